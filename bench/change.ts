@@ -1,0 +1,99 @@
+import { closeSync, lstatSync, openSync, readdirSync, readSync, type Stats } from 'node:fs';
+import { ContentMaker } from './content.js';
+import { Random } from './random.js';
+import { writeFully } from './tree.js';
+
+/** Enough of a file to tell text from binary. */
+const PEEK_BYTES = 4096;
+
+/** What a tree holds. */
+export interface TreeSize {
+  readonly files: number;
+  readonly directories: number;
+  readonly others: number;
+  readonly bytes: number;
+  /** Memory it takes on a memory file system: whole pages, and about a KiB for each entry itself. */
+  readonly footprintBytes: number;
+}
+
+/**
+ * Rewrites `share` of a tree's regular files in place with other content: text stays text, binary binary, and the
+ * size stays within the same power of two. The same seed and tree always give the same change. Returns how many
+ * files were rewritten.
+ */
+export function changeTree(root: string, options: { seed: number; share: number }): number {
+  const random = new Random(options.seed, 3);
+  const maker = new ContentMaker(options.seed);
+  const files: string[] = [];
+  visit(root, (path, stat) => {
+    if (stat.isFile() && stat.size > 0) {
+      files.push(path);
+    }
+  });
+  // The order of a directory's entries is not a property of the tree.
+  files.sort();
+  const count = Math.min(files.length, Math.max(1, Math.round(files.length * options.share)));
+  for (let i = 0; i < count; i++) {
+    // Fisher and Yates, only as far as needed.
+    const other = i + random.below(files.length - i);
+    const path = files[other] ?? '';
+    files[other] = files[i] ?? '';
+    rewrite(path, maker, random);
+  }
+  return count;
+}
+
+/** Counts a tree. */
+export function sizeOfTree(root: string): TreeSize {
+  const size = { files: 0, directories: 0, others: 0, bytes: 0, footprintBytes: 0 };
+  visit(root, (_path, stat) => {
+    size.footprintBytes += 1024;
+    if (stat.isFile()) {
+      size.files++;
+      size.bytes += stat.size;
+      size.footprintBytes += Math.ceil(stat.size / 4096) * 4096;
+    } else if (stat.isDirectory()) {
+      size.directories++;
+    } else {
+      size.others++;
+    }
+  });
+  return size;
+}
+
+function visit(path: string, seen: (path: string, stat: Stats) => void): void {
+  const stat = lstatSync(path);
+  seen(path, stat);
+  if (stat.isDirectory()) {
+    for (const name of readdirSync(path)) {
+      visit(`${path}/${name}`, seen);
+    }
+  }
+}
+
+function rewrite(path: string, maker: ContentMaker, random: Random): void {
+  const oldBytes = lstatSync(path).size;
+  const classBytes = 2 ** Math.floor(Math.log2(oldBytes));
+  const contents = maker.make({
+    kind: looksBinary(path) ? 'binary' : 'text',
+    sizeBytes: classBytes + random.below(classBytes),
+    contentSeed: random.bits(),
+    themeSeed: random.bits(),
+  });
+  const fd = openSync(path, 'w');
+  try {
+    writeFully(fd, contents);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function looksBinary(path: string): boolean {
+  const fd = openSync(path, 'r');
+  try {
+    const start = Buffer.alloc(PEEK_BYTES);
+    return start.subarray(0, readSync(fd, start)).includes(0);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,140 @@
+import { parseArgs } from 'node:util';
+
+/** The peers that can be asked for by name; ours is always there. */
+export const PEERS = ['restic', 'borg', 'raw'] as const;
+export type PeerName = (typeof PEERS)[number];
+
+const BORG_ENCRYPTIONS = ['repokey-blake2', 'none'] as const;
+
+/** What the command line said. */
+export interface Options {
+  readonly seed: number;
+  readonly files: number;
+  readonly tree: string | undefined;
+  readonly work: string;
+  readonly runs: number;
+  readonly peers: readonly PeerName[];
+  readonly borgEncryption: (typeof BORG_ENCRYPTIONS)[number];
+  readonly level: number | undefined;
+  readonly memory: boolean;
+  readonly json: string | undefined;
+  readonly check: boolean;
+  readonly keep: boolean;
+}
+
+/** A mistake on the command line; its message is all the user needs. */
+export class UsageError extends Error {}
+
+export const USAGE = `usage: npm run bench [-- options]
+
+Compares this tool with restic, with borg if asked, and with the raw limits: a first backup, one with nothing
+changed, one with 1 % of the files changed, and a restore of everything. All in one run, one after the other.
+
+the tree
+  --files N        generate a tree of N files (80000)
+  --seed N         of the generated tree and of the changes (1)
+  --tree DIR       use a copy of DIR instead
+the work
+  --work DIR       work below DIR (/dev/shm); it needs about 4 times the size of the tree
+  --runs R         rounds; medians of them are shown (5)
+  --quick          the same as --files 8000 --runs 2, unless those are given
+  --no-memory      without the extra round that samples memory
+  --keep           do not remove the work place at the end
+the subjects
+  --with NAME      also measure this peer: borg
+  --without NAME   do not measure this peer: restic, raw
+  --borg-encryption MODE   repokey-blake2 (the default) or none
+  --level N        zstd level of our backups, 1 to 19 (what the tool does by itself)
+the answer
+  --json FILE      write everything measured to FILE
+  --check          exit with 1 unless the targets are met (they are meant for --level 1)
+  --help
+`;
+
+/** Reads the command line; undefined when help was asked for. */
+export function parseOptions(argv: readonly string[]): Options | undefined {
+  const values = parse(argv);
+  if (values.help === true) {
+    return undefined;
+  }
+  const quick = values.quick === true;
+  const peers = new Set<PeerName>(['restic', 'raw']);
+  for (const name of values.with ?? []) {
+    peers.add(peerName(name));
+  }
+  for (const name of values.without ?? []) {
+    peers.delete(peerName(name));
+  }
+  const encryption = values['borg-encryption'] ?? 'repokey-blake2';
+  const borgEncryption = BORG_ENCRYPTIONS.find((known) => known === encryption);
+  if (borgEncryption === undefined) {
+    throw new UsageError(`--borg-encryption is one of: ${BORG_ENCRYPTIONS.join(', ')}`);
+  }
+  return {
+    seed: integer('seed', values.seed, 1, 0, 0xffff_ffff),
+    files: integer('files', values.files, quick ? 8000 : 80_000, 1, 10_000_000),
+    tree: values.tree,
+    work: values.work ?? '/dev/shm',
+    runs: integer('runs', values.runs, quick ? 2 : 5, 1, 1000),
+    peers: PEERS.filter((name) => peers.has(name)),
+    borgEncryption,
+    level: values.level === undefined ? undefined : integer('level', values.level, 1, 1, 19),
+    memory: values['no-memory'] !== true,
+    json: values.json,
+    check: values.check === true,
+    keep: values.keep === true,
+  };
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: {
+        seed: { type: 'string' },
+        files: { type: 'string' },
+        tree: { type: 'string' },
+        work: { type: 'string' },
+        runs: { type: 'string' },
+        quick: { type: 'boolean' },
+        // Node 20.15 has no `allowNegative` yet.
+        'no-memory': { type: 'boolean' },
+        keep: { type: 'boolean' },
+        with: { type: 'string', multiple: true },
+        without: { type: 'string', multiple: true },
+        'borg-encryption': { type: 'string' },
+        level: { type: 'string' },
+        json: { type: 'string' },
+        check: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    }).values;
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function peerName(name: string): PeerName {
+  const known = PEERS.find((peer) => peer === name);
+  if (known === undefined) {
+    throw new UsageError(`no peer is called ${name}; there are: ${PEERS.join(', ')}`);
+  }
+  return known;
+}
+
+function integer(
+  name: string,
+  text: string | undefined,
+  fallback: number,
+  least: number,
+  most: number,
+): number {
+  if (text === undefined) {
+    return fallback;
+  }
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < least || value > most) {
+    throw new UsageError(`--${name} is a whole number from ${least} to ${most}, not ${text}`);
+  }
+  return value;
+}

@@ -1,0 +1,118 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** How often memory is looked at. */
+const SAMPLE_EVERY_MS = 50;
+/** Fewer samples than this say nothing about the peak; the first may even be of the program before it is loaded. */
+const SAMPLES_LEAST = 3;
+/** The kernel counts the CPU time it shows in hundredths of a second, on every architecture that Node runs on. */
+const TICK_MS = 10;
+
+interface ProcessEntry {
+  readonly pid: number;
+  readonly parent: number;
+  readonly session: number;
+}
+
+/**
+ * CPU time, user and system, of all children of this process that have ended, their own waited-for children included:
+ * what getrusage(RUSAGE_CHILDREN) would tell. The difference over one command is that command's.
+ */
+export function endedChildrenCpuMs(): number {
+  const fields = fieldsAfterName(readFileSync('/proc/self/stat', 'utf8'));
+  // cutime and cstime are the fields 16 and 17; the first after the name is 3.
+  return (Number(fields[13]) + Number(fields[14])) * TICK_MS;
+}
+
+/** CPU time that the whole machine has spent working, time stolen by its host included. */
+export function machineBusyMs(): number {
+  const [, user, nice, system, , , interrupts, soft, stolen] = readFileSync('/proc/stat', 'utf8')
+    .slice(0, 400)
+    .split(/\s+/)
+    .map(Number);
+  const parts = [user, nice, system, interrupts, soft, stolen];
+  return parts.reduce<number>((sum, part) => sum + (part ?? 0), 0) * TICK_MS;
+}
+
+/**
+ * The living processes of a command that leads its own session: its descendants, and whoever is still in the
+ * session though its parent has ended.
+ */
+export function processTree(leader: number): number[] {
+  const entries = listProcesses();
+  const members = new Set(entries.filter((entry) => entry.session === leader).map((e) => e.pid));
+  members.add(leader);
+  for (let grown = true; grown; ) {
+    grown = false;
+    for (const entry of entries) {
+      if (members.has(entry.parent) && !members.has(entry.pid)) {
+        members.add(entry.pid);
+        grown = true;
+      }
+    }
+  }
+  return entries.map((entry) => entry.pid).filter((pid) => members.has(pid));
+}
+
+/** Samples the proportional set size of a command's processes, summed, until stopped. */
+export class PssSampler {
+  readonly #timer: NodeJS.Timeout;
+  #peakBytes = 0;
+  #samples = 0;
+
+  constructor(leader: number) {
+    const sample = (): void => {
+      const sum = processTree(leader).reduce((bytes, pid) => bytes + pssBytesOf(pid), 0);
+      this.#peakBytes = Math.max(this.#peakBytes, sum);
+      this.#samples++;
+    };
+    this.#timer = setInterval(sample, SAMPLE_EVERY_MS);
+    sample();
+  }
+
+  /** Stops, and tells the largest sum seen; undefined when the command was too short to say. */
+  stop(): number | undefined {
+    clearInterval(this.#timer);
+    return this.#samples < SAMPLES_LEAST ? undefined : this.#peakBytes;
+  }
+}
+
+function listProcesses(): ProcessEntry[] {
+  const entries: ProcessEntry[] = [];
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) {
+      continue;
+    }
+    const stat = readIfThere(`/proc/${name}/stat`);
+    const [state, parent, , session] = fieldsAfterName(stat);
+    // A zombie has ended: it only waits to be noticed.
+    if (state !== undefined && state !== 'Z' && state !== 'X') {
+      entries.push({ pid: Number(name), parent: Number(parent), session: Number(session) });
+    }
+  }
+  return entries;
+}
+
+/** The fields of a stat line from the third on; the second, the name, may itself hold blanks and parentheses. */
+function fieldsAfterName(stat: string): string[] {
+  const end = stat.lastIndexOf(')');
+  return end < 0
+    ? []
+    : stat
+        .slice(end + 2)
+        .trim()
+        .split(' ');
+}
+
+function pssBytesOf(pid: number): number {
+  const match = /^Pss:\s+(\d+) kB$/m.exec(readIfThere(`/proc/${pid}/smaps_rollup`));
+  return Number(match?.[1] ?? 0) * 1024;
+}
+
+/** Empty when the process has ended in between, or is another user's. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}

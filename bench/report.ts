@@ -1,0 +1,111 @@
+import { median, ratioOf, type Figures, type FigureTable, type Ratio } from './figures.js';
+import { judge, type Verdict } from './targets.js';
+
+/** The subject that the others are compared with. */
+export const YARDSTICK = 'restic';
+
+const HEADINGS = [
+  'question',
+  'subject',
+  'median s',
+  'min–max s',
+  'CPU s',
+  'PSS MB',
+  'store MB',
+  `x ${YARDSTICK}`,
+  'pairwise',
+  'store x',
+];
+
+/** One row of the table, computed. */
+export interface Line extends Figures {
+  readonly medianMs: number;
+  readonly minMs: number;
+  readonly maxMs: number;
+  readonly medianCpuMs: number;
+  readonly medianStoreBytes: number | undefined;
+  /** Time compared with the yardstick's. */
+  readonly timeRatio: Ratio | undefined;
+  readonly storeRatio: Ratio | undefined;
+}
+
+/** Computes all rows that were measured at least once. */
+export function linesOf(table: FigureTable): Line[] {
+  return table
+    .rows()
+    .filter((row) => row.wallMs.length > 0)
+    .map((row) => {
+      const other = table.find(row.question, YARDSTICK);
+      return {
+        ...row,
+        medianMs: median(row.wallMs),
+        minMs: Math.min(...row.wallMs),
+        maxMs: Math.max(...row.wallMs),
+        medianCpuMs: median(row.cpuMs),
+        medianStoreBytes: row.storeBytes.length === 0 ? undefined : median(row.storeBytes),
+        timeRatio: ratioOf(row.wallMs, other?.wallMs ?? []),
+        storeRatio: ratioOf(row.storeBytes, other?.storeBytes ?? []),
+      };
+    });
+}
+
+/** The table for people. */
+export function formatTable(table: FigureTable): string {
+  const rows = linesOf(table).map((line) => [
+    line.question,
+    line.subject,
+    seconds(line.medianMs),
+    `${seconds(line.minMs)}–${seconds(line.maxMs)}`,
+    seconds(line.medianCpuMs),
+    megabytes(line.pssBytes),
+    megabytes(line.medianStoreBytes),
+    ratio(line.timeRatio?.ofMedians),
+    ratio(line.timeRatio?.pairwise),
+    ratio(line.storeRatio?.ofMedians),
+  ]);
+  return align([HEADINGS, ...rows]);
+}
+
+/** The targets, one per line. */
+export function formatVerdicts(verdicts: readonly Verdict[]): string {
+  return align(
+    verdicts.map(({ target, limit, reached, met }) => [
+      met ? 'met' : reached === undefined ? 'not measured' : 'MISSED',
+      target,
+      reached === undefined ? '-' : reached.toFixed(2),
+      `<= ${limit}`,
+    ]),
+  );
+}
+
+/** Everything as data, for machines. */
+export function toJson(table: FigureTable, more: Readonly<Record<string, unknown>>): string {
+  return `${JSON.stringify({ version: 1, ...more, lines: linesOf(table), targets: judge(table) }, undefined, 2)}\n`;
+}
+
+/** The first two columns are words and start at the left; the others are numbers and end at the right. */
+function align(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => (i < 2 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(2);
+}
+
+function megabytes(bytes: number | undefined): string {
+  return bytes === undefined ? '-' : (bytes / 1e6).toFixed(1);
+}
+
+function ratio(value: number | undefined): string {
+  return value === undefined ? '-' : value.toFixed(2);
+}

@@ -1,0 +1,186 @@
+import { rmSync, mkdirSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { changeTree } from './change.js';
+import { FigureTable, QUESTIONS, type Question } from './figures.js';
+import { measure, type Command, type Measured } from './measure.js';
+import type { Subject } from './subjects/subject.js';
+import { verifyRestored } from './verify.js';
+import type { Workplace } from './workplace.js';
+
+/**
+ * How long the tree rests after a change before anybody reads it. Backup programs do not trust an entry that was
+ * changed within the last second or two, and would read it again.
+ */
+const REST_MS = 3500;
+const CHANGED_SHARE = 0.01;
+/** More than this of a core, taken by others during a run of some length, is worth a note. */
+const OTHERS_CORES_MAX = 0.15;
+const OTHERS_WALL_LEAST_MS = 200;
+
+/** A subject that did not do what it was asked. It takes no part in what follows. */
+export interface Failure {
+  readonly subject: string;
+  readonly question: Question | 'prepare';
+  readonly message: string;
+}
+
+/** What all rounds told. */
+export interface Outcome {
+  readonly table: FigureTable;
+  readonly failures: readonly Failure[];
+  readonly notes: readonly string[];
+}
+
+/** What the rounds are about. */
+export interface RoundsOptions {
+  readonly workplace: Workplace;
+  readonly subjects: readonly Subject[];
+  readonly seed: number;
+  readonly runs: number;
+  readonly memory: boolean;
+  readonly say: (line: string) => void;
+}
+
+interface Round {
+  readonly label: string;
+  readonly number: number;
+  readonly sampleMemory: boolean;
+}
+
+/**
+ * Runs all rounds. A round is the whole life of a store: first backup, unchanged, changed, restore; each question
+ * goes to all subjects, one after the other, before the next is asked, so that what the machine does meanwhile
+ * hits all alike. Memory is sampled in a round of its own, because sampling takes time.
+ */
+export async function runRounds(options: RoundsOptions): Promise<Outcome> {
+  return new Rounds(options).run();
+}
+
+class Rounds {
+  readonly #options: RoundsOptions;
+  readonly #table = new FigureTable();
+  readonly #failures: Failure[] = [];
+  readonly #notes = new Set<string>();
+  #subjects: readonly Subject[];
+  #changedAtMs = performance.now();
+
+  constructor(options: RoundsOptions) {
+    this.#options = options;
+    this.#subjects = options.subjects;
+  }
+
+  async run(): Promise<Outcome> {
+    const { runs, memory } = this.#options;
+    for (let i = 0; i < runs; i++) {
+      await this.#round({ label: `round ${i + 1}/${runs}`, number: i, sampleMemory: false });
+    }
+    if (memory) {
+      await this.#round({ label: 'memory', number: runs, sampleMemory: true });
+    }
+    return { table: this.#table, failures: this.#failures, notes: [...this.#notes] };
+  }
+
+  async #round(round: Round): Promise<void> {
+    const { workplace, seed, say } = this.#options;
+    for (const subject of this.#subjects) {
+      workplace.freshPlace(subject.name);
+    }
+    await this.#each('prepare', async (subject) => {
+      for (const command of subject.prepare()) {
+        await measure(command, { logFile: workplace.log });
+      }
+    });
+    for (const question of QUESTIONS) {
+      if (question === 'changed') {
+        // Each round changes other files.
+        const count = changeTree(workplace.tree, {
+          seed: seed + round.number,
+          share: CHANGED_SHARE,
+        });
+        this.#changedAtMs = performance.now();
+        say(`${round.label}: ${count} files changed`);
+      }
+      await sleep(Math.max(0, this.#changedAtMs + REST_MS - performance.now()));
+      await this.#each(question, (subject) => this.#ask(question, subject, round));
+    }
+  }
+
+  async #ask(question: Question, subject: Subject, round: Round): Promise<void> {
+    const { workplace, say } = this.#options;
+    const logFile = workplace.log;
+    if (!workplace.inMemory) {
+      // Nobody pays for what the one before has left to be written.
+      await measure({ argv: ['sync', '--file-system', workplace.root] }, { logFile });
+    }
+    const command = commandFor(question, subject);
+    const measured = await measure(command, { logFile, sampleMemory: round.sampleMemory });
+    if (question === 'restore') {
+      if (round.number === 0) {
+        await verifyRestored(workplace.tree, subject.restoredTree(), logFile);
+      }
+      const { out } = workplace.place(subject.name);
+      rmSync(out, { recursive: true, force: true });
+      mkdirSync(out);
+    }
+    const row = this.#table.row(question, subject.name);
+    if (round.sampleMemory) {
+      row.pssBytes = measured.pssBytes;
+    } else {
+      row.wallMs.push(measured.wallMs);
+      row.cpuMs.push(measured.cpuMs);
+      if (question === 'first') {
+        row.storeBytes.push(subject.storeBytes());
+      }
+    }
+    this.#note(question, subject, round, measured);
+    const cost = `${seconds(measured.wallMs)} s, CPU ${seconds(measured.cpuMs)} s`;
+    say(`${round.label}: ${question} ${subject.name} ${cost}`);
+  }
+
+  #note(question: Question, subject: Subject, round: Round, measured: Measured): void {
+    if (measured.leftBehind > 0) {
+      this.#notes.add(
+        `${subject.name}, ${question}: processes were alive when the command had ended; their CPU time is not counted`,
+      );
+    }
+    // Sampling memory is other work too.
+    if (
+      !round.sampleMemory &&
+      measured.wallMs > OTHERS_WALL_LEAST_MS &&
+      measured.coresOfOthers > OTHERS_CORES_MAX
+    ) {
+      const cores = measured.coresOfOthers.toFixed(2);
+      this.#notes.add(
+        `${subject.name}, ${question}, ${round.label}: ${cores} cores were busy with something else`,
+      );
+    }
+  }
+
+  /** Asks all subjects in turn; one that fails is reported and dropped. */
+  async #each(
+    question: Failure['question'],
+    ask: (subject: Subject) => Promise<void>,
+  ): Promise<void> {
+    for (const subject of this.#subjects) {
+      try {
+        await ask(subject);
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        this.#failures.push({ subject: subject.name, question, message });
+        this.#options.say(`FAILED: ${question} ${subject.name}: ${message}`);
+        this.#subjects = this.#subjects.filter((other) => other !== subject);
+      }
+    }
+  }
+}
+
+function commandFor(question: Question, subject: Subject): Command {
+  if (question === 'first') {
+    return subject.first();
+  }
+  return question === 'restore' ? subject.restore() : subject.again();
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(2);
+}

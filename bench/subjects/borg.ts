@@ -1,0 +1,32 @@
+import { join } from 'node:path';
+import type { Command } from '../measure.js';
+import { bytesBelow, confinedTo, type Place, type Subject } from './subject.js';
+
+/** borg with its default settings, which compress with lz4. Making the repository is not measured. */
+export function borg(place: Place, options: { readonly encryption: string }): Subject {
+  let archives = 0;
+  const run = (...args: string[]): Command => ({
+    argv: ['borg', ...args],
+    // It restores into the current directory.
+    cwd: place.out,
+    env: {
+      ...confinedTo(place.home),
+      BORG_BASE_DIR: place.home,
+      BORG_PASSPHRASE: 'benchmark',
+      BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes',
+      BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes',
+    },
+  });
+  const create = (): Command => run('create', `${place.store}::${++archives}`, place.tree);
+  return {
+    name: 'borg',
+    about: `default settings, ${options.encryption}`,
+    version: { argv: ['borg', '--version'] },
+    prepare: () => [run('init', '-e', options.encryption, place.store)],
+    first: create,
+    again: create,
+    restore: () => run('extract', `${place.store}::${archives}`),
+    restoredTree: () => join(place.out, place.tree),
+    storeBytes: () => bytesBelow(place.store),
+  };
+}

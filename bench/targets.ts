@@ -1,0 +1,52 @@
+import { ratioOf, type FigureTable, type Question } from './figures.js';
+
+const OURS = 'tardis';
+const PEER = 'restic';
+const TIME_LIMITS: readonly { question: Question; ratio: number }[] = [
+  { question: 'first', ratio: 0.4 },
+  { question: 'unchanged', ratio: 0.25 },
+  { question: 'restore', ratio: 0.35 },
+];
+const STORE_RATIO_LIMIT = 0.92;
+const PSS_LIMIT_BYTES = 190e6;
+
+/** A target and what was reached. */
+export interface Verdict {
+  readonly target: string;
+  readonly limit: number;
+  /** Undefined when it was not measured, which does not meet a target. */
+  readonly reached: number | undefined;
+  readonly met: boolean;
+}
+
+/** Judges our figures. Times are compared by the ratio of the medians; memory is the largest of all questions. */
+export function judge(table: FigureTable): Verdict[] {
+  const verdict = (target: string, limit: number, reached: number | undefined): Verdict => ({
+    target,
+    limit,
+    reached,
+    met: reached !== undefined && reached <= limit,
+  });
+  const times = TIME_LIMITS.map(({ question, ratio }) => {
+    const ours = table.find(question, OURS)?.wallMs ?? [];
+    const theirs = table.find(question, PEER)?.wallMs ?? [];
+    return verdict(`${question}, times ${PEER}`, ratio, ratioOf(ours, theirs)?.ofMedians);
+  });
+  const storeRatio = ratioOf(
+    table.find('first', OURS)?.storeBytes ?? [],
+    table.find('first', PEER)?.storeBytes ?? [],
+  )?.ofMedians;
+  const pss = table
+    .rows()
+    .filter((row) => row.subject === OURS)
+    .flatMap((row) => row.pssBytes ?? []);
+  return [
+    ...times,
+    verdict(`store, times ${PEER}`, STORE_RATIO_LIMIT, storeRatio),
+    verdict(
+      'peak PSS in MB',
+      PSS_LIMIT_BYTES / 1e6,
+      pss.length === 0 ? undefined : Math.max(...pss) / 1e6,
+    ),
+  ];
+}

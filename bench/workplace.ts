@@ -1,0 +1,92 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { UsageError } from './options.js';
+import type { Place } from './subjects/subject.js';
+
+/** The tree itself, a restored copy, the stores of all subjects, and room for what they need to run. */
+const TREES_NEEDED = 4;
+const TMPFS_MAGIC = 0x01021994;
+const FILE_SYSTEMS: Readonly<Record<number, string>> = {
+  [TMPFS_MAGIC]: 'tmpfs',
+  0xef53: 'ext4',
+  0x9123683e: 'btrfs',
+  0x58465342: 'xfs',
+  0x794c7630: 'overlayfs',
+  0x2fc12fc1: 'zfs',
+};
+
+/** The directory in which everything happens, and which is removed at the end. */
+export class Workplace {
+  readonly root: string;
+  readonly tree: string;
+  readonly log: string;
+
+  constructor(below: string) {
+    if (!existsSync(below)) {
+      throw new UsageError(`there is no ${below} to work in; choose a directory with --work DIR`);
+    }
+    this.root = mkdtempSync(join(below, 'tardis-bench-'));
+    this.tree = join(this.root, 'tree');
+    this.log = join(this.root, 'output');
+  }
+
+  /** Whether it is in memory. */
+  get inMemory(): boolean {
+    return statfsSync(this.root).type === TMPFS_MAGIC;
+  }
+
+  /** The kind of its file system. */
+  get fileSystem(): string {
+    const type = statfsSync(this.root).type;
+    return FILE_SYSTEMS[type] ?? `0x${type.toString(16)}`;
+  }
+
+  /** Throws unless a tree that takes so much room can be worked with. */
+  requireRoomFor(treeBytes: number): void {
+    const neededBytes = TREES_NEEDED * treeBytes;
+    const freeBytes = this.#freeBytes();
+    if (freeBytes < neededBytes) {
+      const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
+      throw new UsageError(
+        `${this.root} has ${megabytes(freeBytes)} free, and ${TREES_NEEDED} times the tree is ` +
+          `${megabytes(neededBytes)}: choose fewer --files, or another place with --work DIR`,
+      );
+    }
+  }
+
+  /** A subject's place, emptied. */
+  freshPlace(subject: string): Place {
+    const place = this.place(subject);
+    rmSync(join(this.root, subject), { recursive: true, force: true });
+    mkdirSync(place.home, { recursive: true });
+    mkdirSync(place.out);
+    return place;
+  }
+
+  /** The paths of a subject's place. */
+  place(subject: string): Place {
+    const base = join(this.root, subject);
+    return {
+      tree: this.tree,
+      store: join(base, 'store'),
+      out: join(base, 'out'),
+      home: join(base, 'home'),
+    };
+  }
+
+  /** Removes everything. */
+  remove(): void {
+    rmSync(this.root, { recursive: true, force: true, maxRetries: 3 });
+  }
+
+  #freeBytes(): number {
+    const { bavail, bsize } = statfsSync(this.root);
+    const onDiskBytes = bavail * bsize;
+    if (!this.inMemory) {
+      return onDiskBytes;
+    }
+    // A memory file system may promise more than there is.
+    const match = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'));
+    return match === null ? onDiskBytes : Math.min(onDiskBytes, Number(match[1]) * 1024);
+  }
+}

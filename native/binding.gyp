@@ -1,0 +1,26 @@
+{
+  "targets": [
+    {
+      "target_name": "tardis_native",
+      "sources": [
+        "src/module.cc",
+        "src/call.cc",
+        "src/files.cc",
+        "src/sha256.cc",
+        "src/hashing.cc",
+        "src/listing.cc",
+        "src/opening.cc",
+        "src/reading.cc",
+        "src/metadata.cc",
+        "src/writing.cc",
+        "src/naming.cc",
+        "src/locking.cc"
+      ],
+      "defines": ["NAPI_VERSION=8", "_FILE_OFFSET_BITS=64"],
+      "cflags!": ["-O3"],
+      "cflags": ["-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],
+      "cflags_cc!": ["-fno-exceptions"],
+      "cflags_cc": ["-fexceptions", "-fvisibility-inlines-hidden"]
+    }
+  ]
+}

@@ -1,0 +1,78 @@
+// What every call needs: its arguments read and checked, its failures turned into JavaScript errors.
+#pragma once
+
+#include <node_api.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace tardis {
+
+// A failure on its way to JavaScript. Calls throw it; only the dispatcher catches it.
+struct Failure {
+  int number;                  // the system's errno, or 0 when the code below is our own
+  const char* syscall;         // what failed
+  const char* code = nullptr;  // in place of errno's name
+  const char* text = nullptr;  // in place of errno's description
+};
+
+struct Bytes {
+  uint8_t* data;
+  size_t size;
+
+  // The part [offset, offset + count) of these bytes, or EINVAL when they do not hold it.
+  uint8_t* range(size_t offset, size_t count, const char* call) const {
+    if (offset > size || count > size - offset) {
+      throw Failure{EINVAL, call, nullptr, "offset or length outside of the buffer"};
+    }
+    return data + offset;
+  }
+};
+
+// A single name of a directory, checked and terminated. Some file systems have names longer than NAME_MAX bytes.
+struct Name {
+  char text[PATH_MAX];
+};
+
+class Call {
+ public:
+  static constexpr size_t kMostArguments = 9;
+
+  Call(napi_env env, const char* name, const napi_value* values) : env_(env), name_(name), values_(values) {}
+
+  const char* name() const { return name_; }
+
+  int fd(int index) const;
+  size_t count(int index) const;    // an offset or a number of bytes
+  unsigned bits(int index) const;   // an enumeration or a set of flags
+  bool truth(int index) const;
+  Bytes bytes(int index) const;     // a Uint8Array, not copied
+  std::string path(int index) const;
+  void name(int index, Name* into) const;
+  Bytes text(int index) const;      // bytes without a NUL
+
+  napi_value nothing() const;
+  napi_value number(double value) const;
+  napi_value boolean(bool value) const;
+  napi_value buffer(const void* data, size_t size) const;
+
+ private:
+  [[noreturn]] void refuse(const char* why) const { throw Failure{EINVAL, name_, nullptr, why}; }
+
+  napi_env env_;
+  const char* name_;
+  const napi_value* values_;
+};
+
+// One function of the addon. Its body runs on whatever thread called it.
+struct CallInfo {
+  const char* name;
+  napi_value (*body)(const Call& call);
+};
+
+napi_value dispatch(napi_env env, napi_callback_info info);
+
+}  // namespace tardis

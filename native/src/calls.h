@@ -1,0 +1,44 @@
+// The bodies of the calls, by file.
+#pragma once
+
+#include "call.h"
+
+namespace tardis::calls {
+
+// listing.cc
+napi_value listDirectory(const Call& call);
+napi_value statRow(const Call& call);
+napi_value statAt(const Call& call);
+
+// hashing.cc
+napi_value hashRows(const Call& call);
+napi_value sha256(const Call& call);
+
+// opening.cc
+napi_value openDirectory(const Call& call);
+napi_value openBeneath(const Call& call);
+napi_value walkBeneath(const Call& call);
+napi_value close(const Call& call);
+
+// reading.cc
+napi_value readFileAt(const Call& call);
+
+// writing.cc
+napi_value writeFileAt(const Call& call);
+napi_value createFileAt(const Call& call);
+napi_value finishFile(const Call& call);
+napi_value setDirectoryMetadata(const Call& call);
+
+// naming.cc
+napi_value makeDirectoryAt(const Call& call);
+napi_value symlinkAt(const Call& call);
+napi_value linkAt(const Call& call);
+napi_value unlinkAt(const Call& call);
+napi_value renameAt(const Call& call);
+
+// locking.cc
+napi_value flock(const Call& call);
+napi_value unlock(const Call& call);
+napi_value syncfs(const Call& call);
+
+}  // namespace tardis::calls

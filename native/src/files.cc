@@ -1,0 +1,23 @@
+// Opening paths of any length.
+#include "files.h"
+
+namespace tardis {
+
+Place shorten(const std::string& path) {
+  return shorten(AT_FDCWD, path, "openat", [](int directory, const std::string& piece) {
+    Fd fd(retry([&] { return openat(directory, piece.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC); }));
+    if (!fd.valid()) throw Failure{errno, "openat"};
+    return fd;
+  });
+}
+
+Fd openDirectory(const std::string& path) {
+  const Place place = shorten(path);
+  Fd fd(retry([&] {
+    return openat(place.directory, place.rest, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  }));
+  if (!fd.valid()) throw Failure{errno, "openat"};
+  return fd;
+}
+
+}  // namespace tardis

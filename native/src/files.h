@@ -1,0 +1,76 @@
+// File descriptors that close themselves, and opening paths of any length.
+#pragma once
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include "call.h"
+
+namespace tardis {
+
+// Owns a descriptor until it is released to the caller.
+class Fd {
+ public:
+  explicit Fd(int fd = -1) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Fd& operator=(Fd&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Fd() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+
+  int get() const { return fd_; }
+  bool valid() const { return fd_ >= 0; }
+  int release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+// Runs a system call again for as long as a signal interrupts it.
+template <typename Run>
+auto retry(Run&& run) {
+  for (;;) {
+    const auto result = run();
+    if (result != -1 || errno != EINTR) return result;
+  }
+}
+
+// Where the last piece of a path is to be looked up: the system takes at most PATH_MAX bytes at once, so whatever comes
+// before is opened piece by piece.
+struct Place {
+  Fd holder;         // the last opened piece, if the path needed any
+  int directory;     // to look up beneath
+  const char* rest;  // within the path
+};
+
+// Opens the leading pieces of a path with open(directory, piece), which returns a Fd or throws.
+template <typename Open>
+Place shorten(int directory, const std::string& path, const char* syscall, Open&& open) {
+  Place place{Fd(), directory, path.c_str()};
+  size_t from = 0;
+  while (path.size() - from >= PATH_MAX) {
+    const size_t slash = path.rfind('/', from + PATH_MAX - 1);
+    if (slash == std::string::npos || slash <= from) throw Failure{ENAMETOOLONG, syscall};
+    place.holder = open(place.directory, path.substr(from, slash - from));
+    place.directory = place.holder.get();
+    from = path.find_first_not_of('/', slash);
+    if (from == std::string::npos) from = path.size();
+    place.rest = from < path.size() ? path.c_str() + from : ".";
+  }
+  return place;
+}
+
+// As above, following links on the way as the system does for a short path.
+Place shorten(const std::string& path);
+
+// Opens a directory that is not a symbolic link.
+Fd openDirectory(const std::string& path);
+
+}  // namespace tardis

@@ -1,0 +1,76 @@
+// Digests: of bytes, and of a listing's rows.
+#include "calls.h"
+#include "row.h"
+#include "sha256.h"
+
+namespace tardis::calls {
+
+namespace {
+
+// Gathers small pieces, because each addition to a digest has a price of its own.
+class Gathered {
+ public:
+  Gathered() : digest_(Sha256::ofThread()) { digest_.start(); }
+
+  void add(const uint8_t* data, size_t size) {
+    if (size > sizeof bytes_ - used_) flush();
+    if (size > sizeof bytes_) {
+      digest_.add(data, size);
+      return;
+    }
+    memcpy(bytes_ + used_, data, size);
+    used_ += size;
+  }
+
+  void finish(uint8_t* into) {
+    flush();
+    digest_.finish(into);
+  }
+
+ private:
+  void flush() {
+    digest_.add(bytes_, used_);
+    used_ = 0;
+  }
+
+  Sha256& digest_;
+  size_t used_ = 0;
+  uint8_t bytes_[8192];
+};
+
+}  // namespace
+
+// What tells that a listing is unchanged: name, type, permissions, owner, size, mtime, ctime, inode, device number.
+// Never flags, link count or birth time.
+napi_value hashRows(const Call& call) {
+  const Bytes rows = call.bytes(0);
+  Gathered gathered;
+  for (size_t offset = 0; offset < rows.size;) {
+    const Row row = Row::checked(rows, offset, call.name());
+    gathered.add(row.at(kNameBytes), kLinkBytes - kNameBytes);
+    gathered.add(row.at(row.nameOffset()), row.nameBytes());
+    gathered.add(row.at(kType), kFlags - kType);
+    gathered.add(row.at(kPermissions), kNlink - kPermissions);
+    gathered.add(row.at(kSize), kBtime - kSize);
+    gathered.add(row.at(kIno), kRowFixedBytes - kIno);
+    offset += row.bytes();
+  }
+  uint8_t digest[kDigestBytes];
+  gathered.finish(digest);
+  return call.buffer(digest, sizeof digest);
+}
+
+napi_value sha256(const Call& call) {
+  const Bytes data = call.bytes(0);
+  const size_t offset = call.count(1);
+  const size_t size = call.count(2);
+  const uint8_t* from = data.range(offset, size, call.name());
+  uint8_t* digest = call.bytes(3).range(call.count(4), kDigestBytes, call.name());
+  Sha256& hash = Sha256::ofThread();
+  hash.start();
+  hash.add(from, size);
+  hash.finish(digest);
+  return call.nothing();
+}
+
+}  // namespace tardis::calls

@@ -1,0 +1,35 @@
+// The table of calls, registered anew in every thread that loads the addon.
+#include "calls.h"
+
+namespace tardis {
+
+namespace {
+
+#define CALL(name) {#name, calls::name}
+
+const CallInfo kCalls[] = {
+    CALL(listDirectory), CALL(statRow),         CALL(statAt),      CALL(hashRows),    CALL(sha256),
+    CALL(openDirectory), CALL(openBeneath),     CALL(walkBeneath), CALL(close),       CALL(readFileAt),
+    CALL(writeFileAt),   CALL(createFileAt),    CALL(finishFile),  CALL(symlinkAt),   CALL(setDirectoryMetadata),
+    CALL(linkAt),        CALL(makeDirectoryAt), CALL(unlinkAt),    CALL(renameAt),    CALL(flock),
+    CALL(unlock),        CALL(syncfs),
+};
+
+#undef CALL
+
+}  // namespace
+
+}  // namespace tardis
+
+NAPI_MODULE_INIT() {
+  for (const tardis::CallInfo& call : tardis::kCalls) {
+    napi_value function;
+    void* data = const_cast<tardis::CallInfo*>(&call);
+    if (napi_create_function(env, call.name, NAPI_AUTO_LENGTH, tardis::dispatch, data, &function) != napi_ok ||
+        napi_set_named_property(env, exports, call.name, function) != napi_ok) {
+      napi_throw_error(env, nullptr, "tardis_native could not register its calls");
+      return nullptr;
+    }
+  }
+  return exports;
+}

@@ -1,0 +1,77 @@
+// Making, linking, renaming and removing single names, always beneath an open directory.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "calls.h"
+#include "files.h"
+#include "metadata.h"
+
+namespace tardis::calls {
+
+namespace {
+
+void demand(int result, const char* syscall) {
+  if (result != 0) throw Failure{errno, syscall};
+}
+
+}  // namespace
+
+napi_value makeDirectoryAt(const Call& call) {
+  const int directory = call.fd(0);
+  Name name;
+  call.name(1, &name);
+  demand(retry([&] { return mkdirat(directory, name.text, 0700); }), "mkdirat");
+  return call.nothing();
+}
+
+napi_value symlinkAt(const Call& call) {
+  const int directory = call.fd(0);
+  Name name;
+  call.name(1, &name);
+  const std::string target = call.path(2);
+  const Row row = Row::checked(call.bytes(3), call.count(4), call.name());
+  const unsigned options = call.bits(5);
+  demand(retry([&] { return symlinkat(target.c_str(), directory, name.text); }), "symlinkat");
+  try {
+    setLinkMetadata(directory, name.text, row, options);
+  } catch (const Failure&) {
+    unlinkat(directory, name.text, 0);
+    throw;
+  }
+  return call.nothing();
+}
+
+napi_value linkAt(const Call& call) {
+  const int from = call.fd(0);
+  const int to = call.fd(2);
+  Name oldName;
+  Name newName;
+  call.name(1, &oldName);
+  call.name(3, &newName);
+  demand(retry([&] { return linkat(from, oldName.text, to, newName.text, 0); }), "linkat");
+  return call.nothing();
+}
+
+napi_value unlinkAt(const Call& call) {
+  const int directory = call.fd(0);
+  Name name;
+  call.name(1, &name);
+  demand(retry([&] { return unlinkat(directory, name.text, 0); }), "unlinkat");
+  return call.nothing();
+}
+
+napi_value renameAt(const Call& call) {
+  const int from = call.fd(0);
+  const int to = call.fd(2);
+  Name oldName;
+  Name newName;
+  call.name(1, &oldName);
+  call.name(3, &newName);
+  demand(retry([&] { return renameat(from, oldName.text, to, newName.text); }), "renameat");
+  return call.nothing();
+}
+
+}  // namespace tardis::calls

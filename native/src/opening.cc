@@ -1,0 +1,124 @@
+// Opening directories, and opening paths from elsewhere without ever leaving the directory they belong to.
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "calls.h"
+#include "files.h"
+
+#ifndef SYS_openat2
+#define SYS_openat2 437
+#endif
+
+namespace tardis::calls {
+
+namespace {
+
+constexpr unsigned kKindDirectory = 0;
+constexpr unsigned kKindFile = 1;
+
+constexpr int kPassing = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+constexpr int kForDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+// Neither waits for the other end of a fifo nor makes a terminal its own.
+constexpr int kForFile = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+
+using OpenPiece = Fd (*)(int directory, const std::string& piece, int flags);
+
+Fd openBySystem(int directory, const std::string& piece, int flags) {
+  open_how how = {};
+  // With O_NOFOLLOW it would say ENOTDIR of a link in place of a directory, where the walk below says ELOOP.
+  how.flags = static_cast<unsigned>(flags & ~O_NOFOLLOW);
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  Fd fd(static_cast<int>(retry([&] { return syscall(SYS_openat2, directory, piece.c_str(), &how, sizeof how); })));
+  if (!fd.valid()) throw Failure{errno, "openat2"};
+  return fd;
+}
+
+// One name. The system says ENOTDIR of a link where a directory is asked for.
+Fd openName(int directory, const char* name, int flags) {
+  Fd fd(retry([&] { return openat(directory, name, flags); }));
+  if (fd.valid()) return fd;
+  const int failed = errno;
+  struct stat stat;
+  const bool link = failed == ENOTDIR && fstatat(directory, name, &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
+                    S_ISLNK(stat.st_mode);
+  throw Failure{link ? ELOOP : failed, "openat"};
+}
+
+Fd openByWalking(int directory, const std::string& piece, int flags) {
+  Fd passed;
+  for (size_t from = 0;;) {
+    const size_t slash = piece.find('/', from);
+    const int at = passed.valid() ? passed.get() : directory;
+    const std::string name = piece.substr(from, slash == std::string::npos ? slash : slash - from);
+    if (slash == std::string::npos) return openName(at, name.c_str(), flags);
+    passed = openName(at, name.c_str(), kPassing);
+    from = slash + 1;
+  }
+}
+
+// openat2 is missing before Linux 5.6 (ENOSYS) and where a sandbox does not know it (EPERM).
+Fd openByEither(int directory, const std::string& piece, int flags) {
+  try {
+    return openBySystem(directory, piece, flags);
+  } catch (const Failure& failure) {
+    if (failure.number != ENOSYS && failure.number != EPERM) throw;
+  }
+  return openByWalking(directory, piece, flags);
+}
+
+// The path with nothing but names in it. Even a ".." that would stay beneath is refused: no honest sender has one.
+std::string normalized(const std::string& path, const char* syscall) {
+  if (!path.empty() && path[0] == '/') throw Failure{EXDEV, syscall, nullptr, "a path beneath must not be absolute"};
+  std::string result;
+  for (size_t from = 0; from < path.size();) {
+    size_t end = path.find('/', from);
+    if (end == std::string::npos) end = path.size();
+    const std::string name = path.substr(from, end - from);
+    if (name == "..") throw Failure{EXDEV, syscall, nullptr, "a path beneath must not hold .."};
+    if (!name.empty() && name != ".") {
+      if (!result.empty()) result += '/';
+      result += name;
+    }
+    from = end + 1;
+  }
+  return result;
+}
+
+napi_value open(const Call& call, OpenPiece openPiece) {
+  const int root = call.fd(0);
+  const std::string path = normalized(call.path(1), call.name());
+  const unsigned kind = call.bits(2);
+  if (kind != kKindDirectory && kind != kKindFile) throw Failure{EINVAL, call.name(), nullptr, "unknown kind"};
+  if (path.empty()) {
+    const int copy = fcntl(root, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0) throw Failure{errno, "fcntl"};
+    return call.number(copy);
+  }
+  const Place place = shorten(root, path, call.name(), [openPiece](int directory, const std::string& piece) {
+    return openPiece(directory, piece, kPassing);
+  });
+  Fd fd = openPiece(place.directory, place.rest, kind == kKindFile ? kForFile : kForDirectory);
+  if (kind == kKindFile) {
+    struct stat stat;
+    if (fstat(fd.get(), &stat) != 0) throw Failure{errno, "fstat"};
+    if (!S_ISREG(stat.st_mode)) throw Failure{0, call.name(), "ENOTREG", "not a regular file"};
+  }
+  return call.number(fd.release());
+}
+
+}  // namespace
+
+napi_value openDirectory(const Call& call) { return call.number(tardis::openDirectory(call.path(0)).release()); }
+
+napi_value openBeneath(const Call& call) { return open(call, openByEither); }
+
+napi_value walkBeneath(const Call& call) { return open(call, openByWalking); }
+
+// Even when a signal interrupts it, the descriptor is gone.
+napi_value close(const Call& call) {
+  if (::close(call.fd(0)) != 0 && errno != EINTR) throw Failure{errno, "close"};
+  return call.nothing();
+}
+
+}  // namespace tardis::calls

@@ -1,0 +1,108 @@
+// Reading a whole file, noticing every change of it since it was listed and while it is read.
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include "calls.h"
+#include "files.h"
+#include "row.h"
+#include "sha256.h"
+
+namespace tardis::calls {
+
+namespace {
+
+struct stat statOf(const Fd& fd) {
+  struct stat stat;
+  if (fstat(fd.get(), &stat) != 0) throw Failure{errno, "fstat"};
+  return stat;
+}
+
+int64_t mtimeOf(const struct stat& stat) { return nanoseconds(stat.st_mtim.tv_sec, stat.st_mtim.tv_nsec); }
+
+int64_t ctimeOf(const struct stat& stat) { return nanoseconds(stat.st_ctim.tv_sec, stat.st_ctim.tv_nsec); }
+
+// Never waits for the other end of a fifo, never follows a link, and leaves the access time alone where it may: only
+// the owner and root may ask for that.
+Fd openForReading(int directory, const char* name) {
+  constexpr int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+  Fd fd(retry([&] { return openat(directory, name, flags | O_NOATIME); }));
+  if (!fd.valid() && errno == EPERM) fd = Fd(retry([&] { return openat(directory, name, flags); }));
+  if (fd.valid()) return fd;
+  // What a socket answers.
+  if (errno == ENXIO) throw Failure{0, "openat", "ENOTREG", "not a regular file"};
+  throw Failure{errno, "openat"};
+}
+
+template <typename Value>
+bool renew(const Row& row, RowField field, Value value) {
+  if (row.get<Value>(field) == value) return false;
+  row.set<Value>(field, value);
+  return true;
+}
+
+// Brings the row up to what the file is now; the birth time stays. Whether anything differed.
+bool renew(const Row& row, const struct stat& stat) {
+  bool changed = renew<uint8_t>(row, kType, kFile);
+  changed |= renew<uint16_t>(row, kPermissions, stat.st_mode & 07777);
+  changed |= renew<uint32_t>(row, kUid, stat.st_uid);
+  changed |= renew<uint32_t>(row, kGid, stat.st_gid);
+  changed |= renew<uint32_t>(row, kNlink, static_cast<uint32_t>(stat.st_nlink));
+  changed |= renew<uint64_t>(row, kSize, stat.st_size);
+  changed |= renew<int64_t>(row, kMtime, mtimeOf(stat));
+  changed |= renew<int64_t>(row, kCtime, ctimeOf(stat));
+  changed |= renew<uint64_t>(row, kIno, stat.st_ino);
+  return changed;
+}
+
+// Reads size bytes and tries for one more in the same system call, which tells a file that has grown. Returns the
+// number of bytes in the target; whether there are more goes to *longer.
+size_t readWhole(const Fd& fd, uint8_t* target, size_t size, bool* longer) {
+  size_t got = 0;
+  for (;;) {
+    uint8_t further;
+    iovec parts[2] = {{target + got, size - got}, {&further, 1}};
+    const ssize_t bytes = retry([&] { return readv(fd.get(), parts, 2); });
+    if (bytes < 0) throw Failure{errno, "readv"};
+    got += bytes;
+    *longer = got > size;
+    // A regular file gives less than was asked for only at its end, or when it is asked for more than 2 GiB.
+    if (bytes == 0 || got >= size) return *longer ? size : got;
+  }
+}
+
+}  // namespace
+
+napi_value readFileAt(const Call& call) {
+  const int directory = call.fd(0);
+  Name name;
+  call.name(1, &name);
+  const Row row = Row::checked(call.bytes(2), call.count(3), call.name());
+  const size_t limit = call.count(6);
+  uint8_t* target = call.bytes(4).range(call.count(5), limit, call.name());
+  uint8_t* digest = call.bytes(7).range(call.count(8), kDigestBytes, call.name());
+
+  const Fd fd = openForReading(directory, name.text);
+  const struct stat before = statOf(fd);
+  if (!S_ISREG(before.st_mode)) throw Failure{0, "openat", "ENOTREG", "not a regular file"};
+  bool changed = renew(row, before);
+  if (changed) row.setFlag(kChanged);
+  const size_t size = static_cast<size_t>(before.st_size);
+  if (size > limit) throw Failure{EFBIG, call.name()};
+
+  bool longer = false;
+  const size_t got = readWhole(fd, target, size, &longer);
+  const struct stat after = statOf(fd);
+  changed = longer || got < size || after.st_size != before.st_size || mtimeOf(after) != mtimeOf(before) ||
+            ctimeOf(after) != ctimeOf(before);
+  if (changed) {
+    row.setFlag(kChanged);
+    row.set<uint64_t>(kSize, got);
+  }
+  Sha256& hash = Sha256::ofThread();
+  hash.start();
+  hash.add(target, got);
+  hash.finish(digest);
+  return call.number(static_cast<double>(got));
+}
+
+}  // namespace tardis::calls

@@ -1,0 +1,73 @@
+// Writing restored files: always new ones, never through a link, never left half written.
+#include "calls.h"
+#include "files.h"
+#include "metadata.h"
+
+namespace tardis::calls {
+
+namespace {
+
+Fd createFile(int directory, const char* name) {
+  constexpr int flags = O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC;
+  Fd fd(retry([&] { return openat(directory, name, flags, 0600); }));
+  if (!fd.valid()) throw Failure{errno, "openat"};
+  return fd;
+}
+
+void writeWhole(int fd, const uint8_t* data, size_t size) {
+  while (size > 0) {
+    const ssize_t bytes = retry([&] { return write(fd, data, size); });
+    if (bytes < 0) throw Failure{errno, "write"};
+    if (bytes == 0) throw Failure{EIO, "write"};
+    data += bytes;
+    size -= bytes;
+  }
+}
+
+// Some file systems tell only now that there is no more space. The descriptor is gone even when a signal interrupts.
+void closeWritten(Fd& fd) {
+  if (::close(fd.release()) != 0 && errno != EINTR) throw Failure{errno, "close"};
+}
+
+}  // namespace
+
+napi_value writeFileAt(const Call& call) {
+  const int directory = call.fd(0);
+  Name name;
+  call.name(1, &name);
+  const size_t size = call.count(4);
+  const uint8_t* data = call.bytes(2).range(call.count(3), size, call.name());
+  const Row row = Row::checked(call.bytes(5), call.count(6), call.name());
+  const unsigned options = call.bits(7);
+
+  Fd fd = createFile(directory, name.text);
+  try {
+    writeWhole(fd.get(), data, size);
+    setMetadata(fd.get(), row, options, false);
+    closeWritten(fd);
+  } catch (const Failure&) {
+    unlinkat(directory, name.text, 0);
+    throw;
+  }
+  return call.nothing();
+}
+
+napi_value createFileAt(const Call& call) {
+  Name name;
+  call.name(1, &name);
+  return call.number(createFile(call.fd(0), name.text).release());
+}
+
+napi_value finishFile(const Call& call) {
+  const Row row = Row::checked(call.bytes(1), call.count(2), call.name());
+  setMetadata(call.fd(0), row, call.bits(3), false);
+  return call.nothing();
+}
+
+napi_value setDirectoryMetadata(const Call& call) {
+  const Row row = Row::checked(call.bytes(1), call.count(2), call.name());
+  setMetadata(call.fd(0), row, call.bits(3), true);
+  return call.nothing();
+}
+
+}  // namespace tardis::calls

@@ -1,0 +1,54 @@
+#!/bin/sh
+# Runs the benchmark: `npm run bench [-- options]`. Installs the peers and builds first, if need be.
+set -eu
+cd "$(dirname "$0")/.."
+
+# The programs needed and the packages that hold them: restic is the peer, rsync verifies restores, zstd is the limit.
+missing=''
+need() {
+  command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+need restic restic
+need rsync rsync
+need zstd zstd
+case " $* " in
+*' borg '* | *'=borg '*) need borg borgbackup ;;
+esac
+
+if [ -n "$missing" ]; then
+  if [ "$(id -u)" = 0 ]; then
+    as_root=''
+  else
+    as_root='sudo'
+  fi
+  if ! command -v apt-get >/dev/null 2>&1 || ! command -v ${as_root:-sh} >/dev/null 2>&1; then
+    echo "bench: please install:$missing" >&2
+    exit 1
+  fi
+  echo "bench: installing$missing with apt-get" >&2
+  # The lists of packages may be missing or old.
+  # shellcheck disable=SC2086 # Words are meant to be split.
+  $as_root apt-get install -y $missing >&2 ||
+    { $as_root apt-get update >&2 && $as_root apt-get install -y $missing >&2; }
+fi
+
+# A stamp tells whether the build is up to date: the compiler rewrites only what differs, and a type check alone already
+# renews its notes, so that the age of neither would do.
+stamp=dist/bench/.built
+if [ ! -e dist/bench/compare.js ]; then
+  # With its notes the compiler would not write again what it once wrote.
+  rm -f dist/.tsbuildinfo "$stamp"
+fi
+if [ ! -e "$stamp" ] ||
+  [ -n "$(find bench src tsconfig.json -newer "$stamp" \( -name '*.ts' -o -name '*.json' \) | head -n 1)" ]; then
+  echo 'bench: building' >&2
+  npm run --silent build >&2
+  touch "$stamp"
+fi
+
+# Processes share the pages of a program file, and each is charged its part only. So that the benchmark does not make
+# a Node program look smaller than it is, it runs on a copy of the node binary, whose pages are its own.
+node=$(node -p process.execPath)
+cmp -s "$node" dist/bench/node || cp "$node" dist/bench/node
+
+exec dist/bench/node dist/bench/compare.js "$@"

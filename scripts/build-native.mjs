@@ -1,0 +1,80 @@
+// Builds native/build/Release/tardis_native.node with node-gyp, unless it is newer than its sources and loads.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const require = createRequire(import.meta.url);
+const native = join(dirname(dirname(fileURLToPath(import.meta.url))), 'native');
+const addon = join(native, 'build', 'Release', 'tardis_native.node');
+
+function fail(reason, hint = '') {
+  console.error(`build-native: ${reason}`);
+  if (hint !== '') console.error(`build-native: ${hint}`);
+  process.exit(1);
+}
+
+const PACKAGES =
+  'building the addon takes python3, make and g++; ' +
+  'on Debian and Ubuntu: apt-get install python3 make g++';
+
+function loads() {
+  // A fresh process: this one may not load the file again once it has been rebuilt.
+  return (
+    spawnSync(process.execPath, ['-e', 'require(process.argv[1])', addon], { stdio: 'ignore' })
+      .status === 0
+  );
+}
+
+function isCurrent() {
+  if (!existsSync(addon)) return false;
+  const built = statSync(addon).mtimeMs;
+  const sources = readdirSync(join(native, 'src')).map((name) => join(native, 'src', name));
+  return (
+    [...sources, join(native, 'binding.gyp')].every((path) => statSync(path).mtimeMs < built) &&
+    loads()
+  );
+}
+
+/** Headers that came with this very node make a build possible without a network. */
+function headers() {
+  const prefix = dirname(dirname(realpathSync(process.execPath)));
+  return existsSync(join(prefix, 'include', 'node', 'node_api.h')) ? [`--nodedir=${prefix}`] : [];
+}
+
+function build() {
+  let gyp;
+  try {
+    gyp = require.resolve('node-gyp/bin/node-gyp.js');
+  } catch {
+    fail('node-gyp is not installed; run npm install first');
+  }
+  const from = headers();
+  console.log(
+    `build-native: building tardis_native for node ${process.version}` +
+      (from.length > 0 ? ` (${from[0]})` : ' (node-gyp finds the headers)'),
+  );
+  const options = ['--release', '--jobs=max', '--loglevel=error', ...from];
+  // While the old one works, it stays in use until the new one takes its place.
+  const steps = loads() ? ['configure', 'build'] : ['rebuild'];
+  const result = spawnSync(process.execPath, [gyp, ...steps, '--directory', native, ...options], {
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  if (result.status !== 0) {
+    process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`);
+    fail(
+      result.error
+        ? `node-gyp could not run: ${result.error.message}`
+        : 'the addon could not be built',
+      PACKAGES,
+    );
+  }
+  if (process.argv.includes('--verbose')) process.stderr.write(`${result.stdout}${result.stderr}`);
+  if (!loads()) fail(`${addon} was built but cannot be loaded`);
+}
+
+if (process.platform !== 'linux') fail('only Linux is supported');
+if (isCurrent()) console.log('build-native: tardis_native is up to date');
+else build();

@@ -1,0 +1,134 @@
+// Writes the parts of docs/ that say what a table of the program says: `node scripts/make-docs.mjs`
+// (after a build), or with --check tells which files differ. A test does the same in memory.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ERROR_TABLE } from '../dist/src/errors/index.js';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** A table in Markdown. */
+function table(head, rows) {
+  const line = (cells) => `| ${cells.join(' | ')} |`;
+  const escaped = rows.map((cells) => cells.map((cell) => String(cell).replaceAll('|', '\\|')));
+  return [line(head), line(head.map(() => '---')), ...escaped.map(line)].join('\n');
+}
+
+const KINDS = [
+  ['user', 'wrong input, or a missing thing'],
+  ['busy', 'somebody else is at it: try later'],
+  ['environment', 'disk, rights or network'],
+  ['damage', 'stored bytes are not what they should be'],
+  ['protocol', 'the peer broke the rules'],
+  ['partial', 'done, but not all of it'],
+  ['interrupted', 'stopped by a signal'],
+  ['bug', 'ours; only this kind shows a stack'],
+];
+
+const EXIT_STATUSES = [
+  [0, 'done; files that vanished during the walk are a note'],
+  [1, 'failed'],
+  [3, 'done, but some files could not be read or restored'],
+  [10, 'no such store or client'],
+  [11, 'busy: another session or tool works with this client'],
+  [130, 'interrupted'],
+];
+
+function errorsDocument() {
+  const known = new Set(KINDS.map(([kind]) => kind));
+  const statuses = new Set(EXIT_STATUSES.map(([status]) => status));
+  for (const [code, row] of Object.entries(ERROR_TABLE)) {
+    if (!known.has(row.kind)) throw new Error(`${code}: tell make-docs.mjs about kind ${row.kind}`);
+    if (!statuses.has(row.exitStatus)) {
+      throw new Error(`${code}: tell make-docs.mjs about exit status ${row.exitStatus}`);
+    }
+  }
+  const errors = Object.entries(ERROR_TABLE).map(([code, row]) => [
+    `\`${code}\``,
+    row.exitStatus,
+    row.kind,
+    row.guidance,
+  ]);
+  return `# Errors
+
+Generated from \`src/errors/table.ts\` by \`node scripts/make-docs.mjs\`; do not edit.
+
+Every error has a code. It is part of the message on standard error and of the output with \`--json\`,
+and it stays the same between releases; scripts should look at it, or at the exit status.
+
+## Exit status
+
+${table(['status', 'meaning'], EXIT_STATUSES)}
+
+## Kinds
+
+${table(['kind', 'meaning'], KINDS)}
+
+## Codes
+
+${table(['code', 'exit status', 'kind', 'what to do'], errors)}
+`;
+}
+
+function size(bytes) {
+  return bytes % MIB === 0 ? `${bytes / MIB} MiB` : `${bytes / KIB} KiB`;
+}
+
+async function messagesTable() {
+  const { MESSAGES } = await import('../dist/src/transport/messages.js');
+  const rows = Object.entries(MESSAGES)
+    .sort(([, a], [, b]) => a.number - b.number)
+    .map(([name, row]) => [
+      row.number,
+      `\`${name}\``,
+      row.direction === 'to-server' ? 'to server' : 'to client',
+      row.right ?? 'none',
+      size(row.maxBytes),
+      row.beforeLogin ? 'yes' : 'no',
+    ]);
+  return table(['number', 'name', 'direction', 'right', 'largest size', 'before login'], rows);
+}
+
+/** What is between `<!-- NAME:begin -->` and `<!-- NAME:end -->` replaced; unchanged without them. */
+export function replaceSection(text, name, section) {
+  const begin = `<!-- ${name}:begin -->`;
+  const end = `<!-- ${name}:end -->`;
+  const from = text.indexOf(begin);
+  const to = text.indexOf(end, from);
+  if (from < 0 || to < 0) return text;
+  return `${text.slice(0, from + begin.length)}\n\n${section}\n\n${text.slice(to)}`;
+}
+
+/** A file, and how its text is made from what it is now (undefined: there is none). */
+const GENERATED = [
+  { file: 'docs/errors.md', generate: () => errorsDocument() },
+  {
+    file: 'docs/protocol.md',
+    generate: async (text) =>
+      text === undefined ? undefined : replaceSection(text, 'messages', await messagesTable()),
+  },
+];
+
+/** For each generated file: its name, what it holds now and what it should hold. */
+export async function generateDocs() {
+  const results = [];
+  for (const { file, generate } of GENERATED) {
+    const path = join(root, file);
+    const current = existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+    const wanted = await generate(current);
+    if (wanted !== undefined) results.push({ file, current, wanted });
+  }
+  return results;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const isCheck = process.argv.includes('--check');
+  for (const { file, current, wanted } of await generateDocs()) {
+    if (current === wanted) continue;
+    if (isCheck) process.exitCode = 1;
+    else writeFileSync(join(root, file), wanted);
+    console.log(`${file}: ${isCheck ? 'is out of date' : 'written'}`);
+  }
+}

@@ -1,0 +1,204 @@
+/** The archive over a store on this machine. Reading needs no lock and nothing but read permission. */
+import { Catalog, type BackupSet } from '../catalog/index.js';
+import { TardisError } from '../errors/index.js';
+import { splitPath } from '../model/index.js';
+import {
+  type ClientDirectory,
+  locationName,
+  openClientDirectory,
+  RecordKind,
+  type RootRecord,
+  type SetNote,
+} from '../store/index.js';
+import type { System } from '../system/index.js';
+import type {
+  Archive,
+  ArchiveEntry,
+  ContentLocation,
+  ContentPiece,
+  PathVersion,
+} from './archive.js';
+
+/** The directory that holds the roots' own entries. */
+const ROOTS_DIRECTORY = 0;
+
+export interface LocalArchiveOptions {
+  readonly store: string;
+  readonly client: string;
+  readonly catalogFile?: string;
+}
+
+/** Opens a client for reading. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, CATALOG_*. */
+export function openLocalArchive(system: System, options: LocalArchiveOptions): Archive {
+  const directory = openClientDirectory(system, options);
+  return new LocalArchive(directory, Catalog.openForReading(system, directory.catalogPath));
+}
+
+/** A directory id with the sets in which it was at the path in question. */
+interface Reached {
+  readonly directory: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+class LocalArchive implements Archive {
+  readonly client: string;
+  readonly clientPath: string;
+  private readonly catalog: Catalog;
+
+  constructor(directory: ClientDirectory, catalog: Catalog) {
+    this.client = directory.client;
+    this.clientPath = directory.path;
+    this.catalog = catalog;
+  }
+
+  async sets(): Promise<BackupSet[]> {
+    return this.catalog.sets.listed();
+  }
+
+  async findSet(text: string | undefined): Promise<BackupSet> {
+    const sets = this.catalog.sets.listed();
+    let found: BackupSet | undefined;
+    if (text === undefined) found = sets.findLast((set) => set.state === 'complete');
+    else if (/^\d+$/.test(text)) found = sets.find((set) => set.set === Number(text));
+    else found = sets.findLast((set) => set.name === text);
+    if (found === undefined) {
+      const what = text === undefined ? 'no complete backup set' : `no backup set "${text}"`;
+      throw new TardisError('NO_SUCH_SET', `the client "${this.client}" has ${what}`);
+    }
+    return found;
+  }
+
+  async roots(set: number): Promise<RootRecord[]> {
+    return this.catalog.sets.rootsOf(set);
+  }
+
+  async notes(set: number): Promise<SetNote[]> {
+    return this.catalog.sets.notesOf(set);
+  }
+
+  async find(path: Buffer, set: number): Promise<ArchiveEntry | undefined> {
+    const start = rootAbove(this.catalog.sets.rootsOf(set), path);
+    if (start === undefined) return undefined;
+    const { entries } = this.catalog;
+    let entry = entries.findAsOf(ROOTS_DIRECTORY, Buffer.from(String(start.root.root)), set);
+    for (const name of start.rest) {
+      if (entry?.childId === undefined) return undefined;
+      entry = entries.findAsOf(entry.childId, name, set);
+    }
+    return entry;
+  }
+
+  async list(
+    directory: number,
+    set: number,
+    after: Buffer,
+    limit: number,
+  ): Promise<ArchiveEntry[]> {
+    return this.catalog.entries.listAsOf(directory, set, after, limit);
+  }
+
+  async versions(path: Buffer): Promise<PathVersion[]> {
+    const found = new Map<string, PathVersion>();
+    for (const root of this.rootsEver(path)) {
+      const name = Buffer.from(String(root.root.root));
+      let reached: Reached[] = [{ directory: ROOTS_DIRECTORY, from: 1, to: Infinity }];
+      let matches: PathVersion[] = [];
+      for (const component of [name, ...root.rest]) {
+        matches = reached.flatMap((place) => this.versionsAt(place, component));
+        reached = matches.flatMap(({ entry, firstSet, lastSet }) =>
+          entry.childId === undefined
+            ? []
+            : [{ directory: entry.childId, from: firstSet, to: lastSet ?? Infinity }],
+        );
+      }
+      for (const match of matches) {
+        found.set(`${match.entry.directory}/${match.firstSet}`, match);
+      }
+    }
+    return [...found.values()].sort((a, b) => a.firstSet - b.firstSet);
+  }
+
+  private versionsAt(place: Reached, name: Buffer): PathVersion[] {
+    const versions: PathVersion[] = [];
+    for (const entry of this.catalog.entries.versions(place.directory, name)) {
+      const from = Math.max(place.from, entry.firstSet);
+      const to = Math.min(place.to, entry.lastSet ?? Infinity);
+      if (from > to) continue;
+      const lastSet = to === Infinity ? undefined : to;
+      versions.push({ entry, firstSet: from, lastSet });
+    }
+    return versions;
+  }
+
+  /** Roots of any set at or above the path. */
+  private rootsEver(path: Buffer): { root: RootRecord; rest: Buffer[] }[] {
+    const seen = new Map<number, RootRecord>();
+    for (const set of this.catalog.sets.listed()) {
+      for (const root of this.catalog.sets.rootsOf(set.set)) seen.set(root.root, root);
+    }
+    return [...seen.values()].flatMap((root) => {
+      const rest = restBelow(root.path, path);
+      return rest === undefined ? [] : [{ root, rest }];
+    });
+  }
+
+  async locate(contentIds: readonly number[]): Promise<ContentLocation[]> {
+    return contentIds.map((contentId) => this.locateOne(contentId));
+  }
+
+  private locateOne(contentId: number): ContentLocation {
+    const { contents } = this.catalog;
+    const stored = contents.stored(contentId);
+    if (stored === undefined) return undefined;
+    if (stored.kind !== RecordKind.assembly) return [toPiece(stored)];
+    const pieces: ContentPiece[] = [];
+    for (const partId of contents.partsOf(contentId)) {
+      const part = contents.stored(partId);
+      if (part === undefined) return undefined;
+      pieces.push(toPiece(part));
+    }
+    return pieces;
+  }
+
+  close(): void {
+    this.catalog.close();
+  }
+}
+
+function toPiece(stored: {
+  digest: Buffer;
+  sizeBytes: number;
+  pack: number;
+  position: number;
+  recordBytes: number;
+  offset: number;
+}): ContentPiece {
+  const { digest, sizeBytes, position, recordBytes, offset } = stored;
+  const object = locationName(stored, digest);
+  return { digest, sizeBytes, object, position, recordBytes, offset };
+}
+
+/** The components of `path` below `root`, or undefined when it is not there. */
+function restBelow(root: Buffer, path: Buffer): Buffer[] | undefined {
+  const rootParts = splitPath(root);
+  const parts = splitPath(path);
+  if (rootParts.length > parts.length) return undefined;
+  if (!rootParts.every((part, index) => part.equals(parts[index]!))) return undefined;
+  return parts.slice(rootParts.length);
+}
+
+/** The deepest root at or above a path. */
+function rootAbove(
+  roots: readonly RootRecord[],
+  path: Buffer,
+): { root: RootRecord; rest: Buffer[] } | undefined {
+  let best: { root: RootRecord; rest: Buffer[] } | undefined;
+  for (const root of roots) {
+    const rest = restBelow(root.path, path);
+    if (rest !== undefined && (best === undefined || rest.length < best.rest.length)) {
+      best = { root, rest };
+    }
+  }
+  return best;
+}

@@ -1,0 +1,213 @@
+/**
+ * Turns records into catalog rows. A session applies its own changes and recovery applies those of
+ * records through the same functions, so that a rebuilt catalog cannot differ in kind.
+ */
+import {
+  digestKey,
+  DIGEST_BYTES,
+  EntryType,
+  forEachRow,
+  RowReader,
+  decodeParts,
+} from '../model/index.js';
+import {
+  type ListingSection,
+  type Location,
+  readContentIndex,
+  readFrameIndex,
+  RecordKind,
+  type RecordHeader,
+  type StoreEvent,
+} from '../store/index.js';
+import type { Catalog } from './catalog.js';
+import type { DirectoryIdentity } from './directories.js';
+
+/** Content ids by digest key, to spare a look-up where the caller just stored them. */
+export type KnownContents = ReadonlyMap<string, number>;
+
+/** The identity a directory has by its row in its parent. */
+export function identityOf(
+  root: number,
+  parent: number,
+  rows: RowReader,
+  at: number,
+): DirectoryIdentity {
+  return {
+    root,
+    parent,
+    name: rows.name(at),
+    inode: rows.inode(at),
+    birthTimeNs: rows.birthTimeNs(at),
+  };
+}
+
+/** Closes one open name; a directory behind it is looked after at the set's end. */
+export function closeName(catalog: Catalog, directory: number, name: Buffer, set: number): void {
+  const open = catalog.entries.findOpen(directory, name);
+  if (open === undefined) return;
+  catalog.entries.close(directory, name, open, set);
+  if (open.childId !== undefined) catalog.directories.unplace(open.childId, directory, name);
+}
+
+/**
+ * Writes one row as the open version of its name. `isNew`: the directory had no entries before this
+ * session, so there is nothing to close.
+ */
+export function putRow(
+  catalog: Catalog,
+  section: { readonly set: number; readonly directory: number },
+  rows: RowReader,
+  at: number,
+  ids: { contentId: number | undefined; childId: number | undefined; isNew: boolean },
+): void {
+  const { set, directory } = section;
+  if (!ids.isNew) {
+    const name = rows.name(at);
+    const open = catalog.entries.findOpen(directory, name);
+    if (open !== undefined) {
+      if (open.firstSet < set) catalog.entries.close(directory, name, open, set);
+      if (open.childId !== undefined && open.childId !== ids.childId) {
+        catalog.directories.unplace(open.childId, directory, name);
+      }
+    }
+  }
+  catalog.entries.put(directory, rows, at, set, ids.contentId, ids.childId);
+}
+
+/** The id of the content a row names (made, as missing, if nobody has it), or undefined. */
+export function contentOfRow(
+  catalog: Catalog,
+  rows: RowReader,
+  at: number,
+  known: KnownContents,
+): number | undefined {
+  if (!rows.hasDigest(at)) return undefined;
+  const digest = rows.digest(at);
+  const contentId = known.get(digestKey(digest)) ?? catalog.contents.find(digest)?.contentId;
+  return contentId ?? catalog.contents.add(digest, rows.sizeBytes(at), undefined, 0);
+}
+
+const NOTHING_KNOWN: KnownContents = new Map();
+const CLOSE_BATCH = 1024;
+
+/** Closes every open entry of a directory. */
+export function closeDirectory(catalog: Catalog, directory: number, set: number): void {
+  for (;;) {
+    const names = catalog.entries.headNames(directory, CLOSE_BATCH);
+    for (const open of names) {
+      catalog.entries.close(directory, open.name, open, set);
+      if (open.childId !== undefined) {
+        catalog.directories.unplace(open.childId, directory, open.name);
+      }
+    }
+    if (names.length < CLOSE_BATCH) break;
+  }
+  catalog.directories.setSkipHash(directory, undefined);
+  catalog.directories.forgetUnplaced(directory);
+}
+
+/** Applies a listing record's section: what is gone first, then what is new. */
+export function applySection(catalog: Catalog, section: ListingSection): void {
+  const { set, directory } = section;
+  if (section.closed) closeDirectory(catalog, directory, set);
+  for (const name of section.removed) closeName(catalog, directory, name, set);
+  const rows = new RowReader(section.rows);
+  let nextChild = 0;
+  forEachRow(rows, (at) => {
+    let childId: number | undefined;
+    if (rows.type(at) === EntryType.directory) {
+      childId = section.children[nextChild];
+      nextChild += 1;
+    }
+    const contentId = contentOfRow(catalog, rows, at, NOTHING_KNOWN);
+    putRow(catalog, section, rows, at, { contentId, childId, isNew: false });
+    if (childId === undefined) return;
+    const identity = identityOf(section.root, directory, rows, at);
+    if (catalog.directories.exists(childId)) catalog.directories.place(childId, identity);
+    else catalog.directories.add(childId, identity);
+  });
+}
+
+export function applyEvent(catalog: Catalog, event: StoreEvent): void {
+  switch (event.type) {
+    case 'set-opened':
+      catalog.sets.open(event.set, event.name, event.openedAtMs, event.clientTimeMs);
+      for (const root of event.roots) catalog.sets.addRoot(event.set, root);
+      return;
+    case 'set-closed':
+      catalog.sets.complete(event.set, event.closedAtMs, event.stats);
+      return;
+    case 'notes':
+      for (const note of event.notes) catalog.sets.addNote(event.set, note);
+      return;
+    case 'damage':
+      for (const digest of event.digests) applyDamage(catalog, digest);
+      return;
+  }
+}
+
+/** The bytes of a content are not what they should be: whoever holds it open is read again. */
+export function applyDamage(catalog: Catalog, digest: Buffer): void {
+  const content = catalog.contents.find(digest);
+  if (content === undefined) return;
+  for (const contentId of catalog.contents.markMissing(content.contentId)) {
+    for (const directory of catalog.contents.directoriesHolding(contentId)) {
+      catalog.directories.setSkipHash(directory, undefined);
+    }
+  }
+}
+
+/**
+ * Adds the contents of a frame, content, part or assembly record at its place. Contents that are
+ * stored already keep their place. Returns the ids of what the record holds by digest key.
+ */
+export function applyContentRecord(
+  catalog: Catalog,
+  header: RecordHeader,
+  index: Buffer,
+  location: Location,
+  /** For an assembly, its list of parts. */
+  body: Buffer = Buffer.alloc(0),
+): Map<string, number> {
+  const ids = new Map<string, number>();
+  let recordId: number | undefined;
+  const add = (digest: Buffer, sizeBytes: number, offset: number): number => {
+    const found = catalog.contents.find(digest);
+    let contentId = found?.contentId;
+    if (found === undefined || !found.isStored) {
+      recordId ??= catalog.contents.addRecord(header, location);
+      if (found === undefined) {
+        contentId = catalog.contents.add(digest, sizeBytes, recordId, offset);
+      } else {
+        catalog.contents.fill(found.contentId, recordId, offset);
+      }
+    }
+    ids.set(digestKey(digest), contentId!);
+    return contentId!;
+  };
+  if (header.kind === RecordKind.frame) {
+    for (const entry of readFrameIndex(header, index)) {
+      add(Buffer.from(entry.digest), entry.sizeBytes, entry.offset);
+    }
+    return ids;
+  }
+  const content = readContentIndex(index);
+  const contentId = add(content.digest, content.sizeBytes, 0);
+  if (header.kind === RecordKind.part) {
+    catalog.contents.addPartSource(contentId, content.fileSizeBytes);
+  }
+  if (header.kind === RecordKind.assembly) {
+    decodeParts(body).forEach((part, partNumber) => {
+      const partId =
+        catalog.contents.find(part.digest)?.contentId ??
+        catalog.contents.add(part.digest, part.sizeBytes, undefined, 0);
+      catalog.contents.addPart(contentId, partNumber, partId);
+    });
+  }
+  return ids;
+}
+
+/** Whether a digest has the right length: asked of everything from outside. */
+export function isDigest(value: unknown): value is Buffer {
+  return Buffer.isBuffer(value) && value.length === DIGEST_BYTES;
+}

@@ -1,0 +1,82 @@
+/**
+ * The catalog of one client: its tables behind one transaction. A session holds one transaction open
+ * from checkpoint to checkpoint, so that what is committed never knows more than the disk holds.
+ */
+import type { SqlDatabase, System } from '../system/index.js';
+import { ContentTable } from './contents.js';
+import { DirectoryTable } from './directories.js';
+import { EntryTable } from './entries.js';
+import { closeAfterWriting, openForReading, openForWriting } from './open.js';
+import { SetTable } from './sets.js';
+import { StateTable } from './state.js';
+
+export class Catalog {
+  readonly sets: SetTable;
+  readonly directories: DirectoryTable;
+  readonly entries: EntryTable;
+  readonly contents: ContentTable;
+  readonly state: StateTable;
+  private readonly database: SqlDatabase;
+  private readonly isWriter: boolean;
+
+  private constructor(database: SqlDatabase, isWriter: boolean) {
+    this.database = database;
+    this.isWriter = isWriter;
+    this.sets = new SetTable(database);
+    this.directories = new DirectoryTable(database);
+    this.entries = new EntryTable(database);
+    this.contents = new ContentTable(database);
+    this.state = new StateTable(database);
+  }
+
+  /** For the holder of the client's lock. Throws CATALOG_NEWER, CATALOG_DAMAGED. */
+  static openForWriting(system: System, catalogPath: string): Catalog {
+    return Catalog.around(openForWriting(system, catalogPath), true);
+  }
+
+  /** Sees what is committed, also while a session writes. */
+  static openForReading(system: System, catalogPath: string): Catalog {
+    return Catalog.around(openForReading(system, catalogPath), false);
+  }
+
+  private static around(database: SqlDatabase, isWriter: boolean): Catalog {
+    try {
+      return new Catalog(database, isWriter);
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  }
+
+  begin(): void {
+    this.database.exec('BEGIN IMMEDIATE');
+  }
+
+  /** Returns when the transaction is durable. */
+  commit(): void {
+    this.database.exec('COMMIT');
+  }
+
+  rollback(): void {
+    if (this.database.inTransaction) this.database.exec('ROLLBACK');
+  }
+
+  /** Moves the write-ahead log into the file; call between transactions. */
+  foldLog(): void {
+    this.database.pragma('wal_checkpoint(PASSIVE)');
+  }
+
+  close(): void {
+    if (!this.isWriter) {
+      this.database.close();
+      return;
+    }
+    this.rollback();
+    closeAfterWriting(this.database);
+  }
+
+  /** Lets go of the file without tidying up, as a crash would: for tests and after failures. */
+  abandon(): void {
+    this.database.close();
+  }
+}

@@ -1,0 +1,159 @@
+/** Contents by digest, and the records that hold them. */
+import type { Location, RecordHeader } from '../store/index.js';
+import { recordBytes } from '../store/index.js';
+import type { SqlDatabase } from '../system/index.js';
+
+export interface ContentRow {
+  readonly contentId: number;
+  readonly sizeBytes: number;
+  /** False when it is named by an entry but its bytes are not (or no longer) there. */
+  readonly isStored: boolean;
+}
+
+/** Where the bytes of a content are. */
+export interface StoredContent {
+  readonly contentId: number;
+  readonly digest: Buffer;
+  readonly sizeBytes: number;
+  readonly recordId: number;
+  readonly kind: number;
+  readonly pack: number;
+  readonly position: number;
+  readonly recordBytes: number;
+  readonly rawBytes: number;
+  /** Within the decoded frame. */
+  readonly offset: number;
+}
+
+const SELECT_STORED = `
+  SELECT content_id AS contentId, digest, size_bytes AS sizeBytes, record_id AS recordId, kind,
+         pack, position, record_bytes AS recordBytes, raw_bytes AS rawBytes, offset
+  FROM contents JOIN records USING (record_id)`;
+
+export class ContentTable {
+  private readonly statements;
+
+  constructor(database: SqlDatabase) {
+    this.statements = {
+      find: database
+        .prepare(
+          `SELECT content_id, size_bytes, record_id FROM contents
+           WHERE substr(digest, 1, 8) = substr(?, 1, 8) AND digest = ?`,
+        )
+        .raw(),
+      insert: database.prepare(
+        'INSERT INTO contents (digest, size_bytes, record_id, offset) VALUES (?, ?, ?, ?)',
+      ),
+      fill: database.prepare('UPDATE contents SET record_id = ?, offset = ? WHERE content_id = ?'),
+      empty: database.prepare(
+        `UPDATE contents SET record_id = NULL WHERE content_id = ?
+           OR content_id IN (SELECT content_id FROM content_parts WHERE part_id = ?)`,
+      ),
+      users: database.prepare('SELECT content_id FROM content_parts WHERE part_id = ?').pluck(),
+      addPart: database.prepare('INSERT OR REPLACE INTO content_parts VALUES (?, ?, ?)'),
+      parts: database
+        .prepare('SELECT part_id FROM content_parts WHERE content_id = ? ORDER BY part_number')
+        .pluck(),
+      insertRecord: database.prepare(
+        `INSERT INTO records (kind, pack, position, record_bytes, raw_bytes, codec, scheme, epoch)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      ),
+      hasSize: database
+        .prepare(
+          'SELECT 1 FROM contents WHERE size_bytes = ? AND size_bytes > 1048576 AND record_id IS NOT NULL LIMIT 1',
+        )
+        .pluck(),
+      addPartSource: database.prepare('INSERT OR REPLACE INTO part_sources VALUES (?, ?)'),
+      hasParts: database
+        .prepare('SELECT 1 FROM part_sources WHERE file_size_bytes = ? LIMIT 1')
+        .pluck(),
+      stored: database.prepare(`${SELECT_STORED} WHERE content_id = ?`),
+      holders: database
+        .prepare(
+          'SELECT DISTINCT directory_id FROM entries WHERE content_id = ? AND last_set IS NULL',
+        )
+        .pluck(),
+      count: database.prepare('SELECT COUNT(*) FROM contents').pluck(),
+    };
+  }
+
+  find(digest: Uint8Array): ContentRow | undefined {
+    const row = this.statements.find.get(digest, digest) as
+      | [number, number, number | null]
+      | undefined;
+    if (row === undefined) return undefined;
+    return { contentId: row[0], sizeBytes: row[1], isStored: row[2] !== null };
+  }
+
+  addRecord(header: RecordHeader, location: Location): number {
+    const { lastInsertRowid } = this.statements.insertRecord.run(
+      header.kind,
+      location.pack,
+      location.position,
+      recordBytes(header),
+      header.rawBytes,
+      header.codec,
+      header.scheme,
+      header.epoch,
+    );
+    return Number(lastInsertRowid);
+  }
+
+  /** Adds a content; `recordId` undefined when its bytes are not there. */
+  add(digest: Uint8Array, sizeBytes: number, recordId: number | undefined, offset: number): number {
+    const { lastInsertRowid } = this.statements.insert.run(
+      digest,
+      sizeBytes,
+      recordId ?? null,
+      offset,
+    );
+    return Number(lastInsertRowid);
+  }
+
+  /** Gives a content that was missing its bytes. */
+  fill(contentId: number, recordId: number, offset: number): void {
+    this.statements.fill.run(recordId, offset, contentId);
+  }
+
+  /** Marks a content, and what it is a part of, as damaged: the bytes count as missing. */
+  markMissing(contentId: number): number[] {
+    this.statements.empty.run(contentId, contentId);
+    return [contentId, ...(this.statements.users.all(contentId) as number[])];
+  }
+
+  addPart(contentId: number, partNumber: number, partId: number): void {
+    this.statements.addPart.run(contentId, partNumber, partId);
+  }
+
+  /** The parts of a content in parts, in order. */
+  partsOf(contentId: number): number[] {
+    return this.statements.parts.all(contentId) as number[];
+  }
+
+  /** Whether a large content of exactly this size is stored. */
+  hasLargeOfSize(sizeBytes: number): boolean {
+    return this.statements.hasSize.get(sizeBytes) !== undefined;
+  }
+
+  addPartSource(contentId: number, fileSizeBytes: number): void {
+    this.statements.addPartSource.run(contentId, fileSizeBytes);
+  }
+
+  /** Whether parts of a file of exactly this size are stored. */
+  hasPartsOfFile(fileSizeBytes: number): boolean {
+    return this.statements.hasParts.get(fileSizeBytes) !== undefined;
+  }
+
+  stored(contentId: number): StoredContent | undefined {
+    return this.statements.stored.get(contentId) as StoredContent | undefined;
+  }
+
+  /** Directories with an open entry that holds the content. Scans the entries. */
+  directoriesHolding(contentId: number): number[] {
+    return this.statements.holders.all(contentId) as number[];
+  }
+
+  count(): number {
+    return this.statements.count.get() as number;
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * Opening a catalog: schema version, migrations, and the settings that D7's promise rests on.
+ * While a session writes, the journal is WAL with FULL synchronisation and checkpoints by hand; when
+ * the session ends it goes back to TRUNCATE, so that a reader needs nothing but read permission.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { asTardisError, TardisError } from '../errors/index.js';
+import type { SqlDatabase, System } from '../system/index.js';
+
+export const CATALOG_VERSION = 1;
+const CACHE_KIB = 6 << 10;
+
+/** The folder `schema/` of the package, found upward from this file. */
+export function schemaDirectory(): string {
+  let directory = path.dirname(fileURLToPath(import.meta.url));
+  while (!fs.existsSync(path.join(directory, 'schema', 'tardis.sql'))) {
+    const parent = path.dirname(directory);
+    if (parent === directory) throw new Error('the schema folder of the package is missing');
+    directory = parent;
+  }
+  return path.join(directory, 'schema');
+}
+
+/** Opens for writing, making or migrating the catalog. Throws CATALOG_NEWER, CATALOG_DAMAGED. */
+export function openForWriting(system: System, catalogPath: string): SqlDatabase {
+  let database: SqlDatabase | undefined;
+  try {
+    database = system.openDatabase(catalogPath, { readonly: false });
+    requireKnownVersion(database, catalogPath);
+    // WAL first: the schema must not be durable before the journal mode is.
+    database.pragma('journal_mode = WAL');
+    database.pragma('synchronous = FULL');
+    database.pragma('wal_autocheckpoint = 0');
+    database.pragma(`cache_size = -${CACHE_KIB}`);
+    database.pragma('temp_store = MEMORY');
+    migrate(database);
+    return database;
+  } catch (error) {
+    database?.close();
+    throw asTardisError(error, `opening ${catalogPath}`);
+  }
+}
+
+/** Opens read-only; the catalog must exist. Throws CATALOG_NEWER, CATALOG_DAMAGED. */
+export function openForReading(system: System, catalogPath: string): SqlDatabase {
+  if (system.files.status(catalogPath) === undefined) {
+    throw new TardisError('CATALOG_DAMAGED', `the catalog ${catalogPath} is missing`);
+  }
+  let database: SqlDatabase | undefined;
+  try {
+    database = system.openDatabase(catalogPath, { readonly: true });
+    requireKnownVersion(database, catalogPath);
+    if (database.pragma('user_version', { simple: true }) === 0) {
+      throw new TardisError('CATALOG_DAMAGED', `the catalog ${catalogPath} is empty`);
+    }
+    return database;
+  } catch (error) {
+    database?.close();
+    throw asTardisError(error, `opening ${catalogPath}`);
+  }
+}
+
+/** Ends a session: the log goes into the file, and the file alone is the catalog again. */
+export function closeAfterWriting(database: SqlDatabase): void {
+  try {
+    database.pragma('wal_checkpoint(TRUNCATE)');
+    database.pragma('journal_mode = TRUNCATE'); // stays WAL while somebody reads; harmless
+  } finally {
+    database.close();
+  }
+}
+
+function requireKnownVersion(database: SqlDatabase, catalogPath: string): void {
+  const version = database.pragma('user_version', { simple: true }) as number;
+  if (version > CATALOG_VERSION) {
+    throw new TardisError(
+      'CATALOG_NEWER',
+      `${catalogPath} has version ${version}, this software knows ${CATALOG_VERSION}`,
+      { version },
+    );
+  }
+}
+
+function migrate(database: SqlDatabase): void {
+  const version = database.pragma('user_version', { simple: true }) as number;
+  if (version === CATALOG_VERSION) return;
+  const schema = schemaDirectory();
+  const steps: { to: number; sql: string }[] = [];
+  if (version === 0) {
+    steps.push({
+      to: CATALOG_VERSION,
+      sql: fs.readFileSync(path.join(schema, 'tardis.sql'), 'utf8'),
+    });
+  } else {
+    const migrations = path.join(schema, 'migrations');
+    for (const file of fs.readdirSync(migrations).sort()) {
+      const to = Number.parseInt(file, 10);
+      if (!file.endsWith('.sql') || to <= version) continue;
+      steps.push({ to, sql: fs.readFileSync(path.join(migrations, file), 'utf8') });
+    }
+  }
+  for (const step of steps) {
+    database.exec('BEGIN IMMEDIATE');
+    try {
+      database.exec(step.sql);
+      database.pragma(`user_version = ${step.to}`);
+      database.exec('COMMIT');
+    } catch (error) {
+      if (database.inTransaction) database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,265 @@
+/**
+ * Brings a catalog up to what the packs hold: after a crash by the commits it lacks, and from an
+ * empty catalog by all of them (rebuild). One walk over the packs, in order:
+ *
+ * - records count only once a commit record covers them; what stands behind the last valid commit
+ *   was never acknowledged and is dead for ever;
+ * - the last commit must match its ranges exactly (its sync may have been cut short); a mismatch in
+ *   an earlier one is damage, and what can be read of it is used;
+ * - within a commit, contents come first, then listings and events in the order of their numbers.
+ */
+import { crc32 } from 'node:zlib';
+import { TardisError } from '../errors/index.js';
+import {
+  type Backend,
+  type CommitBody,
+  type Counters,
+  isRecordSound,
+  listPacks,
+  type Location,
+  NO_PACK,
+  objectName,
+  packName,
+  type PackRange,
+  readCommit,
+  readEvent,
+  readHeader,
+  readListing,
+  readRecord,
+  RECORD_HEADER_BYTES,
+  recordBytes,
+  type RecordHeader,
+  RecordKind,
+  scanPack,
+} from '../store/index.js';
+import { applyContentRecord, applyEvent, applySection } from './apply.js';
+import type { Catalog } from './catalog.js';
+import type { CommitPoint } from './state.js';
+
+export interface RecoveryReport {
+  /** Commits applied. */
+  readonly commits: number;
+  /** Records whose bytes are not what their checksum says; their contents count as missing. */
+  readonly damagedRecords: number;
+  readonly counters: Counters;
+  readonly point: CommitPoint;
+  /** The highest pack number in use, committed or not. */
+  readonly lastPack: number;
+}
+
+export interface RecoveryOptions {
+  /** Read every body and check it (rebuild); else only those of the last commit. */
+  readonly checkBodies: boolean;
+  readonly onProgress?: (pack: number, lastPack: number) => void;
+}
+
+interface PendingRecord {
+  readonly header: RecordHeader;
+  readonly index: Buffer;
+  readonly location: Location;
+}
+
+interface PendingCommit {
+  readonly body: CommitBody;
+  readonly records: readonly PendingRecord[];
+  readonly point: CommitPoint;
+  readonly matches: boolean;
+}
+
+/** Applies what is missing. Must hold the client's lock; call outside a transaction. */
+export async function recoverCatalog(
+  catalog: Catalog,
+  backend: Backend,
+  options: RecoveryOptions,
+): Promise<RecoveryReport> {
+  return new Recovery(catalog, backend, options).run();
+}
+
+class Recovery {
+  private commits = 0;
+  private damagedRecords = 0;
+  private counters: Counters;
+  private point: CommitPoint;
+  private waiting: PendingCommit | undefined;
+  private readonly catalog: Catalog;
+  private readonly backend: Backend;
+  private readonly options: RecoveryOptions;
+
+  constructor(catalog: Catalog, backend: Backend, options: RecoveryOptions) {
+    this.catalog = catalog;
+    this.backend = backend;
+    this.options = options;
+    this.counters = catalog.state.readCounters();
+    this.point = catalog.state.readCommitPoint();
+  }
+
+  async run(): Promise<RecoveryReport> {
+    const packs = await listPacks(this.backend);
+    const lastPack = Math.max(packs.at(-1) ?? 0, this.point.pack);
+    const start = this.point;
+    let records: PendingRecord[] = [];
+    let ranges = new Map<number, PackRange>();
+    for (const pack of packs) {
+      if (pack < start.pack) continue;
+      this.options.onProgress?.(pack, lastPack);
+      const from = pack === start.pack ? start.position : 0;
+      for await (const scanned of scanPack(this.backend, pack, from)) {
+        const { header, position } = scanned;
+        const end = position + recordBytes(header);
+        if (header.kind !== RecordKind.commit) {
+          records.push({ header, index: scanned.index, location: { pack, position } });
+          const range = ranges.get(pack) ?? { pack, from: position, to: position, checksum: 0 };
+          const checksum = crc32(scanned.headerBytes, range.checksum);
+          ranges.set(pack, { ...range, to: end, checksum });
+          continue;
+        }
+        const body = await this.readCommitAt(pack, position, recordBytes(header));
+        if (body === undefined) continue;
+        await this.release(false);
+        const matches = sameRanges(body.ranges, ranges);
+        const point = { commit: body.commit, pack, position: end };
+        this.waiting = { body, records, point, matches };
+        records = [];
+        ranges = new Map();
+      }
+    }
+    await this.release(true);
+    const { commits, damagedRecords, counters, point } = this;
+    return { commits, damagedRecords, counters, point, lastPack };
+  }
+
+  private async readCommitAt(
+    pack: number,
+    position: number,
+    bytes: number,
+  ): Promise<CommitBody | undefined> {
+    try {
+      return readCommit(await readRecord(this.backend, packName(pack), position, bytes));
+    } catch (error) {
+      this.countDamage(error);
+      return undefined;
+    }
+  }
+
+  /** Applies the commit that was held back until it was known whether another one follows. */
+  private async release(isLast: boolean): Promise<void> {
+    const commit = this.waiting;
+    this.waiting = undefined;
+    if (commit === undefined) return;
+    const checked = await this.checkBodies(commit, isLast);
+    if (isLast && (!commit.matches || checked.damaged > 0) && !this.options.checkBodies) {
+      // The last sync was cut short: this checkpoint was never acknowledged.
+      return;
+    }
+    this.damagedRecords += checked.damaged;
+    await this.apply(commit, checked.sound);
+  }
+
+  /** Reads bodies where that is asked for; the records that are sound, and how many are not. */
+  private async checkBodies(
+    commit: PendingCommit,
+    isLast: boolean,
+  ): Promise<{ sound: PendingRecord[]; damaged: number }> {
+    if (!isLast && !this.options.checkBodies) return { sound: [...commit.records], damaged: 0 };
+    const sound: PendingRecord[] = [];
+    for (const record of commit.records) {
+      const { pack, position } = record.location;
+      if (await isRecordSound(this.backend, packName(pack), position, record.header)) {
+        sound.push(record);
+      }
+    }
+    return { sound, damaged: commit.records.length - sound.length };
+  }
+
+  private async apply(commit: PendingCommit, records: readonly PendingRecord[]): Promise<void> {
+    const { catalog } = this;
+    const ordered = records
+      .filter(({ header }) => header.sequence > 0)
+      .sort((a, b) => a.header.sequence - b.header.sequence);
+    catalog.begin();
+    try {
+      for (const record of records) {
+        if (record.header.sequence === 0) await this.applyContent(record);
+      }
+      for (const object of commit.body.objects) await this.applyObject(object.digest);
+      for (const record of ordered) await this.applyOrdered(record);
+      this.counters = commit.body.counters;
+      this.point = commit.point;
+      catalog.state.write(this.counters, this.point);
+      catalog.commit();
+    } catch (error) {
+      catalog.rollback();
+      throw error;
+    }
+    catalog.foldLog();
+    this.commits += 1;
+  }
+
+  private async applyContent({ header, index, location }: PendingRecord): Promise<void> {
+    if (header.kind === RecordKind.assembly) {
+      const name = packName(location.pack);
+      const record = await this.tryRead(name, location.position, recordBytes(header));
+      if (record === undefined) return;
+      applyContentRecord(this.catalog, header, index, location, record.body);
+      return;
+    }
+    applyContentRecord(this.catalog, header, index, location);
+  }
+
+  private async applyObject(digest: Buffer): Promise<void> {
+    const name = objectName(digest);
+    const head = Buffer.alloc(RECORD_HEADER_BYTES);
+    const sizeBytes = await this.backend.size(name);
+    if (sizeBytes !== undefined) await this.backend.read(name, 0, head, head.length);
+    const header = readHeader(head, 0);
+    const isWhole = header !== undefined && recordBytes(header) === sizeBytes;
+    if (
+      !isWhole ||
+      (this.options.checkBodies && !(await isRecordSound(this.backend, name, 0, header)))
+    ) {
+      this.damagedRecords += 1;
+      return;
+    }
+    const index = Buffer.alloc(header.indexBytes);
+    await this.backend.read(name, RECORD_HEADER_BYTES, index, index.length);
+    applyContentRecord(this.catalog, header, index, { pack: NO_PACK, position: 0 });
+  }
+
+  private async applyOrdered({ header, location }: PendingRecord): Promise<void> {
+    const name = packName(location.pack);
+    const record = await this.tryRead(name, location.position, recordBytes(header));
+    if (record === undefined) return;
+    if (header.kind === RecordKind.event) {
+      applyEvent(this.catalog, readEvent(record));
+      return;
+    }
+    for (const section of readListing(record)) applySection(this.catalog, section);
+  }
+
+  private async tryRead(name: string, position: number, bytes: number) {
+    try {
+      return await readRecord(this.backend, name, position, bytes);
+    } catch (error) {
+      this.countDamage(error);
+      return undefined;
+    }
+  }
+
+  private countDamage(error: unknown): void {
+    if (!(error instanceof TardisError) || error.code !== 'RECORD_DAMAGED') throw error;
+    this.damagedRecords += 1;
+  }
+}
+
+function sameRanges(said: readonly PackRange[], seen: ReadonlyMap<number, PackRange>): boolean {
+  if (said.length !== seen.size) return false;
+  return said.every((range) => {
+    const found = seen.get(range.pack);
+    return (
+      found !== undefined &&
+      found.from === range.from &&
+      found.to === range.to &&
+      found.checksum === range.checksum
+    );
+  });
+}

@@ -1,0 +1,119 @@
+/** Questions about backup sets, roots and notes. */
+import type { RootRecord, SetNote } from '../store/index.js';
+import type { SqlDatabase } from '../system/index.js';
+
+export type SetState = 'unfinished' | 'complete' | 'superseded';
+
+export interface BackupSet {
+  readonly set: number;
+  readonly name: string;
+  readonly state: SetState;
+  readonly openedAtMs: number;
+  readonly clientTimeMs: number;
+  readonly closedAtMs: number | undefined;
+  readonly stats: Readonly<Record<string, number>>;
+}
+
+interface SetRow {
+  set_number: number;
+  name: string;
+  state: SetState;
+  opened_at_ms: number;
+  client_time_ms: number;
+  closed_at_ms: number | null;
+  stats: string;
+}
+
+function toSet(row: SetRow): BackupSet {
+  return {
+    set: row.set_number,
+    name: row.name,
+    state: row.state,
+    openedAtMs: row.opened_at_ms,
+    clientTimeMs: row.client_time_ms,
+    closedAtMs: row.closed_at_ms ?? undefined,
+    stats: JSON.parse(row.stats) as Record<string, number>,
+  };
+}
+
+export class SetTable {
+  private readonly statements;
+
+  constructor(database: SqlDatabase) {
+    this.statements = {
+      insert: database.prepare(
+        `INSERT OR REPLACE INTO backup_sets (set_number, name, state, opened_at_ms, client_time_ms)
+         VALUES (?, ?, 'unfinished', ?, ?)`,
+      ),
+      insertRoot: database.prepare('INSERT OR IGNORE INTO set_roots VALUES (?, ?)'),
+      complete: database.prepare(
+        `UPDATE backup_sets SET state = 'complete', closed_at_ms = ?, stats = ? WHERE set_number = ?`,
+      ),
+      // An unfinished set goes when every root it has is in the set that completed.
+      supersede: database.prepare(
+        `UPDATE backup_sets SET state = 'superseded'
+         WHERE state = 'unfinished' AND set_number < ? AND NOT EXISTS (
+           SELECT 1 FROM set_roots old WHERE old.set_number = backup_sets.set_number
+             AND old.root_id NOT IN (SELECT root_id FROM set_roots WHERE set_number = ?))`,
+      ),
+      listed: database.prepare(
+        `SELECT * FROM backup_sets WHERE state != 'superseded' ORDER BY set_number`,
+      ),
+      one: database.prepare('SELECT * FROM backup_sets WHERE set_number = ?'),
+      rootByPath: database.prepare('SELECT root_id, directory_id FROM roots WHERE path = ?'),
+      insertNewRoot: database.prepare('INSERT OR IGNORE INTO roots VALUES (?, ?, ?)'),
+      rootsOfSet: database.prepare(
+        `SELECT roots.root_id AS root, path, directory_id AS directory
+         FROM set_roots JOIN roots USING (root_id) WHERE set_number = ? ORDER BY path`,
+      ),
+      insertNote: database.prepare('INSERT OR REPLACE INTO set_notes VALUES (?, ?, ?, ?, ?)'),
+      notes: database.prepare(
+        `SELECT directory_id AS directory, name, what, reason FROM set_notes
+         WHERE set_number = ? ORDER BY directory_id, name`,
+      ),
+    };
+  }
+
+  open(set: number, name: string, openedAtMs: number, clientTimeMs: number): void {
+    this.statements.insert.run(set, name, openedAtMs, clientTimeMs);
+  }
+
+  addRoot(set: number, root: RootRecord): void {
+    this.statements.insertNewRoot.run(root.root, root.path, root.directory);
+    this.statements.insertRoot.run(set, root.root);
+  }
+
+  complete(set: number, closedAtMs: number, stats: Readonly<Record<string, number>>): void {
+    this.statements.complete.run(closedAtMs, JSON.stringify(stats), set);
+    this.statements.supersede.run(set, set);
+  }
+
+  /** All sets that are listed: complete ones, and unfinished ones nothing has superseded. */
+  listed(): BackupSet[] {
+    return (this.statements.listed.all() as SetRow[]).map(toSet);
+  }
+
+  find(set: number): BackupSet | undefined {
+    const row = this.statements.one.get(set) as SetRow | undefined;
+    return row === undefined ? undefined : toSet(row);
+  }
+
+  findRoot(path: Buffer): { root: number; directory: number } | undefined {
+    const row = this.statements.rootByPath.get(path) as
+      | { root_id: number; directory_id: number }
+      | undefined;
+    return row === undefined ? undefined : { root: row.root_id, directory: row.directory_id };
+  }
+
+  rootsOf(set: number): RootRecord[] {
+    return this.statements.rootsOfSet.all(set) as RootRecord[];
+  }
+
+  addNote(set: number, note: SetNote): void {
+    this.statements.insertNote.run(set, note.directory, note.name, note.what, note.reason);
+  }
+
+  notesOf(set: number): SetNote[] {
+    return this.statements.notes.all(set) as SetNote[];
+  }
+}

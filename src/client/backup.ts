@@ -1,0 +1,216 @@
+/**
+ * One backup from the client's side: connect, greet, open a set, run the pipeline, close the set.
+ * If anything fails the connection ends and the server keeps what it received, as an unfinished set.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { systemCode, TardisError } from '../errors/index.js';
+import {
+  BackupPipeline,
+  type BackupProgress,
+  type PipelineSettings,
+  type StageFigures,
+} from '../pipeline/index.js';
+import type { Address, System } from '../system/index.js';
+import {
+  connect,
+  type Connection,
+  decodeMessage,
+  DEFAULT_LINK,
+  type Head,
+  PROTOCOL_VERSION,
+  rootParent,
+} from '../transport/index.js';
+import { type Failure, type JobRunner, packBlock } from '../workers/index.js';
+import { ServerPeer } from './server-peer.js';
+
+export interface BackupRequest {
+  readonly client: string;
+  readonly create: boolean;
+  /** Name of the set; empty for one made by the server. */
+  readonly setName: string;
+  /** Directories, absolute. */
+  readonly directories: readonly string[];
+  readonly excludes: readonly string[];
+  readonly settings: PipelineSettings;
+  readonly compressMessages: boolean;
+  readonly timeoutMs: number;
+}
+
+export interface BackupHooks {
+  /** Called once, when the pipeline starts. */
+  onStart(progress: BackupProgress): void;
+  onFailures(failures: readonly Failure[]): void;
+}
+
+export interface BackupResult {
+  readonly set: number;
+  readonly setName: string;
+  readonly elapsedMs: number;
+  readonly progress: BackupProgress;
+  readonly stages: readonly StageFigures[];
+  /** Bytes the server wrote, metadata included. */
+  readonly storedBytes: number;
+  readonly wireBytes: number;
+  readonly peakInFlightBytes: number;
+}
+
+const SOFTWARE = 'tardis-pipeline 0.1.0';
+
+interface Root {
+  readonly path: Buffer;
+  readonly row: Buffer;
+}
+
+/** Looks at the directories before anything is started. Throws SOURCE_MISSING. */
+export function readRoots(system: System, directories: readonly string[]): Root[] {
+  const seen = new Set<string>();
+  const roots: Root[] = [];
+  for (const directory of directories) {
+    const absolute = path.resolve(directory);
+    try {
+      // A root may be named through a symbolic link; it is kept under its real path.
+      const bytes = fs.realpathSync.native(absolute, { encoding: 'buffer' });
+      if (seen.has(bytes.toString('latin1'))) continue;
+      seen.add(bytes.toString('latin1'));
+      const fd = system.native.openDirectory(bytes);
+      system.native.close(fd);
+      roots.push({ path: bytes, row: system.native.statRow(bytes, Buffer.from('root')) });
+    } catch (error) {
+      const code = systemCode(error);
+      if (code === undefined) throw error;
+      throw new TardisError('SOURCE_MISSING', `cannot open the directory ${absolute}: ${code}`, {
+        cause: code,
+      });
+    }
+  }
+  return roots;
+}
+
+/** Runs a whole backup. `signal` ends it early, as INTERRUPTED. */
+export async function runBackup(
+  system: System,
+  address: Address,
+  jobs: JobRunner,
+  request: BackupRequest,
+  hooks: BackupHooks,
+  signal?: AbortSignal,
+): Promise<BackupResult> {
+  const startMs = system.clock.monotonicMs();
+  const roots = readRoots(system, request.directories);
+  const link = {
+    ...DEFAULT_LINK,
+    timeoutMs: request.timeoutMs,
+    compressHeads: request.compressMessages,
+  };
+  const connection = await connect(system, address, link);
+  const interrupt = (): void => {
+    connection.fail(new TardisError('INTERRUPTED', 'interrupted'));
+  };
+  signal?.addEventListener('abort', interrupt, { once: true });
+  try {
+    if (signal?.aborted === true) throw new TardisError('INTERRUPTED', 'interrupted');
+    const welcome = await greet(connection, request);
+    const peer = new ServerPeer(connection, welcome.creditBytes, request.compressMessages);
+    const opened = await peer.openSet({
+      name: request.setName,
+      clientTimeMs: Math.round(system.clock.nowMs()),
+      paths: roots.map((root) => root.path),
+      rows: Buffer.concat(roots.map((root) => root.row)),
+    });
+    peer.isEmpty = opened.empty;
+    const pipeline = new BackupPipeline(
+      jobs,
+      peer,
+      { start: rootTasks(roots), firstFreeSlot: roots.length, excludes: request.excludes },
+      request.settings,
+      (failures) => hooks.onFailures(failures),
+    );
+    hooks.onStart(pipeline.progress);
+    await pipeline.run();
+    const { progress } = pipeline;
+    const closed = await peer.closeSet(setStats(progress));
+    connection.close();
+    await connection.closed;
+    return {
+      set: opened.set,
+      setName: opened.name,
+      elapsedMs: system.clock.monotonicMs() - startMs,
+      progress,
+      stages: pipeline.figures(),
+      storedBytes: closed.storedBytes,
+      wireBytes: peer.sender.sentBytes,
+      peakInFlightBytes: pipeline.budget.bytes.usedPeak,
+    };
+  } catch (error) {
+    connection.fail(error);
+    await connection.closed;
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', interrupt);
+  }
+}
+
+/** The roots as walk tasks, the first one on top of the stack. */
+function rootTasks(roots: readonly Root[]): ReturnType<typeof packBlock> {
+  return packBlock(
+    roots
+      .map((root, index) => ({
+        slot: index,
+        parent: rootParent(index),
+        path: root.path,
+        row: root.row,
+      }))
+      .toReversed(),
+  );
+}
+
+function greet(connection: Connection, request: BackupRequest): Promise<Head<'welcome'>> {
+  return new Promise((resolve, reject) => {
+    connection.onMessage((name, bytes) => {
+      if (name !== 'welcome') {
+        reject(new TardisError('PROTOCOL_VIOLATION', 'the server did not greet'));
+        return;
+      }
+      try {
+        const { head } = decodeMessage(name, bytes);
+        if (head.protocol !== PROTOCOL_VERSION) {
+          throw new TardisError(
+            'PROTOCOL_VERSION',
+            `the server speaks protocol ${head.protocol}, this client ${PROTOCOL_VERSION}`,
+          );
+        }
+        resolve(head);
+      } catch (error) {
+        reject(error);
+      }
+    });
+    connection.closed.then((reason) => {
+      reject(reason ?? new TardisError('CONNECTION_LOST', 'the server hung up'));
+    }, reject);
+    connection.send('hello', {
+      protocol: PROTOCOL_VERSION,
+      software: SOFTWARE,
+      client: request.client,
+      create: request.create,
+    });
+  });
+}
+
+function setStats(progress: BackupProgress): Record<string, number> {
+  const { directories, entries, scannedBytes, filesRead, readBytes, contentsSent, sentBytes } =
+    progress;
+  const { vanished, unreadable, changed } = progress;
+  return {
+    directories,
+    entries,
+    scannedBytes,
+    filesRead,
+    readBytes,
+    contentsSent,
+    sentBytes,
+    vanished,
+    unreadable,
+    changed,
+  };
+}

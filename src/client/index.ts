@@ -1,0 +1,14 @@
+export {
+  type BackupHooks,
+  type BackupRequest,
+  type BackupResult,
+  readRoots,
+  runBackup,
+} from './backup.js';
+export { type LocalServer, startLocalServer } from './local-server.js';
+export {
+  type RestoreFailure,
+  type RestoreProgress,
+  type RestoreRequest,
+  runRestore,
+} from './restore.js';

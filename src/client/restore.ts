@@ -1,0 +1,347 @@
+/**
+ * Restoring: locate ▸ fetch ▸ (decrypt) ▸ decompress ▸ (patch) ▸ write. The tree is walked in the
+ * catalog; directories and links are made here, files by jobs in the pool, in the order of the packs.
+ * Directories get their metadata last, deepest first. Everything is opened beneath the target.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { from, lastValueFrom } from 'rxjs';
+import type { Archive, ArchiveEntry } from '../archive/index.js';
+import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
+import { EntryType, encodeRow, joinPath, lastComponent } from '../model/index.js';
+import { Credit } from '../transport/index.js';
+import { stage, StageCounters } from '../pipeline/index.js';
+import { MetadataOption, OpenKind, type System } from '../system/index.js';
+import type { JobRunner, RestoreInput } from '../workers/index.js';
+import { type FileToRestore, planJobs, type RestoreJob } from './restore-plan.js';
+
+export interface RestoreRequest {
+  readonly set: number;
+  /** Absolute paths as they were backed up. */
+  readonly paths: readonly Buffer[];
+  readonly output: string;
+  readonly overwrite: boolean;
+  readonly workers: number;
+}
+
+export interface RestoreProgress {
+  directories: number;
+  files: number;
+  links: number;
+  bytes: number;
+  failures: number;
+}
+
+export interface RestoreFailure {
+  readonly path: Buffer;
+  readonly error: WireError;
+  /** The content that is damaged, if that is what is wrong. */
+  readonly digest: Buffer | undefined;
+}
+
+/** Entries of a directory read at once. */
+const PAGE_ENTRIES = 2048;
+/** Files collected before they are put in the order of the packs. */
+const WINDOW_FILES = 8192;
+/** Decoded bytes of the jobs that wait or run, for each worker. */
+const JOB_BYTES_PER_WORKER = 8 << 20;
+const FIRST_NAME = Buffer.alloc(0);
+
+interface DirectoryToFinish {
+  readonly path: Buffer;
+  readonly row: Buffer;
+}
+
+interface HardLink {
+  readonly directory: Buffer;
+  readonly name: Buffer;
+  readonly target: { readonly directory: Buffer; readonly name: Buffer };
+}
+
+/** Restores some paths. Throws NO_SUCH_PATH before anything is written. */
+export async function runRestore(
+  system: System,
+  archive: Archive,
+  jobs: JobRunner,
+  request: RestoreRequest,
+  progress: RestoreProgress,
+  signal?: AbortSignal,
+): Promise<RestoreFailure[]> {
+  const wanted: { entry: ArchiveEntry; name: Buffer }[] = [];
+  for (const wantedPath of request.paths) {
+    const entry = await archive.find(wantedPath, request.set);
+    if (entry === undefined) {
+      throw new TardisError(
+        'NO_SUCH_PATH',
+        `the set ${request.set} has no "${wantedPath.toString()}"`,
+      );
+    }
+    wanted.push({ entry, name: lastComponent(wantedPath) });
+  }
+  const restore = new Restore(system, archive, jobs, request, progress, signal);
+  try {
+    await restore.run(wanted);
+  } finally {
+    restore.close();
+  }
+  return restore.failures;
+}
+
+class Restore {
+  readonly failures: RestoreFailure[] = [];
+  private readonly targetPath: Buffer;
+  private readonly rootFd: number;
+  private readonly directories: DirectoryToFinish[] = [];
+  private readonly links: HardLink[] = [];
+  /** The first restored name of each link group, by root, inode and content. */
+  private readonly linked = new Map<string, HardLink['target']>();
+  private readonly inFlight: Credit;
+  private readonly ownerOptions: number;
+  private window: FileToRestore[] = [];
+  /** The directory opened last: most entries of a page share it. */
+  private openDirectory: { path: Buffer; fd: number } | undefined;
+  private readonly system: System;
+  private readonly archive: Archive;
+  private readonly jobs: JobRunner;
+  private readonly request: RestoreRequest;
+  private readonly progress: RestoreProgress;
+  private readonly signal: AbortSignal | undefined;
+
+  constructor(
+    system: System,
+    archive: Archive,
+    jobs: JobRunner,
+    request: RestoreRequest,
+    progress: RestoreProgress,
+    signal: AbortSignal | undefined,
+  ) {
+    this.system = system;
+    this.archive = archive;
+    this.jobs = jobs;
+    this.request = request;
+    this.progress = progress;
+    this.signal = signal;
+    try {
+      fs.mkdirSync(request.output, { recursive: true });
+      this.targetPath = fs.realpathSync.native(path.resolve(request.output), {
+        encoding: 'buffer',
+      });
+      this.rootFd = system.native.openDirectory(this.targetPath);
+    } catch (error) {
+      throw new TardisError(
+        'TARGET_NOT_WRITABLE',
+        `cannot use ${request.output}: ${systemCode(error) ?? 'unknown'}`,
+        {},
+        error,
+      );
+    }
+    this.inFlight = new Credit(request.workers * JOB_BYTES_PER_WORKER);
+    this.ownerOptions = process.geteuid?.() === 0 ? MetadataOption.setOwner : 0;
+  }
+
+  async run(wanted: readonly { entry: ArchiveEntry; name: Buffer }[]): Promise<void> {
+    const counters = new StageCounters('restore', this.request.workers + 1);
+    const work = from(this.jobsFor(wanted)).pipe(stage(counters, (job) => this.runJob(job)));
+    try {
+      await lastValueFrom(work, { defaultValue: undefined });
+    } catch (error) {
+      this.inFlight.fail(error as Error);
+      throw error;
+    }
+    for (const link of this.links)
+      this.attempt(joinPath(link.directory, link.name), () => {
+        this.makeLink(link);
+      });
+    for (const directory of this.directories.toReversed()) {
+      this.attempt(directory.path, () => this.finishDirectory(directory));
+    }
+  }
+
+  close(): void {
+    if (this.openDirectory !== undefined) this.system.native.close(this.openDirectory.fd);
+    this.system.native.close(this.rootFd);
+  }
+
+  /** Walks what is wanted, making directories and links on the way; yields jobs for the files. */
+  private async *jobsFor(
+    wanted: readonly { entry: ArchiveEntry; name: Buffer }[],
+  ): AsyncGenerator<RestoreJob> {
+    const stack: { directory: number; path: Buffer }[] = [];
+    for (const { entry, name } of wanted.toReversed()) {
+      this.visit(entry, FIRST_NAME, name, stack);
+    }
+    for (;;) {
+      const next = stack.pop();
+      if (next === undefined) break;
+      const below: typeof stack = [];
+      let after: Buffer = FIRST_NAME;
+      for (;;) {
+        if (this.signal?.aborted === true) throw new TardisError('INTERRUPTED', 'interrupted');
+        const page = await this.archive.list(next.directory, this.request.set, after, PAGE_ENTRIES);
+        for (const entry of page) this.visit(entry, next.path, entry.name, below);
+        if (this.window.length >= WINDOW_FILES) yield* this.flushWindow();
+        if (page.length < PAGE_ENTRIES) break;
+        after = page.at(-1)!.name;
+      }
+      for (const directory of below.toReversed()) stack.push(directory);
+    }
+    yield* this.flushWindow();
+  }
+
+  /** `name` empty: the entry's contents go into the output directory itself. */
+  private visit(
+    entry: ArchiveEntry,
+    directory: Buffer,
+    name: Buffer,
+    stack: { directory: number; path: Buffer }[],
+  ): void {
+    const full = joinPath(directory, name);
+    this.attempt(full, () => {
+      switch (entry.type) {
+        case EntryType.directory:
+          if (name.length > 0) this.makeDirectory(entry, directory, name, full);
+          if (entry.childId !== undefined) stack.push({ directory: entry.childId, path: full });
+          return;
+        case EntryType.symlink:
+          this.makeSymlink(entry, directory, name);
+          this.progress.links += 1;
+          return;
+        case EntryType.file:
+          this.addFile(entry, directory, name);
+          return;
+        default:
+          throw new TardisError('USAGE', 'special files are not restored by this release');
+      }
+    });
+  }
+
+  private fdOf(directory: Buffer): number {
+    if (this.openDirectory?.path.equals(directory) === true) return this.openDirectory.fd;
+    const { native } = this.system;
+    const fd = native.openBeneath(this.rootFd, directory, OpenKind.directory);
+    if (this.openDirectory !== undefined) native.close(this.openDirectory.fd);
+    this.openDirectory = { path: directory, fd };
+    return fd;
+  }
+
+  private makeDirectory(entry: ArchiveEntry, parent: Buffer, name: Buffer, full: Buffer): void {
+    try {
+      this.system.native.makeDirectoryAt(this.fdOf(parent), name);
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST' || !this.request.overwrite) throw error;
+    }
+    this.directories.push({ path: full, row: encodeRow({ ...entry, digest: undefined }) });
+    this.progress.directories += 1;
+  }
+
+  private makeSymlink(entry: ArchiveEntry, directory: Buffer, name: Buffer): void {
+    const { native } = this.system;
+    const fd = this.fdOf(directory);
+    const row = encodeRow(entry);
+    const target = entry.linkTarget!;
+    try {
+      native.symlinkAt(fd, name, target, row, 0, this.ownerOptions);
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST' || !this.request.overwrite) throw error;
+      native.unlinkAt(fd, name);
+      native.symlinkAt(fd, name, target, row, 0, this.ownerOptions);
+    }
+  }
+
+  private addFile(entry: ArchiveEntry, directory: Buffer, name: Buffer): void {
+    if (entry.linkCount > 1) {
+      const key = `${entry.inode}/${entry.contentId ?? 0}/${entry.sizeBytes}`;
+      const target = this.linked.get(key);
+      if (target !== undefined) {
+        this.links.push({ directory, name, target });
+        return;
+      }
+      this.linked.set(key, { directory, name });
+    }
+    this.window.push({ entry, directory, name });
+  }
+
+  private makeLink(link: HardLink): void {
+    const { native } = this.system;
+    const from = native.openBeneath(this.rootFd, link.target.directory, OpenKind.directory);
+    try {
+      const to = this.fdOf(link.directory);
+      try {
+        native.linkAt(from, link.target.name, to, link.name);
+      } catch (error) {
+        if (systemCode(error) !== 'EEXIST' || !this.request.overwrite) throw error;
+        native.unlinkAt(to, link.name);
+        native.linkAt(from, link.target.name, to, link.name);
+      }
+      this.progress.files += 1;
+    } finally {
+      native.close(from);
+    }
+  }
+
+  private finishDirectory({ path: directory, row }: DirectoryToFinish): void {
+    const { native } = this.system;
+    const fd = native.openBeneath(this.rootFd, directory, OpenKind.directory);
+    try {
+      native.setDirectoryMetadata(fd, row, 0, this.ownerOptions);
+    } finally {
+      native.close(fd);
+    }
+  }
+
+  private async *flushWindow(): AsyncGenerator<RestoreJob> {
+    const files = this.window;
+    this.window = [];
+    const locations = await this.archive.locate(files.map(({ entry }) => entry.contentId ?? 0));
+    const { jobs, missing } = planJobs(files, locations);
+    for (const file of missing) {
+      this.fail(joinPath(file.directory, file.name), missingContent(), file.entry.digest);
+    }
+    for (const job of jobs) {
+      await this.inFlight.take(job.bytes);
+      yield job;
+    }
+  }
+
+  private async runJob(job: RestoreJob): Promise<void> {
+    const input: RestoreInput = {
+      ...job.input,
+      clientPath: this.archive.clientPath,
+      targetPath: this.targetPath,
+      ownerOptions: this.ownerOptions,
+      overwrite: this.request.overwrite,
+    };
+    const { output } = await this.jobs.run('restore', input);
+    this.inFlight.give(job.bytes);
+    this.progress.files += output.files;
+    this.progress.bytes += output.bytes;
+    for (const { file, error } of output.failures) {
+      const { directory, name, entry } = job.files[file]!;
+      const isDamage = error.code === 'CONTENT_DAMAGED' || error.code === 'RECORD_DAMAGED';
+      this.fail(joinPath(directory, name), error, isDamage ? entry.digest : undefined);
+    }
+  }
+
+  /** One entry's failure does not end the restore; a full disk does. */
+  private attempt(full: Buffer, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      const code = systemCode(error);
+      if (code === 'ENOSPC' || code === 'EDQUOT') throw error;
+      if (code === undefined && !(error instanceof TardisError)) throw error;
+      const wire = toWire(error);
+      const isThere = code === 'EEXIST';
+      this.fail(full, isThere ? { ...wire, code: 'TARGET_EXISTS' } : wire, undefined);
+    }
+  }
+
+  private fail(full: Buffer, error: WireError, digest: Buffer | undefined): void {
+    this.progress.failures += 1;
+    this.failures.push({ path: full, error, digest });
+  }
+}
+
+function missingContent(): WireError {
+  return { code: 'CONTENT_DAMAGED', message: 'its content is not in the store', context: {} };
+}

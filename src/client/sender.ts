@@ -1,0 +1,94 @@
+/**
+ * Sends messages in the order of the calls, within the credit the server gives: what has not been
+ * received yet may not pass it. Both ends count messages, so "received up to n" needs no ids.
+ */
+import type { TardisError } from '../errors/index.js';
+import {
+  type Connection,
+  type EncodedMessage,
+  encodeMessage,
+  type Head,
+  type MessageName,
+} from '../transport/index.js';
+
+interface Waiting {
+  readonly message: EncodedMessage;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Unreceived {
+  readonly bytes: number;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class Sender {
+  /** Messages sent, and how many of them are durable. */
+  sentCount = 0;
+  durableUpTo = 0;
+  sentBytes = 0;
+  private creditBytes: number;
+  private unreceivedBytes = 0;
+  private readonly waiting: Waiting[] = [];
+  private readonly unreceived: Unreceived[] = [];
+  private receivedUpTo = 0;
+  private failure: TardisError | undefined;
+  private readonly connection: Connection;
+  private readonly compressHeads: boolean;
+
+  constructor(connection: Connection, creditBytes: number, compressHeads: boolean) {
+    this.connection = connection;
+    this.creditBytes = creditBytes;
+    this.compressHeads = compressHeads;
+  }
+
+  /** Queues a message; resolves when the server has received it. */
+  send<N extends MessageName>(name: N, head: Head<N>, attachment?: Uint8Array): Promise<void> {
+    if (this.failure !== undefined) return Promise.reject(this.failure);
+    const message = encodeMessage(name, head, attachment, this.compressHeads);
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ message, resolve, reject });
+      this.pump();
+    });
+  }
+
+  /** Queues a message nobody waits for; a failure shows at whoever waits for anything. */
+  post<N extends MessageName>(name: N, head: Head<N>): void {
+    this.send(name, head).catch(() => undefined); // told to every waiter by `fail`
+  }
+
+  received(upTo: number): void {
+    while (this.receivedUpTo < upTo) {
+      const first = this.unreceived.shift();
+      if (first === undefined) return;
+      this.receivedUpTo += 1;
+      this.unreceivedBytes -= first.bytes;
+      first.resolve();
+    }
+    this.pump();
+  }
+
+  /** Nothing more will be received. */
+  fail(error: TardisError): void {
+    this.failure ??= error;
+    for (const waiter of this.waiting.splice(0)) waiter.reject(error);
+    for (const waiter of this.unreceived.splice(0)) waiter.reject(error);
+  }
+
+  private pump(): void {
+    for (;;) {
+      const next = this.waiting[0];
+      if (next === undefined) return;
+      const { bytes } = next.message;
+      const fits = this.unreceivedBytes + bytes <= this.creditBytes;
+      if (!fits && this.unreceivedBytes > 0) return;
+      this.waiting.shift();
+      this.unreceivedBytes += bytes;
+      this.sentCount += 1;
+      this.sentBytes += bytes;
+      this.unreceived.push({ bytes, resolve: next.resolve, reject: next.reject });
+      this.connection.sendEncoded(next.message);
+    }
+  }
+}

@@ -1,0 +1,236 @@
+/** The server behind a connection, as the pipeline wants to see it: questions become promises. */
+import { fromWire, TardisError } from '../errors/index.js';
+import { RowReader } from '../model/index.js';
+import type { BackupPeer, HeadBatch, OutgoingParcel, PeerStream } from '../pipeline/index.js';
+import { type Connection, decodeMessage, type Head, type MessageName } from '../transport/index.js';
+import type { Failure } from '../workers/index.js';
+import { Sender } from './sender.js';
+
+interface Question<T> {
+  readonly resolve: (answer: T) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface ListingQuestion extends Question<Uint8Array> {
+  readonly answers: Buffer[];
+}
+
+/** A listing is sent in pages of this size. */
+const LISTING_PAGE_BYTES = 1 << 20;
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+export class ServerPeer implements BackupPeer {
+  isEmpty = false;
+  readonly sender: Sender;
+  private opened: Question<Head<'setOpened'>> | undefined;
+  private closed: Question<Head<'setClosed'>> | undefined;
+  private readonly heading: (Question<Uint8Array> & { readonly count: number })[] = [];
+  private readonly listings = new Map<number, ListingQuestion>();
+  private readonly asks = new Map<number, Question<Uint8Array>>();
+  private lastAsk = 0;
+  private lastStream = 0;
+  private failure: TardisError | undefined;
+
+  constructor(connection: Connection, creditBytes: number, compressHeads: boolean) {
+    this.sender = new Sender(connection, creditBytes, compressHeads);
+    connection.onMessage((name, bytes) => {
+      try {
+        this.receive(name, bytes);
+      } catch (error) {
+        connection.fail(error);
+      }
+    });
+    connection.closed.then(
+      (reason) => this.fail(reason ?? new TardisError('CONNECTION_LOST', 'the server hung up')),
+      (error: unknown) => this.fail(fromWire(error)),
+    );
+  }
+
+  openSet(head: Head<'openSet'>): Promise<Head<'setOpened'>> {
+    return this.question((question) => {
+      this.opened = question;
+      this.sender.post('openSet', head);
+    });
+  }
+
+  closeSet(stats: Record<string, number>): Promise<Head<'setClosed'>> {
+    return this.question((question) => {
+      this.closed = question;
+      this.sender.post('closeSet', { stats });
+    });
+  }
+
+  async heads(batch: HeadBatch, ask: boolean): Promise<Uint8Array> {
+    const count = batch.slots.length;
+    const head = {
+      ask,
+      slots: Array.from(batch.slots),
+      parents: Array.from(batch.parents),
+      rows: asBuffer(batch.rows),
+      hashes: asBuffer(batch.hashes),
+    };
+    if (!ask) {
+      this.sender.post('heads', head);
+      return new Uint8Array(count);
+    }
+    return this.question((question) => {
+      this.heading.push({ ...question, count });
+      this.sender.post('heads', head);
+    });
+  }
+
+  listing(slot: number, rows: Buffer): Promise<Uint8Array> {
+    return this.question((question) => {
+      this.listings.set(slot, { ...question, answers: [] });
+      for (const { page, last } of pagesOf(rows)) {
+        this.sender.post('listing', { slot, last, rows: page });
+      }
+    });
+  }
+
+  ask(digests: Uint8Array): Promise<Uint8Array> {
+    return this.question((question) => {
+      this.lastAsk += 1;
+      this.asks.set(this.lastAsk, question);
+      this.sender.post('ask', { ask: this.lastAsk, digests: asBuffer(digests) });
+    });
+  }
+
+  parcel(parcel: OutgoingParcel): Promise<void> {
+    const lengths = Array.from(parcel.rowEnds, (end, index) =>
+      index === 0 ? end : end - parcel.rowEnds[index - 1]!,
+    );
+    const head = {
+      slots: Array.from(parcel.slots),
+      lengths,
+      rows: asBuffer(parcel.rows),
+      records: [...parcel.recordLengths],
+    };
+    const records = parcel.records?.length === 0 ? undefined : parcel.records;
+    return this.sender.send('parcel', head, records);
+  }
+
+  done(slots: readonly number[], settled: readonly boolean[]): void {
+    const flags = Buffer.from(settled.map((isSettled) => (isSettled ? 1 : 0)));
+    this.sender.post('done', { slots: [...slots], settled: flags });
+  }
+
+  notes(failures: readonly Failure[]): void {
+    this.sender.post('notes', {
+      slots: failures.map(({ slot }) => Math.max(0, slot)),
+      names: failures.map(({ name }) => asBuffer(name)),
+      whats: failures.map(({ what }) => what),
+      reasons: failures.map(({ reason }) => reason),
+    });
+  }
+
+  openStream(isPart: boolean, codec: number, fileSizeBytes: number): PeerStream {
+    this.lastStream += 1;
+    const stream = this.lastStream;
+    this.sender.post('streamOpen', { stream, isPart, codec, fileSizeBytes });
+    let isOpen = true;
+    return {
+      chunk: (bytes) => this.sender.send('streamChunk', { stream }, bytes),
+      end: (digest, sizeBytes) => {
+        isOpen = false;
+        return this.sender.send('streamEnd', { stream, digest: asBuffer(digest), sizeBytes });
+      },
+      abort: () => {
+        if (isOpen) this.sender.post('streamAbort', { stream });
+        isOpen = false;
+      },
+    };
+  }
+
+  assembly(digest: Uint8Array, sizeBytes: number, parts: Uint8Array): void {
+    const head = { digest: asBuffer(digest), sizeBytes, parts: asBuffer(parts) };
+    this.sender.post('assembly', head);
+  }
+
+  private question<T>(send: (question: Question<T>) => void): Promise<T> {
+    if (this.failure !== undefined) return Promise.reject(this.failure);
+    return new Promise((resolve, reject) => send({ resolve, reject }));
+  }
+
+  private fail(error: TardisError): void {
+    this.failure ??= error;
+    this.sender.fail(error);
+    const open: (Question<never> | undefined)[] = [
+      this.opened,
+      this.closed,
+      ...this.heading.splice(0),
+      ...this.listings.values(),
+      ...this.asks.values(),
+    ];
+    this.listings.clear();
+    this.asks.clear();
+    for (const question of open) question?.reject(error);
+  }
+
+  private receive(name: MessageName, bytes: Buffer): void {
+    switch (name) {
+      case 'received':
+        this.sender.received(decodeMessage(name, bytes).head.upTo);
+        return;
+      case 'durable':
+        this.sender.durableUpTo = decodeMessage(name, bytes).head.upTo;
+        return;
+      case 'setOpened':
+        this.opened?.resolve(decodeMessage(name, bytes).head);
+        return;
+      case 'setClosed':
+        this.closed?.resolve(decodeMessage(name, bytes).head);
+        return;
+      case 'headsAnswer': {
+        const { same } = decodeMessage(name, bytes).head;
+        const question = this.heading.shift();
+        if (question?.count !== same.length) throw unexpected(name);
+        question.resolve(same);
+        return;
+      }
+      case 'differs': {
+        const { slot, last, wanted } = decodeMessage(name, bytes).head;
+        const question = this.listings.get(slot);
+        if (question === undefined) throw unexpected(name);
+        question.answers.push(wanted);
+        if (!last) return;
+        this.listings.delete(slot);
+        question.resolve(Buffer.concat(question.answers));
+        return;
+      }
+      case 'verdicts': {
+        const { ask, verdicts } = decodeMessage(name, bytes).head;
+        const question = this.asks.get(ask);
+        if (question === undefined) throw unexpected(name);
+        this.asks.delete(ask);
+        question.resolve(verdicts);
+        return;
+      }
+      default:
+        throw unexpected(name);
+    }
+  }
+}
+
+function unexpected(name: MessageName): TardisError {
+  return new TardisError('PROTOCOL_VIOLATION', `the server sent "${name}" where it has no place`);
+}
+
+/** Cuts a listing into pages between rows. An empty listing has one empty page. */
+function* pagesOf(rows: Buffer): Generator<{ page: Buffer; last: boolean }> {
+  const reader = new RowReader(rows);
+  let start = 0;
+  let at = 0;
+  while (at < rows.length) {
+    const end = at + reader.rowBytes(at);
+    if (end - start > LISTING_PAGE_BYTES && at > start) {
+      yield { page: rows.subarray(start, at), last: false };
+      start = at;
+    }
+    at = end;
+  }
+  yield { page: rows.subarray(start), last: true };
+}

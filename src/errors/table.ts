@@ -1,0 +1,118 @@
+/**
+ * Every error a user or a peer can meet, in one table: what kind it is, the exit status it gives a
+ * command, and what to do about it. docs/errors.md is generated from it (a test keeps them equal).
+ *
+ * Kinds: `user` (wrong input or missing thing), `busy` (try later), `environment` (disk, rights,
+ * network), `damage` (stored bytes are not what they should be), `protocol` (the peer broke the
+ * rules), `partial` (done, but not all of it), `interrupted`, and `bug` (ours; shows a stack).
+ */
+export type ErrorKind =
+  | 'user'
+  | 'busy'
+  | 'environment'
+  | 'damage'
+  | 'protocol'
+  | 'partial'
+  | 'interrupted'
+  | 'bug';
+
+export interface ErrorRow {
+  readonly kind: ErrorKind;
+  readonly exitStatus: number;
+  /** What the reader should do next; one sentence. */
+  readonly guidance: string;
+}
+
+const row = (kind: ErrorKind, exitStatus: number, guidance: string): ErrorRow =>
+  Object.freeze({ kind, exitStatus, guidance });
+
+export const ERROR_TABLE = Object.freeze({
+  USAGE: row('user', 1, 'See the command with --help.'),
+  CONFIG_INVALID: row('user', 1, 'Correct the named key or value in the named file.'),
+  NO_SUCH_STORE: row(
+    'user',
+    10,
+    'Check -D/--database, or make the store with `tardis --create` or `sonic create`.',
+  ),
+  NO_SUCH_CLIENT: row(
+    'user',
+    10,
+    'Check -C/--client, or make the client with `tardis --create` or `sonic create`.',
+  ),
+  CLIENT_EXISTS: row('user', 1, 'Choose another name; the existing client was not touched.'),
+  CLIENT_NAME_INVALID: row(
+    'user',
+    1,
+    'Use 1 to 128 letters, digits, dots, hyphens or underscores, not starting with a dot.',
+  ),
+  NO_SUCH_SET: row('user', 1, 'List the backup sets with `lstardis`.'),
+  NO_SUCH_PATH: row('user', 1, 'List what the set holds with `lstardis PATH`.'),
+  SOURCE_MISSING: row('user', 1, 'Name directories that exist and can be opened.'),
+  TARGET_EXISTS: row(
+    'user',
+    1,
+    'Restore to another place with -o, or give --overwrite to replace what is there.',
+  ),
+  TARGET_NOT_WRITABLE: row('environment', 1, 'Check the owner and mode of the target directory.'),
+  CLIENT_BUSY: row('busy', 11, 'Wait until the other session or tool has finished.'),
+  STORE_NOT_WRITABLE: row(
+    'environment',
+    1,
+    'Check the owner and mode of the store, and that it is not mounted read-only.',
+  ),
+  STORE_NOT_READABLE: row('environment', 1, 'Check the owner and mode of the store.'),
+  DISK_FULL: row(
+    'environment',
+    1,
+    'Free space where the store is; what was acknowledged is kept, and a new run continues.',
+  ),
+  IO_FAILED: row('environment', 1, 'Check the disk and the system log; then run again.'),
+  SERVER_UNREACHABLE: row('environment', 1, 'Check --server and --port, and that tardisd runs.'),
+  CONNECTION_LOST: row('environment', 1, 'Run again; it continues from the last checkpoint.'),
+  TIMED_OUT: row('environment', 1, 'Check the network and the server, then run again.'),
+  INSECURE_TCP_REFUSED: row(
+    'user',
+    1,
+    'Plain TCP has no login yet: use --local, or --insecure-tcp on both ends over loopback only.',
+  ),
+  LISTEN_FAILED: row('environment', 1, 'Check that the address is free and may be used.'),
+  NATIVE_MISSING: row('environment', 1, 'Run `npm run build:native` in the checkout.'),
+  CATALOG_NEWER: row('user', 1, 'Upgrade this software; an older one must not write this catalog.'),
+  CATALOG_DAMAGED: row('damage', 1, 'Run `sonic rebuild -D DIR -C NAME`.'),
+  STORE_NEWER: row('user', 1, 'Upgrade this software; it does not know this store format.'),
+  RECORD_DAMAGED: row(
+    'damage',
+    1,
+    'Restore what else is needed, then run `sonic rebuild`; the next backup sends it again.',
+  ),
+  CONTENT_DAMAGED: row(
+    'damage',
+    1,
+    'The bytes differ from their digest; the next backup sends them again if the source has them.',
+  ),
+  PROTOCOL_VERSION: row('protocol', 1, 'Use the same release on client and server.'),
+  PROTOCOL_VIOLATION: row('protocol', 1, 'The peer is broken or hostile; nothing was lost.'),
+  MESSAGE_TOO_LARGE: row('protocol', 1, 'The peer is broken or hostile; nothing was lost.'),
+  NOT_PERMITTED: row('protocol', 1, 'The session has no right to do this.'),
+  SESSION_REPLACED: row('busy', 11, 'Another session of the same client took over.'),
+  SERVER_STOPPING: row('environment', 1, 'Run again when the server is back; it continues.'),
+  SOME_FILES_UNREAD: row(
+    'partial',
+    3,
+    'The files named above could not be read; the rest is saved.',
+  ),
+  SOME_FILES_NOT_RESTORED: row(
+    'partial',
+    3,
+    'The files named above could not be restored; the rest is there.',
+  ),
+  INTERRUPTED: row('interrupted', 130, 'Run again; it continues from the last checkpoint.'),
+  INTERNAL: row('bug', 1, 'This is a bug: please report the text above.'),
+});
+
+export type ErrorCode = keyof typeof ERROR_TABLE;
+
+/** Tells whether a string (say, from the wire) is a code of the table. */
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === 'string' && Object.hasOwn(ERROR_TABLE, value);
+}

@@ -1,0 +1,118 @@
+import { ERROR_TABLE, type ErrorCode, type ErrorRow, isErrorCode } from './table.js';
+
+/** Values that travel with an error: plain data only, never secrets. */
+export type ErrorContext = Readonly<Record<string, string | number | boolean>>;
+
+/** The plain shape in which an error crosses threads and the wire. */
+export interface WireError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly context: ErrorContext;
+}
+
+const MAX_WIRE_MESSAGE_CHARS = 2048;
+
+/**
+ * The one error class of the system. Match on `code`, never on the class: an error that crossed a
+ * thread or the wire was rebuilt from its plain shape.
+ */
+export class TardisError extends Error {
+  readonly code: ErrorCode;
+  readonly context: ErrorContext;
+
+  constructor(code: ErrorCode, message: string, context: ErrorContext = {}, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'TardisError';
+    this.code = code;
+    this.context = context;
+  }
+
+  get row(): ErrorRow {
+    return ERROR_TABLE[this.code];
+  }
+}
+
+/** Makes the plain shape; an unknown error becomes INTERNAL and keeps its stack as context. */
+export function toWire(error: unknown): WireError {
+  if (error instanceof TardisError) {
+    return { code: error.code, message: error.message, context: error.context };
+  }
+  const systemError = fromSystem(error);
+  if (systemError !== undefined) {
+    return { code: systemError.code, message: systemError.message, context: systemError.context };
+  }
+  const text = error instanceof Error ? error.message : String(error);
+  const stack = error instanceof Error && error.stack !== undefined ? error.stack : '';
+  return { code: 'INTERNAL', message: text, context: { stack } };
+}
+
+/** Rebuilds an error from a shape that may be hostile: wrong fields give PROTOCOL_VIOLATION. */
+export function fromWire(value: unknown): TardisError {
+  if (typeof value !== 'object' || value === null) {
+    return new TardisError('PROTOCOL_VIOLATION', 'the peer sent an error that is none');
+  }
+  const { code, message, context } = value as Record<string, unknown>;
+  if (!isErrorCode(code) || typeof message !== 'string') {
+    return new TardisError('PROTOCOL_VIOLATION', 'the peer sent an error without a known code');
+  }
+  const safe: Record<string, string | number | boolean> = {};
+  if (typeof context === 'object' && context !== null) {
+    for (const [key, item] of Object.entries(context).slice(0, 16)) {
+      const name = key.slice(0, 64);
+      if (typeof item === 'string') safe[name] = item.slice(0, MAX_WIRE_MESSAGE_CHARS);
+      else if (typeof item === 'number' || typeof item === 'boolean') safe[name] = item;
+    }
+  }
+  return new TardisError(code, message.slice(0, MAX_WIRE_MESSAGE_CHARS), safe);
+}
+
+/** The `code` of a system error (`ENOENT`, `SQLITE_FULL`, …), or undefined. */
+export function systemCode(error: unknown): string | undefined {
+  if (error instanceof TardisError || !(error instanceof Error)) return undefined;
+  const code = (error as NodeJS.ErrnoException).code;
+  return typeof code === 'string' ? code : undefined;
+}
+
+const SYSTEM_CODES: Readonly<Record<string, ErrorCode>> = {
+  ENOSPC: 'DISK_FULL',
+  EDQUOT: 'DISK_FULL',
+  EFBIG: 'DISK_FULL',
+  SQLITE_FULL: 'DISK_FULL',
+  EACCES: 'STORE_NOT_WRITABLE',
+  EPERM: 'STORE_NOT_WRITABLE',
+  EROFS: 'STORE_NOT_WRITABLE',
+  SQLITE_READONLY: 'STORE_NOT_WRITABLE',
+  SQLITE_CANTOPEN: 'STORE_NOT_READABLE',
+  SQLITE_CORRUPT: 'CATALOG_DAMAGED',
+  SQLITE_NOTADB: 'CATALOG_DAMAGED',
+  SQLITE_BUSY: 'CLIENT_BUSY',
+  ERR_NATIVE_MISSING: 'NATIVE_MISSING',
+};
+
+/** What SQLite says when we asked it something wrong. */
+const SQLITE_BUGS = new Set(['SQLITE_ERROR', 'SQLITE_MISUSE', 'SQLITE_RANGE', 'SQLITE_CONSTRAINT']);
+
+/**
+ * Turns a system or SQLite error met while working on a store into one of ours; undefined when it
+ * is neither (then it is a bug of ours and should show its stack).
+ */
+export function fromSystem(error: unknown, what = ''): TardisError | undefined {
+  const code = systemCode(error);
+  if (code === undefined || !(error instanceof Error)) return undefined;
+  const base = code.startsWith('SQLITE_') ? code.split('_').slice(0, 2).join('_') : code;
+  const known = SYSTEM_CODES[base];
+  const isSystem = /^E[A-Z0-9]+$/.test(base) || base.startsWith('SQLITE_');
+  if (SQLITE_BUGS.has(base)) return undefined;
+  if (known === undefined && !isSystem) return undefined;
+  const prefix = what === '' ? '' : `${what}: `;
+  return new TardisError(known ?? 'IO_FAILED', `${prefix}${error.message}`, { cause: code }, error);
+}
+
+/** Any thrown value as a TardisError; unknown ones as INTERNAL with the original as cause. */
+export function asTardisError(error: unknown, what = ''): TardisError {
+  if (error instanceof TardisError) return error;
+  const known = fromSystem(error, what);
+  if (known !== undefined) return known;
+  const wire = toWire(error);
+  return new TardisError(wire.code, wire.message, wire.context, error);
+}

@@ -1,0 +1,52 @@
+/** Names are bytes (any but `/` and NUL); this is how they are shown and joined. */
+import { isUtf8 } from 'node:buffer';
+
+const SLASH = Buffer.from('/');
+
+/** Text for a terminal or log: UTF-8 as it is, control characters and other bytes as `\xNN`. */
+export function displayName(name: Uint8Array): string {
+  const buffer = Buffer.from(name.buffer, name.byteOffset, name.byteLength);
+  const text = isUtf8(buffer) ? buffer.toString('utf8') : escapeHighBytes(buffer);
+  // eslint-disable-next-line no-control-regex
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/gu, (character) => {
+    return `\\x${character.codePointAt(0)!.toString(16).padStart(2, '0')}`;
+  });
+}
+
+function escapeHighBytes(buffer: Buffer): string {
+  let text = '';
+  for (const byte of buffer) {
+    text += byte < 0x80 ? String.fromCodePoint(byte) : `\\x${byte.toString(16).padStart(2, '0')}`;
+  }
+  return text;
+}
+
+/** For JSON: `name`, and `nameBytes` (base64) only where the name is not UTF-8. */
+export function jsonName(name: Buffer): { name: string; nameBytes?: string } {
+  return isUtf8(name)
+    ? { name: name.toString('utf8') }
+    : { name: displayName(name), nameBytes: name.toString('base64') };
+}
+
+export function joinPath(directory: Buffer, name: Buffer): Buffer {
+  if (directory.length === 0) return name;
+  if (directory.at(-1) === 0x2f) return Buffer.concat([directory, name]);
+  return Buffer.concat([directory, SLASH, name]);
+}
+
+/** Components of a path, empty ones and `.` left out (`..` is the caller's to refuse). */
+export function splitPath(path: Buffer): Buffer[] {
+  const parts: Buffer[] = [];
+  let start = 0;
+  for (let at = 0; at <= path.length; at += 1) {
+    if (at < path.length && path[at] !== 0x2f) continue;
+    const part = path.subarray(start, at);
+    if (part.length > 0 && !(part.length === 1 && part[0] === 0x2e)) parts.push(part);
+    start = at + 1;
+  }
+  return parts;
+}
+
+export function lastComponent(path: Buffer): Buffer {
+  return splitPath(path).at(-1) ?? Buffer.alloc(0);
+}

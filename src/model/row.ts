@@ -1,0 +1,278 @@
+/**
+ * Packed rows: one directory entry with its metadata in a fixed little-endian layout, shared by the
+ * native directory reader, the wire and the listing records of the store (docs/formats.md, "Rows").
+ * A listing is rows one after another, sorted by the bytes of their names.
+ *
+ * Rows from the wire or the store are hostile until `checkRows` accepted them.
+ */
+import { TardisError } from '../errors/index.js';
+
+export const ROW_FIXED_BYTES = 72;
+export const DIGEST_BYTES = 32;
+export const MAX_NAME_BYTES = 4096; // a root is named by its whole path
+export const MAX_LINK_BYTES = 4096;
+
+export const EntryType = Object.freeze({
+  file: 1,
+  directory: 2,
+  symlink: 3,
+  fifo: 4,
+  socket: 5,
+  characterDevice: 6,
+  blockDevice: 7,
+});
+export type EntryTypeNumber = (typeof EntryType)[keyof typeof EntryType];
+const MAX_ENTRY_TYPE = 7;
+
+export const RowFlag = Object.freeze({
+  hasDigest: 1,
+  /** Its times cannot be trusted to show the next change: read again next time. */
+  unsettled: 2,
+  /** Its metadata could not be read. */
+  unreadable: 4,
+  changedWhileRead: 8,
+  otherDevice: 16,
+});
+/** Flags that stay in the catalog. */
+export const STORED_FLAGS = RowFlag.unsettled | RowFlag.changedWhileRead;
+
+export const RowOffset = Object.freeze({
+  rowBytes: 0,
+  nameBytes: 4,
+  linkBytes: 6,
+  type: 8,
+  flags: 9,
+  permissions: 10,
+  uid: 12,
+  gid: 16,
+  linkCount: 20,
+  sizeBytes: 24,
+  mtimeNs: 32,
+  ctimeNs: 40,
+  birthTimeNs: 48,
+  inode: 56,
+  device: 64,
+});
+
+/** One entry, decoded. Times are nanoseconds since 1970; sizes are bytes. */
+export interface Entry {
+  readonly name: Buffer;
+  readonly type: EntryTypeNumber;
+  readonly flags: number;
+  readonly permissions: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly linkCount: number;
+  readonly sizeBytes: number;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  readonly birthTimeNs: bigint;
+  readonly inode: bigint;
+  readonly device: bigint;
+  readonly digest: Buffer | undefined;
+  readonly linkTarget: Buffer | undefined;
+}
+
+/** Reads fields of packed rows by offset, without making an object for each entry. */
+export class RowReader {
+  readonly rows: Buffer;
+
+  constructor(rows: Uint8Array) {
+    this.rows = Buffer.from(rows.buffer, rows.byteOffset, rows.byteLength);
+  }
+
+  rowBytes(at: number): number {
+    return this.rows.readUInt32LE(at);
+  }
+  type(at: number): EntryTypeNumber {
+    return this.rows[at + RowOffset.type] as EntryTypeNumber;
+  }
+  flags(at: number): number {
+    return this.rows[at + RowOffset.flags]!;
+  }
+  setFlags(at: number, flags: number): void {
+    this.rows[at + RowOffset.flags] = flags;
+  }
+  /** Sizes up to 2^53 - 1 are exact; `checkRows` refuses larger ones. */
+  sizeBytes(at: number): number {
+    return (
+      this.rows.readUInt32LE(at + RowOffset.sizeBytes + 4) * 0x1_0000_0000 +
+      this.rows.readUInt32LE(at + RowOffset.sizeBytes)
+    );
+  }
+  mtimeNs(at: number): bigint {
+    return this.rows.readBigInt64LE(at + RowOffset.mtimeNs);
+  }
+  ctimeNs(at: number): bigint {
+    return this.rows.readBigInt64LE(at + RowOffset.ctimeNs);
+  }
+  birthTimeNs(at: number): bigint {
+    return this.rows.readBigInt64LE(at + RowOffset.birthTimeNs);
+  }
+  inode(at: number): bigint {
+    return this.rows.readBigUInt64LE(at + RowOffset.inode);
+  }
+  linkCount(at: number): number {
+    return this.rows.readUInt32LE(at + RowOffset.linkCount);
+  }
+  hasDigest(at: number): boolean {
+    return (this.flags(at) & RowFlag.hasDigest) !== 0;
+  }
+  private variableStart(at: number): number {
+    return at + ROW_FIXED_BYTES + (this.hasDigest(at) ? DIGEST_BYTES : 0);
+  }
+  /** A view, not a copy. */
+  digest(at: number): Buffer {
+    return this.rows.subarray(at + ROW_FIXED_BYTES, at + ROW_FIXED_BYTES + DIGEST_BYTES);
+  }
+  /** A view, not a copy. */
+  name(at: number): Buffer {
+    const start = this.variableStart(at);
+    return this.rows.subarray(start, start + this.rows.readUInt16LE(at + RowOffset.nameBytes));
+  }
+  /** A view, not a copy. */
+  linkTarget(at: number): Buffer {
+    const start = this.variableStart(at) + this.rows.readUInt16LE(at + RowOffset.nameBytes);
+    return this.rows.subarray(start, start + this.rows.readUInt16LE(at + RowOffset.linkBytes));
+  }
+  row(at: number): Buffer {
+    return this.rows.subarray(at, at + this.rowBytes(at));
+  }
+}
+
+/** Calls `visit` with the offset of each row. */
+export function forEachRow(rows: RowReader, visit: (at: number) => void): void {
+  for (let at = 0; at < rows.rows.length; at += rows.rowBytes(at)) visit(at);
+}
+
+export function countRows(rows: RowReader): number {
+  let count = 0;
+  for (let at = 0; at < rows.rows.length; at += rows.rowBytes(at)) count += 1;
+  return count;
+}
+
+/** Decodes one row; name, digest and link target are copies. */
+export function decodeRow(rows: RowReader, at: number): Entry {
+  const type = rows.type(at);
+  const buffer = rows.rows;
+  return {
+    name: Buffer.from(rows.name(at)),
+    type,
+    flags: rows.flags(at),
+    permissions: buffer.readUInt16LE(at + RowOffset.permissions),
+    uid: buffer.readUInt32LE(at + RowOffset.uid),
+    gid: buffer.readUInt32LE(at + RowOffset.gid),
+    linkCount: rows.linkCount(at),
+    sizeBytes: rows.sizeBytes(at),
+    mtimeNs: rows.mtimeNs(at),
+    ctimeNs: rows.ctimeNs(at),
+    birthTimeNs: rows.birthTimeNs(at),
+    inode: rows.inode(at),
+    device: buffer.readBigUInt64LE(at + RowOffset.device),
+    digest: rows.hasDigest(at) ? Buffer.from(rows.digest(at)) : undefined,
+    linkTarget: type === EntryType.symlink ? Buffer.from(rows.linkTarget(at)) : undefined,
+  };
+}
+
+/** Packs one entry; the inverse of `decodeRow`. */
+export function encodeRow(entry: Entry): Buffer {
+  const digestBytes = entry.digest === undefined ? 0 : DIGEST_BYTES;
+  const linkBytes = entry.linkTarget?.length ?? 0;
+  const row = Buffer.alloc(ROW_FIXED_BYTES + digestBytes + entry.name.length + linkBytes);
+  row.writeUInt32LE(row.length, RowOffset.rowBytes);
+  row.writeUInt16LE(entry.name.length, RowOffset.nameBytes);
+  row.writeUInt16LE(linkBytes, RowOffset.linkBytes);
+  row[RowOffset.type] = entry.type;
+  row[RowOffset.flags] =
+    (entry.flags & ~RowFlag.hasDigest) | (digestBytes === 0 ? 0 : RowFlag.hasDigest);
+  row.writeUInt16LE(entry.permissions, RowOffset.permissions);
+  row.writeUInt32LE(entry.uid, RowOffset.uid);
+  row.writeUInt32LE(entry.gid, RowOffset.gid);
+  row.writeUInt32LE(entry.linkCount, RowOffset.linkCount);
+  row.writeBigUInt64LE(BigInt(entry.sizeBytes), RowOffset.sizeBytes);
+  row.writeBigInt64LE(entry.mtimeNs, RowOffset.mtimeNs);
+  row.writeBigInt64LE(entry.ctimeNs, RowOffset.ctimeNs);
+  row.writeBigInt64LE(entry.birthTimeNs, RowOffset.birthTimeNs);
+  row.writeBigUInt64LE(entry.inode, RowOffset.inode);
+  row.writeBigUInt64LE(entry.device, RowOffset.device);
+  let at = ROW_FIXED_BYTES;
+  if (entry.digest !== undefined) at += entry.digest.copy(row, at);
+  at += entry.name.copy(row, at);
+  entry.linkTarget?.copy(row, at);
+  return row;
+}
+
+/**
+ * Copies the row at `at` to `target`, adding (or replacing) its digest; returns the end offset.
+ * `target` needs room for the row and DIGEST_BYTES more.
+ */
+export function copyRowWithDigest(
+  rows: RowReader,
+  at: number,
+  digest: Uint8Array,
+  target: Buffer,
+  targetAt: number,
+): number {
+  const tailStart = at + ROW_FIXED_BYTES + (rows.hasDigest(at) ? DIGEST_BYTES : 0);
+  const tailEnd = at + rows.rowBytes(at);
+  rows.rows.copy(target, targetAt, at, at + ROW_FIXED_BYTES);
+  target.set(digest, targetAt + ROW_FIXED_BYTES);
+  const tailAt = targetAt + ROW_FIXED_BYTES + DIGEST_BYTES;
+  rows.rows.copy(target, tailAt, tailStart, tailEnd);
+  const end = tailAt + (tailEnd - tailStart);
+  target.writeUInt32LE(end - targetAt, targetAt);
+  target[targetAt + RowOffset.flags]! |= RowFlag.hasDigest;
+  return end;
+}
+
+/** A name that may stand in a directory: not empty, not `.` or `..`, no `/`, no NUL. */
+export function isEntryName(name: Uint8Array): boolean {
+  if (name.length === 0 || name.length > MAX_NAME_BYTES) return false;
+  if (name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e))) {
+    return false;
+  }
+  return !name.includes(0x2f) && !name.includes(0);
+}
+
+/**
+ * Checks rows of unknown origin: bounds, types, names and sizes. Throws PROTOCOL_VIOLATION (with
+ * the offset) at the first fault; after it every RowReader call on a row start is in bounds.
+ * With `sorted`, names must rise strictly.
+ */
+export function checkRows(bytes: Uint8Array, sorted: boolean): RowReader {
+  const rows = new RowReader(bytes);
+  const { rows: buffer } = rows;
+  let previous: Buffer | undefined;
+  let at = 0;
+  while (at < buffer.length) {
+    if (at + ROW_FIXED_BYTES > buffer.length) throw badRow(at, 'is cut off');
+    const rowBytes = rows.rowBytes(at);
+    const nameBytes = buffer.readUInt16LE(at + RowOffset.nameBytes);
+    const linkBytes = buffer.readUInt16LE(at + RowOffset.linkBytes);
+    const wanted =
+      ROW_FIXED_BYTES + (rows.hasDigest(at) ? DIGEST_BYTES : 0) + nameBytes + linkBytes;
+    if (rowBytes !== wanted || at + rowBytes > buffer.length)
+      throw badRow(at, 'has a wrong length');
+    const type = rows.type(at);
+    if (type < 1 || type > MAX_ENTRY_TYPE) throw badRow(at, 'has an unknown type');
+    if (rows.hasDigest(at) && type !== EntryType.file) throw badRow(at, 'has a digest, is no file');
+    const isUnread = (rows.flags(at) & RowFlag.unreadable) !== 0; // then a link's target is missing
+    const mayLink = type === EntryType.symlink;
+    if (linkBytes > MAX_LINK_BYTES || (linkBytes > 0 ? !mayLink : mayLink && !isUnread)) {
+      throw badRow(at, 'has a wrong link target');
+    }
+    if (!Number.isSafeInteger(rows.sizeBytes(at))) throw badRow(at, 'has an impossible size');
+    const name = rows.name(at);
+    if (!isEntryName(name)) throw badRow(at, 'has a forbidden name');
+    if (sorted && previous !== undefined && Buffer.compare(previous, name) >= 0) {
+      throw badRow(at, 'is out of order');
+    }
+    previous = name;
+    at += rowBytes;
+  }
+  return rows;
+}
+
+function badRow(at: number, what: string): TardisError {
+  return new TardisError('PROTOCOL_VIOLATION', `a row ${what}`, { offset: at });
+}

@@ -1,0 +1,399 @@
+/**
+ * Where the stages of a backup are joined:
+ *
+ *   walk ▸ compare ▸ cut ┬▸ hash ▸ [ask] ▸ (delta) ▸ compress ▸ (encrypt) ▸ send
+ *                        └▸ large: hash and compress in chunks, sent as they come
+ *
+ * Delta and encrypt have their places between ask and compress, and between compress and send. In a
+ * first backup nothing is asked, and hash and compress run in one job.
+ *
+ * What bounds it: the walk takes entries from the budget before it emits, the cut takes the bytes of
+ * a parcel; both come back when the server has received what was made of them. Each stage runs at
+ * most its concurrency of items.
+ */
+import {
+  concat,
+  concatMap,
+  filter,
+  from,
+  lastValueFrom,
+  merge,
+  of,
+  share,
+  Subject,
+  tap,
+} from 'rxjs';
+import { asTardisError } from '../errors/index.js';
+import { copyRowWithDigest, DIGEST_BYTES, RowReader } from '../model/index.js';
+import type { Compression } from '../store/index.js';
+import { Verdict } from '../transport/index.js';
+import {
+  type ContentBlock,
+  type Failure,
+  type FrameOptions,
+  type HashOutput,
+  type JobRunner,
+  memoryOf,
+  type WalkOutput,
+} from '../workers/index.js';
+import { Budget } from './budget.js';
+import { compareBatch } from './compare.js';
+import { OpenDirectories } from './directories.js';
+import { LargeFiles, UnreadableFile } from './large.js';
+import { type LargeFile, type Parcel, ParcelCutter } from './parcel.js';
+import type { BackupPeer, OutgoingParcel } from './peer.js';
+import { BackupProgress } from './progress.js';
+import { stage, StageCounters, type StageFigures } from './stage.js';
+import { itemsOf, walkBatches, type WalkOptions } from './walk.js';
+
+export interface PipelineSettings {
+  readonly workers: number;
+  readonly budgetBytes: number;
+  readonly budgetItems: number;
+  readonly parcelFiles: number;
+  readonly parcelBytes: number;
+  readonly frameBytes: number;
+  readonly smallBytes: number;
+  readonly walkConcurrency: number;
+  /** 0 stands for a number that fits the workers. */
+  readonly hashConcurrency: number;
+  readonly compressConcurrency: number;
+  readonly streamConcurrency: number;
+  readonly compression: Compression;
+}
+
+/** Files above this stream; up to it they are read whole. */
+const LARGE_BYTES = 1 << 20;
+/** Batches of directories whose comparison may be under way: hides a slow link's round trips. */
+const COMPARE_CONCURRENCY = 64;
+/** From this share of its capacity on, the memory of recent digests forgets: ask the server. */
+const RECENT_FULL_RATIO = 0.6;
+
+type Work = { readonly parcel: Parcel } | { readonly large: LargeFile };
+type ParcelWork = Extract<Work, { parcel: Parcel }>;
+type LargeWork = Extract<Work, { large: LargeFile }>;
+
+interface HashedParcel {
+  readonly output: HashOutput;
+  readonly contentBytes: number;
+  readonly slots: readonly number[];
+}
+
+interface ReadyParcel {
+  readonly outgoing: OutgoingParcel;
+  readonly contents: number;
+  readonly contentBytes: number;
+  readonly slots: readonly number[];
+}
+
+export class BackupPipeline {
+  readonly progress = new BackupProgress();
+  readonly budget: Budget;
+  private readonly counters;
+  private readonly cutter: ParcelCutter;
+  private readonly directories: OpenDirectories;
+  private readonly large: LargeFiles;
+  private readonly flushes = new Subject<undefined>();
+  /** Slots whose last rows are still in the cutter. */
+  private inCutter: number[] = [];
+  /** Batches and parcels between the walk and the server. */
+  private inFlight = 0;
+  private isStarving = false;
+  private doneSlots: number[] = [];
+  private doneSettled: boolean[] = [];
+  private readonly frames: FrameOptions;
+  private readonly jobs: JobRunner;
+  private readonly peer: BackupPeer;
+  private readonly walk: WalkOptions;
+  private readonly onFailures: (failures: readonly Failure[]) => void;
+
+  constructor(
+    jobs: JobRunner,
+    peer: BackupPeer,
+    walk: WalkOptions,
+    settings: PipelineSettings,
+    onFailures: (failures: readonly Failure[]) => void,
+  ) {
+    this.jobs = jobs;
+    this.peer = peer;
+    this.walk = walk;
+    this.onFailures = onFailures;
+    const { workers, compression, smallBytes, frameBytes } = settings;
+    const orWorkers = (value: number, otherwise: number): number =>
+      value === 0 ? otherwise : value;
+    const streams = orWorkers(settings.streamConcurrency, workers);
+    this.counters = {
+      walk: new StageCounters('walk', settings.walkConcurrency),
+      compare: new StageCounters('compare', COMPARE_CONCURRENCY),
+      hash: new StageCounters('hash', orWorkers(settings.hashConcurrency, workers + 1)),
+      compress: new StageCounters('compress', orWorkers(settings.compressConcurrency, workers + 1)),
+      large: new StageCounters('large', streams),
+      send: new StageCounters('send', 1),
+    };
+    this.budget = new Budget(settings.budgetBytes, settings.budgetItems);
+    this.frames = { compression, smallBytes, frameBytes };
+    this.cutter = new ParcelCutter({ ...settings, largeBytes: LARGE_BYTES });
+    this.directories = new OpenDirectories((finished, items) => {
+      this.doneSlots.push(finished.slot);
+      this.doneSettled.push(finished.isSettled);
+      if (this.doneSlots.length >= DONE_BATCH) this.flushDone();
+      this.budget.items.give(items);
+    });
+    const options = { compression, streams };
+    const { large } = this.counters;
+    this.large = new LargeFiles(jobs, peer, options, this.budget, large, this.progress);
+  }
+
+  /** Counters of every stage, in the order of the way. */
+  figures(): StageFigures[] {
+    return Object.values(this.counters).map((counters) => counters.figures());
+  }
+
+  /** Runs to the end of the tree. Rejects at the first failure that is not a single file's. */
+  async run(): Promise<void> {
+    const batches = walkBatches(
+      this.jobs,
+      this.walk,
+      this.budget,
+      this.counters.walk,
+      this.progress,
+      () => this.starve(),
+    );
+    const compared = from(batches).pipe(
+      tap(() => this.enter()),
+      stage(this.counters.compare, (batch) => this.compare(batch)),
+      tap({ complete: () => this.flushes.complete() }),
+    );
+    const work = concat(merge(compared, this.flushes), of(undefined)).pipe(
+      concatMap((selected) => this.cut(selected)),
+      share(),
+    );
+    const parcels = work.pipe(
+      filter((item): item is ParcelWork => 'parcel' in item),
+      stage(this.counters.hash, ({ parcel }) => this.hash(parcel)),
+      stage(this.counters.compress, (hashed) => this.compress(hashed)),
+      tap((ready) => this.send(ready)),
+    );
+    const larges = work.pipe(
+      filter((item): item is LargeWork => 'large' in item),
+      stage(this.counters.large, ({ large }) => this.sendLarge(large)),
+    );
+    try {
+      await lastValueFrom(merge(parcels, larges), { defaultValue: undefined });
+      this.flushDone();
+    } catch (error) {
+      const failure = asTardisError(error);
+      this.budget.fail(failure);
+      throw failure;
+    }
+  }
+
+  private async compare(batch: WalkOutput): Promise<Awaited<ReturnType<typeof compareBatch>>> {
+    const startMs = performance.now();
+    const failures = batch.failures.filter((failure) => failure.name.length > 0);
+    this.note(failures);
+    const result = await compareBatch(batch, this.peer, this.progress);
+    const elapsedMs = performance.now() - startMs;
+    this.counters.compare.count(itemsOf(batch), batch.listings.length, 0, elapsedMs);
+    if (result.sameItems > 0) this.budget.items.give(result.sameItems);
+    return result;
+  }
+
+  /** Cuts what was selected into work; `undefined` asks for what is left over. */
+  private async *cut(
+    selected: Awaited<ReturnType<typeof compareBatch>> | undefined,
+  ): AsyncGenerator<Work> {
+    const ready: Work[] = [];
+    const onParcel = (parcel: Parcel): void => {
+      for (const slot of parcel.slots) this.directories.hold(slot);
+      for (const slot of this.inCutter.splice(0)) this.directories.cut(slot);
+      ready.push({ parcel });
+    };
+    const onLarge = (large: LargeFile): void => {
+      this.directories.hold(large.slot);
+      ready.push({ large });
+    };
+    for (const { selection, items, isSettled } of selected?.changed ?? []) {
+      const { slot } = selection;
+      this.directories.open(slot, items, isSettled);
+      this.cutter.add(selection, onParcel, onLarge);
+      if (this.cutter.isHolding(slot)) this.inCutter.push(slot);
+      else this.directories.cut(slot);
+    }
+    if (selected === undefined) {
+      const rest = this.cutter.flush();
+      if (rest !== undefined) onParcel(rest);
+    }
+    for (const item of ready) {
+      this.enter();
+      if ('parcel' in item) await this.budget.bytes.take(item.parcel.input.contentBytes);
+      yield item;
+    }
+    if (selected !== undefined) this.leave();
+  }
+
+  private async hash(parcel: Parcel): Promise<HashedParcel> {
+    const startMs = performance.now();
+    const { recent } = this.jobs;
+    const isForgetting = recent.added > recent.capacity * RECENT_FULL_RATIO;
+    const frames = this.peer.isEmpty && !isForgetting ? this.frames : undefined;
+    const { input } = parcel;
+    const transfer = memoryOf(input.rows, input.rowEnds, input.paths, input.pathEnds, input.slots);
+    const { contentBytes } = input;
+    const { output, busyMs } = await this.jobs.run('hash', { parcel: input, frames }, transfer);
+    const elapsedMs = performance.now() - startMs;
+    const hashMs = busyMs - output.compressMs;
+    this.counters.hash.count(output.files, output.readBytes, hashMs, elapsedMs - output.compressMs);
+    const { compressMs } = output;
+    if (frames !== undefined) {
+      this.counters.compress.count(output.files, output.readBytes, compressMs, compressMs);
+    }
+    this.progress.filesRead += output.files;
+    this.progress.readBytes += output.readBytes;
+    this.progress.filesHad += output.repeats;
+    this.note(output.failures);
+    for (const { slot, path, row } of output.grown) {
+      this.directories.hold(slot);
+      this.enter();
+      const sizeBytes = new RowReader(row).sizeBytes(0);
+      const [directoryPath, copy] = [Buffer.from(path), Buffer.from(row)];
+      await this.sendLarge({ slot, directoryPath, row: copy, sizeBytes, hashFirst: false });
+    }
+    return { output, contentBytes, slots: parcel.slots };
+  }
+
+  /** Asks which contents are wanted and makes records of them (unless that is done already). */
+  private async compress({ output, contentBytes, slots }: HashedParcel): Promise<ReadyParcel> {
+    const { rows, rowEnds, contents } = output;
+    const outgoing = { slots: output.slots, rows, rowEnds };
+    if (contents === undefined) {
+      const { records, recordLengths } = output;
+      const count = output.files - output.repeats;
+      return {
+        outgoing: { ...outgoing, records, recordLengths },
+        contents: count,
+        contentBytes,
+        slots,
+      };
+    }
+    const { wanted, count } = await this.ask(contents);
+    if (count === 0) {
+      const nothing = { records: undefined, recordLengths: [] };
+      return { outgoing: { ...outgoing, ...nothing }, contents: 0, contentBytes, slots };
+    }
+    const startMs = performance.now();
+    const { bytes, digests, starts, sizes, isRaw } = contents;
+    const transfer = memoryOf(bytes, digests, starts, sizes, isRaw, wanted);
+    const input = { contents, wanted, frames: this.frames };
+    const { output: made, busyMs } = await this.jobs.run('compress', input, transfer);
+    this.counters.compress.count(count, contentBytes, busyMs, performance.now() - startMs);
+    return { outgoing: { ...outgoing, ...made }, contents: count, contentBytes, slots };
+  }
+
+  private async ask(contents: ContentBlock): Promise<{ wanted: Uint8Array; count: number }> {
+    const total = contents.starts.length;
+    const wanted = new Uint8Array(total);
+    if (total === 0) return { wanted, count: 0 };
+    const digests = contents.digests.subarray(0, total * DIGEST_BYTES);
+    const verdicts = await this.peer.ask(digests);
+    let count = 0;
+    for (let index = 0; index < total; index += 1) {
+      this.jobs.recent.add(digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES));
+      if (verdicts[index] !== Verdict.want) continue;
+      wanted[index] = 1;
+      count += 1;
+    }
+    this.progress.filesHad += total - count;
+    return { wanted, count };
+  }
+
+  private send({ outgoing, contents, contentBytes, slots }: ReadyParcel): void {
+    const startMs = performance.now();
+    const sentBytes = outgoing.records?.length ?? 0;
+    // From here on only the records take memory; the rest of the budget comes back at once.
+    const heldBytes = Math.min(contentBytes, sentBytes);
+    this.budget.bytes.give(contentBytes - heldBytes);
+    this.progress.contentsSent += contents;
+    this.progress.sentBytes += sentBytes;
+    this.peer.parcel(outgoing).then(
+      () => {
+        this.counters.send.count(1, sentBytes, 0, performance.now() - startMs);
+        this.budget.bytes.give(heldBytes);
+        this.leave();
+      },
+      (error: unknown) => this.budget.fail(asTardisError(error)),
+    );
+    for (const slot of slots) this.directories.release(slot);
+  }
+
+  private async sendLarge(file: LargeFile): Promise<void> {
+    const { slot } = file;
+    try {
+      const { row, digest, hasChanged } = await this.large.send(file);
+      if (hasChanged) this.noteLarge(file, 'changed', 'read');
+      this.progress.filesRead += 1;
+      const rows = new RowReader(row);
+      let final: Buffer = row;
+      if (digest.length > 0) {
+        final = Buffer.alloc(row.length + DIGEST_BYTES);
+        final = final.subarray(0, copyRowWithDigest(rows, 0, digest, final, 0));
+      }
+      const slots = Uint32Array.of(slot);
+      const rowEnds = Uint32Array.of(final.length);
+      const nothing = { records: undefined, recordLengths: [] };
+      await this.peer.parcel({ slots, rows: final, rowEnds, ...nothing });
+    } catch (error) {
+      if (!(error instanceof UnreadableFile)) throw error;
+      const { reason } = error;
+      this.noteLarge(file, reason === 'ENOENT' ? 'vanished' : 'unreadable', reason);
+    }
+    this.directories.release(slot);
+    this.leave();
+  }
+
+  private noteLarge(file: LargeFile, what: Failure['what'], reason: string): void {
+    const { slot, directoryPath, row } = file;
+    const name = new RowReader(row).name(0);
+    const path = Buffer.concat([directoryPath, Buffer.from('/'), name]);
+    this.note([{ slot, name, path, what, reason }]);
+  }
+
+  private note(failures: readonly Failure[]): void {
+    if (failures.length === 0) return;
+    for (const { slot, what } of failures) {
+      this.directories.unsettle(slot);
+      this.progress[what] += 1;
+    }
+    this.peer.notes(failures);
+    this.onFailures(failures);
+  }
+
+  private flushDone(): void {
+    if (this.doneSlots.length === 0) return;
+    this.peer.done(this.doneSlots, this.doneSettled);
+    this.doneSlots = [];
+    this.doneSettled = [];
+  }
+
+  private enter(): void {
+    this.inFlight += 1;
+    this.isStarving = false;
+  }
+
+  private leave(): void {
+    this.inFlight -= 1;
+    this.unblock();
+  }
+
+  private starve(): void {
+    this.isStarving = true;
+    this.unblock();
+  }
+
+  /** When the walk waits and nothing is on its way, what waits is the rest in the cutter. */
+  private unblock(): void {
+    if (this.isStarving && this.inFlight === 0) this.flushes.next(undefined);
+  }
+}
+
+const DONE_BATCH = 64;

@@ -1,0 +1,71 @@
+/**
+ * The compare stage: asks the server which listings are unchanged, and of the others which entries.
+ * In a first backup there is nothing to compare with: everything is selected at once.
+ */
+import { countRows, RowReader } from '../model/index.js';
+import { runOf, type WalkOutput } from '../workers/index.js';
+import type { Selection } from './parcel.js';
+import type { BackupPeer } from './peer.js';
+import type { BackupProgress } from './progress.js';
+
+const HASH_BYTES = 32;
+
+/** A directory whose entries differ, as far as they do. */
+export interface ComparedDirectory {
+  readonly selection: Selection;
+  /** Entries and the directory itself, as taken from the budget. */
+  readonly items: number;
+  /** Its listing may be skipped next time if nothing fails. */
+  readonly isSettled: boolean;
+}
+
+export interface CompareResult {
+  readonly changed: readonly ComparedDirectory[];
+  /** What the budget gets back at once: unchanged directories. */
+  readonly sameItems: number;
+}
+
+export async function compareBatch(
+  batch: WalkOutput,
+  peer: BackupPeer,
+  progress: BackupProgress,
+): Promise<CompareResult> {
+  const { walked, hashes } = batch;
+  if (walked.slots.length === 0) return { changed: [], sameItems: 0 };
+  const { slots, parents, rows } = walked;
+  const ask = !peer.isEmpty;
+  const same = await peer.heads({ slots, parents, rows, hashes }, ask);
+  const changed: Promise<ComparedDirectory>[] = [];
+  let sameItems = 0;
+  for (let index = 0; index < slots.length; index += 1) {
+    const listing = runOf(batch.listings, batch.listingEnds, index);
+    const reader = new RowReader(listing);
+    const items = countRows(reader) + 1;
+    if (same[index] === 1) {
+      sameItems += items;
+      progress.sameDirectories += 1;
+      continue;
+    }
+    const hash = hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
+    const isSettled = hash.some((byte) => byte !== 0);
+    changed.push(select(walked.slots[index]!, index, reader, items, isSettled));
+  }
+  return { changed: await Promise.all(changed), sameItems };
+
+  async function select(
+    slot: number,
+    index: number,
+    reader: RowReader,
+    items: number,
+    isSettled: boolean,
+  ): Promise<ComparedDirectory> {
+    const path = runOf(walked.paths, walked.pathEnds, index);
+    let wanted: Uint8Array | undefined;
+    if (ask) {
+      progress.listings += 1;
+      wanted = await peer.listing(slot, reader.rows);
+    }
+    const selection = { slot, path, rows: reader, from: 0, to: reader.rows.length, wanted };
+    return { selection, items, isSettled };
+  }
+}

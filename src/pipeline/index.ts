@@ -1,0 +1,7 @@
+export { BackupPipeline, type PipelineSettings } from './backup.js';
+export { Budget } from './budget.js';
+export { type LargeFile, type Parcel, ParcelCutter, type ParcelLimits } from './parcel.js';
+export type { BackupPeer, HeadBatch, OutgoingParcel, PeerStream } from './peer.js';
+export { BackupProgress } from './progress.js';
+export { stage, StageCounters, type StageFigures } from './stage.js';
+export type { WalkOptions } from './walk.js';

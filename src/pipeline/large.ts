@@ -1,0 +1,190 @@
+/**
+ * Large files: read, hashed, compressed and sent in chunks by one job for each part of 64 MiB, parts
+ * side by side. A file of whose size the server has something is hashed first and sent only where
+ * that is new; otherwise it is hashed while it is sent, and the server drops a duplicate at its end.
+ */
+import { encodeParts, type PartDigest, partsDigest, RowFlag, RowReader } from '../model/index.js';
+import { type Compression, STREAM_CHUNK_BYTES } from '../store/index.js';
+import { Credit, Verdict } from '../transport/index.js';
+import type { JobRunner, RangeOutput } from '../workers/index.js';
+import type { Budget } from './budget.js';
+import type { LargeFile } from './parcel.js';
+import type { BackupPeer } from './peer.js';
+import type { BackupProgress } from './progress.js';
+import type { StageCounters } from './stage.js';
+
+/** Contents above this are cut into parts of this size. */
+export const PART_BYTES = 64 << 20;
+const MIN_WINDOW_CHUNKS = 2;
+const MAX_WINDOW_CHUNKS = 16;
+
+export interface LargeOptions {
+  readonly compression: Compression;
+  /** Parts (or files) streamed at once. */
+  readonly streams: number;
+}
+
+export interface LargeResult {
+  /** The row as the file was read; its size is what was read. */
+  readonly row: Buffer;
+  readonly digest: Buffer;
+  readonly hasChanged: boolean;
+}
+
+/** The file (not the session) failed, for the system's reason in `reason`. */
+export class UnreadableFile extends Error {
+  readonly reason: string;
+
+  constructor(reason: string) {
+    super(`a file could not be read: ${reason}`);
+    this.reason = reason;
+  }
+}
+
+interface PartResult extends PartDigest {
+  readonly row: Buffer;
+  readonly hasChanged: boolean;
+}
+
+export class LargeFiles {
+  private readonly slots: Credit;
+  private readonly windowChunks: number;
+  /** Sizes this session has sent: a second file of one may be a copy. */
+  private readonly sentSizes = new Set<number>();
+  private readonly jobs: JobRunner;
+  private readonly peer: BackupPeer;
+  private readonly options: LargeOptions;
+  private readonly budget: Budget;
+  private readonly counters: StageCounters;
+  private readonly progress: BackupProgress;
+
+  constructor(
+    jobs: JobRunner,
+    peer: BackupPeer,
+    options: LargeOptions,
+    budget: Budget,
+    counters: StageCounters,
+    progress: BackupProgress,
+  ) {
+    this.jobs = jobs;
+    this.peer = peer;
+    this.options = options;
+    this.budget = budget;
+    this.counters = counters;
+    this.progress = progress;
+    this.slots = new Credit(options.streams);
+    const share = budget.bytes.limit / 2 / options.streams / STREAM_CHUNK_BYTES;
+    this.windowChunks = Math.min(MAX_WINDOW_CHUNKS, Math.max(MIN_WINDOW_CHUNKS, Math.floor(share)));
+  }
+
+  /** Sends a large file's content as far as it is new. Rejects with UnreadableFile if it cannot. */
+  async send(file: LargeFile): Promise<LargeResult> {
+    const hashFirst = file.hashFirst || this.sentSizes.has(file.sizeBytes);
+    this.rememberSize(file.sizeBytes);
+    const isInParts = file.sizeBytes > PART_BYTES;
+    const offsets: number[] = [];
+    for (let at = 0; at < file.sizeBytes; at += PART_BYTES) offsets.push(at);
+    const parts = await Promise.all(
+      offsets.map((offset) => this.part(file, offset, isInParts, hashFirst)),
+    );
+    const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
+    const hasChanged = parts.some((part) => part.hasChanged);
+    const row = Buffer.from(parts[0]!.row);
+    row.writeBigUInt64LE(BigInt(sizeBytes), 24);
+    if (hasChanged) {
+      const rows = new RowReader(row);
+      rows.setFlags(0, rows.flags(0) | RowFlag.changedWhileRead | RowFlag.unsettled);
+    }
+    const full = parts.filter((part) => part.sizeBytes > 0);
+    let digest = full[0]?.digest ?? Buffer.alloc(0);
+    if (isInParts && full.length > 0) {
+      digest = partsDigest(full);
+      this.peer.assembly(digest, sizeBytes, encodeParts(full));
+    }
+    return { row, digest, hasChanged };
+  }
+
+  /** The set of sizes is only a hint; forgetting some costs a second transfer at most. */
+  private rememberSize(sizeBytes: number): void {
+    if (this.sentSizes.size >= MAX_SIZES) this.sentSizes.clear();
+    this.sentSizes.add(sizeBytes);
+  }
+
+  private async part(
+    file: LargeFile,
+    offset: number,
+    isPart: boolean,
+    hashFirst: boolean,
+  ): Promise<PartResult> {
+    await this.slots.take(1);
+    // The window is taken as a whole before the job starts: a job that waited for a shared budget
+    // while it keeps a thread could wait for work that needs that thread.
+    const windowBytes = this.windowChunks * STREAM_CHUNK_BYTES;
+    await this.budget.bytes.take(windowBytes);
+    try {
+      const result =
+        (hashFirst ? await this.hashFirst(file, offset) : undefined) ??
+        (await this.stream(file, offset, isPart));
+      const { sizeBytes, hasChanged } = result;
+      return {
+        digest: Buffer.from(result.digest),
+        sizeBytes,
+        row: Buffer.from(result.row),
+        hasChanged,
+      };
+    } finally {
+      this.budget.bytes.give(windowBytes);
+      this.slots.give(1);
+    }
+  }
+
+  /** Hashes without sending; the result if the server has it already. */
+  private async hashFirst(file: LargeFile, offset: number): Promise<RangeOutput | undefined> {
+    const result = await this.range(file, offset, undefined, () => Promise.resolve());
+    if (result.sizeBytes === 0) return result;
+    const [verdict] = await this.peer.ask(result.digest);
+    // "coming" is a stream of this session: sent again, and dropped where it ends second.
+    if (verdict !== Verdict.have) return undefined;
+    this.progress.filesHad += offset === 0 ? 1 : 0;
+    return result;
+  }
+
+  private async stream(file: LargeFile, offset: number, isPart: boolean): Promise<RangeOutput> {
+    const { compression } = this.options;
+    const stream = this.peer.openStream(isPart, compression.codec, file.sizeBytes);
+    try {
+      const result = await this.range(file, offset, compression, (chunk) => {
+        this.progress.sentBytes += chunk.length;
+        return stream.chunk(chunk);
+      });
+      if (result.sizeBytes === 0) stream.abort();
+      else {
+        await stream.end(result.digest, result.sizeBytes);
+        this.progress.contentsSent += 1;
+      }
+      return result;
+    } catch (error) {
+      stream.abort();
+      throw error;
+    }
+  }
+
+  private async range(
+    file: LargeFile,
+    offset: number,
+    compression: Compression | undefined,
+    onChunk: (chunk: Uint8Array) => Promise<void>,
+  ): Promise<RangeOutput> {
+    const startMs = performance.now();
+    const { directoryPath, row } = file;
+    const input = { directoryPath, row, offset, bytes: PART_BYTES, compression };
+    const result = await this.jobs.runRange(input, this.windowChunks, onChunk);
+    if (result.failure !== '') throw new UnreadableFile(result.failure);
+    const elapsedMs = performance.now() - startMs;
+    this.counters.count(1, result.sizeBytes, result.busyMs, elapsedMs);
+    this.progress.readBytes += result.sizeBytes;
+    return result;
+  }
+}
+
+const MAX_SIZES = 1 << 16;

@@ -1,0 +1,144 @@
+/**
+ * Cuts the entries of directories into parcels: about a hundred files or half a megabyte, whichever
+ * comes first, from as many directories as it takes. Large files travel alone.
+ */
+import { EntryType, type RowReader } from '../model/index.js';
+import { Wanted } from '../transport/index.js';
+import { BytesBuilder, type ParcelInput } from '../workers/index.js';
+
+export interface ParcelLimits {
+  readonly parcelFiles: number;
+  readonly parcelBytes: number;
+  /** Files above this are large. */
+  readonly largeBytes: number;
+}
+
+export interface LargeFile {
+  readonly slot: number;
+  readonly directoryPath: Buffer;
+  readonly row: Buffer;
+  readonly sizeBytes: number;
+  /** The server may have it, or parts of it: hash before sending. */
+  readonly hashFirst: boolean;
+}
+
+export interface Parcel {
+  readonly input: ParcelInput;
+  readonly files: number;
+  /** The parcel holds entries of these directories. */
+  readonly slots: readonly number[];
+}
+
+/** Entries of one directory that are to be sent. */
+export interface Selection {
+  readonly slot: number;
+  readonly path: Buffer;
+  readonly rows: RowReader;
+  readonly from: number;
+  readonly to: number;
+  /** A `Wanted` for each row; undefined: all rows are to be sent. */
+  readonly wanted: Uint8Array | undefined;
+}
+
+/** Rows without contents in one parcel at most: they cost little, but not nothing. */
+const MAX_ROWS = 2048;
+const ROW_HINT_BYTES = 96;
+
+export class ParcelCutter {
+  private slots: number[] = [];
+  private rows: BytesBuilder;
+  private rowEnds: number[] = [];
+  private paths = new BytesBuilder(1024);
+  private pathEnds: number[] = [];
+  private files = 0;
+  private rowCount = 0;
+  private contentBytes = 0;
+  private readonly limits: ParcelLimits;
+
+  constructor(limits: ParcelLimits) {
+    this.limits = limits;
+    this.rows = this.newRows();
+  }
+
+  /** Adds a directory's entries; calls back for every parcel that is full and every large file. */
+  add(
+    selection: Selection,
+    onParcel: (parcel: Parcel) => void,
+    onLarge: (file: LargeFile) => void,
+  ): void {
+    const { rows, slot, path, wanted } = selection;
+    let index = 0;
+    for (let at = selection.from; at < selection.to; at += rows.rowBytes(at)) {
+      const want = wanted?.[index] ?? Wanted.yes;
+      index += 1;
+      if (want === Wanted.no) continue;
+      const isFile = rows.type(at) === EntryType.file;
+      const sizeBytes = isFile ? rows.sizeBytes(at) : 0;
+      if (sizeBytes > this.limits.largeBytes) {
+        const hashFirst = want === Wanted.hashFirst;
+        const row = Buffer.from(rows.row(at));
+        onLarge({ slot, directoryPath: Buffer.from(path), row, sizeBytes, hashFirst });
+        continue;
+      }
+      if (this.isFullWith(sizeBytes)) onParcel(this.take());
+      this.append(slot, path, rows.row(at));
+      this.contentBytes += sizeBytes;
+      if (sizeBytes > 0) this.files += 1;
+    }
+  }
+
+  /** Whether some entries of the directory are still here. */
+  isHolding(slot: number): boolean {
+    return this.slots.at(-1) === slot;
+  }
+
+  /** What has been collected, or undefined when that is nothing. */
+  flush(): Parcel | undefined {
+    return this.slots.length === 0 ? undefined : this.take();
+  }
+
+  private isFullWith(sizeBytes: number): boolean {
+    const { parcelFiles, parcelBytes } = this.limits;
+    if (this.slots.length === 0) return false;
+    if (this.rowCount >= MAX_ROWS) return true;
+    if (sizeBytes === 0) return false;
+    return this.files >= parcelFiles || this.contentBytes + sizeBytes > parcelBytes;
+  }
+
+  private append(slot: number, path: Buffer, row: Buffer): void {
+    if (this.slots.at(-1) !== slot) {
+      this.slots.push(slot);
+      this.paths.append(path);
+      this.pathEnds.push(this.paths.length);
+      this.rowEnds.push(this.rows.length);
+    }
+    this.rows.append(row);
+    this.rowEnds[this.rowEnds.length - 1] = this.rows.length;
+    this.rowCount += 1;
+  }
+
+  private newRows(): BytesBuilder {
+    return new BytesBuilder((this.limits.parcelFiles + 16) * ROW_HINT_BYTES);
+  }
+
+  private take(): Parcel {
+    const { slots, files, contentBytes } = this;
+    const input: ParcelInput = {
+      slots: Uint32Array.from(slots),
+      rows: this.rows.take(),
+      rowEnds: Uint32Array.from(this.rowEnds),
+      paths: this.paths.take(),
+      pathEnds: Uint32Array.from(this.pathEnds),
+      contentBytes,
+    };
+    this.slots = [];
+    this.rows = this.newRows();
+    this.rowEnds = [];
+    this.paths = new BytesBuilder(1024);
+    this.pathEnds = [];
+    this.files = 0;
+    this.rowCount = 0;
+    this.contentBytes = 0;
+    return { input, files, slots };
+  }
+}

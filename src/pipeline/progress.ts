@@ -1,0 +1,23 @@
+/** What a running backup has done so far; the same object is shown as progress and as statistics. */
+export class BackupProgress {
+  /** Seen by the walk. */
+  directories = 0;
+  entries = 0;
+  scannedBytes = 0;
+  /** Listings the server had unchanged. */
+  sameDirectories = 0;
+  /** Listings sent to be compared. */
+  listings = 0;
+  /** Files read, and their bytes. */
+  filesRead = 0;
+  readBytes = 0;
+  /** Files whose content was there already, by this session's memory or the server's. */
+  filesHad = 0;
+  /** Contents sent, and the bytes of their records. */
+  contentsSent = 0;
+  sentBytes = 0;
+  vanished = 0;
+  unreadable = 0;
+  changed = 0;
+  isWalkDone = false;
+}

@@ -1,0 +1,238 @@
+/**
+ * One connection on the server: greeting, rights, and the way of its messages to the storage.
+ *
+ *   greeting ──hello──▸ opening ──▸ ready ──closeSet──▸ ready ──▸ over
+ *
+ * Messages that come while the client is being opened wait. Every message is checked against the
+ * session's rights before anything else looks at it. When the connection ends without order, what
+ * was received is kept at a checkpoint and the set stays unfinished.
+ */
+import type { Logger } from 'pino';
+import { asTardisError, TardisError } from '../errors/index.js';
+import { createClientDirectory, openClientDirectory } from '../store/index.js';
+import type { System } from '../system/index.js';
+import {
+  type Connection,
+  decodeMessage,
+  type MessageName,
+  MESSAGES,
+  PROTOCOL_VERSION,
+  type Rights,
+} from '../transport/index.js';
+import { SOFTWARE } from './software.js';
+import type { StorageHandle, StorageHost, StorageOptions } from './storage/index.js';
+
+/** Until login exists, whoever can open the (private) socket may add and read. */
+const LOCAL_RIGHTS: Rights = Object.freeze({
+  add: true,
+  read: true,
+  list: true,
+  purge: false,
+  admin: false,
+});
+
+/** Messages that may wait while a client is opened. */
+const MAX_EARLY_MESSAGES = 4096;
+/** Answers a client does not read; then its messages are not read either. */
+const MAX_UNREAD_ANSWER_BYTES = 16 << 20;
+const UNREAD_CHECK_MS = 100;
+
+export interface SessionServices {
+  readonly system: System;
+  readonly storage: StorageHost;
+  readonly storageOptions: StorageOptions;
+  readonly baseDir: string;
+  readonly catalogFile: string;
+  readonly allowCreate: boolean;
+  readonly onlyClient: string | undefined;
+  readonly creditBytes: number;
+  readonly incarnation: Buffer;
+  readonly log: Logger;
+  /** Makes room for this session: ends a dead one of the same client, or throws CLIENT_BUSY. */
+  claim(client: string, session: Session): Promise<void>;
+}
+
+export class Session {
+  client: string | undefined;
+  /** Resolves when connection and storage are over. */
+  readonly over: Promise<void>;
+  private handle: StorageHandle | undefined;
+  private early: { name: MessageName; bytes: Buffer }[] | undefined;
+  private rights: Rights | undefined;
+  private unprocessedBytes = 0;
+  private isPaused = false;
+  private isOver = false;
+  private readonly connection: Connection;
+  private readonly services: SessionServices;
+
+  constructor(connection: Connection, services: SessionServices) {
+    this.connection = connection;
+    this.services = services;
+    connection.onMessage((name, bytes) => this.receive(name, bytes));
+    this.over = this.run();
+  }
+
+  /** Milliseconds since the client was last heard of. */
+  get silentMs(): number {
+    return this.connection.silentMs;
+  }
+
+  /** Ends the session at a checkpoint and tells the client why. */
+  async stop(reason: TardisError): Promise<void> {
+    const { handle } = this;
+    this.handle = undefined;
+    try {
+      await handle?.end();
+    } catch (error) {
+      this.services.log.error({ err: error, client: this.client }, 'checkpoint failed');
+    }
+    this.connection.fail(reason);
+  }
+
+  /** For a connection that is dead: no farewell can reach it. */
+  cut(): void {
+    this.connection.terminate();
+  }
+
+  private async run(): Promise<void> {
+    const reason = await this.connection.closed;
+    this.isOver = true;
+    const { handle } = this;
+    this.handle = undefined;
+    const { log } = this.services;
+    try {
+      await handle?.end();
+      log.info({ client: this.client, reason: reason?.code }, 'session over');
+    } catch (error) {
+      log.error({ client: this.client, err: error }, 'session over, its last checkpoint failed');
+    }
+  }
+
+  private receive(name: MessageName, bytes: Buffer): void {
+    try {
+      this.dispatch(name, bytes);
+    } catch (error) {
+      this.refuse(error);
+    }
+  }
+
+  private dispatch(name: MessageName, bytes: Buffer): void {
+    const row = MESSAGES[name];
+    if (this.rights === undefined && !row.beforeLogin && this.early === undefined) {
+      throw new TardisError('NOT_PERMITTED', `"${name}" came before the greeting`);
+    }
+    if (name === 'hello') {
+      this.greet(bytes);
+      return;
+    }
+    if (this.early !== undefined) {
+      if (this.early.length >= MAX_EARLY_MESSAGES) {
+        throw new TardisError('PROTOCOL_VIOLATION', 'too many messages before the welcome');
+      }
+      this.early.push({ name, bytes });
+      return;
+    }
+    if (row.right !== undefined && this.rights?.[row.right] !== true) {
+      throw new TardisError('NOT_PERMITTED', `this session may not send "${name}"`);
+    }
+    this.unprocessedBytes += bytes.length;
+    this.handle?.post(name, bytes);
+    this.throttle();
+  }
+
+  private greet(bytes: Buffer): void {
+    if (this.client !== undefined) throw new TardisError('PROTOCOL_VIOLATION', 'a second greeting');
+    const { head } = decodeMessage('hello', bytes);
+    if (head.protocol !== PROTOCOL_VERSION) {
+      throw new TardisError(
+        'PROTOCOL_VERSION',
+        `the client speaks protocol ${head.protocol}, this server ${PROTOCOL_VERSION}`,
+        { client: head.protocol, server: PROTOCOL_VERSION },
+      );
+    }
+    this.early = [];
+    this.open(head.client, head.create).then(
+      () => this.opened(),
+      (error: unknown) => this.refuse(error),
+    );
+  }
+
+  private async open(client: string, create: boolean): Promise<void> {
+    const { system, baseDir, catalogFile, storage, storageOptions, onlyClient } = this.services;
+    if (onlyClient !== undefined && client !== onlyClient) {
+      throw new TardisError('NO_SUCH_CLIENT', `this server serves "${onlyClient}" only`);
+    }
+    const place = { store: baseDir, client, catalogFile };
+    if (create) {
+      if (!this.services.allowCreate) {
+        throw new TardisError('NOT_PERMITTED', 'this server lets no session create its client');
+      }
+      await createClientDirectory(system, place);
+    }
+    const directory = openClientDirectory(system, place);
+    await this.services.claim(client, this);
+    this.client = client;
+    const handle = await storage.open(directory, storageOptions, {
+      answer: (answer, processedBytes) => this.answered(answer, processedBytes),
+      failed: (error) => {
+        this.handle = undefined;
+        this.refuse(error);
+      },
+    });
+    if (this.isOver) await handle.end();
+    else this.handle = handle;
+  }
+
+  private opened(): void {
+    const { creditBytes, incarnation, log } = this.services;
+    this.rights = LOCAL_RIGHTS;
+    log.info({ client: this.client }, 'session begins');
+    this.connection.send('welcome', {
+      protocol: PROTOCOL_VERSION,
+      software: SOFTWARE,
+      incarnation,
+      creditBytes,
+    });
+    const early = this.early ?? [];
+    this.early = undefined;
+    for (const { name, bytes } of early) this.receive(name, bytes);
+  }
+
+  private answered(answer: Buffer | undefined, processedBytes: number): void {
+    this.unprocessedBytes -= processedBytes;
+    if (answer !== undefined) this.connection.sendBytes(answer);
+    this.throttle();
+  }
+
+  /** Reads no further while the storage, or the client's reading of answers, is behind. */
+  private throttle(): void {
+    const tooMany =
+      this.unprocessedBytes > this.services.creditBytes ||
+      this.connection.bufferedBytes > MAX_UNREAD_ANSWER_BYTES;
+    if (tooMany === this.isPaused) return;
+    this.isPaused = tooMany;
+    if (!tooMany) {
+      this.connection.resume();
+      return;
+    }
+    this.connection.pause();
+    const recheck = setInterval(() => {
+      this.throttle();
+      if (!this.isPaused) clearInterval(recheck);
+    }, UNREAD_CHECK_MS);
+    recheck.unref();
+  }
+
+  private refuse(error: unknown): void {
+    const failure = asTardisError(error);
+    const { log } = this.services;
+    const { code, message } = failure;
+    if (failure.row.kind === 'bug') log.error({ client: this.client, err: failure }, 'a bug');
+    else log.warn({ client: this.client, code, reason: message }, 'session refused');
+    const { handle } = this;
+    this.handle = undefined;
+    // What a broken message began must not be kept: back to the last checkpoint.
+    handle?.abandon().catch((second: unknown) => log.error({ err: second }, 'abandoning failed'));
+    this.connection.fail(failure);
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * One client opened for writing: lock, packs, catalog, and the checkpoint that joins them (D7 in
+ * ARCHITECTURE.md). Order of a checkpoint: sync what was appended; append and sync a commit record
+ * that covers it; commit the catalog's transaction. The catalog never knows more than the disk.
+ */
+import { Catalog, type CommitPoint, recoverCatalog } from '../../catalog/index.js';
+import {
+  type Backend,
+  buildCommit,
+  clearIncoming,
+  type ClientDirectory,
+  type ClientLock,
+  type Counters,
+  DirectoryBackend,
+  type Location,
+  lockClient,
+  NO_PACK,
+  objectName,
+  type ObjectWriter,
+  PackWriter,
+} from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import type { FinishedStream } from './streams.js';
+
+export interface StoreLimits {
+  /** A pack is closed when it has reached this size. */
+  readonly packBytes: number;
+  /** Streamed contents up to this stored size go into packs, larger ones become objects. */
+  readonly packContentBytes: number;
+}
+
+/** Fold the catalog's log into its file when it has grown by this many checkpoints. */
+const FOLD_EVERY_CHECKPOINTS = 4;
+
+const COPY_BYTES = 1 << 20;
+
+async function* piecesOf(writer: ObjectWriter): AsyncGenerator<Buffer> {
+  const buffer = Buffer.allocUnsafe(Math.min(COPY_BYTES, writer.sizeBytes));
+  for (let at = 0; at < writer.sizeBytes; ) {
+    const got = writer.readBack(at, buffer, Math.min(buffer.length, writer.sizeBytes - at));
+    yield buffer.subarray(0, got);
+    at += got;
+  }
+}
+
+export class ClientStore {
+  readonly catalog: Catalog;
+  readonly packs: PackWriter;
+  readonly backend: Backend;
+  readonly counters: { -readonly [K in keyof Counters]: number };
+  readonly limits: StoreLimits;
+  private point: CommitPoint;
+  private objects: { digest: Buffer; bytes: number }[] = [];
+  private checkpoints = 0;
+  private readonly lock: ClientLock;
+
+  private constructor(parts: {
+    lock: ClientLock;
+    catalog: Catalog;
+    backend: Backend;
+    limits: StoreLimits;
+    counters: Counters;
+    point: CommitPoint;
+    lastPack: number;
+  }) {
+    this.lock = parts.lock;
+    this.catalog = parts.catalog;
+    this.backend = parts.backend;
+    this.limits = parts.limits;
+    this.counters = { ...parts.counters };
+    this.point = parts.point;
+    this.packs = new PackWriter(parts.backend, parts.lastPack, parts.limits.packBytes);
+  }
+
+  /**
+   * Locks and opens, applying what a crash kept from the catalog. A transaction is open afterwards.
+   * Throws CLIENT_BUSY, CATALOG_NEWER, CATALOG_DAMAGED, STORE_NOT_WRITABLE, DISK_FULL.
+   */
+  static async open(
+    system: System,
+    directory: ClientDirectory,
+    limits: StoreLimits,
+  ): Promise<ClientStore> {
+    const lock = lockClient(system, directory);
+    let catalog: Catalog | undefined;
+    try {
+      clearIncoming(system, directory);
+      catalog = Catalog.openForWriting(system, directory.catalogPath);
+      const backend = new DirectoryBackend(directory.path, system.files);
+      const report = await recoverCatalog(catalog, backend, { checkBodies: false });
+      catalog.begin();
+      const { counters, point, lastPack } = report;
+      return new ClientStore({ lock, catalog, backend, limits, counters, point, lastPack });
+    } catch (error) {
+      catalog?.abandon();
+      lock.release();
+      throw error;
+    }
+  }
+
+  nextSequence(): number {
+    this.counters.sequence += 1;
+    return this.counters.sequence;
+  }
+
+  /**
+   * Gives a staged content its place: a copy in a pack when it is of middle size, else an object of
+   * its own, named by its digest.
+   */
+  async placeStaged({ writer, digest }: FinishedStream): Promise<Location> {
+    const bytes = writer.sizeBytes;
+    const name = objectName(digest);
+    if (bytes > this.limits.packContentBytes && (await this.backend.size(name)) === undefined) {
+      this.packs.adopt(writer, digest);
+      this.objects.push({ digest, bytes });
+      return { pack: NO_PACK, position: 0 };
+    }
+    // Also when an object of that name is there: it is left over or damaged, and none is replaced.
+    const location = await this.packs.appendStaged(piecesOf(writer));
+    writer.close();
+    return location;
+  }
+
+  /** Makes everything so far durable, in the order that D7 asks for, and begins anew. */
+  async checkpoint(): Promise<void> {
+    const ranges = this.packs.takeRanges();
+    const { objects } = this;
+    if (ranges.length > 0 || objects.length > 0) {
+      await this.packs.sync();
+      const commit = this.point.commit + 1;
+      const sequence = this.nextSequence();
+      const record = buildCommit(sequence, { commit, ranges, objects, counters: this.counters });
+      const { pack, position } = this.packs.appendCommit(record);
+      await this.packs.sync();
+      this.point = { commit, pack, position: position + record.length };
+      this.objects = [];
+    }
+    this.catalog.state.write(this.counters, this.point);
+    this.catalog.commit();
+    this.checkpoints += 1;
+    if (this.checkpoints % FOLD_EVERY_CHECKPOINTS === 0) this.catalog.foldLog();
+    this.catalog.begin();
+  }
+
+  /** Ends the session in order. What no checkpoint covered is given up. */
+  close(): void {
+    try {
+      this.packs.close();
+      this.backend.close();
+      this.catalog.close();
+    } finally {
+      this.lock.release();
+    }
+  }
+
+  /** Lets go at once after a failure; the next opening recovers. Never throws. */
+  abandon(): void {
+    for (const step of [
+      () => this.packs.close(),
+      () => this.backend.close(),
+      () => this.catalog.abandon(),
+      () => this.lock.release(),
+    ]) {
+      try {
+        step();
+      } catch {
+        continue; // the failure that led here is the one to tell
+      }
+    }
+  }
+}

@@ -1,0 +1,9 @@
+export { ClientStore, type StoreLimits } from './client-store.js';
+export { Ingest, ROOTS_DIRECTORY } from './ingest.js';
+export {
+  InlineStorageHost,
+  type StorageHandle,
+  type StorageHost,
+  ThreadStorageHost,
+} from './storage-host.js';
+export { type StorageOptions, StorageSession } from './storage-session.js';

@@ -1,0 +1,208 @@
+/**
+ * Where storage sessions run: in threads of their own (so that a slow disk never stalls the event
+ * loop that serves sockets), or in this thread for tests. Both give the same handle.
+ */
+import { Worker } from 'node:worker_threads';
+import { fromWire, TardisError, type WireError } from '../../errors/index.js';
+import type { ClientDirectory } from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import type { MessageName } from '../../transport/index.js';
+import { type StorageOptions, StorageSession } from './storage-session.js';
+
+export interface StorageEvents {
+  /** An answer for the client (if any); `processedBytes` of messages were handled. */
+  answer(answer: Buffer | undefined, processedBytes: number): void;
+  /** The session failed and its store is closed; nothing follows. */
+  failed(error: TardisError): void;
+}
+
+export interface StorageHandle {
+  /** Hands over one message. The buffer belongs to the storage from now on. */
+  post(name: MessageName, bytes: Buffer): void;
+  /** Ends at a checkpoint. */
+  end(): Promise<void>;
+  /** Ends at once, giving up what no checkpoint covered. */
+  abandon(): Promise<void>;
+}
+
+export interface StorageHost {
+  /** Locks and opens a client. Throws CLIENT_BUSY and what opening a catalog throws. */
+  open(
+    directory: ClientDirectory,
+    options: StorageOptions,
+    events: StorageEvents,
+  ): Promise<StorageHandle>;
+  close(): Promise<void>;
+}
+
+/** Storage in the calling thread. */
+export class InlineStorageHost implements StorageHost {
+  private readonly system: System;
+
+  constructor(system: System) {
+    this.system = system;
+  }
+
+  async open(
+    directory: ClientDirectory,
+    options: StorageOptions,
+    events: StorageEvents,
+  ): Promise<StorageHandle> {
+    const session = await StorageSession.open(
+      this.system,
+      directory,
+      options,
+      (answer, processedBytes) => events.answer(answer, processedBytes),
+      (error) => events.failed(error as TardisError),
+    );
+    return {
+      post: (name, bytes) => session.post(name, bytes),
+      end: () => session.end(),
+      abandon: async () => session.abandon(),
+    };
+  }
+
+  async close(): Promise<void> {
+    // nothing of its own
+  }
+}
+
+/** What goes to the storage thread. */
+export type ToStorage =
+  | { op: 'open'; session: number; directory: ClientDirectory; options: StorageOptions }
+  | { op: 'message'; session: number; name: MessageName; bytes: Uint8Array }
+  | { op: 'end' | 'abandon'; session: number };
+
+/** What comes back. */
+export type FromStorage =
+  | { op: 'opened' | 'ended'; session: number; error?: WireError }
+  | { op: 'answer'; session: number; answer: Uint8Array | undefined; processedBytes: number }
+  | { op: 'failed'; session: number; error: WireError };
+
+/** A small young generation: the thread's garbage is short-lived and its memory counts. */
+const YOUNG_GENERATION_MB = 4;
+
+interface OpenSession {
+  readonly events: StorageEvents;
+  opened: (error: TardisError | undefined) => void;
+  ended: ((error: TardisError | undefined) => void) | undefined;
+}
+
+/** Storage in threads; each client belongs to one of them. */
+export class ThreadStorageHost implements StorageHost {
+  private readonly threads: StorageThread[];
+  private nextThread = 0;
+
+  constructor(threads: number) {
+    this.threads = Array.from({ length: threads }, () => new StorageThread());
+  }
+
+  open(
+    directory: ClientDirectory,
+    options: StorageOptions,
+    events: StorageEvents,
+  ): Promise<StorageHandle> {
+    const thread = this.threads[this.nextThread % this.threads.length]!;
+    this.nextThread += 1;
+    return thread.open(directory, options, events);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.threads.map((thread) => thread.close()));
+  }
+}
+
+class StorageThread {
+  private readonly worker: Worker;
+  private readonly sessions = new Map<number, OpenSession>();
+  private lastSession = 0;
+
+  constructor() {
+    this.worker = new Worker(new URL('./storage-thread.js', import.meta.url), {
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+      name: 'storage',
+    });
+    this.worker.on('message', (message: FromStorage) => this.receive(message));
+    this.worker.on('error', (error) => this.died(error));
+  }
+
+  async open(
+    directory: ClientDirectory,
+    options: StorageOptions,
+    events: StorageEvents,
+  ): Promise<StorageHandle> {
+    this.lastSession += 1;
+    const session = this.lastSession;
+    const error = await new Promise<TardisError | undefined>((resolve) => {
+      this.sessions.set(session, { events, opened: resolve, ended: undefined });
+      this.send({ op: 'open', session, directory, options });
+    });
+    if (error !== undefined) {
+      this.sessions.delete(session);
+      throw error;
+    }
+    return {
+      post: (name, bytes) => this.post(session, name, bytes),
+      end: () => this.finish(session, 'end'),
+      abandon: () => this.finish(session, 'abandon'),
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.worker.terminate();
+  }
+
+  private send(message: ToStorage, transfer: ArrayBuffer[] = []): void {
+    this.worker.postMessage(message, transfer);
+  }
+
+  /** Large messages own their memory and are moved; small ones share a block and are copied. */
+  private post(session: number, name: MessageName, bytes: Buffer): void {
+    const { buffer } = bytes;
+    const isOwner = buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength;
+    this.send({ op: 'message', session, name, bytes }, isOwner ? [buffer] : []);
+  }
+
+  private async finish(session: number, op: 'end' | 'abandon'): Promise<void> {
+    const open = this.sessions.get(session);
+    if (open === undefined) return;
+    const error = await new Promise<TardisError | undefined>((resolve) => {
+      open.ended = resolve;
+      this.send({ op, session });
+    });
+    this.sessions.delete(session);
+    if (error !== undefined) throw error;
+  }
+
+  private receive(message: FromStorage): void {
+    const open = this.sessions.get(message.session);
+    if (open === undefined) return;
+    switch (message.op) {
+      case 'opened':
+        open.opened(message.error === undefined ? undefined : fromWire(message.error));
+        return;
+      case 'ended':
+        open.ended?.(message.error === undefined ? undefined : fromWire(message.error));
+        return;
+      case 'answer': {
+        const { answer } = message;
+        const bytes = answer && Buffer.from(answer.buffer, answer.byteOffset, answer.byteLength);
+        open.events.answer(bytes, message.processedBytes);
+        return;
+      }
+      case 'failed':
+        open.events.failed(fromWire(message.error));
+    }
+  }
+
+  /** The thread is gone (a bug, or out of memory): every session of it is told. */
+  private died(cause: Error): void {
+    for (const open of this.sessions.values()) {
+      const error = new TardisError('INTERNAL', 'the storage thread died', {}, cause);
+      open.opened(error);
+      open.ended?.(undefined);
+      open.events.failed(error);
+    }
+    this.sessions.clear();
+  }
+}

@@ -1,0 +1,398 @@
+/**
+ * One session's messages against one client's store, one at a time and in order. It decides when a
+ * checkpoint is due, answers what is asked, and tells how far the client's messages have been
+ * received (are in the write path) and are durable.
+ *
+ * It runs in the storage thread, or in the caller's thread when a test wants determinism.
+ */
+import { TardisError } from '../../errors/index.js';
+import { decodeParts, DIGEST_BYTES, partsDigest, SCHEME_PLAIN } from '../../model/index.js';
+import {
+  buildRecord,
+  type ClientDirectory,
+  Codec,
+  readHeader,
+  RECORD_HEADER_BYTES,
+  recordBytes,
+  RecordKind,
+  writeContentIndex,
+} from '../../store/index.js';
+import type { CodecNumber } from '../../store/index.js';
+import { applyContentRecord } from '../../catalog/index.js';
+import type { System } from '../../system/index.js';
+import {
+  decodeMessage,
+  encodeMessage,
+  type Head,
+  type MessageName,
+} from '../../transport/index.js';
+import { ClientStore, type StoreLimits } from './client-store.js';
+import { Ingest } from './ingest.js';
+import { IncomingStream, MAX_OPEN_STREAMS } from './streams.js';
+
+export interface CheckpointLimits {
+  readonly bytes: number;
+  readonly entries: number;
+  readonly intervalMs: number;
+}
+
+export interface StorageOptions {
+  readonly store: StoreLimits;
+  readonly checkpoint: CheckpointLimits;
+}
+
+/** Where answers go; `processedBytes` of messages have been handled since the last call. */
+export type AnswerSink = (answer: Buffer | undefined, processedBytes: number) => void;
+
+/** A large number of handled bytes is told even when more messages wait. */
+const TELL_RECEIVED_BYTES = 256 << 10;
+const MAX_PARTS = 1 << 18;
+
+export class StorageSession {
+  private readonly queue: { name: MessageName; bytes: Buffer }[] = [];
+  private isPumping = false;
+  private failure: unknown;
+  private idle: (() => void)[] = [];
+  private ingest: Ingest | undefined;
+  private readonly streams = new Map<number, IncomingStream>();
+  private handled = 0;
+  private toldReceived = 0;
+  private untoldBytes = 0;
+  private durableUpTo = 0;
+  private lastCheckpointMs: number;
+  private readonly timer: NodeJS.Timeout;
+  private storedBytesBefore = 0;
+  private readonly system: System;
+  private readonly store: ClientStore;
+  private readonly options: StorageOptions;
+  private readonly sink: AnswerSink;
+  private readonly onFailure: (error: unknown) => void;
+
+  private constructor(
+    system: System,
+    store: ClientStore,
+    options: StorageOptions,
+    sink: AnswerSink,
+    onFailure: (error: unknown) => void,
+  ) {
+    this.system = system;
+    this.store = store;
+    this.options = options;
+    this.sink = sink;
+    this.onFailure = onFailure;
+    this.lastCheckpointMs = system.clock.monotonicMs();
+    // A timed checkpoint comes even when no message does.
+    this.timer = setInterval(() => this.pump(), Math.max(50, options.checkpoint.intervalMs / 2));
+    this.timer.unref();
+  }
+
+  /** Locks and opens the client (recovering if needed). Throws what ClientStore.open throws. */
+  static async open(
+    system: System,
+    directory: ClientDirectory,
+    options: StorageOptions,
+    sink: AnswerSink,
+    onFailure: (error: unknown) => void,
+  ): Promise<StorageSession> {
+    const store = await ClientStore.open(system, directory, options.store);
+    return new StorageSession(system, store, options, sink, onFailure);
+  }
+
+  /** Queues one message; the connection's credit bounds the queue. */
+  post(name: MessageName, bytes: Buffer): void {
+    if (this.failure !== undefined) return;
+    this.queue.push({ name, bytes });
+    this.pump();
+  }
+
+  /** Ends at a checkpoint: everything received so far is kept. Throws if that fails. */
+  async end(): Promise<void> {
+    clearInterval(this.timer);
+    await this.whenIdle();
+    if (this.failure !== undefined) return;
+    try {
+      for (const stream of this.streams.values()) stream.drop();
+      this.streams.clear();
+      if (this.ingest === undefined) await this.store.checkpoint();
+      else await this.ingest.checkpoint();
+      this.store.close();
+    } catch (error) {
+      this.failure = error;
+      this.store.abandon();
+      throw error;
+    }
+  }
+
+  /** Ends at once; what no checkpoint covered is given up. */
+  abandon(): void {
+    clearInterval(this.timer);
+    this.failure ??= new TardisError('CONNECTION_LOST', 'the session was abandoned');
+    this.queue.length = 0;
+    this.store.abandon();
+  }
+
+  private whenIdle(): Promise<void> | undefined {
+    if (!this.isPumping) return undefined;
+    return new Promise((resolve) => this.idle.push(resolve));
+  }
+
+  private pump(): void {
+    if (this.isPumping || this.failure !== undefined) return;
+    this.isPumping = true;
+    this.run().then(
+      () => this.pumped(),
+      (error: unknown) => {
+        this.failure = error;
+        clearInterval(this.timer);
+        this.queue.length = 0;
+        this.store.abandon();
+        this.onFailure(error);
+        this.pumped();
+      },
+    );
+  }
+
+  private pumped(): void {
+    this.isPumping = false;
+    for (const resolve of this.idle.splice(0)) resolve();
+  }
+
+  private async run(): Promise<void> {
+    for (;;) {
+      const message = this.queue.shift();
+      if (message === undefined) {
+        this.tellReceived();
+        if (!this.isCheckpointDue()) return;
+        await this.checkpoint();
+        continue;
+      }
+      const pending = this.handle(message.name, message.bytes);
+      if (pending !== undefined) await pending;
+      this.handled += 1;
+      this.untoldBytes += message.bytes.length;
+      if (this.untoldBytes >= TELL_RECEIVED_BYTES) this.tellReceived();
+      if (this.isCheckpointDue()) await this.checkpoint();
+    }
+  }
+
+  private tellReceived(): void {
+    if (this.toldReceived === this.handled) return;
+    this.toldReceived = this.handled;
+    const bytes = this.untoldBytes;
+    this.untoldBytes = 0;
+    this.sink(encodeMessage('received', { upTo: this.handled }).head, bytes);
+  }
+
+  private isCheckpointDue(): boolean {
+    if (this.ingest === undefined) return false;
+    const { checkpoint } = this.options;
+    const { uncommittedBytes } = this.store.packs;
+    if (uncommittedBytes >= checkpoint.bytes) return true;
+    if (this.ingest.entriesSinceCheckpoint >= checkpoint.entries) return true;
+    if (uncommittedBytes === 0 && this.handled === this.durableUpTo) return false;
+    return this.system.clock.monotonicMs() - this.lastCheckpointMs >= checkpoint.intervalMs;
+  }
+
+  private async checkpoint(): Promise<void> {
+    const upTo = this.handled;
+    await this.ingest!.checkpoint();
+    this.lastCheckpointMs = this.system.clock.monotonicMs();
+    this.durableUpTo = upTo;
+    this.answer('durable', { upTo });
+  }
+
+  private answer<N extends MessageName>(name: N, head: Head<N>): void {
+    this.sink(encodeMessage(name, head).head, 0);
+  }
+
+  private get openSet(): Ingest {
+    if (this.ingest === undefined) {
+      throw new TardisError(
+        'PROTOCOL_VIOLATION',
+        'a backup message came before its set was opened',
+      );
+    }
+    return this.ingest;
+  }
+
+  /** Handles one message; a promise only where there is something to wait for. */
+  private handle(name: MessageName, bytes: Buffer): Promise<void> | undefined {
+    switch (name) {
+      case 'openSet':
+        this.onOpenSet(decodeMessage(name, bytes).head);
+        return undefined;
+      case 'heads': {
+        const { head } = decodeMessage(name, bytes);
+        const same = this.openSet.heads(head);
+        if (head.ask) this.answer('headsAnswer', { slots: head.slots, same: Buffer.from(same) });
+        return undefined;
+      }
+      case 'listing': {
+        const { slot, rows, last } = decodeMessage(name, bytes).head;
+        const wanted = this.openSet.listing(slot, rows, last);
+        this.answer('differs', { slot, last, wanted: Buffer.from(wanted) });
+        return undefined;
+      }
+      case 'parcel': {
+        const { head, attachment } = decodeMessage(name, bytes);
+        this.openSet.parcel(head, splitRecords(attachment, head.records));
+        return undefined;
+      }
+      case 'ask': {
+        const { ask, digests } = decodeMessage(name, bytes).head;
+        this.answer('verdicts', { ask, verdicts: Buffer.from(this.openSet.ask(digests)) });
+        return undefined;
+      }
+      case 'done': {
+        const { slots, settled } = decodeMessage(name, bytes).head;
+        this.openSet.done(slots, settled);
+        return undefined;
+      }
+      case 'notes':
+        this.onNotes(decodeMessage(name, bytes).head);
+        return undefined;
+      case 'streamOpen':
+        this.onStreamOpen(decodeMessage(name, bytes).head);
+        return undefined;
+      case 'streamChunk': {
+        const { head, attachment } = decodeMessage(name, bytes);
+        this.stream(head.stream).add(attachment);
+        return undefined;
+      }
+      case 'streamEnd':
+        return this.onStreamEnd(decodeMessage(name, bytes).head);
+      case 'streamAbort': {
+        const { stream } = decodeMessage(name, bytes).head;
+        this.stream(stream).drop();
+        this.streams.delete(stream);
+        return undefined;
+      }
+      case 'assembly':
+        this.onAssembly(decodeMessage(name, bytes).head);
+        return undefined;
+      case 'closeSet':
+        return this.onCloseSet(decodeMessage(name, bytes).head);
+      default:
+        throw new TardisError('PROTOCOL_VIOLATION', `"${name}" is no backup message`);
+    }
+  }
+
+  private onOpenSet(head: Head<'openSet'>): void {
+    if (this.ingest !== undefined) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'the session has a set already');
+    }
+    const nowMs = this.system.clock.nowMs();
+    const { ingest, opened } = Ingest.open(this.store, { ...head, nowMs });
+    this.ingest = ingest;
+    this.storedBytesBefore = this.store.packs.appendedBytes;
+    this.answer('setOpened', { set: opened.set, name: opened.name, empty: opened.isEmpty });
+  }
+
+  private onNotes({ slots, names, whats, reasons }: Head<'notes'>): void {
+    if (names.length !== slots.length || whats.length !== slots.length) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'notes do not add up');
+    }
+    for (const [index, slot] of slots.entries()) {
+      this.openSet.note(slot, names[index]!, whats[index]!, reasons[index] ?? '');
+    }
+  }
+
+  private stream(number: number): IncomingStream {
+    const stream = this.streams.get(number);
+    if (stream === undefined) throw new TardisError('PROTOCOL_VIOLATION', 'no such stream');
+    return stream;
+  }
+
+  private onStreamOpen(head: Head<'streamOpen'>): void {
+    if (this.streams.size >= MAX_OPEN_STREAMS || this.streams.has(head.stream)) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'too many streams, or one opened twice');
+    }
+    if (head.codec > 3) throw new TardisError('PROTOCOL_VIOLATION', 'an unknown codec');
+    const { isPart, fileSizeBytes } = head;
+    const codec = head.codec as CodecNumber;
+    this.streams.set(
+      head.stream,
+      new IncomingStream(this.store.backend, { isPart, codec, fileSizeBytes }),
+    );
+  }
+
+  private async onStreamEnd(head: Head<'streamEnd'>): Promise<void> {
+    const { openSet } = this;
+    if (head.digest.length !== DIGEST_BYTES) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a stream ends without a digest');
+    }
+    const stream = this.stream(head.stream);
+    this.streams.delete(head.stream);
+    if (openSet.isStored(head.digest)) {
+      stream.drop();
+      return;
+    }
+    const finished = stream.finish(Buffer.from(head.digest), head.sizeBytes);
+    const location = await this.store.placeStaged(finished);
+    const ids = applyContentRecord(this.store.catalog, finished.header, finished.index, location);
+    openSet.placed(finished.digest, ids);
+  }
+
+  private onAssembly(head: Head<'assembly'>): void {
+    const parts = decodeParts(head.parts);
+    const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
+    const isTrue =
+      parts.length > 0 &&
+      parts.length <= MAX_PARTS &&
+      sizeBytes === head.sizeBytes &&
+      partsDigest(parts).equals(head.digest) &&
+      parts.every((part) => this.openSet.isStored(part.digest));
+    if (!isTrue) throw new TardisError('PROTOCOL_VIOLATION', 'a list of parts is wrong');
+    if (this.openSet.isStored(head.digest)) return;
+    const digest = Buffer.from(head.digest);
+    const index = writeContentIndex({ digest, sizeBytes, fileSizeBytes: sizeBytes, chunkBytes: 0 });
+    const body = Buffer.from(head.parts);
+    const record = buildRecord(
+      { kind: RecordKind.assembly, codec: Codec.none, scheme: SCHEME_PLAIN, rawBytes: body.length },
+      index,
+      body,
+    );
+    const location = this.store.packs.append(record);
+    const header = readHeader(record, 0)!;
+    const ids = applyContentRecord(this.store.catalog, header, index, location, body);
+    this.openSet.placed(digest, ids);
+  }
+
+  private async onCloseSet({ stats }: Head<'closeSet'>): Promise<void> {
+    if (this.streams.size > 0) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a set ends while streams are open');
+    }
+    const { openSet } = this;
+    const counts = Object.fromEntries(
+      Object.entries(stats).filter((entry): entry is [string, number] => isCount(entry[1])),
+    );
+    const storedBytes = this.store.packs.appendedBytes - this.storedBytesBefore;
+    const upTo = this.handled + 1;
+    await openSet.complete(this.system.clock.nowMs(), { ...counts, storedBytes });
+    this.durableUpTo = upTo;
+    this.answer('durable', { upTo });
+    this.answer('setClosed', { set: openSet.set, storedBytes });
+  }
+}
+
+function isCount(value: unknown): boolean {
+  return typeof value === 'number' && Number.isFinite(value);
+}
+
+/** Cuts an attachment into records of the lengths said. */
+function splitRecords(attachment: Buffer, lengths: readonly number[]): Buffer[] {
+  const records: Buffer[] = [];
+  let at = 0;
+  for (const bytes of lengths) {
+    const header = bytes < RECORD_HEADER_BYTES ? undefined : readHeader(attachment, at);
+    if (header === undefined || recordBytes(header) !== bytes) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a record in a parcel is broken');
+    }
+    records.push(attachment.subarray(at, at + bytes));
+    at += bytes;
+  }
+  if (at !== attachment.length) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'a parcel has bytes of no record');
+  }
+  return records;
+}

@@ -1,0 +1,60 @@
+/** Entry of the storage thread: hands messages to storage sessions, and their answers back. */
+import { parentPort } from 'node:worker_threads';
+import { toWire } from '../../errors/index.js';
+import { nodeSystem } from '../../system/index.js';
+import type { FromStorage, ToStorage } from './storage-host.js';
+import { StorageSession } from './storage-session.js';
+
+const port = parentPort!;
+const system = nodeSystem();
+const sessions = new Map<number, StorageSession>();
+
+function send(message: FromStorage): void {
+  port.postMessage(message);
+}
+
+async function open(message: Extract<ToStorage, { op: 'open' }>): Promise<void> {
+  const { session } = message;
+  try {
+    const opened = await StorageSession.open(
+      system,
+      message.directory,
+      message.options,
+      (answer, processedBytes) => send({ op: 'answer', session, answer, processedBytes }),
+      (error) => send({ op: 'failed', session, error: toWire(error) }),
+    );
+    sessions.set(session, opened);
+    send({ op: 'opened', session });
+  } catch (error) {
+    send({ op: 'opened', session, error: toWire(error) });
+  }
+}
+
+async function finish(session: number, op: 'end' | 'abandon'): Promise<void> {
+  const ending = sessions.get(session);
+  sessions.delete(session);
+  try {
+    if (op === 'end') await ending?.end();
+    else ending?.abandon();
+    send({ op: 'ended', session });
+  } catch (error) {
+    send({ op: 'ended', session, error: toWire(error) });
+  }
+}
+
+port.on('message', (message: ToStorage) => {
+  switch (message.op) {
+    case 'open':
+      void open(message);
+      return;
+    case 'message': {
+      const { buffer, byteOffset, byteLength } = message.bytes;
+      const bytes = Buffer.from(buffer, byteOffset, byteLength);
+      sessions.get(message.session)?.post(message.name, bytes);
+      return;
+    }
+    case 'end':
+    case 'abandon':
+      void finish(message.session, message.op);
+  }
+});

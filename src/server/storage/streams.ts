@@ -1,0 +1,102 @@
+/**
+ * Large contents arriving in chunks. Each is staged outside the packs while it streams, since its
+ * length and digest are known only at its end; then it is dropped (a duplicate), copied into a pack,
+ * or published as an object of its own.
+ */
+import { crc32 } from 'node:zlib';
+import { TardisError } from '../../errors/index.js';
+import { SCHEME_PLAIN } from '../../model/index.js';
+import {
+  type Backend,
+  CHUNK_HEADER_BYTES,
+  type CodecNumber,
+  CONTENT_INDEX_BYTES,
+  type ObjectWriter,
+  readChunkHeader,
+  RECORD_CHUNKED,
+  RECORD_HEADER_BYTES,
+  RecordKind,
+  type RecordHeader,
+  STREAM_CHUNK_BYTES,
+  writeContentIndex,
+  writeHeader,
+} from '../../store/index.js';
+
+/** Streams one session may have open at once. */
+export const MAX_OPEN_STREAMS = 32;
+
+export interface StreamStart {
+  readonly isPart: boolean;
+  readonly codec: CodecNumber;
+  readonly fileSizeBytes: number;
+}
+
+/** A stream that has ended, staged and ready to be placed. */
+export interface FinishedStream {
+  readonly writer: ObjectWriter;
+  readonly header: RecordHeader;
+  readonly index: Buffer;
+  readonly digest: Buffer;
+}
+
+export class IncomingStream {
+  private readonly writer: ObjectWriter;
+  private chunks = 0;
+  private readonly start: StreamStart;
+
+  constructor(backend: Backend, start: StreamStart) {
+    this.start = start;
+    this.writer = backend.stage();
+    // Header and index get their values at the end.
+    this.writer.append(Buffer.alloc(RECORD_HEADER_BYTES + CONTENT_INDEX_BYTES));
+  }
+
+  /** Adds one encoded chunk. Throws PROTOCOL_VIOLATION when it is not one. */
+  add(chunk: Buffer): void {
+    if (chunk.length <= CHUNK_HEADER_BYTES) throw badChunk();
+    const header = readChunkHeader(chunk, STREAM_CHUNK_BYTES);
+    const stored = chunk.subarray(CHUNK_HEADER_BYTES);
+    if (header.storedBytes !== stored.length || crc32(stored) !== header.checksum) throw badChunk();
+    this.writer.append(chunk);
+    this.chunks += 1;
+  }
+
+  /** Completes the staged record. Throws PROTOCOL_VIOLATION when the lengths cannot be. */
+  finish(digest: Buffer, sizeBytes: number): FinishedStream {
+    if (Math.ceil(sizeBytes / STREAM_CHUNK_BYTES) !== this.chunks) throw badChunk();
+    const { isPart, codec, fileSizeBytes } = this.start;
+    const index = writeContentIndex({
+      digest,
+      sizeBytes,
+      fileSizeBytes,
+      chunkBytes: STREAM_CHUNK_BYTES,
+    });
+    const bodyBytes = this.writer.sizeBytes - RECORD_HEADER_BYTES - CONTENT_INDEX_BYTES;
+    const header: RecordHeader = {
+      kind: isPart ? RecordKind.part : RecordKind.content,
+      codec,
+      scheme: SCHEME_PLAIN,
+      epoch: 0,
+      flags: RECORD_CHUNKED,
+      sequence: 0,
+      rawBytes: sizeBytes,
+      bodyBytes,
+      indexBytes: index.length,
+      bodyChecksum: crc32(index), // each chunk has its own
+    };
+    const start = Buffer.alloc(RECORD_HEADER_BYTES + index.length);
+    writeHeader(start, 0, header);
+    index.copy(start, RECORD_HEADER_BYTES);
+    this.writer.replaceStart(start);
+    return { writer: this.writer, header, index, digest };
+  }
+
+  /** Gives up what was staged. */
+  drop(): void {
+    this.writer.close();
+  }
+}
+
+function badChunk(): TardisError {
+  return new TardisError('PROTOCOL_VIOLATION', 'a chunk of a stream is broken');
+}

@@ -1,0 +1,206 @@
+/**
+ * A store is a directory with one directory for each client; a client's directory holds its format
+ * file, lock, catalog, packs and large contents. Making, opening and locking one is done here.
+ */
+import path from 'node:path';
+import { asTardisError, systemCode, TardisError } from '../errors/index.js';
+import type { Files, System } from '../system/index.js';
+import {
+  CATALOG_FILE,
+  FORMAT_FILE,
+  INCOMING_DIRECTORY,
+  isClientName,
+  LOCK_FILE,
+} from './layout.js';
+
+export const STORE_FORMAT = 1;
+const DIRECTORY_MODE = 0o750;
+const MAX_FORMAT_FILE_BYTES = 64 << 10;
+
+export interface ClientDirectory {
+  readonly client: string;
+  readonly path: string;
+  readonly catalogPath: string;
+}
+
+interface OpenOptions {
+  readonly store: string;
+  readonly client: string;
+  /** Name of the catalog's file; `tardis.db` unless configured. */
+  readonly catalogFile?: string;
+}
+
+/** Throws CLIENT_NAME_INVALID before the name can reach a path. */
+export function checkClientName(client: string): void {
+  if (!isClientName(client)) {
+    throw new TardisError('CLIENT_NAME_INVALID', `"${client.slice(0, 140)}" is no client name`);
+  }
+}
+
+/** Finds a client. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, STORE_NEWER, STORE_NOT_READABLE. */
+export function openClientDirectory(system: System, options: OpenOptions): ClientDirectory {
+  const { files } = system;
+  checkClientName(options.client);
+  requireStore(files, options.store);
+  const directory = path.join(options.store, options.client);
+  const format = readFormat(files, directory);
+  if (format === undefined) {
+    throw new TardisError(
+      'NO_SUCH_CLIENT',
+      `the store ${options.store} has no client "${options.client}"`,
+    );
+  }
+  if (format !== STORE_FORMAT) {
+    throw new TardisError('STORE_NEWER', `${directory} has format ${format}`, { format });
+  }
+  return describe(options, directory);
+}
+
+/**
+ * Makes a client (and, when needed, the store). Throws CLIENT_EXISTS, CLIENT_NAME_INVALID,
+ * STORE_NOT_WRITABLE, DISK_FULL. The format file comes last: without it there is no client yet.
+ */
+export async function createClientDirectory(
+  system: System,
+  options: OpenOptions,
+): Promise<ClientDirectory> {
+  const { files } = system;
+  checkClientName(options.client);
+  const directory = path.join(options.store, options.client);
+  try {
+    makeIfMissing(files, options.store);
+    makeIfMissing(files, directory);
+    if (files.status(path.join(directory, FORMAT_FILE)) !== undefined) {
+      throw new TardisError('CLIENT_EXISTS', `the client "${options.client}" exists already`);
+    }
+    await writeFormat(system, directory);
+    await files.syncDirectory(options.store);
+  } catch (error) {
+    throw asTardisError(error, `making ${directory}`);
+  }
+  return describe(options, directory);
+}
+
+/** The names of the clients in a store. Throws NO_SUCH_STORE. */
+export function listClients(system: System, store: string): string[] {
+  requireStore(system.files, store);
+  return system.files
+    .list(store)
+    .filter((name) => isClientName(name))
+    .filter((name) => system.files.status(path.join(store, name, FORMAT_FILE)) !== undefined)
+    .sort();
+}
+
+function requireStore(files: Files, store: string): void {
+  let status;
+  try {
+    status = files.status(store);
+  } catch (error) {
+    throw new TardisError('STORE_NOT_READABLE', `cannot look at ${store}`, {}, error);
+  }
+  if (status === undefined || !status.isDirectory) {
+    throw new TardisError('NO_SUCH_STORE', `there is no store at ${store}`);
+  }
+}
+
+function describe(options: OpenOptions, directory: string): ClientDirectory {
+  const catalogPath = path.join(directory, options.catalogFile ?? CATALOG_FILE);
+  return { client: options.client, path: directory, catalogPath };
+}
+
+function makeIfMissing(files: Files, directory: string): void {
+  if (files.status(directory) !== undefined) return;
+  makeIfMissing(files, path.dirname(directory));
+  try {
+    files.makeDirectory(directory, DIRECTORY_MODE);
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error; // another process was quicker
+  }
+}
+
+async function writeFormat(system: System, directory: string): Promise<void> {
+  const { files } = system;
+  const text = JSON.stringify({
+    format: STORE_FORMAT,
+    clientId: system.random.bytes(16).toString('hex'),
+  });
+  const temporary = path.join(directory, `${FORMAT_FILE}.new`);
+  if (files.status(temporary) !== undefined) files.unlink(temporary);
+  const fd = files.open(temporary, 'create');
+  try {
+    files.write(fd, Buffer.from(`${text}\n`), 0);
+    await files.sync(fd);
+  } finally {
+    files.close(fd);
+  }
+  files.rename(temporary, path.join(directory, FORMAT_FILE));
+  await files.syncDirectory(directory);
+}
+
+/** The format number; undefined when there is no format file. Throws STORE_NOT_READABLE. */
+function readFormat(files: Files, directory: string): number | undefined {
+  const formatPath = path.join(directory, FORMAT_FILE);
+  let text: string;
+  try {
+    const status = files.status(formatPath);
+    if (status === undefined) return undefined;
+    const buffer = Buffer.alloc(Math.min(status.sizeBytes, MAX_FORMAT_FILE_BYTES));
+    const fd = files.open(formatPath, 'read');
+    try {
+      files.read(fd, buffer, 0, buffer.length, 0);
+    } finally {
+      files.close(fd);
+    }
+    text = buffer.toString('utf8');
+  } catch (error) {
+    throw new TardisError('STORE_NOT_READABLE', `cannot read ${formatPath}`, {}, error);
+  }
+  try {
+    const { format } = JSON.parse(text) as { format?: unknown };
+    if (typeof format === 'number') return format;
+  } catch (error) {
+    throw new TardisError('RECORD_DAMAGED', `${formatPath} is damaged`, {}, error);
+  }
+  throw new TardisError('RECORD_DAMAGED', `${formatPath} says no format`);
+}
+
+/** Holds a client against every other process (and session) until `release`. */
+export interface ClientLock {
+  release(): void;
+}
+
+/** Takes the client's lock at once or throws CLIENT_BUSY. The kernel frees it if we die. */
+export function lockClient(system: System, directory: ClientDirectory): ClientLock {
+  const { files, native } = system;
+  const lockPath = path.join(directory.path, LOCK_FILE);
+  let fd: number;
+  try {
+    if (files.status(lockPath) === undefined) {
+      try {
+        files.close(files.open(lockPath, 'create'));
+      } catch (error) {
+        if (systemCode(error) !== 'EEXIST') throw error; // another process was quicker
+      }
+    }
+    fd = files.open(lockPath, 'write');
+  } catch (error) {
+    throw asTardisError(error, `opening ${lockPath}`);
+  }
+  let isHeld = false;
+  try {
+    isHeld = native.flock(fd, true);
+  } finally {
+    if (!isHeld) files.close(fd);
+  }
+  if (!isHeld) {
+    throw new TardisError('CLIENT_BUSY', `the client "${directory.client}" is in use`);
+  }
+  return { release: () => files.close(fd) };
+}
+
+/** Removes what an interrupted session had staged. Call with the lock held. */
+export function clearIncoming(system: System, directory: ClientDirectory): void {
+  const incoming = path.join(directory.path, INCOMING_DIRECTORY);
+  if (system.files.status(incoming) === undefined) return;
+  for (const name of system.files.list(incoming)) system.files.unlink(path.join(incoming, name));
+}

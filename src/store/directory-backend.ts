@@ -1,0 +1,179 @@
+/**
+ * The backend over a directory. Staged objects are files in `incoming/`, renamed when published;
+ * a directory's names are synced together with the object (directory fsync).
+ */
+import path from 'node:path';
+import { systemCode } from '../errors/index.js';
+import type { Files } from '../system/index.js';
+import type { Backend, ObjectWriter } from './backend.js';
+import { INCOMING_DIRECTORY } from './layout.js';
+
+/** Read descriptors kept open. */
+const MAX_OPEN_READERS = 64;
+const DIRECTORY_MODE = 0o750;
+
+export class DirectoryBackend implements Backend {
+  private readonly readers = new Map<string, number>();
+  private readonly knownDirectories = new Set<string>();
+  private stagedCount = 0;
+  private readonly root: string;
+  private readonly files: Files;
+
+  constructor(root: string, files: Files) {
+    this.root = root;
+    this.files = files;
+  }
+
+  create(name: string): ObjectWriter {
+    const full = this.resolve(name);
+    const newDirectories = this.ensureDirectory(path.dirname(full));
+    const fd = this.files.open(full, 'create');
+    return new FileWriter(this.files, fd, full, newDirectories, (wanted) => this.place(wanted));
+  }
+
+  stage(): ObjectWriter {
+    this.stagedCount += 1;
+    const staged = this.resolve(`${INCOMING_DIRECTORY}/${process.pid}-${this.stagedCount}`);
+    this.ensureDirectory(path.dirname(staged));
+    const fd = this.files.open(staged, 'create');
+    return new FileWriter(this.files, fd, undefined, new Set(), (name) => this.place(name), staged);
+  }
+
+  async read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
+    return this.files.read(this.reader(name), target, 0, bytes, position);
+  }
+
+  async size(name: string): Promise<number | undefined> {
+    return this.files.status(this.resolve(name))?.sizeBytes;
+  }
+
+  async list(prefix: string): Promise<string[]> {
+    const directory = this.resolve(prefix);
+    if (this.files.status(directory) === undefined) return [];
+    return this.files
+      .list(directory)
+      .sort()
+      .map((name) => prefix + name);
+  }
+
+  async remove(name: string): Promise<void> {
+    try {
+      this.files.unlink(this.resolve(name));
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error;
+    }
+  }
+
+  close(): void {
+    for (const fd of this.readers.values()) this.files.close(fd);
+    this.readers.clear();
+  }
+
+  private resolve(name: string): string {
+    return path.join(this.root, name);
+  }
+
+  /** A descriptor for reading; the least recently used one is closed when there are too many. */
+  private reader(name: string): number {
+    const open = this.readers.get(name);
+    if (open !== undefined) {
+      this.readers.delete(name);
+      this.readers.set(name, open);
+      return open;
+    }
+    if (this.readers.size >= MAX_OPEN_READERS) {
+      const [oldest, fd] = this.readers.entries().next().value!;
+      this.files.close(fd);
+      this.readers.delete(oldest);
+    }
+    const fd = this.files.open(this.resolve(name), 'read');
+    this.readers.set(name, fd);
+    return fd;
+  }
+
+  /** Makes a directory and its parents; returns the directories that got a new name in them. */
+  private ensureDirectory(directory: string): Set<string> {
+    const changed = new Set<string>();
+    if (this.knownDirectories.has(directory)) return changed;
+    if (this.files.status(directory) === undefined) {
+      for (const parent of this.ensureDirectory(path.dirname(directory))) changed.add(parent);
+      this.files.makeDirectory(directory, DIRECTORY_MODE);
+      changed.add(path.dirname(directory));
+    }
+    this.knownDirectories.add(directory);
+    return changed;
+  }
+
+  private place(name: string): { full: string; newDirectories: Set<string> } {
+    const full = this.resolve(name);
+    if (this.files.status(full) !== undefined) {
+      throw Object.assign(new Error(`EEXIST: object exists, ${name}`), { code: 'EEXIST' });
+    }
+    return { full, newDirectories: this.ensureDirectory(path.dirname(full)) };
+  }
+}
+
+type Place = (name: string) => { full: string; newDirectories: Set<string> };
+
+class FileWriter implements ObjectWriter {
+  sizeBytes = 0;
+  private isOpen = true;
+  /** Directories whose names changed since the last sync. */
+  private unsynced: Set<string>;
+  private readonly files: Files;
+  private readonly fd: number;
+  private final: string | undefined;
+  private readonly place: Place;
+  private readonly staged: string | undefined;
+
+  constructor(
+    files: Files,
+    fd: number,
+    final: string | undefined,
+    newDirectories: Set<string>,
+    place: Place,
+    staged?: string,
+  ) {
+    this.files = files;
+    this.fd = fd;
+    this.final = final;
+    this.place = place;
+    this.staged = staged;
+    this.unsynced = newDirectories;
+    if (final !== undefined) this.unsynced.add(path.dirname(final));
+  }
+
+  append(bytes: Uint8Array): void {
+    this.files.write(this.fd, bytes, this.sizeBytes);
+    this.sizeBytes += bytes.length;
+  }
+
+  readBack(position: number, target: Uint8Array, bytes: number): number {
+    return this.files.read(this.fd, target, 0, bytes, position);
+  }
+
+  replaceStart(bytes: Uint8Array): void {
+    this.files.write(this.fd, bytes, 0);
+  }
+
+  async sync(): Promise<void> {
+    await this.files.sync(this.fd);
+    const directories = [...this.unsynced];
+    await Promise.all(directories.map((directory) => this.files.syncDirectory(directory)));
+    for (const directory of directories) this.unsynced.delete(directory);
+  }
+
+  publish(name: string): void {
+    const { full, newDirectories } = this.place(name);
+    this.files.rename(this.staged!, full);
+    this.final = full;
+    this.unsynced = newDirectories.add(path.dirname(full));
+  }
+
+  close(): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.files.close(this.fd);
+    if (this.final === undefined) this.files.unlink(this.staged!);
+  }
+}

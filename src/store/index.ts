@@ -1,0 +1,19 @@
+export type { Backend, ObjectWriter } from './backend.js';
+export * from './client-directory.js';
+export {
+  Codec,
+  CODEC_NAMES,
+  type CodecName,
+  type CodecNumber,
+  decode,
+  encode,
+  encodedBound,
+} from './codec.js';
+export { DirectoryBackend } from './directory-backend.js';
+export * from './events.js';
+export * from './frame.js';
+export * from './layout.js';
+export { MemoryBackend } from './memory-backend.js';
+export { type PackRange, PackWriter } from './pack-writer.js';
+export * from './record.js';
+export * from './scan.js';

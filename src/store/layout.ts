@@ -1,0 +1,42 @@
+/** The names of things in a client's directory. The only place that makes object names. */
+export const PACKS_PREFIX = 'packs/';
+export const INCOMING_DIRECTORY = 'incoming';
+export const LOCK_FILE = 'lock';
+export const FORMAT_FILE = 'format.json';
+export const CATALOG_FILE = 'tardis.db';
+
+/** Pack number 0 stands for "an object of its own, named by its digest". */
+export const NO_PACK = 0;
+
+export function packName(pack: number): string {
+  return `${PACKS_PREFIX}${pack.toString().padStart(8, '0')}.pack`;
+}
+
+/** The number in a pack's name, or undefined for a stranger. */
+export function packNumber(name: string): number | undefined {
+  const match = /^packs\/(\d{8,15})\.pack$/.exec(name);
+  return match === null ? undefined : Number(match[1]);
+}
+
+/** Large contents lie in two levels of directories, 00–ff each. */
+export function objectName(digest: Buffer): string {
+  const hex = digest.toString('hex');
+  return `${hex.slice(0, 2)}/${hex.slice(2, 4)}/${hex}`;
+}
+
+/** Where a record starts: in a pack, or (pack 0) at the start of its digest's own object. */
+export interface Location {
+  readonly pack: number;
+  readonly position: number;
+}
+
+export function locationName(location: Location, digest: Buffer): string {
+  return location.pack === NO_PACK ? objectName(digest) : packName(location.pack);
+}
+
+const CLIENT_NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
+
+/** A client's name becomes a directory's name, so it is held to harmless characters. */
+export function isClientName(name: string): boolean {
+  return CLIENT_NAME.test(name);
+}

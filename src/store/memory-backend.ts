@@ -1,0 +1,86 @@
+/** The backend in memory: for tests, and as the plainest reading of the contract. */
+import type { Backend, ObjectWriter } from './backend.js';
+
+export class MemoryBackend implements Backend {
+  private readonly objects = new Map<string, Buffer[]>();
+
+  create(name: string): ObjectWriter {
+    const writer = new MemoryWriter((wanted, chunks) => this.put(wanted, chunks));
+    writer.publish(name);
+    return writer;
+  }
+
+  stage(): ObjectWriter {
+    return new MemoryWriter((name, chunks) => this.put(name, chunks));
+  }
+
+  async read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
+    const chunks = this.objects.get(name);
+    if (chunks === undefined) {
+      throw Object.assign(new Error(`ENOENT: no such object, ${name}`), { code: 'ENOENT' });
+    }
+    const whole = Buffer.concat(chunks);
+    return whole.copy(target, 0, position, Math.min(position + bytes, whole.length));
+  }
+
+  async size(name: string): Promise<number | undefined> {
+    return this.objects.get(name)?.reduce((sum, chunk) => sum + chunk.length, 0);
+  }
+
+  async list(prefix: string): Promise<string[]> {
+    return [...this.objects.keys()].filter((name) => name.startsWith(prefix)).sort();
+  }
+
+  async remove(name: string): Promise<void> {
+    this.objects.delete(name);
+  }
+
+  close(): void {
+    // nothing is kept open
+  }
+
+  private put(name: string, chunks: Buffer[]): void {
+    if (this.objects.has(name)) {
+      throw Object.assign(new Error(`EEXIST: object exists, ${name}`), { code: 'EEXIST' });
+    }
+    this.objects.set(name, chunks);
+  }
+}
+
+class MemoryWriter implements ObjectWriter {
+  sizeBytes = 0;
+  private readonly chunks: Buffer[] = [];
+  private readonly put: (name: string, chunks: Buffer[]) => void;
+
+  constructor(put: (name: string, chunks: Buffer[]) => void) {
+    this.put = put;
+  }
+
+  append(bytes: Uint8Array): void {
+    this.chunks.push(Buffer.from(bytes));
+    this.sizeBytes += bytes.length;
+  }
+
+  readBack(position: number, target: Uint8Array, bytes: number): number {
+    const whole = Buffer.concat(this.chunks);
+    return whole.copy(target, 0, position, Math.min(position + bytes, whole.length));
+  }
+
+  replaceStart(bytes: Uint8Array): void {
+    const whole = Buffer.concat(this.chunks);
+    whole.set(bytes);
+    this.chunks.splice(0, this.chunks.length, whole);
+  }
+
+  async sync(): Promise<void> {
+    // memory has nothing more durable
+  }
+
+  publish(name: string): void {
+    this.put(name, this.chunks);
+  }
+
+  close(): void {
+    // nothing is kept open
+  }
+}

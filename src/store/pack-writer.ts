@@ -1,0 +1,153 @@
+/**
+ * Appends records to packs. One writer belongs to one session of one client (which holds the lock).
+ * A pack is append-only, is never reopened, and its number is never used again; a new one is begun
+ * when the current one has reached its size. Between two commits the writer keeps, for each pack it
+ * touched, the range it wrote and a running checksum over the record headers in it (each header
+ * holds the checksum of its body, so the one covers the other).
+ */
+import { crc32 } from 'node:zlib';
+import type { Backend, ObjectWriter } from './backend.js';
+import { type Location, objectName, packName } from './layout.js';
+import { RECORD_HEADER_BYTES } from './record.js';
+
+/** What one commit record says about one pack. */
+export interface PackRange {
+  readonly pack: number;
+  readonly from: number;
+  readonly to: number;
+  /** CRC-32 over the headers of all records in the range. */
+  readonly checksum: number;
+}
+
+interface OpenRange {
+  from: number;
+  checksum: number;
+}
+
+export class PackWriter {
+  private current: { readonly pack: number; readonly writer: ObjectWriter } | undefined;
+  private range: OpenRange = { from: 0, checksum: 0 };
+  private closedRanges: PackRange[] = [];
+  /** Writers that have bytes no sync has covered yet. */
+  private unsynced = new Set<ObjectWriter>();
+  private retired: ObjectWriter[] = [];
+  private lastPack: number;
+  private appended = 0;
+  private readonly backend: Backend;
+  private readonly packBytes: number;
+
+  /** `lastPack`: the highest number any pack of this client ever had. */
+  constructor(backend: Backend, lastPack: number, packBytes: number) {
+    this.backend = backend;
+    this.lastPack = lastPack;
+    this.packBytes = packBytes;
+  }
+
+  get highestPack(): number {
+    return this.lastPack;
+  }
+
+  /** Bytes written since this writer began, objects included. */
+  get appendedBytes(): number {
+    return this.appended;
+  }
+
+  /** Bytes appended since the last commit. */
+  get uncommittedBytes(): number {
+    const open = this.current === undefined ? 0 : this.current.writer.sizeBytes - this.range.from;
+    return this.closedRanges.reduce((sum, range) => sum + range.to - range.from, open);
+  }
+
+  /** Appends one whole record; returns where it starts. */
+  append(record: Buffer): Location {
+    const { pack, writer } = this.writable();
+    const position = writer.sizeBytes;
+    this.unsynced.add(writer);
+    writer.append(record);
+    this.appended += record.length;
+    this.range.checksum = crc32(record.subarray(0, RECORD_HEADER_BYTES), this.range.checksum);
+    return { pack, position };
+  }
+
+  /** Copies a staged record (of `bytes` bytes) into the pack, piece by piece. */
+  async appendStaged(pieces: AsyncIterable<Buffer>): Promise<Location> {
+    const { pack, writer } = this.writable();
+    const position = writer.sizeBytes;
+    this.unsynced.add(writer);
+    let isFirst = true;
+    for await (const piece of pieces) {
+      writer.append(piece);
+      this.appended += piece.length;
+      if (isFirst) {
+        const header = piece.subarray(0, RECORD_HEADER_BYTES);
+        this.range.checksum = crc32(header, this.range.checksum);
+      }
+      isFirst = false;
+    }
+    return { pack, position };
+  }
+
+  /** Publishes a staged record as an object of its own; it is synced with the next checkpoint. */
+  adopt(writer: ObjectWriter, digest: Buffer): void {
+    writer.publish(objectName(digest));
+    this.appended += writer.sizeBytes;
+    this.unsynced.add(writer);
+    this.retired.push(writer);
+  }
+
+  /** Makes everything appended so far durable, all files side by side. */
+  async sync(): Promise<void> {
+    const writers = [...this.unsynced];
+    await Promise.all(writers.map((writer) => writer.sync()));
+    for (const writer of writers) this.unsynced.delete(writer);
+    for (const writer of this.retired) if (!this.unsynced.has(writer)) writer.close();
+    this.retired = this.retired.filter((writer) => this.unsynced.has(writer));
+  }
+
+  /** The ranges written since the last call, for a commit record. */
+  takeRanges(): PackRange[] {
+    this.closeRange();
+    const ranges = this.closedRanges;
+    this.closedRanges = [];
+    return ranges;
+  }
+
+  /** Appends a commit record: it belongs to no range, the next range starts behind it. */
+  appendCommit(record: Buffer): Location {
+    const { pack, writer } = this.writable();
+    const position = writer.sizeBytes;
+    this.unsynced.add(writer);
+    writer.append(record);
+    this.range = { from: writer.sizeBytes, checksum: 0 };
+    return { pack, position };
+  }
+
+  close(): void {
+    this.current?.writer.close();
+    for (const writer of this.retired) writer.close();
+    this.current = undefined;
+    this.retired = [];
+  }
+
+  private writable(): { pack: number; writer: ObjectWriter } {
+    if (this.current !== undefined && this.current.writer.sizeBytes >= this.packBytes) {
+      this.closeRange();
+      this.retired.push(this.current.writer);
+      this.current = undefined;
+    }
+    if (this.current === undefined) {
+      this.lastPack += 1;
+      this.current = { pack: this.lastPack, writer: this.backend.create(packName(this.lastPack)) };
+      this.range = { from: 0, checksum: 0 };
+    }
+    return this.current;
+  }
+
+  private closeRange(): void {
+    if (this.current === undefined) return;
+    const to = this.current.writer.sizeBytes;
+    const { from, checksum } = this.range;
+    if (to > from) this.closedRanges.push({ pack: this.current.pack, from, to, checksum });
+    this.range = { from: to, checksum: 0 };
+  }
+}

@@ -1,0 +1,250 @@
+/**
+ * Records: the unit written to the store. Each carries its own header (kind, lengths, codec, scheme,
+ * epoch, checksums), so that the catalog can be made anew from records alone. Layout:
+ * docs/formats.md, "Records". Everything read here may be damaged or hostile.
+ */
+import { crc32 } from 'node:zlib';
+import { TardisError } from '../errors/index.js';
+import { DIGEST_BYTES, SCHEME_PLAIN } from '../model/index.js';
+import { isCodec, type CodecNumber } from './codec.js';
+
+export const RECORD_HEADER_BYTES = 72;
+const MAGIC = 0x3152_4454; // "TDR1"
+const VERSION = 1;
+
+export const RecordKind = Object.freeze({
+  /** The small contents of a parcel, compressed together. */
+  frame: 1,
+  /** One content, whole. */
+  content: 2,
+  /** One part of a content too large for one piece; a content in its own right. */
+  part: 3,
+  /** The list of the parts of a content. */
+  assembly: 4,
+  /** Reserved: the block sums of a content. */
+  signature: 5,
+  listing: 6,
+  event: 7,
+  commit: 8,
+});
+export type RecordKindNumber = (typeof RecordKind)[keyof typeof RecordKind];
+const MAX_KIND = 8;
+
+/**
+ * The body is a run of chunks, each compressed alone and with its own checksum (a content streamed
+ * without knowing its end). The header's body checksum then covers the index only.
+ */
+export const RECORD_CHUNKED = 1;
+const KNOWN_FLAGS = RECORD_CHUNKED;
+
+/** Bounds no honest writer passes; a reader refuses more before it allocates. */
+export const MAX_INDEX_BYTES = 1 << 20;
+export const MAX_BODY_BYTES = 0x1_0000_0000; // 4 GiB
+export const MAX_FRAME_RAW_BYTES = 8 << 20;
+
+const Offset = {
+  magic: 0,
+  version: 4,
+  kind: 5,
+  codec: 6,
+  scheme: 7,
+  epoch: 8,
+  flags: 12,
+  sequence: 16,
+  rawBytes: 24,
+  bodyBytes: 32,
+  indexBytes: 40,
+  salt: 48,
+  bodyChecksum: 64,
+  headerChecksum: 68,
+} as const;
+
+export interface RecordHeader {
+  readonly kind: RecordKindNumber;
+  readonly codec: CodecNumber;
+  readonly scheme: number;
+  readonly epoch: number;
+  readonly flags: number;
+  /** Order among listings, events and commits; 0 for contents. */
+  readonly sequence: number;
+  /** Length of the body when decoded. */
+  readonly rawBytes: number;
+  readonly bodyBytes: number;
+  readonly indexBytes: number;
+  /** CRC-32 of index and body; of the index alone when chunked. */
+  readonly bodyChecksum: number;
+}
+
+export type NewHeader = Pick<
+  RecordHeader,
+  'kind' | 'codec' | 'rawBytes' | 'bodyBytes' | 'indexBytes' | 'bodyChecksum'
+> &
+  Partial<RecordHeader>;
+
+/** Whole length of the record on the medium. */
+export function recordBytes(header: RecordHeader): number {
+  return RECORD_HEADER_BYTES + header.indexBytes + header.bodyBytes;
+}
+
+/** Writes a header at `at`. The salt stays zero in scheme 1. */
+export function writeHeader(target: Buffer, at: number, header: NewHeader): void {
+  target.fill(0, at, at + RECORD_HEADER_BYTES);
+  target.writeUInt32LE(MAGIC, at + Offset.magic);
+  target[at + Offset.version] = VERSION;
+  target[at + Offset.kind] = header.kind;
+  target[at + Offset.codec] = header.codec;
+  target[at + Offset.scheme] = header.scheme ?? SCHEME_PLAIN;
+  target.writeUInt32LE(header.epoch ?? 0, at + Offset.epoch);
+  target.writeUInt32LE(header.flags ?? 0, at + Offset.flags);
+  target.writeBigUInt64LE(BigInt(header.sequence ?? 0), at + Offset.sequence);
+  target.writeBigUInt64LE(BigInt(header.rawBytes), at + Offset.rawBytes);
+  target.writeBigUInt64LE(BigInt(header.bodyBytes), at + Offset.bodyBytes);
+  target.writeUInt32LE(header.indexBytes, at + Offset.indexBytes);
+  target.writeUInt32LE(header.bodyChecksum, at + Offset.bodyChecksum);
+  const sum = crc32(target.subarray(at, at + Offset.headerChecksum));
+  target.writeUInt32LE(sum, at + Offset.headerChecksum);
+}
+
+/**
+ * Reads a header, or tells in one word why there is none. `undefined` with no throw: a scan meets
+ * unwritten tails as a matter of course.
+ */
+export function readHeader(buffer: Buffer, at: number): RecordHeader | undefined {
+  if (at + RECORD_HEADER_BYTES > buffer.length) return undefined;
+  if (buffer.readUInt32LE(at + Offset.magic) !== MAGIC) return undefined;
+  const sum = crc32(buffer.subarray(at, at + Offset.headerChecksum));
+  if (buffer.readUInt32LE(at + Offset.headerChecksum) !== sum) return undefined;
+  const kind = buffer[at + Offset.kind]!;
+  const codec = buffer[at + Offset.codec]!;
+  const header: RecordHeader = {
+    kind: kind as RecordKindNumber,
+    codec: codec as CodecNumber,
+    scheme: buffer[at + Offset.scheme]!,
+    epoch: buffer.readUInt32LE(at + Offset.epoch),
+    flags: buffer.readUInt32LE(at + Offset.flags),
+    sequence: Number(buffer.readBigUInt64LE(at + Offset.sequence)),
+    rawBytes: Number(buffer.readBigUInt64LE(at + Offset.rawBytes)),
+    bodyBytes: Number(buffer.readBigUInt64LE(at + Offset.bodyBytes)),
+    indexBytes: buffer.readUInt32LE(at + Offset.indexBytes),
+    bodyChecksum: buffer.readUInt32LE(at + Offset.bodyChecksum),
+  };
+  const isKnown =
+    buffer[at + Offset.version] === VERSION &&
+    kind >= 1 &&
+    kind <= MAX_KIND &&
+    isCodec(codec) &&
+    header.scheme === SCHEME_PLAIN &&
+    (header.flags & ~KNOWN_FLAGS) === 0 &&
+    header.indexBytes <= MAX_INDEX_BYTES &&
+    header.bodyBytes <= MAX_BODY_BYTES &&
+    Number.isSafeInteger(header.rawBytes) &&
+    Number.isSafeInteger(header.sequence);
+  return isKnown ? header : undefined;
+}
+
+/** Puts header, index and body together (small records: listings, events, commits). */
+export function buildRecord(
+  header: Omit<NewHeader, 'indexBytes' | 'bodyBytes' | 'bodyChecksum'>,
+  index: Uint8Array,
+  body: Uint8Array,
+): Buffer {
+  const record = Buffer.allocUnsafe(RECORD_HEADER_BYTES + index.length + body.length);
+  record.set(index, RECORD_HEADER_BYTES);
+  record.set(body, RECORD_HEADER_BYTES + index.length);
+  writeHeader(record, 0, {
+    ...header,
+    indexBytes: index.length,
+    bodyBytes: body.length,
+    bodyChecksum: crc32(record.subarray(RECORD_HEADER_BYTES)),
+  });
+  return record;
+}
+
+export interface ParsedRecord {
+  readonly header: RecordHeader;
+  readonly index: Buffer;
+  readonly body: Buffer;
+}
+
+/** Splits a whole record and checks both checksums. Throws RECORD_DAMAGED. */
+export function parseRecord(bytes: Uint8Array): ParsedRecord {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const header = readHeader(buffer, 0);
+  if (header === undefined) throw new TardisError('RECORD_DAMAGED', 'a record has no valid header');
+  if (recordBytes(header) !== buffer.length) {
+    throw new TardisError('RECORD_DAMAGED', 'a record has another length than its header says');
+  }
+  if (crc32(buffer.subarray(RECORD_HEADER_BYTES)) !== header.bodyChecksum) {
+    throw new TardisError('RECORD_DAMAGED', 'a record does not match its checksum');
+  }
+  const bodyAt = RECORD_HEADER_BYTES + header.indexBytes;
+  return {
+    header,
+    index: buffer.subarray(RECORD_HEADER_BYTES, bodyAt),
+    body: buffer.subarray(bodyAt),
+  };
+}
+
+// --- indexes -----------------------------------------------------------------------------------
+
+export const FRAME_ENTRY_BYTES = DIGEST_BYTES + 4;
+export const MAX_FRAME_CONTENTS = 4096;
+
+export interface FrameEntry {
+  readonly digest: Buffer;
+  readonly sizeBytes: number;
+  /** Where the content starts in the decoded frame. */
+  readonly offset: number;
+}
+
+/** Reads a frame's index; lengths must add up to the decoded length. Throws RECORD_DAMAGED. */
+export function readFrameIndex(header: RecordHeader, index: Buffer): FrameEntry[] {
+  const count = index.length / FRAME_ENTRY_BYTES;
+  if (!Number.isInteger(count) || count === 0 || count > MAX_FRAME_CONTENTS) {
+    throw new TardisError('RECORD_DAMAGED', 'a frame has an impossible index');
+  }
+  const entries: FrameEntry[] = [];
+  let offset = 0;
+  for (let at = 0; at < index.length; at += FRAME_ENTRY_BYTES) {
+    const sizeBytes = index.readUInt32LE(at + DIGEST_BYTES);
+    entries.push({ digest: index.subarray(at, at + DIGEST_BYTES), sizeBytes, offset });
+    offset += sizeBytes;
+  }
+  if (offset !== header.rawBytes || offset > MAX_FRAME_RAW_BYTES) {
+    throw new TardisError('RECORD_DAMAGED', 'the lengths in a frame do not add up');
+  }
+  return entries;
+}
+
+export interface ContentIndex {
+  readonly digest: Buffer;
+  readonly sizeBytes: number;
+  /** For a part: the size of the whole file, by which a resumed upload finds it. */
+  readonly fileSizeBytes: number;
+  /** Decoded length of every chunk but the last; 0 when the body is one piece. */
+  readonly chunkBytes: number;
+}
+
+export const CONTENT_INDEX_BYTES = DIGEST_BYTES + 24;
+
+export function writeContentIndex(content: ContentIndex): Buffer {
+  const index = Buffer.alloc(CONTENT_INDEX_BYTES);
+  content.digest.copy(index, 0);
+  index.writeBigUInt64LE(BigInt(content.sizeBytes), DIGEST_BYTES);
+  index.writeBigUInt64LE(BigInt(content.fileSizeBytes), DIGEST_BYTES + 8);
+  index.writeUInt32LE(content.chunkBytes, DIGEST_BYTES + 16);
+  return index;
+}
+
+/** Reads the index of a content, part or assembly record. Throws RECORD_DAMAGED. */
+export function readContentIndex(index: Buffer): ContentIndex {
+  if (index.length !== CONTENT_INDEX_BYTES) {
+    throw new TardisError('RECORD_DAMAGED', 'a content record has an impossible index');
+  }
+  return {
+    digest: Buffer.from(index.subarray(0, DIGEST_BYTES)),
+    sizeBytes: Number(index.readBigUInt64LE(DIGEST_BYTES)),
+    fileSizeBytes: Number(index.readBigUInt64LE(DIGEST_BYTES + 8)),
+    chunkBytes: index.readUInt32LE(DIGEST_BYTES + 16),
+  };
+}

@@ -1,0 +1,130 @@
+/** Reads packs record by record, as far as they are whole: for recovery and rebuild. */
+import { crc32 } from 'node:zlib';
+import { TardisError } from '../errors/index.js';
+import type { Backend } from './backend.js';
+import { CHUNK_HEADER_BYTES, readChunkHeader, STREAM_CHUNK_BYTES } from './frame.js';
+import { packName, packNumber, PACKS_PREFIX } from './layout.js';
+import {
+  type ParsedRecord,
+  parseRecord,
+  readHeader,
+  RECORD_CHUNKED,
+  RECORD_HEADER_BYTES,
+  recordBytes,
+  type RecordHeader,
+} from './record.js';
+
+const READ_AHEAD_BYTES = 256 << 10;
+
+export interface ScannedRecord {
+  readonly header: RecordHeader;
+  readonly headerBytes: Buffer;
+  readonly position: number;
+  /** The record's index (small); empty when the medium ends before it. */
+  readonly index: Buffer;
+}
+
+/**
+ * Yields the records of a pack from `position`, header and index only, until the first place where
+ * no valid header stands (end of file, unwritten tail, damage).
+ */
+export async function* scanPack(
+  backend: Backend,
+  pack: number,
+  position: number,
+): AsyncGenerator<ScannedRecord> {
+  const name = packName(pack);
+  const sizeBytes = (await backend.size(name)) ?? 0;
+  let buffer = Buffer.alloc(0);
+  let bufferAt = position;
+  const fill = async (at: number, bytes: number): Promise<Buffer> => {
+    const start = at - bufferAt;
+    if (start >= 0 && start + bytes <= buffer.length) return buffer.subarray(start, start + bytes);
+    buffer = Buffer.allocUnsafe(Math.max(bytes, Math.min(READ_AHEAD_BYTES, sizeBytes - at)));
+    bufferAt = at;
+    const got = await backend.read(name, at, buffer, buffer.length);
+    buffer = buffer.subarray(0, got);
+    return buffer.subarray(0, bytes);
+  };
+  let at = position;
+  while (at + RECORD_HEADER_BYTES <= sizeBytes) {
+    const headerBytes = Buffer.from(await fill(at, RECORD_HEADER_BYTES));
+    const header = readHeader(headerBytes, 0);
+    if (header === undefined || at + recordBytes(header) > sizeBytes) return;
+    const index = Buffer.from(await fill(at + RECORD_HEADER_BYTES, header.indexBytes));
+    yield { header, headerBytes, position: at, index };
+    at += recordBytes(header);
+  }
+}
+
+/** Reads one whole record and checks it. Throws RECORD_DAMAGED, also when the object is gone. */
+export async function readRecord(
+  backend: Backend,
+  name: string,
+  position: number,
+  bytes: number,
+): Promise<ParsedRecord> {
+  const buffer = Buffer.allocUnsafe(bytes);
+  const got = await backend.read(name, position, buffer, bytes);
+  if (got !== bytes) throw new TardisError('RECORD_DAMAGED', `${name} is cut off`, { position });
+  return parseRecord(buffer);
+}
+
+/** The numbers of all packs there are, rising. */
+export async function listPacks(backend: Backend): Promise<number[]> {
+  const names = await backend.list(PACKS_PREFIX);
+  return names
+    .map((name) => packNumber(name))
+    .filter((pack): pack is number => pack !== undefined)
+    .sort((a, b) => a - b);
+}
+
+const CHECK_BYTES = 256 << 10;
+
+/**
+ * Reads a record's index and body piece by piece and tells whether they are what the checksums say
+ * (a chunked body has one for each chunk).
+ */
+export async function isRecordSound(
+  backend: Backend,
+  name: string,
+  position: number,
+  header: RecordHeader,
+): Promise<boolean> {
+  const indexAt = position + RECORD_HEADER_BYTES;
+  const bodyAt = indexAt + header.indexBytes;
+  const end = bodyAt + header.bodyBytes;
+  if ((header.flags & RECORD_CHUNKED) === 0) {
+    return (await checksumOf(backend, name, indexAt, end)) === header.bodyChecksum;
+  }
+  if ((await checksumOf(backend, name, indexAt, bodyAt)) !== header.bodyChecksum) return false;
+  const chunkHeader = Buffer.alloc(CHUNK_HEADER_BYTES);
+  let at = bodyAt;
+  while (at < end) {
+    const got = await backend.read(name, at, chunkHeader, CHUNK_HEADER_BYTES);
+    if (got < CHUNK_HEADER_BYTES) return false;
+    const { storedBytes, checksum } = readChunkHeader(chunkHeader, STREAM_CHUNK_BYTES);
+    const from = at + CHUNK_HEADER_BYTES;
+    if ((await checksumOf(backend, name, from, from + storedBytes)) !== checksum) return false;
+    at = from + storedBytes;
+  }
+  return at === end;
+}
+
+/** CRC-32 of a range; undefined when it is not all there. */
+async function checksumOf(
+  backend: Backend,
+  name: string,
+  from: number,
+  to: number,
+): Promise<number | undefined> {
+  const buffer = Buffer.allocUnsafe(Math.max(1, Math.min(CHECK_BYTES, to - from)));
+  let checksum = 0;
+  for (let at = from; at < to; ) {
+    const got = await backend.read(name, at, buffer, Math.min(buffer.length, to - at));
+    if (got === 0) return undefined;
+    checksum = crc32(buffer.subarray(0, got), checksum);
+    at += got;
+  }
+  return checksum;
+}

@@ -1,0 +1,41 @@
+/** SQLite behind an interface, so that a test can fail or kill at the n-th statement. */
+import Database from 'better-sqlite3';
+
+export type SqlValue = number | bigint | string | Uint8Array | null;
+
+export interface SqlStatement {
+  run(...values: SqlValue[]): { changes: number; lastInsertRowid: number | bigint };
+  get(...values: SqlValue[]): unknown;
+  all(...values: SqlValue[]): unknown[];
+  iterate(...values: SqlValue[]): IterableIterator<unknown>;
+  /** Integers come as bigint. */
+  safeIntegers(): SqlStatement;
+  /** Rows come as arrays. */
+  raw(): SqlStatement;
+  /** Rows come as their first column. */
+  pluck(): SqlStatement;
+}
+
+export interface SqlDatabase {
+  prepare(sql: string): SqlStatement;
+  exec(sql: string): unknown;
+  pragma(text: string, options?: { simple?: boolean }): unknown;
+  close(): unknown;
+  readonly inTransaction: boolean;
+}
+
+export interface OpenDatabaseOptions {
+  readonly readonly: boolean;
+}
+
+/** How long a statement waits for another process's lock before it fails as busy. */
+const LOCK_TIMEOUT_MS = 5000;
+
+/** Opens (when not read-only: makes) a database file. Throws SQLite's errors. */
+export function openSqlite(path: string, options: OpenDatabaseOptions): SqlDatabase {
+  return new Database(path, {
+    readonly: options.readonly,
+    fileMustExist: options.readonly,
+    timeout: LOCK_TIMEOUT_MS,
+  });
+}

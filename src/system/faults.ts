@@ -1,0 +1,124 @@
+/**
+ * Faults on purpose: a plan counts every operation on the injected system and fails or kills at the
+ * n-th. "Kill" means the process is gone: that operation and every later one throws `KilledError`,
+ * nothing is cleaned up, and only what had reached the operating system stays (as after kill -9).
+ * A test runs its scenario for n = 1, 2, 3 … until a run passes untouched.
+ */
+import type { SqlDatabase, SqlStatement } from './database.js';
+import type { System } from './system.js';
+
+export type FaultMode =
+  /** The n-th operation fails with `code`; later ones work. */
+  | { readonly kind: 'fail-once'; readonly code: string }
+  /** The n-th operation and all later ones that write fail with `code` (a full disk). */
+  | { readonly kind: 'fail-from'; readonly code: string }
+  | { readonly kind: 'kill' };
+
+export class KilledError extends Error {
+  constructor() {
+    super('killed by the fault plan');
+    this.name = 'KilledError';
+  }
+}
+
+const WRITING = new Set([
+  'files.write',
+  'files.sync',
+  'files.syncDirectory',
+  'files.makeDirectory',
+  'files.rename',
+  'sql.run',
+  'sql.exec',
+  'native.writeFileAt',
+  'native.createFileAt',
+  'native.makeDirectoryAt',
+  'native.symlinkAt',
+  'native.linkAt',
+]);
+
+export class FaultPlan {
+  /** Operations seen so far. */
+  count = 0;
+  /** The operation that was hit, once it was. */
+  hit: string | undefined;
+  private readonly at: number;
+  private readonly mode: FaultMode;
+
+  constructor(at: number, mode: FaultMode) {
+    this.at = at;
+    this.mode = mode;
+  }
+
+  get isKilled(): boolean {
+    return this.hit !== undefined && this.mode.kind === 'kill';
+  }
+
+  /** Counts one operation; throws when it is the one to fail (or the process is dead). */
+  step(operation: string): void {
+    if (this.isKilled) throw new KilledError();
+    this.count += 1;
+    if (this.count < this.at) return;
+    if (this.count > this.at) {
+      if (this.mode.kind !== 'fail-from' || !WRITING.has(operation)) return;
+    }
+    this.hit ??= operation;
+    if (this.mode.kind === 'kill') throw new KilledError();
+    throw injected(this.mode.code, operation);
+  }
+}
+
+function injected(code: string, operation: string): Error {
+  const sql = operation.startsWith('sql.');
+  const shown = sql ? (code === 'ENOSPC' ? 'SQLITE_FULL' : 'SQLITE_IOERR') : code;
+  return Object.assign(new Error(`${shown}: injected, ${operation}`), { code: shown });
+}
+
+/** Wraps every function of `target`, so that the plan sees each call first. */
+export function withFaults<T extends object>(target: T, plan: FaultPlan, area: string): T {
+  return new Proxy(target, {
+    get(object, key): unknown {
+      const member: unknown = Reflect.get(object, key);
+      if (typeof member !== 'function' || typeof key !== 'string') return member;
+      return (...values: unknown[]): unknown => {
+        plan.step(`${area}.${key}`);
+        return Reflect.apply(member, object, values);
+      };
+    },
+  });
+}
+
+function faultyDatabase(database: SqlDatabase, plan: FaultPlan): SqlDatabase {
+  const wrapStatement = (statement: SqlStatement): SqlStatement => ({
+    run: (...values) => (plan.step('sql.run'), statement.run(...values)),
+    get: (...values) => (plan.step('sql.get'), statement.get(...values)),
+    all: (...values) => (plan.step('sql.all'), statement.all(...values)),
+    iterate: (...values) => (plan.step('sql.iterate'), statement.iterate(...values)),
+    safeIntegers: () => wrapStatement(statement.safeIntegers()),
+    raw: () => wrapStatement(statement.raw()),
+    pluck: () => wrapStatement(statement.pluck()),
+  });
+  return {
+    prepare: (sql) => wrapStatement(database.prepare(sql)),
+    exec: (sql) => (plan.step('sql.exec'), database.exec(sql)),
+    pragma: (text, options) => database.pragma(text, options),
+    close: () => database.close(),
+    get inTransaction() {
+      return database.inTransaction;
+    },
+  };
+}
+
+/** A system whose files, addon and databases obey the plan; clock and randomness stay as given. */
+export function faultySystem(base: System, plan: FaultPlan): System {
+  return {
+    clock: base.clock,
+    random: base.random,
+    network: base.network,
+    files: withFaults(base.files, plan, 'files'),
+    native: withFaults(base.native, plan, 'native'),
+    openDatabase: (path, options) => {
+      plan.step('sql.open');
+      return faultyDatabase(base.openDatabase(path, options), plan);
+    },
+  };
+}

@@ -1,0 +1,89 @@
+/**
+ * The file calls the store makes, injected so that a test can fail or kill at the n-th. All but the
+ * syncs are synchronous: they run in the storage thread or in a worker on a whole batch, never on a
+ * main thread's event loop. Syncs are asynchronous, so that several run side by side.
+ */
+import fs from 'node:fs';
+import { promisify } from 'node:util';
+
+export interface FileStatus {
+  readonly sizeBytes: number;
+  readonly isDirectory: boolean;
+  readonly isFile: boolean;
+}
+
+export interface Files {
+  /** Opens for reading, or makes a new file (`create`: fails if it exists) for reading and writing. */
+  open(path: string, how: 'read' | 'create' | 'write'): number;
+  close(fd: number): void;
+  /** Reads up to `bytes` at `position`; returns how many (fewer only at the end of the file). */
+  read(fd: number, target: Uint8Array, targetAt: number, bytes: number, position: number): number;
+  /** Writes all of `data` at `position`. */
+  write(fd: number, data: Uint8Array, position: number): void;
+  /** Returns when data and size are on the disk. */
+  sync(fd: number): Promise<void>;
+  /** Makes the names in a directory durable. */
+  syncDirectory(path: string): Promise<void>;
+  status(path: string): FileStatus | undefined;
+  list(path: string): string[];
+  makeDirectory(path: string, mode: number): void;
+  rename(from: string, to: string): void;
+  unlink(path: string): void;
+  /** True when this process may write in the directory. */
+  isWritable(path: string): boolean;
+}
+
+const FLAGS = {
+  read: fs.constants.O_RDONLY,
+  write: fs.constants.O_RDWR,
+  create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
+} as const;
+
+const fdatasync = promisify(fs.fdatasync);
+const fsync = promisify(fs.fsync);
+
+export const systemFiles: Files = Object.freeze({
+  open: (path: string, how: keyof typeof FLAGS) => fs.openSync(path, FLAGS[how], 0o640),
+  close: (fd: number) => fs.closeSync(fd),
+  read(fd: number, target: Uint8Array, targetAt: number, bytes: number, position: number): number {
+    let done = 0;
+    while (done < bytes) {
+      const got = fs.readSync(fd, target, targetAt + done, bytes - done, position + done);
+      if (got === 0) break;
+      done += got;
+    }
+    return done;
+  },
+  write(fd: number, data: Uint8Array, position: number): void {
+    let done = 0;
+    while (done < data.length) {
+      done += fs.writeSync(fd, data, done, data.length - done, position + done);
+    }
+  },
+  sync: (fd: number) => fdatasync(fd),
+  async syncDirectory(path: string): Promise<void> {
+    const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+    try {
+      await fsync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+  },
+  status(path: string): FileStatus | undefined {
+    const stat = fs.statSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) return undefined;
+    return { sizeBytes: stat.size, isDirectory: stat.isDirectory(), isFile: stat.isFile() };
+  },
+  list: (path: string) => fs.readdirSync(path),
+  makeDirectory: (path: string, mode: number) => fs.mkdirSync(path, { mode }),
+  rename: (from: string, to: string) => fs.renameSync(from, to),
+  unlink: (path: string) => fs.unlinkSync(path),
+  isWritable(path: string): boolean {
+    try {
+      fs.accessSync(path, fs.constants.W_OK | fs.constants.X_OK);
+      return true;
+    } catch {
+      return false; // the only question asked is yes or no
+    }
+  },
+});

@@ -1,0 +1,174 @@
+/**
+ * The native addon: system calls Node lacks, directories and files read in one call each, SHA-256.
+ *
+ * All calls are synchronous and may be made from any thread. Paths and names are bytes without a
+ * terminator; one that holds a NUL is refused (EINVAL), and a name also when it is empty, `.`, `..`
+ * or holds a `/`. Errors are those of Node's own file calls: `code`, `errno` (negative), `syscall`;
+ * `ENOTREG` (errno 0) tells that something is no regular file. An argument of a wrong type, or a
+ * range outside of its buffer, is EINVAL. Rows are described in src/model/row.ts; a row given by
+ * `rows` and `rowOffset` is EINVAL when its lengths do not fit.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** What `openBeneath` is to open. */
+export const OpenKind = Object.freeze({ directory: 0, file: 1 });
+export type OpenKindNumber = (typeof OpenKind)[keyof typeof OpenKind];
+
+/** Bits of the `options` of calls that put metadata on a file. */
+export const MetadataOption = Object.freeze({
+  /** Give it to the row's user and group. */
+  setOwner: 1,
+  /** Go on when that is not permitted; a file then loses its set-id bits. */
+  forgiveOwner: 2,
+});
+
+/** The read side, which has a plain Node fallback. */
+export interface ListingCalls {
+  /**
+   * Rows of all entries of a directory, sorted by the bytes of their names, without `.` and `..`.
+   * Entries that vanish meanwhile are left out; one whose metadata cannot be read has the flag
+   * `unreadable`, its type if the directory tells it (else file) and zeros, no link target. The flag
+   * `otherDevice` means something for directories only. Throws if `path` is a symbolic link
+   * (ENOTDIR) or cannot be read.
+   */
+  listDirectory(path: Buffer): Buffer;
+  /**
+   * One row for what `path` names, not following a link, under the given name: any bytes but NUL,
+   * at most 65535.
+   */
+  statRow(path: Buffer, name: Buffer): Buffer;
+  /**
+   * SHA-256 over what tells that a listing is unchanged: for each row in order the length of its
+   * name (u16), name, type, permissions, uid, gid, size, mtime, ctime, inode and device number.
+   */
+  hashRows(rows: Uint8Array): Buffer;
+}
+
+export interface NativeCalls extends ListingCalls {
+  /** One row for a name in a directory, not following a link. */
+  statAt(dirFd: number, name: Buffer): Buffer;
+
+  /** Opens a directory for reading; ENOTDIR when its last component is a symbolic link. */
+  openDirectory(path: Buffer): number;
+  /**
+   * Opens what a path from elsewhere names, never outside of `rootFd`: no symbolic link on the way
+   * (ELOOP), no `..` and not absolute (EXDEV); of any length. A file is opened for reading and must
+   * be a regular one. An empty path gives a duplicate of `rootFd`, whatever the kind.
+   */
+  openBeneath(rootFd: number, path: Buffer, kind: OpenKindNumber): number;
+  /** The same name by name: what `openBeneath` does where the system has no openat2. */
+  walkBeneath(rootFd: number, path: Buffer, kind: OpenKindNumber): number;
+  /**
+   * Closes what a call of the addon opened. (In a worker thread Node warns when `fs.closeSync` closes
+   * a descriptor that Node did not open itself.)
+   */
+  close(fd: number): void;
+
+  /**
+   * Reads a whole regular file of at most `limitBytes` to `target` (which must have room for that
+   * many) and puts the SHA-256 of what was read to `digest`. Returns the number of bytes read.
+   *
+   * If the file is not what its row says, the row is brought up to date in place (not its birth
+   * time) and gets the flag `changedWhileRead`. It also gets it, and the number of bytes read as its
+   * size, when the file changes while it is read. The flag is never taken away. EFBIG when the file
+   * is larger than the limit (the row is up to date then); ENOTREG; ELOOP for a symbolic link.
+   */
+  readFileAt(
+    dirFd: number,
+    name: Buffer,
+    rows: Uint8Array,
+    rowOffset: number,
+    target: Uint8Array,
+    targetOffset: number,
+    limitBytes: number,
+    digest: Uint8Array,
+    digestOffset: number,
+  ): number;
+
+  /**
+   * Makes a new file of these bytes with the metadata of a row: owner if `options` says so,
+   * permissions, modification time (taken for the access time too). EEXIST when the name is taken.
+   * After any later error nothing is left behind.
+   */
+  writeFileAt(
+    dirFd: number,
+    name: Buffer,
+    data: Uint8Array,
+    dataOffset: number,
+    dataBytes: number,
+    rows: Uint8Array,
+    rowOffset: number,
+    options: number,
+  ): void;
+  /** Makes a new empty file, readable by its owner only, and returns it open for writing. */
+  createFileAt(dirFd: number, name: Buffer): number;
+  /** Puts the metadata of a row on an open file, as `writeFileAt` does; does not close it. */
+  finishFile(fd: number, rows: Uint8Array, rowOffset: number, options: number): void;
+  /** The same for an open directory. */
+  setDirectoryMetadata(fd: number, rows: Uint8Array, rowOffset: number, options: number): void;
+
+  /** Makes a directory open to its owner only. */
+  makeDirectoryAt(dirFd: number, name: Buffer): void;
+  /** Makes a symbolic link with owner and times of a row; nothing is left behind after an error. */
+  symlinkAt(
+    dirFd: number,
+    name: Buffer,
+    target: Buffer,
+    rows: Uint8Array,
+    rowOffset: number,
+    options: number,
+  ): void;
+  /** Makes a hard link; a symbolic link is linked itself. */
+  linkAt(oldDirFd: number, oldName: Buffer, newDirFd: number, newName: Buffer): void;
+  /** Removes a name that is no directory. */
+  unlinkAt(dirFd: number, name: Buffer): void;
+  /** Renames, replacing what has the new name. */
+  renameAt(oldDirFd: number, oldName: Buffer, newDirFd: number, newName: Buffer): void;
+
+  /** SHA-256 of `bytes` bytes of `data` to the 32 bytes at `digestOffset` of `digest`. */
+  sha256(
+    data: Uint8Array,
+    offset: number,
+    bytes: number,
+    digest: Uint8Array,
+    digestOffset: number,
+  ): void;
+
+  /** Locks an open file without waiting; false when someone else holds a lock in the way. */
+  flock(fd: number, exclusive: boolean): boolean;
+  /** Gives the lock back. */
+  unlock(fd: number): void;
+  /** Returns when the file system that holds `fd` has everything on its disk. */
+  syncfs(fd: number): void;
+}
+
+/** The first folder above this file that has a package.json: the same from sources and from dist. */
+function packageRoot(): string {
+  const start = dirname(fileURLToPath(import.meta.url));
+  for (let folder = start; ; folder = dirname(folder)) {
+    if (existsSync(join(folder, 'package.json'))) return folder;
+    if (folder === dirname(folder)) return start;
+  }
+}
+
+/**
+ * Loads the addon; each thread has its own, later calls return the same. Throws an error with the
+ * code ERR_NATIVE_MISSING when it was not built, or not for this version of Node.
+ */
+export function loadNative(): NativeCalls {
+  const path = join(packageRoot(), 'native', 'build', 'Release', 'tardis_native.node');
+  try {
+    return createRequire(import.meta.url)(path) as NativeCalls;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
+    throw Object.assign(
+      new Error(`the native addon cannot be loaded; run \`npm run build:native\` (${reason})`, {
+        cause,
+      }),
+      { code: 'ERR_NATIVE_MISSING' },
+    );
+  }
+}

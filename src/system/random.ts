@@ -1,0 +1,26 @@
+/**
+ * Randomness for names and identifiers. Keys and nonces never come from here: they take the
+ * operating system's generator directly, so that no injected source can weaken them.
+ */
+import { randomBytes } from 'node:crypto';
+
+export interface Random {
+  bytes(count: number): Buffer;
+}
+
+export const systemRandom: Random = Object.freeze({ bytes: (count: number) => randomBytes(count) });
+
+/** A repeatable source (mulberry32) for tests and generated data; not for anything secret. */
+export function seededRandom(seed: number): Random & { next(): number } {
+  let state = seed >>> 0;
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000;
+  };
+  return {
+    next,
+    bytes: (count) => Buffer.from(Array.from({ length: count }, () => Math.floor(next() * 256))),
+  };
+}

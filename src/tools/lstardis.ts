@@ -1,0 +1,205 @@
+/** `lstardis`: lists backup sets, directories as of a set, and versions of files. */
+import { Command } from 'commander';
+import path from 'node:path';
+import {
+  type Archive,
+  type ArchiveEntry,
+  type BackupSet,
+  openLocalArchive,
+  type PathVersion,
+} from '../archive/index.js';
+import { TardisError } from '../errors/index.js';
+import { displayName, EntryType, jsonName } from '../model/index.js';
+import { nodeSystem } from '../system/index.js';
+import { printSets } from './report-sets.js';
+import {
+  addStoreOptions,
+  describeTool,
+  JSON_VERSION,
+  print,
+  runTool,
+  type StoreOptions,
+} from './run-tool.js';
+import { formatTable, formatTime } from './units.js';
+
+interface LsOptions extends StoreOptions {
+  readonly backup?: string;
+  readonly long?: boolean;
+  readonly versions?: boolean;
+  readonly json?: boolean;
+}
+
+const PAGE_ENTRIES = 1024;
+const TYPE_LETTERS = '?-dlpscb';
+
+function program(): Command {
+  const command = describeTool(
+    new Command(),
+    'lstardis',
+    'Lists backup sets; or a directory as of a set; or all versions of a file.',
+  );
+  addStoreOptions(command)
+    .argument('[path...]', 'paths as they were backed up; none: list the backup sets')
+    .option(
+      '-b, --backup <set>',
+      'as of this set (number or name; default: the newest complete one)',
+    )
+    .option('-l, --long', 'with mode, owner, size and time')
+    .option('-V, --versions', 'all versions, of directories too')
+    .option('--json', 'print JSON, one object a line for entries');
+  command.addHelpText(
+    'after',
+    `
+Examples:
+  lstardis -D /srv/tardis                        the backup sets
+  lstardis -D /srv/tardis -l /home/me            a directory as of the newest set
+  lstardis -D /srv/tardis -b 3 /home/me          the same as of set 3
+  lstardis -D /srv/tardis /home/me/letter.txt    all versions of a file`,
+  );
+  return command.action(async (paths: string[], options: LsOptions) => {
+    const { database: store, client } = options;
+    const archive = openLocalArchive(nodeSystem(), { store, client });
+    try {
+      await list(archive, paths, options);
+    } finally {
+      archive.close();
+    }
+  });
+}
+
+async function list(archive: Archive, paths: readonly string[], options: LsOptions): Promise<void> {
+  if (paths.length === 0) {
+    const sets = await archive.sets();
+    printSets(sets, options.json === true);
+    return;
+  }
+  const set = await archive.findSet(options.backup);
+  for (const given of paths) {
+    const absolute = Buffer.from(path.resolve(given));
+    const entry = await archive.find(absolute, set.set);
+    const wantsVersions =
+      options.versions === true ||
+      (options.backup === undefined && entry?.type !== EntryType.directory);
+    if (wantsVersions) {
+      const versions = await archive.versions(absolute);
+      if (versions.length === 0) throw noSuchPath(set, absolute);
+      printVersions(versions, absolute, await setNames(archive), options);
+      continue;
+    }
+    if (entry === undefined) throw noSuchPath(set, absolute);
+    if (paths.length > 1 && options.json !== true) print(`${displayName(absolute)}:`);
+    if (entry.childId === undefined) printEntries([entry], options);
+    else await printDirectory(archive, entry.childId, set.set, options);
+  }
+}
+
+function noSuchPath(set: BackupSet, absolute: Buffer): TardisError {
+  return new TardisError('NO_SUCH_PATH', `set ${set.set} has no "${displayName(absolute)}"`);
+}
+
+async function setNames(archive: Archive): Promise<Map<number, BackupSet>> {
+  return new Map((await archive.sets()).map((set) => [set.set, set]));
+}
+
+async function printDirectory(
+  archive: Archive,
+  directory: number,
+  set: number,
+  options: LsOptions,
+): Promise<void> {
+  let after: Buffer = Buffer.alloc(0);
+  for (;;) {
+    const page = await archive.list(directory, set, after, PAGE_ENTRIES);
+    printEntries(page, options);
+    if (page.length < PAGE_ENTRIES) return;
+    after = page.at(-1)!.name;
+  }
+}
+
+function modeText(entry: ArchiveEntry): string {
+  const letters = 'rwxrwxrwx';
+  let text = TYPE_LETTERS[entry.type] ?? '?';
+  for (let bit = 0; bit < 9; bit += 1) {
+    text += (entry.permissions & (1 << (8 - bit))) === 0 ? '-' : letters[bit]!;
+  }
+  return text;
+}
+
+function timeOf(entry: ArchiveEntry): string {
+  return formatTime(Number(entry.mtimeNs / 1_000_000n));
+}
+
+function shownName(entry: ArchiveEntry): string {
+  const link = entry.linkTarget === undefined ? '' : ` -> ${displayName(entry.linkTarget)}`;
+  return displayName(entry.name) + link;
+}
+
+function jsonEntry(entry: ArchiveEntry): Record<string, unknown> {
+  return {
+    version: JSON_VERSION,
+    ...jsonName(entry.name),
+    type: Object.entries(EntryType).find(([, number]) => number === entry.type)?.[0],
+    permissions: entry.permissions.toString(8).padStart(4, '0'),
+    uid: entry.uid,
+    gid: entry.gid,
+    sizeBytes: entry.sizeBytes,
+    mtimeNs: String(entry.mtimeNs),
+    inode: String(entry.inode),
+    linkCount: entry.linkCount,
+    digest: entry.digest?.toString('hex'),
+    linkTarget: entry.linkTarget === undefined ? undefined : jsonName(entry.linkTarget),
+    firstSet: entry.firstSet,
+    lastSet: entry.lastSet,
+  };
+}
+
+function printEntries(entries: readonly ArchiveEntry[], options: LsOptions): void {
+  if (options.json === true) {
+    for (const entry of entries) print(JSON.stringify(jsonEntry(entry)));
+    return;
+  }
+  if (options.long !== true) {
+    for (const entry of entries) print(displayName(entry.name));
+    return;
+  }
+  const rows = entries.map((entry) => [
+    modeText(entry),
+    String(entry.linkCount),
+    String(entry.uid),
+    String(entry.gid),
+    String(entry.sizeBytes),
+    timeOf(entry),
+    shownName(entry),
+  ]);
+  if (rows.length > 0) print(formatTable(rows, [1, 2, 3, 4]));
+}
+
+function printVersions(
+  versions: readonly PathVersion[],
+  absolute: Buffer,
+  sets: ReadonlyMap<number, BackupSet>,
+  options: LsOptions,
+): void {
+  if (options.json === true) {
+    for (const { entry, firstSet, lastSet } of versions) {
+      print(JSON.stringify({ ...jsonEntry(entry), firstSet, lastSet }));
+    }
+    return;
+  }
+  print(`${displayName(absolute)}:`);
+  const rows = [['sets', 'backed up', 'mode', 'size', 'modified', 'digest']];
+  for (const { entry, firstSet, lastSet } of versions) {
+    const opened = sets.get(firstSet)?.openedAtMs;
+    rows.push([
+      lastSet === firstSet ? String(firstSet) : `${firstSet}–${lastSet ?? ''}`,
+      opened === undefined ? '' : formatTime(opened),
+      modeText(entry),
+      String(entry.sizeBytes),
+      timeOf(entry),
+      entry.digest?.toString('hex').slice(0, 16) ?? '',
+    ]);
+  }
+  print(formatTable(rows, [3]));
+}
+
+await runTool(program(), process.argv);

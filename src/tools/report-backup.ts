@@ -1,0 +1,61 @@
+/** Rendering of a finished backup. */
+import type { BackupResult } from '../client/index.js';
+import { JSON_VERSION, print } from './run-tool.js';
+import { formatBytes, formatCount, formatSeconds, formatTable } from './units.js';
+
+export function printBackup(result: BackupResult, asJson: boolean): void {
+  const { progress } = result;
+  if (asJson) {
+    print(JSON.stringify({ version: JSON_VERSION, ...result }));
+    return;
+  }
+  const { entries, directories, scannedBytes, filesRead, readBytes, contentsSent } = progress;
+  print(`Backup set ${result.set} (${result.setName}) is complete.`);
+  print(
+    `${formatCount(entries)} entries in ${formatCount(directories)} directories, ` +
+      `${formatBytes(scannedBytes)}; read ${formatCount(filesRead)} files, ${formatBytes(readBytes)}; ` +
+      `sent ${formatCount(contentsSent)} contents, ${formatBytes(progress.sentBytes)}; ` +
+      `stored ${formatBytes(result.storedBytes)} in ${formatSeconds(result.elapsedMs)}.`,
+  );
+  const { vanished, changed, unreadable } = progress;
+  if (vanished > 0) print(`${formatCount(vanished)} vanished while they were being saved.`);
+  if (changed > 0) {
+    print(
+      `${formatCount(changed)} changed while they were being read; they are read again next time.`,
+    );
+  }
+  if (unreadable > 0) {
+    print(`${formatCount(unreadable)} could not be read; their older versions, if any, are kept.`);
+  }
+}
+
+/** Where the time went, and which stage holds the others up. */
+export function printStages(result: BackupResult): void {
+  const rows = [['stage', 'at once', 'items', 'bytes', 'busy', 'waiting', 'load']];
+  let busiest: { name: string; load: number } | undefined;
+  for (const stage of result.stages) {
+    const load = stage.busyMs / result.elapsedMs;
+    if (busiest === undefined || load > busiest.load) busiest = { name: stage.name, load };
+    rows.push([
+      stage.name,
+      String(stage.concurrency),
+      formatCount(stage.items),
+      formatBytes(stage.bytes),
+      formatSeconds(stage.busyMs),
+      formatSeconds(stage.waitingMs),
+      load.toFixed(2),
+    ]);
+  }
+  print('');
+  print(formatTable(rows, [1, 2, 3, 4, 5, 6]));
+  const peak = formatBytes(result.peakInFlightBytes);
+  print(`wire ${formatBytes(result.wireBytes)}, at most ${peak} of contents in flight`);
+  const send = result.stages.find((stage) => stage.name === 'send');
+  const waitsForServer = send !== undefined && send.waitingMs > result.elapsedMs * send.items * 0.5;
+  print(
+    waitsForServer
+      ? 'tune: the server or the link is the slowest part (send waits).'
+      : `tune: "${busiest?.name ?? 'walk'}" is the busiest stage ` +
+          `(load ${busiest?.load.toFixed(2) ?? '0'} of a thread).`,
+  );
+}

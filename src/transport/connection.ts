@@ -1,0 +1,183 @@
+/**
+ * One WebSocket with our messages on it, the same on both ends. It sends encoded messages, hands
+ * received bytes to one listener, keeps the link alive with pings, and ends in exactly one way: the
+ * `closed` promise resolves with the reason (undefined for a normal end).
+ *
+ * Backpressure: a receiver that cannot keep up calls `pause`; a sender sees `bufferedBytes`.
+ */
+import type { WebSocket } from 'ws';
+import { asTardisError, fromWire, TardisError, toWire } from '../errors/index.js';
+import type { Clock } from '../system/index.js';
+import { decodeMessage, type EncodedMessage, encodeMessage, peekMessage } from './codec.js';
+import type { Head, MessageName, MessageRow } from './messages.js';
+
+export interface ConnectionOptions {
+  /** The direction of what is received. */
+  readonly receives: MessageRow['direction'];
+  readonly clock: Clock;
+  readonly pingMs: number;
+  /** Nothing heard for this long: the connection is dead. */
+  readonly timeoutMs: number;
+  readonly compressHeads: boolean;
+}
+
+const CLOSE_NORMAL = 1000;
+const CLOSE_GRACE_MS = 2000;
+
+export class Connection {
+  /** Resolves once, when the connection is over; with the error unless the end was orderly. */
+  readonly closed: Promise<TardisError | undefined>;
+  private settleClosed!: (reason: TardisError | undefined) => void;
+  private failure: TardisError | undefined;
+  private isOver = false;
+  private isPaused = false;
+  private lastHeardMs: number;
+  private readonly pinger: NodeJS.Timeout;
+  private listener: ((name: MessageName, bytes: Buffer) => void) | undefined;
+  private readonly socket: WebSocket;
+  private readonly options: ConnectionOptions;
+
+  constructor(socket: WebSocket, options: ConnectionOptions) {
+    this.socket = socket;
+    this.options = options;
+    this.closed = new Promise((resolve) => {
+      this.settleClosed = resolve;
+    });
+    this.lastHeardMs = options.clock.monotonicMs();
+    socket.binaryType = 'nodebuffer';
+    socket.on('message', (data, isBinary) => this.receive(data as Buffer, isBinary));
+    socket.on('pong', () => this.heard());
+    socket.on('ping', () => this.heard());
+    socket.on('error', (error: Error) => this.fail(wrapSocketError(error)));
+    socket.on('close', (code) => this.finish(code));
+    this.pinger = setInterval(() => this.beat(), options.pingMs);
+    this.pinger.unref();
+  }
+
+  /** Bytes accepted for sending that the kernel has not taken yet. */
+  get bufferedBytes(): number {
+    return this.socket.bufferedAmount;
+  }
+
+  /** Milliseconds since the peer was last heard of; 0 while we do not listen. */
+  get silentMs(): number {
+    if (this.isPaused) return 0;
+    return this.options.clock.monotonicMs() - this.lastHeardMs;
+  }
+
+  /** Sets the one listener. Messages that break the table's rules never reach it. */
+  onMessage(listener: (name: MessageName, bytes: Buffer) => void): void {
+    this.listener = listener;
+  }
+
+  /** Encodes and sends. Silently does nothing once the connection is over. */
+  send<N extends MessageName>(name: N, head: Head<N>): void {
+    this.sendEncoded(encodeMessage(name, head, undefined, this.options.compressHeads));
+  }
+
+  /** Sends head and attachment as two fragments of one message, copying neither. */
+  sendEncoded(message: EncodedMessage): void {
+    if (this.isOver) return;
+    if (message.attachment === undefined) {
+      this.socket.send(message.head);
+      return;
+    }
+    this.socket.send(message.head, { fin: false, binary: true });
+    this.socket.send(message.attachment, { fin: true, binary: true });
+  }
+
+  /** Sends bytes that were encoded elsewhere. */
+  sendBytes(bytes: Uint8Array): void {
+    if (!this.isOver) this.socket.send(bytes);
+  }
+
+  pause(): void {
+    this.isPaused = true;
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.isPaused = false;
+    this.heard();
+    this.socket.resume();
+  }
+
+  /** Tells the peer why, then ends the connection. */
+  fail(error: unknown): void {
+    if (this.isOver || this.failure !== undefined) return;
+    this.failure = asTardisError(error);
+    if (this.socket.readyState === this.socket.OPEN) {
+      const { code, message, context } = toWire(this.failure);
+      const isBug = code === 'INTERNAL'; // its stack stays here, in the log
+      this.send('error', { code, message, context: isBug ? {} : { ...context } });
+    }
+    this.close();
+  }
+
+  /** Ends the connection in order; cuts it when the peer does not answer. */
+  close(): void {
+    if (this.isOver) return;
+    this.socket.close(CLOSE_NORMAL);
+    setTimeout(() => this.socket.terminate(), CLOSE_GRACE_MS).unref();
+  }
+
+  /** Cuts the connection at once. */
+  terminate(): void {
+    this.socket.terminate();
+  }
+
+  private heard(): void {
+    this.lastHeardMs = this.options.clock.monotonicMs();
+  }
+
+  private receive(data: Buffer, isBinary: boolean): void {
+    this.heard();
+    if (this.isOver || this.failure !== undefined) return;
+    try {
+      if (!isBinary) throw new TardisError('PROTOCOL_VIOLATION', 'a message is text');
+      const name = peekMessage(data, this.options.receives);
+      if (name === 'error') {
+        this.failure = fromWire(decodeMessage('error', data).head);
+        this.close();
+        return;
+      }
+      this.listener?.(name, data);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  private beat(): void {
+    if (this.silentMs > this.options.timeoutMs) {
+      this.failure ??= new TardisError(
+        'TIMED_OUT',
+        `nothing was heard for ${Math.round(this.options.timeoutMs / 1000)} s`,
+      );
+      this.socket.terminate();
+      return;
+    }
+    if (this.socket.readyState === this.socket.OPEN) this.socket.ping();
+  }
+
+  private finish(code: number): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    clearInterval(this.pinger);
+    if (this.failure === undefined && code !== CLOSE_NORMAL) {
+      this.failure = new TardisError('CONNECTION_LOST', 'the connection was lost', { code });
+    }
+    this.settleClosed(this.failure);
+  }
+}
+
+/** ws's own protocol errors (bad frames, too large payloads) are the peer's doing. */
+function wrapSocketError(error: Error): TardisError {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') {
+    return new TardisError('MESSAGE_TOO_LARGE', error.message, {}, error);
+  }
+  if (code.startsWith('WS_ERR')) {
+    return new TardisError('PROTOCOL_VIOLATION', error.message, {}, error);
+  }
+  return new TardisError('CONNECTION_LOST', error.message, { cause: code }, error);
+}

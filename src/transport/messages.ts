@@ -1,0 +1,178 @@
+/**
+ * The protocol as one table: number, name, direction, the right a message needs, its largest size,
+ * and whether it may come before login. The dispatcher, the codec and docs/protocol.md all follow it
+ * (a test compares the document). Numbers are never reused.
+ *
+ * Ranges: 1–15 session, 16–47 backup, 48–63 reserved for reading, 64–95 answers of the above,
+ * 96–111 reserved for login, 112–127 reserved for signatures and deltas.
+ */
+export const PROTOCOL_VERSION = 1;
+
+export type Direction = 'to-server' | 'to-client';
+
+/** What a session may do; checked at the dispatcher before any handler runs. */
+export interface Rights {
+  readonly add: boolean;
+  readonly read: boolean;
+  readonly list: boolean;
+  readonly purge: boolean;
+  readonly admin: boolean;
+}
+export type Right = keyof Rights;
+
+/** Field kinds a message's head may have; the codec checks every one. */
+export type FieldKind =
+  | 'uint'
+  | 'int'
+  | 'text'
+  | 'bytes'
+  | 'bool'
+  | 'uints'
+  | 'ints'
+  | 'texts'
+  | 'byteses'
+  | 'counts';
+
+export interface MessageRow {
+  readonly number: number;
+  readonly direction: Direction;
+  readonly right: Right | undefined;
+  /** Head and attachment together. */
+  readonly maxBytes: number;
+  readonly beforeLogin: boolean;
+  readonly hasAttachment: boolean;
+  readonly fields: Readonly<Record<string, FieldKind>>;
+}
+
+const KIB = 1 << 10;
+const MIB = 1 << 20;
+
+type Fields = Readonly<Record<string, FieldKind>>;
+
+function toServer<const F extends Fields>(
+  number: number,
+  right: Right | undefined,
+  maxBytes: number,
+  fields: F,
+  more: { beforeLogin?: boolean; hasAttachment?: boolean } = {},
+): MessageRow & { readonly fields: F } {
+  const { beforeLogin = false, hasAttachment = false } = more;
+  return { number, direction: 'to-server', right, maxBytes, beforeLogin, hasAttachment, fields };
+}
+
+function toClient<const F extends Fields>(
+  number: number,
+  maxBytes: number,
+  fields: F,
+): MessageRow & { readonly fields: F } {
+  return {
+    number,
+    direction: 'to-client',
+    right: undefined,
+    maxBytes,
+    beforeLogin: number === 64 || number === 72,
+    hasAttachment: false,
+    fields,
+  };
+}
+
+export const MESSAGES = {
+  // session
+  hello: toServer(
+    1,
+    undefined,
+    4 * KIB,
+    { protocol: 'uint', software: 'text', client: 'text', create: 'bool' },
+    { beforeLogin: true },
+  ),
+  openSet: toServer(2, 'add', MIB, {
+    name: 'text',
+    clientTimeMs: 'int',
+    paths: 'byteses',
+    rows: 'bytes',
+  }),
+  closeSet: toServer(3, 'add', 4 * KIB, { stats: 'counts' }),
+  // backup
+  heads: toServer(16, 'add', 4 * MIB, {
+    ask: 'bool',
+    slots: 'uints',
+    parents: 'ints',
+    rows: 'bytes',
+    hashes: 'bytes',
+  }),
+  listing: toServer(17, 'add', 8 * MIB, { slot: 'uint', last: 'bool', rows: 'bytes' }),
+  parcel: toServer(
+    18,
+    'add',
+    16 * MIB,
+    { slots: 'uints', lengths: 'uints', rows: 'bytes', records: 'uints' },
+    { hasAttachment: true },
+  ),
+  done: toServer(19, 'add', MIB, { slots: 'uints', settled: 'bytes' }),
+  notes: toServer(20, 'add', 4 * MIB, {
+    slots: 'uints',
+    names: 'byteses',
+    whats: 'texts',
+    reasons: 'texts',
+  }),
+  ask: toServer(21, 'add', 4 * MIB, { ask: 'uint', digests: 'bytes' }),
+  streamOpen: toServer(22, 'add', KIB, {
+    stream: 'uint',
+    isPart: 'bool',
+    codec: 'uint',
+    fileSizeBytes: 'uint',
+  }),
+  streamChunk: toServer(23, 'add', 4 * MIB, { stream: 'uint' }, { hasAttachment: true }),
+  streamEnd: toServer(24, 'add', KIB, { stream: 'uint', digest: 'bytes', sizeBytes: 'uint' }),
+  streamAbort: toServer(25, 'add', KIB, { stream: 'uint' }),
+  assembly: toServer(26, 'add', 16 * MIB, { digest: 'bytes', sizeBytes: 'uint', parts: 'bytes' }),
+  // answers
+  welcome: toClient(64, 4 * KIB, {
+    protocol: 'uint',
+    software: 'text',
+    incarnation: 'bytes',
+    creditBytes: 'uint',
+  }),
+  setOpened: toClient(65, 4 * KIB, { set: 'uint', name: 'text', empty: 'bool' }),
+  headsAnswer: toClient(66, 4 * MIB, { slots: 'uints', same: 'bytes' }),
+  differs: toClient(67, 8 * MIB, { slot: 'uint', last: 'bool', wanted: 'bytes' }),
+  verdicts: toClient(68, 4 * MIB, { ask: 'uint', verdicts: 'bytes' }),
+  received: toClient(69, KIB, { upTo: 'uint' }),
+  durable: toClient(70, KIB, { upTo: 'uint' }),
+  setClosed: toClient(71, 4 * KIB, { set: 'uint', storedBytes: 'uint' }),
+  error: toClient(72, 16 * KIB, { code: 'text', message: 'text', context: 'counts' }),
+} as const satisfies Record<string, MessageRow>;
+
+export type MessageName = keyof typeof MESSAGES;
+
+interface KindTypes {
+  uint: number;
+  int: number;
+  text: string;
+  bytes: Buffer;
+  bool: boolean;
+  uints: number[];
+  ints: number[];
+  texts: string[];
+  byteses: Buffer[];
+  counts: Record<string, string | number | boolean>;
+}
+
+/** The decoded head of a message. */
+export type Head<N extends MessageName> = {
+  -readonly [F in keyof (typeof MESSAGES)[N]['fields']]: KindTypes[(typeof MESSAGES)[N]['fields'][F] &
+    keyof KindTypes];
+};
+
+/** Answers to one asked digest. 3 (delta on a basis) is reserved. */
+export const Verdict = Object.freeze({ want: 0, have: 1, coming: 2 });
+
+/** Answers to one listed entry: nothing to do, send its bytes, or hash it before sending it. */
+export const Wanted = Object.freeze({ no: 0, yes: 1, hashFirst: 2 });
+
+/** The first slot of a root: parents below 0 name roots, -1 the first. */
+export function rootParent(rootIndex: number): number {
+  return -1 - rootIndex;
+}
+
+export const NO_HASH: Buffer = Buffer.alloc(32);

@@ -1,0 +1,247 @@
+/**
+ * The hash stage: reads and hashes the files of a parcel, in one go and synchronously. A file that
+ * changes while it is read is read again a few times, then kept as it was read and flagged. In a
+ * first backup (nothing to ask) the same job runs the compress stage on what it just read.
+ */
+import { systemCode } from '../errors/index.js';
+import {
+  copyRowWithDigest,
+  DIGEST_BYTES,
+  EntryType,
+  joinPath,
+  RowFlag,
+  RowReader,
+} from '../model/index.js';
+import type { System } from '../system/index.js';
+import { BytesBuilder, memoryOf, runOf } from './block-builder.js';
+import { compressContents } from './compress-job.js';
+import type {
+  ContentBlock,
+  Failure,
+  GrownFile,
+  HashInput,
+  HashOutput,
+  JobResult,
+  ParcelInput,
+  RecentDigests,
+} from './jobs.js';
+import { neverShrinks } from './raw-types.js';
+import { RACY_WINDOW_NS } from './walk-job.js';
+
+const MAX_TRIES = 3;
+
+export function hashJob(
+  input: HashInput,
+  system: System,
+  recent: RecentDigests,
+): JobResult<HashOutput> {
+  const job = new HashParcel(input, system, recent);
+  job.run();
+  return job.result();
+}
+
+/** Contents are read into one buffer for each thread when they need not leave it. */
+let scratch: Buffer = Buffer.alloc(0);
+
+function contentBuffer(bytes: number, mustOwn: boolean): Buffer {
+  if (mustOwn) return Buffer.allocUnsafeSlow(bytes);
+  if (scratch.length < bytes) scratch = Buffer.allocUnsafeSlow(bytes);
+  return scratch;
+}
+
+class HashParcel {
+  private readonly rows: RowReader;
+  private readonly out: BytesBuilder;
+  private readonly outEnds: number[] = [];
+  private readonly outSlots: number[] = [];
+  private readonly failures: Failure[] = [];
+  private readonly grown: GrownFile[] = [];
+  private readonly contents: Buffer;
+  private readonly digests: Buffer;
+  private readonly starts: number[] = [];
+  private readonly sizes: number[] = [];
+  private readonly raw: number[] = [];
+  private contentAt = 0;
+  private files = 0;
+  private repeats = 0;
+  private readBytes = 0;
+  private readonly parcel: ParcelInput;
+  private readonly frames: HashInput['frames'];
+  private readonly system: System;
+  private readonly recent: RecentDigests;
+
+  constructor(input: HashInput, system: System, recent: RecentDigests) {
+    this.parcel = input.parcel;
+    this.frames = input.frames;
+    this.system = system;
+    this.recent = recent;
+    this.rows = new RowReader(input.parcel.rows);
+    const rowBytes = this.rows.rows.length;
+    this.out = new BytesBuilder(rowBytes + Math.ceil(rowBytes / 73) * DIGEST_BYTES);
+    this.contents = contentBuffer(input.parcel.contentBytes, this.frames === undefined);
+    this.digests = Buffer.allocUnsafeSlow(Math.ceil(rowBytes / 73) * DIGEST_BYTES);
+  }
+
+  run(): void {
+    const { parcel, rows } = this;
+    let at = 0;
+    for (let section = 0; section < parcel.slots.length; section += 1) {
+      const path = runOf(parcel.paths, parcel.pathEnds, section);
+      const end = parcel.rowEnds[section]!;
+      const slot = parcel.slots[section]!;
+      let directory: number | undefined;
+      try {
+        while (at < end) {
+          const rowBytes = rows.rowBytes(at);
+          if (rows.type(at) === EntryType.file && rows.sizeBytes(at) > 0) {
+            directory ??= this.openDirectory(slot, path, at, end);
+            if (directory === undefined) {
+              at = end;
+              break;
+            }
+            this.file(slot, path, directory, at);
+          } else this.out.append(rows.row(at));
+          at += rowBytes;
+        }
+      } finally {
+        if (directory !== undefined) this.system.native.close(directory);
+      }
+      this.outSlots.push(slot);
+      this.outEnds.push(this.out.length);
+    }
+  }
+
+  /** Opens a section's directory; when that fails, all of its files have failed. */
+  private openDirectory(slot: number, path: Buffer, from: number, to: number): number | undefined {
+    try {
+      return this.system.native.openDirectory(path);
+    } catch (error) {
+      for (let at = from; at < to; at += this.rows.rowBytes(at)) this.fail(slot, path, at, error);
+      return undefined;
+    }
+  }
+
+  private file(slot: number, path: Buffer, directory: number, at: number): void {
+    this.files += 1;
+    const { rows } = this;
+    const digestAt = this.starts.length * DIGEST_BYTES;
+    const roomBytes = rows.sizeBytes(at);
+    let sizeBytes: number;
+    try {
+      sizeBytes = this.read(directory, at, digestAt, roomBytes);
+    } catch (error) {
+      if (systemCode(error) === 'EFBIG') {
+        const row = Buffer.from(rows.row(at));
+        this.grown.push({ slot, path: Buffer.from(path), row });
+      } else this.fail(slot, path, at, error);
+      return;
+    }
+    if ((rows.flags(at) & RowFlag.changedWhileRead) !== 0) {
+      this.failures.push(this.failure(slot, path, at, 'changed', 'read'));
+    }
+    this.readBytes += sizeBytes;
+    if (sizeBytes === 0) {
+      this.out.append(rows.row(at)); // it became empty: no content
+      return;
+    }
+    const digest = this.digests.subarray(digestAt, digestAt + DIGEST_BYTES);
+    const { buffer, at: outAt } = this.out.reserve(rows.rowBytes(at) + DIGEST_BYTES);
+    this.out.commit(copyRowWithDigest(rows, at, digest, buffer, outAt) - outAt);
+    if (this.recent.has(digest)) {
+      this.repeats += 1;
+      return; // on its way already: neither its bytes nor its digest are needed again
+    }
+    if (this.frames !== undefined) this.recent.add(digest);
+    this.starts.push(this.contentAt);
+    this.sizes.push(sizeBytes);
+    this.raw.push(neverShrinks(rows.name(at)) ? 1 : 0);
+    this.contentAt += sizeBytes;
+  }
+
+  /** Reads one file to the next free place, again if it changed meanwhile; returns its size. */
+  private read(directory: number, at: number, digestAt: number, roomBytes: number): number {
+    const { rows } = this;
+    const keptFlags = rows.flags(at) & ~(RowFlag.changedWhileRead | RowFlag.unsettled);
+    for (let tries = 1; ; tries += 1) {
+      const startNs = BigInt(this.system.clock.nowMs()) * 1_000_000n;
+      rows.setFlags(at, keptFlags);
+      const sizeBytes = this.system.native.readFileAt(
+        directory,
+        rows.name(at),
+        rows.rows,
+        at,
+        this.contents,
+        this.contentAt,
+        roomBytes,
+        this.digests,
+        digestAt,
+      );
+      const hasChanged = (rows.flags(at) & RowFlag.changedWhileRead) !== 0;
+      // The first try may find a file changed since it was listed; only a change during the last
+      // reading makes what was read doubtful.
+      if (hasChanged && tries < MAX_TRIES) continue;
+      if (hasChanged || rows.ctimeNs(at) >= startNs - RACY_WINDOW_NS) {
+        rows.setFlags(at, rows.flags(at) | RowFlag.unsettled);
+      }
+      return sizeBytes;
+    }
+  }
+
+  private failure(
+    slot: number,
+    path: Buffer,
+    at: number,
+    what: Failure['what'],
+    reason: string,
+  ): Failure {
+    const name = Buffer.from(this.rows.name(at));
+    return { slot, name, path: joinPath(path, name), what, reason };
+  }
+
+  private fail(slot: number, path: Buffer, at: number, error: unknown): void {
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    const isGone = code === 'ENOENT';
+    this.failures.push(this.failure(slot, path, at, isGone ? 'vanished' : 'unreadable', code));
+  }
+
+  result(): JobResult<HashOutput> {
+    const rows = this.out.take();
+    const slots = Uint32Array.from(this.outSlots);
+    const rowEnds = Uint32Array.from(this.outEnds);
+    const block: ContentBlock = {
+      bytes: this.contents,
+      digests: this.digests,
+      starts: Uint32Array.from(this.starts),
+      sizes: Uint32Array.from(this.sizes),
+      isRaw: Uint8Array.from(this.raw),
+    };
+    const common = {
+      slots,
+      rows,
+      rowEnds,
+      failures: this.failures,
+      grown: this.grown,
+      readBytes: this.readBytes,
+      files: this.files,
+      repeats: this.repeats,
+    };
+    const transfer = memoryOf(rows, slots, rowEnds);
+    if (this.frames === undefined) {
+      const output = {
+        ...common,
+        compressMs: 0,
+        records: undefined,
+        recordLengths: [],
+        contents: block,
+      };
+      const { bytes, digests, starts, sizes, isRaw } = block;
+      return { output, transfer: [...transfer, ...memoryOf(bytes, digests, starts, sizes, isRaw)] };
+    }
+    const startMs = performance.now();
+    const { records, recordLengths } = compressContents(block, undefined, this.frames);
+    const compressMs = performance.now() - startMs;
+    const output = { ...common, compressMs, records, recordLengths, contents: undefined };
+    return { output, transfer: [...transfer, ...memoryOf(records)] };
+  }
+}

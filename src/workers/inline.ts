@@ -1,0 +1,63 @@
+/**
+ * Jobs in the calling thread, one at a time and in order: for tests that need determinism, and for
+ * machines with too little memory for threads.
+ */
+import { asTardisError } from '../errors/index.js';
+import type { System } from '../system/index.js';
+import type { JobInput, JobName, JobRunner, RangeInput, RangeOutput, TimedOutput } from './jobs.js';
+import { rangeJob } from './range-job.js';
+import { SharedDigests } from './recent-digests.js';
+import { runJob } from './run-job.js';
+
+export class InlineJobs implements JobRunner {
+  readonly recent: SharedDigests;
+  private last: Promise<unknown> = Promise.resolve();
+  private readonly system: System;
+
+  constructor(system: System, recentDigests = 1024) {
+    this.system = system;
+    this.recent = SharedDigests.create(recentDigests);
+  }
+
+  async run<N extends JobName>(name: N, input: JobInput<N>): Promise<TimedOutput<N>> {
+    const { system, recent } = this;
+    return this.inTurn(async () => {
+      const startMs = performance.now();
+      const { output } = await runJob(name, input, { system, recent });
+      return { output, busyMs: performance.now() - startMs };
+    });
+  }
+
+  async runRange(
+    input: RangeInput,
+    windowChunks: number,
+    onChunk: (chunk: Uint8Array) => Promise<void>,
+  ): Promise<RangeOutput & { busyMs: number }> {
+    return this.inTurn(async () => {
+      const startMs = performance.now();
+      const chunks = rangeJob(input, this.system);
+      const open: Promise<void>[] = [];
+      for (;;) {
+        const next = chunks.next();
+        if (next.done === true) {
+          await Promise.all(open);
+          return { ...next.value, busyMs: performance.now() - startMs };
+        }
+        open.push(onChunk(next.value));
+        if (open.length >= windowChunks) await open.shift();
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.last;
+  }
+
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.last.then(work);
+    this.last = done.catch(() => undefined); // the caller sees the failure
+    return done.catch((error: unknown) => {
+      throw asTardisError(error);
+    });
+  }
+}

@@ -1,0 +1,250 @@
+/**
+ * The jobs a worker can do, in one table of types: what goes in, what comes out. Everything here
+ * crosses a thread: plain data, with bytes in a few large buffers that are moved, not copied.
+ * The job functions (one file each) know nothing of threads.
+ */
+import type { WireError } from '../errors/index.js';
+import type { Compression } from '../store/index.js';
+
+/** Directories to walk, last one first. Their own rows and paths lie one after another. */
+export interface WalkInput {
+  readonly tasks: DirectoryBlock;
+  /** Slots from here on are free. */
+  readonly firstFreeSlot: number;
+  /** Stop after the directory with which this many entries are reached. */
+  readonly maxEntries: number;
+  readonly excludes: readonly string[];
+}
+
+/** Some directories in packed form: the n-th has slots[n], parents[n], and a run in rows and paths. */
+export interface DirectoryBlock {
+  readonly slots: Uint32Array;
+  /** Parent slots; below 0, roots. */
+  readonly parents: Int32Array;
+  /** The directories' own rows. */
+  readonly rows: Uint8Array;
+  readonly rowEnds: Uint32Array;
+  readonly paths: Uint8Array;
+  readonly pathEnds: Uint32Array;
+}
+
+export interface WalkOutput {
+  /** Directories that were listed, in walk order. */
+  readonly walked: DirectoryBlock;
+  /** Their skip hashes, 32 bytes each; zeros where the listing is not settled. */
+  readonly hashes: Uint8Array;
+  /** Their listings, sorted rows without digests. */
+  readonly listings: Uint8Array;
+  readonly listingEnds: Uint32Array;
+  readonly entries: number;
+  /** Bytes of the regular files listed. */
+  readonly fileBytes: number;
+  /** Directories still to be walked, last one first. */
+  readonly pending: DirectoryBlock;
+  readonly nextFreeSlot: number;
+  /** Directories that could not be listed. */
+  readonly failures: readonly Failure[];
+}
+
+/** Something that could not be read: `name` in the directory of `slot` (or root, below 0). */
+export interface Failure {
+  readonly slot: number;
+  readonly name: Uint8Array;
+  readonly path: Uint8Array;
+  readonly what: 'unreadable' | 'vanished' | 'changed';
+  readonly reason: string;
+}
+
+/** Files of some directories ("sections"): the n-th section has a run in rows and in paths. */
+export interface ParcelInput {
+  readonly slots: Uint32Array;
+  readonly rows: Uint8Array;
+  readonly rowEnds: Uint32Array;
+  readonly paths: Uint8Array;
+  readonly pathEnds: Uint32Array;
+  /** Room the files need, by their rows. */
+  readonly contentBytes: number;
+}
+
+export interface HashInput {
+  readonly parcel: ParcelInput;
+  /** Given: compress at once what no recent parcel has sent. Else the contents come back. */
+  readonly frames: FrameOptions | undefined;
+}
+
+export interface FrameOptions {
+  readonly compression: Compression;
+  /** Files up to this size share frames. */
+  readonly smallBytes: number;
+  /** Contents compressed together at most. */
+  readonly frameBytes: number;
+}
+
+export interface HashOutput {
+  readonly slots: Uint32Array;
+  /** The rows with digests, fewer when files vanished. */
+  readonly rows: Uint8Array;
+  readonly rowEnds: Uint32Array;
+  readonly failures: readonly Failure[];
+  /** Files that have grown too large for a parcel meanwhile: slot, path and row. */
+  readonly grown: readonly GrownFile[];
+  /** Whole records, one after another (with `frames`). */
+  readonly records: Uint8Array | undefined;
+  readonly recordLengths: readonly number[];
+  /** The contents read, to be asked for (without `frames`). */
+  readonly contents: ContentBlock | undefined;
+  readonly readBytes: number;
+  readonly files: number;
+  /** Part of the job's time that went into compression. */
+  readonly compressMs: number;
+  /** Files whose content a recent parcel has sent already. */
+  readonly repeats: number;
+}
+
+export interface GrownFile {
+  readonly slot: number;
+  readonly path: Uint8Array;
+  readonly row: Uint8Array;
+}
+
+/** Contents side by side: the n-th has 32 bytes in digests, a start, a size, and may be kept raw. */
+export interface ContentBlock {
+  readonly bytes: Uint8Array;
+  readonly digests: Uint8Array;
+  readonly starts: Uint32Array;
+  readonly sizes: Uint32Array;
+  /** 1: of a type that never shrinks. */
+  readonly isRaw: Uint8Array;
+}
+
+export interface CompressInput {
+  readonly contents: ContentBlock;
+  /** 1 for each content that is wanted. */
+  readonly wanted: Uint8Array;
+  readonly frames: FrameOptions;
+}
+
+export interface CompressOutput {
+  readonly records: Uint8Array;
+  readonly recordLengths: readonly number[];
+}
+
+/** A range of a large file. */
+export interface RangeInput {
+  readonly directoryPath: Uint8Array;
+  readonly row: Uint8Array;
+  readonly offset: number;
+  /** At most this many bytes; fewer when the file ends before. */
+  readonly bytes: number;
+  /** Given: the bytes come out in encoded chunks. Else they are only hashed. */
+  readonly compression: Compression | undefined;
+}
+
+export interface RangeOutput {
+  /** The system's reason (ENOENT, EACCES, EIO, …) when the file could not be read; else empty. */
+  readonly failure: string;
+  readonly digest: Uint8Array;
+  readonly sizeBytes: number;
+  /** The row as the file was when it was opened. */
+  readonly row: Uint8Array;
+  readonly hasChanged: boolean;
+}
+
+/** One restore job: records to read, and the files to make of them. */
+export interface RestoreInput {
+  readonly clientPath: string;
+  readonly targetPath: Uint8Array;
+  readonly records: readonly RestoreRecord[];
+  /** Rows of the files; the n-th belongs in directories[files[n].directory]. */
+  readonly rows: Uint8Array;
+  readonly directories: readonly Uint8Array[];
+  readonly files: readonly RestoreFile[];
+  /** See MetadataOption of the addon. */
+  readonly ownerOptions: number;
+  /** Replace files that are there. */
+  readonly overwrite: boolean;
+}
+
+export interface RestoreRecord {
+  readonly object: string;
+  readonly position: number;
+  readonly recordBytes: number;
+}
+
+export interface RestoreFile {
+  readonly rowAt: number;
+  /** Index into `directories` (paths beneath the target). */
+  readonly directory: number;
+  readonly name: Uint8Array;
+  /** The pieces that make the file, in order: one, or the parts. */
+  readonly pieces: readonly RestorePiece[];
+}
+
+export interface RestorePiece {
+  /** Index into `records`. */
+  readonly record: number;
+  readonly digest: Uint8Array;
+  readonly sizeBytes: number;
+  /** Within the decoded frame. */
+  readonly offset: number;
+}
+
+export interface RestoreOutput {
+  readonly files: number;
+  readonly bytes: number;
+  readonly failures: readonly { readonly file: number; readonly error: WireError }[];
+}
+
+export interface JobTable {
+  walk: { input: WalkInput; output: WalkOutput };
+  hash: { input: HashInput; output: HashOutput };
+  compress: { input: CompressInput; output: CompressOutput };
+  restore: { input: RestoreInput; output: RestoreOutput };
+}
+
+export type JobName = keyof JobTable;
+export type JobInput<N extends JobName> = JobTable[N]['input'];
+export type JobOutput<N extends JobName> = JobTable[N]['output'];
+
+/** What a job function returns: its output, and the buffers that move with it. */
+export interface JobResult<T> {
+  readonly output: T;
+  readonly transfer: readonly ArrayBuffer[];
+}
+
+/** Runs jobs somewhere: in a pool of threads, or here. */
+export interface JobRunner {
+  /** Rejects with a TardisError. The input's `transfer` buffers are gone afterwards. */
+  run<N extends JobName>(
+    name: N,
+    input: JobInput<N>,
+    transfer?: readonly ArrayBuffer[],
+  ): Promise<TimedOutput<N>>;
+  /**
+   * Reads a range of a file; `onChunk` gets each encoded chunk and holds the reader back while its
+   * promise is open (at most `windowChunks` chunks ahead).
+   */
+  runRange(
+    input: RangeInput,
+    windowChunks: number,
+    onChunk: (chunk: Uint8Array) => Promise<void>,
+  ): Promise<RangeOutput & { readonly busyMs: number }>;
+  /** Digests of contents this session has sent, or knows the server has. */
+  readonly recent: RecentDigests;
+  close(): Promise<void>;
+}
+
+export interface TimedOutput<N extends JobName> {
+  readonly output: JobOutput<N>;
+  /** Time the job ran, without waiting for a thread. */
+  readonly busyMs: number;
+}
+
+/** A bounded set of digests that may forget, shared by all threads. */
+export interface RecentDigests {
+  has(digest: Uint8Array): boolean;
+  add(digest: Uint8Array): void;
+  /** How many digests were added. */
+  readonly added: number;
+  readonly capacity: number;
+}

@@ -1,0 +1,128 @@
+/** Jobs in a pool of worker threads: the only file that knows piscina from the outside. */
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import { asTardisError, fromWire } from '../errors/index.js';
+import type {
+  JobInput,
+  JobName,
+  JobOutput,
+  JobRunner,
+  RangeInput,
+  RangeOutput,
+  TimedOutput,
+} from './jobs.js';
+import { SharedDigests } from './recent-digests.js';
+import type { ThreadAnswer, ThreadTask } from './thread-entry.js';
+
+export interface PoolOptions {
+  readonly threads: number;
+  /** Digests remembered to keep repeats off the wire; a power of two, 32 bytes each. */
+  readonly recentDigests: number;
+}
+
+/** Small young generations: a worker's garbage is short-lived, and its memory counts. */
+const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 4 };
+
+export class JobPool implements JobRunner {
+  readonly recent: SharedDigests;
+  private readonly piscina: Piscina<ThreadTask, ThreadAnswer>;
+
+  constructor(options: PoolOptions) {
+    this.recent = SharedDigests.create(options.recentDigests);
+    this.piscina = new Piscina({
+      filename: new URL('./thread-entry.js', import.meta.url).href,
+      minThreads: options.threads,
+      maxThreads: options.threads,
+      concurrentTasksPerWorker: 1,
+      resourceLimits: RESOURCE_LIMITS,
+      workerData: { recent: this.recent.buffer },
+      recordTiming: false,
+    });
+  }
+
+  async run<N extends JobName>(
+    name: N,
+    input: JobInput<N>,
+    transfer: readonly ArrayBuffer[] = [],
+  ): Promise<TimedOutput<N>> {
+    const transferList = [...new Set(transfer)].filter((buffer) => buffer.byteLength > 0);
+    const answer = await this.send({ kind: 'job', name, input }, transferList);
+    return { output: answer.output as JobOutput<N>, busyMs: answer.busyMs };
+  }
+
+  async runRange(
+    input: RangeInput,
+    windowChunks: number,
+    onChunk: (chunk: Uint8Array) => Promise<void>,
+  ): Promise<RangeOutput & { busyMs: number }> {
+    const { port1, port2 } = new MessageChannel();
+    const allowed = new Int32Array(new SharedArrayBuffer(4));
+    allowed[0] = windowChunks;
+    const taken = takeChunks(port1, allowed, onChunk);
+    try {
+      const answer = await this.send({ kind: 'range', input, port: port2, allowed }, [port2]);
+      await taken;
+      return { ...(answer.output as RangeOutput), busyMs: answer.busyMs };
+    } finally {
+      stop(allowed);
+      port1.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.piscina.destroy();
+  }
+
+  private async send(
+    task: ThreadTask,
+    transferList: (ArrayBuffer | MessagePort)[],
+  ): Promise<Extract<ThreadAnswer, { ok: true }>> {
+    let answer: ThreadAnswer;
+    try {
+      answer = await this.piscina.run(task, { transferList });
+    } catch (error) {
+      throw asTardisError(error, 'a worker');
+    }
+    if (!answer.ok) throw fromWire(answer.error);
+    return answer;
+  }
+}
+
+/**
+ * Hands each chunk on in order, allowing one more for each one that is done with; resolves when the
+ * reader has said that there are no more (null) and all are done with. (A port's `close` event does
+ * not serve: the thread goes to sleep for its next task before it would send one.)
+ */
+function takeChunks(
+  port: MessagePort,
+  allowed: Int32Array,
+  onChunk: (chunk: Uint8Array) => Promise<void>,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const open = new Set<Promise<void>>();
+    port.on('message', (chunk: Uint8Array | null) => {
+      if (chunk === null) {
+        Promise.all(open).then(() => resolve(), reject);
+        return;
+      }
+      const taken: Promise<void> = onChunk(chunk).then(
+        () => {
+          open.delete(taken);
+          if (Atomics.load(allowed, 0) >= 0) Atomics.add(allowed, 0, 1);
+          Atomics.notify(allowed, 0);
+        },
+        (error: unknown) => {
+          stop(allowed);
+          reject(error);
+        },
+      );
+      open.add(taken);
+    });
+  });
+}
+
+/** Wakes the reader and makes it give up. */
+function stop(allowed: Int32Array): void {
+  Atomics.store(allowed, 0, -1);
+  Atomics.notify(allowed, 0);
+}

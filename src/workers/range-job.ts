@@ -1,0 +1,103 @@
+/**
+ * Hash and compress stages for a large file, or a part of one: read chunk by chunk, never whole in
+ * memory. A generator, so that whoever runs it decides how far it may run ahead.
+ */
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import { systemCode } from '../errors/index.js';
+import { EntryType, RowFlag, RowReader, RowOffset } from '../model/index.js';
+import { buildChunk, Codec, STREAM_CHUNK_BYTES } from '../store/index.js';
+import { OpenKind, type System } from '../system/index.js';
+import type { RangeInput, RangeOutput } from './jobs.js';
+import { neverShrinks } from './raw-types.js';
+import { RACY_WINDOW_NS } from './walk-job.js';
+
+let scratch: Buffer = Buffer.alloc(0);
+
+/**
+ * Yields encoded chunks (none when there is no compression: hash only); returns the digest, or why
+ * the file could not be read.
+ */
+export function* rangeJob(
+  input: RangeInput,
+  system: System,
+): Generator<Buffer, RangeOutput, undefined> {
+  try {
+    return yield* readRange(input, system);
+  } catch (error) {
+    const failure = systemCode(error);
+    if (failure === undefined) throw error;
+    const nothing = { digest: Buffer.alloc(0), sizeBytes: 0, hasChanged: false };
+    return { failure, row: input.row, ...nothing };
+  }
+}
+
+function* readRange(input: RangeInput, system: System): Generator<Buffer, RangeOutput, undefined> {
+  const row = Buffer.from(input.row);
+  const rows = new RowReader(row);
+  const directory = system.native.openDirectory(Buffer.from(input.directoryPath));
+  let file: number | undefined;
+  try {
+    const startNs = BigInt(system.clock.nowMs()) * 1_000_000n;
+    file = system.native.openBeneath(directory, rows.name(0), OpenKind.file);
+    const before = fs.fstatSync(file, { bigint: true });
+    refreshRow(row, before);
+    const hash = createHash('sha256');
+    const name = rows.name(0);
+    const compression =
+      input.compression !== undefined && neverShrinks(name)
+        ? { codec: Codec.none, level: 0 }
+        : input.compression;
+    if (scratch.length === 0) scratch = Buffer.allocUnsafeSlow(STREAM_CHUNK_BYTES);
+    let sizeBytes = 0;
+    while (sizeBytes < input.bytes) {
+      const wantedBytes = Math.min(scratch.length, input.bytes - sizeBytes);
+      const got = readFully(file, scratch, wantedBytes, input.offset + sizeBytes);
+      if (got === 0) break;
+      const chunk = scratch.subarray(0, got);
+      hash.update(chunk);
+      sizeBytes += got;
+      if (compression !== undefined) yield buildChunk(chunk, compression);
+      if (got < wantedBytes) break;
+    }
+    const after = fs.fstatSync(file, { bigint: true });
+    const hasChanged =
+      before.size !== after.size ||
+      before.mtimeNs !== after.mtimeNs ||
+      before.ctimeNs !== after.ctimeNs ||
+      BigInt(input.offset + sizeBytes) > after.size ||
+      (sizeBytes < input.bytes && BigInt(input.offset + sizeBytes) !== after.size);
+    let flags = rows.flags(0) & ~(RowFlag.changedWhileRead | RowFlag.unsettled);
+    if (hasChanged) flags |= RowFlag.changedWhileRead | RowFlag.unsettled;
+    if (before.ctimeNs >= startNs - RACY_WINDOW_NS) flags |= RowFlag.unsettled;
+    rows.setFlags(0, flags);
+    return { failure: '', digest: hash.digest(), sizeBytes, row, hasChanged };
+  } finally {
+    if (file !== undefined) system.native.close(file);
+    system.native.close(directory);
+  }
+}
+
+/** One read may give less than asked; fewer bytes than asked mean the end. */
+function readFully(file: number, target: Buffer, bytes: number, position: number): number {
+  let done = 0;
+  while (done < bytes) {
+    const got = fs.readSync(file, target, done, bytes - done, position + done);
+    if (got === 0) break;
+    done += got;
+  }
+  return done;
+}
+
+/** Brings a row up to what the open file is now. */
+function refreshRow(row: Buffer, stat: fs.BigIntStats): void {
+  row[RowOffset.type] = EntryType.file;
+  row.writeUInt16LE(Number(stat.mode & 0o7777n), RowOffset.permissions);
+  row.writeUInt32LE(Number(stat.uid), RowOffset.uid);
+  row.writeUInt32LE(Number(stat.gid), RowOffset.gid);
+  row.writeUInt32LE(Number(stat.nlink), RowOffset.linkCount);
+  row.writeBigUInt64LE(stat.size, RowOffset.sizeBytes);
+  row.writeBigInt64LE(stat.mtimeNs, RowOffset.mtimeNs);
+  row.writeBigInt64LE(stat.ctimeNs, RowOffset.ctimeNs);
+  row.writeBigUInt64LE(stat.ino, RowOffset.inode);
+}

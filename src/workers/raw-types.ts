@@ -1,0 +1,17 @@
+/** File types that are compressed already: trying again only costs time. By name, as users see it. */
+const EXTENSIONS = new Set(
+  (
+    '7z aac apk avi avif br bz2 cab crx deb docx dmg epub flac flv gif gz heic heif jar jpeg jpg jxl ' +
+    'lz lz4 lzma m4a m4v mkv mov mp3 mp4 mpeg mpg odp ods odt ogg ogv opus png pptx rar rpm snap tbz ' +
+    'tgz txz vsix war webm webp whl woff woff2 xlsx xpi xz zip zst'
+  ).split(' '),
+);
+const LONGEST = 6;
+const DOT = 0x2e;
+
+/** Whether a file of this name is of a type that never shrinks. */
+export function neverShrinks(name: Buffer): boolean {
+  const dot = name.lastIndexOf(DOT);
+  if (dot < 1 || name.length - dot - 1 > LONGEST) return false;
+  return EXTENSIONS.has(name.toString('latin1', dot + 1).toLowerCase());
+}

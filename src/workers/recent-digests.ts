@@ -1,0 +1,86 @@
+/**
+ * Digests of contents that are on their way to the server or there, shared by all threads without a
+ * lock. It may forget (then something is sent twice and dropped there), but never remembers what was
+ * not added: a digest counts only if all of its 32 bytes are equal, so a torn write shows nothing.
+ */
+import type { RecentDigests } from './jobs.js';
+
+const WORDS = 8;
+const PROBES = 8;
+const HEADER_WORDS = WORDS;
+
+export class SharedDigests implements RecentDigests {
+  private readonly words: Int32Array;
+  private readonly slots: number;
+  readonly buffer: SharedArrayBuffer;
+
+  private constructor(buffer: SharedArrayBuffer) {
+    this.buffer = buffer;
+    this.words = new Int32Array(buffer);
+    this.slots = (this.words.length - HEADER_WORDS) / WORDS;
+  }
+
+  /** `slots` is a power of two; each takes 32 bytes. */
+  static create(slots: number): SharedDigests {
+    return new SharedDigests(new SharedArrayBuffer((HEADER_WORDS + slots * WORDS) * 4));
+  }
+
+  static over(buffer: SharedArrayBuffer): SharedDigests {
+    return new SharedDigests(buffer);
+  }
+
+  get added(): number {
+    return Atomics.load(this.words, 0);
+  }
+
+  get capacity(): number {
+    return this.slots;
+  }
+
+  has(digest: Uint8Array): boolean {
+    const view = viewOf(digest);
+    const home = view.getUint32(4, true);
+    for (let probe = 0; probe < PROBES; probe += 1) {
+      const at = this.at(home + probe);
+      const first = Atomics.load(this.words, at);
+      if (first === 0) return false;
+      if (first === view.getInt32(0, true) && this.matches(at, view)) return true;
+    }
+    return false;
+  }
+
+  add(digest: Uint8Array): void {
+    const view = viewOf(digest);
+    const first = view.getInt32(0, true);
+    if (first === 0) return; // marks an empty slot; such a digest is just never remembered
+    const home = view.getUint32(4, true);
+    let at = this.at(home);
+    for (let probe = 0; probe < PROBES; probe += 1) {
+      const candidate = this.at(home + probe);
+      if (Atomics.compareExchange(this.words, candidate, 0, first) === 0) {
+        at = candidate;
+        break;
+      }
+    }
+    Atomics.store(this.words, at, first);
+    for (let word = 1; word < WORDS; word += 1) {
+      Atomics.store(this.words, at + word, view.getInt32(word * 4, true));
+    }
+    Atomics.add(this.words, 0, 1);
+  }
+
+  private at(slot: number): number {
+    return HEADER_WORDS + (slot & (this.slots - 1)) * WORDS;
+  }
+
+  private matches(at: number, view: DataView): boolean {
+    for (let word = 1; word < WORDS; word += 1) {
+      if (Atomics.load(this.words, at + word) !== view.getInt32(word * 4, true)) return false;
+    }
+    return true;
+  }
+}
+
+function viewOf(digest: Uint8Array): DataView {
+  return new DataView(digest.buffer, digest.byteOffset, digest.byteLength);
+}

@@ -1,0 +1,282 @@
+/**
+ * The restore stages in one job: fetch records, decompress, check every content against its digest,
+ * write the files. Everything is opened beneath the target without following links, so that no name
+ * from the store leads outside. A file that fails leaves nothing behind and does not stop the others.
+ */
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
+import { DIGEST_BYTES } from '../model/index.js';
+import {
+  type Backend,
+  CHUNK_HEADER_BYTES,
+  type CodecNumber,
+  decode,
+  decodeChunk,
+  DirectoryBackend,
+  MAX_FRAME_RAW_BYTES,
+  readChunkHeader,
+  readHeader,
+  RECORD_CHUNKED,
+  RECORD_HEADER_BYTES,
+  recordBytes,
+  type RecordHeader,
+  STREAM_CHUNK_BYTES,
+} from '../store/index.js';
+import { OpenKind, type System } from '../system/index.js';
+import type {
+  JobResult,
+  RestoreFile,
+  RestoreInput,
+  RestoreOutput,
+  RestorePiece,
+  RestoreRecord,
+} from './jobs.js';
+
+let backendPath = '';
+let backend: Backend | undefined;
+let decoded: Buffer = Buffer.alloc(0);
+let stored: Buffer = Buffer.alloc(0);
+const digestScratch = Buffer.alloc(DIGEST_BYTES);
+
+export async function restoreJob(
+  input: RestoreInput,
+  system: System,
+): Promise<JobResult<RestoreOutput>> {
+  const job = new RestoreRun(input, system);
+  try {
+    return { output: await job.run(), transfer: [] };
+  } finally {
+    job.close();
+  }
+}
+
+function openBackend(clientPath: string, system: System): Backend {
+  if (backend === undefined || backendPath !== clientPath) {
+    backend?.close();
+    backend = new DirectoryBackend(clientPath, system.files);
+    backendPath = clientPath;
+  }
+  return backend;
+}
+
+function room(current: Buffer, bytes: number): Buffer {
+  return current.length >= bytes ? current : Buffer.allocUnsafeSlow(bytes);
+}
+
+class RestoreRun {
+  private readonly failures: { file: number; error: WireError }[] = [];
+  private readonly directoryFds = new Map<number, number>();
+  private readonly rootFd: number;
+  private files = 0;
+  private bytes = 0;
+  /** The record that `decoded` holds. */
+  private decodedRecord = -1;
+  private decodedBytes = 0;
+  private readonly backend: Backend;
+  private readonly input: RestoreInput;
+  private readonly system: System;
+
+  constructor(input: RestoreInput, system: System) {
+    this.input = input;
+    this.system = system;
+    this.backend = openBackend(input.clientPath, system);
+    this.rootFd = system.native.openDirectory(Buffer.from(input.targetPath));
+  }
+
+  async run(): Promise<RestoreOutput> {
+    for (const [index, file] of this.input.files.entries()) {
+      try {
+        await this.restore(file);
+        this.files += 1;
+      } catch (error) {
+        const code = systemCode(error);
+        const isFatal = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS';
+        const isOurs = error instanceof TardisError || code !== undefined;
+        if (isFatal || !isOurs) throw error;
+        this.failures.push({ file: index, error: describe(error) });
+      }
+    }
+    return { files: this.files, bytes: this.bytes, failures: this.failures };
+  }
+
+  close(): void {
+    for (const fd of this.directoryFds.values()) this.system.native.close(fd);
+    this.system.native.close(this.rootFd);
+  }
+
+  private directoryFd(index: number): number {
+    let fd = this.directoryFds.get(index);
+    if (fd === undefined) {
+      const path = Buffer.from(this.input.directories[index]!);
+      fd = this.system.native.openBeneath(this.rootFd, path, OpenKind.directory);
+      this.directoryFds.set(index, fd);
+    }
+    return fd;
+  }
+
+  private async restore(file: RestoreFile): Promise<void> {
+    const directoryFd = this.directoryFd(file.directory);
+    const name = Buffer.from(file.name);
+    const write = async (target: Buffer): Promise<void> => {
+      const [only] = file.pieces;
+      if (file.pieces.length <= 1 && (only === undefined || (await this.isWhole(only)))) {
+        this.writeWhole(directoryFd, target, file, only);
+      } else await this.writeStreaming(directoryFd, target, file);
+    };
+    try {
+      await write(name);
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST' || !this.input.overwrite) throw error;
+      const temporary = Buffer.from(`.tardis-${this.system.random.bytes(8).toString('hex')}`);
+      await write(temporary);
+      try {
+        this.system.native.renameAt(directoryFd, temporary, directoryFd, name);
+      } catch (second) {
+        this.system.native.unlinkAt(directoryFd, temporary);
+        throw second;
+      }
+    }
+  }
+
+  /** Decodes the piece's record into memory if it is small enough for that. */
+  private async isWhole(piece: RestorePiece): Promise<boolean> {
+    if (this.decodedRecord === piece.record) return true;
+    const record = this.input.records[piece.record]!;
+    if (record.recordBytes > 2 * MAX_FRAME_RAW_BYTES) return false;
+    const bytes = await this.fetch(record, 0, record.recordBytes);
+    const header = this.header(record, bytes);
+    if ((header.flags & RECORD_CHUNKED) !== 0) return false;
+    if (header.rawBytes > MAX_FRAME_RAW_BYTES) {
+      throw new TardisError('RECORD_DAMAGED', `a record in ${record.object} claims too much`);
+    }
+    this.decodedRecord = -1;
+    decoded = room(decoded, header.rawBytes);
+    const bodyAt = RECORD_HEADER_BYTES + header.indexBytes;
+    const body = bytes.subarray(bodyAt, bodyAt + header.bodyBytes);
+    decode(header.codec, body, decoded.subarray(0, header.rawBytes));
+    this.decodedRecord = piece.record;
+    this.decodedBytes = header.rawBytes;
+    return true;
+  }
+
+  private async fetch(record: RestoreRecord, from: number, bytes: number): Promise<Buffer> {
+    stored = room(stored, bytes);
+    let got: number;
+    try {
+      got = await this.backend.read(record.object, record.position + from, stored, bytes);
+    } catch (error) {
+      throw new TardisError('RECORD_DAMAGED', `cannot read ${record.object}`, {}, error);
+    }
+    if (got !== bytes) throw new TardisError('RECORD_DAMAGED', `${record.object} is cut off`);
+    return stored.subarray(0, bytes);
+  }
+
+  private header(record: RestoreRecord, bytes: Buffer): RecordHeader {
+    const header = readHeader(bytes, 0);
+    if (header === undefined || recordBytes(header) !== record.recordBytes) {
+      throw new TardisError('RECORD_DAMAGED', `no record stands at its place in ${record.object}`);
+    }
+    return header;
+  }
+
+  private writeWhole(
+    directoryFd: number,
+    name: Buffer,
+    file: RestoreFile,
+    piece: RestorePiece | undefined,
+  ): void {
+    const offset = piece?.offset ?? 0;
+    const sizeBytes = piece?.sizeBytes ?? 0;
+    if (piece !== undefined) {
+      if (offset + sizeBytes > this.decodedBytes) throw damagedContent();
+      this.system.native.sha256(decoded, offset, sizeBytes, digestScratch, 0);
+      if (!digestScratch.equals(piece.digest)) throw damagedContent();
+    }
+    this.system.native.writeFileAt(
+      directoryFd,
+      name,
+      decoded,
+      offset,
+      sizeBytes,
+      this.input.rows,
+      file.rowAt,
+      this.input.ownerOptions,
+    );
+    this.bytes += sizeBytes;
+  }
+
+  /** A file in parts or chunks: written as it is decoded, removed again if a digest is wrong. */
+  private async writeStreaming(
+    directoryFd: number,
+    name: Buffer,
+    file: RestoreFile,
+  ): Promise<void> {
+    const { native } = this.system;
+    const fd = native.createFileAt(directoryFd, name);
+    try {
+      let position = 0;
+      for (const piece of file.pieces) {
+        const hash = createHash('sha256');
+        let pieceBytes = 0;
+        for await (const bytes of this.pieceBytes(piece)) {
+          hash.update(bytes);
+          fs.writeSync(fd, bytes, 0, bytes.length, position);
+          position += bytes.length;
+          pieceBytes += bytes.length;
+        }
+        if (pieceBytes !== piece.sizeBytes || !hash.digest().equals(piece.digest)) {
+          throw damagedContent();
+        }
+      }
+      native.finishFile(fd, this.input.rows, file.rowAt, this.input.ownerOptions);
+      this.bytes += position;
+    } catch (error) {
+      native.unlinkAt(directoryFd, name);
+      throw error;
+    } finally {
+      native.close(fd);
+    }
+  }
+
+  private async *pieceBytes(piece: RestorePiece): AsyncGenerator<Buffer> {
+    if (await this.isWhole(piece)) {
+      yield decoded.subarray(piece.offset, piece.offset + piece.sizeBytes);
+      return;
+    }
+    const record = this.input.records[piece.record]!;
+    const header = this.header(record, await this.fetch(record, 0, RECORD_HEADER_BYTES));
+    yield* this.chunks(record, header);
+  }
+
+  private async *chunks(record: RestoreRecord, header: RecordHeader): AsyncGenerator<Buffer> {
+    this.decodedRecord = -1;
+    decoded = room(decoded, STREAM_CHUNK_BYTES);
+    let at = RECORD_HEADER_BYTES + header.indexBytes;
+    const end = at + header.bodyBytes;
+    let remaining = header.rawBytes;
+    const codec: CodecNumber = header.codec;
+    while (at < end && remaining > 0) {
+      const head = await this.fetch(record, at, CHUNK_HEADER_BYTES);
+      const chunk = readChunkHeader(head, STREAM_CHUNK_BYTES);
+      const bytes = await this.fetch(record, at + CHUNK_HEADER_BYTES, chunk.storedBytes);
+      const target = decoded.subarray(0, Math.min(STREAM_CHUNK_BYTES, remaining));
+      decodeChunk(codec, chunk, bytes, target);
+      yield target;
+      at += CHUNK_HEADER_BYTES + chunk.storedBytes;
+      remaining -= target.length;
+    }
+  }
+}
+
+function damagedContent(): TardisError {
+  return new TardisError('CONTENT_DAMAGED', 'the bytes are not what their digest says');
+}
+
+/** Why a single file was not restored, without mapping EACCES & co. to the store's errors. */
+function describe(error: unknown): WireError {
+  const code = systemCode(error);
+  if (code === undefined) return toWire(error);
+  const kind = code === 'EEXIST' ? 'TARGET_EXISTS' : 'TARGET_NOT_WRITABLE';
+  return { code: kind, message: (error as Error).message, context: { cause: code } };
+}

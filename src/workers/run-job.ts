@@ -1,0 +1,35 @@
+/** From a job's name to its function: the one switch that threads and the inline runner share. */
+import type { System } from '../system/index.js';
+import { compressJob } from './compress-job.js';
+import { hashJob } from './hash-job.js';
+import type { JobInput, JobName, JobResult, JobTable, RecentDigests } from './jobs.js';
+import { restoreJob } from './restore-job.js';
+import { walkJob } from './walk-job.js';
+
+export interface JobContext {
+  readonly system: System;
+  readonly recent: RecentDigests;
+}
+
+type JobFunctions = {
+  [N in JobName]: (
+    input: JobInput<N>,
+    context: JobContext,
+  ) => JobResult<JobTable[N]['output']> | Promise<JobResult<JobTable[N]['output']>>;
+};
+
+const JOBS: JobFunctions = {
+  walk: (input, { system }) => walkJob(input, system),
+  hash: (input, { system, recent }) => hashJob(input, system, recent),
+  compress: (input) => compressJob(input),
+  restore: (input, { system }) => restoreJob(input, system),
+};
+
+/** Runs one job. Throws what the job throws. */
+export async function runJob<N extends JobName>(
+  name: N,
+  input: JobInput<N>,
+  context: JobContext,
+): Promise<JobResult<JobTable[N]['output']>> {
+  return JOBS[name](input, context);
+}

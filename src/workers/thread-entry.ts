@@ -1,0 +1,82 @@
+/** Entry of a worker thread: runs jobs and sends their results back as plain data. */
+import type { MessagePort } from 'node:worker_threads';
+import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
+import { toWire, type WireError } from '../errors/index.js';
+import { nodeSystem } from '../system/index.js';
+import type { JobInput, JobName, JobOutput, JobResult, RangeInput, RangeOutput } from './jobs.js';
+import { rangeJob } from './range-job.js';
+import { SharedDigests } from './recent-digests.js';
+import { runJob } from './run-job.js';
+
+export type ThreadTask =
+  | { readonly kind: 'job'; readonly name: JobName; readonly input: JobInput<JobName> }
+  | {
+      readonly kind: 'range';
+      readonly input: RangeInput;
+      /** Encoded chunks go here. */
+      readonly port: MessagePort;
+      /** How many chunks may have been sent so far; -1 stops the reader. */
+      readonly allowed: Int32Array;
+    };
+
+export type ThreadAnswer =
+  | {
+      readonly ok: true;
+      readonly output: JobOutput<JobName> | RangeOutput;
+      readonly busyMs: number;
+    }
+  | { readonly ok: false; readonly error: WireError };
+
+const context = {
+  system: nodeSystem(),
+  recent: SharedDigests.over((workerData as { recent: SharedArrayBuffer }).recent),
+};
+/** The main thread is gone or stuck if it allows nothing for this long. */
+const ALLOW_TIMEOUT_MS = 24 * 3600 * 1000;
+
+export default async function runTask(task: ThreadTask): Promise<unknown> {
+  const startMs = performance.now();
+  try {
+    const result: JobResult<JobOutput<JobName> | RangeOutput> =
+      task.kind === 'job'
+        ? await runJob(task.name, task.input, context)
+        : { output: pumpRange(task), transfer: [] };
+    const busyMs = performance.now() - startMs;
+    return moved({ ok: true, output: result.output, busyMs }, result.transfer);
+  } catch (error) {
+    const answer: ThreadAnswer = { ok: false, error: toWire(error) };
+    return answer;
+  }
+}
+
+function moved(answer: ThreadAnswer, transfer: readonly ArrayBuffer[]): unknown {
+  const distinct = [...new Set(transfer)].filter((buffer) => buffer.byteLength > 0);
+  return move({ [transferableSymbol]: distinct, [valueSymbol]: answer });
+}
+
+/** Sends chunks as far ahead as the main thread allows, sleeping in between. */
+function pumpRange(task: Extract<ThreadTask, { kind: 'range' }>): RangeOutput {
+  const { port, allowed } = task;
+  const chunks = rangeJob(task.input, context.system);
+  let sent = 0;
+  try {
+    for (;;) {
+      const next = chunks.next();
+      if (next.done === true) return next.value;
+      for (;;) {
+        const limit = Atomics.load(allowed, 0);
+        if (limit < 0) throw new Error('the session is over');
+        if (sent < limit) break;
+        if (Atomics.wait(allowed, 0, limit, ALLOW_TIMEOUT_MS) === 'timed-out') {
+          throw new Error('nobody takes the chunks');
+        }
+      }
+      const chunk = next.value;
+      port.postMessage(chunk, [chunk.buffer as ArrayBuffer]);
+      sent += 1;
+    }
+  } finally {
+    chunks.return({} as RangeOutput);
+    port.postMessage(null); // no more chunks
+  }
+}

@@ -1,0 +1,220 @@
+/**
+ * The walk stage: lists directories in pre-order (names by their bytes) until enough entries have
+ * been seen. A listing is settled, and gets a skip hash, only if no entry in it has changed in the
+ * two seconds before it was read: clocks are coarse, and a later change could show the same time.
+ */
+import picomatch from 'picomatch';
+import { systemCode } from '../errors/index.js';
+import { EntryType, joinPath, RowFlag, RowReader } from '../model/index.js';
+import type { System } from '../system/index.js';
+import { BytesBuilder, memoryOf, runOf } from './block-builder.js';
+import type { DirectoryBlock, Failure, JobResult, WalkInput, WalkOutput } from './jobs.js';
+
+/** An entry changed later than this before it was read may change again without a trace. */
+export const RACY_WINDOW_NS = 2_000_000_000n;
+const HASH_BYTES = 32;
+
+interface Task {
+  readonly slot: number;
+  readonly parent: number;
+  readonly path: Buffer;
+  readonly row: Buffer;
+}
+
+export function walkJob(input: WalkInput, system: System): JobResult<WalkOutput> {
+  const walk = new Walk(input, system);
+  walk.run();
+  return walk.result();
+}
+
+class Walk {
+  private readonly stack: Task[];
+  private readonly walked: Task[] = [];
+  private readonly hashes = new BytesBuilder(4096);
+  private readonly listings = new BytesBuilder(128 << 10);
+  private readonly listingEnds: number[] = [];
+  private readonly failures: Failure[] = [];
+  private readonly isExcluded: (path: Buffer, name: Buffer) => boolean;
+  private entries = 0;
+  private fileBytes = 0;
+  private nextSlot: number;
+  private readonly input: WalkInput;
+  private readonly system: System;
+
+  constructor(input: WalkInput, system: System) {
+    this.input = input;
+    this.system = system;
+    this.stack = unpackBlock(input.tasks);
+    this.nextSlot = input.firstFreeSlot;
+    this.isExcluded = compileExcludes(input.excludes);
+  }
+
+  run(): void {
+    // A directory counts too: a long row of empty ones must not make one endless job.
+    while (this.entries + this.walked.length < this.input.maxEntries) {
+      const task = this.stack.pop();
+      if (task === undefined) return;
+      this.visit(task);
+    }
+  }
+
+  private visit(task: Task): void {
+    const startNs = BigInt(this.system.clock.nowMs()) * 1_000_000n;
+    let listing: Buffer;
+    try {
+      listing = this.system.native.listDirectory(task.path);
+    } catch (error) {
+      this.fail(task, error);
+      return;
+    }
+    if (this.input.excludes.length > 0) listing = this.withoutExcluded(listing, task.path);
+    const isSettled = this.inspect(listing, task, startNs);
+    this.walked.push(task);
+    this.hashes.append(isSettled ? this.system.native.hashRows(listing) : NO_HASH);
+    this.listings.append(listing);
+    this.listingEnds.push(this.listings.length);
+  }
+
+  /** Marks racy entries, counts, and puts child directories on the stack; true when settled. */
+  private inspect(listing: Buffer, task: Task, startNs: bigint): boolean {
+    const rows = new RowReader(listing);
+    const racyFromNs = startNs - RACY_WINDOW_NS;
+    const children: Task[] = [];
+    let isSettled = true;
+    for (let at = 0; at < listing.length; at += rows.rowBytes(at)) {
+      const flags = rows.flags(at);
+      this.entries += 1;
+      if ((flags & RowFlag.unreadable) !== 0) {
+        isSettled = false;
+        this.failures.push({
+          slot: task.slot,
+          name: Buffer.from(rows.name(at)),
+          path: joinPath(task.path, rows.name(at)),
+          what: 'unreadable',
+          reason: 'stat',
+        });
+        continue;
+      }
+      if (rows.ctimeNs(at) >= racyFromNs) {
+        rows.setFlags(at, flags | RowFlag.unsettled);
+        isSettled = false;
+      }
+      const type = rows.type(at);
+      if (type === EntryType.file) this.fileBytes += rows.sizeBytes(at);
+      // Another file system begins here: its mount point is kept, what is in it is not entered.
+      if (type !== EntryType.directory || (flags & RowFlag.otherDevice) !== 0) continue;
+      children.push({
+        slot: this.nextSlot,
+        parent: task.slot,
+        path: joinPath(task.path, rows.name(at)),
+        row: Buffer.from(rows.row(at)),
+      });
+      this.nextSlot += 1;
+    }
+    for (let index = children.length - 1; index >= 0; index -= 1) this.stack.push(children[index]!);
+    return isSettled;
+  }
+
+  private withoutExcluded(listing: Buffer, path: Buffer): Buffer {
+    const rows = new RowReader(listing);
+    const kept: Buffer[] = [];
+    let isWhole = true;
+    for (let at = 0; at < listing.length; at += rows.rowBytes(at)) {
+      if (this.isExcluded(path, rows.name(at))) isWhole = false;
+      else kept.push(rows.row(at));
+    }
+    return isWhole ? listing : Buffer.concat(kept);
+  }
+
+  private fail(task: Task, error: unknown): void {
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    const isGone = code === 'ENOENT' || code === 'ENOTDIR';
+    const name = new RowReader(task.row).name(0);
+    const what = isGone ? 'vanished' : 'unreadable';
+    const { parent: slot, path } = task;
+    this.failures.push({ slot, name: Buffer.from(name), path, what, reason: code });
+  }
+
+  result(): JobResult<WalkOutput> {
+    const walked = packBlock(this.walked);
+    const pending = packBlock(this.stack);
+    const output: WalkOutput = {
+      walked,
+      hashes: this.hashes.take(),
+      listings: this.listings.take(),
+      listingEnds: Uint32Array.from(this.listingEnds),
+      entries: this.entries,
+      fileBytes: this.fileBytes,
+      pending,
+      nextFreeSlot: this.nextSlot,
+      failures: this.failures,
+    };
+    const { hashes, listings, listingEnds } = output;
+    const transfer = [
+      ...blockMemory(walked),
+      ...blockMemory(pending),
+      ...memoryOf(hashes, listings, listingEnds),
+    ];
+    return { output, transfer };
+  }
+}
+
+const NO_HASH = Buffer.alloc(HASH_BYTES);
+
+/** Packs directories (walk order, or a stack with its top last). */
+export function packBlock(tasks: readonly Task[]): DirectoryBlock {
+  const rows = new BytesBuilder(tasks.length * 112);
+  const paths = new BytesBuilder(tasks.length * 64);
+  const block = {
+    slots: new Uint32Array(tasks.length),
+    parents: new Int32Array(tasks.length),
+    rowEnds: new Uint32Array(tasks.length),
+    pathEnds: new Uint32Array(tasks.length),
+  };
+  tasks.forEach((task, index) => {
+    rows.append(task.row);
+    paths.append(task.path);
+    block.slots[index] = task.slot;
+    block.parents[index] = task.parent;
+    block.rowEnds[index] = rows.length;
+    block.pathEnds[index] = paths.length;
+  });
+  return { ...block, rows: rows.take(), paths: paths.take() };
+}
+
+function unpackBlock(block: DirectoryBlock): Task[] {
+  return Array.from(block.slots, (slot, index) => ({
+    slot,
+    parent: block.parents[index]!,
+    path: runOf(block.paths, block.pathEnds, index),
+    row: runOf(block.rows, block.rowEnds, index),
+  }));
+}
+
+export function blockMemory(block: DirectoryBlock): ArrayBuffer[] {
+  const { slots, parents, rows, rowEnds, paths, pathEnds } = block;
+  return memoryOf(slots, parents, rows, rowEnds, paths, pathEnds);
+}
+
+/**
+ * Exclude patterns are globs: one without a slash is held against the name, one with a slash against
+ * the whole path (from the root of the file system if it starts with `/`, else its end).
+ */
+function compileExcludes(globs: readonly string[]): (path: Buffer, name: Buffer) => boolean {
+  const options = { dot: true, nonegate: true };
+  const names = globs.filter((glob) => !glob.includes('/')).map((glob) => picomatch(glob, options));
+  const paths = globs
+    .filter((glob) => glob.includes('/'))
+    .map((glob) => {
+      const trimmed = glob.replace(/\/+$/, '');
+      return picomatch(trimmed.startsWith('/') ? trimmed : `**/${trimmed}`, options);
+    });
+  return (path, name) => {
+    const text = name.toString('utf8');
+    if (names.some((matches) => matches(text))) return true;
+    if (paths.length === 0) return false;
+    const full = joinPath(path, name).toString('utf8');
+    return paths.some((matches) => matches(full));
+  };
+}

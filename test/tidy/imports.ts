@@ -1,0 +1,89 @@
+import path from 'node:path';
+
+/** What everything may use. */
+const BASE = ['errors', 'model', 'system', 'config'];
+/** What clients as well as servers are made of. */
+const COMMON = [...BASE, 'store', 'transport', 'delta', 'crypto'];
+
+/**
+ * Which folder of src may import which. An arrow that is not here is forbidden; a new one must not
+ * make a circle (a test looks). What is on the server's side stays out of the client's, and workers
+ * see no catalog, because their threads should load little.
+ */
+export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  errors: [],
+  model: ['errors'],
+  system: ['errors', 'model'],
+  config: ['errors', 'system'],
+  store: BASE,
+  catalog: [...BASE, 'store'],
+  transport: BASE,
+  delta: BASE,
+  crypto: BASE,
+  workers: COMMON,
+  pipeline: [...COMMON, 'workers'],
+  archive: [...COMMON, 'catalog', 'workers'],
+  client: [...COMMON, 'workers', 'pipeline', 'archive'],
+  server: [...COMMON, 'catalog'],
+  mount: [...BASE, 'archive'],
+  remote: [...BASE, 'transport', 'crypto', 'archive'],
+  tools: [
+    ...COMMON,
+    'catalog',
+    'workers',
+    'pipeline',
+    'archive',
+    'client',
+    'server',
+    'mount',
+    'remote',
+  ],
+};
+
+/** Files beside an index that tests may import: too low to be handed on by it. */
+const OPEN_TO_TESTS = /^src\/system\/native[^/]*\.js$/;
+
+const IMPORT = /^\s*(?:import|export)\b[^'"]*?\bfrom\s*['"]([^'"]+)['"]/gm;
+const BARE_OR_DYNAMIC_IMPORT = /\bimport\s*\(?\s*['"]([^'"]+)['"]/g;
+
+function folderOf(file: string): string | undefined {
+  return /^src\/([^/]+)\//.exec(file)?.[1];
+}
+
+/** What a file imports by a relative path: the line, and the path from the checkout. */
+function relativeImports(file: string, text: string): { line: number; target: string }[] {
+  return [IMPORT, BARE_OR_DYNAMIC_IMPORT].flatMap((pattern) =>
+    [...text.matchAll(pattern)].flatMap((match) => {
+      const specifier = match[1] ?? '';
+      if (!specifier.startsWith('.')) return [];
+      const target = path.posix.join(path.posix.dirname(file), specifier);
+      const line = text.slice(0, match.index + match[0].length).split('\n').length;
+      return [{ line, target }];
+    }),
+  );
+}
+
+/** `file:line: why` of each import that is against the rules. */
+export function forbiddenImports(file: string, text: string): string[] {
+  const from = folderOf(file);
+  return relativeImports(file, text).flatMap(({ line, target }) => {
+    const why = whyForbidden(file, from, target);
+    return why === undefined ? [] : [`${file}:${line}: ${why}`];
+  });
+}
+
+function whyForbidden(file: string, from: string | undefined, target: string): string | undefined {
+  const to = folderOf(target);
+  if (to === undefined) {
+    return from === undefined ? undefined : `src must not import ${target}`;
+  }
+  if (from === to) return undefined;
+  if (from !== undefined) {
+    const allowed = MAY_IMPORT[from];
+    if (allowed === undefined) return `the folder src/${from} is not in the table of this test`;
+    if (!allowed.includes(to)) return `${from} must not import ${to}`;
+  }
+  if (target === `src/${to}/index.js`) return undefined;
+  if (file.startsWith('test/') && OPEN_TO_TESTS.test(target)) return undefined;
+  return `import src/${to}/index.js instead of ${target}`;
+}

@@ -1,0 +1,69 @@
+/** Tests of the rules themselves: a rule that finds nothing anywhere would pass too. */
+import test from 'ava';
+import { withoutCommentsAndTexts } from './blank.js';
+import { longFunctions } from './functions.js';
+import { filesOfHouse, linesMatching } from './house.js';
+import { forbiddenImports, MAY_IMPORT } from './imports.js';
+
+test('the arrows between folders make no circle', (t) => {
+  const isFree = (folder: string, seen: readonly string[]): boolean =>
+    !seen.includes(folder) &&
+    (MAY_IMPORT[folder] ?? []).every((next) => isFree(next, [...seen, folder]));
+  for (const folder of Object.keys(MAY_IMPORT)) t.true(isFree(folder, []), folder);
+});
+
+test('an import against the arrows or past an index is found', (t) => {
+  const found = (file: string, text: string): number => forbiddenImports(file, text).length;
+  t.is(found('src/store/pack.ts', "import { a } from '../errors/index.js';"), 0);
+  t.is(found('src/store/pack.ts', "import { a } from './record.js';"), 0);
+  t.is(found('src/store/pack.ts', "import { a } from 'rxjs';"), 0);
+  t.is(found('src/store/pack.ts', "import { a } from '../errors/table.js';"), 1);
+  t.is(found('src/store/pack.ts', "import type {\n  A,\n} from '../catalog/index.js';"), 1);
+  t.is(found('src/store/pack.ts', "export * from '../pipeline/index.js';"), 1);
+  t.is(found('src/store/pack.ts', "await import('../tools/index.js');"), 1);
+  t.is(found('src/store/pack.ts', "import '../../test/helpers/trees.js';"), 1);
+  t.is(found('src/unheard/of.ts', "import { a } from '../errors/index.js';"), 1);
+  t.is(found('src/server/storage/a.ts', "import { a } from '../session.js';"), 0);
+  t.is(found('test/store/a.test.ts', "import { a } from '../../src/store/index.js';"), 0);
+  t.is(found('test/store/a.test.ts', "import { a } from '../../src/store/pack.js';"), 1);
+  t.is(found('test/system/a.test.ts', "import { a } from '../../src/system/native.js';"), 0);
+  t.deepEqual(forbiddenImports('src/client/a.ts', "\nimport '../server/index.js';"), [
+    'src/client/a.ts:2: client must not import server',
+  ]);
+});
+
+test('a long function is found, a long class, switch or list is not', (t) => {
+  const body = '  x();\n'.repeat(10);
+  const found = (text: string): string[] => longFunctions('f', text, 10);
+  t.deepEqual(found(`function a() {\n${body}}\n`), ['f:1: 12 lines']);
+  t.deepEqual(found(`\nexport async function a(\n  b: B,\n): Promise<void> {\n${body}}\n`), [
+    'f:2: 14 lines',
+  ]);
+  t.deepEqual(found(`const a = (b: B): C => {\n${body}};\n`), ['f:1: 12 lines']);
+  const deeper = body.replaceAll('  x', '    x');
+  t.deepEqual(found(`class A {\n  a(): { b: C } {\n${deeper}  }\n}\n`), ['f:2: 12 lines']);
+  t.deepEqual(found(`class A extends B(C) {\n${body}}\n`), []);
+  t.deepEqual(found(`if (a) {\n${body}} else if (b) {\n${body}}\n`), []);
+  t.deepEqual(found(`switch (a) {\n${body}}\nconst a = {\n${body}};\n`), []);
+  t.deepEqual(found(`function a() {\n  x();\n}\n${body}`), []);
+});
+
+test('comments, texts and regular expressions are not taken for code', (t) => {
+  const blank = withoutCommentsAndTexts;
+  t.is(blank('a(\'b\', "c"); // d').trimEnd(), 'a(   ,    );');
+  t.is(blank('a /* b\n c */ d'), 'a     \n      d');
+  t.is(blank("'it\\'s' + a"), '        + a');
+  t.is(blank('`a ${b} c` + d'), '`  ${b}  ` + d');
+  t.is(blank('`${a({ b: `c` })}` + d'), '`${a({ b: ` ` })}` + d');
+  t.is(blank('a = /[\'"]/g; b'), 'a =        ; b');
+  t.is(blank('a / b / c'), 'a / b / c');
+  t.is(blank('a(b) / c; // d').trimEnd(), 'a(b) / c;');
+  t.is(blank('s.replace(/[/\\]]/, a)'), 's.replace(       , a)');
+});
+
+test('the files of the house are found, those of others are not', (t) => {
+  const files = filesOfHouse();
+  for (const file of ['package.json', 'scripts/setup.sh', '.ci/run']) t.true(files.includes(file));
+  t.false(files.some((file) => /^(node_modules|dist|native\/build|\.git)\//.test(file)));
+  t.deepEqual(linesMatching('f', 'a\n  b', /b/), ['f:2: b']);
+});

@@ -1,0 +1,154 @@
+/** The rules of the house. Each failure names file and line, and what to do instead. */
+import { readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import test, { type ExecutionContext } from 'ava';
+import { withoutCommentsAndTexts } from './blank.js';
+import { forbiddenImports } from './imports.js';
+import { filesOfHouse, linesMatching, ROOT } from './house.js';
+import { longFunctions } from './functions.js';
+
+const MAX_SOURCE_LINES = 400;
+const MAX_TEST_LINES = 600;
+const MAX_FUNCTION_LINES = 70;
+const MAX_FILE_BYTES = 256 * 1024;
+
+const files = filesOfHouse();
+const typescript = files.filter((file) => file.endsWith('.ts'));
+const sources = typescript.filter((file) => file.startsWith('src/'));
+const tests = typescript.filter((file) => file.startsWith('test/'));
+const textFiles = files.filter((file) => !/\.(png|jpg|gz|zst|bin|node)$/.test(file));
+
+function read(file: string): string {
+  return readFileSync(path.join(ROOT, file), 'utf8');
+}
+
+/** Passes when nothing was found; else fails with all of it and with the advice. */
+function expectNone(t: ExecutionContext, found: readonly string[], advice: string): void {
+  if (found.length === 0) t.pass();
+  else t.fail(`${advice}\n${found.map((line) => `  ${line}`).join('\n')}`);
+}
+
+/** Where code, not a comment or a text, matches. */
+function inCode(among: readonly string[], pattern: RegExp): string[] {
+  return among.flatMap((file) => linesMatching(file, withoutCommentsAndTexts(read(file)), pattern));
+}
+
+function tooLong(among: readonly string[], maxLines: number): string[] {
+  return among.flatMap((file) => {
+    const lines = read(file).split('\n').length - 1;
+    return lines > maxLines ? [`${file}: ${lines} lines`] : [];
+  });
+}
+
+test('imports point one way, and go through the index of a folder', (t) => {
+  const found = typescript.flatMap((file) => forbiddenImports(file, read(file)));
+  expectNone(t, found, 'Move what both need to a lower folder, or export it from the index:');
+});
+
+test('no source file is too long', (t) => {
+  const advice = `Split it along what it does; at most ${MAX_SOURCE_LINES} lines:`;
+  expectNone(t, tooLong(sources, MAX_SOURCE_LINES), advice);
+});
+
+test('no test file is too long', (t) => {
+  const advice = `Split it, or move what it builds to test/helpers; at most ${MAX_TEST_LINES} lines:`;
+  expectNone(t, tooLong(tests, MAX_TEST_LINES), advice);
+});
+
+test('no function is too long', (t) => {
+  const found = sources.flatMap((file) => longFunctions(file, read(file), MAX_FUNCTION_LINES));
+  expectNone(t, found, `Give its parts names of their own; at most ${MAX_FUNCTION_LINES} lines:`);
+});
+
+test('no value is without a type', (t) => {
+  const found = inCode(typescript, /(?::|\bas|<|\||&)\s*any\b|,\s*any\s*>/);
+  expectNone(t, found, 'Use `unknown` and look at the value, or name its type:');
+});
+
+test('nothing is left for later', (t) => {
+  const marks = new RegExp(
+    `\\b(${['TO'.concat('DO'), 'FIX'.concat('ME'), 'X'.repeat(3)].join('|')})\\b`,
+  );
+  const places = /^(src|test|bench|scripts|bin|native|schema|\.ci)\//;
+  const found = textFiles
+    .filter((file) => places.test(file))
+    .flatMap((file) => linesMatching(file, read(file), marks));
+  expectNone(t, found, 'Do it now, or open an issue and remove the mark:');
+});
+
+test('every test runs', (t) => {
+  const found = inCode(tests, /\btest(\.serial)?\.(only|skip|todo)\b/);
+  expectNone(t, found, 'Let all tests run; remove what cannot work:');
+});
+
+test('only commands end the process', (t) => {
+  const found = inCode(
+    sources.filter((file) => !file.startsWith('src/tools/')),
+    /\bprocess\.(exit|exitCode|abort|reallyExit)\b/,
+  );
+  expectNone(t, found, 'Throw a TardisError, and let src/tools choose the exit status:');
+});
+
+test('only commands and benchmarks print', (t) => {
+  const found = inCode(
+    typescript.filter((file) => !/^(src\/tools|bench)\//.test(file)),
+    /\bconsole\.\w+/,
+  );
+  expectNone(t, found, 'Return what is to be said, use the log of the server, or t.log in a test:');
+});
+
+test('every document has one title', (t) => {
+  const found = files
+    .filter((file) => file.endsWith('.md'))
+    .flatMap((file) => {
+      const outsideOfCode = read(file).replaceAll(/^( *```).*?^\1$/gms, '');
+      const titles = outsideOfCode.match(/^# .+/gm)?.length ?? 0;
+      return titles === 1 ? [] : [`${file}: ${titles} titles`];
+    });
+  expectNone(t, found, 'Begin with one line `# Title`, and use `##` below it:');
+});
+
+test('no file is large', (t) => {
+  const found = files
+    .filter((file) => file !== 'package-lock.json')
+    .flatMap((file) => {
+      const bytes = statSync(path.join(ROOT, file)).size;
+      return bytes > MAX_FILE_BYTES ? [`${file}: ${bytes} bytes`] : [];
+    });
+  expectNone(t, found, `Make it when it is needed; at most ${MAX_FILE_BYTES} bytes:`);
+});
+
+test('no package registry is named', (t) => {
+  const host = new RegExp(['registry', 'npm'].join('\\.'), 'i');
+  const found = textFiles.flatMap((file) => linesMatching(file, read(file), host));
+  expectNone(t, found, 'Leave the choice of a registry to the user of npm:');
+});
+
+test('the lock file names packages, not where they came from', (t) => {
+  const found = linesMatching('package-lock.json', read('package-lock.json'), /"resolved": *"http/);
+  expectNone(t, found, 'Run npm install with --omit-lockfile-registry-resolved:');
+});
+
+test('the lock file has the optional packages for other systems too', (t) => {
+  type Packages = Record<string, { optionalDependencies?: Record<string, string> }>;
+  const { packages } = JSON.parse(read('package-lock.json')) as { packages: Packages };
+  const found = Object.entries(packages).flatMap(([place, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies).filter(
+      (name) => !packages[`node_modules/${name}`] && !packages[`${place}/node_modules/${name}`],
+    ),
+  );
+  expectNone(t, found, 'npm ci would refuse it; run `node scripts/complete-lock.mjs`:');
+});
+
+test('generated documents say what the tables say', async (t) => {
+  const script = pathToFileURL(path.join(ROOT, 'scripts', 'make-docs.mjs')).href;
+  const { generateDocs } = (await import(script)) as {
+    generateDocs: () => Promise<{ file: string; current: string | undefined; wanted: string }[]>;
+  };
+  const documents = await generateDocs();
+  t.true(documents.some(({ file }) => file === 'docs/errors.md'));
+  for (const { file, current, wanted } of documents) {
+    t.is(current, wanted, `${file}: run \`node scripts/make-docs.mjs\` after a build`);
+  }
+});
