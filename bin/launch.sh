@@ -1,9 +1,9 @@
 # Sourced by the launchers beside it with $self, the launcher's real path (npm installs commands as
-# links). Starts dist/src/tools/NAME.js with settings that keep memory small.
+# links). Starts dist/bundle/NAME.js with settings that keep memory small.
 
 name=${self##*/}
 root=${self%/bin/*}
-entry=$root/dist/src/tools/$name.js
+entry=$root/dist/bundle/$name.js
 
 if ! command -v node >/dev/null 2>&1; then
   echo "$name: node is not installed or not in PATH; Node.js 20 is needed" >&2

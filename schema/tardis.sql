@@ -64,27 +64,20 @@ CREATE TABLE unplaced_directories (
 );
 
 -- One row for each version of a name in a directory, valid from first_set to last_set. An open row
--- (last_set NULL) is part of the head: only a change closes it.
+-- (last_set NULL) is part of the head: only a change closes it. The metadata is a packed row
+-- (docs/formats.md, "Rows") without name and digest, with a symlink's target behind it: the same
+-- bytes that came over the wire, so that listing and comparing cost no conversion.
 CREATE TABLE entries (
-  directory_id  INTEGER NOT NULL,
-  name          BLOB NOT NULL,
-  first_set     INTEGER NOT NULL,
-  last_set      INTEGER,
-  type          INTEGER NOT NULL,
-  flags         INTEGER NOT NULL,
-  permissions   INTEGER NOT NULL,
-  uid           INTEGER NOT NULL,
-  gid           INTEGER NOT NULL,
-  link_count    INTEGER NOT NULL,
-  size_bytes    INTEGER NOT NULL,
-  mtime_ns      INTEGER NOT NULL,
-  ctime_ns      INTEGER NOT NULL,
-  birth_time_ns INTEGER NOT NULL,
-  inode         INTEGER NOT NULL,
-  device        INTEGER NOT NULL,
-  content_id    INTEGER, -- files that are not empty
-  child_id      INTEGER, -- directories
-  link_target   BLOB,    -- symlinks
+  directory_id INTEGER NOT NULL,
+  name         BLOB NOT NULL,
+  first_set    INTEGER NOT NULL,
+  last_set     INTEGER,
+  type         INTEGER NOT NULL,
+  flags        INTEGER NOT NULL, -- as in rows; what may change without a new version
+  size_bytes   INTEGER NOT NULL,
+  content_id   INTEGER, -- files that are not empty
+  child_id     INTEGER, -- directories
+  metadata     BLOB NOT NULL,
   PRIMARY KEY (directory_id, name, first_set)
 ) WITHOUT ROWID;
 -- There is no index by content: "which versions hold this damaged content" may take a scan, and every

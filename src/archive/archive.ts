@@ -3,7 +3,7 @@
  * these questions, of a local store or (later) of a server. Answers come in pages, so that no
  * question runs long.
  */
-import type { BackupSet, CatalogEntry } from '../catalog/index.js';
+import type { BackupSet, CatalogEntry, ListingPage } from '../catalog/index.js';
 import type { RootRecord, SetNote } from '../store/index.js';
 
 export type ArchiveEntry = CatalogEntry;
@@ -43,8 +43,8 @@ export interface Archive {
   notes(set: number): Promise<SetNote[]>;
   /** The entry at an absolute path as of a set. */
   find(path: Buffer, set: number): Promise<ArchiveEntry | undefined>;
-  /** A page of a directory as of a set, by name, after the name `after`. */
-  list(directory: number, set: number, after: Buffer, limit: number): Promise<ArchiveEntry[]>;
+  /** A page of a directory as of a set, by name. */
+  list(page: ListingPage): Promise<ArchiveEntry[]>;
   /** Every version of what was ever at an absolute path, oldest first. */
   versions(path: Buffer): Promise<PathVersion[]>;
   /** Where contents are, in the order asked for. */

@@ -1,5 +1,5 @@
 /** The archive over a store on this machine. Reading needs no lock and nothing but read permission. */
-import { Catalog, type BackupSet } from '../catalog/index.js';
+import { Catalog, type BackupSet, type ListingPage } from '../catalog/index.js';
 import { TardisError } from '../errors/index.js';
 import { splitPath } from '../model/index.js';
 import {
@@ -41,15 +41,38 @@ interface Reached {
   readonly to: number;
 }
 
+/** Questions that follow each other within this time share a reading transaction. */
+const READING_SLICE_MS = 20;
+
 class LocalArchive implements Archive {
   readonly client: string;
   readonly clientPath: string;
+  private sliceEndsMs = 0;
+  private sliceTimer: NodeJS.Timeout | undefined;
   private readonly catalog: Catalog;
 
   constructor(directory: ClientDirectory, catalog: Catalog) {
     this.client = directory.client;
     this.clientPath = directory.path;
     this.catalog = catalog;
+  }
+
+  /** The tables, inside a reading transaction that lasts a slice of time at most. */
+  private reading(): Catalog {
+    const nowMs = performance.now();
+    if (nowMs >= this.sliceEndsMs) {
+      this.catalog.endReading();
+      this.catalog.beginReading();
+      this.sliceEndsMs = nowMs + READING_SLICE_MS;
+      clearTimeout(this.sliceTimer);
+      this.sliceTimer = setTimeout(() => this.endSlice(), READING_SLICE_MS);
+    }
+    return this.catalog;
+  }
+
+  private endSlice(): void {
+    this.sliceEndsMs = 0;
+    this.catalog.endReading();
   }
 
   async sets(): Promise<BackupSet[]> {
@@ -80,7 +103,7 @@ class LocalArchive implements Archive {
   async find(path: Buffer, set: number): Promise<ArchiveEntry | undefined> {
     const start = rootAbove(this.catalog.sets.rootsOf(set), path);
     if (start === undefined) return undefined;
-    const { entries } = this.catalog;
+    const { entries } = this.reading();
     let entry = entries.findAsOf(ROOTS_DIRECTORY, Buffer.from(String(start.root.root)), set);
     for (const name of start.rest) {
       if (entry?.childId === undefined) return undefined;
@@ -89,13 +112,8 @@ class LocalArchive implements Archive {
     return entry;
   }
 
-  async list(
-    directory: number,
-    set: number,
-    after: Buffer,
-    limit: number,
-  ): Promise<ArchiveEntry[]> {
-    return this.catalog.entries.listAsOf(directory, set, after, limit);
+  async list(page: ListingPage): Promise<ArchiveEntry[]> {
+    return this.reading().entries.listAsOf(page);
   }
 
   async versions(path: Buffer): Promise<PathVersion[]> {
@@ -148,7 +166,7 @@ class LocalArchive implements Archive {
   }
 
   private locateOne(contentId: number): ContentLocation {
-    const { contents } = this.catalog;
+    const { contents } = this.reading();
     const stored = contents.stored(contentId);
     if (stored === undefined) return undefined;
     if (stored.kind !== RecordKind.assembly) return [toPiece(stored)];
@@ -162,6 +180,8 @@ class LocalArchive implements Archive {
   }
 
   close(): void {
+    clearTimeout(this.sliceTimer);
+    this.endSlice();
     this.catalog.close();
   }
 }

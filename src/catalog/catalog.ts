@@ -52,6 +52,19 @@ export class Catalog {
     this.database.exec('BEGIN IMMEDIATE');
   }
 
+  /**
+   * A short transaction for reading: without one, every statement takes and gives back the file's
+   * locks, which costs more than the statement. It must be short, since it can hold up a session
+   * that begins or ends.
+   */
+  beginReading(): void {
+    if (!this.database.inTransaction) this.database.exec('BEGIN');
+  }
+
+  endReading(): void {
+    if (this.database.inTransaction) this.database.exec('COMMIT');
+  }
+
   /** Returns when the transaction is durable. */
   commit(): void {
     this.database.exec('COMMIT');

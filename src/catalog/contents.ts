@@ -73,7 +73,7 @@ export class ContentTable {
           'SELECT DISTINCT directory_id FROM entries WHERE content_id = ? AND last_set IS NULL',
         )
         .pluck(),
-      count: database.prepare('SELECT COUNT(*) FROM contents').pluck(),
+      any: database.prepare('SELECT 1 FROM contents LIMIT 1').pluck(),
     };
   }
 
@@ -153,7 +153,7 @@ export class ContentTable {
     return this.statements.holders.all(contentId) as number[];
   }
 
-  count(): number {
-    return this.statements.count.get() as number;
+  isEmpty(): boolean {
+    return this.statements.any.get() === undefined;
   }
 }

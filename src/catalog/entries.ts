@@ -6,11 +6,12 @@ import {
   type Entry,
   EntryType,
   type EntryTypeNumber,
-  type RowReader,
+  ROW_FIXED_BYTES,
   RowOffset,
+  type RowReader,
   STORED_FLAGS,
 } from '../model/index.js';
-import type { SqlDatabase, SqlValue } from '../system/index.js';
+import type { SqlDatabase } from '../system/index.js';
 
 /** An entry as the catalog has it. */
 export interface CatalogEntry extends Entry {
@@ -21,65 +22,8 @@ export interface CatalogEntry extends Entry {
   readonly contentId: number | undefined;
   /** Directories. */
   readonly childId: number | undefined;
-}
-
-const COLUMNS = `directory_id, name, first_set, last_set, type, flags, permissions, uid, gid,
-  link_count, size_bytes, mtime_ns, ctime_ns, birth_time_ns, inode, device, content_id, child_id,
-  link_target`;
-const DIGEST_OF = '(SELECT digest FROM contents WHERE contents.content_id = entries.content_id)';
-
-const SELECT_HEAD = `
-  SELECT name, first_set, child_id, entries.content_id,
-         entries.content_id IS NULL OR record_id IS NOT NULL, flags, type, permissions, uid, gid,
-         entries.size_bytes, mtime_ns, ctime_ns, inode, device, link_target
-  FROM entries LEFT JOIN contents ON contents.content_id = entries.content_id`;
-
-type EntryColumns = [
-  directory: bigint,
-  name: Buffer,
-  firstSet: bigint,
-  lastSet: bigint | null,
-  type: bigint,
-  flags: bigint,
-  permissions: bigint,
-  uid: bigint,
-  gid: bigint,
-  linkCount: bigint,
-  sizeBytes: bigint,
-  mtimeNs: bigint,
-  ctimeNs: bigint,
-  birthTimeNs: bigint,
-  inode: bigint,
-  device: bigint,
-  contentId: bigint | null,
-  childId: bigint | null,
-  linkTarget: Buffer | null,
-  digest: Buffer | null,
-];
-
-function toEntry(columns: EntryColumns): CatalogEntry {
-  return {
-    directory: Number(columns[0]),
-    name: columns[1],
-    firstSet: Number(columns[2]),
-    lastSet: columns[3] === null ? undefined : Number(columns[3]),
-    type: Number(columns[4]) as EntryTypeNumber,
-    flags: Number(columns[5]),
-    permissions: Number(columns[6]),
-    uid: Number(columns[7]),
-    gid: Number(columns[8]),
-    linkCount: Number(columns[9]),
-    sizeBytes: Number(columns[10]),
-    mtimeNs: columns[11],
-    ctimeNs: columns[12],
-    birthTimeNs: columns[13],
-    inode: BigInt.asUintN(64, columns[14]),
-    device: BigInt.asUintN(64, columns[15]),
-    contentId: columns[16] === null ? undefined : Number(columns[16]),
-    childId: columns[17] === null ? undefined : Number(columns[17]),
-    linkTarget: columns[18] ?? undefined,
-    digest: columns[19] ?? undefined,
-  };
+  /** The packed row without name and digest, a symlink's target behind it (see `joinRow`). */
+  readonly metadata: Buffer;
 }
 
 /** What an open row is, as far as closing or replacing it needs. */
@@ -89,41 +33,150 @@ export interface OpenRow {
 }
 
 /** An open row with what tells whether a file must be read again. */
-export interface HeadRow {
+export interface HeadRow extends OpenRow {
   readonly name: Buffer;
-  readonly firstSet: number;
-  readonly childId: number | undefined;
   readonly contentId: number | undefined;
   /** False: an entry names the content but its bytes are missing. */
   readonly isStored: boolean;
   readonly flags: number;
-  /** Type, permissions, uid, gid, size, mtime, ctime, inode, device: what `sameMetadata` compares. */
-  readonly columns: readonly bigint[];
-  readonly linkTarget: Buffer | undefined;
+  readonly metadata: Buffer;
 }
 
-type HeadColumns = (bigint | Buffer | null)[];
+/** Which entries of a directory are asked for. */
+export interface ListingPage {
+  readonly directory: number;
+  readonly set: number;
+  readonly after: Buffer;
+  readonly limit: number;
+  readonly withDigests: boolean;
+}
 
-function toHeadRow(row: HeadColumns): HeadRow {
+const COLUMNS =
+  'directory_id, name, first_set, last_set, type, flags, size_bytes, content_id, child_id, metadata';
+const SELECT = `SELECT directory_id, name, first_set, last_set, flags, content_id, child_id, metadata`;
+const DIGEST = '(SELECT digest FROM contents WHERE contents.content_id = entries.content_id)';
+const AS_OF = 'first_set <= ? AND (last_set IS NULL OR last_set >= ?)';
+const SELECT_HEAD = `
+  SELECT name, first_set, child_id, entries.content_id,
+         entries.content_id IS NULL OR record_id IS NOT NULL, flags, metadata
+  FROM entries LEFT JOIN contents ON contents.content_id = entries.content_id`;
+
+type EntryColumns = [
+  directory: number,
+  name: Buffer,
+  firstSet: number,
+  lastSet: number | null,
+  flags: number,
+  contentId: number | null,
+  childId: number | null,
+  metadata: Buffer,
+  digest: Buffer | null,
+];
+
+/** Reads most fields from the packed metadata only when they are asked for. */
+class StoredEntry implements CatalogEntry {
+  readonly directory: number;
+  readonly name: Buffer;
+  readonly firstSet: number;
+  readonly lastSet: number | undefined;
+  readonly flags: number;
+  readonly contentId: number | undefined;
+  readonly childId: number | undefined;
+  readonly metadata: Buffer;
+  readonly digest: Buffer | undefined;
+
+  constructor(columns: EntryColumns) {
+    this.directory = columns[0];
+    this.name = columns[1];
+    this.firstSet = columns[2];
+    this.lastSet = columns[3] ?? undefined;
+    this.flags = columns[4];
+    this.contentId = columns[5] ?? undefined;
+    this.childId = columns[6] ?? undefined;
+    this.metadata = columns[7];
+    this.digest = columns[8] ?? undefined;
+  }
+
+  get type(): EntryTypeNumber {
+    return this.metadata[RowOffset.type] as EntryTypeNumber;
+  }
+  get permissions(): number {
+    return this.metadata.readUInt16LE(RowOffset.permissions);
+  }
+  get uid(): number {
+    return this.metadata.readUInt32LE(RowOffset.uid);
+  }
+  get gid(): number {
+    return this.metadata.readUInt32LE(RowOffset.gid);
+  }
+  get linkCount(): number {
+    return this.metadata.readUInt32LE(RowOffset.linkCount);
+  }
+  get sizeBytes(): number {
+    return Number(this.metadata.readBigUInt64LE(RowOffset.sizeBytes));
+  }
+  get mtimeNs(): bigint {
+    return this.metadata.readBigInt64LE(RowOffset.mtimeNs);
+  }
+  get ctimeNs(): bigint {
+    return this.metadata.readBigInt64LE(RowOffset.ctimeNs);
+  }
+  get birthTimeNs(): bigint {
+    return this.metadata.readBigInt64LE(RowOffset.birthTimeNs);
+  }
+  get inode(): bigint {
+    return this.metadata.readBigUInt64LE(RowOffset.inode);
+  }
+  get device(): bigint {
+    return this.metadata.readBigUInt64LE(RowOffset.device);
+  }
+  get linkTarget(): Buffer | undefined {
+    return this.type === EntryType.symlink ? this.metadata.subarray(ROW_FIXED_BYTES) : undefined;
+  }
+}
+
+function toEntry(columns: EntryColumns): CatalogEntry {
+  return new StoredEntry(columns);
+}
+
+type HeadColumns = [
+  name: Buffer,
+  firstSet: number,
+  childId: number | null,
+  contentId: number | null,
+  isStored: number,
+  flags: number,
+  metadata: Buffer,
+];
+
+function toHeadRow(columns: HeadColumns): HeadRow {
+  const [name, firstSet, childId, contentId, isStored, flags, metadata] = columns;
   return {
-    name: row[0] as Buffer,
-    firstSet: Number(row[1]),
-    childId: row[2] === null ? undefined : Number(row[2]),
-    contentId: row[3] === null ? undefined : Number(row[3]),
-    isStored: row[4] === 1n,
-    flags: Number(row[5]),
-    columns: row.slice(6, 15) as bigint[],
-    linkTarget: (row[15] as Buffer | null) ?? undefined,
+    name,
+    firstSet,
+    childId: childId ?? undefined,
+    contentId: contentId ?? undefined,
+    isStored: isStored === 1,
+    flags,
+    metadata,
   };
+}
+
+/** The fixed part of a row, and a symlink's target behind it. A view where that is possible. */
+function metadataOf(rows: RowReader, at: number): Buffer {
+  const fixed = rows.rows.subarray(at, at + ROW_FIXED_BYTES);
+  if (rows.type(at) !== EntryType.symlink) return fixed;
+  return Buffer.concat([fixed, rows.linkTarget(at)]);
 }
 
 export class EntryTable {
   private readonly statements;
 
   constructor(database: SqlDatabase) {
-    const placeholders = Array.from({ length: 19 }, () => '?').join(', ');
     this.statements = {
-      put: database.prepare(`INSERT OR REPLACE INTO entries (${COLUMNS}) VALUES (${placeholders})`),
+      put: database.prepare(
+        `INSERT OR REPLACE INTO entries (${COLUMNS}) VALUES (?, ?, ?, NULL, ?, ?, ?, ?, ?, ?)`,
+      ),
       open: database
         .prepare(
           `SELECT first_set, child_id FROM entries
@@ -131,55 +184,53 @@ export class EntryTable {
         )
         .raw(),
       close: database.prepare(
-        `UPDATE entries SET last_set = ? WHERE directory_id = ? AND name = ? AND first_set = ?`,
+        'UPDATE entries SET last_set = ? WHERE directory_id = ? AND name = ? AND first_set = ?',
       ),
       remove: database.prepare(
         'DELETE FROM entries WHERE directory_id = ? AND name = ? AND first_set = ?',
+      ),
+      setFlags: database.prepare(
+        'UPDATE entries SET flags = ? WHERE directory_id = ? AND name = ? AND first_set = ?',
       ),
       head: database
         .prepare(
           `${SELECT_HEAD}
            WHERE directory_id = ? AND name > ? AND name <= ? AND last_set IS NULL ORDER BY name`,
         )
-        .raw()
-        .safeIntegers(),
+        .raw(),
       headOne: database
         .prepare(`${SELECT_HEAD} WHERE directory_id = ? AND name = ? AND last_set IS NULL`)
-        .raw()
-        .safeIntegers(),
-      setFlags: database.prepare(
-        'UPDATE entries SET flags = ? WHERE directory_id = ? AND name = ? AND first_set = ?',
-      ),
-      headAll: database
+        .raw(),
+      headNames: database
         .prepare(
           `SELECT name, first_set, child_id FROM entries
            WHERE directory_id = ? AND last_set IS NULL ORDER BY name LIMIT ?`,
         )
         .raw(),
-      asOf: database
+      page: database
         .prepare(
-          `SELECT ${COLUMNS}, ${DIGEST_OF} FROM entries
-           WHERE directory_id = ? AND name > ? AND first_set <= ?
-             AND (last_set IS NULL OR last_set >= ?) ORDER BY name LIMIT ?`,
+          `${SELECT}, NULL FROM entries
+           WHERE directory_id = ? AND name > ? AND ${AS_OF} ORDER BY name LIMIT ?`,
         )
-        .raw()
-        .safeIntegers(),
+        .raw(),
+      pageWithDigests: database
+        .prepare(
+          `${SELECT}, ${DIGEST} FROM entries
+           WHERE directory_id = ? AND name > ? AND ${AS_OF} ORDER BY name LIMIT ?`,
+        )
+        .raw(),
       oneAsOf: database
         .prepare(
-          `SELECT ${COLUMNS}, ${DIGEST_OF} FROM entries
-           WHERE directory_id = ? AND name = ? AND first_set <= ?
-             AND (last_set IS NULL OR last_set >= ?)`,
+          `${SELECT}, ${DIGEST} FROM entries WHERE directory_id = ? AND name = ? AND ${AS_OF}`,
         )
-        .raw()
-        .safeIntegers(),
+        .raw(),
       versions: database
         .prepare(
-          `SELECT ${COLUMNS}, ${DIGEST_OF} FROM entries
+          `${SELECT}, ${DIGEST} FROM entries
            WHERE directory_id = ? AND name = ? ORDER BY first_set`,
         )
-        .raw()
-        .safeIntegers(),
-      count: database.prepare('SELECT COUNT(*) FROM entries').pluck(),
+        .raw(),
+      any: database.prepare('SELECT 1 FROM entries LIMIT 1').pluck(),
     };
   }
 
@@ -192,30 +243,17 @@ export class EntryTable {
     contentId: number | undefined,
     childId: number | undefined,
   ): void {
-    const buffer = rows.rows;
-    const type = rows.type(at);
-    const values: SqlValue[] = [
+    this.statements.put.run(
       directory,
       rows.name(at),
       set,
-      null,
-      type,
+      rows.type(at),
       rows.flags(at) & STORED_FLAGS,
-      buffer.readUInt16LE(at + RowOffset.permissions),
-      buffer.readUInt32LE(at + RowOffset.uid),
-      buffer.readUInt32LE(at + RowOffset.gid),
-      buffer.readUInt32LE(at + RowOffset.linkCount),
-      sqlInteger(rows.sizeBytes(at)),
-      rows.mtimeNs(at),
-      rows.ctimeNs(at),
-      rows.birthTimeNs(at),
-      buffer.readBigInt64LE(at + RowOffset.inode),
-      buffer.readBigInt64LE(at + RowOffset.device),
+      rows.sizeBytes(at),
       contentId ?? null,
       childId ?? null,
-      type === EntryType.symlink ? rows.linkTarget(at) : null,
-    ];
-    this.statements.put.run(...values);
+      metadataOf(rows, at),
+    );
   }
 
   /** The open version of a name, or undefined. */
@@ -230,6 +268,11 @@ export class EntryTable {
     else this.statements.close.run(set - 1, directory, name, open.firstSet);
   }
 
+  /** Changes what is remembered about an open version without making a new one. */
+  setFlags(directory: number, name: Buffer, firstSet: number, flags: number): void {
+    this.statements.setFlags.run(flags & STORED_FLAGS, directory, name, firstSet);
+  }
+
   /** Open versions of the names after `after` up to `upTo`, sorted. */
   headRange(directory: number, after: Buffer, upTo: Buffer): HeadRow[] {
     return (this.statements.head.all(directory, after, upTo) as HeadColumns[]).map(toHeadRow);
@@ -241,14 +284,13 @@ export class EntryTable {
     return row === undefined ? undefined : toHeadRow(row);
   }
 
-  /** Changes what is remembered about an open version without making a new one. */
-  setFlags(directory: number, name: Buffer, firstSet: number, flags: number): void {
-    this.statements.setFlags.run(flags & STORED_FLAGS, directory, name, firstSet);
-  }
-
   /** Some open versions of a directory, as far as closing them needs. */
   headNames(directory: number, limit: number): (OpenRow & { readonly name: Buffer })[] {
-    const rows = this.statements.headAll.all(directory, limit) as [Buffer, number, number | null][];
+    const rows = this.statements.headNames.all(directory, limit) as [
+      Buffer,
+      number,
+      number | null,
+    ][];
     return rows.map(([name, firstSet, childId]) => ({
       name,
       firstSet,
@@ -256,9 +298,13 @@ export class EntryTable {
     }));
   }
 
-  /** A page of a directory as of a set, sorted by name, after the name `after`. */
-  listAsOf(directory: number, set: number, after: Buffer, limit: number): CatalogEntry[] {
-    const rows = this.statements.asOf.all(directory, after, set, set, limit) as EntryColumns[];
+  /**
+   * A page of a directory as of a set, sorted by name, after the name `after`. Without digests it
+   * spares a look-up for each file.
+   */
+  listAsOf({ directory, set, after, limit, withDigests }: ListingPage): CatalogEntry[] {
+    const statement = withDigests ? this.statements.pageWithDigests : this.statements.page;
+    const rows = statement.all(directory, after, set, set, limit) as EntryColumns[];
     return rows.map(toEntry);
   }
 
@@ -272,30 +318,26 @@ export class EntryTable {
     return (this.statements.versions.all(directory, name) as EntryColumns[]).map(toEntry);
   }
 
-  count(): number {
-    return this.statements.count.get() as number;
+  isEmpty(): boolean {
+    return this.statements.any.get() === undefined;
   }
 }
 
-/** better-sqlite3 binds numbers past 32 bits as floats, which the column turns back: exact to 2^53. */
-function sqlInteger(value: number): number | bigint {
-  return value <= 0x7fff_ffff ? value : BigInt(value);
-}
+/** Parts of a packed row that tell whether two versions differ: all but flags, links and birth time. */
+const COMPARED: readonly [from: number, to: number][] = [
+  [RowOffset.type, RowOffset.type + 1],
+  [RowOffset.permissions, RowOffset.linkCount],
+  [RowOffset.sizeBytes, RowOffset.birthTimeNs],
+  [RowOffset.inode, ROW_FIXED_BYTES],
+];
 
 /** Whether an open version and a fresh row say the same (names are equal already). */
 export function sameMetadata(head: HeadRow, rows: RowReader, at: number): boolean {
-  const buffer = rows.rows;
-  const [type, permissions, uid, gid, size, mtime, ctime, inode, device] = head.columns;
-  return (
-    Number(type) === rows.type(at) &&
-    Number(permissions) === buffer.readUInt16LE(at + RowOffset.permissions) &&
-    Number(uid) === buffer.readUInt32LE(at + RowOffset.uid) &&
-    Number(gid) === buffer.readUInt32LE(at + RowOffset.gid) &&
-    Number(size) === rows.sizeBytes(at) &&
-    mtime === rows.mtimeNs(at) &&
-    ctime === rows.ctimeNs(at) &&
-    inode === buffer.readBigInt64LE(at + RowOffset.inode) &&
-    device === buffer.readBigInt64LE(at + RowOffset.device) &&
-    (rows.type(at) !== EntryType.symlink || head.linkTarget?.equals(rows.linkTarget(at)) === true)
-  );
+  const { metadata } = head;
+  const fresh = rows.rows;
+  for (const [from, to] of COMPARED) {
+    if (metadata.compare(fresh, at + from, at + to, from, to) !== 0) return false;
+  }
+  if (rows.type(at) !== EntryType.symlink) return true;
+  return metadata.subarray(ROW_FIXED_BYTES).equals(rows.linkTarget(at));
 }

@@ -2,8 +2,8 @@
  * Brings a catalog up to what the packs hold: after a crash by the commits it lacks, and from an
  * empty catalog by all of them (rebuild). One walk over the packs, in order:
  *
- * - records count only once a commit record covers them; what stands behind the last valid commit
- *   was never acknowledged and is dead for ever;
+ * - records count only once a commit record covers them; what a session left behind without one was
+ *   never acknowledged and is dead for ever, and so is a commit whose number comes again;
  * - the last commit must match its ranges exactly (its sync may have been cut short); a mismatch in
  *   an earlier one is damage, and what can be read of it is used;
  * - within a commit, contents come first, then listings and events in the order of their numbers.
@@ -115,10 +115,7 @@ class Recovery {
         }
         const body = await this.readCommitAt(pack, position, recordBytes(header));
         if (body === undefined) continue;
-        await this.release(false);
-        const matches = sameRanges(body.ranges, ranges);
-        const point = { commit: body.commit, pack, position: end };
-        this.waiting = { body, records, point, matches };
+        await this.hold(body, { commit: body.commit, pack, position: end }, records, ranges);
         records = [];
         ranges = new Map();
       }
@@ -139,6 +136,25 @@ class Recovery {
       this.countDamage(error);
       return undefined;
     }
+  }
+
+  /** Keeps a commit back until it is known whether another one follows. */
+  private async hold(
+    body: CommitBody,
+    point: CommitPoint,
+    records: readonly PendingRecord[],
+    ranges: ReadonlyMap<number, PackRange>,
+  ): Promise<void> {
+    const waiting = this.waiting?.body.commit;
+    // A number that comes again: an earlier recovery has given the first one up.
+    if (waiting !== undefined && body.commit <= waiting) this.waiting = undefined;
+    else await this.release(false);
+    // Records no commit covers are dead, but where a commit record was lost to damage they are its.
+    const isNext = body.commit === this.point.commit + 1;
+    const covered = isNext ? records.filter((record) => isWithin(record, body.ranges)) : records;
+    const packs = new Set(covered.map(({ location }) => location.pack));
+    const seen = new Map([...ranges].filter(([pack]) => packs.has(pack)));
+    this.waiting = { body, records: covered, point, matches: sameRanges(body.ranges, seen) };
   }
 
   /** Applies the commit that was held back until it was known whether another one follows. */
@@ -249,6 +265,13 @@ class Recovery {
     if (!(error instanceof TardisError) || error.code !== 'RECORD_DAMAGED') throw error;
     this.damagedRecords += 1;
   }
+}
+
+function isWithin({ location }: PendingRecord, ranges: readonly PackRange[]): boolean {
+  return ranges.some(
+    ({ pack, from, to }) =>
+      location.pack === pack && location.position >= from && location.position < to,
+  );
 }
 
 function sameRanges(said: readonly PackRange[], seen: ReadonlyMap<number, PackRange>): boolean {

@@ -9,7 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { TardisError } from '../errors/index.js';
-import type { Address, System } from '../system/index.js';
+import type { Address } from '../system/index.js';
 
 const START_TIMEOUT_MS = 30_000;
 const END_TIMEOUT_MS = 60_000;
@@ -24,17 +24,16 @@ export interface LocalServerOptions {
 
 export interface LocalServer {
   readonly address: Address;
-  /** Waits until the child has ended. */
+  /** Resolves when the child listens. Rejects with SERVER_UNREACHABLE and what it said. */
+  readonly ready: Promise<void>;
+  /** Ends the child's session, if it has one, and waits until the child has ended. */
   close(): Promise<void>;
 }
 
-/** Starts the child and waits until it listens. Throws SERVER_UNREACHABLE with what it said. */
-export async function startLocalServer(
-  system: System,
-  options: LocalServerOptions,
-): Promise<LocalServer> {
+/** Starts the child. Light on imports: it runs before anything else is loaded. */
+export function startLocalServer(options: LocalServerOptions): LocalServer {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'tardis-'));
-  const socketPath = path.join(directory, `${system.random.bytes(4).toString('hex')}.sock`);
+  const socketPath = path.join(directory, 'socket');
   const [command, ...first] = options.command;
   const config = options.configFile === undefined ? [] : ['--config', options.configFile];
   const child = spawn(
@@ -42,25 +41,27 @@ export async function startLocalServer(
     [...first, ...config, '--database', options.store, '--single', '--local', socketPath],
     { stdio: ['ignore', 'ignore', 'pipe', 'pipe'] },
   );
-  const removeDirectory = (): void => fs.rmSync(directory, { recursive: true, force: true });
-  try {
-    await ready(child);
-  } catch (error) {
-    child.kill('SIGTERM');
-    removeDirectory();
-    throw error;
-  }
+  const ready = readiness(child);
+  ready.catch(() => undefined); // whoever waits is told; nobody may be there yet
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    child.once('error', () => resolve());
+  });
   return {
     address: { kind: 'unix', path: socketPath },
+    ready,
     close: async () => {
-      await ended(child);
-      removeDirectory();
+      const timer = setTimeout(() => child.kill('SIGKILL'), END_TIMEOUT_MS);
+      (child.stdio[3] as Duplex | null)?.destroy();
+      await exited;
+      clearTimeout(timer);
+      fs.rmSync(directory, { recursive: true, force: true });
     },
   };
 }
 
 /** The child writes one byte to descriptor 3 when it listens. */
-function ready(child: ChildProcess): Promise<void> {
+function readiness(child: ChildProcess): Promise<void> {
   let said = '';
   child.stderr!.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-MAX_STDERR_CHARS);
@@ -87,17 +88,5 @@ function ready(child: ChildProcess): Promise<void> {
         new TardisError('SERVER_UNREACHABLE', `the local server ended (${status}): ${reason}`),
       );
     });
-  });
-}
-
-function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => child.kill('SIGKILL'), END_TIMEOUT_MS);
-    child.once('exit', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-    (child.stdio[3] as Duplex).destroy();
   });
 }

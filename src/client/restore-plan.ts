@@ -1,7 +1,14 @@
 /** Puts files in the order of the packs and groups those that share records into jobs. */
-import type { ArchiveEntry, ContentLocation, ContentPiece } from '../archive/index.js';
-import { encodeRow } from '../model/index.js';
-import type { RestoreFile, RestoreInput, RestoreRecord } from '../workers/index.js';
+import type { ArchiveEntry, ContentPiece } from '../archive/index.js';
+import { joinRow } from '../model/index.js';
+import { PACKS_PREFIX } from '../store/index.js';
+import {
+  BytesBuilder,
+  NO_RECORD,
+  type RestoreInput,
+  type RestorePiece,
+  type RestoreRecord,
+} from '../workers/index.js';
 
 export interface FileToRestore {
   readonly entry: ArchiveEntry;
@@ -11,7 +18,10 @@ export interface FileToRestore {
 }
 
 export interface RestoreJob {
-  readonly input: Pick<RestoreInput, 'records' | 'rows' | 'directories' | 'files'>;
+  readonly input: Omit<
+    RestoreInput,
+    'clientPath' | 'targetPath' | 'ownerOptions' | 'overwrite'
+  >;
   /** The files of the input, in its order. */
   readonly files: readonly FileToRestore[];
   /** Decoded bytes, for bounding what is in flight. */
@@ -22,28 +32,44 @@ export interface RestoreJob {
 const JOB_BYTES = 2 << 20;
 const JOB_FILES = 512;
 
-interface Located {
+export interface LocatedFile {
   readonly file: FileToRestore;
+  /** None for an empty file. */
   readonly pieces: readonly ContentPiece[];
 }
 
-/** `missing`: files whose content is not in the store. */
-export function planJobs(
-  files: readonly FileToRestore[],
-  locations: readonly ContentLocation[],
-): { jobs: RestoreJob[]; missing: FileToRestore[] } {
-  const located: Located[] = [];
-  const missing: FileToRestore[] = [];
-  for (const [index, file] of files.entries()) {
-    const hasContent = file.entry.contentId !== undefined;
-    const pieces = hasContent ? locations[index] : [];
-    if (pieces === undefined) missing.push(file);
-    else located.push({ file, pieces });
+/** How far back a content may lie and still count as near: parcels are written a little out of turn. */
+const NEAR_BYTES = 16 << 20;
+
+/** How far into the packs a restore has come. */
+export class PackOrder {
+  private object = '';
+  private position = 0;
+
+  advance(piece: ContentPiece | undefined): void {
+    if (piece === undefined || !isInPack(piece) || piece.object < this.object) return;
+    if (piece.object > this.object) this.position = 0;
+    this.object = piece.object;
+    this.position = Math.max(this.position, piece.position);
   }
-  located.sort(byPlace);
+
+  /** Whether a content lies far behind; contents in objects of their own never do. */
+  isStray(piece: ContentPiece | undefined): boolean {
+    if (piece === undefined || !isInPack(piece)) return false;
+    if (piece.object !== this.object) return piece.object < this.object;
+    return piece.position + NEAR_BYTES < this.position;
+  }
+}
+
+function isInPack(piece: ContentPiece): boolean {
+  return piece.object.startsWith(PACKS_PREFIX);
+}
+
+/** Sorts files by the places of their contents and groups them into jobs. */
+export function planJobs(files: readonly LocatedFile[]): RestoreJob[] {
   const jobs: RestoreJob[] = [];
   let builder = new JobBuilder();
-  for (const item of located) {
+  for (const item of files.toSorted(byPlace)) {
     if (builder.isFull && !builder.endsWith(item.pieces)) {
       jobs.push(builder.build());
       builder = new JobBuilder();
@@ -51,10 +77,10 @@ export function planJobs(
     builder.add(item);
   }
   if (builder.count > 0) jobs.push(builder.build());
-  return { jobs, missing };
+  return jobs;
 }
 
-function byPlace(a: Located, b: Located): number {
+function byPlace(a: LocatedFile, b: LocatedFile): number {
   const [first, second] = [a.pieces[0], b.pieces[0]];
   if (first === undefined || second === undefined) {
     return (first === undefined ? 0 : 1) - (second === undefined ? 0 : 1);
@@ -66,11 +92,12 @@ function byPlace(a: Located, b: Located): number {
 class JobBuilder {
   private readonly records: RestoreRecord[] = [];
   private readonly recordNumbers = new Map<string, number>();
-  private readonly rows: Buffer[] = [];
-  private rowAt = 0;
-  private readonly directories: Buffer[] = [];
+  private readonly rows = new BytesBuilder(ROWS_HINT_BYTES);
+  private readonly places: number[] = [];
+  private readonly directories = new BytesBuilder(DIRECTORIES_HINT_BYTES);
+  private readonly directoryEnds: number[] = [];
   private readonly directoryNumbers = new Map<string, number>();
-  private readonly restoreFiles: RestoreFile[] = [];
+  private readonly inParts: { file: number; pieces: RestorePiece[] }[] = [];
   private readonly files: FileToRestore[] = [];
   private bytes = 0;
 
@@ -89,29 +116,37 @@ class JobBuilder {
     return last?.object === first?.object && last?.position === first?.position;
   }
 
-  add({ file, pieces }: Located): void {
-    const row = encodeRow({ ...file.entry, digest: undefined });
-    this.rows.push(row);
-    this.restoreFiles.push({
-      rowAt: this.rowAt,
-      directory: this.directoryNumber(file.directory),
-      name: file.name,
-      pieces: pieces.map((piece) => ({
+  add({ file, pieces }: LocatedFile): void {
+    const [first] = pieces;
+    const isOnePiece = pieces.length === 1 && first !== undefined;
+    const digest = isOnePiece ? first.digest : undefined;
+    this.rows.append(joinRow(file.entry.metadata, file.name, digest));
+    const record = isOnePiece ? this.recordNumber(first) : NO_RECORD;
+    this.places.push(this.directoryNumber(file.directory), record, first?.offset ?? 0);
+    if (pieces.length > 1) {
+      const numbered = pieces.map((piece) => ({
         record: this.recordNumber(piece),
         digest: piece.digest,
         sizeBytes: piece.sizeBytes,
         offset: piece.offset,
-      })),
-    });
+      }));
+      this.inParts.push({ file: this.files.length, pieces: numbered });
+    }
     this.files.push(file);
-    this.rowAt += row.length;
     this.bytes += file.entry.sizeBytes;
   }
 
   build(): RestoreJob {
-    const { records, directories, files, bytes } = this;
-    const rows = Buffer.concat(this.rows);
-    return { input: { records, rows, directories, files: this.restoreFiles }, files, bytes };
+    const { records, files, bytes, inParts } = this;
+    const input = {
+      records,
+      rows: this.rows.take(),
+      places: Uint32Array.from(this.places),
+      directories: this.directories.take(),
+      directoryEnds: Uint32Array.from(this.directoryEnds),
+      inParts,
+    };
+    return { input, files, bytes };
   }
 
   private recordNumber(piece: ContentPiece): number {
@@ -130,10 +165,14 @@ class JobBuilder {
     const key = directory.toString('latin1');
     let number = this.directoryNumbers.get(key);
     if (number === undefined) {
-      number = this.directories.length;
-      this.directories.push(directory);
+      number = this.directoryEnds.length;
+      this.directories.append(directory);
+      this.directoryEnds.push(this.directories.length);
       this.directoryNumbers.set(key, number);
     }
     return number;
   }
 }
+
+const ROWS_HINT_BYTES = 16 << 10;
+const DIRECTORIES_HINT_BYTES = 2 << 10;

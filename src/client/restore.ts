@@ -8,12 +8,18 @@ import path from 'node:path';
 import { from, lastValueFrom } from 'rxjs';
 import type { Archive, ArchiveEntry } from '../archive/index.js';
 import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
-import { EntryType, encodeRow, joinPath, lastComponent } from '../model/index.js';
+import { EntryType, joinPath, joinRow, lastComponent } from '../model/index.js';
 import { Credit } from '../transport/index.js';
 import { stage, StageCounters } from '../pipeline/index.js';
 import { MetadataOption, OpenKind, type System } from '../system/index.js';
 import type { JobRunner, RestoreInput } from '../workers/index.js';
-import { type FileToRestore, planJobs, type RestoreJob } from './restore-plan.js';
+import {
+  type FileToRestore,
+  type LocatedFile,
+  PackOrder,
+  planJobs,
+  type RestoreJob,
+} from './restore-plan.js';
 
 export interface RestoreRequest {
   readonly set: number;
@@ -35,16 +41,20 @@ export interface RestoreProgress {
 export interface RestoreFailure {
   readonly path: Buffer;
   readonly error: WireError;
-  /** The content that is damaged, if that is what is wrong. */
+  /** The content (or part of one) that is damaged, if that is what is wrong. */
   readonly digest: Buffer | undefined;
 }
 
 /** Entries of a directory read at once. */
 const PAGE_ENTRIES = 2048;
 /** Files collected before they are put in the order of the packs. */
-const WINDOW_FILES = 8192;
-/** Decoded bytes of the jobs that wait or run, for each worker. */
-const JOB_BYTES_PER_WORKER = 8 << 20;
+const WINDOW_FILES = 1024;
+/** The walk works this long without looking at the workers. */
+const SLICE_MS = 4;
+/** Files put aside because their contents lie far back. */
+const MAX_STRAYS = 16_384;
+/** Decoded bytes of the jobs that wait or run, for each worker; a job that waits holds only names. */
+const JOB_BYTES_PER_WORKER = 64 << 20;
 const FIRST_NAME = Buffer.alloc(0);
 
 interface DirectoryToFinish {
@@ -98,6 +108,9 @@ class Restore {
   private readonly inFlight: Credit;
   private readonly ownerOptions: number;
   private window: FileToRestore[] = [];
+  private lastBreathMs = 0;
+  private readonly order = new PackOrder();
+  private readonly strays: LocatedFile[] = [];
   /** The directory opened last: most entries of a page share it. */
   private openDirectory: { path: Buffer; fd: number } | undefined;
   private readonly system: System;
@@ -140,7 +153,7 @@ class Restore {
   }
 
   async run(wanted: readonly { entry: ArchiveEntry; name: Buffer }[]): Promise<void> {
-    const counters = new StageCounters('restore', this.request.workers + 1);
+    const counters = new StageCounters('restore', this.request.workers * 2 + 2);
     const work = from(this.jobsFor(wanted)).pipe(stage(counters, (job) => this.runJob(job)));
     try {
       await lastValueFrom(work, { defaultValue: undefined });
@@ -177,15 +190,30 @@ class Restore {
       let after: Buffer = FIRST_NAME;
       for (;;) {
         if (this.signal?.aborted === true) throw new TardisError('INTERRUPTED', 'interrupted');
-        const page = await this.archive.list(next.directory, this.request.set, after, PAGE_ENTRIES);
+        const page = await this.archive.list({
+          directory: next.directory,
+          set: this.request.set,
+          after,
+          limit: PAGE_ENTRIES,
+          withDigests: false,
+        });
+        await this.breathe();
         for (const entry of page) this.visit(entry, next.path, entry.name, below);
-        if (this.window.length >= WINDOW_FILES) yield* this.flushWindow();
+        if (this.window.length >= WINDOW_FILES) yield* this.flushWindow(false);
         if (page.length < PAGE_ENTRIES) break;
         after = page.at(-1)!.name;
       }
       for (const directory of below.toReversed()) stack.push(directory);
     }
-    yield* this.flushWindow();
+    yield* this.flushWindow(true);
+  }
+
+  /** Lets finished jobs be followed by new ones: the walk must not keep the workers waiting. */
+  private async breathe(): Promise<void> {
+    const nowMs = performance.now();
+    if (nowMs - this.lastBreathMs < SLICE_MS) return;
+    await new Promise((resolve) => setImmediate(resolve));
+    this.lastBreathMs = performance.now();
   }
 
   /** `name` empty: the entry's contents go into the output directory itself. */
@@ -230,14 +258,14 @@ class Restore {
     } catch (error) {
       if (systemCode(error) !== 'EEXIST' || !this.request.overwrite) throw error;
     }
-    this.directories.push({ path: full, row: encodeRow({ ...entry, digest: undefined }) });
+    this.directories.push({ path: full, row: joinRow(entry.metadata, name, undefined) });
     this.progress.directories += 1;
   }
 
   private makeSymlink(entry: ArchiveEntry, directory: Buffer, name: Buffer): void {
     const { native } = this.system;
     const fd = this.fdOf(directory);
-    const row = encodeRow(entry);
+    const row = joinRow(entry.metadata, name, undefined);
     const target = entry.linkTarget!;
     try {
       native.symlinkAt(fd, name, target, row, 0, this.ownerOptions);
@@ -289,14 +317,41 @@ class Restore {
     }
   }
 
-  private async *flushWindow(): AsyncGenerator<RestoreJob> {
+  /**
+   * Jobs for the files of the window. A file whose content lies far behind what has been restored
+   * already (a copy of an earlier file, mostly) would have a whole frame decoded once more for itself:
+   * such strays are put aside and restored together, in the order of the packs.
+   */
+  private async *flushWindow(isLast: boolean): AsyncGenerator<RestoreJob> {
     const files = this.window;
     this.window = [];
+    const located = await this.locate(files);
+    const inOrder = located.filter((file) => {
+      const isStray = this.order.isStray(file.pieces[0]);
+      if (isStray) this.strays.push(file);
+      return !isStray;
+    });
+    for (const { pieces } of inOrder) this.order.advance(pieces[0]);
+    yield* this.admit(planJobs(inOrder));
+    if (!isLast && this.strays.length < MAX_STRAYS) return;
+    yield* this.admit(planJobs(this.strays.splice(0)));
+  }
+
+  private async locate(files: readonly FileToRestore[]): Promise<LocatedFile[]> {
     const locations = await this.archive.locate(files.map(({ entry }) => entry.contentId ?? 0));
-    const { jobs, missing } = planJobs(files, locations);
-    for (const file of missing) {
-      this.fail(joinPath(file.directory, file.name), missingContent(), file.entry.digest);
+    const located: LocatedFile[] = [];
+    for (const [index, file] of files.entries()) {
+      const pieces = file.entry.contentId === undefined ? [] : locations[index];
+      if (pieces !== undefined) located.push({ file, pieces });
+      else {
+        // It is known to be missing already: there is nothing to note.
+        this.fail(joinPath(file.directory, file.name), missingContent(), undefined);
+      }
     }
+    return located;
+  }
+
+  private async *admit(jobs: readonly RestoreJob[]): AsyncGenerator<RestoreJob> {
     for (const job of jobs) {
       await this.inFlight.take(job.bytes);
       yield job;
@@ -315,10 +370,12 @@ class Restore {
     this.inFlight.give(job.bytes);
     this.progress.files += output.files;
     this.progress.bytes += output.bytes;
-    for (const { file, error } of output.failures) {
-      const { directory, name, entry } = job.files[file]!;
+    for (const { file, digest, error } of output.failures) {
+      const { directory, name } = job.files[file]!;
       const isDamage = error.code === 'CONTENT_DAMAGED' || error.code === 'RECORD_DAMAGED';
-      this.fail(joinPath(directory, name), error, isDamage ? entry.digest : undefined);
+      // Of a file in parts only the damaged one: the others need not be sent again.
+      const damaged = isDamage && digest !== undefined ? Buffer.from(digest) : undefined;
+      this.fail(joinPath(directory, name), error, damaged);
     }
   }
 

@@ -120,7 +120,7 @@ export class ServerPeer implements BackupPeer {
 
   notes(failures: readonly Failure[]): void {
     this.sender.post('notes', {
-      slots: failures.map(({ slot }) => Math.max(0, slot)),
+      slots: failures.map(({ slot }) => slot),
       names: failures.map(({ name }) => asBuffer(name)),
       whats: failures.map(({ what }) => what),
       reasons: failures.map(({ reason }) => reason),

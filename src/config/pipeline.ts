@@ -39,7 +39,7 @@ export const PIPELINE_OPTIONS = {
     type: 'int',
     min: 1,
     max: 4096,
-    default: 128,
+    default: 512,
     help: 'files in one parcel at most',
   },
   parcelBytes: {
@@ -48,7 +48,7 @@ export const PIPELINE_OPTIONS = {
     type: 'size',
     min: 4 * KIB,
     max: 8 * MIB,
-    default: 512 * KIB,
+    default: 2 * MIB,
     help: 'bytes in one parcel at most',
   },
   frameBytes: {

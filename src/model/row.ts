@@ -225,6 +225,27 @@ export function copyRowWithDigest(
   return end;
 }
 
+/**
+ * Puts a row together from its fixed part (and, for a symlink, the target behind it), a name and
+ * maybe a digest: what the catalog keeps apart.
+ */
+export function joinRow(metadata: Buffer, name: Buffer, digest: Uint8Array | undefined): Buffer {
+  const digestBytes = digest === undefined ? 0 : DIGEST_BYTES;
+  const linkBytes = metadata.length - ROW_FIXED_BYTES;
+  const row = Buffer.allocUnsafe(metadata.length + digestBytes + name.length);
+  metadata.copy(row, 0, 0, ROW_FIXED_BYTES);
+  row.writeUInt32LE(row.length, RowOffset.rowBytes);
+  row.writeUInt16LE(name.length, RowOffset.nameBytes);
+  row.writeUInt16LE(linkBytes, RowOffset.linkBytes);
+  row[RowOffset.flags] =
+    (row[RowOffset.flags]! & ~RowFlag.hasDigest) | (digestBytes === 0 ? 0 : RowFlag.hasDigest);
+  if (digest !== undefined) row.set(digest, ROW_FIXED_BYTES);
+  const nameAt = ROW_FIXED_BYTES + digestBytes;
+  name.copy(row, nameAt);
+  metadata.copy(row, nameAt + name.length, ROW_FIXED_BYTES);
+  return row;
+}
+
 /** A name that may stand in a directory: not empty, not `.` or `..`, no `/`, no NUL. */
 export function isEntryName(name: Uint8Array): boolean {
   if (name.length === 0 || name.length > MAX_NAME_BYTES) return false;

@@ -191,8 +191,9 @@ export class BackupPipeline {
   private async compare(batch: WalkOutput): Promise<Awaited<ReturnType<typeof compareBatch>>> {
     const startMs = performance.now();
     const failures = batch.failures.filter((failure) => failure.name.length > 0);
-    this.note(failures);
-    const result = await compareBatch(batch, this.peer, this.progress);
+    const comparing = compareBatch(batch, this.peer, this.progress);
+    this.note(failures); // behind the heads, which declare the directories that are named here
+    const result = await comparing;
     const elapsedMs = performance.now() - startMs;
     this.counters.compare.count(itemsOf(batch), batch.listings.length, 0, elapsedMs);
     if (result.sameItems > 0) this.budget.items.give(result.sameItems);

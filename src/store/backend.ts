@@ -35,7 +35,7 @@ export interface Backend {
   read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number>;
   /** Size in bytes, or undefined when there is no such object. */
   size(name: string): Promise<number | undefined>;
-  /** Names below a prefix that ends with `/`, sorted. Empty when there are none. */
+  /** Names of all objects below a prefix that ends with `/`, sorted. Empty when there are none. */
   list(prefix: string): Promise<string[]>;
   /** Removes an object; absent is fine. */
   remove(name: string): Promise<void>;

@@ -5,13 +5,8 @@
 import path from 'node:path';
 import { asTardisError, systemCode, TardisError } from '../errors/index.js';
 import type { Files, System } from '../system/index.js';
-import {
-  CATALOG_FILE,
-  FORMAT_FILE,
-  INCOMING_DIRECTORY,
-  isClientName,
-  LOCK_FILE,
-} from './layout.js';
+import { checkClientName, isClientName } from './client-name.js';
+import { CATALOG_FILE, FORMAT_FILE, INCOMING_DIRECTORY, LOCK_FILE } from './layout.js';
 
 export const STORE_FORMAT = 1;
 const DIRECTORY_MODE = 0o750;
@@ -28,13 +23,6 @@ interface OpenOptions {
   readonly client: string;
   /** Name of the catalog's file; `tardis.db` unless configured. */
   readonly catalogFile?: string;
-}
-
-/** Throws CLIENT_NAME_INVALID before the name can reach a path. */
-export function checkClientName(client: string): void {
-  if (!isClientName(client)) {
-    throw new TardisError('CLIENT_NAME_INVALID', `"${client.slice(0, 140)}" is no client name`);
-  }
 }
 
 /** Finds a client. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, STORE_NEWER, STORE_NOT_READABLE. */

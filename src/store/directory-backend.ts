@@ -14,13 +14,18 @@ const DIRECTORY_MODE = 0o750;
 
 export class DirectoryBackend implements Backend {
   private readonly readers = new Map<string, number>();
-  private readonly knownDirectories = new Set<string>();
+  /** Directories whose names are durable, and so are those of the ones they are in. */
+  private readonly lasting = new Set<string>();
+  private readonly places: Places = {
+    place: (name) => this.place(name),
+    lasts: (file) => this.lasts(file),
+  };
   private stagedCount = 0;
   private readonly root: string;
   private readonly files: Files;
 
   constructor(root: string, files: Files) {
-    this.root = root;
+    this.root = path.resolve(root);
     this.files = files;
   }
 
@@ -28,7 +33,7 @@ export class DirectoryBackend implements Backend {
     const full = this.resolve(name);
     const newDirectories = this.ensureDirectory(path.dirname(full));
     const fd = this.files.open(full, 'create');
-    return new FileWriter(this.files, fd, full, newDirectories, (wanted) => this.place(wanted));
+    return new FileWriter(this.files, fd, full, newDirectories, this.places);
   }
 
   stage(): ObjectWriter {
@@ -36,7 +41,7 @@ export class DirectoryBackend implements Backend {
     const staged = this.resolve(`${INCOMING_DIRECTORY}/${process.pid}-${this.stagedCount}`);
     this.ensureDirectory(path.dirname(staged));
     const fd = this.files.open(staged, 'create');
-    return new FileWriter(this.files, fd, undefined, new Set(), (name) => this.place(name), staged);
+    return new FileWriter(this.files, fd, undefined, new Set(), this.places, staged);
   }
 
   async read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
@@ -48,15 +53,14 @@ export class DirectoryBackend implements Backend {
   }
 
   async list(prefix: string): Promise<string[]> {
-    const directory = this.resolve(prefix);
-    if (this.files.status(directory) === undefined) return [];
-    return this.files
-      .list(directory)
-      .sort()
-      .map((name) => prefix + name);
+    if (this.files.status(this.resolve(prefix)) === undefined) return [];
+    return this.below(prefix).sort();
   }
 
   async remove(name: string): Promise<void> {
+    const open = this.readers.get(name);
+    if (open !== undefined) this.files.close(open); // else it would show what is gone
+    this.readers.delete(name);
     try {
       this.files.unlink(this.resolve(name));
     } catch (error) {
@@ -67,6 +71,13 @@ export class DirectoryBackend implements Backend {
   close(): void {
     for (const fd of this.readers.values()) this.files.close(fd);
     this.readers.clear();
+  }
+
+  private below(prefix: string): string[] {
+    return this.files.list(this.resolve(prefix)).flatMap((name) => {
+      const isDirectory = this.files.status(this.resolve(prefix + name))?.isDirectory === true;
+      return isDirectory ? this.below(`${prefix}${name}/`) : [prefix + name];
+    });
   }
 
   private resolve(name: string): string {
@@ -91,17 +102,31 @@ export class DirectoryBackend implements Backend {
     return fd;
   }
 
-  /** Makes a directory and its parents; returns the directories that got a new name in them. */
+  /**
+   * Makes a directory, and its parents; returns the directories to be synced so that it lasts. One
+   * that is there may be what a session left that ended before its sync: only our own syncs count.
+   */
   private ensureDirectory(directory: string): Set<string> {
-    const changed = new Set<string>();
-    if (this.knownDirectories.has(directory)) return changed;
-    if (this.files.status(directory) === undefined) {
-      for (const parent of this.ensureDirectory(path.dirname(directory))) changed.add(parent);
-      this.files.makeDirectory(directory, DIRECTORY_MODE);
-      changed.add(path.dirname(directory));
+    if (this.lasting.has(directory)) return new Set();
+    const isThere = this.files.status(directory) !== undefined;
+    if (isThere && !this.isOurs(directory)) return new Set();
+    const parent = path.dirname(directory);
+    const unsynced = this.ensureDirectory(parent);
+    if (!isThere) this.files.makeDirectory(directory, DIRECTORY_MODE);
+    return unsynced.add(parent);
+  }
+
+  /** The directories on the way to a file were synced. */
+  private lasts(file: string): void {
+    let directory = path.dirname(file);
+    while (this.isOurs(directory)) {
+      this.lasting.add(directory);
+      directory = path.dirname(directory);
     }
-    this.knownDirectories.add(directory);
-    return changed;
+  }
+
+  private isOurs(directory: string): boolean {
+    return directory.startsWith(this.root + path.sep);
   }
 
   private place(name: string): { full: string; newDirectories: Set<string> } {
@@ -113,7 +138,11 @@ export class DirectoryBackend implements Backend {
   }
 }
 
-type Place = (name: string) => { full: string; newDirectories: Set<string> };
+/** What a writer asks of its backend. */
+interface Places {
+  place(name: string): { full: string; newDirectories: Set<string> };
+  lasts(file: string): void;
+}
 
 class FileWriter implements ObjectWriter {
   sizeBytes = 0;
@@ -123,7 +152,7 @@ class FileWriter implements ObjectWriter {
   private readonly files: Files;
   private readonly fd: number;
   private final: string | undefined;
-  private readonly place: Place;
+  private readonly places: Places;
   private readonly staged: string | undefined;
 
   constructor(
@@ -131,13 +160,13 @@ class FileWriter implements ObjectWriter {
     fd: number,
     final: string | undefined,
     newDirectories: Set<string>,
-    place: Place,
+    places: Places,
     staged?: string,
   ) {
     this.files = files;
     this.fd = fd;
     this.final = final;
-    this.place = place;
+    this.places = places;
     this.staged = staged;
     this.unsynced = newDirectories;
     if (final !== undefined) this.unsynced.add(path.dirname(final));
@@ -157,14 +186,16 @@ class FileWriter implements ObjectWriter {
   }
 
   async sync(): Promise<void> {
+    const { final } = this;
     await this.files.sync(this.fd);
     const directories = [...this.unsynced];
     await Promise.all(directories.map((directory) => this.files.syncDirectory(directory)));
     for (const directory of directories) this.unsynced.delete(directory);
+    if (final !== undefined) this.places.lasts(final);
   }
 
   publish(name: string): void {
-    const { full, newDirectories } = this.place(name);
+    const { full, newDirectories } = this.places.place(name);
     this.files.rename(this.staged!, full);
     this.final = full;
     this.unsynced = newDirectories.add(path.dirname(full));

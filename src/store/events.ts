@@ -4,7 +4,7 @@
  */
 import { Packr } from 'msgpackr';
 import { TardisError } from '../errors/index.js';
-import { checkRows } from '../model/index.js';
+import { checkRows, DIGEST_BYTES, EntryType, forEachRow, type RowReader } from '../model/index.js';
 import { Codec, decode, encode, encodedBound } from './codec.js';
 import type { PackRange } from './pack-writer.js';
 import { buildRecord, type ParsedRecord, RecordKind } from './record.js';
@@ -118,65 +118,139 @@ export function buildCommit(sequence: number, commit: CommitBody): Buffer {
 function decodeBody(record: ParsedRecord): unknown {
   const { header, body } = record;
   if (header.rawBytes > MAX_LISTING_RAW_BYTES) throw damaged('a metadata record is too large');
-  if (header.codec === Codec.none) return packr.unpack(body);
-  const raw = Buffer.allocUnsafeSlow(header.rawBytes);
-  decode(header.codec, body, raw);
-  return packr.unpack(raw);
+  let raw: Buffer = body;
+  if (header.codec !== Codec.none) {
+    raw = Buffer.allocUnsafeSlow(header.rawBytes);
+    decode(header.codec, body, raw);
+  }
+  try {
+    return packr.unpack(raw);
+  } catch (error) {
+    throw new TardisError('RECORD_DAMAGED', 'a metadata record cannot be decoded', {}, error);
+  }
 }
 
 /** Throws RECORD_DAMAGED when the record is not what it should be. */
 export function readListing(record: ParsedRecord): ListingSection[] {
   const sections = decodeBody(record);
   if (!Array.isArray(sections)) throw damaged('a listing is no list');
-  for (const section of sections as Partial<ListingSection>[]) {
+  for (const section of sections as (Partial<ListingSection> | null)[]) {
     const isWhole =
-      isId(section.set) &&
+      isId(section?.set) &&
       isId(section.root) &&
       isId(section.directory) &&
       Buffer.isBuffer(section.rows) &&
-      Array.isArray(section.children) &&
-      section.children.every(isId) &&
-      Array.isArray(section.removed) &&
-      section.removed.every((name) => Buffer.isBuffer(name)) &&
+      isListOf(section.children, isId) &&
+      isListOf(section.removed, (name) => Buffer.isBuffer(name)) &&
       typeof section.closed === 'boolean';
     if (!isWhole) throw damaged('a listing has a wrong shape');
-    checkRows(section.rows, false);
+    if (countDirectories(section.rows) !== section.children.length) {
+      throw damaged('a listing has not one id for each directory');
+    }
   }
   return sections as ListingSection[];
 }
 
-/** Throws RECORD_DAMAGED on a wrong shape, STORE_NEWER on an event this release does not know. */
-export function readEvent(record: ParsedRecord): StoreEvent {
-  const event = decodeBody(record) as Partial<Record<string, unknown>> | null;
-  const type = event?.['type'];
-  const isWhole =
-    (type === 'set-opened' &&
-      isId(event!['set']) &&
-      typeof event!['name'] === 'string' &&
-      Array.isArray(event!['roots'])) ||
-    (type === 'set-closed' && isId(event!['set']) && typeof event!['stats'] === 'object') ||
-    (type === 'notes' && isId(event!['set']) && Array.isArray(event!['notes'])) ||
-    (type === 'damage' && Array.isArray(event!['digests']));
-  if (isWhole) return event as unknown as StoreEvent;
-  if (typeof type === 'string' && !['set-opened', 'set-closed', 'notes', 'damage'].includes(type)) {
-    throw new TardisError('STORE_NEWER', `the store holds an event "${type.slice(0, 40)}"`);
+/** Checks the rows, and counts those of directories. */
+function countDirectories(bytes: Buffer): number {
+  let count = 0;
+  let rows: RowReader;
+  try {
+    rows = checkRows(bytes, false);
+  } catch (error) {
+    throw new TardisError('RECORD_DAMAGED', 'a listing has a wrong row', {}, error);
   }
-  throw damaged('an event has a wrong shape');
+  forEachRow(rows, (at) => {
+    if (rows.type(at) === EntryType.directory) count += 1;
+  });
+  return count;
 }
 
+type Shape = Readonly<Record<string, unknown>>;
+
+/** What an event of each type must have besides its type. */
+const EVENT_SHAPES: Readonly<Record<StoreEvent['type'], (event: Shape) => boolean>> = {
+  'set-opened': (event) =>
+    isId(event['set']) &&
+    typeof event['name'] === 'string' &&
+    Number.isSafeInteger(event['openedAtMs']) &&
+    Number.isSafeInteger(event['clientTimeMs']) &&
+    isListOf(event['roots'], isRoot),
+  'set-closed': (event) =>
+    isId(event['set']) &&
+    Number.isSafeInteger(event['closedAtMs']) &&
+    isShape(event['stats']) &&
+    Object.values(event['stats']).every((count) => Number.isFinite(count)),
+  notes: (event) => isId(event['set']) && isListOf(event['notes'], isNote),
+  damage: (event) => isListOf(event['digests'], isDigest),
+};
+
+function isRoot(value: unknown): boolean {
+  return (
+    isShape(value) &&
+    isId(value['root']) &&
+    Buffer.isBuffer(value['path']) &&
+    isId(value['directory'])
+  );
+}
+
+function isNote(value: unknown): boolean {
+  return (
+    isShape(value) &&
+    isId(value['directory']) &&
+    Buffer.isBuffer(value['name']) &&
+    typeof value['what'] === 'string' &&
+    typeof value['reason'] === 'string'
+  );
+}
+
+/** Throws RECORD_DAMAGED on a wrong shape, STORE_NEWER on an event this release does not know. */
+export function readEvent(record: ParsedRecord): StoreEvent {
+  const event = decodeBody(record);
+  const type = isShape(event) ? event['type'] : undefined;
+  if (!isShape(event) || typeof type !== 'string') throw damaged('an event has no type');
+  if (!Object.hasOwn(EVENT_SHAPES, type)) {
+    throw new TardisError('STORE_NEWER', `the store holds an event "${type.slice(0, 40)}"`);
+  }
+  const isWhole = EVENT_SHAPES[type as StoreEvent['type']];
+  if (!isWhole(event)) throw damaged('an event has a wrong shape');
+  return event as unknown as StoreEvent;
+}
+
+/** Throws RECORD_DAMAGED when the record is not what it should be. */
 export function readCommit(record: ParsedRecord): CommitBody {
-  const commit = decodeBody(record) as Partial<CommitBody> | null;
-  const counters = commit?.counters as Partial<Counters> | undefined;
+  const commit = decodeBody(record);
   const isWhole =
-    isId(commit?.commit) &&
-    Array.isArray(commit.ranges) &&
-    Array.isArray(commit.objects) &&
-    isId(counters?.set) &&
-    isId(counters.root) &&
-    isId(counters.directory) &&
-    isId(counters.sequence);
+    isShape(commit) &&
+    isId(commit['commit']) &&
+    isListOf(commit['ranges'], isRange) &&
+    isListOf(commit['objects'], isObject) &&
+    isShape(commit['counters']) &&
+    ['set', 'root', 'directory', 'sequence'].every((name) =>
+      isId((commit['counters'] as Shape)[name]),
+    );
   if (!isWhole) throw damaged('a commit record has a wrong shape');
-  return commit as CommitBody;
+  return commit as unknown as CommitBody;
+}
+
+function isRange(value: unknown): boolean {
+  return isShape(value) && ['pack', 'from', 'to', 'checksum'].every((name) => isId(value[name]));
+}
+
+function isObject(value: unknown): boolean {
+  return isShape(value) && isDigest(value['digest']) && isId(value['bytes']);
+}
+
+function isShape(value: unknown): value is Shape {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isListOf(value: unknown, is: (item: unknown) => boolean): value is unknown[] {
+  return Array.isArray(value) && value.every(is);
+}
+
+function isDigest(value: unknown): boolean {
+  return Buffer.isBuffer(value) && value.length === DIGEST_BYTES;
 }
 
 function isId(value: unknown): value is number {

@@ -1,5 +1,6 @@
 export type { Backend, ObjectWriter } from './backend.js';
 export * from './client-directory.js';
+export { checkClientName, isClientName } from './client-name.js';
 export {
   Codec,
   CODEC_NAMES,

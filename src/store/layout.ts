@@ -33,10 +33,3 @@ export interface Location {
 export function locationName(location: Location, digest: Buffer): string {
   return location.pack === NO_PACK ? objectName(digest) : packName(location.pack);
 }
-
-const CLIENT_NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
-
-/** A client's name becomes a directory's name, so it is held to harmless characters. */
-export function isClientName(name: string): boolean {
-  return CLIENT_NAME.test(name);
-}

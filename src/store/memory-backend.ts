@@ -19,8 +19,7 @@ export class MemoryBackend implements Backend {
     if (chunks === undefined) {
       throw Object.assign(new Error(`ENOENT: no such object, ${name}`), { code: 'ENOENT' });
     }
-    const whole = Buffer.concat(chunks);
-    return whole.copy(target, 0, position, Math.min(position + bytes, whole.length));
+    return copyRange(chunks, position, target, bytes);
   }
 
   async size(name: string): Promise<number | undefined> {
@@ -62,8 +61,7 @@ class MemoryWriter implements ObjectWriter {
   }
 
   readBack(position: number, target: Uint8Array, bytes: number): number {
-    const whole = Buffer.concat(this.chunks);
-    return whole.copy(target, 0, position, Math.min(position + bytes, whole.length));
+    return copyRange(this.chunks, position, target, bytes);
   }
 
   replaceStart(bytes: Uint8Array): void {
@@ -83,4 +81,14 @@ class MemoryWriter implements ObjectWriter {
   close(): void {
     // nothing is kept open
   }
+}
+
+function copyRange(
+  chunks: readonly Buffer[],
+  position: number,
+  target: Uint8Array,
+  bytes: number,
+): number {
+  const whole = Buffer.concat(chunks);
+  return whole.subarray(position, position + bytes).copy(target);
 }

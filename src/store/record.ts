@@ -241,10 +241,14 @@ export function readContentIndex(index: Buffer): ContentIndex {
   if (index.length !== CONTENT_INDEX_BYTES) {
     throw new TardisError('RECORD_DAMAGED', 'a content record has an impossible index');
   }
-  return {
+  const content = {
     digest: Buffer.from(index.subarray(0, DIGEST_BYTES)),
     sizeBytes: Number(index.readBigUInt64LE(DIGEST_BYTES)),
     fileSizeBytes: Number(index.readBigUInt64LE(DIGEST_BYTES + 8)),
     chunkBytes: index.readUInt32LE(DIGEST_BYTES + 16),
   };
+  if (!Number.isSafeInteger(content.sizeBytes) || !Number.isSafeInteger(content.fileSizeBytes)) {
+    throw new TardisError('RECORD_DAMAGED', 'a content record has an impossible size');
+  }
+  return content;
 }

@@ -1,8 +1,13 @@
 /** Reads packs record by record, as far as they are whole: for recovery and rebuild. */
 import { crc32 } from 'node:zlib';
-import { TardisError } from '../errors/index.js';
+import { systemCode, TardisError } from '../errors/index.js';
 import type { Backend } from './backend.js';
-import { CHUNK_HEADER_BYTES, readChunkHeader, STREAM_CHUNK_BYTES } from './frame.js';
+import {
+  CHUNK_HEADER_BYTES,
+  type ChunkHeader,
+  readChunkHeader,
+  STREAM_CHUNK_BYTES,
+} from './frame.js';
 import { packName, packNumber, PACKS_PREFIX } from './layout.js';
 import {
   type ParsedRecord,
@@ -65,7 +70,13 @@ export async function readRecord(
   bytes: number,
 ): Promise<ParsedRecord> {
   const buffer = Buffer.allocUnsafe(bytes);
-  const got = await backend.read(name, position, buffer, bytes);
+  let got = 0;
+  try {
+    got = await backend.read(name, position, buffer, bytes);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    throw new TardisError('RECORD_DAMAGED', `${name} is gone`, { position }, error);
+  }
   if (got !== bytes) throw new TardisError('RECORD_DAMAGED', `${name} is cut off`, { position });
   return parseRecord(buffer);
 }
@@ -103,12 +114,24 @@ export async function isRecordSound(
   while (at < end) {
     const got = await backend.read(name, at, chunkHeader, CHUNK_HEADER_BYTES);
     if (got < CHUNK_HEADER_BYTES) return false;
-    const { storedBytes, checksum } = readChunkHeader(chunkHeader, STREAM_CHUNK_BYTES);
+    const chunk = tryReadChunkHeader(chunkHeader);
+    if (chunk === undefined) return false;
     const from = at + CHUNK_HEADER_BYTES;
-    if ((await checksumOf(backend, name, from, from + storedBytes)) !== checksum) return false;
-    at = from + storedBytes;
+    const to = from + chunk.storedBytes;
+    if ((await checksumOf(backend, name, from, to)) !== chunk.checksum) return false;
+    at = to;
   }
   return at === end;
+}
+
+/** Undefined when its length is impossible. */
+function tryReadChunkHeader(bytes: Buffer): ChunkHeader | undefined {
+  try {
+    return readChunkHeader(bytes, STREAM_CHUNK_BYTES);
+  } catch (error) {
+    if (error instanceof TardisError) return undefined;
+    throw error;
+  }
 }
 
 /** CRC-32 of a range; undefined when it is not all there. */

@@ -75,13 +75,14 @@ function injected(code: string, operation: string): Error {
 
 /** Wraps every function of `target`, so that the plan sees each call first. */
 export function withFaults<T extends object>(target: T, plan: FaultPlan, area: string): T {
-  return new Proxy(target, {
-    get(object, key): unknown {
-      const member: unknown = Reflect.get(object, key);
+  // Around an empty object: a proxy must show the members of a frozen one as they are.
+  return new Proxy({} as T, {
+    get(_empty, key): unknown {
+      const member: unknown = Reflect.get(target, key);
       if (typeof member !== 'function' || typeof key !== 'string') return member;
       return (...values: unknown[]): unknown => {
         plan.step(`${area}.${key}`);
-        return Reflect.apply(member, object, values);
+        return Reflect.apply(member, target, values);
       };
     },
   });

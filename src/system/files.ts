@@ -24,6 +24,7 @@ export interface Files {
   sync(fd: number): Promise<void>;
   /** Makes the names in a directory durable. */
   syncDirectory(path: string): Promise<void>;
+  /** Undefined when nothing has this path. */
   status(path: string): FileStatus | undefined;
   list(path: string): string[];
   makeDirectory(path: string, mode: number): void;
@@ -70,9 +71,14 @@ export const systemFiles: Files = Object.freeze({
     }
   },
   status(path: string): FileStatus | undefined {
-    const stat = fs.statSync(path, { throwIfNoEntry: false });
-    if (stat === undefined) return undefined;
-    return { sizeBytes: stat.size, isDirectory: stat.isDirectory(), isFile: stat.isFile() };
+    try {
+      const stat = fs.statSync(path, { throwIfNoEntry: false });
+      if (stat === undefined) return undefined;
+      return { sizeBytes: stat.size, isDirectory: stat.isDirectory(), isFile: stat.isFile() };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined; // below a file
+      throw error;
+    }
   },
   list: (path: string) => fs.readdirSync(path),
   makeDirectory: (path: string, mode: number) => fs.mkdirSync(path, { mode }),

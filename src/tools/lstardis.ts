@@ -109,7 +109,13 @@ async function printDirectory(
 ): Promise<void> {
   let after: Buffer = Buffer.alloc(0);
   for (;;) {
-    const page = await archive.list(directory, set, after, PAGE_ENTRIES);
+    const page = await archive.list({
+      directory,
+      set,
+      after,
+      limit: PAGE_ENTRIES,
+      withDigests: options.json === true,
+    });
     printEntries(page, options);
     if (page.length < PAGE_ENTRIES) return;
     after = page.at(-1)!.name;

@@ -110,7 +110,7 @@ export const MESSAGES = {
   ),
   done: toServer(19, 'add', MIB, { slots: 'uints', settled: 'bytes' }),
   notes: toServer(20, 'add', 4 * MIB, {
-    slots: 'uints',
+    slots: 'ints',
     names: 'byteses',
     whats: 'texts',
     reasons: 'texts',

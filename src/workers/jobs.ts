@@ -150,34 +150,34 @@ export interface RangeOutput {
   readonly hasChanged: boolean;
 }
 
-/** One restore job: records to read, and the files to make of them. */
+/** One restore job: records to read, and the files to make of them, packed for a quick crossing. */
 export interface RestoreInput {
   readonly clientPath: string;
   readonly targetPath: Uint8Array;
   readonly records: readonly RestoreRecord[];
-  /** Rows of the files; the n-th belongs in directories[files[n].directory]. */
+  /** Rows of the files; with a digest where the content is one piece. */
   readonly rows: Uint8Array;
-  readonly directories: readonly Uint8Array[];
-  readonly files: readonly RestoreFile[];
+  /** For each file three numbers: its directory, its record (or NO_RECORD), the offset in a frame. */
+  readonly places: Uint32Array;
+  /** Directories beneath the target, one after another. */
+  readonly directories: Uint8Array;
+  readonly directoryEnds: Uint32Array;
+  /** The pieces of files in parts. */
+  readonly inParts: readonly { readonly file: number; readonly pieces: readonly RestorePiece[] }[];
   /** See MetadataOption of the addon. */
   readonly ownerOptions: number;
   /** Replace files that are there. */
   readonly overwrite: boolean;
 }
 
+/** In `places`: the file is empty, or in parts. */
+export const NO_RECORD = 0xffff_ffff;
+export const PLACE_NUMBERS = 3;
+
 export interface RestoreRecord {
   readonly object: string;
   readonly position: number;
   readonly recordBytes: number;
-}
-
-export interface RestoreFile {
-  readonly rowAt: number;
-  /** Index into `directories` (paths beneath the target). */
-  readonly directory: number;
-  readonly name: Uint8Array;
-  /** The pieces that make the file, in order: one, or the parts. */
-  readonly pieces: readonly RestorePiece[];
 }
 
 export interface RestorePiece {
@@ -192,7 +192,15 @@ export interface RestorePiece {
 export interface RestoreOutput {
   readonly files: number;
   readonly bytes: number;
-  readonly failures: readonly { readonly file: number; readonly error: WireError }[];
+  readonly failures: readonly RestoreJobFailure[];
+}
+
+export interface RestoreJobFailure {
+  /** Which file of the job. */
+  readonly file: number;
+  /** The piece that was being read or written. */
+  readonly digest: Uint8Array | undefined;
+  readonly error: WireError;
 }
 
 export interface JobTable {

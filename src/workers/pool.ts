@@ -31,7 +31,7 @@ export class JobPool implements JobRunner {
     this.recent = SharedDigests.create(options.recentDigests);
     this.piscina = new Piscina({
       filename: new URL('./thread-entry.js', import.meta.url).href,
-      minThreads: options.threads,
+      minThreads: 1, // the others start when there is work for them
       maxThreads: options.threads,
       concurrentTasksPerWorker: 1,
       resourceLimits: RESOURCE_LIMITS,

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
-import { DIGEST_BYTES } from '../model/index.js';
+import { DIGEST_BYTES, RowReader } from '../model/index.js';
 import {
   type Backend,
   CHUNK_HEADER_BYTES,
@@ -24,17 +24,17 @@ import {
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
 import { OpenKind, type System } from '../system/index.js';
+import { runOf } from './block-builder.js';
+import { NO_RECORD, PLACE_NUMBERS } from './jobs.js';
 import type {
   JobResult,
-  RestoreFile,
   RestoreInput,
+  RestoreJobFailure,
   RestoreOutput,
   RestorePiece,
   RestoreRecord,
 } from './jobs.js';
 
-let backendPath = '';
-let backend: Backend | undefined;
 let decoded: Buffer = Buffer.alloc(0);
 let stored: Buffer = Buffer.alloc(0);
 const digestScratch = Buffer.alloc(DIGEST_BYTES);
@@ -51,21 +51,24 @@ export async function restoreJob(
   }
 }
 
-function openBackend(clientPath: string, system: System): Backend {
-  if (backend === undefined || backendPath !== clientPath) {
-    backend?.close();
-    backend = new DirectoryBackend(clientPath, system.files);
-    backendPath = clientPath;
-  }
-  return backend;
-}
-
 function room(current: Buffer, bytes: number): Buffer {
   return current.length >= bytes ? current : Buffer.allocUnsafeSlow(bytes);
 }
 
+interface FileTask {
+  readonly rowAt: number;
+  readonly directory: number;
+  readonly name: Buffer;
+  /** None for an empty file. */
+  readonly pieces: readonly RestorePiece[];
+}
+
 class RestoreRun {
-  private readonly failures: { file: number; error: WireError }[] = [];
+  private readonly rows: RowReader;
+  private readonly inParts: ReadonlyMap<number, readonly RestorePiece[]>;
+  private readonly failures: RestoreJobFailure[] = [];
+  /** The piece of the current file that is being read. */
+  private piece = 0;
   private readonly directoryFds = new Map<number, number>();
   private readonly rootFd: number;
   private files = 0;
@@ -80,12 +83,19 @@ class RestoreRun {
   constructor(input: RestoreInput, system: System) {
     this.input = input;
     this.system = system;
-    this.backend = openBackend(input.clientPath, system);
+    this.rows = new RowReader(input.rows);
+    this.inParts = new Map(input.inParts.map(({ file, pieces }) => [file, pieces]));
+    // For one job only: a pack may be replaced, and its name used by another store, at any time.
+    this.backend = new DirectoryBackend(input.clientPath, system.files);
     this.rootFd = system.native.openDirectory(Buffer.from(input.targetPath));
   }
 
   async run(): Promise<RestoreOutput> {
-    for (const [index, file] of this.input.files.entries()) {
+    const { rows } = this;
+    let index = 0;
+    for (let at = 0; at < rows.rows.length; at += rows.rowBytes(at), index += 1) {
+      const file = this.fileAt(at, index);
+      this.piece = 0;
       try {
         await this.restore(file);
         this.files += 1;
@@ -94,30 +104,49 @@ class RestoreRun {
         const isFatal = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS';
         const isOurs = error instanceof TardisError || code !== undefined;
         if (isFatal || !isOurs) throw error;
-        this.failures.push({ file: index, error: describe(error) });
+        const read = file.pieces[this.piece];
+        const digest = read === undefined ? undefined : Buffer.from(read.digest);
+        this.failures.push({ file: index, digest, error: describe(error) });
       }
     }
     return { files: this.files, bytes: this.bytes, failures: this.failures };
   }
 
+  private fileAt(rowAt: number, index: number): FileTask {
+    const { rows } = this;
+    const { places } = this.input;
+    const [directory, record, offset] = places.subarray(index * PLACE_NUMBERS) as unknown as [
+      number,
+      number,
+      number,
+    ];
+    let pieces = this.inParts.get(index) ?? [];
+    if (record !== NO_RECORD) {
+      const sizeBytes = rows.sizeBytes(rowAt);
+      pieces = [{ record, digest: rows.digest(rowAt), sizeBytes, offset }];
+    }
+    return { rowAt, directory, name: rows.name(rowAt), pieces };
+  }
+
   close(): void {
     for (const fd of this.directoryFds.values()) this.system.native.close(fd);
     this.system.native.close(this.rootFd);
+    this.backend.close();
   }
 
   private directoryFd(index: number): number {
     let fd = this.directoryFds.get(index);
     if (fd === undefined) {
-      const path = Buffer.from(this.input.directories[index]!);
+      const path = runOf(this.input.directories, this.input.directoryEnds, index);
       fd = this.system.native.openBeneath(this.rootFd, path, OpenKind.directory);
       this.directoryFds.set(index, fd);
     }
     return fd;
   }
 
-  private async restore(file: RestoreFile): Promise<void> {
+  private async restore(file: FileTask): Promise<void> {
     const directoryFd = this.directoryFd(file.directory);
-    const name = Buffer.from(file.name);
+    const { name } = file;
     const write = async (target: Buffer): Promise<void> => {
       const [only] = file.pieces;
       if (file.pieces.length <= 1 && (only === undefined || (await this.isWhole(only)))) {
@@ -183,7 +212,7 @@ class RestoreRun {
   private writeWhole(
     directoryFd: number,
     name: Buffer,
-    file: RestoreFile,
+    file: FileTask,
     piece: RestorePiece | undefined,
   ): void {
     const offset = piece?.offset ?? 0;
@@ -210,13 +239,14 @@ class RestoreRun {
   private async writeStreaming(
     directoryFd: number,
     name: Buffer,
-    file: RestoreFile,
+    file: FileTask,
   ): Promise<void> {
     const { native } = this.system;
     const fd = native.createFileAt(directoryFd, name);
     try {
       let position = 0;
-      for (const piece of file.pieces) {
+      for (const [index, piece] of file.pieces.entries()) {
+        this.piece = index;
         const hash = createHash('sha256');
         let pieceBytes = 0;
         for await (const bytes of this.pieceBytes(piece)) {

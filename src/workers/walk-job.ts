@@ -3,7 +3,7 @@
  * been seen. A listing is settled, and gets a skip hash, only if no entry in it has changed in the
  * two seconds before it was read: clocks are coarse, and a later change could show the same time.
  */
-import picomatch from 'picomatch';
+import { compileExcludes } from './excludes.js';
 import { systemCode } from '../errors/index.js';
 import { EntryType, joinPath, RowFlag, RowReader } from '../model/index.js';
 import type { System } from '../system/index.js';
@@ -195,26 +195,4 @@ function unpackBlock(block: DirectoryBlock): Task[] {
 export function blockMemory(block: DirectoryBlock): ArrayBuffer[] {
   const { slots, parents, rows, rowEnds, paths, pathEnds } = block;
   return memoryOf(slots, parents, rows, rowEnds, paths, pathEnds);
-}
-
-/**
- * Exclude patterns are globs: one without a slash is held against the name, one with a slash against
- * the whole path (from the root of the file system if it starts with `/`, else its end).
- */
-function compileExcludes(globs: readonly string[]): (path: Buffer, name: Buffer) => boolean {
-  const options = { dot: true, nonegate: true };
-  const names = globs.filter((glob) => !glob.includes('/')).map((glob) => picomatch(glob, options));
-  const paths = globs
-    .filter((glob) => glob.includes('/'))
-    .map((glob) => {
-      const trimmed = glob.replace(/\/+$/, '');
-      return picomatch(trimmed.startsWith('/') ? trimmed : `**/${trimmed}`, options);
-    });
-  return (path, name) => {
-    const text = name.toString('utf8');
-    if (names.some((matches) => matches(text))) return true;
-    if (paths.length === 0) return false;
-    const full = joinPath(path, name).toString('utf8');
-    return paths.some((matches) => matches(full));
-  };
 }

@@ -81,7 +81,7 @@ export class Ingest {
     this.catalog = store.catalog;
     this.set = set;
     this.sections = new SectionCollector(set);
-    this.isEmpty = store.catalog.entries.count() === 0 && store.catalog.contents.count() === 0;
+    this.isEmpty = store.catalog.entries.isEmpty() && store.catalog.contents.isEmpty();
     this.slots = new Slots(store.catalog, () => {
       store.counters.directory += 1;
       return store.counters.directory;
@@ -192,9 +192,15 @@ export class Ingest {
     if (parent >= 0) {
       return { root: this.slots.rootOf(parent), parent: this.slots.directoryOf(parent) };
     }
-    const root = this.roots[-1 - parent];
+    const { root, directory } = this.rootAt(parent);
+    return { root, parent: ROOTS_DIRECTORY, directory };
+  }
+
+  /** The root that a number below 0 stands for. */
+  private rootAt(number: number): RootRecord {
+    const root = this.roots[-1 - number];
     if (root === undefined) throw new TardisError('PROTOCOL_VIOLATION', 'a slot of no root');
-    return { root: root.root, parent: ROOTS_DIRECTORY, directory: root.directory };
+    return root;
   }
 
   /**
@@ -414,9 +420,10 @@ export class Ingest {
 
   /** Files that could not be saved, or not surely: they stay as they were. */
   note(slotNumber: number, name: Buffer, what: string, reason: string): void {
+    const root = slotNumber < 0 ? this.rootAt(slotNumber) : undefined;
     const note = {
-      directory: this.slots.directoryOf(slotNumber),
-      name: Buffer.from(name),
+      directory: root === undefined ? this.slots.directoryOf(slotNumber) : ROOTS_DIRECTORY,
+      name: root === undefined ? Buffer.from(name) : Buffer.from(String(root.root)),
       what: what.slice(0, 32),
       reason: reason.slice(0, 32),
     };

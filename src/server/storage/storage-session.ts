@@ -154,7 +154,9 @@ export class StorageSession {
 
   private pumped(): void {
     this.isPumping = false;
-    for (const resolve of this.idle.splice(0)) resolve();
+    // A message may have come after the last look at the queue, and found us still pumping.
+    if (this.queue.length > 0) this.pump();
+    else for (const resolve of this.idle.splice(0)) resolve();
   }
 
   private async run(): Promise<void> {

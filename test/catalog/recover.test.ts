@@ -1,0 +1,371 @@
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { EntryType } from '../../src/model/index.js';
+import {
+  buildCommit,
+  buildEvent,
+  buildListing,
+  listPacks,
+  MemoryBackend,
+  packName,
+  PackWriter,
+  recordBytes,
+  RecordKind,
+  scanPack,
+  type StoreEvent,
+} from '../../src/store/index.js';
+import { rejectedCode } from '../helpers/codes.js';
+import { dumpCatalog, PackedStore, rebuild, sectionOf } from '../helpers/packed-store.js';
+import { entryOf, sha256 } from '../helpers/rows.js';
+import { scratch } from '../helpers/scratch.js';
+
+const directoryEntry = (name: string, inode: bigint) =>
+  entryOf(name, { type: EntryType.directory, inode, birthTimeNs: inode * 10n });
+
+const fileEntry = (name: string, content: string | Buffer, mtimeNs = 5n) =>
+  entryOf(name, {
+    digest: sha256(content),
+    sizeBytes: content.length,
+    mtimeNs,
+  });
+
+/** Two paths for catalogs in a folder of the test's own. */
+function places(t: ExecutionContext): { live: string; rebuilt: string } {
+  const folder = scratch(t);
+  return { live: path.join(folder, 'live.db'), rebuilt: path.join(folder, 'rebuilt.db') };
+}
+
+async function scanEverything(backend: MemoryBackend) {
+  const found = [];
+  for (const pack of await listPacks(backend)) {
+    for await (const record of scanPack(backend, pack, 0)) found.push({ ...record, pack });
+  }
+  return found;
+}
+
+/** The object's bytes changed by `change`. */
+async function spoil(
+  backend: MemoryBackend,
+  name: string,
+  change: (bytes: Buffer) => Buffer | undefined,
+): Promise<void> {
+  const bytes = Buffer.alloc((await backend.size(name))!);
+  await backend.read(name, 0, bytes, bytes.length);
+  const changed = change(bytes) ?? bytes;
+  await backend.remove(name);
+  const writer = backend.create(name);
+  writer.append(changed);
+}
+
+/** Three sets of all kinds of changes, contents of all kinds, over several packs. */
+async function writeHistory(store: PackedStore): Promise<void> {
+  const first = store.openSet('first');
+  store.frame(Buffer.from('one'), Buffer.from('two'));
+  store.content(Buffer.alloc(9000, 1));
+  store.change(
+    first,
+    1,
+    [fileEntry('a', 'one'), fileEntry('b', 'two'), directoryEntry('sub', 50n)],
+    [],
+    [2],
+  );
+  await store.checkpoint();
+  store.change(first, 2, [fileEntry('middle', Buffer.alloc(9000, 1)), entryOf('empty')]);
+  store.event({
+    type: 'notes',
+    set: first,
+    notes: [{ directory: 2, name: Buffer.from([0xff]), what: 'unreadable', reason: 'EACCES' }],
+  });
+  store.closeSet(first);
+  await store.checkpoint();
+
+  const second = store.openSet('second');
+  store.object(Buffer.alloc(5000, 2));
+  const whole = store.inParts(Buffer.alloc(700, 3), Buffer.alloc(300, 4));
+  store.change(second, 1, [
+    fileEntry('large', Buffer.alloc(5000, 2)),
+    entryOf('parts', { digest: whole, sizeBytes: 1000 }),
+    entryOf('link', { type: EntryType.symlink, linkTarget: Buffer.from([0xfe, 0x2f]) }),
+  ]);
+  await store.checkpoint(); // and is broken off
+
+  const third = store.openSet('third');
+  store.change(third, 1, [fileEntry('a', 'two', 9n), directoryEntry('moved', 50n)], ['sub'], [2]);
+  store.change(third, 2, [], ['middle']);
+  store.closeSet(third);
+  store.counters.directory = 2;
+  await store.checkpoint();
+}
+
+test('a catalog made from the packs alone says what the lost one said', async (t) => {
+  const { live, rebuilt } = places(t);
+  const store = await PackedStore.open(live, undefined, 600);
+  await writeHistory(store);
+  store.close();
+  t.true((await listPacks(store.backend)).length > 2);
+  const report = await rebuild(rebuilt, store.backend);
+  t.like(report, { commits: 4, damagedRecords: 0, counters: store.counters });
+  const [wanted, found] = [dumpCatalog(live), dumpCatalog(rebuilt)];
+  for (const table of Object.keys(wanted)) t.deepEqual(found[table], wanted[table], table);
+  for (const [table, rows] of Object.entries(wanted)) {
+    if (table !== 'unplaced_directories') t.true(rows.length > 0, `the history has no ${table}`);
+  }
+});
+
+test('an old catalog is brought up to the packs by the commits it lacks', async (t) => {
+  const { live, rebuilt } = places(t);
+  const store = await PackedStore.open(live, undefined, 600);
+  const behind = await PackedStore.open(rebuilt, store.backend);
+  behind.close();
+  await writeHistory(store);
+  store.close();
+  const report = await rebuild(rebuilt, store.backend, false);
+  t.is(report.commits, 4);
+  t.deepEqual(dumpCatalog(rebuilt), dumpCatalog(live));
+  t.like(await rebuild(rebuilt, store.backend, false), { commits: 0, point: report.point });
+});
+
+test('a commit the catalog did not hear of is applied at the next opening', async (t) => {
+  const { live, rebuilt } = places(t);
+  let store = await PackedStore.open(live);
+  const set = store.openSet();
+  store.frame(Buffer.from('one'));
+  store.change(set, 1, [fileEntry('a', 'one')]);
+  await store.checkpoint();
+  store.change(set, 1, [fileEntry('b', 'one')]);
+  await store.commitPacks();
+  const counters = { ...store.counters };
+  store = await store.crash();
+  t.like(store.report, { commits: 1, damagedRecords: 0, counters });
+  t.is(store.catalog.entries.versions(1, Buffer.from('b')).length, 1);
+  store.close();
+  await rebuild(rebuilt, store.backend);
+  t.deepEqual(dumpCatalog(rebuilt), dumpCatalog(live));
+});
+
+test('what no commit covers never was, now and for ever', async (t) => {
+  const { live, rebuilt } = places(t);
+  let store = await PackedStore.open(live);
+  const set = store.openSet();
+  store.frame(Buffer.from('one'));
+  store.change(set, 1, [fileEntry('a', 'one')]);
+  await store.checkpoint();
+  store.frame(Buffer.from('lost'));
+  store.change(set, 1, [fileEntry('lost', 'lost'), directoryEntry('lost-too', 60n)], [], [7]);
+  store = await store.crash();
+  t.is(store.report.commits, 0);
+  // The next session uses the same numbers for other things.
+  store.frame(Buffer.from('kept'));
+  store.change(set, 1, [fileEntry('kept', 'kept'), directoryEntry('kept-too', 61n)], [], [7]);
+  await store.checkpoint();
+  store.change(set, 1, [fileEntry('later', 'kept')]);
+  await store.checkpoint();
+  store.close();
+
+  for (const checkBodies of [true, false]) {
+    const file = `${rebuilt}-${checkBodies}`;
+    t.is((await rebuild(file, store.backend, checkBodies)).commits, 3);
+    const dump = dumpCatalog(file);
+    t.deepEqual(dump['entries'], dumpCatalog(live)['entries']);
+    t.deepEqual(dump, dumpCatalog(live));
+  }
+});
+
+test('a commit behind records of a crashed session is no less valid', async (t) => {
+  const { live } = places(t);
+  let store = await PackedStore.open(live);
+  const set = store.openSet();
+  await store.checkpoint();
+  store.change(set, 1, [entryOf('lost')]);
+  store = await store.crash();
+  store.change(set, 1, [entryOf('kept')]);
+  await store.commitPacks();
+  store = await store.crash();
+  t.is(store.report.commits, 1);
+  t.deepEqual(
+    store.catalog.entries.headNames(1, 9).map(({ name }) => name.toString()),
+    ['kept'],
+  );
+  store.close();
+});
+
+test('a last commit whose ranges are not all there is given up', async (t) => {
+  const { live, rebuilt } = places(t);
+  const store = await PackedStore.open(live, undefined, 1 << 20);
+  const set = store.openSet();
+  store.change(set, 1, [entryOf('acknowledged')]);
+  await store.checkpoint();
+  const from = (await store.backend.size(packName(1)))!;
+  store.frame(Buffer.from('content'));
+  store.change(set, 1, [entryOf('in doubt')]);
+  const commit = await store.commitPacks();
+  store.catalog.abandon();
+
+  // The sync was cut short: each byte of the commit's range, in turn, did not reach the disk.
+  for (let at = from; at < commit.position; at += 7) {
+    const backend = new MemoryBackend();
+    const bytes = Buffer.alloc((await store.backend.size(packName(1)))!);
+    await store.backend.read(packName(1), 0, bytes, bytes.length);
+    bytes[at]! ^= 0x55;
+    backend.create(packName(1)).append(bytes);
+    const report = await rebuild(`${rebuilt}-${at}`, backend, false);
+    t.is(report.commits, 1, `byte ${at}`);
+    t.is(report.lastPack, 1);
+    t.true(report.counters.sequence < store.counters.sequence);
+  }
+  // Whole, it counts.
+  t.is((await rebuild(rebuilt, store.backend, false)).commits, 2);
+});
+
+test('a commit that was given up stays so when others follow', async (t) => {
+  const { live, rebuilt } = places(t);
+  let store = await PackedStore.open(live);
+  const set = store.openSet();
+  store.change(set, 1, [entryOf('acknowledged')]);
+  await store.checkpoint();
+  store.change(set, 1, [entryOf('given up'), directoryEntry('x', 70n)], [], [5]);
+  store.frame(Buffer.from('content'));
+  const { position } = await store.commitPacks();
+  await spoil(store.backend, packName(1), (bytes) => {
+    bytes[position - 1]! ^= 1;
+    return undefined;
+  });
+  store = await store.crash();
+  t.is(store.report.commits, 0);
+  store.change(set, 1, [entryOf('kept'), directoryEntry('y', 71n)], [], [5]);
+  await store.checkpoint();
+  store.change(set, 1, [entryOf('later')]);
+  await store.checkpoint();
+  store.close();
+  const names = store.backend;
+  await rebuild(rebuilt, names);
+  t.deepEqual(dumpCatalog(rebuilt), dumpCatalog(live));
+});
+
+test('a damaged commit in the middle takes nothing with it', async (t) => {
+  const { live, rebuilt } = places(t);
+  const store = await PackedStore.open(live, undefined, 1 << 20);
+  const set = store.openSet();
+  store.change(set, 1, [entryOf('a')]);
+  await store.checkpoint();
+  store.frame(Buffer.from('one'));
+  store.change(set, 1, [fileEntry('b', 'one')]);
+  const middle = await store.commitPacks();
+  store.change(set, 1, [entryOf('c')]);
+  await store.checkpoint();
+  store.close();
+  await spoil(store.backend, packName(1), (bytes) => {
+    bytes[middle.position + middle.bytes - 1]! ^= 1;
+    return undefined;
+  });
+  const report = await rebuild(rebuilt, store.backend);
+  t.like(report, { damagedRecords: 1 });
+  t.deepEqual(dumpCatalog(rebuilt)['entries'], dumpCatalog(live)['entries']);
+  t.deepEqual(dumpCatalog(rebuilt)['contents'], dumpCatalog(live)['contents']);
+});
+
+test('records count in the order of their numbers, wherever they stand', async (t) => {
+  const { live } = places(t);
+  const backend = new MemoryBackend();
+  const packs = new PackWriter(backend, 0, 1 << 20);
+  const version = (name: string, mtimeNs: bigint, sequence: number): Buffer =>
+    buildListing(sequence, [sectionOf(1, 1, [entryOf(name, { mtimeNs })])]);
+  const gone = (name: string, sequence: number): Buffer =>
+    buildListing(sequence, [sectionOf(1, 1, [], [name])]);
+  for (const record of [
+    version('a', 3n, 3),
+    version('a', 1n, 1),
+    gone('b', 5),
+    version('b', 4n, 4),
+    version('c', 7n, 7),
+    gone('c', 6),
+  ]) {
+    packs.append(record);
+  }
+  const counters = { set: 1, root: 1, directory: 1, sequence: 8 };
+  const ranges = packs.takeRanges();
+  packs.appendCommit(buildCommit(8, { commit: 1, ranges, objects: [], counters }));
+  await rebuild(live, backend);
+  const { catalog } = await PackedStore.open(live, backend);
+  const versions = ['a', 'b', 'c'].map((name) => catalog.entries.versions(1, Buffer.from(name)));
+  t.deepEqual(
+    versions.map((found) => found.map(({ mtimeNs }) => mtimeNs)),
+    [[3n], [], [7n]],
+  );
+  catalog.close();
+});
+
+test('a content whose record is damaged is missing, and what names it knows', async (t) => {
+  const { live, rebuilt } = places(t);
+  const store = await PackedStore.open(live, undefined, 1 << 20);
+  const set = store.openSet();
+  store.frame(Buffer.from('whole'));
+  store.content(Buffer.alloc(5000, 7));
+  store.object(Buffer.alloc(6000, 8));
+  store.change(set, 1, [
+    fileEntry('whole', 'whole'),
+    fileEntry('broken', Buffer.alloc(5000, 7)),
+    fileEntry('broken-too', Buffer.alloc(6000, 8)),
+  ]);
+  store.closeSet(set);
+  await store.checkpoint();
+  store.close();
+  const records = await scanEverything(store.backend);
+  const content = records.find(({ header }) => header.kind === RecordKind.content)!;
+  await spoil(store.backend, packName(content.pack), (bytes) => {
+    bytes[content.position + recordBytes(content.header) - 1]! ^= 1;
+    return undefined;
+  });
+  const [object] = (await store.backend.list('')).filter((name) => !name.startsWith('packs/'));
+  await spoil(store.backend, object!, (bytes) => bytes.subarray(0, -1));
+
+  const report = await rebuild(rebuilt, store.backend);
+  t.like(report, { commits: 1, damagedRecords: 2 });
+  const damaged = await PackedStore.open(rebuilt, store.backend);
+  const isStored = (bytes: Buffer): boolean | undefined =>
+    damaged.catalog.contents.find(sha256(bytes))?.isStored;
+  t.true(isStored(Buffer.from('whole')));
+  t.false(isStored(Buffer.alloc(5000, 7)));
+  t.false(isStored(Buffer.alloc(6000, 8)));
+  t.is(damaged.catalog.entries.headNames(1, 9).length, 3);
+  // Sent again, it is there again.
+  damaged.content(Buffer.alloc(5000, 7));
+  t.true(isStored(Buffer.alloc(5000, 7)));
+  damaged.close();
+});
+
+test('a damaged mark counts until the content was sent again', async (t) => {
+  const { live, rebuilt } = places(t);
+  const store = await PackedStore.open(live);
+  const set = store.openSet();
+  store.frame(Buffer.from('one'), Buffer.from('two'));
+  store.change(set, 1, [fileEntry('a', 'one'), fileEntry('b', 'two')]);
+  await store.checkpoint();
+  store.event({ type: 'damage', digests: [sha256('one'), sha256('two'), sha256('unknown')] });
+  await store.checkpoint();
+  t.false(store.catalog.contents.find(sha256('one'))?.isStored);
+  store.frame(Buffer.from('one'));
+  await store.checkpoint();
+  t.true(store.catalog.contents.find(sha256('one'))?.isStored);
+  t.false(store.catalog.contents.find(sha256('two'))?.isStored);
+  store.close();
+  await rebuild(rebuilt, store.backend);
+  t.deepEqual(dumpCatalog(rebuilt), dumpCatalog(live));
+});
+
+test('a store of a later release is not half rebuilt', async (t) => {
+  const { live, rebuilt } = places(t);
+  const store = await PackedStore.open(live);
+  store.openSet();
+  await store.checkpoint();
+  store.packs.append(strangeEvent(store.nextSequence()));
+  await store.checkpoint();
+  store.close();
+  t.is(await rejectedCode(rebuild(rebuilt, store.backend)), 'STORE_NEWER');
+});
+
+/** An event of a type from the future. */
+function strangeEvent(sequence: number): Buffer {
+  const event = { type: 'purge', set: 1 } as unknown as StoreEvent;
+  return buildEvent(sequence, event);
+}

@@ -1,0 +1,146 @@
+/** What a backup must not cost: unchanged, renamed and equal things are neither sent nor stored again. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { backup, pause, rest, succeed } from '../helpers/commands.js';
+import {
+  differences,
+  dir,
+  file,
+  hardlink,
+  look,
+  makeTree,
+  noise,
+  scratch,
+  sizeOf,
+  symlink,
+  text,
+  type TreeNode,
+} from '../helpers/tree.js';
+
+const MIB = 1 << 20;
+
+function manyFiles(count: number, bytes: number, seed: string): TreeNode[] {
+  return Array.from({ length: count }, (_, index) =>
+    file(`file ${index}`, text(`${seed} ${index}`, bytes)),
+  );
+}
+
+test('an unchanged tree at rest sends no listing and no content', async (t) => {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  const directories = Array.from({ length: 300 }, (_, index) =>
+    dir(`directory ${index}`, [...manyFiles(5, 700, String(index)), dir('empty')]),
+  );
+  makeTree(source, [
+    ...directories,
+    file('large', noise(1, 3 * MIB)),
+    dir('odd', [file('empty'), symlink('link', 'nowhere'), file('a', 'a')]),
+    hardlink('b', 'odd', 'a'),
+  ]);
+  const place = ['-D', store, '-C', 'me', '--local'];
+  await pause(3000);
+  const first = await backup([...place, '--create', source]);
+  const { progress, storedBytes } = await backup([...place, source]);
+  t.is(progress.entries, first.progress.entries);
+  t.like(progress, { listings: 0, contentsSent: 0, filesRead: 0, sentBytes: 0 });
+  t.is(progress.sameDirectories, progress.directories);
+  t.true(storedBytes < 8192, `${storedBytes} bytes stored for nothing`);
+});
+
+test('a tree backed up while it was fresh is looked at once more, then never again', async (t) => {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  makeTree(source, [dir('a', manyFiles(20, 5000, 'a')), file('large', noise(1, 2 * MIB))]);
+  const place = ['-D', store, '-C', 'me', '--local'];
+  await backup([...place, '--create', source]);
+  await rest();
+  const second = await backup([...place, source]);
+  t.true(second.progress.filesRead > 0, 'what was too new to be trusted was not read again');
+  t.is(second.progress.contentsSent, 0);
+  const third = await backup([...place, source]);
+  t.like(third.progress, { listings: 0, contentsSent: 0, filesRead: 0 });
+});
+
+test('a renamed or moved directory of 10,000 files sends no content', async (t) => {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  const parts = Array.from({ length: 10 }, (_, index) =>
+    dir(`part ${index}`, manyFiles(1000, 100, String(index))),
+  );
+  makeTree(source, [dir('old', parts), dir('elsewhere', [file('x', 'x')]), dir('swap', [])]);
+  const place = ['-D', store, '-C', 'me'];
+  await rest();
+  const before = look(source);
+  await backup([...place, '--local', '--create', source]);
+  fs.renameSync(path.join(source, 'old'), path.join(source, 'elsewhere', 'new'));
+  const moved = await backup([...place, '--local', source]);
+  t.like(moved.progress, { contentsSent: 0, filesRead: 0 });
+  t.true(moved.progress.listings <= 3, `${moved.progress.listings} listings`);
+  t.true(moved.storedBytes < 64 << 10, `${moved.storedBytes} bytes stored`);
+  const names = ['elsewhere/new/part 1', 'elsewhere/new/part 2', 'swap/x'].map((name) =>
+    path.join(source, name),
+  );
+  fs.renameSync(names[0]!, names[2]!);
+  fs.renameSync(names[1]!, names[0]!);
+  fs.renameSync(names[2]!, names[1]!);
+  const swapped = await backup([...place, '--local', source]);
+  t.like(swapped.progress, { contentsSent: 0, filesRead: 0 });
+
+  const out = path.join(home, 'out');
+  await succeed('regenerate', [...place, '-o', out, source]);
+  t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+  await succeed('regenerate', [...place, '-b', '1', '-o', path.join(home, 'first'), source]);
+  t.deepEqual(differences(before, look(path.join(home, 'first', 'tree'))), []);
+});
+
+test('three equal trees cost little more than one', async (t) => {
+  const home = scratch(t);
+  const files = (): TreeNode[] => manyFiles(1500, 8192, 'equal');
+  const bytes: number[] = [];
+  for (const copies of [1, 3]) {
+    const source = path.join(home, `of ${copies}`);
+    makeTree(
+      source,
+      Array.from({ length: copies }, (_, index) => dir(`copy ${index}`, files())),
+    );
+    const store = path.join(home, `store ${copies}`);
+    await backup(['-D', store, '-C', 'me', '--local', '--create', source]);
+    bytes.push(sizeOf(path.join(store, 'me')));
+    t.log(copies, bytes.at(-1), sizeOf(path.join(store, 'me','packs')));
+  }
+  const ratio = bytes[1]! / bytes[0]!;
+  t.true(ratio <= 1.02, `${ratio.toFixed(4)} times the store of one`);
+});
+
+test('equal large files are stored once', async (t) => {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  makeTree(source, [
+    dir('one', [file('large', noise(1, 20 * MIB)), file('medium', noise(2, 3 * MIB))]),
+    dir('two', [file('large', noise(1, 20 * MIB)), file('medium', noise(2, 3 * MIB))]),
+    dir('three', [file('same size, not same', noise(3, 20 * MIB))]),
+  ]);
+  const place = ['-D', store, '-C', 'me', '--local'];
+  await backup([...place, '--create', source]);
+  const bytes = sizeOf(store);
+  t.true(bytes < 43.5 * MIB, `${bytes} bytes stored`);
+  fs.cpSync(path.join(source, 'one', 'large'), path.join(source, 'one', 'third'));
+  const { progress } = await backup([...place, source]);
+  t.is(progress.contentsSent, 0);
+  t.true(sizeOf(store) - bytes < MIB);
+});
+
+test('clients in one store are independent', async (t) => {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  makeTree(source, manyFiles(30, 3000, 'shared'));
+  const first = await backup(['-D', store, '-C', 'one', '--local', '--create', source]);
+  const second = await backup(['-D', store, '-C', 'two', '--local', '--create', source]);
+  t.is(second.set, 1);
+  t.is(second.progress.contentsSent, first.progress.contentsSent);
+  fs.rmSync(path.join(store, 'one'), { recursive: true });
+  const out = path.join(home, 'out');
+  await succeed('regenerate', ['-D', store, '-C', 'two', '-o', out, source]);
+  t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+});

@@ -1,0 +1,341 @@
+/**
+ * Every operation on files, addon and database is made to fail, or to be the last one, in turn: over a
+ * first backup, over a second one with changes, and over a restore. Whatever happened, finished sets
+ * restore exactly, the next run completes with nothing done by hand, and the packs alone tell the same.
+ *
+ * TARDIS_FAULT_SEED replays a run; TARDIS_FAULT_STRIDE=1 leaves out nothing.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { type FaultMode, faultySystem, seededRandom } from '../../src/system/index.js';
+import { copyStore, Ledger, Plan, watchOnly } from '../helpers/faults.js';
+import {
+  backupInline,
+  history,
+  inlineSystem,
+  type Place,
+  rebuildInline,
+  restoreInline,
+  withArchive,
+} from '../helpers/inline.js';
+import {
+  addTo,
+  differences,
+  dir,
+  file,
+  hardlink,
+  look,
+  makeScratch,
+  makeTree,
+  noise,
+  removeScratch,
+  type Snapshot,
+  symlink,
+  text,
+} from '../helpers/tree.js';
+
+const seed = Number(process.env['TARDIS_FAULT_SEED'] ?? Math.floor(Math.random() * 1e6));
+const random = seededRandom(seed);
+/** Of operations that are many and change nothing on the disk, one in so many is hit. */
+const stride = Number(process.env['TARDIS_FAULT_STRIDE'] ?? 12);
+const THINNED = /^(sql\.(run|get|all|iterate)|files\.(status|read)|native\.sha256)$/;
+const ALWAYS_HIT = 2;
+
+const home = makeScratch();
+test.after.always(() => removeScratch(home));
+let places = 0;
+
+function freshPath(what: string): string {
+  places += 1;
+  return path.join(home, `${what} ${places}`);
+}
+
+/** A small tree that can be changed to and fro, in every way that matters, in place. */
+class ChangingTree {
+  readonly source = path.join(home, 'tree');
+  private isChanged = false;
+
+  constructor() {
+    const size = (most: number): number => Math.floor(random.next() * most) + 1;
+    makeTree(this.source, [
+      dir('docs', [
+        file('a', text(`${seed} a`, size(9000))),
+        file('b', text(`${seed} b`, size(90_000))),
+        file('same as a', text(`${seed} a`, 5000)),
+        dir('deep', [dir('er', [file('c', noise(`${seed} c`, size(40_000)))])]),
+      ]),
+      dir('data', [
+        file('large', noise(`${seed} large`, 1_250_000)),
+        file('medium', text(`${seed} medium`, 150_000)),
+        file('empty'),
+      ]),
+      dir('moves', [file('along', text(`${seed} along`, size(3000)))]),
+      symlink('link', 'docs/a'),
+      hardlink('second name', 'docs', 'a'),
+      file('top', 'top'),
+      file('becomes directory', 'file'),
+    ]);
+  }
+
+  change(): void {
+    const at = (...names: string[]): string => path.join(this.source, ...names);
+    this.isChanged = !this.isChanged;
+    const [from, to] = this.isChanged ? ['moves', 'moved'] : ['moved', 'moves'];
+    fs.renameSync(at(from), at(to));
+    fs.rmSync(at('becomes directory'), { recursive: true });
+    fs.appendFileSync(at('top'), 'more');
+    fs.appendFileSync(at('data', 'medium'), text(`${seed} ${places}`, 100));
+    if (this.isChanged) {
+      fs.rmSync(at('docs', 'b'));
+      addTo(this.source, dir('becomes directory', [file('inside', `inside ${places}`)]));
+      addTo(at('docs', 'deep'), file('new', text(`${seed} new ${places}`, 2000)));
+      addTo(this.source, dir('new', [file('large', noise(`${seed} ${places}`, 1_100_000))]));
+      return;
+    }
+    addTo(this.source, file('becomes directory', 'file again'));
+    addTo(at('docs'), file('b', text(`${seed} b ${places}`, 30_000)));
+    fs.rmSync(at('docs', 'deep', 'new'));
+    fs.rmSync(at('new'), { recursive: true });
+  }
+
+  get state(): 'first' | 'second' {
+    return this.isChanged ? 'second' : 'first';
+  }
+}
+
+const tree = new ChangingTree();
+
+/** A place whose finished sets are known by their names. */
+interface Known {
+  readonly place: Place;
+  readonly wanted: ReadonlyMap<string, Snapshot>;
+}
+
+interface Trouble {
+  readonly name: string;
+  readonly mode: FaultMode;
+  /** The process, or the machine, is gone: what was on the disk at that moment is all there is. */
+  readonly dies?: 'process' | 'power';
+}
+
+const TROUBLES: readonly Trouble[] = [
+  { name: 'killed', mode: { kind: 'kill' }, dies: 'process' },
+  { name: 'power cut', mode: { kind: 'kill' }, dies: 'power' },
+  { name: 'an input/output error', mode: { kind: 'fail-once', code: 'EIO' } },
+  { name: 'a full disk', mode: { kind: 'fail-from', code: 'ENOSPC' } },
+];
+
+/** Numbers of the operations to hit. */
+function pointsOf(operations: readonly string[]): number[] {
+  const offset = Math.floor(random.next() * stride);
+  const counts = new Map<string, number>();
+  return operations.flatMap((operation, index) => {
+    const count = (counts.get(operation) ?? 0) + 1;
+    counts.set(operation, count);
+    const isHit =
+      !THINNED.test(operation) || count <= ALWAYS_HIT || (index + offset) % stride === 0;
+    return isHit ? [index + 1] : [];
+  });
+}
+
+async function restored(place: Place, set: string, into = freshPath('out')): Promise<Snapshot> {
+  const request = { paths: [tree.source], output: into, set };
+  const failures = await restoreInline(inlineSystem(), place, request);
+  if (failures.length > 0) throw new Error(JSON.stringify(failures.map(String)));
+  const seen = look(path.join(into, 'tree'));
+  removeScratch(into);
+  return seen;
+}
+
+/** Every finished set restores exactly. Returns their names. */
+async function checkSets(t: ExecutionContext, known: Known, what: string): Promise<string[]> {
+  const sets = await withArchive(known.place, (archive) => archive.sets());
+  const finished = sets.filter(({ state }) => state === 'complete');
+  for (const { set, name } of finished) {
+    const wanted = known.wanted.get(name);
+    if (wanted === undefined) continue;
+    const found = await restored(known.place, String(set));
+    t.deepEqual(differences(wanted, found), [], `${what}: set ${set} (${name})`);
+  }
+  return finished.map(({ name }) => name);
+}
+
+/** Whatever fails is told by a code; only the dead need not tell. */
+function checkError(t: ExecutionContext, error: unknown, trouble: Trouble): void {
+  const { code } = error as { code?: string };
+  if (trouble.dies === undefined) t.truthy(code, `an error without a code: ${String(error)}`);
+}
+
+/** The next run, as a user would start it: nothing is tidied up before. */
+async function nextRun(place: Place, setName: string): Promise<void> {
+  const system = inlineSystem();
+  try {
+    await backupInline(system, place, [tree.source], { create: true, setName });
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'CLIENT_EXISTS') throw error;
+    await backupInline(system, place, [tree.source], { setName });
+  }
+}
+
+/** One backup that meets trouble at the n-th operation, and all that must hold after it. */
+async function troubledBackup(
+  t: ExecutionContext,
+  start: Known | undefined,
+  trouble: Trouble,
+  at: number,
+): Promise<string | undefined> {
+  const place: Place = { store: freshPath('store'), client: 'me' };
+  if (start !== undefined) copyStore(start.place.store, place.store);
+  const ledger = new Ledger(inlineSystem());
+  const copy = `${place.store} as it was`;
+  const plan = new Plan(at, trouble.mode, () => {
+    if (trouble.dies === undefined) return;
+    copyStore(place.store, copy);
+    if (trouble.dies === 'power') ledger.cutPower(place.store, copy, random.next);
+  });
+  const system = faultySystem(ledger.system, plan);
+  const before = look(tree.source);
+  let isExact = false;
+  let isFinished = false;
+  try {
+    const options = { create: start === undefined, setName: 'troubled' };
+    const { progress } = await backupInline(system, place, [tree.source], options);
+    isFinished = true;
+    isExact = progress.unreadable + progress.vanished + progress.changed === 0;
+  } catch (error) {
+    isFinished = false;
+    checkError(t, error, trouble);
+  }
+  if (plan.hit === undefined) return undefined;
+  const what = `${trouble.name} at operation ${at}, ${plan.hit} (seed ${seed})`;
+  const forgotten = trouble.dies === undefined && !plan.hit.endsWith('.close') ? ledger.open : [];
+  t.deepEqual(forgotten, [], `${what}: still open`);
+  ledger.closeAll();
+  if (trouble.dies !== undefined && fs.existsSync(copy)) {
+    removeScratch(place.store);
+    fs.renameSync(copy, place.store);
+  }
+
+  const wanted = new Map(start?.wanted);
+  if (isExact || !isFinished) wanted.set('troubled', before);
+  if (start !== undefined || isFinished) {
+    const names = await checkSets(t, { place, wanted }, what);
+    t.true(start === undefined || names.includes('before'), `${what}: a finished set is gone`);
+    t.true(!isFinished || names.includes('troubled'), `${what}: a set said to be finished is not`);
+  }
+  tree.change();
+  wanted.set('after', look(tree.source));
+  await nextRun(place, 'after');
+  const names = await checkSets(t, { place, wanted }, `${what}, after the next run`);
+  t.true(names.includes('after'), what);
+  const told = await history(place);
+  t.false(told.some((line) => line.includes('"unfinished"')), `${what}: unfinished sets stay`);
+  const { damagedRecords } = await rebuildInline(place);
+  t.is(damagedRecords, 0, what);
+  t.deepEqual(await history(place), told, `${what}: rebuilt from the packs`);
+  await checkSets(t, { place, wanted }, `${what}, rebuilt`);
+  removeScratch(place.store);
+  return plan.hit;
+}
+
+/** A finished backup of the tree as it is now. */
+async function finishedBackup(): Promise<Known> {
+  const place = { store: freshPath('finished'), client: 'me' };
+  const options = { create: true, setName: 'before' };
+  await backupInline(inlineSystem(), place, [tree.source], options);
+  return { place, wanted: new Map([['before', look(tree.source)]]) };
+}
+
+/** The operations of one backup without trouble. */
+async function watched(start: Known | undefined): Promise<readonly string[]> {
+  const place = { store: freshPath('watched'), client: 'me' };
+  if (start !== undefined) copyStore(start.place.store, place.store);
+  const plan = watchOnly();
+  const system = faultySystem(inlineSystem(), plan);
+  await backupInline(system, place, [tree.source], { create: start === undefined });
+  return plan.seen;
+}
+
+function report(t: ExecutionContext, hits: readonly (string | undefined)[], total: number): void {
+  const kinds = new Set(hits.filter((hit) => hit !== undefined));
+  t.log(`seed ${seed}: ${hits.length} of ${total} operations hit, ${kinds.size} kinds`);
+}
+
+for (const trouble of TROUBLES) {
+  test.serial(`a first backup: ${trouble.name}`, async (t) => {
+    const operations = await watched(undefined);
+    const hits: (string | undefined)[] = [];
+    for (const at of pointsOf(operations)) {
+      hits.push(await troubledBackup(t, undefined, trouble, at));
+    }
+    report(t, hits, operations.length);
+  });
+
+  test.serial(`a second backup with changes: ${trouble.name}`, async (t) => {
+    // The tree goes to and fro; each run is over the finished set of the other state.
+    const starts = new Map([[tree.state, await finishedBackup()]]);
+    tree.change();
+    starts.set(tree.state, await finishedBackup());
+    const other = (): Known => starts.get(tree.state === 'first' ? 'second' : 'first')!;
+    const operations = await watched(other());
+    const hits: (string | undefined)[] = [];
+    for (const at of pointsOf(operations)) {
+      hits.push(await troubledBackup(t, other(), trouble, at));
+    }
+    report(t, hits, operations.length);
+  });
+}
+
+/** One restore that meets trouble: what it does not tell of is right. */
+async function troubledRestore(
+  t: ExecutionContext,
+  known: Known,
+  trouble: Trouble,
+  at: number,
+): Promise<string | undefined> {
+  const wanted = known.wanted.get('before')!;
+  const output = freshPath('troubled');
+  const ledger = new Ledger(inlineSystem());
+  const plan = new Plan(at, trouble.mode);
+  const request = { paths: [tree.source], output };
+  let failed: Set<string> | undefined;
+  try {
+    const system = faultySystem(ledger.system, plan);
+    const failures = await restoreInline(system, known.place, request);
+    failed = new Set(failures.map((failure) => failure.path.toString('latin1')));
+  } catch (error) {
+    checkError(t, error, trouble);
+  }
+  if (plan.hit === undefined) return undefined;
+  const what = `${trouble.name} at operation ${at}, ${plan.hit} (seed ${seed})`;
+  const mayBeOpen = trouble.dies !== undefined || plan.hit.endsWith('.close');
+  t.deepEqual(mayBeOpen ? [] : ledger.open, [], `${what}: still open`);
+  ledger.closeAll();
+  const top = path.join(output, 'tree');
+  const found = fs.existsSync(top) ? look(top) : new Map<string, string>();
+  if (failed?.size === 0) t.deepEqual(differences(wanted, found), [], `${what}: not told`);
+  const contentOf = (words = ''): string => /\d+ bytes .*/.exec(words)?.[0] ?? '';
+  for (const [name, words] of trouble.dies === undefined ? found : []) {
+    const isTold = failed?.has(name === '' ? 'tree' : `tree/${name}`) === true;
+    const isRight = contentOf(words).split(' ')[2] === contentOf(wanted.get(name)).split(' ')[2];
+    t.true(isTold || isRight, `${what}: ${name} is wrong`);
+  }
+  removeScratch(output);
+  return plan.hit;
+}
+
+for (const trouble of TROUBLES.filter(({ dies }) => dies !== 'power')) {
+  test.serial(`a restore: ${trouble.name}`, async (t) => {
+    const known = await finishedBackup();
+    const plan = watchOnly();
+    const request = { paths: [tree.source], output: freshPath('out') };
+    await restoreInline(faultySystem(inlineSystem(), plan), known.place, request);
+    const hits: (string | undefined)[] = [];
+    for (const at of pointsOf(plan.seen)) {
+      hits.push(await troubledRestore(t, known, trouble, at));
+      t.deepEqual(await checkSets(t, known, 'a fresh restore'), ['before']);
+    }
+    report(t, hits, plan.seen.length);
+  });
+}

@@ -1,0 +1,272 @@
+/** Runs the commands of bin/ as a user would, each in a process group of its own that cannot outlive the test. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export type Tool = 'tardis' | 'tardisd' | 'regenerate' | 'lstardis' | 'sonic';
+
+export interface Outcome {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CommandOptions {
+  /** The command is killed, and the test fails, after this long. */
+  readonly timeoutMs?: number;
+  readonly uid?: number;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+}
+
+const TIMEOUT_MS = 120_000;
+const POLL_MS = 10;
+/** Of the checkout; this file is compiled to dist/test/helpers. */
+const BIN = fileURLToPath(new URL('../../../bin', import.meta.url));
+
+/** A command that runs. */
+export class Running {
+  stdout = '';
+  stderr = '';
+  /** Resolves when the command has ended and all it said has been read. */
+  readonly ended: Promise<Outcome>;
+  private outcome: Outcome | undefined;
+  private readonly child: ChildProcess;
+  private readonly line: string;
+
+  constructor(tool: Tool, args: readonly string[], options: CommandOptions = {}) {
+    this.line = `${tool} ${args.join(' ')}`;
+    this.child = spawn(path.join(BIN, tool), args, {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...cleanEnvironment(), ...options.env },
+      cwd: options.cwd,
+      uid: options.uid,
+      gid: options.uid,
+    });
+    this.child.stdout!.setEncoding('utf8').on('data', (said: string) => {
+      this.stdout += said;
+    });
+    this.child.stderr!.setEncoding('utf8').on('data', (said: string) => {
+      this.stderr += said;
+    });
+    this.ended = this.watch(options.timeoutMs ?? TIMEOUT_MS);
+    this.ended.catch(() => undefined); // whoever waits for it is told
+  }
+
+  private watch(timeoutMs: number): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.signalGroup('SIGKILL');
+        const said = `${this.stdout.slice(-2000)}\n${this.stderr.slice(-2000)}`;
+        reject(new Error(`after ${timeoutMs} ms still running: ${this.line}\n${said}`));
+      }, timeoutMs);
+      this.child.once('error', (error) => {
+        clearTimeout(timer);
+        reject(error);
+      });
+      this.child.once('close', (status, signal) => {
+        clearTimeout(timer);
+        const { stdout, stderr } = this;
+        this.outcome = { status, signal, stdout, stderr };
+        resolve(this.outcome);
+      });
+    });
+  }
+
+  get pid(): number {
+    return this.child.pid!;
+  }
+
+  get hasEnded(): boolean {
+    return this.outcome !== undefined;
+  }
+
+  /** Sends a signal to the command alone. */
+  signal(name: NodeJS.Signals): void {
+    this.child.kill(name);
+  }
+
+  /** Sends a signal to the command and to all it has started, as a terminal does. */
+  signalGroup(name: NodeJS.Signals): void {
+    try {
+      process.kill(-this.pid, name);
+    } catch {
+      return; // it has ended
+    }
+  }
+
+  /** The processes this command has started and that still run. */
+  childPids(): number[] {
+    return fs
+      .readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name) && parentOf(name) === this.pid)
+      .map(Number);
+  }
+
+  /** Waits until something holds; fails when the command ends before, or it takes too long. */
+  async until(what: string, holds: () => boolean, timeoutMs = TIMEOUT_MS): Promise<void> {
+    const start = performance.now();
+    while (!holds()) {
+      const isLate = performance.now() - start > timeoutMs;
+      if (isLate || this.hasEnded) {
+        const why = isLate ? 'too late' : 'it ended';
+        throw new Error(`${this.line}: no ${what} (${why})\n${this.stdout}\n${this.stderr}`);
+      }
+      await pause(POLL_MS);
+    }
+  }
+}
+
+/** Runs a command to its end. */
+export function run(
+  tool: Tool,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<Outcome> {
+  return new Running(tool, args, options).ended;
+}
+
+/** Runs a command that must succeed; returns what it printed. */
+export async function succeed(
+  tool: Tool,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<string> {
+  const { status, signal, stdout, stderr } = await run(tool, args, options);
+  if (status !== 0) {
+    throw new Error(`${tool} ${args.join(' ')}: ${status ?? signal}\n${stdout}\n${stderr}`);
+  }
+  return stdout;
+}
+
+/** What `tardis --json` prints, as far as tests look at it. */
+export interface BackupReport {
+  readonly set: number;
+  readonly storedBytes: number;
+  readonly wireBytes: number;
+  readonly progress: {
+    readonly directories: number;
+    readonly entries: number;
+    readonly listings: number;
+    readonly sameDirectories: number;
+    readonly filesRead: number;
+    readonly filesHad: number;
+    readonly contentsSent: number;
+    readonly sentBytes: number;
+    readonly vanished: number;
+    readonly unreadable: number;
+    readonly changed: number;
+  };
+}
+
+/** Runs `tardis --json`, which must succeed. */
+export async function backup(
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<BackupReport> {
+  return JSON.parse(await succeed('tardis', ['--json', ...args], options)) as BackupReport;
+}
+
+/** The lines of a command's JSON output. */
+export function jsonLines<T = Record<string, unknown>>(stdout: string): T[] {
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as T);
+}
+
+export interface ListedSet {
+  readonly set: number;
+  readonly name: string;
+  readonly state: string;
+}
+
+export async function listedSets(store: string, client: string): Promise<ListedSet[]> {
+  const shown = await succeed('lstardis', ['-D', store, '-C', client, '--json']);
+  return (JSON.parse(shown) as { sets: ListedSet[] }).sets;
+}
+
+/** A server of its own process, on a port the system chose. */
+export class Server {
+  readonly running: Running;
+  private portNumber: number | undefined;
+
+  private constructor(running: Running) {
+    this.running = running;
+  }
+
+  static async start(
+    store: string,
+    args: readonly string[] = [],
+    options: CommandOptions = {},
+  ): Promise<Server> {
+    const all = ['-D', store, '--port', '0', '--insecure-tcp', '--allow-new-hosts', '-v', ...args];
+    const running = new Running('tardisd', all, { timeoutMs: 600_000, ...options });
+    const server = new Server(running);
+    await running.until('listening server', () => server.findPort() !== undefined);
+    return server;
+  }
+
+  private findPort(): number | undefined {
+    const found = /"address":"127\.0\.0\.1:(\d+)"/.exec(this.running.stderr);
+    return found === null ? undefined : Number(found[1]);
+  }
+
+  get port(): number {
+    this.portNumber ??= this.findPort();
+    return this.portNumber!;
+  }
+
+  /** Arguments by which a client reaches it. */
+  get clientArgs(): string[] {
+    return ['--server', '127.0.0.1', '--port', String(this.port), '--insecure-tcp'];
+  }
+
+  /** Asks it to stop, and waits until it has. */
+  async stop(): Promise<Outcome> {
+    this.running.signal('SIGTERM');
+    return this.running.ended;
+  }
+
+  kill(): void {
+    this.running.signalGroup('SIGKILL');
+  }
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}
+
+/** Changed later than this before a walk, an entry may change again without a trace. */
+export function rest(): Promise<void> {
+  return pause(2200);
+}
+
+/** Resident memory of a process in bytes. */
+export function residentBytes(pid: number): number {
+  const found = /^VmRSS:\s+(\d+) kB$/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'));
+  return Number(found?.[1] ?? 0) * 1024;
+}
+
+function parentOf(pid: string): number | undefined {
+  try {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  } catch {
+    return undefined; // it ended meanwhile
+  }
+}
+
+/** Without settings that would change what the commands do. */
+function cleanEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) => !name.startsWith('TARDIS_') && name !== 'NODE_OPTIONS',
+    ),
+  );
+}

@@ -1,0 +1,243 @@
+/**
+ * Client and server in one thread, with an injected system: jobs and storage run inline, one after
+ * the other, and only the socket between them is real (TCP: a unix socket needs a umask, which a test's
+ * thread may not set). The clock runs ahead, so that entries made a moment ago count as settled.
+ */
+import { pino } from 'pino';
+import { type Archive, type ArchiveEntry, openLocalArchive } from '../../src/archive/index.js';
+import { type BackupResult, type RestoreFailure, runBackup, runRestore } from '../../src/client/index.js';
+import type { PipelineSettings } from '../../src/pipeline/index.js';
+import {
+  Daemon,
+  InlineStorageHost,
+  rebuildCatalog,
+  type StorageOptions,
+} from '../../src/server/index.js';
+import { Codec, openClientDirectory } from '../../src/store/index.js';
+import { type NativeCalls, nodeSystem, type System } from '../../src/system/index.js';
+import { type Failure, InlineJobs, type JobRunner } from '../../src/workers/index.js';
+
+/** A client in a store. */
+export interface Place {
+  readonly store: string;
+  readonly client: string;
+}
+
+const KIB = 1 << 10;
+const AHEAD_MS = 10_000;
+/** Nothing inline takes this long; whatever does hangs. */
+const DEADLINE_MS = 30_000;
+
+/** The real system with a clock that runs ahead, and some parts replaced. */
+export function inlineSystem(parts: Partial<System> = {}): System {
+  const base = nodeSystem();
+  return {
+    clock: { ...base.clock, nowMs: () => base.clock.nowMs() + AHEAD_MS },
+    random: base.random,
+    files: base.files,
+    native: base.native,
+    network: base.network,
+    openDatabase: base.openDatabase,
+    ...parts,
+  };
+}
+
+/** A system of which some calls of the addon are replaced. */
+export function withNative(change: (real: NativeCalls) => Partial<NativeCalls>): System {
+  const { native } = nodeSystem();
+  return inlineSystem({ native: { ...native, ...change(native) } });
+}
+
+/** Small limits, so that a small tree passes every way: parcels, parts of frames, several packs. */
+export const SMALL_SETTINGS: PipelineSettings = Object.freeze({
+  workers: 2,
+  budgetBytes: 1024 * KIB,
+  budgetItems: 1024,
+  parcelFiles: 4,
+  parcelBytes: 64 * KIB,
+  frameBytes: 32 * KIB,
+  smallBytes: 16 * KIB,
+  walkConcurrency: 1,
+  hashConcurrency: 0,
+  compressConcurrency: 0,
+  streamConcurrency: 0,
+  compression: Object.freeze({ codec: Codec.zstd, level: 1 }),
+});
+
+export const SMALL_STORE: StorageOptions = Object.freeze({
+  store: Object.freeze({ packBytes: 256 * KIB, packContentBytes: 512 * KIB }),
+  checkpoint: Object.freeze({ bytes: 300 * KIB, entries: 1000, intervalMs: 3_600_000 }),
+});
+
+export interface InlineBackup {
+  readonly create?: boolean;
+  readonly setName?: string;
+  readonly settings?: Partial<PipelineSettings>;
+  readonly storage?: StorageOptions;
+  readonly onFailures?: (failures: readonly Failure[]) => void;
+  /** Stands between pipeline and jobs. */
+  readonly wrapJobs?: (jobs: JobRunner) => JobRunner;
+}
+
+/** One whole backup; the server has stopped when it returns. Throws what the client is told. */
+export async function backupInline(
+  system: System,
+  place: Place,
+  directories: readonly string[],
+  options: InlineBackup = {},
+): Promise<BackupResult> {
+  const daemon = await Daemon.start(
+    system,
+    new InlineStorageHost(system),
+    {
+      address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
+      baseDir: place.store,
+      catalogFile: 'tardis.db',
+      allowCreate: true,
+      onlyClient: undefined,
+      creditBytes: 17 << 20,
+      timeoutMs: DEADLINE_MS,
+      single: false,
+      storageOptions: options.storage ?? SMALL_STORE,
+    },
+    pino({ level: process.env['TARDIS_TEST_LOG'] ?? 'silent' }),
+  );
+  const inline = new InlineJobs(system);
+  const jobs = options.wrapJobs?.(inline) ?? inline;
+  try {
+    return await within(
+      runBackup(
+        system,
+        daemon.address,
+        jobs,
+        {
+          client: place.client,
+          create: options.create ?? false,
+          setName: options.setName ?? '',
+          directories,
+          excludes: [],
+          settings: { ...SMALL_SETTINGS, ...options.settings },
+          compressMessages: false,
+          timeoutMs: DEADLINE_MS,
+        },
+        {
+          onStart: () => undefined,
+          onFailures: (failures) => options.onFailures?.(failures),
+        },
+      ),
+      'the backup',
+    );
+  } finally {
+    await within(daemon.stop(), 'stopping the server');
+    await jobs.close();
+  }
+}
+
+export interface InlineRestore {
+  readonly paths: readonly string[];
+  readonly output: string;
+  /** A set's number or name; the newest complete one if not given. */
+  readonly set?: string;
+}
+
+/** Restores; returns what could not be restored. */
+export async function restoreInline(
+  system: System,
+  place: Place,
+  { paths, output, set }: InlineRestore,
+): Promise<RestoreFailure[]> {
+  const archive = openLocalArchive(system, place);
+  const jobs = new InlineJobs(system);
+  const progress = { directories: 0, files: 0, links: 0, bytes: 0, failures: 0 };
+  try {
+    const found = await archive.findSet(set);
+    return await within(
+      runRestore(
+        system,
+        archive,
+        jobs,
+        {
+          set: found.set,
+          paths: paths.map((given) => Buffer.from(given)),
+          output,
+          overwrite: false,
+          workers: 1,
+        },
+        progress,
+      ),
+      'the restore',
+    );
+  } finally {
+    await jobs.close();
+    archive.close();
+  }
+}
+
+export async function rebuildInline(place: Place): Promise<{ readonly damagedRecords: number }> {
+  const system = inlineSystem();
+  return rebuildCatalog(system, openClientDirectory(system, place));
+}
+
+/** Opens a client for reading, for the time of one question. */
+export async function withArchive<T>(
+  place: Place,
+  ask: (archive: Archive) => Promise<T>,
+): Promise<T> {
+  const archive = openLocalArchive(nodeSystem(), place);
+  try {
+    return await ask(archive);
+  } finally {
+    archive.close();
+  }
+}
+
+/** Everything a client's history tells: its sets, and all entries of each, one line each. */
+export function history(place: Place): Promise<string[]> {
+  return withArchive(place, async (archive) => {
+    const lines: string[] = [];
+    for (const set of await archive.sets()) {
+      lines.push(`set ${JSON.stringify(set)}`);
+      for (const note of await archive.notes(set.set)) lines.push(`note ${JSON.stringify(note)}`);
+      for (const root of await archive.roots(set.set)) {
+        const top = await archive.find(root.path, set.set);
+        if (top === undefined) continue;
+        lines.push(...(await tell(archive, set.set, root.path.toString('latin1'), top)));
+      }
+    }
+    return lines;
+  });
+}
+
+async function tell(
+  archive: Archive,
+  set: number,
+  at: string,
+  entry: ArchiveEntry,
+): Promise<string[]> {
+  // Numbers that only name rows of this catalog may differ in another one; so may flags.
+  const { directory: _d, contentId: _c, childId, flags: _f, digest, ...rest } = entry;
+  const shown = JSON.stringify({ ...rest, digest: digest?.toString('hex') }, (_key, value: unknown) =>
+    typeof value === 'bigint' ? String(value) : value,
+  );
+  const lines = [`${set} ${at} ${shown}`];
+  if (childId === undefined) return lines;
+  const page = { directory: childId, set, after: Buffer.alloc(0), limit: 1e5, withDigests: true };
+  for (const child of await archive.list(page)) {
+    lines.push(...(await tell(archive, set, `${at}/${child.name.toString('latin1')}`, child)));
+  }
+  return lines;
+}
+
+async function within<T>(work: Promise<T>, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`${what} did not end within ${DEADLINE_MS} ms`));
+    }, DEADLINE_MS);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

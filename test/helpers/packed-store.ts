@@ -1,0 +1,294 @@
+/**
+ * A client's packs in memory and its catalog in a file, written as a session writes them: every
+ * change goes into both, and a checkpoint makes it count. What stands in the packs can be spoiled.
+ */
+import {
+  applyContentRecord,
+  applyEvent,
+  applySection,
+  Catalog,
+  recoverCatalog,
+  type RecoveryReport,
+} from '../../src/catalog/index.js';
+import { type Entry, EntryType, encodeParts, partsDigest } from '../../src/model/index.js';
+import {
+  buildCommit,
+  buildContent,
+  buildEvent,
+  buildFrame,
+  buildListing,
+  buildRecord,
+  Codec,
+  type Counters,
+  type ListingSection,
+  type Location,
+  MemoryBackend,
+  NO_PACK,
+  PackWriter,
+  readHeader,
+  RECORD_HEADER_BYTES,
+  RecordKind,
+  type Slice,
+  type StoreEvent,
+  writeContentIndex,
+} from '../../src/store/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import { rowsOf, sha256 } from './rows.js';
+
+const system = nodeSystem();
+const COMPRESSION = { codec: Codec.zstd, level: 1 };
+
+type Row = Record<string, unknown>;
+
+/**
+ * All that a catalog file says, table by table, for comparing two of them: contents by digest and
+ * records by what they are, not by number; without skip hashes, which a rebuild does not keep.
+ */
+export function dumpCatalog(catalogPath: string): Record<string, string[]> {
+  const database = system.openDatabase(catalogPath, { readonly: true });
+  const all = (sql: string): Row[] => database.prepare(sql).safeIntegers().all() as Row[];
+  try {
+    const digests = new Map(all('SELECT * FROM contents').map((row) => [row['content_id'], row]));
+    const records = new Map(all('SELECT * FROM records').map((row) => [row['record_id'], row]));
+    const shownColumn = (column: string, value: unknown): unknown => {
+      if (['content_id', 'part_id', 'basis_id'].includes(column) && value !== null) {
+        return digests.get(value)?.['digest'] ?? 'no such content';
+      }
+      if (column !== 'record_id' || value === null) return value;
+      return { ...records.get(value), record_id: 0 };
+    };
+    const shown = (row: Row): string => {
+      const columns = Object.entries(row).filter(([column]) => column !== 'skip_hash');
+      return toText(columns.map(([column, value]) => [column, shownColumn(column, value)]));
+    };
+    const tables = all("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name");
+    return Object.fromEntries(
+      tables.map(({ name }) => [String(name), all(`SELECT * FROM ${name}`).map(shown).sort()]),
+    );
+  } finally {
+    database.close();
+  }
+}
+
+function toText(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) => {
+    if (typeof part === 'bigint') return `${part}`;
+    const isBytes = typeof part === 'object' && part !== null && 'data' in part;
+    return isBytes ? Buffer.from(part.data as number[]).toString('latin1') : part;
+  });
+}
+
+export class PackedStore {
+  readonly backend: MemoryBackend;
+  readonly counters: { -readonly [K in keyof Counters]: number };
+  readonly report: RecoveryReport;
+  readonly packs: PackWriter;
+  readonly catalog: Catalog;
+  private readonly catalogPath: string;
+  private readonly packBytes: number;
+  private commit: number;
+  private objects: { digest: Buffer; bytes: number }[] = [];
+
+  private constructor(
+    backend: MemoryBackend,
+    catalogPath: string,
+    packBytes: number,
+    catalog: Catalog,
+    report: RecoveryReport,
+  ) {
+    this.backend = backend;
+    this.catalogPath = catalogPath;
+    this.packBytes = packBytes;
+    this.catalog = catalog;
+    this.report = report;
+    this.counters = { ...report.counters };
+    this.commit = report.point.commit;
+    this.packs = new PackWriter(backend, report.lastPack, packBytes);
+    catalog.begin();
+  }
+
+  /** Opens for writing, applying what the catalog lacks. */
+  static async open(
+    catalogPath: string,
+    backend = new MemoryBackend(),
+    packBytes = 4096,
+  ): Promise<PackedStore> {
+    const catalog = Catalog.openForWriting(system, catalogPath);
+    try {
+      const report = await recoverCatalog(catalog, backend, { checkBodies: false });
+      return new PackedStore(backend, catalogPath, packBytes, catalog, report);
+    } catch (error) {
+      catalog.abandon();
+      throw error;
+    }
+  }
+
+  nextSequence(): number {
+    this.counters.sequence += 1;
+    return this.counters.sequence;
+  }
+
+  event(event: StoreEvent): void {
+    this.packs.append(buildEvent(this.nextSequence(), event));
+    applyEvent(this.catalog, event);
+  }
+
+  listing(...sections: ListingSection[]): void {
+    this.packs.append(buildListing(this.nextSequence(), sections));
+    for (const section of sections) applySection(this.catalog, section);
+  }
+
+  /** Opens a set over one root, whose directory has the root's number. */
+  openSet(name = ''): number {
+    this.counters.set += 1;
+    const { set } = this.counters;
+    const roots = [{ root: 1, path: Buffer.from('/root'), directory: 1 }];
+    this.counters.root = 1;
+    this.counters.directory = Math.max(this.counters.directory, 1);
+    this.event({ type: 'set-opened', set, name, openedAtMs: 1000 * set, clientTimeMs: 5, roots });
+    return set;
+  }
+
+  closeSet(set: number): void {
+    this.event({ type: 'set-closed', set, closedAtMs: 1000 * set + 500, stats: { set } });
+  }
+
+  /** New or changed entries of a directory, and names that are gone. */
+  change(
+    set: number,
+    directory: number,
+    entries: readonly Entry[],
+    removed: readonly string[] = [],
+    children: readonly number[] = [],
+  ): void {
+    this.listing(sectionOf(set, directory, entries, removed, children));
+  }
+
+  /** Small contents, in one frame. */
+  frame(...contents: readonly Buffer[]): void {
+    let start = 0;
+    const slices = contents.map((content): Slice => {
+      const slice = { digest: sha256(content), start, sizeBytes: content.length };
+      start += content.length;
+      return slice;
+    });
+    this.stored(buildFrame(Buffer.concat(contents), slices, COMPRESSION));
+  }
+
+  content(content: Buffer): void {
+    const slice = { digest: sha256(content), start: 0, sizeBytes: content.length };
+    this.stored(buildContent(content, slice, COMPRESSION));
+  }
+
+  /** A content as an object of its own. */
+  object(content: Buffer): void {
+    const digest = sha256(content);
+    const slice = { digest, start: 0, sizeBytes: content.length };
+    const record = buildContent(content, slice, COMPRESSION);
+    const writer = this.backend.stage();
+    writer.append(record);
+    this.packs.adopt(writer, digest);
+    this.objects.push({ digest, bytes: record.length });
+    this.apply(record, { pack: NO_PACK, position: 0 });
+  }
+
+  /** A content in parts, each a record; returns its digest. */
+  inParts(...contents: readonly Buffer[]): Buffer {
+    const fileSizeBytes = contents.reduce((sum, content) => sum + content.length, 0);
+    const parts = contents.map((content) => {
+      const part = { digest: sha256(content), sizeBytes: content.length };
+      const index = writeContentIndex({ ...part, fileSizeBytes, chunkBytes: 0 });
+      const header = { kind: RecordKind.part, codec: Codec.none, rawBytes: content.length };
+      this.stored(buildRecord(header, index, content));
+      return part;
+    });
+    const digest = partsDigest(parts);
+    const size = { sizeBytes: fileSizeBytes, fileSizeBytes };
+    const index = writeContentIndex({ digest, ...size, chunkBytes: 0 });
+    const list = encodeParts(parts);
+    const header = { kind: RecordKind.assembly, codec: Codec.none, rawBytes: list.length };
+    this.stored(buildRecord(header, index, list));
+    return digest;
+  }
+
+  private stored(record: Buffer): void {
+    this.apply(record, this.packs.append(record));
+  }
+
+  private apply(record: Buffer, location: Location): void {
+    const header = readHeader(record, 0)!;
+    const bodyAt = RECORD_HEADER_BYTES + header.indexBytes;
+    const index = record.subarray(RECORD_HEADER_BYTES, bodyAt);
+    applyContentRecord(this.catalog, header, index, location, record.subarray(bodyAt));
+  }
+
+  /** Writes the commit record only: a process may end here. */
+  async commitPacks(): Promise<Location & { bytes: number }> {
+    const ranges = this.packs.takeRanges();
+    await this.packs.sync();
+    this.commit += 1;
+    const sequence = this.nextSequence();
+    const { commit, objects, counters } = this;
+    const record = buildCommit(sequence, { commit, ranges, objects, counters });
+    const location = this.packs.appendCommit(record);
+    await this.packs.sync();
+    this.objects = [];
+    return { ...location, bytes: record.length };
+  }
+
+  async checkpoint(): Promise<void> {
+    const { pack, position, bytes } = await this.commitPacks();
+    const { commit } = this;
+    this.catalog.state.write(this.counters, { commit, pack, position: position + bytes });
+    this.catalog.commit();
+    this.catalog.begin();
+  }
+
+  /** Ends in order. What no checkpoint covered is given up. */
+  close(): void {
+    this.packs.close();
+    this.catalog.close();
+  }
+
+  /** The process is gone: the packs keep what was written, the catalog what was committed. */
+  async crash(): Promise<PackedStore> {
+    this.packs.close();
+    this.catalog.abandon();
+    return PackedStore.open(this.catalogPath, this.backend, this.packBytes);
+  }
+}
+
+export function sectionOf(
+  set: number,
+  directory: number,
+  entries: readonly Entry[],
+  removed: readonly string[] = [],
+  children: readonly number[] = [],
+): ListingSection {
+  if (entries.filter(({ type }) => type === EntryType.directory).length !== children.length) {
+    throw new Error('one id for each directory');
+  }
+  return {
+    set,
+    root: 1,
+    directory,
+    rows: rowsOf(...entries),
+    children,
+    removed: removed.map((name) => Buffer.from(name)),
+    closed: false,
+  };
+}
+
+/** Makes a catalog from packs alone, as `sonic rebuild` does. */
+export async function rebuild(
+  catalogPath: string,
+  backend: MemoryBackend,
+  checkBodies = true,
+): Promise<RecoveryReport> {
+  const catalog = Catalog.openForWriting(system, catalogPath);
+  try {
+    return await recoverCatalog(catalog, backend, { checkBodies });
+  } finally {
+    catalog.close();
+  }
+}

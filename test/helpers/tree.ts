@@ -1,0 +1,251 @@
+/**
+ * Trees as literals: the same literal is made on the disk, looked at, and compared after a restore.
+ * Names are bytes; what is compared is all that a backup must bring back: names, types, modes,
+ * owners, times to the nanosecond, targets of symbolic links, groups of hard links and contents.
+ */
+import { spawnSync } from 'node:child_process';
+import { createCipheriv, createHash } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { encodeRow, EntryType, type EntryTypeNumber } from '../../src/model/index.js';
+import { MetadataOption, nodeSystem } from '../../src/system/index.js';
+
+export const isRoot = process.getuid?.() === 0;
+
+export interface Metadata {
+  readonly mode?: number;
+  /** Nanoseconds since 1970. */
+  readonly mtimeNs?: bigint;
+  /** Root only; left as it is for others. */
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+export type Name = string | Buffer;
+
+export type TreeNode = Metadata & { readonly name: Buffer } & (
+    | { readonly kind: 'directory'; readonly children: readonly TreeNode[] }
+    | { readonly kind: 'file'; readonly bytes: Buffer }
+    | { readonly kind: 'symlink'; readonly target: Buffer }
+    /** `to`: names from the top of the tree to the file that is linked, made before this one. */
+    | { readonly kind: 'hardlink'; readonly to: readonly Name[] }
+  );
+
+const DEFAULT_MTIME_NS = 1_500_000_000_123_456_789n;
+const SLASH = Buffer.from('/');
+
+export function dir(name: Name, children: readonly TreeNode[] = [], meta: Metadata = {}): TreeNode {
+  return { kind: 'directory', name: bytesOf(name), children, ...meta };
+}
+
+export function file(name: Name, content: string | Buffer = '', meta: Metadata = {}): TreeNode {
+  return { kind: 'file', name: bytesOf(name), bytes: bytesOf(content), ...meta };
+}
+
+export function symlink(name: Name, target: Name, meta: Metadata = {}): TreeNode {
+  return { kind: 'symlink', name: bytesOf(name), target: bytesOf(target), ...meta };
+}
+
+export function hardlink(name: Name, ...to: Name[]): TreeNode {
+  return { kind: 'hardlink', name: bytesOf(name), to };
+}
+
+/** Makes a directory that holds `children`. */
+export function makeTree(at: Name, children: readonly TreeNode[], meta: Metadata = {}): void {
+  makeDirectory(bytesOf(at), bytesOf(at), children, meta);
+}
+
+/** Makes one more entry in a directory of a tree; the directory's time becomes the present. */
+export function addTo(directory: Name, node: TreeNode): void {
+  make(bytesOf(directory), node, bytesOf(directory));
+}
+
+function make(directory: Buffer, node: TreeNode, top: Buffer): void {
+  const full = join(directory, node.name);
+  switch (node.kind) {
+    case 'directory':
+      makeDirectory(full, top, node.children, node);
+      return;
+    case 'file': {
+      const fd = fs.openSync(full, 'wx');
+      try {
+        fs.writeFileSync(fd, node.bytes);
+        nodeSystem().native.finishFile(fd, rowOf(EntryType.file, 0o644, node), 0, ownerOption());
+      } finally {
+        fs.closeSync(fd);
+      }
+      return;
+    }
+    case 'symlink': {
+      const fd = fs.openSync(directory, fs.constants.O_DIRECTORY);
+      try {
+        const row = rowOf(EntryType.symlink, 0o777, node, node.target);
+        nodeSystem().native.symlinkAt(fd, node.name, node.target, row, 0, ownerOption());
+      } finally {
+        fs.closeSync(fd);
+      }
+      return;
+    }
+    case 'hardlink':
+      fs.linkSync(
+        node.to.reduce<Buffer>((above, name) => join(above, bytesOf(name)), top),
+        full,
+      );
+  }
+}
+
+function makeDirectory(
+  full: Buffer,
+  top: Buffer,
+  children: readonly TreeNode[],
+  meta: Metadata,
+): void {
+  fs.mkdirSync(full);
+  for (const child of children) make(full, child, top);
+  const fd = fs.openSync(full, fs.constants.O_DIRECTORY);
+  try {
+    const row = rowOf(EntryType.directory, 0o755, meta);
+    nodeSystem().native.setDirectoryMetadata(fd, row, 0, ownerOption());
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function ownerOption(): number {
+  return isRoot ? MetadataOption.setOwner : 0;
+}
+
+function rowOf(type: EntryTypeNumber, mode: number, meta: Metadata, linkTarget?: Buffer): Buffer {
+  return encodeRow({
+    name: Buffer.from('x'),
+    type,
+    flags: 0,
+    permissions: meta.mode ?? mode,
+    uid: meta.uid ?? process.getuid!(),
+    gid: meta.gid ?? process.getgid!(),
+    linkCount: 1,
+    sizeBytes: 0,
+    mtimeNs: meta.mtimeNs ?? DEFAULT_MTIME_NS,
+    ctimeNs: 0n,
+    birthTimeNs: 0n,
+    inode: 0n,
+    device: 0n,
+    digest: undefined,
+    linkTarget,
+  });
+}
+
+// --- looking and comparing -----------------------------------------------------------------------
+
+/** What is at a path below some directory, in words; by the path's bytes as Latin-1 ('' on top). */
+export type Snapshot = ReadonlyMap<string, string>;
+
+/** Looks at everything in and below a directory, itself included. */
+export function look(directory: Name): Snapshot {
+  const seen = new Map<string, string>();
+  const groups = new Map<bigint, string>();
+  const visit = (full: Buffer, below: Buffer): void => {
+    const shown = below.toString('latin1');
+    const stat = fs.lstatSync(full, { bigint: true });
+    const mode = (stat.mode & 0o7777n).toString(8).padStart(4, '0');
+    const words = [typeOf(stat), mode, `${stat.uid}:${stat.gid}`, `${stat.mtimeNs}ns`];
+    if (stat.isSymbolicLink()) {
+      words.push(`-> ${fs.readlinkSync(full, { encoding: 'buffer' }).toString('latin1')}`);
+    }
+    if (stat.isFile()) {
+      words.push(`${stat.size} bytes`, digestOf(full));
+      if (stat.nlink > 1n) {
+        const first = groups.get(stat.ino) ?? shown;
+        groups.set(stat.ino, first);
+        words.push(`linked to ${first}`);
+      }
+    }
+    seen.set(shown, words.join(' '));
+    if (!stat.isDirectory()) return;
+    const names = fs.readdirSync(full, { encoding: 'buffer' }).sort(Buffer.compare);
+    for (const name of names) visit(join(full, name), join(below, name));
+  };
+  visit(bytesOf(directory), Buffer.alloc(0));
+  return seen;
+}
+
+/** Whether there is anything, and what differs: one line each, empty when all is equal. */
+export function differences(wanted: Snapshot, found: Snapshot): string[] {
+  const lines: string[] = [];
+  for (const [name, words] of wanted) {
+    const other = found.get(name);
+    if (other !== words) lines.push(`${JSON.stringify(name)}: ${words} | ${other ?? 'missing'}`);
+  }
+  for (const [name, words] of found) {
+    if (!wanted.has(name)) lines.push(`${JSON.stringify(name)}: nothing | ${words}`);
+  }
+  return lines;
+}
+
+function typeOf(stat: fs.BigIntStats): string {
+  if (stat.isDirectory()) return 'directory';
+  if (stat.isSymbolicLink()) return 'symlink';
+  return stat.isFile() ? 'file' : 'special';
+}
+
+function digestOf(full: Buffer): string {
+  return createHash('sha256').update(fs.readFileSync(full)).digest('hex').slice(0, 32);
+}
+
+// --- material ------------------------------------------------------------------------------------
+
+/** Bytes that no compression makes smaller; the same for the same seed. */
+export function noise(seed: number | string, bytes: number): Buffer {
+  const key = createHash('sha256').update(String(seed)).digest();
+  const cipher = createCipheriv('aes-128-ctr', key.subarray(0, 16), key.subarray(16));
+  return cipher.update(Buffer.alloc(bytes));
+}
+
+/** Text that shrinks a little, as different for each seed as noise. */
+export function text(seed: number | string, bytes: number): Buffer {
+  const letters = noise(seed, bytes).toString('hex').slice(0, bytes);
+  return Buffer.from(letters);
+}
+
+/** An empty directory for one test, in memory where that is possible. */
+export function makeScratch(): string {
+  const memory = '/dev/shm';
+  let parent = os.tmpdir();
+  try {
+    fs.accessSync(memory, fs.constants.W_OK);
+    parent = memory;
+  } catch {
+    parent = os.tmpdir(); // no memory file system here
+  }
+  return fs.mkdtempSync(path.join(parent, 'tardis-e2e-'));
+}
+
+/** Removes whatever the test left, modes and odd names included. */
+export function removeScratch(directory: string): void {
+  spawnSync('rm', ['-rf', '--', directory]);
+}
+
+export function scratch(t: { teardown(work: () => void): void }): string {
+  const directory = makeScratch();
+  t.teardown(() => removeScratch(directory));
+  return directory;
+}
+
+/** Bytes of all files in a directory, as their lengths say. */
+export function sizeOf(directory: string): number {
+  let bytes = 0;
+  for (const entry of fs.readdirSync(directory, { withFileTypes: true })) {
+    const full = path.join(directory, entry.name);
+    bytes += entry.isDirectory() ? sizeOf(full) : fs.statSync(full).size;
+  }
+  return bytes;
+}
+
+export function bytesOf(value: string | Buffer): Buffer {
+  return typeof value === 'string' ? Buffer.from(value) : value;
+}
+
+function join(above: Buffer, name: Buffer): Buffer {
+  return above.length === 0 ? name : Buffer.concat([above, SLASH, name]);
+}

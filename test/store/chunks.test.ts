@@ -1,0 +1,182 @@
+/** Contents too large for one piece: bodies in chunks, each with its own checksum. */
+import { crc32 } from 'node:zlib';
+import test from 'ava';
+import {
+  buildChunk,
+  buildRecord,
+  CHUNK_HEADER_BYTES,
+  Codec,
+  CODEC_NAMES,
+  type CodecNumber,
+  decodeChunk,
+  encodedBound,
+  isRecordSound,
+  MemoryBackend,
+  readChunkHeader,
+  readHeader,
+  RECORD_CHUNKED,
+  RECORD_HEADER_BYTES,
+  RecordKind,
+  STREAM_CHUNK_BYTES,
+  writeContentIndex,
+  writeHeader,
+} from '../../src/store/index.js';
+import { seededRandom } from '../../src/system/index.js';
+import { thrownCode } from '../helpers/codes.js';
+import { sha256 } from '../helpers/rows.js';
+
+/** A record of a content in chunks of a size a test can afford. */
+function chunkedRecord(content: Buffer, chunkBytes: number, codec: CodecNumber): Buffer {
+  const chunks: Buffer[] = [];
+  for (let at = 0; at < content.length; at += chunkBytes) {
+    chunks.push(buildChunk(content.subarray(at, at + chunkBytes), { codec, level: 1 }));
+  }
+  const index = writeContentIndex({
+    digest: sha256(content),
+    sizeBytes: content.length,
+    fileSizeBytes: content.length,
+    chunkBytes,
+  });
+  const body = Buffer.concat(chunks);
+  const record = Buffer.concat([Buffer.alloc(RECORD_HEADER_BYTES), index, body]);
+  writeHeader(record, 0, {
+    kind: RecordKind.content,
+    codec,
+    flags: RECORD_CHUNKED,
+    rawBytes: content.length,
+    bodyBytes: body.length,
+    indexBytes: index.length,
+    bodyChecksum: crc32(index),
+  });
+  return record;
+}
+
+function decodeAll(record: Buffer, chunkBytes: number): Buffer {
+  const header = readHeader(record, 0)!;
+  const pieces: Buffer[] = [];
+  let remaining = header.rawBytes;
+  for (let at = RECORD_HEADER_BYTES + header.indexBytes; at < record.length; ) {
+    const chunk = readChunkHeader(record.subarray(at, at + CHUNK_HEADER_BYTES), chunkBytes);
+    const from = at + CHUNK_HEADER_BYTES;
+    const stored = record.subarray(from, from + chunk.storedBytes);
+    if (stored.length !== chunk.storedBytes) throw new Error('cut off');
+    const target = Buffer.alloc(Math.min(chunkBytes, remaining));
+    decodeChunk(header.codec, chunk, stored, target);
+    pieces.push(target);
+    remaining -= target.length;
+    at = from + chunk.storedBytes;
+  }
+  return Buffer.concat(pieces);
+}
+
+async function soundness(record: Buffer): Promise<boolean> {
+  const backend = new MemoryBackend();
+  const writer = backend.create('ab/cd/object');
+  writer.append(record);
+  return isRecordSound(backend, 'ab/cd/object', 0, readHeader(record, 0)!);
+}
+
+const MIXED = Buffer.concat([
+  Buffer.from('text that shrinks '.repeat(60)),
+  seededRandom(9).bytes(700),
+  Buffer.alloc(500),
+]);
+
+for (const name of CODEC_NAMES) {
+  test(`a body in chunks comes back, with ${name}`, async (t) => {
+    for (const chunkBytes of [100, 1000, MIXED.length - 1, MIXED.length, MIXED.length + 1]) {
+      const record = chunkedRecord(MIXED, chunkBytes, Codec[name]);
+      t.deepEqual(decodeAll(record, chunkBytes), MIXED);
+      t.true(await soundness(record));
+    }
+  });
+}
+
+test('a chunk that does not shrink is stored as it is', (t) => {
+  const noise = seededRandom(2).bytes(5000);
+  const chunk = buildChunk(noise, { codec: Codec.zstd, level: 1 });
+  const header = readChunkHeader(chunk, STREAM_CHUNK_BYTES);
+  t.like(header, { storedBytes: noise.length, isRaw: true });
+  t.deepEqual(chunk.subarray(CHUNK_HEADER_BYTES), noise);
+  const zeros = buildChunk(Buffer.alloc(5000), { codec: Codec.zstd, level: 1 });
+  t.false(readChunkHeader(zeros, STREAM_CHUNK_BYTES).isRaw);
+  t.true(zeros.length < 100);
+});
+
+test('a chunk of the largest size is taken, also when it does not shrink', (t) => {
+  const noise = seededRandom(4).bytes(1000);
+  const full = Buffer.concat(Array.from({ length: STREAM_CHUNK_BYTES / 1000 + 1 }, () => noise));
+  for (const codec of Object.values(Codec)) {
+    const chunk = buildChunk(full.subarray(0, STREAM_CHUNK_BYTES), { codec, level: 1 });
+    const header = readChunkHeader(chunk, STREAM_CHUNK_BYTES);
+    t.is(header.storedBytes, chunk.length - CHUNK_HEADER_BYTES);
+  }
+});
+
+test('a chunk that claims more than a chunk can have is damaged', (t) => {
+  const header = Buffer.alloc(CHUNK_HEADER_BYTES);
+  const bound = encodedBound(Codec.zstd, STREAM_CHUNK_BYTES);
+  for (const claim of [bound + 1, 0x7fff_ffff, 0xffff_ffff]) {
+    header.writeUInt32LE(claim, 0);
+    const code = thrownCode(() => readChunkHeader(header, STREAM_CHUNK_BYTES));
+    t.is(code, 'RECORD_DAMAGED', `${claim}`);
+  }
+  header.writeUInt32LE(bound, 0);
+  t.is(readChunkHeader(header, STREAM_CHUNK_BYTES).storedBytes, bound);
+});
+
+test('every flipped bit in a body of chunks is detected when it is decoded', (t) => {
+  const content = MIXED.subarray(700, 1500); // some of it shrinks, some does not
+  const record = chunkedRecord(content, 300, Codec.zstd);
+  const bodyAt = RECORD_HEADER_BYTES + readHeader(record, 0)!.indexBytes;
+  t.deepEqual(decodeAll(record, 300), content);
+  for (let bit = bodyAt * 8; bit < record.length * 8; bit += 1) {
+    const damaged = Buffer.from(record);
+    damaged[bit >> 3]! ^= 1 << (bit & 7);
+    let isFound = false;
+    try {
+      isFound = !decodeAll(damaged, 300).equals(content);
+    } catch {
+      isFound = true;
+    }
+    if (!isFound) t.fail(`bit ${bit}`);
+  }
+});
+
+test('every flipped bit in a record of chunks makes it unsound, and so does a cut', async (t) => {
+  const record = chunkedRecord(MIXED.subarray(700, 1300), 200, Codec.zstd);
+  const backend = new MemoryBackend();
+  const header = readHeader(record, 0)!;
+  let wrongs = 0;
+  for (let bit = RECORD_HEADER_BYTES * 8; bit < record.length * 8; bit += 1) {
+    const damaged = Buffer.from(record);
+    damaged[bit >> 3]! ^= 1 << (bit & 7);
+    const isRawBit = await isSoundAs(damaged);
+    // The bit that says "stored raw" is not covered by a chunk's checksum: the digest finds it.
+    if (isRawBit) wrongs += 1;
+  }
+  t.true(wrongs <= 3, 'one for each chunk at most');
+  for (let length = RECORD_HEADER_BYTES; length < record.length; length += 1) {
+    t.false(await isSoundAs(record.subarray(0, length)), `${length}`);
+  }
+  t.true(await isSoundAs(Buffer.concat([record, Buffer.from('the next record')])));
+
+  async function isSoundAs(bytes: Buffer): Promise<boolean> {
+    await backend.remove('x');
+    backend.create('x').append(bytes);
+    return isRecordSound(backend, 'x', 0, header);
+  }
+});
+
+test('a record in one piece is sound only as its checksum says', async (t) => {
+  const content = seededRandom(8).bytes(600_000); // more than one read
+  const header = { kind: RecordKind.content, codec: Codec.none, rawBytes: content.length };
+  const record = buildRecord(header, Buffer.from('index'), content);
+  t.true(await soundness(record));
+  for (const at of [RECORD_HEADER_BYTES, RECORD_HEADER_BYTES + 5, 300_000, record.length - 1]) {
+    const damaged = Buffer.from(record);
+    damaged[at]! ^= 1;
+    t.false(await soundness(damaged), `${at}`);
+    t.false(await soundness(record.subarray(0, at)), `cut at ${at}`);
+  }
+});

@@ -1,0 +1,96 @@
+/** What the backend over a directory promises beyond the contract of all backends. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import * as fc from 'fast-check';
+import { DirectoryBackend, type ObjectWriter } from '../../src/store/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import { PowerLossFiles } from '../helpers/power-loss.js';
+import { scratch } from '../helpers/scratch.js';
+
+const { files } = nodeSystem();
+
+interface Step {
+  readonly what: 'create' | 'stage' | 'append' | 'sync' | 'restart';
+  readonly name: string;
+  /** Which of the writers there are. */
+  readonly pick: number;
+}
+
+const step: fc.Arbitrary<Step> = fc.record({
+  what: fc.constantFrom('create', 'stage', 'append', 'sync', 'sync', 'restart'),
+  name: fc
+    .tuple(fc.constantFrom('packs', 'aa/bb', 'aa/cc', 'dd/ee'), fc.nat(5))
+    .map(([directory, number]) => `${directory}/${number}`),
+  pick: fc.nat(3),
+});
+
+test('after a sync a power cut takes neither an object nor a directory on the way to it', async (t) => {
+  const parent = scratch(t);
+  let runs = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+      runs += 1;
+      const root = path.join(parent, String(runs));
+      fs.mkdirSync(root);
+      const watched = new PowerLossFiles(files);
+      let backend = new DirectoryBackend(root, watched);
+      const writers: { writer: ObjectWriter; name: string }[] = [];
+      const taken = new Set<string>();
+      for (const { what, name, pick } of steps) {
+        const one = writers[pick % writers.length];
+        if (what === 'append') one?.writer.append(Buffer.from(name));
+        if (what === 'restart') {
+          for (const { writer } of writers.splice(0)) writer.close();
+          backend = new DirectoryBackend(root, watched);
+        }
+        if (what === 'sync' && one !== undefined) {
+          await one.writer.sync();
+          if (!watched.isDurable(root, path.join(root, one.name))) return false;
+        }
+        if (!['create', 'stage'].includes(what) || taken.has(name)) continue;
+        taken.add(name);
+        const writer = what === 'create' ? backend.create(name) : backend.stage();
+        if (what === 'stage') writer.publish(name);
+        writers.push({ writer, name });
+      }
+      for (const { writer } of writers) writer.close();
+      return watched.openCount === 0;
+    }),
+    { seed: 7, numRuns: 150 },
+  );
+  t.true(runs >= 150);
+});
+
+test('an object is not durable before its sync', async (t) => {
+  const root = scratch(t);
+  const watched = new PowerLossFiles(files);
+  const backend = new DirectoryBackend(root, watched);
+  const writer = backend.create('packs/1');
+  writer.append(Buffer.from('x'));
+  t.false(watched.isDurable(root, path.join(root, 'packs/1')));
+  await writer.sync();
+  t.true(watched.isDurable(root, path.join(root, 'packs/1')));
+  writer.append(Buffer.from('y'));
+  t.false(watched.isDurable(root, path.join(root, 'packs/1')));
+  writer.close();
+});
+
+test('reading keeps few files open, and none after close', async (t) => {
+  const watched = new PowerLossFiles(files);
+  const backend = new DirectoryBackend(scratch(t), watched);
+  const target = Buffer.alloc(10);
+  for (let index = 0; index < 300; index += 1) {
+    const writer = backend.create(`packs/${index}`);
+    writer.append(Buffer.from(`${index}`));
+    writer.close();
+    await backend.read(`packs/${index}`, 0, target, 10);
+    await backend.read('packs/0', 0, target, 10);
+    t.is(target[0], 0x30);
+  }
+  t.true(watched.openPeak <= 70, `${watched.openPeak} at once`);
+  t.true(watched.openCount > 1);
+  await backend.remove('packs/0');
+  backend.close();
+  t.is(watched.openCount, 0);
+});
