@@ -64,9 +64,9 @@ CREATE TABLE unplaced_directories (
 );
 
 -- One row for each version of a name in a directory, valid from first_set to last_set. An open row
--- (last_set NULL) is part of the head: only a change closes it. The metadata is a packed row
--- (docs/formats.md, "Rows") without name and digest, with a symlink's target behind it: the same
--- bytes that came over the wire, so that listing and comparing cost no conversion.
+-- (last_set NULL) is part of the head: only a change closes it. The metadata is a part of a packed row
+-- (docs/formats.md, "Rows"): from the type to the inode, then a device node's number or a symlink's
+-- target. They are the bytes that came over the wire, so listing and comparing cost no conversion.
 CREATE TABLE entries (
   directory_id INTEGER NOT NULL,
   name         BLOB NOT NULL,

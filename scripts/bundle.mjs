@@ -27,7 +27,9 @@ const { metafile } = await build({
   sourcemap: true,
   logLevel: 'warning',
   // The package's ES modules, so that only the operators in use are taken.
-  alias: { rxjs: fileURLToPath(new URL('../node_modules/rxjs/dist/esm/index.js', import.meta.url)) },
+  alias: {
+    rxjs: fileURLToPath(new URL('../node_modules/rxjs/dist/esm/index.js', import.meta.url)),
+  },
   external: [
     'better-sqlite3',
     'bufferutil',

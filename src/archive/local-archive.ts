@@ -65,7 +65,13 @@ class LocalArchive implements Archive {
       this.catalog.beginReading();
       this.sliceEndsMs = nowMs + READING_SLICE_MS;
       clearTimeout(this.sliceTimer);
-      this.sliceTimer = setTimeout(() => this.endSlice(), READING_SLICE_MS);
+      this.sliceTimer = setTimeout(() => {
+        try {
+          this.endSlice();
+        } catch {
+          return; // the next question meets the same failure, and tells it
+        }
+      }, READING_SLICE_MS);
     }
     return this.catalog;
   }
@@ -181,8 +187,11 @@ class LocalArchive implements Archive {
 
   close(): void {
     clearTimeout(this.sliceTimer);
-    this.endSlice();
-    this.catalog.close();
+    try {
+      this.endSlice();
+    } finally {
+      this.catalog.close();
+    }
   }
 }
 

@@ -2,6 +2,7 @@
  * The catalog of one client: its tables behind one transaction. A session holds one transaction open
  * from checkpoint to checkpoint, so that what is committed never knows more than the disk holds.
  */
+import { asTardisError } from '../errors/index.js';
 import type { SqlDatabase, System } from '../system/index.js';
 import { ContentTable } from './contents.js';
 import { DirectoryTable } from './directories.js';
@@ -31,20 +32,20 @@ export class Catalog {
 
   /** For the holder of the client's lock. Throws CATALOG_NEWER, CATALOG_DAMAGED. */
   static openForWriting(system: System, catalogPath: string): Catalog {
-    return Catalog.around(openForWriting(system, catalogPath), true);
+    return Catalog.around(openForWriting(system, catalogPath), catalogPath, true);
   }
 
   /** Sees what is committed, also while a session writes. */
   static openForReading(system: System, catalogPath: string): Catalog {
-    return Catalog.around(openForReading(system, catalogPath), false);
+    return Catalog.around(openForReading(system, catalogPath), catalogPath, false);
   }
 
-  private static around(database: SqlDatabase, isWriter: boolean): Catalog {
+  private static around(database: SqlDatabase, catalogPath: string, isWriter: boolean): Catalog {
     try {
       return new Catalog(database, isWriter);
     } catch (error) {
       database.close();
-      throw error;
+      throw asTardisError(error, `opening ${catalogPath}`);
     }
   }
 

@@ -2,6 +2,7 @@
 import type { Location, RecordHeader } from '../store/index.js';
 import { recordBytes } from '../store/index.js';
 import type { SqlDatabase } from '../system/index.js';
+import { DigestFilter } from './digest-filter.js';
 
 export interface ContentRow {
   readonly contentId: number;
@@ -32,6 +33,8 @@ const SELECT_STORED = `
 
 export class ContentTable {
   private readonly statements;
+  /** Every digest in the table, if it was empty when it was opened. */
+  private readonly filter: DigestFilter | undefined;
 
   constructor(database: SqlDatabase) {
     this.statements = {
@@ -75,9 +78,11 @@ export class ContentTable {
         .pluck(),
       any: database.prepare('SELECT 1 FROM contents LIMIT 1').pluck(),
     };
+    this.filter = this.isEmpty() ? new DigestFilter() : undefined;
   }
 
   find(digest: Uint8Array): ContentRow | undefined {
+    if (this.filter?.mayHave(digest) === false) return undefined;
     const row = this.statements.find.get(digest, digest) as
       | [number, number, number | null]
       | undefined;
@@ -101,6 +106,7 @@ export class ContentTable {
 
   /** Adds a content; `recordId` undefined when its bytes are not there. */
   add(digest: Uint8Array, sizeBytes: number, recordId: number | undefined, offset: number): number {
+    this.filter?.add(digest);
     const { lastInsertRowid } = this.statements.insert.run(
       digest,
       sizeBytes,

@@ -46,6 +46,15 @@ export class DirectoryTable {
         .pluck(),
       setSkipHash: database.prepare('UPDATE directories SET skip_hash = ? WHERE directory_id = ?'),
       clearAll: database.prepare('UPDATE directories SET skip_hash = NULL'),
+      unplaceStranded: database.prepare(
+        `INSERT OR IGNORE INTO unplaced_directories
+         SELECT directory_id FROM directories WHERE parent_id > 0
+           AND EXISTS (SELECT 1 FROM entries
+             WHERE entries.directory_id = directories.directory_id AND last_set IS NULL)
+           AND NOT EXISTS (SELECT 1 FROM entries
+             WHERE entries.directory_id = parent_id AND entries.name = directories.name
+               AND last_set IS NULL AND child_id = directories.directory_id)`,
+      ),
       unplace: database.prepare('INSERT OR IGNORE INTO unplaced_directories VALUES (?)'),
       replace: database.prepare('DELETE FROM unplaced_directories WHERE directory_id = ?'),
       nextUnplaced: database
@@ -133,6 +142,14 @@ export class DirectoryTable {
     if (location === undefined) return;
     if (location.parent !== parent || !location.name.equals(name)) return;
     this.statements.unplace.run(directory);
+  }
+
+  /**
+   * A set that was broken off may have told what is in a directory, but not where it is. Unless such
+   * a directory is met in the next set, nothing else would ever close what is in it.
+   */
+  unplaceStranded(): void {
+    this.statements.unplaceStranded.run();
   }
 
   /** One directory of the root that was placed nowhere, or undefined. */

@@ -6,7 +6,9 @@ import {
   type Entry,
   EntryType,
   type EntryTypeNumber,
-  ROW_FIXED_BYTES,
+  linkTargetOf,
+  METADATA_FROM,
+  metadataOf,
   RowOffset,
   type RowReader,
   STORED_FLAGS,
@@ -22,7 +24,7 @@ export interface CatalogEntry extends Entry {
   readonly contentId: number | undefined;
   /** Directories. */
   readonly childId: number | undefined;
-  /** The packed row without name and digest, a symlink's target behind it (see `joinRow`). */
+  /** The packed row as the catalog keeps it (see `metadataOf`, `joinRow`). */
   readonly metadata: Buffer;
 }
 
@@ -98,40 +100,42 @@ class StoredEntry implements CatalogEntry {
   }
 
   get type(): EntryTypeNumber {
-    return this.metadata[RowOffset.type] as EntryTypeNumber;
+    return this.metadata[RowOffset.type - METADATA_FROM] as EntryTypeNumber;
   }
   get permissions(): number {
-    return this.metadata.readUInt16LE(RowOffset.permissions);
+    return this.metadata.readUInt16LE(RowOffset.permissions - METADATA_FROM);
   }
   get uid(): number {
-    return this.metadata.readUInt32LE(RowOffset.uid);
+    return this.metadata.readUInt32LE(RowOffset.uid - METADATA_FROM);
   }
   get gid(): number {
-    return this.metadata.readUInt32LE(RowOffset.gid);
+    return this.metadata.readUInt32LE(RowOffset.gid - METADATA_FROM);
   }
   get linkCount(): number {
-    return this.metadata.readUInt32LE(RowOffset.linkCount);
+    return this.metadata.readUInt32LE(RowOffset.linkCount - METADATA_FROM);
   }
   get sizeBytes(): number {
-    return Number(this.metadata.readBigUInt64LE(RowOffset.sizeBytes));
+    return Number(this.metadata.readBigUInt64LE(RowOffset.sizeBytes - METADATA_FROM));
   }
   get mtimeNs(): bigint {
-    return this.metadata.readBigInt64LE(RowOffset.mtimeNs);
+    return this.metadata.readBigInt64LE(RowOffset.mtimeNs - METADATA_FROM);
   }
   get ctimeNs(): bigint {
-    return this.metadata.readBigInt64LE(RowOffset.ctimeNs);
+    return this.metadata.readBigInt64LE(RowOffset.ctimeNs - METADATA_FROM);
   }
   get birthTimeNs(): bigint {
-    return this.metadata.readBigInt64LE(RowOffset.birthTimeNs);
+    return this.metadata.readBigInt64LE(RowOffset.birthTimeNs - METADATA_FROM);
   }
   get inode(): bigint {
-    return this.metadata.readBigUInt64LE(RowOffset.inode);
+    return this.metadata.readBigUInt64LE(RowOffset.inode - METADATA_FROM);
   }
   get device(): bigint {
-    return this.metadata.readBigUInt64LE(RowOffset.device);
+    const at = RowOffset.device - METADATA_FROM;
+    const isDevice = this.type === EntryType.characterDevice || this.type === EntryType.blockDevice;
+    return isDevice ? this.metadata.readBigUInt64LE(at) : 0n;
   }
   get linkTarget(): Buffer | undefined {
-    return this.type === EntryType.symlink ? this.metadata.subarray(ROW_FIXED_BYTES) : undefined;
+    return this.type === EntryType.symlink ? linkTargetOf(this.metadata) : undefined;
   }
 }
 
@@ -160,13 +164,6 @@ function toHeadRow(columns: HeadColumns): HeadRow {
     flags,
     metadata,
   };
-}
-
-/** The fixed part of a row, and a symlink's target behind it. A view where that is possible. */
-function metadataOf(rows: RowReader, at: number): Buffer {
-  const fixed = rows.rows.subarray(at, at + ROW_FIXED_BYTES);
-  if (rows.type(at) !== EntryType.symlink) return fixed;
-  return Buffer.concat([fixed, rows.linkTarget(at)]);
 }
 
 export class EntryTable {
@@ -328,16 +325,17 @@ const COMPARED: readonly [from: number, to: number][] = [
   [RowOffset.type, RowOffset.type + 1],
   [RowOffset.permissions, RowOffset.linkCount],
   [RowOffset.sizeBytes, RowOffset.birthTimeNs],
-  [RowOffset.inode, ROW_FIXED_BYTES],
 ];
+/** From the inode to the end: with the device number or link target where there is one. */
+const COMPARED_TAIL = RowOffset.inode - METADATA_FROM;
 
 /** Whether an open version and a fresh row say the same (names are equal already). */
 export function sameMetadata(head: HeadRow, rows: RowReader, at: number): boolean {
   const { metadata } = head;
-  const fresh = rows.rows;
+  const fresh = metadataOf(rows, at);
   for (const [from, to] of COMPARED) {
-    if (metadata.compare(fresh, at + from, at + to, from, to) !== 0) return false;
+    const [start, end] = [from - METADATA_FROM, to - METADATA_FROM];
+    if (metadata.compare(fresh, start, end, start, end) !== 0) return false;
   }
-  if (rows.type(at) !== EntryType.symlink) return true;
-  return metadata.subarray(ROW_FIXED_BYTES).equals(rows.linkTarget(at));
+  return metadata.subarray(COMPARED_TAIL).equals(fresh.subarray(COMPARED_TAIL));
 }

@@ -21,6 +21,7 @@ import {
   objectName,
   packName,
   type PackRange,
+  type ParsedRecord,
   readCommit,
   readEvent,
   readHeader,
@@ -113,7 +114,9 @@ class Recovery {
           ranges.set(pack, { ...range, to: end, checksum });
           continue;
         }
-        const body = await this.readCommitAt(pack, position, recordBytes(header));
+        const body = await this.tolerate(async () =>
+          readCommit(await readRecord(this.backend, packName(pack), position, recordBytes(header))),
+        );
         if (body === undefined) continue;
         await this.hold(body, { commit: body.commit, pack, position: end }, records, ranges);
         records = [];
@@ -123,19 +126,6 @@ class Recovery {
     await this.release(true);
     const { commits, damagedRecords, counters, point } = this;
     return { commits, damagedRecords, counters, point, lastPack };
-  }
-
-  private async readCommitAt(
-    pack: number,
-    position: number,
-    bytes: number,
-  ): Promise<CommitBody | undefined> {
-    try {
-      return readCommit(await readRecord(this.backend, packName(pack), position, bytes));
-    } catch (error) {
-      this.countDamage(error);
-      return undefined;
-    }
   }
 
   /** Keeps a commit back until it is known whether another one follows. */
@@ -195,10 +185,12 @@ class Recovery {
     catalog.begin();
     try {
       for (const record of records) {
-        if (record.header.sequence === 0) await this.applyContent(record);
+        if (record.header.sequence === 0) await this.tolerate(() => this.applyContent(record));
       }
-      for (const object of commit.body.objects) await this.applyObject(object.digest);
-      for (const record of ordered) await this.applyOrdered(record);
+      for (const { digest } of commit.body.objects) {
+        await this.tolerate(() => this.applyObject(digest));
+      }
+      for (const record of ordered) await this.tolerate(() => this.applyOrdered(record));
       this.counters = commit.body.counters;
       this.point = commit.point;
       catalog.state.write(this.counters, this.point);
@@ -212,14 +204,9 @@ class Recovery {
   }
 
   private async applyContent({ header, index, location }: PendingRecord): Promise<void> {
-    if (header.kind === RecordKind.assembly) {
-      const name = packName(location.pack);
-      const record = await this.tryRead(name, location.position, recordBytes(header));
-      if (record === undefined) return;
-      applyContentRecord(this.catalog, header, index, location, record.body);
-      return;
-    }
-    applyContentRecord(this.catalog, header, index, location);
+    const body =
+      header.kind === RecordKind.assembly ? (await this.read(header, location)).body : undefined;
+    applyContentRecord(this.catalog, header, index, location, body);
   }
 
   private async applyObject(digest: Buffer): Promise<void> {
@@ -242,9 +229,7 @@ class Recovery {
   }
 
   private async applyOrdered({ header, location }: PendingRecord): Promise<void> {
-    const name = packName(location.pack);
-    const record = await this.tryRead(name, location.position, recordBytes(header));
-    if (record === undefined) return;
+    const record = await this.read(header, location);
     if (header.kind === RecordKind.event) {
       applyEvent(this.catalog, readEvent(record));
       return;
@@ -252,18 +237,19 @@ class Recovery {
     for (const section of readListing(record)) applySection(this.catalog, section);
   }
 
-  private async tryRead(name: string, position: number, bytes: number) {
-    try {
-      return await readRecord(this.backend, name, position, bytes);
-    } catch (error) {
-      this.countDamage(error);
-      return undefined;
-    }
+  private read(header: RecordHeader, { pack, position }: Location): Promise<ParsedRecord> {
+    return readRecord(this.backend, packName(pack), position, recordBytes(header));
   }
 
-  private countDamage(error: unknown): void {
-    if (!(error instanceof TardisError) || error.code !== 'RECORD_DAMAGED') throw error;
-    this.damagedRecords += 1;
+  /** Damage in one record does not keep the others from being used: it is counted. */
+  private async tolerate<T>(work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof TardisError) || error.code !== 'RECORD_DAMAGED') throw error;
+      this.damagedRecords += 1;
+      return undefined;
+    }
   }
 }
 

@@ -1,9 +1,8 @@
 /** Puts files in the order of the packs and groups those that share records into jobs. */
 import type { ArchiveEntry, ContentPiece } from '../archive/index.js';
-import { joinRow } from '../model/index.js';
+import { BytesBuilder, joinRow } from '../model/index.js';
 import { PACKS_PREFIX } from '../store/index.js';
 import {
-  BytesBuilder,
   NO_RECORD,
   type RestoreInput,
   type RestorePiece,
@@ -18,10 +17,7 @@ export interface FileToRestore {
 }
 
 export interface RestoreJob {
-  readonly input: Omit<
-    RestoreInput,
-    'clientPath' | 'targetPath' | 'ownerOptions' | 'overwrite'
-  >;
+  readonly input: Omit<RestoreInput, 'clientPath' | 'targetPath' | 'ownerOptions' | 'overwrite'>;
   /** The files of the input, in its order. */
   readonly files: readonly FileToRestore[];
   /** Decoded bytes, for bounding what is in flight. */

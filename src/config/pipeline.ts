@@ -57,7 +57,7 @@ export const PIPELINE_OPTIONS = {
     type: 'size',
     min: 4 * KIB,
     max: 8 * MIB,
-    default: 512 * KIB,
+    default: MIB,
     help: 'bytes compressed together at most',
   },
   smallBytes: {

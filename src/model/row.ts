@@ -225,24 +225,48 @@ export function copyRowWithDigest(
   return end;
 }
 
+/** Where the metadata that the catalog keeps begins in a row: lengths are left out. */
+export const METADATA_FROM = RowOffset.type;
+const METADATA_TO = RowOffset.device;
+const METADATA_BYTES = METADATA_TO - METADATA_FROM;
+
+function isDevice(type: number): boolean {
+  return type === EntryType.characterDevice || type === EntryType.blockDevice;
+}
+
 /**
- * Puts a row together from its fixed part (and, for a symlink, the target behind it), a name and
- * maybe a digest: what the catalog keeps apart.
+ * What the catalog keeps of a row: its fixed part from the type on (the device number only for
+ * device nodes), and a symlink's target behind it. A view where that is possible.
  */
+export function metadataOf(rows: RowReader, at: number): Buffer {
+  const type = rows.type(at);
+  const to = at + (isDevice(type) ? ROW_FIXED_BYTES : METADATA_TO);
+  const fixed = rows.rows.subarray(at + METADATA_FROM, to);
+  return type === EntryType.symlink ? Buffer.concat([fixed, rows.linkTarget(at)]) : fixed;
+}
+
+/** A symlink's target, from what `metadataOf` gave. */
+export function linkTargetOf(metadata: Buffer): Buffer {
+  return metadata.subarray(METADATA_BYTES);
+}
+
+/** The inverse of `metadataOf`: a whole row, with a name and maybe a digest. */
 export function joinRow(metadata: Buffer, name: Buffer, digest: Uint8Array | undefined): Buffer {
+  const type = metadata[0]!;
   const digestBytes = digest === undefined ? 0 : DIGEST_BYTES;
-  const linkBytes = metadata.length - ROW_FIXED_BYTES;
-  const row = Buffer.allocUnsafe(metadata.length + digestBytes + name.length);
-  metadata.copy(row, 0, 0, ROW_FIXED_BYTES);
+  const link = type === EntryType.symlink ? linkTargetOf(metadata) : undefined;
+  const linkBytes = link?.length ?? 0;
+  const row = Buffer.alloc(ROW_FIXED_BYTES + digestBytes + name.length + linkBytes);
+  metadata.copy(row, METADATA_FROM, 0, metadata.length - linkBytes);
   row.writeUInt32LE(row.length, RowOffset.rowBytes);
   row.writeUInt16LE(name.length, RowOffset.nameBytes);
   row.writeUInt16LE(linkBytes, RowOffset.linkBytes);
-  row[RowOffset.flags] =
-    (row[RowOffset.flags]! & ~RowFlag.hasDigest) | (digestBytes === 0 ? 0 : RowFlag.hasDigest);
+  const flags = row[RowOffset.flags]! & ~RowFlag.hasDigest;
+  row[RowOffset.flags] = digest === undefined ? flags : flags | RowFlag.hasDigest;
   if (digest !== undefined) row.set(digest, ROW_FIXED_BYTES);
   const nameAt = ROW_FIXED_BYTES + digestBytes;
   name.copy(row, nameAt);
-  metadata.copy(row, nameAt + name.length, ROW_FIXED_BYTES);
+  link?.copy(row, nameAt + name.length);
   return row;
 }
 

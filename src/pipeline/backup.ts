@@ -43,6 +43,7 @@ import { LargeFiles, UnreadableFile } from './large.js';
 import { type LargeFile, type Parcel, ParcelCutter } from './parcel.js';
 import type { BackupPeer, OutgoingParcel } from './peer.js';
 import { BackupProgress } from './progress.js';
+import { SpareMemory } from './spare-memory.js';
 import { stage, StageCounters, type StageFigures } from './stage.js';
 import { itemsOf, walkBatches, type WalkOptions } from './walk.js';
 
@@ -93,6 +94,7 @@ export class BackupPipeline {
   private readonly cutter: ParcelCutter;
   private readonly directories: OpenDirectories;
   private readonly large: LargeFiles;
+  private readonly spare = new SpareMemory();
   private readonly flushes = new Subject<undefined>();
   /** Slots whose last rows are still in the cutter. */
   private inCutter: number[] = [];
@@ -241,7 +243,13 @@ export class BackupPipeline {
     const { input } = parcel;
     const transfer = memoryOf(input.rows, input.rowEnds, input.paths, input.pathEnds, input.slots);
     const { contentBytes } = input;
-    const { output, busyMs } = await this.jobs.run('hash', { parcel: input, frames }, transfer);
+    const memory = frames === undefined ? undefined : this.spare.take();
+    if (memory !== undefined) transfer.push(...memoryOf(memory));
+    const { output, busyMs } = await this.jobs.run(
+      'hash',
+      { parcel: input, frames, memory },
+      transfer,
+    );
     const elapsedMs = performance.now() - startMs;
     const hashMs = busyMs - output.compressMs;
     this.counters.hash.count(output.files, output.readBytes, hashMs, elapsedMs - output.compressMs);
@@ -283,9 +291,11 @@ export class BackupPipeline {
       return { outgoing: { ...outgoing, ...nothing }, contents: 0, contentBytes, slots };
     }
     const startMs = performance.now();
-    const { bytes, digests, starts, sizes, isRaw } = contents;
-    const transfer = memoryOf(bytes, digests, starts, sizes, isRaw, wanted);
-    const input = { contents, wanted, frames: this.frames };
+    const { bytes, digests, starts, sizes, isRaw, kinds } = contents;
+    const transfer = memoryOf(bytes, digests, starts, sizes, isRaw, kinds, wanted);
+    const memory = this.spare.take();
+    if (memory !== undefined) transfer.push(...memoryOf(memory));
+    const input = { contents, wanted, frames: this.frames, memory };
     const { output: made, busyMs } = await this.jobs.run('compress', input, transfer);
     this.counters.compress.count(count, contentBytes, busyMs, performance.now() - startMs);
     return { outgoing: { ...outgoing, ...made }, contents: count, contentBytes, slots };
@@ -320,6 +330,7 @@ export class BackupPipeline {
       () => {
         this.counters.send.count(1, sentBytes, 0, performance.now() - startMs);
         this.budget.bytes.give(heldBytes);
+        if (outgoing.records !== undefined) this.spare.give(outgoing.records);
         this.leave();
       },
       (error: unknown) => this.budget.fail(asTardisError(error)),

@@ -2,9 +2,9 @@
  * Cuts the entries of directories into parcels: about a hundred files or half a megabyte, whichever
  * comes first, from as many directories as it takes. Large files travel alone.
  */
-import { EntryType, type RowReader } from '../model/index.js';
+import { BytesBuilder, EntryType, type RowReader } from '../model/index.js';
 import { Wanted } from '../transport/index.js';
-import { BytesBuilder, type ParcelInput } from '../workers/index.js';
+import type { ParcelInput } from '../workers/index.js';
 
 export interface ParcelLimits {
   readonly parcelFiles: number;

@@ -154,6 +154,7 @@ function readFormat(files: Files, directory: string): number | undefined {
 
 /** Holds a client against every other process (and session) until `release`. */
 export interface ClientLock {
+  /** May be called twice. */
   release(): void;
 }
 
@@ -183,7 +184,13 @@ export function lockClient(system: System, directory: ClientDirectory): ClientLo
   if (!isHeld) {
     throw new TardisError('CLIENT_BUSY', `the client "${directory.client}" is in use`);
   }
-  return { release: () => files.close(fd) };
+  return {
+    release: () => {
+      if (!isHeld) return; // closing twice could close somebody else's file
+      isHeld = false;
+      files.close(fd);
+    },
+  };
 }
 
 /** Removes what an interrupted session had staged. Call with the lock held. */

@@ -69,8 +69,9 @@ export class DirectoryBackend implements Backend {
   }
 
   close(): void {
-    for (const fd of this.readers.values()) this.files.close(fd);
-    this.readers.clear();
+    const open = [...this.readers.values()];
+    this.readers.clear(); // first: nothing may be closed twice
+    for (const fd of open) this.files.close(fd);
   }
 
   private below(prefix: string): string[] {

@@ -1,11 +1,11 @@
 /** Building and reading the bodies of content records: frames, whole contents, chunked streams. */
 import { crc32 } from 'node:zlib';
 import { TardisError } from '../errors/index.js';
-import { DIGEST_BYTES } from '../model/index.js';
+import { type BytesBuilder, DIGEST_BYTES } from '../model/index.js';
 import { Codec, type CodecNumber, decode, encode, encodedBound } from './codec.js';
 import {
-  buildRecord,
   FRAME_ENTRY_BYTES,
+  type NewHeader,
   RECORD_HEADER_BYTES,
   RecordKind,
   writeContentIndex,
@@ -35,40 +35,59 @@ function room(current: Buffer, bytes: number): Buffer {
 }
 
 /**
- * Makes a frame record of some contents that stand in `source`. If compression does not pay, the
- * bytes are stored as they are. The returned buffer owns its memory (it can be transferred).
+ * Writes a frame record of some contents that stand in `source` to the end of `target`; returns its
+ * length. If compression does not pay, the bytes are stored as they are.
  */
 export function buildFrame(
   source: Buffer,
   slices: readonly Slice[],
   compression: Compression,
-): Buffer {
+  target: BytesBuilder,
+): number {
   const indexBytes = slices.length * FRAME_ENTRY_BYTES;
   const raw = contiguous(source, slices);
-  const bodyAt = RECORD_HEADER_BYTES + indexBytes;
-  scratch = room(scratch, bodyAt + encodedBound(compression.codec, raw.length));
-  let codec = compression.codec;
-  let bodyBytes = encode(codec, compression.level, raw, scratch, bodyAt);
-  if (codec !== Codec.none && bodyBytes > raw.length * WORTH_RATIO) {
-    codec = Codec.none;
-    bodyBytes = encode(codec, 0, raw, scratch, bodyAt);
-  }
-  let at = RECORD_HEADER_BYTES;
+  const bodyOffset = RECORD_HEADER_BYTES + indexBytes;
+  const { buffer, at } = target.reserve(bodyOffset + encodedBound(compression.codec, raw.length));
+  const { codec, bodyBytes } = encodeBody(raw, compression, buffer, at + bodyOffset);
+  let entryAt = at + RECORD_HEADER_BYTES;
   for (const slice of slices) {
-    scratch.set(slice.digest, at);
-    scratch.writeUInt32LE(slice.sizeBytes, at + DIGEST_BYTES);
-    at += FRAME_ENTRY_BYTES;
+    buffer.set(slice.digest, entryAt);
+    buffer.writeUInt32LE(slice.sizeBytes, entryAt + DIGEST_BYTES);
+    entryAt += FRAME_ENTRY_BYTES;
   }
-  const bodyChecksum = crc32(scratch.subarray(RECORD_HEADER_BYTES, bodyAt + bodyBytes));
-  writeHeader(scratch, 0, {
+  return finishRecord(target, {
     kind: RecordKind.frame,
     codec,
     rawBytes: raw.length,
     bodyBytes,
     indexBytes,
-    bodyChecksum,
   });
-  return ownCopy(scratch.subarray(0, bodyAt + bodyBytes));
+}
+
+/** Encodes, or copies the raw bytes when compression does not pay. */
+function encodeBody(
+  raw: Buffer,
+  compression: Compression,
+  target: Buffer,
+  at: number,
+): { codec: CodecNumber; bodyBytes: number } {
+  const { codec, level } = compression;
+  const bodyBytes = encode(codec, level, raw, target, at);
+  if (codec === Codec.none || bodyBytes <= raw.length * WORTH_RATIO) return { codec, bodyBytes };
+  return { codec: Codec.none, bodyBytes: encode(Codec.none, 0, raw, target, at) };
+}
+
+/** Writes the header in front of index and body, which stand in the room that was reserved. */
+function finishRecord(
+  target: BytesBuilder,
+  parts: Pick<NewHeader, 'kind' | 'codec' | 'rawBytes' | 'bodyBytes' | 'indexBytes'>,
+): number {
+  const { buffer, at } = target.reserve(0);
+  const end = at + RECORD_HEADER_BYTES + parts.indexBytes + parts.bodyBytes;
+  const bodyChecksum = crc32(buffer.subarray(at + RECORD_HEADER_BYTES, end));
+  writeHeader(buffer, at, { ...parts, bodyChecksum });
+  target.commit(end - at);
+  return end - at;
 }
 
 /** The slices as one run: a view when they lie side by side, else gathered into scratch. */
@@ -91,21 +110,32 @@ function contiguous(source: Buffer, slices: readonly Slice[]): Buffer {
   return gathered.subarray(0, at);
 }
 
-/** Makes a record of one content of middle size. */
-export function buildContent(source: Buffer, slice: Slice, compression: Compression): Buffer {
+/** Writes a record of one content of middle size to the end of `target`; returns its length. */
+export function buildContent(
+  source: Buffer,
+  slice: Slice,
+  compression: Compression,
+  target: BytesBuilder,
+): number {
   const raw = source.subarray(slice.start, slice.start + slice.sizeBytes);
-  const encoded = encodeWorthwhile(raw, compression);
   const index = writeContentIndex({
     digest: Buffer.from(slice.digest),
     sizeBytes: raw.length,
     fileSizeBytes: raw.length,
     chunkBytes: 0,
   });
-  return buildRecord(
-    { kind: RecordKind.content, codec: encoded.codec, rawBytes: raw.length },
-    index,
-    encoded.bytes,
-  );
+  const bodyOffset = RECORD_HEADER_BYTES + index.length;
+  const { buffer, at } = target.reserve(bodyOffset + encodedBound(compression.codec, raw.length));
+  const { codec, bodyBytes } = encodeBody(raw, compression, buffer, at + bodyOffset);
+  index.copy(buffer, at + RECORD_HEADER_BYTES);
+  const indexBytes = index.length;
+  return finishRecord(target, {
+    kind: RecordKind.content,
+    codec,
+    rawBytes: raw.length,
+    bodyBytes,
+    indexBytes,
+  });
 }
 
 /** Encodes, or gives the raw bytes back when that does not pay. The result may be scratch. */
@@ -169,11 +199,4 @@ export function decodeChunk(
     throw new TardisError('RECORD_DAMAGED', 'a chunk does not match its checksum');
   }
   decode(chunk.isRaw ? Codec.none : codec, stored, target);
-}
-
-/** Copies into memory of its own. The one copy a compressed content makes in a worker. */
-function ownCopy(bytes: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(bytes.length);
-  bytes.copy(copy);
-  return copy;
 }

@@ -1,6 +1,11 @@
 /** The command line of `tardis`: its options, and their help. */
 import { Command, Option } from 'commander';
-import { DEFAULT_PORT, type OptionValues, PIPELINE_OPTIONS, resolveOptions } from '../config/index.js';
+import {
+  DEFAULT_PORT,
+  type OptionValues,
+  PIPELINE_OPTIONS,
+  resolveOptions,
+} from '../config/index.js';
 import { addStoreOptions, describeTool, type StoreOptions } from './run-tool.js';
 
 export interface TardisOptions extends StoreOptions {
@@ -73,7 +78,12 @@ export function tardisCommand(
     .option('--progress', 'show progress (by itself on a terminal)')
     .option('--no-progress', 'show none')
     .option('--json', 'print the result as JSON')
-    .option('-v, --verbose', 'say what is saved while it runs; twice: unchanged directories too', count, 0);
+    .option(
+      '-v, --verbose',
+      'say what is saved while it runs; twice: unchanged directories too',
+      count,
+      0,
+    );
   for (const [flag, name] of PIPELINE_FLAGS) {
     const spec = PIPELINE_OPTIONS[name];
     command.option(flag, `${spec.help} (default: ${spec.default})`);

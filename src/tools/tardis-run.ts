@@ -1,10 +1,5 @@
 /** The run of `tardis`: pool, connection, pipeline, report. Loaded while the local server starts. */
-import {
-  type BackupResult,
-  type LocalServer,
-  readRoots,
-  runBackup,
-} from '../client/index.js';
+import { type BackupResult, type LocalServer, readRoots, runBackup } from '../client/index.js';
 import type { OptionValues, PIPELINE_OPTIONS } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';

@@ -3,8 +3,15 @@
  * shrink apart, stored raw), larger ones get a record each. The records lie one after another in one
  * buffer, ready to be sent.
  */
-import { DIGEST_BYTES } from '../model/index.js';
-import { buildContent, buildFrame, Codec, MAX_FRAME_CONTENTS, type Slice } from '../store/index.js';
+import { BytesBuilder, DIGEST_BYTES } from '../model/index.js';
+import {
+  buildContent,
+  buildFrame,
+  Codec,
+  type Compression,
+  MAX_FRAME_CONTENTS,
+  type Slice,
+} from '../store/index.js';
 import { memoryOf } from './block-builder.js';
 import type {
   CompressInput,
@@ -15,28 +22,32 @@ import type {
 } from './jobs.js';
 
 export function compressJob(input: CompressInput): JobResult<CompressOutput> {
-  const output = compressContents(input.contents, input.wanted, input.frames);
+  const output = compressContents(input.contents, input.wanted, input.frames, input.memory);
   return { output, transfer: memoryOf(output.records) };
 }
 
-/** `wanted` undefined: all of them. */
+/** Room for the records of a parcel that compresses well; more is taken when it does not. */
+const RECORDS_HINT_BYTES = 1 << 20;
+
+/** `wanted` undefined: all of them. `memory`: used before, to be filled again. */
 export function compressContents(
   contents: ContentBlock,
   wanted: Uint8Array | undefined,
   options: FrameOptions,
+  memory: Uint8Array | undefined,
 ): CompressOutput {
-  const source = Buffer.from(
-    contents.bytes.buffer,
-    contents.bytes.byteOffset,
-    contents.bytes.byteLength,
-  );
-  const records: Buffer[] = [];
+  const { bytes } = contents;
+  const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const target =
+    memory === undefined ? new BytesBuilder(RECORDS_HINT_BYTES) : BytesBuilder.over(memory);
+  const recordLengths: number[] = [];
   const raw = { codec: Codec.none, level: 0 };
-  const frames = {
-    shrinking: new FrameCollector(source, options, options.compression, records),
-    raw: new FrameCollector(source, options, raw, records),
-  };
-  for (let index = 0; index < contents.starts.length; index += 1) {
+  const collect = (compression: Compression): FrameCollector =>
+    new FrameCollector(options, (slices) => {
+      recordLengths.push(buildFrame(source, slices, compression, target));
+    });
+  const frames = { shrinking: collect(options.compression), raw: collect(raw) };
+  for (const index of inOrderOfKinds(contents.kinds)) {
     if (wanted !== undefined && wanted[index] !== 1) continue;
     const slice: Slice = {
       digest: contents.digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES),
@@ -45,44 +56,31 @@ export function compressContents(
     };
     const isRaw = contents.isRaw[index] === 1;
     if (slice.sizeBytes > options.smallBytes) {
-      records.push(buildContent(source, slice, isRaw ? raw : options.compression));
+      const compression = isRaw ? raw : options.compression;
+      recordLengths.push(buildContent(source, slice, compression, target));
     } else (isRaw ? frames.raw : frames.shrinking).add(slice);
   }
   frames.shrinking.flush();
   frames.raw.flush();
-  const recordLengths = records.map((record) => record.length);
-  return { records: joined(records), recordLengths };
+  return { records: target.view(), recordLengths };
 }
 
-/** One record is moved as it is; several are joined. */
-function joined(records: readonly Buffer[]): Buffer {
-  const only = records[0];
-  if (records.length === 1 && only!.buffer.byteLength === only!.length) return only!;
-  const bytes = records.reduce((sum, record) => sum + record.length, 0);
-  const whole = Buffer.allocUnsafeSlow(bytes);
-  let at = 0;
-  for (const record of records) at += record.copy(whole, at);
-  return whole;
+/** Contents by kind, and within a kind as they were met. */
+function inOrderOfKinds(kinds: Uint32Array): number[] {
+  const order = Array.from(kinds, (_kind, index) => index);
+  return order.sort((a, b) => kinds[a]! - kinds[b]! || a - b);
 }
 
+/** Gathers small contents until a frame is full. */
 class FrameCollector {
   private slices: Slice[] = [];
   private bytes = 0;
-  private readonly source: Buffer;
   private readonly options: FrameOptions;
-  private readonly compression: FrameOptions['compression'];
-  private readonly records: Buffer[];
+  private readonly onFrame: (slices: readonly Slice[]) => void;
 
-  constructor(
-    source: Buffer,
-    options: FrameOptions,
-    compression: FrameOptions['compression'],
-    records: Buffer[],
-  ) {
-    this.source = source;
+  constructor(options: FrameOptions, onFrame: (slices: readonly Slice[]) => void) {
     this.options = options;
-    this.compression = compression;
-    this.records = records;
+    this.onFrame = onFrame;
   }
 
   add(slice: Slice): void {
@@ -96,7 +94,7 @@ class FrameCollector {
 
   flush(): void {
     if (this.slices.length === 0) return;
-    this.records.push(buildFrame(this.source, this.slices, this.compression));
+    this.onFrame(this.slices);
     this.slices = [];
     this.bytes = 0;
   }

@@ -9,9 +9,7 @@ const require = createRequire(import.meta.url);
  * Exclude patterns are globs: one without a slash is held against the name, one with a slash against
  * the whole path (from the root of the file system if it starts with `/`, else its end).
  */
-export function compileExcludes(
-  globs: readonly string[],
-): (path: Buffer, name: Buffer) => boolean {
+export function compileExcludes(globs: readonly string[]): (path: Buffer, name: Buffer) => boolean {
   if (globs.length === 0) return () => false;
   const picomatch = require('picomatch') as typeof Picomatch; // loaded only by who excludes
   const options = { dot: true, nonegate: true };

@@ -5,6 +5,7 @@
  */
 import { systemCode } from '../errors/index.js';
 import {
+  BytesBuilder,
   copyRowWithDigest,
   DIGEST_BYTES,
   EntryType,
@@ -13,7 +14,7 @@ import {
   RowReader,
 } from '../model/index.js';
 import type { System } from '../system/index.js';
-import { BytesBuilder, memoryOf, runOf } from './block-builder.js';
+import { memoryOf, runOf } from './block-builder.js';
 import { compressContents } from './compress-job.js';
 import type {
   ContentBlock,
@@ -25,7 +26,7 @@ import type {
   ParcelInput,
   RecentDigests,
 } from './jobs.js';
-import { neverShrinks } from './raw-types.js';
+import { kindOfName, neverShrinks } from './raw-types.js';
 import { RACY_WINDOW_NS } from './walk-job.js';
 
 const MAX_TRIES = 3;
@@ -61,18 +62,21 @@ class HashParcel {
   private readonly starts: number[] = [];
   private readonly sizes: number[] = [];
   private readonly raw: number[] = [];
+  private readonly kinds: number[] = [];
   private contentAt = 0;
   private files = 0;
   private repeats = 0;
   private readBytes = 0;
   private readonly parcel: ParcelInput;
   private readonly frames: HashInput['frames'];
+  private readonly memory: Uint8Array | undefined;
   private readonly system: System;
   private readonly recent: RecentDigests;
 
   constructor(input: HashInput, system: System, recent: RecentDigests) {
     this.parcel = input.parcel;
     this.frames = input.frames;
+    this.memory = input.memory;
     this.system = system;
     this.recent = recent;
     this.rows = new RowReader(input.parcel.rows);
@@ -155,6 +159,7 @@ class HashParcel {
     this.starts.push(this.contentAt);
     this.sizes.push(sizeBytes);
     this.raw.push(neverShrinks(rows.name(at)) ? 1 : 0);
+    this.kinds.push(kindOfName(rows.name(at)));
     this.contentAt += sizeBytes;
   }
 
@@ -215,6 +220,7 @@ class HashParcel {
       starts: Uint32Array.from(this.starts),
       sizes: Uint32Array.from(this.sizes),
       isRaw: Uint8Array.from(this.raw),
+      kinds: Uint32Array.from(this.kinds),
     };
     const common = {
       slots,
@@ -235,11 +241,14 @@ class HashParcel {
         recordLengths: [],
         contents: block,
       };
-      const { bytes, digests, starts, sizes, isRaw } = block;
-      return { output, transfer: [...transfer, ...memoryOf(bytes, digests, starts, sizes, isRaw)] };
+      const { bytes, digests, starts, sizes, isRaw, kinds } = block;
+      return {
+        output,
+        transfer: [...transfer, ...memoryOf(bytes, digests, starts, sizes, isRaw, kinds)],
+      };
     }
     const startMs = performance.now();
-    const { records, recordLengths } = compressContents(block, undefined, this.frames);
+    const { records, recordLengths } = compressContents(block, undefined, this.frames, this.memory);
     const compressMs = performance.now() - startMs;
     const output = { ...common, compressMs, records, recordLengths, contents: undefined };
     return { output, transfer: [...transfer, ...memoryOf(records)] };

@@ -1,4 +1,4 @@
-export { BytesBuilder, memoryOf, runOf } from './block-builder.js';
+export { memoryOf, runOf } from './block-builder.js';
 export { InlineJobs } from './inline.js';
 export type * from './jobs.js';
 export { NO_RECORD, PLACE_NUMBERS } from './jobs.js';

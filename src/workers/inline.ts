@@ -37,14 +37,20 @@ export class InlineJobs implements JobRunner {
       const startMs = performance.now();
       const chunks = rangeJob(input, this.system);
       const open: Promise<void>[] = [];
-      for (;;) {
-        const next = chunks.next();
-        if (next.done === true) {
-          await Promise.all(open);
-          return { ...next.value, busyMs: performance.now() - startMs };
+      try {
+        for (;;) {
+          const next = chunks.next();
+          if (next.done === true) {
+            await Promise.all(open);
+            return { ...next.value, busyMs: performance.now() - startMs };
+          }
+          const taken = onChunk(next.value);
+          taken.catch(() => undefined); // shows where it is waited for, unless an earlier one failed
+          open.push(taken);
+          if (open.length >= windowChunks) await open.shift();
         }
-        open.push(onChunk(next.value));
-        if (open.length >= windowChunks) await open.shift();
+      } finally {
+        chunks.return({} as RangeOutput); // closes the file when no more is wanted of it
       }
     });
   }

@@ -70,6 +70,8 @@ export interface HashInput {
   readonly parcel: ParcelInput;
   /** Given: compress at once what no recent parcel has sent. Else the contents come back. */
   readonly frames: FrameOptions | undefined;
+  /** Memory of records that were sent, to be filled again. */
+  readonly memory: Uint8Array | undefined;
 }
 
 export interface FrameOptions {
@@ -115,6 +117,8 @@ export interface ContentBlock {
   readonly sizes: Uint32Array;
   /** 1: of a type that never shrinks. */
   readonly isRaw: Uint8Array;
+  /** Numbers of the kinds of files: one kind compresses better together. */
+  readonly kinds: Uint32Array;
 }
 
 export interface CompressInput {
@@ -122,6 +126,8 @@ export interface CompressInput {
   /** 1 for each content that is wanted. */
   readonly wanted: Uint8Array;
   readonly frames: FrameOptions;
+  /** Memory of records that were sent, to be filled again. */
+  readonly memory: Uint8Array | undefined;
 }
 
 export interface CompressOutput {

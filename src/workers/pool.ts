@@ -20,6 +20,8 @@ export interface PoolOptions {
   readonly recentDigests: number;
 }
 
+/** Starting a thread again costs more than keeping it through a pause. */
+const IDLE_TIMEOUT_MS = 600_000;
 /** Small young generations: a worker's garbage is short-lived, and its memory counts. */
 const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 4 };
 
@@ -31,7 +33,8 @@ export class JobPool implements JobRunner {
     this.recent = SharedDigests.create(options.recentDigests);
     this.piscina = new Piscina({
       filename: new URL('./thread-entry.js', import.meta.url).href,
-      minThreads: 1, // the others start when there is work for them
+      minThreads: 1, // the others start when there is work for them, and stay
+      idleTimeout: IDLE_TIMEOUT_MS,
       maxThreads: options.threads,
       concurrentTasksPerWorker: 1,
       resourceLimits: RESOURCE_LIMITS,

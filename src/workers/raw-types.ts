@@ -15,3 +15,22 @@ export function neverShrinks(name: Buffer): boolean {
   if (dot < 1 || name.length - dot - 1 > LONGEST) return false;
   return EXTENSIONS.has(name.toString('latin1', dot + 1).toLowerCase());
 }
+
+/**
+ * A number for the kind of file a name tells (its ending): contents of one kind compress better side
+ * by side. Names without an ending are one kind; equal numbers of different endings do no harm.
+ */
+export function kindOfName(name: Buffer): number {
+  const dot = name.lastIndexOf(DOT);
+  if (dot < 1 || name.length - dot > MAX_ENDING) return 0;
+  let kind = FNV_OFFSET;
+  for (let at = dot + 1; at < name.length; at += 1) {
+    kind = Math.imul(kind ^ name[at]!, FNV_PRIME) >>> 0;
+  }
+  return kind;
+}
+
+/** FNV-1a, 32 bits: http://www.isthe.com/chongo/tech/comp/fnv/ */
+const FNV_OFFSET = 0x811c_9dc5;
+const FNV_PRIME = 0x0100_0193;
+const MAX_ENDING = 12;

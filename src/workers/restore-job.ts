@@ -236,11 +236,7 @@ class RestoreRun {
   }
 
   /** A file in parts or chunks: written as it is decoded, removed again if a digest is wrong. */
-  private async writeStreaming(
-    directoryFd: number,
-    name: Buffer,
-    file: FileTask,
-  ): Promise<void> {
+  private async writeStreaming(directoryFd: number, name: Buffer, file: FileTask): Promise<void> {
     const { native } = this.system;
     const fd = native.createFileAt(directoryFd, name);
     try {

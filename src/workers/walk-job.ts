@@ -5,9 +5,9 @@
  */
 import { compileExcludes } from './excludes.js';
 import { systemCode } from '../errors/index.js';
-import { EntryType, joinPath, RowFlag, RowReader } from '../model/index.js';
+import { BytesBuilder, EntryType, joinPath, RowFlag, RowReader } from '../model/index.js';
 import type { System } from '../system/index.js';
-import { BytesBuilder, memoryOf, runOf } from './block-builder.js';
+import { memoryOf, runOf } from './block-builder.js';
 import type { DirectoryBlock, Failure, JobResult, WalkInput, WalkOutput } from './jobs.js';
 
 /** An entry changed later than this before it was read may change again without a trace. */

@@ -5,19 +5,22 @@ import {
   buildCommit,
   buildEvent,
   buildListing,
+  buildRecord,
+  Codec,
   listPacks,
   MemoryBackend,
   packName,
   PackWriter,
   recordBytes,
   RecordKind,
+  type RecordKindNumber,
   scanPack,
   type StoreEvent,
 } from '../../src/store/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { dumpCatalog, PackedStore, rebuild, sectionOf } from '../helpers/packed-store.js';
 import { entryOf, sha256 } from '../helpers/rows.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 
 const directoryEntry = (name: string, inode: bigint) =>
   entryOf(name, { type: EntryType.directory, inode, birthTimeNs: inode * 10n });
@@ -31,7 +34,7 @@ const fileEntry = (name: string, content: string | Buffer, mtimeNs = 5n) =>
 
 /** Two paths for catalogs in a folder of the test's own. */
 function places(t: ExecutionContext): { live: string; rebuilt: string } {
-  const folder = scratch(t);
+  const folder = scratchInMemory(t);
   return { live: path.join(folder, 'live.db'), rebuilt: path.join(folder, 'rebuilt.db') };
 }
 
@@ -350,6 +353,27 @@ test('a damaged mark counts until the content was sent again', async (t) => {
   t.false(store.catalog.contents.find(sha256('two'))?.isStored);
   store.close();
   await rebuild(rebuilt, store.backend);
+  t.deepEqual(dumpCatalog(rebuilt), dumpCatalog(live));
+});
+
+test('a record that is sound but makes no sense keeps no other from being used', async (t) => {
+  const { live, rebuilt } = places(t);
+  const store = await PackedStore.open(live);
+  const set = store.openSet();
+  const strange = (kind: RecordKindNumber, sequence = 0): void => {
+    const header = { kind, codec: Codec.none, rawBytes: 3, sequence };
+    store.packs.append(buildRecord(header, Buffer.from('index'), Buffer.from([0x93, 1, 2])));
+  };
+  strange(RecordKind.frame);
+  strange(RecordKind.content);
+  strange(RecordKind.assembly);
+  strange(RecordKind.listing, store.nextSequence());
+  strange(RecordKind.event, store.nextSequence());
+  store.change(set, 1, [entryOf('a')]);
+  await store.checkpoint();
+  store.close();
+  const report = await rebuild(rebuilt, store.backend);
+  t.like(report, { commits: 1, damagedRecords: 5 });
   t.deepEqual(dumpCatalog(rebuilt), dumpCatalog(live));
 });
 

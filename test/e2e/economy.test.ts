@@ -107,7 +107,7 @@ test('three equal trees cost little more than one', async (t) => {
     const store = path.join(home, `store ${copies}`);
     await backup(['-D', store, '-C', 'me', '--local', '--create', source]);
     bytes.push(sizeOf(path.join(store, 'me')));
-    t.log(copies, bytes.at(-1), sizeOf(path.join(store, 'me','packs')));
+    t.log(copies, bytes.at(-1), sizeOf(path.join(store, 'me', 'packs')));
   }
   const ratio = bytes[1]! / bytes[0]!;
   t.true(ratio <= 1.02, `${ratio.toFixed(4)} times the store of one`);

@@ -144,7 +144,11 @@ test('a crash after the checkpoint, before the catalog: nothing is lost or sent 
 
 test('a crash after some checkpoints: what they cover is not sent again', async (t) => {
   const tree = Array.from({ length: 150 }, (_, at) =>
-    dir(`${at}`, [file('a', text(at, 900)), file('b', noise(at, 900)), file('c', text(-at - 1, 50))]),
+    dir(`${at}`, [
+      file('a', text(at, 900)),
+      file('b', noise(at, 900)),
+      file('c', text(-at - 1, 50)),
+    ]),
   );
   const lab = new Lab(scratch(t), tree);
   await createClientDirectory(inlineSystem(), lab.place);
@@ -281,7 +285,9 @@ test('a small file that changes while it is read is read again by the next run',
 test('a file changed after its listing was read, with equal times and size, is not missed', async (t) => {
   const lab = new Lab(scratch(t), [dir('a', [file('busy', text(1, 5000)), file('quiet', 'q')])]);
   // The real clock: everything is younger than two seconds, so nothing may count as settled.
-  const present = inlineSystem({ clock: { nowMs: Date.now, monotonicMs: () => performance.now() } });
+  const present = inlineSystem({
+    clock: { nowMs: Date.now, monotonicMs: () => performance.now() },
+  });
   const first = await lab.backup({ create: true }, present);
   t.is(first.progress.changed, 0);
   const second = await lab.backup();

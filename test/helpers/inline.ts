@@ -5,7 +5,12 @@
  */
 import { pino } from 'pino';
 import { type Archive, type ArchiveEntry, openLocalArchive } from '../../src/archive/index.js';
-import { type BackupResult, type RestoreFailure, runBackup, runRestore } from '../../src/client/index.js';
+import {
+  type BackupResult,
+  type RestoreFailure,
+  runBackup,
+  runRestore,
+} from '../../src/client/index.js';
 import type { PipelineSettings } from '../../src/pipeline/index.js';
 import {
   Daemon,
@@ -65,8 +70,8 @@ export const SMALL_SETTINGS: PipelineSettings = Object.freeze({
 });
 
 export const SMALL_STORE: StorageOptions = Object.freeze({
-  store: Object.freeze({ packBytes: 256 * KIB, packContentBytes: 512 * KIB }),
-  checkpoint: Object.freeze({ bytes: 300 * KIB, entries: 1000, intervalMs: 3_600_000 }),
+  store: Object.freeze({ packBytes: 128 * KIB, packContentBytes: 128 * KIB }),
+  checkpoint: Object.freeze({ bytes: 96 * KIB, entries: 1000, intervalMs: 3_600_000 }),
 });
 
 export interface InlineBackup {
@@ -216,8 +221,9 @@ async function tell(
 ): Promise<string[]> {
   // Numbers that only name rows of this catalog may differ in another one; so may flags.
   const { directory: _d, contentId: _c, childId, flags: _f, digest, ...rest } = entry;
-  const shown = JSON.stringify({ ...rest, digest: digest?.toString('hex') }, (_key, value: unknown) =>
-    typeof value === 'bigint' ? String(value) : value,
+  const shown = JSON.stringify(
+    { ...rest, digest: digest?.toString('hex') },
+    (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value),
   );
   const lines = [`${set} ${at} ${shown}`];
   if (childId === undefined) return lines;

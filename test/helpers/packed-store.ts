@@ -13,9 +13,7 @@ import {
 import { type Entry, EntryType, encodeParts, partsDigest } from '../../src/model/index.js';
 import {
   buildCommit,
-  buildContent,
   buildEvent,
-  buildFrame,
   buildListing,
   buildRecord,
   Codec,
@@ -28,11 +26,11 @@ import {
   readHeader,
   RECORD_HEADER_BYTES,
   RecordKind,
-  type Slice,
   type StoreEvent,
   writeContentIndex,
 } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
+import { contentRecord, frameRecord, sliced } from './records.js';
 import { rowsOf, sha256 } from './rows.js';
 
 const system = nodeSystem();
@@ -166,25 +164,20 @@ export class PackedStore {
 
   /** Small contents, in one frame. */
   frame(...contents: readonly Buffer[]): void {
-    let start = 0;
-    const slices = contents.map((content): Slice => {
-      const slice = { digest: sha256(content), start, sizeBytes: content.length };
-      start += content.length;
-      return slice;
-    });
-    this.stored(buildFrame(Buffer.concat(contents), slices, COMPRESSION));
+    const { source, slices } = sliced(contents);
+    this.stored(frameRecord(source, slices, COMPRESSION));
   }
 
   content(content: Buffer): void {
-    const slice = { digest: sha256(content), start: 0, sizeBytes: content.length };
-    this.stored(buildContent(content, slice, COMPRESSION));
+    const { source, slices } = sliced([content]);
+    this.stored(contentRecord(source, slices[0]!, COMPRESSION));
   }
 
   /** A content as an object of its own. */
   object(content: Buffer): void {
+    const { source, slices } = sliced([content]);
+    const record = contentRecord(source, slices[0]!, COMPRESSION);
     const digest = sha256(content);
-    const slice = { digest, start: 0, sizeBytes: content.length };
-    const record = buildContent(content, slice, COMPRESSION);
     const writer = this.backend.stage();
     writer.append(record);
     this.packs.adopt(writer, digest);

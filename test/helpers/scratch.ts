@@ -5,10 +5,26 @@ import os from 'node:os';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 
-/** A new empty folder, removed when the test is over. */
-export function scratch(t: ExecutionContext): string {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tardis-test-'));
+/** Files here cost no disk; not there on every machine. */
+const MEMORY = '/dev/shm';
+
+function folderIn(t: ExecutionContext, parent: string): string {
+  const folder = fs.mkdtempSync(path.join(parent, 'tardis-test-'));
   // rm, because it removes paths longer than the system takes at once.
   t.teardown(() => void spawnSync('rm', ['-rf', folder]));
   return folder;
+}
+
+/** A new empty folder, removed when the test is over. */
+export function scratch(t: ExecutionContext): string {
+  return folderIn(t, os.tmpdir());
+}
+
+/** The same in memory where that can be had: for tests that commit often. */
+export function scratchInMemory(t: ExecutionContext): string {
+  try {
+    return folderIn(t, MEMORY);
+  } catch {
+    return scratch(t);
+  }
 }

@@ -223,7 +223,11 @@ export function makeScratch(): string {
 
 /** Removes whatever the test left, modes and odd names included. */
 export function removeScratch(directory: string): void {
-  spawnSync('rm', ['-rf', '--', directory]);
+  try {
+    fs.rmSync(directory, { recursive: true, force: true });
+  } catch {
+    spawnSync('rm', ['-rf', '--', directory]); // names that are no UTF-8
+  }
 }
 
 export function scratch(t: { teardown(work: () => void): void }): string {

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import test from 'ava';
 import * as fc from 'fast-check';
+import { BytesBuilder } from '../../src/model/index.js';
 import {
-  buildContent,
   buildFrame,
   Codec,
   CODEC_NAMES,
@@ -16,29 +16,16 @@ import {
   readContentIndex,
   readFrameIndex,
   RecordKind,
-  type Slice,
 } from '../../src/store/index.js';
 import { seededRandom } from '../../src/system/index.js';
 import { thrownCode } from '../helpers/codes.js';
+import { contentRecord, frameRecord, sliced } from '../helpers/records.js';
 import { sha256 } from '../helpers/rows.js';
 
 const TEXT = Buffer.from('All work and no play makes a backup a dull restore. '.repeat(200));
 
 function compressionOf(name: CodecName): Compression {
   return { codec: Codec[name], level: name === 'zlib' ? 6 : 3 };
-}
-
-/** Contents one after another, with `gap` other bytes between them. */
-function sliced(contents: readonly Uint8Array[], gap = 0): { source: Buffer; slices: Slice[] } {
-  const pieces: Uint8Array[] = [];
-  let start = 0;
-  const slices = contents.map((content) => {
-    pieces.push(content, Buffer.alloc(gap, 0xee));
-    const slice = { digest: sha256(content), start, sizeBytes: content.length };
-    start += content.length + gap;
-    return slice;
-  });
-  return { source: Buffer.concat(pieces), slices };
 }
 
 /** The contents of a frame, as a restore finds them. */
@@ -71,7 +58,7 @@ for (const name of CODEC_NAMES) {
         fc.constantFrom(0, 5),
         (contents, gap) => {
           const { source, slices } = sliced(contents, gap);
-          const record = buildFrame(source, slices, compressionOf(name));
+          const record = frameRecord(source, slices, compressionOf(name));
           t.is(parseRecord(record).header.kind, RecordKind.frame);
           t.deepEqual(
             contentsOf(record),
@@ -86,7 +73,7 @@ for (const name of CODEC_NAMES) {
   test(`a content of middle size comes back, with ${name}`, (t) => {
     for (const content of [TEXT, randomBytes(50_000), Buffer.alloc(200_000), Buffer.from('x')]) {
       const { source, slices } = sliced([Buffer.from('before'), content], 3);
-      const record = buildContent(source, slices[1]!, compressionOf(name));
+      const record = contentRecord(source, slices[1]!, compressionOf(name));
       const { header, index, body } = parseRecord(record);
       t.is(header.kind, RecordKind.content);
       t.like(readContentIndex(index), { digest: sha256(content), sizeBytes: content.length });
@@ -130,11 +117,11 @@ for (const name of CODEC_NAMES.filter((codec) => codec !== 'none')) {
     const build = {
       frame: (bytes: Buffer) => {
         const { source, slices } = sliced([bytes]);
-        return parseRecord(buildFrame(source, slices, compression));
+        return parseRecord(frameRecord(source, slices, compression));
       },
       content: (bytes: Buffer) => {
         const { source, slices } = sliced([bytes]);
-        return parseRecord(buildContent(source, slices[0]!, compression));
+        return parseRecord(contentRecord(source, slices[0]!, compression));
       },
     };
     for (const make of Object.values(build)) {
@@ -196,7 +183,7 @@ test('a snappy input that lies about its length is refused before it is believed
 
 test('every flipped bit in a compressed frame is detected', (t) => {
   const { source, slices } = sliced([TEXT.subarray(0, 2000), Buffer.from('second')]);
-  const record = buildFrame(source, slices, compressionOf('zstd'));
+  const record = frameRecord(source, slices, compressionOf('zstd'));
   for (let bit = 0; bit < record.length * 8; bit += 1) {
     const damaged = Buffer.from(record);
     damaged[bit >> 3]! ^= 1 << (bit & 7);
@@ -206,20 +193,25 @@ test('every flipped bit in a compressed frame is detected', (t) => {
   t.deepEqual(contentsOf(record), [TEXT.subarray(0, 2000), Buffer.from('second')]);
 });
 
-test('frames made one after another do not share memory', (t) => {
+test('frames can be written one after another', (t) => {
   const contents = ['one', 'two', 'three'].map((text) => Buffer.from(text.repeat(100)));
-  const records = contents.map((content) => {
+  const target = new BytesBuilder(1);
+  const lengths = contents.map((content) => {
     const { source, slices } = sliced([content]);
-    return buildFrame(source, slices, compressionOf('zstd'));
+    return buildFrame(source, slices, compressionOf('zstd'), target);
   });
-  records.forEach((record, index) => {
-    t.is(record.byteLength, record.buffer.byteLength, 'it can be moved to another thread');
-    t.deepEqual(contentsOf(record), [contents[index]!]);
+  const all = target.take();
+  t.is(all.byteLength, all.buffer.byteLength, 'they can be moved to another thread');
+  let at = 0;
+  lengths.forEach((length, index) => {
+    t.deepEqual(contentsOf(all.subarray(at, at + length)), [contents[index]!]);
+    at += length;
   });
+  t.is(at, all.length);
 });
 
 test('a frame can hold as many contents as a reader takes', (t) => {
   const contents = Array.from({ length: MAX_FRAME_CONTENTS }, (_, at) => Buffer.from(String(at)));
   const { source, slices } = sliced(contents);
-  t.deepEqual(contentsOf(buildFrame(source, slices, compressionOf('zstd'))), contents);
+  t.deepEqual(contentsOf(frameRecord(source, slices, compressionOf('zstd'))), contents);
 });

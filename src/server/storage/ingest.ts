@@ -107,7 +107,9 @@ export class Ingest {
     const set = store.counters.set;
     const ingest = new Ingest(store, set);
     const name = request.name === '' ? defaultSetName(set, request.nowMs) : request.name;
-    store.catalog.sets.open(set, name, request.nowMs, request.clientTimeMs);
+    const { sets, directories } = store.catalog;
+    if (sets.find(set - 1)?.state === 'unfinished') directories.unplaceStranded();
+    sets.open(set, name, request.nowMs, request.clientTimeMs);
     let at = 0;
     for (const path of request.paths) {
       ingest.addRoot(path, rows, at);

@@ -2,13 +2,14 @@
  * Collects the changes of directories until they are written as one listing record. Changes of the
  * same directory that follow each other share a section.
  */
+import { BytesBuilder } from '../../model/index.js';
 import { buildListing, type ListingSection } from '../../store/index.js';
 
 interface OpenSection {
   readonly set: number;
   readonly root: number;
   readonly directory: number;
-  readonly rows: Buffer[];
+  readonly rows: BytesBuilder;
   readonly children: number[];
   readonly removed: Buffer[];
   closed: boolean;
@@ -16,6 +17,7 @@ interface OpenSection {
 
 /** A listing record is written when its rows have grown to this. */
 const FLUSH_BYTES = 512 << 10;
+const ROWS_HINT_BYTES = 1024;
 
 export class SectionCollector {
   private sections: OpenSection[] = [];
@@ -34,7 +36,15 @@ export class SectionCollector {
   private section(root: number, directory: number): OpenSection {
     if (this.current?.directory !== directory) {
       const { set } = this;
-      this.current = { set, root, directory, rows: [], children: [], removed: [], closed: false };
+      this.current = {
+        set,
+        root,
+        directory,
+        rows: new BytesBuilder(ROWS_HINT_BYTES),
+        children: [],
+        removed: [],
+        closed: false,
+      };
       this.sections.push(this.current);
     }
     return this.current;
@@ -43,7 +53,7 @@ export class SectionCollector {
   /** A new or changed entry; the row is copied. `child` is the id of a directory entry. */
   put(root: number, directory: number, row: Buffer, child: number | undefined): void {
     const section = this.section(root, directory);
-    section.rows.push(Buffer.from(row));
+    section.rows.append(row);
     if (child !== undefined) section.children.push(child);
     this.bytes += row.length;
   }
@@ -69,7 +79,7 @@ export class SectionCollector {
     if (this.sections.length === 0) return undefined;
     const sections: ListingSection[] = this.sections.map((section) => ({
       ...section,
-      rows: Buffer.concat(section.rows),
+      rows: section.rows.view(),
     }));
     this.sections = [];
     this.current = undefined;

@@ -44,8 +44,9 @@ export interface StorageOptions {
 /** Where answers go; `processedBytes` of messages have been handled since the last call. */
 export type AnswerSink = (answer: Buffer | undefined, processedBytes: number) => void;
 
-/** A large number of handled bytes is told even when more messages wait. */
-const TELL_RECEIVED_BYTES = 256 << 10;
+/** What was received is told after so many bytes, or after this time. */
+const TELL_RECEIVED_BYTES = 1 << 20;
+const TELL_RECEIVED_MS = 2;
 const MAX_PARTS = 1 << 18;
 
 export class StorageSession {
@@ -58,6 +59,7 @@ export class StorageSession {
   private handled = 0;
   private toldReceived = 0;
   private untoldBytes = 0;
+  private tellTimer: NodeJS.Timeout | undefined;
   private durableUpTo = 0;
   private lastCheckpointMs: number;
   private readonly timer: NodeJS.Timeout;
@@ -118,16 +120,29 @@ export class StorageSession {
       this.store.close();
     } catch (error) {
       this.failure = error;
-      this.store.abandon();
+      this.letGo();
       throw error;
     }
   }
 
   /** Ends at once; what no checkpoint covered is given up. */
   abandon(): void {
-    clearInterval(this.timer);
     this.failure ??= new TardisError('CONNECTION_LOST', 'the session was abandoned');
+    this.letGo();
+  }
+
+  /** Closes everything at once, what was staged included. Never throws. */
+  private letGo(): void {
+    clearInterval(this.timer);
     this.queue.length = 0;
+    for (const stream of this.streams.values()) {
+      try {
+        stream.drop();
+      } catch {
+        continue; // the next opening clears what is left of it
+      }
+    }
+    this.streams.clear();
     this.store.abandon();
   }
 
@@ -143,9 +158,7 @@ export class StorageSession {
       () => this.pumped(),
       (error: unknown) => {
         this.failure = error;
-        clearInterval(this.timer);
-        this.queue.length = 0;
-        this.store.abandon();
+        this.letGo();
         this.onFailure(error);
         this.pumped();
       },
@@ -163,7 +176,7 @@ export class StorageSession {
     for (;;) {
       const message = this.queue.shift();
       if (message === undefined) {
-        this.tellReceived();
+        this.tellReceivedSoon();
         if (!this.isCheckpointDue()) return;
         await this.checkpoint();
         continue;
@@ -177,7 +190,16 @@ export class StorageSession {
     }
   }
 
+  /** Small messages come one by one: one answer for those of a moment is enough. */
+  private tellReceivedSoon(): void {
+    if (this.toldReceived === this.handled || this.tellTimer !== undefined) return;
+    this.tellTimer = setTimeout(() => this.tellReceived(), TELL_RECEIVED_MS);
+  }
+
   private tellReceived(): void {
+    clearTimeout(this.tellTimer);
+    this.tellTimer = undefined;
+    if (this.failure !== undefined) return;
     if (this.toldReceived === this.handled) return;
     this.toldReceived = this.handled;
     const bytes = this.untoldBytes;
@@ -324,13 +346,15 @@ export class StorageSession {
       throw new TardisError('PROTOCOL_VIOLATION', 'a stream ends without a digest');
     }
     const stream = this.stream(head.stream);
-    this.streams.delete(head.stream);
     if (openSet.isStored(head.digest)) {
       stream.drop();
+      this.streams.delete(head.stream);
       return;
     }
+    // It stays among the streams until it has its place, so that a failure closes it too.
     const finished = stream.finish(Buffer.from(head.digest), head.sizeBytes);
     const location = await this.store.placeStaged(finished);
+    this.streams.delete(head.stream);
     const ids = applyContentRecord(this.store.catalog, finished.header, finished.index, location);
     openSet.placed(finished.digest, ids);
   }

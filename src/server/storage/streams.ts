@@ -47,8 +47,13 @@ export class IncomingStream {
   constructor(backend: Backend, start: StreamStart) {
     this.start = start;
     this.writer = backend.stage();
-    // Header and index get their values at the end.
-    this.writer.append(Buffer.alloc(RECORD_HEADER_BYTES + CONTENT_INDEX_BYTES));
+    try {
+      // Header and index get their values at the end.
+      this.writer.append(Buffer.alloc(RECORD_HEADER_BYTES + CONTENT_INDEX_BYTES));
+    } catch (error) {
+      this.writer.close();
+      throw error;
+    }
   }
 
   /** Adds one encoded chunk. Throws PROTOCOL_VIOLATION when it is not one. */

@@ -1,0 +1,21 @@
+/**
+ * Memory of records that the server has received, to be filled by the next jobs: it moves between
+ * threads instead of being allocated and collected, which cost a sixth of the main thread's time.
+ */
+const MAX_SPARE = 16;
+/** One that grew for an incompressible parcel is let go. */
+const MAX_SPARE_BYTES = 2 << 20;
+
+export class SpareMemory {
+  private readonly blocks: Uint8Array[] = [];
+
+  take(): Uint8Array | undefined {
+    return this.blocks.pop();
+  }
+
+  give(bytes: Uint8Array): void {
+    const { buffer } = bytes;
+    if (this.blocks.length >= MAX_SPARE || buffer.byteLength > MAX_SPARE_BYTES) return;
+    if (buffer.byteLength > 0) this.blocks.push(new Uint8Array(buffer));
+  }
+}
