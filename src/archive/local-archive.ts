@@ -1,7 +1,6 @@
 /** The archive over a store on this machine. Reading needs no lock and nothing but read permission. */
 import { Catalog, type BackupSet, type ListingPage } from '../catalog/index.js';
 import { TardisError } from '../errors/index.js';
-import { splitPath } from '../model/index.js';
 import {
   type ClientDirectory,
   locationName,
@@ -11,6 +10,7 @@ import {
   type SetNote,
 } from '../store/index.js';
 import type { System } from '../system/index.js';
+import { restBelow, rootAbove } from './roots.js';
 import type {
   Archive,
   ArchiveEntry,
@@ -206,28 +206,4 @@ function toPiece(stored: {
   const { digest, sizeBytes, position, recordBytes, offset } = stored;
   const object = locationName(stored, digest);
   return { digest, sizeBytes, object, position, recordBytes, offset };
-}
-
-/** The components of `path` below `root`, or undefined when it is not there. */
-function restBelow(root: Buffer, path: Buffer): Buffer[] | undefined {
-  const rootParts = splitPath(root);
-  const parts = splitPath(path);
-  if (rootParts.length > parts.length) return undefined;
-  if (!rootParts.every((part, index) => part.equals(parts[index]!))) return undefined;
-  return parts.slice(rootParts.length);
-}
-
-/** The deepest root at or above a path. */
-function rootAbove(
-  roots: readonly RootRecord[],
-  path: Buffer,
-): { root: RootRecord; rest: Buffer[] } | undefined {
-  let best: { root: RootRecord; rest: Buffer[] } | undefined;
-  for (const root of roots) {
-    const rest = restBelow(root.path, path);
-    if (rest !== undefined && (best === undefined || rest.length < best.rest.length)) {
-      best = { root, rest };
-    }
-  }
-  return best;
 }

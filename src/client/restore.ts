@@ -3,15 +3,14 @@
  * catalog; directories and links are made here, files by jobs in the pool, in the order of the packs.
  * Directories get their metadata last, deepest first. Everything is opened beneath the target.
  */
-import fs from 'node:fs';
-import path from 'node:path';
 import { from, lastValueFrom } from 'rxjs';
-import type { Archive, ArchiveEntry } from '../archive/index.js';
+import { type Archive, type ArchiveEntry, rootAbove } from '../archive/index.js';
 import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
 import { EntryType, joinPath, joinRow, lastComponent } from '../model/index.js';
 import { Credit } from '../transport/index.js';
 import { stage, StageCounters } from '../pipeline/index.js';
-import { MetadataOption, OpenKind, type System } from '../system/index.js';
+import type { System } from '../system/index.js';
+import { RestoreTarget, type TargetName } from './restore-target.js';
 import type { JobRunner, RestoreInput } from '../workers/index.js';
 import {
   type FileToRestore,
@@ -62,10 +61,23 @@ interface DirectoryToFinish {
   readonly row: Buffer;
 }
 
-interface HardLink {
-  readonly directory: Buffer;
+/** A path that is wanted, with the number of its root. */
+interface Wanted {
+  readonly entry: ArchiveEntry;
   readonly name: Buffer;
-  readonly target: { readonly directory: Buffer; readonly name: Buffer };
+  readonly root: number;
+}
+
+/** A directory of the catalog whose entries are still to be restored to `path`. */
+interface OpenDirectory {
+  readonly root: number;
+  readonly directory: number;
+  readonly path: Buffer;
+}
+
+interface HardLink {
+  readonly at: TargetName;
+  readonly existing: TargetName;
 }
 
 /** Restores some paths. Throws NO_SUCH_PATH before anything is written. */
@@ -77,7 +89,8 @@ export async function runRestore(
   progress: RestoreProgress,
   signal?: AbortSignal,
 ): Promise<RestoreFailure[]> {
-  const wanted: { entry: ArchiveEntry; name: Buffer }[] = [];
+  const wanted: Wanted[] = [];
+  const roots = await archive.roots(request.set);
   for (const wantedPath of request.paths) {
     const entry = await archive.find(wantedPath, request.set);
     if (entry === undefined) {
@@ -86,7 +99,8 @@ export async function runRestore(
         `the set ${request.set} has no "${wantedPath.toString()}"`,
       );
     }
-    wanted.push({ entry, name: lastComponent(wantedPath) });
+    const root = rootAbove(roots, wantedPath)?.root.root ?? 0;
+    wanted.push({ entry, name: lastComponent(wantedPath), root });
   }
   const restore = new Restore(system, archive, jobs, request, progress, signal);
   try {
@@ -99,21 +113,16 @@ export async function runRestore(
 
 class Restore {
   readonly failures: RestoreFailure[] = [];
-  private readonly targetPath: Buffer;
-  private readonly rootFd: number;
+  private readonly target: RestoreTarget;
   private readonly directories: DirectoryToFinish[] = [];
   private readonly links: HardLink[] = [];
   /** The first restored name of each link group, by root, inode and content. */
-  private readonly linked = new Map<string, HardLink['target']>();
+  private readonly linked = new Map<string, TargetName>();
   private readonly inFlight: Credit;
-  private readonly ownerOptions: number;
   private window: FileToRestore[] = [];
   private lastBreathMs = 0;
   private readonly order = new PackOrder();
   private readonly strays: LocatedFile[] = [];
-  /** The directory opened last: most entries of a page share it. */
-  private openDirectory: { path: Buffer; fd: number } | undefined;
-  private readonly system: System;
   private readonly archive: Archive;
   private readonly jobs: JobRunner;
   private readonly request: RestoreRequest;
@@ -128,31 +137,16 @@ class Restore {
     progress: RestoreProgress,
     signal: AbortSignal | undefined,
   ) {
-    this.system = system;
     this.archive = archive;
     this.jobs = jobs;
     this.request = request;
     this.progress = progress;
     this.signal = signal;
-    try {
-      fs.mkdirSync(request.output, { recursive: true });
-      this.targetPath = fs.realpathSync.native(path.resolve(request.output), {
-        encoding: 'buffer',
-      });
-      this.rootFd = system.native.openDirectory(this.targetPath);
-    } catch (error) {
-      throw new TardisError(
-        'TARGET_NOT_WRITABLE',
-        `cannot use ${request.output}: ${systemCode(error) ?? 'unknown'}`,
-        {},
-        error,
-      );
-    }
+    this.target = new RestoreTarget(system, request.output, request.overwrite);
     this.inFlight = new Credit(request.workers * JOB_BYTES_PER_WORKER);
-    this.ownerOptions = process.geteuid?.() === 0 ? MetadataOption.setOwner : 0;
   }
 
-  async run(wanted: readonly { entry: ArchiveEntry; name: Buffer }[]): Promise<void> {
+  async run(wanted: readonly Wanted[]): Promise<void> {
     const counters = new StageCounters('restore', this.request.workers * 2 + 2);
     const work = from(this.jobsFor(wanted)).pipe(stage(counters, (job) => this.runJob(job)));
     try {
@@ -161,27 +155,28 @@ class Restore {
       this.inFlight.fail(error as Error);
       throw error;
     }
-    for (const link of this.links)
-      this.attempt(joinPath(link.directory, link.name), () => {
-        this.makeLink(link);
+    for (const { at, existing } of this.links) {
+      this.attempt(joinPath(at.directory, at.name), () => {
+        this.target.makeLink(at, existing);
+        this.progress.files += 1;
       });
+    }
     for (const directory of this.directories.toReversed()) {
-      this.attempt(directory.path, () => this.finishDirectory(directory));
+      this.attempt(directory.path, () =>
+        this.target.finishDirectory(directory.path, directory.row),
+      );
     }
   }
 
   close(): void {
-    if (this.openDirectory !== undefined) this.system.native.close(this.openDirectory.fd);
-    this.system.native.close(this.rootFd);
+    this.target.close();
   }
 
   /** Walks what is wanted, making directories and links on the way; yields jobs for the files. */
-  private async *jobsFor(
-    wanted: readonly { entry: ArchiveEntry; name: Buffer }[],
-  ): AsyncGenerator<RestoreJob> {
-    const stack: { directory: number; path: Buffer }[] = [];
-    for (const { entry, name } of wanted.toReversed()) {
-      this.visit(entry, FIRST_NAME, name, stack);
+  private async *jobsFor(wanted: readonly Wanted[]): AsyncGenerator<RestoreJob> {
+    const stack: OpenDirectory[] = [];
+    for (const { entry, name, root } of wanted.toReversed()) {
+      this.visit(entry, root, FIRST_NAME, name, stack);
     }
     for (;;) {
       const next = stack.pop();
@@ -198,7 +193,7 @@ class Restore {
           withDigests: false,
         });
         await this.breathe();
-        for (const entry of page) this.visit(entry, next.path, entry.name, below);
+        for (const entry of page) this.visit(entry, next.root, next.path, entry.name, below);
         if (this.window.length >= WINDOW_FILES) yield* this.flushWindow(false);
         if (page.length < PAGE_ENTRIES) break;
         after = page.at(-1)!.name;
@@ -219,23 +214,34 @@ class Restore {
   /** `name` empty: the entry's contents go into the output directory itself. */
   private visit(
     entry: ArchiveEntry,
+    root: number,
     directory: Buffer,
     name: Buffer,
-    stack: { directory: number; path: Buffer }[],
+    stack: OpenDirectory[],
   ): void {
     const full = joinPath(directory, name);
     this.attempt(full, () => {
       switch (entry.type) {
         case EntryType.directory:
-          if (name.length > 0) this.makeDirectory(entry, directory, name, full);
-          if (entry.childId !== undefined) stack.push({ directory: entry.childId, path: full });
+          if (name.length > 0) {
+            this.target.makeDirectory({ directory, name });
+            this.directories.push({ path: full, row: joinRow(entry.metadata, name, undefined) });
+            this.progress.directories += 1;
+          }
+          if (entry.childId !== undefined) {
+            stack.push({ root, directory: entry.childId, path: full });
+          }
           return;
         case EntryType.symlink:
-          this.makeSymlink(entry, directory, name);
+          this.target.makeSymlink(
+            { directory, name },
+            entry.linkTarget!,
+            joinRow(entry.metadata, name, undefined),
+          );
           this.progress.links += 1;
           return;
         case EntryType.file:
-          this.addFile(entry, directory, name);
+          this.addFile(entry, root, { directory, name });
           return;
         default:
           throw new TardisError('USAGE', 'special files are not restored by this release');
@@ -243,78 +249,18 @@ class Restore {
     });
   }
 
-  private fdOf(directory: Buffer): number {
-    if (this.openDirectory?.path.equals(directory) === true) return this.openDirectory.fd;
-    const { native } = this.system;
-    const fd = native.openBeneath(this.rootFd, directory, OpenKind.directory);
-    if (this.openDirectory !== undefined) native.close(this.openDirectory.fd);
-    this.openDirectory = { path: directory, fd };
-    return fd;
-  }
-
-  private makeDirectory(entry: ArchiveEntry, parent: Buffer, name: Buffer, full: Buffer): void {
-    try {
-      this.system.native.makeDirectoryAt(this.fdOf(parent), name);
-    } catch (error) {
-      if (systemCode(error) !== 'EEXIST' || !this.request.overwrite) throw error;
-    }
-    this.directories.push({ path: full, row: joinRow(entry.metadata, name, undefined) });
-    this.progress.directories += 1;
-  }
-
-  private makeSymlink(entry: ArchiveEntry, directory: Buffer, name: Buffer): void {
-    const { native } = this.system;
-    const fd = this.fdOf(directory);
-    const row = joinRow(entry.metadata, name, undefined);
-    const target = entry.linkTarget!;
-    try {
-      native.symlinkAt(fd, name, target, row, 0, this.ownerOptions);
-    } catch (error) {
-      if (systemCode(error) !== 'EEXIST' || !this.request.overwrite) throw error;
-      native.unlinkAt(fd, name);
-      native.symlinkAt(fd, name, target, row, 0, this.ownerOptions);
-    }
-  }
-
-  private addFile(entry: ArchiveEntry, directory: Buffer, name: Buffer): void {
+  /** Names of one link group become links if their contents agree too; the first is restored. */
+  private addFile(entry: ArchiveEntry, root: number, at: TargetName): void {
     if (entry.linkCount > 1) {
-      const key = `${entry.inode}/${entry.contentId ?? 0}/${entry.sizeBytes}`;
-      const target = this.linked.get(key);
-      if (target !== undefined) {
-        this.links.push({ directory, name, target });
+      const key = `${root}/${entry.inode}/${entry.contentId ?? 0}/${entry.sizeBytes}`;
+      const existing = this.linked.get(key);
+      if (existing !== undefined) {
+        this.links.push({ at, existing });
         return;
       }
-      this.linked.set(key, { directory, name });
+      this.linked.set(key, at);
     }
-    this.window.push({ entry, directory, name });
-  }
-
-  private makeLink(link: HardLink): void {
-    const { native } = this.system;
-    const from = native.openBeneath(this.rootFd, link.target.directory, OpenKind.directory);
-    try {
-      const to = this.fdOf(link.directory);
-      try {
-        native.linkAt(from, link.target.name, to, link.name);
-      } catch (error) {
-        if (systemCode(error) !== 'EEXIST' || !this.request.overwrite) throw error;
-        native.unlinkAt(to, link.name);
-        native.linkAt(from, link.target.name, to, link.name);
-      }
-      this.progress.files += 1;
-    } finally {
-      native.close(from);
-    }
-  }
-
-  private finishDirectory({ path: directory, row }: DirectoryToFinish): void {
-    const { native } = this.system;
-    const fd = native.openBeneath(this.rootFd, directory, OpenKind.directory);
-    try {
-      native.setDirectoryMetadata(fd, row, 0, this.ownerOptions);
-    } finally {
-      native.close(fd);
-    }
+    this.window.push({ entry, ...at });
   }
 
   /**
@@ -362,8 +308,8 @@ class Restore {
     const input: RestoreInput = {
       ...job.input,
       clientPath: this.archive.clientPath,
-      targetPath: this.targetPath,
-      ownerOptions: this.ownerOptions,
+      targetPath: this.target.path,
+      ownerOptions: this.target.ownerOptions,
       overwrite: this.request.overwrite,
     };
     const { output } = await this.jobs.run('restore', input);

@@ -37,10 +37,11 @@ import {
   type WalkOutput,
 } from '../workers/index.js';
 import { Budget } from './budget.js';
-import { compareBatch } from './compare.js';
+import { compareBatch, type CompareResult } from './compare.js';
+import { CutStage, type LargeWork, type ParcelWork, type Work } from './cut.js';
 import { OpenDirectories } from './directories.js';
 import { LargeFiles, UnreadableFile } from './large.js';
-import { type LargeFile, type Parcel, ParcelCutter } from './parcel.js';
+import type { LargeFile, Parcel } from './parcel.js';
 import type { BackupPeer, OutgoingParcel } from './peer.js';
 import { BackupProgress } from './progress.js';
 import { SpareMemory } from './spare-memory.js';
@@ -70,10 +71,6 @@ const COMPARE_CONCURRENCY = 64;
 /** From this share of its capacity on, the memory of recent digests forgets: ask the server. */
 const RECENT_FULL_RATIO = 0.6;
 
-type Work = { readonly parcel: Parcel } | { readonly large: LargeFile };
-type ParcelWork = Extract<Work, { parcel: Parcel }>;
-type LargeWork = Extract<Work, { large: LargeFile }>;
-
 interface HashedParcel {
   readonly output: HashOutput;
   readonly contentBytes: number;
@@ -91,13 +88,11 @@ export class BackupPipeline {
   readonly progress = new BackupProgress();
   readonly budget: Budget;
   private readonly counters;
-  private readonly cutter: ParcelCutter;
+  private readonly cutting: CutStage;
   private readonly directories: OpenDirectories;
   private readonly large: LargeFiles;
   private readonly spare = new SpareMemory();
   private readonly flushes = new Subject<undefined>();
-  /** Slots whose last rows are still in the cutter. */
-  private inCutter: number[] = [];
   /** Batches and parcels between the walk and the server. */
   private inFlight = 0;
   private isStarving = false;
@@ -134,13 +129,13 @@ export class BackupPipeline {
     };
     this.budget = new Budget(settings.budgetBytes, settings.budgetItems);
     this.frames = { compression, smallBytes, frameBytes };
-    this.cutter = new ParcelCutter({ ...settings, largeBytes: LARGE_BYTES });
     this.directories = new OpenDirectories((finished, items) => {
       this.doneSlots.push(finished.slot);
       this.doneSettled.push(finished.isSettled);
       if (this.doneSlots.length >= DONE_BATCH) this.flushDone();
       this.budget.items.give(items);
     });
+    this.cutting = new CutStage({ ...settings, largeBytes: LARGE_BYTES }, this.directories);
     const options = { compression, streams };
     const { large } = this.counters;
     this.large = new LargeFiles(jobs, peer, options, this.budget, large, this.progress);
@@ -190,7 +185,7 @@ export class BackupPipeline {
     }
   }
 
-  private async compare(batch: WalkOutput): Promise<Awaited<ReturnType<typeof compareBatch>>> {
+  private async compare(batch: WalkOutput): Promise<CompareResult> {
     const startMs = performance.now();
     const failures = batch.failures.filter((failure) => failure.name.length > 0);
     const comparing = compareBatch(batch, this.peer, this.progress);
@@ -202,32 +197,9 @@ export class BackupPipeline {
     return result;
   }
 
-  /** Cuts what was selected into work; `undefined` asks for what is left over. */
-  private async *cut(
-    selected: Awaited<ReturnType<typeof compareBatch>> | undefined,
-  ): AsyncGenerator<Work> {
-    const ready: Work[] = [];
-    const onParcel = (parcel: Parcel): void => {
-      for (const slot of parcel.slots) this.directories.hold(slot);
-      for (const slot of this.inCutter.splice(0)) this.directories.cut(slot);
-      ready.push({ parcel });
-    };
-    const onLarge = (large: LargeFile): void => {
-      this.directories.hold(large.slot);
-      ready.push({ large });
-    };
-    for (const { selection, items, isSettled } of selected?.changed ?? []) {
-      const { slot } = selection;
-      this.directories.open(slot, items, isSettled);
-      this.cutter.add(selection, onParcel, onLarge);
-      if (this.cutter.isHolding(slot)) this.inCutter.push(slot);
-      else this.directories.cut(slot);
-    }
-    if (selected === undefined) {
-      const rest = this.cutter.flush();
-      if (rest !== undefined) onParcel(rest);
-    }
-    for (const item of ready) {
+  /** Cuts what was selected into work as the budget allows; `undefined` asks for the rest. */
+  private async *cut(selected: CompareResult | undefined): AsyncGenerator<Work> {
+    for (const item of this.cutting.cut(selected)) {
       this.enter();
       if ('parcel' in item) await this.budget.bytes.take(item.parcel.input.contentBytes);
       yield item;

@@ -9,6 +9,7 @@ export {
   decode,
   encode,
   encodedBound,
+  isCodec,
 } from './codec.js';
 export { DirectoryBackend } from './directory-backend.js';
 export * from './events.js';

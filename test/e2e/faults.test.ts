@@ -219,6 +219,7 @@ async function troubledBackup(
   const what = `${trouble.name} at operation ${at}, ${plan.hit} (seed ${seed})`;
   const forgotten = trouble.dies === undefined && !plan.hit.endsWith('.close') ? ledger.open : [];
   t.deepEqual(forgotten, [], `${what}: still open`);
+  t.is(ledger.strayCloses, 0, `${what}: closed twice`);
   ledger.closeAll();
   if (trouble.dies !== undefined && fs.existsSync(copy)) {
     removeScratch(place.store);
@@ -322,6 +323,7 @@ async function troubledRestore(
   const what = `${trouble.name} at operation ${at}, ${plan.hit} (seed ${seed})`;
   const mayBeOpen = trouble.dies !== undefined || plan.hit.endsWith('.close');
   t.deepEqual(mayBeOpen ? [] : ledger.open, [], `${what}: still open`);
+  t.is(ledger.strayCloses, 0, `${what}: closed twice`);
   ledger.closeAll();
   const top = path.join(output, 'tree');
   const found = fs.existsSync(top) ? look(top) : new Map<string, string>();

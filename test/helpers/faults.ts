@@ -84,6 +84,8 @@ interface Written {
  */
 export class Ledger {
   readonly system: System;
+  /** Descriptors closed that were not open: by now they may be somebody else's. */
+  strayCloses = 0;
   private readonly descriptors = new Map<number, string>();
   /** Of these, the ones the addon opened: it has to close them too. */
   private readonly native = new Set<number>();
@@ -127,8 +129,7 @@ export class Ledger {
       openBeneath: opening('openBeneath', native.openBeneath),
       createFileAt: opening('createFileAt', native.createFileAt),
       close: (fd) => {
-        this.descriptors.delete(fd);
-        this.native.delete(fd);
+        this.forget(fd);
         native.close(fd);
       },
     };
@@ -147,7 +148,7 @@ export class Ledger {
         return fd;
       },
       close: (fd) => {
-        this.descriptors.delete(fd);
+        this.forget(fd);
         files.close(fd);
       },
       write: (fd, data, position) => {
@@ -179,6 +180,11 @@ export class Ledger {
         for (const [fd, file] of this.descriptors) if (file === from) this.descriptors.set(fd, to);
       },
     };
+  }
+
+  private forget(fd: number): void {
+    if (!this.descriptors.delete(fd)) this.strayCloses += 1;
+    this.native.delete(fd);
   }
 
   /** What is open now. */

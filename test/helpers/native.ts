@@ -14,7 +14,7 @@ import {
   forEachRow,
   RowReader,
 } from '../../src/model/index.js';
-import { createFallback } from '../../src/system/native-fallback.js';
+import { createFallback } from '../helpers/native-reference.js';
 import { loadNative } from '../../src/system/native.js';
 
 export const native = loadNative();

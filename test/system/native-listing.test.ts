@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { DIGEST_BYTES, EntryType, type Entry, RowFlag } from '../../src/model/index.js';
-import { createFallback } from '../../src/system/native-fallback.js';
+import { createFallback } from '../helpers/native-reference.js';
 import {
   assertRowMatches,
   entriesOf,

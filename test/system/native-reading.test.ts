@@ -5,7 +5,7 @@ import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import test from 'ava';
 import { RowFlag, RowOffset } from '../../src/model/index.js';
-import { createFallback } from '../../src/system/native-fallback.js';
+import { createFallback } from '../helpers/native-reference.js';
 import {
   assertRowMatches,
   entriesOf,

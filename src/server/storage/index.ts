@@ -1,5 +1,6 @@
 export { ClientStore, type StoreLimits } from './client-store.js';
-export { Ingest, ROOTS_DIRECTORY } from './ingest.js';
+export { Ingest } from './ingest.js';
+export { ROOTS_DIRECTORY } from './set-roots.js';
 export {
   InlineStorageHost,
   type StorageHandle,

@@ -6,16 +6,7 @@
  * Rows never enter the catalog before their content: a row whose content is still on its way waits
  * in `waiting` until the record with it has been appended.
  */
-import {
-  applyContentRecord,
-  type Catalog,
-  closeDirectory,
-  closeName,
-  type HeadRow,
-  identityOf,
-  putRow,
-  sameMetadata,
-} from '../../catalog/index.js';
+import { applyContentRecord, type Catalog, sameMetadata } from '../../catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   checkRows,
@@ -23,34 +14,28 @@ import {
   DIGEST_BYTES,
   digestKey,
   EntryType,
-  forEachRow,
-  RowFlag,
   RowReader,
 } from '../../model/index.js';
-import {
-  buildEvent,
-  parseRecord,
-  RecordKind,
-  type RootRecord,
-  type SetNote,
-} from '../../store/index.js';
-import { Verdict, Wanted } from '../../transport/index.js';
+import { parseRecord, RecordKind } from '../../store/index.js';
+import { Verdict } from '../../transport/index.js';
 import type { ClientStore } from './client-store.js';
-import { SectionCollector } from './sections.js';
+import { compareListing } from './compare-listing.js';
+import { SetJournal } from './set-journal.js';
+import { ROOTS_DIRECTORY, SetRoots } from './set-roots.js';
 import { type Place, Slots, type SlotState } from './slots.js';
+import { WaitingRows } from './waiting-rows.js';
 
-/** Rows that may wait for contents, and digests that may be on their way, in one session. */
-const MAX_WAITING_ROWS = 1 << 18;
+/** Digests that may be on their way in one session. */
 const MAX_COMING_DIGESTS = 1 << 20;
-/** Files above this are large: they stream, and parts of them may be there already. */
-export const LARGE_FILE_BYTES = 1 << 20;
-const NAME_MAX: Buffer = Buffer.alloc(4097, 0xff);
-/** The directory that holds the roots' own entries, named by their root numbers. */
-export const ROOTS_DIRECTORY = 0;
 
-interface WaitingRow {
-  readonly slot: SlotState;
-  readonly row: Buffer;
+/** What a client asks for when it opens a set. */
+export interface SetRequest {
+  /** Empty for a name made here. */
+  readonly name: string;
+  readonly nowMs: number;
+  readonly clientTimeMs: number;
+  readonly paths: readonly Buffer[];
+  readonly rows: Buffer;
 }
 
 export interface OpenedSet {
@@ -63,25 +48,22 @@ export interface OpenedSet {
 export class Ingest {
   readonly set: number;
   readonly isEmpty: boolean;
-  /** Entries written since the last checkpoint. */
-  entriesSinceCheckpoint = 0;
-  private readonly sections: SectionCollector;
+  private readonly journal: SetJournal;
+  private readonly roots: SetRoots;
   private readonly slots: Slots;
-  private readonly waiting = new Map<string, WaitingRow[]>();
-  private waitingRows = 0;
+  private readonly waiting = new WaitingRows();
   private readonly coming = new Set<string>();
-  private notes: SetNote[] = [];
-  private roots: RootRecord[] = [];
   private isClosed = false;
   private readonly store: ClientStore;
   private readonly catalog: Catalog;
 
-  private constructor(store: ClientStore, set: number) {
+  private constructor(store: ClientStore, journal: SetJournal, roots: SetRoots, isEmpty: boolean) {
     this.store = store;
     this.catalog = store.catalog;
-    this.set = set;
-    this.sections = new SectionCollector(set);
-    this.isEmpty = store.catalog.entries.isEmpty() && store.catalog.contents.isEmpty();
+    this.set = journal.set;
+    this.journal = journal;
+    this.roots = roots;
+    this.isEmpty = isEmpty;
     this.slots = new Slots(store.catalog, () => {
       store.counters.directory += 1;
       return store.counters.directory;
@@ -89,78 +71,33 @@ export class Ingest {
   }
 
   /** Opens the next set over the head. `rows` holds one row for each root path. */
-  static open(
-    store: ClientStore,
-    request: {
-      name: string;
-      nowMs: number;
-      clientTimeMs: number;
-      paths: readonly Buffer[];
-      rows: Buffer;
-    },
-  ): { ingest: Ingest; opened: OpenedSet } {
+  static open(store: ClientStore, request: SetRequest): { ingest: Ingest; opened: OpenedSet } {
     const rows = checkRows(request.rows, false);
-    if (countRows(rows) !== request.paths.length || request.paths.length === 0) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a set needs one row for each of its roots');
-    }
+    const { sets, directories, entries, contents } = store.catalog;
+    const isEmpty = entries.isEmpty() && contents.isEmpty();
     store.counters.set += 1;
     const set = store.counters.set;
-    const ingest = new Ingest(store, set);
-    const name = request.name === '' ? defaultSetName(set, request.nowMs) : request.name;
-    const { sets, directories } = store.catalog;
+    const { nowMs, clientTimeMs } = request;
+    const name = request.name === '' ? defaultSetName(set, nowMs) : request.name;
     if (sets.find(set - 1)?.state === 'unfinished') directories.unplaceStranded();
-    sets.open(set, name, request.nowMs, request.clientTimeMs);
-    let at = 0;
-    for (const path of request.paths) {
-      ingest.addRoot(path, rows, at);
-      at += rows.rowBytes(at);
-    }
-    const { roots } = ingest;
-    ingest.appendEvent({
+    sets.open(set, name, nowMs, clientTimeMs);
+    const journal = new SetJournal(store, set);
+    const roots = new SetRoots(store, journal, request.paths, rows);
+    journal.appendEvent({
       type: 'set-opened',
       set,
       name,
-      openedAtMs: request.nowMs,
-      clientTimeMs: request.clientTimeMs,
-      roots,
+      openedAtMs: nowMs,
+      clientTimeMs,
+      roots: roots.records,
     });
-    return { ingest, opened: { set, name, isEmpty: ingest.isEmpty } };
+    const ingest = new Ingest(store, journal, roots, isEmpty);
+    return { ingest, opened: { set, name, isEmpty } };
   }
 
-  private addRoot(path: Buffer, rows: RowReader, at: number): void {
-    const { catalog, store } = this;
-    if (path[0] !== 0x2f || path.includes(0)) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a root is no absolute path');
-    }
-    const found = catalog.sets.findRoot(path);
-    let record: RootRecord;
-    if (found === undefined) {
-      store.counters.root += 1;
-      store.counters.directory += 1;
-      const { root, directory } = store.counters;
-      record = { root, path, directory };
-    } else {
-      record = { ...found, path };
-    }
-    catalog.sets.addRoot(this.set, record);
-    this.roots.push(record);
-    // The root's own entry stands in the directory of roots under its number.
-    const name = Buffer.from(String(record.root));
-    if (rows.type(at) !== EntryType.directory) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a root is no directory');
-    }
-    const row = renamed(rows, at, name);
-    const reader = new RowReader(row);
-    const identity = { ...identityOf(record.root, ROOTS_DIRECTORY, reader, 0), name };
-    if (catalog.directories.exists(record.directory)) {
-      catalog.directories.place(record.directory, identity);
-    } else catalog.directories.add(record.directory, identity);
-    const head = catalog.entries.findHead(ROOTS_DIRECTORY, name);
-    if (head !== undefined && sameMetadata(head, reader, 0)) return;
-    this.write({ root: record.root, directory: ROOTS_DIRECTORY, isNew: false }, reader, 0, {
-      contentId: undefined,
-      childId: record.directory,
-    });
+  /** Entries written since the last checkpoint. */
+  get entriesSinceCheckpoint(): number {
+    return this.journal.entriesSinceCheckpoint;
   }
 
   /** Learns which directory each slot is; tells which listings are known to be unchanged. */
@@ -194,15 +131,8 @@ export class Ingest {
     if (parent >= 0) {
       return { root: this.slots.rootOf(parent), parent: this.slots.directoryOf(parent) };
     }
-    const { root, directory } = this.rootAt(parent);
+    const { root, directory } = this.roots.at(parent);
     return { root, parent: ROOTS_DIRECTORY, directory };
-  }
-
-  /** The root that a number below 0 stands for. */
-  private rootAt(number: number): RootRecord {
-    const root = this.roots[-1 - number];
-    if (root === undefined) throw new TardisError('PROTOCOL_VIOLATION', 'a slot of no root');
-    return root;
   }
 
   /**
@@ -212,60 +142,7 @@ export class Ingest {
   listing(slotNumber: number, bytes: Buffer, isLast: boolean): Uint8Array {
     const rows = checkRows(bytes, true);
     const slot = this.slots.get(slotNumber);
-    const after = slot.listedUpTo;
-    let last: Buffer = after;
-    forEachRow(rows, (at) => {
-      last = rows.name(at);
-    });
-    const upTo = isLast ? NAME_MAX : last;
-    if (Buffer.compare(after, upTo) > 0) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a listing went backwards');
-    }
-    slot.listedUpTo = Buffer.from(upTo);
-    const head = slot.isNew ? [] : this.catalog.entries.headRange(slot.directory, after, upTo);
-    const wanted: number[] = [];
-    let headAt = 0;
-    const closeUpTo = (name: Buffer): HeadRow | undefined => {
-      for (;;) {
-        const open = head[headAt];
-        if (open === undefined) return undefined;
-        const order = Buffer.compare(open.name, name);
-        if (order > 0) return undefined;
-        headAt += 1;
-        if (order === 0) return open;
-        this.remove(slot, open.name);
-      }
-    };
-    forEachRow(rows, (at) => {
-      wanted.push(this.compare(slot, rows, at, closeUpTo(rows.name(at))));
-    });
-    closeUpTo(upTo);
-    return Uint8Array.from(wanted);
-  }
-
-  private compare(slot: SlotState, rows: RowReader, at: number, head: HeadRow | undefined): number {
-    const flags = rows.flags(at);
-    if ((flags & RowFlag.unreadable) !== 0) return Wanted.no; // unreadable is not deleted
-    const isSame = head !== undefined && sameMetadata(head, rows, at);
-    if (rows.type(at) === EntryType.file && rows.sizeBytes(at) > 0) {
-      const isSettled = head !== undefined && (head.flags & RowFlag.unsettled) === 0;
-      if (isSame && isSettled && head.isStored) return Wanted.no;
-      const sizeBytes = rows.sizeBytes(at);
-      if (sizeBytes <= LARGE_FILE_BYTES) return Wanted.yes;
-      const { contents } = this.catalog;
-      const isKnown = contents.hasLargeOfSize(sizeBytes) || contents.hasPartsOfFile(sizeBytes);
-      return isKnown ? Wanted.hashFirst : Wanted.yes;
-    }
-    const childId = this.childOf(slot, rows, at);
-    if (isSame && head.childId === childId) return Wanted.no;
-    this.write(slot, rows, at, { contentId: undefined, childId });
-    return Wanted.no;
-  }
-
-  /** The lasting id of the directory a row stands for, or undefined for other types. */
-  private childOf(slot: SlotState, rows: RowReader, at: number): number | undefined {
-    if (rows.type(at) !== EntryType.directory) return undefined;
-    return this.slots.resolve(identityOf(slot.root, slot.directory, rows, at));
+    return compareListing(this.catalog, this.journal, this.slots, slot, rows, isLast);
   }
 
   /** Appends the records of a parcel, then writes its rows as far as their contents are there. */
@@ -329,13 +206,13 @@ export class Ingest {
       const key = digestKey(rows.digest(at));
       contentId = known.get(key) ?? this.storedContent(rows.digest(at));
       if (contentId === undefined) {
-        this.wait(key, { slot, row: Buffer.from(rows.row(at)) });
+        this.waiting.add(key, { slot, row: Buffer.from(rows.row(at)) });
         return;
       }
     }
-    const childId = this.childOf(slot, rows, at);
+    const childId = this.slots.childOf(slot, rows, at);
     if (!slot.isNew && this.isUnchanged(slot, rows, at, contentId, childId)) return;
-    this.write(slot, rows, at, { contentId, childId });
+    this.journal.put(slot, rows, at, { contentId, childId });
   }
 
   private storedContent(digest: Buffer): number | undefined {
@@ -359,26 +236,10 @@ export class Ingest {
     return true;
   }
 
-  private wait(key: string, row: WaitingRow): void {
-    if (this.waitingRows >= MAX_WAITING_ROWS) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'too many rows wait for their contents');
-    }
-    this.waitingRows += 1;
-    row.slot.waitingRows += 1;
-    const rows = this.waiting.get(key);
-    if (rows === undefined) this.waiting.set(key, [row]);
-    else rows.push(row);
-  }
-
   /** A content has arrived: writes the rows that waited for it. */
   private release(key: string, known: ReadonlyMap<string, number>): void {
     this.coming.delete(key);
-    const rows = this.waiting.get(key);
-    if (rows === undefined) return;
-    this.waiting.delete(key);
-    for (const { slot, row } of rows) {
-      this.waitingRows -= 1;
-      slot.waitingRows -= 1;
+    for (const { slot, row } of this.waiting.take(key)) {
       this.finalRow(slot, new RowReader(row), 0, known);
       this.slots.settle(slot);
     }
@@ -422,84 +283,40 @@ export class Ingest {
 
   /** Files that could not be saved, or not surely: they stay as they were. */
   note(slotNumber: number, name: Buffer, what: string, reason: string): void {
-    const root = slotNumber < 0 ? this.rootAt(slotNumber) : undefined;
+    const root = slotNumber < 0 ? this.roots.at(slotNumber) : undefined;
     const note = {
       directory: root === undefined ? this.slots.directoryOf(slotNumber) : ROOTS_DIRECTORY,
       name: root === undefined ? Buffer.from(name) : Buffer.from(String(root.root)),
       what: what.slice(0, 32),
       reason: reason.slice(0, 32),
     };
-    this.catalog.sets.addNote(this.set, note);
-    this.notes.push(note);
+    this.journal.addNote(note);
   }
 
-  private write(
-    place: { root: number; directory: number; isNew: boolean },
-    rows: RowReader,
-    at: number,
-    ids: { contentId: number | undefined; childId: number | undefined },
-  ): void {
-    const { set, catalog } = this;
-    const { directory, isNew } = place;
-    putRow(catalog, { set, directory }, rows, at, { ...ids, isNew });
-    this.sections.put(place.root, directory, rows.row(at), ids.childId);
-    this.afterWrite();
-  }
-
-  private remove(slot: SlotState, name: Buffer): void {
-    closeName(this.catalog, slot.directory, name, this.set);
-    this.slots.mayHaveUnplaced = true;
-    this.sections.remove(slot.root, slot.directory, name);
-    this.afterWrite();
-  }
-
-  private afterWrite(): void {
-    this.entriesSinceCheckpoint += 1;
-    if (this.sections.isFull) this.flushSections();
-  }
-
-  private flushSections(): void {
-    const record = this.sections.take(() => this.store.nextSequence());
-    if (record !== undefined) this.store.packs.append(record);
-  }
-
-  private appendEvent(event: Parameters<typeof buildEvent>[1]): void {
-    this.flushSections(); // events and listings keep their order
-    this.store.packs.append(buildEvent(this.store.nextSequence(), event));
-  }
-
-  /** Writes what was collected as records; then everything so far becomes durable. */
-  async checkpoint(): Promise<void> {
-    this.flushSections();
-    if (this.notes.length > 0) {
-      this.appendEvent({ type: 'notes', set: this.set, notes: this.notes });
-      this.notes = [];
-    }
-    this.entriesSinceCheckpoint = 0;
-    await this.store.checkpoint();
+  /** Makes everything so far durable. */
+  checkpoint(): Promise<void> {
+    return this.journal.checkpoint();
   }
 
   /** Ends the set: what was placed nowhere is closed, and the set is complete and durable. */
   async complete(nowMs: number, stats: Readonly<Record<string, number>>): Promise<void> {
-    if (this.waitingRows > 0) {
+    if (this.waiting.count > 0) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a set ends while contents are missing');
     }
     if (this.isClosed) throw new TardisError('PROTOCOL_VIOLATION', 'the set is closed already');
     this.isClosed = true;
-    for (const { root } of this.roots) await this.closeUnplaced(root);
+    for (const { root } of this.roots.records) await this.closeUnplaced(root);
     this.catalog.sets.complete(this.set, nowMs, stats);
-    this.appendEvent({ type: 'set-closed', set: this.set, closedAtMs: nowMs, stats });
-    await this.checkpoint();
+    this.journal.appendEvent({ type: 'set-closed', set: this.set, closedAtMs: nowMs, stats });
+    await this.journal.checkpoint();
   }
 
   private async closeUnplaced(root: number): Promise<void> {
     for (;;) {
       const directory = this.catalog.directories.nextUnplaced(root);
       if (directory === undefined) return;
-      closeDirectory(this.catalog, directory, this.set);
-      this.sections.closeDirectory(root, directory);
-      this.afterWrite();
-      if (this.entriesSinceCheckpoint % CLOSE_SLICE === 0) await this.checkpoint();
+      this.journal.closeDirectory(root, directory);
+      if (this.journal.entriesSinceCheckpoint % CLOSE_SLICE === 0) await this.journal.checkpoint();
     }
   }
 }
@@ -510,13 +327,4 @@ const CLOSE_SLICE = 4096;
 function defaultSetName(set: number, nowMs: number): string {
   const time = new Date(nowMs).toISOString().slice(0, 19).replaceAll(':', '-');
   return `Backup-${set}-${time}`;
-}
-
-/** A copy of a row with another name and no digest. */
-function renamed(rows: RowReader, at: number, name: Buffer): Buffer {
-  const fixedBytes = rows.row(at).length - rows.name(at).length;
-  const row = Buffer.concat([rows.row(at).subarray(0, fixedBytes), name]);
-  row.writeUInt32LE(row.length, 0);
-  row.writeUInt16LE(name.length, 4);
-  return row;
 }

@@ -3,7 +3,7 @@
  * A slot's state lives from its head to its last row; only its directory's id outlives that, since
  * child directories name their parents by slot.
  */
-import type { Catalog, DirectoryIdentity } from '../../catalog/index.js';
+import { type Catalog, type DirectoryIdentity, identityOf } from '../../catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import { type RowReader, EntryType } from '../../model/index.js';
 import { NO_HASH } from '../../transport/index.js';
@@ -125,6 +125,12 @@ export class Slots {
     else if (this.mayHaveUnplaced) directories.forgetUnplaced(found.directory);
     this.markPlaced(found.directory);
     return found.directory;
+  }
+
+  /** The lasting id of the directory a row stands for, or undefined for other types. */
+  childOf(slot: SlotState, rows: RowReader, at: number): number | undefined {
+    if (rows.type(at) !== EntryType.directory) return undefined;
+    return this.resolve(identityOf(slot.root, slot.directory, rows, at));
   }
 
   /** Ends a slot whose last row is written; keeps its skip hash if nothing speaks against it. */

@@ -6,19 +6,12 @@
  * It runs in the storage thread, or in the caller's thread when a test wants determinism.
  */
 import { TardisError } from '../../errors/index.js';
-import { decodeParts, DIGEST_BYTES, partsDigest, SCHEME_PLAIN } from '../../model/index.js';
 import {
-  buildRecord,
   type ClientDirectory,
-  Codec,
   readHeader,
   RECORD_HEADER_BYTES,
   recordBytes,
-  RecordKind,
-  writeContentIndex,
 } from '../../store/index.js';
-import type { CodecNumber } from '../../store/index.js';
-import { applyContentRecord } from '../../catalog/index.js';
 import type { System } from '../../system/index.js';
 import {
   decodeMessage,
@@ -27,8 +20,8 @@ import {
   type MessageName,
 } from '../../transport/index.js';
 import { ClientStore, type StoreLimits } from './client-store.js';
+import { IncomingContents } from './incoming-contents.js';
 import { Ingest } from './ingest.js';
-import { IncomingStream, MAX_OPEN_STREAMS } from './streams.js';
 
 export interface CheckpointLimits {
   readonly bytes: number;
@@ -47,7 +40,6 @@ export type AnswerSink = (answer: Buffer | undefined, processedBytes: number) =>
 /** What was received is told after so many bytes, or after this time. */
 const TELL_RECEIVED_BYTES = 1 << 20;
 const TELL_RECEIVED_MS = 2;
-const MAX_PARTS = 1 << 18;
 
 export class StorageSession {
   private readonly queue: { name: MessageName; bytes: Buffer }[] = [];
@@ -55,7 +47,7 @@ export class StorageSession {
   private failure: unknown;
   private idle: (() => void)[] = [];
   private ingest: Ingest | undefined;
-  private readonly streams = new Map<number, IncomingStream>();
+  private readonly large: IncomingContents;
   private handled = 0;
   private toldReceived = 0;
   private untoldBytes = 0;
@@ -79,6 +71,7 @@ export class StorageSession {
   ) {
     this.system = system;
     this.store = store;
+    this.large = new IncomingContents(store);
     this.options = options;
     this.sink = sink;
     this.onFailure = onFailure;
@@ -113,8 +106,7 @@ export class StorageSession {
     await this.whenIdle();
     if (this.failure !== undefined) return;
     try {
-      for (const stream of this.streams.values()) stream.drop();
-      this.streams.clear();
+      this.large.dropAll();
       if (this.ingest === undefined) await this.store.checkpoint();
       else await this.ingest.checkpoint();
       this.store.close();
@@ -135,14 +127,11 @@ export class StorageSession {
   private letGo(): void {
     clearInterval(this.timer);
     this.queue.length = 0;
-    for (const stream of this.streams.values()) {
-      try {
-        stream.drop();
-      } catch {
-        continue; // the next opening clears what is left of it
-      }
+    try {
+      this.large.dropAll();
+    } catch {
+      // The next opening clears what is left of it; the failure that led here is the one to tell.
     }
-    this.streams.clear();
     this.store.abandon();
   }
 
@@ -276,23 +265,21 @@ export class StorageSession {
         this.onNotes(decodeMessage(name, bytes).head);
         return undefined;
       case 'streamOpen':
-        this.onStreamOpen(decodeMessage(name, bytes).head);
+        this.large.open(decodeMessage(name, bytes).head);
         return undefined;
       case 'streamChunk': {
         const { head, attachment } = decodeMessage(name, bytes);
-        this.stream(head.stream).add(attachment);
+        this.large.chunk(head.stream, attachment);
         return undefined;
       }
       case 'streamEnd':
-        return this.onStreamEnd(decodeMessage(name, bytes).head);
+        return this.large.end(this.openSet, decodeMessage(name, bytes).head);
       case 'streamAbort': {
-        const { stream } = decodeMessage(name, bytes).head;
-        this.stream(stream).drop();
-        this.streams.delete(stream);
+        this.large.abort(decodeMessage(name, bytes).head.stream);
         return undefined;
       }
       case 'assembly':
-        this.onAssembly(decodeMessage(name, bytes).head);
+        this.large.assemble(this.openSet, decodeMessage(name, bytes).head);
         return undefined;
       case 'closeSet':
         return this.onCloseSet(decodeMessage(name, bytes).head);
@@ -321,71 +308,8 @@ export class StorageSession {
     }
   }
 
-  private stream(number: number): IncomingStream {
-    const stream = this.streams.get(number);
-    if (stream === undefined) throw new TardisError('PROTOCOL_VIOLATION', 'no such stream');
-    return stream;
-  }
-
-  private onStreamOpen(head: Head<'streamOpen'>): void {
-    if (this.streams.size >= MAX_OPEN_STREAMS || this.streams.has(head.stream)) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'too many streams, or one opened twice');
-    }
-    if (head.codec > 3) throw new TardisError('PROTOCOL_VIOLATION', 'an unknown codec');
-    const { isPart, fileSizeBytes } = head;
-    const codec = head.codec as CodecNumber;
-    this.streams.set(
-      head.stream,
-      new IncomingStream(this.store.backend, { isPart, codec, fileSizeBytes }),
-    );
-  }
-
-  private async onStreamEnd(head: Head<'streamEnd'>): Promise<void> {
-    const { openSet } = this;
-    if (head.digest.length !== DIGEST_BYTES) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a stream ends without a digest');
-    }
-    const stream = this.stream(head.stream);
-    if (openSet.isStored(head.digest)) {
-      stream.drop();
-      this.streams.delete(head.stream);
-      return;
-    }
-    // It stays among the streams until it has its place, so that a failure closes it too.
-    const finished = stream.finish(Buffer.from(head.digest), head.sizeBytes);
-    const location = await this.store.placeStaged(finished);
-    this.streams.delete(head.stream);
-    const ids = applyContentRecord(this.store.catalog, finished.header, finished.index, location);
-    openSet.placed(finished.digest, ids);
-  }
-
-  private onAssembly(head: Head<'assembly'>): void {
-    const parts = decodeParts(head.parts);
-    const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
-    const isTrue =
-      parts.length > 0 &&
-      parts.length <= MAX_PARTS &&
-      sizeBytes === head.sizeBytes &&
-      partsDigest(parts).equals(head.digest) &&
-      parts.every((part) => this.openSet.isStored(part.digest));
-    if (!isTrue) throw new TardisError('PROTOCOL_VIOLATION', 'a list of parts is wrong');
-    if (this.openSet.isStored(head.digest)) return;
-    const digest = Buffer.from(head.digest);
-    const index = writeContentIndex({ digest, sizeBytes, fileSizeBytes: sizeBytes, chunkBytes: 0 });
-    const body = Buffer.from(head.parts);
-    const record = buildRecord(
-      { kind: RecordKind.assembly, codec: Codec.none, scheme: SCHEME_PLAIN, rawBytes: body.length },
-      index,
-      body,
-    );
-    const location = this.store.packs.append(record);
-    const header = readHeader(record, 0)!;
-    const ids = applyContentRecord(this.store.catalog, header, index, location, body);
-    this.openSet.placed(digest, ids);
-  }
-
   private async onCloseSet({ stats }: Head<'closeSet'>): Promise<void> {
-    if (this.streams.size > 0) {
+    if (this.large.openCount > 0) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a set ends while streams are open');
     }
     const { openSet } = this;

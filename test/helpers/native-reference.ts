@@ -6,8 +6,14 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { constants } from 'node:os';
-import { DIGEST_BYTES, EntryType, ROW_FIXED_BYTES, RowFlag, RowOffset } from '../model/row.js';
-import type { ListingCalls } from './native.js';
+import {
+  DIGEST_BYTES,
+  EntryType,
+  ROW_FIXED_BYTES,
+  RowFlag,
+  RowOffset,
+} from '../../src/model/index.js';
+import type { ListingCalls } from '../../src/system/native.js';
 
 export type BasicCalls = Pick<
   typeof fs,

@@ -1,0 +1,108 @@
+/**
+ * The place a restore writes to: directories, links and metadata beneath it, never following a
+ * symbolic link and never outside. Files are written by jobs in the pool the same way.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { systemCode, TardisError } from '../errors/index.js';
+import { MetadataOption, OpenKind, type System } from '../system/index.js';
+
+export interface TargetName {
+  /** Beneath the target; empty for the target itself. */
+  readonly directory: Buffer;
+  readonly name: Buffer;
+}
+
+export class RestoreTarget {
+  /** The target's real path. */
+  readonly path: Buffer;
+  /** How owners are set: by root only. See MetadataOption. */
+  readonly ownerOptions: number;
+  private readonly rootFd: number;
+  /** The directory opened last: most entries of a page share it. */
+  private open: { readonly directory: Buffer; readonly fd: number } | undefined;
+  private readonly system: System;
+  private readonly overwrite: boolean;
+
+  /** Makes the directory if it is not there. Throws TARGET_NOT_WRITABLE. */
+  constructor(system: System, output: string, overwrite: boolean) {
+    this.system = system;
+    this.overwrite = overwrite;
+    this.ownerOptions = process.geteuid?.() === 0 ? MetadataOption.setOwner : 0;
+    try {
+      fs.mkdirSync(output, { recursive: true });
+      this.path = fs.realpathSync.native(path.resolve(output), { encoding: 'buffer' });
+      this.rootFd = system.native.openDirectory(this.path);
+    } catch (error) {
+      throw new TardisError(
+        'TARGET_NOT_WRITABLE',
+        `cannot use ${output}: ${systemCode(error) ?? 'unknown'}`,
+        {},
+        error,
+      );
+    }
+  }
+
+  close(): void {
+    if (this.open !== undefined) this.system.native.close(this.open.fd);
+    this.system.native.close(this.rootFd);
+  }
+
+  makeDirectory({ directory, name }: TargetName): void {
+    try {
+      this.system.native.makeDirectoryAt(this.fdOf(directory), name);
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST' || !this.overwrite) throw error;
+    }
+  }
+
+  makeSymlink({ directory, name }: TargetName, linkTarget: Buffer, row: Buffer): void {
+    const fd = this.fdOf(directory);
+    this.replacing(fd, name, () => {
+      this.system.native.symlinkAt(fd, name, linkTarget, row, 0, this.ownerOptions);
+    });
+  }
+
+  /** Makes a hard link to a file that was restored before. */
+  makeLink({ directory, name }: TargetName, existing: TargetName): void {
+    const { native } = this.system;
+    const from = native.openBeneath(this.rootFd, existing.directory, OpenKind.directory);
+    try {
+      const to = this.fdOf(directory);
+      this.replacing(to, name, () => native.linkAt(from, existing.name, to, name));
+    } finally {
+      native.close(from);
+    }
+  }
+
+  /** Gives a directory its metadata: after everything in it has been made. */
+  finishDirectory(directory: Buffer, row: Buffer): void {
+    const { native } = this.system;
+    const fd = native.openBeneath(this.rootFd, directory, OpenKind.directory);
+    try {
+      native.setDirectoryMetadata(fd, row, 0, this.ownerOptions);
+    } finally {
+      native.close(fd);
+    }
+  }
+
+  private fdOf(directory: Buffer): number {
+    if (this.open?.directory.equals(directory) === true) return this.open.fd;
+    const { native } = this.system;
+    const fd = native.openBeneath(this.rootFd, directory, OpenKind.directory);
+    if (this.open !== undefined) native.close(this.open.fd);
+    this.open = { directory, fd };
+    return fd;
+  }
+
+  /** Makes something; where a name is taken and may be replaced, again without it. */
+  private replacing(fd: number, name: Buffer, make: () => void): void {
+    try {
+      make();
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST' || !this.overwrite) throw error;
+      this.system.native.unlinkAt(fd, name);
+      make();
+    }
+  }
+}

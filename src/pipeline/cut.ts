@@ -1,0 +1,47 @@
+/**
+ * The cut stage: turns what the compare stage selected into work, and keeps the books on which
+ * directories have entries in it.
+ */
+import type { CompareResult } from './compare.js';
+import type { OpenDirectories } from './directories.js';
+import { type LargeFile, type Parcel, ParcelCutter, type ParcelLimits } from './parcel.js';
+
+export type Work = { readonly parcel: Parcel } | { readonly large: LargeFile };
+export type ParcelWork = Extract<Work, { parcel: Parcel }>;
+export type LargeWork = Extract<Work, { large: LargeFile }>;
+
+export class CutStage {
+  private readonly cutter: ParcelCutter;
+  /** Slots whose last rows are still in the cutter. */
+  private inCutter: number[] = [];
+  private readonly directories: OpenDirectories;
+
+  constructor(limits: ParcelLimits, directories: OpenDirectories) {
+    this.cutter = new ParcelCutter(limits);
+    this.directories = directories;
+  }
+
+  /** Work that is ready; `undefined` asks for what is left over. */
+  cut(selected: CompareResult | undefined): Work[] {
+    const ready: Work[] = [];
+    const onParcel = (parcel: Parcel): void => {
+      for (const slot of parcel.slots) this.directories.hold(slot);
+      for (const slot of this.inCutter.splice(0)) this.directories.cut(slot);
+      ready.push({ parcel });
+    };
+    const onLarge = (large: LargeFile): void => {
+      this.directories.hold(large.slot);
+      ready.push({ large });
+    };
+    for (const { selection, items, isSettled } of selected?.changed ?? []) {
+      const { slot } = selection;
+      this.directories.open(slot, items, isSettled);
+      this.cutter.add(selection, onParcel, onLarge);
+      if (this.cutter.isHolding(slot)) this.inCutter.push(slot);
+      else this.directories.cut(slot);
+    }
+    const rest = selected === undefined ? this.cutter.flush() : undefined;
+    if (rest !== undefined) onParcel(rest);
+    return ready;
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Compares a page of a listing with the head, as one walk over two sorted runs: what is gone is
+ * closed, what needs no content is written at once, and of files it is told whether their bytes are
+ * wanted.
+ */
+import { type Catalog, type HeadRow, sameMetadata } from '../../catalog/index.js';
+import { TardisError } from '../../errors/index.js';
+import { EntryType, forEachRow, RowFlag, type RowReader } from '../../model/index.js';
+import { Wanted } from '../../transport/index.js';
+import type { SetJournal } from './set-journal.js';
+import type { Slots, SlotState } from './slots.js';
+
+/** Files above this are large: they stream, and parts of them may be there already. */
+const LARGE_FILE_BYTES = 1 << 20;
+/** Behind every name there can be. */
+const NAME_MAX: Buffer = Buffer.alloc(4097, 0xff);
+
+/** Returns a `Wanted` for each row. Pages of a slot come in order. Throws PROTOCOL_VIOLATION. */
+export function compareListing(
+  catalog: Catalog,
+  journal: SetJournal,
+  slots: Slots,
+  slot: SlotState,
+  rows: RowReader,
+  isLast: boolean,
+): Uint8Array {
+  const after = slot.listedUpTo;
+  let last: Buffer = after;
+  forEachRow(rows, (at) => {
+    last = rows.name(at);
+  });
+  const upTo = isLast ? NAME_MAX : last;
+  if (Buffer.compare(after, upTo) > 0) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'a listing went backwards');
+  }
+  slot.listedUpTo = Buffer.from(upTo);
+  const head = slot.isNew ? [] : catalog.entries.headRange(slot.directory, after, upTo);
+  let headAt = 0;
+  /** Closes what stands before `name` in the head; the open row of that name, if there is one. */
+  const advanceTo = (name: Buffer): HeadRow | undefined => {
+    for (;;) {
+      const open = head[headAt];
+      if (open === undefined) return undefined;
+      const order = Buffer.compare(open.name, name);
+      if (order > 0) return undefined;
+      headAt += 1;
+      if (order === 0) return open;
+      journal.remove(slot, open.name);
+      slots.mayHaveUnplaced = true;
+    }
+  };
+  const wanted: number[] = [];
+  forEachRow(rows, (at) => {
+    const open = advanceTo(rows.name(at));
+    wanted.push(compareRow(catalog, journal, slots, slot, rows, at, open));
+  });
+  advanceTo(upTo);
+  return Uint8Array.from(wanted);
+}
+
+function compareRow(
+  catalog: Catalog,
+  journal: SetJournal,
+  slots: Slots,
+  slot: SlotState,
+  rows: RowReader,
+  at: number,
+  head: HeadRow | undefined,
+): number {
+  if ((rows.flags(at) & RowFlag.unreadable) !== 0) return Wanted.no; // unreadable is not deleted
+  const isSame = head !== undefined && sameMetadata(head, rows, at);
+  if (rows.type(at) === EntryType.file && rows.sizeBytes(at) > 0) {
+    const isSettled = head !== undefined && (head.flags & RowFlag.unsettled) === 0;
+    if (isSame && isSettled && head.isStored) return Wanted.no;
+    return wantFile(catalog, rows.sizeBytes(at));
+  }
+  const childId = slots.childOf(slot, rows, at);
+  if (isSame && head.childId === childId) return Wanted.no;
+  journal.put(slot, rows, at, { contentId: undefined, childId });
+  return Wanted.no;
+}
+
+function wantFile(catalog: Catalog, sizeBytes: number): number {
+  if (sizeBytes <= LARGE_FILE_BYTES) return Wanted.yes;
+  const { contents } = catalog;
+  const isKnown = contents.hasLargeOfSize(sizeBytes) || contents.hasPartsOfFile(sizeBytes);
+  return isKnown ? Wanted.hashFirst : Wanted.yes;
+}

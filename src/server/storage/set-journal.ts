@@ -1,0 +1,93 @@
+/**
+ * Writes the changes of one backup set, in the catalog and as records: every change of an entry goes
+ * through here, so that the two cannot differ. Changes are collected into listing records; events
+ * and listings keep their order.
+ */
+import { closeDirectory, closeName, putRow } from '../../catalog/index.js';
+import type { RowReader } from '../../model/index.js';
+import { buildEvent, type SetNote, type StoreEvent } from '../../store/index.js';
+import type { ClientStore } from './client-store.js';
+import { SectionCollector } from './sections.js';
+
+/** A directory whose entries change. */
+export interface ChangedDirectory {
+  readonly root: number;
+  readonly directory: number;
+  /** It had no entries before this session: nothing needs to be closed. */
+  readonly isNew: boolean;
+}
+
+export class SetJournal {
+  /** Entries written since the last checkpoint. */
+  entriesSinceCheckpoint = 0;
+  readonly set: number;
+  private readonly sections: SectionCollector;
+  private notes: SetNote[] = [];
+  private readonly store: ClientStore;
+
+  constructor(store: ClientStore, set: number) {
+    this.store = store;
+    this.set = set;
+    this.sections = new SectionCollector(set);
+  }
+
+  /** Writes the row at `at` as the open version of its name. */
+  put(
+    place: ChangedDirectory,
+    rows: RowReader,
+    at: number,
+    ids: { contentId: number | undefined; childId: number | undefined },
+  ): void {
+    const { set, store } = this;
+    const { root, directory, isNew } = place;
+    putRow(store.catalog, { set, directory }, rows, at, { ...ids, isNew });
+    this.sections.put(root, directory, rows.row(at), ids.childId);
+    this.afterChange();
+  }
+
+  /** Closes a name. */
+  remove(place: ChangedDirectory, name: Buffer): void {
+    closeName(this.store.catalog, place.directory, name, this.set);
+    this.sections.remove(place.root, place.directory, name);
+    this.afterChange();
+  }
+
+  /** Closes everything in a directory that is gone. */
+  closeDirectory(root: number, directory: number): void {
+    closeDirectory(this.store.catalog, directory, this.set);
+    this.sections.closeDirectory(root, directory);
+    this.afterChange();
+  }
+
+  addNote(note: SetNote): void {
+    this.store.catalog.sets.addNote(this.set, note);
+    this.notes.push(note);
+  }
+
+  /** Appends an event behind all changes so far; applying it to the catalog is the caller's. */
+  appendEvent(event: StoreEvent): void {
+    this.flush();
+    this.store.packs.append(buildEvent(this.store.nextSequence(), event));
+  }
+
+  /** Writes what was collected as records; then everything so far becomes durable. */
+  async checkpoint(): Promise<void> {
+    this.flush();
+    if (this.notes.length > 0) {
+      this.appendEvent({ type: 'notes', set: this.set, notes: this.notes });
+      this.notes = [];
+    }
+    this.entriesSinceCheckpoint = 0;
+    await this.store.checkpoint();
+  }
+
+  private afterChange(): void {
+    this.entriesSinceCheckpoint += 1;
+    if (this.sections.isFull) this.flush();
+  }
+
+  private flush(): void {
+    const record = this.sections.take(() => this.store.nextSequence());
+    if (record !== undefined) this.store.packs.append(record);
+  }
+}

@@ -1,0 +1,20 @@
+/** kill -9 of client or server at random moments; see test/helpers/thrash.ts. */
+import test from 'ava';
+import { thrash } from '../helpers/thrash.js';
+import { scratch } from '../helpers/tree.js';
+
+const ROUNDS = 12;
+
+test('whoever is killed, finished sets restore and the next run continues', async (t) => {
+  const seed = Number(process.env['TARDIS_THRASH_SEED'] ?? Math.floor(Math.random() * 1e6));
+  const report = await thrash({
+    home: scratch(t),
+    rounds: ROUNDS,
+    seed,
+    say: (line) => t.log(line),
+  });
+  t.deepEqual(report.problems, []);
+  t.is(report.killed + report.survived, ROUNDS);
+  t.true(report.finishedSets > 0);
+  t.log(`${report.killed} killed, ${report.survived} too late, ${report.busy} times busy`);
+});

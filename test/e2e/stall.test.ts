@@ -1,0 +1,140 @@
+/** A server that stands still, one that stops, and a client that is interrupted: in the middle of a backup. */
+import path from 'node:path';
+import test from 'ava';
+import {
+  backup,
+  listedSets,
+  pause,
+  residentBytes,
+  Running,
+  Server,
+  succeed,
+} from '../helpers/commands.js';
+import { differences, dir, file, look, makeTree, noise, scratch, text } from '../helpers/tree.js';
+
+const MIB = 1 << 20;
+const DIRECTORIES = 120;
+const FILES = 100;
+const LARGE = 20;
+const ENTRIES = DIRECTORIES * (FILES + 1) + LARGE;
+
+/** Much more than the budgets below, in entries and in bytes. */
+function makeLargeTree(source: string): void {
+  makeTree(source, [
+    ...Array.from({ length: DIRECTORIES }, (_, at) =>
+      dir(
+        `directory ${at}`,
+        Array.from({ length: FILES }, (_unused, index) =>
+          file(`file ${index}`, text(`${at} ${index}`, 3000)),
+        ),
+      ),
+    ),
+    ...Array.from({ length: LARGE }, (_, at) => file(`large ${at}`, noise(at, 2 * MIB))),
+  ]);
+}
+
+/** Slow enough to be caught in the middle, with little in flight. */
+const SLOWLY = ['--compress-level', '12', '--budget', '4M', '--budget-items', '1000', '--progress'];
+
+function scanned(running: Running): number {
+  const all = [...running.stderr.matchAll(/scanned ([\d,]+) entries/g)];
+  return Number(all.at(-1)?.[1]?.replaceAll(',', '') ?? 0);
+}
+
+function sentSomething(running: Running): boolean {
+  return /sent [\d.]+ MB/.test(running.stderr);
+}
+
+test('while the server stands still the walk stops and memory stays; then all goes on', async (t) => {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  makeLargeTree(source);
+  const server = await Server.start(store);
+  t.teardown(() => server.kill());
+  const args = ['-C', 'me', '--create', ...server.clientArgs, ...SLOWLY, source];
+  const running = new Running('tardis', args);
+  await running.until('progress', () => scanned(running) > 0);
+  server.running.signal('SIGSTOP');
+  await pause(2000); // what was under way comes to rest
+  const before = { entries: scanned(running), bytes: residentBytes(running.pid) };
+  await pause(2500);
+  const after = { entries: scanned(running), bytes: residentBytes(running.pid) };
+  t.log(`stopped at ${after.entries} of ${ENTRIES} entries, ${after.bytes >> 20} MiB resident`);
+  t.false(running.hasEnded);
+  t.true(after.entries < ENTRIES, 'the walk went on to the end');
+  t.is(after.entries, before.entries);
+  t.true(after.bytes - before.bytes < 16 * MIB, `grew by ${after.bytes - before.bytes} bytes`);
+  server.running.signal('SIGCONT');
+  const { status, stderr } = await running.ended;
+  t.is(status, 0, stderr);
+  const out = path.join(home, 'out');
+  await succeed('regenerate', ['-D', store, '-C', 'me', '-o', out, source]);
+  t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+});
+
+test('a server told to stop ends at a checkpoint; the next run has less to send', async (t) => {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  makeLargeTree(source);
+  const server = await Server.start(store);
+  t.teardown(() => server.kill());
+  const args = ['-C', 'me', '--create', ...server.clientArgs, ...SLOWLY, source];
+  const running = new Running('tardis', args);
+  await running.until('contents sent', () => sentSomething(running));
+  t.is((await server.stop()).status, 0);
+  const { status, stderr } = await running.ended;
+  t.is(status, 1, stderr);
+  t.regex(stderr, /\[SERVER_STOPPING\]/);
+  t.deepEqual(
+    (await listedSets(store, 'me')).map(({ state }) => state),
+    ['unfinished'],
+  );
+
+  const place = ['-D', store, '-C', 'me'];
+  const next = await backup([...place, '--local', source]);
+  const total = DIRECTORIES * FILES + LARGE;
+  t.true(next.progress.contentsSent < total, `${next.progress.contentsSent} of ${total} sent`);
+  t.deepEqual(
+    (await listedSets(store, 'me')).map(({ set, state }) => [set, state]),
+    [[2, 'complete']],
+  );
+  const out = path.join(home, 'out');
+  await succeed('regenerate', [...place, '-o', out, source]);
+  t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+});
+
+for (const [who, interrupt] of [
+  ['the client', (running: Running) => running.signal('SIGINT')],
+  ['client and server, as by Ctrl-C,', (running: Running) => running.signalGroup('SIGINT')],
+] as const) {
+  test(`an interrupt of ${who} leaves an unfinished set, and the next run completes`, async (t) => {
+    const home = scratch(t);
+    const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+    makeLargeTree(source);
+    const place = ['-D', store, '-C', 'me'];
+    const running = new Running('tardis', [...place, '--local', '--create', ...SLOWLY, source]);
+    await running.until('contents sent', () => sentSomething(running));
+    interrupt(running);
+    const { status, stderr } = await running.ended;
+    t.is(status, 130, stderr);
+    t.regex(stderr, /\[INTERRUPTED\]/);
+    t.notRegex(stderr, /\n\s+at /);
+    const sets = await listedSets(store, 'me');
+    t.deepEqual(
+      sets.map(({ state }) => state),
+      ['unfinished'],
+    );
+    t.regex(await succeed('lstardis', place), /unfinished/);
+
+    const next = await backup([...place, '--local', source]);
+    t.true(next.progress.contentsSent < DIRECTORIES * FILES + LARGE);
+    const after = await listedSets(store, 'me');
+    t.deepEqual(
+      after.map(({ set, state }) => [set, state]),
+      [[2, 'complete']],
+    );
+    const out = path.join(home, 'out');
+    await succeed('regenerate', [...place, '-o', out, source]);
+    t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+  });
+}

@@ -1,0 +1,112 @@
+/** Jobs over real files, in this thread, with a clock and system calls that a test can change. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { type Entry, forEachRow, RowReader } from '../../src/model/index.js';
+import { type Clock, type NativeCalls, nodeSystem, type System } from '../../src/system/index.js';
+import {
+  type DirectoryBlock,
+  packBlock,
+  type ParcelInput,
+  runOf,
+  type WalkOutput,
+} from '../../src/workers/index.js';
+import { entriesOf } from './rows.js';
+
+const system = nodeSystem();
+
+/** Late enough that nothing made just now counts as changed a moment ago. */
+export const LATER: Clock = {
+  nowMs: () => Date.now() + 60_000,
+  monotonicMs: () => performance.now(),
+};
+
+/** The real system with some calls of the addon, or the clock, replaced. */
+export function systemWith(native: Partial<NativeCalls> = {}, clock: Clock = LATER): System {
+  const calls = new Proxy({} as NativeCalls, {
+    get: (_empty, key): unknown => Reflect.get(native, key) ?? Reflect.get(system.native, key),
+  });
+  return { ...system, clock, native: calls };
+}
+
+/** An error as the addon throws it. */
+export function systemError(code: string): Error {
+  return Object.assign(new Error(`${code}: injected, open`), { code, errno: -1, syscall: 'open' });
+}
+
+/** Where a walk begins: these directories, the first on top, as roots of slots 0, 1, … */
+export function startAt(...folders: readonly string[]): DirectoryBlock {
+  const tasks = folders.map((folder, index) => {
+    const bytes = Buffer.from(folder);
+    return {
+      slot: index,
+      parent: -1 - index,
+      path: bytes,
+      row: system.native.statRow(bytes, bytes),
+    };
+  });
+  return packBlock(tasks.reverse());
+}
+
+export interface WalkedDirectory {
+  readonly slot: number;
+  readonly parent: number;
+  readonly path: string;
+  /** Undefined where the listing is not settled. */
+  readonly hash: Buffer | undefined;
+  readonly entries: readonly Entry[];
+  readonly listing: Buffer;
+}
+
+/** What a walk job found, directory by directory. */
+export function walkedOf(output: WalkOutput): WalkedDirectory[] {
+  const { walked, hashes, listings, listingEnds } = output;
+  return Array.from(walked.slots, (slot, index) => {
+    const hash = Buffer.from(hashes.subarray(index * 32, (index + 1) * 32));
+    const listing = runOf(listings, listingEnds, index);
+    return {
+      slot,
+      parent: walked.parents[index]!,
+      path: runOf(walked.paths, walked.pathEnds, index).toString('latin1'),
+      hash: hash.some((byte) => byte !== 0) ? hash : undefined,
+      entries: entriesOf(listing),
+      listing,
+    };
+  });
+}
+
+/** A parcel of everything that is in some folders, one section for each. */
+export function parcelOf(...folders: readonly string[]): ParcelInput {
+  return parcelOfRows(
+    folders.map((folder) => [folder, system.native.listDirectory(Buffer.from(folder))]),
+  );
+}
+
+/** A parcel of given rows, section by section; the n-th section is slot 10 + n. */
+export function parcelOfRows(sections: readonly (readonly [string, Buffer])[]): ParcelInput {
+  let [rowEnd, pathEnd, contentBytes] = [0, 0, 0];
+  const rowEnds = sections.map(([, rows]) => (rowEnd += rows.length));
+  const pathEnds = sections.map(([folder]) => (pathEnd += Buffer.byteLength(folder)));
+  for (const [, bytes] of sections) {
+    const rows = new RowReader(bytes);
+    forEachRow(rows, (at) => {
+      contentBytes += rows.sizeBytes(at);
+    });
+  }
+  return {
+    slots: Uint32Array.from(sections, (_section, index) => 10 + index),
+    rows: Buffer.concat(sections.map(([, rows]) => rows)),
+    rowEnds: Uint32Array.from(rowEnds),
+    paths: Buffer.concat(sections.map(([folder]) => Buffer.from(folder))),
+    pathEnds: Uint32Array.from(pathEnds),
+    contentBytes,
+  };
+}
+
+/** Files by their path beneath a folder; a name that ends with a slash is a directory. */
+export function fill(folder: string, files: Readonly<Record<string, string | Buffer>>): void {
+  for (const [name, content] of Object.entries(files)) {
+    const file = path.join(folder, name);
+    fs.mkdirSync(name.endsWith('/') ? file : path.dirname(file), { recursive: true });
+    if (!name.endsWith('/')) fs.writeFileSync(file, content);
+  }
+}

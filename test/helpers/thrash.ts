@@ -1,0 +1,280 @@
+/**
+ * Backups of a growing tree whose client or server is killed at random moments, again and again; then
+ * every set that was finished must restore to what the tree was at its time, with nothing done by hand.
+ * The test runs a few rounds, `node scripts/thrash.mjs 50` as many as wanted.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { seededRandom } from '../../src/system/index.js';
+import { listedSets, type Outcome, pause, run, Running, Server, succeed } from './commands.js';
+import { differences, look, noise, removeScratch, type Snapshot, text } from './tree.js';
+
+export interface ThrashOptions {
+  /** An empty directory for store, tree and restores. */
+  readonly home: string;
+  readonly rounds: number;
+  readonly seed: number;
+  readonly say: (line: string) => void;
+}
+
+export interface ThrashReport {
+  /** Runs that a kill ended. */
+  killed: number;
+  /** Runs that were through before the kill came. */
+  survived: number;
+  /** Times a run had to wait for the session of a killed one to end. */
+  busy: number;
+  finishedSets: number;
+  /** What went wrong; empty when all is well. */
+  readonly problems: string[];
+}
+
+const VICTIMS = ['client', 'server', 'both', 'remote client', 'remote server'] as const;
+type Victim = (typeof VICTIMS)[number];
+
+const CLIENT = 'thrashed';
+const BUSY_STATUS = 11;
+const BUSY_PAUSE_MS = 100;
+const MAX_BUSY = 300;
+/** A command needs this long before it does anything that a kill could disturb. */
+const START_MS = 60;
+
+export async function thrash(options: ThrashOptions): Promise<ThrashReport> {
+  const work = new Thrash(options);
+  try {
+    return await work.run();
+  } finally {
+    work.close();
+  }
+}
+
+class Thrash {
+  private readonly report: ThrashReport = {
+    killed: 0,
+    survived: 0,
+    busy: 0,
+    finishedSets: 0,
+    problems: [],
+  };
+  private readonly random;
+  private readonly store: string;
+  private readonly source: string;
+  private readonly place: readonly string[];
+  /** What the tree was when a set of this name was made. */
+  private readonly wanted = new Map<string, Snapshot>();
+  private server: Server | undefined;
+  /** How long a whole run takes now. */
+  private runMs = 700;
+  private made = 0;
+  private readonly options: ThrashOptions;
+
+  constructor(options: ThrashOptions) {
+    this.options = options;
+    this.random = seededRandom(options.seed);
+    this.store = path.join(options.home, 'store');
+    this.source = path.join(options.home, 'tree');
+    this.place = ['-D', this.store, '-C', CLIENT];
+    fs.mkdirSync(path.join(options.home, 'tmp'));
+  }
+
+  close(): void {
+    this.server?.kill();
+  }
+
+  async run(): Promise<ThrashReport> {
+    const { rounds, say, seed } = this.options;
+    say(`seed ${seed}, ${rounds} rounds`);
+    await succeed('sonic', ['create', ...this.place]);
+    fs.mkdirSync(this.source);
+    this.grow(12);
+    for (let round = 1; round <= rounds; round += 1) {
+      this.grow(2);
+      if (round > 1) this.change();
+      await this.killOne(`round-${round}`);
+      if (this.random.next() < 0.5) await this.finishOne(`round-${round}-again`);
+      await this.checkNewest();
+    }
+    await this.finishOne('last');
+    await this.checkAll('at the end');
+    await succeed('sonic', ['rebuild', ...this.place]);
+    await this.checkAll('rebuilt');
+    return this.report;
+  }
+
+  // --- the tree ----------------------------------------------------------------------------------
+
+  private below(most: number): number {
+    return Math.floor(this.random.next() * most);
+  }
+
+  /** Adds some directories of small files, and a large file. */
+  private grow(directories: number): void {
+    for (let count = 0; count < directories; count += 1) {
+      this.made += 1;
+      const directory = path.join(this.source, `directory ${this.made}`, 'below');
+      fs.mkdirSync(directory, { recursive: true });
+      for (let index = 0; index < 25; index += 1) {
+        const name = `${this.options.seed} ${this.made} ${index}`;
+        fs.writeFileSync(path.join(directory, `file ${index}`), text(name, this.below(16_000)));
+      }
+    }
+    const large = noise(
+      `${this.options.seed} large ${this.made}`,
+      1_000_000 + this.below(4_000_000),
+    );
+    fs.writeFileSync(path.join(this.source, `large ${this.made}`), large);
+  }
+
+  /** Changes, removes and renames some of what is there. */
+  private change(): void {
+    const directories = fs.readdirSync(this.source).filter((name) => name.startsWith('directory'));
+    const pick = (): string => path.join(this.source, directories[this.below(directories.length)]!);
+    const changed = path.join(pick(), 'below');
+    for (const name of fs.readdirSync(changed).slice(0, 6)) {
+      fs.appendFileSync(path.join(changed, name), 'changed');
+    }
+    const thinned = path.join(pick(), 'below');
+    for (const name of fs.readdirSync(thinned).slice(0, 3)) fs.rmSync(path.join(thinned, name));
+    fs.renameSync(pick(), path.join(this.source, `directory ${this.made} renamed`));
+  }
+
+  // --- runs --------------------------------------------------------------------------------------
+
+  private env(): { env: Record<string, string> } {
+    return { env: { TMPDIR: path.join(this.options.home, 'tmp') } };
+  }
+
+  private async args(name: string, isRemote: boolean): Promise<string[]> {
+    if (!isRemote) return [...this.place, '--local', '--json', '--name', name, this.source];
+    if (this.server === undefined || this.server.running.hasEnded) {
+      this.server = await Server.start(this.store, [], this.env());
+    }
+    return ['-C', CLIENT, ...this.server.clientArgs, '--json', '--name', name, this.source];
+  }
+
+  /** Starts a run and kills somebody in the middle of it. */
+  private async killOne(name: string): Promise<void> {
+    const victim = VICTIMS[this.below(VICTIMS.length)]!;
+    this.wanted.set(name, look(this.source));
+    const args = await this.args(name, victim.startsWith('remote'));
+    const afterMs = START_MS + this.random.next() * this.runMs * 0.7;
+    for (let tries = 0; ; tries += 1) {
+      const running = new Running('tardis', args, this.env());
+      await Promise.race([pause(afterMs), running.ended]);
+      const isThrough = running.hasEnded;
+      if (!isThrough) this.kill(victim, running);
+      const outcome = await running.ended;
+      if (outcome.status === BUSY_STATUS && tries < MAX_BUSY) {
+        this.report.busy += 1;
+        await pause(BUSY_PAUSE_MS);
+        continue;
+      }
+      if (outcome.status === 0) this.report.survived += 1;
+      else this.report.killed += 1;
+      this.judge(victim, isThrough, outcome);
+      const end = outcome.signal ?? outcome.status;
+      this.options.say(`${name}: ${victim} killed after ${Math.round(afterMs)} ms: ${end}`);
+      return;
+    }
+  }
+
+  private kill(victim: Victim, running: Running): void {
+    const { server } = this;
+    switch (victim) {
+      case 'client':
+      case 'remote client':
+        running.signal('SIGKILL');
+        return;
+      case 'both':
+        running.signalGroup('SIGKILL');
+        return;
+      case 'server':
+        for (const pid of running.childPids()) process.kill(pid, 'SIGKILL');
+        return;
+      case 'remote server':
+        server?.kill();
+    }
+  }
+
+  /** Whoever survives tells what happened by a code, and never by a stack. */
+  private judge(victim: Victim, isThrough: boolean, outcome: Outcome): void {
+    const { status, stdout, stderr } = outcome;
+    if (/\n\s+at /.test(stderr) || stdout.includes('"INTERNAL"')) {
+      this.report.problems.push(`${victim} killed: a stack was shown: ${stdout} ${stderr}`);
+    }
+    const isClient = victim === 'client' || victim === 'remote client' || victim === 'both';
+    if (isThrough && status !== 0) {
+      this.report.problems.push(`a run failed by itself (${status}): ${stdout} ${stderr}`);
+    }
+    if (isThrough || isClient || status === 0) return;
+    const code = /"code":"(\w+)"/.exec(stdout)?.[1] ?? 'none';
+    const isFitting = ['CONNECTION_LOST', 'SERVER_UNREACHABLE'].includes(code);
+    if (status === 1 && isFitting) return;
+    this.report.problems.push(`${victim} killed: exit ${status}, code ${code}: ${stderr}`);
+  }
+
+  /** A run that nobody disturbs: it must complete. */
+  private async finishOne(name: string): Promise<void> {
+    this.wanted.set(name, look(this.source));
+    const args = await this.args(name, this.random.next() < 0.3);
+    for (let tries = 0; ; tries += 1) {
+      const startMs = performance.now();
+      const outcome = await run('tardis', args, this.env());
+      if (outcome.status === BUSY_STATUS && tries < MAX_BUSY) {
+        this.report.busy += 1;
+        await pause(BUSY_PAUSE_MS);
+        continue;
+      }
+      this.runMs = performance.now() - startMs;
+      if (outcome.status === 0) return;
+      this.report.problems.push(`${name}: ${outcome.status} ${outcome.stdout} ${outcome.stderr}`);
+      return;
+    }
+  }
+
+  // --- checks ------------------------------------------------------------------------------------
+
+  private async finished(): Promise<{ set: number; name: string }[]> {
+    const sets = await listedSets(this.store, CLIENT);
+    return sets.filter(({ state }) => state === 'complete');
+  }
+
+  private async checkNewest(): Promise<void> {
+    if (!fs.existsSync(path.join(this.store, CLIENT, 'tardis.db'))) return; // killed too early
+    const newest = await this.readable(() => this.finished());
+    const last = newest?.at(-1);
+    if (last !== undefined) await this.check(last, 'just after');
+  }
+
+  private async checkAll(when: string): Promise<void> {
+    const sets = await this.finished();
+    this.report.finishedSets = sets.length;
+    for (const set of sets) await this.check(set, when);
+  }
+
+  /** Reading needs no lock, but a session that begins or ends may hold a reader up. */
+  private async readable<T>(ask: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await ask();
+    } catch (error) {
+      this.report.problems.push(`the sets cannot be listed: ${String(error)}`);
+      return undefined;
+    }
+  }
+
+  private async check({ set, name }: { set: number; name: string }, when: string): Promise<void> {
+    const out = path.join(this.options.home, 'out');
+    const args = [...this.place, '-b', String(set), '-o', out, this.source];
+    const { status, stderr } = await run('regenerate', args, this.env());
+    const wanted = this.wanted.get(name);
+    const found = status === 0 ? look(path.join(out, 'tree')) : new Map<string, string>();
+    const lines = wanted === undefined ? ['an unknown set'] : differences(wanted, found);
+    if (lines.length > 0) {
+      const shown = lines.slice(0, 5).join('\n');
+      this.report.problems.push(
+        `${when}, set ${set} (${name}): exit ${status} ${stderr}\n${shown}`,
+      );
+    }
+    removeScratch(out);
+  }
+}

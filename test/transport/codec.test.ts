@@ -1,0 +1,280 @@
+import { createRequire } from 'node:module';
+import { Packr } from 'msgpackr';
+import test from 'ava';
+import { asTardisError, TardisError } from '../../src/errors/index.js';
+import { seededRandom } from '../../src/system/index.js';
+import {
+  decodeMessage,
+  ENVELOPE_BYTES,
+  encodeMessage,
+  type FieldKind,
+  type Head,
+  type MessageName,
+  type MessageRow,
+  MESSAGES,
+  peekMessage,
+} from '../../src/transport/index.js';
+import { thrownCode } from '../helpers/codes.js';
+
+const packr = new Packr({ useRecords: false });
+const snappy = createRequire(import.meta.url)('snappy') as typeof import('snappy');
+const ROWS = Object.entries(MESSAGES) as [MessageName, MessageRow][];
+const FLAG_SNAPPY = 1;
+
+const RIGHT: Readonly<Record<FieldKind, readonly unknown[]>> = {
+  uint: [7, 0, 1, 2 ** 32, Number.MAX_SAFE_INTEGER],
+  int: [-7, 0, -(2 ** 40), Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER],
+  text: ['text', '', 'ä\0€ \u{1f4be}', 'x'.repeat(300)],
+  bytes: [Buffer.from([1, 2, 3]), Buffer.alloc(0), Buffer.alloc(300, 0xff)],
+  bool: [true, false],
+  uints: [[1, 2, 3], [], [0, 2 ** 40]],
+  ints: [[-1, 0, 5], [], [-(2 ** 40)]],
+  texts: [['a', ''], [], ['ä']],
+  byteses: [[Buffer.from('a'), Buffer.alloc(0)], []],
+  counts: [{ files: 1, name: 'x', isTrue: true }, {}, { ratio: 0.5 }],
+};
+
+const WRONG: Readonly<Record<FieldKind, readonly unknown[]>> = {
+  uint: [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, 2n ** 64n - 1n, '7', true, [7]],
+  int: [0.5, Number.NaN, Number.NEGATIVE_INFINITY, -(2 ** 53), '7', false, [7]],
+  text: [7, Buffer.from('text'), ['text'], true, { length: 4 }],
+  bytes: ['text', [1, 2], 7, { length: 3 }],
+  bool: [0, 1, 'true', [], {}],
+  uints: [7, [-1], [1, '2'], [1.5], [null], Buffer.from([1]), { 0: 1, length: 1 }],
+  ints: [7, ['1'], [1.5], [2 ** 60], Buffer.from([1])],
+  texts: ['a', [1], [Buffer.from('a')], [null]],
+  byteses: [Buffer.from('a'), ['a'], [[1]], [null]],
+  counts: [[], [1], 7, 'x', { a: [] }, { a: {} }, { a: null }, { a: Buffer.from('x') }],
+};
+const NEVER: readonly unknown[] = [null, undefined];
+
+/** The sample-th head of a message; later samples repeat the last values of its fields. */
+function headOf(name: MessageName, sample = 0): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(MESSAGES[name].fields).map(([field, kind]) => {
+      const values = RIGHT[kind as FieldKind];
+      return [field, values[Math.min(sample, values.length - 1)]];
+    }),
+  );
+}
+
+const ATTACHMENT = Buffer.from('attachment');
+
+function encoded(
+  name: MessageName,
+  head: Record<string, unknown> = headOf(name),
+  compress = false,
+): Buffer {
+  const attachment = MESSAGES[name].hasAttachment ? ATTACHMENT : undefined;
+  const message = encodeMessage(name, head as Head<MessageName>, attachment, compress);
+  const bytes = Buffer.concat([message.head, message.attachment ?? Buffer.alloc(0)]);
+  if (bytes.length !== message.bytes) throw new Error('a wrong length is told');
+  return bytes;
+}
+
+/** A message around a head that was encoded in another way. */
+function around(name: MessageName, head: Buffer, flags = 0): Buffer {
+  const envelope = Buffer.alloc(ENVELOPE_BYTES);
+  envelope[0] = MESSAGES[name].number;
+  envelope[1] = flags;
+  envelope.writeUInt32LE(head.length, 4);
+  return Buffer.concat([envelope, head]);
+}
+
+/** What a receiver does. */
+function receive(bytes: Uint8Array, direction: MessageRow['direction']): unknown {
+  const name = peekMessage(bytes, direction);
+  return decodeMessage(name, bytes);
+}
+
+function codeOf(name: MessageName, bytes: Uint8Array): string | undefined {
+  return thrownCode(() => receive(bytes, MESSAGES[name].direction));
+}
+
+test('every message comes back as it was sent, compressed or not', (t) => {
+  for (const [name, { direction, hasAttachment }] of ROWS) {
+    for (let sample = 0; sample < 5; sample += 1) {
+      for (const compress of [false, true]) {
+        const head = headOf(name, sample);
+        const bytes = encoded(name, head, compress);
+        t.is(peekMessage(bytes, direction), name);
+        const decoded = decodeMessage(name, bytes);
+        t.deepEqual({ ...decoded.head } as Record<string, unknown>, head, name);
+        t.deepEqual(decoded.attachment, hasAttachment ? ATTACHMENT : Buffer.alloc(0));
+      }
+    }
+  }
+});
+
+test('a large head is sent compressed when that is asked for and pays', (t) => {
+  const head = { slots: Array.from({ length: 5000 }, () => 7), settled: Buffer.alloc(5000) };
+  const [plain, packed] = [encoded('done', head), encoded('done', head, true)];
+  t.is(plain[1], 0);
+  t.is(packed[1], FLAG_SNAPPY);
+  t.true(packed.length < plain.length / 4);
+  const noise = { ask: 1, digests: seededRandom(1).bytes(4000) };
+  t.is(encoded('ask', noise, true)[1], 0);
+});
+
+test('a field that is missing or of a wrong kind is a violation', (t) => {
+  let tried = 0;
+  for (const [name, { fields }] of ROWS) {
+    t.is(codeOf(name, encoded(name)), undefined);
+    for (const [field, kind] of Object.entries(fields)) {
+      const head = headOf(name);
+      for (const wrong of [...WRONG[kind], ...NEVER]) {
+        tried += 1;
+        const bytes = around(name, packr.pack({ ...head, [field]: wrong }));
+        t.is(codeOf(name, bytes), 'PROTOCOL_VIOLATION', `${name}.${field} ${String(wrong)}`);
+      }
+      const { [field]: _left, ...others } = head;
+      t.is(codeOf(name, around(name, packr.pack(others))), 'PROTOCOL_VIOLATION');
+    }
+  }
+  t.true(tried > 400, `${tried}`);
+});
+
+test('too many counts are refused', (t) => {
+  const counts = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, at) => [`key ${at}`, at]));
+  t.is(codeOf('closeSet', encoded('closeSet', { stats: counts(64) })), undefined);
+  t.is(codeOf('closeSet', encoded('closeSet', { stats: counts(65) })), 'PROTOCOL_VIOLATION');
+});
+
+test('a message that is cut at any length is a violation', (t) => {
+  for (const [name, { hasAttachment }] of ROWS) {
+    for (const compress of [false, true]) {
+      const bytes = encoded(name, headOf(name, 3), compress);
+      const headEnd = ENVELOPE_BYTES + bytes.readUInt32LE(4);
+      // Where an attachment is cut cannot be seen here: what is in it has lengths of its own.
+      const end = hasAttachment ? headEnd : bytes.length;
+      for (let length = 0; length < end; length += 1) {
+        const code = codeOf(name, bytes.subarray(0, length));
+        if (code !== 'PROTOCOL_VIOLATION') t.fail(`${name} cut at ${length}: ${code}`);
+      }
+      if (!hasAttachment) {
+        const longer = Buffer.concat([bytes, Buffer.alloc(1)]);
+        t.is(codeOf(name, longer), 'PROTOCOL_VIOLATION', `${name} goes on`);
+      }
+    }
+  }
+  t.pass();
+});
+
+test('a message is taken in its direction only, an unknown number in none', (t) => {
+  const others = { 'to-server': 'to-client', 'to-client': 'to-server' } as const;
+  for (const [name, { direction }] of ROWS) {
+    const bytes = encoded(name);
+    t.is(
+      thrownCode(() => receive(bytes, others[direction])),
+      'PROTOCOL_VIOLATION',
+      name,
+    );
+  }
+  const numbers = new Set(ROWS.map(([, { number }]) => number));
+  for (let number = 0; number < 256; number += 1) {
+    if (numbers.has(number)) continue;
+    const bytes = encoded('hello');
+    bytes[0] = number;
+    for (const direction of ['to-server', 'to-client'] as const) {
+      const code = thrownCode(() => receive(bytes, direction));
+      t.is(code, 'PROTOCOL_VIOLATION', `${number}`);
+    }
+  }
+});
+
+test('a message may be as large as its row says, and not larger', (t) => {
+  for (const [name, { direction, maxBytes }] of ROWS) {
+    const bytes = Buffer.alloc(maxBytes + 1);
+    bytes[0] = MESSAGES[name].number;
+    t.is(peekMessage(bytes.subarray(0, maxBytes), direction), name);
+    const code = thrownCode(() => peekMessage(bytes, direction));
+    t.is(code, 'MESSAGE_TOO_LARGE', name);
+  }
+});
+
+test('a head that is no map of fields is a violation', (t) => {
+  const heads = [
+    ...[null, 7, 'text', [], true].map((value) => packr.pack(value)),
+    Buffer.alloc(0),
+    Buffer.from([0xc1]),
+    Buffer.from([0xdf, 0xff, 0xff, 0xff, 0xff]),
+    Buffer.from([0xdd, 0x01, 0xc9, 0xc3, 0x80]),
+    Buffer.alloc(2000, 0x91),
+    Buffer.alloc(2000, 0x81),
+  ];
+  for (const head of heads) {
+    const code = codeOf('hello', around('hello', head));
+    t.is(code, 'PROTOCOL_VIOLATION', head.subarray(0, 6).toString('hex'));
+  }
+  const deep = around('parcel', Buffer.alloc(1 << 20, 0x91));
+  t.is(codeOf('parcel', deep), 'PROTOCOL_VIOLATION');
+});
+
+test('a compressed head that lies about its length is refused before it is believed', (t) => {
+  const honest = snappy.compressSync(packr.pack(headOf('hello')));
+  const lies: [string, Buffer][] = [
+    ['4 GiB', Buffer.from([0xff, 0xff, 0xff, 0xff, 0x0f])],
+    ['no end', Buffer.alloc(20, 0xff)],
+    ['more than a hello may have', Buffer.from([0x81, 0x20])], // 4097
+    ['less than there is', Buffer.from([0x01])],
+    ['nothing', Buffer.from([0x00])],
+  ];
+  const before = process.memoryUsage().arrayBuffers;
+  for (const [what, lie] of lies) {
+    const head = Buffer.concat([lie, honest.subarray(1)]);
+    t.is(codeOf('hello', around('hello', head, FLAG_SNAPPY)), 'PROTOCOL_VIOLATION', what);
+  }
+  t.true(process.memoryUsage().arrayBuffers - before < 16 << 20);
+  t.is(codeOf('hello', around('hello', honest, FLAG_SNAPPY)), undefined);
+  for (const head of [Buffer.alloc(0), packr.pack(headOf('hello'))]) {
+    t.is(codeOf('hello', around('hello', head, FLAG_SNAPPY)), 'PROTOCOL_VIOLATION');
+  }
+  // A bomb: what it decodes to is more than the message may have.
+  const bomb = snappy.compressSync(packr.pack({ ...headOf('hello'), client: 'x'.repeat(1 << 20) }));
+  t.is(codeOf('hello', around('hello', bomb.subarray(0, 4000), FLAG_SNAPPY)), 'PROTOCOL_VIOLATION');
+});
+
+test('ten thousand spoiled messages end in nothing but our own errors', (t) => {
+  const random = seededRandom(20_260_731);
+  const pick = (count: number): number => Math.floor(random.next() * count);
+  const before = process.memoryUsage().arrayBuffers;
+  let refused = 0;
+  for (let round = 0; round < 10_000; round += 1) {
+    const [name, { direction }] = ROWS[pick(ROWS.length)]!;
+    let bytes = encoded(name, headOf(name, pick(5)), pick(2) === 0);
+    for (let spoiling = pick(4); spoiling >= 0; spoiling -= 1) {
+      if (bytes.length === 0) break;
+      const at = pick(bytes.length);
+      const what = pick(5);
+      if (what === 0) bytes[at]! ^= 1 << pick(8);
+      else if (what === 1) bytes[at] = pick(256);
+      else if (what === 2) bytes = Buffer.from(bytes.subarray(0, at));
+      else if (what === 3) bytes.fill(0xff, at, Math.min(bytes.length, at + pick(9)));
+      else
+        bytes = Buffer.concat([bytes.subarray(0, at), random.bytes(pick(9)), bytes.subarray(at)]);
+    }
+    try {
+      receive(bytes, direction);
+    } catch (error) {
+      refused += 1;
+      const { code } = asTardisError(error);
+      const isOurs = error instanceof TardisError && /^(PROTOCOL|MESSAGE)_/.test(code);
+      if (!isOurs) t.fail(`round ${round}, ${name}: ${String(error)} ${bytes.toString('hex')}`);
+    }
+  }
+  t.true(refused > 3000 && refused < 10_000, `${refused}`);
+  t.true(process.memoryUsage().arrayBuffers - before < 64 << 20);
+});
+
+test('the table gives each message a number, a bound and a right of its own', (t) => {
+  const numbers = ROWS.map(([, { number }]) => number);
+  t.is(new Set(numbers).size, numbers.length);
+  for (const [name, { number, direction, right, beforeLogin, maxBytes }] of ROWS) {
+    t.true(number >= 1 && number <= 127, name);
+    t.is(direction === 'to-client', number >= 64 && number <= 95, name);
+    t.true(maxBytes <= 16 << 20, name);
+    t.is(beforeLogin, ['hello', 'welcome', 'error'].includes(name), name);
+    if (direction === 'to-server' && !beforeLogin) t.not(right, undefined, name);
+  }
+});

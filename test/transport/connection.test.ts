@@ -1,0 +1,222 @@
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import net from 'node:net';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { WebSocket } from 'ws';
+import { type ErrorCode, TardisError } from '../../src/errors/index.js';
+import { type Address, ManualClock, nodeSystem, type System } from '../../src/system/index.js';
+import {
+  connect,
+  type Connection,
+  decodeMessage,
+  DEFAULT_LINK,
+  encodeMessage,
+  listen,
+  type LinkOptions,
+  type MessageName,
+} from '../../src/transport/index.js';
+import { rejectedCode } from '../helpers/codes.js';
+import { scratch } from '../helpers/scratch.js';
+
+const system = nodeSystem();
+const TRANSPORT_URL = new URL('../../src/transport/index.js', import.meta.url).href;
+const SYSTEM_URL = new URL('../../src/system/index.js', import.meta.url).href;
+
+interface Pair {
+  readonly server: Connection;
+  readonly client: Connection;
+}
+
+/** A port the system chooses. (A unix socket needs the umask, which a test's thread cannot set.) */
+const ANY_PORT: Address = { kind: 'tcp', host: '127.0.0.1', port: 0 };
+
+/** Both ends of a connection. */
+async function connected(
+  t: ExecutionContext,
+  link: LinkOptions = DEFAULT_LINK,
+  within: System = system,
+): Promise<Pair> {
+  let onServer: (connection: Connection) => void;
+  const accepted = new Promise<Connection>((resolve) => {
+    onServer = resolve;
+  });
+  const listener = await listen(within, ANY_PORT, link, (connection) => onServer(connection));
+  const client = await connect(within, listener.address, link);
+  const server = await accepted;
+  t.teardown(async () => {
+    client.terminate();
+    server.terminate();
+    await listener.close();
+  });
+  return { server, client };
+}
+
+/** The next messages a connection receives, by name. */
+function messagesOf(connection: Connection): { next(): Promise<[MessageName, Buffer]> } {
+  const received: [MessageName, Buffer][] = [];
+  const waiting: ((message: [MessageName, Buffer]) => void)[] = [];
+  connection.onMessage((name, bytes) => {
+    const message: [MessageName, Buffer] = [name, Buffer.from(bytes)];
+    const waiter = waiting.shift();
+    if (waiter === undefined) received.push(message);
+    else waiter(message);
+  });
+  return {
+    next: () => {
+      const message = received.shift();
+      if (message !== undefined) return Promise.resolve(message);
+      return new Promise((resolve) => waiting.push(resolve));
+    },
+  };
+}
+
+test('messages arrive in order, with their attachments, in both directions', async (t) => {
+  const { server, client } = await connected(t);
+  const [atServer, atClient] = [messagesOf(server), messagesOf(client)];
+  const attachment = Buffer.alloc(300_000, 7);
+  client.send('hello', { protocol: 1, software: 'x', client: 'c', create: false });
+  client.sendEncoded(encodeMessage('streamChunk', { stream: 3 }, attachment));
+  client.sendBytes(encodeMessage('streamAbort', { stream: 3 }).head);
+  server.send('received', { upTo: 2 });
+  t.is((await atServer.next())[0], 'hello');
+  const [name, bytes] = await atServer.next();
+  t.is(name, 'streamChunk');
+  t.deepEqual(decodeMessage('streamChunk', bytes).attachment, attachment);
+  t.is((await atServer.next())[0], 'streamAbort');
+  const [answer, head] = await atClient.next();
+  t.is(answer, 'received');
+  t.is(decodeMessage('received', head).head.upTo, 2);
+});
+
+test('an orderly end has no reason, on either side', async (t) => {
+  const { server, client } = await connected(t);
+  client.close();
+  t.is(await server.closed, undefined);
+  t.is(await client.closed, undefined);
+  t.notThrows(() => server.send('received', { upTo: 1 }));
+  t.notThrows(() => server.fail(new TardisError('INTERNAL', 'too late')));
+  t.is(await server.closed, undefined);
+});
+
+test('a failure is told to the peer, with its code', async (t) => {
+  const { server, client } = await connected(t);
+  server.fail(new TardisError('DISK_FULL', 'no room', { freeBytes: 5 }));
+  const reason = await client.closed;
+  t.like(reason, { code: 'DISK_FULL', message: 'no room', context: { freeBytes: 5 } });
+  t.is((await server.closed)?.code, 'DISK_FULL');
+});
+
+test('the stack of a bug stays where it is', async (t) => {
+  const { server, client } = await connected(t);
+  server.fail(new TypeError('x is not a function'));
+  t.like(await client.closed, { code: 'INTERNAL', context: {} });
+  t.is((await client.closed)?.context['stack'], undefined);
+  t.not((await server.closed)?.context['stack'], undefined);
+});
+
+test('a peer that is cut off is a lost connection', async (t) => {
+  const { server, client } = await connected(t);
+  client.terminate();
+  t.is((await server.closed)?.code, 'CONNECTION_LOST');
+});
+
+/** A peer that speaks WebSocket and nothing else of ours. */
+async function rawPeer(t: ExecutionContext): Promise<{ server: Connection; raw: WebSocket }> {
+  let onServer: (connection: Connection) => void;
+  const accepted = new Promise<Connection>((resolve) => {
+    onServer = resolve;
+  });
+  const listener = await listen(system, ANY_PORT, DEFAULT_LINK, (one) => onServer(one));
+  const { address } = listener;
+  const raw = new WebSocket(`ws://127.0.0.1:${address.kind === 'tcp' ? address.port : 0}/`);
+  await once(raw, 'open');
+  const server = await accepted;
+  server.onMessage(() => t.fail('nothing of this may reach the listener'));
+  t.teardown(async () => {
+    raw.terminate();
+    await listener.close();
+  });
+  return { server, raw };
+}
+
+const GARBAGE: [string, string | Buffer, ErrorCode][] = [
+  ['a text', 'hello', 'PROTOCOL_VIOLATION'],
+  ['nothing', Buffer.alloc(0), 'PROTOCOL_VIOLATION'],
+  ['noise', Buffer.alloc(100, 0xa5), 'PROTOCOL_VIOLATION'],
+  ['an answer', encodeMessage('received', { upTo: 1 }).head, 'PROTOCOL_VIOLATION'],
+  [
+    'too large',
+    Buffer.concat([encodeMessage('streamAbort', { stream: 1 }).head, Buffer.alloc(2000)]),
+    'MESSAGE_TOO_LARGE',
+  ],
+  ['larger than any message', Buffer.alloc(18 << 20), 'MESSAGE_TOO_LARGE'],
+];
+
+for (const [what, garbage, expected] of GARBAGE) {
+  test(`${what} ends the connection, and the peer is told why`, async (t) => {
+    const { server, raw } = await rawPeer(t);
+    const codes: string[] = [];
+    raw.on('message', (data) => {
+      codes.push(decodeMessage('error', data as Buffer).head.code);
+    });
+    const over = once(raw, 'close');
+    raw.send(garbage);
+    t.is((await server.closed)?.code, expected);
+    await over;
+    if (what !== 'larger than any message') t.deepEqual(codes, [expected]);
+  });
+}
+
+test('a peer that is silent for too long is given up', async (t) => {
+  const clock = new ManualClock(0);
+  const stopped: System = { ...system, native: system.native, clock };
+  const link = { ...DEFAULT_LINK, pingMs: 5, timeoutMs: 1000 };
+  const { server, client } = await connected(t, link, stopped);
+  server.pause(); // it hears nothing, and says so
+  clock.advance(900);
+  t.is(server.silentMs, 0);
+  server.resume();
+  // Again and again, since a pong on its way may come in between.
+  const timer = setInterval(() => clock.advance(1001), 1);
+  t.teardown(() => clearInterval(timer));
+  const reasons = await Promise.all([server.closed, client.closed]);
+  t.true(reasons.some((reason) => reason?.code === 'TIMED_OUT'));
+});
+
+test('a socket is for its owner only, and a second listener is refused', (t) => {
+  const socket = path.join(scratch(t), 'socket');
+  const child = spawnSync(
+    process.execPath,
+    [
+      '--input-type=module',
+      '-e',
+      `import fs from 'node:fs';
+       import { DEFAULT_LINK, listen } from ${JSON.stringify(TRANSPORT_URL)};
+       import { nodeSystem } from ${JSON.stringify(SYSTEM_URL)};
+       process.umask(0);
+       const address = { kind: 'unix', path: process.argv[1] };
+       const start = () => listen(nodeSystem(), address, DEFAULT_LINK, () => undefined);
+       const listener = await start();
+       const mode = fs.statSync(process.argv[1]).mode & 0o777;
+       const second = await start().catch((error) => error.code);
+       await listener.close();
+       process.stdout.write([mode.toString(8), second, process.umask()].join());`,
+      socket,
+    ],
+    { encoding: 'utf8' },
+  );
+  t.is(child.stdout, '600,LISTEN_FAILED,0', child.stderr);
+});
+
+test('a server that is not there, or is none, is unreachable', async (t) => {
+  const missing = path.join(scratch(t), 'socket');
+  const unreachable = connect(system, { kind: 'unix', path: missing }, DEFAULT_LINK);
+  t.is(await rejectedCode(unreachable), 'SERVER_UNREACHABLE');
+  const stranger = net.createServer((socket) => socket.end('220 smtp.example\r\n'));
+  t.teardown(() => stranger.close());
+  stranger.listen(missing);
+  await once(stranger, 'listening');
+  const none = connect(system, { kind: 'unix', path: missing }, DEFAULT_LINK);
+  t.is(await rejectedCode(none), 'SERVER_UNREACHABLE');
+});
