@@ -8,6 +8,7 @@ import { systemCode, TardisError } from '../errors/index.js';
 import {
   BackupPipeline,
   type BackupProgress,
+  type PipelineHooks,
   type PipelineSettings,
   type StageFigures,
 } from '../pipeline/index.js';
@@ -21,7 +22,7 @@ import {
   PROTOCOL_VERSION,
   rootParent,
 } from '../transport/index.js';
-import { type Failure, type JobRunner, packBlock } from '../workers/index.js';
+import { type JobRunner, packBlock } from '../workers/index.js';
 import { ServerPeer } from './server-peer.js';
 
 export interface BackupRequest {
@@ -37,10 +38,9 @@ export interface BackupRequest {
   readonly timeoutMs: number;
 }
 
-export interface BackupHooks {
+export interface BackupHooks extends PipelineHooks {
   /** Called once, when the pipeline starts. */
   onStart(progress: BackupProgress): void;
-  onFailures(failures: readonly Failure[]): void;
 }
 
 export interface BackupResult {
@@ -124,7 +124,7 @@ export async function runBackup(
       peer,
       { start: rootTasks(roots), firstFreeSlot: roots.length, excludes: request.excludes },
       request.settings,
-      (failures) => hooks.onFailures(failures),
+      hooks,
     );
     hooks.onStart(pipeline.progress);
     await pipeline.run();

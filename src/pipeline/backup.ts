@@ -64,6 +64,13 @@ export interface PipelineSettings {
   readonly compression: Compression;
 }
 
+/** What a caller wants to be told while the pipeline runs. */
+export interface PipelineHooks {
+  onFailures(failures: readonly Failure[]): void;
+  /** A directory was compared; its listing was known to be unchanged, or not. */
+  onDirectory?(path: Buffer, isSame: boolean): void;
+}
+
 /** Files above this stream; up to it they are read whole. */
 const LARGE_BYTES = 1 << 20;
 /** Batches of directories whose comparison may be under way: hides a slow link's round trips. */
@@ -102,19 +109,19 @@ export class BackupPipeline {
   private readonly jobs: JobRunner;
   private readonly peer: BackupPeer;
   private readonly walk: WalkOptions;
-  private readonly onFailures: (failures: readonly Failure[]) => void;
+  private readonly hooks: PipelineHooks;
 
   constructor(
     jobs: JobRunner,
     peer: BackupPeer,
     walk: WalkOptions,
     settings: PipelineSettings,
-    onFailures: (failures: readonly Failure[]) => void,
+    hooks: PipelineHooks,
   ) {
     this.jobs = jobs;
     this.peer = peer;
     this.walk = walk;
-    this.onFailures = onFailures;
+    this.hooks = hooks;
     const { workers, compression, smallBytes, frameBytes } = settings;
     const orWorkers = (value: number, otherwise: number): number =>
       value === 0 ? otherwise : value;
@@ -188,7 +195,9 @@ export class BackupPipeline {
   private async compare(batch: WalkOutput): Promise<CompareResult> {
     const startMs = performance.now();
     const failures = batch.failures.filter((failure) => failure.name.length > 0);
-    const comparing = compareBatch(batch, this.peer, this.progress);
+    const comparing = compareBatch(batch, this.peer, this.progress, (path, isSame) => {
+      this.hooks.onDirectory?.(path, isSame);
+    });
     this.note(failures); // behind the heads, which declare the directories that are named here
     const result = await comparing;
     const elapsedMs = performance.now() - startMs;
@@ -349,7 +358,7 @@ export class BackupPipeline {
       this.progress[what] += 1;
     }
     this.peer.notes(failures);
-    this.onFailures(failures);
+    this.hooks.onFailures(failures);
   }
 
   private flushDone(): void {

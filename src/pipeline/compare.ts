@@ -29,6 +29,7 @@ export async function compareBatch(
   batch: WalkOutput,
   peer: BackupPeer,
   progress: BackupProgress,
+  onDirectory: (path: Buffer, isSame: boolean) => void,
 ): Promise<CompareResult> {
   const { walked, hashes } = batch;
   if (walked.slots.length === 0) return { changed: [], sameItems: 0 };
@@ -41,7 +42,9 @@ export async function compareBatch(
     const listing = runOf(batch.listings, batch.listingEnds, index);
     const reader = new RowReader(listing);
     const items = countRows(reader) + 1;
-    if (same[index] === 1) {
+    const isSame = same[index] === 1;
+    onDirectory(runOf(walked.paths, walked.pathEnds, index), isSame);
+    if (isSame) {
       sameItems += items;
       progress.sameDirectories += 1;
       continue;

@@ -1,4 +1,4 @@
-export { BackupPipeline, type PipelineSettings } from './backup.js';
+export { BackupPipeline, type PipelineHooks, type PipelineSettings } from './backup.js';
 export { Budget } from './budget.js';
 export { type LargeFile, type Parcel, ParcelCutter, type ParcelLimits } from './parcel.js';
 export type { BackupPeer, HeadBatch, OutgoingParcel, PeerStream } from './peer.js';

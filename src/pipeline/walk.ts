@@ -2,7 +2,7 @@
  * The walk stage: the source of the pipeline. It takes the entries it found from the budget before it
  * hands them on, so it stops walking when too much is in flight.
  */
-import type { JobRunner, WalkInput, WalkOutput } from '../workers/index.js';
+import { type JobRunner, sliceBlock, type WalkInput, type WalkOutput } from '../workers/index.js';
 import type { Budget } from './budget.js';
 import type { BackupProgress } from './progress.js';
 import type { StageCounters } from './stage.js';
@@ -16,7 +16,22 @@ export interface WalkOptions {
   readonly excludes: readonly string[];
 }
 
-/** Yields batches of listed directories in walk order, as the budget allows. */
+/** Directories one of several walk jobs takes at once: the others shall find some too. */
+const SHARED_TASKS = 64;
+
+interface Lane {
+  nextFreeSlot: number;
+}
+
+interface Walked {
+  readonly lane: Lane;
+  readonly output: WalkOutput;
+}
+
+/**
+ * Yields batches of listed directories as the budget allows. With one walk job at a time they come
+ * in walk order; with several, each walks a part of what is known.
+ */
 export async function* walkBatches(
   jobs: JobRunner,
   options: WalkOptions,
@@ -25,16 +40,27 @@ export async function* walkBatches(
   progress: BackupProgress,
   onStarving: () => void,
 ): AsyncGenerator<WalkOutput> {
-  let tasks = options.start;
-  let firstFreeSlot = options.firstFreeSlot;
-  while (tasks.slots.length > 0) {
-    const startMs = performance.now();
-    const { excludes } = options;
-    const input: WalkInput = { tasks, firstFreeSlot, maxEntries: WALK_JOB_ENTRIES, excludes };
-    const { output, busyMs } = await jobs.run('walk', input);
-    tasks = output.pending;
-    firstFreeSlot = output.nextFreeSlot;
-    counters.count(output.entries, output.listings.length, busyMs, performance.now() - startMs);
+  const pending = new PendingDirectories(options.start);
+  const slotStride = counters.concurrency;
+  // Each lane gives out every n-th slot, so that none is given out twice.
+  const idle: Lane[] = Array.from({ length: slotStride }, (_, index) => ({
+    nextFreeSlot: options.firstFreeSlot + index,
+  }));
+  const running = new Map<Lane, Promise<Walked>>();
+  for (;;) {
+    while (pending.count > 0 && idle.length > 0) {
+      const lane = idle.pop()!;
+      const tasks = pending.take(slotStride === 1 ? Infinity : SHARED_TASKS);
+      const job = walk(lane, tasks);
+      job.catch(() => undefined); // the race below tells the first failure; others may follow
+      running.set(lane, job);
+    }
+    if (running.size === 0) break;
+    const { lane, output } = await Promise.race(running.values());
+    running.delete(lane);
+    idle.push(lane);
+    lane.nextFreeSlot = output.nextFreeSlot;
+    pending.add(output.pending);
     progress.directories += output.walked.slots.length;
     progress.entries += output.entries;
     progress.scannedBytes += output.fileBytes;
@@ -46,6 +72,42 @@ export async function* walkBatches(
     yield output;
   }
   progress.isWalkDone = true;
+
+  async function walk(lane: Lane, tasks: WalkInput['tasks']): Promise<Walked> {
+    const startMs = performance.now();
+    const firstFreeSlot = lane.nextFreeSlot;
+    const { excludes } = options;
+    const input = { tasks, firstFreeSlot, slotStride, maxEntries: WALK_JOB_ENTRIES, excludes };
+    const { output, busyMs } = await jobs.run('walk', input);
+    counters.count(output.entries, output.listings.length, busyMs, performance.now() - startMs);
+    return { lane, output };
+  }
+}
+
+/** Blocks of directories still to be walked, used like a stack. */
+class PendingDirectories {
+  private readonly blocks: WalkInput['tasks'][] = [];
+
+  constructor(start: WalkInput['tasks']) {
+    this.add(start);
+  }
+
+  get count(): number {
+    return this.blocks.length;
+  }
+
+  add(block: WalkInput['tasks']): void {
+    if (block.slots.length > 0) this.blocks.push(block);
+  }
+
+  /** The last block, or its last directories if it has more than `limit`. */
+  take(limit: number): WalkInput['tasks'] {
+    const block = this.blocks.pop()!;
+    const from = block.slots.length - limit;
+    if (from <= 0) return block;
+    this.blocks.push(sliceBlock(block, 0, from));
+    return sliceBlock(block, from, block.slots.length);
+  }
 }
 
 /** What a batch takes from the budget: its entries and its directories. */

@@ -80,7 +80,7 @@ export function tardisCommand(
     .option('--json', 'print the result as JSON')
     .option(
       '-v, --verbose',
-      'say what is saved while it runs; twice: unchanged directories too',
+      'name each changed directory (+); twice: unchanged ones (=) too',
       count,
       0,
     );

@@ -60,6 +60,10 @@ export async function backUp(
           line.start();
         },
         onFailures: (failures) => tellFailures(line, failures, options.json === true),
+        onDirectory: (directory, isSame) => {
+          const isWanted = isSame ? options.verbose > 1 : options.verbose > 0;
+          if (isWanted) line.interject(`${isSame ? '=' : '+'} ${displayName(directory)}`);
+        },
       },
       signal,
     );

@@ -4,4 +4,4 @@ export type * from './jobs.js';
 export { NO_RECORD, PLACE_NUMBERS } from './jobs.js';
 export { JobPool, type PoolOptions } from './pool.js';
 export { SharedDigests } from './recent-digests.js';
-export { blockMemory, packBlock, RACY_WINDOW_NS } from './walk-job.js';
+export { blockMemory, packBlock, RACY_WINDOW_NS, sliceBlock } from './walk-job.js';

@@ -9,8 +9,9 @@ import type { Compression } from '../store/index.js';
 /** Directories to walk, last one first. Their own rows and paths lie one after another. */
 export interface WalkInput {
   readonly tasks: DirectoryBlock;
-  /** Slots from here on are free. */
+  /** New directories get this slot and every `slotStride`-th after it. */
   readonly firstFreeSlot: number;
+  readonly slotStride: number;
   /** Stop after the directory with which this many entries are reached. */
   readonly maxEntries: number;
   readonly excludes: readonly string[];

@@ -62,6 +62,7 @@ export class JobPool implements JobRunner {
     const allowed = new Int32Array(new SharedArrayBuffer(4));
     allowed[0] = windowChunks;
     const taken = takeChunks(port1, allowed, onChunk);
+    taken.catch(() => undefined); // it may fail while the reader still runs; it is waited for below
     try {
       const answer = await this.send({ kind: 'range', input, port: port2, allowed }, [port2]);
       await taken;

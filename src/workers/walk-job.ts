@@ -109,7 +109,7 @@ class Walk {
         path: joinPath(task.path, rows.name(at)),
         row: Buffer.from(rows.row(at)),
       });
-      this.nextSlot += 1;
+      this.nextSlot += this.input.slotStride;
     }
     for (let index = children.length - 1; index >= 0; index -= 1) this.stack.push(children[index]!);
     return isSettled;
@@ -190,6 +190,11 @@ function unpackBlock(block: DirectoryBlock): Task[] {
     path: runOf(block.paths, block.pathEnds, index),
     row: runOf(block.rows, block.rowEnds, index),
   }));
+}
+
+/** Some of the directories of a block, as a block of its own. */
+export function sliceBlock(block: DirectoryBlock, from: number, to: number): DirectoryBlock {
+  return packBlock(unpackBlock(block).slice(from, to));
 }
 
 export function blockMemory(block: DirectoryBlock): ArrayBuffer[] {
