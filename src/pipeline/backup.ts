@@ -164,7 +164,7 @@ export class BackupPipeline {
       () => this.starve(),
     );
     const compared = from(batches).pipe(
-      tap(() => this.enter()),
+      tap(() => this.enterBatch()),
       stage(this.counters.compare, (batch) => this.compare(batch)),
       tap({ complete: () => this.flushes.complete() }),
     );
@@ -368,9 +368,14 @@ export class BackupPipeline {
     this.doneSettled = [];
   }
 
+  /** The walk was given what it waited for, if it did. */
+  private enterBatch(): void {
+    this.isStarving = false;
+    this.enter();
+  }
+
   private enter(): void {
     this.inFlight += 1;
-    this.isStarving = false;
   }
 
   private leave(): void {

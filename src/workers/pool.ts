@@ -61,12 +61,17 @@ export class JobPool implements JobRunner {
     const { port1, port2 } = new MessageChannel();
     const allowed = new Int32Array(new SharedArrayBuffer(4));
     allowed[0] = windowChunks;
+    let failure: unknown;
     const taken = takeChunks(port1, allowed, onChunk);
-    taken.catch(() => undefined); // it may fail while the reader still runs; it is waited for below
+    taken.catch((error: unknown) => {
+      failure = error; // the reader still runs, and will end because of this
+    });
     try {
       const answer = await this.send({ kind: 'range', input, port: port2, allowed }, [port2]);
       await taken;
       return { ...(answer.output as RangeOutput), busyMs: answer.busyMs };
+    } catch (error) {
+      throw failure ?? error;
     } finally {
       stop(allowed);
       port1.close();

@@ -99,7 +99,7 @@ function treeAsOf(catalog: Catalog, set: number, directory = 1, prefix = ''): st
   return catalog.entries.listAsOf(page).flatMap(({ name, type, childId, mtimeNs }) => {
     const at = `${prefix}/${name.toString()}`;
     if (type !== EntryType.directory) return [`${at} ${mtimeNs}`];
-    return [`${at}/`, ...treeAsOf(catalog, set, childId!, at)];
+    return [`${at}/`, ...treeAsOf(catalog, set, childId, at)];
   });
 }
 

@@ -172,6 +172,7 @@ async function checkSets(t: ExecutionContext, known: Known, what: string): Promi
 /** Whatever fails is told by a code; only the dead need not tell. */
 function checkError(t: ExecutionContext, error: unknown, trouble: Trouble): void {
   const { code } = error as { code?: string };
+  t.not(code, 'TIMED_OUT', 'one side did not notice the trouble of the other');
   if (trouble.dies === undefined) t.truthy(code, `an error without a code: ${String(error)}`);
 }
 

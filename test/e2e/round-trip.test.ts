@@ -177,6 +177,22 @@ for (const codec of ['none', 'zlib', 'snappy']) {
   });
 }
 
+test('the smallest budgets are enough', async (t) => {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'odd')];
+  makeTree(source, [
+    ...oddTree(),
+    dir('many', Array.from({ length: 3000 }, (_, index) => file(`${index}`, `${index}`))),
+  ]);
+  const before = look(source);
+  const place = ['-D', store, '-C', 'me'];
+  const small = ['--budget', '1M', '--budget-items', '64', '--parcel-size', '4K'];
+  const one = ['--workers', '1', '--stream-concurrency', '1', '--small-size', '0'];
+  await backup([...place, '--local', '--create', ...small, ...one, source]);
+  await succeed('regenerate', [...place, '--workers', '1', '-o', path.join(home, 'out'), source]);
+  t.deepEqual(differences(before, look(path.join(home, 'out', 'odd'))), []);
+});
+
 test('over TCP, with several roots; a file and a directory by themselves', async (t) => {
   const home = scratch(t);
   const store = path.join(home, 'store');

@@ -59,9 +59,12 @@ export function dumpCatalog(catalogPath: string): Record<string, string[]> {
       const columns = Object.entries(row).filter(([column]) => column !== 'skip_hash');
       return toText(columns.map(([column, value]) => [column, shownColumn(column, value)]));
     };
-    const tables = all("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name");
+    const tables = database
+      .prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+      .pluck()
+      .all() as string[];
     return Object.fromEntries(
-      tables.map(({ name }) => [String(name), all(`SELECT * FROM ${name}`).map(shown).sort()]),
+      tables.map((name) => [name, all(`SELECT * FROM ${name}`).map(shown).sort()]),
     );
   } finally {
     database.close();

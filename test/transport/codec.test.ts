@@ -52,7 +52,7 @@ const NEVER: readonly unknown[] = [null, undefined];
 function headOf(name: MessageName, sample = 0): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(MESSAGES[name].fields).map(([field, kind]) => {
-      const values = RIGHT[kind as FieldKind];
+      const values = RIGHT[kind];
       return [field, values[Math.min(sample, values.length - 1)]];
     }),
   );
