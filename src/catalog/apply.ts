@@ -110,6 +110,8 @@ export function closeDirectory(catalog: Catalog, directory: number, set: number)
 export function applySection(catalog: Catalog, section: ListingSection): void {
   const { set, directory } = section;
   if (section.closed) closeDirectory(catalog, directory, set);
+  // Whatever changes a directory ends what was known of its listing.
+  catalog.directories.setSkipHash(directory, undefined);
   for (const name of section.removed) closeName(catalog, directory, name, set);
   const rows = new RowReader(section.rows);
   let nextChild = 0;

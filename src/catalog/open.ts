@@ -1,5 +1,5 @@
 /**
- * Opening a catalog: schema version, migrations, and the settings that D7's promise rests on.
+ * Opening a catalog: schema version, migrations, and the settings that a checkpoint's promise rests on.
  * While a session writes, the journal is WAL with FULL synchronisation and checkpoints by hand; when
  * the session ends it goes back to TRUNCATE, so that a reader needs nothing but read permission.
  */

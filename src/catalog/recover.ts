@@ -98,14 +98,20 @@ class Recovery {
     const packs = await listPacks(this.backend);
     const lastPack = Math.max(packs.at(-1) ?? 0, this.point.pack);
     const start = this.point;
+    const { checkBodies } = this.options;
     let records: PendingRecord[] = [];
     let ranges = new Map<number, PackRange>();
     for (const pack of packs) {
       if (pack < start.pack) continue;
       this.options.onProgress?.(pack, lastPack);
       const from = pack === start.pack ? start.position : 0;
-      for await (const scanned of scanPack(this.backend, pack, from)) {
+      let hasGap = false;
+      for await (const scanned of scanPack(this.backend, pack, from, checkBodies)) {
         const { header, position } = scanned;
+        if (scanned.isAfterGap) {
+          this.damagedRecords += 1;
+          hasGap = true;
+        }
         const end = position + recordBytes(header);
         if (header.kind !== RecordKind.commit) {
           records.push({ header, index: scanned.index, location: { pack, position } });
@@ -118,6 +124,8 @@ class Recovery {
           readCommit(await readRecord(this.backend, packName(pack), position, recordBytes(header))),
         );
         if (body === undefined) continue;
+        if (hasGap && !endsHere(body, pack, position)) continue; // a stranger in a stored body
+        hasGap = false;
         await this.hold(body, { commit: body.commit, pack, position: end }, records, ranges);
         records = [];
         ranges = new Map();
@@ -182,6 +190,7 @@ class Recovery {
     const ordered = records
       .filter(({ header }) => header.sequence > 0)
       .sort((a, b) => a.header.sequence - b.header.sequence);
+    await this.syncCovered(commit);
     catalog.begin();
     try {
       for (const record of records) {
@@ -201,6 +210,20 @@ class Recovery {
     }
     catalog.foldLog();
     this.commits += 1;
+  }
+
+  /**
+   * After a kill the records may stand in the page cache only: they become durable before the
+   * catalog does.
+   */
+  private async syncCovered({ body, point }: PendingCommit): Promise<void> {
+    const packs = new Set([...body.ranges.map((range) => range.pack), point.pack]);
+    const names = [...packs].map(packName);
+    for (const { digest } of body.objects) {
+      const name = objectName(digest);
+      if ((await this.backend.size(name)) !== undefined) names.push(name);
+    }
+    await Promise.all(names.map((name) => this.backend.sync(name)));
   }
 
   private async applyContent({ header, index, location }: PendingRecord): Promise<void> {
@@ -271,4 +294,9 @@ function sameRanges(said: readonly PackRange[], seen: ReadonlyMap<number, PackRa
       found.checksum === range.checksum
     );
   });
+}
+
+/** Whether a commit record stands right behind the range it covers in its own pack. */
+function endsHere(body: CommitBody, pack: number, position: number): boolean {
+  return body.ranges.some((range) => range.pack === pack && range.to === position);
 }

@@ -39,8 +39,11 @@ export function startLocalServer(options: LocalServerOptions): LocalServer {
   const child = spawn(
     command!,
     [...first, ...config, '--database', options.store, '--single', '--local', socketPath],
-    { stdio: ['ignore', 'ignore', 'pipe', 'pipe'] },
+    // A group of its own: Ctrl-C reaches us alone, and we end the session in order.
+    { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], detached: true },
   );
+  const removeDirectory = (): void => fs.rmSync(directory, { recursive: true, force: true });
+  process.once('exit', removeDirectory);
   const ready = readiness(child);
   ready.catch(() => undefined); // whoever waits is told; nobody may be there yet
   const exited = new Promise<void>((resolve) => {
@@ -55,7 +58,7 @@ export function startLocalServer(options: LocalServerOptions): LocalServer {
       (child.stdio[3] as Duplex | null)?.destroy();
       await exited;
       clearTimeout(timer);
-      fs.rmSync(directory, { recursive: true, force: true });
+      removeDirectory();
     },
   };
 }

@@ -16,7 +16,7 @@ export interface TargetName {
 export class RestoreTarget {
   /** The target's real path. */
   readonly path: Buffer;
-  /** How owners are set: by root only. See MetadataOption. */
+  /** How owners are set. See MetadataOption. */
   readonly ownerOptions: number;
   private readonly rootFd: number;
   /** The directory opened last: most entries of a page share it. */
@@ -28,7 +28,9 @@ export class RestoreTarget {
   constructor(system: System, output: string, overwrite: boolean) {
     this.system = system;
     this.overwrite = overwrite;
-    this.ownerOptions = process.geteuid?.() === 0 ? MetadataOption.setOwner : 0;
+    // An ordinary user keeps what is his; of what was another's, the set-id bits go.
+    const isRoot = process.geteuid?.() === 0;
+    this.ownerOptions = MetadataOption.setOwner | (isRoot ? 0 : MetadataOption.forgiveOwner);
     try {
       fs.mkdirSync(output, { recursive: true });
       this.path = fs.realpathSync.native(path.resolve(output), { encoding: 'buffer' });

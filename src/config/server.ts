@@ -46,7 +46,7 @@ export const SERVER_OPTIONS = {
     min: 0,
     max: 3,
     default: 0,
-    help: '0 warnings, 1 a summary of each session, 2 and above more',
+    help: '0 errors only, 1 a summary of each session, 2 and above more',
   },
   single: {
     key: 'Single',

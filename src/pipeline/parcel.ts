@@ -1,6 +1,6 @@
 /**
- * Cuts the entries of directories into parcels: about a hundred files or half a megabyte, whichever
- * comes first, from as many directories as it takes. Large files travel alone.
+ * Cuts the entries of directories into parcels: some hundred files or some megabytes, whichever comes
+ * first, from as many directories as it takes. Large files travel alone.
  */
 import { BytesBuilder, EntryType, type RowReader } from '../model/index.js';
 import { Wanted } from '../transport/index.js';

@@ -44,6 +44,7 @@ export async function rebuildCatalog(
     }
     catalog.close();
     removeDatabase(system, directory.catalogPath);
+    removeSideFiles(system, fresh);
     files.rename(fresh, directory.catalogPath);
     await files.syncDirectory(path.dirname(fresh));
     return report;
@@ -55,7 +56,12 @@ export async function rebuildCatalog(
 }
 
 function removeDatabase(system: System, catalogPath: string): void {
-  for (const suffix of ['-wal', '-shm', '-journal', '']) {
+  removeSideFiles(system, catalogPath);
+  if (system.files.status(catalogPath) !== undefined) system.files.unlink(catalogPath);
+}
+
+function removeSideFiles(system: System, catalogPath: string): void {
+  for (const suffix of ['-wal', '-shm', '-journal']) {
     const file = catalogPath + suffix;
     if (system.files.status(file) !== undefined) system.files.unlink(file);
   }

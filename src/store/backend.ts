@@ -33,6 +33,8 @@ export interface Backend {
    * ENOENT when there is no such object.
    */
   read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number>;
+  /** Makes an object that exists durable, name included: before a catalog may rest on it. */
+  sync(name: string): Promise<void>;
   /** Size in bytes, or undefined when there is no such object. */
   size(name: string): Promise<number | undefined>;
   /** Names of all objects below a prefix that ends with `/`, sorted. Empty when there are none. */

@@ -48,6 +48,11 @@ export class DirectoryBackend implements Backend {
     return this.files.read(this.reader(name), target, 0, bytes, position);
   }
 
+  async sync(name: string): Promise<void> {
+    await this.files.sync(this.reader(name));
+    await this.files.syncDirectory(path.dirname(this.resolve(name)));
+  }
+
   async size(name: string): Promise<number | undefined> {
     return this.files.status(this.resolve(name))?.sizeBytes;
   }

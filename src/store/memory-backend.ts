@@ -22,6 +22,10 @@ export class MemoryBackend implements Backend {
     return copyRange(chunks, position, target, bytes);
   }
 
+  async sync(): Promise<void> {
+    // memory has nothing more durable
+  }
+
   async size(name: string): Promise<number | undefined> {
     return this.objects.get(name)?.reduce((sum, chunk) => sum + chunk.length, 0);
   }

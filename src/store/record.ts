@@ -9,7 +9,8 @@ import { DIGEST_BYTES, SCHEME_PLAIN } from '../model/index.js';
 import { isCodec, type CodecNumber } from './codec.js';
 
 export const RECORD_HEADER_BYTES = 72;
-const MAGIC = 0x3152_4454; // "TDR1"
+const MAGIC = 0x3152_4454;
+export const RECORD_MAGIC_BYTES: Buffer = Buffer.from('TDR1');
 const VERSION = 1;
 
 export const RecordKind = Object.freeze({

@@ -12,6 +12,7 @@ import { packName, packNumber, PACKS_PREFIX } from './layout.js';
 import {
   type ParsedRecord,
   parseRecord,
+  RECORD_MAGIC_BYTES,
   readHeader,
   RECORD_CHUNKED,
   RECORD_HEADER_BYTES,
@@ -25,18 +26,23 @@ export interface ScannedRecord {
   readonly header: RecordHeader;
   readonly headerBytes: Buffer;
   readonly position: number;
+  /** Damage was skipped before this record. */
+  readonly isAfterGap: boolean;
   /** The record's index (small); empty when the medium ends before it. */
   readonly index: Buffer;
 }
 
 /**
  * Yields the records of a pack from `position`, header and index only, until the first place where
- * no valid header stands (end of file, unwritten tail, damage).
+ * no valid header stands (end of file, unwritten tail, damage). With `skipDamage` it goes on behind
+ * damage, where the next header stands; a stored body may hold headers of another store, so what
+ * comes behind a gap counts only if a commit of this pack covers it.
  */
 export async function* scanPack(
   backend: Backend,
   pack: number,
   position: number,
+  skipDamage = false,
 ): AsyncGenerator<ScannedRecord> {
   const name = packName(pack);
   const sizeBytes = (await backend.size(name)) ?? 0;
@@ -52,15 +58,39 @@ export async function* scanPack(
     return buffer.subarray(0, bytes);
   };
   let at = position;
+  let isAfterGap = false;
   while (at + RECORD_HEADER_BYTES <= sizeBytes) {
     const headerBytes = Buffer.from(await fill(at, RECORD_HEADER_BYTES));
     const header = readHeader(headerBytes, 0);
-    if (header === undefined || at + recordBytes(header) > sizeBytes) return;
+    if (header === undefined || at + recordBytes(header) > sizeBytes) {
+      if (!skipDamage) return;
+      at = await nextMagic(fill, at + 1, sizeBytes);
+      isAfterGap = true;
+      continue;
+    }
     const index = Buffer.from(await fill(at + RECORD_HEADER_BYTES, header.indexBytes));
-    yield { header, headerBytes, position: at, index };
+    yield { header, headerBytes, position: at, index, isAfterGap };
     at += recordBytes(header);
+    isAfterGap = false;
   }
 }
+
+/** Where the first bytes of a header stand next, at or behind `at`; `sizeBytes` if nowhere. */
+async function nextMagic(
+  fill: (at: number, bytes: number) => Promise<Buffer>,
+  at: number,
+  sizeBytes: number,
+): Promise<number> {
+  for (let from = at; from + RECORD_HEADER_BYTES <= sizeBytes; ) {
+    const window = await fill(from, Math.min(SEARCH_BYTES, sizeBytes - from));
+    const found = window.indexOf(RECORD_MAGIC_BYTES);
+    if (found >= 0) return from + found;
+    from += Math.max(1, window.length - RECORD_MAGIC_BYTES.length + 1);
+  }
+  return sizeBytes;
+}
+
+const SEARCH_BYTES = 64 << 10;
 
 /** Reads one whole record and checks it. Throws RECORD_DAMAGED, also when the object is gone. */
 export async function readRecord(

@@ -14,6 +14,7 @@ import { nodeSystem } from '../system/index.js';
 import { printSets } from './report-sets.js';
 import {
   addStoreOptions,
+  clientPlace,
   describeTool,
   JSON_VERSION,
   print,
@@ -57,8 +58,7 @@ Examples:
   lstardis -D /srv/tardis /home/me/letter.txt    all versions of a file`,
   );
   return command.action(async (paths: string[], options: LsOptions) => {
-    const { database: store, client } = options;
-    const archive = openLocalArchive(nodeSystem(), { store, client });
+    const archive = openLocalArchive(nodeSystem(), clientPlace(options));
     try {
       await list(archive, paths, options);
     } finally {

@@ -13,6 +13,7 @@ import { JobPool } from '../workers/index.js';
 import { ProgressLine } from './progress-line.js';
 import {
   addStoreOptions,
+  clientPlace,
   describeTool,
   interruptSignal,
   JSON_VERSION,
@@ -71,8 +72,7 @@ async function restore(paths: readonly string[], options: RegenerateOptions): Pr
     environment: process.env,
     commandLine: { workers: options.workers },
   });
-  const { database: store, client } = options;
-  const archive = openLocalArchive(system, { store, client });
+  const archive = openLocalArchive(system, clientPlace(options));
   const jobs = new JobPool({ threads: workers, recentDigests: RECENT_DIGESTS });
   const progress: RestoreProgress = { directories: 0, files: 0, links: 0, bytes: 0, failures: 0 };
   const line = new ProgressLine(options.progress, () => {
@@ -149,9 +149,8 @@ async function noteDamage(
 ): Promise<void> {
   const digests = failures.flatMap(({ digest }) => (digest === undefined ? [] : [digest]));
   if (digests.length === 0) return;
-  const { database: store, client } = options;
   try {
-    const directory = openClientDirectory(system, { store, client });
+    const directory = openClientDirectory(system, clientPlace(options));
     const limits = {
       packBytes: SERVER_OPTIONS.packBytes.default,
       packContentBytes: SERVER_OPTIONS.packContentBytes.default,

@@ -5,7 +5,7 @@
  */
 import { type Command, CommanderError, Option } from 'commander';
 import os from 'node:os';
-import { DEFAULT_STORE } from '../config/index.js';
+import { DEFAULT_STORE, SERVER_OPTIONS } from '../config/index.js';
 import { asTardisError, TardisError, toWire } from '../errors/index.js';
 
 export const VERSION = '0.1.0';
@@ -30,6 +30,19 @@ export function addStoreOptions(command: Command): Command {
         .env('TARDIS_CLIENT')
         .default(os.hostname(), 'the host name'),
     );
+}
+
+/** Where a client is, for tools that read a store; the catalog's name as TARDIS_DBNAME has it. */
+export function clientPlace(options: StoreOptions): {
+  store: string;
+  client: string;
+  catalogFile: string;
+} {
+  const catalogFile = process.env['TARDIS_DBNAME'] ?? SERVER_OPTIONS.catalogFile.default;
+  if (catalogFile === '' || catalogFile.includes('/')) {
+    throw new TardisError('CONFIG_INVALID', `TARDIS_DBNAME "${catalogFile}" is no file name`);
+  }
+  return { store: options.database, client: options.client, catalogFile };
 }
 
 /** The parts every command has in common. */

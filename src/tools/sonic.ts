@@ -8,6 +8,7 @@ import { ProgressLine } from './progress-line.js';
 import { printSets } from './report-sets.js';
 import {
   addStoreOptions,
+  clientPlace,
   describeTool,
   JSON_VERSION,
   print,
@@ -48,15 +49,15 @@ Examples:
 }
 
 async function create(options: SonicOptions): Promise<void> {
-  const { database: store, client } = options;
-  const directory = await createClientDirectory(nodeSystem(), { store, client });
+  const { client } = options;
+  const directory = await createClientDirectory(nodeSystem(), clientPlace(options));
   if (options.json === true) {
     print(JSON.stringify({ version: JSON_VERSION, client, path: directory.path }));
   } else print(`The client "${client}" is ready in ${directory.path}.`);
 }
 
 async function list(options: SonicOptions): Promise<void> {
-  const { database: store, client } = options;
+  const { database: store } = options;
   const system = nodeSystem();
   if (options.clients === true) {
     const clients = listClients(system, store);
@@ -64,7 +65,7 @@ async function list(options: SonicOptions): Promise<void> {
     else for (const name of clients) print(name);
     return;
   }
-  const directory = openClientDirectory(system, { store, client });
+  const directory = openClientDirectory(system, clientPlace(options));
   if (
     system.files.status(directory.catalogPath) === undefined &&
     (await isUnused(directory.path))
@@ -72,7 +73,7 @@ async function list(options: SonicOptions): Promise<void> {
     printSets([], options.json === true);
     return;
   }
-  const archive = openLocalArchive(system, { store, client });
+  const archive = openLocalArchive(system, clientPlace(options));
   try {
     printSets(await archive.sets(), options.json === true);
   } finally {
@@ -86,9 +87,9 @@ async function isUnused(clientPath: string): Promise<boolean> {
 }
 
 async function rebuild(options: SonicOptions): Promise<void> {
-  const { database: store, client } = options;
+  const { client } = options;
   const system = nodeSystem();
-  const directory = openClientDirectory(system, { store, client });
+  const directory = openClientDirectory(system, clientPlace(options));
   let shown = '';
   const line = new ProgressLine(undefined, () => shown);
   line.start();

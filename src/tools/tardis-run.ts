@@ -9,7 +9,6 @@ import { type Address, isLoopback, nodeSystem } from '../system/index.js';
 import { type Failure, JobPool } from '../workers/index.js';
 import { ProgressLine } from './progress-line.js';
 import { printBackup, printStages } from './report-backup.js';
-import { interruptSignal } from './run-tool.js';
 import type { TardisOptions } from './tardis-options.js';
 import { formatBytes, formatCount } from './units.js';
 
@@ -22,9 +21,9 @@ export async function backUp(
   options: TardisOptions,
   settings: OptionValues<typeof PIPELINE_OPTIONS>,
   server: LocalServer | undefined,
+  signal: AbortSignal,
 ): Promise<number> {
   const system = nodeSystem();
-  const signal = interruptSignal();
   let jobs: JobPool | undefined;
   let progress: BackupProgress | undefined;
   const line = new ProgressLine(options.progress, () => progressText(progress));
@@ -67,6 +66,10 @@ export async function backUp(
       },
       signal,
     );
+  } catch (error) {
+    // Whatever broke because of the interruption, the interruption is what happened.
+    if (signal.aborted) throw new TardisError('INTERRUPTED', 'interrupted');
+    throw error;
   } finally {
     line.stop();
     await Promise.all([server?.close(), jobs?.close()]);

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { startLocalServer } from '../client/local-server.js';
 import { TardisError } from '../errors/index.js';
 import { checkClientName } from '../store/client-name.js';
-import { runTool } from './run-tool.js';
+import { interruptSignal, runTool } from './run-tool.js';
 import { pipelineSettings, tardisCommand, type TardisOptions } from './tardis-options.js';
 
 const command = tardisCommand(async (directories, options) => {
@@ -17,9 +17,10 @@ const command = tardisCommand(async (directories, options) => {
   if (!(Number(options.timeout) > 0)) {
     throw new TardisError('USAGE', '--timeout needs a number of seconds');
   }
+  const signal = interruptSignal(); // from here on there is something to end in order
   const server = options.local === true ? startLocalServer(localServer(options)) : undefined;
   const { backUp } = await import('./tardis-run.js');
-  process.exitCode = await backUp(directories, options, settings, server);
+  process.exitCode = await backUp(directories, options, settings, server, signal);
 });
 
 function localServer(options: TardisOptions): Parameters<typeof startLocalServer>[0] {

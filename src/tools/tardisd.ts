@@ -137,7 +137,12 @@ function listenAddress(local: string, port: number, insecureTcp: boolean): Addre
  */
 function tellParent(local: string, stop: () => void): boolean {
   if (local === '' || !isPipe(PARENT_FD)) return false;
-  fs.writeSync(PARENT_FD, '1');
+  try {
+    fs.writeSync(PARENT_FD, '1');
+  } catch {
+    stop(); // the parent is gone already
+    return true;
+  }
   const watch = new net.Socket({ fd: PARENT_FD });
   watch.on('close', stop).on('error', stop).resume().unref();
   process.on('SIGINT', () => undefined);

@@ -46,6 +46,8 @@ export async function listen(
     maxPayload: MAX_MESSAGE_BYTES,
     perMessageDeflate: false,
     skipUTF8Validation: true,
+    // A browser always sends its page's origin: no page may open a session with a local server.
+    verifyClient: ({ origin }: { origin: string | undefined }) => origin === undefined,
   });
   sockets.on('connection', (socket) => {
     onConnection(new Connection(socket, { ...link, receives: 'to-server', clock: system.clock }));

@@ -67,8 +67,9 @@ export class JobPool implements JobRunner {
       failure = error; // the reader still runs, and will end because of this
     });
     try {
-      const answer = await this.send({ kind: 'range', input, port: port2, allowed }, [port2]);
-      await taken;
+      // The first failure counts: a reader that was stopped says only that.
+      const sent = this.send({ kind: 'range', input, port: port2, allowed }, [port2]);
+      const [answer] = await Promise.all([sent, taken]);
       return { ...(answer.output as RangeOutput), busyMs: answer.busyMs };
     } catch (error) {
       throw failure ?? error;

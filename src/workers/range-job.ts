@@ -52,7 +52,8 @@ function* readRange(input: RangeInput, system: System): Generator<Buffer, RangeO
     let sizeBytes = 0;
     while (sizeBytes < input.bytes) {
       const wantedBytes = Math.min(scratch.length, input.bytes - sizeBytes);
-      const got = readFully(file, scratch, wantedBytes, input.offset + sizeBytes);
+      const position = input.offset + sizeBytes;
+      const got = system.files.read(file, scratch, 0, wantedBytes, position);
       if (got === 0) break;
       const chunk = scratch.subarray(0, got);
       hash.update(chunk);
@@ -76,17 +77,6 @@ function* readRange(input: RangeInput, system: System): Generator<Buffer, RangeO
     if (file !== undefined) system.native.close(file);
     system.native.close(directory);
   }
-}
-
-/** One read may give less than asked; fewer bytes than asked mean the end. */
-function readFully(file: number, target: Buffer, bytes: number, position: number): number {
-  let done = 0;
-  while (done < bytes) {
-    const got = fs.readSync(file, target, done, bytes - done, position + done);
-    if (got === 0) break;
-    done += got;
-  }
-  return done;
 }
 
 /** Brings a row up to what the open file is now. */

@@ -4,7 +4,6 @@
  * from the store leads outside. A file that fails leaves nothing behind and does not stop the others.
  */
 import { createHash } from 'node:crypto';
-import fs from 'node:fs';
 import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
 import { DIGEST_BYTES, RowReader } from '../model/index.js';
 import {
@@ -247,7 +246,7 @@ class RestoreRun {
         let pieceBytes = 0;
         for await (const bytes of this.pieceBytes(piece)) {
           hash.update(bytes);
-          fs.writeSync(fd, bytes, 0, bytes.length, position);
+          this.system.files.write(fd, bytes, position);
           position += bytes.length;
           pieceBytes += bytes.length;
         }

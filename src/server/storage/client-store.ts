@@ -1,5 +1,5 @@
 /**
- * One client opened for writing: lock, packs, catalog, and the checkpoint that joins them (D7 in
+ * One client opened for writing: lock, packs, catalog, and the checkpoint that joins them (see
  * ARCHITECTURE.md). Order of a checkpoint: sync what was appended; append and sync a commit record
  * that covers it; commit the catalog's transaction. The catalog never knows more than the disk.
  */
@@ -121,7 +121,7 @@ export class ClientStore {
     return location;
   }
 
-  /** Makes everything so far durable, in the order that D7 asks for, and begins anew. */
+  /** Makes everything so far durable, in the order told above, and begins anew. */
   async checkpoint(): Promise<void> {
     const ranges = this.packs.takeRanges();
     const { objects } = this;

@@ -1,0 +1,70 @@
+/** Backup pipelines over real trees, without threads, against a hand-written peer. */
+import { type Entry, EntryType } from '../../src/model/index.js';
+import { BackupPipeline, type PipelineSettings } from '../../src/pipeline/index.js';
+import { Codec } from '../../src/store/index.js';
+import type { System } from '../../src/system/index.js';
+import { type Failure, InlineJobs } from '../../src/workers/index.js';
+import type { FakePeer } from './fake-peer.js';
+import { startAt, systemWith } from './jobs.js';
+
+export const SETTINGS: PipelineSettings = {
+  workers: 2,
+  budgetBytes: 4 << 20,
+  budgetItems: 1000,
+  parcelFiles: 16,
+  parcelBytes: 32 << 10,
+  frameBytes: 16 << 10,
+  smallBytes: 4 << 10,
+  walkConcurrency: 1,
+  hashConcurrency: 0,
+  compressConcurrency: 0,
+  streamConcurrency: 0,
+  compression: { codec: Codec.zstd, level: 1 },
+};
+
+export interface RunningPipeline {
+  readonly pipeline: BackupPipeline;
+  readonly failures: Failure[];
+  readonly done: Promise<void>;
+}
+
+/** Starts a backup of a folder; `done` is what `run` gives. */
+export function startPipeline(
+  folder: string,
+  peer: FakePeer,
+  more: Partial<PipelineSettings> & { system?: System; excludes?: readonly string[] } = {},
+): RunningPipeline {
+  const { system = systemWith(), excludes = [], ...settings } = more;
+  const failures: Failure[] = [];
+  const pipeline = new BackupPipeline(
+    new InlineJobs(system, 1 << 12),
+    peer,
+    { start: startAt(folder), firstFreeSlot: 1, excludes },
+    { ...SETTINGS, ...settings },
+    { onFailures: (some) => failures.push(...some) },
+  );
+  return { pipeline, failures, done: pipeline.run() };
+}
+
+/** What the peer has of a file: its content, or undefined without one. */
+export function contentOf(peer: FakePeer, path: string): Buffer | undefined {
+  const entry: Entry | undefined = peer.rows.get(path);
+  if (entry?.digest === undefined) return undefined;
+  return peer.contents.get(entry.digest.toString('hex'));
+}
+
+/** Paths of the rows that came, sorted; directories with a slash at their end. */
+export function pathsAt(peer: FakePeer): string[] {
+  return [...peer.rows]
+    .map(([path, { type }]) => (type === EntryType.directory ? `${path}/` : path))
+    .sort();
+}
+
+/** Lets everything run that can. */
+export async function settle(turns = 50): Promise<void> {
+  for (let turn = 0; turn < turns; turn += 1) {
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+  }
+}

@@ -1,0 +1,130 @@
+import test from 'ava';
+import { from, lastValueFrom, Subject, toArray } from 'rxjs';
+import { stage, StageCounters } from '../../src/pipeline/index.js';
+
+/** Work that is finished by hand, in any order. */
+class ManualWork {
+  readonly started: number[] = [];
+  private readonly open = new Map<number, { resolve(): void; reject(error: Error): void }>();
+
+  get running(): number {
+    return this.open.size;
+  }
+
+  readonly work = (item: number): Promise<string> => {
+    this.started.push(item);
+    return new Promise((resolve, reject) => {
+      this.open.set(item, { resolve: () => resolve(`did ${item}`), reject });
+    });
+  };
+
+  async finish(item: number): Promise<void> {
+    this.open.get(item)!.resolve();
+    this.open.delete(item);
+    await settle();
+  }
+
+  async fail(item: number, error: Error): Promise<void> {
+    this.open.get(item)!.reject(error);
+    this.open.delete(item);
+    await settle();
+  }
+}
+
+async function settle(): Promise<void> {
+  await new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+test('a stage works on as many items as it may, and takes them in order', async (t) => {
+  const manual = new ManualWork();
+  const done = lastValueFrom(
+    from([1, 2, 3, 4, 5]).pipe(stage(new StageCounters('test', 2), manual.work), toArray()),
+  );
+  await settle();
+  t.deepEqual(manual.started, [1, 2]);
+  await manual.finish(2);
+  t.deepEqual(manual.started, [1, 2, 3]);
+  await manual.finish(3);
+  await manual.finish(4);
+  t.deepEqual(manual.started, [1, 2, 3, 4, 5], 'one that takes long does not hold up the others');
+  t.is(manual.running, 2);
+  await manual.finish(5);
+  await manual.finish(1);
+  t.deepEqual(await done, ['did 2', 'did 3', 'did 4', 'did 5', 'did 1']);
+});
+
+test('an item that fails ends the stage, and no other begins', async (t) => {
+  const manual = new ManualWork();
+  const reason = new Error('the third fails');
+  const results: string[] = [];
+  let failure: unknown;
+  from([1, 2, 3, 4, 5])
+    .pipe(stage(new StageCounters('test', 2), manual.work))
+    .subscribe({
+      next: (result) => results.push(result),
+      error: (error: unknown) => {
+        failure = error;
+      },
+    });
+  await manual.finish(1);
+  await manual.finish(2);
+  await manual.fail(3, reason);
+  t.is(failure, reason);
+  await manual.finish(4);
+  t.deepEqual(manual.started, [1, 2, 3, 4]);
+  t.deepEqual(results, ['did 1', 'did 2']);
+});
+
+test('work that throws at once is a failure like any other', async (t) => {
+  const counters = new StageCounters('test', 1);
+  const thrown = lastValueFrom(
+    from([1]).pipe(
+      stage(counters, () => {
+        throw new Error('at once');
+      }),
+    ),
+  );
+  await t.throwsAsync(thrown, { message: 'at once' });
+});
+
+test('nothing begins after nobody listens any more', async (t) => {
+  const manual = new ManualWork();
+  const source = new Subject<number>();
+  const results: string[] = [];
+  const subscription = source
+    .pipe(stage(new StageCounters('test', 1), manual.work))
+    .subscribe((result) => results.push(result));
+  source.next(1);
+  source.next(2);
+  subscription.unsubscribe();
+  source.next(3);
+  await manual.finish(1);
+  t.deepEqual(manual.started, [1]);
+  t.deepEqual(results, []);
+});
+
+test('the failure of a source goes through', async (t) => {
+  const source = new Subject<number>();
+  const done = lastValueFrom(
+    source.pipe(stage(new StageCounters('test', 2), async (item) => item)),
+  );
+  source.next(1);
+  source.error(new Error('the source fails'));
+  await t.throwsAsync(done, { message: 'the source fails' });
+});
+
+test('counters add up what passed, and what was spent waiting', (t) => {
+  const counters = new StageCounters('hash', 3);
+  counters.count(5, 100, 40, 50);
+  counters.count(1, 20, 10, 5); // clocks of two threads may disagree
+  t.deepEqual(counters.figures(), {
+    name: 'hash',
+    concurrency: 3,
+    items: 6,
+    bytes: 120,
+    busyMs: 50,
+    waitingMs: 10,
+  });
+});
