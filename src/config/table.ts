@@ -74,6 +74,9 @@ function readConfigFile(table: OptionTable, file: string): Record<string, string
       if (name === undefined) {
         throw new TardisError('CONFIG_INVALID', `${file}: [${section}] has no key "${key}"`);
       }
+      if (typeof value === 'object' && value !== null) {
+        throw new TardisError('CONFIG_INVALID', `${file}: [${section}] has "${key}" twice`);
+      }
       found[name] = String(value);
     }
   }

@@ -23,7 +23,7 @@ import {
   Subject,
   tap,
 } from 'rxjs';
-import { asTardisError } from '../errors/index.js';
+import { asTardisError, type TardisError } from '../errors/index.js';
 import { copyRowWithDigest, DIGEST_BYTES, RowReader } from '../model/index.js';
 import type { Compression } from '../store/index.js';
 import { Verdict } from '../transport/index.js';
@@ -40,6 +40,7 @@ import { Budget } from './budget.js';
 import { compareBatch, type CompareResult } from './compare.js';
 import { CutStage, type LargeWork, type ParcelWork, type Work } from './cut.js';
 import { OpenDirectories } from './directories.js';
+import { Flight } from './flight.js';
 import { LargeFiles, UnreadableFile } from './large.js';
 import type { LargeFile, Parcel } from './parcel.js';
 import type { BackupPeer, OutgoingParcel } from './peer.js';
@@ -100,9 +101,12 @@ export class BackupPipeline {
   private readonly large: LargeFiles;
   private readonly spare = new SpareMemory();
   private readonly flushes = new Subject<undefined>();
-  /** Batches and parcels between the walk and the server. */
-  private inFlight = 0;
-  private isStarving = false;
+  /** Files that turned out to be too large for their parcels. */
+  private readonly grown = new Subject<LargeWork>();
+  /** What became of a parcel that nobody waits for. */
+  private failure: TardisError | undefined;
+  // When the walk waits and nothing is on its way, what waits is the rest in the cutter.
+  private readonly flight = new Flight(() => this.flushes.next(undefined));
   private doneSlots: number[] = [];
   private doneSettled: boolean[] = [];
   private readonly frames: FrameOptions;
@@ -161,10 +165,10 @@ export class BackupPipeline {
       this.budget,
       this.counters.walk,
       this.progress,
-      () => this.starve(),
+      () => this.flight.starve(),
     );
     const compared = from(batches).pipe(
-      tap(() => this.enterBatch()),
+      tap(() => this.flight.enterBatch()),
       stage(this.counters.compare, (batch) => this.compare(batch)),
       tap({ complete: () => this.flushes.complete() }),
     );
@@ -176,14 +180,16 @@ export class BackupPipeline {
       filter((item): item is ParcelWork => 'parcel' in item),
       stage(this.counters.hash, ({ parcel }) => this.hash(parcel)),
       stage(this.counters.compress, (hashed) => this.compress(hashed)),
-      tap((ready) => this.send(ready)),
+      tap({ next: (ready) => this.send(ready), complete: () => this.grown.complete() }),
     );
-    const larges = work.pipe(
-      filter((item): item is LargeWork => 'large' in item),
-      stage(this.counters.large, ({ large }) => this.sendLarge(large)),
-    );
+    const larges = merge(
+      work.pipe(filter((item): item is LargeWork => 'large' in item)),
+      this.grown,
+    ).pipe(stage(this.counters.large, ({ large }) => this.sendLarge(large)));
     try {
       await lastValueFrom(merge(parcels, larges), { defaultValue: undefined });
+      // One that fails later shows in what the peer is asked next: then everything fails.
+      if (this.failure !== undefined) throw this.failure;
       this.flushDone();
     } catch (error) {
       const failure = asTardisError(error);
@@ -209,11 +215,11 @@ export class BackupPipeline {
   /** Cuts what was selected into work as the budget allows; `undefined` asks for the rest. */
   private async *cut(selected: CompareResult | undefined): AsyncGenerator<Work> {
     for (const item of this.cutting.cut(selected)) {
-      this.enter();
+      this.flight.enter();
       if ('parcel' in item) await this.budget.bytes.take(item.parcel.input.contentBytes);
       yield item;
     }
-    if (selected !== undefined) this.leave();
+    if (selected !== undefined) this.flight.leave();
   }
 
   private async hash(parcel: Parcel): Promise<HashedParcel> {
@@ -244,10 +250,12 @@ export class BackupPipeline {
     this.note(output.failures);
     for (const { slot, path, row } of output.grown) {
       this.directories.hold(slot);
-      this.enter();
+      this.flight.enter();
       const sizeBytes = new RowReader(row).sizeBytes(0);
       const [directoryPath, copy] = [Buffer.from(path), Buffer.from(row)];
-      await this.sendLarge({ slot, directoryPath, row: copy, sizeBytes, hashFirst: false });
+      // Not waited for: it may wait itself for the budget that this parcel holds.
+      const large = { slot, directoryPath, row: copy, sizeBytes, hashFirst: false };
+      this.grown.next({ large });
     }
     return { output, contentBytes, slots: parcel.slots };
   }
@@ -312,9 +320,12 @@ export class BackupPipeline {
         this.counters.send.count(1, sentBytes, 0, performance.now() - startMs);
         this.budget.bytes.give(heldBytes);
         if (outgoing.records !== undefined) this.spare.give(outgoing.records);
-        this.leave();
+        this.flight.leave();
       },
-      (error: unknown) => this.budget.fail(asTardisError(error)),
+      (error: unknown) => {
+        this.failure ??= asTardisError(error);
+        this.budget.fail(this.failure);
+      },
     );
     for (const slot of slots) this.directories.release(slot);
   }
@@ -341,7 +352,7 @@ export class BackupPipeline {
       this.noteLarge(file, reason === 'ENOENT' ? 'vanished' : 'unreadable', reason);
     }
     this.directories.release(slot);
-    this.leave();
+    this.flight.leave();
   }
 
   private noteLarge(file: LargeFile, what: Failure['what'], reason: string): void {
@@ -366,31 +377,6 @@ export class BackupPipeline {
     this.peer.done(this.doneSlots, this.doneSettled);
     this.doneSlots = [];
     this.doneSettled = [];
-  }
-
-  /** The walk was given what it waited for, if it did. */
-  private enterBatch(): void {
-    this.isStarving = false;
-    this.enter();
-  }
-
-  private enter(): void {
-    this.inFlight += 1;
-  }
-
-  private leave(): void {
-    this.inFlight -= 1;
-    this.unblock();
-  }
-
-  private starve(): void {
-    this.isStarving = true;
-    this.unblock();
-  }
-
-  /** When the walk waits and nothing is on its way, what waits is the rest in the cutter. */
-  private unblock(): void {
-    if (this.isStarving && this.inFlight === 0) this.flushes.next(undefined);
   }
 }
 

@@ -3,7 +3,14 @@
  * side by side. A file of whose size the server has something is hashed first and sent only where
  * that is new; otherwise it is hashed while it is sent, and the server drops a duplicate at its end.
  */
-import { encodeParts, type PartDigest, partsDigest, RowFlag, RowReader } from '../model/index.js';
+import {
+  encodeParts,
+  type PartDigest,
+  partsDigest,
+  RowFlag,
+  RowOffset,
+  RowReader,
+} from '../model/index.js';
 import { type Compression, STREAM_CHUNK_BYTES } from '../store/index.js';
 import { Credit, Verdict } from '../transport/index.js';
 import type { JobRunner, RangeOutput } from '../workers/index.js';
@@ -88,9 +95,13 @@ export class LargeFiles {
       offsets.map((offset) => this.part(file, offset, isInParts, hashFirst)),
     );
     const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
-    const hasChanged = parts.some((part) => part.hasChanged);
     const row = Buffer.from(parts[0]!.row);
-    row.writeBigUInt64LE(BigInt(sizeBytes), 24);
+    // Each part may have been at rest while it was read, and still be of another version of the
+    // file, or the file have become longer than what was read of it.
+    const hasChanged =
+      parts.some((part) => part.hasChanged || !isSameVersion(part.row, row)) ||
+      new RowReader(row).sizeBytes(0) !== sizeBytes;
+    row.writeBigUInt64LE(BigInt(sizeBytes), RowOffset.sizeBytes);
     if (hasChanged) {
       const rows = new RowReader(row);
       rows.setFlags(0, rows.flags(0) | RowFlag.changedWhileRead | RowFlag.unsettled);
@@ -188,3 +199,13 @@ export class LargeFiles {
 }
 
 const MAX_SIZES = 1 << 16;
+
+/** Whether two rows of a file tell the same size, times and inode. */
+function isSameVersion(row: Buffer, other: Buffer): boolean {
+  const isEqual = (from: number, to: number): boolean =>
+    row.compare(other, from, to, from, to) === 0;
+  return (
+    isEqual(RowOffset.sizeBytes, RowOffset.birthTimeNs) &&
+    isEqual(RowOffset.inode, RowOffset.device)
+  );
+}

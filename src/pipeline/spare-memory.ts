@@ -2,7 +2,7 @@
  * Memory of records that the server has received, to be filled by the next jobs: it moves between
  * threads instead of being allocated and collected, which cost a sixth of the main thread's time.
  */
-const MAX_SPARE = 16;
+const MAX_SPARE = 6;
 /** One that grew for an incompressible parcel is let go. */
 const MAX_SPARE_BYTES = 2 << 20;
 

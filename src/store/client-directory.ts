@@ -97,7 +97,11 @@ function describe(options: OpenOptions, directory: string): ClientDirectory {
 }
 
 function makeIfMissing(files: Files, directory: string): void {
-  if (files.status(directory) !== undefined) return;
+  const status = files.status(directory);
+  if (status?.isDirectory === true) return;
+  if (status !== undefined) {
+    throw new TardisError('STORE_NOT_WRITABLE', `${directory} is there, but is no directory`);
+  }
   makeIfMissing(files, path.dirname(directory));
   try {
     files.makeDirectory(directory, DIRECTORY_MODE);

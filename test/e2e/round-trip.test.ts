@@ -182,7 +182,10 @@ test('the smallest budgets are enough', async (t) => {
   const [store, source] = [path.join(home, 'store'), path.join(home, 'odd')];
   makeTree(source, [
     ...oddTree(),
-    dir('many', Array.from({ length: 3000 }, (_, index) => file(`${index}`, `${index}`))),
+    dir(
+      'many',
+      Array.from({ length: 3000 }, (_, index) => file(`${index}`, `${index}`)),
+    ),
   ]);
   const before = look(source);
   const place = ['-D', store, '-C', 'me'];

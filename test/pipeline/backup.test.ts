@@ -177,20 +177,14 @@ test('a file that fails is told, and its directory is looked at again next time'
   const peer = new FakePeer();
   const { pipeline, failures, done } = startPipeline(folder, peer, { system });
   await done;
-  t.deepEqual(
-    failures
-      .map(({ path: file, what, reason }) => [
-        path.relative(folder, Buffer.from(file).toString()),
-        what,
-        reason,
-      ])
-      .sort(),
-    [
-      ['four/gone', 'vanished', 'ENOENT'],
-      ['one/closed', 'unreadable', 'EACCES'],
-      ['three/busy', 'changed', 'read'],
-    ],
+  const told = failures.map(({ path: file, what, reason }) =>
+    [path.relative(folder, Buffer.from(file).toString()), what, reason].join(' '),
   );
+  t.deepEqual(told.sort(), [
+    'four/gone vanished ENOENT',
+    'one/closed unreadable EACCES',
+    'three/busy changed read',
+  ]);
   t.deepEqual(peer.failures, failures);
   t.deepEqual(
     ['', '/one', '/two', '/three', '/four'].map((directory) => peer.settledOf(directory)),
@@ -334,12 +328,12 @@ test('a large file that is gone or closed by now is told, and does not stop the 
   const peer = new FakePeer();
   const { pipeline, failures, done } = startPipeline(folder, peer, { system });
   await done;
-  t.deepEqual(failures.map(({ what, reason }) => [what, reason]).sort(), [
-    ['unreadable', 'EACCES'],
-    ['vanished', 'ENOENT'],
+  t.deepEqual(failures.map(({ what, reason }) => `${what} ${reason}`).sort(), [
+    'unreadable EACCES',
+    'vanished ENOENT',
   ]);
   t.deepEqual(pathsAt(peer), ['/open']);
-  t.is(peer.streams.filter(({ isAborted }) => isAborted).length, 2);
+  t.is(peer.streams.filter(({ isAborted }) => !isAborted).length, 1);
   t.false(peer.settledOf(''));
   t.deepEqual([pipeline.budget.bytes.used, pipeline.budget.items.used], [0, 0]);
 });

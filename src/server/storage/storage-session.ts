@@ -22,6 +22,7 @@ import {
 import { ClientStore, type StoreLimits } from './client-store.js';
 import { IncomingContents } from './incoming-contents.js';
 import { Ingest } from './ingest.js';
+import { releaseMemory } from './release.js';
 
 export interface CheckpointLimits {
   readonly bytes: number;
@@ -174,6 +175,10 @@ export class StorageSession {
       if (pending !== undefined) await pending;
       this.handled += 1;
       this.untoldBytes += message.bytes.length;
+      // These two hold records only, of which nothing is kept.
+      if (message.name === 'parcel' || message.name === 'streamChunk') {
+        releaseMemory(message.bytes);
+      }
       if (this.untoldBytes >= TELL_RECEIVED_BYTES) this.tellReceived();
       if (this.isCheckpointDue()) await this.checkpoint();
     }

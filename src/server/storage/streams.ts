@@ -9,6 +9,7 @@ import { SCHEME_PLAIN } from '../../model/index.js';
 import {
   type Backend,
   CHUNK_HEADER_BYTES,
+  type ChunkHeader,
   type CodecNumber,
   CONTENT_INDEX_BYTES,
   type ObjectWriter,
@@ -59,7 +60,7 @@ export class IncomingStream {
   /** Adds one encoded chunk. Throws PROTOCOL_VIOLATION when it is not one. */
   add(chunk: Buffer): void {
     if (chunk.length <= CHUNK_HEADER_BYTES) throw badChunk();
-    const header = readChunkHeader(chunk, STREAM_CHUNK_BYTES);
+    const header = readArrived(chunk);
     const stored = chunk.subarray(CHUNK_HEADER_BYTES);
     if (header.storedBytes !== stored.length || crc32(stored) !== header.checksum) throw badChunk();
     this.writer.append(chunk);
@@ -102,6 +103,15 @@ export class IncomingStream {
   }
 }
 
-function badChunk(): TardisError {
-  return new TardisError('PROTOCOL_VIOLATION', 'a chunk of a stream is broken');
+/** What is damaged on arrival is the peer's doing, not the store's. */
+function readArrived(chunk: Buffer): ChunkHeader {
+  try {
+    return readChunkHeader(chunk, STREAM_CHUNK_BYTES);
+  } catch (error) {
+    throw badChunk(error);
+  }
+}
+
+function badChunk(cause?: unknown): TardisError {
+  return new TardisError('PROTOCOL_VIOLATION', 'a chunk of a stream is broken', {}, cause);
 }

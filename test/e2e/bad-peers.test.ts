@@ -1,0 +1,493 @@
+/**
+ * Peers that break the rules: each is told by a code and cut off, nothing that was finished is lost, and
+ * the next one is served.
+ */
+import net from 'node:net';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { WebSocket, WebSocketServer } from 'ws';
+import { encodeRow, type Entry, EntryType } from '../../src/model/index.js';
+import {
+  decodeMessage,
+  encodeMessage,
+  ENVELOPE_BYTES,
+  type Head,
+  type MessageName,
+  MESSAGES,
+  peekMessage,
+  PROTOCOL_VERSION,
+} from '../../src/transport/index.js';
+import { backup, run, Server, succeed } from '../helpers/commands.js';
+import {
+  differences,
+  file,
+  look,
+  makeScratch,
+  makeTree,
+  noise,
+  removeScratch,
+  text,
+} from '../helpers/tree.js';
+
+const DEADLINE_MS = 30_000;
+
+const home = makeScratch();
+const store = path.join(home, 'store');
+const source = path.join(home, 'tree');
+let server: Server;
+
+test.before(async () => {
+  makeTree(source, [file('a', text(1, 5000)), file('b', noise(2, 2 << 20))]);
+  await backup(['-D', store, '-C', 'good', '--local', '--create', source]);
+  server = await Server.start(store);
+});
+test.after.always(() => {
+  server.kill();
+  removeScratch(home);
+});
+
+/** A hand-made client. */
+class Peer {
+  /** Codes of the errors the server sent. */
+  readonly codes: string[] = [];
+  readonly names: MessageName[] = [];
+  closeCode = 0;
+  readonly closed: Promise<void>;
+  private readonly socket: WebSocket;
+
+  private constructor(socket: WebSocket) {
+    this.socket = socket;
+    socket.on('error', () => undefined); // the close tells
+    socket.on('message', (data: Buffer) => {
+      const name = peekMessage(data, 'to-client');
+      this.names.push(name);
+      if (name === 'error') this.codes.push(decodeMessage(name, data).head.code);
+    });
+    this.closed = new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error('the server did not hang up')), DEADLINE_MS);
+      socket.once('close', (code) => {
+        this.closeCode = code;
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+    this.closed.catch(() => undefined); // whoever waits is told
+  }
+
+  static async connect(): Promise<Peer> {
+    const socket = new WebSocket(`ws://127.0.0.1:${server.port}/`);
+    const peer = new Peer(socket);
+    await new Promise<void>((resolve, reject) => {
+      socket.once('open', () => resolve());
+      socket.once('error', reject);
+    });
+    return peer;
+  }
+
+  /** With a greeting and its answer. */
+  static async login(client: string, create = true): Promise<Peer> {
+    const peer = await Peer.connect();
+    peer.say('hello', { protocol: PROTOCOL_VERSION, software: 'test', client, create });
+    await peer.hears('welcome');
+    return peer;
+  }
+
+  raw(data: Buffer | string): void {
+    this.socket.send(data);
+  }
+
+  say<N extends MessageName>(name: N, head: Head<N>, attachment?: Buffer): void {
+    const message = encodeMessage(name, head);
+    this.raw(attachment === undefined ? message.head : Buffer.concat([message.head, attachment]));
+  }
+
+  async hears(name: MessageName): Promise<void> {
+    const start = performance.now();
+    while (!this.names.includes(name)) {
+      if (performance.now() - start > DEADLINE_MS || this.socket.readyState === WebSocket.CLOSED) {
+        throw new Error(`no "${name}", but ${this.codes.join()}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  cut(): void {
+    this.socket.terminate();
+  }
+}
+
+/** The server still serves others. */
+async function isAlive(t: ExecutionContext): Promise<void> {
+  const peer = await Peer.connect();
+  peer.say('hello', {
+    protocol: PROTOCOL_VERSION,
+    software: 'test',
+    client: 'nobody here',
+    create: false,
+  });
+  await peer.closed;
+  t.deepEqual(peer.codes, ['CLIENT_NAME_INVALID']);
+}
+
+async function isCutOff(t: ExecutionContext, peer: Peer, codes: readonly string[]): Promise<void> {
+  await peer.closed;
+  t.is(peer.codes.length, 1);
+  t.true(codes.includes(peer.codes[0]!), `${peer.codes[0]!} is not in ${codes.join()}`);
+  await isAlive(t);
+}
+
+function hello(changes: Partial<Head<'hello'>> = {}): Buffer {
+  const head = { protocol: PROTOCOL_VERSION, software: 'test', client: 'x', create: true };
+  return encodeMessage('hello', { ...head, ...changes }).head;
+}
+
+/** An envelope around any bytes. */
+function envelope(number: number, body: Buffer, flags = 0, claimed = body.length): Buffer {
+  const head = Buffer.alloc(ENVELOPE_BYTES);
+  head[0] = number;
+  head[1] = flags;
+  head.writeUInt32LE(claimed, 4);
+  return Buffer.concat([head, body]);
+}
+
+const VIOLATION = ['PROTOCOL_VIOLATION'];
+const BEFORE_LOGIN: readonly [what: string, bytes: () => Buffer | string, codes: string[]][] = [
+  ['a newer protocol', () => hello({ protocol: 99 }), ['PROTOCOL_VERSION']],
+  ['an older protocol', () => hello({ protocol: 0 }), ['PROTOCOL_VERSION']],
+  ['a text frame', () => 'hello', VIOLATION],
+  ['an empty frame', () => Buffer.alloc(0), VIOLATION],
+  ['an unknown number', () => envelope(200, Buffer.from([0x80])), VIOLATION],
+  ['a message of the other direction', () => envelope(64, Buffer.from([0x80])), VIOLATION],
+  ['a greeting cut short', () => hello().subarray(0, -3), VIOLATION],
+  ['a greeting with a tail', () => Buffer.concat([hello(), Buffer.from('tail')]), VIOLATION],
+  ['a length that lies', () => envelope(1, Buffer.from([0x80]), 0, 0xffff_ffff), VIOLATION],
+  ['a head that is no map', () => envelope(1, Buffer.from([0xc0])), VIOLATION],
+  ['a head that is no MessagePack', () => envelope(1, Buffer.from([0xc1, 0xc1])), VIOLATION],
+  ['missing fields', () => envelope(1, Buffer.from([0x80])), VIOLATION],
+  [
+    'a compressed head that claims 4 GiB',
+    () => envelope(1, Buffer.from([0xff, 0xff, 0xff, 0xff, 0x0f, 0]), 1),
+    VIOLATION,
+  ],
+  [
+    'a greeting that is too large',
+    () => hello({ software: 'x'.repeat(5000) }),
+    ['MESSAGE_TOO_LARGE'],
+  ],
+  [
+    'a backup before the greeting',
+    () => encodeMessage('closeSet', { stats: {} }).head,
+    ['NOT_PERMITTED'],
+  ],
+  ['a name that leads elsewhere', () => hello({ client: '../x' }), ['CLIENT_NAME_INVALID']],
+  ['a client that is not there', () => hello({ client: 'y', create: false }), ['NO_SUCH_CLIENT']],
+];
+
+for (const [what, bytes, codes] of BEFORE_LOGIN) {
+  test(`${what}: ${codes.join()}`, async (t) => {
+    const peer = await Peer.connect();
+    peer.raw(bytes());
+    await isCutOff(t, peer, codes);
+  });
+}
+
+test('a frame that is too large for any message', async (t) => {
+  const peer = await Peer.connect();
+  peer.raw(Buffer.alloc(18 << 20, 1));
+  await peer.closed;
+  t.is(peer.closeCode, 1009); // WebSocket's own "message too big"; it leaves no room for ours
+  await isAlive(t);
+});
+
+test('random bytes: cut off each time, whatever they look like', async (t) => {
+  for (let round = 0; round < 60; round += 1) {
+    const peer = await Peer.connect();
+    const bytes = noise(`garbage ${round}`, 1 + ((round * 37) % 3000));
+    if (round % 2 === 0) bytes[0] = [1, 2, 3, 16, 18, 23][round % 6]!;
+    peer.raw(bytes);
+    await peer.closed;
+    t.regex(peer.codes[0] ?? '', /^(PROTOCOL_VIOLATION|NOT_PERMITTED|MESSAGE_TOO_LARGE)$/);
+  }
+  await isAlive(t);
+});
+
+test('what is no WebSocket at all', async (t) => {
+  for (const bytes of [
+    noise('tcp', 5000),
+    Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'),
+    Buffer.from(`GET /${'x'.repeat(20_000)} HTTP/1.1\r\n`),
+  ]) {
+    const socket = net.connect(server.port, '127.0.0.1');
+    await new Promise<void>((resolve) => {
+      socket.on('error', () => undefined).on('close', () => resolve());
+      socket.on('data', () => socket.end());
+      socket.write(bytes);
+    });
+  }
+  await isAlive(t);
+});
+
+const ENTRY: Entry = {
+  name: Buffer.from('name'),
+  type: EntryType.directory,
+  flags: 0,
+  permissions: 0o755,
+  uid: 0,
+  gid: 0,
+  linkCount: 1,
+  sizeBytes: 0,
+  mtimeNs: 0n,
+  ctimeNs: 0n,
+  birthTimeNs: 0n,
+  inode: 1n,
+  device: 0n,
+  digest: undefined,
+  linkTarget: undefined,
+};
+const row = (changes: Partial<Entry> = {}): Buffer => encodeRow({ ...ENTRY, ...changes });
+const aFile = { type: EntryType.file, sizeBytes: 5, inode: 2n };
+const NOTHING = Buffer.alloc(0);
+const digest = Buffer.alloc(32, 7);
+
+function openSet(peer: Peer, root = '/somewhere'): void {
+  const roots = { paths: [Buffer.from(root)], rows: row({ name: Buffer.from('root') }) };
+  peer.say('openSet', { name: '', clientTimeMs: 0, ...roots });
+}
+
+function openRoot(peer: Peer): void {
+  openSet(peer);
+  const hashes = Buffer.alloc(32);
+  peer.say('heads', { ask: true, slots: [0], parents: [-1], rows: row(), hashes });
+}
+
+function parcel(peer: Peer, rows: Buffer, records: number[] = [], attachment?: Buffer): void {
+  peer.say('parcel', { slots: [0], lengths: [rows.length], rows, records }, attachment);
+}
+
+const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
+  ['a second greeting', (peer) => peer.raw(hello())],
+  ['an end before the beginning', (peer) => peer.say('closeSet', { stats: {} })],
+  [
+    'a set without roots',
+    (peer) => peer.say('openSet', { name: '', clientTimeMs: 0, paths: [], rows: NOTHING }),
+  ],
+  ['a root that is no path', (peer) => openSet(peer, 'relative')],
+  ['a root with a NUL', (peer) => openSet(peer, '/some\0where')],
+  ['two sets', (peer) => [openSet(peer), openSet(peer)]],
+  [
+    'heads that do not add up',
+    (peer) => {
+      openSet(peer);
+      peer.say('heads', { ask: true, slots: [0, 1], parents: [-1], rows: row(), hashes: NOTHING });
+    },
+  ],
+  [
+    'a root there is not',
+    (peer) => {
+      openSet(peer);
+      const hashes = Buffer.alloc(32);
+      peer.say('heads', { ask: true, slots: [0], parents: [-2], rows: row(), hashes });
+    },
+  ],
+  [
+    'a slot opened twice',
+    (peer) => [
+      openRoot(peer),
+      peer.say('heads', {
+        ask: true,
+        slots: [0],
+        parents: [-1],
+        rows: row(),
+        hashes: Buffer.alloc(32),
+      }),
+    ],
+  ],
+  [
+    'a listing of no slot',
+    (peer) => {
+      openSet(peer);
+      peer.say('listing', { slot: 7, last: true, rows: NOTHING });
+    },
+  ],
+  [
+    'a listing out of order',
+    (peer) => {
+      openRoot(peer);
+      const rows = Buffer.concat([
+        row({ name: Buffer.from('b') }),
+        row({ name: Buffer.from('a') }),
+      ]);
+      peer.say('listing', { slot: 0, last: true, rows });
+    },
+  ],
+  ...['..', '.', 'a/b', 'a\0b', ''].map((name): [string, (peer: Peer) => void] => [
+    `an entry named ${JSON.stringify(name)}`,
+    (peer) => {
+      openRoot(peer);
+      peer.say('listing', { slot: 0, last: true, rows: row({ name: Buffer.from(name) }) });
+    },
+  ]),
+  ['rows cut short', (peer) => [openRoot(peer), parcel(peer, row(aFile).subarray(0, 40))]],
+  ['rows that are noise', (peer) => [openRoot(peer), parcel(peer, noise('rows', 500))]],
+  ['a file without its digest', (peer) => [openRoot(peer), parcel(peer, row(aFile))]],
+  [
+    'a record that is noise',
+    (peer) => [openRoot(peer), parcel(peer, NOTHING, [200], noise('r', 200))],
+  ],
+  ['bytes of no record', (peer) => [openRoot(peer), parcel(peer, NOTHING, [], noise('r', 200))]],
+  [
+    'half a digest',
+    (peer) => [openSet(peer), peer.say('ask', { ask: 1, digests: digest.subarray(5) })],
+  ],
+  [
+    'a chunk of no stream',
+    (peer) => [openSet(peer), peer.say('streamChunk', { stream: 3 }, noise('c', 99))],
+  ],
+  [
+    'an unknown codec',
+    (peer) => [
+      openSet(peer),
+      peer.say('streamOpen', { stream: 1, isPart: false, codec: 9, fileSizeBytes: 1 }),
+    ],
+  ],
+  [
+    'a chunk that is noise',
+    (peer) => {
+      openSet(peer);
+      peer.say('streamOpen', { stream: 1, isPart: false, codec: 0, fileSizeBytes: 1 });
+      peer.say('streamChunk', { stream: 1 }, noise('c', 99));
+    },
+  ],
+  [
+    'more streams than there may be',
+    (peer) => {
+      openSet(peer);
+      for (let stream = 1; stream <= 200; stream += 1) {
+        peer.say('streamOpen', { stream, isPart: false, codec: 0, fileSizeBytes: 1 });
+      }
+    },
+  ],
+  [
+    'an end of a set with an open stream',
+    (peer) => {
+      openSet(peer);
+      peer.say('streamOpen', { stream: 1, isPart: false, codec: 0, fileSizeBytes: 1 });
+      peer.say('closeSet', { stats: {} });
+    },
+  ],
+  [
+    'parts that are not there',
+    (peer) => {
+      openSet(peer);
+      peer.say('assembly', {
+        digest,
+        sizeBytes: 5,
+        parts: Buffer.concat([digest, Buffer.alloc(8)]),
+      });
+    },
+  ],
+  [
+    'a note on no slot',
+    (peer) => {
+      openSet(peer);
+      peer.say('notes', { slots: [9], names: [digest], whats: ['unreadable'], reasons: ['x'] });
+    },
+  ],
+  [
+    'an end with contents missing',
+    (peer) => {
+      openRoot(peer);
+      parcel(peer, row({ ...aFile, digest }));
+      peer.say('closeSet', { stats: {} });
+    },
+  ],
+];
+
+for (const [index, [what, act]] of AFTER_LOGIN.entries()) {
+  test(`${what}: PROTOCOL_VIOLATION`, async (t) => {
+    const client = `bad-${index}`;
+    const peer = await Peer.login(client);
+    act(peer);
+    await isCutOff(t, peer, VIOLATION);
+    // What the broken session began is not listed as finished, and the client can go on.
+    const place = ['-D', store, '-C', client];
+    const listed = await succeed('sonic', ['list', ...place, '--json']);
+    t.false(listed.includes('"complete"'), listed);
+    await backup(['-C', client, ...server.clientArgs, source]);
+    const out = path.join(home, `out ${index}`);
+    await succeed('regenerate', [...place, '-o', out, source]);
+    t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+  });
+}
+
+test('sessions that are cut off in the middle leave their client free', async (t) => {
+  for (let round = 0; round < 10; round += 1) {
+    const peer = await Peer.login('cut', round === 0);
+    openRoot(peer);
+    await peer.hears('headsAnswer');
+    peer.cut();
+    await peer.closed;
+  }
+  await backup(['-C', 'cut', ...server.clientArgs, source]);
+  t.is(MESSAGES.hello.number, 1);
+});
+
+test('what others had finished is untouched', async (t) => {
+  await succeed('regenerate', ['-D', store, '-C', 'good', '-o', path.join(home, 'good'), source]);
+  t.deepEqual(differences(look(source), look(path.join(home, 'good', 'tree'))), []);
+});
+
+/** A server that answers a greeting in its own way. */
+async function badServer(
+  t: ExecutionContext,
+  answer: (socket: WebSocket) => void,
+): Promise<{ code: unknown; status: number | null; stderr: string }> {
+  const sockets = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+  t.teardown(() => sockets.close());
+  sockets.on('connection', (socket) => socket.once('message', () => answer(socket)));
+  await new Promise((resolve) => sockets.once('listening', resolve));
+  const { port } = sockets.address() as net.AddressInfo;
+  const args = ['-C', 'me', '--insecure-tcp', '--port', String(port), source];
+  const { stderr } = await run('tardis', args);
+  t.notRegex(stderr, /^\s+at /m);
+  const { stdout, status } = await run('tardis', [...args, '--json']);
+  return { code: (JSON.parse(stdout) as { error: { code: string } }).error.code, status, stderr };
+}
+
+const welcome = (protocol: number): Buffer =>
+  encodeMessage('welcome', {
+    protocol,
+    software: 'test',
+    incarnation: Buffer.alloc(16),
+    creditBytes: 1 << 20,
+  }).head;
+
+for (const [what, code, answer] of [
+  ['of another protocol', 'PROTOCOL_VERSION', (socket) => socket.send(welcome(99))],
+  ['that sends noise', 'PROTOCOL_VIOLATION', (socket) => socket.send(noise('answer', 300))],
+  ['that sends text', 'PROTOCOL_VIOLATION', (socket) => socket.send('welcome')],
+  ['that hangs up', 'CONNECTION_LOST', (socket) => socket.terminate()],
+  ['that closes', 'CONNECTION_LOST', (socket) => socket.close(1000)],
+  [
+    'that answers what was not asked',
+    'PROTOCOL_VIOLATION',
+    (socket) => {
+      const verdicts = encodeMessage('verdicts', { ask: 9, verdicts: NOTHING }).head;
+      socket.once('message', () => socket.send(verdicts));
+      socket.send(welcome(PROTOCOL_VERSION));
+    },
+  ],
+  [
+    'that tells an error of its own making',
+    'PROTOCOL_VIOLATION',
+    (socket) =>
+      socket.send(encodeMessage('error', { code: 'NO_CODE', message: 'x', context: {} }).head),
+  ],
+] as readonly [string, string, (socket: WebSocket) => void][]) {
+  test(`a server ${what}: ${code}`, async (t) => {
+    const told = await badServer(t, answer);
+    t.is(told.code, code);
+    t.is(told.status, 1);
+    t.regex(told.stderr, new RegExp(`\\[${code}\\]`));
+  });
+}
