@@ -126,11 +126,13 @@ export class Daemon {
   private async claim(client: string, session: Session): Promise<void> {
     const other = this.byClient.get(client);
     if (other !== undefined) {
-      if (other.silentMs < DEAD_AFTER_MS) {
-        throw new TardisError('CLIENT_BUSY', `the client "${client}" has a session`);
+      if (!other.isEnding) {
+        if (other.silentMs < DEAD_AFTER_MS) {
+          throw new TardisError('CLIENT_BUSY', `the client "${client}" has a session`);
+        }
+        this.log.warn({ client }, 'a dead session is replaced');
+        other.cut();
       }
-      this.log.warn({ client }, 'a dead session is replaced');
-      other.cut();
       await other.over;
     }
     this.byClient.set(client, session);

@@ -77,6 +77,11 @@ export class Session {
     return this.connection.silentMs;
   }
 
+  /** Its connection is over; only its last checkpoint may still be under way. */
+  get isEnding(): boolean {
+    return this.isOver;
+  }
+
   /** Ends the session at a checkpoint and tells the client why. */
   async stop(reason: TardisError): Promise<void> {
     const { handle } = this;
