@@ -34,6 +34,20 @@ export function openLocalArchive(system: System, options: LocalArchiveOptions): 
   return new LocalArchive(directory, Catalog.openForReading(system, directory.catalogPath));
 }
 
+/** A change of a directory above cuts a version in two that are one. */
+function joinVersions(versions: PathVersion[], next: PathVersion): PathVersion[] {
+  const last = versions.at(-1);
+  const isSame =
+    last !== undefined &&
+    last.entry.directory === next.entry.directory &&
+    last.entry.firstSet === next.entry.firstSet &&
+    last.lastSet !== undefined &&
+    last.lastSet + 1 >= next.firstSet;
+  if (isSame) versions[versions.length - 1] = { ...last, lastSet: next.lastSet };
+  else versions.push(next);
+  return versions;
+}
+
 /** A directory id with the sets in which it was at the path in question. */
 interface Reached {
   readonly directory: number;
@@ -140,7 +154,8 @@ class LocalArchive implements Archive {
         found.set(`${match.entry.directory}/${match.firstSet}`, match);
       }
     }
-    return [...found.values()].sort((a, b) => a.firstSet - b.firstSet);
+    const versions = [...found.values()].sort((a, b) => a.firstSet - b.firstSet);
+    return versions.reduce<PathVersion[]>(joinVersions, []);
   }
 
   private versionsAt(place: Reached, name: Buffer): PathVersion[] {

@@ -27,6 +27,10 @@ export function schemaDirectory(): string {
 export function openForWriting(system: System, catalogPath: string): SqlDatabase {
   let database: SqlDatabase | undefined;
   try {
+    // Made by us, so that it gets the mode of everything else in the client's directory.
+    if (system.files.status(catalogPath) === undefined) {
+      system.files.close(system.files.open(catalogPath, 'create'));
+    }
     database = system.openDatabase(catalogPath, { readonly: false });
     requireKnownVersion(database, catalogPath);
     // WAL first: the schema must not be durable before the journal mode is.

@@ -40,7 +40,7 @@ import type { CommitPoint } from './state.js';
 export interface RecoveryReport {
   /** Commits applied. */
   readonly commits: number;
-  /** Records whose bytes are not what their checksum says; their contents count as missing. */
+  /** Records that are damaged, and packs and commits that are missing; their contents are too. */
   readonly damagedRecords: number;
   readonly counters: Counters;
   readonly point: CommitPoint;
@@ -132,8 +132,14 @@ class Recovery {
       }
     }
     await this.release(true);
+    if (checkBodies) this.countMissing(packs, lastPack);
     const { commits, damagedRecords, counters, point } = this;
     return { commits, damagedRecords, counters, point, lastPack };
+  }
+
+  /** Packs are numbered without gaps: one that is not there is lost, with all it held. */
+  private countMissing(packs: readonly number[], lastPack: number): void {
+    this.damagedRecords += lastPack - packs.length;
   }
 
   /** Keeps a commit back until it is known whether another one follows. */
@@ -149,6 +155,7 @@ class Recovery {
     else await this.release(false);
     // Records no commit covers are dead, but where a commit record was lost to damage they are its.
     const isNext = body.commit === this.point.commit + 1;
+    if (!isNext && this.options.checkBodies) this.damagedRecords += 1; // commits are missing
     const covered = isNext ? records.filter((record) => isWithin(record, body.ranges)) : records;
     const packs = new Set(covered.map(({ location }) => location.pack));
     const seen = new Map([...ranges].filter(([pack]) => packs.has(pack)));

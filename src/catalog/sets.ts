@@ -12,6 +12,8 @@ export interface BackupSet {
   readonly clientTimeMs: number;
   readonly closedAtMs: number | undefined;
   readonly stats: Readonly<Record<string, number>>;
+  /** It may lack entries that were lost to damage (found by a rebuild). */
+  readonly isDoubtful: boolean;
 }
 
 interface SetRow {
@@ -22,6 +24,7 @@ interface SetRow {
   client_time_ms: number;
   closed_at_ms: number | null;
   stats: string;
+  doubtful: number;
 }
 
 function toSet(row: SetRow): BackupSet {
@@ -33,8 +36,13 @@ function toSet(row: SetRow): BackupSet {
     clientTimeMs: row.client_time_ms,
     closedAtMs: row.closed_at_ms ?? undefined,
     stats: JSON.parse(row.stats) as Record<string, number>,
+    isDoubtful: row.doubtful === 1,
   };
 }
+
+/** Whether a rebuild has found that sets up to this one may lack entries. */
+const DOUBTFUL = `
+  set_number <= coalesce((SELECT value FROM state WHERE key = 'doubtful.up_to_set'), 0) AS doubtful`;
 
 export class SetTable {
   private readonly statements;
@@ -57,9 +65,9 @@ export class SetTable {
              AND old.root_id NOT IN (SELECT root_id FROM set_roots WHERE set_number = ?))`,
       ),
       listed: database.prepare(
-        `SELECT * FROM backup_sets WHERE state != 'superseded' ORDER BY set_number`,
+        `SELECT *, ${DOUBTFUL} FROM backup_sets WHERE state != 'superseded' ORDER BY set_number`,
       ),
-      one: database.prepare('SELECT * FROM backup_sets WHERE set_number = ?'),
+      one: database.prepare(`SELECT *, ${DOUBTFUL} FROM backup_sets WHERE set_number = ?`),
       rootByPath: database.prepare('SELECT root_id, directory_id FROM roots WHERE path = ?'),
       insertNewRoot: database.prepare('INSERT OR IGNORE INTO roots VALUES (?, ?, ?)'),
       rootsOfSet: database.prepare(

@@ -42,6 +42,15 @@ export class StateTable {
     };
   }
 
+  /** Sets up to this number may lack entries: a rebuild has found records or packs missing. */
+  readDoubtfulUpTo(): number {
+    return this.read('doubtful.up_to_set');
+  }
+
+  writeDoubtfulUpTo(set: number): void {
+    this.writeOne.run('doubtful.up_to_set', set);
+  }
+
   write(counters: Counters, point: CommitPoint): void {
     this.writeOne.run('counter.set', counters.set);
     this.writeOne.run('counter.root', counters.root);

@@ -5,12 +5,23 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode, TardisError } from '../errors/index.js';
+import { EntryType, RowReader } from '../model/index.js';
 import { MetadataOption, OpenKind, type System } from '../system/index.js';
 
 export interface TargetName {
   /** Beneath the target; empty for the target itself. */
   readonly directory: Buffer;
   readonly name: Buffer;
+}
+
+/** Not mkdir's own recursion: in places such as /proc it never ends. */
+function makeDirectories(directory: string): void {
+  const stat = fs.statSync(directory, { throwIfNoEntry: false });
+  if (stat?.isDirectory() === true) return;
+  if (stat === undefined && path.dirname(directory) !== directory) {
+    makeDirectories(path.dirname(directory));
+  }
+  fs.mkdirSync(directory);
 }
 
 export class RestoreTarget {
@@ -32,7 +43,7 @@ export class RestoreTarget {
     const isRoot = process.geteuid?.() === 0;
     this.ownerOptions = MetadataOption.setOwner | (isRoot ? 0 : MetadataOption.forgiveOwner);
     try {
-      fs.mkdirSync(output, { recursive: true });
+      makeDirectories(path.resolve(output));
       this.path = fs.realpathSync.native(path.resolve(output), { encoding: 'buffer' });
       this.rootFd = system.native.openDirectory(this.path);
     } catch (error) {
@@ -55,7 +66,17 @@ export class RestoreTarget {
       this.system.native.makeDirectoryAt(this.fdOf(directory), name);
     } catch (error) {
       if (systemCode(error) !== 'EEXIST' || !this.overwrite) throw error;
+      this.requireDirectory(this.fdOf(directory), name, error);
     }
+  }
+
+  /** What is there may be a directory; anything else makes way for one. */
+  private requireDirectory(fd: number, name: Buffer, taken: unknown): void {
+    const type = new RowReader(this.system.native.statAt(fd, name)).type(0);
+    if (type === EntryType.directory) return;
+    if (type !== EntryType.file && type !== EntryType.symlink) throw taken;
+    this.system.native.unlinkAt(fd, name);
+    this.system.native.makeDirectoryAt(fd, name);
   }
 
   makeSymlink({ directory, name }: TargetName, linkTarget: Buffer, row: Buffer): void {

@@ -244,7 +244,7 @@ class Restore {
           this.addFile(entry, root, { directory, name });
           return;
         default:
-          throw new TardisError('USAGE', 'special files are not restored by this release');
+          throw new TardisError('SPECIAL_FILE', 'a fifo, socket or device is not restored');
       }
     });
   }
@@ -331,7 +331,9 @@ class Restore {
       work();
     } catch (error) {
       const code = systemCode(error);
-      if (code === 'ENOSPC' || code === 'EDQUOT') throw error;
+      if (code === 'ENOSPC' || code === 'EDQUOT') {
+        throw new TardisError('TARGET_FULL', 'the target is full', { cause: code }, error);
+      }
       if (code === undefined && !(error instanceof TardisError)) throw error;
       const wire = toWire(error);
       const isThere = code === 'EEXIST';

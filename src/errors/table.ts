@@ -53,6 +53,16 @@ export const ERROR_TABLE = Object.freeze({
     1,
     'Restore to another place with -o, or give --overwrite to replace what is there.',
   ),
+  TARGET_FULL: row(
+    'environment',
+    1,
+    'Free space where the files are restored to, then run again into an empty place.',
+  ),
+  SPECIAL_FILE: row(
+    'partial',
+    3,
+    'This release restores no fifos, sockets and devices; everything else is there.',
+  ),
   TARGET_NOT_WRITABLE: row('environment', 1, 'Check the owner and mode of the target directory.'),
   CLIENT_BUSY: row('busy', 11, 'Wait until the other session or tool has finished.'),
   STORE_NOT_WRITABLE: row(

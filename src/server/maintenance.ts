@@ -26,6 +26,7 @@ export async function rebuildCatalog(
   const lock = lockClient(system, directory);
   const fresh = `${directory.catalogPath}.new`;
   try {
+    refuseNewer(system, directory.catalogPath);
     clearIncoming(system, directory);
     removeDatabase(system, fresh);
     const backend = new DirectoryBackend(directory.path, files);
@@ -36,6 +37,11 @@ export async function rebuildCatalog(
         checkBodies: true,
         ...(onProgress === undefined ? {} : { onProgress }),
       });
+      if (report.damagedRecords > 0) {
+        catalog.begin();
+        catalog.state.writeDoubtfulUpTo(report.counters.set);
+        catalog.commit();
+      }
     } catch (error) {
       catalog.abandon();
       throw error;
@@ -52,6 +58,15 @@ export async function rebuildCatalog(
     throw asTardisError(error, `rebuilding ${directory.catalogPath}`);
   } finally {
     lock.release();
+  }
+}
+
+/** A catalog that cannot be opened is no hindrance, one of a newer version is. */
+function refuseNewer(system: System, catalogPath: string): void {
+  try {
+    Catalog.openForReading(system, catalogPath).close();
+  } catch (error) {
+    if (asTardisError(error).code === 'CATALOG_NEWER') throw error;
   }
 }
 

@@ -69,7 +69,8 @@ Examples:
 
 async function list(archive: Archive, paths: readonly string[], options: LsOptions): Promise<void> {
   if (paths.length === 0) {
-    const sets = await archive.sets();
+    const isOne = options.backup !== undefined;
+    const sets = isOne ? [await archive.findSet(options.backup)] : await archive.sets();
     printSets(sets, options.json === true);
     return;
   }
@@ -128,7 +129,20 @@ function modeText(entry: ArchiveEntry): string {
   for (let bit = 0; bit < 9; bit += 1) {
     text += (entry.permissions & (1 << (8 - bit))) === 0 ? '-' : letters[bit]!;
   }
-  return text;
+  return withSpecialBits(text, entry.permissions);
+}
+
+/** As `ls` shows them: s and t in the places of x, capital where there is no x. */
+function withSpecialBits(text: string, permissions: number): string {
+  const letters = [...text];
+  const mark = (bit: number, at: number, letter: string): void => {
+    if ((permissions & bit) === 0) return;
+    letters[at] = letters[at] === 'x' ? letter : letter.toUpperCase();
+  };
+  mark(0o4000, 3, 's');
+  mark(0o2000, 6, 's');
+  mark(0o1000, 9, 't');
+  return letters.join('');
 }
 
 function timeOf(entry: ArchiveEntry): string {

@@ -43,7 +43,7 @@ function program(): Command {
       'from this set (number or name; default: the newest complete one)',
     )
     .option('-o, --output <dir>', 'directory to restore into', '.')
-    .option('--overwrite', 'replace what is there already')
+    .option('--overwrite', 'replace files that are there already')
     .option('--workers <n>', 'worker threads')
     .option('--progress', 'show progress (by itself on a terminal)')
     .option('--no-progress', 'show none')
@@ -87,6 +87,9 @@ async function restore(paths: readonly string[], options: RegenerateOptions): Pr
     if (set.state !== 'complete') {
       line.interject(`regenerate: set ${set.set} is unfinished; restoring what it holds`);
     }
+    if (set.isDoubtful) {
+      line.interject(`regenerate: set ${set.set} may lack entries that were lost to damage`);
+    }
     line.start();
     const failures = await runRestore(
       system,
@@ -106,7 +109,7 @@ async function restore(paths: readonly string[], options: RegenerateOptions): Pr
     const elapsedMs = performance.now() - startMs;
     report(progress, failures, elapsedMs, options.json === true);
     await noteDamage(system, options, failures);
-    if (failures.length === 0) return 0;
+    if (failures.length === 0) return set.isDoubtful ? 3 : 0;
     const allTaken = failures.every(({ error }) => error.code === 'TARGET_EXISTS');
     if (allTaken && progress.files + progress.directories + progress.links === 0) {
       throw new TardisError('TARGET_EXISTS', 'nothing was restored: everything is there already');

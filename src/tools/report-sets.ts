@@ -3,6 +3,12 @@ import type { BackupSet } from '../archive/index.js';
 import { JSON_VERSION, print } from './run-tool.js';
 import { formatBytes, formatCount, formatSeconds, formatTable, formatTime } from './units.js';
 
+function stateText(set: BackupSet): string {
+  const unread = set.stats['unreadable'] ?? 0;
+  const parts = [set.state, unread > 0 ? `${unread} unread` : '', set.isDoubtful ? 'damaged' : ''];
+  return parts.filter((part) => part !== '').join(', ');
+}
+
 export function printSets(sets: readonly BackupSet[], asJson: boolean): void {
   if (asJson) {
     print(JSON.stringify({ version: JSON_VERSION, sets }));
@@ -26,7 +32,7 @@ export function printSets(sets: readonly BackupSet[], asJson: boolean): void {
       isComplete ? formatBytes(stat('scannedBytes')) : '',
       isComplete ? formatBytes(stat('sentBytes')) : '',
       isComplete ? formatBytes(stat('storedBytes')) : '',
-      stat('unreadable') > 0 ? `${set.state}, ${stat('unreadable')} unread` : set.state,
+      stateText(set),
     ]);
   }
   print(formatTable(rows, [0, 3, 4, 5, 6, 7]));

@@ -77,6 +77,7 @@ function configureOutput(command: Command): void {
 export function tellError(name: string, error: unknown, wantsJson: boolean): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0; // help or version was asked for
+    if (error.code === 'commander.help') return 1; // help was shown for want of a command
     const text = error.message.replace(/^error: /, '');
     return tellError(name, new TardisError('USAGE', text), wantsJson);
   }

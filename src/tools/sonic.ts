@@ -105,8 +105,8 @@ async function rebuild(options: SonicOptions): Promise<void> {
       print(`The catalog of "${client}" was made anew from ${formatCount(commits)} checkpoints.`);
       if (damagedRecords > 0) {
         print(
-          `${formatCount(damagedRecords)} damaged records were left out; ` +
-            'the next backup sends again what the source still has.',
+          `${formatCount(damagedRecords)} records or packs are damaged or missing. Sets made so far ` +
+            'may lack entries; the next backup sends again what the source still has.',
         );
       }
     }

@@ -100,9 +100,12 @@ class RestoreRun {
         this.files += 1;
       } catch (error) {
         const code = systemCode(error);
-        const isFatal = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS';
+        const isFatal = code === 'ENOSPC' || code === 'EDQUOT';
         const isOurs = error instanceof TardisError || code !== undefined;
-        if (isFatal || !isOurs) throw error;
+        if (isFatal) {
+          throw new TardisError('TARGET_FULL', 'the target is full', { cause: code }, error);
+        }
+        if (!isOurs) throw error;
         const read = file.pieces[this.piece];
         const digest = read === undefined ? undefined : Buffer.from(read.digest);
         this.failures.push({ file: index, digest, error: describe(error) });
@@ -302,6 +305,7 @@ function damagedContent(): TardisError {
 function describe(error: unknown): WireError {
   const code = systemCode(error);
   if (code === undefined) return toWire(error);
-  const kind = code === 'EEXIST' ? 'TARGET_EXISTS' : 'TARGET_NOT_WRITABLE';
+  const isTaken = code === 'EEXIST' || code === 'EISDIR';
+  const kind = isTaken ? 'TARGET_EXISTS' : 'TARGET_NOT_WRITABLE';
   return { code: kind, message: (error as Error).message, context: { cause: code } };
 }

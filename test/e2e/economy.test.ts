@@ -96,7 +96,7 @@ test('a renamed or moved directory of 10,000 files sends no content', async (t) 
 
 test('three equal trees cost little more than one', async (t) => {
   const home = scratch(t);
-  const files = (): TreeNode[] => manyFiles(1500, 8192, 'equal');
+  const files = (): TreeNode[] => manyFiles(1500, 32_768, 'equal');
   const bytes: number[] = [];
   for (const copies of [1, 3]) {
     const source = path.join(home, `of ${copies}`);
