@@ -96,13 +96,14 @@ CREATE TABLE records (
   epoch        INTEGER NOT NULL
 );
 
--- Contents by digest. record_id NULL: wanted (named by an entry) but not there, or damaged.
+-- Contents by digest. record_id NULL: wanted (named by an entry) but not there.
 CREATE TABLE contents (
   content_id INTEGER PRIMARY KEY,
   digest     BLOB NOT NULL,
   size_bytes INTEGER NOT NULL,
   record_id  INTEGER,
   offset     INTEGER NOT NULL DEFAULT 0, -- within the decoded frame
+  is_damaged INTEGER NOT NULL DEFAULT 0, -- asked for again; the place is kept, it may prove sound
   basis_id   INTEGER                     -- the content it is a delta on; NULL when whole
 );
 -- Eight bytes of the digest find a content in a much smaller index than the whole would make.

@@ -40,17 +40,25 @@ export class ContentTable {
     this.statements = {
       find: database
         .prepare(
-          `SELECT content_id, size_bytes, record_id FROM contents
+          `SELECT content_id, size_bytes, record_id IS NOT NULL AND NOT is_damaged FROM contents
            WHERE substr(digest, 1, 8) = substr(?, 1, 8) AND digest = ?`,
         )
         .raw(),
       insert: database.prepare(
         'INSERT INTO contents (digest, size_bytes, record_id, offset) VALUES (?, ?, ?, ?)',
       ),
-      fill: database.prepare('UPDATE contents SET record_id = ?, offset = ? WHERE content_id = ?'),
+      fill: database.prepare(
+        'UPDATE contents SET record_id = ?, offset = ?, is_damaged = 0 WHERE content_id = ?',
+      ),
       empty: database.prepare(
-        `UPDATE contents SET record_id = NULL WHERE content_id = ?
+        `UPDATE contents SET is_damaged = 1 WHERE content_id = ?
            OR content_id IN (SELECT content_id FROM content_parts WHERE part_id = ?)`,
+      ),
+      breakAssemblies: database.prepare(
+        `UPDATE contents SET is_damaged = 1 WHERE content_id IN (
+           SELECT content_parts.content_id FROM content_parts
+           JOIN contents part ON part.content_id = part_id
+           WHERE part.record_id IS NULL OR part.is_damaged)`,
       ),
       users: database.prepare('SELECT content_id FROM content_parts WHERE part_id = ?').pluck(),
       addPart: database.prepare('INSERT OR REPLACE INTO content_parts VALUES (?, ?, ?)'),
@@ -63,7 +71,7 @@ export class ContentTable {
       ),
       hasSize: database
         .prepare(
-          'SELECT 1 FROM contents WHERE size_bytes = ? AND size_bytes > 1048576 AND record_id IS NOT NULL LIMIT 1',
+          'SELECT 1 FROM contents WHERE size_bytes = ? AND size_bytes > 1048576 AND record_id IS NOT NULL AND NOT is_damaged LIMIT 1',
         )
         .pluck(),
       addPartSource: database.prepare('INSERT OR REPLACE INTO part_sources VALUES (?, ?)'),
@@ -83,11 +91,9 @@ export class ContentTable {
 
   find(digest: Uint8Array): ContentRow | undefined {
     if (this.filter?.mayHave(digest) === false) return undefined;
-    const row = this.statements.find.get(digest, digest) as
-      | [number, number, number | null]
-      | undefined;
+    const row = this.statements.find.get(digest, digest) as [number, number, number] | undefined;
     if (row === undefined) return undefined;
-    return { contentId: row[0], sizeBytes: row[1], isStored: row[2] !== null };
+    return { contentId: row[0], sizeBytes: row[1], isStored: row[2] === 1 };
   }
 
   addRecord(header: RecordHeader, location: Location): number {
@@ -125,6 +131,11 @@ export class ContentTable {
   markMissing(contentId: number): number[] {
     this.statements.empty.run(contentId, contentId);
     return [contentId, ...(this.statements.users.all(contentId) as number[])];
+  }
+
+  /** A content one of whose parts is missing is missing itself. */
+  breakAssemblies(): void {
+    this.statements.breakAssemblies.run();
   }
 
   addPart(contentId: number, partNumber: number, partId: number): void {

@@ -60,7 +60,7 @@ const DIGEST = '(SELECT digest FROM contents WHERE contents.content_id = entries
 const AS_OF = 'first_set <= ? AND (last_set IS NULL OR last_set >= ?)';
 const SELECT_HEAD = `
   SELECT name, first_set, child_id, entries.content_id,
-         entries.content_id IS NULL OR record_id IS NOT NULL, flags, metadata
+         entries.content_id IS NULL OR (record_id IS NOT NULL AND NOT is_damaged), flags, metadata
   FROM entries LEFT JOIN contents ON contents.content_id = entries.content_id`;
 
 type EntryColumns = [

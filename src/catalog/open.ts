@@ -6,7 +6,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { asTardisError, TardisError } from '../errors/index.js';
+import { asTardisError, systemCode, TardisError } from '../errors/index.js';
 import type { SqlDatabase, System } from '../system/index.js';
 
 export const CATALOG_VERSION = 1;
@@ -27,10 +27,6 @@ export function schemaDirectory(): string {
 export function openForWriting(system: System, catalogPath: string): SqlDatabase {
   let database: SqlDatabase | undefined;
   try {
-    // Made by us, so that it gets the mode of everything else in the client's directory.
-    if (system.files.status(catalogPath) === undefined) {
-      system.files.close(system.files.open(catalogPath, 'create'));
-    }
     database = system.openDatabase(catalogPath, { readonly: false });
     requireKnownVersion(database, catalogPath);
     // WAL first: the schema must not be durable before the journal mode is.
@@ -70,9 +66,18 @@ export function openForReading(system: System, catalogPath: string): SqlDatabase
 export function closeAfterWriting(database: SqlDatabase): void {
   try {
     database.pragma('wal_checkpoint(TRUNCATE)');
-    database.pragma('journal_mode = TRUNCATE'); // stays WAL while somebody reads; harmless
+    toTruncate(database);
   } finally {
     database.close();
+  }
+}
+
+/** While somebody reads, the journal stays WAL: the next session's end tries again. */
+function toTruncate(database: SqlDatabase): void {
+  try {
+    database.pragma('journal_mode = TRUNCATE');
+  } catch (error) {
+    if (systemCode(error)?.startsWith('SQLITE_BUSY') !== true) throw error;
   }
 }
 

@@ -42,6 +42,8 @@ export interface RecoveryReport {
   readonly commits: number;
   /** Records that are damaged, and packs and commits that are missing; their contents are too. */
   readonly damagedRecords: number;
+  /** Some of it were no contents: entries or whole sets may be missing. */
+  readonly isMetadataLost: boolean;
   readonly counters: Counters;
   readonly point: CommitPoint;
   /** The highest pack number in use, committed or not. */
@@ -79,6 +81,7 @@ export async function recoverCatalog(
 class Recovery {
   private commits = 0;
   private damagedRecords = 0;
+  private isMetadataLost = false;
   private counters: Counters;
   private point: CommitPoint;
   private waiting: PendingCommit | undefined;
@@ -98,6 +101,7 @@ class Recovery {
     const packs = await listPacks(this.backend);
     const lastPack = Math.max(packs.at(-1) ?? 0, this.point.pack);
     const start = this.point;
+    await this.requirePoint();
     const { checkBodies } = this.options;
     let records: PendingRecord[] = [];
     let ranges = new Map<number, PackRange>();
@@ -110,6 +114,7 @@ class Recovery {
         const { header, position } = scanned;
         if (scanned.isAfterGap) {
           this.damagedRecords += 1;
+          this.isMetadataLost = true;
           hasGap = true;
         }
         const end = position + recordBytes(header);
@@ -123,7 +128,10 @@ class Recovery {
         const body = await this.tolerate(async () =>
           readCommit(await readRecord(this.backend, packName(pack), position, recordBytes(header))),
         );
-        if (body === undefined) continue;
+        if (body === undefined) {
+          this.isMetadataLost = true;
+          continue;
+        }
         if (hasGap && !endsHere(body, pack, position)) continue; // a stranger in a stored body
         hasGap = false;
         await this.hold(body, { commit: body.commit, pack, position: end }, records, ranges);
@@ -133,13 +141,24 @@ class Recovery {
     }
     await this.release(true);
     if (checkBodies) this.countMissing(packs, lastPack);
-    const { commits, damagedRecords, counters, point } = this;
-    return { commits, damagedRecords, counters, point, lastPack };
+    const { commits, damagedRecords, isMetadataLost, counters, point } = this;
+    return { commits, damagedRecords, isMetadataLost, counters, point, lastPack };
+  }
+
+  /** A catalog that knows more than its packs hold would promise what is not there. */
+  private async requirePoint(): Promise<void> {
+    const { commit, pack, position } = this.point;
+    if (commit === 0) return;
+    const sizeBytes = (await this.backend.size(packName(pack))) ?? 0;
+    if (sizeBytes >= position) return;
+    throw new TardisError('CATALOG_DAMAGED', `${packName(pack)} is shorter than its catalog says`);
   }
 
   /** Packs are numbered without gaps: one that is not there is lost, with all it held. */
   private countMissing(packs: readonly number[], lastPack: number): void {
-    this.damagedRecords += lastPack - packs.length;
+    const missing = lastPack - packs.length;
+    this.damagedRecords += missing;
+    this.isMetadataLost ||= missing > 0;
   }
 
   /** Keeps a commit back until it is known whether another one follows. */
@@ -155,8 +174,18 @@ class Recovery {
     else await this.release(false);
     // Records no commit covers are dead, but where a commit record was lost to damage they are its.
     const isNext = body.commit === this.point.commit + 1;
-    if (!isNext && this.options.checkBodies) this.damagedRecords += 1; // commits are missing
-    const covered = isNext ? records.filter((record) => isWithin(record, body.ranges)) : records;
+    if (!isNext && this.options.checkBodies) {
+      this.isMetadataLost = true; // commits are missing
+      this.damagedRecords = Math.max(1, this.damagedRecords);
+    }
+    // A listing or event has a number between those of the commits around it; one that stands by
+    // chance in a stored body (of another store) has not.
+    const after = this.waiting?.body.counters.sequence ?? this.counters.sequence;
+    const covered = (
+      isNext ? records.filter((record) => isWithin(record, body.ranges)) : records
+    ).filter(({ header: { sequence } }) => {
+      return sequence === 0 || (sequence > after && sequence < body.counters.sequence);
+    });
     const packs = new Set(covered.map(({ location }) => location.pack));
     const seen = new Map([...ranges].filter(([pack]) => packs.has(pack)));
     this.waiting = { body, records: covered, point, matches: sameRanges(body.ranges, seen) };
@@ -187,7 +216,7 @@ class Recovery {
       const { pack, position } = record.location;
       if (await isRecordSound(this.backend, packName(pack), position, record.header)) {
         sound.push(record);
-      }
+      } else if (record.header.sequence > 0) this.isMetadataLost = true;
     }
     return { sound, damaged: commit.records.length - sound.length };
   }
@@ -206,7 +235,14 @@ class Recovery {
       for (const { digest } of commit.body.objects) {
         await this.tolerate(() => this.applyObject(digest));
       }
-      for (const record of ordered) await this.tolerate(() => this.applyOrdered(record));
+      catalog.contents.breakAssemblies();
+      for (const record of ordered) {
+        const applied = await this.tolerate(async () => {
+          await this.applyOrdered(record);
+          return true;
+        });
+        this.isMetadataLost ||= applied !== true;
+      }
       this.counters = commit.body.counters;
       this.point = commit.point;
       catalog.state.write(this.counters, this.point);

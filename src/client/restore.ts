@@ -116,6 +116,7 @@ class Restore {
   private readonly target: RestoreTarget;
   private readonly directories: DirectoryToFinish[] = [];
   private readonly links: HardLink[] = [];
+  private readonly failedNames = new Set<string>();
   /** The first restored name of each link group, by root, inode and content. */
   private readonly linked = new Map<string, TargetName>();
   private readonly inFlight: Credit;
@@ -157,6 +158,10 @@ class Restore {
     }
     for (const { at, existing } of this.links) {
       this.attempt(joinPath(at.directory, at.name), () => {
+        // What has that name may be somebody else's.
+        if (this.failedNames.has(joinPath(existing.directory, existing.name).toString('latin1'))) {
+          throw new TardisError('TARGET_EXISTS', 'the file it is linked to was not restored');
+        }
         this.target.makeLink(at, existing);
         this.progress.files += 1;
       });
@@ -343,6 +348,7 @@ class Restore {
 
   private fail(full: Buffer, error: WireError, digest: Buffer | undefined): void {
     this.progress.failures += 1;
+    this.failedNames.add(full.toString('latin1'));
     this.failures.push({ path: full, error, digest });
   }
 }

@@ -15,6 +15,8 @@ interface ListingQuestion extends Question<Uint8Array> {
   readonly answers: Buffer[];
 }
 
+/** Notes in one message: far below its largest size. */
+const NOTES_BATCH = 1024;
 /** A listing is sent in pages of this size. */
 const LISTING_PAGE_BYTES = 1 << 20;
 
@@ -119,6 +121,12 @@ export class ServerPeer implements BackupPeer {
   }
 
   notes(failures: readonly Failure[]): void {
+    for (let from = 0; from < failures.length; from += NOTES_BATCH) {
+      this.postNotes(failures.slice(from, from + NOTES_BATCH));
+    }
+  }
+
+  private postNotes(failures: readonly Failure[]): void {
     this.sender.post('notes', {
       slots: failures.map(({ slot }) => slot),
       names: failures.map(({ name }) => asBuffer(name)),

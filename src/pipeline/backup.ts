@@ -107,6 +107,7 @@ export class BackupPipeline {
   private failure: TardisError | undefined;
   // When the walk waits and nothing is on its way, what waits is the rest in the cutter.
   private readonly flight = new Flight(() => this.flushes.next(undefined));
+  private lastSent: Promise<void> = Promise.resolve();
   private doneSlots: number[] = [];
   private doneSettled: boolean[] = [];
   private readonly frames: FrameOptions;
@@ -144,7 +145,11 @@ export class BackupPipeline {
       this.doneSlots.push(finished.slot);
       this.doneSettled.push(finished.isSettled);
       if (this.doneSlots.length >= DONE_BATCH) this.flushDone();
-      this.budget.items.give(items);
+      // Messages are received in order: when the last one is, all of this directory's are.
+      this.lastSent.then(
+        () => this.budget.items.give(items),
+        () => undefined, // the failure is told where it was waited for
+      );
     });
     this.cutting = new CutStage({ ...settings, largeBytes: LARGE_BYTES }, this.directories);
     const options = { compression, streams };
@@ -315,7 +320,8 @@ export class BackupPipeline {
     this.budget.bytes.give(contentBytes - heldBytes);
     this.progress.contentsSent += contents;
     this.progress.sentBytes += sentBytes;
-    this.peer.parcel(outgoing).then(
+    this.lastSent = this.peer.parcel(outgoing);
+    this.lastSent.then(
       () => {
         this.counters.send.count(1, sentBytes, 0, performance.now() - startMs);
         this.budget.bytes.give(heldBytes);
@@ -345,7 +351,8 @@ export class BackupPipeline {
       const slots = Uint32Array.of(slot);
       const rowEnds = Uint32Array.of(final.length);
       const nothing = { records: undefined, recordLengths: [] };
-      await this.peer.parcel({ slots, rows: final, rowEnds, ...nothing });
+      this.lastSent = this.peer.parcel({ slots, rows: final, rowEnds, ...nothing });
+      await this.lastSent;
     } catch (error) {
       if (!(error instanceof UnreadableFile)) throw error;
       const { reason } = error;

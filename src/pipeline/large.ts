@@ -91,9 +91,15 @@ export class LargeFiles {
     const isInParts = file.sizeBytes > PART_BYTES;
     const offsets: number[] = [];
     for (let at = 0; at < file.sizeBytes; at += PART_BYTES) offsets.push(at);
-    const parts = await Promise.all(
+    // All of them end before anything is told: none may stream on behind a failed file.
+    const settled = await Promise.allSettled(
       offsets.map((offset) => this.part(file, offset, isInParts, hashFirst)),
     );
+    const parts = settled.flatMap((part) => (part.status === 'fulfilled' ? [part.value] : []));
+    const reasons = settled.flatMap((part) => (part.status === 'rejected' ? [part.reason] : []));
+    if (reasons.length > 0) {
+      throw reasons.find((reason) => !(reason instanceof UnreadableFile)) ?? reasons[0];
+    }
     const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
     const row = Buffer.from(parts[0]!.row);
     // Each part may have been at rest while it was read, and still be of another version of the

@@ -2,7 +2,7 @@
  * Cuts the entries of directories into parcels: some hundred files or some megabytes, whichever comes
  * first, from as many directories as it takes. Large files travel alone.
  */
-import { BytesBuilder, EntryType, type RowReader } from '../model/index.js';
+import { BytesBuilder, EntryType, RowFlag, type RowReader } from '../model/index.js';
 import { Wanted } from '../transport/index.js';
 import type { ParcelInput } from '../workers/index.js';
 
@@ -71,7 +71,8 @@ export class ParcelCutter {
     for (let at = selection.from; at < selection.to; at += rows.rowBytes(at)) {
       const want = wanted?.[index] ?? Wanted.yes;
       index += 1;
-      if (want === Wanted.no) continue;
+      const isUnreadable = (rows.flags(at) & RowFlag.unreadable) !== 0;
+      if (want === Wanted.no || isUnreadable) continue;
       const isFile = rows.type(at) === EntryType.file;
       const sizeBytes = isFile ? rows.sizeBytes(at) : 0;
       if (sizeBytes > this.limits.largeBytes) {

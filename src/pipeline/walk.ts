@@ -40,8 +40,11 @@ export async function* walkBatches(
   progress: BackupProgress,
   onStarving: () => void,
 ): AsyncGenerator<WalkOutput> {
-  const pending = new PendingDirectories(options.start);
   const slotStride = counters.concurrency;
+  const pending = new PendingDirectories(
+    options.start,
+    slotStride === 1 ? WALK_JOB_ENTRIES : SHARED_TASKS,
+  );
   // Each lane gives out every n-th slot, so that none is given out twice.
   const idle: Lane[] = Array.from({ length: slotStride }, (_, index) => ({
     nextFreeSlot: options.firstFreeSlot + index,
@@ -50,7 +53,7 @@ export async function* walkBatches(
   for (;;) {
     while (pending.count > 0 && idle.length > 0) {
       const lane = idle.pop()!;
-      const tasks = pending.take(slotStride === 1 ? Infinity : SHARED_TASKS);
+      const tasks = pending.take();
       const job = walk(lane, tasks);
       job.catch(() => undefined); // the race below tells the first failure; others may follow
       running.set(lane, job);
@@ -87,8 +90,11 @@ export async function* walkBatches(
 /** Blocks of directories still to be walked, used like a stack. */
 class PendingDirectories {
   private readonly blocks: WalkInput['tasks'][] = [];
+  private readonly mostTasks: number;
 
-  constructor(start: WalkInput['tasks']) {
+  /** No job gets more than `mostTasks` directories: what it does not reach is packed again. */
+  constructor(start: WalkInput['tasks'], mostTasks: number) {
+    this.mostTasks = mostTasks;
     this.add(start);
   }
 
@@ -97,16 +103,18 @@ class PendingDirectories {
   }
 
   add(block: WalkInput['tasks']): void {
-    if (block.slots.length > 0) this.blocks.push(block);
+    const { length } = block.slots;
+    if (length > 0 && length <= this.mostTasks) this.blocks.push(block);
+    else {
+      for (let from = 0; from < length; from += this.mostTasks) {
+        this.blocks.push(sliceBlock(block, from, Math.min(length, from + this.mostTasks)));
+      }
+    }
   }
 
-  /** The last block, or its last directories if it has more than `limit`. */
-  take(limit: number): WalkInput['tasks'] {
-    const block = this.blocks.pop()!;
-    const from = block.slots.length - limit;
-    if (from <= 0) return block;
-    this.blocks.push(sliceBlock(block, 0, from));
-    return sliceBlock(block, from, block.slots.length);
+  /** The directories on top. */
+  take(): WalkInput['tasks'] {
+    return this.blocks.pop()!;
   }
 }
 

@@ -37,7 +37,7 @@ export async function rebuildCatalog(
         checkBodies: true,
         ...(onProgress === undefined ? {} : { onProgress }),
       });
-      if (report.damagedRecords > 0) {
+      if (report.isMetadataLost) {
         catalog.begin();
         catalog.state.writeDoubtfulUpTo(report.counters.set);
         catalog.commit();

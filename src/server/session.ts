@@ -62,6 +62,8 @@ export class Session {
   private unprocessedBytes = 0;
   private isPaused = false;
   private isOver = false;
+  private opening: Promise<void> | undefined;
+  private abandoned: Promise<void> | undefined;
   private readonly connection: Connection;
   private readonly services: SessionServices;
 
@@ -102,6 +104,7 @@ export class Session {
   private async run(): Promise<void> {
     const reason = await this.connection.closed;
     this.isOver = true;
+    await this.opening; // it closes what it opens from here on
     const { handle } = this;
     this.handle = undefined;
     const { log } = this.services;
@@ -111,6 +114,7 @@ export class Session {
     } catch (error) {
       log.error({ client: this.client, err: error }, 'session over, its last checkpoint failed');
     }
+    await this.abandoned; // until then the client is locked
   }
 
   private receive(name: MessageName, bytes: Buffer): void {
@@ -156,7 +160,7 @@ export class Session {
       );
     }
     this.early = [];
-    this.open(head.client, head.create).then(
+    this.opening = this.open(head.client, head.create).then(
       () => this.opened(),
       (error: unknown) => this.refuse(error),
     );
@@ -237,7 +241,9 @@ export class Session {
     const { handle } = this;
     this.handle = undefined;
     // What a broken message began must not be kept: back to the last checkpoint.
-    handle?.abandon().catch((second: unknown) => log.error({ err: second }, 'abandoning failed'));
+    this.abandoned = handle?.abandon().catch((second: unknown) => {
+      log.error({ err: second }, 'abandoning failed');
+    });
     this.connection.fail(failure);
   }
 }

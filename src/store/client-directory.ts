@@ -56,8 +56,8 @@ export async function createClientDirectory(
   checkClientName(options.client);
   const directory = path.join(options.store, options.client);
   try {
-    makeIfMissing(files, options.store);
-    makeIfMissing(files, directory);
+    await makeIfMissing(files, options.store);
+    await makeIfMissing(files, directory);
     if (files.status(path.join(directory, FORMAT_FILE)) !== undefined) {
       throw new TardisError('CLIENT_EXISTS', `the client "${options.client}" exists already`);
     }
@@ -96,18 +96,20 @@ function describe(options: OpenOptions, directory: string): ClientDirectory {
   return { client: options.client, path: directory, catalogPath };
 }
 
-function makeIfMissing(files: Files, directory: string): void {
+/** Makes a directory and those above it, each durable in the one that holds it. */
+async function makeIfMissing(files: Files, directory: string): Promise<void> {
   const status = files.status(directory);
   if (status?.isDirectory === true) return;
   if (status !== undefined) {
     throw new TardisError('STORE_NOT_WRITABLE', `${directory} is there, but is no directory`);
   }
-  makeIfMissing(files, path.dirname(directory));
+  await makeIfMissing(files, path.dirname(directory));
   try {
     files.makeDirectory(directory, DIRECTORY_MODE);
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error; // another process was quicker
   }
+  await files.syncDirectory(path.dirname(directory));
 }
 
 async function writeFormat(system: System, directory: string): Promise<void> {

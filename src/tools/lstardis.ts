@@ -134,7 +134,7 @@ function modeText(entry: ArchiveEntry): string {
 
 /** As `ls` shows them: s and t in the places of x, capital where there is no x. */
 function withSpecialBits(text: string, permissions: number): string {
-  const letters = [...text];
+  const letters = text.split('');
   const mark = (bit: number, at: number, letter: string): void => {
     if ((permissions & bit) === 0) return;
     letters[at] = letters[at] === 'x' ? letter : letter.toUpperCase();

@@ -105,8 +105,9 @@ async function rebuild(options: SonicOptions): Promise<void> {
       print(`The catalog of "${client}" was made anew from ${formatCount(commits)} checkpoints.`);
       if (damagedRecords > 0) {
         print(
-          `${formatCount(damagedRecords)} records or packs are damaged or missing. Sets made so far ` +
-            'may lack entries; the next backup sends again what the source still has.',
+          `${formatCount(damagedRecords)} records or packs are damaged or missing` +
+            `${report.isMetadataLost ? '; sets made so far may lack entries' : ''}. ` +
+            'The next backup sends again what the source still has.',
         );
       }
     }

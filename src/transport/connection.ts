@@ -106,7 +106,9 @@ export class Connection {
   fail(error: unknown): void {
     if (this.isOver || this.failure !== undefined) return;
     this.failure = asTardisError(error);
-    if (this.socket.readyState === this.socket.OPEN) {
+    // Only a server says why; a client just goes.
+    const mayTell = this.options.receives === 'to-server';
+    if (mayTell && this.socket.readyState === this.socket.OPEN) {
       const { code, message, context } = toWire(this.failure);
       const isBug = code === 'INTERNAL'; // its stack stays here, in the log
       this.send('error', { code, message, context: isBug ? {} : { ...context } });

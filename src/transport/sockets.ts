@@ -1,7 +1,7 @@
 /** Making connections: listening on a unix socket or loopback, and connecting to one. */
 import fs from 'node:fs';
 import http from 'node:http';
-import type net from 'node:net';
+import net from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 import { TardisError } from '../errors/index.js';
 import { type Address, describeAddress, type System } from '../system/index.js';
@@ -53,6 +53,7 @@ export async function listen(
     onConnection(new Connection(socket, { ...link, receives: 'to-server', clock: system.clock }));
   });
   sockets.on('error', () => undefined); // the same error reaches the server's own listener below
+  await removeStaleSocket(address);
   await start(server, address);
   return {
     address: boundAddress(server, address),
@@ -60,8 +61,24 @@ export async function listen(
       new Promise((resolve) => {
         server.close(() => resolve());
         sockets.close();
+        server.closeAllConnections(); // half-sent requests; sessions have left HTTP behind
       }),
   };
+}
+
+/** A socket that nobody listens on is what a killed server has left. */
+async function removeStaleSocket(address: Address): Promise<void> {
+  if (address.kind !== 'unix') return;
+  if (fs.lstatSync(address.path, { throwIfNoEntry: false })?.isSocket() !== true) return;
+  const isStale = await new Promise<boolean>((resolve) => {
+    const probe = net.connect({ path: address.path });
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(false);
+    });
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
+  });
+  if (isStale) fs.unlinkSync(address.path);
 }
 
 function start(server: http.Server, address: Address): Promise<void> {

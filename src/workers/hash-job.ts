@@ -168,7 +168,7 @@ class HashParcel {
     const { rows } = this;
     const keptFlags = rows.flags(at) & ~(RowFlag.changedWhileRead | RowFlag.unsettled);
     for (let tries = 1; ; tries += 1) {
-      const startNs = BigInt(this.system.clock.nowMs()) * 1_000_000n;
+      const startNs = BigInt(Math.floor(this.system.clock.nowMs())) * 1_000_000n;
       rows.setFlags(at, keptFlags);
       const sizeBytes = this.system.native.readFileAt(
         directory,

@@ -38,7 +38,7 @@ function* readRange(input: RangeInput, system: System): Generator<Buffer, RangeO
   const directory = system.native.openDirectory(Buffer.from(input.directoryPath));
   let file: number | undefined;
   try {
-    const startNs = BigInt(system.clock.nowMs()) * 1_000_000n;
+    const startNs = BigInt(Math.floor(system.clock.nowMs())) * 1_000_000n;
     file = system.native.openBeneath(directory, rows.name(0), OpenKind.file);
     const before = fs.fstatSync(file, { bigint: true });
     refreshRow(row, before);

@@ -4,7 +4,7 @@
  * from the store leads outside. A file that fails leaves nothing behind and does not stop the others.
  */
 import { createHash } from 'node:crypto';
-import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
+import { asTardisError, systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
 import { DIGEST_BYTES, RowReader } from '../model/index.js';
 import {
   type Backend,
@@ -197,7 +197,11 @@ class RestoreRun {
     try {
       got = await this.backend.read(record.object, record.position + from, stored, bytes);
     } catch (error) {
-      throw new TardisError('RECORD_DAMAGED', `cannot read ${record.object}`, {}, error);
+      // Only what is gone is damage; a disk that fails for a moment is not.
+      if (systemCode(error) === 'ENOENT') {
+        throw new TardisError('RECORD_DAMAGED', `${record.object} is missing`, {}, error);
+      }
+      throw asTardisError(error, `reading ${record.object}`);
     }
     if (got !== bytes) throw new TardisError('RECORD_DAMAGED', `${record.object} is cut off`);
     return stored.subarray(0, bytes);

@@ -59,7 +59,7 @@ class Walk {
   }
 
   private visit(task: Task): void {
-    const startNs = BigInt(this.system.clock.nowMs()) * 1_000_000n;
+    const startNs = BigInt(Math.floor(this.system.clock.nowMs())) * 1_000_000n;
     let listing: Buffer;
     try {
       listing = this.system.native.listDirectory(task.path);

@@ -35,6 +35,9 @@ interface Wanted {
   readonly code: string;
 }
 
+/** Of each tool, the codes that were seen as JSON: once is enough, a run takes its time. */
+const seenAsJson = new Set<string>();
+
 /** One line that tells with a code, one that advises, no stack; and the same as JSON. */
 async function refused(
   t: ExecutionContext,
@@ -50,8 +53,9 @@ async function refused(
   t.regex(own[0] ?? '', new RegExp(`^${tool}: .+ \\[${code}\\]$`), `${what}\n${plain.stderr}`);
   t.is(own.length, 2, `${what}: no advice`);
   t.notRegex(plain.stderr, /^\s+at /m, `${what}: a stack`);
-  if (tool === 'tardisd') return; // it prints nothing, so it has no --json
   t.is(plain.stdout, '', what);
+  if (tool === 'tardisd' || seenAsJson.has(`${tool} ${code}`)) return; // tardisd prints nothing
+  seenAsJson.add(`${tool} ${code}`);
   const json = await run(tool, [...args, '--json'], options);
   t.is(json.status, status, `${what} --json\n${json.stdout}`);
   const { version, error } = JSON.parse(json.stdout) as {
@@ -421,7 +425,7 @@ if (isRoot) {
     await backup([...own, '--local', '--create', large]);
     const full = await run('regenerate', [...own, '-o', path.join(small, 'out'), large]);
     t.is(full.status, 1, full.stderr);
-    t.regex(full.stderr, /\[(DISK_FULL|TARGET_NOT_WRITABLE)\]/);
+    t.regex(full.stderr, /\[TARGET_FULL\]/);
     t.notRegex(full.stderr, /^\s+at /m);
     t.false(fs.existsSync(path.join(small, 'out', 'large', 'b')), 'half a file was left');
   });

@@ -284,10 +284,10 @@ test('a small file that changes while it is read is read again by the next run',
 
 test('a file changed after its listing was read, with equal times and size, is not missed', async (t) => {
   const lab = new Lab(scratch(t), [dir('a', [file('busy', text(1, 5000)), file('quiet', 'q')])]);
-  // The real clock: everything is younger than two seconds, so nothing may count as settled.
-  const present = inlineSystem({
-    clock: { nowMs: Date.now, monotonicMs: () => performance.now() },
-  });
+  // At half a second after the last change nothing may count as settled.
+  const thenMs = Math.round(fs.statSync(lab.at('a', 'quiet')).ctimeMs) + 500;
+  const clock = { nowMs: () => thenMs, monotonicMs: () => performance.now() };
+  const present = inlineSystem({ clock });
   const first = await lab.backup({ create: true }, present);
   t.is(first.progress.changed, 0);
   const second = await lab.backup();

@@ -170,6 +170,23 @@ export async function backup(
   return JSON.parse(await succeed('tardis', ['--json', ...args], options)) as BackupReport;
 }
 
+const BUSY_STATUS = 11;
+const BUSY_PAUSE_MS = 50;
+const MAX_BUSY = 200;
+
+/** Runs a command again while its client is busy: the end of a broken session may take a moment. */
+export async function runWhenFree(
+  tool: Tool,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<Outcome & { readonly busy: number }> {
+  for (let busy = 0; ; busy += 1) {
+    const outcome = await run(tool, args, options);
+    if (outcome.status !== BUSY_STATUS || busy >= MAX_BUSY) return { ...outcome, busy };
+    await pause(BUSY_PAUSE_MS);
+  }
+}
+
 /** The lines of a command's JSON output. */
 export function jsonLines<T = Record<string, unknown>>(stdout: string): T[] {
   return stdout

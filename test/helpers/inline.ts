@@ -201,7 +201,8 @@ export function history(place: Place): Promise<string[]> {
   return withArchive(place, async (archive) => {
     const lines: string[] = [];
     for (const set of await archive.sets()) {
-      lines.push(`set ${JSON.stringify(set)}`);
+      // A rebuild may have doubts about what had been damaged, a catalog that saw it healed has not.
+      lines.push(`set ${JSON.stringify({ ...set, isDoubtful: undefined })}`);
       for (const note of await archive.notes(set.set)) lines.push(`note ${JSON.stringify(note)}`);
       for (const root of await archive.roots(set.set)) {
         const top = await archive.find(root.path, set.set);
@@ -219,12 +220,13 @@ async function tell(
   at: string,
   entry: ArchiveEntry,
 ): Promise<string[]> {
-  // Numbers that only name rows of this catalog may differ in another one; so may flags.
-  const { directory: _d, contentId: _c, childId, flags: _f, digest, ...rest } = entry;
-  const shown = JSON.stringify(
-    { ...rest, digest: digest?.toString('hex') },
-    (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value),
-  );
+  // Not told: numbers that name rows of this catalog only, and flags, which no record keeps.
+  const { type, permissions, uid, gid, linkCount, sizeBytes, mtimeNs, ctimeNs, inode } = entry;
+  const { device, digest, linkTarget, firstSet, lastSet, childId } = entry;
+  const shown = [
+    [type, permissions, uid, gid, linkCount, sizeBytes, mtimeNs, ctimeNs, inode, device],
+    [digest?.toString('hex'), linkTarget?.toString('latin1'), firstSet, lastSet],
+  ].join();
   const lines = [`${set} ${at} ${shown}`];
   if (childId === undefined) return lines;
   const page = { directory: childId, set, after: Buffer.alloc(0), limit: 1e5, withDigests: true };

@@ -6,7 +6,16 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { seededRandom } from '../../src/system/index.js';
-import { listedSets, type Outcome, pause, run, Running, Server, succeed } from './commands.js';
+import {
+  listedSets,
+  type Outcome,
+  pause,
+  run,
+  Running,
+  runWhenFree,
+  Server,
+  succeed,
+} from './commands.js';
 import { differences, look, noise, removeScratch, type Snapshot, text } from './tree.js';
 
 export interface ThrashOptions {
@@ -217,19 +226,11 @@ class Thrash {
   private async finishOne(name: string): Promise<void> {
     this.wanted.set(name, look(this.source));
     const args = await this.args(name, this.random.next() < 0.3);
-    for (let tries = 0; ; tries += 1) {
-      const startMs = performance.now();
-      const outcome = await run('tardis', args, this.env());
-      if (outcome.status === BUSY_STATUS && tries < MAX_BUSY) {
-        this.report.busy += 1;
-        await pause(BUSY_PAUSE_MS);
-        continue;
-      }
-      this.runMs = performance.now() - startMs;
-      if (outcome.status === 0) return;
-      this.report.problems.push(`${name}: ${outcome.status} ${outcome.stdout} ${outcome.stderr}`);
-      return;
-    }
+    const startMs = performance.now();
+    const { status, stdout, stderr, busy } = await runWhenFree('tardis', args, this.env());
+    this.report.busy += busy;
+    this.runMs = performance.now() - startMs;
+    if (status !== 0) this.report.problems.push(`${name}: ${status} ${stdout} ${stderr}`);
   }
 
   // --- checks ------------------------------------------------------------------------------------

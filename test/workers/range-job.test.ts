@@ -142,6 +142,13 @@ const CHANGES: [string, (file: string) => void][] = [
   ['shrinks', (file) => fs.truncateSync(file, MIB + 7)],
   ['is written to', (file) => fs.utimesSync(file, 5, 5)],
   ['is replaced in place', (file) => fs.writeFileSync(file, CONTENT)],
+  [
+    'is written to, and its time put back,',
+    (file) => {
+      fs.writeFileSync(file, CONTENT);
+      fs.utimesSync(file, 1000, 1000);
+    },
+  ],
 ];
 
 for (const [what, change] of CHANGES) {
@@ -149,6 +156,7 @@ for (const [what, change] of CHANGES) {
     const folder = scratch(t);
     const file = path.join(folder, 'file');
     fs.writeFileSync(file, CONTENT);
+    fs.utimesSync(file, 1000, 1000);
     const { output, chunks } = await run(inputFor(folder, 'file'), (chunk) => {
       if (chunk === 2) change(file);
     });

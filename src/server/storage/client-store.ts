@@ -87,7 +87,9 @@ export class ClientStore {
       clearIncoming(system, directory);
       catalog = Catalog.openForWriting(system, directory.catalogPath);
       const backend = new DirectoryBackend(directory.path, system.files);
-      const report = await recoverCatalog(catalog, backend, { checkBodies: false });
+      // A catalog that was lost is made anew with all care; one that exists lacks little.
+      const isLost = catalog.state.readCommitPoint().commit === 0;
+      const report = await recoverCatalog(catalog, backend, { checkBodies: isLost });
       catalog.begin();
       const { counters, point, lastPack } = report;
       return new ClientStore({ lock, catalog, backend, limits, counters, point, lastPack });

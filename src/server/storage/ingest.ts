@@ -14,6 +14,7 @@ import {
   DIGEST_BYTES,
   digestKey,
   EntryType,
+  RowFlag,
   RowReader,
 } from '../../model/index.js';
 import { parseRecord, RecordKind } from '../../store/index.js';
@@ -200,6 +201,9 @@ export class Ingest {
     const needsContent = rows.type(at) === EntryType.file && rows.sizeBytes(at) > 0;
     if (needsContent !== rows.hasDigest(at)) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a final row without its digest');
+    }
+    if ((rows.flags(at) & RowFlag.unreadable) !== 0) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a final row of what could not be read');
     }
     let contentId: number | undefined;
     if (needsContent) {

@@ -17,6 +17,8 @@ export interface ChangedDirectory {
   readonly isNew: boolean;
 }
 
+const MAX_NOTES_PER_EVENT = 4096;
+
 export class SetJournal {
   /** Entries written since the last checkpoint. */
   entriesSinceCheckpoint = 0;
@@ -62,6 +64,7 @@ export class SetJournal {
   addNote(note: SetNote): void {
     this.store.catalog.sets.addNote(this.set, note);
     this.notes.push(note);
+    if (this.notes.length >= MAX_NOTES_PER_EVENT) this.flushNotes();
   }
 
   /** Appends an event behind all changes so far; applying it to the catalog is the caller's. */
@@ -73,12 +76,15 @@ export class SetJournal {
   /** Writes what was collected as records; then everything so far becomes durable. */
   async checkpoint(): Promise<void> {
     this.flush();
-    if (this.notes.length > 0) {
-      this.appendEvent({ type: 'notes', set: this.set, notes: this.notes });
-      this.notes = [];
-    }
+    this.flushNotes();
     this.entriesSinceCheckpoint = 0;
     await this.store.checkpoint();
+  }
+
+  private flushNotes(): void {
+    const { notes } = this;
+    this.notes = [];
+    if (notes.length > 0) this.appendEvent({ type: 'notes', set: this.set, notes });
   }
 
   private afterChange(): void {

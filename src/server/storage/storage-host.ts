@@ -58,7 +58,7 @@ export class InlineStorageHost implements StorageHost {
     return {
       post: (name, bytes) => session.post(name, bytes),
       end: () => session.end(),
-      abandon: async () => session.abandon(),
+      abandon: () => session.abandon(),
     };
   }
 
@@ -116,6 +116,7 @@ class StorageThread {
   private readonly worker: Worker;
   private readonly sessions = new Map<number, OpenSession>();
   private lastSession = 0;
+  private dead: TardisError | undefined;
 
   constructor() {
     this.worker = new Worker(new URL('./storage-thread.js', import.meta.url), {
@@ -124,6 +125,7 @@ class StorageThread {
     });
     this.worker.on('message', (message: FromStorage) => this.receive(message));
     this.worker.on('error', (error) => this.died(error));
+    this.worker.on('exit', () => this.died(new Error('the thread has ended')));
   }
 
   async open(
@@ -131,6 +133,7 @@ class StorageThread {
     options: StorageOptions,
     events: StorageEvents,
   ): Promise<StorageHandle> {
+    if (this.dead !== undefined) throw this.dead;
     this.lastSession += 1;
     const session = this.lastSession;
     const error = await new Promise<TardisError | undefined>((resolve) => {
@@ -197,10 +200,11 @@ class StorageThread {
 
   /** The thread is gone (a bug, or out of memory): every session of it is told. */
   private died(cause: Error): void {
+    this.dead ??= new TardisError('INTERNAL', 'the storage thread died', {}, cause);
     for (const open of this.sessions.values()) {
       const error = new TardisError('INTERNAL', 'the storage thread died', {}, cause);
       open.opened(error);
-      open.ended?.(undefined);
+      open.ended?.(error);
       open.events.failed(error);
     }
     this.sessions.clear();

@@ -119,8 +119,10 @@ export class StorageSession {
   }
 
   /** Ends at once; what no checkpoint covered is given up. */
-  abandon(): void {
+  async abandon(): Promise<void> {
     this.failure ??= new TardisError('CONNECTION_LOST', 'the session was abandoned');
+    this.queue.length = 0;
+    await this.whenIdle(); // a checkpoint under way must not go on without the lock
     this.letGo();
   }
 

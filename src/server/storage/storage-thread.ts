@@ -35,7 +35,7 @@ async function finish(session: number, op: 'end' | 'abandon'): Promise<void> {
   sessions.delete(session);
   try {
     if (op === 'end') await ending?.end();
-    else ending?.abandon();
+    else await ending?.abandon();
     send({ op: 'ended', session });
   } catch (error) {
     send({ op: 'ended', session, error: toWire(error) });
