@@ -3,11 +3,11 @@ import path from 'node:path';
 import { applyDamage, Catalog, recoverCatalog, type RecoveryReport } from '../catalog/index.js';
 import { asTardisError } from '../errors/index.js';
 import {
+  acquireClient,
   buildEvent,
   clearIncoming,
   type ClientDirectory,
   DirectoryBackend,
-  lockClient,
 } from '../store/index.js';
 import type { System } from '../system/index.js';
 import { ClientStore, type StoreLimits } from './storage/client-store.js';
@@ -23,7 +23,7 @@ export async function rebuildCatalog(
   onProgress?: (pack: number, lastPack: number) => void,
 ): Promise<RecoveryReport> {
   const { files } = system;
-  const lock = lockClient(system, directory);
+  const lock = await acquireClient(system, directory);
   const fresh = `${directory.catalogPath}.new`;
   try {
     refuseNewer(system, directory.catalogPath);

@@ -199,6 +199,26 @@ export function lockClient(system: System, directory: ClientDirectory): ClientLo
   };
 }
 
+/** A session that is just ending gives its lock back within this time. */
+const LOCK_PATIENCE_MS = 2000;
+const LOCK_RETRY_MS = 50;
+
+/** Takes the client's lock, waiting a moment for one that is ending. Throws CLIENT_BUSY. */
+export async function acquireClient(
+  system: System,
+  directory: ClientDirectory,
+): Promise<ClientLock> {
+  for (let waitedMs = 0; ; waitedMs += LOCK_RETRY_MS) {
+    try {
+      return lockClient(system, directory);
+    } catch (error) {
+      const isBusy = error instanceof TardisError && error.code === 'CLIENT_BUSY';
+      if (!isBusy || waitedMs >= LOCK_PATIENCE_MS) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS));
+  }
+}
+
 /** Removes what an interrupted session had staged. Call with the lock held. */
 export function clearIncoming(system: System, directory: ClientDirectory): void {
   const incoming = path.join(directory.path, INCOMING_DIRECTORY);

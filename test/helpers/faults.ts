@@ -208,6 +208,7 @@ export class Ledger {
    */
   cutPower(store: string, copy: string, next: () => number): void {
     for (const [file, { syncedBytes, writtenBytes, isNameSynced }] of this.written) {
+      if (writtenBytes === 0) continue; // SQLite writes and syncs its files by itself
       const relative = path.relative(store, file);
       const copied = path.join(copy, relative);
       if (relative.startsWith('..') || !fs.existsSync(copied)) continue;

@@ -5,6 +5,7 @@
  */
 import { Catalog, type CommitPoint, recoverCatalog } from '../../catalog/index.js';
 import {
+  acquireClient,
   type Backend,
   buildCommit,
   clearIncoming,
@@ -13,7 +14,6 @@ import {
   type Counters,
   DirectoryBackend,
   type Location,
-  lockClient,
   NO_PACK,
   objectName,
   type ObjectWriter,
@@ -81,7 +81,7 @@ export class ClientStore {
     directory: ClientDirectory,
     limits: StoreLimits,
   ): Promise<ClientStore> {
-    const lock = lockClient(system, directory);
+    const lock = await acquireClient(system, directory);
     let catalog: Catalog | undefined;
     try {
       clearIncoming(system, directory);

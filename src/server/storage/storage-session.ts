@@ -46,6 +46,7 @@ export class StorageSession {
   private readonly queue: { name: MessageName; bytes: Buffer }[] = [];
   private isPumping = false;
   private failure: unknown;
+  private isReleased = false;
   private idle: (() => void)[] = [];
   private ingest: Ingest | undefined;
   private readonly large: IncomingContents;
@@ -128,6 +129,8 @@ export class StorageSession {
 
   /** Closes everything at once, what was staged included. Never throws. */
   private letGo(): void {
+    if (this.isReleased) return;
+    this.isReleased = true;
     clearInterval(this.timer);
     this.queue.length = 0;
     try {
