@@ -140,7 +140,6 @@ class Recovery {
       }
     }
     await this.release(true);
-    if (checkBodies) this.countMissing(packs, lastPack);
     const { commits, damagedRecords, isMetadataLost, counters, point } = this;
     return { commits, damagedRecords, isMetadataLost, counters, point, lastPack };
   }
@@ -152,13 +151,6 @@ class Recovery {
     const sizeBytes = (await this.backend.size(packName(pack))) ?? 0;
     if (sizeBytes >= position) return;
     throw new TardisError('CATALOG_DAMAGED', `${packName(pack)} is shorter than its catalog says`);
-  }
-
-  /** Packs are numbered without gaps: one that is not there is lost, with all it held. */
-  private countMissing(packs: readonly number[], lastPack: number): void {
-    const missing = lastPack - packs.length;
-    this.damagedRecords += missing;
-    this.isMetadataLost ||= missing > 0;
   }
 
   /** Keeps a commit back until it is known whether another one follows. */
