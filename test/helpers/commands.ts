@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Credit } from '../../src/transport/index.js';
 
 export type Tool = 'tardis' | 'tardisd' | 'regenerate' | 'lstardis' | 'sonic';
 
@@ -120,13 +121,21 @@ export class Running {
   }
 }
 
+/** Tests of one file run side by side; their commands do so only as far as the machine can. */
+const places = new Credit(4);
+
 /** Runs a command to its end. */
-export function run(
+export async function run(
   tool: Tool,
   args: readonly string[],
   options: CommandOptions = {},
 ): Promise<Outcome> {
-  return new Running(tool, args, options).ended;
+  await places.take(1);
+  try {
+    return await new Running(tool, args, options).ended;
+  } finally {
+    places.give(1);
+  }
 }
 
 /** Runs a command that must succeed; returns what it printed. */
