@@ -199,7 +199,10 @@ export function lockClient(system: System, directory: ClientDirectory): ClientLo
   };
 }
 
-/** A session that is just ending gives its lock back within this time. */
+/**
+ * A lock that was let go is free within this time: a session may be writing its last checkpoint, and
+ * a child process being started anywhere in this process shares our descriptors until its `exec`.
+ */
 const LOCK_PATIENCE_MS = 2000;
 const LOCK_RETRY_MS = 50;
 

@@ -2,7 +2,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { nodeSystem } from '../../src/system/index.js';
 import { backup, pause, rest, succeed } from '../helpers/commands.js';
+import { backupInline, inlineSystem } from '../helpers/inline.js';
 import {
   differences,
   dir,
@@ -19,6 +21,7 @@ import {
 } from '../helpers/tree.js';
 
 const MIB = 1 << 20;
+const HOUR_MS = 3_600_000;
 
 function manyFiles(count: number, bytes: number, seed: string): TreeNode[] {
   return Array.from({ length: count }, (_, index) =>
@@ -50,15 +53,18 @@ test('an unchanged tree at rest sends no listing and no content', async (t) => {
 
 test('a tree backed up while it was fresh is looked at once more, then never again', async (t) => {
   const home = scratch(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  const source = path.join(home, 'tree');
   makeTree(source, [dir('a', manyFiles(20, 5000, 'a')), file('large', noise(1, 2 * MIB))]);
-  const place = ['-D', store, '-C', 'me', '--local'];
-  await backup([...place, '--create', source]);
-  await rest();
-  const second = await backup([...place, source]);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  // By a clock that is behind, everything has just been made.
+  const behind = inlineSystem({
+    clock: { ...nodeSystem().clock, nowMs: () => Date.now() - HOUR_MS },
+  });
+  await backupInline(behind, place, [source], { create: true });
+  const second = await backupInline(inlineSystem(), place, [source]);
   t.true(second.progress.filesRead > 0, 'what was too new to be trusted was not read again');
   t.is(second.progress.contentsSent, 0);
-  const third = await backup([...place, source]);
+  const third = await backupInline(inlineSystem(), place, [source]);
   t.like(third.progress, { listings: 0, contentsSent: 0, filesRead: 0 });
 });
 
