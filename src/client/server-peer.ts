@@ -93,11 +93,11 @@ export class ServerPeer implements BackupPeer {
     });
   }
 
-  ask(digests: Uint8Array): Promise<Uint8Array> {
+  ask(digests: Uint8Array, promise: boolean): Promise<Uint8Array> {
     return this.question((question) => {
       this.lastAsk += 1;
       this.asks.set(this.lastAsk, question);
-      this.sender.post('ask', { ask: this.lastAsk, digests: asBuffer(digests) });
+      this.sender.post('ask', { ask: this.lastAsk, digests: asBuffer(digests), promise });
     });
   }
 

@@ -300,7 +300,7 @@ export class BackupPipeline {
     const wanted = new Uint8Array(total);
     if (total === 0) return { wanted, count: 0 };
     const digests = contents.digests.subarray(0, total * DIGEST_BYTES);
-    const verdicts = await this.peer.ask(digests);
+    const verdicts = await this.peer.ask(digests, true);
     let count = 0;
     for (let index = 0; index < total; index += 1) {
       this.jobs.recent.add(digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES));

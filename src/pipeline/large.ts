@@ -159,7 +159,8 @@ export class LargeFiles {
   private async hashFirst(file: LargeFile, offset: number): Promise<RangeOutput | undefined> {
     const result = await this.range(file, offset, undefined, () => Promise.resolve());
     if (result.sizeBytes === 0) return result;
-    const [verdict] = await this.peer.ask(result.digest);
+    // No promise: the file may change before it is read again.
+    const [verdict] = await this.peer.ask(result.digest, false);
     // "coming" is a stream of this session: sent again, and dropped where it ends second.
     if (verdict !== Verdict.have) return undefined;
     this.progress.filesHad += offset === 0 ? 1 : 0;

@@ -27,8 +27,8 @@ export interface BackupPeer {
   heads(batch: HeadBatch, ask: boolean): Promise<Uint8Array>;
   /** Sends a listing; resolves with a `Wanted` for each row. */
   listing(slot: number, rows: Buffer): Promise<Uint8Array>;
-  /** Resolves with a `Verdict` for each digest. */
-  ask(digests: Uint8Array): Promise<Uint8Array>;
+  /** Resolves with a `Verdict` for each digest; `promise`: what is wanted will surely be sent. */
+  ask(digests: Uint8Array, promise: boolean): Promise<Uint8Array>;
   /** Sends final rows with the records of their contents. */
   parcel(parcel: OutgoingParcel): Promise<void>;
   /** The directories' last rows have been sent; 1 in `settled`: may be skipped next time. */

@@ -107,8 +107,8 @@ export function writeHeader(target: Buffer, at: number, header: NewHeader): void
 }
 
 /**
- * Reads a header, or tells in one word why there is none. `undefined` with no throw: a scan meets
- * unwritten tails as a matter of course.
+ * Reads a header. `undefined` where none stands: a scan meets unwritten tails as a matter of course.
+ * Throws STORE_NEWER for one that is sound but says what this release does not know.
  */
 export function readHeader(buffer: Buffer, at: number): RecordHeader | undefined {
   if (at + RECORD_HEADER_BYTES > buffer.length) return undefined;
@@ -135,12 +135,22 @@ export function readHeader(buffer: Buffer, at: number): RecordHeader | undefined
     kind <= MAX_KIND &&
     isCodec(codec) &&
     header.scheme === SCHEME_PLAIN &&
-    (header.flags & ~KNOWN_FLAGS) === 0 &&
+    (header.flags & ~KNOWN_FLAGS) === 0;
+  if (!isKnown) {
+    throw new TardisError('STORE_NEWER', 'a record is of a kind this release does not know', {
+      version: buffer[at + Offset.version]!,
+      kind,
+      codec,
+      scheme: header.scheme,
+      flags: header.flags,
+    });
+  }
+  const isPossible =
     header.indexBytes <= MAX_INDEX_BYTES &&
     header.bodyBytes <= MAX_BODY_BYTES &&
     Number.isSafeInteger(header.rawBytes) &&
     Number.isSafeInteger(header.sequence);
-  return isKnown ? header : undefined;
+  return isPossible ? header : undefined;
 }
 
 /** Puts header, index and body together (small records: listings, events, commits). */

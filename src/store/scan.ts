@@ -36,7 +36,7 @@ export interface ScannedRecord {
  * Yields the records of a pack from `position`, header and index only, until the first place where
  * no valid header stands (end of file, unwritten tail, damage). With `skipDamage` it goes on behind
  * damage, where the next header stands; a stored body may hold headers of another store, so what
- * comes behind a gap counts only if a commit of this pack covers it.
+ * comes behind a gap counts only if a commit of this pack covers it. Throws STORE_NEWER.
  */
 export async function* scanPack(
   backend: Backend,
@@ -61,7 +61,7 @@ export async function* scanPack(
   let isAfterGap = false;
   while (at + RECORD_HEADER_BYTES <= sizeBytes) {
     const headerBytes = Buffer.from(await fill(at, RECORD_HEADER_BYTES));
-    const header = readHeader(headerBytes, 0);
+    const header = headerAt(headerBytes, isAfterGap);
     if (header === undefined || at + recordBytes(header) > sizeBytes) {
       if (!skipDamage) return;
       at = await nextMagic(fill, at + 1, sizeBytes);
@@ -72,6 +72,16 @@ export async function* scanPack(
     yield { header, headerBytes, position: at, index, isAfterGap };
     at += recordBytes(header);
     isAfterGap = false;
+  }
+}
+
+/** A header of a newer release within a damaged body is of another store, and no reason to stop. */
+function headerAt(bytes: Buffer, isAfterGap: boolean): RecordHeader | undefined {
+  try {
+    return readHeader(bytes, 0);
+  } catch (error) {
+    if (isAfterGap) return undefined;
+    throw error;
   }
 }
 

@@ -115,7 +115,7 @@ export const MESSAGES = {
     whats: 'texts',
     reasons: 'texts',
   }),
-  ask: toServer(21, 'add', 4 * MIB, { ask: 'uint', digests: 'bytes' }),
+  ask: toServer(21, 'add', 4 * MIB, { ask: 'uint', digests: 'bytes', promise: 'bool' }),
   streamOpen: toServer(22, 'add', KIB, {
     stream: 'uint',
     isPart: 'bool',

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { crc32 } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { EntryType } from '../../src/model/index.js';
 import {
@@ -387,6 +388,24 @@ test('a store of a later release is not half rebuilt', async (t) => {
   store.close();
   t.is(await rejectedCode(rebuild(rebuilt, store.backend)), 'STORE_NEWER');
 });
+
+test('a record of a kind from the future keeps a store from being half opened', async (t) => {
+  const { live, rebuilt } = places(t);
+  const store = await PackedStore.open(live);
+  store.openSet();
+  await store.checkpoint();
+  const record = strangeEvent(store.nextSequence());
+  record[KIND_AT] = 99;
+  record.writeUInt32LE(crc32(record.subarray(0, HEADER_CHECKSUM_AT)), HEADER_CHECKSUM_AT);
+  store.packs.append(record);
+  await store.checkpoint();
+  store.close();
+  t.is(await rejectedCode(rebuild(rebuilt, store.backend)), 'STORE_NEWER');
+});
+
+/** Offsets in a record's header (docs/formats.md). */
+const KIND_AT = 5;
+const HEADER_CHECKSUM_AT = 68;
 
 /** An event of a type from the future. */
 function strangeEvent(sequence: number): Buffer {

@@ -51,6 +51,7 @@ class Peer {
   /** Codes of the errors the server sent. */
   readonly codes: string[] = [];
   readonly names: MessageName[] = [];
+  readonly verdicts: number[][] = [];
   closeCode = 0;
   readonly closed: Promise<void>;
   private readonly socket: WebSocket;
@@ -62,6 +63,7 @@ class Peer {
       const name = peekMessage(data, 'to-client');
       this.names.push(name);
       if (name === 'error') this.codes.push(decodeMessage(name, data).head.code);
+      if (name === 'verdicts') this.verdicts.push([...decodeMessage(name, data).head.verdicts]);
     });
     this.closed = new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error('the server did not hang up')), DEADLINE_MS);
@@ -337,7 +339,10 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
   ['bytes of no record', (peer) => [openRoot(peer), parcel(peer, NOTHING, [], noise('r', 200))]],
   [
     'half a digest',
-    (peer) => [openSet(peer), peer.say('ask', { ask: 1, digests: digest.subarray(5) })],
+    (peer) => [
+      openSet(peer),
+      peer.say('ask', { ask: 1, digests: digest.subarray(5), promise: true }),
+    ],
   ],
   [
     'a chunk of no stream',
@@ -421,6 +426,20 @@ for (const [index, [what, act]] of AFTER_LOGIN.entries()) {
     t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
   });
 }
+
+test('only a peer that promised to send what is wanted is waited for', async (t) => {
+  const peer = await Peer.login('promises');
+  openSet(peer);
+  const WANT = 0;
+  const COMING = 2;
+  for (const [ask, promise] of [false, false, true, false].entries()) {
+    peer.say('ask', { ask, digests: digest, promise });
+  }
+  while (peer.verdicts.length < 4) await pause(5);
+  t.deepEqual(peer.verdicts, [[WANT], [WANT], [WANT], [COMING]]);
+  peer.cut();
+  await peer.closed;
+});
 
 /** The server may notice the end of one connection a moment after the beginning of the next. */
 async function loginSoon(client: string, create: boolean): Promise<Peer> {

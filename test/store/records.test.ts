@@ -133,7 +133,7 @@ test('index and body come apart as they were put together', (t) => {
   );
 });
 
-test('a header of a later version, or with what this release does not know, is none', (t) => {
+test('a sound header of a later version, or with what this release does not know, is told', (t) => {
   const header = headerOf(PLAIN);
   const forgeries: [string, number, bigint, 1 | 4 | 8][] = [
     ['version 0', AT.version, 0n, 1],
@@ -148,7 +148,14 @@ test('a header of a later version, or with what this release does not know, is n
     ['flag 1 and another', AT.flags, 0x8000_0001n, 4],
   ];
   for (const [what, at, value, bytes] of forgeries) {
-    t.is(readHeader(forged(header, at, value, bytes), 0), undefined, what);
+    const newer = forged(header, at, value, bytes);
+    t.is(
+      thrownCode(() => readHeader(newer, 0)),
+      'STORE_NEWER',
+      what,
+    );
+    newer[HEADER_CHECKSUM_AT]! ^= 1;
+    t.is(readHeader(newer, 0), undefined, `${what}, damaged`);
   }
   t.is(readHeader(forged(header, AT.kind, 8n, 1), 0)?.kind, RecordKind.commit);
   t.is(readHeader(forged(header, AT.codec, 3n, 1), 0)?.codec, Codec.snappy);

@@ -249,8 +249,11 @@ export class Ingest {
     }
   }
 
-  /** Answers for each digest: want, have, or coming (another parcel brings it). */
-  ask(digests: Buffer): Uint8Array {
+  /**
+   * Answers for each digest: want, have, or coming (another parcel brings it). With `promise`, what
+   * is wanted will surely be sent, and others need not send it.
+   */
+  ask(digests: Buffer, promise: boolean): Uint8Array {
     if (digests.length % DIGEST_BYTES !== 0) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a question has half a digest');
     }
@@ -260,7 +263,7 @@ export class Ingest {
       const key = digestKey(digest);
       if (this.storedContent(digest) !== undefined) verdicts[index] = Verdict.have;
       else if (this.coming.has(key)) verdicts[index] = Verdict.coming;
-      else if (this.coming.size < MAX_COMING_DIGESTS) this.coming.add(key);
+      else if (promise && this.coming.size < MAX_COMING_DIGESTS) this.coming.add(key);
     }
     return verdicts;
   }

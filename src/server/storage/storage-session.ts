@@ -262,8 +262,9 @@ export class StorageSession {
         return undefined;
       }
       case 'ask': {
-        const { ask, digests } = decodeMessage(name, bytes).head;
-        this.answer('verdicts', { ask, verdicts: Buffer.from(this.openSet.ask(digests)) });
+        const { ask, digests, promise } = decodeMessage(name, bytes).head;
+        const verdicts = Buffer.from(this.openSet.ask(digests, promise));
+        this.answer('verdicts', { ask, verdicts });
         return undefined;
       }
       case 'done': {
@@ -339,13 +340,22 @@ function isCount(value: unknown): boolean {
   return typeof value === 'number' && Number.isFinite(value);
 }
 
+/** The length a record's header says; undefined where no header that we know stands. */
+function recordBytesAt(attachment: Buffer, at: number): number | undefined {
+  try {
+    const header = readHeader(attachment, at);
+    return header === undefined ? undefined : recordBytes(header);
+  } catch (error) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'a record in a parcel is unknown here', {}, error);
+  }
+}
+
 /** Cuts an attachment into records of the lengths said. */
 function splitRecords(attachment: Buffer, lengths: readonly number[]): Buffer[] {
   const records: Buffer[] = [];
   let at = 0;
   for (const bytes of lengths) {
-    const header = bytes < RECORD_HEADER_BYTES ? undefined : readHeader(attachment, at);
-    if (header === undefined || recordBytes(header) !== bytes) {
+    if (bytes < RECORD_HEADER_BYTES || recordBytesAt(attachment, at) !== bytes) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a record in a parcel is broken');
     }
     records.push(attachment.subarray(at, at + bytes));
