@@ -3,8 +3,8 @@
  * If anything fails the connection ends and the server keeps what it received, as an unfinished set.
  */
 import fs from 'node:fs';
-import path from 'node:path';
 import { systemCode, TardisError } from '../errors/index.js';
+import { displayName } from '../model/index.js';
 import {
   BackupPipeline,
   type BackupProgress,
@@ -12,7 +12,7 @@ import {
   type PipelineSettings,
   type StageFigures,
 } from '../pipeline/index.js';
-import type { Address, System } from '../system/index.js';
+import { absolutePath, type Address, type System } from '../system/index.js';
 import {
   connect,
   type Connection,
@@ -30,8 +30,8 @@ export interface BackupRequest {
   readonly create: boolean;
   /** Name of the set; empty for one made by the server. */
   readonly setName: string;
-  /** Directories, absolute. */
-  readonly directories: readonly string[];
+  /** Paths as bytes, relative ones from the working directory. */
+  readonly directories: readonly Buffer[];
   readonly excludes: readonly string[];
   readonly settings: PipelineSettings;
   readonly compressMessages: boolean;
@@ -63,11 +63,11 @@ interface Root {
 }
 
 /** Looks at the directories before anything is started. Throws SOURCE_MISSING. */
-export function readRoots(system: System, directories: readonly string[]): Root[] {
+export function readRoots(system: System, directories: readonly Buffer[]): Root[] {
   const seen = new Set<string>();
   const roots: Root[] = [];
   for (const directory of directories) {
-    const absolute = path.resolve(directory);
+    const absolute = absolutePath(directory);
     try {
       // A root may be named through a symbolic link; it is kept under its real path.
       const bytes = fs.realpathSync.native(absolute, { encoding: 'buffer' });
@@ -79,9 +79,13 @@ export function readRoots(system: System, directories: readonly string[]): Root[
     } catch (error) {
       const code = systemCode(error);
       if (code === undefined) throw error;
-      throw new TardisError('SOURCE_MISSING', `cannot open the directory ${absolute}: ${code}`, {
-        cause: code,
-      });
+      throw new TardisError(
+        'SOURCE_MISSING',
+        `cannot open the directory ${displayName(absolute)}: ${code}`,
+        {
+          cause: code,
+        },
+      );
     }
   }
   return roots;

@@ -5,8 +5,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode, TardisError } from '../errors/index.js';
-import { EntryType, RowReader } from '../model/index.js';
-import { MetadataOption, OpenKind, type System } from '../system/index.js';
+import { displayName, EntryType, RowReader } from '../model/index.js';
+import { absolutePath, MetadataOption, OpenKind, type System } from '../system/index.js';
 
 export interface TargetName {
   /** Beneath the target; empty for the target itself. */
@@ -15,12 +15,11 @@ export interface TargetName {
 }
 
 /** Not mkdir's own recursion: in places such as /proc it never ends. */
-function makeDirectories(directory: string): void {
+function makeDirectories(directory: Buffer): void {
   const stat = fs.statSync(directory, { throwIfNoEntry: false });
   if (stat?.isDirectory() === true) return;
-  if (stat === undefined && path.dirname(directory) !== directory) {
-    makeDirectories(path.dirname(directory));
-  }
+  const parent = Buffer.from(path.posix.dirname(directory.toString('latin1')), 'latin1');
+  if (stat === undefined && !parent.equals(directory)) makeDirectories(parent);
   fs.mkdirSync(directory);
 }
 
@@ -36,20 +35,20 @@ export class RestoreTarget {
   private readonly overwrite: boolean;
 
   /** Makes the directory if it is not there. Throws TARGET_NOT_WRITABLE. */
-  constructor(system: System, output: string, overwrite: boolean) {
+  constructor(system: System, output: Buffer, overwrite: boolean) {
     this.system = system;
     this.overwrite = overwrite;
     // An ordinary user keeps what is his; of what was another's, the set-id bits go.
     const isRoot = process.geteuid?.() === 0;
     this.ownerOptions = MetadataOption.setOwner | (isRoot ? 0 : MetadataOption.forgiveOwner);
     try {
-      makeDirectories(path.resolve(output));
-      this.path = fs.realpathSync.native(path.resolve(output), { encoding: 'buffer' });
+      makeDirectories(absolutePath(output));
+      this.path = fs.realpathSync.native(absolutePath(output), { encoding: 'buffer' });
       this.rootFd = system.native.openDirectory(this.path);
     } catch (error) {
       throw new TardisError(
         'TARGET_NOT_WRITABLE',
-        `cannot use ${output}: ${systemCode(error) ?? 'unknown'}`,
+        `cannot use ${displayName(output)}: ${systemCode(error) ?? 'unknown'}`,
         {},
         error,
       );

@@ -24,7 +24,7 @@ export interface RestoreRequest {
   readonly set: number;
   /** Absolute paths as they were backed up. */
   readonly paths: readonly Buffer[];
-  readonly output: string;
+  readonly output: Buffer;
   readonly overwrite: boolean;
   readonly workers: number;
 }

@@ -1,10 +1,27 @@
-export { PIPELINE_OPTIONS } from './pipeline.js';
-export { DEFAULT_PORT, DEFAULT_STORE, SERVER_OPTIONS } from './server.js';
+export { ABSENT, type AbsentKind, type AbsentRow, refuseAbsent } from './absent.js';
+export { expandArguments } from './argument-files.js';
+export { explain, type Explained } from './explain.js';
+export { type IniSection, parseIni, readIni } from './ini.js';
+export type { Found, Source } from './layers.js';
+export { nearest } from './nearest.js';
+export { type Given, type Resolved, resolveSettings } from './resolve.js';
 export {
-  type OptionSpec,
-  type OptionTable,
-  type OptionValues,
-  resolveOptions,
-  type ValueSources,
-} from './table.js';
-export { parseSize, parseValue } from './values.js';
+  type SettingRow,
+  type SettingTable,
+  type Tool,
+  TOOLS,
+  type ValueOf,
+  type ValueSpec,
+  type ValueType,
+} from './row.js';
+export { DEFAULT_PORT, DEFAULT_STORE } from './rows-common.js';
+export {
+  allRows,
+  defaultOf,
+  rowsOf,
+  type SettingName,
+  SETTINGS,
+  type Settings,
+} from './settings.js';
+export { formatValue, parseGiven, parseSize, parseValue, type Value } from './values.js';
+export { splitWords } from './words.js';

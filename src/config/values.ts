@@ -1,35 +1,31 @@
-/** Turning the text of an option, variable or config key into a value, with one kind of error. */
+/** Turning the text of an option, variable or key into a value, and back, with one kind of error. */
 import { TardisError } from '../errors/index.js';
+import { byteText, hasStrayBytes, textBytes } from '../system/index.js';
+import type { ValueSpec } from './row.js';
+import { splitWords } from './words.js';
 
-export type ValueType = 'text' | 'bool' | 'int' | 'size' | 'seconds' | 'choice';
-
-export interface ValueSpec {
-  readonly type: ValueType;
-  readonly min?: number;
-  readonly max?: number;
-  readonly choices?: readonly string[];
-}
+export type Value = string | number | boolean | Buffer | readonly string[] | readonly Buffer[];
 
 const TRUE = new Set(['1', 'yes', 'true', 'on']);
 const FALSE = new Set(['0', 'no', 'false', 'off']);
-const SIZE_UNITS: Readonly<Record<string, number>> = {
-  '': 1,
-  k: 2 ** 10,
-  m: 2 ** 20,
-  g: 2 ** 30,
-  t: 2 ** 40,
-};
+const UNITS = ['', 'k', 'm', 'g', 't'];
 
-/** Parses `text` by its spec. `where` names the option or key. Throws CONFIG_INVALID. */
-export function parseValue(
-  text: string,
-  spec: ValueSpec,
-  where: string,
-): string | number | boolean {
+/** Parses byte text by its spec. `where` names the option or key. Throws CONFIG_INVALID. */
+export function parseValue(text: string, spec: ValueSpec, where: string): Value {
   const trimmed = text.trim();
   switch (spec.type) {
+    case 'path':
+      return pathBytes(text, where);
+    case 'paths':
+      return splitWords(text, where).map((word) => pathBytes(word, where));
+    case 'texts':
+    case 'command':
+      return splitWords(utf8(text, where), where);
     case 'text':
-      return trimmed;
+      return utf8(trimmed, where);
+    case 'name':
+      if (/^\.{0,2}$|[/\0]/.test(trimmed)) throw invalid(where, text, 'a file name');
+      return utf8(trimmed, where);
     case 'bool': {
       const word = trimmed.toLowerCase();
       if (TRUE.has(word)) return true;
@@ -38,28 +34,91 @@ export function parseValue(
     }
     case 'choice':
       if (spec.choices?.includes(trimmed) === true) return trimmed;
-      throw invalid(where, text, `one of ${spec.choices?.join(', ') ?? ''}`);
+      throw invalid(where, text, oneOf(spec, trimmed));
     case 'size':
       return bounded(parseSize(trimmed, where), spec, where, text);
+    case 'mode':
+      if (!/^[0-7]{1,5}$/.test(trimmed)) throw invalid(where, text, 'an octal number');
+      return bounded(Number.parseInt(trimmed, 8), spec, where, text);
     case 'int':
+    case 'count':
     case 'seconds': {
-      const isNumber = spec.type === 'int' ? /^-?\d{1,15}$/ : /^\d{1,9}(\.\d{1,3})?$/;
+      const isNumber = spec.type === 'seconds' ? /^\d{1,9}(\.\d{1,3})?$/ : /^-?\d{1,15}$/;
       if (!isNumber.test(trimmed)) throw invalid(where, text, 'a number');
       return bounded(Number(trimmed), spec, where, text);
     }
   }
 }
 
+/**
+ * The value of options: of a list all the texts, each as it is; of anything else the last one.
+ * Throws CONFIG_INVALID.
+ */
+export function parseGiven(texts: readonly string[], spec: ValueSpec, where: string): Value {
+  if (spec.type === 'paths') return texts.map((text) => pathBytes(text, where));
+  if (spec.type === 'texts') return texts.map((text) => utf8(text, where));
+  return parseValue(texts.at(-1) ?? '', spec, where);
+}
+
 /** A number of bytes with an optional unit K, M, G or T (powers of 1024). */
 export function parseSize(text: string, where: string): number {
   const match = /^(\d{1,15})\s*([kmgt]?)i?b?$/i.exec(text.trim());
   if (match === null) throw invalid(where, text, 'a size such as 512K or 16M');
-  return Number(match[1]) * SIZE_UNITS[match[2]!.toLowerCase()]!;
+  return Number(match[1]) * 1024 ** UNITS.indexOf(match[2]!.toLowerCase());
+}
+
+/** A value as it could be written in a file (byte text). */
+export function formatValue(value: Value, spec: ValueSpec): string {
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number') {
+    if (spec.type === 'size') return formatSize(value);
+    return spec.type === 'mode' ? value.toString(8).padStart(3, '0') : String(value);
+  }
+  if (Buffer.isBuffer(value)) return byteText(value);
+  return value.map((item) => quoted(typeof item === 'string' ? item : byteText(item))).join(' ');
+}
+
+function formatSize(bytes: number): string {
+  let unit = 0;
+  let count = bytes;
+  while (count > 0 && count % 1024 === 0 && unit < UNITS.length - 1) {
+    count /= 1024;
+    unit += 1;
+  }
+  return `${count}${UNITS[unit]!.toUpperCase()}`;
+}
+
+/** As `splitWords` reads it. */
+function quoted(word: string): string {
+  return /^[^\s'"\\#]+$/.test(word) ? word : `"${word.replaceAll(/["\\]/g, '\\$&')}"`;
+}
+
+function oneOf(spec: ValueSpec, given: string): string {
+  const choices = `one of ${spec.choices?.join(', ') ?? ''}`;
+  const instead = Object.entries(spec.refused ?? {}).find(([choice]) => choice === given)?.[1];
+  return instead === undefined ? choices : `${choices}: ${instead}`;
+}
+
+function utf8(text: string, where: string): string {
+  if (hasStrayBytes(text)) throw new TardisError('CONFIG_INVALID', `${where} must be UTF-8`);
+  return text;
+}
+
+function pathBytes(text: string, where: string): Buffer {
+  const bytes = textBytes(text);
+  if (bytes.includes(0)) throw invalid(where, text, 'a path without NUL');
+  return bytes;
 }
 
 function bounded(value: number, spec: ValueSpec, where: string, text: string): number {
-  if (spec.min !== undefined && value < spec.min) throw invalid(where, text, `≥ ${spec.min}`);
-  if (spec.max !== undefined && value > spec.max) throw invalid(where, text, `≤ ${spec.max}`);
+  const show = (limit: number): string => formatValue(limit, spec);
+  if (spec.min !== undefined && value < spec.min) {
+    throw invalid(where, text, `≥ ${show(spec.min)}`);
+  }
+  if (spec.max !== undefined && value > spec.max) {
+    throw invalid(where, text, `≤ ${show(spec.max)}`);
+  }
   return value;
 }
 

@@ -28,7 +28,16 @@ const row = (kind: ErrorKind, exitStatus: number, guidance: string): ErrorRow =>
 
 export const ERROR_TABLE = Object.freeze({
   USAGE: row('user', 1, 'See the command with --help.'),
-  CONFIG_INVALID: row('user', 1, 'Correct the named key or value in the named file.'),
+  CONFIG_INVALID: row(
+    'user',
+    1,
+    'Correct what is named; --explain-config tells where each setting comes from.',
+  ),
+  CAPABILITY_MISSING: row(
+    'user',
+    1,
+    'Leave it out; docs/configuration.md lists all that this release refuses.',
+  ),
   NO_SUCH_STORE: row(
     'user',
     10,

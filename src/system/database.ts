@@ -1,5 +1,8 @@
 /** SQLite behind an interface, so that a test can fail or kill at the n-th statement. */
-import Database from 'better-sqlite3';
+import type SqliteDatabase from 'better-sqlite3';
+import { createRequire } from 'node:module';
+
+const require = createRequire(import.meta.url);
 
 export type SqlValue = number | bigint | string | Uint8Array | null;
 
@@ -33,6 +36,8 @@ const LOCK_TIMEOUT_MS = 5000;
 
 /** Opens (when not read-only: makes) a database file. Throws SQLite's errors. */
 export function openSqlite(path: string, options: OpenDatabaseOptions): SqlDatabase {
+  // Loaded by who opens a catalog: a client does not.
+  const Database = require('better-sqlite3') as typeof SqliteDatabase;
   return new Database(path, {
     readonly: options.readonly,
     fileMustExist: options.readonly,

@@ -6,3 +6,13 @@ export { MetadataOption, type NativeCalls, OpenKind } from './native.js';
 export { type Address, describeAddress, isLoopback, type Network } from './network.js';
 export { type Random, seededRandom } from './random.js';
 export { nodeSystem, type System } from './system.js';
+export {
+  absolutePath,
+  byteText,
+  hasStrayBytes,
+  isThere,
+  processArguments,
+  processEnvironment,
+  readSmallFile,
+  textBytes,
+} from './process-input.js';

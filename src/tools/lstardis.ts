@@ -1,6 +1,4 @@
 /** `lstardis`: lists backup sets, directories as of a set, and versions of files. */
-import { Command } from 'commander';
-import path from 'node:path';
 import {
   type Archive,
   type ArchiveEntry,
@@ -8,79 +6,54 @@ import {
   openLocalArchive,
   type PathVersion,
 } from '../archive/index.js';
+import type { Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import { displayName, EntryType, jsonName } from '../model/index.js';
-import { nodeSystem } from '../system/index.js';
+import { absolutePath, nodeSystem } from '../system/index.js';
 import { printSets } from './report-sets.js';
-import {
-  addStoreOptions,
-  clientPlace,
-  describeTool,
-  JSON_VERSION,
-  print,
-  runTool,
-  type StoreOptions,
-} from './run-tool.js';
+import { clientPlace, JSON_VERSION, print, runTool, toolCommand } from './run-tool.js';
 import { formatTable, formatTime } from './units.js';
 
-interface LsOptions extends StoreOptions {
-  readonly backup?: string;
-  readonly long?: boolean;
-  readonly versions?: boolean;
-  readonly json?: boolean;
-}
+type LsSettings = Settings<'lstardis'>;
 
 const PAGE_ENTRIES = 1024;
 const TYPE_LETTERS = '?-dlpscb';
 
-function program(): Command {
-  const command = describeTool(
-    new Command(),
-    'lstardis',
-    'Lists backup sets; or a directory as of a set; or all versions of a file.',
-  );
-  addStoreOptions(command)
-    .argument('[path...]', 'paths as they were backed up; none: list the backup sets')
-    .option(
-      '-b, --backup <set>',
-      'as of this set (number or name; default: the newest complete one)',
-    )
-    .option('-l, --long', 'with mode, owner, size and time')
-    .option('-V, --versions', 'all versions, of directories too')
-    .option('--json', 'print JSON, one object a line for entries');
-  command.addHelpText(
-    'after',
-    `
+const command = toolCommand({
+  tool: 'lstardis',
+  summary: 'Lists backup sets; or a directory as of a set; or all versions of a file.',
+  help: `
+Without a path the backup sets are listed.
+
 Examples:
   lstardis -D /srv/tardis                        the backup sets
   lstardis -D /srv/tardis -l /home/me            a directory as of the newest set
   lstardis -D /srv/tardis -b 3 /home/me          the same as of set 3
   lstardis -D /srv/tardis /home/me/letter.txt    all versions of a file`,
-  );
-  return command.action(async (paths: string[], options: LsOptions) => {
-    const archive = openLocalArchive(nodeSystem(), clientPlace(options));
+  run: async (settings) => {
+    const archive = openLocalArchive(nodeSystem(), clientPlace(settings));
     try {
-      await list(archive, paths, options);
+      await list(archive, settings);
     } finally {
       archive.close();
     }
-  });
-}
+  },
+});
 
-async function list(archive: Archive, paths: readonly string[], options: LsOptions): Promise<void> {
+async function list(archive: Archive, options: LsSettings): Promise<void> {
+  const { paths } = options;
   if (paths.length === 0) {
     const isOne = options.backup !== undefined;
     const sets = isOne ? [await archive.findSet(options.backup)] : await archive.sets();
-    printSets(sets, options.json === true);
+    printSets(sets, options.json);
     return;
   }
   const set = await archive.findSet(options.backup);
   for (const given of paths) {
-    const absolute = Buffer.from(path.resolve(given));
+    const absolute = absolutePath(given);
     const entry = await archive.find(absolute, set.set);
     const wantsVersions =
-      options.versions === true ||
-      (options.backup === undefined && entry?.type !== EntryType.directory);
+      options.versions || (options.backup === undefined && entry?.type !== EntryType.directory);
     if (wantsVersions) {
       const versions = await archive.versions(absolute);
       if (versions.length === 0) throw noSuchPath(set, absolute);
@@ -88,7 +61,7 @@ async function list(archive: Archive, paths: readonly string[], options: LsOptio
       continue;
     }
     if (entry === undefined) throw noSuchPath(set, absolute);
-    if (paths.length > 1 && options.json !== true) print(`${displayName(absolute)}:`);
+    if (paths.length > 1 && !options.json) print(`${displayName(absolute)}:`);
     if (entry.childId === undefined) printEntries([entry], options);
     else await printDirectory(archive, entry.childId, set.set, options);
   }
@@ -106,7 +79,7 @@ async function printDirectory(
   archive: Archive,
   directory: number,
   set: number,
-  options: LsOptions,
+  options: LsSettings,
 ): Promise<void> {
   let after: Buffer = Buffer.alloc(0);
   for (;;) {
@@ -115,7 +88,7 @@ async function printDirectory(
       set,
       after,
       limit: PAGE_ENTRIES,
-      withDigests: options.json === true,
+      withDigests: options.json,
     });
     printEntries(page, options);
     if (page.length < PAGE_ENTRIES) return;
@@ -173,12 +146,12 @@ function jsonEntry(entry: ArchiveEntry): Record<string, unknown> {
   };
 }
 
-function printEntries(entries: readonly ArchiveEntry[], options: LsOptions): void {
-  if (options.json === true) {
+function printEntries(entries: readonly ArchiveEntry[], options: LsSettings): void {
+  if (options.json) {
     for (const entry of entries) print(JSON.stringify(jsonEntry(entry)));
     return;
   }
-  if (options.long !== true) {
+  if (!options.long) {
     for (const entry of entries) print(displayName(entry.name));
     return;
   }
@@ -198,9 +171,9 @@ function printVersions(
   versions: readonly PathVersion[],
   absolute: Buffer,
   sets: ReadonlyMap<number, BackupSet>,
-  options: LsOptions,
+  options: LsSettings,
 ): void {
-  if (options.json === true) {
+  if (options.json) {
     for (const { entry, firstSet, lastSet } of versions) {
       print(JSON.stringify({ ...jsonEntry(entry), firstSet, lastSet }));
     }
@@ -222,4 +195,4 @@ function printVersions(
   print(formatTable(rows, [3]));
 }
 
-await runTool(program(), process.argv);
+await runTool(command);

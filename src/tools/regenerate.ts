@@ -1,56 +1,32 @@
 /** `regenerate`: restores files and trees. */
-import { Command } from 'commander';
-import path from 'node:path';
 import { openLocalArchive } from '../archive/index.js';
 import { type RestoreFailure, type RestoreProgress, runRestore } from '../client/index.js';
-import { PIPELINE_OPTIONS, resolveOptions, SERVER_OPTIONS } from '../config/index.js';
+import { defaultOf, type Settings } from '../config/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
 import { displayName, jsonName } from '../model/index.js';
 import { markDamaged } from '../server/index.js';
 import { openClientDirectory } from '../store/index.js';
-import { nodeSystem, type System } from '../system/index.js';
+import { absolutePath, nodeSystem, type System } from '../system/index.js';
 import { JobPool } from '../workers/index.js';
 import { ProgressLine } from './progress-line.js';
 import {
-  addStoreOptions,
   clientPlace,
-  describeTool,
   interruptSignal,
   JSON_VERSION,
   print,
   runTool,
-  type StoreOptions,
+  toolCommand,
 } from './run-tool.js';
 import { formatBytes, formatCount, formatSeconds } from './units.js';
 
-interface RegenerateOptions extends StoreOptions {
-  readonly backup?: string;
-  readonly output: string;
-  readonly overwrite?: boolean;
-  readonly workers?: string;
-  readonly progress?: boolean;
-  readonly json?: boolean;
-}
+type RegenerateSettings = Settings<'regenerate'>;
 
 const RECENT_DIGESTS = 8; // restoring sends nothing
 
-function program(): Command {
-  const command = describeTool(new Command(), 'regenerate', 'Restores files and directories.');
-  addStoreOptions(command)
-    .argument('<path...>', 'paths as they were backed up')
-    .option(
-      '-b, --backup <set>',
-      'from this set (number or name; default: the newest complete one)',
-    )
-    .option('-o, --output <dir>', 'directory to restore into', '.')
-    .option('--overwrite', 'replace files that are there already')
-    .option('--workers <n>', 'worker threads')
-    .option('--progress', 'show progress (by itself on a terminal)')
-    .option('--no-progress', 'show none')
-    .option('--json', 'print the result as JSON');
-  command.addHelpText(
-    'after',
-    `
+const command = toolCommand({
+  tool: 'regenerate',
+  summary: 'Restores files and directories.',
+  help: `
 Each PATH becomes OUTPUT/its-last-component, checked against its digests.
 
 Examples:
@@ -59,19 +35,14 @@ Examples:
 
 Exit status: 0 done, 1 failed, 3 done but some files could not be restored, 10 no such store or
 client, 130 interrupted.`,
-  );
-  return command.action(async (paths: string[], options: RegenerateOptions) => {
-    process.exitCode = await restore(paths, options);
-  });
-}
+  run: restore,
+});
 
-async function restore(paths: readonly string[], options: RegenerateOptions): Promise<number> {
+async function restore(options: RegenerateSettings): Promise<number> {
+  if (options.paths.length === 0) throw new TardisError('USAGE', 'no path to restore was given');
   const startMs = performance.now();
   const system = nodeSystem();
-  const { workers } = resolveOptions(PIPELINE_OPTIONS, {
-    environment: process.env,
-    commandLine: { workers: options.workers },
-  });
+  const { workers } = options;
   const archive = openLocalArchive(system, clientPlace(options));
   const jobs = new JobPool({ threads: workers, recentDigests: RECENT_DIGESTS });
   const progress: RestoreProgress = { directories: 0, files: 0, links: 0, bytes: 0, failures: 0 };
@@ -97,9 +68,9 @@ async function restore(paths: readonly string[], options: RegenerateOptions): Pr
       jobs,
       {
         set: set.set,
-        paths: paths.map((given) => Buffer.from(path.resolve(given))),
+        paths: options.paths.map(absolutePath),
         output: options.output,
-        overwrite: options.overwrite === true,
+        overwrite: options.overwrite,
         workers,
       },
       progress,
@@ -107,7 +78,7 @@ async function restore(paths: readonly string[], options: RegenerateOptions): Pr
     );
     line.stop();
     const elapsedMs = performance.now() - startMs;
-    report(progress, failures, elapsedMs, options.json === true);
+    report(progress, failures, elapsedMs, options.json);
     await noteDamage(system, options, failures);
     if (failures.length === 0) return set.isDoubtful ? 3 : 0;
     const allTaken = failures.every(({ error }) => error.code === 'TARGET_EXISTS');
@@ -147,7 +118,7 @@ function report(
 /** What was found damaged is noted in the store, so that the next backup sends it again. */
 async function noteDamage(
   system: System,
-  options: RegenerateOptions,
+  options: RegenerateSettings,
   failures: readonly RestoreFailure[],
 ): Promise<void> {
   const digests = failures.flatMap(({ digest }) => (digest === undefined ? [] : [digest]));
@@ -155,8 +126,8 @@ async function noteDamage(
   try {
     const directory = openClientDirectory(system, clientPlace(options));
     const limits = {
-      packBytes: SERVER_OPTIONS.packBytes.default,
-      packContentBytes: SERVER_OPTIONS.packContentBytes.default,
+      packBytes: defaultOf('packBytes'),
+      packContentBytes: defaultOf('packContentBytes'),
     };
     await markDamaged(system, directory, limits, digests);
     process.stderr.write('regenerate: the damage is noted; the next backup sends it again\n');
@@ -166,4 +137,4 @@ async function noteDamage(
   }
 }
 
-await runTool(program(), process.argv);
+await runTool(command);

@@ -1,48 +1,58 @@
 /**
- * What all commands share: reading arguments, telling errors, exit status. A command is a commander
- * program whose action returns its exit status (or nothing for 0). A user's error is one line and
- * what to do; a bug shows its stack.
+ * What all commands share: the command line made from the table of settings, telling errors, exit
+ * status. A command gets its settings and returns its exit status (or nothing for 0). A user's error is
+ * one line and what to do; a bug shows its stack.
  */
-import { type Command, CommanderError, Option } from 'commander';
-import os from 'node:os';
-import { DEFAULT_STORE, SERVER_OPTIONS } from '../config/index.js';
+import { Command, CommanderError, Option } from 'commander';
+import {
+  explain,
+  expandArguments,
+  type Found,
+  formatValue,
+  refuseAbsent,
+  type Resolved,
+  resolveSettings,
+  type SettingRow,
+  rowsOf,
+  type SettingName,
+  type Settings,
+  type Tool,
+} from '../config/index.js';
 import { asTardisError, TardisError, toWire } from '../errors/index.js';
+import { processArguments, processEnvironment } from '../system/index.js';
+import { formatTable } from './units.js';
 
 export const VERSION = '0.1.0';
 /** Version of everything printed with --json. */
 export const JSON_VERSION = 1;
 
-export interface StoreOptions {
-  readonly database: string;
-  readonly client: string;
+export interface ToolSpec<T extends Tool> {
+  readonly tool: T;
+  readonly summary: string;
+  /** Examples and the like, below the options of --help. */
+  readonly help?: string;
+  /** Returns the exit status; nothing for 0. */
+  run(settings: Settings<T>, found: ReadonlyMap<string, Found>): Promise<number | void>;
 }
 
-/** Adds -D/--database and -C/--client, as every tool has them. */
-export function addStoreOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option('-D, --database <dir>', 'directory of the store')
-        .env('TARDIS_DB')
-        .default(DEFAULT_STORE),
-    )
-    .addOption(
-      new Option('-C, --client <name>', 'name of the backed-up machine')
-        .env('TARDIS_CLIENT')
-        .default(os.hostname(), 'the host name'),
-    );
-}
-
-/** Where a client is, for tools that read a store; the catalog's name as TARDIS_DBNAME has it. */
-export function clientPlace(options: StoreOptions): {
-  store: string;
-  client: string;
-  catalogFile: string;
-} {
-  const catalogFile = process.env['TARDIS_DBNAME'] ?? SERVER_OPTIONS.catalogFile.default;
-  if (catalogFile === '' || catalogFile.includes('/')) {
-    throw new TardisError('CONFIG_INVALID', `TARDIS_DBNAME "${catalogFile}" is no file name`);
+/** The command of a tool: options and arguments from the table of settings. */
+export function toolCommand<T extends Tool>(spec: ToolSpec<T>): Command {
+  const { tool, summary, help } = spec;
+  const command = describeTool(new Command(), tool.split(' ').at(-1)!, summary);
+  for (const [name, row] of rowsOf(tool)) {
+    if (row.argument !== undefined) command.argument(row.argument, helpOf(row));
+    if (row.flags !== undefined) addFlags(command, name, row);
   }
-  return { store: options.database, client: options.client, catalogFile };
+  if (help !== undefined) command.addHelpText('after', help);
+  return command.action(async () => {
+    const resolved = resolveSettings(tool, {
+      commandLine: givenTo(tool, command),
+      environment: processEnvironment(),
+    });
+    const isOn = (name: SettingName): boolean => resolved.found.get(name)?.value === true;
+    if (isOn('explainConfig')) printExplained(tool, resolved, isOn('json'));
+    else process.exitCode = (await spec.run(resolved.settings, resolved.found)) ?? 0;
+  });
 }
 
 /** The parts every command has in common. */
@@ -56,12 +66,85 @@ export function describeTool(command: Command, name: string, summary: string): C
     .exitOverride();
 }
 
+/** Every option collects its texts; the table says later what they mean. */
+function addFlags(command: Command, name: string, row: SettingRow): void {
+  const isFlag = row.type === 'bool' || row.type === 'count';
+  const option = new Option(row.flags!, helpOf(row));
+  option.attributeName = () => name;
+  if (row.type === 'count') option.argParser((_text, before?: number) => (before ?? 0) + 1);
+  if (!isFlag) option.argParser((text, before?: string[]) => [...(before ?? []), text]);
+  command.addOption(option);
+  if (row.negatable !== true) return;
+  const negative = new Option(row.flags!.replace(/^.*--/, '--no-'), `not so`);
+  negative.attributeName = () => name;
+  command.addOption(negative);
+}
+
+/** `what it does (default: …; TARDIS_…; key)`. */
+function helpOf(row: SettingRow): string {
+  const { default: given, defaultText, variable } = row;
+  const notes: string[] = [];
+  if (defaultText !== undefined) notes.push(`default: ${defaultText}`);
+  else if (given !== undefined && typeof given !== 'function' && hasShownDefault(given)) {
+    const value = typeof given === 'object' ? given.join(' ') : formatValue(given, row);
+    notes.push(`default: ${value}`);
+  }
+  if (variable !== undefined) notes.push(variable);
+  return notes.length === 0 ? row.help : `${row.help} (${notes.join('; ')})`;
+}
+
+function hasShownDefault(given: string | number | boolean | readonly string[]): boolean {
+  return given !== false && given !== '' && !(typeof given === 'object' && given.length === 0);
+}
+
+/** What the command line gave, as texts by the names of the rows. */
+function givenTo(tool: Tool, command: Command): Map<string, string[]> {
+  const given = new Map<string, string[]>();
+  for (const [name, row] of rowsOf(tool)) {
+    if (row.argument !== undefined) {
+      if (command.args.length > 0) given.set(name, command.args);
+      continue;
+    }
+    const value: unknown = command.getOptionValue(name);
+    if (command.getOptionValueSource(name) !== 'cli') continue;
+    given.set(name, Array.isArray(value) ? value.map(String) : [String(value)]);
+  }
+  return given;
+}
+
+function printExplained<T extends Tool>(tool: T, resolved: Resolved<T>, asJson: boolean): void {
+  const rows = explain(tool, resolved);
+  if (asJson) {
+    const settings = rows.map(({ name, value, source, where }) => ({ name, value, source, where }));
+    print(JSON.stringify({ version: JSON_VERSION, tool, settings }));
+    return;
+  }
+  const shown = rows.map(({ name, shown: text, source, where }) => [
+    name,
+    text ?? '(not set)',
+    where === '' ? source : `${source}: ${where}`,
+  ]);
+  print(formatTable(shown, []));
+}
+
+/** Where a client is, for tools that read a store. */
+export function clientPlace(settings: {
+  readonly database: string;
+  readonly client: string;
+  readonly catalogFile: string;
+}): { store: string; client: string; catalogFile: string } {
+  const { database: store, client, catalogFile } = settings;
+  return { store, client, catalogFile };
+}
+
 /** Runs a command to its end and sets the exit status of the process. */
-export async function runTool(command: Command, argv: readonly string[]): Promise<void> {
-  const wantsJson = argv.includes('--json');
+export async function runTool(command: Command): Promise<void> {
+  let wantsJson = false;
   configureOutput(command);
   try {
-    await command.parseAsync(argv.slice(2), { from: 'user' });
+    const words = expandArguments(processArguments());
+    wantsJson = words.includes('--json');
+    await command.parseAsync(words, { from: 'user' });
   } catch (error) {
     process.exitCode = tellError(command.name(), error, wantsJson);
   }
@@ -73,13 +156,24 @@ function configureOutput(command: Command): void {
   for (const sub of command.commands) configureOutput(sub);
 }
 
+/** What commander says, as one of our errors. */
+function usageError(error: CommanderError): TardisError {
+  const text = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
+  const option = /^unknown option '([^'=]+)/.exec(text)?.[1];
+  try {
+    if (option !== undefined) refuseAbsent('option', option, 'command line');
+  } catch (refusal) {
+    return asTardisError(refusal);
+  }
+  return new TardisError('USAGE', text);
+}
+
 /** Prints an error and returns its exit status. */
 export function tellError(name: string, error: unknown, wantsJson: boolean): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0; // help or version was asked for
     if (error.code === 'commander.help') return 1; // help was shown for want of a command
-    const text = error.message.replace(/^error: /, '');
-    return tellError(name, new TardisError('USAGE', text), wantsJson);
+    return tellError(name, usageError(error), wantsJson);
   }
   const failure = asTardisError(error);
   const { kind, exitStatus, guidance } = failure.row;

@@ -1,43 +1,45 @@
 /** `sonic`: administration of a store. */
 import { Command } from 'commander';
 import { openLocalArchive } from '../archive/index.js';
+import type { Settings } from '../config/index.js';
 import { rebuildCatalog } from '../server/index.js';
 import { createClientDirectory, listClients, openClientDirectory } from '../store/index.js';
 import { nodeSystem } from '../system/index.js';
 import { ProgressLine } from './progress-line.js';
 import { printSets } from './report-sets.js';
 import {
-  addStoreOptions,
   clientPlace,
   describeTool,
   JSON_VERSION,
   print,
   runTool,
-  type StoreOptions,
+  toolCommand,
 } from './run-tool.js';
 import { formatCount } from './units.js';
 
-interface SonicOptions extends StoreOptions {
-  readonly json?: boolean;
-  readonly clients?: boolean;
-}
-
-function program(): Command {
-  const command = describeTool(new Command(), 'sonic', 'Administers a tardis store.');
-  addStoreOptions(command.command('create'))
-    .description('make a client (and the store, if it is not there)')
-    .option('--json', 'print the result as JSON')
-    .action(create);
-  addStoreOptions(command.command('list'))
-    .description('list the backup sets of a client')
-    .option('--clients', 'list the clients of the store instead')
-    .option('--json', 'print JSON')
-    .action(list);
-  addStoreOptions(command.command('rebuild'))
-    .description('make the catalog of a client anew from its packs, checking every record')
-    .option('--json', 'print the result as JSON')
-    .action(rebuild);
-  command.addHelpText(
+const command = describeTool(new Command(), 'sonic', 'Administers a tardis store.')
+  .addCommand(
+    toolCommand({
+      tool: 'sonic create',
+      summary: 'make a client (and the store, if it is not there)',
+      run: create,
+    }),
+  )
+  .addCommand(
+    toolCommand({
+      tool: 'sonic list',
+      summary: 'list the backup sets of a client',
+      run: list,
+    }),
+  )
+  .addCommand(
+    toolCommand({
+      tool: 'sonic rebuild',
+      summary: 'make the catalog of a client anew from its packs, checking every record',
+      run: rebuild,
+    }),
+  )
+  .addHelpText(
     'after',
     `
 Examples:
@@ -45,23 +47,21 @@ Examples:
   sonic list -D /srv/tardis -C laptop
   sonic rebuild -D /srv/tardis -C laptop`,
   );
-  return command;
-}
 
-async function create(options: SonicOptions): Promise<void> {
+async function create(options: Settings<'sonic create'>): Promise<void> {
   const { client } = options;
   const directory = await createClientDirectory(nodeSystem(), clientPlace(options));
-  if (options.json === true) {
+  if (options.json) {
     print(JSON.stringify({ version: JSON_VERSION, client, path: directory.path }));
   } else print(`The client "${client}" is ready in ${directory.path}.`);
 }
 
-async function list(options: SonicOptions): Promise<void> {
+async function list(options: Settings<'sonic list'>): Promise<void> {
   const { database: store } = options;
   const system = nodeSystem();
-  if (options.clients === true) {
+  if (options.clients) {
     const clients = listClients(system, store);
-    if (options.json === true) print(JSON.stringify({ version: JSON_VERSION, clients }));
+    if (options.json) print(JSON.stringify({ version: JSON_VERSION, clients }));
     else for (const name of clients) print(name);
     return;
   }
@@ -70,12 +70,12 @@ async function list(options: SonicOptions): Promise<void> {
     system.files.status(directory.catalogPath) === undefined &&
     (await isUnused(directory.path))
   ) {
-    printSets([], options.json === true);
+    printSets([], options.json);
     return;
   }
   const archive = openLocalArchive(system, clientPlace(options));
   try {
-    printSets(await archive.sets(), options.json === true);
+    printSets(await archive.sets(), options.json);
   } finally {
     archive.close();
   }
@@ -86,7 +86,7 @@ async function isUnused(clientPath: string): Promise<boolean> {
   return nodeSystem().files.status(`${clientPath}/packs`) === undefined;
 }
 
-async function rebuild(options: SonicOptions): Promise<void> {
+async function rebuild(options: Settings<'sonic rebuild'>): Promise<number> {
   const { client } = options;
   const system = nodeSystem();
   const directory = openClientDirectory(system, clientPlace(options));
@@ -99,7 +99,7 @@ async function rebuild(options: SonicOptions): Promise<void> {
     });
     line.stop();
     const { commits, damagedRecords } = report;
-    if (options.json === true) {
+    if (options.json) {
       print(JSON.stringify({ version: JSON_VERSION, client, commits, damagedRecords }));
     } else {
       print(`The catalog of "${client}" was made anew from ${formatCount(commits)} checkpoints.`);
@@ -111,10 +111,10 @@ async function rebuild(options: SonicOptions): Promise<void> {
         );
       }
     }
-    if (damagedRecords > 0) process.exitCode = 3;
+    return damagedRecords > 0 ? 3 : 0;
   } finally {
     line.stop();
   }
 }
 
-await runTool(program(), process.argv);
+await runTool(command);

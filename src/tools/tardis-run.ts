@@ -1,15 +1,14 @@
 /** The run of `tardis`: pool, connection, pipeline, report. Loaded while the local server starts. */
 import { type BackupResult, type LocalServer, readRoots, runBackup } from '../client/index.js';
-import type { OptionValues, PIPELINE_OPTIONS } from '../config/index.js';
+import type { Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import type { BackupProgress } from '../pipeline/index.js';
-import { Codec, type CodecName } from '../store/index.js';
+import { Codec } from '../store/index.js';
 import { type Address, isLoopback, nodeSystem } from '../system/index.js';
 import { type Failure, JobPool } from '../workers/index.js';
 import { ProgressLine } from './progress-line.js';
 import { printBackup, printStages } from './report-backup.js';
-import type { TardisOptions } from './tardis-options.js';
 import { formatBytes, formatCount } from './units.js';
 
 /** Digests remembered to keep repeats off the wire: 4 MiB. */
@@ -17,20 +16,18 @@ const RECENT_DIGESTS = 1 << 17;
 
 /** Runs a backup and reports it; returns the exit status. Ends the local server in any case. */
 export async function backUp(
-  directories: readonly string[],
-  options: TardisOptions,
-  settings: OptionValues<typeof PIPELINE_OPTIONS>,
+  settings: Settings<'tardis'>,
   server: LocalServer | undefined,
   signal: AbortSignal,
 ): Promise<number> {
   const system = nodeSystem();
   let jobs: JobPool | undefined;
   let progress: BackupProgress | undefined;
-  const line = new ProgressLine(options.progress, () => progressText(progress));
+  const line = new ProgressLine(settings.progress, () => progressText(progress));
   let result: BackupResult;
   try {
-    readRoots(system, directories); // fails before the server is asked for anything
-    const tcp = server === undefined ? tcpAddress(options) : undefined;
+    readRoots(system, settings.directories); // fails before the server is asked for anything
+    const tcp = server === undefined ? tcpAddress(settings) : undefined;
     jobs = new JobPool({ threads: settings.workers, recentDigests: RECENT_DIGESTS });
     await server?.ready;
     result = await runBackup(
@@ -38,29 +35,29 @@ export async function backUp(
       server?.address ?? tcp!,
       jobs,
       {
-        client: options.client,
-        create: options.create === true,
-        setName: options.name,
-        directories,
-        excludes: options.exclude,
+        client: settings.client,
+        create: settings.create,
+        setName: settings.setName,
+        directories: settings.directories,
+        excludes: settings.exclude,
         settings: {
           ...settings,
           compression: {
-            codec: Codec[settings.codec as CodecName],
+            codec: Codec[settings.codec],
             level: settings.compressLevel,
           },
         },
         compressMessages: settings.compressMessages === 'snappy',
-        timeoutMs: Number(options.timeout) * 1000,
+        timeoutMs: settings.timeoutSeconds * 1000,
       },
       {
         onStart: (running) => {
           progress = running;
           line.start();
         },
-        onFailures: (failures) => tellFailures(line, failures, options.json === true),
+        onFailures: (failures) => tellFailures(line, failures, settings.json),
         onDirectory: (directory, isSame) => {
-          const isWanted = isSame ? options.verbose > 1 : options.verbose > 0;
+          const isWanted = isSame ? settings.verbosity > 1 : settings.verbosity > 0;
           if (isWanted) line.interject(`${isSame ? '=' : '+'} ${displayName(directory)}`);
         },
       },
@@ -74,23 +71,17 @@ export async function backUp(
     line.stop();
     await Promise.all([server?.close(), jobs?.close()]);
   }
-  printBackup(result, options.json === true);
-  if (options.stats === true && options.json !== true) printStages(result);
+  printBackup(result, settings.json);
+  if (settings.stats && !settings.json) printStages(result);
   return result.progress.unreadable > 0 ? 3 : 0;
 }
 
-function tcpAddress(options: TardisOptions): Address {
-  const port = Number(options.port);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw new TardisError('USAGE', `"${options.port}" is no port`);
+function tcpAddress({ server, port, insecureTcp }: Settings<'tardis'>): Address {
+  if (port === 0) throw new TardisError('CONFIG_INVALID', "port 0 is nobody's");
+  if (!insecureTcp || !isLoopback(server)) {
+    throw new TardisError('INSECURE_TCP_REFUSED', `refusing plain TCP to ${server}:${port}`);
   }
-  if (options.insecureTcp !== true || !isLoopback(options.server)) {
-    throw new TardisError(
-      'INSECURE_TCP_REFUSED',
-      `refusing plain TCP to ${options.server}:${port}`,
-    );
-  }
-  return { kind: 'tcp', host: options.server, port };
+  return { kind: 'tcp', host: server, port };
 }
 
 function tellFailures(line: ProgressLine, failures: readonly Failure[], json: boolean): void {

@@ -5,32 +5,39 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startLocalServer } from '../client/local-server.js';
-import { TardisError } from '../errors/index.js';
+import type { Settings } from '../config/index.js';
 import { checkClientName } from '../store/client-name.js';
-import { interruptSignal, runTool } from './run-tool.js';
-import { pipelineSettings, tardisCommand, type TardisOptions } from './tardis-options.js';
+import { interruptSignal, runTool, toolCommand } from './run-tool.js';
 
-const command = tardisCommand(async (directories, options) => {
-  // All that can be wrong on the command line is told before anything is started.
-  const settings = pipelineSettings(options);
-  checkClientName(options.client);
-  if (!(Number(options.timeout) > 0)) {
-    throw new TardisError('USAGE', '--timeout needs a number of seconds');
-  }
-  const signal = interruptSignal(); // from here on there is something to end in order
-  const server = options.local === true ? startLocalServer(localServer(options)) : undefined;
-  const { backUp } = await import('./tardis-run.js');
-  process.exitCode = await backUp(directories, options, settings, server, signal);
+const command = toolCommand({
+  tool: 'tardis',
+  summary: 'Backs up directories to a tardis store.',
+  help: `
+Examples:
+  tardis -D /srv/tardis --local --create ~     first backup of your home directory
+  tardis -D /srv/tardis --local ~              every later one
+  tardis --server localhost --insecure-tcp /etc /home
+  tardis --config ~/.tardis.cfg --job laptop   what the section [laptop] says
+
+Exit status: 0 done, 1 failed, 3 done but some files could not be read, 10 no such store or client,
+11 busy, 130 interrupted.`,
+  run: async (settings) => {
+    // All that can be wrong on the command line is told before anything is started.
+    checkClientName(settings.client);
+    const signal = interruptSignal(); // from here on there is something to end in order
+    const server = settings.local ? startLocalServer(localServer(settings)) : undefined;
+    const { backUp } = await import('./tardis-run.js');
+    return backUp(settings, server, signal);
+  },
 });
 
-function localServer(options: TardisOptions): Parameters<typeof startLocalServer>[0] {
+function localServer(settings: Settings<'tardis'>): Parameters<typeof startLocalServer>[0] {
   const tool = fileURLToPath(new URL('./tardisd.js', import.meta.url));
-  const command = options.localServerCmd?.split(' ').filter((word) => word !== '') ?? [
-    process.execPath,
-    ...process.execArgv,
-    tool,
-  ];
-  return { store: path.resolve(options.database), configFile: options.localConfig, command };
+  return {
+    store: path.resolve(settings.database),
+    configFile: settings.localConfig,
+    command: settings.localServerCmd ?? [process.execPath, ...process.execArgv, tool],
+  };
 }
 
-await runTool(command, process.argv);
+await runTool(command);

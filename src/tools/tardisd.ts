@@ -1,77 +1,34 @@
 /** `tardisd`: the server. */
-import { Command } from 'commander';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { destination, pino } from 'pino';
-import { resolveOptions, SERVER_OPTIONS } from '../config/index.js';
+import type { Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import { Daemon, ThreadStorageHost } from '../server/index.js';
 import { type Address, nodeSystem } from '../system/index.js';
-import { describeTool, runTool } from './run-tool.js';
+import { runTool, toolCommand } from './run-tool.js';
 
-interface TardisdOptions {
-  readonly config?: string;
-  readonly database?: string;
-  readonly client?: string;
-  readonly port?: string;
-  readonly local?: string;
-  readonly single?: boolean;
-  readonly insecureTcp?: boolean;
-  readonly allowNewHosts?: boolean;
-  readonly logfile?: string;
-  readonly verbose: number;
-}
-
-const count = (_value: string, previous: number): number => previous + 1;
 const LEVELS = ['error', 'info', 'debug', 'trace'];
 /** The descriptor on which a parent (`tardis --local`) waits for us, and by which we watch it. */
 const PARENT_FD = 3;
 
-function program(): Command {
-  const command = describeTool(new Command(), 'tardisd', 'Serves a tardis store to clients.');
-  command
-    .option('--config <file>', 'configuration file (section [Tardis])')
-    .option('-D, --database <dir>', 'directory of the store (BaseDir)')
-    .option('-C, --client <name>', 'serve this client only')
-    .option('--port <n>', 'TCP port to listen on (Port)')
-    .option('--local <socket>', 'listen on a unix socket instead (Local)')
-    .option('--single', 'serve one session, then exit (Single)')
-    .option('--insecure-tcp', 'allow plain TCP, on loopback only (until login exists)')
-    .option('--allow-new-hosts', 'let sessions create their client (AllowNewHosts)')
-    .option('--logfile <file>', 'log there instead of standard error (LogFile)')
-    .option('-v, --verbose', 'log more; may be given again (Verbose)', count, 0);
-  command.addHelpText(
-    'after',
-    `
+const command = toolCommand({
+  tool: 'tardisd',
+  summary: 'Serves a tardis store to clients.',
+  help: `
 Examples:
   tardisd -D /srv/tardis --port 7420 --insecure-tcp
   tardisd --config /etc/tardis/tardisd.cfg --local /run/tardisd.sock
 
 SIGTERM and SIGINT end every session at a checkpoint; the clients may continue later.`,
-  );
-  return command.action(async (options: TardisdOptions) => {
-    await serve(options);
-  });
-}
+  run: serve,
+});
 
-async function serve(options: TardisdOptions): Promise<void> {
-  const settings = resolveOptions(SERVER_OPTIONS, {
-    environment: process.env,
-    configFile: options.config ?? defaultConfig(options),
-    commandLine: {
-      baseDir: options.database,
-      port: options.port,
-      local: options.local,
-      single: options.single,
-      allowNewHosts: options.allowNewHosts,
-      logFile: options.logfile,
-      verbose: options.verbose > 0 ? String(options.verbose) : undefined,
-    },
-  });
+async function serve(settings: Settings<'tardisd'>): Promise<void> {
   const log = pino(
     { level: LEVELS[Math.min(settings.verbose, 3)] ?? 'error', base: null },
-    destination({ dest: settings.logFile === '' ? 2 : settings.logFile, sync: true }),
+    destination({ dest: logDescriptor(settings.logFile), sync: true }),
   );
   const system = nodeSystem();
   const storage = new ThreadStorageHost(settings.storageThreads);
@@ -81,11 +38,11 @@ async function serve(options: TardisdOptions): Promise<void> {
       system,
       storage,
       {
-        address: listenAddress(settings.local, settings.port, options.insecureTcp === true),
-        baseDir: path.resolve(settings.baseDir),
+        address: listenAddress(settings),
+        baseDir: path.resolve(settings.database),
         catalogFile: settings.catalogFile,
-        allowCreate: settings.allowNewHosts || settings.local !== '',
-        onlyClient: options.client,
+        allowCreate: settings.allowNewHosts || settings.localSocket !== undefined,
+        onlyClient: settings.onlyClient,
         creditBytes: settings.creditBytes,
         timeoutMs: settings.timeoutSeconds * 1000,
         single: settings.single,
@@ -111,32 +68,30 @@ async function serve(options: TardisdOptions): Promise<void> {
     });
   };
   process.on('SIGTERM', stop);
-  if (!tellParent(settings.local, stop)) process.on('SIGINT', stop);
+  if (!tellParent(settings.localSocket, stop)) process.on('SIGINT', stop);
   await daemon.stopped;
 }
 
-/** Without --config the usual file is read if it is there. */
-function defaultConfig(options: TardisdOptions): string | undefined {
-  if (options.local !== undefined) return undefined;
-  const usual = process.env['TARDIS_DAEMON_CONFIG'] ?? '/etc/tardis/tardisd.cfg';
-  const isNamed = process.env['TARDIS_DAEMON_CONFIG'] !== undefined;
-  return isNamed || fs.existsSync(usual) ? usual : undefined;
-}
-
-function listenAddress(local: string, port: number, insecureTcp: boolean): Address {
-  if (local !== '') return { kind: 'unix', path: path.resolve(local) };
+function listenAddress(settings: Settings<'tardisd'>): Address {
+  const { localSocket, port, insecureTcp } = settings;
+  if (localSocket !== undefined) return { kind: 'unix', path: path.resolve(localSocket) };
   if (!insecureTcp) {
     throw new TardisError('INSECURE_TCP_REFUSED', 'refusing to listen on plain TCP');
   }
   return { kind: 'tcp', host: '127.0.0.1', port };
 }
 
+/** The log file, opened; standard error without one. */
+function logDescriptor(file: Buffer | undefined): number {
+  return file === undefined ? 2 : fs.openSync(file, 'a', 0o640);
+}
+
 /**
  * Tells a parent that we listen, and stops when it is gone. A child of `tardis --local` also leaves
  * SIGINT to its parent: Ctrl-C reaches both, and the client ends the session in order.
  */
-function tellParent(local: string, stop: () => void): boolean {
-  if (local === '' || !isPipe(PARENT_FD)) return false;
+function tellParent(local: string | undefined, stop: () => void): boolean {
+  if (local === undefined || !isPipe(PARENT_FD)) return false;
   try {
     fs.writeSync(PARENT_FD, '1');
   } catch {
@@ -158,4 +113,4 @@ function isPipe(fd: number): boolean {
   }
 }
 
-await runTool(program(), process.argv);
+await runTool(command);

@@ -1,10 +1,9 @@
 import test from 'ava';
-import { parseSize, parseValue, type OptionSpec } from '../../src/config/index.js';
+import { parseSize, parseValue, type ValueSpec as Spec } from '../../src/config/index.js';
 import { TardisError } from '../../src/errors/index.js';
 import { thrownCode } from '../helpers/codes.js';
 
 type Value = string | number | boolean;
-type Spec = Pick<OptionSpec, 'type' | 'min' | 'max' | 'choices'>;
 
 const GOOD: [Spec, string, Value][] = [
   [{ type: 'text' }, ' with spaces ', 'with spaces'],

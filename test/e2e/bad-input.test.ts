@@ -99,7 +99,6 @@ const REFUSED: readonly [what: string, tool: Tool, args: readonly string[], want
     [...place, '--local', source, notThere],
     { code: 'SOURCE_MISSING' },
   ],
-  ['no directory', 'tardis', [...place, '--local'], { code: 'USAGE' }],
   [
     'no such store',
     'tardis',
@@ -195,12 +194,17 @@ const REFUSED: readonly [what: string, tool: Tool, args: readonly string[], want
         { code: 'CONFIG_INVALID' },
       ] as [string, Tool, string[], Wanted],
   ),
-  ['a bad time-out', 'tardis', [...place, '--local', '--timeout', '0', source], { code: 'USAGE' }],
+  [
+    'a bad time-out',
+    'tardis',
+    [...place, '--local', '--timeout', '0', source],
+    { code: 'CONFIG_INVALID' },
+  ],
   [
     'a bad port',
     'tardis',
     ['-C', 'me', '--insecure-tcp', '--port', '70000', source],
-    { code: 'USAGE' },
+    { code: 'CONFIG_INVALID' },
   ],
   ['plain TCP without leave', 'tardis', ['-C', 'me', source], { code: 'INSECURE_TCP_REFUSED' }],
   [

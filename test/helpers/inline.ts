@@ -119,7 +119,7 @@ export async function backupInline(
           client: place.client,
           create: options.create ?? false,
           setName: options.setName ?? '',
-          directories,
+          directories: directories.map((directory) => Buffer.from(directory)),
           excludes: [],
           settings: { ...SMALL_SETTINGS, ...options.settings },
           compressMessages: false,
@@ -164,7 +164,7 @@ export async function restoreInline(
         {
           set: found.set,
           paths: paths.map((given) => Buffer.from(given)),
-          output,
+          output: Buffer.from(output),
           overwrite: false,
           workers: 1,
         },

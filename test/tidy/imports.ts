@@ -14,7 +14,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   model: ['errors'],
   system: ['errors', 'model'],
-  config: ['errors', 'system'],
+  config: ['errors', 'system', 'model'],
   store: BASE,
   catalog: [...BASE, 'store'],
   transport: BASE,

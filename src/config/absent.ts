@@ -1,0 +1,81 @@
+/**
+ * Names of the seeds that this release refuses, in one table: those of capabilities still to come, and
+ * those that have no place in this design, with what to do instead. Using one is an error.
+ */
+import { TardisError } from '../errors/index.js';
+
+export type AbsentKind = 'variable' | 'client key' | 'server key' | 'option';
+
+export interface AbsentRow {
+  readonly name: string;
+  readonly kind: AbsentKind;
+  /** What it belongs to, and will come with. */
+  readonly capability?: string;
+  /** What does its work here, where it will not come. */
+  readonly instead?: string;
+}
+
+const later = (
+  capability: string,
+  kind: AbsentKind,
+  names: readonly string[],
+): readonly AbsentRow[] => names.map((name) => ({ name, kind, capability }));
+
+export const ABSENT: readonly AbsentRow[] = [
+  ...later('encryption', 'client key', ['Crypt', 'KeyFile']),
+  ...later('encryption', 'option', ['--crypt', '--no-crypt', '--keys']),
+  ...later('login', 'client key', [
+    'Password',
+    'PasswordFile',
+    'PasswordProg',
+    'PassswordProg', // as a seed spells it
+  ]),
+  ...later('login', 'option', [
+    '-P',
+    '--password',
+    '-F',
+    '--password-file',
+    '--password-prog',
+    '--authenticate',
+    '--noauthenticate',
+  ]),
+  ...later('login', 'server key', ['RequirePassword']),
+  ...later('TLS', 'server key', ['SSL', 'CertFile', 'KeyFile']),
+  ...later('TLS', 'option', ['--ssl', '--no-ssl']),
+  ...later('deltas', 'client key', ['Full', 'SendSig']),
+  ...later('deltas', 'option', ['--full']),
+  ...later('deltas', 'server key', ['MaxDeltaChain', 'MaxChangePercent', 'SaveFull']),
+  ...later('purge', 'client key', ['Purge']),
+  ...later('purge', 'option', ['--purge']),
+  ...later('purge', 'server key', [
+    'Formats',
+    'Priorities',
+    'MonthPrio',
+    'WeekPrio',
+    'DayPrio',
+    'KeepPeriods',
+  ]),
+  ...later('settings kept in the store', 'variable', ['TARDIS_SEND_CONFIG']),
+  ...later('settings kept in the store', 'client key', ['SendClientConfig']),
+  ...later('settings kept in the store', 'server key', ['SaveConfig']),
+  ...later('web access', 'variable', [
+    'TARDIS_REMOTE_PORT',
+    'TARDIS_REMOTE_CONFIG',
+    'TARDIS_REMOTE_PIDFILE',
+  ]),
+];
+
+/** Refuses a name of the table (CAPABILITY_MISSING); any other name is left to the caller. */
+export function refuseAbsent(kind: AbsentKind, name: string, where: string): void {
+  const wanted = kind === 'option' ? name : name.toLowerCase();
+  const found = ABSENT.find(
+    (row) =>
+      row.kind === kind && (kind === 'option' ? row.name : row.name.toLowerCase()) === wanted,
+  );
+  if (found === undefined) return;
+  const why =
+    found.instead ?? `belongs to a capability this release does not have: ${found.capability}`;
+  throw new TardisError('CAPABILITY_MISSING', `${where}: "${found.name}" ${why}`, {
+    name: found.name,
+  });
+}

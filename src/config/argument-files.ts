@@ -1,0 +1,52 @@
+/** `@file` on a command line: the words of the file stand in its place. */
+import { systemCode, TardisError } from '../errors/index.js';
+import { displayName } from '../model/index.js';
+import { absolutePath, byteText, readSmallFile, textBytes } from '../system/index.js';
+import { MAX_WORDS, splitWords } from './words.js';
+
+const MAX_FILE_BYTES = 1 << 20;
+/** Files within files, at most. */
+const MAX_DEPTH = 8;
+
+/**
+ * Replaces each `@FILE` by its words, which may name files again. What follows `--` is left as it is.
+ * Takes and gives byte texts. Throws CONFIG_INVALID: unreadable, too large, too deep or in a circle.
+ */
+export function expandArguments(words: readonly string[]): string[] {
+  return expand(words, []);
+}
+
+function expand(words: readonly string[], within: readonly string[]): string[] {
+  const out: string[] = [];
+  const end = words.indexOf('--');
+  words.forEach((word, index) => {
+    const isLiteral = end >= 0 && index > end;
+    const more =
+      isLiteral || word.length < 2 || !word.startsWith('@')
+        ? [word]
+        : expandFile(textBytes(word.slice(1)), within);
+    for (const one of more) out.push(one);
+    if (out.length > MAX_WORDS) throw invalid(`more than ${MAX_WORDS} arguments`);
+  });
+  return out;
+}
+
+function expandFile(file: Buffer, within: readonly string[]): string[] {
+  const shown = `@${displayName(file)}`;
+  const place = absolutePath(file).toString('latin1');
+  if (within.includes(place)) throw invalid(`${shown} names itself, by way of its own arguments`);
+  if (within.length >= MAX_DEPTH) throw invalid(`${shown} is more than ${MAX_DEPTH} files deep`);
+  let bytes: Buffer;
+  try {
+    bytes = readSmallFile(file, MAX_FILE_BYTES);
+  } catch (error) {
+    const code = systemCode(error) ?? 'unknown';
+    throw invalid(`cannot read the arguments in ${shown}: ${code} (a name: write ./${shown})`);
+  }
+  if (bytes.includes(0)) throw invalid(`${shown} is no text file`);
+  return expand(splitWords(byteText(bytes), shown, true), [...within, place]);
+}
+
+function invalid(message: string): TardisError {
+  return new TardisError('CONFIG_INVALID', message);
+}

@@ -1,0 +1,38 @@
+/** What `--explain-config` tells: each setting, its value and where that was given. */
+import { displayName, jsonName } from '../model/index.js';
+import { textBytes } from '../system/index.js';
+import type { Resolved } from './resolve.js';
+import type { Tool } from './row.js';
+import { rowsOf } from './settings.js';
+import { formatValue, type Value } from './values.js';
+
+export interface Explained {
+  readonly name: string;
+  /** As it could be written in a file; undefined: not set. */
+  readonly shown: string | undefined;
+  /** For JSON: numbers, booleans and texts; of a path its text, and its bytes if they are no UTF-8. */
+  readonly value: unknown;
+  readonly source: string;
+  readonly where: string;
+}
+
+/** One row for each setting of the tool, in the order of the table. */
+export function explain<T extends Tool>(tool: T, resolved: Resolved<T>): Explained[] {
+  return rowsOf(tool)
+    .filter(([name]) => name !== 'explainConfig')
+    .map(([name, row]) => {
+      const found = resolved.found.get(name);
+      if (found === undefined) {
+        return { name, shown: undefined, value: null, source: 'built-in', where: '' };
+      }
+      const { value, source, where } = found;
+      const shown = displayName(textBytes(formatValue(value, row)));
+      return { name, shown, value: plain(value), source, where };
+    });
+}
+
+function plain(value: Value): unknown {
+  if (Buffer.isBuffer(value)) return jsonName(value);
+  if (typeof value !== 'object') return value;
+  return value.map((item) => (typeof item === 'string' ? item : jsonName(item)));
+}

@@ -1,0 +1,115 @@
+/**
+ * Configuration files as Python's configparser writes and reads them: `[section]`, `key = value` or
+ * `key: value`, whole-line comments with `#` or `;`, and further lines of a value indented. Written here
+ * because errors name the line, and because the packages at hand take an indented line for a key.
+ */
+import { systemCode, TardisError } from '../errors/index.js';
+import { byteText, readSmallFile } from '../system/index.js';
+
+const MAX_FILE_BYTES = 1 << 20;
+
+export interface IniEntry {
+  readonly key: string;
+  /** Byte text; lines of a longer value are joined by line feeds. */
+  readonly text: string;
+  readonly line: number;
+}
+
+export interface IniSection {
+  readonly name: string;
+  readonly line: number;
+  readonly entries: readonly IniEntry[];
+}
+
+/** Reads a file. Throws CONFIG_INVALID with file and line; sections and keys are there only once. */
+export function readIni(file: Uint8Array, shown: string): IniSection[] {
+  let bytes: Buffer;
+  try {
+    bytes = readSmallFile(file, MAX_FILE_BYTES);
+  } catch (error) {
+    const why = systemCode(error) ?? 'unknown';
+    throw invalid(`cannot read the config file ${shown}: ${why}`, error);
+  }
+  if (bytes.includes(0)) throw invalid(`${shown} is no text file`);
+  return parseIni(byteText(bytes), shown);
+}
+
+/** Parses the text of a file that is named `shown` in errors. */
+export function parseIni(text: string, shown: string): IniSection[] {
+  const reader = new IniReader(shown);
+  text
+    .replace(/^\ufeff/, '')
+    .split(/\r?\n/)
+    .forEach((line, index) => reader.take(line, index + 1));
+  return reader.sections;
+}
+
+class IniReader {
+  readonly sections: IniSection[] = [];
+  private readonly shown: string;
+  private readonly names = new Set<string>();
+  private keys = new Set<string>();
+  private entries: IniEntry[] = [];
+  /** Indentation of the last key; a line that is indented further continues its value. */
+  private indent = Infinity;
+
+  constructor(shown: string) {
+    this.shown = shown;
+  }
+
+  take(line: string, number: number): void {
+    const trimmed = line.trim();
+    if (trimmed === '' || trimmed.startsWith('#') || trimmed.startsWith(';')) return;
+    const indent = line.length - line.trimStart().length;
+    if (indent > this.indent) this.continueValue(trimmed);
+    else if (trimmed.startsWith('[')) this.beginSection(trimmed, number);
+    else this.addEntry(trimmed, indent, number);
+  }
+
+  private continueValue(trimmed: string): void {
+    const last = this.entries.pop()!;
+    this.entries.push({ ...last, text: last.text === '' ? trimmed : `${last.text}\n${trimmed}` });
+  }
+
+  private beginSection(trimmed: string, line: number): void {
+    const name = /^\[([^\]]+)\]$/.exec(trimmed)?.[1]?.trim();
+    if (name === undefined) throw this.refuse(line, `"${cut(trimmed)}" is no section`);
+    if (this.names.has(name.toLowerCase())) {
+      throw this.refuse(line, `the section [${cut(name)}] is there twice`);
+    }
+    this.names.add(name.toLowerCase());
+    this.keys = new Set();
+    this.entries = [];
+    this.indent = Infinity;
+    this.sections.push({ name, line, entries: this.entries });
+  }
+
+  private addEntry(trimmed: string, indent: number, line: number): void {
+    const [, key, text] = /^([^=:]*?)\s*[=:]\s*(.*)$/s.exec(trimmed) ?? [];
+    if (key === undefined || key === '') {
+      throw this.refuse(line, `"${cut(trimmed)}" is no "key = value"`);
+    }
+    if (this.sections.length === 0) {
+      throw this.refuse(line, `"${cut(key)}" stands outside a section`);
+    }
+    if (this.keys.has(key.toLowerCase())) {
+      const section = this.sections.at(-1)!.name;
+      throw this.refuse(line, `[${cut(section)}] has "${cut(key)}" twice`);
+    }
+    this.keys.add(key.toLowerCase());
+    this.entries.push({ key, text: text!, line });
+    this.indent = indent;
+  }
+
+  private refuse(line: number, what: string): TardisError {
+    return invalid(`${this.shown}:${line}: ${what}`);
+  }
+}
+
+function cut(text: string): string {
+  return text.slice(0, 80);
+}
+
+function invalid(message: string, cause?: unknown): TardisError {
+  return new TardisError('CONFIG_INVALID', message, {}, cause);
+}

@@ -1,0 +1,38 @@
+/** The known name that is most like a mistyped one. */
+
+/** Longer names are not compared: they are no slip of a finger. */
+const MAX_CHARS = 64;
+
+/** The nearest of `known`, whatever its case; undefined when none is alike. */
+export function nearest(name: string, known: Iterable<string>): string | undefined {
+  const wanted = name.toLowerCase();
+  if (wanted.length > MAX_CHARS) return undefined;
+  let best: string | undefined;
+  let least = Math.max(2, Math.floor(wanted.length / 2)) + 1;
+  for (const candidate of known) {
+    const edits = distance(wanted, candidate.toLowerCase());
+    if (edits >= least) continue;
+    [best, least] = [candidate, edits];
+  }
+  return best;
+}
+
+/** ` (nearest: …)`, or nothing. */
+export function nearestHint(name: string, known: Iterable<string>): string {
+  const found = nearest(name, known);
+  return found === undefined ? '' : ` (the nearest one is "${found}")`;
+}
+
+/** Insertions, deletions and replacements that make one of the other. */
+function distance(from: string, to: string): number {
+  let above = Array.from({ length: to.length + 1 }, (_, at) => at);
+  for (let row = 1; row <= from.length; row += 1) {
+    const current = [row];
+    for (let at = 1; at <= to.length; at += 1) {
+      const replaced = above[at - 1]! + (from[row - 1] === to[at - 1] ? 0 : 1);
+      current.push(Math.min(replaced, above[at]! + 1, current[at - 1]! + 1));
+    }
+    above = current;
+  }
+  return above[to.length]!;
+}

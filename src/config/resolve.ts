@@ -1,0 +1,83 @@
+/**
+ * The settings of a tool, with where each comes from. In rising order: built in, system.defaults, the
+ * environment, the configuration file, the command line. A wrong value is an error even where a better
+ * one would win.
+ */
+import { TardisError } from '../errors/index.js';
+import { isThere } from '../system/index.js';
+import {
+  builtInLayer,
+  clientFilesLayer,
+  commandLineLayer,
+  environmentLayer,
+  type Found,
+  type Layer,
+  type Rows,
+  serverFileLayer,
+  systemDefaultsLayer,
+} from './layers.js';
+import type { Tool } from './row.js';
+import { rowsOf, type Settings } from './settings.js';
+
+export interface Given {
+  /** Texts (byte text) of options and arguments, by the names of the rows. */
+  readonly commandLine: ReadonlyMap<string, readonly string[]>;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+export interface Resolved<T extends Tool> {
+  readonly settings: Settings<T>;
+  /** Of each setting that has a value. */
+  readonly found: ReadonlyMap<string, Found>;
+}
+
+/** Read if they are there, when nobody names another. */
+const USUAL_DEFAULTS = '/etc/tardis/system.defaults';
+const USUAL_SERVER_FILE = '/etc/tardis/tardisd.cfg';
+
+/** Resolves all settings of a tool. Throws CONFIG_INVALID and CAPABILITY_MISSING. */
+export function resolveSettings<T extends Tool>(tool: T, given: Given): Resolved<T> {
+  const rows = rowsOf(tool);
+  const builtIn = builtInLayer(rows);
+  const environment = environmentLayer(rows, given.environment);
+  const commandLine = commandLineLayer(rows, given.commandLine);
+  const systemDefaults = defaultsOf(rows, join([builtIn, environment]));
+  const named = join([builtIn, systemDefaults, environment, commandLine]);
+  const files = tool === 'tardisd' ? serverFiles(rows, named) : clientFiles(rows, named);
+  const found = join([builtIn, systemDefaults, environment, ...files, commandLine]);
+  const settings = Object.fromEntries(rows.map(([name]) => [name, found.get(name)?.value]));
+  return { settings: settings as unknown as Settings<T>, found };
+}
+
+function join(layers: readonly Layer[]): Map<string, Found> {
+  return new Map(layers.flatMap((layer) => [...layer]));
+}
+
+function defaultsOf(rows: Rows, named: Layer): Layer {
+  const { value, source } = named.get('defaultsFile')!;
+  const file = value as Buffer;
+  if (file.length === 0 || (source === 'built-in' && !isThere(USUAL_DEFAULTS))) {
+    return new Map();
+  }
+  return systemDefaultsLayer(rows, file);
+}
+
+function serverFiles(rows: Rows, named: Layer): Layer[] {
+  const file = named.get('daemonConfig');
+  // A socket on the command line: the child of `tardis --local`, which names its own file.
+  const isChild = named.has('localSocket');
+  if (file !== undefined && !(isChild && file.source !== 'command line')) {
+    return [serverFileLayer(rows, file.value as Buffer)];
+  }
+  if (isChild || !isThere(USUAL_SERVER_FILE)) return [];
+  return [serverFileLayer(rows, Buffer.from(USUAL_SERVER_FILE))];
+}
+
+function clientFiles(rows: Rows, named: Layer): Layer[] {
+  const files = named.get('configFiles')!.value as readonly Buffer[];
+  const job = named.get('job')!;
+  if (files.length === 0 && job.source !== 'built-in') {
+    throw new TardisError('USAGE', '--job needs a configuration file (--config)');
+  }
+  return [clientFilesLayer(rows, files, job.value as string)];
+}

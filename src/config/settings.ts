@@ -1,0 +1,35 @@
+/** The table of all settings, joined from its parts, and the types that follow from it. */
+import type { SettingRow, SettingTable, Tool, ValueOf } from './row.js';
+import { CLIENT_ROWS } from './rows-client.js';
+import { COMMON_ROWS } from './rows-common.js';
+import { SERVER_ROWS } from './rows-server.js';
+import { TUNING_ROWS } from './rows-tuning.js';
+
+export const SETTINGS = { ...COMMON_ROWS, ...CLIENT_ROWS, ...TUNING_ROWS, ...SERVER_ROWS } as const;
+
+type Table = typeof SETTINGS;
+export type SettingName = keyof Table;
+
+/** The settings of a tool, typed by the rows. */
+export type Settings<T extends Tool> = {
+  readonly [K in SettingName as T extends Table[K]['tools'][number] ? K : never]: ValueOf<Table[K]>;
+};
+
+/** The rows of a tool, by name. */
+export function rowsOf(tool: Tool): [name: string, row: SettingRow][] {
+  const table: SettingTable = SETTINGS;
+  return Object.entries(table).filter(([, row]) => row.tools.includes(tool));
+}
+
+/** All rows, by name. */
+export function allRows(): [name: string, row: SettingRow][] {
+  return Object.entries<SettingRow>(SETTINGS);
+}
+
+/** The default of a setting that is a plain value, for who has no settings at hand. */
+export function defaultOf<K extends SettingName>(
+  name: K,
+): Table[K] extends { default: infer D } ? D : undefined {
+  const row: SettingRow = SETTINGS[name];
+  return row.default as Table[K] extends { default: infer D } ? D : undefined;
+}

@@ -1,0 +1,124 @@
+/**
+ * What a process was started with, to the last byte. Node turns bytes that are no UTF-8 into U+FFFD in
+ * arguments and variables; here they come as *byte text*: a string in which each such byte is a lone
+ * surrogate (U+DC80 to U+DCFF), so that `textBytes` gives back exactly what came in.
+ */
+import { isUtf8 } from 'node:buffer';
+import fs from 'node:fs';
+import path from 'node:path';
+
+const ESCAPE = 0xdc00;
+const REPLACEMENT = '\ufffd';
+const MAX_PROC_BYTES = 16 << 20;
+
+/** Byte text of any bytes. */
+export function byteText(bytes: Uint8Array): string {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (isUtf8(buffer)) return buffer.toString('utf8');
+  let text = '';
+  for (let at = 0; at < buffer.length; ) {
+    const length = sequenceLength(buffer, at);
+    if (length === 0) text += String.fromCharCode(ESCAPE + buffer[at]!);
+    else text += buffer.toString('utf8', at, at + length);
+    at += Math.max(1, length);
+  }
+  return text;
+}
+
+/** Bytes of the UTF-8 sequence that begins here; 0 if none does. */
+function sequenceLength(buffer: Buffer, at: number): number {
+  const first = buffer[at]!;
+  if (first < 0x80) return 1;
+  const length = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+  return isUtf8(buffer.subarray(at, at + length)) && at + length <= buffer.length ? length : 0;
+}
+
+/** The bytes of a byte text. */
+export function textBytes(text: string): Buffer {
+  if (!hasStrayBytes(text)) return Buffer.from(text, 'utf8');
+  const parts = Array.from(text, (character) =>
+    isStray(character) ? Buffer.of(character.charCodeAt(0) - ESCAPE) : Buffer.from(character),
+  );
+  return Buffer.concat(parts);
+}
+
+/** Whether a byte text holds bytes that are no UTF-8. */
+export function hasStrayBytes(text: string): boolean {
+  return /\p{Surrogate}/u.test(text);
+}
+
+function isStray(character: string): boolean {
+  const code = character.charCodeAt(0);
+  return character.length === 1 && code >= 0xdc80 && code <= 0xdcff;
+}
+
+/** The arguments after the program's name, as byte texts. */
+export function processArguments(): string[] {
+  const lossy = process.argv.slice(2);
+  if (!lossy.some((argument) => argument.includes(REPLACEMENT))) return lossy;
+  const exact = procStrings('cmdline');
+  return exact.length < lossy.length ? lossy : exact.slice(exact.length - lossy.length);
+}
+
+/** The environment, as byte texts. */
+export function processEnvironment(): Record<string, string | undefined> {
+  const environment = { ...process.env };
+  const isLossy = (text: string | undefined): boolean => text?.includes(REPLACEMENT) === true;
+  if (!Object.values(environment).some(isLossy)) return environment;
+  for (const line of procStrings('environ')) {
+    const equals = line.indexOf('=');
+    const name = line.slice(0, equals);
+    if (equals > 0 && isLossy(environment[name])) environment[name] = line.slice(equals + 1);
+  }
+  return environment;
+}
+
+function procStrings(name: 'cmdline' | 'environ'): string[] {
+  const bytes = readSmallFile(Buffer.from(`/proc/self/${name}`), MAX_PROC_BYTES);
+  const strings = bytes.toString('latin1').split('\0');
+  if (strings.at(-1) === '') strings.pop();
+  return strings.map((latin1) => byteText(Buffer.from(latin1, 'latin1')));
+}
+
+/** A path made absolute and free of `.`, `..` and doubled slashes, byte by byte. */
+export function absolutePath(given: Uint8Array): Buffer {
+  const latin1 = Buffer.from(given).toString('latin1');
+  const base = path.posix.isAbsolute(latin1) ? '/' : workingDirectory().toString('latin1');
+  return Buffer.from(path.posix.resolve(base, latin1), 'latin1');
+}
+
+function workingDirectory(): Buffer {
+  const lossy = process.cwd();
+  if (!lossy.includes(REPLACEMENT)) return Buffer.from(lossy);
+  return fs.readlinkSync('/proc/self/cwd', { encoding: 'buffer' });
+}
+
+export function isThere(file: string): boolean {
+  return fs.existsSync(file);
+}
+
+/**
+ * Reads a whole file of at most `maxBytes`. Throws system errors as they come; EFBIG when it holds
+ * more, and EISDIR for a directory.
+ */
+export function readSmallFile(file: Uint8Array, maxBytes: number): Buffer {
+  const fd = fs.openSync(Buffer.from(file), fs.constants.O_RDONLY);
+  try {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for (;;) {
+      const chunk = Buffer.allocUnsafe(64 << 10);
+      const got = fs.readSync(fd, chunk, 0, chunk.length, null);
+      if (got === 0) return Buffer.concat(chunks);
+      bytes += got;
+      if (bytes > maxBytes) throw tooLarge(maxBytes);
+      chunks.push(chunk.subarray(0, got));
+    }
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function tooLarge(maxBytes: number): Error {
+  return Object.assign(new Error(`EFBIG: larger than ${maxBytes} bytes`), { code: 'EFBIG' });
+}
