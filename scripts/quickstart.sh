@@ -28,6 +28,7 @@ for argument in "$@"; do
     usage >&2
     exit 1
     ;;
+  '') fail 'the directory has no name' ;;
   *)
     [ -z "$tree" ] || fail 'name one directory only'
     tree=$argument
@@ -89,7 +90,15 @@ trap 'clean_up; exit 143' TERM
 store=$place/store
 out=$place/restored
 mkdir "$out"
-archive="-D $store -C quickstart"
+# As a shell wants it written: in quotes where that matters.
+quoted() { # TEXT
+  case $1 in
+  *[!A-Za-z0-9_./,:@%+=-]*) printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")" ;;
+  *) printf '%s' "$1" ;;
+  esac
+}
+archive="-D $(quoted "$store") -C quickstart"
+shown=$(quoted "$tree")
 
 # --- The way -----------------------------------------------------------------------------------
 step() {
@@ -123,19 +132,19 @@ timed() { # LOG COMMAND...
 
 printf '\n%s: %s files, %s\n\n' "$tree" "$files" "$(human "$bytes")"
 
-step '1. Back it up, into a new store' "tardis $archive --local --create --stats $tree"
+step '1. Back it up, into a new store' "tardis $archive --local --create --stats $shown"
 timed "$place/first.log" "$root/bin/tardis" -D "$store" -C quickstart --local --create --stats "$tree"
 first_s=$seconds
 show "$place/first.log" 8
 store_kib=$(du -sk "$store" | cut -f 1)
 
-step '2. See what is there: the backup sets, and the directory' "lstardis $archive [$tree]"
+step '2. See what is there: the backup sets, and the directory' "lstardis $archive [$shown]"
 timed "$place/sets.log" "$root/bin/lstardis" -D "$store" -C quickstart
 show "$place/sets.log" 2
 timed "$place/list.log" "$root/bin/lstardis" -D "$store" -C quickstart "$tree"
 show "$place/list.log" 2
 
-step '3. Restore it beside' "regenerate $archive -o $out $tree"
+step '3. Restore it beside' "regenerate $archive -o $(quoted "$out") $shown"
 timed "$place/restore.log" "$root/bin/regenerate" -D "$store" -C quickstart -o "$out" "$tree"
 restore_s=$seconds
 restored=$out/${tree##*/}
@@ -156,7 +165,7 @@ else
 fi
 
 step '5. Back it up again: nothing has changed, so next to nothing is done' \
-  "tardis $archive --local $tree"
+  "tardis $archive --local $shown"
 timed "$place/again.log" "$root/bin/tardis" -D "$store" -C quickstart --local "$tree"
 again_s=$seconds
 [ $incomplete = no ] || grep -h -i 'could not' "$place"/*.log | head -n 3 | sed 's/^/  /' || true

@@ -33,6 +33,7 @@ import {
   RecordKind,
   scanPack,
 } from '../store/index.js';
+import { breather } from '../system/index.js';
 import { applyContentRecord, applyEvent, applySection } from './apply.js';
 import type { Catalog } from './catalog.js';
 import type { CommitPoint } from './state.js';
@@ -88,6 +89,7 @@ class Recovery {
   private readonly catalog: Catalog;
   private readonly backend: Backend;
   private readonly options: RecoveryOptions;
+  private readonly breathe = breather();
 
   constructor(catalog: Catalog, backend: Backend, options: RecoveryOptions) {
     this.catalog = catalog;
@@ -111,6 +113,7 @@ class Recovery {
       const from = pack === start.pack ? start.position : 0;
       let hasGap = false;
       for await (const scanned of scanPack(this.backend, pack, from, checkBodies)) {
+        await this.breathe();
         const { header, position } = scanned;
         if (scanned.isAfterGap) {
           this.damagedRecords += 1;
@@ -205,6 +208,7 @@ class Recovery {
     if (!isLast && !this.options.checkBodies) return { sound: [...commit.records], damaged: 0 };
     const sound: PendingRecord[] = [];
     for (const record of commit.records) {
+      await this.breathe();
       const { pack, position } = record.location;
       if (await isRecordSound(this.backend, packName(pack), position, record.header)) {
         sound.push(record);
@@ -229,6 +233,7 @@ class Recovery {
       }
       catalog.contents.breakAssemblies();
       for (const record of ordered) {
+        await this.breathe();
         const applied = await this.tolerate(async () => {
           await this.applyOrdered(record);
           return true;

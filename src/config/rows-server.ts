@@ -66,13 +66,13 @@ export const SERVER_ROWS = {
   },
   storageThreads: {
     type: 'int',
-    min: 1,
+    min: 0,
     max: 16,
-    default: 1,
+    defaultText: '1, but 0 for a single session on up to two processors',
     tools: ['tardisd'],
     serverKey: 'StorageThreads',
     isTuning: true,
-    help: 'threads that write packs and catalogs; clients are spread over them',
+    help: 'threads that write packs and catalogs, to which clients are spread; 0: the main thread',
     test: 'server tuning reaches the store it is named for',
   },
   creditBytes: {

@@ -95,7 +95,7 @@ export const ERROR_TABLE = Object.freeze({
     'Plain TCP has no login yet: use --local, or --insecure-tcp on both ends over loopback only.',
   ),
   LISTEN_FAILED: row('environment', 1, 'Check that the address is free and may be used.'),
-  NATIVE_MISSING: row('environment', 1, 'Run `npm run build:native` in the checkout.'),
+  NATIVE_MISSING: row('environment', 1, 'Run `npm run setup` in the checkout.'),
   CATALOG_NEWER: row('user', 1, 'Upgrade this software; an older one must not write this catalog.'),
   CATALOG_DAMAGED: row('damage', 1, 'Run `sonic rebuild -D DIR -C NAME`.'),
   STORE_NEWER: row('user', 1, 'Upgrade this software; it does not know this store format.'),

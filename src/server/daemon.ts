@@ -124,8 +124,8 @@ export class Daemon {
   }
 
   private async claim(client: string, session: Session): Promise<void> {
-    const other = this.byClient.get(client);
-    if (other !== undefined) {
+    // Again after each wait: another session may have come first.
+    for (let other = this.byClient.get(client); other; other = this.byClient.get(client)) {
       if (!other.isEnding) {
         if (other.silentMs < DEAD_AFTER_MS) {
           throw new TardisError('CLIENT_BUSY', `the client "${client}" has a session`);
@@ -134,6 +134,7 @@ export class Daemon {
         other.cut();
       }
       await other.over;
+      if (this.byClient.get(client) === other) this.byClient.delete(client);
     }
     this.byClient.set(client, session);
   }

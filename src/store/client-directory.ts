@@ -6,7 +6,13 @@ import path from 'node:path';
 import { asTardisError, systemCode, TardisError } from '../errors/index.js';
 import type { Files, System } from '../system/index.js';
 import { checkClientName, isClientName } from './client-name.js';
-import { CATALOG_FILE, FORMAT_FILE, INCOMING_DIRECTORY, LOCK_FILE } from './layout.js';
+import {
+  CATALOG_FILE,
+  FORMAT_FILE,
+  INCOMING_DIRECTORY,
+  LOCK_FILE,
+  PACKS_PREFIX,
+} from './layout.js';
 
 export const STORE_FORMAT = 1;
 const DIRECTORY_MODE = 0o750;
@@ -33,6 +39,9 @@ export function openClientDirectory(system: System, options: OpenOptions): Clien
   const directory = path.join(options.store, options.client);
   const format = readFormat(files, directory);
   if (format === undefined) {
+    if (holdsPacks(files, directory)) {
+      throw new TardisError('RECORD_DAMAGED', `${path.join(directory, FORMAT_FILE)} is missing`);
+    }
     throw new TardisError(
       'NO_SUCH_CLIENT',
       `the store ${options.store} has no client "${options.client}"`,
@@ -42,6 +51,34 @@ export function openClientDirectory(system: System, options: OpenOptions): Clien
     throw new TardisError('STORE_NEWER', `${directory} has format ${format}`, { format });
   }
   return describe(options, directory);
+}
+
+/**
+ * Finds a client like `openClientDirectory`, but makes a missing or damaged format file anew: for a
+ * rebuild, which looks at every record and knows a newer store by those.
+ */
+export async function repairClientDirectory(
+  system: System,
+  options: OpenOptions,
+): Promise<ClientDirectory> {
+  try {
+    return openClientDirectory(system, options);
+  } catch (error) {
+    if (!(error instanceof TardisError) || error.code !== 'RECORD_DAMAGED') throw error;
+    const directory = path.join(options.store, options.client);
+    const formatPath = path.join(directory, FORMAT_FILE);
+    try {
+      if (system.files.status(formatPath) !== undefined) system.files.unlink(formatPath);
+      await writeFormat(system, directory);
+    } catch (second) {
+      throw asTardisError(second, `writing ${formatPath}`);
+    }
+    return openClientDirectory(system, options);
+  }
+}
+
+function holdsPacks(files: Files, directory: string): boolean {
+  return files.status(path.join(directory, PACKS_PREFIX)) !== undefined;
 }
 
 /**
@@ -60,6 +97,9 @@ export async function createClientDirectory(
     await makeIfMissing(files, directory);
     if (files.status(path.join(directory, FORMAT_FILE)) !== undefined) {
       throw new TardisError('CLIENT_EXISTS', `the client "${options.client}" exists already`);
+    }
+    if (holdsPacks(files, directory)) {
+      throw new TardisError('RECORD_DAMAGED', `${path.join(directory, FORMAT_FILE)} is missing`);
     }
     await writeFormat(system, directory);
     await files.syncDirectory(options.store);

@@ -118,6 +118,7 @@ export class PackWriter {
     const position = writer.sizeBytes;
     this.unsynced.add(writer);
     writer.append(record);
+    this.appended += record.length;
     this.range = { from: writer.sizeBytes, checksum: 0 };
     return { pack, position };
   }

@@ -38,9 +38,16 @@ const LOCK_TIMEOUT_MS = 5000;
 export function openSqlite(path: string, options: OpenDatabaseOptions): SqlDatabase {
   // Loaded by who opens a catalog: a client does not.
   const Database = require('better-sqlite3') as typeof SqliteDatabase;
-  return new Database(path, {
-    readonly: options.readonly,
-    fileMustExist: options.readonly,
-    timeout: LOCK_TIMEOUT_MS,
-  });
+  try {
+    return new Database(path, {
+      readonly: options.readonly,
+      fileMustExist: options.readonly,
+      timeout: LOCK_TIMEOUT_MS,
+    });
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.includes('bindings file')) throw error;
+    throw Object.assign(new Error('SQLite is not built for this version of Node'), {
+      code: 'ERR_NATIVE_MISSING',
+    });
+  }
 }

@@ -1,3 +1,4 @@
+export { breather } from './breather.js';
 export { type Clock, ManualClock, systemClock } from './clock.js';
 export type { OpenDatabaseOptions, SqlDatabase, SqlStatement, SqlValue } from './database.js';
 export { FaultPlan, faultySystem, KilledError, withFaults, type FaultMode } from './faults.js';

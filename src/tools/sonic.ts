@@ -3,7 +3,12 @@ import { Command } from 'commander';
 import { openLocalArchive } from '../archive/index.js';
 import type { Settings } from '../config/index.js';
 import { rebuildCatalog } from '../server/index.js';
-import { createClientDirectory, listClients, openClientDirectory } from '../store/index.js';
+import {
+  createClientDirectory,
+  listClients,
+  openClientDirectory,
+  repairClientDirectory,
+} from '../store/index.js';
 import { nodeSystem } from '../system/index.js';
 import { ProgressLine } from './progress-line.js';
 import { printSets } from './report-sets.js';
@@ -89,7 +94,7 @@ async function isUnused(clientPath: string): Promise<boolean> {
 async function rebuild(options: Settings<'sonic rebuild'>): Promise<number> {
   const { client } = options;
   const system = nodeSystem();
-  const directory = openClientDirectory(system, clientPlace(options));
+  const directory = await repairClientDirectory(system, clientPlace(options));
   let shown = '';
   const line = new ProgressLine(undefined, () => shown);
   line.start();

@@ -301,6 +301,24 @@ test('a store of a newer format is not touched', async (t) => {
   await restores(t, own, top);
 });
 
+for (const [what, atCreation, spoil] of [
+  ['missing', 'RECORD_DAMAGED', (format: string) => fs.rmSync(format)],
+  ['noise', 'CLIENT_EXISTS', (format: string) => fs.writeFileSync(format, noise(1, 99))],
+] as const) {
+  test(`a format file that is ${what} is told, and made anew`, async (t) => {
+    const { top, own } = await ownStore(t);
+    spoil(path.join(top, 'store', 'me', 'format.json'));
+    const wanted = { code: 'RECORD_DAMAGED' };
+    await refused(t, 'lstardis', own, wanted);
+    await refused(t, 'tardis', [...own, '--local', source], wanted);
+    await refused(t, 'tardis', [...own, '--local', '--create', source], { code: atCreation });
+    await refused(t, 'sonic', ['create', ...own], { code: atCreation });
+    await succeed('sonic', ['rebuild', ...own]);
+    await restores(t, own, top);
+    t.is((await backup([...own, '--local', source])).progress.contentsSent, 0);
+  });
+}
+
 for (const [what, spoil] of [
   ['bytes of something else', (catalog: string) => fs.writeFileSync(catalog, noise(1, 40_000))],
   ['nothing', (catalog: string) => fs.rmSync(catalog)],

@@ -304,9 +304,9 @@ export class StorageSession {
       throw new TardisError('PROTOCOL_VIOLATION', 'the session has a set already');
     }
     const nowMs = this.system.clock.nowMs();
+    this.storedBytesBefore = this.store.packs.appendedBytes;
     const { ingest, opened } = Ingest.open(this.store, { ...head, nowMs });
     this.ingest = ingest;
-    this.storedBytesBefore = this.store.packs.appendedBytes;
     this.answer('setOpened', { set: opened.set, name: opened.name, empty: opened.isEmpty });
   }
 
@@ -327,12 +327,17 @@ export class StorageSession {
     const counts = Object.fromEntries(
       Object.entries(stats).filter((entry): entry is [string, number] => isCount(entry[1])),
     );
-    const storedBytes = this.store.packs.appendedBytes - this.storedBytesBefore;
     const upTo = this.handled + 1;
+    // The set keeps what was stored up to its end, the client hears of the last records too.
+    const { storedBytes } = this;
     await openSet.complete(this.system.clock.nowMs(), { ...counts, storedBytes });
     this.durableUpTo = upTo;
     this.answer('durable', { upTo });
-    this.answer('setClosed', { set: openSet.set, storedBytes });
+    this.answer('setClosed', { set: openSet.set, storedBytes: this.storedBytes });
+  }
+
+  private get storedBytes(): number {
+    return this.store.packs.appendedBytes - this.storedBytesBefore;
   }
 }
 
