@@ -5,6 +5,7 @@ export {
   readRoots,
   runBackup,
 } from './backup.js';
+export { rawRules, type RawWishes } from './raw-rules.js';
 export { type LocalServer, startLocalServer } from './local-server.js';
 export {
   type RestoreFailure,

@@ -16,7 +16,8 @@ const END_TIMEOUT_MS = 60_000;
 const MAX_STDERR_CHARS = 8192;
 
 export interface LocalServerOptions {
-  readonly store: string;
+  /** Undefined: as the server's own settings say. */
+  readonly store: string | undefined;
   readonly configFile: string | undefined;
   /** Command and first arguments, e.g. the launcher `tardisd`. */
   readonly command: readonly string[];
@@ -36,9 +37,10 @@ export function startLocalServer(options: LocalServerOptions): LocalServer {
   const socketPath = path.join(directory, 'socket');
   const [command, ...first] = options.command;
   const config = options.configFile === undefined ? [] : ['--config', options.configFile];
+  const store = options.store === undefined ? [] : ['--database', options.store];
   const child = spawn(
     command!,
-    [...first, ...config, '--database', options.store, '--single', '--local', socketPath],
+    [...first, ...config, ...store, '--single', '--local', socketPath],
     // A group of its own: Ctrl-C reaches us alone, and we end the session in order.
     { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], detached: true },
   );

@@ -122,6 +122,14 @@ export const COMMON_ROWS = {
     help: 'as of this set (number or name; default: the newest complete one)',
     test: 'three generations, and each restores as it was',
   },
+  recentSet: {
+    type: 'text',
+    default: 'Current',
+    tools: ['regenerate', 'lstardis'],
+    variable: 'TARDIS_RECENT_SET',
+    help: 'name that stands for the newest complete set',
+    test: 'Current, or the name in TARDIS_RECENT_SET, is the newest complete set',
+  },
   json: {
     type: 'bool',
     default: false,

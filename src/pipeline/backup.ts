@@ -24,7 +24,7 @@ import {
   tap,
 } from 'rxjs';
 import { asTardisError, type TardisError } from '../errors/index.js';
-import { copyRowWithDigest, DIGEST_BYTES, RowReader } from '../model/index.js';
+import { copyRowWithDigest, DIGEST_BYTES, joinPath, RowReader } from '../model/index.js';
 import type { Compression } from '../store/index.js';
 import { Verdict } from '../transport/index.js';
 import {
@@ -34,6 +34,7 @@ import {
   type HashOutput,
   type JobRunner,
   memoryOf,
+  type RawRules,
   type WalkOutput,
 } from '../workers/index.js';
 import { Budget } from './budget.js';
@@ -45,6 +46,7 @@ import { LargeFiles, UnreadableFile } from './large.js';
 import type { LargeFile, Parcel } from './parcel.js';
 import type { BackupPeer, OutgoingParcel } from './peer.js';
 import { BackupProgress } from './progress.js';
+import { type OnSaved, savedReporter } from './report.js';
 import { SpareMemory } from './spare-memory.js';
 import { stage, StageCounters, type StageFigures } from './stage.js';
 import { itemsOf, walkBatches, type WalkOptions } from './walk.js';
@@ -63,6 +65,8 @@ export interface PipelineSettings {
   readonly compressConcurrency: number;
   readonly streamConcurrency: number;
   readonly compression: Compression;
+  readonly rawRules?: RawRules;
+  readonly checksumAboveBytes?: number;
 }
 
 /** What a caller wants to be told while the pipeline runs. */
@@ -70,6 +74,7 @@ export interface PipelineHooks {
   onFailures(failures: readonly Failure[]): void;
   /** A directory was compared; its listing was known to be unchanged, or not. */
   onDirectory?(path: Buffer, isSame: boolean): void;
+  onSaved?: OnSaved;
 }
 
 /** Files above this stream; up to it they are read whole. */
@@ -111,6 +116,7 @@ export class BackupPipeline {
   private doneSlots: number[] = [];
   private doneSettled: boolean[] = [];
   private readonly frames: FrameOptions;
+  private readonly rawRules: RawRules | undefined;
   private readonly jobs: JobRunner;
   private readonly peer: BackupPeer;
   private readonly walk: WalkOptions;
@@ -141,6 +147,7 @@ export class BackupPipeline {
     };
     this.budget = new Budget(settings.budgetBytes, settings.budgetItems);
     this.frames = { compression, smallBytes, frameBytes };
+    this.rawRules = settings.rawRules;
     this.directories = new OpenDirectories((finished, items) => {
       this.doneSlots.push(finished.slot);
       this.doneSettled.push(finished.isSettled);
@@ -152,7 +159,7 @@ export class BackupPipeline {
       );
     });
     this.cutting = new CutStage({ ...settings, largeBytes: LARGE_BYTES }, this.directories);
-    const options = { compression, streams };
+    const options = { ...settings, streams };
     const { large } = this.counters;
     this.large = new LargeFiles(jobs, peer, options, this.budget, large, this.progress);
   }
@@ -233,15 +240,17 @@ export class BackupPipeline {
     const isForgetting = recent.added > recent.capacity * RECENT_FULL_RATIO;
     const frames = this.peer.isEmpty && !isForgetting ? this.frames : undefined;
     const { input } = parcel;
+    const report = savedReporter(input, this.hooks.onSaved);
     const transfer = memoryOf(input.rows, input.rowEnds, input.paths, input.pathEnds, input.slots);
     const { contentBytes } = input;
     const memory = frames === undefined ? undefined : this.spare.take();
     if (memory !== undefined) transfer.push(...memoryOf(memory));
     const { output, busyMs } = await this.jobs.run(
       'hash',
-      { parcel: input, frames, memory },
+      { parcel: input, frames, memory, rawRules: this.rawRules },
       transfer,
     );
+    report(output);
     const elapsedMs = performance.now() - startMs;
     const hashMs = busyMs - output.compressMs;
     this.counters.hash.count(output.files, output.readBytes, hashMs, elapsedMs - output.compressMs);
@@ -341,6 +350,7 @@ export class BackupPipeline {
     try {
       const { row, digest, hasChanged } = await this.large.send(file);
       if (hasChanged) this.noteLarge(file, 'changed', 'read');
+      this.hooks.onSaved?.(pathOf(file));
       this.progress.filesRead += 1;
       const rows = new RowReader(row);
       let final: Buffer = row;
@@ -363,10 +373,8 @@ export class BackupPipeline {
   }
 
   private noteLarge(file: LargeFile, what: Failure['what'], reason: string): void {
-    const { slot, directoryPath, row } = file;
-    const name = new RowReader(row).name(0);
-    const path = Buffer.concat([directoryPath, Buffer.from('/'), name]);
-    this.note([{ slot, name, path, what, reason }]);
+    const name = new RowReader(file.row).name(0);
+    this.note([{ slot: file.slot, name, path: pathOf(file), what, reason }]);
   }
 
   private note(failures: readonly Failure[]): void {
@@ -385,6 +393,10 @@ export class BackupPipeline {
     this.doneSlots = [];
     this.doneSettled = [];
   }
+}
+
+function pathOf({ directoryPath, row }: LargeFile): Buffer {
+  return joinPath(directoryPath, new RowReader(row).name(0));
 }
 
 const DONE_BATCH = 64;

@@ -13,7 +13,7 @@ import {
 } from '../model/index.js';
 import { type Compression, STREAM_CHUNK_BYTES } from '../store/index.js';
 import { Credit, Verdict } from '../transport/index.js';
-import type { JobRunner, RangeOutput } from '../workers/index.js';
+import type { JobRunner, RangeOutput, RawRules } from '../workers/index.js';
 import type { Budget } from './budget.js';
 import type { LargeFile } from './parcel.js';
 import type { BackupPeer } from './peer.js';
@@ -27,6 +27,9 @@ const MAX_WINDOW_CHUNKS = 16;
 
 export interface LargeOptions {
   readonly compression: Compression;
+  readonly rawRules?: RawRules;
+  /** Files above this are always hashed before they are sent; 0: none. */
+  readonly checksumAboveBytes?: number;
   /** Parts (or files) streamed at once. */
   readonly streams: number;
 }
@@ -86,7 +89,9 @@ export class LargeFiles {
 
   /** Sends a large file's content as far as it is new. Rejects with UnreadableFile if it cannot. */
   async send(file: LargeFile): Promise<LargeResult> {
-    const hashFirst = file.hashFirst || this.sentSizes.has(file.sizeBytes);
+    const { checksumAboveBytes = 0 } = this.options;
+    const isAbove = checksumAboveBytes > 0 && file.sizeBytes > checksumAboveBytes;
+    const hashFirst = isAbove || file.hashFirst || this.sentSizes.has(file.sizeBytes);
     this.rememberSize(file.sizeBytes);
     const isInParts = file.sizeBytes > PART_BYTES;
     const offsets: number[] = [];
@@ -195,7 +200,8 @@ export class LargeFiles {
   ): Promise<RangeOutput> {
     const startMs = performance.now();
     const { directoryPath, row } = file;
-    const input = { directoryPath, row, offset, bytes: PART_BYTES, compression };
+    const { rawRules } = this.options;
+    const input = { directoryPath, row, offset, bytes: PART_BYTES, compression, rawRules };
     const result = await this.jobs.runRange(input, this.windowChunks, onChunk);
     if (result.failure !== '') throw new UnreadableFile(result.failure);
     const elapsedMs = performance.now() - startMs;

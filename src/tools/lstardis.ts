@@ -11,10 +11,11 @@ import { TardisError } from '../errors/index.js';
 import { displayName, EntryType, jsonName } from '../model/index.js';
 import { absolutePath, nodeSystem } from '../system/index.js';
 import { printSets } from './report-sets.js';
-import { clientPlace, JSON_VERSION, print, runTool, toolCommand } from './run-tool.js';
+import { type ColorPart, type Paint, painter } from './colors.js';
+import { clientPlace, JSON_VERSION, print, runTool, toolCommand, wantedSet } from './run-tool.js';
 import { formatTable, formatTime } from './units.js';
 
-type LsSettings = Settings<'lstardis'>;
+type LsSettings = Settings<'lstardis'> & { readonly paint: Paint };
 
 const PAGE_ENTRIES = 1024;
 const TYPE_LETTERS = '?-dlpscb';
@@ -31,9 +32,10 @@ Examples:
   lstardis -D /srv/tardis -b 3 /home/me          the same as of set 3
   lstardis -D /srv/tardis /home/me/letter.txt    all versions of a file`,
   run: async (settings) => {
+    const paint = painter(settings.colors, settings.color);
     const archive = openLocalArchive(nodeSystem(), clientPlace(settings));
     try {
-      await list(archive, settings);
+      await list(archive, { ...settings, paint });
     } finally {
       archive.close();
     }
@@ -44,11 +46,11 @@ async function list(archive: Archive, options: LsSettings): Promise<void> {
   const { paths } = options;
   if (paths.length === 0) {
     const isOne = options.backup !== undefined;
-    const sets = isOne ? [await archive.findSet(options.backup)] : await archive.sets();
+    const sets = isOne ? [await archive.findSet(wantedSet(options))] : await archive.sets();
     printSets(sets, options.json);
     return;
   }
-  const set = await archive.findSet(options.backup);
+  const set = await archive.findSet(wantedSet(options));
   for (const given of paths) {
     const absolute = absolutePath(given);
     const entry = await archive.find(absolute, set.set);
@@ -61,7 +63,8 @@ async function list(archive: Archive, options: LsSettings): Promise<void> {
       continue;
     }
     if (entry === undefined) throw noSuchPath(set, absolute);
-    if (paths.length > 1 && !options.json) print(`${displayName(absolute)}:`);
+    if (paths.length > 1 && !options.json)
+      print(options.paint('header', `${displayName(absolute)}:`));
     if (entry.childId === undefined) printEntries([entry], options);
     else await printDirectory(archive, entry.childId, set.set, options);
   }
@@ -122,9 +125,15 @@ function timeOf(entry: ArchiveEntry): string {
   return formatTime(Number(entry.mtimeNs / 1_000_000n));
 }
 
-function shownName(entry: ArchiveEntry): string {
+function shownName(entry: ArchiveEntry, paint: Paint): string {
   const link = entry.linkTarget === undefined ? '' : ` -> ${displayName(entry.linkTarget)}`;
-  return displayName(entry.name) + link;
+  return paint(partOf(entry), displayName(entry.name)) + link;
+}
+
+function partOf({ type }: ArchiveEntry): ColorPart {
+  if (type === EntryType.directory) return 'directory';
+  if (type === EntryType.symlink) return 'link';
+  return type === EntryType.file ? 'file' : 'other';
 }
 
 function jsonEntry(entry: ArchiveEntry): Record<string, unknown> {
@@ -152,7 +161,7 @@ function printEntries(entries: readonly ArchiveEntry[], options: LsSettings): vo
     return;
   }
   if (!options.long) {
-    for (const entry of entries) print(displayName(entry.name));
+    for (const entry of entries) print(options.paint(partOf(entry), displayName(entry.name)));
     return;
   }
   const rows = entries.map((entry) => [
@@ -162,7 +171,7 @@ function printEntries(entries: readonly ArchiveEntry[], options: LsSettings): vo
     String(entry.gid),
     String(entry.sizeBytes),
     timeOf(entry),
-    shownName(entry),
+    shownName(entry, options.paint),
   ]);
   if (rows.length > 0) print(formatTable(rows, [1, 2, 3, 4]));
 }
@@ -179,7 +188,7 @@ function printVersions(
     }
     return;
   }
-  print(`${displayName(absolute)}:`);
+  print(options.paint('header', `${displayName(absolute)}:`));
   const rows = [['sets', 'backed up', 'mode', 'size', 'modified', 'digest']];
   for (const { entry, firstSet, lastSet } of versions) {
     const opened = sets.get(firstSet)?.openedAtMs;

@@ -16,6 +16,7 @@ import {
   print,
   runTool,
   toolCommand,
+  wantedSet,
 } from './run-tool.js';
 import { formatBytes, formatCount, formatSeconds } from './units.js';
 
@@ -54,7 +55,7 @@ async function restore(options: RegenerateSettings): Promise<number> {
     );
   });
   try {
-    const set = await archive.findSet(options.backup);
+    const set = await archive.findSet(wantedSet(options));
     if (set.state !== 'complete') {
       line.interject(`regenerate: set ${set.set} is unfinished; restoring what it holds`);
     }

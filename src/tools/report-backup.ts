@@ -1,14 +1,13 @@
 /** Rendering of a finished backup. */
 import type { BackupResult } from '../client/index.js';
-import { JSON_VERSION, print } from './run-tool.js';
+import { print } from './run-tool.js';
 import { formatBytes, formatCount, formatSeconds, formatTable } from './units.js';
 
-export function printBackup(result: BackupResult, asJson: boolean): void {
+/** The lines that tell how it went. */
+export function backupLines(result: BackupResult): string[] {
   const { progress } = result;
-  if (asJson) {
-    print(JSON.stringify({ version: JSON_VERSION, ...result }));
-    return;
-  }
+  const lines: string[] = [];
+  const print = (line: string): void => void lines.push(line);
   const { entries, directories, scannedBytes, filesRead, readBytes, contentsSent } = progress;
   print(`Backup set ${result.set} (${result.setName}) is complete.`);
   print(
@@ -27,6 +26,7 @@ export function printBackup(result: BackupResult, asJson: boolean): void {
   if (unreadable > 0) {
     print(`${formatCount(unreadable)} could not be read; their older versions, if any, are kept.`);
   }
+  return lines;
 }
 
 /** Where the time went, and which stage holds the others up. */

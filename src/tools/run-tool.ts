@@ -137,6 +137,14 @@ export function clientPlace(settings: {
   return { store, client, catalogFile };
 }
 
+/** The set that `-b` names; undefined, for the newest complete one, also when it is called by its name. */
+export function wantedSet(settings: {
+  readonly backup: string | undefined;
+  readonly recentSet: string;
+}): string | undefined {
+  return settings.backup === settings.recentSet ? undefined : settings.backup;
+}
+
 /** Runs a command to its end and sets the exit status of the process. */
 export async function runTool(command: Command): Promise<void> {
   let wantsJson = false;

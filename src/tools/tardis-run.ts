@@ -1,14 +1,25 @@
 /** The run of `tardis`: pool, connection, pipeline, report. Loaded while the local server starts. */
-import { type BackupResult, type LocalServer, readRoots, runBackup } from '../client/index.js';
+import {
+  type BackupHooks,
+  type BackupRequest,
+  type BackupResult,
+  type LocalServer,
+  rawRules,
+  readRoots,
+  runBackup,
+} from '../client/index.js';
 import type { Settings } from '../config/index.js';
-import { TardisError } from '../errors/index.js';
+import { asTardisError, TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import type { BackupProgress } from '../pipeline/index.js';
 import { Codec } from '../store/index.js';
 import { type Address, isLoopback, nodeSystem } from '../system/index.js';
-import { type Failure, JobPool } from '../workers/index.js';
+import { JobPool } from '../workers/index.js';
+import { ClientLog } from './client-log.js';
 import { ProgressLine } from './progress-line.js';
-import { printBackup, printStages } from './report-backup.js';
+import { backupLines, printStages } from './report-backup.js';
+import { JSON_VERSION, print } from './run-tool.js';
+import { SavedList } from './saved-list.js';
 import { formatBytes, formatCount } from './units.js';
 
 /** Digests remembered to keep repeats off the wire: 4 MiB. */
@@ -20,60 +31,116 @@ export async function backUp(
   server: LocalServer | undefined,
   signal: AbortSignal,
 ): Promise<number> {
-  const system = nodeSystem();
-  let jobs: JobPool | undefined;
-  let progress: BackupProgress | undefined;
-  const line = new ProgressLine(settings.progress, () => progressText(progress));
+  const told = new Told(settings);
   let result: BackupResult;
   try {
-    readRoots(system, settings.directories); // fails before the server is asked for anything
-    const tcp = server === undefined ? tcpAddress(settings) : undefined;
-    jobs = new JobPool({ threads: settings.workers, recentDigests: RECENT_DIGESTS });
-    await server?.ready;
-    result = await runBackup(
-      system,
-      server?.address ?? tcp!,
-      jobs,
-      {
-        client: settings.client,
-        create: settings.create,
-        setName: settings.setName,
-        directories: settings.directories,
-        excludes: settings.exclude,
-        settings: {
-          ...settings,
-          compression: {
-            codec: Codec[settings.codec],
-            level: settings.compressLevel,
-          },
-        },
-        compressMessages: settings.compressMessages === 'snappy',
-        timeoutMs: settings.timeoutSeconds * 1000,
-      },
-      {
-        onStart: (running) => {
-          progress = running;
-          line.start();
-        },
-        onFailures: (failures) => tellFailures(line, failures, settings.json),
-        onDirectory: (directory, isSame) => {
-          const isWanted = isSame ? settings.verbosity > 1 : settings.verbosity > 0;
-          if (isWanted) line.interject(`${isSame ? '=' : '+'} ${displayName(directory)}`);
-        },
-      },
-      signal,
-    );
+    result = await run(settings, server, signal, told);
   } catch (error) {
     // Whatever broke because of the interruption, the interruption is what happened.
-    if (signal.aborted) throw new TardisError('INTERRUPTED', 'interrupted');
-    throw error;
+    const failure = signal.aborted ? new TardisError('INTERRUPTED', 'interrupted') : error;
+    told.failed(failure);
+    throw failure;
   } finally {
-    line.stop();
-    await Promise.all([server?.close(), jobs?.close()]);
+    told.line.stop();
+    await server?.close();
   }
-  printBackup(result, settings.json);
-  if (settings.stats && !settings.json) printStages(result);
+  told.done(result);
   return result.progress.unreadable > 0 ? 3 : 0;
+}
+
+async function run(
+  settings: Settings<'tardis'>,
+  server: LocalServer | undefined,
+  signal: AbortSignal,
+  told: Told,
+): Promise<BackupResult> {
+  const system = nodeSystem();
+  readRoots(system, settings.directories); // fails before the server is asked for anything
+  const tcp = server === undefined ? tcpAddress(settings) : undefined;
+  const request: BackupRequest = {
+    client: settings.client,
+    create: settings.create,
+    setName: settings.setName,
+    directories: settings.directories,
+    excludes: settings.exclude,
+    settings: {
+      ...settings,
+      compression: { codec: Codec[settings.codec], level: settings.compressLevel },
+      rawRules: await rawRules({
+        types: settings.noCompress,
+        file: settings.noCompressFile,
+        belowBytes: settings.compressMinBytes,
+      }),
+    },
+    compressMessages: settings.compressMessages === 'snappy',
+    timeoutMs: settings.timeoutSeconds * 1000,
+  };
+  const jobs = new JobPool({ threads: settings.workers, recentDigests: RECENT_DIGESTS });
+  try {
+    await server?.ready;
+    return await runBackup(system, server?.address ?? tcp!, jobs, request, told.hooks(), signal);
+  } finally {
+    await jobs.close();
+  }
+}
+
+/** What the user is told while it runs and at its end, on the terminal and in log files. */
+class Told {
+  readonly line: ProgressLine;
+  private progress: BackupProgress | undefined;
+  private readonly log: ClientLog;
+  private readonly saved: SavedList | undefined;
+  private readonly settings: Settings<'tardis'>;
+
+  constructor(settings: Settings<'tardis'>) {
+    this.settings = settings;
+    this.log = new ClientLog(settings.logFiles);
+    this.line = new ProgressLine(settings.progress, () => progressText(this.progress));
+    this.saved = settings.report ? new SavedList(settings.json) : undefined;
+  }
+
+  hooks(): BackupHooks {
+    const { saved, settings } = this;
+    return {
+      onStart: (running) => {
+        this.progress = running;
+        this.line.start();
+      },
+      onFailures: (failures) => {
+        for (const { path: name, what, reason } of failures) {
+          const text = `${displayName(name)}: ${what} (${reason})`;
+          this.log.write(text);
+          if (!settings.json) this.line.interject(`tardis: ${text}`);
+        }
+      },
+      onDirectory: (directory, isSame) => {
+        if (settings.verbosity <= (isSame ? 1 : 0)) return;
+        const text = `${isSame ? '=' : '+'} ${displayName(directory)}`;
+        this.log.write(text);
+        this.line.interject(text);
+      },
+      ...(saved === undefined ? {} : { onSaved: (path) => saved.add(path) }),
+    };
+  }
+
+  failed(error: unknown): void {
+    const { code, message } = asTardisError(error);
+    this.log.write(`${message} [${code}]`);
+    this.log.close();
+    this.saved?.close();
+  }
+
+  done(result: BackupResult): void {
+    const { json, stats } = this.settings;
+    this.saved?.print((chunk) => process.stdout.write(chunk));
+    this.saved?.close();
+    const lines = backupLines(result);
+    for (const line of lines) this.log.write(line);
+    this.log.close();
+    if (json) print(JSON.stringify({ version: JSON_VERSION, ...result }));
+    else lines.forEach(print);
+    if (stats && !json) printStages(result);
+  }
 }
 
 function tcpAddress({ server, port, insecureTcp }: Settings<'tardis'>): Address {
@@ -82,13 +149,6 @@ function tcpAddress({ server, port, insecureTcp }: Settings<'tardis'>): Address 
     throw new TardisError('INSECURE_TCP_REFUSED', `refusing plain TCP to ${server}:${port}`);
   }
   return { kind: 'tcp', host: server, port };
-}
-
-function tellFailures(line: ProgressLine, failures: readonly Failure[], json: boolean): void {
-  if (json) return;
-  for (const { path: name, what, reason } of failures) {
-    line.interject(`tardis: ${displayName(name)}: ${what} (${reason})`);
-  }
 }
 
 function progressText(progress: BackupProgress | undefined): string {

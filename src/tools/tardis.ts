@@ -5,8 +5,9 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startLocalServer } from '../client/local-server.js';
-import type { Settings } from '../config/index.js';
+import type { Found, Settings } from '../config/index.js';
 import { checkClientName } from '../store/client-name.js';
+import { isThere } from '../system/index.js';
 import { interruptSignal, runTool, toolCommand } from './run-tool.js';
 
 const command = toolCommand({
@@ -21,21 +22,34 @@ Examples:
 
 Exit status: 0 done, 1 failed, 3 done but some files could not be read, 10 no such store or client,
 11 busy, 130 interrupted.`,
-  run: async (settings) => {
+  run: async (settings, found) => {
     // All that can be wrong on the command line is told before anything is started.
     checkClientName(settings.client);
     const signal = interruptSignal(); // from here on there is something to end in order
-    const server = settings.local ? startLocalServer(localServer(settings)) : undefined;
+    const server = settings.local ? startLocalServer(localServer(settings, found)) : undefined;
     const { backUp } = await import('./tardis-run.js');
     return backUp(settings, server, signal);
   },
 });
 
-function localServer(settings: Settings<'tardis'>): Parameters<typeof startLocalServer>[0] {
+/** Read by a local server if it is there, when nobody names another. */
+const USUAL_LOCAL_CONFIG = '/etc/tardis/tardisd.local.cfg';
+
+/**
+ * How to start it. The store is told only if our command line or configuration file named it: the
+ * server's own file comes before the environment, which it inherits.
+ */
+function localServer(
+  settings: Settings<'tardis'>,
+  found: ReadonlyMap<string, Found>,
+): Parameters<typeof startLocalServer>[0] {
   const tool = fileURLToPath(new URL('./tardisd.js', import.meta.url));
+  const source = found.get('database')?.source;
+  const isNamed = source === 'command line' || source === 'configuration file';
   return {
-    store: path.resolve(settings.database),
-    configFile: settings.localConfig,
+    store: isNamed ? path.resolve(settings.database) : undefined,
+    configFile:
+      settings.localConfig ?? (isThere(USUAL_LOCAL_CONFIG) ? USUAL_LOCAL_CONFIG : undefined),
     command: settings.localServerCmd ?? [process.execPath, ...process.execArgv, tool],
   };
 }

@@ -26,7 +26,7 @@ import type {
   ParcelInput,
   RecentDigests,
 } from './jobs.js';
-import { kindOfName, neverShrinks } from './raw-types.js';
+import { isStoredRaw, kindOfName, type RawRules } from './raw-types.js';
 import { RACY_WINDOW_NS } from './walk-job.js';
 
 const MAX_TRIES = 3;
@@ -70,6 +70,7 @@ class HashParcel {
   private readonly parcel: ParcelInput;
   private readonly frames: HashInput['frames'];
   private readonly memory: Uint8Array | undefined;
+  private readonly rawRules: RawRules | undefined;
   private readonly system: System;
   private readonly recent: RecentDigests;
 
@@ -77,6 +78,7 @@ class HashParcel {
     this.parcel = input.parcel;
     this.frames = input.frames;
     this.memory = input.memory;
+    this.rawRules = input.rawRules;
     this.system = system;
     this.recent = recent;
     this.rows = new RowReader(input.parcel.rows);
@@ -158,7 +160,7 @@ class HashParcel {
     if (this.frames !== undefined) this.recent.add(digest);
     this.starts.push(this.contentAt);
     this.sizes.push(sizeBytes);
-    this.raw.push(neverShrinks(rows.name(at)) ? 1 : 0);
+    this.raw.push(isStoredRaw(rows.name(at), sizeBytes, this.rawRules) ? 1 : 0);
     this.kinds.push(kindOfName(rows.name(at)));
     this.contentAt += sizeBytes;
   }

@@ -5,6 +5,7 @@
  */
 import type { WireError } from '../errors/index.js';
 import type { Compression } from '../store/index.js';
+import type { RawRules } from './raw-types.js';
 
 /** Directories to walk, last one first. Their own rows and paths lie one after another. */
 export interface WalkInput {
@@ -73,6 +74,7 @@ export interface HashInput {
   readonly frames: FrameOptions | undefined;
   /** Memory of records that were sent, to be filled again. */
   readonly memory: Uint8Array | undefined;
+  readonly rawRules?: RawRules;
 }
 
 export interface FrameOptions {
@@ -145,6 +147,7 @@ export interface RangeInput {
   readonly bytes: number;
   /** Given: the bytes come out in encoded chunks. Else they are only hashed. */
   readonly compression: Compression | undefined;
+  readonly rawRules?: RawRules;
 }
 
 export interface RangeOutput {

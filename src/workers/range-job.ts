@@ -9,7 +9,7 @@ import { EntryType, RowFlag, RowReader, RowOffset } from '../model/index.js';
 import { buildChunk, Codec, STREAM_CHUNK_BYTES } from '../store/index.js';
 import { OpenKind, type System } from '../system/index.js';
 import type { RangeInput, RangeOutput } from './jobs.js';
-import { neverShrinks } from './raw-types.js';
+import { isStoredRaw } from './raw-types.js';
 import { RACY_WINDOW_NS } from './walk-job.js';
 
 let scratch: Buffer = Buffer.alloc(0);
@@ -45,7 +45,7 @@ function* readRange(input: RangeInput, system: System): Generator<Buffer, RangeO
     const hash = createHash('sha256');
     const name = rows.name(0);
     const compression =
-      input.compression !== undefined && neverShrinks(name)
+      input.compression !== undefined && isStoredRaw(name, Number(before.size), input.rawRules)
         ? { codec: Codec.none, level: 0 }
         : input.compression;
     if (scratch.length === 0) scratch = Buffer.allocUnsafeSlow(STREAM_CHUNK_BYTES);

@@ -6,14 +6,23 @@ const EXTENSIONS = new Set(
     'tgz txz vsix war webm webp whl woff woff2 xlsx xpi xz zip zst'
   ).split(' '),
 );
-const LONGEST = 6;
 const DOT = 0x2e;
 
-/** Whether a file of this name is of a type that never shrinks. */
-export function neverShrinks(name: Buffer): boolean {
+/** What a user wants to have stored raw, besides the types above. Plain data: it crosses threads. */
+export interface RawRules {
+  /** Endings in lower case, without the dot. */
+  readonly endings: readonly string[];
+  /** Files of fewer bytes. */
+  readonly belowBytes: number;
+}
+
+/** Whether a file is stored as it is: its type never shrinks, or the rules say so. */
+export function isStoredRaw(name: Buffer, sizeBytes: number, rules: RawRules | undefined): boolean {
+  if (rules !== undefined && sizeBytes < rules.belowBytes) return true;
   const dot = name.lastIndexOf(DOT);
-  if (dot < 1 || name.length - dot - 1 > LONGEST) return false;
-  return EXTENSIONS.has(name.toString('latin1', dot + 1).toLowerCase());
+  if (dot < 1 || name.length - dot > MAX_ENDING) return false;
+  const ending = name.toString('latin1', dot + 1).toLowerCase();
+  return EXTENSIONS.has(ending) || rules?.endings.includes(ending) === true;
 }
 
 /**
@@ -33,4 +42,5 @@ export function kindOfName(name: Buffer): number {
 /** FNV-1a, 32 bits: http://www.isthe.com/chongo/tech/comp/fnv/ */
 const FNV_OFFSET = 0x811c_9dc5;
 const FNV_PRIME = 0x0100_0193;
+/** A dot and the characters behind it, at most. */
 const MAX_ENDING = 12;

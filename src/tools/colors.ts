@@ -1,0 +1,35 @@
+/** `TARDIS_LS_COLORS`: styles of what lstardis prints, such as `header=bold:directory=blue,bold`. */
+import { inspect, styleText } from 'node:util';
+import { TardisError } from '../errors/index.js';
+
+const PARTS = ['header', 'directory', 'link', 'file', 'other'] as const;
+export type ColorPart = (typeof PARTS)[number];
+
+type Style = Exclude<Parameters<typeof styleText>[0], readonly unknown[]>;
+
+/** Gives a text the style of its part. */
+export type Paint = (part: ColorPart, text: string) => string;
+
+/** `isWanted` undefined: on a terminal. Throws CONFIG_INVALID for a part or style that is none. */
+export function painter(spec: string, isWanted: boolean | undefined): Paint {
+  const styles = new Map<string, Style[]>();
+  for (const item of spec.split(':').filter((part) => part.trim() !== '')) {
+    const [part = '', ...names] = item.split(/[=,]/).map((word) => word.trim());
+    if (!PARTS.some((known) => known === part)) {
+      throw invalid(`"${part}" is no part: ${PARTS.join(', ')}`);
+    }
+    styles.set(part, names.filter((name) => name !== '').map(styleOf));
+  }
+  if (!(isWanted ?? process.stdout.isTTY)) return (_part, text) => text;
+  return (part, text) =>
+    (styles.get(part) ?? []).reduce((styled, style) => styleText(style, styled), text);
+}
+
+function styleOf(name: string): Style {
+  if (Object.hasOwn(inspect.colors, name)) return name as Style;
+  throw invalid(`"${name}" is no style; there are ${Object.keys(inspect.colors).join(', ')}`);
+}
+
+function invalid(what: string): TardisError {
+  return new TardisError('CONFIG_INVALID', `TARDIS_LS_COLORS: ${what}`);
+}

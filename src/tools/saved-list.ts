@@ -1,0 +1,49 @@
+/** `--report`: the names of all that was saved, kept in a file without a name until they are printed. */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { displayName, jsonName } from '../model/index.js';
+import { JSON_VERSION } from './run-tool.js';
+
+const CHUNK_BYTES = 64 << 10;
+
+export class SavedList {
+  private readonly fd: number;
+  private readonly asJson: boolean;
+  private pending = '';
+
+  constructor(asJson: boolean) {
+    this.asJson = asJson;
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tardis-report-'));
+    this.fd = fs.openSync(path.join(folder, 'saved'), 'w+', 0o600);
+    fs.rmSync(folder, { recursive: true });
+  }
+
+  add(saved: Buffer): void {
+    this.pending += this.asJson
+      ? `${JSON.stringify({ version: JSON_VERSION, saved: jsonName(saved) })}\n`
+      : `${displayName(saved)}\n`;
+    if (this.pending.length >= CHUNK_BYTES) this.flush();
+  }
+
+  /** Gives all of it to `write`, in chunks. */
+  print(write: (chunk: Buffer) => void): void {
+    this.flush();
+    const chunk = Buffer.alloc(CHUNK_BYTES);
+    for (let at = 0; ; ) {
+      const got = fs.readSync(this.fd, chunk, 0, chunk.length, at);
+      if (got === 0) return;
+      write(Buffer.from(chunk.subarray(0, got)));
+      at += got;
+    }
+  }
+
+  close(): void {
+    fs.closeSync(this.fd);
+  }
+
+  private flush(): void {
+    fs.writeSync(this.fd, this.pending);
+    this.pending = '';
+  }
+}
