@@ -21,6 +21,11 @@ const later = (
   names: readonly string[],
 ): readonly AbsentRow[] => names.map((name) => ({ name, kind, capability }));
 
+const replaced = (
+  names: readonly [kind: AbsentKind, name: string][],
+  instead: string,
+): readonly AbsentRow[] => names.map(([kind, name]) => ({ name, kind, instead }));
+
 export const ABSENT: readonly AbsentRow[] = [
   ...later('encryption', 'client key', ['Crypt', 'KeyFile']),
   ...later('encryption', 'option', ['--crypt', '--no-crypt', '--keys']),
@@ -63,6 +68,36 @@ export const ABSENT: readonly AbsentRow[] = [
     'TARDIS_REMOTE_CONFIG',
     'TARDIS_REMOTE_PIDFILE',
   ]),
+  ...replaced(
+    [
+      ['variable', 'TARDIS_SCHEMA'],
+      ['server key', 'Schema'],
+    ],
+    'has no place here: the schema belongs to the program',
+  ),
+  ...replaced(
+    [['server key', 'AllowSchemaUpgrades']],
+    'has no place here: a catalog is upgraded when it is opened for writing',
+  ),
+  ...replaced(
+    [['server key', 'JournalFile']],
+    'has no place here: commit records in the packs do its work',
+  ),
+  ...replaced(
+    [['server key', 'DBBackups']],
+    'has no place here: `sonic rebuild` makes a catalog anew from the packs',
+  ),
+  ...replaced(
+    [['server key', 'Profile']],
+    'has no place here: start it with TARDIS_NODE_OPTIONS=--cpu-prof',
+  ),
+  ...replaced(
+    [
+      ['client key', 'Force'],
+      ['option', '--force'],
+    ],
+    'has no place here: a session whose client is gone makes way by itself, one that runs is not ended',
+  ),
 ];
 
 /** Refuses a name of the table (CAPABILITY_MISSING); any other name is left to the caller. */

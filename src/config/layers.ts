@@ -31,8 +31,8 @@ export type Rows = readonly (readonly [name: string, row: SettingRow])[];
 
 const MAIN = 'tardis';
 const TUNING = 'pipeline';
-/** Variables that are ours and no settings: the launcher's. */
-const OTHER_VARIABLES = ['TARDIS_NODE_OPTIONS'];
+/** Variables that are ours and no settings: the launcher's, and what `tardisd --daemon` tells itself. */
+const OTHER_VARIABLES = ['TARDIS_NODE_OPTIONS', 'TARDIS_READY_FD'];
 
 /** The defaults of the rows that have one. */
 export function builtInLayer(rows: Rows): Layer {

@@ -1,5 +1,7 @@
 /** Settings of the server. */
-import type { SettingTable } from './row.js';
+import { type SettingTable, SONIC } from './row.js';
+
+import { STORE_UMASK } from '../system/index.js';
 
 const MIB = 1 << 20;
 
@@ -63,6 +65,69 @@ export const SERVER_ROWS = {
     serverKey: 'Verbose',
     help: '0 errors only, 1 a summary of each session, 2 and above more; each flag is one more',
     test: 'Verbose chooses what is logged',
+  },
+  logExceptions: {
+    type: 'bool',
+    default: false,
+    tools: ['tardisd'],
+    flags: '--log-exceptions',
+    serverKey: 'LogExceptions',
+    help: 'log every refusal with its call chain, not only bugs',
+    test: 'LogExceptions logs the call chain of a refusal',
+  },
+  umask: {
+    type: 'mode',
+    min: 0,
+    max: 0o777,
+    default: () => process.umask() | STORE_UMASK,
+    defaultText: '027 and the umask of the process',
+    tools: ['tardisd', ...SONIC, 'regenerate'],
+    serverKey: 'Umask',
+    help: 'permissions that files and directories of the store do not get',
+    test: 'Umask decides about the permissions of a store',
+  },
+  storeSkipFile: {
+    type: 'name',
+    default: '.tardis-skip',
+    tools: ['tardisd', 'sonic create'],
+    variable: 'TARDIS_SKIP',
+    serverKey: 'SkipFileName',
+    help: 'name of the empty file made in each new client directory, for backups of the server itself',
+    test: 'a new client has the file of SkipFileName',
+  },
+  daemon: {
+    type: 'bool',
+    default: false,
+    tools: ['tardisd'],
+    flags: '--daemon',
+    serverKey: 'Daemon',
+    help: 'run in the background; needs PidFile',
+    test: 'Daemon runs in the background, with a PidFile, and tells what keeps it from starting',
+  },
+  pidFile: {
+    type: 'path',
+    tools: ['tardisd'],
+    flags: '--pidfile <file>',
+    variable: 'TARDIS_PIDFILE',
+    serverKey: 'PidFile',
+    help: 'holds the process number while the server runs',
+    test: 'Daemon runs in the background, with a PidFile, and tells what keeps it from starting',
+  },
+  user: {
+    type: 'text',
+    tools: ['tardisd'],
+    flags: '--user <name>',
+    serverKey: 'User',
+    help: 'user to run as (only root can choose)',
+    test: 'User and Group are whom the server runs as',
+  },
+  group: {
+    type: 'text',
+    tools: ['tardisd'],
+    flags: '--group <name>',
+    serverKey: 'Group',
+    help: 'group to run as; without it the one of User',
+    test: 'User and Group are whom the server runs as',
   },
   storageThreads: {
     type: 'int',

@@ -20,10 +20,12 @@ export interface DaemonOptions {
   readonly allowCreate: boolean;
   /** Serve no other client. */
   readonly onlyClient: string | undefined;
+  readonly skipFile?: string;
   readonly creditBytes: number;
   readonly timeoutMs: number;
   /** Serve one connection, then stop. */
   readonly single: boolean;
+  readonly logExceptions?: boolean;
   readonly storageOptions: StorageOptions;
 }
 

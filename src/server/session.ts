@@ -48,6 +48,10 @@ export interface SessionServices {
   readonly creditBytes: number;
   readonly incarnation: Buffer;
   readonly log: Logger;
+  /** Log every refusal with its call chain, not only bugs. */
+  readonly logExceptions?: boolean;
+  /** Made, empty, in the directory of each new client, for backups of the server's own machine. */
+  readonly skipFile?: string;
   /** Makes room for this session: ends a dead one of the same client, or throws CLIENT_BUSY. */
   claim(client: string, session: Session): Promise<void>;
 }
@@ -167,7 +171,8 @@ export class Session {
   }
 
   private async open(client: string, create: boolean): Promise<void> {
-    const { system, baseDir, catalogFile, storage, storageOptions, onlyClient } = this.services;
+    const { system, baseDir, catalogFile, skipFile, storage, storageOptions, onlyClient } =
+      this.services;
     if (onlyClient !== undefined && client !== onlyClient) {
       throw new TardisError('NO_SUCH_CLIENT', `this server serves "${onlyClient}" only`);
     }
@@ -176,7 +181,7 @@ export class Session {
       if (!this.services.allowCreate) {
         throw new TardisError('NOT_PERMITTED', 'this server lets no session create its client');
       }
-      await createClientDirectory(system, place);
+      await createClientDirectory(system, { ...place, skipFile });
     }
     const directory = openClientDirectory(system, place);
     await this.services.claim(client, this);
@@ -237,7 +242,10 @@ export class Session {
     const { log } = this.services;
     const { code, message } = failure;
     if (failure.row.kind === 'bug') log.error({ client: this.client, err: failure }, 'a bug');
-    else log.warn({ client: this.client, code, reason: message }, 'session refused');
+    else {
+      const detail = this.services.logExceptions === true ? { err: failure } : {};
+      log.warn({ client: this.client, code, reason: message, ...detail }, 'session refused');
+    }
     const { handle } = this;
     this.handle = undefined;
     // What a broken message began must not be kept: back to the last checkpoint.

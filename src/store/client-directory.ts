@@ -15,7 +15,6 @@ import {
 } from './layout.js';
 
 export const STORE_FORMAT = 1;
-const DIRECTORY_MODE = 0o750;
 const MAX_FORMAT_FILE_BYTES = 64 << 10;
 
 export interface ClientDirectory {
@@ -29,6 +28,11 @@ interface OpenOptions {
   readonly client: string;
   /** Name of the catalog's file; `tardis.db` unless configured. */
   readonly catalogFile?: string;
+}
+
+interface CreateOptions extends OpenOptions {
+  /** An empty file of this name tells a backup of the server's machine to leave the client out. */
+  readonly skipFile?: string;
 }
 
 /** Finds a client. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, STORE_NEWER, STORE_NOT_READABLE. */
@@ -87,7 +91,7 @@ function holdsPacks(files: Files, directory: string): boolean {
  */
 export async function createClientDirectory(
   system: System,
-  options: OpenOptions,
+  options: CreateOptions,
 ): Promise<ClientDirectory> {
   const { files } = system;
   checkClientName(options.client);
@@ -101,6 +105,7 @@ export async function createClientDirectory(
     if (holdsPacks(files, directory)) {
       throw new TardisError('RECORD_DAMAGED', `${path.join(directory, FORMAT_FILE)} is missing`);
     }
+    makeSkipFile(files, directory, options.skipFile);
     await writeFormat(system, directory);
     await files.syncDirectory(options.store);
   } catch (error) {
@@ -145,11 +150,17 @@ async function makeIfMissing(files: Files, directory: string): Promise<void> {
   }
   await makeIfMissing(files, path.dirname(directory));
   try {
-    files.makeDirectory(directory, DIRECTORY_MODE);
+    files.makeDirectory(directory);
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error; // another process was quicker
   }
   await files.syncDirectory(path.dirname(directory));
+}
+
+function makeSkipFile(files: Files, directory: string, name: string | undefined): void {
+  if (name === undefined) return;
+  const file = path.join(directory, name);
+  if (files.status(file) === undefined) files.close(files.open(file, 'create'));
 }
 
 async function writeFormat(system: System, directory: string): Promise<void> {

@@ -10,7 +10,6 @@ import { INCOMING_DIRECTORY } from './layout.js';
 
 /** Read descriptors kept open. */
 const MAX_OPEN_READERS = 64;
-const DIRECTORY_MODE = 0o750;
 
 export class DirectoryBackend implements Backend {
   private readonly readers = new Map<string, number>();
@@ -118,7 +117,7 @@ export class DirectoryBackend implements Backend {
     if (isThere && !this.isOurs(directory)) return new Set();
     const parent = path.dirname(directory);
     const unsynced = this.ensureDirectory(parent);
-    if (!isThere) this.files.makeDirectory(directory, DIRECTORY_MODE);
+    if (!isThere) this.files.makeDirectory(directory);
     return unsynced.add(parent);
   }
 

@@ -1,5 +1,6 @@
 /** SQLite behind an interface, so that a test can fail or kill at the n-th statement. */
 import type SqliteDatabase from 'better-sqlite3';
+import fs from 'node:fs';
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
@@ -35,7 +36,12 @@ export interface OpenDatabaseOptions {
 const LOCK_TIMEOUT_MS = 5000;
 
 /** Opens (when not read-only: makes) a database file. Throws SQLite's errors. */
-export function openSqlite(path: string, options: OpenDatabaseOptions): SqlDatabase {
+export function openSqlite(
+  path: string,
+  options: OpenDatabaseOptions & { readonly umask: number },
+): SqlDatabase {
+  // SQLite makes files for everybody to read; its journals take after the database.
+  if (!options.readonly) fs.closeSync(fs.openSync(path, 'a', 0o666 & ~options.umask));
   // Loaded by who opens a catalog: a client does not.
   const Database = require('better-sqlite3') as typeof SqliteDatabase;
   try {

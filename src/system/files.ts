@@ -27,7 +27,7 @@ export interface Files {
   /** Undefined when nothing has this path. */
   status(path: string): FileStatus | undefined;
   list(path: string): string[];
-  makeDirectory(path: string, mode: number): void;
+  makeDirectory(path: string): void;
   rename(from: string, to: string): void;
   unlink(path: string): void;
   /** True when this process may write in the directory. */
@@ -43,8 +43,19 @@ const FLAGS = {
 const fdatasync = promisify(fs.fdatasync);
 const fsync = promisify(fs.fsync);
 
-export const systemFiles: Files = Object.freeze({
-  open: (path: string, how: keyof typeof FLAGS) => fs.openSync(path, FLAGS[how], 0o640),
+/** Files and directories of a store are for their owner and, to read, for the group. */
+export const STORE_UMASK = 0o027;
+
+/** The file calls; what they make has no permission of `umask`, nor of the process's own. */
+export function filesWith(umask: number): Files {
+  return Object.freeze({
+    ...systemCalls,
+    open: (path: string, how: keyof typeof FLAGS) => fs.openSync(path, FLAGS[how], 0o666 & ~umask),
+    makeDirectory: (path: string) => fs.mkdirSync(path, { mode: 0o777 & ~umask }),
+  });
+}
+
+const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
   close: (fd: number) => fs.closeSync(fd),
   read(fd: number, target: Uint8Array, targetAt: number, bytes: number, position: number): number {
     let done = 0;
@@ -81,7 +92,6 @@ export const systemFiles: Files = Object.freeze({
     }
   },
   list: (path: string) => fs.readdirSync(path),
-  makeDirectory: (path: string, mode: number) => fs.mkdirSync(path, { mode }),
   rename: (from: string, to: string) => fs.renameSync(from, to),
   unlink: (path: string) => fs.unlinkSync(path),
   isWritable(path: string): boolean {

@@ -1,7 +1,7 @@
 /** The outside world in one object: everything a test may want to replace (clock to network). */
 import { type Clock, systemClock } from './clock.js';
 import { type OpenDatabaseOptions, openSqlite, type SqlDatabase } from './database.js';
-import { type Files, systemFiles } from './files.js';
+import { type Files, filesWith, STORE_UMASK } from './files.js';
 import { loadNative, type NativeCalls } from './native.js';
 import { type Network, systemNetwork } from './network.js';
 import { type Random, systemRandom } from './random.js';
@@ -17,14 +17,17 @@ export interface System {
 
 let native: NativeCalls | undefined;
 
-/** The real world. The addon is loaded at first use, since not every thread needs it. */
-export function nodeSystem(): System {
+/**
+ * The real world. What it makes in a store has no permission of `umask`. The addon is loaded at first
+ * use, since not every thread needs it.
+ */
+export function nodeSystem(umask: number = STORE_UMASK): System {
   return {
     clock: systemClock,
     random: systemRandom,
-    files: systemFiles,
+    files: filesWith(umask),
     network: systemNetwork,
-    openDatabase: openSqlite,
+    openDatabase: (path, options) => openSqlite(path, { ...options, umask }),
     get native() {
       native ??= loadNative();
       return native;

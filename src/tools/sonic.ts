@@ -55,7 +55,10 @@ Examples:
 
 async function create(options: Settings<'sonic create'>): Promise<void> {
   const { client } = options;
-  const directory = await createClientDirectory(nodeSystem(), clientPlace(options));
+  const directory = await createClientDirectory(nodeSystem(options.umask), {
+    ...clientPlace(options),
+    skipFile: options.storeSkipFile,
+  });
   if (options.json) {
     print(JSON.stringify({ version: JSON_VERSION, client, path: directory.path }));
   } else print(`The client "${client}" is ready in ${directory.path}.`);
@@ -93,7 +96,7 @@ async function isUnused(clientPath: string): Promise<boolean> {
 
 async function rebuild(options: Settings<'sonic rebuild'>): Promise<number> {
   const { client } = options;
-  const system = nodeSystem();
+  const system = nodeSystem(options.umask);
   const directory = await repairClientDirectory(system, clientPlace(options));
   let shown = '';
   const line = new ProgressLine(undefined, () => shown);

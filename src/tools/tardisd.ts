@@ -3,12 +3,15 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { destination, pino } from 'pino';
+import { destination, type Logger, pino } from 'pino';
 import type { Settings } from '../config/index.js';
-import { TardisError } from '../errors/index.js';
+import { systemCode, TardisError } from '../errors/index.js';
+import { displayName } from '../model/index.js';
 import { Daemon, InlineStorageHost, ThreadStorageHost } from '../server/index.js';
 import { type Address, nodeSystem } from '../system/index.js';
+import { goToBackground, isInBackground, tellStarter } from './background.js';
 import { runTool, toolCommand } from './run-tool.js';
+import { becomeUser, writePidFile } from './server-process.js';
 
 const LEVELS = ['error', 'info', 'debug', 'trace'];
 /** The descriptor on which a parent (`tardis --local`) waits for us, and by which we watch it. */
@@ -25,24 +28,54 @@ Examples:
   tardisd --config /etc/tardis/tardisd.cfg --local /run/tardisd.sock
 
 SIGTERM and SIGINT end every session at a checkpoint; the clients may continue later.`,
-  run: serve,
+  run: start,
 });
 
+async function start(settings: Settings<'tardisd'>): Promise<void> {
+  if (settings.daemon && !isInBackground()) {
+    await goToBackground(settings);
+    return;
+  }
+  try {
+    await serve(settings);
+  } catch (error) {
+    tellStarter(error);
+    throw error;
+  }
+}
+
 async function serve(settings: Settings<'tardisd'>): Promise<void> {
+  process.umask(settings.umask);
+  const address = listenAddress(settings);
   const log = pino(
     { level: LEVELS[Math.min(settings.verbose, 3)] ?? 'error', base: null },
     destination({ dest: logDescriptor(settings.logFile), sync: true }),
   );
-  const system = nodeSystem();
+  const pidFile = settings.pidFile === undefined ? undefined : writePidFile(settings.pidFile);
+  try {
+    becomeUser(settings.user, settings.group);
+    await serveUntilStopped(settings, address, log);
+  } finally {
+    pidFile?.remove();
+  }
+}
+
+async function serveUntilStopped(
+  settings: Settings<'tardisd'>,
+  address: Address,
+  log: Logger,
+): Promise<void> {
+  const system = nodeSystem(settings.umask);
   const threads = settings.storageThreads ?? storageThreadsFor(settings.single);
-  const storage = threads === 0 ? new InlineStorageHost(system) : new ThreadStorageHost(threads);
+  const storage =
+    threads === 0 ? new InlineStorageHost(system) : new ThreadStorageHost(threads, settings.umask);
   let daemon: Daemon;
   try {
     daemon = await Daemon.start(
       system,
       storage,
       {
-        address: listenAddress(settings),
+        address,
         baseDir: path.resolve(settings.database),
         catalogFile: settings.catalogFile,
         allowCreate: settings.allowNewHosts || settings.localSocket !== undefined,
@@ -50,6 +83,8 @@ async function serve(settings: Settings<'tardisd'>): Promise<void> {
         creditBytes: settings.creditBytes,
         timeoutMs: settings.timeoutSeconds * 1000,
         single: settings.single,
+        logExceptions: settings.logExceptions,
+        skipFile: settings.storeSkipFile,
         storageOptions: {
           store: { packBytes: settings.packBytes, packContentBytes: settings.packContentBytes },
           checkpoint: {
@@ -72,7 +107,9 @@ async function serve(settings: Settings<'tardisd'>): Promise<void> {
     });
   };
   process.on('SIGTERM', stop);
-  if (!tellParent(settings.localSocket, stop)) process.on('SIGINT', stop);
+  const isChild = !isInBackground() && tellParent(settings.localSocket, stop);
+  if (!isChild) process.on('SIGINT', stop);
+  tellStarter();
   await daemon.stopped;
 }
 
@@ -95,7 +132,13 @@ function listenAddress(settings: Settings<'tardisd'>): Address {
 
 /** The log file, opened; standard error without one. */
 function logDescriptor(file: Buffer | undefined): number {
-  return file === undefined ? 2 : fs.openSync(file, 'a', 0o640);
+  if (file === undefined) return 2;
+  try {
+    return fs.openSync(file, 'a', 0o640);
+  } catch (error) {
+    const why = systemCode(error) ?? 'unknown';
+    throw new TardisError('CONFIG_INVALID', `cannot log to ${displayName(file)}: ${why}`);
+  }
 }
 
 /**

@@ -71,8 +71,8 @@ export class PowerLossFiles implements Files {
     return this.base.list(directory);
   }
 
-  makeDirectory(directory: string, mode: number): void {
-    this.base.makeDirectory(directory, mode);
+  makeDirectory(directory: string): void {
+    this.base.makeDirectory(directory);
     this.looseNames.add(directory);
   }
 

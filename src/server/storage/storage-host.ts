@@ -5,7 +5,7 @@
 import { Worker } from 'node:worker_threads';
 import { fromWire, TardisError, type WireError } from '../../errors/index.js';
 import type { ClientDirectory } from '../../store/index.js';
-import type { System } from '../../system/index.js';
+import { STORE_UMASK, type System } from '../../system/index.js';
 import type { MessageName } from '../../transport/index.js';
 import { type StorageOptions, StorageSession } from './storage-session.js';
 
@@ -67,6 +67,11 @@ export class InlineStorageHost implements StorageHost {
   }
 }
 
+/** What a storage thread starts with. */
+export interface StorageThreadData {
+  readonly umask: number;
+}
+
 /** What goes to the storage thread. */
 export type ToStorage =
   | { op: 'open'; session: number; directory: ClientDirectory; options: StorageOptions }
@@ -93,8 +98,9 @@ export class ThreadStorageHost implements StorageHost {
   private readonly threads: StorageThread[];
   private nextThread = 0;
 
-  constructor(threads: number) {
-    this.threads = Array.from({ length: threads }, () => new StorageThread());
+  /** What the threads make has no permission of `umask`. */
+  constructor(threads: number, umask: number = STORE_UMASK) {
+    this.threads = Array.from({ length: threads }, () => new StorageThread({ umask }));
   }
 
   open(
@@ -118,10 +124,11 @@ class StorageThread {
   private lastSession = 0;
   private dead: TardisError | undefined;
 
-  constructor() {
+  constructor(workerData: StorageThreadData) {
     this.worker = new Worker(new URL('./storage-thread.js', import.meta.url), {
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
       name: 'storage',
+      workerData,
     });
     this.worker.on('message', (message: FromStorage) => this.receive(message));
     this.worker.on('error', (error) => this.died(error));

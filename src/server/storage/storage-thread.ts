@@ -1,12 +1,12 @@
 /** Entry of the storage thread: hands messages to storage sessions, and their answers back. */
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { toWire } from '../../errors/index.js';
 import { nodeSystem } from '../../system/index.js';
-import type { FromStorage, ToStorage } from './storage-host.js';
+import type { FromStorage, StorageThreadData, ToStorage } from './storage-host.js';
 import { StorageSession } from './storage-session.js';
 
 const port = parentPort!;
-const system = nodeSystem();
+const system = nodeSystem((workerData as StorageThreadData).umask);
 const sessions = new Map<number, StorageSession>();
 
 function send(message: FromStorage): void {
