@@ -14,7 +14,8 @@
         "src/metadata.cc",
         "src/writing.cc",
         "src/naming.cc",
-        "src/locking.cc"
+        "src/locking.cc",
+        "src/attributes.cc"
       ],
       "defines": ["NAPI_VERSION=8", "_FILE_OFFSET_BITS=64"],
       "cflags!": ["-O3"],

@@ -108,6 +108,7 @@ if [ $must_install = yes ] || [ $must_build_addon = yes ]; then
 fi
 needed_to_build=$lacking
 lacks rsync rsync
+lacks git git
 
 can_install() {
   command -v apt-get >/dev/null 2>&1 || return 1
@@ -119,8 +120,8 @@ can_install() {
 
 install_lacking() {
   can_install || return 1
-  say "installing$lacking with apt-get (python3, make and g++ compile the native parts; rsync"
-  say 'compares what was restored with what was backed up)'
+  say "installing$lacking with apt-get (python3, make and g++ compile the native parts; rsync and git"
+  say 'are what tests compare restored files and exclude rules with)'
   # Lists of packages may be missing on a fresh machine; a source that fails need not be the one.
   $as_root apt-get update -qq </dev/null || say 'apt-get update failed; trying with the lists at hand'
   # shellcheck disable=SC2086 # Words are meant to be split.
@@ -131,7 +132,7 @@ install_lacking() {
 if [ -n "$lacking" ] && ! install_lacking; then
   advice="on Debian and Ubuntu, as root: apt-get install$lacking"
   [ -z "$needed_to_build" ] || fail "please install$lacking first; $advice"
-  say "rsync is missing, and tests that compare with it will fail; $advice"
+  say "missing:$lacking; tests that compare with them will fail; $advice"
 fi
 
 # --- Packages of npm ---------------------------------------------------------------------------

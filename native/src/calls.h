@@ -36,6 +36,10 @@ napi_value linkAt(const Call& call);
 napi_value unlinkAt(const Call& call);
 napi_value renameAt(const Call& call);
 
+// attributes.cc
+napi_value noDumpRows(const Call& call);
+napi_value forbiddenRows(const Call& call);
+
 // locking.cc
 napi_value flock(const Call& call);
 napi_value unlock(const Call& call);

@@ -12,7 +12,7 @@ const CallInfo kCalls[] = {
     CALL(openDirectory), CALL(openBeneath),     CALL(walkBeneath), CALL(close),       CALL(readFileAt),
     CALL(writeFileAt),   CALL(createFileAt),    CALL(finishFile),  CALL(symlinkAt),   CALL(setDirectoryMetadata),
     CALL(linkAt),        CALL(makeDirectoryAt), CALL(unlinkAt),    CALL(renameAt),    CALL(flock),
-    CALL(unlock),        CALL(syncfs),
+    CALL(unlock),        CALL(syncfs),          CALL(noDumpRows),  CALL(forbiddenRows),
 };
 
 #undef CALL

@@ -4,6 +4,7 @@
  */
 import fs from 'node:fs';
 import { systemCode, TardisError } from '../errors/index.js';
+import type { ExcludeOptions } from '../excludes/index.js';
 import { displayName } from '../model/index.js';
 import {
   BackupPipeline,
@@ -32,7 +33,7 @@ export interface BackupRequest {
   readonly setName: string;
   /** Paths as bytes, relative ones from the working directory. */
   readonly directories: readonly Buffer[];
-  readonly excludes: readonly string[];
+  readonly excludes: ExcludeOptions;
   readonly settings: PipelineSettings;
   readonly compressMessages: boolean;
   readonly timeoutMs: number;
@@ -204,7 +205,7 @@ function greet(connection: Connection, request: BackupRequest): Promise<Head<'we
 function setStats(progress: BackupProgress): Record<string, number> {
   const { directories, entries, scannedBytes, filesRead, readBytes, contentsSent, sentBytes } =
     progress;
-  const { vanished, unreadable, changed } = progress;
+  const { vanished, unreadable, changed, leftOut } = progress;
   return {
     directories,
     entries,
@@ -216,5 +217,6 @@ function setStats(progress: BackupProgress): Record<string, number> {
     vanished,
     unreadable,
     changed,
+    leftOut,
   };
 }

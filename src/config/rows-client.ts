@@ -63,14 +63,6 @@ export const CLIENT_ROWS = {
     help: 'name of the backup set',
     test: 'sets are found by name',
   },
-  exclude: {
-    type: 'texts',
-    default: [],
-    tools: ['tardis'],
-    flags: '-x, --exclude <glob>',
-    help: 'leave out what matches; may be given again',
-    test: 'what is excluded is not there',
-  },
   stats: {
     type: 'bool',
     default: false,
@@ -89,7 +81,7 @@ export const CLIENT_ROWS = {
     tools: ['tardis'],
     flags: '-v, --verbose',
     clientKey: 'Verbosity',
-    help: 'name each changed directory (+); twice: unchanged ones (=) too',
+    help: 'name each changed directory (+); twice: unchanged ones (=) and what is left out (x) too',
     test: 'Verbosity names changed and unchanged directories',
   },
   report: {

@@ -2,10 +2,17 @@
 import type { SettingRow, SettingTable, Tool, ValueOf } from './row.js';
 import { CLIENT_ROWS } from './rows-client.js';
 import { COMMON_ROWS } from './rows-common.js';
+import { EXCLUDE_ROWS } from './rows-excludes.js';
 import { SERVER_ROWS } from './rows-server.js';
 import { TUNING_ROWS } from './rows-tuning.js';
 
-export const SETTINGS = { ...COMMON_ROWS, ...CLIENT_ROWS, ...TUNING_ROWS, ...SERVER_ROWS } as const;
+export const SETTINGS = {
+  ...COMMON_ROWS,
+  ...CLIENT_ROWS,
+  ...EXCLUDE_ROWS,
+  ...TUNING_ROWS,
+  ...SERVER_ROWS,
+} as const;
 
 type Table = typeof SETTINGS;
 export type SettingName = keyof Table;

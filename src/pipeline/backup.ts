@@ -42,11 +42,12 @@ import { compareBatch, type CompareResult } from './compare.js';
 import { CutStage, type LargeWork, type ParcelWork, type Work } from './cut.js';
 import { OpenDirectories } from './directories.js';
 import { Flight } from './flight.js';
+import type { PipelineHooks } from './hooks.js';
 import { LargeFiles, UnreadableFile } from './large.js';
 import type { LargeFile, Parcel } from './parcel.js';
 import type { BackupPeer, OutgoingParcel } from './peer.js';
 import { BackupProgress } from './progress.js';
-import { type OnSaved, savedReporter } from './report.js';
+import { savedReporter } from './report.js';
 import { SpareMemory } from './spare-memory.js';
 import { stage, StageCounters, type StageFigures } from './stage.js';
 import { itemsOf, walkBatches, type WalkOptions } from './walk.js';
@@ -67,14 +68,6 @@ export interface PipelineSettings {
   readonly compression: Compression;
   readonly rawRules?: RawRules;
   readonly checksumAboveBytes?: number;
-}
-
-/** What a caller wants to be told while the pipeline runs. */
-export interface PipelineHooks {
-  onFailures(failures: readonly Failure[]): void;
-  /** A directory was compared; its listing was known to be unchanged, or not. */
-  onDirectory?(path: Buffer, isSame: boolean): void;
-  onSaved?: OnSaved;
 }
 
 /** Files above this stream; up to it they are read whole. */
@@ -216,6 +209,7 @@ export class BackupPipeline {
     const comparing = compareBatch(batch, this.peer, this.progress, (path, isSame) => {
       this.hooks.onDirectory?.(path, isSame);
     });
+    if (batch.leftOutPaths.length > 0) this.hooks.onLeftOut?.(batch.leftOutPaths);
     this.note(failures); // behind the heads, which declare the directories that are named here
     const result = await comparing;
     const elapsedMs = performance.now() - startMs;

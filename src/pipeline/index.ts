@@ -1,5 +1,6 @@
-export { BackupPipeline, type PipelineHooks, type PipelineSettings } from './backup.js';
+export { BackupPipeline, type PipelineSettings } from './backup.js';
 export { Budget } from './budget.js';
+export type { PipelineHooks } from './hooks.js';
 export { type LargeFile, type Parcel, ParcelCutter, type ParcelLimits } from './parcel.js';
 export type { BackupPeer, HeadBatch, OutgoingParcel, PeerStream } from './peer.js';
 export { BackupProgress } from './progress.js';

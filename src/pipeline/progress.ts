@@ -4,6 +4,8 @@ export class BackupProgress {
   directories = 0;
   entries = 0;
   scannedBytes = 0;
+  /** Entries left out by rules, marks, attributes or size (what is below them not counted). */
+  leftOut = 0;
   /** Listings the server had unchanged. */
   sameDirectories = 0;
   /** Listings sent to be compared. */

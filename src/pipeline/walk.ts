@@ -2,6 +2,7 @@
  * The walk stage: the source of the pipeline. It takes the entries it found from the budget before it
  * hands them on, so it stops walking when too much is in flight.
  */
+import type { ExcludeOptions } from '../excludes/index.js';
 import { type JobRunner, sliceBlock, type WalkInput, type WalkOutput } from '../workers/index.js';
 import type { Budget } from './budget.js';
 import type { BackupProgress } from './progress.js';
@@ -13,7 +14,7 @@ const WALK_JOB_ENTRIES = 2048;
 export interface WalkOptions {
   readonly start: WalkInput['tasks'];
   readonly firstFreeSlot: number;
-  readonly excludes: readonly string[];
+  readonly excludes: ExcludeOptions;
 }
 
 /** Directories one of several walk jobs takes at once: the others shall find some too. */
@@ -67,6 +68,7 @@ export async function* walkBatches(
     progress.directories += output.walked.slots.length;
     progress.entries += output.entries;
     progress.scannedBytes += output.fileBytes;
+    progress.leftOut += output.leftOut;
     const granted = budget.items.take(itemsOf(output));
     if (granted !== undefined) {
       onStarving();

@@ -12,6 +12,7 @@ export {
   byteText,
   hasStrayBytes,
   isThere,
+  realPathOf,
   processArguments,
   processEnvironment,
   readSmallFile,

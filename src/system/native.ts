@@ -137,6 +137,11 @@ export interface NativeCalls extends ListingCalls {
     digestOffset: number,
   ): void;
 
+  /** For each row of a listing of `path` one byte: 1 where the entry has the attribute "no dump". */
+  noDumpRows(path: Buffer, rows: Uint8Array): Buffer;
+  /** The same for files and directories that this process may not read (or enter). */
+  forbiddenRows(path: Buffer, rows: Uint8Array): Buffer;
+
   /** Locks an open file without waiting; false when someone else holds a lock in the way. */
   flock(fd: number, exclusive: boolean): boolean;
   /** Gives the lock back. */

@@ -6,6 +6,7 @@
 import { isUtf8 } from 'node:buffer';
 import fs from 'node:fs';
 import path from 'node:path';
+import { systemCode } from '../errors/index.js';
 
 const ESCAPE = 0xdc00;
 const REPLACEMENT = '\ufffd';
@@ -91,6 +92,16 @@ function workingDirectory(): Buffer {
   const lossy = process.cwd();
   if (!lossy.includes(REPLACEMENT)) return Buffer.from(lossy);
   return fs.readlinkSync('/proc/self/cwd', { encoding: 'buffer' });
+}
+
+/** Where a path leads, links followed; undefined when it leads nowhere we may look. */
+export function realPathOf(file: Uint8Array): Buffer | undefined {
+  try {
+    return fs.realpathSync.native(Buffer.from(file), { encoding: 'buffer' });
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return undefined;
+  }
 }
 
 export function isThere(file: string): boolean {

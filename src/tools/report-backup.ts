@@ -16,7 +16,9 @@ export function backupLines(result: BackupResult): string[] {
       `sent ${formatCount(contentsSent)} contents, ${formatBytes(progress.sentBytes)}; ` +
       `stored ${formatBytes(result.storedBytes)} in ${formatSeconds(result.elapsedMs)}.`,
   );
-  const { vanished, changed, unreadable } = progress;
+  const { vanished, changed, unreadable, leftOut } = progress;
+  if (leftOut > 0)
+    print(`${formatCount(leftOut)} were left out by exclude rules (-vv names them).`);
   if (vanished > 0) print(`${formatCount(vanished)} vanished while they were being saved.`);
   if (changed > 0) {
     print(

@@ -75,7 +75,8 @@ function addFlags(command: Command, name: string, row: SettingRow): void {
   if (!isFlag) option.argParser((text, before?: string[]) => [...(before ?? []), text]);
   command.addOption(option);
   if (row.negatable !== true) return;
-  const negative = new Option(row.flags!.replace(/^.*--/, '--no-'), `not so`);
+  const word = row.flags!.replace(/^.*--/, '');
+  const negative = new Option(`--no${word}, --no-${word}`, `not so`);
   negative.attributeName = () => name;
   command.addOption(negative);
 }

@@ -8,7 +8,7 @@ import {
   readRoots,
   runBackup,
 } from '../client/index.js';
-import type { Settings } from '../config/index.js';
+import type { Found, Settings } from '../config/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import type { BackupProgress } from '../pipeline/index.js';
@@ -16,6 +16,7 @@ import { Codec } from '../store/index.js';
 import { type Address, isLoopback, nodeSystem } from '../system/index.js';
 import { JobPool } from '../workers/index.js';
 import { ClientLog } from './client-log.js';
+import { excludeOptions } from './exclude-settings.js';
 import { ProgressLine } from './progress-line.js';
 import { backupLines, printStages } from './report-backup.js';
 import { JSON_VERSION, print } from './run-tool.js';
@@ -28,13 +29,14 @@ const RECENT_DIGESTS = 1 << 17;
 /** Runs a backup and reports it; returns the exit status. Ends the local server in any case. */
 export async function backUp(
   settings: Settings<'tardis'>,
+  found: ReadonlyMap<string, Found>,
   server: LocalServer | undefined,
   signal: AbortSignal,
 ): Promise<number> {
   const told = new Told(settings);
   let result: BackupResult;
   try {
-    result = await run(settings, server, signal, told);
+    result = await run(settings, found, server, signal, told);
   } catch (error) {
     // Whatever broke because of the interruption, the interruption is what happened.
     const failure = signal.aborted ? new TardisError('INTERRUPTED', 'interrupted') : error;
@@ -50,6 +52,7 @@ export async function backUp(
 
 async function run(
   settings: Settings<'tardis'>,
+  found: ReadonlyMap<string, Found>,
   server: LocalServer | undefined,
   signal: AbortSignal,
   told: Told,
@@ -62,7 +65,7 @@ async function run(
     create: settings.create,
     setName: settings.setName,
     directories: settings.directories,
-    excludes: settings.exclude,
+    excludes: excludeOptions(settings, found),
     settings: {
       ...settings,
       compression: { codec: Codec[settings.codec], level: settings.compressLevel },
@@ -116,11 +119,18 @@ class Told {
       onDirectory: (directory, isSame) => {
         if (settings.verbosity <= (isSame ? 1 : 0)) return;
         const text = `${isSame ? '=' : '+'} ${displayName(directory)}`;
-        this.log.write(text);
-        this.line.interject(text);
+        this.tell(text);
+      },
+      onLeftOut: (leftOut) => {
+        for (const { path, why } of leftOut) this.tell(`x ${displayName(path)} (${why})`);
       },
       ...(saved === undefined ? {} : { onSaved: (path) => saved.add(path) }),
     };
+  }
+
+  private tell(text: string): void {
+    this.log.write(text);
+    this.line.interject(text);
   }
 
   failed(error: unknown): void {

@@ -19,16 +19,22 @@ Examples:
   tardis -D /srv/tardis --local ~              every later one
   tardis --server localhost --insecure-tcp /etc /home
   tardis --config ~/.tardis.cfg --job laptop   what the section [laptop] says
+  tardis -x '*.o' --skip-caches … ~            without object files and caches
+  tardis --explain ~/a/b.o -x '*.o' ~          which rule takes it in or out (asks no server)
 
 Exit status: 0 done, 1 failed, 3 done but some files could not be read, 10 no such store or client,
 11 busy, 130 interrupted.`,
   run: async (settings, found) => {
+    if (settings.explain.length > 0) {
+      const { explainPaths } = await import('./tardis-explain.js');
+      return explainPaths(settings, found);
+    }
     // All that can be wrong on the command line is told before anything is started.
     checkClientName(settings.client);
     const signal = interruptSignal(); // from here on there is something to end in order
     const server = settings.local ? startLocalServer(localServer(settings, found)) : undefined;
     const { backUp } = await import('./tardis-run.js');
-    return backUp(settings, server, signal);
+    return backUp(settings, found, server, signal);
   },
 });
 

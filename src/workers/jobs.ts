@@ -4,6 +4,7 @@
  * The job functions (one file each) know nothing of threads.
  */
 import type { WireError } from '../errors/index.js';
+import type { ExcludeOptions, LeftOut, PackedChains } from '../excludes/index.js';
 import type { Compression } from '../store/index.js';
 import type { RawRules } from './raw-types.js';
 
@@ -15,7 +16,7 @@ export interface WalkInput {
   readonly slotStride: number;
   /** Stop after the directory with which this many entries are reached. */
   readonly maxEntries: number;
-  readonly excludes: readonly string[];
+  readonly excludes: ExcludeOptions;
 }
 
 /** Some directories in packed form: the n-th has slots[n], parents[n], and a run in rows and paths. */
@@ -28,6 +29,8 @@ export interface DirectoryBlock {
   readonly rowEnds: Uint32Array;
   readonly paths: Uint8Array;
   readonly pathEnds: Uint32Array;
+  /** The rule files above them, if there are any. */
+  readonly rules: PackedChains | undefined;
 }
 
 export interface WalkOutput {
@@ -46,6 +49,9 @@ export interface WalkOutput {
   readonly nextFreeSlot: number;
   /** Directories that could not be listed. */
   readonly failures: readonly Failure[];
+  /** How many entries were left out, and which ones if that is to be told. */
+  readonly leftOut: number;
+  readonly leftOutPaths: readonly LeftOut[];
 }
 
 /** Something that could not be read: `name` in the directory of `slot` (or root, below 0). */

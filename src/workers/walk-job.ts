@@ -3,8 +3,15 @@
  * been seen. A listing is settled, and gets a skip hash, only if no entry in it has changed in the
  * two seconds before it was read: clocks are coarse, and a later change could show the same time.
  */
-import { compileExcludes } from './excludes.js';
 import { systemCode } from '../errors/index.js';
+import {
+  Excluder,
+  filterListing,
+  type LeftOut,
+  packChains,
+  type RuleLink,
+  unpackChains,
+} from '../excludes/index.js';
 import { BytesBuilder, EntryType, joinPath, RowFlag, RowReader } from '../model/index.js';
 import type { System } from '../system/index.js';
 import { memoryOf, runOf } from './block-builder.js';
@@ -14,11 +21,22 @@ import type { DirectoryBlock, Failure, JobResult, WalkInput, WalkOutput } from '
 export const RACY_WINDOW_NS = 2_000_000_000n;
 const HASH_BYTES = 32;
 
+/** What stays of a listing. */
+interface Kept {
+  readonly listing: Buffer;
+  /** For what is below. */
+  readonly rules: RuleLink | undefined;
+  /** Every rule file could be read. */
+  readonly isCertain: boolean;
+}
+
 interface Task {
   readonly slot: number;
   readonly parent: number;
   readonly path: Buffer;
   readonly row: Buffer;
+  /** The rule files above it, the nearest first. */
+  readonly rules?: RuleLink | undefined;
 }
 
 export function walkJob(input: WalkInput, system: System): JobResult<WalkOutput> {
@@ -34,7 +52,9 @@ class Walk {
   private readonly listings = new BytesBuilder(128 << 10);
   private readonly listingEnds: number[] = [];
   private readonly failures: Failure[] = [];
-  private readonly isExcluded: (path: Buffer, name: Buffer) => boolean;
+  private readonly excluder: Excluder;
+  private readonly leftOutPaths: LeftOut[] = [];
+  private leftOut = 0;
   private entries = 0;
   private fileBytes = 0;
   private nextSlot: number;
@@ -46,7 +66,7 @@ class Walk {
     this.system = system;
     this.stack = unpackBlock(input.tasks);
     this.nextSlot = input.firstFreeSlot;
-    this.isExcluded = compileExcludes(input.excludes);
+    this.excluder = new Excluder(input.excludes, system);
   }
 
   run(): void {
@@ -60,15 +80,15 @@ class Walk {
 
   private visit(task: Task): void {
     const startNs = BigInt(Math.floor(this.system.clock.nowMs())) * 1_000_000n;
-    let listing: Buffer;
+    let kept: Kept;
     try {
-      listing = this.system.native.listDirectory(task.path);
+      kept = this.keep(task, this.system.native.listDirectory(task.path));
     } catch (error) {
       this.fail(task, error);
       return;
     }
-    if (this.input.excludes.length > 0) listing = this.withoutExcluded(listing, task.path);
-    const isSettled = this.inspect(listing, task, startNs);
+    const { listing, rules } = kept;
+    const isSettled = this.inspect(listing, { ...task, rules }, startNs) && kept.isCertain;
     this.walked.push(task);
     this.hashes.append(isSettled ? this.system.native.hashRows(listing) : NO_HASH);
     this.listings.append(listing);
@@ -108,6 +128,7 @@ class Walk {
         parent: task.slot,
         path: joinPath(task.path, rows.name(at)),
         row: Buffer.from(rows.row(at)),
+        rules: task.rules,
       });
       this.nextSlot += this.input.slotStride;
     }
@@ -115,15 +136,20 @@ class Walk {
     return isSettled;
   }
 
-  private withoutExcluded(listing: Buffer, path: Buffer): Buffer {
+  private keep(task: Task, listing: Buffer): Kept {
+    const { path, rules, slot } = task;
     const rows = new RowReader(listing);
-    const kept: Buffer[] = [];
-    let isWhole = true;
-    for (let at = 0; at < listing.length; at += rows.rowBytes(at)) {
-      if (this.isExcluded(path, rows.name(at))) isWhole = false;
-      else kept.push(rows.row(at));
+    const decider = this.excluder.enter({ path, rules, rows, isRoot: task.parent < 0 });
+    if (decider === undefined) return { listing, rules, isCertain: true };
+    const { tellsPaths } = this.input.excludes;
+    const { listing: kept, leftOut, told } = filterListing(decider, path, listing, tellsPaths);
+    this.leftOut += leftOut;
+    for (const each of told) this.leftOutPaths.push(each);
+    for (const { name, reason } of decider.problems) {
+      const file = joinPath(path, name);
+      this.failures.push({ slot, name, path: file, what: 'unreadable', reason });
     }
-    return isWhole ? listing : Buffer.concat(kept);
+    return { listing: kept, rules: decider.rules, isCertain: decider.problems.length === 0 };
   }
 
   private fail(task: Task, error: unknown): void {
@@ -149,6 +175,8 @@ class Walk {
       pending,
       nextFreeSlot: this.nextSlot,
       failures: this.failures,
+      leftOut: this.leftOut,
+      leftOutPaths: this.leftOutPaths,
     };
     const { hashes, listings, listingEnds } = output;
     const transfer = [
@@ -180,15 +208,18 @@ export function packBlock(tasks: readonly Task[]): DirectoryBlock {
     block.rowEnds[index] = rows.length;
     block.pathEnds[index] = paths.length;
   });
-  return { ...block, rows: rows.take(), paths: paths.take() };
+  const rules = packChains(tasks.map((task) => task.rules));
+  return { ...block, rows: rows.take(), paths: paths.take(), rules };
 }
 
 function unpackBlock(block: DirectoryBlock): Task[] {
+  const rulesOf = unpackChains(block.rules);
   return Array.from(block.slots, (slot, index) => ({
     slot,
     parent: block.parents[index]!,
     path: runOf(block.paths, block.pathEnds, index),
     row: runOf(block.rows, block.rowEnds, index),
+    rules: rulesOf(index),
   }));
 }
 

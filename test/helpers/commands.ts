@@ -168,6 +168,7 @@ export interface BackupReport {
     readonly vanished: number;
     readonly unreadable: number;
     readonly changed: number;
+    readonly leftOut: number;
   };
 }
 

@@ -11,6 +11,7 @@ import {
   runBackup,
   runRestore,
 } from '../../src/client/index.js';
+import { type ExcludeOptions, NO_EXCLUDES } from '../../src/excludes/index.js';
 import type { PipelineSettings } from '../../src/pipeline/index.js';
 import {
   Daemon,
@@ -75,6 +76,7 @@ export const SMALL_STORE: StorageOptions = Object.freeze({
 });
 
 export interface InlineBackup {
+  readonly excludes?: ExcludeOptions;
   readonly create?: boolean;
   readonly setName?: string;
   readonly settings?: Partial<PipelineSettings>;
@@ -120,7 +122,7 @@ export async function backupInline(
           create: options.create ?? false,
           setName: options.setName ?? '',
           directories: directories.map((directory) => Buffer.from(directory)),
-          excludes: [],
+          excludes: options.excludes ?? NO_EXCLUDES,
           settings: { ...SMALL_SETTINGS, ...options.settings },
           compressMessages: false,
           timeoutMs: DEADLINE_MS,

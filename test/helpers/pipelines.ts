@@ -1,4 +1,5 @@
 /** Backup pipelines over real trees, without threads, against a hand-written peer. */
+import { type ExcludeOptions, NO_EXCLUDES } from '../../src/excludes/index.js';
 import { type Entry, EntryType } from '../../src/model/index.js';
 import { BackupPipeline, type PipelineSettings } from '../../src/pipeline/index.js';
 import { Codec } from '../../src/store/index.js';
@@ -32,9 +33,9 @@ export interface RunningPipeline {
 export function startPipeline(
   folder: string,
   peer: FakePeer,
-  more: Partial<PipelineSettings> & { system?: System; excludes?: readonly string[] } = {},
+  more: Partial<PipelineSettings> & { system?: System; excludes?: ExcludeOptions } = {},
 ): RunningPipeline {
-  const { system = systemWith(), excludes = [], ...settings } = more;
+  const { system = systemWith(), excludes = NO_EXCLUDES, ...settings } = more;
   const failures: Failure[] = [];
   const pipeline = new BackupPipeline(
     new InlineJobs(system, 1 << 12),

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { NO_EXCLUDES } from '../../src/excludes/index.js';
 import { EntryType, RowFlag, RowReader } from '../../src/model/index.js';
 import { nodeSystem, systemClock, type System } from '../../src/system/index.js';
 import {
@@ -26,7 +27,7 @@ async function walk(
     firstFreeSlot: tasks.slots.length,
     slotStride: 1,
     maxEntries: 10_000,
-    excludes: [],
+    excludes: NO_EXCLUDES,
     ...more,
   };
   return (await new InlineJobs(system).run('walk', input)).output;
@@ -235,51 +236,4 @@ test('another file system is not entered, but its mount point is there', async (
     ['', 'sub'],
   );
   t.like(walked[0]!.entries[0], { type: EntryType.directory, flags: RowFlag.otherDevice });
-});
-
-const EXCLUDES: [string[], string[]][] = [
-  [
-    [],
-    ['.cache', '.cache/x', 'a.o', 'a.txt', 'build', 'build/a.o', 'src', 'src/build', 'src/build/b'],
-  ],
-  [['*.o'], ['.cache', '.cache/x', 'a.txt', 'build', 'src', 'src/build', 'src/build/b']],
-  [['build'], ['.cache', '.cache/x', 'a.o', 'a.txt', 'src']],
-  [['src/build'], ['.cache', '.cache/x', 'a.o', 'a.txt', 'build', 'build/a.o', 'src']],
-  [['src/build/'], ['.cache', '.cache/x', 'a.o', 'a.txt', 'build', 'build/a.o', 'src']],
-  [
-    ['.cache', 'src'],
-    ['a.o', 'a.txt', 'build', 'build/a.o'],
-  ],
-  [['*'], []],
-  [['.*'], ['a.o', 'a.txt', 'build', 'build/a.o', 'src', 'src/build', 'src/build/b']],
-  [
-    ['{a,b}.*', 'b'],
-    ['.cache', '.cache/x', 'build', 'src', 'src/build'],
-  ],
-  [
-    ['no such thing'],
-    ['.cache', '.cache/x', 'a.o', 'a.txt', 'build', 'build/a.o', 'src', 'src/build', 'src/build/b'],
-  ],
-  [
-    ['!a.o'],
-    ['.cache', '.cache/x', 'a.o', 'a.txt', 'build', 'build/a.o', 'src', 'src/build', 'src/build/b'],
-  ],
-];
-
-for (const [excludes, expected] of EXCLUDES) {
-  test(`excluded by ${JSON.stringify(excludes)}`, async (t) => {
-    const folder = scratch(t);
-    fill(folder, { '.cache/x': '', 'a.o': '', 'a.txt': '', 'build/a.o': '', 'src/build/b': '' });
-    const output = await walk(startAt(folder), { excludes });
-    t.deepEqual(pathsOf(output, folder).sort(), expected);
-    t.is(output.entries, expected.length);
-    for (const { hash, listing } of walkedOf(output)) t.deepEqual(hash, native.hashRows(listing));
-  });
-}
-
-test('a whole path excludes at that place only', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { 'a/tmp/x': '', 'b/a/tmp/y': '' });
-  const output = await walk(startAt(folder), { excludes: [`${folder}/a/tmp`] });
-  t.deepEqual(pathsOf(output, folder).sort(), ['a', 'b', 'b/a', 'b/a/tmp', 'b/a/tmp/y']);
 });

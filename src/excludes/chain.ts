@@ -1,0 +1,66 @@
+/**
+ * The rule files above a directory, as a chain of links from the nearest one up. Directories share
+ * links, and a tree without rule files has none at all. Links are plain data: a worker compiles those
+ * it needs, which takes less than sending compiled ones would.
+ */
+
+/** The rule files of one directory. */
+export interface RuleLink {
+  readonly above: RuleLink | undefined;
+  /** Of the directory. */
+  readonly path: Uint8Array;
+  readonly files: readonly RuleFile[];
+  /** Bytes of the rule files of this link and of all above. */
+  readonly totalBytes: number;
+}
+
+export interface RuleFile {
+  /** Bytes as latin1. */
+  readonly name: string;
+  /** Undefined when it could not be read: then everything is kept that only it could decide about. */
+  readonly bytes: Uint8Array | undefined;
+}
+
+/** The chains of some directories, packed: no link is there twice, and none is nested in another. */
+export interface PackedChains {
+  /** For each directory, the number of its nearest link; 0 for none. */
+  readonly nearest: Uint32Array;
+  /** Link n is at n - 1, and stands behind the one above it. */
+  readonly links: readonly PackedLink[];
+}
+
+interface PackedLink extends Omit<RuleLink, 'above'> {
+  /** Number of the link above; 0 for none. */
+  readonly above: number;
+}
+
+/** Undefined when there is no link at all. */
+export function packChains(chains: readonly (RuleLink | undefined)[]): PackedChains | undefined {
+  if (chains.every((link) => link === undefined)) return undefined;
+  const numbers = new Map<RuleLink, number>();
+  const links: PackedLink[] = [];
+  const numberOf = (nearest: RuleLink | undefined): number => {
+    const missing: RuleLink[] = [];
+    let link = nearest;
+    for (; link !== undefined && !numbers.has(link); link = link.above) missing.push(link);
+    for (const each of missing.toReversed()) {
+      const { above, ...rest } = each;
+      const packed = { ...rest, above: above === undefined ? 0 : numbers.get(above)! };
+      numbers.set(each, links.push(packed));
+    }
+    return nearest === undefined ? 0 : numbers.get(nearest)!;
+  };
+  return { nearest: Uint32Array.from(chains, numberOf), links };
+}
+
+/** The inverse of `packChains`: the nearest link of each directory. */
+export function unpackChains(
+  packed: PackedChains | undefined,
+): (index: number) => RuleLink | undefined {
+  if (packed === undefined) return () => undefined;
+  const links: RuleLink[] = [];
+  for (const { above, ...rest } of packed.links) {
+    links.push({ ...rest, above: above === 0 ? undefined : links[above - 1] });
+  }
+  return (index) => links[packed.nearest[index]! - 1];
+}

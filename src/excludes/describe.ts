@@ -1,0 +1,25 @@
+/** Decisions in words. */
+import { displayName } from '../model/index.js';
+import type { Decision, Reason } from './excluder.js';
+import type { Rule } from './rules.js';
+
+const WORDS: Readonly<Record<Exclude<Reason, 'rule'>, string>> = Object.freeze({
+  skipFile: 'a skip file lies in its directory',
+  cacheTag: 'its directory is marked as a cache by CACHEDIR.TAG',
+  excludeDirectory: 'it is named by --exclude-dir',
+  size: 'it is larger than --max-file-size',
+  noDump: 'it has the attribute "no dump"',
+  noAccess: 'this user may not read it',
+});
+
+/** Why something is left out or kept; a rule as `file:line: pattern`. */
+export function describeDecision({ reason, rule }: Decision): string {
+  return reason === 'rule' ? describeRule(rule!) : WORDS[reason];
+}
+
+/** Where a rule stands, and the rule. */
+export function describeRule({ origin, line, text }: Rule): string {
+  const pattern = displayName(Buffer.from(text, 'latin1'));
+  if (origin.kind !== 'file') return `${origin.name}: ${pattern}`;
+  return `${displayName(Buffer.from(origin.name, 'latin1'))}:${line}: ${pattern}`;
+}

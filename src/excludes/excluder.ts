@@ -1,0 +1,256 @@
+/**
+ * What is left out of a directory. The walk asks for every directory it lists; where no rule holds and
+ * no rule file lies, the answer is that everything stays, for the price of one search in the listing.
+ */
+import { EntryType, joinPath, lastComponent, type RowReader } from '../model/index.js';
+import type { System } from '../system/index.js';
+import type { RuleFile, RuleLink } from './chain.js';
+import { CACHE_TAG_NAME, isCache, Marks, readBeginning } from './marks.js';
+import type { ExcludeOptions } from './options.js';
+import { parseRule, parseRules, pathBeneath, type Rule, RuleList } from './rules.js';
+
+/** A larger rule file is not read: nothing a person writes comes near. */
+export const MAX_RULE_FILE_BYTES = 128 << 10;
+/** Bytes of the rule files that hold for one directory. */
+export const MAX_CHAIN_BYTES = 512 << 10;
+
+/** Why something is left out, or (`rule`) kept although a rule would leave it out. */
+export type Reason =
+  | 'rule'
+  | 'skipFile'
+  | 'cacheTag'
+  | 'excludeDirectory'
+  | 'size'
+  | 'noDump'
+  | 'noAccess';
+
+export interface Decision {
+  readonly isLeftOut: boolean;
+  readonly reason: Reason;
+  /** With the reason `rule`. */
+  readonly rule: Rule | undefined;
+}
+
+/**
+ * A rule file that could not be read. It may have kept what others leave out, and what is left out is
+ * closed; so in its place a rule keeps everything, except from rule files further down.
+ */
+export interface RuleProblem {
+  readonly name: Buffer;
+  readonly reason: string;
+}
+
+export interface ListedDirectory {
+  readonly path: Buffer;
+  /** A root is never left out itself, nor emptied by a mark in it: somebody named it. */
+  readonly isRoot: boolean;
+  /** The nearest rule files above it. */
+  readonly rules: RuleLink | undefined;
+  readonly rows: RowReader;
+}
+
+/** One directory, with all that holds in it. */
+export interface DirectoryDecider {
+  /** The nearest rule files for what is below. */
+  readonly rules: RuleLink | undefined;
+  readonly problems: readonly RuleProblem[];
+  /** A mark leaves out everything in it, and this is why. */
+  readonly emptied: Decision | undefined;
+  /** About the row at an offset, the index-th of the listing; undefined when nothing says anything. */
+  decide(at: number, index: number): Decision | undefined;
+}
+
+interface Applied {
+  readonly list: RuleList;
+  readonly beneath: string;
+}
+
+interface CompiledLink {
+  readonly list: RuleList;
+  readonly base: string;
+}
+
+export class Excluder {
+  private readonly marks: Marks;
+  private readonly general: RuleList;
+  /** By the path of the directory that holds them. */
+  private readonly directories = new Map<string, Set<string>>();
+  private readonly compiled = new WeakMap<RuleLink, CompiledLink>();
+  private readonly asksAlways: boolean;
+  private readonly options: ExcludeOptions;
+  private readonly system: System;
+
+  constructor(options: ExcludeOptions, system: System) {
+    this.options = options;
+    this.system = system;
+    this.marks = new Marks(options);
+    this.general = new RuleList(options.sources.flatMap(rulesOfSource));
+    for (const directory of options.directories) this.addDirectory(directory);
+    const { skipNoDump, skipNoAccess, maxFileBytes } = options;
+    this.asksAlways =
+      this.general.rules.length > 0 || skipNoDump || skipNoAccess || maxFileBytes > 0;
+  }
+
+  private addDirectory(path: string): void {
+    const name = lastComponent(Buffer.from(path, 'latin1')).toString('latin1');
+    const above = path.slice(0, Math.max(1, path.length - name.length - 1));
+    const names = this.directories.get(above) ?? new Set();
+    this.directories.set(above, names.add(name));
+  }
+
+  /** Undefined when everything stays. Throws what the system says when the directory is gone. */
+  enter(directory: ListedDirectory): DirectoryDecider | undefined {
+    const marks = this.marks.find(directory.rows);
+    const path = directory.path.toString('latin1');
+    const names = this.directories.get(path);
+    if (
+      marks === undefined &&
+      names === undefined &&
+      directory.rules === undefined &&
+      !this.asksAlways
+    ) {
+      return undefined;
+    }
+    const problems: RuleProblem[] = [];
+    const emptied = this.emptiedBy(directory, marks);
+    if (emptied !== undefined) {
+      const decision: Decision = { isLeftOut: true, reason: emptied, rule: undefined };
+      return { rules: undefined, problems, emptied: decision, decide: () => decision };
+    }
+    const { ruleFileNames, localRuleFileNames } = this.options;
+    const own = this.readFiles(directory, marks, ruleFileNames, problems);
+    const rules = linkTo(directory, own, problems);
+    const local = this.readFiles(directory, marks, localRuleFileNames, problems);
+    const lists = this.listsFor(path, rules, local);
+    return {
+      rules,
+      problems,
+      emptied: undefined,
+      decide: this.decider(directory, lists, names),
+    };
+  }
+
+  private emptiedBy(
+    { path, rows, isRoot }: ListedDirectory,
+    marks: ReadonlyMap<string, number> | undefined,
+  ): 'skipFile' | 'cacheTag' | undefined {
+    if (isRoot || marks === undefined) return undefined;
+    if (this.options.skipFileNames.some((name) => marks.has(name))) return 'skipFile';
+    const tag = this.options.skipCaches ? marks.get(CACHE_TAG_NAME) : undefined;
+    return tag !== undefined && isCache(this.system, path, rows, tag) ? 'cacheTag' : undefined;
+  }
+
+  private readFiles(
+    { path, rows }: ListedDirectory,
+    marks: ReadonlyMap<string, number> | undefined,
+    names: readonly string[],
+    problems: RuleProblem[],
+  ): RuleFile[] {
+    return names.flatMap((name): RuleFile[] => {
+      const at = marks?.get(name);
+      if (at === undefined || rows.type(at) !== EntryType.file) return [];
+      const { bytes, failure } = readBeginning(this.system, path, name, MAX_RULE_FILE_BYTES + 1);
+      if (bytes !== undefined && bytes.length <= MAX_RULE_FILE_BYTES) return [{ name, bytes }];
+      const reason = bytes === undefined ? failure : 'too large';
+      if (reason === 'ENOENT') return []; // gone meanwhile: it holds no more
+      problems.push(problemOf(name, reason));
+      return [{ name, bytes: undefined }];
+    });
+  }
+
+  /** The lists that hold in a directory, strongest first. */
+  private listsFor(
+    path: string,
+    rules: RuleLink | undefined,
+    local: readonly RuleFile[],
+  ): Applied[] {
+    const lists: Applied[] = [];
+    const apply = (list: RuleList, base: string): void => {
+      if (list.rules.length === 0) return;
+      lists.push({ list, beneath: list.hasPaths ? pathBeneath(base, path) : '' });
+    };
+    if (local.length > 0) apply(compileFiles(path, local), path);
+    for (let link = rules; link !== undefined; link = link.above) {
+      let compiled = this.compiled.get(link);
+      if (compiled === undefined) {
+        const base = Buffer.from(link.path).toString('latin1');
+        compiled = { list: compileFiles(base, link.files), base };
+        this.compiled.set(link, compiled);
+      }
+      apply(compiled.list, compiled.base);
+    }
+    apply(this.general, '/');
+    return lists;
+  }
+
+  private decider(
+    { path, rows }: ListedDirectory,
+    lists: readonly Applied[],
+    names: ReadonlySet<string> | undefined,
+  ): DirectoryDecider['decide'] {
+    const { skipNoDump, skipNoAccess, maxFileBytes } = this.options;
+    const { native } = this.system;
+    const noDump = skipNoDump ? native.noDumpRows(path, rows.rows) : undefined;
+    const forbidden = skipNoAccess ? native.forbiddenRows(path, rows.rows) : undefined;
+    const leftOut = (reason: Reason): Decision => ({ isLeftOut: true, reason, rule: undefined });
+    return (at, index) => {
+      const type = rows.type(at);
+      const isDirectory = type === EntryType.directory;
+      const name = rows.name(at).toString('latin1');
+      if (isDirectory && names?.has(name) === true) return leftOut('excludeDirectory');
+      const rule = findRule(lists, name, isDirectory);
+      if (rule?.isKeeping === false) return { isLeftOut: true, reason: 'rule', rule };
+      const isTooLarge = maxFileBytes > 0 && type === EntryType.file;
+      if (isTooLarge && rows.sizeBytes(at) > maxFileBytes) return leftOut('size');
+      if (noDump?.[index] === 1) return leftOut('noDump');
+      if (forbidden?.[index] === 1) return leftOut('noAccess');
+      return rule === undefined ? undefined : { isLeftOut: false, reason: 'rule', rule };
+    };
+  }
+}
+
+function findRule(lists: readonly Applied[], name: string, isDirectory: boolean): Rule | undefined {
+  for (const { list, beneath } of lists) {
+    const rule = list.find(name, beneath, isDirectory);
+    if (rule !== undefined) return rule;
+  }
+  return undefined;
+}
+
+function linkTo(
+  { path, rules: above }: ListedDirectory,
+  files: readonly RuleFile[],
+  problems: RuleProblem[],
+): RuleLink | undefined {
+  if (files.length === 0) return above;
+  const aboveBytes = above?.totalBytes ?? 0;
+  const totalBytes = files.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), aboveBytes);
+  if (totalBytes <= MAX_CHAIN_BYTES) return { above, path, files, totalBytes };
+  problems.push(...files.map(({ name }) => problemOf(name, 'too many above')));
+  const unknown = files.map(({ name }) => ({ name, bytes: undefined }));
+  // Nothing from above counts any more below a rule that keeps everything.
+  return { above: undefined, path, files: unknown, totalBytes: 0 };
+}
+
+function problemOf(name: string, reason: string): RuleProblem {
+  return { name: Buffer.from(name, 'latin1'), reason: `rules: ${reason}` };
+}
+
+function compileFiles(directory: string, files: readonly RuleFile[]): RuleList {
+  const rules = files.flatMap(({ name, bytes }) => {
+    const path = joinPath(Buffer.from(directory, 'latin1'), Buffer.from(name, 'latin1'));
+    const origin = { kind: 'file', name: path.toString('latin1') } as const;
+    if (bytes !== undefined) return parseRules(bytes, origin, 'directory');
+    return [{ ...parseRule('!*', origin, 1, 'directory'), text: UNREADABLE }];
+  });
+  return new RuleList(rules);
+}
+
+/** Shown in place of the rule. */
+const UNREADABLE = '(cannot be read, so everything is kept)';
+
+function rulesOfSource(source: ExcludeOptions['sources'][number]): Rule[] {
+  const { origin } = source;
+  if ('bytes' in source) return parseRules(source.bytes, origin, 'anywhere');
+  return source.patterns.map((text, index) => parseRule(text, origin, index + 1, 'anywhere'));
+}

@@ -1,0 +1,128 @@
+/**
+ * Tells what takes a path in or out, by walking down to it as a backup does: the same listings, the same
+ * rule files, the same decisions.
+ */
+import { systemCode } from '../errors/index.js';
+import { EntryType, joinPath, RowFlag, RowReader, splitPath } from '../model/index.js';
+import type { System } from '../system/index.js';
+import type { RuleLink } from './chain.js';
+import { type Decision, Excluder, type RuleProblem } from './excluder.js';
+import type { ExcludeOptions } from './options.js';
+
+export interface Explanation {
+  readonly path: Buffer;
+  readonly outcome:
+    | 'kept'
+    | 'leftOut'
+    /** In none of the directories to back up. */
+    | 'outside'
+    /** There is nothing of this name. */
+    | 'missing'
+    /** Beneath a mount point that is not entered. */
+    | 'otherDevice';
+  /** What the outcome is about: the path, or the directory above that is left out or missing. */
+  readonly decidedAt: Buffer;
+  /** Undefined when nothing says anything about it. */
+  readonly decision: Decision | undefined;
+  /** Why nothing is kept of what is in the path, a directory that is kept itself. */
+  readonly emptied: Decision | undefined;
+  /** Rule files on the way that do not hold. */
+  readonly problems: readonly { readonly path: Buffer; readonly reason: string }[];
+}
+
+/** Explains an absolute path without links in its directories. Throws what the system says. */
+export function explainPath(
+  system: System,
+  options: ExcludeOptions,
+  roots: readonly Buffer[],
+  path: Buffer,
+): Explanation {
+  const explanations = roots
+    .filter((root) => isWithin(root, path))
+    .map((root) => explainWithin(system, options, root, path));
+  const nothing = { decision: undefined, emptied: undefined, problems: [] };
+  return (
+    explanations.find(({ outcome }) => outcome === 'kept') ??
+    explanations[0] ?? { path, outcome: 'outside', decidedAt: path, ...nothing }
+  );
+}
+
+function isWithin(root: Buffer, path: Buffer): boolean {
+  const above = splitPath(root);
+  const parts = splitPath(path);
+  return above.length <= parts.length && above.every((part, index) => part.equals(parts[index]!));
+}
+
+function explainWithin(
+  system: System,
+  options: ExcludeOptions,
+  root: Buffer,
+  path: Buffer,
+): Explanation {
+  const excluder = new Excluder(options, system);
+  const problems: { path: Buffer; reason: string }[] = [];
+  const names = splitPath(path).slice(splitPath(root).length);
+  let directory = root;
+  let rules: RuleLink | undefined;
+  let last: Decision | undefined;
+  for (const [index, name] of names.entries()) {
+    const here = joinPath(directory, name);
+    const tell = (outcome: Explanation['outcome'], decision?: Decision): Explanation => ({
+      path,
+      outcome,
+      decidedAt: here,
+      decision,
+      emptied: undefined,
+      problems,
+    });
+    const rows = new RowReader(system.native.listDirectory(directory));
+    const found = findRow(rows, name);
+    if (found === undefined) return tell('missing');
+    const decider = excluder.enter({ path: directory, isRoot: index === 0, rules, rows });
+    problems.push(...(decider?.problems ?? []).map((problem) => problemIn(directory, problem)));
+    last = decider?.decide(found.at, found.index);
+    if (last?.isLeftOut === true) return tell('leftOut', last);
+    const isLast = index === names.length - 1;
+    const isDirectory = rows.type(found.at) === EntryType.directory;
+    const isEntered = isDirectory && (rows.flags(found.at) & RowFlag.otherDevice) === 0;
+    if (isLast && !isEntered) break;
+    if (!isDirectory) return tell('missing');
+    if (!isEntered) return tell('otherDevice');
+    rules = decider === undefined ? rules : decider.rules;
+    directory = here;
+  }
+  const kept = { path, outcome: 'kept', decidedAt: path, decision: last, problems } as const;
+  if (names.length === 0 || !directory.equals(path)) return { ...kept, emptied: undefined };
+  return { ...kept, emptied: emptiedBy(system, excluder, path, rules) };
+}
+
+function emptiedBy(
+  system: System,
+  excluder: Excluder,
+  path: Buffer,
+  rules: RuleLink | undefined,
+): Decision | undefined {
+  try {
+    const rows = new RowReader(system.native.listDirectory(path));
+    return excluder.enter({ path, isRoot: false, rules, rows })?.emptied;
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return undefined; // what cannot be read is told by a backup
+  }
+}
+
+function problemIn(
+  directory: Buffer,
+  { name, reason }: RuleProblem,
+): { path: Buffer; reason: string } {
+  return { path: joinPath(directory, name), reason };
+}
+
+function findRow(rows: RowReader, name: Buffer): { at: number; index: number } | undefined {
+  let index = 0;
+  for (let at = 0; at < rows.rows.length; at += rows.rowBytes(at)) {
+    if (rows.name(at).equals(name)) return { at, index };
+    index += 1;
+  }
+  return undefined;
+}

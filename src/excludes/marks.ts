@@ -1,0 +1,76 @@
+/** Files whose presence in a directory means something: rule files, skip files, cache tags. */
+import { systemCode } from '../errors/index.js';
+import { EntryType, type RowReader } from '../model/index.js';
+import { OpenKind, type System } from '../system/index.js';
+import type { ExcludeOptions } from './options.js';
+
+export const CACHE_TAG_NAME = 'CACHEDIR.TAG';
+/** https://bford.info/cachedir/ */
+const CACHE_TAG_SIGNATURE = Buffer.from('Signature: 8a477f597d28d172789f06886806bc55');
+/** Most names begin like this, so that one search finds that there is none. */
+const COMMON_BEGINNING = '.tardis-';
+
+/** Finds the files of an excluder in listings; almost free where there are none. */
+export class Marks {
+  private readonly names: ReadonlySet<string>;
+  private readonly needles: readonly Buffer[];
+
+  constructor(options: ExcludeOptions) {
+    const { ruleFileNames, localRuleFileNames, skipFileNames, skipCaches } = options;
+    const names = [...ruleFileNames, ...localRuleFileNames, ...skipFileNames];
+    if (skipCaches) names.push(CACHE_TAG_NAME);
+    this.names = new Set(names);
+    const needles = names.map((name) =>
+      name.startsWith(COMMON_BEGINNING) ? COMMON_BEGINNING : name,
+    );
+    this.needles = [...new Set(needles)].map((needle) => Buffer.from(needle, 'latin1'));
+  }
+
+  /** Names of marks in a listing, with where their rows begin; undefined when there is none. */
+  find(rows: RowReader): ReadonlyMap<string, number> | undefined {
+    if (!this.needles.some((needle) => rows.rows.includes(needle))) return undefined;
+    const found = new Map<string, number>();
+    for (let at = 0; at < rows.rows.length; at += rows.rowBytes(at)) {
+      const name = rows.name(at).toString('latin1');
+      if (this.names.has(name)) found.set(name, at);
+    }
+    return found.size === 0 ? undefined : found;
+  }
+}
+
+/** The beginning of a file in a directory, or why it could not be read (a code of the system). */
+export type Beginning =
+  | { readonly bytes: Buffer; readonly failure: undefined }
+  | { readonly bytes: undefined; readonly failure: string };
+
+/** Reads at most `limitBytes` of a regular file; no link is followed. */
+export function readBeginning(
+  system: System,
+  directory: Buffer,
+  name: string,
+  limitBytes: number,
+): Beginning {
+  const { native, files } = system;
+  let [directoryFd, fileFd]: (number | undefined)[] = [];
+  try {
+    directoryFd = native.openDirectory(directory);
+    fileFd = native.openBeneath(directoryFd, Buffer.from(name, 'latin1'), OpenKind.file);
+    const room = Buffer.allocUnsafe(limitBytes);
+    const got = files.read(fileFd, room, 0, limitBytes, 0);
+    return { bytes: Buffer.from(room.subarray(0, got)), failure: undefined };
+  } catch (error) {
+    const failure = systemCode(error);
+    if (failure === undefined) throw error;
+    return { bytes: undefined, failure };
+  } finally {
+    if (fileFd !== undefined) native.close(fileFd);
+    if (directoryFd !== undefined) native.close(directoryFd);
+  }
+}
+
+/** Whether a directory says by its tag that it holds a cache. */
+export function isCache(system: System, directory: Buffer, rows: RowReader, at: number): boolean {
+  if (rows.type(at) !== EntryType.file) return false;
+  const { bytes } = readBeginning(system, directory, CACHE_TAG_NAME, CACHE_TAG_SIGNATURE.length);
+  return bytes?.equals(CACHE_TAG_SIGNATURE) === true;
+}

@@ -1,0 +1,368 @@
+/** What is left out, by every option, key and variable that says so. */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { type CommandOptions, backup, run, succeed } from '../helpers/commands.js';
+import { savedPaths } from '../helpers/saved.js';
+import { isRoot, scratch } from '../helpers/tree.js';
+import { fill } from '../helpers/jobs.js';
+
+const OTHER_USER = 65_534;
+
+interface Bench {
+  readonly home: string;
+  readonly tree: string;
+  /** Saves the tree into a new client; returns the paths that are there. */
+  save(args?: readonly string[], options?: CommandOptions): Promise<string[]>;
+  /** A configuration file with these lines in its section; returns the arguments that name it. */
+  config(...lines: string[]): string[];
+}
+
+function bench(t: ExecutionContext, files: Readonly<Record<string, string>>): Bench {
+  const home = fs.realpathSync(scratch(t));
+  const tree = path.join(home, 'tree');
+  fs.mkdirSync(tree);
+  fs.chmodSync(home, 0o777);
+  fill(tree, files);
+  let count = 0;
+  return {
+    home,
+    tree,
+    async save(args = [], options = {}) {
+      count += 1;
+      const place = { store: path.join(home, 'store'), client: `c${count}` };
+      const where = ['-D', place.store, '-C', place.client, '--local', '--create'];
+      await backup([...where, ...args, tree], options);
+      return savedPaths(place, tree);
+    },
+    config(...lines) {
+      count += 1;
+      const file = path.join(home, `config${count}`);
+      fs.writeFileSync(file, ['[Tardis]', ...lines, ''].join('\n'));
+      return ['--config', file];
+    },
+  };
+}
+
+test('patterns come from option and key, and may hold any byte', async (t) => {
+  const { tree, save, config } = bench(t, { 'a.o': '', 'sub/b.o': '', 'sub/keep.o': '', c: '' });
+  fs.writeFileSync(Buffer.from(`${tree}/\u00ff\u00e9`, 'latin1'), '');
+  const all = ['a.o', 'c', 'sub', 'sub/b.o', 'sub/keep.o', '\u00ff\u00e9'];
+  t.deepEqual(await save(), all);
+  const without = (...names: string[]): string[] => all.filter((each) => !names.includes(each));
+  t.deepEqual(await save(['-x', '*.o']), without('a.o', 'sub/b.o', 'sub/keep.o'));
+  t.deepEqual(await save(['-x', '*.o', '--exclude', '!keep.o']), without('a.o', 'sub/b.o'));
+  t.deepEqual(await save(['-x', 'sub/b.o']), without('sub/b.o'));
+  t.deepEqual(await save(['-x', `${tree}/a.o`, '-x', '/sub/b.o']), without('a.o'));
+  t.deepEqual(await save(['-x', '/*']), all, 'a directory that is named is not left out');
+  t.deepEqual(
+    await save(config('ExcludePatterns = *.o "!keep.o"', '  c')),
+    without('a.o', 'sub/b.o', 'c'),
+  );
+  const byByte = config('ExcludePatterns = \u00ff?');
+  fs.writeFileSync(byByte[1]!, fs.readFileSync(byByte[1]!, 'utf8'), 'latin1');
+  t.deepEqual(await save(byByte), without('\u00ff\u00e9'));
+});
+
+test('patterns come from the files of --exclude-file and ExcludeFiles', async (t) => {
+  const { home, save, config } = bench(t, { 'a.o': '', 'sub/b.o': '', 'c d': '' });
+  const [one, two] = [path.join(home, 'one'), path.join(home, 'two')];
+  fs.writeFileSync(one, '# objects\n*.o\n!b.o\n');
+  fs.writeFileSync(two, 'sub/*.o\nc\\ d  \n');
+  t.deepEqual(await save(['--exclude-file', one]), ['c d', 'sub', 'sub/b.o']);
+  t.deepEqual(await save(['-X', one, '-X', two]), ['sub']);
+  t.deepEqual(await save(config(`ExcludeFiles = ${one} ${two}`)), ['sub']);
+  const missing = await run('tardis', ['-D', home, '--local', '-X', path.join(home, 'none'), home]);
+  t.is(missing.status, 1);
+  t.regex(missing.stderr, /cannot read the patterns in .*none: ENOENT \[CONFIG_INVALID\]/);
+});
+
+test('directories are left out by --exclude-dir and ExcludeDirs', async (t) => {
+  const { home, tree, save, config } = bench(t, {
+    'a/tmp/x': '',
+    'b/tmp/y': '',
+    tmp: '',
+    '.tardis-excludes': '!tmp\n',
+  });
+  const rest = ['.tardis-excludes', 'a', 'b', 'b/tmp', 'b/tmp/y', 'tmp'];
+  t.deepEqual(await save(['--exclude-dir', `${tree}/a/tmp`, '--exclude-dir', `${tree}/tmp`]), rest);
+  t.deepEqual(await save(['--exclude-dir', 'tree/a/../a/tmp/'], { cwd: home }), rest);
+  fs.symlinkSync('tree', path.join(home, 'link'));
+  t.deepEqual(await save(config(`ExcludeDirs = "${home}/link/a/tmp"`)), rest);
+});
+
+test('the global file comes from option, key and variable, and can be ignored', async (t) => {
+  const { home, save, config } = bench(t, {
+    'a.o': '',
+    b: '',
+    '.tardis-excludes': 'b\n!c.o\n',
+    'c.o': '',
+  });
+  const file = path.join(home, 'everywhere');
+  fs.writeFileSync(file, '*.o\n!b\n');
+  const [left, all] = [
+    ['.tardis-excludes', 'c.o'],
+    ['.tardis-excludes', 'a.o', 'c.o'],
+  ];
+  const env = { TARDIS_GLOBAL_EXCLUDES: file };
+  t.deepEqual(await save(['--global-exclude-file', file]), left);
+  t.deepEqual(await save([], { env }), left);
+  t.deepEqual(await save(config(`GlobalExcludeFileName = ${file}`)), left);
+  t.deepEqual(await save(['--ignore-global-excludes'], { env }), all);
+  t.deepEqual(await save(['--global-exclude-file', '/dev/null'], { env }), all);
+  const missing = await run('tardis', ['--explain', file, home], {
+    env: { TARDIS_GLOBAL_EXCLUDES: path.join(home, 'none') },
+  });
+  t.is(missing.status, 1);
+  t.regex(missing.stderr, /CONFIG_INVALID/);
+});
+
+test('the names of rule files come from options, keys and variables', async (t) => {
+  const { save, config } = bench(t, {
+    mine: 'a\n',
+    ours: 'b\n',
+    '.tardis-excludes': 'c\n',
+    '.tardis-exclude': 'd\n!c\n',
+    '.tardis-local-excludes': 'e\n',
+    '.tardis-local-exclude': 'f\n',
+    'sub/a': '',
+    'sub/b': '',
+    'sub/c': '',
+    'sub/d': '',
+    'sub/e': '',
+    'sub/f': '',
+    a: '',
+    b: '',
+    c: '',
+    d: '',
+    e: '',
+    f: '',
+  });
+  const letters = async (args: readonly string[], options: CommandOptions = {}): Promise<string> =>
+    (await save(args, options))
+      .filter((each) => /^(sub\/)?[a-f]$/.test(each))
+      .map((each) => each.replace('sub/', '.'))
+      .join(' ');
+  const names = ['mine', 'ours'] as const;
+  const local = 'b c d e f .b .c .d .e .f';
+  t.is(await letters([]), 'a b .a .b .e .f');
+  const byOption = ['--exclude-file-name', names[0], '--local-exclude-file-name', names[1]];
+  const byBoth = 'c d e f .b .c .d .e .f';
+  t.is(await letters(byOption), byBoth);
+  t.is(await letters(config('ExcludeFileName = mine', 'LocalExcludeFileName = ours')), byBoth);
+  const env = { TARDIS_EXCLUDES: names[0], TARDIS_LOCAL_EXCLUDES: names[1] };
+  t.is(await letters([], { env }), byBoth);
+  t.is(await letters(['--exclude-file-name', 'mine', '--local-exclude-file-name', 'none']), local);
+});
+
+test('the name of skip files comes from option, key and both variables', async (t) => {
+  const { save, config } = bench(t, {
+    'a/.tardis-skip': '',
+    'a/x/y': '',
+    'b/mine': '',
+    'b/x': '',
+    '.tardis-skip': '',
+  });
+  const a = ['.tardis-skip', 'a', 'b', 'b/mine', 'b/x'];
+  const b = ['.tardis-skip', 'a', 'a/.tardis-skip', 'a/x', 'a/x/y', 'b'];
+  t.deepEqual(
+    await save(),
+    a,
+    'the directory is there, nothing that is in it; a root is not skipped',
+  );
+  t.deepEqual(await save(['--skip-file', 'mine']), b);
+  t.deepEqual(await save(['--skip-file-name', 'mine']), b);
+  t.deepEqual(await save(config('SkipFileName = mine')), b);
+  t.deepEqual(await save([], { env: { TARDIS_SKIP: 'mine' } }), b);
+  t.deepEqual(await save([], { env: { TARDIS_SKIPFILE: 'mine' } }), b);
+});
+
+test('caches are left out by --skip-caches and SkipCaches, if their tag is valid', async (t) => {
+  const signature = 'Signature: 8a477f597d28d172789f06886806bc55';
+  const { tree, save, config } = bench(t, {
+    'cache/CACHEDIR.TAG': `${signature}\n# made by a test`,
+    'cache/x/y': '',
+    'exact/CACHEDIR.TAG': signature,
+    'exact/x': '',
+    'wrong/CACHEDIR.TAG': signature.replace('8a', '8b'),
+    'short/CACHEDIR.TAG': signature.slice(0, -1),
+    'CACHEDIR.TAG': signature,
+    'linked/x': '',
+    'folder/CACHEDIR.TAG/x': '',
+  });
+  fs.symlinkSync('../cache/CACHEDIR.TAG', `${tree}/linked/CACHEDIR.TAG`);
+  const all = await save();
+  const left = all.filter((each) => !/^(cache|exact)\//.test(each));
+  t.is(all.length - left.length, 5);
+  t.deepEqual(await save(['--skip-caches']), left);
+  t.deepEqual(await save(config('SkipCaches = yes')), left);
+  t.deepEqual(await save(['--no-skip-caches', ...config('SkipCaches = yes')]), all);
+});
+
+test('--cvs-ignore and IgnoreCVS leave out files of version control', async (t) => {
+  const { save, config } = bench(t, {
+    '.git/x': '',
+    '.svn/x': '',
+    'sub/CVS/x': '',
+    'RCS/x': '',
+    '.hg/x': '',
+    '.bzr/x': '',
+    'SCCS/x': '',
+    'a.c': '',
+    'a.o': '',
+    'b~': '',
+    '#c#': '',
+    'sub/keep.o': '',
+    '.tardis-excludes': '!keep.o\n',
+  });
+  const left = ['.tardis-excludes', 'a.c', 'sub', 'sub/keep.o'];
+  t.deepEqual(await save(['--cvs-ignore']), left);
+  t.deepEqual(await save(config('IgnoreCVS = true')), left);
+  const all = await save();
+  t.true(all.includes('.git/x') && all.includes('#c#'));
+  t.deepEqual(await save(['--nocvs-ignore', ...config('IgnoreCVS = true')]), all);
+});
+
+test('--max-file-size and MaxFileSize leave out larger files', async (t) => {
+  const { save, config } = bench(t, { small: 'x'.repeat(1024), 'sub/large': 'x'.repeat(1025) });
+  const left = ['small', 'sub'];
+  t.deepEqual(await save(['--max-file-size', '1K']), left);
+  t.deepEqual(await save(config('MaxFileSize = 1k')), left);
+  t.deepEqual(await save(['--max-file-size', '0', ...config('MaxFileSize = 1')]), [
+    ...left,
+    'sub/large',
+  ]);
+});
+
+test('--exclude-no-access and ExcludeNoAccess leave out what may not be read', async (t) => {
+  const { home, tree, config } = bench(t, {
+    open: '1',
+    'closed.file': '2',
+    'closed/x': '',
+    'listed/x': '',
+    'sub/y': '',
+  });
+  fs.chmodSync(`${tree}/closed.file`, 0o200);
+  fs.chmodSync(`${tree}/closed`, 0o300);
+  fs.chmodSync(`${tree}/listed`, 0o400);
+  const options = isRoot ? { uid: OTHER_USER } : {};
+  if (isRoot) spawnSync('chown', ['-R', String(OTHER_USER), tree]);
+  const place = (client: string): string[] => [
+    '-D',
+    `${home}/store`,
+    '-C',
+    client,
+    '--local',
+    '--create',
+  ];
+  const told = await run('tardis', [...place('told'), tree], options);
+  t.is(told.status, 3, told.stderr);
+  t.regex(told.stderr, /closed\.file: unreadable \(EACCES\)/);
+  const left = ['open', 'sub', 'sub/y'];
+  for (const args of [['--exclude-no-access'], config('ExcludeNoAccess = yes')]) {
+    const client = args.length === 1 ? 'option' : 'key';
+    await succeed('tardis', [...place(client), ...args, tree], options);
+    t.deepEqual(await savedPaths({ store: `${home}/store`, client }, tree), left);
+  }
+  fs.chmodSync(`${tree}/closed`, 0o700);
+});
+
+test('--exclude-nodump and ExcludeNoDump leave out what has the attribute', async (t) => {
+  const { tree, save, config } = bench(t, { 'a/x': '', 'b/x': '', file: '', other: '' });
+  const set = spawnSync('chattr', ['+d', `${tree}/a`, `${tree}/file`]);
+  const all = await save();
+  if (set.status !== 0) {
+    t.log('this file system keeps no such attribute');
+    t.deepEqual(await save(['--exclude-nodump']), all);
+    return;
+  }
+  const left = ['b', 'b/x', 'other'];
+  t.deepEqual(await save(['--exclude-nodump']), left);
+  t.deepEqual(await save(config('ExcludeNoDump = yes')), left);
+  t.deepEqual(await save(['--no-exclude-nodump', ...config('ExcludeNoDump = yes')]), all);
+});
+
+test('--explain names the rule, its file and its line', async (t) => {
+  const { home, tree, config } = bench(t, {
+    '.tardis-excludes': '# objects\n*.o\n!keep.o\nout/\n',
+    'a.o': '',
+    'keep.o': '',
+    'out/x': '',
+    plain: '',
+    'skipped/.tardis-skip': '',
+    'skipped/x': '',
+    'sub/.tardis-local-excludes': 'b\n',
+    'sub/b': '',
+    'sub/c/b': '',
+  });
+  fs.writeFileSync(Buffer.from(`${tree}/\u00ff.o`, 'latin1'), '');
+  const explain = async (name: string, ...more: string[]): Promise<string> =>
+    succeed('tardis', ['--explain', path.join(tree, name), ...more, tree]);
+  const rules = `${tree}/.tardis-excludes`;
+  t.is(await explain('a.o'), `${tree}/a.o: left out: ${rules}:2: *.o\n`);
+  t.is(await explain('keep.o'), `${tree}/keep.o: kept by ${rules}:3: !keep.o\n`);
+  t.is(
+    await explain('out/x'),
+    `${tree}/out/x: left out, as ${tree}/out is left out: ${rules}:4: out/\n`,
+  );
+  t.is(await explain('plain'), `${tree}/plain: kept; nothing says anything about it\n`);
+  t.is(await explain('plain', '-x', 'p*'), `${tree}/plain: left out: --exclude: p*\n`);
+  t.is(
+    await explain('sub/b'),
+    `${tree}/sub/b: left out: ${tree}/sub/.tardis-local-excludes:1: b\n`,
+  );
+  t.is(await explain('sub/c/b'), `${tree}/sub/c/b: kept; nothing says anything about it\n`);
+  t.regex(await explain('skipped/x'), /left out: a skip file lies in its directory\n$/);
+  t.regex(await explain('skipped'), /kept.*, but nothing that is in it: a skip file/);
+  t.regex(await explain('../other'), /in none of the directories/);
+  const missing = await run('tardis', ['--explain', `${tree}/none/x`, tree]);
+  t.is(missing.status, 1);
+  t.is(missing.stdout, `${tree}/none/x: ${tree}/none is not there\n`);
+  // Directories come from where they come from for a backup.
+  const args = [
+    '--explain',
+    'tree/a.o',
+    '--explain',
+    'tree/plain',
+    '--json',
+    ...config(`Directories = ${tree}`),
+  ];
+  const { explanations } = JSON.parse(await succeed('tardis', args, { cwd: home })) as {
+    explanations: Record<string, unknown>[];
+  };
+  t.like(explanations[0], {
+    outcome: 'leftOut',
+    reason: 'rule',
+    rule: { file: { name: rules }, line: 2, pattern: { name: '*.o' } },
+  });
+  t.like(explanations[1], { outcome: 'kept', reason: null, rule: null });
+});
+
+test('what is left out later is closed, and its content is not sent again when it comes back', async (t) => {
+  const home = fs.realpathSync(scratch(t));
+  const tree = path.join(home, 'tree');
+  const content = (name: string): string => `${name} `.repeat(1000);
+  fill(tree, { 'a.log': content('a'), 'deep/er/b.log': content('b'), 'deep/c': content('c') });
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  const args = ['-D', place.store, '-C', 'me', '--local', tree];
+  const whole = ['a.log', 'deep', 'deep/c', 'deep/er', 'deep/er/b.log'];
+  const rules = path.join(tree, '.tardis-excludes');
+  t.is((await backup([...args, '--create'])).progress.contentsSent, 3);
+  fs.writeFileSync(rules, '*.log\n');
+  const second = await run('tardis', [...args, '-vv']);
+  t.is(second.status, 0, second.stderr);
+  const said = second.stdout + second.stderr;
+  t.true(said.includes(`x ${tree}/deep/er/b.log (${rules}:1: *.log)`), said);
+  t.true(said.includes('2 were left out by exclude rules'), said);
+  t.deepEqual(await savedPaths(place, tree), ['.tardis-excludes', 'deep', 'deep/c', 'deep/er']);
+  t.deepEqual(await savedPaths(place, tree, '1'), whole, 'older sets have it');
+  const shown = ['-D', place.store, '-C', 'me', '--json'];
+  const listed = await run('lstardis', [...shown, '-b', '2', `${tree}/a.log`]);
+  t.regex(listed.stdout, /NO_SUCH_PATH/, 'the newer set has none');
+  await succeed('lstardis', [...shown, '-b', '1', `${tree}/a.log`]);
+  fs.unlinkSync(rules);
+  const back = await backup(args);
+  t.like(back.progress, { contentsSent: 0, sentBytes: 0, leftOut: 0 }, 'the contents are there');
+  t.deepEqual(await savedPaths(place, tree), whole);
+});

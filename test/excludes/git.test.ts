@@ -1,0 +1,145 @@
+/** Rule files mean what git makes of them: the same trees, asked of both, rule by rule. */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import {
+  type ExcludeOptions,
+  Excluder,
+  explainPath,
+  NO_EXCLUDES,
+  type Rule,
+  type RuleLink,
+} from '../../src/excludes/index.js';
+import { EntryType, forEachRow, RowReader } from '../../src/model/index.js';
+import { nodeSystem, seededRandom } from '../../src/system/index.js';
+import { InlineJobs } from '../../src/workers/index.js';
+import { startAt, systemWith, walkedOf } from '../helpers/jobs.js';
+import { bytes, Dice, makeRuleTree } from '../helpers/rule-trees.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+
+const TREES = 1000;
+/** Set it to look at a failure again. */
+const SEED = Number(process.env['TARDIS_TEST_SEED'] ?? 20_261_120);
+const RULE_FILE = '.gitignore';
+const OPTIONS: ExcludeOptions = { ...NO_EXCLUDES, ruleFileNames: [RULE_FILE] };
+const system = nodeSystem();
+
+/** What decides about a path: `file:line` and whether it is left out; empty when nothing does. */
+type Answers = ReadonlyMap<string, string>;
+
+function answer(file: string, line: number | string, isLeftOut: boolean): string {
+  return `${file}:${line} ${isLeftOut ? 'out' : 'kept'}`;
+}
+
+function askGit(repository: string, paths: readonly string[]): Answers {
+  const env = {
+    PATH: process.env['PATH'],
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_CONFIG_GLOBAL: '/dev/null',
+  };
+  const git = (args: readonly string[], input = ''): string => {
+    const how = { cwd: repository, env, input: bytes(input), maxBuffer: 2 ** 28 };
+    const { status, error, stdout, stderr } = spawnSync('git', args, how);
+    if (error !== undefined) throw error;
+    if (status !== 0 && status !== 1) throw new Error(`git ${args[0]}: ${stderr.toString()}`);
+    return stdout.toString('latin1');
+  };
+  git(['init', '--quiet']);
+  const asked = ['check-ignore', '--no-index', '--verbose', '--non-matching', '-z', '--stdin'];
+  const fields = git(asked, paths.map((each) => `${each}\0`).join('')).split('\0');
+  const answers = new Map<string, string>();
+  for (let at = 0; at + 3 < fields.length; at += 4) {
+    const [file, line, pattern, name] = fields.slice(at, at + 4) as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    answers.set(name, file === '' ? '' : answer(file, line, !pattern.startsWith('!')));
+  }
+  return answers;
+}
+
+/** Asks the engine about everything in a tree, walking it as a backup does. */
+function askExcluder(repository: string, tree: string): Answers {
+  const excluder = new Excluder(OPTIONS, system);
+  const answers = new Map<string, string>();
+  const tell = ({ origin, line, isKeeping }: Rule): string =>
+    answer(path.posix.relative(repository, origin.name), line, !isKeeping);
+  const visit = (beneath: string, rules: RuleLink | undefined, above: string | undefined): void => {
+    const directory = bytes(`${repository}/${beneath}`);
+    const rows = new RowReader(system.native.listDirectory(directory));
+    const isRoot = beneath === tree;
+    const decider =
+      above === undefined ? excluder.enter({ path: directory, isRoot, rules, rows }) : undefined;
+    let index = 0;
+    forEachRow(rows, (at) => {
+      const name = `${beneath}/${rows.name(at).toString('latin1')}`;
+      const decision = decider?.decide(at, index);
+      index += 1;
+      const said = above ?? (decision === undefined ? '' : tell(decision.rule!));
+      answers.set(name, said);
+      if (rows.type(at) !== EntryType.directory) return;
+      visit(name, decider?.rules, said.endsWith(' out') ? said : undefined);
+    });
+  };
+  visit(tree, undefined, undefined);
+  return answers;
+}
+
+test(`rules equal git check-ignore on ${TREES} generated trees`, async (t) => {
+  const repository = fs.realpathSync(scratchInMemory(t));
+  const dice = new Dice(seededRandom(SEED));
+  const trees = new Map<string, readonly string[]>();
+  for (let index = 0; index < TREES; index += 1) {
+    const { paths } = makeRuleTree(dice, `${repository}/${index}`, RULE_FILE);
+    trees.set(String(index), paths);
+  }
+  const all = [...trees].flatMap(([tree, paths]) => paths.map((each) => `${tree}/${each}`));
+  const wanted = askGit(repository, all);
+  t.is(wanted.size, all.length, 'git answers for every path');
+  const counts = { out: 0, kept: 0, silent: 0 };
+  const wrong: string[] = [];
+  const jobs = new InlineJobs(systemWith());
+  for (const [tree, paths] of trees) {
+    const found = askExcluder(repository, tree);
+    const input = { firstFreeSlot: 1, slotStride: 1, maxEntries: 100_000, excludes: OPTIONS };
+    const { output } = await jobs.run('walk', {
+      tasks: startAt(`${repository}/${tree}`),
+      ...input,
+    });
+    const walked = new Set(
+      walkedOf(output).flatMap(({ path: directory, entries }) =>
+        entries.map(({ name }) => `${directory}/${name.toString('latin1')}`),
+      ),
+    );
+    for (const each of paths) {
+      const name = `${tree}/${each}`;
+      const said = wanted.get(name)!;
+      const isOut = said.endsWith(' out');
+      counts[said === '' ? 'silent' : isOut ? 'out' : 'kept'] += 1;
+      if (found.get(name) !== said || walked.has(`${repository}/${name}`) === isOut) {
+        wrong.push(`${JSON.stringify(name)}: git "${said}", here "${found.get(name)}"`);
+      }
+    }
+    // What is told to users is the same once more, for one path of each tree.
+    const one = `${tree}/${dice.of(paths)}`;
+    const told = explainPath(
+      system,
+      OPTIONS,
+      [bytes(`${repository}/${tree}`)],
+      bytes(`${repository}/${one}`),
+    );
+    const { rule } = told.decision ?? {};
+    const file = rule === undefined ? '' : path.posix.relative(repository, rule.origin.name);
+    t.is(
+      rule === undefined ? '' : answer(file, rule.line, told.outcome === 'leftOut'),
+      wanted.get(one)!,
+    );
+  }
+  t.log({ seed: SEED, paths: all.length, ...counts });
+  t.deepEqual(wrong.slice(0, 10), [], `seed ${SEED}: ${wrong.length} of ${all.length} differ`);
+  // The generator makes something of every kind.
+  t.true(Math.min(...Object.values(counts)) > TREES / 2);
+});
