@@ -1,5 +1,5 @@
 /** The archive over a store on this machine. Reading needs no lock and nothing but read permission. */
-import { Catalog, type BackupSet, type ListingPage } from '../catalog/index.js';
+import { Catalog, type BackupSet, type ListingPage, ROOTS_DIRECTORY } from '../catalog/index.js';
 import { TardisError } from '../errors/index.js';
 import {
   type ClientDirectory,
@@ -18,9 +18,6 @@ import type {
   ContentPiece,
   PathVersion,
 } from './archive.js';
-
-/** The directory that holds the roots' own entries. */
-const ROOTS_DIRECTORY = 0;
 
 export interface LocalArchiveOptions {
   readonly store: string;

@@ -1,6 +1,9 @@
 /** Directories: their lasting ids, where they were last met, and their skip hashes. */
 import type { SqlDatabase } from '../system/index.js';
 
+/** The directory that holds the roots' own entries, named by their root numbers. */
+export const ROOTS_DIRECTORY = 0;
+
 /** What tells one directory from another within a root. */
 export interface DirectoryIdentity {
   readonly root: number;
@@ -45,7 +48,6 @@ export class DirectoryTable {
         .prepare('SELECT skip_hash FROM directories WHERE directory_id = ?')
         .pluck(),
       setSkipHash: database.prepare('UPDATE directories SET skip_hash = ? WHERE directory_id = ?'),
-      clearAll: database.prepare('UPDATE directories SET skip_hash = NULL'),
       unplaceStranded: database.prepare(
         `INSERT OR IGNORE INTO unplaced_directories
          SELECT directory_id FROM directories WHERE parent_id > 0
@@ -126,11 +128,6 @@ export class DirectoryTable {
 
   setSkipHash(directory: number, hash: Uint8Array | undefined): void {
     this.statements.setSkipHash.run(hash ?? null, directory);
-  }
-
-  /** After a rebuild no skip hash is trusted. */
-  clearAllSkipHashes(): void {
-    this.statements.clearAll.run();
   }
 
   /**

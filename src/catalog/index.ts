@@ -1,7 +1,7 @@
 export * from './apply.js';
 export { Catalog } from './catalog.js';
 export type { ContentRow, StoredContent } from './contents.js';
-export type { DirectoryIdentity } from './directories.js';
+export { type DirectoryIdentity, ROOTS_DIRECTORY } from './directories.js';
 export { type CatalogEntry, type HeadRow, type ListingPage, sameMetadata } from './entries.js';
 export { CATALOG_VERSION } from './open.js';
 export { recoverCatalog, type RecoveryReport } from './recover.js';

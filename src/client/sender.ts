@@ -2,7 +2,7 @@
  * Sends messages in the order of the calls, within the credit the server gives: what has not been
  * received yet may not pass it. Both ends count messages, so "received up to n" needs no ids.
  */
-import type { TardisError } from '../errors/index.js';
+import { TardisError } from '../errors/index.js';
 import {
   type Connection,
   type EncodedMessage,
@@ -24,15 +24,15 @@ interface Unreceived {
 }
 
 export class Sender {
-  /** Messages sent, and how many of them are durable. */
+  /** Messages sent so far. */
   sentCount = 0;
-  durableUpTo = 0;
   sentBytes = 0;
   private creditBytes: number;
   private unreceivedBytes = 0;
   private readonly waiting: Waiting[] = [];
   private readonly unreceived: Unreceived[] = [];
   private receivedUpTo = 0;
+  private durableUpTo = 0;
   private failure: TardisError | undefined;
   private readonly connection: Connection;
   private readonly compressHeads: boolean;
@@ -67,6 +67,14 @@ export class Sender {
       first.resolve();
     }
     this.pump();
+  }
+
+  /** What is durable need not be sent again after a break; nobody waits for it. */
+  durable(upTo: number): void {
+    if (upTo < this.durableUpTo || upTo > this.sentCount) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'the server calls durable what was never sent');
+    }
+    this.durableUpTo = upTo;
   }
 
   /** Nothing more will be received. */

@@ -184,7 +184,7 @@ export class ServerPeer implements BackupPeer {
         this.sender.received(decodeMessage(name, bytes).head.upTo);
         return;
       case 'durable':
-        this.sender.durableUpTo = decodeMessage(name, bytes).head.upTo;
+        this.sender.durable(decodeMessage(name, bytes).head.upTo);
         return;
       case 'setOpened':
         this.opened?.resolve(decodeMessage(name, bytes).head);

@@ -113,7 +113,6 @@ export const ERROR_TABLE = Object.freeze({
   PROTOCOL_VIOLATION: row('protocol', 1, 'The peer is broken or hostile; nothing was lost.'),
   MESSAGE_TOO_LARGE: row('protocol', 1, 'The peer is broken or hostile; nothing was lost.'),
   NOT_PERMITTED: row('protocol', 1, 'The session has no right to do this.'),
-  SESSION_REPLACED: row('busy', 11, 'Another session of the same client took over.'),
   SERVER_STOPPING: row('environment', 1, 'Run again when the server is back; it continues.'),
   SOME_FILES_UNREAD: row(
     'partial',

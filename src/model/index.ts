@@ -2,3 +2,4 @@ export * from './bytes.js';
 export * from './digest.js';
 export * from './names.js';
 export * from './row.js';
+export * from './sizes.js';

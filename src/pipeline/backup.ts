@@ -24,11 +24,15 @@ import {
   tap,
 } from 'rxjs';
 import { asTardisError, type TardisError } from '../errors/index.js';
-import { copyRowWithDigest, DIGEST_BYTES, joinPath, RowReader } from '../model/index.js';
-import type { Compression } from '../store/index.js';
-import { Verdict } from '../transport/index.js';
 import {
-  type ContentBlock,
+  copyRowWithDigest,
+  DIGEST_BYTES,
+  joinPath,
+  LARGE_FILE_BYTES,
+  RowReader,
+} from '../model/index.js';
+import type { Compression } from '../store/index.js';
+import {
   type Failure,
   type FrameOptions,
   type HashOutput,
@@ -37,6 +41,7 @@ import {
   type RawRules,
   type WalkOutput,
 } from '../workers/index.js';
+import { askWhatIsWanted } from './ask.js';
 import { Budget } from './budget.js';
 import { compareBatch, type CompareResult } from './compare.js';
 import { CutStage, type LargeWork, type ParcelWork, type Work } from './cut.js';
@@ -70,8 +75,6 @@ export interface PipelineSettings {
   readonly checksumAboveBytes?: number;
 }
 
-/** Files above this stream; up to it they are read whole. */
-const LARGE_BYTES = 1 << 20;
 /** Batches of directories whose comparison may be under way: hides a slow link's round trips. */
 const COMPARE_CONCURRENCY = 64;
 /** From this share of its capacity on, the memory of recent digests forgets: ask the server. */
@@ -151,7 +154,7 @@ export class BackupPipeline {
         () => undefined, // the failure is told where it was waited for
       );
     });
-    this.cutting = new CutStage({ ...settings, largeBytes: LARGE_BYTES }, this.directories);
+    this.cutting = new CutStage({ ...settings, largeBytes: LARGE_FILE_BYTES }, this.directories);
     const options = { ...settings, streams };
     const { large } = this.counters;
     this.large = new LargeFiles(jobs, peer, options, this.budget, large, this.progress);
@@ -282,7 +285,8 @@ export class BackupPipeline {
         slots,
       };
     }
-    const { wanted, count } = await this.ask(contents);
+    const { wanted, count } = await askWhatIsWanted(this.peer, this.jobs.recent, contents);
+    this.progress.filesHad += contents.starts.length - count;
     if (count === 0) {
       const nothing = { records: undefined, recordLengths: [] };
       return { outgoing: { ...outgoing, ...nothing }, contents: 0, contentBytes, slots };
@@ -296,23 +300,6 @@ export class BackupPipeline {
     const { output: made, busyMs } = await this.jobs.run('compress', input, transfer);
     this.counters.compress.count(count, contentBytes, busyMs, performance.now() - startMs);
     return { outgoing: { ...outgoing, ...made }, contents: count, contentBytes, slots };
-  }
-
-  private async ask(contents: ContentBlock): Promise<{ wanted: Uint8Array; count: number }> {
-    const total = contents.starts.length;
-    const wanted = new Uint8Array(total);
-    if (total === 0) return { wanted, count: 0 };
-    const digests = contents.digests.subarray(0, total * DIGEST_BYTES);
-    const verdicts = await this.peer.ask(digests, true);
-    let count = 0;
-    for (let index = 0; index < total; index += 1) {
-      this.jobs.recent.add(digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES));
-      if (verdicts[index] !== Verdict.want) continue;
-      wanted[index] = 1;
-      count += 1;
-    }
-    this.progress.filesHad += total - count;
-    return { wanted, count };
   }
 
   private send({ outgoing, contents, contentBytes, slots }: ReadyParcel): void {

@@ -5,13 +5,17 @@
  */
 import { type Catalog, type HeadRow, sameMetadata } from '../../catalog/index.js';
 import { TardisError } from '../../errors/index.js';
-import { EntryType, forEachRow, RowFlag, type RowReader } from '../../model/index.js';
+import {
+  EntryType,
+  forEachRow,
+  LARGE_FILE_BYTES,
+  RowFlag,
+  type RowReader,
+} from '../../model/index.js';
 import { Wanted } from '../../transport/index.js';
 import type { SetJournal } from './set-journal.js';
 import type { Slots, SlotState } from './slots.js';
 
-/** Files above this are large: they stream, and parts of them may be there already. */
-const LARGE_FILE_BYTES = 1 << 20;
 /** Behind every name there can be. */
 const NAME_MAX: Buffer = Buffer.alloc(4097, 0xff);
 

@@ -1,6 +1,5 @@
 export { ClientStore, type StoreLimits } from './client-store.js';
 export { Ingest } from './ingest.js';
-export { ROOTS_DIRECTORY } from './set-roots.js';
 export {
   InlineStorageHost,
   type StorageHandle,

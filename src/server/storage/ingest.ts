@@ -6,7 +6,12 @@
  * Rows never enter the catalog before their content: a row whose content is still on its way waits
  * in `waiting` until the record with it has been appended.
  */
-import { applyContentRecord, type Catalog, sameMetadata } from '../../catalog/index.js';
+import {
+  applyContentRecord,
+  type Catalog,
+  ROOTS_DIRECTORY,
+  sameMetadata,
+} from '../../catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   checkRows,
@@ -22,7 +27,7 @@ import { Verdict } from '../../transport/index.js';
 import type { ClientStore } from './client-store.js';
 import { compareListing } from './compare-listing.js';
 import { SetJournal } from './set-journal.js';
-import { ROOTS_DIRECTORY, SetRoots } from './set-roots.js';
+import { SetRoots } from './set-roots.js';
 import { type Place, Slots, type SlotState } from './slots.js';
 import { WaitingRows } from './waiting-rows.js';
 

@@ -1,13 +1,10 @@
 /** The roots of one backup set: found by their paths or made, their own entries kept up to date. */
-import { identityOf, sameMetadata } from '../../catalog/index.js';
+import { identityOf, ROOTS_DIRECTORY, sameMetadata } from '../../catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import { countRows, EntryType, RowReader } from '../../model/index.js';
 import type { RootRecord } from '../../store/index.js';
 import type { ClientStore } from './client-store.js';
 import type { SetJournal } from './set-journal.js';
-
-/** The directory that holds the roots' own entries, named by their root numbers. */
-export const ROOTS_DIRECTORY = 0;
 
 export class SetRoots {
   readonly records: readonly RootRecord[];
