@@ -1,9 +1,16 @@
 /** The archive over a store on this machine. Reading needs no lock and nothing but read permission. */
-import { Catalog, type BackupSet, type ListingPage, ROOTS_DIRECTORY } from '../catalog/index.js';
+import {
+  Catalog,
+  type BackupSet,
+  type ListingPage,
+  ROOTS_DIRECTORY,
+  type StoredContent,
+} from '../catalog/index.js';
 import { TardisError } from '../errors/index.js';
 import {
   type ClientDirectory,
   locationName,
+  NO_PACK,
   openClientDirectory,
   RecordKind,
   type RootRecord,
@@ -60,6 +67,8 @@ class LocalArchive implements Archive {
   readonly clientPath: string;
   private sliceEndsMs = 0;
   private sliceTimer: NodeJS.Timeout | undefined;
+  private lastPack = NO_PACK;
+  private lastObject = '';
   private readonly catalog: Catalog;
 
   constructor(directory: ClientDirectory, catalog: Catalog) {
@@ -187,14 +196,24 @@ class LocalArchive implements Archive {
     const { contents } = this.reading();
     const stored = contents.stored(contentId);
     if (stored === undefined) return undefined;
-    if (stored.kind !== RecordKind.assembly) return [toPiece(stored)];
+    if (stored.kind !== RecordKind.assembly) return [this.toPiece(stored)];
     const pieces: ContentPiece[] = [];
     for (const partId of contents.partsOf(contentId)) {
       const part = contents.stored(partId);
       if (part === undefined) return undefined;
-      pieces.push(toPiece(part));
+      pieces.push(this.toPiece(part));
     }
     return pieces;
+  }
+
+  private toPiece(stored: StoredContent): ContentPiece {
+    const { digest, sizeBytes, pack, position, recordBytes, offset } = stored;
+    // Most files lie in the pack of the file before.
+    if (pack === NO_PACK || pack !== this.lastPack) {
+      this.lastPack = pack;
+      this.lastObject = locationName(stored, digest);
+    }
+    return { digest, sizeBytes, object: this.lastObject, position, recordBytes, offset };
   }
 
   close(): void {
@@ -205,17 +224,4 @@ class LocalArchive implements Archive {
       this.catalog.close();
     }
   }
-}
-
-function toPiece(stored: {
-  digest: Buffer;
-  sizeBytes: number;
-  pack: number;
-  position: number;
-  recordBytes: number;
-  offset: number;
-}): ContentPiece {
-  const { digest, sizeBytes, position, recordBytes, offset } = stored;
-  const object = locationName(stored, digest);
-  return { digest, sizeBytes, object, position, recordBytes, offset };
 }

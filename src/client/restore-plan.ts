@@ -95,6 +95,8 @@ class JobBuilder {
   private readonly directoryNumbers = new Map<string, number>();
   private readonly inParts: { file: number; pieces: RestorePiece[] }[] = [];
   private readonly files: FileToRestore[] = [];
+  private lastDirectory: Buffer | undefined;
+  private lastDirectoryNumber = 0;
   private bytes = 0;
 
   get count(): number {
@@ -146,6 +148,11 @@ class JobBuilder {
   }
 
   private recordNumber(piece: ContentPiece): number {
+    // The files of a frame come one after the other.
+    const last = this.records.at(-1);
+    if (last?.position === piece.position && last.object === piece.object) {
+      return this.records.length - 1;
+    }
     const key = `${piece.object}@${piece.position}`;
     let number = this.recordNumbers.get(key);
     if (number === undefined) {
@@ -158,6 +165,7 @@ class JobBuilder {
   }
 
   private directoryNumber(directory: Buffer): number {
+    if (directory === this.lastDirectory) return this.lastDirectoryNumber;
     const key = directory.toString('latin1');
     let number = this.directoryNumbers.get(key);
     if (number === undefined) {
@@ -166,6 +174,8 @@ class JobBuilder {
       this.directoryEnds.push(this.directories.length);
       this.directoryNumbers.set(key, number);
     }
+    this.lastDirectory = directory;
+    this.lastDirectoryNumber = number;
     return number;
   }
 }
