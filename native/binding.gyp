@@ -15,7 +15,7 @@
         "src/writing.cc",
         "src/naming.cc",
         "src/locking.cc",
-        "src/attributes.cc"
+        "src/marking.cc"
       ],
       "defines": ["NAPI_VERSION=8", "_FILE_OFFSET_BITS=64"],
       "cflags!": ["-O3"],

@@ -36,7 +36,7 @@ napi_value linkAt(const Call& call);
 napi_value unlinkAt(const Call& call);
 napi_value renameAt(const Call& call);
 
-// attributes.cc
+// marking.cc
 napi_value noDumpRows(const Call& call);
 napi_value forbiddenRows(const Call& call);
 

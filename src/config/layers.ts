@@ -183,26 +183,30 @@ function entriesLayer(rows: Rows, sections: readonly IniSection[], style: FileSt
     const known = keysOf(section, style);
     for (const entry of section.entries) {
       const where = `${style.shown}:${entry.line}`;
-      const name = known.get(entry.key.toLowerCase())?.name;
-      if (name === undefined) throw unknownKey(section, entry, where, style, known);
-      const row = allRows().find(([rowName]) => rowName === name)![1];
-      const value = parseValue(entry.text, row, `${where}: ${entry.key}`);
-      if (wanted.has(name)) layer.set(name, { value, source: style.source, where });
+      const meant = known.get(entry.key.toLowerCase());
+      if (meant === undefined) throw unknownKey(section, entry, where, style, known);
+      for (const [name, row] of meant.rows) {
+        const value = parseValue(entry.text, row, `${where}: ${entry.key}`);
+        if (wanted.has(name)) layer.set(name, { value, source: style.source, where });
+      }
     }
   }
   return layer;
 }
 
-type Keys = ReadonlyMap<string, { readonly name: string; readonly key: string }>;
+/** Several rows may have one key: a variable may mean something to the client and to the server. */
+type Keys = ReadonlyMap<string, { readonly rows: Rows; readonly key: string }>;
 
 /** The keys a section may hold, in lower case. Only tuning may stand in [Pipeline]. */
 function keysOf(section: IniSection, style: FileStyle): Keys {
   const isTuning = isOneOf(section.name, [TUNING]);
-  const keys = new Map<string, { name: string; key: string }>();
+  const keys = new Map<string, { rows: [string, SettingRow][]; key: string }>();
   for (const [name, row] of allRows()) {
     const key = style.keyOf(row);
     if (key === undefined || (isTuning && row.isTuning !== true)) continue;
-    keys.set(key.toLowerCase(), { name, key });
+    const known = keys.get(key.toLowerCase());
+    if (known === undefined) keys.set(key.toLowerCase(), { rows: [[name, row]], key });
+    else known.rows.push([name, row]);
   }
   return keys;
 }

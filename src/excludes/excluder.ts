@@ -6,6 +6,7 @@ import { EntryType, joinPath, lastComponent, type RowReader } from '../model/ind
 import type { System } from '../system/index.js';
 import type { RuleFile, RuleLink } from './chain.js';
 import { CACHE_TAG_NAME, isCache, Marks, readBeginning } from './marks.js';
+import { generalRules } from './general.js';
 import type { ExcludeOptions } from './options.js';
 import { parseRule, parseRules, pathBeneath, type Rule, RuleList } from './rules.js';
 
@@ -84,7 +85,7 @@ export class Excluder {
     this.options = options;
     this.system = system;
     this.marks = new Marks(options);
-    this.general = new RuleList(options.sources.flatMap(rulesOfSource));
+    this.general = generalRules(options.sources);
     for (const directory of options.directories) this.addDirectory(directory);
     const { skipNoDump, skipNoAccess, maxFileBytes } = options;
     this.asksAlways =
@@ -218,11 +219,13 @@ function findRule(lists: readonly Applied[], name: string, isDirectory: boolean)
 }
 
 function linkTo(
-  { path, rules: above }: ListedDirectory,
+  directory: ListedDirectory,
   files: readonly RuleFile[],
   problems: RuleProblem[],
 ): RuleLink | undefined {
+  const above = directory.rules;
   if (files.length === 0) return above;
+  const path = new Uint8Array(directory.path); // alone in its memory, as all of it would be sent
   const aboveBytes = above?.totalBytes ?? 0;
   const totalBytes = files.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), aboveBytes);
   if (totalBytes <= MAX_CHAIN_BYTES) return { above, path, files, totalBytes };
@@ -248,9 +251,3 @@ function compileFiles(directory: string, files: readonly RuleFile[]): RuleList {
 
 /** Shown in place of the rule. */
 const UNREADABLE = '(cannot be read, so everything is kept)';
-
-function rulesOfSource(source: ExcludeOptions['sources'][number]): Rule[] {
-  const { origin } = source;
-  if ('bytes' in source) return parseRules(source.bytes, origin, 'anywhere');
-  return source.patterns.map((text, index) => parseRule(text, origin, index + 1, 'anywhere'));
-}

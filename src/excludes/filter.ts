@@ -40,7 +40,8 @@ export function filterListing(
       }
       leftOut += 1;
       if (tellsPaths) {
-        told.push({ path: joinPath(directory, rows.name(at)), why: describeDecision(decision) });
+        const path = new Uint8Array(joinPath(directory, rows.name(at)));
+        told.push({ path, why: describeDecision(decision) });
       }
     } else if (kept !== undefined) {
       keptBytes += listing.copy(kept, keptBytes, at, at + rows.rowBytes(at));

@@ -40,7 +40,7 @@ export class Marks {
 
 /** The beginning of a file in a directory, or why it could not be read (a code of the system). */
 export type Beginning =
-  | { readonly bytes: Buffer; readonly failure: undefined }
+  | { readonly bytes: Uint8Array; readonly failure: undefined }
   | { readonly bytes: undefined; readonly failure: string };
 
 /** Reads at most `limitBytes` of a regular file; no link is followed. */
@@ -57,7 +57,7 @@ export function readBeginning(
     fileFd = native.openBeneath(directoryFd, Buffer.from(name, 'latin1'), OpenKind.file);
     const room = Buffer.allocUnsafe(limitBytes);
     const got = files.read(fileFd, room, 0, limitBytes, 0);
-    return { bytes: Buffer.from(room.subarray(0, got)), failure: undefined };
+    return { bytes: new Uint8Array(room.subarray(0, got)), failure: undefined };
   } catch (error) {
     const failure = systemCode(error);
     if (failure === undefined) throw error;
@@ -72,5 +72,5 @@ export function readBeginning(
 export function isCache(system: System, directory: Buffer, rows: RowReader, at: number): boolean {
   if (rows.type(at) !== EntryType.file) return false;
   const { bytes } = readBeginning(system, directory, CACHE_TAG_NAME, CACHE_TAG_SIGNATURE.length);
-  return bytes?.equals(CACHE_TAG_SIGNATURE) === true;
+  return bytes !== undefined && CACHE_TAG_SIGNATURE.equals(bytes);
 }

@@ -12,7 +12,7 @@ import {
   SKIP_FILE_NAME,
 } from '../../src/excludes/index.js';
 import { nodeSystem, type System } from '../../src/system/index.js';
-import { InlineJobs, type WalkOutput } from '../../src/workers/index.js';
+import { InlineJobs, sliceBlock, type WalkOutput } from '../../src/workers/index.js';
 import { fill, startAt, systemError, systemWith, walkedOf } from '../helpers/jobs.js';
 import { scratch } from '../helpers/scratch.js';
 
@@ -44,10 +44,11 @@ async function walk(
   const jobs = new InlineJobs(system ?? systemWith());
   const paths: string[] = [];
   const failures: string[] = [];
-  let [tasks, firstFreeSlot] = [startAt(folder), 1];
+  const waiting = [startAt(folder)];
+  let firstFreeSlot = 1;
   for (;;) {
     const { output } = await jobs.run('walk', {
-      tasks,
+      tasks: waiting.pop()!,
       firstFreeSlot,
       slotStride: 1,
       maxEntries,
@@ -67,9 +68,16 @@ async function walk(
           `${path.relative(folder, Buffer.from(file).toString())} ${what} ${reason}`,
       ),
     );
-    if (output.pending.slots.length === 0) return { paths: paths.sort(), failures, output };
-    // As between threads: plain data.
-    tasks = structuredClone(output.pending);
+    // As between threads, plain data; and cut, as for several walks at once.
+    const { pending } = structuredClone(output);
+    const half = Math.ceil(pending.slots.length / 2);
+    for (const [from, to] of [
+      [0, half],
+      [half, pending.slots.length],
+    ] as const) {
+      if (to > from) waiting.push(sliceBlock(pending, from, to));
+    }
+    if (waiting.length === 0) return { paths: paths.sort(), failures, output };
     firstFreeSlot = output.nextFreeSlot;
   }
 }
@@ -255,4 +263,28 @@ test('a walk without rules asks for nothing but the listings', async (t) => {
   t.deepEqual(paths, ['a', 'a/b', 'a/b/c', 'd', 'd/e']);
   t.is(output.pending.rules, undefined);
   t.is(output.leftOut, 0);
+});
+
+test('options that change between two jobs of a thread change what is left out', async (t) => {
+  const folder = scratch(t);
+  fill(folder, { a: '', b: '' });
+  const origin = { kind: 'option', name: '-x' } as const;
+  const bytes = (text: string): Uint8Array => Buffer.from(text);
+  for (const [sources, wanted] of [
+    [[{ origin, patterns: ['a'] }], ['b']],
+    [[{ origin, patterns: ['b'] }], ['a']],
+    [[{ origin, bytes: bytes('b\n') }], ['a']],
+    [[{ origin, bytes: bytes('a\n') }], ['b']],
+    [
+      [
+        { origin, bytes: bytes('a\n') },
+        { origin, patterns: ['!a'] },
+      ],
+      ['a', 'b'],
+    ],
+    [[], ['a', 'b']],
+  ] as const) {
+    const { paths } = await walk(folder, { excludes: { sources } });
+    t.deepEqual(paths, wanted);
+  }
 });
