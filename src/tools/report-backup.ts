@@ -17,8 +17,7 @@ export function backupLines(result: BackupResult): string[] {
       `stored ${formatBytes(result.storedBytes)} in ${formatSeconds(result.elapsedMs)}.`,
   );
   const { vanished, changed, unreadable, leftOut } = progress;
-  if (leftOut > 0)
-    print(`${formatCount(leftOut)} were left out by exclude rules (-vv names them).`);
+  if (leftOut > 0) print(`${formatCount(leftOut)} left out by exclude rules (-vv names them).`);
   if (vanished > 0) print(`${formatCount(vanished)} vanished while they were being saved.`);
   if (changed > 0) {
     print(

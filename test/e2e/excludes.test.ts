@@ -371,7 +371,7 @@ test('what is left out later is closed, and its content is not sent again when i
   t.is(second.status, 0, second.stderr);
   const said = second.stdout + second.stderr;
   t.true(said.includes(`x ${tree}/deep/er/b.log (${rules}:1: *.log)`), said);
-  t.true(said.includes('2 were left out by exclude rules'), said);
+  t.true(said.includes('2 left out by exclude rules'), said);
   t.deepEqual(await savedPaths(place, tree), ['.tardis-excludes', 'deep', 'deep/c', 'deep/er']);
   t.deepEqual(await savedPaths(place, tree, '1'), whole, 'older sets have it');
   const shown = ['-D', place.store, '-C', 'me', '--json'];
@@ -382,4 +382,21 @@ test('what is left out later is closed, and its content is not sent again when i
   const back = await backup(args);
   t.like(back.progress, { contentsSent: 0, sentBytes: 0, leftOut: 0 }, 'the contents are there');
   t.deepEqual(await savedPaths(place, tree), whole);
+});
+
+test('a rule file that is too large is saved, and told in every run until it is not', async (t) => {
+  const { home, tree } = bench(t, { '.tardis-excludes': '*.o\n'.repeat(40_000), 'a.o': '', b: '' });
+  const args = ['-D', path.join(home, 'store'), '-C', 'me', '--local', tree];
+  for (const more of [['--create'], []]) {
+    const { status, stderr } = await run('tardis', [...args, ...more]);
+    t.is(status, 3);
+    t.true(stderr.includes(`${tree}/.tardis-excludes: unreadable (rules: too large)`), stderr);
+  }
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  t.deepEqual(await savedPaths(place, tree), ['.tardis-excludes', 'a.o', 'b']);
+  const told = await succeed('tardis', ['--explain', `${tree}/a.o`, tree]);
+  t.regex(told, /kept by .*cannot be read.*\n {2}.*does not hold \(rules: too large\)/);
+  fs.writeFileSync(path.join(tree, '.tardis-excludes'), '*.o\n');
+  await succeed('tardis', args);
+  t.deepEqual(await savedPaths(place, tree), ['.tardis-excludes', 'b']);
 });
