@@ -16,9 +16,10 @@ fi
 
 # Many malloc arenas, and a young generation of 16 MB for each of several threads, cost some 30 MB
 # in a process with two workers and made nothing faster. More than one thread for V8's own tasks
-# only takes the processors from the workers. A single-threaded collector gained nothing more.
+# only takes the processors from the workers. A single-threaded collector gained nothing more. A run of
+# some seconds gets back only half of what optimising its code at V8's usual pace costs: it begins later.
 export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-1}"
 
 # TARDIS_NODE_OPTIONS replaces the flags, by none if it is empty.
 # shellcheck disable=SC2086 # Words are meant to be split.
-exec node ${TARDIS_NODE_OPTIONS---max-semi-space-size=2 --v8-pool-size=1} "$entry" "$@"
+exec node ${TARDIS_NODE_OPTIONS---max-semi-space-size=2 --v8-pool-size=1 --interrupt-budget=400000} "$entry" "$@"
