@@ -53,7 +53,7 @@ export const CLIENT_ROWS = {
     tools: ['tardis'],
     flags: '--create',
     help: 'make the client (and the store, with --local) first',
-    test: 'three generations, and each restores as it was',
+    test: 'every set keeps what was there, whatever changes after it',
   },
   setName: {
     type: 'text',
@@ -61,7 +61,7 @@ export const CLIENT_ROWS = {
     tools: ['tardis'],
     flags: '--name <name>',
     help: 'name of the backup set',
-    test: 'sets are found by name',
+    test: 'every set keeps what was there, whatever changes after it',
   },
   stats: {
     type: 'bool',
@@ -125,7 +125,7 @@ export const CLIENT_ROWS = {
     tools: ['regenerate'],
     flags: '--overwrite',
     help: 'replace files that are there already',
-    test: 'a restore over what is there',
+    test: 'over TCP, with several roots; a file and a directory by themselves',
   },
   long: {
     type: 'bool',
@@ -133,7 +133,7 @@ export const CLIENT_ROWS = {
     tools: ['lstardis'],
     flags: '-l, --long',
     help: 'with mode, owner, size and time',
-    test: 'lstardis shows sets, directories and versions',
+    test: 'lstardis shows details, and versions of directories',
   },
   color: {
     type: 'bool',
@@ -157,6 +157,6 @@ export const CLIENT_ROWS = {
     tools: ['lstardis'],
     flags: '-V, --versions',
     help: 'all versions, of directories too',
-    test: 'lstardis shows sets, directories and versions',
+    test: 'lstardis shows details, and versions of directories',
   },
 } as const satisfies SettingTable;

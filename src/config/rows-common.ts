@@ -120,7 +120,7 @@ export const COMMON_ROWS = {
     tools: ['regenerate', 'lstardis'],
     flags: '-b, --backup <set>',
     help: 'as of this set (number or name; default: the newest complete one)',
-    test: 'three generations, and each restores as it was',
+    test: 'every set keeps what was there, whatever changes after it',
   },
   recentSet: {
     type: 'text',
@@ -152,6 +152,6 @@ export const COMMON_ROWS = {
     tools: ['sonic list'],
     flags: '--clients',
     help: 'list the clients of the store instead',
-    test: 'sonic lists the clients of a store',
+    test: 'sonic makes clients and lists them and their sets',
   },
 } as const satisfies SettingTable;

@@ -1,11 +1,12 @@
 /** `TARDIS_LS_COLORS`: styles of what lstardis prints, such as `header=bold:directory=blue,bold`. */
-import { inspect, styleText } from 'node:util';
+import { inspect } from 'node:util';
 import { TardisError } from '../errors/index.js';
 
 const PARTS = ['header', 'directory', 'link', 'file', 'other'] as const;
 export type ColorPart = (typeof PARTS)[number];
 
-type Style = Exclude<Parameters<typeof styleText>[0], readonly unknown[]>;
+/** The escape codes that begin and end a style. */
+type Style = readonly [begin: number, end: number];
 
 /** Gives a text the style of its part. */
 export type Paint = (part: ColorPart, text: string) => string;
@@ -22,11 +23,15 @@ export function painter(spec: string, isWanted: boolean | undefined): Paint {
   }
   if (!(isWanted ?? process.stdout.isTTY)) return (_part, text) => text;
   return (part, text) =>
-    (styles.get(part) ?? []).reduce((styled, style) => styleText(style, styled), text);
+    (styles.get(part) ?? []).reduce(
+      (inner, [begin, end]) => `\u001b[${begin}m${inner}\u001b[${end}m`,
+      text,
+    );
 }
 
 function styleOf(name: string): Style {
-  if (Object.hasOwn(inspect.colors, name)) return name as Style;
+  const style = Object.hasOwn(inspect.colors, name) ? inspect.colors[name] : undefined;
+  if (style !== undefined) return style;
   throw invalid(`"${name}" is no style; there are ${Object.keys(inspect.colors).join(', ')}`);
 }
 

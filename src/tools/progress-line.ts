@@ -17,6 +17,7 @@ export class ProgressLine {
     if (!this.isShown) return;
     this.timer = setInterval(() => this.draw(), INTERVAL_MS);
     this.timer.unref();
+    this.draw();
   }
 
   /** Writes a line above the progress. */

@@ -121,7 +121,7 @@ function zeroMask(mask: Buffer): void {
   mask.fill(0);
 }
 
-/** Connects. Throws SERVER_UNREACHABLE. */
+/** Connects. Throws SERVER_UNREACHABLE, and TIMED_OUT when a server says nothing. */
 export function connect(system: System, address: Address, link: LinkOptions): Promise<Connection> {
   const host = address.kind === 'tcp' ? `${address.host}:${address.port}` : 'localhost';
   const socket = new WebSocket(`ws://${host}/`, {
@@ -130,14 +130,23 @@ export function connect(system: System, address: Address, link: LinkOptions): Pr
     perMessageDeflate: false,
     maxPayload: MAX_MESSAGE_BYTES,
     skipUTF8Validation: true,
-    handshakeTimeout: CONNECT_TIMEOUT_MS,
   });
   return new Promise((resolve, reject) => {
+    // Not ws's own handshakeTimeout: it has no effect on a connection that others make.
+    const patienceMs = Math.min(CONNECT_TIMEOUT_MS, link.timeoutMs);
+    const timer = setTimeout(() => {
+      const where = describeAddress(address);
+      const text = `no answer from ${where} in ${patienceMs / 1000} s`;
+      reject(new TardisError('TIMED_OUT', text));
+      socket.terminate(); // its error finds the promise settled
+    }, patienceMs);
     socket.once('open', () => {
+      clearTimeout(timer);
       socket.removeAllListeners('error');
       resolve(new Connection(socket, { ...link, receives: 'to-client', clock: system.clock }));
     });
     socket.once('error', (error) => {
+      clearTimeout(timer);
       reject(
         new TardisError(
           'SERVER_UNREACHABLE',

@@ -1,0 +1,303 @@
+/** What the settings of several tools do, wherever they are given: by the commands themselves. */
+import { execFile } from 'node:child_process';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import test from 'ava';
+import { TOOLS } from '../../src/config/index.js';
+import {
+  backup,
+  jsonLines,
+  run,
+  Running,
+  Server,
+  succeed,
+  type Tool,
+} from '../helpers/commands.js';
+import { explained, lab } from '../helpers/settings.js';
+import { differences, dir, file, look, makeTree } from '../helpers/tree.js';
+import { ROOT } from '../tidy/house.js';
+
+const LATIN1 = (text: string): Buffer => Buffer.from(text, 'latin1');
+
+test('the store comes from option, key, variable and system.defaults', async (t) => {
+  const { at, written } = lab(t);
+  const defaults = written('defaults', `[Tardis]\nTARDIS_DB = ${at('by defaults')}\n`);
+  const ways: readonly [store: string, args: string[], env: Record<string, string>][] = [
+    ['by option', ['-D', at('by option')], {}],
+    ['by key', ['--config', written('cfg', `[Tardis]\nDatabase = ${at('by key')}\n`)], {}],
+    ['by variable', [], { TARDIS_DB: at('by variable') }],
+    ['by defaults', [], { TARDIS_DEFAULTS: defaults }],
+  ];
+  for (const [store, args, env] of ways) {
+    await succeed('sonic', ['create', '-C', 'me', ...args], { env });
+    t.true(fs.existsSync(at(store, 'me', 'format.json')), store);
+    const shown = await succeed('sonic', ['list', '-C', 'me', ...args], { env });
+    t.regex(shown, /No backup sets/, store);
+  }
+});
+
+test('the client comes from option, key and variable', async (t) => {
+  const { store, written } = lab(t);
+  const config = written('cfg', '[Tardis]\nClient = by-key\n');
+  await succeed('sonic', ['create', '-D', store, '-C', 'by-option']);
+  await succeed('sonic', ['create', '-D', store, '--config', config]);
+  await succeed('sonic', ['create', '-D', store], { env: { TARDIS_CLIENT: 'by-variable' } });
+  t.deepEqual(fs.readdirSync(store).sort(), ['by-key', 'by-option', 'by-variable']);
+});
+
+test('the port comes from option, key and variable, at both ends', async (t) => {
+  const { store, source, written } = lab(t);
+  const server = await Server.start(store); // by --port
+  t.teardown(() => server.kill());
+  const port = String(server.port);
+  const args = ['-C', 'me', '--insecure-tcp', source];
+  await backup(['--create', '--port', port, ...args]);
+  await backup(['--config', written('cfg', `[Tardis]\nPort = ${port}\n`), ...args]);
+  await backup(args, { env: { TARDIS_PORT: port } });
+  const wrong = await run('tardis', args, { env: { TARDIS_PORT: '1' } });
+  t.regex(wrong.stderr, /SERVER_UNREACHABLE/);
+  // 0 stands for a port of the system's choice: not the usual one.
+  for (const [more, env] of [
+    [['--config', written('server', '[Tardis]\nPort = 0\n')], {}],
+    [[], { TARDIS_PORT: '0' }],
+  ] as const) {
+    const running = new Running('tardisd', ['-D', store, '--insecure-tcp', '-v', ...more], { env });
+    t.teardown(() => running.signalGroup('SIGKILL'));
+    await running.until('listening', () => running.stderr.includes('listening'));
+    const told = JSON.parse(running.stderr) as { address: string };
+    t.notRegex(told.address, /:7420$/);
+    running.signal('SIGTERM');
+    t.is((await running.ended).status, 0);
+  }
+});
+
+test('plain TCP is refused unless it is allowed by name', async (t) => {
+  const { store, source } = lab(t);
+  for (const [tool, args] of [
+    ['tardis', ['-C', 'me', source]],
+    ['tardisd', ['-D', store, '--port', '0']],
+  ] as const) {
+    const { status, stderr } = await run(tool, args);
+    t.is(status, 1);
+    t.regex(stderr, /INSECURE_TCP_REFUSED/);
+  }
+  const server = await Server.start(store); // with --insecure-tcp
+  t.teardown(() => server.kill());
+  await backup(['-C', 'me', '--create', ...server.clientArgs, source]);
+});
+
+/** Accepts connections and never says a word. */
+async function silentServer(): Promise<{ port: number; close(): void }> {
+  const sockets = new Set<net.Socket>();
+  const server = net.createServer((socket) => {
+    sockets.add(socket.on('error', () => undefined));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const close = (): void => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  };
+  return { port: (server.address() as net.AddressInfo).port, close };
+}
+
+test('a silent peer is given up after Timeout, at both ends', async (t) => {
+  const { store, source, written } = lab(t);
+  const silent = await silentServer();
+  t.teardown(() => silent.close());
+  const to = ['-C', 'me', '--insecure-tcp', '--port', String(silent.port), source];
+  const config = written('cfg', '[Tardis]\nTimeout = 0.5\n');
+  for (const more of [
+    ['--timeout', '0.5'],
+    ['--config', config],
+  ]) {
+    const { status, stderr } = await run('tardis', [...more, ...to]);
+    t.is(status, 1, stderr);
+    t.regex(stderr, /no answer .* in 0\.5 s \[TIMED_OUT\]/);
+  }
+  const server = await Server.start(store, [
+    '--config',
+    written('server', '[Tardis]\nTimeout=1\n'),
+  ]);
+  t.teardown(() => server.kill());
+  const socket = net.connect(server.port, '127.0.0.1');
+  socket.write(
+    'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+  );
+  // It would take five minutes without the key.
+  await new Promise<void>((resolve) => socket.resume().on('error', resolve).on('close', resolve));
+  t.pass();
+});
+
+test('the catalog has the name of DBName and TARDIS_DBNAME', async (t) => {
+  const { store, source, place, at, written } = lab(t);
+  const env = { TARDIS_DBNAME: 'my.db' };
+  await backup([...place, '--local', '--create', source], { env });
+  t.true(fs.existsSync(at('store', 'me', 'my.db')));
+  t.regex(await succeed('lstardis', place, { env }), /complete/);
+  t.regex((await run('lstardis', place)).stderr, /CATALOG_DAMAGED/);
+  const config = written('server', '[Tardis]\nDBName = its.db\n');
+  const mine = ['-D', store, '-C', 'you', '--local', '--local-config', config, '--create'];
+  await backup([...mine, source]);
+  t.true(fs.existsSync(at('store', 'you', 'its.db')));
+  const { stderr } = await run('lstardis', place, { env: { TARDIS_DBNAME: '../x' } });
+  t.regex(stderr, /TARDIS_DBNAME is "\.\.\/x" but must be a file name/);
+});
+
+test('progress is shown when asked for, in a pipe too', async (t) => {
+  const { source, place, at } = lab(t);
+  const shown = await run('tardis', [...place, '--local', '--create', '--progress', source]);
+  t.regex(shown.stderr, /scanned \d+ entries/);
+  const hidden = await run('tardis', [...place, '--local', '--no-progress', source]);
+  t.is(hidden.stderr, '');
+  const restored = await run('regenerate', [...place, '--progress', '-o', at('out'), source]);
+  t.regex(restored.stderr, /restored \d+ files/);
+});
+
+test('every tool explains its settings, as text and as JSON', async (t) => {
+  const { written } = lab(t);
+  const config = written('client', '[Tardis]\nTimeout = 7\n');
+  const server = written('server', '[Tardis]\nTimeout = 8\n');
+  const env = { TARDIS_DB: '/by variable' };
+  for (const tool of TOOLS) {
+    const [name, ...command] = tool.split(' ') as [Tool, ...string[]];
+    const file = tool === 'tardisd' ? server : config;
+    const args = [...command, '--explain-config', '--config', file];
+    const text = await succeed(name, args, { env });
+    t.regex(text, /^database +\/by variable +environment: TARDIS_DB$/m, tool);
+    const rows = explained(await succeed(name, [...args, '--json'], { env }));
+    t.like(rows.get('database'), { value: '/by variable', where: 'TARDIS_DB' }, tool);
+    t.like(rows.get('json'), { value: true, where: '--json' }, tool);
+    if (tool !== 'tardisd' && tool !== 'tardis') continue;
+    t.like(rows.get('timeoutSeconds'), {
+      value: tool === 'tardisd' ? 8 : 7,
+      source: 'configuration file',
+      where: `${file}:2`,
+    });
+  }
+});
+
+test('what belongs to later releases is refused as such', async (t) => {
+  const { source, written } = lab(t);
+  const refusals: readonly [Tool, string[], Record<string, string>, RegExp][] = [
+    ['tardis', ['--password', 'secret', source], {}, /"--password" .*: login \[/],
+    ['tardis', ['-P', source], {}, /"-P" .*: login \[/],
+    ['lstardis', ['--password=secret'], {}, /"--password" .*: login \[/],
+    ['tardis', ['--purge', source], {}, /: purge \[/],
+    ['tardis', [source], { TARDIS_REMOTE_PORT: '1' }, /"TARDIS_REMOTE_PORT" .*: web access \[/],
+    ['tardis', ['--config', written('a', '[Tardis]\nPassword = secret\n')], {}, /a:2: "Password"/],
+    ['tardisd', ['--config', written('b', '[Tardis]\nSSL = yes\n')], {}, /b:2: "SSL" .*: TLS \[/],
+    ['tardisd', ['--config', written('c', '[Tardis]\nSchema = x\n')], {}, /belongs to the program/],
+  ];
+  for (const [tool, args, env, wanted] of refusals) {
+    const { status, stderr, stdout } = await run(tool, args, { env });
+    t.is(status, 1);
+    t.regex(stderr, wanted);
+    t.regex(stderr, /\[CAPABILITY_MISSING\]/);
+    t.false(`${stderr}${stdout}`.includes('secret'), 'a password was shown');
+  }
+  const { stderr } = await run('tardis', ['--compress-data', 'lzma', source]);
+  t.regex(stderr, /lzma.*zstd/);
+});
+
+test('@file stands for the arguments in it', async (t) => {
+  const { source, place, written, at } = lab(t);
+  const more = written('more', '--create # a comment\n--name "by file"\n');
+  const args = written('args', `${place.join(' ')}\n--local @${more}\n`);
+  await backup([`@${args}`, source]);
+  t.regex(await succeed('lstardis', place), /by file/);
+  fs.mkdirSync(at('@odd'));
+  const odd = await run('tardis', [...place, '--local', '@odd'], { cwd: at('.') });
+  t.regex(odd.stderr, /@odd: ENOENT .*\.\/@odd/);
+  for (const literal of [['./@odd'], ['--', '@odd']]) {
+    await backup([...place, '--local', ...literal], { cwd: at('.') });
+  }
+});
+
+test('names that are no UTF-8 are given as arguments, and come back', async (t) => {
+  const { top, source, place, at } = lab(t);
+  const odd = Buffer.concat([Buffer.from(`${source}/`), LATIN1('d\xff\xfer')]);
+  const children = [file(LATIN1('n\xe4me'), 'odd'), dir(LATIN1('\x80'), [file('in', 'side')])];
+  makeTree(odd, children);
+  const wanted = look(odd);
+  const place8 = place.map((word) => `'${word}'`).join(' ');
+  const script = Buffer.concat([
+    Buffer.from(`set -e\ncd '${source}'\nPATH='${ROOT}/bin':$PATH\n`),
+    Buffer.from(`tardis ${place8} --local --create `),
+    LATIN1("'d\xff\xfer' >/dev/null\n"),
+    Buffer.from(`lstardis ${place8} --json `),
+    LATIN1("'d\xff\xfer'\n"),
+    LATIN1("cd 'd\xff\xfer'\n"),
+    Buffer.from(`tardis ${place8} --local . >/dev/null\n`),
+    Buffer.from(`regenerate ${place8} -o '${top}`),
+    LATIN1("/o\xfft' ../'d\xff\xfer'/. >/dev/null\n"),
+  ]);
+  fs.writeFileSync(at('script'), script);
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith('TARDIS_')),
+  );
+  const { stdout } = await promisify(execFile)('sh', [at('script')], { env, timeout: 240_000 });
+  const names = jsonLines<{ nameBytes: string }>(stdout).map(({ nameBytes }) => nameBytes);
+  t.deepEqual(
+    names.sort(),
+    [LATIN1('n\xe4me'), LATIN1('\x80')].map((n) => n.toString('base64')).sort(),
+  );
+  const back = Buffer.concat([Buffer.from(`${top}/`), LATIN1('o\xfft/d\xff\xfer')]);
+  t.deepEqual(differences(wanted, look(back)), []);
+
+  // The same through @file and through a configuration file.
+  fs.writeFileSync(at('args'), Buffer.concat([LATIN1('"'), odd, LATIN1('"\n')]));
+  t.is((await backup([...place, '--local', `@${at('args')}`])).progress.contentsSent, 0);
+  const key = Buffer.concat([Buffer.from('[Tardis]\nDirectories = '), odd, Buffer.from('\n')]);
+  fs.writeFileSync(at('cfg'), key);
+  const sets = await backup([...place, '--local', '--config', at('cfg')]);
+  t.like(sets.progress, { contentsSent: 0, entries: wanted.size - 1 });
+  t.is(path.basename(top), path.basename(at('.')));
+});
+
+test('Current, or the name in TARDIS_RECENT_SET, is the newest complete set', async (t) => {
+  const { source, place, at } = lab(t);
+  await backup([...place, '--local', '--create', '--name', 'first', source]);
+  fs.writeFileSync(at('tree', 'two'), 'newer');
+  await backup([...place, '--local', '--name', 'second', source]);
+  const firstOf = async (args: string[], env: Record<string, string> = {}): Promise<unknown> => {
+    const shown = await succeed('lstardis', [...place, '--json', ...args], { env });
+    return (JSON.parse(shown) as { sets: { name: string }[] }).sets.map(({ name }) => name);
+  };
+  t.deepEqual(await firstOf(['-b', 'first']), ['first']);
+  t.deepEqual(await firstOf(['-b', 'Current']), ['second']);
+  t.deepEqual(await firstOf(['-b', 'now'], { TARDIS_RECENT_SET: 'now' }), ['second']);
+  const env = { TARDIS_RECENT_SET: 'now' };
+  t.regex((await run('lstardis', [...place, '-b', 'Current'], { env })).stderr, /NO_SUCH_SET/);
+  await succeed('regenerate', [...place, '-b', 'Current', '-o', at('out'), source]);
+  t.is(fs.readFileSync(at('out', 'tree', 'two'), 'utf8'), 'newer');
+});
+
+test('lstardis shows details, and versions of directories', async (t) => {
+  const { source, place } = lab(t);
+  await backup([...place, '--local', '--create', source]);
+  t.is(await succeed('lstardis', [...place, source]), 'a\ntwo\n');
+  t.regex(await succeed('lstardis', [...place, '-l', source]), /^-rw.* 3 .* two$/m);
+  t.regex(await succeed('lstardis', [...place, '-V', `${source}/a`]), /^1– +\d{4}-.* drwx/m);
+});
+
+test('lstardis colors what TARDIS_LS_COLORS says', async (t) => {
+  const { source, place } = lab(t);
+  await backup([...place, '--local', '--create', source]);
+  const list = (args: string[], env: Record<string, string> = {}): Promise<string> =>
+    succeed('lstardis', [...place, ...args, source], { env });
+  t.is(await list([]), 'a\ntwo\n', 'colored in a pipe');
+  t.is(await list(['--color']), '\u001b[34ma\u001b[39m\ntwo\n');
+  const env = { TARDIS_LS_COLORS: 'file=red:directory=green,bold' };
+  t.is(
+    await list(['--color'], env),
+    '\u001b[1m\u001b[32ma\u001b[39m\u001b[22m\n\u001b[31mtwo\u001b[39m\n',
+  );
+  t.is(await list(['--no-color'], env), 'a\ntwo\n');
+  for (const wrong of ['files=red', 'file=purplish']) {
+    const colors = { env: { TARDIS_LS_COLORS: wrong } };
+    t.regex((await run('lstardis', place, colors)).stderr, /TARDIS_LS_COLORS: .*CONFIG_INVALID/);
+  }
+});

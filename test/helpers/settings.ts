@@ -1,0 +1,62 @@
+/** A store, a tree and configuration files, for tests of what a setting does. */
+import fs from 'node:fs';
+import path from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { nodeSystem } from '../../src/system/index.js';
+import { dir, file, makeTree, scratch } from './tree.js';
+
+export interface Lab {
+  readonly top: string;
+  readonly store: string;
+  readonly source: string;
+  /** `-D … -C me`. */
+  readonly place: readonly string[];
+  at(...names: string[]): string;
+  /** Writes a file into the lab and returns its path. */
+  written(name: string, text: string | Buffer): string;
+}
+
+/** A lab with a small tree in `source`, and no store yet. */
+export function lab(t: ExecutionContext): Lab {
+  const top = scratch(t);
+  const at = (...names: string[]): string => path.join(top, ...names);
+  const source = at('tree');
+  makeTree(source, [dir('a', [file('one', 'one')]), file('two', 'two')]);
+  return {
+    top,
+    store: at('store'),
+    source,
+    place: ['-D', at('store'), '-C', 'me'],
+    at,
+    written(name, text) {
+      fs.writeFileSync(at(name), text);
+      return at(name);
+    },
+  };
+}
+
+/** The codecs of the records that hold at least `rawBytes`, by the catalog. */
+export function codecsStored(store: string, rawBytes: number): number[] {
+  const database = nodeSystem().openDatabase(path.join(store, 'me', 'tardis.db'), {
+    readonly: true,
+  });
+  try {
+    const sql = 'SELECT codec FROM records WHERE raw_bytes >= ? ORDER BY record_id';
+    return database.prepare(sql).pluck().all(rawBytes) as number[];
+  } finally {
+    database.close();
+  }
+}
+
+/** Of `--explain-config --json`: the settings by name. */
+export function explained(stdout: string): Map<string, Explained> {
+  const { settings } = JSON.parse(stdout) as { settings: Explained[] };
+  return new Map(settings.map((row) => [row.name, row]));
+}
+
+export interface Explained {
+  readonly name: string;
+  readonly value: unknown;
+  readonly source: string;
+  readonly where: string;
+}
