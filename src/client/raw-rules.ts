@@ -44,7 +44,7 @@ function wordsOf(file: Buffer): string[] {
 
 /** The endings of a MIME type, or of all types that begin with what stands before a `*`. */
 async function endingsOf(type: string): Promise<string[]> {
-  const { extensions } = await import('mime-types'); // a table of some size, rarely needed
+  const { extensions } = (await import('mime-types')).default; // a table of some size
   const wanted = type.toLowerCase();
   const found = Object.entries(extensions)
     .filter(([name]) =>

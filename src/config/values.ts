@@ -22,10 +22,10 @@ export function parseValue(text: string, spec: ValueSpec, where: string): Value 
     case 'command':
       return splitWords(utf8(text, where), where);
     case 'text':
-      return utf8(trimmed, where);
+      return utf8(text, where); // to the last blank: it may be a path
     case 'name':
-      if (/^\.{0,2}$|[/\0]/.test(trimmed)) throw invalid(where, text, 'a file name');
-      return utf8(trimmed, where);
+      if (/^\.{0,2}$|[/\0]/.test(text)) throw invalid(where, text, 'a file name');
+      return utf8(text, where);
     case 'bool': {
       const word = trimmed.toLowerCase();
       if (TRUE.has(word)) return true;

@@ -33,17 +33,18 @@ export async function backUp(
   server: LocalServer | undefined,
   signal: AbortSignal,
 ): Promise<number> {
-  const told = new Told(settings);
+  let told: Told | undefined;
   let result: BackupResult;
   try {
+    told = new Told(settings);
     result = await run(settings, found, server, signal, told);
   } catch (error) {
     // Whatever broke because of the interruption, the interruption is what happened.
     const failure = signal.aborted ? new TardisError('INTERRUPTED', 'interrupted') : error;
-    told.failed(failure);
+    told?.failed(failure);
     throw failure;
   } finally {
-    told.line.stop();
+    told?.line.stop();
     await server?.close();
   }
   told.done(result);

@@ -6,7 +6,10 @@ import { thrownCode } from '../helpers/codes.js';
 type Value = string | number | boolean;
 
 const GOOD: [Spec, string, Value][] = [
-  [{ type: 'text' }, ' with spaces ', 'with spaces'],
+  [{ type: 'text' }, ' with spaces ', ' with spaces '],
+  [{ type: 'name' }, 'tardis.db', 'tardis.db'],
+  [{ type: 'mode' }, '027', 0o27],
+  [{ type: 'count', min: 0 }, '3', 3],
   [{ type: 'text' }, '', ''],
   [{ type: 'bool' }, 'yes', true],
   [{ type: 'bool' }, ' TRUE ', true],
@@ -29,6 +32,13 @@ const GOOD: [Spec, string, Value][] = [
 ];
 
 const BAD: [Spec, string][] = [
+  [{ type: 'name' }, ''],
+  [{ type: 'name' }, '..'],
+  [{ type: 'name' }, 'a/b'],
+  [{ type: 'mode' }, '8'],
+  [{ type: 'mode', max: 0o777 }, '1000'],
+  [{ type: 'path' }, 'a\0b'],
+  [{ type: 'choice', choices: ['a'], refused: { b: 'a is better' } }, 'b'],
   [{ type: 'bool' }, ''],
   [{ type: 'bool' }, '2'],
   [{ type: 'bool' }, 'maybe'],

@@ -1,0 +1,326 @@
+/** What the client's settings do, by option, key and variable. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { Codec } from '../../src/store/index.js';
+import { backup, run, Server, succeed } from '../helpers/commands.js';
+import { codecsStored, lab } from '../helpers/settings.js';
+import { addTo, dir, file, noise, text } from '../helpers/tree.js';
+import { ROOT } from '../tidy/house.js';
+
+const KIB = 1 << 10;
+const MIB = 1 << 20;
+
+test('directories come from arguments or the key', async (t) => {
+  const { at, place, written } = lab(t);
+  addTo(at('.'), dir('with space', [file('x', 'x')]));
+  const key = `Directories = "${at('with space')}"\n  ${at('tree')}\n`;
+  const config = written('cfg', `[Tardis]\n${key}`);
+  const local = [...place, '--local'];
+  const rootsOf = async (set: number): Promise<boolean[]> =>
+    Promise.all(
+      ['with space', 'tree'].map(async (name) => {
+        const args = [...place, '-b', String(set), at(name)];
+        return (await run('lstardis', args)).status === 0;
+      }),
+    );
+  await backup([...local, '--create', '--config', config]);
+  t.deepEqual(await rootsOf(1), [true, true]);
+  await backup([...local, '--config', config, at('tree')]);
+  t.deepEqual(await rootsOf(2), [false, true]);
+  await backup(local, { cwd: at('with space') }); // the default: where it is started
+  t.deepEqual(await rootsOf(3), [true, false]);
+});
+
+test('the server comes from option, key and variable', async (t) => {
+  const { store, source, written } = lab(t);
+  const server = await Server.start(store);
+  t.teardown(() => server.kill());
+  const args = ['-C', 'me', '--insecure-tcp', '--port', String(server.port), source];
+  const [good, elsewhere] = ['127.0.0.1', '192.0.2.1'];
+  await backup(['--create', '--server', good, ...args], { env: { TARDIS_SERVER: elsewhere } });
+  await backup(args, { env: { TARDIS_SERVER: good } });
+  const config = written('cfg', `[Tardis]\nServer = ${good}\n`);
+  await backup(['--config', config, ...args], { env: { TARDIS_SERVER: elsewhere } });
+  for (const [more, env] of [
+    [[], { TARDIS_SERVER: elsewhere }],
+    [['--config', written('other', `[Tardis]\nServer = ${elsewhere}\n`)], {}],
+  ] as const) {
+    const { stderr } = await run('tardis', [...more, ...args], { env });
+    t.regex(stderr, /192\.0\.2\.1.*INSECURE_TCP_REFUSED/); // refused before anybody is asked
+  }
+});
+
+test('a job may say Local and its own LocalServerCmd', async (t) => {
+  const { at, store, written } = lab(t);
+  written('mine', `#!/bin/sh\ntouch '${at('was here')}'\nexec '${ROOT}/bin/tardisd' "$@"\n`);
+  fs.chmodSync(at('mine'), 0o755);
+  const config = written(
+    'cfg',
+    `[home]\nDatabase = ${store}\nClient = me\nLocal = yes\nLocalServerCmd = sh '${at('mine')}'\n` +
+      `Directories = ${at('tree')}\n`,
+  );
+  await backup(['--create', '--config', config, '--job', 'home']);
+  t.true(fs.existsSync(at('was here')));
+  fs.rmSync(at('was here'));
+  const command = `'${ROOT}/bin/tardisd'`;
+  await backup(['--config', config, '--job', 'home', '--local-server-cmd', command]);
+  t.false(fs.existsSync(at('was here')));
+  const args = ['--config', config, '--job', 'home', '--no-local'];
+  t.regex((await run('tardis', args)).stderr, /INSECURE_TCP_REFUSED/);
+});
+
+test('the local server reads its own configuration', async (t) => {
+  const { at, source, written } = lab(t);
+  const config = written('local', `[Tardis]\nBaseDir = ${at('its')}\nDBName = its.db\n`);
+  const local = ['-C', 'me', '--local', '--create', source];
+  await backup(local, { env: { TARDIS_LOCAL_CONFIG: config, TARDIS_DB: at('variable') } });
+  t.true(fs.existsSync(at('its', 'me', 'its.db')));
+  await backup(['-D', at('option'), '--local-config', config, ...local]);
+  t.true(fs.existsSync(at('option', 'me', 'its.db')));
+  t.false(fs.existsSync(at('variable')));
+});
+
+test('figures of the stages are printed when asked for', async (t) => {
+  const { place, source, written } = lab(t);
+  const local = [...place, '--local', source];
+  const shows = (stdout: string): boolean => /^stage +at once/m.test(stdout);
+  t.false(shows(await succeed('tardis', ['--create', ...local])));
+  t.true(shows(await succeed('tardis', ['--stats', ...local])));
+  const config = ['--config', written('cfg', '[Tardis]\nStats = yes\n')];
+  t.true(shows(await succeed('tardis', [...config, ...local])));
+  t.false(shows(await succeed('tardis', [...config, '--no-stats', ...local])));
+});
+
+/** Sets the times of all in a tree back, so that nothing in it is too fresh to be trusted. */
+function age(t: ExecutionContext, directory: string): Promise<void> {
+  t.true(fs.existsSync(directory));
+  return new Promise((resolve) => {
+    setTimeout(resolve, 2200);
+  });
+}
+
+test('Verbosity names changed and unchanged directories', async (t) => {
+  const { place, source, written } = lab(t);
+  await age(t, source);
+  const local = [...place, '--local', '--no-progress', source];
+  const said = async (args: string[]): Promise<string> =>
+    (await run('tardis', [...args, ...local])).stderr;
+  t.regex(await said(['--create', '-v']), /^\+ .*tree\/a$/m);
+  t.is(await said(['-v']), '');
+  t.regex(await said(['-vv']), /^= .*tree\/a$/m);
+  t.regex(await said(['--config', written('cfg', '[Tardis]\nVerbosity = 2\n')]), /^= .*tree\/a$/m);
+});
+
+test('Report names what was saved, and nothing else', async (t) => {
+  const { at, place, source, written } = lab(t);
+  addTo(source, file('large', noise(1, 2 * MIB)));
+  await age(t, source);
+  const local = [...place, '--local', source];
+  const saved = (stdout: string): string[] =>
+    stdout
+      .split('\n')
+      .filter((line) => line.startsWith(source))
+      .map((line) => path.relative(source, line))
+      .sort();
+  t.deepEqual(saved(await succeed('tardis', ['--create', '--report', ...local])), [
+    'a/one',
+    'large',
+    'two',
+  ]);
+  fs.writeFileSync(at('tree', 'two'), 'changed');
+  const config = written('cfg', '[Tardis]\nReport = yes\n');
+  t.deepEqual(saved(await succeed('tardis', ['--config', config, ...local])), ['two']);
+  fs.writeFileSync(at('tree', 'two'), 'once more');
+  const json = await succeed('tardis', ['--report', '--json', ...local]);
+  const [first, last]: unknown[] = json
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  t.deepEqual(first, { version: 1, saved: { name: path.join(source, 'two') } });
+  t.like(last, { version: 1, set: 3 });
+});
+
+test('LogFiles take what is told, and how it ended', async (t) => {
+  const { at, place, source, written } = lab(t);
+  const local = [...place, '--local', source];
+  const key = `LogFiles = ${at('log 1').replace(' ', '\\ ')} "${at('log 2')}"\n`;
+  const config = ['--config', written('cfg', `[Tardis]\n${key}Verbosity = 1\n`)];
+  await succeed('tardis', ['--create', ...config, ...local]);
+  const one = fs.readFileSync(at('log 1'), 'utf8');
+  t.is(one, fs.readFileSync(at('log 2'), 'utf8'));
+  t.regex(one, /^\d{4}-\d\d-\d\dT\S+Z \+ .*tree\/a$/m);
+  t.regex(one, /^\S+Z Backup set 1 .* is complete\.$/m);
+  const failing = [...place, '--local', '--logfile', at('log 3'), at('nowhere')];
+  t.is((await run('tardis', failing)).status, 1);
+  t.regex(fs.readFileSync(at('log 3'), 'utf8'), /nowhere.*\[SOURCE_MISSING\]$/m);
+  t.is(fs.readFileSync(at('log 1'), 'utf8'), one);
+  const nowhere = await run('tardis', [...local, '--logfile', at('no', 'log')]);
+  t.regex(nowhere.stderr, /cannot log to .*ENOENT \[CONFIG_INVALID\]/);
+});
+
+test('each codec of CompressData is the one that is stored', async (t) => {
+  const { at, source, written } = lab(t);
+  addTo(source, file('texts', Buffer.alloc(300 * KIB, text(1, 3000))));
+  for (const name of ['zstd', 'none', 'zlib', 'snappy'] as const) {
+    const config = written(name, `[Tardis]\nCompressData = ${name}\n`);
+    for (const how of [
+      ['--compress-data', name],
+      ['--config', config],
+    ]) {
+      const store = at(`store ${name} ${how[0]}`);
+      await backup(['-D', store, '-C', 'me', '--local', '--create', ...how, source]);
+      t.deepEqual(codecsStored(store, 300 * KIB), [Codec[name]], how.join(' '));
+    }
+  }
+  for (const name of ['bzip', 'lzma']) {
+    const { stderr } = await run('tardis', ['--compress-data', name, source]);
+    t.regex(stderr, /must be one of zstd, none, zlib, snappy: zstd .*\[CONFIG_INVALID\]/);
+  }
+});
+
+/** The bytes a first backup stores with these settings. */
+async function stored(t: ExecutionContext, source: string, args: string[]): Promise<number> {
+  const { place } = lab(t);
+  return (await backup([...place, '--local', '--create', ...args, source])).storedBytes;
+}
+
+test('a higher CompressLevel stores less', async (t) => {
+  const { source, written } = lab(t);
+  for (const name of ['ARCHITECTURE.md', 'docs/formats.md', 'docs/protocol.md']) {
+    addTo(source, file(path.basename(name), fs.readFileSync(path.join(ROOT, name))));
+  }
+  const usual = await stored(t, source, []);
+  const config = written('cfg', '[Pipeline]\nCompressLevel = 15\n');
+  for (const args of [
+    ['--compress-level', '15'],
+    ['--config', config],
+  ]) {
+    const bytes = await stored(t, source, args);
+    t.true(bytes < usual, `${bytes} of ${usual}`);
+  }
+});
+
+test('CompressMsgs makes the metadata on the wire smaller', async (t) => {
+  const { source, written, place } = lab(t);
+  const many = Array.from({ length: 2000 }, (_, at) => file(`a rather long name, number ${at}`));
+  addTo(source, dir('many', many));
+  const wire = async (args: string[], client: string): Promise<number> => {
+    const to = [...place.slice(0, 2), '-C', client, '--local', '--create'];
+    return (await backup([...to, ...args, source])).wireBytes;
+  };
+  const plain = await wire(['--compress-msgs', 'none'], 'a');
+  const config = written('cfg', '[Tardis]\nCompressMsgs = snappy\n');
+  for (const [index, args] of [
+    ['--compress-msgs', 'snappy'],
+    ['--config', config],
+  ].entries()) {
+    const bytes = await wire(args, `b${index}`);
+    t.true(bytes < plain * 0.8, `${bytes} of ${plain}`);
+  }
+});
+
+test('files below CompressMin are stored as they are', async (t) => {
+  const { source, written } = lab(t);
+  addTo(source, file('texts', text(1, 200 * KIB)));
+  t.true((await stored(t, source, [])) < 150 * KIB);
+  t.true((await stored(t, source, ['--compress-min', '200K'])) < 150 * KIB);
+  const config = written('cfg', '[Tardis]\nCompressMin = 201K\n');
+  for (const args of [
+    ['--compress-min', '201K'],
+    ['--config', config],
+  ]) {
+    t.true((await stored(t, source, args)) > 200 * KIB, args.join(' '));
+  }
+});
+
+test('types of NoCompress and NoCompressFile are stored as they are', async (t) => {
+  const { at, source, written, place } = lab(t);
+  addTo(
+    source,
+    dir('b', [file('one.CSV', text(1, 200 * KIB)), file('large.odd', text(2, 2 * MIB))]),
+  );
+  /** Of the CSV file and of the large one, whether it is stored as it is. */
+  const raw = async (args: string[], env: Record<string, string> = {}): Promise<boolean[]> => {
+    fs.rmSync(at('store'), { recursive: true, force: true });
+    const local = [...place, '--local', '--create', ...args, source];
+    const { storedBytes } = await backup(local, { env });
+    const isRaw = codecsStored(at('store'), 200 * KIB).includes(Codec.none);
+    return [isRaw, storedBytes > 2 * MIB];
+  };
+  t.deepEqual(await raw([]), [false, false]);
+  t.deepEqual(await raw(['--nocompress', 'text/csv']), [true, false]);
+  t.deepEqual(await raw(['--nocompress', 'text/*', '--nocompress', '.odd']), [true, true]);
+  const key = written('cfg', '[Tardis]\nNoCompress = .odd\n');
+  t.deepEqual(await raw(['--config', key]), [false, true]);
+  const types = written('types', '# mine\ntext/csv\n.ODD\n');
+  t.deepEqual(await raw([], { TARDIS_NOCOMPRESS: types }), [true, true]);
+  const named = written('cfg2', `[Tardis]\nNoCompressFile = ${types}\n`);
+  t.deepEqual(await raw(['--config', named]), [true, true]);
+  const wrong = await run('tardis', [...place, '--local', '--nocompress', 'video/odd', source]);
+  t.regex(wrong.stderr, /"video\/odd" is no MIME type .*CONFIG_INVALID/);
+  const missing = { env: { TARDIS_NOCOMPRESS: at('none') } };
+  t.regex((await run('tardis', [...place, '--local', source], missing)).stderr, /ENOENT/);
+});
+
+test('a file above ChecksumContent is hashed first, and only its new parts are sent', async (t) => {
+  const { at, source, written, place } = lab(t);
+  const local = [...place, '--local', source];
+  const grow = (bytes: number): void =>
+    fs.appendFileSync(at('tree', 'large'), Buffer.alloc(bytes, 1));
+  grow(65 * MIB);
+  await backup(['--create', ...local]);
+  // Of another size than anything stored: nobody would look for a copy.
+  grow(MIB);
+  t.is((await backup(local)).progress.contentsSent, 2);
+  grow(MIB);
+  t.is((await backup(['--checksum-content', '60M', ...local])).progress.contentsSent, 1);
+  grow(MIB);
+  const config = written('cfg', '[Tardis]\nChecksumContent = 60M\n');
+  t.is((await backup(['--config', config, ...local])).progress.contentsSent, 1);
+  grow(MIB);
+  t.is((await backup(['--checksum-content', '100M', ...local])).progress.contentsSent, 2);
+});
+
+interface Figures {
+  readonly stages: readonly { readonly name: string; readonly concurrency: number }[];
+  readonly peakInFlightBytes: number;
+}
+
+test('pipeline settings reach the stages they are named for', async (t) => {
+  const { source, written } = lab(t);
+  addTo(
+    source,
+    dir(
+      'b',
+      Array.from({ length: 40 }, (_, at) => file(`${at}`, noise(at, 64 * KIB))),
+    ),
+  );
+  addTo(source, file('large', noise('l', 5 * MIB)));
+  const figures = async (args: string[]): Promise<Figures & { records: number }> => {
+    const { place, store } = lab(t);
+    const report: unknown = await backup([...place, '--local', '--create', ...args, source]);
+    return { ...(report as Figures), records: codecsStored(store, 1).length };
+  };
+  const of = ({ stages }: Figures, name: string): number | undefined =>
+    stages.find((stage) => stage.name === name)?.concurrency;
+  const keys = 'Workers=3\nWalkConcurrency=2\nHashConcurrency=5\nCompressConcurrency=7\n';
+  const config = written('cfg', `[Pipeline]\n${keys}StreamConcurrency=4\nBudget=5M\n`);
+  const tuned = await figures(['--config', config]);
+  t.is(of(tuned, 'walk'), 2);
+  t.is(of(tuned, 'hash'), 5);
+  t.is(of(tuned, 'compress'), 7);
+  t.is(of(tuned, 'large'), 4);
+  t.true(tuned.peakInFlightBytes <= 9 * MIB, String(tuned.peakInFlightBytes));
+  const workers = await figures(['--workers', '3']);
+  t.is(of(workers, 'hash'), 4); // one more than workers
+  const small = await figures(['--frame-size', '128K']);
+  t.true(small.records > workers.records, 'smaller frames are more');
+  const single = await figures(['--small-size', '0']);
+  t.true(single.records > 40, 'each file has a record');
+  const parcels = await figures(['--parcel-files', '4']);
+  t.true(parcels.records >= 10, 'no frame is larger than its parcel');
+  const bytes = await figures(['--parcel-size', '130K']);
+  t.true(bytes.records >= 20, 'no frame is larger than its parcel');
+  t.true((await figures(['--budget-items', '64'])).records > 0);
+});

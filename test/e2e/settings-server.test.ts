@@ -1,0 +1,372 @@
+/** What the server's settings do, by option, key and variable. */
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { WebSocket } from 'ws';
+import { decodeMessage, encodeMessage, PROTOCOL_VERSION } from '../../src/transport/index.js';
+import { backup, run, Running, Server, succeed, type CommandOptions } from '../helpers/commands.js';
+import { type Lab, lab } from '../helpers/settings.js';
+import { addTo, dir, file, isRoot, noise } from '../helpers/tree.js';
+
+const MIB = 1 << 20;
+const NOBODY = 65_534;
+
+/** A server that lives as long as the test, and listens. */
+async function started(
+  t: ExecutionContext,
+  args: readonly string[],
+  isListening: (running: Running) => boolean,
+  options: CommandOptions = {},
+): Promise<Running> {
+  const running = new Running('tardisd', args, { timeoutMs: 280_000, ...options });
+  t.teardown(() => running.signalGroup('SIGKILL'));
+  await running.until('listening server', () => isListening(running));
+  return running;
+}
+
+const saysSo = (running: Running): boolean => running.stderr.includes('listening');
+
+function portIn(log: string): string {
+  return /"address":"127\.0\.0\.1:(\d+)"/.exec(log)![1]!;
+}
+
+const to = (port: string, client = 'me'): string[] => [
+  '-C',
+  client,
+  '--insecure-tcp',
+  '--port',
+  port,
+];
+
+test('the daemon reads the file of --config or TARDIS_DAEMON_CONFIG', async (t) => {
+  const { at, source, written } = lab(t);
+  for (const [name, how] of [
+    ['by option', (config: string) => [['--config', config], {}] as const],
+    ['by variable', (config: string) => [[], { TARDIS_DAEMON_CONFIG: config }] as const],
+  ] as const) {
+    const text = `[Tardis]\nBaseDir = ${at(name)}\nPort = 0\nAllowNewHosts = yes\nVerbose = 1\n`;
+    const [args, env] = how(written(`config ${name}`, text));
+    const running = await started(t, ['--insecure-tcp', ...args], saysSo, { env });
+    await backup(['--create', ...to(portIn(running.stderr)), source]);
+    t.true(fs.existsSync(at(name, 'me', 'tardis.db')));
+  }
+});
+
+test('a server of one client refuses others', async (t) => {
+  const { store, source } = lab(t);
+  const server = await Server.start(store, ['-C', 'me']);
+  t.teardown(() => server.kill());
+  const { status, stderr } = await run('tardis', [
+    '--create',
+    ...to(String(server.port), 'you'),
+    source,
+  ]);
+  t.is(status, 10);
+  t.regex(stderr, /serves "me" only/);
+  await backup(['--create', ...to(String(server.port)), source]);
+});
+
+/** Sends a greeting by a socket; the credit of the welcome. */
+async function creditOf(port: string): Promise<number> {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
+  await once(socket, 'open');
+  const head = { protocol: PROTOCOL_VERSION, software: 'test', client: 'me', create: false };
+  socket.send(encodeMessage('hello', head).head);
+  const [bytes] = (await once(socket, 'message')) as [Buffer];
+  socket.close();
+  return decodeMessage('welcome', bytes).head.creditBytes;
+}
+
+test('Local listens on a unix socket instead of the port', async (t) => {
+  const { at, store, written } = lab(t);
+  const config = written('cfg', `[Tardis]\nLocal = ${at('by key')}\nPort = 1\n`);
+  for (const [socket, args] of [
+    ['by key', ['--config', config]],
+    ['by option', ['--local', at('by option')]],
+  ] as const) {
+    const running = await started(t, ['-D', store, '-v', ...args], saysSo);
+    t.regex(running.stderr, new RegExp(`"unix:${at(socket)}"`));
+    t.is(fs.statSync(at(socket)).mode & 0o777, 0o600);
+    running.signal('SIGTERM');
+    t.is((await running.ended).status, 0);
+  }
+});
+
+test('Single serves one session and ends', async (t) => {
+  const { store, source, written } = lab(t);
+  for (const [client, args] of [
+    ['one', ['--single']],
+    ['two', ['--config', written('cfg', '[Tardis]\nSingle = yes\n')]],
+  ] as const) {
+    const server = await Server.start(store, args);
+    await backup(['--create', ...to(String(server.port), client), source]);
+    t.is((await server.running.ended).status, 0);
+  }
+});
+
+test('a new client is refused unless AllowNewHosts', async (t) => {
+  const { store, source, written } = lab(t);
+  const args = ['-D', store, '--insecure-tcp', '--port', '0', '-v'];
+  const strict = await started(t, args, saysSo);
+  const refused = await run('tardis', ['--create', ...to(portIn(strict.stderr)), source]);
+  t.regex(refused.stderr, /lets no session create its client.*NOT_PERMITTED/);
+  const config = written('cfg', '[Tardis]\nAllowNewHosts = True\n');
+  const open = await started(t, [...args, '--config', config], saysSo);
+  await backup(['--create', ...to(portIn(open.stderr)), source]);
+  const option = await started(t, [...args, '--allow-new-hosts'], saysSo);
+  await backup(['--create', ...to(portIn(option.stderr), 'you'), source]);
+});
+
+test('LogFile takes the log', async (t) => {
+  const { at, store, written } = lab(t);
+  const args = ['-D', store, '--insecure-tcp', '--port', '0', '-v'];
+  for (const [name, more] of [
+    ['by option', ['--logfile', at('by option')]],
+    ['by key', ['--config', written('cfg', `[Tardis]\nLogFile = ${at('by key')}\n`)]],
+  ] as const) {
+    const says = (): boolean =>
+      fs.existsSync(at(name)) && fs.readFileSync(at(name), 'utf8').includes('listening');
+    const running = await started(t, [...args, ...more], says);
+    running.signal('SIGTERM');
+    t.is((await running.ended).stderr, '');
+    t.regex(fs.readFileSync(at(name), 'utf8'), /"stopped"/);
+  }
+  const { stderr } = await run('tardisd', [...args, '--logfile', at('no', 'log')]);
+  t.regex(stderr, /cannot log to .*ENOENT \[CONFIG_INVALID\]/);
+});
+
+test('Verbose chooses what is logged', async (t) => {
+  const { at, store, source, written } = lab(t);
+  const log = async (verbose: string): Promise<string> => {
+    const socket = at(`socket${verbose}`);
+    const config = written(`cfg ${verbose}`, `[Tardis]\nVerbose = ${verbose}\n`);
+    const args = ['-D', store, '--local', socket, '--single', '--config', config];
+    const running = await started(t, args, () => fs.existsSync(socket));
+    // A session that is refused is the server's one session.
+    const client = new WebSocket(`ws+unix://${socket}:/`);
+    await once(client, 'open');
+    const head = { protocol: PROTOCOL_VERSION, software: 't', client: 'nobody', create: false };
+    client.send(encodeMessage('hello', head).head);
+    return (await running.ended).stderr;
+  };
+  await backup(['-D', store, '-C', 'me', '--local', '--create', source]);
+  t.is(await log('0'), '');
+  const more = await log('1');
+  t.regex(more, /"listening"/);
+  t.regex(more, /"session refused"/);
+});
+
+test('LogExceptions logs the call chain of a refusal', async (t) => {
+  const { store, source, written } = lab(t);
+  const config = written('cfg', '[Tardis]\nLogExceptions = yes\n');
+  for (const [args, hasChain] of [
+    [[], false],
+    [['--log-exceptions'], true],
+    [['--config', config], true],
+  ] as const) {
+    const server = await Server.start(store, args);
+    t.teardown(() => server.kill());
+    await run('tardis', [...to(String(server.port)), source]);
+    const { stderr } = await server.stop();
+    t.regex(stderr, /"code":"NO_SUCH_STORE"/);
+    t.is(/"stack":".*\\n +at /.test(stderr), hasChain);
+  }
+});
+
+/** The permissions of all in a store, without repetitions. */
+function modesIn(store: string): { files: string[]; directories: string[] } {
+  const [files, directories] = [new Set<string>(), new Set<string>()];
+  const add = (at: string): void => {
+    const stat = fs.statSync(at);
+    const mode = (stat.mode & 0o7777).toString(8);
+    if (!stat.isDirectory()) return void files.add(mode);
+    directories.add(mode);
+    for (const name of fs.readdirSync(at)) add(path.join(at, name));
+  };
+  add(store);
+  return { files: [...files], directories: [...directories] };
+}
+
+test('Umask decides about the permissions of a store', async (t) => {
+  const { at, source, written } = lab(t);
+  addTo(source, file('large', noise(1, 2 * MIB)));
+  for (const [umask, files, directories] of [
+    ['002', '664', '775'],
+    ['077', '600', '700'],
+  ] as const) {
+    const text = `[Tardis]\nUmask = ${umask}\n[Pipeline]\nPackContentSize = 0\n`;
+    const config = ['--local-config', written(umask, text)];
+    await backup(['-D', at(`s ${umask}`), '-C', 'me', '--local', '--create', ...config, source]);
+    t.deepEqual(modesIn(at(`s ${umask}`)), { files: [files], directories: [directories] });
+  }
+  await succeed('sonic', ['create', '-D', at('usual'), '-C', 'me']);
+  await backup(['-D', at('usual'), '-C', 'me', '--local', source]);
+  const { files, directories } = modesIn(at('usual'));
+  // Less where the process that runs the tests has a stricter umask of its own.
+  const own = process.umask();
+  t.deepEqual(files, [(0o640 & ~own).toString(8)]);
+  t.deepEqual(directories, [(0o750 & ~own).toString(8)]);
+});
+
+test('a new client has the file of SkipFileName', async (t) => {
+  const { at, store, source, written } = lab(t);
+  const has = (client: string, name: string): boolean => fs.existsSync(at('store', client, name));
+  await succeed('sonic', ['create', '-D', store, '-C', 'usual']);
+  t.true(has('usual', '.tardis-skip'));
+  const env = { TARDIS_SKIP: '.by-variable' };
+  await succeed('sonic', ['create', '-D', store, '-C', 'variable'], { env });
+  t.true(has('variable', '.by-variable') && !has('variable', '.tardis-skip'));
+  const config = written('cfg', '[Tardis]\nSkipFileName = .by-key\n');
+  const args = ['-D', store, '-C', 'key', '--local', '--create', '--local-config', config];
+  await backup([...args, source]);
+  t.true(has('key', '.by-key'));
+  t.regex(await succeed('lstardis', ['-D', store, '-C', 'key']), /complete/);
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false; // there is no such process
+  }
+}
+
+async function ended(pid: number): Promise<void> {
+  while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+/** Starts a server in the background; returns its number and port. */
+async function inBackground(
+  t: ExecutionContext,
+  { at, store }: Lab,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<{ pid: number; port: string }> {
+  const own = ['-D', store, '--port', '0', '--insecure-tcp', '-v', '--logfile', at('log')];
+  await succeed('tardisd', [...own, ...args], { env });
+  const pid = Number(fs.readFileSync(at('pid'), 'utf8'));
+  t.teardown(() => {
+    if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+  });
+  t.true(isAlive(pid));
+  return { pid, port: portIn(fs.readFileSync(at('log'), 'utf8').split('\n').at(-2)!) };
+}
+
+test('Daemon runs in the background, with a PidFile, and tells what keeps it from starting', async (t) => {
+  const its = lab(t);
+  const { at, store, source, written } = its;
+  await backup(['-D', store, '-C', 'me', '--local', '--create', source]);
+  const config = written('cfg', `[Tardis]\nDaemon = yes\nPidFile = ${at('pid')}\n`);
+  for (const [args, env] of [
+    [['--daemon', '--pidfile', at('pid')], {}],
+    [['--daemon'], { TARDIS_PIDFILE: at('pid') }],
+    [['--config', config], {}],
+  ] as const) {
+    const { pid, port } = await inBackground(t, its, args, env);
+    await backup([...to(port), source]);
+    const second = await run('tardisd', ['-D', store, '--insecure-tcp', '--pidfile', at('pid')]);
+    t.regex(second.stderr, new RegExp(`names process ${pid}, .*\\[LISTEN_FAILED\\]`));
+    process.kill(pid, 'SIGTERM');
+    await ended(pid);
+    t.false(fs.existsSync(at('pid')));
+  }
+  const daemon = ['-D', store, '--daemon', '--pidfile', at('pid'), '--logfile', at('log')];
+  const failed = await run('tardisd', [...daemon, '--local', at('no', 'socket')]);
+  t.is(failed.status, 1);
+  t.regex(failed.stderr, /cannot listen on .*\[LISTEN_FAILED\]/);
+  t.false(fs.existsSync(at('pid')));
+  for (const lacking of [
+    ['--pidfile', at('pid')],
+    ['--logfile', at('log')],
+  ]) {
+    const { stderr } = await run('tardisd', [
+      '-D',
+      store,
+      '--insecure-tcp',
+      '--daemon',
+      ...lacking,
+    ]);
+    t.regex(stderr, /Daemon needs a (PidFile|LogFile).*CONFIG_INVALID/);
+  }
+});
+
+if (isRoot) {
+  test('User and Group are whom the server runs as', async (t) => {
+    const its = lab(t);
+    const { at, store, source, top, written } = its;
+    fs.chmodSync(top, 0o755);
+    fs.mkdirSync(store);
+    fs.chownSync(store, NOBODY, NOBODY);
+    if (spawnSync('id', ['-g', String(NOBODY)]).status !== 0) return t.pass();
+    const config = written('cfg', `[Tardis]\nUser = ${NOBODY}\nAllowNewHosts = yes\n`);
+    const args = ['--daemon', '--pidfile', at('pid'), '--config', config];
+    const { pid, port } = await inBackground(t, its, args);
+    const status = fs.readFileSync(`/proc/${pid}/status`, 'utf8');
+    t.regex(status, new RegExp(`^Uid:\\s+${NOBODY}\\s+${NOBODY}\\s+${NOBODY}`, 'm'));
+    t.regex(status, /^Gid:\s+(?!0\s)\d+/m);
+    await backup(['--create', ...to(port), source]);
+    t.is(fs.statSync(at('store', 'me', 'tardis.db')).uid, NOBODY);
+    process.kill(pid, 'SIGTERM');
+    await ended(pid);
+    const group = await started(
+      t,
+      ['-D', store, '--port', '0', '--insecure-tcp', '-v', '--group', '12345'],
+      saysSo,
+    );
+    t.regex(fs.readFileSync(`/proc/${group.pid}/status`, 'utf8'), /^Gid:\s+12345\s/m);
+    const nobody = await run('tardisd', ['-D', store, '--insecure-tcp', '--user', 'no such user']);
+    t.regex(nobody.stderr, /cannot run as no such user: .*CONFIG_INVALID/);
+  });
+}
+
+interface Tuned {
+  readonly packs: number;
+  readonly objects: number;
+  readonly commits: number;
+}
+
+test('server tuning reaches the store it is named for', async (t) => {
+  const { at, source, written } = lab(t);
+  addTo(
+    source,
+    dir(
+      'many',
+      Array.from({ length: 300 }, (_, index) => file(`${index}`, `${index}`)),
+    ),
+  );
+  addTo(source, file('large', noise(1, 3 * MIB)));
+  addTo(source, file('larger', noise(2, 3 * MIB)));
+  const tuned = async (text: string, args: string[] = []): Promise<Tuned> => {
+    const name = `store ${text.replaceAll(/[^A-Za-z0-9]/g, ' ')}`;
+    const config = ['--local-config', written(`cfg ${name}`, `[Pipeline]\n${text}`)];
+    const place = ['-D', at(name), '-C', 'me'];
+    await backup([...place, '--local', '--create', ...config, ...args, source]);
+    const within = fs.readdirSync(at(name, 'me'));
+    const objects = within.filter((entry) => /^[0-9a-f]{2}$/.test(entry)).length;
+    const rebuilt = JSON.parse(await succeed('sonic', ['rebuild', ...place, '--json'])) as Tuned;
+    const packs = fs.readdirSync(at(name, 'me', 'packs')).length;
+    return { packs, objects, commits: rebuilt.commits };
+  };
+  const usual = await tuned('');
+  t.is(usual.objects, 0);
+  t.true((await tuned('PackSize = 1M\n')).packs > usual.packs);
+  t.true((await tuned('PackContentSize = 0\n')).objects > 0);
+  t.true((await tuned('CheckpointSize = 1M\n')).commits > usual.commits);
+  const slowly = ['--parcel-files', '32'];
+  const few = await tuned('CheckpointEntries = 64\n', slowly);
+  t.true(few.commits > usual.commits, `${few.commits} checkpoints`);
+  const server = async (text: string): Promise<{ pid: number; port: string }> => {
+    const config = written(`server ${text.length}`, `[Pipeline]\n${text}`);
+    const running = await Server.start(at('store '), ['--config', config]);
+    t.teardown(() => running.kill());
+    return { pid: running.running.pid, port: String(running.port) };
+  };
+  const threads = ({ pid }: { pid: number }): number => fs.readdirSync(`/proc/${pid}/task`).length;
+  const one = await server('');
+  const four = await server('StorageThreads = 4\nCredit = 20M\n');
+  t.is(threads(four) - threads(one), 3);
+  t.is(await creditOf(four.port), 20 * MIB);
+  t.is(await creditOf(one.port), 17 * MIB);
+});
