@@ -3,6 +3,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ABSENT, allRows, formatValue, TOOLS } from '../dist/src/config/index.js';
 import { ERROR_TABLE } from '../dist/src/errors/index.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -91,6 +92,106 @@ async function messagesTable() {
   return table(['number', 'name', 'direction', 'right', 'largest size', 'before login'], rows);
 }
 
+const code = (text) => (text === undefined ? '' : `\`${text}\``);
+
+function defaultShown({ default: given, defaultText, ...row }) {
+  if (defaultText !== undefined) return defaultText;
+  if (given === undefined || given === '') return '';
+  const value = Array.isArray(given) ? given.join(' ') : formatValue(given, row);
+  return value === '' ? '' : code(value);
+}
+
+/** The tools of a row; all of sonic's commands are told as one. */
+function toolsShown(tools) {
+  if (TOOLS.every((tool) => tools.includes(tool))) return 'all';
+  const sonic = TOOLS.filter((tool) => tool.startsWith('sonic '));
+  const isWhole = sonic.every((tool) => tools.includes(tool));
+  const shown = isWhole ? [...tools.filter((tool) => !sonic.includes(tool)), 'sonic'] : tools;
+  return shown.join(', ');
+}
+
+function optionShown({ flags, negatable, argument }) {
+  if (argument !== undefined) return code(argument.replaceAll(/[[\]<>.]/g, '').toUpperCase());
+  if (flags === undefined) return '';
+  const long = /--[a-z-]+/.exec(flags)[0];
+  return code(flags) + (negatable ? `, ${code(long.replace('--', '--no-'))}` : '');
+}
+
+function settingsTable(rows) {
+  return table(
+    ['setting', 'option', 'variable', 'client key', 'server key', 'default', 'tools', 'meaning', 'test of its effect'],
+    rows.map(([name, row]) => [
+      name,
+      optionShown(row),
+      code(row.variable),
+      code(row.clientKey),
+      code(row.serverKey),
+      defaultShown(row),
+      toolsShown(row.tools),
+      row.help,
+      row.test,
+    ]),
+  );
+}
+
+function configurationDocument() {
+  const rows = allRows();
+  const tuning = rows.filter(([, row]) => row.isTuning === true);
+  const others = rows.filter(([, row]) => row.isTuning !== true);
+  const refused = ABSENT.map(({ name, kind, capability, instead }) => [
+    code(name),
+    kind,
+    capability === undefined ? instead : `comes with: ${capability}`,
+  ]);
+  return `# Configuration
+
+Generated from the table of settings in \`src/config/\` by \`node scripts/make-docs.mjs\`; do not edit.
+
+## Where settings come from
+
+In rising order: what is built in, system.defaults, the environment, the configuration file, the command
+line. A wrong value is an error even where a better one would win. \`--explain-config\`, which every tool
+has, prints each setting with its value and where that was given (with \`--json\` as JSON), and does nothing
+else.
+
+- **system.defaults** is /etc/tardis/system.defaults, if it is there, or the file that \`TARDIS_DEFAULTS\`
+  names (none, if that is empty): section \`[Tardis]\`, and in it the variables of the table below.
+- **The client's file** is named by \`--config\`, of which there may be several; later ones count more.
+  The section \`[Tardis]\`, or the one that \`--job\` names instead, is read, after \`[Pipeline]\`, where the
+  keys of the second table may stand for all jobs. Every section is checked.
+- **The server's file** is named by \`--config\` or \`TARDIS_DAEMON_CONFIG\`, or it is
+  /etc/tardis/tardisd.cfg, if that is there: sections \`[Tardis]\` and \`[Pipeline]\`. A server that
+  \`tardis --local\` starts reads the file of \`--local-config\` or \`TARDIS_LOCAL_CONFIG\`, or
+  /etc/tardis/tardisd.local.cfg, if that is there.
+- **@FILE** on a command line stands for the words in that file: between blanks, with quotes and backslashes
+  as in a shell, and \`#\` for comments. It may name further files. Write \`./@name\` for a name, or put it
+  behind \`--\`.
+
+Files are those of Python's configparser: \`key = value\` or \`key: value\`, whatever the case of the key;
+further lines of a value are indented; lines that begin with \`#\` or \`;\` are comments; sections and keys
+stand only once. There is no \`[DEFAULT]\`, no interpolation and no comment behind a value. Values of paths
+are bytes. Lists are words as in @FILE. Sizes have a unit K, M, G or T (of 1024), if any.
+
+An unknown key, variable (\`TARDIS_…\`) or option is an error that names the nearest one.
+
+## Settings
+
+${settingsTable(others)}
+
+## Tuning
+
+These keys may stand in \`[Pipeline]\` too.
+
+${settingsTable(tuning)}
+
+## What this release refuses
+
+Names of the systems that this one carries on. Using one is the error \`CAPABILITY_MISSING\`.
+
+${table(['name', 'kind', 'why'], refused)}
+`;
+}
+
 /** What is between `<!-- NAME:begin -->` and `<!-- NAME:end -->` replaced; unchanged without them. */
 export function replaceSection(text, name, section) {
   const begin = `<!-- ${name}:begin -->`;
@@ -104,6 +205,7 @@ export function replaceSection(text, name, section) {
 /** A file, and how its text is made from what it is now (undefined: there is none). */
 const GENERATED = [
   { file: 'docs/errors.md', generate: () => errorsDocument() },
+  { file: 'docs/configuration.md', generate: () => configurationDocument() },
   {
     file: 'docs/protocol.md',
     generate: async (text) =>

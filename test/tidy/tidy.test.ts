@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
+import { allRows } from '../../src/config/index.js';
 import { withoutCommentsAndTexts } from './blank.js';
 import { forbiddenImports } from './imports.js';
 import { filesOfHouse, linesMatching, ROOT } from './house.js';
@@ -107,6 +108,18 @@ test('every document has one title', (t) => {
       return titles === 1 ? [] : [`${file}: ${titles} titles`];
     });
   expectNone(t, found, 'Begin with one line `# Title`, and use `##` below it:');
+});
+
+test('every setting names the test of its effect', (t) => {
+  const titles = new Set(
+    tests.flatMap((file) =>
+      [...read(file).matchAll(/\btest(?:\.serial)?\(\s*(['"`])(.+?)\1,/g)].map((match) => match[2]),
+    ),
+  );
+  const found = allRows().flatMap(([name, row]) =>
+    titles.has(row.test) ? [] : [`${name}: ${row.test}`],
+  );
+  expectNone(t, found, 'Write the test, or name it in the row as it is called:');
 });
 
 test('no file is large', (t) => {
