@@ -7,7 +7,12 @@ import { destination, type Logger, pino } from 'pino';
 import type { Settings } from '../config/index.js';
 import { systemCode, TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
-import { Daemon, InlineStorageHost, ThreadStorageHost } from '../server/index.js';
+import {
+  Daemon,
+  type DaemonOptions,
+  InlineStorageHost,
+  ThreadStorageHost,
+} from '../server/index.js';
 import { type Address, nodeSystem } from '../system/index.js';
 import { goToBackground, isInBackground, tellStarter } from './background.js';
 import { runTool, toolCommand } from './run-tool.js';
@@ -69,48 +74,50 @@ async function serveUntilStopped(
   const threads = settings.storageThreads ?? storageThreadsFor(settings.single);
   const storage =
     threads === 0 ? new InlineStorageHost(system) : new ThreadStorageHost(threads, settings.umask);
+  const starting = Daemon.start(system, storage, daemonOptions(settings, address), log);
+  const stop = (): void => {
+    starting
+      .then((daemon) => daemon.stop())
+      .catch((error: unknown) => {
+        log.error({ err: error }, 'stopping failed');
+        process.exit(1);
+      });
+  };
+  process.on('SIGTERM', stop); // it may come as soon as we are heard to listen
   let daemon: Daemon;
   try {
-    daemon = await Daemon.start(
-      system,
-      storage,
-      {
-        address,
-        baseDir: path.resolve(settings.database),
-        catalogFile: settings.catalogFile,
-        allowCreate: settings.allowNewHosts || settings.localSocket !== undefined,
-        onlyClient: settings.onlyClient,
-        creditBytes: settings.creditBytes,
-        timeoutMs: settings.timeoutSeconds * 1000,
-        single: settings.single,
-        logExceptions: settings.logExceptions,
-        skipFile: settings.storeSkipFile,
-        storageOptions: {
-          store: { packBytes: settings.packBytes, packContentBytes: settings.packContentBytes },
-          checkpoint: {
-            bytes: settings.checkpointBytes,
-            entries: settings.checkpointEntries,
-            intervalMs: settings.checkpointSeconds * 1000,
-          },
-        },
-      },
-      log,
-    );
+    daemon = await starting;
   } catch (error) {
     await storage.close();
     throw error;
   }
-  const stop = (): void => {
-    daemon.stop().catch((error: unknown) => {
-      log.error({ err: error }, 'stopping failed');
-      process.exit(1);
-    });
-  };
-  process.on('SIGTERM', stop);
   const isChild = !isInBackground() && tellParent(settings.localSocket, stop);
   if (!isChild) process.on('SIGINT', stop);
   tellStarter();
   await daemon.stopped;
+}
+
+function daemonOptions(settings: Settings<'tardisd'>, address: Address): DaemonOptions {
+  return {
+    address,
+    baseDir: path.resolve(settings.database),
+    catalogFile: settings.catalogFile,
+    allowCreate: settings.allowNewHosts || settings.localSocket !== undefined,
+    onlyClient: settings.onlyClient,
+    creditBytes: settings.creditBytes,
+    timeoutMs: settings.timeoutSeconds * 1000,
+    single: settings.single,
+    logExceptions: settings.logExceptions,
+    skipFile: settings.storeSkipFile,
+    storageOptions: {
+      store: { packBytes: settings.packBytes, packContentBytes: settings.packContentBytes },
+      checkpoint: {
+        bytes: settings.checkpointBytes,
+        entries: settings.checkpointEntries,
+        intervalMs: settings.checkpointSeconds * 1000,
+      },
+    },
+  };
 }
 
 /**
