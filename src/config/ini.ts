@@ -5,6 +5,7 @@
  */
 import { systemCode, TardisError } from '../errors/index.js';
 import { byteText, readSmallFile } from '../system/index.js';
+import { shownText } from './shown.js';
 
 const MAX_FILE_BYTES = 1 << 20;
 
@@ -73,9 +74,9 @@ class IniReader {
 
   private beginSection(trimmed: string, line: number): void {
     const name = /^\[([^\]]+)\]$/.exec(trimmed)?.[1]?.trim();
-    if (name === undefined) throw this.refuse(line, `"${cut(trimmed)}" is no section`);
+    if (name === undefined) throw this.refuse(line, `"${shownText(trimmed)}" is no section`);
     if (this.names.has(name.toLowerCase())) {
-      throw this.refuse(line, `the section [${cut(name)}] is there twice`);
+      throw this.refuse(line, `the section [${shownText(name)}] is there twice`);
     }
     this.names.add(name.toLowerCase());
     this.keys = new Set();
@@ -87,14 +88,14 @@ class IniReader {
   private addEntry(trimmed: string, indent: number, line: number): void {
     const [, key, text] = /^([^=:]*?)\s*[=:]\s*(.*)$/s.exec(trimmed) ?? [];
     if (key === undefined || key === '') {
-      throw this.refuse(line, `"${cut(trimmed)}" is no "key = value"`);
+      throw this.refuse(line, `"${shownText(trimmed)}" is no "key = value"`);
     }
     if (this.sections.length === 0) {
-      throw this.refuse(line, `"${cut(key)}" stands outside a section`);
+      throw this.refuse(line, `"${shownText(key)}" stands outside a section`);
     }
     if (this.keys.has(key.toLowerCase())) {
       const section = this.sections.at(-1)!.name;
-      throw this.refuse(line, `[${cut(section)}] has "${cut(key)}" twice`);
+      throw this.refuse(line, `[${shownText(section)}] has "${shownText(key)}" twice`);
     }
     this.keys.add(key.toLowerCase());
     this.entries.push({ key, text: text!, line });
@@ -104,10 +105,6 @@ class IniReader {
   private refuse(line: number, what: string): TardisError {
     return invalid(`${this.shown}:${line}: ${what}`);
   }
-}
-
-function cut(text: string): string {
-  return text.slice(0, 80);
 }
 
 function invalid(message: string, cause?: unknown): TardisError {

@@ -1,11 +1,11 @@
 /** Where settings come from: each source becomes a layer of values by the names of the rows. */
 import { TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
-import { textBytes } from '../system/index.js';
 import { type AbsentKind, refuseAbsent } from './absent.js';
 import { type IniEntry, type IniSection, readIni } from './ini.js';
 import { nearestHint } from './nearest.js';
 import type { SettingRow } from './row.js';
+import { shownText } from './shown.js';
 import { allRows } from './settings.js';
 import { parseGiven, parseValue, type Value } from './values.js';
 
@@ -94,7 +94,7 @@ export function systemDefaultsLayer(rows: Rows, file: Buffer): Layer {
   const sections = readIni(file, shown);
   for (const { name, line } of sections) {
     if (isOneOf(name, [MAIN])) continue;
-    throw invalid(`${shown}:${line}: there is no section [${name}]; write [Tardis]`);
+    throw invalid(`${shown}:${line}: there is no section [${shownText(name)}]; write [Tardis]`);
   }
   return entriesLayer(rows, sections, {
     shown,
@@ -111,7 +111,7 @@ export function serverFileLayer(rows: Rows, file: Buffer): Layer {
   for (const { name, line } of sections) {
     if (isOneOf(name, [MAIN, TUNING])) continue;
     const hint = nearestHint(name, ['Tardis', 'Pipeline']);
-    throw invalid(`${shown}:${line}: there is no section [${name}]${hint}`);
+    throw invalid(`${shown}:${line}: there is no section [${shownText(name)}]${hint}`);
   }
   return entriesLayer(rows, tuningFirst(sections), {
     shown,
@@ -146,7 +146,9 @@ export function clientFilesLayer(rows: Rows, files: readonly Buffer[], job: stri
   const isMissing = !jobs.some((name) => isOneOf(name, [job]));
   if (isMissing && (jobs.length > 0 || !isOneOf(job, [MAIN]))) {
     const shown = files.map(displayName).join(', ');
-    throw invalid(`${shown} has no section [${job}]${nearestHint(job, jobs)}; choose by --job`);
+    throw invalid(
+      `${shown} has no section [${shownText(job)}]${nearestHint(job, jobs)}; choose by --job`,
+    );
   }
   return layer;
 }
@@ -219,12 +221,13 @@ function unknownKey(
   known: Keys,
 ): TardisError {
   refuseAbsent(style.kind, entry.key, where);
-  const key = displayName(textBytes(entry.key.slice(0, 80)));
   const hint = nearestHint(
     entry.key,
     [...known.values()].map((one) => one.key),
   );
-  return invalid(`${where}: [${section.name}] has no key "${key}"${hint}`);
+  return invalid(
+    `${where}: [${shownText(section.name)}] has no key "${shownText(entry.key)}"${hint}`,
+  );
 }
 
 function invalid(message: string): TardisError {

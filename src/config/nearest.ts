@@ -1,4 +1,5 @@
 /** The known name that is most like a mistyped one. */
+import { shownText } from './shown.js';
 
 /** Longer names are not compared: they are no slip of a finger. */
 const MAX_CHARS = 64;
@@ -20,7 +21,7 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
 /** ` (nearest: …)`, or nothing. */
 export function nearestHint(name: string, known: Iterable<string>): string {
   const found = nearest(name, known);
-  return found === undefined ? '' : ` (the nearest one is "${found}")`;
+  return found === undefined ? '' : ` (the nearest one is "${shownText(found)}")`;
 }
 
 /** Insertions, deletions and replacements that make one of the other. */

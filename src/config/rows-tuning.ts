@@ -27,7 +27,7 @@ export const TUNING_ROWS = {
     clientKey: 'BudgetItems',
     isTuning: true,
     help: 'entries in flight',
-    test: 'pipeline settings reach the stages they are named for',
+    test: 'while the server stalls the walk stops, and everything comes when it goes on',
   },
   parcelFiles: {
     type: 'int',

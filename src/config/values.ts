@@ -2,6 +2,7 @@
 import { TardisError } from '../errors/index.js';
 import { byteText, hasStrayBytes, textBytes } from '../system/index.js';
 import type { ValueSpec } from './row.js';
+import { shownText } from './shown.js';
 import { splitWords } from './words.js';
 
 export type Value = string | number | boolean | Buffer | readonly string[] | readonly Buffer[];
@@ -125,7 +126,7 @@ function bounded(value: number, spec: ValueSpec, where: string, text: string): n
 function invalid(where: string, text: string, wanted: string): TardisError {
   return new TardisError(
     'CONFIG_INVALID',
-    `${where} is "${text.slice(0, 80)}" but must be ${wanted}`,
+    `${where} is "${shownText(text)}" but must be ${wanted}`,
     { where },
   );
 }

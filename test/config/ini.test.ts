@@ -77,6 +77,7 @@ test('what is no configuration is refused with its line', (t) => {
     ['[a]\nx = 1\nX = 1\n', /^f:3: \[a\] has "X" twice$/],
     ['[a]\n[b]\n[A]\n', /^f:3: the section \[A\] is there twice$/],
     [`[a]\n${'x'.repeat(100_000)}\n`, /^f:2: "x{80}" is no/],
+    ['[a]\n\u001b[31mred\u0007\n', /^f:2: "\\x1b\[31mred\\x07" is no/],
   ] as const) {
     t.regex(
       refusal(t, () => parseIni(text, 'f')),

@@ -76,7 +76,7 @@ test('what is no value is refused, with the place and the text', (t) => {
     });
     t.is(error.code, 'CONFIG_INVALID', `${spec.type} "${text}"`);
     t.true(error.message.includes('Budget in /etc/tardis.conf'), error.message);
-    t.true(error.message.includes(`"${text}"`), error.message);
+    t.true(error.message.includes(`"${text.replace('\0', '\\x00')}"`), error.message);
   }
   const long = t.throws(() => parseValue('x'.repeat(100_000), { type: 'int' }, 'Key'));
   t.true(long.message.length < 300);

@@ -202,6 +202,16 @@ test('what belongs to later releases is refused as such', async (t) => {
   t.regex(stderr, /lzma.*zstd/);
 });
 
+test('a mistyped option, variable or key names the nearest one', async (t) => {
+  const { source, written } = lab(t);
+  const option = await run('tardis', ['--workrs', '1', source]);
+  t.regex(option.stderr, /--workrs.*--workers.*\[USAGE\]/);
+  const variable = await run('lstardis', [], { env: { TARDIS_CLEINT: 'me' } });
+  t.regex(variable.stderr, /"TARDIS_CLEINT" .*"TARDIS_CLIENT"\) \[CONFIG_INVALID\]/);
+  const key = await run('tardisd', ['--config', written('cfg', '[Tardis]\nBasDir = x\n')]);
+  t.regex(key.stderr, /cfg:2: .*"BasDir" .*"BaseDir"\) \[CONFIG_INVALID\]/);
+});
+
 test('@file stands for the arguments in it', async (t) => {
   const { source, place, written, at } = lab(t);
   const more = written('more', '--create # a comment\n--name "by file"\n');
