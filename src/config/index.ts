@@ -18,6 +18,7 @@ export { DEFAULT_PORT, DEFAULT_STORE } from './rows-common.js';
 export {
   allRows,
   defaultOf,
+  headingOf,
   rowsOf,
   type SettingName,
   SETTINGS,

@@ -28,6 +28,12 @@ export function rowsOf(tool: Tool): [name: string, row: SettingRow][] {
   return Object.entries(table).filter(([, row]) => row.tools.includes(tool));
 }
 
+/** The heading a setting stands under in --help. */
+export function headingOf(name: string): string {
+  if (name in EXCLUDE_ROWS) return 'What to leave out:';
+  return name in TUNING_ROWS ? 'Tuning:' : 'Options:';
+}
+
 /** All rows, by name. */
 export function allRows(): [name: string, row: SettingRow][] {
   return Object.entries<SettingRow>(SETTINGS);

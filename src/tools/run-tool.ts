@@ -9,6 +9,7 @@ import {
   expandArguments,
   type Found,
   formatValue,
+  headingOf,
   refuseAbsent,
   type Resolved,
   resolveSettings,
@@ -62,6 +63,7 @@ export function describeTool(command: Command, name: string, summary: string): C
     .description(summary)
     .version(`${name} ${VERSION}`, '--version', 'print the version')
     .helpOption('-h, --help', 'print this help')
+    .configureHelp({ optionTerm: (option) => optionTerm(option, command) })
     .showHelpAfterError(false)
     .exitOverride();
 }
@@ -71,14 +73,22 @@ function addFlags(command: Command, name: string, row: SettingRow): void {
   const isFlag = row.type === 'bool' || row.type === 'count';
   const option = new Option(row.flags!, helpOf(row));
   option.attributeName = () => name;
+  option.helpGroup(headingOf(name));
   if (row.type === 'count') option.argParser((_text, before?: number) => (before ?? 0) + 1);
   if (!isFlag) option.argParser((text, before?: string[]) => [...(before ?? []), text]);
   command.addOption(option);
   if (row.negatable !== true) return;
   const word = row.flags!.replace(/^.*--/, '');
-  const negative = new Option(`--no${word}, --no-${word}`, `not so`);
+  const negative = new Option(`--no${word}, --no-${word}`);
   negative.attributeName = () => name;
-  command.addOption(negative);
+  command.addOption(negative.hideHelp()); // the term of the positive one tells
+}
+
+/** What stands on the left in --help: `--[no]progress` for a flag that has a negative. */
+function optionTerm({ flags, long }: Option, command: Command): string {
+  const word = long?.slice(2) ?? '';
+  const isNegatable = command.options.some((other) => other.long === `--no-${word}`);
+  return isNegatable ? flags.replace(`--${word}`, `--[no]${word}`) : flags;
 }
 
 /** `what it does (default: …; TARDIS_…; key)`. */
