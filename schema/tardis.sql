@@ -83,6 +83,15 @@ CREATE TABLE entries (
 -- There is no index by content: "which versions hold this damaged content" may take a scan, and every
 -- backup would pay for the index.
 
+-- Names of users and groups: each holds from first_set on, until the same number's next one.
+CREATE TABLE owner_names (
+  is_group  INTEGER NOT NULL, -- 0: a user, 1: a group
+  id        INTEGER NOT NULL,
+  first_set INTEGER NOT NULL,
+  name      BLOB NOT NULL, -- empty: no longer any
+  PRIMARY KEY (is_group, id, first_set)
+) WITHOUT ROWID;
+
 -- Records of the packs that hold contents. pack 0: an object of its own, named by the digest.
 CREATE TABLE records (
   record_id    INTEGER PRIMARY KEY,

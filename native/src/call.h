@@ -58,6 +58,9 @@ class Call {
   napi_value number(double value) const;
   napi_value boolean(bool value) const;
   napi_value buffer(const void* data, size_t size) const;
+  napi_value bufferOrNothing(const std::string& data) const {
+    return data.empty() ? nothing() : buffer(data.data(), data.size());
+  }
 
  private:
   [[noreturn]] void refuse(const char* why) const { throw Failure{EINVAL, name_, nullptr, why}; }

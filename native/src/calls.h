@@ -23,6 +23,21 @@ napi_value close(const Call& call);
 // reading.cc
 napi_value readFileAt(const Call& call);
 
+// sparse.cc
+napi_value sparseHead(const Call& call);
+napi_value resizeFile(const Call& call);
+
+// xattrs.cc
+napi_value attributesAt(const Call& call);
+napi_value attributesByPath(const Call& call);
+napi_value inheritsAcl(const Call& call);
+
+// owners.cc
+napi_value userName(const Call& call);
+napi_value groupName(const Call& call);
+napi_value userId(const Call& call);
+napi_value groupId(const Call& call);
+
 // writing.cc
 napi_value writeFileAt(const Call& call);
 napi_value createFileAt(const Call& call);
@@ -32,6 +47,7 @@ napi_value setDirectoryMetadata(const Call& call);
 // naming.cc
 napi_value makeDirectoryAt(const Call& call);
 napi_value symlinkAt(const Call& call);
+napi_value makeNodeAt(const Call& call);
 napi_value linkAt(const Call& call);
 napi_value unlinkAt(const Call& call);
 napi_value renameAt(const Call& call);

@@ -132,6 +132,7 @@ void fill(const Row& row, const struct statx& stat) {
   row.set<uint32_t>(kGid, stat.stx_gid);
   row.set<uint32_t>(kNlink, stat.stx_nlink);
   row.set<uint64_t>(kSize, type == kFile ? stat.stx_size : 0);
+  if (type == kFile && stat.stx_blocks * 512 < stat.stx_size) row.setFlag(kSparse);
   row.set<int64_t>(kMtime, nanoseconds(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec));
   row.set<int64_t>(kCtime, nanoseconds(stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec));
   if ((stat.stx_mask & STATX_BTIME) != 0) {

@@ -1,9 +1,11 @@
-// Owner first, because changing it takes set-id bits away; then permissions; times last.
+// Owner first, because changing it takes set-id bits and capabilities away; attributes before permissions, which may
+// forbid to put them; times last.
 #include "metadata.h"
 
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "xattrs.h"
 #include "files.h"
 
 namespace tardis {
@@ -17,34 +19,56 @@ bool settleOwner(int result, unsigned options) {
   throw Failure{errno, "fchownat"};
 }
 
+bool ownName(int directory, const char* name, const Row& row, unsigned options) {
+  if ((options & kSetOwner) == 0) return true;
+  const int result = retry([&] {
+    return fchownat(directory, name, row.get<uint32_t>(kUid), row.get<uint32_t>(kGid), AT_SYMLINK_NOFOLLOW);
+  });
+  return settleOwner(result, options);
+}
+
+std::string finishName(int directory, const char* name, const Row& row) {
+  std::string failed;
+  if (row.hasFlag(kHasAttributes)) setAttributes({-1, directory, name}, row, &failed);
+  const timespec time = mtimeOf(row);
+  const timespec times[2] = {time, time};
+  if (retry([&] { return utimensat(directory, name, times, AT_SYMLINK_NOFOLLOW); }) != 0) {
+    throw Failure{errno, "utimensat"};
+  }
+  return failed;
+}
+
 }  // namespace
 
-void setMetadata(int fd, const Row& row, unsigned options, bool directory) {
+std::string setMetadata(int fd, const Row& row, unsigned options, bool directory) {
+  std::string failed;
   mode_t permissions = row.get<uint16_t>(kPermissions) & 07777;
   if ((options & kSetOwner) != 0) {
     const int result = retry([&] { return fchown(fd, row.get<uint32_t>(kUid), row.get<uint32_t>(kGid)); });
     // A program that runs as its owner must not run as whoever restores it.
     if (!settleOwner(result, options) && !directory) permissions &= ~(S_ISUID | S_ISGID);
   }
+  if ((options & kDropAcl) != 0) dropInheritedAcls(fd, directory);
+  if (row.hasFlag(kHasAttributes)) setAttributes({fd, -1, nullptr}, row, &failed);
   if (retry([&] { return fchmod(fd, permissions); }) != 0) throw Failure{errno, "fchmod"};
-  const timespec time = timeOf(row.get<int64_t>(kMtime));
+  const timespec time = mtimeOf(row);
   const timespec times[2] = {time, time};
   if (retry([&] { return futimens(fd, times); }) != 0) throw Failure{errno, "futimens"};
+  return failed;
 }
 
-void setLinkMetadata(int directory, const char* name, const Row& row, unsigned options) {
-  if ((options & kSetOwner) != 0) {
-    settleOwner(retry([&] {
-                  return fchownat(directory, name, row.get<uint32_t>(kUid), row.get<uint32_t>(kGid),
-                                  AT_SYMLINK_NOFOLLOW);
-                }),
-                options);
+std::string setLinkMetadata(int directory, const char* name, const Row& row, unsigned options) {
+  ownName(directory, name, row, options);
+  return finishName(directory, name, row);
+}
+
+std::string setNodeMetadata(int directory, const char* name, const Row& row, unsigned options) {
+  mode_t permissions = row.get<uint16_t>(kPermissions) & 07777;
+  if (!ownName(directory, name, row, options)) permissions &= ~(S_ISUID | S_ISGID);
+  if (retry([&] { return fchmodat(directory, name, permissions, AT_SYMLINK_NOFOLLOW); }) != 0) {
+    throw Failure{errno, "fchmodat"};
   }
-  const timespec time = timeOf(row.get<int64_t>(kMtime));
-  const timespec times[2] = {time, time};
-  if (retry([&] { return utimensat(directory, name, times, AT_SYMLINK_NOFOLLOW); }) != 0) {
-    throw Failure{errno, "utimensat"};
-  }
+  return finishName(directory, name, row);
 }
 
 }  // namespace tardis

@@ -1,5 +1,7 @@
-// Owner, permissions and times of a row, put on what was restored.
+// Owner, attributes, permissions and times of a row, put on what was restored.
 #pragma once
+
+#include <string>
 
 #include "row.h"
 
@@ -8,10 +10,13 @@ namespace tardis {
 enum MetadataOption : unsigned {
   kSetOwner = 1,         // give it to the row's uid and gid
   kForgiveOwner = 2,     // go on when that is not permitted
+  kDropAcl = 4,          // take away what was inherited from the directory above
 };
 
-// Both throw. The first is for files and directories, the second for a symbolic link, which has no permissions.
-void setMetadata(int fd, const Row& row, unsigned options, bool directory);
-void setLinkMetadata(int directory, const char* name, const Row& row, unsigned options);
+// All throw; they return which attributes could not be put, as "CODE\0name\0" for each. The first is for files and
+// directories, the second for a symbolic link, which has no permissions, the third for what must not be opened.
+std::string setMetadata(int fd, const Row& row, unsigned options, bool directory);
+std::string setLinkMetadata(int directory, const char* name, const Row& row, unsigned options);
+std::string setNodeMetadata(int directory, const char* name, const Row& row, unsigned options);
 
 }  // namespace tardis

@@ -13,6 +13,9 @@ const CallInfo kCalls[] = {
     CALL(writeFileAt),   CALL(createFileAt),    CALL(finishFile),  CALL(symlinkAt),   CALL(setDirectoryMetadata),
     CALL(linkAt),        CALL(makeDirectoryAt), CALL(unlinkAt),    CALL(renameAt),    CALL(flock),
     CALL(unlock),        CALL(syncfs),          CALL(noDumpRows),  CALL(forbiddenRows),
+    CALL(unlock),        CALL(syncfs),          CALL(makeNodeAt),  CALL(sparseHead),  CALL(resizeFile),
+    CALL(attributesAt),  CALL(attributesByPath), CALL(inheritsAcl),
+    CALL(userName),      CALL(groupName),       CALL(userId),      CALL(groupId),
 };
 
 #undef CALL

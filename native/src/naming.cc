@@ -36,12 +36,36 @@ napi_value symlinkAt(const Call& call) {
   const unsigned options = call.bits(5);
   demand(retry([&] { return symlinkat(target.c_str(), directory, name.text); }), "symlinkat");
   try {
-    setLinkMetadata(directory, name.text, row, options);
+    return call.bufferOrNothing(setLinkMetadata(directory, name.text, row, options));
   } catch (const Failure&) {
     unlinkat(directory, name.text, 0);
     throw;
   }
-  return call.nothing();
+}
+
+// A device node first belongs to nobody but root: what it may be used for comes with its permissions.
+napi_value makeNodeAt(const Call& call) {
+  const int directory = call.fd(0);
+  Name name;
+  call.name(1, &name);
+  const Row row = Row::checked(call.bytes(2), call.count(3), call.name());
+  const unsigned options = call.bits(4);
+  mode_t kind;
+  switch (row.get<uint8_t>(kType)) {
+    case kFifo: kind = S_IFIFO; break;
+    case kSocket: kind = S_IFSOCK; break;
+    case kCharacterDevice: kind = S_IFCHR; break;
+    case kBlockDevice: kind = S_IFBLK; break;
+    default: throw Failure{EINVAL, call.name(), nullptr, "not a row of a fifo, socket or device"};
+  }
+  const dev_t device = kind == S_IFCHR || kind == S_IFBLK ? row.get<uint64_t>(kRdev) : 0;
+  demand(retry([&] { return mknodat(directory, name.text, kind | 0600, device); }), "mknodat");
+  try {
+    return call.bufferOrNothing(setNodeMetadata(directory, name.text, row, options));
+  } catch (const Failure&) {
+    unlinkat(directory, name.text, 0);
+    throw;
+  }
 }
 
 napi_value linkAt(const Call& call) {

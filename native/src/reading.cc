@@ -1,11 +1,13 @@
 // Reading a whole file, noticing every change of it since it was listed and while it is read.
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 
 #include "calls.h"
 #include "files.h"
 #include "row.h"
 #include "sha256.h"
+#include "sparse.h"
 
 namespace tardis::calls {
 
@@ -70,6 +72,34 @@ size_t readWhole(const Fd& fd, uint8_t* target, size_t size, bool* longer) {
   }
 }
 
+// As many as a file that is read whole can have with holes of one page.
+constexpr size_t kMostExtents = 256;
+
+// Reads a file in its sparse form to the target, whose room is the file's size. Returns 0 when it has no holes worth it.
+size_t readSparse(const Fd& fd, uint8_t* target, const struct stat& stat) {
+  const uint64_t size = stat.st_size;
+  bool dense;
+  const std::vector<Extent> extents = dataOf(fd.get(), size, kMostExtents, &dense);
+  if (dense) return 0;
+  putHead(target, size, extents);
+  size_t at = headBytes(extents);
+  for (const Extent& extent : extents) {
+    for (size_t done = 0; done < extent.length;) {
+      const ssize_t bytes = retry([&] {
+        return pread(fd.get(), target + at + done, extent.length - done, static_cast<off_t>(extent.offset + done));
+      });
+      if (bytes < 0) throw Failure{errno, "pread"};
+      if (bytes == 0) {  // cut off meanwhile: the times will tell
+        memset(target + at + done, 0, extent.length - done);
+        break;
+      }
+      done += bytes;
+    }
+    at += extent.length;
+  }
+  return at;
+}
+
 }  // namespace
 
 napi_value readFileAt(const Call& call) {
@@ -84,19 +114,25 @@ napi_value readFileAt(const Call& call) {
   const Fd fd = openForReading(directory, name.text);
   const struct stat before = statOf(fd);
   if (!S_ISREG(before.st_mode)) throw Failure{0, "openat", "ENOTREG", "not a regular file"};
+  row.clearFlag(kSparse);
+  row.clearFlag(kMayHaveAttributes);
+  if (flistxattr(fd.get(), nullptr, 0) > 0) row.setFlag(kMayHaveAttributes);
   bool changed = renew(row, before);
   if (changed) row.setFlag(kChanged);
   const size_t size = static_cast<size_t>(before.st_size);
   if (size > limit) throw Failure{EFBIG, call.name()};
 
   bool longer = false;
-  const size_t got = readWhole(fd, target, size, &longer);
+  size_t got = static_cast<uint64_t>(before.st_blocks) * 512 < size ? readSparse(fd, target, before) : 0;
+  const bool sparse = got > 0;
+  if (sparse) row.setFlag(kSparse);
+  else got = readWhole(fd, target, size, &longer);
   const struct stat after = statOf(fd);
-  changed = longer || got < size || after.st_size != before.st_size || mtimeOf(after) != mtimeOf(before) ||
+  changed = longer || (!sparse && got < size) || after.st_size != before.st_size || mtimeOf(after) != mtimeOf(before) ||
             ctimeOf(after) != ctimeOf(before);
   if (changed) {
     row.setFlag(kChanged);
-    row.set<uint64_t>(kSize, got);
+    if (!sparse) row.set<uint64_t>(kSize, got);
   }
   Sha256& hash = Sha256::ofThread();
   hash.start();

@@ -3,7 +3,7 @@
 //  0 u32 bytes of the whole row   4 u16 bytes of the name   6 u16 bytes of the link target
 //  8 u8 type   9 u8 flags   10 u16 permission bits   12 u32 uid   16 u32 gid   20 u32 nlink
 // 24 u64 size (regular files only)   32 i64 mtime   40 i64 ctime   48 i64 btime (ns)   56 u64 ino
-// 64 u64 rdev (device nodes only)   72 [32 bytes of digest] name, link target
+// 64 u64 rdev (device nodes only)   72 [32 bytes of digest] name, link target, attributes (only with their flag)
 #pragma once
 
 #include <sys/stat.h>
@@ -45,6 +45,9 @@ enum RowFlag : uint8_t {
   kUnreadable = 4,
   kChanged = 8,
   kOtherDevice = 16,
+  kHasAttributes = 32,
+  kSparse = 64,             // in a listing: fewer blocks than the size says
+  kMayHaveAttributes = 128,  // never leaves the process that read the file
 };
 
 enum RowType : uint8_t {
@@ -101,7 +104,8 @@ class Row {
   static Row checked(const Bytes& rows, size_t offset, const char* call) {
     const Row row(rows.range(offset, kRowFixedBytes, call));
     const size_t bytes = row.bytes();
-    if (bytes != row.nameOffset() + row.nameBytes() + row.get<uint16_t>(kLinkBytes)) {
+    const size_t known = row.attributesOffset();
+    if (row.hasFlag(kHasAttributes) ? bytes <= known : bytes != known) {
       throw Failure{EINVAL, call, nullptr, "malformed row"};
     }
     rows.range(offset, bytes, call);
@@ -121,10 +125,14 @@ class Row {
   }
 
   void setFlag(RowFlag flag) const { at_[kFlags] |= flag; }
+  void clearFlag(RowFlag flag) const { at_[kFlags] &= ~flag; }
+  bool hasFlag(RowFlag flag) const { return (at_[kFlags] & flag) != 0; }
 
   size_t bytes() const { return get<uint32_t>(kRowBytes); }
   size_t nameBytes() const { return get<uint16_t>(kNameBytes); }
   size_t nameOffset() const { return kRowFixedBytes + ((at_[kFlags] & kHasDigest) != 0 ? kDigestBytes : 0); }
+  // Where the attributes begin, or the row ends when it has none.
+  size_t attributesOffset() const { return nameOffset() + nameBytes() + get<uint16_t>(kLinkBytes); }
   const uint8_t* at(size_t offset) const { return at_ + offset; }
 
  private:

@@ -43,13 +43,13 @@ napi_value writeFileAt(const Call& call) {
   Fd fd = createFile(directory, name.text);
   try {
     writeWhole(fd.get(), data, size);
-    setMetadata(fd.get(), row, options, false);
+    const std::string failed = setMetadata(fd.get(), row, options, false);
     closeWritten(fd);
+    return call.bufferOrNothing(failed);
   } catch (const Failure&) {
     unlinkat(directory, name.text, 0);
     throw;
   }
-  return call.nothing();
 }
 
 napi_value createFileAt(const Call& call) {
@@ -60,14 +60,12 @@ napi_value createFileAt(const Call& call) {
 
 napi_value finishFile(const Call& call) {
   const Row row = Row::checked(call.bytes(1), call.count(2), call.name());
-  setMetadata(call.fd(0), row, call.bits(3), false);
-  return call.nothing();
+  return call.bufferOrNothing(setMetadata(call.fd(0), row, call.bits(3), false));
 }
 
 napi_value setDirectoryMetadata(const Call& call) {
   const Row row = Row::checked(call.bytes(1), call.count(2), call.name());
-  setMetadata(call.fd(0), row, call.bits(3), true);
-  return call.nothing();
+  return call.bufferOrNothing(setMetadata(call.fd(0), row, call.bits(3), true));
 }
 
 }  // namespace tardis::calls

@@ -4,7 +4,7 @@
  * question runs long.
  */
 import type { BackupSet, CatalogEntry, ListingPage } from '../catalog/index.js';
-import type { RootRecord, SetNote } from '../store/index.js';
+import type { OwnerRecord, RootRecord, SetNote } from '../store/index.js';
 
 export type ArchiveEntry = CatalogEntry;
 
@@ -41,6 +41,8 @@ export interface Archive {
   findSet(text: string | undefined): Promise<BackupSet>;
   roots(set: number): Promise<RootRecord[]>;
   notes(set: number): Promise<SetNote[]>;
+  /** Names of users and groups as of a set. */
+  owners(set: number): Promise<OwnerRecord[]>;
   /** The entry at an absolute path as of a set. */
   find(path: Buffer, set: number): Promise<ArchiveEntry | undefined>;
   /** A page of a directory as of a set, by name. */

@@ -11,6 +11,7 @@ import {
   type ClientDirectory,
   locationName,
   NO_PACK,
+  type OwnerRecord,
   openClientDirectory,
   RecordKind,
   type RootRecord,
@@ -124,6 +125,10 @@ class LocalArchive implements Archive {
 
   async notes(set: number): Promise<SetNote[]> {
     return this.catalog.sets.notesOf(set);
+  }
+
+  async owners(set: number): Promise<OwnerRecord[]> {
+    return this.catalog.owners.asOf(set);
   }
 
   async find(path: Buffer, set: number): Promise<ArchiveEntry | undefined> {

@@ -142,6 +142,9 @@ export function applyEvent(catalog: Catalog, event: StoreEvent): void {
     case 'notes':
       for (const note of event.notes) catalog.sets.addNote(event.set, note);
       return;
+    case 'owners':
+      for (const owner of event.owners) catalog.owners.put(event.set, owner);
+      return;
     case 'damage':
       for (const digest of event.digests) applyDamage(catalog, digest);
       return;
@@ -181,7 +184,7 @@ export function applyContentRecord(
       if (found === undefined) {
         contentId = catalog.contents.add(digest, sizeBytes, recordId, offset);
       } else {
-        catalog.contents.fill(found.contentId, recordId, offset);
+        catalog.contents.fill(found.contentId, recordId, offset, sizeBytes);
       }
     }
     ids.set(digestKey(digest), contentId!);

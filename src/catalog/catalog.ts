@@ -8,6 +8,7 @@ import { ContentTable } from './contents.js';
 import { DirectoryTable } from './directories.js';
 import { EntryTable } from './entries.js';
 import { closeAfterWriting, openForReading, openForWriting } from './open.js';
+import { OwnerTable } from './owners.js';
 import { SetTable } from './sets.js';
 import { StateTable } from './state.js';
 
@@ -16,6 +17,7 @@ export class Catalog {
   readonly directories: DirectoryTable;
   readonly entries: EntryTable;
   readonly contents: ContentTable;
+  readonly owners: OwnerTable;
   readonly state: StateTable;
   private readonly database: SqlDatabase;
   private readonly isWriter: boolean;
@@ -27,6 +29,7 @@ export class Catalog {
     this.directories = new DirectoryTable(database);
     this.entries = new EntryTable(database);
     this.contents = new ContentTable(database);
+    this.owners = new OwnerTable(database);
     this.state = new StateTable(database);
   }
 

@@ -46,7 +46,8 @@ export class ContentTable {
         'INSERT INTO contents (digest, size_bytes, record_id, offset) VALUES (?, ?, ?, ?)',
       ),
       fill: database.prepare(
-        'UPDATE contents SET record_id = ?, offset = ?, is_damaged = 0 WHERE content_id = ?',
+        `UPDATE contents SET record_id = ?, offset = ?, size_bytes = ?, is_damaged = 0
+         WHERE content_id = ?`,
       ),
       empty: database.prepare(
         `UPDATE contents SET is_damaged = 1 WHERE content_id = ?
@@ -120,9 +121,9 @@ export class ContentTable {
     return Number(lastInsertRowid);
   }
 
-  /** Gives a content that was missing its bytes. */
-  fill(contentId: number, recordId: number, offset: number): void {
-    this.statements.fill.run(recordId, offset, contentId);
+  /** Gives a content that was missing its bytes; only now its size is sure. */
+  fill(contentId: number, recordId: number, offset: number, sizeBytes: number): void {
+    this.statements.fill.run(recordId, offset, sizeBytes, contentId);
   }
 
   /** Marks a content, and what it is a part of, as damaged: the bytes count as missing. */

@@ -3,9 +3,11 @@
  * at most one open row, and a row that begins in the current set is replaced rather than closed.
  */
 import {
+  attributesOf,
   type Entry,
   EntryType,
   type EntryTypeNumber,
+  exactMtimeNs,
   linkTargetOf,
   METADATA_FROM,
   metadataOf,
@@ -117,8 +119,10 @@ class StoredEntry implements CatalogEntry {
   get sizeBytes(): number {
     return Number(this.metadata.readBigUInt64LE(RowOffset.sizeBytes - METADATA_FROM));
   }
+  /** Exact, also where the row cannot tell it. */
   get mtimeNs(): bigint {
-    return this.metadata.readBigInt64LE(RowOffset.mtimeNs - METADATA_FROM);
+    const timeNs = this.metadata.readBigInt64LE(RowOffset.mtimeNs - METADATA_FROM);
+    return exactMtimeNs(timeNs, this.attributes);
   }
   get ctimeNs(): bigint {
     return this.metadata.readBigInt64LE(RowOffset.ctimeNs - METADATA_FROM);
@@ -136,6 +140,9 @@ class StoredEntry implements CatalogEntry {
   }
   get linkTarget(): Buffer | undefined {
     return this.type === EntryType.symlink ? linkTargetOf(this.metadata) : undefined;
+  }
+  get attributes(): Buffer | undefined {
+    return attributesOf(this.metadata);
   }
 }
 
@@ -318,24 +325,4 @@ export class EntryTable {
   isEmpty(): boolean {
     return this.statements.any.get() === undefined;
   }
-}
-
-/** Parts of a packed row that tell whether two versions differ: all but flags, links and birth time. */
-const COMPARED: readonly [from: number, to: number][] = [
-  [RowOffset.type, RowOffset.type + 1],
-  [RowOffset.permissions, RowOffset.linkCount],
-  [RowOffset.sizeBytes, RowOffset.birthTimeNs],
-];
-/** From the inode to the end: with the device number or link target where there is one. */
-const COMPARED_TAIL = RowOffset.inode - METADATA_FROM;
-
-/** Whether an open version and a fresh row say the same (names are equal already). */
-export function sameMetadata(head: HeadRow, rows: RowReader, at: number): boolean {
-  const { metadata } = head;
-  const fresh = metadataOf(rows, at);
-  for (const [from, to] of COMPARED) {
-    const [start, end] = [from - METADATA_FROM, to - METADATA_FROM];
-    if (metadata.compare(fresh, start, end, start, end) !== 0) return false;
-  }
-  return metadata.subarray(COMPARED_TAIL).equals(fresh.subarray(COMPARED_TAIL));
 }

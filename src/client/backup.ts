@@ -2,10 +2,8 @@
  * One backup from the client's side: connect, greet, open a set, run the pipeline, close the set.
  * If anything fails the connection ends and the server keeps what it received, as an unfinished set.
  */
-import fs from 'node:fs';
-import { systemCode, TardisError } from '../errors/index.js';
+import { TardisError } from '../errors/index.js';
 import type { ExcludeOptions } from '../excludes/index.js';
-import { displayName } from '../model/index.js';
 import {
   BackupPipeline,
   type BackupProgress,
@@ -13,7 +11,7 @@ import {
   type PipelineSettings,
   type StageFigures,
 } from '../pipeline/index.js';
-import { absolutePath, type Address, type System } from '../system/index.js';
+import type { Address, System } from '../system/index.js';
 import {
   connect,
   type Connection,
@@ -21,9 +19,9 @@ import {
   DEFAULT_LINK,
   type Head,
   PROTOCOL_VERSION,
-  rootParent,
 } from '../transport/index.js';
-import { type JobRunner, packBlock } from '../workers/index.js';
+import type { JobRunner } from '../workers/index.js';
+import { readRoots, rootFailures, rootTasks } from './roots.js';
 import { ServerPeer } from './server-peer.js';
 
 export interface BackupRequest {
@@ -58,40 +56,6 @@ export interface BackupResult {
 
 const SOFTWARE = 'tardis-pipeline 0.1.0';
 
-interface Root {
-  readonly path: Buffer;
-  readonly row: Buffer;
-}
-
-/** Looks at the directories before anything is started. Throws SOURCE_MISSING. */
-export function readRoots(system: System, directories: readonly Buffer[]): Root[] {
-  const seen = new Set<string>();
-  const roots: Root[] = [];
-  for (const directory of directories) {
-    const absolute = absolutePath(directory);
-    try {
-      // A root may be named through a symbolic link; it is kept under its real path.
-      const bytes = fs.realpathSync.native(absolute, { encoding: 'buffer' });
-      if (seen.has(bytes.toString('latin1'))) continue;
-      seen.add(bytes.toString('latin1'));
-      const fd = system.native.openDirectory(bytes);
-      system.native.close(fd);
-      roots.push({ path: bytes, row: system.native.statRow(bytes, Buffer.from('root')) });
-    } catch (error) {
-      const code = systemCode(error);
-      if (code === undefined) throw error;
-      throw new TardisError(
-        'SOURCE_MISSING',
-        `cannot open the directory ${displayName(absolute)}: ${code}`,
-        {
-          cause: code,
-        },
-      );
-    }
-  }
-  return roots;
-}
-
 /** Runs a whole backup. `signal` ends it early, as INTERRUPTED. */
 export async function runBackup(
   system: System,
@@ -121,7 +85,7 @@ export async function runBackup(
       name: request.setName,
       clientTimeMs: Math.round(system.clock.nowMs()),
       paths: roots.map((root) => root.path),
-      rows: Buffer.concat(roots.map((root) => root.row)),
+      rows: Buffer.concat(roots.map((root) => root.wholeRow)),
     });
     peer.isEmpty = opened.empty;
     const pipeline = new BackupPipeline(
@@ -132,6 +96,7 @@ export async function runBackup(
       hooks,
     );
     hooks.onStart(pipeline.progress);
+    pipeline.note(rootFailures(roots));
     await pipeline.run();
     const { progress } = pipeline;
     const closed = await peer.closeSet(setStats(progress));
@@ -154,20 +119,6 @@ export async function runBackup(
   } finally {
     signal?.removeEventListener('abort', interrupt);
   }
-}
-
-/** The roots as walk tasks, the first one on top of the stack. */
-function rootTasks(roots: readonly Root[]): ReturnType<typeof packBlock> {
-  return packBlock(
-    roots
-      .map((root, index) => ({
-        slot: index,
-        parent: rootParent(index),
-        path: root.path,
-        row: root.row,
-      }))
-      .toReversed(),
-  );
 }
 
 function greet(connection: Connection, request: BackupRequest): Promise<Head<'welcome'>> {
@@ -205,7 +156,7 @@ function greet(connection: Connection, request: BackupRequest): Promise<Head<'we
 function setStats(progress: BackupProgress): Record<string, number> {
   const { directories, entries, scannedBytes, filesRead, readBytes, contentsSent, sentBytes } =
     progress;
-  const { vanished, unreadable, changed, leftOut } = progress;
+  const { vanished, unreadable, changed, incomplete, leftOut } = progress;
   return {
     directories,
     entries,
@@ -218,5 +169,6 @@ function setStats(progress: BackupProgress): Record<string, number> {
     unreadable,
     changed,
     leftOut,
+    incomplete,
   };
 }

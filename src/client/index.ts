@@ -2,10 +2,10 @@ export {
   type BackupHooks,
   type BackupRequest,
   type BackupResult,
-  readRoots,
   runBackup,
 } from './backup.js';
 export { rawRules, type RawWishes } from './raw-rules.js';
+export { readRoots } from './roots.js';
 export { type LocalServer, startLocalServer } from './local-server.js';
 export {
   type RestoreFailure,

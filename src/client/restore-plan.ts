@@ -1,7 +1,8 @@
 /** Puts files in the order of the packs and groups those that share records into jobs. */
 import type { ArchiveEntry, ContentPiece } from '../archive/index.js';
-import { BytesBuilder, joinRow } from '../model/index.js';
+import { BytesBuilder, isSparse } from '../model/index.js';
 import { PACKS_PREFIX } from '../store/index.js';
+import type { OwnerMap } from './owner-map.js';
 import {
   NO_RECORD,
   type RestoreInput,
@@ -62,13 +63,13 @@ function isInPack(piece: ContentPiece): boolean {
 }
 
 /** Sorts files by the places of their contents and groups them into jobs. */
-export function planJobs(files: readonly LocatedFile[]): RestoreJob[] {
+export function planJobs(files: readonly LocatedFile[], owners: OwnerMap): RestoreJob[] {
   const jobs: RestoreJob[] = [];
-  let builder = new JobBuilder();
+  let builder = new JobBuilder(owners);
   for (const item of files.toSorted(byPlace)) {
     if (builder.isFull && !builder.endsWith(item.pieces)) {
       jobs.push(builder.build());
-      builder = new JobBuilder();
+      builder = new JobBuilder(owners);
     }
     builder.add(item);
   }
@@ -98,6 +99,11 @@ class JobBuilder {
   private lastDirectory: Buffer | undefined;
   private lastDirectoryNumber = 0;
   private bytes = 0;
+  private readonly owners: OwnerMap;
+
+  constructor(owners: OwnerMap) {
+    this.owners = owners;
+  }
 
   get count(): number {
     return this.files.length;
@@ -116,12 +122,14 @@ class JobBuilder {
 
   add({ file, pieces }: LocatedFile): void {
     const [first] = pieces;
-    const isOnePiece = pieces.length === 1 && first !== undefined;
+    // The size in a sparse file's row is not that of its content.
+    const isInForm = isSparse(file.entry.metadata);
+    const isOnePiece = pieces.length === 1 && first !== undefined && !isInForm;
     const digest = isOnePiece ? first.digest : undefined;
-    this.rows.append(joinRow(file.entry.metadata, file.name, digest));
+    this.rows.append(this.owners.row(file.entry.metadata, file.name, digest));
     const record = isOnePiece ? this.recordNumber(first) : NO_RECORD;
     this.places.push(this.directoryNumber(file.directory), record, first?.offset ?? 0);
-    if (pieces.length > 1) {
+    if (pieces.length > 1 || isInForm) {
       const numbered = pieces.map((piece) => ({
         record: this.recordNumber(piece),
         digest: piece.digest,
@@ -131,7 +139,7 @@ class JobBuilder {
       this.inParts.push({ file: this.files.length, pieces: numbered });
     }
     this.files.push(file);
-    this.bytes += file.entry.sizeBytes;
+    for (const { sizeBytes } of pieces) this.bytes += sizeBytes;
   }
 
   build(): RestoreJob {

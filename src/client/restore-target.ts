@@ -6,7 +6,14 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode, TardisError } from '../errors/index.js';
 import { displayName, EntryType, RowReader } from '../model/index.js';
-import { absolutePath, MetadataOption, OpenKind, type System } from '../system/index.js';
+import {
+  absolutePath,
+  type FailedAttribute,
+  failedAttributes,
+  MetadataOption,
+  OpenKind,
+  type System,
+} from '../system/index.js';
 
 export interface TargetName {
   /** Beneath the target; empty for the target itself. */
@@ -26,7 +33,7 @@ function makeDirectories(directory: Buffer): void {
 export class RestoreTarget {
   /** The target's real path. */
   readonly path: Buffer;
-  /** How owners are set. See MetadataOption. */
+  /** How metadata is put. See MetadataOption. */
   readonly ownerOptions: number;
   private readonly rootFd: number;
   /** The directory opened last: most entries of a page share it. */
@@ -40,12 +47,18 @@ export class RestoreTarget {
     this.overwrite = overwrite;
     // An ordinary user keeps what is his; of what was another's, the set-id bits go.
     const isRoot = process.geteuid?.() === 0;
-    this.ownerOptions = MetadataOption.setOwner | (isRoot ? 0 : MetadataOption.forgiveOwner);
+    let rootFd: number | undefined;
     try {
       makeDirectories(absolutePath(output));
       this.path = fs.realpathSync.native(absolutePath(output), { encoding: 'buffer' });
-      this.rootFd = system.native.openDirectory(this.path);
+      rootFd = system.native.openDirectory(this.path);
+      this.rootFd = rootFd;
+      this.ownerOptions =
+        MetadataOption.setOwner |
+        (isRoot ? 0 : MetadataOption.forgiveOwner) |
+        (system.native.inheritsAcl(rootFd) ? MetadataOption.dropAcl : 0);
     } catch (error) {
+      if (rootFd !== undefined) system.native.close(rootFd);
       throw new TardisError(
         'TARGET_NOT_WRITABLE',
         `cannot use ${displayName(output)}: ${systemCode(error) ?? 'unknown'}`,
@@ -78,31 +91,48 @@ export class RestoreTarget {
     this.system.native.makeDirectoryAt(fd, name);
   }
 
-  makeSymlink({ directory, name }: TargetName, linkTarget: Buffer, row: Buffer): void {
+  /** Returns which attributes could not be put, as all of these do. */
+  makeSymlink({ directory, name }: TargetName, linkTarget: Buffer, row: Buffer): FailedAttribute[] {
     const fd = this.fdOf(directory);
-    this.replacing(fd, name, () => {
-      this.system.native.symlinkAt(fd, name, linkTarget, row, 0, this.ownerOptions);
-    });
+    return this.replacing(fd, name, () =>
+      this.system.native.symlinkAt(fd, name, linkTarget, row, 0, this.ownerOptions),
+    );
   }
 
-  /** Makes a hard link to a file that was restored before. */
+  /** Makes a fifo, a socket or a device node. Throws SPECIAL_FILE for who may not make one. */
+  makeNode({ directory, name }: TargetName, row: Buffer): FailedAttribute[] {
+    const fd = this.fdOf(directory);
+    try {
+      return this.replacing(fd, name, () =>
+        this.system.native.makeNodeAt(fd, name, row, 0, this.ownerOptions),
+      );
+    } catch (error) {
+      if (systemCode(error) !== 'EPERM') throw error;
+      throw new TardisError('SPECIAL_FILE', 'only root may make this', { cause: 'EPERM' }, error);
+    }
+  }
+
+  /** Makes a hard link to what was restored before. */
   makeLink({ directory, name }: TargetName, existing: TargetName): void {
     const { native } = this.system;
     const from = native.openBeneath(this.rootFd, existing.directory, OpenKind.directory);
     try {
       const to = this.fdOf(directory);
-      this.replacing(to, name, () => native.linkAt(from, existing.name, to, name));
+      this.replacing(to, name, () => {
+        native.linkAt(from, existing.name, to, name);
+        return undefined;
+      });
     } finally {
       native.close(from);
     }
   }
 
   /** Gives a directory its metadata: after everything in it has been made. */
-  finishDirectory(directory: Buffer, row: Buffer): void {
+  finishDirectory(directory: Buffer, row: Buffer): FailedAttribute[] {
     const { native } = this.system;
     const fd = native.openBeneath(this.rootFd, directory, OpenKind.directory);
     try {
-      native.setDirectoryMetadata(fd, row, 0, this.ownerOptions);
+      return failedAttributes(native.setDirectoryMetadata(fd, row, 0, this.ownerOptions));
     } finally {
       native.close(fd);
     }
@@ -118,13 +148,13 @@ export class RestoreTarget {
   }
 
   /** Makes something; where a name is taken and may be replaced, again without it. */
-  private replacing(fd: number, name: Buffer, make: () => void): void {
+  private replacing(fd: number, name: Buffer, make: () => Buffer | undefined): FailedAttribute[] {
     try {
-      make();
+      return failedAttributes(make());
     } catch (error) {
       if (systemCode(error) !== 'EEXIST' || !this.overwrite) throw error;
       this.system.native.unlinkAt(fd, name);
-      make();
+      return failedAttributes(make());
     }
   }
 }

@@ -6,10 +6,11 @@
 import { from, lastValueFrom } from 'rxjs';
 import { type Archive, type ArchiveEntry, rootAbove } from '../archive/index.js';
 import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
-import { EntryType, joinPath, joinRow, lastComponent } from '../model/index.js';
+import { EntryType, joinPath, lastComponent } from '../model/index.js';
 import { Credit } from '../transport/index.js';
 import { stage, StageCounters } from '../pipeline/index.js';
-import type { System } from '../system/index.js';
+import type { FailedAttribute, System } from '../system/index.js';
+import { OwnerMap } from './owner-map.js';
 import { RestoreTarget, type TargetName } from './restore-target.js';
 import type { JobRunner, RestoreInput } from '../workers/index.js';
 import {
@@ -27,6 +28,8 @@ export interface RestoreRequest {
   readonly output: Buffer;
   readonly overwrite: boolean;
   readonly workers: number;
+  /** Owners by their numbers only, whatever their names are here. */
+  readonly numericIds: boolean;
 }
 
 export interface RestoreProgress {
@@ -102,7 +105,10 @@ export async function runRestore(
     const root = rootAbove(roots, wantedPath)?.root.root ?? 0;
     wanted.push({ entry, name: lastComponent(wantedPath), root });
   }
-  const restore = new Restore(system, archive, jobs, request, progress, signal);
+  // Only root can give anything away.
+  const byNumber = request.numericIds || process.geteuid?.() !== 0;
+  const owners = new OwnerMap(system, byNumber ? [] : await archive.owners(request.set));
+  const restore = new Restore(system, archive, jobs, request, owners, progress, signal);
   try {
     await restore.run(wanted);
   } finally {
@@ -127,6 +133,7 @@ class Restore {
   private readonly archive: Archive;
   private readonly jobs: JobRunner;
   private readonly request: RestoreRequest;
+  private readonly owners: OwnerMap;
   private readonly progress: RestoreProgress;
   private readonly signal: AbortSignal | undefined;
 
@@ -135,9 +142,11 @@ class Restore {
     archive: Archive,
     jobs: JobRunner,
     request: RestoreRequest,
+    owners: OwnerMap,
     progress: RestoreProgress,
     signal: AbortSignal | undefined,
   ) {
+    this.owners = owners;
     this.archive = archive;
     this.jobs = jobs;
     this.request = request;
@@ -168,7 +177,10 @@ class Restore {
     }
     for (const directory of this.directories.toReversed()) {
       this.attempt(directory.path, () =>
-        this.target.finishDirectory(directory.path, directory.row),
+        this.tellMissing(
+          directory.path,
+          this.target.finishDirectory(directory.path, directory.row),
+        ),
       );
     }
   }
@@ -230,42 +242,59 @@ class Restore {
         case EntryType.directory:
           if (name.length > 0) {
             this.target.makeDirectory({ directory, name });
-            this.directories.push({ path: full, row: joinRow(entry.metadata, name, undefined) });
+            this.directories.push({
+              path: full,
+              row: this.owners.row(entry.metadata, name, undefined),
+            });
             this.progress.directories += 1;
           }
           if (entry.childId !== undefined) {
             stack.push({ root, directory: entry.childId, path: full });
           }
           return;
-        case EntryType.symlink:
-          this.target.makeSymlink(
-            { directory, name },
-            entry.linkTarget!,
-            joinRow(entry.metadata, name, undefined),
-          );
-          this.progress.links += 1;
-          return;
         case EntryType.file:
-          this.addFile(entry, root, { directory, name });
+          if (!this.isLinked(entry, root, { directory, name })) {
+            this.window.push({ entry, directory, name });
+          }
           return;
         default:
-          throw new TardisError('SPECIAL_FILE', 'a fifo, socket or device is not restored');
+          if (!this.isLinked(entry, root, { directory, name })) {
+            this.makeOther(entry, { directory, name });
+          }
       }
     });
   }
 
-  /** Names of one link group become links if their contents agree too; the first is restored. */
-  private addFile(entry: ArchiveEntry, root: number, at: TargetName): void {
-    if (entry.linkCount > 1) {
-      const key = `${root}/${entry.inode}/${entry.contentId ?? 0}/${entry.sizeBytes}`;
-      const existing = this.linked.get(key);
-      if (existing !== undefined) {
-        this.links.push({ at, existing });
-        return;
-      }
-      this.linked.set(key, at);
+  /** Makes what is neither a directory nor a regular file. */
+  private makeOther(entry: ArchiveEntry, at: TargetName): void {
+    const row = this.owners.row(entry.metadata, at.name, undefined);
+    const full = joinPath(at.directory, at.name);
+    if (entry.linkTarget === undefined) this.tellMissing(full, this.target.makeNode(at, row));
+    else this.tellMissing(full, this.target.makeSymlink(at, entry.linkTarget, row));
+    if (entry.type === EntryType.symlink) this.progress.links += 1;
+    else this.progress.files += 1;
+  }
+
+  /** Names of one link group become links if all else agrees too; the first is restored. */
+  private isLinked(entry: ArchiveEntry, root: number, at: TargetName): boolean {
+    if (entry.linkCount < 2) return false;
+    // The inode alone does not tell: several file systems may lie below one root.
+    const { inode, ctimeNs, birthTimeNs, contentId, sizeBytes, type } = entry;
+    const key = [root, inode, ctimeNs, birthTimeNs, type, contentId ?? 0, sizeBytes].join('/');
+    const existing = this.linked.get(key);
+    if (existing === undefined) this.linked.set(key, at);
+    else this.links.push({ at, existing });
+    return existing !== undefined;
+  }
+
+  /** Attributes that could not be put: the file is there without them. */
+  private tellMissing(full: Buffer, missing: readonly FailedAttribute[]): void {
+    for (const { name, code } of missing) {
+      const message = `its attribute "${name}" could not be set`;
+      const error = { code: 'ATTRIBUTE_NOT_SET', message, context: { cause: code } } as const;
+      this.progress.failures += 1;
+      this.failures.push({ path: full, error, digest: undefined });
     }
-    this.window.push({ entry, ...at });
   }
 
   /**
@@ -283,9 +312,9 @@ class Restore {
       return !isStray;
     });
     for (const { pieces } of inOrder) this.order.advance(pieces[0]);
-    yield* this.admit(planJobs(inOrder));
+    yield* this.admit(planJobs(inOrder, this.owners));
     if (!isLast && this.strays.length < MAX_STRAYS) return;
-    yield* this.admit(planJobs(this.strays.splice(0)));
+    yield* this.admit(planJobs(this.strays.splice(0), this.owners));
   }
 
   private async locate(files: readonly FileToRestore[]): Promise<LocatedFile[]> {
@@ -321,8 +350,13 @@ class Restore {
     this.inFlight.give(job.bytes);
     this.progress.files += output.files;
     this.progress.bytes += output.bytes;
-    for (const { file, digest, error } of output.failures) {
+    for (const { file, isRestored, digest, error } of output.failures) {
       const { directory, name } = job.files[file]!;
+      if (isRestored) {
+        this.progress.failures += 1;
+        this.failures.push({ path: joinPath(directory, name), error, digest: undefined });
+        continue;
+      }
       const isDamage = error.code === 'CONTENT_DAMAGED' || error.code === 'RECORD_DAMAGED';
       // Of a file in parts only the damaged one: the others need not be sent again.
       const damaged = isDamage && digest !== undefined ? Buffer.from(digest) : undefined;

@@ -2,8 +2,15 @@
 import { fromWire, TardisError } from '../errors/index.js';
 import { RowReader } from '../model/index.js';
 import type { BackupPeer, HeadBatch, OutgoingParcel, PeerStream } from '../pipeline/index.js';
-import { type Connection, decodeMessage, type Head, type MessageName } from '../transport/index.js';
-import type { Failure } from '../workers/index.js';
+import {
+  type Connection,
+  decodeMessage,
+  type Head,
+  MAX_OWNER_NAME_BYTES,
+  MAX_OWNERS,
+  type MessageName,
+} from '../transport/index.js';
+import type { Failure, OwnerName } from '../workers/index.js';
 import { Sender } from './sender.js';
 
 interface Question<T> {
@@ -17,6 +24,8 @@ interface ListingQuestion extends Question<Uint8Array> {
 
 /** Notes in one message: far below its largest size. */
 const NOTES_BATCH = 1024;
+/** Rows of a parcel in one message: with records of at most a frame or two it is below its largest size. */
+const PARCEL_ROWS_BYTES = 4 << 20;
 /** A listing is sent in pages of this size. */
 const LISTING_PAGE_BYTES = 1 << 20;
 
@@ -32,6 +41,8 @@ export class ServerPeer implements BackupPeer {
   private readonly heading: (Question<Uint8Array> & { readonly count: number })[] = [];
   private readonly listings = new Map<number, ListingQuestion>();
   private readonly asks = new Map<number, Question<Uint8Array>>();
+  /** Owners whose names were sent: users by their number, groups by -1 less theirs. */
+  private readonly told = new Set<number>();
   private lastAsk = 0;
   private lastStream = 0;
   private failure: TardisError | undefined;
@@ -101,18 +112,17 @@ export class ServerPeer implements BackupPeer {
     });
   }
 
-  parcel(parcel: OutgoingParcel): Promise<void> {
-    const lengths = Array.from(parcel.rowEnds, (end, index) =>
-      index === 0 ? end : end - parcel.rowEnds[index - 1]!,
-    );
-    const head = {
-      slots: Array.from(parcel.slots),
-      lengths,
-      rows: asBuffer(parcel.rows),
-      records: [...parcel.recordLengths],
-    };
-    const records = parcel.records?.length === 0 ? undefined : parcel.records;
-    return this.sender.send('parcel', head, records);
+  /** In several messages where attributes make the rows too many bytes for one. */
+  async parcel(parcel: OutgoingParcel): Promise<void> {
+    let records = parcel.records?.length === 0 ? undefined : parcel.records;
+    let lengths = [...parcel.recordLengths];
+    const sent: Promise<void>[] = [];
+    for (const { slots, lengths: rowLengths, rows } of rowPages(parcel)) {
+      const head = { slots, lengths: rowLengths, rows, records: lengths };
+      sent.push(this.sender.send('parcel', head, records));
+      [records, lengths] = [undefined, []];
+    }
+    await Promise.all(sent);
   }
 
   done(slots: readonly number[], settled: readonly boolean[]): void {
@@ -123,6 +133,23 @@ export class ServerPeer implements BackupPeer {
   notes(failures: readonly Failure[]): void {
     for (let from = 0; from < failures.length; from += NOTES_BATCH) {
       this.postNotes(failures.slice(from, from + NOTES_BATCH));
+    }
+  }
+
+  owners(names: readonly OwnerName[]): void {
+    const fresh = names.filter(({ isGroup, id }) => {
+      const owner = isGroup ? -1 - id : id;
+      if (this.told.has(owner) || this.told.size >= MAX_OWNERS) return false;
+      this.told.add(owner);
+      return true;
+    });
+    for (let from = 0; from < fresh.length; from += NOTES_BATCH) {
+      const batch = fresh.slice(from, from + NOTES_BATCH);
+      this.sender.post('owners', {
+        groups: Buffer.from(batch.map(({ isGroup }) => (isGroup ? 1 : 0))),
+        ids: batch.map(({ id }) => id),
+        names: batch.map(({ name }) => asBuffer(name).subarray(0, MAX_OWNER_NAME_BYTES)),
+      });
     }
   }
 
@@ -221,6 +248,40 @@ export class ServerPeer implements BackupPeer {
         throw unexpected(name);
     }
   }
+}
+
+interface RowPage {
+  readonly slots: number[];
+  readonly lengths: number[];
+  readonly rows: Buffer;
+}
+
+/** Cuts a parcel's rows into pages between rows; nearly always it is one. */
+function* rowPages(parcel: OutgoingParcel): Generator<RowPage> {
+  const reader = new RowReader(parcel.rows);
+  const { rows } = reader;
+  let [slots, lengths, start, at]: [number[], number[], number, number] = [[], [], 0, 0];
+  for (const [index, end] of parcel.rowEnds.entries()) {
+    const slot = parcel.slots[index]!;
+    let from = at;
+    while (rows.length > PARCEL_ROWS_BYTES && at < end) {
+      const next = at + reader.rowBytes(at);
+      if (next - start > PARCEL_ROWS_BYTES && at > start) {
+        if (at > from)
+          [slots, lengths] = [
+            [...slots, slot],
+            [...lengths, at - from],
+          ];
+        yield { slots, lengths, rows: rows.subarray(start, at) };
+        [slots, lengths, start, from] = [[], [], at, at];
+      }
+      at = next;
+    }
+    at = end;
+    slots.push(slot);
+    lengths.push(end - from);
+  }
+  yield { slots, lengths, rows: rows.subarray(start) };
 }
 
 function unexpected(name: MessageName): TardisError {

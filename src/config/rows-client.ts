@@ -127,6 +127,14 @@ export const CLIENT_ROWS = {
     help: 'replace files that are there already',
     test: 'over TCP, with several roots; a file and a directory by themselves',
   },
+  numericIds: {
+    type: 'bool',
+    default: false,
+    tools: ['regenerate', 'lstardis'],
+    flags: '--numeric-ids',
+    help: 'owners by their numbers, not by their names',
+    test: 'owners come back by their names, or by numbers if that is asked for',
+  },
   long: {
     type: 'bool',
     default: false,

@@ -70,7 +70,12 @@ export const ERROR_TABLE = Object.freeze({
   SPECIAL_FILE: row(
     'partial',
     3,
-    'This release restores no fifos, sockets and devices; everything else is there.',
+    'Only root may make device nodes; everything else is there. Restore as root to have them too.',
+  ),
+  ATTRIBUTE_NOT_SET: row(
+    'partial',
+    3,
+    'The file is there without it: its new place has no such attributes, or only root may set it.',
   ),
   TARGET_NOT_WRITABLE: row('environment', 1, 'Check the owner and mode of the target directory.'),
   CLIENT_BUSY: row('busy', 11, 'Wait until the other session or tool has finished.'),

@@ -6,6 +6,7 @@
  * Rows from the wire or the store are hostile until `checkRows` accepted them.
  */
 import { TardisError } from '../errors/index.js';
+import { checkAttributes } from './attributes.js';
 
 export const ROW_FIXED_BYTES = 72;
 export const DIGEST_BYTES = 32;
@@ -32,9 +33,15 @@ export const RowFlag = Object.freeze({
   unreadable: 4,
   changedWhileRead: 8,
   otherDevice: 16,
+  /** Behind the link target there are extended attributes. */
+  hasAttributes: 32,
+  /** The content is in the sparse form; in a listing: the file has fewer blocks than its size says. */
+  sparse: 64,
+  /** Some attributes are there to be read; never leaves the process that read the file. */
+  mayHaveAttributes: 128,
 });
 /** Flags that stay in the catalog. */
-export const STORED_FLAGS = RowFlag.unsettled | RowFlag.changedWhileRead;
+export const STORED_FLAGS = RowFlag.unsettled | RowFlag.changedWhileRead | RowFlag.sparse;
 
 export const RowOffset = Object.freeze({
   rowBytes: 0,
@@ -71,6 +78,8 @@ export interface Entry {
   readonly device: bigint;
   readonly digest: Buffer | undefined;
   readonly linkTarget: Buffer | undefined;
+  /** Packed, see attributes.ts. */
+  readonly attributes: Buffer | undefined;
 }
 
 /** Reads fields of packed rows by offset, without making an object for each entry. */
@@ -112,6 +121,12 @@ export class RowReader {
   inode(at: number): bigint {
     return this.rows.readBigUInt64LE(at + RowOffset.inode);
   }
+  uid(at: number): number {
+    return this.rows.readUInt32LE(at + RowOffset.uid);
+  }
+  gid(at: number): number {
+    return this.rows.readUInt32LE(at + RowOffset.gid);
+  }
   linkCount(at: number): number {
     return this.rows.readUInt32LE(at + RowOffset.linkCount);
   }
@@ -134,6 +149,19 @@ export class RowReader {
   linkTarget(at: number): Buffer {
     const start = this.variableStart(at) + this.rows.readUInt16LE(at + RowOffset.nameBytes);
     return this.rows.subarray(start, start + this.rows.readUInt16LE(at + RowOffset.linkBytes));
+  }
+  /** Packed attributes, or undefined. A view, not a copy. */
+  attributes(at: number): Buffer | undefined {
+    if ((this.flags(at) & RowFlag.hasAttributes) === 0) return undefined;
+    return this.rows.subarray(this.attributesStart(at), at + this.rowBytes(at));
+  }
+  /** Where the attributes are, or would be. */
+  private attributesStart(at: number): number {
+    return (
+      this.variableStart(at) +
+      this.rows.readUInt16LE(at + RowOffset.nameBytes) +
+      this.rows.readUInt16LE(at + RowOffset.linkBytes)
+    );
   }
   row(at: number): Buffer {
     return this.rows.subarray(at, at + this.rowBytes(at));
@@ -171,20 +199,30 @@ export function decodeRow(rows: RowReader, at: number): Entry {
     device: buffer.readBigUInt64LE(at + RowOffset.device),
     digest: rows.hasDigest(at) ? Buffer.from(rows.digest(at)) : undefined,
     linkTarget: type === EntryType.symlink ? Buffer.from(rows.linkTarget(at)) : undefined,
+    attributes: copyOf(rows.attributes(at)),
   };
+}
+
+function copyOf(bytes: Buffer | undefined): Buffer | undefined {
+  return bytes === undefined ? undefined : Buffer.from(bytes);
 }
 
 /** Packs one entry; the inverse of `decodeRow`. */
 export function encodeRow(entry: Entry): Buffer {
   const digestBytes = entry.digest === undefined ? 0 : DIGEST_BYTES;
   const linkBytes = entry.linkTarget?.length ?? 0;
-  const row = Buffer.alloc(ROW_FIXED_BYTES + digestBytes + entry.name.length + linkBytes);
+  const attributeBytes = entry.attributes?.length ?? 0;
+  const row = Buffer.alloc(
+    ROW_FIXED_BYTES + digestBytes + entry.name.length + linkBytes + attributeBytes,
+  );
   row.writeUInt32LE(row.length, RowOffset.rowBytes);
   row.writeUInt16LE(entry.name.length, RowOffset.nameBytes);
   row.writeUInt16LE(linkBytes, RowOffset.linkBytes);
   row[RowOffset.type] = entry.type;
   row[RowOffset.flags] =
-    (entry.flags & ~RowFlag.hasDigest) | (digestBytes === 0 ? 0 : RowFlag.hasDigest);
+    (entry.flags & ~(RowFlag.hasDigest | RowFlag.hasAttributes)) |
+    (digestBytes === 0 ? 0 : RowFlag.hasDigest) |
+    (attributeBytes === 0 ? 0 : RowFlag.hasAttributes);
   row.writeUInt16LE(entry.permissions, RowOffset.permissions);
   row.writeUInt32LE(entry.uid, RowOffset.uid);
   row.writeUInt32LE(entry.gid, RowOffset.gid);
@@ -198,8 +236,20 @@ export function encodeRow(entry: Entry): Buffer {
   let at = ROW_FIXED_BYTES;
   if (entry.digest !== undefined) at += entry.digest.copy(row, at);
   at += entry.name.copy(row, at);
-  entry.linkTarget?.copy(row, at);
+  if (entry.linkTarget !== undefined) at += entry.linkTarget.copy(row, at);
+  entry.attributes?.copy(row, at);
   return row;
+}
+
+/** A copy of a row with attributes (empty: without any). */
+export function withAttributes(row: Buffer, attributes: Uint8Array): Buffer {
+  const old = new RowReader(row).attributes(0)?.length ?? 0;
+  const bare = row.subarray(0, row.length - old);
+  const fresh = Buffer.concat([bare, attributes]);
+  fresh.writeUInt32LE(fresh.length, RowOffset.rowBytes);
+  const flags = fresh[RowOffset.flags]! & ~RowFlag.hasAttributes;
+  fresh[RowOffset.flags] = attributes.length === 0 ? flags : flags | RowFlag.hasAttributes;
+  return fresh;
 }
 
 /**
@@ -223,51 +273,6 @@ export function copyRowWithDigest(
   target.writeUInt32LE(end - targetAt, targetAt);
   target[targetAt + RowOffset.flags]! |= RowFlag.hasDigest;
   return end;
-}
-
-/** Where the metadata that the catalog keeps begins in a row: lengths are left out. */
-export const METADATA_FROM = RowOffset.type;
-const METADATA_TO = RowOffset.device;
-const METADATA_BYTES = METADATA_TO - METADATA_FROM;
-
-function isDevice(type: number): boolean {
-  return type === EntryType.characterDevice || type === EntryType.blockDevice;
-}
-
-/**
- * What the catalog keeps of a row: its fixed part from the type on (the device number only for
- * device nodes), and a symlink's target behind it. A view where that is possible.
- */
-export function metadataOf(rows: RowReader, at: number): Buffer {
-  const type = rows.type(at);
-  const to = at + (isDevice(type) ? ROW_FIXED_BYTES : METADATA_TO);
-  const fixed = rows.rows.subarray(at + METADATA_FROM, to);
-  return type === EntryType.symlink ? Buffer.concat([fixed, rows.linkTarget(at)]) : fixed;
-}
-
-/** A symlink's target, from what `metadataOf` gave. */
-export function linkTargetOf(metadata: Buffer): Buffer {
-  return metadata.subarray(METADATA_BYTES);
-}
-
-/** The inverse of `metadataOf`: a whole row, with a name and maybe a digest. */
-export function joinRow(metadata: Buffer, name: Buffer, digest: Uint8Array | undefined): Buffer {
-  const type = metadata[0]!;
-  const digestBytes = digest === undefined ? 0 : DIGEST_BYTES;
-  const link = type === EntryType.symlink ? linkTargetOf(metadata) : undefined;
-  const linkBytes = link?.length ?? 0;
-  const row = Buffer.alloc(ROW_FIXED_BYTES + digestBytes + name.length + linkBytes);
-  metadata.copy(row, METADATA_FROM, 0, metadata.length - linkBytes);
-  row.writeUInt32LE(row.length, RowOffset.rowBytes);
-  row.writeUInt16LE(name.length, RowOffset.nameBytes);
-  row.writeUInt16LE(linkBytes, RowOffset.linkBytes);
-  const flags = row[RowOffset.flags]! & ~RowFlag.hasDigest;
-  row[RowOffset.flags] = digest === undefined ? flags : flags | RowFlag.hasDigest;
-  if (digest !== undefined) row.set(digest, ROW_FIXED_BYTES);
-  const nameAt = ROW_FIXED_BYTES + digestBytes;
-  name.copy(row, nameAt);
-  link?.copy(row, nameAt + name.length);
-  return row;
 }
 
 /** A name that may stand in a directory: not empty, not `.` or `..`, no `/`, no NUL. */
@@ -296,8 +301,12 @@ export function checkRows(bytes: Uint8Array, sorted: boolean): RowReader {
     const linkBytes = buffer.readUInt16LE(at + RowOffset.linkBytes);
     const wanted =
       ROW_FIXED_BYTES + (rows.hasDigest(at) ? DIGEST_BYTES : 0) + nameBytes + linkBytes;
-    if (rowBytes !== wanted || at + rowBytes > buffer.length)
-      throw badRow(at, 'has a wrong length');
+    const hasAttributes = (rows.flags(at) & RowFlag.hasAttributes) !== 0;
+    const isWhole = hasAttributes ? rowBytes > wanted : rowBytes === wanted;
+    if (!isWhole || at + rowBytes > buffer.length) throw badRow(at, 'has a wrong length');
+    if (hasAttributes && !checkAttributes(buffer.subarray(at + wanted, at + rowBytes))) {
+      throw badRow(at, 'has malformed attributes');
+    }
     const type = rows.type(at);
     if (type < 1 || type > MAX_ENTRY_TYPE) throw badRow(at, 'has an unknown type');
     if (rows.hasDigest(at) && type !== EntryType.file) throw badRow(at, 'has a digest, is no file');

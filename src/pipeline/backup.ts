@@ -208,6 +208,7 @@ export class BackupPipeline {
 
   private async compare(batch: WalkOutput): Promise<CompareResult> {
     const startMs = performance.now();
+    this.peer.owners(batch.owners);
     const failures = batch.failures.filter((failure) => failure.name.length > 0);
     const comparing = compareBatch(batch, this.peer, this.progress, (path, isSame) => {
       this.hooks.onDirectory?.(path, isSame);
@@ -259,6 +260,7 @@ export class BackupPipeline {
     this.progress.readBytes += output.readBytes;
     this.progress.filesHad += output.repeats;
     this.note(output.failures);
+    this.peer.owners(output.owners);
     for (const { slot, path, row } of output.grown) {
       this.directories.hold(slot);
       this.flight.enter();
@@ -329,8 +331,9 @@ export class BackupPipeline {
   private async sendLarge(file: LargeFile): Promise<void> {
     const { slot } = file;
     try {
-      const { row, digest, hasChanged } = await this.large.send(file);
+      const { row, digest, hasChanged, incomplete } = await this.large.send(file);
       if (hasChanged) this.noteLarge(file, 'changed', 'read');
+      if (incomplete !== '') this.noteLarge(file, 'incomplete', incomplete);
       this.hooks.onSaved?.(pathOf(file));
       this.progress.filesRead += 1;
       const rows = new RowReader(row);
@@ -358,7 +361,8 @@ export class BackupPipeline {
     this.note([{ slot: file.slot, name, path: pathOf(file), what, reason }]);
   }
 
-  private note(failures: readonly Failure[]): void {
+  /** Notes in the set what could not be saved, or not surely, and tells of it. */
+  note(failures: readonly Failure[]): void {
     if (failures.length === 0) return;
     for (const { slot, what } of failures) {
       this.directories.unsettle(slot);

@@ -13,7 +13,7 @@ import {
 } from '../model/index.js';
 import { type Compression, STREAM_CHUNK_BYTES } from '../store/index.js';
 import { Credit, Verdict } from '../transport/index.js';
-import type { JobRunner, RangeOutput, RawRules } from '../workers/index.js';
+import { type JobRunner, type RangeOutput, type RawRules, SparseMap } from '../workers/index.js';
 import type { Budget } from './budget.js';
 import type { LargeFile } from './parcel.js';
 import type { BackupPeer } from './peer.js';
@@ -39,6 +39,8 @@ export interface LargeResult {
   readonly row: Buffer;
   readonly digest: Buffer;
   readonly hasChanged: boolean;
+  /** Why its attributes could not be read; empty if they could. */
+  readonly incomplete: string;
 }
 
 /** The file (not the session) failed, for the system's reason in `reason`. */
@@ -54,6 +56,14 @@ export class UnreadableFile extends Error {
 interface PartResult extends PartDigest {
   readonly row: Buffer;
   readonly hasChanged: boolean;
+  readonly incomplete: string;
+}
+
+/** What of a file is sent: its bytes, or its sparse form. */
+interface Source extends LargeFile {
+  readonly sparseHead: Uint8Array | undefined;
+  /** Of what is sent. */
+  readonly formBytes: number;
 }
 
 export class LargeFiles {
@@ -88,14 +98,16 @@ export class LargeFiles {
   }
 
   /** Sends a large file's content as far as it is new. Rejects with UnreadableFile if it cannot. */
-  async send(file: LargeFile): Promise<LargeResult> {
+  async send(given: LargeFile): Promise<LargeResult> {
+    const file = await this.sourceOf(given);
+    const { formBytes } = file;
     const { checksumAboveBytes = 0 } = this.options;
-    const isAbove = checksumAboveBytes > 0 && file.sizeBytes > checksumAboveBytes;
-    const hashFirst = isAbove || file.hashFirst || this.sentSizes.has(file.sizeBytes);
-    this.rememberSize(file.sizeBytes);
-    const isInParts = file.sizeBytes > PART_BYTES;
+    const isAbove = checksumAboveBytes > 0 && formBytes > checksumAboveBytes;
+    const hashFirst = isAbove || file.hashFirst || this.sentSizes.has(formBytes);
+    this.rememberSize(formBytes);
+    const isInParts = formBytes > PART_BYTES;
     const offsets: number[] = [];
-    for (let at = 0; at < file.sizeBytes; at += PART_BYTES) offsets.push(at);
+    for (let at = 0; at < formBytes; at += PART_BYTES) offsets.push(at);
     // All of them end before anything is told: none may stream on behind a failed file.
     const settled = await Promise.allSettled(
       offsets.map((offset) => this.part(file, offset, isInParts, hashFirst)),
@@ -109,10 +121,12 @@ export class LargeFiles {
     const row = Buffer.from(parts[0]!.row);
     // Each part may have been at rest while it was read, and still be of another version of the
     // file, or the file have become longer than what was read of it.
+    const isSparse = file.sparseHead !== undefined;
+    const fileBytes = isSparse ? file.sizeBytes : sizeBytes;
     const hasChanged =
       parts.some((part) => part.hasChanged || !isSameVersion(part.row, row)) ||
-      new RowReader(row).sizeBytes(0) !== sizeBytes;
-    row.writeBigUInt64LE(BigInt(sizeBytes), RowOffset.sizeBytes);
+      new RowReader(row).sizeBytes(0) !== fileBytes;
+    row.writeBigUInt64LE(BigInt(fileBytes), RowOffset.sizeBytes);
     if (hasChanged) {
       const rows = new RowReader(row);
       rows.setFlags(0, rows.flags(0) | RowFlag.changedWhileRead | RowFlag.unsettled);
@@ -123,7 +137,27 @@ export class LargeFiles {
       digest = partsDigest(full);
       this.peer.assembly(digest, sizeBytes, encodeParts(full));
     }
-    return { row, digest, hasChanged };
+    return { row, digest, hasChanged, incomplete: parts[0]!.incomplete };
+  }
+
+  /** A file with fewer blocks than its size says is looked at for holes. */
+  private async sourceOf(file: LargeFile): Promise<Source> {
+    const { directoryPath, row } = file;
+    const dense = { ...file, sparseHead: undefined, formBytes: file.sizeBytes };
+    if ((new RowReader(row).flags(0) & RowFlag.sparse) === 0) return dense;
+    const { output } = await this.jobs.run('holes', { directoryPath, row });
+    if (output.failure !== '') throw new UnreadableFile(output.failure);
+    if (output.head.length === 0) return dense;
+    const map = new SparseMap(output.head);
+    // The server knows sizes of sparse forms only: whether it has this one, only the digest tells.
+    const hashFirst = !this.peer.isEmpty;
+    return {
+      ...file,
+      sizeBytes: map.fileBytes,
+      sparseHead: output.head,
+      formBytes: map.formBytes,
+      hashFirst,
+    };
   }
 
   /** The set of sizes is only a hint; forgetting some costs a second transfer at most. */
@@ -133,7 +167,7 @@ export class LargeFiles {
   }
 
   private async part(
-    file: LargeFile,
+    file: Source,
     offset: number,
     isPart: boolean,
     hashFirst: boolean,
@@ -147,12 +181,13 @@ export class LargeFiles {
       const result =
         (hashFirst ? await this.hashFirst(file, offset) : undefined) ??
         (await this.stream(file, offset, isPart));
-      const { sizeBytes, hasChanged } = result;
+      const { sizeBytes, hasChanged, incomplete } = result;
       return {
         digest: Buffer.from(result.digest),
         sizeBytes,
         row: Buffer.from(result.row),
         hasChanged,
+        incomplete,
       };
     } finally {
       this.budget.bytes.give(windowBytes);
@@ -161,7 +196,7 @@ export class LargeFiles {
   }
 
   /** Hashes without sending; the result if the server has it already. */
-  private async hashFirst(file: LargeFile, offset: number): Promise<RangeOutput | undefined> {
+  private async hashFirst(file: Source, offset: number): Promise<RangeOutput | undefined> {
     const result = await this.range(file, offset, undefined, () => Promise.resolve());
     if (result.sizeBytes === 0) return result;
     // No promise: the file may change before it is read again.
@@ -172,9 +207,9 @@ export class LargeFiles {
     return result;
   }
 
-  private async stream(file: LargeFile, offset: number, isPart: boolean): Promise<RangeOutput> {
+  private async stream(file: Source, offset: number, isPart: boolean): Promise<RangeOutput> {
     const { compression } = this.options;
-    const stream = this.peer.openStream(isPart, compression.codec, file.sizeBytes);
+    const stream = this.peer.openStream(isPart, compression.codec, file.formBytes);
     try {
       const result = await this.range(file, offset, compression, (chunk) => {
         this.progress.sentBytes += chunk.length;
@@ -193,17 +228,19 @@ export class LargeFiles {
   }
 
   private async range(
-    file: LargeFile,
+    file: Source,
     offset: number,
     compression: Compression | undefined,
     onChunk: (chunk: Uint8Array) => Promise<void>,
   ): Promise<RangeOutput> {
     const startMs = performance.now();
-    const { directoryPath, row } = file;
+    const { directoryPath, row, sparseHead } = file;
     const { rawRules } = this.options;
-    const input = { directoryPath, row, offset, bytes: PART_BYTES, compression, rawRules };
+    const range = { directoryPath, row, sparseHead, offset, bytes: PART_BYTES };
+    const input = { ...range, compression, rawRules };
     const result = await this.jobs.runRange(input, this.windowChunks, onChunk);
     if (result.failure !== '') throw new UnreadableFile(result.failure);
+    this.peer.owners(result.owners);
     const elapsedMs = performance.now() - startMs;
     this.counters.count(1, result.sizeBytes, result.busyMs, elapsedMs);
     this.progress.readBytes += result.sizeBytes;

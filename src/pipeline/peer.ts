@@ -3,7 +3,7 @@
  * any order. `received` promises resolve when the bytes are in the server's write path. After a
  * failure every promise rejects.
  */
-import type { Failure } from '../workers/index.js';
+import type { Failure, OwnerName } from '../workers/index.js';
 
 export interface HeadBatch {
   readonly slots: Uint32Array;
@@ -34,6 +34,8 @@ export interface BackupPeer {
   /** The directories' last rows have been sent; 1 in `settled`: may be skipped next time. */
   done(slots: readonly number[], settled: readonly boolean[]): void;
   notes(failures: readonly Failure[]): void;
+  /** Tells the names of users and groups that were met; each but once. */
+  owners(names: readonly OwnerName[]): void;
   /** Opens a stream for a large content or a part of one. */
   openStream(isPart: boolean, codec: number, fileSizeBytes: number): PeerStream;
   assembly(digest: Uint8Array, sizeBytes: number, parts: Uint8Array): void;

@@ -21,5 +21,7 @@ export class BackupProgress {
   vanished = 0;
   unreadable = 0;
   changed = 0;
+  /** Saved, but for some attributes. */
+  incomplete = 0;
   isWalkDone = false;
 }

@@ -53,6 +53,7 @@ export type StoreEvent =
       readonly set: number;
       readonly notes: readonly SetNote[];
     }
+  | { readonly type: 'owners'; readonly set: number; readonly owners: readonly OwnerRecord[] }
   | { readonly type: 'damage'; readonly digests: readonly Buffer[] };
 
 /** One thing that could not be saved, or not surely. */
@@ -63,6 +64,14 @@ export interface SetNote {
   readonly what: string;
   /** The system's reason, such as EACCES. */
   readonly reason: string;
+}
+
+/** The name a user or group has from a set on. */
+export interface OwnerRecord {
+  readonly isGroup: boolean;
+  readonly id: number;
+  /** Empty: it has none. */
+  readonly name: Buffer;
 }
 
 export interface CommitBody {
@@ -182,6 +191,7 @@ const EVENT_SHAPES: Readonly<Record<StoreEvent['type'], (event: Shape) => boolea
     isShape(event['stats']) &&
     Object.values(event['stats']).every((count) => Number.isFinite(count)),
   notes: (event) => isId(event['set']) && isListOf(event['notes'], isNote),
+  owners: (event) => isId(event['set']) && isListOf(event['owners'], isOwner),
   damage: (event) => isListOf(event['digests'], isDigest),
 };
 
@@ -201,6 +211,21 @@ function isNote(value: unknown): boolean {
     Buffer.isBuffer(value['name']) &&
     typeof value['what'] === 'string' &&
     typeof value['reason'] === 'string'
+  );
+}
+
+const MAX_OWNER_NAME_BYTES = 256;
+
+/** Whether something of unknown origin names an owner. */
+export function isOwner(value: unknown): value is OwnerRecord {
+  return (
+    isShape(value) &&
+    typeof value['isGroup'] === 'boolean' &&
+    isId(value['id']) &&
+    value['id'] <= 0xffff_ffff &&
+    Buffer.isBuffer(value['name']) &&
+    value['name'].length <= MAX_OWNER_NAME_BYTES &&
+    !value['name'].includes(0)
   );
 }
 

@@ -3,7 +3,13 @@ export { type Clock, ManualClock, systemClock } from './clock.js';
 export type { OpenDatabaseOptions, SqlDatabase, SqlStatement, SqlValue } from './database.js';
 export { FaultPlan, faultySystem, KilledError, withFaults, type FaultMode } from './faults.js';
 export { type Files, type FileStatus, STORE_UMASK } from './files.js';
-export { MetadataOption, type NativeCalls, OpenKind } from './native.js';
+export {
+  type FailedAttribute,
+  failedAttributes,
+  MetadataOption,
+  type NativeCalls,
+  OpenKind,
+} from './native.js';
 export { type Address, describeAddress, isLoopback, type Network } from './network.js';
 export { type Random, seededRandom } from './random.js';
 export { nodeSystem, type System } from './system.js';

@@ -23,6 +23,8 @@ export const MetadataOption = Object.freeze({
   setOwner: 1,
   /** Go on when that is not permitted; a file then loses its set-id bits. */
   forgiveOwner: 2,
+  /** Take away the ACLs it got from the directory it was made in. */
+  dropAcl: 4,
 });
 
 /** The read side, which has a plain Node fallback. */
@@ -31,8 +33,9 @@ export interface ListingCalls {
    * Rows of all entries of a directory, sorted by the bytes of their names, without `.` and `..`.
    * Entries that vanish meanwhile are left out; one whose metadata cannot be read has the flag
    * `unreadable`, its type if the directory tells it (else file) and zeros, no link target. The flag
-   * `otherDevice` means something for directories only. Throws if `path` is a symbolic link
-   * (ENOTDIR) or cannot be read.
+   * `otherDevice` means something for directories only; a file with fewer blocks than its size says
+   * has the flag `sparse`. Attributes are not read. Throws if `path` is a symbolic link (ENOTDIR) or
+   * cannot be read.
    */
   listDirectory(path: Buffer): Buffer;
   /**
@@ -75,6 +78,9 @@ export interface NativeCalls extends ListingCalls {
    * time) and gets the flag `changedWhileRead`. It also gets it, and the number of bytes read as its
    * size, when the file changes while it is read. The flag is never taken away. EFBIG when the file
    * is larger than the limit (the row is up to date then); ENOTREG; ELOOP for a symbolic link.
+   *
+   * A file with holes comes in its sparse form (docs/formats.md), if that is smaller, and its row gets
+   * the flag `sparse`; else the row loses it. The flag `mayHaveAttributes` tells that some are there.
    */
   readFileAt(
     dirFd: number,
@@ -90,8 +96,11 @@ export interface NativeCalls extends ListingCalls {
 
   /**
    * Makes a new file of these bytes with the metadata of a row: owner if `options` says so,
-   * permissions, modification time (taken for the access time too). EEXIST when the name is taken.
-   * After any later error nothing is left behind.
+   * attributes, permissions, modification time (taken for the access time too). EEXIST when the name
+   * is taken. After any later error nothing is left behind.
+   *
+   * Like all calls that put metadata, it returns the attributes that could not be put (see
+   * `failedAttributes`), or undefined.
    */
   writeFileAt(
     dirFd: number,
@@ -102,13 +111,20 @@ export interface NativeCalls extends ListingCalls {
     rows: Uint8Array,
     rowOffset: number,
     options: number,
-  ): void;
+  ): Buffer | undefined;
   /** Makes a new empty file, readable by its owner only, and returns it open for writing. */
   createFileAt(dirFd: number, name: Buffer): number;
   /** Puts the metadata of a row on an open file, as `writeFileAt` does; does not close it. */
-  finishFile(fd: number, rows: Uint8Array, rowOffset: number, options: number): void;
+  finishFile(fd: number, rows: Uint8Array, rowOffset: number, options: number): Buffer | undefined;
+  /** Makes an open file shorter, or longer by a hole. */
+  resizeFile(fd: number, sizeBytes: number): void;
   /** The same for an open directory. */
-  setDirectoryMetadata(fd: number, rows: Uint8Array, rowOffset: number, options: number): void;
+  setDirectoryMetadata(
+    fd: number,
+    rows: Uint8Array,
+    rowOffset: number,
+    options: number,
+  ): Buffer | undefined;
 
   /** Makes a directory open to its owner only. */
   makeDirectoryAt(dirFd: number, name: Buffer): void;
@@ -120,13 +136,46 @@ export interface NativeCalls extends ListingCalls {
     rows: Uint8Array,
     rowOffset: number,
     options: number,
-  ): void;
+  ): Buffer | undefined;
+  /** The same for a fifo, a socket or a device node (EPERM for who may not make one). */
+  makeNodeAt(
+    dirFd: number,
+    name: Buffer,
+    rows: Uint8Array,
+    rowOffset: number,
+    options: number,
+  ): Buffer | undefined;
   /** Makes a hard link; a symbolic link is linked itself. */
   linkAt(oldDirFd: number, oldName: Buffer, newDirFd: number, newName: Buffer): void;
   /** Removes a name that is no directory. */
   unlinkAt(dirFd: number, name: Buffer): void;
   /** Renames, replacing what has the new name. */
   renameAt(oldDirFd: number, oldName: Buffer, newDirFd: number, newName: Buffer): void;
+
+  /**
+   * Extended attributes of a name (empty: of the directory itself), ACLs among them, packed as in rows (src/model/attributes.ts); empty
+   * when it has none or its file system knows none. `withTime`: the modification time too, if
+   * nanoseconds in 64 bits cannot tell it. E2BIG when they take more than `limitBytes`.
+   */
+  attributesAt(dirFd: number, name: Buffer, withTime: boolean, limitBytes: number): Buffer;
+  /** The same through /proc: what `attributesAt` does before Linux 6.13. */
+  attributesByPath(dirFd: number, name: Buffer, withTime: boolean, limitBytes: number): Buffer;
+  /** Whether what is made in a directory gets ACLs from it. */
+  inheritsAcl(dirFd: number): boolean;
+
+  /**
+   * The head of the sparse form of an open file of this size: everything before its data. Empty when
+   * the file has no holes, or too few to matter. Holes beyond `mostExtents` pieces of data, the
+   * smallest ones first, are left to be read as zeros.
+   */
+  sparseHead(fd: number, sizeBytes: number, mostExtents: number): Buffer;
+
+  /** Name of a user or group, or undefined. May ask a directory service, and take its time. */
+  userName(id: number): Buffer | undefined;
+  groupName(id: number): Buffer | undefined;
+  /** Number of a user or group of this name, or undefined. */
+  userId(name: Buffer): number | undefined;
+  groupId(name: Buffer): number | undefined;
 
   /** SHA-256 of `bytes` bytes of `data` to the 32 bytes at `digestOffset` of `digest`. */
   sha256(
@@ -150,6 +199,24 @@ export interface NativeCalls extends ListingCalls {
   syncfs(fd: number): void;
 }
 
+/** One attribute that could not be put. */
+export interface FailedAttribute {
+  readonly name: string;
+  /** The system's reason, such as ENOTSUP. */
+  readonly code: string;
+}
+
+/** What the calls that put metadata return, in words. */
+export function failedAttributes(told: Buffer | undefined): FailedAttribute[] {
+  if (told === undefined) return [];
+  const words = told.toString('utf8').split('\0');
+  const failed: FailedAttribute[] = [];
+  for (let index = 0; index + 1 < words.length; index += 2) {
+    failed.push({ code: words[index]!, name: words[index + 1]! });
+  }
+  return failed;
+}
+
 /** The first folder above this file that has a package.json: the same from sources and from dist. */
 function packageRoot(): string {
   const start = dirname(fileURLToPath(import.meta.url));
@@ -164,6 +231,11 @@ function packageRoot(): string {
  * code ERR_NATIVE_MISSING when it was not built, or not for this version of Node.
  */
 export function loadNative(): NativeCalls {
+  if (process.platform !== 'linux') {
+    throw Object.assign(new Error(`the native addon needs Linux, this is ${process.platform}`), {
+      code: 'ERR_NATIVE_MISSING',
+    });
+  }
   const path = join(packageRoot(), 'native', 'build', 'Release', 'tardis_native.node');
   try {
     return createRequire(import.meta.url)(path) as NativeCalls;

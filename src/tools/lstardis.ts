@@ -8,7 +8,7 @@ import {
 } from '../archive/index.js';
 import type { Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
-import { displayName, EntryType, jsonName } from '../model/index.js';
+import { displayName, EntryType, jsonName, readAttributes } from '../model/index.js';
 import { absolutePath, nodeSystem } from '../system/index.js';
 import { printSets } from './report-sets.js';
 import { type ColorPart, type Paint, painter } from './colors.js';
@@ -51,6 +51,7 @@ async function list(archive: Archive, options: LsSettings): Promise<void> {
     return;
   }
   const set = await archive.findSet(wantedSet(options));
+  const view = { ...options, owners: await ownersOf(archive, set, options.numericIds) };
   for (const given of paths) {
     const absolute = absolutePath(given);
     const entry = await archive.find(absolute, set.set);
@@ -59,15 +60,27 @@ async function list(archive: Archive, options: LsSettings): Promise<void> {
     if (wantsVersions) {
       const versions = await archive.versions(absolute);
       if (versions.length === 0) throw noSuchPath(set, absolute);
-      printVersions(versions, absolute, await setNames(archive), options);
+      printVersions(versions, absolute, await setNames(archive), view);
       continue;
     }
     if (entry === undefined) throw noSuchPath(set, absolute);
     if (paths.length > 1 && !options.json)
       print(options.paint('header', `${displayName(absolute)}:`));
-    if (entry.childId === undefined) printEntries([entry], options);
-    else await printDirectory(archive, entry.childId, set.set, options);
+    if (entry.childId === undefined) printEntries([entry], view);
+    else await printDirectory(archive, entry.childId, set.set, view);
   }
+}
+
+/** What is shown of entries: names of owners too, unless numbers are asked for. */
+type View = LsSettings & { readonly owners: ReadonlyMap<string, string> };
+
+async function ownersOf(
+  archive: Archive,
+  { set }: BackupSet,
+  byNumber: boolean,
+): Promise<Map<string, string>> {
+  const owners = byNumber ? [] : await archive.owners(set);
+  return new Map(owners.map(({ isGroup, id, name }) => [`${isGroup}/${id}`, displayName(name)]));
 }
 
 function noSuchPath(set: BackupSet, absolute: Buffer): TardisError {
@@ -82,7 +95,7 @@ async function printDirectory(
   archive: Archive,
   directory: number,
   set: number,
-  options: LsSettings,
+  options: View,
 ): Promise<void> {
   let after: Buffer = Buffer.alloc(0);
   for (;;) {
@@ -136,7 +149,8 @@ function partOf({ type }: ArchiveEntry): ColorPart {
   return type === EntryType.file ? 'file' : 'other';
 }
 
-function jsonEntry(entry: ArchiveEntry): Record<string, unknown> {
+function jsonEntry(entry: ArchiveEntry, { owners }: View): Record<string, unknown> {
+  const attributes = readAttributes(entry.attributes);
   return {
     version: JSON_VERSION,
     ...jsonName(entry.name),
@@ -144,20 +158,29 @@ function jsonEntry(entry: ArchiveEntry): Record<string, unknown> {
     permissions: entry.permissions.toString(8).padStart(4, '0'),
     uid: entry.uid,
     gid: entry.gid,
+    owner: owners.get(`false/${entry.uid}`),
+    group: owners.get(`true/${entry.gid}`),
     sizeBytes: entry.sizeBytes,
     mtimeNs: String(entry.mtimeNs),
     inode: String(entry.inode),
     linkCount: entry.linkCount,
     digest: entry.digest?.toString('hex'),
     linkTarget: entry.linkTarget === undefined ? undefined : jsonName(entry.linkTarget),
+    attributes:
+      attributes.length === 0
+        ? undefined
+        : attributes.map(({ name, value }) => ({
+            ...jsonName(name),
+            value: value.toString('base64'),
+          })),
     firstSet: entry.firstSet,
     lastSet: entry.lastSet,
   };
 }
 
-function printEntries(entries: readonly ArchiveEntry[], options: LsSettings): void {
+function printEntries(entries: readonly ArchiveEntry[], options: View): void {
   if (options.json) {
-    for (const entry of entries) print(JSON.stringify(jsonEntry(entry)));
+    for (const entry of entries) print(JSON.stringify(jsonEntry(entry, options)));
     return;
   }
   if (!options.long) {
@@ -167,8 +190,8 @@ function printEntries(entries: readonly ArchiveEntry[], options: LsSettings): vo
   const rows = entries.map((entry) => [
     modeText(entry),
     String(entry.linkCount),
-    String(entry.uid),
-    String(entry.gid),
+    options.owners.get(`false/${entry.uid}`) ?? String(entry.uid),
+    options.owners.get(`true/${entry.gid}`) ?? String(entry.gid),
     String(entry.sizeBytes),
     timeOf(entry),
     shownName(entry, options.paint),
@@ -180,11 +203,11 @@ function printVersions(
   versions: readonly PathVersion[],
   absolute: Buffer,
   sets: ReadonlyMap<number, BackupSet>,
-  options: LsSettings,
+  options: View,
 ): void {
   if (options.json) {
     for (const { entry, firstSet, lastSet } of versions) {
-      print(JSON.stringify({ ...jsonEntry(entry), firstSet, lastSet }));
+      print(JSON.stringify({ ...jsonEntry(entry, options), firstSet, lastSet }));
     }
     return;
   }

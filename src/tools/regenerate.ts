@@ -73,6 +73,7 @@ async function restore(options: RegenerateSettings): Promise<number> {
         output: options.output,
         overwrite: options.overwrite,
         workers,
+        numericIds: options.numericIds,
       },
       progress,
       interruptSignal(),

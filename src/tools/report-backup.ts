@@ -16,13 +16,16 @@ export function backupLines(result: BackupResult): string[] {
       `sent ${formatCount(contentsSent)} contents, ${formatBytes(progress.sentBytes)}; ` +
       `stored ${formatBytes(result.storedBytes)} in ${formatSeconds(result.elapsedMs)}.`,
   );
-  const { vanished, changed, unreadable, leftOut } = progress;
+  const { vanished, changed, unreadable, incomplete, leftOut } = progress;
   if (leftOut > 0) print(`${formatCount(leftOut)} left out by exclude rules (-vv names them).`);
   if (vanished > 0) print(`${formatCount(vanished)} vanished while they were being saved.`);
   if (changed > 0) {
     print(
       `${formatCount(changed)} changed while they were being read; they are read again next time.`,
     );
+  }
+  if (incomplete > 0) {
+    print(`${formatCount(incomplete)} were saved without some of their attributes.`);
   }
   if (unreadable > 0) {
     print(`${formatCount(unreadable)} could not be read; their older versions, if any, are kept.`);

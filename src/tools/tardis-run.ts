@@ -48,7 +48,8 @@ export async function backUp(
     await server?.close();
   }
   told.done(result);
-  return result.progress.unreadable > 0 ? 3 : 0;
+  const { unreadable, incomplete } = result.progress;
+  return unreadable + incomplete > 0 ? 3 : 0;
 }
 
 async function run(

@@ -126,6 +126,7 @@ export const MESSAGES = {
   streamEnd: toServer(24, 'add', KIB, { stream: 'uint', digest: 'bytes', sizeBytes: 'uint' }),
   streamAbort: toServer(25, 'add', KIB, { stream: 'uint' }),
   assembly: toServer(26, 'add', 16 * MIB, { digest: 'bytes', sizeBytes: 'uint', parts: 'bytes' }),
+  owners: toServer(27, 'add', MIB, { groups: 'bytes', ids: 'uints', names: 'byteses' }),
   // answers
   welcome: toClient(64, 4 * KIB, {
     protocol: 'uint',
@@ -163,6 +164,10 @@ export type Head<N extends MessageName> = {
   -readonly [F in keyof (typeof MESSAGES)[N]['fields']]: KindTypes[(typeof MESSAGES)[N]['fields'][F] &
     keyof KindTypes];
 };
+
+/** Users and groups whose names a session tells at most, and the longest name. */
+export const MAX_OWNERS: number = 1 << 16;
+export const MAX_OWNER_NAME_BYTES = 256;
 
 /** Answers to one asked digest. 3 (delta on a basis) is reserved. */
 export const Verdict = Object.freeze({ want: 0, have: 1, coming: 2 });

@@ -12,6 +12,7 @@ import {
   joinPath,
   RowFlag,
   RowReader,
+  withAttributes,
 } from '../model/index.js';
 import type { System } from '../system/index.js';
 import { memoryOf, runOf } from './block-builder.js';
@@ -26,10 +27,14 @@ import type {
   ParcelInput,
   RecentDigests,
 } from './jobs.js';
+import { OwnerNames } from './owner-names.js';
 import { isStoredRaw, kindOfName, type RawRules } from './raw-types.js';
+import { mayHaveMore, readAttributesOf } from './read-attributes.js';
 import { RACY_WINDOW_NS } from './walk-job.js';
 
 const MAX_TRIES = 3;
+/** What the attributes of a parcel's entries may take in all. */
+const MAX_PARCEL_ATTRIBUTE_BYTES = 64 << 20;
 
 export function hashJob(
   input: HashInput,
@@ -64,6 +69,8 @@ class HashParcel {
   private readonly raw: number[] = [];
   private readonly kinds: number[] = [];
   private contentAt = 0;
+  private attributeBytes = 0;
+  private readonly owners: OwnerNames;
   private files = 0;
   private repeats = 0;
   private readBytes = 0;
@@ -81,6 +88,7 @@ class HashParcel {
     this.rawRules = input.rawRules;
     this.system = system;
     this.recent = recent;
+    this.owners = new OwnerNames(system);
     this.rows = new RowReader(input.parcel.rows);
     const rowBytes = this.rows.rows.length;
     this.out = new BytesBuilder(rowBytes + Math.ceil(rowBytes / 73) * DIGEST_BYTES);
@@ -95,36 +103,54 @@ class HashParcel {
       const path = runOf(parcel.paths, parcel.pathEnds, section);
       const end = parcel.rowEnds[section]!;
       const slot = parcel.slots[section]!;
-      let directory: number | undefined;
+      const directory = this.openDirectory(path);
       try {
         while (at < end) {
           const rowBytes = rows.rowBytes(at);
-          if (rows.type(at) === EntryType.file && rows.sizeBytes(at) > 0) {
-            directory ??= this.openDirectory(slot, path, at, end);
-            if (directory === undefined) {
-              at = end;
-              break;
-            }
-            this.file(slot, path, directory, at);
-          } else this.out.append(rows.row(at));
+          if (rows.type(at) !== EntryType.file || rows.sizeBytes(at) === 0) {
+            this.plain(slot, path, directory, at);
+          } else if (typeof directory === 'number') this.file(slot, path, directory, at);
+          else this.fail(slot, path, at, directory);
           at += rowBytes;
         }
       } finally {
-        if (directory !== undefined) this.system.native.close(directory);
+        if (typeof directory === 'number') this.system.native.close(directory);
       }
       this.outSlots.push(slot);
       this.outEnds.push(this.out.length);
     }
   }
 
-  /** Opens a section's directory; when that fails, all of its files have failed. */
-  private openDirectory(slot: number, path: Buffer, from: number, to: number): number | undefined {
+  /** Opens a section's directory; the error when that fails: then all of its files have failed. */
+  private openDirectory(path: Buffer): number | Error {
     try {
       return this.system.native.openDirectory(path);
     } catch (error) {
-      for (let at = from; at < to; at += this.rows.rowBytes(at)) this.fail(slot, path, at, error);
-      return undefined;
+      if (systemCode(error) === undefined) throw error;
+      return error as Error;
     }
+  }
+
+  /** An entry without content. */
+  private plain(slot: number, path: Buffer, directory: number | Error, at: number): void {
+    const row = this.rows.row(at);
+    if (typeof directory !== 'number') this.out.append(row);
+    else this.out.append(this.withMore(slot, path, directory, at) ?? row);
+  }
+
+  /** The row with what a listing does not have: attributes. Undefined when there are none. */
+  private withMore(slot: number, path: Buffer, directory: number, at: number): Buffer | undefined {
+    const more = readAttributesOf(this.system, directory, this.rows, at);
+    this.attributeBytes += more.packed.length;
+    const isTooMuch = this.attributeBytes > MAX_PARCEL_ATTRIBUTE_BYTES;
+    const failure = isTooMuch ? 'E2BIG' : more.failure;
+    if (failure !== undefined) {
+      this.failures.push(this.failure(slot, path, at, 'incomplete', failure));
+      this.rows.setFlags(at, this.rows.flags(at) | RowFlag.unsettled); // tried again next time
+    }
+    if (more.packed.length === 0 || isTooMuch) return undefined;
+    this.owners.meetAcls(more.packed);
+    return withAttributes(this.rows.row(at), more.packed);
   }
 
   private file(slot: number, path: Buffer, directory: number, at: number): void {
@@ -146,13 +172,17 @@ class HashParcel {
       this.failures.push(this.failure(slot, path, at, 'changed', 'read'));
     }
     this.readBytes += sizeBytes;
+    const more = mayHaveMore(rows, at) ? this.withMore(slot, path, directory, at) : undefined;
+    const final = more === undefined ? rows : new RowReader(more);
+    const finalAt = more === undefined ? at : 0;
+    final.setFlags(finalAt, final.flags(finalAt) & ~RowFlag.mayHaveAttributes);
     if (sizeBytes === 0) {
-      this.out.append(rows.row(at)); // it became empty: no content
+      this.out.append(final.row(finalAt)); // it became empty: no content
       return;
     }
     const digest = this.digests.subarray(digestAt, digestAt + DIGEST_BYTES);
-    const { buffer, at: outAt } = this.out.reserve(rows.rowBytes(at) + DIGEST_BYTES);
-    this.out.commit(copyRowWithDigest(rows, at, digest, buffer, outAt) - outAt);
+    const { buffer, at: outAt } = this.out.reserve(final.rowBytes(finalAt) + DIGEST_BYTES);
+    this.out.commit(copyRowWithDigest(final, finalAt, digest, buffer, outAt) - outAt);
     if (this.recent.has(digest)) {
       this.repeats += 1;
       return; // on its way already: neither its bytes nor its digest are needed again
@@ -229,6 +259,7 @@ class HashParcel {
       rows,
       rowEnds,
       failures: this.failures,
+      owners: this.owners.take(),
       grown: this.grown,
       readBytes: this.readBytes,
       files: this.files,

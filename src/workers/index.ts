@@ -4,5 +4,7 @@ export type * from './jobs.js';
 export { NO_RECORD, PLACE_NUMBERS } from './jobs.js';
 export { JobPool, type PoolOptions } from './pool.js';
 export type { RawRules } from './raw-types.js';
+export { readAttributesOf } from './read-attributes.js';
+export { MAX_EXTENTS, SparseMap, SparseWriter } from './sparse.js';
 export { SharedDigests } from './recent-digests.js';
 export { blockMemory, packBlock, RACY_WINDOW_NS, sliceBlock } from './walk-job.js';

@@ -47,6 +47,8 @@ export interface WalkOutput {
   /** Directories still to be walked, last one first. */
   readonly pending: DirectoryBlock;
   readonly nextFreeSlot: number;
+  /** Who owns what was listed. */
+  readonly owners: readonly OwnerName[];
   /** Directories that could not be listed. */
   readonly failures: readonly Failure[];
   /** How many entries were left out, and which ones if that is to be told. */
@@ -54,12 +56,20 @@ export interface WalkOutput {
   readonly leftOutPaths: readonly LeftOut[];
 }
 
+/** A user or group that something belongs to, or that an ACL names. */
+export interface OwnerName {
+  readonly isGroup: boolean;
+  readonly id: number;
+  /** Empty: the system knows no name for it. */
+  readonly name: Uint8Array;
+}
+
 /** Something that could not be read: `name` in the directory of `slot` (or root, below 0). */
 export interface Failure {
   readonly slot: number;
   readonly name: Uint8Array;
   readonly path: Uint8Array;
-  readonly what: 'unreadable' | 'vanished' | 'changed';
+  readonly what: 'unreadable' | 'vanished' | 'changed' | 'incomplete';
   readonly reason: string;
 }
 
@@ -97,6 +107,8 @@ export interface HashOutput {
   readonly rows: Uint8Array;
   readonly rowEnds: Uint32Array;
   readonly failures: readonly Failure[];
+  /** Whom ACLs name. */
+  readonly owners: readonly OwnerName[];
   /** Files that have grown too large for a parcel meanwhile: slot, path and row. */
   readonly grown: readonly GrownFile[];
   /** Whole records, one after another (with `frames`). */
@@ -144,10 +156,25 @@ export interface CompressOutput {
   readonly recordLengths: readonly number[];
 }
 
+/** A large file that has fewer blocks than its size says. */
+export interface HolesInput {
+  readonly directoryPath: Uint8Array;
+  readonly row: Uint8Array;
+}
+
+export interface HolesOutput {
+  /** The system's reason when the file could not be looked at; else empty. */
+  readonly failure: string;
+  /** Head of its sparse form; empty when it has no holes worth it. */
+  readonly head: Uint8Array;
+}
+
 /** A range of a large file. */
 export interface RangeInput {
   readonly directoryPath: Uint8Array;
   readonly row: Uint8Array;
+  /** Given: the file is read in its sparse form, and the range is one of that. */
+  readonly sparseHead: Uint8Array | undefined;
   readonly offset: number;
   /** At most this many bytes; fewer when the file ends before. */
   readonly bytes: number;
@@ -164,6 +191,10 @@ export interface RangeOutput {
   /** The row as the file was when it was opened. */
   readonly row: Uint8Array;
   readonly hasChanged: boolean;
+  /** Why its attributes could not be read; empty if they could. */
+  readonly incomplete: string;
+  /** Whom its ACLs name. */
+  readonly owners: readonly OwnerName[];
 }
 
 /** One restore job: records to read, and the files to make of them, packed for a quick crossing. */
@@ -178,7 +209,7 @@ export interface RestoreInput {
   /** Directories beneath the target, one after another. */
   readonly directories: Uint8Array;
   readonly directoryEnds: Uint32Array;
-  /** The pieces of files in parts. */
+  /** The pieces of files in parts, and of sparse files. */
   readonly inParts: readonly { readonly file: number; readonly pieces: readonly RestorePiece[] }[];
   /** See MetadataOption of the addon. */
   readonly ownerOptions: number;
@@ -214,6 +245,8 @@ export interface RestoreOutput {
 export interface RestoreJobFailure {
   /** Which file of the job. */
   readonly file: number;
+  /** The file is there, but an attribute of it is not. */
+  readonly isRestored: boolean;
   /** The piece that was being read or written. */
   readonly digest: Uint8Array | undefined;
   readonly error: WireError;
@@ -223,6 +256,7 @@ export interface JobTable {
   walk: { input: WalkInput; output: WalkOutput };
   hash: { input: HashInput; output: HashOutput };
   compress: { input: CompressInput; output: CompressOutput };
+  holes: { input: HolesInput; output: HolesOutput };
   restore: { input: RestoreInput; output: RestoreOutput };
 }
 

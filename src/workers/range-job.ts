@@ -5,11 +5,14 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { systemCode } from '../errors/index.js';
-import { EntryType, RowFlag, RowReader, RowOffset } from '../model/index.js';
+import { EntryType, RowFlag, RowReader, RowOffset, withAttributes } from '../model/index.js';
 import { buildChunk, Codec, STREAM_CHUNK_BYTES } from '../store/index.js';
 import { OpenKind, type System } from '../system/index.js';
 import type { RangeInput, RangeOutput } from './jobs.js';
+import { OwnerNames } from './owner-names.js';
 import { isStoredRaw } from './raw-types.js';
+import { readAttributesOf } from './read-attributes.js';
+import { SparseMap } from './sparse.js';
 import { RACY_WINDOW_NS } from './walk-job.js';
 
 let scratch: Buffer = Buffer.alloc(0);
@@ -27,7 +30,13 @@ export function* rangeJob(
   } catch (error) {
     const failure = systemCode(error);
     if (failure === undefined) throw error;
-    const nothing = { digest: Buffer.alloc(0), sizeBytes: 0, hasChanged: false };
+    const nothing = {
+      digest: Buffer.alloc(0),
+      sizeBytes: 0,
+      hasChanged: false,
+      incomplete: '',
+      owners: [],
+    };
     return { failure, row: input.row, ...nothing };
   }
 }
@@ -49,11 +58,15 @@ function* readRange(input: RangeInput, system: System): Generator<Buffer, RangeO
         ? { codec: Codec.none, level: 0 }
         : input.compression;
     if (scratch.length === 0) scratch = Buffer.allocUnsafeSlow(STREAM_CHUNK_BYTES);
+    const sparse = input.sparseHead === undefined ? undefined : new SparseMap(input.sparseHead);
     let sizeBytes = 0;
     while (sizeBytes < input.bytes) {
       const wantedBytes = Math.min(scratch.length, input.bytes - sizeBytes);
       const position = input.offset + sizeBytes;
-      const got = system.files.read(file, scratch, 0, wantedBytes, position);
+      const got =
+        sparse === undefined
+          ? system.files.read(file, scratch, 0, wantedBytes, position)
+          : readSparse(system, file, sparse, scratch, wantedBytes, position);
       if (got === 0) break;
       const chunk = scratch.subarray(0, got);
       hash.update(chunk);
@@ -62,21 +75,58 @@ function* readRange(input: RangeInput, system: System): Generator<Buffer, RangeO
       if (got < wantedBytes) break;
     }
     const after = fs.fstatSync(file, { bigint: true });
+    const bytesThere = sparse === undefined ? after.size : BigInt(sparse.formBytes);
     const hasChanged =
       before.size !== after.size ||
       before.mtimeNs !== after.mtimeNs ||
       before.ctimeNs !== after.ctimeNs ||
-      BigInt(input.offset + sizeBytes) > after.size ||
-      (sizeBytes < input.bytes && BigInt(input.offset + sizeBytes) !== after.size);
-    let flags = rows.flags(0) & ~(RowFlag.changedWhileRead | RowFlag.unsettled);
+      (sparse !== undefined && BigInt(sparse.fileBytes) !== after.size) ||
+      BigInt(input.offset + sizeBytes) > bytesThere ||
+      (sizeBytes < input.bytes && BigInt(input.offset + sizeBytes) !== bytesThere);
+    let flags = rows.flags(0) & ~READING_FLAGS;
+    if (sparse !== undefined) flags |= RowFlag.sparse;
     if (hasChanged) flags |= RowFlag.changedWhileRead | RowFlag.unsettled;
     if (before.ctimeNs >= startNs - RACY_WINDOW_NS) flags |= RowFlag.unsettled;
     rows.setFlags(0, flags);
-    return { failure: '', digest: hash.digest(), sizeBytes, row, hasChanged };
+    // Once for the whole file is enough.
+    const more = input.offset === 0 ? readAttributesOf(system, directory, rows, 0) : undefined;
+    const incomplete = more?.failure ?? '';
+    if (incomplete !== '') rows.setFlags(0, flags | RowFlag.unsettled); // tried again next time
+    const whole = more === undefined ? row : withAttributes(row, more.packed);
+    const named = new OwnerNames(system);
+    if (more !== undefined) named.meetAcls(more.packed);
+    const owners = named.take();
+    const digest = hash.digest();
+    return { failure: '', digest, sizeBytes, row: whole, hasChanged, incomplete, owners };
   } finally {
     if (file !== undefined) system.native.close(file);
     system.native.close(directory);
   }
+}
+
+const READING_FLAGS = RowFlag.changedWhileRead | RowFlag.unsettled | RowFlag.sparse;
+
+/** Reads a stretch of the sparse form; fewer bytes when the file has become shorter. */
+function readSparse(
+  system: System,
+  file: number,
+  sparse: SparseMap,
+  target: Buffer,
+  bytes: number,
+  position: number,
+): number {
+  let got = 0;
+  let isShort = false;
+  sparse.forEachPiece(position, bytes, ({ bytes: pieceBytes, offset, head }) => {
+    if (isShort) return;
+    if (head !== undefined) got += head.copy(target, got);
+    else {
+      const read = system.files.read(file, target, got, pieceBytes, offset);
+      got += read;
+      isShort = read < pieceBytes;
+    }
+  });
+  return got;
 }
 
 /** Brings a row up to what the open file is now. */

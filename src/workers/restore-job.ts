@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { asTardisError, systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
-import { DIGEST_BYTES, RowReader } from '../model/index.js';
+import { DIGEST_BYTES, RowFlag, RowReader } from '../model/index.js';
 import {
   type Backend,
   CHUNK_HEADER_BYTES,
@@ -22,8 +22,9 @@ import {
   type RecordHeader,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
-import { OpenKind, type System } from '../system/index.js';
+import { type FailedAttribute, failedAttributes, OpenKind, type System } from '../system/index.js';
 import { runOf } from './block-builder.js';
+import { SparseWriter } from './sparse.js';
 import { NO_RECORD, PLACE_NUMBERS } from './jobs.js';
 import type {
   JobResult,
@@ -96,8 +97,12 @@ class RestoreRun {
       const file = this.fileAt(at, index);
       this.piece = 0;
       try {
-        await this.restore(file);
+        const missing = await this.restore(file);
         this.files += 1;
+        for (const attribute of missing) {
+          const error = attributeError(attribute);
+          this.failures.push({ file: index, isRestored: true, digest: undefined, error });
+        }
       } catch (error) {
         const code = systemCode(error);
         const isFatal = code === 'ENOSPC' || code === 'EDQUOT';
@@ -108,7 +113,7 @@ class RestoreRun {
         if (!isOurs) throw error;
         const read = file.pieces[this.piece];
         const digest = read === undefined ? undefined : Buffer.from(read.digest);
-        this.failures.push({ file: index, digest, error: describe(error) });
+        this.failures.push({ file: index, isRestored: false, digest, error: describe(error) });
       }
     }
     return { files: this.files, bytes: this.bytes, failures: this.failures };
@@ -146,27 +151,32 @@ class RestoreRun {
     return fd;
   }
 
-  private async restore(file: FileTask): Promise<void> {
+  /** Returns which attributes could not be put. */
+  private async restore(file: FileTask): Promise<FailedAttribute[]> {
     const directoryFd = this.directoryFd(file.directory);
     const { name } = file;
-    const write = async (target: Buffer): Promise<void> => {
+    const isSparse = (this.rows.flags(file.rowAt) & RowFlag.sparse) !== 0;
+    const write = async (target: Buffer): Promise<Buffer | undefined> => {
       const [only] = file.pieces;
-      if (file.pieces.length <= 1 && (only === undefined || (await this.isWhole(only)))) {
-        this.writeWhole(directoryFd, target, file, only);
-      } else await this.writeStreaming(directoryFd, target, file);
+      const isOne = file.pieces.length <= 1 && !isSparse;
+      if (isOne && (only === undefined || (await this.isWhole(only)))) {
+        return this.writeWhole(directoryFd, target, file, only);
+      }
+      return this.writeStreaming(directoryFd, target, file, isSparse);
     };
     try {
-      await write(name);
+      return failedAttributes(await write(name));
     } catch (error) {
       if (systemCode(error) !== 'EEXIST' || !this.input.overwrite) throw error;
       const temporary = Buffer.from(`.tardis-${this.system.random.bytes(8).toString('hex')}`);
-      await write(temporary);
+      const missing = await write(temporary);
       try {
         this.system.native.renameAt(directoryFd, temporary, directoryFd, name);
       } catch (second) {
         this.system.native.unlinkAt(directoryFd, temporary);
         throw second;
       }
+      return failedAttributes(missing);
     }
   }
 
@@ -220,7 +230,7 @@ class RestoreRun {
     name: Buffer,
     file: FileTask,
     piece: RestorePiece | undefined,
-  ): void {
+  ): Buffer | undefined {
     const offset = piece?.offset ?? 0;
     const sizeBytes = piece?.sizeBytes ?? 0;
     if (piece !== undefined) {
@@ -228,7 +238,7 @@ class RestoreRun {
       this.system.native.sha256(decoded, offset, sizeBytes, digestScratch, 0);
       if (!digestScratch.equals(piece.digest)) throw damagedContent();
     }
-    this.system.native.writeFileAt(
+    const missing = this.system.native.writeFileAt(
       directoryFd,
       name,
       decoded,
@@ -239,12 +249,23 @@ class RestoreRun {
       this.input.ownerOptions,
     );
     this.bytes += sizeBytes;
+    return missing;
   }
 
   /** A file in parts or chunks: written as it is decoded, removed again if a digest is wrong. */
-  private async writeStreaming(directoryFd: number, name: Buffer, file: FileTask): Promise<void> {
-    const { native } = this.system;
+  private async writeStreaming(
+    directoryFd: number,
+    name: Buffer,
+    file: FileTask,
+    isSparse: boolean,
+  ): Promise<Buffer | undefined> {
+    const { files, native } = this.system;
     const fd = native.createFileAt(directoryFd, name);
+    const sparse = isSparse ? new SparseWriter() : undefined;
+    const write = (data: Buffer, position: number): void => {
+      files.write(fd, data, position);
+      this.bytes += data.length;
+    };
     try {
       let position = 0;
       for (const [index, piece] of file.pieces.entries()) {
@@ -253,7 +274,8 @@ class RestoreRun {
         let pieceBytes = 0;
         for await (const bytes of this.pieceBytes(piece)) {
           hash.update(bytes);
-          this.system.files.write(fd, bytes, position);
+          if (sparse === undefined) write(bytes, position);
+          else sparse.push(bytes, write);
           position += bytes.length;
           pieceBytes += bytes.length;
         }
@@ -261,8 +283,8 @@ class RestoreRun {
           throw damagedContent();
         }
       }
-      native.finishFile(fd, this.input.rows, file.rowAt, this.input.ownerOptions);
-      this.bytes += position;
+      if (sparse !== undefined) native.resizeFile(fd, sparse.finish());
+      return native.finishFile(fd, this.input.rows, file.rowAt, this.input.ownerOptions);
     } catch (error) {
       native.unlinkAt(directoryFd, name);
       throw error;
@@ -303,6 +325,11 @@ class RestoreRun {
 
 function damagedContent(): TardisError {
   return new TardisError('CONTENT_DAMAGED', 'the bytes are not what their digest says');
+}
+
+function attributeError({ name, code }: FailedAttribute): WireError {
+  const message = `its attribute "${name}" could not be set`;
+  return { code: 'ATTRIBUTE_NOT_SET', message, context: { cause: code } };
 }
 
 /** Why a single file was not restored, without mapping EACCES & co. to the store's errors. */

@@ -2,6 +2,7 @@
 import type { System } from '../system/index.js';
 import { compressJob } from './compress-job.js';
 import { hashJob } from './hash-job.js';
+import { holesJob } from './holes-job.js';
 import type { JobInput, JobName, JobResult, JobTable, RecentDigests } from './jobs.js';
 import { restoreJob } from './restore-job.js';
 import { walkJob } from './walk-job.js';
@@ -22,6 +23,7 @@ const JOBS: JobFunctions = {
   walk: (input, { system }) => walkJob(input, system),
   hash: (input, { system, recent }) => hashJob(input, system, recent),
   compress: (input) => compressJob(input),
+  holes: (input, { system }) => holesJob(input, system),
   restore: (input, { system }) => restoreJob(input, system),
 };
 

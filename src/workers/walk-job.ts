@@ -15,6 +15,7 @@ import {
 import { BytesBuilder, EntryType, joinPath, RowFlag, RowReader } from '../model/index.js';
 import type { System } from '../system/index.js';
 import { memoryOf, runOf } from './block-builder.js';
+import { OwnerNames } from './owner-names.js';
 import type { DirectoryBlock, Failure, JobResult, WalkInput, WalkOutput } from './jobs.js';
 
 /** An entry changed later than this before it was read may change again without a trace. */
@@ -55,6 +56,7 @@ class Walk {
   private readonly excluder: Excluder;
   private readonly leftOutPaths: LeftOut[] = [];
   private leftOut = 0;
+  private readonly owners: OwnerNames;
   private entries = 0;
   private fileBytes = 0;
   private nextSlot: number;
@@ -67,6 +69,7 @@ class Walk {
     this.stack = unpackBlock(input.tasks);
     this.nextSlot = input.firstFreeSlot;
     this.excluder = new Excluder(input.excludes, system);
+    this.owners = new OwnerNames(system);
   }
 
   run(): void {
@@ -104,6 +107,7 @@ class Walk {
     for (let at = 0; at < listing.length; at += rows.rowBytes(at)) {
       const flags = rows.flags(at);
       this.entries += 1;
+      this.owners.meet(rows.uid(at), rows.gid(at));
       if ((flags & RowFlag.unreadable) !== 0) {
         isSettled = false;
         this.failures.push({
@@ -174,6 +178,7 @@ class Walk {
       fileBytes: this.fileBytes,
       pending,
       nextFreeSlot: this.nextSlot,
+      owners: this.owners.take(),
       failures: this.failures,
       leftOut: this.leftOut,
       leftOutPaths: this.leftOutPaths,

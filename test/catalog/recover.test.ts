@@ -80,6 +80,11 @@ async function writeHistory(store: PackedStore): Promise<void> {
     set: first,
     notes: [{ directory: 2, name: Buffer.from([0xff]), what: 'unreadable', reason: 'EACCES' }],
   });
+  const owners = [
+    { isGroup: false, id: 7, name: Buffer.from('seven') },
+    { isGroup: true, id: 7, name: Buffer.from([0xff]) },
+  ];
+  store.event({ type: 'owners', set: first, owners });
   store.closeSet(first);
   await store.checkpoint();
 

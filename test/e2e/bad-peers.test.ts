@@ -245,6 +245,7 @@ const ENTRY: Entry = {
   device: 0n,
   digest: undefined,
   linkTarget: undefined,
+  attributes: undefined,
 };
 const row = (changes: Partial<Entry> = {}): Buffer => encodeRow({ ...ENTRY, ...changes });
 const aFile = { type: EntryType.file, sizeBytes: 5, inode: 2n };
@@ -265,6 +266,14 @@ function openRoot(peer: Peer): void {
 function parcel(peer: Peer, rows: Buffer, records: number[] = [], attachment?: Buffer): void {
   peer.say('parcel', { slots: [0], lengths: [rows.length], rows, records }, attachment);
 }
+
+/** What may not be said of owners. */
+const OWNERS: readonly [what: string, wrong: Partial<Head<'owners'>>][] = [
+  ['more numbers than names', { ids: [1, 2] }],
+  ['a number above 32 bits', { ids: [2 ** 32] }],
+  ['a name that is too long', { names: [Buffer.alloc(257, 0x61)] }],
+  ['a name with NUL', { names: [Buffer.from('a\0')] }],
+];
 
 const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
   ['a second greeting', (peer) => peer.raw(hello())],
@@ -398,6 +407,14 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
       peer.say('notes', { slots: [9], names: [digest], whats: ['unreadable'], reasons: ['x'] });
     },
   ],
+  ...OWNERS.map(([what, wrong]): [string, (peer: Peer) => void] => [
+    `owners: ${what}`,
+    (peer) => {
+      openSet(peer);
+      const right = { groups: Buffer.alloc(1), ids: [1], names: [Buffer.from('a')] };
+      peer.say('owners', { ...right, ...wrong });
+    },
+  ]),
   [
     'an end with contents missing',
     (peer) => {

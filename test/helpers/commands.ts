@@ -169,6 +169,8 @@ export interface BackupReport {
     readonly unreadable: number;
     readonly changed: number;
     readonly leftOut: number;
+    readonly incomplete: number;
+    readonly readBytes: number;
   };
 }
 

@@ -19,7 +19,7 @@ import {
   STREAM_CHUNK_BYTES,
 } from '../../src/store/index.js';
 import { Verdict, Wanted } from '../../src/transport/index.js';
-import { type Failure, runOf } from '../../src/workers/index.js';
+import { type Failure, type OwnerName, runOf } from '../../src/workers/index.js';
 import { entriesOf, sha256 } from './rows.js';
 
 /** Every call of the peer whose answer can be held back or made to fail. */
@@ -44,6 +44,8 @@ export class FakePeer implements BackupPeer {
   readonly contents = new Map<string, Buffer>();
   readonly finished = new Map<number, boolean>();
   readonly failures: Failure[] = [];
+  /** By `user` or `group` and number. */
+  readonly ownerNames = new Map<string, string>();
   readonly streams: SentStream[] = [];
   readonly assemblies: { digest: string; sizeBytes: number }[] = [];
   readonly asked: string[] = [];
@@ -144,6 +146,12 @@ export class FakePeer implements BackupPeer {
       if (this.finished.has(slot)) throw new Error(`slot ${slot} is done twice`);
       this.finished.set(slot, settled[index]!);
     });
+  }
+
+  owners(names: readonly OwnerName[]): void {
+    for (const { isGroup, id, name } of names) {
+      this.ownerNames.set(`${isGroup ? 'group' : 'user'} ${id}`, Buffer.from(name).toString());
+    }
   }
 
   notes(failures: readonly Failure[]): void {

@@ -145,13 +145,14 @@ export interface InlineRestore {
   readonly output: string;
   /** A set's number or name; the newest complete one if not given. */
   readonly set?: string;
+  readonly numericIds?: boolean;
 }
 
 /** Restores; returns what could not be restored. */
 export async function restoreInline(
   system: System,
   place: Place,
-  { paths, output, set }: InlineRestore,
+  { paths, output, set, numericIds = false }: InlineRestore,
 ): Promise<RestoreFailure[]> {
   const archive = openLocalArchive(system, place);
   const jobs = new InlineJobs(system);
@@ -169,6 +170,7 @@ export async function restoreInline(
           output: Buffer.from(output),
           overwrite: false,
           workers: 1,
+          numericIds,
         },
         progress,
       ),
@@ -206,6 +208,9 @@ export function history(place: Place): Promise<string[]> {
       // A rebuild may have doubts about what had been damaged, a catalog that saw it healed has not.
       lines.push(`set ${JSON.stringify({ ...set, isDoubtful: undefined })}`);
       for (const note of await archive.notes(set.set)) lines.push(`note ${JSON.stringify(note)}`);
+      for (const { isGroup, id, name } of await archive.owners(set.set)) {
+        lines.push(`owner ${isGroup} ${id} ${name.toString('latin1')}`);
+      }
       for (const root of await archive.roots(set.set)) {
         const top = await archive.find(root.path, set.set);
         if (top === undefined) continue;
@@ -224,10 +229,11 @@ async function tell(
 ): Promise<string[]> {
   // Not told: numbers that name rows of this catalog only, and flags, which no record keeps.
   const { type, permissions, uid, gid, linkCount, sizeBytes, mtimeNs, ctimeNs, inode } = entry;
-  const { device, digest, linkTarget, firstSet, lastSet, childId } = entry;
+  const { device, digest, linkTarget, attributes, firstSet, lastSet, childId } = entry;
   const shown = [
     [type, permissions, uid, gid, linkCount, sizeBytes, mtimeNs, ctimeNs, inode, device],
-    [digest?.toString('hex'), linkTarget?.toString('latin1'), firstSet, lastSet],
+    [digest?.toString('hex'), linkTarget?.toString('latin1'), attributes?.toString('hex')],
+    [firstSet, lastSet],
   ].join();
   const lines = [`${set} ${at} ${shown}`];
   if (childId === undefined) return lines;

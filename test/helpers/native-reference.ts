@@ -139,6 +139,7 @@ function putStatus(row: Buffer, status: Status): void {
   row.writeUInt32LE(Number(BigInt.asUintN(32, status.nlink)), RowOffset.linkCount);
   const size = status.isFile() ? BigInt.asUintN(64, status.size) : 0n;
   row.writeBigUInt64LE(size, RowOffset.sizeBytes);
+  if (status.isFile() && status.blocks * 512n < size) row[RowOffset.flags]! |= RowFlag.sparse;
   row.writeBigInt64LE(clamped(status.mtimeNs), RowOffset.mtimeNs);
   row.writeBigInt64LE(clamped(status.ctimeNs), RowOffset.ctimeNs);
   row.writeBigUInt64LE(BigInt.asUintN(64, status.ino), RowOffset.inode);

@@ -56,6 +56,7 @@ export function rowLike(changes: Partial<Entry> = {}): Buffer {
     device: 0n,
     digest: undefined,
     linkTarget: undefined,
+    attributes: undefined,
     ...changes,
   });
 }

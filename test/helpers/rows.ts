@@ -7,6 +7,7 @@ import {
   EntryType,
   encodeRow,
   forEachRow,
+  packAttributes,
   RowReader,
 } from '../../src/model/index.js';
 
@@ -32,6 +33,7 @@ export function entryOf(name: string | Buffer, changes: Partial<Entry> = {}): En
     device: 0n,
     digest: undefined,
     linkTarget: undefined,
+    attributes: undefined,
     ...changes,
   };
 }
@@ -61,12 +63,24 @@ const anyU64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
 const anyI64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
 const anyU32 = fc.integer({ min: 0, max: 0xffff_ffff });
 
+/** Any packed attributes, mostly none. */
+const anyAttributes: fc.Arbitrary<Buffer | undefined> = fc
+  .uniqueArray(
+    fc.record({
+      name: anyName,
+      value: fc.uint8Array({ maxLength: 80 }).map((bytes) => Buffer.from(bytes)),
+    }),
+    { maxLength: 3, selector: ({ name }) => name.toString('latin1') },
+  )
+  .map((attributes) => attributes.toSorted((a, b) => Buffer.compare(a.name, b.name)))
+  .map((attributes) => (attributes.length === 0 ? undefined : packAttributes(attributes)));
+
 /** Any entry the format can hold. */
 export const anyEntry: fc.Arbitrary<Entry> = fc
   .record({
     name: anyName,
     type: fc.constantFrom(...Object.values(EntryType)),
-    flags: fc.nat(31),
+    flags: fc.nat(255),
     permissions: fc.nat(0o7777),
     uid: anyU32,
     gid: anyU32,
@@ -79,12 +93,13 @@ export const anyEntry: fc.Arbitrary<Entry> = fc
     device: anyU64,
     digest: fc.option(fc.uint8Array({ minLength: 32, maxLength: 32 })),
     linkTarget: fc.uint8Array({ minLength: 1, maxLength: 60 }),
+    attributes: anyAttributes,
   })
   .map(({ digest, linkTarget, flags, ...entry }) => {
     const hasDigest = entry.type === EntryType.file && digest !== null;
     return {
       ...entry,
-      flags: (flags & ~1) | (hasDigest ? 1 : 0),
+      flags: (flags & ~33) | (hasDigest ? 1 : 0) | (entry.attributes === undefined ? 0 : 32),
       digest: hasDigest ? Buffer.from(digest) : undefined,
       linkTarget: entry.type === EntryType.symlink ? Buffer.from(linkTarget) : undefined,
     };

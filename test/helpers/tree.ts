@@ -8,8 +8,13 @@ import { createCipheriv, createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { encodeRow, EntryType, type EntryTypeNumber } from '../../src/model/index.js';
-import { MetadataOption, nodeSystem } from '../../src/system/index.js';
+import {
+  encodeRow,
+  EntryType,
+  type EntryTypeNumber,
+  packAttributes,
+} from '../../src/model/index.js';
+import { failedAttributes, MetadataOption, nodeSystem } from '../../src/system/index.js';
 
 export const isRoot = process.getuid?.() === 0;
 
@@ -20,6 +25,8 @@ export interface Metadata {
   /** Root only; left as it is for others. */
   readonly uid?: number;
   readonly gid?: number;
+  /** Extended attributes by name. */
+  readonly attributes?: Readonly<Record<string, string | Buffer>>;
 }
 
 export type Name = string | Buffer;
@@ -30,7 +37,16 @@ export type TreeNode = Metadata & { readonly name: Buffer } & (
     | { readonly kind: 'symlink'; readonly target: Buffer }
     /** `to`: names from the top of the tree to the file that is linked, made before this one. */
     | { readonly kind: 'hardlink'; readonly to: readonly Name[] }
+    /** A file of `sizeBytes` with data in some places only. */
+    | {
+        readonly kind: 'sparse';
+        readonly sizeBytes: number;
+        readonly data: readonly (readonly [position: number, bytes: Buffer])[];
+      }
+    | { readonly kind: 'node'; readonly type: NodeType; readonly device: bigint }
   );
+
+type NodeType = 'fifo' | 'socket' | 'characterDevice' | 'blockDevice';
 
 const DEFAULT_MTIME_NS = 1_500_000_000_123_456_789n;
 const SLASH = Buffer.from('/');
@@ -51,6 +67,20 @@ export function hardlink(name: Name, ...to: Name[]): TreeNode {
   return { kind: 'hardlink', name: bytesOf(name), to };
 }
 
+export function sparse(
+  name: Name,
+  sizeBytes: number,
+  data: readonly (readonly [position: number, bytes: Buffer])[] = [],
+  meta: Metadata = {},
+): TreeNode {
+  return { kind: 'sparse', name: bytesOf(name), sizeBytes, data, ...meta };
+}
+
+/** Device nodes need root. */
+export function node(name: Name, type: NodeType, meta: Metadata = {}, device = 0n): TreeNode {
+  return { kind: 'node', name: bytesOf(name), type, device, ...meta };
+}
+
 /** Makes a directory that holds `children`. */
 export function makeTree(at: Name, children: readonly TreeNode[], meta: Metadata = {}): void {
   makeDirectory(bytesOf(at), bytesOf(at), children, meta);
@@ -61,27 +91,46 @@ export function addTo(directory: Name, node: TreeNode): void {
   make(bytesOf(directory), node, bytesOf(directory));
 }
 
+const { native } = nodeSystem();
+
+/** A tree that lacks attributes is not the one that was asked for. */
+function whole(told: Buffer | undefined): void {
+  const failed = failedAttributes(told);
+  if (failed.length > 0) throw new Error(`attributes: ${JSON.stringify(failed)}`);
+}
+
 function make(directory: Buffer, node: TreeNode, top: Buffer): void {
   const full = join(directory, node.name);
   switch (node.kind) {
     case 'directory':
       makeDirectory(full, top, node.children, node);
       return;
-    case 'file': {
+    case 'file':
+    case 'sparse': {
       const fd = fs.openSync(full, 'wx');
       try {
-        fs.writeFileSync(fd, node.bytes);
-        nodeSystem().native.finishFile(fd, rowOf(EntryType.file, 0o644, node), 0, ownerOption());
+        if (node.kind === 'file') fs.writeFileSync(fd, node.bytes);
+        else {
+          native.resizeFile(fd, node.sizeBytes);
+          for (const [position, bytes] of node.data) fs.writeSync(fd, bytes, 0, null, position);
+        }
+        whole(native.finishFile(fd, rowOf(EntryType.file, 0o644, node), 0, ownerOption()));
       } finally {
         fs.closeSync(fd);
       }
       return;
     }
-    case 'symlink': {
+    case 'symlink':
+    case 'node': {
       const fd = fs.openSync(directory, fs.constants.O_DIRECTORY);
       try {
-        const row = rowOf(EntryType.symlink, 0o777, node, node.target);
-        nodeSystem().native.symlinkAt(fd, node.name, node.target, row, 0, ownerOption());
+        if (node.kind === 'symlink') {
+          const row = rowOf(EntryType.symlink, 0o777, node, { linkTarget: node.target });
+          whole(native.symlinkAt(fd, node.name, node.target, row, 0, ownerOption()));
+        } else {
+          const row = rowOf(EntryType[node.type], 0o644, node, { device: node.device });
+          whole(native.makeNodeAt(fd, node.name, row, 0, ownerOption()));
+        }
       } finally {
         fs.closeSync(fd);
       }
@@ -106,7 +155,7 @@ function makeDirectory(
   const fd = fs.openSync(full, fs.constants.O_DIRECTORY);
   try {
     const row = rowOf(EntryType.directory, 0o755, meta);
-    nodeSystem().native.setDirectoryMetadata(fd, row, 0, ownerOption());
+    whole(native.setDirectoryMetadata(fd, row, 0, ownerOption()));
   } finally {
     fs.closeSync(fd);
   }
@@ -116,7 +165,12 @@ function ownerOption(): number {
   return isRoot ? MetadataOption.setOwner : 0;
 }
 
-function rowOf(type: EntryTypeNumber, mode: number, meta: Metadata, linkTarget?: Buffer): Buffer {
+function rowOf(
+  type: EntryTypeNumber,
+  mode: number,
+  meta: Metadata,
+  more: { readonly linkTarget?: Buffer; readonly device?: bigint } = {},
+): Buffer {
   return encodeRow({
     name: Buffer.from('x'),
     type,
@@ -130,10 +184,20 @@ function rowOf(type: EntryTypeNumber, mode: number, meta: Metadata, linkTarget?:
     ctimeNs: 0n,
     birthTimeNs: 0n,
     inode: 0n,
-    device: 0n,
+    device: more.device ?? 0n,
     digest: undefined,
-    linkTarget,
+    linkTarget: more.linkTarget,
+    attributes: packed(meta.attributes),
   });
+}
+
+function packed(attributes: Metadata['attributes'] = {}): Buffer | undefined {
+  const all = Object.entries(attributes).map(([name, value]) => ({
+    name: Buffer.from(name),
+    value: bytesOf(value),
+  }));
+  if (all.length === 0) return undefined;
+  return packAttributes(all.toSorted((a, b) => Buffer.compare(a.name, b.name)));
 }
 
 // --- looking and comparing -----------------------------------------------------------------------
@@ -153,14 +217,15 @@ export function look(directory: Name): Snapshot {
     if (stat.isSymbolicLink()) {
       words.push(`-> ${fs.readlinkSync(full, { encoding: 'buffer' }).toString('latin1')}`);
     }
-    if (stat.isFile()) {
-      words.push(`${stat.size} bytes`, digestOf(full));
-      if (stat.nlink > 1n) {
-        const first = groups.get(stat.ino) ?? shown;
-        groups.set(stat.ino, first);
-        words.push(`linked to ${first}`);
-      }
+    if (stat.isFile()) words.push(`${stat.size} bytes`, digestOf(full, stat));
+    if (stat.isCharacterDevice() || stat.isBlockDevice()) words.push(`device ${stat.rdev}`);
+    if (!stat.isDirectory() && stat.nlink > 1n) {
+      const first = groups.get(stat.ino) ?? shown;
+      groups.set(stat.ino, first);
+      words.push(`linked to ${first}`);
     }
+    const attributes = attributesOf(full);
+    if (attributes.length > 0) words.push(`attributes ${attributes.toString('latin1')}`);
     seen.set(shown, words.join(' '));
     if (!stat.isDirectory()) return;
     const names = fs.readdirSync(full, { encoding: 'buffer' }).sort(Buffer.compare);
@@ -186,11 +251,47 @@ export function differences(wanted: Snapshot, found: Snapshot): string[] {
 function typeOf(stat: fs.BigIntStats): string {
   if (stat.isDirectory()) return 'directory';
   if (stat.isSymbolicLink()) return 'symlink';
-  return stat.isFile() ? 'file' : 'special';
+  if (stat.isFile()) return 'file';
+  if (stat.isFIFO()) return 'fifo';
+  if (stat.isSocket()) return 'socket';
+  return stat.isBlockDevice() ? 'block device' : 'character device';
 }
 
-function digestOf(full: Buffer): string {
-  return createHash('sha256').update(fs.readFileSync(full)).digest('hex').slice(0, 32);
+const EXTENT_BYTES = 16;
+const MOST_EXTENTS = 4096;
+
+/** Of a file with holes: of the places and bytes of its data, so that no hole is read. */
+function digestOf(full: Buffer, stat: fs.BigIntStats): string {
+  const hash = createHash('sha256');
+  const fd = fs.openSync(full, 'r');
+  try {
+    const mayHaveHoles = stat.blocks * 512n < stat.size;
+    const head = mayHaveHoles ? native.sparseHead(fd, Number(stat.size), MOST_EXTENTS) : undefined;
+    if (head === undefined || head.length === 0) hash.update(fs.readFileSync(fd));
+    else {
+      hash.update(head);
+      for (let at = EXTENT_BYTES; at < head.length; at += EXTENT_BYTES) {
+        const data = Buffer.alloc(Number(head.readBigUInt64LE(at + 8)));
+        fs.readSync(fd, data, 0, data.length, head.readBigUInt64LE(at));
+        hash.update(data);
+      }
+    }
+  } finally {
+    fs.closeSync(fd);
+  }
+  return hash.digest('hex').slice(0, 32);
+}
+
+const MOST_ATTRIBUTE_BYTES = 1 << 20;
+
+function attributesOf(full: Buffer): Buffer {
+  const slash = full.lastIndexOf(0x2f);
+  const fd = fs.openSync(slash <= 0 ? '/' : full.subarray(0, slash), fs.constants.O_DIRECTORY);
+  try {
+    return native.attributesAt(fd, full.subarray(slash + 1), true, MOST_ATTRIBUTE_BYTES);
+  } finally {
+    fs.closeSync(fd);
+  }
 }
 
 // --- material ------------------------------------------------------------------------------------

@@ -248,8 +248,7 @@ test('a file over the size of a part comes in parts, each with its digest', asyn
   const folder = scratchInMemory(t);
   const bytes = 64 * MIB + 100;
   const file = path.join(folder, 'huge');
-  fs.writeFileSync(file, '');
-  fs.truncateSync(file, bytes);
+  fs.writeFileSync(file, Buffer.alloc(bytes));
   const peer = new FakePeer();
   await startPipeline(folder, peer).done;
   t.deepEqual(
@@ -280,8 +279,7 @@ function openingSystem(beforeOpening: (opening: number) => void) {
 test('a file in parts that changes between them is flagged, also if each part was at rest', async (t) => {
   const folder = scratchInMemory(t);
   const file = path.join(folder, 'huge');
-  fs.writeFileSync(file, '');
-  fs.truncateSync(file, 64 * MIB + 100);
+  fs.writeFileSync(file, Buffer.alloc(64 * MIB + 100));
   const system = openingSystem((opening) => {
     if (opening === 2) fs.utimesSync(file, 7, 7);
   });
@@ -300,8 +298,7 @@ test('a file in parts that changes between them is flagged, also if each part wa
 test('a large file that has grown beyond what was read of it is flagged', async (t) => {
   const folder = scratchInMemory(t);
   const file = path.join(folder, 'large');
-  fs.writeFileSync(file, '');
-  fs.truncateSync(file, 2 * MIB);
+  fs.writeFileSync(file, Buffer.alloc(2 * MIB));
   const system = openingSystem(() => fs.truncateSync(file, 65 * MIB));
   const peer = new FakePeer();
   const { failures, done } = startPipeline(folder, peer, { system });

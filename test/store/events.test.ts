@@ -64,6 +64,14 @@ const EVENTS: readonly StoreEvent[] = [
       { directory: 7, name: Buffer.from('b'), what: 'vanished', reason: 'ENOENT' },
     ],
   },
+  {
+    type: 'owners',
+    set: 3,
+    owners: [
+      { isGroup: true, id: 0xffff_ffff, name: Buffer.from([0xff]) },
+      { isGroup: true, id: 0, name: Buffer.alloc(0) },
+    ],
+  },
   { type: 'damage', digests: [sha256('a'), sha256('b')] },
 ];
 
@@ -107,7 +115,7 @@ function* spoiled(value: unknown): Generator<unknown> {
       Array.isArray(value)
         ? value.map((item: unknown, at) => (String(at) === key ? wrong : item))
         : { ...value, [key]: wrong };
-    for (const wrong of WRONG) yield put(wrong);
+    for (const wrong of WRONG) if (wrong !== part) yield put(wrong);
     yield put(typeof part === 'string' ? Buffer.from(part) : 'text');
     for (const inner of spoiled(part)) yield put(inner);
   }

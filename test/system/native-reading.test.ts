@@ -162,9 +162,10 @@ test('readFileAt flags a file that grows and shrinks while it is read', async (t
     `const { workerData } = require('node:worker_threads');
      const fs = require('node:fs');
      const fd = fs.openSync(workerData.file, 'r+');
+     const more = Buffer.alloc(workerData.size / 2 + 1, 1);
      for (const end = Date.now() + 60000; Date.now() < end; ) {
        fs.ftruncateSync(fd, workerData.size / 2);
-       fs.ftruncateSync(fd, workerData.size + 1);
+       fs.writeSync(fd, more, 0, more.length, workerData.size / 2);
      }`,
     { eval: true, workerData: { file, size } },
   );

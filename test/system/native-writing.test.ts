@@ -34,7 +34,7 @@ test('writing never replaces a file nor follows a link', (t) => {
   fs.symlinkSync('elsewhere', path.join(folder, 'link'));
   for (const name of ['taken', 'link']) {
     const data = Buffer.from('other');
-    const write = (): void =>
+    const write = (): Buffer | undefined =>
       native.writeFileAt(fd, Buffer.from(name), data, 0, 5, rowLike(), 0, 0);
     t.is(failing(write).code, 'EEXIST');
     t.is(failing(() => native.createFileAt(fd, Buffer.from(name))).code, 'EEXIST');

@@ -32,6 +32,7 @@ function inputFor(folder: string, name: string, more: Partial<RangeInput> = {}):
   return {
     directoryPath: Buffer.from(folder),
     row,
+    sparseHead: undefined,
     offset: 0,
     bytes: 64 * MIB,
     compression: ZSTD,

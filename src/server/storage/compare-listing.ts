@@ -1,9 +1,9 @@
 /**
  * Compares a page of a listing with the head, as one walk over two sorted runs: what is gone is
- * closed, what needs no content is written at once, and of files it is told whether their bytes are
- * wanted.
+ * closed, and of the others it is told whether they differ. A row that does is sent again when it is
+ * final, with its content and attributes.
  */
-import { type Catalog, type HeadRow, sameMetadata } from '../../catalog/index.js';
+import type { Catalog, HeadRow } from '../../catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   EntryType,
@@ -11,6 +11,7 @@ import {
   LARGE_FILE_BYTES,
   RowFlag,
   type RowReader,
+  sameMetadata,
 } from '../../model/index.js';
 import { Wanted } from '../../transport/index.js';
 import type { SetJournal } from './set-journal.js';
@@ -56,7 +57,7 @@ export function compareListing(
   const wanted: number[] = [];
   forEachRow(rows, (at) => {
     const open = advanceTo(rows.name(at));
-    wanted.push(compareRow(catalog, journal, slots, slot, rows, at, open));
+    wanted.push(compareRow(catalog, slots, slot, rows, at, open));
   });
   advanceTo(upTo);
   return Uint8Array.from(wanted);
@@ -64,7 +65,6 @@ export function compareListing(
 
 function compareRow(
   catalog: Catalog,
-  journal: SetJournal,
   slots: Slots,
   slot: SlotState,
   rows: RowReader,
@@ -72,16 +72,16 @@ function compareRow(
   head: HeadRow | undefined,
 ): number {
   if ((rows.flags(at) & RowFlag.unreadable) !== 0) return Wanted.no; // unreadable is not deleted
-  const isSame = head !== undefined && sameMetadata(head, rows, at);
+  const isSame =
+    head !== undefined &&
+    (head.flags & RowFlag.unsettled) === 0 &&
+    sameMetadata(head.metadata, rows, at);
   if (rows.type(at) === EntryType.file && rows.sizeBytes(at) > 0) {
-    const isSettled = head !== undefined && (head.flags & RowFlag.unsettled) === 0;
-    if (isSame && isSettled && head.isStored) return Wanted.no;
+    if (isSame && head.isStored) return Wanted.no;
     return wantFile(catalog, rows.sizeBytes(at));
   }
   const childId = slots.childOf(slot, rows, at);
-  if (isSame && head.childId === childId) return Wanted.no;
-  journal.put(slot, rows, at, { contentId: undefined, childId });
-  return Wanted.no;
+  return isSame && head.childId === childId ? Wanted.no : Wanted.yes;
 }
 
 function wantFile(catalog: Catalog, sizeBytes: number): number {

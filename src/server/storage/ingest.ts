@@ -6,12 +6,7 @@
  * Rows never enter the catalog before their content: a row whose content is still on its way waits
  * in `waiting` until the record with it has been appended.
  */
-import {
-  applyContentRecord,
-  type Catalog,
-  ROOTS_DIRECTORY,
-  sameMetadata,
-} from '../../catalog/index.js';
+import { applyContentRecord, type Catalog, ROOTS_DIRECTORY } from '../../catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   checkRows,
@@ -21,9 +16,11 @@ import {
   EntryType,
   RowFlag,
   RowReader,
+  sameAttributes,
+  sameMetadata,
 } from '../../model/index.js';
-import { parseRecord, RecordKind } from '../../store/index.js';
-import { Verdict } from '../../transport/index.js';
+import { isOwner, parseRecord, RecordKind } from '../../store/index.js';
+import { MAX_OWNERS, Verdict } from '../../transport/index.js';
 import type { ClientStore } from './client-store.js';
 import { compareListing } from './compare-listing.js';
 import { SetJournal } from './set-journal.js';
@@ -60,6 +57,7 @@ export class Ingest {
   private readonly waiting = new WaitingRows();
   private readonly coming = new Set<string>();
   private isClosed = false;
+  private ownersTold = 0;
   private readonly store: ClientStore;
   private readonly catalog: Catalog;
 
@@ -239,7 +237,8 @@ export class Ingest {
   ): boolean {
     const name = rows.name(at);
     const head = this.catalog.entries.findHead(slot.directory, name);
-    if (head === undefined || !sameMetadata(head, rows, at)) return false;
+    if (head === undefined || !sameMetadata(head.metadata, rows, at)) return false;
+    if (!sameAttributes(head.metadata, rows, at)) return false;
     if (head.contentId !== contentId || head.childId !== childId) return false;
     this.catalog.entries.setFlags(slot.directory, name, head.firstSet, rows.flags(at));
     return true;
@@ -303,6 +302,28 @@ export class Ingest {
       reason: reason.slice(0, 32),
     };
     this.journal.addNote(note);
+  }
+
+  /** Names of users and groups that own something. Throws PROTOCOL_VIOLATION. */
+  owners({
+    groups,
+    ids,
+    names,
+  }: {
+    groups: Buffer;
+    ids: readonly number[];
+    names: Buffer[];
+  }): void {
+    this.ownersTold += ids.length;
+    const isWhole = groups.length === ids.length && names.length === ids.length;
+    if (!isWhole || this.ownersTold > MAX_OWNERS) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'owners do not add up');
+    }
+    for (const [index, id] of ids.entries()) {
+      const owner = { isGroup: groups[index] === 1, id, name: Buffer.from(names[index]!) };
+      if (!isOwner(owner)) throw new TardisError('PROTOCOL_VIOLATION', 'an owner makes no sense');
+      this.journal.addOwner(owner);
+    }
   }
 
   /** Makes everything so far durable. */

@@ -5,7 +5,7 @@
  */
 import { closeDirectory, closeName, putRow } from '../../catalog/index.js';
 import type { RowReader } from '../../model/index.js';
-import { buildEvent, type SetNote, type StoreEvent } from '../../store/index.js';
+import { buildEvent, type OwnerRecord, type SetNote, type StoreEvent } from '../../store/index.js';
 import type { ClientStore } from './client-store.js';
 import { SectionCollector } from './sections.js';
 
@@ -25,6 +25,7 @@ export class SetJournal {
   readonly set: number;
   private readonly sections: SectionCollector;
   private notes: SetNote[] = [];
+  private owners: OwnerRecord[] = [];
   private readonly store: ClientStore;
 
   constructor(store: ClientStore, set: number) {
@@ -67,6 +68,13 @@ export class SetJournal {
     if (this.notes.length >= MAX_NOTES_PER_EVENT) this.flushNotes();
   }
 
+  /** The name an owner has from this set on; nothing where it is known already. */
+  addOwner(owner: OwnerRecord): void {
+    if (!this.store.catalog.owners.put(this.set, owner)) return;
+    this.owners.push(owner);
+    if (this.owners.length >= MAX_NOTES_PER_EVENT) this.flushOwners();
+  }
+
   /** Appends an event behind all changes so far; applying it to the catalog is the caller's. */
   appendEvent(event: StoreEvent): void {
     this.flush();
@@ -77,8 +85,15 @@ export class SetJournal {
   async checkpoint(): Promise<void> {
     this.flush();
     this.flushNotes();
+    this.flushOwners();
     this.entriesSinceCheckpoint = 0;
     await this.store.checkpoint();
+  }
+
+  private flushOwners(): void {
+    const { owners } = this;
+    this.owners = [];
+    if (owners.length > 0) this.appendEvent({ type: 'owners', set: this.set, owners });
   }
 
   private flushNotes(): void {

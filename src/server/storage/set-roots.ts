@@ -1,7 +1,15 @@
 /** The roots of one backup set: found by their paths or made, their own entries kept up to date. */
-import { identityOf, ROOTS_DIRECTORY, sameMetadata } from '../../catalog/index.js';
+import { identityOf, ROOTS_DIRECTORY } from '../../catalog/index.js';
 import { TardisError } from '../../errors/index.js';
-import { countRows, EntryType, RowReader } from '../../model/index.js';
+import {
+  countRows,
+  EntryType,
+  joinRow,
+  metadataOf,
+  RowReader,
+  sameAttributes,
+  sameMetadata,
+} from '../../model/index.js';
 import type { RootRecord } from '../../store/index.js';
 import type { ClientStore } from './client-store.js';
 import type { SetJournal } from './set-journal.js';
@@ -53,7 +61,11 @@ function addRoot(
   if (catalog.directories.exists(directory)) catalog.directories.place(directory, identity);
   else catalog.directories.add(directory, identity);
   const head = catalog.entries.findHead(ROOTS_DIRECTORY, name);
-  if (head === undefined || !sameMetadata(head, row, 0)) {
+  const isSame =
+    head !== undefined &&
+    sameMetadata(head.metadata, row, 0) &&
+    sameAttributes(head.metadata, row, 0);
+  if (!isSame) {
     const place = { root, directory: ROOTS_DIRECTORY, isNew: false };
     journal.put(place, row, 0, { contentId: undefined, childId: directory });
   }
@@ -68,11 +80,7 @@ function findOrMake(store: ClientStore, path: Buffer): RootRecord {
   return { root: store.counters.root, path, directory: store.counters.directory };
 }
 
-/** A copy of a row with another name and no digest. */
+/** A copy of a row with another name. */
 function renamed(rows: RowReader, at: number, name: Buffer): Buffer {
-  const fixedBytes = rows.row(at).length - rows.name(at).length;
-  const row = Buffer.concat([rows.row(at).subarray(0, fixedBytes), name]);
-  row.writeUInt32LE(row.length, 0);
-  row.writeUInt16LE(name.length, 4);
-  return row;
+  return joinRow(metadataOf(rows, at), name, undefined);
 }

@@ -275,6 +275,9 @@ export class StorageSession {
       case 'notes':
         this.onNotes(decodeMessage(name, bytes).head);
         return undefined;
+      case 'owners':
+        this.openSet.owners(decodeMessage(name, bytes).head);
+        return undefined;
       case 'streamOpen':
         this.large.open(decodeMessage(name, bytes).head);
         return undefined;

@@ -1,0 +1,77 @@
+// Names of users and groups, by whatever the system asks for them (files, LDAP, …): a call may take a while.
+#include <grp.h>
+#include <pwd.h>
+
+#include <vector>
+
+#include "calls.h"
+
+namespace tardis::calls {
+
+namespace {
+
+constexpr size_t kFirstBytes = 4096;
+constexpr size_t kMostBytes = 4 << 20;  // of a group with a great many members
+
+// Runs a look-up with room that grows as it is asked for. Whether there is such a user or group.
+template <typename Entry, typename Run, typename Use>
+bool lookUp(const char* syscall, Run&& run, Use&& use) {
+  for (std::vector<char> room(kFirstBytes);; room.resize(room.size() * 4)) {
+    Entry entry;
+    Entry* found = nullptr;
+    const int failed = run(&entry, room.data(), room.size(), &found);
+    if (failed == EINTR) continue;
+    if (failed == ERANGE && room.size() < kMostBytes) continue;
+    // Several numbers stand for "there is none".
+    if (failed == ENOENT || failed == ESRCH || failed == EBADF || failed == EPERM || found == nullptr) {
+      if (failed == 0 || failed == ENOENT || failed == ESRCH || failed == EBADF || failed == EPERM) return false;
+      throw Failure{failed, syscall};
+    }
+    use(*found);
+    return true;
+  }
+}
+
+napi_value nameOr(const Call& call, bool found, const std::string& name) {
+  return found ? call.buffer(name.data(), name.size()) : call.nothing();
+}
+
+}  // namespace
+
+napi_value userName(const Call& call) {
+  const uid_t id = call.bits(0);
+  std::string name;
+  const bool found = lookUp<passwd>(
+      "getpwuid_r", [id](auto... rest) { return getpwuid_r(id, rest...); },
+      [&name](const passwd& entry) { name = entry.pw_name; });
+  return nameOr(call, found, name);
+}
+
+napi_value groupName(const Call& call) {
+  const gid_t id = call.bits(0);
+  std::string name;
+  const bool found = lookUp<group>(
+      "getgrgid_r", [id](auto... rest) { return getgrgid_r(id, rest...); },
+      [&name](const group& entry) { name = entry.gr_name; });
+  return nameOr(call, found, name);
+}
+
+napi_value userId(const Call& call) {
+  const std::string name = call.path(0);
+  uid_t id = 0;
+  const bool found = lookUp<passwd>(
+      "getpwnam_r", [&name](auto... rest) { return getpwnam_r(name.c_str(), rest...); },
+      [&id](const passwd& entry) { id = entry.pw_uid; });
+  return found ? call.number(id) : call.nothing();
+}
+
+napi_value groupId(const Call& call) {
+  const std::string name = call.path(0);
+  gid_t id = 0;
+  const bool found = lookUp<group>(
+      "getgrnam_r", [&name](auto... rest) { return getgrnam_r(name.c_str(), rest...); },
+      [&id](const group& entry) { id = entry.gr_gid; });
+  return found ? call.number(id) : call.nothing();
+}
+
+}  // namespace tardis::calls

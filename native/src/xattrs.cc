@@ -1,0 +1,266 @@
+// Extended attributes. By name they are reached with the calls of Linux 6.13, before that through /proc, since the
+// older calls know paths only.
+#include "xattrs.h"
+
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <uv.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <vector>
+
+#include "calls.h"
+#include "files.h"
+
+#ifndef SYS_setxattrat
+#define SYS_setxattrat 463
+#define SYS_getxattrat 464
+#define SYS_listxattrat 465
+#endif
+
+namespace tardis {
+
+namespace {
+
+constexpr size_t kPartBytes = 6;
+constexpr size_t kTimeBytes = 12;
+constexpr size_t kMostListBytes = 65536;   // the system's own bounds
+constexpr size_t kMostValueBytes = 65536;
+constexpr int kTries = 8;  // values may grow while they are read
+
+struct XattrArgs {
+  alignas(8) uint64_t value;
+  uint32_t size;
+  uint32_t flags;
+};
+
+std::atomic<bool> hasNamedCalls{true};
+
+// A name in an open directory, for the calls that know paths only.
+class ProcPath {
+ public:
+  ProcPath(int directory, const char* name) { snprintf(text_, sizeof text_, "/proc/self/fd/%d/%s", directory, name); }
+  const char* get() const { return text_; }
+
+ private:
+  char text_[PATH_MAX + 32];
+};
+
+// Whether the newer call was there; its result and errno are the caller's then.
+template <typename Run>
+bool byName(bool plain, ssize_t* result, Run&& run) {
+  if (plain || !hasNamedCalls.load(std::memory_order_relaxed)) return false;
+  *result = retry([&] { return static_cast<ssize_t>(run()); });
+  if (*result >= 0 || (errno != ENOSYS && errno != EPERM)) return true;
+  if (errno == ENOSYS) hasNamedCalls.store(false, std::memory_order_relaxed);
+  return false;  // a sandbox that does not know the call says EPERM
+}
+
+ssize_t listAt(int directory, const char* name, char* into, size_t size, bool plain) {
+  if (name[0] == 0) return flistxattr(directory, into, size);
+  ssize_t result;
+  if (byName(plain, &result, [&] {
+        return syscall(SYS_listxattrat, directory, name, AT_SYMLINK_NOFOLLOW, into, size);
+      })) {
+    return result;
+  }
+  return llistxattr(ProcPath(directory, name).get(), into, size);
+}
+
+ssize_t getAt(int directory, const char* name, const char* attribute, void* into, size_t size, bool plain) {
+  if (name[0] == 0) return fgetxattr(directory, attribute, into, size);
+  ssize_t result;
+  XattrArgs args{reinterpret_cast<uint64_t>(into), static_cast<uint32_t>(size), 0};
+  if (byName(plain, &result, [&] {
+        return syscall(SYS_getxattrat, directory, name, AT_SYMLINK_NOFOLLOW, attribute, &args, sizeof args);
+      })) {
+    return result;
+  }
+  return lgetxattr(ProcPath(directory, name).get(), attribute, into, size);
+}
+
+int setAt(int directory, const char* name, const char* attribute, const void* value, size_t size) {
+  ssize_t result;
+  XattrArgs args{reinterpret_cast<uint64_t>(value), static_cast<uint32_t>(size), 0};
+  if (byName(false, &result, [&] {
+        return syscall(SYS_setxattrat, directory, name, AT_SYMLINK_NOFOLLOW, attribute, &args, sizeof args);
+      })) {
+    return static_cast<int>(result);
+  }
+  return lsetxattr(ProcPath(directory, name).get(), attribute, value, size, 0);
+}
+
+// Of what the system makes up itself only the ACLs are part of the file.
+bool isKept(const std::string& name) {
+  return name.compare(0, 7, "system.") != 0 || name == "system.posix_acl_access" ||
+         name == "system.posix_acl_default";
+}
+
+std::vector<std::string> namesAt(int directory, const char* name, bool plain) {
+  char list[4096];
+  std::vector<char> longer;
+  const char* from = list;
+  ssize_t bytes = listAt(directory, name, list, sizeof list, plain);
+  if (bytes < 0 && errno == ERANGE) {
+    longer.resize(kMostListBytes);
+    from = longer.data();
+    bytes = listAt(directory, name, longer.data(), longer.size(), plain);
+  }
+  if (bytes < 0 && (errno == ENOTSUP || errno == ENODATA)) return {};
+  if (bytes < 0) throw Failure{errno, "listxattr"};
+  std::vector<std::string> names;
+  for (const char* at = from; at < from + bytes; at += strlen(at) + 1) {
+    if (isKept(at)) names.emplace_back(at);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+using Packed = std::vector<uint8_t>;
+
+void append(Packed& packed, const std::string& name, const void* value, size_t size, size_t limit) {
+  if (packed.size() + kPartBytes + name.size() + size > limit) throw Failure{E2BIG, "getxattr"};
+  const uint16_t nameBytes = static_cast<uint16_t>(name.size());
+  const uint32_t valueBytes = static_cast<uint32_t>(size);
+  const auto put = [&packed](const void* data, size_t count) {
+    const auto* bytes = static_cast<const uint8_t*>(data);
+    packed.insert(packed.end(), bytes, bytes + count);
+  };
+  put(&nameBytes, sizeof nameBytes);
+  put(&valueBytes, sizeof valueBytes);
+  put(name.data(), name.size());
+  put(value, size);
+}
+
+// The modification time, if nanoseconds in 64 bits cannot tell it.
+void appendTime(Packed& packed, int directory, const char* name, size_t limit) {
+  struct stat stat;
+  if (fstatat(directory, name, &stat, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0) throw Failure{errno, "fstatat"};
+  const int64_t seconds = stat.st_mtim.tv_sec;
+  const uint32_t rest = static_cast<uint32_t>(stat.st_mtim.tv_nsec);
+  const int64_t told = nanoseconds(seconds, rest);
+  if (told != INT64_MIN && told != INT64_MAX) return;
+  uint8_t value[kTimeBytes];
+  memcpy(value, &seconds, sizeof seconds);
+  memcpy(value + sizeof seconds, &rest, sizeof rest);
+  append(packed, "", value, sizeof value, limit);
+}
+
+void appendValue(Packed& packed, int directory, const char* name, const std::string& attribute, size_t limit,
+                 bool plain) {
+  static thread_local std::vector<char> value(1024);
+  for (int tries = 0; tries < kTries; ++tries) {
+    const ssize_t bytes = getAt(directory, name, attribute.c_str(), value.data(), value.size(), plain);
+    if (bytes >= 0) {
+      append(packed, attribute, value.data(), bytes, limit);
+      return;
+    }
+    if (errno == ENODATA) return;  // gone since it was listed
+    if (errno != ERANGE || value.size() >= kMostValueBytes) throw Failure{errno, "getxattr"};
+    value.resize(kMostValueBytes);
+  }
+  throw Failure{EAGAIN, "getxattr"};
+}
+
+napi_value read(const Call& call, bool plain) {
+  const int directory = call.fd(0);
+  Name name;
+  name.text[0] = 0;  // the directory itself
+  if (call.bytes(1).size > 0) call.name(1, &name);
+  const bool withTime = call.truth(2);
+  const size_t limit = call.count(3);
+  Packed packed;
+  if (withTime) appendTime(packed, directory, name.text, limit);
+  for (const std::string& attribute : namesAt(directory, name.text, plain)) {
+    appendValue(packed, directory, name.text, attribute, limit, plain);
+  }
+  return call.buffer(packed.data(), packed.size());
+}
+
+// One attribute of a row; the sender may be hostile, so every length is checked.
+struct Attribute {
+  std::string name;
+  const uint8_t* value;
+  size_t valueBytes;
+};
+
+template <typename Visit>
+void forEach(const Row& row, Visit&& visit) {
+  if (!row.hasFlag(kHasAttributes)) return;
+  for (size_t at = row.attributesOffset(); at < row.bytes();) {
+    if (row.bytes() - at < kPartBytes) throw Failure{EINVAL, "setxattr", nullptr, "malformed attributes"};
+    uint16_t nameBytes;
+    uint32_t valueBytes;
+    memcpy(&nameBytes, row.at(at), sizeof nameBytes);
+    memcpy(&valueBytes, row.at(at + sizeof nameBytes), sizeof valueBytes);
+    at += kPartBytes;
+    if (row.bytes() - at < size_t{nameBytes} + valueBytes) {
+      throw Failure{EINVAL, "setxattr", nullptr, "malformed attributes"};
+    }
+    visit(Attribute{std::string(reinterpret_cast<const char*>(row.at(at)), nameBytes), row.at(at + nameBytes),
+                    valueBytes});
+    at += nameBytes + valueBytes;
+  }
+}
+
+}  // namespace
+
+void setAttributes(const AttributeTarget& target, const Row& row, std::string* failed) {
+  forEach(row, [&](const Attribute& attribute) {
+    if (attribute.name.empty()) return;
+    const char* name = attribute.name.c_str();
+    const int result =
+        target.fd >= 0 ? fsetxattr(target.fd, name, attribute.value, attribute.valueBytes, 0)
+                       : setAt(target.directory, target.name, name, attribute.value, attribute.valueBytes);
+    if (result == 0) return;
+    // ENOSPC too: that a file cannot hold so much says nothing of the disk.
+    char code[64];
+    uv_err_name_r(-errno, code, sizeof code);
+    *failed += code;
+    *failed += '\0';
+    *failed += attribute.name;
+    *failed += '\0';
+  });
+}
+
+void dropInheritedAcls(int fd, bool directory) {
+  const auto drop = [fd](const char* name) {
+    if (fremovexattr(fd, name) != 0 && errno != ENODATA && errno != ENOTSUP) throw Failure{errno, "fremovexattr"};
+  };
+  drop("system.posix_acl_access");
+  if (directory) drop("system.posix_acl_default");
+}
+
+timespec mtimeOf(const Row& row) {
+  const int64_t told = row.get<int64_t>(kMtime);
+  timespec time = timeOf(told);
+  if (told != INT64_MIN && told != INT64_MAX) return time;
+  forEach(row, [&](const Attribute& attribute) {
+    if (!attribute.name.empty() || attribute.valueBytes != kTimeBytes) return;
+    int64_t seconds;
+    uint32_t rest;
+    memcpy(&seconds, attribute.value, sizeof seconds);
+    memcpy(&rest, attribute.value + sizeof seconds, sizeof rest);
+    time.tv_sec = static_cast<time_t>(seconds);
+    time.tv_nsec = static_cast<long>(rest);
+  });
+  return time;
+}
+
+namespace calls {
+
+napi_value attributesAt(const Call& call) { return read(call, false); }
+
+napi_value attributesByPath(const Call& call) { return read(call, true); }
+
+napi_value inheritsAcl(const Call& call) {
+  const int fd = call.fd(0);
+  return call.boolean(fgetxattr(fd, "system.posix_acl_default", nullptr, 0) > 0);
+}
+
+}  // namespace calls
+
+}  // namespace tardis

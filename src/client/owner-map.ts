@@ -1,0 +1,36 @@
+/** Owners of restored entries: by their names where those exist here, else by their numbers. */
+import { joinRow, RowOffset, RowReader, renumberAcls } from '../model/index.js';
+import type { OwnerRecord } from '../store/index.js';
+import type { System } from '../system/index.js';
+
+export class OwnerMap {
+  private readonly users = new Map<number, number>();
+  private readonly groups = new Map<number, number>();
+
+  /** `owners`: the names as they were backed up; none to keep to numbers. */
+  constructor(system: System, owners: readonly OwnerRecord[]) {
+    const { native } = system;
+    for (const { isGroup, id, name } of owners) {
+      const local = isGroup ? native.groupId(name) : native.userId(name);
+      if (local !== undefined && local !== id) (isGroup ? this.groups : this.users).set(id, local);
+    }
+  }
+
+  /** A row as it is to be restored, from the metadata in the catalog. */
+  readonly row = (metadata: Buffer, name: Buffer, digest: Uint8Array | undefined): Buffer => {
+    const row = joinRow(metadata, name, digest);
+    if (this.users.size + this.groups.size === 0) return row;
+    const rows = new RowReader(row);
+    row.writeUInt32LE(this.idOf(false, rows.uid(0)), RowOffset.uid);
+    row.writeUInt32LE(this.idOf(true, rows.gid(0)), RowOffset.gid);
+    const attributes = rows.attributes(0);
+    if (attributes !== undefined) {
+      renumberAcls(attributes, ({ isGroup, id }) => this.idOf(isGroup, id));
+    }
+    return row;
+  };
+
+  private idOf(isGroup: boolean, id: number): number {
+    return (isGroup ? this.groups : this.users).get(id) ?? id;
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * Names of the users and groups that own what a job meets: a number says little on another machine.
+ * They are asked for in a worker, where a slow directory service holds up nothing but itself, and once
+ * for each thread.
+ */
+import { systemCode } from '../errors/index.js';
+import { aclOwners } from '../model/index.js';
+import type { NativeCalls, System } from '../system/index.js';
+import type { OwnerName } from './jobs.js';
+
+interface Known {
+  readonly users: Map<number, Buffer>;
+  readonly groups: Map<number, Buffer>;
+}
+
+/** Numbers remembered by a thread at most; beyond, all are asked for again. */
+const MOST_KNOWN = 1 << 16;
+const NO_NAME = Buffer.alloc(0);
+const knownOf = new WeakMap<NativeCalls, Known>();
+
+/** Collects the owners that one job meets. */
+export class OwnerNames {
+  private readonly users = new Set<number>();
+  private readonly groups = new Set<number>();
+  private lastUser = -1;
+  private lastGroup = -1;
+  private readonly native: NativeCalls;
+
+  constructor(system: System) {
+    this.native = system.native;
+  }
+
+  /** Cheap for a long run of entries with the same owner. */
+  meet(user: number, group: number): void {
+    if (user !== this.lastUser) this.users.add(user);
+    if (group !== this.lastGroup) this.groups.add(group);
+    this.lastUser = user;
+    this.lastGroup = group;
+  }
+
+  /** Whom the ACLs among some packed attributes name. */
+  meetAcls(attributes: Buffer): void {
+    for (const { isGroup, id } of aclOwners(attributes)) {
+      (isGroup ? this.groups : this.users).add(id);
+    }
+  }
+
+  /** All that were met, with their names as far as the system can tell now. */
+  take(): OwnerName[] {
+    let known = knownOf.get(this.native);
+    if (known === undefined) {
+      known = { users: new Map(), groups: new Map() };
+      knownOf.set(this.native, known);
+    }
+    const { native } = this;
+    return [
+      ...named(this.users, known.users, false, (id) => native.userName(id)),
+      ...named(this.groups, known.groups, true, (id) => native.groupName(id)),
+    ];
+  }
+}
+
+function named(
+  ids: ReadonlySet<number>,
+  known: Map<number, Buffer>,
+  isGroup: boolean,
+  ask: (id: number) => Buffer | undefined,
+): OwnerName[] {
+  if (known.size > MOST_KNOWN) known.clear();
+  const names: OwnerName[] = [];
+  for (const id of ids) {
+    let name = known.get(id);
+    if (name === undefined) {
+      try {
+        name = ask(id) ?? NO_NAME;
+      } catch (error) {
+        if (systemCode(error) === undefined) throw error;
+        continue; // the service does not answer now: what was known before stays
+      }
+      known.set(id, name);
+    }
+    names.push({ isGroup, id, name: Uint8Array.from(name) });
+  }
+  return names;
+}

@@ -1,0 +1,248 @@
+/** Everything a file is, through backup, catalog, rebuild and restore, by the commands. */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { backup, jsonLines, rest, run, succeed } from '../helpers/commands.js';
+import { everyKind, here, leftOut } from '../helpers/kinds.js';
+import {
+  addTo,
+  differences,
+  dir,
+  file,
+  hardlink,
+  isRoot,
+  look,
+  makeTree,
+  node,
+  noise,
+  scratch,
+  sparse,
+  symlink,
+} from '../helpers/tree.js';
+
+const NOBODY = 65_534;
+const TIB = 2 ** 40;
+const MIB = 1 << 20;
+
+test('every kind of entry comes back, later sets and a rebuilt catalog included', async (t) => {
+  for (const what of leftOut()) t.log(`left out: ${what}`);
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'kinds')];
+  makeTree(source, everyKind());
+  const before = look(source);
+  await rest();
+  const place = ['-D', store, '-C', 'me'];
+  const first = await backup([...place, '--local', '--create', source]);
+  t.is(first.progress.unreadable + first.progress.changed + first.progress.incomplete, 0);
+  t.is(first.progress.entries, before.size - 1);
+  t.true(first.progress.readBytes < 120 * MIB, 'holes were read');
+  t.true(first.storedBytes < 120 * MIB, 'holes were stored');
+  const restored = async (into: string, set = 1): Promise<string[]> => {
+    const out = path.join(home, into);
+    await succeed('regenerate', [...place, '-b', String(set), '-o', out, source]);
+    return differences(before, look(path.join(out, 'kinds')));
+  };
+  t.deepEqual(await restored('out'), []);
+
+  const second = await backup([...place, '--local', source]);
+  t.is(second.progress.filesRead, 0);
+  t.is(second.progress.sameDirectories, second.progress.directories);
+  t.deepEqual(await restored('second', 2), []);
+
+  const shown = (): Promise<string> =>
+    succeed('lstardis', [
+      ...place,
+      '--json',
+      path.join(source, 'holes'),
+      path.join(source, 'root'),
+    ]);
+  const listed = await shown();
+  fs.rmSync(path.join(store, 'me', 'tardis.db'));
+  await succeed('sonic', ['rebuild', ...place]);
+  t.is(await shown(), listed);
+  t.deepEqual(await restored('rebuilt'), []);
+  const third = await backup([...place, '--local', source]);
+  t.is(third.progress.contentsSent, 0, 'a rebuilt catalog knows what the store holds');
+  t.deepEqual(await restored('third', 3), []);
+});
+
+test('a change of attributes alone makes a version, and sends no content again', async (t) => {
+  if (!here.attributes) {
+    t.log('left out: this file system has no attributes');
+    t.pass();
+    return;
+  }
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  const attributes = { 'user.a': 'old' };
+  makeTree(
+    source,
+    [
+      dir('below', [
+        file('file', 'content', { attributes }),
+        file('large', noise(1, 2 * MIB), { attributes }),
+        file('empty', '', { attributes }),
+        dir('directory', [], { attributes }),
+        file('untouched', 'same', { attributes }),
+      ]),
+    ],
+    { attributes },
+  );
+  const place = ['-D', store, '-C', 'me'];
+  const states = [look(source)];
+  await rest();
+  await backup([...place, '--local', '--create', source]);
+  const set = (value: string, ...names: string[]): void => {
+    const line = ['-n', 'user.a', '-v', value, path.join(source, ...names)];
+    t.is(spawnSync('setfattr', line).status, 0);
+  };
+  for (const name of ['file', 'large', 'empty', 'directory']) set('new', 'below', name);
+  set('new');
+  states.push(look(source));
+  t.is(differences(states[0]!, states[1]!).length, 5);
+  await rest();
+  const second = await backup([...place, '--local', source]);
+  t.is(second.progress.contentsSent, 0);
+  fs.rmSync(path.join(store, 'me', 'tardis.db'));
+  await succeed('sonic', ['rebuild', ...place]);
+  for (const [index, state] of states.entries()) {
+    const out = path.join(home, `out ${index}`);
+    await succeed('regenerate', [...place, '-b', String(index + 1), '-o', out, source]);
+    t.deepEqual(differences(state, look(path.join(out, 'tree'))), []);
+  }
+  const versions = await succeed('lstardis', [
+    ...place,
+    '-V',
+    '--json',
+    path.join(source, 'below', 'untouched'),
+  ]);
+  t.is(jsonLines(versions).length, 1);
+});
+
+test('a sparse file of 16 TiB costs what its data cost', async (t) => {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  const sizeBytes = 16 * TIB;
+  const data = [
+    [12_345_678, noise(1, 100_000)],
+    [sizeBytes - 5000, noise(2, 5000)],
+  ] as const;
+  try {
+    makeTree(source, [sparse('huge', sizeBytes, data)]);
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'EFBIG') throw error;
+    t.log('left out: files cannot be as large here');
+    t.pass();
+    return;
+  }
+  const before = look(source);
+  const place = ['-D', store, '-C', 'me'];
+  const report = await backup([...place, '--local', '--create', source]);
+  t.true(report.progress.readBytes < MIB, `read ${report.progress.readBytes}`);
+  t.true(report.storedBytes < MIB, `stored ${report.storedBytes}`);
+  const out = path.join(home, 'out');
+  const told = await succeed('regenerate', [...place, '--json', '-o', out, source]);
+  t.true((JSON.parse(told) as { bytes: number }).bytes < MIB);
+  t.deepEqual(differences(before, look(path.join(out, 'tree'))), []);
+  t.true(fs.statSync(path.join(out, 'tree', 'huge')).blocks * 512 < MIB);
+});
+
+test('what an ordinary user may not restore is told, and the rest goes on', async (t) => {
+  if (!isRoot) {
+    t.log('left out: only root can make what an ordinary user may not restore');
+    t.pass();
+    return;
+  }
+  const home = scratch(t);
+  fs.chmodSync(home, 0o755);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  makeTree(source, [
+    node('block', 'blockDevice', {}, 0x703n),
+    hardlink('second name', 'block'),
+    node('fifo', 'fifo'),
+    node('socket', 'socket'),
+    file('plain', 'plain'),
+    ...(here.attributes
+      ? [
+          file('trusted', 'kept', { attributes: { 'trusted.t': 't', 'user.u': 'u' } }),
+          symlink('link', 'plain', { attributes: { 'trusted.l': 'l' } }),
+          dir('directory', [file('in it', 'x')], { attributes: { 'trusted.d': 'd' } }),
+        ]
+      : []),
+  ]);
+  const place = ['-D', store, '-C', 'me'];
+  await backup([...place, '--local', '--create', source]);
+  spawnSync('chmod', ['-R', 'a+rX', store]);
+  const out = path.join(home, 'out');
+  fs.mkdirSync(out);
+  fs.chownSync(out, NOBODY, NOBODY);
+  const line = [...place, '--json', '-o', out, source];
+  const { status, stdout } = await run('regenerate', line, { uid: NOBODY });
+  t.is(status, 3);
+  type Failed = { name: string; code: string };
+  const { failed } = JSON.parse(stdout) as { failed: Failed[] };
+  t.deepEqual(
+    failed.map(({ name, code }) => `${name} ${code}`).sort(),
+    [
+      ...(here.attributes
+        ? ['directory', 'link', 'trusted'].map((name) => `tree/${name} ATTRIBUTE_NOT_SET`)
+        : []),
+      'tree/block SPECIAL_FILE',
+      'tree/second name TARGET_EXISTS',
+    ].sort(),
+  );
+  const found = look(path.join(out, 'tree'));
+  t.regex(found.get('fifo') ?? '', /^fifo /);
+  t.regex(found.get('socket') ?? '', /^socket /);
+  t.is(fs.readFileSync(path.join(out, 'tree', 'plain'), 'utf8'), 'plain');
+  if (here.attributes) {
+    t.regex(found.get('trusted') ?? '', /user\.uu/);
+    t.regex(found.get('link') ?? '', /-> plain/);
+    t.true(found.has('directory/in it'));
+  }
+});
+
+test('what is restored gets no ACL from the place it is restored to', async (t) => {
+  const home = scratch(t);
+  const [store, source, out] = ['store', 'tree', 'out'].map((name) => path.join(home, name)) as [
+    string,
+    string,
+    string,
+  ];
+  makeTree(source, [file('file', 'f'), dir('directory', [file('below', 'b')])]);
+  const before = look(source);
+  const place = ['-D', store, '-C', 'me'];
+  await backup([...place, '--local', '--create', source]);
+  fs.mkdirSync(out);
+  if (spawnSync('setfacl', ['-d', '-m', 'u:4321:rwx', out]).status !== 0)
+    t.log('left out: no ACLs');
+  await succeed('regenerate', [...place, '-o', out, source]);
+  t.deepEqual(differences(before, look(path.join(out, 'tree'))), []);
+});
+
+test('attributes too large to be kept are told, and read again next time', async (t) => {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  makeTree(source, [dir('below', [file('plain', 'plain')])]);
+  const value = 'v'.repeat(60_000);
+  try {
+    const attributes = Object.fromEntries([1, 2, 3].map((index) => [`user.${index}`, value]));
+    addTo(path.join(source, 'below'), file('too much', 'content', { attributes }));
+  } catch {
+    t.log('left out: this file system keeps no such attributes');
+    t.pass();
+    return;
+  }
+  await rest();
+  const place = ['-D', store, '-C', 'me'];
+  for (const more of [['--create'], []]) {
+    const { status, stdout, stderr } = await run('tardis', [...place, '--local', ...more, source]);
+    t.is(status, 3);
+    t.regex(stderr, /too much: incomplete \(E2BIG\)/);
+    t.regex(stdout, /1 were saved without some of their attributes/);
+  }
+  const out = path.join(home, 'out');
+  await succeed('regenerate', [...place, '-o', out, source]);
+  t.is(fs.readFileSync(path.join(out, 'tree', 'below', 'too much'), 'utf8'), 'content');
+});
