@@ -14,7 +14,8 @@ CREATE TABLE state (
 CREATE TABLE roots (
   root_id      INTEGER PRIMARY KEY,
   path         BLOB NOT NULL UNIQUE,
-  directory_id INTEGER NOT NULL
+  directory_id INTEGER NOT NULL,
+  device       TEXT NOT NULL DEFAULT '' -- that it was on when a set last took it
 );
 
 CREATE TABLE backup_sets (

@@ -68,8 +68,13 @@ export class SetTable {
         `SELECT *, ${DOUBTFUL} FROM backup_sets WHERE state != 'superseded' ORDER BY set_number`,
       ),
       one: database.prepare(`SELECT *, ${DOUBTFUL} FROM backup_sets WHERE set_number = ?`),
-      rootByPath: database.prepare('SELECT root_id, directory_id FROM roots WHERE path = ?'),
-      insertNewRoot: database.prepare('INSERT OR IGNORE INTO roots VALUES (?, ?, ?)'),
+      rootByPath: database.prepare(
+        'SELECT root_id AS root, directory_id AS directory, device FROM roots WHERE path = ?',
+      ),
+      setDevice: database.prepare('UPDATE roots SET device = ? WHERE root_id = ?'),
+      insertNewRoot: database.prepare(
+        'INSERT OR IGNORE INTO roots (root_id, path, directory_id) VALUES (?, ?, ?)',
+      ),
       rootsOfSet: database.prepare(
         `SELECT roots.root_id AS root, path, directory_id AS directory
          FROM set_roots JOIN roots USING (root_id) WHERE set_number = ? ORDER BY path`,
@@ -89,6 +94,7 @@ export class SetTable {
   addRoot(set: number, root: RootRecord): void {
     this.statements.insertNewRoot.run(root.root, root.path, root.directory);
     this.statements.insertRoot.run(set, root.root);
+    if (root.device !== undefined) this.statements.setDevice.run(root.device, root.root);
   }
 
   complete(set: number, closedAtMs: number, stats: Readonly<Record<string, number>>): void {
@@ -106,11 +112,10 @@ export class SetTable {
     return row === undefined ? undefined : toSet(row);
   }
 
-  findRoot(path: Buffer): { root: number; directory: number } | undefined {
-    const row = this.statements.rootByPath.get(path) as
-      | { root_id: number; directory_id: number }
+  findRoot(path: Buffer): { root: number; directory: number; device: string } | undefined {
+    return this.statements.rootByPath.get(path) as
+      | { root: number; directory: number; device: string }
       | undefined;
-    return row === undefined ? undefined : { root: row.root_id, directory: row.directory_id };
   }
 
   rootsOf(set: number): RootRecord[] {

@@ -21,7 +21,7 @@ import {
   PROTOCOL_VERSION,
 } from '../transport/index.js';
 import type { JobRunner } from '../workers/index.js';
-import { readRoots, rootFailures, rootTasks } from './roots.js';
+import { type BasePath, readRoots, rootFailures, rootsHead, rootTasks } from './roots.js';
 import { ServerPeer } from './server-peer.js';
 
 export interface BackupRequest {
@@ -32,6 +32,12 @@ export interface BackupRequest {
   /** Paths as bytes, relative ones from the working directory. */
   readonly directories: readonly Buffer[];
   readonly excludes: ExcludeOptions;
+  readonly crossDevices?: boolean;
+  /** Directories this deep are not entered; 0: no limit. */
+  readonly maxDepth?: number;
+  readonly basePath?: BasePath;
+  /** Roots are taken as they are, also if they are suddenly empty. */
+  readonly trustRoots?: boolean;
   readonly settings: PipelineSettings;
   readonly compressMessages: boolean;
   readonly timeoutMs: number;
@@ -66,7 +72,7 @@ export async function runBackup(
   signal?: AbortSignal,
 ): Promise<BackupResult> {
   const startMs = system.clock.monotonicMs();
-  const roots = readRoots(system, request.directories);
+  const roots = readRoots(system, request.directories, request.basePath);
   const link = {
     ...DEFAULT_LINK,
     timeoutMs: request.timeoutMs,
@@ -84,19 +90,26 @@ export async function runBackup(
     const opened = await peer.openSet({
       name: request.setName,
       clientTimeMs: Math.round(system.clock.nowMs()),
-      paths: roots.map((root) => root.path),
-      rows: Buffer.concat(roots.map((root) => root.wholeRow)),
+      trust: request.trustRoots === true,
+      ...rootsHead(roots),
     });
+    const start = rootTasks(roots, opened.held);
     peer.isEmpty = opened.empty;
     const pipeline = new BackupPipeline(
       jobs,
       peer,
-      { start: rootTasks(roots), firstFreeSlot: roots.length, excludes: request.excludes },
+      {
+        start,
+        firstFreeSlot: roots.length,
+        excludes: request.excludes,
+        crossDevices: request.crossDevices === true,
+        maxDepth: request.maxDepth ?? 0,
+      },
       request.settings,
       hooks,
     );
     hooks.onStart(pipeline.progress);
-    pipeline.note(rootFailures(roots));
+    pipeline.note(rootFailures(roots, opened.held));
     await pipeline.run();
     const { progress } = pipeline;
     const closed = await peer.closeSet(setStats(progress));
@@ -156,7 +169,7 @@ function greet(connection: Connection, request: BackupRequest): Promise<Head<'we
 function setStats(progress: BackupProgress): Record<string, number> {
   const { directories, entries, scannedBytes, filesRead, readBytes, contentsSent, sentBytes } =
     progress;
-  const { vanished, unreadable, changed, incomplete, leftOut } = progress;
+  const { vanished, unreadable, changed, incomplete, held, leftOut } = progress;
   return {
     directories,
     entries,
@@ -170,5 +183,6 @@ function setStats(progress: BackupProgress): Record<string, number> {
     changed,
     leftOut,
     incomplete,
+    held,
   };
 }

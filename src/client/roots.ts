@@ -1,13 +1,19 @@
 /** The directories to back up, looked at before anything is started. */
 import fs from 'node:fs';
 import { systemCode, TardisError } from '../errors/index.js';
-import { displayName, RowReader, withAttributes } from '../model/index.js';
+import { displayName, joinPath, RowReader, splitPath, withAttributes } from '../model/index.js';
 import { absolutePath, type System } from '../system/index.js';
-import { rootParent } from '../transport/index.js';
+import { type Head, Held, rootParent } from '../transport/index.js';
 import { type Failure, packBlock, readAttributesOf } from '../workers/index.js';
 
 export interface Root {
   readonly path: Buffer;
+  /** The path it is kept under. */
+  readonly keptPath: Buffer;
+  /** Numbers of its device. */
+  readonly device: string;
+  /** It has no entries. */
+  readonly isEmpty: boolean;
   readonly row: Buffer;
   /** The row with its attributes. */
   readonly wholeRow: Buffer;
@@ -17,10 +23,21 @@ export interface Root {
 
 const ROOT_NAME = Buffer.from('root');
 const ITSELF = Buffer.alloc(0);
+const SLASH = Buffer.from('/');
 
-/** Each directory once, by its real path. Throws SOURCE_MISSING. */
-export function readRoots(system: System, directories: readonly Buffer[]): Root[] {
-  const roots = new Map<string, Root>();
+/** How paths are shortened: not at all, by what is common, to the last name. */
+export type BasePath = 'full' | 'common' | 'none';
+
+/**
+ * Each directory once, by its real path. Throws SOURCE_MISSING, and USAGE when two would be kept under
+ * one path.
+ */
+export function readRoots(
+  system: System,
+  directories: readonly Buffer[],
+  basePath: BasePath = 'full',
+): Root[] {
+  const roots = new Map<string, Omit<Root, 'keptPath'>>();
   for (const directory of directories) {
     const absolute = absolutePath(directory);
     try {
@@ -38,40 +55,109 @@ export function readRoots(system: System, directories: readonly Buffer[]): Root[
       );
     }
   }
-  return [...roots.values()];
+  return withKeptPaths([...roots.values()], basePath);
 }
 
-function readRoot(system: System, path: Buffer): Root {
+function withKeptPaths(roots: readonly Omit<Root, 'keptPath'>[], basePath: BasePath): Root[] {
+  const split = roots.map(({ path }) => splitPath(path));
+  let common = Math.min(...split.map((names) => Math.max(0, names.length - 1)));
+  const [first = []] = split;
+  for (let depth = 0; depth < common; depth += 1) {
+    if (!split.every((names) => names[depth]!.equals(first[depth]!))) common = depth;
+  }
+  const cut = (names: readonly Buffer[]): readonly Buffer[] => {
+    if (basePath === 'full') return names;
+    return basePath === 'none' ? names.slice(-1) : names.slice(common);
+  };
+  const taken = new Map<string, Buffer>();
+  return roots.map((root, index) => {
+    const keptPath = joinPath(SLASH, joined(cut(split[index]!)));
+    const other = taken.get(keptPath.toString('latin1'));
+    if (other !== undefined) {
+      const [one, two] = [displayName(other), displayName(root.path)];
+      const both = `${one} and ${two} would both be kept as ${displayName(keptPath)}`;
+      throw new TardisError('USAGE', `${both}: use --basepath full or common`);
+    }
+    taken.set(keptPath.toString('latin1'), root.path);
+    return { ...root, keptPath };
+  });
+}
+
+function joined(names: readonly Buffer[]): Buffer {
+  return names.reduce<Buffer>((path, name) => joinPath(path, name), ITSELF);
+}
+
+function readRoot(system: System, path: Buffer): Omit<Root, 'keptPath'> {
   const fd = system.native.openDirectory(path);
   try {
     const row = system.native.statRow(path, ROOT_NAME);
     const more = readAttributesOf(system, fd, new RowReader(row), 0, ITSELF);
     const wholeRow = withAttributes(row, more.packed);
-    return { path, row, wholeRow, incomplete: more.failure ?? '' };
+    const { dev } = fs.lstatSync(path, { bigint: true });
+    return {
+      path,
+      device: `${dev}`,
+      isEmpty: isEmptyDirectory(path),
+      row,
+      wholeRow,
+      incomplete: more.failure ?? '',
+    };
   } finally {
     system.native.close(fd);
   }
 }
 
-/** The roots as walk tasks, the first one on top of the stack. */
-export function rootTasks(roots: readonly Root[]): ReturnType<typeof packBlock> {
-  return packBlock(
-    roots
-      .map((root, index) => ({
-        slot: index,
-        parent: rootParent(index),
-        path: root.path,
-        row: root.row,
-      }))
-      .toReversed(),
-  );
+/** Looks at one entry only: a directory may have a great many. */
+function isEmptyDirectory(path: Buffer): boolean {
+  const directory = fs.opendirSync(path, { encoding: 'latin1' });
+  try {
+    return directory.readSync() === null;
+  } finally {
+    directory.closeSync();
+  }
 }
 
+/** What a server is told of the roots when a set is opened. */
+export function rootsHead(
+  roots: readonly Root[],
+): Pick<Head<'openSet'>, 'paths' | 'rows' | 'devices' | 'empties'> {
+  return {
+    paths: roots.map((root) => root.keptPath),
+    rows: Buffer.concat(roots.map((root) => root.wholeRow)),
+    devices: roots.map((root) => root.device),
+    empties: Buffer.from(roots.map((root) => (root.isEmpty ? 1 : 0))),
+  };
+}
+
+/** The roots as walk tasks, the first one on top of the stack; without those that are held. */
+export function rootTasks(
+  roots: readonly Root[],
+  held: readonly string[],
+): ReturnType<typeof packBlock> {
+  const tasks = roots.map(({ path, row }, slot) => ({ slot, parent: rootParent(slot), path, row }));
+  return packBlock(tasks.filter(({ slot }) => !isHeld(held, slot)).toReversed());
+}
+
+function isHeld(held: readonly string[], index: number): boolean {
+  return (held[index] ?? Held.no) !== Held.no;
+}
+
+const HELD_REASONS: Readonly<Record<string, string>> = {
+  [Held.empty]: 'it is empty now',
+  [Held.otherDevice]: 'it is on another device now',
+};
+
 /** What is to be told of the roots themselves. */
-export function rootFailures(roots: readonly Root[]): Failure[] {
-  return roots.flatMap(({ path, incomplete: reason }, index) =>
-    reason === ''
-      ? []
-      : [{ slot: rootParent(index), name: ROOT_NAME, path, what: 'incomplete' as const, reason }],
-  );
+export function rootFailures(roots: readonly Root[], held: readonly string[]): Failure[] {
+  const failures: Failure[] = [];
+  for (const [index, { path, incomplete }] of roots.entries()) {
+    const root = { slot: rootParent(index), name: ROOT_NAME, path };
+    if (isHeld(held, index)) {
+      const reason = HELD_REASONS[held[index]!] ?? 'the server says so';
+      failures.push({ ...root, what: 'held', reason });
+    } else if (incomplete !== '') {
+      failures.push({ ...root, what: 'incomplete', reason: incomplete });
+    }
+  }
+  return failures;
 }

@@ -3,6 +3,7 @@ import type { SettingRow, SettingTable, Tool, ValueOf } from './row.js';
 import { CLIENT_ROWS } from './rows-client.js';
 import { COMMON_ROWS } from './rows-common.js';
 import { EXCLUDE_ROWS } from './rows-excludes.js';
+import { ROOT_ROWS } from './rows-roots.js';
 import { SERVER_ROWS } from './rows-server.js';
 import { TUNING_ROWS } from './rows-tuning.js';
 
@@ -10,6 +11,7 @@ export const SETTINGS = {
   ...COMMON_ROWS,
   ...CLIENT_ROWS,
   ...EXCLUDE_ROWS,
+  ...ROOT_ROWS,
   ...TUNING_ROWS,
   ...SERVER_ROWS,
 } as const;

@@ -23,5 +23,7 @@ export class BackupProgress {
   changed = 0;
   /** Saved, but for some attributes. */
   incomplete = 0;
+  /** Roots of which nothing was taken. */
+  held = 0;
   isWalkDone = false;
 }

@@ -15,6 +15,9 @@ export interface WalkOptions {
   readonly start: WalkInput['tasks'];
   readonly firstFreeSlot: number;
   readonly excludes: ExcludeOptions;
+  /** See WalkInput. */
+  readonly crossDevices?: boolean;
+  readonly maxDepth?: number;
 }
 
 /** Directories one of several walk jobs takes at once: the others shall find some too. */
@@ -81,8 +84,9 @@ export async function* walkBatches(
   async function walk(lane: Lane, tasks: WalkInput['tasks']): Promise<Walked> {
     const startMs = performance.now();
     const firstFreeSlot = lane.nextFreeSlot;
-    const { excludes } = options;
-    const input = { tasks, firstFreeSlot, slotStride, maxEntries: WALK_JOB_ENTRIES, excludes };
+    const { excludes, crossDevices = false, maxDepth = 0 } = options;
+    const limits = { maxEntries: WALK_JOB_ENTRIES, crossDevices, maxDepth };
+    const input = { tasks, firstFreeSlot, slotStride, ...limits, excludes };
     const { output, busyMs } = await jobs.run('walk', input);
     counters.count(output.entries, output.listings.length, busyMs, performance.now() - startMs);
     return { lane, output };

@@ -31,6 +31,8 @@ export interface RootRecord {
   readonly root: number;
   readonly path: Buffer;
   readonly directory: number;
+  /** The device it is on, as the client names it; not given: as it was. */
+  readonly device?: string;
 }
 
 export type StoreEvent =
@@ -200,7 +202,8 @@ function isRoot(value: unknown): boolean {
     isShape(value) &&
     isId(value['root']) &&
     Buffer.isBuffer(value['path']) &&
-    isId(value['directory'])
+    isId(value['directory']) &&
+    (value['device'] === undefined || typeof value['device'] === 'string')
   );
 }
 

@@ -16,8 +16,14 @@ export function backupLines(result: BackupResult): string[] {
       `sent ${formatCount(contentsSent)} contents, ${formatBytes(progress.sentBytes)}; ` +
       `stored ${formatBytes(result.storedBytes)} in ${formatSeconds(result.elapsedMs)}.`,
   );
-  const { vanished, changed, unreadable, incomplete, leftOut } = progress;
+  const { vanished, changed, unreadable, incomplete, held, leftOut } = progress;
   if (leftOut > 0) print(`${formatCount(leftOut)} left out by exclude rules (-vv names them).`);
+  if (held > 0) {
+    print(
+      `${formatCount(held)} directories named were left as they were; if they are meant to be as ` +
+        'they are now, say --trust-roots.',
+    );
+  }
   if (vanished > 0) print(`${formatCount(vanished)} vanished while they were being saved.`);
   if (changed > 0) {
     print(

@@ -48,8 +48,8 @@ export async function backUp(
     await server?.close();
   }
   told.done(result);
-  const { unreadable, incomplete } = result.progress;
-  return unreadable + incomplete > 0 ? 3 : 0;
+  const { unreadable, incomplete, held } = result.progress;
+  return unreadable + incomplete + held > 0 ? 3 : 0;
 }
 
 async function run(
@@ -60,7 +60,7 @@ async function run(
   told: Told,
 ): Promise<BackupResult> {
   const system = nodeSystem();
-  readRoots(system, settings.directories); // fails before the server is asked for anything
+  readRoots(system, settings.directories, settings.basePath); // fails before the server is asked for anything
   const tcp = server === undefined ? tcpAddress(settings) : undefined;
   const request: BackupRequest = {
     client: settings.client,
@@ -68,6 +68,10 @@ async function run(
     setName: settings.setName,
     directories: settings.directories,
     excludes: excludeOptions(settings, found),
+    crossDevices: settings.crossDevice,
+    maxDepth: settings.maxDepth,
+    basePath: settings.basePath,
+    trustRoots: settings.trustRoots,
     settings: {
       ...settings,
       compression: { codec: Codec[settings.codec], level: settings.compressLevel },

@@ -85,11 +85,14 @@ export const MESSAGES = {
     { protocol: 'uint', software: 'text', client: 'text', create: 'bool' },
     { beforeLogin: true },
   ),
-  openSet: toServer(2, 'add', MIB, {
+  openSet: toServer(2, 'add', 4 * MIB, {
     name: 'text',
     clientTimeMs: 'int',
     paths: 'byteses',
     rows: 'bytes',
+    devices: 'texts',
+    empties: 'bytes',
+    trust: 'bool',
   }),
   closeSet: toServer(3, 'add', 4 * KIB, { stats: 'counts' }),
   // backup
@@ -134,7 +137,7 @@ export const MESSAGES = {
     incarnation: 'bytes',
     creditBytes: 'uint',
   }),
-  setOpened: toClient(65, 4 * KIB, { set: 'uint', name: 'text', empty: 'bool' }),
+  setOpened: toClient(65, MIB, { set: 'uint', name: 'text', empty: 'bool', held: 'texts' }),
   headsAnswer: toClient(66, 4 * MIB, { slots: 'uints', same: 'bytes' }),
   differs: toClient(67, 8 * MIB, { slot: 'uint', last: 'bool', wanted: 'bytes' }),
   verdicts: toClient(68, 4 * MIB, { ask: 'uint', verdicts: 'bytes' }),
@@ -174,6 +177,10 @@ export const Verdict = Object.freeze({ want: 0, have: 1, coming: 2 });
 
 /** Answers to one listed entry: nothing to do, send its bytes, or hash it before sending it. */
 export const Wanted = Object.freeze({ no: 0, yes: 1, hashFirst: 2 });
+
+/** Why a root is held: nothing of it is taken, so that nothing of it is closed. */
+export const Held = Object.freeze({ no: '', empty: 'empty', otherDevice: 'other-device' });
+export type HeldReason = (typeof Held)[keyof typeof Held];
 
 /** The first slot of a root: parents below 0 name roots, -1 the first. */
 export function rootParent(rootIndex: number): number {

@@ -14,6 +14,10 @@ export interface WalkInput {
   /** New directories get this slot and every `slotStride`-th after it. */
   readonly firstFreeSlot: number;
   readonly slotStride: number;
+  /** Other file systems below are entered too. */
+  readonly crossDevices?: boolean;
+  /** Directories this deep below their roots are not entered; 0: no limit. */
+  readonly maxDepth?: number;
   /** Stop after the directory with which this many entries are reached. */
   readonly maxEntries: number;
   readonly excludes: ExcludeOptions;
@@ -24,6 +28,8 @@ export interface DirectoryBlock {
   readonly slots: Uint32Array;
   /** Parent slots; below 0, roots. */
   readonly parents: Int32Array;
+  /** How deep they are below their roots, which are at 0. */
+  readonly depths: Uint32Array;
   /** The directories' own rows. */
   readonly rows: Uint8Array;
   readonly rowEnds: Uint32Array;
@@ -69,7 +75,7 @@ export interface Failure {
   readonly slot: number;
   readonly name: Uint8Array;
   readonly path: Uint8Array;
-  readonly what: 'unreadable' | 'vanished' | 'changed' | 'incomplete';
+  readonly what: 'unreadable' | 'vanished' | 'changed' | 'incomplete' | 'held';
   readonly reason: string;
 }
 

@@ -36,6 +36,8 @@ interface Task {
   readonly parent: number;
   readonly path: Buffer;
   readonly row: Buffer;
+  /** Below its root; 0 if not given. */
+  readonly depth?: number;
   /** The rule files above it, the nearest first. */
   readonly rules?: RuleLink | undefined;
 }
@@ -103,6 +105,9 @@ class Walk {
     const rows = new RowReader(listing);
     const racyFromNs = startNs - RACY_WINDOW_NS;
     const children: Task[] = [];
+    const { crossDevices = false, maxDepth = 0 } = this.input;
+    const depth = (task.depth ?? 0) + 1;
+    const isBottom = maxDepth > 0 && depth >= maxDepth;
     let isSettled = true;
     for (let at = 0; at < listing.length; at += rows.rowBytes(at)) {
       const flags = rows.flags(at);
@@ -125,13 +130,15 @@ class Walk {
       }
       const type = rows.type(at);
       if (type === EntryType.file) this.fileBytes += rows.sizeBytes(at);
+      if (type !== EntryType.directory || isBottom) continue;
       // Another file system begins here: its mount point is kept, what is in it is not entered.
-      if (type !== EntryType.directory || (flags & RowFlag.otherDevice) !== 0) continue;
+      if ((flags & RowFlag.otherDevice) !== 0 && !crossDevices) continue;
       children.push({
         slot: this.nextSlot,
         parent: task.slot,
         path: joinPath(task.path, rows.name(at)),
         row: Buffer.from(rows.row(at)),
+        depth,
         rules: task.rules,
       });
       this.nextSlot += this.input.slotStride;
@@ -202,6 +209,7 @@ export function packBlock(tasks: readonly Task[]): DirectoryBlock {
   const block = {
     slots: new Uint32Array(tasks.length),
     parents: new Int32Array(tasks.length),
+    depths: new Uint32Array(tasks.length),
     rowEnds: new Uint32Array(tasks.length),
     pathEnds: new Uint32Array(tasks.length),
   };
@@ -210,6 +218,7 @@ export function packBlock(tasks: readonly Task[]): DirectoryBlock {
     paths.append(task.path);
     block.slots[index] = task.slot;
     block.parents[index] = task.parent;
+    block.depths[index] = task.depth ?? 0;
     block.rowEnds[index] = rows.length;
     block.pathEnds[index] = paths.length;
   });
@@ -224,6 +233,7 @@ function unpackBlock(block: DirectoryBlock): Task[] {
     parent: block.parents[index]!,
     path: runOf(block.paths, block.pathEnds, index),
     row: runOf(block.rows, block.rowEnds, index),
+    depth: block.depths[index]!,
     rules: rulesOf(index),
   }));
 }
@@ -234,6 +244,6 @@ export function sliceBlock(block: DirectoryBlock, from: number, to: number): Dir
 }
 
 export function blockMemory(block: DirectoryBlock): ArrayBuffer[] {
-  const { slots, parents, rows, rowEnds, paths, pathEnds } = block;
-  return memoryOf(slots, parents, rows, rowEnds, paths, pathEnds);
+  const { slots, parents, depths, rows, rowEnds, paths, pathEnds } = block;
+  return memoryOf(slots, parents, depths, rows, rowEnds, paths, pathEnds);
 }

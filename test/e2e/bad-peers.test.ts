@@ -252,9 +252,11 @@ const aFile = { type: EntryType.file, sizeBytes: 5, inode: 2n };
 const NOTHING = Buffer.alloc(0);
 const digest = Buffer.alloc(32, 7);
 
-function openSet(peer: Peer, root = '/somewhere'): void {
+const SET = { name: '', clientTimeMs: 0, devices: ['1'], empties: Buffer.alloc(1), trust: false };
+
+function openSet(peer: Peer, root = '/somewhere', more: Partial<Head<'openSet'>> = {}): void {
   const roots = { paths: [Buffer.from(root)], rows: row({ name: Buffer.from('root') }) };
-  peer.say('openSet', { name: '', clientTimeMs: 0, ...roots });
+  peer.say('openSet', { ...SET, ...roots, ...more });
 }
 
 function openRoot(peer: Peer): void {
@@ -278,10 +280,9 @@ const OWNERS: readonly [what: string, wrong: Partial<Head<'owners'>>][] = [
 const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
   ['a second greeting', (peer) => peer.raw(hello())],
   ['an end before the beginning', (peer) => peer.say('closeSet', { stats: {} })],
-  [
-    'a set without roots',
-    (peer) => peer.say('openSet', { name: '', clientTimeMs: 0, paths: [], rows: NOTHING }),
-  ],
+  ['a set without roots', (peer) => peer.say('openSet', { ...SET, paths: [], rows: NOTHING })],
+  ['a root without a device', (peer) => openSet(peer, '/somewhere', { devices: [] })],
+  ['more roots that are empty than roots', (peer) => openSet(peer, '/x', { empties: digest })],
   ['a root that is no path', (peer) => openSet(peer, 'relative')],
   ['a root with a NUL', (peer) => openSet(peer, '/some\0where')],
   ['two sets', (peer) => [openSet(peer), openSet(peer)]],

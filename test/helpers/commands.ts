@@ -25,7 +25,7 @@ export interface CommandOptions {
 const TIMEOUT_MS = 120_000;
 const POLL_MS = 10;
 /** Of the checkout; this file is compiled to dist/test/helpers. */
-const BIN = fileURLToPath(new URL('../../../bin', import.meta.url));
+export const BIN = fileURLToPath(new URL('../../../bin', import.meta.url));
 
 /** A command that runs. */
 export class Running {
@@ -170,6 +170,7 @@ export interface BackupReport {
     readonly changed: number;
     readonly leftOut: number;
     readonly incomplete: number;
+    readonly held: number;
     readonly readBytes: number;
   };
 }

@@ -136,6 +136,21 @@ test('an event with a part of a wrong kind is damage, whichever part it is', (t)
   t.true(tried > 200, `${tried}`);
 });
 
+test('a root may tell its device, in words', (t) => {
+  const opened = EVENTS.find((event) => event.type === 'set-opened')!;
+  const rootOn = (device: unknown): unknown => ({
+    ...opened,
+    roots: [{ root: 1, path: Buffer.from('/'), directory: 2, device }],
+  });
+  t.deepEqual(readEvent(saying(rootOn('2049'))), rootOn('2049') as StoreEvent);
+  for (const device of [2049, null, Buffer.from('2049'), ['2049']]) {
+    t.is(
+      thrownCode(() => readEvent(saying(rootOn(device)))),
+      'RECORD_DAMAGED',
+    );
+  }
+});
+
 /** Any time may be before 1970, any number may be a statistic. */
 function isAllowed({ openedAtMs, clientTimeMs, closedAtMs, set, stats }: Record<string, unknown>) {
   if ([openedAtMs, clientTimeMs, closedAtMs].includes(-1)) return true;

@@ -20,11 +20,11 @@ import {
   sameMetadata,
 } from '../../model/index.js';
 import { isOwner, parseRecord, RecordKind } from '../../store/index.js';
-import { MAX_OWNERS, Verdict } from '../../transport/index.js';
+import { Held, type HeldReason, MAX_OWNERS, Verdict } from '../../transport/index.js';
 import type { ClientStore } from './client-store.js';
 import { compareListing } from './compare-listing.js';
 import { SetJournal } from './set-journal.js';
-import { SetRoots } from './set-roots.js';
+import { type RootsRequest, SetRoots } from './set-roots.js';
 import { type Place, Slots, type SlotState } from './slots.js';
 import { WaitingRows } from './waiting-rows.js';
 
@@ -32,13 +32,11 @@ import { WaitingRows } from './waiting-rows.js';
 const MAX_COMING_DIGESTS = 1 << 20;
 
 /** What a client asks for when it opens a set. */
-export interface SetRequest {
+export interface SetRequest extends RootsRequest {
   /** Empty for a name made here. */
   readonly name: string;
   readonly nowMs: number;
   readonly clientTimeMs: number;
-  readonly paths: readonly Buffer[];
-  readonly rows: Buffer;
 }
 
 export interface OpenedSet {
@@ -46,6 +44,8 @@ export interface OpenedSet {
   readonly name: string;
   /** Nothing was ever stored for this client: nothing needs to be asked. */
   readonly isEmpty: boolean;
+  /** For each root whether it is held, and why. */
+  readonly held: readonly HeldReason[];
 }
 
 export class Ingest {
@@ -86,7 +86,7 @@ export class Ingest {
     if (sets.find(set - 1)?.state === 'unfinished') directories.unplaceStranded();
     sets.open(set, name, nowMs, clientTimeMs);
     const journal = new SetJournal(store, set);
-    const roots = new SetRoots(store, journal, request.paths, rows);
+    const roots = new SetRoots(store, journal, request, rows);
     journal.appendEvent({
       type: 'set-opened',
       set,
@@ -96,7 +96,7 @@ export class Ingest {
       roots: roots.records,
     });
     const ingest = new Ingest(store, journal, roots, isEmpty);
-    return { ingest, opened: { set, name, isEmpty } };
+    return { ingest, opened: { set, name, isEmpty, held: roots.held } };
   }
 
   /** Entries written since the last checkpoint. */
@@ -135,7 +135,7 @@ export class Ingest {
     if (parent >= 0) {
       return { root: this.slots.rootOf(parent), parent: this.slots.directoryOf(parent) };
     }
-    const { root, directory } = this.roots.at(parent);
+    const { root, directory } = this.roots.taken(parent);
     return { root, parent: ROOTS_DIRECTORY, directory };
   }
 
@@ -338,7 +338,9 @@ export class Ingest {
     }
     if (this.isClosed) throw new TardisError('PROTOCOL_VIOLATION', 'the set is closed already');
     this.isClosed = true;
-    for (const { root } of this.roots.records) await this.closeUnplaced(root);
+    for (const [index, { root }] of this.roots.records.entries()) {
+      if (this.roots.held[index] === Held.no) await this.closeUnplaced(root);
+    }
     this.catalog.sets.complete(this.set, nowMs, stats);
     this.journal.appendEvent({ type: 'set-closed', set: this.set, closedAtMs: nowMs, stats });
     await this.journal.checkpoint();

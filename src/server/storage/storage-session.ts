@@ -310,7 +310,8 @@ export class StorageSession {
     this.storedBytesBefore = this.store.packs.appendedBytes;
     const { ingest, opened } = Ingest.open(this.store, { ...head, nowMs });
     this.ingest = ingest;
-    this.answer('setOpened', { set: opened.set, name: opened.name, empty: opened.isEmpty });
+    const { set, name, isEmpty: empty, held } = opened;
+    this.answer('setOpened', { set, name, empty, held: [...held] });
   }
 
   private onNotes({ slots, names, whats, reasons }: Head<'notes'>): void {

@@ -1,0 +1,224 @@
+/**
+ * A generated tree of ten thousand odd names and every kind of entry, and one deeper than a path may be
+ * long, compared with what was restored by tools that know nothing of this project.
+ *
+ * TARDIS_NAMES_SEED replays a run.
+ */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { systemCode } from '../../src/errors/index.js';
+import { nodeSystem, OpenKind, seededRandom } from '../../src/system/index.js';
+import { backup, rest, succeed } from '../helpers/commands.js';
+import { everyKind, here, leftOut } from '../helpers/kinds.js';
+import {
+  dir,
+  file,
+  isRoot,
+  makeTree,
+  type Metadata,
+  node,
+  noise,
+  scratch,
+  sparse,
+  symlink,
+  type TreeNode,
+} from '../helpers/tree.js';
+
+const seed = Number(process.env['TARDIS_NAMES_SEED'] ?? Math.floor(Math.random() * 1e6));
+const ENTRIES = 10_000;
+const MAX_DEPTH = 12;
+const PRINTED = '%T@ %m %U %G %s %y %n %l\\0%p\\0';
+const MOST_OUTPUT_BYTES = 256 << 20;
+const RSYNC_TIMEOUT_MS = 240_000;
+
+/** A random number below a bound. */
+type Below = (bound: number) => number;
+
+function oddName(below: Below, taken: Set<string>): Buffer {
+  for (;;) {
+    const bytes = [1, 2, 3, 8, 20, 100, 255][below(7)]!;
+    const name = Buffer.alloc(bytes);
+    const kind = below(3);
+    for (let at = 0; at < bytes; at += 1) {
+      // Any bytes; letters; what shells and terminals choke on.
+      name[at] = kind === 0 ? 1 + below(255) : kind === 1 ? 97 + below(26) : below(32) + 1;
+      if (name[at] === 0x2f) name[at] = 0x5c;
+    }
+    const text = name.toString('latin1');
+    if (text === '.' || text === '..' || taken.has(text)) continue;
+    taken.add(text);
+    return name;
+  }
+}
+
+function oddMetadata(below: Below): Metadata {
+  const seconds = [0, -1, 1, 2 ** 31, -(2 ** 31), 4e9, 1.6e9][below(7)]!;
+  const mtimeNs = BigInt(seconds) * 10n ** 9n + BigInt(below(1e9));
+  const mode = 0o400 | below(0o10000);
+  const owner = isRoot ? { uid: below(70_000), gid: below(70_000) } : {};
+  const mayHave = here.attributes && below(10) === 0;
+  const attributes = mayHave ? { 'user.odd': noise(below(1000), below(200)) } : undefined;
+  return { mtimeNs, mode, ...owner, ...(attributes === undefined ? {} : { attributes }) };
+}
+
+function oddEntry(name: Buffer, below: Below, children: () => TreeNode[]): TreeNode {
+  const meta = oddMetadata(below);
+  switch (below(12)) {
+    case 0:
+    case 1: {
+      // Whoever runs the test must be able to enter, and tidy up.
+      return dir(name, children(), { ...meta, mode: (meta.mode! & 0o7777) | 0o700 });
+    }
+    case 2: {
+      const { attributes: _, mode: __, ...rest } = meta;
+      return symlink(name, oddName(below, new Set()), rest);
+    }
+    case 3: {
+      const { attributes: _, ...rest } = meta;
+      const type = (['fifo', 'socket', 'characterDevice', 'blockDevice'] as const)[
+        below(isRoot ? 4 : 2)
+      ]!;
+      return node(name, type, rest, type.endsWith('Device') ? BigInt(below(255) * 256) : 0n);
+    }
+    case 4:
+      return sparse(
+        name,
+        5000 + below(300_000),
+        [[below(5000), noise(below(100), 1 + below(50))]],
+        meta,
+      );
+    default:
+      return file(name, noise(below(50), below(3) === 0 ? 0 : below(6000)), meta);
+  }
+}
+
+/** Directories of odd entries until there are enough. */
+function oddTree(random: ReturnType<typeof seededRandom>): TreeNode[] {
+  const below: Below = (bound) => Math.floor(random.next() * bound);
+  const wanted = { left: ENTRIES };
+  const fill = (depth: number): TreeNode[] => {
+    const taken = new Set<string>();
+    const count = Math.min(
+      wanted.left,
+      depth === MAX_DEPTH ? 3 : 1 + below(depth === 0 ? 900 : 60),
+    );
+    wanted.left -= count;
+    return Array.from({ length: count }, () =>
+      oddEntry(oddName(below, taken), below, () => (depth < MAX_DEPTH ? fill(depth + 1) : [])),
+    );
+  };
+  const tops: TreeNode[] = [];
+  while (wanted.left > 0) tops.push(dir(`top ${tops.length}`, fill(0)));
+  return tops;
+}
+
+/** What `find` says of everything in a directory, in the order of the paths. */
+function found(directory: string): string[] {
+  const { status, stdout } = spawnSync('find', ['.', '-printf', PRINTED], {
+    cwd: directory,
+    encoding: 'latin1',
+    maxBuffer: MOST_OUTPUT_BYTES,
+  });
+  if (status !== 0) throw new Error(`find: ${status}`);
+  const words = stdout.split('\0');
+  const lines: string[] = [];
+  for (let at = 0; at + 1 < words.length; at += 2) lines.push(`${words[at + 1]}: ${words[at]}`);
+  return lines.sort();
+}
+
+/** Its holes would take rsync hours. */
+const TOO_SPARSE = 'of 2 TiB';
+
+/** What `rsync` would do to make the second directory like the first: nothing, if all came back. */
+function differencesByRsync(t: ExecutionContext, from: string, to: string): string | undefined {
+  const { error, status, stdout, stderr } = spawnSync(
+    'rsync',
+    ['-nHAXc', '--archive', '--delete', '-i', '--exclude', TOO_SPARSE, `${from}/`, `${to}/`],
+    { encoding: 'latin1', maxBuffer: MOST_OUTPUT_BYTES, timeout: RSYNC_TIMEOUT_MS },
+  );
+  if (error !== undefined && systemCode(error) === 'ENOENT') {
+    t.log('left out: no rsync here');
+    return undefined;
+  }
+  return `${status}${stdout}${stderr}`;
+}
+
+test('ten thousand odd names and every kind of entry come back to the last digit', async (t) => {
+  t.log(`seed ${seed}`);
+  for (const what of leftOut()) t.log(`left out: ${what}`);
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'odd')];
+  makeTree(source, [...oddTree(seededRandom(seed)), ...everyKind()]);
+  const before = found(source);
+  t.true(before.length > ENTRIES);
+  await rest();
+  const place = ['-D', store, '-C', 'me'];
+  const report = await backup([...place, '--local', '--create', source]);
+  t.is(report.progress.entries, before.length - 1);
+  const check = async (into: string): Promise<void> => {
+    const out = path.join(home, into);
+    await succeed('regenerate', [...place, '-o', out, source]);
+    const restored = path.join(out, 'odd');
+    const after = found(restored);
+    t.deepEqual(after.filter((line, at) => line !== before[at]).slice(0, 5), []);
+    t.is(after.length, before.length);
+    t.is(differencesByRsync(t, source, restored) ?? '0', '0');
+    fs.rmSync(out, { recursive: true });
+  };
+  await check('out');
+  const second = await backup([...place, '--local', source]);
+  t.is(second.progress.sameDirectories, second.progress.directories);
+  fs.rmSync(path.join(store, 'me', 'tardis.db'));
+  await succeed('sonic', ['rebuild', ...place]);
+  await check('rebuilt');
+});
+
+const DEPTH = 1000;
+const MIB = 1 << 20;
+
+/** Directories in one another, with something in every hundredth. */
+function makeDeep(top: string): void {
+  const { native } = nodeSystem();
+  fs.mkdirSync(top);
+  let fd = native.openDirectory(Buffer.from(top));
+  for (let depth = 1; depth <= DEPTH; depth += 1) {
+    const name = Buffer.from(depth % 250 === 0 ? 'd'.repeat(255) : `deep ${depth}`);
+    native.makeDirectoryAt(fd, name);
+    const below = native.openBeneath(fd, name, OpenKind.directory);
+    native.close(fd);
+    fd = below;
+    if (depth % 100 !== 0) continue;
+    for (const [what, bytes] of [
+      ['small', noise(depth, 100)],
+      ['large', noise(depth, MIB + depth)],
+      ['empty', Buffer.alloc(0)],
+    ] as const) {
+      const made = native.createFileAt(fd, Buffer.from(what));
+      fs.writeSync(made, bytes);
+      native.close(made);
+    }
+    native.linkAt(fd, Buffer.from('small'), fd, Buffer.from('linked'));
+  }
+  native.close(fd);
+}
+
+test('directories a thousand deep, and paths longer than a path may be, come back', async (t) => {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'deep')];
+  makeDeep(source);
+  const before = found(source);
+  t.true(before.some((line) => line.length > 8000));
+  await rest();
+  const place = ['-D', store, '-C', 'me'];
+  const report = await backup([...place, '--local', '--create', source]);
+  const { progress } = report;
+  t.is(progress.unreadable + progress.vanished + progress.changed + progress.incomplete, 0);
+  t.is(progress.entries, before.length - 1);
+  const second = await backup([...place, '--local', source]);
+  t.is(second.progress.filesRead, 0);
+  const out = path.join(home, 'out');
+  await succeed('regenerate', [...place, '-o', out, source]);
+  t.deepEqual(found(path.join(out, 'deep')), before);
+});

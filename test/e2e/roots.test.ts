@@ -1,0 +1,183 @@
+/** What is walked: roots that are suddenly empty or elsewhere, other file systems, depth, base paths. */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import test from 'ava';
+import { backup, type BackupReport, BIN, jsonLines, run, succeed } from '../helpers/commands.js';
+import { history } from '../helpers/inline.js';
+import { dir, differences, file, look, makeTree, removeScratch, scratch } from '../helpers/tree.js';
+
+/** A run that is to end with this status; what it reports. */
+async function ends(
+  status: number,
+  args: readonly string[],
+): Promise<BackupReport & { readonly stderr: string }> {
+  const outcome = await run('tardis', ['--json', ...args]);
+  if (outcome.status !== status) throw new Error(`${outcome.status}: ${outcome.stderr}`);
+  return { ...(JSON.parse(outcome.stdout) as BackupReport), stderr: outcome.stderr };
+}
+
+async function names(place: readonly string[], directory: string, set?: number): Promise<string[]> {
+  const of = set === undefined ? [] : ['-b', String(set)];
+  const shown = await succeed('lstardis', [...place, ...of, '--json', directory]);
+  return jsonLines<{ name: string }>(shown).map(({ name }) => name);
+}
+
+test('a root that is suddenly empty is left as it was unless that is meant', async (t) => {
+  const home = scratch(t);
+  const [store, source, other] = ['store', 'mounted', 'other'].map((name) =>
+    path.join(home, name),
+  ) as [string, string, string];
+  makeTree(source, [file('a', 'a'), dir('b', [file('c', 'c')])]);
+  makeTree(other, [file('x', 'x')]);
+  const before = look(source);
+  const place = ['-D', store, '-C', 'me'];
+  const local = [...place, '--local', source, other];
+  await backup([...local, '--create']);
+  for (const name of fs.readdirSync(source))
+    fs.rmSync(path.join(source, name), { recursive: true });
+  fs.writeFileSync(path.join(other, 'y'), 'y');
+
+  const { progress } = await ends(3, local);
+  t.is(progress.held, 1);
+  const { stderr, stdout, status } = await run('tardis', local);
+  t.is(status, 3);
+  t.regex(stderr, /mounted: held \(it is empty now\)/);
+  t.regex(stdout, /--trust-roots/);
+  const restored = async (into: string): Promise<string[]> => {
+    const out = path.join(home, into);
+    await succeed('regenerate', [...place, '-o', out, source]);
+    return differences(before, look(path.join(out, 'mounted')));
+  };
+  t.deepEqual(await restored('out'), []);
+  t.deepEqual(await names(place, other), ['x', 'y'], 'the other root goes on');
+
+  const told = await history({ store, client: 'me' });
+  fs.rmSync(path.join(store, 'me', 'tardis.db'));
+  await succeed('sonic', ['rebuild', ...place]);
+  t.deepEqual(await history({ store, client: 'me' }), told);
+  t.is((await ends(3, local)).progress.held, 1);
+  t.deepEqual(await restored('rebuilt'), []);
+
+  t.is((await backup([...local, '--trust-roots'])).progress.held, 0);
+  t.deepEqual(await names(place, source), []);
+  t.deepEqual(await names(place, source, 1), ['a', 'b']);
+  t.is((await backup(local)).progress.held, 0, 'what was empty last time is no surprise');
+});
+
+test('a root on another device is left as it was, a new directory on the same one is not', async (t) => {
+  const home = scratch(t);
+  const elsewhere = fs.mkdtempSync(path.join(os.homedir(), '.tardis-e2e-'));
+  t.teardown(() => removeScratch(elsewhere));
+  const [store, first, second] = ['store', 'one/tree', 'two/tree'].map((name) =>
+    path.join(home, name),
+  ) as [string, string, string];
+  fs.mkdirSync(path.dirname(first));
+  fs.mkdirSync(path.dirname(second));
+  makeTree(first, [file('a', 'a'), file('b', 'b')]);
+  makeTree(second, [file('a', 'a'), file('c', 'c')]);
+  const third = path.join(elsewhere, 'tree');
+  makeTree(third, [file('a', 'a'), file('d', 'd')]);
+  const place = ['-D', store, '-C', 'me'];
+  const local = [...place, '--local', '--basepath', 'none'];
+  await backup([...local, '--create', first]);
+  await backup([...local, second]);
+  t.deepEqual(await names(place, '/tree'), ['a', 'c']);
+  if (fs.statSync(home).dev === fs.statSync(elsewhere).dev) {
+    t.log('left out: no second file system here');
+    return;
+  }
+  t.is((await ends(3, [...local, third])).progress.held, 1);
+  t.deepEqual(await names(place, '/tree'), ['a', 'c']);
+  await backup([...local, '--trust-roots', third]);
+  t.deepEqual(await names(place, '/tree'), ['a', 'd']);
+  await backup([...local, third]);
+  t.is((await ends(3, [...local, second])).progress.held, 1, 'it has moved');
+});
+
+test('other file systems are entered if that is asked for', (t) => {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  makeTree(source, [dir('mount'), file('own', 'own')]);
+  const script = `
+    set -e
+    mount -t tmpfs none "$0/mount"
+    mkdir "$0/mount/below"; echo inside > "$0/mount/below/file"
+    "$1/tardis" -D "$2" -C me --local --create "$0"
+    "$1/lstardis" -D "$2" -C me "$0/mount"; echo --
+    "$1/tardis" -D "$2" -C me --local --crossdevice "$0"
+    "$1/lstardis" -D "$2" -C me "$0/mount/below"; echo --
+    "$1/tardis" -D "$2" -C me --local --no-crossdevice "$0"
+    "$1/lstardis" -D "$2" -C me "$0/mount/below"; echo --
+    "$1/regenerate" -D "$2" -C me -o "$2/out" "$0"; cat "$2/out/tree/mount/below/file"`;
+  if (spawnSync('unshare', ['-m', 'true']).status !== 0) {
+    t.log('left out: only root can mount');
+    t.pass();
+    return;
+  }
+  const { status, stdout, stderr } = spawnSync(
+    'unshare',
+    ['-m', 'sh', '-c', script, source, BIN, store],
+    { encoding: 'utf8', timeout: 120_000 },
+  );
+  t.is(status, 0, stderr);
+  const [first, second, third, last] = stdout.split('--\n');
+  t.notRegex(first!, /^below$/m);
+  t.regex(second!, /^file$/m);
+  t.regex(third!, /^file$/m, 'what is not looked at stays as it was');
+  t.regex(last!, /^inside$/m);
+});
+
+test('directories below the depth that is asked for are not entered', async (t) => {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  makeTree(source, [file('1', '1'), dir('a', [file('2', '2'), dir('b', [file('3', '3')])])]);
+  const place = ['-D', store, '-C', 'me'];
+  const at = (...below: string[]): Promise<string[]> => names(place, path.join(source, ...below));
+  await backup([...place, '--local', '--create', '--maxdepth', '1', source]);
+  t.deepEqual([await at(), await at('a')], [['1', 'a'], []]);
+  await backup([...place, '--local', '--maxdepth', '2', '--walk-concurrency', '2', source]);
+  t.deepEqual([await at(), await at('a'), await at('a', 'b')], [['1', 'a'], ['2', 'b'], []]);
+  await backup([...place, '--local', source]);
+  t.deepEqual(await at('a', 'b'), ['3']);
+  fs.rmSync(path.join(source, 'a', '2'));
+  await backup([...place, '--local', '--maxdepth', '1', source]);
+  t.deepEqual(await at('a'), ['2', 'b'], 'what is not looked at stays as it was');
+  await backup([...place, '--local', '--maxdepth', '0', source]);
+  t.deepEqual(await at('a'), ['b']);
+});
+
+test('directories are kept under full, shortened or no paths', async (t) => {
+  const home = scratch(t);
+  const sources = ['x/one', 'x/y/two', 'z/two'].map((name) => path.join(home, 'all', name)) as [
+    string,
+    string,
+    string,
+  ];
+  for (const source of sources) {
+    fs.mkdirSync(path.dirname(source), { recursive: true });
+    makeTree(source, [file(path.basename(source), source)]);
+  }
+  const kept = async (style: string, directories: readonly string[]): Promise<string[]> => {
+    const place = ['-D', path.join(home, 'store'), '-C', `${style}${directories.length}`];
+    await backup([...place, '--local', '--create', '--basepath', style, ...directories]);
+    const set = await history({ store: place[1]!, client: place[3]! });
+    return set
+      .map((line) => /^1 (\S+\/\S+) 1,/.exec(line)?.[1])
+      .filter((name) => name !== undefined)
+      .sort();
+  };
+  const [one, two] = sources;
+  t.deepEqual(
+    await kept('full', sources),
+    sources.map((name) => `${name}/${path.basename(name)}`).sort(),
+  );
+  t.deepEqual(await kept('common', sources), ['/x/one/one', '/x/y/two/two', '/z/two/two']);
+  t.deepEqual(await kept('common', [one, two]), ['/one/one', '/y/two/two']);
+  t.deepEqual(await kept('common', [two]), ['/two/two']);
+  t.deepEqual(await kept('none', [one, two]), ['/one/one', '/two/two']);
+  const refused = await run('tardis', ['-D', home, '--local', '--basepath', 'none', ...sources]);
+  t.is(refused.status, 1);
+  t.regex(refused.stderr, /would both be kept as \/two.*\[USAGE\]/s);
+});
