@@ -42,7 +42,7 @@ client, 130 interrupted.`,
 async function restore(options: RegenerateSettings): Promise<number> {
   if (options.paths.length === 0) throw new TardisError('USAGE', 'no path to restore was given');
   const startMs = performance.now();
-  const system = nodeSystem(options.umask);
+  const system = nodeSystem();
   const { workers } = options;
   const archive = openLocalArchive(system, clientPlace(options));
   const jobs = new JobPool({ threads: workers, recentDigests: RECENT_DIGESTS });

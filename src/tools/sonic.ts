@@ -9,7 +9,7 @@ import {
   openClientDirectory,
   repairClientDirectory,
 } from '../store/index.js';
-import { nodeSystem } from '../system/index.js';
+import { nodeSystem, type System } from '../system/index.js';
 import { ProgressLine } from './progress-line.js';
 import { printSets } from './report-sets.js';
 import {
@@ -53,9 +53,15 @@ Examples:
   sonic rebuild -D /srv/tardis -C laptop`,
   );
 
+/** The system, where files and directories get the permissions of the settings, and no others. */
+function storeSystem(umask: number): System {
+  process.umask(umask);
+  return nodeSystem(umask);
+}
+
 async function create(options: Settings<'sonic create'>): Promise<void> {
   const { client } = options;
-  const directory = await createClientDirectory(nodeSystem(options.umask), {
+  const directory = await createClientDirectory(storeSystem(options.umask), {
     ...clientPlace(options),
     skipFile: options.storeSkipFile,
   });
@@ -96,7 +102,7 @@ async function isUnused(clientPath: string): Promise<boolean> {
 
 async function rebuild(options: Settings<'sonic rebuild'>): Promise<number> {
   const { client } = options;
-  const system = nodeSystem(options.umask);
+  const system = storeSystem(options.umask);
   const directory = await repairClientDirectory(system, clientPlace(options));
   let shown = '';
   const line = new ProgressLine(undefined, () => shown);

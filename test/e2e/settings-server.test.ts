@@ -201,6 +201,8 @@ test('Umask decides about the permissions of a store', async (t) => {
     await backup(['-D', at(`s ${umask}`), '-C', 'me', '--local', '--create', ...config, source]);
     t.deepEqual(modesIn(at(`s ${umask}`)), { files: [files], directories: [directories] });
   }
+  await succeed('sonic', ['create', '-D', at('made'), '-C', 'me', '--umask', '007']);
+  t.deepEqual(modesIn(at('made')), { files: ['660'], directories: ['770'] });
   await succeed('sonic', ['create', '-D', at('usual'), '-C', 'me']);
   await backup(['-D', at('usual'), '-C', 'me', '--local', source]);
   const { files, directories } = modesIn(at('usual'));
