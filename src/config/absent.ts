@@ -4,7 +4,7 @@
  */
 import { TardisError } from '../errors/index.js';
 
-export type AbsentKind = 'variable' | 'client key' | 'server key' | 'option';
+export type AbsentKind = 'variable' | 'client key' | 'server key' | 'option' | 'command';
 
 export interface AbsentRow {
   readonly name: string;
@@ -63,6 +63,11 @@ export const ABSENT: readonly AbsentRow[] = [
   ...later('settings kept in the store', 'variable', ['TARDIS_SEND_CONFIG']),
   ...later('settings kept in the store', 'client key', ['SendClientConfig']),
   ...later('settings kept in the store', 'server key', ['SaveConfig']),
+  ...later('login', 'command', ['sonic setpass', 'sonic chpass']),
+  ...later('encryption', 'command', ['sonic keys']),
+  ...later('purge', 'command', ['sonic purge', 'sonic delete', 'sonic orphans']),
+  ...later('settings kept in the store', 'command', ['sonic getconfig', 'sonic setconfig']),
+  ...later('reports of sets', 'command', ['sonic files', 'sonic info']),
   ...later('web access', 'variable', [
     'TARDIS_REMOTE_PORT',
     'TARDIS_REMOTE_CONFIG',
@@ -76,7 +81,10 @@ export const ABSENT: readonly AbsentRow[] = [
     'has no place here: the schema belongs to the program',
   ),
   ...replaced(
-    [['server key', 'AllowSchemaUpgrades']],
+    [
+      ['server key', 'AllowSchemaUpgrades'],
+      ['command', 'sonic upgrade'],
+    ],
     'has no place here: a catalog is upgraded when it is opened for writing',
   ),
   ...replaced(

@@ -176,11 +176,13 @@ function configureOutput(command: Command): void {
 }
 
 /** What commander says, as one of our errors. */
-function usageError(error: CommanderError): TardisError {
+function usageError(name: string, error: CommanderError): TardisError {
   const text = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
   const option = /^unknown option '([^'=]+)/.exec(text)?.[1];
+  const command = /^unknown command '([^']+)/.exec(text)?.[1];
   try {
     if (option !== undefined) refuseAbsent('option', option, 'command line');
+    if (command !== undefined) refuseAbsent('command', `${name} ${command}`, 'command line');
   } catch (refusal) {
     return asTardisError(refusal);
   }
@@ -192,7 +194,7 @@ export function tellError(name: string, error: unknown, wantsJson: boolean): num
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0; // help or version was asked for
     if (error.code === 'commander.help') return 1; // help was shown for want of a command
-    return tellError(name, usageError(error), wantsJson);
+    return tellError(name, usageError(name, error), wantsJson);
   }
   const failure = asTardisError(error);
   const { kind, exitStatus, guidance } = failure.row;

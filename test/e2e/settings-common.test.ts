@@ -186,6 +186,8 @@ test('what belongs to later releases is refused as such', async (t) => {
     ['tardis', ['-P', source], {}, /"-P" .*: login \[/],
     ['lstardis', ['--password=secret'], {}, /"--password" .*: login \[/],
     ['tardis', ['--purge', source], {}, /: purge \[/],
+    ['sonic', ['purge'], {}, /"sonic purge" .*: purge \[/],
+    ['sonic', ['upgrade', '-C', 'me'], {}, /"sonic upgrade" .*opened for writing \[/],
     ['tardis', [source], { TARDIS_REMOTE_PORT: '1' }, /"TARDIS_REMOTE_PORT" .*: web access \[/],
     ['tardis', ['--config', written('a', '[Tardis]\nPassword = secret\n')], {}, /a:2: "Password"/],
     ['tardisd', ['--config', written('b', '[Tardis]\nSSL = yes\n')], {}, /b:2: "SSL" .*: TLS \[/],
