@@ -269,6 +269,22 @@ test('names that are no UTF-8 are given as arguments, and come back', async (t) 
   t.is(path.basename(top), path.basename(at('.')));
 });
 
+test('variables that are no UTF-8 keep their bytes', async (t) => {
+  const { at } = lab(t);
+  const line = `' '${ROOT}/bin/tardis' --explain-config --json\n`;
+  const script = Buffer.concat([LATIN1("TARDIS_NOCOMPRESS='/t\xffpes"), Buffer.from(line)]);
+  fs.writeFileSync(at('script'), script);
+  const { stdout } = await promisify(execFile)('sh', [at('script')], { timeout: 240_000 });
+  const { value, where } = explained(stdout).get('noCompressFile')!;
+  t.is(where, 'TARDIS_NOCOMPRESS');
+  const nameBytes = LATIN1('/t\xffpes').toString('base64');
+  t.deepEqual(value, { name: '/t\\xffpes', nameBytes });
+  fs.writeFileSync(at('script'), LATIN1("TARDIS_DB='/d\xfe" + line));
+  const refused = promisify(execFile)('sh', [at('script')], { timeout: 240_000 });
+  const error = await t.throwsAsync<Error & { stdout: string }>(refused);
+  t.regex(error.stdout, /TARDIS_DB must be UTF-8/);
+});
+
 test('Current, or the name in TARDIS_RECENT_SET, is the newest complete set', async (t) => {
   const { source, place, at } = lab(t);
   await backup([...place, '--local', '--create', '--name', 'first', source]);
