@@ -8,8 +8,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
+import { formatValue } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
-import type { Address } from '../system/index.js';
+import { type Address, byteText, hasStrayBytes, textBytes } from '../system/index.js';
 
 const START_TIMEOUT_MS = 30_000;
 const END_TIMEOUT_MS = 60_000;
@@ -17,8 +18,8 @@ const MAX_STDERR_CHARS = 8192;
 
 export interface LocalServerOptions {
   /** Undefined: as the server's own settings say. */
-  readonly store: string | undefined;
-  readonly configFile: string | undefined;
+  readonly store: Buffer | undefined;
+  readonly configFile: Buffer | undefined;
   /** Command and first arguments, e.g. the launcher `tardisd`. */
   readonly command: readonly string[];
 }
@@ -36,11 +37,10 @@ export function startLocalServer(options: LocalServerOptions): LocalServer {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'tardis-'));
   const socketPath = path.join(directory, 'socket');
   const [command, ...first] = options.command;
-  const config = options.configFile === undefined ? [] : ['--config', options.configFile];
-  const store = options.store === undefined ? [] : ['--database', options.store];
+  const paths = pathArguments(options, path.join(directory, 'arguments'));
   const child = spawn(
     command!,
-    [...first, ...config, ...store, '--single', '--local', socketPath],
+    [...first, ...paths, '--single', '--local', socketPath],
     // A group of its own: Ctrl-C reaches us alone, and we end the session in order.
     { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], detached: true },
   );
@@ -63,6 +63,17 @@ export function startLocalServer(options: LocalServerOptions): LocalServer {
       removeDirectory();
     },
   };
+}
+
+/** Arguments that name paths; through a file where they hold bytes that no argument can have. */
+function pathArguments({ store, configFile }: LocalServerOptions, file: string): string[] {
+  const words = [
+    ...(configFile === undefined ? [] : ['--config', byteText(configFile)]),
+    ...(store === undefined ? [] : ['--database', byteText(store)]),
+  ];
+  if (!words.some(hasStrayBytes)) return words;
+  fs.writeFileSync(file, textBytes(formatValue(words, { type: 'texts' })), { mode: 0o600 });
+  return [`@${file}`];
 }
 
 /** The child writes one byte to descriptor 3 when it listens. */

@@ -32,7 +32,7 @@ export const CLIENT_ROWS = {
     test: 'a job may say Local and its own LocalServerCmd',
   },
   localConfig: {
-    type: 'text',
+    type: 'path',
     tools: ['tardis'],
     flags: '--local-config <file>',
     variable: 'TARDIS_LOCAL_CONFIG',

@@ -7,7 +7,7 @@ export const DEFAULT_STORE = '/srv/tardis';
 
 export const COMMON_ROWS = {
   database: {
-    type: 'text',
+    type: 'path',
     default: DEFAULT_STORE,
     tools: TOOLS,
     flags: '-D, --database <dir>',

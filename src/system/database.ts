@@ -1,7 +1,9 @@
 /** SQLite behind an interface, so that a test can fail or kill at the n-th statement. */
 import type SqliteDatabase from 'better-sqlite3';
 import fs from 'node:fs';
+import nodePath from 'node:path';
 import { createRequire } from 'node:module';
+import { exactPath, hasStrayBytes } from './process-input.js';
 
 const require = createRequire(import.meta.url);
 
@@ -35,13 +37,27 @@ export interface OpenDatabaseOptions {
 /** How long a statement waits for another process's lock before it fails as busy. */
 const LOCK_TIMEOUT_MS = 5000;
 
-/** Opens (when not read-only: makes) a database file. Throws SQLite's errors. */
+/** Opens (when not read-only: makes) a database file; `path` is byte text. Throws SQLite's errors. */
 export function openSqlite(
   path: string,
   options: OpenDatabaseOptions & { readonly umask: number },
 ): SqlDatabase {
   // SQLite makes files for everybody to read; its journals take after the database.
-  if (!options.readonly) fs.closeSync(fs.openSync(path, 'a', 0o666 & ~options.umask));
+  if (!options.readonly) fs.closeSync(fs.openSync(exactPath(path), 'a', 0o666 & ~options.umask));
+  if (!hasStrayBytes(path)) return open(path, options);
+  // The library takes UTF-8 only; SQLite itself follows this link to whatever bytes it leads to.
+  const fd = fs.openSync(
+    exactPath(nodePath.dirname(path)),
+    fs.constants.O_RDONLY | fs.constants.O_DIRECTORY,
+  );
+  try {
+    return open(`/proc/self/fd/${fd}/${nodePath.basename(path)}`, options);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function open(path: string, options: OpenDatabaseOptions): SqlDatabase {
   // Loaded by who opens a catalog: a client does not.
   const Database = require('better-sqlite3') as typeof SqliteDatabase;
   try {

@@ -5,6 +5,7 @@
  */
 import fs from 'node:fs';
 import { promisify } from 'node:util';
+import { exactPath as exact } from './process-input.js';
 
 export interface FileStatus {
   readonly sizeBytes: number;
@@ -12,6 +13,7 @@ export interface FileStatus {
   readonly isFile: boolean;
 }
 
+/** Paths are byte text (see process-input.ts), so that they may hold any byte. */
 export interface Files {
   /** Opens for reading, or makes a new file (`create`: fails if it exists) for reading and writing. */
   open(path: string, how: 'read' | 'create' | 'write'): number;
@@ -50,8 +52,9 @@ export const STORE_UMASK = 0o027;
 export function filesWith(umask: number): Files {
   return Object.freeze({
     ...systemCalls,
-    open: (path: string, how: keyof typeof FLAGS) => fs.openSync(path, FLAGS[how], 0o666 & ~umask),
-    makeDirectory: (path: string) => fs.mkdirSync(path, { mode: 0o777 & ~umask }),
+    open: (path: string, how: keyof typeof FLAGS) =>
+      fs.openSync(exact(path), FLAGS[how], 0o666 & ~umask),
+    makeDirectory: (path: string) => fs.mkdirSync(exact(path), { mode: 0o777 & ~umask }),
   });
 }
 
@@ -74,7 +77,7 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
   },
   sync: (fd: number) => fdatasync(fd),
   async syncDirectory(path: string): Promise<void> {
-    const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+    const fd = fs.openSync(exact(path), fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
     try {
       await fsync(fd);
     } finally {
@@ -83,7 +86,7 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
   },
   status(path: string): FileStatus | undefined {
     try {
-      const stat = fs.statSync(path, { throwIfNoEntry: false });
+      const stat = fs.statSync(exact(path), { throwIfNoEntry: false });
       if (stat === undefined) return undefined;
       return { sizeBytes: stat.size, isDirectory: stat.isDirectory(), isFile: stat.isFile() };
     } catch (error) {
@@ -91,12 +94,12 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
       throw error;
     }
   },
-  list: (path: string) => fs.readdirSync(path),
-  rename: (from: string, to: string) => fs.renameSync(from, to),
-  unlink: (path: string) => fs.unlinkSync(path),
+  list: (path: string) => fs.readdirSync(exact(path)),
+  rename: (from: string, to: string) => fs.renameSync(exact(from), exact(to)),
+  unlink: (path: string) => fs.unlinkSync(exact(path)),
   isWritable(path: string): boolean {
     try {
-      fs.accessSync(path, fs.constants.W_OK | fs.constants.X_OK);
+      fs.accessSync(exact(path), fs.constants.W_OK | fs.constants.X_OK);
       return true;
     } catch {
       return false; // the only question asked is yes or no

@@ -16,6 +16,7 @@ export { nodeSystem, type System } from './system.js';
 export {
   absolutePath,
   byteText,
+  exactPath,
   hasStrayBytes,
   isThere,
   realPathOf,

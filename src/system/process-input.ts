@@ -45,6 +45,11 @@ export function textBytes(text: string): Buffer {
   return Buffer.concat(parts);
 }
 
+/** A path for Node's file calls, which would spoil the bytes that are no UTF-8. */
+export function exactPath(path: string): string | Buffer {
+  return hasStrayBytes(path) ? textBytes(path) : path;
+}
+
 /** Whether a byte text holds bytes that are no UTF-8. */
 export function hasStrayBytes(text: string): boolean {
   return STRAY.test(text);

@@ -20,7 +20,7 @@ import {
   type Tool,
 } from '../config/index.js';
 import { asTardisError, TardisError, toWire } from '../errors/index.js';
-import { processArguments, processEnvironment } from '../system/index.js';
+import { byteText, processArguments, processEnvironment } from '../system/index.js';
 import { formatTable } from './units.js';
 
 export const VERSION = '0.1.0';
@@ -140,12 +140,12 @@ function printExplained<T extends Tool>(tool: T, resolved: Resolved<T>, asJson: 
 
 /** Where a client is, for tools that read a store. */
 export function clientPlace(settings: {
-  readonly database: string;
+  readonly database: Buffer;
   readonly client: string;
   readonly catalogFile: string;
 }): { store: string; client: string; catalogFile: string } {
-  const { database: store, client, catalogFile } = settings;
-  return { store, client, catalogFile };
+  const { client, catalogFile } = settings;
+  return { store: byteText(settings.database), client, catalogFile };
 }
 
 /** The set that `-b` names; undefined, for the newest complete one, also when it is called by its name. */

@@ -71,7 +71,7 @@ async function create(options: Settings<'sonic create'>): Promise<void> {
 }
 
 async function list(options: Settings<'sonic list'>): Promise<void> {
-  const { database: store } = options;
+  const { store } = clientPlace(options);
   const system = nodeSystem();
   if (options.clients) {
     const clients = listClients(system, store);

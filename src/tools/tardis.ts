@@ -2,12 +2,11 @@
  * `tardis`: backs up directories. With --local the server process is started before anything else is
  * loaded, so that both get ready side by side.
  */
-import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startLocalServer } from '../client/local-server.js';
 import type { Found, Settings } from '../config/index.js';
 import { checkClientName } from '../store/client-name.js';
-import { isThere } from '../system/index.js';
+import { absolutePath, isThere } from '../system/index.js';
 import { interruptSignal, runTool, toolCommand } from './run-tool.js';
 
 const command = toolCommand({
@@ -53,9 +52,10 @@ function localServer(
   const source = found.get('database')?.source;
   const isNamed = source === 'command line' || source === 'configuration file';
   return {
-    store: isNamed ? path.resolve(settings.database) : undefined,
+    store: isNamed ? absolutePath(settings.database) : undefined,
     configFile:
-      settings.localConfig ?? (isThere(USUAL_LOCAL_CONFIG) ? USUAL_LOCAL_CONFIG : undefined),
+      settings.localConfig ??
+      (isThere(USUAL_LOCAL_CONFIG) ? Buffer.from(USUAL_LOCAL_CONFIG) : undefined),
     command: settings.localServerCmd ?? [process.execPath, ...process.execArgv, tool],
   };
 }

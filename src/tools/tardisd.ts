@@ -13,7 +13,7 @@ import {
   InlineStorageHost,
   ThreadStorageHost,
 } from '../server/index.js';
-import { type Address, nodeSystem } from '../system/index.js';
+import { absolutePath, type Address, byteText, nodeSystem } from '../system/index.js';
 import { goToBackground, isInBackground, tellStarter } from './background.js';
 import { runTool, toolCommand } from './run-tool.js';
 import { becomeUser, writePidFile } from './server-process.js';
@@ -100,7 +100,7 @@ async function serveUntilStopped(
 function daemonOptions(settings: Settings<'tardisd'>, address: Address): DaemonOptions {
   return {
     address,
-    baseDir: path.resolve(settings.database),
+    baseDir: byteText(absolutePath(settings.database)),
     catalogFile: settings.catalogFile,
     allowCreate: settings.allowNewHosts || settings.localSocket !== undefined,
     onlyClient: settings.onlyClient,
