@@ -4,7 +4,7 @@ import { systemCode, TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 
 export class ClientLog {
-  private readonly fds: number[] = [];
+  private fds: number[] = [];
 
   /** Opens the files, each to be appended to. Throws CONFIG_INVALID. */
   constructor(files: readonly Buffer[]) {
@@ -19,17 +19,20 @@ export class ClientLog {
     }
   }
 
-  /** A log that cannot be written to does not end a backup. */
+  /** A log that cannot be written to does not end a backup: it is given up. */
   write(line: string): void {
     const text = `${new Date().toISOString()} ${line}\n`;
-    for (const [index, fd] of this.fds.entries()) {
+    this.fds = this.fds.filter((fd) => {
       try {
         fs.writeSync(fd, text);
+        return true;
       } catch (error) {
-        this.fds.splice(index, 1);
-        process.stderr.write(`tardis: a log file is given up: ${systemCode(error) ?? 'unknown'}\n`);
+        const why = systemCode(error) ?? 'unknown';
+        process.stderr.write(`tardis: a log file is given up: ${why}\n`);
+        fs.closeSync(fd);
+        return false;
       }
-    }
+    });
   }
 
   close(): void {

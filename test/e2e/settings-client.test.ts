@@ -155,6 +155,10 @@ test('LogFiles take what is told, and how it ended', async (t) => {
   t.is((await run('tardis', failing)).status, 1);
   t.regex(fs.readFileSync(at('log 3'), 'utf8'), /nowhere.*\[SOURCE_MISSING\]$/m);
   t.is(fs.readFileSync(at('log 1'), 'utf8'), one);
+  const full = await run('tardis', [...local, '--logfile', '/dev/full', '--logfile', at('log 4')]);
+  t.is(full.status, 0);
+  t.regex(full.stderr, /a log file is given up: ENOSPC/);
+  t.regex(fs.readFileSync(at('log 4'), 'utf8'), /complete\.$/m);
   const nowhere = await run('tardis', [...local, '--logfile', at('no', 'log')]);
   t.regex(nowhere.stderr, /cannot log to .*ENOENT \[CONFIG_INVALID\]/);
 });
