@@ -28,6 +28,8 @@ interface Candidate {
 
 export class DirectoryTable {
   private readonly statements;
+  /** False: no directory is unplaced, so none needs to be looked for. */
+  private mayHaveUnplaced: boolean;
 
   constructor(database: SqlDatabase) {
     this.statements = {
@@ -69,6 +71,8 @@ export class DirectoryTable {
         'SELECT parent_id AS parent, name FROM directories WHERE directory_id = ?',
       ),
     };
+    const any = database.prepare('SELECT 1 FROM unplaced_directories LIMIT 1');
+    this.mayHaveUnplaced = any.get() !== undefined;
   }
 
   /**
@@ -115,7 +119,7 @@ export class DirectoryTable {
       identity.birthTimeNs,
       directory,
     );
-    this.statements.replace.run(directory);
+    this.forgetUnplaced(directory);
   }
 
   exists(directory: number): boolean {
@@ -139,6 +143,7 @@ export class DirectoryTable {
     if (location === undefined) return;
     if (location.parent !== parent || !location.name.equals(name)) return;
     this.statements.unplace.run(directory);
+    this.mayHaveUnplaced = true;
   }
 
   /**
@@ -147,6 +152,7 @@ export class DirectoryTable {
    */
   unplaceStranded(): void {
     this.statements.unplaceStranded.run();
+    this.mayHaveUnplaced = true;
   }
 
   /** One directory of the root that was placed nowhere, or undefined. */
@@ -155,7 +161,7 @@ export class DirectoryTable {
   }
 
   forgetUnplaced(directory: number): void {
-    this.statements.replace.run(directory);
+    if (this.mayHaveUnplaced) this.statements.replace.run(directory);
   }
 
   /** Its parent and name, as last met; parent 0 for a root. */

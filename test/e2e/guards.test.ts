@@ -230,6 +230,24 @@ test('a file that could not be read the first time is missing until it can be', 
   t.deepEqual(differences(look(lab.source), await lab.restored()), []);
 });
 
+test('a directory is found where it went, though a file has its name and nothing else is gone', async (t) => {
+  for (const elsewhere of ['before', 'within', 'zz behind']) {
+    const lab = new Lab(scratch(t), [
+      dir('moves', [file('a', 'a'), dir('deep', [file('b', 'b')])]),
+      dir('within', [file('c', 'c')]),
+    ]);
+    await lab.backup({ create: true });
+    const to = elsewhere === 'within' ? lab.at('within', 'moved') : lab.at(elsewhere);
+    fs.renameSync(lab.at('moves'), to);
+    fs.writeFileSync(lab.at('moves'), 'a file now');
+    const { progress } = await lab.backup();
+    t.is(progress.contentsSent, 1, elsewhere);
+    t.deepEqual(differences(look(lab.source), await lab.restored()), [], elsewhere);
+    await lab.backup();
+    t.deepEqual(differences(look(lab.source), await lab.restored()), [], elsewhere);
+  }
+});
+
 test('an unreadable directory is never recorded as deleted', async (t) => {
   const lab = new Lab(scratch(t), [
     dir('a', [file('x', 'x')]),

@@ -51,7 +51,6 @@ export function compareListing(
       headAt += 1;
       if (order === 0) return open;
       journal.remove(slot, open.name);
-      slots.mayHaveUnplaced = true;
     }
   };
   const wanted: number[] = [];

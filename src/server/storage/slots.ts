@@ -33,8 +33,6 @@ export interface Place {
 }
 
 export class Slots {
-  /** Set when an entry of a directory was closed, or an earlier set left some behind. */
-  mayHaveUnplaced = true;
   private readonly states = new Map<number, SlotState>();
   private directories = new Uint32Array(1024);
   private roots = new Uint32Array(1024);
@@ -68,10 +66,10 @@ export class Slots {
         birthTimeNs: rows.birthTimeNs(at),
       });
     this.remember(number, root, directory);
-    const known = this.catalog.directories.skipHash(directory);
+    const isNew = this.created.delete(directory);
+    const known = isNew ? undefined : this.catalog.directories.skipHash(directory);
     if (known !== undefined && !hash.equals(NO_HASH) && known.equals(hash)) return true;
     if (known !== undefined) this.catalog.directories.setSkipHash(directory, undefined);
-    const isNew = this.created.delete(directory);
     this.states.set(number, {
       number,
       root,
@@ -122,7 +120,7 @@ export class Slots {
       return directory;
     }
     if (!found.isHere) directories.place(found.directory, identity);
-    else if (this.mayHaveUnplaced) directories.forgetUnplaced(found.directory);
+    else directories.forgetUnplaced(found.directory);
     this.markPlaced(found.directory);
     return found.directory;
   }
