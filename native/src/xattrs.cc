@@ -206,6 +206,16 @@ void forEach(const Row& row, Visit&& visit) {
   }
 }
 
+bool hasValue(const AttributeTarget& target, const Attribute& attribute) {
+  std::vector<uint8_t> value(attribute.valueBytes + 1);
+  const char* name = attribute.name.c_str();
+  const ssize_t bytes = target.fd >= 0
+                            ? fgetxattr(target.fd, name, value.data(), value.size())
+                            : getAt(target.directory, target.name, name, value.data(), value.size(), false);
+  return bytes == static_cast<ssize_t>(attribute.valueBytes) &&
+         memcmp(value.data(), attribute.value, attribute.valueBytes) == 0;
+}
+
 }  // namespace
 
 void setAttributes(const AttributeTarget& target, const Row& row, std::string* failed) {
@@ -216,9 +226,11 @@ void setAttributes(const AttributeTarget& target, const Row& row, std::string* f
         target.fd >= 0 ? fsetxattr(target.fd, name, attribute.value, attribute.valueBytes, 0)
                        : setAt(target.directory, target.name, name, attribute.value, attribute.valueBytes);
     if (result == 0) return;
+    const int reason = errno;
+    if (hasValue(target, attribute)) return;  // a label, say, that new files get here anyway
     // ENOSPC too: that a file cannot hold so much says nothing of the disk.
     char code[64];
-    uv_err_name_r(-errno, code, sizeof code);
+    uv_err_name_r(-reason, code, sizeof code);
     *failed += code;
     *failed += '\0';
     *failed += attribute.name;

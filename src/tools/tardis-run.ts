@@ -10,7 +10,7 @@ import {
 } from '../client/index.js';
 import type { Found, Settings } from '../config/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
-import { displayName } from '../model/index.js';
+import { displayName, jsonName } from '../model/index.js';
 import type { BackupProgress } from '../pipeline/index.js';
 import { Codec } from '../store/index.js';
 import { type Address, isLoopback, nodeSystem } from '../system/index.js';
@@ -93,10 +93,15 @@ async function run(
   }
 }
 
+/** Failures named in JSON; the set has them all. */
+const MOST_NAMED = 10_000;
+
 /** What the user is told while it runs and at its end, on the terminal and in log files. */
 class Told {
   readonly line: ProgressLine;
   private progress: BackupProgress | undefined;
+  /** What could not be saved, or not surely, for --json. */
+  private readonly named: Record<string, string>[] = [];
   private readonly log: ClientLog;
   private readonly saved: SavedList | undefined;
   private readonly settings: Settings<'tardis'>;
@@ -119,6 +124,8 @@ class Told {
         for (const { path: name, what, reason } of failures) {
           const text = `${displayName(name)}: ${what} (${reason})`;
           this.log.write(text);
+          if (this.named.length < MOST_NAMED)
+            this.named.push({ ...jsonName(Buffer.from(name)), what, reason });
           if (!settings.json) this.line.interject(`tardis: ${text}`);
         }
       },
@@ -153,7 +160,7 @@ class Told {
     const lines = backupLines(result);
     for (const line of lines) this.log.write(line);
     this.log.close();
-    if (json) print(JSON.stringify({ version: JSON_VERSION, ...result }));
+    if (json) print(JSON.stringify({ version: JSON_VERSION, ...result, failed: this.named }));
     else lines.forEach(print);
     if (stats && !json) printStages(result);
   }

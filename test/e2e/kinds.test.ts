@@ -3,7 +3,15 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, jsonLines, rest, run, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  type BackupReport,
+  jsonLines,
+  rest,
+  run,
+  Running,
+  succeed,
+} from '../helpers/commands.js';
 import { everyKind, here, leftOut } from '../helpers/kinds.js';
 import {
   addTo,
@@ -120,6 +128,16 @@ test('a change of attributes alone makes a version, and sends no content again',
   t.is(jsonLines(versions).length, 1);
 });
 
+/** The most memory a process ever had in use; 0 when it is gone. */
+function residentPeak(pid: number): number {
+  try {
+    const said = /^VmHWM:\s+(\d+) kB/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'));
+    return Number(said?.[1] ?? 0) * 1024;
+  } catch {
+    return 0; // it has ended
+  }
+}
+
 test('a sparse file of 16 TiB costs what its data cost', async (t) => {
   const home = scratch(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
@@ -138,7 +156,16 @@ test('a sparse file of 16 TiB costs what its data cost', async (t) => {
   }
   const before = look(source);
   const place = ['-D', store, '-C', 'me'];
-  const report = await backup([...place, '--local', '--create', source]);
+  const running = new Running('tardis', [...place, '--local', '--json', '--create', source]);
+  let peakBytes = 0;
+  const watch = setInterval(() => {
+    peakBytes = Math.max(peakBytes, residentPeak(running.pid));
+  }, 5);
+  const { status, stdout } = await running.ended;
+  clearInterval(watch);
+  t.is(status, 0);
+  t.true(peakBytes > 0 && peakBytes < 300 * MIB, `${peakBytes} bytes resident`);
+  const report = JSON.parse(stdout) as BackupReport;
   t.true(report.progress.readBytes < MIB, `read ${report.progress.readBytes}`);
   t.true(report.storedBytes < MIB, `stored ${report.storedBytes}`);
   const out = path.join(home, 'out');

@@ -29,7 +29,7 @@ import {
 const seed = Number(process.env['TARDIS_NAMES_SEED'] ?? Math.floor(Math.random() * 1e6));
 const ENTRIES = 10_000;
 const MAX_DEPTH = 12;
-const PRINTED = '%T@ %m %U %G %s %y %n %l\\0%p\\0';
+const PRINTED = '%T@ %m %U %G %y %n %l';
 const MOST_OUTPUT_BYTES = 256 << 20;
 const RSYNC_TIMEOUT_MS = 240_000;
 
@@ -116,7 +116,17 @@ function oddTree(random: ReturnType<typeof seededRandom>): TreeNode[] {
 
 /** What `find` says of everything in a directory, in the order of the paths. */
 function found(directory: string): string[] {
-  const { status, stdout } = spawnSync('find', ['.', '-printf', PRINTED], {
+  // The size of a directory is a matter of its file system.
+  const print = [
+    '-type',
+    'd',
+    '-printf',
+    `${PRINTED}\\0%p\\0`,
+    '-o',
+    '-printf',
+    `${PRINTED} %s\\0%p\\0`,
+  ];
+  const { status, stdout } = spawnSync('find', ['.', ...print], {
     cwd: directory,
     encoding: 'latin1',
     maxBuffer: MOST_OUTPUT_BYTES,

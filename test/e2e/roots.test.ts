@@ -39,8 +39,9 @@ test('a root that is suddenly empty is left as it was unless that is meant', asy
     fs.rmSync(path.join(source, name), { recursive: true });
   fs.writeFileSync(path.join(other, 'y'), 'y');
 
-  const { progress } = await ends(3, local);
+  const { progress, failed } = await ends(3, local);
   t.is(progress.held, 1);
+  t.deepEqual(failed, [{ name: source, what: 'held', reason: 'it is empty now' }]);
   const { stderr, stdout, status } = await run('tardis', local);
   t.is(status, 3);
   t.regex(stderr, /mounted: held \(it is empty now\)/);

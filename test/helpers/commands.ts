@@ -156,6 +156,7 @@ export interface BackupReport {
   readonly set: number;
   readonly storedBytes: number;
   readonly wireBytes: number;
+  readonly failed: readonly Record<string, string>[];
   readonly progress: {
     readonly directories: number;
     readonly entries: number;
