@@ -120,10 +120,14 @@ napi_value readFileAt(const Call& call) {
   bool changed = renew(row, before);
   if (changed) row.setFlag(kChanged);
   const size_t size = static_cast<size_t>(before.st_size);
-  if (size > limit) throw Failure{EFBIG, call.name()};
+  const bool mayHaveHoles = static_cast<uint64_t>(before.st_blocks) * 512 < size;
+  if (size > limit) {
+    if (mayHaveHoles) row.setFlag(kSparse);  // to be looked at by who reads it
+    throw Failure{EFBIG, call.name()};
+  }
 
   bool longer = false;
-  size_t got = static_cast<uint64_t>(before.st_blocks) * 512 < size ? readSparse(fd, target, before) : 0;
+  size_t got = mayHaveHoles ? readSparse(fd, target, before) : 0;
   const bool sparse = got > 0;
   if (sparse) row.setFlag(kSparse);
   else got = readWhole(fd, target, size, &longer);

@@ -175,6 +175,33 @@ test('a sparse file of 16 TiB costs what its data cost', async (t) => {
   t.true(fs.statSync(path.join(out, 'tree', 'huge')).blocks * 512 < MIB);
 });
 
+test('attributes of many entries take several messages', async (t) => {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  const many = Array.from({ length: 150 }, (_, index) => {
+    const attributes = { 'user.large': noise(index, 60_000) };
+    return index % 3 === 0
+      ? dir(`${index}`, [file('below', 'x')], { attributes })
+      : file(`${index}`, index % 3 === 1 ? '' : `content ${index}`, { attributes });
+  });
+  try {
+    makeTree(source, [dir('many', many)]);
+  } catch (error) {
+    if (!/ENOSPC|ENOTSUP/.test(String(error))) throw error;
+    t.log('left out: this file system keeps no such attributes');
+    t.pass();
+    return;
+  }
+  const before = look(source);
+  const place = ['-D', store, '-C', 'me'];
+  const report = await backup([...place, '--local', '--create', '--parcel-files', '1000', source]);
+  t.true(report.wireBytes > 9_000_000 && report.progress.incomplete === 0);
+  fs.rmSync(path.join(store, 'me', 'tardis.db'));
+  await succeed('sonic', ['rebuild', ...place]);
+  await succeed('regenerate', [...place, '-o', path.join(home, 'out'), source]);
+  t.deepEqual(differences(before, look(path.join(home, 'out', 'tree'))), []);
+});
+
 test('what an ordinary user may not restore is told, and the rest goes on', async (t) => {
   if (!isRoot) {
     t.log('left out: only root can make what an ordinary user may not restore');

@@ -1,0 +1,251 @@
+/** What jobs find besides bytes: attributes, owners, holes; and how far a walk goes. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { NO_EXCLUDES } from '../../src/excludes/index.js';
+import {
+  forEachRow,
+  MAX_ATTRIBUTES_BYTES,
+  packAttributes,
+  RowFlag,
+  RowReader,
+} from '../../src/model/index.js';
+import { nodeSystem, type System } from '../../src/system/index.js';
+import {
+  type HashOutput,
+  InlineJobs,
+  SparseMap,
+  type WalkInput,
+  type WalkOutput,
+} from '../../src/workers/index.js';
+import { fill, parcelOf, startAt, systemError, systemWith, walkedOf } from '../helpers/jobs.js';
+import { ACL } from '../helpers/kinds.js';
+import { entriesOf } from '../helpers/rows.js';
+import { scratch, scratchInMemory } from '../helpers/scratch.js';
+
+const { native } = nodeSystem();
+const MIB = 1 << 20;
+
+async function hash(folder: string, system: System): Promise<HashOutput> {
+  const input = { parcel: parcelOf(folder), frames: undefined, memory: undefined };
+  return (await new InlineJobs(system).run('hash', input)).output;
+}
+
+function packed(value: string | Buffer, name = 'user.a'): Buffer {
+  return packAttributes([{ name: Buffer.from(name), value: Buffer.from(value) }]);
+}
+
+/** Every file read is said to have attributes. */
+const attributed: Parameters<typeof systemWith>[0] = {
+  readFileAt: (...values) => {
+    const got = native.readFileAt(...values);
+    const [, , rows, at] = values;
+    const reader = new RowReader(rows);
+    reader.setFlags(at, reader.flags(at) | RowFlag.mayHaveAttributes);
+    return got;
+  },
+};
+
+test('rows get attributes where there are some, and keep nothing of the way', async (t) => {
+  const folder = scratch(t);
+  fill(folder, { a: 'content', b: 'other', empty: '', 'sub/x': '' });
+  fs.symlinkSync('a', path.join(folder, 'link'));
+  const having = new Set(['a', 'empty', 'link', 'sub']);
+  const asked: string[] = [];
+  const system = systemWith({
+    ...attributed,
+    attributesAt: (_fd, name) => {
+      asked.push(name.toString());
+      return having.has(name.toString()) ? packed(`of ${name.toString()}`) : Buffer.alloc(0);
+    },
+  });
+  const output = await hash(folder, system);
+  t.deepEqual(
+    entriesOf(output.rows).map(({ name, attributes }) => [name.toString(), attributes]),
+    ['a', 'b', 'empty', 'link', 'sub'].map((name) => [
+      name,
+      having.has(name) ? packed(`of ${name}`) : undefined,
+    ]),
+  );
+  t.deepEqual(asked, ['a', 'b', 'empty', 'link', 'sub']);
+  const never = RowFlag.mayHaveAttributes | RowFlag.sparse;
+  t.true(entriesOf(output.rows).every(({ flags }) => (flags & never) === 0));
+  t.deepEqual(output.failures, []);
+});
+
+test('a file that says it has none is not asked for any', async (t) => {
+  const folder = scratch(t);
+  fill(folder, { a: 'content' });
+  const system = systemWith({
+    attributesAt: () => {
+      throw new TypeError('it was asked');
+    },
+  });
+  t.is((await hash(folder, system)).files, 1);
+});
+
+test('attributes that cannot be read are told, and tried again', async (t) => {
+  const folder = scratch(t);
+  fill(folder, { a: 'content', empty: '', gone: '' });
+  const system = systemWith({
+    ...attributed,
+    attributesAt: (_fd, name) => {
+      throw systemError(name.toString() === 'gone' ? 'ENOENT' : 'EIO');
+    },
+  });
+  const output = await hash(folder, system);
+  t.deepEqual(
+    output.failures.map(({ name, what, reason }) => [Buffer.from(name).toString(), what, reason]),
+    [
+      ['a', 'incomplete', 'EIO'],
+      ['empty', 'incomplete', 'EIO'],
+    ],
+  );
+  t.deepEqual(
+    entriesOf(output.rows).map(({ name, flags, attributes }) => [
+      name.toString(),
+      (flags & RowFlag.unsettled) !== 0,
+      attributes,
+    ]),
+    [
+      ['a', true, undefined],
+      ['empty', true, undefined],
+      ['gone', false, undefined],
+    ],
+  );
+});
+
+test('the attributes of a parcel are bounded', async (t) => {
+  const folder = scratchInMemory(t);
+  fill(folder, Object.fromEntries(Array.from({ length: 600 }, (_, index) => [`${index}`, ''])));
+  const most = packed(Buffer.alloc(MAX_ATTRIBUTES_BYTES - 20));
+  const output = await hash(folder, systemWith({ attributesAt: () => most }));
+  const kept = entriesOf(output.rows).filter(({ attributes }) => attributes !== undefined);
+  t.is(entriesOf(output.rows).length, 600);
+  t.is(kept.length, 512);
+  t.is(output.failures.length, 88);
+  t.true(output.failures.every(({ what, reason }) => `${what} ${reason}` === 'incomplete E2BIG'));
+});
+
+test('whom an ACL names is told by name', async (t) => {
+  const folder = scratch(t);
+  fill(folder, { empty: '' });
+  const system = systemWith({
+    attributesAt: () => packed(ACL, 'system.posix_acl_access'),
+    userName: (id) => Buffer.from(`user ${id}`),
+  });
+  const { owners } = await hash(folder, system);
+  t.deepEqual(owners, [
+    { isGroup: false, id: 4321, name: Uint8Array.from(Buffer.from('user 4321')) },
+  ]);
+});
+
+test('a file that has become large and full of holes is handed on as one', async (t) => {
+  const folder = scratchInMemory(t);
+  fill(folder, { a: 'small' });
+  const parcel = parcelOf(folder);
+  fs.truncateSync(path.join(folder, 'a'), 100 * MIB);
+  const jobs = new InlineJobs(systemWith());
+  const { output } = await jobs.run('hash', { parcel, frames: undefined, memory: undefined });
+  const [entry] = entriesOf(output.grown[0]!.row);
+  t.is(entry!.sizeBytes, 100 * MIB);
+  t.is(entry!.flags & RowFlag.sparse, RowFlag.sparse);
+});
+
+test('holes of large files are found, and a dense file has none', async (t) => {
+  const folder = scratchInMemory(t);
+  const holes = path.join(folder, 'holes');
+  fs.writeFileSync(holes, '');
+  fs.truncateSync(holes, 50 * MIB);
+  const fd = fs.openSync(holes, 'r+');
+  fs.writeSync(fd, 'data', 20 * MIB);
+  fs.closeSync(fd);
+  fs.writeFileSync(path.join(folder, 'dense'), Buffer.alloc(2 * MIB));
+  const jobs = new InlineJobs(systemWith());
+  const look = async (name: string): Promise<{ failure: string; head: Uint8Array }> => {
+    const row = native.statRow(Buffer.from(path.join(folder, name)), Buffer.from(name));
+    const input = { directoryPath: Buffer.from(folder), row };
+    return (await jobs.run('holes', input)).output;
+  };
+  const found = await look('holes');
+  t.is(found.failure, '');
+  const map = new SparseMap(found.head);
+  t.is(map.fileBytes, 50 * MIB);
+  t.true(map.formBytes < MIB);
+  const dense = await look('dense');
+  t.deepEqual([dense.failure, dense.head.length], ['', 0]);
+  fs.rmSync(holes);
+  const row = native.statRow(Buffer.from(path.join(folder, 'dense')), Buffer.from('holes'));
+  const gone = await jobs.run('holes', { directoryPath: Buffer.from(folder), row });
+  t.is(gone.output.failure, 'ENOENT');
+});
+
+async function walk(
+  folder: string,
+  more: Partial<WalkInput>,
+  system = systemWith(),
+): Promise<WalkOutput> {
+  const start = { tasks: startAt(folder), firstFreeSlot: 1, slotStride: 1 };
+  const input = { ...start, maxEntries: 10_000, excludes: NO_EXCLUDES, ...more };
+  return (await new InlineJobs(system).run('walk', input)).output;
+}
+
+const pathsOf = (output: WalkOutput, folder: string): string[] =>
+  walkedOf(output).map(({ path: directory }) => path.relative(folder, directory));
+
+test('a walk goes as deep as it may, also over several jobs', async (t) => {
+  const folder = scratch(t);
+  fill(folder, { 'a/b/c/d': '1', 'e/f': '2' });
+  t.deepEqual(pathsOf(await walk(folder, {}), folder), ['', 'a', 'a/b', 'a/b/c', 'e']);
+  t.deepEqual(pathsOf(await walk(folder, { maxDepth: 3 }), folder), ['', 'a', 'a/b', 'e']);
+  t.deepEqual(pathsOf(await walk(folder, { maxDepth: 1 }), folder), ['']);
+  const first = await walk(folder, { maxDepth: 2, maxEntries: 1 });
+  t.deepEqual(pathsOf(first, folder), ['']);
+  const { pending: tasks, nextFreeSlot: firstFreeSlot } = first;
+  const second = await walk(folder, { tasks, firstFreeSlot, maxDepth: 2 });
+  t.deepEqual(pathsOf(second, folder), ['a', 'e']);
+  t.is(second.pending.slots.length, 0);
+});
+
+test('other file systems are entered only if that is asked for', async (t) => {
+  const folder = scratch(t);
+  fill(folder, { 'mount/below/x': '1', 'own/y': '2' });
+  const system = systemWith({
+    listDirectory: (directory) => {
+      const rows = new RowReader(native.listDirectory(directory));
+      forEachRow(rows, (at) => {
+        if (rows.name(at).toString() === 'mount') rows.setFlags(at, RowFlag.otherDevice);
+      });
+      return rows.rows;
+    },
+  });
+  const entered = await walk(folder, { crossDevices: true }, system);
+  t.deepEqual(pathsOf(entered, folder), ['', 'mount', 'mount/below', 'own']);
+  const kept = await walk(folder, {}, system);
+  t.deepEqual(pathsOf(kept, folder), ['', 'own']);
+  t.deepEqual(
+    walkedOf(kept)[0]!.entries.map(({ name }) => name.toString()),
+    ['mount', 'own'],
+  );
+});
+
+test('owners are told once a job, with the names the system has for them', async (t) => {
+  const folder = scratch(t);
+  fill(folder, { a: '', b: '', 'c/d': '' });
+  let asked = 0;
+  const system = systemWith({
+    userName: () => {
+      asked += 1;
+      return Buffer.from('somebody');
+    },
+    groupName: () => undefined,
+  });
+  const { uid, gid } = fs.statSync(folder);
+  const expected = [
+    { isGroup: false, id: uid, name: Uint8Array.from(Buffer.from('somebody')) },
+    { isGroup: true, id: gid, name: new Uint8Array(0) },
+  ];
+  t.deepEqual((await walk(folder, {}, system)).owners, expected);
+  t.deepEqual((await walk(folder, {}, system)).owners, expected);
+  t.is(asked, 1, 'the name was asked for again');
+});
