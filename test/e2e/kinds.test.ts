@@ -66,6 +66,14 @@ test('every kind of entry comes back, later sets and a rebuilt catalog included'
       path.join(source, 'root'),
     ]);
   const listed = await shown();
+  type Listed = { name: string; birthTimeNs?: string; device?: string };
+  for (const { name, birthTimeNs, device } of jsonLines<Listed>(listed)) {
+    const places = ['holes', 'root'].map((top) => path.join(source, top, name));
+    const found = places.find((place) => fs.lstatSync(place, { throwIfNoEntry: false }));
+    const stat = fs.lstatSync(found!, { bigint: true });
+    t.is(birthTimeNs ?? '0', String(stat.birthtimeNs), name);
+    if (device !== undefined) t.is(device, String(stat.rdev), name);
+  }
   fs.rmSync(path.join(store, 'me', 'tardis.db'));
   await succeed('sonic', ['rebuild', ...place]);
   t.is(await shown(), listed);
