@@ -34,8 +34,8 @@ export class Catalog {
   }
 
   /** For the holder of the client's lock. Throws CATALOG_NEWER, CATALOG_DAMAGED. */
-  static openForWriting(system: System, catalogPath: string): Catalog {
-    return Catalog.around(openForWriting(system, catalogPath), catalogPath, true);
+  static openForWriting(system: System, catalogPath: string, cacheBytes?: number): Catalog {
+    return Catalog.around(openForWriting(system, catalogPath, cacheBytes), catalogPath, true);
   }
 
   /** Sees what is committed, also while a session writes. */

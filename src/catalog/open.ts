@@ -10,7 +10,7 @@ import { asTardisError, systemCode, TardisError } from '../errors/index.js';
 import type { SqlDatabase, System } from '../system/index.js';
 
 export const CATALOG_VERSION = 1;
-const CACHE_KIB = 6 << 10;
+const CACHE_BYTES = 6 << 20;
 
 /** The folder `schema/` of the package, found upward from this file. */
 export function schemaDirectory(): string {
@@ -24,7 +24,11 @@ export function schemaDirectory(): string {
 }
 
 /** Opens for writing, making or migrating the catalog. Throws CATALOG_NEWER, CATALOG_DAMAGED. */
-export function openForWriting(system: System, catalogPath: string): SqlDatabase {
+export function openForWriting(
+  system: System,
+  catalogPath: string,
+  cacheBytes = CACHE_BYTES,
+): SqlDatabase {
   let database: SqlDatabase | undefined;
   try {
     database = system.openDatabase(catalogPath, { readonly: false });
@@ -33,7 +37,7 @@ export function openForWriting(system: System, catalogPath: string): SqlDatabase
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = FULL');
     database.pragma('wal_autocheckpoint = 0');
-    database.pragma(`cache_size = -${CACHE_KIB}`);
+    database.pragma(`cache_size = -${Math.floor(cacheBytes / 1024)}`);
     database.pragma('temp_store = MEMORY');
     migrate(database);
     return database;

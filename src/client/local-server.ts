@@ -20,6 +20,8 @@ export interface LocalServerOptions {
   /** Undefined: as the server's own settings say. */
   readonly store: Buffer | undefined;
   readonly configFile: Buffer | undefined;
+  /** Undefined: as the server's own settings say. */
+  readonly profile: string | undefined;
   /** Command and first arguments, e.g. the launcher `tardisd`. */
   readonly command: readonly string[];
 }
@@ -38,9 +40,10 @@ export function startLocalServer(options: LocalServerOptions): LocalServer {
   const socketPath = path.join(directory, 'socket');
   const [command, ...first] = options.command;
   const paths = pathArguments(options, path.join(directory, 'arguments'));
+  const profile = options.profile === undefined ? [] : ['--profile', options.profile];
   const child = spawn(
     command!,
-    [...first, ...paths, '--single', '--local', socketPath],
+    [...first, ...paths, ...profile, '--single', '--local', socketPath],
     // A group of its own: Ctrl-C reaches us alone, and we end the session in order.
     { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], detached: true },
   );

@@ -153,7 +153,7 @@ class Restore {
     this.progress = progress;
     this.signal = signal;
     this.target = new RestoreTarget(system, request.output, request.overwrite);
-    this.inFlight = new Credit(request.workers * JOB_BYTES_PER_WORKER);
+    this.inFlight = new Credit(Math.max(request.workers, 1) * JOB_BYTES_PER_WORKER);
   }
 
   async run(wanted: readonly Wanted[]): Promise<void> {

@@ -97,7 +97,8 @@ export const ABSENT: readonly AbsentRow[] = [
   ),
   ...replaced(
     [['server key', 'Profile']],
-    'has no place here: start it with TARDIS_NODE_OPTIONS=--cpu-prof',
+    'has no place here: for figures of the code start it with TARDIS_NODE_OPTIONS=--cpu-prof; ' +
+      'defaults for a kind of machine are TuningProfile',
   ),
   ...replaced(
     [

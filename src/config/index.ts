@@ -5,6 +5,7 @@ export { type IniSection, parseIni, readIni } from './ini.js';
 export type { Found, Source } from './layers.js';
 export { nearest } from './nearest.js';
 export { type Given, type Resolved, resolveSettings } from './resolve.js';
+export { type Profile, profileFor } from './profiles.js';
 export {
   type SettingRow,
   type SettingTable,

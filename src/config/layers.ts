@@ -11,6 +11,8 @@ import { parseGiven, parseValue, type Value } from './values.js';
 
 export type Source =
   | 'built-in'
+  | 'profile pi'
+  | 'profile desktop'
   | 'system defaults'
   | 'environment'
   | 'configuration file'

@@ -1,10 +1,10 @@
 /**
- * The settings of a tool, with where each comes from. In rising order: built in, system.defaults, the
- * environment, the configuration file, the command line. A wrong value is an error even where a better
+ * The settings of a tool, with where each comes from. In rising order: built in, the profile,
+ * system.defaults, the environment, the configuration file, the command line. A wrong value is an error even where a better
  * one would win.
  */
 import { TardisError } from '../errors/index.js';
-import { isThere } from '../system/index.js';
+import { isThere, type Machine, thisMachine } from '../system/index.js';
 import {
   builtInLayer,
   clientFilesLayer,
@@ -16,6 +16,7 @@ import {
   serverFileLayer,
   systemDefaultsLayer,
 } from './layers.js';
+import { profileLayer } from './profiles.js';
 import type { Tool } from './row.js';
 import { rowsOf, type Settings } from './settings.js';
 
@@ -23,6 +24,8 @@ export interface Given {
   /** Texts (byte text) of options and arguments, by the names of the rows. */
   readonly commandLine: ReadonlyMap<string, readonly string[]>;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What the profile `auto` looks at; this machine without it. */
+  readonly machine?: Machine;
 }
 
 export interface Resolved<T extends Tool> {
@@ -36,15 +39,21 @@ const USUAL_DEFAULTS = '/etc/tardis/system.defaults';
 const USUAL_SERVER_FILE = '/etc/tardis/tardisd.cfg';
 
 /** Resolves all settings of a tool. Throws CONFIG_INVALID and CAPABILITY_MISSING. */
-export function resolveSettings<T extends Tool>(tool: T, given: Given): Resolved<T> {
+export function resolveSettings<T extends Tool>(tool: T, input: Given): Resolved<T> {
   const rows = rowsOf(tool);
   const builtIn = builtInLayer(rows);
-  const environment = environmentLayer(rows, given.environment);
-  const commandLine = commandLineLayer(rows, given.commandLine);
+  const environment = environmentLayer(rows, input.environment);
+  const commandLine = commandLineLayer(rows, input.commandLine);
   const systemDefaults = defaultsOf(rows, join([builtIn, environment]));
   const named = join([builtIn, systemDefaults, environment, commandLine]);
   const files = tool === 'tardisd' ? serverFiles(rows, named) : clientFiles(rows, named);
-  const found = join([builtIn, systemDefaults, environment, ...files, commandLine]);
+  const given = [systemDefaults, environment, ...files, commandLine];
+  const chosen = join([builtIn, ...given]).get('profile');
+  const profile =
+    chosen === undefined
+      ? new Map<string, Found>()
+      : profileLayer(rows, builtIn, chosen, () => input.machine ?? thisMachine());
+  const found = join([builtIn, profile, ...given]);
   const settings = Object.fromEntries(rows.map(([name]) => [name, found.get(name)?.value]));
   return { settings: settings as unknown as Settings<T>, found };
 }

@@ -174,6 +174,17 @@ export const SERVER_ROWS = {
     help: 'streamed contents up to this stored size go into packs, larger ones become files',
     test: 'server tuning reaches the store it is named for',
   },
+  catalogCacheBytes: {
+    type: 'size',
+    min: MIB,
+    max: 1024 * MIB,
+    default: 6 * MIB,
+    tools: ['tardisd'],
+    serverKey: 'CatalogCache',
+    isTuning: true,
+    help: 'memory for pages of each open catalog',
+    test: 'server tuning reaches the store it is named for',
+  },
   checkpointBytes: {
     type: 'size',
     min: MIB,

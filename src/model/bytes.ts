@@ -1,7 +1,14 @@
+import { releaseMemory } from './release.js';
+
+/** Smaller memory is left to the garbage collector. */
+const MIN_RELEASE_BYTES = 64 << 10;
+
 /** Growing runs of bytes, joined into one buffer that can be moved to another thread. */
 export class BytesBuilder {
   private buffer: Buffer;
   private used = 0;
+  /** The memory came from elsewhere, and is not ours to free. */
+  private isLent = false;
 
   constructor(sizeHintBytes: number) {
     this.buffer = Buffer.allocUnsafeSlow(sizeHintBytes);
@@ -11,6 +18,7 @@ export class BytesBuilder {
   static over(memory: Uint8Array): BytesBuilder {
     const builder = new BytesBuilder(0);
     builder.buffer = Buffer.from(memory.buffer, memory.byteOffset, memory.byteLength);
+    builder.isLent = true;
     return builder;
   }
 
@@ -29,7 +37,7 @@ export class BytesBuilder {
     if (this.used + bytes > this.buffer.length) {
       const larger = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, this.used + bytes));
       this.buffer.copy(larger, 0, 0, this.used);
-      this.buffer = larger;
+      this.replaceBy(larger);
     }
     return { buffer: this.buffer, at: this.used };
   }
@@ -43,11 +51,21 @@ export class BytesBuilder {
     return this.buffer.subarray(0, this.used);
   }
 
-  /** All bytes in memory of exactly their size. */
+  /** All bytes in memory of exactly their size. The builder is empty afterwards. */
   take(): Buffer {
-    if (this.used === this.buffer.length) return this.buffer;
-    const exact = Buffer.allocUnsafeSlow(this.used);
-    this.buffer.copy(exact, 0, 0, this.used);
+    const exact =
+      this.used === this.buffer.length ? this.buffer : Buffer.allocUnsafeSlow(this.used);
+    if (exact !== this.buffer) this.buffer.copy(exact, 0, 0, this.used);
+    this.used = 0;
+    if (exact !== this.buffer) this.replaceBy(Buffer.alloc(0));
+    else this.buffer = Buffer.alloc(0);
     return exact;
+  }
+
+  /** Views given out before are of no use from here on. */
+  private replaceBy(buffer: Buffer): void {
+    if (!this.isLent && this.buffer.length >= MIN_RELEASE_BYTES) releaseMemory(this.buffer);
+    this.buffer = buffer;
+    this.isLent = false;
   }
 }

@@ -132,7 +132,7 @@ export class BackupPipeline {
     const { workers, compression, smallBytes, frameBytes } = settings;
     const orWorkers = (value: number, otherwise: number): number =>
       value === 0 ? otherwise : value;
-    const streams = orWorkers(settings.streamConcurrency, workers);
+    const streams = orWorkers(settings.streamConcurrency, Math.max(workers, 1));
     this.counters = {
       walk: new StageCounters('walk', settings.walkConcurrency),
       compare: new StageCounters('compare', COMPARE_CONCURRENCY),

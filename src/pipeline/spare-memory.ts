@@ -2,6 +2,8 @@
  * Memory of records that the server has received, to be filled by the next jobs: it moves between
  * threads instead of being allocated and collected, which cost a sixth of the main thread's time.
  */
+import { releaseMemory } from '../model/index.js';
+
 const MAX_SPARE = 6;
 /** One that grew for an incompressible parcel is let go. */
 const MAX_SPARE_BYTES = 2 << 20;
@@ -15,7 +17,8 @@ export class SpareMemory {
 
   give(bytes: Uint8Array): void {
     const { buffer } = bytes;
-    if (this.blocks.length >= MAX_SPARE || buffer.byteLength > MAX_SPARE_BYTES) return;
-    if (buffer.byteLength > 0) this.blocks.push(new Uint8Array(buffer));
+    if (this.blocks.length >= MAX_SPARE || buffer.byteLength > MAX_SPARE_BYTES) {
+      releaseMemory(new Uint8Array(buffer));
+    } else if (buffer.byteLength > 0) this.blocks.push(new Uint8Array(buffer));
   }
 }

@@ -7,7 +7,7 @@ import { displayName, jsonName } from '../model/index.js';
 import { markDamaged } from '../server/index.js';
 import { openClientDirectory } from '../store/index.js';
 import { absolutePath, nodeSystem, type System } from '../system/index.js';
-import { JobPool } from '../workers/index.js';
+import { openJobs } from '../workers/index.js';
 import { ProgressLine } from './progress-line.js';
 import {
   clientPlace,
@@ -45,7 +45,7 @@ async function restore(options: RegenerateSettings): Promise<number> {
   const system = nodeSystem();
   const { workers } = options;
   const archive = openLocalArchive(system, clientPlace(options));
-  const jobs = new JobPool({ threads: workers, recentDigests: RECENT_DIGESTS });
+  const jobs = await openJobs(system, { threads: workers, recentDigests: RECENT_DIGESTS });
   const progress: RestoreProgress = { directories: 0, files: 0, links: 0, bytes: 0, failures: 0 };
   const line = new ProgressLine(options.progress, () => {
     const { files, directories, bytes } = progress;

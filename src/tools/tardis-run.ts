@@ -14,7 +14,7 @@ import { displayName, jsonName } from '../model/index.js';
 import type { BackupProgress } from '../pipeline/index.js';
 import { Codec } from '../store/index.js';
 import { type Address, isLoopback, nodeSystem } from '../system/index.js';
-import { JobPool } from '../workers/index.js';
+import { openJobs } from '../workers/index.js';
 import { ClientLog } from './client-log.js';
 import { excludeOptions } from './exclude-settings.js';
 import { ProgressLine } from './progress-line.js';
@@ -84,7 +84,10 @@ async function run(
     compressMessages: settings.compressMessages === 'snappy',
     timeoutMs: settings.timeoutSeconds * 1000,
   };
-  const jobs = new JobPool({ threads: settings.workers, recentDigests: RECENT_DIGESTS });
+  const jobs = await openJobs(system, {
+    threads: settings.workers,
+    recentDigests: RECENT_DIGESTS,
+  });
   try {
     await server?.ready;
     return await runBackup(system, server?.address ?? tcp!, jobs, request, told.hooks(), signal);

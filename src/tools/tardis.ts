@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { startLocalServer } from '../client/local-server.js';
-import type { Found, Settings } from '../config/index.js';
+import type { Found, SettingName, Settings } from '../config/index.js';
 import { checkClientName } from '../store/client-name.js';
 import { absolutePath, isThere } from '../system/index.js';
 import { interruptSignal, runTool, toolCommand } from './run-tool.js';
@@ -41,18 +41,21 @@ Exit status: 0 done, 1 failed, 3 done but some files could not be read, 10 no su
 const USUAL_LOCAL_CONFIG = '/etc/tardis/tardisd.local.cfg';
 
 /**
- * How to start it. The store is told only if our command line or configuration file named it: the
- * server's own file comes before the environment, which it inherits.
+ * How to start it. Store and profile are told only if our command line or configuration file named
+ * them: the server's own file comes before the environment, which it inherits.
  */
 function localServer(
   settings: Settings<'tardis'>,
   found: ReadonlyMap<string, Found>,
 ): Parameters<typeof startLocalServer>[0] {
   const tool = fileURLToPath(new URL('./tardisd.js', import.meta.url));
-  const source = found.get('database')?.source;
-  const isNamed = source === 'command line' || source === 'configuration file';
+  const isNamed = (name: SettingName): boolean => {
+    const source = found.get(name)?.source;
+    return source === 'command line' || source === 'configuration file';
+  };
   return {
-    store: isNamed ? absolutePath(settings.database) : undefined,
+    store: isNamed('database') ? absolutePath(settings.database) : undefined,
+    profile: isNamed('profile') ? settings.profile : undefined,
     configFile:
       settings.localConfig ??
       (isThere(USUAL_LOCAL_CONFIG) ? Buffer.from(USUAL_LOCAL_CONFIG) : undefined),

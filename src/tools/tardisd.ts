@@ -110,7 +110,11 @@ function daemonOptions(settings: Settings<'tardisd'>, address: Address): DaemonO
     logExceptions: settings.logExceptions,
     skipFile: settings.storeSkipFile,
     storageOptions: {
-      store: { packBytes: settings.packBytes, packContentBytes: settings.packContentBytes },
+      store: {
+        packBytes: settings.packBytes,
+        packContentBytes: settings.packContentBytes,
+        catalogCacheBytes: settings.catalogCacheBytes,
+      },
       checkpoint: {
         bytes: settings.checkpointBytes,
         entries: settings.checkpointEntries,

@@ -3,11 +3,18 @@
  * machines with too little memory for threads.
  */
 import { asTardisError } from '../errors/index.js';
+import { releaseBuffers } from '../model/index.js';
 import type { System } from '../system/index.js';
 import type { JobInput, JobName, JobRunner, RangeInput, RangeOutput, TimedOutput } from './jobs.js';
 import { rangeJob } from './range-job.js';
 import { SharedDigests } from './recent-digests.js';
 import { runJob } from './run-job.js';
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
 
 export class InlineJobs implements JobRunner {
   readonly recent: SharedDigests;
@@ -19,11 +26,19 @@ export class InlineJobs implements JobRunner {
     this.recent = SharedDigests.create(recentDigests);
   }
 
-  async run<N extends JobName>(name: N, input: JobInput<N>): Promise<TimedOutput<N>> {
+  async run<N extends JobName>(
+    name: N,
+    input: JobInput<N>,
+    transfer: readonly ArrayBuffer[] = [],
+  ): Promise<TimedOutput<N>> {
     const { system, recent } = this;
     return this.inTurn(async () => {
       const startMs = performance.now();
-      const { output } = await runJob(name, input, { system, recent });
+      const { output, transfer: kept } = await runJob(name, input, { system, recent });
+      // As in a pool, what was handed over is gone; a job may have filled it again for its output.
+      const gone = new Set(transfer);
+      for (const buffer of kept) gone.delete(buffer);
+      releaseBuffers([...gone]);
       return { output, busyMs: performance.now() - startMs };
     });
   }
@@ -60,7 +75,8 @@ export class InlineJobs implements JobRunner {
   }
 
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.last.then(work);
+    // Between jobs sockets have their turn: a row of jobs in one thread must not keep them waiting.
+    const done = this.last.then(turn).then(work);
     this.last = done.catch(() => undefined); // the caller sees the failure
     return done.catch((error: unknown) => {
       throw asTardisError(error);

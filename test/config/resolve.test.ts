@@ -213,7 +213,7 @@ test('the explanation tells each value and where it was given', (t) => {
   const configFiles = written(t, '[Tardis]\nServer = there\n\nTimeout = 7\n');
   const resolved = resolve(
     'tardis',
-    { configFiles, codec: 'zlib', directories: ['/a b', '/c'] },
+    { configFiles, codec: 'zlib', profile: 'desktop', directories: ['/a b', '/c'] },
     { TARDIS_CLIENT: 'me' },
   );
   const rows = new Map(explain('tardis', resolved).map((row) => [row.name, row]));
@@ -221,7 +221,8 @@ test('the explanation tells each value and where it was given', (t) => {
   t.like(rows.get('timeoutSeconds'), { value: 7, where: `${configFiles}:4` });
   t.like(rows.get('codec'), { source: 'command line', where: '--compress-data' });
   t.like(rows.get('client'), { source: 'environment', where: 'TARDIS_CLIENT', value: 'me' });
-  t.like(rows.get('budgetBytes'), { shown: '12M', value: 12 << 20, source: 'built-in' });
+  t.like(rows.get('budgetBytes'), { shown: '12M', value: 12 << 20 });
+  t.like(rows.get('port'), { shown: '7420', source: 'built-in', where: '' });
   t.like(rows.get('directories'), { shown: '"/a b" /c' });
   t.like(rows.get('localConfig'), { shown: undefined, value: null });
 });

@@ -27,6 +27,8 @@ export interface StoreLimits {
   readonly packBytes: number;
   /** Streamed contents up to this stored size go into packs, larger ones become objects. */
   readonly packContentBytes: number;
+  /** Memory for pages of the catalog. */
+  readonly catalogCacheBytes?: number;
 }
 
 /** Fold the catalog's log into its file when it has grown by this many checkpoints. */
@@ -85,7 +87,7 @@ export class ClientStore {
     let catalog: Catalog | undefined;
     try {
       clearIncoming(system, directory);
-      catalog = Catalog.openForWriting(system, directory.catalogPath);
+      catalog = Catalog.openForWriting(system, directory.catalogPath, limits.catalogCacheBytes);
       const backend = new DirectoryBackend(directory.path, system.files);
       // A catalog that was lost is made anew with all care; one that exists lacks little.
       const isLost = catalog.state.readCommitPoint().commit === 0;

@@ -6,6 +6,7 @@
  * It runs in the storage thread, or in the caller's thread when a test wants determinism.
  */
 import { TardisError } from '../../errors/index.js';
+import { releaseMemory } from '../../model/index.js';
 import {
   type ClientDirectory,
   readHeader,
@@ -22,7 +23,6 @@ import {
 import { ClientStore, type StoreLimits } from './client-store.js';
 import { IncomingContents } from './incoming-contents.js';
 import { Ingest } from './ingest.js';
-import { releaseMemory } from './release.js';
 
 export interface CheckpointLimits {
   readonly bytes: number;

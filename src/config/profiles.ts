@@ -1,0 +1,68 @@
+/**
+ * Profiles: defaults of the tuning rows for a kind of machine, above what is built in and below
+ * everything that was given. What a profile does not name is as built in.
+ */
+import type { Machine } from '../system/index.js';
+import type { Found, Layer, Rows } from './layers.js';
+import type { SettingName } from './settings.js';
+
+const KIB = 1 << 10;
+const MIB = 1 << 20;
+
+/**
+ * For 512 MB and a slow processor: client and local server together below 120 MB (measured with 80,000
+ * files: 95). The main thread does the work of the workers and of the storage thread, which saves the
+ * memory of two V8 isolates, and parcels are small. bin/launch.sh adds V8 flags.
+ */
+const PI: Readonly<Partial<Record<SettingName, number>>> = {
+  workers: 0,
+  budgetBytes: 4 * MIB,
+  budgetItems: 4096,
+  parcelBytes: 512 * KIB,
+  frameBytes: 512 * KIB,
+  storageThreads: 0,
+  catalogCacheBytes: 2 * MIB,
+  checkpointBytes: 32 * MIB,
+};
+
+/** Up to this memory a machine counts as a Pi; with a single processor up to twice as much. */
+const PI_MEMORY_BYTES = 1024 * MIB;
+
+export type Profile = 'pi' | 'desktop';
+
+/** The profile that fits a machine. */
+export function profileFor({ processors, memoryBytes }: Machine): Profile {
+  return memoryBytes <= PI_MEMORY_BYTES * (processors === 1 ? 2 : 1) ? 'pi' : 'desktop';
+}
+
+/**
+ * The defaults of the profile that was chosen, as a layer above `builtIn`. The desktop's are the
+ * built-in ones.
+ */
+export function profileLayer(
+  rows: Rows,
+  builtIn: Layer,
+  chosen: Found,
+  machine: () => Machine,
+): Layer {
+  const layer = new Map<string, Found>();
+  const { profile, where } = chosenProfile(chosen, machine);
+  for (const [name] of rows) {
+    const ofPi = PI[name as SettingName];
+    const value = profile === 'pi' ? ofPi : builtIn.get(name)?.value;
+    if (ofPi === undefined || value === undefined) continue;
+    layer.set(name, { value, source: `profile ${profile}`, where });
+  }
+  return layer;
+}
+
+function chosenProfile(chosen: Found, machine: () => Machine): { profile: Profile; where: string } {
+  const { value, where } = chosen;
+  if (value === 'pi' || value === 'desktop') return { profile: value, where };
+  const found = machine();
+  const memory = `${Math.round(found.memoryBytes / MIB)}M`;
+  return {
+    profile: profileFor(found),
+    where: `chosen for ${found.processors} processors and ${memory} of memory`,
+  };
+}
