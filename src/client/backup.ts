@@ -2,6 +2,7 @@
  * One backup from the client's side: connect, greet, open a set, run the pipeline, close the set.
  * If anything fails the connection ends and the server keeps what it received, as an unfinished set.
  */
+import type { RatePeriod } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import type { ExcludeOptions } from '../excludes/index.js';
 import {
@@ -19,6 +20,7 @@ import {
   DEFAULT_LINK,
   type Head,
   PROTOCOL_VERSION,
+  RateLimit,
 } from '../transport/index.js';
 import type { JobRunner } from '../workers/index.js';
 import { type BasePath, readRoots, rootFailures, rootsHead, rootTasks } from './roots.js';
@@ -40,6 +42,8 @@ export interface BackupRequest {
   readonly trustRoots?: boolean;
   readonly settings: PipelineSettings;
   readonly compressMessages: boolean;
+  /** How fast to send, by time of day; undefined: as fast as it goes. */
+  readonly rates?: readonly RatePeriod[] | undefined;
   readonly timeoutMs: number;
 }
 
@@ -86,7 +90,10 @@ export async function runBackup(
   try {
     if (signal?.aborted === true) throw new TardisError('INTERRUPTED', 'interrupted');
     const welcome = await greet(connection, request);
-    const peer = new ServerPeer(connection, welcome.creditBytes, request.compressMessages);
+    const peer = new ServerPeer(connection, welcome.creditBytes, {
+      compressHeads: request.compressMessages,
+      rateLimit: request.rates && new RateLimit(system.clock, request.rates),
+    });
     const opened = await peer.openSet({
       name: request.setName,
       clientTimeMs: Math.round(system.clock.nowMs()),

@@ -9,6 +9,7 @@ import {
   encodeMessage,
   type Head,
   type MessageName,
+  type RateLimit,
 } from '../transport/index.js';
 
 interface Waiting {
@@ -23,6 +24,18 @@ interface Unreceived {
   readonly reject: (error: Error) => void;
 }
 
+export interface SenderOptions {
+  readonly compressHeads: boolean;
+  /** Undefined: as fast as it goes. */
+  readonly rateLimit?: RateLimit | undefined;
+  /** For tests that have no real time. */
+  readonly after?: (ms: number, call: () => void) => void;
+}
+
+function afterTime(ms: number, call: () => void): void {
+  setTimeout(call, ms).unref(); // the connection keeps the process
+}
+
 export class Sender {
   /** Messages sent so far. */
   sentCount = 0;
@@ -35,18 +48,19 @@ export class Sender {
   private durableUpTo = 0;
   private failure: TardisError | undefined;
   private readonly connection: Connection;
-  private readonly compressHeads: boolean;
+  private readonly options: SenderOptions;
+  private isHeldBack = false;
 
-  constructor(connection: Connection, creditBytes: number, compressHeads: boolean) {
+  constructor(connection: Connection, creditBytes: number, options: SenderOptions) {
     this.connection = connection;
     this.creditBytes = creditBytes;
-    this.compressHeads = compressHeads;
+    this.options = options;
   }
 
   /** Queues a message; resolves when the server has received it. */
   send<N extends MessageName>(name: N, head: Head<N>, attachment?: Uint8Array): Promise<void> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
-    const message = encodeMessage(name, head, attachment, this.compressHeads);
+    const message = encodeMessage(name, head, attachment, this.options.compressHeads);
     return new Promise((resolve, reject) => {
       this.waiting.push({ message, resolve, reject });
       this.pump();
@@ -90,13 +104,28 @@ export class Sender {
       if (next === undefined) return;
       const { bytes } = next.message;
       const fits = this.unreceivedBytes + bytes <= this.creditBytes;
-      if (!fits && this.unreceivedBytes > 0) return;
+      if ((!fits && this.unreceivedBytes > 0) || this.mustWait()) return;
       this.waiting.shift();
+      this.options.rateLimit?.spend(bytes);
       this.unreceivedBytes += bytes;
       this.sentCount += 1;
       this.sentBytes += bytes;
       this.unreceived.push({ bytes, resolve: next.resolve, reject: next.reject });
       this.connection.sendEncoded(next.message);
     }
+  }
+
+  /** Whether the rate is spent; then the pump goes on by itself when there is some again. */
+  private mustWait(): boolean {
+    if (this.isHeldBack) return true;
+    const waitMs = this.options.rateLimit?.waitMs() ?? 0;
+    if (waitMs === 0) return false;
+    this.isHeldBack = true;
+    const { after = afterTime } = this.options;
+    after(waitMs, () => {
+      this.isHeldBack = false;
+      this.pump();
+    });
+    return true;
   }
 }

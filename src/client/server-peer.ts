@@ -11,7 +11,7 @@ import {
   type MessageName,
 } from '../transport/index.js';
 import type { Failure, OwnerName } from '../workers/index.js';
-import { Sender } from './sender.js';
+import { Sender, type SenderOptions } from './sender.js';
 
 interface Question<T> {
   readonly resolve: (answer: T) => void;
@@ -47,8 +47,8 @@ export class ServerPeer implements BackupPeer {
   private lastStream = 0;
   private failure: TardisError | undefined;
 
-  constructor(connection: Connection, creditBytes: number, compressHeads: boolean) {
-    this.sender = new Sender(connection, creditBytes, compressHeads);
+  constructor(connection: Connection, creditBytes: number, options: SenderOptions) {
+    this.sender = new Sender(connection, creditBytes, options);
     connection.onMessage((name, bytes) => {
       try {
         this.receive(name, bytes);

@@ -6,6 +6,7 @@ export type { Found, Source } from './layers.js';
 export { nearest } from './nearest.js';
 export { type Given, type Resolved, resolveSettings } from './resolve.js';
 export { type Profile, profileFor } from './profiles.js';
+export { parseRates, rateAt, type RatePeriod } from './rates.js';
 export {
   type SettingRow,
   type SettingTable,
@@ -25,5 +26,6 @@ export {
   SETTINGS,
   type Settings,
 } from './settings.js';
-export { formatValue, parseGiven, parseSize, parseValue, type Value } from './values.js';
+export { parseSize } from './sizes.js';
+export { formatValue, parseGiven, parseValue, type Value } from './values.js';
 export { splitWords } from './words.js';

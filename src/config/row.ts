@@ -21,7 +21,7 @@ export const CLIENT_TOOLS = ['tardis', ...USER_TOOLS] as const;
 /**
  * `path` is bytes, `text` must be UTF-8, `name` is such a text without slashes; the plural ones are lists (in a file: words, quoted where they
  * hold spaces), `command` is such words everywhere. `seconds` may have three decimals, `size` a unit (K, M, G, T), `count` is a number that
- * a flag without a value raises by one, `mode` is octal.
+ * a flag without a value raises by one, `mode` is octal, `rates` are bytes a second, by time of day if wanted.
  */
 export type ValueType =
   | 'text'
@@ -36,7 +36,8 @@ export type ValueType =
   | 'size'
   | 'seconds'
   | 'mode'
-  | 'choice';
+  | 'choice'
+  | 'rates';
 
 export interface ValueSpec {
   readonly type: ValueType;

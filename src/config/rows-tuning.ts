@@ -196,6 +196,15 @@ export const TUNING_ROWS = {
     help: 'larger files are always hashed before they are sent; 0: only where a copy is likely',
     test: 'a file above ChecksumContent is hashed first, and only its new parts are sent',
   },
+  bandwidthLimit: {
+    type: 'rates',
+    tools: ['tardis'],
+    flags: '--bandwidth-limit <rate>',
+    clientKey: 'BandwidthLimit',
+    isTuning: true,
+    help: 'bytes to send in a second at most: 1M, or 08:00-18:00=500K,*=5M by time of day (none: no limit)',
+    test: 'BandwidthLimit holds back what is sent',
+  },
   compressMessages: {
     type: 'choice',
     choices: ['none', 'snappy'],

@@ -2,6 +2,8 @@
 import { TardisError } from '../errors/index.js';
 import { byteText, hasStrayBytes, textBytes } from '../system/index.js';
 import type { ValueSpec } from './row.js';
+import { parseRates } from './rates.js';
+import { formatSize, parseSize } from './sizes.js';
 import { shownText } from './shown.js';
 import { splitWords } from './words.js';
 
@@ -9,7 +11,6 @@ export type Value = string | number | boolean | Buffer | readonly string[] | rea
 
 const TRUE = new Set(['1', 'yes', 'true', 'on']);
 const FALSE = new Set(['0', 'no', 'false', 'off']);
-const UNITS = ['', 'k', 'm', 'g', 't'];
 
 /** Parses byte text by its spec. `where` names the option or key. Throws CONFIG_INVALID. */
 export function parseValue(text: string, spec: ValueSpec, where: string): Value {
@@ -36,6 +37,9 @@ export function parseValue(text: string, spec: ValueSpec, where: string): Value 
     case 'choice':
       if (spec.choices?.includes(trimmed) === true) return trimmed;
       throw invalid(where, text, oneOf(spec, trimmed));
+    case 'rates':
+      parseRates(trimmed, where);
+      return trimmed;
     case 'size':
       return bounded(parseSize(trimmed, where), spec, where, text);
     case 'mode':
@@ -61,13 +65,6 @@ export function parseGiven(texts: readonly string[], spec: ValueSpec, where: str
   return parseValue(texts.at(-1) ?? '', spec, where);
 }
 
-/** A number of bytes with an optional unit K, M, G or T (powers of 1024). */
-export function parseSize(text: string, where: string): number {
-  const match = /^(\d{1,15})\s*([kmgt]?)i?b?$/i.exec(text.trim());
-  if (match === null) throw invalid(where, text, 'a size such as 512K or 16M');
-  return Number(match[1]) * 1024 ** UNITS.indexOf(match[2]!.toLowerCase());
-}
-
 /** A value as it could be written in a file (byte text). */
 export function formatValue(value: Value, spec: ValueSpec): string {
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
@@ -78,16 +75,6 @@ export function formatValue(value: Value, spec: ValueSpec): string {
   }
   if (Buffer.isBuffer(value)) return byteText(value);
   return value.map((item) => quoted(typeof item === 'string' ? item : byteText(item))).join(' ');
-}
-
-function formatSize(bytes: number): string {
-  let unit = 0;
-  let count = bytes;
-  while (count > 0 && count % 1024 === 0 && unit < UNITS.length - 1) {
-    count /= 1024;
-    unit += 1;
-  }
-  return `${count}${UNITS[unit]!.toUpperCase()}`;
 }
 
 /** As `splitWords` reads it. */

@@ -8,7 +8,7 @@ import {
   readRoots,
   runBackup,
 } from '../client/index.js';
-import type { Found, Settings } from '../config/index.js';
+import { type Found, parseRates, type RatePeriod, type Settings } from '../config/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
 import { displayName, jsonName } from '../model/index.js';
 import type { BackupProgress } from '../pipeline/index.js';
@@ -82,6 +82,7 @@ async function run(
       }),
     },
     compressMessages: settings.compressMessages === 'snappy',
+    rates: ratesOf(settings),
     timeoutMs: settings.timeoutSeconds * 1000,
   };
   const jobs = await openJobs(system, {
@@ -185,4 +186,8 @@ function progressText(progress: BackupProgress | undefined): string {
     `scanned ${scanned}${isWalkDone ? '' : ' …'}  ` +
     `read ${formatCount(filesRead)} files, ${formatBytes(readBytes)}  sent ${formatBytes(sentBytes)}`
   );
+}
+
+function ratesOf({ bandwidthLimit }: Settings<'tardis'>): RatePeriod[] | undefined {
+  return bandwidthLimit === undefined ? undefined : parseRates(bandwidthLimit, 'BandwidthLimit');
 }

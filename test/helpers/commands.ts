@@ -153,6 +153,7 @@ export async function succeed(
 
 /** What `tardis --json` prints, as far as tests look at it. */
 export interface BackupReport {
+  readonly elapsedMs: number;
   readonly set: number;
   readonly storedBytes: number;
   readonly wireBytes: number;

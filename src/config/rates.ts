@@ -1,0 +1,67 @@
+/** Rates by time of day: `1M`, or `08:00-18:00=500K,22:00-06:00=none,*=5M`. */
+import { TardisError } from '../errors/index.js';
+import { shownText } from './shown.js';
+import { parseSize } from './sizes.js';
+
+export interface RatePeriod {
+  /** Minutes since midnight, local time; `from` greater than `to` goes over midnight. */
+  readonly from: number;
+  readonly to: number;
+  /** Undefined: as fast as it goes. */
+  readonly bytesPerSecond: number | undefined;
+}
+
+const DAY_MINUTES = 24 * 60;
+/** Slower than this no backup ends. */
+const MIN_RATE = 1 << 10;
+const MAX_RATE = 2 ** 40;
+const MAX_PERIODS = 48;
+
+/** Parses a rate, or rates by time of day, of which the first that fits holds. Throws CONFIG_INVALID. */
+export function parseRates(text: string, where: string): RatePeriod[] {
+  const parts = text.split(',');
+  if (parts.length > MAX_PERIODS) throw invalid(where, text, `at most ${MAX_PERIODS} periods`);
+  if (parts.length === 1 && !text.includes('=')) {
+    return [{ from: 0, to: DAY_MINUTES, bytesPerSecond: parseRate(text, where) }];
+  }
+  return parts.map((part) => {
+    const [when = '', rate = '', ...more] = part.split('=');
+    if (more.length > 0 || !part.includes('='))
+      throw invalid(where, text, 'FROM-TO=RATE or *=RATE');
+    return { ...parsePeriod(when.trim(), where), bytesPerSecond: parseRate(rate, where) };
+  });
+}
+
+/** The rate at a minute of the day; undefined: as fast as it goes. */
+export function rateAt(periods: readonly RatePeriod[], minute: number): number | undefined {
+  const isWithin = ({ from, to }: RatePeriod): boolean =>
+    from <= to ? minute >= from && minute < to : minute >= from || minute < to;
+  return periods.find(isWithin)?.bytesPerSecond;
+}
+
+function parsePeriod(when: string, where: string): { from: number; to: number } {
+  if (when === '*') return { from: 0, to: DAY_MINUTES };
+  const [, fromHour, fromMinute, toHour, toMinute] =
+    /^(\d{2}):(\d{2})-(\d{2}):(\d{2})$/.exec(when) ?? [];
+  const from = Number(fromHour) * 60 + Number(fromMinute);
+  const to = Number(toHour) * 60 + Number(toMinute);
+  const isTime = Number(fromMinute) < 60 && Number(toMinute) < 60 && from < DAY_MINUTES;
+  if (!isTime || !(to <= DAY_MINUTES) || from === to) {
+    throw invalid(where, when, 'a time of day such as 08:00-18:00, or *');
+  }
+  return { from, to };
+}
+
+function parseRate(text: string, where: string): number | undefined {
+  if (text.trim() === 'none') return undefined;
+  const rate = parseSize(text, where);
+  if (rate < MIN_RATE || rate > MAX_RATE) throw invalid(where, text, 'at least 1K, at most 1T');
+  return rate;
+}
+
+function invalid(where: string, text: string, wanted: string): TardisError {
+  const shown = shownText(text);
+  return new TardisError('CONFIG_INVALID', `${where} is "${shown}" but must be ${wanted}`, {
+    where,
+  });
+}

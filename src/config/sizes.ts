@@ -1,0 +1,29 @@
+/** Sizes as text. */
+import { TardisError } from '../errors/index.js';
+import { shownText } from './shown.js';
+
+const UNITS = ['', 'K', 'M', 'G', 'T'];
+
+/** A number of bytes with an optional unit K, M, G or T (powers of 1024). Throws CONFIG_INVALID. */
+export function parseSize(text: string, where: string): number {
+  const match = /^(\d{1,15})\s*([kmgt]?)i?b?$/i.exec(text.trim());
+  if (match === null) {
+    throw new TardisError(
+      'CONFIG_INVALID',
+      `${where} is "${shownText(text)}" but must be a size such as 512K or 16M`,
+      { where },
+    );
+  }
+  return Number(match[1]) * 1024 ** UNITS.indexOf(match[2]!.toUpperCase());
+}
+
+/** As `parseSize` reads it, with the largest unit that leaves a whole number. */
+export function formatSize(bytes: number): string {
+  let unit = 0;
+  let count = bytes;
+  while (count > 0 && count % 1024 === 0 && unit < UNITS.length - 1) {
+    count /= 1024;
+    unit += 1;
+  }
+  return `${count}${UNITS[unit]!}`;
+}

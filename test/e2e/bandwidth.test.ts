@@ -1,0 +1,36 @@
+/** The limit on what a client sends, by command. Only a lower bound on the time can be told. */
+import path from 'node:path';
+import test from 'ava';
+import { backup, run } from '../helpers/commands.js';
+import { dir, file, makeTree, noise, scratch } from '../helpers/tree.js';
+
+test('BandwidthLimit holds back what is sent', async (t) => {
+  const home = scratch(t);
+  const source = path.join(home, 'tree');
+  makeTree(source, [
+    dir('a', [file('1', noise(1, 250_000)), file('2', noise(2, 250_000))]),
+    file('large', noise(3, 1_500_000)),
+  ]);
+  const place = ['-D', path.join(home, 'store'), '-C', 'me', '--local', '--create'];
+  const limited = await backup([...place, '--bandwidth-limit', '*=500K', source]);
+  // All but the burst and the last message, which nobody waits for.
+  t.true(limited.elapsedMs > 1000, `${limited.elapsedMs} ms`);
+  t.true(limited.wireBytes > 2_000_000);
+});
+
+test('a limit that is none is refused before anything is started', async (t) => {
+  const home = scratch(t);
+  const { status, stderr } = await run('tardis', [
+    ...[
+      '-D',
+      path.join(home, 'store'),
+      '--local',
+      '--create',
+      '--bandwidth-limit',
+      '9-17=1M',
+      home,
+    ],
+  ]);
+  t.is(status, 1);
+  t.regex(stderr, /--bandwidth-limit is "9-17".*CONFIG_INVALID/s);
+});
