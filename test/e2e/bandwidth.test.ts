@@ -21,15 +21,13 @@ test('BandwidthLimit holds back what is sent', async (t) => {
 test('a limit that is none is refused before anything is started', async (t) => {
   const home = scratch(t);
   const { status, stderr } = await run('tardis', [
-    ...[
-      '-D',
-      path.join(home, 'store'),
-      '--local',
-      '--create',
-      '--bandwidth-limit',
-      '9-17=1M',
-      home,
-    ],
+    '-D',
+    path.join(home, 'store'),
+    '--local',
+    '--create',
+    '--bandwidth-limit',
+    '9-17=1M',
+    home,
   ]);
   t.is(status, 1);
   t.regex(stderr, /--bandwidth-limit is "9-17".*CONFIG_INVALID/s);

@@ -1,0 +1,161 @@
+import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
+
+/** Bytes on their way in one direction of a connection; beyond it the sender is not read from. */
+const ON_THE_WAY_MAX_BYTES = 64 << 20;
+
+/** Where a proxy leads, and what it does to a link. */
+export interface ProxyOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Each way; a round trip takes twice as long. */
+  readonly delayMs: number;
+  /** Every connection is cut when so many bytes have gone to the server; undefined: none is. */
+  readonly cutAfterBytes?: number;
+}
+
+/**
+ * A TCP proxy on loopback that makes a link slow to answer, and cuts it. It takes nothing from the link's rate: what
+ * is late is late by the delay only, in order, however much there is of it.
+ */
+export class Proxy {
+  /** Bytes that went to the server, of all connections. */
+  sentBytes = 0;
+  /** Bytes that came back. */
+  answeredBytes = 0;
+  connections = 0;
+  /** How often a connection was cut. */
+  cuts = 0;
+  readonly #options: ProxyOptions;
+  readonly #sockets = new Set<Socket>();
+  readonly #server: Server;
+
+  private constructor(options: ProxyOptions) {
+    this.#options = options;
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+      this.#accept(socket),
+    );
+  }
+
+  /** Starts a proxy on a port that the system chooses. */
+  static async start(options: ProxyOptions): Promise<Proxy> {
+    const proxy = new Proxy(options);
+    await new Promise<void>((resolve, reject) => {
+      proxy.#server.once('error', reject);
+      proxy.#server.listen({ host: '127.0.0.1', port: 0 }, resolve);
+    });
+    return proxy;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Cuts every connection at once, without a farewell; new ones are taken. */
+  cut(): void {
+    for (const socket of this.#sockets) {
+      socket.resetAndDestroy();
+    }
+    this.#sockets.clear();
+    this.cuts++;
+  }
+
+  /** Cuts what is left and stops. */
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) {
+      socket.destroy();
+    }
+    await new Promise((resolve) => {
+      this.#server.close(resolve);
+    });
+  }
+
+  #accept(client: Socket): void {
+    this.connections++;
+    const { host, port, delayMs, cutAfterBytes = Infinity } = this.#options;
+    const server = connect({ host, port, noDelay: true, allowHalfOpen: true });
+    let toServer = 0;
+    const end = (): void => {
+      for (const socket of [client, server]) {
+        socket.destroy();
+        this.#sockets.delete(socket);
+      }
+    };
+    for (const socket of [client, server]) {
+      this.#sockets.add(socket);
+      socket.on('error', end);
+      // The other end may still have bytes under way; when both are closed they are gone.
+      socket.on('close', () => this.#sockets.delete(socket));
+    }
+    delayed(client, server, delayMs, (bytes) => {
+      this.sentBytes += bytes;
+      toServer += bytes;
+      if (toServer < cutAfterBytes) {
+        return true;
+      }
+      this.cuts++;
+      client.resetAndDestroy();
+      server.resetAndDestroy();
+      return false;
+    });
+    delayed(server, client, delayMs, (bytes) => {
+      this.answeredBytes += bytes;
+      return true;
+    });
+  }
+}
+
+/** Passes bytes on when their time has come; `passing` is told first, and may say that nothing shall pass. */
+function delayed(
+  from: Socket,
+  to: Socket,
+  delayMs: number,
+  passing: (bytes: number) => boolean,
+): void {
+  const queue: { readonly dueMs: number; readonly bytes: Buffer | undefined }[] = [];
+  let waitingBytes = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const pass = (): void => {
+    timer = undefined;
+    for (let first = queue[0]; first !== undefined; first = queue[0]) {
+      const waitMs = first.dueMs - performance.now();
+      if (waitMs > 0) {
+        timer = setTimeout(pass, waitMs);
+        break;
+      }
+      queue.shift();
+      if (to.destroyed) {
+        continue;
+      }
+      if (first.bytes === undefined) {
+        to.end();
+        continue;
+      }
+      waitingBytes -= first.bytes.length;
+      if (!passing(first.bytes.length)) {
+        return;
+      }
+      to.write(first.bytes);
+    }
+    // What the receiver does not read counts as on its way.
+    if (from.isPaused() && waitingBytes + to.writableLength < ON_THE_WAY_MAX_BYTES) {
+      from.resume();
+    }
+  };
+  const add = (bytes: Buffer | undefined): void => {
+    queue.push({ dueMs: performance.now() + delayMs, bytes });
+    waitingBytes += bytes?.length ?? 0;
+    if (waitingBytes + to.writableLength >= ON_THE_WAY_MAX_BYTES) {
+      from.pause();
+    }
+    if (timer === undefined) {
+      if (delayMs === 0) {
+        pass();
+      } else {
+        timer = setTimeout(pass, delayMs);
+      }
+    }
+  };
+  from.on('data', add);
+  from.on('end', () => add(undefined));
+  to.on('drain', pass);
+}
