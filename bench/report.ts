@@ -84,7 +84,7 @@ export function toJson(table: FigureTable, more: Readonly<Record<string, unknown
 }
 
 /** The first two columns are words and start at the left; the others are numbers and end at the right. */
-function align(rows: readonly (readonly string[])[]): string {
+export function align(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) =>
     Math.max(...rows.map((row) => row[column]?.length ?? 0)),
   );

@@ -16,14 +16,20 @@ import type { Address, System } from '../system/index.js';
 import {
   connect,
   type Connection,
-  decodeMessage,
   DEFAULT_LINK,
   type Head,
   PROTOCOL_VERSION,
   RateLimit,
 } from '../transport/index.js';
 import type { JobRunner } from '../workers/index.js';
-import { type BasePath, readRoots, rootFailures, rootsHead, rootTasks } from './roots.js';
+import {
+  type BasePath,
+  readRoots,
+  rootFailures,
+  rootsHead,
+  rootTasks,
+  type Root,
+} from './roots.js';
 import { ServerPeer } from './server-peer.js';
 
 export interface BackupRequest {
@@ -62,9 +68,14 @@ export interface BackupResult {
   readonly storedBytes: number;
   readonly wireBytes: number;
   readonly peakInFlightBytes: number;
+  /** What might have been in flight. */
+  readonly budgetBytes: number;
 }
 
 const SOFTWARE = 'tardis-pipeline 0.1.0';
+
+/** The flow that a long way shall not slow down. */
+const LINK_BYTES_PER_MS = 160_000;
 
 /** Runs a whole backup. `signal` ends it early, as INTERRUPTED. */
 export async function runBackup(
@@ -89,19 +100,12 @@ export async function runBackup(
   signal?.addEventListener('abort', interrupt, { once: true });
   try {
     if (signal?.aborted === true) throw new TardisError('INTERRUPTED', 'interrupted');
-    const welcome = await greet(connection, request);
-    const peer = new ServerPeer(connection, welcome.creditBytes, {
+    const peer = new ServerPeer(connection, {
       compressHeads: request.compressMessages,
       rateLimit: request.rates && new RateLimit(system.clock, request.rates),
     });
-    const opened = await peer.openSet({
-      name: request.setName,
-      clientTimeMs: Math.round(system.clock.nowMs()),
-      trust: request.trustRoots === true,
-      ...rootsHead(roots),
-    });
+    const opened = await open(peer, request, roots, Math.round(system.clock.nowMs()));
     const start = rootTasks(roots, opened.held);
-    peer.isEmpty = opened.empty;
     const pipeline = new BackupPipeline(
       jobs,
       peer,
@@ -112,7 +116,7 @@ export async function runBackup(
         crossDevices: request.crossDevices === true,
         maxDepth: request.maxDepth ?? 0,
       },
-      request.settings,
+      { ...request.settings, budgetBytes: budgetFor(connection, request) },
       hooks,
     );
     hooks.onStart(pipeline.progress);
@@ -120,7 +124,7 @@ export async function runBackup(
     await pipeline.run();
     const { progress } = pipeline;
     const closed = await peer.closeSet(setStats(progress));
-    connection.close();
+    connection.leave();
     await connection.closed;
     return {
       set: opened.set,
@@ -131,6 +135,7 @@ export async function runBackup(
       storedBytes: closed.storedBytes,
       wireBytes: peer.sender.sentBytes,
       peakInFlightBytes: pipeline.budget.bytes.usedPeak,
+      budgetBytes: pipeline.budget.bytes.limit,
     };
   } catch (error) {
     connection.fail(error);
@@ -141,36 +146,29 @@ export async function runBackup(
   }
 }
 
-function greet(connection: Connection, request: BackupRequest): Promise<Head<'welcome'>> {
-  return new Promise((resolve, reject) => {
-    connection.onMessage((name, bytes) => {
-      if (name !== 'welcome') {
-        reject(new TardisError('PROTOCOL_VIOLATION', 'the server did not greet'));
-        return;
-      }
-      try {
-        const { head } = decodeMessage(name, bytes);
-        if (head.protocol !== PROTOCOL_VERSION) {
-          throw new TardisError(
-            'PROTOCOL_VERSION',
-            `the server speaks protocol ${head.protocol}, this client ${PROTOCOL_VERSION}`,
-          );
-        }
-        resolve(head);
-      } catch (error) {
-        reject(error);
-      }
-    });
-    connection.closed.then((reason) => {
-      reject(reason ?? new TardisError('CONNECTION_LOST', 'the server hung up'));
-    }, reject);
-    connection.send('hello', {
-      protocol: PROTOCOL_VERSION,
-      software: SOFTWARE,
-      client: request.client,
-      create: request.create,
-    });
-  });
+/** On a long way more must be under way at once for the same flow. */
+function budgetFor({ roundTripMs }: Connection, { settings }: BackupRequest): number {
+  const { budgetBytes, linkBudgetBytes = 0 } = settings;
+  return budgetBytes + Math.min(linkBudgetBytes, Math.round(roundTripMs * LINK_BYTES_PER_MS));
+}
+
+/** Greets and opens the set, the one before the other is answered: over a long way one round trip. */
+async function open(
+  peer: ServerPeer,
+  { client, create, setName, trustRoots }: BackupRequest,
+  roots: readonly Root[],
+  clientTimeMs: number,
+): Promise<Head<'setOpened'>> {
+  const [, opened] = await Promise.all([
+    peer.greet({ protocol: PROTOCOL_VERSION, software: SOFTWARE, client, create }),
+    peer.openSet({
+      name: setName,
+      clientTimeMs,
+      trust: trustRoots === true,
+      ...rootsHead(roots),
+    }),
+  ]);
+  return opened;
 }
 
 function setStats(progress: BackupProgress): Record<string, number> {

@@ -32,6 +32,9 @@ export interface SenderOptions {
   readonly after?: (ms: number, call: () => void) => void;
 }
 
+/** What may be sent before the server's welcome. */
+const EARLY_CREDIT_BYTES = 1 << 20;
+
 function afterTime(ms: number, call: () => void): void {
   setTimeout(call, ms).unref(); // the connection keeps the process
 }
@@ -40,7 +43,7 @@ export class Sender {
   /** Messages sent so far. */
   sentCount = 0;
   sentBytes = 0;
-  private creditBytes: number;
+  private creditBytes = EARLY_CREDIT_BYTES;
   private unreceivedBytes = 0;
   private readonly waiting: Waiting[] = [];
   private readonly unreceived: Unreceived[] = [];
@@ -51,10 +54,15 @@ export class Sender {
   private readonly options: SenderOptions;
   private isHeldBack = false;
 
-  constructor(connection: Connection, creditBytes: number, options: SenderOptions) {
+  constructor(connection: Connection, options: SenderOptions) {
     this.connection = connection;
-    this.creditBytes = creditBytes;
     this.options = options;
+  }
+
+  /** The server has told how much may be unreceived. */
+  welcome(creditBytes: number): void {
+    this.creditBytes = creditBytes;
+    this.pump();
   }
 
   /** Queues a message; resolves when the server has received it. */

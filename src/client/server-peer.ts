@@ -9,6 +9,7 @@ import {
   MAX_OWNER_NAME_BYTES,
   MAX_OWNERS,
   type MessageName,
+  PROTOCOL_VERSION,
 } from '../transport/index.js';
 import type { Failure, OwnerName } from '../workers/index.js';
 import { Sender, type SenderOptions } from './sender.js';
@@ -36,6 +37,7 @@ function asBuffer(bytes: Uint8Array): Buffer {
 export class ServerPeer implements BackupPeer {
   isEmpty = false;
   readonly sender: Sender;
+  private welcomed: Question<Head<'welcome'>> | undefined;
   private opened: Question<Head<'setOpened'>> | undefined;
   private closed: Question<Head<'setClosed'>> | undefined;
   private readonly heading: (Question<Uint8Array> & { readonly count: number })[] = [];
@@ -43,12 +45,15 @@ export class ServerPeer implements BackupPeer {
   private readonly asks = new Map<number, Question<Uint8Array>>();
   /** Owners whose names were sent: users by their number, groups by -1 less theirs. */
   private readonly told = new Set<number>();
+  private isWelcome = false;
   private lastAsk = 0;
   private lastStream = 0;
   private failure: TardisError | undefined;
+  private readonly connection: Connection;
 
-  constructor(connection: Connection, creditBytes: number, options: SenderOptions) {
-    this.sender = new Sender(connection, creditBytes, options);
+  constructor(connection: Connection, options: SenderOptions) {
+    this.connection = connection;
+    this.sender = new Sender(connection, options);
     connection.onMessage((name, bytes) => {
       try {
         this.receive(name, bytes);
@@ -60,6 +65,14 @@ export class ServerPeer implements BackupPeer {
       (reason) => this.fail(reason ?? new TardisError('CONNECTION_LOST', 'the server hung up')),
       (error: unknown) => this.fail(fromWire(error)),
     );
+  }
+
+  /** Greets; what follows may be sent without waiting for the welcome. */
+  greet(head: Head<'hello'>): Promise<Head<'welcome'>> {
+    return this.question((question) => {
+      this.welcomed = question;
+      this.connection.send('hello', head);
+    });
   }
 
   openSet(head: Head<'openSet'>): Promise<Head<'setOpened'>> {
@@ -194,6 +207,7 @@ export class ServerPeer implements BackupPeer {
     this.failure ??= error;
     this.sender.fail(error);
     const open: (Question<never> | undefined)[] = [
+      this.welcomed,
       this.opened,
       this.closed,
       ...this.heading.splice(0),
@@ -205,17 +219,36 @@ export class ServerPeer implements BackupPeer {
     for (const question of open) question?.reject(error);
   }
 
+  private takeWelcome(head: Head<'welcome'>): void {
+    if (head.protocol !== PROTOCOL_VERSION) {
+      throw new TardisError(
+        'PROTOCOL_VERSION',
+        `the server speaks protocol ${head.protocol}, this client ${PROTOCOL_VERSION}`,
+      );
+    }
+    this.isWelcome = true;
+    this.sender.welcome(head.creditBytes);
+    this.welcomed?.resolve(head);
+  }
+
   private receive(name: MessageName, bytes: Buffer): void {
+    if (this.isWelcome === (name === 'welcome')) throw unexpected(name);
     switch (name) {
+      case 'welcome':
+        this.takeWelcome(decodeMessage(name, bytes).head);
+        return;
       case 'received':
         this.sender.received(decodeMessage(name, bytes).head.upTo);
         return;
       case 'durable':
         this.sender.durable(decodeMessage(name, bytes).head.upTo);
         return;
-      case 'setOpened':
-        this.opened?.resolve(decodeMessage(name, bytes).head);
+      case 'setOpened': {
+        const { head } = decodeMessage(name, bytes);
+        this.isEmpty = head.empty;
+        this.opened?.resolve(head);
         return;
+      }
       case 'setClosed':
         this.closed?.resolve(decodeMessage(name, bytes).head);
         return;

@@ -17,6 +17,7 @@ const MIB = 1 << 20;
 const PI: Readonly<Partial<Record<SettingName, number>>> = {
   workers: 0,
   budgetBytes: 4 * MIB,
+  linkBudgetBytes: 4 * MIB,
   budgetItems: 4096,
   parcelBytes: 512 * KIB,
   frameBytes: 512 * KIB,

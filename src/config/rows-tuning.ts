@@ -17,6 +17,18 @@ export const TUNING_ROWS = {
     help: 'bytes of contents in flight; the walk waits when they are spent',
     test: 'pipeline settings reach the stages they are named for',
   },
+  linkBudgetBytes: {
+    type: 'size',
+    min: 0,
+    max: 4096 * MIB,
+    default: 24 * MIB,
+    tools: ['tardis'],
+    flags: '--link-budget <size>',
+    clientKey: 'LinkBudget',
+    isTuning: true,
+    help: 'bytes more in flight on a long way, at most (a round trip of 100 ms takes 16M)',
+    test: 'a long way gets more in flight, up to LinkBudget',
+  },
   budgetItems: {
     type: 'int',
     min: 64,

@@ -60,6 +60,8 @@ import { itemsOf, walkBatches, type WalkOptions } from './walk.js';
 export interface PipelineSettings {
   readonly workers: number;
   readonly budgetBytes: number;
+  /** So much more on a link with a long way. */
+  readonly linkBudgetBytes?: number;
   readonly budgetItems: number;
   readonly parcelFiles: number;
   readonly parcelBytes: number;

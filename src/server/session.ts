@@ -33,6 +33,7 @@ const LOCAL_RIGHTS: Rights = Object.freeze({
 
 /** Messages that may wait while a client is opened. */
 const MAX_EARLY_MESSAGES = 4096;
+const MAX_EARLY_BYTES = 2 << 20;
 /** Answers a client does not read; then its messages are not read either. */
 const MAX_UNREAD_ANSWER_BYTES = 16 << 20;
 const UNREAD_CHECK_MS = 100;
@@ -62,6 +63,7 @@ export class Session {
   readonly over: Promise<void>;
   private handle: StorageHandle | undefined;
   private early: { name: MessageName; bytes: Buffer }[] | undefined;
+  private earlyBytes = 0;
   private rights: Rights | undefined;
   private unprocessedBytes = 0;
   private isPaused = false;
@@ -139,7 +141,8 @@ export class Session {
       return;
     }
     if (this.early !== undefined) {
-      if (this.early.length >= MAX_EARLY_MESSAGES) {
+      this.earlyBytes += bytes.length;
+      if (this.early.length >= MAX_EARLY_MESSAGES || this.earlyBytes > MAX_EARLY_BYTES) {
         throw new TardisError('PROTOCOL_VIOLATION', 'too many messages before the welcome');
       }
       this.early.push({ name, bytes });

@@ -19,6 +19,8 @@ export interface ConnectionOptions {
   /** Nothing heard for this long: the connection is dead. */
   readonly timeoutMs: number;
   readonly compressHeads: boolean;
+  /** How long a question and its answer took when the connection was made; 0 where that is no link. */
+  readonly roundTripMs?: number;
 }
 
 const CLOSE_NORMAL = 1000;
@@ -52,6 +54,11 @@ export class Connection {
     socket.on('close', (code) => this.finish(code));
     this.pinger = setInterval(() => this.beat(), options.pingMs);
     this.pinger.unref();
+  }
+
+  /** A round trip, measured when the connection was made; 0 on a unix socket. */
+  get roundTripMs(): number {
+    return this.options.roundTripMs ?? 0;
   }
 
   /** Bytes accepted for sending that the kernel has not taken yet. */
@@ -121,6 +128,18 @@ export class Connection {
     if (this.isOver) return;
     this.socket.close(CLOSE_NORMAL);
     setTimeout(() => this.socket.terminate(), CLOSE_GRACE_MS).unref();
+  }
+
+  /**
+   * Ends the connection in order without waiting for the peer's farewell, which nobody needs: for who
+   * has heard all there is to hear.
+   */
+  leave(): void {
+    this.close();
+    // The farewell is with the kernel, which sends it whatever becomes of us.
+    if (this.bufferedBytes > 0) return;
+    this.finish(CLOSE_NORMAL);
+    this.socket.terminate();
   }
 
   /** Cuts the connection at once. */

@@ -124,6 +124,7 @@ function zeroMask(mask: Buffer): void {
 /** Connects. Throws SERVER_UNREACHABLE, and TIMED_OUT when a server says nothing. */
 export function connect(system: System, address: Address, link: LinkOptions): Promise<Connection> {
   const host = address.kind === 'tcp' ? `${address.host}:${address.port}` : 'localhost';
+  const startMs = system.clock.monotonicMs();
   const socket = new WebSocket(`ws://${host}/`, {
     createConnection: () => system.network.connect(address),
     ...(address.kind === 'unix' ? { generateMask: zeroMask } : {}),
@@ -143,7 +144,9 @@ export function connect(system: System, address: Address, link: LinkOptions): Pr
     socket.once('open', () => {
       clearTimeout(timer);
       socket.removeAllListeners('error');
-      resolve(new Connection(socket, { ...link, receives: 'to-client', clock: system.clock }));
+      const { clock } = system;
+      const roundTripMs = address.kind === 'unix' ? 0 : clock.monotonicMs() - startMs;
+      resolve(new Connection(socket, { ...link, receives: 'to-client', clock, roundTripMs }));
     });
     socket.once('error', (error) => {
       clearTimeout(timer);

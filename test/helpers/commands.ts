@@ -158,6 +158,7 @@ export interface BackupReport {
   readonly storedBytes: number;
   readonly wireBytes: number;
   readonly failed: readonly Record<string, string>[];
+  readonly budgetBytes: number;
   readonly progress: {
     readonly directories: number;
     readonly entries: number;

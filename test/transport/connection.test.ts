@@ -99,6 +99,21 @@ test('an orderly end has no reason, on either side', async (t) => {
   t.is(await server.closed, undefined);
 });
 
+test('who has heard all leaves without the answer of a peer that reads nothing', async (t) => {
+  const { server, client } = await connected(t);
+  server.pause();
+  client.leave();
+  t.is(await client.closed, undefined);
+  server.resume();
+  t.is(await server.closed, undefined, 'for the peer it is an orderly end');
+});
+
+test('a round trip is measured on a link', async (t) => {
+  const { client, server } = await connected(t);
+  t.true(client.roundTripMs > 0);
+  t.is(server.roundTripMs, 0);
+});
+
 test('a failure is told to the peer, with its code', async (t) => {
   const { server, client } = await connected(t);
   server.fail(new TardisError('DISK_FULL', 'no room', { freeBytes: 5 }));

@@ -1,0 +1,110 @@
+/** A server far away: what is sent before it answers, what a link that is cut leaves behind. */
+import type net from 'node:net';
+import path from 'node:path';
+import test from 'ava';
+import { type RawData, WebSocketServer } from 'ws';
+import { Proxy } from '../../bench/proxy.js';
+import { encodeMessage, MESSAGES, PROTOCOL_VERSION } from '../../src/transport/index.js';
+import { backup, run, Running, runWhenFree, Server, succeed } from '../helpers/commands.js';
+import { differences, dir, file, look, makeTree, noise, scratch, text } from '../helpers/tree.js';
+
+const MIB = 1 << 20;
+
+test('the set is opened before the server has said a word', async (t) => {
+  const home = scratch(t);
+  const source = path.join(home, 'tree');
+  makeTree(source, [dir('a', [file('b', 'c')])]);
+  const sockets = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+  t.teardown(() => sockets.close());
+  await new Promise((resolve) => sockets.once('listening', resolve));
+  const heard: number[] = [];
+  sockets.on('connection', (socket) =>
+    socket.on('message', (data: RawData) => {
+      heard.push((data as Buffer)[0]!);
+      if (heard.at(-1) !== MESSAGES.openSet.number) return;
+      const [incarnation, software] = [Buffer.alloc(16), 'test'];
+      const head = { protocol: PROTOCOL_VERSION, software, incarnation, creditBytes: 1 << 24 };
+      socket.send(encodeMessage('welcome', head).head);
+      socket.close(1000);
+    }),
+  );
+  const { port } = sockets.address() as net.AddressInfo;
+  const args = ['-C', 'me', '--insecure-tcp', '--port', String(port), source];
+  const { status, stderr } = await run('tardis', args);
+  t.is(status, 1);
+  t.regex(stderr, /CONNECTION_LOST/, 'it was not waited for in vain');
+  const { hello, openSet } = MESSAGES;
+  t.deepEqual(heard, [hello.number, openSet.number]);
+});
+
+test('a long way gets more in flight, up to LinkBudget', async (t) => {
+  const home = scratch(t);
+  const source = path.join(home, 'tree');
+  makeTree(source, [file('a', noise(1, 3 * MIB)), file('b', text('b', 5000))]);
+  const server = await Server.start(path.join(home, 'store'));
+  t.teardown(() => server.kill());
+  const proxy = await Proxy.start({ host: '127.0.0.1', port: server.port, delayMs: 30 });
+  t.teardown(() => proxy.close());
+  const there = ['--server', '127.0.0.1', '--port', String(proxy.port), '--insecure-tcp'];
+  const budgetOf = async (client: string, ...more: string[]): Promise<number> => {
+    const args = [...there, '-C', client, '--create', '--budget', '2M', ...more, source];
+    return (await backup(args)).budgetBytes;
+  };
+  t.is(await budgetOf('none', '--link-budget', '0'), 2 * MIB);
+  // 60 ms or more make 9 MB or more.
+  t.is(await budgetOf('some', '--link-budget', '5M'), 7 * MIB);
+  t.true((await budgetOf('default')) > 10 * MIB);
+  const local = ['-D', path.join(home, 'other'), '--local', '--create', '-C', 'me', source];
+  t.is((await backup(local)).budgetBytes, 12 * MIB, 'a unix socket is no way');
+});
+
+test('a link that is cut leaves what arrived, and the next run sends the rest', async (t) => {
+  const home = scratch(t);
+  const [store, source, out] = ['store', 'tree', 'out'].map((name) => path.join(home, name));
+  const files = Array.from({ length: 60 }, (_, index) => file(`f${index}`, noise(index, 100_000)));
+  makeTree(source!, [dir('a', files)]);
+  const server = await Server.start(store!);
+  t.teardown(() => server.kill());
+  const { port } = server;
+  const proxy = await Proxy.start({ host: '127.0.0.1', port, delayMs: 1, cutAfterBytes: 3 * MIB });
+  t.teardown(() => proxy.close());
+  // With 1 MiB in flight at most, the server has received 2 MiB when 3 have gone.
+  const small = ['--budget', '1M', '--link-budget', '0', '--parcel-size', '256K'];
+  const there = ['--insecure-tcp', '-C', 'me', '--server', '127.0.0.1'];
+  const cut = await run('tardis', [
+    ...small,
+    ...there,
+    '--port',
+    String(proxy.port),
+    '--create',
+    source!,
+  ]);
+  t.is(cut.status, 1);
+  t.regex(cut.stderr, /CONNECTION_LOST/);
+  t.is(proxy.cuts, 1);
+  const again = await runWhenFree('tardis', [...there, '--port', String(port), '--json', source!]);
+  t.is(again.status, 0, again.stderr);
+  const { progress } = JSON.parse(again.stdout) as { progress: { contentsSent: number } };
+  t.true(progress.contentsSent < 60, 'what had arrived is not sent again');
+  await server.stop();
+  await succeed('regenerate', ['-D', store!, '-C', 'me', '-o', out!, source!]);
+  t.deepEqual(differences(look(source!), look(path.join(out!, 'tree'))), []);
+});
+
+test('a link that is cut by hand ends a client that waits', async (t) => {
+  const home = scratch(t);
+  const source = path.join(home, 'tree');
+  makeTree(source, [file('a', 'a')]);
+  const server = await Server.start(path.join(home, 'store'));
+  t.teardown(() => server.kill());
+  // Nothing gets through within the time of the test.
+  const proxy = await Proxy.start({ host: '127.0.0.1', port: server.port, delayMs: 600_000 });
+  t.teardown(() => proxy.close());
+  const there = ['--server', '127.0.0.1', '--port', String(proxy.port), '--insecure-tcp'];
+  const running = new Running('tardis', [...there, '-C', 'me', '--create', source]);
+  await running.until('connection', () => proxy.connections > 0);
+  proxy.cut();
+  const { status, stderr } = await running.ended;
+  t.is(status, 1);
+  t.regex(stderr, /SERVER_UNREACHABLE/);
+});
