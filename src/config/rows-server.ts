@@ -183,7 +183,7 @@ export const SERVER_ROWS = {
     serverKey: 'CatalogCache',
     isTuning: true,
     help: 'memory for pages of each open catalog',
-    test: 'server tuning reaches the store it is named for',
+    test: 'CatalogCache is the memory for pages of a catalog',
   },
   checkpointBytes: {
     type: 'size',
