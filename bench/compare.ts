@@ -1,56 +1,57 @@
 import { existsSync, writeFileSync } from 'node:fs';
-import { constants } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { sizeOfTree, type TreeSize } from './change.js';
+import { type Plot, writePlots } from './answer.js';
+import { QUESTIONS, type FigureTable } from './figures.js';
 import { describeMachine, machineLine } from './machine.js';
-import { killRunning, measure } from './measure.js';
-import { parseOptions, USAGE, UsageError, type Options } from './options.js';
-import { formatTable, formatVerdicts, toJson } from './report.js';
+import { makeTree, treeLine } from './make-tree.js';
+import { measure } from './measure.js';
+import { UsageError, type Options, type PeerName } from './options.js';
+import { barChart } from './plot.js';
+import { formatTable, formatVerdicts, linesOf, toJson } from './report.js';
 import { runRounds } from './rounds.js';
+import { makeSmallMachine } from './small-machine.js';
 import { borg } from './subjects/borg.js';
 import { raw } from './subjects/raw.js';
 import { restic } from './subjects/restic.js';
-import type { Subject } from './subjects/subject.js';
+import { rsync } from './subjects/rsync.js';
+import type { Place, Subject } from './subjects/subject.js';
 import { tardis } from './subjects/tardis.js';
 import { judge } from './targets.js';
-import { planTree, writeTree } from './tree.js';
-import { Workplace } from './workplace.js';
+import type { Workplace } from './workplace.js';
 
-const say = (line: string): void => {
-  process.stderr.write(`${line}\n`);
-};
+type Say = (line: string) => void;
 
 /** The question of this file: how do we compare with our peers and with what the machine can do? */
-async function compare(options: Options): Promise<boolean> {
-  const workplace = new Workplace(options.work);
-  const leave = (): void => {
-    killRunning();
-    if (options.keep) {
-      say(`kept: ${workplace.root}`);
-    } else {
-      workplace.remove();
-    }
-  };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => {
-      leave();
-      process.exit(128 + constants.signals[signal]);
-    });
-  }
+export async function compareIn(
+  workplace: Workplace,
+  checkout: string,
+  options: Options,
+  say: Say,
+): Promise<boolean> {
+  const small = options.pi ? makeSmallMachine(workplace.inMemory) : undefined;
   try {
-    return await compareIn(workplace, options);
+    const candidates = [
+      tardis(workplace.place('tardis'), { checkout, level: options.level }),
+      ...(small === undefined
+        ? []
+        : [tardis(workplace.place('tardis-pi'), { checkout, level: options.level, pi: small })]),
+      ...options.peers.map((name) => peer(name, workplace.place(name), options)),
+    ];
+    return await compare(workplace, candidates, options, say);
   } finally {
-    leave();
+    small?.remove();
   }
 }
 
-async function compareIn(workplace: Workplace, options: Options): Promise<boolean> {
-  const { subjects, versions } = await chooseSubjects(workplace, options);
+async function compare(
+  workplace: Workplace,
+  candidates: readonly Subject[],
+  options: Options,
+  say: Say,
+): Promise<boolean> {
+  const { subjects, versions } = await chooseSubjects(workplace, candidates, say);
   const machine = describeMachine(workplace, versions);
-  const size = await makeTree(workplace, options);
-  const treeLine = `${size.files} files, ${size.directories} directories, ${size.others} others, ${(size.bytes / 1e6).toFixed(0)} MB`;
-  say(`tree: ${treeLine}`);
+  const size = await makeTree(workplace, options, say);
+  say(`tree: ${treeLine(size)}`);
   const { seed, runs, memory } = options;
   const outcome = await runRounds({ workplace, subjects, seed, runs, memory, say });
   const { table, failures, notes } = outcome;
@@ -58,7 +59,7 @@ async function compareIn(workplace: Workplace, options: Options): Promise<boolea
   const failed = failures.map((f) => `FAILED: ${f.question} ${f.subject}: ${f.message}`);
   const oursIsThere = subjects.some((subject) => subject.name === 'tardis');
   const paragraphs = [
-    `${treeLine}; medians of ${runs}`,
+    `${treeLine(size)}; medians of ${runs}`,
     formatTable(table),
     oursIsThere || options.check ? formatVerdicts(verdicts) : '',
     subjects.map((subject) => `${subject.name}: ${subject.about}`).join('\n'),
@@ -72,28 +73,29 @@ async function compareIn(workplace: Workplace, options: Options): Promise<boolea
     const more = { options, machine, tree: size, subjects: about, failures, notes };
     writeFileSync(options.json, toJson(table, more));
   }
+  writePlots(plotsOf(table), options);
   return failures.length === 0 && (!options.check || verdicts.every((verdict) => verdict.met));
+}
+
+function peer(name: PeerName, place: Place, options: Options): Subject {
+  switch (name) {
+    case 'restic':
+      return restic(place);
+    case 'borg':
+      return borg(place, { encryption: options.borgEncryption });
+    case 'rsync':
+      return rsync(place);
+    case 'raw':
+      return raw(place);
+  }
 }
 
 /** The subjects that can run here; each of the others is told in a line. */
 async function chooseSubjects(
   workplace: Workplace,
-  options: Options,
+  candidates: readonly Subject[],
+  say: Say,
 ): Promise<{ subjects: Subject[]; versions: Record<string, string> }> {
-  const checkout = findCheckout();
-  const candidates: Subject[] = [
-    tardis(workplace.place('tardis'), { checkout, level: options.level }),
-  ];
-  for (const name of options.peers) {
-    const place = workplace.place(name);
-    if (name === 'restic') {
-      candidates.push(restic(place));
-    } else if (name === 'borg') {
-      candidates.push(borg(place, { encryption: options.borgEncryption }));
-    } else {
-      candidates.push(raw(place));
-    }
-  }
   const subjects: Subject[] = [];
   const versions: Record<string, string> = {};
   for (const subject of candidates) {
@@ -103,10 +105,10 @@ async function chooseSubjects(
       subjects.push(subject);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      const isOurs = subject.name === 'tardis';
+      const isOurs = subject.name.startsWith('tardis');
       say(
         isOurs && !existsSync(subject.version.argv[0])
-          ? 'tardis: not built'
+          ? `${subject.name}: not built`
           : `${subject.name}: skipped: ${why}`,
       );
     }
@@ -117,50 +119,31 @@ async function chooseSubjects(
   return { subjects, versions };
 }
 
-async function makeTree(workplace: Workplace, options: Options): Promise<TreeSize> {
-  if (options.tree !== undefined) {
-    const original = resolve(options.tree);
-    workplace.requireRoomFor(sizeOfTree(original).footprintBytes);
-    say(`copying ${original}`);
-    await measure(
-      { argv: ['cp', '-a', `${original}/.`, workplace.tree] },
-      { logFile: workplace.log },
-    );
-  } else {
-    const plan = planTree({ seed: options.seed, files: options.files });
-    // Half a page is lost for each file.
-    workplace.requireRoomFor(plan.bytes + plan.files.length * 3072);
-    say(`making ${plan.files.length} files`);
-    writeTree(plan, workplace.tree);
-  }
-  return sizeOfTree(workplace.tree);
+function plotsOf(table: FigureTable): Plot[] {
+  const lines = linesOf(table);
+  const chart = (
+    name: string,
+    title: string,
+    unit: string,
+    valueOf: (line: (typeof lines)[number]) => number | undefined,
+  ): Plot => ({
+    name,
+    svg: barChart({
+      title,
+      unit,
+      groups: QUESTIONS.map((question) => ({
+        label: question,
+        bars: lines.flatMap((line) => {
+          const value = valueOf(line);
+          const isShown = line.question === question && value !== undefined;
+          return isShown ? [{ label: line.subject, value }] : [];
+        }),
+      })).filter((group) => group.bars.length > 0),
+    }),
+  });
+  return [
+    chart('time', 'Time', 's', (line) => line.medianMs / 1000),
+    chart('memory', 'Memory of all processes', 'MB', (l) => l.pssBytes && l.pssBytes / 1e6),
+    chart('store', 'Store', 'MB', (l) => l.medianStoreBytes && l.medianStoreBytes / 1e6),
+  ];
 }
-
-/** The directory with our launchers: the nearest one above this file that has a package.json. */
-function findCheckout(): string {
-  let directory = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(directory, 'package.json')) && directory !== '/') {
-    directory = dirname(directory);
-  }
-  return directory;
-}
-
-async function main(): Promise<void> {
-  try {
-    const options = parseOptions(process.argv.slice(2));
-    if (options === undefined) {
-      process.stdout.write(USAGE);
-      return;
-    }
-    process.exitCode = (await compare(options)) ? 0 : 1;
-  } catch (error) {
-    if (error instanceof UsageError) {
-      say(`bench: ${error.message}`);
-      process.exitCode = 2;
-      return;
-    }
-    throw error;
-  }
-}
-
-await main();

@@ -41,6 +41,15 @@ export class CommandFailure extends Error {
 
 const running = new Set<number>();
 
+/** A process (which leads a session) that is ended with the others on the way out; call the result when it has ended. */
+export function killOnExit(leader: number | undefined): () => void {
+  if (leader === undefined) {
+    return () => undefined;
+  }
+  running.add(leader);
+  return () => running.delete(leader);
+}
+
 /** Ends everything that running commands have started. For the way out. */
 export function killRunning(): void {
   for (const leader of running) {
@@ -121,7 +130,8 @@ async function endRemains(leader: number): Promise<number> {
   return remains.length;
 }
 
-function ownEnvironment(): NodeJS.ProcessEnv {
+/** The environment for a command, without settings of the user's own. */
+export function ownEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !FOREIGN_SETTINGS.test(name)),
   );

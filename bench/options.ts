@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
 /** The peers that can be asked for by name; ours is always there. */
-export const PEERS = ['restic', 'borg', 'raw'] as const;
+export const PEERS = ['restic', 'borg', 'rsync', 'raw'] as const;
 export type PeerName = (typeof PEERS)[number];
 
 const BORG_ENCRYPTIONS = ['repokey-blake2', 'none'] as const;
@@ -20,6 +21,14 @@ export interface Options {
   readonly json: string | undefined;
   readonly check: boolean;
   readonly keep: boolean;
+  /** Also measure ourselves on a small machine. */
+  readonly pi: boolean;
+  /** Ask what a server so far away costs (a round trip); undefined: another question. */
+  readonly delayMs: number | undefined;
+  /** Ask how costs grow with these numbers of files; empty: another question. */
+  readonly growth: readonly number[];
+  /** Where plots go. */
+  readonly plots: string | undefined;
 }
 
 /** A mistake on the command line; its message is all the user needs. */
@@ -27,8 +36,13 @@ export class UsageError extends Error {}
 
 export const USAGE = `usage: npm run bench [-- options]
 
-Compares this tool with restic, with borg if asked, and with the raw limits: a first backup, one with nothing
+Compares this tool with restic, with others if asked, and with the raw limits: a first backup, one with nothing
 changed, one with 1 % of the files changed, and a restore of everything. All in one run, one after the other.
+
+other questions, about this tool alone
+  --delay MS       what a server costs whose answers take a round trip of MS milliseconds, by a proxy
+  --growth         how time and memory grow: 10,000, 100,000 and 1,000,000 small files, in a tree and in one directory
+  --sizes N,N,...  other numbers of files for --growth
 
 the tree
   --files N        generate a tree of N files (80000)
@@ -36,17 +50,20 @@ the tree
   --tree DIR       use a copy of DIR instead
 the work
   --work DIR       work below DIR (/dev/shm); it needs about 4 times the size of the tree
-  --runs R         rounds; medians of them are shown (5)
-  --quick          the same as --files 8000 --runs 2, unless those are given
+  --runs R         rounds; medians of them are shown (5; for --growth 1)
+  --quick          --files 8000 --runs 2 (for --growth 1) --sizes 1000,4000, unless those are given
   --no-memory      without the extra round that samples memory
   --keep           do not remove the work place at the end
 the subjects
-  --with NAME      also measure this peer: borg
+  --pi             also measure this tool with --profile pi, with a quarter of a core's time and 512 MB if control
+                   groups can be made
+  --with NAME      also measure this peer: borg, rsync
   --without NAME   do not measure this peer: restic, raw
   --borg-encryption MODE   repokey-blake2 (the default) or none
   --level N        zstd level of our backups, 1 to 19 (what the tool does by itself)
 the answer
   --json FILE      write everything measured to FILE
+  --plots DIR      write plots (SVG) to DIR, which must be there
   --check          exit with 1 unless the targets are met (they are meant for --level 1)
   --help
 `;
@@ -58,6 +75,13 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     return undefined;
   }
   const quick = values.quick === true;
+  const growth = sizesOf(values.growth === true, values.sizes, quick);
+  if (growth.length > 0 && values.delay !== undefined) {
+    throw new UsageError('--delay and --growth are two questions');
+  }
+  if (values.plots !== undefined && !existsSync(values.plots)) {
+    throw new UsageError(`there is no ${values.plots} to write plots to`);
+  }
   const peers = new Set<PeerName>(['restic', 'raw']);
   for (const name of values.with ?? []) {
     peers.add(peerName(name));
@@ -75,7 +99,7 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     files: integer('files', values.files, quick ? 8000 : 80_000, 1, 10_000_000),
     tree: values.tree,
     work: values.work ?? '/dev/shm',
-    runs: integer('runs', values.runs, quick ? 2 : 5, 1, 1000),
+    runs: integer('runs', values.runs, growth.length > 0 ? 1 : quick ? 2 : 5, 1, 1000),
     peers: PEERS.filter((name) => peers.has(name)),
     borgEncryption,
     level: values.level === undefined ? undefined : integer('level', values.level, 1, 1, 19),
@@ -83,6 +107,11 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     json: values.json,
     check: values.check === true,
     keep: values.keep === true,
+    pi: values.pi === true,
+    delayMs:
+      values.delay === undefined ? undefined : integer('delay', values.delay, 100, 1, 60_000),
+    growth,
+    plots: values.plots,
   };
 }
 
@@ -100,6 +129,11 @@ function parse(argv: readonly string[]) {
         // Node 20.15 has no `allowNegative` yet.
         'no-memory': { type: 'boolean' },
         keep: { type: 'boolean' },
+        pi: { type: 'boolean' },
+        delay: { type: 'string' },
+        growth: { type: 'boolean' },
+        sizes: { type: 'string' },
+        plots: { type: 'string' },
         with: { type: 'string', multiple: true },
         without: { type: 'string', multiple: true },
         'borg-encryption': { type: 'string' },
@@ -120,6 +154,19 @@ function peerName(name: string): PeerName {
     throw new UsageError(`no peer is called ${name}; there are: ${PEERS.join(', ')}`);
   }
   return known;
+}
+
+/** The numbers of files to look at, in rising order; none unless growth is asked for. */
+function sizesOf(isAsked: boolean, text: string | undefined, quick: boolean): number[] {
+  if (!isAsked) {
+    if (text !== undefined) {
+      throw new UsageError('--sizes belongs to --growth');
+    }
+    return [];
+  }
+  const given = text ?? (quick ? '1000,4000' : '10000,100000,1000000');
+  const sizes = given.split(',').map((one) => integer('sizes', one, 0, 100, 10_000_000));
+  return [...new Set(sizes)].sort((a, b) => a - b);
 }
 
 function integer(

@@ -35,7 +35,7 @@ fi
 # A stamp tells whether the build is up to date: the compiler rewrites only what differs, and a type check alone already
 # renews its notes, so that the age of neither would do.
 stamp=dist/bench/.built
-if [ ! -e dist/bench/compare.js ]; then
+if [ ! -e dist/bench/main.js ]; then
   # With its notes the compiler would not write again what it once wrote.
   rm -f dist/.tsbuildinfo "$stamp"
 fi
@@ -51,4 +51,4 @@ fi
 node=$(node -p process.execPath)
 cmp -s "$node" dist/bench/node || cp "$node" dist/bench/node
 
-exec dist/bench/node dist/bench/compare.js "$@"
+exec dist/bench/node dist/bench/main.js "$@"

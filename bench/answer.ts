@@ -1,0 +1,55 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { machineLine, type Machine } from './machine.js';
+import type { Options } from './options.js';
+import { align, formatVerdicts } from './report.js';
+import type { Verdict } from './targets.js';
+
+/** A plot, as a file. */
+export interface Plot {
+  readonly name: string;
+  readonly svg: string;
+}
+
+/** What a question of its own (not one of the comparison) is answered with. */
+export interface Answer {
+  readonly question: string;
+  /** What was measured, in a line. */
+  readonly about: string;
+  readonly headings: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  readonly verdicts: readonly Verdict[];
+  readonly notes: readonly string[];
+  /** Everything measured, for machines. */
+  readonly figures: unknown;
+  readonly plots: readonly Plot[];
+}
+
+/** Prints an answer, and writes what was asked for; false when a target that is checked was missed. */
+export function give(answer: Answer, machine: Machine, options: Options): boolean {
+  const { question, about, headings, rows, verdicts, notes, figures, plots } = answer;
+  const paragraphs = [
+    about,
+    align([headings, ...rows]),
+    formatVerdicts(verdicts),
+    notes.map((note) => `note: ${note}`).join('\n'),
+    machineLine(machine),
+  ];
+  process.stdout.write(`${paragraphs.filter((text) => text !== '').join('\n\n')}\n`);
+  if (options.json !== undefined) {
+    const all = { version: 1, question, options, machine, figures, targets: verdicts, notes };
+    writeFileSync(options.json, `${JSON.stringify(all, undefined, 2)}\n`);
+  }
+  writePlots(plots, options);
+  return !options.check || verdicts.every((verdict) => verdict.met);
+}
+
+/** Writes plots to the directory that was named, if one was. */
+export function writePlots(plots: readonly Plot[], { plots: directory }: Options): void {
+  if (directory === undefined) {
+    return;
+  }
+  for (const { name, svg } of plots) {
+    writeFileSync(join(directory, `${name}.svg`), svg);
+  }
+}

@@ -1,0 +1,194 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Answer } from './answer.js';
+import { median, ratioOf } from './figures.js';
+import { makeTree, treeLine } from './make-tree.js';
+import { killOnExit, measure, ownEnvironment } from './measure.js';
+import type { Options } from './options.js';
+import { barChart } from './plot.js';
+import { Proxy } from './proxy.js';
+import { confinedTo } from './subjects/subject.js';
+import { verdictOf } from './targets.js';
+import type { Workplace } from './workplace.js';
+
+/** Before the first backup the tree is left alone for so long: nobody trusts what has just changed. */
+const REST_MS = 3500;
+const RATIO_LIMIT = 1.1;
+const START_TIMEOUT_MS = 30_000;
+
+type Kind = 'first' | 'unchanged';
+
+/** Times by what was asked and how far away the server was; index i is round i. */
+interface Times {
+  readonly near: Record<Kind, number[]>;
+  readonly far: Record<Kind, number[]>;
+}
+
+/**
+ * The question of this file: what does a server far away cost? A first backup and one with nothing changed, through a
+ * proxy without and with delay, by turns.
+ */
+export async function far(
+  workplace: Workplace,
+  checkout: string,
+  options: Options & { readonly delayMs: number },
+  say: (line: string) => void,
+): Promise<Answer> {
+  const size = await makeTree(workplace, options, say);
+  const times: Times = {
+    near: { first: [], unchanged: [] },
+    far: { first: [], unchanged: [] },
+  };
+  const server = await startServer(workplace, checkout);
+  try {
+    await sleep(REST_MS);
+    for (let i = 0; i < options.runs; i++) {
+      for (const where of ['near', 'far'] as const) {
+        const roundTripMs = where === 'near' ? 0 : options.delayMs;
+        for (const kind of ['first', 'unchanged'] as const) {
+          const wallMs = await backUp(workplace, checkout, server.port, {
+            client: `${where}-${i}`,
+            create: kind === 'first',
+            roundTripMs,
+          });
+          times[where][kind].push(wallMs);
+          say(`round ${i + 1}/${options.runs}: ${kind}, ${roundTripMs} ms: ${seconds(wallMs)} s`);
+        }
+      }
+    }
+  } finally {
+    await server.stop();
+  }
+  return answer(times, `${treeLine(size)}; medians of ${options.runs}`, options.delayMs);
+}
+
+function answer(times: Times, about: string, delayMs: number): Answer {
+  const kinds = ['first', 'unchanged'] as const;
+  const lines = kinds.map((kind) => {
+    const [near, distant] = [median(times.near[kind]), median(times.far[kind])];
+    const ratio = ratioOf(times.far[kind], times.near[kind]);
+    return { kind, nearMs: near, farMs: distant, ratio, roundTrips: (distant - near) / delayMs };
+  });
+  return {
+    question: 'far',
+    about: `a server ${delayMs} ms away (a round trip); ${about}`,
+    headings: ['backup', '', '0 ms: s', `${delayMs} ms: s`, 'ratio', 'pairwise', 'round trips'],
+    rows: lines.map(({ kind, nearMs, farMs, ratio, roundTrips }) => [
+      kind,
+      '',
+      seconds(nearMs),
+      seconds(farMs),
+      ratio?.ofMedians.toFixed(2) ?? '-',
+      ratio?.pairwise.toFixed(2) ?? '-',
+      roundTrips.toFixed(1),
+    ]),
+    verdicts: lines.map(({ kind, ratio }) =>
+      verdictOf(`${kind}, ${delayMs} ms away, times near`, RATIO_LIMIT, ratio?.ofMedians),
+    ),
+    notes: [
+      'round trips: the difference, as so many times the delay; a backup of less than some seconds cannot hide ' +
+        'those of making the connection, opening the set and closing it',
+    ],
+    figures: { delayMs, times, lines },
+    plots: [
+      {
+        name: 'far',
+        svg: barChart({
+          title: `A server ${delayMs} ms away`,
+          unit: 's',
+          groups: lines.map(({ kind, nearMs, farMs }) => ({
+            label: kind,
+            bars: [
+              { label: '0 ms', value: nearMs / 1000 },
+              { label: `${delayMs} ms`, value: farMs / 1000 },
+            ],
+          })),
+        }),
+      },
+    ],
+  };
+}
+
+async function backUp(
+  workplace: Workplace,
+  checkout: string,
+  port: number,
+  how: { readonly client: string; readonly create: boolean; readonly roundTripMs: number },
+): Promise<number> {
+  // Both go through a proxy: what it costs itself is in both.
+  const proxy = await Proxy.start({ host: '127.0.0.1', port, delayMs: how.roundTripMs / 2 });
+  try {
+    const { wallMs } = await measure(
+      {
+        argv: [
+          join(checkout, 'bin', 'tardis'),
+          ...(how.create ? ['--create'] : []),
+          '--server',
+          '127.0.0.1',
+          '--port',
+          String(proxy.port),
+          '--insecure-tcp',
+          '-C',
+          how.client,
+          workplace.tree,
+        ],
+        env: confinedTo(workplace.root),
+      },
+      { logFile: workplace.log },
+    );
+    return wallMs;
+  } finally {
+    await proxy.close();
+  }
+}
+
+/** A server on a port the system chooses. */
+async function startServer(
+  workplace: Workplace,
+  checkout: string,
+): Promise<{ port: number; stop(): Promise<void> }> {
+  const store = join(workplace.root, 'store');
+  mkdirSync(store);
+  const child = spawn(
+    join(checkout, 'bin', 'tardisd'),
+    ['-D', store, '--port', '0', '--insecure-tcp', '--allow-new-hosts', '-v'],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      detached: true,
+      env: { ...ownEnvironment(), ...confinedTo(workplace.root) },
+    },
+  );
+  const forget = killOnExit(child.pid);
+  const ended = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+  });
+  const port = await new Promise<number>((resolve, reject) => {
+    let said = '';
+    const fail = (why: string): void => reject(new Error(`the server ${why}\n${said}`));
+    const timer = setTimeout(() => fail('did not start in time'), START_TIMEOUT_MS);
+    child.once('error', (error) => fail(`could not start: ${error.message}`));
+    child.once('exit', () => fail('ended'));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said = (said + text).slice(-4000);
+      const found = /"address":"127\.0\.0\.1:(\d+)"/.exec(said);
+      if (found !== null) {
+        clearTimeout(timer);
+        resolve(Number(found[1]));
+      }
+    });
+  });
+  return {
+    port,
+    stop: async () => {
+      child.kill('SIGTERM');
+      await ended;
+      forget();
+    },
+  };
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(2);
+}

@@ -1,0 +1,94 @@
+import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Answer, give } from './answer.js';
+import { compareIn } from './compare.js';
+import { far } from './far.js';
+import { growth } from './growth.js';
+import { describeMachine } from './machine.js';
+import { killRunning, measure } from './measure.js';
+import { parseOptions, USAGE, UsageError, type Options } from './options.js';
+import { Workplace } from './workplace.js';
+
+const say = (line: string): void => {
+  process.stderr.write(`${line}\n`);
+};
+
+/** Answers the question that was asked, in a work place that is gone afterwards. */
+async function ask(options: Options): Promise<boolean> {
+  const workplace = new Workplace(options.work);
+  const leave = (): void => {
+    killRunning();
+    if (options.keep) {
+      say(`kept: ${workplace.root}`);
+    } else {
+      workplace.remove();
+    }
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      leave();
+      process.exit(128 + constants.signals[signal]);
+    });
+  }
+  try {
+    const checkout = findCheckout();
+    const { delayMs } = options;
+    if (delayMs !== undefined) {
+      return await answerIn(workplace, checkout, options, () =>
+        far(workplace, checkout, { ...options, delayMs }, say),
+      );
+    }
+    if (options.growth.length > 0) {
+      return await answerIn(workplace, checkout, options, () =>
+        growth(workplace, checkout, options, say),
+      );
+    }
+    return await compareIn(workplace, checkout, options, say);
+  } finally {
+    leave();
+  }
+}
+
+/** A question about us alone. */
+async function answerIn(
+  workplace: Workplace,
+  checkout: string,
+  options: Options,
+  question: () => Promise<Answer>,
+): Promise<boolean> {
+  const argv = [join(checkout, 'bin', 'tardis'), '--version'] as const;
+  const { output } = await measure({ argv }, { logFile: workplace.log });
+  const machine = describeMachine(workplace, { tardis: output });
+  return give(await question(), machine, options);
+}
+
+/** The directory with our launchers: the nearest one above this file that has a package.json. */
+function findCheckout(): string {
+  let directory = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(directory, 'package.json')) && directory !== '/') {
+    directory = dirname(directory);
+  }
+  return directory;
+}
+
+async function main(): Promise<void> {
+  try {
+    const options = parseOptions(process.argv.slice(2));
+    if (options === undefined) {
+      process.stdout.write(USAGE);
+      return;
+    }
+    process.exitCode = (await ask(options)) ? 0 : 1;
+  } catch (error) {
+    if (error instanceof UsageError) {
+      say(`bench: ${error.message}`);
+      process.exitCode = 2;
+      return;
+    }
+    throw error;
+  }
+}
+
+await main();

@@ -1,0 +1,30 @@
+import test from 'ava';
+import { parseOptions, UsageError } from '../../bench/options.js';
+
+test('one question is asked at a time, with its own defaults', (t) => {
+  t.like(parseOptions([]), { delayMs: undefined, growth: [], pi: false, runs: 5, files: 80_000 });
+  t.like(parseOptions(['--delay', '100', '--quick']), { delayMs: 100, runs: 2, files: 8000 });
+  t.deepEqual(parseOptions(['--growth'])?.growth, [10_000, 100_000, 1_000_000]);
+  t.like(parseOptions(['--growth', '--quick']), { growth: [1000, 4000], runs: 1 });
+  t.deepEqual(parseOptions(['--growth', '--sizes', '500,200,500'])?.growth, [200, 500]);
+  t.deepEqual(parseOptions(['--with', 'rsync', '--with', 'borg'])?.peers, [
+    'restic',
+    'borg',
+    'rsync',
+    'raw',
+  ]);
+});
+
+test('what makes no sense is refused', (t) => {
+  for (const wrong of [
+    ['--delay', '0'],
+    ['--delay', 'long'],
+    ['--delay', '100', '--growth'],
+    ['--sizes', '100'],
+    ['--growth', '--sizes', '1,x'],
+    ['--plots', '/no/such/place'],
+    ['--with', 'nobody'],
+  ]) {
+    t.throws(() => parseOptions(wrong), { instanceOf: UsageError }, wrong.join(' '));
+  }
+});

@@ -1,0 +1,53 @@
+/** The benchmark itself, as small as it goes: that it runs, answers, and cleans up. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test, { type ExecutionContext } from 'ava';
+import { scratch } from '../helpers/scratch.js';
+
+const MAIN = fileURLToPath(new URL('../../bench/main.js', import.meta.url));
+const TIMEOUT_MS = 240_000;
+
+/** Runs a question; returns what it printed, its figures, and the names of its plots. */
+async function ask(
+  t: ExecutionContext,
+  ...args: string[]
+): Promise<{ said: string; figures: unknown; plots: string[] }> {
+  const [work, plots] = [scratch(t), scratch(t)];
+  const json = path.join(scratch(t), 'figures.json');
+  const all = [MAIN, '--runs', '1', '--work', work, '--plots', plots, '--json', json, ...args];
+  const child = spawn(process.execPath, all, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const timer = setTimeout(() => child.kill('SIGTERM'), TIMEOUT_MS);
+  let [said, told] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (told += text));
+  const [status] = (await once(child, 'close')) as [number | null];
+  clearTimeout(timer);
+  t.is(status, 0, told);
+  t.deepEqual(fs.readdirSync(work), [], 'nothing is left');
+  const { figures } = JSON.parse(fs.readFileSync(json, 'utf8')) as { figures: unknown };
+  return { said, figures, plots: fs.readdirSync(plots).sort() };
+}
+
+test('what a server far away costs is answered', async (t) => {
+  const { said, figures, plots } = await ask(t, '--delay', '20', '--files', '60');
+  t.regex(said, /^first .*\nunchanged /m);
+  const { lines } = figures as { lines: { kind: string; nearMs: number; farMs: number }[] };
+  t.deepEqual(
+    lines.map(({ kind, nearMs, farMs }) => [kind, nearMs > 0, farMs > 0]),
+    [
+      ['first', true, true],
+      ['unchanged', true, true],
+    ],
+  );
+  t.deepEqual(plots, ['far.svg']);
+});
+
+test('how costs grow is answered', async (t) => {
+  const { said, figures, plots } = await ask(t, '--growth', '--sizes', '100,200', '--no-memory');
+  t.regex(said, /one directory +unchanged +200/);
+  t.is((figures as unknown[]).length, 8);
+  t.deepEqual(plots, ['growth-time.svg']);
+});
