@@ -158,4 +158,8 @@ function delayed(
   from.on('data', add);
   from.on('end', () => add(undefined));
   to.on('drain', pass);
+  to.on('close', () => {
+    clearTimeout(timer); // it may be a long way, and nobody is there any more
+    queue.length = 0;
+  });
 }
