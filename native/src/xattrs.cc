@@ -49,6 +49,14 @@ class ProcPath {
   char text_[PATH_MAX + 32];
 };
 
+// Without /proc the path leads nowhere: that must not look like a name that is gone.
+ssize_t throughProc(ssize_t result, int directory, const char* name) {
+  if (result >= 0 || errno != ENOENT) return result;
+  struct stat stat;
+  errno = fstatat(directory, name, &stat, AT_SYMLINK_NOFOLLOW) == 0 ? ENOSYS : ENOENT;
+  return -1;
+}
+
 // Whether the newer call was there; its result and errno are the caller's then.
 template <typename Run>
 bool byName(bool plain, ssize_t* result, Run&& run) {
@@ -67,7 +75,7 @@ ssize_t listAt(int directory, const char* name, char* into, size_t size, bool pl
       })) {
     return result;
   }
-  return llistxattr(ProcPath(directory, name).get(), into, size);
+  return throughProc(llistxattr(ProcPath(directory, name).get(), into, size), directory, name);
 }
 
 ssize_t getAt(int directory, const char* name, const char* attribute, void* into, size_t size, bool plain) {
@@ -79,7 +87,7 @@ ssize_t getAt(int directory, const char* name, const char* attribute, void* into
       })) {
     return result;
   }
-  return lgetxattr(ProcPath(directory, name).get(), attribute, into, size);
+  return throughProc(lgetxattr(ProcPath(directory, name).get(), attribute, into, size), directory, name);
 }
 
 int setAt(int directory, const char* name, const char* attribute, const void* value, size_t size) {
@@ -90,7 +98,8 @@ int setAt(int directory, const char* name, const char* attribute, const void* va
       })) {
     return static_cast<int>(result);
   }
-  return lsetxattr(ProcPath(directory, name).get(), attribute, value, size, 0);
+  const int set = lsetxattr(ProcPath(directory, name).get(), attribute, value, size, 0);
+  return static_cast<int>(throughProc(set, directory, name));
 }
 
 // Of what the system makes up itself only the ACLs are part of the file.

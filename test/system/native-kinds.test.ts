@@ -107,6 +107,28 @@ test('attributes come packed and in order, the same by both ways', (t) => {
   }
 });
 
+test('without /proc, and without the newer calls, attributes are missed with an error', (t) => {
+  const folder = scratch(t);
+  fs.writeFileSync(path.join(folder, 'file'), '');
+  const body = `
+    const fd = native.openDirectory(Buffer.from(values[0]));
+    for (const name of ['file', 'missing']) {
+      try { native.attributesByPath(fd, Buffer.from(name), false, 4096); }
+      catch (error) { process.stdout.write(error.code + ' '); }
+    }`;
+  if (spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'none', '/proc']).status !== 0) {
+    t.log('left out: only root can cover /proc');
+    t.pass();
+    return;
+  }
+  // The process starts with /proc, which node needs, and covers it then.
+  const cover = `
+    const { spawnSync } = await import('node:child_process');
+    spawnSync('mount', ['-t', 'tmpfs', 'none', '/proc']);`;
+  const apart = `unshare -m sh -c 'exec "$0" "$@"' "$0" "$@"; exit $?;`;
+  t.is(inChild(`${cover} ${body}`, [folder], apart), 'ENOSYS ENOENT ');
+});
+
 test('attributes of a link are its own, and those of a directory are found', (t) => {
   const folder = scratch(t);
   const fd = openFolder(t, folder);
