@@ -69,7 +69,7 @@ test('a root that is suddenly empty is left as it was unless that is meant', asy
 
 test('a root on another device is left as it was, a new directory on the same one is not', async (t) => {
   const home = scratch(t);
-  const elsewhere = fs.mkdtempSync(path.join(os.homedir(), '.tardis-e2e-'));
+  const elsewhere = fs.mkdtempSync(path.join(os.tmpdir(), 'tardis-e2e-'));
   t.teardown(() => removeScratch(elsewhere));
   const [store, first, second] = ['store', 'one/tree', 'two/tree'].map((name) =>
     path.join(home, name),
