@@ -5,6 +5,7 @@
  */
 import type { BackupSet, CatalogEntry, ListingPage } from '../catalog/index.js';
 import type { OwnerRecord, RootRecord, SetNote } from '../store/index.js';
+import type { Access } from './access.js';
 
 export type ArchiveEntry = CatalogEntry;
 
@@ -28,6 +29,13 @@ export interface ContentPiece {
   readonly offset: number;
 }
 
+/** A content without a name. */
+export interface FoundContent {
+  readonly contentId: number;
+  readonly digest: Buffer;
+  readonly sizeBytes: number;
+}
+
 /** Where a content is: its pieces in order; undefined when its bytes are missing. */
 export type ContentLocation = readonly ContentPiece[] | undefined;
 
@@ -35,6 +43,11 @@ export interface Archive {
   readonly client: string;
   /** Where the store's objects are, for jobs that read them. */
   readonly clientPath: string;
+  /**
+   * What whoever asks may see. Questions by path keep to it themselves; who walks by `list` asks it
+   * for every directory before its entries, and for every file before its content.
+   */
+  readonly access: Access;
   /** Sets that are listed, oldest first. */
   sets(): Promise<BackupSet[]>;
   /** A set by number or name; undefined text: the newest complete one. Throws NO_SUCH_SET. */
@@ -43,11 +56,15 @@ export interface Archive {
   notes(set: number): Promise<SetNote[]>;
   /** Names of users and groups as of a set. */
   owners(set: number): Promise<OwnerRecord[]>;
-  /** The entry at an absolute path as of a set. */
+  /** The newest complete set begun at a moment or before. Throws NO_SUCH_SET. */
+  findSetAt(momentMs: number): Promise<BackupSet>;
+  /** The entry at an absolute path as of a set. Throws NO_ACCESS if the way to it is closed. */
   find(path: Buffer, set: number): Promise<ArchiveEntry | undefined>;
   /** A page of a directory as of a set, by name. */
   list(page: ListingPage): Promise<ArchiveEntry[]>;
-  /** Every version of what was ever at an absolute path, oldest first. */
+  /** Contents whose digest begins with these bytes (8 at least), `limit` at most. */
+  findContents(prefix: Buffer, limit: number): Promise<FoundContent[]>;
+  /** Every version of what was ever at an absolute path, oldest first, as far as it may be seen. */
   versions(path: Buffer): Promise<PathVersion[]>;
   /** Where contents are, in the order asked for. */
   locate(contentIds: readonly number[]): Promise<ContentLocation[]>;

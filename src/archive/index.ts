@@ -1,10 +1,13 @@
+export { Access, noAccess, type Reader } from './access.js';
 export type {
   Archive,
   ArchiveEntry,
   ContentLocation,
   ContentPiece,
+  FoundContent,
   PathVersion,
 } from './archive.js';
+export { contentsAsFiles } from './contents-archive.js';
 export { type LocalArchiveOptions, openLocalArchive } from './local-archive.js';
 export type { BackupSet } from '../catalog/index.js';
 export type { RootRecord, SetNote } from '../store/index.js';

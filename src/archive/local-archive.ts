@@ -18,12 +18,14 @@ import {
   type SetNote,
 } from '../store/index.js';
 import type { System } from '../system/index.js';
+import { Access, noAccess } from './access.js';
 import { restBelow, rootAbove } from './roots.js';
 import type {
   Archive,
   ArchiveEntry,
   ContentLocation,
   ContentPiece,
+  FoundContent,
   PathVersion,
 } from './archive.js';
 
@@ -31,12 +33,15 @@ export interface LocalArchiveOptions {
   readonly store: string;
   readonly client: string;
   readonly catalogFile?: string;
+  /** What may be seen; by default what the user of this process might have seen. */
+  readonly access?: Access;
 }
 
 /** Opens a client for reading. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, CATALOG_*. */
 export function openLocalArchive(system: System, options: LocalArchiveOptions): Archive {
   const directory = openClientDirectory(system, options);
-  return new LocalArchive(directory, Catalog.openForReading(system, directory.catalogPath));
+  const catalog = Catalog.openForReading(system, directory.catalogPath);
+  return new LocalArchive(directory, catalog, options.access ?? Access.ofThisProcess());
 }
 
 /** A change of a directory above cuts a version in two that are one. */
@@ -66,13 +71,15 @@ const READING_SLICE_MS = 20;
 class LocalArchive implements Archive {
   readonly client: string;
   readonly clientPath: string;
+  readonly access: Access;
   private sliceEndsMs = 0;
   private sliceTimer: NodeJS.Timeout | undefined;
   private lastPack = NO_PACK;
   private lastObject = '';
   private readonly catalog: Catalog;
 
-  constructor(directory: ClientDirectory, catalog: Catalog) {
+  constructor(directory: ClientDirectory, catalog: Catalog, access: Access) {
+    this.access = access;
     this.client = directory.client;
     this.clientPath = directory.path;
     this.catalog = catalog;
@@ -119,6 +126,18 @@ class LocalArchive implements Archive {
     return found;
   }
 
+  async findSetAt(momentMs: number): Promise<BackupSet> {
+    const complete = this.catalog.sets.listed().filter((set) => set.state === 'complete');
+    const found = complete.findLast((set) => set.openedAtMs <= momentMs);
+    if (found === undefined) {
+      throw new TardisError(
+        'NO_SUCH_SET',
+        `the client "${this.client}" has no complete backup set that old`,
+      );
+    }
+    return found;
+  }
+
   async roots(set: number): Promise<RootRecord[]> {
     return this.catalog.sets.rootsOf(set);
   }
@@ -138,13 +157,26 @@ class LocalArchive implements Archive {
     let entry = entries.findAsOf(ROOTS_DIRECTORY, Buffer.from(String(start.root.root)), set);
     for (const name of start.rest) {
       if (entry?.childId === undefined) return undefined;
+      if (!this.access.maySearch(entry)) throw noAccess(path);
       entry = entries.findAsOf(entry.childId, name, set);
     }
-    return entry;
+    return entry === undefined ? undefined : this.shown(entry);
   }
 
   async list(page: ListingPage): Promise<ArchiveEntry[]> {
-    return this.reading().entries.listAsOf(page);
+    const entries = this.reading().entries.listAsOf(page);
+    return this.access.isUnrestricted ? entries : entries.map((entry) => this.shown(entry));
+  }
+
+  /** A digest tells whether a file is the same as another: as much as its content. So may attributes. */
+  private shown(entry: ArchiveEntry): ArchiveEntry {
+    if (this.access.mayRead(entry)) return entry;
+    const hidden = { value: undefined };
+    return Object.create(entry, { digest: hidden, attributes: hidden }) as ArchiveEntry;
+  }
+
+  async findContents(prefix: Buffer, limit: number): Promise<FoundContent[]> {
+    return this.reading().contents.findByPrefix(prefix, limit);
   }
 
   async versions(path: Buffer): Promise<PathVersion[]> {
@@ -156,7 +188,7 @@ class LocalArchive implements Archive {
       for (const component of [name, ...root.rest]) {
         matches = reached.flatMap((place) => this.versionsAt(place, component));
         reached = matches.flatMap(({ entry, firstSet, lastSet }) =>
-          entry.childId === undefined
+          entry.childId === undefined || !this.access.maySearch(entry)
             ? []
             : [{ directory: entry.childId, from: firstSet, to: lastSet ?? Infinity }],
         );
@@ -176,7 +208,7 @@ class LocalArchive implements Archive {
       const to = Math.min(place.to, entry.lastSet ?? Infinity);
       if (from > to) continue;
       const lastSet = to === Infinity ? undefined : to;
-      versions.push({ entry, firstSet: from, lastSet });
+      versions.push({ entry: this.shown(entry), firstSet: from, lastSet });
     }
     return versions;
   }

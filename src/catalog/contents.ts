@@ -11,6 +11,13 @@ export interface ContentRow {
   readonly isStored: boolean;
 }
 
+/** A content by its digest. */
+export interface NamedContent {
+  readonly contentId: number;
+  readonly digest: Buffer;
+  readonly sizeBytes: number;
+}
+
 /** Where the bytes of a content are. */
 export interface StoredContent {
   readonly digest: Buffer;
@@ -42,6 +49,10 @@ export class ContentTable {
            WHERE substr(digest, 1, 8) = substr(?, 1, 8) AND digest = ?`,
         )
         .raw(),
+      findByPrefix: database.prepare(
+        `SELECT content_id AS contentId, digest, size_bytes AS sizeBytes FROM contents
+         WHERE substr(digest, 1, 8) = substr(?, 1, 8) AND substr(digest, 1, length(?)) = ? LIMIT ?`,
+      ),
       insert: database.prepare(
         'INSERT INTO contents (digest, size_bytes, record_id, offset) VALUES (?, ?, ?, ?)',
       ),
@@ -93,6 +104,11 @@ export class ContentTable {
     const row = this.statements.find.get(digest, digest) as [number, number, number] | undefined;
     if (row === undefined) return undefined;
     return { contentId: row[0], sizeBytes: row[1], isStored: row[2] === 1 };
+  }
+
+  /** Contents whose digest begins with `prefix`, which has 8 bytes at least. */
+  findByPrefix(prefix: Buffer, limit: number): NamedContent[] {
+    return this.statements.findByPrefix.all(prefix, prefix, prefix, limit) as NamedContent[];
   }
 
   addRecord(header: RecordHeader, location: Location): number {

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asTardisError, systemCode, TardisError } from '../errors/index.js';
 import type { SqlDatabase, System } from '../system/index.js';
+import { needsCopy, openCopy } from './private-copy.js';
 
 export const CATALOG_VERSION = 1;
 const CACHE_BYTES = 6 << 20;
@@ -52,17 +53,38 @@ export function openForReading(system: System, catalogPath: string): SqlDatabase
   if (system.files.status(catalogPath) === undefined) {
     throw new TardisError('CATALOG_DAMAGED', `the catalog ${catalogPath} is missing`);
   }
-  let database: SqlDatabase | undefined;
   try {
-    database = system.openDatabase(catalogPath, { readonly: true });
+    return openChecked(catalogPath, () => system.openDatabase(catalogPath, { readonly: true }));
+  } catch (error) {
+    if (!needsCopy(error)) throw asTardisError(error, `opening ${catalogPath}`);
+    return openCopied(system, catalogPath, error);
+  }
+}
+
+function openCopied(system: System, catalogPath: string, original: unknown): SqlDatabase {
+  try {
+    return openChecked(catalogPath, () => {
+      const database = openCopy(system, catalogPath);
+      if (database === undefined) throw original;
+      return database;
+    });
+  } catch (error) {
+    throw asTardisError(error, `opening ${catalogPath}`);
+  }
+}
+
+/** Closes what it opened if that is not a catalog we know. */
+function openChecked(catalogPath: string, open: () => SqlDatabase): SqlDatabase {
+  const database = open();
+  try {
     requireKnownVersion(database, catalogPath);
     if (database.pragma('user_version', { simple: true }) === 0) {
       throw new TardisError('CATALOG_DAMAGED', `the catalog ${catalogPath} is empty`);
     }
     return database;
   } catch (error) {
-    database?.close();
-    throw asTardisError(error, `opening ${catalogPath}`);
+    database.close();
+    throw error;
   }
 }
 

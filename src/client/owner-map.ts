@@ -30,6 +30,11 @@ export class OwnerMap {
     return row;
   };
 
+  /** Who has an entry here. */
+  of({ uid, gid }: { readonly uid: number; readonly gid: number }): { uid: number; gid: number } {
+    return { uid: this.idOf(false, uid), gid: this.idOf(true, gid) };
+  }
+
   private idOf(isGroup: boolean, id: number): number {
     return (isGroup ? this.groups : this.users).get(id) ?? id;
   }

@@ -2,7 +2,6 @@
 import type { ArchiveEntry, ContentPiece } from '../archive/index.js';
 import { BytesBuilder, isSparse } from '../model/index.js';
 import { PACKS_PREFIX } from '../store/index.js';
-import type { OwnerMap } from './owner-map.js';
 import {
   NO_RECORD,
   type RestoreInput,
@@ -12,13 +11,18 @@ import {
 
 export interface FileToRestore {
   readonly entry: ArchiveEntry;
+  /** Bits of RestoreHow. */
+  readonly how: number;
   /** Beneath the target. */
   readonly directory: Buffer;
   readonly name: Buffer;
 }
 
 export interface RestoreJob {
-  readonly input: Omit<RestoreInput, 'clientPath' | 'targetPath' | 'ownerOptions' | 'overwrite'>;
+  readonly input: Omit<
+    RestoreInput,
+    'clientPath' | 'targetPath' | 'ownerOptions' | 'temporaryPrefix'
+  >;
   /** The files of the input, in its order. */
   readonly files: readonly FileToRestore[];
   /** Decoded bytes, for bounding what is in flight. */
@@ -62,14 +66,19 @@ function isInPack(piece: ContentPiece): boolean {
   return piece.object.startsWith(PACKS_PREFIX);
 }
 
+/** Makes the rows that files are given. */
+export interface RowMaker {
+  row(metadata: Buffer, name: Buffer, digest: Uint8Array | undefined): Buffer;
+}
+
 /** Sorts files by the places of their contents and groups them into jobs. */
-export function planJobs(files: readonly LocatedFile[], owners: OwnerMap): RestoreJob[] {
+export function planJobs(files: readonly LocatedFile[], rowsOf: RowMaker): RestoreJob[] {
   const jobs: RestoreJob[] = [];
-  let builder = new JobBuilder(owners);
+  let builder = new JobBuilder(rowsOf);
   for (const item of files.toSorted(byPlace)) {
     if (builder.isFull && !builder.endsWith(item.pieces)) {
       jobs.push(builder.build());
-      builder = new JobBuilder(owners);
+      builder = new JobBuilder(rowsOf);
     }
     builder.add(item);
   }
@@ -77,7 +86,10 @@ export function planJobs(files: readonly LocatedFile[], owners: OwnerMap): Resto
   return jobs;
 }
 
-function byPlace(a: LocatedFile, b: LocatedFile): number {
+type Placed = Pick<LocatedFile, 'pieces'>;
+
+/** For sorting files by the places of their contents; empty files come first. */
+export function byPlace(a: Placed, b: Placed): number {
   const [first, second] = [a.pieces[0], b.pieces[0]];
   if (first === undefined || second === undefined) {
     return (first === undefined ? 0 : 1) - (second === undefined ? 0 : 1);
@@ -99,10 +111,10 @@ class JobBuilder {
   private lastDirectory: Buffer | undefined;
   private lastDirectoryNumber = 0;
   private bytes = 0;
-  private readonly owners: OwnerMap;
+  private readonly rowsOf: RowMaker;
 
-  constructor(owners: OwnerMap) {
-    this.owners = owners;
+  constructor(rowsOf: RowMaker) {
+    this.rowsOf = rowsOf;
   }
 
   get count(): number {
@@ -126,9 +138,10 @@ class JobBuilder {
     const isInForm = isSparse(file.entry.metadata);
     const isOnePiece = pieces.length === 1 && first !== undefined && !isInForm;
     const digest = isOnePiece ? first.digest : undefined;
-    this.rows.append(this.owners.row(file.entry.metadata, file.name, digest));
+    this.rows.append(this.rowsOf.row(file.entry.metadata, file.name, digest));
     const record = isOnePiece ? this.recordNumber(first) : NO_RECORD;
-    this.places.push(this.directoryNumber(file.directory), record, first?.offset ?? 0);
+    const directory = this.directoryNumber(file.directory);
+    this.places.push(directory, record, first?.offset ?? 0, file.how);
     if (pieces.length > 1 || isInForm) {
       const numbered = pieces.map((piece) => ({
         record: this.recordNumber(piece),

@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode, TardisError } from '../errors/index.js';
-import { displayName, EntryType, RowReader } from '../model/index.js';
+import { displayName, EntryType, forEachRow, RowReader } from '../model/index.js';
 import {
   absolutePath,
   type FailedAttribute,
@@ -21,13 +21,24 @@ export interface TargetName {
   readonly name: Buffer;
 }
 
-/** Not mkdir's own recursion: in places such as /proc it never ends. */
-function makeDirectories(directory: Buffer): void {
+export interface TargetOptions {
+  readonly setsOwner: boolean;
+  /** How names begin that are given to what will be renamed. */
+  readonly prefix: string;
+  /** Look only. */
+  readonly isDry: boolean;
+}
+
+const TEMPORARY_BYTES = 8;
+
+/** True if it was not there. Not mkdir's own recursion: in places such as /proc it never ends. */
+function makeDirectories(directory: Buffer): boolean {
   const stat = fs.statSync(directory, { throwIfNoEntry: false });
-  if (stat?.isDirectory() === true) return;
+  if (stat?.isDirectory() === true) return false;
   const parent = Buffer.from(path.posix.dirname(directory.toString('latin1')), 'latin1');
   if (stat === undefined && !parent.equals(directory)) makeDirectories(parent);
   fs.mkdirSync(directory);
+  return true;
 }
 
 export class RestoreTarget {
@@ -35,28 +46,39 @@ export class RestoreTarget {
   readonly path: Buffer;
   /** How metadata is put. See MetadataOption. */
   readonly ownerOptions: number;
-  private readonly rootFd: number;
+  /** It was made just now (or would be). */
+  readonly isNew: boolean;
+  readonly isDry: boolean;
+  readonly prefix: string;
+  /** Undefined where it is not there and is only looked at. */
+  readonly existingFd: number | undefined;
   /** The directory opened last: most entries of a page share it. */
   private open: { readonly directory: Buffer; readonly fd: number } | undefined;
   private readonly system: System;
-  private readonly overwrite: boolean;
 
   /** Makes the directory if it is not there. Throws TARGET_NOT_WRITABLE. */
-  constructor(system: System, output: Buffer, overwrite: boolean) {
+  constructor(system: System, output: Buffer, { setsOwner, prefix, isDry }: TargetOptions) {
     this.system = system;
-    this.overwrite = overwrite;
+    this.prefix = prefix;
+    this.isDry = isDry;
     // An ordinary user keeps what is his; of what was another's, the set-id bits go.
     const isRoot = process.geteuid?.() === 0;
+    const owner = MetadataOption.setOwner | (isRoot ? 0 : MetadataOption.forgiveOwner);
+    const full = absolutePath(output);
     let rootFd: number | undefined;
     try {
-      makeDirectories(absolutePath(output));
-      this.path = fs.realpathSync.native(absolutePath(output), { encoding: 'buffer' });
+      if (isDry && fs.statSync(full, { throwIfNoEntry: false }) === undefined) {
+        this.isNew = true;
+        this.path = full;
+        this.ownerOptions = 0;
+        return;
+      }
+      this.isNew = makeDirectories(full);
+      this.path = fs.realpathSync.native(full, { encoding: 'buffer' });
       rootFd = system.native.openDirectory(this.path);
-      this.rootFd = rootFd;
+      this.existingFd = rootFd;
       this.ownerOptions =
-        MetadataOption.setOwner |
-        (isRoot ? 0 : MetadataOption.forgiveOwner) |
-        (system.native.inheritsAcl(rootFd) ? MetadataOption.dropAcl : 0);
+        (setsOwner ? owner : 0) | (system.native.inheritsAcl(rootFd) ? MetadataOption.dropAcl : 0);
     } catch (error) {
       if (rootFd !== undefined) system.native.close(rootFd);
       throw new TardisError(
@@ -70,41 +92,77 @@ export class RestoreTarget {
 
   close(): void {
     if (this.open !== undefined) this.system.native.close(this.open.fd);
-    this.system.native.close(this.rootFd);
+    if (this.existingFd !== undefined) this.system.native.close(this.existingFd);
   }
 
-  makeDirectory({ directory, name }: TargetName): void {
+  get rootFd(): number {
+    if (this.existingFd === undefined) throw new Error('a dry run has no target');
+    return this.existingFd;
+  }
+
+  /** The row of what is there, or undefined. */
+  look({ directory, name }: TargetName): Buffer | undefined {
+    if (this.existingFd === undefined) return undefined;
     try {
-      this.system.native.makeDirectoryAt(this.fdOf(directory), name);
+      return this.system.native.statAt(this.fdOf(directory), name);
     } catch (error) {
-      if (systemCode(error) !== 'EEXIST' || !this.overwrite) throw error;
-      this.requireDirectory(this.fdOf(directory), name, error);
+      if (systemCode(error) === 'ENOENT') return undefined;
+      throw error;
     }
   }
 
-  /** What is there may be a directory; anything else makes way for one. */
-  private requireDirectory(fd: number, name: Buffer, taken: unknown): void {
-    const type = new RowReader(this.system.native.statAt(fd, name)).type(0);
-    if (type === EntryType.directory) return;
-    if (type !== EntryType.file && type !== EntryType.symlink) throw taken;
+  /** False if something has that name. */
+  makeDirectory({ directory, name }: TargetName): boolean {
+    try {
+      this.system.native.makeDirectoryAt(this.fdOf(directory), name);
+      return true;
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') throw error;
+      return false;
+    }
+  }
+
+  /** Puts a directory where something is that is none. */
+  replaceByDirectory({ directory, name }: TargetName): void {
+    const fd = this.fdOf(directory);
     this.system.native.unlinkAt(fd, name);
     this.system.native.makeDirectoryAt(fd, name);
   }
 
-  /** Returns which attributes could not be put, as all of these do. */
-  makeSymlink({ directory, name }: TargetName, linkTarget: Buffer, row: Buffer): FailedAttribute[] {
+  /** Removes what a run that was broken off would have renamed. */
+  removeTemporaries(directory: Buffer): void {
+    const { native } = this.system;
     const fd = this.fdOf(directory);
-    return this.replacing(fd, name, () =>
-      this.system.native.symlinkAt(fd, name, linkTarget, row, 0, this.ownerOptions),
+    // Through the descriptor: no link can lead it elsewhere.
+    const rows = new RowReader(native.listDirectory(Buffer.from(`/proc/self/fd/${fd}/.`)));
+    forEachRow(rows, (at) => {
+      const isOurs = rows.name(at).toString('latin1').startsWith(this.prefix);
+      if (isOurs && rows.type(at) !== EntryType.directory) native.unlinkAt(fd, rows.name(at));
+    });
+  }
+
+  /**
+   * What has that name is replaced at once if it may be. Returns which attributes could not be put, as
+   * all of these do.
+   */
+  makeSymlink(
+    { directory, name }: TargetName,
+    linkTarget: Buffer,
+    row: Buffer,
+    mayReplace: boolean,
+  ): FailedAttribute[] {
+    const fd = this.fdOf(directory);
+    return this.putAt(fd, name, mayReplace, (at) =>
+      this.system.native.symlinkAt(fd, at, linkTarget, row, 0, this.ownerOptions),
     );
   }
 
   /** Makes a fifo, a socket or a device node. Throws SPECIAL_FILE for who may not make one. */
-  makeNode({ directory, name }: TargetName, row: Buffer): FailedAttribute[] {
+  makeNode({ directory, name }: TargetName, row: Buffer, mayReplace: boolean): FailedAttribute[] {
     const fd = this.fdOf(directory);
     try {
-      return this.replacing(fd, name, () =>
-        this.system.native.makeNodeAt(fd, name, row, 0, this.ownerOptions),
+      return this.putAt(fd, name, mayReplace, (at) =>
+        this.system.native.makeNodeAt(fd, at, row, 0, this.ownerOptions),
       );
     } catch (error) {
       if (systemCode(error) !== 'EPERM') throw error;
@@ -113,13 +171,13 @@ export class RestoreTarget {
   }
 
   /** Makes a hard link to what was restored before. */
-  makeLink({ directory, name }: TargetName, existing: TargetName): void {
+  makeLink({ directory, name }: TargetName, existing: TargetName, mayReplace: boolean): void {
     const { native } = this.system;
     const from = native.openBeneath(this.rootFd, existing.directory, OpenKind.directory);
     try {
       const to = this.fdOf(directory);
-      this.replacing(to, name, () => {
-        native.linkAt(from, existing.name, to, name);
+      this.putAt(to, name, mayReplace, (at) => {
+        native.linkAt(from, existing.name, to, at);
         return undefined;
       });
     } finally {
@@ -147,14 +205,28 @@ export class RestoreTarget {
     return fd;
   }
 
-  /** Makes something; where a name is taken and may be replaced, again without it. */
-  private replacing(fd: number, name: Buffer, make: () => Buffer | undefined): FailedAttribute[] {
+  /** Makes something; where a name is taken and may be replaced, beside it, to be renamed. */
+  private putAt(
+    fd: number,
+    name: Buffer,
+    mayReplace: boolean,
+    make: (at: Buffer) => Buffer | undefined,
+  ): FailedAttribute[] {
+    const { native, random } = this.system;
     try {
-      return failedAttributes(make());
+      return failedAttributes(make(name));
     } catch (error) {
-      if (systemCode(error) !== 'EEXIST' || !this.overwrite) throw error;
-      this.system.native.unlinkAt(fd, name);
-      return failedAttributes(make());
+      if (systemCode(error) !== 'EEXIST' || !mayReplace) throw error;
+      const unique = random.bytes(TEMPORARY_BYTES).toString('hex');
+      const temporary = Buffer.from(this.prefix + unique);
+      const missing = make(temporary);
+      try {
+        native.renameAt(fd, temporary, fd, name);
+      } catch (second) {
+        native.unlinkAt(fd, temporary);
+        throw second;
+      }
+      return failedAttributes(missing);
     }
   }
 }

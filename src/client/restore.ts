@@ -1,18 +1,31 @@
 /**
  * Restoring: locate ▸ fetch ▸ (decrypt) ▸ decompress ▸ (patch) ▸ write. The tree is walked in the
  * catalog; directories and links are made here, files by jobs in the pool, in the order of the packs.
- * Directories get their metadata last, deepest first. Everything is opened beneath the target.
+ * Directories get their metadata last, deepest first. Everything is opened beneath the target. Where
+ * the target was there before, it is looked at first; in a directory made just now nothing is.
  */
 import { from, lastValueFrom } from 'rxjs';
-import { type Archive, type ArchiveEntry, rootAbove } from '../archive/index.js';
+import type { Archive, ArchiveEntry } from '../archive/index.js';
 import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
-import { EntryType, joinPath, lastComponent } from '../model/index.js';
+import { EntryType, joinPath } from '../model/index.js';
 import { Credit } from '../transport/index.js';
 import { stage, StageCounters } from '../pipeline/index.js';
 import type { FailedAttribute, System } from '../system/index.js';
+import { type JobRunner, RestoreHow, type RestoreInput } from '../workers/index.js';
+import {
+  type RestoreIdentity,
+  RestoreJournal,
+  restoreId,
+  type Resume,
+  temporaryPrefix,
+} from './restore-journal.js';
 import { OwnerMap } from './owner-map.js';
-import { RestoreTarget, type TargetName } from './restore-target.js';
-import type { JobRunner, RestoreInput } from '../workers/index.js';
+import { LinkGroups } from './restore-links.js';
+import { type Place, RestorePlaces, type Settled } from './restore-places.js';
+import { type PolicyOptions, RestorePolicy } from './restore-policy.js';
+import type { RestoreFailure, RestoreProgress } from './restore-progress.js';
+import { RestoreTarget } from './restore-target.js';
+import { type Selection, TreeWalk, type Visited, type WalkVisitor } from './restore-walk.js';
 import {
   type FileToRestore,
   type LocatedFile,
@@ -21,34 +34,24 @@ import {
   type RestoreJob,
 } from './restore-plan.js';
 
-export interface RestoreRequest {
-  readonly set: number;
-  /** Absolute paths as they were backed up. */
-  readonly paths: readonly Buffer[];
+export interface RestoreRequest extends Selection {
   readonly output: Buffer;
-  readonly overwrite: boolean;
   readonly workers: number;
-  /** Owners by their numbers only, whatever their names are here. */
-  readonly numericIds: boolean;
+  readonly policy?: PolicyOptions;
+  /** False: files that were one are restored as several. */
+  readonly hardLinks?: boolean;
+  /** Owners by their numbers, not by their names. */
+  readonly numericIds?: boolean;
+  /** Look and count, but make nothing. */
+  readonly dryRun?: boolean;
 }
 
-export interface RestoreProgress {
-  directories: number;
-  files: number;
-  links: number;
-  bytes: number;
-  failures: number;
+export interface RestoreResult {
+  readonly failures: RestoreFailure[];
+  /** What it went on with, if a run had been broken off. */
+  readonly resume: Resume | undefined;
 }
 
-export interface RestoreFailure {
-  readonly path: Buffer;
-  readonly error: WireError;
-  /** The content (or part of one) that is damaged, if that is what is wrong. */
-  readonly digest: Buffer | undefined;
-}
-
-/** Entries of a directory read at once. */
-const PAGE_ENTRIES = 2048;
 /** Files collected before they are put in the order of the packs. */
 const WINDOW_FILES = 1024;
 /** The walk works this long without looking at the workers. */
@@ -57,33 +60,8 @@ const SLICE_MS = 4;
 const MAX_STRAYS = 16_384;
 /** Decoded bytes of the jobs that wait or run, for each worker; a job that waits holds only names. */
 const JOB_BYTES_PER_WORKER = 64 << 20;
-const FIRST_NAME = Buffer.alloc(0);
 
-interface DirectoryToFinish {
-  readonly path: Buffer;
-  readonly row: Buffer;
-}
-
-/** A path that is wanted, with the number of its root. */
-interface Wanted {
-  readonly entry: ArchiveEntry;
-  readonly name: Buffer;
-  readonly root: number;
-}
-
-/** A directory of the catalog whose entries are still to be restored to `path`. */
-interface OpenDirectory {
-  readonly root: number;
-  readonly directory: number;
-  readonly path: Buffer;
-}
-
-interface HardLink {
-  readonly at: TargetName;
-  readonly existing: TargetName;
-}
-
-/** Restores some paths. Throws NO_SUCH_PATH before anything is written. */
+/** Restores some paths. Throws NO_SUCH_PATH and NO_ACCESS before anything is written. */
 export async function runRestore(
   system: System,
   archive: Archive,
@@ -91,49 +69,38 @@ export async function runRestore(
   request: RestoreRequest,
   progress: RestoreProgress,
   signal?: AbortSignal,
-): Promise<RestoreFailure[]> {
-  const wanted: Wanted[] = [];
-  const roots = await archive.roots(request.set);
-  for (const wantedPath of request.paths) {
-    const entry = await archive.find(wantedPath, request.set);
-    if (entry === undefined) {
-      throw new TardisError(
-        'NO_SUCH_PATH',
-        `the set ${request.set} has no "${wantedPath.toString()}"`,
-      );
-    }
-    const root = rootAbove(roots, wantedPath)?.root.root ?? 0;
-    wanted.push({ entry, name: lastComponent(wantedPath), root });
-  }
+): Promise<RestoreResult> {
   // Only root can give anything away.
-  const byNumber = request.numericIds || process.geteuid?.() !== 0;
+  const byNumber = request.numericIds === true || process.geteuid?.() !== 0;
   const owners = new OwnerMap(system, byNumber ? [] : await archive.owners(request.set));
   const restore = new Restore(system, archive, jobs, request, owners, progress, signal);
+  const walk = await TreeWalk.over(archive, request, restore);
   try {
-    await restore.run(wanted);
+    await restore.run(walk);
   } finally {
     restore.close();
   }
-  return restore.failures;
+  return { failures: restore.failures, resume: restore.resume };
 }
 
-class Restore {
+class Restore implements WalkVisitor<Place> {
   readonly failures: RestoreFailure[] = [];
-  private readonly target: RestoreTarget;
-  private readonly directories: DirectoryToFinish[] = [];
-  private readonly links: HardLink[] = [];
+  private opened: RestoreTarget | undefined;
+  private journal: RestoreJournal | undefined;
+  private places!: RestorePlaces;
+  private readonly policy: RestorePolicy;
+  private readonly links: LinkGroups;
   private readonly failedNames = new Set<string>();
-  /** The first restored name of each link group, by root, inode and content. */
-  private readonly linked = new Map<string, TargetName>();
   private readonly inFlight: Credit;
   private window: FileToRestore[] = [];
   private lastBreathMs = 0;
   private readonly order = new PackOrder();
   private readonly strays: LocatedFile[] = [];
+  private readonly system: System;
   private readonly archive: Archive;
   private readonly jobs: JobRunner;
   private readonly request: RestoreRequest;
-  private readonly owners: OwnerMap;
+  private readonly identity: RestoreIdentity;
   private readonly progress: RestoreProgress;
   private readonly signal: AbortSignal | undefined;
 
@@ -146,155 +113,159 @@ class Restore {
     progress: RestoreProgress,
     signal: AbortSignal | undefined,
   ) {
-    this.owners = owners;
+    this.system = system;
     this.archive = archive;
     this.jobs = jobs;
     this.request = request;
     this.progress = progress;
     this.signal = signal;
-    this.target = new RestoreTarget(system, request.output, request.overwrite);
+    this.policy = new RestorePolicy(request.policy ?? {}, system.clock.nowMs(), owners);
+    this.links = new LinkGroups(request.hardLinks !== false);
     this.inFlight = new Credit(Math.max(request.workers, 1) * JOB_BYTES_PER_WORKER);
+    const { set, paths, hierarchy } = request;
+    this.identity = { client: archive.client, set, paths, hierarchy: hierarchy === true };
   }
 
-  async run(wanted: readonly Wanted[]): Promise<void> {
+  get resume(): Resume | undefined {
+    return this.policy.resume;
+  }
+
+  private get isDry(): boolean {
+    return this.request.dryRun === true;
+  }
+
+  async run(walk: TreeWalk<Place>): Promise<void> {
+    await this.begin();
     const counters = new StageCounters('restore', this.request.workers * 2 + 2);
-    const work = from(this.jobsFor(wanted)).pipe(stage(counters, (job) => this.runJob(job)));
+    const work = from(this.jobsFor(walk)).pipe(stage(counters, (job) => this.runJob(job)));
     try {
       await lastValueFrom(work, { defaultValue: undefined });
     } catch (error) {
       this.inFlight.fail(error as Error);
       throw error;
     }
-    for (const { at, existing } of this.links) {
-      this.attempt(joinPath(at.directory, at.name), () => {
-        // What has that name may be somebody else's.
-        if (this.failedNames.has(joinPath(existing.directory, existing.name).toString('latin1'))) {
-          throw new TardisError('TARGET_EXISTS', 'the file it is linked to was not restored');
-        }
-        this.target.makeLink(at, existing);
-        this.progress.files += 1;
+    for (const link of this.links.toMake()) {
+      this.attempt(joinPath(link.at.directory, link.at.name), () => {
+        const outcome = this.links.make(link, this.places, this.policy, this.failedNames);
+        this.progress[outcome === 'made' ? 'files' : outcome] += 1;
       });
     }
-    for (const directory of this.directories.toReversed()) {
-      this.attempt(directory.path, () =>
-        this.tellMissing(
-          directory.path,
-          this.target.finishDirectory(directory.path, directory.row),
-        ),
-      );
+    this.places.finish((path, work) => this.attempt(path, () => this.tellMissing(path, work())));
+    this.journal?.finish();
+  }
+
+  private async begin(): Promise<void> {
+    const { system, request, policy, identity } = this;
+    const prefix = temporaryPrefix(restoreId(identity));
+    const { setsOwner } = policy;
+    const target = new RestoreTarget(system, request.output, {
+      setsOwner,
+      prefix,
+      isDry: this.isDry,
+    });
+    this.opened = target;
+    if (this.isDry) {
+      const fd = target.existingFd;
+      policy.resume = fd === undefined ? undefined : RestoreJournal.peek(system, fd, identity);
+    } else {
+      this.journal = await RestoreJournal.begin(system, target.rootFd, identity);
+      policy.resume = this.journal?.resume;
     }
+    this.places = new RestorePlaces(target, policy, this.progress, this.isDry);
   }
 
   close(): void {
-    this.target.close();
+    this.journal?.close();
+    this.opened?.close();
   }
 
-  /** Walks what is wanted, making directories and links on the way; yields jobs for the files. */
-  private async *jobsFor(wanted: readonly Wanted[]): AsyncGenerator<RestoreJob> {
-    const stack: OpenDirectory[] = [];
-    for (const { entry, name, root } of wanted.toReversed()) {
-      this.visit(entry, root, FIRST_NAME, name, stack);
+  // --- what the walk meets -------------------------------------------------------------------------
+
+  directory(
+    plain: Parameters<WalkVisitor<Place>['directory']>[0],
+    above: Place | undefined,
+  ): Place {
+    return this.places.open(plain, above);
+  }
+
+  leftOut(): void {
+    this.progress.leftOut += 1;
+  }
+
+  failed(path: Buffer, error: WireError | Error): void {
+    this.fail(path, toWire(error), undefined);
+  }
+
+  visit({ entry, directory, name }: Visited<Place>, made: Place | undefined): boolean {
+    try {
+      if (made !== undefined) return this.places.make(made);
+      if (!this.places.make(directory)) return false;
+      if (entry.type === EntryType.file) this.addFile(entry, directory, name);
+      else this.makeOther(entry, directory, name);
+      return true;
+    } catch (error) {
+      this.failOrEnd(joinPath(directory.path, name), error);
+      return false;
     }
-    for (;;) {
-      const next = stack.pop();
-      if (next === undefined) break;
-      const below: typeof stack = [];
-      let after: Buffer = FIRST_NAME;
-      for (;;) {
-        if (this.signal?.aborted === true) throw new TardisError('INTERRUPTED', 'interrupted');
-        const page = await this.archive.list({
-          directory: next.directory,
-          set: this.request.set,
-          after,
-          limit: PAGE_ENTRIES,
-          withDigests: false,
-        });
-        await this.breathe();
-        for (const entry of page) this.visit(entry, next.root, next.path, entry.name, below);
-        if (this.window.length >= WINDOW_FILES) yield* this.flushWindow(false);
-        if (page.length < PAGE_ENTRIES) break;
-        after = page.at(-1)!.name;
-      }
-      for (const directory of below.toReversed()) stack.push(directory);
-    }
-    yield* this.flushWindow(true);
   }
 
   /** Lets finished jobs be followed by new ones: the walk must not keep the workers waiting. */
-  private async breathe(): Promise<void> {
+  async breathe(): Promise<void> {
     const nowMs = performance.now();
     if (nowMs - this.lastBreathMs < SLICE_MS) return;
     await new Promise((resolve) => setImmediate(resolve));
     this.lastBreathMs = performance.now();
   }
 
-  /** `name` empty: the entry's contents go into the output directory itself. */
-  private visit(
-    entry: ArchiveEntry,
-    root: number,
-    directory: Buffer,
-    name: Buffer,
-    stack: OpenDirectory[],
-  ): void {
-    const full = joinPath(directory, name);
-    this.attempt(full, () => {
-      switch (entry.type) {
-        case EntryType.directory:
-          if (name.length > 0) {
-            this.target.makeDirectory({ directory, name });
-            this.directories.push({
-              path: full,
-              row: this.owners.row(entry.metadata, name, undefined),
-            });
-            this.progress.directories += 1;
-          }
-          if (entry.childId !== undefined) {
-            stack.push({ root, directory: entry.childId, path: full });
-          }
-          return;
-        case EntryType.file:
-          if (!this.isLinked(entry, root, { directory, name })) {
-            this.window.push({ entry, directory, name });
-          }
-          return;
-        default:
-          if (!this.isLinked(entry, root, { directory, name })) {
-            this.makeOther(entry, { directory, name });
-          }
-      }
-    });
-  }
-
-  /** Makes what is neither a directory nor a regular file. */
-  private makeOther(entry: ArchiveEntry, at: TargetName): void {
-    const row = this.owners.row(entry.metadata, at.name, undefined);
-    const full = joinPath(at.directory, at.name);
-    if (entry.linkTarget === undefined) this.tellMissing(full, this.target.makeNode(at, row));
-    else this.tellMissing(full, this.target.makeSymlink(at, entry.linkTarget, row));
-    if (entry.type === EntryType.symlink) this.progress.links += 1;
-    else this.progress.files += 1;
-  }
-
-  /** Names of one link group become links if all else agrees too; the first is restored. */
-  private isLinked(entry: ArchiveEntry, root: number, at: TargetName): boolean {
-    if (entry.linkCount < 2) return false;
-    // The inode alone does not tell: several file systems may lie below one root.
-    const { inode, ctimeNs, birthTimeNs, contentId, sizeBytes, type } = entry;
-    const key = [root, inode, ctimeNs, birthTimeNs, type, contentId ?? 0, sizeBytes].join('/');
-    const existing = this.linked.get(key);
-    if (existing === undefined) this.linked.set(key, at);
-    else this.links.push({ at, existing });
-    return existing !== undefined;
-  }
-
-  /** Attributes that could not be put: the file is there without them. */
-  private tellMissing(full: Buffer, missing: readonly FailedAttribute[]): void {
-    for (const { name, code } of missing) {
-      const message = `its attribute "${name}" could not be set`;
-      const error = { code: 'ATTRIBUTE_NOT_SET', message, context: { cause: code } } as const;
-      this.progress.failures += 1;
-      this.failures.push({ path: full, error, digest: undefined });
+  private makeOther(entry: ArchiveEntry, directory: Place, name: Buffer): void {
+    const at = { directory: directory.path, name };
+    if (this.links.isFurther(entry, directory, at)) return;
+    const how = this.settle(entry, directory, name);
+    if (typeof how !== 'number') return;
+    if (!this.isDry) {
+      const { target } = this.places;
+      const row = this.policy.row(entry.metadata, name, undefined);
+      const mayReplace = (how & RestoreHow.replace) !== 0;
+      const missing =
+        entry.linkTarget === undefined
+          ? target.makeNode(at, row, mayReplace)
+          : target.makeSymlink(at, entry.linkTarget, row, mayReplace);
+      this.tellMissing(joinPath(directory.path, name), missing);
     }
+    this.progress[entry.type === EntryType.symlink ? 'links' : 'files'] += 1;
+  }
+
+  private addFile(entry: ArchiveEntry, directory: Place, name: Buffer): void {
+    const at = { directory: directory.path, name };
+    if (this.links.isFurther(entry, directory, at)) return;
+    const how = this.settle(entry, directory, name);
+    if (typeof how !== 'number') return;
+    const isToCompare = (how & RestoreHow.compare) !== 0;
+    if (this.isDry && !isToCompare) {
+      this.progress.files += 1;
+      this.progress.bytes += entry.sizeBytes;
+      return;
+    }
+    this.window.push({ entry, how: this.isDry ? how | RestoreHow.pretend : how, ...at });
+  }
+
+  private settle(entry: ArchiveEntry, directory: Place, name: Buffer): Settled {
+    let how: Settled = 'kept';
+    try {
+      how = this.places.settle(entry, directory, name);
+      return how;
+    } finally {
+      if (how === 'kept') this.links.forget(entry, directory);
+    }
+  }
+
+  // --- files ---------------------------------------------------------------------------------------
+
+  private async *jobsFor(walk: TreeWalk<Place>): AsyncGenerator<RestoreJob> {
+    for await (const _ of walk.run(this.signal)) {
+      if (this.window.length >= WINDOW_FILES) yield* this.flushWindow(false);
+    }
+    yield* this.flushWindow(true);
   }
 
   /**
@@ -312,9 +283,9 @@ class Restore {
       return !isStray;
     });
     for (const { pieces } of inOrder) this.order.advance(pieces[0]);
-    yield* this.admit(planJobs(inOrder, this.owners));
+    yield* this.admit(planJobs(inOrder, this.policy));
     if (!isLast && this.strays.length < MAX_STRAYS) return;
-    yield* this.admit(planJobs(this.strays.splice(0), this.owners));
+    yield* this.admit(planJobs(this.strays.splice(0), this.policy));
   }
 
   private async locate(files: readonly FileToRestore[]): Promise<LocatedFile[]> {
@@ -339,22 +310,29 @@ class Restore {
   }
 
   private async runJob(job: RestoreJob): Promise<void> {
+    const { target } = this.places;
     const input: RestoreInput = {
       ...job.input,
       clientPath: this.archive.clientPath,
-      targetPath: this.target.path,
-      ownerOptions: this.target.ownerOptions,
-      overwrite: this.request.overwrite,
+      targetPath: target.path,
+      ownerOptions: target.ownerOptions,
+      temporaryPrefix: target.prefix,
     };
     const { output } = await this.jobs.run('restore', input);
     this.inFlight.give(job.bytes);
     this.progress.files += output.files;
     this.progress.bytes += output.bytes;
+    this.progress.unchanged += output.unchanged;
     for (const { file, isRestored, digest, error } of output.failures) {
-      const { directory, name } = job.files[file]!;
+      const { directory, name, how } = job.files[file]!;
       if (isRestored) {
-        this.progress.failures += 1;
-        this.failures.push({ path: joinPath(directory, name), error, digest: undefined });
+        this.tell(joinPath(directory, name), error, undefined);
+        continue;
+      }
+      const isCompared = (how & RestoreHow.compare) !== 0;
+      if (error.code === 'TARGET_EXISTS' && isCompared && this.policy.keepsSilently) {
+        this.progress.kept += 1;
+        this.failedNames.add(joinPath(directory, name).toString('latin1'));
         continue;
       }
       const isDamage = error.code === 'CONTENT_DAMAGED' || error.code === 'RECORD_DAMAGED';
@@ -364,26 +342,44 @@ class Restore {
     }
   }
 
-  /** One entry's failure does not end the restore; a full disk does. */
+  // --- failures ------------------------------------------------------------------------------------
+
   private attempt(full: Buffer, work: () => void): void {
     try {
       work();
     } catch (error) {
-      const code = systemCode(error);
-      if (code === 'ENOSPC' || code === 'EDQUOT') {
-        throw new TardisError('TARGET_FULL', 'the target is full', { cause: code }, error);
-      }
-      if (code === undefined && !(error instanceof TardisError)) throw error;
-      const wire = toWire(error);
-      const isThere = code === 'EEXIST';
-      this.fail(full, isThere ? { ...wire, code: 'TARGET_EXISTS' } : wire, undefined);
+      this.failOrEnd(full, error);
     }
   }
 
+  /** One entry's failure does not end the restore; a full disk does. */
+  private failOrEnd(full: Buffer, error: unknown): void {
+    const code = systemCode(error);
+    if (code === 'ENOSPC' || code === 'EDQUOT') {
+      throw new TardisError('TARGET_FULL', 'the target is full', { cause: code }, error);
+    }
+    if (code === undefined && !(error instanceof TardisError)) throw error;
+    const isThere = code === 'EEXIST' || code === 'EISDIR';
+    const wire = toWire(error);
+    this.fail(full, isThere ? { ...wire, code: 'TARGET_EXISTS' } : wire, undefined);
+  }
+
   private fail(full: Buffer, error: WireError, digest: Buffer | undefined): void {
-    this.progress.failures += 1;
     this.failedNames.add(full.toString('latin1'));
+    this.tell(full, error, digest);
+  }
+
+  private tell(full: Buffer, error: WireError, digest: Buffer | undefined): void {
+    this.progress.failures += 1;
     this.failures.push({ path: full, error, digest });
+  }
+
+  /** Attributes that could not be put: the file is there without them. */
+  private tellMissing(full: Buffer, missing: readonly FailedAttribute[]): void {
+    for (const { name, code } of missing) {
+      const message = `its attribute "${name}" could not be set`;
+      this.tell(full, { code: 'ATTRIBUTE_NOT_SET', message, context: { cause: code } }, undefined);
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+export { parseDate } from './dates.js';
 export { ABSENT, type AbsentKind, type AbsentRow, refuseAbsent } from './absent.js';
 export { expandArguments } from './argument-files.js';
 export { explain, type Explained } from './explain.js';

@@ -58,6 +58,8 @@ export interface SettingRow extends ValueSpec {
   readonly tools: readonly Tool[];
   /** As commander has them: `-D, --database <dir>`. Those of lists and counts may be repeated. */
   readonly flags?: string;
+  /** What the flag means where its value may be left out (`--overwrite [when]`). */
+  readonly preset?: string;
   /** The flag (a bool's) has a `--no-` form too. */
   readonly negatable?: true;
   /** Takes the arguments that are no options: `<path...>`, or `[path...]` when there may be none. */

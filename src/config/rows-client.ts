@@ -111,22 +111,6 @@ export const CLIENT_ROWS = {
     help: 'paths as they were backed up',
     test: 'names that are no UTF-8 are given as arguments, and come back',
   },
-  output: {
-    type: 'path',
-    default: '.',
-    tools: ['regenerate'],
-    flags: '-o, --output <dir>',
-    help: 'directory to restore into',
-    test: 'names that are no UTF-8 are given as arguments, and come back',
-  },
-  overwrite: {
-    type: 'bool',
-    default: false,
-    tools: ['regenerate'],
-    flags: '--overwrite',
-    help: 'replace files that are there already',
-    test: 'over TCP, with several roots; a file and a directory by themselves',
-  },
   numericIds: {
     type: 'bool',
     default: false,

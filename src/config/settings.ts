@@ -3,6 +3,7 @@ import type { SettingRow, SettingTable, Tool, ValueOf } from './row.js';
 import { CLIENT_ROWS } from './rows-client.js';
 import { COMMON_ROWS } from './rows-common.js';
 import { EXCLUDE_ROWS } from './rows-excludes.js';
+import { RESTORE_ROWS } from './rows-restore.js';
 import { ROOT_ROWS } from './rows-roots.js';
 import { SERVER_ROWS } from './rows-server.js';
 import { TUNING_ROWS } from './rows-tuning.js';
@@ -12,6 +13,7 @@ export const SETTINGS = {
   ...CLIENT_ROWS,
   ...EXCLUDE_ROWS,
   ...ROOT_ROWS,
+  ...RESTORE_ROWS,
   ...TUNING_ROWS,
   ...SERVER_ROWS,
 } as const;

@@ -55,17 +55,27 @@ export const ERROR_TABLE = Object.freeze({
     'Use 1 to 128 letters, digits, dots, hyphens or underscores, not starting with a dot.',
   ),
   NO_SUCH_SET: row('user', 1, 'List the backup sets with `lstardis`.'),
+  BAD_DATE: row(
+    'user',
+    1,
+    'Give a date such as 2014-03-15, 03/15/2014, "3 days ago", yesterday, 3D or 12h.',
+  ),
+  NO_ACCESS: row(
+    'user',
+    1,
+    'Its owner and permissions in the set do not let you read it; ask its owner, or root.',
+  ),
   NO_SUCH_PATH: row('user', 1, 'List what the set holds with `lstardis PATH`.'),
   SOURCE_MISSING: row('user', 1, 'Name directories that exist and can be opened.'),
   TARGET_EXISTS: row(
     'user',
     1,
-    'Restore to another place with -o, or give --overwrite to replace what is there.',
+    'Restore to another place with -o, or give --overwrite=always, newer or older.',
   ),
   TARGET_FULL: row(
     'environment',
     1,
-    'Free space where the files are restored to, then run again into an empty place.',
+    'Free space where the files are restored to, then run the same command again.',
   ),
   SPECIAL_FILE: row(
     'partial',

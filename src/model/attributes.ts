@@ -38,12 +38,48 @@ export function exactMtimeNs(mtimeNs: bigint, packed: Buffer | undefined): bigin
   return time.readBigInt64LE(0) * NS_PER_SECOND + BigInt(time.readUInt32LE(8));
 }
 
-const ACL_NAMES = new Set(['system.posix_acl_access', 'system.posix_acl_default']);
+/** Packed attributes without any but the exact time, if that is among them. */
+export function timeAmong(packed: Buffer | undefined): Buffer {
+  return packAttributes(all(packed).filter(({ name }) => name.length === 0));
+}
+
+const ACL_ACCESS = 'system.posix_acl_access';
+const ACL_NAMES = new Set([ACL_ACCESS, 'system.posix_acl_default']);
 const ACL_HEAD_BYTES = 4;
 const ACL_ENTRY_BYTES = 8;
 /** Entries of an ACL that name somebody: their tag (u16), permissions (u16), number (u32). */
 const ACL_USER = 0x02;
 const ACL_GROUP = 0x08;
+
+/** What an entry of an ACL is about. */
+export const AclTag = Object.freeze({
+  owner: 0x01,
+  user: ACL_USER,
+  owningGroup: 0x04,
+  group: ACL_GROUP,
+  mask: 0x10,
+  other: 0x20,
+});
+
+export interface AclEntry {
+  readonly tag: number;
+  /** As in modes: 4 to read, 2 to write, 1 to search. */
+  readonly permissions: number;
+  /** Of a user or group that is named. */
+  readonly id: number;
+}
+
+/** The ACL that says who may do what, or undefined if there is none. */
+export function accessAcl(packed: Buffer): AclEntry[] | undefined {
+  const acl = all(packed).find(({ name }) => name.toString('latin1') === ACL_ACCESS)?.value;
+  if (acl === undefined) return undefined;
+  const entries: AclEntry[] = [];
+  for (let at = ACL_HEAD_BYTES; at + ACL_ENTRY_BYTES <= acl.length; at += ACL_ENTRY_BYTES) {
+    const [tag, permissions] = [acl.readUInt16LE(at), acl.readUInt16LE(at + 2)];
+    entries.push({ tag, permissions, id: acl.readUInt32LE(at + 4) });
+  }
+  return entries;
+}
 
 export interface AclOwner {
   readonly isGroup: boolean;

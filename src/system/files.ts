@@ -4,6 +4,8 @@
  * main thread's event loop. Syncs are asynchronous, so that several run side by side.
  */
 import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { promisify } from 'node:util';
 import { exactPath as exact } from './process-input.js';
 
@@ -30,6 +32,10 @@ export interface Files {
   status(path: string): FileStatus | undefined;
   list(path: string): string[];
   makeDirectory(path: string): void;
+  /** Makes an empty directory open to its owner only, where temporary files belong. */
+  makeTemporaryDirectory(): string;
+  /** Removes an empty directory. */
+  removeDirectory(path: string): void;
   rename(from: string, to: string): void;
   unlink(path: string): void;
   /** True when this process may write in the directory. */
@@ -95,6 +101,8 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
     }
   },
   list: (path: string) => fs.readdirSync(exact(path)),
+  makeTemporaryDirectory: () => fs.mkdtempSync(path.join(os.tmpdir(), 'tardis-')),
+  removeDirectory: (directory: string) => fs.rmdirSync(exact(directory)),
   rename: (from: string, to: string) => fs.renameSync(exact(from), exact(to)),
   unlink: (path: string) => fs.unlinkSync(exact(path)),
   isWritable(path: string): boolean {

@@ -3,6 +3,7 @@ import {
   type Archive,
   type ArchiveEntry,
   type BackupSet,
+  noAccess,
   openLocalArchive,
   type PathVersion,
 } from '../archive/index.js';
@@ -10,9 +11,10 @@ import type { Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import { displayName, EntryType, jsonName, readAttributes } from '../model/index.js';
 import { absolutePath, nodeSystem } from '../system/index.js';
+import { chooseSet } from './choose-set.js';
 import { printSets } from './report-sets.js';
 import { type ColorPart, type Paint, painter } from './colors.js';
-import { clientPlace, JSON_VERSION, print, runTool, toolCommand, wantedSet } from './run-tool.js';
+import { clientPlace, JSON_VERSION, print, runTool, toolCommand } from './run-tool.js';
 import { formatTable, formatTime } from './units.js';
 
 type LsSettings = Settings<'lstardis'> & { readonly paint: Paint };
@@ -30,7 +32,10 @@ Examples:
   lstardis -D /srv/tardis                        the backup sets
   lstardis -D /srv/tardis -l /home/me            a directory as of the newest set
   lstardis -D /srv/tardis -b 3 /home/me          the same as of set 3
-  lstardis -D /srv/tardis /home/me/letter.txt    all versions of a file`,
+  lstardis -D /srv/tardis -d yesterday /home/me  the same as of yesterday evening
+  lstardis -D /srv/tardis /home/me/letter.txt    all versions of a file
+
+Who is not root sees what the owners and permissions in the set would have let him see.`,
   run: async (settings) => {
     const paint = painter(settings.colors, settings.color);
     const archive = openLocalArchive(nodeSystem(), clientPlace(settings));
@@ -44,19 +49,19 @@ Examples:
 
 async function list(archive: Archive, options: LsSettings): Promise<void> {
   const { paths } = options;
+  const isOneSet = options.backup !== undefined || options.date !== undefined;
+  const nowMs = Date.now();
   if (paths.length === 0) {
-    const isOne = options.backup !== undefined;
-    const sets = isOne ? [await archive.findSet(wantedSet(options))] : await archive.sets();
+    const sets = isOneSet ? [await chooseSet(archive, options, nowMs)] : await archive.sets();
     printSets(sets, options.json);
     return;
   }
-  const set = await archive.findSet(wantedSet(options));
+  const set = await chooseSet(archive, options, nowMs);
   const view = { ...options, owners: await ownersOf(archive, set, options.numericIds) };
   for (const given of paths) {
     const absolute = absolutePath(given);
     const entry = await archive.find(absolute, set.set);
-    const wantsVersions =
-      options.versions || (options.backup === undefined && entry?.type !== EntryType.directory);
+    const wantsVersions = options.versions || (!isOneSet && entry?.type !== EntryType.directory);
     if (wantsVersions) {
       const versions = await archive.versions(absolute);
       if (versions.length === 0) throw noSuchPath(set, absolute);
@@ -67,6 +72,7 @@ async function list(archive: Archive, options: LsSettings): Promise<void> {
     if (paths.length > 1 && !options.json)
       print(options.paint('header', `${displayName(absolute)}:`));
     if (entry.childId === undefined) printEntries([entry], view);
+    else if (!archive.access.mayRead(entry)) throw noAccess(absolute);
     else await printDirectory(archive, entry.childId, set.set, view);
   }
 }

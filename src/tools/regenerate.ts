@@ -1,142 +1,255 @@
-/** `regenerate`: restores files and trees. */
-import { openLocalArchive } from '../archive/index.js';
-import { type RestoreFailure, type RestoreProgress, runRestore } from '../client/index.js';
-import { defaultOf, type Settings } from '../config/index.js';
-import { asTardisError, TardisError } from '../errors/index.js';
-import { displayName, jsonName } from '../model/index.js';
-import { markDamaged } from '../server/index.js';
-import { openClientDirectory } from '../store/index.js';
-import { absolutePath, nodeSystem, type System } from '../system/index.js';
-import { openJobs } from '../workers/index.js';
+/** `regenerate`: restores files and trees, or writes them to a stream. */
+import {
+  type Archive,
+  type BackupSet,
+  contentsAsFiles,
+  openLocalArchive,
+} from '../archive/index.js';
+import {
+  newRestoreProgress,
+  type PathFilter,
+  pathFilter,
+  type RestoreFailure,
+  type RestoreProgress,
+  runRestore,
+} from '../client/index.js';
+import type { Found } from '../config/index.js';
+import { TardisError } from '../errors/index.js';
+import { displayName } from '../model/index.js';
+import { absolutePath, byteText, nodeSystem, type System } from '../system/index.js';
+import { type JobRunner, openJobs } from '../workers/index.js';
+import { chooseSet } from './choose-set.js';
 import { ProgressLine } from './progress-line.js';
 import {
-  clientPlace,
-  interruptSignal,
-  JSON_VERSION,
-  print,
-  runTool,
-  toolCommand,
-  wantedSet,
-} from './run-tool.js';
-import { formatBytes, formatCount, formatSeconds } from './units.js';
-
-type RegenerateSettings = Settings<'regenerate'>;
+  checkUsage,
+  isStdout,
+  policyOf,
+  REGENERATE_HELP,
+  type RegenerateSettings,
+} from './regenerate-options.js';
+import { noteDamage, tellResult } from './regenerate-report.js';
+import { clientPlace, interruptSignal, runTool, stdoutIsData, toolCommand } from './run-tool.js';
+import { formatBytes, formatCount } from './units.js';
 
 const RECENT_DIGESTS = 8; // restoring sends nothing
 
-const command = toolCommand({
-  tool: 'regenerate',
-  summary: 'Restores files and directories.',
-  help: `
-Each PATH becomes OUTPUT/its-last-component, checked against its digests.
+/** Paths that are restored from one set. */
+interface Batch {
+  readonly archive: Archive;
+  readonly set: number;
+  readonly paths: readonly Buffer[];
+}
 
-Examples:
-  regenerate -D /srv/tardis -o /tmp/back /home/me/letters
-  regenerate -D /srv/tardis -b 3 /etc/fstab
+/** What is the same for all batches. */
+interface Run {
+  readonly system: System;
+  readonly options: RegenerateSettings;
+  readonly filter: PathFilter | undefined;
+  readonly progress: RestoreProgress;
+  readonly line: ProgressLine;
+  readonly signal: AbortSignal;
+  isResumed: boolean;
+}
 
-Exit status: 0 done, 1 failed, 3 done but some files could not be restored, 10 no such store or
-client, 130 interrupted.`,
-  run: restore,
-});
-
-async function restore(options: RegenerateSettings): Promise<number> {
-  if (options.paths.length === 0) throw new TardisError('USAGE', 'no path to restore was given');
+async function restore(
+  options: RegenerateSettings,
+  found: ReadonlyMap<string, Found>,
+): Promise<number> {
+  checkUsage(options, found);
   const startMs = performance.now();
+  if (options.toStdout || isStdout(options.tar)) stdoutIsData();
   const system = nodeSystem();
-  const { workers } = options;
+  const filter = pathFilter(options.include, options.leaveOut);
   const archive = openLocalArchive(system, clientPlace(options));
-  const jobs = await openJobs(system, { threads: workers, recentDigests: RECENT_DIGESTS });
-  const progress: RestoreProgress = { directories: 0, files: 0, links: 0, bytes: 0, failures: 0 };
-  const line = new ProgressLine(options.progress, () => {
-    const { files, directories, bytes } = progress;
-    return (
-      `restored ${formatCount(files)} files in ${formatCount(directories)} directories, ` +
-      formatBytes(bytes)
-    );
-  });
+  const progress = newRestoreProgress();
+  const line = new ProgressLine(options.progress, () => progressText(progress));
+  const run: Run = {
+    system,
+    options,
+    filter,
+    progress,
+    line,
+    signal: interruptSignal(),
+    isResumed: false,
+  };
+  let chosen: { batches: Batch[]; isDoubtful: boolean };
+  let failures: RestoreFailure[];
   try {
-    const set = await archive.findSet(wantedSet(options));
-    if (set.state !== 'complete') {
-      line.interject(`regenerate: set ${set.set} is unfinished; restoring what it holds`);
-    }
-    if (set.isDoubtful) {
-      line.interject(`regenerate: set ${set.set} may lack entries that were lost to damage`);
-    }
+    chosen = await chooseBatches(archive, run);
     line.start();
-    const failures = await runRestore(
-      system,
-      archive,
-      jobs,
-      {
-        set: set.set,
-        paths: options.paths.map(absolutePath),
-        output: options.output,
-        overwrite: options.overwrite,
-        workers,
-        numericIds: options.numericIds,
-      },
-      progress,
-      interruptSignal(),
-    );
-    line.stop();
-    const elapsedMs = performance.now() - startMs;
-    report(progress, failures, elapsedMs, options.json);
-    await noteDamage(system, options, failures);
-    if (failures.length === 0) return set.isDoubtful ? 3 : 0;
-    const allTaken = failures.every(({ error }) => error.code === 'TARGET_EXISTS');
-    if (allTaken && progress.files + progress.directories + progress.links === 0) {
-      throw new TardisError('TARGET_EXISTS', 'nothing was restored: everything is there already');
-    }
-    return 3;
+    failures = await runBatches(chosen.batches, run);
   } finally {
     line.stop();
-    archive.close();
+    archive.close(); // before anything is noted in the store: a reader would be in the way
+  }
+  const report = {
+    sets: chosen.batches.map(({ set }) => set),
+    dryRun: options.dryRun,
+    resumed: run.isResumed,
+    elapsedMs: performance.now() - startMs,
+  };
+  const isQuiet = options.toStdout && !options.json && failures.length === 0;
+  if (!isQuiet) tellResult(report, progress, failures, options.json);
+  if (!options.dryRun) await noteDamage(system, options, failures);
+  return statusOf(progress, failures, chosen.isDoubtful);
+}
+
+function progressText({ files, directories, bytes, unchanged }: RestoreProgress): string {
+  const there = unchanged === 0 ? '' : `, ${formatCount(unchanged)} were there`;
+  return (
+    `restored ${formatCount(files)} files in ${formatCount(directories)} directories, ` +
+    `${formatBytes(bytes)}${there}`
+  );
+}
+
+function statusOf(
+  progress: RestoreProgress,
+  failures: readonly RestoreFailure[],
+  isDoubtful: boolean,
+): number {
+  if (failures.length === 0) return isDoubtful ? 3 : 0;
+  const allTaken = failures.every(({ error }) => error.code === 'TARGET_EXISTS');
+  const { files, directories, links, unchanged, kept } = progress;
+  if (allTaken && files + directories + links + unchanged + kept === 0) {
+    throw new TardisError('TARGET_EXISTS', 'nothing was restored: something else is there already');
+  }
+  return 3;
+}
+
+// --- what is restored ------------------------------------------------------------------------------
+
+async function chooseBatches(
+  archive: Archive,
+  { options, line, system }: Run,
+): Promise<{ batches: Batch[]; isDoubtful: boolean }> {
+  const nowMs = system.clock.nowMs();
+  const { paths: given } = options;
+  if (options.byChecksum) {
+    const digests = given.map((digest) => digest.toString('latin1'));
+    const { archive: contents, names } = await contentsAsFiles(archive, digests, nowMs);
+    const paths = names.map((name) => Buffer.from(name));
+    return { batches: [{ archive: contents, set: 0, paths }], isDoubtful: false };
+  }
+  const wanted = given.map(absolutePath);
+  const chosen: { set: BackupSet; paths: Buffer[] }[] = [];
+  if (options.last) chosen.push(...(await newestVersions(archive, wanted)));
+  else {
+    const set = await chooseSet(archive, options, nowMs);
+    const roots = options.all ? await archive.roots(set.set) : [];
+    chosen.push({ set, paths: options.all ? roots.map((root) => root.path) : wanted });
+  }
+  for (const { set } of chosen) warnAbout(set, line);
+  return {
+    batches: chosen.map(({ set, paths }) => ({ archive, set: set.set, paths })),
+    isDoubtful: chosen.some(({ set }) => set.isDoubtful),
+  };
+}
+
+function warnAbout(set: BackupSet, line: ProgressLine): void {
+  if (set.state !== 'complete') {
+    line.interject(`regenerate: set ${set.set} is unfinished; restoring what it holds`);
+  }
+  if (set.isDoubtful) {
+    line.interject(`regenerate: set ${set.set} may lack entries that were lost to damage`);
+  }
+}
+
+/** For each path the newest complete set that has it. */
+async function newestVersions(
+  archive: Archive,
+  wanted: readonly Buffer[],
+): Promise<{ set: BackupSet; paths: Buffer[] }[]> {
+  const complete = (await archive.sets()).filter((set) => set.state === 'complete').toReversed();
+  const found = new Map<number, { set: BackupSet; paths: Buffer[] }>();
+  for (const wantedPath of wanted) {
+    let set: BackupSet | undefined;
+    for (const candidate of complete) {
+      if ((await archive.find(wantedPath, candidate.set)) === undefined) continue;
+      set = candidate;
+      break;
+    }
+    if (set === undefined) {
+      throw new TardisError('NO_SUCH_PATH', `no complete set has "${displayName(wantedPath)}"`);
+    }
+    const batch = found.get(set.set) ?? { set, paths: [] };
+    batch.paths.push(wantedPath);
+    found.set(set.set, batch);
+  }
+  return [...found.values()];
+}
+
+// --- restoring -------------------------------------------------------------------------------------
+
+async function runBatches(batches: readonly Batch[], run: Run): Promise<RestoreFailure[]> {
+  const { options, system, progress, signal } = run;
+  const [first] = batches;
+  if (options.toStdout) {
+    const { writeContent } = await import('./regenerate-streams.js');
+    await writeContent(system, first!.archive, first!.set, first!.paths[0]!, progress);
+    return [];
+  }
+  if (options.tar !== undefined) {
+    if (batches.length > 1) {
+      throw new TardisError(
+        'USAGE',
+        'the newest versions are in several sets: one archive for each',
+      );
+    }
+    const output = { file: byteText(options.tar), mayReplace: options.overwrite === 'always' };
+    const { hardLinks, numericIds } = options;
+    const request = { ...selectionOf(first!, run), hardLinks, numericIds };
+    const { writeTarTo } = await import('./regenerate-streams.js');
+    return writeTarTo(system, first!.archive, request, output, progress, signal);
+  }
+  const jobs = await openJobs(run.system, {
+    threads: options.workers,
+    recentDigests: RECENT_DIGESTS,
+  });
+  try {
+    const failures: RestoreFailure[] = [];
+    for (const batch of batches) failures.push(...(await restoreBatch(batch, jobs, run)));
+    return failures;
+  } finally {
     await jobs.close();
   }
 }
 
-function report(
-  progress: RestoreProgress,
-  failures: readonly RestoreFailure[],
-  elapsedMs: number,
-  asJson: boolean,
-): void {
-  if (asJson) {
-    const shown = failures.map(({ path: name, error }) => ({ ...jsonName(name), ...error }));
-    print(JSON.stringify({ version: JSON_VERSION, ...progress, elapsedMs, failed: shown }));
-    return;
-  }
-  for (const { path: name, error } of failures) {
-    process.stderr.write(`regenerate: ${displayName(name)}: ${error.message} [${error.code}]\n`);
-  }
-  const { files, directories, links, bytes } = progress;
-  print(
-    `Restored ${formatCount(files)} files, ${formatCount(directories)} directories and ` +
-      `${formatCount(links)} links, ${formatBytes(bytes)}, in ${formatSeconds(elapsedMs)}.`,
+function selectionOf({ set, paths }: Batch, { options, filter }: Run) {
+  return {
+    set,
+    paths,
+    hierarchy: options.hierarchy || options.all,
+    recurse: options.recurse,
+    filter,
+    policy: policyOf(options),
+  };
+}
+
+async function restoreBatch(batch: Batch, jobs: JobRunner, run: Run): Promise<RestoreFailure[]> {
+  const { options, system, progress, line, signal } = run;
+  const { output, hardLinks, dryRun, workers, numericIds } = options;
+  const request = { ...selectionOf(batch, run), output, workers, hardLinks, dryRun, numericIds };
+  const { failures, resume } = await runRestore(
+    system,
+    batch.archive,
+    jobs,
+    request,
+    progress,
+    signal,
   );
-  if (failures.length > 0) print(`${formatCount(failures.length)} could not be restored.`);
-}
-
-/** What was found damaged is noted in the store, so that the next backup sends it again. */
-async function noteDamage(
-  system: System,
-  options: RegenerateSettings,
-  failures: readonly RestoreFailure[],
-): Promise<void> {
-  const digests = failures.flatMap(({ digest }) => (digest === undefined ? [] : [digest]));
-  if (digests.length === 0) return;
-  try {
-    const directory = openClientDirectory(system, clientPlace(options));
-    const limits = {
-      packBytes: defaultOf('packBytes'),
-      packContentBytes: defaultOf('packContentBytes'),
-    };
-    await markDamaged(system, directory, limits, digests);
-    process.stderr.write('regenerate: the damage is noted; the next backup sends it again\n');
-  } catch (error) {
-    const { code } = asTardisError(error);
-    process.stderr.write(`regenerate: the damage could not be noted in the store [${code}]\n`);
+  if (resume !== undefined) {
+    run.isResumed = true;
+    const isOther = !resume.isSameSet && resume.set !== undefined;
+    const other = isOther ? `, of set ${resume.set}: this one was of set ${batch.set}` : '';
+    line.interject(`regenerate: went on with a restore that had been broken off${other}`);
   }
+  return failures;
 }
 
+const command = toolCommand({
+  tool: 'regenerate',
+  summary: 'Restores files and directories.',
+  help: REGENERATE_HELP,
+  run: restore,
+});
 await runTool(command);

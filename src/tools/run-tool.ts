@@ -72,6 +72,7 @@ export function describeTool(command: Command, name: string, summary: string): C
 function addFlags(command: Command, name: string, row: SettingRow): void {
   const isFlag = row.type === 'bool' || row.type === 'count';
   const option = new Option(row.flags!, helpOf(row));
+  if (row.preset !== undefined) option.preset(row.preset).choices(row.choices ?? []);
   option.attributeName = () => name;
   option.helpGroup(headingOf(name));
   if (row.type === 'count') option.argParser((_text, before?: number) => (before ?? 0) + 1);
@@ -148,14 +149,6 @@ export function clientPlace(settings: {
   return { store: byteText(settings.database), client, catalogFile };
 }
 
-/** The set that `-b` names; undefined, for the newest complete one, also when it is called by its name. */
-export function wantedSet(settings: {
-  readonly backup: string | undefined;
-  readonly recentSet: string;
-}): string | undefined {
-  return settings.backup === settings.recentSet ? undefined : settings.backup;
-}
-
 /** Runs a command to its end and sets the exit status of the process. */
 export async function runTool(command: Command): Promise<void> {
   let wantsJson = false;
@@ -163,10 +156,24 @@ export async function runTool(command: Command): Promise<void> {
   try {
     const words = expandArguments(processArguments());
     wantsJson = words.includes('--json');
-    await command.parseAsync(words, { from: 'user' });
+    await command.parseAsync(withPresets(command, words), { from: 'user' });
   } catch (error) {
     process.exitCode = tellError(command.name(), error, wantsJson);
   }
+}
+
+/** An option whose value may be left out takes the next word only if that is one of its values. */
+function withPresets(command: Command, words: readonly string[]): string[] {
+  const end = words.includes('--') ? words.indexOf('--') : words.length;
+  return words.map((word, index) => {
+    const option = command.options.find(
+      ({ short, long, presetArg }) => presetArg !== undefined && (word === short || word === long),
+    );
+    const next = words[index + 1];
+    const isValue = next !== undefined && option?.argChoices?.includes(next) === true;
+    if (option === undefined || index >= end || isValue) return word;
+    return `${option.long}=${String(option.presetArg)}`;
+  });
 }
 
 /** Sub-commands inherit nothing of this by themselves. */
@@ -200,7 +207,7 @@ export function tellError(name: string, error: unknown, wantsJson: boolean): num
   const { kind, exitStatus, guidance } = failure.row;
   if (wantsJson) {
     const { code, message, context } = toWire(failure);
-    print(JSON.stringify({ version: JSON_VERSION, error: { code, message, context, guidance } }));
+    say(JSON.stringify({ version: JSON_VERSION, error: { code, message, context, guidance } }));
     return exitStatus;
   }
   process.stderr.write(`${name}: ${failure.message} [${failure.code}]\n`);
@@ -217,8 +224,25 @@ export function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** A reader that went away (`| head`) is no error. */
+let isStdoutData = false;
+
+/** From now on standard output is what was asked for: it must come whole, and hold nothing else. */
+export function stdoutIsData(): void {
+  isStdoutData = true;
+}
+
+/** Prints a line of a report, not where the data goes. */
+export function say(line: string): void {
+  if (isStdoutData) process.stderr.write(`${line}\n`);
+  else print(line);
+}
+
+/** A reader that went away (`| head`) is no error, unless data is lost by it. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (isStdoutData) {
+    process.stderr.write(`the output was not taken to its end [${error.code ?? 'unknown'}]\n`);
+    process.exit(1);
+  }
   if (error.code === 'EPIPE') process.exit(0);
   throw error;
 });

@@ -1,11 +1,12 @@
 export { memoryOf, runOf } from './block-builder.js';
 export { InlineJobs } from './inline.js';
 export type * from './jobs.js';
-export { NO_RECORD, PLACE_NUMBERS } from './jobs.js';
+export { NO_RECORD, PLACE_NUMBERS, RestoreHow } from './jobs.js';
 export { openJobs } from './open-jobs.js';
 export type { PoolOptions } from './pool.js';
 export type { RawRules } from './raw-types.js';
 export { readAttributesOf } from './read-attributes.js';
 export { MAX_EXTENTS, SparseMap, SparseWriter } from './sparse.js';
+export { MAX_PIECE_BYTES, ReaderMemory, type RecordPiece, RecordReader } from './record-reader.js';
 export { SharedDigests } from './recent-digests.js';
 export { blockMemory, packBlock, RACY_WINDOW_NS, sliceBlock } from './walk-job.js';

@@ -210,7 +210,10 @@ export interface RestoreInput {
   readonly records: readonly RestoreRecord[];
   /** Rows of the files; with a digest where the content is one piece. */
   readonly rows: Uint8Array;
-  /** For each file three numbers: its directory, its record (or NO_RECORD), the offset in a frame. */
+  /**
+   * For each file four numbers: its directory, its record (or NO_RECORD), the offset in a frame, and
+   * how it is to be put there (RestoreHow).
+   */
   readonly places: Uint32Array;
   /** Directories beneath the target, one after another. */
   readonly directories: Uint8Array;
@@ -219,13 +222,23 @@ export interface RestoreInput {
   readonly inParts: readonly { readonly file: number; readonly pieces: readonly RestorePiece[] }[];
   /** See MetadataOption of the addon. */
   readonly ownerOptions: number;
-  /** Replace files that are there. */
-  readonly overwrite: boolean;
+  /** How names of files begin that are to be renamed once they are whole. */
+  readonly temporaryPrefix: string;
 }
+
+/** What to do about a file of the same name, as bits; without any, that one stays and is told. */
+export const RestoreHow = Object.freeze({
+  /** A new file takes its place, once it is whole. */
+  replace: 1,
+  /** If it has the wanted content already it stays, and counts as unchanged. */
+  compare: 2,
+  /** Write nothing, only count. */
+  pretend: 4,
+});
 
 /** In `places`: the file is empty, or in parts. */
 export const NO_RECORD = 0xffff_ffff;
-export const PLACE_NUMBERS = 3;
+export const PLACE_NUMBERS = 4;
 
 export interface RestoreRecord {
   readonly object: string;
@@ -245,6 +258,8 @@ export interface RestorePiece {
 export interface RestoreOutput {
   readonly files: number;
   readonly bytes: number;
+  /** Files that were there already with the same content. */
+  readonly unchanged: number;
   readonly failures: readonly RestoreJobFailure[];
 }
 

@@ -3,29 +3,14 @@
  * write the files. Everything is opened beneath the target without following links, so that no name
  * from the store leads outside. A file that fails leaves nothing behind and does not stop the others.
  */
-import { createHash } from 'node:crypto';
-import { asTardisError, systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
-import { DIGEST_BYTES, RowFlag, RowReader } from '../model/index.js';
-import {
-  type Backend,
-  CHUNK_HEADER_BYTES,
-  type CodecNumber,
-  decode,
-  decodeChunk,
-  DirectoryBackend,
-  MAX_FRAME_RAW_BYTES,
-  readChunkHeader,
-  readHeader,
-  RECORD_CHUNKED,
-  RECORD_HEADER_BYTES,
-  recordBytes,
-  type RecordHeader,
-  STREAM_CHUNK_BYTES,
-} from '../store/index.js';
+import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
+import { RowFlag, RowReader } from '../model/index.js';
+import { type Backend, DirectoryBackend } from '../store/index.js';
 import { type FailedAttribute, failedAttributes, OpenKind, type System } from '../system/index.js';
 import { runOf } from './block-builder.js';
+import { hasContent } from './compare-file.js';
+import { NO_RECORD, PLACE_NUMBERS, RestoreHow } from './jobs.js';
 import { SparseWriter } from './sparse.js';
-import { NO_RECORD, PLACE_NUMBERS } from './jobs.js';
 import type {
   JobResult,
   RestoreInput,
@@ -34,10 +19,10 @@ import type {
   RestorePiece,
   RestoreRecord,
 } from './jobs.js';
+import { ReaderMemory, RecordReader } from './record-reader.js';
 
-let decoded: Buffer = Buffer.alloc(0);
-let stored: Buffer = Buffer.alloc(0);
-const digestScratch = Buffer.alloc(DIGEST_BYTES);
+const memory = new ReaderMemory();
+const TEMPORARY_BYTES = 8;
 
 export async function restoreJob(
   input: RestoreInput,
@@ -51,14 +36,12 @@ export async function restoreJob(
   }
 }
 
-function room(current: Buffer, bytes: number): Buffer {
-  return current.length >= bytes ? current : Buffer.allocUnsafeSlow(bytes);
-}
-
 interface FileTask {
   readonly rowAt: number;
   readonly directory: number;
   readonly name: Buffer;
+  /** Bits of RestoreHow. */
+  readonly how: number;
   /** None for an empty file. */
   readonly pieces: readonly RestorePiece[];
 }
@@ -73,9 +56,8 @@ class RestoreRun {
   private readonly rootFd: number;
   private files = 0;
   private bytes = 0;
-  /** The record that `decoded` holds. */
-  private decodedRecord = -1;
-  private decodedBytes = 0;
+  private unchanged = 0;
+  private readonly reader: RecordReader;
   private readonly backend: Backend;
   private readonly input: RestoreInput;
   private readonly system: System;
@@ -87,6 +69,7 @@ class RestoreRun {
     this.inParts = new Map(input.inParts.map(({ file, pieces }) => [file, pieces]));
     // For one job only: a pack may be replaced, and its name used by another store, at any time.
     this.backend = new DirectoryBackend(input.clientPath, system.files);
+    this.reader = new RecordReader(this.backend, system.native, memory);
     this.rootFd = system.native.openDirectory(Buffer.from(input.targetPath));
   }
 
@@ -98,8 +81,9 @@ class RestoreRun {
       this.piece = 0;
       try {
         const missing = await this.restore(file);
-        this.files += 1;
-        for (const attribute of missing) {
+        if (missing === undefined) this.unchanged += 1;
+        else this.files += 1;
+        for (const attribute of missing ?? []) {
           const error = attributeError(attribute);
           this.failures.push({ file: index, isRestored: true, digest: undefined, error });
         }
@@ -116,13 +100,15 @@ class RestoreRun {
         this.failures.push({ file: index, isRestored: false, digest, error: describe(error) });
       }
     }
-    return { files: this.files, bytes: this.bytes, failures: this.failures };
+    const { files, bytes, unchanged, failures } = this;
+    return { files, bytes, unchanged, failures };
   }
 
   private fileAt(rowAt: number, index: number): FileTask {
     const { rows } = this;
     const { places } = this.input;
-    const [directory, record, offset] = places.subarray(index * PLACE_NUMBERS) as unknown as [
+    const [directory, record, offset, how] = places.subarray(index * PLACE_NUMBERS) as unknown as [
+      number,
       number,
       number,
       number,
@@ -132,7 +118,7 @@ class RestoreRun {
       const sizeBytes = rows.sizeBytes(rowAt);
       pieces = [{ record, digest: rows.digest(rowAt), sizeBytes, offset }];
     }
-    return { rowAt, directory, name: rows.name(rowAt), pieces };
+    return { rowAt, directory, name: rows.name(rowAt), how, pieces };
   }
 
   close(): void {
@@ -151,24 +137,47 @@ class RestoreRun {
     return fd;
   }
 
-  /** Returns which attributes could not be put. */
-  private async restore(file: FileTask): Promise<FailedAttribute[]> {
+  /** Returns which attributes could not be put; undefined when the file was there and is the same. */
+  private async restore(file: FileTask): Promise<FailedAttribute[] | undefined> {
     const directoryFd = this.directoryFd(file.directory);
-    const { name } = file;
-    const isSparse = (this.rows.flags(file.rowAt) & RowFlag.sparse) !== 0;
+    const { name, how } = file;
+    if ((how & RestoreHow.compare) !== 0) {
+      // What is stored of a sparse file is not its bytes: it counts as different.
+      const isSame =
+        !this.isSparse(file) && hasContent(this.system, directoryFd, name, file.pieces);
+      if (isSame) return undefined;
+      if ((how & RestoreHow.replace) === 0) {
+        throw new TardisError('TARGET_EXISTS', 'another file is there');
+      }
+    }
+    if ((how & RestoreHow.pretend) !== 0) {
+      this.bytes += this.rows.sizeBytes(file.rowAt);
+      return [];
+    }
+    return failedAttributes(await this.write(directoryFd, file));
+  }
+
+  private isSparse(file: FileTask): boolean {
+    return (this.rows.flags(file.rowAt) & RowFlag.sparse) !== 0;
+  }
+
+  private async write(directoryFd: number, file: FileTask): Promise<Buffer | undefined> {
+    const { name, how } = file;
+    const isSparse = this.isSparse(file);
     const write = async (target: Buffer): Promise<Buffer | undefined> => {
       const [only] = file.pieces;
       const isOne = file.pieces.length <= 1 && !isSparse;
-      if (isOne && (only === undefined || (await this.isWhole(only)))) {
+      if (isOne && (only === undefined || (await this.reader.isWhole(this.record(only))))) {
         return this.writeWhole(directoryFd, target, file, only);
       }
       return this.writeStreaming(directoryFd, target, file, isSparse);
     };
     try {
-      return failedAttributes(await write(name));
+      return await write(name);
     } catch (error) {
-      if (systemCode(error) !== 'EEXIST' || !this.input.overwrite) throw error;
-      const temporary = Buffer.from(`.tardis-${this.system.random.bytes(8).toString('hex')}`);
+      if (systemCode(error) !== 'EEXIST' || (how & RestoreHow.replace) === 0) throw error;
+      const unique = this.system.random.bytes(TEMPORARY_BYTES).toString('hex');
+      const temporary = Buffer.from(this.input.temporaryPrefix + unique);
       const missing = await write(temporary);
       try {
         this.system.native.renameAt(directoryFd, temporary, directoryFd, name);
@@ -176,53 +185,12 @@ class RestoreRun {
         this.system.native.unlinkAt(directoryFd, temporary);
         throw second;
       }
-      return failedAttributes(missing);
+      return missing;
     }
   }
 
-  /** Decodes the piece's record into memory if it is small enough for that. */
-  private async isWhole(piece: RestorePiece): Promise<boolean> {
-    if (this.decodedRecord === piece.record) return true;
-    const record = this.input.records[piece.record]!;
-    if (record.recordBytes > 2 * MAX_FRAME_RAW_BYTES) return false;
-    const bytes = await this.fetch(record, 0, record.recordBytes);
-    const header = this.header(record, bytes);
-    if ((header.flags & RECORD_CHUNKED) !== 0) return false;
-    if (header.rawBytes > MAX_FRAME_RAW_BYTES) {
-      throw new TardisError('RECORD_DAMAGED', `a record in ${record.object} claims too much`);
-    }
-    this.decodedRecord = -1;
-    decoded = room(decoded, header.rawBytes);
-    const bodyAt = RECORD_HEADER_BYTES + header.indexBytes;
-    const body = bytes.subarray(bodyAt, bodyAt + header.bodyBytes);
-    decode(header.codec, body, decoded.subarray(0, header.rawBytes));
-    this.decodedRecord = piece.record;
-    this.decodedBytes = header.rawBytes;
-    return true;
-  }
-
-  private async fetch(record: RestoreRecord, from: number, bytes: number): Promise<Buffer> {
-    stored = room(stored, bytes);
-    let got: number;
-    try {
-      got = await this.backend.read(record.object, record.position + from, stored, bytes);
-    } catch (error) {
-      // Only what is gone is damage; a disk that fails for a moment is not.
-      if (systemCode(error) === 'ENOENT') {
-        throw new TardisError('RECORD_DAMAGED', `${record.object} is missing`, {}, error);
-      }
-      throw asTardisError(error, `reading ${record.object}`);
-    }
-    if (got !== bytes) throw new TardisError('RECORD_DAMAGED', `${record.object} is cut off`);
-    return stored.subarray(0, bytes);
-  }
-
-  private header(record: RestoreRecord, bytes: Buffer): RecordHeader {
-    const header = readHeader(bytes, 0);
-    if (header === undefined || recordBytes(header) !== record.recordBytes) {
-      throw new TardisError('RECORD_DAMAGED', `no record stands at its place in ${record.object}`);
-    }
-    return header;
+  private record(piece: RestorePiece): RestoreRecord {
+    return this.input.records[piece.record]!;
   }
 
   private writeWhole(
@@ -233,15 +201,11 @@ class RestoreRun {
   ): Buffer | undefined {
     const offset = piece?.offset ?? 0;
     const sizeBytes = piece?.sizeBytes ?? 0;
-    if (piece !== undefined) {
-      if (offset + sizeBytes > this.decodedBytes) throw damagedContent();
-      this.system.native.sha256(decoded, offset, sizeBytes, digestScratch, 0);
-      if (!digestScratch.equals(piece.digest)) throw damagedContent();
-    }
+    if (piece !== undefined) this.reader.checkDecoded(piece);
     const missing = this.system.native.writeFileAt(
       directoryFd,
       name,
-      decoded,
+      memory.decoded,
       offset,
       sizeBytes,
       this.input.rows,
@@ -270,17 +234,10 @@ class RestoreRun {
       let position = 0;
       for (const [index, piece] of file.pieces.entries()) {
         this.piece = index;
-        const hash = createHash('sha256');
-        let pieceBytes = 0;
-        for await (const bytes of this.pieceBytes(piece)) {
-          hash.update(bytes);
+        for await (const bytes of this.reader.pieceBytes(this.record(piece), piece)) {
           if (sparse === undefined) write(bytes, position);
           else sparse.push(bytes, write);
           position += bytes.length;
-          pieceBytes += bytes.length;
-        }
-        if (pieceBytes !== piece.sizeBytes || !hash.digest().equals(piece.digest)) {
-          throw damagedContent();
         }
       }
       if (sparse !== undefined) native.resizeFile(fd, sparse.finish());
@@ -292,39 +249,6 @@ class RestoreRun {
       native.close(fd);
     }
   }
-
-  private async *pieceBytes(piece: RestorePiece): AsyncGenerator<Buffer> {
-    if (await this.isWhole(piece)) {
-      yield decoded.subarray(piece.offset, piece.offset + piece.sizeBytes);
-      return;
-    }
-    const record = this.input.records[piece.record]!;
-    const header = this.header(record, await this.fetch(record, 0, RECORD_HEADER_BYTES));
-    yield* this.chunks(record, header);
-  }
-
-  private async *chunks(record: RestoreRecord, header: RecordHeader): AsyncGenerator<Buffer> {
-    this.decodedRecord = -1;
-    decoded = room(decoded, STREAM_CHUNK_BYTES);
-    let at = RECORD_HEADER_BYTES + header.indexBytes;
-    const end = at + header.bodyBytes;
-    let remaining = header.rawBytes;
-    const codec: CodecNumber = header.codec;
-    while (at < end && remaining > 0) {
-      const head = await this.fetch(record, at, CHUNK_HEADER_BYTES);
-      const chunk = readChunkHeader(head, STREAM_CHUNK_BYTES);
-      const bytes = await this.fetch(record, at + CHUNK_HEADER_BYTES, chunk.storedBytes);
-      const target = decoded.subarray(0, Math.min(STREAM_CHUNK_BYTES, remaining));
-      decodeChunk(codec, chunk, bytes, target);
-      yield target;
-      at += CHUNK_HEADER_BYTES + chunk.storedBytes;
-      remaining -= target.length;
-    }
-  }
-}
-
-function damagedContent(): TardisError {
-  return new TardisError('CONTENT_DAMAGED', 'the bytes are not what their digest says');
 }
 
 function attributeError({ name, code }: FailedAttribute): WireError {

@@ -9,6 +9,8 @@ import {
   type BackupResult,
   type RestoreFailure,
   runBackup,
+  newRestoreProgress,
+  type PolicyOptions,
   runRestore,
 } from '../../src/client/index.js';
 import { type ExcludeOptions, NO_EXCLUDES } from '../../src/excludes/index.js';
@@ -146,20 +148,21 @@ export interface InlineRestore {
   /** A set's number or name; the newest complete one if not given. */
   readonly set?: string;
   readonly numericIds?: boolean;
+  readonly policy?: PolicyOptions;
 }
 
 /** Restores; returns what could not be restored. */
 export async function restoreInline(
   system: System,
   place: Place,
-  { paths, output, set, numericIds = false }: InlineRestore,
+  { paths, output, set, policy, numericIds = false }: InlineRestore,
 ): Promise<RestoreFailure[]> {
   const archive = openLocalArchive(system, place);
   const jobs = new InlineJobs(system);
-  const progress = { directories: 0, files: 0, links: 0, bytes: 0, failures: 0 };
+  const progress = newRestoreProgress();
   try {
     const found = await archive.findSet(set);
-    return await within(
+    const { failures } = await within(
       runRestore(
         system,
         archive,
@@ -168,14 +171,15 @@ export async function restoreInline(
           set: found.set,
           paths: paths.map((given) => Buffer.from(given)),
           output: Buffer.from(output),
-          overwrite: false,
           workers: 1,
           numericIds,
+          policy: policy ?? {},
         },
         progress,
       ),
       'the restore',
     );
+    return failures;
   } finally {
     await jobs.close();
     archive.close();

@@ -76,6 +76,14 @@ export class PowerLossFiles implements Files {
     this.looseNames.add(directory);
   }
 
+  makeTemporaryDirectory(): string {
+    return this.base.makeTemporaryDirectory();
+  }
+
+  removeDirectory(directory: string): void {
+    this.base.removeDirectory(directory);
+  }
+
   rename(from: string, to: string): void {
     this.base.rename(from, to);
     this.looseNames.add(to);

@@ -1,0 +1,34 @@
+/** Where a stream of bytes goes: collected into large writes, each of which is waited for. */
+export class ByteSink {
+  private readonly buffer = Buffer.allocUnsafe(SINK_BYTES);
+  private used = 0;
+  private readonly out: (bytes: Buffer) => Promise<void>;
+  /** Bytes taken so far. */
+  bytes = 0;
+
+  /** `out` may use what it is given until its promise resolves. */
+  constructor(out: (bytes: Buffer) => Promise<void>) {
+    this.out = out;
+  }
+
+  /** Returns when `bytes` may be used for something else. */
+  async write(bytes: Uint8Array): Promise<void> {
+    this.bytes += bytes.length;
+    for (let at = 0; at < bytes.length; ) {
+      const part = bytes.subarray(at, at + SINK_BYTES - this.used);
+      this.buffer.set(part, this.used);
+      this.used += part.length;
+      at += part.length;
+      if (this.used === SINK_BYTES) await this.flush();
+    }
+  }
+
+  async flush(): Promise<void> {
+    if (this.used === 0) return;
+    const full = this.buffer.subarray(0, this.used);
+    this.used = 0;
+    await this.out(full);
+  }
+}
+
+const SINK_BYTES = 256 << 10;

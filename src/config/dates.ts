@@ -1,0 +1,146 @@
+/**
+ * Dates as people give them, in the local time zone: short ages (3D, 12h), @SECONDS, ISO, numbers
+ * (03/15/2014, month first) and words ("3 days ago", yesterday, "last monday at noon"). The whole text
+ * must be understood. A day without a time means its end: "yesterday" covers all of yesterday.
+ */
+import type { ParsedResult } from 'chrono-node';
+import { TardisError } from '../errors/index.js';
+
+const MAX_DATE_CHARS = 200;
+const AGE = /^(\d{1,6})\s*(s|sec|min|h|d|w|mo|mon|y)$/i;
+const UNIX = /^@(\d{1,12})$/;
+const ISO =
+  /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,3})\d*)?)?\s*(Z|[+-]\d{2}:?\d{2})?)?$/;
+/** Words of a moment, not of a day. */
+const IS_MOMENT =
+  /^-|\b(ago|earlier|(last|past) (hour|day|week|month|year)|morning|afternoon|evening|night)\b/i;
+const WEEK_DAYS = 7;
+
+/** Milliseconds since 1970 of what `text` means at the moment `nowMs`. Throws BAD_DATE. */
+export async function parseDate(text: string, nowMs: number): Promise<number> {
+  const trimmed = text.trim();
+  const momentMs = parseUnix(trimmed) ?? parseAge(trimmed, nowMs) ?? parseIso(trimmed) ?? undefined;
+  if (momentMs !== undefined) return momentMs;
+  if (trimmed === '' || trimmed.length > MAX_DATE_CHARS || ISO.test(trimmed)) throw badDate(text);
+  if (/^now$/i.test(trimmed)) return nowMs;
+  return parseWords(trimmed, nowMs);
+}
+
+function badDate(text: string): TardisError {
+  return new TardisError('BAD_DATE', `"${text.slice(0, 80)}" is not understood as a date`);
+}
+
+function parseUnix(text: string): number | undefined {
+  const match = UNIX.exec(text);
+  return match === null ? undefined : Number(match[1]) * 1000;
+}
+
+/** `3D` is three days ago; months and years go by the calendar. */
+function parseAge(text: string, nowMs: number): number | undefined {
+  const match = AGE.exec(text);
+  if (match === null) return undefined;
+  const count = Number(match[1]);
+  const date = new Date(nowMs);
+  switch (match[2]!.toLowerCase()) {
+    case 's':
+    case 'sec':
+      return nowMs - count * 1000;
+    case 'min':
+      return nowMs - count * 60_000;
+    case 'h':
+      return nowMs - count * 3_600_000;
+    case 'd':
+      date.setDate(date.getDate() - count);
+      break;
+    case 'w':
+      date.setDate(date.getDate() - count * WEEK_DAYS);
+      break;
+    case 'y':
+      backByMonths(date, count * 12);
+      break;
+    default:
+      backByMonths(date, count);
+  }
+  return date.getTime();
+}
+
+/** A month before the 31st of March is the end of February. */
+function backByMonths(date: Date, months: number): void {
+  const day = date.getDate();
+  date.setMonth(date.getMonth() - months);
+  if (date.getDate() !== day) date.setDate(0);
+}
+
+function parseIso(text: string): number | undefined {
+  const match = ISO.exec(text);
+  if (match === null) return undefined;
+  const [year, month, day, hour, minute, second] = match.slice(1, 7).map((part) => Number(part));
+  const hasTime = match[4] !== undefined;
+  const isDay = isDayOfCalendar(year!, month!, day!);
+  if (
+    !isDay ||
+    (hasTime && (hour! > 23 || minute! > 59 || (match[6] !== undefined && second! > 59)))
+  )
+    throw badDate(text);
+  if (!hasTime) return endOfDay(new Date(year!, month! - 1, day));
+  const seconds = match[6] === undefined ? 0 : second!;
+  const millis = Number((match[7] ?? '0').padEnd(3, '0'));
+  const zone = match[8];
+  if (zone === undefined) {
+    return new Date(year!, month! - 1, day, hour, minute, seconds, millis).getTime();
+  }
+  const utcMs = Date.UTC(year!, month! - 1, day, hour, minute, seconds, millis);
+  return utcMs - offsetMinutes(zone) * 60_000;
+}
+
+function offsetMinutes(zone: string): number {
+  if (zone === 'Z') return 0;
+  const digits = zone.slice(1).replace(':', '');
+  const minutes = Number(digits.slice(0, 2)) * 60 + Number(digits.slice(2));
+  return zone.startsWith('-') ? -minutes : minutes;
+}
+
+function isDayOfCalendar(year: number, month: number, day: number): boolean {
+  const date = new Date(Date.UTC(year, month - 1, day));
+  return date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
+}
+
+function endOfDay(date: Date): number {
+  const end = new Date(date);
+  end.setHours(23, 59, 59, 999);
+  return end.getTime();
+}
+
+async function parseWords(text: string, nowMs: number): Promise<number> {
+  const { strict, casual } = await import('chrono-node'); // 0.2 s to load, and rarely wanted
+  const reference = new Date(nowMs);
+  const result =
+    whole(strict.parse(text, reference), text) ?? whole(casual.parse(text, reference), text);
+  if (result === undefined) throw badDate(text);
+  const { start } = result;
+  let date = start.date();
+  if (
+    date.getTime() > endOfDay(reference) &&
+    start.isCertain('weekday') &&
+    !start.isCertain('day')
+  ) {
+    // A weekday is a past one: backups are not of the future.
+    date = new Date(date);
+    date.setDate(date.getDate() - WEEK_DAYS);
+  }
+  if (start.isCertain('hour') || IS_MOMENT.test(text)) return date.getTime();
+  const namesMonthOnly = start.isCertain('month') && !start.isCertain('day');
+  if (namesMonthOnly && !start.isCertain('weekday')) {
+    return endOfDay(new Date(date.getFullYear(), date.getMonth() + 1, 0));
+  }
+  return endOfDay(date);
+}
+
+/** The one result that covers the whole text and is no range. */
+function whole(results: readonly ParsedResult[], text: string): ParsedResult | undefined {
+  const [result] = results;
+  if (results.length !== 1 || result?.index !== 0 || result.text.length !== text.length) {
+    return undefined;
+  }
+  return result.end === null || result.end === undefined ? result : undefined;
+}

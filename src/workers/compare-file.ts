@@ -1,0 +1,41 @@
+/** Whether a file that is there already has the content that a restore would give it. */
+import { DIGEST_BYTES } from '../model/index.js';
+import { OpenKind, type System } from '../system/index.js';
+import { createHash } from 'node:crypto';
+
+const READ_BYTES = 1 << 20;
+
+/** The pieces of a content, one after another. */
+export interface WantedPiece {
+  readonly digest: Uint8Array;
+  readonly sizeBytes: number;
+}
+
+/** False also when there is nothing, or no regular file, of that name. Throws what reading throws. */
+export function hasContent(
+  system: System,
+  directoryFd: number,
+  name: Buffer,
+  pieces: readonly WantedPiece[],
+): boolean {
+  const { files, native } = system;
+  const fd = native.openBeneath(directoryFd, name, OpenKind.file);
+  try {
+    const buffer = Buffer.allocUnsafe(READ_BYTES);
+    let position = 0;
+    for (const { digest, sizeBytes } of pieces) {
+      const hash = createHash('sha256');
+      for (let left = sizeBytes; left > 0; ) {
+        const bytes = files.read(fd, buffer, 0, Math.min(left, READ_BYTES), position);
+        if (bytes === 0) return false;
+        hash.update(buffer.subarray(0, bytes));
+        position += bytes;
+        left -= bytes;
+      }
+      if (hash.digest().compare(digest, 0, DIGEST_BYTES) !== 0) return false;
+    }
+    return files.read(fd, buffer, 0, 1, position) === 0;
+  } finally {
+    native.close(fd);
+  }
+}

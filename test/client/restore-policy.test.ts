@@ -1,0 +1,114 @@
+/** Every case of "there is something already". */
+import test from 'ava';
+import type { ArchiveEntry } from '../../src/archive/index.js';
+import { type PolicyOptions, RestorePolicy } from '../../src/client/index.js';
+import { encodeRow, type Entry, EntryType } from '../../src/model/index.js';
+
+const SECOND = 1_000_000_000n;
+const TIME = 1_500_000_000n * SECOND + 123_456_789n;
+const SINCE = 1_600_000_000n * SECOND;
+const OWN = process.getuid!();
+
+const BASE: Entry = {
+  name: Buffer.from('x'),
+  type: EntryType.file,
+  flags: 0,
+  permissions: 0o644,
+  uid: OWN,
+  gid: process.getgid!(),
+  linkCount: 1,
+  sizeBytes: 1000,
+  mtimeNs: TIME,
+  ctimeNs: SINCE + 5n,
+  birthTimeNs: 1_400_000_000n * SECOND,
+  inode: 7n,
+  device: 0n,
+  digest: undefined,
+  linkTarget: undefined,
+  attributes: undefined,
+};
+const LINK: Partial<Entry> = { type: EntryType.symlink, linkTarget: Buffer.from('to') };
+const RESUME = { sinceNs: SINCE, set: 3, isSameSet: true, isSameBoot: true };
+const BORN: Partial<Entry> = { birthTimeNs: SINCE + 1n };
+
+function verdict(
+  options: PolicyOptions,
+  there: Partial<Entry>,
+  wanted: Partial<Entry> = {},
+  resume?: Partial<typeof RESUME>,
+): string {
+  const policy = new RestorePolicy(options, 0);
+  if (resume !== undefined) policy.resume = { ...RESUME, ...resume };
+  const row = encodeRow({ ...BASE, ...there });
+  const found = policy.decide({ ...BASE, ...wanted } as ArchiveEntry, row);
+  return found.do === 'write' ? `write ${found.how}` : found.do;
+}
+
+const [NEW, REPLACE, COMPARE, EITHER] = ['write 0', 'write 1', 'write 2', 'write 3'];
+
+test('the same type, size and time are the same, whatever the mode', (t) => {
+  for (const overwrite of [undefined, 'always', 'newer', 'older', 'never'] as const) {
+    t.is(verdict({ overwrite }, {}), 'nothing', overwrite);
+    t.is(verdict({ overwrite }, LINK, LINK), 'nothing', overwrite);
+  }
+});
+
+test('what differs makes way as the mode says', (t) => {
+  const newer = { mtimeNs: TIME + 10n * SECOND, sizeBytes: 5 };
+  const older = { mtimeNs: TIME - 10n * SECOND, sizeBytes: 5 };
+  for (const [overwrite, overNewer, overOlder] of [
+    [undefined, 'refuse', 'refuse'],
+    ['never', 'keep', 'keep'],
+    ['always', REPLACE, REPLACE],
+    ['newer', 'keep', REPLACE],
+    ['older', REPLACE, 'keep'],
+  ] as const) {
+    t.is(verdict({ overwrite }, newer), overNewer, `${overwrite} over a newer one`);
+    t.is(verdict({ overwrite }, older), overOlder, `${overwrite} over an older one`);
+    t.is(verdict({ overwrite }, { ...older, ...LINK }), overOlder, `${overwrite} over a link`);
+  }
+  t.is(verdict({ overwrite: 'newer' }, { sizeBytes: 5 }), 'keep', 'of equal times none is newer');
+  t.is(verdict({ overwrite: 'always' }, { type: EntryType.directory }), 'refuse', 'a directory');
+  t.is(verdict({ overwrite: 'always' }, { ...LINK, linkTarget: Buffer.from('no') }, LINK), REPLACE);
+  t.is(new RestorePolicy({ overwrite: 'always' }, 0).unseen.do, 'write');
+  t.is(NEW, 'write 0');
+});
+
+test('other permissions count only for who wants all as in the set', (t) => {
+  t.is(verdict({}, { permissions: 0o600 }), 'nothing');
+  t.is(verdict({ overwrite: 'always' }, { permissions: 0o600 }), REPLACE);
+  t.is(verdict({ overwrite: 'always', setPermissions: false }, { permissions: 0o600 }), 'nothing');
+});
+
+test('contents are compared when asked for, or when times tell nothing', (t) => {
+  t.is(verdict({ compareContents: true }, {}), COMPARE);
+  t.is(verdict({ compareContents: true, overwrite: 'always' }, {}), EITHER);
+  t.is(verdict({ setTimes: false }, { mtimeNs: TIME + SECOND * 99n }), COMPARE);
+  const seconds = { mtimeNs: (TIME / SECOND) * SECOND };
+  t.is(verdict({}, seconds), COMPARE, 'a file system that keeps seconds only');
+  t.is(verdict({}, { mtimeNs: TIME + 1n }), 'refuse');
+});
+
+test('what a killed run left is known by its birth and its state', (t) => {
+  const closed = { ...BORN, permissions: 0o600, mtimeNs: SINCE + 9n };
+  const whole = { ...BORN, mtimeNs: SINCE + 9n };
+  const half = { ...closed, sizeBytes: 400 };
+  for (const overwrite of [undefined, 'never'] as const) {
+    const stays = overwrite === undefined ? 'refuse' : 'keep';
+    t.is(verdict({ overwrite }, half, {}, {}), REPLACE, 'half written');
+    t.is(verdict({ overwrite }, whole, {}, {}), REPLACE, 'whole, without its time');
+    t.is(verdict({ overwrite }, { ...BORN, ...LINK, mtimeNs: SINCE + 9n }, LINK, {}), REPLACE);
+    t.is(verdict({ overwrite }, half), stays, 'without a run before');
+    t.is(verdict({ overwrite }, { ...half, birthTimeNs: SINCE - 1n }, {}, {}), stays, 'older');
+    t.is(verdict({ overwrite }, { ...half, sizeBytes: 2000 }, {}, {}), stays, 'too long');
+    t.is(verdict({ overwrite }, { ...half, linkCount: 2 }, {}, {}), stays, 'with another name');
+    t.is(verdict({ overwrite }, { ...whole, sizeBytes: 400 }, {}, {}), stays, 'readable but short');
+    t.is(verdict({ overwrite }, { ...half, sizeBytes: 2000 }, {}, { isSameSet: false }), REPLACE);
+  }
+  t.is(verdict({}, BORN, {}, {}), 'nothing', 'a finished one');
+  t.is(verdict({}, BORN, {}, { isSameBoot: false }), EITHER, 'finished, but before a power cut');
+  t.is(
+    verdict({}, { birthTimeNs: 0n, ctimeNs: SINCE + 1n, permissions: 0o600, sizeBytes: 3 }, {}, {}),
+    REPLACE,
+  );
+});

@@ -1,0 +1,258 @@
+/** Who is not root sees of a backup what he might have seen of its source; nobody needs to write to read. */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { backup, type CommandOptions, jsonLines, run, succeed } from '../helpers/commands.js';
+import {
+  dir,
+  file,
+  isRoot,
+  look,
+  makeTree,
+  scratch,
+  symlink,
+  type TreeNode,
+} from '../helpers/tree.js';
+
+const NOBODY = 65_534;
+const ALICE = 12_345;
+const nobody: CommandOptions = { uid: NOBODY };
+
+/** Whether commands run as somebody else: only root may, and they must be where others can read them. */
+const canSwitch = await (async () => {
+  if (!isRoot) return false;
+  return (await run('lstardis', ['--version'], nobody).catch(() => undefined))?.status === 0;
+})();
+
+function asRoot(title: string, body: (t: ExecutionContext) => Promise<void>): void {
+  test(title, async (t) => {
+    if (canSwitch) {
+      await body(t);
+      return;
+    }
+    t.log('skipped: commands cannot run as somebody else here');
+    t.pass();
+  });
+}
+
+class Lab {
+  readonly home: string;
+  readonly source: string;
+  readonly store: string;
+
+  private constructor(t: ExecutionContext) {
+    this.home = scratch(t);
+    fs.chmodSync(this.home, 0o755);
+    this.source = path.join(this.home, 'tree');
+    this.store = path.join(this.home, 'store');
+  }
+
+  static async with(t: ExecutionContext, tree: readonly TreeNode[]): Promise<Lab> {
+    const lab = new Lab(t);
+    makeTree(lab.source, tree);
+    await backup([...lab.place(), '--local', '--create', lab.source]);
+    lab.open();
+    return lab;
+  }
+
+  /** As who runs the store would, who lets everybody read it. */
+  open(): void {
+    spawnSync('chmod', ['-R', 'a+rX', this.store]);
+  }
+
+  place(store = this.store): string[] {
+    return ['-D', store, '-C', 'me'];
+  }
+
+  at(...names: string[]): string {
+    return path.join(this.source, ...names);
+  }
+
+  /** A directory that an ordinary user may restore into. */
+  output(name: string, owner = NOBODY): string {
+    const out = path.join(this.home, name);
+    fs.mkdirSync(out);
+    fs.chownSync(out, owner, owner);
+    return out;
+  }
+}
+
+function familyTree(): TreeNode[] {
+  const alice = { uid: ALICE, gid: ALICE };
+  return [
+    file('for all', 'for all'),
+    file('of root', 'of root', { mode: 0o600 }),
+    file("nobody's", "nobody's", { uid: NOBODY, gid: 0, mode: 0o600 }),
+    file("nobody's, closed to him", 'x', { uid: NOBODY, gid: NOBODY, mode: 0o044 }),
+    file('of his group', 'of his group', { gid: NOBODY, mode: 0o640 }),
+    dir('open', [file('in open', 'in open'), symlink('link', 'anywhere')]),
+    dir("alice's", [file('letter', 'dear', alice)], { ...alice, mode: 0o700 }),
+    dir('passage', [file('known', 'known'), dir('below', [file('deep', 'deep')])], { mode: 0o711 }),
+    dir('shown', [file('not reached', 'x')], { mode: 0o744 }),
+  ];
+}
+
+asRoot('an ordinary user restores what he might have read', async (t) => {
+  const lab = await Lab.with(t, familyTree());
+  const out = lab.output('out');
+  const { status, stdout, stderr } = await run(
+    'regenerate',
+    [...lab.place(), '--json', '-o', out, lab.source],
+    nobody,
+  );
+  t.is(status, 3, stderr);
+  const { failed } = JSON.parse(stdout) as { failed: { name: string; code: string }[] };
+  t.deepEqual(failed.map(({ name, code }) => `${name} ${code}`).sort(), [
+    "tree/alice's NO_ACCESS",
+    "tree/nobody's, closed to him NO_ACCESS",
+    'tree/of root NO_ACCESS',
+    'tree/passage NO_ACCESS',
+    'tree/shown NO_ACCESS',
+  ]);
+  t.deepEqual([...look(path.join(out, 'tree')).keys()].sort(), [
+    '',
+    'for all',
+    "nobody's",
+    'of his group',
+    'open',
+    'open/in open',
+    'open/link',
+  ]);
+  const inside = await run(
+    'regenerate',
+    [...lab.place(), '-o', out, lab.at('passage', 'known')],
+    nobody,
+  );
+  t.is(inside.status, 0, 'a name beyond a directory that may be searched');
+  for (const way of [
+    lab.at("alice's", 'letter'),
+    lab.at('shown', 'not reached'),
+    lab.at('of root'),
+    lab.at('passage'),
+  ]) {
+    for (const how of [['-o', out], ['--stdout'], ['--tar', path.join(out, 'x.tar')]]) {
+      const refused = await run('regenerate', [...lab.place(), ...how, way], nobody);
+      t.is(refused.status, 1, way);
+      t.regex(refused.stderr, /\[NO_ACCESS\]/, way);
+      t.is(refused.stdout, '');
+    }
+  }
+  const digest = jsonLines<{ digest: string }>(
+    await succeed('lstardis', [...lab.place(), '--json', lab.at('of root')]),
+  )[0]!.digest;
+  const byDigest = await run('regenerate', [...lab.place(), '-c', '-o', out, digest], nobody);
+  t.regex(byDigest.stderr, /\[NO_ACCESS\]/);
+
+  const alice = await run('regenerate', [...lab.place(), '--stdout', lab.at("alice's", 'letter')], {
+    uid: ALICE,
+  });
+  t.is(alice.stdout, 'dear', alice.stderr);
+  const everything = path.join(lab.home, 'everything');
+  await succeed('regenerate', [...lab.place(), '-o', everything, lab.source]);
+  t.is(look(everything).size, look(lab.source).size + 1, 'root sees all');
+});
+
+asRoot('an ordinary user is shown what he might have seen', async (t) => {
+  const lab = await Lab.with(t, familyTree());
+  const shown = async (...names: string[]): Promise<Map<string, string | undefined>> => {
+    const args = [...lab.place(), '--json', lab.at(...names)];
+    const lines = jsonLines<{ name: string; digest?: string }>(
+      await succeed('lstardis', args, nobody),
+    );
+    return new Map(lines.map(({ name, digest }) => [name, digest]));
+  };
+  const top = await shown();
+  t.is(top.size, 9, 'names are seen by who may read the directory');
+  t.truthy(top.get('for all'));
+  t.truthy(top.get("nobody's"));
+  t.is(top.get('of root'), undefined, 'a digest tells what is in a file');
+  t.is(top.get("nobody's, closed to him"), undefined);
+  t.is((await shown('of root')).get('of root'), undefined);
+  t.truthy((await shown('passage', 'known')).get('known'));
+  for (const names of [
+    ["alice's"],
+    ["alice's", 'letter'],
+    ['passage'],
+    ['shown'],
+    ['shown', 'not reached'],
+  ]) {
+    const { status, stderr } = await run(
+      'lstardis',
+      [...lab.place(), '-b', '1', lab.at(...names)],
+      nobody,
+    );
+    t.is(status, 1, names.join('/'));
+    t.regex(stderr, /\[NO_ACCESS\]/, names.join('/'));
+  }
+  t.is(
+    (await run('lstardis', [...lab.place(), '-V', lab.at("alice's", 'letter')], nobody)).status,
+    1,
+  );
+});
+
+/** A store at another path, on which nothing can be written; undefined where that is not permitted. */
+function mountedReadOnly(t: ExecutionContext, store: string): string | undefined {
+  const at = `${store} read-only`;
+  fs.mkdirSync(at);
+  if (spawnSync('mount', ['--bind', store, at]).status !== 0) return undefined;
+  t.teardown(() => void spawnSync('umount', ['-l', at]));
+  if (spawnSync('mount', ['-o', 'remount,ro,bind', at]).status !== 0) return undefined;
+  return at;
+}
+
+asRoot('an ordinary user reads a store on a read-only file system', async (t) => {
+  const lab = await Lab.with(t, [file('a', 'a'), dir('b', [file('c', 'c')])]);
+  const store = mountedReadOnly(t, lab.store);
+  if (store === undefined) {
+    t.log('skipped: nothing may be mounted here');
+    t.pass();
+    return;
+  }
+  t.throws(() => fs.writeFileSync(path.join(store, 'x'), ''), { code: 'EROFS' });
+  for (const who of [nobody, {}]) {
+    const out = lab.output(`out of ${who.uid ?? 0}`);
+    t.regex(await succeed('lstardis', lab.place(store), who), /complete/);
+    t.is(await succeed('lstardis', [...lab.place(store), lab.source], who), 'a\nb\n');
+    await succeed('regenerate', [...lab.place(store), '-o', out, lab.source], who);
+    t.is(look(out).size, 5);
+    t.is(
+      await succeed('regenerate', [...lab.place(store), '--stdout', lab.at('b', 'c')], who),
+      'c',
+    );
+  }
+});
+
+/** Leaves a catalog as sessions do that end while somebody reads, or not at all. */
+const LEFT_OVERS: readonly (readonly [what: string, leave: (catalog: string) => void])[] = [
+  ['a session that ended while somebody read', (catalog) => setJournalBytes(catalog)],
+  [
+    'a log without its index',
+    (catalog) => {
+      setJournalBytes(catalog);
+      fs.writeFileSync(`${catalog}-wal`, '');
+    },
+  ],
+];
+
+/** Bytes 18 and 19 of a database say that it has a log (2) or not (1). */
+function setJournalBytes(catalog: string): void {
+  const fd = fs.openSync(catalog, 'r+');
+  fs.writeSync(fd, Buffer.of(2, 2), 0, 2, 18);
+  fs.closeSync(fd);
+}
+
+for (const [what, leave] of LEFT_OVERS) {
+  asRoot(`a catalog is read where nothing can be written, after ${what}`, async (t) => {
+    const lab = await Lab.with(t, [file('a', 'a')]);
+    leave(path.join(lab.store, 'me', 'tardis.db'));
+    lab.open();
+    const temporary = lab.output('tmp');
+    const env = { TMPDIR: temporary };
+    t.is(await succeed('lstardis', [...lab.place(), lab.source], { ...nobody, env }), 'a\n');
+    const store = mountedReadOnly(t, lab.store);
+    if (store === undefined) t.log('not tried read-only: nothing may be mounted here');
+    else t.is(await succeed('lstardis', [...lab.place(store), lab.source], { env }), 'a\n');
+    t.deepEqual(fs.readdirSync(temporary), [], 'a copy was left behind');
+  });
+}

@@ -1,0 +1,312 @@
+/**
+ * Restores that are broken off: whatever the moment, the same command finishes them, with nothing done
+ * by hand; what somebody else has put there stays; what was replaced is the old or the new one, whole.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import type { PolicyOptions } from '../../src/client/index.js';
+import {
+  faultySystem,
+  KilledError,
+  type NativeCalls,
+  type System,
+} from '../../src/system/index.js';
+import { backup, pause, run, Running, succeed } from '../helpers/commands.js';
+import { Ledger, Plan, watchOnly } from '../helpers/faults.js';
+import { backupInline, inlineSystem, type Place, restoreInline } from '../helpers/inline.js';
+import {
+  differences,
+  dir,
+  file,
+  hardlink,
+  look,
+  makeTree,
+  noise,
+  scratch,
+  type Snapshot,
+  symlink,
+  text,
+} from '../helpers/tree.js';
+
+const MIB = 1 << 20;
+
+class Lab {
+  readonly home: string;
+  readonly source: string;
+  readonly place: Place;
+  readonly wanted: Snapshot;
+  private outputs = 0;
+
+  private constructor(home: string) {
+    this.home = home;
+    this.source = path.join(home, 'tree');
+    this.place = { store: path.join(home, 'store'), client: 'me' };
+    makeTree(this.source, [
+      dir('a', [
+        file('one', text(1, 3000)),
+        file('closed', text(2, 500), { mode: 0o600 }),
+        file('empty'),
+      ]),
+      dir('b', [
+        file('large', noise(3, 2 * MIB)),
+        dir('c', [file('four', text(4, 100)), dir('locked', [file('x', 'x')], { mode: 0o500 })]),
+      ]),
+      symlink('link', 'a/one'),
+      hardlink('second', 'a', 'one'),
+    ]);
+    this.wanted = look(this.source);
+  }
+
+  static async with(t: ExecutionContext): Promise<Lab> {
+    const lab = new Lab(scratch(t));
+    await backupInline(inlineSystem(), lab.place, [lab.source], { create: true });
+    return lab;
+  }
+
+  freshOutput(): string {
+    this.outputs += 1;
+    return path.join(this.home, `out ${this.outputs}`);
+  }
+
+  async restore(output: string, system: System, policy: PolicyOptions): Promise<void> {
+    const request = { paths: [this.source], output, policy };
+    const failures = await restoreInline(system, this.place, request);
+    if (failures.length > 0) throw new Error(JSON.stringify(failures));
+  }
+
+  /**
+   * Restores in a world that may end. True if it came to its end before; what the dead say (and they
+   * may say anything) goes to nobody.
+   */
+  async mayDie(
+    output: string,
+    world: (base: System) => System,
+    policy: PolicyOptions,
+  ): Promise<boolean> {
+    const ledger = new Ledger(inlineSystem());
+    try {
+      await this.restore(output, world(ledger.system), policy);
+      return true;
+    } catch {
+      return false;
+    } finally {
+      ledger.closeAll();
+    }
+  }
+
+  /** The same command again, which must do all that is missing. */
+  async again(t: ExecutionContext, output: string, policy: PolicyOptions, what: string) {
+    await this.restore(output, inlineSystem(), policy);
+    t.deepEqual(differences(this.wanted, look(path.join(output, 'tree'))), [], what);
+    t.deepEqual(fs.readdirSync(output), ['tree'], `${what}: something was left behind`);
+  }
+}
+
+const POLICIES: readonly PolicyOptions[] = [{}, { overwrite: 'always' }, { overwrite: 'never' }];
+
+for (const policy of POLICIES) {
+  test.serial(
+    `killed at every operation, overwriting ${policy.overwrite ?? 'nothing'}`,
+    async (t) => {
+      const lab = await Lab.with(t);
+      const watch = watchOnly();
+      await lab.restore(lab.freshOutput(), faultySystem(inlineSystem(), watch), policy);
+      t.true(watch.seen.length > 50);
+      // Questions to the catalog leave nothing behind; of a mode that is like another, some will do.
+      const stride = policy.overwrite === 'never' ? 4 : 1;
+      const points = watch.seen.flatMap((operation, at) =>
+        operation.startsWith('sql.') || at % stride !== 0 ? [] : [at + 1],
+      );
+      for (const at of points) {
+        const output = lab.freshOutput();
+        const plan = new Plan(at, { kind: 'kill' });
+        await lab.mayDie(output, (base) => faultySystem(base, plan), policy);
+        await lab.again(t, output, policy, `killed at operation ${at}, ${plan.hit}`);
+      }
+    },
+  );
+}
+
+type Leave = (fd: number, bytes: Uint8Array, mode: number) => void;
+const NOTHING_WRITTEN: Leave = () => undefined;
+
+/** What a kill in the middle of writing a file leaves. */
+const HALVES: readonly (readonly [what: string, leave: Leave])[] = [
+  ['nothing but the name', NOTHING_WRITTEN],
+  ['half of the bytes', (fd, bytes) => void fs.writeSync(fd, bytes.subarray(0, bytes.length >> 1))],
+  ['all bytes, still closed', (fd, bytes) => void fs.writeSync(fd, bytes)],
+  [
+    'all but the times',
+    (fd, bytes, mode) => {
+      fs.writeSync(fd, bytes);
+      fs.fchmodSync(fd, mode);
+    },
+  ],
+];
+
+/** A world that ends in the middle of the n-th file that is written whole. */
+function endingAt(n: number, leave: Leave): (base: System) => System {
+  let written = 0;
+  let isDead = false;
+  const around = (real: NativeCalls): Partial<NativeCalls> => ({
+    writeFileAt: (fd, name, data, offset, bytes, rows, rowAt, options) => {
+      if (isDead) throw new KilledError();
+      written += 1;
+      if (written < n) {
+        real.writeFileAt(fd, name, data, offset, bytes, rows, rowAt, options);
+        return;
+      }
+      isDead = true;
+      const made = real.createFileAt(fd, name);
+      const mode = Buffer.from(rows.buffer, rows.byteOffset + rowAt).readUInt16LE(10);
+      leave(made, data.subarray(offset, offset + bytes), mode);
+      real.close(made);
+      throw new KilledError();
+    },
+    unlinkAt: (fd, name) => {
+      if (!isDead) real.unlinkAt(fd, name);
+    },
+    renameAt: (...args) => {
+      if (isDead) throw new KilledError();
+      real.renameAt(...args);
+    },
+    setDirectoryMetadata: (...args) => {
+      if (isDead) throw new KilledError();
+      real.setDirectoryMetadata(...args);
+    },
+  });
+  return (base) => ({
+    ...base,
+    clock: base.clock,
+    native: { ...base.native, ...around(base.native) },
+  });
+}
+
+for (const [what, leave] of HALVES) {
+  test.serial(`killed in the middle of a file: ${what}`, async (t) => {
+    const lab = await Lab.with(t);
+    for (const policy of POLICIES) {
+      for (let n = 1; ; n += 1) {
+        const output = lab.freshOutput();
+        if (await lab.mayDie(output, endingAt(n, leave), policy)) break;
+        t.true(n < 20);
+        await lab.again(t, output, policy, `${policy.overwrite}, file ${n}`);
+      }
+    }
+  });
+}
+
+test.serial(
+  'a file being replaced is the old one or the new one, whatever the moment',
+  async (t) => {
+    const lab = await Lab.with(t);
+    const policy = { overwrite: 'always' } as const;
+    const old = new Map([
+      ['a/one', 'my one'],
+      ['b/large', 'my large'],
+    ]);
+    for (let at = 1; ; at += 1) {
+      const output = lab.freshOutput();
+      const top = path.join(output, 'tree');
+      for (const [name, content] of old) {
+        fs.mkdirSync(path.dirname(path.join(top, name)), { recursive: true });
+        fs.writeFileSync(path.join(top, name), content);
+      }
+      const plan = new Plan(Infinity, { kind: 'kill' }, undefined, (operation, { seen }) => {
+        const isOurs = operation.startsWith('native.') || operation === 'files.write';
+        return isOurs && seen.filter((name) => !name.startsWith('sql.')).length >= at;
+      });
+      if (await lab.mayDie(output, (base) => faultySystem(base, plan), policy)) break;
+      for (const [name, content] of old) {
+        const found = fs.readFileSync(path.join(top, name));
+        const isWhole =
+          found.equals(Buffer.from(content)) ||
+          found.equals(fs.readFileSync(path.join(lab.source, name)));
+        t.true(isWhole, `${name} is neither the old nor the new one, ${plan.hit} (${at})`);
+      }
+      await lab.again(t, output, policy, `killed at ${plan.hit} (${at})`);
+    }
+  },
+);
+
+test.serial("what somebody puts there meanwhile is not taken for the killed run's", async (t) => {
+  const lab = await Lab.with(t);
+  const output = lab.freshOutput();
+  t.false(await lab.mayDie(output, endingAt(2, NOTHING_WRITTEN), {}));
+  const mine = path.join(output, 'tree', 'a', 'one');
+  fs.mkdirSync(path.dirname(mine), { recursive: true });
+  fs.rmSync(mine, { force: true });
+  fs.writeFileSync(mine, 'mine, and short', { mode: 0o644 });
+  const request = { paths: [lab.source], output };
+  const failures = await restoreInline(inlineSystem(), lab.place, request);
+  t.true(failures.some(({ path: name }) => String(name) === 'tree/a/one'));
+  t.is(fs.readFileSync(mine, 'utf8'), 'mine, and short');
+});
+
+test.serial('the same restore does not run twice at once', async (t) => {
+  const lab = await Lab.with(t);
+  const output = lab.freshOutput();
+  t.false(await lab.mayDie(output, endingAt(3, NOTHING_WRITTEN), {}));
+  const mark = fs.readdirSync(output).find((name) => name.startsWith('.tardis-restore-'))!;
+  const { native } = inlineSystem();
+  const fd = fs.openSync(path.join(output, mark), 'r');
+  t.true(native.flock(fd, true));
+  const busy = { code: 'CLIENT_BUSY' };
+  await t.throwsAsync(lab.restore(output, inlineSystem(), {}), busy);
+  fs.closeSync(fd);
+  await lab.again(t, output, {}, 'when the other one has ended');
+});
+
+test.serial('kill -9 at random moments, until a run comes through', async (t) => {
+  const home = scratch(t);
+  const source = path.join(home, 'many');
+  const place = ['-D', path.join(home, 'store'), '-C', 'me'];
+  makeTree(source, [
+    ...Array.from({ length: 60 }, (_, index) =>
+      dir(
+        `d${index}`,
+        Array.from({ length: 30 }, (_unused, n) =>
+          file(`f${n}`, text(index * 100 + n, 400 + n * 90)),
+        ),
+      ),
+    ),
+    file('large', noise(5, 20 * MIB)),
+  ]);
+  await backup([...place, '--local', '--create', source]);
+  const out = path.join(home, 'out');
+  const args = [...place, '-o', out, source];
+  let killed = 0;
+  let waitMs = 100;
+  for (;;) {
+    const running = new Running('regenerate', args);
+    const mark = (): boolean => fs.existsSync(out) && fs.readdirSync(out).length > 0;
+    // Counted from when it begins to write, whatever the machine takes to start it.
+    while (!running.hasEnded && !mark()) await pause(1);
+    await pause(Math.random() * waitMs);
+    running.signalGroup('SIGKILL');
+    const { signal, status, stderr } = await running.ended;
+    if (signal !== 'SIGKILL') {
+      t.is(status, 0, stderr);
+      break;
+    }
+    killed += 1;
+    waitMs *= killed > 4 ? 2 : 1;
+  }
+  t.log(`killed ${killed} times`);
+  t.deepEqual(differences(look(source), look(path.join(out, 'many'))), []);
+  t.deepEqual(fs.readdirSync(out), ['many']);
+});
+
+test.serial('a restore that was stopped says so, and that it goes on', async (t) => {
+  const lab = await Lab.with(t);
+  const output = lab.freshOutput();
+  t.false(await lab.mayDie(output, endingAt(3, NOTHING_WRITTEN), {}));
+  const args = ['-D', lab.place.store, '-C', 'me', '-o', output, lab.source];
+  const dry = await succeed('regenerate', ['--json', '-n', ...args]);
+  t.like(JSON.parse(dry), { resumed: true, failures: 0 });
+  const { status, stderr } = await run('regenerate', args);
+  t.is(status, 0, stderr);
+  t.regex(stderr, /went on with a restore that had been broken off/);
+  t.deepEqual(differences(lab.wanted, look(path.join(output, 'tree'))), []);
+});

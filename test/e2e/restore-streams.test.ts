@@ -1,0 +1,266 @@
+/** `regenerate --stdout` and `--tar`: what comes out of a pipe is exact, checked, and waits for its reader. */
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { backup, pause, residentBytes, run, succeed } from '../helpers/commands.js';
+import { everyKind } from '../helpers/kinds.js';
+import {
+  differences,
+  dir,
+  file,
+  hardlink,
+  isRoot,
+  look,
+  makeTree,
+  noise,
+  scratch,
+  symlink,
+  text,
+  type TreeNode,
+} from '../helpers/tree.js';
+
+const MIB = 1 << 20;
+const REGENERATE = fileURLToPath(new URL('../../../bin/regenerate', import.meta.url));
+
+/** Runs a command; standard output goes to a file, so that it need not be text. */
+function runInto(
+  file_: string,
+  args: readonly string[],
+): { status: number | null; stderr: string } {
+  const fd = fs.openSync(file_, 'w');
+  try {
+    const { status, stderr } = spawnSync(REGENERATE, args, { stdio: ['ignore', fd, 'pipe'] });
+    return { status, stderr: stderr.toString() };
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function oddTree(): TreeNode[] {
+  return [
+    dir('a', [
+      file('one', text(1, 3000)),
+      file('set-id', 'x', isRoot ? { mode: 0o6755, uid: 1234, gid: 3_000_000 } : { mode: 0o755 }),
+      file('empty'),
+      dir('closed', [file('inside', 'inside')], { mode: 0o500 }),
+    ]),
+    dir('names', [
+      file(Buffer.of(0x66, 0xff, 0xfe), 'no UTF-8'),
+      file('schön\n', 'umlaut and line'),
+      file('l'.repeat(255), 'long'),
+      symlink('long link', 't'.repeat(300)),
+      symlink(Buffer.of(0xe9), Buffer.of(0xe8)),
+    ]),
+    dir('d'.repeat(200), [
+      dir('e'.repeat(200), [file('deep', 'deep', { mtimeNs: -5_000_000_001n })]),
+    ]),
+    file('large', noise(3, 3 * MIB)),
+    file('in parts', noise(4, 66 * MIB)),
+    symlink('link', 'a/one'),
+    hardlink('second', 'a', 'one'),
+    dir('z', [hardlink('third', 'a', 'one'), dir('empty directory')]),
+  ];
+}
+
+test('a tar archive unpacks to the very same tree', async (t) => {
+  const home = scratch(t);
+  const [store, source, out] = [
+    path.join(home, 'store'),
+    path.join(home, 'tree'),
+    path.join(home, 'out'),
+  ];
+  makeTree(source, oddTree());
+  const place = ['-D', store, '-C', 'me'];
+  await backup([...place, '--local', '--create', source]);
+  const unpacked = (archive: string): string => {
+    fs.rmSync(out, { recursive: true, force: true });
+    fs.mkdirSync(out);
+    const { status, stderr } = spawnSync('tar', ['-xpf', archive, '-C', out, '--numeric-owner']);
+    t.is(status, 0, stderr.toString());
+    return stderr.toString();
+  };
+  const archive = path.join(home, 'tree.tar');
+  const told = await succeed('regenerate', [...place, '--json', '--tar', archive, source]);
+  t.like(JSON.parse(told), { files: 12, directories: 8, links: 3, failures: 0 });
+  unpacked(archive);
+  t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+
+  const piped = path.join(home, 'piped.tar');
+  const { status, stderr } = runInto(piped, [...place, '--tar', '-', source]);
+  t.is(status, 0, stderr);
+  t.regex(stderr, /^Restored 12 files/m, 'the report was not kept out of the archive');
+  t.true(fs.readFileSync(piped).equals(fs.readFileSync(archive)));
+
+  const taken = await run('regenerate', [...place, '--tar', archive, source]);
+  t.is(taken.status, 1);
+  t.regex(taken.stderr, /\[TARGET_EXISTS\]/);
+  const chosen = ['--include', 'closed/', '--no-hardlinks', '--no-set-times'];
+  await succeed('regenerate', [...place, '-O', '--tar', archive, ...chosen, source]);
+  unpacked(archive);
+  t.deepEqual([...look(out).keys()].sort(), [
+    '',
+    'tree',
+    'tree/a',
+    'tree/a/closed',
+    'tree/a/closed/inside',
+  ]);
+  t.true(
+    fs.statSync(path.join(out, 'tree', 'a', 'closed', 'inside')).mtimeMs > Date.now() - 3_600_000,
+  );
+  t.deepEqual(
+    fs.readdirSync(home).filter((name) => name.startsWith('.')),
+    [],
+  );
+});
+
+test('everything a file is goes through a tar archive', async (t) => {
+  const home = scratch(t);
+  const [store, source, out] = [
+    path.join(home, 'store'),
+    path.join(home, 'tree'),
+    path.join(home, 'out'),
+  ];
+  makeTree(source, everyKind());
+  // Tar has no sockets, and knows further names of files only.
+  fs.rmSync(path.join(source, 'special', 'socket'));
+  for (const name of [
+    'special/second name of fifo',
+    'special/second name of link',
+    'root/second name of block',
+  ]) {
+    fs.rmSync(path.join(source, name), { force: true });
+  }
+  const place = ['-D', store, '-C', 'me'];
+  await backup([...place, '--local', '--create', source]);
+  const archive = path.join(home, 'tree.tar');
+  const { status, stderr } = runInto(archive, [...place, '--tar', '-', source]);
+  t.is(status, 0, stderr);
+  t.true(fs.statSync(archive).size < 200 * MIB, 'holes are in the archive');
+  fs.mkdirSync(out);
+  const options = ['--numeric-owner', '--xattrs', '--xattrs-include=*'];
+  const unpacked = spawnSync('tar', ['-xpf', archive, '-C', out, ...options]);
+  t.is(unpacked.status, 0, unpacked.stderr.toString());
+  t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+  const middle = path.join(source, 'holes', 'data in the middle');
+  const one = path.join(home, 'one');
+  t.is(runInto(one, [...place, '--stdout', middle]).status, 0);
+  t.true(fs.readFileSync(one).equals(fs.readFileSync(middle)));
+});
+
+/** Spoils the stored bytes of a content that no other shares. */
+function spoil(store: string, sizeBytes: number): void {
+  const objects = fs
+    .readdirSync(store, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(entry.parentPath, entry.name));
+  for (const object of objects) {
+    if (fs.statSync(object).size < sizeBytes) continue;
+    const fd = fs.openSync(object, 'r+');
+    fs.writeSync(fd, 'spoilt', sizeBytes >> 1);
+    fs.closeSync(fd);
+  }
+}
+
+test('a damaged file is left out of an archive and told, the others are in it', async (t) => {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  makeTree(source, [
+    dir('a', [file('good', text(1, 3000)), file('bad', noise(2, 5 * MIB))]),
+    hardlink('also bad', 'a', 'bad'),
+    file('z good', noise(3, 300_000)),
+  ]);
+  const place = ['-D', store, '-C', 'me'];
+  await backup([...place, '--local', '--create', source]);
+  spoil(store, 4 * MIB);
+  const archive = path.join(home, 'tree.tar');
+  const { status, stderr } = runInto(archive, [...place, '--tar', '-', source]);
+  t.is(status, 3, stderr);
+  t.regex(stderr, /tree\/also bad: .*_DAMAGED\]/);
+  t.regex(stderr, /tree\/a\/bad: .*_DAMAGED\]/);
+  t.regex(stderr, /the damage is noted/);
+  const listed = spawnSync('tar', ['-tf', archive]);
+  t.is(listed.status, 0);
+  t.deepEqual(listed.stdout.toString().trim().split('\n').sort(), [
+    'tree/',
+    'tree/a/',
+    'tree/a/good',
+    'tree/z good',
+  ]);
+  const one = path.join(home, 'one');
+  const damaged = runInto(one, [...place, '--stdout', path.join(source, 'a', 'bad')]);
+  t.is(damaged.status, 1);
+  t.regex(damaged.stderr, /_DAMAGED\]/);
+  t.is(fs.statSync(one).size, 0, 'a byte came out that was not checked');
+});
+
+test('one file goes to standard output', async (t) => {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  makeTree(source, [
+    file('small', text(1, 3000)),
+    file('empty'),
+    file('large', noise(2, 3 * MIB)),
+    file('in parts', noise(3, 70 * MIB)),
+    symlink('link', 'small'),
+    dir('directory'),
+  ]);
+  const place = ['-D', store, '-C', 'me'];
+  await backup([...place, '--local', '--create', source]);
+  const one = path.join(home, 'one');
+  for (const name of ['small', 'empty', 'large', 'in parts']) {
+    const { status, stderr } = runInto(one, [...place, '--stdout', path.join(source, name)]);
+    t.is(status, 0, stderr);
+    t.is(stderr, '');
+    t.true(fs.readFileSync(one).equals(fs.readFileSync(path.join(source, name))), name);
+  }
+  const told = runInto(one, [...place, '--json', '--stdout', path.join(source, 'small')]);
+  t.like(JSON.parse(told.stderr), { files: 1, bytes: 3000 });
+  for (const [code, ...args] of [
+    ['NO_SUCH_PATH', path.join(source, 'never')],
+    ['USAGE', path.join(source, 'link')],
+    ['USAGE', path.join(source, 'directory')],
+    ['USAGE', path.join(source, 'small'), path.join(source, 'large')],
+  ] as const) {
+    const { status, stderr } = runInto(one, [...place, '--stdout', ...args]);
+    t.is(status, 1);
+    t.true(stderr.includes(`[${code}]`), stderr);
+    t.is(fs.statSync(one).size, 0);
+  }
+});
+
+test('a reader that is slow holds a stream up, not the memory; one that goes is told of', async (t) => {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  const parts = Array.from({ length: 5 }, (_, index) => file(`${index}`, noise(index, 60 * MIB)));
+  makeTree(source, parts);
+  const wanted = createHash('sha256');
+  for (let index = 0; index < 5; index += 1) wanted.update(noise(index, 60 * MIB));
+  const place = ['-D', store, '-C', 'me'];
+  await backup([...place, '--local', '--create', source]);
+
+  const child = spawn(REGENERATE, [...place, '--tar', '-', source], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  t.teardown(() => child.kill('SIGKILL'));
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  let peakBytes = 0;
+  let bytes = 0;
+  for await (const chunk of child.stdout) {
+    const before = bytes;
+    bytes += (chunk as Buffer).length;
+    if (bytes >> 24 === before >> 24) continue;
+    await pause(20); // what would be read ahead has time to be
+    peakBytes = Math.max(peakBytes, residentBytes(child.pid!));
+  }
+  t.is(await ended, 0);
+  t.true(bytes > 300 * MIB);
+  t.true(peakBytes < 260 * MIB, `${Math.round(peakBytes / MIB)} MiB were resident`);
+
+  const gone = spawn(REGENERATE, [...place, '--stdout', path.join(source, '0')]);
+  const status = new Promise<number | null>((resolve) => gone.once('close', resolve));
+  gone.stdout.once('data', () => gone.stdout.destroy());
+  t.is(await status, 1);
+});
