@@ -181,7 +181,7 @@ const REFUSED: readonly [what: string, tool: Tool, args: readonly string[], want
     ['--budget', '1K'],
     ['--budget', '-5M'],
     ['--budget-items', 'many'],
-    ['--workers', '0'],
+    ['--workers', '65'],
     ['--compress-data', 'lzma'],
     ['--compress-level', '99'],
     ['--config', notThere],
