@@ -119,7 +119,17 @@ function optionShown({ flags, negatable, argument }) {
 
 function settingsTable(rows) {
   return table(
-    ['setting', 'option', 'variable', 'client key', 'server key', 'default', 'tools', 'meaning', 'test of its effect'],
+    [
+      'setting',
+      'option',
+      'variable',
+      'client key',
+      'server key',
+      'default',
+      'tools',
+      'meaning',
+      'test of its effect',
+    ],
     rows.map(([name, row]) => [
       name,
       optionShown(row),

@@ -212,6 +212,26 @@ export function applyContentRecord(
   return ids;
 }
 
+/**
+ * Adds what a record holds whose bytes do not match its checksum: each content keeps the place, since it
+ * may prove sound by its digest, but counts as missing, so that the next backup sends it again. Contents
+ * that are stored elsewhere stay as they are. Throws RECORD_DAMAGED when the index makes no sense.
+ */
+export function applyUnsoundRecord(
+  catalog: Catalog,
+  header: RecordHeader,
+  index: Buffer,
+  location: Location,
+): void {
+  const digests =
+    header.kind === RecordKind.frame
+      ? readFrameIndex(header, index).map((entry) => Buffer.from(entry.digest))
+      : [readContentIndex(index).digest];
+  const lacking = digests.filter((digest) => catalog.contents.find(digest)?.isStored !== true);
+  applyContentRecord(catalog, header, index, location);
+  for (const digest of lacking) applyDamage(catalog, digest);
+}
+
 /** Whether a digest has the right length: asked of everything from outside. */
 export function isDigest(value: unknown): value is Buffer {
   return Buffer.isBuffer(value) && value.length === DIGEST_BYTES;

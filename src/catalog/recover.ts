@@ -34,7 +34,7 @@ import {
   scanPack,
 } from '../store/index.js';
 import { breather } from '../system/index.js';
-import { applyContentRecord, applyEvent, applySection } from './apply.js';
+import { applyContentRecord, applyEvent, applySection, applyUnsoundRecord } from './apply.js';
 import type { Catalog } from './catalog.js';
 import type { CommitPoint } from './state.js';
 
@@ -68,6 +68,14 @@ interface PendingCommit {
   readonly records: readonly PendingRecord[];
   readonly point: CommitPoint;
   readonly matches: boolean;
+}
+
+interface CheckedRecords {
+  readonly sound: readonly PendingRecord[];
+  /** Contents whose bytes do not match their checksum. */
+  readonly unsound: readonly PendingRecord[];
+  /** How many records are not sound. */
+  readonly damaged: number;
 }
 
 /** Applies what is missing. Must hold the client's lock; call outside a transaction. */
@@ -197,28 +205,30 @@ class Recovery {
       return;
     }
     this.damagedRecords += checked.damaged;
-    await this.apply(commit, checked.sound);
+    await this.apply(commit, checked);
   }
 
-  /** Reads bodies where that is asked for; the records that are sound, and how many are not. */
-  private async checkBodies(
-    commit: PendingCommit,
-    isLast: boolean,
-  ): Promise<{ sound: PendingRecord[]; damaged: number }> {
-    if (!isLast && !this.options.checkBodies) return { sound: [...commit.records], damaged: 0 };
+  /** Reads bodies where that is asked for, and tells the records that are sound from the others. */
+  private async checkBodies(commit: PendingCommit, isLast: boolean): Promise<CheckedRecords> {
+    if (!isLast && !this.options.checkBodies) {
+      return { sound: commit.records, unsound: [], damaged: 0 };
+    }
     const sound: PendingRecord[] = [];
+    const unsound: PendingRecord[] = [];
     for (const record of commit.records) {
       await this.breathe();
       const { pack, position } = record.location;
       if (await isRecordSound(this.backend, packName(pack), position, record.header)) {
         sound.push(record);
       } else if (record.header.sequence > 0) this.isMetadataLost = true;
+      else unsound.push(record);
     }
-    return { sound, damaged: commit.records.length - sound.length };
+    return { sound, unsound, damaged: commit.records.length - sound.length };
   }
 
-  private async apply(commit: PendingCommit, records: readonly PendingRecord[]): Promise<void> {
+  private async apply(commit: PendingCommit, checked: CheckedRecords): Promise<void> {
     const { catalog } = this;
+    const { sound: records, unsound } = checked;
     const ordered = records
       .filter(({ header }) => header.sequence > 0)
       .sort((a, b) => a.header.sequence - b.header.sequence);
@@ -228,6 +238,7 @@ class Recovery {
       for (const record of records) {
         if (record.header.sequence === 0) await this.tolerate(() => this.applyContent(record));
       }
+      for (const record of unsound) await this.applyUnsound(record);
       for (const { digest } of commit.body.objects) {
         await this.tolerate(() => this.applyObject(digest));
       }
@@ -278,17 +289,30 @@ class Recovery {
     const sizeBytes = await this.backend.size(name);
     if (sizeBytes !== undefined) await this.backend.read(name, 0, head, head.length);
     const header = readHeader(head, 0);
-    const isWhole = header !== undefined && recordBytes(header) === sizeBytes;
-    if (
-      !isWhole ||
-      (this.options.checkBodies && !(await isRecordSound(this.backend, name, 0, header)))
-    ) {
+    if (header === undefined || recordBytes(header) !== sizeBytes) {
       this.damagedRecords += 1;
       return;
     }
     const index = Buffer.alloc(header.indexBytes);
     await this.backend.read(name, RECORD_HEADER_BYTES, index, index.length);
-    applyContentRecord(this.catalog, header, index, { pack: NO_PACK, position: 0 });
+    const location = { pack: NO_PACK, position: 0 };
+    if (!this.options.checkBodies || (await isRecordSound(this.backend, name, 0, header))) {
+      applyContentRecord(this.catalog, header, index, location);
+      return;
+    }
+    this.damagedRecords += 1;
+    await this.applyUnsound({ header, index, location });
+  }
+
+  /** An assembly's list must be whole to be of use; of all others the contents have digests. */
+  private async applyUnsound({ header, index, location }: PendingRecord): Promise<void> {
+    if (header.kind === RecordKind.assembly) return;
+    try {
+      applyUnsoundRecord(this.catalog, header, index, location);
+    } catch (error) {
+      // The index is damaged too; the record was counted already.
+      if (!(error instanceof TardisError) || error.code !== 'RECORD_DAMAGED') throw error;
+    }
   }
 
   private async applyOrdered({ header, location }: PendingRecord): Promise<void> {

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { openLocalArchive } from '../archive/index.js';
 import type { Settings } from '../config/index.js';
+import { displayName } from '../model/index.js';
 import { rebuildCatalog } from '../server/index.js';
 import {
   createClientDirectory,
@@ -9,7 +10,7 @@ import {
   openClientDirectory,
   repairClientDirectory,
 } from '../store/index.js';
-import { nodeSystem, type System } from '../system/index.js';
+import { nodeSystem, type System, textBytes } from '../system/index.js';
 import { ProgressLine } from './progress-line.js';
 import { printSets } from './report-sets.js';
 import {
@@ -112,9 +113,10 @@ async function rebuild(options: Settings<'sonic rebuild'>): Promise<number> {
       shown = `reading pack ${pack} of ${lastPack}`;
     });
     line.stop();
-    const { commits, damagedRecords } = report;
+    const { commits, damagedRecords, lostCommits, keptCatalog } = report;
     if (options.json) {
-      print(JSON.stringify({ version: JSON_VERSION, client, commits, damagedRecords }));
+      const told = { client, commits, damagedRecords, lostCommits, keptCatalog };
+      print(JSON.stringify({ version: JSON_VERSION, ...told }));
     } else {
       print(`The catalog of "${client}" was made anew from ${formatCount(commits)} checkpoints.`);
       if (damagedRecords > 0) {
@@ -124,8 +126,15 @@ async function rebuild(options: Settings<'sonic rebuild'>): Promise<number> {
             'The next backup sends again what the source still has.',
         );
       }
+      if (keptCatalog !== undefined) {
+        print(
+          `The old catalog knew ${formatCount(lostCommits)} later checkpoints, whose packs are cut off or gone. ` +
+            `It is kept beside the new one as ${displayName(textBytes(keptCatalog))}: with it in its ` +
+            'old place, `regenerate` restores what is left of those sets.',
+        );
+      }
     }
-    return damagedRecords > 0 ? 3 : 0;
+    return damagedRecords + lostCommits > 0 ? 3 : 0;
   } finally {
     line.stop();
   }

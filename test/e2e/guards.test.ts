@@ -388,3 +388,57 @@ for (const [what, bytes] of [
     t.deepEqual(differences(wanted, await lab.restored()), []);
   });
 }
+
+test('what shares a frame with damaged bytes outlives a rebuild, though the source is gone', async (t) => {
+  const files = Array.from({ length: 20 }, (_, index) => file(`${index}`, noise(index, 2000)));
+  const lab = new Lab(scratch(t), [dir('a', files)]);
+  await lab.backup({ create: true, settings: { parcelFiles: 100 } });
+  const wanted = look(lab.source);
+  await damage(lab.place, lab.at('a', '7'));
+  fs.rmSync(lab.source, { recursive: true });
+  const place = ['-D', lab.place.store, '-C', lab.place.client];
+  for (const round of ['before', 'after']) {
+    const out = path.join(lab.home, round);
+    const { status, stderr } = await run('regenerate', [...place, '-o', out, lab.source]);
+    t.is(status, 3, stderr);
+    const found = look(path.join(out, 'tree'));
+    const lacking = [...wanted.keys()].filter((name) => found.get(name) !== wanted.get(name));
+    t.is(lacking.length, 1, `${round}: ${lacking.join()}`); // the last of the frame has the flipped bit
+    if (round === 'after') return;
+    const rebuilt = await run('sonic', ['rebuild', ...place]);
+    t.is(rebuilt.status, 3, rebuilt.stderr);
+  }
+});
+
+for (const [what, spoil] of [
+  ['cut off', (pack: string) => fs.truncateSync(pack, 200_000)],
+  ['gone', (pack: string) => fs.rmSync(pack)],
+] as const) {
+  test(`a rebuild over a pack that is ${what} keeps the old catalog, which knew more`, async (t) => {
+    const lab = new Lab(scratch(t), [
+      dir('a', [file('in an object', noise(1, 3 * MIB)), file('in a pack', noise(2, 300_000))]),
+    ]);
+    const storage = { ...SMALL_STORE, store: { packBytes: 64 * MIB, packContentBytes: MIB } };
+    await lab.backup({ create: true, storage });
+    const { store, client } = lab.place;
+    const catalog = path.join(store, client, 'tardis.db');
+    spoil(path.join(store, client, 'packs', '00000001.pack'));
+    const place = ['-D', store, '-C', client];
+    const { status, stdout } = await run('sonic', ['rebuild', ...place, '--json']);
+    t.is(status, 3);
+    const told = JSON.parse(stdout) as { lostCommits: number; keptCatalog: string };
+    t.true(told.lostCommits > 0);
+    t.is(told.keptCatalog, 'tardis.db.before-rebuild');
+    fs.renameSync(`${catalog}.before-rebuild`, catalog);
+    const out = path.join(lab.home, 'out');
+    t.is((await run('regenerate', [...place, '-o', out, lab.source])).status, 3);
+    t.deepEqual(
+      fs.readFileSync(path.join(out, 'tree', 'a', 'in an object')),
+      fs.readFileSync(lab.at('a', 'in an object')),
+    );
+    await succeed('sonic', ['rebuild', ...place]).catch(() => undefined);
+    const again = await lab.backup();
+    t.true(again.set > 1, 'a number was given twice');
+    t.deepEqual(differences(look(lab.source), await lab.restored()), []);
+  });
+}
