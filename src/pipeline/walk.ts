@@ -3,7 +3,7 @@
  * hands them on, so it stops walking when too much is in flight.
  */
 import type { ExcludeOptions } from '../excludes/index.js';
-import { type JobRunner, sliceBlock, type WalkInput, type WalkOutput } from '../workers/index.js';
+import { type JobRunner, splitBlock, type WalkInput, type WalkOutput } from '../workers/index.js';
 import type { Budget } from './budget.js';
 import type { BackupProgress } from './progress.js';
 import type { StageCounters } from './stage.js';
@@ -20,7 +20,9 @@ export interface WalkOptions {
   readonly maxDepth?: number;
 }
 
-/** Directories one of several walk jobs takes at once: the others shall find some too. */
+/** Directories a walk job gets at once. Those it does not reach come back: too many cost more than a further job. */
+const MOST_TASKS = 256;
+/** The same if there are several: the others shall find some too. */
 const SHARED_TASKS = 64;
 
 interface Lane {
@@ -47,7 +49,7 @@ export async function* walkBatches(
   const slotStride = counters.concurrency;
   const pending = new PendingDirectories(
     options.start,
-    slotStride === 1 ? WALK_JOB_ENTRIES : SHARED_TASKS,
+    slotStride === 1 ? MOST_TASKS : SHARED_TASKS,
   );
   // Each lane gives out every n-th slot, so that none is given out twice.
   const idle: Lane[] = Array.from({ length: slotStride }, (_, index) => ({
@@ -110,12 +112,9 @@ class PendingDirectories {
 
   add(block: WalkInput['tasks']): void {
     const { length } = block.slots;
-    if (length > 0 && length <= this.mostTasks) this.blocks.push(block);
-    else {
-      for (let from = 0; from < length; from += this.mostTasks) {
-        this.blocks.push(sliceBlock(block, from, Math.min(length, from + this.mostTasks)));
-      }
-    }
+    if (length > this.mostTasks) {
+      for (const part of splitBlock(block, this.mostTasks)) this.blocks.push(part);
+    } else if (length > 0) this.blocks.push(block);
   }
 
   /** The directories on top. */

@@ -9,4 +9,4 @@ export { readAttributesOf } from './read-attributes.js';
 export { MAX_EXTENTS, SparseMap, SparseWriter } from './sparse.js';
 export { MAX_PIECE_BYTES, ReaderMemory, type RecordPiece, RecordReader } from './record-reader.js';
 export { SharedDigests } from './recent-digests.js';
-export { blockMemory, packBlock, RACY_WINDOW_NS, sliceBlock } from './walk-job.js';
+export { blockMemory, packBlock, RACY_WINDOW_NS, splitBlock } from './walk-job.js';

@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
 import { toWire, type WireError } from '../errors/index.js';
+import { releaseBuffers } from '../model/index.js';
 import { nodeSystem } from '../system/index.js';
 import type { JobInput, JobName, JobOutput, JobResult, RangeInput, RangeOutput } from './jobs.js';
 import { rangeJob } from './range-job.js';
@@ -34,7 +35,13 @@ const context = {
 /** The main thread is gone or stuck if it allows nothing for this long. */
 const ALLOW_TIMEOUT_MS = 24 * 3600 * 1000;
 
+/** What the job before was given and did not hand on. Its answer, which may hold views of it, has been sent. */
+let spent: readonly ArrayBuffer[] = [];
+
 export default async function runTask(task: ThreadTask): Promise<unknown> {
+  // A thread makes little garbage beside its buffers, so its collector would leave them for long.
+  releaseBuffers(spent);
+  spent = [];
   const startMs = performance.now();
   try {
     const result: JobResult<JobOutput<JobName> | RangeOutput> =
@@ -42,11 +49,27 @@ export default async function runTask(task: ThreadTask): Promise<unknown> {
         ? await runJob(task.name, task.input, context)
         : { output: pumpRange(task), transfer: [] };
     const busyMs = performance.now() - startMs;
+    const handedOn = new Set(result.transfer);
+    spent = buffersOf(task.input).filter((buffer) => !handedOn.has(buffer));
     return moved({ ok: true, output: result.output, busyMs }, result.transfer);
   } catch (error) {
     const answer: ThreadAnswer = { ok: false, error: toWire(error) };
     return answer;
   }
+}
+
+/** The memory behind a job's input, which is this thread's alone. */
+function buffersOf(input: object): ArrayBuffer[] {
+  const found = new Set<ArrayBuffer>();
+  const look = (value: unknown): void => {
+    if (ArrayBuffer.isView(value)) {
+      if (value.buffer instanceof ArrayBuffer) found.add(value.buffer);
+    } else if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      for (const part of Object.values(value)) look(part);
+    }
+  };
+  look(input);
+  return [...found];
 }
 
 function moved(answer: ThreadAnswer, transfer: readonly ArrayBuffer[]): unknown {

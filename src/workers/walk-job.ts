@@ -12,7 +12,14 @@ import {
   type RuleLink,
   unpackChains,
 } from '../excludes/index.js';
-import { BytesBuilder, EntryType, joinPath, RowFlag, RowReader } from '../model/index.js';
+import {
+  BytesBuilder,
+  EntryType,
+  joinPath,
+  releaseAll,
+  RowFlag,
+  RowReader,
+} from '../model/index.js';
 import type { System } from '../system/index.js';
 import { memoryOf, runOf } from './block-builder.js';
 import { OwnerNames } from './owner-names.js';
@@ -57,6 +64,8 @@ class Walk {
   private readonly failures: Failure[] = [];
   private readonly excluder: Excluder;
   private readonly leftOutPaths: LeftOut[] = [];
+  /** Listings that have been copied: in a thread nothing else makes its collector free them soon. */
+  private readonly spent: Buffer[] = [];
   private leftOut = 0;
   private readonly owners: OwnerNames;
   private entries = 0;
@@ -87,7 +96,9 @@ class Walk {
     const startNs = BigInt(Math.floor(this.system.clock.nowMs())) * 1_000_000n;
     let kept: Kept;
     try {
-      kept = this.keep(task, this.system.native.listDirectory(task.path));
+      const listed = this.system.native.listDirectory(task.path);
+      kept = this.keep(task, listed);
+      this.spent.push(listed, kept.listing);
     } catch (error) {
       this.fail(task, error);
       return;
@@ -190,6 +201,7 @@ class Walk {
       leftOut: this.leftOut,
       leftOutPaths: this.leftOutPaths,
     };
+    releaseAll(this.spent);
     const { hashes, listings, listingEnds } = output;
     const transfer = [
       ...blockMemory(walked),
@@ -238,9 +250,14 @@ function unpackBlock(block: DirectoryBlock): Task[] {
   }));
 }
 
-/** Some of the directories of a block, as a block of its own. */
-export function sliceBlock(block: DirectoryBlock, from: number, to: number): DirectoryBlock {
-  return packBlock(unpackBlock(block).slice(from, to));
+/** Cuts a block into blocks of at most so many directories, in the same order. */
+export function splitBlock(block: DirectoryBlock, mostTasks: number): DirectoryBlock[] {
+  const tasks = unpackBlock(block);
+  const blocks: DirectoryBlock[] = [];
+  for (let from = 0; from < tasks.length; from += mostTasks) {
+    blocks.push(packBlock(tasks.slice(from, from + mostTasks)));
+  }
+  return blocks;
 }
 
 export function blockMemory(block: DirectoryBlock): ArrayBuffer[] {

@@ -12,7 +12,7 @@ import {
   SKIP_FILE_NAME,
 } from '../../src/excludes/index.js';
 import { nodeSystem, type System } from '../../src/system/index.js';
-import { InlineJobs, sliceBlock, type WalkOutput } from '../../src/workers/index.js';
+import { InlineJobs, splitBlock, type WalkOutput } from '../../src/workers/index.js';
 import { fill, startAt, systemError, systemWith, walkedOf } from '../helpers/jobs.js';
 import { scratch } from '../helpers/scratch.js';
 
@@ -70,13 +70,8 @@ async function walk(
     );
     // As between threads, plain data; and cut, as for several walks at once.
     const { pending } = structuredClone(output);
-    const half = Math.ceil(pending.slots.length / 2);
-    for (const [from, to] of [
-      [0, half],
-      [half, pending.slots.length],
-    ] as const) {
-      if (to > from) waiting.push(sliceBlock(pending, from, to));
-    }
+    const half = Math.max(1, Math.ceil(pending.slots.length / 2));
+    waiting.push(...splitBlock(pending, half));
     if (waiting.length === 0) return { paths: paths.sort(), failures, output };
     firstFreeSlot = output.nextFreeSlot;
   }

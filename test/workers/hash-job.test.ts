@@ -354,3 +354,17 @@ test('no directory stays open, whatever fails', async (t) => {
   await t.throwsAsync(hash(parcelOfRows([rows('one'), rows('two')]), { system }));
   t.is(open, 0);
 });
+
+test('what is handed over to a job in this thread is gone afterwards, as in a pool', async (t) => {
+  const folder = scratch(t);
+  fill(folder, { a: 'small', b: 'small too' });
+  const jobs = new InlineJobs(systemWith());
+  const rows = Uint8Array.from(parcelOf(folder).rows); // memory of its own
+  const parcel = { ...parcelOf(folder), rows };
+  const memory = new Uint8Array(1 << 20);
+  const transfer = [rows.buffer, memory.buffer];
+  const { output } = await jobs.run('hash', { parcel, frames: FRAMES, memory }, transfer);
+  t.is(rows.length, 0);
+  t.is(output.records?.buffer, memory.buffer, 'memory that was filled is handed on');
+  t.is(recordedOf(output).size, 2);
+});
