@@ -2,6 +2,8 @@ import { releaseMemory } from './release.js';
 
 /** Smaller memory is left to the garbage collector. */
 const MIN_RELEASE_BYTES = 64 << 10;
+/** Taking over less than this would only make the next addition grow sooner. */
+const MIN_ADOPT_BYTES = 256 << 10;
 
 /** Growing runs of bytes, joined into one buffer that can be moved to another thread. */
 export class BytesBuilder {
@@ -30,6 +32,18 @@ export class BytesBuilder {
     this.reserve(bytes.length);
     this.buffer.set(bytes, this.used);
     this.used += bytes.length;
+  }
+
+  /** The same, but true when the memory itself was taken over: if it is much, and the first. */
+  adopt(bytes: Buffer): boolean {
+    const isWorth = bytes.length >= MIN_ADOPT_BYTES && bytes.buffer.byteLength === bytes.length;
+    if (this.used > 0 || !isWorth) {
+      this.append(bytes);
+      return false;
+    }
+    this.replaceBy(bytes);
+    this.used = bytes.length;
+    return true;
   }
 
   /** Gives `bytes` bytes of room to write in; `commit` says how many were used. */

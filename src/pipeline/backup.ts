@@ -44,12 +44,12 @@ import {
 import { askWhatIsWanted } from './ask.js';
 import { Budget } from './budget.js';
 import { compareBatch, type CompareResult } from './compare.js';
-import { CutStage, type LargeWork, type ParcelWork, type Work } from './cut.js';
+import { CutStage, type LargeWork, type ParcelWork } from './cut.js';
 import { OpenDirectories } from './directories.js';
 import { Flight } from './flight.js';
 import type { PipelineHooks } from './hooks.js';
 import { LargeFiles, UnreadableFile } from './large.js';
-import type { LargeFile, Parcel } from './parcel.js';
+import type { LargeFile, Parcel, Work } from './parcel.js';
 import type { BackupPeer, OutgoingParcel } from './peer.js';
 import { BackupProgress } from './progress.js';
 import { savedReporter } from './report.js';

@@ -4,9 +4,14 @@
  */
 import type { CompareResult } from './compare.js';
 import type { OpenDirectories } from './directories.js';
-import { type LargeFile, type Parcel, ParcelCutter, type ParcelLimits } from './parcel.js';
+import {
+  type LargeFile,
+  type Parcel,
+  ParcelCutter,
+  type ParcelLimits,
+  type Work,
+} from './parcel.js';
 
-export type Work = { readonly parcel: Parcel } | { readonly large: LargeFile };
 export type ParcelWork = Extract<Work, { parcel: Parcel }>;
 export type LargeWork = Extract<Work, { large: LargeFile }>;
 
@@ -21,27 +26,26 @@ export class CutStage {
     this.directories = directories;
   }
 
-  /** Work that is ready; `undefined` asks for what is left over. */
-  cut(selected: CompareResult | undefined): Work[] {
-    const ready: Work[] = [];
-    const onParcel = (parcel: Parcel): void => {
-      for (const slot of parcel.slots) this.directories.hold(slot);
-      for (const slot of this.inCutter.splice(0)) this.directories.cut(slot);
-      ready.push({ parcel });
-    };
-    const onLarge = (large: LargeFile): void => {
-      this.directories.hold(large.slot);
-      ready.push({ large });
-    };
+  /** Work that is ready, made as it is asked for; `undefined` asks for what is left over. */
+  *cut(selected: CompareResult | undefined): Generator<Work> {
     for (const { selection, items, isSettled } of selected?.changed ?? []) {
       const { slot } = selection;
       this.directories.open(slot, items, isSettled);
-      this.cutter.add(selection, onParcel, onLarge);
+      for (const work of this.cutter.add(selection)) yield this.noted(work);
       if (this.cutter.isHolding(slot)) this.inCutter.push(slot);
       else this.directories.cut(slot);
     }
     const rest = selected === undefined ? this.cutter.flush() : undefined;
-    if (rest !== undefined) onParcel(rest);
-    return ready;
+    if (rest !== undefined) yield this.noted({ parcel: rest });
+  }
+
+  private noted(work: Work): Work {
+    if ('large' in work) {
+      this.directories.hold(work.large.slot);
+      return work;
+    }
+    for (const slot of work.parcel.slots) this.directories.hold(slot);
+    for (const slot of this.inCutter.splice(0)) this.directories.cut(slot);
+    return work;
   }
 }

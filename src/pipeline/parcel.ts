@@ -29,6 +29,9 @@ export interface Parcel {
   readonly slots: readonly number[];
 }
 
+/** What the cutter makes of entries. */
+export type Work = { readonly parcel: Parcel } | { readonly large: LargeFile };
+
 /** Entries of one directory that are to be sent. */
 export interface Selection {
   readonly slot: number;
@@ -60,12 +63,11 @@ export class ParcelCutter {
     this.rows = this.newRows();
   }
 
-  /** Adds a directory's entries; calls back for every parcel that is full and every large file. */
-  add(
-    selection: Selection,
-    onParcel: (parcel: Parcel) => void,
-    onLarge: (file: LargeFile) => void,
-  ): void {
+  /**
+   * Adds a directory's entries, as far as is asked for: yields every parcel that is full and every
+   * large file. A directory may have a million entries, which need not lie in parcels all at once.
+   */
+  *add(selection: Selection): Generator<Work> {
     const { rows, slot, path, wanted } = selection;
     let index = 0;
     for (let at = selection.from; at < selection.to; at += rows.rowBytes(at)) {
@@ -78,10 +80,10 @@ export class ParcelCutter {
       if (sizeBytes > this.limits.largeBytes) {
         const hashFirst = want === Wanted.hashFirst;
         const row = Buffer.from(rows.row(at));
-        onLarge({ slot, directoryPath: Buffer.from(path), row, sizeBytes, hashFirst });
+        yield { large: { slot, directoryPath: Buffer.from(path), row, sizeBytes, hashFirst } };
         continue;
       }
-      if (this.isFullWith(sizeBytes)) onParcel(this.take());
+      if (this.isFullWith(sizeBytes)) yield { parcel: this.take() };
       this.append(slot, path, rows.row(at));
       this.contentBytes += sizeBytes;
       if (sizeBytes > 0) this.files += 1;

@@ -98,7 +98,7 @@ class Walk {
     try {
       const listed = this.system.native.listDirectory(task.path);
       kept = this.keep(task, listed);
-      this.spent.push(listed, kept.listing);
+      if (kept.listing !== listed) this.spent.push(listed);
     } catch (error) {
       this.fail(task, error);
       return;
@@ -107,7 +107,7 @@ class Walk {
     const isSettled = this.inspect(listing, { ...task, rules }, startNs) && kept.isCertain;
     this.walked.push(task);
     this.hashes.append(isSettled ? this.system.native.hashRows(listing) : NO_HASH);
-    this.listings.append(listing);
+    if (!this.listings.adopt(listing)) this.spent.push(listing);
     this.listingEnds.push(this.listings.length);
   }
 

@@ -55,3 +55,19 @@ test('a builder frees what it has outgrown, but not memory it was lent', (t) => 
   builder.append(Buffer.from('again'));
   t.is(builder.take().toString(), 'again');
 });
+
+test('a builder takes over memory that is much, and comes first', (t) => {
+  const builder = new BytesBuilder(MIB);
+  const much = Buffer.allocUnsafeSlow(2 * MIB).fill(3);
+  t.true(builder.adopt(much));
+  t.is(builder.take().buffer, much.buffer);
+  t.true(builder.adopt(much));
+  builder.append(Buffer.from('more'));
+  t.is(builder.take().length, 2 * MIB + 4);
+  t.false(builder.adopt(Buffer.from('little')));
+  const second = Buffer.allocUnsafeSlow(2 * MIB).fill(4);
+  t.false(builder.adopt(second), 'it does not come first');
+  const bytes = builder.take();
+  t.is(bytes.subarray(0, 7).toString('latin1'), 'little\u0004');
+  t.is(second.length, 2 * MIB);
+});

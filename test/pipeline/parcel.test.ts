@@ -32,11 +32,11 @@ function cut(directories: readonly Directory[], limits = LIMITS): Cut {
     const rows = new RowReader(rowsOf(...entries));
     const path = Buffer.from(`/path/${slot}`);
     const range = { from: 0, to: rows.rows.length };
-    cutter.add(
-      { slot, path, rows, ...range, wanted: wanted && Uint8Array.from(wanted) },
-      (parcel) => parcels.push(parcel),
-      (large) => larges.push(large),
-    );
+    const selected = wanted && Uint8Array.from(wanted);
+    for (const work of cutter.add({ slot, path, rows, ...range, wanted: selected })) {
+      if ('parcel' in work) parcels.push(work.parcel);
+      else larges.push(work.large);
+    }
   }
   const rest = cutter.flush();
   if (rest !== undefined) parcels.push(rest);
@@ -127,15 +127,10 @@ test('large files travel alone, hashed first where that is asked for', (t) => {
 test('a cutter knows which directory it still holds something of', (t) => {
   const cutter = new ParcelCutter(LIMITS);
   const add = (slot: number, ...entries: Entry[]): number => {
-    let parcels = 0;
     const rows = new RowReader(rowsOf(...entries));
     const selection = { slot, path: Buffer.from('/'), rows, from: 0, to: rows.rows.length };
-    cutter.add(
-      { ...selection, wanted: undefined },
-      () => (parcels += 1),
-      () => undefined,
-    );
-    return parcels;
+    const work = [...cutter.add({ ...selection, wanted: undefined })];
+    return work.filter((one) => 'parcel' in one).length;
   };
   t.false(cutter.isHolding(1));
   t.is(add(1, file('a', 1)), 0);
