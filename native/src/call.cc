@@ -150,6 +150,14 @@ napi_value Call::buffer(const void* data, size_t size) const {
   return result;
 }
 
+napi_value Call::bufferOf(size_t size, uint8_t** room) const {
+  napi_value result = nullptr;
+  void* data = nullptr;
+  if (napi_create_buffer(env_, size, &data, &result) != napi_ok) throw Failure{ENOMEM, name_};
+  *room = static_cast<uint8_t*>(data);
+  return result;
+}
+
 napi_value dispatch(napi_env env, napi_callback_info info) {
   napi_value values[Call::kMostArguments];
   size_t count = Call::kMostArguments;  // those not given arrive as undefined

@@ -58,6 +58,7 @@ class Call {
   napi_value number(double value) const;
   napi_value boolean(bool value) const;
   napi_value buffer(const void* data, size_t size) const;
+  napi_value bufferOf(size_t size, uint8_t** room) const;  // to be filled by the caller
   napi_value bufferOrNothing(const std::string& data) const {
     return data.empty() ? nothing() : buffer(data.data(), data.size());
   }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 #include <vector>
 
 #include "calls.h"
@@ -37,6 +38,12 @@ class Growing {
     return data_ + used_;
   }
 
+  Growing() = default;
+  Growing(Growing&& other) noexcept : data_(other.data_), used_(other.used_), capacity_(other.capacity_) {
+    other.data_ = nullptr;
+    other.used_ = other.capacity_ = 0;
+  }
+
   void use(size_t count) { used_ += count; }
   uint8_t* data() const { return data_; }
   size_t used() const { return used_; }
@@ -65,13 +72,20 @@ struct Entry {
 struct Scratch {
   Growing records;
   Growing rows;
+  std::vector<Growing> fullRows;  // of a large directory, those that came before
   std::vector<Entry> entries;
 
-  void clear() {
+  // Both clear at once what is large: a directory of a million names must not be remembered.
+  void clearNames() {
     records.clear();
-    rows.clear();
     entries.clear();
     if (entries.capacity() * sizeof(Entry) > kKeptBytes) entries.shrink_to_fit();
+  }
+
+  void clear() {
+    clearNames();
+    rows.clear();
+    fullRows.clear();
   }
 };
 
@@ -174,6 +188,27 @@ dev_t deviceOf(int directory) {
 
 }  // namespace
 
+namespace {
+
+// All rows as one buffer. Each piece is freed when it has been copied: there is never twice the whole.
+napi_value joinRows(const Call& call, Scratch& scratch) {
+  if (scratch.fullRows.empty()) return call.buffer(scratch.rows.data(), scratch.rows.used());
+  scratch.fullRows.push_back(std::move(scratch.rows));
+  size_t total = 0;
+  for (const Growing& piece : scratch.fullRows) total += piece.used();
+  uint8_t* room = nullptr;
+  const napi_value listing = call.bufferOf(total, &room);
+  for (Growing& piece : scratch.fullRows) {
+    if (piece.used() > 0) memcpy(room, piece.data(), piece.used());
+    room += piece.used();
+    const Growing freed = std::move(piece);
+  }
+  scratch.fullRows.clear();
+  return listing;
+}
+
+}  // namespace
+
 napi_value listDirectory(const Call& call) {
   const Fd directory = tardis::openDirectory(call.path(0));
   const dev_t device = deviceOf(directory.get());
@@ -192,8 +227,10 @@ napi_value listDirectory(const Call& call) {
       row.setFlag(kOtherDevice);
     }
     scratch.rows.use(row.bytes());
+    if (scratch.rows.used() > kKeptBytes) scratch.fullRows.push_back(std::move(scratch.rows));
   }
-  return call.buffer(scratch.rows.data(), scratch.rows.used());
+  scratch.clearNames();
+  return joinRows(call, scratch);
 }
 
 napi_value statRow(const Call& call) {
