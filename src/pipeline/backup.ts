@@ -84,14 +84,16 @@ const RECENT_FULL_RATIO = 0.6;
 
 interface HashedParcel {
   readonly output: HashOutput;
-  readonly contentBytes: number;
+  /** Taken from the budget. */
+  readonly heldBytes: number;
   readonly slots: readonly number[];
 }
 
 interface ReadyParcel {
   readonly outgoing: OutgoingParcel;
   readonly contents: number;
-  readonly contentBytes: number;
+  /** Taken from the budget. */
+  readonly heldBytes: number;
   readonly slots: readonly number[];
 }
 
@@ -228,7 +230,7 @@ export class BackupPipeline {
   private async *cut(selected: CompareResult | undefined): AsyncGenerator<Work> {
     for (const item of this.cutting.cut(selected)) {
       this.flight.enter();
-      if ('parcel' in item) await this.budget.bytes.take(item.parcel.input.contentBytes);
+      if ('parcel' in item) await this.budget.bytes.take(item.parcel.heldBytes);
       yield item;
     }
     if (selected !== undefined) this.flight.leave();
@@ -242,7 +244,7 @@ export class BackupPipeline {
     const { input } = parcel;
     const report = savedReporter(input, this.hooks.onSaved);
     const transfer = memoryOf(input.rows, input.rowEnds, input.paths, input.pathEnds, input.slots);
-    const { contentBytes } = input;
+    const { heldBytes } = parcel;
     const memory = frames === undefined ? undefined : this.spare.take();
     if (memory !== undefined) transfer.push(...memoryOf(memory));
     const { output, busyMs } = await this.jobs.run(
@@ -272,11 +274,11 @@ export class BackupPipeline {
       const large = { slot, directoryPath, row: copy, sizeBytes, hashFirst: false };
       this.grown.next({ large });
     }
-    return { output, contentBytes, slots: parcel.slots };
+    return { output, heldBytes, slots: parcel.slots };
   }
 
   /** Asks which contents are wanted and makes records of them (unless that is done already). */
-  private async compress({ output, contentBytes, slots }: HashedParcel): Promise<ReadyParcel> {
+  private async compress({ output, heldBytes, slots }: HashedParcel): Promise<ReadyParcel> {
     const { rows, rowEnds, contents } = output;
     const outgoing = { slots: output.slots, rows, rowEnds };
     if (contents === undefined) {
@@ -285,7 +287,7 @@ export class BackupPipeline {
       return {
         outgoing: { ...outgoing, records, recordLengths },
         contents: count,
-        contentBytes,
+        heldBytes,
         slots,
       };
     }
@@ -293,32 +295,33 @@ export class BackupPipeline {
     this.progress.filesHad += contents.starts.length - count;
     if (count === 0) {
       const nothing = { records: undefined, recordLengths: [] };
-      return { outgoing: { ...outgoing, ...nothing }, contents: 0, contentBytes, slots };
+      return { outgoing: { ...outgoing, ...nothing }, contents: 0, heldBytes, slots };
     }
     const startMs = performance.now();
     const { bytes, digests, starts, sizes, isRaw, kinds } = contents;
+    const rawBytes = sizes.reduce((sum, size) => sum + size, 0);
     const transfer = memoryOf(bytes, digests, starts, sizes, isRaw, kinds, wanted);
     const memory = this.spare.take();
     if (memory !== undefined) transfer.push(...memoryOf(memory));
     const input = { contents, wanted, frames: this.frames, memory };
     const { output: made, busyMs } = await this.jobs.run('compress', input, transfer);
-    this.counters.compress.count(count, contentBytes, busyMs, performance.now() - startMs);
-    return { outgoing: { ...outgoing, ...made }, contents: count, contentBytes, slots };
+    this.counters.compress.count(count, rawBytes, busyMs, performance.now() - startMs);
+    return { outgoing: { ...outgoing, ...made }, contents: count, heldBytes, slots };
   }
 
-  private send({ outgoing, contents, contentBytes, slots }: ReadyParcel): void {
+  private send({ outgoing, contents, heldBytes, slots }: ReadyParcel): void {
     const startMs = performance.now();
     const sentBytes = outgoing.records?.length ?? 0;
-    // From here on only the records take memory; the rest of the budget comes back at once.
-    const heldBytes = Math.min(contentBytes, sentBytes);
-    this.budget.bytes.give(contentBytes - heldBytes);
+    // From here on only the records and rows take memory; the rest of the budget comes back at once.
+    const stillBytes = Math.min(heldBytes, sentBytes + outgoing.rows.length);
+    this.budget.bytes.give(heldBytes - stillBytes);
     this.progress.contentsSent += contents;
     this.progress.sentBytes += sentBytes;
     this.lastSent = this.peer.parcel(outgoing);
     this.lastSent.then(
       () => {
         this.counters.send.count(1, sentBytes, 0, performance.now() - startMs);
-        this.budget.bytes.give(heldBytes);
+        this.budget.bytes.give(stillBytes);
         if (outgoing.records !== undefined) this.spare.give(outgoing.records);
         this.flight.leave();
       },

@@ -24,6 +24,8 @@ export interface LargeFile {
 
 export interface Parcel {
   readonly input: ParcelInput;
+  /** What it takes from the budget: its contents, or its rows where those are more. */
+  readonly heldBytes: number;
   readonly files: number;
   /** The parcel holds entries of these directories. */
   readonly slots: readonly number[];
@@ -142,6 +144,7 @@ export class ParcelCutter {
     this.files = 0;
     this.rowCount = 0;
     this.contentBytes = 0;
-    return { input, files, slots };
+    const heldBytes = Math.max(contentBytes, input.rows.length);
+    return { input, heldBytes, files, slots };
   }
 }

@@ -117,6 +117,24 @@ test('while the server stalls the walk stops, and everything comes when it goes 
   t.deepEqual([pipeline.budget.bytes.used, pipeline.budget.items.used], [0, 0]);
 });
 
+test('a huge directory of empty files is sent as the budget allows', async (t) => {
+  const folder = scratchInMemory(t);
+  for (let file = 0; file < 12_000; file += 1) fs.writeFileSync(path.join(folder, `${file}`), '');
+  const peer = new FakePeer();
+  const gate = new Gate();
+  peer.beforeAnswer = (call) => (call === 'parcel' ? gate.pass() : undefined);
+  // Some 80 bytes of a row for each: they are what takes memory.
+  const { pipeline, done } = startPipeline(folder, peer, { ...PLAIN, budgetBytes: 400_000 });
+  await untilQuiet(gate);
+  t.true(peer.rows.size > 0 && peer.rows.size < 8000, `${peer.rows.size} rows sent`);
+  t.true(pipeline.budget.bytes.used <= 400_000);
+  gate.open();
+  await done;
+  t.is(peer.rows.size, 12_000);
+  await settle();
+  t.deepEqual([pipeline.budget.bytes.used, pipeline.budget.items.used], [0, 0]);
+});
+
 test('the smallest budgets are enough for any tree', async (t) => {
   const folder = scratchInMemory(t);
   makeTree(folder, 3, 400, 100);
