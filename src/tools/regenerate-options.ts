@@ -1,5 +1,5 @@
 /** Which options of `regenerate` go together, and what they mean to a restore. */
-import type { PolicyOptions } from '../client/index.js';
+import type { PolicyOptions } from '../restore/index.js';
 import type { Found, SettingName, Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 

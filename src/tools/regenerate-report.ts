@@ -1,5 +1,5 @@
 /** What `regenerate` tells at its end, and what it notes in the store. */
-import type { RestoreFailure, RestoreProgress } from '../client/index.js';
+import type { RestoreFailure, RestoreProgress } from '../restore/index.js';
 import { defaultOf } from '../config/index.js';
 import { asTardisError } from '../errors/index.js';
 import { displayName, jsonName } from '../model/index.js';

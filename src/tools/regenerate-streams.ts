@@ -8,7 +8,7 @@ import {
   type RestoreProgress,
   type TarRequest,
   writeTar,
-} from '../client/index.js';
+} from '../restore/index.js';
 import { systemCode, TardisError } from '../errors/index.js';
 import { displayName, EntryType, isSparse } from '../model/index.js';
 import type { System } from '../system/index.js';

@@ -12,7 +12,7 @@ import {
   type RestoreFailure,
   type RestoreProgress,
   runRestore,
-} from '../client/index.js';
+} from '../restore/index.js';
 import type { Found } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';

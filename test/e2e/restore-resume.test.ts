@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import type { PolicyOptions } from '../../src/client/index.js';
+import type { PolicyOptions } from '../../src/restore/index.js';
 import {
   faultySystem,
   KilledError,

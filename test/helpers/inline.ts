@@ -5,14 +5,13 @@
  */
 import { pino } from 'pino';
 import { type Archive, type ArchiveEntry, openLocalArchive } from '../../src/archive/index.js';
+import { type BackupResult, runBackup } from '../../src/client/index.js';
 import {
-  type BackupResult,
-  type RestoreFailure,
-  runBackup,
   newRestoreProgress,
   type PolicyOptions,
+  type RestoreFailure,
   runRestore,
-} from '../../src/client/index.js';
+} from '../../src/restore/index.js';
 import { type ExcludeOptions, NO_EXCLUDES } from '../../src/excludes/index.js';
 import type { PipelineSettings } from '../../src/pipeline/index.js';
 import {

@@ -11,7 +11,7 @@ import {
 } from '../archive/index.js';
 import { TardisError, type WireError } from '../errors/index.js';
 import { displayName, EntryType, joinPath, lastComponent, splitPath } from '../model/index.js';
-import type { PathFilter } from './restore-filter.js';
+import type { PathFilter } from './filter.js';
 
 /** What of a set is wanted, and under which names. */
 export interface Selection {

@@ -7,7 +7,7 @@ import {
   tarHeader,
   tarPadding,
   TarType,
-} from '../../src/client/index.js';
+} from '../../src/restore/index.js';
 
 const BASE: TarEntry = {
   type: TarType.file,

@@ -15,17 +15,17 @@ import type { OwnerRecord } from '../store/index.js';
 import type { System } from '../system/index.js';
 import type { ByteSink } from './byte-sink.js';
 import { ContentReader } from './content-reader.js';
-import type { RestoreFailure, RestoreProgress } from './restore-progress.js';
-import { keyOf } from './restore-links.js';
-import { byPlace } from './restore-plan.js';
-import { type PolicyOptions, RestorePolicy } from './restore-policy.js';
+import type { RestoreFailure, RestoreProgress } from './progress.js';
+import { keyOf } from './links.js';
+import { byPlace } from './plan.js';
+import { type PolicyOptions, RestorePolicy } from './policy.js';
 import {
   type OutputDirectory,
   type Selection,
   TreeWalk,
   type Visited,
   type WalkVisitor,
-} from './restore-walk.js';
+} from './walk.js';
 import { plainContent, sparseContent } from './tar-content.js';
 import { TarType, type TarTypeFlag, tarEnd, tarHeader, tarPadding } from './tar-format.js';
 

@@ -18,7 +18,7 @@ import {
 } from '../model/index.js';
 import { RestoreHow } from '../workers/index.js';
 import type { OwnerMap } from './owner-map.js';
-import type { Resume } from './restore-journal.js';
+import type { Resume } from './journal.js';
 
 /** When what is there makes way: always, if the set's is newer (or older) than it, or never. */
 export type OverwriteMode = 'always' | 'newer' | 'older' | 'never';

@@ -1,7 +1,7 @@
 /** Every case of "there is something already". */
 import test from 'ava';
 import type { ArchiveEntry } from '../../src/archive/index.js';
-import { type PolicyOptions, RestorePolicy } from '../../src/client/index.js';
+import { type PolicyOptions, RestorePolicy } from '../../src/restore/index.js';
 import { encodeRow, type Entry, EntryType } from '../../src/model/index.js';
 
 const SECOND = 1_000_000_000n;

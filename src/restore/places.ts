@@ -6,10 +6,10 @@ import { TardisError } from '../errors/index.js';
 import type { ArchiveEntry } from '../archive/index.js';
 import type { FailedAttribute } from '../system/index.js';
 import { encodeRow, EntryType, lastComponent, metadataOf, RowReader } from '../model/index.js';
-import type { RestoreProgress } from './restore-progress.js';
-import { currentUmask, type RestorePolicy, type Verdict } from './restore-policy.js';
-import type { RestoreTarget, TargetName } from './restore-target.js';
-import type { OutputDirectory } from './restore-walk.js';
+import type { RestoreProgress } from './progress.js';
+import { currentUmask, type RestorePolicy, type Verdict } from './policy.js';
+import type { RestoreTarget, TargetName } from './target.js';
+import type { OutputDirectory } from './walk.js';
 
 export interface Place extends OutputDirectory {
   readonly above: Place | undefined;

@@ -18,21 +18,21 @@ import {
   restoreId,
   type Resume,
   temporaryPrefix,
-} from './restore-journal.js';
+} from './journal.js';
 import { OwnerMap } from './owner-map.js';
-import { LinkGroups } from './restore-links.js';
-import { type Place, RestorePlaces, type Settled } from './restore-places.js';
-import { type PolicyOptions, RestorePolicy } from './restore-policy.js';
-import type { RestoreFailure, RestoreProgress } from './restore-progress.js';
-import { RestoreTarget } from './restore-target.js';
-import { type Selection, TreeWalk, type Visited, type WalkVisitor } from './restore-walk.js';
+import { LinkGroups } from './links.js';
+import { type Place, RestorePlaces, type Settled } from './places.js';
+import { type PolicyOptions, RestorePolicy } from './policy.js';
+import type { RestoreFailure, RestoreProgress } from './progress.js';
+import { RestoreTarget } from './target.js';
+import { type Selection, TreeWalk, type Visited, type WalkVisitor } from './walk.js';
 import {
   type FileToRestore,
   type LocatedFile,
   PackOrder,
   planJobs,
   type RestoreJob,
-} from './restore-plan.js';
+} from './plan.js';
 
 export interface RestoreRequest extends Selection {
   readonly output: Buffer;

@@ -3,9 +3,9 @@ import type { ArchiveEntry } from '../archive/index.js';
 import { TardisError } from '../errors/index.js';
 import { joinPath, RowReader } from '../model/index.js';
 import { RestoreHow } from '../workers/index.js';
-import type { Place, RestorePlaces } from './restore-places.js';
-import type { RestorePolicy, Verdict } from './restore-policy.js';
-import type { TargetName } from './restore-target.js';
+import type { Place, RestorePlaces } from './places.js';
+import type { RestorePolicy, Verdict } from './policy.js';
+import type { TargetName } from './target.js';
 
 export interface HardLink {
   readonly at: TargetName;
