@@ -248,6 +248,7 @@ async function restoreBatch(batch: Batch, jobs: JobRunner, run: Run): Promise<Re
 
 const command = toolCommand({
   tool: 'regenerate',
+  isWork: true,
   summary: 'Restores files and directories.',
   help: REGENERATE_HELP,
   run: restore,

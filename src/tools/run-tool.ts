@@ -21,7 +21,10 @@ import {
 } from '../config/index.js';
 import { asTardisError, TardisError, toWire } from '../errors/index.js';
 import { byteText, processArguments, processEnvironment } from '../system/index.js';
+import { outputIsReport, print, say } from './output.js';
 import { formatTable } from './units.js';
+
+export { print, say, stdoutIsData } from './output.js';
 
 export const VERSION = '0.1.0';
 /** Version of everything printed with --json. */
@@ -32,6 +35,8 @@ export interface ToolSpec<T extends Tool> {
   readonly summary: string;
   /** Examples and the like, below the options of --help. */
   readonly help?: string;
+  /** It does more than to print: that goes on when nobody reads any more. */
+  readonly isWork?: boolean;
   /** Returns the exit status; nothing for 0. */
   run(settings: Settings<T>, found: ReadonlyMap<string, Found>): Promise<number | void>;
 }
@@ -52,7 +57,10 @@ export function toolCommand<T extends Tool>(spec: ToolSpec<T>): Command {
     });
     const isOn = (name: SettingName): boolean => resolved.found.get(name)?.value === true;
     if (isOn('explainConfig')) printExplained(tool, resolved, isOn('json'));
-    else process.exitCode = (await spec.run(resolved.settings, resolved.found)) ?? 0;
+    else {
+      if (spec.isWork === true) outputIsReport();
+      process.exitCode = (await spec.run(resolved.settings, resolved.found)) ?? 0;
+    }
   });
 }
 
@@ -219,33 +227,6 @@ export function tellError(name: string, error: unknown, wantsJson: boolean): num
   }
   return exitStatus;
 }
-
-export function print(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
-
-let isStdoutData = false;
-
-/** From now on standard output is what was asked for: it must come whole, and hold nothing else. */
-export function stdoutIsData(): void {
-  isStdoutData = true;
-}
-
-/** Prints a line of a report, not where the data goes. */
-export function say(line: string): void {
-  if (isStdoutData) process.stderr.write(`${line}\n`);
-  else print(line);
-}
-
-/** A reader that went away (`| head`) is no error, unless data is lost by it. */
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (isStdoutData) {
-    process.stderr.write(`the output was not taken to its end [${error.code ?? 'unknown'}]\n`);
-    process.exit(1);
-  }
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
 
 /**
  * A signal that aborts at the first SIGINT or SIGTERM: work ends in order. The second one ends the

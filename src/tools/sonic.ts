@@ -27,6 +27,7 @@ const command = describeTool(new Command(), 'sonic', 'Administers a tardis store
   .addCommand(
     toolCommand({
       tool: 'sonic create',
+      isWork: true,
       summary: 'make a client (and the store, if it is not there)',
       run: create,
     }),
@@ -41,6 +42,7 @@ const command = describeTool(new Command(), 'sonic', 'Administers a tardis store
   .addCommand(
     toolCommand({
       tool: 'sonic rebuild',
+      isWork: true,
       summary: 'make the catalog of a client anew from its packs, checking every record',
       run: rebuild,
     }),

@@ -11,6 +11,7 @@ import { interruptSignal, runTool, toolCommand } from './run-tool.js';
 
 const command = toolCommand({
   tool: 'tardis',
+  isWork: true,
   summary: 'Backs up directories to a tardis store.',
   help: `
 Examples:

@@ -21,11 +21,14 @@ import { becomeUser, writePidFile } from './server-process.js';
 const LEVELS = ['error', 'info', 'debug', 'trace'];
 /** The descriptor on which a parent (`tardis --local`) waits for us, and by which we watch it. */
 const PARENT_FD = 3;
+/** What may wait for a log that takes nothing. */
+const MAX_UNWRITTEN_LOG_CHARS = 1 << 20;
 /** Processors of which none is idle while a local backup runs. */
 const FEW_PROCESSORS = 2;
 
 const command = toolCommand({
   tool: 'tardisd',
+  isWork: true,
   summary: 'Serves a tardis store to clients.',
   help: `
 Examples:
@@ -54,7 +57,7 @@ async function serve(settings: Settings<'tardisd'>): Promise<void> {
   const address = listenAddress(settings);
   const log = pino(
     { level: LEVELS[Math.min(settings.verbose, 3)] ?? 'error', base: null },
-    destination({ dest: logDescriptor(settings.logFile), sync: true }),
+    logTo(logDescriptor(settings.logFile)),
   );
   const pidFile = settings.pidFile === undefined ? undefined : writePidFile(settings.pidFile);
   try {
@@ -63,6 +66,12 @@ async function serve(settings: Settings<'tardisd'>): Promise<void> {
   } finally {
     pidFile?.remove();
   }
+}
+
+/** A log that cannot be written to ends no session; what it cannot take is dropped in the end. */
+function logTo(fd: number): ReturnType<typeof destination> {
+  const log = destination({ dest: fd, sync: true, maxLength: MAX_UNWRITTEN_LOG_CHARS });
+  return log.on('error', () => undefined);
 }
 
 async function serveUntilStopped(

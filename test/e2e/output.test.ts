@@ -1,0 +1,99 @@
+/** What becomes of work when nobody hears what it says: a reader that has gone, a disk that is full. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { BIN, listedSets, succeed, type Tool } from '../helpers/commands.js';
+import { scratch } from '../helpers/scratch.js';
+import { differences, dir, file, look, makeTree, text } from '../helpers/tree.js';
+
+const TREE = Array.from({ length: 40 }, (_, index) =>
+  dir(`d${index}`, [file('one', text(index, 3000)), file('two', text(index + 50, 100))]),
+);
+
+/** Runs a command whose output goes to a full disk, or where nobody reads (any more). */
+async function runDeaf(
+  tool: Tool,
+  args: readonly string[],
+  where: { readonly stdout?: 'full' | 'gone'; readonly stderr?: 'full' | 'gone' },
+): Promise<{ status: number | null; said: string }> {
+  // The reader of the pipe has ended before the command begins.
+  const opened = { full: '/dev/full', gone: '>(exit 0); wait $!' };
+  const script = [
+    where.stdout === undefined ? '' : `exec 1> ${opened[where.stdout]}`,
+    where.stderr === undefined ? '' : `exec 2> ${opened[where.stderr]}`,
+    'exec "$@"',
+  ].join('\n');
+  const child = spawn('bash', ['-c', script, 'bash', path.join(BIN, tool), ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 120_000,
+  });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+  }
+  const [status] = (await once(child, 'close')) as [number | null];
+  return { status, said };
+}
+
+function place(t: ExecutionContext): { source: string; store: string[]; folder: string } {
+  const folder = scratch(t);
+  const source = path.join(folder, 'source');
+  makeTree(source, TREE);
+  return { folder, source, store: ['-D', path.join(folder, 'store'), '-C', 'me'] };
+}
+
+for (const how of ['full', 'gone'] as const) {
+  test(`a backup and a restore go on when standard error is ${how}`, async (t) => {
+    const { folder, source, store } = place(t);
+    const saving = ['--local', '--create', '-vv', '--progress', ...store, source];
+    t.is((await runDeaf('tardis', saving, { stderr: how })).status, 0);
+    t.deepEqual(
+      (await listedSets(store[1]!, 'me')).map(({ state }) => state),
+      ['complete'],
+    );
+    // Something else is in the way of some files: that is told, and the exit status says so too.
+    const output = path.join(folder, 'out');
+    fs.mkdirSync(path.join(output, 'source/d3/one/in the way'), { recursive: true });
+    const restoring = [...store, '--overwrite', 'always', '--progress', '-o', output, source];
+    t.is((await runDeaf('regenerate', restoring, { stderr: how })).status, 3);
+    for (const name of ['d0', 'd39']) {
+      const [before, after] = [path.join(source, name), path.join(output, 'source', name)];
+      t.deepEqual(differences(look(before), look(after)), []);
+    }
+  });
+
+  test(`a backup and a restore are done when standard output is ${how}`, async (t) => {
+    const { folder, source, store } = place(t);
+    const unread = path.join(folder, 'nowhere');
+    const saving = ['--local', '--create', '--report', ...store];
+    const saved = await runDeaf('tardis', [...saving, source], { stdout: how });
+    t.is(saved.status, how === 'full' ? 1 : 0, saved.said);
+    t.is((await listedSets(store[1]!, 'me'))[0]?.state, 'complete');
+    t.notRegex(saved.said, /^\s+at /m);
+    if (how === 'full') t.regex(saved.said, /could not be written: ENOSPC/);
+
+    const failed = await runDeaf('tardis', [...saving, unread], { stdout: how });
+    t.is(failed.status, 1, 'what failed is no success for want of a reader');
+    const output = path.join(folder, 'out');
+    const restored = await runDeaf('regenerate', [...store, '-o', output, source], { stdout: how });
+    t.is(restored.status, how === 'full' ? 1 : 0, restored.said);
+    t.deepEqual(differences(look(source), look(path.join(output, 'source'))), []);
+  });
+}
+
+test('a list ends when its reader goes away, and a full disk under it is no success', async (t) => {
+  const { source, store } = place(t);
+  await succeed('tardis', ['--local', '--create', ...store, source]);
+  t.deepEqual(await runDeaf('lstardis', [...store, source], { stdout: 'gone' }), {
+    status: 0,
+    said: '',
+  });
+  const full = await runDeaf('lstardis', [...store, source], { stdout: 'full' });
+  t.is(full.status, 1);
+  t.regex(full.said, /could not be written: ENOSPC/);
+  t.notRegex(full.said, /^\s+at /m);
+});
