@@ -1,16 +1,23 @@
 /**
  * `--local`: the server as a child process on a private unix socket, for the time of one run. The
- * child lives no longer than we do: it serves one session and ends, and it ends too when the pipe on
- * its descriptor 3, which only we hold open, closes.
+ * child lives no longer than we do: it serves one session and ends, and it ends too, and removes the
+ * socket's directory, when the pipe on its descriptor 3, which only we hold open, closes.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { formatValue } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
-import { type Address, byteText, hasStrayBytes, textBytes } from '../system/index.js';
+import {
+  type Address,
+  byteText,
+  hasStrayBytes,
+  makeSocketFolder,
+  removeSocketFolder,
+  SOCKET_FOLDER_ARGUMENTS,
+  textBytes,
+} from '../system/index.js';
 
 const START_TIMEOUT_MS = 30_000;
 const END_TIMEOUT_MS = 60_000;
@@ -34,12 +41,11 @@ export interface LocalServer {
   close(): Promise<void>;
 }
 
-/** Starts the child. Light on imports: it runs before anything else is loaded. */
+/** Starts the child. Throws CONFIG_INVALID without a place for the socket. Light on imports: it runs before anything else is loaded. */
 export function startLocalServer(options: LocalServerOptions): LocalServer {
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'tardis-'));
-  const socketPath = path.join(directory, 'socket');
+  const { folder: directory, socket: socketPath } = makeSocketFolder();
   const [command, ...first] = options.command;
-  const paths = pathArguments(options, path.join(directory, 'arguments'));
+  const paths = pathArguments(options, path.join(directory, SOCKET_FOLDER_ARGUMENTS));
   const profile = options.profile === undefined ? [] : ['--profile', options.profile];
   const child = spawn(
     command!,
@@ -47,7 +53,7 @@ export function startLocalServer(options: LocalServerOptions): LocalServer {
     // A group of its own: Ctrl-C reaches us alone, and we end the session in order.
     { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], detached: true },
   );
-  const removeDirectory = (): void => fs.rmSync(directory, { recursive: true, force: true });
+  const removeDirectory = (): void => removeSocketFolder(socketPath);
   process.once('exit', removeDirectory);
   const ready = readiness(child);
   ready.catch(() => undefined); // whoever waits is told; nobody may be there yet

@@ -11,9 +11,16 @@ export {
   type NativeCalls,
   OpenKind,
 } from './native.js';
-export { type Address, describeAddress, isLoopback, type Network } from './network.js';
+export { type Address, describeAddress, hostInUrl, isLoopback, type Network } from './network.js';
 export { type Random, seededRandom } from './random.js';
 export { nodeSystem, type System } from './system.js';
+export {
+  checkSocketPath,
+  makeSocketFolder,
+  makeTemporary,
+  removeSocketFolder,
+  SOCKET_FOLDER_ARGUMENTS,
+} from './temporary.js';
 export {
   absolutePath,
   byteText,

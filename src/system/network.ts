@@ -13,11 +13,23 @@ export const systemNetwork: Network = Object.freeze({
   connect: (address: Address): net.Socket =>
     address.kind === 'unix'
       ? net.connect({ path: address.path })
-      : net.connect({ host: address.host, port: address.port, noDelay: true }),
+      : net.connect({ host: bare(address.host), port: address.port, noDelay: true }),
 });
 
 export function describeAddress(address: Address): string {
-  return address.kind === 'unix' ? `unix:${address.path}` : `${address.host}:${address.port}`;
+  return address.kind === 'unix'
+    ? `unix:${address.path}`
+    : `${hostInUrl(address.host)}:${address.port}`;
+}
+
+/** A host as it stands before a port: IP addresses with colons in brackets. */
+export function hostInUrl(host: string): string {
+  return net.isIPv6(bare(host)) ? `[${bare(host)}]` : host;
+}
+
+/** Without the brackets that an address has in a URL. */
+function bare(host: string): string {
+  return host.replace(/^\[(.*)\]$/, '$1');
 }
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/;

@@ -229,12 +229,12 @@ export function tellError(name: string, error: unknown, wantsJson: boolean): num
 }
 
 /**
- * A signal that aborts at the first SIGINT or SIGTERM: work ends in order. The second one ends the
+ * A signal that aborts at the first SIGINT, SIGTERM or SIGHUP (a terminal that closes): work ends in order. The second one ends the
  * process at once.
  */
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
       if (controller.signal.aborted) process.exit(130);
       controller.abort();

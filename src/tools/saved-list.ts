@@ -1,8 +1,8 @@
 /** `--report`: the names of all that was saved, kept in a file without a name until they are printed. */
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { displayName, jsonName } from '../model/index.js';
+import { makeTemporary } from '../system/index.js';
 import { JSON_VERSION } from './run-tool.js';
 
 const CHUNK_BYTES = 64 << 10;
@@ -14,7 +14,7 @@ export class SavedList {
 
   constructor(asJson: boolean) {
     this.asJson = asJson;
-    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tardis-report-'));
+    const folder = makeTemporary('tardis-report-');
     this.fd = fs.openSync(path.join(folder, 'saved'), 'w+', 0o600);
     fs.rmSync(folder, { recursive: true });
   }

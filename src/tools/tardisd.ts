@@ -13,7 +13,14 @@ import {
   InlineStorageHost,
   ThreadStorageHost,
 } from '../server/index.js';
-import { absolutePath, type Address, byteText, nodeSystem } from '../system/index.js';
+import {
+  absolutePath,
+  type Address,
+  byteText,
+  checkSocketPath,
+  nodeSystem,
+  removeSocketFolder,
+} from '../system/index.js';
 import { goToBackground, isInBackground, tellStarter } from './background.js';
 import { runTool, toolCommand } from './run-tool.js';
 import { becomeUser, writePidFile } from './server-process.js';
@@ -35,7 +42,7 @@ Examples:
   tardisd -D /srv/tardis --port 7420 --insecure-tcp
   tardisd --config /etc/tardis/tardisd.cfg --local /run/tardisd.sock
 
-SIGTERM and SIGINT end every session at a checkpoint; the clients may continue later.`,
+SIGTERM, SIGINT and SIGHUP end every session at a checkpoint; the clients may continue later.`,
   run: start,
 });
 
@@ -92,7 +99,7 @@ async function serveUntilStopped(
         process.exit(1);
       });
   };
-  process.on('SIGTERM', stop); // it may come as soon as we are heard to listen
+  for (const name of ['SIGTERM', 'SIGHUP']) process.on(name, stop); // it may come as soon as we are heard to listen
   let daemon: Daemon;
   try {
     daemon = await starting;
@@ -104,6 +111,7 @@ async function serveUntilStopped(
   if (!isChild) process.on('SIGINT', stop);
   tellStarter();
   await daemon.stopped;
+  if (isChild) removeSocketFolder(settings.localSocket!); // our parent may have been killed
 }
 
 function daemonOptions(settings: Settings<'tardisd'>, address: Address): DaemonOptions {
@@ -143,7 +151,11 @@ function storageThreadsFor(single: boolean): number {
 
 function listenAddress(settings: Settings<'tardisd'>): Address {
   const { localSocket, port, insecureTcp } = settings;
-  if (localSocket !== undefined) return { kind: 'unix', path: path.resolve(localSocket) };
+  if (localSocket !== undefined) {
+    const socket = path.resolve(localSocket);
+    checkSocketPath(socket);
+    return { kind: 'unix', path: socket };
+  }
   if (!insecureTcp) {
     throw new TardisError('INSECURE_TCP_REFUSED', 'refusing to listen on plain TCP');
   }

@@ -4,7 +4,13 @@ import http from 'node:http';
 import net from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 import { TardisError } from '../errors/index.js';
-import { type Address, describeAddress, type System } from '../system/index.js';
+import {
+  type Address,
+  checkSocketPath,
+  describeAddress,
+  hostInUrl,
+  type System,
+} from '../system/index.js';
 import { Connection } from './connection.js';
 
 /** Larger than any row of the message table. */
@@ -31,13 +37,14 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** Listens until closed. Throws LISTEN_FAILED. A unix socket gets mode 0600. */
+/** Listens until closed. Throws LISTEN_FAILED, CONFIG_INVALID for too long a path. A unix socket gets mode 0600. */
 export async function listen(
   system: System,
   address: Address,
   link: LinkOptions,
   onConnection: (connection: Connection) => void,
 ): Promise<Listener> {
+  if (address.kind === 'unix') checkSocketPath(address.path);
   const server = http.createServer({ maxHeaderSize: HTTP_HEAD_BYTES }, (_request, response) => {
     response.writeHead(426).end();
   });
@@ -123,7 +130,7 @@ function zeroMask(mask: Buffer): void {
 
 /** Connects. Throws SERVER_UNREACHABLE, and TIMED_OUT when a server says nothing. */
 export function connect(system: System, address: Address, link: LinkOptions): Promise<Connection> {
-  const host = address.kind === 'tcp' ? `${address.host}:${address.port}` : 'localhost';
+  const host = address.kind === 'tcp' ? `${hostInUrl(address.host)}:${address.port}` : 'localhost';
   const startMs = system.clock.monotonicMs();
   const socket = new WebSocket(`ws://${host}/`, {
     createConnection: () => system.network.connect(address),

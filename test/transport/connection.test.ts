@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
+import os from 'node:os';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { WebSocket } from 'ws';
@@ -222,6 +223,26 @@ test('a socket is for its owner only, and a second listener is refused', (t) => 
     { encoding: 'utf8' },
   );
   t.is(child.stdout, '600,LISTEN_FAILED,0', child.stderr);
+});
+
+const hasIpv6 = Object.values(os.networkInterfaces()).some((all) =>
+  all?.some(({ address }) => address === '::1'),
+);
+
+(hasIpv6 ? test : test.skip)('an IP address may have colons, and brackets', async (t) => {
+  const listener = await listen(
+    system,
+    { kind: 'tcp', host: '::1', port: 0 },
+    DEFAULT_LINK,
+    (connection) => t.teardown(() => connection.terminate()),
+  );
+  t.teardown(() => listener.close());
+  const { port } = listener.address as { port: number };
+  for (const host of ['::1', '[::1]']) {
+    const client = await connect(system, { kind: 'tcp', host, port }, DEFAULT_LINK);
+    client.terminate();
+  }
+  t.pass();
 });
 
 test('a server that is not there, or is none, is unreachable', async (t) => {

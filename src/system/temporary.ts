@@ -1,0 +1,62 @@
+/** Directories for the time of one run, and how long the path of a socket may be. */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { systemCode, TardisError } from '../errors/index.js';
+
+/** What the system takes, without the NUL at the end; a longer path is cut off without a word. */
+const MAX_SOCKET_PATH_BYTES = 107;
+const ALWAYS_SHORT = '/tmp';
+const SOCKET_FOLDER = 'tardis-';
+const SOCKET = 'socket';
+const FOLDER_NAME = /^tardis-[A-Za-z0-9]{6}$/;
+/** The other file that may be beside the socket. */
+export const SOCKET_FOLDER_ARGUMENTS = 'tardisd-arguments';
+
+/** Throws CONFIG_INVALID for the path of a unix socket that the system would cut off. */
+export function checkSocketPath(socket: string): void {
+  const bytes = Buffer.byteLength(socket);
+  if (bytes <= MAX_SOCKET_PATH_BYTES) return;
+  throw new TardisError(
+    'CONFIG_INVALID',
+    `the path of the socket has ${bytes} bytes, and may have ${MAX_SOCKET_PATH_BYTES}: ${socket}`,
+  );
+}
+
+/** A new directory of our own. Throws CONFIG_INVALID where none can be made, naming TMPDIR. */
+export function makeTemporary(prefix: string, parent: string = os.tmpdir()): string {
+  try {
+    return fs.mkdtempSync(path.join(parent, prefix));
+  } catch (error) {
+    const why = systemCode(error);
+    if (why === undefined) throw error;
+    const text = `cannot make a directory for temporary files in ${parent} (TMPDIR): ${why}`;
+    throw new TardisError('CONFIG_INVALID', text, { cause: why }, error);
+  }
+}
+
+/** A new directory, and a path in it that is short enough for a socket. Throws CONFIG_INVALID. */
+export function makeSocketFolder(): { folder: string; socket: string } {
+  const sample = path.join(os.tmpdir(), `${SOCKET_FOLDER}XXXXXX`, SOCKET);
+  const isShort = Buffer.byteLength(sample) <= MAX_SOCKET_PATH_BYTES;
+  const folder = makeTemporary(SOCKET_FOLDER, isShort ? os.tmpdir() : ALWAYS_SHORT);
+  return { folder, socket: path.join(folder, SOCKET) };
+}
+
+/**
+ * Removes the directory of such a socket, if it holds nothing but ours; does nothing for other paths.
+ * Server and client both do so at their end, since either may have been killed.
+ */
+export function removeSocketFolder(socket: string): void {
+  const folder = path.dirname(socket);
+  const isOurs = path.basename(socket) === SOCKET && FOLDER_NAME.test(path.basename(folder));
+  if (!isOurs) return;
+  try {
+    for (const name of [SOCKET, SOCKET_FOLDER_ARGUMENTS]) {
+      fs.rmSync(path.join(folder, name), { force: true });
+    }
+    fs.rmdirSync(folder);
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error; // it has gone, or somebody else uses it
+  }
+}
