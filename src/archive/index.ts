@@ -11,4 +11,5 @@ export { contentsAsFiles } from './contents-archive.js';
 export { type LocalArchiveOptions, openLocalArchive } from './local-archive.js';
 export type { BackupSet } from '../catalog/index.js';
 export type { RootRecord, SetNote } from '../store/index.js';
-export { rootAbove } from './roots.js';
+export { noSuchPath } from './no-such-path.js';
+export { restBelow, rootAbove } from './roots.js';

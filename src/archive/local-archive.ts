@@ -7,6 +7,7 @@ import {
   type StoredContent,
 } from '../catalog/index.js';
 import { TardisError } from '../errors/index.js';
+import { displayName } from '../model/index.js';
 import {
   type ClientDirectory,
   locationName,
@@ -120,7 +121,10 @@ class LocalArchive implements Archive {
     else if (/^\d+$/.test(text)) found = sets.find((set) => set.set === Number(text));
     else found = sets.findLast((set) => set.name === text);
     if (found === undefined) {
-      const what = text === undefined ? 'no complete backup set' : `no backup set "${text}"`;
+      const what =
+        text === undefined
+          ? 'no complete backup set'
+          : `no backup set "${displayName(Buffer.from(text))}"`;
       throw new TardisError('NO_SUCH_SET', `the client "${this.client}" has ${what}`);
     }
     return found;

@@ -1,5 +1,6 @@
 /** Settings of several tools: which store, which client, which files to read, how to speak. */
 import os from 'node:os';
+import { RECENT_SET } from '../model/index.js';
 import { CLIENT_TOOLS, type SettingTable, TOOLS, USER_TOOLS } from './row.js';
 
 export const DEFAULT_PORT = 7420;
@@ -137,8 +138,8 @@ export const COMMON_ROWS = {
   },
   recentSet: {
     type: 'text',
-    default: 'Current',
-    tools: ['regenerate', 'lstardis'],
+    default: RECENT_SET,
+    tools: ['tardis', 'regenerate', 'lstardis'],
     variable: 'TARDIS_RECENT_SET',
     help: 'name that stands for the newest complete set',
     test: 'Current, or the name in TARDIS_RECENT_SET, is the newest complete set',

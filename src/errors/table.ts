@@ -65,7 +65,11 @@ export const ERROR_TABLE = Object.freeze({
     1,
     'Its owner and permissions in the set do not let you read it; ask its owner, or root.',
   ),
-  NO_SUCH_PATH: row('user', 1, 'List what the set holds with `lstardis PATH`.'),
+  NO_SUCH_PATH: row(
+    'user',
+    1,
+    'List the sets and their roots with `lstardis -l`, and choose one with -b SET.',
+  ),
   SOURCE_MISSING: row('user', 1, 'Name directories that exist and can be opened.'),
   TARGET_EXISTS: row(
     'user',
@@ -110,6 +114,11 @@ export const ERROR_TABLE = Object.freeze({
     'Plain TCP has no login yet: use --local, or --insecure-tcp on both ends over loopback only.',
   ),
   LISTEN_FAILED: row('environment', 1, 'Check that the address is free and may be used.'),
+  SERVER_RUNS: row(
+    'busy',
+    11,
+    'Stop that tardisd, or give this one a PidFile and an address of its own.',
+  ),
   NATIVE_MISSING: row('environment', 1, 'Run `npm run setup` in the checkout.'),
   CATALOG_NEWER: row('user', 1, 'Upgrade this software; an older one must not write this catalog.'),
   CATALOG_DAMAGED: row('damage', 1, 'Run `sonic rebuild -D DIR -C NAME`.'),

@@ -6,6 +6,7 @@ import {
   type Archive,
   type ArchiveEntry,
   noAccess,
+  noSuchPath,
   type RootRecord,
   rootAbove,
 } from '../archive/index.js';
@@ -105,7 +106,7 @@ export class TreeWalk<D extends OutputDirectory> {
     for (const path of outermost(selection.paths, hierarchy === true)) {
       const entry = await archive.find(path, set);
       if (entry === undefined) {
-        throw new TardisError('NO_SUCH_PATH', `set ${set} has no "${displayName(path)}"`);
+        throw await noSuchPath(archive, set, path);
       }
       if (!archive.access.mayRead(entry)) throw noAccess(path);
       wanted.push({ entry, path, root: rootAbove(roots, path)?.root.root ?? 0 });

@@ -114,13 +114,13 @@ export async function createClientDirectory(
   return describe(options, directory);
 }
 
-/** The names of the clients in a store. Throws NO_SUCH_STORE. */
-export function listClients(system: System, store: string): string[] {
-  requireStore(system.files, store);
-  return system.files
+/** The names of the clients in a store; a link is another name of one, and not told. Throws NO_SUCH_STORE. */
+export function listClients({ files }: System, store: string): string[] {
+  requireStore(files, store);
+  return files
     .list(store)
-    .filter((name) => isClientName(name))
-    .filter((name) => system.files.status(path.join(store, name, FORMAT_FILE)) !== undefined)
+    .filter((name) => isClientName(name) && !files.isLink(path.join(store, name)))
+    .filter((name) => files.status(path.join(store, name, FORMAT_FILE)) !== undefined)
     .sort();
 }
 
@@ -131,9 +131,24 @@ function requireStore(files: Files, store: string): void {
   } catch (error) {
     throw new TardisError('STORE_NOT_READABLE', `cannot look at ${store}`, {}, error);
   }
-  if (status === undefined || !status.isDirectory) {
-    throw new TardisError('NO_SUCH_STORE', `there is no store at ${store}`);
+  if (status === undefined) throw new TardisError('NO_SUCH_STORE', `there is no store at ${store}`);
+  if (!status.isDirectory) {
+    throw new TardisError('NO_SUCH_STORE', `there is no store at ${store}: it is no directory`);
   }
+}
+
+/**
+ * Looks at a store before it is served. Throws NO_SUCH_STORE, STORE_NOT_READABLE. Returns whether it is
+ * there: with `mayBeMissing` it may be made later.
+ */
+export function checkStore({ files }: System, store: string, mayBeMissing: boolean): boolean {
+  try {
+    if (mayBeMissing && files.status(store) === undefined) return false;
+  } catch (error) {
+    throw new TardisError('STORE_NOT_READABLE', `cannot look at ${store}`, {}, error);
+  }
+  requireStore(files, store);
+  return true;
 }
 
 function describe(options: OpenOptions, directory: string): ClientDirectory {

@@ -30,6 +30,8 @@ export interface Files {
   syncDirectory(path: string): Promise<void>;
   /** Undefined when nothing has this path. */
   status(path: string): FileStatus | undefined;
+  /** Whether this path itself is a symbolic link. */
+  isLink(path: string): boolean;
   list(path: string): string[];
   makeDirectory(path: string): void;
   /** Makes an empty directory open to its owner only, where temporary files belong. */
@@ -100,6 +102,8 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
       throw error;
     }
   },
+  isLink: (path: string) =>
+    fs.lstatSync(exact(path), { throwIfNoEntry: false })?.isSymbolicLink() === true,
   list: (path: string) => fs.readdirSync(exact(path)),
   makeTemporaryDirectory: () => fs.mkdtempSync(path.join(os.tmpdir(), 'tardis-')),
   removeDirectory: (directory: string) => fs.rmdirSync(exact(directory)),

@@ -4,11 +4,12 @@ import {
   type ArchiveEntry,
   type BackupSet,
   noAccess,
+  noSuchPath,
   openLocalArchive,
   type PathVersion,
+  restBelow,
 } from '../archive/index.js';
 import type { Settings } from '../config/index.js';
-import { TardisError } from '../errors/index.js';
 import { displayName, EntryType, jsonName, readAttributes } from '../model/index.js';
 import { absolutePath, nodeSystem } from '../system/index.js';
 import { chooseSet } from './choose-set.js';
@@ -26,10 +27,10 @@ const command = toolCommand({
   tool: 'lstardis',
   summary: 'Lists backup sets; or a directory as of a set; or all versions of a file.',
   help: `
-Without a path the backup sets are listed.
+Without a path the backup sets are listed, with -l their roots too. Above its roots a set shows those.
 
 Examples:
-  lstardis -D /srv/tardis                        the backup sets
+  lstardis -D /srv/tardis -l                     the backup sets and their roots
   lstardis -D /srv/tardis -l /home/me            a directory as of the newest set
   lstardis -D /srv/tardis -b 3 /home/me          the same as of set 3
   lstardis -D /srv/tardis -d yesterday /home/me  the same as of yesterday evening
@@ -53,7 +54,7 @@ async function list(archive: Archive, options: LsSettings): Promise<void> {
   const nowMs = Date.now();
   if (paths.length === 0) {
     const sets = isOneSet ? [await chooseSet(archive, options, nowMs)] : await archive.sets();
-    printSets(sets, options.json);
+    await printSets(archive, sets, options);
     return;
   }
   const set = await chooseSet(archive, options, nowMs);
@@ -61,14 +62,19 @@ async function list(archive: Archive, options: LsSettings): Promise<void> {
   for (const given of paths) {
     const absolute = absolutePath(given);
     const entry = await archive.find(absolute, set.set);
+    const roots = entry === undefined ? await rootsBelow(archive, set, absolute) : [];
+    if (roots.length > 0 && !options.versions) {
+      printEntries(roots, view);
+      continue;
+    }
     const wantsVersions = options.versions || (!isOneSet && entry?.type !== EntryType.directory);
     if (wantsVersions) {
       const versions = await archive.versions(absolute);
-      if (versions.length === 0) throw noSuchPath(set, absolute);
+      if (versions.length === 0) throw await noSuchPath(archive, set.set, absolute);
       printVersions(versions, absolute, await setNames(archive), view);
       continue;
     }
-    if (entry === undefined) throw noSuchPath(set, absolute);
+    if (entry === undefined) throw await noSuchPath(archive, set.set, absolute);
     if (paths.length > 1 && !options.json)
       print(options.paint('header', `${displayName(absolute)}:`));
     if (entry.childId === undefined) printEntries([entry], view);
@@ -89,8 +95,20 @@ async function ownersOf(
   return new Map(owners.map(({ isGroup, id, name }) => [`${isGroup}/${id}`, displayName(name)]));
 }
 
-function noSuchPath(set: BackupSet, absolute: Buffer): TardisError {
-  return new TardisError('NO_SUCH_PATH', `set ${set.set} has no "${displayName(absolute)}"`);
+/** Above its roots a set has no entries: there it shows those roots, by their whole paths. */
+async function rootsBelow(
+  archive: Archive,
+  { set }: BackupSet,
+  path: Buffer,
+): Promise<ArchiveEntry[]> {
+  const entries: ArchiveEntry[] = [];
+  for (const root of await archive.roots(set)) {
+    if (restBelow(path, root.path) === undefined) continue;
+    const entry = await archive.find(root.path, set);
+    if (entry === undefined) continue;
+    entries.push(Object.create(entry, { name: { value: root.path } }) as ArchiveEntry);
+  }
+  return entries;
 }
 
 async function setNames(archive: Archive): Promise<Map<number, BackupSet>> {

@@ -1,6 +1,6 @@
 /** `regenerate --stdout` and `--tar`: one file, or an archive, as a stream of bytes. */
 import path from 'node:path';
-import { type Archive, noAccess } from '../archive/index.js';
+import { type Archive, noAccess, noSuchPath } from '../archive/index.js';
 import {
   ByteSink,
   ContentReader,
@@ -36,7 +36,7 @@ export async function writeContent(
 ): Promise<void> {
   const entry = await archive.find(wanted, set);
   const shown = displayName(wanted);
-  if (entry === undefined) throw new TardisError('NO_SUCH_PATH', `set ${set} has no "${shown}"`);
+  if (entry === undefined) throw await noSuchPath(archive, set, wanted);
   if (!archive.access.mayRead(entry)) throw noAccess(wanted);
   if (entry.type !== EntryType.file) throw new TardisError('USAGE', `"${shown}" is no file`);
   const [pieces] = entry.contentId === undefined ? [[]] : await archive.locate([entry.contentId]);

@@ -11,7 +11,7 @@ export interface PidFile {
   remove(): void;
 }
 
-/** Writes our number. Throws LISTEN_FAILED if the file names a tardisd that runs, or cannot be written. */
+/** Writes our number. Throws SERVER_RUNS if the file names a tardisd that runs, CONFIG_INVALID if it cannot be written. */
 export function writePidFile(file: Buffer): PidFile {
   const shown = displayName(file);
   let fd: number;
@@ -23,10 +23,7 @@ export function writePidFile(file: Buffer): PidFile {
     );
     const other = pidIn(fd);
     if (other !== undefined && isServer(other)) {
-      throw new TardisError(
-        'LISTEN_FAILED',
-        `${shown} names process ${other}, a tardisd that runs`,
-      );
+      throw new TardisError('SERVER_RUNS', `${shown} names process ${other}, a tardisd that runs`);
     }
     fs.fchmodSync(fd, 0o644); // whoever starts and stops servers reads it
     fs.ftruncateSync(fd);
@@ -34,7 +31,7 @@ export function writePidFile(file: Buffer): PidFile {
   } catch (error) {
     if (error instanceof TardisError) throw error;
     const why = systemCode(error) ?? 'unknown';
-    throw new TardisError('LISTEN_FAILED', `cannot write the PidFile ${shown}: ${why}`, {}, error);
+    throw new TardisError('CONFIG_INVALID', `cannot write the PidFile ${shown}: ${why}`, {}, error);
   }
   return {
     remove: () => {

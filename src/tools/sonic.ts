@@ -87,12 +87,12 @@ async function list(options: Settings<'sonic list'>): Promise<void> {
     system.files.status(directory.catalogPath) === undefined &&
     (await isUnused(directory.path))
   ) {
-    printSets([], options.json);
+    await printSets(undefined, [], options);
     return;
   }
   const archive = openLocalArchive(system, clientPlace(options));
   try {
-    printSets(await archive.sets(), options.json);
+    await printSets(archive, await archive.sets(), options);
   } finally {
     archive.close();
   }

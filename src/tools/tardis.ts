@@ -5,6 +5,8 @@
 import { fileURLToPath } from 'node:url';
 import { startLocalServer } from '../client/local-server.js';
 import type { Found, SettingName, Settings } from '../config/index.js';
+import { TardisError } from '../errors/index.js';
+import { displayName, setNameFault } from '../model/index.js';
 import { checkClientName } from '../store/client-name.js';
 import { absolutePath, isThere } from '../system/index.js';
 import { interruptSignal, runTool, toolCommand } from './run-tool.js';
@@ -31,12 +33,24 @@ Exit status: 0 done, 1 failed, 3 done but some files could not be read, 10 no su
     }
     // All that can be wrong on the command line is told before anything is started.
     checkClientName(settings.client);
+    checkSetName(settings);
     const signal = interruptSignal(); // from here on there is something to end in order
     const server = settings.local ? startLocalServer(localServer(settings, found)) : undefined;
     const { backUp } = await import('./tardis-run.js');
     return backUp(settings, found, server, signal);
   },
 });
+
+/** Throws USAGE. The server looks too, but does not know what this user calls the newest set. */
+function checkSetName({ setName, recentSet }: Settings<'tardis'>): void {
+  if (setName === '') return;
+  const fault = setName === recentSet ? 'stands for the newest set' : setNameFault(setName);
+  if (fault === undefined) return;
+  const shown = displayName(Buffer.from(setName.slice(0, MAX_SHOWN_CHARS)));
+  throw new TardisError('USAGE', `--name: "${shown}" ${fault}`);
+}
+
+const MAX_SHOWN_CHARS = 80;
 
 /** Read by a local server if it is there, when nobody names another. */
 const USUAL_LOCAL_CONFIG = '/etc/tardis/tardisd.local.cfg';

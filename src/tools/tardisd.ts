@@ -13,6 +13,7 @@ import {
   InlineStorageHost,
   ThreadStorageHost,
 } from '../server/index.js';
+import { checkStore } from '../store/index.js';
 import {
   absolutePath,
   type Address,
@@ -86,11 +87,17 @@ async function serveUntilStopped(
   address: Address,
   log: Logger,
 ): Promise<void> {
+  const options = daemonOptions(settings, address);
   const system = nodeSystem(settings.umask);
+  const { baseDir, allowCreate } = options;
+  // With one session to come, whoever opens it is told.
+  if (!settings.single && !checkStore(system, baseDir, allowCreate)) {
+    log.warn({ store: baseDir }, 'there is no store here yet: the first new client makes it');
+  }
   const threads = settings.storageThreads ?? storageThreadsFor(settings.single);
   const storage =
     threads === 0 ? new InlineStorageHost(system) : new ThreadStorageHost(threads, settings.umask);
-  const starting = Daemon.start(system, storage, daemonOptions(settings, address), log);
+  const starting = Daemon.start(system, storage, options, log);
   const stop = (): void => {
     starting
       .then((daemon) => daemon.stop())

@@ -67,6 +67,10 @@ export class PowerLossFiles implements Files {
     return this.base.status(file);
   }
 
+  isLink(file: string): boolean {
+    return this.base.isLink(file);
+  }
+
   list(directory: string): string[] {
     return this.base.list(directory);
   }

@@ -18,6 +18,7 @@ import {
   RowReader,
   sameAttributes,
   sameMetadata,
+  setNameFault,
 } from '../../model/index.js';
 import { isOwner, parseRecord, RecordKind } from '../../store/index.js';
 import { Held, type HeldReason, MAX_OWNERS, Verdict } from '../../transport/index.js';
@@ -77,6 +78,10 @@ export class Ingest {
   /** Opens the next set over the head. `rows` holds one row for each root path. */
   static open(store: ClientStore, request: SetRequest): { ingest: Ingest; opened: OpenedSet } {
     const rows = checkRows(request.rows, false);
+    const fault = request.name === '' ? undefined : setNameFault(request.name);
+    if (fault !== undefined) {
+      throw new TardisError('PROTOCOL_VIOLATION', `the name of a set ${fault}`);
+    }
     const { sets, directories, entries, contents } = store.catalog;
     const isEmpty = entries.isEmpty() && contents.isEmpty();
     store.counters.set += 1;

@@ -1,0 +1,17 @@
+/** Names of backup sets: shown in tables and typed behind -b, so they must be one line and no number. */
+
+/** Stands for the newest complete set unless a user chooses another word. */
+export const RECENT_SET = 'Current';
+const MAX_NAME_BYTES = 255;
+/** Control characters, separators of lines, and what turns the direction of text. */
+const UNSHOWABLE = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u;
+
+/** Why a text may not be the name of a set; undefined if it may. */
+export function setNameFault(name: string): string | undefined {
+  if (UNSHOWABLE.test(name)) return 'holds control characters';
+  if (name.trim() === '') return 'is blank';
+  if (Buffer.byteLength(name) > MAX_NAME_BYTES) return `is longer than ${MAX_NAME_BYTES} bytes`;
+  if (/^\d+$/.test(name)) return 'is a number, which stands for the set of that number';
+  if (name === RECENT_SET) return 'stands for the newest set';
+  return undefined;
+}

@@ -1,0 +1,113 @@
+/** What is told of backup sets: their roots, which of them has a path, and the names they may have. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { backup, jsonLines, run, succeed } from '../helpers/commands.js';
+import { dir, file, makeTree, scratch } from '../helpers/tree.js';
+
+/** Two jobs of one client: set 1 has home, set 2 has two others. */
+async function twoJobs(t: ExecutionContext) {
+  const home = scratch(t);
+  const at = (...names: string[]): string => path.join(home, ...names);
+  makeTree(at('home'), [file('letter', 'a')]);
+  makeTree(at('etc'), [dir('ssh', [file('config', 'b')])]);
+  makeTree(at('usr'), [file('c', 'c')]);
+  const place = ['-D', at('store'), '-C', 'me'];
+  await backup([...place, '--local', '--create', at('home')]);
+  await backup([...place, '--local', at('etc'), at('usr')]);
+  return { at, place };
+}
+
+test('lists of sets tell their roots', async (t) => {
+  const { at, place } = await twoJobs(t);
+  for (const command of [['lstardis'], ['sonic', 'list']] as const) {
+    const [tool, ...more] = command;
+    const told = await succeed(tool, [...more, ...place, '--json']);
+    const { sets } = JSON.parse(told) as { sets: { roots: { name: string }[] }[] };
+    t.deepEqual(
+      sets.map(({ roots }) => roots.map(({ name }) => name)),
+      [[at('home')], [at('etc'), at('usr')]],
+    );
+  }
+  const lines = (await succeed('lstardis', [...place, '-l'])).split('\n');
+  t.regex(lines[0]!, /roots$/);
+  t.true(lines[1]!.endsWith(at('home')));
+  t.true(lines[2]!.endsWith(`${at('etc')} ${at('usr')}`));
+});
+
+test('above its roots a set shows them', async (t) => {
+  const { at, place } = await twoJobs(t);
+  for (const above of ['/', at(), path.dirname(at())]) {
+    t.is(await succeed('lstardis', [...place, above]), `${at('etc')}\n${at('usr')}\n`);
+  }
+  t.is(await succeed('lstardis', [...place, '-b', '1', '/']), `${at('home')}\n`);
+  const told = jsonLines<{ name: string; type: string }>(
+    await succeed('lstardis', [...place, '--json', '/']),
+  );
+  t.deepEqual(
+    told.map(({ name, type }) => [name, type]),
+    [at('etc'), at('usr')].map((name) => [name, 'directory']),
+  );
+});
+
+test('what a set has not is answered with its roots, and the set that has it', async (t) => {
+  const { at, place } = await twoJobs(t);
+  const roots = `its roots: ${at('etc')}, ${at('usr')}`;
+  for (const [tool, args] of [
+    ['lstardis', ['-b', '2']],
+    ['regenerate', ['-o', at('out')]],
+    ['regenerate', ['--stdout']],
+  ] as const) {
+    const { status, stderr } = await run(tool, [...place, ...args, at('home', 'letter')]);
+    t.is(status, 1);
+    t.true(stderr.includes(roots), stderr);
+    t.regex(stderr, /; set 1 has it: -b 1 \[NO_SUCH_PATH\]/);
+  }
+  const never = await run('lstardis', [...place, at('home', 'never')]);
+  t.true(never.stderr.includes(roots), never.stderr);
+  t.notRegex(never.stderr, /has it/);
+});
+
+test('a set has a name that can be shown and asked for', async (t) => {
+  const home = scratch(t);
+  const source = path.join(home, 'tree');
+  makeTree(source, [file('a')]);
+  const place = ['-D', path.join(home, 'store'), '-C', 'me', '--local', '--create'];
+  for (const [name, why] of [
+    ['a\nb', /control characters/],
+    ['\u001b[31mred', /control characters/],
+    ['x'.repeat(256), /longer than 255 bytes/],
+    ['3', /is a number/],
+    [' \t', /control characters|blank/],
+    ['  ', /blank/],
+    ['Current', /stands for the newest set/],
+  ] as const) {
+    const { status, stderr } = await run('tardis', [...place, '--name', name, source]);
+    t.is(status, 1, name);
+    t.regex(stderr, why);
+    t.regex(stderr, /\[USAGE\]/);
+    t.true(stderr.length < 1000);
+  }
+  const env = { TARDIS_RECENT_SET: 'Newest' };
+  const other = await run('tardis', [...place, '--name', 'Newest', source], { env });
+  t.regex(other.stderr, /"Newest" stands for the newest set \[USAGE\]/);
+  t.false(fs.existsSync(path.join(home, 'store')), 'refused before anything is made');
+  await backup([...place, '--name', 'Freitag, 3. März', source]);
+});
+
+test('a server does not start on what is no store', async (t) => {
+  const home = scratch(t);
+  const [missing, plain] = [path.join(home, 'missing'), path.join(home, 'file')];
+  fs.writeFileSync(plain, '');
+  const tcp = ['--port', '0', '--insecure-tcp'];
+  for (const args of [
+    ['-D', missing, ...tcp],
+    ['-D', plain, ...tcp, '--allow-new-hosts'],
+    ['-D', plain, '--local', path.join(home, 'socket')],
+  ]) {
+    const { status, stderr } = await run('tardisd', args);
+    t.is(status, 10, stderr);
+    t.regex(stderr, /\[NO_SUCH_STORE\]/);
+  }
+  t.deepEqual(fs.readdirSync(home), ['file']);
+});
