@@ -3,7 +3,7 @@ import { TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import { type AbsentKind, refuseAbsent } from './absent.js';
 import { type IniEntry, type IniSection, readIni } from './ini.js';
-import { nearestHint } from './nearest.js';
+import { nearest, nearestHint } from './nearest.js';
 import type { SettingRow } from './row.js';
 import { shownText } from './shown.js';
 import { allRows } from './settings.js';
@@ -66,6 +66,8 @@ export function longFlag(flags: string): string {
   return /--[a-z-]+/.exec(flags)?.[0] ?? flags;
 }
 
+const PREFIX = 'TARDIS_';
+
 /** The variables that are set. A `TARDIS_…` that nobody knows is refused, as a mistyped one. */
 export function environmentLayer(
   rows: Rows,
@@ -76,9 +78,15 @@ export function environmentLayer(
     ...OTHER_VARIABLES,
   ]);
   for (const name of Object.keys(environment)) {
-    if (!name.startsWith('TARDIS_') || known.has(name)) continue;
+    if (!name.startsWith(PREFIX) || known.has(name)) continue;
     refuseAbsent('variable', name, 'environment');
-    throw invalid(`there is no variable "${name}"${nearestHint(name, known)}`);
+    // What all have in common would make all of them alike.
+    const near = nearest(
+      name.slice(PREFIX.length),
+      [...known].map((one) => one.slice(PREFIX.length)),
+    );
+    const hint = near === undefined ? '' : ` (the nearest one is "${PREFIX}${near}")`;
+    throw invalid(`there is no variable "${shownText(name)}"${hint}`);
   }
   const layer = new Map<string, Found>();
   for (const [name, row] of rows) {

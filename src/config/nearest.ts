@@ -9,7 +9,7 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
   const wanted = name.toLowerCase();
   if (wanted.length > MAX_CHARS) return undefined;
   let best: string | undefined;
-  let least = Math.max(2, Math.floor(wanted.length / 2)) + 1;
+  let least = Math.max(2, Math.floor(wanted.length / 3)) + 1;
   for (const candidate of known) {
     const edits = distance(wanted, candidate.toLowerCase());
     if (edits >= least) continue;

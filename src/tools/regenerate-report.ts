@@ -8,7 +8,7 @@ import { openClientDirectory } from '../store/index.js';
 import type { System } from '../system/index.js';
 import type { RegenerateSettings } from './regenerate-options.js';
 import { clientPlace, JSON_VERSION, say } from './run-tool.js';
-import { formatBytes, formatCount, formatSeconds } from './units.js';
+import { counted, formatBytes, formatCount, formatSeconds } from './units.js';
 
 export interface RestoreReport {
   readonly sets: readonly number[];
@@ -16,6 +16,9 @@ export interface RestoreReport {
   readonly resumed: boolean;
   readonly elapsedMs: number;
 }
+
+/** Of a lost pack every file tells; a terminal needs no million of lines. */
+const MAX_FAILURES_SHOWN = 100;
 
 export function tellResult(
   { sets, dryRun, resumed, elapsedMs }: RestoreReport,
@@ -29,20 +32,29 @@ export function tellResult(
     say(JSON.stringify({ version: JSON_VERSION, ...counts, failed }));
     return;
   }
-  for (const { path: name, error } of failures) {
+  for (const { path: name, error } of failures.slice(0, MAX_FAILURES_SHOWN)) {
     process.stderr.write(`regenerate: ${displayName(name)}: ${error.message} [${error.code}]\n`);
+  }
+  const more = failures.length - MAX_FAILURES_SHOWN;
+  if (more > 0) {
+    process.stderr.write(`regenerate: … and ${formatCount(more)} more; --json names all\n`);
   }
   const { files, directories, links, bytes, unchanged, kept, leftOut } = progress;
   const done = dryRun ? 'Would restore' : 'Restored';
   const took = dryRun ? '' : `, in ${formatSeconds(elapsedMs)}`;
   say(
-    `${done} ${formatCount(files)} files, ${formatCount(directories)} directories and ` +
-      `${formatCount(links)} links, ${formatBytes(bytes)}${took}.`,
+    `${done} ${counted(files, 'file')}, ${counted(directories, 'directory', 'directories')} and ` +
+      `${counted(links, 'link')}, ${formatBytes(bytes)}${took}.`,
   );
-  if (unchanged > 0) say(`${formatCount(unchanged)} were there already and are the same.`);
-  if (kept > 0) say(`${formatCount(kept)} were there already, differ, and were kept.`);
-  if (leftOut > 0) say(`${formatCount(leftOut)} were left out by --include and --exclude.`);
-  if (failures.length > 0) say(`${formatCount(failures.length)} could not be restored.`);
+  if (unchanged > 0) say(`${counted(unchanged, 'was', 'were')} there already and the same.`);
+  if (kept > 0) say(`${counted(kept, 'was', 'were')} there already, different, and kept.`);
+  if (leftOut > 0) say(`${counted(leftOut, 'was', 'were')} left out by --include and --exclude.`);
+  const lacking = failures.filter(({ error }) => error.code === 'ATTRIBUTE_NOT_SET').length;
+  const failed = failures.length - lacking;
+  if (lacking > 0) {
+    say(`${counted(lacking, 'was', 'were')} restored without some of the attributes.`);
+  }
+  if (failed > 0) say(`${formatCount(failed)} could not be restored.`);
 }
 
 /** What was found damaged is noted in the store, so that the next backup sends it again. */

@@ -1,7 +1,8 @@
 /** Rendering of a finished backup. */
 import type { BackupResult } from '../client/index.js';
+import { displayName } from '../model/index.js';
 import { print } from './run-tool.js';
-import { formatBytes, formatCount, formatSeconds, formatTable } from './units.js';
+import { counted, formatBytes, formatCount, formatSeconds, formatTable } from './units.js';
 
 /** The lines that tell how it went. */
 export function backupLines(result: BackupResult): string[] {
@@ -9,32 +10,33 @@ export function backupLines(result: BackupResult): string[] {
   const lines: string[] = [];
   const print = (line: string): void => void lines.push(line);
   const { entries, directories, scannedBytes, filesRead, readBytes, contentsSent } = progress;
-  print(`Backup set ${result.set} (${result.setName}) is complete.`);
+  print(`Backup set ${result.set} (${displayName(Buffer.from(result.setName))}) is complete.`);
   print(
-    `${formatCount(entries)} entries in ${formatCount(directories)} directories, ` +
-      `${formatBytes(scannedBytes)}; read ${formatCount(filesRead)} files, ${formatBytes(readBytes)}; ` +
-      `sent ${formatCount(contentsSent)} contents, ${formatBytes(progress.sentBytes)}; ` +
+    `${counted(entries, 'entry', 'entries')} in ` +
+      `${counted(directories, 'directory', 'directories')}, ` +
+      `${formatBytes(scannedBytes)}; read ${counted(filesRead, 'file')}, ${formatBytes(readBytes)}; ` +
+      `sent ${counted(contentsSent, 'content')}, ${formatBytes(progress.sentBytes)}; ` +
       `stored ${formatBytes(result.storedBytes)} in ${formatSeconds(result.elapsedMs)}.`,
   );
   const { vanished, changed, unreadable, incomplete, held, leftOut } = progress;
   if (leftOut > 0) print(`${formatCount(leftOut)} left out by exclude rules (-vv names them).`);
   if (held > 0) {
     print(
-      `${formatCount(held)} directories named were left as they were; if they are meant to be as ` +
-        'they are now, say --trust-roots.',
+      held === 1
+        ? '1 directory named was left as it was; if it is meant to be as it is now, say --trust-roots.'
+        : `${formatCount(held)} directories named were left as they were; if they are meant to be as ` +
+            'they are now, say --trust-roots.',
     );
   }
-  if (vanished > 0) print(`${formatCount(vanished)} vanished while they were being saved.`);
+  if (vanished > 0) print(`${formatCount(vanished)} vanished while being saved.`);
   if (changed > 0) {
-    print(
-      `${formatCount(changed)} changed while they were being read; they are read again next time.`,
-    );
+    print(`${formatCount(changed)} changed while being read, to be read again next time.`);
   }
   if (incomplete > 0) {
-    print(`${formatCount(incomplete)} were saved without some of their attributes.`);
+    print(`${counted(incomplete, 'was', 'were')} saved without some of their attributes.`);
   }
   if (unreadable > 0) {
-    print(`${formatCount(unreadable)} could not be read; their older versions, if any, are kept.`);
+    print(`${formatCount(unreadable)} could not be read; older versions, if any, are kept.`);
   }
   return lines;
 }

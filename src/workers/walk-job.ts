@@ -131,7 +131,7 @@ class Walk {
           name: Buffer.from(rows.name(at)),
           path: joinPath(task.path, rows.name(at)),
           what: 'unreadable',
-          reason: 'stat',
+          reason: this.whyUnreadable(task.path, rows.name(at)),
         });
         continue;
       }
@@ -156,6 +156,18 @@ class Walk {
     }
     for (let index = children.length - 1; index >= 0; index -= 1) this.stack.push(children[index]!);
     return isSettled;
+  }
+
+  /** The listing says only that an entry could not be looked at: so it is looked at once more. */
+  private whyUnreadable(directory: Buffer, name: Buffer): string {
+    try {
+      this.system.native.statRow(joinPath(directory, name), name);
+      return 'EAGAIN'; // this time it could
+    } catch (error) {
+      const code = systemCode(error);
+      if (code === undefined) throw error;
+      return code;
+    }
   }
 
   private keep(task: Task, listing: Buffer): Kept {

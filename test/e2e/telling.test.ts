@@ -1,0 +1,74 @@
+/** How things are told: one of a thing, many failures, why something was not read, what was mistyped. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { run, succeed } from '../helpers/commands.js';
+import { dir, file, isRoot, makeTree, scratch } from '../helpers/tree.js';
+
+const NOBODY = 65_534;
+
+test('one of a thing is told as one', async (t) => {
+  const home = scratch(t);
+  const source = path.join(home, 'tree');
+  makeTree(source, [file('a', 'a')]);
+  const place = ['-D', path.join(home, 'store'), '-C', 'me'];
+  const saved = await succeed('tardis', [...place, '--local', '--create', source]);
+  t.regex(saved, /1 entry in 1 directory, .* read 1 file, .* sent 1 content, /);
+  const restored = await succeed('regenerate', [...place, '-o', path.join(home, 'out'), source]);
+  t.regex(restored, /Restored 1 file, 1 directory and 0 links/);
+});
+
+test('of very many failures a restore names the first, and JSON names all', async (t) => {
+  const home = scratch(t);
+  const [source, out] = [path.join(home, 'tree'), path.join(home, 'out')];
+  const names = Array.from({ length: 130 }, (_, index) => `f${index}`);
+  makeTree(source, [...names.map((name) => file(name, name)), file('other', 'x')]);
+  const place = ['-D', path.join(home, 'store'), '-C', 'me'];
+  await succeed('tardis', [...place, '--local', '--create', source]);
+  fs.mkdirSync(out);
+  makeTree(
+    path.join(out, 'tree'),
+    names.map((name) => dir(name, [file('in the way')])),
+  );
+  const args = [...place, '-o', out, '--overwrite', 'always', source];
+  const { status, stdout, stderr } = await run('regenerate', args);
+  t.is(status, 3);
+  t.is(stderr.match(/^regenerate: .*\/f\d+: .*\[TARGET_EXISTS\]$/gm)?.length, 100, stderr);
+  t.regex(stderr, /^regenerate: … and 30 more; --json names all$/m);
+  t.regex(stdout, /^130 could not be restored\.$/m);
+  const asJson = await run('regenerate', [...args, '--json']);
+  t.is((JSON.parse(asJson.stdout) as { failed: unknown[] }).failed.length, 130);
+});
+
+test('a mistyped variable is only compared with what is like it', async (t) => {
+  for (const [name, hint] of [
+    ['TARDIS_NONSENSE', ''],
+    ['TARDIS_PASSWORD', undefined],
+    ['TARDIS_CLEINT', ' (the nearest one is "TARDIS_CLIENT")'],
+  ] as const) {
+    const { status, stderr } = await run('lstardis', [], { env: { [name]: 'x' } });
+    t.is(status, 1);
+    if (hint === undefined) t.notRegex(stderr, /TARDIS_PORT/);
+    else t.true(stderr.includes(`no variable "${name}"${hint} [`), stderr);
+  }
+});
+
+test('a link in a store is no further client', async (t) => {
+  const store = path.join(scratch(t), 'store');
+  await succeed('sonic', ['create', '-D', store, '-C', 'real']);
+  fs.symlinkSync('real', path.join(store, 'link'));
+  t.is(await succeed('sonic', ['list', '--clients', '-D', store]), 'real\n');
+});
+
+if (isRoot) {
+  test('what could not be looked at is told with the reason of the system', async (t) => {
+    const home = scratch(t);
+    fs.chmodSync(home, 0o777);
+    const source = path.join(home, 'tree');
+    makeTree(source, [dir('listed', [file('not looked at')], { mode: 0o744 })]);
+    const args = ['-D', path.join(home, 'store'), '-C', 'me', '--local', '--create', source];
+    const { status, stderr } = await run('tardis', args, { uid: NOBODY });
+    t.is(status, 3, stderr);
+    t.regex(stderr, /not looked at: unreadable \(EACCES\)/);
+  });
+}
