@@ -149,7 +149,11 @@ export class Excluder {
   ): RuleFile[] {
     return names.flatMap((name): RuleFile[] => {
       const at = marks?.get(name);
-      if (at === undefined || rows.type(at) !== EntryType.file) return [];
+      if (at === undefined) return [];
+      if (rows.type(at) !== EntryType.file) {
+        problems.push(problemOf(name, 'no regular file'));
+        return [{ name, bytes: undefined }];
+      }
       const { bytes, failure } = readBeginning(this.system, path, name, MAX_RULE_FILE_BYTES + 1);
       if (bytes !== undefined && bytes.length <= MAX_RULE_FILE_BYTES) return [{ name, bytes }];
       const reason = bytes === undefined ? failure : 'too large';
