@@ -24,6 +24,7 @@ import {
 import type { JobRunner } from '../workers/index.js';
 import {
   type BasePath,
+  missingFailures,
   readRoots,
   rootFailures,
   rootsHead,
@@ -87,7 +88,7 @@ export async function runBackup(
   signal?: AbortSignal,
 ): Promise<BackupResult> {
   const startMs = system.clock.monotonicMs();
-  const roots = readRoots(system, request.directories, request.basePath);
+  const { roots, missing } = readRoots(system, request.directories, request.basePath);
   const link = {
     ...DEFAULT_LINK,
     timeoutMs: request.timeoutMs,
@@ -121,6 +122,7 @@ export async function runBackup(
     );
     hooks.onStart(pipeline.progress);
     pipeline.note(rootFailures(roots, opened.held));
+    pipeline.tell(missingFailures(missing));
     await pipeline.run();
     const { progress } = pipeline;
     const closed = await peer.closeSet(setStats(progress));

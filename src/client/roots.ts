@@ -22,22 +22,37 @@ export interface Root {
 }
 
 const ROOT_NAME = Buffer.from('root');
+/** Of what the server is not told. */
+const NO_SLOT = -1;
 const ITSELF = Buffer.alloc(0);
 const SLASH = Buffer.from('/');
 
 /** How paths are shortened: not at all, by what is common, to the last name. */
 export type BasePath = 'full' | 'common' | 'none';
 
+/** A directory that was named and cannot be opened; nothing of it is looked at, and nothing closed. */
+export interface MissingRoot {
+  readonly path: Buffer;
+  /** What the system says. */
+  readonly reason: string;
+}
+
+export interface Roots {
+  readonly roots: readonly Root[];
+  readonly missing: readonly MissingRoot[];
+}
+
 /**
- * Each directory once, by its real path. Throws SOURCE_MISSING, and USAGE when two would be kept under
- * one path.
+ * Each directory once, by its real path; those that cannot be opened apart. Throws SOURCE_MISSING when
+ * that is so of all, and USAGE when two would be kept under one path.
  */
 export function readRoots(
   system: System,
   directories: readonly Buffer[],
   basePath: BasePath = 'full',
-): Root[] {
+): Roots {
   const roots = new Map<string, Omit<Root, 'keptPath'>>();
+  const missing: MissingRoot[] = [];
   for (const directory of directories) {
     const absolute = absolutePath(directory);
     try {
@@ -46,20 +61,30 @@ export function readRoots(
       const key = bytes.toString('latin1');
       if (!roots.has(key)) roots.set(key, readRoot(system, bytes));
     } catch (error) {
-      const code = systemCode(error);
-      if (code === undefined) throw error;
-      throw new TardisError(
-        'SOURCE_MISSING',
-        `cannot open the directory ${displayName(absolute)}: ${code}`,
-        { cause: code },
-      );
+      const reason = systemCode(error);
+      if (reason === undefined) throw error;
+      missing.push({ path: absolute, reason });
     }
   }
-  return withKeptPaths([...roots.values()], basePath);
+  const [first] = missing;
+  if (roots.size === 0 && first !== undefined) {
+    throw new TardisError(
+      'SOURCE_MISSING',
+      `cannot open the directory ${displayName(first.path)}: ${first.reason}`,
+      { cause: first.reason },
+    );
+  }
+  const absent = missing.map(({ path }) => path);
+  return { roots: withKeptPaths([...roots.values()], absent, basePath), missing };
 }
 
-function withKeptPaths(roots: readonly Omit<Root, 'keptPath'>[], basePath: BasePath): Root[] {
-  const split = roots.map(({ path }) => splitPath(path));
+/** What is common does not change because a directory is missing today. */
+function withKeptPaths(
+  roots: readonly Omit<Root, 'keptPath'>[],
+  absent: readonly Buffer[],
+  basePath: BasePath,
+): Root[] {
+  const split = [...roots.map(({ path }) => path), ...absent].map(splitPath);
   let common = Math.min(...split.map((names) => Math.max(0, names.length - 1)));
   const [first = []] = split;
   for (let depth = 0; depth < common; depth += 1) {
@@ -146,6 +171,17 @@ const HELD_REASONS: Readonly<Record<string, string>> = {
   [Held.empty]: 'it is empty now',
   [Held.otherDevice]: 'it is on another device now',
 };
+
+/** What is to be told of directories that are not there: the set has no root for them. */
+export function missingFailures(missing: readonly MissingRoot[]): Failure[] {
+  return missing.map(({ path, reason }) => ({
+    slot: NO_SLOT,
+    name: ROOT_NAME,
+    path,
+    what: 'held',
+    reason: `it cannot be opened: ${reason}`,
+  }));
+}
 
 /** What is to be told of the roots themselves. */
 export function rootFailures(roots: readonly Root[], held: readonly string[]): Failure[] {

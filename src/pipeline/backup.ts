@@ -369,11 +369,15 @@ export class BackupPipeline {
   /** Notes in the set what could not be saved, or not surely, and tells of it. */
   note(failures: readonly Failure[]): void {
     if (failures.length === 0) return;
-    for (const { slot, what } of failures) {
-      this.directories.unsettle(slot);
-      this.progress[what] += 1;
-    }
+    for (const { slot } of failures) this.directories.unsettle(slot);
     this.peer.notes(failures);
+    this.tell(failures);
+  }
+
+  /** Counts and tells failures of which the set has no entry to note them at. */
+  tell(failures: readonly Failure[]): void {
+    if (failures.length === 0) return;
+    for (const { what } of failures) this.progress[what] += 1;
     this.hooks.onFailures(failures);
   }
 

@@ -21,7 +21,7 @@ export function explainPaths(
 ): number {
   const system = nodeSystem();
   const options = excludeOptions(settings, found);
-  const roots = readRoots(system, settings.directories).map((root) => root.path);
+  const roots = readRoots(system, settings.directories).roots.map((root) => root.path);
   const explanations = settings.explain.map((path) =>
     explained(system, options, roots, placeOf(path)),
   );

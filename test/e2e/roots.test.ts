@@ -182,3 +182,31 @@ test('directories are kept under full, shortened or no paths', async (t) => {
   t.is(refused.status, 1);
   t.regex(refused.stderr, /would both be kept as \/two.*\[USAGE\]/s);
 });
+
+test('of several directories those that are there are saved, and the others are held', async (t) => {
+  const home = scratch(t);
+  const [store, one, two] = ['store', 'tree one', 'tree two'].map((name) =>
+    path.join(home, name),
+  ) as [string, string, string];
+  makeTree(one, [file('a', 'a')]);
+  makeTree(two, [file('b', 'b')]);
+  const before = look(two);
+  const place = ['-D', store, '-C', 'me'];
+  const args = [...place, '--local', '--basepath', 'common', one, two];
+  await backup([...args, '--create']);
+  fs.renameSync(two, `${two} elsewhere`);
+  fs.writeFileSync(path.join(one, 'new'), 'n');
+  const report = await ends(3, args);
+  t.is(report.progress.held, 1);
+  t.deepEqual(report.failed, [{ name: two, what: 'held', reason: 'it cannot be opened: ENOENT' }]);
+  t.deepEqual(await names(place, '/tree one'), ['a', 'new']);
+  const asked = await run('lstardis', [...place, '-b', '2', '/tree two']);
+  t.regex(asked.stderr, /set 1 has it: -b 1/);
+
+  fs.renameSync(`${two} elsewhere`, two);
+  await backup(args);
+  const out = path.join(home, 'out');
+  await succeed('regenerate', [...place, '-o', out, '/tree two']);
+  t.deepEqual(differences(before, look(path.join(out, 'tree two'))), []);
+  t.is((await run('tardis', [...place, '--local', `${one} no`, `${two} no`])).status, 1);
+});
