@@ -94,9 +94,9 @@ const REFUSED: readonly [what: string, tool: Tool, args: readonly string[], want
     { code: 'SOURCE_MISSING' },
   ],
   [
-    'one of two directories missing',
+    'two directories missing',
     'tardis',
-    [...place, '--local', source, notThere],
+    [...place, '--local', `${notThere} either`, notThere],
     { code: 'SOURCE_MISSING' },
   ],
   [
