@@ -1,7 +1,8 @@
 /** `@file` on a command line: the words of the file stand in its place. */
-import { systemCode, TardisError } from '../errors/index.js';
+import { systemCode } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import { absolutePath, byteText, readSmallFile, textBytes } from '../system/index.js';
+import { configInvalid } from './invalid.js';
 import { MAX_WORDS, splitWords } from './words.js';
 
 const MAX_FILE_BYTES = 1 << 20;
@@ -26,7 +27,7 @@ function expand(words: readonly string[], within: readonly string[]): string[] {
         ? [word]
         : expandFile(textBytes(word.slice(1)), within);
     for (const one of more) out.push(one);
-    if (out.length > MAX_WORDS) throw invalid(`more than ${MAX_WORDS} arguments`);
+    if (out.length > MAX_WORDS) throw configInvalid(`more than ${MAX_WORDS} arguments`);
   });
   return out;
 }
@@ -34,19 +35,19 @@ function expand(words: readonly string[], within: readonly string[]): string[] {
 function expandFile(file: Buffer, within: readonly string[]): string[] {
   const shown = `@${displayName(file)}`;
   const place = absolutePath(file).toString('latin1');
-  if (within.includes(place)) throw invalid(`${shown} names itself, by way of its own arguments`);
-  if (within.length >= MAX_DEPTH) throw invalid(`${shown} is more than ${MAX_DEPTH} files deep`);
+  if (within.includes(place))
+    throw configInvalid(`${shown} names itself, by way of its own arguments`);
+  if (within.length >= MAX_DEPTH)
+    throw configInvalid(`${shown} is more than ${MAX_DEPTH} files deep`);
   let bytes: Buffer;
   try {
     bytes = readSmallFile(file, MAX_FILE_BYTES);
   } catch (error) {
     const code = systemCode(error) ?? 'unknown';
-    throw invalid(`cannot read the arguments in ${shown}: ${code} (a name: write ./${shown})`);
+    throw configInvalid(
+      `cannot read the arguments in ${shown}: ${code} (a name: write ./${shown})`,
+    );
   }
-  if (bytes.includes(0)) throw invalid(`${shown} is no text file`);
+  if (bytes.includes(0)) throw configInvalid(`${shown} is no text file`);
   return expand(splitWords(byteText(bytes), shown, true), [...within, place]);
-}
-
-function invalid(message: string): TardisError {
-  return new TardisError('CONFIG_INVALID', message);
 }

@@ -3,6 +3,7 @@ export { ABSENT, type AbsentKind, type AbsentRow, refuseAbsent } from './absent.
 export { expandArguments } from './argument-files.js';
 export { explain, type Explained } from './explain.js';
 export { type IniSection, parseIni, readIni } from './ini.js';
+export { configInvalid } from './invalid.js';
 export type { Found, Source } from './layers.js';
 export { nearest } from './nearest.js';
 export { type Given, type Resolved, resolveSettings } from './resolve.js';

@@ -3,8 +3,9 @@
  * `key: value`, whole-line comments with `#` or `;`, and further lines of a value indented. Written here
  * because errors name the line, and because the packages at hand take an indented line for a key.
  */
-import { systemCode, TardisError } from '../errors/index.js';
+import { systemCode, type TardisError } from '../errors/index.js';
 import { byteText, readSmallFile } from '../system/index.js';
+import { configInvalid } from './invalid.js';
 import { shownText } from './shown.js';
 
 const MAX_FILE_BYTES = 1 << 20;
@@ -29,9 +30,9 @@ export function readIni(file: Uint8Array, shown: string): IniSection[] {
     bytes = readSmallFile(file, MAX_FILE_BYTES);
   } catch (error) {
     const why = systemCode(error) ?? 'unknown';
-    throw invalid(`cannot read the config file ${shown}: ${why}`, error);
+    throw configInvalid(`cannot read the config file ${shown}: ${why}`, error);
   }
-  if (bytes.includes(0)) throw invalid(`${shown} is no text file`);
+  if (bytes.includes(0)) throw configInvalid(`${shown} is no text file`);
   return parseIni(byteText(bytes), shown);
 }
 
@@ -103,10 +104,6 @@ class IniReader {
   }
 
   private refuse(line: number, what: string): TardisError {
-    return invalid(`${this.shown}:${line}: ${what}`);
+    return configInvalid(`${this.shown}:${line}: ${what}`);
   }
-}
-
-function invalid(message: string, cause?: unknown): TardisError {
-  return new TardisError('CONFIG_INVALID', message, {}, cause);
 }

@@ -1,8 +1,9 @@
 /** Where settings come from: each source becomes a layer of values by the names of the rows. */
-import { TardisError } from '../errors/index.js';
+import type { TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import { type AbsentKind, refuseAbsent } from './absent.js';
 import { type IniEntry, type IniSection, readIni } from './ini.js';
+import { configInvalid } from './invalid.js';
 import { nearest, nearestHint } from './nearest.js';
 import type { SettingRow } from './row.js';
 import { shownText } from './shown.js';
@@ -86,7 +87,7 @@ export function environmentLayer(
       [...known].map((one) => one.slice(PREFIX.length)),
     );
     const hint = near === undefined ? '' : ` (the nearest one is "${PREFIX}${near}")`;
-    throw invalid(`there is no variable "${shownText(name)}"${hint}`);
+    throw configInvalid(`there is no variable "${shownText(name)}"${hint}`);
   }
   const layer = new Map<string, Found>();
   for (const [name, row] of rows) {
@@ -104,7 +105,9 @@ export function systemDefaultsLayer(rows: Rows, file: Buffer): Layer {
   const sections = readIni(file, shown);
   for (const { name, line } of sections) {
     if (isOneOf(name, [MAIN])) continue;
-    throw invalid(`${shown}:${line}: there is no section [${shownText(name)}]; write [Tardis]`);
+    throw configInvalid(
+      `${shown}:${line}: there is no section [${shownText(name)}]; write [Tardis]`,
+    );
   }
   return entriesLayer(rows, sections, {
     shown,
@@ -121,7 +124,7 @@ export function serverFileLayer(rows: Rows, file: Buffer): Layer {
   for (const { name, line } of sections) {
     if (isOneOf(name, [MAIN, TUNING])) continue;
     const hint = nearestHint(name, ['Tardis', 'Pipeline']);
-    throw invalid(`${shown}:${line}: there is no section [${shownText(name)}]${hint}`);
+    throw configInvalid(`${shown}:${line}: there is no section [${shownText(name)}]${hint}`);
   }
   return entriesLayer(rows, tuningFirst(sections), {
     shown,
@@ -156,7 +159,7 @@ export function clientFilesLayer(rows: Rows, files: readonly Buffer[], job: stri
   const isMissing = !jobs.some((name) => isOneOf(name, [job]));
   if (isMissing && (jobs.length > 0 || !isOneOf(job, [MAIN]))) {
     const shown = files.map(displayName).join(', ');
-    throw invalid(
+    throw configInvalid(
       `${shown} has no section [${shownText(job)}]${nearestHint(job, jobs)}; choose by --job`,
     );
   }
@@ -167,7 +170,7 @@ export function clientFilesLayer(rows: Rows, files: readonly Buffer[], job: stri
 function jobsOf(sections: readonly IniSection[], shown: string): string[] {
   return sections.flatMap(({ name, line }) => {
     if (name !== 'DEFAULT') return isOneOf(name, [TUNING]) ? [] : [name];
-    throw invalid(`${shown}:${line}: [DEFAULT] is not read; write it into each job`);
+    throw configInvalid(`${shown}:${line}: [DEFAULT] is not read; write it into each job`);
   });
 }
 
@@ -235,11 +238,7 @@ function unknownKey(
     entry.key,
     [...known.values()].map((one) => one.key),
   );
-  return invalid(
+  return configInvalid(
     `${where}: [${shownText(section.name)}] has no key "${shownText(entry.key)}"${hint}`,
   );
-}
-
-function invalid(message: string): TardisError {
-  return new TardisError('CONFIG_INVALID', message);
 }

@@ -1,6 +1,5 @@
 /** Rates by time of day: `1M`, or `08:00-18:00=500K,22:00-06:00=none,*=5M`. */
-import { TardisError } from '../errors/index.js';
-import { shownText } from './shown.js';
+import { mustBe } from './invalid.js';
 import { parseSize } from './sizes.js';
 
 export interface RatePeriod {
@@ -20,14 +19,13 @@ const MAX_PERIODS = 48;
 /** Parses a rate, or rates by time of day, of which the first that fits holds. Throws CONFIG_INVALID. */
 export function parseRates(text: string, where: string): RatePeriod[] {
   const parts = text.split(',');
-  if (parts.length > MAX_PERIODS) throw invalid(where, text, `at most ${MAX_PERIODS} periods`);
+  if (parts.length > MAX_PERIODS) throw mustBe(where, text, `at most ${MAX_PERIODS} periods`);
   if (parts.length === 1 && !text.includes('=')) {
     return [{ from: 0, to: DAY_MINUTES, bytesPerSecond: parseRate(text, where) }];
   }
   return parts.map((part) => {
     const [when = '', rate = '', ...more] = part.split('=');
-    if (more.length > 0 || !part.includes('='))
-      throw invalid(where, text, 'FROM-TO=RATE or *=RATE');
+    if (more.length > 0 || !part.includes('=')) throw mustBe(where, text, 'FROM-TO=RATE or *=RATE');
     return { ...parsePeriod(when.trim(), where), bytesPerSecond: parseRate(rate, where) };
   });
 }
@@ -47,7 +45,7 @@ function parsePeriod(when: string, where: string): { from: number; to: number } 
   const to = Number(toHour) * 60 + Number(toMinute);
   const isTime = Number(fromMinute) < 60 && Number(toMinute) < 60 && from < DAY_MINUTES;
   if (!isTime || !(to <= DAY_MINUTES) || from === to) {
-    throw invalid(where, when, 'a time of day such as 08:00-18:00, or *');
+    throw mustBe(where, when, 'a time of day such as 08:00-18:00, or *');
   }
   return { from, to };
 }
@@ -55,13 +53,6 @@ function parsePeriod(when: string, where: string): { from: number; to: number } 
 function parseRate(text: string, where: string): number | undefined {
   if (text.trim() === 'none') return undefined;
   const rate = parseSize(text, where);
-  if (rate < MIN_RATE || rate > MAX_RATE) throw invalid(where, text, 'at least 1K, at most 1T');
+  if (rate < MIN_RATE || rate > MAX_RATE) throw mustBe(where, text, 'at least 1K, at most 1T');
   return rate;
-}
-
-function invalid(where: string, text: string, wanted: string): TardisError {
-  const shown = shownText(text);
-  return new TardisError('CONFIG_INVALID', `${where} is "${shown}" but must be ${wanted}`, {
-    where,
-  });
 }

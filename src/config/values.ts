@@ -1,10 +1,10 @@
 /** Turning the text of an option, variable or key into a value, and back, with one kind of error. */
 import { TardisError } from '../errors/index.js';
 import { byteText, hasStrayBytes, textBytes } from '../system/index.js';
+import { mustBe } from './invalid.js';
 import type { ValueSpec } from './row.js';
 import { parseRates } from './rates.js';
 import { formatSize, parseSize } from './sizes.js';
-import { shownText } from './shown.js';
 import { splitWords } from './words.js';
 
 export type Value = string | number | boolean | Buffer | readonly string[] | readonly Buffer[];
@@ -26,30 +26,30 @@ export function parseValue(text: string, spec: ValueSpec, where: string): Value 
     case 'text':
       return utf8(text, where); // to the last blank: it may be a path
     case 'name':
-      if (/^\.{0,2}$|[/\0]/.test(text)) throw invalid(where, text, 'a file name');
+      if (/^\.{0,2}$|[/\0]/.test(text)) throw mustBe(where, text, 'a file name');
       return utf8(text, where);
     case 'bool': {
       const word = trimmed.toLowerCase();
       if (TRUE.has(word)) return true;
       if (FALSE.has(word)) return false;
-      throw invalid(where, text, 'yes or no');
+      throw mustBe(where, text, 'yes or no');
     }
     case 'choice':
       if (spec.choices?.includes(trimmed) === true) return trimmed;
-      throw invalid(where, text, oneOf(spec, trimmed));
+      throw mustBe(where, text, oneOf(spec, trimmed));
     case 'rates':
       parseRates(trimmed, where);
       return trimmed;
     case 'size':
       return bounded(parseSize(trimmed, where), spec, where, text);
     case 'mode':
-      if (!/^[0-7]{1,5}$/.test(trimmed)) throw invalid(where, text, 'an octal number');
+      if (!/^[0-7]{1,5}$/.test(trimmed)) throw mustBe(where, text, 'an octal number');
       return bounded(Number.parseInt(trimmed, 8), spec, where, text);
     case 'int':
     case 'count':
     case 'seconds': {
       const isNumber = spec.type === 'seconds' ? /^\d{1,9}(\.\d{1,3})?$/ : /^-?\d{1,15}$/;
-      if (!isNumber.test(trimmed)) throw invalid(where, text, 'a number');
+      if (!isNumber.test(trimmed)) throw mustBe(where, text, 'a number');
       return bounded(Number(trimmed), spec, where, text);
     }
   }
@@ -95,25 +95,17 @@ function utf8(text: string, where: string): string {
 
 function pathBytes(text: string, where: string): Buffer {
   const bytes = textBytes(text);
-  if (bytes.includes(0)) throw invalid(where, text, 'a path without NUL');
+  if (bytes.includes(0)) throw mustBe(where, text, 'a path without NUL');
   return bytes;
 }
 
 function bounded(value: number, spec: ValueSpec, where: string, text: string): number {
   const show = (limit: number): string => formatValue(limit, spec);
   if (spec.min !== undefined && value < spec.min) {
-    throw invalid(where, text, `≥ ${show(spec.min)}`);
+    throw mustBe(where, text, `≥ ${show(spec.min)}`);
   }
   if (spec.max !== undefined && value > spec.max) {
-    throw invalid(where, text, `≤ ${show(spec.max)}`);
+    throw mustBe(where, text, `≤ ${show(spec.max)}`);
   }
   return value;
-}
-
-function invalid(where: string, text: string, wanted: string): TardisError {
-  return new TardisError(
-    'CONFIG_INVALID',
-    `${where} is "${shownText(text)}" but must be ${wanted}`,
-    { where },
-  );
 }

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import zlib from 'node:zlib';
 import type * as ZstdBinding from 'zstd-napi/binding.js';
 import { TardisError } from '../errors/index.js';
+import { loadSnappy } from '../system/index.js';
 
 export const Codec = Object.freeze({ none: 0, zstd: 1, zlib: 2, snappy: 3 });
 export type CodecName = keyof typeof Codec;
@@ -29,7 +30,6 @@ interface Zstd {
   level: number;
 }
 let zstd: Zstd | undefined;
-let snappy: typeof import('snappy') | undefined;
 
 function loadZstd(): Zstd {
   if (zstd === undefined) {
@@ -38,11 +38,6 @@ function loadZstd(): Zstd {
     zstd = { binding, compressor, decompressor, level: Number.NaN };
   }
   return zstd;
-}
-
-function loadSnappy(): typeof import('snappy') {
-  snappy ??= require('snappy') as typeof import('snappy');
-  return snappy;
 }
 
 /** An upper bound for the encoded length of `rawBytes`. */

@@ -13,6 +13,7 @@ export {
 } from './native.js';
 export { type Address, describeAddress, hostInUrl, isLoopback, type Network } from './network.js';
 export { type Random, seededRandom } from './random.js';
+export { loadSnappy } from './snappy.js';
 export { nodeSystem, type System } from './system.js';
 export {
   checkSocketPath,

@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import type { Readable } from 'node:stream';
-import type { Settings } from '../config/index.js';
+import { configInvalid, type Settings } from '../config/index.js';
 import { fromWire, TardisError, toWire } from '../errors/index.js';
 import { hasStrayBytes, processArguments } from '../system/index.js';
 
@@ -22,11 +22,11 @@ export function isInBackground(): boolean {
 
 /** Starts this command in the background. Throws what keeps it from serving. */
 export async function goToBackground(settings: Settings<'tardisd'>): Promise<void> {
-  if (settings.pidFile === undefined) throw invalid('Daemon needs a PidFile');
+  if (settings.pidFile === undefined) throw configInvalid('Daemon needs a PidFile');
   if (settings.logFile === undefined)
-    throw invalid('Daemon needs a LogFile: nobody reads the rest');
+    throw configInvalid('Daemon needs a LogFile: nobody reads the rest');
   if (processArguments().some(hasStrayBytes)) {
-    throw invalid('with Daemon, paths that are no UTF-8 belong into the configuration file');
+    throw configInvalid('with Daemon, paths that are no UTF-8 belong into the configuration file');
   }
   const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     detached: true,
@@ -61,8 +61,4 @@ export function tellStarter(error?: unknown): void {
   delete process.env[READY_VARIABLE];
   fs.writeSync(READY_FD, error === undefined ? READY : JSON.stringify(toWire(error)));
   fs.closeSync(READY_FD);
-}
-
-function invalid(message: string): TardisError {
-  return new TardisError('CONFIG_INVALID', message);
 }

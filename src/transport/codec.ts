@@ -3,9 +3,9 @@
  * With flag 1 the head is compressed by snappy (chosen by the sender; off by default, it pays on slow links). The
  * attachment stays as it is and is never copied here. Everything decoded is hostile until checked.
  */
-import { createRequire } from 'node:module';
 import { Packr } from 'msgpackr';
 import { TardisError } from '../errors/index.js';
+import { loadSnappy } from '../system/index.js';
 import {
   type FieldKind,
   type Head,
@@ -22,7 +22,6 @@ const MAX_LIST_ITEMS = 1 << 20;
 const MAX_COUNTS = 64;
 
 const packr = new Packr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' });
-const require = createRequire(import.meta.url);
 
 const NAMES_BY_NUMBER = new Map<number, MessageName>(
   Object.entries(MESSAGES).map(([name, row]) => [row.number, name as MessageName]),
@@ -149,10 +148,6 @@ function isCounts(value: unknown): boolean {
     items.length <= MAX_COUNTS &&
     items.every((item) => ['number', 'string', 'boolean'].includes(typeof item))
   );
-}
-
-function loadSnappy(): typeof import('snappy') {
-  return require('snappy') as typeof import('snappy');
 }
 
 /** Decompresses a head after checking the length it claims (a varint at its start). */

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { Codec } from '../../src/store/index.js';
-import { backup, run, Server, succeed } from '../helpers/commands.js';
+import { backup, rest, run, Server, succeed } from '../helpers/commands.js';
 import { codecsStored, lab } from '../helpers/settings.js';
 import { addTo, dir, file, noise, text } from '../helpers/tree.js';
 import { ROOT } from '../tidy/house.js';
@@ -92,17 +92,9 @@ test('figures of the stages are printed when asked for', async (t) => {
   t.false(shows(await succeed('tardis', [...config, '--no-stats', ...local])));
 });
 
-/** Sets the times of all in a tree back, so that nothing in it is too fresh to be trusted. */
-function age(t: ExecutionContext, directory: string): Promise<void> {
-  t.true(fs.existsSync(directory));
-  return new Promise((resolve) => {
-    setTimeout(resolve, 2200);
-  });
-}
-
 test('Verbosity names changed and unchanged directories', async (t) => {
   const { place, source, written } = lab(t);
-  await age(t, source);
+  await rest();
   const local = [...place, '--local', '--no-progress', source];
   const said = async (args: string[]): Promise<string> =>
     (await run('tardis', [...args, ...local])).stderr;
@@ -115,7 +107,7 @@ test('Verbosity names changed and unchanged directories', async (t) => {
 test('Report names what was saved, and nothing else', async (t) => {
   const { at, place, source, written } = lab(t);
   addTo(source, file('large', noise(1, 2 * MIB)));
-  await age(t, source);
+  await rest();
   const local = [...place, '--local', source];
   const saved = (stdout: string): string[] =>
     stdout
