@@ -302,7 +302,7 @@ test('attributes too large to be kept are told, and read again next time', async
     const { status, stdout, stderr } = await run('tardis', [...place, '--local', ...more, source]);
     t.is(status, 3);
     t.regex(stderr, /too much: incomplete \(E2BIG\)/);
-    t.regex(stdout, /1 were saved without some of their attributes/);
+    t.regex(stdout, /1 was saved without some of their attributes/);
   }
   const out = path.join(home, 'out');
   await succeed('regenerate', [...place, '-o', out, source]);
