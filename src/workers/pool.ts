@@ -24,10 +24,13 @@ export interface PoolOptions {
 const IDLE_TIMEOUT_MS = 600_000;
 /** Small young generations: a worker's garbage is short-lived, and its memory counts. */
 const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 4 };
+/** A thread that starts has loaded its modules within this time, or something else is wrong with it. */
+const LOAD_TIMEOUT_MS = 10_000;
 
 export class JobPool implements JobRunner {
   readonly recent: SharedDigests;
   private readonly piscina: Piscina<ThreadTask, ThreadAnswer>;
+  private loadedThreads = 0;
 
   constructor(options: PoolOptions) {
     this.recent = SharedDigests.create(options.recentDigests);
@@ -40,6 +43,9 @@ export class JobPool implements JobRunner {
       resourceLimits: RESOURCE_LIMITS,
       workerData: { recent: this.recent.buffer },
       recordTiming: false,
+    });
+    this.piscina.on('message', () => {
+      this.loadedThreads += 1;
     });
   }
 
@@ -79,7 +85,12 @@ export class JobPool implements JobRunner {
     }
   }
 
+  /** Ends all threads, whatever they do. One that is just loading its modules would take Node with it. */
   async close(): Promise<void> {
+    const endMs = performance.now() + LOAD_TIMEOUT_MS;
+    while (this.loadedThreads < this.piscina.threads.length && performance.now() < endMs) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
     await this.piscina.destroy();
   }
 
