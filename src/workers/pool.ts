@@ -1,4 +1,5 @@
 /** Jobs in a pool of worker threads: the only file that knows piscina from the outside. */
+import { once } from 'node:events';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { asTardisError, fromWire } from '../errors/index.js';
@@ -30,7 +31,8 @@ const LOAD_TIMEOUT_MS = 10_000;
 export class JobPool implements JobRunner {
   readonly recent: SharedDigests;
   private readonly piscina: Piscina<ThreadTask, ThreadAnswer>;
-  private loadedThreads = 0;
+  /** The first thread has loaded its modules. */
+  private readonly loaded: Promise<unknown>;
 
   constructor(options: PoolOptions) {
     this.recent = SharedDigests.create(options.recentDigests);
@@ -44,9 +46,9 @@ export class JobPool implements JobRunner {
       workerData: { recent: this.recent.buffer },
       recordTiming: false,
     });
-    this.piscina.on('message', () => {
-      this.loadedThreads += 1;
-    });
+    // Its first message, which piscina sends, says that it is ready.
+    this.loaded = Promise.all(this.piscina.threads.map((thread) => once(thread, 'message')));
+    this.loaded.catch(() => undefined); // one that fails to load shows in its jobs
   }
 
   async run<N extends JobName>(
@@ -85,12 +87,14 @@ export class JobPool implements JobRunner {
     }
   }
 
-  /** Ends all threads, whatever they do. One that is just loading its modules would take Node with it. */
+  /** Ends all threads, whatever they do; the first when it has loaded, since Node crashes before that. */
   async close(): Promise<void> {
-    const endMs = performance.now() + LOAD_TIMEOUT_MS;
-    while (this.loadedThreads < this.piscina.threads.length && performance.now() < endMs) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, LOAD_TIMEOUT_MS);
+    });
+    await Promise.race([this.loaded.catch(() => undefined), late]);
+    clearTimeout(timer);
     await this.piscina.destroy();
   }
 

@@ -1,5 +1,5 @@
 /** Entry of a worker thread: runs jobs and sends their results back as plain data. */
-import { type MessagePort, parentPort } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
 import { toWire, type WireError } from '../errors/index.js';
 import { releaseBuffers } from '../model/index.js';
@@ -32,7 +32,6 @@ const context = {
   system: nodeSystem(),
   recent: SharedDigests.over((workerData as { recent: SharedArrayBuffer }).recent),
 };
-parentPort?.postMessage('loaded'); // see JobPool.close
 /** The main thread is gone or stuck if it allows nothing for this long. */
 const ALLOW_TIMEOUT_MS = 24 * 3600 * 1000;
 
