@@ -2,14 +2,7 @@
  * Turns records into catalog rows. A session applies its own changes and recovery applies those of
  * records through the same functions, so that a rebuilt catalog cannot differ in kind.
  */
-import {
-  digestKey,
-  DIGEST_BYTES,
-  EntryType,
-  forEachRow,
-  RowReader,
-  decodeParts,
-} from '../model/index.js';
+import { digestKey, EntryType, forEachRow, RowReader, decodeParts } from '../model/index.js';
 import {
   type ListingSection,
   type Location,
@@ -230,9 +223,4 @@ export function applyUnsoundRecord(
   const lacking = digests.filter((digest) => catalog.contents.find(digest)?.isStored !== true);
   applyContentRecord(catalog, header, index, location);
   for (const digest of lacking) applyDamage(catalog, digest);
-}
-
-/** Whether a digest has the right length: asked of everything from outside. */
-export function isDigest(value: unknown): value is Buffer {
-  return Buffer.isBuffer(value) && value.length === DIGEST_BYTES;
 }

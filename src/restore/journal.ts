@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { systemCode, TardisError } from '../errors/index.js';
 import { RowReader } from '../model/index.js';
-import { OpenKind, type System } from '../system/index.js';
+import { lockPatiently, OpenKind, type System } from '../system/index.js';
 
 /** What is known of the earlier run. */
 export interface Resume {
@@ -146,17 +146,9 @@ function journalName(identity: RestoreIdentity): Buffer {
   return Buffer.from(`.tardis-restore-${restoreId(identity)}`);
 }
 
-/** A child process that is being started shares the descriptors of a run that has just ended. */
-const LOCK_PATIENCE_MS = 2000;
-const LOCK_RETRY_MS = 50;
-
-async function lock(system: System, fd: number): Promise<void> {
-  for (let waitedMs = 0; !system.native.flock(fd, true); waitedMs += LOCK_RETRY_MS) {
-    if (waitedMs >= LOCK_PATIENCE_MS) {
-      throw new TardisError('CLIENT_BUSY', 'the same restore is running already');
-    }
-    await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS));
-  }
+async function lock({ native }: System, fd: number): Promise<void> {
+  if ((await lockPatiently(() => native.flock(fd, true) || undefined)) === true) return;
+  throw new TardisError('CLIENT_BUSY', 'the same restore is running already');
 }
 
 function openExisting({ native }: System, rootFd: number, name: Buffer): number | undefined {

@@ -88,7 +88,7 @@ export function planJobs(files: readonly LocatedFile[], rowsOf: RowMaker): Resto
 
 type Placed = Pick<LocatedFile, 'pieces'>;
 
-/** For sorting files by the places of their contents; empty files come first. */
+/** For sorting files by the places of their contents; empty files come last. */
 export function byPlace(a: Placed, b: Placed): number {
   const [first, second] = [a.pieces[0], b.pieces[0]];
   if (first === undefined || second === undefined) {

@@ -11,7 +11,13 @@ import { EntryType, joinPath } from '../model/index.js';
 import { Credit } from '../transport/index.js';
 import { stage, StageCounters } from '../pipeline/index.js';
 import type { FailedAttribute, System } from '../system/index.js';
-import { type JobRunner, RestoreHow, type RestoreInput } from '../workers/index.js';
+import {
+  attributeNotSet,
+  type JobRunner,
+  RestoreHow,
+  type RestoreInput,
+  targetFull,
+} from '../workers/index.js';
 import {
   type RestoreIdentity,
   RestoreJournal,
@@ -354,10 +360,9 @@ class Restore implements WalkVisitor<Place> {
 
   /** One entry's failure does not end the restore; a full disk does. */
   private failOrEnd(full: Buffer, error: unknown): void {
+    const targetIsFull = targetFull(error);
+    if (targetIsFull !== undefined) throw targetIsFull;
     const code = systemCode(error);
-    if (code === 'ENOSPC' || code === 'EDQUOT') {
-      throw new TardisError('TARGET_FULL', 'the target is full', { cause: code }, error);
-    }
     if (code === undefined && !(error instanceof TardisError)) throw error;
     const isThere = code === 'EEXIST' || code === 'EISDIR';
     const wire = toWire(error);
@@ -376,10 +381,7 @@ class Restore implements WalkVisitor<Place> {
 
   /** Attributes that could not be put: the file is there without them. */
   private tellMissing(full: Buffer, missing: readonly FailedAttribute[]): void {
-    for (const { name, code } of missing) {
-      const message = `its attribute "${name}" could not be set`;
-      this.tell(full, { code: 'ATTRIBUTE_NOT_SET', message, context: { cause: code } }, undefined);
-    }
+    for (const attribute of missing) this.tell(full, attributeNotSet(attribute), undefined);
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import type { ContentPiece } from '../archive/index.js';
 import { TardisError } from '../errors/index.js';
-import { type SparseMap, SparseWriter } from '../workers/index.js';
+import { sparseData, type SparseMap, SparseWriter } from '../workers/index.js';
 import { TAR_BLOCK_BYTES, tarPadding } from './tar-format.js';
 
 export interface TarContent {
@@ -33,7 +33,7 @@ export async function sparseContent(form: AsyncIterable<Buffer>): Promise<TarCon
   while (writer.map === undefined) {
     const next = await iterator.next();
     if (next.done === true) throw new TardisError('CONTENT_DAMAGED', 'a sparse file has no map');
-    first = dataOf(writer, next.value);
+    first = sparseData(writer, next.value);
   }
   const regions = regionsOf(writer.map);
   const head = mapText(regions);
@@ -45,7 +45,7 @@ export async function sparseContent(form: AsyncIterable<Buffer>): Promise<TarCon
     for (;;) {
       const next = await iterator.next();
       if (next.done === true) break;
-      for (const [data, position] of dataOf(writer, next.value))
+      for (const [data, position] of sparseData(writer, next.value))
         yield* cursor.place(data, position);
     }
     writer.finish();
@@ -53,12 +53,6 @@ export async function sparseContent(form: AsyncIterable<Buffer>): Promise<TarCon
   }
   const realBytes = writer.map.fileBytes;
   return { storedBytes: head.length + dataBytes, realBytes, chunks: chunks() };
-}
-
-function dataOf(writer: SparseWriter, bytes: Buffer): [data: Buffer, position: number][] {
-  const data: [Buffer, number][] = [];
-  writer.push(bytes, (part, position) => data.push([part, position]));
-  return data;
 }
 
 /** A stretch of the file that is in the archive. */

@@ -14,6 +14,7 @@ import {
   OpenKind,
   type System,
 } from '../system/index.js';
+import { moveOver, temporaryName } from '../workers/index.js';
 
 export interface TargetName {
   /** Beneath the target; empty for the target itself. */
@@ -28,8 +29,6 @@ export interface TargetOptions {
   /** Look only. */
   readonly isDry: boolean;
 }
-
-const TEMPORARY_BYTES = 8;
 
 /** True if it was not there. Not mkdir's own recursion: in places such as /proc it never ends. */
 function makeDirectories(directory: Buffer): boolean {
@@ -212,20 +211,13 @@ export class RestoreTarget {
     mayReplace: boolean,
     make: (at: Buffer) => Buffer | undefined,
   ): FailedAttribute[] {
-    const { native, random } = this.system;
     try {
       return failedAttributes(make(name));
     } catch (error) {
       if (systemCode(error) !== 'EEXIST' || !mayReplace) throw error;
-      const unique = random.bytes(TEMPORARY_BYTES).toString('hex');
-      const temporary = Buffer.from(this.prefix + unique);
+      const temporary = Buffer.from(temporaryName(this.system, this.prefix));
       const missing = make(temporary);
-      try {
-        native.renameAt(fd, temporary, fd, name);
-      } catch (second) {
-        native.unlinkAt(fd, temporary);
-        throw second;
-      }
+      moveOver(this.system, fd, temporary, name);
       return failedAttributes(missing);
     }
   }

@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { asTardisError, systemCode, TardisError } from '../errors/index.js';
-import type { Files, System } from '../system/index.js';
+import { type Files, lockPatiently, type System } from '../system/index.js';
 import { checkClientName, isClientName } from './client-name.js';
 import {
   CATALOG_FILE,
@@ -232,6 +232,15 @@ export interface ClientLock {
 
 /** Takes the client's lock at once or throws CLIENT_BUSY. The kernel frees it if we die. */
 export function lockClient(system: System, directory: ClientDirectory): ClientLock {
+  return tryLock(system, directory) ?? refuseBusy(directory);
+}
+
+function refuseBusy({ client }: ClientDirectory): never {
+  throw new TardisError('CLIENT_BUSY', `the client "${client}" is in use`);
+}
+
+/** Undefined when somebody else holds it. */
+function tryLock(system: System, directory: ClientDirectory): ClientLock | undefined {
   const { files, native } = system;
   const lockPath = path.join(directory.path, LOCK_FILE);
   let fd: number;
@@ -253,9 +262,7 @@ export function lockClient(system: System, directory: ClientDirectory): ClientLo
   } finally {
     if (!isHeld) files.close(fd);
   }
-  if (!isHeld) {
-    throw new TardisError('CLIENT_BUSY', `the client "${directory.client}" is in use`);
-  }
+  if (!isHeld) return undefined;
   return {
     release: () => {
       if (!isHeld) return; // closing twice could close somebody else's file
@@ -265,27 +272,12 @@ export function lockClient(system: System, directory: ClientDirectory): ClientLo
   };
 }
 
-/**
- * A lock that was let go is free within this time: a session may be writing its last checkpoint, and
- * a child process being started anywhere in this process shares our descriptors until its `exec`.
- */
-const LOCK_PATIENCE_MS = 2000;
-const LOCK_RETRY_MS = 50;
-
 /** Takes the client's lock, waiting a moment for one that is ending. Throws CLIENT_BUSY. */
 export async function acquireClient(
   system: System,
   directory: ClientDirectory,
 ): Promise<ClientLock> {
-  for (let waitedMs = 0; ; waitedMs += LOCK_RETRY_MS) {
-    try {
-      return lockClient(system, directory);
-    } catch (error) {
-      const isBusy = error instanceof TardisError && error.code === 'CLIENT_BUSY';
-      if (!isBusy || waitedMs >= LOCK_PATIENCE_MS) throw error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS));
-  }
+  return (await lockPatiently(() => tryLock(system, directory))) ?? refuseBusy(directory);
 }
 
 /** Removes what an interrupted session had staged. Call with the lock held. */

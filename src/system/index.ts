@@ -22,6 +22,7 @@ export {
   removeSocketFolder,
   SOCKET_FOLDER_ARGUMENTS,
 } from './temporary.js';
+export { lockPatiently } from './patience.js';
 export {
   absolutePath,
   byteText,

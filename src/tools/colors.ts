@@ -1,6 +1,6 @@
 /** `TARDIS_LS_COLORS`: styles of what lstardis prints, such as `header=bold:directory=blue,bold`. */
 import { inspect } from 'node:util';
-import { TardisError } from '../errors/index.js';
+import { configInvalid } from '../config/index.js';
 
 const PARTS = ['header', 'directory', 'link', 'file', 'other'] as const;
 export type ColorPart = (typeof PARTS)[number];
@@ -17,7 +17,7 @@ export function painter(spec: string, isWanted: boolean | undefined): Paint {
   for (const item of spec.split(':').filter((part) => part.trim() !== '')) {
     const [part = '', ...names] = item.split(/[=,]/).map((word) => word.trim());
     if (!PARTS.some((known) => known === part)) {
-      throw invalid(`"${part}" is no part: ${PARTS.join(', ')}`);
+      throw configInvalid(`TARDIS_LS_COLORS: "${part}" is no part: ${PARTS.join(', ')}`);
     }
     styles.set(part, names.filter((name) => name !== '').map(styleOf));
   }
@@ -32,9 +32,7 @@ export function painter(spec: string, isWanted: boolean | undefined): Paint {
 function styleOf(name: string): Style {
   const style = Object.hasOwn(inspect.colors, name) ? inspect.colors[name] : undefined;
   if (style !== undefined) return style;
-  throw invalid(`"${name}" is no style; there are ${Object.keys(inspect.colors).join(', ')}`);
-}
-
-function invalid(what: string): TardisError {
-  return new TardisError('CONFIG_INVALID', `TARDIS_LS_COLORS: ${what}`);
+  throw configInvalid(
+    `TARDIS_LS_COLORS: "${name}" is no style; there are ${Object.keys(inspect.colors).join(', ')}`,
+  );
 }

@@ -12,7 +12,7 @@ import {
 import { systemCode, TardisError } from '../errors/index.js';
 import { displayName, EntryType, isSparse } from '../model/index.js';
 import type { System } from '../system/index.js';
-import { SparseWriter } from '../workers/index.js';
+import { sparseData, SparseWriter, targetFull, temporaryName } from '../workers/index.js';
 
 /** Waits until each write is taken: a slow reader holds the work up, not the memory. */
 export function stdoutSink(): ByteSink {
@@ -68,9 +68,7 @@ async function writeSparse(chunks: AsyncIterable<Buffer>, sink: ByteSink): Promi
     }
   };
   for await (const bytes of chunks) {
-    const parts: [data: Buffer, position: number][] = [];
-    writer.push(bytes, (data, position) => parts.push([data, position]));
-    for (const [data, position] of parts) {
+    for (const [data, position] of sparseData(writer, bytes)) {
       await fillTo(position);
       await sink.write(data);
     }
@@ -96,13 +94,12 @@ export async function writeTarTo(
   if (file === '-') {
     return writeTar(system, archive, request, stdoutSink(), progress, signal);
   }
-  const { files, random } = system;
+  const { files } = system;
   const taken = files.status(file);
   if (taken !== undefined && !(mayReplace && taken.isFile)) {
     throw new TardisError('TARGET_EXISTS', `${file} is there already`);
   }
-  const unique = random.bytes(TEMPORARY_BYTES).toString('hex');
-  const temporary = path.join(path.dirname(file), `.tardis-${unique}`);
+  const temporary = path.join(path.dirname(file), temporaryName(system, '.tardis-'));
   let fd: number;
   try {
     fd = files.open(temporary, 'create');
@@ -122,13 +119,9 @@ export async function writeTarTo(
     isWhole = true;
     return failures;
   } catch (error) {
-    const code = systemCode(error);
-    if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
-    throw new TardisError('TARGET_FULL', 'the target is full', { cause: code }, error);
+    throw targetFull(error) ?? error;
   } finally {
     files.close(fd);
     if (!isWhole) files.unlink(temporary);
   }
 }
-
-const TEMPORARY_BYTES = 8;

@@ -31,7 +31,7 @@ const LOAD_TIMEOUT_MS = 10_000;
 export class JobPool implements JobRunner {
   readonly recent: SharedDigests;
   private readonly piscina: Piscina<ThreadTask, ThreadAnswer>;
-  /** The first thread has loaded its modules. */
+  /** Resolves when the first thread has loaded its modules, or could not: that shows in its jobs. */
   private readonly loaded: Promise<unknown>;
 
   constructor(options: PoolOptions) {
@@ -47,8 +47,8 @@ export class JobPool implements JobRunner {
       recordTiming: false,
     });
     // Its first message, which piscina sends, says that it is ready.
-    this.loaded = Promise.all(this.piscina.threads.map((thread) => once(thread, 'message')));
-    this.loaded.catch(() => undefined); // one that fails to load shows in its jobs
+    const ready = this.piscina.threads.map((thread) => once(thread, 'message'));
+    this.loaded = Promise.allSettled(ready);
   }
 
   async run<N extends JobName>(
@@ -93,7 +93,7 @@ export class JobPool implements JobRunner {
     const late = new Promise((resolve) => {
       timer = setTimeout(resolve, LOAD_TIMEOUT_MS);
     });
-    await Promise.race([this.loaded.catch(() => undefined), late]);
+    await Promise.race([this.loaded, late]);
     clearTimeout(timer);
     await this.piscina.destroy();
   }

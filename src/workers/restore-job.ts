@@ -20,9 +20,9 @@ import type {
   RestoreRecord,
 } from './jobs.js';
 import { ReaderMemory, RecordReader } from './record-reader.js';
+import { attributeNotSet, moveOver, targetFull, temporaryName } from './target-file.js';
 
 const memory = new ReaderMemory();
-const TEMPORARY_BYTES = 8;
 
 export async function restoreJob(
   input: RestoreInput,
@@ -84,16 +84,13 @@ class RestoreRun {
         if (missing === undefined) this.unchanged += 1;
         else this.files += 1;
         for (const attribute of missing ?? []) {
-          const error = attributeError(attribute);
+          const error = attributeNotSet(attribute);
           this.failures.push({ file: index, isRestored: true, digest: undefined, error });
         }
       } catch (error) {
-        const code = systemCode(error);
-        const isFatal = code === 'ENOSPC' || code === 'EDQUOT';
-        const isOurs = error instanceof TardisError || code !== undefined;
-        if (isFatal) {
-          throw new TardisError('TARGET_FULL', 'the target is full', { cause: code }, error);
-        }
+        const full = targetFull(error);
+        if (full !== undefined) throw full;
+        const isOurs = error instanceof TardisError || systemCode(error) !== undefined;
         if (!isOurs) throw error;
         const read = file.pieces[this.piece];
         const digest = read === undefined ? undefined : Buffer.from(read.digest);
@@ -176,15 +173,9 @@ class RestoreRun {
       return await write(name);
     } catch (error) {
       if (systemCode(error) !== 'EEXIST' || (how & RestoreHow.replace) === 0) throw error;
-      const unique = this.system.random.bytes(TEMPORARY_BYTES).toString('hex');
-      const temporary = Buffer.from(this.input.temporaryPrefix + unique);
+      const temporary = Buffer.from(temporaryName(this.system, this.input.temporaryPrefix));
       const missing = await write(temporary);
-      try {
-        this.system.native.renameAt(directoryFd, temporary, directoryFd, name);
-      } catch (second) {
-        this.system.native.unlinkAt(directoryFd, temporary);
-        throw second;
-      }
+      moveOver(this.system, directoryFd, temporary, name);
       return missing;
     }
   }
@@ -249,11 +240,6 @@ class RestoreRun {
       native.close(fd);
     }
   }
-}
-
-function attributeError({ name, code }: FailedAttribute): WireError {
-  const message = `its attribute "${name}" could not be set`;
-  return { code: 'ATTRIBUTE_NOT_SET', message, context: { cause: code } };
 }
 
 /** Why a single file was not restored, without mapping EACCES & co. to the store's errors. */

@@ -117,6 +117,16 @@ export class SparseWriter {
   }
 }
 
+/** What `push` finds in these bytes, for who must wait between writes. */
+export function sparseData(
+  writer: SparseWriter,
+  bytes: Buffer,
+): [data: Buffer, position: number][] {
+  const found: [Buffer, number][] = [];
+  writer.push(bytes, (data, position) => found.push([data, position]));
+  return found;
+}
+
 /** Length of a head by its first 16 bytes. */
 function headBytes(head: Buffer): number {
   if (head.length < FIXED_BYTES) throw malformed();
