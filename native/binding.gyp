@@ -8,6 +8,8 @@
         "src/files.cc",
         "src/sha256.cc",
         "src/hashing.cc",
+        "src/entry.cc",
+        "src/names.cc",
         "src/listing.cc",
         "src/opening.cc",
         "src/reading.cc",

@@ -7,6 +7,10 @@ namespace tardis::calls {
 
 // listing.cc
 napi_value listDirectory(const Call& call);
+napi_value listOrHold(const Call& call);
+napi_value heldNames(const Call& call);
+napi_value heldRows(const Call& call);
+napi_value dropNames(const Call& call);
 napi_value statRow(const Call& call);
 napi_value statAt(const Call& call);
 

@@ -8,14 +8,14 @@ namespace {
 #define CALL(name) {#name, calls::name}
 
 const CallInfo kCalls[] = {
-    CALL(listDirectory), CALL(statRow),         CALL(statAt),      CALL(hashRows),    CALL(sha256),
-    CALL(openDirectory), CALL(openBeneath),     CALL(walkBeneath), CALL(close),       CALL(readFileAt),
-    CALL(writeFileAt),   CALL(createFileAt),    CALL(finishFile),  CALL(symlinkAt),   CALL(setDirectoryMetadata),
-    CALL(linkAt),        CALL(makeDirectoryAt), CALL(unlinkAt),    CALL(renameAt),    CALL(flock),
-    CALL(unlock),        CALL(syncfs),          CALL(noDumpRows),  CALL(forbiddenRows),
-    CALL(unlock),        CALL(syncfs),          CALL(makeNodeAt),  CALL(sparseHead),  CALL(resizeFile),
-    CALL(attributesAt),  CALL(attributesByPath), CALL(inheritsAcl),
-    CALL(userName),      CALL(groupName),       CALL(userId),      CALL(groupId),
+    CALL(listDirectory), CALL(listOrHold), CALL(heldNames),       CALL(heldRows),    CALL(dropNames),   CALL(statRow),
+    CALL(statAt),        CALL(hashRows),        CALL(sha256),      CALL(openDirectory), CALL(openBeneath),
+    CALL(walkBeneath),   CALL(close),           CALL(readFileAt),  CALL(writeFileAt), CALL(createFileAt),
+    CALL(finishFile),    CALL(symlinkAt),       CALL(linkAt),      CALL(unlinkAt),    CALL(renameAt),
+    CALL(setDirectoryMetadata), CALL(makeDirectoryAt), CALL(makeNodeAt), CALL(flock), CALL(unlock),
+    CALL(syncfs),        CALL(noDumpRows),      CALL(forbiddenRows), CALL(sparseHead), CALL(resizeFile),
+    CALL(attributesAt),  CALL(attributesByPath), CALL(inheritsAcl), CALL(userName),   CALL(groupName),
+    CALL(userId),        CALL(groupId),
 };
 
 #undef CALL

@@ -20,6 +20,8 @@ interface Question<T> {
 }
 
 interface ListingQuestion extends Question<Uint8Array> {
+  /** Messages it was sent in, each of which is answered. */
+  readonly messages: number;
   readonly answers: Buffer[];
 }
 
@@ -41,7 +43,8 @@ export class ServerPeer implements BackupPeer {
   private opened: Question<Head<'setOpened'>> | undefined;
   private closed: Question<Head<'setClosed'>> | undefined;
   private readonly heading: (Question<Uint8Array> & { readonly count: number })[] = [];
-  private readonly listings = new Map<number, ListingQuestion>();
+  /** By slot, in the order of the pages. */
+  private readonly listings = new Map<number, ListingQuestion[]>();
   private readonly asks = new Map<number, Question<Uint8Array>>();
   /** Owners whose names were sent: users by their number, groups by -1 less theirs. */
   private readonly told = new Set<number>();
@@ -108,10 +111,14 @@ export class ServerPeer implements BackupPeer {
     });
   }
 
-  listing(slot: number, rows: Buffer): Promise<Uint8Array> {
+  listing(slot: number, rows: Buffer, isLast: boolean): Promise<Uint8Array> {
     return this.question((question) => {
-      this.listings.set(slot, { ...question, answers: [] });
-      for (const { page, last } of pagesOf(rows)) {
+      const pages = [...pagesOf(rows)];
+      const open = this.listings.get(slot) ?? [];
+      open.push({ ...question, messages: pages.length, answers: [] });
+      this.listings.set(slot, open);
+      for (const [index, page] of pages.entries()) {
+        const last = isLast && index === pages.length - 1;
         this.sender.post('listing', { slot, last, rows: page });
       }
     });
@@ -211,7 +218,7 @@ export class ServerPeer implements BackupPeer {
       this.opened,
       this.closed,
       ...this.heading.splice(0),
-      ...this.listings.values(),
+      ...[...this.listings.values()].flat(),
       ...this.asks.values(),
     ];
     this.listings.clear();
@@ -229,6 +236,17 @@ export class ServerPeer implements BackupPeer {
     this.isWelcome = true;
     this.sender.welcome(head.creditBytes);
     this.welcomed?.resolve(head);
+  }
+
+  private takeDiffers(slot: number, wanted: Buffer): void {
+    const open = this.listings.get(slot);
+    const question = open?.[0];
+    if (open === undefined || question === undefined) throw unexpected('differs');
+    question.answers.push(wanted);
+    if (question.answers.length < question.messages) return;
+    open.shift();
+    if (open.length === 0) this.listings.delete(slot);
+    question.resolve(Buffer.concat(question.answers));
   }
 
   private receive(name: MessageName, bytes: Buffer): void {
@@ -260,13 +278,8 @@ export class ServerPeer implements BackupPeer {
         return;
       }
       case 'differs': {
-        const { slot, last, wanted } = decodeMessage(name, bytes).head;
-        const question = this.listings.get(slot);
-        if (question === undefined) throw unexpected(name);
-        question.answers.push(wanted);
-        if (!last) return;
-        this.listings.delete(slot);
-        question.resolve(Buffer.concat(question.answers));
+        const { slot, wanted } = decodeMessage(name, bytes).head;
+        this.takeDiffers(slot, wanted);
         return;
       }
       case 'verdicts': {
@@ -322,17 +335,17 @@ function unexpected(name: MessageName): TardisError {
 }
 
 /** Cuts a listing into pages between rows. An empty listing has one empty page. */
-function* pagesOf(rows: Buffer): Generator<{ page: Buffer; last: boolean }> {
+function* pagesOf(rows: Buffer): Generator<Buffer> {
   const reader = new RowReader(rows);
   let start = 0;
   let at = 0;
   while (at < rows.length) {
     const end = at + reader.rowBytes(at);
     if (end - start > LISTING_PAGE_BYTES && at > start) {
-      yield { page: rows.subarray(start, at), last: false };
+      yield rows.subarray(start, at);
       start = at;
     }
     at = end;
   }
-  yield { page: rows.subarray(start), last: true };
+  yield rows.subarray(start);
 }

@@ -47,6 +47,7 @@ export interface ListedDirectory {
   readonly isRoot: boolean;
   /** The nearest rule files above it. */
   readonly rules: RuleLink | undefined;
+  /** Its listing, or only what `Excluder.markRows` says of it. */
   readonly rows: RowReader;
 }
 
@@ -57,9 +58,12 @@ export interface DirectoryDecider {
   readonly problems: readonly RuleProblem[];
   /** A mark leaves out everything in it, and this is why. */
   readonly emptied: Decision | undefined;
-  /** About the row at an offset, the index-th of the listing; undefined when nothing says anything. */
-  decide(at: number, index: number): Decision | undefined;
+  /** Decides on rows of the directory: its listing, or a part of it. */
+  over(rows: RowReader): Decide;
 }
+
+/** About the row at an offset, the index-th of these; undefined when nothing says anything. */
+export type Decide = (at: number, index: number) => Decision | undefined;
 
 interface Applied {
   readonly list: RuleList;
@@ -116,7 +120,7 @@ export class Excluder {
     const emptied = this.emptiedBy(directory, marks);
     if (emptied !== undefined) {
       const decision: Decision = { isLeftOut: true, reason: emptied, rule: undefined };
-      return { rules: undefined, problems, emptied: decision, decide: () => decision };
+      return { rules: undefined, problems, emptied: decision, over: () => () => decision };
     }
     const { ruleFileNames, localRuleFileNames } = this.options;
     const own = this.readFiles(directory, marks, ruleFileNames, problems);
@@ -127,8 +131,13 @@ export class Excluder {
       rules,
       problems,
       emptied: undefined,
-      decide: this.decider(directory, lists, names),
+      over: (rows) => this.decider(directory.path, rows, lists, names),
     };
+  }
+
+  /** Rows of the files in a directory whose presence means something, where no listing is at hand. */
+  markRows(directory: Buffer): RowReader {
+    return this.marks.look(this.system, directory);
   }
 
   private emptiedBy(
@@ -189,10 +198,11 @@ export class Excluder {
   }
 
   private decider(
-    { path, rows }: ListedDirectory,
+    path: Buffer,
+    rows: RowReader,
     lists: readonly Applied[],
     names: ReadonlySet<string> | undefined,
-  ): DirectoryDecider['decide'] {
+  ): Decide {
     const { skipNoDump, skipNoAccess, maxFileBytes } = this.options;
     const { native } = this.system;
     const noDump = skipNoDump ? native.noDumpRows(path, rows.rows) : undefined;

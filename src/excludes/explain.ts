@@ -80,7 +80,7 @@ function explainWithin(
     if (found === undefined) return tell('missing');
     const decider = excluder.enter({ path: directory, isRoot: index === 0, rules, rows });
     problems.push(...(decider?.problems ?? []).map((problem) => problemIn(directory, problem)));
-    last = decider?.decide(found.at, found.index);
+    last = decider?.over(rows)(found.at, found.index);
     if (last?.isLeftOut === true) return tell('leftOut', last);
     const isLast = index === names.length - 1;
     const isDirectory = rows.type(found.at) === EntryType.directory;

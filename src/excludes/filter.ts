@@ -17,6 +17,7 @@ export interface Filtered {
   readonly told: readonly LeftOut[];
 }
 
+/** `listing`: all rows of the directory, or a part of them. */
 export function filterListing(
   decider: DirectoryDecider,
   directory: Buffer,
@@ -24,13 +25,14 @@ export function filterListing(
   tellsPaths: boolean,
 ): Filtered {
   const rows = new RowReader(listing);
+  const decide = decider.over(rows);
   const told: LeftOut[] = [];
   let kept: Buffer | undefined;
   let keptBytes = 0;
   let leftOut = 0;
   let index = 0;
   for (let at = 0; at < listing.length; at += rows.rowBytes(at)) {
-    const decision = decider.decide(at, index);
+    const decision = decide(at, index);
     index += 1;
     if (decision?.isLeftOut === true) {
       // Only now is there anything to copy: all that was before stays.

@@ -1,6 +1,6 @@
 /** Files whose presence in a directory means something: rule files, skip files, cache tags. */
 import { systemCode } from '../errors/index.js';
-import { EntryType, type RowReader } from '../model/index.js';
+import { EntryType, joinPath, RowReader } from '../model/index.js';
 import { OpenKind, type System } from '../system/index.js';
 import type { ExcludeOptions } from './options.js';
 
@@ -35,6 +35,20 @@ export class Marks {
       if (this.names.has(name)) found.set(name, at);
     }
     return found.size === 0 ? undefined : found;
+  }
+
+  /** Rows of the marks that lie in a directory, each looked for by its name. Throws what the system says. */
+  look(system: System, directory: Buffer): RowReader {
+    const rows: Buffer[] = [];
+    for (const each of this.names) {
+      const name = Buffer.from(each, 'latin1');
+      try {
+        rows.push(system.native.statRow(joinPath(directory, name), name));
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT') throw error;
+      }
+    }
+    return new RowReader(Buffer.concat(rows));
   }
 }
 

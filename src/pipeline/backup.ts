@@ -31,7 +31,6 @@ import {
   LARGE_FILE_BYTES,
   RowReader,
 } from '../model/index.js';
-import type { Compression } from '../store/index.js';
 import {
   type Failure,
   type FrameOptions,
@@ -49,33 +48,15 @@ import { OpenDirectories } from './directories.js';
 import { Flight } from './flight.js';
 import type { PipelineHooks } from './hooks.js';
 import { LargeFiles, UnreadableFile } from './large.js';
-import type { LargeFile, Parcel, Work } from './parcel.js';
+import { type LargeListing, selectPages } from './large-listing.js';
+import type { LargeFile, Parcel, Selection } from './parcel.js';
 import type { BackupPeer, OutgoingParcel } from './peer.js';
 import { BackupProgress } from './progress.js';
 import { savedReporter } from './report.js';
+import type { PipelineSettings } from './settings.js';
 import { SpareMemory } from './spare-memory.js';
 import { stage, StageCounters, type StageFigures } from './stage.js';
 import { itemsOf, walkBatches, type WalkOptions } from './walk.js';
-
-export interface PipelineSettings {
-  readonly workers: number;
-  readonly budgetBytes: number;
-  /** So much more on a link with a long way. */
-  readonly linkBudgetBytes?: number;
-  readonly budgetItems: number;
-  readonly parcelFiles: number;
-  readonly parcelBytes: number;
-  readonly frameBytes: number;
-  readonly smallBytes: number;
-  readonly walkConcurrency: number;
-  /** 0 stands for a number that fits the workers. */
-  readonly hashConcurrency: number;
-  readonly compressConcurrency: number;
-  readonly streamConcurrency: number;
-  readonly compression: Compression;
-  readonly rawRules?: RawRules;
-  readonly checksumAboveBytes?: number;
-}
 
 /** Batches of directories whose comparison may be under way: hides a slow link's round trips. */
 const COMPARE_CONCURRENCY = 64;
@@ -158,7 +139,15 @@ export class BackupPipeline {
         () => undefined, // the failure is told where it was waited for
       );
     });
-    this.cutting = new CutStage({ ...settings, largeBytes: LARGE_FILE_BYTES }, this.directories);
+    this.cutting = new CutStage(
+      { ...settings, largeBytes: LARGE_FILE_BYTES },
+      {
+        directories: this.directories,
+        budget: this.budget,
+        flight: this.flight,
+        pagesOf: (slot, listing) => this.pagesOf(slot, listing),
+      },
+    );
     const options = { ...settings, streams };
     const { large } = this.counters;
     this.large = new LargeFiles(jobs, peer, options, this.budget, large, this.progress);
@@ -185,7 +174,7 @@ export class BackupPipeline {
       tap({ complete: () => this.flushes.complete() }),
     );
     const work = concat(merge(compared, this.flushes), of(undefined)).pipe(
-      concatMap((selected) => this.cut(selected)),
+      concatMap((selected) => this.cutting.cut(selected)),
       share(),
     );
     const parcels = work.pipe(
@@ -223,17 +212,16 @@ export class BackupPipeline {
     const elapsedMs = performance.now() - startMs;
     this.counters.compare.count(itemsOf(batch), batch.listings.length, 0, elapsedMs);
     if (result.sameItems > 0) this.budget.items.give(result.sameItems);
+    for (const held of result.heldInVain) await this.jobs.run('dropNames', { held });
     return result;
   }
 
-  /** Cuts what was selected into work as the budget allows; `undefined` asks for the rest. */
-  private async *cut(selected: CompareResult | undefined): AsyncGenerator<Work> {
-    for (const item of this.cutting.cut(selected)) {
-      this.flight.enter();
-      if ('parcel' in item) await this.budget.bytes.take(item.parcel.heldBytes);
-      yield item;
-    }
-    if (selected !== undefined) this.flight.leave();
+  private pagesOf(slot: number, listing: LargeListing): AsyncGenerator<Selection> {
+    return selectPages(this.jobs, this.peer, listing, this.walk.excludes, {
+      owners: (owners) => this.peer.owners(owners),
+      failures: (failures) => this.note(failures),
+      changed: () => this.directories.unsettle(slot),
+    });
   }
 
   private async hash(parcel: Parcel): Promise<HashedParcel> {

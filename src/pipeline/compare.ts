@@ -3,7 +3,8 @@
  * In a first backup there is nothing to compare with: everything is selected at once.
  */
 import { countRows, RowReader } from '../model/index.js';
-import { runOf, type WalkOutput } from '../workers/index.js';
+import { oneOfBlock, runOf, type WalkOutput } from '../workers/index.js';
+import type { LargeListing } from './large-listing.js';
 import type { Selection } from './parcel.js';
 import type { BackupPeer } from './peer.js';
 import type { BackupProgress } from './progress.js';
@@ -12,7 +13,10 @@ const HASH_BYTES = 32;
 
 /** A directory whose entries differ, as far as they do. */
 export interface ComparedDirectory {
-  readonly selection: Selection;
+  readonly slot: number;
+  /** Undefined: its listing comes in pages. */
+  readonly selection: Selection | undefined;
+  readonly pages: LargeListing | undefined;
   /** Entries and the directory itself, as taken from the budget. */
   readonly items: number;
   /** Its listing may be skipped next time if nothing fails. */
@@ -23,6 +27,8 @@ export interface CompareResult {
   readonly changed: readonly ComparedDirectory[];
   /** What the budget gets back at once: unchanged directories. */
   readonly sameItems: number;
+  /** Names held for directories that are unchanged: of no more use. */
+  readonly heldInVain: readonly number[];
 }
 
 export async function compareBatch(
@@ -32,43 +38,52 @@ export async function compareBatch(
   onDirectory: (path: Buffer, isSame: boolean) => void,
 ): Promise<CompareResult> {
   const { walked, hashes } = batch;
-  if (walked.slots.length === 0) return { changed: [], sameItems: 0 };
+  if (walked.slots.length === 0) return { changed: [], sameItems: 0, heldInVain: [] };
   const { slots, parents, rows } = walked;
   const ask = !peer.isEmpty;
   const same = await peer.heads({ slots, parents, rows, hashes }, ask);
   const changed: Promise<ComparedDirectory>[] = [];
+  const heldInVain: number[] = [];
+  const large = new Map(batch.large.map((each) => [each.index, each]));
   let sameItems = 0;
   for (let index = 0; index < slots.length; index += 1) {
     const listing = runOf(batch.listings, batch.listingEnds, index);
     const reader = new RowReader(listing);
-    const items = countRows(reader) + 1;
+    const held = large.get(index);
+    const items = (held === undefined ? countRows(reader) : held.entries) + 1;
     const isSame = same[index] === 1;
     onDirectory(runOf(walked.paths, walked.pathEnds, index), isSame);
     if (isSame) {
       sameItems += items;
       progress.sameDirectories += 1;
+      if (held !== undefined) heldInVain.push(held.held);
       continue;
     }
+    if (ask) progress.listings += 1;
     const hash = hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
     const isSettled = hash.some((byte) => byte !== 0);
-    changed.push(select(walked.slots[index]!, index, reader, items, isSettled));
+    const slot = slots[index]!;
+    if (held !== undefined) {
+      const directory = oneOfBlock(walked, index);
+      const pages = { directory, held: held.held, hash: Uint8Array.from(hash) };
+      const selection = undefined;
+      changed.push(Promise.resolve({ slot, selection, pages, items, isSettled }));
+    } else {
+      const path = runOf(walked.paths, walked.pathEnds, index);
+      changed.push(select(slot, path, reader, items, isSettled));
+    }
   }
-  return { changed: await Promise.all(changed), sameItems };
+  return { changed: await Promise.all(changed), sameItems, heldInVain };
 
   async function select(
     slot: number,
-    index: number,
+    path: Buffer,
     reader: RowReader,
     items: number,
     isSettled: boolean,
   ): Promise<ComparedDirectory> {
-    const path = runOf(walked.paths, walked.pathEnds, index);
-    let wanted: Uint8Array | undefined;
-    if (ask) {
-      progress.listings += 1;
-      wanted = await peer.listing(slot, reader.rows);
-    }
+    const wanted = ask ? await peer.listing(slot, reader.rows, true) : undefined;
     const selection = { slot, path, rows: reader, from: 0, to: reader.rows.length, wanted };
-    return { selection, items, isSettled };
+    return { slot, selection, pages: undefined, items, isSettled };
   }
 }

@@ -2,50 +2,80 @@
  * The cut stage: turns what the compare stage selected into work, and keeps the books on which
  * directories have entries in it.
  */
+import type { Budget } from './budget.js';
 import type { CompareResult } from './compare.js';
 import type { OpenDirectories } from './directories.js';
+import type { Flight } from './flight.js';
+import type { LargeListing } from './large-listing.js';
 import {
   type LargeFile,
   type Parcel,
   ParcelCutter,
   type ParcelLimits,
+  type Selection,
   type Work,
 } from './parcel.js';
 
 export type ParcelWork = Extract<Work, { parcel: Parcel }>;
 export type LargeWork = Extract<Work, { large: LargeFile }>;
 
+export interface CutContext {
+  readonly directories: OpenDirectories;
+  readonly budget: Budget;
+  readonly flight: Flight;
+  /** What is to be sent of a directory whose listing comes in pages. */
+  readonly pagesOf: (slot: number, listing: LargeListing) => AsyncIterable<Selection>;
+}
+
 export class CutStage {
   private readonly cutter: ParcelCutter;
   /** Slots whose last rows are still in the cutter. */
   private inCutter: number[] = [];
-  private readonly directories: OpenDirectories;
+  private readonly context: CutContext;
 
-  constructor(limits: ParcelLimits, directories: OpenDirectories) {
+  constructor(limits: ParcelLimits, context: CutContext) {
     this.cutter = new ParcelCutter(limits);
-    this.directories = directories;
+    this.context = context;
   }
 
-  /** Work that is ready, made as it is asked for; `undefined` asks for what is left over. */
-  *cut(selected: CompareResult | undefined): Generator<Work> {
-    for (const { selection, items, isSettled } of selected?.changed ?? []) {
-      const { slot } = selection;
-      this.directories.open(slot, items, isSettled);
-      for (const work of this.cutter.add(selection)) yield this.noted(work);
+  /** Work made of what was selected, as the budget allows; `undefined` asks for the rest. */
+  async *cut(selected: CompareResult | undefined): AsyncGenerator<Work> {
+    const { directories, flight, pagesOf } = this.context;
+    if (selected === undefined) {
+      const parcel = this.cutter.flush();
+      if (parcel !== undefined) yield* this.admit([{ parcel }]);
+      return;
+    }
+    for (const { slot, selection, pages, items, isSettled } of selected.changed) {
+      directories.open(slot, items, isSettled);
+      if (selection !== undefined) yield* this.admit(this.cutter.add(selection));
+      if (pages !== undefined) {
+        for await (const page of pagesOf(slot, pages)) yield* this.admit(this.cutter.add(page));
+      }
       if (this.cutter.isHolding(slot)) this.inCutter.push(slot);
-      else this.directories.cut(slot);
+      else directories.cut(slot);
     }
-    const rest = selected === undefined ? this.cutter.flush() : undefined;
-    if (rest !== undefined) yield this.noted({ parcel: rest });
+    flight.leave();
   }
 
-  private noted(work: Work): Work {
-    if ('large' in work) {
-      this.directories.hold(work.large.slot);
-      return work;
+  /** Lets work go on, made as it is asked for, when the budget has the bytes for it. */
+  private async *admit(works: Iterable<Work>): AsyncGenerator<Work> {
+    const { budget, flight } = this.context;
+    for (const work of works) {
+      this.note(work);
+      flight.enter();
+      if ('parcel' in work) await budget.bytes.take(work.parcel.heldBytes);
+      yield work;
     }
-    for (const slot of work.parcel.slots) this.directories.hold(slot);
-    for (const slot of this.inCutter.splice(0)) this.directories.cut(slot);
-    return work;
+  }
+
+  private note(work: Work): void {
+    const { directories } = this.context;
+    if ('large' in work) {
+      directories.hold(work.large.slot);
+      return;
+    }
+    for (const slot of work.parcel.slots) directories.hold(slot);
+    for (const slot of this.inCutter.splice(0)) directories.cut(slot);
   }
 }

@@ -1,4 +1,5 @@
-export { BackupPipeline, type PipelineSettings } from './backup.js';
+export { BackupPipeline } from './backup.js';
+export type { PipelineSettings } from './settings.js';
 export { Budget } from './budget.js';
 export type { PipelineHooks } from './hooks.js';
 export { type LargeFile, type Parcel, ParcelCutter, type ParcelLimits } from './parcel.js';

@@ -25,8 +25,8 @@ export interface BackupPeer {
   readonly isEmpty: boolean;
   /** Declares directories; with `ask`, resolves with 1 for each unchanged listing. */
   heads(batch: HeadBatch, ask: boolean): Promise<Uint8Array>;
-  /** Sends a listing; resolves with a `Wanted` for each row. */
-  listing(slot: number, rows: Buffer): Promise<Uint8Array>;
+  /** Sends a listing, or in order the pages of one; resolves with a `Wanted` for each row. */
+  listing(slot: number, rows: Buffer, isLast: boolean): Promise<Uint8Array>;
   /** Resolves with a `Verdict` for each digest; `promise`: what is wanted will surely be sent. */
   ask(digests: Uint8Array, promise: boolean): Promise<Uint8Array>;
   /** Sends final rows with the records of their contents. */

@@ -27,7 +27,7 @@ export const MetadataOption = Object.freeze({
   dropAcl: 4,
 });
 
-/** The read side, which has a plain Node fallback. */
+/** The calls that only look. */
 export interface ListingCalls {
   /**
    * Rows of all entries of a directory, sorted by the bytes of their names, without `.` and `..`.
@@ -51,6 +51,18 @@ export interface ListingCalls {
 }
 
 export interface NativeCalls extends ListingCalls {
+  /**
+   * What `listDirectory` does for up to `mostNames`. Of a larger directory the sorted names are held in this process,
+   * some 20 bytes each, with the directory open, until `dropNames`; what comes back is their number,
+   * good in every thread.
+   */
+  listOrHold(path: Buffer, mostNames: number): Buffer | number;
+  /** How many names are held under a number. */
+  heldNames(held: number): number;
+  /** Rows, made now as `listDirectory` makes them, of `names` of them from the `from`-th on. */
+  heldRows(held: number, from: number, names: number): Buffer;
+  dropNames(held: number): void;
+
   /** One row for a name in a directory, not following a link. */
   statAt(dirFd: number, name: Buffer): Buffer;
 

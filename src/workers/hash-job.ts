@@ -30,7 +30,7 @@ import type {
 import { OwnerNames } from './owner-names.js';
 import { isStoredRaw, kindOfName, type RawRules } from './raw-types.js';
 import { mayHaveMore, readAttributesOf } from './read-attributes.js';
-import { RACY_WINDOW_NS } from './walk-job.js';
+import { RACY_WINDOW_NS } from './inspect.js';
 
 const MAX_TRIES = 3;
 /** What the attributes of a parcel's entries may take in all. */

@@ -10,4 +10,6 @@ export { MAX_EXTENTS, SparseMap, SparseWriter, sparseData } from './sparse.js';
 export { attributeNotSet, moveOver, targetFull, temporaryName } from './target-file.js';
 export { MAX_PIECE_BYTES, ReaderMemory, type RecordPiece, RecordReader } from './record-reader.js';
 export { SharedDigests } from './recent-digests.js';
-export { blockMemory, packBlock, RACY_WINDOW_NS, splitBlock } from './walk-job.js';
+export { blockMemory, oneOfBlock, packBlock, splitBlock } from './directory-block.js';
+export { RACY_WINDOW_NS } from './inspect.js';
+export { MOST_NAMES } from './large-directory.js';

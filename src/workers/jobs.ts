@@ -47,6 +47,8 @@ export interface WalkOutput {
   /** Their listings, sorted rows without digests. */
   readonly listings: Uint8Array;
   readonly listingEnds: Uint32Array;
+  /** Directories whose listings are empty here, because their names are held (see listOrHold). */
+  readonly large: readonly HeldDirectory[];
   readonly entries: number;
   /** Bytes of the regular files listed. */
   readonly fileBytes: number;
@@ -60,6 +62,36 @@ export interface WalkOutput {
   /** How many entries were left out, and which ones if that is to be told. */
   readonly leftOut: number;
   readonly leftOutPaths: readonly LeftOut[];
+}
+
+export interface HeldDirectory {
+  /** Which one of the walked. */
+  readonly index: number;
+  readonly held: number;
+  /** How many of its entries stay. */
+  readonly entries: number;
+}
+
+/** A page of a large directory is to be listed once more. */
+export interface PageInput {
+  /** That directory alone. */
+  readonly directory: DirectoryBlock;
+  readonly held: number;
+  /** The first of its names. */
+  readonly from: number;
+  readonly excludes: ExcludeOptions;
+}
+
+export interface PageOutput {
+  /** Sorted rows without digests. */
+  readonly rows: Uint8Array;
+  /** The directory's skip hash is the SHA-256 of those of its pages. */
+  readonly hash: Uint8Array;
+  /** Where the page after it begins. */
+  readonly next: number;
+  readonly isLast: boolean;
+  readonly owners: readonly OwnerName[];
+  readonly failures: readonly Failure[];
 }
 
 /** A user or group that something belongs to, or that an ACL names. */
@@ -275,6 +307,9 @@ export interface RestoreJobFailure {
 
 export interface JobTable {
   walk: { input: WalkInput; output: WalkOutput };
+  page: { input: PageInput; output: PageOutput };
+  /** No page of the directory will be asked for any more. */
+  dropNames: { input: { readonly held: number }; output: null };
   hash: { input: HashInput; output: HashOutput };
   compress: { input: CompressInput; output: CompressOutput };
   holes: { input: HolesInput; output: HolesOutput };

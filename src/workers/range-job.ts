@@ -13,7 +13,7 @@ import { OwnerNames } from './owner-names.js';
 import { isStoredRaw } from './raw-types.js';
 import { readAttributesOf } from './read-attributes.js';
 import { SparseMap } from './sparse.js';
-import { RACY_WINDOW_NS } from './walk-job.js';
+import { RACY_WINDOW_NS } from './inspect.js';
 
 let scratch: Buffer = Buffer.alloc(0);
 

@@ -4,6 +4,7 @@ import { compressJob } from './compress-job.js';
 import { hashJob } from './hash-job.js';
 import { holesJob } from './holes-job.js';
 import type { JobInput, JobName, JobResult, JobTable, RecentDigests } from './jobs.js';
+import { dropNamesJob, pageJob } from './page-job.js';
 import { restoreJob } from './restore-job.js';
 import { walkJob } from './walk-job.js';
 
@@ -21,6 +22,8 @@ type JobFunctions = {
 
 const JOBS: JobFunctions = {
   walk: (input, { system }) => walkJob(input, system),
+  page: (input, { system }) => pageJob(input, system),
+  dropNames: (input, { system }) => dropNamesJob(input, system),
   hash: (input, { system, recent }) => hashJob(input, system, recent),
   compress: (input) => compressJob(input),
   holes: (input, { system }) => holesJob(input, system),

@@ -1,32 +1,33 @@
 /**
  * The walk stage: lists directories in pre-order (names by their bytes) until enough entries have
  * been seen. A listing is settled, and gets a skip hash, only if no entry in it has changed in the
- * two seconds before it was read: clocks are coarse, and a later change could show the same time.
+ * two seconds before it was read.
  */
+import { createHash } from 'node:crypto';
 import { systemCode } from '../errors/index.js';
 import {
   Excluder,
   filterListing,
   type LeftOut,
-  packChains,
   type RuleLink,
-  unpackChains,
+  type RuleProblem,
 } from '../excludes/index.js';
 import {
   BytesBuilder,
-  EntryType,
   joinPath,
   releaseAll,
+  releaseMemory,
   RowFlag,
   RowReader,
 } from '../model/index.js';
 import type { System } from '../system/index.js';
-import { memoryOf, runOf } from './block-builder.js';
+import { memoryOf } from './block-builder.js';
+import { blockMemory, type DirectoryTask, packBlock, unpackBlock } from './directory-block.js';
+import { type Inspected, inspectRows, nowNs, unreadableFailures } from './inspect.js';
+import type { Failure, HeldDirectory, JobResult, WalkInput, WalkOutput } from './jobs.js';
+import { LargeDirectory, MOST_NAMES } from './large-directory.js';
 import { OwnerNames } from './owner-names.js';
-import type { DirectoryBlock, Failure, JobResult, WalkInput, WalkOutput } from './jobs.js';
 
-/** An entry changed later than this before it was read may change again without a trace. */
-export const RACY_WINDOW_NS = 2_000_000_000n;
 const HASH_BYTES = 32;
 
 /** What stays of a listing. */
@@ -38,17 +39,6 @@ interface Kept {
   readonly isCertain: boolean;
 }
 
-interface Task {
-  readonly slot: number;
-  readonly parent: number;
-  readonly path: Buffer;
-  readonly row: Buffer;
-  /** Below its root; 0 if not given. */
-  readonly depth?: number;
-  /** The rule files above it, the nearest first. */
-  readonly rules?: RuleLink | undefined;
-}
-
 export function walkJob(input: WalkInput, system: System): JobResult<WalkOutput> {
   const walk = new Walk(input, system);
   walk.run();
@@ -56,11 +46,12 @@ export function walkJob(input: WalkInput, system: System): JobResult<WalkOutput>
 }
 
 class Walk {
-  private readonly stack: Task[];
-  private readonly walked: Task[] = [];
+  private readonly stack: DirectoryTask[];
+  private readonly walked: DirectoryTask[] = [];
   private readonly hashes = new BytesBuilder(4096);
   private readonly listings = new BytesBuilder(128 << 10);
   private readonly listingEnds: number[] = [];
+  private readonly large: HeldDirectory[] = [];
   private readonly failures: Failure[] = [];
   private readonly excluder: Excluder;
   private readonly leftOutPaths: LeftOut[] = [];
@@ -92,101 +83,131 @@ class Walk {
     }
   }
 
-  private visit(task: Task): void {
-    const startNs = BigInt(Math.floor(this.system.clock.nowMs())) * 1_000_000n;
-    let kept: Kept;
+  private visit(task: DirectoryTask): void {
+    const startNs = nowNs(this.system);
     try {
-      const listed = this.system.native.listDirectory(task.path);
-      kept = this.keep(task, listed);
-      if (kept.listing !== listed) this.spent.push(listed);
+      const listed = this.system.native.listOrHold(task.path, MOST_NAMES);
+      if (typeof listed === 'number') this.visitLarge(task, listed);
+      else this.visitListed(task, listed, startNs);
     } catch (error) {
       this.fail(task, error);
-      return;
     }
-    const { listing, rules } = kept;
-    const isSettled = this.inspect(listing, { ...task, rules }, startNs) && kept.isCertain;
+  }
+
+  private visitListed(task: DirectoryTask, listed: Buffer, startNs: bigint): void {
+    const { listing, rules, isCertain } = this.keep(task, listed);
+    if (listing !== listed) this.spent.push(listed);
+    const rows = new RowReader(listing);
+    const inspected = inspectRows(rows, startNs, this.owners);
+    const { slot, path } = task;
+    const { unreadable } = inspected;
+    this.failures.push(...unreadableFailures(this.system, slot, path, rows, unreadable));
+    const isSettled = inspected.isSettled && isCertain;
+    this.count(inspected);
+    this.enter(this.childrenIn(rows, inspected, task, rules));
     this.walked.push(task);
     this.hashes.append(isSettled ? this.system.native.hashRows(listing) : NO_HASH);
     if (!this.listings.adopt(listing)) this.spent.push(listing);
     this.listingEnds.push(this.listings.length);
   }
 
-  /** Marks racy entries, counts, and puts child directories on the stack; true when settled. */
-  private inspect(listing: Buffer, task: Task, startNs: bigint): boolean {
-    const rows = new RowReader(listing);
-    const racyFromNs = startNs - RACY_WINDOW_NS;
-    const children: Task[] = [];
-    const { crossDevices = false, maxDepth = 0 } = this.input;
-    const depth = (task.depth ?? 0) + 1;
-    const isBottom = maxDepth > 0 && depth >= maxDepth;
-    let isSettled = true;
-    for (let at = 0; at < listing.length; at += rows.rowBytes(at)) {
-      const flags = rows.flags(at);
-      this.entries += 1;
-      this.owners.meet(rows.uid(at), rows.gid(at));
-      if ((flags & RowFlag.unreadable) !== 0) {
-        isSettled = false;
-        this.failures.push({
-          slot: task.slot,
-          name: Buffer.from(rows.name(at)),
-          path: joinPath(task.path, rows.name(at)),
-          what: 'unreadable',
-          reason: this.whyUnreadable(task.path, rows.name(at)),
-        });
-        continue;
-      }
-      if (rows.ctimeNs(at) >= racyFromNs) {
-        rows.setFlags(at, flags | RowFlag.unsettled);
-        isSettled = false;
-      }
-      const type = rows.type(at);
-      if (type === EntryType.file) this.fileBytes += rows.sizeBytes(at);
-      if (type !== EntryType.directory || isBottom) continue;
-      // Another file system begins here: its mount point is kept, what is in it is not entered.
-      if ((flags & RowFlag.otherDevice) !== 0 && !crossDevices) continue;
-      children.push({
-        slot: this.nextSlot,
-        parent: task.slot,
-        path: joinPath(task.path, rows.name(at)),
-        row: Buffer.from(rows.row(at)),
-        depth,
-        rules: task.rules,
-      });
-      this.nextSlot += this.input.slotStride;
-    }
-    for (let index = children.length - 1; index >= 0; index -= 1) this.stack.push(children[index]!);
-    return isSettled;
-  }
-
-  /** The listing says only that an entry could not be looked at: so it is looked at once more. */
-  private whyUnreadable(directory: Buffer, name: Buffer): string {
+  /** Of a large directory only the hash and the children are taken now; see LargeDirectory. */
+  private visitLarge(task: DirectoryTask, held: number): void {
+    const { native } = this.system;
     try {
-      this.system.native.statRow(joinPath(directory, name), name);
-      return 'EAGAIN'; // this time it could
+      const { path, parent, rules } = task;
+      const isRoot = parent < 0;
+      const { tellsPaths } = this.input.excludes;
+      const about = { path, rules, isRoot };
+      const directory = new LargeDirectory(this.system, this.excluder, about, held, tellsPaths);
+      const below = directory.decider === undefined ? rules : directory.decider.rules;
+      const children: DirectoryTask[] = [];
+      const pages = createHash('sha256');
+      let entries = 0;
+      let isSettled = this.noteProblems(task, directory.decider?.problems ?? []);
+      for (let [from, isLast] = [0, false]; !isLast; ) {
+        const startNs = nowNs(this.system);
+        const page = directory.page(from);
+        const rows = new RowReader(page.listing);
+        const inspected = inspectRows(rows, startNs, this.owners);
+        isSettled &&= inspected.isSettled;
+        this.count(inspected);
+        entries += inspected.entries;
+        this.tellLeftOut(page.leftOut, page.told);
+        children.push(...this.childrenIn(rows, inspected, task, below));
+        pages.update(native.hashRows(page.listing));
+        releaseMemory(page.listing);
+        ({ next: from, isLast } = page);
+      }
+      this.enter(children);
+      this.large.push({ index: this.walked.length, held, entries });
+      this.walked.push(task);
+      this.hashes.append(isSettled ? pages.digest() : NO_HASH);
+      this.listingEnds.push(this.listings.length);
     } catch (error) {
-      const code = systemCode(error);
-      if (code === undefined) throw error;
-      return code;
+      native.dropNames(held);
+      throw error;
     }
   }
 
-  private keep(task: Task, listing: Buffer): Kept {
-    const { path, rules, slot } = task;
+  private count({ entries, fileBytes }: Inspected): void {
+    this.entries += entries;
+    this.fileBytes += fileBytes;
+  }
+
+  /** The directories to be walked among some rows, in their order. */
+  private childrenIn(
+    rows: RowReader,
+    { directories }: Inspected,
+    task: DirectoryTask,
+    rules: RuleLink | undefined,
+  ): DirectoryTask[] {
+    const { crossDevices = false, maxDepth = 0, slotStride } = this.input;
+    const depth = (task.depth ?? 0) + 1;
+    if (maxDepth > 0 && depth >= maxDepth) return [];
+    const children: DirectoryTask[] = [];
+    for (const at of directories) {
+      // Another file system begins here: its mount point is kept, what is in it is not entered.
+      if ((rows.flags(at) & RowFlag.otherDevice) !== 0 && !crossDevices) continue;
+      const path = joinPath(task.path, rows.name(at));
+      const row = Buffer.from(rows.row(at));
+      children.push({ slot: this.nextSlot, parent: task.slot, path, row, depth, rules });
+      this.nextSlot += slotStride;
+    }
+    return children;
+  }
+
+  private enter(children: readonly DirectoryTask[]): void {
+    for (let index = children.length - 1; index >= 0; index -= 1) this.stack.push(children[index]!);
+  }
+
+  private keep(task: DirectoryTask, listing: Buffer): Kept {
+    const { path, rules } = task;
     const rows = new RowReader(listing);
     const decider = this.excluder.enter({ path, rules, rows, isRoot: task.parent < 0 });
     if (decider === undefined) return { listing, rules, isCertain: true };
     const { tellsPaths } = this.input.excludes;
     const { listing: kept, leftOut, told } = filterListing(decider, path, listing, tellsPaths);
+    this.tellLeftOut(leftOut, told);
+    const isCertain = this.noteProblems(task, decider.problems);
+    return { listing: kept, rules: decider.rules, isCertain };
+  }
+
+  private tellLeftOut(leftOut: number, told: readonly LeftOut[]): void {
     this.leftOut += leftOut;
     for (const each of told) this.leftOutPaths.push(each);
-    for (const { name, reason } of decider.problems) {
+  }
+
+  /** False if there are any: rule files that cannot be read may have said anything. */
+  private noteProblems({ path, slot }: DirectoryTask, problems: readonly RuleProblem[]): boolean {
+    for (const { name, reason } of problems) {
       const file = joinPath(path, name);
       this.failures.push({ slot, name, path: file, what: 'unreadable', reason });
     }
-    return { listing: kept, rules: decider.rules, isCertain: decider.problems.length === 0 };
+    return problems.length === 0;
   }
 
-  private fail(task: Task, error: unknown): void {
+  private fail(task: DirectoryTask, error: unknown): void {
     const code = systemCode(error);
     if (code === undefined) throw error;
     const isGone = code === 'ENOENT' || code === 'ENOTDIR';
@@ -204,6 +225,7 @@ class Walk {
       hashes: this.hashes.take(),
       listings: this.listings.take(),
       listingEnds: Uint32Array.from(this.listingEnds),
+      large: this.large,
       entries: this.entries,
       fileBytes: this.fileBytes,
       pending,
@@ -225,54 +247,3 @@ class Walk {
 }
 
 const NO_HASH = Buffer.alloc(HASH_BYTES);
-
-/** Packs directories (walk order, or a stack with its top last). */
-export function packBlock(tasks: readonly Task[]): DirectoryBlock {
-  const rows = new BytesBuilder(tasks.length * 112);
-  const paths = new BytesBuilder(tasks.length * 64);
-  const block = {
-    slots: new Uint32Array(tasks.length),
-    parents: new Int32Array(tasks.length),
-    depths: new Uint32Array(tasks.length),
-    rowEnds: new Uint32Array(tasks.length),
-    pathEnds: new Uint32Array(tasks.length),
-  };
-  tasks.forEach((task, index) => {
-    rows.append(task.row);
-    paths.append(task.path);
-    block.slots[index] = task.slot;
-    block.parents[index] = task.parent;
-    block.depths[index] = task.depth ?? 0;
-    block.rowEnds[index] = rows.length;
-    block.pathEnds[index] = paths.length;
-  });
-  const rules = packChains(tasks.map((task) => task.rules));
-  return { ...block, rows: rows.take(), paths: paths.take(), rules };
-}
-
-function unpackBlock(block: DirectoryBlock): Task[] {
-  const rulesOf = unpackChains(block.rules);
-  return Array.from(block.slots, (slot, index) => ({
-    slot,
-    parent: block.parents[index]!,
-    path: runOf(block.paths, block.pathEnds, index),
-    row: runOf(block.rows, block.rowEnds, index),
-    depth: block.depths[index]!,
-    rules: rulesOf(index),
-  }));
-}
-
-/** Cuts a block into blocks of at most so many directories, in the same order. */
-export function splitBlock(block: DirectoryBlock, mostTasks: number): DirectoryBlock[] {
-  const tasks = unpackBlock(block);
-  const blocks: DirectoryBlock[] = [];
-  for (let from = 0; from < tasks.length; from += mostTasks) {
-    blocks.push(packBlock(tasks.slice(from, from + mostTasks)));
-  }
-  return blocks;
-}
-
-export function blockMemory(block: DirectoryBlock): ArrayBuffer[] {
-  const { slots, parents, depths, rows, rowEnds, paths, pathEnds } = block;
-  return memoryOf(slots, parents, depths, rows, rowEnds, paths, pathEnds);
-}

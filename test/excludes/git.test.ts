@@ -73,10 +73,11 @@ function askExcluder(repository: string, tree: string): Answers {
     const isRoot = beneath === tree;
     const decider =
       above === undefined ? excluder.enter({ path: directory, isRoot, rules, rows }) : undefined;
+    const decide = decider?.over(rows);
     let index = 0;
     forEachRow(rows, (at) => {
       const name = `${beneath}/${rows.name(at).toString('latin1')}`;
-      const decision = decider?.decide(at, index);
+      const decision = decide?.(at, index);
       index += 1;
       const said = above ?? (decision === undefined ? '' : tell(decision.rule!));
       answers.set(name, said);

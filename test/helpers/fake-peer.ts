@@ -80,7 +80,7 @@ export class FakePeer implements BackupPeer {
     return Uint8Array.from(same);
   }
 
-  async listing(slot: number, rows: Buffer): Promise<Uint8Array> {
+  async listing(slot: number, rows: Buffer, _isLast = true): Promise<Uint8Array> {
     const path = this.pathOf(slot);
     const wanted = entriesOf(rows).map(({ name }) => this.wants(`${path}/${name.toString()}`));
     await this.beforeAnswer('listing');

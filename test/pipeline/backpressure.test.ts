@@ -184,7 +184,7 @@ test('files that have grown since they were listed do not wait for what they hol
   const directory = path.join(folder, 'directory 0');
   const grown = Buffer.alloc(3 * MIB, 'grown');
   const system = systemWith({
-    listDirectory: (at) => {
+    listOrHold: (at) => {
       const rows = native.listDirectory(at);
       if (at.toString() === directory) {
         for (let file = 0; file < 40; file += 8) {

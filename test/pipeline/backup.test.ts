@@ -138,7 +138,7 @@ test('what may change again is not settled', async (t) => {
   const clock = { ...systemClock, nowMs: () => Number(ofNew / 1_000_000n) + 1000 };
   const system = systemWith(
     {
-      listDirectory: (directory) => {
+      listOrHold: (directory) => {
         const rows = native.listDirectory(directory);
         if (directory.toString().endsWith('/old')) rows.writeBigInt64LE(5n, 40);
         return rows;
@@ -199,7 +199,7 @@ test('a directory that cannot be read is told of, after the one it is in', async
   const folder = scratchInMemory(t);
   fill(folder, { 'closed/x': 'x', 'open/y': 'y' });
   const system = systemWith({
-    listDirectory: (directory) => {
+    listOrHold: (directory) => {
       if (directory.toString().endsWith('/closed')) throw systemError('EACCES');
       return native.listDirectory(directory);
     },

@@ -223,3 +223,58 @@ test('malformed rows are refused', (t) => {
   }
   t.is(failing(() => native.finishFile(0, row, 1, 0)).code, 'EINVAL');
 });
+
+// --- names that are held ----------------------------------------------------------------------------
+
+test('up to a number of names a directory is listed, beyond it its names are held', (t) => {
+  const folder = scratch(t);
+  const names = ['a', 'same beginning', 'same beginning ', 'same', 'z'.repeat(255), '\u00e9', ' '];
+  for (const name of names) fs.writeFileSync(path.join(folder, name), name);
+  fs.symlinkSync('nowhere', path.join(folder, 'same link'));
+  const at = Buffer.from(folder);
+  const whole = native.listDirectory(at);
+  t.deepEqual(native.listOrHold(at, 8), whole);
+  const held = native.listOrHold(at, 7);
+  if (typeof held !== 'number') return t.fail('it was not held');
+  t.is(native.heldNames(held), 8);
+  t.deepEqual(native.heldRows(held, 0, 8), whole);
+  const rows = Array.from({ length: 8 }, (_, index) => native.heldRows(held, index, 1));
+  t.deepEqual(Buffer.concat(rows), whole);
+  t.is(native.heldRows(held, 8, 0).length, 0);
+  // Rows are made when they are asked for: of the same directory, whatever became of its path.
+  fs.unlinkSync(path.join(folder, 'a'));
+  fs.renameSync(folder, `${folder}-moved`);
+  t.teardown(() => fs.rmSync(`${folder}-moved`, { recursive: true }));
+  t.deepEqual(
+    entriesOf(native.heldRows(held, 0, 8)).map(({ name }) => name.toString()),
+    entriesOf(whole)
+      .map(({ name }) => name.toString())
+      .filter((name) => name !== 'a'),
+  );
+  for (const [from, count] of [
+    [9, 0],
+    [0, 9],
+    [7, 2],
+  ] as const) {
+    t.is(failing(() => native.heldRows(held, from, count)).code, 'EINVAL');
+  }
+  native.dropNames(held);
+  t.is(failing(() => native.heldNames(held)).code, 'EINVAL');
+  t.is(failing(() => native.heldRows(held, 0, 1)).code, 'EINVAL');
+  native.dropNames(held); // a second time is no harm
+  return undefined;
+});
+
+test('held names are in the order of their bytes, whatever they begin with', (t) => {
+  const folder = scratch(t);
+  for (let index = 0; index < 3000; index += 1) {
+    const name = `a common beginning of names ${(index * 7919) % 3000}${'x'.repeat(index % 11)}`;
+    fs.writeFileSync(path.join(folder, name), '');
+  }
+  const at = Buffer.from(folder);
+  const held = native.listOrHold(at, 2999);
+  if (typeof held !== 'number') return t.fail('it was not held');
+  t.deepEqual(native.heldRows(held, 0, 3000), fallback.listDirectory(at));
+  native.dropNames(held);
+  return undefined;
+});

@@ -211,7 +211,7 @@ test('other file systems are entered only if that is asked for', async (t) => {
   const folder = scratch(t);
   fill(folder, { 'mount/below/x': '1', 'own/y': '2' });
   const system = systemWith({
-    listDirectory: (directory) => {
+    listOrHold: (directory) => {
       const rows = new RowReader(native.listDirectory(directory));
       forEachRow(rows, (at) => {
         if (rows.name(at).toString() === 'mount') rows.setFlags(at, RowFlag.otherDevice);

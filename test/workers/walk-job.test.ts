@@ -168,7 +168,7 @@ test('an entry whose metadata cannot be read is told, and its listing is not set
   const folder = scratch(t);
   fill(folder, { 'sub/a': '1', 'sub/b': '2' });
   const system = systemWith({
-    listDirectory: (directory) => {
+    listOrHold: (directory) => {
       const rows = new RowReader(native.listDirectory(directory));
       if (directory.toString().endsWith('/sub')) rows.setFlags(0, RowFlag.unreadable);
       return rows.rows;
@@ -192,7 +192,7 @@ test('a directory that is gone or closed is told of in the one it is in; the wal
   fill(folder, { 'closed/x': '', 'gone/x': '', 'replaced/x': '', 'z/file': '' });
   const errors: Record<string, string> = { closed: 'EACCES', gone: 'ENOENT', replaced: 'ENOTDIR' };
   const system = systemWith({
-    listDirectory: (directory) => {
+    listOrHold: (directory) => {
       const code = errors[path.basename(directory.toString())];
       if (code !== undefined) throw systemError(code);
       return native.listDirectory(directory);
@@ -217,7 +217,7 @@ test('a directory that is gone or closed is told of in the one it is in; the wal
     ['', 'z'],
   );
   const bug = systemWith({
-    listDirectory: () => {
+    listOrHold: () => {
       throw new TypeError('a bug');
     },
   });
@@ -228,7 +228,7 @@ test('another file system is not entered, but its mount point is there', async (
   const folder = scratch(t);
   fill(folder, { 'mount/inside': '', 'sub/file': '' });
   const system = systemWith({
-    listDirectory: (directory) => {
+    listOrHold: (directory) => {
       const rows = new RowReader(native.listDirectory(directory));
       if (directory.toString() === folder) rows.setFlags(0, RowFlag.otherDevice);
       return rows.rows;

@@ -1,0 +1,84 @@
+/** Directories to walk, or walked, packed for a quick crossing between threads. */
+import { packChains, type RuleLink, unpackChains } from '../excludes/index.js';
+import { BytesBuilder } from '../model/index.js';
+import { memoryOf, runOf } from './block-builder.js';
+import type { DirectoryBlock } from './jobs.js';
+
+export interface DirectoryTask {
+  readonly slot: number;
+  readonly parent: number;
+  readonly path: Buffer;
+  readonly row: Buffer;
+  /** Below its root; 0 if not given. */
+  readonly depth?: number;
+  /** The rule files above it, the nearest first. */
+  readonly rules?: RuleLink | undefined;
+}
+
+/** Packs directories (walk order, or a stack with its top last). */
+export function packBlock(tasks: readonly DirectoryTask[]): DirectoryBlock {
+  const rows = new BytesBuilder(tasks.length * 112);
+  const paths = new BytesBuilder(tasks.length * 64);
+  const block = {
+    slots: new Uint32Array(tasks.length),
+    parents: new Int32Array(tasks.length),
+    depths: new Uint32Array(tasks.length),
+    rowEnds: new Uint32Array(tasks.length),
+    pathEnds: new Uint32Array(tasks.length),
+  };
+  tasks.forEach((task, index) => {
+    rows.append(task.row);
+    paths.append(task.path);
+    block.slots[index] = task.slot;
+    block.parents[index] = task.parent;
+    block.depths[index] = task.depth ?? 0;
+    block.rowEnds[index] = rows.length;
+    block.pathEnds[index] = paths.length;
+  });
+  const rules = packChains(tasks.map((task) => task.rules));
+  return { ...block, rows: rows.take(), paths: paths.take(), rules };
+}
+
+export function unpackBlock(block: DirectoryBlock): DirectoryTask[] {
+  const rulesOf = unpackChains(block.rules);
+  return Array.from(block.slots, (slot, index) => ({
+    slot,
+    parent: block.parents[index]!,
+    path: runOf(block.paths, block.pathEnds, index),
+    row: runOf(block.rows, block.rowEnds, index),
+    depth: block.depths[index]!,
+    rules: rulesOf(index),
+  }));
+}
+
+/** Cuts a block into blocks of at most so many directories, in the same order. */
+export function splitBlock(block: DirectoryBlock, mostTasks: number): DirectoryBlock[] {
+  const tasks = unpackBlock(block);
+  const blocks: DirectoryBlock[] = [];
+  for (let from = 0; from < tasks.length; from += mostTasks) {
+    blocks.push(packBlock(tasks.slice(from, from + mostTasks)));
+  }
+  return blocks;
+}
+
+export function blockMemory(block: DirectoryBlock): ArrayBuffer[] {
+  const { slots, parents, depths, rows, rowEnds, paths, pathEnds } = block;
+  return memoryOf(slots, parents, depths, rows, rowEnds, paths, pathEnds);
+}
+
+/** A block of one of the directories of a block. */
+export function oneOfBlock(block: DirectoryBlock, index: number): DirectoryBlock {
+  const own: DirectoryBlock = {
+    slots: block.slots.slice(index, index + 1),
+    parents: block.parents.slice(index, index + 1),
+    depths: block.depths.slice(index, index + 1),
+    rows: Uint8Array.from(runOf(block.rows, block.rowEnds, index)),
+    rowEnds: new Uint32Array(1),
+    paths: Uint8Array.from(runOf(block.paths, block.pathEnds, index)),
+    pathEnds: new Uint32Array(1),
+    rules: packChains([unpackChains(block.rules)(index)]),
+  };
+  own.rowEnds[0] = own.rows.length;
+  own.pathEnds[0] = own.paths.length;
+  return own;
+}

@@ -1,0 +1,39 @@
+/** One page of a large directory that differs; and the end of what is held for it. */
+import { Excluder } from '../excludes/index.js';
+import { RowReader } from '../model/index.js';
+import type { System } from '../system/index.js';
+import { memoryOf } from './block-builder.js';
+import { inspectRows, nowNs, unreadableFailures } from './inspect.js';
+import type { JobResult, PageInput, PageOutput } from './jobs.js';
+import { LargeDirectory } from './large-directory.js';
+import { OwnerNames } from './owner-names.js';
+import { unpackBlock } from './directory-block.js';
+
+export function pageJob(input: PageInput, system: System): JobResult<PageOutput> {
+  const [task] = unpackBlock(input.directory);
+  const { path, rules, parent, slot } = task!;
+  const startNs = nowNs(system);
+  const options = { ...input.excludes, tellsPaths: false };
+  const excluder = new Excluder(options, system);
+  const isRoot = parent < 0;
+  const directory = new LargeDirectory(
+    system,
+    excluder,
+    { path, rules, isRoot },
+    input.held,
+    false,
+  );
+  const { listing, next, isLast } = directory.page(input.from);
+  const owners = new OwnerNames(system);
+  const rows = new RowReader(listing);
+  const hash = system.native.hashRows(listing);
+  const { unreadable } = inspectRows(rows, startNs, owners);
+  const failures = unreadableFailures(system, slot, path, rows, unreadable);
+  const output = { rows: listing, hash, next, isLast, owners: owners.take(), failures };
+  return { output, transfer: memoryOf(listing, hash) };
+}
+
+export function dropNamesJob(input: { readonly held: number }, system: System): JobResult<null> {
+  system.native.dropNames(input.held);
+  return { output: null, transfer: [] };
+}
