@@ -10,6 +10,7 @@
         "src/hashing.cc",
         "src/entry.cc",
         "src/names.cc",
+        "src/held-names.cc",
         "src/listing.cc",
         "src/opening.cc",
         "src/reading.cc",

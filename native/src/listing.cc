@@ -8,11 +8,14 @@
 #include "calls.h"
 #include "entry.h"
 #include "files.h"
+#include "held-names.h"
 #include "names.h"
 
 namespace tardis::calls {
 
 namespace {
+
+constexpr size_t kRunNames = 32768;  // sorted at once, of a directory whose names are held
 
 struct Scratch {
   Names names;
@@ -35,18 +38,19 @@ Scratch& scratchOfThread() {
 
 // A directory whose names are held. It stays open, so that its rows are of the same one whatever has its path by then.
 struct Held {
+  std::mutex mutex;  // reading names moves on within them
   Fd directory;
-  dev_t device;
-  Names names;
+  dev_t device = 0;
+  HeldNames names;
 };
 
 // All that are held in this process: any of its threads may ask for rows.
 class HeldTable {
  public:
-  uint32_t add(Held&& held) {
+  uint32_t add(std::shared_ptr<Held> held) {
     const std::lock_guard<std::mutex> lock(mutex_);
     last_ += 1;
-    table_.emplace(last_, std::make_shared<Held>(std::move(held)));
+    table_.emplace(last_, std::move(held));
     return last_;
   }
 
@@ -90,7 +94,8 @@ napi_value joinRows(const Call& call, Scratch& scratch) {
   return listing;
 }
 
-napi_value rowsOf(const Call& call, Scratch& scratch, int directory, dev_t device, const Names& names, size_t from,
+template <typename AnyNames>
+napi_value rowsOf(const Call& call, Scratch& scratch, int directory, dev_t device, AnyNames& names, size_t from,
                   size_t upTo) {
   for (size_t index = from; index < upTo; index += 1) {
     const Names::Entry entry = names.at(index);
@@ -105,7 +110,7 @@ napi_value rowsOf(const Call& call, Scratch& scratch, int directory, dev_t devic
 napi_value listDirectory(const Call& call) {
   const Fd directory = tardis::openDirectory(call.path(0));
   Scratch& scratch = scratchOfThread();
-  scratch.names.read(directory.get());
+  scratch.names.read(directory.get(), SIZE_MAX - 1);
   const dev_t device = deviceOf(directory.get());
   return rowsOf(call, scratch, directory.get(), device, scratch.names, 0, scratch.names.count());
 }
@@ -115,11 +120,21 @@ napi_value listOrHold(const Call& call) {
   const size_t mostNames = call.count(1);
   const dev_t device = deviceOf(directory.get());
   Scratch& scratch = scratchOfThread();
-  scratch.names.read(directory.get());
-  if (scratch.names.count() > mostNames) {
-    return call.number(heldTable().add({std::move(directory), device, std::move(scratch.names)}));
+  bool isWhole = scratch.names.read(directory.get(), mostNames);
+  if (scratch.names.count() <= mostNames) {
+    return rowsOf(call, scratch, directory.get(), device, scratch.names, 0, scratch.names.count());
   }
-  return rowsOf(call, scratch, directory.get(), device, scratch.names, 0, scratch.names.count());
+  auto held = std::make_shared<Held>();
+  held->device = device;
+  held->names.add(scratch.names);
+  while (!isWhole) {
+    scratch.names.clear();
+    isWhole = scratch.names.read(directory.get(), kRunNames);
+    held->names.add(scratch.names);
+  }
+  scratch.names.clear();
+  held->directory = std::move(directory);
+  return call.number(heldTable().add(std::move(held)));
 }
 
 napi_value heldNames(const Call& call) {
@@ -130,6 +145,7 @@ napi_value heldRows(const Call& call) {
   const std::shared_ptr<Held> held = heldTable().find(call.count(0), call.name());
   const size_t from = call.count(1);
   const size_t names = call.count(2);
+  const std::lock_guard<std::mutex> lock(held->mutex);
   const size_t count = held->names.count();
   if (from > count || names > count - from) {
     throw Failure{EINVAL, call.name(), nullptr, "fewer names are held"};

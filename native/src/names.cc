@@ -58,12 +58,14 @@ void Names::add(const char* name, uint8_t kind) {
   shared_ = shared;
 }
 
-void Names::read(int directory) {
+bool Names::read(int directory, size_t most) {
   alignas(dirent64) static thread_local uint8_t records[kReadBytes];
-  for (;;) {
+  bool isWhole = false;
+  while (order_.size() <= most) {
     const long got = retry([&] { return syscall(SYS_getdents64, directory, records, kReadBytes); });
     if (got < 0) throw Failure{errno, "getdents64"};
-    if (got == 0) break;
+    isWhole = got == 0;
+    if (isWhole) break;
     for (long at = 0; at < got;) {
       const auto* record = reinterpret_cast<const dirent64*>(records + at);
       at += record->d_reclen;
@@ -73,6 +75,7 @@ void Names::read(int directory) {
     }
   }
   sort();
+  return isWhole;
 }
 
 void Names::sort() {

@@ -16,8 +16,9 @@ class Names {
     uint8_t kind;  // d_type
   };
 
-  // Reads the names of an open directory but `.` and `..`, and sorts them. Before it holds none.
-  void read(int directory);
+  // Reads names of an open directory but `.` and `..`, from where the last call stopped, until there are more than
+  // `most` of them or no more to read, and sorts them. Before it holds none. False: there may be more to read.
+  bool read(int directory, size_t most);
 
   size_t count() const { return places_.size(); }
   Entry at(size_t index) const { return entryAt(places_[index]); }

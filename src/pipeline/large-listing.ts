@@ -52,9 +52,10 @@ export async function* selectPages(
   const path = runOf(directory.paths, directory.pathEnds, 0);
   const pages = createHash('sha256');
   const asked: Asked[] = [];
+  const pagesAhead = peer.isEmpty ? 1 : PAGES_AHEAD;
   try {
     for (let [from, isLast] = [0, false]; !isLast || asked.length > 0; ) {
-      if (!isLast && asked.length < PAGES_AHEAD) {
+      if (!isLast && asked.length < pagesAhead) {
         const { output } = await jobs.run('page', { directory, held, from, excludes });
         ({ next: from, isLast } = output);
         pages.update(output.hash);

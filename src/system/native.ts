@@ -52,14 +52,17 @@ export interface ListingCalls {
 
 export interface NativeCalls extends ListingCalls {
   /**
-   * What `listDirectory` does for up to `mostNames`. Of a larger directory the sorted names are held in this process,
-   * some 20 bytes each, with the directory open, until `dropNames`; what comes back is their number,
-   * good in every thread.
+   * What `listDirectory` does for up to `mostNames`. Of a larger directory the sorted names are held in
+   * this process, some 10 bytes each, with the directory open, until `dropNames`; what comes back is
+   * their number, good in every thread.
    */
   listOrHold(path: Buffer, mostNames: number): Buffer | number;
   /** How many names are held under a number. */
   heldNames(held: number): number;
-  /** Rows, made now as `listDirectory` makes them, of `names` of them from the `from`-th on. */
+  /**
+   * Rows, made now as `listDirectory` makes them, of `names` of them from the `from`-th on. Quick where
+   * the last ones ended; elsewhere the names before are gone through once more.
+   */
   heldRows(held: number, from: number, names: number): Buffer;
   dropNames(held: number): void;
 

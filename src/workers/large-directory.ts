@@ -1,7 +1,7 @@
 /**
  * Directories with so many names that their rows shall not be in memory at once. The names are held by
  * the addon, sorted; rows are made page by page, and made again if the pages are wanted. So a million
- * unchanged files cost 20 bytes each, not a hundred.
+ * unchanged files cost 10 bytes each, not a hundred.
  */
 import {
   type DirectoryDecider,
