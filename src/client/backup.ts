@@ -3,7 +3,7 @@
  * If anything fails the connection ends and the server keeps what it received, as an unfinished set.
  */
 import type { RatePeriod } from '../config/index.js';
-import { TardisError } from '../errors/index.js';
+import { asTardisError, TardisError } from '../errors/index.js';
 import type { ExcludeOptions } from '../excludes/index.js';
 import {
   BackupPipeline,
@@ -78,10 +78,13 @@ const SOFTWARE = 'tardis-pipeline 0.1.0';
 /** The flow that a long way shall not slow down. */
 const LINK_BYTES_PER_MS = 160_000;
 
-/** Runs a whole backup. `signal` ends it early, as INTERRUPTED. */
+/**
+ * Runs a whole backup. `reach` resolves with where the server is, once it listens: what can be done
+ * without it, first of all the walk, begins before. `signal` ends it early, as INTERRUPTED.
+ */
 export async function runBackup(
   system: System,
-  address: Address,
+  reach: () => Promise<Address>,
   jobs: JobRunner,
   request: BackupRequest,
   hooks: BackupHooks,
@@ -89,88 +92,107 @@ export async function runBackup(
 ): Promise<BackupResult> {
   const startMs = system.clock.monotonicMs();
   const { roots, missing } = readRoots(system, request.directories, request.basePath);
-  const link = {
-    ...DEFAULT_LINK,
-    timeoutMs: request.timeoutMs,
+  const peer = new ServerPeer({
     compressHeads: request.compressMessages,
-  };
-  const connection = await connect(system, address, link);
+    rateLimit: request.rates && new RateLimit(system.clock, request.rates),
+  });
+  const pipeline = pipelineOf(jobs, peer, roots, request, hooks);
+  const clientTimeMs = Math.round(system.clock.nowMs());
+  const opening = peer.openSet({
+    name: request.setName,
+    clientTimeMs,
+    trust: request.trustRoots === true,
+    ...rootsHead(roots),
+  });
+  opening.catch(() => undefined); // told by what is waited for below
+  hooks.onStart(pipeline.progress);
+  pipeline.tell(missingFailures(missing));
+  const running = pipeline.run();
+  running.catch(() => undefined); // the same
+  let connection: Connection | undefined;
   const interrupt = (): void => {
-    connection.fail(new TardisError('INTERRUPTED', 'interrupted'));
+    const reason = new TardisError('INTERRUPTED', 'interrupted');
+    if (connection === undefined) peer.fail(reason);
+    else connection.fail(reason);
   };
   signal?.addEventListener('abort', interrupt, { once: true });
   try {
-    if (signal?.aborted === true) throw new TardisError('INTERRUPTED', 'interrupted');
-    const peer = new ServerPeer(connection, {
-      compressHeads: request.compressMessages,
-      rateLimit: request.rates && new RateLimit(system.clock, request.rates),
-    });
-    const opened = await open(peer, request, roots, Math.round(system.clock.nowMs()));
-    const start = rootTasks(roots, opened.held);
-    const pipeline = new BackupPipeline(
-      jobs,
-      peer,
-      {
-        start,
-        firstFreeSlot: roots.length,
-        excludes: request.excludes,
-        crossDevices: request.crossDevices === true,
-        maxDepth: request.maxDepth ?? 0,
-      },
-      { ...request.settings, budgetBytes: budgetFor(connection, request) },
-      hooks,
-    );
-    hooks.onStart(pipeline.progress);
+    throwIfAborted(signal);
+    connection = await connect(system, await reach(), linkOf(request));
+    throwIfAborted(signal);
+    pipeline.budget.bytes.grow(longWayBytes(connection, request));
+    const { client, create } = request;
+    const hello = { protocol: PROTOCOL_VERSION, software: SOFTWARE, client, create };
+    await peer.begin(connection, hello);
+    const opened = await opening;
     pipeline.note(rootFailures(roots, opened.held));
-    pipeline.tell(missingFailures(missing));
-    await pipeline.run();
-    const { progress } = pipeline;
-    const closed = await peer.closeSet(setStats(progress));
+    await running;
+    const closed = await peer.closeSet(setStats(pipeline.progress));
     connection.leave();
     await connection.closed;
-    return {
-      set: opened.set,
-      setName: opened.name,
-      elapsedMs: system.clock.monotonicMs() - startMs,
-      progress,
-      stages: pipeline.figures(),
-      storedBytes: closed.storedBytes,
-      wireBytes: peer.sender.sentBytes,
-      peakInFlightBytes: pipeline.budget.bytes.usedPeak,
-      budgetBytes: pipeline.budget.bytes.limit,
-    };
+    const elapsedMs = system.clock.monotonicMs() - startMs;
+    return resultOf(pipeline, opened, closed, peer.sender.sentBytes, elapsedMs);
   } catch (error) {
-    connection.fail(error);
-    await connection.closed;
+    peer.fail(asTardisError(error));
+    connection?.fail(error);
+    await connection?.closed;
+    await running.catch(() => undefined); // its jobs must have ended; it has failed for the same reason
     throw error;
   } finally {
     signal?.removeEventListener('abort', interrupt);
   }
 }
 
-/** On a long way more must be under way at once for the same flow. */
-function budgetFor({ roundTripMs }: Connection, { settings }: BackupRequest): number {
-  const { budgetBytes, linkBudgetBytes = 0 } = settings;
-  return budgetBytes + Math.min(linkBudgetBytes, Math.round(roundTripMs * LINK_BYTES_PER_MS));
+function resultOf(
+  pipeline: BackupPipeline,
+  opened: Head<'setOpened'>,
+  { storedBytes }: Head<'setClosed'>,
+  wireBytes: number,
+  elapsedMs: number,
+): BackupResult {
+  const { progress, budget } = pipeline;
+  return {
+    set: opened.set,
+    setName: opened.name,
+    elapsedMs,
+    progress,
+    stages: pipeline.figures(),
+    storedBytes,
+    wireBytes,
+    peakInFlightBytes: budget.bytes.usedPeak,
+    budgetBytes: budget.bytes.limit,
+  };
 }
 
-/** Greets and opens the set, the one before the other is answered: over a long way one round trip. */
-async function open(
+function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new TardisError('INTERRUPTED', 'interrupted');
+}
+
+function pipelineOf(
+  jobs: JobRunner,
   peer: ServerPeer,
-  { client, create, setName, trustRoots }: BackupRequest,
   roots: readonly Root[],
-  clientTimeMs: number,
-): Promise<Head<'setOpened'>> {
-  const [, opened] = await Promise.all([
-    peer.greet({ protocol: PROTOCOL_VERSION, software: SOFTWARE, client, create }),
-    peer.openSet({
-      name: setName,
-      clientTimeMs,
-      trust: trustRoots === true,
-      ...rootsHead(roots),
-    }),
-  ]);
-  return opened;
+  request: BackupRequest,
+  hooks: BackupHooks,
+): BackupPipeline {
+  const walk = {
+    start: rootTasks(roots),
+    firstFreeSlot: roots.length,
+    excludes: request.excludes,
+    crossDevices: request.crossDevices === true,
+    maxDepth: request.maxDepth ?? 0,
+  };
+  return new BackupPipeline(jobs, peer, walk, request.settings, hooks);
+}
+
+function linkOf({ timeoutMs, compressMessages }: BackupRequest): typeof DEFAULT_LINK {
+  return { ...DEFAULT_LINK, timeoutMs, compressHeads: compressMessages };
+}
+
+/** On a long way more must be under way at once for the same flow. */
+function longWayBytes({ roundTripMs }: Connection, { settings }: BackupRequest): number {
+  const { linkBudgetBytes = 0 } = settings;
+  return Math.min(linkBudgetBytes, Math.round(roundTripMs * LINK_BYTES_PER_MS));
 }
 
 function setStats(progress: BackupProgress): Record<string, number> {

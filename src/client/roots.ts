@@ -154,13 +154,10 @@ export function rootsHead(
   };
 }
 
-/** The roots as walk tasks, the first one on top of the stack; without those that are held. */
-export function rootTasks(
-  roots: readonly Root[],
-  held: readonly string[],
-): ReturnType<typeof packBlock> {
+/** The roots as walk tasks, the first one on top of the stack. */
+export function rootTasks(roots: readonly Root[]): ReturnType<typeof packBlock> {
   const tasks = roots.map(({ path, row }, slot) => ({ slot, parent: rootParent(slot), path, row }));
-  return packBlock(tasks.filter(({ slot }) => !isHeld(held, slot)).toReversed());
+  return packBlock(tasks.toReversed());
 }
 
 function isHeld(held: readonly string[], index: number): boolean {

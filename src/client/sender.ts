@@ -34,6 +34,7 @@ export interface SenderOptions {
 
 /** What may be sent before the server's welcome. */
 const EARLY_CREDIT_BYTES = 1 << 20;
+const EARLY_MESSAGES = 1024;
 
 function afterTime(ms: number, call: () => void): void {
   setTimeout(call, ms).unref(); // the connection keeps the process
@@ -50,18 +51,25 @@ export class Sender {
   private receivedUpTo = 0;
   private durableUpTo = 0;
   private failure: TardisError | undefined;
-  private readonly connection: Connection;
+  private connection: Connection | undefined;
   private readonly options: SenderOptions;
+  private isWelcome = false;
   private isHeldBack = false;
 
-  constructor(connection: Connection, options: SenderOptions) {
-    this.connection = connection;
+  constructor(options: SenderOptions) {
     this.options = options;
+  }
+
+  /** From here on what was queued is sent. */
+  attach(connection: Connection): void {
+    this.connection = connection;
+    this.pump();
   }
 
   /** The server has told how much may be unreceived. */
   welcome(creditBytes: number): void {
     this.creditBytes = creditBytes;
+    this.isWelcome = true;
     this.pump();
   }
 
@@ -109,9 +117,12 @@ export class Sender {
   private pump(): void {
     for (;;) {
       const next = this.waiting[0];
-      if (next === undefined) return;
+      const { connection } = this;
+      if (next === undefined || connection === undefined) return;
       const { bytes } = next.message;
-      const fits = this.unreceivedBytes + bytes <= this.creditBytes;
+      const fits =
+        this.unreceivedBytes + bytes <= this.creditBytes &&
+        (this.isWelcome || this.unreceived.length < EARLY_MESSAGES);
       if ((!fits && this.unreceivedBytes > 0) || this.mustWait()) return;
       this.waiting.shift();
       this.options.rateLimit?.spend(bytes);
@@ -119,7 +130,7 @@ export class Sender {
       this.sentCount += 1;
       this.sentBytes += bytes;
       this.unreceived.push({ bytes, resolve: next.resolve, reject: next.reject });
-      this.connection.sendEncoded(next.message);
+      connection.sendEncoded(next.message);
     }
   }
 

@@ -52,11 +52,13 @@ export class ServerPeer implements BackupPeer {
   private lastAsk = 0;
   private lastStream = 0;
   private failure: TardisError | undefined;
-  private readonly connection: Connection;
 
-  constructor(connection: Connection, options: SenderOptions) {
-    this.connection = connection;
-    this.sender = new Sender(connection, options);
+  constructor(options: SenderOptions) {
+    this.sender = new Sender(options);
+  }
+
+  /** Greets on a connection; what was said before, and is said from now on, does not wait for the welcome. */
+  begin(connection: Connection, head: Head<'hello'>): Promise<Head<'welcome'>> {
     connection.onMessage((name, bytes) => {
       try {
         this.receive(name, bytes);
@@ -68,13 +70,10 @@ export class ServerPeer implements BackupPeer {
       (reason) => this.fail(reason ?? new TardisError('CONNECTION_LOST', 'the server hung up')),
       (error: unknown) => this.fail(fromWire(error)),
     );
-  }
-
-  /** Greets; what follows may be sent without waiting for the welcome. */
-  greet(head: Head<'hello'>): Promise<Head<'welcome'>> {
     return this.question((question) => {
       this.welcomed = question;
-      this.connection.send('hello', head);
+      connection.send('hello', head);
+      this.sender.attach(connection);
     });
   }
 
@@ -210,7 +209,8 @@ export class ServerPeer implements BackupPeer {
     return new Promise((resolve, reject) => send({ resolve, reject }));
   }
 
-  private fail(error: TardisError): void {
+  /** Nothing more will come: every promise rejects. */
+  fail(error: TardisError): void {
     this.failure ??= error;
     this.sender.fail(error);
     const open: (Question<never> | undefined)[] = [

@@ -40,8 +40,9 @@ export async function compareBatch(
   const { walked, hashes } = batch;
   if (walked.slots.length === 0) return { changed: [], sameItems: 0, heldInVain: [] };
   const { slots, parents, rows } = walked;
+  // Until the set is open nobody knows; the answer tells it too.
+  const same = await peer.heads({ slots, parents, rows, hashes }, !peer.isEmpty);
   const ask = !peer.isEmpty;
-  const same = await peer.heads({ slots, parents, rows, hashes }, ask);
   const changed: Promise<ComparedDirectory>[] = [];
   const heldInVain: number[] = [];
   const large = new Map(batch.large.map((each) => [each.index, each]));

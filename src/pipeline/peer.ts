@@ -21,7 +21,7 @@ export interface OutgoingParcel {
 }
 
 export interface BackupPeer {
-  /** The server has nothing of this client yet: nothing needs to be asked. */
+  /** The server has nothing of this client yet: nothing needs to be asked. False until that is known. */
   readonly isEmpty: boolean;
   /** Declares directories; with `ask`, resolves with 1 for each unchanged listing. */
   heads(batch: HeadBatch, ask: boolean): Promise<Uint8Array>;

@@ -90,8 +90,11 @@ async function run(
     recentDigests: RECENT_DIGESTS,
   });
   try {
-    await server?.ready;
-    return await runBackup(system, server?.address ?? tcp!, jobs, request, told.hooks(), signal);
+    const reach = async (): Promise<Address> => {
+      await server?.ready;
+      return server?.address ?? tcp!;
+    };
+    return await runBackup(system, reach, jobs, request, told.hooks(), signal);
   } finally {
     await jobs.close();
   }

@@ -14,10 +14,20 @@ export class Credit {
   private peak = 0;
   private readonly waiters: Waiter[] = [];
   private failure: Error | undefined;
-  readonly limit: number;
+  private limitAmount: number;
 
   constructor(limit: number) {
-    this.limit = limit;
+    this.limitAmount = limit;
+  }
+
+  get limit(): number {
+    return this.limitAmount;
+  }
+
+  /** Gives out so much more from now on. */
+  grow(amount: number): void {
+    this.limitAmount += amount;
+    this.give(0);
   }
 
   /** How much is out now. */

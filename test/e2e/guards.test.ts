@@ -176,7 +176,7 @@ function unreadable(name: string): System {
       refuse(given);
       return real.openBeneath(fd, given, kind);
     },
-    listDirectory: (given) => {
+    listOrHold: (given) => {
       refuse(given);
       return real.listDirectory(given);
     },

@@ -79,7 +79,7 @@ test('a root on another device is left as it was, a new directory on the same on
   makeTree(first, [file('a', 'a'), file('b', 'b')]);
   makeTree(second, [file('a', 'a'), file('c', 'c')]);
   const third = path.join(elsewhere, 'tree');
-  makeTree(third, [file('a', 'a'), file('d', 'd')]);
+  makeTree(third, [file('a', 'a'), file('d', 'd'), dir('sub', [dir('deeper', [file('e')])])]);
   const place = ['-D', store, '-C', 'me'];
   const local = [...place, '--local', '--basepath', 'none'];
   await backup([...local, '--create', first]);
@@ -92,7 +92,7 @@ test('a root on another device is left as it was, a new directory on the same on
   t.is((await ends(3, [...local, third])).progress.held, 1);
   t.deepEqual(await names(place, '/tree'), ['a', 'c']);
   await backup([...local, '--trust-roots', third]);
-  t.deepEqual(await names(place, '/tree'), ['a', 'd']);
+  t.deepEqual(await names(place, '/tree'), ['a', 'd', 'sub']);
   await backup([...local, third]);
   t.is((await ends(3, [...local, second])).progress.held, 1, 'it has moved');
 });

@@ -121,7 +121,7 @@ test('a directory that is left out is not read', async (t) => {
     in: '',
   });
   const system = systemWith({
-    listDirectory: (directory) => {
+    listOrHold: (directory) => {
       if (directory.toString().endsWith('/out')) throw systemError('EIO');
       return native.listDirectory(directory);
     },

@@ -116,7 +116,7 @@ export async function backupInline(
     return await within(
       runBackup(
         system,
-        daemon.address,
+        async () => daemon.address,
         jobs,
         {
           client: place.client,

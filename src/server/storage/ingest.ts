@@ -128,8 +128,12 @@ export class Ingest {
     let at = 0;
     for (let index = 0; index < count; index += 1) {
       const hash = head.hashes.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
-      const parent = head.parents[index]!;
-      if (this.slots.open(head.slots[index]!, this.place(parent), rows, at, hash)) same[index] = 1;
+      const [number, parent] = [head.slots[index]!, head.parents[index]!];
+      // The client may not have heard yet which roots are held.
+      const isHeld = parent < 0 ? this.roots.isHeld(parent) : this.slots.isHeld(parent);
+      if (isHeld) this.slots.openHeld(number);
+      const isSame = isHeld || this.slots.open(number, this.place(parent), rows, at, hash);
+      if (isSame) same[index] = 1;
       at += rows.rowBytes(at);
     }
     return same;
@@ -140,7 +144,7 @@ export class Ingest {
     if (parent >= 0) {
       return { root: this.slots.rootOf(parent), parent: this.slots.directoryOf(parent) };
     }
-    const { root, directory } = this.roots.taken(parent);
+    const { root, directory } = this.roots.at(parent);
     return { root, parent: ROOTS_DIRECTORY, directory };
   }
 
@@ -299,6 +303,7 @@ export class Ingest {
 
   /** Files that could not be saved, or not surely: they stay as they were. */
   note(slotNumber: number, name: Buffer, what: string, reason: string): void {
+    if (this.slots.isHeld(slotNumber)) return;
     const root = slotNumber < 0 ? this.roots.at(slotNumber) : undefined;
     const note = {
       directory: root === undefined ? this.slots.directoryOf(slotNumber) : ROOTS_DIRECTORY,

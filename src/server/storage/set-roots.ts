@@ -66,12 +66,10 @@ export class SetRoots {
     return root;
   }
 
-  /** The same, where something is to be taken of it. */
-  taken(parent: number): RootRecord {
-    if (this.held[-1 - parent] !== Held.no) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a slot of no root, or of one that is held');
-    }
-    return this.at(parent);
+  /** Nothing is to be taken of it. Throws PROTOCOL_VIOLATION. */
+  isHeld(parent: number): boolean {
+    this.at(parent);
+    return this.held[-1 - parent] !== Held.no;
   }
 }
 

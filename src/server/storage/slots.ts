@@ -11,6 +11,9 @@ import { NO_HASH } from '../../transport/index.js';
 /** A session names fewer directories than this (the tables take 8 bytes for each). */
 const MAX_SLOTS = 1 << 26;
 
+/** In place of an id. */
+const HELD_DIRECTORY = 0xffff_ffff;
+
 export interface SlotState {
   readonly number: number;
   readonly root: number;
@@ -84,6 +87,18 @@ export class Slots {
     return false;
   }
 
+  /** A directory of a root that is held, of which nothing is to be known. */
+  openHeld(number: number): void {
+    if (number >= MAX_SLOTS || (this.directories[number] ?? 0) !== 0) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a slot is opened twice', { slot: number });
+    }
+    this.remember(number, 0, HELD_DIRECTORY);
+  }
+
+  isHeld(number: number): boolean {
+    return this.directories[number] === HELD_DIRECTORY;
+  }
+
   /** The state of an open slot. Throws PROTOCOL_VIOLATION. */
   get(number: number): SlotState {
     const state = this.states.get(number);
@@ -95,7 +110,7 @@ export class Slots {
 
   directoryOf(number: number): number {
     const directory = this.directories[number] ?? 0;
-    if (directory === 0) {
+    if (directory === 0 || directory === HELD_DIRECTORY) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a message names no slot', { slot: number });
     }
     return directory;
