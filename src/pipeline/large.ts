@@ -68,7 +68,6 @@ interface Source extends LargeFile {
 
 export class LargeFiles {
   private readonly slots: Credit;
-  private readonly windowChunks: number;
   /** Sizes this session has sent: a second file of one may be a copy. */
   private readonly sentSizes = new Set<number>();
   private readonly jobs: JobRunner;
@@ -93,8 +92,12 @@ export class LargeFiles {
     this.counters = counters;
     this.progress = progress;
     this.slots = new Credit(options.streams);
-    const share = budget.bytes.limit / 2 / options.streams / STREAM_CHUNK_BYTES;
-    this.windowChunks = Math.min(MAX_WINDOW_CHUNKS, Math.max(MIN_WINDOW_CHUNKS, Math.floor(share)));
+  }
+
+  /** Chunks of a stream that may be under way. The budget grows when a link turns out to be long. */
+  private get windowChunks(): number {
+    const share = this.budget.bytes.limit / 2 / this.options.streams / STREAM_CHUNK_BYTES;
+    return Math.min(MAX_WINDOW_CHUNKS, Math.max(MIN_WINDOW_CHUNKS, Math.floor(share)));
   }
 
   /** Sends a large file's content as far as it is new. Rejects with UnreadableFile if it cannot. */
