@@ -21,8 +21,10 @@
         "src/writing.cc",
         "src/naming.cc",
         "src/locking.cc",
-        "src/marking.cc"
+        "src/marking.cc",
+        "src/rsync.cc"
       ],
+      "libraries": ["-lrsync"],
       "defines": ["NAPI_VERSION=8", "_FILE_OFFSET_BITS=64"],
       "cflags!": ["-O3"],
       "cflags": ["-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],

@@ -16,8 +16,32 @@ function fail(reason, hint = '') {
 }
 
 const PACKAGES =
-  'building the addon takes python3, make and g++; ' +
-  'on Debian and Ubuntu: apt-get install python3 make g++';
+  'building the addon takes python3, make, g++ and librsync with its headers; ' +
+  'on Debian and Ubuntu: apt-get install python3 make g++ librsync-dev';
+
+/** What the addon takes from librsync came with 2.2.0; with it the compiler has nothing to say. */
+const USES_LIBRSYNC = `#include <stdio.h>
+#include <librsync.h>
+int magic() { return RS_RK_BLAKE2_SIG_MAGIC; }
+`;
+
+/** The compiler's own message would be lost among those of node-gyp. */
+function requireLibrsync() {
+  const compiler = process.env.CXX || 'g++';
+  const options = ['-x', 'c++', '-fsyntax-only', '-'];
+  const result = spawnSync(compiler, options, {
+    input: USES_LIBRSYNC,
+    encoding: 'utf8',
+    shell: true,
+  });
+  const isCompiler =
+    spawnSync(compiler, ['--version'], { stdio: 'ignore', shell: true }).status === 0;
+  if (result.status === 0 || !isCompiler) return; // without a compiler the build says so
+  fail(
+    'librsync 2.2 or newer is missing (the library that deltas are made with)',
+    'on Debian and Ubuntu: apt-get install librsync-dev; then run `npm run build:native`',
+  );
+}
 
 function loads() {
   // A fresh process: this one may not load the file again once it has been rebuilt.
@@ -50,6 +74,7 @@ function build() {
   } catch {
     fail('node-gyp is not installed; run npm install first');
   }
+  requireLibrsync();
   const from = headers();
   console.log(
     `build-native: building tardis_native for node ${process.version}` +
@@ -72,7 +97,7 @@ function build() {
     );
   }
   if (process.argv.includes('--verbose')) process.stderr.write(`${result.stdout}${result.stderr}`);
-  if (!loads()) fail(`${addon} was built but cannot be loaded`);
+  if (!loads()) fail(`${addon} was built but cannot be loaded`, PACKAGES);
 }
 
 if (process.platform !== 'linux') fail('only Linux is supported');

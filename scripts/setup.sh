@@ -101,13 +101,23 @@ lacking=''
 lacks() { # PROGRAM PACKAGE
   command -v "$1" >/dev/null 2>&1 || lacking="$lacking $2"
 }
+has_librsync() { # Without a compiler its header tells, which is where distributions put it.
+  if command -v "${CXX:-g++}" >/dev/null 2>&1; then
+    printf '#include <stdio.h>\n#include <librsync.h>\n' |
+      ${CXX:-g++} -x c++ -fsyntax-only - >/dev/null 2>&1
+  else
+    [ -e /usr/include/librsync.h ]
+  fi
+}
 if [ $must_install = yes ] || [ $must_build_addon = yes ]; then
   lacks python3 python3
   lacks make make
   lacks g++ g++
+  has_librsync || lacking="$lacking librsync-dev"
 fi
 needed_to_build=$lacking
 lacks rsync rsync
+lacks rdiff rdiff
 lacks git git
 
 can_install() {
@@ -120,8 +130,8 @@ can_install() {
 
 install_lacking() {
   can_install || return 1
-  say "installing$lacking with apt-get (python3, make and g++ compile the native parts; rsync and git"
-  say 'are what tests compare restored files and exclude rules with)'
+  say "installing$lacking with apt-get (python3, make and g++ compile the native parts, librsync makes"
+  say 'deltas; rsync, rdiff and git are what tests compare restored files, deltas and exclude rules with)'
   # Lists of packages may be missing on a fresh machine; a source that fails need not be the one.
   $as_root apt-get update -qq </dev/null || say 'apt-get update failed; trying with the lists at hand'
   # shellcheck disable=SC2086 # Words are meant to be split.

@@ -65,4 +65,12 @@ napi_value flock(const Call& call);
 napi_value unlock(const Call& call);
 napi_value syncfs(const Call& call);
 
+// rsync.cc
+napi_value rsyncSignature(const Call& call);
+napi_value rsyncLoad(const Call& call);
+napi_value rsyncDelta(const Call& call);
+napi_value rsyncPatch(const Call& call);
+napi_value rsyncStep(const Call& call);
+napi_value rsyncClose(const Call& call);
+
 }  // namespace tardis::calls

@@ -16,6 +16,8 @@ const CallInfo kCalls[] = {
     CALL(syncfs),        CALL(noDumpRows),      CALL(forbiddenRows), CALL(sparseHead), CALL(resizeFile),
     CALL(attributesAt),  CALL(attributesByPath), CALL(inheritsAcl), CALL(userName),   CALL(groupName),
     CALL(userId),        CALL(groupId),
+    CALL(rsyncSignature), CALL(rsyncLoad),      CALL(rsyncDelta),  CALL(rsyncPatch),  CALL(rsyncStep),
+    CALL(rsyncClose),
 };
 
 #undef CALL

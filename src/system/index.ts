@@ -11,6 +11,13 @@ export {
   type NativeCalls,
   OpenKind,
 } from './native.js';
+export {
+  RSYNC_FIGURES,
+  type RsyncCalls,
+  RsyncFigure,
+  RsyncStatus,
+  type RsyncStatusNumber,
+} from './native-rsync.js';
 export { type Address, describeAddress, hostInUrl, isLoopback, type Network } from './network.js';
 export { type Random, seededRandom } from './random.js';
 export { loadSnappy } from './snappy.js';

@@ -1,0 +1,188 @@
+/**
+ * Which commands of a delta make which stretch of its content, so that a range is read without what is
+ * before it. The commands are librsync's: https://librsync.github.io/page_formats.html (their first
+ * byte: 0 end, 1 to 64 so many bytes follow, 65 to 68 bytes with a length of 1 to 8 bytes, 69 to 84
+ * copies with position and length of 1 to 8 bytes each; numbers have the highest byte first).
+ */
+import { TardisError } from '../errors/index.js';
+
+/** Commands of one delta, for whoever makes one too. Their index takes 16 bytes each. */
+export const MAX_COMMANDS: number = 1 << 18;
+
+const MAGIC = 0x7273_0236;
+const MAGIC_BYTES = 4;
+const Op = { end: 0, literalMost: 0x40, literalN: 0x41, copy: 0x45, most: 0x54 } as const;
+const FIRST_ROOM = 256;
+
+/** A stretch of a content: where its bytes are in the basis, or (`isLiteral`) in the delta itself. */
+export interface Stretch {
+  readonly isLiteral: boolean;
+  readonly from: number;
+  readonly bytes: number;
+}
+
+export class DeltaIndex {
+  /** Length of the content. */
+  sizeBytes = 0;
+  private count = 0;
+  /** Where in the content each command begins, and its source: below 0, -1 less a place in the delta. */
+  private starts = new Float64Array(FIRST_ROOM);
+  private sources = new Float64Array(FIRST_ROOM);
+  private readonly basisBytes: number;
+
+  private constructor(basisBytes: number) {
+    this.basisBytes = basisBytes;
+  }
+
+  /**
+   * Reads a whole delta in pieces. Throws RECORD_DAMAGED when it makes no sense, copies from outside of
+   * the basis, has too many commands, or makes anything but `sizeBytes` bytes.
+   */
+  static async read(
+    delta: AsyncIterable<Uint8Array>,
+    basisBytes: number,
+    sizeBytes: number,
+  ): Promise<DeltaIndex> {
+    const index = new DeltaIndex(basisBytes);
+    const parser = new Parser(index);
+    for await (const piece of delta) parser.push(piece);
+    if (!parser.isOver || index.sizeBytes !== sizeBytes) throw malformed();
+    return index;
+  }
+
+  /** The stretches that make up `bytes` bytes from `position` on. */
+  *stretches(position: number, bytes: number): Generator<Stretch> {
+    const end = Math.min(position + bytes, this.sizeBytes);
+    for (let command = this.find(position); position < end; command += 1) {
+      const skip = position - this.starts[command]!;
+      const next = command + 1 < this.count ? this.starts[command + 1]! : this.sizeBytes;
+      const source = this.sources[command]!;
+      const isLiteral = source < 0;
+      const from = (isLiteral ? -1 - source : source) + skip;
+      const stretch = { isLiteral, from, bytes: Math.min(next, end) - position };
+      yield stretch;
+      position += stretch.bytes;
+    }
+  }
+
+  /** Adds the next command. */
+  add(isLiteral: boolean, from: number, bytes: number): void {
+    const isOutside = !isLiteral && (from > this.basisBytes || bytes > this.basisBytes - from);
+    const size = this.sizeBytes + bytes;
+    if (bytes === 0 || isOutside || !Number.isSafeInteger(size)) throw malformed();
+    const last = this.count - 1;
+    const source = isLiteral ? -1 - from : from;
+    // A copy that goes on where the one before ends is one with it.
+    const isNext =
+      !isLiteral &&
+      last >= 0 &&
+      this.sources[last]! >= 0 &&
+      source === this.sources[last]! + (this.sizeBytes - this.starts[last]!);
+    if (!isNext) {
+      if (this.count === MAX_COMMANDS) throw malformed();
+      if (this.count === this.starts.length) this.grow();
+      this.starts[this.count] = this.sizeBytes;
+      this.sources[this.count] = source;
+      this.count += 1;
+    }
+    this.sizeBytes = size;
+  }
+
+  private grow(): void {
+    const room = this.starts.length * 2;
+    const [starts, sources] = [new Float64Array(room), new Float64Array(room)];
+    starts.set(this.starts);
+    sources.set(this.sources);
+    [this.starts, this.sources] = [starts, sources];
+  }
+
+  /** The last command that begins at `position` or before. */
+  private find(position: number): number {
+    let [low, high] = [0, this.count - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (this.starts[middle]! <= position) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+}
+
+/** Reads commands from pieces that may end anywhere. */
+class Parser {
+  isOver = false;
+  private readonly head = Buffer.alloc(1 + 8 + 8);
+  private headBytes = 0;
+  private hasMagic = false;
+  /** Bytes of a literal still to come. */
+  private skipBytes = 0;
+  /** Bytes of the delta so far. */
+  private at = 0;
+  private readonly index: DeltaIndex;
+
+  constructor(index: DeltaIndex) {
+    this.index = index;
+  }
+
+  push(piece: Uint8Array): void {
+    let from = 0;
+    while (from < piece.length) {
+      if (this.isOver) throw malformed();
+      if (this.skipBytes > 0) {
+        const skipped = Math.min(this.skipBytes, piece.length - from);
+        this.skipBytes -= skipped;
+        this.at += skipped;
+        from += skipped;
+        continue;
+      }
+      this.head[this.headBytes] = piece[from]!;
+      this.headBytes += 1;
+      this.at += 1;
+      from += 1;
+      if (this.headBytes === this.wantedBytes()) {
+        this.take();
+        this.headBytes = 0;
+      }
+    }
+  }
+
+  /** How long magic or command is, by what of it is there. */
+  private wantedBytes(): number {
+    if (!this.hasMagic) return MAGIC_BYTES;
+    const op = this.head[0]!;
+    if (op > Op.most) throw malformed();
+    if (op <= Op.literalMost) return 1;
+    if (op < Op.copy) return 1 + (1 << (op - Op.literalN));
+    return 1 + (1 << ((op - Op.copy) >> 2)) + (1 << ((op - Op.copy) & 3));
+  }
+
+  private take(): void {
+    if (!this.hasMagic) {
+      if (this.head.readUInt32BE(0) !== MAGIC) throw malformed();
+      this.hasMagic = true;
+      return;
+    }
+    const op = this.head[0]!;
+    if (op === Op.end) this.isOver = true;
+    else if (op < Op.copy) {
+      const bytes = op <= Op.literalMost ? op : this.number(1, this.headBytes - 1);
+      this.index.add(true, this.at, bytes);
+      this.skipBytes = bytes;
+    } else {
+      const positionBytes = 1 << ((op - Op.copy) >> 2);
+      const position = this.number(1, positionBytes);
+      const bytes = this.number(1 + positionBytes, this.headBytes - 1 - positionBytes);
+      this.index.add(false, position, bytes);
+    }
+  }
+
+  private number(at: number, bytes: number): number {
+    let value = 0;
+    for (let place = at; place < at + bytes; place += 1) value = value * 256 + this.head[place]!;
+    return value;
+  }
+}
+
+function malformed(): TardisError {
+  return new TardisError('RECORD_DAMAGED', 'the commands of a delta make no sense');
+}

@@ -1,0 +1,152 @@
+/**
+ * Making and applying deltas by librsync, in pieces. A delta (magic "rs\x026") is a run of commands:
+ * take these bytes, or copy that stretch of the basis.
+ */
+import { TardisError } from '../errors/index.js';
+import { type RsyncCalls, RsyncStatus } from '../system/index.js';
+import { RsyncJob } from './rsync-job.js';
+
+/** Makes the delta of what is pushed, in pieces of `pieceBytes` (the last one is what remains). */
+export class DeltaMaker {
+  private readonly job: RsyncJob;
+  private readonly piece: Buffer;
+  private filled = 0;
+
+  /** `signature`: the number of a LoadedSignature. Must be closed. */
+  constructor(native: RsyncCalls, signature: number, pieceBytes: number) {
+    this.job = new RsyncJob(native, 'a delta cannot be made', () => native.rsyncDelta(signature));
+    this.piece = Buffer.allocUnsafeSlow(pieceBytes);
+  }
+
+  /** Commands so far. */
+  get commands(): number {
+    return this.job.commands;
+  }
+
+  /** Bytes so far that the basis does not have. */
+  get literalBytes(): number {
+    return this.job.literalBytes;
+  }
+
+  /** Yields pieces that are full; each is good until the next one is asked for. */
+  push(bytes: Uint8Array): Generator<Buffer, void, undefined> {
+    return this.drive(bytes, false);
+  }
+
+  /** Yields what remains. */
+  *finish(): Generator<Buffer, void, undefined> {
+    yield* this.drive(NOTHING, true);
+    if (this.filled > 0) yield this.piece.subarray(0, this.filled);
+    this.filled = 0;
+  }
+
+  close(): void {
+    this.job.close();
+  }
+
+  private *drive(input: Uint8Array, isLast: boolean): Generator<Buffer, void, undefined> {
+    for (let at = 0; ; ) {
+      const status = this.job.step(input, at, isLast, this.piece, this.filled);
+      at += this.job.takenBytes;
+      this.filled += this.job.putBytes;
+      const isFull = this.filled === this.piece.length;
+      if (isFull) {
+        yield this.piece;
+        this.filled = 0;
+      }
+      if (status === RsyncStatus.done || (at === input.length && !isFull)) return;
+    }
+  }
+}
+
+const NOTHING: Buffer = Buffer.alloc(0);
+
+/** What a delta was made on. */
+export interface Basis {
+  readonly sizeBytes: number;
+  /** Fills `bytes` bytes of `target` from `at` on with what the basis has at `position`. */
+  read(position: number, target: Buffer, at: number, bytes: number): Promise<void>;
+}
+
+const OUTPUT_BYTES = 256 << 10;
+
+/**
+ * The content that a delta makes of its basis, in pieces that are good until the next one is asked for.
+ * Throws RECORD_DAMAGED when the delta makes no sense, or makes anything but `sizeBytes` bytes; whether
+ * they are the right ones only their digest tells.
+ */
+export async function* patched(
+  native: RsyncCalls,
+  delta: AsyncIterable<Uint8Array>,
+  basis: Basis,
+  sizeBytes: number,
+): AsyncGenerator<Buffer> {
+  const job = new RsyncJob(native, 'a delta cannot be applied', () =>
+    native.rsyncPatch(basis.sizeBytes),
+  );
+  try {
+    const run = new PatchRun(job, basis, sizeBytes);
+    for await (const input of delta) yield* run.push(input, false);
+    yield* run.push(NOTHING, true);
+    if (!run.isWhole) throw wrongLength();
+  } finally {
+    job.close();
+  }
+}
+
+class PatchRun {
+  isWhole = false;
+  private readonly output = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
+  private filled = 0;
+  private madeBytes = 0;
+  private readonly job: RsyncJob;
+  private readonly basis: Basis;
+  private readonly sizeBytes: number;
+
+  constructor(job: RsyncJob, basis: Basis, sizeBytes: number) {
+    this.job = job;
+    this.basis = basis;
+    this.sizeBytes = sizeBytes;
+  }
+
+  async *push(input: Uint8Array, isLast: boolean): AsyncGenerator<Buffer> {
+    if (this.isWhole) {
+      if (input.length > 0) throw wrongLength();
+      return;
+    }
+    const { job, output, basis } = this;
+    let given = 0;
+    for (let at = 0; ; ) {
+      const status = job.step(input, at, isLast, output, this.filled, given);
+      at += job.takenBytes;
+      this.count(job.putBytes);
+      given = 0;
+      if (status === RsyncStatus.wantsBasis) {
+        given = job.wantedBytes;
+        await basis.read(job.wantedAt, output, this.filled, given);
+        continue;
+      }
+      const isFull = this.filled === output.length;
+      if (isFull || status === RsyncStatus.done) {
+        if (this.filled > 0) yield output.subarray(0, this.filled);
+        this.filled = 0;
+      }
+      if (status === RsyncStatus.done) {
+        this.isWhole = this.madeBytes === this.sizeBytes;
+        if (!this.isWhole) throw wrongLength();
+        return;
+      }
+      if (at === input.length && !isFull && !isLast) return;
+    }
+  }
+
+  private count(bytes: number): void {
+    this.filled += bytes;
+    this.madeBytes += bytes;
+    if (this.madeBytes > this.sizeBytes) throw wrongLength();
+  }
+}
+
+function wrongLength(): TardisError {
+  return new TardisError('RECORD_DAMAGED', 'a delta makes a content of another length');
+}

@@ -1,0 +1,11 @@
+export { type Basis, DeltaMaker, patched } from './delta.js';
+export { DeltaIndex, MAX_COMMANDS, type Stretch } from './delta-index.js';
+export {
+  blockBytesFor,
+  LoadedSignature,
+  MAX_BLOCKS,
+  MAX_SIGNATURE_BYTES,
+  SignatureJoin,
+  SignatureMaker,
+  signatureBytesFor,
+} from './signature.js';

@@ -1,0 +1,92 @@
+/** One job of librsync, with its errors as ours. */
+import { systemCode, TardisError } from '../errors/index.js';
+import {
+  RSYNC_FIGURES,
+  type RsyncCalls,
+  RsyncFigure,
+  type RsyncStatusNumber,
+} from '../system/index.js';
+
+const NOTHING = new Uint8Array(0);
+
+export class RsyncJob {
+  private readonly figures = new Float64Array(RSYNC_FIGURES);
+  private readonly figureBytes = new Uint8Array(this.figures.buffer);
+  private isOpen = true;
+  readonly number: number;
+  private readonly native: RsyncCalls;
+  private readonly what: string;
+
+  /** `what` says in errors what could not be made or read. */
+  constructor(native: RsyncCalls, what: string, begin: () => number) {
+    this.native = native;
+    this.what = what;
+    this.number = this.told(begin);
+  }
+
+  get takenBytes(): number {
+    return this.figures[RsyncFigure.taken]!;
+  }
+
+  get putBytes(): number {
+    return this.figures[RsyncFigure.put]!;
+  }
+
+  get wantedAt(): number {
+    return this.figures[RsyncFigure.wantedAt]!;
+  }
+
+  get wantedBytes(): number {
+    return this.figures[RsyncFigure.wantedBytes]!;
+  }
+
+  get commands(): number {
+    return this.figures[RsyncFigure.commands]!;
+  }
+
+  get literalBytes(): number {
+    return this.figures[RsyncFigure.literalBytes]!;
+  }
+
+  /** See `rsyncStep`. Throws RECORD_DAMAGED, with librsync's reason, when the input makes no sense. */
+  step(
+    input: Uint8Array,
+    inputAt: number,
+    isLast: boolean,
+    output: Uint8Array = NOTHING,
+    outputAt = 0,
+    givenBytes = 0,
+  ): RsyncStatusNumber {
+    const bytes = input.length - inputAt;
+    const { native, number, figureBytes } = this;
+    return this.told(() =>
+      native.rsyncStep(
+        number,
+        input,
+        inputAt,
+        bytes,
+        isLast,
+        output,
+        outputAt,
+        givenBytes,
+        figureBytes,
+      ),
+    ) as RsyncStatusNumber;
+  }
+
+  close(): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.native.rsyncClose(this.number);
+  }
+
+  private told(call: () => number): number {
+    try {
+      return call();
+    } catch (error) {
+      if (systemCode(error) !== 'ERSYNC') throw error;
+      const reason = (error as Error).message.replace(/^ERSYNC: (.*), rsync\w+$/s, '$1');
+      throw new TardisError('RECORD_DAMAGED', `${this.what}: ${reason}`, {}, error);
+    }
+  }
+}

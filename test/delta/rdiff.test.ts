@@ -1,0 +1,75 @@
+/** The contract with the command `rdiff`: it reads what we make, and we read what it makes. */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { deltaOf, makePair, patchOf, rangeOf, signatureOf } from '../helpers/deltas.js';
+import { scratch } from '../helpers/scratch.js';
+
+const PAIRS = 1000;
+const BATCH = 100;
+const BLOCK_BYTES = [256, 1000, 1024, 2048, 4096];
+const SEED = 20_260_101;
+
+/** Everything `rdiff` does for the files of a batch, in one process of a shell. */
+const SCRIPT = `
+for n in "$@"; do
+  rdiff -s -b "$(cat "$n.block")" -S 16 signature "$n.before" "$n.rsig" 2>/dev/null || exit 1
+  rdiff delta "$n.rsig" "$n.after" "$n.rdelta" || exit 2
+  rdiff delta "$n.sig" "$n.after" "$n.mixed" || exit 3
+  rdiff patch "$n.before" "$n.delta" "$n.patched" || exit 4
+done
+`;
+
+test('rdiff patches our deltas and we patch those of rdiff, 1000 pairs', async (t) => {
+  t.timeout(20 * 60_000);
+  if (spawnSync('rdiff', ['--version']).status !== 0) {
+    t.fail('no rdiff here: npm run setup');
+    return;
+  }
+  const folder = scratch(t);
+  const file = (n: number, kind: string): string => path.join(folder, `${n}.${kind}`);
+  for (let first = 0; first < PAIRS; first += BATCH) {
+    const numbers = Array.from({ length: BATCH }, (_, index) => first + index);
+    for (const n of numbers) {
+      const { before, after } = makePair(SEED, n);
+      const blockBytes = BLOCK_BYTES[n % BLOCK_BYTES.length]!;
+      const signature = signatureOf(before, blockBytes, n);
+      fs.writeFileSync(file(n, 'before'), before);
+      fs.writeFileSync(file(n, 'after'), after);
+      fs.writeFileSync(file(n, 'block'), String(blockBytes));
+      fs.writeFileSync(file(n, 'sig'), signature);
+      fs.writeFileSync(file(n, 'delta'), deltaOf(signature, before.length, after, n));
+    }
+    const result = spawnSync('sh', ['-c', SCRIPT, 'sh', ...numbers.map(String)], { cwd: folder });
+    t.is(result.status, 0, String(result.stderr));
+    for (const n of numbers) {
+      const { kind, before, after } = makePair(SEED, n);
+      const read = (name: string): Buffer => fs.readFileSync(file(n, name));
+      const what = `pair ${n} of seed ${SEED}: ${kind}`;
+      t.true(read('sig').equals(read('rsig')), `${what}: the signatures`);
+      t.true(read('patched').equals(after), `${what}: our delta by rdiff`);
+      for (const delta of [read('rdelta'), read('mixed'), read('delta')]) {
+        t.true((await patchOf(before, delta, after.length)).equals(after), `${what}: a patch`);
+        const from = Math.floor(after.length / 3);
+        const range = { from, bytes: Math.floor(after.length / 2) };
+        const wanted = after.subarray(from, from + range.bytes);
+        t.true(
+          (await rangeOf(before, delta, after.length, range)).equals(wanted),
+          `${what}: range`,
+        );
+      }
+    }
+    for (const name of fs.readdirSync(folder)) fs.rmSync(path.join(folder, name));
+  }
+});
+
+test('a delta of what changed little is small, and moves and insertions are found', (t) => {
+  for (let n = 0; n < 64; n += 1) {
+    const { kind, before, after } = makePair(77, n);
+    const delta = deltaOf(signatureOf(before, 256), before.length, after);
+    if (kind === 'equal') t.true(delta.length <= 300, `${n}: ${delta.length}`);
+    if (kind === 'move') t.true(delta.length <= 2000, `${n}: ${delta.length}`);
+    if (kind === 'insertion') t.true(delta.length <= after.length - before.length + 1500, `${n}`);
+  }
+});
