@@ -120,6 +120,14 @@ CREATE TABLE contents (
 CREATE INDEX contents_by_digest ON contents (substr(digest, 1, 8));
 -- Large ones by size: a file of a size nobody has need not be hashed before it is sent.
 CREATE INDEX contents_by_size ON contents (size_bytes) WHERE size_bytes > 1048576;
+-- From a basis to what is a delta on it.
+CREATE INDEX contents_by_basis ON contents (basis_id) WHERE basis_id IS NOT NULL;
+
+-- Signatures of contents, from which deltas on them are made.
+CREATE TABLE signatures (
+  content_id INTEGER PRIMARY KEY,
+  record_id  INTEGER NOT NULL
+);
 
 -- The parts of a content in parts (record kind "assembly"), in order.
 CREATE TABLE content_parts (

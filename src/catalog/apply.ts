@@ -4,6 +4,7 @@
  */
 import { digestKey, EntryType, forEachRow, RowReader, decodeParts } from '../model/index.js';
 import {
+  type ContentIndex,
   type ListingSection,
   type Location,
   readContentIndex,
@@ -156,7 +157,7 @@ export function applyDamage(catalog: Catalog, digest: Buffer): void {
 }
 
 /**
- * Adds the contents of a frame, content, part or assembly record at its place. Contents that are
+ * Adds the contents of a frame, content, part, assembly or signature record at its place. Contents that are
  * stored already keep their place. Returns the ids of what the record holds by digest key.
  */
 export function applyContentRecord(
@@ -190,6 +191,10 @@ export function applyContentRecord(
     return ids;
   }
   const content = readContentIndex(index);
+  if (header.kind === RecordKind.signature) {
+    applySignature(catalog, header, content, location);
+    return ids;
+  }
   const contentId = add(content.digest, content.sizeBytes, 0);
   if (header.kind === RecordKind.part) {
     catalog.contents.addPartSource(contentId, content.fileSizeBytes);
@@ -205,6 +210,19 @@ export function applyContentRecord(
   return ids;
 }
 
+/** A signature is of a content that need not be known yet. The newest one counts. */
+function applySignature(
+  catalog: Catalog,
+  header: RecordHeader,
+  { digest, sizeBytes }: ContentIndex,
+  location: Location,
+): void {
+  const contentId =
+    catalog.contents.find(digest)?.contentId ??
+    catalog.contents.add(digest, sizeBytes, undefined, 0);
+  catalog.signatures.put(contentId, catalog.contents.addRecord(header, location));
+}
+
 /**
  * Adds what a record holds whose bytes do not match its checksum: each content keeps the place, since it
  * may prove sound by its digest, but counts as missing, so that the next backup sends it again. Contents
@@ -216,6 +234,7 @@ export function applyUnsoundRecord(
   index: Buffer,
   location: Location,
 ): void {
+  if (header.kind === RecordKind.signature) return; // a new one can be made
   const digests =
     header.kind === RecordKind.frame
       ? readFrameIndex(header, index).map((entry) => Buffer.from(entry.digest))

@@ -10,6 +10,7 @@ import { EntryTable } from './entries.js';
 import { closeAfterWriting, openForReading, openForWriting } from './open.js';
 import { OwnerTable } from './owners.js';
 import { SetTable } from './sets.js';
+import { SignatureTable } from './signatures.js';
 import { StateTable } from './state.js';
 
 export class Catalog {
@@ -19,6 +20,7 @@ export class Catalog {
   readonly contents: ContentTable;
   readonly owners: OwnerTable;
   readonly state: StateTable;
+  private signatureTable: SignatureTable | undefined;
   private readonly database: SqlDatabase;
   private readonly isWriter: boolean;
 
@@ -31,6 +33,12 @@ export class Catalog {
     this.contents = new ContentTable(database);
     this.owners = new OwnerTable(database);
     this.state = new StateTable(database);
+  }
+
+  /** For writers: a catalog of the first version, which may be read as it is, has none. */
+  get signatures(): SignatureTable {
+    this.signatureTable ??= new SignatureTable(this.database);
+    return this.signatureTable;
   }
 
   /** For the holder of the client's lock. Throws CATALOG_NEWER, CATALOG_DAMAGED. */

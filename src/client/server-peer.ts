@@ -1,7 +1,13 @@
 /** The server behind a connection, as the pipeline wants to see it: questions become promises. */
 import { fromWire, TardisError } from '../errors/index.js';
 import { RowReader } from '../model/index.js';
-import type { BackupPeer, HeadBatch, OutgoingParcel, PeerStream } from '../pipeline/index.js';
+import type {
+  BackupPeer,
+  HeadBatch,
+  OutgoingParcel,
+  PeerStream,
+  SignatureStream,
+} from '../pipeline/index.js';
 import {
   type Connection,
   decodeMessage,
@@ -182,18 +188,44 @@ export class ServerPeer implements BackupPeer {
   }
 
   openStream(isPart: boolean, codec: number, fileSizeBytes: number): PeerStream {
+    const { stream, chunk, abort, close } = this.newStream();
+    this.sender.post('streamOpen', { stream, isPart, codec, fileSizeBytes });
+    const end = (digest: Uint8Array, sizeBytes: number): Promise<void> => {
+      close();
+      return this.sender.send('streamEnd', { stream, digest: asBuffer(digest), sizeBytes });
+    };
+    return { chunk, abort, end };
+  }
+
+  openSignature(): SignatureStream {
+    const { stream, chunk, abort, close } = this.newStream();
+    this.sender.post('signatureOpen', { stream });
+    const end = (digest: Uint8Array, sizeBytes: number, rawBytes: number): Promise<void> => {
+      close();
+      const head = { stream, digest: asBuffer(digest), sizeBytes, rawBytes };
+      return this.sender.send('signatureEnd', head);
+    };
+    return { chunk, abort, end };
+  }
+
+  /** What all streams have in common. */
+  private newStream(): {
+    stream: number;
+    chunk: (bytes: Uint8Array) => Promise<void>;
+    abort: () => void;
+    close: () => void;
+  } {
     this.lastStream += 1;
     const stream = this.lastStream;
-    this.sender.post('streamOpen', { stream, isPart, codec, fileSizeBytes });
     let isOpen = true;
     return {
+      stream,
       chunk: (bytes) => this.sender.send('streamChunk', { stream }, bytes),
-      end: (digest, sizeBytes) => {
-        isOpen = false;
-        return this.sender.send('streamEnd', { stream, digest: asBuffer(digest), sizeBytes });
-      },
       abort: () => {
         if (isOpen) this.sender.post('streamAbort', { stream });
+        isOpen = false;
+      },
+      close: () => {
         isOpen = false;
       },
     };

@@ -47,7 +47,7 @@ export const ABSENT: readonly AbsentRow[] = [
   ...later('login', 'server key', ['RequirePassword']),
   ...later('TLS', 'server key', ['SSL', 'CertFile', 'KeyFile']),
   ...later('TLS', 'option', ['--ssl', '--no-ssl']),
-  ...later('deltas', 'client key', ['Full', 'SendSig']),
+  ...later('deltas', 'client key', ['Full']),
   ...later('deltas', 'option', ['--full']),
   ...later('deltas', 'server key', ['MaxDeltaChain', 'MaxChangePercent', 'SaveFull']),
   ...later('purge', 'client key', ['Purge']),

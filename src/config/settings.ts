@@ -2,6 +2,7 @@
 import type { SettingRow, SettingTable, Tool, ValueOf } from './row.js';
 import { CLIENT_ROWS } from './rows-client.js';
 import { COMMON_ROWS } from './rows-common.js';
+import { DELTA_ROWS } from './rows-deltas.js';
 import { EXCLUDE_ROWS } from './rows-excludes.js';
 import { RESTORE_ROWS } from './rows-restore.js';
 import { ROOT_ROWS } from './rows-roots.js';
@@ -11,6 +12,7 @@ import { TUNING_ROWS } from './rows-tuning.js';
 export const SETTINGS = {
   ...COMMON_ROWS,
   ...CLIENT_ROWS,
+  ...DELTA_ROWS,
   ...EXCLUDE_ROWS,
   ...ROOT_ROWS,
   ...RESTORE_ROWS,

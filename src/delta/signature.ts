@@ -18,6 +18,9 @@ export const MAX_BLOCKS: number = 1 << 19;
 export const MAX_BLOCK_BYTES: number = 64 << 20;
 export const MAX_SIGNATURE_BYTES: number = SIGNATURE_HEADER_BYTES + MAX_BLOCKS * SUM_BYTES;
 
+/** A content of fewer bytes is sent whole sooner than it is compared. */
+export const LEAST_DELTA_BYTES: number = 1 << 20;
+
 /** Up to this size shorter blocks cost little and find more. */
 const SMALL_CONTENT_BYTES = 16 << 20;
 const SMALL_BLOCK_BYTES = 1024;

@@ -3,7 +3,13 @@ export type { PipelineSettings } from './settings.js';
 export { Budget } from './budget.js';
 export type { PipelineHooks } from './hooks.js';
 export { type LargeFile, type Parcel, ParcelCutter, type ParcelLimits } from './parcel.js';
-export type { BackupPeer, HeadBatch, OutgoingParcel, PeerStream } from './peer.js';
+export type {
+  BackupPeer,
+  HeadBatch,
+  OutgoingParcel,
+  PeerStream,
+  SignatureStream,
+} from './peer.js';
 export { BackupProgress } from './progress.js';
 export { stage, StageCounters, type StageFigures } from './stage.js';
 export type { WalkOptions } from './walk.js';

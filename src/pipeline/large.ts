@@ -18,6 +18,7 @@ import type { Budget } from './budget.js';
 import type { LargeFile } from './parcel.js';
 import type { BackupPeer } from './peer.js';
 import type { BackupProgress } from './progress.js';
+import { SignatureSender, signatureBlocks } from './signature-sender.js';
 import type { StageCounters } from './stage.js';
 
 /** Contents above this are cut into parts of this size. */
@@ -30,6 +31,8 @@ export interface LargeOptions {
   readonly rawRules?: RawRules;
   /** Files above this are always hashed before they are sent; 0: none. */
   readonly checksumAboveBytes?: number;
+  /** Send signatures of first versions too. */
+  readonly sendSignatures?: boolean;
   /** Parts (or files) streamed at once. */
   readonly streams: number;
 }
@@ -64,6 +67,8 @@ interface Source extends LargeFile {
   readonly sparseHead: Uint8Array | undefined;
   /** Of what is sent. */
   readonly formBytes: number;
+  /** Of its signature, if it gets one. */
+  readonly blockBytes: number | undefined;
 }
 
 export class LargeFiles {
@@ -112,12 +117,14 @@ export class LargeFiles {
     const offsets: number[] = [];
     for (let at = 0; at < formBytes; at += PART_BYTES) offsets.push(at);
     // All of them end before anything is told: none may stream on behind a failed file.
+    const signature = file.blockBytes === undefined ? undefined : new SignatureSender(this.peer);
     const settled = await Promise.allSettled(
-      offsets.map((offset) => this.part(file, offset, isInParts, hashFirst)),
+      offsets.map((offset) => this.part(file, offset, isInParts, hashFirst, signature)),
     );
     const parts = settled.flatMap((part) => (part.status === 'fulfilled' ? [part.value] : []));
     const reasons = settled.flatMap((part) => (part.status === 'rejected' ? [part.reason] : []));
     if (reasons.length > 0) {
+      signature?.abort();
       throw reasons.find((reason) => !(reason instanceof UnreadableFile)) ?? reasons[0];
     }
     const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
@@ -140,13 +147,22 @@ export class LargeFiles {
       digest = partsDigest(full);
       this.peer.assembly(digest, sizeBytes, encodeParts(full));
     }
+    // Of what changed meanwhile the parts may end anywhere, and their sums do not fit together.
+    if (hasChanged || digest.length === 0) signature?.abort();
+    else await signature?.end(digest, sizeBytes);
     return { row, digest, hasChanged, incomplete: parts[0]!.incomplete };
   }
 
   /** A file with fewer blocks than its size says is looked at for holes. */
   private async sourceOf(file: LargeFile): Promise<Source> {
     const { directoryPath, row } = file;
-    const dense = { ...file, sparseHead: undefined, formBytes: file.sizeBytes };
+    const { sizeBytes } = file;
+    const dense = {
+      ...file,
+      sparseHead: undefined,
+      formBytes: sizeBytes,
+      blockBytes: this.blockBytes(sizeBytes, sizeBytes),
+    };
     if ((new RowReader(row).flags(0) & RowFlag.sparse) === 0) return dense;
     const { output } = await this.jobs.run('holes', { directoryPath, row });
     if (output.failure !== '') throw new UnreadableFile(output.failure);
@@ -159,8 +175,14 @@ export class LargeFiles {
       sizeBytes: map.fileBytes,
       sparseHead: output.head,
       formBytes: map.formBytes,
+      blockBytes: this.blockBytes(map.formBytes, map.fileBytes),
       hashFirst,
     };
+  }
+
+  private blockBytes(contentBytes: number, fileBytes: number): number | undefined {
+    if (this.options.sendSignatures !== true) return undefined;
+    return signatureBlocks(contentBytes, fileBytes);
   }
 
   /** The set of sizes is only a hint; forgetting some costs a second transfer at most. */
@@ -174,6 +196,7 @@ export class LargeFiles {
     offset: number,
     isPart: boolean,
     hashFirst: boolean,
+    signature: SignatureSender | undefined,
   ): Promise<PartResult> {
     await this.slots.take(1);
     // The window is taken as a whole before the job starts: a job that waited for a shared budget
@@ -185,6 +208,9 @@ export class LargeFiles {
         (hashFirst ? await this.hashFirst(file, offset) : undefined) ??
         (await this.stream(file, offset, isPart));
       const { sizeBytes, hasChanged, incomplete } = result;
+      if (result.signature !== undefined) {
+        await signature?.part(offset / PART_BYTES, result.signature);
+      }
       return {
         digest: Buffer.from(result.digest),
         sizeBytes,
@@ -237,10 +263,10 @@ export class LargeFiles {
     onChunk: (chunk: Uint8Array) => Promise<void>,
   ): Promise<RangeOutput> {
     const startMs = performance.now();
-    const { directoryPath, row, sparseHead } = file;
+    const { directoryPath, row, sparseHead, blockBytes: signatureBlockBytes } = file;
     const { rawRules } = this.options;
     const range = { directoryPath, row, sparseHead, offset, bytes: PART_BYTES };
-    const input = { ...range, compression, rawRules };
+    const input = { ...range, compression, rawRules, signatureBlockBytes };
     const result = await this.jobs.runRange(input, this.windowChunks, onChunk);
     if (result.failure !== '') throw new UnreadableFile(result.failure);
     this.peer.owners(result.owners);

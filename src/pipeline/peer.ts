@@ -38,7 +38,16 @@ export interface BackupPeer {
   owners(names: readonly OwnerName[]): void;
   /** Opens a stream for a large content or a part of one. */
   openStream(isPart: boolean, codec: number, fileSizeBytes: number): PeerStream;
+  /** Opens a stream for the signature of a content that is sent, or is there. */
+  openSignature(): SignatureStream;
   assembly(digest: Uint8Array, sizeBytes: number, parts: Uint8Array): void;
+}
+
+export interface SignatureStream {
+  chunk(bytes: Uint8Array): Promise<void>;
+  /** `sizeBytes`: of the content; `rawBytes`: of the signature. */
+  end(digest: Uint8Array, sizeBytes: number, rawBytes: number): Promise<void>;
+  abort(): void;
 }
 
 export interface PeerStream {

@@ -20,4 +20,5 @@ export interface PipelineSettings {
   readonly compression: Compression;
   readonly rawRules?: RawRules;
   readonly checksumAboveBytes?: number;
+  readonly sendSignatures?: boolean;
 }

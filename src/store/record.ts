@@ -22,7 +22,7 @@ export const RecordKind = Object.freeze({
   part: 3,
   /** The list of the parts of a content. */
   assembly: 4,
-  /** Reserved: the block sums of a content. */
+  /** The block sums of a content, from which a delta on it is made. */
   signature: 5,
   listing: 6,
   event: 7,
@@ -247,7 +247,7 @@ export function writeContentIndex(content: ContentIndex): Buffer {
   return index;
 }
 
-/** Reads the index of a content, part or assembly record. Throws RECORD_DAMAGED. */
+/** Reads the index of a content, part, assembly or signature record. Throws RECORD_DAMAGED. */
 export function readContentIndex(index: Buffer): ContentIndex {
   if (index.length !== CONTENT_INDEX_BYTES) {
     throw new TardisError('RECORD_DAMAGED', 'a content record has an impossible index');

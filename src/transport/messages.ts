@@ -4,7 +4,7 @@
  * (a test compares the document). Numbers are never reused.
  *
  * Ranges: 1–15 session, 16–47 backup, 48–63 reserved for reading, 64–95 answers of the above,
- * 96–111 reserved for login, 112–127 reserved for signatures and deltas.
+ * 96–111 reserved for login, 112–127 signatures and deltas, both ways.
  */
 export const PROTOCOL_VERSION = 1;
 
@@ -130,6 +130,14 @@ export const MESSAGES = {
   streamAbort: toServer(25, 'add', KIB, { stream: 'uint' }),
   assembly: toServer(26, 'add', 16 * MIB, { digest: 'bytes', sizeBytes: 'uint', parts: 'bytes' }),
   owners: toServer(27, 'add', MIB, { groups: 'bytes', ids: 'uints', names: 'byteses' }),
+  // signatures and deltas
+  signatureOpen: toServer(112, 'add', KIB, { stream: 'uint' }),
+  signatureEnd: toServer(113, 'add', KIB, {
+    stream: 'uint',
+    digest: 'bytes',
+    sizeBytes: 'uint',
+    rawBytes: 'uint',
+  }),
   // answers
   welcome: toClient(64, 4 * KIB, {
     protocol: 'uint',

@@ -219,6 +219,8 @@ export interface RangeInput {
   /** Given: the bytes come out in encoded chunks. Else they are only hashed. */
   readonly compression: Compression | undefined;
   readonly rawRules?: RawRules;
+  /** Given: the range's signature is made too, of blocks of this length. */
+  readonly signatureBlockBytes?: number | undefined;
 }
 
 export interface RangeOutput {
@@ -233,6 +235,8 @@ export interface RangeOutput {
   readonly incomplete: string;
   /** Whom its ACLs name. */
   readonly owners: readonly OwnerName[];
+  /** Of what was read, if it was asked for. */
+  readonly signature: Uint8Array | undefined;
 }
 
 /** One restore job: records to read, and the files to make of them, packed for a quick crossing. */

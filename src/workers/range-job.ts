@@ -4,9 +4,10 @@
  */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
+import { SignatureMaker } from '../delta/index.js';
 import { systemCode } from '../errors/index.js';
 import { EntryType, RowFlag, RowReader, RowOffset, withAttributes } from '../model/index.js';
-import { buildChunk, Codec, STREAM_CHUNK_BYTES } from '../store/index.js';
+import { buildChunk, Codec, type Compression, STREAM_CHUNK_BYTES } from '../store/index.js';
 import { OpenKind, type System } from '../system/index.js';
 import type { RangeInput, RangeOutput } from './jobs.js';
 import { OwnerNames } from './owner-names.js';
@@ -36,57 +37,97 @@ export function* rangeJob(
       hasChanged: false,
       incomplete: '',
       owners: [],
+      signature: undefined,
     };
     return { failure, row: input.row, ...nothing };
   }
 }
 
 function* readRange(input: RangeInput, system: System): Generator<Buffer, RangeOutput, undefined> {
-  const row = Buffer.from(input.row);
-  const rows = new RowReader(row);
   const directory = system.native.openDirectory(Buffer.from(input.directoryPath));
-  let file: number | undefined;
+  let reading: RangeReading | undefined;
   try {
-    const startNs = BigInt(Math.floor(system.clock.nowMs())) * 1_000_000n;
-    file = system.native.openBeneath(directory, rows.name(0), OpenKind.file);
-    const before = fs.fstatSync(file, { bigint: true });
-    refreshRow(row, before);
-    const hash = createHash('sha256');
-    const name = rows.name(0);
-    const compression =
-      input.compression !== undefined && isStoredRaw(name, Number(before.size), input.rawRules)
-        ? { codec: Codec.none, level: 0 }
-        : input.compression;
+    reading = new RangeReading(input, system, directory);
+    yield* reading.read();
+    return reading.result();
+  } finally {
+    reading?.close();
+    system.native.close(directory);
+  }
+}
+
+/** One range of one open file, from its first byte to what is told of it. */
+class RangeReading {
+  private readonly row: Buffer;
+  private readonly rows: RowReader;
+  private readonly startNs: bigint;
+  private readonly file: number;
+  private readonly before: fs.BigIntStats;
+  private readonly hash = createHash('sha256');
+  private readonly sparse: SparseMap | undefined;
+  private readonly signature: SignatureMaker | undefined;
+  private sizeBytes = 0;
+  private readonly input: RangeInput;
+  private readonly system: System;
+  private readonly directory: number;
+
+  constructor(input: RangeInput, system: System, directory: number) {
+    this.input = input;
+    this.system = system;
+    this.directory = directory;
+    this.row = Buffer.from(input.row);
+    this.rows = new RowReader(this.row);
+    this.sparse = input.sparseHead === undefined ? undefined : new SparseMap(input.sparseHead);
+    this.startNs = BigInt(Math.floor(system.clock.nowMs())) * 1_000_000n;
+    this.file = system.native.openBeneath(directory, this.rows.name(0), OpenKind.file);
+    try {
+      this.before = fs.fstatSync(this.file, { bigint: true });
+      refreshRow(this.row, this.before);
+      this.signature = signatureMaker(input, system);
+    } catch (error) {
+      system.native.close(this.file);
+      throw error;
+    }
+  }
+
+  /** Yields what is to be sent. */
+  *read(): Generator<Buffer, void, undefined> {
+    const { input, hash, signature } = this;
+    const compression = this.compression();
     if (scratch.length === 0) scratch = Buffer.allocUnsafeSlow(STREAM_CHUNK_BYTES);
-    const sparse = input.sparseHead === undefined ? undefined : new SparseMap(input.sparseHead);
-    let sizeBytes = 0;
-    while (sizeBytes < input.bytes) {
-      const wantedBytes = Math.min(scratch.length, input.bytes - sizeBytes);
-      const position = input.offset + sizeBytes;
-      const got =
-        sparse === undefined
-          ? system.files.read(file, scratch, 0, wantedBytes, position)
-          : readSparse(system, file, sparse, scratch, wantedBytes, position);
+    while (this.sizeBytes < input.bytes) {
+      const wantedBytes = Math.min(scratch.length, input.bytes - this.sizeBytes);
+      const got = this.readChunk(wantedBytes);
       if (got === 0) break;
       const chunk = scratch.subarray(0, got);
       hash.update(chunk);
-      sizeBytes += got;
+      signature?.push(chunk);
+      this.sizeBytes += got;
       if (compression !== undefined) yield buildChunk(chunk, compression);
       if (got < wantedBytes) break;
     }
-    const after = fs.fstatSync(file, { bigint: true });
-    const bytesThere = sparse === undefined ? after.size : BigInt(sparse.formBytes);
-    const hasChanged =
-      before.size !== after.size ||
-      before.mtimeNs !== after.mtimeNs ||
-      before.ctimeNs !== after.ctimeNs ||
-      (sparse !== undefined && BigInt(sparse.fileBytes) !== after.size) ||
-      BigInt(input.offset + sizeBytes) > bytesThere ||
-      (sizeBytes < input.bytes && BigInt(input.offset + sizeBytes) !== bytesThere);
+  }
+
+  private compression(): Compression | undefined {
+    const { compression, rawRules } = this.input;
+    const isRaw = isStoredRaw(this.rows.name(0), Number(this.before.size), rawRules);
+    return compression !== undefined && isRaw ? { codec: Codec.none, level: 0 } : compression;
+  }
+
+  private readChunk(bytes: number): number {
+    const { system, file, sparse } = this;
+    const position = this.input.offset + this.sizeBytes;
+    if (sparse === undefined) return system.files.read(file, scratch, 0, bytes, position);
+    return readSparse(system, file, sparse, scratch, bytes, position);
+  }
+
+  result(): RangeOutput {
+    const { rows, row, input, system, directory, sizeBytes } = this;
+    const hasChanged = this.hasChanged();
     let flags = rows.flags(0) & ~READING_FLAGS;
-    if (sparse !== undefined) flags |= RowFlag.sparse;
+    if (this.sparse !== undefined) flags |= RowFlag.sparse;
     if (hasChanged) flags |= RowFlag.changedWhileRead | RowFlag.unsettled;
-    if (before.ctimeNs >= startNs - RACY_WINDOW_NS) flags |= RowFlag.unsettled;
+    if (this.before.ctimeNs >= this.startNs - RACY_WINDOW_NS) flags |= RowFlag.unsettled;
     rows.setFlags(0, flags);
     // Once for the whole file is enough.
     const more = input.offset === 0 ? readAttributesOf(system, directory, rows, 0) : undefined;
@@ -96,12 +137,45 @@ function* readRange(input: RangeInput, system: System): Generator<Buffer, RangeO
     const named = new OwnerNames(system);
     if (more !== undefined) named.meetAcls(more.packed);
     const owners = named.take();
-    const digest = hash.digest();
-    return { failure: '', digest, sizeBytes, row: whole, hasChanged, incomplete, owners };
-  } finally {
-    if (file !== undefined) system.native.close(file);
-    system.native.close(directory);
+    const digest = this.hash.digest();
+    const signature = this.signature?.finish();
+    return {
+      failure: '',
+      digest,
+      sizeBytes,
+      row: whole,
+      hasChanged,
+      incomplete,
+      owners,
+      signature,
+    };
   }
+
+  private hasChanged(): boolean {
+    const { input, sparse, before, sizeBytes } = this;
+    const after = fs.fstatSync(this.file, { bigint: true });
+    const bytesThere = sparse === undefined ? after.size : BigInt(sparse.formBytes);
+    const end = BigInt(input.offset + sizeBytes);
+    return (
+      before.size !== after.size ||
+      before.mtimeNs !== after.mtimeNs ||
+      before.ctimeNs !== after.ctimeNs ||
+      (sparse !== undefined && BigInt(sparse.fileBytes) !== after.size) ||
+      end > bytesThere ||
+      (sizeBytes < input.bytes && end !== bytesThere)
+    );
+  }
+
+  close(): void {
+    this.signature?.close();
+    this.system.native.close(this.file);
+  }
+}
+
+function signatureMaker(input: RangeInput, system: System): SignatureMaker | undefined {
+  const { signatureBlockBytes, bytes } = input;
+  if (signatureBlockBytes === undefined) return undefined;
+  return new SignatureMaker(system.native, signatureBlockBytes, bytes);
 }
 
 const READING_FLAGS = RowFlag.changedWhileRead | RowFlag.unsettled | RowFlag.sparse;

@@ -89,7 +89,9 @@ async function writeHistory(store: PackedStore): Promise<void> {
   await store.checkpoint();
 
   const second = store.openSet('second');
+  store.signature(Buffer.alloc(5000, 2), Buffer.from('before its content'));
   store.object(Buffer.alloc(5000, 2));
+  store.signature(Buffer.alloc(9000, 1), Buffer.from('behind its content'));
   const whole = store.inParts(Buffer.alloc(700, 3), Buffer.alloc(300, 4));
   store.change(second, 1, [
     fileEntry('large', Buffer.alloc(5000, 2)),

@@ -4,10 +4,12 @@ import type {
   HeadBatch,
   OutgoingParcel,
   PeerStream,
+  SignatureStream,
 } from '../../src/pipeline/index.js';
 import { type Entry, forEachRow, RowReader } from '../../src/model/index.js';
 import {
   CHUNK_HEADER_BYTES,
+  Codec,
   type CodecNumber,
   decode,
   decodeChunk,
@@ -42,6 +44,7 @@ export class FakePeer implements BackupPeer {
   readonly rows = new Map<string, Entry>();
   /** Contents by digest, in hexadecimal. */
   readonly contents = new Map<string, Buffer>();
+  readonly signatures = new Map<string, Buffer>();
   readonly finished = new Map<number, boolean>();
   readonly failures: Failure[] = [];
   /** By `user` or `group` and number. */
@@ -190,8 +193,29 @@ export class FakePeer implements BackupPeer {
     };
   }
 
+  openSignature(): SignatureStream {
+    const chunks: Buffer[] = [];
+    return {
+      chunk: async (bytes) => {
+        chunks.push(Buffer.from(bytes));
+        await this.beforeAnswer('chunk');
+      },
+      end: async (digest, _, rawBytes) => {
+        const signature = joined(chunks, Codec.none, rawBytes);
+        this.signatures.set(Buffer.from(digest).toString('hex'), signature);
+        await this.beforeAnswer('end');
+      },
+      abort: () => undefined,
+    };
+  }
+
   assembly(digest: Uint8Array, sizeBytes: number): void {
     this.assemblies.push({ digest: Buffer.from(digest).toString('hex'), sizeBytes });
+  }
+
+  /** The digests of files, in hexadecimal, sorted. */
+  digestsOf(...paths: string[]): string[] {
+    return paths.map((path) => this.rows.get(path)!.digest!.toString('hex')).sort();
   }
 
   /** Whether the last rows of a directory have come, and it may be skipped next time. */

@@ -207,6 +207,14 @@ export class PackedStore {
     return digest;
   }
 
+  /** A signature (any bytes) of a content. */
+  signature(content: Buffer, signature: Buffer): void {
+    const size = { sizeBytes: content.length, fileSizeBytes: 0, chunkBytes: 0 };
+    const index = writeContentIndex({ digest: sha256(content), ...size });
+    const header = { kind: RecordKind.signature, codec: Codec.none, rawBytes: signature.length };
+    this.stored(buildRecord(header, index, signature));
+  }
+
   private stored(record: Buffer): void {
     this.apply(record, this.packs.append(record));
   }

@@ -1,6 +1,16 @@
 /** Records of contents, one at a time. */
 import { BytesBuilder } from '../../src/model/index.js';
-import { buildContent, buildFrame, type Compression, type Slice } from '../../src/store/index.js';
+import {
+  buildContent,
+  buildFrame,
+  type Compression,
+  DirectoryBackend,
+  listPacks,
+  type RecordHeader,
+  scanPack,
+  type Slice,
+} from '../../src/store/index.js';
+import { nodeSystem } from '../../src/system/index.js';
 import { sha256 } from './rows.js';
 
 /** A frame of contents that stand somewhere in `source`. */
@@ -19,6 +29,20 @@ export function contentRecord(source: Buffer, slice: Slice, compression: Compres
   const target = new BytesBuilder(64);
   buildContent(source, slice, compression, target);
   return target.take();
+}
+
+/** The headers of all records in the packs of a client's directory, in their order. */
+export async function recordsIn(clientPath: string): Promise<RecordHeader[]> {
+  const backend = new DirectoryBackend(clientPath, nodeSystem().files);
+  const headers: RecordHeader[] = [];
+  try {
+    for (const pack of await listPacks(backend)) {
+      for await (const { header } of scanPack(backend, pack, 0)) headers.push(header);
+    }
+  } finally {
+    backend.close();
+  }
+  return headers;
 }
 
 /** Contents one after another, with `gap` other bytes behind each. */

@@ -18,6 +18,7 @@ import {
   objectName,
   type ObjectWriter,
   PackWriter,
+  RecordKind,
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import type { FinishedStream } from './streams.js';
@@ -108,13 +109,15 @@ export class ClientStore {
   }
 
   /**
-   * Gives a staged content its place: a copy in a pack when it is of middle size, else an object of
-   * its own, named by its digest.
+   * Gives a staged record its place: a copy in a pack when it is of middle size, else an object of
+   * its own, named by the digest of its content. Signatures, whose content has that name, are always
+   * in packs.
    */
-  async placeStaged({ writer, digest }: FinishedStream): Promise<Location> {
+  async placeStaged({ writer, digest, header }: FinishedStream): Promise<Location> {
     const bytes = writer.sizeBytes;
     const name = objectName(digest);
-    if (bytes > this.limits.packContentBytes && (await this.backend.size(name)) === undefined) {
+    const isLarge = bytes > this.limits.packContentBytes && header.kind !== RecordKind.signature;
+    if (isLarge && (await this.backend.size(name)) === undefined) {
       this.packs.adopt(writer, digest);
       this.objects.push({ digest, bytes });
       return { pack: NO_PACK, position: 0 };

@@ -1,5 +1,6 @@
 /** Large contents of one session: its open streams, and contents put together from parts. */
 import { applyContentRecord } from '../../catalog/index.js';
+import { MAX_SIGNATURE_BYTES } from '../../delta/index.js';
 import { TardisError } from '../../errors/index.js';
 import { decodeParts, DIGEST_BYTES, partsDigest } from '../../model/index.js';
 import {
@@ -9,12 +10,13 @@ import {
   isCodec,
   readHeader,
   RecordKind,
+  type RecordKindNumber,
   writeContentIndex,
 } from '../../store/index.js';
 import type { Head } from '../../transport/index.js';
 import type { ClientStore } from './client-store.js';
 import type { Ingest } from './ingest.js';
-import { IncomingStream, MAX_OPEN_STREAMS } from './streams.js';
+import { IncomingStream, MAX_OPEN_STREAMS, type StreamStart } from './streams.js';
 
 const MAX_PARTS = 1 << 18;
 
@@ -31,14 +33,23 @@ export class IncomingContents {
   }
 
   open(head: Head<'streamOpen'>): void {
-    if (this.streams.size >= MAX_OPEN_STREAMS || this.streams.has(head.stream)) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'too many streams, or one opened twice');
-    }
     if (!isCodec(head.codec)) throw new TardisError('PROTOCOL_VIOLATION', 'an unknown codec');
     const { isPart, fileSizeBytes } = head;
     const codec: CodecNumber = head.codec;
-    const stream = new IncomingStream(this.store.backend, { isPart, codec, fileSizeBytes });
-    this.streams.set(head.stream, stream);
+    const kind = isPart ? RecordKind.part : RecordKind.content;
+    this.begin(head.stream, { kind, codec, fileSizeBytes });
+  }
+
+  /** A signature, of a content that its end tells. */
+  openSignature({ stream }: Head<'signatureOpen'>): void {
+    this.begin(stream, { kind: RecordKind.signature, codec: Codec.none, fileSizeBytes: 0 });
+  }
+
+  private begin(number: number, start: StreamStart): void {
+    if (this.streams.size >= MAX_OPEN_STREAMS || this.streams.has(number)) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'too many streams, or one opened twice');
+    }
+    this.streams.set(number, new IncomingStream(this.store.backend, start));
   }
 
   chunk(stream: number, bytes: Buffer): void {
@@ -50,17 +61,44 @@ export class IncomingContents {
     if (head.digest.length !== DIGEST_BYTES) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a stream ends without a digest');
     }
-    const stream = this.get(head.stream);
+    const stream = this.ending(head.stream, [RecordKind.content, RecordKind.part]);
     if (ingest.isStored(head.digest)) {
       this.abort(head.stream);
       return;
     }
     // It stays among the streams until it has its place, so that a failure closes it too.
-    const finished = stream.finish(Buffer.from(head.digest), head.sizeBytes);
+    const { digest, sizeBytes } = head;
+    const finished = stream.finish(Buffer.from(digest), sizeBytes, sizeBytes);
     const location = await this.store.placeStaged(finished);
     this.streams.delete(head.stream);
     const ids = applyContentRecord(this.store.catalog, finished.header, finished.index, location);
     ingest.placed(finished.digest, ids);
+  }
+
+  /** Keeps a signature, if its content is stored and has none. */
+  async endSignature(ingest: Ingest, head: Head<'signatureEnd'>): Promise<void> {
+    if (head.digest.length !== DIGEST_BYTES) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a signature is of no digest');
+    }
+    const stream = this.ending(head.stream, [RecordKind.signature]);
+    if (head.rawBytes > MAX_SIGNATURE_BYTES) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a signature is too long');
+    }
+    if (!ingest.mayBeBasis(head.digest, head.sizeBytes)) {
+      this.abort(head.stream);
+      return;
+    }
+    const finished = stream.finish(Buffer.from(head.digest), head.sizeBytes, head.rawBytes);
+    const location = await this.store.placeStaged(finished);
+    this.streams.delete(head.stream);
+    applyContentRecord(this.store.catalog, finished.header, finished.index, location);
+  }
+
+  /** A stream that ends as what it was begun for. */
+  private ending(number: number, kinds: readonly RecordKindNumber[]): IncomingStream {
+    const stream = this.get(number);
+    if (kinds.includes(stream.kind)) return stream;
+    throw new TardisError('PROTOCOL_VIOLATION', 'a stream ends as something else');
   }
 
   abort(stream: number): void {

@@ -286,6 +286,16 @@ export class Ingest {
     return this.storedContent(digest) !== undefined;
   }
 
+  /** Whether a signature of this content is worth keeping. */
+  mayBeBasis(digest: Buffer, sizeBytes: number): boolean {
+    const contentId = this.storedContent(digest);
+    if (contentId === undefined) return false;
+    const { contents, signatures } = this.catalog;
+    return (
+      contents.find(digest)?.sizeBytes === sizeBytes && signatures.find(contentId) === undefined
+    );
+  }
+
   /** A streamed content has its place. */
   placed(digest: Buffer, ids: Map<string, number>): void {
     this.release(digestKey(digest), ids);

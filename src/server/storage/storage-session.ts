@@ -292,6 +292,11 @@ export class StorageSession {
         this.large.abort(decodeMessage(name, bytes).head.stream);
         return undefined;
       }
+      case 'signatureOpen':
+        this.large.openSignature(decodeMessage(name, bytes).head);
+        return undefined;
+      case 'signatureEnd':
+        return this.large.endSignature(this.openSet, decodeMessage(name, bytes).head);
       case 'assembly':
         this.large.assemble(this.openSet, decodeMessage(name, bytes).head);
         return undefined;

@@ -16,7 +16,7 @@ import {
   readChunkHeader,
   RECORD_CHUNKED,
   RECORD_HEADER_BYTES,
-  RecordKind,
+  type RecordKindNumber,
   type RecordHeader,
   STREAM_CHUNK_BYTES,
   writeContentIndex,
@@ -27,7 +27,7 @@ import {
 export const MAX_OPEN_STREAMS = 32;
 
 export interface StreamStart {
-  readonly isPart: boolean;
+  readonly kind: RecordKindNumber;
   readonly codec: CodecNumber;
   readonly fileSizeBytes: number;
 }
@@ -67,10 +67,17 @@ export class IncomingStream {
     this.chunks += 1;
   }
 
-  /** Completes the staged record. Throws PROTOCOL_VIOLATION when the lengths cannot be. */
-  finish(digest: Buffer, sizeBytes: number): FinishedStream {
-    if (Math.ceil(sizeBytes / STREAM_CHUNK_BYTES) !== this.chunks) throw badChunk();
-    const { isPart, codec, fileSizeBytes } = this.start;
+  get kind(): RecordKindNumber {
+    return this.start.kind;
+  }
+
+  /**
+   * Completes the staged record of a content of this size; `rawBytes` were streamed of it. Throws
+   * PROTOCOL_VIOLATION when the lengths cannot be.
+   */
+  finish(digest: Buffer, sizeBytes: number, rawBytes: number): FinishedStream {
+    if (Math.ceil(rawBytes / STREAM_CHUNK_BYTES) !== this.chunks) throw badChunk();
+    const { kind, codec, fileSizeBytes } = this.start;
     const index = writeContentIndex({
       digest,
       sizeBytes,
@@ -79,13 +86,13 @@ export class IncomingStream {
     });
     const bodyBytes = this.writer.sizeBytes - RECORD_HEADER_BYTES - CONTENT_INDEX_BYTES;
     const header: RecordHeader = {
-      kind: isPart ? RecordKind.part : RecordKind.content,
+      kind,
       codec,
       scheme: SCHEME_PLAIN,
       epoch: 0,
       flags: RECORD_CHUNKED,
       sequence: 0,
-      rawBytes: sizeBytes,
+      rawBytes,
       bodyBytes,
       indexBytes: index.length,
       bodyChecksum: crc32(index), // each chunk has its own
