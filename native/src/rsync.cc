@@ -20,7 +20,7 @@ constexpr size_t kLeastStrongBytes = 16;      // fewer can be made to collide
 constexpr size_t kMostStrongBytes = RS_MAX_STRONG_SUM_LENGTH;
 constexpr size_t kMostBlockBytes = 64u << 20; // a delta job reads ahead by a block
 constexpr size_t kMostJobs = 1024;            // that are open at once: one that is not closed must show
-constexpr size_t kProgressBytes = 6 * sizeof(double);
+constexpr size_t kProgressBytes = 7 * sizeof(double);
 
 enum Status { kMore = 0, kDone = 1, kWantsBasis = 2 };
 
@@ -275,7 +275,7 @@ napi_value rsyncStep(const Call& call) {
   if (result == RS_DONE && buffers.avail_in > 0) fail(call.name(), "bytes behind the end");
   job->isOver = result == RS_DONE;
 
-  double figures[6] = {};
+  double figures[7] = {};
   figures[0] = static_cast<double>(inputBytes - buffers.avail_in);
   figures[1] = static_cast<double>(output.size - outputAt - buffers.avail_out);
   figures[2] = static_cast<double>(job->wantedAt);
@@ -284,6 +284,7 @@ napi_value rsyncStep(const Call& call) {
     const rs_stats_t* stats = rs_job_statistics(job->job.get());
     figures[4] = static_cast<double>(stats->lit_cmds + stats->copy_cmds);
     figures[5] = static_cast<double>(stats->lit_bytes);
+    figures[6] = static_cast<double>(stats->copy_bytes);
   }
   memcpy(progress, figures, kProgressBytes);
   return call.number(isWanting ? kWantsBasis : result == RS_DONE ? kDone : kMore);

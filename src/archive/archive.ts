@@ -3,7 +3,7 @@
  * these questions, of a local store or (later) of a server. Answers come in pages, so that no
  * question runs long.
  */
-import type { BackupSet, CatalogEntry, ListingPage } from '../catalog/index.js';
+import type { BackupSet, CatalogEntry, ListingPage, LocatedPiece } from '../catalog/index.js';
 import type { OwnerRecord, RootRecord, SetNote } from '../store/index.js';
 import type { Access } from './access.js';
 
@@ -18,16 +18,7 @@ export interface PathVersion {
 }
 
 /** One stored piece of a content. */
-export interface ContentPiece {
-  readonly digest: Buffer;
-  readonly sizeBytes: number;
-  /** Object that holds the record, its place there and its length. */
-  readonly object: string;
-  readonly position: number;
-  readonly recordBytes: number;
-  /** Within the decoded frame. */
-  readonly offset: number;
-}
+export type ContentPiece = LocatedPiece;
 
 /** A content without a name. */
 export interface FoundContent {

@@ -3,18 +3,15 @@ import {
   Catalog,
   type BackupSet,
   type ListingPage,
+  Locator,
   ROOTS_DIRECTORY,
-  type StoredContent,
 } from '../catalog/index.js';
 import { TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import {
   type ClientDirectory,
-  locationName,
-  NO_PACK,
   type OwnerRecord,
   openClientDirectory,
-  RecordKind,
   type RootRecord,
   type SetNote,
 } from '../store/index.js';
@@ -25,7 +22,6 @@ import type {
   Archive,
   ArchiveEntry,
   ContentLocation,
-  ContentPiece,
   FoundContent,
   PathVersion,
 } from './archive.js';
@@ -75,8 +71,7 @@ class LocalArchive implements Archive {
   readonly access: Access;
   private sliceEndsMs = 0;
   private sliceTimer: NodeJS.Timeout | undefined;
-  private lastPack = NO_PACK;
-  private lastObject = '';
+  private readonly locator = new Locator();
   private readonly catalog: Catalog;
 
   constructor(directory: ClientDirectory, catalog: Catalog, access: Access) {
@@ -230,31 +225,7 @@ class LocalArchive implements Archive {
   }
 
   async locate(contentIds: readonly number[]): Promise<ContentLocation[]> {
-    return contentIds.map((contentId) => this.locateOne(contentId));
-  }
-
-  private locateOne(contentId: number): ContentLocation {
-    const { contents } = this.reading();
-    const stored = contents.stored(contentId);
-    if (stored === undefined) return undefined;
-    if (stored.kind !== RecordKind.assembly) return [this.toPiece(stored)];
-    const pieces: ContentPiece[] = [];
-    for (const partId of contents.partsOf(contentId)) {
-      const part = contents.stored(partId);
-      if (part === undefined) return undefined;
-      pieces.push(this.toPiece(part));
-    }
-    return pieces;
-  }
-
-  private toPiece(stored: StoredContent): ContentPiece {
-    const { digest, sizeBytes, pack, position, recordBytes, offset } = stored;
-    // Most files lie in the pack of the file before.
-    if (pack === NO_PACK || pack !== this.lastPack) {
-      this.lastPack = pack;
-      this.lastObject = locationName(stored, digest);
-    }
-    return { digest, sizeBytes, object: this.lastObject, position, recordBytes, offset };
+    return contentIds.map((id) => this.locator.locate(this.reading().contents, id));
   }
 
   close(): void {

@@ -5,9 +5,11 @@
 import { digestKey, EntryType, forEachRow, RowReader, decodeParts } from '../model/index.js';
 import {
   type ContentIndex,
+  type DeltaRecordIndex,
   type ListingSection,
   type Location,
   readContentIndex,
+  readDeltaIndex,
   readFrameIndex,
   RecordKind,
   type RecordHeader,
@@ -145,20 +147,34 @@ export function applyEvent(catalog: Catalog, event: StoreEvent): void {
   }
 }
 
-/** The bytes of a content are not what they should be: whoever holds it open is read again. */
+/**
+ * The bytes of a content are not what they should be, and so are those of what it is a part of and of
+ * deltas on it: whoever holds one of them open is read again.
+ */
 export function applyDamage(catalog: Catalog, digest: Buffer): void {
   const content = catalog.contents.find(digest);
   if (content === undefined) return;
-  for (const contentId of catalog.contents.markMissing(content.contentId)) {
+  const missing = new Set([content.contentId]);
+  for (const contentId of missing) {
+    catalog.contents.markMissing(contentId);
+    for (const dependant of catalog.bases.dependants(contentId)) missing.add(dependant);
     for (const directory of catalog.contents.directoriesHolding(contentId)) {
       catalog.directories.setSkipHash(directory, undefined);
     }
   }
 }
 
+/** What rests on missing contents is missing, however far it is from them. */
+export function breakDependants(catalog: Catalog): void {
+  for (;;) {
+    const hasBroken = catalog.contents.breakAssemblies();
+    if (!catalog.bases.breakDependants() && !hasBroken) return;
+  }
+}
+
 /**
  * Adds the contents of a frame, content, part, assembly or signature record at its place. Contents that are
- * stored already keep their place. Returns the ids of what the record holds by digest key.
+ * stored already keep their place, but a whole one takes that of a delta. Returns the ids of what the record holds by digest key.
  */
 export function applyContentRecord(
   catalog: Catalog,
@@ -173,7 +189,8 @@ export function applyContentRecord(
   const add = (digest: Buffer, sizeBytes: number, offset: number): number => {
     const found = catalog.contents.find(digest);
     let contentId = found?.contentId;
-    if (found === undefined || !found.isStored) {
+    const isWhole = header.kind !== RecordKind.delta;
+    if (found === undefined || !found.isStored || (found.isDelta && isWhole)) {
       recordId ??= catalog.contents.addRecord(header, location);
       if (found === undefined) {
         contentId = catalog.contents.add(digest, sizeBytes, recordId, offset);
@@ -188,6 +205,10 @@ export function applyContentRecord(
     for (const entry of readFrameIndex(header, index)) {
       add(Buffer.from(entry.digest), entry.sizeBytes, entry.offset);
     }
+    return ids;
+  }
+  if (header.kind === RecordKind.delta) {
+    applyDelta(catalog, readDeltaIndex(index), add);
     return ids;
   }
   const content = readContentIndex(index);
@@ -208,6 +229,26 @@ export function applyContentRecord(
     });
   }
   return ids;
+}
+
+/** A content that came as a delta; one that is there whole already, or otherwise, stays as it is. */
+function applyDelta(
+  catalog: Catalog,
+  { digest, sizeBytes, fileSizeBytes, basis, isPart }: DeltaRecordIndex,
+  add: (digest: Buffer, sizeBytes: number, offset: number) => number,
+): void {
+  const { contents, bases } = catalog;
+  const before = contents.find(digest);
+  const contentId = add(digest, sizeBytes, 0);
+  if (isPart) contents.addPartSource(contentId, fileSizeBytes);
+  if (before?.isStored === true) return;
+  const basisId = contents.find(basis)?.contentId ?? contents.add(basis, 0, undefined, 0);
+  bases.set(contentId, basisId);
+}
+
+function contentOf(header: RecordHeader, index: Buffer): Buffer {
+  const read = header.kind === RecordKind.delta ? readDeltaIndex : readContentIndex;
+  return read(index).digest;
 }
 
 /** A signature is of a content that need not be known yet. The newest one counts. */
@@ -238,7 +279,7 @@ export function applyUnsoundRecord(
   const digests =
     header.kind === RecordKind.frame
       ? readFrameIndex(header, index).map((entry) => Buffer.from(entry.digest))
-      : [readContentIndex(index).digest];
+      : [contentOf(header, index)];
   const lacking = digests.filter((digest) => catalog.contents.find(digest)?.isStored !== true);
   applyContentRecord(catalog, header, index, location);
   for (const digest of lacking) applyDamage(catalog, digest);

@@ -4,6 +4,7 @@
  */
 import { asTardisError } from '../errors/index.js';
 import type { SqlDatabase, System } from '../system/index.js';
+import { BasisTable } from './bases.js';
 import { ContentTable } from './contents.js';
 import { DirectoryTable } from './directories.js';
 import { EntryTable } from './entries.js';
@@ -18,6 +19,7 @@ export class Catalog {
   readonly directories: DirectoryTable;
   readonly entries: EntryTable;
   readonly contents: ContentTable;
+  readonly bases: BasisTable;
   readonly owners: OwnerTable;
   readonly state: StateTable;
   private signatureTable: SignatureTable | undefined;
@@ -31,6 +33,7 @@ export class Catalog {
     this.directories = new DirectoryTable(database);
     this.entries = new EntryTable(database);
     this.contents = new ContentTable(database);
+    this.bases = new BasisTable(database);
     this.owners = new OwnerTable(database);
     this.state = new StateTable(database);
   }

@@ -9,6 +9,8 @@ export interface ContentRow {
   readonly sizeBytes: number;
   /** False when it is named by an entry but its bytes are not (or no longer) there. */
   readonly isStored: boolean;
+  /** It is stored as a delta on another one. */
+  readonly isDelta: boolean;
 }
 
 /** A content by its digest. */
@@ -28,12 +30,14 @@ export interface StoredContent {
   readonly recordBytes: number;
   /** Within the decoded frame. */
   readonly offset: number;
+  /** The content it is a delta on; null: it is whole. */
+  readonly basisId: number | null;
 }
 
 /** Rows as arrays: a restore asks once for each file, and objects take SQLite's binding twice as long. */
-type StoredColumns = [Buffer, number, number, number, number, number, number];
+type StoredColumns = [Buffer, number, number, number, number, number, number, number | null];
 const SELECT_STORED = `
-  SELECT digest, size_bytes, kind, pack, position, record_bytes, offset
+  SELECT digest, size_bytes, kind, pack, position, record_bytes, offset, basis_id
   FROM contents JOIN records USING (record_id)`;
 
 export class ContentTable {
@@ -45,7 +49,8 @@ export class ContentTable {
     this.statements = {
       find: database
         .prepare(
-          `SELECT content_id, size_bytes, record_id IS NOT NULL AND NOT is_damaged FROM contents
+          `SELECT content_id, size_bytes, record_id IS NOT NULL AND NOT is_damaged,
+             basis_id IS NOT NULL FROM contents
            WHERE substr(digest, 1, 8) = substr(?, 1, 8) AND digest = ?`,
         )
         .raw(),
@@ -57,20 +62,16 @@ export class ContentTable {
         'INSERT INTO contents (digest, size_bytes, record_id, offset) VALUES (?, ?, ?, ?)',
       ),
       fill: database.prepare(
-        `UPDATE contents SET record_id = ?, offset = ?, size_bytes = ?, is_damaged = 0
+        `UPDATE contents SET record_id = ?, offset = ?, size_bytes = ?, is_damaged = 0, basis_id = NULL
          WHERE content_id = ?`,
       ),
-      empty: database.prepare(
-        `UPDATE contents SET is_damaged = 1 WHERE content_id = ?
-           OR content_id IN (SELECT content_id FROM content_parts WHERE part_id = ?)`,
-      ),
+      empty: database.prepare('UPDATE contents SET is_damaged = 1 WHERE content_id = ?'),
       breakAssemblies: database.prepare(
         `UPDATE contents SET is_damaged = 1 WHERE content_id IN (
            SELECT content_parts.content_id FROM content_parts
            JOIN contents part ON part.content_id = part_id
-           WHERE part.record_id IS NULL OR part.is_damaged)`,
+           WHERE part.record_id IS NULL OR part.is_damaged) AND NOT is_damaged`,
       ),
-      users: database.prepare('SELECT content_id FROM content_parts WHERE part_id = ?').pluck(),
       addPart: database.prepare('INSERT OR REPLACE INTO content_parts VALUES (?, ?, ?)'),
       parts: database
         .prepare('SELECT part_id FROM content_parts WHERE content_id = ? ORDER BY part_number')
@@ -101,9 +102,12 @@ export class ContentTable {
 
   find(digest: Uint8Array): ContentRow | undefined {
     if (this.filter?.mayHave(digest) === false) return undefined;
-    const row = this.statements.find.get(digest, digest) as [number, number, number] | undefined;
+    const row = this.statements.find.get(digest, digest) as
+      | [number, number, number, number]
+      | undefined;
     if (row === undefined) return undefined;
-    return { contentId: row[0], sizeBytes: row[1], isStored: row[2] === 1 };
+    const [contentId, sizeBytes, isStored, isDelta] = row;
+    return { contentId, sizeBytes, isStored: isStored === 1, isDelta: isDelta === 1 };
   }
 
   /** Contents whose digest begins with `prefix`, which has 8 bytes at least. */
@@ -142,15 +146,14 @@ export class ContentTable {
     this.statements.fill.run(recordId, offset, sizeBytes, contentId);
   }
 
-  /** Marks a content, and what it is a part of, as damaged: the bytes count as missing. */
-  markMissing(contentId: number): number[] {
-    this.statements.empty.run(contentId, contentId);
-    return [contentId, ...(this.statements.users.all(contentId) as number[])];
+  /** Marks a content as damaged: its bytes count as missing. */
+  markMissing(contentId: number): void {
+    this.statements.empty.run(contentId);
   }
 
-  /** A content one of whose parts is missing is missing itself. */
-  breakAssemblies(): void {
-    this.statements.breakAssemblies.run();
+  /** A content one of whose parts is missing is missing itself; true if there were some. */
+  breakAssemblies(): boolean {
+    return this.statements.breakAssemblies.run().changes > 0;
   }
 
   addPart(contentId: number, partNumber: number, partId: number): void {
@@ -179,8 +182,8 @@ export class ContentTable {
   stored(contentId: number): StoredContent | undefined {
     const row = this.statements.stored.get(contentId) as StoredColumns | undefined;
     if (row === undefined) return undefined;
-    const [digest, sizeBytes, kind, pack, position, recordBytes_, offset] = row;
-    return { digest, sizeBytes, kind, pack, position, recordBytes: recordBytes_, offset };
+    const [digest, sizeBytes, kind, pack, position, recordBytes, offset, basisId] = row;
+    return { digest, sizeBytes, kind, pack, position, recordBytes, offset, basisId };
   }
 
   /** Directories with an open entry that holds the content. Scans the entries. */

@@ -2,6 +2,7 @@ export * from './apply.js';
 export { Catalog } from './catalog.js';
 export type { ContentRow, StoredContent } from './contents.js';
 export { type DirectoryIdentity, ROOTS_DIRECTORY } from './directories.js';
+export { type LocatedPiece, Locator } from './locate.js';
 export type { CatalogEntry, HeadRow, ListingPage } from './entries.js';
 export { CATALOG_VERSION } from './open.js';
 export { recoverCatalog, type RecoveryReport } from './recover.js';

@@ -34,7 +34,13 @@ import {
   scanPack,
 } from '../store/index.js';
 import { breather } from '../system/index.js';
-import { applyContentRecord, applyEvent, applySection, applyUnsoundRecord } from './apply.js';
+import {
+  applyContentRecord,
+  applyEvent,
+  applySection,
+  applyUnsoundRecord,
+  breakDependants,
+} from './apply.js';
 import type { Catalog } from './catalog.js';
 import type { CommitPoint } from './state.js';
 
@@ -242,7 +248,7 @@ class Recovery {
       for (const { digest } of commit.body.objects) {
         await this.tolerate(() => this.applyObject(digest));
       }
-      catalog.contents.breakAssemblies();
+      breakDependants(catalog);
       for (const record of ordered) {
         await this.breathe();
         const applied = await this.tolerate(async () => {

@@ -47,6 +47,8 @@ export interface BackupRequest {
   readonly basePath?: BasePath;
   /** Roots are taken as they are, also if they are suddenly empty. */
   readonly trustRoots?: boolean;
+  /** No deltas, and whole files in place of those there are. */
+  readonly full?: boolean;
   readonly settings: PipelineSettings;
   readonly compressMessages: boolean;
   /** How fast to send, by time of day; undefined: as fast as it goes. */
@@ -102,6 +104,7 @@ export async function runBackup(
     name: request.setName,
     clientTimeMs,
     trust: request.trustRoots === true,
+    full: request.full === true,
     ...rootsHead(roots),
   });
   opening.catch(() => undefined); // told by what is waited for below

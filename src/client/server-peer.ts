@@ -3,7 +3,9 @@ import { fromWire, TardisError } from '../errors/index.js';
 import { RowReader } from '../model/index.js';
 import type {
   BackupPeer,
+  DeltaStream,
   HeadBatch,
+  OfferedBasis,
   OutgoingParcel,
   PeerStream,
   SignatureStream,
@@ -18,6 +20,8 @@ import {
   PROTOCOL_VERSION,
 } from '../transport/index.js';
 import type { Failure, OwnerName } from '../workers/index.js';
+import { OfferedBases } from './offered-bases.js';
+import { rowPages } from './row-pages.js';
 import { Sender, type SenderOptions } from './sender.js';
 
 interface Question<T> {
@@ -33,8 +37,6 @@ interface ListingQuestion extends Question<Uint8Array> {
 
 /** Notes in one message: far below its largest size. */
 const NOTES_BATCH = 1024;
-/** Rows of a parcel in one message: with records of at most a frame or two it is below its largest size. */
-const PARCEL_ROWS_BYTES = 4 << 20;
 /** A listing is sent in pages of this size. */
 const LISTING_PAGE_BYTES = 1 << 20;
 
@@ -45,6 +47,7 @@ function asBuffer(bytes: Uint8Array): Buffer {
 export class ServerPeer implements BackupPeer {
   isEmpty = false;
   readonly sender: Sender;
+  private readonly bases: OfferedBases;
   private welcomed: Question<Head<'welcome'>> | undefined;
   private opened: Question<Head<'setOpened'>> | undefined;
   private closed: Question<Head<'setClosed'>> | undefined;
@@ -61,6 +64,9 @@ export class ServerPeer implements BackupPeer {
 
   constructor(options: SenderOptions) {
     this.sender = new Sender(options);
+    this.bases = new OfferedBases(this.sender, (basis) => {
+      return (...delta) => this.openDelta(basis, ...delta);
+    });
   }
 
   /** Greets on a connection; what was said before, and is said from now on, does not wait for the welcome. */
@@ -153,6 +159,7 @@ export class ServerPeer implements BackupPeer {
   done(slots: readonly number[], settled: readonly boolean[]): void {
     const flags = Buffer.from(settled.map((isSettled) => (isSettled ? 1 : 0)));
     this.sender.post('done', { slots: [...slots], settled: flags });
+    this.bases.slotsDone(slots);
   }
 
   notes(failures: readonly Failure[]): void {
@@ -193,6 +200,26 @@ export class ServerPeer implements BackupPeer {
     const end = (digest: Uint8Array, sizeBytes: number): Promise<void> => {
       close();
       return this.sender.send('streamEnd', { stream, digest: asBuffer(digest), sizeBytes });
+    };
+    return { chunk, abort, end };
+  }
+
+  basisOf(slot: number, name: Uint8Array): OfferedBasis | undefined {
+    return this.bases.find(slot, name);
+  }
+
+  private openDelta(
+    basis: number,
+    isPart: boolean,
+    codec: number,
+    fileSizeBytes: number,
+  ): DeltaStream {
+    const { stream, chunk, abort, close } = this.newStream();
+    this.sender.post('deltaOpen', { stream, basis, isPart, codec, fileSizeBytes });
+    const end = (digest: Uint8Array, sizeBytes: number, rawBytes: number): Promise<void> => {
+      close();
+      const head = { stream, digest: asBuffer(digest), sizeBytes, rawBytes };
+      return this.sender.send('deltaEnd', head);
     };
     return { chunk, abort, end };
   }
@@ -245,6 +272,7 @@ export class ServerPeer implements BackupPeer {
   fail(error: TardisError): void {
     this.failure ??= error;
     this.sender.fail(error);
+    this.bases.fail(error);
     const open: (Question<never> | undefined)[] = [
       this.welcomed,
       this.opened,
@@ -314,6 +342,12 @@ export class ServerPeer implements BackupPeer {
         this.takeDiffers(slot, wanted);
         return;
       }
+      case 'basis':
+        this.bases.offer(decodeMessage(name, bytes).head);
+        return;
+      case 'signature':
+        this.bases.piece(decodeMessage(name, bytes).head);
+        return;
       case 'verdicts': {
         const { ask, verdicts } = decodeMessage(name, bytes).head;
         const question = this.asks.get(ask);
@@ -326,40 +360,6 @@ export class ServerPeer implements BackupPeer {
         throw unexpected(name);
     }
   }
-}
-
-interface RowPage {
-  readonly slots: number[];
-  readonly lengths: number[];
-  readonly rows: Buffer;
-}
-
-/** Cuts a parcel's rows into pages between rows; nearly always it is one. */
-function* rowPages(parcel: OutgoingParcel): Generator<RowPage> {
-  const reader = new RowReader(parcel.rows);
-  const { rows } = reader;
-  let [slots, lengths, start, at]: [number[], number[], number, number] = [[], [], 0, 0];
-  for (const [index, end] of parcel.rowEnds.entries()) {
-    const slot = parcel.slots[index]!;
-    let from = at;
-    while (rows.length > PARCEL_ROWS_BYTES && at < end) {
-      const next = at + reader.rowBytes(at);
-      if (next - start > PARCEL_ROWS_BYTES && at > start) {
-        if (at > from)
-          [slots, lengths] = [
-            [...slots, slot],
-            [...lengths, at - from],
-          ];
-        yield { slots, lengths, rows: rows.subarray(start, at) };
-        [slots, lengths, start, from] = [[], [], at, at];
-      }
-      at = next;
-    }
-    at = end;
-    slots.push(slot);
-    lengths.push(end - from);
-  }
-  yield { slots, lengths, rows: rows.subarray(start) };
 }
 
 function unexpected(name: MessageName): TardisError {

@@ -47,9 +47,6 @@ export const ABSENT: readonly AbsentRow[] = [
   ...later('login', 'server key', ['RequirePassword']),
   ...later('TLS', 'server key', ['SSL', 'CertFile', 'KeyFile']),
   ...later('TLS', 'option', ['--ssl', '--no-ssl']),
-  ...later('deltas', 'client key', ['Full']),
-  ...later('deltas', 'option', ['--full']),
-  ...later('deltas', 'server key', ['MaxDeltaChain', 'MaxChangePercent', 'SaveFull']),
   ...later('purge', 'client key', ['Purge']),
   ...later('purge', 'option', ['--purge']),
   ...later('purge', 'server key', [

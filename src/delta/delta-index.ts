@@ -50,6 +50,10 @@ export class DeltaIndex {
     return index;
   }
 
+  get memoryBytes(): number {
+    return this.starts.byteLength + this.sources.byteLength;
+  }
+
   /** The stretches that make up `bytes` bytes from `position` on. */
   *stretches(position: number, bytes: number): Generator<Stretch> {
     const end = Math.min(position + bytes, this.sizeBytes);

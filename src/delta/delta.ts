@@ -28,6 +28,11 @@ export class DeltaMaker {
     return this.job.literalBytes;
   }
 
+  /** Whether something of the basis was found so far. */
+  get hasMatch(): boolean {
+    return this.job.copiedBytes > 0;
+  }
+
   /** Yields pieces that are full; each is good until the next one is asked for. */
   push(bytes: Uint8Array): Generator<Buffer, void, undefined> {
     return this.drive(bytes, false);

@@ -1,11 +1,15 @@
+export { ContentRanges } from './content-ranges.js';
 export { type Basis, DeltaMaker, patched } from './delta.js';
 export { DeltaIndex, MAX_COMMANDS, type Stretch } from './delta-index.js';
+export { MAX_PIECE_BYTES, ReaderMemory, type RecordPiece, RecordReader } from './record-reader.js';
+export { MAX_CHAIN, type RecordPlace, type StoredPiece } from './stored-piece.js';
 export {
   blockBytesFor,
   LEAST_DELTA_BYTES,
   LoadedSignature,
   MAX_BLOCKS,
   MAX_SIGNATURE_BYTES,
+  samplePlaces,
   SignatureJoin,
   SignatureMaker,
   signatureBytesFor,

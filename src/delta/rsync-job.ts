@@ -48,6 +48,10 @@ export class RsyncJob {
     return this.figures[RsyncFigure.literalBytes]!;
   }
 
+  get copiedBytes(): number {
+    return this.figures[RsyncFigure.copiedBytes]!;
+  }
+
   /** See `rsyncStep`. Throws RECORD_DAMAGED, with librsync's reason, when the input makes no sense. */
   step(
     input: Uint8Array,

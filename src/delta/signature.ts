@@ -59,7 +59,16 @@ export class SignatureMaker {
     this.drive(bytes, false);
   }
 
-  /** The whole signature. */
+  get madeBytes(): number {
+    return this.made.length;
+  }
+
+  /** What has been made since the last time. */
+  take(): Buffer {
+    return this.made.take();
+  }
+
+  /** What remains of the signature, or all of it if nothing was taken before. */
   finish(): Buffer {
     this.drive(Buffer.alloc(0), true);
     return this.made.take();
@@ -87,6 +96,26 @@ export class SignatureMaker {
   }
 }
 
+/** Pieces of a content that a sample of its signature has: so many, and of so many blocks. */
+const SAMPLE_PLACES = 256;
+const SAMPLE_BLOCKS = 8;
+
+/**
+ * Where the pieces of a sample are: evenly spread, whole blocks. Any stretch of a content that is longer
+ * than `spacingBytes` and a piece holds one of them.
+ */
+export function samplePlaces(
+  sizeBytes: number,
+  blockBytes: number,
+): { places: number[]; bytes: number; spacingBytes: number } {
+  const bytes = SAMPLE_BLOCKS * blockBytes;
+  const blocks = Math.ceil(sizeBytes / SAMPLE_PLACES / blockBytes);
+  const spacingBytes = Math.max(blocks * blockBytes, bytes);
+  const places: number[] = [];
+  for (let at = 0; at + bytes <= sizeBytes; at += spacingBytes) places.push(at);
+  return { places, bytes, spacingBytes };
+}
+
 const STEP_BYTES = 16 << 10;
 /** Blocks of a signature that others made may be this long, whatever it is of. */
 const LEAST_BLOCK_CAP_BYTES = 64 << 10;
@@ -97,12 +126,15 @@ export class LoadedSignature {
   private isWhole = false;
   private readonly header = Buffer.alloc(SIGNATURE_HEADER_BYTES);
   private bytes = 0;
-  private readonly basisBytes: number;
+  private readonly signedBytes: number;
 
-  /** `basisBytes`: length of the content it should be of, which bounds it. */
-  constructor(native: RsyncCalls, basisBytes: number) {
-    this.basisBytes = basisBytes;
-    const mostBlocks = Math.min(MAX_BLOCKS, basisBytes);
+  /**
+   * `basisBytes`: length of the content it should be of, which bounds it; `signedBytes`: of what of that
+   * content it is of (a sample is of less).
+   */
+  constructor(native: RsyncCalls, basisBytes: number, signedBytes = basisBytes) {
+    this.signedBytes = signedBytes;
+    const mostBlocks = Math.min(MAX_BLOCKS, signedBytes);
     // A delta job reads ahead by a block.
     const mostBlockBytes = Math.max(LEAST_BLOCK_CAP_BYTES, 2 * (blockBytesFor(basisBytes) ?? 0));
     this.job = new RsyncJob(native, 'a signature cannot be used', () =>
@@ -135,7 +167,7 @@ export class LoadedSignature {
 
   /** With more or fewer blocks than the basis has, a delta would copy what is not there. */
   private checkLength(): void {
-    const blocks = Math.ceil(this.basisBytes / this.header.readUInt32BE(4));
+    const blocks = Math.ceil(this.signedBytes / this.header.readUInt32BE(4));
     const sumBytes = 4 + this.header.readUInt32BE(8);
     if (this.bytes === SIGNATURE_HEADER_BYTES + blocks * sumBytes) return;
     throw new TardisError('RECORD_DAMAGED', 'a signature cannot be used: it is of something else');

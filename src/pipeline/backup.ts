@@ -47,7 +47,8 @@ import { CutStage, type LargeWork, type ParcelWork } from './cut.js';
 import { OpenDirectories } from './directories.js';
 import { Flight } from './flight.js';
 import type { PipelineHooks } from './hooks.js';
-import { LargeFiles, UnreadableFile } from './large.js';
+import { LargeFiles } from './large.js';
+import { UnreadableFile } from './large-file.js';
 import { type LargeListing, selectPages } from './large-listing.js';
 import type { LargeFile, Parcel, Selection } from './parcel.js';
 import type { BackupPeer, OutgoingParcel } from './peer.js';
@@ -124,6 +125,7 @@ export class BackupPipeline {
       hash: new StageCounters('hash', orWorkers(settings.hashConcurrency, workers + 1)),
       compress: new StageCounters('compress', orWorkers(settings.compressConcurrency, workers + 1)),
       large: new StageCounters('large', streams),
+      delta: new StageCounters('delta', streams),
       send: new StageCounters('send', 1),
     };
     this.budget = new Budget(settings.budgetBytes, settings.budgetItems);
@@ -149,8 +151,7 @@ export class BackupPipeline {
       },
     );
     const options = { ...settings, streams };
-    const { large } = this.counters;
-    this.large = new LargeFiles(jobs, peer, options, this.budget, large, this.progress);
+    this.large = new LargeFiles(jobs, peer, options, this.budget, this.counters, this.progress);
   }
 
   /** Counters of every stage, in the order of the way. */

@@ -5,9 +5,12 @@ export type { PipelineHooks } from './hooks.js';
 export { type LargeFile, type Parcel, ParcelCutter, type ParcelLimits } from './parcel.js';
 export type {
   BackupPeer,
+  DeltaStream,
   HeadBatch,
+  OfferedBasis,
   OutgoingParcel,
   PeerStream,
+  SignatureSink,
   SignatureStream,
 } from './peer.js';
 export { BackupProgress } from './progress.js';

@@ -3,20 +3,28 @@
  * side by side. A file of whose size the server has something is hashed first and sent only where
  * that is new; otherwise it is hashed while it is sent, and the server drops a duplicate at its end.
  */
-import {
-  encodeParts,
-  type PartDigest,
-  partsDigest,
-  RowFlag,
-  RowOffset,
-  RowReader,
-} from '../model/index.js';
+import { encodeParts, partsDigest, RowFlag, RowOffset, RowReader } from '../model/index.js';
 import { type Compression, STREAM_CHUNK_BYTES } from '../store/index.js';
 import { Credit, Verdict } from '../transport/index.js';
-import { type JobRunner, type RangeOutput, type RawRules, SparseMap } from '../workers/index.js';
+import {
+  type DeltaRequest,
+  type JobRunner,
+  type RangeOutput,
+  type RawRules,
+  SparseMap,
+} from '../workers/index.js';
 import type { Budget } from './budget.js';
+import { FileDelta, MAX_LOADED_BYTES } from './file-delta.js';
+import {
+  isSameVersion,
+  type LargeResult,
+  type PartResult,
+  type Sending,
+  type Source,
+  UnreadableFile,
+} from './large-file.js';
 import type { LargeFile } from './parcel.js';
-import type { BackupPeer } from './peer.js';
+import type { BackupPeer, PeerStream } from './peer.js';
 import type { BackupProgress } from './progress.js';
 import { SignatureSender, signatureBlocks } from './signature-sender.js';
 import type { StageCounters } from './stage.js';
@@ -31,55 +39,31 @@ export interface LargeOptions {
   readonly rawRules?: RawRules;
   /** Files above this are always hashed before they are sent; 0: none. */
   readonly checksumAboveBytes?: number;
-  /** Send signatures of first versions too. */
+  /** Make signatures of all that is sent; else the server does, when it needs them. */
   readonly sendSignatures?: boolean;
   /** Parts (or files) streamed at once. */
   readonly streams: number;
 }
 
-export interface LargeResult {
-  /** The row as the file was read; its size is what was read. */
-  readonly row: Buffer;
-  readonly digest: Buffer;
-  readonly hasChanged: boolean;
-  /** Why its attributes could not be read; empty if they could. */
-  readonly incomplete: string;
-}
-
-/** The file (not the session) failed, for the system's reason in `reason`. */
-export class UnreadableFile extends Error {
-  readonly reason: string;
-
-  constructor(reason: string) {
-    super(`a file could not be read: ${reason}`);
-    this.reason = reason;
-  }
-}
-
-interface PartResult extends PartDigest {
-  readonly row: Buffer;
-  readonly hasChanged: boolean;
-  readonly incomplete: string;
-}
-
-/** What of a file is sent: its bytes, or its sparse form. */
-interface Source extends LargeFile {
-  readonly sparseHead: Uint8Array | undefined;
-  /** Of what is sent. */
-  readonly formBytes: number;
-  /** Of its signature, if it gets one. */
-  readonly blockBytes: number | undefined;
+/** Counters of the two stages that large files pass. */
+export interface LargeCounters {
+  readonly large: StageCounters;
+  readonly delta: StageCounters;
 }
 
 export class LargeFiles {
   private readonly slots: Credit;
+  /** For signatures of bases in memory. */
+  private readonly loaded = new Credit(MAX_LOADED_BYTES);
   /** Sizes this session has sent: a second file of one may be a copy. */
   private readonly sentSizes = new Set<number>();
+  /** What sending whole parts took. */
+  private sending = { ms: 0, bytes: 0 };
   private readonly jobs: JobRunner;
   private readonly peer: BackupPeer;
   private readonly options: LargeOptions;
   private readonly budget: Budget;
-  private readonly counters: StageCounters;
+  private readonly counters: LargeCounters;
   private readonly progress: BackupProgress;
 
   constructor(
@@ -87,7 +71,7 @@ export class LargeFiles {
     peer: BackupPeer,
     options: LargeOptions,
     budget: Budget,
-    counters: StageCounters,
+    counters: LargeCounters,
     progress: BackupProgress,
   ) {
     this.jobs = jobs;
@@ -107,26 +91,47 @@ export class LargeFiles {
 
   /** Sends a large file's content as far as it is new. Rejects with UnreadableFile if it cannot. */
   async send(given: LargeFile): Promise<LargeResult> {
-    const file = await this.sourceOf(given);
-    const { formBytes } = file;
+    const source = await this.sourceOf(given);
+    const delta = await this.deltaOf(source);
+    try {
+      return await this.sendSource(source, delta);
+    } finally {
+      delta?.close();
+    }
+  }
+
+  private async sendSource(source: Source, delta: FileDelta | undefined): Promise<LargeResult> {
+    const { formBytes } = source;
     const { checksumAboveBytes = 0 } = this.options;
     const isAbove = checksumAboveBytes > 0 && formBytes > checksumAboveBytes;
-    const hashFirst = isAbove || file.hashFirst || this.sentSizes.has(formBytes);
+    const mustSign = this.options.sendSignatures === true && source.blockBytes !== undefined;
+    const file: Sending = {
+      ...source,
+      isInParts: formBytes > PART_BYTES,
+      hashFirst:
+        isAbove ||
+        source.hashFirst ||
+        this.sentSizes.has(formBytes) ||
+        delta?.isMadeMeanwhile === true,
+      delta,
+      signature: mustSign ? new SignatureSender(this.peer) : undefined,
+    };
     this.rememberSize(formBytes);
-    const isInParts = formBytes > PART_BYTES;
     const offsets: number[] = [];
     for (let at = 0; at < formBytes; at += PART_BYTES) offsets.push(at);
     // All of them end before anything is told: none may stream on behind a failed file.
-    const signature = file.blockBytes === undefined ? undefined : new SignatureSender(this.peer);
-    const settled = await Promise.allSettled(
-      offsets.map((offset) => this.part(file, offset, isInParts, hashFirst, signature)),
-    );
+    const settled = await Promise.allSettled(offsets.map((offset) => this.part(file, offset)));
     const parts = settled.flatMap((part) => (part.status === 'fulfilled' ? [part.value] : []));
     const reasons = settled.flatMap((part) => (part.status === 'rejected' ? [part.reason] : []));
     if (reasons.length > 0) {
-      signature?.abort();
+      file.signature?.abort();
       throw reasons.find((reason) => !(reason instanceof UnreadableFile)) ?? reasons[0];
     }
+    return this.finish(file, parts);
+  }
+
+  /** What the parts are together. */
+  private async finish(file: Sending, parts: readonly PartResult[]): Promise<LargeResult> {
     const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
     const row = Buffer.from(parts[0]!.row);
     // Each part may have been at rest while it was read, and still be of another version of the
@@ -143,25 +148,46 @@ export class LargeFiles {
     }
     const full = parts.filter((part) => part.sizeBytes > 0);
     let digest = full[0]?.digest ?? Buffer.alloc(0);
-    if (isInParts && full.length > 0) {
+    if (file.isInParts && full.length > 0) {
       digest = partsDigest(full);
       this.peer.assembly(digest, sizeBytes, encodeParts(full));
     }
+    const { signature } = file;
     // Of what changed meanwhile the parts may end anywhere, and their sums do not fit together.
-    if (hasChanged || digest.length === 0) signature?.abort();
-    else await signature?.end(digest, sizeBytes);
+    if (!hasChanged && digest.length > 0) await this.signRest(file, parts);
+    if (!hasChanged && digest.length > 0 && signature?.isWhole(parts.length) === true) {
+      await signature.end(digest, sizeBytes);
+    } else signature?.abort();
     return { row, digest, hasChanged, incomplete: parts[0]!.incomplete };
+  }
+
+  /** Parts that were there already have been read without their sums: if others were not, they are made. */
+  private async signRest(file: Sending, parts: readonly PartResult[]): Promise<void> {
+    const { signature } = file;
+    if (signature === undefined || signature.isWhole(parts.length)) return;
+    // If all was there, the signature is, or the next version can do without.
+    if (parts.every((part) => part.wasThere)) return;
+    await Promise.all(
+      parts.map(async (part, number) => {
+        if (part.isSigned) return;
+        const result = await this.reading(() =>
+          this.range(file, number * PART_BYTES, { isSigning: true }),
+        );
+        const isSame = part.digest.equals(result.digest);
+        if (isSame && result.signature !== undefined)
+          await signature.part(number, result.signature);
+      }),
+    );
   }
 
   /** A file with fewer blocks than its size says is looked at for holes. */
   private async sourceOf(file: LargeFile): Promise<Source> {
-    const { directoryPath, row } = file;
-    const { sizeBytes } = file;
+    const { directoryPath, row, sizeBytes } = file;
     const dense = {
       ...file,
       sparseHead: undefined,
       formBytes: sizeBytes,
-      blockBytes: this.blockBytes(sizeBytes, sizeBytes),
+      blockBytes: signatureBlocks(sizeBytes, sizeBytes),
     };
     if ((new RowReader(row).flags(0) & RowFlag.sparse) === 0) return dense;
     const { output } = await this.jobs.run('holes', { directoryPath, row });
@@ -175,14 +201,20 @@ export class LargeFiles {
       sizeBytes: map.fileBytes,
       sparseHead: output.head,
       formBytes: map.formBytes,
-      blockBytes: this.blockBytes(map.formBytes, map.fileBytes),
+      blockBytes: signatureBlocks(map.formBytes, map.fileBytes),
       hashFirst,
     };
   }
 
-  private blockBytes(contentBytes: number, fileBytes: number): number | undefined {
-    if (this.options.sendSignatures !== true) return undefined;
-    return signatureBlocks(contentBytes, fileBytes);
+  /** The delta stage, if the server offers a basis and the file is one for a delta. */
+  private async deltaOf(source: Source): Promise<FileDelta | undefined> {
+    const offer = this.peer.basisOf(source.slot, new RowReader(source.row).name(0));
+    if (offer === undefined) return undefined;
+    if (source.blockBytes !== undefined) {
+      return FileDelta.begin(offer, source, this.jobs, this.loaded);
+    }
+    offer.release();
+    return undefined;
   }
 
   /** The set of sizes is only a hint; forgetting some costs a second transfer at most. */
@@ -191,63 +223,124 @@ export class LargeFiles {
     this.sentSizes.add(sizeBytes);
   }
 
-  private async part(
-    file: Source,
+  private async part(file: Sending, offset: number): Promise<PartResult> {
+    const { first, sent } =
+      file.delta === undefined
+        ? await this.reading(() => this.hashedAndSent(file, offset))
+        : await this.comparedAndSent(file, offset, file.delta);
+    const wasThere = sent === undefined;
+    if (wasThere && offset === 0) this.progress.filesHad += 1;
+    const result = (sent ?? first)!;
+    const digest = Buffer.from(result.digest);
+    const isFirstSame = first !== undefined && digest.equals(first.digest);
+    const sums = result.signature ?? (isFirstSame ? first.signature : undefined);
+    if (sums !== undefined) await file.signature?.part(offset / PART_BYTES, sums);
+    const { sizeBytes, hasChanged, incomplete } = result;
+    const row = Buffer.from(result.row);
+    const isSigned = sums !== undefined;
+    return { digest, sizeBytes, row, hasChanged, incomplete, wasThere, isSigned };
+  }
+
+  /** In one go, so that a second file of the same content finds it there. */
+  private async hashedAndSent(file: Sending, offset: number): Promise<Readings> {
+    const first = file.hashFirst ? await this.range(file, offset, { isSigning: false }) : undefined;
+    if (first !== undefined && (await this.isThere(first))) return { first, sent: undefined };
+    return { first, sent: await this.whole(file, offset) };
+  }
+
+  /** The same by a delta, if that pays. While its basis is waited for, other files have their turn. */
+  private async comparedAndSent(
+    file: Sending,
     offset: number,
-    isPart: boolean,
-    hashFirst: boolean,
-    signature: SignatureSender | undefined,
-  ): Promise<PartResult> {
+    delta: FileDelta,
+  ): Promise<Readings> {
+    // Sums are made in the first of two readings only while the server makes those of the basis.
+    const isSigning = file.signature !== undefined && delta.isMadeMeanwhile;
+    const first = file.hashFirst
+      ? await this.reading(() => this.range(file, offset, { isSigning }))
+      : undefined;
+    if (first !== undefined && (await this.isThere(first))) return { first, sent: undefined };
+    const canCompare = await delta.isReady;
+    const sent = canCompare
+      ? await this.reading(() => this.asDelta(file, offset, delta, first))
+      : undefined;
+    return { first, sent: sent ?? (await this.reading(() => this.whole(file, offset))) };
+  }
+
+  /** Runs what reads a part, when there is a place and its window is there. */
+  private async reading<T>(read: () => Promise<T>): Promise<T> {
     await this.slots.take(1);
     // The window is taken as a whole before the job starts: a job that waited for a shared budget
     // while it keeps a thread could wait for work that needs that thread.
     const windowBytes = this.windowChunks * STREAM_CHUNK_BYTES;
     await this.budget.bytes.take(windowBytes);
     try {
-      const result =
-        (hashFirst ? await this.hashFirst(file, offset) : undefined) ??
-        (await this.stream(file, offset, isPart));
-      const { sizeBytes, hasChanged, incomplete } = result;
-      if (result.signature !== undefined) {
-        await signature?.part(offset / PART_BYTES, result.signature);
-      }
-      return {
-        digest: Buffer.from(result.digest),
-        sizeBytes,
-        row: Buffer.from(result.row),
-        hasChanged,
-        incomplete,
-      };
+      return await read();
     } finally {
       this.budget.bytes.give(windowBytes);
       this.slots.give(1);
     }
   }
 
-  /** Hashes without sending; the result if the server has it already. */
-  private async hashFirst(file: Source, offset: number): Promise<RangeOutput | undefined> {
-    const result = await this.range(file, offset, undefined, () => Promise.resolve());
-    if (result.sizeBytes === 0) return result;
+  /** Whether the server has what was hashed. */
+  private async isThere(result: RangeOutput): Promise<boolean> {
+    if (result.sizeBytes === 0) return true;
     // No promise: the file may change before it is read again.
     const [verdict] = await this.peer.ask(result.digest, false);
     // "coming" is a stream of this session: sent again, and dropped where it ends second.
-    if (verdict !== Verdict.have) return undefined;
-    this.progress.filesHad += offset === 0 ? 1 : 0;
-    return result;
+    return verdict === Verdict.have;
   }
 
-  private async stream(file: Source, offset: number, isPart: boolean): Promise<RangeOutput> {
+  /** Sends a part as a delta; undefined when that does not pay. */
+  private async asDelta(
+    file: Sending,
+    offset: number,
+    delta: FileDelta,
+    first: RangeOutput | undefined,
+  ): Promise<RangeOutput | undefined> {
     const { compression } = this.options;
-    const stream = this.peer.openStream(isPart, compression.codec, file.formBytes);
+    const { ms, bytes } = this.sending;
+    const partBytes = Math.min(PART_BYTES, file.formBytes - offset);
+    const request = delta.request(partBytes, file.formBytes, bytes > 0 ? ms / bytes : undefined);
+    const stream = delta.offer.openDelta(file.isInParts, compression.codec, file.formBytes);
     try {
-      const result = await this.range(file, offset, compression, (chunk) => {
-        this.progress.sentBytes += chunk.length;
-        return stream.chunk(chunk);
-      });
+      const isSigning = file.signature !== undefined && first?.signature === undefined;
+      const result = await this.range(
+        file,
+        offset,
+        { isSigning, compression, delta: request },
+        stream,
+      );
+      const { isDropped, rawBytes } = result.delta!;
+      if (isDropped || result.sizeBytes === 0) {
+        delta.dropped += isDropped ? 1 : 0;
+        stream.abort();
+        return isDropped ? undefined : result;
+      }
+      await stream.end(result.digest, result.sizeBytes, rawBytes);
+      this.progress.contentsSent += 1;
+      this.progress.deltasSent += 1;
+      return result;
+    } catch (error) {
+      stream.abort();
+      throw error;
+    }
+  }
+
+  private async whole(file: Sending, offset: number): Promise<RangeOutput> {
+    const { compression } = this.options;
+    const stream = this.peer.openStream(file.isInParts, compression.codec, file.formBytes);
+    try {
+      const startMs = performance.now();
+      const isSigning = file.signature !== undefined;
+      const result = await this.range(file, offset, { isSigning, compression }, stream);
       if (result.sizeBytes === 0) stream.abort();
       else {
         await stream.end(result.digest, result.sizeBytes);
         this.progress.contentsSent += 1;
+        const { ms, bytes } = this.sending;
+        const elapsedMs = performance.now() - startMs;
+        this.sending = { ms: ms + elapsedMs, bytes: bytes + result.sizeBytes };
       }
       return result;
     } catch (error) {
@@ -256,35 +349,38 @@ export class LargeFiles {
     }
   }
 
+  /** Reads a part: to hash it only, or to send what comes out. */
   private async range(
-    file: Source,
+    file: Sending,
     offset: number,
-    compression: Compression | undefined,
-    onChunk: (chunk: Uint8Array) => Promise<void>,
+    how: { isSigning: boolean; compression?: Compression; delta?: DeltaRequest },
+    stream?: Pick<PeerStream, 'chunk'>,
   ): Promise<RangeOutput> {
     const startMs = performance.now();
-    const { directoryPath, row, sparseHead, blockBytes: signatureBlockBytes } = file;
+    const { directoryPath, row, sparseHead, blockBytes } = file;
     const { rawRules } = this.options;
+    const { compression, delta } = how;
+    const signatureBlockBytes = how.isSigning ? blockBytes : undefined;
     const range = { directoryPath, row, sparseHead, offset, bytes: PART_BYTES };
-    const input = { ...range, compression, rawRules, signatureBlockBytes };
-    const result = await this.jobs.runRange(input, this.windowChunks, onChunk);
+    const input = { ...range, compression, rawRules, delta, signatureBlockBytes };
+    const result = await this.jobs.runRange(input, this.windowChunks, (chunk) => {
+      this.progress.sentBytes += chunk.length;
+      return stream?.chunk(chunk) ?? Promise.resolve();
+    });
     if (result.failure !== '') throw new UnreadableFile(result.failure);
     this.peer.owners(result.owners);
     const elapsedMs = performance.now() - startMs;
-    this.counters.count(1, result.sizeBytes, result.busyMs, elapsedMs);
+    const counters = delta === undefined ? this.counters.large : this.counters.delta;
+    counters.count(1, result.sizeBytes, result.busyMs, elapsedMs);
     this.progress.readBytes += result.sizeBytes;
     return result;
   }
 }
 
-const MAX_SIZES = 1 << 16;
-
-/** Whether two rows of a file tell the same size, times and inode. */
-function isSameVersion(row: Buffer, other: Buffer): boolean {
-  const isEqual = (from: number, to: number): boolean =>
-    row.compare(other, from, to, from, to) === 0;
-  return (
-    isEqual(RowOffset.sizeBytes, RowOffset.birthTimeNs) &&
-    isEqual(RowOffset.inode, RowOffset.device)
-  );
+/** A part read to be hashed, and read to be sent: one of them, or both. */
+interface Readings {
+  readonly first: RangeOutput | undefined;
+  readonly sent: RangeOutput | undefined;
 }
+
+const MAX_SIZES = 1 << 16;

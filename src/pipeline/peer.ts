@@ -38,9 +38,35 @@ export interface BackupPeer {
   owners(names: readonly OwnerName[]): void;
   /** Opens a stream for a large content or a part of one. */
   openStream(isPart: boolean, codec: number, fileSizeBytes: number): PeerStream;
+  /** The version that a changed file may be sent as a delta on; undefined: send it whole. */
+  basisOf(slot: number, name: Uint8Array): OfferedBasis | undefined;
   /** Opens a stream for the signature of a content that is sent, or is there. */
   openSignature(): SignatureStream;
   assembly(digest: Uint8Array, sizeBytes: number, parts: Uint8Array): void;
+}
+
+/** Takes the next piece of a signature; false when it is of no use. */
+export type SignatureSink = (bytes: Buffer, isLast: boolean) => boolean;
+
+export interface OfferedBasis {
+  /** Of the content. */
+  readonly sizeBytes: number;
+  /** Send the file whole when more of it is new. */
+  readonly mostPercent: number;
+  /** The signature is there; else it is made from the content when it is wanted. */
+  readonly hasSignature: boolean;
+  /** Gets the signature, or a sample of it; resolves with whether all of it came and was taken. */
+  fetch(isSample: boolean, sink: SignatureSink): Promise<boolean>;
+  openDelta(isPart: boolean, codec: number, fileSizeBytes: number): DeltaStream;
+  /** Nothing more is wanted of it. May be called twice. */
+  release(): void;
+}
+
+export interface DeltaStream {
+  chunk(bytes: Uint8Array): Promise<void>;
+  /** Digest and size are those of the content, `rawBytes` is the length of the delta. */
+  end(digest: Uint8Array, sizeBytes: number, rawBytes: number): Promise<void>;
+  abort(): void;
 }
 
 export interface SignatureStream {

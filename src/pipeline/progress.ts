@@ -18,6 +18,8 @@ export class BackupProgress {
   /** Contents sent, and the bytes of their records. */
   contentsSent = 0;
   sentBytes = 0;
+  /** Of these, deltas on earlier versions. */
+  deltasSent = 0;
   vanished = 0;
   unreadable = 0;
   changed = 0;

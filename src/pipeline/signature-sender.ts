@@ -45,6 +45,11 @@ export class SignatureSender {
     }
   }
 
+  /** Whether the signatures of this many parts have come. */
+  isWhole(parts: number): boolean {
+    return this.nextPart === parts;
+  }
+
   /** `digest` and size are those of the content, which has been sent. */
   async end(digest: Uint8Array, sizeBytes: number): Promise<void> {
     if (this.waiting.length > 0)

@@ -1,9 +1,9 @@
 /** Contents as streams of bytes that are known to be right before they are handed out. */
 import type { Archive, ContentPiece } from '../archive/index.js';
+import { MAX_PIECE_BYTES, ReaderMemory, RecordReader } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import { DirectoryBackend } from '../store/index.js';
 import type { NativeCalls, System } from '../system/index.js';
-import { MAX_PIECE_BYTES, ReaderMemory, RecordReader } from '../workers/index.js';
 
 /** Each holds a decoded record of 1 MiB mostly. */
 const MAX_READERS = 16;

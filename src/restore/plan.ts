@@ -136,18 +136,20 @@ class JobBuilder {
     const [first] = pieces;
     // The size in a sparse file's row is not that of its content.
     const isInForm = isSparse(file.entry.metadata);
-    const isOnePiece = pieces.length === 1 && first !== undefined && !isInForm;
+    const isDelta = first?.basis !== undefined;
+    const isOnePiece = pieces.length === 1 && first !== undefined && !isInForm && !isDelta;
     const digest = isOnePiece ? first.digest : undefined;
     this.rows.append(this.rowsOf.row(file.entry.metadata, file.name, digest));
     const record = isOnePiece ? this.recordNumber(first) : NO_RECORD;
     const directory = this.directoryNumber(file.directory);
     this.places.push(directory, record, first?.offset ?? 0, file.how);
-    if (pieces.length > 1 || isInForm) {
+    if (pieces.length > 1 || isInForm || isDelta) {
       const numbered = pieces.map((piece) => ({
         record: this.recordNumber(piece),
         digest: piece.digest,
         sizeBytes: piece.sizeBytes,
         offset: piece.offset,
+        basis: piece.basis,
       }));
       this.inParts.push({ file: this.files.length, pieces: numbered });
     }

@@ -27,9 +27,11 @@ export const RecordKind = Object.freeze({
   listing: 6,
   event: 7,
   commit: 8,
+  /** One content, or one part, as a delta on another content. */
+  delta: 9,
 });
 export type RecordKindNumber = (typeof RecordKind)[keyof typeof RecordKind];
-const MAX_KIND = 8;
+const MAX_KIND = 9;
 
 /**
  * The body is a run of chunks, each compressed alone and with its own checksum (a content streamed
@@ -245,6 +247,38 @@ export function writeContentIndex(content: ContentIndex): Buffer {
   index.writeBigUInt64LE(BigInt(content.fileSizeBytes), DIGEST_BYTES + 8);
   index.writeUInt32LE(content.chunkBytes, DIGEST_BYTES + 16);
   return index;
+}
+
+/** The index of a delta: that of a content, then this. */
+export interface DeltaRecordIndex extends ContentIndex {
+  /** The content it was made on. */
+  readonly basis: Buffer;
+  /** What it makes is a part of a larger content. */
+  readonly isPart: boolean;
+}
+
+export const DELTA_INDEX_BYTES: number = CONTENT_INDEX_BYTES + DIGEST_BYTES + 8;
+const DELTA_OF_PART = 1;
+
+export function writeDeltaIndex(delta: DeltaRecordIndex): Buffer {
+  const index = Buffer.alloc(DELTA_INDEX_BYTES);
+  writeContentIndex(delta).copy(index);
+  delta.basis.copy(index, CONTENT_INDEX_BYTES);
+  index.writeUInt32LE(delta.isPart ? DELTA_OF_PART : 0, CONTENT_INDEX_BYTES + DIGEST_BYTES);
+  return index;
+}
+
+/** Reads the index of a delta. Throws RECORD_DAMAGED. */
+export function readDeltaIndex(index: Buffer): DeltaRecordIndex {
+  const flags = index.length === DELTA_INDEX_BYTES ? index.readUInt32LE(DELTA_INDEX_BYTES - 8) : -1;
+  if (flags !== 0 && flags !== DELTA_OF_PART) {
+    throw new TardisError('RECORD_DAMAGED', 'a delta has an impossible index');
+  }
+  const content = readContentIndex(index.subarray(0, CONTENT_INDEX_BYTES));
+  const basis = Buffer.from(
+    index.subarray(CONTENT_INDEX_BYTES, CONTENT_INDEX_BYTES + DIGEST_BYTES),
+  );
+  return { ...content, basis, isPart: flags === DELTA_OF_PART };
 }
 
 /** Reads the index of a content, part, assembly or signature record. Throws RECORD_DAMAGED. */

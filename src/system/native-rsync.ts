@@ -14,18 +14,19 @@ export const RsyncStatus = Object.freeze({
 });
 export type RsyncStatusNumber = (typeof RsyncStatus)[keyof typeof RsyncStatus];
 
-/** Places in the six numbers that `rsyncStep` tells. */
+/** Places in the numbers that `rsyncStep` tells. */
 export const RsyncFigure = Object.freeze({
   /** Bytes taken from the input, and put to the output, by this step. */
   taken: 0,
   put: 1,
   wantedAt: 2,
   wantedBytes: 3,
-  /** Commands of a delta so far, and what of it are bytes that are not in the basis. */
+  /** Commands of a delta so far, bytes that are not in the basis, and bytes that are. */
   commands: 4,
   literalBytes: 5,
+  copiedBytes: 6,
 });
-export const RSYNC_FIGURES = 6;
+export const RSYNC_FIGURES = 7;
 
 export interface RsyncCalls {
   /**
@@ -45,7 +46,7 @@ export interface RsyncCalls {
   /**
    * Goes on with a job as far as input and room allow. `isLast`: nothing comes behind this input.
    * `givenBytes`: so many of the wanted bytes of the basis stand at `outputAt`. `figures` has room for
-   * six 64-bit numbers, see RsyncFigure. Returns a RsyncStatus.
+   * `RSYNC_FIGURES` 64-bit numbers. Returns a RsyncStatus.
    */
   rsyncStep(
     job: number,

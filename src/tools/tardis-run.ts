@@ -72,6 +72,7 @@ async function run(
     maxDepth: settings.maxDepth,
     basePath: settings.basePath,
     trustRoots: settings.trustRoots,
+    full: settings.full,
     settings: {
       ...settings,
       compression: { codec: Codec[settings.codec], level: settings.compressLevel },

@@ -139,6 +139,11 @@ function daemonOptions(settings: Settings<'tardisd'>, address: Address): DaemonO
         packContentBytes: settings.packContentBytes,
         catalogCacheBytes: settings.catalogCacheBytes,
       },
+      deltas: {
+        maxChain: settings.maxDeltaChain,
+        maxChangePercent: settings.maxChangePercent,
+        saveFull: settings.saveFull,
+      },
       checkpoint: {
         bytes: settings.checkpointBytes,
         entries: settings.checkpointEntries,

@@ -3,8 +3,8 @@
  * and whether it may come before login. The dispatcher, the codec and docs/protocol.md all follow it
  * (a test compares the document). Numbers are never reused.
  *
- * Ranges: 1–15 session, 16–47 backup, 48–63 reserved for reading, 64–95 answers of the above,
- * 96–111 reserved for login, 112–127 signatures and deltas, both ways.
+ * Ranges: 1–15 session, 16–47 backup, 48–63 reserved for reading, 64–95 to the client,
+ * 96–111 reserved for login, 112–127 signatures and deltas.
  */
 export const PROTOCOL_VERSION = 1;
 
@@ -93,6 +93,7 @@ export const MESSAGES = {
     devices: 'texts',
     empties: 'bytes',
     trust: 'bool',
+    full: 'bool',
   }),
   closeSet: toServer(3, 'add', 4 * KIB, { stats: 'counts' }),
   // backup
@@ -138,6 +139,35 @@ export const MESSAGES = {
     sizeBytes: 'uint',
     rawBytes: 'uint',
   }),
+  deltaOpen: toServer(114, 'add', KIB, {
+    stream: 'uint',
+    basis: 'uint',
+    isPart: 'bool',
+    codec: 'uint',
+    fileSizeBytes: 'uint',
+  }),
+  deltaEnd: toServer(115, 'add', KIB, {
+    stream: 'uint',
+    digest: 'bytes',
+    sizeBytes: 'uint',
+    rawBytes: 'uint',
+  }),
+  basisWish: toServer(116, 'add', KIB, { basis: 'uint', wish: 'uint' }),
+  basis: toClient(80, 8 * KIB, {
+    basis: 'uint',
+    slot: 'uint',
+    name: 'bytes',
+    sizeBytes: 'uint',
+    mostPercent: 'uint',
+    hasSignature: 'bool',
+  }),
+  signature: toClient(81, 2 * MIB, {
+    basis: 'uint',
+    isSample: 'bool',
+    bytes: 'bytes',
+    last: 'bool',
+    failed: 'bool',
+  }),
   // answers
   welcome: toClient(64, 4 * KIB, {
     protocol: 'uint',
@@ -180,7 +210,13 @@ export type Head<N extends MessageName> = {
 export const MAX_OWNERS: number = 1 << 16;
 export const MAX_OWNER_NAME_BYTES = 256;
 
-/** Answers to one asked digest. 3 (delta on a basis) is reserved. */
+/** What a client wants of a basis: no more of it, a sample of its signature, or the signature. */
+export const BasisWish = Object.freeze({ nothing: 0, sample: 1, signature: 2 });
+
+/** Bases a session may have open; beyond, files are sent whole. */
+export const MAX_OPEN_BASES = 4096;
+
+/** Answers to one asked digest. */
 export const Verdict = Object.freeze({ want: 0, have: 1, coming: 2 });
 
 /** Answers to one listed entry: nothing to do, send its bytes, or hash it before sending it. */

@@ -2,6 +2,7 @@
  * Jobs in the calling thread, one at a time and in order: for tests that need determinism, and for
  * machines with too little memory for threads.
  */
+import { LoadedSignature } from '../delta/index.js';
 import { asTardisError } from '../errors/index.js';
 import { releaseBuffers } from '../model/index.js';
 import type { System } from '../system/index.js';
@@ -68,6 +69,10 @@ export class InlineJobs implements JobRunner {
         chunks.return({} as RangeOutput); // closes the file when no more is wanted of it
       }
     });
+  }
+
+  loadSignature(basisBytes: number, signedBytes?: number): LoadedSignature {
+    return new LoadedSignature(this.system.native, basisBytes, signedBytes);
   }
 
   async close(): Promise<void> {

@@ -3,6 +3,7 @@
  * crosses a thread: plain data, with bytes in a few large buffers that are moved, not copied.
  * The job functions (one file each) know nothing of threads.
  */
+import type { LoadedSignature, RecordPlace, StoredPiece } from '../delta/index.js';
 import type { WireError } from '../errors/index.js';
 import type { ExcludeOptions, LeftOut, PackedChains } from '../excludes/index.js';
 import type { Compression } from '../store/index.js';
@@ -221,6 +222,44 @@ export interface RangeInput {
   readonly rawRules?: RawRules;
   /** Given: the range's signature is made too, of blocks of this length. */
   readonly signatureBlockBytes?: number | undefined;
+  /** Given: what comes out is a delta. */
+  readonly delta?: DeltaRequest | undefined;
+}
+
+export interface DeltaRequest {
+  /** The number of the signature of the basis, which `loadSignature` gave. */
+  readonly signature: number;
+  /** It is dropped when more than this is new, */
+  readonly mostNewBytes: number;
+  /** or more than this share of what was read, once that is `evidenceBytes`, */
+  readonly mostNewPercent: number;
+  readonly evidenceBytes: number;
+  /** or when making it has taken this long. */
+  readonly mostMs: number;
+}
+
+export interface DeltaOutcome {
+  /** It does not pay: nothing of what came out is of use, and the rest was not read. */
+  readonly isDropped: boolean;
+  /** Length of the delta, not compressed. */
+  readonly rawBytes: number;
+}
+
+/** Whether a file has anything in common with its basis. */
+export interface SniffInput {
+  readonly directoryPath: Uint8Array;
+  readonly row: Uint8Array;
+  readonly sparseHead: Uint8Array | undefined;
+  /** The number of a sample of the basis's signature. */
+  readonly signature: number;
+  /** Where to look, and how far from there. */
+  readonly places: readonly number[];
+  readonly bytes: number;
+}
+
+export interface SniffOutput {
+  readonly failure: string;
+  readonly isSimilar: boolean;
 }
 
 export interface RangeOutput {
@@ -237,6 +276,7 @@ export interface RangeOutput {
   readonly owners: readonly OwnerName[];
   /** Of what was read, if it was asked for. */
   readonly signature: Uint8Array | undefined;
+  readonly delta: DeltaOutcome | undefined;
 }
 
 /** One restore job: records to read, and the files to make of them, packed for a quick crossing. */
@@ -276,11 +316,7 @@ export const RestoreHow = Object.freeze({
 export const NO_RECORD = 0xffff_ffff;
 export const PLACE_NUMBERS = 4;
 
-export interface RestoreRecord {
-  readonly object: string;
-  readonly position: number;
-  readonly recordBytes: number;
-}
+export type RestoreRecord = RecordPlace;
 
 export interface RestorePiece {
   /** Index into `records`. */
@@ -289,6 +325,8 @@ export interface RestorePiece {
   readonly sizeBytes: number;
   /** Within the decoded frame. */
   readonly offset: number;
+  /** Of a delta: what it was made on. */
+  readonly basis?: readonly StoredPiece[] | undefined;
 }
 
 export interface RestoreOutput {
@@ -317,6 +355,7 @@ export interface JobTable {
   hash: { input: HashInput; output: HashOutput };
   compress: { input: CompressInput; output: CompressOutput };
   holes: { input: HolesInput; output: HolesOutput };
+  sniff: { input: SniffInput; output: SniffOutput };
   restore: { input: RestoreInput; output: RestoreOutput };
 }
 
@@ -347,6 +386,8 @@ export interface JobRunner {
     windowChunks: number,
     onChunk: (chunk: Uint8Array) => Promise<void>,
   ): Promise<RangeOutput & { readonly busyMs: number }>;
+  /** Takes a signature in, for delta jobs of any thread; see LoadedSignature. */
+  loadSignature(basisBytes: number, signedBytes?: number): LoadedSignature;
   /** Digests of contents this session has sent, or knows the server has. */
   readonly recent: RecentDigests;
   close(): Promise<void>;

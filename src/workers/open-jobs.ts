@@ -13,5 +13,5 @@ export async function openJobs(system: System, options: PoolOptions): Promise<Jo
     return new InlineJobs(system, options.recentDigests);
   }
   const { JobPool } = await import('./pool.js');
-  return new JobPool(options);
+  return new JobPool(system, options);
 }

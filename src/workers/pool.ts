@@ -2,7 +2,9 @@
 import { once } from 'node:events';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { LoadedSignature } from '../delta/index.js';
 import { asTardisError, fromWire } from '../errors/index.js';
+import type { System } from '../system/index.js';
 import type {
   JobInput,
   JobName,
@@ -33,8 +35,10 @@ export class JobPool implements JobRunner {
   private readonly piscina: Piscina<ThreadTask, ThreadAnswer>;
   /** Resolves when the first thread has loaded its modules, or could not: that shows in its jobs. */
   private readonly loaded: Promise<unknown>;
+  private readonly system: System;
 
-  constructor(options: PoolOptions) {
+  constructor(system: System, options: PoolOptions) {
+    this.system = system;
     this.recent = SharedDigests.create(options.recentDigests);
     this.piscina = new Piscina({
       filename: new URL('./thread-entry.js', import.meta.url).href,
@@ -85,6 +89,10 @@ export class JobPool implements JobRunner {
       stop(allowed);
       port1.close();
     }
+  }
+
+  loadSignature(basisBytes: number, signedBytes?: number): LoadedSignature {
+    return new LoadedSignature(this.system.native, basisBytes, signedBytes);
   }
 
   /** Ends all threads, whatever they do; the first when it has loaded, since Node crashes before that. */

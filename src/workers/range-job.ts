@@ -10,9 +10,11 @@ import { EntryType, RowFlag, RowReader, RowOffset, withAttributes } from '../mod
 import { buildChunk, Codec, type Compression, STREAM_CHUNK_BYTES } from '../store/index.js';
 import { OpenKind, type System } from '../system/index.js';
 import type { RangeInput, RangeOutput } from './jobs.js';
+import { MeasuredDelta } from './measured-delta.js';
 import { OwnerNames } from './owner-names.js';
 import { isStoredRaw } from './raw-types.js';
 import { readAttributesOf } from './read-attributes.js';
+import { readForm } from './read-form.js';
 import { SparseMap } from './sparse.js';
 import { RACY_WINDOW_NS } from './inspect.js';
 
@@ -38,6 +40,7 @@ export function* rangeJob(
       incomplete: '',
       owners: [],
       signature: undefined,
+      delta: undefined,
     };
     return { failure, row: input.row, ...nothing };
   }
@@ -66,6 +69,7 @@ class RangeReading {
   private readonly hash = createHash('sha256');
   private readonly sparse: SparseMap | undefined;
   private readonly signature: SignatureMaker | undefined;
+  private readonly delta: MeasuredDelta | undefined;
   private sizeBytes = 0;
   private readonly input: RangeInput;
   private readonly system: System;
@@ -84,7 +88,10 @@ class RangeReading {
       this.before = fs.fstatSync(this.file, { bigint: true });
       refreshRow(this.row, this.before);
       this.signature = signatureMaker(input, system);
+      this.delta =
+        input.delta === undefined ? undefined : new MeasuredDelta(system.native, input.delta);
     } catch (error) {
+      this.signature?.close();
       system.native.close(this.file);
       throw error;
     }
@@ -103,9 +110,21 @@ class RangeReading {
       hash.update(chunk);
       signature?.push(chunk);
       this.sizeBytes += got;
-      if (compression !== undefined) yield buildChunk(chunk, compression);
+      if (compression !== undefined) yield* this.encoded(chunk, compression);
+      if (this.delta?.isDropped === true) return;
       if (got < wantedBytes) break;
     }
+    if (this.delta === undefined || compression === undefined) return;
+    for (const piece of this.delta.finish()) yield buildChunk(piece, compression);
+  }
+
+  /** The chunk as it is, or the delta as far as it is made. */
+  private *encoded(chunk: Buffer, compression: Compression): Generator<Buffer, void, undefined> {
+    if (this.delta === undefined) {
+      yield buildChunk(chunk, compression);
+      return;
+    }
+    for (const piece of this.delta.push(chunk)) yield buildChunk(piece, compression);
   }
 
   private compression(): Compression | undefined {
@@ -117,8 +136,7 @@ class RangeReading {
   private readChunk(bytes: number): number {
     const { system, file, sparse } = this;
     const position = this.input.offset + this.sizeBytes;
-    if (sparse === undefined) return system.files.read(file, scratch, 0, bytes, position);
-    return readSparse(system, file, sparse, scratch, bytes, position);
+    return readForm(system, file, sparse, scratch, bytes, position);
   }
 
   result(): RangeOutput {
@@ -138,17 +156,10 @@ class RangeReading {
     if (more !== undefined) named.meetAcls(more.packed);
     const owners = named.take();
     const digest = this.hash.digest();
-    const signature = this.signature?.finish();
-    return {
-      failure: '',
-      digest,
-      sizeBytes,
-      row: whole,
-      hasChanged,
-      incomplete,
-      owners,
-      signature,
-    };
+    const delta = this.delta?.outcome();
+    const signature = delta?.isDropped === true ? undefined : this.signature?.finish();
+    const read = { digest, sizeBytes, row: whole, hasChanged };
+    return { failure: '', ...read, incomplete, owners, signature, delta };
   }
 
   private hasChanged(): boolean {
@@ -167,6 +178,7 @@ class RangeReading {
   }
 
   close(): void {
+    this.delta?.close();
     this.signature?.close();
     this.system.native.close(this.file);
   }
@@ -179,29 +191,6 @@ function signatureMaker(input: RangeInput, system: System): SignatureMaker | und
 }
 
 const READING_FLAGS = RowFlag.changedWhileRead | RowFlag.unsettled | RowFlag.sparse;
-
-/** Reads a stretch of the sparse form; fewer bytes when the file has become shorter. */
-function readSparse(
-  system: System,
-  file: number,
-  sparse: SparseMap,
-  target: Buffer,
-  bytes: number,
-  position: number,
-): number {
-  let got = 0;
-  let isShort = false;
-  sparse.forEachPiece(position, bytes, ({ bytes: pieceBytes, offset, head }) => {
-    if (isShort) return;
-    if (head !== undefined) got += head.copy(target, got);
-    else {
-      const read = system.files.read(file, target, got, pieceBytes, offset);
-      got += read;
-      isShort = read < pieceBytes;
-    }
-  });
-  return got;
-}
 
 /** Brings a row up to what the open file is now. */
 function refreshRow(row: Buffer, stat: fs.BigIntStats): void {

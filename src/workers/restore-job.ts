@@ -3,6 +3,7 @@
  * write the files. Everything is opened beneath the target without following links, so that no name
  * from the store leads outside. A file that fails leaves nothing behind and does not stop the others.
  */
+import { ReaderMemory, RecordReader } from '../delta/index.js';
 import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
 import { RowFlag, RowReader } from '../model/index.js';
 import { type Backend, DirectoryBackend } from '../store/index.js';
@@ -19,7 +20,6 @@ import type {
   RestorePiece,
   RestoreRecord,
 } from './jobs.js';
-import { ReaderMemory, RecordReader } from './record-reader.js';
 import { attributeNotSet, moveOver, targetFull, temporaryName } from './target-file.js';
 
 const memory = new ReaderMemory();
@@ -92,9 +92,13 @@ class RestoreRun {
         if (full !== undefined) throw full;
         const isOurs = error instanceof TardisError || systemCode(error) !== undefined;
         if (!isOurs) throw error;
-        const read = file.pieces[this.piece];
-        const digest = read === undefined ? undefined : Buffer.from(read.digest);
-        this.failures.push({ file: index, isRestored: false, digest, error: describe(error) });
+        const digest = damagedOf(error) ?? file.pieces[this.piece]?.digest;
+        this.failures.push({
+          file: index,
+          isRestored: false,
+          digest: digest && Buffer.from(digest),
+          error: describe(error),
+        });
       }
     }
     const { files, bytes, unchanged, failures } = this;
@@ -240,6 +244,12 @@ class RestoreRun {
       native.close(fd);
     }
   }
+}
+
+/** The basis whose damage is to blame, if the content itself is a delta. */
+function damagedOf(error: unknown): Buffer | undefined {
+  const damaged = error instanceof TardisError ? error.context['damaged'] : undefined;
+  return typeof damaged === 'string' ? Buffer.from(damaged, 'hex') : undefined;
 }
 
 /** Why a single file was not restored, without mapping EACCES & co. to the store's errors. */

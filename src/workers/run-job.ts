@@ -6,6 +6,7 @@ import { holesJob } from './holes-job.js';
 import type { JobInput, JobName, JobResult, JobTable, RecentDigests } from './jobs.js';
 import { dropNamesJob, pageJob } from './page-job.js';
 import { restoreJob } from './restore-job.js';
+import { sniffJob } from './sniff-job.js';
 import { walkJob } from './walk-job.js';
 
 export interface JobContext {
@@ -27,6 +28,7 @@ const JOBS: JobFunctions = {
   hash: (input, { system, recent }) => hashJob(input, system, recent),
   compress: (input) => compressJob(input),
   holes: (input, { system }) => holesJob(input, system),
+  sniff: (input, { system }) => sniffJob(input, system),
   restore: (input, { system }) => restoreJob(input, system),
 };
 

@@ -252,7 +252,19 @@ const aFile = { type: EntryType.file, sizeBytes: 5, inode: 2n };
 const NOTHING = Buffer.alloc(0);
 const digest = Buffer.alloc(32, 7);
 
-const SET = { name: '', clientTimeMs: 0, devices: ['1'], empties: Buffer.alloc(1), trust: false };
+const CONTENT = { stream: 1, isPart: false, codec: 0, fileSizeBytes: 1 };
+const openSignature = (peer: Peer): void => {
+  openSet(peer);
+  peer.say('signatureOpen', { stream: 1 });
+};
+const SET = {
+  name: '',
+  clientTimeMs: 0,
+  devices: ['1'],
+  empties: Buffer.alloc(1),
+  trust: false,
+  full: false,
+};
 
 function openSet(peer: Peer, root = '/somewhere', more: Partial<Head<'openSet'>> = {}): void {
   const roots = { paths: [Buffer.from(root)], rows: row({ name: Buffer.from('root') }) };
@@ -361,18 +373,12 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     'a chunk of no stream',
     (peer) => [openSet(peer), peer.say('streamChunk', { stream: 3 }, noise('c', 99))],
   ],
-  [
-    'an unknown codec',
-    (peer) => [
-      openSet(peer),
-      peer.say('streamOpen', { stream: 1, isPart: false, codec: 9, fileSizeBytes: 1 }),
-    ],
-  ],
+  ['an unknown codec', (peer) => [openSet(peer), peer.say('streamOpen', { ...CONTENT, codec: 9 })]],
   [
     'a chunk that is noise',
     (peer) => {
       openSet(peer);
-      peer.say('streamOpen', { stream: 1, isPart: false, codec: 0, fileSizeBytes: 1 });
+      peer.say('streamOpen', CONTENT);
       peer.say('streamChunk', { stream: 1 }, noise('c', 99));
     },
   ],
@@ -389,8 +395,24 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     'an end of a set with an open stream',
     (peer) => {
       openSet(peer);
-      peer.say('streamOpen', { stream: 1, isPart: false, codec: 0, fileSizeBytes: 1 });
+      peer.say('streamOpen', CONTENT);
       peer.say('closeSet', { stats: {} });
+    },
+  ],
+  [
+    'a delta on what was not offered',
+    (peer) => [openSet(peer), peer.say('deltaOpen', { ...CONTENT, basis: 1 })],
+  ],
+  ['an unknown wish', (peer) => [openSet(peer), peer.say('basisWish', { basis: 1, wish: 3 })]],
+  [
+    'a signature that ends as a content',
+    (peer) => [openSignature(peer), peer.say('streamEnd', { stream: 1, digest, sizeBytes: 0 })],
+  ],
+  [
+    'a signature that is too long',
+    (peer) => {
+      openSignature(peer);
+      peer.say('signatureEnd', { stream: 1, digest, sizeBytes: 5, rawBytes: 2 ** 40 });
     },
   ],
   [
@@ -521,6 +543,21 @@ const welcome = (protocol: number): Buffer =>
     creditBytes: 1 << 20,
   }).head;
 
+const OFFERED = {
+  basis: 1,
+  slot: 0,
+  name: Buffer.from('a'),
+  sizeBytes: 5_000_000,
+  mostPercent: 50,
+};
+const OFFER = encodeMessage('basis', { ...OFFERED, hasSignature: true }).head;
+const PIECE = { basis: 1, isSample: false, bytes: noise('s', 1 << 20), last: false, failed: false };
+const UNWANTED = encodeMessage('signature', PIECE).head;
+
+function sendAll(socket: WebSocket, messages: readonly Buffer[]): void {
+  for (const message of [welcome(PROTOCOL_VERSION), ...messages]) socket.send(message);
+}
+
 for (const [what, code, answer] of [
   ['of another protocol', 'PROTOCOL_VERSION', (socket) => socket.send(welcome(99))],
   ['that sends noise', 'PROTOCOL_VIOLATION', (socket) => socket.send(noise('answer', 300))],
@@ -535,6 +572,12 @@ for (const [what, code, answer] of [
       socket.once('message', () => socket.send(verdicts));
       socket.send(welcome(PROTOCOL_VERSION));
     },
+  ],
+  ['that offers a basis twice', 'PROTOCOL_VIOLATION', (socket) => sendAll(socket, [OFFER, OFFER])],
+  [
+    'that sends a signature nobody wants',
+    'PROTOCOL_VIOLATION',
+    (socket) => sendAll(socket, [OFFER, ...Array.from({ length: 17 }, () => UNWANTED)]),
   ],
   [
     'that tells an error of its own making',

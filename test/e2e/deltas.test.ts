@@ -1,18 +1,286 @@
-/** Deltas through the commands: what is sent, stored and comes back. */
+/** Deltas: of large files only what is new is sent and stored, and any version comes back exact. */
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import test from 'ava';
-import { RecordKind } from '../../src/store/index.js';
-import { backup, rest, succeed } from '../helpers/commands.js';
-import { backupInline, inlineSystem, rebuildInline } from '../helpers/inline.js';
+import test, { type ExecutionContext } from 'ava';
+import { ContentRanges } from '../../src/delta/index.js';
+import { DirectoryBackend, RecordKind } from '../../src/store/index.js';
+import { nodeSystem, seededRandom } from '../../src/system/index.js';
+import { backup, BIN, rest, run, succeed } from '../helpers/commands.js';
+import {
+  backupInline,
+  type InlineBackup,
+  inlineSystem,
+  type Place,
+  rebuildInline,
+  restoreInline,
+  withArchive,
+} from '../helpers/inline.js';
 import { dumpCatalog } from '../helpers/packed-store.js';
 import { recordsIn } from '../helpers/records.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { lab } from '../helpers/settings.js';
-import { dir, file, makeTree, noise, scratch } from '../helpers/tree.js';
+import { dir, file, makeTree, noise, sparse } from '../helpers/tree.js';
 
 const MIB = 1 << 20;
 
-test('SendSig sends the signature of a first version', async (t) => {
+/** A source with one large file, its store, and all versions it ever had. */
+class Versions {
+  readonly home: string;
+  readonly source: string;
+  readonly place: Place;
+  readonly all: Buffer[] = [];
+  private outputs = 0;
+
+  constructor(t: ExecutionContext) {
+    this.home = scratchInMemory(t);
+    this.source = path.join(this.home, 'tree');
+    this.place = { store: path.join(this.home, 'store'), client: 'me' };
+    makeTree(this.source, [dir('a', [file('small', 'x')])]);
+  }
+
+  get file(): string {
+    return path.join(this.source, 'a', 'large');
+  }
+
+  get catalog(): string {
+    return path.join(this.place.store, 'me', 'tardis.db');
+  }
+
+  get newest(): Buffer {
+    return this.all.at(-1)!;
+  }
+
+  /** Backs the next version up, in a set of its own. */
+  async save(content: Buffer, options: InlineBackup = {}) {
+    fs.writeFileSync(this.file, content);
+    this.all.push(content);
+    const create = this.all.length === 1;
+    return backupInline(inlineSystem(), this.place, [this.source], { create, ...options });
+  }
+
+  async restored(set: number): Promise<Buffer> {
+    this.outputs += 1;
+    const output = path.join(this.home, `out ${this.outputs}`);
+    const request = { paths: [this.file], output, set: String(set) };
+    const failures = await restoreInline(inlineSystem(), this.place, request);
+    if (failures.length > 0) throw new Error(JSON.stringify(failures));
+    const content = fs.readFileSync(path.join(output, 'large'));
+    fs.rmSync(output, { recursive: true });
+    return content;
+  }
+
+  async check(t: ExecutionContext): Promise<void> {
+    for (const [index, content] of this.all.entries()) {
+      t.true((await this.restored(index + 1)).equals(content), `version ${index + 1}`);
+    }
+  }
+
+  async kinds(): Promise<number[]> {
+    const kinds = (await recordsIn(path.join(this.place.store, 'me'))).map(({ kind }) => kind);
+    return kinds.filter((kind) => CONTENT_KINDS.has(kind));
+  }
+
+  /** How many deltas are applied, one on the other, to read the n-th piece of the file as it is. */
+  async chain(): Promise<number> {
+    return withArchive(this.place, async (archive) => {
+      const { set } = await archive.findSet(undefined);
+      const entry = await archive.find(Buffer.from(this.file), set);
+      let [pieces] = await archive.locate([entry!.contentId!]);
+      let length = 0;
+      for (; pieces?.[0]?.basis !== undefined; length += 1) pieces = pieces[0].basis;
+      return length;
+    });
+  }
+}
+
+const CONTENT_KINDS = new Set<number>([RecordKind.content, RecordKind.part, RecordKind.delta]);
+
+function changed(content: Buffer, seed: number, times: number, bytes = 4096): Buffer {
+  const random = seededRandom(seed);
+  const copy = Buffer.from(content);
+  for (let n = 0; n < times; n += 1) {
+    noise(`${seed} ${n}`, bytes).copy(copy, Math.floor(random.next() * (copy.length - bytes)));
+  }
+  return copy;
+}
+
+test('of a large file that changes only what is new travels, and every version comes back', async (t) => {
+  const versions = new Versions(t);
+  const first = noise('v', 3 * MIB + 123);
+  await versions.save(first);
+  const sent = async (content: Buffer): Promise<number> => {
+    const { progress } = await versions.save(content);
+    t.is(progress.deltasSent, 1);
+    return progress.sentBytes;
+  };
+  t.true((await sent(changed(first, 1, 5))) < 5 * 6200);
+  const inserted = Buffer.concat([Buffer.from('at the front '), versions.newest]);
+  t.true((await sent(inserted)) < 2000, 'an insertion');
+  const cut = Buffer.concat([inserted.subarray(0, MIB), inserted.subarray(MIB + 5000)]);
+  t.true((await sent(cut)) < 4000, 'a deletion');
+  const moved = Buffer.concat([cut.subarray(2 * MIB), cut.subarray(0, 2 * MIB)]);
+  t.true((await sent(moved)) < 4000, 'a move');
+  t.is(await versions.chain(), 4);
+  await versions.check(t);
+  const before = dumpCatalog(versions.catalog);
+  await rebuildInline(versions.place);
+  t.deepEqual(dumpCatalog(versions.catalog), before, 'a rebuild knows bases and chains');
+  await versions.check(t);
+});
+
+test('a file in parts is compared with all of its basis, and a part that is there is not sent', async (t) => {
+  const versions = new Versions(t);
+  const first = noise('p', 66 * MIB);
+  await versions.save(first);
+  // Everything moves by some bytes, across the border of the parts.
+  const shifted = Buffer.concat([Buffer.from('shifted'), changed(first, 3, 20)]);
+  const { progress } = await versions.save(shifted);
+  t.is(progress.deltasSent, 2);
+  t.true(progress.sentBytes < 25 * 6200, `${progress.sentBytes}`);
+  const third = Buffer.from(shifted);
+  third.write('only in the last part', 65 * MIB);
+  const last = await versions.save(third);
+  t.like(last.progress, { contentsSent: 1, deltasSent: 1 });
+  t.true(last.progress.sentBytes < 4000);
+  await versions.check(t);
+  const before = dumpCatalog(versions.catalog);
+  await rebuildInline(versions.place);
+  t.deepEqual(dumpCatalog(versions.catalog), before);
+  await versions.check(t);
+});
+
+test('ranges of a chain are read without what is before them', async (t) => {
+  const versions = new Versions(t);
+  await versions.save(noise('r', 3 * MIB));
+  for (let n = 0; n < 4; n += 1) {
+    const at = n * 300_001;
+    const { newest } = versions;
+    const next = Buffer.concat([newest.subarray(at, MIB), changed(newest, n, 30, 700)]);
+    await versions.save(next);
+  }
+  t.is(await versions.chain(), 4);
+  const random = seededRandom(5);
+  await withArchive(versions.place, async (archive) => {
+    const { set } = await archive.findSet(undefined);
+    const entry = await archive.find(Buffer.from(versions.file), set);
+    const [pieces] = await archive.locate([entry!.contentId!]);
+    const backend = new DirectoryBackend(archive.clientPath, nodeSystem().files);
+    const ranges = new ContentRanges(backend, pieces!);
+    t.is(ranges.sizeBytes, versions.newest.length);
+    for (let round = 0; round < 300; round += 1) {
+      const from = Math.floor(random.next() * versions.newest.length);
+      const bytes = Math.floor(random.next() ** 3 * (versions.newest.length - from));
+      const target = Buffer.alloc(bytes + 7, 0xee);
+      await ranges.read(from, target, 3, bytes);
+      t.true(target.subarray(3, 3 + bytes).equals(versions.newest.subarray(from, from + bytes)));
+      t.is(target[2], 0xee);
+      t.is(target[3 + bytes], 0xee);
+    }
+    const past = ranges.read(ranges.sizeBytes - 1, Buffer.alloc(2), 0, 2);
+    await t.throwsAsync(past, { message: /ends before/ });
+    backend.close();
+  });
+});
+
+test('a chain comes out of --stdout and --tar as well', async (t) => {
+  const versions = new Versions(t);
+  await versions.save(noise('s', 2 * MIB));
+  for (let n = 0; n < 3; n += 1) await versions.save(changed(versions.newest, n, 3));
+  t.is(await versions.chain(), 3);
+  const tool = path.join(BIN, 'regenerate');
+  const place = ['-D', versions.place.store, '-C', 'me'];
+  const options = { maxBuffer: 64 * MIB };
+  const piped = spawnSync(tool, [...place, '--stdout', versions.file], options);
+  t.true(piped.stdout.equals(versions.newest), String(piped.stderr));
+  const tarred = spawnSync(tool, [...place, '-b', '3', '--tar', '-', versions.file], options);
+  const archive = path.join(versions.home, 'archive.tar');
+  fs.writeFileSync(archive, tarred.stdout);
+  const listed = spawnSync('tar', ['-xOf', archive], options);
+  t.true(listed.stdout.equals(versions.all[2]!), String(tarred.stderr));
+});
+
+test('a rewritten file, one of mostly holes and one that grew too much are sent whole', async (t) => {
+  const versions = new Versions(t);
+  await versions.save(noise('w', 20 * MIB));
+  const rewritten = await versions.save(noise('other', 20 * MIB));
+  t.like(rewritten.progress, { contentsSent: 1, deltasSent: 0 });
+  t.true(rewritten.progress.sentBytes < 20.2 * MIB, 'and nothing besides');
+  const grown = await versions.save(Buffer.concat([versions.newest, noise('more', 11 * MIB)]));
+  t.is(grown.progress.deltasSent, 0);
+  const small = await versions.save(noise('t', 3 * MIB));
+  t.is(small.progress.deltasSent, 0);
+  // One that turns out to be new while it is compared: dropped, and sent whole.
+  const half = Buffer.concat([noise('n', 2 * MIB), versions.newest.subarray(0, MIB)]);
+  const dropped = await versions.save(half);
+  t.like(dropped.progress, { contentsSent: 1, deltasSent: 0 });
+  await versions.check(t);
+  fs.rmSync(versions.file);
+  const hollow = (seed: string) => sparse('hollow', 40 * MIB, [[5 * MIB, noise(seed, 3 * MIB)]]);
+  makeTree(path.join(versions.source, 'b'), [hollow('h')]);
+  await backupInline(inlineSystem(), versions.place, [versions.source]);
+  const handle = fs.openSync(path.join(versions.source, 'b', 'hollow'), 'r+');
+  fs.writeSync(handle, 'a change', 6 * MIB);
+  fs.closeSync(handle);
+  const { progress } = await backupInline(inlineSystem(), versions.place, [versions.source]);
+  t.like(progress, { contentsSent: 1, deltasSent: 0 });
+});
+
+test('a basis that is damaged is told for what rests on it, and both are sent again', async (t) => {
+  const versions = new Versions(t);
+  await versions.save(noise('d', 2 * MIB));
+  await versions.save(changed(versions.newest, 1, 3));
+  await versions.save(changed(versions.newest, 2, 3));
+  const { place, file: large } = versions;
+  await withArchive(place, async (archive) => {
+    const { set } = await archive.findSet('1');
+    const entry = await archive.find(Buffer.from(large), set);
+    const [pieces] = await archive.locate([entry!.contentId!]);
+    const { object, position, recordBytes } = pieces![0]!;
+    const handle = fs.openSync(path.join(archive.clientPath, object), 'r+');
+    fs.writeSync(handle, 'damage', position + recordBytes - 100_000);
+    fs.closeSync(handle);
+  });
+  const store = ['-D', place.store, '-C', 'me'];
+  const found = await run('regenerate', [...store, '-o', path.join(versions.home, 'bad'), large]);
+  t.is(found.status, 3, found.stderr);
+  t.regex(found.stderr, /large: a content that it is made from is damaged.*\[RECORD_DAMAGED\]/);
+  t.regex(found.stderr, /the damage is noted/);
+  const { progress } = await backupInline(inlineSystem(), place, [versions.source]);
+  t.like(progress, { contentsSent: 1, deltasSent: 0 });
+  t.true((await versions.restored(4)).equals(versions.newest));
+  t.true((await versions.restored(3)).equals(versions.newest));
+  const old = await run('regenerate', [
+    ...store,
+    '-b',
+    '2',
+    '-o',
+    path.join(versions.home, 'b'),
+    large,
+  ]);
+  t.is(old.status, 3);
+  await rebuildInline(place);
+  t.true((await versions.restored(3)).equals(versions.newest));
+});
+
+test('signatures are found again by a rebuild, and kept once', async (t) => {
+  const versions = new Versions(t);
+  const settings = { sendSignatures: true };
+  await versions.save(noise('l', 2 * MIB), { settings });
+  fs.copyFileSync(versions.file, path.join(versions.source, 'a', 'copy'));
+  await versions.save(changed(versions.newest, 1, 2), { settings });
+  const before = dumpCatalog(versions.catalog);
+  t.is(before['signatures']?.length, 2);
+  await rebuildInline(versions.place);
+  t.deepEqual(dumpCatalog(versions.catalog), before);
+  const { progress } = await versions.save(changed(versions.newest, 2, 2));
+  t.is(progress.deltasSent, 1);
+  await versions.check(t);
+});
+
+// --- settings ----------------------------------------------------------------------------------
+
+test('SendSig stores the signatures of large files', async (t) => {
   const { at, store, written } = lab(t);
   makeTree(at('files'), [dir('a', [file('large', noise('l', 3 * MIB)), file('small', 'x')])]);
   await rest();
@@ -27,31 +295,76 @@ test('SendSig sends the signature of a first version', async (t) => {
   t.is(await signatures('key', '--config', config), 1);
 });
 
-test('signatures are found again by a rebuild, and kept once', async (t) => {
-  const home = scratch(t);
-  const source = path.join(home, 'tree');
-  makeTree(source, [dir('a', [file('large', noise('l', 2 * MIB))])]);
-  fs.copyFileSync(path.join(source, 'a', 'large'), path.join(source, 'a', 'copy'));
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  const options = { create: true, settings: { sendSignatures: true } };
-  await backupInline(inlineSystem(), place, [source], options);
-  const catalog = path.join(place.store, 'me', 'tardis.db');
-  const before = dumpCatalog(catalog);
-  t.is(before['signatures']?.length, 1);
-  await rebuildInline(place);
-  t.deepEqual(dumpCatalog(catalog), before);
-  await succeed('regenerate', [
-    '-D',
-    place.store,
-    '-C',
-    'me',
-    '-o',
-    path.join(home, 'out'),
-    source,
-  ]);
-  t.true(
-    fs
-      .readFileSync(path.join(home, 'out', 'tree', 'a', 'copy'))
-      .equals(fs.readFileSync(path.join(source, 'a', 'large'))),
+/** Backs versions up by the commands; tells for each whether it came as a delta. */
+async function areDeltas(
+  t: ExecutionContext,
+  server: string,
+  contents: readonly Buffer[],
+  more: (index: number) => string[] = () => [],
+): Promise<boolean[]> {
+  const { store, source, written } = lab(t);
+  const env = { TARDIS_LOCAL_CONFIG: written('server', `[Tardis]\n${server}\n`) };
+  const deltas: boolean[] = [];
+  for (const [index, content] of contents.entries()) {
+    fs.writeFileSync(path.join(source, 'large'), content);
+    await rest();
+    const args = ['-D', store, '-C', 'me', '--local', ...(index === 0 ? ['--create'] : [])];
+    await backup([...args, ...more(index), source], { env });
+    const kinds = (await recordsIn(path.join(store, 'me'))).map(({ kind }) => kind);
+    deltas.push(kinds.findLast((kind) => CONTENT_KINDS.has(kind)) === RecordKind.delta);
+    const out = path.join(store, `../out ${index}`);
+    await succeed('regenerate', ['-D', store, '-C', 'me', '-o', out, path.join(source, 'large')]);
+    t.true(fs.readFileSync(path.join(out, 'large')).equals(content), `version ${index}`);
+  }
+  return deltas;
+}
+
+const SERIES = [noise('series', 2 * MIB)];
+while (SERIES.length < 5) SERIES.push(changed(SERIES.at(-1)!, SERIES.length, 2));
+
+test('MaxDeltaChain ends a chain with a whole file', async (t) => {
+  t.deepEqual(await areDeltas(t, 'MaxDeltaChain = 2', SERIES), [false, true, true, false, true]);
+  t.deepEqual(await areDeltas(t, 'MaxDeltaChain = 0', SERIES.slice(0, 2)), [false, false]);
+});
+
+test('MaxChangePercent decides which files are wanted whole', async (t) => {
+  const grown = Buffer.concat([SERIES[0]!, noise('grown', 0.4 * MIB)]);
+  const other = changed(SERIES[0]!, 9, 1, 0.3 * MIB);
+  t.deepEqual(await areDeltas(t, '', [SERIES[0]!, grown]), [false, true]);
+  t.deepEqual(await areDeltas(t, 'MaxChangePercent = 10', [SERIES[0]!, grown]), [false, false]);
+  t.deepEqual(await areDeltas(t, '', [SERIES[0]!, other]), [false, true]);
+  t.deepEqual(await areDeltas(t, 'MaxChangePercent = 10', [SERIES[0]!, other]), [false, false]);
+});
+
+test('SaveFull stores whole files only', async (t) => {
+  t.deepEqual(await areDeltas(t, 'SaveFull = True', SERIES.slice(0, 3)), [false, false, false]);
+});
+
+test('Full sends whole files, in place of deltas too', async (t) => {
+  const full = (index: number): string[] => (index === 2 ? ['--full'] : []);
+  t.deepEqual(await areDeltas(t, '', SERIES.slice(0, 4), full), [false, true, false, true]);
+  // Nothing has changed but that a whole file is wanted.
+  const { at, store, source, written } = lab(t);
+  const place = ['-D', store, '-C', 'me', '--local'];
+  const large = path.join(source, 'large');
+  for (const content of SERIES.slice(0, 2)) {
+    fs.writeFileSync(large, content);
+    await rest();
+    await backup([...place, '--create', source]).catch(() => backup([...place, source]));
+  }
+  const config = written('cfg', '[Tardis]\nFull = True\n');
+  const { progress } = await backup([...place, '--config', config, source]);
+  t.is(progress.contentsSent, 1);
+  t.is((await backup([...place, '--config', config, source])).progress.contentsSent, 0);
+  t.is((await backup([...place, source])).progress.filesRead, 0, 'skip hashes are kept');
+  const kinds = (await recordsIn(path.join(store, 'me'))).map(({ kind }) => kind);
+  t.is(
+    kinds.findLast((kind) => CONTENT_KINDS.has(kind)),
+    RecordKind.content,
   );
+  for (const [index, set] of ['1', '2', '3'].entries()) {
+    const out = at(`out ${set}`);
+    await succeed('regenerate', ['-D', store, '-C', 'me', '-b', set, '-o', out, large]);
+    t.true(fs.readFileSync(path.join(out, 'large')).equals(SERIES[Math.min(index, 1)]!));
+  }
 });

@@ -261,7 +261,7 @@ test('types of NoCompress and NoCompressFile are stored as they are', async (t) 
 
 test('a file above ChecksumContent is hashed first, and only its new parts are sent', async (t) => {
   const { at, source, written, place } = lab(t);
-  const local = [...place, '--local', source];
+  const local = [...place, '--local', '--full', source]; // without deltas
   const grow = (bytes: number): void =>
     fs.appendFileSync(at('tree', 'large'), Buffer.alloc(bytes, 1));
   grow(65 * MIB);

@@ -167,6 +167,7 @@ export interface BackupReport {
     readonly filesRead: number;
     readonly filesHad: number;
     readonly contentsSent: number;
+    readonly deltasSent: number;
     readonly sentBytes: number;
     readonly vanished: number;
     readonly unreadable: number;

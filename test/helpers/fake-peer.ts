@@ -2,6 +2,7 @@
 import type {
   BackupPeer,
   HeadBatch,
+  OfferedBasis,
   OutgoingParcel,
   PeerStream,
   SignatureStream,
@@ -191,6 +192,10 @@ export class FakePeer implements BackupPeer {
         stream.isAborted = true;
       },
     };
+  }
+
+  basisOf(): OfferedBasis | undefined {
+    return undefined;
   }
 
   openSignature(): SignatureStream {

@@ -73,6 +73,7 @@ export const SMALL_SETTINGS: PipelineSettings = Object.freeze({
 
 export const SMALL_STORE: StorageOptions = Object.freeze({
   store: Object.freeze({ packBytes: 128 * KIB, packContentBytes: 128 * KIB }),
+  deltas: Object.freeze({ maxChain: 5, maxChangePercent: 50, saveFull: false }),
   checkpoint: Object.freeze({ bytes: 96 * KIB, entries: 1000, intervalMs: 3_600_000 }),
 });
 

@@ -139,7 +139,7 @@ test('a sound header of a later version, or with what this release does not know
     ['version 0', AT.version, 0n, 1],
     ['version 2', AT.version, 2n, 1],
     ['kind 0', AT.kind, 0n, 1],
-    ['kind 9', AT.kind, 9n, 1],
+    ['kind 10', AT.kind, 10n, 1],
     ['codec 4', AT.codec, 4n, 1],
     ['codec 255', AT.codec, 255n, 1],
     ['scheme 0', AT.scheme, 0n, 1],
@@ -157,7 +157,7 @@ test('a sound header of a later version, or with what this release does not know
     newer[HEADER_CHECKSUM_AT]! ^= 1;
     t.is(readHeader(newer, 0), undefined, `${what}, damaged`);
   }
-  t.is(readHeader(forged(header, AT.kind, 8n, 1), 0)?.kind, RecordKind.commit);
+  t.is(readHeader(forged(header, AT.kind, 9n, 1), 0)?.kind, RecordKind.delta);
   t.is(readHeader(forged(header, AT.codec, 3n, 1), 0)?.codec, Codec.snappy);
 });
 

@@ -19,7 +19,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   store: BASE,
   catalog: [...BASE, 'store'],
   transport: BASE,
-  delta: BASE,
+  delta: [...BASE, 'store'],
   crypto: BASE,
   workers: [...COMMON, 'excludes'],
   pipeline: [...COMMON, 'excludes', 'workers'],

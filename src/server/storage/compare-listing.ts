@@ -20,6 +20,14 @@ import type { Slots, SlotState } from './slots.js';
 /** Behind every name there can be. */
 const NAME_MAX: Buffer = Buffer.alloc(4097, 0xff);
 
+/** What else is to be known and done about rows. */
+export interface ComparingRules {
+  /** Whether a content that is there may stay as it is stored. */
+  isStoredWell(contentId: number): boolean;
+  /** A large file differs from what is stored of it. */
+  onChanged(at: number, head: HeadRow): unknown;
+}
+
 /** Returns a `Wanted` for each row. Pages of a slot come in order. Throws PROTOCOL_VIOLATION. */
 export function compareListing(
   catalog: Catalog,
@@ -28,6 +36,7 @@ export function compareListing(
   slot: SlotState,
   rows: RowReader,
   isLast: boolean,
+  rules: ComparingRules,
 ): Uint8Array {
   const after = slot.listedUpTo;
   let last: Buffer = after;
@@ -56,7 +65,7 @@ export function compareListing(
   const wanted: number[] = [];
   forEachRow(rows, (at) => {
     const open = advanceTo(rows.name(at));
-    wanted.push(compareRow(catalog, slots, slot, rows, at, open));
+    wanted.push(compareRow(catalog, slots, slot, rows, at, open, rules));
   });
   advanceTo(upTo);
   return Uint8Array.from(wanted);
@@ -69,6 +78,7 @@ function compareRow(
   rows: RowReader,
   at: number,
   head: HeadRow | undefined,
+  rules: ComparingRules,
 ): number {
   if ((rows.flags(at) & RowFlag.unreadable) !== 0) return Wanted.no; // unreadable is not deleted
   const isSame =
@@ -76,7 +86,10 @@ function compareRow(
     (head.flags & RowFlag.unsettled) === 0 &&
     sameMetadata(head.metadata, rows, at);
   if (rows.type(at) === EntryType.file && rows.sizeBytes(at) > 0) {
-    if (isSame && head.isStored) return Wanted.no;
+    const isThere = isSame && head.isStored;
+    const isWell = head?.contentId === undefined || rules.isStoredWell(head.contentId);
+    if (isThere && isWell) return Wanted.no;
+    if (head !== undefined && rows.sizeBytes(at) > LARGE_FILE_BYTES) rules.onChanged(at, head);
     return wantFile(catalog, rows.sizeBytes(at));
   }
   const childId = slots.childOf(slot, rows, at);

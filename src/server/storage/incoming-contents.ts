@@ -14,6 +14,7 @@ import {
   writeContentIndex,
 } from '../../store/index.js';
 import type { Head } from '../../transport/index.js';
+import type { BasisOffers } from './basis-offers.js';
 import type { ClientStore } from './client-store.js';
 import type { Ingest } from './ingest.js';
 import { IncomingStream, MAX_OPEN_STREAMS, type StreamStart } from './streams.js';
@@ -23,9 +24,11 @@ const MAX_PARTS = 1 << 18;
 export class IncomingContents {
   private readonly streams = new Map<number, IncomingStream>();
   private readonly store: ClientStore;
+  private readonly offers: BasisOffers;
 
-  constructor(store: ClientStore) {
+  constructor(store: ClientStore, offers: BasisOffers) {
     this.store = store;
+    this.offers = offers;
   }
 
   get openCount(): number {
@@ -43,6 +46,17 @@ export class IncomingContents {
   /** A signature, of a content that its end tells. */
   openSignature({ stream }: Head<'signatureOpen'>): void {
     this.begin(stream, { kind: RecordKind.signature, codec: Codec.none, fileSizeBytes: 0 });
+  }
+
+  /** A content, or a part of one, as a delta on a basis that was offered. */
+  openDelta(head: Head<'deltaOpen'>): void {
+    const { isPart, fileSizeBytes, codec } = head;
+    if (!isCodec(codec)) throw new TardisError('PROTOCOL_VIOLATION', 'an unknown codec');
+    const basisId = this.offers.contentOf(head.basis);
+    const digest = this.store.catalog.contents.stored(basisId)?.digest;
+    if (digest === undefined) throw new TardisError('PROTOCOL_VIOLATION', 'a basis is gone');
+    const basis = { digest: Buffer.from(digest), contentId: basisId };
+    this.begin(head.stream, { kind: RecordKind.delta, codec, fileSizeBytes, basis, isPart });
   }
 
   private begin(number: number, start: StreamStart): void {
@@ -92,6 +106,29 @@ export class IncomingContents {
     const location = await this.store.placeStaged(finished);
     this.streams.delete(head.stream);
     applyContentRecord(this.store.catalog, finished.header, finished.index, location);
+  }
+
+  /** Places a content that came as a delta; a duplicate is dropped. */
+  async endDelta(ingest: Ingest, head: Head<'deltaEnd'>): Promise<void> {
+    if (head.digest.length !== DIGEST_BYTES) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a delta ends without a digest');
+    }
+    const stream = this.ending(head.stream, [RecordKind.delta]);
+    if (ingest.isStored(head.digest)) {
+      this.abort(head.stream);
+      return;
+    }
+    const { bases, contents } = this.store.catalog;
+    const itself = contents.find(head.digest)?.contentId;
+    if (itself !== undefined && bases.needs(stream.basisId, itself)) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a delta on what is made from it');
+    }
+    const digest = Buffer.from(head.digest);
+    const finished = stream.finish(digest, head.sizeBytes, head.rawBytes);
+    const location = await this.store.placeStaged(finished);
+    this.streams.delete(head.stream);
+    const ids = applyContentRecord(this.store.catalog, finished.header, finished.index, location);
+    ingest.placed(finished.digest, ids);
   }
 
   /** A stream that ends as what it was begun for. */

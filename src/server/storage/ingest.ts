@@ -22,9 +22,10 @@ import {
 } from '../../model/index.js';
 import { isOwner, parseRecord, RecordKind } from '../../store/index.js';
 import { Held, type HeldReason, MAX_OWNERS, Verdict } from '../../transport/index.js';
+import type { BasisOffers } from './basis-offers.js';
 import type { ClientStore } from './client-store.js';
 import { compareListing } from './compare-listing.js';
-import { SetJournal } from './set-journal.js';
+import { defaultSetName, SetJournal } from './set-journal.js';
 import { type RootsRequest, SetRoots } from './set-roots.js';
 import { type Place, Slots, type SlotState } from './slots.js';
 import { WaitingRows } from './waiting-rows.js';
@@ -38,6 +39,8 @@ export interface SetRequest extends RootsRequest {
   readonly name: string;
   readonly nowMs: number;
   readonly clientTimeMs: number;
+  /** Nothing may be stored as a delta, and what is one is wanted again. */
+  readonly full: boolean;
 }
 
 export interface OpenedSet {
@@ -62,21 +65,35 @@ export class Ingest {
   private readonly store: ClientStore;
   private readonly catalog: Catalog;
 
-  private constructor(store: ClientStore, journal: SetJournal, roots: SetRoots, isEmpty: boolean) {
+  private readonly isFull: boolean;
+  private readonly offers: BasisOffers;
+
+  private constructor(
+    store: ClientStore,
+    journal: SetJournal,
+    roots: SetRoots,
+    more: { isEmpty: boolean; isFull: boolean; offers: BasisOffers },
+  ) {
+    this.isFull = more.isFull;
+    this.offers = more.offers;
     this.store = store;
     this.catalog = store.catalog;
     this.set = journal.set;
     this.journal = journal;
     this.roots = roots;
-    this.isEmpty = isEmpty;
-    this.slots = new Slots(store.catalog, () => {
+    this.isEmpty = more.isEmpty;
+    this.slots = new Slots(store.catalog, more.isFull, () => {
       store.counters.directory += 1;
       return store.counters.directory;
     });
   }
 
   /** Opens the next set over the head. `rows` holds one row for each root path. */
-  static open(store: ClientStore, request: SetRequest): { ingest: Ingest; opened: OpenedSet } {
+  static open(
+    store: ClientStore,
+    request: SetRequest,
+    offers: BasisOffers,
+  ): { ingest: Ingest; opened: OpenedSet } {
     const rows = checkRows(request.rows, false);
     const fault = request.name === '' ? undefined : setNameFault(request.name);
     if (fault !== undefined) {
@@ -100,7 +117,8 @@ export class Ingest {
       clientTimeMs,
       roots: roots.records,
     });
-    const ingest = new Ingest(store, journal, roots, isEmpty);
+    const isFull = request.full;
+    const ingest = new Ingest(store, journal, roots, { isEmpty, isFull, offers });
     return { ingest, opened: { set, name, isEmpty, held: roots.held } };
   }
 
@@ -155,7 +173,11 @@ export class Ingest {
   listing(slotNumber: number, bytes: Buffer, isLast: boolean): Uint8Array {
     const rows = checkRows(bytes, true);
     const slot = this.slots.get(slotNumber);
-    return compareListing(this.catalog, this.journal, this.slots, slot, rows, isLast);
+    const { catalog, isFull } = this;
+    return compareListing(catalog, this.journal, this.slots, slot, rows, isLast, {
+      isStoredWell: (contentId) => !isFull || catalog.bases.chainLength(contentId) === 0,
+      onChanged: (at, head) => isFull || this.offers.consider(slot, rows, at, head),
+    });
   }
 
   /** Appends the records of a parcel, then writes its rows as far as their contents are there. */
@@ -233,7 +255,9 @@ export class Ingest {
 
   private storedContent(digest: Buffer): number | undefined {
     const found = this.catalog.contents.find(digest);
-    return found?.isStored === true ? found.contentId : undefined;
+    if (found?.isStored !== true) return undefined;
+    const isDelta = this.isFull && this.catalog.bases.chainLength(found.contentId) > 0;
+    return isDelta ? undefined : found.contentId;
   }
 
   /** A file read again and found equal makes no new version; only its flags may have changed. */
@@ -378,8 +402,3 @@ export class Ingest {
 
 /** Directories closed between two checkpoints at a set's end. */
 const CLOSE_SLICE = 4096;
-
-function defaultSetName(set: number, nowMs: number): string {
-  const time = new Date(nowMs).toISOString().slice(0, 19).replaceAll(':', '-');
-  return `Backup-${set}-${time}`;
-}

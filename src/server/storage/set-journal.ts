@@ -112,3 +112,9 @@ export class SetJournal {
     if (record !== undefined) this.store.packs.append(record);
   }
 }
+
+/** For a set that the client gave no name. */
+export function defaultSetName(set: number, nowMs: number): string {
+  const time = new Date(nowMs).toISOString().slice(0, 19).replaceAll(':', '-');
+  return `Backup-${set}-${time}`;
+}

@@ -44,9 +44,12 @@ export class Slots {
   private readonly created = new Set<number>();
   private readonly catalog: Catalog;
   private readonly newDirectoryId: () => number;
+  private readonly isFull: boolean;
 
-  constructor(catalog: Catalog, newDirectoryId: () => number) {
+  /** `isFull`: every directory is listed, whatever its skip hash. */
+  constructor(catalog: Catalog, isFull: boolean, newDirectoryId: () => number) {
     this.catalog = catalog;
+    this.isFull = isFull;
     this.newDirectoryId = newDirectoryId;
   }
 
@@ -71,7 +74,8 @@ export class Slots {
     this.remember(number, root, directory);
     const isNew = this.created.delete(directory);
     const known = isNew ? undefined : this.catalog.directories.skipHash(directory);
-    if (known !== undefined && !hash.equals(NO_HASH) && known.equals(hash)) return true;
+    const isSame = known !== undefined && !hash.equals(NO_HASH) && known.equals(hash);
+    if (isSame && !this.isFull) return true;
     if (known !== undefined) this.catalog.directories.setSkipHash(directory, undefined);
     this.states.set(number, {
       number,

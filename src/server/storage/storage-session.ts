@@ -7,12 +7,7 @@
  */
 import { TardisError } from '../../errors/index.js';
 import { releaseMemory } from '../../model/index.js';
-import {
-  type ClientDirectory,
-  readHeader,
-  RECORD_HEADER_BYTES,
-  recordBytes,
-} from '../../store/index.js';
+import type { ClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import {
   decodeMessage,
@@ -20,9 +15,11 @@ import {
   type Head,
   type MessageName,
 } from '../../transport/index.js';
+import { BasisOffers, type DeltaLimits } from './basis-offers.js';
 import { ClientStore, type StoreLimits } from './client-store.js';
 import { IncomingContents } from './incoming-contents.js';
 import { Ingest } from './ingest.js';
+import { splitRecords } from './split-records.js';
 
 export interface CheckpointLimits {
   readonly bytes: number;
@@ -32,6 +29,7 @@ export interface CheckpointLimits {
 
 export interface StorageOptions {
   readonly store: StoreLimits;
+  readonly deltas: DeltaLimits;
   readonly checkpoint: CheckpointLimits;
 }
 
@@ -50,6 +48,7 @@ export class StorageSession {
   private idle: (() => void)[] = [];
   private ingest: Ingest | undefined;
   private readonly large: IncomingContents;
+  private readonly offers: BasisOffers;
   private handled = 0;
   private toldReceived = 0;
   private untoldBytes = 0;
@@ -73,7 +72,10 @@ export class StorageSession {
   ) {
     this.system = system;
     this.store = store;
-    this.large = new IncomingContents(store);
+    this.offers = new BasisOffers(system, store, options.deltas, (name, head) =>
+      this.answer(name, head),
+    );
+    this.large = new IncomingContents(store, this.offers);
     this.options = options;
     this.sink = sink;
     this.onFailure = onFailure;
@@ -106,6 +108,7 @@ export class StorageSession {
   async end(): Promise<void> {
     clearInterval(this.timer);
     await this.whenIdle();
+    await this.offers.stop();
     if (this.failure !== undefined) return;
     try {
       this.large.dropAll();
@@ -124,6 +127,7 @@ export class StorageSession {
     this.failure ??= new TardisError('CONNECTION_LOST', 'the session was abandoned');
     this.queue.length = 0;
     await this.whenIdle(); // a checkpoint under way must not go on without the lock
+    await this.offers.stop();
     this.letGo();
   }
 
@@ -270,6 +274,7 @@ export class StorageSession {
       case 'done': {
         const { slots, settled } = decodeMessage(name, bytes).head;
         this.openSet.done(slots, settled);
+        for (const slot of slots) this.offers.slotDone(slot);
         return undefined;
       }
       case 'notes':
@@ -278,6 +283,16 @@ export class StorageSession {
       case 'owners':
         this.openSet.owners(decodeMessage(name, bytes).head);
         return undefined;
+      case 'closeSet':
+        return this.onCloseSet(decodeMessage(name, bytes).head);
+      default:
+        return this.handleContent(name, bytes);
+    }
+  }
+
+  /** The same for what brings large contents, their signatures and deltas. */
+  private handleContent(name: MessageName, bytes: Buffer): Promise<void> | undefined {
+    switch (name) {
       case 'streamOpen':
         this.large.open(decodeMessage(name, bytes).head);
         return undefined;
@@ -297,11 +312,17 @@ export class StorageSession {
         return undefined;
       case 'signatureEnd':
         return this.large.endSignature(this.openSet, decodeMessage(name, bytes).head);
+      case 'deltaOpen':
+        this.large.openDelta(decodeMessage(name, bytes).head);
+        return undefined;
+      case 'deltaEnd':
+        return this.large.endDelta(this.openSet, decodeMessage(name, bytes).head);
+      case 'basisWish':
+        this.offers.wish(decodeMessage(name, bytes).head);
+        return undefined;
       case 'assembly':
         this.large.assemble(this.openSet, decodeMessage(name, bytes).head);
         return undefined;
-      case 'closeSet':
-        return this.onCloseSet(decodeMessage(name, bytes).head);
       default:
         throw new TardisError('PROTOCOL_VIOLATION', `"${name}" is no backup message`);
     }
@@ -313,7 +334,7 @@ export class StorageSession {
     }
     const nowMs = this.system.clock.nowMs();
     this.storedBytesBefore = this.store.packs.appendedBytes;
-    const { ingest, opened } = Ingest.open(this.store, { ...head, nowMs });
+    const { ingest, opened } = Ingest.open(this.store, { ...head, nowMs }, this.offers);
     this.ingest = ingest;
     const { set, name, isEmpty: empty, held } = opened;
     this.answer('setOpened', { set, name, empty, held: [...held] });
@@ -352,31 +373,4 @@ export class StorageSession {
 
 function isCount(value: unknown): boolean {
   return typeof value === 'number' && Number.isFinite(value);
-}
-
-/** The length a record's header says; undefined where no header that we know stands. */
-function recordBytesAt(attachment: Buffer, at: number): number | undefined {
-  try {
-    const header = readHeader(attachment, at);
-    return header === undefined ? undefined : recordBytes(header);
-  } catch (error) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a record in a parcel is unknown here', {}, error);
-  }
-}
-
-/** Cuts an attachment into records of the lengths said. */
-function splitRecords(attachment: Buffer, lengths: readonly number[]): Buffer[] {
-  const records: Buffer[] = [];
-  let at = 0;
-  for (const bytes of lengths) {
-    if (bytes < RECORD_HEADER_BYTES || recordBytesAt(attachment, at) !== bytes) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a record in a parcel is broken');
-    }
-    records.push(attachment.subarray(at, at + bytes));
-    at += bytes;
-  }
-  if (at !== attachment.length) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a parcel has bytes of no record');
-  }
-  return records;
 }

@@ -12,6 +12,7 @@ import {
   type ChunkHeader,
   type CodecNumber,
   CONTENT_INDEX_BYTES,
+  DELTA_INDEX_BYTES,
   type ObjectWriter,
   readChunkHeader,
   RECORD_CHUNKED,
@@ -20,6 +21,7 @@ import {
   type RecordHeader,
   STREAM_CHUNK_BYTES,
   writeContentIndex,
+  writeDeltaIndex,
   writeHeader,
 } from '../../store/index.js';
 
@@ -30,6 +32,10 @@ export interface StreamStart {
   readonly kind: RecordKindNumber;
   readonly codec: CodecNumber;
   readonly fileSizeBytes: number;
+  /** Of a delta: what it was made on. */
+  readonly basis?: { readonly digest: Buffer; readonly contentId: number };
+  /** Of a delta: it makes a part. */
+  readonly isPart?: boolean;
 }
 
 /** A stream that has ended, staged and ready to be placed. */
@@ -50,7 +56,7 @@ export class IncomingStream {
     this.writer = backend.stage();
     try {
       // Header and index get their values at the end.
-      this.writer.append(Buffer.alloc(RECORD_HEADER_BYTES + CONTENT_INDEX_BYTES));
+      this.writer.append(Buffer.alloc(RECORD_HEADER_BYTES + this.indexBytes));
     } catch (error) {
       this.writer.close();
       throw error;
@@ -67,6 +73,15 @@ export class IncomingStream {
     this.chunks += 1;
   }
 
+  private get indexBytes(): number {
+    return this.start.basis === undefined ? CONTENT_INDEX_BYTES : DELTA_INDEX_BYTES;
+  }
+
+  /** The content it is a delta on. */
+  get basisId(): number {
+    return this.start.basis?.contentId ?? 0;
+  }
+
   get kind(): RecordKindNumber {
     return this.start.kind;
   }
@@ -77,14 +92,13 @@ export class IncomingStream {
    */
   finish(digest: Buffer, sizeBytes: number, rawBytes: number): FinishedStream {
     if (Math.ceil(rawBytes / STREAM_CHUNK_BYTES) !== this.chunks) throw badChunk();
-    const { kind, codec, fileSizeBytes } = this.start;
-    const index = writeContentIndex({
-      digest,
-      sizeBytes,
-      fileSizeBytes,
-      chunkBytes: STREAM_CHUNK_BYTES,
-    });
-    const bodyBytes = this.writer.sizeBytes - RECORD_HEADER_BYTES - CONTENT_INDEX_BYTES;
+    const { kind, codec, fileSizeBytes, basis, isPart = false } = this.start;
+    const content = { digest, sizeBytes, fileSizeBytes, chunkBytes: STREAM_CHUNK_BYTES };
+    const index =
+      basis === undefined
+        ? writeContentIndex(content)
+        : writeDeltaIndex({ ...content, basis: basis.digest, isPart });
+    const bodyBytes = this.writer.sizeBytes - RECORD_HEADER_BYTES - this.indexBytes;
     const header: RecordHeader = {
       kind,
       codec,

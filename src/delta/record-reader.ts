@@ -1,9 +1,6 @@
-/**
- * Reading contents back: fetch a record, decompress it, hand out what a piece of it is. Frames are
- * decoded once for all pieces that follow each other in them; large records flow in chunks.
- */
+/** Reads records of contents from a store, decodes them and checks what comes out. */
 import { createHash } from 'node:crypto';
-import { asTardisError, systemCode, TardisError } from '../errors/index.js';
+import { TardisError } from '../errors/index.js';
 import { DIGEST_BYTES } from '../model/index.js';
 import {
   type Backend,
@@ -12,22 +9,20 @@ import {
   decodeChunk,
   MAX_FRAME_RAW_BYTES,
   readChunkHeader,
-  readHeader,
   RECORD_CHUNKED,
   RECORD_HEADER_BYTES,
-  recordBytes,
   type RecordHeader,
+  RecordKind,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
 import type { NativeCalls } from '../system/index.js';
-import type { RestoreRecord } from './jobs.js';
+import { ContentRanges } from './content-ranges.js';
+import { patched } from './delta.js';
+import { fetchRecord, headerOf } from './fetch-record.js';
+import type { RecordPlace, StoredPiece } from './stored-piece.js';
 
 /** A piece of a content, within the decoded record. */
-export interface RecordPiece {
-  readonly digest: Uint8Array;
-  readonly sizeBytes: number;
-  readonly offset: number;
-}
+export type RecordPiece = Pick<StoredPiece, 'digest' | 'sizeBytes' | 'offset' | 'basis'>;
 
 /** Memory that outlives a reader, so that it need not be taken again. */
 export class ReaderMemory {
@@ -40,7 +35,7 @@ export const MAX_PIECE_BYTES = 64 << 20;
 
 export class RecordReader {
   /** The record that `memory.decoded` holds whole. */
-  private current: RestoreRecord | undefined;
+  private current: RecordPlace | undefined;
   private currentBytes = 0;
   private readonly digest = Buffer.alloc(DIGEST_BYTES);
   private readonly backend: Backend;
@@ -54,7 +49,7 @@ export class RecordReader {
   }
 
   /** Decodes a record into `memory.decoded` if it is small enough for that. */
-  async isWhole(record: RestoreRecord): Promise<boolean> {
+  async isWhole(record: RecordPlace): Promise<boolean> {
     const { current, memory } = this;
     if (record.object === current?.object && record.position === current.position) return true;
     if (record.recordBytes > 2 * MAX_FRAME_RAW_BYTES) return false;
@@ -83,9 +78,10 @@ export class RecordReader {
 
   /**
    * The bytes of a piece, in parts that are good until the next one is asked for. They are checked when
-   * all of them have come: CONTENT_DAMAGED then.
+   * all of them have come: CONTENT_DAMAGED then. An error tells in `context.damaged` which content is
+   * damaged, if it is a basis of this one.
    */
-  async *pieceBytes(record: RestoreRecord, piece: RecordPiece): AsyncGenerator<Buffer> {
+  async *pieceBytes(record: RecordPlace, piece: RecordPiece): AsyncGenerator<Buffer> {
     const { digest, sizeBytes, offset } = piece;
     if (await this.isWhole(record)) {
       this.checkDecoded(piece);
@@ -94,7 +90,7 @@ export class RecordReader {
     }
     const hash = createHash('sha256');
     let bytes = 0;
-    for await (const chunk of this.chunks(record)) {
+    for await (const chunk of this.uncheckedBytes(record, piece)) {
       hash.update(chunk);
       bytes += chunk.length;
       yield chunk;
@@ -102,9 +98,38 @@ export class RecordReader {
     if (bytes !== sizeBytes || !hash.digest().equals(digest)) throw damagedContent();
   }
 
-  private async *chunks(record: RestoreRecord): AsyncGenerator<Buffer> {
+  /** The same without a look at the digest: only checksums vouch for it. */
+  async *uncheckedBytes(record: RecordPlace, piece: RecordPiece): AsyncGenerator<Buffer> {
+    const { sizeBytes, offset } = piece;
+    if (await this.isWhole(record)) {
+      yield this.memory.decoded.subarray(offset, offset + sizeBytes);
+      return;
+    }
+    const header = await this.header(record);
+    const isDelta = header.kind === RecordKind.delta;
+    if (isDelta !== (piece.basis !== undefined)) {
+      throw new TardisError('RECORD_DAMAGED', `a record in ${record.object} is of another kind`);
+    }
+    const chunks = this.chunks(record, header);
+    if (piece.basis === undefined) {
+      yield* chunks;
+      return;
+    }
+    const basis = new ContentRanges(this.backend, piece.basis);
+    yield* patched(this.native, chunks, basis, piece.sizeBytes);
+  }
+
+  /** The decoded body of a chunked record, as it is: a signature, say. */
+  async *body(record: RecordPlace): AsyncGenerator<Buffer> {
+    yield* this.chunks(record, await this.header(record));
+  }
+
+  private async header(record: RecordPlace): Promise<RecordHeader> {
+    return headerOf(record, await this.fetch(record, 0, RECORD_HEADER_BYTES));
+  }
+
+  private async *chunks(record: RecordPlace, header: RecordHeader): AsyncGenerator<Buffer> {
     const { memory } = this;
-    const header = headerOf(record, await this.fetch(record, 0, RECORD_HEADER_BYTES));
     this.current = undefined;
     memory.decoded = room(memory.decoded, STREAM_CHUNK_BYTES);
     let at = RECORD_HEADER_BYTES + header.indexBytes;
@@ -122,30 +147,10 @@ export class RecordReader {
     }
   }
 
-  private async fetch(record: RestoreRecord, from: number, bytes: number): Promise<Buffer> {
-    const { memory } = this;
-    memory.stored = room(memory.stored, bytes);
-    let got: number;
-    try {
-      got = await this.backend.read(record.object, record.position + from, memory.stored, bytes);
-    } catch (error) {
-      // Only what is gone is damage; a disk that fails for a moment is not.
-      if (systemCode(error) === 'ENOENT') {
-        throw new TardisError('RECORD_DAMAGED', `${record.object} is missing`, {}, error);
-      }
-      throw asTardisError(error, `reading ${record.object}`);
-    }
-    if (got !== bytes) throw new TardisError('RECORD_DAMAGED', `${record.object} is cut off`);
-    return memory.stored.subarray(0, bytes);
+  private async fetch(record: RecordPlace, from: number, bytes: number): Promise<Buffer> {
+    this.memory.stored = room(this.memory.stored, bytes);
+    return fetchRecord(this.backend, record, from, this.memory.stored.subarray(0, bytes));
   }
-}
-
-function headerOf(record: RestoreRecord, bytes: Buffer): RecordHeader {
-  const header = readHeader(bytes, 0);
-  if (header === undefined || recordBytes(header) !== record.recordBytes) {
-    throw new TardisError('RECORD_DAMAGED', `no record stands at its place in ${record.object}`);
-  }
-  return header;
 }
 
 function room(current: Buffer, bytes: number): Buffer {

@@ -1,0 +1,152 @@
+/**
+ * What the server offers as bases of deltas, until the file has been sent or its directory is done. The
+ * signature of one may come before anybody asks for it; then it waits here.
+ */
+import { TardisError } from '../errors/index.js';
+import type { OfferedBasis, SignatureSink } from '../pipeline/index.js';
+import { BasisWish, type Head, MAX_OPEN_BASES } from '../transport/index.js';
+import type { Sender } from './sender.js';
+
+/** Signatures that came unasked: twice what a server sends so. */
+const MAX_EARLY_BYTES = 16 << 20;
+
+interface Fetching {
+  readonly sink: SignatureSink;
+  readonly resolve: (isWhole: boolean) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Piece {
+  readonly bytes: Buffer;
+  readonly last: boolean;
+  readonly failed: boolean;
+}
+
+interface Offer {
+  readonly number: number;
+  readonly slot: number;
+  readonly key: string;
+  readonly head: Head<'basis'>;
+  /** Who takes the sample and the signature in, by `isSample`. */
+  readonly fetching: Map<boolean, Fetching>;
+  /** Of the signature, before anybody wants it. */
+  readonly early: Piece[];
+}
+
+export class OfferedBases {
+  private readonly byNumber = new Map<number, Offer>();
+  private readonly byName = new Map<string, Offer>();
+  private readonly bySlot = new Map<number, Offer[]>();
+  private earlyBytes = 0;
+  private failure: TardisError | undefined;
+  private readonly sender: Sender;
+  private readonly openDelta: (basis: number) => OfferedBasis['openDelta'];
+
+  constructor(sender: Sender, openDelta: (basis: number) => OfferedBasis['openDelta']) {
+    this.sender = sender;
+    this.openDelta = openDelta;
+  }
+
+  /** The server offers a basis. Throws PROTOCOL_VIOLATION. */
+  offer(head: Head<'basis'>): void {
+    const { basis: number, slot } = head;
+    const key = keyOf(slot, head.name);
+    const isWrong = this.byNumber.has(number) || this.byName.has(key) || head.mostPercent > 100;
+    if (isWrong || this.byNumber.size >= MAX_OPEN_BASES) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'the server offers too much');
+    }
+    const offer = { number, slot, key, head, fetching: new Map(), early: [] };
+    this.byNumber.set(number, offer);
+    this.byName.set(key, offer);
+    const others = this.bySlot.get(slot);
+    if (others === undefined) this.bySlot.set(slot, [offer]);
+    else others.push(offer);
+  }
+
+  /** A piece of a signature. What nobody wants any more may still be on its way. */
+  piece({ basis, isSample, bytes, last, failed }: Head<'signature'>): void {
+    const offer = this.byNumber.get(basis);
+    if (offer === undefined) return;
+    const piece = { bytes, last, failed };
+    const fetching = offer.fetching.get(isSample);
+    if (fetching !== undefined) {
+      this.hand(offer, isSample, fetching, piece);
+      return;
+    }
+    this.earlyBytes += bytes.length;
+    if (isSample || this.earlyBytes > MAX_EARLY_BYTES) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'the server sends what nobody wants');
+    }
+    offer.early.push({ ...piece, bytes: Buffer.from(bytes) });
+  }
+
+  /** What is offered for a file, if anything. */
+  find(slot: number, name: Uint8Array): OfferedBasis | undefined {
+    const offer = this.byName.get(keyOf(slot, name));
+    if (offer === undefined) return undefined;
+    const { number, head } = offer;
+    return {
+      sizeBytes: head.sizeBytes,
+      mostPercent: head.mostPercent,
+      hasSignature: head.hasSignature,
+      fetch: (isSample, sink) => this.fetch(offer, isSample, sink),
+      openDelta: this.openDelta(number),
+      release: () => {
+        if (!this.close(offer)) return;
+        this.sender.post('basisWish', { basis: number, wish: BasisWish.nothing });
+      },
+    };
+  }
+
+  /** Nothing more comes of these directories. */
+  slotsDone(slots: readonly number[]): void {
+    for (const slot of slots) for (const offer of this.bySlot.get(slot) ?? []) this.close(offer);
+  }
+
+  fail(error: TardisError): void {
+    this.failure ??= error;
+    for (const offer of this.byNumber.values()) {
+      for (const { reject } of offer.fetching.values()) reject(error);
+    }
+    this.byNumber.clear();
+    this.byName.clear();
+  }
+
+  private fetch(offer: Offer, isSample: boolean, sink: SignatureSink): Promise<boolean> {
+    if (this.failure !== undefined) return Promise.reject(this.failure);
+    return new Promise((resolve, reject) => {
+      const fetching = { sink, resolve, reject };
+      offer.fetching.set(isSample, fetching);
+      const early = isSample ? [] : offer.early.splice(0);
+      for (const piece of early) {
+        this.earlyBytes -= piece.bytes.length;
+        this.hand(offer, isSample, fetching, piece);
+      }
+      const wish = isSample ? BasisWish.sample : BasisWish.signature;
+      this.sender.post('basisWish', { basis: offer.number, wish });
+    });
+  }
+
+  private hand(offer: Offer, isSample: boolean, fetching: Fetching, piece: Piece): void {
+    // One that is of no use is no reason to end the session: the file is sent whole.
+    const isTaken = !piece.failed && fetching.sink(piece.bytes, piece.last);
+    if (isTaken && !piece.last) return;
+    offer.fetching.set(isSample, { ...fetching, sink: () => false });
+    fetching.resolve(isTaken);
+  }
+
+  private close(offer: Offer): boolean {
+    if (!this.byNumber.delete(offer.number)) return false;
+    this.byName.delete(offer.key);
+    const others = this.bySlot.get(offer.slot)?.filter((other) => other !== offer) ?? [];
+    if (others.length === 0) this.bySlot.delete(offer.slot);
+    else this.bySlot.set(offer.slot, others);
+    for (const { bytes } of offer.early.splice(0)) this.earlyBytes -= bytes.length;
+    for (const { resolve } of offer.fetching.values()) resolve(false);
+    return true;
+  }
+}
+
+function keyOf(slot: number, name: Uint8Array): string {
+  return `${slot}/${Buffer.from(name).toString('latin1')}`;
+}

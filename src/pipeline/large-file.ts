@@ -1,0 +1,61 @@
+/** A large file on its way: what is known of it and of its parts. */
+import { type PartDigest, RowOffset } from '../model/index.js';
+import type { FileDelta } from './file-delta.js';
+import type { LargeFile } from './parcel.js';
+import type { SignatureSender } from './signature-sender.js';
+
+export interface LargeResult {
+  /** The row as the file was read; its size is what was read. */
+  readonly row: Buffer;
+  readonly digest: Buffer;
+  readonly hasChanged: boolean;
+  /** Why its attributes could not be read; empty if they could. */
+  readonly incomplete: string;
+}
+
+/** The file (not the session) failed, for the system's reason in `reason`. */
+export class UnreadableFile extends Error {
+  readonly reason: string;
+
+  constructor(reason: string) {
+    super(`a file could not be read: ${reason}`);
+    this.reason = reason;
+  }
+}
+
+export interface PartResult extends PartDigest {
+  readonly digest: Buffer;
+  readonly row: Buffer;
+  readonly hasChanged: boolean;
+  readonly incomplete: string;
+  /** The server had it. */
+  readonly wasThere: boolean;
+  /** Its sums have been sent. */
+  readonly isSigned: boolean;
+}
+
+/** What of a file is sent: its bytes, or its sparse form. */
+export interface Source extends LargeFile {
+  readonly sparseHead: Uint8Array | undefined;
+  /** Of what is sent. */
+  readonly formBytes: number;
+  /** Of its signature, if it may have one. */
+  readonly blockBytes: number | undefined;
+}
+
+/** A file on its way. */
+export interface Sending extends Source {
+  readonly isInParts: boolean;
+  readonly delta: FileDelta | undefined;
+  readonly signature: SignatureSender | undefined;
+}
+
+/** Whether two rows of a file tell the same size, times and inode. */
+export function isSameVersion(row: Buffer, other: Buffer): boolean {
+  const isEqual = (from: number, to: number): boolean =>
+    row.compare(other, from, to, from, to) === 0;
+  return (
+    isEqual(RowOffset.sizeBytes, RowOffset.birthTimeNs) &&
+    isEqual(RowOffset.inode, RowOffset.device)
+  );
+}

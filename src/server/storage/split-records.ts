@@ -1,0 +1,30 @@
+/** The records of a parcel, one after another in its attachment. */
+import { TardisError } from '../../errors/index.js';
+import { readHeader, RECORD_HEADER_BYTES, recordBytes } from '../../store/index.js';
+
+/** The length a record's header says; undefined where no header that we know stands. */
+function recordBytesAt(attachment: Buffer, at: number): number | undefined {
+  try {
+    const header = readHeader(attachment, at);
+    return header === undefined ? undefined : recordBytes(header);
+  } catch (error) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'a record in a parcel is unknown here', {}, error);
+  }
+}
+
+/** Cuts an attachment into records of the lengths said. Throws PROTOCOL_VIOLATION. */
+export function splitRecords(attachment: Buffer, lengths: readonly number[]): Buffer[] {
+  const records: Buffer[] = [];
+  let at = 0;
+  for (const bytes of lengths) {
+    if (bytes < RECORD_HEADER_BYTES || recordBytesAt(attachment, at) !== bytes) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a record in a parcel is broken');
+    }
+    records.push(attachment.subarray(at, at + bytes));
+    at += bytes;
+  }
+  if (at !== attachment.length) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'a parcel has bytes of no record');
+  }
+  return records;
+}

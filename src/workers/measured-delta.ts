@@ -1,0 +1,66 @@
+/** A delta in the making, given up as soon as it shows that it does not pay. */
+import { DeltaMaker, MAX_COMMANDS } from '../delta/index.js';
+import { STREAM_CHUNK_BYTES } from '../store/index.js';
+import type { NativeCalls } from '../system/index.js';
+import type { DeltaOutcome, DeltaRequest } from './jobs.js';
+
+/** So often it is looked at. What is new costs most: some 20 ms for each MiB. */
+const STEP_BYTES = 128 << 10;
+
+export class MeasuredDelta {
+  isDropped = false;
+  private rawBytes = 0;
+  private pushedBytes = 0;
+  private busyMs = 0;
+  private readonly maker: DeltaMaker;
+  private readonly request: DeltaRequest;
+
+  constructor(native: NativeCalls, request: DeltaRequest) {
+    this.request = request;
+    this.maker = new DeltaMaker(native, request.signature, STREAM_CHUNK_BYTES);
+  }
+
+  /** Yields pieces of the delta, each good until the next one is asked for. */
+  *push(bytes: Buffer): Generator<Buffer, void, undefined> {
+    for (let at = 0; at < bytes.length && !this.isDropped; at += STEP_BYTES) {
+      const step = bytes.subarray(at, at + STEP_BYTES);
+      yield* this.timed(this.maker.push(step));
+      this.pushedBytes += step.length;
+      this.isDropped = !this.isWorthIt();
+    }
+  }
+
+  *finish(): Generator<Buffer, void, undefined> {
+    yield* this.timed(this.maker.finish());
+    this.isDropped = !this.isWorthIt();
+  }
+
+  outcome(): DeltaOutcome {
+    return { isDropped: this.isDropped, rawBytes: this.rawBytes };
+  }
+
+  close(): void {
+    this.maker.close();
+  }
+
+  /** Counts the time in which pieces are made, not that in which they are taken. */
+  private *timed(pieces: Generator<Buffer, void, undefined>): Generator<Buffer, void, undefined> {
+    for (;;) {
+      const startMs = performance.now();
+      const next = pieces.next();
+      this.busyMs += performance.now() - startMs;
+      if (next.done === true) return;
+      this.rawBytes += next.value.length;
+      yield next.value;
+    }
+  }
+
+  private isWorthIt(): boolean {
+    const { mostNewBytes, mostNewPercent, evidenceBytes, mostMs } = this.request;
+    const { literalBytes, commands } = this.maker;
+    if (literalBytes > mostNewBytes || commands > MAX_COMMANDS || this.busyMs > mostMs)
+      return false;
+    if (this.pushedBytes < evidenceBytes) return true;
+    return literalBytes <= (this.pushedBytes * mostNewPercent) / 100;
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Looks whether a file has anything in common with its basis, by a sample of the basis's signature: a few
+ * stretches of the file are compared, and the first block that is found will do.
+ */
+import { DeltaMaker } from '../delta/index.js';
+import { systemCode } from '../errors/index.js';
+import { RowReader } from '../model/index.js';
+import { OpenKind, type System } from '../system/index.js';
+import type { JobResult, SniffInput, SniffOutput } from './jobs.js';
+import { readForm } from './read-form.js';
+import { SparseMap } from './sparse.js';
+
+const STEP_BYTES = 128 << 10;
+
+export function sniffJob(input: SniffInput, system: System): JobResult<SniffOutput> {
+  try {
+    return { output: { failure: '', isSimilar: sniff(input, system) }, transfer: [] };
+  } catch (error) {
+    const failure = systemCode(error);
+    if (failure === undefined) throw error;
+    return { output: { failure, isSimilar: false }, transfer: [] };
+  }
+}
+
+function sniff(input: SniffInput, system: System): boolean {
+  const { native } = system;
+  const directory = native.openDirectory(Buffer.from(input.directoryPath));
+  let file: number | undefined;
+  try {
+    file = native.openBeneath(directory, new RowReader(input.row).name(0), OpenKind.file);
+    const sparse = input.sparseHead === undefined ? undefined : new SparseMap(input.sparseHead);
+    const buffer = Buffer.allocUnsafe(STEP_BYTES);
+    for (const place of input.places) {
+      const maker = new DeltaMaker(native, input.signature, STEP_BYTES);
+      try {
+        for (let done = 0; done < input.bytes; ) {
+          const position = place + done;
+          const got = readForm(system, file, sparse, buffer, STEP_BYTES, position);
+          if (got === 0) break;
+          done += got;
+          for (const _ of maker.push(buffer.subarray(0, got)));
+          if (maker.hasMatch) return true;
+        }
+        for (const _ of maker.finish());
+        if (maker.hasMatch) return true;
+      } finally {
+        maker.close();
+      }
+    }
+    return false;
+  } finally {
+    if (file !== undefined) native.close(file);
+    native.close(directory);
+  }
+}
