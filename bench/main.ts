@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Answer, give } from './answer.js';
 import { compareIn } from './compare.js';
+import { delta } from './delta.js';
 import { far } from './far.js';
 import { growth } from './growth.js';
 import { describeMachine } from './machine.js';
@@ -34,7 +35,12 @@ async function ask(options: Options): Promise<boolean> {
   }
   try {
     const checkout = findCheckout();
-    const { delayMs } = options;
+    const { delayMs, deltaMib } = options;
+    if (deltaMib !== undefined) {
+      return await answerIn(workplace, checkout, options, () =>
+        delta(workplace, checkout, { ...options, deltaMib }, say),
+      );
+    }
     if (delayMs !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
         far(workplace, checkout, { ...options, delayMs }, say),

@@ -27,6 +27,8 @@ export interface Options {
   readonly delayMs: number | undefined;
   /** Ask how costs grow with these numbers of files; empty: another question. */
   readonly growth: readonly number[];
+  /** Ask what deltas cost, with a file of so many MiB; undefined: another question. */
+  readonly deltaMib: number | undefined;
   /** Where plots go. */
   readonly plots: string | undefined;
 }
@@ -43,6 +45,7 @@ other questions, about this tool alone
   --delay MS       what a server costs whose answers take a round trip of MS milliseconds, by a proxy
   --growth         how time and memory grow: 10,000, 100,000 and 1,000,000 small files, in a tree and in one directory
   --sizes N,N,...  other numbers of files for --growth
+  --delta MIB      a file of MIB mebibytes (1024 is meant) that changed a little, beside rdiff, and one rewritten
 
 the tree
   --files N        generate a tree of N files (80000)
@@ -79,6 +82,9 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   if (growth.length > 0 && values.delay !== undefined) {
     throw new UsageError('--delay and --growth are two questions');
   }
+  if (values.delta !== undefined && (growth.length > 0 || values.delay !== undefined)) {
+    throw new UsageError('--delta, --delay and --growth are questions of their own');
+  }
   if (values.plots !== undefined && !existsSync(values.plots)) {
     throw new UsageError(`there is no ${values.plots} to write plots to`);
   }
@@ -111,6 +117,8 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     delayMs:
       values.delay === undefined ? undefined : integer('delay', values.delay, 100, 1, 60_000),
     growth,
+    deltaMib:
+      values.delta === undefined ? undefined : integer('delta', values.delta, 1024, 2, 65_536),
     plots: values.plots,
   };
 }
@@ -131,6 +139,7 @@ function parse(argv: readonly string[]) {
         keep: { type: 'boolean' },
         pi: { type: 'boolean' },
         delay: { type: 'string' },
+        delta: { type: 'string' },
         growth: { type: 'boolean' },
         sizes: { type: 'string' },
         plots: { type: 'string' },

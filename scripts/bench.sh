@@ -11,6 +11,7 @@ need() {
 need restic restic
 need rsync rsync
 need zstd zstd
+need rdiff rdiff
 case " $* " in
 *' borg '* | *'=borg '*) need borg borgbackup ;;
 esac

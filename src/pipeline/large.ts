@@ -229,8 +229,8 @@ export class LargeFiles {
         ? await this.reading(() => this.hashedAndSent(file, offset))
         : await this.comparedAndSent(file, offset, file.delta);
     const wasThere = sent === undefined;
-    if (wasThere && offset === 0) this.progress.filesHad += 1;
     const result = (sent ?? first)!;
+    if (wasThere && offset === 0 && result.sizeBytes > 0) this.progress.filesHad += 1;
     const digest = Buffer.from(result.digest);
     const isFirstSame = first !== undefined && digest.equals(first.digest);
     const sums = result.signature ?? (isFirstSame ? first.signature : undefined);

@@ -45,6 +45,14 @@ test('what a server far away costs is answered', async (t) => {
   t.deepEqual(plots, ['far.svg']);
 });
 
+test('what deltas cost is answered', async (t) => {
+  const { said, figures, plots } = await ask(t, '--delta', '2');
+  t.regex(said, /^sent \/ rdiff delta .*\nstored /m);
+  const { sentBytes, rdiffBytes } = figures as Record<string, readonly number[]>;
+  t.true(sentBytes![0]! > 0 && sentBytes![0]! < 2 * rdiffBytes![0]!);
+  t.deepEqual(plots, ['delta.svg']);
+});
+
 test('how costs grow is answered', async (t) => {
   const { said, figures, plots } = await ask(t, '--growth', '--sizes', '100,200', '--no-memory');
   t.regex(said, /one directory +unchanged +200/);

@@ -128,6 +128,11 @@ export class BasisOffers {
     this.bySlot.delete(slot);
   }
 
+  /** Sends no more, whatever is being read. */
+  halt(): void {
+    this.source.halt();
+  }
+
   /** Sends no more; resolves when nothing is being read. */
   stop(): Promise<void> {
     return this.source.stop();

@@ -67,10 +67,15 @@ export class SignatureSource {
     if (this.current === basis) this.current = undefined;
   }
 
-  async stop(): Promise<void> {
+  /** Says no more; what is being read ends by itself. */
+  halt(): void {
     this.isOver = true;
     this.waiting.length = 0;
     this.current = undefined;
+  }
+
+  async stop(): Promise<void> {
+    this.halt();
     await this.running;
   }
 

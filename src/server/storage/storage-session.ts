@@ -137,6 +137,7 @@ export class StorageSession {
     this.isReleased = true;
     clearInterval(this.timer);
     this.queue.length = 0;
+    this.offers.halt();
     try {
       this.large.dropAll();
     } catch {
