@@ -10,6 +10,7 @@ import { growth } from './growth.js';
 import { describeMachine } from './machine.js';
 import { killRunning, measure } from './measure.js';
 import { parseOptions, USAGE, UsageError, type Options } from './options.js';
+import { releases } from './releases.js';
 import { Workplace } from './workplace.js';
 
 const say = (line: string): void => {
@@ -46,6 +47,12 @@ async function ask(options: Options): Promise<boolean> {
         far(workplace, checkout, { ...options, delayMs }, say),
       );
     }
+    const { releases: asked } = options;
+    if (asked !== undefined) {
+      return await answerIn(workplace, checkout, options, () =>
+        releases(workplace, checkout, { ...options, releases: asked }, say),
+      );
+    }
     if (options.growth.length > 0) {
       return await answerIn(workplace, checkout, options, () =>
         growth(workplace, checkout, options, say),
@@ -57,7 +64,7 @@ async function ask(options: Options): Promise<boolean> {
   }
 }
 
-/** A question about us alone. */
+/** A question with an answer of its own. */
 async function answerIn(
   workplace: Workplace,
   checkout: string,

@@ -29,8 +29,19 @@ export interface Options {
   readonly growth: readonly number[];
   /** Ask what deltas cost, with a file of so many MiB; undefined: another question. */
   readonly deltaMib: number | undefined;
+  /** Ask how large the store of a source tree's releases becomes; undefined: another question. */
+  readonly releases: ReleasesOptions | undefined;
   /** Where plots go. */
   readonly plots: string | undefined;
+}
+
+/** Which releases are backed up. */
+export interface ReleasesOptions {
+  /** A git repository; undefined: generated edits. */
+  readonly history: string | undefined;
+  /** Empty: chosen by their names. */
+  readonly tags: readonly string[];
+  readonly count: number;
 }
 
 /** A mistake on the command line; its message is all the user needs. */
@@ -41,7 +52,12 @@ export const USAGE = `usage: npm run bench [-- options]
 Compares this tool with restic, with others if asked, and with the raw limits: a first backup, one with nothing
 changed, one with 1 % of the files changed, and a restore of everything. All in one run, one after the other.
 
-other questions, about this tool alone
+another question, beside restic and borg
+  --releases       how large the store becomes with ten releases of a source tree: 3,000 generated files and edits
+  --history DIR    the releases of this git repository instead of generated ones
+  --tags T,T,...   these releases (the newest ones that begin a minor version)
+  --count N        so many releases (10)
+questions about this tool alone
   --delay MS       what a server costs whose answers take a round trip of MS milliseconds, by a proxy
   --growth         how time and memory grow: 10,000, 100,000 and 1,000,000 small files, in a tree and in one directory
   --sizes N,N,...  other numbers of files for --growth
@@ -53,8 +69,9 @@ the tree
   --tree DIR       use a copy of DIR instead
 the work
   --work DIR       work below DIR (/dev/shm); it needs about 4 times the size of the tree
-  --runs R         rounds; medians of them are shown (5; for --growth 1)
-  --quick          --files 8000 --runs 2 (for --growth 1) --sizes 1000,4000, unless those are given
+  --runs R         rounds; medians of them are shown (5; for --growth and --releases 1)
+  --quick          --files 8000 (for --releases 500) --runs 2 (for --growth and --releases 1) --sizes 1000,4000,
+                   unless those are given
   --no-memory      without the extra round that samples memory
   --keep           do not remove the work place at the end
 the subjects
@@ -79,18 +96,23 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   }
   const quick = values.quick === true;
   const growth = sizesOf(values.growth === true, values.sizes, quick);
-  if (growth.length > 0 && values.delay !== undefined) {
-    throw new UsageError('--delay and --growth are two questions');
-  }
-  if (values.delta !== undefined && (growth.length > 0 || values.delay !== undefined)) {
-    throw new UsageError('--delta, --delay and --growth are questions of their own');
+  const isReleases = values.releases === true;
+  const [isDelay, isDelta] = [values.delay !== undefined, values.delta !== undefined];
+  if ([growth.length > 0, isDelay, isDelta, isReleases].filter(Boolean).length > 1) {
+    throw new UsageError('--delay, --delta, --growth and --releases are different questions');
   }
   if (values.plots !== undefined && !existsSync(values.plots)) {
     throw new UsageError(`there is no ${values.plots} to write plots to`);
   }
-  const peers = new Set<PeerName>(['restic', 'raw']);
+  const peers = new Set<PeerName>(isReleases ? ['restic', 'borg'] : ['restic', 'raw']);
   for (const name of values.with ?? []) {
     peers.add(peerName(name));
+  }
+  if (isReleases && values.tree !== undefined) {
+    throw new UsageError('--tree is one state of a tree: --releases takes a --history');
+  }
+  if (isReleases && (peers.has('rsync') || peers.has('raw'))) {
+    throw new UsageError('rsync and raw keep one version only: nothing to ask with --releases');
   }
   for (const name of values.without ?? []) {
     peers.delete(peerName(name));
@@ -102,10 +124,16 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   }
   return {
     seed: integer('seed', values.seed, 1, 0, 0xffff_ffff),
-    files: integer('files', values.files, quick ? 8000 : 80_000, 1, 10_000_000),
+    files: integer('files', values.files, filesOf(isReleases, quick), 1, 10_000_000),
     tree: values.tree,
     work: values.work ?? '/dev/shm',
-    runs: integer('runs', values.runs, growth.length > 0 ? 1 : quick ? 2 : 5, 1, 1000),
+    runs: integer(
+      'runs',
+      values.runs,
+      growth.length > 0 || isReleases ? 1 : quick ? 2 : 5,
+      1,
+      1000,
+    ),
     peers: PEERS.filter((name) => peers.has(name)),
     borgEncryption,
     level: values.level === undefined ? undefined : integer('level', values.level, 1, 1, 19),
@@ -119,6 +147,7 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     growth,
     deltaMib:
       values.delta === undefined ? undefined : integer('delta', values.delta, 1024, 2, 65_536),
+    releases: releasesOf(isReleases, values),
     plots: values.plots,
   };
 }
@@ -142,6 +171,10 @@ function parse(argv: readonly string[]) {
         delta: { type: 'string' },
         growth: { type: 'boolean' },
         sizes: { type: 'string' },
+        releases: { type: 'boolean' },
+        history: { type: 'string' },
+        tags: { type: 'string' },
+        count: { type: 'string' },
         plots: { type: 'string' },
         with: { type: 'string', multiple: true },
         without: { type: 'string', multiple: true },
@@ -176,6 +209,34 @@ function sizesOf(isAsked: boolean, text: string | undefined, quick: boolean): nu
   const given = text ?? (quick ? '1000,4000' : '10000,100000,1000000');
   const sizes = given.split(',').map((one) => integer('sizes', one, 0, 100, 10_000_000));
   return [...new Set(sizes)].sort((a, b) => a - b);
+}
+
+function filesOf(isReleases: boolean, quick: boolean): number {
+  if (isReleases) {
+    return quick ? 500 : 3000;
+  }
+  return quick ? 8000 : 80_000;
+}
+
+function releasesOf(
+  isAsked: boolean,
+  values: { readonly history?: string; readonly tags?: string; readonly count?: string },
+): ReleasesOptions | undefined {
+  const { history, tags, count } = values;
+  if (!isAsked) {
+    if (history !== undefined || tags !== undefined || count !== undefined) {
+      throw new UsageError('--history, --tags and --count belong to --releases');
+    }
+    return undefined;
+  }
+  if (tags !== undefined && (history === undefined || count !== undefined)) {
+    throw new UsageError('--tags belongs to --history, and says how many there are');
+  }
+  return {
+    history,
+    tags: (tags ?? '').split(',').filter((tag) => tag !== ''),
+    count: integer('count', count, 10, 1, 1000),
+  };
 }
 
 function integer(

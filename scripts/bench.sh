@@ -13,7 +13,10 @@ need rsync rsync
 need zstd zstd
 need rdiff rdiff
 case " $* " in
-*' borg '* | *'=borg '*) need borg borgbackup ;;
+*' borg '* | *'=borg '* | *' --releases '*) need borg borgbackup ;;
+esac
+case " $* " in
+*' --history '* | *' --history='*) need git git ;;
 esac
 
 if [ -n "$missing" ]; then

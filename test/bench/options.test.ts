@@ -15,6 +15,21 @@ test('one question is asked at a time, with its own defaults', (t) => {
   ]);
 });
 
+test('releases are asked for with peers that keep versions', (t) => {
+  const releases = { history: undefined, tags: [], count: 10 };
+  t.like(parseOptions(['--releases']), {
+    releases,
+    files: 3000,
+    runs: 1,
+    peers: ['restic', 'borg'],
+  });
+  t.deepEqual(
+    parseOptions(['--releases', '--history', '/some', '--tags', '1.0,1.1'])?.releases?.tags,
+    ['1.0', '1.1'],
+  );
+  t.is(parseOptions([])?.releases, undefined);
+});
+
 test('what makes no sense is refused', (t) => {
   for (const wrong of [
     ['--delay', '0'],
@@ -27,6 +42,12 @@ test('what makes no sense is refused', (t) => {
     ['--growth', '--sizes', '1,x'],
     ['--plots', '/no/such/place'],
     ['--with', 'nobody'],
+    ['--history', '/some'],
+    ['--releases', '--growth'],
+    ['--releases', '--with', 'rsync'],
+    ['--releases', '--tree', '/some'],
+    ['--releases', '--tags', '1.0,1.1'],
+    ['--releases', '--history', '/some', '--tags', '1.0', '--count', '1'],
   ]) {
     t.throws(() => parseOptions(wrong), { instanceOf: UsageError }, wrong.join(' '));
   }

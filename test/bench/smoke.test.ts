@@ -1,5 +1,5 @@
 /** The benchmark itself, as small as it goes: that it runs, answers, and cleans up. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -9,6 +9,7 @@ import { scratch } from '../helpers/scratch.js';
 
 const MAIN = fileURLToPath(new URL('../../bench/main.js', import.meta.url));
 const TIMEOUT_MS = 240_000;
+const RELEASES = ['--releases', '--without', 'restic', '--without', 'borg'];
 
 /** Runs a question; returns what it printed, its figures, and the names of its plots. */
 async function ask(
@@ -58,4 +59,33 @@ test('how costs grow is answered', async (t) => {
   t.regex(said, /one directory +unchanged +200/);
   t.is((figures as unknown[]).length, 8);
   t.deepEqual(plots, ['growth-time.svg']);
+});
+
+test('how large the store of releases becomes is answered', async (t) => {
+  const { said, figures, plots } = await ask(t, ...RELEASES, '--files', '60', '--count', '3');
+  t.regex(said, /^3 releases: generated edits/m);
+  const [line] = figures as { subject: string; storeBytes: number[]; wallMs: number[][] }[];
+  t.is(line?.subject, 'tardis');
+  t.is(line?.wallMs[0]?.length, 3);
+  const [first = 0, second = 0, third = 0] = line?.storeBytes ?? [];
+  t.true(0 < first && first < second && second < third);
+  t.deepEqual(plots, ['releases.svg']);
+});
+
+test('releases come from a git repository', async (t) => {
+  const repository = scratch(t);
+  const git = (...args: string[]): void => {
+    execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@b', ...args], {
+      cwd: repository,
+    });
+  };
+  git('init', '-q');
+  for (const tag of ['v1.0.0', 'v1.0.1', 'v1.1.0', 'v1.2.0-rc1', 'v1.2.0']) {
+    fs.writeFileSync(path.join(repository, 'file'), `this is ${tag}\n`);
+    git('add', 'file');
+    git('commit', '-q', '-m', tag);
+    git('tag', tag);
+  }
+  const { said } = await ask(t, ...RELEASES, '--history', repository, '--count', '3');
+  t.regex(said, /^3 releases: v1\.0\.0 to v1\.2\.0 of .*; the last one: 1 files/m);
 });

@@ -1,0 +1,153 @@
+import { closeSync, openSync, readFileSync, unlinkSync } from 'node:fs';
+import { dirname, extname } from 'node:path';
+import { ContentMaker } from './content.js';
+import { Random } from './random.js';
+import { type PlannedFile, planTree, type TreePlan, writeFully, writeTree } from './tree.js';
+import { pick } from './vocabulary.js';
+
+/** Share of the files that a release changes: between these two. */
+const CHANGED_LEAST = 0.05;
+const CHANGED_MOST = 0.15;
+const ADDED_SHARE = 0.01;
+const REMOVED_SHARE = 0.005;
+/** How uneven changes are: the tenth of the files that changes most gets over a third of them. */
+const SKEW = 2.5;
+/** A hunk for so many lines, on average, and one more. */
+const LINES_PER_HUNK = 150;
+const HUNK_LINES_MAX = 8;
+/** Of hunks, those that put lines in place of others; of the rest, those that only add. */
+const REPLACE_SHARE = 0.6;
+const INSERT_SHARE = 0.7;
+const NEW_TEXT_BYTES = 4096;
+const NEW_FILE_MODE = 0o644;
+/** Files of a plan for each text file that is wanted, and some more. */
+const PLANNED_RATIO = 1.25;
+/** Streams of random numbers, far from those that the tree is made with. */
+const EDIT_STREAM = 1000;
+const LINE_FEED = 0x0a;
+
+/**
+ * A generated source tree and its further releases: lines of some text files change, the same ones more often than
+ * others; few files are added or removed. The same seed and number of files always give the same releases.
+ */
+export class EditedTree {
+  readonly #root: string;
+  readonly #seed: number;
+  readonly #plan: TreePlan;
+  readonly #maker: ContentMaker;
+  /** Files with some text, those that change often first: large ones, mostly. */
+  readonly #texts: PlannedFile[];
+  /** All files ever; a removed one's name does not come again. */
+  #number = 0;
+
+  constructor(root: string, options: { readonly seed: number; readonly files: number }) {
+    this.#root = root;
+    this.#seed = options.seed;
+    this.#plan = planTexts(options);
+    this.#maker = new ContentMaker(options.seed);
+    const random = new Random(options.seed, EDIT_STREAM);
+    this.#texts = this.#plan.files
+      .filter(({ content }) => content.sizeBytes > 0)
+      .map((file) => ({ file, weight: file.content.sizeBytes * Math.exp(random.normal()) }))
+      .sort((a, b) => b.weight - a.weight)
+      .map(({ file }) => file);
+  }
+
+  /** Writes the first release; the root must not exist. */
+  write(): void {
+    writeTree(this.#plan, this.#root);
+  }
+
+  /** Makes the `release`-th of the one before it (1 is the first that is made so); returns what changed. */
+  edit(release: number): { changed: number; added: number; removed: number } {
+    const random = new Random(this.#seed, EDIT_STREAM + release);
+    const texts = this.#texts;
+    const share = CHANGED_LEAST + (CHANGED_MOST - CHANGED_LEAST) * random.unit();
+    const wanted = Math.max(1, Math.round(texts.length * share));
+    const changed = new Set<PlannedFile>();
+    while (changed.size < wanted) {
+      const file = texts[Math.floor(texts.length * random.unit() ** SKEW)];
+      if (file !== undefined) {
+        changed.add(file);
+      }
+    }
+    for (const file of changed) {
+      this.#editFile(file, random);
+    }
+    const removed = Math.round(texts.length * REMOVED_SHARE);
+    for (let i = 0; i < removed; i++) {
+      const [file] = texts.splice(random.below(texts.length), 1);
+      unlinkSync(`${this.#root}/${file?.path}`);
+    }
+    const added = Math.max(1, Math.round(texts.length * ADDED_SHARE));
+    for (let i = 0; i < added; i++) {
+      this.#addFile(random);
+    }
+    return { changed: changed.size, added, removed };
+  }
+
+  #editFile({ path, content }: PlannedFile, random: Random): void {
+    const full = `${this.#root}/${path}`;
+    const lines = linesOf(readFileSync(full));
+    const news = linesOf(
+      this.#maker.make({ ...content, sizeBytes: NEW_TEXT_BYTES, contentSeed: random.bits() }),
+    );
+    const hunks = 1 + random.below(Math.ceil((2 * lines.length) / LINES_PER_HUNK));
+    for (let i = 0; i < hunks; i++) {
+      const at = random.below(lines.length + 1);
+      const count = 1 + random.below(HUNK_LINES_MAX);
+      const from = random.below(Math.max(1, news.length - count));
+      const fresh = news.slice(from, from + count);
+      if (random.unit() < REPLACE_SHARE) {
+        lines.splice(at, count, ...fresh);
+      } else if (random.unit() < INSERT_SHARE) {
+        lines.splice(at, 0, ...fresh);
+      } else if (lines.length > count) {
+        lines.splice(at, count);
+      }
+    }
+    write(full, Buffer.concat(lines));
+  }
+
+  /** A file like one that is there, beside it. */
+  #addFile(random: Random): void {
+    const like = pick(this.#texts, random);
+    this.#number += 1;
+    const name = `added-${this.#number}${extname(like.path)}`;
+    const directory = dirname(like.path);
+    const path = directory === '.' ? name : `${directory}/${name}`;
+    const content = { ...like.content, contentSeed: random.bits() };
+    write(`${this.#root}/${path}`, this.#maker.make(content));
+    // Somewhere in the order: some new files change often.
+    this.#texts.splice(random.below(this.#texts.length + 1), 0, { ...like, path, content });
+  }
+}
+
+/** Lines with their ends, in memory of their own. */
+function linesOf(text: Uint8Array): Buffer[] {
+  const all = Buffer.from(text);
+  const lines: Buffer[] = [];
+  for (let from = 0; from < all.length; ) {
+    const end = all.indexOf(LINE_FEED, from);
+    const to = end === -1 ? all.length : end + 1;
+    lines.push(all.subarray(from, to));
+    from = to;
+  }
+  return lines;
+}
+
+function write(path: string, contents: Uint8Array): void {
+  const fd = openSync(path, 'w', NEW_FILE_MODE);
+  try {
+    writeFully(fd, contents);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** A generated tree's text files: sources have next to nothing else. */
+function planTexts(options: { readonly seed: number; readonly files: number }): TreePlan {
+  const plan = planTree({ ...options, files: Math.ceil(options.files * PLANNED_RATIO) });
+  const files = plan.files.filter(({ content }) => content.kind === 'text').slice(0, options.files);
+  return { ...plan, files, bytes: files.reduce((sum, file) => sum + file.content.sizeBytes, 0) };
+}

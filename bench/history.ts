@@ -1,0 +1,110 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { EditedTree } from './edits.js';
+import { type Command, measure, ownEnvironment } from './measure.js';
+import { type ReleasesOptions, UsageError } from './options.js';
+import { confinedTo } from './subjects/subject.js';
+import type { Workplace } from './workplace.js';
+
+/** The releases of a source tree, one after another. */
+export interface History {
+  /** Where it is from, for the reader of the answer. */
+  readonly about: string;
+  readonly names: readonly string[];
+  /** Makes the tree what it was at a release; they come in order, and only what differs is written. */
+  release(index: number): Promise<void>;
+}
+
+/** Real history if a repository was named, else generated edits. */
+export function openHistory(
+  workplace: Workplace,
+  options: { readonly seed: number; readonly files: number; readonly releases: ReleasesOptions },
+): History {
+  const { seed, files, releases } = options;
+  if (releases.history !== undefined) {
+    return gitHistory(workplace, resolve(releases.history), releases);
+  }
+  const tree = new EditedTree(workplace.tree, { seed, files });
+  return {
+    about: 'generated edits',
+    names: Array.from({ length: releases.count }, (_, index) => `release ${index + 1}`),
+    release: async (index) => {
+      if (index === 0) {
+        tree.write();
+      } else {
+        tree.edit(index);
+      }
+      return Promise.resolve();
+    },
+  };
+}
+
+function gitHistory(workplace: Workplace, repository: string, options: ReleasesOptions): History {
+  const env = {
+    ...confinedTo(workplace.root),
+    GIT_CONFIG_NOSYSTEM: '1',
+    // Its own index: the repository is only read.
+    GIT_INDEX_FILE: join(workplace.root, 'index'),
+  };
+  // It may belong to somebody else, whose hooks shall not run.
+  const before = ['-c', 'safe.directory=*', '-c', 'core.hooksPath=/dev/null', '-C', repository];
+  const names = options.tags.length > 0 ? options.tags : chooseTags(tagsOf(before, env), options);
+  return {
+    about: `${names.at(0)} to ${names.at(-1)} of ${repository}`,
+    names,
+    release: async (index) => {
+      mkdirSync(workplace.tree, { recursive: true });
+      const tree = [`--work-tree=${workplace.tree}`, 'read-tree', '--reset', '-u'];
+      const command: Command = { argv: ['git', ...before, ...tree, names[index] ?? ''], env };
+      await measure(command, { logFile: workplace.log });
+    },
+  };
+}
+
+function tagsOf(before: readonly string[], env: Readonly<Record<string, string>>): string[] {
+  try {
+    const said = execFileSync('git', [...before, 'tag', '--list', '--sort=version:refname'], {
+      encoding: 'utf8',
+      env: { ...ownEnvironment(), ...env },
+      maxBuffer: 64 << 20,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    return said.split('\n').filter((tag) => tag !== '');
+  } catch (error) {
+    const why = error instanceof Error ? error.message.trim() : String(error);
+    throw new UsageError(`the tags of --history cannot be listed: ${why}`);
+  }
+}
+
+/**
+ * The newest releases that were numbered without a word behind (as in 2.0-rc1): the first ones of minor versions
+ * (2.1.0 or 2.1, not 2.1.3) if there are enough of them. Tags come in the order of their versions.
+ */
+export function chooseTags(
+  tags: readonly string[],
+  { count }: { readonly count: number },
+): readonly string[] {
+  const numbered = tags.filter((tag) => /^(\D*[-_v])?\d+([._-]\d+)+$/.test(tag));
+  // A repository may have tags of something else beside its own.
+  const prefixes = numbered.map((tag) => tag.slice(0, tag.search(/\d/)));
+  const usual = mostFrequent(prefixes);
+  const releases = numbered.filter((_, index) => prefixes[index] === usual);
+  const minors = releases.filter((tag) => {
+    const [, , ...behind] = (/\d+([._-]\d+)+$/.exec(tag)?.[0] ?? '').split(/[._-]/);
+    return behind.every((number) => Number(number) === 0);
+  });
+  const chosen = (minors.length >= count ? minors : releases).slice(-count);
+  if (chosen.length < count) {
+    throw new UsageError(`--history has ${chosen.length} releases of the ${count}: name --tags`);
+  }
+  return chosen;
+}
+
+function mostFrequent(words: readonly string[]): string | undefined {
+  const counts = new Map<string, number>();
+  for (const word of words) {
+    counts.set(word, (counts.get(word) ?? 0) + 1);
+  }
+  return [...counts].sort((a, b) => b[1] - a[1])[0]?.[0];
+}

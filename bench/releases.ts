@@ -1,0 +1,244 @@
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Answer } from './answer.js';
+import { sizeOfTree } from './change.js';
+import { median } from './figures.js';
+import { type History, openHistory } from './history.js';
+import { treeLine } from './make-tree.js';
+import { CommandFailure, measure } from './measure.js';
+import { type Options, type ReleasesOptions, UsageError } from './options.js';
+import { barChart } from './plot.js';
+import { borg } from './subjects/borg.js';
+import { restic } from './subjects/restic.js';
+import type { Subject } from './subjects/subject.js';
+import { tardis } from './subjects/tardis.js';
+import { verdictOf } from './targets.js';
+import { verifyRestored } from './verify.js';
+import type { Workplace } from './workplace.js';
+
+/** Nobody trusts what has just changed. */
+const REST_MS = 3500;
+const STORE_RATIO_LIMIT = 0.8;
+const OURS = 'tardis';
+
+/** What a subject needed; index i of the lists is release i. */
+interface Line {
+  readonly subject: string;
+  readonly about: string;
+  readonly version: string;
+  /** After each release; of the last round. */
+  storeBytes: number[];
+  /** Each round's times, release by release. */
+  readonly wallMs: number[][];
+  readonly cpuMs: number[][];
+}
+
+/**
+ * The question of this file: how large does a store become, and how long does it take, when releases of a source tree
+ * are backed up one after another? Everything of the last release is restored and compared.
+ */
+export async function releases(
+  workplace: Workplace,
+  checkout: string,
+  options: Options & { readonly releases: ReleasesOptions },
+  say: (line: string) => void,
+): Promise<Answer> {
+  const subjects = await chooseSubjects(workplace, checkout, options, say);
+  const notes = new Set<string>();
+  let about = '';
+  for (let round = 0; round < options.runs; round++) {
+    rmSync(workplace.tree, { recursive: true, force: true });
+    rmSync(join(workplace.root, 'index'), { force: true });
+    const history = openHistory(workplace, options);
+    await backUpAll(workplace, history, subjects, say);
+    const last = treeLine(sizeOfTree(workplace.tree));
+    about = `${history.names.length} releases: ${history.about}; the last one: ${last}`;
+    if (round === 0) {
+      for (const { subject } of subjects) {
+        await checkLast(workplace, subject);
+      }
+      const catalog = join(workplace.place(OURS).store, 'bench', 'tardis.db');
+      if (existsSync(catalog)) {
+        notes.add(`${OURS}: ${megabytes(statSync(catalog).size)} MB of the store are its catalog`);
+      }
+    }
+  }
+  const lines = subjects.map(({ line }) => line);
+  return answer(lines, `${about}; medians of ${options.runs}`, [...notes]);
+}
+
+interface Chosen {
+  readonly subject: Subject;
+  readonly line: Line;
+}
+
+async function chooseSubjects(
+  workplace: Workplace,
+  checkout: string,
+  options: Options,
+  say: (line: string) => void,
+): Promise<Chosen[]> {
+  const { level, borgEncryption, peers } = options;
+  const candidates = [
+    tardis(workplace.place(OURS), { checkout, level }),
+    ...(peers.includes('restic') ? [restic(workplace.place('restic'))] : []),
+    ...(peers.includes('borg')
+      ? [borg(workplace.place('borg'), { encryption: borgEncryption })]
+      : []),
+  ];
+  const chosen: Chosen[] = [];
+  for (const subject of candidates) {
+    try {
+      const { output } = await measure(subject.version, { logFile: workplace.log });
+      const version = output.split('\n')[0] ?? '';
+      const { name, about } = subject;
+      const line = { subject: name, about, version, storeBytes: [], wallMs: [], cpuMs: [] };
+      chosen.push({ subject, line });
+    } catch (error) {
+      if (!(error instanceof CommandFailure)) {
+        throw error;
+      }
+      say(`${subject.name}: skipped: ${error.message}`);
+    }
+  }
+  if (chosen.length === 0) {
+    throw new UsageError('nothing to measure');
+  }
+  return chosen;
+}
+
+async function backUpAll(
+  workplace: Workplace,
+  history: History,
+  subjects: readonly Chosen[],
+  say: (line: string) => void,
+): Promise<void> {
+  const logFile = workplace.log;
+  for (const { subject, line } of subjects) {
+    workplace.freshPlace(subject.name);
+    for (const command of subject.prepare()) {
+      await measure(command, { logFile });
+    }
+    line.storeBytes = [];
+    line.wallMs.push([]);
+    line.cpuMs.push([]);
+  }
+  for (const [index, name] of history.names.entries()) {
+    await history.release(index);
+    if (index === 0) {
+      workplace.requireRoomFor(sizeOfTree(workplace.tree).footprintBytes);
+    }
+    await sleep(REST_MS);
+    for (const { subject, line } of subjects) {
+      const command = index === 0 ? subject.first() : subject.again();
+      const measured = await measure(command, { logFile });
+      line.wallMs.at(-1)?.push(measured.wallMs);
+      line.cpuMs.at(-1)?.push(measured.cpuMs);
+      line.storeBytes.push(subject.storeBytes());
+      const size = megabytes(line.storeBytes.at(-1));
+      say(`${name}: ${subject.name} ${seconds(measured.wallMs)} s, ${size} MB`);
+    }
+  }
+}
+
+/** Throws unless a subject gives the last release back as it is. */
+async function checkLast(workplace: Workplace, subject: Subject): Promise<void> {
+  await measure(subject.restore(), { logFile: workplace.log });
+  await verifyRestored(workplace.tree, subject.restoredTree(), workplace.log);
+  const { out } = workplace.place(subject.name);
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out);
+}
+
+function answer(lines: readonly Line[], about: string, notes: readonly string[]): Answer {
+  const find = (subject: string): Line | undefined =>
+    lines.find((line) => line.subject === subject);
+  const ratio = (
+    line: Line | undefined,
+    peer: string,
+    valueOf: (line: Line) => number,
+  ): number | undefined => {
+    const other = find(peer);
+    return line === undefined || other === undefined ? undefined : valueOf(line) / valueOf(other);
+  };
+  const shown = (value: number | undefined): string => value?.toFixed(2) ?? '-';
+  return {
+    question: 'releases',
+    about,
+    headings: [
+      'subject',
+      '',
+      'first MB',
+      'all MB',
+      'x restic',
+      'x borg',
+      'first s',
+      'all s',
+      'CPU s',
+      'x restic',
+    ],
+    rows: lines.map((line) => [
+      line.subject,
+      '',
+      megabytes(line.storeBytes[0]),
+      megabytes(allBytes(line)),
+      shown(ratio(line, 'restic', allBytes)),
+      shown(ratio(line, 'borg', allBytes)),
+      seconds(median(line.wallMs.map((times) => times[0] ?? NaN))),
+      seconds(allMs(line)),
+      seconds(median(line.cpuMs.map(sum))),
+      shown(ratio(line, 'restic', allMs)),
+    ]),
+    verdicts: [
+      verdictOf(
+        'store of all releases, times restic',
+        STORE_RATIO_LIMIT,
+        ratio(find(OURS), 'restic', allBytes),
+      ),
+    ],
+    notes: [
+      ...lines.map((line) => `${line.subject}: ${line.about}; ${line.version}`),
+      ...notes,
+      'only what differs between releases is written, as a version control system does it',
+    ],
+    figures: lines,
+    plots: [
+      {
+        name: 'releases',
+        svg: barChart({
+          title: 'Store after each release',
+          unit: 'MB',
+          groups: (lines[0]?.storeBytes ?? []).map((_, index) => ({
+            label: String(index + 1),
+            bars: lines.map((line) => ({
+              label: line.subject,
+              value: (line.storeBytes[index] ?? 0) / 1e6,
+            })),
+          })),
+        }),
+      },
+    ],
+  };
+}
+
+function allBytes(line: Line): number {
+  return line.storeBytes.at(-1) ?? NaN;
+}
+
+/** Time of all releases: the median of the rounds. */
+function allMs(line: Line): number {
+  return median(line.wallMs.map(sum));
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((all, value) => all + value, 0);
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(2);
+}
+
+function megabytes(bytes: number | undefined): string {
+  return bytes === undefined ? '-' : (bytes / 1e6).toFixed(2);
+}
