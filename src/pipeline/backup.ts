@@ -24,16 +24,9 @@ import {
   tap,
 } from 'rxjs';
 import { asTardisError, type TardisError } from '../errors/index.js';
-import {
-  copyRowWithDigest,
-  DIGEST_BYTES,
-  joinPath,
-  LARGE_FILE_BYTES,
-  RowReader,
-} from '../model/index.js';
+import { copyRowWithDigest, DIGEST_BYTES, joinPath, RowReader } from '../model/index.js';
 import {
   type Failure,
-  type FrameOptions,
   type HashOutput,
   type JobRunner,
   memoryOf,
@@ -45,6 +38,7 @@ import { Budget } from './budget.js';
 import { compareBatch, type CompareResult } from './compare.js';
 import { CutStage, type LargeWork, type ParcelWork } from './cut.js';
 import { OpenDirectories } from './directories.js';
+import { Effort } from './effort.js';
 import { Flight } from './flight.js';
 import type { PipelineHooks } from './hooks.js';
 import { LargeFiles } from './large.js';
@@ -97,7 +91,7 @@ export class BackupPipeline {
   private lastSent: Promise<void> = Promise.resolve();
   private doneSlots: number[] = [];
   private doneSettled: boolean[] = [];
-  private readonly frames: FrameOptions;
+  private readonly effort: Effort;
   private readonly rawRules: RawRules | undefined;
   private readonly jobs: JobRunner;
   private readonly peer: BackupPeer;
@@ -115,7 +109,7 @@ export class BackupPipeline {
     this.peer = peer;
     this.walk = walk;
     this.hooks = hooks;
-    const { workers, compression, smallBytes, frameBytes } = settings;
+    const { workers, smallBytes } = settings;
     const orWorkers = (value: number, otherwise: number): number =>
       value === 0 ? otherwise : value;
     const streams = orWorkers(settings.streamConcurrency, Math.max(workers, 1));
@@ -129,7 +123,7 @@ export class BackupPipeline {
       send: new StageCounters('send', 1),
     };
     this.budget = new Budget(settings.budgetBytes, settings.budgetItems);
-    this.frames = { compression, smallBytes, frameBytes };
+    this.effort = new Effort({ ...settings, smallRawBytes: smallBytes }, () => peer.isEmpty);
     this.rawRules = settings.rawRules;
     this.directories = new OpenDirectories((finished, items) => {
       this.doneSlots.push(finished.slot);
@@ -141,15 +135,12 @@ export class BackupPipeline {
         () => undefined, // the failure is told where it was waited for
       );
     });
-    this.cutting = new CutStage(
-      { ...settings, largeBytes: LARGE_FILE_BYTES },
-      {
-        directories: this.directories,
-        budget: this.budget,
-        flight: this.flight,
-        pagesOf: (slot, listing) => this.pagesOf(slot, listing),
-      },
-    );
+    this.cutting = new CutStage(this.effort, {
+      directories: this.directories,
+      budget: this.budget,
+      flight: this.flight,
+      pagesOf: (slot, listing) => this.pagesOf(slot, listing),
+    });
     const options = { ...settings, streams };
     this.large = new LargeFiles(jobs, peer, options, this.budget, this.counters, this.progress);
   }
@@ -229,7 +220,7 @@ export class BackupPipeline {
     const startMs = performance.now();
     const { recent } = this.jobs;
     const isForgetting = recent.added > recent.capacity * RECENT_FULL_RATIO;
-    const frames = this.peer.isEmpty && !isForgetting ? this.frames : undefined;
+    const frames = this.peer.isEmpty && !isForgetting ? this.effort.usualFrames : undefined;
     const { input } = parcel;
     const report = savedReporter(input, this.hooks.onSaved);
     const transfer = memoryOf(input.rows, input.rowEnds, input.paths, input.pathEnds, input.slots);
@@ -288,11 +279,12 @@ export class BackupPipeline {
     }
     const startMs = performance.now();
     const { bytes, digests, starts, sizes, isRaw, kinds } = contents;
-    const rawBytes = sizes.reduce((sum, size) => sum + size, 0);
+    const rawBytes = sizes.reduce((sum, size, index) => sum + wanted[index]! * size, 0);
     const transfer = memoryOf(bytes, digests, starts, sizes, isRaw, kinds, wanted);
     const memory = this.spare.take();
     if (memory !== undefined) transfer.push(...memoryOf(memory));
-    const input = { contents, wanted, frames: this.frames, memory };
+    const frames = this.effort.framesFor(rawBytes);
+    const input = { contents, wanted, frames, memory };
     const { output: made, busyMs } = await this.jobs.run('compress', input, transfer);
     this.counters.compress.count(count, rawBytes, busyMs, performance.now() - startMs);
     return { outgoing: { ...outgoing, ...made }, contents: count, heldBytes, slots };

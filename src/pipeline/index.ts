@@ -1,6 +1,7 @@
 export { BackupPipeline } from './backup.js';
 export type { PipelineSettings } from './settings.js';
 export { Budget } from './budget.js';
+export { Effort, type EffortSettings } from './effort.js';
 export type { PipelineHooks } from './hooks.js';
 export { type LargeFile, type Parcel, ParcelCutter, type ParcelLimits } from './parcel.js';
 export type {

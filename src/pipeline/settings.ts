@@ -12,6 +12,9 @@ export interface PipelineSettings {
   readonly parcelBytes: number;
   readonly frameBytes: number;
   readonly smallBytes: number;
+  readonly changeLevel: number;
+  readonly changeFrameBytes: number;
+  readonly changeBytes: number;
   readonly walkConcurrency: number;
   /** 0 stands for a number that fits the workers. */
   readonly hashConcurrency: number;

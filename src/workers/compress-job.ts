@@ -55,7 +55,7 @@ export function compressContents(
       sizeBytes: contents.sizes[index]!,
     };
     const isRaw = contents.isRaw[index] === 1;
-    if (slice.sizeBytes > options.smallBytes) {
+    if (slice.sizeBytes > (isRaw ? options.smallRawBytes : options.smallBytes)) {
       const compression = isRaw ? raw : options.compression;
       recordLengths.push(buildContent(source, slice, compression, target));
     } else (isRaw ? frames.raw : frames.shrinking).add(slice);

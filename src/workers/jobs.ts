@@ -136,6 +136,8 @@ export interface FrameOptions {
   readonly compression: Compression;
   /** Files up to this size share frames. */
   readonly smallBytes: number;
+  /** The same for files that are stored as they are, which gain nothing by it. */
+  readonly smallRawBytes: number;
   /** Contents compressed together at most. */
   readonly frameBytes: number;
 }

@@ -197,6 +197,37 @@ test('a higher CompressLevel stores less', async (t) => {
   }
 });
 
+/** What a second backup stores: bytes, and how many records of at least 128 KiB hold it. */
+async function storedOfChanges(
+  t: ExecutionContext,
+  args: string[],
+): Promise<{ bytes: number; records: number }> {
+  const { place, source, store } = lab(t);
+  await backup([...place, '--local', '--create', source]);
+  const files = Array.from({ length: 14 }, (_, at) =>
+    file(`${at}.md`, text(at % 5, 100 * KIB + at)),
+  );
+  addTo(source, dir('many', [...files, file('middle.md', text(3, 300 * KIB))]));
+  const { storedBytes } = await backup([...place, '--local', ...args, source]);
+  return { bytes: storedBytes, records: codecsStored(store, 128 * KIB).length };
+}
+
+test('changes are compressed at ChangeLevel in frames of ChangeFrameSize, up to ChangeSize', async (t) => {
+  const more = await storedOfChanges(t, []);
+  t.is(more.records, 1, 'all of it in one frame');
+  const { written } = lab(t);
+  const config = written('cfg', '[Pipeline]\nChangeSize = 0\n');
+  const asFirst = await storedOfChanges(t, ['--config', config]);
+  t.is(asFirst.records, 3, 'two frames of 1 MiB at most, and a record');
+  t.true(more.bytes < 0.9 * asFirst.bytes, `${more.bytes} of ${asFirst.bytes}`);
+  const low = await storedOfChanges(t, ['--change-level', '1']);
+  t.is(low.records, 1);
+  t.true(more.bytes < low.bytes, `${more.bytes} of ${low.bytes}`);
+  t.is((await storedOfChanges(t, ['--change-frame-size', '2M'])).records, 1);
+  const small = ['--frame-size', '256K', '--change-frame-size', '512K'];
+  t.is((await storedOfChanges(t, small)).records, 4, 'three frames and a record');
+});
+
 test('CompressMsgs makes the metadata on the wire smaller', async (t) => {
   const { source, written, place } = lab(t);
   const many = Array.from({ length: 2000 }, (_, at) => file(`a rather long name, number ${at}`));

@@ -28,6 +28,7 @@ interface Content {
 const FRAMES: FrameOptions = {
   compression: { codec: Codec.zstd, level: 1 },
   smallBytes: 1000,
+  smallRawBytes: 1000,
   frameBytes: 2500,
 };
 

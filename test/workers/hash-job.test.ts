@@ -27,6 +27,7 @@ const { native } = nodeSystem();
 const FRAMES: FrameOptions = {
   compression: { codec: Codec.zstd, level: 1 },
   smallBytes: 1000,
+  smallRawBytes: 1000,
   frameBytes: 4000,
 };
 
