@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { Codec } from '../../src/store/index.js';
 import { backup, rest, run, Server, succeed } from '../helpers/commands.js';
 import { codecsStored, lab } from '../helpers/settings.js';
-import { addTo, dir, file, noise, text } from '../helpers/tree.js';
+import { addTo, differences, dir, file, look, noise, text } from '../helpers/tree.js';
 import { ROOT } from '../tidy/house.js';
 
 const KIB = 1 << 10;
@@ -202,13 +202,15 @@ async function storedOfChanges(
   t: ExecutionContext,
   args: string[],
 ): Promise<{ bytes: number; records: number }> {
-  const { place, source, store } = lab(t);
+  const { at, place, source, store } = lab(t);
   await backup([...place, '--local', '--create', source]);
   const files = Array.from({ length: 14 }, (_, at) =>
     file(`${at}.md`, text(at % 5, 100 * KIB + at)),
   );
   addTo(source, dir('many', [...files, file('middle.md', text(3, 300 * KIB))]));
   const { storedBytes } = await backup([...place, '--local', ...args, source]);
+  await succeed('regenerate', [...place, '-o', at('out'), source]);
+  t.deepEqual(differences(look(source), look(at('out', 'tree'))), []);
   return { bytes: storedBytes, records: codecsStored(store, 128 * KIB).length };
 }
 
