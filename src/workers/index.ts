@@ -1,7 +1,7 @@
 export { memoryOf, runOf } from './block-builder.js';
 export { InlineJobs } from './inline.js';
 export type * from './jobs.js';
-export { NO_RECORD, PLACE_NUMBERS, RestoreHow } from './jobs.js';
+export * from './restore-types.js';
 export { openJobs } from './open-jobs.js';
 export type { PoolOptions } from './pool.js';
 export type { RawRules } from './raw-types.js';

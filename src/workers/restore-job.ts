@@ -10,16 +10,16 @@ import { type Backend, DirectoryBackend } from '../store/index.js';
 import { type FailedAttribute, failedAttributes, OpenKind, type System } from '../system/index.js';
 import { runOf } from './block-builder.js';
 import { hasContent } from './compare-file.js';
-import { NO_RECORD, PLACE_NUMBERS, RestoreHow } from './jobs.js';
+import type { JobResult } from './jobs.js';
+import { NO_RECORD, PLACE_NUMBERS, RestoreHow } from './restore-types.js';
 import { SparseWriter } from './sparse.js';
 import type {
-  JobResult,
   RestoreInput,
   RestoreJobFailure,
   RestoreOutput,
   RestorePiece,
   RestoreRecord,
-} from './jobs.js';
+} from './restore-types.js';
 import { attributeNotSet, moveOver, targetFull, temporaryName } from './target-file.js';
 
 const memory = new ReaderMemory();

@@ -21,36 +21,18 @@ import {
   setNameFault,
 } from '../../model/index.js';
 import { isOwner, parseRecord, RecordKind } from '../../store/index.js';
-import { Held, type HeldReason, MAX_OWNERS, Verdict } from '../../transport/index.js';
+import { Held, MAX_OWNERS, Verdict } from '../../transport/index.js';
 import type { BasisOffers } from './basis-offers.js';
 import type { ClientStore } from './client-store.js';
 import { compareListing } from './compare-listing.js';
 import { defaultSetName, SetJournal } from './set-journal.js';
-import { type RootsRequest, SetRoots } from './set-roots.js';
+import type { OpenedSet, SetRequest } from './set-request.js';
+import { SetRoots } from './set-roots.js';
 import { type Place, Slots, type SlotState } from './slots.js';
 import { WaitingRows } from './waiting-rows.js';
 
 /** Digests that may be on their way in one session. */
 const MAX_COMING_DIGESTS = 1 << 20;
-
-/** What a client asks for when it opens a set. */
-export interface SetRequest extends RootsRequest {
-  /** Empty for a name made here. */
-  readonly name: string;
-  readonly nowMs: number;
-  readonly clientTimeMs: number;
-  /** Nothing may be stored as a delta, and what is one is wanted again. */
-  readonly full: boolean;
-}
-
-export interface OpenedSet {
-  readonly set: number;
-  readonly name: string;
-  /** Nothing was ever stored for this client: nothing needs to be asked. */
-  readonly isEmpty: boolean;
-  /** For each root whether it is held, and why. */
-  readonly held: readonly HeldReason[];
-}
 
 export class Ingest {
   readonly set: number;
