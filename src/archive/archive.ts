@@ -4,7 +4,7 @@
  * question runs long.
  */
 import type { BackupSet, CatalogEntry, ListingPage, LocatedPiece } from '../catalog/index.js';
-import type { OwnerRecord, RootRecord, SetNote } from '../store/index.js';
+import type { ObjectReader, OwnerRecord, RootRecord, SetNote } from '../store/index.js';
 import type { Access } from './access.js';
 
 export type ArchiveEntry = CatalogEntry;
@@ -32,8 +32,10 @@ export type ContentLocation = readonly ContentPiece[] | undefined;
 
 export interface Archive {
   readonly client: string;
-  /** Where the store's objects are, for jobs that read them. */
-  readonly clientPath: string;
+  /** Answers take their time: whoever can asks ahead. */
+  readonly isFar: boolean;
+  /** Where the store's objects are, for jobs that read them; undefined: not on this machine. */
+  readonly clientPath: string | undefined;
   /**
    * What whoever asks may see. Questions by path keep to it themselves; who walks by `list` asks it
    * for every directory before its entries, and for every file before its content.
@@ -59,5 +61,7 @@ export interface Archive {
   versions(path: Buffer): Promise<PathVersion[]>;
   /** Where contents are, in the order asked for. */
   locate(contentIds: readonly number[]): Promise<ContentLocation[]>;
+  /** The objects that hold them. */
+  objects(): ObjectReader;
   close(): void;
 }

@@ -8,8 +8,10 @@ export type {
   PathVersion,
 } from './archive.js';
 export { contentsAsFiles } from './contents-archive.js';
-export { type LocalArchiveOptions, openLocalArchive } from './local-archive.js';
+export { type LocalArchiveOptions, openArchiveIn, openLocalArchive } from './local-archive.js';
 export type { BackupSet } from '../catalog/index.js';
-export type { RootRecord, SetNote } from '../store/index.js';
+export type { ObjectReader, RootRecord, SetNote } from '../store/index.js';
 export { noSuchPath } from './no-such-path.js';
 export { restBelow, rootAbove } from './roots.js';
+export * from './wire.js';
+export { setAt, setNamed } from './sets.js';

@@ -6,18 +6,19 @@ import {
   Locator,
   ROOTS_DIRECTORY,
 } from '../catalog/index.js';
-import { TardisError } from '../errors/index.js';
-import { displayName } from '../model/index.js';
 import {
   type ClientDirectory,
+  DirectoryBackend,
+  type ObjectReader,
   type OwnerRecord,
   openClientDirectory,
   type RootRecord,
   type SetNote,
 } from '../store/index.js';
-import type { System } from '../system/index.js';
+import type { Files, System } from '../system/index.js';
 import { Access, noAccess } from './access.js';
 import { restBelow, rootAbove } from './roots.js';
+import { setAt, setNamed } from './sets.js';
 import type {
   Archive,
   ArchiveEntry,
@@ -37,8 +38,21 @@ export interface LocalArchiveOptions {
 /** Opens a client for reading. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, CATALOG_*. */
 export function openLocalArchive(system: System, options: LocalArchiveOptions): Archive {
   const directory = openClientDirectory(system, options);
+  return openArchiveIn(system, directory, options.access ?? Access.ofThisProcess());
+}
+
+/**
+ * The same for a client's directory that was found already. Throws CATALOG_*. `sliceMs`: how long
+ * questions share a reading transaction; 0, none does, for who shares his thread with a writer.
+ */
+export function openArchiveIn(
+  system: System,
+  directory: ClientDirectory,
+  access: Access,
+  sliceMs = READING_SLICE_MS,
+): Archive {
   const catalog = Catalog.openForReading(system, directory.catalogPath);
-  return new LocalArchive(directory, catalog, options.access ?? Access.ofThisProcess());
+  return new LocalArchive(system.files, directory, catalog, access, sliceMs);
 }
 
 /** A change of a directory above cuts a version in two that are one. */
@@ -67,14 +81,26 @@ const READING_SLICE_MS = 20;
 
 class LocalArchive implements Archive {
   readonly client: string;
+  readonly isFar = false;
   readonly clientPath: string;
   readonly access: Access;
   private sliceEndsMs = 0;
   private sliceTimer: NodeJS.Timeout | undefined;
   private readonly locator = new Locator();
   private readonly catalog: Catalog;
+  private readonly files: Files;
 
-  constructor(directory: ClientDirectory, catalog: Catalog, access: Access) {
+  private readonly sliceMs: number;
+
+  constructor(
+    files: Files,
+    directory: ClientDirectory,
+    catalog: Catalog,
+    access: Access,
+    sliceMs: number,
+  ) {
+    this.sliceMs = sliceMs;
+    this.files = files;
     this.access = access;
     this.client = directory.client;
     this.clientPath = directory.path;
@@ -83,11 +109,12 @@ class LocalArchive implements Archive {
 
   /** The tables, inside a reading transaction that lasts a slice of time at most. */
   private reading(): Catalog {
+    if (this.sliceMs === 0) return this.catalog;
     const nowMs = performance.now();
     if (nowMs >= this.sliceEndsMs) {
       this.catalog.endReading();
       this.catalog.beginReading();
-      this.sliceEndsMs = nowMs + READING_SLICE_MS;
+      this.sliceEndsMs = nowMs + this.sliceMs;
       clearTimeout(this.sliceTimer);
       this.sliceTimer = setTimeout(() => {
         try {
@@ -95,7 +122,7 @@ class LocalArchive implements Archive {
         } catch {
           return; // the next question meets the same failure, and tells it
         }
-      }, READING_SLICE_MS);
+      }, this.sliceMs);
     }
     return this.catalog;
   }
@@ -110,31 +137,11 @@ class LocalArchive implements Archive {
   }
 
   async findSet(text: string | undefined): Promise<BackupSet> {
-    const sets = this.catalog.sets.listed();
-    let found: BackupSet | undefined;
-    if (text === undefined) found = sets.findLast((set) => set.state === 'complete');
-    else if (/^\d+$/.test(text)) found = sets.find((set) => set.set === Number(text));
-    else found = sets.findLast((set) => set.name === text);
-    if (found === undefined) {
-      const what =
-        text === undefined
-          ? 'no complete backup set'
-          : `no backup set "${displayName(Buffer.from(text))}"`;
-      throw new TardisError('NO_SUCH_SET', `the client "${this.client}" has ${what}`);
-    }
-    return found;
+    return setNamed(this.client, this.catalog.sets.listed(), text);
   }
 
   async findSetAt(momentMs: number): Promise<BackupSet> {
-    const complete = this.catalog.sets.listed().filter((set) => set.state === 'complete');
-    const found = complete.findLast((set) => set.openedAtMs <= momentMs);
-    if (found === undefined) {
-      throw new TardisError(
-        'NO_SUCH_SET',
-        `the client "${this.client}" has no complete backup set that old`,
-      );
-    }
-    return found;
+    return setAt(this.client, this.catalog.sets.listed(), momentMs);
   }
 
   async roots(set: number): Promise<RootRecord[]> {
@@ -226,6 +233,10 @@ class LocalArchive implements Archive {
 
   async locate(contentIds: readonly number[]): Promise<ContentLocation[]> {
     return contentIds.map((id) => this.locator.locate(this.reading().contents, id));
+  }
+
+  objects(): ObjectReader {
+    return new DirectoryBackend(this.clientPath, this.files);
   }
 
   close(): void {

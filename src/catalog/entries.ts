@@ -55,6 +55,34 @@ export interface ListingPage {
   readonly withDigests: boolean;
 }
 
+/** An entry that comes from elsewhere than the catalog. `metadata` must have been checked (see checkRows). */
+export function entryOfParts(parts: {
+  readonly directory: number;
+  readonly name: Buffer;
+  readonly firstSet: number;
+  readonly lastSet: number | undefined;
+  readonly flags: number;
+  readonly contentId: number | undefined;
+  readonly childId: number | undefined;
+  readonly metadata: Buffer;
+  readonly digest: Buffer | undefined;
+}): CatalogEntry {
+  const { directory, name, firstSet, flags, metadata } = parts;
+  const { lastSet = null, contentId = null, childId = null, digest = null } = parts;
+  const columns: EntryColumns = [
+    directory,
+    name,
+    firstSet,
+    lastSet,
+    flags,
+    contentId,
+    childId,
+    metadata,
+    digest,
+  ];
+  return new StoredEntry(columns);
+}
+
 const COLUMNS =
   'directory_id, name, first_set, last_set, type, flags, size_bytes, content_id, child_id, metadata';
 const SELECT = `SELECT directory_id, name, first_set, last_set, flags, content_id, child_id, metadata`;

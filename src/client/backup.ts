@@ -19,6 +19,7 @@ import {
   DEFAULT_LINK,
   type Head,
   PROTOCOL_VERSION,
+  Purpose,
   RateLimit,
 } from '../transport/index.js';
 import type { JobRunner } from '../workers/index.js';
@@ -125,7 +126,8 @@ export async function runBackup(
     throwIfAborted(signal);
     pipeline.budget.bytes.grow(longWayBytes(connection, request));
     const { client, create } = request;
-    const hello = { protocol: PROTOCOL_VERSION, software: SOFTWARE, client, create };
+    const purpose = Purpose.backup;
+    const hello = { protocol: PROTOCOL_VERSION, software: SOFTWARE, client, create, purpose };
     await peer.begin(connection, hello);
     const opened = await opening;
     pipeline.note(rootFailures(roots, opened.held));

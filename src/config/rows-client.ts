@@ -14,11 +14,11 @@ export const CLIENT_ROWS = {
   server: {
     type: 'text',
     default: 'localhost',
-    tools: ['tardis'],
+    tools: ['tardis', 'regenerate', 'lstardis'],
     flags: '--server <host>',
     variable: 'TARDIS_SERVER',
     clientKey: 'Server',
-    help: 'server to send to',
+    help: 'server to send to; who reads asks it if it is named, and no --database after it',
     test: 'the server comes from option, key and variable',
   },
   local: {

@@ -8,7 +8,7 @@
  */
 import { TardisError } from '../errors/index.js';
 import {
-  type Backend,
+  type ObjectReader,
   CHUNK_HEADER_BYTES,
   decode,
   decodeChunk,
@@ -63,7 +63,7 @@ class Weighed<V> {
 
 /** What a content and all that it rests on share. */
 interface Shared {
-  readonly backend: Backend;
+  readonly backend: ObjectReader;
   readonly chunks: Weighed<Buffer>;
   readonly records: Weighed<OpenRecord>;
   /** For encoded bytes. */
@@ -78,7 +78,7 @@ export class ContentRanges implements Basis {
   private readonly depth: number;
 
   /** Of the pieces of a content, in their order; `shared` and `depth` are its own affair. */
-  constructor(backend: Backend, pieces: readonly StoredPiece[], shared?: Shared, depth = 0) {
+  constructor(backend: ObjectReader, pieces: readonly StoredPiece[], shared?: Shared, depth = 0) {
     if (depth > MAX_CHAIN) throw new TardisError('RECORD_DAMAGED', 'too many deltas on deltas');
     this.pieces = pieces;
     this.depth = depth;

@@ -1,11 +1,11 @@
 /** Bytes of records, straight from the store. */
 import { asTardisError, systemCode, TardisError } from '../errors/index.js';
-import { type Backend, readHeader, recordBytes, type RecordHeader } from '../store/index.js';
+import { type ObjectReader, readHeader, recordBytes, type RecordHeader } from '../store/index.js';
 import type { RecordPlace } from './stored-piece.js';
 
 /** Fills `target` with what stands in a record from `from` on. Throws RECORD_DAMAGED, IO_FAILED. */
 export async function fetchRecord(
-  backend: Backend,
+  backend: ObjectReader,
   record: RecordPlace,
   from: number,
   target: Buffer,

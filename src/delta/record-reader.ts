@@ -3,11 +3,11 @@ import { createHash } from 'node:crypto';
 import { TardisError } from '../errors/index.js';
 import { DIGEST_BYTES } from '../model/index.js';
 import {
-  type Backend,
   CHUNK_HEADER_BYTES,
   decode,
   decodeChunk,
   MAX_FRAME_RAW_BYTES,
+  type ObjectReader,
   readChunkHeader,
   RECORD_CHUNKED,
   RECORD_HEADER_BYTES,
@@ -38,11 +38,11 @@ export class RecordReader {
   private current: RecordPlace | undefined;
   private currentBytes = 0;
   private readonly digest = Buffer.alloc(DIGEST_BYTES);
-  private readonly backend: Backend;
+  private readonly backend: ObjectReader;
   private readonly native: NativeCalls;
   private readonly memory: ReaderMemory;
 
-  constructor(backend: Backend, native: NativeCalls, memory: ReaderMemory) {
+  constructor(backend: ObjectReader, native: NativeCalls, memory: ReaderMemory) {
     this.backend = backend;
     this.native = native;
     this.memory = memory;
@@ -53,6 +53,8 @@ export class RecordReader {
     const { current, memory } = this;
     if (record.object === current?.object && record.position === current.position) return true;
     if (record.recordBytes > 2 * MAX_FRAME_RAW_BYTES) return false;
+    // What is probably chunked is not read for nothing.
+    if (record.recordBytes > STREAM_CHUNK_BYTES && (await this.isChunked(record))) return false;
     const bytes = await this.fetch(record, 0, record.recordBytes);
     const header = headerOf(record, bytes);
     if ((header.flags & RECORD_CHUNKED) !== 0) return false;
@@ -67,6 +69,11 @@ export class RecordReader {
     this.current = record;
     this.currentBytes = header.rawBytes;
     return true;
+  }
+
+  private async isChunked(record: RecordPlace): Promise<boolean> {
+    const header = headerOf(record, await this.fetch(record, 0, RECORD_HEADER_BYTES));
+    return (header.flags & RECORD_CHUNKED) !== 0;
   }
 
   /** Checks a piece of the record that was decoded last. Throws CONTENT_DAMAGED. */

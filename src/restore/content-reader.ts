@@ -1,15 +1,14 @@
 /** Contents as streams of bytes that are known to be right before they are handed out. */
-import type { Archive, ContentPiece } from '../archive/index.js';
+import type { Archive, ContentPiece, ObjectReader } from '../archive/index.js';
 import { MAX_PIECE_BYTES, ReaderMemory, RecordReader } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
-import { DirectoryBackend } from '../store/index.js';
 import type { NativeCalls, System } from '../system/index.js';
 
 /** Each holds a decoded record of 1 MiB mostly. */
 const MAX_READERS = 16;
 
 export class ContentReader {
-  private readonly backend: DirectoryBackend;
+  private readonly backend: ObjectReader;
   private readonly native: NativeCalls;
   /**
    * Readers by the record each has decoded last, least recently used first: the files of a directory
@@ -20,7 +19,7 @@ export class ContentReader {
   private piece: Buffer = Buffer.alloc(0);
 
   constructor(system: System, archive: Archive) {
-    this.backend = new DirectoryBackend(archive.clientPath, system.files);
+    this.backend = archive.objects();
     this.native = system.native;
   }
 

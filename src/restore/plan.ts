@@ -19,10 +19,7 @@ export interface FileToRestore {
 }
 
 export interface RestoreJob {
-  readonly input: Omit<
-    RestoreInput,
-    'clientPath' | 'targetPath' | 'ownerOptions' | 'temporaryPrefix'
-  >;
+  readonly input: Omit<RestoreInput, 'source' | 'targetPath' | 'ownerOptions' | 'temporaryPrefix'>;
   /** The files of the input, in its order. */
   readonly files: readonly FileToRestore[];
   /** Decoded bytes, for bounding what is in flight. */

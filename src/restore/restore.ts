@@ -11,13 +11,7 @@ import { EntryType, joinPath } from '../model/index.js';
 import { Credit } from '../transport/index.js';
 import { stage, StageCounters } from '../pipeline/index.js';
 import type { FailedAttribute, System } from '../system/index.js';
-import {
-  attributeNotSet,
-  type JobRunner,
-  RestoreHow,
-  type RestoreInput,
-  targetFull,
-} from '../workers/index.js';
+import { attributeNotSet, type JobRunner, RestoreHow, targetFull } from '../workers/index.js';
 import {
   type RestoreIdentity,
   RestoreJournal,
@@ -25,6 +19,7 @@ import {
   type Resume,
   temporaryPrefix,
 } from './journal.js';
+import { runJobOf } from './job-source.js';
 import { OwnerMap } from './owner-map.js';
 import { LinkGroups } from './links.js';
 import { type Place, RestorePlaces, type Settled } from './places.js';
@@ -317,14 +312,12 @@ class Restore implements WalkVisitor<Place> {
 
   private async runJob(job: RestoreJob): Promise<void> {
     const { target } = this.places;
-    const input: RestoreInput = {
+    const output = await runJobOf(this.archive, this.jobs, {
       ...job.input,
-      clientPath: this.archive.clientPath,
       targetPath: target.path,
       ownerOptions: target.ownerOptions,
       temporaryPrefix: target.prefix,
-    };
-    const { output } = await this.jobs.run('restore', input);
+    });
     this.inFlight.give(job.bytes);
     this.progress.files += output.files;
     this.progress.bytes += output.bytes;

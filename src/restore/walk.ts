@@ -12,6 +12,7 @@ import {
 } from '../archive/index.js';
 import { TardisError, type WireError } from '../errors/index.js';
 import { displayName, EntryType, joinPath, lastComponent, splitPath } from '../model/index.js';
+import { ListingsAhead, PAGE_ENTRIES } from './listings-ahead.js';
 import type { PathFilter } from './filter.js';
 
 /** What of a set is wanted, and under which names. */
@@ -62,8 +63,6 @@ export interface WalkVisitor<D extends OutputDirectory> {
   breathe(): Promise<void>;
 }
 
-/** Entries of a directory read at once. */
-const PAGE_ENTRIES = 2048;
 const NO_NAME = Buffer.alloc(0);
 const SLASH = 0x2f;
 
@@ -130,6 +129,9 @@ export class TreeWalk<D extends OutputDirectory> {
     );
     const shared = new Map<string, D>();
     const stack: D[] = [];
+    const { set, filter, recurse } = this.selection;
+    const isWholeTree = filter === undefined && recurse !== false;
+    const listings = new ListingsAhead(this.archive, set, isWholeTree);
     for (const wanted of this.wanted.toReversed()) {
       const above = this.selection.hierarchy === true ? await this.way(top, wanted, shared) : top;
       const name = lastComponent(wanted.path);
@@ -142,13 +144,7 @@ export class TreeWalk<D extends OutputDirectory> {
       let after: Buffer = NO_NAME;
       for (;;) {
         if (signal?.aborted === true) throw new TardisError('INTERRUPTED', 'interrupted');
-        const page = await this.archive.list({
-          directory: directory.entry!.childId!,
-          set: this.selection.set,
-          after,
-          limit: PAGE_ENTRIES,
-          withDigests: false,
-        });
+        const page = await listings.page(directory.entry!.childId!, after);
         await visitor.breathe();
         for (const entry of page)
           this.offer(entry, directory, entry.name, undefined, directory.root, below);
@@ -157,6 +153,7 @@ export class TreeWalk<D extends OutputDirectory> {
         after = page.at(-1)!.name;
       }
       for (const next of below.toReversed()) stack.push(next);
+      listings.comeNext(stack);
     }
   }
 

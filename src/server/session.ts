@@ -17,6 +17,8 @@ import {
   type MessageName,
   MESSAGES,
   PROTOCOL_VERSION,
+  Purpose,
+  type PurposeName,
   type Rights,
 } from '../transport/index.js';
 import { SOFTWARE } from './software.js';
@@ -167,29 +169,30 @@ export class Session {
       );
     }
     this.early = [];
-    this.opening = this.open(head.client, head.create).then(
+    const purpose = purposeOf(head.purpose);
+    this.opening = this.open(head.client, purpose, head.create).then(
       () => this.opened(),
       (error: unknown) => this.refuse(error),
     );
   }
 
-  private async open(client: string, create: boolean): Promise<void> {
+  private async open(client: string, purpose: PurposeName, create: boolean): Promise<void> {
     const { system, baseDir, catalogFile, skipFile, storage, storageOptions, onlyClient } =
       this.services;
     if (onlyClient !== undefined && client !== onlyClient) {
       throw new TardisError('NO_SUCH_CLIENT', `this server serves "${onlyClient}" only`);
     }
     const place = { store: baseDir, client, catalogFile };
-    if (create) {
+    if (create && purpose === Purpose.backup) {
       if (!this.services.allowCreate) {
         throw new TardisError('NOT_PERMITTED', 'this server lets no session create its client');
       }
       await createClientDirectory(system, { ...place, skipFile });
     }
     const directory = openClientDirectory(system, place);
-    await this.services.claim(client, this);
+    if (purpose === Purpose.backup) await this.services.claim(client, this);
     this.client = client;
-    const handle = await storage.open(directory, storageOptions, {
+    const handle = await storage.open(directory, purpose, storageOptions, {
       answer: (answer, processedBytes) => this.answered(answer, processedBytes),
       failed: (error) => {
         this.handle = undefined;
@@ -257,4 +260,9 @@ export class Session {
     });
     this.connection.fail(failure);
   }
+}
+
+function purposeOf(text: string): PurposeName {
+  if (text === Purpose.backup || text === Purpose.read) return text;
+  throw new TardisError('PROTOCOL_VIOLATION', 'a session of an unknown purpose');
 }

@@ -23,16 +23,22 @@ export interface ObjectWriter {
   close(): void;
 }
 
-export interface Backend {
-  /** Starts a new named object that grows. Throws EEXIST if the name is taken. */
-  create(name: string): ObjectWriter;
-  /** Starts an object whose name is not known yet. */
-  stage(): ObjectWriter;
+/** The reading half of a backend, which may stand for a store elsewhere. */
+export interface ObjectReader {
   /**
    * Reads up to `bytes` at `position`; resolves with how many (fewer only at the end). Rejects with
    * ENOENT when there is no such object.
    */
   read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number>;
+  /** Releases what reading keeps open. */
+  close(): void;
+}
+
+export interface Backend extends ObjectReader {
+  /** Starts a new named object that grows. Throws EEXIST if the name is taken. */
+  create(name: string): ObjectWriter;
+  /** Starts an object whose name is not known yet. */
+  stage(): ObjectWriter;
   /** Makes an object that exists durable, name included: before a catalog may rest on it. */
   sync(name: string): Promise<void>;
   /** Size in bytes, or undefined when there is no such object. */
@@ -41,6 +47,4 @@ export interface Backend {
   list(prefix: string): Promise<string[]>;
   /** Removes an object; absent is fine. */
   remove(name: string): Promise<void>;
-  /** Releases what reading keeps open. */
-  close(): void;
 }

@@ -1,4 +1,4 @@
-export type { Backend, ObjectWriter } from './backend.js';
+export type { Backend, ObjectReader, ObjectWriter } from './backend.js';
 export * from './client-directory.js';
 export { checkClientName, isClientName } from './client-name.js';
 export {

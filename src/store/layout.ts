@@ -24,6 +24,13 @@ export function objectName(digest: Buffer): string {
   return `${hex.slice(0, 2)}/${hex.slice(2, 4)}/${hex}`;
 }
 
+/** Whether a name from elsewhere is one that an object of a store can have. */
+export function isObjectName(name: string): boolean {
+  return (
+    packNumber(name) !== undefined || /^([0-9a-f]{2})\/([0-9a-f]{2})\/\1\2[0-9a-f]{60}$/.test(name)
+  );
+}
+
 /** Where a record starts: in a pack, or (pack 0) at the start of its digest's own object. */
 export interface Location {
   readonly pack: number;

@@ -5,7 +5,6 @@ import {
   type BackupSet,
   noAccess,
   noSuchPath,
-  openLocalArchive,
   type PathVersion,
   restBelow,
 } from '../archive/index.js';
@@ -13,9 +12,10 @@ import type { Settings } from '../config/index.js';
 import { displayName, EntryType, jsonName, readAttributes } from '../model/index.js';
 import { absolutePath, nodeSystem } from '../system/index.js';
 import { chooseSet } from './choose-set.js';
+import { openArchive } from './open-archive.js';
 import { printSets } from './report-sets.js';
 import { type ColorPart, type Paint, painter } from './colors.js';
-import { clientPlace, JSON_VERSION, print, runTool, toolCommand } from './run-tool.js';
+import { JSON_VERSION, print, runTool, toolCommand } from './run-tool.js';
 import { formatTable, formatTime } from './units.js';
 
 type LsSettings = Settings<'lstardis'> & { readonly paint: Paint };
@@ -37,9 +37,9 @@ Examples:
   lstardis -D /srv/tardis /home/me/letter.txt    all versions of a file
 
 Who is not root sees what the owners and permissions in the set would have let him see.`,
-  run: async (settings) => {
+  run: async (settings, found) => {
     const paint = painter(settings.colors, settings.color);
-    const archive = openLocalArchive(nodeSystem(), clientPlace(settings));
+    const archive = await openArchive(nodeSystem(), settings, found);
     try {
       await list(archive, { ...settings, paint });
     } finally {

@@ -62,9 +62,16 @@ export async function noteDamage(
   system: System,
   options: RegenerateSettings,
   failures: readonly RestoreFailure[],
+  isRemote: boolean,
 ): Promise<void> {
   const digests = failures.flatMap(({ digest }) => (digest === undefined ? [] : [digest]));
   if (digests.length === 0) return;
+  if (isRemote) {
+    process.stderr.write(
+      "regenerate: the damage is in the server's store; tell who looks after it\n",
+    );
+    return;
+  }
   try {
     const directory = openClientDirectory(system, clientPlace(options));
     const limits = {

@@ -1,10 +1,5 @@
 /** `regenerate`: restores files and trees, or writes them to a stream. */
-import {
-  type Archive,
-  type BackupSet,
-  contentsAsFiles,
-  openLocalArchive,
-} from '../archive/index.js';
+import { type Archive, type BackupSet, contentsAsFiles } from '../archive/index.js';
 import {
   newRestoreProgress,
   type PathFilter,
@@ -28,7 +23,8 @@ import {
   type RegenerateSettings,
 } from './regenerate-options.js';
 import { noteDamage, tellResult } from './regenerate-report.js';
-import { clientPlace, interruptSignal, runTool, stdoutIsData, toolCommand } from './run-tool.js';
+import { asksServer, openArchive } from './open-archive.js';
+import { interruptSignal, runTool, stdoutIsData, toolCommand } from './run-tool.js';
 import { formatBytes, formatCount } from './units.js';
 
 const RECENT_DIGESTS = 8; // restoring sends nothing
@@ -60,7 +56,7 @@ async function restore(
   if (options.toStdout || isStdout(options.tar)) stdoutIsData();
   const system = nodeSystem();
   const filter = pathFilter(options.include, options.leaveOut);
-  const archive = openLocalArchive(system, clientPlace(options));
+  const archive = await openArchive(system, options, found);
   const progress = newRestoreProgress();
   const line = new ProgressLine(options.progress, () => progressText(progress));
   const run: Run = {
@@ -90,7 +86,7 @@ async function restore(
   };
   const isQuiet = options.toStdout && !options.json && failures.length === 0;
   if (!isQuiet) tellResult(report, progress, failures, options.json);
-  if (!options.dryRun) await noteDamage(system, options, failures);
+  if (!options.dryRun) await noteDamage(system, options, failures, asksServer(found));
   return statusOf(progress, failures, chosen.isDoubtful);
 }
 

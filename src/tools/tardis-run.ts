@@ -13,7 +13,7 @@ import { asTardisError, TardisError } from '../errors/index.js';
 import { displayName, jsonName } from '../model/index.js';
 import type { BackupProgress } from '../pipeline/index.js';
 import { Codec } from '../store/index.js';
-import { type Address, isLoopback, nodeSystem } from '../system/index.js';
+import { type Address, nodeSystem } from '../system/index.js';
 import { openJobs } from '../workers/index.js';
 import { ClientLog } from './client-log.js';
 import { excludeOptions } from './exclude-settings.js';
@@ -21,6 +21,7 @@ import { ProgressLine } from './progress-line.js';
 import { backupLines, printStages } from './report-backup.js';
 import { JSON_VERSION, print } from './run-tool.js';
 import { SavedList } from './saved-list.js';
+import { tcpAddress } from './server-address.js';
 import { formatBytes, formatCount } from './units.js';
 
 /** Digests remembered to keep repeats off the wire: 4 MiB. */
@@ -172,14 +173,6 @@ class Told {
     else lines.forEach(print);
     if (stats && !json) printStages(result);
   }
-}
-
-function tcpAddress({ server, port, insecureTcp }: Settings<'tardis'>): Address {
-  if (port === 0) throw new TardisError('CONFIG_INVALID', "port 0 is nobody's");
-  if (!insecureTcp || !isLoopback(server)) {
-    throw new TardisError('INSECURE_TCP_REFUSED', `refusing plain TCP to ${server}:${port}`);
-  }
-  return { kind: 'tcp', host: server, port };
 }
 
 function progressText(progress: BackupProgress | undefined): string {

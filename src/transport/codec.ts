@@ -6,13 +6,8 @@
 import { Packr } from 'msgpackr';
 import { TardisError } from '../errors/index.js';
 import { loadSnappy } from '../system/index.js';
-import {
-  type FieldKind,
-  type Head,
-  type MessageName,
-  type MessageRow,
-  MESSAGES,
-} from './messages.js';
+import type { FieldKind, MessageRow } from './message-row.js';
+import { type Head, type MessageName, MESSAGES } from './messages.js';
 
 export const ENVELOPE_BYTES = 8;
 const FLAG_SNAPPY = 1;

@@ -9,7 +9,8 @@ import type { WebSocket } from 'ws';
 import { asTardisError, fromWire, TardisError, toWire } from '../errors/index.js';
 import type { Clock } from '../system/index.js';
 import { decodeMessage, type EncodedMessage, encodeMessage, peekMessage } from './codec.js';
-import type { Head, MessageName, MessageRow } from './messages.js';
+import type { MessageRow } from './message-row.js';
+import type { Head, MessageName } from './messages.js';
 
 export interface ConnectionOptions {
   /** The direction of what is received. */

@@ -3,78 +3,13 @@
  * and whether it may come before login. The dispatcher, the codec and docs/protocol.md all follow it
  * (a test compares the document). Numbers are never reused.
  *
- * Ranges: 1–15 session, 16–47 backup, 48–63 reserved for reading, 64–95 to the client,
+ * Ranges: 1–15 session, 16–47 backup, 48–63 reading, 64–79 answers to backups, 80–95 to readers,
  * 96–111 reserved for login, 112–127 signatures and deltas.
  */
+import { KIB, type MessageRow, MIB, toClient, toServer } from './message-row.js';
+import { READING_MESSAGES } from './reading-messages.js';
+
 export const PROTOCOL_VERSION = 1;
-
-export type Direction = 'to-server' | 'to-client';
-
-/** What a session may do; checked at the dispatcher before any handler runs. */
-export interface Rights {
-  readonly add: boolean;
-  readonly read: boolean;
-  readonly list: boolean;
-  readonly purge: boolean;
-  readonly admin: boolean;
-}
-export type Right = keyof Rights;
-
-/** Field kinds a message's head may have; the codec checks every one. */
-export type FieldKind =
-  | 'uint'
-  | 'int'
-  | 'text'
-  | 'bytes'
-  | 'bool'
-  | 'uints'
-  | 'ints'
-  | 'texts'
-  | 'byteses'
-  | 'counts';
-
-export interface MessageRow {
-  readonly number: number;
-  readonly direction: Direction;
-  readonly right: Right | undefined;
-  /** Head and attachment together. */
-  readonly maxBytes: number;
-  readonly beforeLogin: boolean;
-  readonly hasAttachment: boolean;
-  readonly fields: Readonly<Record<string, FieldKind>>;
-}
-
-const KIB = 1 << 10;
-const MIB = 1 << 20;
-
-type Fields = Readonly<Record<string, FieldKind>>;
-
-function toServer<const F extends Fields>(
-  number: number,
-  right: Right | undefined,
-  maxBytes: number,
-  fields: F,
-  more: { beforeLogin?: boolean; hasAttachment?: boolean } = {},
-): MessageRow & { readonly fields: F } {
-  const { beforeLogin = false, hasAttachment = false } = more;
-  return { number, direction: 'to-server', right, maxBytes, beforeLogin, hasAttachment, fields };
-}
-
-function toClient<const F extends Fields>(
-  number: number,
-  maxBytes: number,
-  fields: F,
-): MessageRow & { readonly fields: F } {
-  return {
-    number,
-    direction: 'to-client',
-    right: undefined,
-    maxBytes,
-    beforeLogin: number === 64 || number === 72,
-    hasAttachment: false,
-    fields,
-  };
-}
 
 export const MESSAGES = {
   // session
@@ -82,7 +17,7 @@ export const MESSAGES = {
     1,
     undefined,
     4 * KIB,
-    { protocol: 'uint', software: 'text', client: 'text', create: 'bool' },
+    { protocol: 'uint', software: 'text', client: 'text', create: 'bool', purpose: 'text' },
     { beforeLogin: true },
   ),
   openSet: toServer(2, 'add', 4 * MIB, {
@@ -153,7 +88,7 @@ export const MESSAGES = {
     rawBytes: 'uint',
   }),
   basisWish: toServer(116, 'add', KIB, { basis: 'uint', wish: 'uint' }),
-  basis: toClient(80, 8 * KIB, {
+  basis: toClient(117, 8 * KIB, {
     basis: 'uint',
     slot: 'uint',
     name: 'bytes',
@@ -161,7 +96,7 @@ export const MESSAGES = {
     mostPercent: 'uint',
     hasSignature: 'bool',
   }),
-  signature: toClient(81, 2 * MIB, {
+  signature: toClient(118, 2 * MIB, {
     basis: 'uint',
     isSample: 'bool',
     bytes: 'bytes',
@@ -169,12 +104,12 @@ export const MESSAGES = {
     failed: 'bool',
   }),
   // answers
-  welcome: toClient(64, 4 * KIB, {
-    protocol: 'uint',
-    software: 'text',
-    incarnation: 'bytes',
-    creditBytes: 'uint',
-  }),
+  welcome: toClient(
+    64,
+    4 * KIB,
+    { protocol: 'uint', software: 'text', incarnation: 'bytes', creditBytes: 'uint' },
+    { beforeLogin: true },
+  ),
   setOpened: toClient(65, MIB, { set: 'uint', name: 'text', empty: 'bool', held: 'texts' }),
   headsAnswer: toClient(66, 4 * MIB, { slots: 'uints', same: 'bytes' }),
   differs: toClient(67, 8 * MIB, { slot: 'uint', last: 'bool', wanted: 'bytes' }),
@@ -182,7 +117,13 @@ export const MESSAGES = {
   received: toClient(69, KIB, { upTo: 'uint' }),
   durable: toClient(70, KIB, { upTo: 'uint' }),
   setClosed: toClient(71, 4 * KIB, { set: 'uint', storedBytes: 'uint' }),
-  error: toClient(72, 16 * KIB, { code: 'text', message: 'text', context: 'counts' }),
+  error: toClient(
+    72,
+    16 * KIB,
+    { code: 'text', message: 'text', context: 'counts' },
+    { beforeLogin: true },
+  ),
+  ...READING_MESSAGES,
 } as const satisfies Record<string, MessageRow>;
 
 export type MessageName = keyof typeof MESSAGES;
@@ -205,6 +146,10 @@ export type Head<N extends MessageName> = {
   -readonly [F in keyof (typeof MESSAGES)[N]['fields']]: KindTypes[(typeof MESSAGES)[N]['fields'][F] &
     keyof KindTypes];
 };
+
+/** What a session is for: to add a set, or to read. */
+export const Purpose = Object.freeze({ backup: 'backup', read: 'read' });
+export type PurposeName = (typeof Purpose)[keyof typeof Purpose];
 
 /** Users and groups whose names a session tells at most, and the longest name. */
 export const MAX_OWNERS: number = 1 << 16;

@@ -2,6 +2,7 @@
  * Jobs in the calling thread, one at a time and in order: for tests that need determinism, and for
  * machines with too little memory for threads.
  */
+import type { MessagePort } from 'node:worker_threads';
 import { LoadedSignature } from '../delta/index.js';
 import { asTardisError } from '../errors/index.js';
 import { releaseBuffers } from '../model/index.js';
@@ -30,14 +31,14 @@ export class InlineJobs implements JobRunner {
   async run<N extends JobName>(
     name: N,
     input: JobInput<N>,
-    transfer: readonly ArrayBuffer[] = [],
+    transfer: readonly (ArrayBuffer | MessagePort)[] = [],
   ): Promise<TimedOutput<N>> {
     const { system, recent } = this;
     return this.inTurn(async () => {
       const startMs = performance.now();
       const { output, transfer: kept } = await runJob(name, input, { system, recent });
       // As in a pool, what was handed over is gone; a job may have filled it again for its output.
-      const gone = new Set(transfer);
+      const gone = new Set(transfer.filter((moved) => moved instanceof ArrayBuffer));
       for (const buffer of kept) gone.delete(buffer);
       releaseBuffers([...gone]);
       return { output, busyMs: performance.now() - startMs };

@@ -3,6 +3,7 @@
  * crosses a thread: plain data, with bytes in a few large buffers that are moved, not copied.
  * The job functions (one file each) know nothing of threads.
  */
+import type { MessagePort } from 'node:worker_threads';
 import type { LoadedSignature } from '../delta/index.js';
 import type { ExcludeOptions, LeftOut, PackedChains } from '../excludes/index.js';
 import type { Compression } from '../store/index.js';
@@ -309,7 +310,7 @@ export interface JobRunner {
   run<N extends JobName>(
     name: N,
     input: JobInput<N>,
-    transfer?: readonly ArrayBuffer[],
+    transfer?: readonly (ArrayBuffer | MessagePort)[],
   ): Promise<TimedOutput<N>>;
   /**
    * Reads a range of a file; `onChunk` gets each encoded chunk and holds the reader back while its

@@ -58,9 +58,11 @@ export class JobPool implements JobRunner {
   async run<N extends JobName>(
     name: N,
     input: JobInput<N>,
-    transfer: readonly ArrayBuffer[] = [],
+    transfer: readonly (ArrayBuffer | MessagePort)[] = [],
   ): Promise<TimedOutput<N>> {
-    const transferList = [...new Set(transfer)].filter((buffer) => buffer.byteLength > 0);
+    const transferList = [...new Set(transfer)].filter(
+      (moved) => !(moved instanceof ArrayBuffer) || moved.byteLength > 0,
+    );
     const answer = await this.send({ kind: 'job', name, input }, transferList);
     return { output: answer.output as JobOutput<N>, busyMs: answer.busyMs };
   }

@@ -6,7 +6,7 @@
 import { ReaderMemory, RecordReader } from '../delta/index.js';
 import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
 import { RowFlag, RowReader } from '../model/index.js';
-import { type Backend, DirectoryBackend } from '../store/index.js';
+import { DirectoryBackend, type ObjectReader } from '../store/index.js';
 import { type FailedAttribute, failedAttributes, OpenKind, type System } from '../system/index.js';
 import { runOf } from './block-builder.js';
 import { hasContent } from './compare-file.js';
@@ -20,6 +20,7 @@ import type {
   RestorePiece,
   RestoreRecord,
 } from './restore-types.js';
+import { PortReader } from './port-reader.js';
 import { attributeNotSet, moveOver, targetFull, temporaryName } from './target-file.js';
 
 const memory = new ReaderMemory();
@@ -58,7 +59,7 @@ class RestoreRun {
   private bytes = 0;
   private unchanged = 0;
   private readonly reader: RecordReader;
-  private readonly backend: Backend;
+  private readonly backend: ObjectReader;
   private readonly input: RestoreInput;
   private readonly system: System;
 
@@ -68,7 +69,11 @@ class RestoreRun {
     this.rows = new RowReader(input.rows);
     this.inParts = new Map(input.inParts.map(({ file, pieces }) => [file, pieces]));
     // For one job only: a pack may be replaced, and its name used by another store, at any time.
-    this.backend = new DirectoryBackend(input.clientPath, system.files);
+    const { source } = input;
+    this.backend =
+      'path' in source
+        ? new DirectoryBackend(source.path, system.files)
+        : new PortReader(source.port);
     this.reader = new RecordReader(this.backend, system.native, memory);
     this.rootFd = system.native.openDirectory(Buffer.from(input.targetPath));
   }

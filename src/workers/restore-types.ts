@@ -1,10 +1,14 @@
 /** A restore job: what goes in, and what comes out. Plain data, as in jobs.ts. */
+import type { MessagePort } from 'node:worker_threads';
 import type { RecordPlace, StoredPiece } from '../delta/index.js';
 import type { WireError } from '../errors/index.js';
 
+/** Where the objects of the store are: on this machine, or whoever holds the other end of the port reads them. */
+export type RestoreSource = { readonly path: string } | { readonly port: MessagePort };
+
 /** One restore job: records to read, and the files to make of them, packed for a quick crossing. */
 export interface RestoreInput {
-  readonly clientPath: string;
+  readonly source: RestoreSource;
   readonly targetPath: Uint8Array;
   readonly records: readonly RestoreRecord[];
   /** Rows of the files; with a digest where the content is one piece. */

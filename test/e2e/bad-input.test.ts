@@ -472,7 +472,13 @@ if (isRoot) {
 async function holdSession(port: number): Promise<WebSocket> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
   await once(socket, 'open');
-  const head = { protocol: PROTOCOL_VERSION, software: 'test', client: 'me', create: false };
+  const head = {
+    protocol: PROTOCOL_VERSION,
+    software: 'test',
+    client: 'me',
+    create: false,
+    purpose: 'backup',
+  };
   socket.send(encodeMessage('hello', head).head);
   await once(socket, 'message');
   return socket;

@@ -89,7 +89,7 @@ class Peer {
   /** With a greeting and its answer. */
   static async login(client: string, create = true): Promise<Peer> {
     const peer = await Peer.connect();
-    peer.say('hello', { protocol: PROTOCOL_VERSION, software: 'test', client, create });
+    peer.raw(hello({ client, create }));
     await peer.hears('welcome');
     return peer;
   }
@@ -121,12 +121,7 @@ class Peer {
 /** The server still serves others. */
 async function isAlive(t: ExecutionContext): Promise<void> {
   const peer = await Peer.connect();
-  peer.say('hello', {
-    protocol: PROTOCOL_VERSION,
-    software: 'test',
-    client: 'nobody here',
-    create: false,
-  });
+  peer.raw(hello({ client: 'nobody here', create: false }));
   await peer.closed;
   t.deepEqual(peer.codes, ['CLIENT_NAME_INVALID']);
 }
@@ -139,7 +134,13 @@ async function isCutOff(t: ExecutionContext, peer: Peer, codes: readonly string[
 }
 
 function hello(changes: Partial<Head<'hello'>> = {}): Buffer {
-  const head = { protocol: PROTOCOL_VERSION, software: 'test', client: 'x', create: true };
+  const head = {
+    protocol: PROTOCOL_VERSION,
+    software: 'test',
+    client: 'x',
+    create: true,
+    purpose: 'backup',
+  };
   return encodeMessage('hello', { ...head, ...changes }).head;
 }
 

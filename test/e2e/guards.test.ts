@@ -340,7 +340,7 @@ async function damage(place: Place, name: string): Promise<void> {
     const entry = await archive.find(Buffer.from(name), set.set);
     const [pieces] = await archive.locate([entry!.contentId!]);
     const { object, position, recordBytes } = pieces!.at(-1)!;
-    const handle = fs.openSync(path.join(archive.clientPath, object), 'r+');
+    const handle = fs.openSync(path.join(archive.clientPath!, object), 'r+');
     const byte = Buffer.alloc(1);
     const at = position + recordBytes - 5; // in the body, which comes last
     fs.readSync(handle, byte, 0, 1, at);

@@ -72,7 +72,13 @@ test('a server of one client refuses others', async (t) => {
 async function creditOf(port: string): Promise<number> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
   await once(socket, 'open');
-  const head = { protocol: PROTOCOL_VERSION, software: 'test', client: 'me', create: false };
+  const head = {
+    protocol: PROTOCOL_VERSION,
+    software: 'test',
+    client: 'me',
+    create: false,
+    purpose: 'backup',
+  };
   socket.send(encodeMessage('hello', head).head);
   const [bytes] = (await once(socket, 'message')) as [Buffer];
   socket.close();
@@ -149,7 +155,13 @@ test('Verbose chooses what is logged', async (t) => {
     // A session that is refused is the server's one session.
     const client = new WebSocket(`ws+unix://${socket}:/`);
     await once(client, 'open');
-    const head = { protocol: PROTOCOL_VERSION, software: 't', client: 'nobody', create: false };
+    const head = {
+      protocol: PROTOCOL_VERSION,
+      software: 't',
+      client: 'nobody',
+      create: false,
+      purpose: 'backup',
+    };
     client.send(encodeMessage('hello', head).head);
     return (await running.ended).stderr;
   };

@@ -26,7 +26,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   archive: [...COMMON, 'catalog', 'workers'],
   client: [...COMMON, 'excludes', 'workers', 'pipeline'],
   restore: [...COMMON, 'excludes', 'workers', 'pipeline', 'archive'],
-  server: [...COMMON, 'catalog'],
+  server: [...COMMON, 'catalog', 'archive'],
   mount: [...BASE, 'archive'],
   remote: [...BASE, 'transport', 'crypto', 'archive'],
   tools: [

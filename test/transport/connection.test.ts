@@ -76,7 +76,13 @@ test('messages arrive in order, with their attachments, in both directions', asy
   const { server, client } = await connected(t);
   const [atServer, atClient] = [messagesOf(server), messagesOf(client)];
   const attachment = Buffer.alloc(300_000, 7);
-  client.send('hello', { protocol: 1, software: 'x', client: 'c', create: false });
+  client.send('hello', {
+    protocol: 1,
+    software: 'x',
+    client: 'c',
+    create: false,
+    purpose: 'backup',
+  });
   client.sendEncoded(encodeMessage('streamChunk', { stream: 3 }, attachment));
   client.sendBytes(encodeMessage('streamAbort', { stream: 3 }).head);
   server.send('received', { upTo: 2 });

@@ -6,8 +6,9 @@ import { Worker } from 'node:worker_threads';
 import { fromWire, TardisError, type WireError } from '../../errors/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import { STORE_UMASK, type System } from '../../system/index.js';
-import type { MessageName } from '../../transport/index.js';
-import { type StorageOptions, StorageSession } from './storage-session.js';
+import type { MessageName, PurposeName } from '../../transport/index.js';
+import { openSession, type SessionRequest } from './open-session.js';
+import type { StorageOptions } from './storage-session.js';
 
 export interface StorageEvents {
   /** An answer for the client (if any); `processedBytes` of messages were handled. */
@@ -26,9 +27,13 @@ export interface StorageHandle {
 }
 
 export interface StorageHost {
-  /** Locks and opens a client. Throws CLIENT_BUSY and what opening a catalog throws. */
+  /**
+   * Opens a client: for a backup with its lock, for a reader without. Throws CLIENT_BUSY and what opening
+   * a catalog throws.
+   */
   open(
     directory: ClientDirectory,
+    purpose: PurposeName,
     options: StorageOptions,
     events: StorageEvents,
   ): Promise<StorageHandle>;
@@ -45,13 +50,13 @@ export class InlineStorageHost implements StorageHost {
 
   async open(
     directory: ClientDirectory,
+    purpose: PurposeName,
     options: StorageOptions,
     events: StorageEvents,
   ): Promise<StorageHandle> {
-    const session = await StorageSession.open(
+    const session = await openSession(
       this.system,
-      directory,
-      options,
+      { directory, purpose, options },
       (answer, processedBytes) => events.answer(answer, processedBytes),
       (error) => events.failed(error as TardisError),
     );
@@ -74,7 +79,7 @@ export interface StorageThreadData {
 
 /** What goes to the storage thread. */
 export type ToStorage =
-  | { op: 'open'; session: number; directory: ClientDirectory; options: StorageOptions }
+  | { op: 'open'; session: number; request: SessionRequest }
   | { op: 'message'; session: number; name: MessageName; bytes: Uint8Array }
   | { op: 'end' | 'abandon'; session: number };
 
@@ -105,12 +110,13 @@ export class ThreadStorageHost implements StorageHost {
 
   open(
     directory: ClientDirectory,
+    purpose: PurposeName,
     options: StorageOptions,
     events: StorageEvents,
   ): Promise<StorageHandle> {
     const thread = this.threads[this.nextThread % this.threads.length]!;
     this.nextThread += 1;
-    return thread.open(directory, options, events);
+    return thread.open({ directory, purpose, options }, events);
   }
 
   async close(): Promise<void> {
@@ -135,17 +141,13 @@ class StorageThread {
     this.worker.on('exit', () => this.died(new Error('the thread has ended')));
   }
 
-  async open(
-    directory: ClientDirectory,
-    options: StorageOptions,
-    events: StorageEvents,
-  ): Promise<StorageHandle> {
+  async open(request: SessionRequest, events: StorageEvents): Promise<StorageHandle> {
     if (this.dead !== undefined) throw this.dead;
     this.lastSession += 1;
     const session = this.lastSession;
     const error = await new Promise<TardisError | undefined>((resolve) => {
       this.sessions.set(session, { events, opened: resolve, ended: undefined });
-      this.send({ op: 'open', session, directory, options });
+      this.send({ op: 'open', session, request });
     });
     if (error !== undefined) {
       this.sessions.delete(session);

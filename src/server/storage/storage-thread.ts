@@ -3,11 +3,11 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { toWire } from '../../errors/index.js';
 import { nodeSystem } from '../../system/index.js';
 import type { FromStorage, StorageThreadData, ToStorage } from './storage-host.js';
-import { StorageSession } from './storage-session.js';
+import { type AnySession, openSession } from './open-session.js';
 
 const port = parentPort!;
 const system = nodeSystem((workerData as StorageThreadData).umask);
-const sessions = new Map<number, StorageSession>();
+const sessions = new Map<number, AnySession>();
 
 function send(message: FromStorage): void {
   port.postMessage(message);
@@ -16,10 +16,9 @@ function send(message: FromStorage): void {
 async function open(message: Extract<ToStorage, { op: 'open' }>): Promise<void> {
   const { session } = message;
   try {
-    const opened = await StorageSession.open(
+    const opened = await openSession(
       system,
-      message.directory,
-      message.options,
+      message.request,
       (answer, processedBytes) => send({ op: 'answer', session, answer, processedBytes }),
       (error) => send({ op: 'failed', session, error: toWire(error) }),
     );

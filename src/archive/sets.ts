@@ -1,0 +1,32 @@
+/** Which of a client's sets is meant. */
+import type { BackupSet } from '../catalog/index.js';
+import { TardisError } from '../errors/index.js';
+import { displayName } from '../model/index.js';
+
+/** A set by number or name; undefined: the newest complete one. Throws NO_SUCH_SET. */
+export function setNamed(
+  client: string,
+  sets: readonly BackupSet[],
+  text: string | undefined,
+): BackupSet {
+  let found: BackupSet | undefined;
+  if (text === undefined) found = sets.findLast((set) => set.state === 'complete');
+  else if (/^\d+$/.test(text)) found = sets.find((set) => set.set === Number(text));
+  else found = sets.findLast((set) => set.name === text);
+  if (found !== undefined) return found;
+  const what =
+    text === undefined
+      ? 'no complete backup set'
+      : `no backup set "${displayName(Buffer.from(text))}"`;
+  throw new TardisError('NO_SUCH_SET', `the client "${client}" has ${what}`);
+}
+
+/** The newest complete set begun at a moment or before. Throws NO_SUCH_SET. */
+export function setAt(client: string, sets: readonly BackupSet[], momentMs: number): BackupSet {
+  const found = sets.findLast((set) => set.state === 'complete' && set.openedAtMs <= momentMs);
+  if (found !== undefined) return found;
+  throw new TardisError(
+    'NO_SUCH_SET',
+    `the client "${client}" has no complete backup set that old`,
+  );
+}

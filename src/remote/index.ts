@@ -1,0 +1,1 @@
+export { openRemoteArchive, type RemoteArchiveOptions } from './remote-archive.js';

@@ -1,0 +1,202 @@
+/** The archive of a server: the same questions as of a local store, asked over a connection. */
+import {
+  Access,
+  type Archive,
+  type ArchiveEntry,
+  type BackupSet,
+  type ContentLocation,
+  entriesFromWire,
+  type FoundContent,
+  type ObjectReader,
+  type PathVersion,
+  placesFromWire,
+  type RootRecord,
+  setAt,
+  setNamed,
+  type SetNote,
+  setsFromWire,
+  versionsFromWire,
+} from '../archive/index.js';
+import { TardisError } from '../errors/index.js';
+import type { Address, System } from '../system/index.js';
+import {
+  DEFAULT_LINK,
+  type LinkOptions,
+  MAX_LOCATED,
+  MAX_PAGE_ENTRIES,
+  MAX_READ_BYTES,
+} from '../transport/index.js';
+import { RemotePeer } from './remote-peer.js';
+
+type ListingPage = Parameters<Archive['list']>[0];
+type OwnerRecord = Awaited<ReturnType<Archive['owners']>>[number];
+
+export interface RemoteArchiveOptions {
+  readonly address: Address;
+  readonly client: string;
+  readonly link?: LinkOptions;
+}
+
+/** Connects to a server and opens a client for reading. Throws SERVER_UNREACHABLE, NO_SUCH_CLIENT, … */
+export async function openRemoteArchive(
+  system: System,
+  { address, client, link = DEFAULT_LINK }: RemoteArchiveOptions,
+): Promise<Archive> {
+  const peer = await RemotePeer.open(system, address, link, client);
+  return new RemoteArchive(client, peer);
+}
+
+class RemoteArchive implements Archive {
+  readonly client: string;
+  readonly isFar = true;
+  readonly access = new Access(undefined); // the session's rights say what may be read
+  readonly clientPath = undefined;
+  private readonly peer: RemotePeer;
+
+  constructor(client: string, peer: RemotePeer) {
+    this.client = client;
+    this.peer = peer;
+  }
+
+  async sets(): Promise<BackupSet[]> {
+    const { head } = await this.peer.ask('readSets', 'setsAre', {});
+    return setsFromWire(head);
+  }
+
+  async findSet(text: string | undefined): Promise<BackupSet> {
+    return setNamed(this.client, await this.sets(), text);
+  }
+
+  async findSetAt(momentMs: number): Promise<BackupSet> {
+    return setAt(this.client, await this.sets(), momentMs);
+  }
+
+  async roots(set: number): Promise<RootRecord[]> {
+    const { head } = await this.peer.ask('readRoots', 'rootsAre', { set });
+    const { roots, paths, directories, devices } = head;
+    const { length } = roots;
+    if ([paths, directories, devices].some((list) => list.length !== length)) throw odd('roots');
+    return roots.map((root, index) => {
+      const path = paths[index]!;
+      if (path[0] !== SLASH || path.includes(0)) throw odd('roots');
+      return { root, path, directory: directories[index]!, device: devices[index]! };
+    });
+  }
+
+  async notes(set: number): Promise<SetNote[]> {
+    const notes: SetNote[] = [];
+    for (let more = true; more; ) {
+      const { head } = await this.peer.ask('readNotes', 'notesAre', { set, from: notes.length });
+      const { directories, names, whats, reasons } = head;
+      const { length } = directories;
+      if ([names, whats, reasons].some((list) => list.length !== length)) throw odd('notes');
+      directories.forEach((directory, index) => {
+        const [name, what, reason] = [names[index]!, whats[index]!, reasons[index]!];
+        notes.push({ directory, name, what, reason });
+      });
+      more = head.more && length > 0;
+    }
+    return notes;
+  }
+
+  async owners(set: number): Promise<OwnerRecord[]> {
+    const owners: OwnerRecord[] = [];
+    for (let more = true; more; ) {
+      const { head } = await this.peer.ask('readOwners', 'ownersAre', { set, from: owners.length });
+      const { groups, ids, names } = head;
+      if ([groups, names].some((list) => list.length !== ids.length)) throw odd('owners');
+      ids.forEach((id, index) => {
+        owners.push({ isGroup: groups[index] === 1, id, name: names[index]! });
+      });
+      more = head.more && ids.length > 0;
+    }
+    return owners;
+  }
+
+  async find(path: Buffer, set: number): Promise<ArchiveEntry | undefined> {
+    const { head } = await this.peer.ask('readEntry', 'entriesAre', { set, path });
+    return entriesFromWire(head)[0];
+  }
+
+  async list(page: ListingPage): Promise<ArchiveEntry[]> {
+    const { directory, set, withDigests } = page;
+    const entries: ArchiveEntry[] = [];
+    let { after } = page;
+    for (;;) {
+      const limit = Math.min(page.limit - entries.length, MAX_PAGE_ENTRIES);
+      const question = { directory, set, after, limit, withDigests };
+      const { head } = await this.peer.ask('readListing', 'entriesAre', question);
+      const found = entriesFromWire(head);
+      for (const entry of found) {
+        if (Buffer.compare(entry.name, after) <= 0) throw odd('entries');
+        after = entry.name;
+        entries.push(entry);
+      }
+      if (!head.more || found.length === 0 || entries.length >= page.limit) return entries;
+    }
+  }
+
+  async findContents(prefix: Buffer, limit: number): Promise<FoundContent[]> {
+    const { head } = await this.peer.ask('readDigests', 'digestsAre', { prefix, limit });
+    const { contents, digests, sizes } = head;
+    if ([digests, sizes].some((list) => list.length !== contents.length)) throw odd('digests');
+    return contents.map((contentId, index) => ({
+      contentId,
+      digest: digests[index]!,
+      sizeBytes: sizes[index]!,
+    }));
+  }
+
+  async versions(path: Buffer): Promise<PathVersion[]> {
+    const { head } = await this.peer.ask('readVersions', 'entriesAre', { path });
+    return versionsFromWire(head);
+  }
+
+  async locate(contentIds: readonly number[]): Promise<ContentLocation[]> {
+    const asked: Promise<ContentLocation[]>[] = [];
+    for (let from = 0; from < contentIds.length; from += MAX_LOCATED) {
+      asked.push(this.locatePage(contentIds.slice(from, from + MAX_LOCATED)));
+    }
+    return (await Promise.all(asked)).flat();
+  }
+
+  private async locatePage(contents: number[]): Promise<ContentLocation[]> {
+    const { head } = await this.peer.ask('readPlaces', 'placesAre', { contents });
+    return placesFromWire(head, contents.length);
+  }
+
+  objects(): ObjectReader {
+    return {
+      read: async (object, position, target, bytes) => {
+        const asked: Promise<number>[] = [];
+        for (let from = 0; from < bytes; from += MAX_READ_BYTES) {
+          const length = Math.min(MAX_READ_BYTES, bytes - from);
+          asked.push(this.readPiece(object, position + from, target.subarray(from, from + length)));
+        }
+        return (await Promise.all(asked)).reduce((sum, got) => sum + got, 0);
+      },
+      close: () => undefined, // it is the archive's connection
+    };
+  }
+
+  private async readPiece(object: string, position: number, target: Uint8Array): Promise<number> {
+    const question = { object, position, bytes: target.length };
+    const { head, attachment } = await this.peer.ask('readObject', 'objectIs', question);
+    if (!head.exists) {
+      throw Object.assign(new Error(`ENOENT: ${object}`), { code: 'ENOENT', syscall: 'read' });
+    }
+    if (attachment.length > target.length) throw odd('bytes');
+    target.set(attachment);
+    return attachment.length;
+  }
+
+  close(): void {
+    this.peer.close();
+  }
+}
+
+const SLASH = 0x2f;
+
+function odd(what: string): TardisError {
+  return new TardisError('PROTOCOL_VIOLATION', `the ${what} in an answer do not add up`);
+}

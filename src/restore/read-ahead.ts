@@ -1,0 +1,114 @@
+/**
+ * Reads what a job is going to need before it asks, because the store may be far away. It knows the
+ * records of the job in the order of their use, and keeps what was read until it was asked for.
+ */
+import type { ObjectReader } from '../archive/index.js';
+
+/** Read at once. */
+const PIECE_BYTES = 512 << 10;
+/** Read and not asked for yet. */
+const WINDOW_BYTES = 4 << 20;
+
+export interface ReadRange {
+  readonly object: string;
+  readonly position: number;
+  readonly recordBytes: number;
+}
+
+interface Piece {
+  readonly object: string;
+  readonly position: number;
+  readonly bytes: number;
+  data: Promise<Uint8Array> | undefined;
+  isDone: boolean;
+}
+
+export class ReadAhead implements ObjectReader {
+  private readonly pieces: Piece[] = [];
+  private readonly byObject = new Map<string, Piece[]>();
+  private next = 0;
+  private heldBytes = 0;
+  private isClosed = false;
+  private readonly reader: ObjectReader;
+
+  /** Begins at once. Nothing of `reader` is closed. */
+  constructor(reader: ObjectReader, ranges: readonly ReadRange[]) {
+    this.reader = reader;
+    for (const range of ranges) this.addRange(range);
+    this.pump();
+  }
+
+  async read(object: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
+    const end = position + bytes;
+    const own = (this.byObject.get(object) ?? []).filter(
+      (piece) => piece.position < end && piece.position + piece.bytes > position && !piece.isDone,
+    );
+    if (!covers(own, position, end)) return this.reader.read(object, position, target, bytes);
+    let got = 0;
+    for (const piece of own) {
+      this.begin(piece);
+      const data = await piece.data!;
+      const from = Math.max(0, position - piece.position);
+      const part = data.subarray(from, Math.min(data.length, end - piece.position));
+      target.set(part, Math.max(0, piece.position - position));
+      got += part.length;
+      if (piece.position + piece.bytes <= end) this.drop(piece);
+      if (data.length < piece.bytes) break;
+    }
+    this.pump();
+    return got;
+  }
+
+  close(): void {
+    this.isClosed = true;
+    for (const piece of this.pieces) this.drop(piece);
+  }
+
+  private addRange({ object, position, recordBytes }: ReadRange): void {
+    const own = this.byObject.get(object) ?? [];
+    this.byObject.set(object, own);
+    for (let from = 0; from < recordBytes; from += PIECE_BYTES) {
+      const bytes = Math.min(PIECE_BYTES, recordBytes - from);
+      const piece = { object, position: position + from, bytes, data: undefined, isDone: false };
+      this.pieces.push(piece);
+      own.push(piece);
+    }
+  }
+
+  private pump(): void {
+    while (!this.isClosed && this.heldBytes < WINDOW_BYTES) {
+      const piece = this.pieces[this.next];
+      if (piece === undefined) return;
+      this.next += 1;
+      if (!piece.isDone) this.begin(piece);
+    }
+  }
+
+  private begin(piece: Piece): void {
+    if (piece.data !== undefined) return;
+    const { object, position, bytes } = piece;
+    const target = new Uint8Array(bytes);
+    this.heldBytes += bytes;
+    const data = this.reader
+      .read(object, position, target, bytes)
+      .then((got) => target.subarray(0, got));
+    data.catch(() => undefined); // told to whoever asks for it
+    piece.data = data;
+  }
+
+  private drop(piece: Piece): void {
+    if (piece.data !== undefined && !piece.isDone) this.heldBytes -= piece.bytes;
+    piece.isDone = true;
+    piece.data = undefined;
+  }
+}
+
+/** Whether pieces in rising order leave no gap between two places. */
+function covers(pieces: readonly Piece[], position: number, end: number): boolean {
+  let at = position;
+  for (const piece of pieces) {
+    if (piece.position > at) return false;
+    at = piece.position + piece.bytes;
+  }
+  return at >= end;
+}

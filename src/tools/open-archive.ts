@@ -1,0 +1,48 @@
+/** The archive that a reading tool asks: a store on this machine, or a server's. */
+import { type Archive, openLocalArchive } from '../archive/index.js';
+import type { Found } from '../config/index.js';
+import type { System } from '../system/index.js';
+import { DEFAULT_LINK } from '../transport/index.js';
+import { clientPlace } from './run-tool.js';
+import { tcpAddress } from './server-address.js';
+
+interface ReadingSettings {
+  readonly database: Buffer;
+  readonly client: string;
+  readonly catalogFile: string;
+  readonly server: string;
+  readonly port: number;
+  readonly insecureTcp: boolean;
+  readonly timeoutSeconds: number;
+}
+
+/** The less a source counts, the later it comes. */
+const SOURCES: readonly Found['source'][] = [
+  'command line',
+  'configuration file',
+  'environment',
+  'system defaults',
+];
+
+/** Whether a server is asked: one is named, and no store is by what counts as much or more. */
+export function asksServer(found: ReadonlyMap<string, Found>): boolean {
+  const rank = (name: string): number => {
+    const source = found.get(name)?.source;
+    const index = source === undefined ? -1 : SOURCES.indexOf(source);
+    return index < 0 ? SOURCES.length : index;
+  };
+  return rank('server') < rank('database');
+}
+
+/** Throws NO_SUCH_STORE, NO_SUCH_CLIENT, CATALOG_*, SERVER_UNREACHABLE, INSECURE_TCP_REFUSED, … */
+export async function openArchive(
+  system: System,
+  settings: ReadingSettings,
+  found: ReadonlyMap<string, Found>,
+): Promise<Archive> {
+  if (!asksServer(found)) return openLocalArchive(system, clientPlace(settings));
+  const address = tcpAddress(settings);
+  const { openRemoteArchive } = await import('../remote/index.js'); // most runs need no connection
+  const link = { ...DEFAULT_LINK, timeoutMs: settings.timeoutSeconds * 1000 };
+  return openRemoteArchive(system, { address, client: settings.client, link });
+}

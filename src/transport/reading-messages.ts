@@ -1,0 +1,120 @@
+/**
+ * The rows of the message table for reading a client's history over a connection. Every question has a
+ * number of the asker's choice and is answered once, in the order of the questions. Lists of a message
+ * belong together item by item.
+ */
+import { KIB, MIB, toClient, toServer } from './message-row.js';
+
+/** Numbers for each entry in `entriesAre`. */
+export const ENTRY_NUMBERS = 6;
+/** Numbers for each piece in `placesAre`. */
+export const PIECE_NUMBERS = 6;
+
+/** Answers that a server sends before the reader has said that it took some. */
+export const READING_CREDIT_BYTES: number = 16 * MIB;
+/** Questions that may wait for their answers. */
+export const MAX_QUESTIONS = 1024;
+/** What one question may ask for. */
+export const MAX_READ_BYTES: number = 2 * MIB;
+export const MAX_PAGE_ENTRIES = 4096;
+export const MAX_LOCATED = 4096;
+
+export const READING_MESSAGES = {
+  readSets: toServer(48, 'list', KIB, { question: 'uint' }),
+  readRoots: toServer(49, 'list', KIB, { question: 'uint', set: 'uint' }),
+  readNotes: toServer(50, 'list', KIB, { question: 'uint', set: 'uint', from: 'uint' }),
+  readOwners: toServer(51, 'list', KIB, { question: 'uint', set: 'uint', from: 'uint' }),
+  readEntry: toServer(52, 'list', 4 * MIB, { question: 'uint', set: 'uint', path: 'bytes' }),
+  readListing: toServer(53, 'list', 8 * KIB, {
+    question: 'uint',
+    set: 'uint',
+    directory: 'uint',
+    after: 'bytes',
+    limit: 'uint',
+    withDigests: 'bool',
+  }),
+  readVersions: toServer(54, 'list', 4 * MIB, { question: 'uint', path: 'bytes' }),
+  readDigests: toServer(55, 'list', KIB, { question: 'uint', prefix: 'bytes', limit: 'uint' }),
+  readPlaces: toServer(56, 'read', 64 * KIB, { question: 'uint', contents: 'uints' }),
+  readObject: toServer(57, 'read', KIB, {
+    question: 'uint',
+    object: 'text',
+    position: 'uint',
+    bytes: 'uint',
+  }),
+  /** So many bytes of answers were taken; as many more may come. */
+  taken: toServer(58, 'list', KIB, { bytes: 'uint' }),
+  // answers
+  setsAre: toClient(80, 16 * MIB, {
+    question: 'uint',
+    /** Number, server's time of the beginning, client's, of the end (-1: none), 1 if doubtful. */
+    numbers: 'ints',
+    names: 'texts',
+    states: 'texts',
+    /** JSON. */
+    stats: 'texts',
+  }),
+  rootsAre: toClient(81, 16 * MIB, {
+    question: 'uint',
+    roots: 'uints',
+    directories: 'uints',
+    paths: 'byteses',
+    devices: 'texts',
+  }),
+  notesAre: toClient(82, 8 * MIB, {
+    question: 'uint',
+    directories: 'uints',
+    names: 'byteses',
+    whats: 'texts',
+    reasons: 'texts',
+    more: 'bool',
+  }),
+  ownersAre: toClient(83, 8 * MIB, {
+    question: 'uint',
+    groups: 'bytes',
+    ids: 'uints',
+    names: 'byteses',
+    more: 'bool',
+  }),
+  entriesAre: toClient(84, 16 * MIB, {
+    question: 'uint',
+    /** Packed rows, with digests as far as they were asked for. */
+    rows: 'bytes',
+    /** Directory, first set, last set, content, child (0: none), flags. */
+    numbers: 'uints',
+    /** Of versions: first and last set (0: none) at the path. */
+    spans: 'uints',
+    more: 'bool',
+  }),
+  digestsAre: toClient(85, MIB, {
+    question: 'uint',
+    contents: 'uints',
+    digests: 'byteses',
+    sizes: 'uints',
+  }),
+  placesAre: toClient(86, 16 * MIB, {
+    question: 'uint',
+    /** For each content its list of pieces, from 1 on; -1: its bytes are missing. */
+    places: 'ints',
+    /** How many pieces each list has; lists that others are based on come before them. */
+    lengths: 'uints',
+    /** Which object, position, length of the record, offset in the frame, size, list of its basis (0: none). */
+    numbers: 'uints',
+    digests: 'byteses',
+    objects: 'texts',
+  }),
+  /** The attachment is shorter than what was asked for only at the object's end. */
+  objectIs: toClient(
+    87,
+    MAX_READ_BYTES + 4 * KIB,
+    { question: 'uint', exists: 'bool' },
+    { hasAttachment: true },
+  ),
+  /** That question failed; others may be answered. */
+  questionFailed: toClient(88, 16 * KIB, {
+    question: 'uint',
+    code: 'text',
+    message: 'text',
+    context: 'counts',
+  }),
+};

@@ -1,0 +1,238 @@
+/** Readers that ask what no reader asks: the server refuses them, shows nothing else, and serves on. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { WebSocket } from 'ws';
+import {
+  decodeMessage,
+  encodeMessage,
+  type Head,
+  type MessageName,
+  peekMessage,
+  PROTOCOL_VERSION,
+} from '../../src/transport/index.js';
+import { backup, Server, succeed } from '../helpers/commands.js';
+import { file, makeScratch, makeTree, noise, removeScratch, text } from '../helpers/tree.js';
+
+const DEADLINE_MS = 60_000;
+const home = makeScratch();
+const store = path.join(home, 'store');
+const source = path.join(home, 'tree');
+let server: Server;
+
+test.before(async () => {
+  makeTree(source, [file('a', text(1, 5000)), file('b', noise(2, 20 << 20))]);
+  await backup(['-D', store, '-C', 'me', '--local', '--create', source]);
+  server = await Server.start(store);
+});
+test.after.always(() => {
+  server.kill();
+  removeScratch(home);
+});
+
+interface Heard {
+  readonly name: MessageName;
+  readonly bytes: Buffer;
+}
+
+class Reader {
+  readonly heard: Heard[] = [];
+  bytes = 0;
+  readonly closed: Promise<void>;
+  private readonly socket: WebSocket;
+  private wake: () => void = () => undefined;
+
+  private constructor(socket: WebSocket) {
+    this.socket = socket;
+    socket.on('message', (data: Buffer) => {
+      this.heard.push({ name: peekMessage(data, 'to-client'), bytes: data });
+      this.bytes += data.length;
+      this.wake();
+    });
+    socket.on('error', () => undefined); // the close tells
+    this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
+  }
+
+  static async open(): Promise<Reader> {
+    const socket = new WebSocket(`ws://127.0.0.1:${server.port}/`);
+    const reader = new Reader(socket);
+    await new Promise((resolve, reject) => {
+      socket.once('open', resolve);
+      socket.once('error', reject);
+    });
+    const hello = { protocol: PROTOCOL_VERSION, software: 'test', client: 'me', create: false };
+    reader.say('hello', { ...hello, purpose: 'read' });
+    await reader.hears(() => reader.heard.some(({ name }) => name === 'welcome'));
+    return reader;
+  }
+
+  say<N extends MessageName>(name: N, head: Head<N>): void {
+    this.socket.send(encodeMessage(name, head).head);
+  }
+
+  async hears(is: () => boolean): Promise<void> {
+    const untilMs = Date.now() + DEADLINE_MS;
+    while (!is()) {
+      if (Date.now() > untilMs) throw new Error('the server said nothing');
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, 1000);
+        this.wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  errors(): string[] {
+    return this.heard
+      .filter(({ name }) => name === 'error')
+      .map(({ bytes }) => decodeMessage('error', bytes).head.code);
+  }
+
+  close(): void {
+    this.socket.close();
+  }
+}
+
+async function isAlive(): Promise<void> {
+  await succeed('lstardis', [...server.clientArgs, '-C', 'me', source]);
+}
+
+/** Asks for so many times two MiB of the large file. */
+function askForMore(reader: Reader, times: number): void {
+  const place = path.join(store, 'me');
+  const object = (fs.readdirSync(place, { recursive: true }) as string[]).find((name) =>
+    /^([0-9a-f]{2}\/){2}[0-9a-f]{64}$/.test(name),
+  )!;
+  const bytes = 2 << 20;
+  for (let question = 1; question <= times; question += 1) {
+    const position = (question % 5) * bytes;
+    reader.say('readObject', { question, object, position, bytes });
+  }
+}
+
+const OBJECTS = [
+  '../me/tardis.db',
+  'tardis.db',
+  'lock',
+  'format.json',
+  '/etc/passwd',
+  'packs/../tardis.db',
+  'packs/00000001.pack/../../tardis.db',
+  'packs/00000001.pack\0',
+  'packs/1.pack',
+  'incoming/1',
+  '',
+  '.',
+  'aa/bb/cc',
+  `aa/bb/${'c'.repeat(64)}`,
+  `ab/cd/${'ABCD'.repeat(16)}`,
+  'packs/٣٣٣٣٣٣٣٣.pack',
+];
+
+test('names of objects that no store has are refused, and nothing is read', async (t) => {
+  for (const object of OBJECTS) {
+    const reader = await Reader.open();
+    reader.say('readObject', { question: 1, object, position: 0, bytes: 100 });
+    await reader.closed;
+    t.deepEqual(reader.errors(), ['PROTOCOL_VIOLATION'], JSON.stringify(object));
+    t.false(reader.heard.some(({ name }) => name === 'objectIs'));
+  }
+  await isAlive();
+});
+
+test('questions that cannot be are refused', async (t) => {
+  const wrong: readonly [string, (reader: Reader) => void][] = [
+    [
+      'a message of a backup',
+      (reader) => reader.say('done', { slots: [1], settled: Buffer.from([1]) }),
+    ],
+    [
+      'too many bytes',
+      (reader) =>
+        reader.say('readObject', {
+          question: 1,
+          object: 'packs/00000001.pack',
+          position: 0,
+          bytes: 1 << 30,
+        }),
+    ],
+    [
+      'too many contents',
+      (reader) => reader.say('readPlaces', { question: 1, contents: Array(5000).fill(1) }),
+    ],
+    [
+      'a prefix that is too short',
+      (reader) => reader.say('readDigests', { question: 1, prefix: Buffer.alloc(4), limit: 5 }),
+    ],
+    [
+      'a page of nothing',
+      (reader) =>
+        reader.say('readListing', {
+          question: 1,
+          set: 1,
+          directory: 1,
+          after: Buffer.alloc(0),
+          limit: 0,
+          withDigests: true,
+        }),
+    ],
+    [
+      'more questions than may wait',
+      (reader) => {
+        askForMore(reader, 10); // than the credit
+        for (let question = 1; question <= 5000; question += 1) {
+          reader.say('readSets', { question });
+        }
+      },
+    ],
+  ];
+  for (const [what, act] of wrong) {
+    const reader = await Reader.open();
+    act(reader);
+    await reader.closed;
+    t.deepEqual(reader.errors(), ['PROTOCOL_VIOLATION'], what);
+  }
+  await isAlive();
+});
+
+test('questions about what is not there are answered', async (t) => {
+  const reader = await Reader.open();
+  const after = Buffer.alloc(0);
+  reader.say('readListing', {
+    question: 7,
+    set: 99,
+    directory: 12_345,
+    after,
+    limit: 10,
+    withDigests: false,
+  });
+  reader.say('readEntry', { question: 8, set: 1, path: Buffer.from('/../../etc/passwd') });
+  reader.say('readPlaces', { question: 9, contents: [999_999] });
+  reader.say('readObject', {
+    question: 10,
+    object: 'packs/00000099.pack',
+    position: 0,
+    bytes: 10,
+  });
+  await reader.hears(() => reader.heard.length >= 5);
+  const [, listing, entry, places, object] = reader.heard;
+  t.is(decodeMessage('entriesAre', listing!.bytes).head.question, 7);
+  t.is(decodeMessage('entriesAre', entry!.bytes).head.rows.length, 0);
+  t.deepEqual(decodeMessage('placesAre', places!.bytes).head.places, [-1]);
+  t.false(decodeMessage('objectIs', object!.bytes).head.exists);
+  reader.close();
+});
+
+test('who does not say that answers were taken gets no more than the credit', async (t) => {
+  const reader = await Reader.open();
+  askForMore(reader, 40);
+  await reader.hears(() => reader.bytes > 16 << 20);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const before = reader.bytes;
+  t.true(before < 20 << 20, `${before} bytes came`);
+  reader.say('taken', { bytes: 4 << 20 });
+  await reader.hears(() => reader.bytes > before + (2 << 20));
+  reader.close();
+});

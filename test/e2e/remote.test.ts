@@ -1,0 +1,154 @@
+/** Reading from a server: the same answers and the same files as from a store on this machine. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { backup, run, Server, succeed } from '../helpers/commands.js';
+import {
+  differences,
+  dir,
+  file,
+  hardlink,
+  look,
+  makeScratch,
+  makeTree,
+  noise,
+  removeScratch,
+  sparse,
+  symlink,
+  text,
+} from '../helpers/tree.js';
+
+const home = makeScratch();
+const store = path.join(home, 'store');
+const source = path.join(home, 'tree');
+let server: Server;
+let far: string[];
+const near = ['-D', store, '-C', 'me'];
+
+test.before(async () => {
+  const many = Array.from({ length: 300 }, (_, index) => file(`f ${index}`, text(index, 700)));
+  makeTree(source, [
+    dir('many', many),
+    dir('a', [dir('b', [dir('c', [file('deep', 'deep')])]), file('old', 'first')]),
+    file('large', noise(1, 3 << 20)),
+    file('parts', noise(2, 70 << 20)),
+    sparse('holes', 4 << 20, [[1 << 20, text(5, 5000)]]),
+    symlink('link', 'nowhere'),
+    file('empty', ''),
+    hardlink('again', 'a', 'old'),
+    file(Buffer.from([0x66, 0xff, 0x0a]), 'odd name'),
+  ]);
+  await backup([...near, '--local', '--create', source]);
+  fs.writeFileSync(path.join(source, 'a', 'old'), 'second');
+  fs.rmSync(path.join(source, 'many', 'f 7'));
+  await backup([...near, '--local', source]);
+  server = await Server.start(store);
+  far = [...server.clientArgs, '-C', 'me'];
+});
+test.after.always(() => {
+  server.kill();
+  removeScratch(home);
+});
+
+function at(...names: string[]): string {
+  return path.join(source, ...names);
+}
+
+for (const [what, args] of [
+  ['sets', ['-l']],
+  ['sets as JSON', ['--json']],
+  ['a directory', ['-l', at('many')]],
+  ['a directory as of the first set', ['-l', '-b', '1', at('many')]],
+  ['versions of a file', [at('a', 'old')]],
+  ['a whole tree as JSON', ['--json', source, at('a'), at('a', 'b')]],
+  ['what is not there', [at('missing')]],
+  ['a set that is not there', ['-b', '9', source]],
+] as const) {
+  test.serial(`lstardis tells of a server what it tells of a store: ${what}`, async (t) => {
+    const [here, there] = await Promise.all([
+      run('lstardis', [...near, ...args]),
+      run('lstardis', [...far, ...args]),
+    ]);
+    t.is(there.stdout, here.stdout);
+    t.is(there.stderr, here.stderr);
+    t.is(there.status, here.status);
+  });
+}
+
+test.serial('a tree comes back from a server, as of any set', async (t) => {
+  for (const set of ['1', '2']) {
+    const [here, there] = ['here', 'there'].map((name) => path.join(home, `${name} ${set}`));
+    await succeed('regenerate', [...near, '-b', set, '-o', here!, source]);
+    await succeed('regenerate', [...far, '-b', set, '-o', there!, source]);
+    const [nearTree, farTree] = [here!, there!].map((out) => look(path.join(out, 'tree')));
+    t.deepEqual(differences(nearTree!, farTree!), []);
+  }
+  t.deepEqual(differences(look(source), look(path.join(home, 'there 2', 'tree'))), []);
+  // Once more over what is there: nothing is written again.
+  const args = [...far, '--json', '-o', path.join(home, 'there 2'), source];
+  const { files, unchanged } = JSON.parse(await succeed('regenerate', args)) as Record<
+    string,
+    number
+  >;
+  t.is(files, 0);
+  t.true(unchanged! > 300);
+});
+
+test.serial('with one thread, and with files left out', async (t) => {
+  const out = path.join(home, 'few');
+  await succeed('regenerate', [...far, '--workers', '0', '-o', out, '--exclude', 'f *', source]);
+  t.deepEqual(fs.readdirSync(path.join(out, 'tree', 'many')), []);
+  t.true(fs.readFileSync(path.join(out, 'tree', 'parts')).equals(fs.readFileSync(at('parts'))));
+});
+
+test.serial('streams come from a server too', async (t) => {
+  const tars = ['here.tar', 'there.tar'].map((name) => path.join(home, name));
+  await succeed('regenerate', [...near, '--tar', tars[0]!, source]);
+  await succeed('regenerate', [...far, '--tar', tars[1]!, source]);
+  t.true(fs.readFileSync(tars[0]!).equals(fs.readFileSync(tars[1]!)));
+  t.is(await succeed('regenerate', [...far, '--stdout', at('a', 'b', 'c', 'deep')]), 'deep');
+});
+
+test.serial('a reader does not hold up a backup, nor a backup a reader', async (t) => {
+  const args = [...server.clientArgs, '-C', 'me'];
+  const reading = Promise.all(
+    [1, 2, 3].map((each) =>
+      succeed('regenerate', [
+        ...far,
+        '-b',
+        '2',
+        '-o',
+        path.join(home, `beside ${each}`),
+        at('many'),
+      ]),
+    ),
+  );
+  fs.writeFileSync(at('new'), 'new');
+  const { progress } = await backup([...args, source]);
+  t.is(progress.contentsSent, 1);
+  await reading;
+  fs.rmSync(at('new'));
+});
+
+test.serial('who asks for what is not there is told so', async (t) => {
+  const nobody = await run('lstardis', [...server.clientArgs, '-C', 'nobody']);
+  t.is(nobody.status, 10);
+  t.regex(nobody.stderr, /\[NO_SUCH_CLIENT\]/);
+  const refused = await run('lstardis', ['--server', '127.0.0.1', '--port', '1', '-C', 'me']);
+  t.regex(refused.stderr, /\[INSECURE_TCP_REFUSED\]/);
+  const gone = await run('lstardis', [...far, '--port', '1']);
+  t.regex(gone.stderr, /\[SERVER_UNREACHABLE\]/);
+});
+
+test.serial('the nearer setting says whether a store or a server is read', async (t) => {
+  const config = path.join(home, 'reader.cfg');
+  fs.writeFileSync(config, `[Tardis]\nServer = 127.0.0.1\nPort = ${server.port}\nClient = me\n`);
+  const byFile = ['--config', config, '--insecure-tcp', '--json'];
+  const there = await succeed('lstardis', byFile);
+  const here = await succeed('lstardis', [...near, '--json']);
+  t.is(there, here);
+  const both = await run('lstardis', [...byFile, '-D', path.join(home, 'none')]);
+  t.regex(both.stdout, /NO_SUCH_STORE/);
+  const env = { TARDIS_DB: path.join(home, 'none') };
+  t.is((await run('lstardis', byFile, { env })).status, 0);
+});
