@@ -1,6 +1,6 @@
 /** The server behind a connection, as the pipeline wants to see it: questions become promises. */
 import { fromWire, TardisError } from '../errors/index.js';
-import { RowReader } from '../model/index.js';
+import { releaseMemory, RowReader } from '../model/index.js';
 import type {
   BackupPeer,
   DeltaStream,
@@ -347,6 +347,7 @@ export class ServerPeer implements BackupPeer {
         return;
       case 'signature':
         this.bases.piece(decodeMessage(name, bytes).head);
+        releaseMemory(bytes); // the sums have been taken in
         return;
       case 'verdicts': {
         const { ask, verdicts } = decodeMessage(name, bytes).head;

@@ -7,6 +7,7 @@
  * used ones go first.
  */
 import { TardisError } from '../errors/index.js';
+import { releaseAll } from '../model/index.js';
 import {
   type ObjectReader,
   CHUNK_HEADER_BYTES,
@@ -26,7 +27,7 @@ import { fetchRecord, headerOf } from './fetch-record.js';
 import { MAX_CHAIN, type StoredPiece } from './stored-piece.js';
 
 /** What of decoded chunks, and of records that are looked into, is kept for one content and its bases. */
-const MAX_CHUNK_BYTES = 12 << 20;
+const MAX_CHUNK_BYTES = 6 << 20;
 const MAX_OPEN_BYTES = 8 << 20;
 /** An open record takes about this besides its index. */
 const OPEN_RECORD_BYTES = 2 << 10;
@@ -36,9 +37,11 @@ class Weighed<V> {
   private readonly items = new Map<string, { readonly value: V; readonly weight: number }>();
   private weight = 0;
   private readonly most: number;
+  private readonly onGone: (value: V) => void;
 
-  constructor(most: number) {
+  constructor(most: number, onGone: (value: V) => void = () => undefined) {
     this.most = most;
+    this.onGone = onGone;
   }
 
   get(key: string): V | undefined {
@@ -49,6 +52,14 @@ class Weighed<V> {
     return item.value;
   }
 
+  /** Gives all of it up, and out. */
+  clear(): V[] {
+    const values = [...this.items.values()].map(({ value }) => value);
+    this.items.clear();
+    this.weight = 0;
+    return values;
+  }
+
   /** The newest one stays, whatever it weighs. */
   add(key: string, value: V, weight: number): void {
     this.items.set(key, { value, weight });
@@ -57,6 +68,7 @@ class Weighed<V> {
       if (this.weight <= this.most || oldest === key) return;
       this.items.delete(oldest);
       this.weight -= item.weight;
+      this.onGone(item.value);
     }
   }
 }
@@ -68,6 +80,17 @@ interface Shared {
   readonly records: Weighed<OpenRecord>;
   /** For encoded bytes. */
   stored: Buffer;
+  /** A chunk that was given up, to be filled again: a collector would leave many of them. */
+  spare: Buffer | undefined;
+}
+
+function newShared(backend: Backend): Shared {
+  const chunks = new Weighed<Buffer>(MAX_CHUNK_BYTES, (chunk) => {
+    if (chunk.length === STREAM_CHUNK_BYTES) shared.spare = chunk;
+  });
+  const records = new Weighed<OpenRecord>(MAX_OPEN_BYTES);
+  const shared: Shared = { backend, chunks, records, stored: Buffer.alloc(0), spare: undefined };
+  return shared;
 }
 
 export class ContentRanges implements Basis {
@@ -82,12 +105,7 @@ export class ContentRanges implements Basis {
     if (depth > MAX_CHAIN) throw new TardisError('RECORD_DAMAGED', 'too many deltas on deltas');
     this.pieces = pieces;
     this.depth = depth;
-    this.shared = shared ?? {
-      backend,
-      chunks: new Weighed(MAX_CHUNK_BYTES),
-      records: new Weighed(MAX_OPEN_BYTES),
-      stored: Buffer.alloc(0),
-    };
+    this.shared = shared ?? newShared(backend);
     let sizeBytes = 0;
     for (const piece of pieces) {
       this.starts.push(sizeBytes);
@@ -112,6 +130,15 @@ export class ContentRanges implements Basis {
       await this.readPiece(piece, from, target.subarray(at + done, at + done + part));
       done += part;
     }
+  }
+
+  /** Gives its memory back; what is read afterwards begins anew. */
+  release(): void {
+    const { shared } = this;
+    releaseAll([...shared.chunks.clear(), shared.stored, ...(shared.spare ? [shared.spare] : [])]);
+    shared.records.clear();
+    shared.stored = Buffer.alloc(0);
+    shared.spare = undefined;
   }
 
   /** The last piece that begins at `position` or before, and is not empty. */
@@ -223,7 +250,7 @@ class RecordBody implements OpenRecord {
     if (known !== undefined) return known;
     const bytes = Math.min(this.chunkBytes, this.header.rawBytes - number * this.chunkBytes);
     if (bytes > MAX_FRAME_RAW_BYTES) throw this.tooShort();
-    const decoded = Buffer.allocUnsafeSlow(bytes);
+    const decoded = this.chunkRoom(bytes);
     if (this.isChunked) await this.decodeChunk(number, decoded);
     else {
       const { header, piece } = this;
@@ -255,6 +282,14 @@ class RecordBody implements OpenRecord {
     const head = Buffer.allocUnsafe(CHUNK_HEADER_BYTES);
     await fetchRecord(this.shared.backend, this.piece, at, head);
     return { ...readChunkHeader(head, STREAM_CHUNK_BYTES), at };
+  }
+
+  private chunkRoom(bytes: number): Buffer {
+    const { shared } = this;
+    const { spare } = shared;
+    if (spare === undefined || bytes !== STREAM_CHUNK_BYTES) return Buffer.allocUnsafeSlow(bytes);
+    shared.spare = undefined;
+    return spare;
   }
 
   private room(bytes: number): Buffer {

@@ -3,6 +3,7 @@
  * take these bytes, or copy that stretch of the basis.
  */
 import { TardisError } from '../errors/index.js';
+import { releaseMemory } from '../model/index.js';
 import { type RsyncCalls, RsyncStatus } from '../system/index.js';
 import { RsyncJob } from './rsync-job.js';
 
@@ -47,6 +48,7 @@ export class DeltaMaker {
 
   close(): void {
     this.job.close();
+    releaseMemory(this.piece); // a thread's collector would leave one for each part
   }
 
   private *drive(input: Uint8Array, isLast: boolean): Generator<Buffer, void, undefined> {

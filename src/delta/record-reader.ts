@@ -37,6 +37,10 @@ export class RecordReader {
   /** The record that `memory.decoded` holds whole. */
   private current: RecordPlace | undefined;
   private currentBytes = 0;
+  /** The basis of the delta that was read last. */
+  private basis:
+    | { readonly pieces: readonly StoredPiece[]; readonly ranges: ContentRanges }
+    | undefined;
   private readonly digest = Buffer.alloc(DIGEST_BYTES);
   private readonly backend: ObjectReader;
   private readonly native: NativeCalls;
@@ -122,8 +126,22 @@ export class RecordReader {
       yield* chunks;
       return;
     }
-    const basis = new ContentRanges(this.backend, piece.basis);
-    yield* patched(this.native, chunks, basis, piece.sizeBytes);
+    yield* patched(this.native, chunks, this.rangesOf(piece.basis), piece.sizeBytes);
+  }
+
+  /** The parts of a content are deltas on the same basis mostly: what is known of it is kept. */
+  private rangesOf(pieces: readonly StoredPiece[]): ContentRanges {
+    if (this.basis?.pieces === pieces) return this.basis.ranges;
+    this.basis?.ranges.release();
+    const ranges = new ContentRanges(this.backend, pieces);
+    this.basis = { pieces, ranges };
+    return ranges;
+  }
+
+  /** Gives the memory of bases back. */
+  release(): void {
+    this.basis?.ranges.release();
+    this.basis = undefined;
   }
 
   /** The decoded body of a chunked record, as it is: a signature, say. */

@@ -131,6 +131,7 @@ class RestoreRun {
     for (const fd of this.directoryFds.values()) this.system.native.close(fd);
     this.system.native.close(this.rootFd);
     this.backend.close();
+    this.reader.release();
   }
 
   private directoryFd(index: number): number {

@@ -13,6 +13,7 @@ import {
   SignatureMaker,
 } from '../../delta/index.js';
 import { TardisError } from '../../errors/index.js';
+import { releaseAll, releaseMemory } from '../../model/index.js';
 import { packName } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import type { Answer } from './basis-offers.js';
@@ -123,6 +124,8 @@ export class SignatureSource {
       this.say(task, maker.finish(), true);
     } finally {
       maker.close();
+      reader.release();
+      releaseAll([memory.decoded, memory.stored]);
     }
   }
 
@@ -142,9 +145,13 @@ export class SignatureSource {
     const ranges = new ContentRanges(this.store.backend, pieces);
     const { places, bytes } = samplePlaces(sizeBytes, blockBytes);
     const buffer = Buffer.allocUnsafe(bytes);
-    for (const place of places) {
-      await ranges.read(place, buffer, 0, bytes);
-      yield buffer;
+    try {
+      for (const place of places) {
+        await ranges.read(place, buffer, 0, bytes);
+        yield buffer;
+      }
+    } finally {
+      ranges.release();
     }
   }
 
@@ -153,6 +160,7 @@ export class SignatureSource {
     const { basis, isSample } = task;
     if (this.isOver || this.current !== basis) return false;
     this.answer('signature', { basis, isSample, bytes, last, failed });
+    releaseMemory(bytes); // the message has a copy
     return true;
   }
 }
