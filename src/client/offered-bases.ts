@@ -9,6 +9,7 @@ import type { Sender } from './sender.js';
 
 /** Signatures that came unasked: twice what a server sends so. */
 const MAX_EARLY_BYTES = 16 << 20;
+const MAX_EARLY_PIECES = 1024;
 
 interface Fetching {
   readonly sink: SignatureSink;
@@ -17,6 +18,7 @@ interface Fetching {
 }
 
 interface Piece {
+  readonly isSample: boolean;
   readonly bytes: Buffer;
   readonly last: boolean;
   readonly failed: boolean;
@@ -29,8 +31,8 @@ interface Offer {
   readonly head: Head<'basis'>;
   /** Who takes the sample and the signature in, by `isSample`. */
   readonly fetching: Map<boolean, Fetching>;
-  /** Of the signature, before anybody wants it. */
-  readonly early: Piece[];
+  /** What came before anybody wanted it. */
+  early: Piece[];
 }
 
 export class OfferedBases {
@@ -55,7 +57,7 @@ export class OfferedBases {
     if (isWrong || this.byNumber.size >= MAX_OPEN_BASES) {
       throw new TardisError('PROTOCOL_VIOLATION', 'the server offers too much');
     }
-    const offer = { number, slot, key, head, fetching: new Map(), early: [] };
+    const offer: Offer = { number, slot, key, head, fetching: new Map(), early: [] };
     this.byNumber.set(number, offer);
     this.byName.set(key, offer);
     const others = this.bySlot.get(slot);
@@ -67,14 +69,14 @@ export class OfferedBases {
   piece({ basis, isSample, bytes, last, failed }: Head<'signature'>): void {
     const offer = this.byNumber.get(basis);
     if (offer === undefined) return;
-    const piece = { bytes, last, failed };
+    const piece = { isSample, bytes, last, failed };
     const fetching = offer.fetching.get(isSample);
     if (fetching !== undefined) {
       this.hand(offer, isSample, fetching, piece);
       return;
     }
     this.earlyBytes += bytes.length;
-    if (isSample || this.earlyBytes > MAX_EARLY_BYTES) {
+    if (this.earlyBytes > MAX_EARLY_BYTES || offer.early.length >= MAX_EARLY_PIECES) {
       throw new TardisError('PROTOCOL_VIOLATION', 'the server sends what nobody wants');
     }
     offer.early.push({ ...piece, bytes: Buffer.from(bytes) });
@@ -117,7 +119,8 @@ export class OfferedBases {
     return new Promise((resolve, reject) => {
       const fetching = { sink, resolve, reject };
       offer.fetching.set(isSample, fetching);
-      const early = isSample ? [] : offer.early.splice(0);
+      const early = offer.early.filter((piece) => piece.isSample === isSample);
+      offer.early = offer.early.filter((piece) => piece.isSample !== isSample);
       for (const piece of early) {
         this.earlyBytes -= piece.bytes.length;
         this.hand(offer, isSample, fetching, piece);

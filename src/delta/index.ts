@@ -9,6 +9,7 @@ export {
   LoadedSignature,
   MAX_BLOCKS,
   MAX_SIGNATURE_BYTES,
+  SAMPLED_FROM_BYTES,
   samplePlaces,
   SignatureJoin,
   SignatureMaker,

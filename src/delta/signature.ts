@@ -96,6 +96,9 @@ export class SignatureMaker {
   }
 }
 
+/** The signature of a smaller basis is made and sent sooner than it is found out whether it is of use. */
+export const SAMPLED_FROM_BYTES: number = 16 << 20;
+
 /** Pieces of a content that a sample of its signature has: so many, and of so many blocks. */
 const SAMPLE_PLACES = 256;
 const SAMPLE_BLOCKS = 8;

@@ -3,7 +3,13 @@
  * a delta on it still pay? All parts of the file are compared with the whole basis, whose signature is in
  * memory once for all threads.
  */
-import { MAX_BLOCKS, samplePlaces, blockBytesFor, type LoadedSignature } from '../delta/index.js';
+import {
+  MAX_BLOCKS,
+  samplePlaces,
+  blockBytesFor,
+  type LoadedSignature,
+  SAMPLED_FROM_BYTES,
+} from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import type { Credit } from '../transport/index.js';
 import type { DeltaRequest, JobRunner } from '../workers/index.js';
@@ -13,8 +19,6 @@ import type { OfferedBasis } from './peer.js';
 const LOADED_SUM_BYTES = 44;
 /** Signatures in memory at once; the largest has this. */
 export const MAX_LOADED_BYTES: number = MAX_BLOCKS * LOADED_SUM_BYTES;
-/** The signature of a smaller basis is made and sent sooner than it is found out whether it is of use. */
-const SAMPLED_FROM_BYTES = 16 << 20;
 /** Stretches of a file that are compared with a sample. */
 const SNIFFED_PLACES = 3;
 /** A delta must show that it pays within a part of this share of its file, */

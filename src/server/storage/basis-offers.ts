@@ -1,12 +1,18 @@
 /**
  * "Delta on B": when a listing shows that a large file has changed, the version it replaces is offered as
- * a basis, if a delta on it is allowed. Its signature goes to the client when that wants it, or at once
- * where it is stored and not much else is on its way; so nobody waits for a round trip.
+ * a basis, if a delta on it is allowed. Its signature (of a large basis that has none a sample) goes to the
+ * client at once while not much of such is on its way, else when it is wanted; so nobody waits for a round
+ * trip.
  *
  * An offer holds until the client gives it back, or until its directory is done.
  */
 import type { HeadRow } from '../../catalog/index.js';
-import { blockBytesFor, LEAST_DELTA_BYTES, signatureBytesFor } from '../../delta/index.js';
+import {
+  blockBytesFor,
+  LEAST_DELTA_BYTES,
+  SAMPLED_FROM_BYTES,
+  signatureBytesFor,
+} from '../../delta/index.js';
 import { TardisError } from '../../errors/index.js';
 import { EntryType, METADATA_FROM, RowOffset, type RowReader } from '../../model/index.js';
 import type { System } from '../../system/index.js';
@@ -24,8 +30,10 @@ export interface DeltaLimits {
   readonly saveFull: boolean;
 }
 
-/** Signatures that are sent without being asked for, while no more of them are out. */
+/** Signatures and samples that are sent without being asked for, while no more of them are out. */
 const PUSH_WINDOW_BYTES = 8 << 20;
+/** More than any sample has. */
+const SAMPLE_BYTES = 64 << 10;
 
 export type Answer = <N extends MessageName>(name: N, head: Head<N>) => void;
 
@@ -73,14 +81,18 @@ export class BasisOffers {
     if (bases.chainLength(contentId) >= limits.maxChain) return;
     const hasSignature = signatures.find(contentId) !== undefined;
     const signatureBytes = signatureBytesFor(sizeBytes, blockBytes);
-    const isPushed = hasSignature && this.pushedBytes + signatureBytes <= PUSH_WINDOW_BYTES;
+    // What is sent unasked should be of use: a file of the same size may just have been touched.
+    const isSample = !hasSignature && sizeBytes > SAMPLED_FROM_BYTES;
+    const bytes = isSample ? SAMPLE_BYTES : signatureBytes;
+    const isOfUse = hasSignature || isSample || newBytes !== oldBytes;
+    const isPushed = isOfUse && this.pushedBytes + bytes <= PUSH_WINDOW_BYTES;
     this.last += 1;
     const offer = {
       number: this.last,
       slot: slot.number,
       contentId,
       sizeBytes,
-      pushedBytes: isPushed ? signatureBytes : 0,
+      pushedBytes: isPushed ? bytes : 0,
     };
     this.open.set(offer.number, offer);
     const others = this.bySlot.get(slot.number);
@@ -95,7 +107,7 @@ export class BasisOffers {
       hasSignature,
     });
     this.pushedBytes += offer.pushedBytes;
-    if (isPushed) this.source.send(offer.number, contentId, false);
+    if (isPushed) this.source.send(offer.number, contentId, isSample);
   }
 
   /** What the client wants of an offer, or that it is done with it. */
