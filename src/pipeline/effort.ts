@@ -20,8 +20,6 @@ export interface EffortSettings
   readonly changeBytes: number;
 }
 
-/** A parcel that fills a larger frame has more files. */
-const CHANGE_PARCEL_FILES = 2048;
 /** What shares frames is at most so much of one: they shall have several contents. */
 const FRAME_SHARE = 4;
 /** A parcel takes at most this part of the budget, so that several stages have one. */
@@ -75,15 +73,17 @@ function withMore(settings: EffortSettings): EffortSettings {
   const frameBytes = Math.max(settings.frameBytes, changeFrameBytes);
   const { smallBytes } = settings;
   const sharedBytes = Math.min(LARGE_FILE_BYTES, Math.floor(frameBytes / FRAME_SHARE));
-  const parcelBytes = Math.min(frameBytes, Math.floor(budgetBytes / BUDGET_SHARE));
+  const roomBytes = Math.min(frameBytes, Math.floor(budgetBytes / BUDGET_SHARE));
+  const parcelBytes = Math.max(settings.parcelBytes, roomBytes);
   return {
     ...settings,
     compression: { ...compression, level: Math.max(compression.level, changeLevel) },
     frameBytes,
     // 0 stands for a record for each file.
     smallBytes: smallBytes === 0 ? 0 : Math.max(smallBytes, sharedBytes),
-    parcelFiles: Math.max(settings.parcelFiles, CHANGE_PARCEL_FILES),
-    parcelBytes: Math.max(settings.parcelBytes, parcelBytes),
+    // As many for each byte as usual.
+    parcelFiles: Math.ceil((settings.parcelFiles * parcelBytes) / settings.parcelBytes),
+    parcelBytes,
   };
 }
 
