@@ -84,7 +84,7 @@ interface Shared {
   spare: Buffer | undefined;
 }
 
-function newShared(backend: Backend): Shared {
+function newShared(backend: ObjectReader): Shared {
   const chunks = new Weighed<Buffer>(MAX_CHUNK_BYTES, (chunk) => {
     if (chunk.length === STREAM_CHUNK_BYTES) shared.spare = chunk;
   });
