@@ -21,6 +21,7 @@
         "src/writing.cc",
         "src/naming.cc",
         "src/locking.cc",
+        "src/powers.cc",
         "src/marking.cc",
         "src/rsync.cc"
       ],

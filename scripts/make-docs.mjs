@@ -34,6 +34,7 @@ const EXIT_STATUSES = [
   [3, 'done, but some files could not be read or restored'],
   [10, 'no such store or client'],
   [11, 'busy: another session or tool works with this client'],
+  [12, 'the password is wrong or missing'],
   [130, 'interrupted'],
 ];
 

@@ -44,6 +44,7 @@ class Call {
   Call(napi_env env, const char* name, const napi_value* values) : env_(env), name_(name), values_(values) {}
 
   const char* name() const { return name_; }
+  napi_env env() const { return env_; }
 
   int fd(int index) const;
   size_t count(int index) const;    // an offset or a number of bytes

@@ -60,6 +60,9 @@ napi_value renameAt(const Call& call);
 napi_value noDumpRows(const Call& call);
 napi_value forbiddenRows(const Call& call);
 
+// powers.cc
+napi_value modPow(const Call& call);
+
 // locking.cc
 napi_value flock(const Call& call);
 napi_value unlock(const Call& call);

@@ -8,16 +8,14 @@ namespace {
 #define CALL(name) {#name, calls::name}
 
 const CallInfo kCalls[] = {
-    CALL(listDirectory), CALL(listOrHold), CALL(heldNames),       CALL(heldRows),    CALL(dropNames),   CALL(statRow),
-    CALL(statAt),        CALL(hashRows),        CALL(sha256),      CALL(openDirectory), CALL(openBeneath),
-    CALL(walkBeneath),   CALL(close),           CALL(readFileAt),  CALL(writeFileAt), CALL(createFileAt),
-    CALL(finishFile),    CALL(symlinkAt),       CALL(linkAt),      CALL(unlinkAt),    CALL(renameAt),
-    CALL(setDirectoryMetadata), CALL(makeDirectoryAt), CALL(makeNodeAt), CALL(flock), CALL(unlock),
-    CALL(syncfs),        CALL(noDumpRows),      CALL(forbiddenRows), CALL(sparseHead), CALL(resizeFile),
-    CALL(attributesAt),  CALL(attributesByPath), CALL(inheritsAcl), CALL(userName),   CALL(groupName),
-    CALL(userId),        CALL(groupId),
-    CALL(rsyncSignature), CALL(rsyncLoad),      CALL(rsyncDelta),  CALL(rsyncPatch),  CALL(rsyncStep),
-    CALL(rsyncClose),
+    CALL(listDirectory), CALL(listOrHold), CALL(heldNames), CALL(heldRows), CALL(dropNames), CALL(statRow),
+    CALL(statAt), CALL(hashRows), CALL(sha256), CALL(openDirectory), CALL(openBeneath), CALL(walkBeneath),
+    CALL(close), CALL(readFileAt), CALL(writeFileAt), CALL(createFileAt), CALL(finishFile), CALL(symlinkAt),
+    CALL(linkAt), CALL(unlinkAt), CALL(renameAt), CALL(setDirectoryMetadata), CALL(makeDirectoryAt), CALL(makeNodeAt),
+    CALL(flock), CALL(unlock), CALL(syncfs), CALL(noDumpRows), CALL(forbiddenRows), CALL(sparseHead),
+    CALL(resizeFile), CALL(attributesAt), CALL(attributesByPath), CALL(inheritsAcl), CALL(userName), CALL(groupName),
+    CALL(userId), CALL(groupId), CALL(rsyncSignature), CALL(rsyncLoad), CALL(rsyncDelta), CALL(rsyncPatch),
+    CALL(rsyncStep), CALL(rsyncClose), CALL(modPow),
 };
 
 #undef CALL

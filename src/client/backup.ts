@@ -18,9 +18,9 @@ import {
   type Connection,
   DEFAULT_LINK,
   type Head,
-  PROTOCOL_VERSION,
   Purpose,
   RateLimit,
+  type TlsWish,
 } from '../transport/index.js';
 import type { JobRunner } from '../workers/index.js';
 import {
@@ -32,11 +32,15 @@ import {
   rootTasks,
   type Root,
 } from './roots.js';
+import { type Credentials, Login, NO_CREDENTIALS } from '../login/index.js';
 import { ServerPeer } from './server-peer.js';
 
 export interface BackupRequest {
   readonly client: string;
   readonly create: boolean;
+  readonly credentials?: Credentials;
+  /** Undefined: no TLS. */
+  readonly tls?: TlsWish | undefined;
   /** Name of the set; empty for one made by the server. */
   readonly setName: string;
   /** Paths as bytes, relative ones from the working directory. */
@@ -76,8 +80,6 @@ export interface BackupResult {
   readonly budgetBytes: number;
 }
 
-const SOFTWARE = 'tardis-pipeline 0.1.0';
-
 /** The flow that a long way shall not slow down. */
 const LINK_BYTES_PER_MS = 160_000;
 
@@ -98,6 +100,8 @@ export async function runBackup(
   const peer = new ServerPeer({
     compressHeads: request.compressMessages,
     rateLimit: request.rates && new RateLimit(system.clock, request.rates),
+    // Roots are not told to whom only the login will prove.
+    isPatient: request.tls?.validate === false,
   });
   const pipeline = pipelineOf(jobs, peer, roots, request, hooks);
   const clientTimeMs = Math.round(system.clock.nowMs());
@@ -122,13 +126,12 @@ export async function runBackup(
   signal?.addEventListener('abort', interrupt, { once: true });
   try {
     throwIfAborted(signal);
-    connection = await connect(system, await reach(), linkOf(request));
+    const target = { client: request.client, create: request.create, purpose: Purpose.backup };
+    const login = await Login.prepare(system, target, request.credentials ?? NO_CREDENTIALS);
+    connection = await connect(system, await reach(), linkOf(request), request.tls);
     throwIfAborted(signal);
     pipeline.budget.bytes.grow(longWayBytes(connection, request));
-    const { client, create } = request;
-    const purpose = Purpose.backup;
-    const hello = { protocol: PROTOCOL_VERSION, software: SOFTWARE, client, create, purpose };
-    await peer.begin(connection, hello);
+    await peer.begin(connection, login);
     const opened = await opening;
     pipeline.note(rootFailures(roots, opened.held));
     await running;

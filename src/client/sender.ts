@@ -25,6 +25,8 @@ interface Unreceived {
 }
 
 export interface SenderOptions {
+  /** Nothing is sent before the welcome: who will hear it is not known until then. */
+  readonly isPatient?: boolean;
   readonly compressHeads: boolean;
   /** Undefined: as fast as it goes. */
   readonly rateLimit?: RateLimit | undefined;
@@ -32,9 +34,8 @@ export interface SenderOptions {
   readonly after?: (ms: number, call: () => void) => void;
 }
 
-/** What may be sent before the server's welcome. */
-const EARLY_CREDIT_BYTES = 1 << 20;
-const EARLY_MESSAGES = 1024;
+/** What may be sent before the server's welcome, by messages that are no larger: it takes no more of strangers. */
+const EARLY_CREDIT_BYTES = 1 << 10;
 
 function afterTime(ms: number, call: () => void): void {
   setTimeout(call, ms).unref(); // the connection keeps the process
@@ -44,7 +45,8 @@ export class Sender {
   /** Messages sent so far. */
   sentCount = 0;
   sentBytes = 0;
-  private creditBytes = EARLY_CREDIT_BYTES;
+  private creditBytes: number;
+  private isWelcome = false;
   private unreceivedBytes = 0;
   private readonly waiting: Waiting[] = [];
   private readonly unreceived: Unreceived[] = [];
@@ -53,11 +55,11 @@ export class Sender {
   private failure: TardisError | undefined;
   private connection: Connection | undefined;
   private readonly options: SenderOptions;
-  private isWelcome = false;
   private isHeldBack = false;
 
   constructor(options: SenderOptions) {
     this.options = options;
+    this.creditBytes = options.isPatient === true ? 0 : EARLY_CREDIT_BYTES;
   }
 
   /** From here on what was queued is sent. */
@@ -120,10 +122,9 @@ export class Sender {
       const { connection } = this;
       if (next === undefined || connection === undefined) return;
       const { bytes } = next.message;
-      const fits =
-        this.unreceivedBytes + bytes <= this.creditBytes &&
-        (this.isWelcome || this.unreceived.length < EARLY_MESSAGES);
-      if ((!fits && this.unreceivedBytes > 0) || this.mustWait()) return;
+      const fits = this.unreceivedBytes + bytes <= this.creditBytes;
+      const mayExceed = this.isWelcome && this.unreceivedBytes === 0;
+      if ((!fits && !mayExceed) || this.mustWait()) return;
       this.waiting.shift();
       this.options.rateLimit?.spend(bytes);
       this.unreceivedBytes += bytes;

@@ -20,6 +20,7 @@ import {
   PROTOCOL_VERSION,
 } from '../transport/index.js';
 import type { Failure, OwnerName } from '../workers/index.js';
+import type { Login } from '../login/index.js';
 import { OfferedBases } from './offered-bases.js';
 import { rowPages } from './row-pages.js';
 import { Sender, type SenderOptions } from './sender.js';
@@ -61,6 +62,7 @@ export class ServerPeer implements BackupPeer {
   private lastAsk = 0;
   private lastStream = 0;
   private failure: TardisError | undefined;
+  private greeting: { readonly connection: Connection; readonly login: Login } | undefined;
 
   constructor(options: SenderOptions) {
     this.sender = new Sender(options);
@@ -69,8 +71,9 @@ export class ServerPeer implements BackupPeer {
     });
   }
 
-  /** Greets on a connection; what was said before, and is said from now on, does not wait for the welcome. */
-  begin(connection: Connection, head: Head<'hello'>): Promise<Head<'welcome'>> {
+  /** Greets and logs in; what was said before, and is said from now on, does not wait for the welcome. */
+  begin(connection: Connection, login: Login): Promise<Head<'welcome'>> {
+    this.greeting = { connection, login };
     connection.onMessage((name, bytes) => {
       try {
         this.receive(name, bytes);
@@ -84,7 +87,7 @@ export class ServerPeer implements BackupPeer {
     );
     return this.question((question) => {
       this.welcomed = question;
-      connection.send('hello', head);
+      login.greet(connection);
       this.sender.attach(connection);
     });
   }
@@ -293,9 +296,16 @@ export class ServerPeer implements BackupPeer {
         `the server speaks protocol ${head.protocol}, this client ${PROTOCOL_VERSION}`,
       );
     }
+    this.greeting?.login.confirm(head);
     this.isWelcome = true;
     this.sender.welcome(head.creditBytes);
     this.welcomed?.resolve(head);
+  }
+
+  private answerChallenge(bytes: Buffer): void {
+    if (this.greeting === undefined) throw unexpected('loginChallenge');
+    const { connection, login } = this.greeting;
+    login.answer(connection, bytes).catch((error: unknown) => connection.fail(error));
   }
 
   private takeDiffers(slot: number, wanted: Buffer): void {
@@ -310,8 +320,12 @@ export class ServerPeer implements BackupPeer {
   }
 
   private receive(name: MessageName, bytes: Buffer): void {
-    if (this.isWelcome === (name === 'welcome')) throw unexpected(name);
+    const isGreeting = name === 'welcome' || name === 'loginChallenge';
+    if (this.isWelcome === isGreeting) throw unexpected(name);
     switch (name) {
+      case 'loginChallenge':
+        this.answerChallenge(bytes);
+        return;
       case 'welcome':
         this.takeWelcome(decodeMessage(name, bytes).head);
         return;

@@ -29,24 +29,7 @@ const replaced = (
 export const ABSENT: readonly AbsentRow[] = [
   ...later('encryption', 'client key', ['Crypt', 'KeyFile']),
   ...later('encryption', 'option', ['--crypt', '--no-crypt', '--keys']),
-  ...later('login', 'client key', [
-    'Password',
-    'PasswordFile',
-    'PasswordProg',
-    'PassswordProg', // as a seed spells it
-  ]),
-  ...later('login', 'option', [
-    '-P',
-    '--password',
-    '-F',
-    '--password-file',
-    '--password-prog',
-    '--authenticate',
-    '--noauthenticate',
-  ]),
-  ...later('login', 'server key', ['RequirePassword']),
-  ...later('TLS', 'server key', ['SSL', 'CertFile', 'KeyFile']),
-  ...later('TLS', 'option', ['--ssl', '--no-ssl']),
+  ...later('encryption', 'option', ['--authenticate', '--noauthenticate']),
   ...later('purge', 'client key', ['Purge']),
   ...later('purge', 'option', ['--purge']),
   ...later('purge', 'server key', [
@@ -60,7 +43,6 @@ export const ABSENT: readonly AbsentRow[] = [
   ...later('settings kept in the store', 'variable', ['TARDIS_SEND_CONFIG']),
   ...later('settings kept in the store', 'client key', ['SendClientConfig']),
   ...later('settings kept in the store', 'server key', ['SaveConfig']),
-  ...later('login', 'command', ['sonic setpass', 'sonic chpass']),
   ...later('encryption', 'command', ['sonic keys']),
   ...later('purge', 'command', ['sonic purge', 'sonic delete', 'sonic orphans']),
   ...later('settings kept in the store', 'command', ['sonic getconfig', 'sonic setconfig']),
@@ -97,6 +79,7 @@ export const ABSENT: readonly AbsentRow[] = [
     'has no place here: for figures of the code start it with TARDIS_NODE_OPTIONS=--cpu-prof; ' +
       'defaults for a kind of machine are TuningProfile',
   ),
+  ...replaced([['client key', 'PassswordProg']], 'is a slip of the pen: write PasswordProg'),
   ...replaced(
     [
       ['client key', 'Force'],

@@ -16,6 +16,9 @@ export interface Explained {
   readonly where: string;
 }
 
+/** In place of what is secret. */
+const HIDDEN = '(not shown)';
+
 /** One row for each setting of the tool, in the order of the table. */
 export function explain<T extends Tool>(tool: T, resolved: Resolved<T>): Explained[] {
   return rowsOf(tool)
@@ -26,6 +29,7 @@ export function explain<T extends Tool>(tool: T, resolved: Resolved<T>): Explain
         return { name, shown: undefined, value: null, source: 'built-in', where: '' };
       }
       const { value, source, where } = found;
+      if (row.isSecret === true) return { name, shown: HIDDEN, value: HIDDEN, source, where };
       const shown = displayName(textBytes(formatValue(value, row)));
       return { name, shown, value: plain(value), source, where };
     });

@@ -89,7 +89,9 @@ class IniReader {
   private addEntry(trimmed: string, indent: number, line: number): void {
     const [, key, text] = /^([^=:]*?)\s*[=:]\s*(.*)$/s.exec(trimmed) ?? [];
     if (key === undefined || key === '') {
-      throw this.refuse(line, `"${shownText(trimmed)}" is no "key = value"`);
+      // It may be a password whose sign was forgotten.
+      const shown = /^pass/i.test(trimmed) ? trimmed.replace(/\s.*$/s, ' …') : trimmed;
+      throw this.refuse(line, `"${shownText(shown)}" is no "key = value"`);
     }
     if (this.sections.length === 0) {
       throw this.refuse(line, `"${shownText(key)}" stands outside a section`);

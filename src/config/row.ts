@@ -9,10 +9,18 @@ export const TOOLS = [
   'sonic create',
   'sonic list',
   'sonic rebuild',
+  'sonic setpass',
+  'sonic chpass',
 ] as const;
 export type Tool = (typeof TOOLS)[number];
 
-export const SONIC = ['sonic create', 'sonic list', 'sonic rebuild'] as const;
+export const SONIC = [
+  'sonic create',
+  'sonic list',
+  'sonic rebuild',
+  'sonic setpass',
+  'sonic chpass',
+] as const;
 /** All that read a store as a directory. */
 export const USER_TOOLS = ['regenerate', 'lstardis', ...SONIC] as const;
 /** All that read the client's configuration file. */
@@ -60,6 +68,8 @@ export interface SettingRow extends ValueSpec {
   readonly flags?: string;
   /** What the flag means where its value may be left out (`--overwrite [when]`). */
   readonly preset?: string;
+  /** Shown nowhere. */
+  readonly isSecret?: true;
   /** The flag (a bool's) has a `--no-` form too. */
   readonly negatable?: true;
   /** Takes the arguments that are no options: `<path...>`, or `[path...]` when there may be none. */

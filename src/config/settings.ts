@@ -4,6 +4,7 @@ import { CLIENT_ROWS } from './rows-client.js';
 import { COMMON_ROWS } from './rows-common.js';
 import { DELTA_ROWS } from './rows-deltas.js';
 import { EXCLUDE_ROWS } from './rows-excludes.js';
+import { LOGIN_ROWS } from './rows-login.js';
 import { RESTORE_ROWS } from './rows-restore.js';
 import { ROOT_ROWS } from './rows-roots.js';
 import { SERVER_ROWS } from './rows-server.js';
@@ -13,6 +14,7 @@ export const SETTINGS = {
   ...COMMON_ROWS,
   ...CLIENT_ROWS,
   ...DELTA_ROWS,
+  ...LOGIN_ROWS,
   ...EXCLUDE_ROWS,
   ...ROOT_ROWS,
   ...RESTORE_ROWS,
@@ -37,6 +39,7 @@ export function rowsOf(tool: Tool): [name: string, row: SettingRow][] {
 /** The heading a setting stands under in --help. */
 export function headingOf(name: string): string {
   if (name in EXCLUDE_ROWS) return 'What to leave out:';
+  if (name in LOGIN_ROWS) return 'Passwords and the way to the server:';
   return name in TUNING_ROWS ? 'Tuning:' : 'Options:';
 }
 

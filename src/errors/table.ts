@@ -111,7 +111,48 @@ export const ERROR_TABLE = Object.freeze({
   INSECURE_TCP_REFUSED: row(
     'user',
     1,
-    'Plain TCP has no login yet: use --local, or --insecure-tcp on both ends over loopback only.',
+    'Use TLS (SSL, CertFile and KeyFile of the server); plain TCP needs --insecure-tcp, and beyond loopback --insecure-network.',
+  ),
+  CERTIFICATE_REFUSED: row(
+    'user',
+    1,
+    'Where a password proves the server, as in each login, --no-validate-certs takes any certificate; else use one this machine trusts (NODE_EXTRA_CA_CERTS).',
+  ),
+  CERTIFICATE_UNUSABLE: row(
+    'user',
+    1,
+    'Check CertFile and KeyFile; --make-certificate makes a pair where there is none.',
+  ),
+  LOGIN_FAILED: row(
+    'user',
+    12,
+    'Check -C/--client and the password; where both are right, somebody may be between you and the server.',
+  ),
+  PASSWORD_NEEDED: row(
+    'user',
+    12,
+    'Give it by --password (alone, it asks on the terminal), --password-file or --password-prog.',
+  ),
+  PASSWORD_NOT_SET: row(
+    'user',
+    1,
+    'Set one with `sonic setpass` on the server, or leave the password out.',
+  ),
+  PASSWORD_IS_SET: row('user', 1, 'Change it with `sonic chpass`.'),
+  TOO_MANY_ATTEMPTS: row(
+    'busy',
+    11,
+    'Wait, then try again with the right password; other clients and places are not held up.',
+  ),
+  SERVER_NOT_PROVEN: row(
+    'protocol',
+    1,
+    'This is not the server that knows your client, or somebody is between you and it.',
+  ),
+  KEYS_DAMAGED: row(
+    'damage',
+    1,
+    'The files in keys/ of the client hold the same keys, each under the password of its time: restore the newest, or remove it.',
   ),
   LISTEN_FAILED: row('environment', 1, 'Check that the address is free and may be used.'),
   SERVER_RUNS: row(

@@ -1,1 +1,2 @@
-export { openRemoteArchive, type RemoteArchiveOptions } from './remote-archive.js';
+export { openRemoteArchive } from './remote-archive.js';
+export type { RemotePlace } from './remote-peer.js';

@@ -18,32 +18,20 @@ import {
   versionsFromWire,
 } from '../archive/index.js';
 import { TardisError } from '../errors/index.js';
-import type { Address, System } from '../system/index.js';
-import {
-  DEFAULT_LINK,
-  type LinkOptions,
-  MAX_LOCATED,
-  MAX_PAGE_ENTRIES,
-  MAX_READ_BYTES,
-} from '../transport/index.js';
-import { RemotePeer } from './remote-peer.js';
+import type { System } from '../system/index.js';
+import { MAX_LOCATED, MAX_PAGE_ENTRIES, MAX_READ_BYTES } from '../transport/index.js';
+import { RemotePeer, type RemotePlace } from './remote-peer.js';
 
 type ListingPage = Parameters<Archive['list']>[0];
 type OwnerRecord = Awaited<ReturnType<Archive['owners']>>[number];
 
-export interface RemoteArchiveOptions {
-  readonly address: Address;
-  readonly client: string;
-  readonly link?: LinkOptions;
-}
-
-/** Connects to a server and opens a client for reading. Throws SERVER_UNREACHABLE, NO_SUCH_CLIENT, … */
-export async function openRemoteArchive(
-  system: System,
-  { address, client, link = DEFAULT_LINK }: RemoteArchiveOptions,
-): Promise<Archive> {
-  const peer = await RemotePeer.open(system, address, link, client);
-  return new RemoteArchive(client, peer);
+/**
+ * Connects to a server, logs in and opens a client for reading. Throws SERVER_UNREACHABLE, NO_SUCH_CLIENT,
+ * LOGIN_FAILED, …
+ */
+export async function openRemoteArchive(system: System, place: RemotePlace): Promise<Archive> {
+  const peer = await RemotePeer.open(system, place);
+  return new RemoteArchive(place.client, peer);
 }
 
 class RemoteArchive implements Archive {

@@ -1,22 +1,34 @@
 /** A server that answers a reader's questions: each becomes a promise; answers come in their order. */
 import { fromWire, TardisError } from '../errors/index.js';
+import { type Credentials, Login, NO_CREDENTIALS } from '../login/index.js';
 import type { Address, System } from '../system/index.js';
 import {
   connect,
   type Connection,
   decodeMessage,
   type DecodedMessage,
+  DEFAULT_LINK,
   type Head,
   type LinkOptions,
   MAX_QUESTIONS,
   type MessageName,
   PROTOCOL_VERSION,
   Purpose,
+  type TlsWish,
 } from '../transport/index.js';
 
 /** Answers the server is told of at once: a share of what it may send ahead. */
 const TELL_TAKEN_BYTES = 1 << 20;
-const SOFTWARE = 'tardis-pipeline 0.1.0';
+
+/** Which client of which server, and how it is reached. */
+export interface RemotePlace {
+  readonly address: Address;
+  readonly client: string;
+  /** Undefined: no TLS. */
+  readonly tls?: TlsWish | undefined;
+  readonly credentials?: Credentials;
+  readonly link?: LinkOptions;
+}
 
 interface Waiting {
   readonly question: number;
@@ -37,9 +49,11 @@ export class RemotePeer {
   private failure: TardisError | undefined;
   private welcomed: { resolve: () => void; reject: (error: Error) => void } | undefined;
   private readonly connection: Connection;
+  private readonly login: Login;
 
-  private constructor(connection: Connection) {
+  private constructor(connection: Connection, login: Login) {
     this.connection = connection;
+    this.login = login;
     connection.onMessage((name, bytes) => {
       try {
         this.receive(name, bytes);
@@ -53,21 +67,17 @@ export class RemotePeer {
     );
   }
 
-  /** Connects and greets. Throws SERVER_UNREACHABLE, NO_SUCH_CLIENT, … */
-  static async open(
-    system: System,
-    address: Address,
-    link: LinkOptions,
-    client: string,
-  ): Promise<RemotePeer> {
-    const connection = await connect(system, address, link);
-    const peer = new RemotePeer(connection);
+  /** Connects and logs in. Throws SERVER_UNREACHABLE, NO_SUCH_CLIENT, LOGIN_FAILED, … */
+  static async open(system: System, place: RemotePlace): Promise<RemotePeer> {
+    const { address, client, tls, link = DEFAULT_LINK, credentials = NO_CREDENTIALS } = place;
+    const target = { client, create: false, purpose: Purpose.read };
+    const login = await Login.prepare(system, target, credentials);
+    const connection = await connect(system, address, link, tls);
+    const peer = new RemotePeer(connection, login);
     try {
       await new Promise<void>((resolve, reject) => {
         peer.welcomed = { resolve, reject };
-        const purpose = Purpose.read;
-        const versions = { protocol: PROTOCOL_VERSION, software: SOFTWARE };
-        connection.send('hello', { ...versions, client, create: false, purpose });
+        login.greet(connection);
       });
     } catch (error) {
       connection.fail(error);
@@ -101,16 +111,8 @@ export class RemotePeer {
   }
 
   private receive(name: MessageName, bytes: Buffer): void {
-    if (name === 'welcome' && this.welcomed !== undefined) {
-      const { protocol } = decodeMessage(name, bytes).head;
-      if (protocol !== PROTOCOL_VERSION) {
-        throw new TardisError(
-          'PROTOCOL_VERSION',
-          `the server speaks protocol ${protocol}, this client ${PROTOCOL_VERSION}`,
-        );
-      }
-      this.welcomed.resolve();
-      this.welcomed = undefined;
+    if (this.welcomed !== undefined) {
+      this.receiveGreeting(name, bytes);
       return;
     }
     const next = this.waiting.shift();
@@ -127,6 +129,27 @@ export class RemotePeer {
     }
     const { code, message, context } = decodeMessage('questionFailed', bytes).head;
     next.reject(fromWire({ code, message, context }));
+  }
+
+  private receiveGreeting(name: MessageName, bytes: Buffer): void {
+    if (name === 'loginChallenge') {
+      const { connection, login } = this;
+      login.answer(connection, bytes).catch((error: unknown) => connection.fail(error));
+      return;
+    }
+    if (name !== 'welcome') {
+      throw new TardisError('PROTOCOL_VIOLATION', `the server sent "${name}" before its welcome`);
+    }
+    const { head } = decodeMessage(name, bytes);
+    if (head.protocol !== PROTOCOL_VERSION) {
+      throw new TardisError(
+        'PROTOCOL_VERSION',
+        `the server speaks protocol ${head.protocol}, this client ${PROTOCOL_VERSION}`,
+      );
+    }
+    this.login.confirm(head);
+    this.welcomed?.resolve();
+    this.welcomed = undefined;
   }
 
   private take(bytes: number): void {

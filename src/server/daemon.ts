@@ -5,7 +5,15 @@
 import type { Logger } from 'pino';
 import { TardisError } from '../errors/index.js';
 import { type Address, describeAddress, type System } from '../system/index.js';
-import { type Connection, DEFAULT_LINK, listen, type Listener } from '../transport/index.js';
+import {
+  type Connection,
+  DEFAULT_GATE,
+  DEFAULT_LINK,
+  listen,
+  type Listener,
+  type ListenOptions,
+} from '../transport/index.js';
+import { type LoginOptions, LoginService } from './login.js';
 import { Session, type SessionServices } from './session.js';
 import type { StorageHost, StorageOptions } from './storage/index.js';
 
@@ -13,17 +21,15 @@ import type { StorageHost, StorageOptions } from './storage/index.js';
 const DEAD_AFTER_MS = 10_000;
 const MAX_CONNECTIONS = 1024;
 
-export interface DaemonOptions {
+export interface DaemonOptions extends LoginOptions {
   readonly address: Address;
-  readonly baseDir: string;
-  readonly catalogFile: string;
-  readonly allowCreate: boolean;
-  /** Serve no other client. */
-  readonly onlyClient: string | undefined;
-  readonly skipFile?: string;
+  /** TLS with it; plain without. */
+  readonly certificate?: ListenOptions['certificate'];
+  /** From a connection's first moment to the end of its login. */
+  readonly loginTimeoutMs: number;
   readonly creditBytes: number;
   readonly timeoutMs: number;
-  /** Serve one connection, then stop. */
+  /** Serve one session, then stop. Over a network, who does not get in has none. */
   readonly single: boolean;
   readonly logExceptions?: boolean;
   readonly storageOptions: StorageOptions;
@@ -61,6 +67,7 @@ export class Daemon {
       system,
       storage,
       log,
+      login: new LoginService(system, options, log),
       incarnation: system.random.bytes(16),
       claim: (client, session) => this.claim(client, session),
     };
@@ -77,8 +84,10 @@ export class Daemon {
     // Connections may come before `listen` has returned.
     const early: Connection[] = [];
     let accept = (connection: Connection): void => void early.push(connection);
-    const listener = await listen(system, options.address, link, (connection) => {
-      accept(connection);
+    const { address, certificate, loginTimeoutMs } = options;
+    const listener = await listen(system, address, link, (connection) => accept(connection), {
+      certificate,
+      gate: { ...DEFAULT_GATE, deadlineMs: loginTimeoutMs },
     });
     const daemon = new Daemon(system, storage, options, log, listener);
     accept = (connection) => daemon.accept(connection);
@@ -107,7 +116,7 @@ export class Daemon {
 
   private accept(connection: Connection): void {
     const isFull = this.sessions.size >= MAX_CONNECTIONS;
-    if (this.isStopping || isFull || (this.options.single && this.sessions.size > 0)) {
+    if (this.isStopping || isFull || (this.options.single && this.hasSession)) {
       connection.fail(new TardisError('CLIENT_BUSY', 'the server takes no further session'));
       return;
     }
@@ -120,12 +129,19 @@ export class Daemon {
         if (client !== undefined && this.byClient.get(client) === session) {
           this.byClient.delete(client);
         }
-        if (this.options.single) await this.stop();
+        if (this.options.single && session.counts) await this.stop();
       })
       .catch((error: unknown) => this.log.error({ err: error }, 'ending a session failed'));
   }
 
+  private get hasSession(): boolean {
+    return [...this.sessions].some((session) => session.counts);
+  }
+
   private async claim(client: string, session: Session): Promise<void> {
+    if (this.options.single && this.byClient.size > 0) {
+      throw new TardisError('CLIENT_BUSY', 'the server takes no further session');
+    }
     // Again after each wait: another session may have come first.
     for (let other = this.byClient.get(client); other; other = this.byClient.get(client)) {
       if (!other.isEnding) {

@@ -1,6 +1,10 @@
+export { type AttemptLimits, Attempts, DEFAULT_ATTEMPTS } from './attempts.js';
+export { type CertificateFiles, readCertificate } from './certificate.js';
 export { Daemon, type DaemonOptions } from './daemon.js';
+export { type LoginOptions, LoginService, type PendingLogin } from './login.js';
 export { markDamaged, rebuildCatalog } from './maintenance.js';
 export {
+  changeKeys,
   ClientStore,
   InlineStorageHost,
   type StorageHost,

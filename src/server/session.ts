@@ -1,19 +1,21 @@
 /**
- * One connection on the server: greeting, rights, and the way of its messages to the storage.
+ * One connection on the server: greeting, login, rights, and the way of its messages to the storage.
  *
- *   greeting ──hello──▸ opening ──▸ ready ──closeSet──▸ ready ──▸ over
+ *   greeting ──hello──▸ (challenged ──loginProof──▸) opening ──▸ ready ──closeSet──▸ ready ──▸ over
  *
- * Messages that come while the client is being opened wait. Every message is checked against the
+ * Messages that come while the client logs in or is being opened wait; before the login they are few and small. Every message is checked against the
  * session's rights before anything else looks at it. When the connection ends without order, what
  * was received is kept at a checkpoint and the set stays unfinished.
  */
 import type { Logger } from 'pino';
 import { asTardisError, TardisError } from '../errors/index.js';
-import { createClientDirectory, openClientDirectory } from '../store/index.js';
+import { newestKeys, openClientDirectory } from '../store/index.js';
 import type { System } from '../system/index.js';
 import {
   type Connection,
   decodeMessage,
+  encodeMessage,
+  type Head,
   type MessageName,
   MESSAGES,
   PROTOCOL_VERSION,
@@ -21,11 +23,12 @@ import {
   type PurposeName,
   type Rights,
 } from '../transport/index.js';
+import type { LoginService, PendingLogin } from './login.js';
 import { SOFTWARE } from './software.js';
 import type { StorageHandle, StorageHost, StorageOptions } from './storage/index.js';
 
-/** Until login exists, whoever can open the (private) socket may add and read. */
-const LOCAL_RIGHTS: Rights = Object.freeze({
+/** What the owner of a client may do by default: add and read, not take away. */
+const DEFAULT_RIGHTS: Rights = Object.freeze({
   add: true,
   read: true,
   list: true,
@@ -34,8 +37,8 @@ const LOCAL_RIGHTS: Rights = Object.freeze({
 });
 
 /** Messages that may wait while a client is opened. */
-const MAX_EARLY_MESSAGES = 4096;
-const MAX_EARLY_BYTES = 2 << 20;
+const MAX_EARLY_MESSAGES = 64;
+const MAX_EARLY_BYTES = 64 << 10;
 /** Answers a client does not read; then its messages are not read either. */
 const MAX_UNREAD_ANSWER_BYTES = 16 << 20;
 const UNREAD_CHECK_MS = 100;
@@ -46,20 +49,26 @@ export interface SessionServices {
   readonly storageOptions: StorageOptions;
   readonly baseDir: string;
   readonly catalogFile: string;
-  readonly allowCreate: boolean;
-  readonly onlyClient: string | undefined;
+  readonly login: LoginService;
   readonly creditBytes: number;
   readonly incarnation: Buffer;
   readonly log: Logger;
   /** Log every refusal with its call chain, not only bugs. */
   readonly logExceptions?: boolean;
-  /** Made, empty, in the directory of each new client, for backups of the server's own machine. */
-  readonly skipFile?: string;
   /** Makes room for this session: ends a dead one of the same client, or throws CLIENT_BUSY. */
   claim(client: string, session: Session): Promise<void>;
 }
 
+/** A client that was asked for its password, and the bytes that its proof is about. */
+interface Challenged {
+  readonly login: PendingLogin;
+  readonly hello: Head<'hello'>;
+  readonly greeting: Buffer;
+  readonly challenge: Buffer;
+}
+
 export class Session {
+  /** Known once the client has logged in and has the client to itself. */
   client: string | undefined;
   /** Resolves when connection and storage are over. */
   readonly over: Promise<void>;
@@ -67,6 +76,8 @@ export class Session {
   private early: { name: MessageName; bytes: Buffer }[] | undefined;
   private earlyBytes = 0;
   private rights: Rights | undefined;
+  private isGreeted = false;
+  private challenged: Challenged | undefined;
   private unprocessedBytes = 0;
   private isPaused = false;
   private isOver = false;
@@ -80,6 +91,11 @@ export class Session {
     this.services = services;
     connection.onMessage((name, bytes) => this.receive(name, bytes));
     this.over = this.run();
+  }
+
+  /** Whether it is one: over a network, who does not get in has none. */
+  get counts(): boolean {
+    return this.client !== undefined || this.connection.channel.kind === 'unix';
   }
 
   /** Milliseconds since the client was last heard of. */
@@ -112,6 +128,7 @@ export class Session {
   private async run(): Promise<void> {
     const reason = await this.connection.closed;
     this.isOver = true;
+    this.challenged?.login.abandon();
     await this.opening; // it closes what it opens from here on
     const { handle } = this;
     this.handle = undefined;
@@ -142,6 +159,10 @@ export class Session {
       this.greet(bytes);
       return;
     }
+    if (name === 'loginProof') {
+      this.opening = this.prove(bytes).catch((error: unknown) => this.refuse(error));
+      return;
+    }
     if (this.early !== undefined) {
       this.earlyBytes += bytes.length;
       if (this.early.length >= MAX_EARLY_MESSAGES || this.earlyBytes > MAX_EARLY_BYTES) {
@@ -159,7 +180,8 @@ export class Session {
   }
 
   private greet(bytes: Buffer): void {
-    if (this.client !== undefined) throw new TardisError('PROTOCOL_VIOLATION', 'a second greeting');
+    if (this.isGreeted) throw new TardisError('PROTOCOL_VIOLATION', 'a second greeting');
+    this.isGreeted = true;
     const { head } = decodeMessage('hello', bytes);
     if (head.protocol !== PROTOCOL_VERSION) {
       throw new TardisError(
@@ -168,28 +190,52 @@ export class Session {
         { client: head.protocol, server: PROTOCOL_VERSION },
       );
     }
+    if (head.create && purposeOf(head.purpose) !== Purpose.backup) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a reader makes no client');
+    }
     this.early = [];
-    const purpose = purposeOf(head.purpose);
-    this.opening = this.open(head.client, purpose, head.create).then(
-      () => this.opened(),
-      (error: unknown) => this.refuse(error),
-    );
+    this.opening = this.enter(head, bytes).catch((error: unknown) => this.refuse(error));
   }
 
-  private async open(client: string, purpose: PurposeName, create: boolean): Promise<void> {
-    const { system, baseDir, catalogFile, skipFile, storage, storageOptions, onlyClient } =
-      this.services;
-    if (onlyClient !== undefined && client !== onlyClient) {
-      throw new TardisError('NO_SUCH_CLIENT', `this server serves "${onlyClient}" only`);
+  private async enter(hello: Head<'hello'>, greeting: Buffer): Promise<void> {
+    const login = await this.services.login.begin(hello, this.connection.channel);
+    if (login === undefined) {
+      await this.open(hello, Buffer.alloc(0));
+      return;
     }
-    const place = { store: baseDir, client, catalogFile };
-    if (create && purpose === Purpose.backup) {
-      if (!this.services.allowCreate) {
-        throw new TardisError('NOT_PERMITTED', 'this server lets no session create its client');
-      }
-      await createClientDirectory(system, { ...place, skipFile });
+    if (this.isOver) {
+      login.abandon();
+      return;
     }
-    const directory = openClientDirectory(system, place);
+    const challenge = encodeMessage('loginChallenge', login.challenge);
+    this.challenged = { login, hello, greeting, challenge: challenge.head };
+    this.connection.sendEncoded(challenge);
+  }
+
+  private async prove(bytes: Buffer): Promise<void> {
+    const { challenged } = this;
+    if (challenged === undefined) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a proof that nobody asked for');
+    }
+    this.challenged = undefined;
+    const { login, hello, greeting, challenge } = challenged;
+    const { kind: channelKind, keyingMaterial } = this.connection.channel;
+    const context = { channelKind, keyingMaterial, greeting, challenge };
+    const proof = await login.check(decodeMessage('loginProof', bytes).head, context);
+    await this.open(hello, proof);
+  }
+
+  /** The client has shown that it may: what it may use is no longer a stranger's. */
+  private async open({ client, purpose: text }: Head<'hello'>, proof: Buffer): Promise<void> {
+    const { system, baseDir, catalogFile, storage, storageOptions } = this.services;
+    this.connection.admit();
+    const purpose = purposeOf(text);
+    const isProven = proof.length > 0 || this.connection.channel.kind === 'unix';
+    if (purpose === Purpose.read && !isProven) {
+      const why = 'over a network only who has a password may read';
+      throw new TardisError('NOT_PERMITTED', `${why}; the client has none (sonic setpass)`);
+    }
+    const directory = openClientDirectory(system, { store: baseDir, client, catalogFile });
     if (purpose === Purpose.backup) await this.services.claim(client, this);
     this.client = client;
     const handle = await storage.open(directory, purpose, storageOptions, {
@@ -199,19 +245,26 @@ export class Session {
         this.refuse(error);
       },
     });
-    if (this.isOver) await handle.end();
-    else this.handle = handle;
+    if (this.isOver) {
+      await handle.end();
+      return;
+    }
+    this.handle = handle;
+    const keys = newestKeys(system, directory.path)?.bytes ?? Buffer.alloc(0);
+    this.opened(proof, keys);
   }
 
-  private opened(): void {
+  private opened(proof: Buffer, keys: Buffer): void {
     const { creditBytes, incarnation, log } = this.services;
-    this.rights = LOCAL_RIGHTS;
+    this.rights = DEFAULT_RIGHTS;
     log.info({ client: this.client }, 'session begins');
     this.connection.send('welcome', {
       protocol: PROTOCOL_VERSION,
       software: SOFTWARE,
       incarnation,
       creditBytes,
+      proof,
+      keys,
     });
     const early = this.early ?? [];
     this.early = undefined;

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { asTardisError, systemCode, TardisError } from '../errors/index.js';
 import { type Files, lockPatiently, type System } from '../system/index.js';
 import { checkClientName, isClientName } from './client-name.js';
+import { addKeys, dropKeys } from './key-files.js';
 import {
   CATALOG_FILE,
   FORMAT_FILE,
@@ -33,6 +34,8 @@ interface OpenOptions {
 interface CreateOptions extends OpenOptions {
   /** An empty file of this name tells a backup of the server's machine to leave the client out. */
   readonly skipFile?: string;
+  /** The client's first key record; without one whoever reaches the store reaches the client. */
+  readonly keys?: Uint8Array;
 }
 
 /** Finds a client. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, STORE_NEWER, STORE_NOT_READABLE. */
@@ -106,12 +109,18 @@ export async function createClientDirectory(
       throw new TardisError('RECORD_DAMAGED', `${path.join(directory, FORMAT_FILE)} is missing`);
     }
     makeSkipFile(files, directory, options.skipFile);
+    await makeKeys(system, directory, options.keys);
     await writeFormat(system, directory);
     await files.syncDirectory(options.store);
   } catch (error) {
     throw asTardisError(error, `making ${directory}`);
   }
   return describe(options, directory);
+}
+
+/** Whether a directory is a client's. */
+export function isClientDirectory({ files }: System, directory: string): boolean {
+  return files.status(path.join(directory, FORMAT_FILE)) !== undefined;
 }
 
 /** The names of the clients in a store; a link is another name of one, and not told. Throws NO_SUCH_STORE. */
@@ -176,6 +185,16 @@ function makeSkipFile(files: Files, directory: string, name: string | undefined)
   if (name === undefined) return;
   const file = path.join(directory, name);
   if (files.status(file) === undefined) files.close(files.open(file, 'create'));
+}
+
+/** Before the client is there, so that it is never there without its password. */
+async function makeKeys(
+  system: System,
+  directory: string,
+  keys: Uint8Array | undefined,
+): Promise<void> {
+  dropKeys(system, directory); // of an interrupted making: they are the keys of nothing
+  if (keys !== undefined) await addKeys(system, directory, { number: 1, bytes: Buffer.from(keys) });
 }
 
 async function writeFormat(system: System, directory: string): Promise<void> {

@@ -4,6 +4,17 @@ export const INCOMING_DIRECTORY = 'incoming';
 export const LOCK_FILE = 'lock';
 export const FORMAT_FILE = 'format.json';
 export const CATALOG_FILE = 'tardis.db';
+export const KEYS_DIRECTORY = 'keys';
+
+export function keyFileName(number: number): string {
+  return `${number.toString().padStart(8, '0')}.key`;
+}
+
+/** The number in the name of a key record, or undefined for a stranger. */
+export function keyFileNumber(name: string): number | undefined {
+  const match = /^(\d{8,10})\.key$/.exec(name);
+  return match === null ? undefined : Number(match[1]);
+}
 
 /** Pack number 0 stands for "an object of its own, named by its digest". */
 export const NO_PACK = 0;

@@ -18,7 +18,14 @@ export {
   RsyncStatus,
   type RsyncStatusNumber,
 } from './native-rsync.js';
-export { type Address, describeAddress, hostInUrl, isLoopback, type Network } from './network.js';
+export {
+  type Address,
+  addressGroup,
+  describeAddress,
+  hostInUrl,
+  isLoopback,
+  type Network,
+} from './network.js';
 export { type Random, seededRandom } from './random.js';
 export { loadSnappy } from './snappy.js';
 export { nodeSystem, type System } from './system.js';

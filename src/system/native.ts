@@ -1,7 +1,7 @@
 /**
  * The native addon: system calls Node lacks, directories and files read in one call each, SHA-256.
  *
- * All calls are synchronous and may be made from any thread. Paths and names are bytes without a
+ * All calls but `modPow` are synchronous; all may be made from any thread. Paths and names are bytes without a
  * terminator; one that holds a NUL is refused (EINVAL), and a name also when it is empty, `.`, `..`
  * or holds a `/`. Errors are those of Node's own file calls: `code`, `errno` (negative), `syscall`;
  * `ENOTREG` (errno 0) tells that something is no regular file. An argument of a wrong type, or a
@@ -206,6 +206,13 @@ export interface NativeCalls extends ListingCalls, RsyncCalls {
   noDumpRows(path: Buffer, rows: Uint8Array): Buffer;
   /** The same for files and directories that this process may not read (or enter). */
   forbiddenRows(path: Buffer, rows: Uint8Array): Buffer;
+
+  /**
+   * `base` to the power of `exponent`, modulo `modulus`: big-endian numbers of at most 1024 bytes, the
+   * modulus odd, the result as long as it. Constant-time in the exponent (OpenSSL), and computed on a
+   * thread of libuv's pool. Throws EINVAL.
+   */
+  readonly modPow: (base: Uint8Array, exponent: Uint8Array, modulus: Uint8Array) => Promise<Buffer>;
 
   /** Locks an open file without waiting; false when someone else holds a lock in the way. */
   flock(fd: number, exclusive: boolean): boolean;

@@ -3,18 +3,17 @@ import { type Archive, openLocalArchive } from '../archive/index.js';
 import type { Found } from '../config/index.js';
 import type { System } from '../system/index.js';
 import { DEFAULT_LINK } from '../transport/index.js';
+import { askPassword, givenPassword, type PasswordSettings } from './password.js';
 import { clientPlace } from './run-tool.js';
-import { tcpAddress } from './server-address.js';
+import { serverPlace, type ServerSettings } from './server-address.js';
+import { promptFor, unlockClient } from './unlock.js';
 
-interface ReadingSettings {
-  readonly database: Buffer;
-  readonly client: string;
-  readonly catalogFile: string;
-  readonly server: string;
-  readonly port: number;
-  readonly insecureTcp: boolean;
-  readonly timeoutSeconds: number;
-}
+type ReadingSettings = PasswordSettings &
+  ServerSettings &
+  Parameters<typeof clientPlace>[0] & {
+    readonly server: string;
+    readonly timeoutSeconds: number;
+  };
 
 /** The less a source counts, the later it comes. */
 const SOURCES: readonly Found['source'][] = [
@@ -34,15 +33,24 @@ export function asksServer(found: ReadonlyMap<string, Found>): boolean {
   return rank('server') < rank('database');
 }
 
-/** Throws NO_SUCH_STORE, NO_SUCH_CLIENT, CATALOG_*, SERVER_UNREACHABLE, INSECURE_TCP_REFUSED, … */
+/** Throws NO_SUCH_STORE, NO_SUCH_CLIENT, CATALOG_*, LOGIN_FAILED, SERVER_UNREACHABLE, INSECURE_TCP_REFUSED, … */
 export async function openArchive(
   system: System,
   settings: ReadingSettings,
   found: ReadonlyMap<string, Found>,
 ): Promise<Archive> {
-  if (!asksServer(found)) return openLocalArchive(system, clientPlace(settings));
-  const address = tcpAddress(settings);
+  if (!asksServer(found)) {
+    await unlockClient(system, settings, found);
+    return openLocalArchive(system, clientPlace(settings));
+  }
+  const { client, server, timeoutSeconds } = settings;
+  const prompt = promptFor(client);
+  const password = await givenPassword(settings, found, prompt);
   const { openRemoteArchive } = await import('../remote/index.js'); // most runs need no connection
-  const link = { ...DEFAULT_LINK, timeoutMs: settings.timeoutSeconds * 1000 };
-  return openRemoteArchive(system, { address, client: settings.client, link });
+  return openRemoteArchive(system, {
+    ...serverPlace(server, settings, password !== undefined),
+    client,
+    credentials: { password, ask: (over) => askPassword(prompt, over) },
+    link: { ...DEFAULT_LINK, timeoutMs: timeoutSeconds * 1000 },
+  });
 }

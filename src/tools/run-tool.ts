@@ -55,12 +55,21 @@ export function toolCommand<T extends Tool>(spec: ToolSpec<T>): Command {
       commandLine: givenTo(tool, command),
       environment: processEnvironment(),
     });
+    if (isSecretShown(tool, resolved)) process.title = command.name(); // what `ps` shows, from now on
     const isOn = (name: SettingName): boolean => resolved.found.get(name)?.value === true;
     if (isOn('explainConfig')) printExplained(tool, resolved, isOn('json'));
     else {
       if (spec.isWork === true) outputIsReport();
       process.exitCode = (await spec.run(resolved.settings, resolved.found)) ?? 0;
     }
+  });
+}
+
+/** Whether the command line, which everybody on the machine can see, holds a secret. */
+function isSecretShown<T extends Tool>(tool: T, { found }: Resolved<T>): boolean {
+  return rowsOf(tool).some(([name, row]) => {
+    const given = row.isSecret === true ? found.get(name) : undefined;
+    return given?.source === 'command line' && given.value !== '';
   });
 }
 
@@ -80,7 +89,8 @@ export function describeTool(command: Command, name: string, summary: string): C
 function addFlags(command: Command, name: string, row: SettingRow): void {
   const isFlag = row.type === 'bool' || row.type === 'count';
   const option = new Option(row.flags!, helpOf(row));
-  if (row.preset !== undefined) option.preset(row.preset).choices(row.choices ?? []);
+  if (row.preset !== undefined) option.preset(row.preset);
+  if (row.preset !== undefined && row.choices !== undefined) option.choices(row.choices);
   option.attributeName = () => name;
   option.helpGroup(headingOf(name));
   if (row.type === 'count') option.argParser((_text, before?: number) => (before ?? 0) + 1);
@@ -170,7 +180,7 @@ export async function runTool(command: Command): Promise<void> {
   }
 }
 
-/** An option whose value may be left out takes the next word only if that is one of its values. */
+/** An option whose value may be left out, and is one of a few, takes the next word only if that is one. */
 function withPresets(command: Command, words: readonly string[]): string[] {
   const end = words.includes('--') ? words.indexOf('--') : words.length;
   return words.map((word, index) => {
@@ -179,7 +189,7 @@ function withPresets(command: Command, words: readonly string[]): string[] {
     );
     const next = words[index + 1];
     const isValue = next !== undefined && option?.argChoices?.includes(next) === true;
-    if (option === undefined || index >= end || isValue) return word;
+    if (option?.argChoices === undefined || index >= end || isValue) return word;
     return `${option.long}=${String(option.presetArg)}`;
   });
 }
@@ -192,7 +202,11 @@ function configureOutput(command: Command): void {
 
 /** What commander says, as one of our errors. */
 function usageError(name: string, error: CommanderError): TardisError {
-  const text = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
+  // What follows an option may be a secret, where the option is mistyped.
+  const text = error.message
+    .replace(/^error: /, '')
+    .replaceAll('\n', ' ')
+    .replace(/('-[^'=]*)=[^']*'/, "$1'");
   const option = /^unknown option '([^'=]+)/.exec(text)?.[1];
   const command = /^unknown command '([^']+)/.exec(text)?.[1];
   try {

@@ -1,17 +1,45 @@
-/** Where a server is that is reached over TCP. */
+/** How a tool reaches a server: address, and TLS or not. */
 import { TardisError } from '../errors/index.js';
-import { type Address, isLoopback } from '../system/index.js';
+import { type Address, hostInUrl, isLoopback } from '../system/index.js';
+import type { TlsWish } from '../transport/index.js';
 
-/** Throws CONFIG_INVALID, INSECURE_TCP_REFUSED. */
-export function tcpAddress(settings: {
-  readonly server: string;
+export interface ServerSettings {
   readonly port: number;
+  readonly ssl: boolean | undefined;
+  readonly validateCerts: boolean | undefined;
   readonly insecureTcp: boolean;
-}): Address {
-  const { server, port, insecureTcp } = settings;
+  readonly insecureNetwork: boolean;
+}
+
+export interface ServerPlace {
+  readonly address: Address;
+  /** Undefined: no TLS. */
+  readonly tls: TlsWish | undefined;
+}
+
+/**
+ * TLS, unless plain TCP is asked for by name. `isProven`: a password will show whether it is the right
+ * server, so that its certificate need not. Throws CONFIG_INVALID, INSECURE_TCP_REFUSED.
+ */
+export function serverPlace(
+  host: string,
+  { port, ssl, validateCerts, insecureTcp, insecureNetwork }: ServerSettings,
+  isProven: boolean,
+): ServerPlace {
   if (port === 0) throw new TardisError('CONFIG_INVALID', "port 0 is nobody's");
-  if (!insecureTcp || !isLoopback(server)) {
-    throw new TardisError('INSECURE_TCP_REFUSED', `refusing plain TCP to ${server}:${port}`);
+  const address: Address = { kind: 'tcp', host, port };
+  const isPlainAllowed = insecureTcp || insecureNetwork;
+  if (ssl ?? !isPlainAllowed) {
+    return { address, tls: { validate: validateCerts ?? !isProven } };
   }
-  return { kind: 'tcp', host: server, port };
+  if (!isPlainAllowed || (!isLoopback(host) && !insecureNetwork)) {
+    const where = `${hostInUrl(host)}:${port}`;
+    throw new TardisError('INSECURE_TCP_REFUSED', `refusing plain TCP to ${where}`);
+  }
+  if (!isLoopback(host)) {
+    process.stderr.write(
+      'warning: the connection is plain TCP: all that is sent can be read and changed on its way\n',
+    );
+  }
+  return { address, tls: undefined };
 }

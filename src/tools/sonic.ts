@@ -1,16 +1,11 @@
 /** `sonic`: administration of a store. */
 import { Command } from 'commander';
 import { openLocalArchive } from '../archive/index.js';
-import type { Settings } from '../config/index.js';
+import type { Found, Settings } from '../config/index.js';
 import { displayName } from '../model/index.js';
 import { rebuildCatalog } from '../server/index.js';
-import {
-  createClientDirectory,
-  listClients,
-  openClientDirectory,
-  repairClientDirectory,
-} from '../store/index.js';
-import { nodeSystem, type System, textBytes } from '../system/index.js';
+import { listClients, openClientDirectory, repairClientDirectory } from '../store/index.js';
+import { nodeSystem, textBytes } from '../system/index.js';
 import { ProgressLine } from './progress-line.js';
 import { printSets } from './report-sets.js';
 import {
@@ -21,15 +16,33 @@ import {
   runTool,
   toolCommand,
 } from './run-tool.js';
+import { changePass, create, setPassword, storeSystem } from './sonic-passwords.js';
 import { formatCount } from './units.js';
+import { unlockClient } from './unlock.js';
 
 const command = describeTool(new Command(), 'sonic', 'Administers a tardis store.')
   .addCommand(
     toolCommand({
       tool: 'sonic create',
       isWork: true,
-      summary: 'make a client (and the store, if it is not there)',
+      summary: 'make a client (and the store, if it is not there), with a password or without',
       run: create,
+    }),
+  )
+  .addCommand(
+    toolCommand({
+      tool: 'sonic setpass',
+      isWork: true,
+      summary: 'give a client a password that has none (what is stored stays as it is)',
+      run: setPassword,
+    }),
+  )
+  .addCommand(
+    toolCommand({
+      tool: 'sonic chpass',
+      isWork: true,
+      summary: 'change the password of a client (nothing is written anew but the keys)',
+      run: changePass,
     }),
   )
   .addCommand(
@@ -51,29 +64,17 @@ const command = describeTool(new Command(), 'sonic', 'Administers a tardis store
     'after',
     `
 Examples:
-  sonic create -D /srv/tardis -C laptop
+  sonic create -D /srv/tardis -C laptop --password
+  sonic chpass -D /srv/tardis -C laptop
+  sonic chpass --server backup.example.org -C laptop
   sonic list -D /srv/tardis -C laptop
   sonic rebuild -D /srv/tardis -C laptop`,
   );
 
-/** The system, where files and directories get the permissions of the settings, and no others. */
-function storeSystem(umask: number): System {
-  process.umask(umask);
-  return nodeSystem(umask);
-}
-
-async function create(options: Settings<'sonic create'>): Promise<void> {
-  const { client } = options;
-  const directory = await createClientDirectory(storeSystem(options.umask), {
-    ...clientPlace(options),
-    skipFile: options.storeSkipFile,
-  });
-  if (options.json) {
-    print(JSON.stringify({ version: JSON_VERSION, client, path: directory.path }));
-  } else print(`The client "${client}" is ready in ${directory.path}.`);
-}
-
-async function list(options: Settings<'sonic list'>): Promise<void> {
+async function list(
+  options: Settings<'sonic list'>,
+  found: ReadonlyMap<string, Found>,
+): Promise<void> {
   const { store } = clientPlace(options);
   const system = nodeSystem();
   if (options.clients) {
@@ -83,6 +84,7 @@ async function list(options: Settings<'sonic list'>): Promise<void> {
     return;
   }
   const directory = openClientDirectory(system, clientPlace(options));
+  await unlockClient(system, options, found);
   if (
     system.files.status(directory.catalogPath) === undefined &&
     (await isUnused(directory.path))

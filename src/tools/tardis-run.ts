@@ -17,12 +17,14 @@ import { type Address, nodeSystem } from '../system/index.js';
 import { openJobs } from '../workers/index.js';
 import { ClientLog } from './client-log.js';
 import { excludeOptions } from './exclude-settings.js';
+import { askPassword, givenPassword, strengthLine } from './password.js';
 import { ProgressLine } from './progress-line.js';
 import { backupLines, printStages } from './report-backup.js';
 import { JSON_VERSION, print } from './run-tool.js';
 import { SavedList } from './saved-list.js';
-import { tcpAddress } from './server-address.js';
+import { serverPlace } from './server-address.js';
 import { formatBytes, formatCount } from './units.js';
+import { promptFor } from './unlock.js';
 
 /** Digests remembered to keep repeats off the wire: 4 MiB. */
 const RECENT_DIGESTS = 1 << 17;
@@ -62,10 +64,18 @@ async function run(
 ): Promise<BackupResult> {
   const system = nodeSystem();
   readRoots(system, settings.directories, settings.basePath); // fails before the server is asked for anything
-  const tcp = server === undefined ? tcpAddress(settings) : undefined;
+  const { client, create } = settings;
+  const ask = create ? { prompt: `New password of ${client}`, isNew: true } : promptFor(client);
+  const password = await givenPassword(settings, found, ask);
+  if (create && password !== undefined) told.strength(strengthLine(password));
+  // A server that is given a new password's verifier is not proven by it.
+  const isProven = password !== undefined && !create;
+  const place = server === undefined ? serverPlace(settings.server, settings, isProven) : undefined;
   const request: BackupRequest = {
-    client: settings.client,
-    create: settings.create,
+    client,
+    create,
+    credentials: { password, ask: (over) => askPassword(promptFor(client), over) },
+    tls: place?.tls,
     setName: settings.setName,
     directories: settings.directories,
     excludes: excludeOptions(settings, found),
@@ -94,7 +104,7 @@ async function run(
   try {
     const reach = async (): Promise<Address> => {
       await server?.ready;
-      return server?.address ?? tcp!;
+      return server?.address ?? place!.address;
     };
     return await runBackup(system, reach, jobs, request, told.hooks(), signal);
   } finally {
@@ -148,6 +158,11 @@ class Told {
       },
       ...(saved === undefined ? {} : { onSaved: (path) => saved.add(path) }),
     };
+  }
+
+  /** How strong a new password is. */
+  strength(line: string): void {
+    if (!this.settings.json) process.stderr.write(`tardis: ${line}\n`);
   }
 
   private tell(text: string): void {

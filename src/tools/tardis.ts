@@ -19,13 +19,13 @@ const command = toolCommand({
 Examples:
   tardis -D /srv/tardis --local --create ~     first backup of your home directory
   tardis -D /srv/tardis --local ~              every later one
-  tardis --server localhost --insecure-tcp /etc /home
+  tardis --server backup.example.org --password-file ~/.tardis-password /etc /home
   tardis --config ~/.tardis.cfg --job laptop   what the section [laptop] says
   tardis -x '*.o' --skip-caches … ~            without object files and caches
   tardis --explain ~/a/b.o -x '*.o' ~          which rule takes it in or out (asks no server)
 
 Exit status: 0 done, 1 failed, 3 done but some files could not be read, 10 no such store or client,
-11 busy, 130 interrupted.`,
+11 busy, 12 wrong or missing password, 130 interrupted.`,
   run: async (settings, found) => {
     if (settings.explain.length > 0) {
       const { explainPaths } = await import('./tardis-explain.js');

@@ -4,13 +4,14 @@ import net from 'node:net';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { destination, type Logger, pino } from 'pino';
-import type { Settings } from '../config/index.js';
+import { configInvalid, type Settings } from '../config/index.js';
 import { systemCode, TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import {
   Daemon,
   type DaemonOptions,
   InlineStorageHost,
+  readCertificate,
   ThreadStorageHost,
 } from '../server/index.js';
 import { checkStore } from '../store/index.js';
@@ -19,6 +20,7 @@ import {
   type Address,
   byteText,
   checkSocketPath,
+  isLoopback,
   nodeSystem,
   removeSocketFolder,
 } from '../system/index.js';
@@ -41,6 +43,7 @@ const command = toolCommand({
   help: `
 Examples:
   tardisd -D /srv/tardis --port 7420 --insecure-tcp
+  tardisd -D /srv/tardis --ssl --certfile cert.pem --keyfile key.pem --make-certificate
   tardisd --config /etc/tardis/tardisd.cfg --local /run/tardisd.sock
 
 SIGTERM, SIGINT and SIGHUP end every session at a checkpoint; the clients may continue later.`,
@@ -69,8 +72,10 @@ async function serve(settings: Settings<'tardisd'>): Promise<void> {
   );
   const pidFile = settings.pidFile === undefined ? undefined : writePidFile(settings.pidFile);
   try {
+    const certificate = await certificateOf(settings); // its key may be root's alone
     becomeUser(settings.user, settings.group);
-    await serveUntilStopped(settings, address, log);
+    warnOfOpenDoors(settings, address, log);
+    await serveUntilStopped(settings, { address, certificate }, log);
   } finally {
     pidFile?.remove();
   }
@@ -84,10 +89,10 @@ function logTo(fd: number): ReturnType<typeof destination> {
 
 async function serveUntilStopped(
   settings: Settings<'tardisd'>,
-  address: Address,
+  place: Pick<DaemonOptions, 'address' | 'certificate'>,
   log: Logger,
 ): Promise<void> {
-  const options = daemonOptions(settings, address);
+  const options = { ...daemonOptions(settings), ...place };
   const system = nodeSystem(settings.umask);
   const { baseDir, allowCreate } = options;
   // With one session to come, whoever opens it is told.
@@ -121,13 +126,14 @@ async function serveUntilStopped(
   if (isChild) removeSocketFolder(settings.localSocket!); // our parent may have been killed
 }
 
-function daemonOptions(settings: Settings<'tardisd'>, address: Address): DaemonOptions {
+function daemonOptions(settings: Settings<'tardisd'>): Omit<DaemonOptions, 'address'> {
   return {
-    address,
     baseDir: byteText(absolutePath(settings.database)),
     catalogFile: settings.catalogFile,
     allowCreate: settings.allowNewHosts || settings.localSocket !== undefined,
     onlyClient: settings.onlyClient,
+    requirePassword: settings.requirePassword,
+    loginTimeoutMs: settings.loginTimeoutSeconds * 1000,
     creditBytes: settings.creditBytes,
     timeoutMs: settings.timeoutSeconds * 1000,
     single: settings.single,
@@ -162,16 +168,44 @@ function storageThreadsFor(single: boolean): number {
 }
 
 function listenAddress(settings: Settings<'tardisd'>): Address {
-  const { localSocket, port, insecureTcp } = settings;
+  const { localSocket, port, ssl, insecureTcp, insecureNetwork, listenAddress: given } = settings;
   if (localSocket !== undefined) {
     const socket = path.resolve(localSocket);
     checkSocketPath(socket);
     return { kind: 'unix', path: socket };
   }
-  if (!insecureTcp) {
-    throw new TardisError('INSECURE_TCP_REFUSED', 'refusing to listen on plain TCP');
+  if (given !== undefined && net.isIP(given) === 0) {
+    throw configInvalid('Address must be an IP address of this machine');
   }
-  return { kind: 'tcp', host: '127.0.0.1', port };
+  if (ssl === true) return { kind: 'tcp', host: given ?? '', port };
+  const host = given ?? LOOPBACK;
+  if (!(insecureTcp || insecureNetwork) || !(isLoopback(host) || insecureNetwork)) {
+    throw new TardisError('INSECURE_TCP_REFUSED', `refusing to listen on plain TCP (${host})`);
+  }
+  return { kind: 'tcp', host, port };
+}
+
+const LOOPBACK = '127.0.0.1';
+
+/** The pair for TLS; undefined where there is none. */
+async function certificateOf(settings: Settings<'tardisd'>): Promise<DaemonOptions['certificate']> {
+  const { ssl, certFile, keyFile, makeCertificate, localSocket } = settings;
+  if (ssl !== true || localSocket !== undefined) return undefined;
+  if (certFile === undefined || keyFile === undefined) {
+    throw configInvalid('SSL needs CertFile and KeyFile');
+  }
+  return readCertificate({ certFile, keyFile, mayMake: makeCertificate });
+}
+
+/** Said once, where the operator looks. */
+function warnOfOpenDoors(settings: Settings<'tardisd'>, address: Address, log: Logger): void {
+  if (address.kind === 'unix' || (address.host !== '' && isLoopback(address.host))) return;
+  if (settings.ssl !== true) {
+    log.error('plain TCP beyond loopback: all that is sent can be read and changed on its way');
+  }
+  if (!settings.requirePassword) {
+    log.warn('clients without a password are open to all who reach this address: RequirePassword');
+  }
 }
 
 /** The log file, opened; standard error without one. */

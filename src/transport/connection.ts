@@ -20,9 +20,28 @@ export interface ConnectionOptions {
   /** Nothing heard for this long: the connection is dead. */
   readonly timeoutMs: number;
   readonly compressHeads: boolean;
+  /** What it runs over, for who must know whom he talks to. */
+  readonly channel?: Channel;
+  /** Called when a server's peer has logged in: the limits of strangers no longer hold for it. */
+  readonly onAdmitted?: () => void;
   /** How long a question and its answer took when the connection was made; 0 where that is no link. */
   readonly roundTripMs?: number;
 }
+
+/** What a connection runs over. */
+export interface Channel {
+  readonly kind: 'unix' | 'tcp' | 'tls';
+  /** The same on both ends of one TLS connection, and nowhere else (RFC 5705, RFC 8446); else empty. */
+  readonly keyingMaterial: Buffer;
+  /** Of the other end; empty for a unix socket. */
+  readonly peerAddress: string;
+}
+
+const NO_CHANNEL: Channel = Object.freeze({
+  kind: 'unix',
+  keyingMaterial: Buffer.alloc(0),
+  peerAddress: '',
+});
 
 const CLOSE_NORMAL = 1000;
 const CLOSE_GRACE_MS = 2000;
@@ -55,6 +74,15 @@ export class Connection {
     socket.on('close', (code) => this.finish(code));
     this.pinger = setInterval(() => this.beat(), options.pingMs);
     this.pinger.unref();
+  }
+
+  get channel(): Channel {
+    return this.options.channel ?? NO_CHANNEL;
+  }
+
+  /** The peer has logged in. */
+  admit(): void {
+    this.options.onAdmitted?.();
   }
 
   /** A round trip, measured when the connection was made; 0 on a unix socket. */

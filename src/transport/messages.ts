@@ -4,7 +4,7 @@
  * (a test compares the document). Numbers are never reused.
  *
  * Ranges: 1–15 session, 16–47 backup, 48–63 reading, 64–79 answers to backups, 80–95 to readers,
- * 96–111 reserved for login, 112–127 signatures and deltas.
+ * 96–111 login, 112–127 signatures and deltas.
  */
 import { KIB, type MessageRow, MIB, toClient, toServer } from './message-row.js';
 import { READING_MESSAGES } from './reading-messages.js';
@@ -17,7 +17,14 @@ export const MESSAGES = {
     1,
     undefined,
     4 * KIB,
-    { protocol: 'uint', software: 'text', client: 'text', create: 'bool', purpose: 'text' },
+    {
+      protocol: 'uint',
+      software: 'text',
+      client: 'text',
+      create: 'bool',
+      purpose: 'text',
+      keys: 'bytes',
+    },
     { beforeLogin: true },
   ),
   openSet: toServer(2, 'add', 4 * MIB, {
@@ -106,8 +113,15 @@ export const MESSAGES = {
   // answers
   welcome: toClient(
     64,
-    4 * KIB,
-    { protocol: 'uint', software: 'text', incarnation: 'bytes', creditBytes: 'uint' },
+    68 * KIB,
+    {
+      protocol: 'uint',
+      software: 'text',
+      incarnation: 'bytes',
+      creditBytes: 'uint',
+      proof: 'bytes',
+      keys: 'bytes',
+    },
     { beforeLogin: true },
   ),
   setOpened: toClient(65, MIB, { set: 'uint', name: 'text', empty: 'bool', held: 'texts' }),
@@ -123,6 +137,22 @@ export const MESSAGES = {
     { code: 'text', message: 'text', context: 'counts' },
     { beforeLogin: true },
   ),
+  // login
+  loginChallenge: toClient(
+    96,
+    KIB,
+    { group: 'uint', salt: 'bytes', logN: 'uint', r: 'uint', p: 'uint', serverPublic: 'bytes' },
+    { beforeLogin: true },
+  ),
+  loginProof: toServer(
+    97,
+    undefined,
+    KIB,
+    { clientPublic: 'bytes', proof: 'bytes' },
+    { beforeLogin: true },
+  ),
+  setKeys: toServer(98, 'add', 68 * KIB, { keys: 'bytes' }),
+  keysSet: toClient(99, KIB, { number: 'uint' }),
   ...READING_MESSAGES,
 } as const satisfies Record<string, MessageRow>;
 

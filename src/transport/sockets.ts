@@ -1,7 +1,9 @@
-/** Making connections: listening on a unix socket or loopback, and connecting to one. */
+/** Making connections, over a unix socket, TCP or TLS: listening, and connecting. */
 import fs from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
+import tls from 'node:tls';
 import { WebSocket, WebSocketServer } from 'ws';
 import { TardisError } from '../errors/index.js';
 import {
@@ -11,13 +13,20 @@ import {
   hostInUrl,
   type System,
 } from '../system/index.js';
-import { Connection } from './connection.js';
+import { type Channel, Connection } from './connection.js';
+import { DEFAULT_GATE, Gate, type GateLimits } from './gate.js';
 
 /** Larger than any row of the message table. */
 const MAX_MESSAGE_BYTES = 17 << 20;
 const CONNECT_TIMEOUT_MS = 30_000;
 const BACKLOG_CONNECTIONS = 128;
 const HTTP_HEAD_BYTES = 8 << 10;
+/** What may come over a WebSocket before its peer has logged in: greeting, proof, a small first message. */
+const MAX_STRANGER_BYTES = 4 << 10;
+/** Both ends of a TLS connection compute the same from this label, and nobody between them. */
+const EXPORTER_LABEL = 'EXPORTER-tardis-login';
+const KEYING_BYTES = 32;
+const TLS_VERSION = 'TLSv1.3';
 
 export interface LinkOptions {
   readonly pingMs: number;
@@ -31,6 +40,18 @@ export const DEFAULT_LINK: LinkOptions = Object.freeze({
   compressHeads: false,
 });
 
+/** A certificate with its chain, and its private key, as PEM. */
+export interface Certificate {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+export interface ListenOptions {
+  /** TLS with this certificate; plain without it. */
+  readonly certificate?: Certificate | undefined;
+  readonly gate?: GateLimits;
+}
+
 export interface Listener {
   readonly address: Address;
   /** Stops accepting; open connections stay. */
@@ -43,11 +64,12 @@ export async function listen(
   address: Address,
   link: LinkOptions,
   onConnection: (connection: Connection) => void,
+  options: ListenOptions = {},
 ): Promise<Listener> {
   if (address.kind === 'unix') checkSocketPath(address.path);
-  const server = http.createServer({ maxHeaderSize: HTTP_HEAD_BYTES }, (_request, response) => {
-    response.writeHead(426).end();
-  });
+  const server = httpServer(options.certificate);
+  const gate = new Gate(options.gate ?? DEFAULT_GATE);
+  server.on('connection', (socket: net.Socket) => gate.enter(socket));
   const sockets = new WebSocketServer({
     server,
     maxPayload: MAX_MESSAGE_BYTES,
@@ -56,8 +78,8 @@ export async function listen(
     // A browser always sends its page's origin: no page may open a session with a local server.
     verifyClient: ({ origin }: { origin: string | undefined }) => origin === undefined,
   });
-  sockets.on('connection', (socket) => {
-    onConnection(new Connection(socket, { ...link, receives: 'to-server', clock: system.clock }));
+  sockets.on('connection', (socket, request) => {
+    onConnection(strangersConnection(system, socket, request.socket, link, gate));
   });
   sockets.on('error', () => undefined); // the same error reaches the server's own listener below
   await removeStaleSocket(address);
@@ -68,9 +90,60 @@ export async function listen(
       new Promise((resolve) => {
         server.close(() => resolve());
         sockets.close();
+        gate.close();
         server.closeAllConnections(); // half-sent requests; sessions have left HTTP behind
       }),
   };
+}
+
+function httpServer(certificate: Certificate | undefined): http.Server {
+  const refuse: http.RequestListener = (_request, response) => {
+    response.writeHead(426, { connection: 'close' }).end();
+  };
+  const limits = { maxHeaderSize: HTTP_HEAD_BYTES };
+  if (certificate === undefined) return http.createServer(limits, refuse);
+  return https.createServer({ ...limits, ...certificate, minVersion: TLS_VERSION }, refuse);
+}
+
+/** A connection whose peer has not logged in: it may not send much, and must hurry. */
+function strangersConnection(
+  system: System,
+  socket: WebSocket,
+  raw: net.Socket,
+  link: LinkOptions,
+  gate: Gate,
+): Connection {
+  let bytes = 0;
+  const count = (chunk: Buffer): void => {
+    bytes += chunk.length;
+    if (bytes <= MAX_STRANGER_BYTES) return;
+    raw.off('data', count);
+    connection.pause();
+    connection.fail(new TardisError('MESSAGE_TOO_LARGE', 'too much was sent before the login'));
+  };
+  const connection = new Connection(socket, {
+    ...link,
+    receives: 'to-server',
+    clock: system.clock,
+    channel: channelOf(raw),
+    onAdmitted: () => {
+      raw.off('data', count);
+      gate.admit(raw);
+    },
+  });
+  raw.prependListener('data', count);
+  gate.onLate(raw, () => connection.fail(new TardisError('TIMED_OUT', 'nobody logged in in time')));
+  return connection;
+}
+
+function channelOf(socket: net.Socket): Channel {
+  const peerAddress = socket.remoteAddress ?? '';
+  if (!(socket instanceof tls.TLSSocket)) {
+    const kind = peerAddress === '' ? 'unix' : 'tcp';
+    return { kind, keyingMaterial: Buffer.alloc(0), peerAddress };
+  }
+  const keyingMaterial = socket.exportKeyingMaterial(KEYING_BYTES, EXPORTER_LABEL, Buffer.alloc(0));
+  return { kind: 'tls', keyingMaterial, peerAddress };
 }
 
 /** A socket that nobody listens on is what a killed server has left. */
@@ -108,10 +181,8 @@ function start(server: http.Server, address: Address): Promise<void> {
       });
       process.umask(umask);
     } else {
-      server.listen(
-        { host: address.host, port: address.port, backlog: BACKLOG_CONNECTIONS },
-        resolve,
-      );
+      const host = address.host === '' ? {} : { host: address.host };
+      server.listen({ ...host, port: address.port, backlog: BACKLOG_CONNECTIONS }, resolve);
     }
   });
 }
@@ -120,21 +191,39 @@ function start(server: http.Server, address: Address): Promise<void> {
 function boundAddress(server: http.Server, address: Address): Address {
   if (address.kind === 'unix') return address;
   const bound = server.address() as net.AddressInfo;
-  return { kind: 'tcp', host: address.host, port: bound.port };
+  return { kind: 'tcp', host: address.host || bound.address, port: bound.port };
 }
 
-/** The mask guards proxies on the way against crafted bytes; on a unix socket there are none. */
+/** The mask guards proxies on the way against crafted bytes; on a unix socket and in TLS there are none. */
 function zeroMask(mask: Buffer): void {
   mask.fill(0);
 }
 
-/** Connects. Throws SERVER_UNREACHABLE, and TIMED_OUT when a server says nothing. */
-export function connect(system: System, address: Address, link: LinkOptions): Promise<Connection> {
+/** How a client takes TLS. */
+export interface TlsWish {
+  /** Whether the certificate must be one that this machine trusts, for the host asked for. */
+  readonly validate: boolean;
+}
+
+/** Connects, by TLS if wished. Throws SERVER_UNREACHABLE, CERTIFICATE_REFUSED, and TIMED_OUT when a server says nothing. */
+export function connect(
+  system: System,
+  address: Address,
+  link: LinkOptions,
+  wish?: TlsWish,
+): Promise<Connection> {
   const host = address.kind === 'tcp' ? `${hostInUrl(address.host)}:${address.port}` : 'localhost';
-  const startMs = system.clock.monotonicMs();
+  let startMs = system.clock.monotonicMs();
+  let raw: net.Socket | undefined;
+  const isSafe = address.kind === 'unix' || wish !== undefined;
   const socket = new WebSocket(`ws://${host}/`, {
-    createConnection: () => system.network.connect(address),
-    ...(address.kind === 'unix' ? { generateMask: zeroMask } : {}),
+    createConnection: () => {
+      raw = dial(system, address, wish);
+      // Here the way is measured, not how long TLS takes on both ends.
+      raw.once('secureConnect', () => void (startMs = system.clock.monotonicMs()));
+      return raw;
+    },
+    ...(isSafe ? { generateMask: zeroMask } : {}),
     perMessageDeflate: false,
     maxPayload: MAX_MESSAGE_BYTES,
     skipUTF8Validation: true,
@@ -153,18 +242,41 @@ export function connect(system: System, address: Address, link: LinkOptions): Pr
       socket.removeAllListeners('error');
       const { clock } = system;
       const roundTripMs = address.kind === 'unix' ? 0 : clock.monotonicMs() - startMs;
-      resolve(new Connection(socket, { ...link, receives: 'to-client', clock, roundTripMs }));
+      const channel = channelOf(raw!);
+      resolve(
+        new Connection(socket, { ...link, receives: 'to-client', clock, roundTripMs, channel }),
+      );
     });
     socket.once('error', (error) => {
       clearTimeout(timer);
-      reject(
-        new TardisError(
-          'SERVER_UNREACHABLE',
-          `cannot reach the server at ${describeAddress(address)}: ${error.message}`,
-          {},
-          error,
-        ),
-      );
+      reject(connectError(error, address));
     });
   });
+}
+
+function dial(system: System, address: Address, wish: TlsWish | undefined): net.Socket {
+  const socket = system.network.connect(address);
+  if (wish === undefined || address.kind === 'unix') return socket;
+  const host = address.host.replace(/^\[(.*)\]$/, '$1');
+  return tls.connect({
+    socket,
+    host,
+    ...(net.isIP(host) === 0 ? { servername: host } : {}),
+    minVersion: TLS_VERSION,
+    rejectUnauthorized: wish.validate,
+  });
+}
+
+const BAD_CERTIFICATE = /^(CERT_|ERR_TLS_CERT|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_)/;
+
+function connectError(error: Error, address: Address): TardisError {
+  const where = describeAddress(address);
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  if (BAD_CERTIFICATE.test(code)) {
+    const text = `the certificate of ${where} is not trusted: ${error.message}`;
+    return new TardisError('CERTIFICATE_REFUSED', text, { cause: code }, error);
+  }
+  const hint = /^(ERR_SSL_|EPROTO)/.test(code) ? 'it speaks no TLS 1.3: ' : '';
+  const text = `cannot reach the server at ${where}: ${hint}${error.message}`;
+  return new TardisError('SERVER_UNREACHABLE', text, {}, error);
 }

@@ -206,7 +206,12 @@ const REFUSED: readonly [what: string, tool: Tool, args: readonly string[], want
     ['-C', 'me', '--insecure-tcp', '--port', '70000', source],
     { code: 'CONFIG_INVALID' },
   ],
-  ['plain TCP without leave', 'tardis', ['-C', 'me', source], { code: 'INSECURE_TCP_REFUSED' }],
+  [
+    'plain TCP without leave',
+    'tardis',
+    ['-C', 'me', '--no-ssl', source],
+    { code: 'INSECURE_TCP_REFUSED' },
+  ],
   [
     'plain TCP to elsewhere',
     'tardis',
@@ -478,6 +483,7 @@ async function holdSession(port: number): Promise<WebSocket> {
     client: 'me',
     create: false,
     purpose: 'backup',
+    keys: Buffer.alloc(0),
   };
   socket.send(encodeMessage('hello', head).head);
   await once(socket, 'message');

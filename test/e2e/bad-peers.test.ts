@@ -5,7 +5,7 @@
 import net from 'node:net';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { WebSocket, WebSocketServer } from 'ws';
+import { WebSocket } from 'ws';
 import { encodeRow, type Entry, EntryType } from '../../src/model/index.js';
 import {
   decodeMessage,
@@ -16,7 +16,7 @@ import {
   peekMessage,
   PROTOCOL_VERSION,
 } from '../../src/transport/index.js';
-import { backup, pause, run, runWhenFree, Server, succeed } from '../helpers/commands.js';
+import { backup, pause, runWhenFree, Server, succeed } from '../helpers/commands.js';
 import { withArchive } from '../helpers/inline.js';
 import {
   differences,
@@ -140,6 +140,7 @@ function hello(changes: Partial<Head<'hello'>> = {}): Buffer {
     client: 'x',
     create: true,
     purpose: 'backup',
+    keys: Buffer.alloc(0),
   };
   return encodeMessage('hello', { ...head, ...changes }).head;
 }
@@ -183,7 +184,14 @@ const BEFORE_LOGIN: readonly [what: string, bytes: () => Buffer | string, codes:
     ['NOT_PERMITTED'],
   ],
   ['a name that leads elsewhere', () => hello({ client: '../x' }), ['CLIENT_NAME_INVALID']],
-  ['a client that is not there', () => hello({ client: 'y', create: false }), ['NO_SUCH_CLIENT']],
+  [
+    'a proof that nobody asked for',
+    () =>
+      encodeMessage('loginProof', { clientPublic: Buffer.alloc(384, 1), proof: Buffer.alloc(32) })
+        .head,
+    VIOLATION,
+  ],
+  ['keys that are none', () => hello({ client: 'k', keys: Buffer.alloc(50) }), ['KEYS_DAMAGED']],
 ];
 
 for (const [what, bytes, codes] of BEFORE_LOGIN) {
@@ -194,11 +202,34 @@ for (const [what, bytes, codes] of BEFORE_LOGIN) {
   });
 }
 
+test('a client that is not there is asked for its password', async (t) => {
+  const peer = await Peer.connect();
+  peer.raw(hello({ client: 'y', create: false }));
+  await peer.hears('loginChallenge');
+  peer.say('loginProof', { clientPublic: Buffer.alloc(384, 2), proof: Buffer.alloc(32) });
+  await isCutOff(t, peer, ['LOGIN_FAILED']);
+});
+
+test('a second proof is none', async (t) => {
+  const peer = await Peer.connect();
+  peer.raw(hello({ client: 'z', create: false }));
+  await peer.hears('loginChallenge');
+  const proof = { clientPublic: Buffer.alloc(384, 2), proof: Buffer.alloc(32) };
+  peer.say('loginProof', proof);
+  peer.say('loginProof', proof);
+  await peer.closed;
+  t.true(['LOGIN_FAILED', 'PROTOCOL_VIOLATION'].includes(peer.codes[0] ?? ''), peer.codes.join());
+  await isAlive(t);
+});
+
 test('a frame that is too large for any message', async (t) => {
   const peer = await Peer.connect();
   peer.raw(Buffer.alloc(18 << 20, 1));
-  await peer.closed;
-  t.is(peer.closeCode, 1009); // WebSocket's own "message too big"; it leaves no room for ours
+  await isCutOff(t, peer, ['MESSAGE_TOO_LARGE']);
+  const admitted = await Peer.login('wide');
+  admitted.raw(Buffer.alloc(18 << 20, 1));
+  await admitted.closed;
+  t.is(admitted.closeCode, 1009); // WebSocket's own "message too big"; it leaves no room for ours
   await isAlive(t);
 });
 
@@ -518,79 +549,3 @@ test('what others had finished is untouched', async (t) => {
   await succeed('regenerate', ['-D', store, '-C', 'good', '-o', path.join(home, 'good'), source]);
   t.deepEqual(differences(look(source), look(path.join(home, 'good', 'tree'))), []);
 });
-
-/** A server that answers a greeting in its own way. */
-async function badServer(
-  t: ExecutionContext,
-  answer: (socket: WebSocket) => void,
-): Promise<{ code: unknown; status: number | null; stderr: string }> {
-  const sockets = new WebSocketServer({ host: '127.0.0.1', port: 0 });
-  t.teardown(() => sockets.close());
-  sockets.on('connection', (socket) => socket.once('message', () => answer(socket)));
-  await new Promise((resolve) => sockets.once('listening', resolve));
-  const { port } = sockets.address() as net.AddressInfo;
-  const args = ['-C', 'me', '--insecure-tcp', '--port', String(port), source];
-  const { stderr } = await run('tardis', args);
-  t.notRegex(stderr, /^\s+at /m);
-  const { stdout, status } = await run('tardis', [...args, '--json']);
-  return { code: (JSON.parse(stdout) as { error: { code: string } }).error.code, status, stderr };
-}
-
-const welcome = (protocol: number): Buffer =>
-  encodeMessage('welcome', {
-    protocol,
-    software: 'test',
-    incarnation: Buffer.alloc(16),
-    creditBytes: 1 << 20,
-  }).head;
-
-const OFFERED = {
-  basis: 1,
-  slot: 0,
-  name: Buffer.from('a'),
-  sizeBytes: 5_000_000,
-  mostPercent: 50,
-};
-const OFFER = encodeMessage('basis', { ...OFFERED, hasSignature: true }).head;
-const PIECE = { basis: 1, isSample: false, bytes: noise('s', 1 << 20), last: false, failed: false };
-const UNWANTED = encodeMessage('signature', PIECE).head;
-
-function sendAll(socket: WebSocket, messages: readonly Buffer[]): void {
-  for (const message of [welcome(PROTOCOL_VERSION), ...messages]) socket.send(message);
-}
-
-for (const [what, code, answer] of [
-  ['of another protocol', 'PROTOCOL_VERSION', (socket) => socket.send(welcome(99))],
-  ['that sends noise', 'PROTOCOL_VIOLATION', (socket) => socket.send(noise('answer', 300))],
-  ['that sends text', 'PROTOCOL_VIOLATION', (socket) => socket.send('welcome')],
-  ['that hangs up', 'CONNECTION_LOST', (socket) => socket.terminate()],
-  ['that closes', 'CONNECTION_LOST', (socket) => socket.close(1000)],
-  [
-    'that answers what was not asked',
-    'PROTOCOL_VIOLATION',
-    (socket) => {
-      const verdicts = encodeMessage('verdicts', { ask: 9, verdicts: NOTHING }).head;
-      socket.once('message', () => socket.send(verdicts));
-      socket.send(welcome(PROTOCOL_VERSION));
-    },
-  ],
-  ['that offers a basis twice', 'PROTOCOL_VIOLATION', (socket) => sendAll(socket, [OFFER, OFFER])],
-  [
-    'that sends a signature nobody wants',
-    'PROTOCOL_VIOLATION',
-    (socket) => sendAll(socket, [OFFER, ...Array.from({ length: 17 }, () => UNWANTED)]),
-  ],
-  [
-    'that tells an error of its own making',
-    'PROTOCOL_VIOLATION',
-    (socket) =>
-      socket.send(encodeMessage('error', { code: 'NO_CODE', message: 'x', context: {} }).head),
-  ],
-] as readonly [string, string, (socket: WebSocket) => void][]) {
-  test(`a server ${what}: ${code}`, async (t) => {
-    const told = await badServer(t, answer);
-    t.is(told.code, code);
-    t.is(told.status, 1);
-    t.regex(told.stderr, new RegExp(`\\[${code}\\]`));
-  });
-}

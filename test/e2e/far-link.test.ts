@@ -23,7 +23,9 @@ test('the set is opened before the server has said a word', async (t) => {
       heard.push((data as Buffer)[0]!);
       if (heard.at(-1) !== MESSAGES.openSet.number) return;
       const [incarnation, software] = [Buffer.alloc(16), 'test'];
-      const head = { protocol: PROTOCOL_VERSION, software, incarnation, creditBytes: 1 << 24 };
+      const [proof, keys] = [Buffer.alloc(0), Buffer.alloc(0)];
+      const credit = { creditBytes: 1 << 24, proof, keys };
+      const head = { protocol: PROTOCOL_VERSION, software, incarnation, ...credit };
       socket.send(encodeMessage('welcome', head).head);
       socket.close(1000);
     }),

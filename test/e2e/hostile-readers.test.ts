@@ -1,5 +1,6 @@
 /** Readers that ask what no reader asks: the server refuses them, shows nothing else, and serves on. */
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import test from 'ava';
 import { WebSocket } from 'ws';
@@ -11,22 +12,27 @@ import {
   peekMessage,
   PROTOCOL_VERSION,
 } from '../../src/transport/index.js';
-import { backup, Server, succeed } from '../helpers/commands.js';
+import { backup, Running } from '../helpers/commands.js';
 import { file, makeScratch, makeTree, noise, removeScratch, text } from '../helpers/tree.js';
 
 const DEADLINE_MS = 60_000;
 const home = makeScratch();
 const store = path.join(home, 'store');
 const source = path.join(home, 'tree');
-let server: Server;
+const socketPath = path.join(home, 'socket');
+let server: Running;
 
 test.before(async () => {
   makeTree(source, [file('a', text(1, 5000)), file('b', noise(2, 20 << 20))]);
   await backup(['-D', store, '-C', 'me', '--local', '--create', source]);
-  server = await Server.start(store);
+  // Over a network a reader needs a password.
+  server = new Running('tardisd', ['-D', store, '--local', socketPath, '-v'], {
+    timeoutMs: 600_000,
+  });
+  await server.until('listening server', () => server.stderr.includes('listening'));
 });
 test.after.always(() => {
-  server.kill();
+  server.signalGroup('SIGKILL');
   removeScratch(home);
 });
 
@@ -54,14 +60,16 @@ class Reader {
   }
 
   static async open(): Promise<Reader> {
-    const socket = new WebSocket(`ws://127.0.0.1:${server.port}/`);
+    const socket = new WebSocket('ws://localhost/', {
+      createConnection: () => net.connect(socketPath),
+    });
     const reader = new Reader(socket);
     await new Promise((resolve, reject) => {
       socket.once('open', resolve);
       socket.once('error', reject);
     });
     const hello = { protocol: PROTOCOL_VERSION, software: 'test', client: 'me', create: false };
-    reader.say('hello', { ...hello, purpose: 'read' });
+    reader.say('hello', { ...hello, purpose: 'read', keys: Buffer.alloc(0) });
     await reader.hears(() => reader.heard.some(({ name }) => name === 'welcome'));
     return reader;
   }
@@ -96,7 +104,10 @@ class Reader {
 }
 
 async function isAlive(): Promise<void> {
-  await succeed('lstardis', [...server.clientArgs, '-C', 'me', source]);
+  const reader = await Reader.open();
+  reader.say('readSets', { question: 1 });
+  await reader.hears(() => reader.heard.some(({ name }) => name === 'setsAre'));
+  reader.close();
 }
 
 /** Asks for so many times two MiB of the large file. */

@@ -23,9 +23,11 @@ const store = path.join(home, 'store');
 const source = path.join(home, 'tree');
 let server: Server;
 let far: string[];
-const near = ['-D', store, '-C', 'me'];
+const password = path.join(home, 'password');
+const near = ['-D', store, '-C', 'me', '-F', password];
 
 test.before(async () => {
+  fs.writeFileSync(password, 'a password of the tests\n');
   const many = Array.from({ length: 300 }, (_, index) => file(`f ${index}`, text(index, 700)));
   makeTree(source, [
     dir('many', many),
@@ -43,7 +45,7 @@ test.before(async () => {
   fs.rmSync(path.join(source, 'many', 'f 7'));
   await backup([...near, '--local', source]);
   server = await Server.start(store);
-  far = [...server.clientArgs, '-C', 'me'];
+  far = [...server.clientArgs, '-C', 'me', '-F', password];
 });
 test.after.always(() => {
   server.kill();
@@ -110,7 +112,6 @@ test.serial('streams come from a server too', async (t) => {
 });
 
 test.serial('a reader does not hold up a backup, nor a backup a reader', async (t) => {
-  const args = [...server.clientArgs, '-C', 'me'];
   const reading = Promise.all(
     [1, 2, 3].map((each) =>
       succeed('regenerate', [
@@ -124,18 +125,23 @@ test.serial('a reader does not hold up a backup, nor a backup a reader', async (
     ),
   );
   fs.writeFileSync(at('new'), 'new');
-  const { progress } = await backup([...args, source]);
+  const { progress } = await backup([...far, source]);
   t.is(progress.contentsSent, 1);
   await reading;
   fs.rmSync(at('new'));
 });
 
 test.serial('who asks for what is not there is told so', async (t) => {
-  const nobody = await run('lstardis', [...server.clientArgs, '-C', 'nobody']);
-  t.is(nobody.status, 10);
-  t.regex(nobody.stderr, /\[NO_SUCH_CLIENT\]/);
-  const refused = await run('lstardis', ['--server', '127.0.0.1', '--port', '1', '-C', 'me']);
-  t.regex(refused.stderr, /\[INSECURE_TCP_REFUSED\]/);
+  const nobody = await run('lstardis', [...server.clientArgs, '-C', 'nobody', '-F', password]);
+  t.is(nobody.status, 12); // who it is that is not there, nobody is told
+  t.regex(nobody.stderr, /\[LOGIN_FAILED\]/);
+  await backup(['-D', store, '-C', 'open', '--local', '--create', at('a')]);
+  const open = await run('lstardis', [...server.clientArgs, '-C', 'open']);
+  t.is(open.status, 1);
+  t.regex(open.stderr, /who has a password may read.*\[NOT_PERMITTED\]/);
+  const place = ['--server', '127.0.0.1', '--port', '1', '-C', 'me', '-F', password];
+  const plain = await run('lstardis', [...place, '--no-ssl']);
+  t.regex(plain.stderr, /\[INSECURE_TCP_REFUSED\]/);
   const gone = await run('lstardis', [...far, '--port', '1']);
   t.regex(gone.stderr, /\[SERVER_UNREACHABLE\]/);
 });
@@ -143,7 +149,7 @@ test.serial('who asks for what is not there is told so', async (t) => {
 test.serial('the nearer setting says whether a store or a server is read', async (t) => {
   const config = path.join(home, 'reader.cfg');
   fs.writeFileSync(config, `[Tardis]\nServer = 127.0.0.1\nPort = ${server.port}\nClient = me\n`);
-  const byFile = ['--config', config, '--insecure-tcp', '--json'];
+  const byFile = ['--config', config, '-F', password, '--insecure-tcp', '--json'];
   const there = await succeed('lstardis', byFile);
   const here = await succeed('lstardis', [...near, '--json']);
   t.is(there, here);

@@ -66,7 +66,7 @@ test('a job may say Local and its own LocalServerCmd', async (t) => {
   const command = `'${ROOT}/bin/tardisd'`;
   await backup(['--config', config, '--job', 'home', '--local-server-cmd', command]);
   t.false(fs.existsSync(at('was here')));
-  const args = ['--config', config, '--job', 'home', '--no-local'];
+  const args = ['--config', config, '--job', 'home', '--no-local', '--no-ssl'];
   t.regex((await run('tardis', args)).stderr, /INSECURE_TCP_REFUSED/);
 });
 

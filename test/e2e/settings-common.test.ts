@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
+import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
@@ -76,8 +77,11 @@ test('the port comes from option, key and variable, at both ends', async (t) => 
 test('plain TCP is refused unless it is allowed by name', async (t) => {
   const { store, source } = lab(t);
   for (const [tool, args] of [
-    ['tardis', ['-C', 'me', source]],
+    ['tardis', ['-C', 'me', '--no-ssl', source]],
+    ['tardis', ['-C', 'me', '--insecure-tcp', '--server', '192.0.2.1', source]],
+    ['sonic', ['setpass', '-C', 'me', '--no-ssl', '--server', 'localhost', '--password=x']],
     ['tardisd', ['-D', store, '--port', '0']],
+    ['tardisd', ['-D', store, '--port', '0', '--insecure-tcp', '--address', '0.0.0.0']],
   ] as const) {
     const { status, stderr } = await run(tool, args);
     t.is(status, 1);
@@ -86,6 +90,14 @@ test('plain TCP is refused unless it is allowed by name', async (t) => {
   const server = await Server.start(store); // with --insecure-tcp
   t.teardown(() => server.kill());
   await backup(['-C', 'me', '--create', ...server.clientArgs, source]);
+  const open = await Server.start(store, ['--insecure-network', '--address', '127.0.0.1']);
+  t.teardown(() => open.kill());
+  // Beyond loopback, though still on this machine: a name that is none of loopback's.
+  const host = os.hostname();
+  const args = ['-C', 'me', '--insecure-network', '--port', String(open.port), source];
+  await backup(args);
+  const away = ['--server', host, '--timeout', '5', ...args];
+  t.regex((await run('tardis', away)).stderr, /warning: the connection is plain TCP/);
 });
 
 /** Accepts connections and never says a word. */
@@ -182,15 +194,25 @@ test('every tool explains its settings, as text and as JSON', async (t) => {
 test('what belongs to later releases is refused as such', async (t) => {
   const { source, written } = lab(t);
   const refusals: readonly [Tool, string[], Record<string, string>, RegExp][] = [
-    ['tardis', ['--password', 'secret', source], {}, /"--password" .*: login \[/],
-    ['tardis', ['-P', source], {}, /"-P" .*: login \[/],
-    ['lstardis', ['--password=secret'], {}, /"--password" .*: login \[/],
+    ['tardis', ['--crypt', source], {}, /"--crypt" .*: encryption \[/],
+    ['regenerate', ['--keys=secret', source], {}, /"--keys" .*: encryption \[/],
+    ['sonic', ['keys'], {}, /"sonic keys" .*: encryption \[/],
     ['tardis', ['--purge', source], {}, /: purge \[/],
     ['sonic', ['purge'], {}, /"sonic purge" .*: purge \[/],
     ['sonic', ['upgrade', '-C', 'me'], {}, /"sonic upgrade" .*opened for writing \[/],
     ['tardis', [source], { TARDIS_REMOTE_PORT: '1' }, /"TARDIS_REMOTE_PORT" .*: web access \[/],
-    ['tardis', ['--config', written('a', '[Tardis]\nPassword = secret\n')], {}, /a:2: "Password"/],
-    ['tardisd', ['--config', written('b', '[Tardis]\nSSL = yes\n')], {}, /b:2: "SSL" .*: TLS \[/],
+    [
+      'tardis',
+      ['--config', written('a', '[Tardis]\nPassswordProg = secret\n')],
+      {},
+      /PasswordProg \[/,
+    ],
+    [
+      'tardisd',
+      ['--config', written('b', '[Tardis]\nFormats = x\n')],
+      {},
+      /b:2: "Formats" .*: purge \[/,
+    ],
     ['tardisd', ['--config', written('c', '[Tardis]\nSchema = x\n')], {}, /belongs to the program/],
   ];
   for (const [tool, args, env, wanted] of refusals) {

@@ -78,6 +78,7 @@ async function creditOf(port: string): Promise<number> {
     client: 'me',
     create: false,
     purpose: 'backup',
+    keys: Buffer.alloc(0),
   };
   socket.send(encodeMessage('hello', head).head);
   const [bytes] = (await once(socket, 'message')) as [Buffer];
@@ -161,6 +162,7 @@ test('Verbose chooses what is logged', async (t) => {
       client: 'nobody',
       create: false,
       purpose: 'backup',
+      keys: Buffer.alloc(0),
     };
     client.send(encodeMessage('hello', head).head);
     return (await running.ended).stderr;
@@ -175,6 +177,7 @@ test('Verbose chooses what is logged', async (t) => {
 test('LogExceptions logs the call chain of a refusal', async (t) => {
   const { store, source, written } = lab(t);
   const config = written('cfg', '[Tardis]\nLogExceptions = yes\n');
+  await backup(['-D', store, '-C', 'me', '--local', '--create', source]);
   for (const [args, hasChain] of [
     [[], false],
     [['--log-exceptions'], true],
@@ -182,9 +185,9 @@ test('LogExceptions logs the call chain of a refusal', async (t) => {
   ] as const) {
     const server = await Server.start(store, args);
     t.teardown(() => server.kill());
-    await run('tardis', [...to(String(server.port)), source]);
+    await run('tardis', ['--create', ...to(String(server.port)), source]);
     const { stderr } = await server.stop();
-    t.regex(stderr, /"code":"NO_SUCH_STORE"/);
+    t.regex(stderr, /"code":"CLIENT_EXISTS"/);
     t.is(/"stack":".*\\n +at /.test(stderr), hasChain);
   }
 });

@@ -107,6 +107,8 @@ export async function backupInline(
       catalogFile: 'tardis.db',
       allowCreate: true,
       onlyClient: undefined,
+      requirePassword: false,
+      loginTimeoutMs: 60_000,
       creditBytes: 17 << 20,
       timeoutMs: DEADLINE_MS,
       single: false,

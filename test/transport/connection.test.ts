@@ -45,6 +45,7 @@ async function connected(
   const listener = await listen(within, ANY_PORT, link, (connection) => onServer(connection));
   const client = await connect(within, listener.address, link);
   const server = await accepted;
+  server.admit(); // the limits of strangers have tests of their own
   t.teardown(async () => {
     client.terminate();
     server.terminate();
@@ -82,6 +83,7 @@ test('messages arrive in order, with their attachments, in both directions', asy
     client: 'c',
     create: false,
     purpose: 'backup',
+    keys: Buffer.alloc(0),
   });
   client.sendEncoded(encodeMessage('streamChunk', { stream: 3 }, attachment));
   client.sendBytes(encodeMessage('streamAbort', { stream: 3 }).head);

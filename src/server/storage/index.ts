@@ -1,3 +1,4 @@
+export { changeKeys } from './key-change.js';
 export { ClientStore, type StoreLimits } from './client-store.js';
 export { Ingest } from './ingest.js';
 export {

@@ -19,6 +19,7 @@ import { BasisOffers, type DeltaLimits } from './basis-offers.js';
 import { ClientStore, type StoreLimits } from './client-store.js';
 import { IncomingContents } from './incoming-contents.js';
 import { Ingest } from './ingest.js';
+import { changeKeys } from './key-change.js';
 import { splitRecords } from './split-records.js';
 
 export interface CheckpointLimits {
@@ -59,6 +60,7 @@ export class StorageSession {
   private storedBytesBefore = 0;
   private readonly system: System;
   private readonly store: ClientStore;
+  private readonly directory: ClientDirectory;
   private readonly options: StorageOptions;
   private readonly sink: AnswerSink;
   private readonly onFailure: (error: unknown) => void;
@@ -66,12 +68,14 @@ export class StorageSession {
   private constructor(
     system: System,
     store: ClientStore,
+    directory: ClientDirectory,
     options: StorageOptions,
     sink: AnswerSink,
     onFailure: (error: unknown) => void,
   ) {
     this.system = system;
     this.store = store;
+    this.directory = directory;
     this.offers = new BasisOffers(system, store, options.deltas, (name, head) =>
       this.answer(name, head),
     );
@@ -94,7 +98,7 @@ export class StorageSession {
     onFailure: (error: unknown) => void,
   ): Promise<StorageSession> {
     const store = await ClientStore.open(system, directory, options.store);
-    return new StorageSession(system, store, options, sink, onFailure);
+    return new StorageSession(system, store, directory, options, sink, onFailure);
   }
 
   /** Queues one message; the connection's credit bounds the queue. */
@@ -324,6 +328,8 @@ export class StorageSession {
       case 'assembly':
         this.large.assemble(this.openSet, decodeMessage(name, bytes).head);
         return undefined;
+      case 'setKeys':
+        return this.onSetKeys(decodeMessage(name, bytes).head);
       default:
         throw new TardisError('PROTOCOL_VIOLATION', `"${name}" is no backup message`);
     }
@@ -339,6 +345,10 @@ export class StorageSession {
     this.ingest = ingest;
     const { set, name, isEmpty: empty, held } = opened;
     this.answer('setOpened', { set, name, empty, held: [...held] });
+  }
+
+  private async onSetKeys({ keys }: Head<'setKeys'>): Promise<void> {
+    this.answer('keysSet', { number: await changeKeys(this.system, this.directory, keys) });
   }
 
   private onNotes({ slots, names, whats, reasons }: Head<'notes'>): void {

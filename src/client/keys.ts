@@ -1,0 +1,130 @@
+/** A session that makes a client, or changes its key record, and does no backup. */
+import { parseKeyRecord, type KeyRecord } from '../crypto/index.js';
+import { TardisError } from '../errors/index.js';
+import type { Address, System } from '../system/index.js';
+import {
+  connect,
+  type Connection,
+  decodeMessage,
+  DEFAULT_LINK,
+  type Head,
+  type MessageName,
+  PROTOCOL_VERSION,
+  Purpose,
+  type TlsWish,
+} from '../transport/index.js';
+import { type Credentials, Login } from '../login/index.js';
+
+export interface KeysRequest {
+  readonly address: Address;
+  /** Undefined: no TLS. */
+  readonly tls?: TlsWish | undefined;
+  readonly client: string;
+  readonly create: boolean;
+  readonly credentials: Credentials;
+  readonly timeoutMs: number;
+}
+
+/** What a session found: the record there was. */
+export interface KeysResult {
+  readonly record: KeyRecord | undefined;
+  /** The password it was opened with, if it has one. */
+  readonly password: Buffer | undefined;
+}
+
+/**
+ * Greets and logs in; stores what `change` makes of the key record, if anything. Throws what connecting
+ * and the login throw, and what the server says to the new record.
+ */
+export async function withKeys(
+  system: System,
+  request: KeysRequest,
+  change: (found: KeysResult) => Promise<KeyRecord | undefined>,
+): Promise<void> {
+  const { client, create, credentials } = request;
+  const login = await Login.prepare(
+    system,
+    { client, create, purpose: Purpose.backup },
+    credentials,
+  );
+  const link = { ...DEFAULT_LINK, timeoutMs: request.timeoutMs };
+  const connection = await connect(system, request.address, link, request.tls);
+  try {
+    const session = new KeysSession(connection, login);
+    const { keys } = await session.welcomed;
+    const record = keys.length === 0 ? undefined : parseKeyRecord(keys);
+    const next = await change({ record, password: login.password });
+    if (next !== undefined) await session.store(next);
+    connection.leave();
+    await connection.closed;
+  } catch (error) {
+    connection.fail(error);
+    await connection.closed;
+    throw error;
+  }
+}
+
+class KeysSession {
+  readonly welcomed: Promise<Head<'welcome'>>;
+  private readonly stored: Promise<void>;
+  private settleWelcomed!: (head: Head<'welcome'>) => void;
+  private settleStored!: () => void;
+  private readonly connection: Connection;
+  private readonly login: Login;
+
+  constructor(connection: Connection, login: Login) {
+    this.connection = connection;
+    this.login = login;
+    const over = connection.closed.then((reason): never => {
+      throw reason ?? new TardisError('CONNECTION_LOST', 'the server hung up');
+    });
+    const welcome = new Promise<Head<'welcome'>>((resolve) => void (this.settleWelcomed = resolve));
+    const stored = new Promise<void>((resolve) => void (this.settleStored = resolve));
+    this.welcomed = Promise.race([welcome, over]);
+    this.stored = Promise.race([stored, over]);
+    this.stored.catch(() => undefined); // told to who waits, if anybody does
+    connection.onMessage((name, bytes) => {
+      try {
+        this.receive(name, bytes);
+      } catch (error) {
+        connection.fail(error);
+      }
+    });
+    login.greet(connection);
+  }
+
+  store({ bytes }: KeyRecord): Promise<void> {
+    this.connection.send('setKeys', { keys: bytes });
+    return this.stored;
+  }
+
+  private receive(name: MessageName, bytes: Buffer): void {
+    switch (name) {
+      case 'loginChallenge':
+        this.login
+          .answer(this.connection, bytes)
+          .catch((error: unknown) => this.connection.fail(error));
+        return;
+      case 'welcome': {
+        const { head } = decodeMessage(name, bytes);
+        if (head.protocol !== PROTOCOL_VERSION) {
+          throw new TardisError(
+            'PROTOCOL_VERSION',
+            `the server speaks protocol ${head.protocol}, this client ${PROTOCOL_VERSION}`,
+          );
+        }
+        this.login.confirm(head);
+        this.settleWelcomed(head);
+        return;
+      }
+      case 'keysSet':
+        this.settleStored();
+        return;
+      case 'received':
+      case 'durable':
+        return; // counts of what was sent, which here is one message with an answer of its own
+      default:
+        throw new TardisError('PROTOCOL_VIOLATION', `the server sent "${name}" to who sets a key`);
+    }
+  }
+}

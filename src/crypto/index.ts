@@ -1,0 +1,17 @@
+export * from './key-record.js';
+export {
+  type Challenge,
+  ClientLogin,
+  type ClientProof,
+  type LoginContext,
+  ServerLogin,
+} from './login.js';
+export * from './srp.js';
+export { passwordStrength, type Strength } from './strength.js';
+export {
+  normalPassword,
+  STRETCH,
+  type StretchedPassword,
+  stretchPassword,
+  type StretchParameters,
+} from './stretch.js';

@@ -1,0 +1,236 @@
+/**
+ * The key record of a client: its random master keys, wrapped by a key that comes from the password,
+ * and the login verifier of that password. The server keeps it and can read neither; a change of
+ * password makes a new record around the same keys. docs/formats.md has every byte.
+ */
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import { TardisError } from '../errors/index.js';
+import { type ModPow, SRP_BYTES, srpGroup, srpPower, srpPrivateKey } from './srp.js';
+import {
+  isFit,
+  SALT_BYTES,
+  STRETCH,
+  type StretchedPassword,
+  stretchPassword,
+  type StretchParameters,
+} from './stretch.js';
+
+const MAGIC = Buffer.from('TDK1');
+const VERSION = 1;
+const KDF_SCRYPT = 1;
+/** The 3072-bit group with SHA-256. */
+export const LOGIN_GROUP = 1;
+const CIPHER_AES_256_GCM = 1;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const KEYSET_ID_BYTES = 16;
+const VERIFIER_AT = 80;
+const WRAPPED_AT = VERIFIER_AT + SRP_BYTES;
+const CRC_BYTES = 4;
+export const MAX_KEY_RECORD_BYTES: number = 64 << 10;
+/** Stands for the client's name in x: its directory may get another name. */
+const IDENTITY = 'tardis';
+
+/** What a master key is for. */
+export const KeyPurpose = Object.freeze({ content: 1, names: 2, digests: 3, seals: 4 });
+export type KeyPurposeNumber = (typeof KeyPurpose)[keyof typeof KeyPurpose];
+
+const KEY_BYTES = 32;
+const ENTRY_BYTES = 40;
+
+export interface MasterKey {
+  readonly purpose: KeyPurposeNumber;
+  /** Contents have a key for each epoch, from 1; the others one, of epoch 1. */
+  readonly epoch: number;
+  readonly key: Buffer;
+}
+
+export interface KeyRecord {
+  /** Counts the changes of password, from 1. */
+  readonly number: number;
+  /** The same for all records of the same keys. */
+  readonly keysetId: Buffer;
+  readonly parameters: StretchParameters;
+  readonly salt: Buffer;
+  readonly verifier: Buffer;
+  readonly bytes: Buffer;
+}
+
+/** Reads a record from the store or the wire. Throws KEYS_DAMAGED. */
+export function parseKeyRecord(given: Uint8Array): KeyRecord {
+  const bytes = Buffer.from(given);
+  const refuse = (why: string): TardisError =>
+    new TardisError('KEYS_DAMAGED', `a key record ${why}`);
+  if (bytes.length < WRAPPED_AT + TAG_BYTES + CRC_BYTES || bytes.length > MAX_KEY_RECORD_BYTES) {
+    throw refuse('has a wrong length');
+  }
+  const end = bytes.length - CRC_BYTES;
+  const isWhole = crc32(bytes.subarray(0, end)) === bytes.readUInt32LE(end);
+  if (!isWhole || !bytes.subarray(0, 4).equals(MAGIC)) throw refuse('is damaged');
+  const known = [VERSION, KDF_SCRYPT, LOGIN_GROUP, CIPHER_AES_256_GCM];
+  if ([bytes[4], bytes[5], bytes[9], bytes[10]].some((kind, index) => kind !== known[index])) {
+    throw new TardisError('STORE_NEWER', 'a key record is of a kind this release does not know');
+  }
+  const parameters = { logN: bytes[6]!, r: bytes[7]!, p: bytes[8]! };
+  const number = bytes.readUInt32LE(12);
+  const isSized = bytes.readUInt32LE(76) === end - WRAPPED_AT;
+  if (!isFit(parameters) || number === 0 || !isSized) throw refuse('says what cannot be');
+  return {
+    number,
+    keysetId: bytes.subarray(16, 32),
+    salt: bytes.subarray(32, 32 + SALT_BYTES),
+    parameters,
+    verifier: bytes.subarray(VERIFIER_AT, WRAPPED_AT),
+    bytes,
+  };
+}
+
+/** What a new record is made from. */
+interface NewRecord {
+  readonly number: number;
+  readonly keysetId: Buffer;
+  readonly keys: readonly MasterKey[];
+  readonly parameters: StretchParameters;
+}
+
+export interface MadeKeyRecord {
+  readonly record: KeyRecord;
+  /** For a login at once, without a second memory-hard call. */
+  readonly secrets: StretchedPassword;
+}
+
+/** Makes new master keys and the first record of them. */
+export function newKeyRecord(
+  modPow: ModPow,
+  password: Buffer,
+  parameters: StretchParameters = STRETCH,
+): Promise<MadeKeyRecord> {
+  const keys = Object.values(KeyPurpose).map((purpose) => ({
+    purpose,
+    epoch: 1,
+    key: randomBytes(KEY_BYTES),
+  }));
+  const keysetId = randomBytes(KEYSET_ID_BYTES);
+  return makeRecord(modPow, password, { number: 1, keysetId, keys, parameters });
+}
+
+/** The next record of the same keys, for another password. Throws LOGIN_FAILED if the old one is wrong. */
+export async function changePassword(
+  modPow: ModPow,
+  record: KeyRecord,
+  old: Buffer,
+  next: Buffer,
+): Promise<MadeKeyRecord> {
+  const { keys } = await unlockKeyRecord(record, old);
+  const { number, keysetId } = record;
+  const parameters = STRETCH;
+  return makeRecord(modPow, next, { number: number + 1, keysetId, keys, parameters });
+}
+
+/** Stretches the password and opens the record. Throws LOGIN_FAILED for a wrong one. */
+export async function unlockKeyRecord(
+  record: KeyRecord,
+  password: Buffer,
+): Promise<{ keys: MasterKey[]; secrets: StretchedPassword }> {
+  const secrets = await stretchPassword(password, record.salt, record.parameters);
+  return { keys: openKeyRecord(record, secrets.wrapKey), secrets };
+}
+
+/** The secret exponent of a password's login, and so of its verifier. */
+export function loginPrivateKey(salt: Uint8Array, { loginSecret }: StretchedPassword): Buffer {
+  return srpPrivateKey(srpGroup(), salt, IDENTITY, loginSecret);
+}
+
+async function makeRecord(
+  modPow: ModPow,
+  password: Buffer,
+  { number, keysetId, keys, parameters }: NewRecord,
+): Promise<MadeKeyRecord> {
+  const [salt, nonce] = [randomBytes(SALT_BYTES), randomBytes(NONCE_BYTES)];
+  const secrets = await stretchPassword(password, salt, parameters);
+  const verifier = await srpPower(modPow, srpGroup(), loginPrivateKey(salt, secrets));
+  const plain = encodeKeys(keys);
+  const head = Buffer.alloc(VERIFIER_AT);
+  MAGIC.copy(head);
+  const { logN, r, p } = parameters;
+  head.set([VERSION, KDF_SCRYPT, logN, r, p, LOGIN_GROUP, CIPHER_AES_256_GCM], 4);
+  head.writeUInt32LE(number, 12);
+  head.set(keysetId, 16);
+  head.set(salt, 32);
+  head.set(nonce, 32 + SALT_BYTES);
+  head.writeUInt32LE(plain.length + TAG_BYTES, 76);
+  const cipher = createCipheriv('aes-256-gcm', secrets.wrapKey, nonce);
+  cipher.setAAD(Buffer.concat([head, verifier]));
+  const wrapped = Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+  plain.fill(0);
+  return { record: sealed(Buffer.concat([head, verifier, wrapped])), secrets };
+}
+
+function sealed(body: Buffer): KeyRecord {
+  const crc = Buffer.alloc(CRC_BYTES);
+  crc.writeUInt32LE(crc32(body));
+  return parseKeyRecord(Buffer.concat([body, crc]));
+}
+
+/**
+ * A record whose password nobody knows: what a server shows where there is none, so that nobody can
+ * tell the two apart. Its bytes are random where those of a real one look random.
+ */
+export async function decoyKeyRecord(modPow: ModPow): Promise<KeyRecord> {
+  const head = Buffer.alloc(VERIFIER_AT);
+  MAGIC.copy(head);
+  const { logN, r, p } = STRETCH;
+  head.set([VERSION, KDF_SCRYPT, logN, r, p, LOGIN_GROUP, CIPHER_AES_256_GCM], 4);
+  head.writeUInt32LE(1, 12);
+  const wrapped = randomBytes(ENTRY_BYTES * Object.keys(KeyPurpose).length + TAG_BYTES);
+  head.set(randomBytes(KEYSET_ID_BYTES + SALT_BYTES + NONCE_BYTES), 16);
+  head.writeUInt32LE(wrapped.length, 76);
+  const verifier = await srpPower(modPow, srpGroup(), randomBytes(KEY_BYTES));
+  return sealed(Buffer.concat([head, verifier, wrapped]));
+}
+
+/** Unwraps the master keys. Throws LOGIN_FAILED when the key does not fit, or a byte was changed. */
+export function openKeyRecord({ bytes }: KeyRecord, wrapKey: Buffer): MasterKey[] {
+  const nonce = bytes.subarray(32 + SALT_BYTES, 32 + SALT_BYTES + NONCE_BYTES);
+  const tagAt = bytes.length - CRC_BYTES - TAG_BYTES;
+  const decipher = createDecipheriv('aes-256-gcm', wrapKey, nonce, { authTagLength: TAG_BYTES });
+  decipher.setAAD(bytes.subarray(0, WRAPPED_AT));
+  decipher.setAuthTag(bytes.subarray(tagAt, tagAt + TAG_BYTES));
+  let plain: Buffer;
+  try {
+    plain = Buffer.concat([decipher.update(bytes.subarray(WRAPPED_AT, tagAt)), decipher.final()]);
+  } catch {
+    // OpenSSL's own error tells nothing, and its stack would hold what it worked on.
+    throw new TardisError('LOGIN_FAILED', 'the password is wrong');
+  }
+  return decodeKeys(plain);
+}
+
+function encodeKeys(keys: readonly MasterKey[]): Buffer {
+  const bytes = Buffer.alloc(keys.length * ENTRY_BYTES);
+  for (const [index, { purpose, epoch, key }] of keys.entries()) {
+    const at = index * ENTRY_BYTES;
+    bytes[at] = purpose;
+    bytes.writeUInt32LE(epoch, at + 4);
+    bytes.set(key, at + 8);
+  }
+  return bytes;
+}
+
+function decodeKeys(bytes: Buffer): MasterKey[] {
+  const keys: MasterKey[] = [];
+  const known = new Set<number>(Object.values(KeyPurpose));
+  for (let at = 0; at + ENTRY_BYTES <= bytes.length; at += ENTRY_BYTES) {
+    const purpose = bytes[at]!;
+    if (!known.has(purpose)) {
+      throw new TardisError('STORE_NEWER', 'a key record has a key this release does not know');
+    }
+    keys.push({
+      purpose: purpose as KeyPurposeNumber,
+      epoch: bytes.readUInt32LE(at + 4),
+      key: bytes.subarray(at + 8, at + ENTRY_BYTES),
+    });
+  }
+  return keys;
+}

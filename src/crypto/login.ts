@@ -1,0 +1,159 @@
+/**
+ * The two sides of a login: SRP-6a, and proofs of its key over all that was said and the channel it was
+ * said on. Who stands between with a TLS connection to each side has two channels, and so no proof.
+ *
+ *   T  = SHA-256 over each of: kind of the channel, keying material exported from TLS (empty elsewhere),
+ *        the greeting, the challenge (both as they were sent), A; each after its length (u32)
+ *   M1 = HMAC-SHA-256(SHA-256(S), "tardis login 1: client" | T)
+ *   M2 = HMAC-SHA-256(SHA-256(S), "tardis login 1: server" | T)
+ */
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { TardisError } from '../errors/index.js';
+import { type KeyRecord, LOGIN_GROUP, loginPrivateKey } from './key-record.js';
+import {
+  type ModPow,
+  srpClientKey,
+  srpGroup,
+  srpPower,
+  srpSecret,
+  srpServerKey,
+  srpServerPublic,
+} from './srp.js';
+import { SALT_BYTES, type StretchedPassword, type StretchParameters } from './stretch.js';
+
+/** What a login is bound to, besides the values it exchanges. */
+export interface LoginContext {
+  readonly channelKind: string;
+  readonly keyingMaterial: Buffer;
+  /** The greeting and the challenge, to the byte. */
+  readonly greeting: Buffer;
+  readonly challenge: Buffer;
+}
+
+/** What the server asks. */
+export interface Challenge extends StretchParameters {
+  readonly group: number;
+  readonly salt: Buffer;
+  readonly serverPublic: Buffer;
+}
+
+export interface ClientProof {
+  readonly clientPublic: Buffer;
+  readonly proof: Buffer;
+}
+
+/** The server's side of one login. */
+export class ServerLogin {
+  private readonly secret: Buffer;
+  private readonly serverPublic: Buffer;
+  private readonly modPow: ModPow;
+  private readonly record: KeyRecord;
+
+  private constructor(modPow: ModPow, record: KeyRecord, secret: Buffer, serverPublic: Buffer) {
+    this.modPow = modPow;
+    this.record = record;
+    this.secret = secret;
+    this.serverPublic = serverPublic;
+  }
+
+  static async begin(modPow: ModPow, record: KeyRecord): Promise<ServerLogin> {
+    const secret = srpSecret();
+    const shown = await srpServerPublic(modPow, srpGroup(), record.verifier, secret);
+    return new ServerLogin(modPow, record, secret, shown);
+  }
+
+  get challenge(): Challenge {
+    const { salt, parameters } = this.record;
+    return { ...parameters, group: LOGIN_GROUP, salt, serverPublic: this.serverPublic };
+  }
+
+  /** The server's own proof if the client's is right, else undefined. */
+  async check(
+    { clientPublic, proof }: ClientProof,
+    context: LoginContext,
+  ): Promise<Buffer | undefined> {
+    const { modPow, secret, serverPublic } = this;
+    const { verifier } = this.record;
+    const sides = { verifier, secret, clientPublic, serverPublic };
+    const key = await srpServerKey(modPow, srpGroup(), sides);
+    const proofs = proofsOf(key, context, clientPublic);
+    const isRight = proof.length === proofs.client.length && timingSafeEqual(proof, proofs.client);
+    return isRight ? proofs.server : undefined;
+  }
+}
+
+/** The client's side of one login. */
+export class ClientLogin {
+  private expected: Buffer | undefined;
+  private readonly modPow: ModPow;
+
+  constructor(modPow: ModPow) {
+    this.modPow = modPow;
+  }
+
+  /** Whether the server was asked to prove itself: its welcome must do so. */
+  get isAwaitingProof(): boolean {
+    return this.expected !== undefined;
+  }
+
+  /**
+   * Answers a challenge. `stretch` makes the secrets of the password; a caller that has them for this
+   * salt may save the memory-hard call. Throws LOGIN_FAILED for a challenge that no honest server sends.
+   */
+  async answer(
+    { group, salt, serverPublic, logN, r, p }: Challenge,
+    context: LoginContext,
+    stretch: (salt: Buffer, parameters: StretchParameters) => Promise<StretchedPassword>,
+  ): Promise<ClientProof> {
+    if (group !== LOGIN_GROUP || salt.length !== SALT_BYTES) {
+      throw new TardisError(
+        'LOGIN_FAILED',
+        'the server asks for a login this release does not know',
+      );
+    }
+    const { modPow } = this;
+    const secret = srpSecret();
+    const [secrets, clientPublic] = await Promise.all([
+      stretch(salt, { logN, r, p }),
+      srpPower(modPow, srpGroup(), secret),
+    ]);
+    const privateKey = loginPrivateKey(salt, secrets);
+    const sides = { privateKey, secret, clientPublic, serverPublic };
+    const key = await srpClientKey(modPow, srpGroup(), sides);
+    const proofs = proofsOf(key, context, clientPublic);
+    this.expected = proofs.server;
+    return { clientPublic, proof: proofs.client };
+  }
+
+  /** Checks the server's proof. Throws SERVER_NOT_PROVEN. */
+  confirm(proof: Buffer): void {
+    const { expected } = this;
+    const isRight = expected?.length === proof.length && timingSafeEqual(expected, proof);
+    if (isRight) return;
+    throw new TardisError('SERVER_NOT_PROVEN', 'the server did not prove that it knows the client');
+  }
+}
+
+function proofsOf(
+  key: Buffer,
+  { channelKind, keyingMaterial, greeting, challenge }: LoginContext,
+  clientPublic: Buffer,
+): { client: Buffer; server: Buffer } {
+  const transcript = createHash('sha256');
+  for (const part of [
+    Buffer.from(channelKind),
+    keyingMaterial,
+    greeting,
+    challenge,
+    clientPublic,
+  ]) {
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(part.length);
+    transcript.update(length).update(part);
+  }
+  const told = transcript.digest();
+  const sessionKey = createHash('sha256').update(key).digest();
+  const proofBy = (who: string): Buffer =>
+    createHmac('sha256', sessionKey).update(`tardis login 1: ${who}`).update(told).digest();
+  return { client: proofBy('client'), server: proofBy('server') };
+}

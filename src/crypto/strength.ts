@@ -1,0 +1,129 @@
+/**
+ * How hard a password is to guess: an estimate from what guessers try first (common words, rows of the
+ * keyboard, sequences, repetitions, years), told when a password is set. It refuses none.
+ */
+export interface Strength {
+  /** Guesses needed, as a power of two. */
+  readonly bits: number;
+  readonly word: 'very weak' | 'weak' | 'fair' | 'good' | 'strong';
+}
+
+/** What is found first, after leaked lists; digits and signs in place of letters are undone before. */
+const COMMON =
+  'password passwort contrasena motdepasse qwerty azerty qwertz abc letmein welcome monkey dragon ' +
+  'master login admin root user guest test secret backup tardis doctor computer internet server ' +
+  'iloveyou love sunshine princess football baseball hockey soccer superman batman starwars pokemon ' +
+  'michael jennifer thomas daniel jessica charlie ashley andrew george maggie pepper ginger ' +
+  'summer winter spring autumn january monday friday freedom whatever trustno hello shadow ' +
+  'money hunter killer cookie cheese flower orange banana changeme default private access ' +
+  'correct horse battery staple';
+const WORDS = COMMON.split(' ');
+const ROWS = ['abcdefghijklmnopqrstuvwxyz', '01234567890', 'qwertyuiop', 'asdfghjkl', 'zxcvbnm'];
+const WORD_BITS = 9;
+const ROW_BITS = 6;
+const YEAR_BITS = 7;
+/** Words of a dictionary, less common ones: some 13 bits for five letters. */
+const FIRST_LETTER_BITS = 3;
+const LETTER_BITS = 2.2;
+const REPEAT_BITS = 1.5;
+const LEET: Readonly<Record<string, string>> = {
+  '@': 'a',
+  4: 'a',
+  3: 'e',
+  1: 'i',
+  '!': 'i',
+  0: 'o',
+  $: 's',
+  5: 's',
+  7: 't',
+};
+const MAX_LOOKED_AT = 256;
+
+const LIMITS = [
+  [28, 'very weak'],
+  [40, 'weak'],
+  [56, 'fair'],
+  [72, 'good'],
+] as const;
+
+/** Estimates a password; bytes that are no UTF-8 count as single characters. */
+export function passwordStrength(password: Uint8Array): Strength {
+  const text = Buffer.from(password).toString('utf8').slice(0, MAX_LOOKED_AT);
+  const lower = text.toLowerCase();
+  const plain = lower.replaceAll(/[^a-z]/g, (letter) => LEET[letter] ?? letter);
+  const letterBits = Math.log2(alphabetOf(text));
+  let bits = 0;
+  for (let at = 0; at < lower.length; ) {
+    const found = longest([
+      ...wordAt(lower, at),
+      ...patternsAt(lower, at),
+      ...patternsAt(plain, at),
+    ]);
+    bits += found === undefined ? letterBits : Math.min(found.bits, found.length * letterBits);
+    at += found?.length ?? 1;
+  }
+  // Capitals of a word and what stands for its letters are tried too, a little later.
+  if (lower !== text) bits += 1;
+  const word = LIMITS.find(([below]) => bits < below)?.[1] ?? 'strong';
+  return { bits: Math.round(bits), word };
+}
+
+interface Pattern {
+  readonly length: number;
+  readonly bits: number;
+}
+
+function longest(patterns: readonly Pattern[]): Pattern | undefined {
+  return [...patterns].sort((a, b) => b.length - a.length)[0];
+}
+
+/** What guessers know that begins at a place. */
+function patternsAt(text: string, at: number): Pattern[] {
+  const rest = text.slice(at);
+  const found: Pattern[] = [];
+  for (const word of WORDS) {
+    if (rest.startsWith(word)) found.push({ length: word.length, bits: WORD_BITS });
+  }
+  for (const row of ROWS) {
+    for (const way of [row, row.split('').reverse().join('')]) {
+      const length = commonRun(rest, way);
+      if (length >= 3) found.push({ length, bits: ROW_BITS });
+    }
+  }
+  const repeated = /^(.{1,4}?)\1{2,}/su.exec(rest)?.[0].length ?? 0;
+  if (repeated > 0) found.push({ length: repeated, bits: REPEAT_BITS * 6 });
+  if (/^(19|20)\d\d/.test(rest)) found.push({ length: 4, bits: YEAR_BITS });
+  return found;
+}
+
+/** Letters that look like a word of some language. */
+function wordAt(text: string, at: number): Pattern[] {
+  const letters = /^[a-z]{4,}/.exec(text.slice(at))?.[0] ?? '';
+  if (!isWordLike(letters)) return [];
+  return [{ length: letters.length, bits: FIRST_LETTER_BITS + letters.length * LETTER_BITS }];
+}
+
+/** Every third letter or so a vowel: random letters seldom look so, and words nearly always. */
+function isWordLike(letters: string): boolean {
+  const vowels = letters.replaceAll(/[^aeiouy]/g, '').length / Math.max(1, letters.length);
+  return vowels >= 0.2 && vowels <= 0.67;
+}
+
+/** How many letters of a text go on in a row as they do there. */
+function commonRun(text: string, row: string): number {
+  const start = row.indexOf(text[0] ?? '\0');
+  if (start < 0) return 0;
+  let length = 0;
+  while (length < text.length && row[start + length] === text[length]) length += 1;
+  return length;
+}
+
+function alphabetOf(text: string): number {
+  let size = 0;
+  if (/[a-z]/.test(text)) size += 26;
+  if (/[A-Z]/.test(text)) size += 26;
+  if (/\d/.test(text)) size += 10;
+  if (/[ -/:-@[-`{-~]/.test(text)) size += 33;
+  if (/[^\0-\x7f]/.test(text)) size += 64;
+  return Math.max(size, 2);
+}

@@ -1,0 +1,144 @@
+/**
+ * The client's side of greeting and login. With a password the server must prove itself, whatever its
+ * certificate says: a server that lets us in without asking is refused. Without one, a server that asks
+ * gets what `ask` brings from the user.
+ */
+import {
+  ClientLogin,
+  type MadeKeyRecord,
+  type ModPow,
+  newKeyRecord,
+  type StretchedPassword,
+  stretchPassword,
+  type StretchParameters,
+} from '../crypto/index.js';
+import { TardisError } from '../errors/index.js';
+import type { System } from '../system/index.js';
+import {
+  type Connection,
+  decodeMessage,
+  encodeMessage,
+  type Head,
+  PROTOCOL_VERSION,
+  type PurposeName,
+} from '../transport/index.js';
+
+/** How a user proves who he is. */
+export interface Credentials {
+  /** Undefined: none was given. */
+  readonly password: Buffer | undefined;
+  /**
+   * Asks the user when the server wants a password and none was given, until `signal` says that nobody
+   * waits for it any more. Throws PASSWORD_NEEDED.
+   */
+  ask(signal: AbortSignal): Promise<Buffer>;
+}
+
+/** Which client, and whether it is to be made. */
+export interface LoginTarget {
+  readonly client: string;
+  readonly create: boolean;
+  readonly purpose: PurposeName;
+}
+
+/** For who has no password and nobody to ask. */
+export const NO_CREDENTIALS: Credentials = Object.freeze({
+  password: undefined,
+  ask: () => Promise.reject(new TardisError('PASSWORD_NEEDED', 'the server asks for a password')),
+});
+
+const SOFTWARE = 'tardis-pipeline 0.1.0';
+
+export class Login {
+  /** The password that was used, if there was need of one. */
+  password: Buffer | undefined;
+  private greeting: Buffer = Buffer.alloc(0);
+  private readonly login: ClientLogin;
+  private readonly target: LoginTarget;
+  private readonly credentials: Credentials;
+  /** Of a client that is made by this greeting. */
+  private readonly made: MadeKeyRecord | undefined;
+
+  private constructor(
+    modPow: ModPow,
+    target: LoginTarget,
+    credentials: Credentials,
+    made: MadeKeyRecord | undefined,
+  ) {
+    this.target = target;
+    this.credentials = credentials;
+    this.made = made;
+    this.password = credentials.password;
+    this.login = new ClientLogin(modPow);
+  }
+
+  /** Prepares a login; for a client that is to be made with a password, its keys too. */
+  static async prepare(
+    system: System,
+    target: LoginTarget,
+    credentials: Credentials,
+  ): Promise<Login> {
+    const { password } = credentials;
+    const isNew = target.create && password !== undefined;
+    const { modPow } = system.native;
+    const made = isNew ? await newKeyRecord(modPow, password) : undefined;
+    return new Login(modPow, target, credentials, made);
+  }
+
+  /** Sends the greeting. Call once, first of all. */
+  greet(connection: Connection): void {
+    const message = encodeMessage('hello', {
+      protocol: PROTOCOL_VERSION,
+      software: SOFTWARE,
+      ...this.target,
+      keys: this.made?.record.bytes ?? Buffer.alloc(0),
+    });
+    this.greeting = message.head;
+    connection.sendEncoded(message);
+  }
+
+  /** Answers a challenge. Throws LOGIN_FAILED, and what asking the user throws. */
+  async answer(connection: Connection, bytes: Buffer): Promise<void> {
+    const { head } = decodeMessage('loginChallenge', bytes);
+    if (this.login.isAwaitingProof) throw unexpected();
+    this.password ??= await this.ask(connection);
+    const { kind: channelKind, keyingMaterial } = connection.channel;
+    const context = { channelKind, keyingMaterial, greeting: this.greeting, challenge: bytes };
+    const proof = await this.login.answer(head, context, (salt, parameters) =>
+      this.stretch(salt, parameters),
+    );
+    connection.send('loginProof', { ...proof });
+  }
+
+  private async ask(connection: Connection): Promise<Buffer> {
+    const over = new AbortController();
+    connection.closed.then(
+      () => over.abort(),
+      () => over.abort(),
+    );
+    return this.credentials.ask(over.signal);
+  }
+
+  /** Checks what the welcome says of the login. Throws PASSWORD_NOT_SET, SERVER_NOT_PROVEN. */
+  confirm({ proof }: Head<'welcome'>): void {
+    if (this.login.isAwaitingProof) {
+      this.login.confirm(proof);
+    } else if (this.password !== undefined) {
+      throw new TardisError(
+        'PASSWORD_NOT_SET',
+        `the server did not ask for the password: the client "${this.target.client}" has none, or this is not your server`,
+      );
+    }
+  }
+
+  /** A client that is just made has its secrets already. */
+  private stretch(salt: Buffer, parameters: StretchParameters): Promise<StretchedPassword> {
+    const { made } = this;
+    if (made?.record.salt.equals(salt) === true) return Promise.resolve(made.secrets);
+    return stretchPassword(this.password!, salt, parameters);
+  }
+}
+
+function unexpected(): TardisError {
+  return new TardisError('PROTOCOL_VIOLATION', 'the server asks for a login twice');
+}

@@ -1,0 +1,1 @@
+export { type Credentials, Login, type LoginTarget, NO_CREDENTIALS } from './client-login.js';

@@ -1,0 +1,37 @@
+/** Tools that read a store on this machine ask for the password of a client that has one. */
+import { type KeyRecord, parseKeyRecord, unlockKeyRecord } from '../crypto/index.js';
+import type { Found } from '../config/index.js';
+import { newestKeys, openClientDirectory } from '../store/index.js';
+import type { System } from '../system/index.js';
+import { askPassword, givenPassword, type PasswordSettings } from './password.js';
+import { clientPlace } from './run-tool.js';
+
+type UnlockSettings = PasswordSettings & Parameters<typeof clientPlace>[0];
+
+/** The newest key record of a client. Throws KEYS_DAMAGED, NO_SUCH_STORE, NO_SUCH_CLIENT. */
+export function keysOf(
+  system: System,
+  place: ReturnType<typeof clientPlace>,
+): KeyRecord | undefined {
+  const { path } = openClientDirectory(system, place);
+  const keys = newestKeys(system, path);
+  return keys === undefined ? undefined : parseKeyRecord(keys.bytes);
+}
+
+/** Throws LOGIN_FAILED for a wrong password, PASSWORD_NEEDED for none where there is nobody to ask. */
+export async function unlockClient(
+  system: System,
+  settings: UnlockSettings,
+  found: ReadonlyMap<string, Found>,
+): Promise<void> {
+  const record = keysOf(system, clientPlace(settings));
+  if (record === undefined) return;
+  const ask = promptFor(settings.client);
+  const password = (await givenPassword(settings, found, ask)) ?? (await askPassword(ask));
+  await unlockKeyRecord(record, password);
+  password.fill(0);
+}
+
+export function promptFor(client: string): { prompt: string; isNew: false } {
+  return { prompt: `Password of ${client}`, isNew: false };
+}

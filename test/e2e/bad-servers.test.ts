@@ -1,0 +1,94 @@
+/** Servers that break the rules: a client tells what is wrong, and ends. */
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { encodeMessage, PROTOCOL_VERSION } from '../../src/transport/index.js';
+import { run } from '../helpers/commands.js';
+import { file, makeScratch, makeTree, noise, removeScratch, text } from '../helpers/tree.js';
+
+const home = makeScratch();
+const source = path.join(home, 'tree');
+
+test.before(() => {
+  makeTree(source, [file('a', text(1, 5000)), file('b', noise(2, 2 << 20))]);
+});
+test.after.always(() => removeScratch(home));
+
+/** A server that answers a greeting in its own way. */
+async function badServer(
+  t: ExecutionContext,
+  answer: (socket: WebSocket) => void,
+): Promise<{ code: unknown; status: number | null; stderr: string }> {
+  const sockets = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+  t.teardown(() => sockets.close());
+  sockets.on('connection', (socket) => socket.once('message', () => answer(socket)));
+  await new Promise((resolve) => sockets.once('listening', resolve));
+  const { port } = sockets.address() as AddressInfo;
+  const args = ['-C', 'me', '--insecure-tcp', '--port', String(port), source];
+  const { stderr } = await run('tardis', args);
+  t.notRegex(stderr, /^\s+at /m);
+  const { stdout, status } = await run('tardis', [...args, '--json']);
+  return { code: (JSON.parse(stdout) as { error: { code: string } }).error.code, status, stderr };
+}
+
+const welcome = (protocol: number): Buffer =>
+  encodeMessage('welcome', {
+    protocol,
+    software: 'test',
+    incarnation: Buffer.alloc(16),
+    creditBytes: 1 << 20,
+    proof: Buffer.alloc(0),
+    keys: Buffer.alloc(0),
+  }).head;
+
+const OFFERED = {
+  basis: 1,
+  slot: 0,
+  name: Buffer.from('a'),
+  sizeBytes: 5_000_000,
+  mostPercent: 50,
+};
+const OFFER = encodeMessage('basis', { ...OFFERED, hasSignature: true }).head;
+const PIECE = { basis: 1, isSample: false, bytes: noise('s', 1 << 20), last: false, failed: false };
+const UNWANTED = encodeMessage('signature', PIECE).head;
+
+function sendAll(socket: WebSocket, messages: readonly Buffer[]): void {
+  for (const message of [welcome(PROTOCOL_VERSION), ...messages]) socket.send(message);
+}
+
+for (const [what, code, answer] of [
+  ['of another protocol', 'PROTOCOL_VERSION', (socket) => socket.send(welcome(99))],
+  ['that sends noise', 'PROTOCOL_VIOLATION', (socket) => socket.send(noise('answer', 300))],
+  ['that sends text', 'PROTOCOL_VIOLATION', (socket) => socket.send('welcome')],
+  ['that hangs up', 'CONNECTION_LOST', (socket) => socket.terminate()],
+  ['that closes', 'CONNECTION_LOST', (socket) => socket.close(1000)],
+  [
+    'that answers what was not asked',
+    'PROTOCOL_VIOLATION',
+    (socket) => {
+      const verdicts = encodeMessage('verdicts', { ask: 9, verdicts: Buffer.alloc(0) }).head;
+      socket.once('message', () => socket.send(verdicts));
+      socket.send(welcome(PROTOCOL_VERSION));
+    },
+  ],
+  ['that offers a basis twice', 'PROTOCOL_VIOLATION', (socket) => sendAll(socket, [OFFER, OFFER])],
+  [
+    'that sends a signature nobody wants',
+    'PROTOCOL_VIOLATION',
+    (socket) => sendAll(socket, [OFFER, ...Array.from({ length: 17 }, () => UNWANTED)]),
+  ],
+  [
+    'that tells an error of its own making',
+    'PROTOCOL_VIOLATION',
+    (socket) =>
+      socket.send(encodeMessage('error', { code: 'NO_CODE', message: 'x', context: {} }).head),
+  ],
+] as readonly [string, string, (socket: WebSocket) => void][]) {
+  test(`a server ${what}: ${code}`, async (t) => {
+    const told = await badServer(t, answer);
+    t.is(told.code, code);
+    t.is(told.status, 1);
+    t.regex(told.stderr, new RegExp(`\\[${code}\\]`));
+  });
+}

@@ -1,0 +1,184 @@
+/** Logins without a network: a service over a store, and clients that answer its challenges. */
+import { randomBytes } from 'node:crypto';
+import { pino } from 'pino';
+import {
+  ClientLogin,
+  newKeyRecord,
+  srpGroup,
+  srpPower,
+  srpSecret,
+  type StretchedPassword,
+  stretchPassword,
+} from '../../src/crypto/index.js';
+import { LoginService, type LoginOptions } from '../../src/server/index.js';
+import { createClientDirectory } from '../../src/store/index.js';
+import { nodeSystem, type System } from '../../src/system/index.js';
+import { type Channel, encodeMessage, type Head } from '../../src/transport/index.js';
+
+export const NETWORK: Channel = Object.freeze({
+  kind: 'tls',
+  keyingMaterial: Buffer.alloc(32, 7),
+  peerAddress: '10.0.0.1',
+});
+
+/** No attempt is one too many. */
+const BOUNDLESS = { burst: 1e9, refillMs: 1 };
+
+export function serviceOf(
+  store: string,
+  options: Partial<LoginOptions> = {},
+  system: System = nodeSystem(),
+): LoginService {
+  return new LoginService(
+    system,
+    {
+      baseDir: store,
+      catalogFile: 'tardis.db',
+      allowCreate: false,
+      onlyClient: undefined,
+      requirePassword: false,
+      attempts: { pair: BOUNDLESS, address: BOUNDLESS },
+      challengeAfterMs: 0,
+      ...options,
+    },
+    pino({ level: 'silent' }),
+  );
+}
+
+/** Makes a client in a store, with a password or without. */
+export async function makeClient(store: string, client: string, password?: string): Promise<void> {
+  const system = nodeSystem();
+  const made =
+    password === undefined
+      ? undefined
+      : await newKeyRecord(system.native.modPow, Buffer.from(password));
+  await createClientDirectory(system, {
+    store,
+    client,
+    ...(made === undefined ? {} : { keys: made.record.bytes }),
+  });
+}
+
+export function helloOf(client: string, changes: Partial<Head<'hello'>> = {}): Head<'hello'> {
+  return {
+    protocol: 1,
+    software: 'test',
+    client,
+    create: false,
+    purpose: 'backup',
+    keys: Buffer.alloc(0),
+    ...changes,
+  };
+}
+
+export interface Tried {
+  /** From greeting to challenge, and from proof to answer. */
+  readonly challengeMs: number;
+  readonly answerMs: number;
+  /** Undefined when the login succeeded. */
+  readonly error: Error | undefined;
+}
+
+/** Stretched once for each salt: what a client pays for is not what a server is measured by. */
+const stretched = new Map<string, Promise<StretchedPassword>>();
+
+/** One login. `password` is stretched with parameters of the challenge, once for each salt. */
+export async function tryLogin(
+  service: LoginService,
+  client: string,
+  password: string,
+  channel: Channel = NETWORK,
+  channelSeenByClient: Channel = channel,
+): Promise<Tried> {
+  const hello = helloOf(client);
+  const greeting = encodeMessage('hello', hello).head;
+  const startMs = performance.now();
+  const pending = await service.begin(hello, channel);
+  const challengeMs = performance.now() - startMs;
+  if (pending === undefined) throw new Error('there was no challenge');
+  const challenge = encodeMessage('loginChallenge', pending.challenge).head;
+  const contextOf = ({ kind: channelKind, keyingMaterial }: Channel) => ({
+    channelKind,
+    keyingMaterial,
+    greeting,
+    challenge,
+  });
+  const login = new ClientLogin(nodeSystem().native.modPow);
+  const proof = await login.answer(
+    { ...pending.challenge, group: pending.challenge.group },
+    contextOf(channelSeenByClient),
+    (salt, parameters) => {
+      const key = `${password}/${salt.toString('hex')}`;
+      const known = stretched.get(key) ?? stretchPassword(Buffer.from(password), salt, parameters);
+      stretched.set(key, known);
+      return known;
+    },
+  );
+  const provenMs = performance.now();
+  try {
+    const own = await pending.check({ ...proof }, contextOf(channel));
+    login.confirm(own);
+    return { challengeMs, answerMs: performance.now() - provenMs, error: undefined };
+  } catch (error) {
+    return { challengeMs, answerMs: performance.now() - provenMs, error: error as Error };
+  }
+}
+
+/** Welch's t of two samples: how many standard errors their means are apart. */
+export function welch(a: readonly number[], b: readonly number[]): number {
+  const mean = (of: readonly number[]): number => of.reduce((sum, x) => sum + x, 0) / of.length;
+  const error = (of: readonly number[]): number => {
+    const middle = mean(of);
+    return of.reduce((sum, x) => sum + (x - middle) ** 2, 0) / (of.length - 1) / of.length;
+  };
+  return (mean(a) - mean(b)) / Math.sqrt(error(a) + error(b));
+}
+
+/**
+ * A login with a proof that is a guess: A is a power like any other, what is proven with it random. The
+ * server does the same work for it as for a right one, and the client nearly none.
+ */
+async function guess(service: LoginService, client: string, clientPublic: Buffer): Promise<Tried> {
+  const startMs = performance.now();
+  const pending = await service.begin(helloOf(client), NETWORK);
+  const challengeMs = performance.now() - startMs;
+  const context = {
+    channelKind: NETWORK.kind,
+    keyingMaterial: NETWORK.keyingMaterial,
+    greeting: Buffer.alloc(64, 1),
+    challenge: Buffer.alloc(450, 2),
+  };
+  const provenMs = performance.now();
+  try {
+    await pending!.check({ clientPublic, proof: randomBytes(32) }, context);
+  } catch (error) {
+    return { challengeMs, answerMs: performance.now() - provenMs, error: error as Error };
+  }
+  throw new Error('a guess got in');
+}
+
+/**
+ * Logins of a known client and an unknown one, guessed at in random order; Welch's t of the times of
+ * challenges and of answers. The slowest tenth is left out on both sides: there the machine was busy.
+ */
+export async function compareTimes(
+  service: LoginService,
+  names: { readonly known: string; readonly unknown: string },
+  logins: number,
+): Promise<{ challenge: number; answer: number }> {
+  const group = srpGroup();
+  const clientPublic = await srpPower(nodeSystem().native.modPow, group, srpSecret());
+  const samples = { known: [] as Tried[], unknown: [] as Tried[] };
+  for (let count = 0; count < logins; count += 1) {
+    const which = Math.random() < 0.5 ? 'known' : 'unknown';
+    samples[which].push(await guess(service, names[which], clientPublic));
+  }
+  const tOf = (time: (tried: Tried) => number): number => {
+    const kept = (of: readonly Tried[]): number[] => {
+      const sorted = of.map(time).sort((a, b) => a - b);
+      return sorted.slice(0, Math.ceil(sorted.length * 0.9));
+    };
+    return welch(kept(samples.known), kept(samples.unknown));
+  };
+  return { challenge: tOf((tried) => tried.challengeMs), answer: tOf((tried) => tried.answerMs) };
+}

@@ -1,0 +1,197 @@
+/** Who gets in, and what everybody else can learn. */
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { srpGroup, srpMultiplier, parseKeyRecord } from '../../src/crypto/index.js';
+import { asTardisError } from '../../src/errors/index.js';
+import { newestKeys } from '../../src/store/index.js';
+import { ManualClock, nodeSystem } from '../../src/system/index.js';
+import type { Channel } from '../../src/transport/index.js';
+import { rejectedCode } from '../helpers/codes.js';
+import {
+  compareTimes,
+  helloOf,
+  makeClient,
+  NETWORK,
+  serviceOf,
+  tryLogin,
+  welch,
+} from '../helpers/logins.js';
+import { scratch, scratchInMemory } from '../helpers/scratch.js';
+
+const UNIX: Channel = { kind: 'unix', keyingMaterial: Buffer.alloc(0), peerAddress: '' };
+
+test('the right password gets in, a wrong one and an unknown client get the same answer', async (t) => {
+  const store = scratch(t);
+  await makeClient(store, 'known', 'secret');
+  const service = serviceOf(store);
+  t.is((await tryLogin(service, 'known', 'secret')).error, undefined);
+  const told = new Set<string>();
+  for (const client of ['known', 'unknown']) {
+    const { error } = await tryLogin(service, client, 'wrong');
+    const { code, message, context } = asTardisError(error);
+    t.is(code, 'LOGIN_FAILED');
+    told.add(JSON.stringify({ code, message: message.replace(client, '*'), context }));
+  }
+  t.is(told.size, 1, [...told].join());
+});
+
+test('a decoy is the same for a name each time, after a restart too, and has the form of a record', async (t) => {
+  const store = scratch(t);
+  await makeClient(store, 'known', 'secret');
+  const challengeOf = async (client: string) =>
+    (await serviceOf(store).begin(helloOf(client), NETWORK))!.challenge;
+  const [first, again, other] = [
+    await challengeOf('a'),
+    await challengeOf('a'),
+    await challengeOf('b'),
+  ];
+  t.deepEqual(first.salt, again.salt);
+  t.notDeepEqual(first.salt, other.salt);
+  t.notDeepEqual(first.serverPublic, again.serverPublic);
+  const real = await challengeOf('known');
+  const shapeOf = ({ salt, serverPublic, ...rest }: typeof real) =>
+    JSON.stringify({ ...rest, salt: salt.length, shown: serverPublic.length });
+  t.is(shapeOf(first), shapeOf(real));
+});
+
+test('known and unknown clients take the same time', async (t) => {
+  t.timeout(30 * 60_000); // 5,000 logins on a slow machine
+  const store = scratchInMemory(t);
+  await makeClient(store, 'known', 'secret');
+  const service = serviceOf(store);
+  const names = { known: 'known', unknown: 'unheard' };
+  await compareTimes(service, names, 100); // until the code is warm
+  const { challenge, answer } = await compareTimes(service, names, 5000);
+  t.log(`Welch t: challenge ${challenge.toFixed(2)}, answer ${answer.toFixed(2)}`);
+  t.true(Math.abs(challenge) < 4.5, `challenge: ${challenge}`);
+  t.true(Math.abs(answer) < 4.5, `answer: ${answer}`);
+});
+
+test('the comparison of times finds a difference where there is one', (t) => {
+  const noisy = (middle: number): number[] =>
+    Array.from({ length: 2500 }, () => middle + Math.random());
+  t.true(Math.abs(welch(noisy(3), noisy(3))) < 4.5);
+  t.true(Math.abs(welch(noisy(3), noisy(3.1))) > 4.5);
+});
+
+test('a challenge comes no sooner than it may', async (t) => {
+  const store = scratch(t);
+  await makeClient(store, 'known', 'secret');
+  const service = serviceOf(store, { challengeAfterMs: 150 });
+  for (const client of ['known', 'unknown']) {
+    t.true((await tryLogin(service, client, 'wrong')).challengeMs >= 149, client);
+  }
+});
+
+test('a proof holds for its own channel, greeting and challenge only', async (t) => {
+  const store = scratch(t);
+  await makeClient(store, 'known', 'secret');
+  const service = serviceOf(store);
+  for (const seen of [
+    { ...NETWORK, keyingMaterial: randomBytes(32) },
+    { ...NETWORK, keyingMaterial: Buffer.alloc(0) },
+    { ...NETWORK, kind: 'tcp' as const },
+  ]) {
+    const { error } = await tryLogin(service, 'known', 'secret', NETWORK, seen);
+    t.is(asTardisError(error).code, 'LOGIN_FAILED');
+  }
+});
+
+test('a recorded session allows no test of a guess, cheap or dear', async (t) => {
+  const store = scratch(t);
+  await makeClient(store, 'known', 'secret');
+  const service = serviceOf(store);
+  const system = nodeSystem();
+  const { modulus } = srpGroup();
+  const prime = numberOf(modulus);
+  const half = Buffer.from(((prime - 1n) / 2n).toString(16), 'hex');
+  const { verifier } = parseKeyRecord(newestKeys(system, path.join(store, 'known'))!.bytes);
+  const wrong = randomBytes(384);
+  wrong[0] = 0;
+  // Taking k v away from B leaves g^b: were that a square for the right guess more often than for a
+  // wrong one, each recorded session would halve the guesses. It is one every second time for both.
+  const squares = { right: 0, wrong: 0 };
+  const sessions = 150;
+  const seen = new Set<string>();
+  for (let count = 0; count < sessions; count += 1) {
+    const pending = await service.begin(helloOf('known'), NETWORK);
+    const { serverPublic } = pending!.challenge;
+    seen.add(serverPublic.toString('hex'));
+    for (const [which, guess] of [
+      ['right', verifier],
+      ['wrong', wrong],
+    ] as const) {
+      const left = numberOf(serverPublic) - srpMultiplier(srpGroup()) * numberOf(guess);
+      const base = (((left % prime) + prime) % prime).toString(16).padStart(768, '0');
+      const power = await system.native.modPow(Buffer.from(base, 'hex'), half, modulus);
+      if (numberOf(power) === 1n) squares[which] += 1;
+    }
+  }
+  t.is(seen.size, sessions);
+  for (const [which, count] of Object.entries(squares)) {
+    // Six standard deviations from one half.
+    t.true(Math.abs(count - sessions / 2) < 3 * Math.sqrt(sessions), `${which}: ${count}`);
+  }
+});
+
+function numberOf(bytes: Buffer): bigint {
+  return BigInt(`0x${bytes.toString('hex')}`);
+}
+
+test('over a unix socket errors are exact', async (t) => {
+  const store = scratch(t);
+  await makeClient(store, 'locked', 'secret');
+  await makeClient(store, 'open');
+  const service = serviceOf(store);
+  t.is(await rejectedCode(service.begin(helloOf('unknown'), UNIX)), 'NO_SUCH_CLIENT');
+  t.is(await service.begin(helloOf('open'), UNIX), undefined);
+  t.not(await service.begin(helloOf('locked'), UNIX), undefined);
+  const strict = serviceOf(store, { requirePassword: true });
+  t.is(await rejectedCode(strict.begin(helloOf('open'), UNIX)), 'PASSWORD_NOT_SET');
+  fs.appendFileSync(path.join(store, 'locked', 'keys', '00000001.key'), 'x');
+  t.is(await rejectedCode(service.begin(helloOf('locked'), UNIX)), 'KEYS_DAMAGED');
+  // Over a network a damaged record looks like an unknown client.
+  t.is(asTardisError((await tryLogin(service, 'locked', 'secret')).error).code, 'LOGIN_FAILED');
+  fs.rmSync(path.join(store, 'locked', 'keys', '00000001.key'));
+  t.is(asTardisError((await tryLogin(service, 'locked', 'secret')).error).code, 'LOGIN_FAILED');
+});
+
+test('a server that requires passwords lets nobody in without, and tells no network why', async (t) => {
+  const store = scratch(t);
+  await makeClient(store, 'open');
+  t.is(await serviceOf(store).begin(helloOf('open'), NETWORK), undefined);
+  const strict = serviceOf(store, { requirePassword: true, allowCreate: true });
+  t.is(asTardisError((await tryLogin(strict, 'open', 'any')).error).code, 'LOGIN_FAILED');
+  const create = helloOf('fresh', { create: true });
+  t.is(await rejectedCode(strict.begin(create, NETWORK)), 'PASSWORD_NEEDED');
+  t.false(fs.existsSync(path.join(store, 'fresh')));
+});
+
+test('too many failures are refused before anything is computed, and an abandoned login is one', async (t) => {
+  const store = scratch(t);
+  await makeClient(store, 'known', 'secret');
+  const clock = new ManualClock(0);
+  const system = { ...nodeSystem(), native: nodeSystem().native, clock };
+  const pair = { burst: 3, refillMs: 1000 };
+  const attempts = { pair, address: { burst: 100, refillMs: 1 } };
+  for (const client of ['known', 'unknown']) {
+    const service = serviceOf(store, { attempts }, system);
+    await tryLogin(service, client, 'wrong');
+    await tryLogin(service, client, 'wrong');
+    (await service.begin(helloOf(client), NETWORK))!.abandon();
+    t.is(await rejectedCode(service.begin(helloOf(client), NETWORK)), 'TOO_MANY_ATTEMPTS');
+    const elsewhere = { ...NETWORK, peerAddress: '10.0.0.2' };
+    t.not(await service.begin(helloOf(client), elsewhere), undefined);
+    clock.advance(1001);
+    t.not(await service.begin(helloOf(client), NETWORK), undefined);
+  }
+});
+
+test('a name that is none never reaches a path', async (t) => {
+  const service = serviceOf(scratch(t));
+  for (const client of ['../x', '.login', '', 'a/b', 'a\0b', 'x'.repeat(200)]) {
+    t.is(await rejectedCode(service.begin(helloOf(client), NETWORK)), 'CLIENT_NAME_INVALID');
+  }
+});
