@@ -4,7 +4,7 @@
  * work on a decoy, so that neither answers nor times tell which clients there are. Over a unix socket,
  * which only the server's own user can open, errors are exact.
  */
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import path from 'node:path';
 import type { Logger } from 'pino';
 import {
@@ -58,6 +58,13 @@ type Found =
   | { readonly kind: 'keys'; readonly record: KeyRecord }
   | { readonly kind: 'damaged'; readonly error: TardisError };
 
+/** What stands for all clients that are not there. */
+interface Decoy {
+  readonly record: KeyRecord;
+  /** Where it is kept, if it can be. */
+  readonly directory: string | undefined;
+}
+
 /** A login that has been challenged. */
 export interface PendingLogin {
   readonly challenge: Head<'loginChallenge'>;
@@ -68,7 +75,8 @@ export interface PendingLogin {
 }
 
 export class LoginService {
-  private decoy: Promise<{ record: KeyRecord; secret: Buffer; directory?: string }> | undefined;
+  private decoy: Promise<Decoy> | undefined;
+  private fallback: Promise<KeyRecord> | undefined;
   private readonly powers = new Credit(MAX_POWERS);
   private readonly attempts: Attempts;
   private readonly system: System;
@@ -237,38 +245,41 @@ export class LoginService {
     }
   };
 
-  private openDecoy(): NonNullable<typeof this.decoy> {
-    this.decoy ??= this.makeDecoy();
-    return this.decoy;
-  }
-
   /**
    * The decoy lasts as long as the store, so that one name always has one salt. Where it cannot be kept
    * (there is no store yet, or it cannot be written to) it lasts as long as the server.
    */
-  private async makeDecoy(): ReturnType<typeof this.openDecoy> {
+  private async openDecoy(): Promise<Decoy> {
+    if (this.decoy !== undefined) return this.decoy;
+    this.fallback ??= decoyKeyRecord(this.modPow);
+    const fresh = await this.fallback;
     const { system } = this;
-    const { files } = system;
     const { baseDir } = this.options;
     const directory = path.join(baseDir, DECOY_DIRECTORY);
-    const fresh = await decoyKeyRecord(this.modPow);
+    // Others may have waited for the same; it is kept once.
+    if (this.decoy === undefined && system.files.status(baseDir) !== undefined) {
+      this.decoy = this.keepDecoy(directory, fresh);
+    }
+    return this.decoy ?? { record: fresh, directory: undefined };
+  }
+
+  private async keepDecoy(directory: string, fresh: KeyRecord): Promise<Decoy> {
+    const { system } = this;
     try {
-      if (files.status(baseDir) === undefined) return { record: fresh, secret: randomBytes(32) };
-      if (files.status(directory) === undefined) files.makeDirectory(directory);
+      if (system.files.status(directory) === undefined) system.files.makeDirectory(directory);
       if (newestKeys(system, directory) === undefined) {
         await addKeys(system, directory, { number: 1, bytes: fresh.bytes });
       }
-      const record = parseKeyRecord(newestKeys(system, directory)!.bytes);
-      return { record, secret: record.verifier, directory };
+      return { record: parseKeyRecord(newestKeys(system, directory)!.bytes), directory };
     } catch (error) {
       this.log.warn({ err: error }, 'the decoy of logins cannot be kept in the store');
-      return { record: fresh, secret: randomBytes(32) };
+      return { record: fresh, directory: undefined };
     }
   }
 
   private async notBefore(timeMs: number): Promise<void> {
     const waitMs = timeMs - this.system.clock.monotonicMs();
-    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.ceil(waitMs)));
   }
 }
 
@@ -281,10 +292,7 @@ function loginFailed(client: string): TardisError {
 }
 
 /** The decoy as one name sees it. Its verifier never leaves the server, so it serves as the secret. */
-function decoyFor(
-  client: string,
-  { record, secret }: { record: KeyRecord; secret: Buffer },
-): KeyRecord {
-  const salt = createHmac('sha256', secret).update(SALT_LABEL).update(client).digest();
+function decoyFor(client: string, { record }: Decoy): KeyRecord {
+  const salt = createHmac('sha256', record.verifier).update(SALT_LABEL).update(client).digest();
   return { ...record, salt: salt.subarray(0, record.salt.length) };
 }
