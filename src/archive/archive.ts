@@ -4,6 +4,7 @@
  * question runs long.
  */
 import type { BackupSet, CatalogEntry, ListingPage, LocatedPiece } from '../catalog/index.js';
+import type { DeltaSource } from '../delta/index.js';
 import type { ObjectReader, OwnerRecord, RootRecord, SetNote } from '../store/index.js';
 import type { Access } from './access.js';
 
@@ -32,6 +33,8 @@ export type ContentLocation = readonly ContentPiece[] | undefined;
 
 export interface Archive {
   readonly client: string;
+  /** Of contents, over a connection so far. */
+  readonly fetchedBytes: number;
   /** Answers take their time: whoever can asks ahead. */
   readonly isFar: boolean;
   /** Where the store's objects are, for jobs that read them; undefined: not on this machine. */
@@ -63,5 +66,7 @@ export interface Archive {
   locate(contentIds: readonly number[]): Promise<ContentLocation[]>;
   /** The objects that hold them. */
   objects(): ObjectReader;
+  /** Who makes deltas where the contents are; undefined where that is here. */
+  deltas(): DeltaSource | undefined;
   close(): void;
 }

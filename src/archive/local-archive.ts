@@ -82,6 +82,7 @@ const READING_SLICE_MS = 20;
 class LocalArchive implements Archive {
   readonly client: string;
   readonly isFar = false;
+  readonly fetchedBytes = 0;
   readonly clientPath: string;
   readonly access: Access;
   private sliceEndsMs = 0;
@@ -233,6 +234,10 @@ class LocalArchive implements Archive {
 
   async locate(contentIds: readonly number[]): Promise<ContentLocation[]> {
     return contentIds.map((id) => this.locator.locate(this.reading().contents, id));
+  }
+
+  deltas(): undefined {
+    return undefined;
   }
 
   objects(): ObjectReader {

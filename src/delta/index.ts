@@ -1,4 +1,5 @@
 export { ContentRanges } from './content-ranges.js';
+export type { DeltaPart, DeltaSource } from './delta-source.js';
 export { type Basis, DeltaMaker, patched } from './delta.js';
 export { DeltaIndex, MAX_COMMANDS, type Stretch } from './delta-index.js';
 export { MAX_PIECE_BYTES, ReaderMemory, type RecordPiece, RecordReader } from './record-reader.js';

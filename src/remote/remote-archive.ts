@@ -17,6 +17,7 @@ import {
   setsFromWire,
   versionsFromWire,
 } from '../archive/index.js';
+import type { DeltaSource } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import type { System } from '../system/index.js';
 import { MAX_LOCATED, MAX_PAGE_ENTRIES, MAX_READ_BYTES } from '../transport/index.js';
@@ -39,6 +40,7 @@ class RemoteArchive implements Archive {
   readonly isFar = true;
   readonly access = new Access(undefined); // the session's rights say what may be read
   readonly clientPath = undefined;
+  fetchedBytes = 0;
   private readonly peer: RemotePeer;
 
   constructor(client: string, peer: RemotePeer) {
@@ -167,6 +169,25 @@ class RemoteArchive implements Archive {
     };
   }
 
+  deltas(): DeltaSource {
+    const { peer } = this;
+    return {
+      sign: async (signature, basisBytes, bytes, isLast) => {
+        const question = { signature, basisBytes, last: isLast };
+        await peer.ask('readerSignature', 'signatureTaken', question, bytes);
+      },
+      next: async (signature, digest, isFirst) => {
+        const question = { signature, digest: Buffer.from(digest), first: isFirst };
+        const { head, attachment } = await peer.ask('readDelta', 'deltaIs', question);
+        this.fetchedBytes += attachment.length;
+        return { chunk: attachment, isLast: head.last, isUseless: head.useless };
+      },
+      drop: async (signature) => {
+        await peer.ask('dropSignature', 'signatureTaken', { signature });
+      },
+    };
+  }
+
   private async readPiece(object: string, position: number, target: Uint8Array): Promise<number> {
     const question = { object, position, bytes: target.length };
     const { head, attachment } = await this.peer.ask('readObject', 'objectIs', question);
@@ -174,6 +195,7 @@ class RemoteArchive implements Archive {
       throw Object.assign(new Error(`ENOENT: ${object}`), { code: 'ENOENT', syscall: 'read' });
     }
     if (attachment.length > target.length) throw odd('bytes');
+    this.fetchedBytes += attachment.length;
     target.set(attachment);
     return attachment.length;
   }

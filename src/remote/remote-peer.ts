@@ -8,6 +8,7 @@ import {
   decodeMessage,
   type DecodedMessage,
   DEFAULT_LINK,
+  encodeMessage,
   type Head,
   type LinkOptions,
   MAX_QUESTIONS,
@@ -91,6 +92,7 @@ export class RemotePeer {
     name: N,
     answer: A,
     question: Question<N>,
+    attachment?: Uint8Array,
   ): Promise<DecodedMessage<A>> {
     if (this.failure !== undefined) throw this.failure;
     if (this.waiting.length >= MAX_QUESTIONS) {
@@ -100,7 +102,8 @@ export class RemotePeer {
     const number = this.lastQuestion;
     const bytes = await new Promise<Buffer>((resolve, reject) => {
       this.waiting.push({ question: number, answer, resolve, reject });
-      this.connection.send(name, { ...question, question: number } as unknown as Head<N>);
+      const head = { ...question, question: number } as unknown as Head<N>;
+      this.connection.sendEncoded(encodeMessage(name, head, attachment));
     });
     return decodeMessage(answer, bytes);
   }

@@ -13,6 +13,8 @@ export interface RestoreProgress {
   /** Left out by --include and --exclude, without what is below. */
   leftOut: number;
   failures: number;
+  /** Bytes that came from a server for contents; 0 where the store is on this machine. */
+  fetchedBytes: number;
 }
 
 export function newRestoreProgress(): RestoreProgress {
@@ -25,6 +27,7 @@ export function newRestoreProgress(): RestoreProgress {
     kept: 0,
     leftOut: 0,
     failures: 0,
+    fetchedBytes: 0,
   };
 }
 

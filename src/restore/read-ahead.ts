@@ -9,6 +9,7 @@ const PIECE_BYTES = 512 << 10;
 /** Read and not asked for yet. */
 const WINDOW_BYTES = 4 << 20;
 
+/** A record that is going to be read. */
 export interface ReadRange {
   readonly object: string;
   readonly position: number;
@@ -29,17 +30,27 @@ export class ReadAhead implements ObjectReader {
   private next = 0;
   private heldBytes = 0;
   private isClosed = false;
+  private readonly perhaps: ReadRange[];
   private readonly reader: ObjectReader;
 
-  /** Begins at once. Nothing of `reader` is closed. */
-  constructor(reader: ObjectReader, ranges: readonly ReadRange[]) {
+  /**
+   * Begins at once with `ranges`; with each of `perhaps`, which may turn out not to be needed, when it is
+   * first asked for. Nothing of `reader` is closed.
+   */
+  constructor(
+    reader: ObjectReader,
+    ranges: readonly ReadRange[],
+    perhaps: readonly ReadRange[] = [],
+  ) {
     this.reader = reader;
-    for (const range of ranges) this.addRange(range);
+    this.perhaps = [...perhaps];
+    this.pieces.push(...ranges.flatMap((range) => this.piecesOf(range)));
     this.pump();
   }
 
   async read(object: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
     const end = position + bytes;
+    this.nowNeeded(object, position);
     const own = (this.byObject.get(object) ?? []).filter(
       (piece) => piece.position < end && piece.position + piece.bytes > position && !piece.isDone,
     );
@@ -64,15 +75,29 @@ export class ReadAhead implements ObjectReader {
     for (const piece of this.pieces) this.drop(piece);
   }
 
-  private addRange({ object, position, recordBytes }: ReadRange): void {
+  private piecesOf({ object, position, recordBytes }: ReadRange): Piece[] {
     const own = this.byObject.get(object) ?? [];
     this.byObject.set(object, own);
+    const pieces: Piece[] = [];
     for (let from = 0; from < recordBytes; from += PIECE_BYTES) {
       const bytes = Math.min(PIECE_BYTES, recordBytes - from);
-      const piece = { object, position: position + from, bytes, data: undefined, isDone: false };
-      this.pieces.push(piece);
-      own.push(piece);
+      pieces.push({ object, position: position + from, bytes, data: undefined, isDone: false });
     }
+    own.push(...pieces);
+    own.sort((one, other) => one.position - other.position);
+    return pieces;
+  }
+
+  private nowNeeded(object: string, position: number): void {
+    const index = this.perhaps.findIndex(
+      (range) =>
+        range.object === object &&
+        range.position <= position &&
+        position < range.position + range.recordBytes,
+    );
+    if (index < 0) return;
+    const [range] = this.perhaps.splice(index, 1);
+    this.pieces.splice(this.next, 0, ...this.piecesOf(range!));
   }
 
   private pump(): void {

@@ -39,13 +39,14 @@ export function tellResult(
   if (more > 0) {
     process.stderr.write(`regenerate: … and ${formatCount(more)} more; --json names all\n`);
   }
-  const { files, directories, links, bytes, unchanged, kept, leftOut } = progress;
+  const { files, directories, links, bytes, unchanged, kept, leftOut, fetchedBytes } = progress;
   const done = dryRun ? 'Would restore' : 'Restored';
   const took = dryRun ? '' : `, in ${formatSeconds(elapsedMs)}`;
   say(
     `${done} ${counted(files, 'file')}, ${counted(directories, 'directory', 'directories')} and ` +
       `${counted(links, 'link')}, ${formatBytes(bytes)}${took}.`,
   );
+  if (fetchedBytes > 0) say(`${formatBytes(fetchedBytes)} came from the server.`);
   if (unchanged > 0) say(`${counted(unchanged, 'was', 'were')} there already and the same.`);
   if (kept > 0) say(`${counted(kept, 'was', 'were')} there already, different, and kept.`);
   if (leftOut > 0) say(`${counted(leftOut, 'was', 'were')} left out by --include and --exclude.`);

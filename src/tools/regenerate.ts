@@ -74,6 +74,7 @@ async function restore(
     chosen = await chooseBatches(archive, run);
     line.start();
     failures = await runBatches(chosen.batches, run);
+    progress.fetchedBytes = archive.fetchedBytes;
   } finally {
     line.stop();
     archive.close(); // before anything is noted in the store: a reader would be in the way

@@ -44,6 +44,22 @@ export const READING_MESSAGES = {
   }),
   /** So many bytes of answers were taken; as many more may come. */
   taken: toServer(58, 'list', KIB, { bytes: 'uint' }),
+  /** Pieces of the signature of what a reader has. */
+  readerSignature: toServer(
+    59,
+    'read',
+    512 * KIB,
+    { question: 'uint', signature: 'uint', basisBytes: 'uint', last: 'bool' },
+    { hasAttachment: true },
+  ),
+  /** The next part of the delta of a content on that. */
+  readDelta: toServer(60, 'read', KIB, {
+    question: 'uint',
+    signature: 'uint',
+    digest: 'bytes',
+    first: 'bool',
+  }),
+  dropSignature: toServer(61, 'read', KIB, { question: 'uint', signature: 'uint' }),
   // answers
   setsAre: toClient(80, 16 * MIB, {
     question: 'uint',
@@ -108,6 +124,14 @@ export const READING_MESSAGES = {
     87,
     MAX_READ_BYTES + 4 * KIB,
     { question: 'uint', exists: 'bool' },
+    { hasAttachment: true },
+  ),
+  signatureTaken: toClient(89, KIB, { question: 'uint' }),
+  /** The attachment is the length of what the part decodes to (u32), and a chunk. */
+  deltaIs: toClient(
+    90,
+    2 * MIB,
+    { question: 'uint', last: 'bool', useless: 'bool' },
     { hasAttachment: true },
   ),
   /** That question failed; others may be answered. */

@@ -8,7 +8,7 @@ export type { RawRules } from './raw-types.js';
 export { readAttributesOf } from './read-attributes.js';
 export { MAX_EXTENTS, SparseMap, SparseWriter, sparseData } from './sparse.js';
 export { attributeNotSet, moveOver, targetFull, temporaryName } from './target-file.js';
-export { serveReads } from './port-reader.js';
+export { serveFarStore } from './far-store.js';
 export { SharedDigests } from './recent-digests.js';
 export { blockMemory, oneOfBlock, packBlock, splitBlock } from './directory-block.js';
 export { RACY_WINDOW_NS } from './inspect.js';

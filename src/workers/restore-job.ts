@@ -3,7 +3,7 @@
  * write the files. Everything is opened beneath the target without following links, so that no name
  * from the store leads outside. A file that fails leaves nothing behind and does not stop the others.
  */
-import { ReaderMemory, RecordReader } from '../delta/index.js';
+import { LEAST_DELTA_BYTES, ReaderMemory, RecordReader } from '../delta/index.js';
 import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
 import { RowFlag, RowReader } from '../model/index.js';
 import { DirectoryBackend, type ObjectReader } from '../store/index.js';
@@ -20,8 +20,9 @@ import type {
   RestorePiece,
   RestoreRecord,
 } from './restore-types.js';
-import { PortReader } from './port-reader.js';
+import { FarStore } from './far-store.js';
 import { attributeNotSet, moveOver, targetFull, temporaryName } from './target-file.js';
+import { FileUpdate } from './update-file.js';
 
 const memory = new ReaderMemory();
 
@@ -60,6 +61,8 @@ class RestoreRun {
   private unchanged = 0;
   private readonly reader: RecordReader;
   private readonly backend: ObjectReader;
+  /** The same, where the store is not on this machine. */
+  private readonly far: FarStore | undefined;
   private readonly input: RestoreInput;
   private readonly system: System;
 
@@ -70,10 +73,8 @@ class RestoreRun {
     this.inParts = new Map(input.inParts.map(({ file, pieces }) => [file, pieces]));
     // For one job only: a pack may be replaced, and its name used by another store, at any time.
     const { source } = input;
-    this.backend =
-      'path' in source
-        ? new DirectoryBackend(source.path, system.files)
-        : new PortReader(source.port);
+    this.far = 'port' in source ? new FarStore(source.port) : undefined;
+    this.backend = 'path' in source ? new DirectoryBackend(source.path, system.files) : this.far!;
     this.reader = new RecordReader(this.backend, system.native, memory);
     this.rootFd = system.native.openDirectory(Buffer.from(input.targetPath));
   }
@@ -171,20 +172,28 @@ class RestoreRun {
   private async write(directoryFd: number, file: FileTask): Promise<Buffer | undefined> {
     const { name, how } = file;
     const isSparse = this.isSparse(file);
-    const write = async (target: Buffer): Promise<Buffer | undefined> => {
+    const write = async (target: Buffer, older?: Buffer): Promise<Buffer | undefined> => {
       const [only] = file.pieces;
-      const isOne = file.pieces.length <= 1 && !isSparse;
+      // Of a large file far away nothing is read before it is known whether a delta does.
+      const isFarAndLarge = this.far !== undefined && (only?.sizeBytes ?? 0) >= LEAST_DELTA_BYTES;
+      const isOne = file.pieces.length <= 1 && !isSparse && !isFarAndLarge;
       if (isOne && (only === undefined || (await this.reader.isWhole(this.record(only))))) {
         return this.writeWhole(directoryFd, target, file, only);
       }
-      return this.writeStreaming(directoryFd, target, file, isSparse);
+      const update =
+        older === undefined ? undefined : await this.updateFrom(directoryFd, older, file);
+      try {
+        return await this.writeStreaming(directoryFd, target, file, { isSparse, update });
+      } finally {
+        await update?.close();
+      }
     };
     try {
       return await write(name);
     } catch (error) {
       if (systemCode(error) !== 'EEXIST' || (how & RestoreHow.replace) === 0) throw error;
       const temporary = Buffer.from(temporaryName(this.system, this.input.temporaryPrefix));
-      const missing = await write(temporary);
+      const missing = await write(temporary, name);
       moveOver(this.system, directoryFd, temporary, name);
       return missing;
     }
@@ -217,12 +226,23 @@ class RestoreRun {
     return missing;
   }
 
+  /** Of a store far away only what a file lacks is fetched, if there is an older one. */
+  private async updateFrom(
+    directoryFd: number,
+    name: Buffer,
+    file: FileTask,
+  ): Promise<FileUpdate | undefined> {
+    if (this.far === undefined || this.isSparse(file)) return undefined;
+    const wantedBytes = file.pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0);
+    return FileUpdate.begin(this.system, this.far, { directoryFd, name, wantedBytes });
+  }
+
   /** A file in parts or chunks: written as it is decoded, removed again if a digest is wrong. */
   private async writeStreaming(
     directoryFd: number,
     name: Buffer,
     file: FileTask,
-    isSparse: boolean,
+    { isSparse, update }: { readonly isSparse: boolean; readonly update: FileUpdate | undefined },
   ): Promise<Buffer | undefined> {
     const { files, native } = this.system;
     const fd = native.createFileAt(directoryFd, name);
@@ -235,7 +255,7 @@ class RestoreRun {
       let position = 0;
       for (const [index, piece] of file.pieces.entries()) {
         this.piece = index;
-        for await (const bytes of this.reader.pieceBytes(this.record(piece), piece)) {
+        for await (const bytes of this.pieceBytes(piece, update)) {
           if (sparse === undefined) write(bytes, position);
           else sparse.push(bytes, write);
           position += bytes.length;
@@ -249,6 +269,14 @@ class RestoreRun {
     } finally {
       native.close(fd);
     }
+  }
+
+  private async *pieceBytes(
+    piece: RestorePiece,
+    update: FileUpdate | undefined,
+  ): AsyncGenerator<Buffer> {
+    if (await update?.isOfUse(piece)) yield* update!.pieceBytes(piece);
+    else yield* this.reader.pieceBytes(this.record(piece), piece);
   }
 }
 

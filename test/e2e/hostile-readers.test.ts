@@ -74,8 +74,9 @@ class Reader {
     return reader;
   }
 
-  say<N extends MessageName>(name: N, head: Head<N>): void {
-    this.socket.send(encodeMessage(name, head).head);
+  say<N extends MessageName>(name: N, head: Head<N>, attachment?: Buffer): void {
+    const message = encodeMessage(name, head, attachment);
+    this.socket.send(Buffer.concat([message.head, message.attachment ?? Buffer.alloc(0)]));
   }
 
   async hears(is: () => boolean): Promise<void> {
@@ -122,6 +123,9 @@ function askForMore(reader: Reader, times: number): void {
     reader.say('readObject', { question, object, position, bytes });
   }
 }
+
+/** Of a signature as librsync makes them: blocks of 1 KiB, sums of 16 bytes. */
+const SIGNATURE_HEAD = Buffer.from('727301470000040000000010', 'hex');
 
 const OBJECTS = [
   '../me/tardis.db',
@@ -190,6 +194,25 @@ test('questions that cannot be are refused', async (t) => {
         }),
     ],
     [
+      'more signatures than may be open',
+      (reader) => {
+        for (let signature = 1; signature <= 5; signature += 1) {
+          const head = { question: signature, signature, basisBytes: 5 << 20, last: false };
+          reader.say('readerSignature', head, SIGNATURE_HEAD);
+        }
+      },
+    ],
+    [
+      'a delta on nothing',
+      (reader) =>
+        reader.say('readDelta', {
+          question: 1,
+          signature: 9,
+          digest: Buffer.alloc(32),
+          first: true,
+        }),
+    ],
+    [
       'more questions than may wait',
       (reader) => {
         askForMore(reader, 10); // than the credit
@@ -245,5 +268,30 @@ test('who does not say that answers were taken gets no more than the credit', as
   t.true(before < 20 << 20, `${before} bytes came`);
   reader.say('taken', { bytes: 4 << 20 });
   await reader.hears(() => reader.bytes > before + (2 << 20));
+  reader.close();
+});
+
+test('signatures that are none, or of something else, fail alone', async (t) => {
+  const reader = await Reader.open();
+  const wrong: readonly Buffer[] = [
+    noise('signature', 5000),
+    Buffer.from('7273014700000000ffffffff', 'hex'),
+    Buffer.from('72730147ffffffff00000010', 'hex'),
+    Buffer.concat([SIGNATURE_HEAD, noise('sums', 20 * 7)]),
+    Buffer.alloc(0),
+  ];
+  for (const [index, bytes] of wrong.entries()) {
+    const question = 2 * index + 1;
+    const head = { question, signature: index, basisBytes: 5 << 20, last: true };
+    reader.say('readerSignature', head, bytes);
+    reader.say('dropSignature', { question: question + 1, signature: index });
+  }
+  reader.say('readSets', { question: 99 });
+  await reader.hears(() => reader.heard.some(({ name }) => name === 'setsAre'));
+  const names = reader.heard.slice(1, -1).map(({ name }) => name);
+  t.deepEqual(
+    names,
+    wrong.flatMap(() => ['questionFailed', 'signatureTaken']),
+  );
   reader.close();
 });

@@ -158,3 +158,42 @@ test.serial('the nearer setting says whether a store or a server is read', async
   const env = { TARDIS_DB: path.join(home, 'none') };
   t.is((await run('lstardis', byFile, { env })).status, 0);
 });
+
+test.serial(
+  'of a large file that is there in another version only what differs is fetched',
+  async (t) => {
+    const out = path.join(home, 'updated');
+    await succeed('regenerate', [...far, '-o', out, at('large'), at('parts')]);
+    const wanted = ['large', 'parts'].map((name) => fs.readFileSync(at(name)));
+    const restore = async (): Promise<Record<string, number>> => {
+      const args = [...far, '--json', '--overwrite', '-o', out, at('large'), at('parts')];
+      return JSON.parse(await succeed('regenerate', args)) as Record<string, number>;
+    };
+    const spoil = (name: string, change: (bytes: Buffer) => Buffer): void => {
+      const file = path.join(out, name);
+      fs.writeFileSync(file, change(fs.readFileSync(file)));
+    };
+    const changes: readonly [string, (bytes: Buffer) => Buffer, mostBytes: number][] = [
+      ['some bytes', (bytes) => (bytes.write('another', 1_000_000), bytes), 100_000],
+      ['an insertion', (bytes) => Buffer.concat([noise(9, 777), bytes]), 200_000],
+      ['a deletion', (bytes) => bytes.subarray(500_000), 1_500_000],
+      [
+        'parts that changed places',
+        (bytes) => Buffer.concat([bytes.subarray(1 << 21), bytes.subarray(0, 1 << 21)]),
+        300_000,
+      ],
+    ];
+    for (const [what, change, mostBytes] of changes) {
+      for (const name of ['large', 'parts']) spoil(name, change);
+      const { files, fetchedBytes } = await restore();
+      t.is(files, 2, what);
+      t.true(fetchedBytes! > 0 && fetchedBytes! < mostBytes, `${what}: ${fetchedBytes} bytes`);
+      t.true(fs.readFileSync(path.join(out, 'large')).equals(wanted[0]!), what);
+      t.true(fs.readFileSync(path.join(out, 'parts')).equals(wanted[1]!), what);
+    }
+    spoil('parts', () => noise(11, 70 << 20));
+    const { fetchedBytes } = await restore();
+    t.true(fetchedBytes! > 70 << 20 && fetchedBytes! < 72 << 20, `all new: ${fetchedBytes} bytes`);
+    t.true(fs.readFileSync(path.join(out, 'parts')).equals(wanted[1]!));
+  },
+);

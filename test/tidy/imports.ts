@@ -29,7 +29,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   restore: [...COMMON, 'excludes', 'workers', 'pipeline', 'archive'],
   server: [...COMMON, 'catalog', 'archive'],
   mount: [...BASE, 'archive'],
-  remote: [...BASE, 'transport', 'crypto', 'archive', 'login'],
+  remote: [...BASE, 'transport', 'crypto', 'archive', 'login', 'delta'],
   tools: [
     ...COMMON,
     'catalog',

@@ -18,6 +18,7 @@ import {
   DirectoryBackend,
   isObjectName,
 } from '../../store/index.js';
+import { DIGEST_BYTES } from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import {
   decodeMessage,
@@ -30,6 +31,7 @@ import {
   type MessageName,
   READING_CREDIT_BYTES,
 } from '../../transport/index.js';
+import { ReaderDeltas } from './delta-maker.js';
 
 /** Notes or owners in one answer. */
 const PAGE_ITEMS = 16_384;
@@ -54,10 +56,12 @@ export class ReadingSession {
   private idle: (() => void)[] = [];
   private readonly archive: Archive;
   private readonly backend: Backend;
+  private readonly deltas: ReaderDeltas;
   private readonly sink: AnswerSink;
   private readonly onFailure: (error: unknown) => void;
 
   private constructor(
+    system: System,
     archive: Archive,
     backend: Backend,
     sink: AnswerSink,
@@ -65,6 +69,7 @@ export class ReadingSession {
   ) {
     this.archive = archive;
     this.backend = backend;
+    this.deltas = new ReaderDeltas(system, archive, backend);
     this.sink = sink;
     this.onFailure = onFailure;
   }
@@ -80,7 +85,7 @@ export class ReadingSession {
     // transaction stays open, since a backup of the client may begin in this very thread.
     const archive = openArchiveIn(system, directory, new Access(undefined), 0);
     const backend = new DirectoryBackend(directory.path, system.files);
-    return new ReadingSession(archive, backend, sink, onFailure);
+    return new ReadingSession(system, archive, backend, sink, onFailure);
   }
 
   post(name: MessageName, bytes: Buffer): void {
@@ -125,6 +130,7 @@ export class ReadingSession {
   private close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
+    this.deltas.close().catch((error: unknown) => this.onFailure(error));
     this.backend.close();
     this.archive.close();
   }
@@ -155,8 +161,7 @@ export class ReadingSession {
 
   /** A question that makes no sense ends the session; one that fails is answered so. */
   private async answer({ name, bytes }: Waiting): Promise<Buffer> {
-    // All questions have their number in the same field.
-    const { question } = decodeMessage('readSets', bytes).head;
+    const question = questionIn(name, bytes);
     try {
       return await this.answerOf(name, bytes);
     } catch (error) {
@@ -207,6 +212,23 @@ export class ReadingSession {
         const { question, contents } = decodeMessage(name, bytes).head;
         if (contents.length > MAX_LOCATED) throw refused('a number of contents');
         return encoded('placesAre', { question, ...placesToWire(await archive.locate(contents)) });
+      }
+      case 'readerSignature': {
+        const { head, attachment } = decodeMessage(name, bytes);
+        const { question, signature, basisBytes, last } = head;
+        this.deltas.sign(signature, basisBytes, attachment, last);
+        return encoded('signatureTaken', { question });
+      }
+      case 'readDelta': {
+        const { question, signature, digest, first } = decodeMessage(name, bytes).head;
+        if (digest.length !== DIGEST_BYTES) throw refused('a digest');
+        const { chunk, isLast, isUseless } = await this.deltas.next(signature, digest, first);
+        return encoded('deltaIs', { question, last: isLast, useless: isUseless }, chunk);
+      }
+      case 'dropSignature': {
+        const { question, signature } = decodeMessage(name, bytes).head;
+        await this.deltas.drop(signature);
+        return encoded('signatureTaken', { question });
       }
       case 'readObject':
         return this.object(decodeMessage(name, bytes).head);
@@ -277,6 +299,12 @@ export class ReadingSession {
       return encoded('objectIs', { question, exists: false });
     }
   }
+}
+
+/** All questions have their number in the same field. */
+function questionIn(name: MessageName, bytes: Buffer): number {
+  if (name === 'readerSignature') return decodeMessage(name, bytes).head.question;
+  return decodeMessage('readSets', bytes).head.question;
 }
 
 function encoded<N extends MessageName>(name: N, head: Head<N>, attachment?: Buffer): Buffer {

@@ -1,0 +1,133 @@
+/**
+ * A store that another thread reaches for us: a job that runs far from the store asks through a port,
+ * whoever started it answers.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import type { DeltaPart, DeltaSource } from '../delta/index.js';
+import { asTardisError, fromWire, systemCode, toWire, type WireError } from '../errors/index.js';
+import type { ObjectReader } from '../store/index.js';
+
+type Ask =
+  | { readonly what: 'read'; readonly object: string; position: number; bytes: number }
+  | { what: 'sign'; signature: number; basisBytes: number; bytes: Uint8Array; isLast: boolean }
+  | { what: 'next'; signature: number; digest: Uint8Array; isFirst: boolean }
+  | { what: 'drop'; signature: number };
+
+interface Asked {
+  readonly number: number;
+  readonly ask: Ask;
+}
+
+interface Told {
+  readonly number: number;
+  readonly part: DeltaPart | undefined;
+  readonly error: WireError | undefined;
+  /** The system's code, where there is one. */
+  readonly code: string | undefined;
+}
+
+interface Waiting {
+  readonly resolve: (part: DeltaPart) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** The asking end. */
+export class FarStore implements ObjectReader, DeltaSource {
+  private readonly waiting = new Map<number, Waiting>();
+  private lastNumber = 0;
+  private readonly port: MessagePort;
+
+  constructor(port: MessagePort) {
+    this.port = port;
+    port.on('message', ({ number, part, error, code }: Told) => {
+      const waiting = this.waiting.get(number);
+      this.waiting.delete(number);
+      if (part !== undefined) waiting?.resolve(part);
+      else waiting?.reject(errorOf(error, code));
+    });
+  }
+
+  async read(object: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
+    const { chunk } = await this.ask({ what: 'read', object, position, bytes });
+    target.set(chunk);
+    return chunk.length;
+  }
+
+  async sign(
+    signature: number,
+    basisBytes: number,
+    bytes: Uint8Array,
+    isLast: boolean,
+  ): Promise<void> {
+    await this.ask({ what: 'sign', signature, basisBytes, bytes, isLast });
+  }
+
+  next(signature: number, digest: Uint8Array, isFirst: boolean): Promise<DeltaPart> {
+    return this.ask({ what: 'next', signature, digest, isFirst });
+  }
+
+  async drop(signature: number): Promise<void> {
+    await this.ask({ what: 'drop', signature });
+  }
+
+  close(): void {
+    this.port.close();
+  }
+
+  private ask(ask: Ask): Promise<DeltaPart> {
+    this.lastNumber += 1;
+    const number = this.lastNumber;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(number, { resolve, reject });
+      this.port.postMessage({ number, ask } satisfies Asked);
+    });
+  }
+}
+
+function errorOf(error: WireError | undefined, code: string | undefined): Error {
+  const failure = fromWire(error ?? { code: 'INTERNAL', message: 'no answer', context: {} });
+  return code === undefined ? failure : Object.assign(new Error(failure.message), { code });
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** The answering end: does what is asked for at `port` until that is closed. */
+export function serveFarStore(port: MessagePort, reader: ObjectReader, deltas: DeltaSource): void {
+  port.on('message', ({ number, ask }: Asked) => {
+    answer(ask, reader, deltas).then(
+      (part) => {
+        const { chunk } = part;
+        const isOwner = chunk.length > 0 && chunk.length === chunk.buffer.byteLength;
+        const told: Told = { number, part, error: undefined, code: undefined };
+        port.postMessage(told, isOwner ? [chunk.buffer as ArrayBuffer] : []);
+      },
+      (error: unknown) => {
+        const code = systemCode(error);
+        const wire = toWire(code === undefined ? error : asTardisError(error));
+        port.postMessage({ number, part: undefined, error: wire, code } satisfies Told);
+      },
+    );
+  });
+}
+
+async function answer(ask: Ask, reader: ObjectReader, deltas: DeltaSource): Promise<DeltaPart> {
+  let chunk: Uint8Array = NOTHING;
+  switch (ask.what) {
+    case 'read': {
+      const { object, position, bytes } = ask;
+      const target = new Uint8Array(bytes);
+      const got = await reader.read(object, position, target, bytes);
+      chunk = got === bytes ? target : target.slice(0, got);
+      break;
+    }
+    case 'sign':
+      await deltas.sign(ask.signature, ask.basisBytes, ask.bytes, ask.isLast);
+      break;
+    case 'next':
+      return deltas.next(ask.signature, ask.digest, ask.isFirst);
+    case 'drop':
+      await deltas.drop(ask.signature);
+      break;
+  }
+  return { chunk, isLast: true, isUseless: false };
+}
