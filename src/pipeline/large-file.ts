@@ -1,5 +1,6 @@
 /** A large file on its way: what is known of it and of its parts. */
 import { type PartDigest, RowOffset } from '../model/index.js';
+import type { RangeOutput } from '../workers/index.js';
 import type { FileDelta } from './file-delta.js';
 import type { LargeFile } from './parcel.js';
 import type { SignatureSender } from './signature-sender.js';
@@ -48,6 +49,12 @@ export interface Sending extends Source {
   readonly isInParts: boolean;
   readonly delta: FileDelta | undefined;
   readonly signature: SignatureSender | undefined;
+}
+
+/** A part read to be hashed, and read to be sent: one of them, or both. */
+export interface Readings {
+  readonly first: RangeOutput | undefined;
+  readonly sent: RangeOutput | undefined;
 }
 
 /** Whether two rows of a file tell the same size, times and inode. */

@@ -19,6 +19,7 @@ import {
   isSameVersion,
   type LargeResult,
   type PartResult,
+  type Readings,
   type Sending,
   type Source,
   UnreadableFile,
@@ -32,6 +33,10 @@ import type { StageCounters } from './stage.js';
 /** Contents above this are cut into parts of this size. */
 export const PART_BYTES = 64 << 20;
 const MIN_WINDOW_CHUNKS = 2;
+/** A file that changes all the time is kept as it was read at last, */
+const MAX_TRIES = 3;
+/** and a larger one, which takes long, at once. */
+const MAX_AGAIN_BYTES = 1 << 30;
 const MAX_WINDOW_CHUNKS = 16;
 
 export interface LargeOptions {
@@ -89,8 +94,23 @@ export class LargeFiles {
     return Math.min(MAX_WINDOW_CHUNKS, Math.max(MIN_WINDOW_CHUNKS, Math.floor(share)));
   }
 
-  /** Sends a large file's content as far as it is new. Rejects with UnreadableFile if it cannot. */
+  /**
+   * Sends a large file's content as far as it is new, again if it changed while it was read, unless it is
+   * very large. Rejects with UnreadableFile if it cannot.
+   */
   async send(given: LargeFile): Promise<LargeResult> {
+    for (let [file, tries] = [given, 1]; ; tries += 1) {
+      const result = await this.sendOnce(file);
+      const isAgain = result.hasChanged && tries < MAX_TRIES && file.sizeBytes <= MAX_AGAIN_BYTES;
+      if (!isAgain) return result;
+      const { directoryPath, row } = file;
+      const { output } = await this.jobs.run('holes', { directoryPath, row });
+      if (output.failure !== '' || output.sizeBytes === 0) return result;
+      file = { ...file, sizeBytes: output.sizeBytes, hashFirst: true };
+    }
+  }
+
+  private async sendOnce(given: LargeFile): Promise<LargeResult> {
     const source = await this.sourceOf(given);
     const delta = await this.deltaOf(source);
     try {
@@ -375,12 +395,6 @@ export class LargeFiles {
     this.progress.readBytes += result.sizeBytes;
     return result;
   }
-}
-
-/** A part read to be hashed, and read to be sent: one of them, or both. */
-interface Readings {
-  readonly first: RangeOutput | undefined;
-  readonly sent: RangeOutput | undefined;
 }
 
 const MAX_SIZES = 1 << 16;

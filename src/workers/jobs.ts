@@ -209,6 +209,8 @@ export interface HolesOutput {
   readonly failure: string;
   /** Head of its sparse form; empty when it has no holes worth it. */
   readonly head: Uint8Array;
+  /** Of the file as it is now. */
+  readonly sizeBytes: number;
 }
 
 /** A range of a large file. */

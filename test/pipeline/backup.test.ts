@@ -281,7 +281,7 @@ test('a file in parts that changes between them is flagged, also if each part wa
   const file = path.join(folder, 'huge');
   fs.writeFileSync(file, Buffer.alloc(64 * MIB + 100));
   const system = openingSystem((opening) => {
-    if (opening === 2) fs.utimesSync(file, 7, 7);
+    fs.utimesSync(file, opening, opening);
   });
   const peer = new FakePeer();
   const { failures, done } = startPipeline(folder, peer, { system });
@@ -299,16 +299,38 @@ test('a large file that has grown beyond what was read of it is flagged', async 
   const folder = scratchInMemory(t);
   const file = path.join(folder, 'large');
   fs.writeFileSync(file, Buffer.alloc(2 * MIB));
-  const system = openingSystem(() => fs.truncateSync(file, 65 * MIB));
+  const system = openingSystem((opening) => fs.truncateSync(file, (64 + opening) * MIB));
   const peer = new FakePeer();
   const { failures, done } = startPipeline(folder, peer, { system });
   await done;
-  t.is(peer.rows.get('/large')!.sizeBytes, 64 * MIB);
+  t.true(peer.rows.get('/large')!.sizeBytes >= 64 * MIB);
   t.deepEqual(
     failures.map(({ what }) => what),
     ['changed'],
   );
   t.false(peer.settledOf(''));
+});
+
+test('a large file that changes once while it is read is read again', async (t) => {
+  const folder = scratchInMemory(t);
+  const file = path.join(folder, 'large');
+  fs.writeFileSync(file, Buffer.alloc(2 * MIB, 'a'));
+  let reads = 0;
+  const { files } = nodeSystem();
+  const read: typeof files.read = (...values) => {
+    reads += 1;
+    if (reads === 2) fs.appendFileSync(file, 'more');
+    return files.read(...values);
+  };
+  const system = { ...systemWith(), files: { ...files, read } };
+  const peer = new FakePeer();
+  const { failures, done } = startPipeline(folder, peer, { system });
+  await done;
+  t.deepEqual(failures, []);
+  const { sizeBytes, flags } = peer.rows.get('/large')!;
+  t.is(sizeBytes, 2 * MIB + 4);
+  t.is(flags & RowFlag.changedWhileRead, 0);
+  t.true(contentOf(peer, '/large')!.equals(fs.readFileSync(file)));
 });
 
 test('a large file that is gone or closed by now is told, and does not stop the others', async (t) => {
