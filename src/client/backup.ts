@@ -130,7 +130,7 @@ export async function runBackup(
     const login = await Login.prepare(system, target, request.credentials ?? NO_CREDENTIALS);
     connection = await connect(system, await reach(), linkOf(request), request.tls);
     throwIfAborted(signal);
-    pipeline.budget.bytes.grow(longWayBytes(connection, request));
+    pipeline.widen(longWayBytes(connection, request));
     await peer.begin(connection, login);
     const opened = await opening;
     pipeline.note(rootFailures(roots, opened.held));

@@ -41,7 +41,7 @@ import { OpenDirectories } from './directories.js';
 import { Effort } from './effort.js';
 import { Flight } from './flight.js';
 import type { PipelineHooks } from './hooks.js';
-import { LargeFiles } from './large.js';
+import { FILES_IN_FLIGHT, LargeFiles } from './large.js';
 import { UnreadableFile } from './large-file.js';
 import { type LargeListing, selectPages } from './large-listing.js';
 import type { LargeFile, Parcel, Selection } from './parcel.js';
@@ -118,7 +118,7 @@ export class BackupPipeline {
       compare: new StageCounters('compare', COMPARE_CONCURRENCY),
       hash: new StageCounters('hash', orWorkers(settings.hashConcurrency, workers + 1)),
       compress: new StageCounters('compress', orWorkers(settings.compressConcurrency, workers + 1)),
-      large: new StageCounters('large', streams),
+      large: new StageCounters('large', Math.max(streams, FILES_IN_FLIGHT)),
       delta: new StageCounters('delta', streams),
       send: new StageCounters('send', 1),
     };
@@ -143,6 +143,12 @@ export class BackupPipeline {
     });
     const options = { ...settings, streams };
     this.large = new LargeFiles(jobs, peer, options, this.budget, this.counters, this.progress);
+  }
+
+  /** The way to the server is long: so many bytes more may be under way. */
+  widen(bytes: number): void {
+    this.budget.bytes.grow(bytes);
+    if (bytes > 0) this.large.widen();
   }
 
   /** Counters of every stage, in the order of the way. */

@@ -27,15 +27,17 @@ import {
 import type { LargeFile } from './parcel.js';
 import type { BackupPeer, PeerStream } from './peer.js';
 import type { BackupProgress } from './progress.js';
+import { SentSizes } from './sent-sizes.js';
 import { SignatureSender, signatureBlocks } from './signature-sender.js';
 import type { StageCounters } from './stage.js';
 
 /** Contents above this are cut into parts of this size. */
 export const PART_BYTES = 64 << 20;
 const MIN_WINDOW_CHUNKS = 2;
-/** A file that changes all the time is kept as it was read at last, */
+/** Large files that are sent side by side over a long way. */
+export const FILES_IN_FLIGHT = 8;
+/** A file that changes all the time is kept as it was read at last, a larger one than this at once. */
 const MAX_TRIES = 3;
-/** and a larger one, which takes long, at once. */
 const MAX_AGAIN_BYTES = 1 << 30;
 const MAX_WINDOW_CHUNKS = 16;
 
@@ -61,7 +63,7 @@ export class LargeFiles {
   /** For signatures of bases in memory. */
   private readonly loaded = new Credit(MAX_LOADED_BYTES);
   /** Sizes this session has sent: a second file of one may be a copy. */
-  private readonly sentSizes = new Set<number>();
+  private readonly sentSizes = new SentSizes();
   /** What sending whole parts took. */
   private sending = { ms: 0, bytes: 0 };
   private readonly jobs: JobRunner;
@@ -136,7 +138,7 @@ export class LargeFiles {
       delta,
       signature: mustSign ? new SignatureSender(this.peer) : undefined,
     };
-    this.rememberSize(formBytes);
+    this.sentSizes.add(formBytes);
     const offsets: number[] = [];
     for (let at = 0; at < formBytes; at += PART_BYTES) offsets.push(at);
     // All of them end before anything is told: none may stream on behind a failed file.
@@ -190,7 +192,7 @@ export class LargeFiles {
     await Promise.all(
       parts.map(async (part, number) => {
         if (part.isSigned) return;
-        const result = await this.reading(() =>
+        const result = await this.reading(file, () =>
           this.range(file, number * PART_BYTES, { isSigning: true }),
         );
         const isSame = part.digest.equals(result.digest);
@@ -237,16 +239,10 @@ export class LargeFiles {
     return undefined;
   }
 
-  /** The set of sizes is only a hint; forgetting some costs a second transfer at most. */
-  private rememberSize(sizeBytes: number): void {
-    if (this.sentSizes.size >= MAX_SIZES) this.sentSizes.clear();
-    this.sentSizes.add(sizeBytes);
-  }
-
   private async part(file: Sending, offset: number): Promise<PartResult> {
     const { first, sent } =
       file.delta === undefined
-        ? await this.reading(() => this.hashedAndSent(file, offset))
+        ? await this.reading(file, () => this.hashedAndSent(file, offset))
         : await this.comparedAndSent(file, offset, file.delta);
     const wasThere = sent === undefined;
     const result = (sent ?? first)!;
@@ -277,22 +273,28 @@ export class LargeFiles {
     // Sums are made in the first of two readings only while the server makes those of the basis.
     const isSigning = file.signature !== undefined && delta.isMadeMeanwhile;
     const first = file.hashFirst
-      ? await this.reading(() => this.range(file, offset, { isSigning }))
+      ? await this.reading(file, () => this.range(file, offset, { isSigning }))
       : undefined;
     if (first !== undefined && (await this.isThere(first))) return { first, sent: undefined };
     const canCompare = await delta.isReady;
     const sent = canCompare
-      ? await this.reading(() => this.asDelta(file, offset, delta, first))
+      ? await this.reading(file, () => this.asDelta(file, offset, delta, first))
       : undefined;
-    return { first, sent: sent ?? (await this.reading(() => this.whole(file, offset))) };
+    return { first, sent: sent ?? (await this.reading(file, () => this.whole(file, offset))) };
+  }
+
+  /** The way is long: parts that are read wait for their answers beside those that are read now. */
+  widen(): void {
+    this.slots.grow(Math.max(0, FILES_IN_FLIGHT - this.options.streams));
   }
 
   /** Runs what reads a part, when there is a place and its window is there. */
-  private async reading<T>(read: () => Promise<T>): Promise<T> {
+  private async reading<T>(file: Sending, read: () => Promise<T>): Promise<T> {
     await this.slots.take(1);
     // The window is taken as a whole before the job starts: a job that waited for a shared budget
     // while it keeps a thread could wait for work that needs that thread.
-    const windowBytes = this.windowChunks * STREAM_CHUNK_BYTES;
+    const mostBytes = Math.min(file.formBytes, PART_BYTES) + STREAM_CHUNK_BYTES;
+    const windowBytes = Math.min(this.windowChunks * STREAM_CHUNK_BYTES, mostBytes);
     await this.budget.bytes.take(windowBytes);
     try {
       return await read();
@@ -396,5 +398,3 @@ export class LargeFiles {
     return result;
   }
 }
-
-const MAX_SIZES = 1 << 16;

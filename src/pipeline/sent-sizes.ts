@@ -1,0 +1,15 @@
+/** Sizes of files that were sent. Only a hint: forgetting some costs a second transfer at most. */
+const MAX_SIZES = 1 << 16;
+
+export class SentSizes {
+  private readonly sizes = new Set<number>();
+
+  has(sizeBytes: number): boolean {
+    return this.sizes.has(sizeBytes);
+  }
+
+  add(sizeBytes: number): void {
+    if (this.sizes.size >= MAX_SIZES) this.sizes.clear();
+    this.sizes.add(sizeBytes);
+  }
+}
