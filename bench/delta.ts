@@ -18,8 +18,14 @@ const MIB = 1 << 20;
 const CHANGED_BYTES = 4096;
 /** So many blocks of a GiB are changed. */
 const CHANGES_PER_GIB = 1000;
-/** What we choose for a file of 1 GiB, and as long sums as ours. */
-const RDIFF_OPTIONS = ['-f', '-b', '2048', '-S', '16'] as const;
+/** rdiff gets blocks and sums as long as ours: at most so many blocks of a file. */
+const MOST_BLOCKS = 1 << 18;
+
+function rdiffOptions(sizeBytes: number): string[] {
+  let blockBytes = 2048;
+  while (blockBytes * MOST_BLOCKS < sizeBytes) blockBytes *= 2;
+  return ['-f', '-b', String(blockBytes), '-S', '16'];
+}
 const BYTES_LIMIT = 1.05;
 const TIME_LIMIT = 1.2;
 const MEMORY_LIMIT_BYTES = 64e6;
@@ -143,7 +149,7 @@ class DeltaQuestion {
     const [signature, made] = [`${this.#before}.sig`, `${this.#before}.delta`];
     const first = await this.#run([
       'rdiff',
-      ...RDIFF_OPTIONS,
+      ...rdiffOptions(this.#options.deltaMib * MIB),
       'signature',
       this.#before,
       signature,

@@ -14,7 +14,7 @@ export const STRONG_BYTES = 16;
 export const SUM_BYTES: number = 4 + STRONG_BYTES;
 /** Sums of one content. Loaded and indexed they take at most 44 bytes each: 22 MiB. */
 export const MAX_BLOCKS: number = 1 << 19;
-/** Contents beyond `MAX_BLOCKS` blocks of this size have no signature (32 TiB). */
+/** Contents beyond so many blocks of this size have no signature (16 TiB). */
 export const MAX_BLOCK_BYTES: number = 64 << 20;
 export const MAX_SIGNATURE_BYTES: number = SIGNATURE_HEADER_BYTES + MAX_BLOCKS * SUM_BYTES;
 
@@ -25,6 +25,8 @@ export const LEAST_DELTA_BYTES: number = 1 << 20;
 const SMALL_CONTENT_BYTES = 16 << 20;
 const SMALL_BLOCK_BYTES = 1024;
 const BLOCK_BYTES = 2048;
+/** Beyond so many blocks they become longer: what is loaded of them takes 11 MiB at most. */
+const WANTED_BLOCKS = 1 << 18;
 
 /**
  * Length of the blocks of a content: a power of two, so that parts of contents consist of whole blocks
@@ -33,7 +35,7 @@ const BLOCK_BYTES = 2048;
 export function blockBytesFor(sizeBytes: number): number | undefined {
   if (sizeBytes <= SMALL_CONTENT_BYTES) return SMALL_BLOCK_BYTES;
   let blockBytes = BLOCK_BYTES;
-  while (blockBytes * MAX_BLOCKS < sizeBytes) blockBytes *= 2;
+  while (blockBytes * WANTED_BLOCKS < sizeBytes) blockBytes *= 2;
   return blockBytes <= MAX_BLOCK_BYTES ? blockBytes : undefined;
 }
 
