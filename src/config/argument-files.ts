@@ -6,6 +6,7 @@ import { configInvalid } from './invalid.js';
 import { MAX_WORDS, splitWords } from './words.js';
 
 const MAX_FILE_BYTES = 1 << 20;
+const SECONDS = /^@-?\d+(\.\d+)?$/;
 /** Files within files, at most. */
 const MAX_DEPTH = 8;
 
@@ -44,6 +45,8 @@ function expandFile(file: Buffer, within: readonly string[]): string[] {
     bytes = readSmallFile(file, MAX_FILE_BYTES);
   } catch (error) {
     const code = systemCode(error) ?? 'unknown';
+    // A time in seconds since 1970, unless there is a file of that name.
+    if (code === 'ENOENT' && SECONDS.test(shown)) return [shown];
     throw configInvalid(
       `cannot read the arguments in ${shown}: ${code} (a name: write ./${shown})`,
     );

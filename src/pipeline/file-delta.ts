@@ -21,10 +21,10 @@ const LOADED_SUM_BYTES = 44;
 export const MAX_LOADED_BYTES: number = MAX_BLOCKS * LOADED_SUM_BYTES;
 /** Stretches of a file that are compared with a sample. */
 const SNIFFED_PLACES = 3;
-/** A delta must show that it pays within a part of this share of its file, */
-const EVIDENCE_SHARE = 4;
+/** A delta must show that it pays within a part of its file: a quarter up to 4 MiB, an eighth up to 16, */
 const MIN_EVIDENCE_BYTES = 1 << 20;
-const MAX_EVIDENCE_BYTES = 4 << 20;
+const QUARTER_UP_TO_BYTES = 4 << 20;
+const EIGHTH_UP_TO_BYTES = 16 << 20;
 /** in half of that after each part that did not, but not in less than this. */
 const LEAST_EVIDENCE_BYTES = 128 << 10;
 /** Making a delta may take so much longer than sending what it is made of, */
@@ -97,8 +97,12 @@ export class FileDelta {
   /** For a part of this length; `sendMsPerByte`: what sending took so far, undefined if unknown. */
   request(partBytes: number, fileBytes: number, sendMsPerByte: number | undefined): DeltaRequest {
     const { mostPercent } = this.offer;
-    const evidence = Math.min(MAX_EVIDENCE_BYTES, fileBytes / EVIDENCE_SHARE);
-    const sooner = Math.max(MIN_EVIDENCE_BYTES, evidence) / 2 ** this.dropped;
+    const evidence = Math.max(
+      MIN_EVIDENCE_BYTES,
+      Math.min(QUARTER_UP_TO_BYTES, fileBytes / 4),
+      Math.min(EIGHTH_UP_TO_BYTES, fileBytes / 8),
+    );
+    const sooner = evidence / 2 ** this.dropped;
     return {
       signature: this.signature.number,
       mostNewBytes: (partBytes * mostPercent) / 100,

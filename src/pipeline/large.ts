@@ -37,7 +37,7 @@ const MIN_WINDOW_CHUNKS = 2;
 /** Large files that are sent side by side over a long way. */
 export const FILES_IN_FLIGHT = 8;
 /** A file that changes all the time is kept as it was read at last, a larger one than this at once. */
-const MAX_TRIES = 3;
+const MAX_TRIES = 2;
 const MAX_AGAIN_BYTES = 1 << 30;
 const MAX_WINDOW_CHUNKS = 16;
 
@@ -101,22 +101,17 @@ export class LargeFiles {
    * very large. Rejects with UnreadableFile if it cannot.
    */
   async send(given: LargeFile): Promise<LargeResult> {
-    for (let [file, tries] = [given, 1]; ; tries += 1) {
-      const result = await this.sendOnce(file);
-      const isAgain = result.hasChanged && tries < MAX_TRIES && file.sizeBytes <= MAX_AGAIN_BYTES;
-      if (!isAgain) return result;
-      const { directoryPath, row } = file;
-      const { output } = await this.jobs.run('holes', { directoryPath, row });
-      if (output.failure !== '' || output.sizeBytes === 0) return result;
-      file = { ...file, sizeBytes: output.sizeBytes, hashFirst: true };
-    }
-  }
-
-  private async sendOnce(given: LargeFile): Promise<LargeResult> {
-    const source = await this.sourceOf(given);
+    let source = await this.sourceOf(given);
     const delta = await this.deltaOf(source);
     try {
-      return await this.sendSource(source, delta);
+      for (let tries = 1; ; tries += 1) {
+        const result = await this.sendSource(source, delta);
+        const { directoryPath, row, sizeBytes } = source;
+        if (!result.hasChanged || tries === MAX_TRIES || sizeBytes > MAX_AGAIN_BYTES) return result;
+        const { output } = await this.jobs.run('holes', { directoryPath, row });
+        if (output.failure !== '' || output.sizeBytes === 0) return result;
+        source = await this.sourceOf({ ...given, sizeBytes: output.sizeBytes });
+      }
     } finally {
       delta?.close();
     }

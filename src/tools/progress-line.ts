@@ -4,6 +4,7 @@ const CLEAR_LINE = '\r\u001b[K';
 
 export class ProgressLine {
   private timer: NodeJS.Timeout | undefined;
+  private isSilent = false;
   private readonly isShown: boolean;
   private readonly text: () => string;
 
@@ -33,7 +34,19 @@ export class ProgressLine {
     if (process.stderr.isTTY) process.stderr.write(CLEAR_LINE);
   }
 
+  /** Keeps the line away while somebody is asked for something on it. */
+  async silentDuring<T>(asking: () => Promise<T>): Promise<T> {
+    this.isSilent = true;
+    if (this.timer !== undefined && process.stderr.isTTY) process.stderr.write(CLEAR_LINE);
+    try {
+      return await asking();
+    } finally {
+      this.isSilent = false;
+    }
+  }
+
   private draw(): void {
+    if (this.isSilent) return;
     if (process.stderr.isTTY) {
       const width = Math.max(20, (process.stderr.columns ?? 80) - 1);
       process.stderr.write(CLEAR_LINE + this.text().slice(0, width));

@@ -74,7 +74,10 @@ async function run(
   const request: BackupRequest = {
     client,
     create,
-    credentials: { password, ask: (over) => askPassword(promptFor(client), over) },
+    credentials: {
+      password,
+      ask: (over) => told.line.silentDuring(() => askPassword(promptFor(client), over)),
+    },
     tls: place?.tls,
     setName: settings.setName,
     directories: settings.directories,

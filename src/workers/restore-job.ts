@@ -255,11 +255,25 @@ class RestoreRun {
       let position = 0;
       for (const [index, piece] of file.pieces.entries()) {
         this.piece = index;
-        for await (const bytes of this.pieceBytes(piece, update)) {
-          if (sparse === undefined) write(bytes, position);
-          else sparse.push(bytes, write);
-          position += bytes.length;
+        const [startAt, startBytes] = [position, this.bytes];
+        const put = async (pieces: AsyncIterable<Buffer>): Promise<void> => {
+          for await (const bytes of pieces) {
+            if (sparse === undefined) write(bytes, position);
+            else sparse.push(bytes, write);
+            position += bytes.length;
+          }
+        };
+        if (update !== undefined && (await update.isOfUse(piece))) {
+          try {
+            await put(update.pieceBytes(piece));
+            continue;
+          } catch (error) {
+            if (!isDamage(error)) throw error;
+            // What was there has changed, most likely: the piece is read whole.
+            [position, this.bytes] = [startAt, startBytes];
+          }
         }
+        await put(this.reader.pieceBytes(this.record(piece), piece));
       }
       if (sparse !== undefined) native.resizeFile(fd, sparse.finish());
       return native.finishFile(fd, this.input.rows, file.rowAt, this.input.ownerOptions);
@@ -270,14 +284,11 @@ class RestoreRun {
       native.close(fd);
     }
   }
+}
 
-  private async *pieceBytes(
-    piece: RestorePiece,
-    update: FileUpdate | undefined,
-  ): AsyncGenerator<Buffer> {
-    if (await update?.isOfUse(piece)) yield* update!.pieceBytes(piece);
-    else yield* this.reader.pieceBytes(this.record(piece), piece);
-  }
+function isDamage(error: unknown): boolean {
+  const code = error instanceof TardisError ? error.code : undefined;
+  return code === 'CONTENT_DAMAGED' || code === 'RECORD_DAMAGED';
 }
 
 /** The basis whose damage is to blame, if the content itself is a delta. */

@@ -87,6 +87,7 @@ test('@file stands for its words, and for those of files within', (t) => {
     '--',
     `@${at('outer')}`,
   ]);
+  t.deepEqual(expandArguments(['-d', '@86400', '@-1.5']), ['-d', '@86400', '@-1.5'], 'seconds');
   t.deepEqual(expandArguments(Array<string>(3).fill(`@${at('inner')}`)), [
     '--stats',
     '--stats',
