@@ -118,7 +118,7 @@ export class BackupPipeline {
       compare: new StageCounters('compare', COMPARE_CONCURRENCY),
       hash: new StageCounters('hash', orWorkers(settings.hashConcurrency, workers + 1)),
       compress: new StageCounters('compress', orWorkers(settings.compressConcurrency, workers + 1)),
-      large: new StageCounters('large', Math.max(streams, FILES_IN_FLIGHT)),
+      large: new StageCounters('large', streams),
       delta: new StageCounters('delta', streams),
       send: new StageCounters('send', 1),
     };
@@ -184,7 +184,14 @@ export class BackupPipeline {
     const larges = merge(
       work.pipe(filter((item): item is LargeWork => 'large' in item)),
       this.grown,
-    ).pipe(stage(this.counters.large, ({ large }) => this.sendLarge(large)));
+    ).pipe(
+      // More than are read at once wait in it for their answers.
+      stage(
+        this.counters.large,
+        ({ large }) => this.sendLarge(large),
+        Math.max(this.counters.large.concurrency, FILES_IN_FLIGHT),
+      ),
+    );
     try {
       await lastValueFrom(merge(parcels, larges), { defaultValue: undefined });
       // One that fails later shows in what the peer is asked next: then everything fails.

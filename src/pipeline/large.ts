@@ -281,6 +281,7 @@ export class LargeFiles {
   /** The way is long: parts that are read wait for their answers beside those that are read now. */
   widen(): void {
     this.slots.grow(Math.max(0, FILES_IN_FLIGHT - this.options.streams));
+    this.counters.large.concurrency = Math.max(FILES_IN_FLIGHT, this.options.streams);
   }
 
   /** Runs what reads a part, when there is a place and its window is there. */

@@ -22,7 +22,8 @@ export class StageCounters {
   busyMs = 0;
   waitingMs = 0;
   readonly name: string;
-  readonly concurrency: number;
+  /** How many work at once, at most; a stage may let more items wait in it. */
+  concurrency: number;
 
   constructor(name: string, concurrency: number) {
     this.name = name;
@@ -43,10 +44,11 @@ export class StageCounters {
   }
 }
 
-/** Runs `work` on up to the stage's concurrency of items at once; results come as they are ready. */
+/** Runs `work` on up to `most` items at once, the stage's concurrency; results come as they are ready. */
 export function stage<In, Out>(
   counters: StageCounters,
   work: (item: In) => Promise<Out>,
+  most: number = counters.concurrency,
 ): OperatorFunction<In, Out> {
-  return (source: Observable<In>) => source.pipe(mergeMap(work, counters.concurrency));
+  return (source: Observable<In>) => source.pipe(mergeMap(work, most));
 }
