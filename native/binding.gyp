@@ -22,6 +22,8 @@
         "src/naming.cc",
         "src/locking.cc",
         "src/powers.cc",
+        "src/sealing.cc",
+        "src/bodies.cc",
         "src/marking.cc",
         "src/rsync.cc"
       ],

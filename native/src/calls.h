@@ -63,6 +63,17 @@ napi_value forbiddenRows(const Call& call);
 // powers.cc
 napi_value modPow(const Call& call);
 
+// sealing.cc
+napi_value keyDigests(const Call& call);
+napi_value sealBytes(const Call& call);
+napi_value openBytes(const Call& call);
+napi_value openAttributes(const Call& call);
+napi_value sealRows(const Call& call);
+
+// bodies.cc
+napi_value encryptBody(const Call& call);
+napi_value decryptBody(const Call& call);
+
 // locking.cc
 napi_value flock(const Call& call);
 napi_value unlock(const Call& call);

@@ -15,7 +15,8 @@ const CallInfo kCalls[] = {
     CALL(flock), CALL(unlock), CALL(syncfs), CALL(noDumpRows), CALL(forbiddenRows), CALL(sparseHead),
     CALL(resizeFile), CALL(attributesAt), CALL(attributesByPath), CALL(inheritsAcl), CALL(userName), CALL(groupName),
     CALL(userId), CALL(groupId), CALL(rsyncSignature), CALL(rsyncLoad), CALL(rsyncDelta), CALL(rsyncPatch),
-    CALL(rsyncStep), CALL(rsyncClose), CALL(modPow),
+    CALL(rsyncStep), CALL(rsyncClose), CALL(modPow), CALL(keyDigests), CALL(sealBytes), CALL(openBytes),
+    CALL(openAttributes), CALL(sealRows), CALL(encryptBody), CALL(decryptBody),
 };
 
 #undef CALL

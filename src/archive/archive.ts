@@ -5,6 +5,7 @@
  */
 import type { BackupSet, CatalogEntry, ListingPage, LocatedPiece } from '../catalog/index.js';
 import type { DeltaSource } from '../delta/index.js';
+import type { ContentKeys } from '../model/index.js';
 import type { ObjectReader, OwnerRecord, RootRecord, SetNote } from '../store/index.js';
 import type { Access } from './access.js';
 
@@ -37,6 +38,8 @@ export interface Archive {
   readonly fetchedBytes: number;
   /** Answers take their time: whoever can asks ahead. */
   readonly isFar: boolean;
+  /** What decrypts contents, and keys their digests; undefined: nothing is encrypted. */
+  readonly contentKeys: ContentKeys | undefined;
   /** Where the store's objects are, for jobs that read them; undefined: not on this machine. */
   readonly clientPath: string | undefined;
   /**

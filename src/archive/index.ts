@@ -13,5 +13,6 @@ export type { BackupSet } from '../catalog/index.js';
 export type { ObjectReader, RootRecord, SetNote } from '../store/index.js';
 export { noSuchPath } from './no-such-path.js';
 export { restBelow, rootAbove } from './roots.js';
+export { unsealedArchive } from './unsealed-archive.js';
 export * from './wire.js';
 export { setAt, setNamed } from './sets.js';

@@ -83,6 +83,7 @@ class LocalArchive implements Archive {
   readonly client: string;
   readonly isFar = false;
   readonly fetchedBytes = 0;
+  readonly contentKeys = undefined;
   readonly clientPath: string;
   readonly access: Access;
   private sliceEndsMs = 0;

@@ -33,6 +33,7 @@ import {
   type Root,
 } from './roots.js';
 import { type Credentials, Login, NO_CREDENTIALS } from '../login/index.js';
+import { SealingPeer } from './sealing-peer.js';
 import { ServerPeer } from './server-peer.js';
 
 export interface BackupRequest {
@@ -97,12 +98,11 @@ export async function runBackup(
 ): Promise<BackupResult> {
   const startMs = system.clock.monotonicMs();
   const { roots, missing } = readRoots(system, request.directories, request.basePath);
-  const peer = new ServerPeer({
+  const server = new ServerPeer({
     compressHeads: request.compressMessages,
     rateLimit: request.rates && new RateLimit(system.clock, request.rates),
-    // Roots are not told to whom only the login will prove.
-    isPatient: request.tls?.validate === false,
   });
+  const peer = new SealingPeer(server, system.native);
   const pipeline = pipelineOf(jobs, peer, roots, request, hooks);
   const clientTimeMs = Math.round(system.clock.nowMs());
   const opening = peer.openSet({
@@ -131,15 +131,15 @@ export async function runBackup(
     connection = await connect(system, await reach(), linkOf(request), request.tls);
     throwIfAborted(signal);
     pipeline.widen(longWayBytes(connection, request));
-    await peer.begin(connection, login);
+    peer.begin(login.keyring(await server.begin(connection, login)));
     const opened = await opening;
     pipeline.note(rootFailures(roots, opened.held));
     await running;
-    const closed = await peer.closeSet(setStats(pipeline.progress));
+    const closed = await server.closeSet(setStats(pipeline.progress));
     connection.leave();
     await connection.closed;
     const elapsedMs = system.clock.monotonicMs() - startMs;
-    return resultOf(pipeline, opened, closed, peer.sender.sentBytes, elapsedMs);
+    return resultOf(pipeline, opened, closed, server.sender.sentBytes, elapsedMs);
   } catch (error) {
     peer.fail(asTardisError(error));
     connection?.fail(error);
@@ -178,7 +178,7 @@ function throwIfAborted(signal: AbortSignal | undefined): void {
 
 function pipelineOf(
   jobs: JobRunner,
-  peer: ServerPeer,
+  peer: SealingPeer,
   roots: readonly Root[],
   request: BackupRequest,
   hooks: BackupHooks,

@@ -3,8 +3,10 @@
  * signature of one may come before anybody asks for it; then it waits here.
  */
 import { TardisError } from '../errors/index.js';
+import { DIGEST_BYTES } from '../model/index.js';
 import type { OfferedBasis, SignatureSink } from '../pipeline/index.js';
 import { BasisWish, type Head, MAX_OPEN_BASES } from '../transport/index.js';
+import type { OutgoingStreams } from './outgoing-streams.js';
 import type { Sender } from './sender.js';
 
 /** Signatures that came unasked: twice what a server sends so. */
@@ -42,18 +44,22 @@ export class OfferedBases {
   private earlyBytes = 0;
   private failure: TardisError | undefined;
   private readonly sender: Sender;
-  private readonly openDelta: (basis: number) => OfferedBasis['openDelta'];
+  private readonly streams: OutgoingStreams;
 
-  constructor(sender: Sender, openDelta: (basis: number) => OfferedBasis['openDelta']) {
+  constructor(sender: Sender, streams: OutgoingStreams) {
     this.sender = sender;
-    this.openDelta = openDelta;
+    this.streams = streams;
   }
 
   /** The server offers a basis. Throws PROTOCOL_VIOLATION. */
   offer(head: Head<'basis'>): void {
     const { basis: number, slot } = head;
     const key = keyOf(slot, head.name);
-    const isWrong = this.byNumber.has(number) || this.byName.has(key) || head.mostPercent > 100;
+    const isWrong =
+      this.byNumber.has(number) ||
+      this.byName.has(key) ||
+      head.mostPercent > 100 ||
+      head.digest.length !== DIGEST_BYTES;
     if (isWrong || this.byNumber.size >= MAX_OPEN_BASES) {
       throw new TardisError('PROTOCOL_VIOLATION', 'the server offers too much');
     }
@@ -88,11 +94,12 @@ export class OfferedBases {
     if (offer === undefined) return undefined;
     const { number, head } = offer;
     return {
+      digest: head.digest,
       sizeBytes: head.sizeBytes,
       mostPercent: head.mostPercent,
       hasSignature: head.hasSignature,
       fetch: (isSample, sink) => this.fetch(offer, isSample, sink),
-      openDelta: this.openDelta(number),
+      openDelta: (start) => this.streams.delta(number, start),
       release: () => {
         if (!this.close(offer)) return;
         this.sender.post('basisWish', { basis: number, wish: BasisWish.nothing });

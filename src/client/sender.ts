@@ -25,17 +25,12 @@ interface Unreceived {
 }
 
 export interface SenderOptions {
-  /** Nothing is sent before the welcome: who will hear it is not known until then. */
-  readonly isPatient?: boolean;
   readonly compressHeads: boolean;
   /** Undefined: as fast as it goes. */
   readonly rateLimit?: RateLimit | undefined;
   /** For tests that have no real time. */
   readonly after?: (ms: number, call: () => void) => void;
 }
-
-/** What may be sent before the server's welcome, by messages that are no larger: it takes no more of strangers. */
-const EARLY_CREDIT_BYTES = 1 << 10;
 
 function afterTime(ms: number, call: () => void): void {
   setTimeout(call, ms).unref(); // the connection keeps the process
@@ -45,7 +40,8 @@ export class Sender {
   /** Messages sent so far. */
   sentCount = 0;
   sentBytes = 0;
-  private creditBytes: number;
+  /** Nothing is sent before the welcome: who will hear it is not known until then. */
+  private creditBytes = 0;
   private isWelcome = false;
   private unreceivedBytes = 0;
   private readonly waiting: Waiting[] = [];
@@ -59,7 +55,6 @@ export class Sender {
 
   constructor(options: SenderOptions) {
     this.options = options;
-    this.creditBytes = options.isPatient === true ? 0 : EARLY_CREDIT_BYTES;
   }
 
   /** From here on what was queued is sent. */

@@ -1,15 +1,15 @@
 /** The server behind a connection, as the pipeline wants to see it: questions become promises. */
 import { fromWire, TardisError } from '../errors/index.js';
-import { releaseMemory, RowReader } from '../model/index.js';
+import { type ContentKeys, releaseMemory, RowReader } from '../model/index.js';
 import type {
   BackupPeer,
-  DeltaStream,
   HeadBatch,
   OfferedBasis,
   OutgoingParcel,
   PeerStream,
-  SignatureStream,
+  StreamStart,
 } from '../pipeline/index.js';
+import type { CipherHead } from '../store/index.js';
 import {
   type Connection,
   decodeMessage,
@@ -22,6 +22,7 @@ import {
 import type { Failure, OwnerName } from '../workers/index.js';
 import type { Login } from '../login/index.js';
 import { OfferedBases } from './offered-bases.js';
+import { OutgoingStreams } from './outgoing-streams.js';
 import { rowPages } from './row-pages.js';
 import { Sender, type SenderOptions } from './sender.js';
 
@@ -47,8 +48,12 @@ function asBuffer(bytes: Uint8Array): Buffer {
 
 export class ServerPeer implements BackupPeer {
   isEmpty = false;
+  readonly takesPages = true;
   readonly sender: Sender;
+  /** Of a client that encrypts: set before anything is asked. */
+  contentKeys: ContentKeys | undefined;
   private readonly bases: OfferedBases;
+  private readonly streams: OutgoingStreams;
   private welcomed: Question<Head<'welcome'>> | undefined;
   private opened: Question<Head<'setOpened'>> | undefined;
   private closed: Question<Head<'setClosed'>> | undefined;
@@ -60,15 +65,13 @@ export class ServerPeer implements BackupPeer {
   private readonly told = new Set<number>();
   private isWelcome = false;
   private lastAsk = 0;
-  private lastStream = 0;
   private failure: TardisError | undefined;
   private greeting: { readonly connection: Connection; readonly login: Login } | undefined;
 
   constructor(options: SenderOptions) {
     this.sender = new Sender(options);
-    this.bases = new OfferedBases(this.sender, (basis) => {
-      return (...delta) => this.openDelta(basis, ...delta);
-    });
+    this.streams = new OutgoingStreams(this.sender);
+    this.bases = new OfferedBases(this.sender, this.streams);
   }
 
   /** Greets and logs in; what was said before, and is said from now on, does not wait for the welcome. */
@@ -197,72 +200,21 @@ export class ServerPeer implements BackupPeer {
     });
   }
 
-  openStream(isPart: boolean, codec: number, fileSizeBytes: number): PeerStream {
-    const { stream, chunk, abort, close } = this.newStream();
-    this.sender.post('streamOpen', { stream, isPart, codec, fileSizeBytes });
-    const end = (digest: Uint8Array, sizeBytes: number): Promise<void> => {
-      close();
-      return this.sender.send('streamEnd', { stream, digest: asBuffer(digest), sizeBytes });
-    };
-    return { chunk, abort, end };
+  openStream(start: StreamStart): PeerStream {
+    return this.streams.content(start);
   }
 
   basisOf(slot: number, name: Uint8Array): OfferedBasis | undefined {
     return this.bases.find(slot, name);
   }
 
-  private openDelta(
-    basis: number,
-    isPart: boolean,
-    codec: number,
-    fileSizeBytes: number,
-  ): DeltaStream {
-    const { stream, chunk, abort, close } = this.newStream();
-    this.sender.post('deltaOpen', { stream, basis, isPart, codec, fileSizeBytes });
-    const end = (digest: Uint8Array, sizeBytes: number, rawBytes: number): Promise<void> => {
-      close();
-      const head = { stream, digest: asBuffer(digest), sizeBytes, rawBytes };
-      return this.sender.send('deltaEnd', head);
-    };
-    return { chunk, abort, end };
-  }
-
-  openSignature(): SignatureStream {
-    const { stream, chunk, abort, close } = this.newStream();
-    this.sender.post('signatureOpen', { stream });
-    const end = (digest: Uint8Array, sizeBytes: number, rawBytes: number): Promise<void> => {
-      close();
-      const head = { stream, digest: asBuffer(digest), sizeBytes, rawBytes };
-      return this.sender.send('signatureEnd', head);
-    };
-    return { chunk, abort, end };
-  }
-
-  /** What all streams have in common. */
-  private newStream(): {
-    stream: number;
-    chunk: (bytes: Uint8Array) => Promise<void>;
-    abort: () => void;
-    close: () => void;
-  } {
-    this.lastStream += 1;
-    const stream = this.lastStream;
-    let isOpen = true;
-    return {
-      stream,
-      chunk: (bytes) => this.sender.send('streamChunk', { stream }, bytes),
-      abort: () => {
-        if (isOpen) this.sender.post('streamAbort', { stream });
-        isOpen = false;
-      },
-      close: () => {
-        isOpen = false;
-      },
-    };
+  openSignature(cipher: CipherHead | undefined): PeerStream {
+    return this.streams.signature(cipher);
   }
 
   assembly(digest: Uint8Array, sizeBytes: number, parts: Uint8Array): void {
-    const head = { digest: asBuffer(digest), sizeBytes, parts: asBuffer(parts) };
+    const isKeyed = this.contentKeys !== undefined;
+    const head = { digest: asBuffer(digest), sizeBytes, parts: asBuffer(parts), isKeyed };
     this.sender.post('assembly', head);
   }
 

@@ -27,8 +27,8 @@ const replaced = (
 ): readonly AbsentRow[] => names.map(([kind, name]) => ({ name, kind, instead }));
 
 export const ABSENT: readonly AbsentRow[] = [
-  ...later('encryption', 'client key', ['Crypt', 'KeyFile']),
-  ...later('encryption', 'option', ['--crypt', '--no-crypt', '--keys']),
+  ...later('encryption', 'client key', ['KeyFile']),
+  ...later('encryption', 'option', ['--keys']),
   ...later('encryption', 'option', ['--authenticate', '--noauthenticate']),
   ...later('purge', 'client key', ['Purge']),
   ...later('purge', 'option', ['--purge']),

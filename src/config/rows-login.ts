@@ -47,6 +47,16 @@ export const LOGIN_ROWS = {
     help: 'program whose first line of output is the password',
     test: 'a password comes from option, terminal, file, program and keys',
   },
+  crypt: {
+    type: 'bool',
+    default: true,
+    tools: ['tardis', 'sonic create'],
+    flags: '--crypt',
+    negatable: true,
+    clientKey: 'Crypt',
+    help: 'a client that is made with a password encrypts (an existing one stays as it was made)',
+    test: 'a client without encryption has a password all the same',
+  },
   newPassword: {
     type: 'text',
     tools: ['sonic chpass'],

@@ -1,4 +1,6 @@
 export * from './key-record.js';
+export { type Keyring, keyringOf } from './keyring.js';
+export { NameSealer } from './name-sealer.js';
 export {
   type Challenge,
   ClientLogin,

@@ -32,6 +32,9 @@ export const MAX_KEY_RECORD_BYTES: number = 64 << 10;
 /** Stands for the client's name in x: its directory may get another name. */
 const IDENTITY = 'tardis';
 
+/** Where a record says whether contents and metadata are encrypted. */
+const ENCRYPTS_AT = 11;
+
 /** What a master key is for. */
 export const KeyPurpose = Object.freeze({ content: 1, names: 2, digests: 3, seals: 4 });
 export type KeyPurposeNumber = (typeof KeyPurpose)[keyof typeof KeyPurpose];
@@ -51,6 +54,8 @@ export interface KeyRecord {
   readonly number: number;
   /** The same for all records of the same keys. */
   readonly keysetId: Buffer;
+  /** Contents and metadata are encrypted with the keys; else they only wait, and the password is for the login. */
+  readonly isEncrypting: boolean;
   readonly parameters: StretchParameters;
   readonly salt: Buffer;
   readonly verifier: Buffer;
@@ -75,9 +80,12 @@ export function parseKeyRecord(given: Uint8Array): KeyRecord {
   const parameters = { logN: bytes[6]!, r: bytes[7]!, p: bytes[8]! };
   const number = bytes.readUInt32LE(12);
   const isSized = bytes.readUInt32LE(76) === end - WRAPPED_AT;
-  if (!isFit(parameters) || number === 0 || !isSized) throw refuse('says what cannot be');
+  const encrypts = bytes[ENCRYPTS_AT]!;
+  if (!isFit(parameters) || number === 0 || !isSized || encrypts > 1)
+    throw refuse('says what cannot be');
   return {
     number,
+    isEncrypting: encrypts === 1,
     keysetId: bytes.subarray(16, 32),
     salt: bytes.subarray(32, 32 + SALT_BYTES),
     parameters,
@@ -91,6 +99,7 @@ interface NewRecord {
   readonly number: number;
   readonly keysetId: Buffer;
   readonly keys: readonly MasterKey[];
+  readonly isEncrypting: boolean;
   readonly parameters: StretchParameters;
 }
 
@@ -104,6 +113,7 @@ export interface MadeKeyRecord {
 export function newKeyRecord(
   modPow: ModPow,
   password: Buffer,
+  isEncrypting: boolean,
   parameters: StretchParameters = STRETCH,
 ): Promise<MadeKeyRecord> {
   const keys = Object.values(KeyPurpose).map((purpose) => ({
@@ -112,7 +122,7 @@ export function newKeyRecord(
     key: randomBytes(KEY_BYTES),
   }));
   const keysetId = randomBytes(KEYSET_ID_BYTES);
-  return makeRecord(modPow, password, { number: 1, keysetId, keys, parameters });
+  return makeRecord(modPow, password, { number: 1, keysetId, keys, isEncrypting, parameters });
 }
 
 /** The next record of the same keys, for another password. Throws LOGIN_FAILED if the old one is wrong. */
@@ -123,9 +133,9 @@ export async function changePassword(
   next: Buffer,
 ): Promise<MadeKeyRecord> {
   const { keys } = await unlockKeyRecord(record, old);
-  const { number, keysetId } = record;
-  const parameters = STRETCH;
-  return makeRecord(modPow, next, { number: number + 1, keysetId, keys, parameters });
+  const { number, keysetId, isEncrypting } = record;
+  const fresh = { number: number + 1, keysetId, keys, isEncrypting, parameters: STRETCH };
+  return makeRecord(modPow, next, fresh);
 }
 
 /** Stretches the password and opens the record. Throws LOGIN_FAILED for a wrong one. */
@@ -145,7 +155,7 @@ export function loginPrivateKey(salt: Uint8Array, { loginSecret }: StretchedPass
 async function makeRecord(
   modPow: ModPow,
   password: Buffer,
-  { number, keysetId, keys, parameters }: NewRecord,
+  { number, keysetId, keys, isEncrypting, parameters }: NewRecord,
 ): Promise<MadeKeyRecord> {
   const [salt, nonce] = [randomBytes(SALT_BYTES), randomBytes(NONCE_BYTES)];
   const secrets = await stretchPassword(password, salt, parameters);
@@ -155,6 +165,7 @@ async function makeRecord(
   MAGIC.copy(head);
   const { logN, r, p } = parameters;
   head.set([VERSION, KDF_SCRYPT, logN, r, p, LOGIN_GROUP, CIPHER_AES_256_GCM], 4);
+  head[ENCRYPTS_AT] = isEncrypting ? 1 : 0;
   head.writeUInt32LE(number, 12);
   head.set(keysetId, 16);
   head.set(salt, 32);
@@ -182,6 +193,7 @@ export async function decoyKeyRecord(modPow: ModPow): Promise<KeyRecord> {
   MAGIC.copy(head);
   const { logN, r, p } = STRETCH;
   head.set([VERSION, KDF_SCRYPT, logN, r, p, LOGIN_GROUP, CIPHER_AES_256_GCM], 4);
+  head[ENCRYPTS_AT] = 1;
   head.writeUInt32LE(1, 12);
   const wrapped = randomBytes(ENTRY_BYTES * Object.keys(KeyPurpose).length + TAG_BYTES);
   head.set(randomBytes(KEYSET_ID_BYTES + SALT_BYTES + NONCE_BYTES), 16);

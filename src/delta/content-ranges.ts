@@ -9,7 +9,7 @@
 import { TardisError } from '../errors/index.js';
 import { releaseAll } from '../model/index.js';
 import {
-  type ObjectReader,
+  openBody,
   CHUNK_HEADER_BYTES,
   decode,
   decodeChunk,
@@ -18,12 +18,11 @@ import {
   RECORD_CHUNKED,
   RECORD_HEADER_BYTES,
   RecordKind,
-  type RecordHeader,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
 import type { Basis } from './delta.js';
 import { DeltaIndex } from './delta-index.js';
-import { fetchRecord, headerOf } from './fetch-record.js';
+import { fetchHead, fetchRecord, type RecordHead, type RecordSource } from './fetch-record.js';
 import { MAX_CHAIN, type StoredPiece } from './stored-piece.js';
 
 /** What of decoded chunks, and of records that are looked into, is kept for one content and its bases. */
@@ -75,7 +74,7 @@ class Weighed<V> {
 
 /** What a content and all that it rests on share. */
 interface Shared {
-  readonly backend: ObjectReader;
+  readonly source: RecordSource;
   readonly chunks: Weighed<Buffer>;
   readonly records: Weighed<OpenRecord>;
   /** For encoded bytes. */
@@ -84,12 +83,12 @@ interface Shared {
   spare: Buffer | undefined;
 }
 
-function newShared(backend: ObjectReader): Shared {
+function newShared(source: RecordSource): Shared {
   const chunks = new Weighed<Buffer>(MAX_CHUNK_BYTES, (chunk) => {
     if (chunk.length === STREAM_CHUNK_BYTES) shared.spare = chunk;
   });
   const records = new Weighed<OpenRecord>(MAX_OPEN_BYTES);
-  const shared: Shared = { backend, chunks, records, stored: Buffer.alloc(0), spare: undefined };
+  const shared: Shared = { source, chunks, records, stored: Buffer.alloc(0), spare: undefined };
   return shared;
 }
 
@@ -101,11 +100,11 @@ export class ContentRanges implements Basis {
   private readonly depth: number;
 
   /** Of the pieces of a content, in their order; `shared` and `depth` are its own affair. */
-  constructor(backend: ObjectReader, pieces: readonly StoredPiece[], shared?: Shared, depth = 0) {
+  constructor(source: RecordSource, pieces: readonly StoredPiece[], shared?: Shared, depth = 0) {
     if (depth > MAX_CHAIN) throw new TardisError('RECORD_DAMAGED', 'too many deltas on deltas');
     this.pieces = pieces;
     this.depth = depth;
-    this.shared = shared ?? newShared(backend);
+    this.shared = shared ?? newShared(source);
     let sizeBytes = 0;
     for (const piece of pieces) {
       this.starts.push(sizeBytes);
@@ -170,22 +169,15 @@ export class ContentRanges implements Basis {
     const key = `${piece.object}@${piece.position}`;
     const open = records.get(key);
     if (open !== undefined) return open;
-    const head = Buffer.allocUnsafe(RECORD_HEADER_BYTES);
-    await fetchRecord(this.shared.backend, piece, 0, head);
-    const header = headerOf(piece, head);
-    if ((header.kind === RecordKind.delta) !== (piece.basis !== undefined)) {
+    const head = await fetchHead(this.shared.source, piece);
+    if ((head.header.kind === RecordKind.delta) !== (piece.basis !== undefined)) {
       throw new TardisError('RECORD_DAMAGED', `a record in ${piece.object} is of another kind`);
     }
-    const body = new RecordBody(this.shared, piece, header, key);
+    const body = new RecordBody(this.shared, piece, head, key);
     let record: OpenRecord = body;
     let weight = OPEN_RECORD_BYTES;
     if (piece.basis !== undefined) {
-      const basis = new ContentRanges(
-        this.shared.backend,
-        piece.basis,
-        this.shared,
-        this.depth + 1,
-      );
+      const basis = new ContentRanges(this.shared.source, piece.basis, this.shared, this.depth + 1);
       const index = await DeltaIndex.read(body.all(), basis.sizeBytes, piece.sizeBytes);
       record = new DeltaRecord(body, index, basis);
       weight += index.memoryBytes;
@@ -207,15 +199,19 @@ class RecordBody implements OpenRecord {
   private readonly places: number[];
   private readonly shared: Shared;
   private readonly piece: StoredPiece;
-  private readonly header: RecordHeader;
+  private readonly head: RecordHead;
   private readonly key: string;
 
-  constructor(shared: Shared, piece: StoredPiece, header: RecordHeader, key: string) {
+  constructor(shared: Shared, piece: StoredPiece, head: RecordHead, key: string) {
     this.shared = shared;
     this.piece = piece;
-    this.header = header;
+    this.head = head;
     this.key = key;
-    this.places = [RECORD_HEADER_BYTES + header.indexBytes];
+    this.places = [RECORD_HEADER_BYTES + this.header.indexBytes];
+  }
+
+  private get header(): RecordHead['header'] {
+    return this.head.header;
   }
 
   async read(from: number, target: Buffer): Promise<void> {
@@ -255,24 +251,26 @@ class RecordBody implements OpenRecord {
     else {
       const { header, piece } = this;
       if (header.bodyBytes > 2 * MAX_FRAME_RAW_BYTES) throw this.tooShort();
-      const body = this.room(header.bodyBytes);
-      await fetchRecord(this.shared.backend, piece, this.places[0]!, body);
-      decode(header.codec, body, decoded);
+      const record = this.room(piece.recordBytes);
+      await fetchRecord(this.shared.source.backend, piece, 0, record);
+      decode(header.codec, openBody(record, header, this.head.cipher), decoded);
     }
     chunks.add(key, decoded, decoded.length);
     return decoded;
   }
 
   private async decodeChunk(number: number, target: Buffer): Promise<void> {
-    const { backend } = this.shared;
+    const { source } = this.shared;
     while (this.places.length <= number) {
       const { at, storedBytes } = await this.chunkHead(this.places.length - 1);
       this.places.push(at + CHUNK_HEADER_BYTES + storedBytes);
     }
     const { at, storedBytes, ...head } = await this.chunkHead(number);
     const stored = this.room(storedBytes);
-    await fetchRecord(backend, this.piece, at + CHUNK_HEADER_BYTES, stored);
-    decodeChunk(this.header.codec, { ...head, storedBytes }, stored, target);
+    await fetchRecord(source.backend, this.piece, at + CHUNK_HEADER_BYTES, stored);
+    const { cipher } = this.head;
+    const place = cipher && { cipher, number };
+    decodeChunk(this.header.codec, { ...head, storedBytes }, stored, target, place);
   }
 
   private async chunkHead(
@@ -280,7 +278,7 @@ class RecordBody implements OpenRecord {
   ): Promise<ReturnType<typeof readChunkHeader> & { at: number }> {
     const at = this.places[number]!;
     const head = Buffer.allocUnsafe(CHUNK_HEADER_BYTES);
-    await fetchRecord(this.shared.backend, this.piece, at, head);
+    await fetchRecord(this.shared.source.backend, this.piece, at, head);
     return { ...readChunkHeader(head, STREAM_CHUNK_BYTES), at };
   }
 

@@ -1,7 +1,32 @@
-/** Bytes of records, straight from the store. */
+/** Bytes of records from the store, and what decrypts them. */
 import { asTardisError, systemCode, TardisError } from '../errors/index.js';
-import { type ObjectReader, readHeader, recordBytes, type RecordHeader } from '../store/index.js';
+import { type ContentKeys, Scheme } from '../model/index.js';
+import {
+  type ObjectReader,
+  readHeader,
+  RECORD_CHUNKED,
+  RECORD_HEADER_BYTES,
+  recordBytes,
+  RecordCipher,
+  type RecordHeader,
+} from '../store/index.js';
+import type { SealingCalls } from '../system/index.js';
 import type { RecordPlace } from './stored-piece.js';
+
+/** Where records are, and what reads them. */
+export interface RecordSource {
+  readonly backend: ObjectReader;
+  readonly native: SealingCalls;
+  /** Of a client that encrypts. */
+  readonly keys: ContentKeys | undefined;
+}
+
+/** The beginning of a record. */
+export interface RecordHead {
+  readonly header: RecordHeader;
+  /** Undefined: it is not encrypted. */
+  readonly cipher: RecordCipher | undefined;
+}
 
 /** Fills `target` with what stands in a record from `from` on. Throws RECORD_DAMAGED, IO_FAILED. */
 export async function fetchRecord(
@@ -29,10 +54,40 @@ export async function fetchRecord(
 }
 
 /** The header that stands at the beginning of `bytes`, if it is this record's. Throws RECORD_DAMAGED. */
-export function headerOf(record: RecordPlace, bytes: Buffer): RecordHeader {
+function headerOf(record: RecordPlace, bytes: Buffer): RecordHeader {
   const header = readHeader(bytes, 0);
   if (header === undefined || recordBytes(header) !== record.recordBytes) {
     throw new TardisError('RECORD_DAMAGED', `no record stands at its place in ${record.object}`);
   }
   return header;
+}
+
+/**
+ * Reads the header of a record and, if it is encrypted, checks that its chunks belong together. Throws
+ * RECORD_DAMAGED, IO_FAILED, PASSWORD_NEEDED.
+ */
+export async function fetchHead(source: RecordSource, record: RecordPlace): Promise<RecordHead> {
+  const start = Buffer.allocUnsafe(RECORD_HEADER_BYTES);
+  const header = headerOf(record, await fetchRecord(source.backend, record, 0, start));
+  if (header.scheme === Scheme.plain || (header.flags & RECORD_CHUNKED) === 0) {
+    return headIn(source, record, start);
+  }
+  const bytes = Buffer.allocUnsafe(RECORD_HEADER_BYTES + header.indexBytes);
+  return headIn(source, record, await fetchRecord(source.backend, record, 0, bytes));
+}
+
+/** The same of a record whose beginning, or all of it, is there. */
+export function headIn(source: RecordSource, record: RecordPlace, bytes: Buffer): RecordHead {
+  const header = headerOf(record, bytes);
+  if (header.scheme === Scheme.plain) return { header, cipher: undefined };
+  if (source.keys === undefined) {
+    throw new TardisError('PASSWORD_NEEDED', 'what is stored is encrypted');
+  }
+  const cipher = new RecordCipher(source.native, source.keys, header);
+  if ((header.flags & RECORD_CHUNKED) !== 0) {
+    const indexEnd = RECORD_HEADER_BYTES + header.indexBytes;
+    const index = bytes.subarray(RECORD_HEADER_BYTES, indexEnd);
+    cipher.checkSeal(header.kind, header.codec, header.rawBytes, index);
+  }
+  return { header, cipher };
 }

@@ -1,24 +1,31 @@
 /** Reads records of contents from a store, decodes them and checks what comes out. */
 import { createHash } from 'node:crypto';
 import { TardisError } from '../errors/index.js';
-import { DIGEST_BYTES } from '../model/index.js';
+import { contentDigest, type ContentKeys, DIGEST_BYTES, Scheme } from '../model/index.js';
 import {
   CHUNK_HEADER_BYTES,
   decode,
   decodeChunk,
   MAX_FRAME_RAW_BYTES,
   type ObjectReader,
+  openBody,
   readChunkHeader,
+  readHeader,
   RECORD_CHUNKED,
   RECORD_HEADER_BYTES,
-  type RecordHeader,
   RecordKind,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
 import type { NativeCalls } from '../system/index.js';
 import { ContentRanges } from './content-ranges.js';
 import { patched } from './delta.js';
-import { fetchRecord, headerOf } from './fetch-record.js';
+import {
+  fetchHead,
+  fetchRecord,
+  headIn,
+  type RecordHead,
+  type RecordSource,
+} from './fetch-record.js';
 import type { RecordPlace, StoredPiece } from './stored-piece.js';
 
 /** A piece of a content, within the decoded record. */
@@ -42,12 +49,18 @@ export class RecordReader {
     | { readonly pieces: readonly StoredPiece[]; readonly ranges: ContentRanges }
     | undefined;
   private readonly digest = Buffer.alloc(DIGEST_BYTES);
-  private readonly backend: ObjectReader;
+  private readonly source: RecordSource;
   private readonly native: NativeCalls;
   private readonly memory: ReaderMemory;
 
-  constructor(backend: ObjectReader, native: NativeCalls, memory: ReaderMemory) {
-    this.backend = backend;
+  /** `keys`: of a client that encrypts. */
+  constructor(
+    backend: ObjectReader,
+    native: NativeCalls,
+    memory: ReaderMemory,
+    keys?: ContentKeys,
+  ) {
+    this.source = { backend, native, keys };
     this.native = native;
     this.memory = memory;
   }
@@ -60,15 +73,14 @@ export class RecordReader {
     // What is probably chunked is not read for nothing.
     if (record.recordBytes > STREAM_CHUNK_BYTES && (await this.isChunked(record))) return false;
     const bytes = await this.fetch(record, 0, record.recordBytes);
-    const header = headerOf(record, bytes);
+    const { header, cipher } = headIn(this.source, record, bytes);
     if ((header.flags & RECORD_CHUNKED) !== 0) return false;
     if (header.rawBytes > MAX_FRAME_RAW_BYTES) {
       throw new TardisError('RECORD_DAMAGED', `a record in ${record.object} claims too much`);
     }
     this.current = undefined;
     memory.decoded = room(memory.decoded, header.rawBytes);
-    const bodyAt = RECORD_HEADER_BYTES + header.indexBytes;
-    const body = bytes.subarray(bodyAt, bodyAt + header.bodyBytes);
+    const body = openBody(bytes, header, cipher);
     decode(header.codec, body, memory.decoded.subarray(0, header.rawBytes));
     this.current = record;
     this.currentBytes = header.rawBytes;
@@ -76,7 +88,7 @@ export class RecordReader {
   }
 
   private async isChunked(record: RecordPlace): Promise<boolean> {
-    const header = headerOf(record, await this.fetch(record, 0, RECORD_HEADER_BYTES));
+    const { header } = await fetchHead(this.source, record);
     return (header.flags & RECORD_CHUNKED) !== 0;
   }
 
@@ -84,6 +96,7 @@ export class RecordReader {
   checkDecoded({ digest, sizeBytes, offset }: RecordPiece): void {
     if (offset + sizeBytes > this.currentBytes) throw damagedContent();
     this.native.sha256(this.memory.decoded, offset, sizeBytes, this.digest, 0);
+    contentDigest(this.native, this.source.keys, this.digest);
     if (!this.digest.equals(digest)) throw damagedContent();
   }
 
@@ -106,7 +119,8 @@ export class RecordReader {
       bytes += chunk.length;
       yield chunk;
     }
-    if (bytes !== sizeBytes || !hash.digest().equals(digest)) throw damagedContent();
+    const found = contentDigest(this.native, this.source.keys, hash.digest());
+    if (bytes !== sizeBytes || !found.equals(digest)) throw damagedContent();
   }
 
   /** The same without a look at the digest: only checksums vouch for it. */
@@ -116,12 +130,12 @@ export class RecordReader {
       yield this.memory.decoded.subarray(offset, offset + sizeBytes);
       return;
     }
-    const header = await this.header(record);
-    const isDelta = header.kind === RecordKind.delta;
+    const head = await fetchHead(this.source, record);
+    const isDelta = head.header.kind === RecordKind.delta;
     if (isDelta !== (piece.basis !== undefined)) {
       throw new TardisError('RECORD_DAMAGED', `a record in ${record.object} is of another kind`);
     }
-    const chunks = this.chunks(record, header);
+    const chunks = this.chunks(record, head);
     if (piece.basis === undefined) {
       yield* chunks;
       return;
@@ -133,7 +147,7 @@ export class RecordReader {
   private rangesOf(pieces: readonly StoredPiece[]): ContentRanges {
     if (this.basis?.pieces === pieces) return this.basis.ranges;
     this.basis?.ranges.release();
-    const ranges = new ContentRanges(this.backend, pieces);
+    const ranges = new ContentRanges(this.source, pieces);
     this.basis = { pieces, ranges };
     return ranges;
   }
@@ -146,26 +160,42 @@ export class RecordReader {
 
   /** The decoded body of a chunked record, as it is: a signature, say. */
   async *body(record: RecordPlace): AsyncGenerator<Buffer> {
-    yield* this.chunks(record, await this.header(record));
+    yield* this.chunks(record, await fetchHead(this.source, record));
   }
 
-  private async header(record: RecordPlace): Promise<RecordHeader> {
-    return headerOf(record, await this.fetch(record, 0, RECORD_HEADER_BYTES));
+  /** An encrypted record as it stands in the store, in pieces; undefined: it is not encrypted. */
+  async encrypted(
+    record: RecordPlace,
+    pieceBytes: number,
+  ): Promise<AsyncGenerator<Buffer> | undefined> {
+    const start = await this.fetch(record, 0, RECORD_HEADER_BYTES);
+    return readHeader(start, 0)?.scheme === Scheme.plain
+      ? undefined
+      : this.pieces(record, pieceBytes);
   }
 
-  private async *chunks(record: RecordPlace, header: RecordHeader): AsyncGenerator<Buffer> {
+  private async *pieces(record: RecordPlace, pieceBytes: number): AsyncGenerator<Buffer> {
+    for (let at = 0; at < record.recordBytes; at += pieceBytes) {
+      yield await this.fetch(record, at, Math.min(pieceBytes, record.recordBytes - at));
+    }
+  }
+
+  private async *chunks(
+    record: RecordPlace,
+    { header, cipher }: RecordHead,
+  ): AsyncGenerator<Buffer> {
     const { memory } = this;
     this.current = undefined;
     memory.decoded = room(memory.decoded, STREAM_CHUNK_BYTES);
     let at = RECORD_HEADER_BYTES + header.indexBytes;
     const end = at + header.bodyBytes;
     let remaining = header.rawBytes;
-    while (at < end && remaining > 0) {
+    for (let number = 0; at < end && remaining > 0; number += 1) {
       const head = await this.fetch(record, at, CHUNK_HEADER_BYTES);
       const chunk = readChunkHeader(head, STREAM_CHUNK_BYTES);
       const bytes = await this.fetch(record, at + CHUNK_HEADER_BYTES, chunk.storedBytes);
       const target = memory.decoded.subarray(0, Math.min(STREAM_CHUNK_BYTES, remaining));
-      decodeChunk(header.codec, chunk, bytes, target);
+      decodeChunk(header.codec, chunk, bytes, target, cipher && { cipher, number });
       yield target;
       at += CHUNK_HEADER_BYTES + chunk.storedBytes;
       remaining -= target.length;
@@ -174,7 +204,7 @@ export class RecordReader {
 
   private async fetch(record: RecordPlace, from: number, bytes: number): Promise<Buffer> {
     this.memory.stored = room(this.memory.stored, bytes);
-    return fetchRecord(this.backend, record, from, this.memory.stored.subarray(0, bytes));
+    return fetchRecord(this.source.backend, record, from, this.memory.stored.subarray(0, bytes));
   }
 }
 

@@ -174,6 +174,11 @@ export const ERROR_TABLE = Object.freeze({
     1,
     'The bytes differ from their digest; the next backup sends them again if the source has them.',
   ),
+  NOT_AUTHENTIC: row(
+    'damage',
+    1,
+    'What the store says was not written with the keys of this client: somebody changed it, or it is of another one.',
+  ),
   PROTOCOL_VERSION: row('protocol', 1, 'Use the same release on client and server.'),
   PROTOCOL_VIOLATION: row('protocol', 1, 'The peer is broken or hostile; nothing was lost.'),
   MESSAGE_TOO_LARGE: row('protocol', 1, 'The peer is broken or hostile; nothing was lost.'),

@@ -5,15 +5,19 @@
  */
 import {
   ClientLogin,
+  type Keyring,
+  keyringOf,
   type MadeKeyRecord,
-  type ModPow,
   newKeyRecord,
+  openKeyRecord,
+  parseKeyRecord,
   type StretchedPassword,
   stretchPassword,
   type StretchParameters,
 } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
-import type { System } from '../system/index.js';
+import { Scheme } from '../model/index.js';
+import { hasAes, type System } from '../system/index.js';
 import {
   type Connection,
   decodeMessage,
@@ -32,6 +36,8 @@ export interface Credentials {
    * waits for it any more. Throws PASSWORD_NEEDED.
    */
   ask(signal: AbortSignal): Promise<Buffer>;
+  /** Whether a client that is made with a password encrypts (by default) or only asks for it. */
+  readonly encrypts?: boolean;
 }
 
 /** Which client, and whether it is to be made. */
@@ -54,13 +60,16 @@ export class Login {
   password: Buffer | undefined;
   private greeting: Buffer = Buffer.alloc(0);
   private readonly login: ClientLogin;
+  /** Of the password, once it was asked for. */
+  private secrets: StretchedPassword | undefined;
+  private readonly system: System;
   private readonly target: LoginTarget;
   private readonly credentials: Credentials;
   /** Of a client that is made by this greeting. */
   private readonly made: MadeKeyRecord | undefined;
 
   private constructor(
-    modPow: ModPow,
+    system: System,
     target: LoginTarget,
     credentials: Credentials,
     made: MadeKeyRecord | undefined,
@@ -69,7 +78,8 @@ export class Login {
     this.credentials = credentials;
     this.made = made;
     this.password = credentials.password;
-    this.login = new ClientLogin(modPow);
+    this.system = system;
+    this.login = new ClientLogin(system.native.modPow);
   }
 
   /** Prepares a login; for a client that is to be made with a password, its keys too. */
@@ -81,8 +91,9 @@ export class Login {
     const { password } = credentials;
     const isNew = target.create && password !== undefined;
     const { modPow } = system.native;
-    const made = isNew ? await newKeyRecord(modPow, password) : undefined;
-    return new Login(modPow, target, credentials, made);
+    const encrypts = credentials.encrypts !== false;
+    const made = isNew ? await newKeyRecord(modPow, password, encrypts) : undefined;
+    return new Login(system, target, credentials, made);
   }
 
   /** Sends the greeting. Call once, first of all. */
@@ -131,11 +142,34 @@ export class Login {
     }
   }
 
+  /**
+   * What the client encrypts with, by the key record that came with the welcome; undefined: it does not.
+   * Throws KEYS_DAMAGED, LOGIN_FAILED for a record that another password opens, NOT_AUTHENTIC when a client
+   * that was made to encrypt is said not to.
+   */
+  keyring({ keys }: Pick<Head<'welcome'>, 'keys'>): Keyring | undefined {
+    const record = keys.length === 0 ? undefined : parseKeyRecord(keys);
+    const { made, secrets } = this;
+    if (made !== undefined && record?.keysetId.equals(made.record.keysetId) !== true) {
+      throw new TardisError(
+        'NOT_AUTHENTIC',
+        'the server has other keys than the client was made with',
+      );
+    }
+    if (record === undefined) return undefined;
+    const wrapKey = secrets?.wrapKey;
+    if (wrapKey === undefined) throw unexpected();
+    const masters = openKeyRecord(record, wrapKey);
+    if (!record.isEncrypting) return undefined;
+    return keyringOf(this.system.native, masters, hasAes() ? Scheme.aes : Scheme.chaCha);
+  }
+
   /** A client that is just made has its secrets already. */
-  private stretch(salt: Buffer, parameters: StretchParameters): Promise<StretchedPassword> {
+  private async stretch(salt: Buffer, parameters: StretchParameters): Promise<StretchedPassword> {
     const { made } = this;
-    if (made?.record.salt.equals(salt) === true) return Promise.resolve(made.secrets);
-    return stretchPassword(this.password!, salt, parameters);
+    const isMade = made?.record.salt.equals(salt) === true;
+    this.secrets = isMade ? made.secrets : await stretchPassword(this.password!, salt, parameters);
+    return this.secrets;
   }
 }
 

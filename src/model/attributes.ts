@@ -7,6 +7,8 @@
 
 /** One entry's attributes take at most this much, packed; what has more is told, and not kept. */
 export const MAX_ATTRIBUTES_BYTES: number = 128 << 10;
+/** The same, sealed as one. */
+const MAX_PACKED_BYTES: number = MAX_ATTRIBUTES_BYTES + 64;
 const HEAD_BYTES = 6;
 const MAX_ATTRIBUTE_NAME_BYTES = 255;
 /** The value of the empty name: seconds (i64), nanoseconds (u32). */
@@ -142,7 +144,7 @@ export function packAttributes(attributes: readonly Attribute[]): Buffer {
 
 /** Whether bytes of unknown origin are attributes as they should be. */
 export function checkAttributes(packed: Buffer): boolean {
-  if (packed.length > MAX_ATTRIBUTES_BYTES) return false;
+  if (packed.length > MAX_PACKED_BYTES) return false;
   let previous: Buffer | undefined;
   for (let at = 0; at < packed.length; ) {
     if (at + HEAD_BYTES > packed.length) return false;

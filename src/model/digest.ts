@@ -1,13 +1,11 @@
 /**
- * Content digests, scheme 1 (no keys): SHA-256 of the bytes for a content stored in one piece;
- * for a content in parts, SHA-512/256 over the list of parts. Two hash functions keep the two kinds
- * apart: no file can be made whose digest is that of a list of parts.
+ * Hashes of contents, which are their digests in scheme 1; in others they are keyed (content-keys.ts):
+ * SHA-256 of the bytes for a content stored in one piece; for a content in parts, SHA-512/256 over the list
+ * of parts. Two hash functions keep the two kinds apart: no file can be made whose digest is that of a list
+ * of parts.
  */
 import { createHash } from 'node:crypto';
 import { DIGEST_BYTES } from './row.js';
-
-/** Scheme numbers say how digests, names and bytes are keyed; 1 is "no keys". */
-export const SCHEME_PLAIN = 1;
 
 export interface PartDigest {
   readonly digest: Buffer;
@@ -37,7 +35,7 @@ export function decodeParts(list: Buffer): PartDigest[] {
   return parts;
 }
 
-/** The digest of a content in parts. */
+/** The hash of a content in parts. */
 export function partsDigest(parts: readonly PartDigest[]): Buffer {
   return createHash('sha512-256').update(encodeParts(parts)).digest();
 }

@@ -67,6 +67,18 @@ export function attributesOf(metadata: Buffer): Buffer | undefined {
   return tailOf(metadata).attributes;
 }
 
+/** A copy of metadata with another link target and other attributes. */
+export function withTail(metadata: Buffer, link: Buffer, attributes: Buffer | undefined): Buffer {
+  const at = METADATA_BYTES + (isDevice(metadata[0]!) ? DEVICE_BYTES : 0);
+  const fixed = Buffer.from(metadata.subarray(0, at));
+  const flags = fixed[FLAGS_AT]! & ~RowFlag.hasAttributes;
+  fixed[FLAGS_AT] = attributes === undefined ? flags : flags | RowFlag.hasAttributes;
+  if (attributes === undefined) return Buffer.concat([fixed, link]);
+  const length = Buffer.alloc(LENGTH_BYTES);
+  length.writeUInt16LE(link.length);
+  return Buffer.concat([fixed, length, link, attributes]);
+}
+
 /** Whether the content is in the sparse form, from what `metadataOf` gave. */
 export function isSparse(metadata: Buffer): boolean {
   return (metadata[FLAGS_AT]! & RowFlag.sparse) !== 0;

@@ -11,7 +11,8 @@ import { checkAttributes } from './attributes.js';
 export const ROW_FIXED_BYTES = 72;
 export const DIGEST_BYTES = 32;
 export const MAX_NAME_BYTES = 4096; // a root is named by its whole path
-export const MAX_LINK_BYTES = 4096;
+/** A target of 4096 bytes, sealed, of which each byte may have become two. */
+export const MAX_LINK_BYTES: number = 2 * (4096 + 16);
 
 export const EntryType = Object.freeze({
   file: 1,

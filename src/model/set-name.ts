@@ -3,14 +3,16 @@
 /** Stands for the newest complete set unless a user chooses another word. */
 export const RECENT_SET = 'Current';
 const MAX_NAME_BYTES = 255;
+/** The same, sealed and written as text. */
+export const MAX_SEALED_SET_NAME_BYTES = 768;
 /** Control characters, separators of lines, and what turns the direction of text. */
 const UNSHOWABLE = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u;
 
 /** Why a text may not be the name of a set; undefined if it may. */
-export function setNameFault(name: string): string | undefined {
+export function setNameFault(name: string, mostBytes = MAX_NAME_BYTES): string | undefined {
   if (UNSHOWABLE.test(name)) return 'holds control characters';
   if (name.trim() === '') return 'is blank';
-  if (Buffer.byteLength(name) > MAX_NAME_BYTES) return `is longer than ${MAX_NAME_BYTES} bytes`;
+  if (Buffer.byteLength(name) > mostBytes) return `is longer than ${mostBytes} bytes`;
   if (/^\d+$/.test(name)) return 'is a number, which stands for the set of that number';
   if (name === RECENT_SET) return 'stands for the newest set';
   return undefined;

@@ -242,7 +242,7 @@ export class BackupPipeline {
     if (memory !== undefined) transfer.push(...memoryOf(memory));
     const { output, busyMs } = await this.jobs.run(
       'hash',
-      { parcel: input, frames, memory, rawRules: this.rawRules },
+      { parcel: input, frames, memory, rawRules: this.rawRules, keys: this.peer.contentKeys },
       transfer,
     );
     report(output);
@@ -297,7 +297,7 @@ export class BackupPipeline {
     const memory = this.spare.take();
     if (memory !== undefined) transfer.push(...memoryOf(memory));
     const frames = this.effort.framesFor(rawBytes);
-    const input = { contents, wanted, frames, memory };
+    const input = { contents, wanted, frames, memory, keys: this.peer.contentKeys };
     const { output: made, busyMs } = await this.jobs.run('compress', input, transfer);
     this.counters.compress.count(count, rawBytes, busyMs, performance.now() - startMs);
     return { outgoing: { ...outgoing, ...made }, contents: count, heldBytes, slots };

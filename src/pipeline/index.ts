@@ -6,13 +6,13 @@ export type { PipelineHooks } from './hooks.js';
 export { type LargeFile, type Parcel, ParcelCutter, type ParcelLimits } from './parcel.js';
 export type {
   BackupPeer,
-  DeltaStream,
   HeadBatch,
   OfferedBasis,
   OutgoingParcel,
   PeerStream,
   SignatureSink,
-  SignatureStream,
+  StreamEnd,
+  StreamStart,
 } from './peer.js';
 export { BackupProgress } from './progress.js';
 export { stage, StageCounters, type StageFigures } from './stage.js';

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { ExcludeOptions } from '../excludes/index.js';
-import { RowReader } from '../model/index.js';
+import { countRows, RowReader } from '../model/index.js';
 import {
   type DirectoryBlock,
   type Failure,
@@ -36,7 +36,7 @@ export interface LargeListingSinks {
 
 interface Asked {
   readonly rows: RowReader;
-  readonly wanted: Promise<Uint8Array | undefined>;
+  wanted: Promise<Uint8Array | undefined>;
 }
 
 /** Yields what is to be sent of each page. What is held is given up at the end, however it comes. */
@@ -52,7 +52,8 @@ export async function* selectPages(
   const path = runOf(directory.paths, directory.pathEnds, 0);
   const pages = createHash('sha256');
   const asked: Asked[] = [];
-  const pagesAhead = peer.isEmpty ? 1 : PAGES_AHEAD;
+  const isWhole = !peer.isEmpty && !peer.takesPages;
+  const pagesAhead = peer.isEmpty ? 1 : isWhole ? Infinity : PAGES_AHEAD;
   try {
     for (let [from, isLast] = [0, false]; !isLast || asked.length > 0; ) {
       if (!isLast && asked.length < pagesAhead) {
@@ -62,11 +63,13 @@ export async function* selectPages(
         sinks.owners(output.owners);
         sinks.failures(output.failures);
         const rows = new RowReader(output.rows);
-        const wanted = peer.isEmpty
-          ? Promise.resolve(undefined)
-          : peer.listing(slot, rows.rows, isLast);
+        const wanted =
+          peer.isEmpty || isWhole
+            ? Promise.resolve(undefined)
+            : peer.listing(slot, rows.rows, isLast);
         wanted.catch(() => undefined); // shows where it is waited for, unless an earlier one failed
         asked.push({ rows, wanted });
+        if (isLast && isWhole) await askWhole(peer, slot, asked);
         continue;
       }
       const { rows, wanted } = asked.shift()!;
@@ -75,5 +78,16 @@ export async function* selectPages(
     if (!pages.digest().equals(listing.hash)) sinks.changed();
   } finally {
     await jobs.run('dropNames', { held });
+  }
+}
+
+/** All pages as one listing, for a peer that needs it whole: then it is in memory whole. */
+async function askWhole(peer: BackupPeer, slot: number, pages: Asked[]): Promise<void> {
+  const all = await peer.listing(slot, Buffer.concat(pages.map(({ rows }) => rows.rows)), true);
+  let from = 0;
+  for (const page of pages) {
+    const rows = countRows(page.rows);
+    page.wanted = Promise.resolve(all.subarray(from, from + rows));
+    from += rows;
   }
 }

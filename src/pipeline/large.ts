@@ -3,7 +3,15 @@
  * side by side. A file of whose size the server has something is hashed first and sent only where
  * that is new; otherwise it is hashed while it is sent, and the server drops a duplicate at its end.
  */
-import { encodeParts, partsDigest, RowFlag, RowOffset, RowReader } from '../model/index.js';
+import { SAMPLED_FROM_BYTES } from '../delta/index.js';
+import {
+  contentDigest,
+  encodeParts,
+  partsDigest,
+  RowFlag,
+  RowOffset,
+  RowReader,
+} from '../model/index.js';
 import { type Compression, STREAM_CHUNK_BYTES } from '../store/index.js';
 import { Credit, Verdict } from '../transport/index.js';
 import {
@@ -11,7 +19,6 @@ import {
   type JobRunner,
   type RangeOutput,
   type RawRules,
-  SparseMap,
 } from '../workers/index.js';
 import type { Budget } from './budget.js';
 import { FileDelta, MAX_LOADED_BYTES } from './file-delta.js';
@@ -24,11 +31,13 @@ import {
   type Source,
   UnreadableFile,
 } from './large-file.js';
+import { sourceOf } from './large-source.js';
 import type { LargeFile } from './parcel.js';
-import type { BackupPeer, PeerStream } from './peer.js';
+import type { BackupPeer } from './peer.js';
 import type { BackupProgress } from './progress.js';
+import { type ContentStart, RecordStream } from './record-stream.js';
 import { SentSizes } from './sent-sizes.js';
-import { SignatureSender, signatureBlocks } from './signature-sender.js';
+import { SignatureSender } from './signature-sender.js';
 import type { StageCounters } from './stage.js';
 
 /** Contents above this are cut into parts of this size. */
@@ -101,16 +110,18 @@ export class LargeFiles {
    * very large. Rejects with UnreadableFile if it cannot.
    */
   async send(given: LargeFile): Promise<LargeResult> {
-    let source = await this.sourceOf(given);
+    let source = await sourceOf(this.jobs, given, !this.peer.isEmpty);
     const delta = await this.deltaOf(source);
     try {
       for (let tries = 1; ; tries += 1) {
         const result = await this.sendSource(source, delta);
-        const { directoryPath, row, sizeBytes } = source;
-        if (!result.hasChanged || tries === MAX_TRIES || sizeBytes > MAX_AGAIN_BYTES) return result;
+        const { directoryPath, row } = source;
+        const isRepeated = source.sizeBytes <= MAX_AGAIN_BYTES && tries < MAX_TRIES;
+        if (!result.hasChanged || !isRepeated) return result;
         const { output } = await this.jobs.run('holes', { directoryPath, row });
-        if (output.failure !== '' || output.sizeBytes === 0) return result;
-        source = await this.sourceOf({ ...given, sizeBytes: output.sizeBytes });
+        const { failure, sizeBytes } = output;
+        if (failure !== '' || sizeBytes === 0) return result;
+        source = await sourceOf(this.jobs, { ...given, sizeBytes }, !this.peer.isEmpty);
       }
     } finally {
       delta?.close();
@@ -121,7 +132,7 @@ export class LargeFiles {
     const { formBytes } = source;
     const { checksumAboveBytes = 0 } = this.options;
     const isAbove = checksumAboveBytes > 0 && formBytes > checksumAboveBytes;
-    const mustSign = this.options.sendSignatures === true && source.blockBytes !== undefined;
+    const mustSign = this.isSigned(formBytes) && source.blockBytes !== undefined;
     const file: Sending = {
       ...source,
       isInParts: formBytes > PART_BYTES,
@@ -131,7 +142,7 @@ export class LargeFiles {
         this.sentSizes.has(formBytes) ||
         delta?.isMadeMeanwhile === true,
       delta,
-      signature: mustSign ? new SignatureSender(this.peer) : undefined,
+      signature: mustSign ? new SignatureSender(this.peer, this.jobs) : undefined,
     };
     this.sentSizes.add(formBytes);
     const offsets: number[] = [];
@@ -145,6 +156,16 @@ export class LargeFiles {
       throw reasons.find((reason) => !(reason instanceof UnreadableFile)) ?? reasons[0];
     }
     return this.finish(file, parts);
+  }
+
+  /**
+   * A server cannot make signatures of what it cannot read: then those of files that change are sent, and of
+   * those that are dear to send whole.
+   */
+  private isSigned(formBytes: number): boolean {
+    if (this.options.sendSignatures === true) return true;
+    const { contentKeys, isEmpty } = this.peer;
+    return contentKeys !== undefined && (!isEmpty || formBytes >= SAMPLED_FROM_BYTES);
   }
 
   /** What the parts are together. */
@@ -166,7 +187,7 @@ export class LargeFiles {
     const full = parts.filter((part) => part.sizeBytes > 0);
     let digest = full[0]?.digest ?? Buffer.alloc(0);
     if (file.isInParts && full.length > 0) {
-      digest = partsDigest(full);
+      digest = contentDigest(this.jobs.native, this.peer.contentKeys, partsDigest(full));
       this.peer.assembly(digest, sizeBytes, encodeParts(full));
     }
     const { signature } = file;
@@ -195,32 +216,6 @@ export class LargeFiles {
           await signature.part(number, result.signature);
       }),
     );
-  }
-
-  /** A file with fewer blocks than its size says is looked at for holes. */
-  private async sourceOf(file: LargeFile): Promise<Source> {
-    const { directoryPath, row, sizeBytes } = file;
-    const dense = {
-      ...file,
-      sparseHead: undefined,
-      formBytes: sizeBytes,
-      blockBytes: signatureBlocks(sizeBytes, sizeBytes),
-    };
-    if ((new RowReader(row).flags(0) & RowFlag.sparse) === 0) return dense;
-    const { output } = await this.jobs.run('holes', { directoryPath, row });
-    if (output.failure !== '') throw new UnreadableFile(output.failure);
-    if (output.head.length === 0) return dense;
-    const map = new SparseMap(output.head);
-    // The server knows sizes of sparse forms only: whether it has this one, only the digest tells.
-    const hashFirst = !this.peer.isEmpty;
-    return {
-      ...file,
-      sizeBytes: map.fileBytes,
-      sparseHead: output.head,
-      formBytes: map.formBytes,
-      blockBytes: signatureBlocks(map.formBytes, map.fileBytes),
-      hashFirst,
-    };
   }
 
   /** The delta stage, if the server offers a basis and the file is one for a delta. */
@@ -320,7 +315,7 @@ export class LargeFiles {
     const { ms, bytes } = this.sending;
     const partBytes = Math.min(PART_BYTES, file.formBytes - offset);
     const request = delta.request(partBytes, file.formBytes, bytes > 0 ? ms / bytes : undefined);
-    const stream = delta.offer.openDelta(file.isInParts, compression.codec, file.formBytes);
+    const stream = RecordStream.delta(this.peer, this.jobs, this.startOf(file), delta.offer);
     try {
       const isSigning = file.signature !== undefined && first?.signature === undefined;
       const result = await this.range(
@@ -345,16 +340,21 @@ export class LargeFiles {
     }
   }
 
+  private startOf({ isInParts, formBytes }: Sending): ContentStart {
+    const { codec } = this.options.compression;
+    return { isPart: isInParts, codec, fileSizeBytes: formBytes };
+  }
+
   private async whole(file: Sending, offset: number): Promise<RangeOutput> {
     const { compression } = this.options;
-    const stream = this.peer.openStream(file.isInParts, compression.codec, file.formBytes);
+    const stream = RecordStream.content(this.peer, this.jobs, this.startOf(file));
     try {
       const startMs = performance.now();
       const isSigning = file.signature !== undefined;
       const result = await this.range(file, offset, { isSigning, compression }, stream);
       if (result.sizeBytes === 0) stream.abort();
       else {
-        await stream.end(result.digest, result.sizeBytes);
+        await stream.end(result.digest, result.sizeBytes, result.sizeBytes);
         this.progress.contentsSent += 1;
         const { ms, bytes } = this.sending;
         const elapsedMs = performance.now() - startMs;
@@ -372,7 +372,7 @@ export class LargeFiles {
     file: Sending,
     offset: number,
     how: { isSigning: boolean; compression?: Compression; delta?: DeltaRequest },
-    stream?: Pick<PeerStream, 'chunk'>,
+    stream?: RecordStream,
   ): Promise<RangeOutput> {
     const startMs = performance.now();
     const { directoryPath, row, sparseHead, blockBytes } = file;
@@ -380,7 +380,9 @@ export class LargeFiles {
     const { compression, delta } = how;
     const signatureBlockBytes = how.isSigning ? blockBytes : undefined;
     const range = { directoryPath, row, sparseHead, offset, bytes: PART_BYTES };
-    const input = { ...range, compression, rawRules, delta, signatureBlockBytes };
+    const keys = this.peer.contentKeys;
+    const cipher = stream?.cipher?.head;
+    const input = { ...range, compression, rawRules, delta, signatureBlockBytes, keys, cipher };
     const result = await this.jobs.runRange(input, this.windowChunks, (chunk) => {
       this.progress.sentBytes += chunk.length;
       return stream?.chunk(chunk) ?? Promise.resolve();

@@ -3,6 +3,8 @@
  * any order. `received` promises resolve when the bytes are in the server's write path. After a
  * failure every promise rejects.
  */
+import type { ContentKeys } from '../model/index.js';
+import type { CipherHead } from '../store/index.js';
 import type { Failure, OwnerName } from '../workers/index.js';
 
 export interface HeadBatch {
@@ -23,6 +25,10 @@ export interface OutgoingParcel {
 export interface BackupPeer {
   /** The server has nothing of this client yet: nothing needs to be asked. False until that is known. */
   readonly isEmpty: boolean;
+  /** What contents are encrypted with; undefined: they are not. Known before anything is answered. */
+  readonly contentKeys: ContentKeys | undefined;
+  /** Listings may come in pages; else each comes whole, however large it is. */
+  readonly takesPages: boolean;
   /** Declares directories; with `ask`, resolves with 1 for each unchanged listing. */
   heads(batch: HeadBatch, ask: boolean): Promise<Uint8Array>;
   /** Sends a listing, or in order the pages of one; resolves with a `Wanted` for each row. */
@@ -37,11 +43,11 @@ export interface BackupPeer {
   /** Tells the names of users and groups that were met; each but once. */
   owners(names: readonly OwnerName[]): void;
   /** Opens a stream for a large content or a part of one. */
-  openStream(isPart: boolean, codec: number, fileSizeBytes: number): PeerStream;
+  openStream(start: StreamStart): PeerStream;
   /** The version that a changed file may be sent as a delta on; undefined: send it whole. */
   basisOf(slot: number, name: Uint8Array): OfferedBasis | undefined;
   /** Opens a stream for the signature of a content that is sent, or is there. */
-  openSignature(): SignatureStream;
+  openSignature(cipher: CipherHead | undefined): PeerStream;
   assembly(digest: Uint8Array, sizeBytes: number, parts: Uint8Array): void;
 }
 
@@ -49,6 +55,7 @@ export interface BackupPeer {
 export type SignatureSink = (bytes: Buffer, isLast: boolean) => boolean;
 
 export interface OfferedBasis {
+  readonly digest: Uint8Array;
   /** Of the content. */
   readonly sizeBytes: number;
   /** Send the file whole when more of it is new. */
@@ -57,27 +64,34 @@ export interface OfferedBasis {
   readonly hasSignature: boolean;
   /** Gets the signature, or a sample of it; resolves with whether all of it came and was taken. */
   fetch(isSample: boolean, sink: SignatureSink): Promise<boolean>;
-  openDelta(isPart: boolean, codec: number, fileSizeBytes: number): DeltaStream;
+  openDelta(start: StreamStart): PeerStream;
   /** Nothing more is wanted of it. May be called twice. */
   release(): void;
 }
 
-export interface DeltaStream {
-  chunk(bytes: Uint8Array): Promise<void>;
-  /** Digest and size are those of the content, `rawBytes` is the length of the delta. */
-  end(digest: Uint8Array, sizeBytes: number, rawBytes: number): Promise<void>;
-  abort(): void;
+/** How a stream begins. */
+export interface StreamStart {
+  readonly isPart: boolean;
+  readonly codec: number;
+  /** Of the whole file. */
+  readonly fileSizeBytes: number;
+  /** How its chunks are encrypted; undefined: they are not. */
+  readonly cipher: CipherHead | undefined;
 }
 
-export interface SignatureStream {
-  chunk(bytes: Uint8Array): Promise<void>;
-  /** `sizeBytes`: of the content; `rawBytes`: of the signature. */
-  end(digest: Uint8Array, sizeBytes: number, rawBytes: number): Promise<void>;
-  abort(): void;
+export interface StreamEnd {
+  readonly digest: Uint8Array;
+  /** Of the content. */
+  readonly sizeBytes: number;
+  /** What was streamed, before it was encoded: of the content, a delta or a signature. */
+  readonly rawBytes: number;
+  /** Empty where nothing is encrypted. */
+  readonly seal: Uint8Array;
 }
 
+/** A content, or a delta on one, or a signature on its way. */
 export interface PeerStream {
   chunk(bytes: Uint8Array): Promise<void>;
-  end(digest: Uint8Array, sizeBytes: number): Promise<void>;
+  end(end: StreamEnd): Promise<void>;
   abort(): void;
 }

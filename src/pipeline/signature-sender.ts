@@ -5,7 +5,9 @@
 import { blockBytesFor, LEAST_DELTA_BYTES, SignatureJoin } from '../delta/index.js';
 import { BytesBuilder } from '../model/index.js';
 import { buildChunk, Codec, STREAM_CHUNK_BYTES } from '../store/index.js';
-import type { BackupPeer, SignatureStream } from './peer.js';
+import type { JobRunner } from '../workers/index.js';
+import type { BackupPeer } from './peer.js';
+import { RecordStream } from './record-stream.js';
 
 /** Sums look random: nothing makes them shorter. */
 const AS_THEY_ARE = { codec: Codec.none, level: 0 };
@@ -22,15 +24,16 @@ export function signatureBlocks(contentBytes: number, fileBytes: number): number
 
 export class SignatureSender {
   private readonly join = new SignatureJoin();
-  private readonly stream: SignatureStream;
+  private readonly stream: RecordStream;
+  private chunks = 0;
   private readonly waiting = new BytesBuilder(0);
   private rawBytes = 0;
   private nextPart = 0;
   /** Parts that are ready before those in front of them: fewer than are read at once. */
   private readonly early = new Map<number, Uint8Array>();
 
-  constructor(peer: BackupPeer) {
-    this.stream = peer.openSignature();
+  constructor(peer: BackupPeer, jobs: JobRunner) {
+    this.stream = RecordStream.signature(peer, jobs, AS_THEY_ARE.codec);
   }
 
   /** Takes the signature of a part: of whole blocks, but for the last one. */
@@ -52,8 +55,7 @@ export class SignatureSender {
 
   /** `digest` and size are those of the content, which has been sent. */
   async end(digest: Uint8Array, sizeBytes: number): Promise<void> {
-    if (this.waiting.length > 0)
-      await this.stream.chunk(buildChunk(this.waiting.take(), AS_THEY_ARE));
+    if (this.waiting.length > 0) await this.sendChunk();
     await this.stream.end(digest, sizeBytes, this.rawBytes);
   }
 
@@ -70,8 +72,15 @@ export class SignatureSender {
       this.waiting.append(piece);
       at += piece.length;
       if (this.waiting.length < STREAM_CHUNK_BYTES) continue;
-      sent.push(this.stream.chunk(buildChunk(this.waiting.take(), AS_THEY_ARE)));
+      sent.push(this.sendChunk());
     }
     await Promise.all(sent);
+  }
+
+  private sendChunk(): Promise<void> {
+    const { cipher } = this.stream;
+    const place = cipher && { cipher, number: this.chunks };
+    this.chunks += 1;
+    return this.stream.chunk(buildChunk(this.waiting.take(), AS_THEY_ARE, place));
   }
 }

@@ -15,6 +15,7 @@ import {
   setNamed,
   type SetNote,
   setsFromWire,
+  unsealedArchive,
   versionsFromWire,
 } from '../archive/index.js';
 import type { DeltaSource } from '../delta/index.js';
@@ -31,8 +32,9 @@ type OwnerRecord = Awaited<ReturnType<Archive['owners']>>[number];
  * LOGIN_FAILED, …
  */
 export async function openRemoteArchive(system: System, place: RemotePlace): Promise<Archive> {
-  const peer = await RemotePeer.open(system, place);
-  return new RemoteArchive(place.client, peer);
+  const { peer, keyring } = await RemotePeer.open(system, place);
+  const archive = new RemoteArchive(place.client, peer);
+  return keyring === undefined ? archive : unsealedArchive(archive, keyring);
 }
 
 class RemoteArchive implements Archive {
@@ -40,6 +42,7 @@ class RemoteArchive implements Archive {
   readonly isFar = true;
   readonly access = new Access(undefined); // the session's rights say what may be read
   readonly clientPath = undefined;
+  readonly contentKeys = undefined;
   fetchedBytes = 0;
   private readonly peer: RemotePeer;
 

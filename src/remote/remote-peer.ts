@@ -1,4 +1,5 @@
 /** A server that answers a reader's questions: each becomes a promise; answers come in their order. */
+import type { Keyring } from '../crypto/index.js';
 import { fromWire, TardisError } from '../errors/index.js';
 import { type Credentials, Login, NO_CREDENTIALS } from '../login/index.js';
 import type { Address, System } from '../system/index.js';
@@ -48,7 +49,9 @@ export class RemotePeer {
   private lastQuestion = 0;
   private untoldBytes = 0;
   private failure: TardisError | undefined;
-  private welcomed: { resolve: () => void; reject: (error: Error) => void } | undefined;
+  private welcomed:
+    | { resolve: (welcome: Head<'welcome'>) => void; reject: (error: Error) => void }
+    | undefined;
   private readonly connection: Connection;
   private readonly login: Login;
 
@@ -69,22 +72,25 @@ export class RemotePeer {
   }
 
   /** Connects and logs in. Throws SERVER_UNREACHABLE, NO_SUCH_CLIENT, LOGIN_FAILED, … */
-  static async open(system: System, place: RemotePlace): Promise<RemotePeer> {
+  static async open(
+    system: System,
+    place: RemotePlace,
+  ): Promise<{ peer: RemotePeer; keyring: Keyring | undefined }> {
     const { address, client, tls, link = DEFAULT_LINK, credentials = NO_CREDENTIALS } = place;
     const target = { client, create: false, purpose: Purpose.read };
     const login = await Login.prepare(system, target, credentials);
     const connection = await connect(system, address, link, tls);
     const peer = new RemotePeer(connection, login);
     try {
-      await new Promise<void>((resolve, reject) => {
+      const welcome = await new Promise<Head<'welcome'>>((resolve, reject) => {
         peer.welcomed = { resolve, reject };
         login.greet(connection);
       });
+      return { peer, keyring: login.keyring(welcome) };
     } catch (error) {
       connection.fail(error);
       throw error;
     }
-    return peer;
   }
 
   /** Asks; `answer` is the one message that answers it. Rejects with what the server says. */
@@ -151,7 +157,7 @@ export class RemotePeer {
       );
     }
     this.login.confirm(head);
-    this.welcomed?.resolve();
+    this.welcomed?.resolve(head);
     this.welcomed = undefined;
   }
 

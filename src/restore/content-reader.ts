@@ -2,6 +2,7 @@
 import type { Archive, ContentPiece, ObjectReader } from '../archive/index.js';
 import { MAX_PIECE_BYTES, ReaderMemory, RecordReader } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
+import type { ContentKeys } from '../model/index.js';
 import type { NativeCalls, System } from '../system/index.js';
 
 /** Each holds a decoded record of 1 MiB mostly. */
@@ -10,6 +11,7 @@ const MAX_READERS = 16;
 export class ContentReader {
   private readonly backend: ObjectReader;
   private readonly native: NativeCalls;
+  private readonly keys: ContentKeys | undefined;
   /**
    * Readers by the record each has decoded last, least recently used first: the files of a directory
    * lie in several frames, and those of the next one in the same.
@@ -21,6 +23,7 @@ export class ContentReader {
   constructor(system: System, archive: Archive) {
     this.backend = archive.objects();
     this.native = system.native;
+    this.keys = archive.contentKeys;
   }
 
   /**
@@ -48,7 +51,7 @@ export class ContentReader {
     let reader = this.readers.get(key);
     if (reader !== undefined) this.readers.delete(key);
     else if (this.readers.size < MAX_READERS) {
-      reader = new RecordReader(this.backend, this.native, new ReaderMemory());
+      reader = new RecordReader(this.backend, this.native, new ReaderMemory(), this.keys);
     } else {
       const [oldest, spare] = this.readers.entries().next().value!;
       this.readers.delete(oldest);

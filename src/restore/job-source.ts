@@ -46,7 +46,7 @@ export async function runJobOf(
     return (await jobs.run('restore', local)).output;
   }
   const { port1, port2 } = new MessageChannel();
-  const mayUpdate = updatedRecords(job);
+  const mayUpdate = archive.deltas() === undefined ? new Set<number>() : updatedRecords(job);
   const reader = new ReadAhead(
     archive.objects(),
     job.records.filter((_record, index) => !mayUpdate.has(index)),

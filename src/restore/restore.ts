@@ -317,6 +317,7 @@ class Restore implements WalkVisitor<Place> {
       targetPath: target.path,
       ownerOptions: target.ownerOptions,
       temporaryPrefix: target.prefix,
+      keys: this.archive.contentKeys,
     });
     this.inFlight.give(job.bytes);
     this.progress.files += output.files;

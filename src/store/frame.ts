@@ -2,15 +2,19 @@
 import { crc32 } from 'node:zlib';
 import { TardisError } from '../errors/index.js';
 import { type BytesBuilder, DIGEST_BYTES } from '../model/index.js';
+import { BODY_TAG_BYTES } from '../system/index.js';
 import { Codec, type CodecNumber, decode, encode, encodedBound } from './codec.js';
 import {
   FRAME_ENTRY_BYTES,
   type NewHeader,
+  type ParsedRecord,
+  RECORD_COVERED_BYTES,
   RECORD_HEADER_BYTES,
   RecordKind,
   writeContentIndex,
   writeHeader,
 } from './record.js';
+import type { RecordCipher } from './record-cipher.js';
 
 /** Compression that saves less than this share is not worth decoding at every restore. */
 const WORTH_RATIO = 0.97;
@@ -43,11 +47,12 @@ export function buildFrame(
   slices: readonly Slice[],
   compression: Compression,
   target: BytesBuilder,
+  cipher?: RecordCipher,
 ): number {
   const indexBytes = slices.length * FRAME_ENTRY_BYTES;
   const raw = contiguous(source, slices);
   const bodyOffset = RECORD_HEADER_BYTES + indexBytes;
-  const { buffer, at } = target.reserve(bodyOffset + encodedBound(compression.codec, raw.length));
+  const { buffer, at } = target.reserve(bodyOffset + bodyBound(compression, raw));
   const { codec, bodyBytes } = encodeBody(raw, compression, buffer, at + bodyOffset);
   let entryAt = at + RECORD_HEADER_BYTES;
   for (const slice of slices) {
@@ -55,13 +60,12 @@ export function buildFrame(
     buffer.writeUInt32LE(slice.sizeBytes, entryAt + DIGEST_BYTES);
     entryAt += FRAME_ENTRY_BYTES;
   }
-  return finishRecord(target, {
-    kind: RecordKind.frame,
-    codec,
-    rawBytes: raw.length,
-    bodyBytes,
-    indexBytes,
-  });
+  const parts = { kind: RecordKind.frame, codec, rawBytes: raw.length, bodyBytes, indexBytes };
+  return finishRecord(target, parts, cipher);
+}
+
+function bodyBound({ codec }: Compression, raw: Buffer): number {
+  return encodedBound(codec, raw.length) + BODY_TAG_BYTES;
 }
 
 /** Encodes, or copies the raw bytes when compression does not pay. */
@@ -77,17 +81,53 @@ function encodeBody(
   return { codec: Codec.none, bodyBytes: encode(Codec.none, 0, raw, target, at) };
 }
 
-/** Writes the header in front of index and body, which stand in the room that was reserved. */
+/**
+ * Encrypts the body, if that is wanted, and writes the header in front of it and the index, all in the
+ * room that was reserved.
+ */
 function finishRecord(
   target: BytesBuilder,
   parts: Pick<NewHeader, 'kind' | 'codec' | 'rawBytes' | 'bodyBytes' | 'indexBytes'>,
+  cipher: RecordCipher | undefined,
 ): number {
   const { buffer, at } = target.reserve(0);
-  const end = at + RECORD_HEADER_BYTES + parts.indexBytes + parts.bodyBytes;
-  const bodyChecksum = crc32(buffer.subarray(at + RECORD_HEADER_BYTES, end));
-  writeHeader(buffer, at, { ...parts, bodyChecksum });
+  const indexAt = at + RECORD_HEADER_BYTES;
+  const bodyAt = indexAt + parts.indexBytes;
+  const tagBytes = cipher === undefined ? 0 : BODY_TAG_BYTES;
+  const header = { ...parts, ...cipher?.head, bodyBytes: parts.bodyBytes + tagBytes };
+  if (cipher !== undefined) {
+    writeHeader(buffer, at, { ...header, bodyChecksum: 0 });
+    const also = coveredBytes(buffer.subarray(at, bodyAt));
+    cipher.encryptWhole(also, buffer, bodyAt, parts.bodyBytes);
+  }
+  const end = bodyAt + header.bodyBytes;
+  const bodyChecksum = crc32(buffer.subarray(indexAt, end));
+  writeHeader(buffer, at, { ...header, bodyChecksum });
   target.commit(end - at);
   return end - at;
+}
+
+/** What a body in one piece is bound to, of header and index in front of it. */
+function coveredBytes(head: Buffer): Buffer {
+  return Buffer.concat([
+    head.subarray(0, RECORD_COVERED_BYTES),
+    head.subarray(RECORD_HEADER_BYTES),
+  ]);
+}
+
+/**
+ * The encoded body of a record in one piece, decrypted in place. `record`: all of it; its checksums are
+ * not looked at. Throws RECORD_DAMAGED.
+ */
+export function openBody(
+  record: Buffer,
+  { indexBytes, bodyBytes }: ParsedRecord['header'],
+  cipher: RecordCipher | undefined,
+): Buffer {
+  const bodyAt = RECORD_HEADER_BYTES + indexBytes;
+  const body = record.subarray(bodyAt, bodyAt + bodyBytes);
+  if (cipher === undefined) return body;
+  return cipher.decryptWhole(coveredBytes(record.subarray(0, bodyAt)), body);
 }
 
 /** The slices as one run: a view when they lie side by side, else gathered into scratch. */
@@ -116,6 +156,7 @@ export function buildContent(
   slice: Slice,
   compression: Compression,
   target: BytesBuilder,
+  cipher?: RecordCipher,
 ): number {
   const raw = source.subarray(slice.start, slice.start + slice.sizeBytes);
   const index = writeContentIndex({
@@ -125,17 +166,12 @@ export function buildContent(
     chunkBytes: 0,
   });
   const bodyOffset = RECORD_HEADER_BYTES + index.length;
-  const { buffer, at } = target.reserve(bodyOffset + encodedBound(compression.codec, raw.length));
+  const { buffer, at } = target.reserve(bodyOffset + bodyBound(compression, raw));
   const { codec, bodyBytes } = encodeBody(raw, compression, buffer, at + bodyOffset);
   index.copy(buffer, at + RECORD_HEADER_BYTES);
   const indexBytes = index.length;
-  return finishRecord(target, {
-    kind: RecordKind.content,
-    codec,
-    rawBytes: raw.length,
-    bodyBytes,
-    indexBytes,
-  });
+  const parts = { kind: RecordKind.content, codec, rawBytes: raw.length, bodyBytes, indexBytes };
+  return finishRecord(target, parts, cipher);
 }
 
 /** Encodes, or gives the raw bytes back when that does not pay. The result may be scratch. */
@@ -157,14 +193,23 @@ export const CHUNK_HEADER_BYTES = 8;
 const CHUNK_RAW_BIT = 0x8000_0000;
 export const STREAM_CHUNK_BYTES = 1 << 20;
 
+/** A chunk's place in a record that is encrypted. */
+export interface ChunkPlace {
+  readonly cipher: RecordCipher;
+  readonly number: number;
+}
+
 /** Encodes one chunk with its header; the returned buffer owns its memory. */
-export function buildChunk(raw: Buffer, compression: Compression): Buffer {
+export function buildChunk(raw: Buffer, compression: Compression, place?: ChunkPlace): Buffer {
   const encoded = encodeWorthwhile(raw, compression);
   const isRaw = encoded.codec === Codec.none;
-  const chunk = Buffer.allocUnsafeSlow(CHUNK_HEADER_BYTES + encoded.bytes.length);
-  chunk.writeUInt32LE((encoded.bytes.length | (isRaw ? CHUNK_RAW_BIT : 0)) >>> 0, 0);
-  chunk.writeUInt32LE(crc32(encoded.bytes), 4);
+  const tagBytes = place === undefined ? 0 : BODY_TAG_BYTES;
+  const storedBytes = encoded.bytes.length + tagBytes;
+  const chunk = Buffer.allocUnsafeSlow(CHUNK_HEADER_BYTES + storedBytes);
   chunk.set(encoded.bytes, CHUNK_HEADER_BYTES);
+  place?.cipher.encryptChunk(place.number, isRaw, chunk, CHUNK_HEADER_BYTES, encoded.bytes.length);
+  chunk.writeUInt32LE((storedBytes | (isRaw ? CHUNK_RAW_BIT : 0)) >>> 0, 0);
+  chunk.writeUInt32LE(crc32(chunk.subarray(CHUNK_HEADER_BYTES)), 4);
   return chunk;
 }
 
@@ -188,15 +233,19 @@ export function readChunkHeader(buffer: Buffer, chunkBytes: number): ChunkHeader
   };
 }
 
-/** Decodes one chunk's stored bytes into `target` (of exactly its decoded length). */
+/** Decodes one chunk's stored bytes, which it may spoil, into `target` (of exactly its decoded length). */
 export function decodeChunk(
   codec: CodecNumber,
   chunk: ChunkHeader,
-  stored: Uint8Array,
+  stored: Buffer,
   target: Buffer,
+  place?: ChunkPlace,
 ): void {
   if (crc32(stored) !== chunk.checksum) {
     throw new TardisError('RECORD_DAMAGED', 'a chunk does not match its checksum');
   }
-  decode(chunk.isRaw ? Codec.none : codec, stored, target);
+  const { isRaw } = chunk;
+  const encoded =
+    place === undefined ? stored : place.cipher.decryptChunk(place.number, isRaw, stored);
+  decode(isRaw ? Codec.none : codec, encoded, target);
 }

@@ -19,4 +19,5 @@ export * from './layout.js';
 export { MemoryBackend } from './memory-backend.js';
 export { type PackRange, PackWriter } from './pack-writer.js';
 export * from './record.js';
+export * from './record-cipher.js';
 export * from './scan.js';

@@ -5,13 +5,19 @@
  */
 import { crc32 } from 'node:zlib';
 import { TardisError } from '../errors/index.js';
-import { DIGEST_BYTES, SCHEME_PLAIN } from '../model/index.js';
+import { DIGEST_BYTES, isScheme, Scheme, type SchemeNumber } from '../model/index.js';
 import { isCodec, type CodecNumber } from './codec.js';
 
 export const RECORD_HEADER_BYTES = 72;
 const MAGIC = 0x3152_4454;
 export const RECORD_MAGIC_BYTES: Buffer = Buffer.from('TDR1');
 const VERSION = 1;
+export const RECORD_SALT_BYTES = 16;
+/** What stands at the end of the index of a chunked record that is encrypted. */
+export const RECORD_SEAL_BYTES = 16;
+/** What an encrypted body in one piece covers of the header in front of it: all but the checksums. */
+export const RECORD_COVERED_BYTES = 64;
+const NO_SALT: Buffer = Buffer.alloc(RECORD_SALT_BYTES);
 
 export const RecordKind = Object.freeze({
   /** The small contents of a parcel, compressed together. */
@@ -65,8 +71,10 @@ const Offset = {
 export interface RecordHeader {
   readonly kind: RecordKindNumber;
   readonly codec: CodecNumber;
-  readonly scheme: number;
+  readonly scheme: SchemeNumber;
   readonly epoch: number;
+  /** Zeros in scheme 1. */
+  readonly salt: Uint8Array;
   readonly flags: number;
   /** Order among listings, events and commits; 0 for contents. */
   readonly sequence: number;
@@ -89,20 +97,21 @@ export function recordBytes(header: RecordHeader): number {
   return RECORD_HEADER_BYTES + header.indexBytes + header.bodyBytes;
 }
 
-/** Writes a header at `at`. The salt stays zero in scheme 1. */
+/** Writes a header at `at`. */
 export function writeHeader(target: Buffer, at: number, header: NewHeader): void {
   target.fill(0, at, at + RECORD_HEADER_BYTES);
   target.writeUInt32LE(MAGIC, at + Offset.magic);
   target[at + Offset.version] = VERSION;
   target[at + Offset.kind] = header.kind;
   target[at + Offset.codec] = header.codec;
-  target[at + Offset.scheme] = header.scheme ?? SCHEME_PLAIN;
+  target[at + Offset.scheme] = header.scheme ?? Scheme.plain;
   target.writeUInt32LE(header.epoch ?? 0, at + Offset.epoch);
   target.writeUInt32LE(header.flags ?? 0, at + Offset.flags);
   target.writeBigUInt64LE(BigInt(header.sequence ?? 0), at + Offset.sequence);
   target.writeBigUInt64LE(BigInt(header.rawBytes), at + Offset.rawBytes);
   target.writeBigUInt64LE(BigInt(header.bodyBytes), at + Offset.bodyBytes);
   target.writeUInt32LE(header.indexBytes, at + Offset.indexBytes);
+  target.set(header.salt ?? NO_SALT, at + Offset.salt);
   target.writeUInt32LE(header.bodyChecksum, at + Offset.bodyChecksum);
   const sum = crc32(target.subarray(at, at + Offset.headerChecksum));
   target.writeUInt32LE(sum, at + Offset.headerChecksum);
@@ -122,8 +131,9 @@ export function readHeader(buffer: Buffer, at: number): RecordHeader | undefined
   const header: RecordHeader = {
     kind: kind as RecordKindNumber,
     codec: codec as CodecNumber,
-    scheme: buffer[at + Offset.scheme]!,
+    scheme: buffer[at + Offset.scheme]! as SchemeNumber,
     epoch: buffer.readUInt32LE(at + Offset.epoch),
+    salt: Buffer.from(buffer.subarray(at + Offset.salt, at + Offset.salt + RECORD_SALT_BYTES)),
     flags: buffer.readUInt32LE(at + Offset.flags),
     sequence: Number(buffer.readBigUInt64LE(at + Offset.sequence)),
     rawBytes: Number(buffer.readBigUInt64LE(at + Offset.rawBytes)),
@@ -136,7 +146,7 @@ export function readHeader(buffer: Buffer, at: number): RecordHeader | undefined
     kind >= 1 &&
     kind <= MAX_KIND &&
     isCodec(codec) &&
-    header.scheme === SCHEME_PLAIN &&
+    isScheme(header.scheme) &&
     (header.flags & ~KNOWN_FLAGS) === 0;
   if (!isKnown) {
     throw new TardisError('STORE_NEWER', 'a record is of a kind this release does not know', {
@@ -236,16 +246,19 @@ export interface ContentIndex {
   readonly fileSizeBytes: number;
   /** Decoded length of every chunk but the last; 0 when the body is one piece. */
   readonly chunkBytes: number;
+  /** Of a chunked record that is encrypted; else there is none. */
+  readonly seal?: Uint8Array | undefined;
 }
 
 export const CONTENT_INDEX_BYTES = DIGEST_BYTES + 24;
 
 export function writeContentIndex(content: ContentIndex): Buffer {
-  const index = Buffer.alloc(CONTENT_INDEX_BYTES);
+  const index = Buffer.alloc(CONTENT_INDEX_BYTES + (content.seal?.length ?? 0));
   content.digest.copy(index, 0);
   index.writeBigUInt64LE(BigInt(content.sizeBytes), DIGEST_BYTES);
   index.writeBigUInt64LE(BigInt(content.fileSizeBytes), DIGEST_BYTES + 8);
   index.writeUInt32LE(content.chunkBytes, DIGEST_BYTES + 16);
+  if (content.seal !== undefined) index.set(content.seal, CONTENT_INDEX_BYTES);
   return index;
 }
 
@@ -261,16 +274,20 @@ export const DELTA_INDEX_BYTES: number = CONTENT_INDEX_BYTES + DIGEST_BYTES + 8;
 const DELTA_OF_PART = 1;
 
 export function writeDeltaIndex(delta: DeltaRecordIndex): Buffer {
-  const index = Buffer.alloc(DELTA_INDEX_BYTES);
-  writeContentIndex(delta).copy(index);
+  const { seal, ...content } = delta;
+  const index = Buffer.alloc(DELTA_INDEX_BYTES + (seal?.length ?? 0));
+  writeContentIndex(content).copy(index);
   delta.basis.copy(index, CONTENT_INDEX_BYTES);
   index.writeUInt32LE(delta.isPart ? DELTA_OF_PART : 0, CONTENT_INDEX_BYTES + DIGEST_BYTES);
+  if (seal !== undefined) index.set(seal, DELTA_INDEX_BYTES);
   return index;
 }
 
 /** Reads the index of a delta. Throws RECORD_DAMAGED. */
 export function readDeltaIndex(index: Buffer): DeltaRecordIndex {
-  const flags = index.length === DELTA_INDEX_BYTES ? index.readUInt32LE(DELTA_INDEX_BYTES - 8) : -1;
+  const flags = hasIndexLength(index, DELTA_INDEX_BYTES)
+    ? index.readUInt32LE(DELTA_INDEX_BYTES - 8)
+    : -1;
   if (flags !== 0 && flags !== DELTA_OF_PART) {
     throw new TardisError('RECORD_DAMAGED', 'a delta has an impossible index');
   }
@@ -281,9 +298,14 @@ export function readDeltaIndex(index: Buffer): DeltaRecordIndex {
   return { ...content, basis, isPart: flags === DELTA_OF_PART };
 }
 
+/** With a seal or without. */
+function hasIndexLength(index: Buffer, bytes: number): boolean {
+  return index.length === bytes || index.length === bytes + RECORD_SEAL_BYTES;
+}
+
 /** Reads the index of a content, part, assembly or signature record. Throws RECORD_DAMAGED. */
 export function readContentIndex(index: Buffer): ContentIndex {
-  if (index.length !== CONTENT_INDEX_BYTES) {
+  if (!hasIndexLength(index, CONTENT_INDEX_BYTES)) {
     throw new TardisError('RECORD_DAMAGED', 'a content record has an impossible index');
   }
   const content = {

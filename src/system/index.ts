@@ -3,7 +3,7 @@ export { type Clock, ManualClock, systemClock } from './clock.js';
 export type { OpenDatabaseOptions, SqlDatabase, SqlStatement, SqlValue } from './database.js';
 export { FaultPlan, faultySystem, KilledError, withFaults, type FaultMode } from './faults.js';
 export { type Files, type FileStatus, STORE_UMASK } from './files.js';
-export { type Machine, thisMachine } from './machine.js';
+export { hasAes, type Machine, thisMachine } from './machine.js';
 export {
   type FailedAttribute,
   failedAttributes,
@@ -11,6 +11,14 @@ export {
   type NativeCalls,
   OpenKind,
 } from './native.js';
+export {
+  BODY_NONCE_BYTES,
+  BODY_TAG_BYTES,
+  BodyCipher,
+  type BodyCipherNumber,
+  SEAL_KEYS_BYTES,
+  type SealingCalls,
+} from './native-sealing.js';
 export {
   RSYNC_FIGURES,
   type RsyncCalls,

@@ -1,4 +1,5 @@
 /** What this process may use of the machine. */
+import fs from 'node:fs';
 import os from 'node:os';
 
 export interface Machine {
@@ -16,4 +17,19 @@ export function thisMachine(): Machine {
     processors: os.availableParallelism(),
     memoryBytes: isLimited ? limitBytes : totalBytes,
   };
+}
+
+let knowsAes: boolean | undefined;
+
+/** Whether the processor has instructions for AES: without them other ciphers are faster. */
+export function hasAes(): boolean {
+  if (knowsAes === undefined) {
+    try {
+      const text = fs.readFileSync('/proc/cpuinfo', 'latin1');
+      knowsAes = /^(?:flags|Features)\s*:.*\baes\b/m.test(text);
+    } catch {
+      knowsAes = true; // most have them, and a wrong guess costs time only
+    }
+  }
+  return knowsAes;
 }

@@ -13,6 +13,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { RsyncCalls } from './native-rsync.js';
+import type { SealingCalls } from './native-sealing.js';
 
 /** What `openBeneath` is to open. */
 export const OpenKind = Object.freeze({ directory: 0, file: 1 });
@@ -51,7 +52,7 @@ export interface ListingCalls {
   hashRows(rows: Uint8Array): Buffer;
 }
 
-export interface NativeCalls extends ListingCalls, RsyncCalls {
+export interface NativeCalls extends ListingCalls, RsyncCalls, SealingCalls {
   /**
    * What `listDirectory` does for up to `mostNames`. Of a larger directory the sorted names are held in
    * this process, some 10 bytes each, with the directory open, until `dropNames`; what comes back is

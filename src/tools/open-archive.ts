@@ -1,6 +1,7 @@
 /** The archive that a reading tool asks: a store on this machine, or a server's. */
-import { type Archive, openLocalArchive } from '../archive/index.js';
+import { Access, type Archive, openLocalArchive, unsealedArchive } from '../archive/index.js';
 import type { Found } from '../config/index.js';
+import type { Keyring } from '../crypto/index.js';
 import type { System } from '../system/index.js';
 import { DEFAULT_LINK } from '../transport/index.js';
 import { askPassword, givenPassword, type PasswordSettings } from './password.js';
@@ -40,8 +41,7 @@ export async function openArchive(
   found: ReadonlyMap<string, Found>,
 ): Promise<Archive> {
   if (!asksServer(found)) {
-    await unlockClient(system, settings, found);
-    return openLocalArchive(system, clientPlace(settings));
+    return openUnlocked(system, clientPlace(settings), await unlockClient(system, settings, found));
   }
   const { client, server, timeoutSeconds } = settings;
   const prompt = promptFor(client);
@@ -53,4 +53,15 @@ export async function openArchive(
     credentials: { password, ask: (over) => askPassword(prompt, over) },
     link: { ...DEFAULT_LINK, timeoutMs: timeoutSeconds * 1000 },
   });
+}
+
+/** A store on this machine; who has the keys of a client may read all of it. */
+export function openUnlocked(
+  system: System,
+  place: ReturnType<typeof clientPlace>,
+  keyring: Keyring | undefined,
+): Archive {
+  if (keyring === undefined) return openLocalArchive(system, place);
+  const access = new Access(undefined);
+  return unsealedArchive(openLocalArchive(system, { ...place, access }), keyring);
 }

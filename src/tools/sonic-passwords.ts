@@ -36,7 +36,7 @@ export async function create(options: Settings<'sonic create'>, found: Sources):
     tell(options.json, password, { client }, `The client "${client}" is ready.`);
     return;
   }
-  const made = password && (await newKeyRecord(system.native.modPow, password));
+  const made = password && (await newKeyRecord(system.native.modPow, password, options.crypt));
   const { path } = await createClientDirectory(system, {
     ...clientPlace(options),
     skipFile: options.storeSkipFile,
@@ -58,7 +58,8 @@ export async function setPassword(
   const password = (await givenPassword(options, found, ask)) ?? (await askPassword(ask));
   const change = async (record: KeyRecord | undefined): Promise<KeyRecord> => {
     requireNone(record, client);
-    return (await newKeyRecord(system.native.modPow, password)).record;
+    // What is there is not encrypted, so what comes is not either.
+    return (await newKeyRecord(system.native.modPow, password, false)).record;
   };
   if (isLocal) await changeLocally(system, options, change);
   else {
@@ -129,7 +130,11 @@ function requestTo(
     ...serverPlace(host, options, isProven),
     client: options.client,
     create: isNew,
-    credentials: { password, ask: (over) => askPassword(promptFor(options.client), over) },
+    credentials: {
+      password,
+      ask: (over) => askPassword(promptFor(options.client), over),
+      encrypts: 'crypt' in options ? options.crypt : true,
+    },
     timeoutMs: options.timeoutSeconds * 1000,
   };
 }

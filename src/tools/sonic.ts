@@ -1,6 +1,5 @@
 /** `sonic`: administration of a store. */
 import { Command } from 'commander';
-import { openLocalArchive } from '../archive/index.js';
 import type { Found, Settings } from '../config/index.js';
 import { displayName } from '../model/index.js';
 import { rebuildCatalog } from '../server/index.js';
@@ -18,6 +17,7 @@ import {
 } from './run-tool.js';
 import { changePass, create, setPassword, storeSystem } from './sonic-passwords.js';
 import { formatCount } from './units.js';
+import { openUnlocked } from './open-archive.js';
 import { unlockClient } from './unlock.js';
 
 const command = describeTool(new Command(), 'sonic', 'Administers a tardis store.')
@@ -84,7 +84,7 @@ async function list(
     return;
   }
   const directory = openClientDirectory(system, clientPlace(options));
-  await unlockClient(system, options, found);
+  const keyring = await unlockClient(system, options, found);
   if (
     system.files.status(directory.catalogPath) === undefined &&
     (await isUnused(directory.path))
@@ -92,7 +92,7 @@ async function list(
     await printSets(undefined, [], options);
     return;
   }
-  const archive = openLocalArchive(system, clientPlace(options));
+  const archive = openUnlocked(system, clientPlace(options), keyring);
   try {
     await printSets(archive, await archive.sets(), options);
   } finally {

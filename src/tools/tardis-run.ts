@@ -76,6 +76,7 @@ async function run(
     create,
     credentials: {
       password,
+      encrypts: settings.crypt,
       ask: (over) => told.line.silentDuring(() => askPassword(promptFor(client), over)),
     },
     tls: place?.tls,

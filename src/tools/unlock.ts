@@ -1,8 +1,15 @@
 /** Tools that read a store on this machine ask for the password of a client that has one. */
-import { type KeyRecord, parseKeyRecord, unlockKeyRecord } from '../crypto/index.js';
+import {
+  type Keyring,
+  type KeyRecord,
+  keyringOf,
+  parseKeyRecord,
+  unlockKeyRecord,
+} from '../crypto/index.js';
 import type { Found } from '../config/index.js';
+import { Scheme } from '../model/index.js';
 import { newestKeys, openClientDirectory } from '../store/index.js';
-import type { System } from '../system/index.js';
+import { hasAes, type System } from '../system/index.js';
 import { askPassword, givenPassword, type PasswordSettings } from './password.js';
 import { clientPlace } from './run-tool.js';
 
@@ -18,18 +25,23 @@ export function keysOf(
   return keys === undefined ? undefined : parseKeyRecord(keys.bytes);
 }
 
-/** Throws LOGIN_FAILED for a wrong password, PASSWORD_NEEDED for none where there is nobody to ask. */
+/**
+ * Asks for the password of a client that has one; what it encrypts with, if it does. Throws LOGIN_FAILED for
+ * a wrong password, PASSWORD_NEEDED for none where there is nobody to ask.
+ */
 export async function unlockClient(
   system: System,
   settings: UnlockSettings,
   found: ReadonlyMap<string, Found>,
-): Promise<void> {
+): Promise<Keyring | undefined> {
   const record = keysOf(system, clientPlace(settings));
-  if (record === undefined) return;
+  if (record === undefined) return undefined;
   const ask = promptFor(settings.client);
   const password = (await givenPassword(settings, found, ask)) ?? (await askPassword(ask));
-  await unlockKeyRecord(record, password);
+  const { keys } = await unlockKeyRecord(record, password);
   password.fill(0);
+  if (!record.isEncrypting) return undefined;
+  return keyringOf(system.native, keys, hasAes() ? Scheme.aes : Scheme.chaCha);
 }
 
 export function promptFor(client: string): { prompt: string; isNew: false } {

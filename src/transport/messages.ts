@@ -67,19 +67,31 @@ export const MESSAGES = {
     isPart: 'bool',
     codec: 'uint',
     fileSizeBytes: 'uint',
+    cipher: 'bytes',
   }),
   streamChunk: toServer(23, 'add', 4 * MIB, { stream: 'uint' }, { hasAttachment: true }),
-  streamEnd: toServer(24, 'add', KIB, { stream: 'uint', digest: 'bytes', sizeBytes: 'uint' }),
+  streamEnd: toServer(24, 'add', KIB, {
+    stream: 'uint',
+    digest: 'bytes',
+    sizeBytes: 'uint',
+    seal: 'bytes',
+  }),
   streamAbort: toServer(25, 'add', KIB, { stream: 'uint' }),
-  assembly: toServer(26, 'add', 16 * MIB, { digest: 'bytes', sizeBytes: 'uint', parts: 'bytes' }),
+  assembly: toServer(26, 'add', 16 * MIB, {
+    digest: 'bytes',
+    sizeBytes: 'uint',
+    parts: 'bytes',
+    isKeyed: 'bool',
+  }),
   owners: toServer(27, 'add', MIB, { groups: 'bytes', ids: 'uints', names: 'byteses' }),
   // signatures and deltas
-  signatureOpen: toServer(112, 'add', KIB, { stream: 'uint' }),
+  signatureOpen: toServer(112, 'add', KIB, { stream: 'uint', cipher: 'bytes' }),
   signatureEnd: toServer(113, 'add', KIB, {
     stream: 'uint',
     digest: 'bytes',
     sizeBytes: 'uint',
     rawBytes: 'uint',
+    seal: 'bytes',
   }),
   deltaOpen: toServer(114, 'add', KIB, {
     stream: 'uint',
@@ -87,12 +99,14 @@ export const MESSAGES = {
     isPart: 'bool',
     codec: 'uint',
     fileSizeBytes: 'uint',
+    cipher: 'bytes',
   }),
   deltaEnd: toServer(115, 'add', KIB, {
     stream: 'uint',
     digest: 'bytes',
     sizeBytes: 'uint',
     rawBytes: 'uint',
+    seal: 'bytes',
   }),
   basisWish: toServer(116, 'add', KIB, { basis: 'uint', wish: 'uint' }),
   basis: toClient(117, 8 * KIB, {
@@ -102,6 +116,7 @@ export const MESSAGES = {
     sizeBytes: 'uint',
     mostPercent: 'uint',
     hasSignature: 'bool',
+    digest: 'bytes',
   }),
   signature: toClient(118, 2 * MIB, {
     basis: 'uint',

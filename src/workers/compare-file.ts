@@ -1,5 +1,5 @@
 /** Whether a file that is there already has the content that a restore would give it. */
-import { DIGEST_BYTES } from '../model/index.js';
+import { contentDigest, type ContentKeys, DIGEST_BYTES } from '../model/index.js';
 import { OpenKind, type System } from '../system/index.js';
 import { createHash } from 'node:crypto';
 
@@ -17,6 +17,7 @@ export function hasContent(
   directoryFd: number,
   name: Buffer,
   pieces: readonly WantedPiece[],
+  keys: ContentKeys | undefined,
 ): boolean {
   const { files, native } = system;
   const fd = native.openBeneath(directoryFd, name, OpenKind.file);
@@ -32,7 +33,8 @@ export function hasContent(
         position += bytes;
         left -= bytes;
       }
-      if (hash.digest().compare(digest, 0, DIGEST_BYTES) !== 0) return false;
+      const found = contentDigest(native, keys, hash.digest());
+      if (found.compare(digest, 0, DIGEST_BYTES) !== 0) return false;
     }
     return files.read(fd, buffer, 0, 1, position) === 0;
   } finally {

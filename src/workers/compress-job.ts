@@ -3,15 +3,17 @@
  * shrink apart, stored raw), larger ones get a record each. The records lie one after another in one
  * buffer, ready to be sent.
  */
-import { BytesBuilder, DIGEST_BYTES } from '../model/index.js';
+import { BytesBuilder, type ContentKeys, DIGEST_BYTES } from '../model/index.js';
 import {
   buildContent,
   buildFrame,
   Codec,
   type Compression,
   MAX_FRAME_CONTENTS,
+  RecordCipher,
   type Slice,
 } from '../store/index.js';
+import type { SealingCalls } from '../system/index.js';
 import { memoryOf } from './block-builder.js';
 import type {
   CompressInput,
@@ -21,13 +23,23 @@ import type {
   JobResult,
 } from './jobs.js';
 
-export function compressJob(input: CompressInput): JobResult<CompressOutput> {
-  const output = compressContents(input.contents, input.wanted, input.frames, input.memory);
+export function compressJob(input: CompressInput, native: SealingCalls): JobResult<CompressOutput> {
+  const { contents, wanted, frames, memory, keys } = input;
+  const cipher = cipherMaker(native, keys);
+  const output = compressContents(contents, wanted, frames, memory, cipher);
   return { output, transfer: memoryOf(output.records) };
 }
 
 /** Room for the records of a parcel that compresses well; more is taken when it does not. */
 const RECORDS_HINT_BYTES = 1 << 20;
+
+/** Makes a cipher for each record; undefined where nothing is encrypted. */
+export function cipherMaker(
+  native: SealingCalls,
+  keys: ContentKeys | undefined,
+): (() => RecordCipher) | undefined {
+  return keys && (() => RecordCipher.fresh(native, keys));
+}
 
 /** `wanted` undefined: all of them. `memory`: used before, to be filled again. */
 export function compressContents(
@@ -35,6 +47,7 @@ export function compressContents(
   wanted: Uint8Array | undefined,
   options: FrameOptions,
   memory: Uint8Array | undefined,
+  newCipher: (() => RecordCipher) | undefined,
 ): CompressOutput {
   const { bytes } = contents;
   const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -44,7 +57,7 @@ export function compressContents(
   const raw = { codec: Codec.none, level: 0 };
   const collect = (compression: Compression): FrameCollector =>
     new FrameCollector(options, (slices) => {
-      recordLengths.push(buildFrame(source, slices, compression, target));
+      recordLengths.push(buildFrame(source, slices, compression, target, newCipher?.()));
     });
   const frames = { shrinking: collect(options.compression), raw: collect(raw) };
   for (const index of inOrderOfKinds(contents.kinds)) {
@@ -57,7 +70,7 @@ export function compressContents(
     const isRaw = contents.isRaw[index] === 1;
     if (slice.sizeBytes > (isRaw ? options.smallRawBytes : options.smallBytes)) {
       const compression = isRaw ? raw : options.compression;
-      recordLengths.push(buildContent(source, slice, compression, target));
+      recordLengths.push(buildContent(source, slice, compression, target, newCipher?.()));
     } else (isRaw ? frames.raw : frames.shrinking).add(slice);
   }
   frames.shrinking.flush();

@@ -6,6 +6,8 @@
 import { systemCode } from '../errors/index.js';
 import {
   BytesBuilder,
+  contentDigest,
+  type ContentKeys,
   copyRowWithDigest,
   DIGEST_BYTES,
   EntryType,
@@ -16,7 +18,7 @@ import {
 } from '../model/index.js';
 import type { System } from '../system/index.js';
 import { memoryOf, runOf } from './block-builder.js';
-import { compressContents } from './compress-job.js';
+import { cipherMaker, compressContents } from './compress-job.js';
 import type {
   ContentBlock,
   Failure,
@@ -78,6 +80,7 @@ class HashParcel {
   private readonly frames: HashInput['frames'];
   private readonly memory: Uint8Array | undefined;
   private readonly rawRules: RawRules | undefined;
+  private readonly keys: ContentKeys | undefined;
   private readonly system: System;
   private readonly recent: RecentDigests;
 
@@ -86,6 +89,7 @@ class HashParcel {
     this.frames = input.frames;
     this.memory = input.memory;
     this.rawRules = input.rawRules;
+    this.keys = input.keys;
     this.system = system;
     this.recent = recent;
     this.owners = new OwnerNames(system);
@@ -180,6 +184,7 @@ class HashParcel {
       this.out.append(final.row(finalAt)); // it became empty: no content
       return;
     }
+    contentDigest(this.system.native, this.keys, this.digests, digestAt);
     const digest = this.digests.subarray(digestAt, digestAt + DIGEST_BYTES);
     const { buffer, at: outAt } = this.out.reserve(final.rowBytes(finalAt) + DIGEST_BYTES);
     this.out.commit(copyRowWithDigest(final, finalAt, digest, buffer, outAt) - outAt);
@@ -281,7 +286,14 @@ class HashParcel {
       };
     }
     const startMs = performance.now();
-    const { records, recordLengths } = compressContents(block, undefined, this.frames, this.memory);
+    const newCipher = cipherMaker(this.system.native, this.keys);
+    const { records, recordLengths } = compressContents(
+      block,
+      undefined,
+      this.frames,
+      this.memory,
+      newCipher,
+    );
     const compressMs = performance.now() - startMs;
     const output = { ...common, compressMs, records, recordLengths, contents: undefined };
     return { output, transfer: [...transfer, ...memoryOf(records)] };

@@ -6,7 +6,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { LoadedSignature } from '../delta/index.js';
 import { asTardisError } from '../errors/index.js';
 import { releaseBuffers } from '../model/index.js';
-import type { System } from '../system/index.js';
+import type { SealingCalls, System } from '../system/index.js';
 import type { JobInput, JobName, JobRunner, RangeInput, RangeOutput, TimedOutput } from './jobs.js';
 import { rangeJob } from './range-job.js';
 import { SharedDigests } from './recent-digests.js';
@@ -70,6 +70,10 @@ export class InlineJobs implements JobRunner {
         chunks.return({} as RangeOutput); // closes the file when no more is wanted of it
       }
     });
+  }
+
+  get native(): SealingCalls {
+    return this.system.native;
   }
 
   loadSignature(basisBytes: number, signedBytes?: number): LoadedSignature {

@@ -6,7 +6,9 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { LoadedSignature } from '../delta/index.js';
 import type { ExcludeOptions, LeftOut, PackedChains } from '../excludes/index.js';
-import type { Compression } from '../store/index.js';
+import type { ContentKeys } from '../model/index.js';
+import type { CipherHead, Compression } from '../store/index.js';
+import type { SealingCalls } from '../system/index.js';
 import type { RawRules } from './raw-types.js';
 import type { RestoreInput, RestoreOutput } from './restore-types.js';
 
@@ -131,6 +133,8 @@ export interface HashInput {
   /** Memory of records that were sent, to be filled again. */
   readonly memory: Uint8Array | undefined;
   readonly rawRules?: RawRules;
+  /** Of a client that encrypts. */
+  readonly keys?: ContentKeys | undefined;
 }
 
 export interface FrameOptions {
@@ -191,6 +195,8 @@ export interface CompressInput {
   readonly frames: FrameOptions;
   /** Memory of records that were sent, to be filled again. */
   readonly memory: Uint8Array | undefined;
+  /** Of a client that encrypts. */
+  readonly keys?: ContentKeys | undefined;
 }
 
 export interface CompressOutput {
@@ -229,6 +235,10 @@ export interface RangeInput {
   readonly signatureBlockBytes?: number | undefined;
   /** Given: what comes out is a delta. */
   readonly delta?: DeltaRequest | undefined;
+  /** Of a client that encrypts: digests are keyed. */
+  readonly keys?: ContentKeys | undefined;
+  /** The same: chunks are encrypted. */
+  readonly cipher?: CipherHead | undefined;
 }
 
 export interface DeltaRequest {
@@ -325,6 +335,8 @@ export interface JobRunner {
   ): Promise<RangeOutput & { readonly busyMs: number }>;
   /** Takes a signature in, for delta jobs of any thread; see LoadedSignature. */
   loadSignature(basisBytes: number, signedBytes?: number): LoadedSignature;
+  /** The addon, in the calling thread. */
+  readonly native: SealingCalls;
   /** Digests of contents this session has sent, or knows the server has. */
   readonly recent: RecentDigests;
   close(): Promise<void>;

@@ -4,7 +4,7 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { LoadedSignature } from '../delta/index.js';
 import { asTardisError, fromWire } from '../errors/index.js';
-import type { System } from '../system/index.js';
+import type { SealingCalls, System } from '../system/index.js';
 import type {
   JobInput,
   JobName,
@@ -91,6 +91,10 @@ export class JobPool implements JobRunner {
       stop(allowed);
       port1.close();
     }
+  }
+
+  get native(): SealingCalls {
+    return this.system.native;
   }
 
   loadSignature(basisBytes: number, signedBytes?: number): LoadedSignature {

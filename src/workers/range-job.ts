@@ -6,8 +6,21 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { SignatureMaker } from '../delta/index.js';
 import { systemCode } from '../errors/index.js';
-import { EntryType, RowFlag, RowReader, RowOffset, withAttributes } from '../model/index.js';
-import { buildChunk, Codec, type Compression, STREAM_CHUNK_BYTES } from '../store/index.js';
+import {
+  contentDigest,
+  EntryType,
+  RowFlag,
+  RowReader,
+  RowOffset,
+  withAttributes,
+} from '../model/index.js';
+import {
+  buildChunk,
+  Codec,
+  type Compression,
+  RecordCipher,
+  STREAM_CHUNK_BYTES,
+} from '../store/index.js';
 import { OpenKind, type System } from '../system/index.js';
 import type { RangeInput, RangeOutput } from './jobs.js';
 import { MeasuredDelta } from './measured-delta.js';
@@ -70,6 +83,9 @@ class RangeReading {
   private readonly sparse: SparseMap | undefined;
   private readonly signature: SignatureMaker | undefined;
   private readonly delta: MeasuredDelta | undefined;
+  /** Undefined: the chunks are not encrypted. */
+  private readonly cipher: RecordCipher | undefined;
+  private chunks = 0;
   private sizeBytes = 0;
   private readonly input: RangeInput;
   private readonly system: System;
@@ -87,6 +103,8 @@ class RangeReading {
     try {
       this.before = fs.fstatSync(this.file, { bigint: true });
       refreshRow(this.row, this.before);
+      const { keys, cipher } = input;
+      this.cipher = keys && cipher && new RecordCipher(system.native, keys, cipher);
       this.signature = signatureMaker(input, system);
       this.delta =
         input.delta === undefined ? undefined : new MeasuredDelta(system.native, input.delta);
@@ -115,16 +133,23 @@ class RangeReading {
       if (got < wantedBytes) break;
     }
     if (this.delta === undefined || compression === undefined) return;
-    for (const piece of this.delta.finish()) yield buildChunk(piece, compression);
+    for (const piece of this.delta.finish()) yield this.chunk(piece, compression);
+  }
+
+  private chunk(raw: Buffer, compression: Compression): Buffer {
+    const { cipher } = this;
+    const place = cipher && { cipher, number: this.chunks };
+    this.chunks += 1;
+    return buildChunk(raw, compression, place);
   }
 
   /** The chunk as it is, or the delta as far as it is made. */
   private *encoded(chunk: Buffer, compression: Compression): Generator<Buffer, void, undefined> {
     if (this.delta === undefined) {
-      yield buildChunk(chunk, compression);
+      yield this.chunk(chunk, compression);
       return;
     }
-    for (const piece of this.delta.push(chunk)) yield buildChunk(piece, compression);
+    for (const piece of this.delta.push(chunk)) yield this.chunk(piece, compression);
   }
 
   private compression(): Compression | undefined {
@@ -155,7 +180,7 @@ class RangeReading {
     const named = new OwnerNames(system);
     if (more !== undefined) named.meetAcls(more.packed);
     const owners = named.take();
-    const digest = this.hash.digest();
+    const digest = contentDigest(system.native, input.keys, this.hash.digest());
     const delta = this.delta?.outcome();
     const signature = delta?.isDropped === true ? undefined : this.signature?.finish();
     const read = { digest, sizeBytes, row: whole, hasChanged };

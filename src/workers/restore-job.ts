@@ -75,7 +75,7 @@ class RestoreRun {
     const { source } = input;
     this.far = 'port' in source ? new FarStore(source.port) : undefined;
     this.backend = 'path' in source ? new DirectoryBackend(source.path, system.files) : this.far!;
-    this.reader = new RecordReader(this.backend, system.native, memory);
+    this.reader = new RecordReader(this.backend, system.native, memory, input.keys);
     this.rootFd = system.native.openDirectory(Buffer.from(input.targetPath));
   }
 
@@ -152,7 +152,8 @@ class RestoreRun {
     if ((how & RestoreHow.compare) !== 0) {
       // What is stored of a sparse file is not its bytes: it counts as different.
       const isSame =
-        !this.isSparse(file) && hasContent(this.system, directoryFd, name, file.pieces);
+        !this.isSparse(file) &&
+        hasContent(this.system, directoryFd, name, file.pieces, this.input.keys);
       if (isSame) return undefined;
       if ((how & RestoreHow.replace) === 0) {
         throw new TardisError('TARGET_EXISTS', 'another file is there');
@@ -232,7 +233,9 @@ class RestoreRun {
     name: Buffer,
     file: FileTask,
   ): Promise<FileUpdate | undefined> {
-    if (this.far === undefined || this.isSparse(file)) return undefined;
+    // A server makes no deltas of what it cannot read.
+    const canUpdate = this.far !== undefined && this.input.keys === undefined;
+    if (!canUpdate || this.isSparse(file)) return undefined;
     const wantedBytes = file.pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0);
     return FileUpdate.begin(this.system, this.far, { directoryFd, name, wantedBytes });
   }

@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { RecordPlace, StoredPiece } from '../delta/index.js';
 import type { WireError } from '../errors/index.js';
+import type { ContentKeys } from '../model/index.js';
 
 /** Where the objects of the store are: on this machine, or whoever holds the other end of the port reads them. */
 export type RestoreSource = { readonly path: string } | { readonly port: MessagePort };
@@ -25,6 +26,8 @@ export interface RestoreInput {
   readonly inParts: readonly { readonly file: number; readonly pieces: readonly RestorePiece[] }[];
   /** See MetadataOption of the addon. */
   readonly ownerOptions: number;
+  /** Of a client that encrypts. */
+  readonly keys?: ContentKeys | undefined;
   /** How names of files begin that are to be renamed once they are whole. */
   readonly temporaryPrefix: string;
 }

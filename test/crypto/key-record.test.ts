@@ -28,7 +28,7 @@ const PASSWORD = Buffer.from('correct horse');
 const LIGHT = { logN: 14, r: 8, p: 1 };
 
 test('a record gives its keys to the right password only', async (t) => {
-  const { record } = await newKeyRecord(modPow, PASSWORD);
+  const { record } = await newKeyRecord(modPow, PASSWORD, true);
   t.is(record.number, 1);
   t.deepEqual(record.parameters, STRETCH);
   const { keys } = await unlockKeyRecord(parseKeyRecord(record.bytes), PASSWORD);
@@ -42,7 +42,7 @@ test('a record gives its keys to the right password only', async (t) => {
 });
 
 test('a change of password keeps the keys, and shows neither password', async (t) => {
-  const { record: first } = await newKeyRecord(modPow, PASSWORD, LIGHT);
+  const { record: first } = await newKeyRecord(modPow, PASSWORD, true, LIGHT);
   const next = Buffer.from('battery staple');
   t.is(await rejectedCode(changePassword(modPow, first, next, next)), 'LOGIN_FAILED');
   const { record: second } = await changePassword(modPow, first, PASSWORD, next);
@@ -59,7 +59,7 @@ test('a change of password keeps the keys, and shows neither password', async (t
 });
 
 test('wrap key and login secret say nothing about each other, and the verifier comes from the latter', async (t) => {
-  const { record, secrets } = await newKeyRecord(modPow, PASSWORD, LIGHT);
+  const { record, secrets } = await newKeyRecord(modPow, PASSWORD, true, LIGHT);
   const again = await stretchPassword(PASSWORD, record.salt, LIGHT);
   t.deepEqual(again, secrets);
   t.notDeepEqual(again.wrapKey, again.loginSecret);
@@ -72,7 +72,7 @@ test('wrap key and login secret say nothing about each other, and the verifier c
 });
 
 test('no guess at a record is cheaper than the memory-hard call', async (t) => {
-  const { record } = await newKeyRecord(modPow, PASSWORD, LIGHT);
+  const { record } = await newKeyRecord(modPow, PASSWORD, true, LIGHT);
   const { salt } = record;
   // What a guesser would rather compute: each leaves out scrypt.
   const cheap = [
@@ -114,7 +114,7 @@ function withChecksum(bytes: Buffer): Buffer {
 }
 
 test('each changed bit of a record is found, with and without a right checksum', async (t) => {
-  const { record, secrets } = await newKeyRecord(modPow, PASSWORD, LIGHT);
+  const { record, secrets } = await newKeyRecord(modPow, PASSWORD, true, LIGHT);
   for (let at = 0; at < record.bytes.length; at += 1) {
     const bytes = Buffer.from(record.bytes);
     bytes[at]! ^= 1 << (at % 8);
@@ -144,7 +144,7 @@ test('each changed bit of a record is found, with and without a right checksum',
 });
 
 test('a decoy has the form of a record, and no password', async (t) => {
-  const { record } = await newKeyRecord(modPow, PASSWORD);
+  const { record } = await newKeyRecord(modPow, PASSWORD, true);
   const decoy = await decoyKeyRecord(modPow);
   t.is(decoy.bytes.length, record.bytes.length);
   t.deepEqual(decoy.bytes.subarray(0, 16), record.bytes.subarray(0, 16));

@@ -21,7 +21,7 @@ const CONTEXT: LoginContext = {
 };
 
 test('proofs cover the channel, the greeting, the challenge, and where each of them ends', async (t) => {
-  const { record, secrets } = await newKeyRecord(modPow, Buffer.from('secret'), LIGHT);
+  const { record, secrets } = await newKeyRecord(modPow, Buffer.from('secret'), true, LIGHT);
   const attempt = async (seen: LoginContext): Promise<boolean> => {
     const server = await ServerLogin.begin(modPow, record);
     const client = new ClientLogin(modPow);
@@ -52,7 +52,7 @@ test('proofs cover the channel, the greeting, the challenge, and where each of t
 });
 
 test('a proof of another length, or for another A, is none', async (t) => {
-  const { record, secrets } = await newKeyRecord(modPow, Buffer.from('secret'), LIGHT);
+  const { record, secrets } = await newKeyRecord(modPow, Buffer.from('secret'), true, LIGHT);
   const server = await ServerLogin.begin(modPow, record);
   const answered = (login: ClientLogin) =>
     login.answer(server.challenge, CONTEXT, () => Promise.resolve(secrets));
@@ -66,7 +66,7 @@ test('a proof of another length, or for another A, is none', async (t) => {
 });
 
 test('a client answers no challenge that it does not know', async (t) => {
-  const { record, secrets } = await newKeyRecord(modPow, Buffer.from('secret'), LIGHT);
+  const { record, secrets } = await newKeyRecord(modPow, Buffer.from('secret'), true, LIGHT);
   const { challenge } = await ServerLogin.begin(modPow, record);
   const answer = (changes: Partial<Challenge>): Promise<unknown> =>
     new ClientLogin(modPow).answer({ ...challenge, ...changes }, CONTEXT, () =>

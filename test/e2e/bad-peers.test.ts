@@ -284,10 +284,10 @@ const aFile = { type: EntryType.file, sizeBytes: 5, inode: 2n };
 const NOTHING = Buffer.alloc(0);
 const digest = Buffer.alloc(32, 7);
 
-const CONTENT = { stream: 1, isPart: false, codec: 0, fileSizeBytes: 1 };
+const CONTENT = { stream: 1, isPart: false, codec: 0, fileSizeBytes: 1, cipher: NOTHING };
 const openSignature = (peer: Peer): void => {
   openSet(peer);
-  peer.say('signatureOpen', { stream: 1 });
+  peer.say('signatureOpen', { stream: 1, cipher: NOTHING });
 };
 const SET = {
   name: '',
@@ -405,6 +405,22 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     'a chunk of no stream',
     (peer) => [openSet(peer), peer.say('streamChunk', { stream: 3 }, noise('c', 99))],
   ],
+  [
+    'an unknown encryption',
+    (peer) => [openSet(peer), peer.say('streamOpen', { ...CONTENT, cipher: Buffer.alloc(21, 9) })],
+  ],
+  [
+    'an encryption that is cut off',
+    (peer) => [openSet(peer), peer.say('streamOpen', { ...CONTENT, cipher: Buffer.alloc(20, 2) })],
+  ],
+  [
+    'an encrypted content that ends without a seal',
+    (peer) => {
+      openSet(peer);
+      peer.say('streamOpen', { ...CONTENT, cipher: Buffer.alloc(21, 2) });
+      peer.say('streamEnd', { stream: 1, digest, sizeBytes: 0, seal: NOTHING });
+    },
+  ],
   ['an unknown codec', (peer) => [openSet(peer), peer.say('streamOpen', { ...CONTENT, codec: 9 })]],
   [
     'a chunk that is noise',
@@ -419,7 +435,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     (peer) => {
       openSet(peer);
       for (let stream = 1; stream <= 200; stream += 1) {
-        peer.say('streamOpen', { stream, isPart: false, codec: 0, fileSizeBytes: 1 });
+        peer.say('streamOpen', { ...CONTENT, stream });
       }
     },
   ],
@@ -438,13 +454,17 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
   ['an unknown wish', (peer) => [openSet(peer), peer.say('basisWish', { basis: 1, wish: 3 })]],
   [
     'a signature that ends as a content',
-    (peer) => [openSignature(peer), peer.say('streamEnd', { stream: 1, digest, sizeBytes: 0 })],
+    (peer) => [
+      openSignature(peer),
+      peer.say('streamEnd', { stream: 1, digest, sizeBytes: 0, seal: NOTHING }),
+    ],
   ],
   [
     'a signature that is too long',
     (peer) => {
       openSignature(peer);
-      peer.say('signatureEnd', { stream: 1, digest, sizeBytes: 5, rawBytes: 2 ** 40 });
+      const end = { stream: 1, digest, sizeBytes: 5, seal: NOTHING };
+      peer.say('signatureEnd', { ...end, rawBytes: 2 ** 40 });
     },
   ],
   [
@@ -455,6 +475,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
         digest,
         sizeBytes: 5,
         parts: Buffer.concat([digest, Buffer.alloc(8)]),
+        isKeyed: false,
       });
     },
   ],

@@ -48,6 +48,7 @@ const OFFERED = {
   name: Buffer.from('a'),
   sizeBytes: 5_000_000,
   mostPercent: 50,
+  digest: Buffer.alloc(32, 7),
 };
 const OFFER = encodeMessage('basis', { ...OFFERED, hasSignature: true }).head;
 const PIECE = { basis: 1, isSample: false, bytes: noise('s', 1 << 20), last: false, failed: false };

@@ -165,8 +165,9 @@ test('ranges of a chain are read without what is before them', async (t) => {
     const { set } = await archive.findSet(undefined);
     const entry = await archive.find(Buffer.from(versions.file), set);
     const [pieces] = await archive.locate([entry!.contentId!]);
-    const backend = new DirectoryBackend(archive.clientPath!, nodeSystem().files);
-    const ranges = new ContentRanges(backend, pieces!);
+    const { files, native } = nodeSystem();
+    const backend = new DirectoryBackend(archive.clientPath!, files);
+    const ranges = new ContentRanges({ backend, native, keys: undefined }, pieces!);
     t.is(ranges.sizeBytes, versions.newest.length);
     for (let round = 0; round < 300; round += 1) {
       const from = Math.floor(random.next() * versions.newest.length);

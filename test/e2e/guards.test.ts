@@ -320,6 +320,7 @@ test('a large file that changes while it is read is read again by the next run',
     run: (name, input, transfer) => jobs.run(name, input, transfer),
     close: () => jobs.close(),
     loadSignature: (...args) => jobs.loadSignature(...args),
+    native: jobs.native,
     runRange: (input, window, onChunk) =>
       jobs.runRange(input, window, (chunk) => {
         fs.appendFileSync(lab.at('a', 'busy'), 'more');

@@ -40,7 +40,7 @@ test.before(async () => {
     hardlink('again', 'a', 'old'),
     file(Buffer.from([0x66, 0xff, 0x0a]), 'odd name'),
   ]);
-  await backup([...near, '--local', '--create', source]);
+  await backup([...near, '--local', '--create', '--no-crypt', source]);
   fs.writeFileSync(path.join(source, 'a', 'old'), 'second');
   fs.rmSync(path.join(source, 'many', 'f 7'));
   await backup([...near, '--local', source]);

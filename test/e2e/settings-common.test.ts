@@ -194,7 +194,7 @@ test('every tool explains its settings, as text and as JSON', async (t) => {
 test('what belongs to later releases is refused as such', async (t) => {
   const { source, written } = lab(t);
   const refusals: readonly [Tool, string[], Record<string, string>, RegExp][] = [
-    ['tardis', ['--crypt', source], {}, /"--crypt" .*: encryption \[/],
+    ['tardis', ['--keys', 'k', source], {}, /"--keys" .*: encryption \[/],
     ['regenerate', ['--keys=secret', source], {}, /"--keys" .*: encryption \[/],
     ['sonic', ['keys'], {}, /"sonic keys" .*: encryption \[/],
     ['tardis', ['--purge', source], {}, /: purge \[/],

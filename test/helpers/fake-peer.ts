@@ -5,7 +5,7 @@ import type {
   OfferedBasis,
   OutgoingParcel,
   PeerStream,
-  SignatureStream,
+  StreamStart,
 } from '../../src/pipeline/index.js';
 import { type Entry, forEachRow, RowReader } from '../../src/model/index.js';
 import {
@@ -39,6 +39,8 @@ export interface SentStream {
 
 export class FakePeer implements BackupPeer {
   readonly isEmpty: boolean;
+  readonly contentKeys = undefined;
+  readonly takesPages = true;
   /** Directories by slot: their path below the roots, as their heads told it. */
   readonly paths = new Map<number, string>();
   /** Rows as they arrived: by path. Two of one path are an error. */
@@ -163,7 +165,7 @@ export class FakePeer implements BackupPeer {
     this.failures.push(...failures);
   }
 
-  openStream(isPart: boolean, codec: number, fileSizeBytes: number): PeerStream {
+  openStream({ isPart, codec, fileSizeBytes }: StreamStart): PeerStream {
     const chunks: Buffer[] = [];
     const stream: SentStream = {
       isPart,
@@ -182,7 +184,7 @@ export class FakePeer implements BackupPeer {
         await this.beforeAnswer('chunk');
         this.openChunks -= 1;
       },
-      end: async (digest, sizeBytes) => {
+      end: async ({ digest, sizeBytes }) => {
         this.keep(Buffer.from(digest), joined(chunks, codec as CodecNumber, sizeBytes));
         stream.digest = Buffer.from(digest).toString('hex');
         stream.sizeBytes = sizeBytes;
@@ -198,14 +200,14 @@ export class FakePeer implements BackupPeer {
     return undefined;
   }
 
-  openSignature(): SignatureStream {
+  openSignature(): PeerStream {
     const chunks: Buffer[] = [];
     return {
       chunk: async (bytes) => {
         chunks.push(Buffer.from(bytes));
         await this.beforeAnswer('chunk');
       },
-      end: async (digest, _, rawBytes) => {
+      end: async ({ digest, rawBytes }) => {
         const signature = joined(chunks, Codec.none, rawBytes);
         this.signatures.set(Buffer.from(digest).toString('hex'), signature);
         await this.beforeAnswer('end');

@@ -46,12 +46,17 @@ export function serviceOf(
 }
 
 /** Makes a client in a store, with a password or without. */
-export async function makeClient(store: string, client: string, password?: string): Promise<void> {
+export async function makeClient(
+  store: string,
+  client: string,
+  password?: string,
+  isEncrypting = false,
+): Promise<void> {
   const system = nodeSystem();
   const made =
     password === undefined
       ? undefined
-      : await newKeyRecord(system.native.modPow, Buffer.from(password));
+      : await newKeyRecord(system.native.modPow, Buffer.from(password), isEncrypting);
   await createClientDirectory(system, {
     store,
     client,

@@ -23,6 +23,7 @@ import {
   writeContentIndex,
   writeHeader,
 } from '../../src/store/index.js';
+import { Scheme } from '../../src/model/index.js';
 import { thrownCode } from '../helpers/codes.js';
 import { sha256 } from '../helpers/rows.js';
 
@@ -60,8 +61,9 @@ function forged(header: Buffer, at: number, value: bigint, bytes: 1 | 4 | 8): Bu
 const anyHeader: fc.Arbitrary<RecordHeader> = fc.record({
   kind: fc.constantFrom(...Object.values(RecordKind)),
   codec: fc.constantFrom(...Object.values(Codec)),
-  scheme: fc.constant(1),
+  scheme: fc.constantFrom(...Object.values(Scheme)),
   epoch: fc.integer({ min: 0, max: 0xffff_ffff }),
+  salt: fc.uint8Array({ minLength: 16, maxLength: 16 }).map((salt) => Buffer.from(salt)),
   flags: fc.constantFrom(0, RECORD_CHUNKED),
   sequence: fc.maxSafeNat(),
   rawBytes: fc.maxSafeNat(),
@@ -143,7 +145,7 @@ test('a sound header of a later version, or with what this release does not know
     ['codec 4', AT.codec, 4n, 1],
     ['codec 255', AT.codec, 255n, 1],
     ['scheme 0', AT.scheme, 0n, 1],
-    ['scheme 2', AT.scheme, 2n, 1],
+    ['scheme 4', AT.scheme, 4n, 1],
     ['flag 2', AT.flags, 2n, 4],
     ['flag 1 and another', AT.flags, 0x8000_0001n, 4],
   ];

@@ -75,9 +75,9 @@ export class BasisOffers {
     if (!isFile || newBytes < LEAST_DELTA_BYTES) return;
     if (Math.abs(newBytes - oldBytes) > (oldBytes * limits.maxChangePercent) / 100) return;
     const { bases, contents, signatures } = store.catalog;
-    const sizeBytes = contents.stored(contentId)?.sizeBytes ?? 0;
+    const { sizeBytes = 0, digest } = contents.stored(contentId) ?? {};
     const blockBytes = blockBytesFor(sizeBytes);
-    if (sizeBytes < LEAST_DELTA_BYTES || blockBytes === undefined) return;
+    if (sizeBytes < LEAST_DELTA_BYTES || blockBytes === undefined || digest === undefined) return;
     if (bases.chainLength(contentId) >= limits.maxChain) return;
     const hasSignature = signatures.find(contentId) !== undefined;
     const signatureBytes = signatureBytesFor(sizeBytes, blockBytes);
@@ -105,6 +105,7 @@ export class BasisOffers {
       sizeBytes,
       mostPercent: limits.maxChangePercent,
       hasSignature,
+      digest,
     });
     this.pushedBytes += offer.pushedBytes;
     if (isPushed) this.source.send(offer.number, contentId, isSample);

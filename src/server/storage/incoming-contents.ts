@@ -5,8 +5,10 @@ import { TardisError } from '../../errors/index.js';
 import { decodeParts, DIGEST_BYTES, partsDigest } from '../../model/index.js';
 import {
   buildRecord,
+  type CipherHead,
   Codec,
   type CodecNumber,
+  decodeCipherHead,
   isCodec,
   readHeader,
   RecordKind,
@@ -40,12 +42,14 @@ export class IncomingContents {
     const { isPart, fileSizeBytes } = head;
     const codec: CodecNumber = head.codec;
     const kind = isPart ? RecordKind.part : RecordKind.content;
-    this.begin(head.stream, { kind, codec, fileSizeBytes });
+    this.begin(head.stream, { kind, codec, fileSizeBytes, cipher: cipherOf(head) });
   }
 
   /** A signature, of a content that its end tells. */
-  openSignature({ stream }: Head<'signatureOpen'>): void {
-    this.begin(stream, { kind: RecordKind.signature, codec: Codec.none, fileSizeBytes: 0 });
+  openSignature(head: Head<'signatureOpen'>): void {
+    const { signature: kind } = RecordKind;
+    const start = { kind, codec: Codec.none, fileSizeBytes: 0, cipher: cipherOf(head) };
+    this.begin(head.stream, start);
   }
 
   /** A content, or a part of one, as a delta on a basis that was offered. */
@@ -56,7 +60,15 @@ export class IncomingContents {
     const digest = this.store.catalog.contents.stored(basisId)?.digest;
     if (digest === undefined) throw new TardisError('PROTOCOL_VIOLATION', 'a basis is gone');
     const basis = { digest: Buffer.from(digest), contentId: basisId };
-    this.begin(head.stream, { kind: RecordKind.delta, codec, fileSizeBytes, basis, isPart });
+    const cipher = cipherOf(head);
+    this.begin(head.stream, {
+      kind: RecordKind.delta,
+      codec,
+      fileSizeBytes,
+      basis,
+      isPart,
+      cipher,
+    });
   }
 
   private begin(number: number, start: StreamStart): void {
@@ -81,8 +93,7 @@ export class IncomingContents {
       return;
     }
     // It stays among the streams until it has its place, so that a failure closes it too.
-    const { digest, sizeBytes } = head;
-    const finished = stream.finish(Buffer.from(digest), sizeBytes, sizeBytes);
+    const finished = stream.finish({ ...head, rawBytes: head.sizeBytes });
     const location = await this.store.placeStaged(finished);
     this.streams.delete(head.stream);
     const ids = applyContentRecord(this.store.catalog, finished.header, finished.index, location);
@@ -102,7 +113,7 @@ export class IncomingContents {
       this.abort(head.stream);
       return;
     }
-    const finished = stream.finish(Buffer.from(head.digest), head.sizeBytes, head.rawBytes);
+    const finished = stream.finish(head);
     const location = await this.store.placeStaged(finished);
     this.streams.delete(head.stream);
     applyContentRecord(this.store.catalog, finished.header, finished.index, location);
@@ -123,8 +134,7 @@ export class IncomingContents {
     if (itself !== undefined && bases.needs(stream.basisId, itself)) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a delta on what is made from it');
     }
-    const digest = Buffer.from(head.digest);
-    const finished = stream.finish(digest, head.sizeBytes, head.rawBytes);
+    const finished = stream.finish(head);
     const location = await this.store.placeStaged(finished);
     this.streams.delete(head.stream);
     const ids = applyContentRecord(this.store.catalog, finished.header, finished.index, location);
@@ -151,7 +161,9 @@ export class IncomingContents {
       parts.length > 0 &&
       parts.length <= MAX_PARTS &&
       sizeBytes === head.sizeBytes &&
-      partsDigest(parts).equals(head.digest) &&
+      // One that is keyed is the client's own affair.
+      (head.isKeyed || partsDigest(parts).equals(head.digest)) &&
+      head.digest.length === DIGEST_BYTES &&
       parts.every((part) => ingest.isStored(part.digest));
     if (!isTrue) throw new TardisError('PROTOCOL_VIOLATION', 'a list of parts is wrong');
     if (ingest.isStored(head.digest)) return;
@@ -180,4 +192,11 @@ export class IncomingContents {
     if (stream === undefined) throw new TardisError('PROTOCOL_VIOLATION', 'no such stream');
     return stream;
   }
+}
+
+function cipherOf({ cipher }: { readonly cipher: Buffer }): CipherHead | undefined {
+  if (cipher.length === 0) return undefined;
+  const head = decodeCipherHead(cipher);
+  if (head === undefined) throw new TardisError('PROTOCOL_VIOLATION', 'an unknown encryption');
+  return head;
 }

@@ -14,6 +14,7 @@ import {
   DIGEST_BYTES,
   digestKey,
   EntryType,
+  MAX_SEALED_SET_NAME_BYTES,
   RowFlag,
   RowReader,
   sameAttributes,
@@ -31,6 +32,8 @@ import { SetRoots } from './set-roots.js';
 import { type Place, Slots, type SlotState } from './slots.js';
 import { WaitingRows } from './waiting-rows.js';
 
+/** Of a note. A sealed reason is longer than what it says. */
+const MAX_REASON_CHARS = 128;
 /** Digests that may be on their way in one session. */
 const MAX_COMING_DIGESTS = 1 << 20;
 
@@ -77,7 +80,8 @@ export class Ingest {
     offers: BasisOffers,
   ): { ingest: Ingest; opened: OpenedSet } {
     const rows = checkRows(request.rows, false);
-    const fault = request.name === '' ? undefined : setNameFault(request.name);
+    const fault =
+      request.name === '' ? undefined : setNameFault(request.name, MAX_SEALED_SET_NAME_BYTES);
     if (fault !== undefined) {
       throw new TardisError('PROTOCOL_VIOLATION', `the name of a set ${fault}`);
     }
@@ -325,7 +329,7 @@ export class Ingest {
       directory: root === undefined ? this.slots.directoryOf(slotNumber) : ROOTS_DIRECTORY,
       name: root === undefined ? Buffer.from(name) : Buffer.from(String(root.root)),
       what: what.slice(0, 32),
-      reason: reason.slice(0, 32),
+      reason: reason.slice(0, MAX_REASON_CHARS),
     };
     this.journal.addNote(note);
   }

@@ -5,11 +5,12 @@
  */
 import { crc32 } from 'node:zlib';
 import { TardisError } from '../../errors/index.js';
-import { SCHEME_PLAIN } from '../../model/index.js';
+import { Scheme } from '../../model/index.js';
 import {
   type Backend,
   CHUNK_HEADER_BYTES,
   type ChunkHeader,
+  type CipherHead,
   type CodecNumber,
   CONTENT_INDEX_BYTES,
   DELTA_INDEX_BYTES,
@@ -17,6 +18,8 @@ import {
   readChunkHeader,
   RECORD_CHUNKED,
   RECORD_HEADER_BYTES,
+  RECORD_SALT_BYTES,
+  RECORD_SEAL_BYTES,
   type RecordKindNumber,
   type RecordHeader,
   STREAM_CHUNK_BYTES,
@@ -24,6 +27,19 @@ import {
   writeDeltaIndex,
   writeHeader,
 } from '../../store/index.js';
+
+const PLAIN: CipherHead = { scheme: Scheme.plain, epoch: 0, salt: Buffer.alloc(RECORD_SALT_BYTES) };
+
+/** What the end of a stream tells. */
+export interface StreamEnd {
+  readonly digest: Buffer;
+  /** Of the content. */
+  readonly sizeBytes: number;
+  /** What was streamed, decoded. */
+  readonly rawBytes: number;
+  /** The client's seal of an encrypted record; else empty. */
+  readonly seal: Buffer;
+}
 
 /** Streams one session may have open at once. */
 export const MAX_OPEN_STREAMS = 32;
@@ -36,6 +52,8 @@ export interface StreamStart {
   readonly basis?: { readonly digest: Buffer; readonly contentId: number };
   /** Of a delta: it makes a part. */
   readonly isPart?: boolean;
+  /** How the client encrypts it; undefined: not. */
+  readonly cipher: CipherHead | undefined;
 }
 
 /** A stream that has ended, staged and ready to be placed. */
@@ -74,7 +92,9 @@ export class IncomingStream {
   }
 
   private get indexBytes(): number {
-    return this.start.basis === undefined ? CONTENT_INDEX_BYTES : DELTA_INDEX_BYTES;
+    const { basis, cipher } = this.start;
+    const sealBytes = cipher === undefined ? 0 : RECORD_SEAL_BYTES;
+    return sealBytes + (basis === undefined ? CONTENT_INDEX_BYTES : DELTA_INDEX_BYTES);
   }
 
   /** The content it is a delta on. */
@@ -87,13 +107,18 @@ export class IncomingStream {
   }
 
   /**
-   * Completes the staged record of a content of this size; `rawBytes` were streamed of it. Throws
-   * PROTOCOL_VIOLATION when the lengths cannot be.
+   * Completes the staged record. Throws PROTOCOL_VIOLATION when the lengths cannot be.
    */
-  finish(digest: Buffer, sizeBytes: number, rawBytes: number): FinishedStream {
+  finish(end: StreamEnd): FinishedStream {
+    const { sizeBytes, rawBytes } = end;
     if (Math.ceil(rawBytes / STREAM_CHUNK_BYTES) !== this.chunks) throw badChunk();
-    const { kind, codec, fileSizeBytes, basis, isPart = false } = this.start;
-    const content = { digest, sizeBytes, fileSizeBytes, chunkBytes: STREAM_CHUNK_BYTES };
+    const { kind, codec, fileSizeBytes, basis, isPart = false, cipher } = this.start;
+    if (end.seal.length !== (cipher === undefined ? 0 : RECORD_SEAL_BYTES)) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a stream ends with a wrong seal');
+    }
+    const digest = Buffer.from(end.digest);
+    const seal = cipher === undefined ? undefined : Buffer.from(end.seal);
+    const content = { digest, sizeBytes, fileSizeBytes, chunkBytes: STREAM_CHUNK_BYTES, seal };
     const index =
       basis === undefined
         ? writeContentIndex(content)
@@ -102,8 +127,7 @@ export class IncomingStream {
     const header: RecordHeader = {
       kind,
       codec,
-      scheme: SCHEME_PLAIN,
-      epoch: 0,
+      ...(cipher ?? PLAIN),
       flags: RECORD_CHUNKED,
       sequence: 0,
       rawBytes,

@@ -1,0 +1,259 @@
+// Keyed digests and seals by the OpenSSL that Node carries.
+#include "sealing.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include <cstring>
+
+#include "calls.h"
+#include "row.h"
+#include "sha256.h"
+
+namespace tardis {
+
+namespace {
+
+constexpr size_t kBlockBytes = 64;
+constexpr size_t kMacBytes = 32;
+
+void demand(bool done) {
+  if (!done) throw Failure{EIO, "seal", nullptr, "a cipher is not available"};
+}
+
+// AES-256 in counter mode; one context for each thread, which keeps its key while that is the same.
+class Counter {
+ public:
+  static Counter& ofThread() {
+    static thread_local Counter instance;
+    return instance;
+  }
+
+  void apply(const uint8_t* key, const uint8_t* vector, const uint8_t* data, size_t size, uint8_t* into) {
+    demand(cipher_ != nullptr && context_ != nullptr);
+    const bool isLoaded = hasKey_ && CRYPTO_memcmp(key, key_, kKeyBytes) == 0;
+    hasKey_ = false;
+    demand(EVP_EncryptInit_ex2(context_, isLoaded ? nullptr : cipher_, isLoaded ? nullptr : key, vector, nullptr) == 1);
+    memcpy(key_, key, kKeyBytes);
+    hasKey_ = true;
+    if (size == 0) return;
+    int done = 0;
+    demand(EVP_EncryptUpdate(context_, into, &done, data, static_cast<int>(size)) == 1);
+  }
+
+ private:
+  Counter() : cipher_(EVP_CIPHER_fetch(nullptr, "AES-256-CTR", nullptr)), context_(EVP_CIPHER_CTX_new()) {}
+  ~Counter() {
+    OPENSSL_cleanse(key_, sizeof key_);
+    EVP_CIPHER_CTX_free(context_);
+    EVP_CIPHER_free(cipher_);
+  }
+
+  EVP_CIPHER* cipher_;
+  EVP_CIPHER_CTX* context_;
+  uint8_t key_[kKeyBytes];
+  bool hasKey_ = false;
+};
+
+constexpr uint8_t kEscapeLow = 0x01;   // before 1: a NUL, before 2: itself
+constexpr uint8_t kEscapeDot = 0x2e;   // before 1: itself, before 2: a slash
+
+}  // namespace
+
+void hmacSha256(const uint8_t* key, const uint8_t* first, size_t firstBytes, const uint8_t* second, size_t secondBytes,
+                uint8_t* mac) {
+  uint8_t pad[kBlockBytes];
+  uint8_t inner[kMacBytes];
+  Sha256& hash = Sha256::ofThread();
+  memset(pad, 0x36, sizeof pad);
+  for (size_t at = 0; at < kKeyBytes; ++at) pad[at] ^= key[at];
+  hash.start();
+  hash.add(pad, sizeof pad);
+  hash.add(first, firstBytes);
+  if (secondBytes > 0) hash.add(second, secondBytes);
+  hash.finish(inner);
+  for (uint8_t& byte : pad) byte ^= 0x36 ^ 0x5c;
+  hash.start();
+  hash.add(pad, sizeof pad);
+  hash.add(inner, sizeof inner);
+  hash.finish(mac);
+  OPENSSL_cleanse(pad, sizeof pad);
+}
+
+void Sealer::vectorOf(uint8_t label, const uint8_t* data, size_t size, uint8_t* vector) const {
+  uint8_t mac[kMacBytes];
+  hmacSha256(keys_, &label, 1, data, size, mac);
+  memcpy(vector, mac, kSealBytes);
+}
+
+void Sealer::seal(uint8_t label, const uint8_t* data, size_t size, std::vector<uint8_t>* into) const {
+  const size_t at = into->size();
+  into->resize(at + kSealBytes + size);
+  uint8_t* vector = into->data() + at;
+  vectorOf(label, data, size, vector);
+  Counter::ofThread().apply(keys_ + kKeyBytes, vector, data, size, vector + kSealBytes);
+}
+
+bool Sealer::open(uint8_t label, const uint8_t* data, size_t size, std::vector<uint8_t>* into) const {
+  if (size < kSealBytes) return false;
+  const size_t bytes = size - kSealBytes;
+  into->resize(bytes);
+  Counter::ofThread().apply(keys_ + kKeyBytes, data, data + kSealBytes, bytes, into->data());
+  uint8_t vector[kSealBytes];
+  vectorOf(label, into->data(), bytes, vector);
+  const bool isTrue = CRYPTO_memcmp(vector, data, kSealBytes) == 0;
+  if (!isTrue) into->clear();
+  return isTrue;
+}
+
+void appendEscaped(const std::vector<uint8_t>& bytes, std::vector<uint8_t>* into) {
+  for (const uint8_t byte : bytes) {
+    switch (byte) {
+      case 0x00:
+        into->insert(into->end(), {kEscapeLow, 1});
+        break;
+      case kEscapeLow:
+        into->insert(into->end(), {kEscapeLow, 2});
+        break;
+      case kEscapeDot:
+        into->insert(into->end(), {kEscapeDot, 1});
+        break;
+      case '/':
+        into->insert(into->end(), {kEscapeDot, 2});
+        break;
+      default:
+        into->push_back(byte);
+    }
+  }
+}
+
+bool unescape(const uint8_t* data, size_t size, std::vector<uint8_t>* into) {
+  into->clear();
+  into->reserve(size);
+  for (size_t at = 0; at < size; ++at) {
+    const uint8_t byte = data[at];
+    if (byte == 0 || byte == '/') return false;
+    if (byte != kEscapeLow && byte != kEscapeDot) {
+      into->push_back(byte);
+      continue;
+    }
+    if (++at == size || (data[at] != 1 && data[at] != 2)) return false;
+    const bool isFirst = data[at] == 1;
+    if (byte == kEscapeLow) into->push_back(isFirst ? 0x00 : kEscapeLow);
+    else into->push_back(isFirst ? kEscapeDot : static_cast<uint8_t>('/'));
+  }
+  return true;
+}
+
+namespace calls {
+
+namespace {
+
+enum Label : uint8_t { kName = 0, kLink = 1, kAttributes = 2 };
+
+const uint8_t* keysOf(const Call& call, int index, size_t size) {
+  const Bytes keys = call.bytes(index);
+  if (keys.size != size) throw Failure{EINVAL, call.name(), nullptr, "a key has another length"};
+  return keys.data;
+}
+
+uint8_t labelOf(const Call& call, int index) {
+  const size_t label = call.count(index);
+  if (label > UINT8_MAX) throw Failure{EINVAL, call.name()};
+  return static_cast<uint8_t>(label);
+}
+
+template <typename Number>
+void append(std::vector<uint8_t>* into, Number number) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(&number);
+  into->insert(into->end(), bytes, bytes + sizeof number);
+}
+
+// Attributes become one, of a name that no file system has: "sealed".
+void appendAttributes(const Sealer& sealer, const uint8_t* data, size_t size, std::vector<uint8_t>* into) {
+  static constexpr char kSealed[] = "sealed";
+  append(into, static_cast<uint16_t>(sizeof kSealed - 1));
+  append(into, static_cast<uint32_t>(size + kSealBytes));
+  into->insert(into->end(), kSealed, kSealed + sizeof kSealed - 1);
+  sealer.seal(kAttributes, data, size, into);
+}
+
+}  // namespace
+
+napi_value keyDigests(const Call& call) {
+  const uint8_t* key = keysOf(call, 0, kKeyBytes);
+  const size_t count = call.count(3);
+  if (count > SIZE_MAX / kDigestBytes) throw Failure{EINVAL, call.name()};
+  uint8_t* digests = call.bytes(1).range(call.count(2), count * kDigestBytes, call.name());
+  for (size_t index = 0; index < count; ++index) {
+    uint8_t* digest = digests + index * kDigestBytes;
+    hmacSha256(key, digest, kDigestBytes, nullptr, 0, digest);
+  }
+  return call.nothing();
+}
+
+napi_value sealBytes(const Call& call) {
+  const Sealer sealer(keysOf(call, 0, kSealKeysBytes));
+  const Bytes data = call.bytes(2);
+  std::vector<uint8_t> sealed, escaped;
+  sealer.seal(labelOf(call, 1), data.data, data.size, &sealed);
+  appendEscaped(sealed, &escaped);
+  return call.buffer(escaped.data(), escaped.size());
+}
+
+napi_value openBytes(const Call& call) {
+  const Sealer sealer(keysOf(call, 0, kSealKeysBytes));
+  const Bytes data = call.bytes(2);
+  std::vector<uint8_t> sealed, bytes;
+  const bool isTrue = unescape(data.data, data.size, &sealed) &&
+                      sealer.open(labelOf(call, 1), sealed.data(), sealed.size(), &bytes);
+  return isTrue ? call.buffer(bytes.data(), bytes.size()) : call.nothing();
+}
+
+napi_value openAttributes(const Call& call) {
+  const Sealer sealer(keysOf(call, 0, kSealKeysBytes));
+  const Bytes data = call.bytes(1);
+  std::vector<uint8_t> bytes;
+  const bool isTrue = sealer.open(kAttributes, data.data, data.size, &bytes);
+  return isTrue ? call.buffer(bytes.data(), bytes.size()) : call.nothing();
+}
+
+napi_value sealRows(const Call& call) {
+  const Sealer sealer(keysOf(call, 0, kSealKeysBytes));
+  const Bytes rows = call.bytes(1);
+  std::vector<uint8_t> out, sealed;
+  out.reserve(rows.size + rows.size / 2);
+  for (size_t offset = 0; offset < rows.size;) {
+    const Row row = Row::checked(rows, offset, call.name());
+    const size_t start = out.size();
+    const size_t nameAt = row.nameOffset();
+    const size_t linkBytes = row.get<uint16_t>(kLinkBytes);
+    out.insert(out.end(), row.at(0), row.at(nameAt));
+    sealed.clear();
+    sealer.seal(kName, row.at(nameAt), row.nameBytes(), &sealed);
+    appendEscaped(sealed, &out);
+    const size_t nameEnd = out.size();
+    if (linkBytes > 0) {
+      sealed.clear();
+      sealer.seal(kLink, row.at(nameAt + row.nameBytes()), linkBytes, &sealed);
+      appendEscaped(sealed, &out);
+    }
+    const size_t linkEnd = out.size();
+    if (row.hasFlag(kHasAttributes)) {
+      const size_t from = row.attributesOffset();
+      appendAttributes(sealer, row.at(from), row.bytes() - from, &out);
+    }
+    const size_t nameBytes = nameEnd - start - nameAt;
+    if (nameBytes > kMostNameBytes || linkEnd - nameEnd > UINT16_MAX) throw Failure{ENAMETOOLONG, call.name()};
+    const Row made(out.data() + start);
+    made.set(kRowBytes, static_cast<uint32_t>(out.size() - start));
+    made.set(tardis::kNameBytes, static_cast<uint16_t>(nameBytes));
+    made.set(kLinkBytes, static_cast<uint16_t>(linkEnd - nameEnd));
+    offset += row.bytes();
+  }
+  return call.buffer(out.data(), out.size());
+}
+
+}  // namespace calls
+
+}  // namespace tardis

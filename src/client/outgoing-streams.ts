@@ -1,0 +1,69 @@
+/** Contents, deltas and signatures on their way to the server, in chunks. */
+import type { PeerStream, StreamEnd, StreamStart } from '../pipeline/index.js';
+import { type CipherHead, encodeCipherHead } from '../store/index.js';
+import type { Head } from '../transport/index.js';
+import type { Sender } from './sender.js';
+
+const NO_BYTES: Buffer = Buffer.alloc(0);
+
+export class OutgoingStreams {
+  private last = 0;
+  private readonly sender: Sender;
+
+  constructor(sender: Sender) {
+    this.sender = sender;
+  }
+
+  content({ isPart, codec, fileSizeBytes, cipher }: StreamStart): PeerStream {
+    const stream = this.next();
+    const open = { stream, isPart, codec, fileSizeBytes, cipher: toWire(cipher) };
+    this.sender.post('streamOpen', open);
+    return this.streaming(stream, ({ digest, sizeBytes, seal }) =>
+      this.sender.send('streamEnd', { stream, digest, sizeBytes, seal }),
+    );
+  }
+
+  delta(basis: number, { isPart, codec, fileSizeBytes, cipher }: StreamStart): PeerStream {
+    const stream = this.next();
+    const open = { stream, basis, isPart, codec, fileSizeBytes, cipher: toWire(cipher) };
+    this.sender.post('deltaOpen', open);
+    return this.streaming(stream, (end) => this.sender.send('deltaEnd', { stream, ...end }));
+  }
+
+  signature(cipher: CipherHead | undefined): PeerStream {
+    const stream = this.next();
+    this.sender.post('signatureOpen', { stream, cipher: toWire(cipher) });
+    return this.streaming(stream, (end) => this.sender.send('signatureEnd', { stream, ...end }));
+  }
+
+  private next(): number {
+    this.last += 1;
+    return this.last;
+  }
+
+  /** What all streams have in common. */
+  private streaming(stream: number, sendEnd: (end: EndFields) => Promise<void>): PeerStream {
+    let isOpen = true;
+    return {
+      chunk: (bytes) => this.sender.send('streamChunk', { stream }, bytes),
+      abort: () => {
+        if (isOpen) this.sender.post('streamAbort', { stream });
+        isOpen = false;
+      },
+      end: ({ digest, sizeBytes, rawBytes, seal }) => {
+        isOpen = false;
+        return sendEnd({ digest: asBuffer(digest), sizeBytes, rawBytes, seal: asBuffer(seal) });
+      },
+    };
+  }
+}
+
+type EndFields = Pick<Head<'deltaEnd'>, keyof StreamEnd>;
+
+function toWire(cipher: CipherHead | undefined): Buffer {
+  return cipher === undefined ? NO_BYTES : encodeCipherHead(cipher);
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

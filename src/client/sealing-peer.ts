@@ -1,0 +1,236 @@
+/**
+ * The server as the pipeline of a client that may encrypt sees it: names and all else that is secret
+ * leave through here, sealed. Nothing leaves before it is known whether they must be, which is after the
+ * login; what is said sooner waits, in its order, since a walk begins before there is a connection.
+ */
+import type { Keyring, NameSealer } from '../crypto/index.js';
+import type { TardisError } from '../errors/index.js';
+import { type ContentKeys, DIGEST_BYTES, RowReader } from '../model/index.js';
+import type {
+  BackupPeer,
+  HeadBatch,
+  OfferedBasis,
+  OutgoingParcel,
+  PeerStream,
+  StreamStart,
+} from '../pipeline/index.js';
+import type { CipherHead } from '../store/index.js';
+import type { SealingCalls } from '../system/index.js';
+import type { Head } from '../transport/index.js';
+import type { Failure, OwnerName } from '../workers/index.js';
+import { SealedSignature } from './sealed-signature.js';
+import type { ServerPeer } from './server-peer.js';
+
+const NO_HASH: Buffer = Buffer.alloc(DIGEST_BYTES);
+/** What an owner's name may have so that its seal is not too long for a server. */
+const MAX_OWNER_NAME_BYTES = 200;
+
+export class SealingPeer implements BackupPeer {
+  private readonly server: ServerPeer;
+  private readonly calls: SealingCalls;
+  private keyring: Keyring | undefined;
+  private isReady = false;
+  private readonly waiting: (() => void)[] = [];
+  private failure: TardisError | undefined;
+
+  constructor(server: ServerPeer, calls: SealingCalls) {
+    this.server = server;
+    this.calls = calls;
+  }
+
+  /** From here on things are said, sealed if there are keys. */
+  begin(keyring: Keyring | undefined): void {
+    this.keyring = keyring;
+    this.server.contentKeys = keyring?.contents;
+    // Each may say more, which then is behind those that wait.
+    for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) next();
+    this.isReady = true;
+  }
+
+  /** Nothing more will be answered. */
+  fail(error: TardisError): void {
+    this.failure ??= error;
+    this.server.fail(error);
+    if (!this.isReady) this.begin(undefined); // the server's promises reject what waited
+  }
+
+  get isEmpty(): boolean {
+    return this.server.isEmpty;
+  }
+
+  get contentKeys(): ContentKeys | undefined {
+    return this.keyring?.contents;
+  }
+
+  /** Sealed listings have another order than those that are sealed. */
+  get takesPages(): boolean {
+    return this.keyring === undefined;
+  }
+
+  openSet(head: Head<'openSet'>): Promise<Head<'setOpened'>> {
+    return this.when(async () => {
+      const opened = await this.server.openSet(this.sealedSet(head));
+      const { keyring } = this;
+      return keyring === undefined
+        ? opened
+        : { ...opened, name: keyring.names.openText(opened.name) };
+    });
+  }
+
+  private sealedSet(head: Head<'openSet'>): Head<'openSet'> {
+    const names = this.keyring?.names;
+    if (names === undefined) return head;
+    return {
+      ...head,
+      name: names.text(head.name),
+      paths: head.paths.map((path) => names.path(path)),
+      rows: names.rows(head.rows),
+      devices: head.devices.map((device) => names.device(device)),
+    };
+  }
+
+  heads(batch: HeadBatch, ask: boolean): Promise<Uint8Array> {
+    return this.when(() => {
+      const { keyring } = this;
+      if (keyring === undefined) return this.server.heads(batch, ask);
+      const rows = keyring.names.rows(batch.rows);
+      return this.server.heads({ ...batch, rows, hashes: this.keyed(batch.hashes) }, ask);
+    });
+  }
+
+  /** Skip hashes, so that a server cannot test for a listing it knows. */
+  private keyed(hashes: Uint8Array): Buffer {
+    const keyed = Buffer.from(hashes);
+    const key = this.keyring!.skipHashes;
+    for (let at = 0; at < keyed.length; at += DIGEST_BYTES) {
+      const isNone = NO_HASH.equals(keyed.subarray(at, at + DIGEST_BYTES));
+      if (!isNone) this.calls.keyDigests(key, keyed, at, 1);
+    }
+    return keyed;
+  }
+
+  listing(slot: number, rows: Buffer, isLast: boolean): Promise<Uint8Array> {
+    return this.when(async () => {
+      const names = this.keyring?.names;
+      if (names === undefined) return this.server.listing(slot, rows, isLast);
+      const { sorted, order } = inSealedOrder(names, rows);
+      const answers = await this.server.listing(slot, sorted, isLast);
+      const wanted = new Uint8Array(order.length);
+      order.forEach((index, place) => {
+        wanted[index] = answers[place] ?? 0;
+      });
+      return wanted;
+    });
+  }
+
+  ask(digests: Uint8Array, promise: boolean): Promise<Uint8Array> {
+    return this.when(() => this.server.ask(digests, promise));
+  }
+
+  parcel(parcel: OutgoingParcel): Promise<void> {
+    return this.when(() => {
+      const names = this.keyring?.names;
+      return this.server.parcel(names === undefined ? parcel : sealedParcel(names, parcel));
+    });
+  }
+
+  done(slots: readonly number[], settled: readonly boolean[]): void {
+    this.say(() => this.server.done(slots, settled));
+  }
+
+  notes(failures: readonly Failure[]): void {
+    this.say(() => {
+      const names = this.keyring?.names;
+      const seal = (failure: Failure): Failure =>
+        names === undefined
+          ? failure
+          : { ...failure, name: names.name(failure.name), reason: names.text(failure.reason) };
+      this.server.notes(failures.map(seal));
+    });
+  }
+
+  owners(owners: readonly OwnerName[]): void {
+    this.say(() => {
+      const names = this.keyring?.names;
+      const seal = (owner: OwnerName): OwnerName =>
+        names === undefined
+          ? owner
+          : { ...owner, name: names.owner(owner.name.subarray(0, MAX_OWNER_NAME_BYTES)) };
+      this.server.owners(owners.map(seal));
+    });
+  }
+
+  openStream(start: StreamStart): PeerStream {
+    return this.server.openStream(start);
+  }
+
+  openSignature(cipher: CipherHead | undefined): PeerStream {
+    return this.server.openSignature(cipher);
+  }
+
+  assembly(digest: Uint8Array, sizeBytes: number, parts: Uint8Array): void {
+    this.say(() => this.server.assembly(digest, sizeBytes, parts));
+  }
+
+  basisOf(slot: number, name: Uint8Array): OfferedBasis | undefined {
+    const { keyring, calls } = this;
+    if (keyring === undefined) return this.server.basisOf(slot, name);
+    const basis = this.server.basisOf(slot, keyring.names.name(name));
+    if (basis === undefined) return undefined;
+    if (!basis.hasSignature) {
+      basis.release(); // a server cannot make one of what it cannot read
+      return undefined;
+    }
+    return {
+      ...basis,
+      fetch: (isSample, sink) => {
+        const signature = new SealedSignature(calls, keyring.contents, basis, sink);
+        return basis.fetch(isSample, (bytes, isLast) => signature.take(bytes, isLast));
+      },
+    };
+  }
+
+  /** Does it now, or when it is known how; the server hears everything in the order it was said. */
+  private when<T>(ask: () => Promise<T>): Promise<T> {
+    if (this.isReady) return ask();
+    return new Promise((resolve, reject) => {
+      this.waiting.push(() => {
+        ask().then(resolve, reject);
+      });
+    });
+  }
+
+  private say(tell: () => void): void {
+    if (this.isReady) tell();
+    else this.waiting.push(tell);
+  }
+}
+
+/** Seals the rows of a listing; `order[n]` is which of the given ones the n-th is. */
+function inSealedOrder(names: NameSealer, rows: Buffer): { sorted: Buffer; order: number[] } {
+  const reader = new RowReader(names.rows(rows));
+  const sealed: { row: Buffer; name: Buffer; index: number }[] = [];
+  for (let at = 0; at < reader.rows.length; at += reader.rowBytes(at)) {
+    sealed.push({ row: reader.row(at), name: reader.name(at), index: sealed.length });
+  }
+  sealed.sort((one, other) => Buffer.compare(one.name, other.name));
+  return {
+    sorted: Buffer.concat(sealed.map(({ row }) => row)),
+    order: sealed.map(({ index }) => index),
+  };
+}
+
+/** The sections of a parcel, each sealed. */
+function sealedParcel(names: NameSealer, parcel: OutgoingParcel): OutgoingParcel {
+  const sections: Buffer[] = [];
+  const rowEnds = new Uint32Array(parcel.rowEnds.length);
+  let [from, end] = [0, 0];
+  for (const [index, to] of parcel.rowEnds.entries()) {
+    const section = names.rows(parcel.rows.subarray(from, to));
+    sections.push(section);
+    from = to;
+    end += section.length;
+    rowEnds[index] = end;
+  }
+  return { ...parcel, rows: Buffer.concat(sections), rowEnds };
+}

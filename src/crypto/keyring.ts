@@ -1,0 +1,45 @@
+/**
+ * The keys of a client that encrypts, each for one purpose, from the master keys of its key record.
+ * docs/formats.md, "Encryption", has the derivations.
+ */
+import { hkdfSync } from 'node:crypto';
+import type { ContentKeys, Scheme, SchemeNumber } from '../model/index.js';
+import { SEAL_KEYS_BYTES, type SealingCalls } from '../system/index.js';
+import { TardisError } from '../errors/index.js';
+import { KeyPurpose, type KeyPurposeNumber, type MasterKey } from './key-record.js';
+import { NameSealer } from './name-sealer.js';
+
+const KEY_BYTES = 32;
+
+export interface Keyring {
+  readonly contents: ContentKeys;
+  readonly names: NameSealer;
+  /** Keys skip hashes. */
+  readonly skipHashes: Buffer;
+}
+
+/** `scheme`: what new records are made with. Throws KEYS_DAMAGED when a key is missing. */
+export function keyringOf(
+  calls: SealingCalls,
+  masters: readonly MasterKey[],
+  scheme: Exclude<SchemeNumber, typeof Scheme.plain>,
+): Keyring {
+  const of = (purpose: KeyPurposeNumber): readonly MasterKey[] => {
+    const found = masters.filter((master) => master.purpose === purpose);
+    if (found.length > 0) return found;
+    throw new TardisError('KEYS_DAMAGED', 'a key record lacks a key');
+  };
+  const derive = (purpose: KeyPurposeNumber, label: string, bytes = KEY_BYTES): Buffer =>
+    Buffer.from(hkdfSync('sha256', of(purpose)[0]!.key, '', `tardis keys 1: ${label}`, bytes));
+  const contents = of(KeyPurpose.content);
+  return {
+    contents: {
+      scheme,
+      epoch: Math.max(...contents.map(({ epoch }) => epoch)),
+      contents: contents.map(({ epoch, key }) => ({ epoch, key: Uint8Array.from(key) })),
+      digests: Uint8Array.from(derive(KeyPurpose.digests, 'digests')),
+    },
+    names: new NameSealer(calls, derive(KeyPurpose.names, 'names', SEAL_KEYS_BYTES)),
+    skipHashes: derive(KeyPurpose.digests, 'skip hashes'),
+  };
+}

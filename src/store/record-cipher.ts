@@ -1,0 +1,150 @@
+/**
+ * Encryption of one record's body. Each record has a random salt and so keys of its own; nonces are
+ * numbers of chunks. docs/formats.md, "Encrypted records", has every byte. What is decrypted here comes
+ * from a store, and may be anything.
+ */
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { TardisError } from '../errors/index.js';
+import { type ContentKeys, isScheme, Scheme, type SchemeNumber } from '../model/index.js';
+import {
+  BODY_NONCE_BYTES,
+  BODY_TAG_BYTES,
+  BodyCipher,
+  type BodyCipherNumber,
+  type SealingCalls,
+} from '../system/index.js';
+import { RECORD_SALT_BYTES, RECORD_SEAL_BYTES } from './record.js';
+
+/** What says how a record is encrypted: stands in its header. */
+export interface CipherHead {
+  readonly scheme: SchemeNumber;
+  readonly epoch: number;
+  readonly salt: Uint8Array;
+}
+
+const CIPHER_HEAD_BYTES: number = 1 + 4 + RECORD_SALT_BYTES;
+
+/** For the wire: scheme (u8), epoch (u32), salt. */
+export function encodeCipherHead({ scheme, epoch, salt }: CipherHead): Buffer {
+  const bytes = Buffer.alloc(CIPHER_HEAD_BYTES);
+  bytes[0] = scheme;
+  bytes.writeUInt32LE(epoch, 1);
+  bytes.set(salt, 5);
+  return bytes;
+}
+
+/** The inverse; undefined for what cannot be one. */
+export function decodeCipherHead(bytes: Buffer): CipherHead | undefined {
+  const scheme = bytes[0] ?? 0;
+  if (bytes.length !== CIPHER_HEAD_BYTES || !isScheme(scheme) || scheme === Scheme.plain) {
+    return undefined;
+  }
+  return { scheme, epoch: bytes.readUInt32LE(1), salt: Buffer.from(bytes.subarray(5)) };
+}
+
+/** No chunk has this number: a body in one piece. */
+const WHOLE = 0xffff_ffff;
+const CHUNK_ALSO_BYTES = 5;
+
+export class RecordCipher {
+  readonly head: CipherHead;
+  private readonly calls: SealingCalls;
+  private readonly cipher: BodyCipherNumber;
+  private readonly bodyKey: Buffer;
+  private readonly sealKey: Buffer;
+
+  /** Throws RECORD_DAMAGED for an epoch that has no key. */
+  constructor(calls: SealingCalls, keys: ContentKeys, head: CipherHead) {
+    this.calls = calls;
+    this.head = head;
+    this.cipher =
+      head.scheme === Scheme.chaCha ? BodyCipher.chaCha20Poly1305 : BodyCipher.aes256Gcm;
+    const master = keys.contents.find(({ epoch }) => epoch === head.epoch)?.key;
+    if (master === undefined) {
+      throw new TardisError('RECORD_DAMAGED', `there is no key of epoch ${head.epoch}`);
+    }
+    const place = Buffer.alloc(5);
+    place[0] = head.scheme;
+    place.writeUInt32LE(head.epoch, 1);
+    const keyFor = (label: string): Buffer =>
+      createHmac('sha256', master)
+        .update(`tardis record 1: ${label}`)
+        .update(place)
+        .update(head.salt)
+        .digest();
+    this.bodyKey = keyFor('body');
+    this.sealKey = keyFor('seal');
+  }
+
+  /** For a new record. */
+  static fresh(calls: SealingCalls, keys: ContentKeys): RecordCipher {
+    const { scheme, epoch } = keys;
+    return new RecordCipher(calls, keys, { scheme, epoch, salt: randomBytes(RECORD_SALT_BYTES) });
+  }
+
+  /** Encrypts a body in one piece, in place, where the tag has room behind it. `also`: header and index. */
+  encryptWhole(also: Uint8Array, data: Buffer, at: number, bytes: number): void {
+    this.calls.encryptBody(this.cipher, this.bodyKey, nonceOf(WHOLE), also, data, at, bytes);
+  }
+
+  /** Decrypts one in place; returns it without its tag. Throws RECORD_DAMAGED. */
+  decryptWhole(also: Uint8Array, body: Buffer): Buffer {
+    return this.decrypt(WHOLE, also, body);
+  }
+
+  encryptChunk(number: number, isRaw: boolean, data: Buffer, at: number, bytes: number): void {
+    const also = chunkAlso(number, isRaw);
+    this.calls.encryptBody(this.cipher, this.bodyKey, nonceOf(number), also, data, at, bytes);
+  }
+
+  /** The same of a chunk. */
+  decryptChunk(number: number, isRaw: boolean, stored: Buffer): Buffer {
+    return this.decrypt(number, chunkAlso(number, isRaw), stored);
+  }
+
+  /**
+   * The seal of a chunked record: a keyed sum over what stands before the first chunk, and how much is
+   * decoded of them. So no chunk can be missing, and none be that of another content.
+   */
+  sealOf(kind: number, codec: number, rawBytes: number, index: Uint8Array): Buffer {
+    const fixed = Buffer.alloc(10);
+    fixed.set([kind, codec]);
+    fixed.writeBigUInt64LE(BigInt(rawBytes), 2);
+    const mac = createHmac('sha256', this.sealKey).update(fixed).update(index).digest();
+    return mac.subarray(0, RECORD_SEAL_BYTES);
+  }
+
+  /** Throws RECORD_DAMAGED unless the seal at the end of an index is the right one. */
+  checkSeal(kind: number, codec: number, rawBytes: number, index: Buffer): void {
+    const from = Math.max(0, index.length - RECORD_SEAL_BYTES);
+    const seal = index.subarray(from);
+    const expected = this.sealOf(kind, codec, rawBytes, index.subarray(0, from));
+    if (seal.length !== expected.length || !timingSafeEqual(seal, expected)) throw changed();
+  }
+
+  private decrypt(number: number, also: Uint8Array, data: Buffer): Buffer {
+    const bytes = data.length - BODY_TAG_BYTES;
+    const isWhole =
+      bytes >= 0 &&
+      this.calls.decryptBody(this.cipher, this.bodyKey, nonceOf(number), also, data, 0, bytes);
+    if (!isWhole) throw changed();
+    return data.subarray(0, bytes);
+  }
+}
+
+function nonceOf(number: number): Buffer {
+  const nonce = Buffer.alloc(BODY_NONCE_BYTES);
+  nonce.writeUInt32LE(number);
+  return nonce;
+}
+
+function chunkAlso(number: number, isRaw: boolean): Buffer {
+  const also = Buffer.alloc(CHUNK_ALSO_BYTES);
+  also.writeUInt32LE(number);
+  also[4] = isRaw ? 1 : 0;
+  return also;
+}
+
+function changed(): TardisError {
+  return new TardisError('RECORD_DAMAGED', 'an encrypted record is not what its owner wrote');
+}

@@ -1,0 +1,51 @@
+/**
+ * The calls of the native addon that encrypt: bodies of records, names and what else a server compares,
+ * digests. Keys are never copied beyond a call, but for one in the context of each thread's cipher.
+ */
+export const BodyCipher = Object.freeze({ aes256Gcm: 0, chaCha20Poly1305: 1 });
+export type BodyCipherNumber = (typeof BodyCipher)[keyof typeof BodyCipher];
+/** What `encryptBody` adds. */
+export const BODY_TAG_BYTES = 16;
+export const BODY_NONCE_BYTES = 12;
+/** The two keys of `sealBytes` and the like, one behind the other. */
+export const SEAL_KEYS_BYTES = 64;
+
+export interface SealingCalls {
+  /** Replaces digests (32 bytes each, `count` of them from `offset` on) by their HMAC-SHA-256. */
+  keyDigests(key: Uint8Array, digests: Uint8Array, offset: number, count: number): void;
+  /**
+   * Seals bytes so that equal ones stay equal: 16 bytes of HMAC-SHA-256 over label and bytes, from which
+   * AES-256 in counter mode begins; then NUL, slash and what stands for them become two bytes each, so
+   * that a seal can be a name.
+   */
+  sealBytes(keys: Uint8Array, label: number, bytes: Uint8Array): Buffer;
+  /** The inverse; undefined when it was not made under this label with these keys. */
+  openBytes(keys: Uint8Array, label: number, sealed: Uint8Array): Buffer | undefined;
+  /**
+   * Rows with sealed names (label 0) and link targets (label 1); attributes become one, "sealed", whose
+   * value is theirs sealed (label 2, without the doubling of bytes). All else stays as it is.
+   */
+  sealRows(keys: Uint8Array, rows: Uint8Array): Buffer;
+  /** The attributes that such a value holds; undefined when it is not one. */
+  openAttributes(keys: Uint8Array, value: Uint8Array): Buffer | undefined;
+  /** Encrypts `bytes` bytes in place; the tag is put behind them, where there must be room. */
+  encryptBody(
+    cipher: BodyCipherNumber,
+    key: Uint8Array,
+    nonce: Uint8Array,
+    also: Uint8Array,
+    data: Uint8Array,
+    offset: number,
+    bytes: number,
+  ): void;
+  /** The inverse; `bytes` is without the tag. False when a byte was changed: what is there then is of no use. */
+  decryptBody(
+    cipher: BodyCipherNumber,
+    key: Uint8Array,
+    nonce: Uint8Array,
+    also: Uint8Array,
+    data: Uint8Array,
+    offset: number,
+    bytes: number,
+  ): boolean;
+}

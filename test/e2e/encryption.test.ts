@@ -1,0 +1,230 @@
+/** What a store of an encrypting client shows, and what it gives back to who has the password. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { backup, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import { here } from '../helpers/kinds.js';
+import {
+  differences,
+  dir,
+  file,
+  look,
+  makeTree,
+  noise,
+  scratch,
+  sparse,
+  symlink,
+  text,
+} from '../helpers/tree.js';
+
+const MIB = 1 << 20;
+/** Found nowhere by chance, and not made shorter by any codec. */
+const WORDS = {
+  name: 'Zebrafink-name-7F3A9C',
+  directory: 'Quastenflosser-directory-51B2',
+  content: 'Okapi-content-E4D7C1',
+  target: 'Nacktmull-target-88A0',
+  attribute: 'Axolotl-attribute-3C9E',
+  set: 'Wombat-set-name-D2F5',
+} as const;
+
+const attributed = here.attributes ? { attributes: { 'user.note': WORDS.attribute } } : {};
+
+interface Place {
+  readonly store: string;
+  readonly source: string;
+  readonly at: (name: string) => string;
+  readonly place: readonly string[];
+}
+
+function made(t: ExecutionContext, password?: string): Place {
+  const home = scratch(t);
+  const at = (name: string): string => path.join(home, name);
+  const source = at('tree');
+  makeTree(source, [
+    dir(WORDS.directory, [
+      file(WORDS.name, WORDS.content, attributed),
+      symlink('link', WORDS.target),
+      dir('deep', [file('x'.repeat(255), 'a long name')]),
+    ]),
+    file('raw.gz', WORDS.content),
+    file('large', Buffer.concat([Buffer.from(WORDS.content), noise(1, 2 * MIB)])),
+    file('parts', noise(2, 65 * MIB)),
+    file('text', text(3, 300_000)),
+    file('empty', ''),
+    sparse('holes', 3 * MIB, [[MIB, text(4, 5000)]]),
+    file(Buffer.from([0x01, 0x2e, 0xff, 0x0a]), 'odd'),
+  ]);
+  const secret = at('password');
+  fs.writeFileSync(secret, password ?? 'unused');
+  const store = at('store');
+  const place = ['-D', store, '-C', 'me', ...(password === undefined ? [] : ['-F', secret])];
+  return { store, source, at, place };
+}
+
+function filesBelow(directory: string): string[] {
+  return fs.readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+    const found = path.join(directory, entry.name);
+    return entry.isDirectory() ? filesBelow(found) : [found];
+  });
+}
+
+/** Which of the words stand somewhere in a store: in names of files, or in what they hold. */
+function wordsIn(store: string): string[] {
+  const found = new Set<string>();
+  for (const path of filesBelow(store)) {
+    const bytes = fs.readFileSync(path);
+    for (const [what, word] of Object.entries(WORDS)) {
+      const forms = [word, Buffer.from(word).toString('base64').slice(0, 16), word.toUpperCase()];
+      if (path.includes(word) || forms.some((form) => bytes.includes(form))) found.add(what);
+    }
+  }
+  return [...found].sort();
+}
+
+test('an encrypted store shows no name, content, target, attribute or name of a set', async (t) => {
+  const args = ['--local', '--name', WORDS.set, '--compress-data', 'none'];
+  const plain = made(t);
+  await backup([...plain.place, ...args, '--create', plain.source]);
+  const all = Object.keys(WORDS).filter((what) => what !== 'attribute' || here.attributes);
+  t.deepEqual(wordsIn(plain.store), all.sort(), 'what is searched for is found where it is');
+
+  const sealed = made(t, 'a password of the tests');
+  await backup([...sealed.place, ...args, '--create', sealed.source]);
+  t.deepEqual(wordsIn(sealed.store), []);
+  // While a session is open, with what its log of the catalog holds.
+  fs.writeFileSync(path.join(sealed.source, WORDS.directory, WORDS.name), `${WORDS.content} again`);
+  await backup([...sealed.place, '--local', '--compress-data', 'none', sealed.source]);
+  t.deepEqual(wordsIn(sealed.store), []);
+  const [first] = (await listed(sealed)).map(({ name }) => name);
+  t.is(first, WORDS.set, 'whoever has the password sees the name');
+});
+
+async function listed({ place }: Place): Promise<{ name: string }[]> {
+  const [report] = jsonLines(await succeed('lstardis', [...place, '--json']));
+  return (report as unknown as { sets: { name: string }[] }).sets;
+}
+
+test('what was encrypted comes back, as of any set, and after a rebuild', async (t) => {
+  const { place, source, at, store } = made(t, 'a password of the tests');
+  await backup([...place, '--local', '--create', source]);
+  const before = look(source);
+  const second = await backup([...place, '--local', source]);
+  t.is(second.progress.contentsSent, 0, 'nothing is sent twice');
+  fs.writeFileSync(path.join(source, WORDS.directory, 'new'), 'new');
+  fs.rmSync(path.join(source, 'empty'));
+  fs.renameSync(path.join(source, 'text'), path.join(source, 'renamed'));
+  const third = await backup([...place, '--local', source]);
+  t.true(third.progress.contentsSent <= 2);
+  const restore = async (name: string, ...more: string[]): Promise<string[]> => {
+    await succeed('regenerate', [...place, '-o', at(name), ...more, source]);
+    return differences(more.length > 0 ? before : look(source), look(path.join(at(name), 'tree')));
+  };
+  t.deepEqual(await restore('first', '-b', '1'), []);
+  t.deepEqual(await restore('newest'), []);
+  fs.rmSync(path.join(store, 'me', 'tardis.db'));
+  await succeed('sonic', ['rebuild', '-D', store, '-C', 'me']);
+  t.deepEqual(await restore('rebuilt first', '-b', '1'), []);
+  t.deepEqual(await restore('rebuilt'), []);
+});
+
+test('listings of encrypted names are in order, in large directories too', async (t) => {
+  const { place, source, at } = made(t, 'a password of the tests');
+  const many = path.join(source, 'many');
+  fs.mkdirSync(many);
+  const names = Array.from({ length: 5000 }, (_, index) => `f ${String(index).padStart(5, '0')}`);
+  for (const name of names) fs.writeFileSync(path.join(many, name), name);
+  await backup([...place, '--local', '--create', source]);
+  const entries = jsonLines(await succeed('lstardis', [...place, '--json', many]));
+  t.deepEqual(
+    entries.map((entry) => entry['name']),
+    names,
+  );
+  // So large that it is listed in pages.
+  for (let index = 0; index < 13_000; index += 1) {
+    fs.writeFileSync(path.join(many, `g ${index}`), '');
+  }
+  t.is((await backup([...place, '--local', source])).progress.contentsSent, 0);
+  fs.writeFileSync(path.join(many, 'f 00007'), 'changed');
+  fs.rmSync(path.join(many, 'f 00008'));
+  t.is((await backup([...place, '--local', source])).progress.contentsSent, 1);
+  await succeed('regenerate', [...place, '-o', at('out'), many]);
+  t.deepEqual(differences(look(many), look(path.join(at('out'), 'many'))), []);
+});
+
+test('a large encrypted file that changes a little sends a little', async (t) => {
+  const { place, source, at } = made(t, 'a password of the tests');
+  const parts = path.join(source, 'parts');
+  await backup([...place, '--local', '--create', source]);
+  for (const [round, position] of [70_000, 64 * MIB + 5000, 12].entries()) {
+    const fd = fs.openSync(parts, 'r+');
+    fs.writeSync(fd, `changed ${round}`, position);
+    fs.closeSync(fd);
+    const { progress } = await backup([...place, '--local', source]);
+    t.is(progress.deltasSent, 1, `round ${round}`);
+    // Its signature goes with it: 20 bytes for each 2 KiB.
+    t.true(progress.sentBytes < 100_000, `${progress.sentBytes}`);
+  }
+  await succeed('regenerate', [...place, '-o', at('out'), source]);
+  t.deepEqual(differences(look(source), look(path.join(at('out'), 'tree'))), []);
+});
+
+test('an encrypting client backs up to a server, and reads from it', async (t) => {
+  const { source, at, place, store } = made(t, 'a password of the tests');
+  const server = await Server.start(store);
+  t.teardown(() => server.kill());
+  const far = [...server.clientArgs, ...place.slice(2)];
+  await backup([...far, '--create', source]);
+  t.deepEqual(wordsIn(store), []);
+  t.is((await backup([...far, source])).progress.contentsSent, 0);
+  const [here, there] = await Promise.all(
+    [place, far].map((which) => succeed('lstardis', [...which, '--json', source])),
+  );
+  t.is(there, here);
+  await succeed('regenerate', [...far, '-o', at('out'), source]);
+  t.deepEqual(differences(look(source), look(path.join(at('out'), 'tree'))), []);
+  // Once more over what is there, of which some is another version.
+  const parts = path.join(at('out'), 'tree', 'parts');
+  fs.appendFileSync(parts, 'more');
+  const json = await succeed('regenerate', [...far, '--json', '-O', '-o', at('out'), source]);
+  t.is((JSON.parse(json) as { files: number }).files, 1);
+  t.deepEqual(differences(look(source), look(path.join(at('out'), 'tree'))), []);
+});
+
+test('a client without encryption has a password all the same', async (t) => {
+  const { place, source, store } = made(t, 'a password of the tests');
+  await backup([...place, '--local', '--create', '--no-crypt', source]);
+  t.true(wordsIn(store).includes('name'));
+  t.is((await run('lstardis', ['-D', store, '-C', 'me'])).status, 12);
+  await succeed('lstardis', [...place, source]);
+  // It stays what it is, whatever a later run is told.
+  await backup([...place, '--local', '--crypt', source]);
+  t.true(wordsIn(store).includes('name'));
+});
+
+test('a new password opens what was encrypted under the old one', async (t) => {
+  const { place, source, at } = made(t, 'a password of the tests');
+  await backup([...place, '--local', '--create', source]);
+  fs.writeFileSync(at('next'), 'another one');
+  await succeed('sonic', ['chpass', ...place, '--newpassword-file', at('next')]);
+  t.is((await run('lstardis', place)).status, 12);
+  const next = [...place.slice(0, -1), at('next')];
+  t.is((await backup([...next, '--local', source])).progress.contentsSent, 0);
+  await succeed('regenerate', [...next, '-o', at('out'), source]);
+  t.deepEqual(differences(look(source), look(path.join(at('out'), 'tree'))), []);
+});
+
+for (const [what, spoil] of [
+  ['a byte of a pack', (bytes: Buffer) => bytes.fill(bytes[5000]! ^ 1, 5000, 5001)],
+] as const) {
+  test(`nothing of what was spoilt is restored: ${what}`, async (t) => {
+    const { place, source, store, at } = made(t, 'a password of the tests');
+    await backup([...place, '--local', '--create', source]);
+    const pack = path.join(store, 'me', 'packs', '00000001.pack');
+    const bytes = fs.readFileSync(pack);
+    spoil(bytes);
+    fs.writeFileSync(pack, bytes);
+    const { status } = await run('regenerate', [...place, '-o', at('out'), source]);
+    t.is(status, 3);
+  });
+}
