@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { type Answer, give } from './answer.js';
 import { compareIn } from './compare.js';
 import { delta } from './delta.js';
+import { encryption } from './encryption.js';
 import { far } from './far.js';
 import { growth } from './growth.js';
 import { describeMachine } from './machine.js';
@@ -45,6 +46,11 @@ async function ask(options: Options): Promise<boolean> {
     if (delayMs !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
         far(workplace, checkout, { ...options, delayMs }, say),
+      );
+    }
+    if (options.encryption) {
+      return await answerIn(workplace, checkout, options, () =>
+        encryption(workplace, checkout, options, say),
       );
     }
     const { releases: asked } = options;

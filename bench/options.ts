@@ -29,6 +29,8 @@ export interface Options {
   readonly growth: readonly number[];
   /** Ask what deltas cost, with a file of so many MiB; undefined: another question. */
   readonly deltaMib: number | undefined;
+  /** Ask what encryption costs. */
+  readonly encryption: boolean;
   /** Ask how large the store of a source tree's releases becomes; undefined: another question. */
   readonly releases: ReleasesOptions | undefined;
   /** Where plots go. */
@@ -62,6 +64,7 @@ questions about this tool alone
   --growth         how time and memory grow: 10,000, 100,000 and 1,000,000 small files, in a tree and in one directory
   --sizes N,N,...  other numbers of files for --growth
   --delta MIB      a file of MIB mebibytes (1024 is meant) that changed a little, beside rdiff, and one rewritten
+  --encryption     what encryption costs: a client without a password, one with, and one that encrypts
 
 the tree
   --files N        generate a tree of N files (80000)
@@ -98,8 +101,11 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   const growth = sizesOf(values.growth === true, values.sizes, quick);
   const isReleases = values.releases === true;
   const [isDelay, isDelta] = [values.delay !== undefined, values.delta !== undefined];
-  if ([growth.length > 0, isDelay, isDelta, isReleases].filter(Boolean).length > 1) {
-    throw new UsageError('--delay, --delta, --growth and --releases are different questions');
+  const isEncryption = values.encryption === true;
+  const asked = [growth.length > 0, isDelay, isDelta, isReleases, isEncryption];
+  if (asked.filter(Boolean).length > 1) {
+    const names = '--delay, --delta, --encryption, --growth and --releases';
+    throw new UsageError(`${names} are different questions`);
   }
   if (values.plots !== undefined && !existsSync(values.plots)) {
     throw new UsageError(`there is no ${values.plots} to write plots to`);
@@ -147,6 +153,7 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     growth,
     deltaMib:
       values.delta === undefined ? undefined : integer('delta', values.delta, 1024, 2, 65_536),
+    encryption: isEncryption,
     releases: releasesOf(isReleases, values),
     plots: values.plots,
   };
@@ -169,6 +176,7 @@ function parse(argv: readonly string[]) {
         pi: { type: 'boolean' },
         delay: { type: 'string' },
         delta: { type: 'string' },
+        encryption: { type: 'boolean' },
         growth: { type: 'boolean' },
         sizes: { type: 'string' },
         releases: { type: 'boolean' },

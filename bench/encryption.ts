@@ -1,0 +1,121 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Answer } from './answer.js';
+import { median, ratioOf } from './figures.js';
+import { makeTree, treeLine } from './make-tree.js';
+import { measure } from './measure.js';
+import type { Options } from './options.js';
+import { barChart } from './plot.js';
+import { confinedTo } from './subjects/subject.js';
+import { verdictOf } from './targets.js';
+import type { Workplace } from './workplace.js';
+
+/** What has just changed is read again by the next backup, which would cost it time. */
+const REST_MS = 3500;
+const RATIO_LIMIT = 1.1;
+
+const KINDS = ['first', 'unchanged', 'restore'] as const;
+type Kind = (typeof KINDS)[number];
+
+/** In the order of their turns; index i of the lists is round i. */
+const CLIENTS = ['open', 'password', 'encrypted'] as const;
+type Client = (typeof CLIENTS)[number];
+type Times = Record<Client, Record<Kind, number[]>>;
+
+const CREATE: Readonly<Record<Client, readonly string[]>> = {
+  open: ['--create'],
+  password: ['--create', '--no-crypt'],
+  encrypted: ['--create'],
+};
+
+/**
+ * The question of this file: what does encryption cost? A first backup, one with nothing changed and a restore, of a
+ * client without a password, of one that only has one, and of one that encrypts, by turns.
+ */
+export async function encryption(
+  workplace: Workplace,
+  checkout: string,
+  options: Options,
+  say: (line: string) => void,
+): Promise<Answer> {
+  const size = await makeTree(workplace, options, say);
+  const secret = join(workplace.root, 'password');
+  writeFileSync(secret, 'a password of the bench\n');
+  const none = (): Record<Kind, number[]> => ({ first: [], unchanged: [], restore: [] });
+  const times: Times = { open: none(), password: none(), encrypted: none() };
+  const run = async (tool: string, args: readonly string[]): Promise<number> => {
+    const argv = [join(checkout, 'bin', tool), ...args] as const;
+    const { root, log } = workplace;
+    return (await measure({ argv, env: confinedTo(root) }, { logFile: log })).wallMs;
+  };
+  await sleep(REST_MS);
+  for (let round = 0; round < options.runs; round++) {
+    // Whoever goes first does so in a third of the rounds.
+    const turns = CLIENTS.map((_client, index) => CLIENTS[(index + round) % CLIENTS.length]!);
+    for (const client of turns) {
+      const store = join(workplace.root, 'store');
+      const out = join(workplace.root, 'out');
+      mkdirSync(out);
+      const place = ['-D', store, '-C', client, ...(client === 'open' ? [] : ['-F', secret])];
+      const took = times[client];
+      const { tree } = workplace;
+      took.first.push(await run('tardis', [...place, '--local', ...CREATE[client], tree]));
+      took.unchanged.push(await run('tardis', [...place, '--local', tree]));
+      took.restore.push(await run('regenerate', [...place, '-o', out, tree]));
+      rmSync(store, { recursive: true });
+      rmSync(out, { recursive: true });
+      const told = KINDS.map((kind) => `${kind} ${seconds(took[kind].at(-1))} s`).join(', ');
+      say(`round ${round + 1}/${options.runs}: ${client}: ${told}`);
+    }
+  }
+  return answer(times, `${treeLine(size)}; medians of ${options.runs}`);
+}
+
+function answer(times: Times, about: string): Answer {
+  const ratio = (kind: Kind, other: Client): ReturnType<typeof ratioOf> =>
+    ratioOf(times.encrypted[kind], times[other][kind]);
+  return {
+    question: 'encryption',
+    about: `a client without a password, one with a password only, one that encrypts; ${about}`,
+    headings: ['what', '', 'open: s', 'password: s', 'encrypted: s', 'of password', 'of open'],
+    rows: KINDS.map((kind) => [
+      kind,
+      '',
+      ...CLIENTS.map((client) => seconds(median(times[client][kind]))),
+      ratio(kind, 'password')?.pairwise.toFixed(3) ?? '-',
+      ratio(kind, 'open')?.pairwise.toFixed(3) ?? '-',
+    ]),
+    verdicts: KINDS.map((kind) =>
+      verdictOf(
+        `${kind}, encrypted, times with a password only`,
+        RATIO_LIMIT,
+        ratio(kind, 'password')?.pairwise,
+      ),
+    ),
+    notes: [
+      'ratios are medians of pairs; a password costs one memory-hard call, whether or not it encrypts',
+    ],
+    figures: times,
+    plots: [
+      {
+        name: 'encryption',
+        svg: barChart({
+          title: 'What encryption costs',
+          unit: 's',
+          groups: KINDS.map((kind) => ({
+            label: kind,
+            bars: CLIENTS.map((client) => ({
+              label: client,
+              value: median(times[client][kind]) / 1000,
+            })),
+          })),
+        }),
+      },
+    ],
+  };
+}
+
+function seconds(ms: number | undefined): string {
+  return ((ms ?? NaN) / 1000).toFixed(2);
+}
