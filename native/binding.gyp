@@ -23,6 +23,7 @@
         "src/locking.cc",
         "src/powers.cc",
         "src/sealing.cc",
+        "src/entry-seals.cc",
         "src/bodies.cc",
         "src/marking.cc",
         "src/rsync.cc"

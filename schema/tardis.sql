@@ -143,3 +143,24 @@ CREATE TABLE part_sources (
   file_size_bytes INTEGER NOT NULL
 );
 CREATE INDEX part_sources_by_size ON part_sources (file_size_bytes);
+
+-- Of clients that encrypt: what proves that a directory, and which ones a set has, are the client's own
+-- (docs/formats.md, "Seals"). Opaque here. Intervals as those of entries.
+CREATE TABLE directory_seals (
+  directory_id INTEGER NOT NULL,
+  first_set    INTEGER NOT NULL,
+  last_set     INTEGER,
+  seal         BLOB NOT NULL,
+  PRIMARY KEY (directory_id, first_set)
+) WITHOUT ROWID;
+
+-- Beside a skip hash: what proves that it is of that listing.
+CREATE TABLE skip_seals (
+  directory_id INTEGER PRIMARY KEY,
+  seal         BLOB NOT NULL
+);
+
+CREATE TABLE set_seals (
+  set_number INTEGER PRIMARY KEY,
+  seal       BLOB NOT NULL
+);

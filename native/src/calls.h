@@ -63,12 +63,15 @@ napi_value forbiddenRows(const Call& call);
 // powers.cc
 napi_value modPow(const Call& call);
 
-// sealing.cc
+// entry-seals.cc
 napi_value keyDigests(const Call& call);
 napi_value sealBytes(const Call& call);
 napi_value openBytes(const Call& call);
-napi_value openAttributes(const Call& call);
 napi_value sealRows(const Call& call);
+napi_value checkKnown(const Call& call);
+napi_value openRows(const Call& call);
+napi_value mac(const Call& call);
+napi_value addMacs(const Call& call);
 
 // bodies.cc
 napi_value encryptBody(const Call& call);

@@ -16,7 +16,7 @@ const CallInfo kCalls[] = {
     CALL(resizeFile), CALL(attributesAt), CALL(attributesByPath), CALL(inheritsAcl), CALL(userName), CALL(groupName),
     CALL(userId), CALL(groupId), CALL(rsyncSignature), CALL(rsyncLoad), CALL(rsyncDelta), CALL(rsyncPatch),
     CALL(rsyncStep), CALL(rsyncClose), CALL(modPow), CALL(keyDigests), CALL(sealBytes), CALL(openBytes),
-    CALL(openAttributes), CALL(sealRows), CALL(encryptBody), CALL(decryptBody),
+    CALL(sealRows), CALL(checkKnown), CALL(openRows), CALL(mac), CALL(addMacs), CALL(encryptBody), CALL(decryptBody),
 };
 
 #undef CALL

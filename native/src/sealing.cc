@@ -6,8 +6,7 @@
 
 #include <cstring>
 
-#include "calls.h"
-#include "row.h"
+#include "call.h"
 #include "sha256.h"
 
 namespace tardis {
@@ -144,116 +143,5 @@ bool unescape(const uint8_t* data, size_t size, std::vector<uint8_t>* into) {
   }
   return true;
 }
-
-namespace calls {
-
-namespace {
-
-enum Label : uint8_t { kName = 0, kLink = 1, kAttributes = 2 };
-
-const uint8_t* keysOf(const Call& call, int index, size_t size) {
-  const Bytes keys = call.bytes(index);
-  if (keys.size != size) throw Failure{EINVAL, call.name(), nullptr, "a key has another length"};
-  return keys.data;
-}
-
-uint8_t labelOf(const Call& call, int index) {
-  const size_t label = call.count(index);
-  if (label > UINT8_MAX) throw Failure{EINVAL, call.name()};
-  return static_cast<uint8_t>(label);
-}
-
-template <typename Number>
-void append(std::vector<uint8_t>* into, Number number) {
-  const auto* bytes = reinterpret_cast<const uint8_t*>(&number);
-  into->insert(into->end(), bytes, bytes + sizeof number);
-}
-
-// Attributes become one, of a name that no file system has: "sealed".
-void appendAttributes(const Sealer& sealer, const uint8_t* data, size_t size, std::vector<uint8_t>* into) {
-  static constexpr char kSealed[] = "sealed";
-  append(into, static_cast<uint16_t>(sizeof kSealed - 1));
-  append(into, static_cast<uint32_t>(size + kSealBytes));
-  into->insert(into->end(), kSealed, kSealed + sizeof kSealed - 1);
-  sealer.seal(kAttributes, data, size, into);
-}
-
-}  // namespace
-
-napi_value keyDigests(const Call& call) {
-  const uint8_t* key = keysOf(call, 0, kKeyBytes);
-  const size_t count = call.count(3);
-  if (count > SIZE_MAX / kDigestBytes) throw Failure{EINVAL, call.name()};
-  uint8_t* digests = call.bytes(1).range(call.count(2), count * kDigestBytes, call.name());
-  for (size_t index = 0; index < count; ++index) {
-    uint8_t* digest = digests + index * kDigestBytes;
-    hmacSha256(key, digest, kDigestBytes, nullptr, 0, digest);
-  }
-  return call.nothing();
-}
-
-napi_value sealBytes(const Call& call) {
-  const Sealer sealer(keysOf(call, 0, kSealKeysBytes));
-  const Bytes data = call.bytes(2);
-  std::vector<uint8_t> sealed, escaped;
-  sealer.seal(labelOf(call, 1), data.data, data.size, &sealed);
-  appendEscaped(sealed, &escaped);
-  return call.buffer(escaped.data(), escaped.size());
-}
-
-napi_value openBytes(const Call& call) {
-  const Sealer sealer(keysOf(call, 0, kSealKeysBytes));
-  const Bytes data = call.bytes(2);
-  std::vector<uint8_t> sealed, bytes;
-  const bool isTrue = unescape(data.data, data.size, &sealed) &&
-                      sealer.open(labelOf(call, 1), sealed.data(), sealed.size(), &bytes);
-  return isTrue ? call.buffer(bytes.data(), bytes.size()) : call.nothing();
-}
-
-napi_value openAttributes(const Call& call) {
-  const Sealer sealer(keysOf(call, 0, kSealKeysBytes));
-  const Bytes data = call.bytes(1);
-  std::vector<uint8_t> bytes;
-  const bool isTrue = sealer.open(kAttributes, data.data, data.size, &bytes);
-  return isTrue ? call.buffer(bytes.data(), bytes.size()) : call.nothing();
-}
-
-napi_value sealRows(const Call& call) {
-  const Sealer sealer(keysOf(call, 0, kSealKeysBytes));
-  const Bytes rows = call.bytes(1);
-  std::vector<uint8_t> out, sealed;
-  out.reserve(rows.size + rows.size / 2);
-  for (size_t offset = 0; offset < rows.size;) {
-    const Row row = Row::checked(rows, offset, call.name());
-    const size_t start = out.size();
-    const size_t nameAt = row.nameOffset();
-    const size_t linkBytes = row.get<uint16_t>(kLinkBytes);
-    out.insert(out.end(), row.at(0), row.at(nameAt));
-    sealed.clear();
-    sealer.seal(kName, row.at(nameAt), row.nameBytes(), &sealed);
-    appendEscaped(sealed, &out);
-    const size_t nameEnd = out.size();
-    if (linkBytes > 0) {
-      sealed.clear();
-      sealer.seal(kLink, row.at(nameAt + row.nameBytes()), linkBytes, &sealed);
-      appendEscaped(sealed, &out);
-    }
-    const size_t linkEnd = out.size();
-    if (row.hasFlag(kHasAttributes)) {
-      const size_t from = row.attributesOffset();
-      appendAttributes(sealer, row.at(from), row.bytes() - from, &out);
-    }
-    const size_t nameBytes = nameEnd - start - nameAt;
-    if (nameBytes > kMostNameBytes || linkEnd - nameEnd > UINT16_MAX) throw Failure{ENAMETOOLONG, call.name()};
-    const Row made(out.data() + start);
-    made.set(kRowBytes, static_cast<uint32_t>(out.size() - start));
-    made.set(tardis::kNameBytes, static_cast<uint16_t>(nameBytes));
-    made.set(kLinkBytes, static_cast<uint16_t>(linkEnd - nameEnd));
-    offset += row.bytes();
-  }
-  return call.buffer(out.data(), out.size());
-}
-
-}  // namespace calls
 
 }  // namespace tardis

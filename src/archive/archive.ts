@@ -3,7 +3,13 @@
  * these questions, of a local store or (later) of a server. Answers come in pages, so that no
  * question runs long.
  */
-import type { BackupSet, CatalogEntry, ListingPage, LocatedPiece } from '../catalog/index.js';
+import type {
+  BackupSet,
+  CatalogEntry,
+  ListingPage,
+  LocatedPiece,
+  SealedDirectory,
+} from '../catalog/index.js';
 import type { DeltaSource } from '../delta/index.js';
 import type { ContentKeys } from '../model/index.js';
 import type { ObjectReader, OwnerRecord, RootRecord, SetNote } from '../store/index.js';
@@ -19,6 +25,12 @@ export interface PathVersion {
   readonly lastSet: number | undefined;
 }
 
+/** What proves that a set is the client's own, where it encrypts. */
+export interface SetSeals {
+  readonly directories: readonly SealedDirectory[];
+  readonly setSeal: Buffer | undefined;
+}
+
 /** One stored piece of a content. */
 export type ContentPiece = LocatedPiece;
 
@@ -28,6 +40,9 @@ export interface FoundContent {
   readonly digest: Buffer;
   readonly sizeBytes: number;
 }
+
+/** A content that is looked for; the digest is checked where a store is not trusted. */
+export type WantedContent = Pick<CatalogEntry, 'contentId' | 'digest'>;
 
 /** Where a content is: its pieces in order; undefined when its bytes are missing. */
 export type ContentLocation = readonly ContentPiece[] | undefined;
@@ -40,6 +55,8 @@ export interface Archive {
   readonly isFar: boolean;
   /** What decrypts contents, and keys their digests; undefined: nothing is encrypted. */
   readonly contentKeys: ContentKeys | undefined;
+  /** What of that which was answered nothing proves, in words; for whoever restores it. */
+  readonly doubts: readonly string[];
   /** Where the store's objects are, for jobs that read them; undefined: not on this machine. */
   readonly clientPath: string | undefined;
   /**
@@ -52,6 +69,8 @@ export interface Archive {
   /** A set by number or name; undefined text: the newest complete one. Throws NO_SUCH_SET. */
   findSet(text: string | undefined): Promise<BackupSet>;
   roots(set: number): Promise<RootRecord[]>;
+  /** Seals of a set's directories behind a directory, `limit` at most, and of the set, if it has one. */
+  seals(set: number, after: number, limit: number): Promise<SetSeals>;
   notes(set: number): Promise<SetNote[]>;
   /** Names of users and groups as of a set. */
   owners(set: number): Promise<OwnerRecord[]>;
@@ -66,7 +85,7 @@ export interface Archive {
   /** Every version of what was ever at an absolute path, oldest first, as far as it may be seen. */
   versions(path: Buffer): Promise<PathVersion[]>;
   /** Where contents are, in the order asked for. */
-  locate(contentIds: readonly number[]): Promise<ContentLocation[]>;
+  locate(contents: readonly WantedContent[]): Promise<ContentLocation[]>;
   /** The objects that hold them. */
   objects(): ObjectReader;
   /** Who makes deltas where the contents are; undefined where that is here. */

@@ -68,11 +68,11 @@ function entryOf({ contentId, digest, sizeBytes }: FoundContent, nowMs: number):
     birthTimeNs: 0n,
     inode: 0n,
     device: 0n,
-    digest: undefined,
+    digest,
     linkTarget: undefined,
     attributes: undefined,
   } as const;
-  const metadata = metadataOf(new RowReader(encodeRow(entry)), 0);
+  const metadata = metadataOf(new RowReader(encodeRow({ ...entry, digest: undefined })), 0);
   return {
     ...entry,
     directory: 0,

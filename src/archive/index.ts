@@ -6,6 +6,8 @@ export type {
   ContentPiece,
   FoundContent,
   PathVersion,
+  SetSeals,
+  WantedContent,
 } from './archive.js';
 export { contentsAsFiles } from './contents-archive.js';
 export { type LocalArchiveOptions, openArchiveIn, openLocalArchive } from './local-archive.js';

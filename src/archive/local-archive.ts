@@ -25,6 +25,8 @@ import type {
   ContentLocation,
   FoundContent,
   PathVersion,
+  SetSeals,
+  WantedContent,
 } from './archive.js';
 
 export interface LocalArchiveOptions {
@@ -84,6 +86,7 @@ class LocalArchive implements Archive {
   readonly isFar = false;
   readonly fetchedBytes = 0;
   readonly contentKeys = undefined;
+  readonly doubts = [];
   readonly clientPath: string;
   readonly access: Access;
   private sliceEndsMs = 0;
@@ -148,6 +151,11 @@ class LocalArchive implements Archive {
 
   async roots(set: number): Promise<RootRecord[]> {
     return this.catalog.sets.rootsOf(set);
+  }
+
+  async seals(set: number, after: number, limit: number): Promise<SetSeals> {
+    const { seals } = this.reading();
+    return { directories: seals.asOf(set, after, limit), setSeal: seals.ofSet(set) };
   }
 
   async notes(set: number): Promise<SetNote[]> {
@@ -233,8 +241,10 @@ class LocalArchive implements Archive {
     });
   }
 
-  async locate(contentIds: readonly number[]): Promise<ContentLocation[]> {
-    return contentIds.map((id) => this.locator.locate(this.reading().contents, id));
+  async locate(contents: readonly WantedContent[]): Promise<ContentLocation[]> {
+    return contents.map(({ contentId = 0 }) =>
+      this.locator.locate(this.reading().contents, contentId),
+    );
   }
 
   deltas(): undefined {

@@ -1,12 +1,22 @@
 /**
  * The archive of a client that encrypts, for who has its keys: what is asked is sealed, what is answered
- * is opened, and refused if it was not sealed by this client. A store keeps sealed names in their own
- * order, so a listing is put in order here, unless it is very large.
+ * is opened, and refused unless this client sealed it, in this set, at this place. A store keeps sealed
+ * names in their own order, so a listing is put in order here, unless it is very large.
  */
 import { type BackupSet, entryOfParts, type ListingPage } from '../catalog/index.js';
-import type { Keyring } from '../crypto/index.js';
-import { type ContentKeys, withTail } from '../model/index.js';
+import { type Keyring, SealSum } from '../crypto/index.js';
+import { TardisError } from '../errors/index.js';
+import {
+  contentDigest,
+  type ContentKeys,
+  joinRow,
+  metadataOf,
+  partsDigest,
+  RowReader,
+  SEAL_BYTES,
+} from '../model/index.js';
 import type { ObjectReader, OwnerRecord, RootRecord, SetNote } from '../store/index.js';
+import type { NativeCalls } from '../system/index.js';
 import { Access } from './access.js';
 import type {
   Archive,
@@ -14,23 +24,36 @@ import type {
   ContentLocation,
   FoundContent,
   PathVersion,
+  SetSeals,
+  WantedContent,
 } from './archive.js';
+import { type ProvenSet, ProvenSets } from './proven-sets.js';
+import { rootAbove } from './roots.js';
 import { setAt, setNamed } from './sets.js';
 
 /** Directories of more entries come in the order of their sealed names. */
 const MAX_SORTED_ENTRIES = 16_384;
+const PAGE_ENTRIES = 2048;
+/** Listings that are kept. */
+const MAX_LISTED = 4;
 const ROOTS_DIRECTORY = 0;
+/** What a client calls each root in its row. */
+const ROOT_NAME = Buffer.from('root');
 const NOTHING = Buffer.alloc(0);
+/** Some of a listing could not be read when it was sealed: its entries are proven one by one only. */
+const PARTIAL: Buffer = Buffer.alloc(SEAL_BYTES);
 
 /** Owns `sealed` from here on. */
-export function unsealedArchive(sealed: Archive, keyring: Keyring): Archive {
-  return new UnsealedArchive(sealed, keyring);
+export function unsealedArchive(sealed: Archive, keyring: Keyring, native: NativeCalls): Archive {
+  return new UnsealedArchive(sealed, keyring, native);
 }
 
-/** A directory whose listing was put in order. */
-interface Sorted {
-  readonly key: string;
-  readonly entries: readonly ArchiveEntry[];
+/** A listing that was proven. */
+interface Listed {
+  /** In order; undefined where they are too many. */
+  readonly entries: readonly ArchiveEntry[] | undefined;
+  /** Of those: what the entries of each page add up to, by the name it begins behind. */
+  readonly pages: ReadonlyMap<string, Buffer>;
 }
 
 class UnsealedArchive implements Archive {
@@ -40,25 +63,47 @@ class UnsealedArchive implements Archive {
   readonly contentKeys: ContentKeys;
   /** Who has the keys may read all there is. */
   readonly access = new Access(undefined);
-  /** The last one that was asked for; the next page is of it, mostly. */
-  private sorted: Sorted | undefined;
+  /** The last ones that were asked for; the next page is of one of them, mostly. */
+  private readonly listed = new Map<string, Listed>();
+  /** Where directories are, by set and number, as far as they were met. */
+  private readonly places = new Map<string, Buffer>();
+  private unprovenDirectories = 0;
+  private readonly unsealedSets = new Set<number>();
+  private readonly sealedRootName: Buffer;
+  private readonly proven: ProvenSets;
   private readonly sealed: Archive;
   private readonly keyring: Keyring;
+  private readonly native: NativeCalls;
 
-  constructor(sealed: Archive, keyring: Keyring) {
+  constructor(sealed: Archive, keyring: Keyring, native: NativeCalls) {
     this.sealed = sealed;
     this.keyring = keyring;
+    this.native = native;
     this.client = sealed.client;
     this.isFar = sealed.isFar;
     this.clientPath = sealed.clientPath;
     this.contentKeys = keyring.contents;
+    this.proven = new ProvenSets(sealed, keyring);
+    this.sealedRootName = keyring.names.name(ROOT_NAME);
   }
 
   get fetchedBytes(): number {
     return this.sealed.fetchedBytes;
   }
 
+  get doubts(): readonly string[] {
+    const sets = [...this.unsealedSets].map(
+      (set) => `set ${set} is not complete, so nothing proves that it is whole`,
+    );
+    if (this.proven.doubt !== undefined) sets.push(this.proven.doubt);
+    const count = this.unprovenDirectories;
+    if (count === 0) return sets;
+    const what = count === 1 ? 'a directory was' : `${count} directories were`;
+    return [...sets, `${what} not read whole by this set: nothing proves that all is there`];
+  }
+
   async sets(): Promise<BackupSet[]> {
+    await this.proven.checkMemory();
     const { names } = this.keyring;
     const sets = await this.sealed.sets();
     return sets.map((set) => ({ ...set, name: names.openText(set.name) }));
@@ -73,9 +118,11 @@ class UnsealedArchive implements Archive {
   }
 
   async roots(set: number): Promise<RootRecord[]> {
-    const { names } = this.keyring;
-    const roots = await this.sealed.roots(set);
-    return roots.map((root) => ({ ...root, path: names.openPath(root.path) }));
+    return [...(await this.provenSet(set)).roots];
+  }
+
+  seals(set: number, after: number, limit: number): Promise<SetSeals> {
+    return this.sealed.seals(set, after, limit);
   }
 
   async notes(set: number): Promise<SetNote[]> {
@@ -94,68 +141,181 @@ class UnsealedArchive implements Archive {
     return owners.map((owner) => ({ ...owner, name: names.openOwner(owner.name) }));
   }
 
+  /** Found in the proven listing of each directory on the way. */
   async find(path: Buffer, set: number): Promise<ArchiveEntry | undefined> {
-    const entry = await this.sealed.find(this.keyring.names.path(path), set);
-    return entry && this.opened(entry);
+    const proven = await this.provenSet(set);
+    const above = rootAbove([...proven.roots], path);
+    const root = proven.roots.find((one) => one.root === above?.root.root);
+    if (above === undefined || root === undefined) return undefined;
+    const found = await this.sealed.find(root.sealedPath, set);
+    let entry = found && this.opened([found], new SealSum())[0];
+    if (entry?.childId !== undefined) this.setPlace(set, entry.childId, root.place);
+    for (const name of above.rest) {
+      if (entry?.childId === undefined) return undefined;
+      entry = await this.entryIn(entry.childId, set, name);
+    }
+    return entry;
   }
 
+  private async entryIn(
+    directory: number,
+    set: number,
+    name: Buffer,
+  ): Promise<ArchiveEntry | undefined> {
+    const page = { directory, set, after: NOTHING, limit: PAGE_ENTRIES, withDigests: true };
+    const { entries } = await this.prove(page);
+    if (entries !== undefined) return entries.find((entry) => entry.name.equals(name));
+    // Too many to be kept: each page is compared with what was proven of it.
+    for (let after: Buffer = NOTHING; ; ) {
+      const found = await this.listProven({ ...page, after });
+      const entry = found.find((one) => one.name.equals(name));
+      if (entry !== undefined || found.length < PAGE_ENTRIES) return entry;
+      after = found.at(-1)!.name;
+    }
+  }
+
+  /** Each is proven to be an entry of this client; in which sets it was, only the sets themselves prove. */
   async versions(path: Buffer): Promise<PathVersion[]> {
+    await this.proven.checkMemory();
     const versions = await this.sealed.versions(this.keyring.names.path(path));
-    return versions.map((version) => ({ ...version, entry: this.opened(version.entry) }));
+    const entries = this.opened(
+      versions.map(({ entry }) => entry),
+      new SealSum(),
+    );
+    return versions.map((version, index) => ({ ...version, entry: entries[index]! }));
   }
 
   async list(page: ListingPage): Promise<ArchiveEntry[]> {
-    const key = `${page.directory}/${page.set}/${page.withDigests}`;
-    const isFirst = page.after.length === 0;
-    if (isFirst || this.sorted?.key !== key) {
-      const entries = isFirst ? await this.listWhole(page) : undefined;
-      if (entries === undefined) return this.listAsSealed(page);
-      if (entries.length <= page.limit) return entries;
-      this.sorted = { key, entries };
-    }
-    const { entries } = this.sorted;
-    const from = entries.findIndex(({ name }) => Buffer.compare(name, page.after) > 0);
-    return from < 0 ? [] : entries.slice(from, from + page.limit);
+    const { entries } = await this.prove(page);
+    if (entries === undefined) return this.listProven(page);
+    const { after, limit } = page;
+    if (after.length === 0) return entries.slice(0, limit);
+    const from = entries.findIndex(({ name }) => Buffer.compare(name, after) > 0);
+    return from < 0 ? [] : entries.slice(from, from + limit);
   }
 
-  /** All of a directory, in order; undefined when that is too much. */
-  private async listWhole(page: ListingPage): Promise<ArchiveEntry[] | undefined> {
+  /** The whole listing of a directory, compared with its seal. Throws NOT_AUTHENTIC. */
+  private async prove({ directory, set, limit }: ListingPage): Promise<Listed> {
+    const key = listingKey({ directory, set, limit });
+    const known = this.listed.get(key);
+    if (known !== undefined) return known;
+    const sum = new SealSum();
+    const place = this.places.get(placeKey(set, directory));
+    const pages = new Map<string, Buffer>();
     const entries: ArchiveEntry[] = [];
-    for (let { after } = page; ; ) {
-      const found = await this.sealed.list({ ...page, after });
-      for (const entry of found) entries.push(this.opened(entry));
-      if (entries.length > MAX_SORTED_ENTRIES) return undefined;
-      if (found.length < page.limit) break;
+    let isTooMuch = false;
+    for (let after: Buffer = NOTHING; ; ) {
+      const page = { directory, set, after, limit, withDigests: true };
+      const found = await this.sealed.list(page);
+      const before = Buffer.from(sum.bytes);
+      const opened = this.opened(found, sum);
+      this.placeBelow(set, place, found);
+      pages.set(after.toString('latin1'), differenceOf(sum.bytes, before));
+      if (!isTooMuch) entries.push(...opened);
+      isTooMuch ||= entries.length > MAX_SORTED_ENTRIES;
+      if (isTooMuch) entries.length = 0;
+      if (found.length < limit) break;
       after = found.at(-1)!.name;
     }
-    return entries.sort((one, other) => Buffer.compare(one.name, other.name));
+    await this.checkListing(set, place, sum);
+    entries.sort((one, other) => Buffer.compare(one.name, other.name));
+    const listed = { entries: isTooMuch ? undefined : entries, pages };
+    const [oldest] = this.listed.keys();
+    if (this.listed.size >= MAX_LISTED) this.listed.delete(oldest!);
+    this.listed.set(key, listed);
+    return listed;
   }
 
-  private async listAsSealed(page: ListingPage): Promise<ArchiveEntry[]> {
-    const { names } = this.keyring;
-    const after = page.after.length === 0 ? NOTHING : names.name(page.after);
-    const found = await this.sealed.list({ ...page, after });
-    return found.map((entry) => this.opened(entry));
+  private async checkListing(set: number, place: Buffer | undefined, sum: SealSum): Promise<void> {
+    const proven = await this.provenSet(set);
+    if (!proven.isSealed) return;
+    const expected = place && proven.listingAt(place);
+    if (expected === undefined || expected.equals(PARTIAL)) {
+      this.unprovenDirectories += 1;
+    } else if (!this.keyring.tree.listing(sum).equals(expected)) {
+      throw new TardisError('NOT_AUTHENTIC', `a directory is not as set ${set} had it`);
+    }
   }
 
-  private opened(entry: ArchiveEntry): ArchiveEntry {
-    const isRoot = entry.directory === ROOTS_DIRECTORY;
-    const { name, linkTarget, attributes } = this.keyring.names.openEntry(entry, isRoot);
-    const { directory, firstSet, lastSet, flags, contentId, childId, digest } = entry;
-    const hasTail = linkTarget !== undefined || attributes !== undefined;
-    const metadata = hasTail
-      ? withTail(entry.metadata, linkTarget ?? NOTHING, attributes)
-      : entry.metadata;
-    const ids = { directory, firstSet, lastSet, contentId, childId };
-    return entryOfParts({ ...ids, name, flags, metadata, digest });
+  /** A page of a directory with very many entries, which was proven before, in the order of the store. */
+  private async listProven(page: ListingPage): Promise<ArchiveEntry[]> {
+    const after = page.after.length === 0 ? NOTHING : this.keyring.names.name(page.after);
+    const found = await this.sealed.list({ ...page, after, withDigests: true });
+    const sum = new SealSum();
+    const opened = this.opened(found, sum);
+    const { pages } = this.listed.get(listingKey(page)) ?? { pages: undefined };
+    if (pages?.get(after.toString('latin1'))?.equals(sum.bytes) !== true) {
+      throw new TardisError('NOT_AUTHENTIC', 'a listing is another one than it was a moment ago');
+    }
+    return opened;
+  }
+
+  private placeBelow(
+    set: number,
+    place: Buffer | undefined,
+    sealed: readonly ArchiveEntry[],
+  ): void {
+    if (place === undefined) return;
+    for (const { childId, name } of sealed) {
+      if (childId !== undefined) this.setPlace(set, childId, this.keyring.tree.place(place, name));
+    }
+  }
+
+  private setPlace(set: number, directory: number, place: Buffer): void {
+    this.places.set(placeKey(set, directory), place);
+  }
+
+  private async provenSet(set: number): Promise<ProvenSet> {
+    const proven = await this.proven.of(set);
+    if (!proven.isSealed) this.unsealedSets.add(set);
+    return proven;
+  }
+
+  /** Opens entries, and adds their seals to `sum`. Throws NOT_AUTHENTIC. */
+  private opened(entries: readonly ArchiveEntry[], sum: SealSum): ArchiveEntry[] {
+    if (entries.length === 0) return [];
+    const sealed = entries.map(({ metadata, directory, name, digest }) =>
+      joinRow(metadata, directory === ROOTS_DIRECTORY ? this.sealedRootName : name, digest),
+    );
+    const rows = this.keyring.tree.open(Buffer.concat(sealed), entries.length, sum);
+    if (rows === undefined) {
+      throw new TardisError(
+        'NOT_AUTHENTIC',
+        'an entry was not sealed with the keys of this client',
+      );
+    }
+    const reader = new RowReader(rows);
+    let at = 0;
+    return entries.map((entry) => {
+      const { directory, firstSet, lastSet, flags, contentId, childId, digest } = entry;
+      const name = directory === ROOTS_DIRECTORY ? entry.name : reader.name(at);
+      const metadata = metadataOf(reader, at);
+      at += reader.rowBytes(at);
+      const ids = { directory, firstSet, lastSet, contentId, childId };
+      return entryOfParts({ ...ids, name, flags, metadata, digest });
+    });
   }
 
   findContents(prefix: Buffer, limit: number): Promise<FoundContent[]> {
     return this.sealed.findContents(prefix, limit);
   }
 
-  locate(contentIds: readonly number[]): Promise<ContentLocation[]> {
-    return this.sealed.locate(contentIds);
+  /** What is there must be what the entry says, which is sealed. */
+  async locate(contents: readonly WantedContent[]): Promise<ContentLocation[]> {
+    const locations = await this.sealed.locate(contents);
+    return locations.map((pieces, index) => {
+      const { digest } = contents[index]!;
+      if (pieces === undefined || digest === undefined) return undefined;
+      const [first] = pieces;
+      if (pieces.length === 1 && digest.equals(first!.digest)) return pieces;
+      const parts = pieces.map((piece) => ({
+        digest: Buffer.from(piece.digest),
+        sizeBytes: piece.sizeBytes,
+      }));
+      const whole = contentDigest(this.native, this.contentKeys, partsDigest(parts));
+      if (whole.equals(digest)) return pieces;
+      throw new TardisError('NOT_AUTHENTIC', 'the store has another content than an entry says');
+    });
   }
 
   objects(): ObjectReader {
@@ -170,4 +330,28 @@ class UnsealedArchive implements Archive {
   close(): void {
     this.sealed.close();
   }
+}
+
+function listingKey({
+  directory,
+  set,
+  limit,
+}: Pick<ListingPage, 'directory' | 'set' | 'limit'>): string {
+  return `${set}/${directory}/${limit}`;
+}
+
+function placeKey(set: number, directory: number): string {
+  return `${set}/${directory}`;
+}
+
+/** What was added to a sum, as a number of 256 bits. */
+function differenceOf(sum: Buffer, before: Buffer): Buffer {
+  const difference = Buffer.alloc(sum.length);
+  let borrow = 0;
+  for (let at = 0; at < sum.length; at += 1) {
+    const value = sum[at]! - before[at]! - borrow;
+    borrow = value < 0 ? 1 : 0;
+    difference[at] = value & 0xff;
+  }
+  return difference;
 }

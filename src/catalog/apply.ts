@@ -2,7 +2,14 @@
  * Turns records into catalog rows. A session applies its own changes and recovery applies those of
  * records through the same functions, so that a rebuilt catalog cannot differ in kind.
  */
-import { digestKey, EntryType, forEachRow, RowReader, decodeParts } from '../model/index.js';
+import {
+  decodeParts,
+  digestKey,
+  DIRECTORY_SEAL_BYTES,
+  EntryType,
+  forEachRow,
+  RowReader,
+} from '../model/index.js';
 import {
   type ContentIndex,
   type DeltaRecordIndex,
@@ -141,10 +148,24 @@ export function applyEvent(catalog: Catalog, event: StoreEvent): void {
     case 'owners':
       for (const owner of event.owners) catalog.owners.put(event.set, owner);
       return;
+    case 'seals':
+      event.directories.forEach((directory, index) => {
+        const at = index * DIRECTORY_SEAL_BYTES;
+        const seal = event.seals.subarray(at, at + DIRECTORY_SEAL_BYTES);
+        catalog.seals.put(directory, event.set, isNone(seal) ? undefined : Buffer.from(seal));
+      });
+      return;
+    case 'set-sealed':
+      catalog.seals.putSet(event.set, event.seal);
+      return;
     case 'damage':
       for (const digest of event.digests) applyDamage(catalog, digest);
       return;
   }
+}
+
+function isNone(seal: Buffer): boolean {
+  return seal.every((byte) => byte === 0);
 }
 
 /**

@@ -10,6 +10,7 @@ import { DirectoryTable } from './directories.js';
 import { EntryTable } from './entries.js';
 import { closeAfterWriting, openForReading, openForWriting } from './open.js';
 import { OwnerTable } from './owners.js';
+import { SealTable } from './seals.js';
 import { SetTable } from './sets.js';
 import { SignatureTable } from './signatures.js';
 import { StateTable } from './state.js';
@@ -23,6 +24,7 @@ export class Catalog {
   readonly owners: OwnerTable;
   readonly state: StateTable;
   private signatureTable: SignatureTable | undefined;
+  private sealTable: SealTable | undefined;
   private readonly database: SqlDatabase;
   private readonly isWriter: boolean;
 
@@ -42,6 +44,12 @@ export class Catalog {
   get signatures(): SignatureTable {
     this.signatureTable ??= new SignatureTable(this.database);
     return this.signatureTable;
+  }
+
+  /** Not there in a catalog of an older version, which no encrypting client has. */
+  get seals(): SealTable {
+    this.sealTable ??= new SealTable(this.database);
+    return this.sealTable;
   }
 
   /** For the holder of the client's lock. Throws CATALOG_NEWER, CATALOG_DAMAGED. */

@@ -1,3 +1,4 @@
+export type { SealedDirectory } from './seals.js';
 export * from './apply.js';
 export { Catalog } from './catalog.js';
 export type { ContentRow, StoredContent } from './contents.js';

@@ -10,7 +10,7 @@ import { asTardisError, systemCode, TardisError } from '../errors/index.js';
 import type { SqlDatabase, System } from '../system/index.js';
 import { needsCopy, openCopy } from './private-copy.js';
 
-export const CATALOG_VERSION = 2;
+export const CATALOG_VERSION = 3;
 const CACHE_BYTES = 6 << 20;
 
 /** The folder `schema/` of the package, found upward from this file. */

@@ -77,6 +77,8 @@ export interface BackupResult {
   readonly storedBytes: number;
   readonly wireBytes: number;
   readonly peakInFlightBytes: number;
+  /** What is not as it should be, although the set is complete; in words. */
+  readonly doubts: readonly string[];
   /** What might have been in flight. */
   readonly budgetBytes: number;
 }
@@ -135,11 +137,14 @@ export async function runBackup(
     const opened = await opening;
     pipeline.note(rootFailures(roots, opened.held));
     await running;
-    const closed = await server.closeSet(setStats(pipeline.progress));
+    const seal = peer.endSet();
+    const closed = await server.closeSet(setStats(pipeline.progress), seal);
+    const doubt = peer.remember(closed.set, seal);
     connection.leave();
     await connection.closed;
     const elapsedMs = system.clock.monotonicMs() - startMs;
-    return resultOf(pipeline, opened, closed, server.sender.sentBytes, elapsedMs);
+    const result = resultOf(pipeline, opened, closed, server.sender.sentBytes, elapsedMs);
+    return { ...result, doubts: doubt === undefined ? [] : [doubt] };
   } catch (error) {
     peer.fail(asTardisError(error));
     connection?.fail(error);
@@ -157,7 +162,7 @@ function resultOf(
   { storedBytes }: Head<'setClosed'>,
   wireBytes: number,
   elapsedMs: number,
-): BackupResult {
+): Omit<BackupResult, 'doubts'> {
   const { progress, budget } = pipeline;
   return {
     set: opened.set,

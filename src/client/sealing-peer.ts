@@ -3,9 +3,15 @@
  * leave through here, sealed. Nothing leaves before it is known whether they must be, which is after the
  * login; what is said sooner waits, in its order, since a walk begins before there is a connection.
  */
-import type { Keyring, NameSealer } from '../crypto/index.js';
+import {
+  type Keyring,
+  type NameSealer,
+  ownSetSeal,
+  SealMemory,
+  type TreeSealer,
+} from '../crypto/index.js';
 import type { TardisError } from '../errors/index.js';
-import { type ContentKeys, DIGEST_BYTES, RowReader } from '../model/index.js';
+import { type ContentKeys, countRows, DIGEST_BYTES, RowReader } from '../model/index.js';
 import type {
   BackupPeer,
   HeadBatch,
@@ -20,6 +26,7 @@ import type { Head } from '../transport/index.js';
 import type { Failure, OwnerName } from '../workers/index.js';
 import { SealedSignature } from './sealed-signature.js';
 import type { ServerPeer } from './server-peer.js';
+import { SetSealer } from './set-sealer.js';
 
 const NO_HASH: Buffer = Buffer.alloc(DIGEST_BYTES);
 /** What an owner's name may have so that its seal is not too long for a server. */
@@ -29,6 +36,7 @@ export class SealingPeer implements BackupPeer {
   private readonly server: ServerPeer;
   private readonly calls: SealingCalls;
   private keyring: Keyring | undefined;
+  private sealer: SetSealer | undefined;
   private isReady = false;
   private readonly waiting: (() => void)[] = [];
   private failure: TardisError | undefined;
@@ -41,6 +49,7 @@ export class SealingPeer implements BackupPeer {
   /** From here on things are said, sealed if there are keys. */
   begin(keyring: Keyring | undefined): void {
     this.keyring = keyring;
+    this.sealer = keyring && new SetSealer(keyring.tree);
     this.server.contentKeys = keyring?.contents;
     // Each may say more, which then is behind those that wait.
     for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) next();
@@ -69,32 +78,48 @@ export class SealingPeer implements BackupPeer {
 
   openSet(head: Head<'openSet'>): Promise<Head<'setOpened'>> {
     return this.when(async () => {
-      const opened = await this.server.openSet(this.sealedSet(head));
-      const { keyring } = this;
-      return keyring === undefined
-        ? opened
-        : { ...opened, name: keyring.names.openText(opened.name) };
+      const { keyring, sealer } = this;
+      if (keyring === undefined || sealer === undefined) return this.server.openSet(head);
+      const { names, tree } = keyring;
+      const sealed = {
+        ...head,
+        name: names.text(head.name),
+        paths: head.paths.map((path) => names.path(path)),
+        rows: tree.rows(head.rows, head.paths.length, sealer.rootSum),
+        devices: head.devices.map((device) => names.device(device)),
+      };
+      sealer.begin(sealed);
+      const opened = await this.server.openSet(sealed);
+      sealer.begun(opened);
+      const { sealedSet, seal } = opened;
+      new SealMemory(keyring.id).check(sealedSet, (set) =>
+        set === sealedSet ? ownSetSeal(seal) : undefined,
+      );
+      return { ...opened, name: names.openText(opened.name) };
     });
   }
 
-  private sealedSet(head: Head<'openSet'>): Head<'openSet'> {
-    const names = this.keyring?.names;
-    if (names === undefined) return head;
-    return {
-      ...head,
-      name: names.text(head.name),
-      paths: head.paths.map((path) => names.path(path)),
-      rows: names.rows(head.rows),
-      devices: head.devices.map((device) => names.device(device)),
-    };
+  /** The seal of the set, when everything has been said; empty for a client that does not encrypt. */
+  endSet(): Buffer {
+    return this.sealer?.end() ?? Buffer.alloc(0);
+  }
+
+  /** The set is durable: whoever shows less from now on has lost it. Returns why it cannot be remembered. */
+  remember(set: number, seal: Buffer): string | undefined {
+    return this.keyring && new SealMemory(this.keyring.id).write(set, ownSetSeal(seal));
   }
 
   heads(batch: HeadBatch, ask: boolean): Promise<Uint8Array> {
-    return this.when(() => {
-      const { keyring } = this;
-      if (keyring === undefined) return this.server.heads(batch, ask);
+    return this.when(async () => {
+      const { keyring, sealer } = this;
+      if (keyring === undefined || sealer === undefined) return this.server.heads(batch, ask);
       const rows = keyring.names.rows(batch.rows);
-      return this.server.heads({ ...batch, rows, hashes: this.keyed(batch.hashes) }, ask);
+      const sealed = { ...batch, rows, hashes: this.keyed(batch.hashes) };
+      sealer.declare(sealed);
+      const { same, seals } = await this.server.askHeads(sealed, ask);
+      const moved = sealer.answered(sealed, same, seals);
+      if (moved.slots.length > 0) this.server.moved(moved.slots, moved.seals);
+      return same;
     });
   }
 
@@ -111,10 +136,13 @@ export class SealingPeer implements BackupPeer {
 
   listing(slot: number, rows: Buffer, isLast: boolean): Promise<Uint8Array> {
     return this.when(async () => {
-      const names = this.keyring?.names;
-      if (names === undefined) return this.server.listing(slot, rows, isLast);
-      const { sorted, order } = inSealedOrder(names, rows);
-      const answers = await this.server.listing(slot, sorted, isLast);
+      const { keyring, sealer } = this;
+      if (keyring === undefined || sealer === undefined) {
+        return this.server.listing(slot, rows, isLast);
+      }
+      const { sorted, order } = inSealedOrder(keyring.names, rows);
+      const { wanted: answers, known } = await this.server.askListing(slot, sorted, isLast);
+      keyring.tree.known(sorted, known, answers, sealer.sumOf(slot));
       const wanted = new Uint8Array(order.length);
       order.forEach((index, place) => {
         wanted[index] = answers[place] ?? 0;
@@ -129,17 +157,22 @@ export class SealingPeer implements BackupPeer {
 
   parcel(parcel: OutgoingParcel): Promise<void> {
     return this.when(() => {
-      const names = this.keyring?.names;
-      return this.server.parcel(names === undefined ? parcel : sealedParcel(names, parcel));
+      const { keyring, sealer } = this;
+      const isPlain = keyring === undefined || sealer === undefined;
+      return this.server.parcel(isPlain ? parcel : sealedParcel(keyring.tree, sealer, parcel));
     });
   }
 
   done(slots: readonly number[], settled: readonly boolean[]): void {
-    this.say(() => this.server.done(slots, settled));
+    this.say(() => this.server.done(slots, settled, this.sealer?.done(slots)));
   }
 
   notes(failures: readonly Failure[]): void {
     this.say(() => {
+      for (const { slot, what } of failures) {
+        const isLeft = what === 'unreadable' || what === 'vanished';
+        if (isLeft && slot >= 0) this.sealer?.isPartial(slot);
+      }
       const names = this.keyring?.names;
       const seal = (failure: Failure): Failure =>
         names === undefined
@@ -221,12 +254,14 @@ function inSealedOrder(names: NameSealer, rows: Buffer): { sorted: Buffer; order
 }
 
 /** The sections of a parcel, each sealed. */
-function sealedParcel(names: NameSealer, parcel: OutgoingParcel): OutgoingParcel {
+function sealedParcel(tree: TreeSealer, sealer: SetSealer, parcel: OutgoingParcel): OutgoingParcel {
   const sections: Buffer[] = [];
   const rowEnds = new Uint32Array(parcel.rowEnds.length);
   let [from, end] = [0, 0];
   for (const [index, to] of parcel.rowEnds.entries()) {
-    const section = names.rows(parcel.rows.subarray(from, to));
+    const rows = parcel.rows.subarray(from, to);
+    const sum = sealer.sumOf(parcel.slots[index]!);
+    const section = tree.rows(rows, countRows(new RowReader(rows)), sum);
     sections.push(section);
     from = to;
     end += section.length;

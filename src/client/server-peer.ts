@@ -1,6 +1,6 @@
 /** The server behind a connection, as the pipeline wants to see it: questions become promises. */
 import { fromWire, TardisError } from '../errors/index.js';
-import { type ContentKeys, releaseMemory, RowReader } from '../model/index.js';
+import { type ContentKeys, KNOWN_BYTES, releaseMemory, RowReader } from '../model/index.js';
 import type {
   BackupPeer,
   HeadBatch,
@@ -31,14 +31,25 @@ interface Question<T> {
   readonly reject: (error: Error) => void;
 }
 
-interface ListingQuestion extends Question<Uint8Array> {
+interface ListingQuestion extends Question<ListingAnswer> {
   /** Messages it was sent in, each of which is answered. */
   readonly messages: number;
-  readonly answers: Buffer[];
+  readonly answers: ListingAnswer[];
 }
+
+/** What the server says of a listing. */
+export interface ListingAnswer {
+  /** A `Wanted` for each row. */
+  readonly wanted: Buffer;
+  /** KNOWN_BYTES for each row; empty when nothing is sealed. */
+  readonly known: Buffer;
+}
+
+export type HeadsAnswer = Pick<Head<'headsAnswer'>, 'same' | 'seals'>;
 
 /** Notes in one message: far below its largest size. */
 const NOTES_BATCH = 1024;
+const NO_BYTES: Buffer = Buffer.alloc(0);
 /** A listing is sent in pages of this size. */
 const LISTING_PAGE_BYTES = 1 << 20;
 
@@ -57,7 +68,7 @@ export class ServerPeer implements BackupPeer {
   private welcomed: Question<Head<'welcome'>> | undefined;
   private opened: Question<Head<'setOpened'>> | undefined;
   private closed: Question<Head<'setClosed'>> | undefined;
-  private readonly heading: (Question<Uint8Array> & { readonly count: number })[] = [];
+  private readonly heading: (Question<HeadsAnswer> & { readonly count: number })[] = [];
   /** By slot, in the order of the pages. */
   private readonly listings = new Map<number, ListingQuestion[]>();
   private readonly asks = new Map<number, Question<Uint8Array>>();
@@ -102,14 +113,20 @@ export class ServerPeer implements BackupPeer {
     });
   }
 
-  closeSet(stats: Record<string, number>): Promise<Head<'setClosed'>> {
+  /** `seal`: of a client that encrypts; else empty. */
+  closeSet(stats: Record<string, number>, seal: Buffer): Promise<Head<'setClosed'>> {
     return this.question((question) => {
       this.closed = question;
-      this.sender.post('closeSet', { stats });
+      this.sender.post('closeSet', { stats, seal });
     });
   }
 
   async heads(batch: HeadBatch, ask: boolean): Promise<Uint8Array> {
+    return (await this.askHeads(batch, ask)).same;
+  }
+
+  /** The same, with what was kept of directories that are the same. */
+  async askHeads(batch: HeadBatch, ask: boolean): Promise<HeadsAnswer> {
     const count = batch.slots.length;
     const head = {
       ask,
@@ -120,7 +137,7 @@ export class ServerPeer implements BackupPeer {
     };
     if (!ask) {
       this.sender.post('heads', head);
-      return new Uint8Array(count);
+      return { same: Buffer.alloc(count), seals: NO_BYTES };
     }
     return this.question((question) => {
       this.heading.push({ ...question, count });
@@ -128,7 +145,12 @@ export class ServerPeer implements BackupPeer {
     });
   }
 
-  listing(slot: number, rows: Buffer, isLast: boolean): Promise<Uint8Array> {
+  async listing(slot: number, rows: Buffer, isLast: boolean): Promise<Uint8Array> {
+    return (await this.askListing(slot, rows, isLast)).wanted;
+  }
+
+  /** The same, with what unchanged entries are known by. */
+  askListing(slot: number, rows: Buffer, isLast: boolean): Promise<ListingAnswer> {
     return this.question((question) => {
       const pages = [...pagesOf(rows)];
       const open = this.listings.get(slot) ?? [];
@@ -162,10 +184,15 @@ export class ServerPeer implements BackupPeer {
     await Promise.all(sent);
   }
 
-  done(slots: readonly number[], settled: readonly boolean[]): void {
+  done(slots: readonly number[], settled: readonly boolean[], seals = NO_BYTES): void {
     const flags = Buffer.from(settled.map((isSettled) => (isSettled ? 1 : 0)));
-    this.sender.post('done', { slots: [...slots], settled: flags });
+    this.sender.post('done', { slots: [...slots], settled: flags, seals });
     this.bases.slotsDone(slots);
+  }
+
+  /** Directories are the same in other places: this is to be kept of them. */
+  moved(slots: number[], seals: Buffer): void {
+    this.sender.post('moved', { slots, seals });
   }
 
   notes(failures: readonly Failure[]): void {
@@ -260,15 +287,15 @@ export class ServerPeer implements BackupPeer {
     login.answer(connection, bytes).catch((error: unknown) => connection.fail(error));
   }
 
-  private takeDiffers(slot: number, wanted: Buffer): void {
+  private takeDiffers(slot: number, answer: ListingAnswer): void {
     const open = this.listings.get(slot);
     const question = open?.[0];
     if (open === undefined || question === undefined) throw unexpected('differs');
-    question.answers.push(wanted);
+    question.answers.push(answer);
     if (question.answers.length < question.messages) return;
     open.shift();
     if (open.length === 0) this.listings.delete(slot);
-    question.resolve(Buffer.concat(question.answers));
+    question.resolve(joined(question.answers));
   }
 
   private receive(name: MessageName, bytes: Buffer): void {
@@ -297,15 +324,15 @@ export class ServerPeer implements BackupPeer {
         this.closed?.resolve(decodeMessage(name, bytes).head);
         return;
       case 'headsAnswer': {
-        const { same } = decodeMessage(name, bytes).head;
+        const { same, seals } = decodeMessage(name, bytes).head;
         const question = this.heading.shift();
         if (question?.count !== same.length) throw unexpected(name);
-        question.resolve(same);
+        question.resolve({ same, seals });
         return;
       }
       case 'differs': {
-        const { slot, wanted } = decodeMessage(name, bytes).head;
-        this.takeDiffers(slot, wanted);
+        const { slot, wanted, known } = decodeMessage(name, bytes).head;
+        this.takeDiffers(slot, { wanted, known });
         return;
       }
       case 'basis':
@@ -331,6 +358,17 @@ export class ServerPeer implements BackupPeer {
 
 function unexpected(name: MessageName): TardisError {
   return new TardisError('PROTOCOL_VIOLATION', `the server sent "${name}" where it has no place`);
+}
+
+/** The answers to the pages of a listing; what of them is not sealed is known by zeros. */
+function joined(answers: readonly ListingAnswer[]): ListingAnswer {
+  const wanted = Buffer.concat(answers.map((answer) => answer.wanted));
+  if (answers.every(({ known }) => known.length === 0)) return { wanted, known: NO_BYTES };
+  const known = answers.map((answer) => {
+    const bytes = answer.wanted.length * KNOWN_BYTES;
+    return answer.known.length === bytes ? answer.known : Buffer.alloc(bytes);
+  });
+  return { wanted, known: Buffer.concat(known) };
 }
 
 /** Cuts a listing into pages between rows. An empty listing has one empty page. */

@@ -2,12 +2,20 @@ export * from './key-record.js';
 export { type Keyring, keyringOf } from './keyring.js';
 export { NameSealer } from './name-sealer.js';
 export {
+  ownSetSeal,
+  type SealedSet,
+  SealSum,
+  splitSkipSeal,
+  TreeSealer,
+} from './tree-sealer.js';
+export {
   type Challenge,
   ClientLogin,
   type ClientProof,
   type LoginContext,
   ServerLogin,
 } from './login.js';
+export { SealMemory } from './seal-memory.js';
 export * from './srp.js';
 export { passwordStrength, type Strength } from './strength.js';
 export {

@@ -6,21 +6,26 @@ import { hkdfSync } from 'node:crypto';
 import type { ContentKeys, Scheme, SchemeNumber } from '../model/index.js';
 import { SEAL_KEYS_BYTES, type SealingCalls } from '../system/index.js';
 import { TardisError } from '../errors/index.js';
-import { KeyPurpose, type KeyPurposeNumber, type MasterKey } from './key-record.js';
+import { type KeyRecord, KeyPurpose, type KeyPurposeNumber, type MasterKey } from './key-record.js';
 import { NameSealer } from './name-sealer.js';
+import { TreeSealer } from './tree-sealer.js';
 
 const KEY_BYTES = 32;
 
 export interface Keyring {
+  /** The same for all key records of a client. */
+  readonly id: string;
   readonly contents: ContentKeys;
   readonly names: NameSealer;
   /** Keys skip hashes. */
   readonly skipHashes: Buffer;
+  readonly tree: TreeSealer;
 }
 
 /** `scheme`: what new records are made with. Throws KEYS_DAMAGED when a key is missing. */
 export function keyringOf(
   calls: SealingCalls,
+  { keysetId }: KeyRecord,
   masters: readonly MasterKey[],
   scheme: Exclude<SchemeNumber, typeof Scheme.plain>,
 ): Keyring {
@@ -32,14 +37,25 @@ export function keyringOf(
   const derive = (purpose: KeyPurposeNumber, label: string, bytes = KEY_BYTES): Buffer =>
     Buffer.from(hkdfSync('sha256', of(purpose)[0]!.key, '', `tardis keys 1: ${label}`, bytes));
   const contents = of(KeyPurpose.content);
+  const nameKeys = derive(KeyPurpose.names, 'names', SEAL_KEYS_BYTES);
+  const sealKey = (label: string, bytes = KEY_BYTES): Buffer =>
+    derive(KeyPurpose.seals, label, bytes);
   return {
+    id: keysetId.toString('hex'),
     contents: {
       scheme,
       epoch: Math.max(...contents.map(({ epoch }) => epoch)),
       contents: contents.map(({ epoch, key }) => ({ epoch, key: Uint8Array.from(key) })),
       digests: Uint8Array.from(derive(KeyPurpose.digests, 'digests')),
     },
-    names: new NameSealer(calls, derive(KeyPurpose.names, 'names', SEAL_KEYS_BYTES)),
+    names: new NameSealer(calls, nameKeys),
     skipHashes: derive(KeyPurpose.digests, 'skip hashes'),
+    tree: new TreeSealer(calls, nameKeys, {
+      entries: sealKey('entries', SEAL_KEYS_BYTES),
+      listings: sealKey('listings'),
+      places: sealKey('places'),
+      proofs: sealKey('proofs'),
+      sets: sealKey('sets'),
+    }),
   };
 }

@@ -3,13 +3,15 @@
  * since it compares them. What comes from a server is opened here, and refused if it was not sealed so.
  */
 import { TardisError } from '../errors/index.js';
-import { type Entry, packAttributes, readAttributes, splitPath } from '../model/index.js';
+import { splitPath } from '../model/index.js';
 import type { SealingCalls } from '../system/index.js';
 
-/** What kind of thing is sealed: one cannot be taken for another. The addon has the first three. */
-const Label = { name: 0, link: 1, owner: 3, text: 4, device: 5 } as const;
-/** The one attribute that sealed ones become. */
-const SEALED_ATTRIBUTES = Buffer.from('sealed');
+/**
+ * What kind of thing is sealed: one cannot be taken for another. 1 and 2 are link targets and attributes, in
+ * the addon.
+ */
+const Label = { name: 0, owner: 3, text: 4, device: 5 } as const;
+const NO_KEYS = new Uint8Array(0);
 const SLASH = Buffer.from('/');
 /** Texts that are sealed begin with this; what a server makes up does not. */
 const SEALED_TEXT = '~';
@@ -24,9 +26,9 @@ export class NameSealer {
     this.keys = keys;
   }
 
-  /** Rows with names, link targets and attributes sealed; digests stay as they are. */
+  /** Rows that are not final, with names and link targets sealed. */
   rows(rows: Uint8Array): Buffer {
-    return this.calls.sealRows(this.keys, rows);
+    return this.calls.sealRows(this.keys, rows, NO_KEYS, NO_KEYS);
   }
 
   name(name: Uint8Array): Buffer {
@@ -71,29 +73,6 @@ export class NameSealer {
   device(device: string): string {
     if (device === '') return '';
     return this.seal(Label.device, Buffer.from(device)).toString('base64url');
-  }
-
-  /** What is secret of an entry, opened. `isRoot`: its name is a number that the server gave. */
-  openEntry(
-    entry: Pick<Entry, 'name' | 'linkTarget' | 'attributes'>,
-    isRoot: boolean,
-  ): Pick<Entry, 'name' | 'linkTarget' | 'attributes'> {
-    const { name, linkTarget, attributes } = entry;
-    const isLink = linkTarget !== undefined && linkTarget.length > 0;
-    return {
-      name: isRoot ? name : this.openName(name),
-      linkTarget: isLink ? this.open(Label.link, linkTarget, 'the target of a link') : linkTarget,
-      attributes: attributes && this.openAttributes(attributes),
-    };
-  }
-
-  private openAttributes(packed: Buffer): Buffer {
-    const [only, ...others] = readAttributes(packed);
-    const isSealed = others.length === 0 && only?.name.equals(SEALED_ATTRIBUTES) === true;
-    const opened = isSealed ? this.calls.openAttributes(this.keys, only.value) : undefined;
-    // It must have been all there was.
-    if (opened === undefined || !packAttributes([only!]).equals(packed)) throw forged('attributes');
-    return opened;
   }
 
   private seal(label: number, bytes: Uint8Array): Buffer {

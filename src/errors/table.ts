@@ -174,6 +174,11 @@ export const ERROR_TABLE = Object.freeze({
     1,
     'The bytes differ from their digest; the next backup sends them again if the source has them.',
   ),
+  STORE_ROLLED_BACK: row(
+    'damage',
+    1,
+    'If you have put an older copy of the store in its place, remove the file that is named; else somebody else has.',
+  ),
   NOT_AUTHENTIC: row(
     'damage',
     1,

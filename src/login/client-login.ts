@@ -161,7 +161,7 @@ export class Login {
     if (wrapKey === undefined) throw unexpected();
     const masters = openKeyRecord(record, wrapKey);
     if (!record.isEncrypting) return undefined;
-    return keyringOf(this.system.native, masters, hasAes() ? Scheme.aes : Scheme.chaCha);
+    return keyringOf(this.system.native, record, masters, hasAes() ? Scheme.aes : Scheme.chaCha);
   }
 
   /** A client that is just made has its secrets already. */

@@ -6,5 +6,6 @@ export * from './metadata.js';
 export * from './names.js';
 export * from './release.js';
 export * from './row.js';
+export * from './seals.js';
 export * from './set-name.js';
 export * from './sizes.js';

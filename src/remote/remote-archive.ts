@@ -14,12 +14,15 @@ import {
   setAt,
   setNamed,
   type SetNote,
+  type SetSeals,
   setsFromWire,
   unsealedArchive,
   versionsFromWire,
+  type WantedContent,
 } from '../archive/index.js';
 import type { DeltaSource } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
+import { DIRECTORY_SEAL_BYTES } from '../model/index.js';
 import type { System } from '../system/index.js';
 import { MAX_LOCATED, MAX_PAGE_ENTRIES, MAX_READ_BYTES } from '../transport/index.js';
 import { RemotePeer, type RemotePlace } from './remote-peer.js';
@@ -34,7 +37,7 @@ type OwnerRecord = Awaited<ReturnType<Archive['owners']>>[number];
 export async function openRemoteArchive(system: System, place: RemotePlace): Promise<Archive> {
   const { peer, keyring } = await RemotePeer.open(system, place);
   const archive = new RemoteArchive(place.client, peer);
-  return keyring === undefined ? archive : unsealedArchive(archive, keyring);
+  return keyring === undefined ? archive : unsealedArchive(archive, keyring, system.native);
 }
 
 class RemoteArchive implements Archive {
@@ -43,6 +46,7 @@ class RemoteArchive implements Archive {
   readonly access = new Access(undefined); // the session's rights say what may be read
   readonly clientPath = undefined;
   readonly contentKeys = undefined;
+  readonly doubts = [];
   fetchedBytes = 0;
   private readonly peer: RemotePeer;
 
@@ -74,6 +78,25 @@ class RemoteArchive implements Archive {
       if (path[0] !== SLASH || path.includes(0)) throw odd('roots');
       return { root, path, directory: directories[index]!, device: devices[index]! };
     });
+  }
+
+  async seals(set: number, after: number, limit: number): Promise<SetSeals> {
+    const found: { directory: number; seal: Buffer }[] = [];
+    let setSeal: Buffer | undefined;
+    for (let more = true; more && found.length < limit; ) {
+      const question = { set, after: found.at(-1)?.directory ?? after };
+      const { head } = await this.peer.ask('readSeals', 'sealsAre', question);
+      const { directories, seals } = head;
+      if (seals.length !== directories.length * DIRECTORY_SEAL_BYTES) throw odd('seals');
+      directories.forEach((directory, index) => {
+        const at = index * DIRECTORY_SEAL_BYTES;
+        if (directory <= (found.at(-1)?.directory ?? after)) throw odd('seals');
+        found.push({ directory, seal: seals.subarray(at, at + DIRECTORY_SEAL_BYTES) });
+      });
+      setSeal = head.setSeal.length === 0 ? undefined : head.setSeal;
+      more = head.more && directories.length > 0;
+    }
+    return { directories: found, setSeal };
   }
 
   async notes(set: number): Promise<SetNote[]> {
@@ -145,7 +168,8 @@ class RemoteArchive implements Archive {
     return versionsFromWire(head);
   }
 
-  async locate(contentIds: readonly number[]): Promise<ContentLocation[]> {
+  async locate(wanted: readonly WantedContent[]): Promise<ContentLocation[]> {
+    const contentIds = wanted.map(({ contentId = 0 }) => contentId);
     const asked: Promise<ContentLocation[]>[] = [];
     for (let from = 0; from < contentIds.length; from += MAX_LOCATED) {
       asked.push(this.locatePage(contentIds.slice(from, from + MAX_LOCATED)));

@@ -290,7 +290,7 @@ class Restore implements WalkVisitor<Place> {
   }
 
   private async locate(files: readonly FileToRestore[]): Promise<LocatedFile[]> {
-    const locations = await this.archive.locate(files.map(({ entry }) => entry.contentId ?? 0));
+    const locations = await this.archive.locate(files.map(({ entry }) => entry));
     const located: LocatedFile[] = [];
     for (const [index, file] of files.entries()) {
       const pieces = file.entry.contentId === undefined ? [] : locations[index];

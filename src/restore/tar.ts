@@ -233,7 +233,7 @@ class TarWriter implements WalkVisitor<TarDirectory> {
   }
 
   private async locate(files: readonly TarFile[]): Promise<LocatedTarFile[]> {
-    const locations = await this.archive.locate(files.map(({ entry }) => entry.contentId ?? 0));
+    const locations = await this.archive.locate(files.map(({ entry }) => entry));
     const located: LocatedTarFile[] = [];
     for (const [index, file] of files.entries()) {
       const pieces = file.entry.contentId === undefined ? [] : locations[index];

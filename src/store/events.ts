@@ -4,7 +4,15 @@
  */
 import { Packr } from 'msgpackr';
 import { TardisError } from '../errors/index.js';
-import { checkRows, DIGEST_BYTES, EntryType, forEachRow, type RowReader } from '../model/index.js';
+import {
+  checkRows,
+  DIGEST_BYTES,
+  DIRECTORY_SEAL_BYTES,
+  EntryType,
+  forEachRow,
+  type RowReader,
+  SET_SEAL_BYTES,
+} from '../model/index.js';
 import { Codec, decode, encode, encodedBound } from './codec.js';
 import type { PackRange } from './pack-writer.js';
 import { buildRecord, type ParsedRecord, RecordKind } from './record.js';
@@ -56,6 +64,14 @@ export type StoreEvent =
       readonly notes: readonly SetNote[];
     }
   | { readonly type: 'owners'; readonly set: number; readonly owners: readonly OwnerRecord[] }
+  | {
+      /** Seals of directories, DIRECTORY_SEAL_BYTES each; zeros: it has none any more. */
+      readonly type: 'seals';
+      readonly set: number;
+      readonly directories: readonly number[];
+      readonly seals: Buffer;
+    }
+  | { readonly type: 'set-sealed'; readonly set: number; readonly seal: Buffer }
   | { readonly type: 'damage'; readonly digests: readonly Buffer[] };
 
 /** One thing that could not be saved, or not surely. */
@@ -194,6 +210,13 @@ const EVENT_SHAPES: Readonly<Record<StoreEvent['type'], (event: Shape) => boolea
     Object.values(event['stats']).every((count) => Number.isFinite(count)),
   notes: (event) => isId(event['set']) && isListOf(event['notes'], isNote),
   owners: (event) => isId(event['set']) && isListOf(event['owners'], isOwner),
+  seals: (event) =>
+    isId(event['set']) &&
+    isListOf(event['directories'], isId) &&
+    Buffer.isBuffer(event['seals']) &&
+    event['seals'].length === event['directories'].length * DIRECTORY_SEAL_BYTES,
+  'set-sealed': (event) =>
+    isId(event['set']) && Buffer.isBuffer(event['seal']) && event['seal'].length === SET_SEAL_BYTES,
   damage: (event) => isListOf(event['digests'], isDigest),
 };
 

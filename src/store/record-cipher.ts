@@ -3,7 +3,7 @@
  * numbers of chunks. docs/formats.md, "Encrypted records", has every byte. What is decrypted here comes
  * from a store, and may be anything.
  */
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { TardisError } from '../errors/index.js';
 import { type ContentKeys, isScheme, Scheme, type SchemeNumber } from '../model/index.js';
 import {
@@ -22,6 +22,7 @@ export interface CipherHead {
   readonly salt: Uint8Array;
 }
 
+const KEY_BYTES = 32;
 const CIPHER_HEAD_BYTES: number = 1 + 4 + RECORD_SALT_BYTES;
 
 /** For the wire: scheme (u8), epoch (u32), salt. */
@@ -50,8 +51,8 @@ export class RecordCipher {
   readonly head: CipherHead;
   private readonly calls: SealingCalls;
   private readonly cipher: BodyCipherNumber;
+  private readonly master: Uint8Array;
   private readonly bodyKey: Buffer;
-  private readonly sealKey: Buffer;
 
   /** Throws RECORD_DAMAGED for an epoch that has no key. */
   constructor(calls: SealingCalls, keys: ContentKeys, head: CipherHead) {
@@ -63,17 +64,8 @@ export class RecordCipher {
     if (master === undefined) {
       throw new TardisError('RECORD_DAMAGED', `there is no key of epoch ${head.epoch}`);
     }
-    const place = Buffer.alloc(5);
-    place[0] = head.scheme;
-    place.writeUInt32LE(head.epoch, 1);
-    const keyFor = (label: string): Buffer =>
-      createHmac('sha256', master)
-        .update(`tardis record 1: ${label}`)
-        .update(place)
-        .update(head.salt)
-        .digest();
-    this.bodyKey = keyFor('body');
-    this.sealKey = keyFor('seal');
+    this.master = master;
+    this.bodyKey = this.keyFor('body');
   }
 
   /** For a new record. */
@@ -110,8 +102,10 @@ export class RecordCipher {
     const fixed = Buffer.alloc(10);
     fixed.set([kind, codec]);
     fixed.writeBigUInt64LE(BigInt(rawBytes), 2);
-    const mac = createHmac('sha256', this.sealKey).update(fixed).update(index).digest();
-    return mac.subarray(0, RECORD_SEAL_BYTES);
+    const seal = Buffer.allocUnsafe(RECORD_SEAL_BYTES);
+    const covered = Buffer.concat([fixed, index]);
+    this.calls.mac(this.keyFor('seal'), covered, 0, covered.length, seal, 0, seal.length);
+    return seal;
   }
 
   /** Throws RECORD_DAMAGED unless the seal at the end of an index is the right one. */
@@ -120,6 +114,17 @@ export class RecordCipher {
     const seal = index.subarray(from);
     const expected = this.sealOf(kind, codec, rawBytes, index.subarray(0, from));
     if (seal.length !== expected.length || !timingSafeEqual(seal, expected)) throw changed();
+  }
+
+  private keyFor(label: string): Buffer {
+    const { scheme, epoch, salt } = this.head;
+    const place = Buffer.alloc(5);
+    place[0] = scheme;
+    place.writeUInt32LE(epoch, 1);
+    const said = Buffer.concat([Buffer.from(`tardis record 1: ${label}`), place, salt]);
+    const key = Buffer.allocUnsafe(KEY_BYTES);
+    this.calls.mac(this.master, said, 0, said.length, key, 0, KEY_BYTES);
+    return key;
   }
 
   private decrypt(number: number, also: Uint8Array, data: Buffer): Buffer {

@@ -23,11 +23,44 @@ export interface SealingCalls {
   openBytes(keys: Uint8Array, label: number, sealed: Uint8Array): Buffer | undefined;
   /**
    * Rows with sealed names (label 0) and link targets (label 1); attributes become one, "sealed", whose
-   * value is theirs sealed (label 2, without the doubling of bytes). All else stays as it is.
+   * value is theirs sealed (label 2, without the doubling of bytes). All else stays as it is. With
+   * `entryKeys` (else empty) each row gets its seal as an attribute "seal", which is added to `sum` (32 bytes).
    */
-  sealRows(keys: Uint8Array, rows: Uint8Array): Buffer;
-  /** The attributes that such a value holds; undefined when it is not one. */
-  openAttributes(keys: Uint8Array, value: Uint8Array): Buffer | undefined;
+  sealRows(keys: Uint8Array, rows: Uint8Array, entryKeys: Uint8Array, sum: Uint8Array): Buffer;
+  /**
+   * The inverse of `sealRows` with `entryKeys`: checks each row's seal and adds it to `sum`. Undefined when
+   * a row was not sealed with these keys, or changed.
+   */
+  openRows(
+    keys: Uint8Array,
+    entryKeys: Uint8Array,
+    rows: Uint8Array,
+    sum: Uint8Array,
+  ): Buffer | undefined;
+  /**
+   * For each sealed row of a listing for which `wanted` has 0 (and that is not unreadable): `known` has 32
+   * bytes, its seal, and 16 bytes of the SHA-256 of what a listing does not tell. Those that are right are
+   * added to `sum`, the others get 1 in `wanted`. Returns how many were right.
+   */
+  checkKnown(
+    entryKeys: Uint8Array,
+    rows: Uint8Array,
+    known: Uint8Array,
+    wanted: Uint8Array,
+    sum: Uint8Array,
+  ): number;
+  /** Puts the first `outBytes` bytes of HMAC-SHA-256 of a part of `data` to `out`. */
+  mac(
+    key: Uint8Array,
+    data: Uint8Array,
+    dataAt: number,
+    dataBytes: number,
+    out: Uint8Array,
+    outAt: number,
+    outBytes: number,
+  ): void;
+  /** Adds HMAC-SHA-256 of each `eachBytes` bytes of `data` to `sum`, as numbers of 256 bits. */
+  addMacs(key: Uint8Array, data: Uint8Array, eachBytes: number, sum: Uint8Array): void;
   /** Encrypts `bytes` bytes in place; the tag is put behind them, where there must be room. */
   encryptBody(
     cipher: BodyCipherNumber,

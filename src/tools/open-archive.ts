@@ -63,5 +63,5 @@ export function openUnlocked(
 ): Archive {
   if (keyring === undefined) return openLocalArchive(system, place);
   const access = new Access(undefined);
-  return unsealedArchive(openLocalArchive(system, { ...place, access }), keyring);
+  return unsealedArchive(openLocalArchive(system, { ...place, access }), keyring, system.native);
 }

@@ -15,23 +15,26 @@ export interface RestoreReport {
   readonly dryRun: boolean;
   readonly resumed: boolean;
   readonly elapsedMs: number;
+  /** What nothing proves, of a client that encrypts. */
+  readonly doubts: readonly string[];
 }
 
 /** Of a lost pack every file tells; a terminal needs no million of lines. */
 const MAX_FAILURES_SHOWN = 100;
 
 export function tellResult(
-  { sets, dryRun, resumed, elapsedMs }: RestoreReport,
+  { sets, dryRun, resumed, elapsedMs, doubts }: RestoreReport,
   progress: RestoreProgress,
   failures: readonly RestoreFailure[],
   asJson: boolean,
 ): void {
   if (asJson) {
     const failed = failures.map(({ path: name, error }) => ({ ...jsonName(name), ...error }));
-    const counts = { sets, dryRun, resumed, ...progress, elapsedMs };
+    const counts = { sets, dryRun, resumed, ...progress, elapsedMs, doubts };
     say(JSON.stringify({ version: JSON_VERSION, ...counts, failed }));
     return;
   }
+  for (const doubt of doubts) process.stderr.write(`regenerate: ${doubt}\n`);
   for (const { path: name, error } of failures.slice(0, MAX_FAILURES_SHOWN)) {
     process.stderr.write(`regenerate: ${displayName(name)}: ${error.message} [${error.code}]\n`);
   }

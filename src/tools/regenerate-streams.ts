@@ -39,7 +39,7 @@ export async function writeContent(
   if (entry === undefined) throw await noSuchPath(archive, set, wanted);
   if (!archive.access.mayRead(entry)) throw noAccess(wanted);
   if (entry.type !== EntryType.file) throw new TardisError('USAGE', `"${shown}" is no file`);
-  const [pieces] = entry.contentId === undefined ? [[]] : await archive.locate([entry.contentId]);
+  const [pieces] = entry.contentId === undefined ? [[]] : await archive.locate([entry]);
   if (pieces === undefined) {
     throw new TardisError('CONTENT_DAMAGED', `the content of "${shown}" is not in the store`);
   }

@@ -84,8 +84,10 @@ async function restore(
     dryRun: options.dryRun,
     resumed: run.isResumed,
     elapsedMs: performance.now() - startMs,
+    doubts: archive.doubts,
   };
-  const isQuiet = options.toStdout && !options.json && failures.length === 0;
+  const isSilent = failures.length === 0 && report.doubts.length === 0;
+  const isQuiet = options.toStdout && !options.json && isSilent;
   if (!isQuiet) tellResult(report, progress, failures, options.json);
   if (!options.dryRun) await noteDamage(system, options, failures, asksServer(found));
   return statusOf(progress, failures, chosen.isDoubtful);

@@ -187,6 +187,10 @@ class Told {
     this.saved?.close();
     const lines = backupLines(result);
     for (const line of lines) this.log.write(line);
+    for (const doubt of result.doubts) {
+      this.log.write(doubt);
+      if (!json) process.stderr.write(`tardis: ${doubt}\n`);
+    }
     this.log.close();
     if (json) print(JSON.stringify({ version: JSON_VERSION, ...result, failed: this.named }));
     else lines.forEach(print);

@@ -41,7 +41,7 @@ export async function unlockClient(
   const { keys } = await unlockKeyRecord(record, password);
   password.fill(0);
   if (!record.isEncrypting) return undefined;
-  return keyringOf(system.native, keys, hasAes() ? Scheme.aes : Scheme.chaCha);
+  return keyringOf(system.native, record, keys, hasAes() ? Scheme.aes : Scheme.chaCha);
 }
 
 export function promptFor(client: string): { prompt: string; isNew: false } {

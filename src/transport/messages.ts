@@ -37,7 +37,7 @@ export const MESSAGES = {
     trust: 'bool',
     full: 'bool',
   }),
-  closeSet: toServer(3, 'add', 4 * KIB, { stats: 'counts' }),
+  closeSet: toServer(3, 'add', 4 * KIB, { stats: 'counts', seal: 'bytes' }),
   // backup
   heads: toServer(16, 'add', 4 * MIB, {
     ask: 'bool',
@@ -54,7 +54,7 @@ export const MESSAGES = {
     { slots: 'uints', lengths: 'uints', rows: 'bytes', records: 'uints' },
     { hasAttachment: true },
   ),
-  done: toServer(19, 'add', MIB, { slots: 'uints', settled: 'bytes' }),
+  done: toServer(19, 'add', MIB, { slots: 'uints', settled: 'bytes', seals: 'bytes' }),
   notes: toServer(20, 'add', 4 * MIB, {
     slots: 'ints',
     names: 'byteses',
@@ -83,6 +83,7 @@ export const MESSAGES = {
     parts: 'bytes',
     isKeyed: 'bool',
   }),
+  moved: toServer(28, 'add', MIB, { slots: 'uints', seals: 'bytes' }),
   owners: toServer(27, 'add', MIB, { groups: 'bytes', ids: 'uints', names: 'byteses' }),
   // signatures and deltas
   signatureOpen: toServer(112, 'add', KIB, { stream: 'uint', cipher: 'bytes' }),
@@ -139,9 +140,21 @@ export const MESSAGES = {
     },
     { beforeLogin: true },
   ),
-  setOpened: toClient(65, MIB, { set: 'uint', name: 'text', empty: 'bool', held: 'texts' }),
-  headsAnswer: toClient(66, 4 * MIB, { slots: 'uints', same: 'bytes' }),
-  differs: toClient(67, 8 * MIB, { slot: 'uint', last: 'bool', wanted: 'bytes' }),
+  setOpened: toClient(65, MIB, {
+    set: 'uint',
+    name: 'text',
+    empty: 'bool',
+    held: 'texts',
+    sealedSet: 'uint',
+    seal: 'bytes',
+  }),
+  headsAnswer: toClient(66, 4 * MIB, { slots: 'uints', same: 'bytes', seals: 'bytes' }),
+  differs: toClient(67, 8 * MIB, {
+    slot: 'uint',
+    last: 'bool',
+    wanted: 'bytes',
+    known: 'bytes',
+  }),
   verdicts: toClient(68, 4 * MIB, { ask: 'uint', verdicts: 'bytes' }),
   received: toClient(69, KIB, { upTo: 'uint' }),
   durable: toClient(70, KIB, { upTo: 'uint' }),

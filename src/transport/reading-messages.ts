@@ -59,6 +59,8 @@ export const READING_MESSAGES = {
     digest: 'bytes',
     first: 'bool',
   }),
+  /** Seals of a set's directories, behind a directory. */
+  readSeals: toServer(62, 'list', KIB, { question: 'uint', set: 'uint', after: 'uint' }),
   dropSignature: toServer(61, 'read', KIB, { question: 'uint', signature: 'uint' }),
   // answers
   setsAre: toClient(80, 16 * MIB, {
@@ -126,6 +128,14 @@ export const READING_MESSAGES = {
     { question: 'uint', exists: 'bool' },
     { hasAttachment: true },
   ),
+  sealsAre: toClient(91, 2 * MIB, {
+    question: 'uint',
+    directories: 'uints',
+    seals: 'bytes',
+    more: 'bool',
+    /** Of the set itself; empty: it has none. */
+    setSeal: 'bytes',
+  }),
   signatureTaken: toClient(89, KIB, { question: 'uint' }),
   /** The attachment is the length of what the part decodes to (u32), and a chunk. */
   deltaIs: toClient(

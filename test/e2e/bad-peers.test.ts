@@ -180,7 +180,7 @@ const BEFORE_LOGIN: readonly [what: string, bytes: () => Buffer | string, codes:
   ],
   [
     'a backup before the greeting',
-    () => encodeMessage('closeSet', { stats: {} }).head,
+    () => encodeMessage('closeSet', { stats: {}, seal: NOTHING }).head,
     ['NOT_PERMITTED'],
   ],
   ['a name that leads elsewhere', () => hello({ client: '../x' }), ['CLIENT_NAME_INVALID']],
@@ -323,7 +323,7 @@ const OWNERS: readonly [what: string, wrong: Partial<Head<'owners'>>][] = [
 
 const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
   ['a second greeting', (peer) => peer.raw(hello())],
-  ['an end before the beginning', (peer) => peer.say('closeSet', { stats: {} })],
+  ['an end before the beginning', (peer) => peer.say('closeSet', { stats: {}, seal: NOTHING })],
   ['a set without roots', (peer) => peer.say('openSet', { ...SET, paths: [], rows: NOTHING })],
   ['a root without a device', (peer) => openSet(peer, '/somewhere', { devices: [] })],
   ['more roots that are empty than roots', (peer) => openSet(peer, '/x', { empties: digest })],
@@ -421,6 +421,14 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
       peer.say('streamEnd', { stream: 1, digest, sizeBytes: 0, seal: NOTHING });
     },
   ],
+  [
+    'a seal of a set that is too short',
+    (peer) => [openSet(peer), peer.say('closeSet', { stats: {}, seal: Buffer.alloc(39) })],
+  ],
+  [
+    'seals that do not add up',
+    (peer) => [openSet(peer), peer.say('moved', { slots: [0], seals: Buffer.alloc(47) })],
+  ],
   ['an unknown codec', (peer) => [openSet(peer), peer.say('streamOpen', { ...CONTENT, codec: 9 })]],
   [
     'a chunk that is noise',
@@ -444,7 +452,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     (peer) => {
       openSet(peer);
       peer.say('streamOpen', CONTENT);
-      peer.say('closeSet', { stats: {} });
+      peer.say('closeSet', { stats: {}, seal: NOTHING });
     },
   ],
   [
@@ -499,7 +507,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     (peer) => {
       openRoot(peer);
       parcel(peer, row({ ...aFile, digest }));
-      peer.say('closeSet', { stats: {} });
+      peer.say('closeSet', { stats: {}, seal: NOTHING });
     },
   ],
 ];

@@ -86,7 +86,7 @@ class Versions {
     return withArchive(this.place, async (archive) => {
       const { set } = await archive.findSet(undefined);
       const entry = await archive.find(Buffer.from(this.file), set);
-      let [pieces] = await archive.locate([entry!.contentId!]);
+      let [pieces] = await archive.locate([entry!]);
       let length = 0;
       for (; pieces?.[0]?.basis !== undefined; length += 1) pieces = pieces[0].basis;
       return length;
@@ -164,7 +164,7 @@ test('ranges of a chain are read without what is before them', async (t) => {
   await withArchive(versions.place, async (archive) => {
     const { set } = await archive.findSet(undefined);
     const entry = await archive.find(Buffer.from(versions.file), set);
-    const [pieces] = await archive.locate([entry!.contentId!]);
+    const [pieces] = await archive.locate([entry!]);
     const { files, native } = nodeSystem();
     const backend = new DirectoryBackend(archive.clientPath!, files);
     const ranges = new ContentRanges({ backend, native, keys: undefined }, pieces!);
@@ -236,7 +236,7 @@ test('a basis that is damaged is told for what rests on it, and both are sent ag
   await withArchive(place, async (archive) => {
     const { set } = await archive.findSet('1');
     const entry = await archive.find(Buffer.from(large), set);
-    const [pieces] = await archive.locate([entry!.contentId!]);
+    const [pieces] = await archive.locate([entry!]);
     const { object, position, recordBytes } = pieces![0]!;
     const handle = fs.openSync(path.join(archive.clientPath!, object), 'r+');
     fs.writeSync(handle, 'damage', position + recordBytes - 100_000);

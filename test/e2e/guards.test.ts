@@ -339,7 +339,7 @@ async function damage(place: Place, name: string): Promise<void> {
   await withArchive(place, async (archive) => {
     const set = await archive.findSet(undefined);
     const entry = await archive.find(Buffer.from(name), set.set);
-    const [pieces] = await archive.locate([entry!.contentId!]);
+    const [pieces] = await archive.locate([entry!]);
     const { object, position, recordBytes } = pieces!.at(-1)!;
     const handle = fs.openSync(path.join(archive.clientPath!, object), 'r+');
     const byte = Buffer.alloc(1);

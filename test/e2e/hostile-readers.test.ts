@@ -161,7 +161,8 @@ test('questions that cannot be are refused', async (t) => {
   const wrong: readonly [string, (reader: Reader) => void][] = [
     [
       'a message of a backup',
-      (reader) => reader.say('done', { slots: [1], settled: Buffer.from([1]) }),
+      (reader) =>
+        reader.say('done', { slots: [1], settled: Buffer.from([1]), seals: Buffer.alloc(0) }),
     ],
     [
       'too many bytes',

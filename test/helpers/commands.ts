@@ -1,6 +1,7 @@
 /** Runs the commands of bin/ as a user would, each in a process group of its own that cannot outlive the test. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Credit } from '../../src/transport/index.js';
@@ -297,10 +298,15 @@ function parentOf(pid: string): number | undefined {
 }
 
 /** Without settings that would change what the commands do. */
+/** What commands remember of stores, for the tests of this process only. */
+const STATE = path.join(os.tmpdir(), `tardis-test-state-${process.pid}`);
+process.once('exit', () => fs.rmSync(STATE, { recursive: true, force: true }));
+
 function cleanEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(
+  const inherited = Object.fromEntries(
     Object.entries(process.env).filter(
       ([name]) => !name.startsWith('TARDIS_') && name !== 'NODE_OPTIONS',
     ),
   );
+  return { ...inherited, XDG_STATE_HOME: STATE };
 }

@@ -97,7 +97,7 @@ export class ReaderDeltas {
   private async *make(loaded: LoadedSignature, digest: Buffer): AsyncGenerator<MadePart, void> {
     const found = await this.archive.findContents(digest.subarray(0, PREFIX_BYTES), MOST_ALIKE);
     const content = found.find((each) => each.digest.equals(digest));
-    const [pieces] = content === undefined ? [] : await this.archive.locate([content.contentId]);
+    const [pieces] = content === undefined ? [] : await this.archive.locate([content]);
     if (pieces === undefined) throw new TardisError('RECORD_DAMAGED', 'its bytes are missing');
     const { native } = this.system;
     const maker = new DeltaMaker(native, loaded.number, STREAM_CHUNK_BYTES);

@@ -182,6 +182,8 @@ export class ReadingSession {
       }
       case 'readRoots':
         return this.roots(decodeMessage(name, bytes).head);
+      case 'readSeals':
+        return this.seals(decodeMessage(name, bytes).head);
       case 'readNotes':
         return this.notes(decodeMessage(name, bytes).head);
       case 'readOwners':
@@ -211,7 +213,8 @@ export class ReadingSession {
       case 'readPlaces': {
         const { question, contents } = decodeMessage(name, bytes).head;
         if (contents.length > MAX_LOCATED) throw refused('a number of contents');
-        return encoded('placesAre', { question, ...placesToWire(await archive.locate(contents)) });
+        const wanted = contents.map((contentId) => ({ contentId, digest: undefined }));
+        return encoded('placesAre', { question, ...placesToWire(await archive.locate(wanted)) });
       }
       case 'readerSignature': {
         const { head, attachment } = decodeMessage(name, bytes);
@@ -245,6 +248,17 @@ export class ReadingSession {
       directories: found.map(({ directory }) => directory),
       paths: found.map(({ path }) => path),
       devices: found.map(({ device }) => device ?? ''),
+    });
+  }
+
+  private async seals({ question, set, after }: Head<'readSeals'>): Promise<Buffer> {
+    const { directories, setSeal } = await this.archive.seals(set, after, PAGE_ITEMS);
+    return encoded('sealsAre', {
+      question,
+      directories: directories.map(({ directory }) => directory),
+      seals: Buffer.concat(directories.map(({ seal }) => seal)),
+      more: directories.length === PAGE_ITEMS,
+      setSeal: setSeal ?? Buffer.alloc(0),
     });
   }
 

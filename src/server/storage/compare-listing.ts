@@ -14,6 +14,7 @@ import {
   sameMetadata,
 } from '../../model/index.js';
 import { Wanted } from '../../transport/index.js';
+import { KnownEntries } from './known-entries.js';
 import type { SetJournal } from './set-journal.js';
 import type { Slots, SlotState } from './slots.js';
 
@@ -28,7 +29,15 @@ export interface ComparingRules {
   onChanged(at: number, head: HeadRow): unknown;
 }
 
-/** Returns a `Wanted` for each row. Pages of a slot come in order. Throws PROTOCOL_VIOLATION. */
+/** What is told of a page. */
+export interface Compared {
+  /** A `Wanted` for each row. */
+  readonly wanted: Uint8Array;
+  /** What the client knows unchanged entries by, if it seals them: KNOWN_BYTES for each row; else empty. */
+  readonly known: Buffer;
+}
+
+/** Pages of a slot come in order. Throws PROTOCOL_VIOLATION. */
 export function compareListing(
   catalog: Catalog,
   journal: SetJournal,
@@ -37,7 +46,7 @@ export function compareListing(
   rows: RowReader,
   isLast: boolean,
   rules: ComparingRules,
-): Uint8Array {
+): Compared {
   const after = slot.listedUpTo;
   let last: Buffer = after;
   forEachRow(rows, (at) => {
@@ -63,12 +72,15 @@ export function compareListing(
     }
   };
   const wanted: number[] = [];
+  const known = new KnownEntries(catalog);
   forEachRow(rows, (at) => {
     const open = advanceTo(rows.name(at));
-    wanted.push(compareRow(catalog, slots, slot, rows, at, open, rules));
+    const want = compareRow(catalog, slots, slot, rows, at, open, rules);
+    if (want === Wanted.no) known.add(wanted.length, open);
+    wanted.push(want);
   });
   advanceTo(upTo);
-  return Uint8Array.from(wanted);
+  return { wanted: Uint8Array.from(wanted), known: known.take(wanted.length) };
 }
 
 function compareRow(

@@ -22,13 +22,14 @@ import {
   setNameFault,
 } from '../../model/index.js';
 import { isOwner, parseRecord, RecordKind } from '../../store/index.js';
-import { Held, MAX_OWNERS, Verdict } from '../../transport/index.js';
+import { MAX_OWNERS, Verdict } from '../../transport/index.js';
 import type { BasisOffers } from './basis-offers.js';
 import type { ClientStore } from './client-store.js';
-import { compareListing } from './compare-listing.js';
+import { type Compared, compareListing } from './compare-listing.js';
 import { defaultSetName, SetJournal } from './set-journal.js';
 import type { OpenedSet, SetRequest } from './set-request.js';
 import { SetRoots } from './set-roots.js';
+import { SetSeals } from './set-seals.js';
 import { type Place, Slots, type SlotState } from './slots.js';
 import { WaitingRows } from './waiting-rows.js';
 
@@ -43,6 +44,7 @@ export class Ingest {
   private readonly journal: SetJournal;
   private readonly roots: SetRoots;
   private readonly slots: Slots;
+  readonly seals: SetSeals;
   private readonly waiting = new WaitingRows();
   private readonly coming = new Set<string>();
   private isClosed = false;
@@ -71,6 +73,7 @@ export class Ingest {
       store.counters.directory += 1;
       return store.counters.directory;
     });
+    this.seals = new SetSeals(store.catalog, journal, this.slots);
   }
 
   /** Opens the next set over the head. `rows` holds one row for each root path. */
@@ -156,7 +159,7 @@ export class Ingest {
    * Compares a page of a listing (sorted rows without digests) with the head: closes what is gone,
    * writes what needs no content, and tells for each row whether its bytes are wanted.
    */
-  listing(slotNumber: number, bytes: Buffer, isLast: boolean): Uint8Array {
+  listing(slotNumber: number, bytes: Buffer, isLast: boolean): Compared {
     const rows = checkRows(bytes, true);
     const slot = this.slots.get(slotNumber);
     const { catalog, isFull } = this;
@@ -362,15 +365,19 @@ export class Ingest {
   }
 
   /** Ends the set: what was placed nowhere is closed, and the set is complete and durable. */
-  async complete(nowMs: number, stats: Readonly<Record<string, number>>): Promise<void> {
+  async complete(
+    nowMs: number,
+    stats: Readonly<Record<string, number>>,
+    seal: Buffer,
+  ): Promise<void> {
     if (this.waiting.count > 0) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a set ends while contents are missing');
     }
     if (this.isClosed) throw new TardisError('PROTOCOL_VIOLATION', 'the set is closed already');
     this.isClosed = true;
-    for (const [index, { root }] of this.roots.records.entries()) {
-      if (this.roots.held[index] === Held.no) await this.closeUnplaced(root);
-    }
+    const roots = this.roots.taken();
+    for (const root of roots) await this.closeUnplaced(root);
+    this.seals.close(roots, seal);
     this.catalog.sets.complete(this.set, nowMs, stats);
     this.journal.appendEvent({ type: 'set-closed', set: this.set, closedAtMs: nowMs, stats });
     await this.journal.checkpoint();

@@ -4,7 +4,7 @@
  * and listings keep their order.
  */
 import { closeDirectory, closeName, putRow } from '../../catalog/index.js';
-import type { RowReader } from '../../model/index.js';
+import { DIRECTORY_SEAL_BYTES, type RowReader } from '../../model/index.js';
 import { buildEvent, type OwnerRecord, type SetNote, type StoreEvent } from '../../store/index.js';
 import type { ClientStore } from './client-store.js';
 import { SectionCollector } from './sections.js';
@@ -18,6 +18,7 @@ export interface ChangedDirectory {
 }
 
 const MAX_NOTES_PER_EVENT = 4096;
+const NO_SEAL: Buffer = Buffer.alloc(DIRECTORY_SEAL_BYTES);
 
 export class SetJournal {
   /** Entries written since the last checkpoint. */
@@ -25,6 +26,7 @@ export class SetJournal {
   readonly set: number;
   private readonly sections: SectionCollector;
   private notes: SetNote[] = [];
+  private seals: { readonly directory: number; readonly seal: Buffer }[] = [];
   private owners: OwnerRecord[] = [];
   private readonly store: ClientStore;
 
@@ -75,6 +77,13 @@ export class SetJournal {
     if (this.owners.length >= MAX_NOTES_PER_EVENT) this.flushOwners();
   }
 
+  /** The seal a directory has from this set on; undefined: none any more. */
+  seal(directory: number, seal: Buffer | undefined): void {
+    if (!this.store.catalog.seals.put(directory, this.set, seal)) return;
+    this.seals.push({ directory, seal: seal ?? NO_SEAL });
+    if (this.seals.length >= MAX_NOTES_PER_EVENT) this.flushSeals();
+  }
+
   /** Appends an event behind all changes so far; applying it to the catalog is the caller's. */
   appendEvent(event: StoreEvent): void {
     this.flush();
@@ -86,6 +95,7 @@ export class SetJournal {
     this.flush();
     this.flushNotes();
     this.flushOwners();
+    this.flushSeals();
     this.entriesSinceCheckpoint = 0;
     await this.store.checkpoint();
   }
@@ -94,6 +104,18 @@ export class SetJournal {
     const { owners } = this;
     this.owners = [];
     if (owners.length > 0) this.appendEvent({ type: 'owners', set: this.set, owners });
+  }
+
+  private flushSeals(): void {
+    const { seals } = this;
+    this.seals = [];
+    if (seals.length === 0) return;
+    this.appendEvent({
+      type: 'seals',
+      set: this.set,
+      directories: seals.map(({ directory }) => directory),
+      seals: Buffer.concat(seals.map(({ seal }) => seal)),
+    });
   }
 
   private flushNotes(): void {

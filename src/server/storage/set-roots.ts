@@ -66,6 +66,13 @@ export class SetRoots {
     return root;
   }
 
+  /** The numbers of those that are not held. */
+  taken(): number[] {
+    return this.records
+      .filter((_record, index) => this.held[index] === Held.no)
+      .map(({ root }) => root);
+  }
+
   /** Nothing is to be taken of it. Throws PROTOCOL_VIOLATION. */
   isHeld(parent: number): boolean {
     this.at(parent);

@@ -26,6 +26,8 @@ export interface SlotState {
   waitingRows: number;
   isDone: boolean;
   isSettled: boolean;
+  /** What is kept beside the skip hash. */
+  skipSeal: Buffer | undefined;
 }
 
 /** Where a directory stands; `directory` is known beforehand for roots. */
@@ -87,6 +89,7 @@ export class Slots {
       waitingRows: 0,
       isDone: false,
       isSettled: false,
+      skipSeal: undefined,
     });
     return false;
   }
@@ -118,6 +121,14 @@ export class Slots {
       throw new TardisError('PROTOCOL_VIOLATION', 'a message names no slot', { slot: number });
     }
     return directory;
+  }
+
+  /** All directories that were met so far, but for held ones. */
+  met(): Set<number> {
+    const met = new Set<number>(this.directories);
+    met.delete(0);
+    met.delete(HELD_DIRECTORY);
+    return met;
   }
 
   rootOf(number: number): number {
@@ -155,6 +166,9 @@ export class Slots {
     if (!state.isDone || state.waitingRows > 0) return;
     if (state.isSettled && !state.hash.equals(NO_HASH)) {
       this.catalog.directories.setSkipHash(state.directory, state.hash);
+      if (state.skipSeal !== undefined) {
+        this.catalog.seals.setSkipSeal(state.directory, state.skipSeal);
+      }
     }
     this.states.delete(state.number);
   }

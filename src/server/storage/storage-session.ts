@@ -41,6 +41,9 @@ export type AnswerSink = (answer: Buffer | undefined, processedBytes: number) =>
 const TELL_RECEIVED_BYTES = 1 << 20;
 const TELL_RECEIVED_MS = 2;
 
+/** No set has a seal. */
+const NO_SEALED_SET = { set: 0, seal: Buffer.alloc(0) };
+
 export class StorageSession {
   private readonly queue: { name: MessageName; bytes: Buffer }[] = [];
   private isPumping = false;
@@ -256,13 +259,16 @@ export class StorageSession {
       case 'heads': {
         const { head } = decodeMessage(name, bytes);
         const same = this.openSet.heads(head);
-        if (head.ask) this.answer('headsAnswer', { slots: head.slots, same: Buffer.from(same) });
+        if (head.ask) {
+          const seals = this.openSet.seals.keptOf(head.slots, same);
+          this.answer('headsAnswer', { slots: head.slots, same: Buffer.from(same), seals });
+        }
         return undefined;
       }
       case 'listing': {
         const { slot, rows, last } = decodeMessage(name, bytes).head;
-        const wanted = this.openSet.listing(slot, rows, last);
-        this.answer('differs', { slot, last, wanted: Buffer.from(wanted) });
+        const { wanted, known } = this.openSet.listing(slot, rows, last);
+        this.answer('differs', { slot, last, wanted: Buffer.from(wanted), known });
         return undefined;
       }
       case 'parcel': {
@@ -277,9 +283,15 @@ export class StorageSession {
         return undefined;
       }
       case 'done': {
-        const { slots, settled } = decodeMessage(name, bytes).head;
+        const { slots, settled, seals } = decodeMessage(name, bytes).head;
+        this.openSet.seals.done(slots, seals);
         this.openSet.done(slots, settled);
         for (const slot of slots) this.offers.slotDone(slot);
+        return undefined;
+      }
+      case 'moved': {
+        const { slots, seals } = decodeMessage(name, bytes).head;
+        this.openSet.seals.moved(slots, seals);
         return undefined;
       }
       case 'notes':
@@ -344,7 +356,8 @@ export class StorageSession {
     const { ingest, opened } = Ingest.open(this.store, { ...head, nowMs }, this.offers);
     this.ingest = ingest;
     const { set, name, isEmpty: empty, held } = opened;
-    this.answer('setOpened', { set, name, empty, held: [...held] });
+    const { set: sealedSet, seal } = this.store.catalog.seals.newestSet() ?? NO_SEALED_SET;
+    this.answer('setOpened', { set, name, empty, held: [...held], sealedSet, seal });
   }
 
   private async onSetKeys({ keys }: Head<'setKeys'>): Promise<void> {
@@ -360,7 +373,7 @@ export class StorageSession {
     }
   }
 
-  private async onCloseSet({ stats }: Head<'closeSet'>): Promise<void> {
+  private async onCloseSet({ stats, seal }: Head<'closeSet'>): Promise<void> {
     if (this.large.openCount > 0) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a set ends while streams are open');
     }
@@ -371,7 +384,7 @@ export class StorageSession {
     const upTo = this.handled + 1;
     // The set keeps what was stored up to its end, the client hears of the last records too.
     const { storedBytes } = this;
-    await openSet.complete(this.system.clock.nowMs(), { ...counts, storedBytes });
+    await openSet.complete(this.system.clock.nowMs(), { ...counts, storedBytes }, seal);
     this.durableUpTo = upTo;
     this.answer('durable', { upTo });
     this.answer('setClosed', { set: openSet.set, storedBytes: this.storedBytes });

@@ -1,0 +1,175 @@
+/**
+ * Sets of a client that encrypts, proven by its keys: which roots and directories each has, and the seal of
+ * every listing. A server's word is taken for none of it.
+ */
+import { type Keyring, ownSetSeal, SealMemory, SealSum } from '../crypto/index.js';
+import { TardisError } from '../errors/index.js';
+import {
+  readAttributes,
+  SEAL_ATTRIBUTE,
+  SEAL_BYTES,
+  SET_SEAL_BYTES,
+  DIRECTORY_SEAL_BYTES,
+} from '../model/index.js';
+import type { RootRecord } from '../store/index.js';
+import type { Archive } from './archive.js';
+
+/** Seals of directories asked for at once. */
+const PAGE_DIRECTORIES = 1 << 16;
+/** Sets that are kept once they are proven. */
+const MAX_KEPT = 4;
+
+export interface ProvenRoot extends RootRecord {
+  /** Sealed; `path` is opened. */
+  readonly sealedPath: Buffer;
+  readonly place: Buffer;
+}
+
+export interface ProvenSet {
+  readonly set: number;
+  /** False for a set that is not complete: it was never sealed. */
+  readonly isSealed: boolean;
+  readonly roots: readonly ProvenRoot[];
+  /** The seal of the listing at a place; undefined: the client did not look there. */
+  listingAt(place: Buffer): Buffer | undefined;
+}
+
+export class ProvenSets {
+  private readonly kept = new Map<number, Promise<ProvenSet>>();
+  /** Why the newest set is not remembered, if so. */
+  doubt: string | undefined;
+  private remembered: Promise<void> | undefined;
+  private readonly sealed: Archive;
+  private readonly keyring: Keyring;
+  private readonly memory: SealMemory;
+
+  constructor(sealed: Archive, keyring: Keyring) {
+    this.sealed = sealed;
+    this.keyring = keyring;
+    this.memory = new SealMemory(keyring.id);
+  }
+
+  /** Throws NOT_AUTHENTIC when the set is not what the client made, STORE_ROLLED_BACK, NO_SUCH_SET. */
+  of(set: number): Promise<ProvenSet> {
+    let proven = this.kept.get(set);
+    if (proven === undefined) {
+      proven = this.prove(set);
+      this.kept.set(set, proven);
+      const [oldest] = this.kept.keys();
+      if (this.kept.size > MAX_KEPT) this.kept.delete(oldest!);
+    }
+    return proven;
+  }
+
+  /** Whether the store still has what this machine knows it had. Throws STORE_ROLLED_BACK. */
+  checkMemory(): Promise<void> {
+    this.remembered ??= this.compareMemory();
+    return this.remembered;
+  }
+
+  private async compareMemory(): Promise<void> {
+    const remembered = this.memory.read();
+    if (remembered === undefined) return;
+    const complete = (await this.sealed.sets()).filter(({ state }) => state === 'complete');
+    const newest = Math.max(0, ...complete.map(({ set }) => set));
+    const { setSeal } = await this.sealed.seals(remembered.set, 0, 1);
+    const isThere = complete.some(({ set }) => set === remembered.set);
+    this.memory.check(newest, () => (isThere ? ownSetSeal(setSeal ?? Buffer.alloc(0)) : undefined));
+  }
+
+  private async prove(set: number): Promise<ProvenSet> {
+    await this.checkMemory();
+    const { sealed, keyring } = this;
+    const [sets, seals, roots] = await Promise.all([
+      sealed.sets(),
+      this.sealsOf(set),
+      this.rootsOf(set),
+    ]);
+    const found = sets.find((one) => one.set === set);
+    if (found === undefined) throw new TardisError('NO_SUCH_SET', `there is no set ${set}`);
+    const listings = listingsIn(seals.directories);
+    const listingAt = (place: Buffer): Buffer | undefined => listings.get(keyOf(place));
+    const { setSeal } = seals;
+    const isSealed = setSeal !== undefined;
+    if (isSealed) {
+      const directories = new SealSum();
+      keyring.tree.addDirectories(seals.directories, directories);
+      const { name, clientTimeMs } = found;
+      const covered = {
+        set,
+        name,
+        clientTimeMs,
+        previousSet: setSeal.length === SET_SEAL_BYTES ? Number(setSeal.readBigUInt64LE(0)) : 0,
+        previousSeal: Buffer.from(setSeal.subarray(8, 8 + SEAL_BYTES)),
+        roots: await Promise.all(
+          roots.map(async ({ sealedPath, place }) => ({
+            path: sealedPath,
+            seal: await this.rootSeal(sealedPath, set),
+            isHeld: listingAt(place) === undefined,
+          })),
+        ),
+      };
+      const isNumber = Number.isSafeInteger(covered.previousSet);
+      if (!isNumber || !keyring.tree.set(covered, directories).equals(setSeal)) {
+        throw new TardisError('NOT_AUTHENTIC', `set ${set} is not what the client made`);
+      }
+      if (set > (this.memory.read()?.set ?? 0)) {
+        this.doubt = this.memory.write(set, ownSetSeal(setSeal));
+      }
+    } else if (found.state === 'complete') {
+      throw new TardisError('NOT_AUTHENTIC', `set ${set} has lost its seal`);
+    }
+    return { set, isSealed, roots, listingAt };
+  }
+
+  private async sealsOf(
+    set: number,
+  ): Promise<{ directories: Buffer; setSeal: Buffer | undefined }> {
+    const all: Buffer[] = [];
+    for (let after = 0; ; ) {
+      const { directories, setSeal } = await this.sealed.seals(set, after, PAGE_DIRECTORIES);
+      for (const { seal } of directories) {
+        if (seal.length !== DIRECTORY_SEAL_BYTES) {
+          throw new TardisError('NOT_AUTHENTIC', 'the seal of a directory has another length');
+        }
+        all.push(seal);
+      }
+      if (directories.length < PAGE_DIRECTORIES) {
+        return { directories: Buffer.concat(all), setSeal };
+      }
+      after = directories.at(-1)!.directory;
+    }
+  }
+
+  private async rootsOf(set: number): Promise<ProvenRoot[]> {
+    const { names, tree } = this.keyring;
+    const roots = await this.sealed.roots(set);
+    return roots.map((root) => {
+      const { path: sealedPath } = root;
+      const [path, place] = [names.openPath(sealedPath), tree.rootPlace(sealedPath)];
+      return { ...root, path, sealedPath, place };
+    });
+  }
+
+  /** The seal of a root's own entry. */
+  private async rootSeal(sealedPath: Buffer, set: number): Promise<Buffer> {
+    const entry = await this.sealed.find(sealedPath, set);
+    const attributes = readAttributes(entry?.attributes);
+    const seal = attributes.find(({ name }) => name.equals(SEAL_ATTRIBUTE))?.value;
+    return seal ?? Buffer.alloc(0);
+  }
+}
+
+function listingsIn(seals: Buffer): Map<string, Buffer> {
+  const listings = new Map<string, Buffer>();
+  for (let at = 0; at < seals.length; at += DIRECTORY_SEAL_BYTES) {
+    const middle = at + SEAL_BYTES;
+    const listing = seals.subarray(middle, at + DIRECTORY_SEAL_BYTES);
+    listings.set(keyOf(seals.subarray(at, middle)), listing);
+  }
+  return listings;
+}
+
+function keyOf(place: Buffer): string {
+  return place.toString('latin1');
+}

@@ -1,0 +1,16 @@
+/** How long seals are (docs/formats.md, "Seals"): a server keeps them, and knows no more of them. */
+
+/** Of an entry, a listing, a directory's place. */
+export const SEAL_BYTES = 16;
+/** Of a directory in a set: its place and its listing. */
+export const DIRECTORY_SEAL_BYTES: number = 2 * SEAL_BYTES;
+/** What is kept beside a skip hash: the same, and the proof that both belong together. */
+export const SKIP_SEAL_BYTES: number = 3 * SEAL_BYTES;
+/** What an unchanged entry of a changed listing is known by: its seal, and a hash of what a listing does not tell. */
+export const KNOWN_BYTES: number = 2 * SEAL_BYTES;
+/** Of a set: the number of the sealed set before it (u64), the seal of that, its own. */
+export const SET_SEAL_BYTES: number = 8 + 2 * SEAL_BYTES;
+/** The attribute that holds an entry's seal. */
+export const SEAL_ATTRIBUTE: Buffer = Buffer.from('seal');
+/** The one that all others become. */
+export const SEALED_ATTRIBUTES: Buffer = Buffer.from('sealed');

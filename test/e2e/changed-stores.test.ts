@@ -1,0 +1,211 @@
+/**
+ * What a hostile server, or a thief who comes back, may do to the store of a client that encrypts: nothing
+ * of it may pass for the client's own. Each test changes one thing, with every means a server has.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { nodeSystem, type SqlDatabase } from '../../src/system/index.js';
+import { backup, run, succeed } from '../helpers/commands.js';
+import {
+  differences,
+  dir,
+  file,
+  look,
+  makeScratch,
+  makeTree,
+  noise,
+  removeScratch,
+  symlink,
+  text,
+} from '../helpers/tree.js';
+
+const home = makeScratch();
+const source = path.join(home, 'tree');
+const secret = path.join(home, 'password');
+const store = path.join(home, 'store');
+const olderStore = path.join(home, 'older');
+/** What is remembered is a matter of a test of its own. */
+function forgetful(): Record<string, string> {
+  copies += 1;
+  return { XDG_STATE_HOME: path.join(home, `state ${copies}`) };
+}
+const remembering = { XDG_STATE_HOME: path.join(home, 'other state') };
+
+function place(of: string): string[] {
+  return ['-D', of, '-C', 'me', '-F', secret];
+}
+
+test.before(async () => {
+  fs.writeFileSync(secret, 'a password of the tests\n');
+  makeTree(source, [
+    dir('a', [
+      file('one', text(1, 5000)),
+      file('two', text(2, 5000)),
+      dir('inner', [file('deep', 'x')]),
+    ]),
+    dir('b', [file('three', text(3, 5000)), symlink('link', 'somewhere'), dir('inner', [])]),
+    file('large', noise(4, 3 << 20)),
+    file('parts', noise(5, 65 << 20)),
+  ]);
+  const env = remembering;
+  await backup([...place(store), '--local', '--create', source], { env });
+  fs.cpSync(store, olderStore, { recursive: true });
+  fs.writeFileSync(path.join(source, 'a', 'one'), text(6, 5000));
+  fs.rmSync(path.join(source, 'a', 'two'));
+  fs.writeFileSync(path.join(source, 'a', 'new'), 'new');
+  await backup([...place(store), '--local', source], { env });
+  await backup([...place(store), '--local', source], { env });
+});
+test.after.always(() => removeScratch(home));
+
+let copies = 0;
+function copied(): string {
+  copies += 1;
+  const copy = path.join(home, `copy ${copies}`);
+  fs.cpSync(store, copy, { recursive: true });
+  return copy;
+}
+
+function change(of: string, how: (catalog: SqlDatabase) => void): void {
+  const file = path.join(of, 'me', 'tardis.db');
+  const catalog = nodeSystem().openDatabase(file, { readonly: false });
+  try {
+    how(catalog);
+  } finally {
+    catalog.close();
+  }
+}
+
+/** What comes out of a store: nothing, or what was in the set. */
+async function restored(of: string): Promise<{ status: number | null; told: string; out: string }> {
+  const out = `${of} out`;
+  const args = [...place(of), '--json', '-o', out, source];
+  const { status, stdout, stderr } = await run('regenerate', args, { env: forgetful() });
+  return { status, told: `${stdout}${stderr}`, out: path.join(out, 'tree') };
+}
+
+test('as it is, the store is believed', async (t) => {
+  const { status, told, out } = await restored(copied());
+  t.is(status, 0, told);
+  t.deepEqual(differences(look(source), look(out)), []);
+});
+
+/** Scripts of SQL; those of one change are tried one after another, since ids are the server's to choose. */
+const CHANGES: readonly [what: string, ...scripts: string[]][] = [
+  [
+    'two files have each other’s contents',
+    `UPDATE entries SET content_id = (SELECT max(content_id) FROM contents WHERE size_bytes = 5000)
+     WHERE content_id = (SELECT min(content_id) FROM contents WHERE size_bytes = 5000) AND last_set IS NULL`,
+    `UPDATE entries SET content_id = (SELECT max(content_id) FROM contents WHERE size_bytes = 5000)
+     WHERE type = 1 AND size_bytes = 5000 AND last_set IS NULL`,
+  ],
+  [
+    'a content has another digest',
+    `UPDATE contents SET digest = (SELECT digest FROM contents WHERE size_bytes = 3145728)
+     WHERE size_bytes = 5000`,
+  ],
+  [
+    'a content is in another record',
+    `UPDATE contents SET offset = offset + 5000 WHERE size_bytes = 5000 AND offset = 0`,
+    `UPDATE contents SET offset = 0 WHERE size_bytes = 5000`,
+  ],
+  [
+    'a file has other permissions',
+    `UPDATE entries SET metadata = CAST(substr(metadata, 1, 2) || x'ff0f' || substr(metadata, 5) AS BLOB)
+     WHERE type = 1 AND size_bytes = 3145728`,
+  ],
+  [
+    'a file has another owner',
+    `UPDATE entries SET metadata = CAST(substr(metadata, 1, 4) || x'39300000' || substr(metadata, 9) AS BLOB)
+     WHERE type = 1 AND size_bytes = 3145728`,
+  ],
+  [
+    'a directory has other permissions',
+    `UPDATE entries SET metadata = CAST(substr(metadata, 1, 2) || x'ff01' || substr(metadata, 5) AS BLOB)
+     WHERE type = 2`,
+  ],
+  ['an entry is gone', `DELETE FROM entries WHERE size_bytes = 3145728`],
+  ['an empty directory is gone', `DELETE FROM entries WHERE type = 2 AND directory_id > 2`],
+  [
+    'an older version is back',
+    `DELETE FROM entries WHERE first_set = 2 AND type = 1; UPDATE entries SET last_set = NULL`,
+  ],
+  ['what was removed is back', `UPDATE entries SET last_set = NULL WHERE last_set = 1`],
+  [
+    'an entry is in another directory',
+    `UPDATE OR REPLACE entries SET directory_id = (SELECT max(directory_id) FROM directories)
+     WHERE type = 1 AND size_bytes = 5000`,
+  ],
+  [
+    'two names are exchanged',
+    `UPDATE OR REPLACE entries SET name = (SELECT name FROM entries WHERE size_bytes = 68157440)
+     WHERE size_bytes = 3145728`,
+  ],
+  [
+    'two directories are exchanged',
+    `UPDATE entries SET child_id = 5 - child_id WHERE child_id IN (2, 3)`,
+    `UPDATE entries SET child_id = 7 - child_id WHERE child_id IN (3, 4)`,
+    `UPDATE entries SET child_id = 9 - child_id WHERE child_id IN (4, 5)`,
+  ],
+  ['a set has another name', `UPDATE backup_sets SET name = 'Backup-3-2020-01-01T00-00-00'`],
+  ['a set has another time', `UPDATE backup_sets SET client_time_ms = client_time_ms - 1000`],
+  [
+    'a set has the seal of another one',
+    `UPDATE set_seals SET seal = (SELECT seal FROM set_seals WHERE set_number = 1)`,
+  ],
+  ['a set has lost its seal', `DELETE FROM set_seals`],
+  [
+    'a directory has lost its seal',
+    `DELETE FROM directory_seals WHERE directory_id = (SELECT max(directory_id) FROM directory_seals)`,
+  ],
+  [
+    'a directory has the seal of before',
+    `DELETE FROM directory_seals WHERE first_set = 2; UPDATE directory_seals SET last_set = NULL`,
+  ],
+  [
+    'two directories have each other’s seals',
+    `UPDATE directory_seals SET seal = (SELECT seal FROM directory_seals ORDER BY directory_id DESC LIMIT 1)`,
+  ],
+  [
+    'a set has another root',
+    `UPDATE roots SET path = CAST(x'2f' || (SELECT name FROM entries WHERE size_bytes = 3145728) AS BLOB)`,
+  ],
+];
+
+for (const [what, ...scripts] of CHANGES) {
+  test(`it shows when ${what}`, async (t) => {
+    const right = look(source);
+    let shown = 0;
+    for (const script of scripts) {
+      const copy = copied();
+      change(copy, (catalog) => catalog.exec(script));
+      const { status, told, out } = await restored(copy);
+      const found = fs.existsSync(out) ? look(out) : new Map<string, string>();
+      if (status === 0) {
+        t.deepEqual(differences(right, found), [], 'it changed nothing that matters');
+        continue;
+      }
+      shown += 1;
+      t.regex(told, /NOT_AUTHENTIC|CONTENT_DAMAGED|RECORD_DAMAGED|NO_SUCH_PATH/);
+      // What did come out is as it was; only directories may lack something.
+      for (const [name, words] of found) {
+        if (!words.startsWith('directory')) t.is(right.get(name), words, name);
+      }
+    }
+    t.true(shown > 0);
+  });
+}
+
+test('a store that was put back shows on the machine that knew it', async (t) => {
+  const args = [...place(olderStore), '-o', path.join(home, 'put back'), source];
+  const known = await run('regenerate', args, { env: remembering });
+  t.not(known.status, 0);
+  t.regex(known.stderr, /STORE_ROLLED_BACK/);
+  t.regex(
+    (await run('tardis', [...place(olderStore), '--local', source], { env: remembering })).stderr,
+    /STORE_ROLLED_BACK/,
+  );
+  // Who has never seen the newer one cannot know.
+  await succeed('regenerate', args, { env: forgetful() });
+});
