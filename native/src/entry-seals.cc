@@ -23,7 +23,7 @@ namespace {
 enum Label : uint8_t { kName = 0, kLink = 1, kAttributes = 2 };
 
 constexpr size_t kSumBytes = 32;
-constexpr size_t kKnownBytes = 16;
+constexpr size_t kHashBytes = 16;
 constexpr size_t kAttributeHeadBytes = 6;
 constexpr char kSealName[] = "seal";      // the attribute that holds an entry's own seal
 constexpr char kSealedName[] = "sealed";  // the one that all others become
@@ -52,22 +52,36 @@ struct EntryKeys {
   }
 };
 
-// What a listing does not tell of an entry: whether its content is sparse, its digest, and its sealed attributes.
-void hashUnlisted(bool isSparse, const uint8_t* digest, const uint8_t* sealed, size_t sealedBytes, uint8_t* into) {
-  static constexpr uint8_t kNone[kDigestBytes] = {};
-  const uint8_t sparse = isSparse ? 1 : 0;
+// What is known of an unchanged entry: its seal, and what its seal covers besides what a listing tells.
+constexpr size_t kContentAt = kSealBytes;                 // which content it has, and whether that is sparse
+constexpr size_t kAttributesAt = kContentAt + kHashBytes;  // which attributes
+constexpr size_t kKnownBytes = kAttributesAt + kHashBytes;
+constexpr size_t kSealValueBytes = kAttributesAt;  // what an entry's own row has of that
+
+// Zeros for nothing.
+void hashPieces(const uint8_t* first, size_t firstBytes, const uint8_t* second, size_t secondBytes, uint8_t* into) {
+  if (secondBytes == 0) {
+    memset(into, 0, kHashBytes);
+    return;
+  }
   uint8_t hash[kMacBytes];
   Sha256& sha = Sha256::ofThread();
   sha.start();
-  sha.add(&sparse, 1);
-  sha.add(digest == nullptr ? kNone : digest, kDigestBytes);
-  if (sealedBytes > 0) sha.add(sealed, sealedBytes);
+  if (firstBytes > 0) sha.add(first, firstBytes);
+  sha.add(second, secondBytes);
   sha.finish(hash);
-  memcpy(into, hash, kKnownBytes);
+  memcpy(into, hash, kHashBytes);
 }
 
-// The seal of an entry whose name and link target are sealed: over all that a restore goes by.
-void sealEntry(const uint8_t* key, const Row& row, const uint8_t* unlisted, uint8_t* into) {
+void hashContent(const Row& row, uint8_t* into) {
+  const uint8_t sparse = row.hasFlag(kSparse) ? 1 : 0;
+  const bool hasDigest = row.hasFlag(kHasDigest);
+  hashPieces(&sparse, 1, hasDigest ? row.at(kRowFixedBytes) : nullptr, hasDigest ? kDigestBytes : 0, into);
+}
+
+// The seal of an entry whose name and link target are sealed: over all that a restore goes by. `hashes`: of content and
+// attributes, one behind the other.
+void sealEntry(const uint8_t* key, const Row& row, const uint8_t* hashes, uint8_t* into) {
   static thread_local std::vector<uint8_t> covered;
   covered.clear();
   const auto add = [&](size_t from, size_t to) { covered.insert(covered.end(), row.at(from), row.at(to)); };
@@ -78,7 +92,7 @@ void sealEntry(const uint8_t* key, const Row& row, const uint8_t* unlisted, uint
   add(kNameBytes, kType);  // the lengths of both
   add(row.nameOffset(), row.attributesOffset());
   uint8_t mac[kMacBytes];
-  hmacSha256(key, covered.data(), covered.size(), unlisted, kKnownBytes, mac);
+  hmacSha256(key, covered.data(), covered.size(), hashes, 2 * kHashBytes, mac);
   memcpy(into, mac, kSealBytes);
 }
 
@@ -104,7 +118,7 @@ bool sealedAttributes(const Row& row, const uint8_t** seal, const uint8_t** seal
   };
   size_t valueAt, valueBytes;
   if (!row.hasFlag(kHasAttributes) || !next(kSealName, kSealNameBytes, &valueAt, &valueBytes)) return false;
-  if (valueBytes != kSealBytes) return false;
+  if (valueBytes != kSealValueBytes) return false;
   *seal = row.at(valueAt);
   if (at == end) return true;
   if (!next(kSealedName, kSealedNameBytes, &valueAt, &valueBytes) || at != end) return false;
@@ -112,8 +126,6 @@ bool sealedAttributes(const Row& row, const uint8_t** seal, const uint8_t** seal
   *sealedBytes = valueBytes;
   return true;
 }
-
-const uint8_t* digestOf(const Row& row) { return row.hasFlag(kHasDigest) ? row.at(kRowFixedBytes) : nullptr; }
 
 const uint8_t* keysOf(const Call& call, int index, size_t size) {
   const Bytes keys = call.bytes(index);
@@ -242,12 +254,13 @@ napi_value sealRows(const Call& call) {
       sealer.seal(kAttributes, row.at(from), row.bytes() - from, &sealed);
     }
     if (isFinal) {
-      uint8_t unlisted[kKnownBytes], seal[kSealBytes];
-      hashUnlisted(row.hasFlag(kSparse), digestOf(row), sealed.data(), sealed.size(), unlisted);
-      sealEntry(entryKeys.seal, lengths, unlisted, seal);
-      entryKeys.add(seal, sum);
-      appendAttributeHead(kSealName, kSealNameBytes, kSealBytes, &out);
-      out.insert(out.end(), seal, seal + kSealBytes);
+      uint8_t known[kKnownBytes];
+      hashContent(row, known + kContentAt);
+      hashPieces(nullptr, 0, sealed.data(), sealed.size(), known + kAttributesAt);
+      sealEntry(entryKeys.seal, lengths, known + kContentAt, known);
+      entryKeys.add(known, sum);
+      appendAttributeHead(kSealName, kSealNameBytes, kSealValueBytes, &out);
+      out.insert(out.end(), known, known + kSealValueBytes);
     }
     if (!sealed.empty()) {
       appendAttributeHead(kSealedName, kSealedNameBytes, sealed.size(), &out);
@@ -272,9 +285,9 @@ napi_value checkKnown(const Call& call) {
     offset += row.bytes();
     uint8_t* want = wanted.range(index, 1, call.name());
     if (*want != 0 || row.hasFlag(kUnreadable)) continue;
-    const uint8_t* given = known.range(index * (kSealBytes + kKnownBytes), kSealBytes + kKnownBytes, call.name());
+    const uint8_t* given = known.range(index * kKnownBytes, kKnownBytes, call.name());
     uint8_t seal[kSealBytes];
-    sealEntry(entryKeys.seal, row, given + kSealBytes, seal);
+    sealEntry(entryKeys.seal, row, given + kContentAt, seal);
     if (CRYPTO_memcmp(seal, given, kSealBytes) != 0) {
       *want = 1;  // not what this client once sealed: sent again
       continue;
@@ -291,19 +304,23 @@ napi_value openRows(const Call& call) {
   if (!entryKeysOf(call, 1, &entryKeys)) throw Failure{EINVAL, call.name()};
   const Bytes rows = call.bytes(2);
   uint8_t* sum = call.bytes(3).range(0, kSumBytes, call.name());
+  const Bytes contents = call.bytes(4);
   std::vector<uint8_t> out, sealed, opened;
   out.reserve(rows.size);
-  for (size_t offset = 0; offset < rows.size;) {
+  size_t index = 0;
+  for (size_t offset = 0; offset < rows.size; ++index) {
     const Row row = Row::checked(rows, offset, call.name());
     offset += row.bytes();
     const uint8_t *seal, *attributes;
     size_t attributesBytes;
-    uint8_t unlisted[kKnownBytes], expected[kSealBytes];
+    uint8_t known[kKnownBytes];
     if (!sealedAttributes(row, &seal, &attributes, &attributesBytes)) return call.nothing();
-    hashUnlisted(row.hasFlag(kSparse), digestOf(row), attributes, attributesBytes, unlisted);
-    sealEntry(entryKeys.seal, row, unlisted, expected);
-    if (CRYPTO_memcmp(seal, expected, kSealBytes) != 0) return call.nothing();
-    entryKeys.add(seal, sum);
+    memcpy(known + kContentAt, seal + kContentAt, kHashBytes);
+    hashPieces(nullptr, 0, attributes, attributesBytes, known + kAttributesAt);
+    sealEntry(entryKeys.seal, row, known + kContentAt, known);
+    if (CRYPTO_memcmp(seal, known, kSealBytes) != 0) return call.nothing();
+    entryKeys.add(known, sum);
+    memcpy(contents.range(index * kHashBytes, kHashBytes, call.name()), known + kContentAt, kHashBytes);
 
     const size_t start = out.size();
     const size_t nameAt = row.nameOffset();

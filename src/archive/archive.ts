@@ -42,7 +42,8 @@ export interface FoundContent {
 }
 
 /** A content that is looked for; the digest is checked where a store is not trusted. */
-export type WantedContent = Pick<CatalogEntry, 'contentId' | 'digest'>;
+export type WantedContent = Pick<CatalogEntry, 'contentId'> &
+  Partial<Pick<CatalogEntry, 'digest' | 'proof' | 'metadata'>>;
 
 /** Where a content is: its pieces in order; undefined when its bytes are missing. */
 export type ContentLocation = readonly ContentPiece[] | undefined;

@@ -156,7 +156,7 @@ export class ProvenSets {
     const entry = await this.sealed.find(sealedPath, set);
     const attributes = readAttributes(entry?.attributes);
     const seal = attributes.find(({ name }) => name.equals(SEAL_ATTRIBUTE))?.value;
-    return seal ?? Buffer.alloc(0);
+    return seal?.subarray(0, SEAL_BYTES) ?? Buffer.alloc(0);
   }
 }
 

@@ -3,13 +3,21 @@
  * is opened, and refused unless this client sealed it, in this set, at this place. A store keeps sealed
  * names in their own order, so a listing is put in order here, unless it is very large.
  */
-import { type BackupSet, entryOfParts, type ListingPage } from '../catalog/index.js';
+import {
+  type BackupSet,
+  type ContentProof,
+  openInPlace,
+  type ListingPage,
+} from '../catalog/index.js';
 import { type Keyring, SealSum } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
 import {
+  appendRow,
+  BytesBuilder,
   contentDigest,
   type ContentKeys,
-  joinRow,
+  DIGEST_BYTES,
+  isSparse,
   metadataOf,
   partsDigest,
   RowReader,
@@ -40,6 +48,7 @@ const ROOTS_DIRECTORY = 0;
 /** What a client calls each root in its row. */
 const ROOT_NAME = Buffer.from('root');
 const NOTHING = Buffer.alloc(0);
+const ROW_HINT_BYTES = 256;
 /** Some of a listing could not be read when it was sealed: its entries are proven one by one only. */
 const PARTIAL: Buffer = Buffer.alloc(SEAL_BYTES);
 
@@ -70,6 +79,9 @@ class UnsealedArchive implements Archive {
   private unprovenDirectories = 0;
   private readonly unsealedSets = new Set<number>();
   private readonly sealedRootName: Buffer;
+  /** By what a seal covers a content (docs/formats.md): 1 if it is sparse, and its digest; and the hash of that. */
+  private readonly covered = Buffer.alloc(1 + DIGEST_BYTES);
+  private readonly hash = Buffer.alloc(DIGEST_BYTES);
   private readonly proven: ProvenSets;
   private readonly sealed: Archive;
   private readonly keyring: Keyring;
@@ -147,8 +159,8 @@ class UnsealedArchive implements Archive {
     const above = rootAbove([...proven.roots], path);
     const root = proven.roots.find((one) => one.root === above?.root.root);
     if (above === undefined || root === undefined) return undefined;
-    const found = await this.sealed.find(root.sealedPath, set);
-    let entry = found && this.opened([found], new SealSum())[0];
+    let entry = await this.sealed.find(root.sealedPath, set);
+    if (entry !== undefined) this.open([entry], new SealSum());
     if (entry?.childId !== undefined) this.setPlace(set, entry.childId, root.place);
     for (const name of above.rest) {
       if (entry?.childId === undefined) return undefined;
@@ -178,11 +190,9 @@ class UnsealedArchive implements Archive {
   async versions(path: Buffer): Promise<PathVersion[]> {
     await this.proven.checkMemory();
     const versions = await this.sealed.versions(this.keyring.names.path(path));
-    const entries = this.opened(
-      versions.map(({ entry }) => entry),
-      new SealSum(),
-    );
-    return versions.map((version, index) => ({ ...version, entry: entries[index]! }));
+    // One entry may have been there several times.
+    this.open([...new Set(versions.map(({ entry }) => entry))], new SealSum());
+    return versions;
   }
 
   async list(page: ListingPage): Promise<ArchiveEntry[]> {
@@ -195,8 +205,8 @@ class UnsealedArchive implements Archive {
   }
 
   /** The whole listing of a directory, compared with its seal. Throws NOT_AUTHENTIC. */
-  private async prove({ directory, set, limit }: ListingPage): Promise<Listed> {
-    const key = listingKey({ directory, set, limit });
+  private async prove({ directory, set, limit, withDigests }: ListingPage): Promise<Listed> {
+    const key = listingKey({ directory, set, limit, withDigests });
     const known = this.listed.get(key);
     if (known !== undefined) return known;
     const sum = new SealSum();
@@ -205,17 +215,18 @@ class UnsealedArchive implements Archive {
     const entries: ArchiveEntry[] = [];
     let isTooMuch = false;
     for (let after: Buffer = NOTHING; ; ) {
-      const page = { directory, set, after, limit, withDigests: true };
+      const page = { directory, set, after, limit, withDigests };
       const found = await this.sealed.list(page);
       const before = Buffer.from(sum.bytes);
-      const opened = this.opened(found, sum);
+      const last = found.at(-1)?.name;
       this.placeBelow(set, place, found);
+      this.open(found, sum);
       pages.set(after.toString('latin1'), differenceOf(sum.bytes, before));
-      if (!isTooMuch) entries.push(...opened);
+      if (!isTooMuch) entries.push(...found);
       isTooMuch ||= entries.length > MAX_SORTED_ENTRIES;
       if (isTooMuch) entries.length = 0;
-      if (found.length < limit) break;
-      after = found.at(-1)!.name;
+      if (last === undefined || found.length < limit) break;
+      after = last; // sealed
     }
     await this.checkListing(set, place, sum);
     entries.sort((one, other) => Buffer.compare(one.name, other.name));
@@ -240,14 +251,14 @@ class UnsealedArchive implements Archive {
   /** A page of a directory with very many entries, which was proven before, in the order of the store. */
   private async listProven(page: ListingPage): Promise<ArchiveEntry[]> {
     const after = page.after.length === 0 ? NOTHING : this.keyring.names.name(page.after);
-    const found = await this.sealed.list({ ...page, after, withDigests: true });
+    const found = await this.sealed.list({ ...page, after });
     const sum = new SealSum();
-    const opened = this.opened(found, sum);
+    this.open(found, sum);
     const { pages } = this.listed.get(listingKey(page)) ?? { pages: undefined };
     if (pages?.get(after.toString('latin1'))?.equals(sum.bytes) !== true) {
       throw new TardisError('NOT_AUTHENTIC', 'a listing is another one than it was a moment ago');
     }
-    return opened;
+    return found;
   }
 
   private placeBelow(
@@ -271,29 +282,32 @@ class UnsealedArchive implements Archive {
     return proven;
   }
 
-  /** Opens entries, and adds their seals to `sum`. Throws NOT_AUTHENTIC. */
-  private opened(entries: readonly ArchiveEntry[], sum: SealSum): ArchiveEntry[] {
-    if (entries.length === 0) return [];
-    const sealed = entries.map(({ metadata, directory, name, digest }) =>
-      joinRow(metadata, directory === ROOTS_DIRECTORY ? this.sealedRootName : name, digest),
-    );
-    const rows = this.keyring.tree.open(Buffer.concat(sealed), entries.length, sum);
-    if (rows === undefined) {
+  /** Opens entries where they are, and adds their seals to `sum`. Throws NOT_AUTHENTIC. */
+  private open(entries: readonly ArchiveEntry[], sum: SealSum): void {
+    if (entries.length === 0) return;
+    const sealed = new BytesBuilder(entries.length * ROW_HINT_BYTES);
+    for (const { metadata, directory, name } of entries) {
+      appendRow(sealed, metadata, directory === ROOTS_DIRECTORY ? this.sealedRootName : name);
+    }
+    const opened = this.keyring.tree.open(sealed.view(), entries.length, sum);
+    if (opened === undefined) {
       throw new TardisError(
         'NOT_AUTHENTIC',
         'an entry was not sealed with the keys of this client',
       );
     }
-    const reader = new RowReader(rows);
+    const reader = new RowReader(opened.rows);
+    const { contents: hashes } = opened;
     let at = 0;
-    return entries.map((entry) => {
-      const { directory, firstSet, lastSet, flags, contentId, childId, digest } = entry;
-      const name = directory === ROOTS_DIRECTORY ? entry.name : reader.name(at);
+    for (const [index, entry] of entries.entries()) {
+      const name = entry.directory === ROOTS_DIRECTORY ? entry.name : reader.name(at);
       const metadata = metadataOf(reader, at);
+      const proof = { hashes, at: index * SEAL_BYTES };
+      openInPlace(entry, { name, metadata, proof });
+      const { digest } = entry;
+      if (digest !== undefined && !this.isProven(proof, metadata, digest)) throw otherContent();
       at += reader.rowBytes(at);
-      const ids = { directory, firstSet, lastSet, contentId, childId };
-      return entryOfParts({ ...ids, name, flags, metadata, digest });
-    });
+    }
   }
 
   findContents(prefix: Buffer, limit: number): Promise<FoundContent[]> {
@@ -304,18 +318,33 @@ class UnsealedArchive implements Archive {
   async locate(contents: readonly WantedContent[]): Promise<ContentLocation[]> {
     const locations = await this.sealed.locate(contents);
     return locations.map((pieces, index) => {
-      const { digest } = contents[index]!;
-      if (pieces === undefined || digest === undefined) return undefined;
+      if (pieces === undefined) return undefined;
+      const wanted = contents[index]!;
       const [first] = pieces;
-      if (pieces.length === 1 && digest.equals(first!.digest)) return pieces;
-      const parts = pieces.map((piece) => ({
-        digest: Buffer.from(piece.digest),
-        sizeBytes: piece.sizeBytes,
+      if (pieces.length === 1 && this.isWanted(wanted, first!.digest)) return pieces;
+      const parts = pieces.map(({ digest, sizeBytes }) => ({
+        digest: Buffer.from(digest),
+        sizeBytes,
       }));
       const whole = contentDigest(this.native, this.contentKeys, partsDigest(parts));
-      if (whole.equals(digest)) return pieces;
-      throw new TardisError('NOT_AUTHENTIC', 'the store has another content than an entry says');
+      if (this.isWanted(wanted, whole)) return pieces;
+      throw otherContent();
     });
+  }
+
+  /** Whether a content is the one that an entry's seal covers. */
+  private isProven({ hashes, at }: ContentProof, metadata: Buffer, digest: Uint8Array): boolean {
+    const { covered, hash } = this;
+    covered[0] = isSparse(metadata) ? 1 : 0;
+    covered.set(digest, 1);
+    this.native.sha256(covered, 0, covered.length, hash, 0);
+    return hash.compare(hashes, at, at + SEAL_BYTES, 0, SEAL_BYTES) === 0;
+  }
+
+  /** The same of a content that is looked for, by its entry or by its digest alone. */
+  private isWanted({ proof, metadata, digest }: WantedContent, found: Uint8Array): boolean {
+    if (proof === undefined || metadata === undefined) return digest?.equals(found) === true;
+    return this.isProven(proof, metadata, found);
   }
 
   objects(): ObjectReader {
@@ -332,12 +361,12 @@ class UnsealedArchive implements Archive {
   }
 }
 
-function listingKey({
-  directory,
-  set,
-  limit,
-}: Pick<ListingPage, 'directory' | 'set' | 'limit'>): string {
-  return `${set}/${directory}/${limit}`;
+function otherContent(): TardisError {
+  return new TardisError('NOT_AUTHENTIC', 'the store has another content than an entry says');
+}
+
+function listingKey({ directory, set, limit, withDigests }: Omit<ListingPage, 'after'>): string {
+  return `${set}/${directory}/${limit}/${withDigests}`;
 }
 
 function placeKey(set: number, directory: number): string {

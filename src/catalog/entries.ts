@@ -28,6 +28,14 @@ export interface CatalogEntry extends Entry {
   readonly childId: number | undefined;
   /** The packed row as the catalog keeps it (see `metadataOf`, `joinRow`). */
   readonly metadata: Buffer;
+  /** Of a client that encrypts: what proves which content it has. */
+  readonly proof?: ContentProof | undefined;
+}
+
+/** Where the hash stands by which an entry's seal covers its content. */
+export interface ContentProof {
+  readonly hashes: Buffer;
+  readonly at: number;
 }
 
 /** What an open row is, as far as closing or replacing it needs. */
@@ -83,6 +91,24 @@ export function entryOfParts(parts: {
   return new StoredEntry(columns);
 }
 
+/** What is secret of an entry, opened. */
+export interface OpenedParts {
+  readonly name: Buffer;
+  readonly metadata: Buffer;
+  readonly proof: ContentProof;
+}
+
+/**
+ * Puts what is secret of an entry, opened, into it: a second entry for each would cost a restore more
+ * than opening does. Whoever has the entry must be its only owner.
+ */
+export function openInPlace(entry: CatalogEntry, { name, metadata, proof }: OpenedParts): void {
+  const opened = entry as { -readonly [F in keyof CatalogEntry]: CatalogEntry[F] };
+  opened.name = name;
+  opened.metadata = metadata;
+  opened.proof = proof;
+}
+
 const COLUMNS =
   'directory_id, name, first_set, last_set, type, flags, size_bytes, content_id, child_id, metadata';
 const SELECT = `SELECT directory_id, name, first_set, last_set, flags, content_id, child_id, metadata`;
@@ -108,14 +134,15 @@ type EntryColumns = [
 /** Reads most fields from the packed metadata only when they are asked for. */
 class StoredEntry implements CatalogEntry {
   readonly directory: number;
-  readonly name: Buffer;
+  name: Buffer;
   readonly firstSet: number;
   readonly lastSet: number | undefined;
   readonly flags: number;
   readonly contentId: number | undefined;
   readonly childId: number | undefined;
-  readonly metadata: Buffer;
+  metadata: Buffer;
   readonly digest: Buffer | undefined;
+  proof: ContentProof | undefined = undefined;
 
   constructor(columns: EntryColumns) {
     this.directory = columns[0];

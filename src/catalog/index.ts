@@ -4,7 +4,14 @@ export { Catalog } from './catalog.js';
 export type { ContentRow, StoredContent } from './contents.js';
 export { type DirectoryIdentity, ROOTS_DIRECTORY } from './directories.js';
 export { type LocatedPiece, Locator } from './locate.js';
-export { type CatalogEntry, entryOfParts, type HeadRow, type ListingPage } from './entries.js';
+export {
+  type CatalogEntry,
+  type ContentProof,
+  entryOfParts,
+  openInPlace,
+  type HeadRow,
+  type ListingPage,
+} from './entries.js';
 export { CATALOG_VERSION } from './open.js';
 export { recoverCatalog, type RecoveryReport } from './recover.js';
 export type { BackupSet, SetState } from './sets.js';

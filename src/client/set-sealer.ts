@@ -60,7 +60,11 @@ export class SetSealer {
       const attributes = readAttributes(reader.attributes(at));
       const seal = attributes.find(({ name }) => name.equals(SEAL_ATTRIBUTE))!.value;
       at += reader.rowBytes(at);
-      return { path, seal: Buffer.from(seal), place: this.tree.rootPlace(path) };
+      return {
+        path,
+        seal: Buffer.from(seal.subarray(0, SEAL_BYTES)),
+        place: this.tree.rootPlace(path),
+      };
     });
   }
 

@@ -74,10 +74,14 @@ export class TreeSealer {
 
   /**
    * The inverse of `rows`; adds their seals to `sum`. Undefined when a row is not what this client sealed.
+   * `contents`: by what each covers its content (see contentHash), SEAL_BYTES each.
    */
-  open(rows: Buffer, count: number, sum: SealSum): Buffer | undefined {
+  open(rows: Buffer, count: number, sum: SealSum): { rows: Buffer; contents: Buffer } | undefined {
     sum.count += count;
-    return this.calls.openRows(this.nameKeys, this.keys.entries, rows, sum.bytes);
+    const contents = Buffer.allocUnsafe(count * SEAL_BYTES);
+    const { entries } = this.keys;
+    const opened = this.calls.openRows(this.nameKeys, entries, rows, sum.bytes, contents);
+    return opened && { rows: opened, contents };
   }
 
   /** Stands for where a root is. */

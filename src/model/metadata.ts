@@ -1,4 +1,5 @@
 /** What the catalog keeps of a row: all but lengths, name and digest, as few bytes as it takes. */
+import type { BytesBuilder } from './bytes.js';
 import {
   DIGEST_BYTES,
   EntryType,
@@ -67,21 +68,28 @@ export function attributesOf(metadata: Buffer): Buffer | undefined {
   return tailOf(metadata).attributes;
 }
 
-/** A copy of metadata with another link target and other attributes. */
-export function withTail(metadata: Buffer, link: Buffer, attributes: Buffer | undefined): Buffer {
-  const at = METADATA_BYTES + (isDevice(metadata[0]!) ? DEVICE_BYTES : 0);
-  const fixed = Buffer.from(metadata.subarray(0, at));
-  const flags = fixed[FLAGS_AT]! & ~RowFlag.hasAttributes;
-  fixed[FLAGS_AT] = attributes === undefined ? flags : flags | RowFlag.hasAttributes;
-  if (attributes === undefined) return Buffer.concat([fixed, link]);
-  const length = Buffer.alloc(LENGTH_BYTES);
-  length.writeUInt16LE(link.length);
-  return Buffer.concat([fixed, length, link, attributes]);
-}
-
 /** Whether the content is in the sparse form, from what `metadataOf` gave. */
 export function isSparse(metadata: Buffer): boolean {
   return (metadata[FLAGS_AT]! & RowFlag.sparse) !== 0;
+}
+
+/** Appends the row that `joinRow` would make of these, without a digest. */
+export function appendRow(into: BytesBuilder, metadata: Buffer, name: Buffer): void {
+  const fixedBytes = METADATA_BYTES + (isDevice(metadata[0]!) ? DEVICE_BYTES : 0);
+  const hasAttributes = (metadata[FLAGS_AT]! & RowFlag.hasAttributes) !== 0;
+  const tailAt = fixedBytes + (hasAttributes ? LENGTH_BYTES : 0);
+  const linkBytes = hasAttributes ? metadata.readUInt16LE(fixedBytes) : metadata.length - tailAt;
+  const rowBytes = ROW_FIXED_BYTES + name.length + metadata.length - tailAt;
+  const { buffer, at } = into.reserve(rowBytes);
+  buffer.fill(0, at, at + ROW_FIXED_BYTES);
+  metadata.copy(buffer, at + METADATA_FROM, 0, fixedBytes);
+  buffer.writeUInt32LE(rowBytes, at + RowOffset.rowBytes);
+  buffer.writeUInt16LE(name.length, at + RowOffset.nameBytes);
+  buffer.writeUInt16LE(linkBytes, at + RowOffset.linkBytes);
+  buffer[at + RowOffset.flags]! &= ~RowFlag.hasDigest;
+  name.copy(buffer, at + ROW_FIXED_BYTES);
+  metadata.copy(buffer, at + ROW_FIXED_BYTES + name.length, tailAt);
+  into.commit(rowBytes);
 }
 
 /** The inverse of `metadataOf`: a whole row, with a name and maybe a digest. */

@@ -1,4 +1,5 @@
-/** How long seals are (docs/formats.md, "Seals"): a server keeps them, and knows no more of them. */
+/** How long seals are (docs/formats.md, "Seals"): a server keeps them, and knows little more of them. */
+import { createHash } from 'node:crypto';
 
 /** Of an entry, a listing, a directory's place. */
 export const SEAL_BYTES = 16;
@@ -6,11 +7,19 @@ export const SEAL_BYTES = 16;
 export const DIRECTORY_SEAL_BYTES: number = 2 * SEAL_BYTES;
 /** What is kept beside a skip hash: the same, and the proof that both belong together. */
 export const SKIP_SEAL_BYTES: number = 3 * SEAL_BYTES;
-/** What an unchanged entry of a changed listing is known by: its seal, and a hash of what a listing does not tell. */
-export const KNOWN_BYTES: number = 2 * SEAL_BYTES;
+/** What an entry's row has of its seal: that, and which content it is of. */
+export const ENTRY_SEAL_BYTES: number = 2 * SEAL_BYTES;
+/** What an unchanged entry of a changed listing is known by: the same, and which attributes. */
+export const KNOWN_BYTES: number = 3 * SEAL_BYTES;
 /** Of a set: the number of the sealed set before it (u64), the seal of that, its own. */
 export const SET_SEAL_BYTES: number = 8 + 2 * SEAL_BYTES;
 /** The attribute that holds an entry's seal. */
 export const SEAL_ATTRIBUTE: Buffer = Buffer.from('seal');
 /** The one that all others become. */
 export const SEALED_ATTRIBUTES: Buffer = Buffer.from('sealed');
+
+/** By what an entry's seal covers its attributes. */
+export function attributesHash(sealed: Uint8Array | undefined): Buffer {
+  if (sealed === undefined) return Buffer.alloc(SEAL_BYTES);
+  return createHash('sha256').update(sealed).digest().subarray(0, SEAL_BYTES);
+}

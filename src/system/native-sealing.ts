@@ -24,22 +24,25 @@ export interface SealingCalls {
   /**
    * Rows with sealed names (label 0) and link targets (label 1); attributes become one, "sealed", whose
    * value is theirs sealed (label 2, without the doubling of bytes). All else stays as it is. With
-   * `entryKeys` (else empty) each row gets its seal as an attribute "seal", which is added to `sum` (32 bytes).
+   * `entryKeys` (else empty) each row gets an attribute "seal": its seal, and a hash of its content. The seal is
+   * added to `sum` (32 bytes).
    */
   sealRows(keys: Uint8Array, rows: Uint8Array, entryKeys: Uint8Array, sum: Uint8Array): Buffer;
   /**
    * The inverse of `sealRows` with `entryKeys`: checks each row's seal and adds it to `sum`. Undefined when
-   * a row was not sealed with these keys, or changed.
+   * a row was not sealed with these keys, or changed. `contents` gets the hash of each row's content, 16
+   * bytes: that is not checked.
    */
   openRows(
     keys: Uint8Array,
     entryKeys: Uint8Array,
     rows: Uint8Array,
     sum: Uint8Array,
+    contents: Uint8Array,
   ): Buffer | undefined;
   /**
-   * For each sealed row of a listing for which `wanted` has 0 (and that is not unreadable): `known` has 32
-   * bytes, its seal, and 16 bytes of the SHA-256 of what a listing does not tell. Those that are right are
+   * For each sealed row of a listing for which `wanted` has 0 (and that is not unreadable): `known` has 48
+   * bytes: its seal, and the hashes of content and attributes. Those that are right are
    * added to `sum`, the others get 1 in `wanted`. Returns how many were right.
    */
   checkKnown(

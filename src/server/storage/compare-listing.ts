@@ -72,7 +72,7 @@ export function compareListing(
     }
   };
   const wanted: number[] = [];
-  const known = new KnownEntries(catalog);
+  const known = new KnownEntries();
   forEachRow(rows, (at) => {
     const open = advanceTo(rows.name(at));
     const want = compareRow(catalog, slots, slot, rows, at, open, rules);
