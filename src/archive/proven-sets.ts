@@ -69,7 +69,7 @@ export class ProvenSets {
 
   private async compareMemory(): Promise<void> {
     const remembered = this.memory.read();
-    if (remembered === undefined) return;
+    if (remembered.set === 0) return;
     const complete = (await this.sealed.sets()).filter(({ state }) => state === 'complete');
     const newest = Math.max(0, ...complete.map(({ set }) => set));
     const { setSeal } = await this.sealed.seals(remembered.set, 0, 1);
@@ -113,7 +113,7 @@ export class ProvenSets {
       if (!isNumber || !keyring.tree.set(covered, directories).equals(setSeal)) {
         throw new TardisError('NOT_AUTHENTIC', `set ${set} is not what the client made`);
       }
-      if (set > (this.memory.read()?.set ?? 0)) {
+      if (set > this.memory.read().set) {
         this.doubt = this.memory.write(set, ownSetSeal(setSeal));
       }
     } else if (found.state === 'complete') {

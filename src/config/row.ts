@@ -11,6 +11,7 @@ export const TOOLS = [
   'sonic rebuild',
   'sonic setpass',
   'sonic chpass',
+  'sonic rotate',
 ] as const;
 export type Tool = (typeof TOOLS)[number];
 
@@ -20,6 +21,7 @@ export const SONIC = [
   'sonic rebuild',
   'sonic setpass',
   'sonic chpass',
+  'sonic rotate',
 ] as const;
 /** All that read a store as a directory. */
 export const USER_TOOLS = ['regenerate', 'lstardis', ...SONIC] as const;

@@ -10,6 +10,7 @@ const PASSWORD_TOOLS = [
   'sonic list',
   'sonic setpass',
   'sonic chpass',
+  'sonic rotate',
 ] as const satisfies readonly Tool[];
 /** Who reads from a store or from a server. */
 const REMOTE_READERS = ['regenerate', 'lstardis'] as const satisfies readonly Tool[];
@@ -18,6 +19,7 @@ const REMOTE_SONIC = [
   'sonic create',
   'sonic setpass',
   'sonic chpass',
+  'sonic rotate',
 ] as const satisfies readonly Tool[];
 
 export const LOGIN_ROWS = {

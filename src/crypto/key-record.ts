@@ -138,6 +138,26 @@ export async function changePassword(
   return makeRecord(modPow, next, fresh);
 }
 
+/**
+ * The next record of the same keys and one more: contents of the next epoch. What was stored is still
+ * read with the keys of its time. Throws LOGIN_FAILED if the password is wrong.
+ */
+export async function addEpoch(
+  modPow: ModPow,
+  record: KeyRecord,
+  password: Buffer,
+): Promise<MadeKeyRecord> {
+  const { keys } = await unlockKeyRecord(record, password);
+  const { number, keysetId, isEncrypting, parameters } = record;
+  const epochs = keys.flatMap(({ purpose, epoch }) =>
+    purpose === KeyPurpose.content ? [epoch] : [],
+  );
+  const epoch = Math.max(...epochs) + 1;
+  const key = { purpose: KeyPurpose.content, epoch, key: randomBytes(KEY_BYTES) };
+  const next = { number: number + 1, keysetId, keys: [...keys, key], isEncrypting, parameters };
+  return makeRecord(modPow, password, next);
+}
+
 /** Stretches the password and opens the record. Throws LOGIN_FAILED for a wrong one. */
 export async function unlockKeyRecord(
   record: KeyRecord,

@@ -1,6 +1,6 @@
 /**
- * What this machine remembers of a client's newest sealed set: a store that was put back to an older state,
- * or lost a set, is told by that. A file for each client, in the user's state directory.
+ * What this machine remembers of a client's newest sealed set and key record: a store that was put back to
+ * an older state, or lost a set, is told by that. A file for each client, in the user's state directory.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -9,11 +9,15 @@ import { systemCode, TardisError } from '../errors/index.js';
 import { SEAL_BYTES } from '../model/index.js';
 
 interface Remembered {
+  /** The newest sealed set; 0: none. */
   readonly set: number;
   readonly seal: Buffer;
+  /** The number of the newest key record. */
+  readonly keys: number;
 }
 
-const LINE = /^(\d{1,15}) ([0-9a-f]+)\n$/;
+const LINE = /^(\d{1,15}) ([0-9a-f]+) (\d{1,10})\n$/;
+const NOTHING: Remembered = Object.freeze({ set: 0, seal: Buffer.alloc(SEAL_BYTES), keys: 0 });
 
 export class SealMemory {
   private readonly file: string;
@@ -23,26 +27,42 @@ export class SealMemory {
     this.file = path.join(stateDirectory(), 'tardis', 'seals', id);
   }
 
-  /** What was remembered, or undefined. A file that makes no sense counts as none. */
-  read(): Remembered | undefined {
+  /** What is remembered. A file that makes no sense counts as none. */
+  read(): Remembered {
     let text: string;
     try {
       text = fs.readFileSync(this.file, 'latin1');
     } catch (error) {
       if (systemCode(error) === undefined) throw error;
-      return undefined;
+      return NOTHING;
     }
-    const [, set, seal] = LINE.exec(text) ?? [];
-    if (seal?.length !== 2 * SEAL_BYTES) return undefined;
-    return { set: Number(set), seal: Buffer.from(seal, 'hex') };
+    const [, set, seal, keys] = LINE.exec(text) ?? [];
+    if (seal?.length !== 2 * SEAL_BYTES) return NOTHING;
+    return { set: Number(set), seal: Buffer.from(seal, 'hex'), keys: Number(keys) };
   }
 
   /** Remembers the newest sealed set there is. Returns why not, in words, if it cannot be remembered. */
   write(set: number, seal: Buffer): string | undefined {
+    return this.put({ ...this.read(), set, seal });
+  }
+
+  /**
+   * Compares the number of a key record with the newest this machine has seen, and remembers it. Throws
+   * STORE_ROLLED_BACK for an older one: a password that was changed must not open anything again.
+   */
+  checkKeys(number: number): void {
+    const remembered = this.read();
+    if (number > remembered.keys) this.put({ ...remembered, keys: number });
+    if (number >= remembered.keys) return;
+    const what = `the store shows key record ${number}, and had ${remembered.keys} before`;
+    throw new TardisError('STORE_ROLLED_BACK', `${what} (if you know why, remove ${this.file})`);
+  }
+
+  private put({ set, seal, keys }: Remembered): string | undefined {
     try {
       fs.mkdirSync(path.dirname(this.file), { recursive: true, mode: 0o700 });
       const fresh = `${this.file}.new`;
-      fs.writeFileSync(fresh, `${set} ${seal.toString('hex')}\n`, { mode: 0o600 });
+      fs.writeFileSync(fresh, `${set} ${seal.toString('hex')} ${keys}\n`, { mode: 0o600 });
       fs.renameSync(fresh, this.file);
       return undefined;
     } catch (error) {
@@ -57,9 +77,8 @@ export class SealMemory {
    * that is known. Throws STORE_ROLLED_BACK.
    */
   check(newest: number, sealOf: (set: number) => Buffer | undefined): void {
-    const remembered = this.read();
-    if (remembered === undefined) return;
-    const { set, seal } = remembered;
+    const { set, seal } = this.read();
+    if (set === 0) return;
     const shown = sealOf(set);
     if (newest >= set && (shown === undefined || shown.equals(seal))) return;
     const what =

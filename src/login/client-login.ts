@@ -11,6 +11,7 @@ import {
   newKeyRecord,
   openKeyRecord,
   parseKeyRecord,
+  SealMemory,
   type StretchedPassword,
   stretchPassword,
   type StretchParameters,
@@ -145,7 +146,7 @@ export class Login {
   /**
    * What the client encrypts with, by the key record that came with the welcome; undefined: it does not.
    * Throws KEYS_DAMAGED, LOGIN_FAILED for a record that another password opens, NOT_AUTHENTIC when a client
-   * that was made to encrypt is said not to.
+   * that was made to encrypt is said not to, STORE_ROLLED_BACK for an older record than this machine has seen.
    */
   keyring({ keys }: Pick<Head<'welcome'>, 'keys'>): Keyring | undefined {
     const record = keys.length === 0 ? undefined : parseKeyRecord(keys);
@@ -161,6 +162,7 @@ export class Login {
     if (wrapKey === undefined) throw unexpected();
     const masters = openKeyRecord(record, wrapKey);
     if (!record.isEncrypting) return undefined;
+    new SealMemory(record.keysetId.toString('hex')).checkKeys(record.number);
     return keyringOf(this.system.native, record, masters, hasAes() ? Scheme.aes : Scheme.chaCha);
   }
 

@@ -2,6 +2,7 @@
 import { type KeysRequest, withKeys } from '../client/index.js';
 import type { Found, Settings } from '../config/index.js';
 import {
+  addEpoch,
   changePassword,
   type KeyRecord,
   newKeyRecord,
@@ -92,6 +93,27 @@ export async function changePass(options: Settings<'sonic chpass'>, found: Sourc
   tell(options.json, next, { client }, `The password of "${client}" is changed.`);
 }
 
+/** `sonic rotate`: what is stored stays as it is; what comes is encrypted with another key. */
+export async function rotate(options: Settings<'sonic rotate'>, found: Sources): Promise<void> {
+  const { client, throughServer } = options;
+  const system = storeSystem(options.umask);
+  const isLocal = throughServer === undefined;
+  if (isLocal) requireEncrypting(keysOf(system, clientPlace(options)), client);
+  const ask = promptFor(client);
+  const password = (await givenPassword(options, found, ask)) ?? (await askPassword(ask));
+  const change = async (record: KeyRecord | undefined): Promise<KeyRecord> => {
+    const before = requireEncrypting(record, client);
+    return (await addEpoch(system.native.modPow, before, password)).record;
+  };
+  if (isLocal) await changeLocally(system, options, change);
+  else {
+    const request = requestTo(throughServer, options, password, false);
+    await withKeys(system, request, ({ record }) => change(record));
+  }
+  const text = `What is stored for "${client}" from now on is encrypted with a new key.`;
+  tell(options.json, undefined, { client }, text);
+}
+
 /** Under the client's lock, so that no session sees half of it and no other change is lost. */
 async function changeLocally(
   system: System,
@@ -118,9 +140,22 @@ function requireOne(record: KeyRecord | undefined, client: string): KeyRecord {
   throw new TardisError('PASSWORD_NOT_SET', `the client "${client}" has no password`);
 }
 
+function requireEncrypting(record: KeyRecord | undefined, client: string): KeyRecord {
+  const found = requireOne(record, client);
+  if (found.isEncrypting) return found;
+  throw new TardisError(
+    'USAGE',
+    `the client "${client}" does not encrypt: there is no key to change`,
+  );
+}
+
 function requestTo(
   host: string,
-  options: Settings<'sonic create'> | Settings<'sonic setpass'> | Settings<'sonic chpass'>,
+  options:
+    | Settings<'sonic create'>
+    | Settings<'sonic setpass'>
+    | Settings<'sonic chpass'>
+    | Settings<'sonic rotate'>,
   password: Buffer | undefined,
   isNew: boolean,
 ): KeysRequest {

@@ -15,7 +15,7 @@ import {
   runTool,
   toolCommand,
 } from './run-tool.js';
-import { changePass, create, setPassword, storeSystem } from './sonic-passwords.js';
+import { changePass, create, rotate, setPassword, storeSystem } from './sonic-passwords.js';
 import { formatCount } from './units.js';
 import { openUnlocked } from './open-archive.js';
 import { unlockClient } from './unlock.js';
@@ -43,6 +43,14 @@ const command = describeTool(new Command(), 'sonic', 'Administers a tardis store
       isWork: true,
       summary: 'change the password of a client (nothing is written anew but the keys)',
       run: changePass,
+    }),
+  )
+  .addCommand(
+    toolCommand({
+      tool: 'sonic rotate',
+      isWork: true,
+      summary: 'encrypt what is stored from now on with a new key',
+      run: rotate,
     }),
   )
   .addCommand(

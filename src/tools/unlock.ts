@@ -4,6 +4,7 @@ import {
   type KeyRecord,
   keyringOf,
   parseKeyRecord,
+  SealMemory,
   unlockKeyRecord,
 } from '../crypto/index.js';
 import type { Found } from '../config/index.js';
@@ -41,6 +42,7 @@ export async function unlockClient(
   const { keys } = await unlockKeyRecord(record, password);
   password.fill(0);
   if (!record.isEncrypting) return undefined;
+  new SealMemory(record.keysetId.toString('hex')).checkKeys(record.number);
   return keyringOf(system.native, record, keys, hasAes() ? Scheme.aes : Scheme.chaCha);
 }
 

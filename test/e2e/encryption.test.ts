@@ -214,6 +214,29 @@ test('a new password opens what was encrypted under the old one', async (t) => {
   t.deepEqual(differences(look(source), look(path.join(at('out'), 'tree'))), []);
 });
 
+test('after a rotation old and new contents are read, and the newest key record counts', async (t) => {
+  const { place, source, at, store } = made(t, 'a password of the tests');
+  await backup([...place, '--local', '--create', source]);
+  await succeed('sonic', ['rotate', ...place]);
+  t.is((await backup([...place, '--local', source])).progress.contentsSent, 0, 'digests stay');
+  fs.writeFileSync(path.join(source, 'more'), noise(9, 3 * MIB));
+  t.is((await backup([...place, '--local', source])).progress.contentsSent, 1);
+  await succeed('regenerate', [...place, '-o', at('out'), source]);
+  t.deepEqual(differences(look(source), look(path.join(at('out'), 'tree'))), []);
+  // A server that shows an older record would have an old password, or an old key, be used again.
+  const keys = path.join(store, 'me', 'keys');
+  t.deepEqual(fs.readdirSync(keys), ['00000001.key', '00000002.key']);
+  fs.rmSync(path.join(keys, '00000002.key'));
+  t.regex((await run('lstardis', place)).stderr, /STORE_ROLLED_BACK/);
+  t.regex((await run('tardis', [...place, '--local', source])).stderr, /STORE_ROLLED_BACK/);
+});
+
+test('what does not encrypt has no key to change', async (t) => {
+  const { place } = made(t, 'a password of the tests');
+  await succeed('sonic', ['create', ...place, '--no-crypt']);
+  t.regex((await run('sonic', ['rotate', ...place])).stderr, /does not encrypt/);
+});
+
 for (const [what, spoil] of [
   ['a byte of a pack', (bytes: Buffer) => bytes.fill(bytes[5000]! ^ 1, 5000, 5001)],
 ] as const) {
