@@ -325,8 +325,10 @@ export class ServerPeer implements BackupPeer {
         return;
       case 'headsAnswer': {
         const { same, seals } = decodeMessage(name, bytes).head;
-        const question = this.heading.shift();
+        // Whoever asked is still among those who wait if this is no answer.
+        const [question] = this.heading;
         if (question?.count !== same.length) throw unexpected(name);
+        this.heading.shift();
         question.resolve({ same, seals });
         return;
       }

@@ -18,6 +18,7 @@ import {
   Daemon,
   InlineStorageHost,
   rebuildCatalog,
+  type StorageHost,
   type StorageOptions,
 } from '../../src/server/index.js';
 import { Codec, openClientDirectory } from '../../src/store/index.js';
@@ -87,6 +88,11 @@ export interface InlineBackup {
   readonly settings?: Partial<PipelineSettings>;
   readonly storage?: StorageOptions;
   readonly onFailures?: (failures: readonly Failure[]) => void;
+  /** Stands between server and storage. */
+  readonly wrapHost?: (host: StorageHost) => StorageHost;
+  readonly signal?: AbortSignal;
+  /** The client encrypts with it. */
+  readonly password?: string;
   /** Stands between pipeline and jobs. */
   readonly wrapJobs?: (jobs: JobRunner) => JobRunner;
 }
@@ -100,7 +106,7 @@ export async function backupInline(
 ): Promise<BackupResult> {
   const daemon = await Daemon.start(
     system,
-    new InlineStorageHost(system),
+    (options.wrapHost ?? ((host: StorageHost) => host))(new InlineStorageHost(system)),
     {
       address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
       baseDir: place.store,
@@ -126,6 +132,7 @@ export async function backupInline(
         jobs,
         {
           client: place.client,
+          ...credentialsOf(options.password),
           create: options.create ?? false,
           setName: options.setName ?? '',
           directories: directories.map((directory) => Buffer.from(directory)),
@@ -138,6 +145,7 @@ export async function backupInline(
           onStart: () => undefined,
           onFailures: (failures) => options.onFailures?.(failures),
         },
+        options.signal,
       ),
       'the backup',
     );
@@ -145,6 +153,12 @@ export async function backupInline(
     await within(daemon.stop(), 'stopping the server');
     await jobs.close();
   }
+}
+
+function credentialsOf(password: string | undefined) {
+  if (password === undefined) return {};
+  const bytes = Buffer.from(password);
+  return { credentials: { password: bytes, ask: () => Promise.resolve(bytes) } };
 }
 
 export interface InlineRestore {

@@ -1,0 +1,83 @@
+/**
+ * A client whose server's answers are changed in some way: a backup ends with an error of the table, or well;
+ * it never breaks, and it ends when it is told to.
+ */
+import path from 'node:path';
+import test from 'ava';
+import { TardisError } from '../../src/errors/index.js';
+import type { StorageHost } from '../../src/server/index.js';
+import { seededRandom } from '../../src/system/index.js';
+import { backupInline, inlineSystem } from '../helpers/inline.js';
+import { mutated } from '../helpers/mutate.js';
+import {
+  dir,
+  file,
+  makeScratch,
+  makeTree,
+  noise,
+  removeScratch,
+  scratch,
+  text,
+} from '../helpers/tree.js';
+
+/** Backups; more by the variable. Each one that encrypts takes a memory-hard call. */
+const ROUNDS = Number(process.env['TARDIS_TEST_FRAMES'] ?? 300);
+const SEALED_SHARE = 3;
+const PATIENCE_MS = 5000;
+
+// What clients remember is of no use after the test.
+const state = makeScratch();
+process.env['XDG_STATE_HOME'] = state;
+test.after.always(() => removeScratch(state));
+
+/** A host one of whose first answers is changed. */
+function lying(random: ReturnType<typeof seededRandom>): (host: StorageHost) => StorageHost {
+  let left = Math.floor(random.next() * 8);
+  return (host) => ({
+    open: (directory, purpose, options, events) =>
+      host.open(directory, purpose, options, {
+        answer: (answer, processedBytes) => {
+          const isIt = answer !== undefined && left === 0;
+          if (answer !== undefined) left -= 1;
+          events.answer(isIt ? mutated(answer, random) : answer, processedBytes);
+        },
+        failed: (error) => events.failed(error),
+      }),
+    close: () => host.close(),
+  });
+}
+
+for (const [what, password, rounds] of [
+  ['that does not encrypt', undefined, ROUNDS],
+  ['that encrypts', 'a password of the tests', ROUNDS / SEALED_SHARE],
+] as const) {
+  test(`a client ${what} stands what a server says`, async (t) => {
+    const home = scratch(t);
+    const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+    makeTree(source, [
+      dir('a', [file('one', text(1, 900)), file('two', text(2, 700))]),
+      file('large', noise(4, 1200 << 10)),
+    ]);
+    const place = { store, client: 'me' };
+    const system = inlineSystem();
+    const options = password === undefined ? {} : { password };
+    await backupInline(system, place, [source], { ...options, create: true });
+    const seed = 1;
+    const random = seededRandom(seed);
+    let refused = 0;
+    for (let round = 0; round < rounds; round += 1) {
+      try {
+        // A server may keep a client waiting; but whoever waits can be told to stop.
+        const signal = AbortSignal.timeout(PATIENCE_MS);
+        const wrapHost = lying(random);
+        await backupInline(system, place, [source], { ...options, wrapHost, signal });
+      } catch (error) {
+        refused += 1;
+        const isTold = error instanceof TardisError && error.code !== 'INTERNAL';
+        t.true(isTold, `round ${round} with seed ${seed}: ${String((error as Error).stack)}`);
+        if (!isTold) return;
+      }
+    }
+    t.true(refused > rounds / 5, `${refused} of ${rounds}`);
+  });
+}

@@ -1,0 +1,169 @@
+/**
+ * A server that is sent thousands of messages of backups, each changed in some way: it refuses them with an error
+ * of the table, or takes them for what they say; it never breaks, and what was finished stays as it is.
+ */
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { TardisError } from '../../src/errors/index.js';
+import { InlineStorageHost, type StorageHost } from '../../src/server/index.js';
+import { openClientDirectory } from '../../src/store/index.js';
+import {
+  decodeMessage,
+  type MessageName,
+  peekMessage,
+  Purpose,
+} from '../../src/transport/index.js';
+import { backupInline, history, inlineSystem, type Place, SMALL_STORE } from '../helpers/inline.js';
+import { seededRandom } from '../../src/system/index.js';
+import { mutated } from '../helpers/mutate.js';
+import {
+  addTo,
+  dir,
+  file,
+  makeScratch,
+  makeTree,
+  noise,
+  removeScratch,
+  scratch,
+  symlink,
+  text,
+} from '../helpers/tree.js';
+
+const KIB = 1 << 10;
+/** Of each kind; more by the variable. */
+const FRAMES = Number(process.env['TARDIS_TEST_FRAMES'] ?? 2000);
+// What clients remember is of no use after the test.
+const state = makeScratch();
+process.env['XDG_STATE_HOME'] = state;
+test.after.always(() => removeScratch(state));
+
+/** One message in so many is changed, so that most of them meet a session that has got somewhere. */
+const EVERY = 4;
+/** Nothing is committed but by the end of a set. */
+const LARGE_STEPS = {
+  ...SMALL_STORE,
+  checkpoint: { bytes: 1 << 30, entries: 1 << 30, intervalMs: 3_600_000 },
+};
+
+interface Message {
+  readonly name: MessageName;
+  readonly bytes: Buffer;
+}
+
+/** A host that keeps a copy of what clients say. */
+function recording(messages: Message[]): (host: StorageHost) => StorageHost {
+  return (host) => ({
+    open: async (...given) => {
+      const handle = await host.open(...given);
+      return {
+        post: (name, bytes) => {
+          messages.push({ name, bytes: Buffer.from(bytes) });
+          handle.post(name, bytes);
+        },
+        end: () => handle.end(),
+        abandon: () => handle.abandon(),
+      };
+    },
+    close: () => host.close(),
+  });
+}
+
+/** What a client says that backs up a tree, and once more when some of it has changed. */
+async function recorded(t: ExecutionContext, password?: string): Promise<[Place, Message[][]]> {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  makeTree(source, [
+    dir('a', [file('one', text(1, 900)), file('two', text(2, 700)), symlink('link', 'where')]),
+    dir('b', [dir('c', [file('deep', 'deep')])]),
+    file('middle', noise(3, 100 * KIB)),
+    file('large', noise(4, 1200 * KIB)),
+  ]);
+  const place = { store, client: 'me' };
+  const system = inlineSystem();
+  const sessions: Message[][] = [[], []];
+  const more = password === undefined ? {} : { password };
+  const options = { storage: LARGE_STEPS, ...more };
+  const first = { ...options, create: true, wrapHost: recording(sessions[0]!) };
+  await backupInline(system, place, [source], first);
+  addTo(source, file('new', text(5, 3000)));
+  addTo(source, dir('d', [file('x', 'x')]));
+  await backupInline(system, place, [source], { ...options, wrapHost: recording(sessions[1]!) });
+  return [place, sessions];
+}
+
+/** What the dispatcher makes of a message: it, or why it is refused. */
+function read(bytes: Buffer): Message | Error {
+  try {
+    const name = peekMessage(bytes, 'to-server');
+    decodeMessage(name, bytes);
+    return { name, bytes };
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+/** Whether it is an error for whoever sent the message, and no bug. */
+function isTold(error: unknown): boolean {
+  return error instanceof TardisError && error.code !== 'INTERNAL';
+}
+
+async function replay(
+  t: ExecutionContext,
+  place: Place,
+  sessions: readonly Message[][],
+  seed: number,
+): Promise<{ frames: number; refused: number }> {
+  const system = inlineSystem();
+  const host = new InlineStorageHost(system);
+  const random = seededRandom(seed);
+  let [frames, refused] = [0, 0];
+  while (frames < FRAMES) {
+    let failure: unknown;
+    const directory = openClientDirectory(system, place);
+    const handle = await host.open(directory, Purpose.backup, LARGE_STEPS, {
+      answer: () => undefined,
+      failed: (error) => void (failure = error),
+    });
+    for (const { name, bytes } of sessions[Math.floor(random.next() * sessions.length)]!) {
+      const isChanged = random.next() * EVERY < 1;
+      // The end of a set would keep what came before it.
+      if (name === 'closeSet' && !isChanged) break;
+      frames += isChanged ? 1 : 0;
+      const sent = isChanged ? read(mutated(bytes, random)) : { name, bytes: Buffer.from(bytes) };
+      if (sent instanceof Error) {
+        // Refused before anything saw it: the session can be used for the next one.
+        failure = sent;
+        refused += 1;
+        if (isTold(sent)) failure = undefined;
+        else break;
+        handle.post(name, Buffer.from(bytes));
+      } else handle.post(sent.name, sent.bytes);
+      await new Promise((resolve) => setImmediate(resolve));
+      if (failure !== undefined) break;
+    }
+    await handle.abandon();
+    if (failure === undefined) continue;
+    refused += 1;
+    t.true(isTold(failure), `${frames} messages with seed ${seed}: ${(failure as Error).stack}`);
+    if (!isTold(failure)) break;
+  }
+  return { frames, refused };
+}
+
+for (const [what, password] of [
+  ['that does not encrypt', undefined],
+  ['that encrypts', 'a password of the tests'],
+] as const) {
+  test(`messages of a client ${what}, changed, do no harm`, async (t) => {
+    const [place, sessions] = await recorded(t, password);
+    t.true(sessions.every((messages) => messages.length > 8));
+    const before = password === undefined ? await history(place) : [];
+    const { frames, refused } = await replay(t, place, sessions, 1);
+    t.true(refused > frames / 4, `${refused} of ${frames}`);
+    if (password === undefined) {
+      const after = await history(place);
+      t.deepEqual(after.slice(0, 1), before.slice(0, 1));
+      for (const line of before.filter((one) => /^[12] /.test(one))) t.true(after.includes(line));
+    }
+  });
+}
