@@ -23,7 +23,7 @@ import {
   type StoreEvent,
 } from '../store/index.js';
 import type { Catalog } from './catalog.js';
-import type { DirectoryIdentity } from './directories.js';
+import { type DirectoryIdentity, ROOTS_DIRECTORY } from './directories.js';
 
 /** Content ids by digest key, to spare a look-up where the caller just stored them. */
 export type KnownContents = ReadonlyMap<string, number>;
@@ -127,7 +127,10 @@ export function applySection(catalog: Catalog, section: ListingSection): void {
     const contentId = contentOfRow(catalog, rows, at, NOTHING_KNOWN);
     putRow(catalog, section, rows, at, { contentId, childId, isNew: false });
     if (childId === undefined) return;
-    const identity = identityOf(section.root, directory, rows, at);
+    // Roots that were told together share a section, and are called by their numbers.
+    const isRoot = directory === ROOTS_DIRECTORY;
+    const root = isRoot ? Number(rows.name(at).toString('latin1')) : section.root;
+    const identity = identityOf(root, directory, rows, at);
     if (catalog.directories.exists(childId)) catalog.directories.place(childId, identity);
     else catalog.directories.add(childId, identity);
   });

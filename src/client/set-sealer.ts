@@ -43,6 +43,9 @@ export class SetSealer {
   private places: Buffer = Buffer.alloc(1024 * SEAL_BYTES);
   private readonly held = new Set<number>();
   private roots: SealedRoot[] = [];
+  /** Which root each root's slot is, and the roots that were looked at. */
+  private readonly rootSlots = new Map<number, number>();
+  private readonly sealedRoots = new Set<number>();
   private opened: Head<'setOpened'> | undefined;
   private clientTimeMs = 0;
   private readonly tree: TreeSealer;
@@ -84,6 +87,7 @@ export class SetSealer {
           : this.tree.place(this.placeOf(parent), reader.name(at));
       at += reader.rowBytes(at);
       this.setPlace(slot, place);
+      if (parent < 0) this.rootSlots.set(slot, -1 - parent);
       const skipHash = Buffer.from(
         hashes.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES),
       );
@@ -119,7 +123,7 @@ export class SetSealer {
         );
       }
       const place = this.placeOf(slot);
-      this.add(place, kept.listing);
+      this.add(slot, place, kept.listing);
       if (kept.place.equals(place)) continue;
       moved.push({ slot, seal: Buffer.concat([place, kept.listing, kept.proof]) });
     }
@@ -154,7 +158,7 @@ export class SetSealer {
       this.open.delete(slot);
       const place = this.placeOf(slot);
       const listing = isPartial ? NO_SEAL : this.tree.listing(sum);
-      this.add(place, listing);
+      this.add(slot, place, listing);
       return Buffer.concat([place, listing, this.tree.proof(skipHash, listing)]);
     });
     return Buffer.concat(kept);
@@ -162,11 +166,12 @@ export class SetSealer {
 
   /** The seal of the set, as it is to be stored. All directories must be done. */
   end(): Buffer {
-    const { set, name, sealedSet, seal, held } = this.opened!;
+    const { set, name, sealedSet, seal } = this.opened!;
     const isSealed = seal.length === SET_SEAL_BYTES;
     const roots = this.roots.map((root, index) => ({
       ...root,
-      isHeld: (held[index] ?? Held.no) !== Held.no,
+      // Held, or it could not be listed: its entries are what they were.
+      isHeld: !this.sealedRoots.has(index),
     }));
     const previous = {
       previousSet: isSealed ? sealedSet : 0,
@@ -176,7 +181,9 @@ export class SetSealer {
     return this.tree.set({ set, name, clientTimeMs, roots, ...previous }, this.directories);
   }
 
-  private add(place: Buffer, listing: Buffer): void {
+  private add(slot: number, place: Buffer, listing: Buffer): void {
+    const root = this.rootSlots.get(slot);
+    if (root !== undefined) this.sealedRoots.add(root);
     const seal = Buffer.concat([place, listing], DIRECTORY_SEAL_BYTES);
     this.tree.addDirectories(seal, this.directories);
   }

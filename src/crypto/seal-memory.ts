@@ -60,7 +60,7 @@ export class SealMemory {
 
   private put({ set, seal, keys }: Remembered): string | undefined {
     try {
-      fs.mkdirSync(path.dirname(this.file), { recursive: true, mode: 0o700 });
+      makeDirectories(path.dirname(this.file));
       const fresh = `${this.file}.new`;
       fs.writeFileSync(fresh, `${set} ${seal.toString('hex')} ${keys}\n`, { mode: 0o600 });
       fs.renameSync(fresh, this.file);
@@ -87,6 +87,14 @@ export class SealMemory {
         : `set ${set} of the store is another one than it was`;
     throw new TardisError('STORE_ROLLED_BACK', `${what} (if you know why, remove ${this.file})`);
   }
+}
+
+/** One by one: Node's own way never ends below a directory like /proc, where nothing can be made. */
+function makeDirectories(directory: string): void {
+  if (fs.existsSync(directory)) return;
+  const above = path.dirname(directory);
+  if (above !== directory) makeDirectories(above);
+  fs.mkdirSync(directory, { mode: 0o700 });
 }
 
 function stateDirectory(): string {

@@ -231,6 +231,34 @@ test('after a rotation old and new contents are read, and the newest key record 
   t.regex((await run('tardis', [...place, '--local', source])).stderr, /STORE_ROLLED_BACK/);
 });
 
+test('a rebuild keeps apart what belongs to which root, and old sets stay proven', async (t) => {
+  const { place, source, at, store } = made(t, 'a password of the tests');
+  const others = ['one', 'two'].map((name) => at(name));
+  for (const other of others) makeTree(other, [dir('d', [file('f', other)])]);
+  await backup([...place, '--local', '--create', source, ...others]);
+  fs.writeFileSync(path.join(others[1]!, 'd', 'f'), 'changed');
+  await backup([...place, '--local', others[1]!]);
+  fs.rmSync(path.join(store, 'me', 'tardis.db'));
+  await succeed('sonic', ['rebuild', '-D', store, '-C', 'me']);
+  fs.writeFileSync(path.join(others[0]!, 'd', 'f'), 'changed too');
+  await backup([...place, '--local', source, ...others]);
+  for (const set of ['1', '2', '3']) {
+    const args = [...place, '-b', set, '-o', at(`out ${set}`), others[1]!];
+    t.notRegex(await succeed('regenerate', args), /nothing proves/);
+  }
+  t.deepEqual(differences(look(others[1]!), look(path.join(at('out 3'), 'two'))), []);
+});
+
+test('a place where nothing can be remembered is told, and the set is complete', async (t) => {
+  const { place, source } = made(t, 'a password of the tests');
+  const env = { XDG_STATE_HOME: '/proc/nothing' };
+  const { status, stderr } = await run('tardis', [...place, '--local', '--create', source], {
+    env,
+  });
+  t.is(status, 0, stderr);
+  t.regex(stderr, /not remembered/);
+});
+
 test('what does not encrypt has no key to change', async (t) => {
   const { place } = made(t, 'a password of the tests');
   await succeed('sonic', ['create', ...place, '--no-crypt']);
