@@ -1,5 +1,6 @@
 /** Runs the commands of bin/ as a user would, each in a process group of its own that cannot outlive the test. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -298,8 +299,8 @@ function parentOf(pid: string): number | undefined {
 }
 
 /** Without settings that would change what the commands do. */
-/** What commands remember of stores, for the tests of this process only. */
-const STATE = path.join(os.tmpdir(), `tardis-test-state-${process.pid}`);
+/** What commands remember of stores, for the tests of this file only: others run beside it in this process. */
+const STATE = path.join(os.tmpdir(), `tardis-test-state-${randomUUID()}`);
 process.once('exit', () => fs.rmSync(STATE, { recursive: true, force: true }));
 
 function cleanEnvironment(): NodeJS.ProcessEnv {
