@@ -262,8 +262,9 @@ test('the list of processes does not show a password for long', async (t) => {
     const file = `/proc/${pid}/cmdline`;
     return fs.existsSync(file) ? fs.readFileSync(file, 'latin1') : '';
   };
-  // The launcher, a shell, may have children of its own before.
-  const isAsking = (): boolean => running.childPids().some((pid) => shownBy(pid).includes('sleep'));
+  // The launcher, a shell, may have children of its own before, which show its arguments at first.
+  const isAsking = (): boolean =>
+    running.childPids().some((pid) => shownBy(pid).startsWith('sleep\0'));
   await running.until('its program', isAsking);
   t.false(shownBy(running.pid).includes(SECRET));
   for (const pid of running.childPids()) t.false(shownBy(pid).includes(SECRET));
