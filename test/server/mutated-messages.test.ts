@@ -156,14 +156,19 @@ for (const [what, password] of [
 ] as const) {
   test(`messages of a client ${what}, changed, do no harm`, async (t) => {
     const [place, sessions] = await recorded(t, password);
-    t.true(sessions.every((messages) => messages.length > 8));
+    t.true(sessions.every((messages) => messages.length > 4));
     const before = password === undefined ? await history(place) : [];
     const { frames, refused } = await replay(t, place, sessions, 1);
     t.true(refused > frames / 4, `${refused} of ${frames}`);
     if (password === undefined) {
       const after = await history(place);
       t.deepEqual(after.slice(0, 1), before.slice(0, 1));
-      for (const line of before.filter((one) => /^[12] /.test(one))) t.true(after.includes(line));
+      // A changed end of a set may be a good one: then versions of before may have an end.
+      const withoutEnd = (line: string): string => line.replace(/\d*$/, '');
+      const kept = new Set(after.map(withoutEnd));
+      for (const line of before.filter((one) => /^[12] /.test(one))) {
+        t.true(kept.has(withoutEnd(line)), line);
+      }
     }
   });
 }
