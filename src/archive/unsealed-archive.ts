@@ -17,6 +17,7 @@ import {
   contentDigest,
   type ContentKeys,
   DIGEST_BYTES,
+  EntryType,
   isSparse,
   metadataOf,
   partsDigest,
@@ -273,7 +274,12 @@ class UnsealedArchive implements Archive {
   }
 
   private setPlace(set: number, directory: number, place: Buffer): void {
-    this.places.set(placeKey(set, directory), place);
+    const key = placeKey(set, directory);
+    const known = this.places.get(key);
+    if (known !== undefined && !known.equals(place)) {
+      throw new TardisError('NOT_AUTHENTIC', 'one directory is in two places');
+    }
+    this.places.set(key, place);
   }
 
   private async provenSet(set: number): Promise<ProvenSet> {
@@ -304,6 +310,14 @@ class UnsealedArchive implements Archive {
       const metadata = metadataOf(reader, at);
       const proof = { hashes, at: index * SEAL_BYTES };
       openInPlace(entry, { name, metadata, proof });
+      // Which entry has a content, and which one a directory, is not the store's to say.
+      const hasContent = hashes
+        .subarray(proof.at, proof.at + SEAL_BYTES)
+        .some((byte) => byte !== 0);
+      if (hasContent !== (entry.contentId !== undefined)) throw otherContent();
+      if ((entry.type === EntryType.directory) !== (entry.childId !== undefined)) {
+        throw new TardisError('NOT_AUTHENTIC', 'an entry leads where it should not');
+      }
       const { digest } = entry;
       if (digest !== undefined && !this.isProven(proof, metadata, digest)) throw otherContent();
       at += reader.rowBytes(at);

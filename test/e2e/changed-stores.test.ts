@@ -125,6 +125,14 @@ const CHANGES: readonly [what: string, ...scripts: string[]][] = [
     `UPDATE entries SET metadata = CAST(substr(metadata, 1, 2) || x'ff01' || substr(metadata, 5) AS BLOB)
      WHERE type = 2`,
   ],
+  ['a file has no content', `UPDATE entries SET content_id = NULL WHERE type = 1`],
+  ['a directory has nothing in it', `UPDATE entries SET child_id = NULL WHERE directory_id > 0`],
+  [
+    'one directory is another one too',
+    `UPDATE entries SET child_id = 2 WHERE child_id IN (3, 4)`,
+    `UPDATE entries SET child_id = 3 WHERE child_id IN (2, 4)`,
+    `UPDATE entries SET child_id = 1 WHERE child_id = 3`,
+  ],
   ['an entry is gone', `DELETE FROM entries WHERE size_bytes = 3145728`],
   ['an empty directory is gone', `DELETE FROM entries WHERE type = 2 AND directory_id > 2`],
   [
