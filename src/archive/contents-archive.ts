@@ -42,12 +42,17 @@ async function findOne(archive: Archive, text: string): Promise<FoundContent> {
       `"${text.slice(0, MOST_DIGITS)}" is no digest: give 16 to 64 hexadecimal digits, an even number`,
     );
   }
-  const [found, another] = await archive.findContents(Buffer.from(text, 'hex'), 2);
+  const prefix = Buffer.from(text, 'hex');
+  const [found, another] = await archive.findContents(prefix, 2);
   if (found === undefined) {
     throw new TardisError('NO_SUCH_PATH', `no content has the digest ${text}`);
   }
   if (another !== undefined) {
     throw new TardisError('USAGE', `more than one digest begins with ${text}; give more digits`);
+  }
+  // Nothing is stored of what is empty: the digest would be proven by no byte.
+  if (!found.digest.subarray(0, prefix.length).equals(prefix) || found.sizeBytes === 0) {
+    throw new TardisError('NOT_AUTHENTIC', `the store shows another content than ${text}`);
   }
   return found;
 }
@@ -78,7 +83,7 @@ function entryOf({ contentId, digest, sizeBytes }: FoundContent, nowMs: number):
     directory: 0,
     firstSet: 0,
     lastSet: undefined,
-    contentId: sizeBytes === 0 ? undefined : contentId,
+    contentId,
     childId: undefined,
     metadata,
   };

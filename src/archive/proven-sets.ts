@@ -2,9 +2,10 @@
  * Sets of a client that encrypts, proven by its keys: which roots and directories each has, and the seal of
  * every listing. A server's word is taken for none of it.
  */
-import { type Keyring, ownSetSeal, SealMemory, SealSum } from '../crypto/index.js';
+import { type Keyring, ownSetSeal, type Remembered, SealMemory, SealSum } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
 import {
+  ENTRY_SEAL_BYTES,
   readAttributes,
   SEAL_ATTRIBUTE,
   SEAL_BYTES,
@@ -12,10 +13,11 @@ import {
   DIRECTORY_SEAL_BYTES,
 } from '../model/index.js';
 import type { RootRecord } from '../store/index.js';
-import type { Archive } from './archive.js';
+import type { Archive, ArchiveEntry } from './archive.js';
 
 /** Seals of directories asked for at once. */
 const PAGE_DIRECTORIES = 1 << 16;
+const NO_SEAL: Buffer = Buffer.alloc(SEAL_BYTES);
 /** Sets that are kept once they are proven. */
 const MAX_KEPT = 4;
 
@@ -23,6 +25,8 @@ export interface ProvenRoot extends RootRecord {
   /** Sealed; `path` is opened. */
   readonly sealedPath: Buffer;
   readonly place: Buffer;
+  /** Of its own entry. */
+  readonly seal: Buffer;
 }
 
 export interface ProvenSet {
@@ -75,10 +79,34 @@ export class ProvenSets {
     const { setSeal } = await this.sealed.seals(remembered.set, 0, 1);
     const isThere = complete.some(({ set }) => set === remembered.set);
     this.memory.check(newest, () => (isThere ? ownSetSeal(setSeal ?? Buffer.alloc(0)) : undefined));
+    const next = complete.find(({ set }) => set > remembered.set);
+    if (!isThere && next !== undefined) await this.checkSuccessor(remembered, next.set);
+  }
+
+  /**
+   * The remembered set is gone, as purged ones are: the one behind it still says what it followed, and a
+   * history that was forked before it shows.
+   */
+  private async checkSuccessor(remembered: Remembered, next: number): Promise<void> {
+    await this.proveUnremembered(next);
+    const { setSeal } = await this.sealed.seals(next, 0, 1);
+    if (setSeal === undefined) return;
+    const { previousSet, previousSeal } = before(setSeal);
+    if (previousSet > remembered.set) return; // of more that are gone nothing is known
+    const isNext = previousSet === remembered.set;
+    this.memory.check(next, () => (isNext ? previousSeal : NO_SEAL));
   }
 
   private async prove(set: number): Promise<ProvenSet> {
     await this.checkMemory();
+    const proven = await this.proveUnremembered(set);
+    if (proven.seal !== undefined && set > this.memory.read().set) {
+      this.doubt = this.memory.write(set, proven.seal);
+    }
+    return proven;
+  }
+
+  private async proveUnremembered(set: number): Promise<ProvenSet & { seal?: Buffer }> {
     const { sealed, keyring } = this;
     const [sets, seals, roots] = await Promise.all([
       sealed.sets(),
@@ -99,27 +127,22 @@ export class ProvenSets {
         set,
         name,
         clientTimeMs,
-        previousSet: setSeal.length === SET_SEAL_BYTES ? Number(setSeal.readBigUInt64LE(0)) : 0,
-        previousSeal: Buffer.from(setSeal.subarray(8, 8 + SEAL_BYTES)),
-        roots: await Promise.all(
-          roots.map(async ({ sealedPath, place }) => ({
-            path: sealedPath,
-            seal: await this.rootSeal(sealedPath, set),
-            isHeld: listingAt(place) === undefined,
-          })),
-        ),
+        ...before(setSeal),
+        roots: roots.map(({ sealedPath, place, seal }) => ({
+          path: sealedPath,
+          seal,
+          isHeld: listingAt(place) === undefined,
+        })),
       };
       const isNumber = Number.isSafeInteger(covered.previousSet);
       if (!isNumber || !keyring.tree.set(covered, directories).equals(setSeal)) {
         throw new TardisError('NOT_AUTHENTIC', `set ${set} is not what the client made`);
       }
-      if (set > this.memory.read().set) {
-        this.doubt = this.memory.write(set, ownSetSeal(setSeal));
-      }
     } else if (found.state === 'complete') {
       throw new TardisError('NOT_AUTHENTIC', `set ${set} has lost its seal`);
     }
-    return { set, isSealed, roots, listingAt };
+    const seal = setSeal && ownSetSeal(setSeal);
+    return { set, isSealed, roots, listingAt, ...(seal === undefined ? {} : { seal }) };
   }
 
   private async sealsOf(
@@ -144,20 +167,30 @@ export class ProvenSets {
   private async rootsOf(set: number): Promise<ProvenRoot[]> {
     const { names, tree } = this.keyring;
     const roots = await this.sealed.roots(set);
-    return roots.map((root) => {
-      const { path: sealedPath } = root;
-      const [path, place] = [names.openPath(sealedPath), tree.rootPlace(sealedPath)];
-      return { ...root, path, sealedPath, place };
-    });
+    return Promise.all(
+      roots.map(async (root) => {
+        const { path: sealedPath } = root;
+        const seal = entrySeal(await this.sealed.find(sealedPath, set));
+        const [path, place] = [names.openPath(sealedPath), tree.rootPlace(sealedPath)];
+        return { ...root, path, sealedPath, place, seal };
+      }),
+    );
   }
+}
 
-  /** The seal of a root's own entry. */
-  private async rootSeal(sealedPath: Buffer, set: number): Promise<Buffer> {
-    const entry = await this.sealed.find(sealedPath, set);
-    const attributes = readAttributes(entry?.attributes);
-    const seal = attributes.find(({ name }) => name.equals(SEAL_ATTRIBUTE))?.value;
-    return seal?.subarray(0, SEAL_BYTES) ?? Buffer.alloc(0);
-  }
+/** The seal of an entry as a store shows it; zeros where there is none. */
+export function entrySeal(entry: ArchiveEntry | undefined): Buffer {
+  const attributes = readAttributes(entry?.attributes);
+  const seal = attributes.find(({ name }) => name.equals(SEAL_ATTRIBUTE))?.value;
+  return seal?.length === ENTRY_SEAL_BYTES ? seal.subarray(0, SEAL_BYTES) : NO_SEAL;
+}
+
+/** What a set's stored seal says of the sealed set before it. */
+function before(setSeal: Buffer): { previousSet: number; previousSeal: Buffer } {
+  return {
+    previousSet: setSeal.length === SET_SEAL_BYTES ? Number(setSeal.readBigUInt64LE(0)) : 0,
+    previousSeal: Buffer.from(setSeal.subarray(8, 8 + SEAL_BYTES)),
+  };
 }
 
 function listingsIn(seals: Buffer): Map<string, Buffer> {

@@ -23,6 +23,7 @@ import {
   partsDigest,
   RowReader,
   SEAL_BYTES,
+  splitPath,
 } from '../model/index.js';
 import type { ObjectReader, OwnerRecord, RootRecord, SetNote } from '../store/index.js';
 import type { NativeCalls } from '../system/index.js';
@@ -36,7 +37,8 @@ import type {
   SetSeals,
   WantedContent,
 } from './archive.js';
-import { type ProvenSet, ProvenSets } from './proven-sets.js';
+import { DirectoryPlaces } from './directory-places.js';
+import { entrySeal, type ProvenSet, ProvenSets } from './proven-sets.js';
 import { rootAbove } from './roots.js';
 import { setAt, setNamed } from './sets.js';
 
@@ -75,8 +77,7 @@ class UnsealedArchive implements Archive {
   readonly access = new Access(undefined);
   /** The last ones that were asked for; the next page is of one of them, mostly. */
   private readonly listed = new Map<string, Listed>();
-  /** Where directories are, by set and number, as far as they were met. */
-  private readonly places = new Map<string, Buffer>();
+  private readonly places = new DirectoryPlaces();
   private unprovenDirectories = 0;
   private readonly unsealedSets = new Set<number>();
   private readonly sealedRootName: Buffer;
@@ -126,8 +127,17 @@ class UnsealedArchive implements Archive {
     return setNamed(this.client, await this.sets(), text);
   }
 
+  /**
+   * By the client's clock: what the server's said is not sealed. The set behind the one that is chosen is
+   * proven too, so that none can be passed over by another time.
+   */
   async findSetAt(momentMs: number): Promise<BackupSet> {
-    return setAt(this.client, await this.sets(), momentMs);
+    const sets = await this.sets();
+    const timed = sets.map((set) => ({ ...set, openedAtMs: set.clientTimeMs }));
+    const { set: chosen } = setAt(this.client, timed, momentMs);
+    const next = sets.find(({ set, state }) => state === 'complete' && set > chosen);
+    if (next !== undefined) await this.provenSet(next.set);
+    return sets.find(({ set }) => set === chosen)!;
   }
 
   async roots(set: number): Promise<RootRecord[]> {
@@ -151,7 +161,7 @@ class UnsealedArchive implements Archive {
   async owners(set: number): Promise<OwnerRecord[]> {
     const { names } = this.keyring;
     const owners = await this.sealed.owners(set);
-    return owners.map((owner) => ({ ...owner, name: names.openOwner(owner.name) }));
+    return owners.map((owner) => ({ ...owner, name: names.openOwner(owner) }));
   }
 
   /** Found in the proven listing of each directory on the way. */
@@ -161,8 +171,12 @@ class UnsealedArchive implements Archive {
     const root = proven.roots.find((one) => one.root === above?.root.root);
     if (above === undefined || root === undefined) return undefined;
     let entry = await this.sealed.find(root.sealedPath, set);
+    // Asked for once more than the proof of the set did: it must be the same one.
+    if (proven.isSealed && !entrySeal(entry).equals(root.seal)) {
+      throw new TardisError('NOT_AUTHENTIC', `a root is not as set ${set} had it`);
+    }
     if (entry !== undefined) this.open([entry], new SealSum());
-    if (entry?.childId !== undefined) this.setPlace(set, entry.childId, root.place);
+    if (entry?.childId !== undefined) this.places.add(set, entry.childId, root.place);
     for (const name of above.rest) {
       if (entry?.childId === undefined) return undefined;
       entry = await this.entryIn(entry.childId, set, name);
@@ -193,6 +207,12 @@ class UnsealedArchive implements Archive {
     const versions = await this.sealed.versions(this.keyring.names.path(path));
     // One entry may have been there several times.
     this.open([...new Set(versions.map(({ entry }) => entry))], new SealSum());
+    const name = splitPath(path).at(-1) ?? NOTHING;
+    for (const { entry } of versions) {
+      if (entry.directory !== ROOTS_DIRECTORY && !entry.name.equals(name)) {
+        throw new TardisError('NOT_AUTHENTIC', 'a version is one of another name');
+      }
+    }
     return versions;
   }
 
@@ -207,11 +227,11 @@ class UnsealedArchive implements Archive {
 
   /** The whole listing of a directory, compared with its seal. Throws NOT_AUTHENTIC. */
   private async prove({ directory, set, limit, withDigests }: ListingPage): Promise<Listed> {
-    const key = listingKey({ directory, set, limit, withDigests });
+    const places = this.places.of(set, directory);
+    const key = this.listingKey({ directory, set, limit, withDigests });
     const known = this.listed.get(key);
     if (known !== undefined) return known;
     const sum = new SealSum();
-    const place = this.places.get(placeKey(set, directory));
     const pages = new Map<string, Buffer>();
     const entries: ArchiveEntry[] = [];
     let isTooMuch = false;
@@ -220,7 +240,7 @@ class UnsealedArchive implements Archive {
       const found = await this.sealed.list(page);
       const before = Buffer.from(sum.bytes);
       const last = found.at(-1)?.name;
-      this.placeBelow(set, place, found);
+      this.placeBelow(set, places, found);
       this.open(found, sum);
       pages.set(after.toString('latin1'), differenceOf(sum.bytes, before));
       if (!isTooMuch) entries.push(...found);
@@ -229,7 +249,7 @@ class UnsealedArchive implements Archive {
       if (last === undefined || found.length < limit) break;
       after = last; // sealed
     }
-    await this.checkListing(set, place, sum);
+    await this.checkListing(set, places, sum);
     entries.sort((one, other) => Buffer.compare(one.name, other.name));
     const listed = { entries: isTooMuch ? undefined : entries, pages };
     const [oldest] = this.listed.keys();
@@ -238,15 +258,20 @@ class UnsealedArchive implements Archive {
     return listed;
   }
 
-  private async checkListing(set: number, place: Buffer | undefined, sum: SealSum): Promise<void> {
+  private async checkListing(set: number, places: readonly Buffer[], sum: SealSum): Promise<void> {
     const proven = await this.provenSet(set);
     if (!proven.isSealed) return;
-    const expected = place && proven.listingAt(place);
-    if (expected === undefined || expected.equals(PARTIAL)) {
-      this.unprovenDirectories += 1;
-    } else if (!this.keyring.tree.listing(sum).equals(expected)) {
-      throw new TardisError('NOT_AUTHENTIC', `a directory is not as set ${set} had it`);
+    const listing = this.keyring.tree.listing(sum);
+    let isProven = false;
+    for (const place of places) {
+      const expected = proven.listingAt(place);
+      if (expected === undefined || expected.equals(PARTIAL)) continue;
+      if (!listing.equals(expected)) {
+        throw new TardisError('NOT_AUTHENTIC', `a directory is not as set ${set} had it`);
+      }
+      isProven = true;
     }
+    if (!isProven) this.unprovenDirectories += 1;
   }
 
   /** A page of a directory with very many entries, which was proven before, in the order of the store. */
@@ -255,7 +280,7 @@ class UnsealedArchive implements Archive {
     const found = await this.sealed.list({ ...page, after });
     const sum = new SealSum();
     this.open(found, sum);
-    const { pages } = this.listed.get(listingKey(page)) ?? { pages: undefined };
+    const { pages } = this.listed.get(this.listingKey(page)) ?? { pages: undefined };
     if (pages?.get(after.toString('latin1'))?.equals(sum.bytes) !== true) {
       throw new TardisError('NOT_AUTHENTIC', 'a listing is another one than it was a moment ago');
     }
@@ -264,22 +289,21 @@ class UnsealedArchive implements Archive {
 
   private placeBelow(
     set: number,
-    place: Buffer | undefined,
+    places: readonly Buffer[],
     sealed: readonly ArchiveEntry[],
   ): void {
-    if (place === undefined) return;
     for (const { childId, name } of sealed) {
-      if (childId !== undefined) this.setPlace(set, childId, this.keyring.tree.place(place, name));
+      if (childId === undefined) continue;
+      for (const place of places) {
+        this.places.add(set, childId, this.keyring.tree.place(place, name));
+      }
     }
   }
 
-  private setPlace(set: number, directory: number, place: Buffer): void {
-    const key = placeKey(set, directory);
-    const known = this.places.get(key);
-    if (known !== undefined && !known.equals(place)) {
-      throw new TardisError('NOT_AUTHENTIC', 'one directory is in two places');
-    }
-    this.places.set(key, place);
+  /** A listing that was proven for one place is not yet for another. */
+  private listingKey({ directory, set, limit, withDigests }: Omit<ListingPage, 'after'>): string {
+    const count = this.places.of(set, directory).length;
+    return `${set}/${directory}/${limit}/${withDigests}/${count}`;
   }
 
   private async provenSet(set: number): Promise<ProvenSet> {
@@ -377,14 +401,6 @@ class UnsealedArchive implements Archive {
 
 function otherContent(): TardisError {
   return new TardisError('NOT_AUTHENTIC', 'the store has another content than an entry says');
-}
-
-function listingKey({ directory, set, limit, withDigests }: Omit<ListingPage, 'after'>): string {
-  return `${set}/${directory}/${limit}/${withDigests}`;
-}
-
-function placeKey(set: number, directory: number): string {
-  return `${set}/${directory}`;
 }
 
 /** What was added to a sum, as a number of 256 bits. */

@@ -186,9 +186,7 @@ export class SealingPeer implements BackupPeer {
     this.say(() => {
       const names = this.keyring?.names;
       const seal = (owner: OwnerName): OwnerName =>
-        names === undefined
-          ? owner
-          : { ...owner, name: names.owner(owner.name.subarray(0, MAX_OWNER_NAME_BYTES)) };
+        names === undefined ? owner : { ...owner, name: names.owner(shortened(owner)) };
       this.server.owners(owners.map(seal));
     });
   }
@@ -237,6 +235,10 @@ export class SealingPeer implements BackupPeer {
     if (this.isReady) tell();
     else this.waiting.push(tell);
   }
+}
+
+function shortened(owner: OwnerName): OwnerName {
+  return { ...owner, name: owner.name.subarray(0, MAX_OWNER_NAME_BYTES) };
 }
 
 /** Seals the rows of a listing; `order[n]` is which of the given ones the n-th is. */

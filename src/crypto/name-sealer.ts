@@ -16,6 +16,13 @@ const SLASH = Buffer.from('/');
 /** Texts that are sealed begin with this; what a server makes up does not. */
 const SEALED_TEXT = '~';
 
+/** A name, and the number it stands for. */
+interface Owner {
+  readonly isGroup: boolean;
+  readonly id: number;
+  readonly name: Uint8Array;
+}
+
 export class NameSealer {
   private readonly calls: SealingCalls;
   private readonly keys: Uint8Array;
@@ -48,12 +55,18 @@ export class NameSealer {
     return joined(splitPath(sealed).map((name) => this.openName(name)));
   }
 
-  owner(name: Uint8Array): Buffer {
-    return name.length === 0 ? Buffer.alloc(0) : this.seal(Label.owner, name);
+  /** Sealed with whose name it is: else a store could give the files of one to another. */
+  owner({ isGroup, id, name }: Owner): Buffer {
+    if (name.length === 0) return Buffer.alloc(0);
+    return this.seal(Label.owner, Buffer.concat([ownerHead(isGroup, id), name]));
   }
 
-  openOwner(sealed: Buffer): Buffer {
-    return sealed.length === 0 ? sealed : this.open(Label.owner, sealed, 'the name of an owner');
+  openOwner({ isGroup, id, name: sealed }: Owner): Buffer {
+    if (sealed.length === 0) return Buffer.alloc(0);
+    const opened = this.open(Label.owner, sealed, 'the name of an owner');
+    const head = ownerHead(isGroup, id);
+    if (!opened.subarray(0, head.length).equals(head)) throw forged('the name of an owner');
+    return opened.subarray(head.length);
   }
 
   /** As text in one line; an empty one stays empty. */
@@ -84,6 +97,13 @@ export class NameSealer {
     if (opened === undefined) throw forged(what);
     return opened;
   }
+}
+
+function ownerHead(isGroup: boolean, id: number): Buffer {
+  const head = Buffer.alloc(5);
+  head[0] = isGroup ? 1 : 0;
+  head.writeUInt32LE(id, 1);
+  return head;
 }
 
 function joined(names: readonly Buffer[]): Buffer {

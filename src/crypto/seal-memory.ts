@@ -8,7 +8,7 @@ import path from 'node:path';
 import { systemCode, TardisError } from '../errors/index.js';
 import { SEAL_BYTES } from '../model/index.js';
 
-interface Remembered {
+export interface Remembered {
   /** The newest sealed set; 0: none. */
   readonly set: number;
   readonly seal: Buffer;

@@ -217,3 +217,47 @@ test('a store that was put back shows on the machine that knew it', async (t) =>
   // Who has never seen the newer one cannot know.
   await succeed('regenerate', args, { env: forgetful() });
 });
+
+test('a history that was forked shows by what follows the set that is missing', async (t) => {
+  const [forked, purged] = [copied(), copied()];
+  const others = forgetful();
+  fs.rmSync(path.join(forked, 'me'), { recursive: true });
+  fs.cpSync(path.join(olderStore, 'me'), path.join(forked, 'me'), { recursive: true });
+  for (const _ of [2, 3, 4]) await backup([...place(forked), '--local', source], { env: others });
+  await backup([...place(purged), '--local', source], { env: forgetful() });
+  const outcome = async (of: string): Promise<string> => {
+    change(of, (catalog) => catalog.exec('DELETE FROM backup_sets WHERE set_number = 3'));
+    const env = forgetful();
+    fs.cpSync(remembering.XDG_STATE_HOME, env['XDG_STATE_HOME']!, { recursive: true });
+    const args = [...place(of), '-o', `${of} out`, source];
+    return (await run('regenerate', args, { env })).stderr;
+  };
+  t.regex(await outcome(forked), /STORE_ROLLED_BACK/);
+  t.notRegex(await outcome(purged), /STORE_ROLLED_BACK|NOT_AUTHENTIC/);
+});
+
+test('which set a date means is not the server’s to say', async (t) => {
+  const copy = copied();
+  change(copy, (catalog) =>
+    catalog.exec('UPDATE backup_sets SET opened_at_ms = 4e12 WHERE set_number > 1'),
+  );
+  const args = [...place(copy), '-d', 'in one hour', '-o', `${copy} out`, source];
+  await succeed('regenerate', args, { env: forgetful() });
+  t.deepEqual(differences(look(source), look(path.join(`${copy} out`, 'tree'))), []);
+});
+
+test('a digest restores the content it is of, or none', async (t) => {
+  const copy = copied();
+  let digest = '';
+  change(copy, (catalog) => {
+    const [row] = catalog.prepare('SELECT hex(digest) AS digest FROM contents').all() as {
+      digest: string;
+    }[];
+    digest = row!.digest;
+    catalog.exec('UPDATE contents SET size_bytes = 0');
+  });
+  const args = [...place(copy), '-o', `${copy} out`, '--checksum', digest];
+  const { status, stderr } = await run('regenerate', args, { env: forgetful() });
+  t.not(status, 0);
+  t.regex(stderr, /NOT_AUTHENTIC/);
+});

@@ -256,3 +256,28 @@ for (const [what, leave] of LEFT_OVERS) {
     t.deepEqual(fs.readdirSync(temporary), [], 'a copy was left behind');
   });
 }
+
+asRoot(
+  'a directory that was moved out of one that cannot be read now is restored in both places',
+  async (t) => {
+    const home = scratch(t);
+    fs.chmodSync(home, 0o755);
+    const [source, store, secret] = ['tree', 'store', 'secret'].map((name) =>
+      path.join(home, name),
+    );
+    makeTree(source!, [dir('left', [dir('moved', [file('one', '1')])]), dir('right', [])]);
+    fs.writeFileSync(secret!, 'words of a test');
+    spawnSync('chown', ['-R', String(NOBODY), home]);
+    const user = { ...nobody, env: { XDG_STATE_HOME: path.join(home, 'state') } };
+    const place = ['-D', store!, '-C', 'me', '-F', secret!];
+    await backup([...place, '--local', '--create', source!], user);
+    fs.renameSync(path.join(source!, 'left', 'moved'), path.join(source!, 'right', 'moved'));
+    fs.chmodSync(path.join(source!, 'left'), 0);
+    await run('tardis', [...place, '--local', source!], user);
+    const out = path.join(home, 'out');
+    await succeed('regenerate', [...place, '-o', out, source!], user);
+    for (const side of ['left', 'right']) {
+      t.is(fs.readFileSync(path.join(out, 'tree', side, 'moved', 'one'), 'utf8'), '1');
+    }
+  },
+);
