@@ -78,6 +78,31 @@ test('excludes and a filter must both let a path in, and --explain names the lin
   t.is(await ask('b.c'), 'tree/b.c: left out: tree/.tardis-excludes:1: b.c');
   t.is(await ask('c.h'), 'tree/c.h: left out: filter:1: file reject .*\\.h$');
   t.is(await ask('d.x'), 'tree/d.x: left out: no line of the filter file accepts it');
+  const crypt = path.join(home, 'efilter');
+  fs.writeFileSync(crypt, '#o,none\nfile accept a\n');
+  const told = async (...args: string[]): Promise<string> =>
+    succeed('tardis', ['--efilter-file', crypt, '--def-crypt', 'chacha', ...args, tree]);
+  const asked = ['a.c', 'd.x', '.'].flatMap((name) => ['--explain', path.join(tree, name)]);
+  t.deepEqual((await told(...asked)).trim().replaceAll(`${home}/`, '').split('\n'), [
+    'tree/a.c: kept; nothing says anything about it; encryption none by #o, efilter:2: file accept a',
+    'tree/d.x: kept; nothing says anything about it; encryption chacha by the default',
+    'tree: kept; nothing says anything about it',
+  ]);
+  const { explanations } = JSON.parse(await told('--json', ...asked)) as {
+    explanations: { encryption: unknown }[];
+  };
+  t.deepEqual(
+    explanations.map(({ encryption }) => encryption),
+    [
+      {
+        algorithm: 'none',
+        tag: 'o',
+        rule: { file: { name: crypt }, line: 2, pattern: { name: 'file accept a' } },
+      },
+      { algorithm: 'chacha', tag: null, rule: null },
+      null,
+    ],
+  );
   fs.writeFileSync(file, 'file accept x\nfile take y\n');
   const bad = await run('tardis', ['-D', home, '--local', '--filter-file', file, tree]);
   t.is(bad.status, 1);
