@@ -133,7 +133,10 @@ export async function runBackup(
     connection = await connect(system, await reach(), linkOf(request), request.tls);
     throwIfAborted(signal);
     pipeline.widen(longWayBytes(connection, request));
-    peer.begin(login.keyring(await server.begin(connection, login)));
+    const keyring = login.keyring(await server.begin(connection, login));
+    const isInVain = keyring === undefined && request.settings.cryptWish !== undefined;
+    if (isInVain) throw notEncrypting(request.client);
+    peer.begin(keyring);
     const opened = await opening;
     pipeline.note(rootFailures(roots, opened.held));
     await running;
@@ -154,6 +157,12 @@ export async function runBackup(
   } finally {
     signal?.removeEventListener('abort', interrupt);
   }
+}
+
+/** Whoever says what to encrypt with shall not believe that it happens. */
+export function notEncrypting(client: string): TardisError {
+  const what = '--efilter-file (CryptFilterFile) and --def-crypt (DefaultCrypt)';
+  return new TardisError('CONFIG_INVALID', `${client} does not encrypt, so it takes no ${what}`);
 }
 
 function resultOf(

@@ -2,6 +2,7 @@ export {
   type BackupHooks,
   type BackupRequest,
   type BackupResult,
+  notEncrypting,
   runBackup,
 } from './backup.js';
 export { type KeysRequest, type KeysResult, withKeys } from './keys.js';

@@ -4,6 +4,7 @@ import { CLIENT_ROWS } from './rows-client.js';
 import { COMMON_ROWS } from './rows-common.js';
 import { DELTA_ROWS } from './rows-deltas.js';
 import { EXCLUDE_ROWS } from './rows-excludes.js';
+import { FILTER_ROWS } from './rows-filters.js';
 import { LOGIN_ROWS } from './rows-login.js';
 import { RESTORE_ROWS } from './rows-restore.js';
 import { ROOT_ROWS } from './rows-roots.js';
@@ -16,6 +17,7 @@ export const SETTINGS = {
   ...DELTA_ROWS,
   ...LOGIN_ROWS,
   ...EXCLUDE_ROWS,
+  ...FILTER_ROWS,
   ...ROOT_ROWS,
   ...RESTORE_ROWS,
   ...TUNING_ROWS,
@@ -39,6 +41,7 @@ export function rowsOf(tool: Tool): [name: string, row: SettingRow][] {
 /** The heading a setting stands under in --help. */
 export function headingOf(name: string): string {
   if (name in EXCLUDE_ROWS) return 'What to leave out:';
+  if (name in FILTER_ROWS) return 'Filters:';
   if (name in LOGIN_ROWS) return 'Passwords and the way to the server:';
   return name in TUNING_ROWS ? 'Tuning:' : 'Options:';
 }

@@ -79,7 +79,14 @@ export async function fetchHead(source: RecordSource, record: RecordPlace): Prom
 /** The same of a record whose beginning, or all of it, is there. */
 export function headIn(source: RecordSource, record: RecordPlace, bytes: Buffer): RecordHead {
   const header = headerOf(record, bytes);
-  if (header.scheme === Scheme.plain) return { header, cipher: undefined };
+  if (header.scheme === Scheme.plain) {
+    if (source.keys === undefined) return { header, cipher: undefined };
+    // All contents of a client that encrypts have a tag of its keys: this is somebody else's.
+    throw new TardisError(
+      'RECORD_DAMAGED',
+      'a record is not encrypted, as those of this client are',
+    );
+  }
   if (source.keys === undefined) {
     throw new TardisError('PASSWORD_NEEDED', 'what is stored is encrypted');
   }

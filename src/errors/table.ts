@@ -28,6 +28,11 @@ const row = (kind: ErrorKind, exitStatus: number, guidance: string): ErrorRow =>
 
 export const ERROR_TABLE = Object.freeze({
   USAGE: row('user', 1, 'See the command with --help.'),
+  SAMPLE_EXISTS: row(
+    'user',
+    1,
+    'Remove or rename it, or go to another directory; it was not touched.',
+  ),
   CONFIG_INVALID: row(
     'user',
     1,

@@ -1,9 +1,9 @@
 /** Decisions in words. */
 import { displayName } from '../model/index.js';
-import type { Decision, Reason } from './excluder.js';
-import type { Rule } from './rules.js';
+import type { DecidingLine, Decision, Reason } from './excluder.js';
 
-const WORDS: Readonly<Record<Exclude<Reason, 'rule'>, string>> = Object.freeze({
+const WORDS: Readonly<Record<Exclude<Reason, 'rule' | 'filter'>, string>> = Object.freeze({
+  notAccepted: 'no line of the filter file accepts it',
   skipFile: 'a skip file lies in its directory',
   cacheTag: 'its directory is marked as a cache by CACHEDIR.TAG',
   excludeDirectory: 'it is named by --exclude-dir',
@@ -14,11 +14,11 @@ const WORDS: Readonly<Record<Exclude<Reason, 'rule'>, string>> = Object.freeze({
 
 /** Why something is left out or kept; a rule as `file:line: pattern`. */
 export function describeDecision({ reason, rule }: Decision): string {
-  return reason === 'rule' ? describeRule(rule!) : WORDS[reason];
+  return reason === 'rule' || reason === 'filter' ? describeRule(rule!) : WORDS[reason];
 }
 
 /** Where a rule stands, and the rule. */
-export function describeRule({ origin, line, text }: Rule): string {
+export function describeRule({ origin, line, text }: DecidingLine): string {
   const pattern = displayName(Buffer.from(text, 'latin1'));
   if (origin.kind !== 'file') return `${origin.name}: ${pattern}`;
   return `${displayName(Buffer.from(origin.name, 'latin1'))}:${line}: ${pattern}`;

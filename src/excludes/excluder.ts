@@ -5,6 +5,8 @@
 import { EntryType, joinPath, lastComponent, type RowReader } from '../model/index.js';
 import type { System } from '../system/index.js';
 import type { RuleFile, RuleLink } from './chain.js';
+import { fileFilter } from './file-filter.js';
+import type { FilterRules } from './filter-rules.js';
 import { CACHE_TAG_NAME, isCache, Marks, readBeginning } from './marks.js';
 import { generalRules } from './general.js';
 import type { ExcludeOptions } from './options.js';
@@ -15,9 +17,13 @@ export const MAX_RULE_FILE_BYTES = 128 << 10;
 /** Bytes of the rule files that hold for one directory. */
 export const MAX_CHAIN_BYTES = 512 << 10;
 
-/** Why something is left out, or (`rule`) kept although a rule would leave it out. */
+/** Why something is left out, or (`rule`, `filter`) kept although others would leave it out. */
 export type Reason =
   | 'rule'
+  /** A line of the filter file. */
+  | 'filter'
+  /** No line of the filter file matches. */
+  | 'notAccepted'
   | 'skipFile'
   | 'cacheTag'
   | 'excludeDirectory'
@@ -25,11 +31,14 @@ export type Reason =
   | 'noDump'
   | 'noAccess';
 
+/** Where it stands, and what it says. */
+export type DecidingLine = Pick<Rule, 'origin' | 'line' | 'text'>;
+
 export interface Decision {
   readonly isLeftOut: boolean;
   readonly reason: Reason;
-  /** With the reason `rule`. */
-  readonly rule: Rule | undefined;
+  /** With the reasons `rule` and `filter`. */
+  readonly rule: DecidingLine | undefined;
 }
 
 /**
@@ -78,6 +87,7 @@ interface CompiledLink {
 export class Excluder {
   private readonly marks: Marks;
   private readonly general: RuleList;
+  private readonly filter: FilterRules | undefined;
   /** By the path of the directory that holds them. */
   private readonly directories = new Map<string, Set<string>>();
   private readonly compiled = new WeakMap<RuleLink, CompiledLink>();
@@ -90,10 +100,15 @@ export class Excluder {
     this.system = system;
     this.marks = new Marks(options);
     this.general = generalRules(options.sources);
+    this.filter = fileFilter(options.filter);
     for (const directory of options.directories) this.addDirectory(directory);
     const { skipNoDump, skipNoAccess, maxFileBytes } = options;
     this.asksAlways =
-      this.general.rules.length > 0 || skipNoDump || skipNoAccess || maxFileBytes > 0;
+      this.general.rules.length > 0 ||
+      this.filter !== undefined ||
+      skipNoDump ||
+      skipNoAccess ||
+      maxFileBytes > 0;
   }
 
   private addDirectory(path: string): void {
@@ -208,6 +223,8 @@ export class Excluder {
     const noDump = skipNoDump ? native.noDumpRows(path, rows.rows) : undefined;
     const forbidden = skipNoAccess ? native.forbiddenRows(path, rows.rows) : undefined;
     const leftOut = (reason: Reason): Decision => ({ isLeftOut: true, reason, rule: undefined });
+    const { filter } = this;
+    const directory = filter === undefined ? '' : path.toString('latin1');
     return (at, index) => {
       const type = rows.type(at);
       const isDirectory = type === EntryType.directory;
@@ -217,9 +234,13 @@ export class Excluder {
       if (rule?.isKeeping === false) return { isLeftOut: true, reason: 'rule', rule };
       const isTooLarge = maxFileBytes > 0 && type === EntryType.file;
       if (isTooLarge && rows.sizeBytes(at) > maxFileBytes) return leftOut('size');
+      const line = filter?.find(directory, name, isDirectory);
+      if (line?.isAccepting === false) return { isLeftOut: true, reason: 'filter', rule: line };
+      if (filter !== undefined && line === undefined) return leftOut('notAccepted');
       if (noDump?.[index] === 1) return leftOut('noDump');
       if (forbidden?.[index] === 1) return leftOut('noAccess');
-      return rule === undefined ? undefined : { isLeftOut: false, reason: 'rule', rule };
+      if (rule !== undefined) return { isLeftOut: false, reason: 'rule', rule };
+      return line && { isLeftOut: false, reason: 'filter', rule: line };
     };
   }
 }

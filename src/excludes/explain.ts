@@ -20,6 +20,8 @@ export interface Explanation {
     | 'missing'
     /** Beneath a mount point that is not entered. */
     | 'otherDevice';
+  /** Of the path; undefined for a root, and for what was not looked at. */
+  readonly type: number | undefined;
   /** What the outcome is about: the path, or the directory above that is left out or missing. */
   readonly decidedAt: Buffer;
   /** Undefined when nothing says anything about it. */
@@ -40,7 +42,7 @@ export function explainPath(
   const explanations = roots
     .filter((root) => isWithin(root, path))
     .map((root) => explainWithin(system, options, root, path));
-  const nothing = { decision: undefined, emptied: undefined, problems: [] };
+  const nothing = { type: undefined, decision: undefined, emptied: undefined, problems: [] };
   return (
     explanations.find(({ outcome }) => outcome === 'kept') ??
     explanations[0] ?? { path, outcome: 'outside', decidedAt: path, ...nothing }
@@ -65,11 +67,13 @@ function explainWithin(
   let directory = root;
   let rules: RuleLink | undefined;
   let last: Decision | undefined;
+  let type: number | undefined;
   for (const [index, name] of names.entries()) {
     const here = joinPath(directory, name);
     const tell = (outcome: Explanation['outcome'], decision?: Decision): Explanation => ({
       path,
       outcome,
+      type: undefined,
       decidedAt: here,
       decision,
       emptied: undefined,
@@ -83,7 +87,8 @@ function explainWithin(
     last = decider?.over(rows)(found.at, found.index);
     if (last?.isLeftOut === true) return tell('leftOut', last);
     const isLast = index === names.length - 1;
-    const isDirectory = rows.type(found.at) === EntryType.directory;
+    type = rows.type(found.at);
+    const isDirectory = type === EntryType.directory;
     const isEntered = isDirectory && (rows.flags(found.at) & RowFlag.otherDevice) === 0;
     if (isLast && !isEntered) break;
     if (!isDirectory) return tell('missing');
@@ -91,7 +96,7 @@ function explainWithin(
     rules = decider === undefined ? rules : decider.rules;
     directory = here;
   }
-  const kept = { path, outcome: 'kept', decidedAt: path, decision: last, problems } as const;
+  const kept = { path, outcome: 'kept', type, decidedAt: path, decision: last, problems } as const;
   if (names.length === 0 || !directory.equals(path)) return { ...kept, emptied: undefined };
   return { ...kept, emptied: emptiedBy(system, excluder, path, rules) };
 }

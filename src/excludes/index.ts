@@ -1,7 +1,19 @@
 export { CVS_PATTERNS } from './builtin.js';
 export { packChains, type PackedChains, type RuleLink, unpackChains } from './chain.js';
+export {
+  CRYPT_ALGORITHMS,
+  type CryptAlgorithm,
+  type CryptChoice,
+  CryptFilter,
+  cryptFilter,
+  type CryptTag,
+  type CryptWish,
+  MAX_TAGS,
+  parseCryptFile,
+} from './crypt-filter.js';
 export { describeDecision, describeRule } from './describe.js';
 export {
+  type DecidingLine,
   type Decision,
   type DirectoryDecider,
   Excluder,
@@ -12,7 +24,19 @@ export {
   type RuleProblem,
 } from './excluder.js';
 export { explainPath, type Explanation } from './explain.js';
+export { MAX_EXPRESSION_BYTES, MAX_EXPRESSION_STEPS } from './expressions.js';
+export { fileFilter } from './file-filter.js';
 export { type Filtered, filterListing, type LeftOut } from './filter.js';
+export {
+  type FilterFile,
+  type FilterKind,
+  type FilterLine,
+  FilterRules,
+  MAX_FILTER_FILE_BYTES,
+  MAX_FILTER_LINES,
+  parseFilterFile,
+} from './filter-rules.js';
 export { compileGlob, type Glob } from './glob.js';
 export * from './options.js';
 export { parseRule, parseRules, type Rule, type RuleOrigin, RuleList } from './rules.js';
+export { SAMPLE_FILTER } from './sample.js';

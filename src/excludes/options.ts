@@ -1,4 +1,5 @@
 /** What a user wants left out, as plain data that crosses threads. */
+import type { FilterFile } from './filter-rules.js';
 import type { RuleOrigin } from './rules.js';
 
 /** Patterns that lie in no directory: of an option, built in, or of a file named by an option. */
@@ -25,6 +26,8 @@ export interface ExcludeOptions {
   readonly skipNoAccess: boolean;
   /** Larger files are left out; 0 stands for no limit. */
   readonly maxFileBytes: number;
+  /** What it does not accept is left out. */
+  readonly filter: FilterFile | undefined;
   /** Tell the paths of what is left out, not only their number. */
   readonly tellsPaths: boolean;
 }
@@ -40,6 +43,7 @@ export const NO_EXCLUDES: ExcludeOptions = Object.freeze({
   skipNoDump: false,
   skipNoAccess: false,
   maxFileBytes: 0,
+  filter: undefined,
   tellsPaths: false,
 });
 

@@ -11,15 +11,17 @@ export const Scheme = Object.freeze({
   aes: 2,
   /** Bodies by ChaCha20-Poly1305, for processors without AES. */
   chaCha: 3,
+  /** Bodies as they are, with a tag by a key: everybody can read them, nobody else make them. */
+  readable: 4,
 });
 export type SchemeNumber = (typeof Scheme)[keyof typeof Scheme];
 
 export function isScheme(value: number): value is SchemeNumber {
-  return value === Scheme.plain || value === Scheme.aes || value === Scheme.chaCha;
+  return Number.isInteger(value) && value >= Scheme.plain && value <= Scheme.readable;
 }
 
 export interface ContentKeys {
-  /** New records are made with these two. */
+  /** New records are made with these two, where nothing else is chosen. */
   readonly scheme: SchemeNumber;
   readonly epoch: number;
   /** One for each epoch; 32 bytes. */

@@ -30,7 +30,7 @@ import {
   type HashOutput,
   type JobRunner,
   memoryOf,
-  type RawRules,
+  memoryOfContents,
   type WalkOutput,
 } from '../workers/index.js';
 import { askWhatIsWanted } from './ask.js';
@@ -92,7 +92,7 @@ export class BackupPipeline {
   private doneSlots: number[] = [];
   private doneSettled: boolean[] = [];
   private readonly effort: Effort;
-  private readonly rawRules: RawRules | undefined;
+  private readonly settings: PipelineSettings;
   private readonly jobs: JobRunner;
   private readonly peer: BackupPeer;
   private readonly walk: WalkOptions;
@@ -124,7 +124,7 @@ export class BackupPipeline {
     };
     this.budget = new Budget(settings.budgetBytes, settings.budgetItems);
     this.effort = new Effort({ ...settings, smallRawBytes: smallBytes }, () => peer.isEmpty);
-    this.rawRules = settings.rawRules;
+    this.settings = settings;
     this.directories = new OpenDirectories((finished, items) => {
       this.doneSlots.push(finished.slot);
       this.doneSettled.push(finished.isSettled);
@@ -235,6 +235,7 @@ export class BackupPipeline {
     const isForgetting = recent.added > recent.capacity * RECENT_FULL_RATIO;
     const frames = this.peer.isEmpty && !isForgetting ? this.effort.usualFrames : undefined;
     const { input } = parcel;
+    const { rawRules, cryptWish: crypt } = this.settings;
     const report = savedReporter(input, this.hooks.onSaved);
     const transfer = memoryOf(input.rows, input.rowEnds, input.paths, input.pathEnds, input.slots);
     const { heldBytes } = parcel;
@@ -242,7 +243,7 @@ export class BackupPipeline {
     if (memory !== undefined) transfer.push(...memoryOf(memory));
     const { output, busyMs } = await this.jobs.run(
       'hash',
-      { parcel: input, frames, memory, rawRules: this.rawRules, keys: this.peer.contentKeys },
+      { parcel: input, frames, memory, rawRules, crypt, keys: this.peer.contentKeys },
       transfer,
     );
     report(output);
@@ -291,9 +292,9 @@ export class BackupPipeline {
       return { outgoing: { ...outgoing, ...nothing }, contents: 0, heldBytes, slots };
     }
     const startMs = performance.now();
-    const { bytes, digests, starts, sizes, isRaw, kinds } = contents;
+    const { sizes } = contents;
     const rawBytes = sizes.reduce((sum, size, index) => sum + wanted[index]! * size, 0);
-    const transfer = memoryOf(bytes, digests, starts, sizes, isRaw, kinds, wanted);
+    const transfer = [...memoryOfContents(contents), ...memoryOf(wanted)];
     const memory = this.spare.take();
     if (memory !== undefined) transfer.push(...memoryOf(memory));
     const frames = this.effort.framesFor(rawBytes);

@@ -1,9 +1,23 @@
 /** A large file on its way: what is known of it and of its parts. */
-import { type PartDigest, RowOffset } from '../model/index.js';
-import type { RangeOutput } from '../workers/index.js';
+import { type CryptWish, cryptFilter } from '../excludes/index.js';
+import { type PartDigest, RowOffset, RowReader, type SchemeNumber } from '../model/index.js';
+import type { Compression } from '../store/index.js';
+import type { RangeOutput, RawRules } from '../workers/index.js';
 import type { FileDelta } from './file-delta.js';
 import type { LargeFile } from './parcel.js';
 import type { SignatureSender } from './signature-sender.js';
+
+export interface LargeOptions {
+  readonly compression: Compression;
+  readonly rawRules?: RawRules;
+  readonly cryptWish?: CryptWish | undefined;
+  /** Files above this are always hashed before they are sent; 0: none. */
+  readonly checksumAboveBytes?: number;
+  /** Make signatures of all that is sent; else the server does, when it needs them. */
+  readonly sendSignatures?: boolean;
+  /** Parts (or files) streamed at once. */
+  readonly streams: number;
+}
 
 export interface LargeResult {
   /** The row as the file was read; its size is what was read. */
@@ -47,6 +61,8 @@ export interface Source extends LargeFile {
 /** A file on its way. */
 export interface Sending extends Source {
   readonly isInParts: boolean;
+  /** What its records are encrypted with; undefined: as usual. */
+  readonly scheme: SchemeNumber | undefined;
   readonly delta: FileDelta | undefined;
   readonly signature: SignatureSender | undefined;
 }
@@ -65,4 +81,12 @@ export function isSameVersion(row: Buffer, other: Buffer): boolean {
     isEqual(RowOffset.sizeBytes, RowOffset.birthTimeNs) &&
     isEqual(RowOffset.inode, RowOffset.device)
   );
+}
+
+/** The scheme that the user wants for a file's records; undefined: the usual one. */
+export function wantedScheme(
+  wish: CryptWish | undefined,
+  { directoryPath, row }: LargeFile,
+): SchemeNumber | undefined {
+  return cryptFilter(wish)?.scheme(directoryPath, new RowReader(row).name(0));
 }

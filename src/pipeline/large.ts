@@ -14,22 +14,19 @@ import {
 } from '../model/index.js';
 import { type Compression, STREAM_CHUNK_BYTES } from '../store/index.js';
 import { Credit, Verdict } from '../transport/index.js';
-import {
-  type DeltaRequest,
-  type JobRunner,
-  type RangeOutput,
-  type RawRules,
-} from '../workers/index.js';
+import type { DeltaRequest, JobRunner, RangeOutput } from '../workers/index.js';
 import type { Budget } from './budget.js';
 import { FileDelta, MAX_LOADED_BYTES } from './file-delta.js';
 import {
   isSameVersion,
+  type LargeOptions,
   type LargeResult,
   type PartResult,
   type Readings,
   type Sending,
   type Source,
   UnreadableFile,
+  wantedScheme,
 } from './large-file.js';
 import { sourceOf } from './large-source.js';
 import type { LargeFile } from './parcel.js';
@@ -49,17 +46,6 @@ export const FILES_IN_FLIGHT = 8;
 const MAX_TRIES = 2;
 const MAX_AGAIN_BYTES = 1 << 30;
 const MAX_WINDOW_CHUNKS = 16;
-
-export interface LargeOptions {
-  readonly compression: Compression;
-  readonly rawRules?: RawRules;
-  /** Files above this are always hashed before they are sent; 0: none. */
-  readonly checksumAboveBytes?: number;
-  /** Make signatures of all that is sent; else the server does, when it needs them. */
-  readonly sendSignatures?: boolean;
-  /** Parts (or files) streamed at once. */
-  readonly streams: number;
-}
 
 /** Counters of the two stages that large files pass. */
 export interface LargeCounters {
@@ -133,8 +119,10 @@ export class LargeFiles {
     const { checksumAboveBytes = 0 } = this.options;
     const isAbove = checksumAboveBytes > 0 && formBytes > checksumAboveBytes;
     const mustSign = this.isSigned(formBytes) && source.blockBytes !== undefined;
+    const scheme = wantedScheme(this.options.cryptWish, source);
     const file: Sending = {
       ...source,
+      scheme,
       isInParts: formBytes > PART_BYTES,
       hashFirst:
         isAbove ||
@@ -142,7 +130,7 @@ export class LargeFiles {
         this.sentSizes.has(formBytes) ||
         delta?.isMadeMeanwhile === true,
       delta,
-      signature: mustSign ? new SignatureSender(this.peer, this.jobs) : undefined,
+      signature: mustSign ? new SignatureSender(this.peer, this.jobs, scheme) : undefined,
     };
     this.sentSizes.add(formBytes);
     const offsets: number[] = [];
@@ -340,9 +328,9 @@ export class LargeFiles {
     }
   }
 
-  private startOf({ isInParts, formBytes }: Sending): ContentStart {
+  private startOf({ isInParts, formBytes, scheme }: Sending): ContentStart {
     const { codec } = this.options.compression;
-    return { isPart: isInParts, codec, fileSizeBytes: formBytes };
+    return { isPart: isInParts, codec, fileSizeBytes: formBytes, scheme };
   }
 
   private async whole(file: Sending, offset: number): Promise<RangeOutput> {

@@ -12,6 +12,7 @@ import {
   writeContentIndex,
   writeDeltaIndex,
 } from '../store/index.js';
+import { Scheme, type SchemeNumber } from '../model/index.js';
 import type { JobRunner } from '../workers/index.js';
 import type { BackupPeer, OfferedBasis, PeerStream } from './peer.js';
 
@@ -23,11 +24,13 @@ interface RecordStart {
   readonly codec: CodecNumber;
   readonly fileSizeBytes: number;
   readonly isPart: boolean;
+  /** What it is encrypted with; undefined: as usual. */
+  readonly scheme: SchemeNumber | undefined;
   /** Of a delta. */
   readonly basis?: Uint8Array;
 }
 
-export type ContentStart = Pick<RecordStart, 'codec' | 'fileSizeBytes' | 'isPart'>;
+export type ContentStart = Pick<RecordStart, 'codec' | 'fileSizeBytes' | 'isPart' | 'scheme'>;
 
 export class RecordStream {
   /** Undefined: the client does not encrypt. */
@@ -48,12 +51,12 @@ export class RecordStream {
   /** A content, or a part of one, whole. */
   static content(peer: BackupPeer, jobs: JobRunner, start: ContentStart): RecordStream {
     const kind = start.isPart ? RecordKind.part : RecordKind.content;
-    return new RecordStream({ ...start, kind }, newCipher(peer, jobs), (cipher) =>
+    return new RecordStream({ ...start, kind }, newCipher(peer, jobs, start.scheme), (cipher) =>
       peer.openStream({ ...start, cipher }),
     );
   }
 
-  /** The same as a delta on what is offered. */
+  /** The same as a delta on what is offered, which may be encrypted: then so is the delta, always. */
   static delta(
     peer: BackupPeer,
     jobs: JobRunner,
@@ -61,14 +64,22 @@ export class RecordStream {
     basis: OfferedBasis,
   ): RecordStream {
     const record = { ...start, kind: RecordKind.delta, basis: basis.digest };
-    return new RecordStream(record, newCipher(peer, jobs), (cipher) =>
+    return new RecordStream(record, newCipher(peer, jobs, secret(start.scheme)), (cipher) =>
       basis.openDelta({ ...start, cipher }),
     );
   }
 
-  static signature(peer: BackupPeer, jobs: JobRunner, codec: CodecNumber): RecordStream {
-    const record = { kind: RecordKind.signature, codec, fileSizeBytes: 0, isPart: false };
-    return new RecordStream(record, newCipher(peer, jobs), (cipher) => peer.openSignature(cipher));
+  /** Always encrypted: it tells about the content, which may be stored so although it is chosen to be readable. */
+  static signature(
+    peer: BackupPeer,
+    jobs: JobRunner,
+    codec: CodecNumber,
+    scheme: SchemeNumber | undefined,
+  ): RecordStream {
+    const record = { kind: RecordKind.signature, codec, fileSizeBytes: 0, isPart: false, scheme };
+    return new RecordStream(record, newCipher(peer, jobs, secret(scheme)), (cipher) =>
+      peer.openSignature(cipher),
+    );
   }
 
   chunk(bytes: Uint8Array): Promise<void> {
@@ -102,6 +113,15 @@ export class RecordStream {
   }
 }
 
-function newCipher({ contentKeys }: BackupPeer, { native }: JobRunner): RecordCipher | undefined {
-  return contentKeys && RecordCipher.fresh(native, contentKeys);
+function newCipher(
+  { contentKeys }: BackupPeer,
+  { native }: JobRunner,
+  scheme: SchemeNumber | undefined,
+): RecordCipher | undefined {
+  return contentKeys && RecordCipher.fresh(native, contentKeys, scheme);
+}
+
+/** The scheme, if it hides something; else the usual one, which does. */
+function secret(scheme: SchemeNumber | undefined): SchemeNumber | undefined {
+  return scheme === Scheme.readable ? undefined : scheme;
 }

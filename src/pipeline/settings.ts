@@ -1,4 +1,5 @@
 /** What of the pipeline can be tuned. */
+import type { CryptWish } from '../excludes/index.js';
 import type { Compression } from '../store/index.js';
 import type { RawRules } from '../workers/index.js';
 
@@ -22,6 +23,8 @@ export interface PipelineSettings {
   readonly streamConcurrency: number;
   readonly compression: Compression;
   readonly rawRules?: RawRules;
+  /** What contents are encrypted with, where the client encrypts. */
+  readonly cryptWish?: CryptWish | undefined;
   readonly checksumAboveBytes?: number;
   readonly sendSignatures?: boolean;
 }

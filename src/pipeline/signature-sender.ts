@@ -3,7 +3,7 @@
  * is never in memory whole. It follows the content, by whose digest it is kept.
  */
 import { blockBytesFor, LEAST_DELTA_BYTES, SignatureJoin } from '../delta/index.js';
-import { BytesBuilder } from '../model/index.js';
+import { BytesBuilder, type SchemeNumber } from '../model/index.js';
 import { buildChunk, Codec, STREAM_CHUNK_BYTES } from '../store/index.js';
 import type { JobRunner } from '../workers/index.js';
 import type { BackupPeer } from './peer.js';
@@ -32,8 +32,9 @@ export class SignatureSender {
   /** Parts that are ready before those in front of them: fewer than are read at once. */
   private readonly early = new Map<number, Uint8Array>();
 
-  constructor(peer: BackupPeer, jobs: JobRunner) {
-    this.stream = RecordStream.signature(peer, jobs, AS_THEY_ARE.codec);
+  /** `scheme`: what the content is encrypted with; undefined: as usual. */
+  constructor(peer: BackupPeer, jobs: JobRunner, scheme: SchemeNumber | undefined) {
+    this.stream = RecordStream.signature(peer, jobs, AS_THEY_ARE.codec, scheme);
   }
 
   /** Takes the signature of a part: of whole blocks, but for the last one. */

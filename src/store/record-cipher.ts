@@ -1,9 +1,9 @@
 /**
- * Encryption of one record's body. Each record has a random salt and so keys of its own; nonces are
+ * Encryption of one record's body, or what proves one that everybody may read. Each record has a random salt and so keys of its own; nonces are
  * numbers of chunks. docs/formats.md, "Encrypted records", has every byte. What is decrypted here comes
  * from a store, and may be anything.
  */
-import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { TardisError } from '../errors/index.js';
 import { type ContentKeys, isScheme, Scheme, type SchemeNumber } from '../model/index.js';
 import {
@@ -58,6 +58,12 @@ export class RecordCipher {
   constructor(calls: SealingCalls, keys: ContentKeys, head: CipherHead) {
     this.calls = calls;
     this.head = head;
+    if (head.scheme === Scheme.plain) {
+      throw new TardisError(
+        'RECORD_DAMAGED',
+        'a record is not encrypted, as those of this client are',
+      );
+    }
     this.cipher =
       head.scheme === Scheme.chaCha ? BodyCipher.chaCha20Poly1305 : BodyCipher.aes256Gcm;
     const master = keys.contents.find(({ epoch }) => epoch === head.epoch)?.key;
@@ -68,15 +74,19 @@ export class RecordCipher {
     this.bodyKey = this.keyFor('body');
   }
 
-  /** For a new record. */
-  static fresh(calls: SealingCalls, keys: ContentKeys): RecordCipher {
-    const { scheme, epoch } = keys;
+  /** For a new record; `scheme`: another one than usual. */
+  static fresh(
+    calls: SealingCalls,
+    keys: ContentKeys,
+    scheme: SchemeNumber = keys.scheme,
+  ): RecordCipher {
+    const { epoch } = keys;
     return new RecordCipher(calls, keys, { scheme, epoch, salt: randomBytes(RECORD_SALT_BYTES) });
   }
 
   /** Encrypts a body in one piece, in place, where the tag has room behind it. `also`: header and index. */
   encryptWhole(also: Uint8Array, data: Buffer, at: number, bytes: number): void {
-    this.calls.encryptBody(this.cipher, this.bodyKey, nonceOf(WHOLE), also, data, at, bytes);
+    this.encrypt(WHOLE, also, data, at, bytes);
   }
 
   /** Decrypts one in place; returns it without its tag. Throws RECORD_DAMAGED. */
@@ -85,8 +95,7 @@ export class RecordCipher {
   }
 
   encryptChunk(number: number, isRaw: boolean, data: Buffer, at: number, bytes: number): void {
-    const also = chunkAlso(number, isRaw);
-    this.calls.encryptBody(this.cipher, this.bodyKey, nonceOf(number), also, data, at, bytes);
+    this.encrypt(number, chunkAlso(number, isRaw), data, at, bytes);
   }
 
   /** The same of a chunk. */
@@ -127,13 +136,41 @@ export class RecordCipher {
     return key;
   }
 
+  private encrypt(number: number, also: Uint8Array, data: Buffer, at: number, bytes: number): void {
+    if (this.head.scheme === Scheme.readable) {
+      data.set(this.tagOf(number, also, data.subarray(at, at + bytes)), at + bytes);
+      return;
+    }
+    this.calls.encryptBody(this.cipher, this.bodyKey, nonceOf(number), also, data, at, bytes);
+  }
+
   private decrypt(number: number, also: Uint8Array, data: Buffer): Buffer {
     const bytes = data.length - BODY_TAG_BYTES;
-    const isWhole =
-      bytes >= 0 &&
-      this.calls.decryptBody(this.cipher, this.bodyKey, nonceOf(number), also, data, 0, bytes);
-    if (!isWhole) throw changed();
+    if (bytes < 0 || !this.open(number, also, data, bytes)) throw changed();
     return data.subarray(0, bytes);
+  }
+
+  private open(number: number, also: Uint8Array, data: Buffer, bytes: number): boolean {
+    if (this.head.scheme === Scheme.readable) {
+      return timingSafeEqual(
+        this.tagOf(number, also, data.subarray(0, bytes)),
+        data.subarray(bytes),
+      );
+    }
+    const { calls, cipher, bodyKey } = this;
+    return calls.decryptBody(cipher, bodyKey, nonceOf(number), also, data, 0, bytes);
+  }
+
+  /** What proves a readable body. Nonce and hash have fixed lengths, so nothing can move to `also`. */
+  private tagOf(number: number, also: Uint8Array, body: Uint8Array): Buffer {
+    const covered = Buffer.concat([
+      nonceOf(number),
+      also,
+      createHash('sha256').update(body).digest(),
+    ]);
+    const tag = Buffer.allocUnsafe(BODY_TAG_BYTES);
+    this.calls.mac(this.bodyKey, covered, 0, covered.length, tag, 0, BODY_TAG_BYTES);
+    return tag;
   }
 }
 

@@ -12,6 +12,7 @@ import {
 } from '../excludes/index.js';
 import { displayName } from '../model/index.js';
 import { absolutePath, readSmallFile, realPathOf } from '../system/index.js';
+import { filterFileOf } from './filter-settings.js';
 
 /** A file of patterns named by an option. */
 const MAX_FILE_BYTES = 1 << 20;
@@ -31,6 +32,7 @@ export function excludeOptions(settings: Settings<'tardis'>, found: Origins): Ex
     skipNoDump: settings.excludeNoDump,
     skipNoAccess: settings.excludeNoAccess,
     maxFileBytes: settings.maxFileSize,
+    filter: filterFileOf(settings),
     tellsPaths: settings.verbosity > 1 && !settings.json,
   };
 }

@@ -4,6 +4,7 @@ import {
   type BackupRequest,
   type BackupResult,
   type LocalServer,
+  notEncrypting,
   rawRules,
   readRoots,
   runBackup,
@@ -17,6 +18,7 @@ import { type Address, nodeSystem } from '../system/index.js';
 import { openJobs } from '../workers/index.js';
 import { ClientLog } from './client-log.js';
 import { excludeOptions } from './exclude-settings.js';
+import { cryptWishOf } from './filter-settings.js';
 import { askPassword, givenPassword, strengthLine } from './password.js';
 import { ProgressLine } from './progress-line.js';
 import { backupLines, printStages } from './report-backup.js';
@@ -65,8 +67,12 @@ async function run(
   const system = nodeSystem();
   readRoots(system, settings.directories, settings.basePath); // fails before the server is asked for anything
   const { client, create } = settings;
+  const cryptWish = cryptWishOf(settings);
   const ask = create ? { prompt: `New password of ${client}`, isNew: true } : promptFor(client);
   const password = await givenPassword(settings, found, ask);
+  if (create && (password === undefined || !settings.crypt) && cryptWish !== undefined) {
+    throw notEncrypting(client);
+  }
   if (create && password !== undefined) told.strength(strengthLine(password));
   // A server that is given a new password's verifier is not proven by it.
   const isProven = password !== undefined && !create;
@@ -90,6 +96,7 @@ async function run(
     full: settings.full,
     settings: {
       ...settings,
+      cryptWish,
       compression: { codec: Codec[settings.codec], level: settings.compressLevel },
       rawRules: await rawRules({
         types: settings.noCompress,

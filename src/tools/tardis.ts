@@ -22,11 +22,16 @@ Examples:
   tardis --server backup.example.org --password-file ~/.tardis-password /etc /home
   tardis --config ~/.tardis.cfg --job laptop   what the section [laptop] says
   tardis -x '*.o' --skip-caches … ~            without object files and caches
+  tardis --filter-file ~/.tardis-filter … ~     only what its lines accept
   tardis --explain ~/a/b.o -x '*.o' ~          which rule takes it in or out (asks no server)
 
 Exit status: 0 done, 1 failed, 3 done but some files could not be read, 10 no such store or client,
 11 busy, 12 wrong or missing password, 130 interrupted.`,
   run: async (settings, found) => {
+    if (settings.makeSampleFilterFile) {
+      const { makeSampleFilter } = await import('./sample-filter.js');
+      return makeSampleFilter(settings.json);
+    }
     if (settings.explain.length > 0) {
       const { explainPaths } = await import('./tardis-explain.js');
       return explainPaths(settings, found);

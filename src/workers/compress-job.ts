@@ -1,9 +1,15 @@
 /**
  * The compress stage: makes records of contents. Small ones share frames (those of types that never
  * shrink apart, stored raw), larger ones get a record each. The records lie one after another in one
- * buffer, ready to be sent.
+ * buffer, ready to be sent. Contents that are to be encrypted differently never share a record.
  */
-import { BytesBuilder, type ContentKeys, DIGEST_BYTES } from '../model/index.js';
+import {
+  BytesBuilder,
+  type ContentKeys,
+  DIGEST_BYTES,
+  isScheme,
+  type SchemeNumber,
+} from '../model/index.js';
 import {
   buildContent,
   buildFrame,
@@ -33,13 +39,19 @@ export function compressJob(input: CompressInput, native: SealingCalls): JobResu
 /** Room for the records of a parcel that compresses well; more is taken when it does not. */
 const RECORDS_HINT_BYTES = 1 << 20;
 
-/** Makes a cipher for each record; undefined where nothing is encrypted. */
+/** Makes a cipher for a new record of a scheme. */
+export type CipherMaker = (scheme: SchemeNumber | undefined) => RecordCipher;
+
+/** Undefined where nothing is encrypted. */
 export function cipherMaker(
   native: SealingCalls,
   keys: ContentKeys | undefined,
-): (() => RecordCipher) | undefined {
-  return keys && (() => RecordCipher.fresh(native, keys));
+): CipherMaker | undefined {
+  return keys && ((scheme) => RecordCipher.fresh(native, keys, scheme));
 }
+
+/** Contents are stored raw by it. */
+const RAW: Compression = { codec: Codec.none, level: 0 };
 
 /** `wanted` undefined: all of them. `memory`: used before, to be filled again. */
 export function compressContents(
@@ -47,19 +59,27 @@ export function compressContents(
   wanted: Uint8Array | undefined,
   options: FrameOptions,
   memory: Uint8Array | undefined,
-  newCipher: (() => RecordCipher) | undefined,
+  newCipher: CipherMaker | undefined,
 ): CompressOutput {
   const { bytes } = contents;
   const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const target =
     memory === undefined ? new BytesBuilder(RECORDS_HINT_BYTES) : BytesBuilder.over(memory);
   const recordLengths: number[] = [];
-  const raw = { codec: Codec.none, level: 0 };
-  const collect = (compression: Compression): FrameCollector =>
-    new FrameCollector(options, (slices) => {
-      recordLengths.push(buildFrame(source, slices, compression, target, newCipher?.()));
-    });
-  const frames = { shrinking: collect(options.compression), raw: collect(raw) };
+  // A record has one scheme and one way of compression, and so has a frame.
+  const frames = new Map<number, FrameCollector>();
+  const framesOf = (scheme: SchemeNumber | undefined, compression: Compression): FrameCollector => {
+    const key = 2 * (scheme ?? 0) + (compression === RAW ? 1 : 0);
+    let collector = frames.get(key);
+    if (collector === undefined) {
+      collector = new FrameCollector(options, (slices) => {
+        const cipher = newCipher?.(scheme);
+        recordLengths.push(buildFrame(source, slices, compression, target, cipher));
+      });
+      frames.set(key, collector);
+    }
+    return collector;
+  };
   for (const index of inOrderOfKinds(contents.kinds)) {
     if (wanted !== undefined && wanted[index] !== 1) continue;
     const slice: Slice = {
@@ -68,14 +88,20 @@ export function compressContents(
       sizeBytes: contents.sizes[index]!,
     };
     const isRaw = contents.isRaw[index] === 1;
+    const compression = isRaw ? RAW : options.compression;
+    const scheme = schemeAt(contents, index);
     if (slice.sizeBytes > (isRaw ? options.smallRawBytes : options.smallBytes)) {
-      const compression = isRaw ? raw : options.compression;
-      recordLengths.push(buildContent(source, slice, compression, target, newCipher?.()));
-    } else (isRaw ? frames.raw : frames.shrinking).add(slice);
+      const cipher = newCipher?.(scheme);
+      recordLengths.push(buildContent(source, slice, compression, target, cipher));
+    } else framesOf(scheme, compression).add(slice);
   }
-  frames.shrinking.flush();
-  frames.raw.flush();
+  for (const collector of frames.values()) collector.flush();
   return { records: target.view(), recordLengths };
+}
+
+function schemeAt({ schemes }: ContentBlock, index: number): SchemeNumber | undefined {
+  const scheme = schemes[index] ?? 0;
+  return isScheme(scheme) ? scheme : undefined;
 }
 
 /** Contents by kind, and within a kind as they were met. */

@@ -4,6 +4,7 @@
  * first backup (nothing to ask) the same job runs the compress stage on what it just read.
  */
 import { systemCode } from '../errors/index.js';
+import { type CryptFilter, cryptFilter } from '../excludes/index.js';
 import {
   BytesBuilder,
   contentDigest,
@@ -17,7 +18,7 @@ import {
   withAttributes,
 } from '../model/index.js';
 import type { System } from '../system/index.js';
-import { memoryOf, runOf } from './block-builder.js';
+import { memoryOf, memoryOfContents, runOf } from './block-builder.js';
 import { cipherMaker, compressContents } from './compress-job.js';
 import type {
   ContentBlock,
@@ -70,6 +71,7 @@ class HashParcel {
   private readonly sizes: number[] = [];
   private readonly raw: number[] = [];
   private readonly kinds: number[] = [];
+  private readonly schemes: number[] = [];
   private contentAt = 0;
   private attributeBytes = 0;
   private readonly owners: OwnerNames;
@@ -81,6 +83,7 @@ class HashParcel {
   private readonly memory: Uint8Array | undefined;
   private readonly rawRules: RawRules | undefined;
   private readonly keys: ContentKeys | undefined;
+  private readonly crypt: CryptFilter | undefined;
   private readonly system: System;
   private readonly recent: RecentDigests;
 
@@ -90,6 +93,7 @@ class HashParcel {
     this.memory = input.memory;
     this.rawRules = input.rawRules;
     this.keys = input.keys;
+    this.crypt = input.keys && cryptFilter(input.crypt);
     this.system = system;
     this.recent = recent;
     this.owners = new OwnerNames(system);
@@ -197,6 +201,7 @@ class HashParcel {
     this.sizes.push(sizeBytes);
     this.raw.push(isStoredRaw(rows.name(at), sizeBytes, this.rawRules) ? 1 : 0);
     this.kinds.push(kindOfName(rows.name(at)));
+    this.schemes.push(this.crypt?.scheme(path, rows.name(at)) ?? 0);
     this.contentAt += sizeBytes;
   }
 
@@ -258,6 +263,7 @@ class HashParcel {
       sizes: Uint32Array.from(this.sizes),
       isRaw: Uint8Array.from(this.raw),
       kinds: Uint32Array.from(this.kinds),
+      schemes: Uint8Array.from(this.schemes),
     };
     const common = {
       slots,
@@ -279,11 +285,7 @@ class HashParcel {
         recordLengths: [],
         contents: block,
       };
-      const { bytes, digests, starts, sizes, isRaw, kinds } = block;
-      return {
-        output,
-        transfer: [...transfer, ...memoryOf(bytes, digests, starts, sizes, isRaw, kinds)],
-      };
+      return { output, transfer: [...transfer, ...memoryOfContents(block)] };
     }
     const startMs = performance.now();
     const newCipher = cipherMaker(this.system.native, this.keys);

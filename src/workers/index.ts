@@ -1,4 +1,4 @@
-export { memoryOf, runOf } from './block-builder.js';
+export { memoryOf, memoryOfContents, runOf } from './block-builder.js';
 export { InlineJobs } from './inline.js';
 export type * from './jobs.js';
 export * from './restore-types.js';

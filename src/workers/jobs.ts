@@ -5,7 +5,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { LoadedSignature } from '../delta/index.js';
-import type { ExcludeOptions, LeftOut, PackedChains } from '../excludes/index.js';
+import type { CryptWish, ExcludeOptions, LeftOut, PackedChains } from '../excludes/index.js';
 import type { ContentKeys } from '../model/index.js';
 import type { CipherHead, Compression } from '../store/index.js';
 import type { SealingCalls } from '../system/index.js';
@@ -135,6 +135,8 @@ export interface HashInput {
   readonly rawRules?: RawRules;
   /** Of a client that encrypts. */
   readonly keys?: ContentKeys | undefined;
+  /** What its contents are encrypted with, if the user says so. */
+  readonly crypt?: CryptWish | undefined;
 }
 
 export interface FrameOptions {
@@ -186,6 +188,8 @@ export interface ContentBlock {
   readonly isRaw: Uint8Array;
   /** Numbers of the kinds of files: one kind compresses better together. */
   readonly kinds: Uint32Array;
+  /** Scheme of each content's record; 0: the usual one. */
+  readonly schemes: Uint8Array;
 }
 
 export interface CompressInput {

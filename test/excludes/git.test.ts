@@ -5,10 +5,10 @@ import path from 'node:path';
 import test from 'ava';
 import {
   type ExcludeOptions,
+  type Decision,
   Excluder,
   explainPath,
   NO_EXCLUDES,
-  type Rule,
   type RuleLink,
 } from '../../src/excludes/index.js';
 import { EntryType, forEachRow, RowReader } from '../../src/model/index.js';
@@ -65,8 +65,8 @@ function askGit(repository: string, paths: readonly string[]): Answers {
 function askExcluder(repository: string, tree: string): Answers {
   const excluder = new Excluder(OPTIONS, system);
   const answers = new Map<string, string>();
-  const tell = ({ origin, line, isKeeping }: Rule): string =>
-    answer(path.posix.relative(repository, origin.name), line, !isKeeping);
+  const tell = ({ isLeftOut, rule }: Decision): string =>
+    answer(path.posix.relative(repository, rule!.origin.name), rule!.line, isLeftOut);
   const visit = (beneath: string, rules: RuleLink | undefined, above: string | undefined): void => {
     const directory = bytes(`${repository}/${beneath}`);
     const rows = new RowReader(system.native.listDirectory(directory));
@@ -79,7 +79,7 @@ function askExcluder(repository: string, tree: string): Answers {
       const name = `${beneath}/${rows.name(at).toString('latin1')}`;
       const decision = decide?.(at, index);
       index += 1;
-      const said = above ?? (decision === undefined ? '' : tell(decision.rule!));
+      const said = above ?? (decision === undefined ? '' : tell(decision));
       answers.set(name, said);
       if (rows.type(at) !== EntryType.directory) return;
       visit(name, decider?.rules, said.endsWith(' out') ? said : undefined);

@@ -145,7 +145,7 @@ test('a sound header of a later version, or with what this release does not know
     ['codec 4', AT.codec, 4n, 1],
     ['codec 255', AT.codec, 255n, 1],
     ['scheme 0', AT.scheme, 0n, 1],
-    ['scheme 4', AT.scheme, 4n, 1],
+    ['scheme 5', AT.scheme, 5n, 1],
     ['flag 2', AT.flags, 2n, 4],
     ['flag 1 and another', AT.flags, 0x8000_0001n, 4],
   ];

@@ -1,5 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
+import { Scheme } from '../../src/model/index.js';
 import {
   Codec,
   decode,
@@ -22,6 +23,7 @@ interface Content {
   readonly bytes: Buffer;
   readonly isRaw?: boolean;
   readonly kind?: number;
+  readonly scheme?: number;
   readonly isWanted?: boolean;
 }
 
@@ -42,6 +44,7 @@ function blockOf(contents: readonly Content[]): ContentBlock {
     sizes: Uint32Array.from(contents, ({ bytes }) => bytes.length),
     isRaw: Uint8Array.from(contents, ({ isRaw }) => (isRaw === true ? 1 : 0)),
     kinds: Uint32Array.from(contents, ({ kind }) => kind ?? 0),
+    schemes: Uint8Array.from(contents, ({ scheme }) => scheme ?? 0),
   };
 }
 
@@ -129,6 +132,42 @@ test('what never shrinks is kept apart, and stored as it is', async (t) => {
       .map((group) => group.contents.map((content) => content.toString('latin1', 0, 1)).join(''));
   t.deepEqual(lettersBy(Codec.zstd), ['ac']);
   t.deepEqual(lettersBy(Codec.none).sort(), ['bd', 'e']);
+});
+
+test('contents of different schemes never share a record', async (t) => {
+  const keys = {
+    scheme: Scheme.chaCha,
+    epoch: 1,
+    contents: [{ epoch: 1, key: Buffer.alloc(32, 7) }],
+    digests: Buffer.alloc(32, 9),
+  };
+  const { aes, readable } = Scheme;
+  const schemes = [0, readable, aes, readable, 0, readable];
+  const contents = schemes.map((scheme, index) => ({
+    bytes: text(String(index), index === 5 ? 5000 : 100),
+    isRaw: true,
+    scheme,
+  }));
+  const input = { contents: blockOf(contents), wanted: Buffer.alloc(6, 1), frames: FRAMES, keys };
+  const { output } = await new InlineJobs(systemWith()).run('compress', {
+    ...input,
+    memory: undefined,
+  });
+  let at = 0;
+  const found = output.recordLengths.map((length) => {
+    const record = Buffer.from(output.records.subarray(at, at + length));
+    at += length;
+    const letters = schemes.filter((_scheme, index) => record.includes(text(String(index), 100)));
+    const { header, index } = parseRecord(record);
+    const count = header.kind === RecordKind.frame ? readFrameIndex(header, index).length : 1;
+    return `scheme ${header.scheme}: ${count} contents, ${letters.length} in plain`;
+  });
+  t.deepEqual(found.sort(), [
+    `scheme ${aes}: 1 contents, 0 in plain`,
+    `scheme ${Scheme.chaCha}: 2 contents, 0 in plain`,
+    `scheme ${readable}: 1 contents, 1 in plain`,
+    `scheme ${readable}: 2 contents, 2 in plain`,
+  ]);
 });
 
 test('contents of one kind lie side by side', async (t) => {

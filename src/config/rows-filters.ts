@@ -1,0 +1,39 @@
+/** Settings of filters: what is backed up, and how its contents are stored. */
+import type { SettingTable } from './row.js';
+
+export const FILTER_ROWS = {
+  filterFile: {
+    type: 'path',
+    tools: ['tardis'],
+    flags: '--filter-file <file>',
+    clientKey: 'FilterFile',
+    help: 'leave out what no line of this file accepts: kind, accept or reject, regular expression',
+    test: 'a filter file comes from option and key, and leaves out what it does not accept',
+  },
+  makeSampleFilterFile: {
+    type: 'bool',
+    default: false,
+    tools: ['tardis'],
+    flags: '--make-sample-filter-file',
+    help: 'write filter.example and do nothing else',
+    test: '--make-sample-filter-file writes a file that is of use, and none over another',
+  },
+  cryptFilterFile: {
+    type: 'path',
+    tools: ['tardis'],
+    flags: '--efilter-file, --crypt-filter-file <file>',
+    clientKey: 'CryptFilterFile',
+    help: 'what to encrypt contents with: lines of #tag,algorithm, each with its filters behind it',
+    test: 'contents are encrypted as file and default say, and come back from everywhere',
+  },
+  defaultCrypt: {
+    type: 'choice',
+    choices: ['auto', 'aes', 'chacha', 'none'],
+    default: 'auto',
+    tools: ['tardis'],
+    flags: '--def-crypt <algorithm>',
+    clientKey: 'DefaultCrypt',
+    help: 'what to encrypt the other contents with: aes, chacha, none, or what this processor does best',
+    test: 'contents are encrypted as file and default say, and come back from everywhere',
+  },
+} as const satisfies SettingTable;

@@ -1,0 +1,166 @@
+/**
+ * Which algorithm the content of a file is stored with: by the first tag of a file of filters whose rules
+ * accept it. A tag is `#NAME,ALGORITHM`, with its rules on the lines behind it.
+ */
+import { Scheme, type SchemeNumber } from '../model/index.js';
+import {
+  type FilterFile,
+  type FilterLine,
+  FilterLineReader,
+  FilterRules,
+  invalid,
+  isSameFile,
+  linesOf,
+  type NumberedLine,
+  shown,
+} from './filter-rules.js';
+
+/** What a content may be stored with; `auto` leaves it to the machine: one of the first two. */
+export const CRYPT_ALGORITHMS = ['aes', 'chacha', 'none'] as const;
+export type CryptAlgorithm = (typeof CRYPT_ALGORITHMS)[number];
+
+const SCHEMES: Readonly<Record<CryptAlgorithm, SchemeNumber>> = Object.freeze({
+  aes: Scheme.aes,
+  chacha: Scheme.chaCha,
+  none: Scheme.readable,
+});
+
+/** What a user wants, as plain data that crosses threads. */
+export interface CryptWish {
+  readonly file: FilterFile | undefined;
+  /** For what no tag accepts. */
+  readonly otherwise: CryptAlgorithm | 'auto';
+}
+
+export interface CryptTag {
+  readonly name: string;
+  readonly algorithm: CryptAlgorithm;
+  readonly lines: readonly FilterLine[];
+}
+
+const TAG_NAME = /^[A-Za-z0-9._-]{1,64}$/;
+export const MAX_TAGS = 64;
+
+/** Throws CONFIG_INVALID with file and line. */
+export function parseCryptFile(file: FilterFile): CryptTag[] {
+  const reader = new FilterLineReader(file.path);
+  const tags: { name: string; algorithm: CryptAlgorithm; lines: FilterLine[]; line: number }[] = [];
+  for (const numbered of linesOf(file)) {
+    if (/^#(?:[ \t#]|$)/.test(numbered.text)) continue; // a comment
+    if (numbered.text.startsWith('#')) {
+      const tag = parseTag(file.path, numbered);
+      const { line } = numbered;
+      if (tags.some(({ name }) => name === tag.name)) {
+        throw invalid(file.path, line, `the tag ${tag.name} is there twice`);
+      }
+      if (tags.length >= MAX_TAGS) throw invalid(file.path, line, `more than ${MAX_TAGS} tags`);
+      tags.push({ ...tag, lines: [], line });
+      continue;
+    }
+    const rule = reader.read(numbered);
+    const tag = tags.at(-1);
+    if (tag === undefined) {
+      throw invalid(
+        file.path,
+        rule.line,
+        'a rule stands behind the line of its tag: #tag,algorithm',
+      );
+    }
+    if (rule.kind === 'dir') {
+      throw invalid(file.path, rule.line, 'a directory has no content: use file, any or path');
+    }
+    tag.lines.push(rule);
+  }
+  for (const { name, lines, line } of tags) {
+    if (lines.length === 0) throw invalid(file.path, line, `the tag ${name} has no rules`);
+  }
+  return tags.map(({ name, algorithm, lines }) => ({ name, algorithm, lines }));
+}
+
+function parseTag(
+  path: string,
+  { line, text }: NumberedLine,
+): Pick<CryptTag, 'name' | 'algorithm'> {
+  const [name = '', word = '', ...options] = text
+    .slice(1)
+    .split(',')
+    .map((each) => each.trim());
+  if (!TAG_NAME.test(name)) {
+    throw invalid(
+      path,
+      line,
+      `"${shown(name)}" is no name of a tag: letters, digits, dots, hyphens`,
+    );
+  }
+  const algorithm = CRYPT_ALGORITHMS.find((each) => each === word.toLowerCase());
+  if (algorithm === undefined) {
+    const known = CRYPT_ALGORITHMS.join(', ');
+    throw invalid(path, line, `"${shown(word)}" is none of the algorithms ${known}`);
+  }
+  // Keys come from the client's password, and the algorithms have nothing else to choose.
+  if (options.length > 0) {
+    throw invalid(path, line, `${algorithm} has no option "${shown(options.join(','))}"`);
+  }
+  return { name, algorithm };
+}
+
+/** What decided about a content. */
+export interface CryptChoice {
+  readonly algorithm: CryptAlgorithm | 'auto';
+  readonly tag: string | undefined;
+  readonly rule: FilterLine | undefined;
+}
+
+export class CryptFilter {
+  private readonly tags: readonly CryptTag[];
+  private readonly lines: readonly FilterLine[];
+  /** For each line the number of its tag. */
+  private readonly tagOf: readonly number[];
+  private readonly rules: FilterRules;
+  private readonly otherwise: CryptWish['otherwise'];
+
+  /** Throws CONFIG_INVALID. */
+  constructor({ file, otherwise }: CryptWish) {
+    this.otherwise = otherwise;
+    this.tags = file === undefined ? [] : parseCryptFile(file);
+    this.lines = this.tags.flatMap(({ lines }) => lines);
+    this.tagOf = this.tags.flatMap(({ lines }, number) => lines.map(() => number));
+    this.rules = new FilterRules(this.lines);
+  }
+
+  /** For a file of this name in the directory of this path (both bytes as latin1). */
+  choose(directory: string, name: string): CryptChoice {
+    let refused = -1; // of a tag the first line that matches decides
+    for (const number of this.rules.matching(directory, name, false)) {
+      const tag = this.tagOf[number]!;
+      const rule = this.lines[number]!;
+      if (tag === refused) continue;
+      if (rule.isAccepting) {
+        const { name: tagName, algorithm } = this.tags[tag]!;
+        return { algorithm, tag: tagName, rule };
+      }
+      refused = tag;
+    }
+    return { algorithm: this.otherwise, tag: undefined, rule: undefined };
+  }
+
+  /** The same as the number of a scheme; undefined: the machine's choice. */
+  scheme(directory: Buffer, name: Buffer): SchemeNumber | undefined {
+    const { algorithm } = this.choose(directory.toString('latin1'), name.toString('latin1'));
+    return algorithm === 'auto' ? undefined : SCHEMES[algorithm];
+  }
+}
+
+let last: { readonly wish: CryptWish; readonly filter: CryptFilter } | undefined;
+
+/** Compiled once for all the jobs of a thread; undefined: the machine chooses for all contents. */
+export function cryptFilter(wish: CryptWish | undefined): CryptFilter | undefined {
+  if (wish === undefined || (wish.file === undefined && wish.otherwise === 'auto'))
+    return undefined;
+  const isSame =
+    last !== undefined &&
+    last.wish.otherwise === wish.otherwise &&
+    isSameFile(last.wish.file, wish.file);
+  if (last === undefined || !isSame) last = { wish, filter: new CryptFilter(wish) };
+  return last.filter;
+}

@@ -1,0 +1,190 @@
+/**
+ * Filters: lines of `kind accept|reject EXPRESSION`, of which the first that matches decides. An expression
+ * is held against the beginning of a name, or of a whole path. All texts are bytes as latin1.
+ */
+import { TardisError } from '../errors/index.js';
+import { displayName } from '../model/index.js';
+import { expressionSteps, Expressions, MAX_EXPRESSION_STEPS } from './expressions.js';
+import type { RuleOrigin } from './rules.js';
+
+/** A file of filters, as plain data that crosses threads. */
+export interface FilterFile {
+  /** Bytes as latin1. */
+  readonly path: string;
+  readonly bytes: Uint8Array;
+}
+
+export const MAX_FILTER_FILE_BYTES: number = 256 << 10;
+export const MAX_FILTER_LINES = 1000;
+
+const KINDS = ['file', 'dir', 'any', 'path'] as const;
+export type FilterKind = (typeof KINDS)[number];
+
+export interface FilterLine {
+  readonly origin: RuleOrigin;
+  /** From 1. */
+  readonly line: number;
+  /** As it was written. */
+  readonly text: string;
+  readonly kind: FilterKind;
+  readonly isAccepting: boolean;
+  readonly expression: string;
+}
+
+/** A line that says something, without blanks around it. */
+export interface NumberedLine {
+  readonly line: number;
+  readonly text: string;
+}
+
+/** The lines of a file that are not empty. Throws CONFIG_INVALID when there are too many bytes. */
+export function linesOf({ path, bytes }: FilterFile): NumberedLine[] {
+  if (bytes.length > MAX_FILTER_FILE_BYTES) {
+    throw invalid(path, 1, `a filter file has at most ${MAX_FILTER_FILE_BYTES >> 10} KiB`);
+  }
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+  const whole = text.startsWith(BYTE_ORDER_MARK) ? text.slice(BYTE_ORDER_MARK.length) : text;
+  return whole
+    .split('\n')
+    .map((line, index) => ({ line: index + 1, text: line.replace(/^[ \t]+|[ \t\r]+$/g, '') }))
+    .filter((line) => line.text !== '');
+}
+
+const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf';
+
+/** Reads lines of filters, and counts what they cost together. */
+export class FilterLineReader {
+  private readonly path: string;
+  private steps = 0;
+  private lines = 0;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Throws CONFIG_INVALID with file and line. */
+  read({ line, text }: NumberedLine): FilterLine {
+    const fields = /^(\S+)[ \t]+(\S+)[ \t]+(.+)$/s.exec(text);
+    if (fields === null) {
+      throw invalid(
+        this.path,
+        line,
+        'a line is: file, dir, any or path; accept or reject; a regular expression',
+      );
+    }
+    const [, kindWord, decision, expression] = fields as unknown as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    const kind = KINDS.find((each) => each === kindWord.toLowerCase());
+    if (kind === undefined) {
+      throw invalid(this.path, line, `"${shown(kindWord)}" is none of ${KINDS.join(', ')}`);
+    }
+    const isAccepting = decision.toLowerCase() === 'accept';
+    if (!isAccepting && decision.toLowerCase() !== 'reject') {
+      throw invalid(this.path, line, `"${shown(decision)}" is neither accept nor reject`);
+    }
+    this.count(line, expression);
+    const origin = { kind: 'file', name: this.path } as const;
+    return { origin, line, text, kind, isAccepting, expression };
+  }
+
+  private count(line: number, expression: string): void {
+    this.lines += 1;
+    if (this.lines > MAX_FILTER_LINES) {
+      throw invalid(this.path, line, `a filter file has at most ${MAX_FILTER_LINES} rules`);
+    }
+    try {
+      this.steps += expressionSteps(expression);
+    } catch (error) {
+      const said = (error as Error).message;
+      throw invalid(this.path, line, `"${shown(expression)}": ${shown(said)}`, error);
+    }
+    if (this.steps > MAX_EXPRESSION_STEPS) {
+      throw invalid(this.path, line, 'the expressions so far are too large together');
+    }
+  }
+}
+
+/** The lines of a file of filters; those that begin with `#` are comments. Throws CONFIG_INVALID. */
+export function parseFilterFile(file: FilterFile): FilterLine[] {
+  const reader = new FilterLineReader(file.path);
+  return linesOf(file)
+    .filter(({ text }) => !text.startsWith('#'))
+    .map((line) => reader.read(line));
+}
+
+/** Names are remembered with what matched, since most come again: so many numbers of lines, or names. */
+const MAX_REMEMBERED = 1 << 15;
+
+/** Lines in their order, ready to be asked. */
+export class FilterRules {
+  private readonly lines: readonly FilterLine[];
+  private readonly files: Expressions;
+  private readonly directories: Expressions;
+  private readonly paths: Expressions | undefined;
+  private readonly remembered = new Map<string, readonly number[]>();
+  private rememberedNumbers = 0;
+
+  constructor(lines: readonly FilterLine[]) {
+    this.lines = lines;
+    const of = (...kinds: FilterKind[]): Expressions => {
+      const numbers = [...lines.keys()].filter((number) => kinds.includes(lines[number]!.kind));
+      return new Expressions(
+        numbers.map((number) => lines[number]!.expression),
+        numbers,
+      );
+    };
+    this.files = of('file', 'any');
+    this.directories = of('dir', 'any');
+    this.paths = lines.some(({ kind }) => kind === 'path') ? of('path') : undefined;
+  }
+
+  /** The first line that matches a name in the directory of this path; undefined: none does. */
+  find(directory: string, name: string, isDirectory: boolean): FilterLine | undefined {
+    return this.lines[this.matching(directory, name, isDirectory)[0] ?? -1];
+  }
+
+  /** The numbers of all lines that match, in rising order. */
+  matching(directory: string, name: string, isDirectory: boolean): readonly number[] {
+    const byName = this.byName(name, isDirectory);
+    if (this.paths === undefined) return byName;
+    const byPath = this.paths.matching(directory === '/' ? `/${name}` : `${directory}/${name}`);
+    return byPath.length === 0 ? byName : [...byName, ...byPath].sort((a, b) => a - b);
+  }
+
+  private byName(name: string, isDirectory: boolean): readonly number[] {
+    const key = isDirectory ? `${name}/` : name;
+    const known = this.remembered.get(key);
+    if (known !== undefined) return known;
+    const numbers = (isDirectory ? this.directories : this.files).matching(name);
+    this.rememberedNumbers += 1 + numbers.length;
+    if (this.rememberedNumbers > MAX_REMEMBERED) {
+      this.remembered.clear();
+      this.rememberedNumbers = 1 + numbers.length;
+    }
+    this.remembered.set(key, numbers);
+    return numbers;
+  }
+}
+
+/** Text of a file in an error: with no control characters, and not too much of it. */
+export function shown(text: string): string {
+  return displayName(Buffer.from(text.slice(0, MAX_SHOWN_BYTES), 'latin1'));
+}
+
+const MAX_SHOWN_BYTES = 80;
+
+/** CONFIG_INVALID with file and line in front. */
+export function invalid(path: string, line: number, what: string, cause?: unknown): TardisError {
+  const place = `${displayName(Buffer.from(path, 'latin1'))}:${line}`;
+  return new TardisError('CONFIG_INVALID', `${place}: ${what}`, {}, cause);
+}
+
+export function isSameFile(left: FilterFile | undefined, right: FilterFile | undefined): boolean {
+  if (left === right) return true;
+  if (left === undefined || right === undefined || left.path !== right.path) return false;
+  return Buffer.compare(left.bytes, right.bytes) === 0;
+}

@@ -1,0 +1,186 @@
+/** Filter files: what their lines mean, what is wrong with them, and that no expression holds anybody up. */
+import test from 'ava';
+import { TardisError } from '../../src/errors/index.js';
+import {
+  CryptFilter,
+  type FilterFile,
+  FilterRules,
+  MAX_EXPRESSION_BYTES,
+  MAX_FILTER_FILE_BYTES,
+  MAX_FILTER_LINES,
+  MAX_TAGS,
+  parseCryptFile,
+  parseFilterFile,
+  SAMPLE_FILTER,
+} from '../../src/excludes/index.js';
+import { Scheme } from '../../src/model/index.js';
+
+function fileOf(...lines: string[]): FilterFile {
+  return { path: '/etc/filter', bytes: Buffer.from(lines.join('\n'), 'latin1') };
+}
+
+/** What an error says, behind its code; empty when there is none. */
+function said(parse: () => unknown): string {
+  try {
+    parse();
+  } catch (error) {
+    if (!(error instanceof TardisError)) throw error;
+    return `${error.code} ${error.message}`;
+  }
+  return '';
+}
+
+/** Number of the line that decides, with a plus if it accepts; empty: none does. */
+function decider(...lines: string[]): (path: string, isDirectory?: boolean) => string {
+  const rules = new FilterRules(parseFilterFile(fileOf(...lines)));
+  return (path, isDirectory = false) => {
+    const slash = path.lastIndexOf('/');
+    const line = rules.find(path.slice(0, slash) || '/', path.slice(slash + 1), isDirectory);
+    return line === undefined ? '' : `${line.line}${line.isAccepting ? '+' : '-'}`;
+  };
+}
+
+test('the first line that matches decides, by its kind', (t) => {
+  const ask = decider(
+    '# a comment',
+    'dir\treject   ^test$',
+    '',
+    '  FILE Accept .*\\.c$  \r',
+    'path reject /home/[^/]+/tmp',
+    'any accept [a-m]',
+  );
+  t.is(ask('/x/test', true), '2-');
+  t.is(ask('/x/test'), '', 'a file is no directory');
+  t.is(ask('/home/me/tmp/a.c'), '4+', 'lines count from the first one');
+  t.is(ask('/home/me/tmp/a.h'), '5-');
+  t.is(ask('/home/me/a.h'), '6+');
+  t.is(ask('/home/me/dir', true), '6+');
+  t.is(ask('/home/me/z'), '');
+  t.is(ask('/home'), '6+', 'a name in the topmost directory');
+});
+
+test('an expression is held against the beginning of a name, not its end', (t) => {
+  const ask = decider('file accept a', 'file accept .*b');
+  t.is(ask('/ab'), '1+');
+  t.is(ask('/xbx'), '2+');
+  t.is(ask('/xa'), '');
+  t.is(decider('file accept a|b$')('/cb'), '', 'all alternatives of it');
+  t.is(decider('path accept /x')('/x'), '1+');
+});
+
+test('names and expressions are bytes', (t) => {
+  const name = Buffer.from([0x66, 0xff, 0xfe, 0x80, 0x0a]).toString('latin1');
+  t.is(decider('file accept f...\\n$')(`/${name}`), '1+', 'each dot is one byte');
+  t.is(decider('file accept f\\xff[\\x80-\\xff]{2}')(`/${name}`), '1+');
+  t.is(decider('file accept f\xff')(`/${name}`), '1+', 'a byte that is written as it is');
+  t.is(decider('file accept .*$')(`/${name}`), '', 'a dot is no newline');
+  const umlaut = Buffer.from('ü').toString('latin1');
+  t.is(decider(`file accept ${umlaut}$`)(`/${umlaut}`), '1+');
+  t.is(decider('file accept \\w$')('/\u00e4'), '', 'no byte is a letter of Latin-1');
+});
+
+test('what is wrong with a filter file is told with its line', (t) => {
+  const tell = (...lines: string[]): string => said(() => parseFilterFile(fileOf(...lines)));
+  const cases: readonly [line: string, what: RegExp][] = [
+    ['file accept', /a line is: file, dir, any or path; accept or reject/],
+    ['files accept .*', /"files" is none of file, dir, any, path/],
+    ['file take .*', /"take" is neither accept nor reject/],
+    ['file accept (a', /"\(a": missing closing \)/],
+    ['file accept (?=a)', /"\(\?=a\)": invalid or unsupported Perl syntax/],
+    ['file accept (a)\\1', /invalid escape sequence/],
+    ['file accept \\pL', /invalid/],
+    ['file accept ((a{1000}){1000})', /invalid repeat count/],
+    [`file accept ${'('.repeat(501)}${')'.repeat(499)}`, /missing closing/],
+    [`file accept ${'a'.repeat(MAX_EXPRESSION_BYTES + 1)}`, /at most 1000 bytes/],
+    ['file accept (?i)\xe4', /case can be ignored only/],
+    ['file accept (?i)[\\xe0-\\xff]', /case can be ignored only/],
+    ['file accept \x1b[31m(', /"\\x1b\[31m\(": missing closing/],
+  ];
+  for (const [line, what] of cases) {
+    const found = tell('# one', 'any accept x', line, 'any accept y');
+    t.regex(found, what);
+    t.true(found.startsWith('CONFIG_INVALID /etc/filter:3: '), found);
+  }
+  t.is(tell('file accept (?i)[a-z]+\\.JPG$'), '');
+  const many = Array.from({ length: MAX_FILTER_LINES }, () => 'any accept x');
+  t.is(tell(...many), '');
+  t.regex(tell(...many, 'any accept y'), /:1001: a filter file has at most 1000 rules/);
+  const large = Array.from({ length: 20 }, () => 'any accept (a|b){400}');
+  t.regex(tell(...large), /:\d+: the expressions so far are too large together/);
+  t.regex(tell('#'.repeat(MAX_FILTER_FILE_BYTES + 1)), /:1: a filter file has at most 256 KiB/);
+});
+
+test('no expression takes more than time in proportion to a name', (t) => {
+  const hostile = [
+    '(a+)+$',
+    '(a|a)*$',
+    '(a|aa)+$',
+    '(.*)(.*)(.*)(.*)(.*)x',
+    '(?:.*[ab][^x]{300})$',
+  ];
+  for (const expression of hostile) {
+    const ask = decider(`any accept ${expression}`);
+    // A backtracking engine would take longer than the world has; the bound is a generous one.
+    const startMs = performance.now();
+    t.is(ask(`/${'a'.repeat(4000)}!x!`), expression.endsWith('x') ? '1+' : '', expression);
+    t.true(performance.now() - startMs < 5000, expression);
+  }
+});
+
+test('the sample can be read, and means what it says', (t) => {
+  const bytes = Buffer.from(SAMPLE_FILTER);
+  const rules = new FilterRules(parseFilterFile({ path: 'filter.example', bytes }));
+  const isKept = (name: string, isDirectory = false): boolean =>
+    rules.find('/home/me', name, isDirectory)?.isAccepting === true;
+  t.true(isKept('a.c') && isKept('target') && isKept('targets', true) && isKept('.cached', true));
+  t.false(isKept('a.o') || isKept('a~') || isKept('target', true) || isKept('.cache', true));
+});
+
+const CRYPT = fileOf(
+  '# what may be seen',
+  '#pictures,none',
+  'path reject /home/[^/]+/private/',
+  'file accept .*\\.jpg$',
+  '##',
+  ' #old-machine , CHACHA ',
+  'path accept /srv/pi/',
+  'any accept .*\\.jpg$',
+);
+
+test('the first tag whose rules accept a file chooses', (t) => {
+  const filter = new CryptFilter({ file: CRYPT, otherwise: 'auto' });
+  const choice = (directory: string, name: string): string => {
+    const { algorithm, tag = '-', rule } = filter.choose(directory, name);
+    return `${algorithm} ${tag} ${rule?.line ?? '-'}`;
+  };
+  t.is(choice('/home/me', 'a.jpg'), 'none pictures 4');
+  t.is(choice('/home/me/private', 'a.jpg'), 'chacha old-machine 8', 'refused by the first tag');
+  t.is(choice('/srv/pi', 'x'), 'chacha old-machine 7');
+  t.is(choice('/srv', 'x'), 'auto - -');
+  const bytes = Buffer.from('/srv');
+  t.is(filter.scheme(bytes, Buffer.from('x')), undefined);
+  t.is(filter.scheme(bytes, Buffer.from('x.jpg')), Scheme.readable);
+  const plain = new CryptFilter({ file: undefined, otherwise: 'none' });
+  t.is(plain.scheme(bytes, Buffer.from('x')), Scheme.readable);
+});
+
+test('what is wrong with tags is told with its line', (t) => {
+  const tell = (...lines: string[]): string => said(() => parseCryptFile(fileOf(...lines)));
+  const rule = 'any accept x';
+  t.regex(tell(rule, '#a,aes'), /filter:1: a rule stands behind the line of its tag/);
+  t.regex(
+    tell('#a,aes', rule, '#b,rot13', rule),
+    /filter:3: "rot13" is none of the algorithms aes/,
+  );
+  t.regex(tell('#a'), /filter:1: "" is none of the algorithms/);
+  t.regex(tell('#a b,aes', rule), /filter:1: "a b" is no name of a tag/);
+  t.regex(tell('#,aes', rule), /filter:1: "" is no name of a tag/);
+  t.regex(tell('#a,aes,pass:secret,0.5', rule), /filter:1: aes has no option "pass:secret,0.5"/);
+  t.regex(tell('#a,aes,', rule), /filter:1: aes has no option ""/);
+  t.regex(tell('#a,aes', rule, '#a,none', rule), /filter:3: the tag a is there twice/);
+  t.regex(tell('#a,aes', '#b,none', rule), /filter:1: the tag a has no rules/);
+  t.regex(tell('#a,aes', rule, 'dir accept x'), /filter:3: a directory has no content/);
+  t.regex(tell('#a,aes', 'file accept ('), /filter:2: "\(": missing closing \)/);
+  const tags = Array.from({ length: MAX_TAGS + 1 }, (_, index) => [`#t${index},aes`, rule]).flat();
+  t.regex(tell(...tags), /filter:129: more than 64 tags/);
+});
