@@ -5,6 +5,7 @@ import { COMMON_ROWS } from './rows-common.js';
 import { DELTA_ROWS } from './rows-deltas.js';
 import { EXCLUDE_ROWS } from './rows-excludes.js';
 import { LOGIN_ROWS } from './rows-login.js';
+import { REKEY_ROWS } from './rows-rekey.js';
 import { RESTORE_ROWS } from './rows-restore.js';
 import { ROOT_ROWS } from './rows-roots.js';
 import { SERVER_ROWS } from './rows-server.js';
@@ -20,6 +21,7 @@ export const SETTINGS = {
   ...RESTORE_ROWS,
   ...TUNING_ROWS,
   ...SERVER_ROWS,
+  ...REKEY_ROWS,
 } as const;
 
 type Table = typeof SETTINGS;

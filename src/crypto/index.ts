@@ -15,7 +15,7 @@ export {
   type LoginContext,
   ServerLogin,
 } from './login.js';
-export { SealMemory } from './seal-memory.js';
+export { meetKeys, SealMemory } from './seal-memory.js';
 export * from './srp.js';
 export { passwordStrength, type Strength } from './strength.js';
 export {
