@@ -195,12 +195,8 @@ class Run {
   async finish(): Promise<RekeyResult> {
     const { system, request, old, store, map, history, verifier } = this;
     const { generations, signal, onProgress } = request;
+    this.requireSame();
     await this.catchUp(true);
-    const number = newestKeys(system, generations.first.path)?.number ?? 0;
-    if (number !== this.keysNumber) {
-      const what = 'the password or the keys were changed meanwhile';
-      throw new TardisError('CLIENT_BUSY', `${what}: run this again`);
-    }
     history.copyFlags();
     store.catalog.state.writeDoubtfulUpTo(old.catalog.state.readDoubtfulUpTo());
     this.copyCounters();
@@ -224,6 +220,14 @@ class Run {
     store.close();
     this.isOpen = false;
     return result;
+  }
+
+  /** What this run began with must still count. Throws CLIENT_BUSY. */
+  private requireSame(): void {
+    const number = newestKeys(this.system, this.request.generations.first.path)?.number ?? 0;
+    if (number === this.keysNumber && this.old.isCurrent) return;
+    const what = 'the keys were changed, or the catalog was made anew, meanwhile';
+    throw new TardisError('CLIENT_BUSY', `${what}: run this again`);
   }
 
   /** Lets go of everything; a later run goes on from the last checkpoint. Never throws. */

@@ -4,7 +4,7 @@ import { Catalog, type CatalogEntry, ROOTS_DIRECTORY } from '../catalog/index.js
 import { type Keyring, SealSum } from '../crypto/index.js';
 import type { RecordSource } from '../delta/index.js';
 import { type ClientDirectory, DirectoryBackend } from '../store/index.js';
-import type { System } from '../system/index.js';
+import type { Files, System } from '../system/index.js';
 
 export class OldGeneration {
   readonly directory: ClientDirectory;
@@ -12,6 +12,8 @@ export class OldGeneration {
   /** Undefined: it is not encrypted. */
   readonly keyring: Keyring | undefined;
   readonly source: RecordSource;
+  private readonly catalogIdentity: string | undefined;
+  private readonly files: Files;
   private readonly opener: EntryOpener | undefined;
   private readonly backend: DirectoryBackend;
 
@@ -23,7 +25,18 @@ export class OldGeneration {
     this.opener = keyring && new EntryOpener(keyring, native);
     this.backend = new DirectoryBackend(directory.path, files);
     this.source = { backend: this.backend, native, keys: keyring?.contents };
+    this.files = files;
     this.catalog = Catalog.openForReading(system, directory.catalogPath);
+    this.catalogIdentity = this.identity();
+  }
+
+  /** False: a rebuild has put another catalog in the place of the one that is read. */
+  get isCurrent(): boolean {
+    return this.identity() === this.catalogIdentity;
+  }
+
+  private identity(): string | undefined {
+    return this.files.status(this.directory.catalogPath)?.identity;
   }
 
   /** Opens entries of this generation where they are; adds their seals to `sum`. Throws NOT_AUTHENTIC. */

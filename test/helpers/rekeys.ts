@@ -12,7 +12,13 @@ import {
   unlockKeyRecord,
 } from '../../src/crypto/index.js';
 import { Scheme } from '../../src/model/index.js';
-import { Generations, rekeyClient, type RekeyResult, removeOld } from '../../src/rekey/index.js';
+import {
+  Generations,
+  rekeyClient,
+  type RekeyProgress,
+  type RekeyResult,
+  removeOld,
+} from '../../src/rekey/index.js';
 import { ContentReader } from '../../src/restore/index.js';
 import { addKeys, newestKeys, openClientDirectory } from '../../src/store/index.js';
 import { nodeSystem, type System } from '../../src/system/index.js';
@@ -45,6 +51,7 @@ export interface RekeyChoice {
   readonly verify?: boolean;
   readonly acceptDamage?: boolean;
   readonly signal?: AbortSignal;
+  readonly onProgress?: RekeyProgress;
   /** Keys that were made before, since making them takes its time. */
   readonly keys?: Buffer;
 }
@@ -75,7 +82,7 @@ export async function rekeyInline(
       verify: choice.verify ?? true,
       acceptDamage: choice.acceptDamage ?? false,
       signal: choice.signal ?? new AbortController().signal,
-      onProgress: () => undefined,
+      onProgress: choice.onProgress ?? (() => undefined),
     });
   } finally {
     lock.release();

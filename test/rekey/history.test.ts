@@ -223,3 +223,42 @@ test('backups that finish meanwhile are there after the switch', async (t) => {
   await compare(t, made, wanted);
   t.true(wanted.some((line) => line.includes('/meanwhile ')));
 });
+
+test('a catalog or keys that are other ones in the end hold the switch up', async (t) => {
+  const made = await lived(t);
+  const wanted = await toldBy(made.place);
+  const { catalogPath, path: directory } = openClientDirectory(nodeSystem(), made.place);
+  const during = async (change: () => void): Promise<string> => {
+    let isDone = false;
+    const onProgress = (): void => {
+      if (!isDone) change();
+      isDone = true;
+    };
+    return codeOf(await t.throwsAsync(rekeyInline(inlineSystem(), made.place, { onProgress })));
+  };
+  const rebuilt = (): void => {
+    fs.copyFileSync(catalogPath, `${catalogPath}.new`);
+    fs.renameSync(`${catalogPath}.new`, catalogPath);
+  };
+  t.is(await during(rebuilt), 'CLIENT_BUSY');
+  const keys = await keysIn(nodeSystem(), path.join(made.place.store, '.me.next'));
+  const changed = (): void => {
+    fs.mkdirSync(path.join(directory, 'keys'));
+    fs.writeFileSync(path.join(directory, 'keys', '00000001.key'), keys!.record.bytes);
+  };
+  t.is(await during(changed), 'CLIENT_BUSY');
+  fs.rmSync(path.join(directory, 'keys'), { recursive: true });
+  t.deepEqual(await toldBy(made.place), wanted);
+  await rekeyInline(inlineSystem(), made.place);
+  await compare(t, made, wanted);
+});
+
+test('without room for a second generation nothing is written', async (t) => {
+  const made = await lived(t);
+  const wanted = await toldBy(made.place);
+  const { files } = inlineSystem();
+  const full = inlineSystem({ files: { ...files, freeBytes: () => 1 << 20 } });
+  t.is(codeOf(await t.throwsAsync(rekeyInline(full, made.place))), 'DISK_FULL');
+  t.false(fs.existsSync(path.join(made.place.store, '.me.next', 'packs')));
+  t.deepEqual(await toldBy(made.place), wanted);
+});
