@@ -55,6 +55,7 @@ napi_value makeNodeAt(const Call& call);
 napi_value linkAt(const Call& call);
 napi_value unlinkAt(const Call& call);
 napi_value renameAt(const Call& call);
+napi_value exchangeAt(const Call& call);
 
 // marking.cc
 napi_value noDumpRows(const Call& call);

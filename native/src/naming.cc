@@ -1,6 +1,7 @@
 // Making, linking, renaming and removing single names, always beneath an open directory.
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -12,6 +13,8 @@
 namespace tardis::calls {
 
 namespace {
+
+constexpr unsigned kRenameExchange = 2;  // RENAME_EXCHANGE; not every C library names it
 
 void demand(int result, const char* syscall) {
   if (result != 0) throw Failure{errno, syscall};
@@ -95,6 +98,22 @@ napi_value renameAt(const Call& call) {
   call.name(1, &oldName);
   call.name(3, &newName);
   demand(retry([&] { return renameat(from, oldName.text, to, newName.text); }), "renameat");
+  return call.nothing();
+}
+
+// Swaps two names in one step: nobody ever finds either of them missing.
+napi_value exchangeAt(const Call& call) {
+  const int from = call.fd(0);
+  const int to = call.fd(2);
+  Name oldName;
+  Name newName;
+  call.name(1, &oldName);
+  call.name(3, &newName);
+  demand(retry([&] {
+           return static_cast<int>(
+               syscall(SYS_renameat2, from, oldName.text, to, newName.text, kRenameExchange));
+         }),
+         "renameat2");
   return call.nothing();
 }
 

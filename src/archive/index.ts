@@ -14,6 +14,8 @@ export { type LocalArchiveOptions, openArchiveIn, openLocalArchive } from './loc
 export type { BackupSet } from '../catalog/index.js';
 export type { ObjectReader, RootRecord, SetNote } from '../store/index.js';
 export { noSuchPath } from './no-such-path.js';
+export { EntryOpener } from './opened-entries.js';
+export { ProvenSets } from './proven-sets.js';
 export { restBelow, rootAbove } from './roots.js';
 export { unsealedArchive } from './unsealed-archive.js';
 export * from './wire.js';

@@ -88,8 +88,7 @@ export class ProvenSets {
    * history that was forked before it shows.
    */
   private async checkSuccessor(remembered: Remembered, next: number): Promise<void> {
-    await this.proveUnremembered(next);
-    const { setSeal } = await this.sealed.seals(next, 0, 1);
+    const { setSeal } = await this.proveUnremembered(next);
     if (setSeal === undefined) return;
     const { previousSet, previousSeal } = before(setSeal);
     if (previousSet > remembered.set) return; // of more that are gone nothing is known
@@ -100,13 +99,16 @@ export class ProvenSets {
   private async prove(set: number): Promise<ProvenSet> {
     await this.checkMemory();
     const proven = await this.proveUnremembered(set);
-    if (proven.seal !== undefined && set > this.memory.read().set) {
-      this.doubt = this.memory.write(set, proven.seal);
+    const { setSeal } = proven;
+    if (setSeal !== undefined && set > this.memory.read().set) {
+      this.doubt = this.memory.write(set, ownSetSeal(setSeal));
     }
     return proven;
   }
 
-  private async proveUnremembered(set: number): Promise<ProvenSet & { seal?: Buffer }> {
+  private async proveUnremembered(
+    set: number,
+  ): Promise<ProvenSet & { setSeal: Buffer | undefined }> {
     const { sealed, keyring } = this;
     const [sets, seals, roots] = await Promise.all([
       sealed.sets(),
@@ -141,8 +143,7 @@ export class ProvenSets {
     } else if (found.state === 'complete') {
       throw new TardisError('NOT_AUTHENTIC', `set ${set} has lost its seal`);
     }
-    const seal = setSeal && ownSetSeal(setSeal);
-    return { set, isSealed, roots, listingAt, ...(seal === undefined ? {} : { seal }) };
+    return { set, isSealed, roots, listingAt, setSeal };
   }
 
   private async sealsOf(

@@ -3,25 +3,13 @@
  * is opened, and refused unless this client sealed it, in this set, at this place. A store keeps sealed
  * names in their own order, so a listing is put in order here, unless it is very large.
  */
-import {
-  type BackupSet,
-  type ContentProof,
-  openInPlace,
-  type ListingPage,
-} from '../catalog/index.js';
+import type { BackupSet, ListingPage } from '../catalog/index.js';
 import { type Keyring, SealSum } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
 import {
-  appendRow,
-  BytesBuilder,
   contentDigest,
   type ContentKeys,
-  DIGEST_BYTES,
-  EntryType,
-  isSparse,
-  metadataOf,
   partsDigest,
-  RowReader,
   SEAL_BYTES,
   splitPath,
 } from '../model/index.js';
@@ -38,6 +26,7 @@ import type {
   WantedContent,
 } from './archive.js';
 import { DirectoryPlaces } from './directory-places.js';
+import { EntryOpener, otherContent } from './opened-entries.js';
 import { entrySeal, type ProvenSet, ProvenSets } from './proven-sets.js';
 import { rootAbove } from './roots.js';
 import { setAt, setNamed } from './sets.js';
@@ -48,10 +37,7 @@ const PAGE_ENTRIES = 2048;
 /** Listings that are kept. */
 const MAX_LISTED = 4;
 const ROOTS_DIRECTORY = 0;
-/** What a client calls each root in its row. */
-const ROOT_NAME = Buffer.from('root');
 const NOTHING = Buffer.alloc(0);
-const ROW_HINT_BYTES = 256;
 /** Some of a listing could not be read when it was sealed: its entries are proven one by one only. */
 const PARTIAL: Buffer = Buffer.alloc(SEAL_BYTES);
 
@@ -80,10 +66,7 @@ class UnsealedArchive implements Archive {
   private readonly places = new DirectoryPlaces();
   private unprovenDirectories = 0;
   private readonly unsealedSets = new Set<number>();
-  private readonly sealedRootName: Buffer;
-  /** By what a seal covers a content (docs/formats.md): 1 if it is sparse, and its digest; and the hash of that. */
-  private readonly covered = Buffer.alloc(1 + DIGEST_BYTES);
-  private readonly hash = Buffer.alloc(DIGEST_BYTES);
+  private readonly opener: EntryOpener;
   private readonly proven: ProvenSets;
   private readonly sealed: Archive;
   private readonly keyring: Keyring;
@@ -98,7 +81,7 @@ class UnsealedArchive implements Archive {
     this.clientPath = sealed.clientPath;
     this.contentKeys = keyring.contents;
     this.proven = new ProvenSets(sealed, keyring);
-    this.sealedRootName = keyring.names.name(ROOT_NAME);
+    this.opener = new EntryOpener(keyring, native);
   }
 
   get fetchedBytes(): number {
@@ -141,7 +124,8 @@ class UnsealedArchive implements Archive {
   }
 
   async roots(set: number): Promise<RootRecord[]> {
-    return [...(await this.provenSet(set)).roots];
+    const { roots } = await this.provenSet(set);
+    return [...roots].sort((one, other) => Buffer.compare(one.path, other.path));
   }
 
   seals(set: number, after: number, limit: number): Promise<SetSeals> {
@@ -312,40 +296,8 @@ class UnsealedArchive implements Archive {
     return proven;
   }
 
-  /** Opens entries where they are, and adds their seals to `sum`. Throws NOT_AUTHENTIC. */
   private open(entries: readonly ArchiveEntry[], sum: SealSum): void {
-    if (entries.length === 0) return;
-    const sealed = new BytesBuilder(entries.length * ROW_HINT_BYTES);
-    for (const { metadata, directory, name } of entries) {
-      appendRow(sealed, metadata, directory === ROOTS_DIRECTORY ? this.sealedRootName : name);
-    }
-    const opened = this.keyring.tree.open(sealed.view(), entries.length, sum);
-    if (opened === undefined) {
-      throw new TardisError(
-        'NOT_AUTHENTIC',
-        'an entry was not sealed with the keys of this client',
-      );
-    }
-    const reader = new RowReader(opened.rows);
-    const { contents: hashes } = opened;
-    let at = 0;
-    for (const [index, entry] of entries.entries()) {
-      const name = entry.directory === ROOTS_DIRECTORY ? entry.name : reader.name(at);
-      const metadata = metadataOf(reader, at);
-      const proof = { hashes, at: index * SEAL_BYTES };
-      openInPlace(entry, { name, metadata, proof });
-      // Which entry has a content, and which one a directory, is not the store's to say.
-      const hasContent = hashes
-        .subarray(proof.at, proof.at + SEAL_BYTES)
-        .some((byte) => byte !== 0);
-      if (hasContent !== (entry.contentId !== undefined)) throw otherContent();
-      if ((entry.type === EntryType.directory) !== (entry.childId !== undefined)) {
-        throw new TardisError('NOT_AUTHENTIC', 'an entry leads where it should not');
-      }
-      const { digest } = entry;
-      if (digest !== undefined && !this.isProven(proof, metadata, digest)) throw otherContent();
-      at += reader.rowBytes(at);
-    }
+    this.opener.open(entries, sum);
   }
 
   findContents(prefix: Buffer, limit: number): Promise<FoundContent[]> {
@@ -370,19 +322,10 @@ class UnsealedArchive implements Archive {
     });
   }
 
-  /** Whether a content is the one that an entry's seal covers. */
-  private isProven({ hashes, at }: ContentProof, metadata: Buffer, digest: Uint8Array): boolean {
-    const { covered, hash } = this;
-    covered[0] = isSparse(metadata) ? 1 : 0;
-    covered.set(digest, 1);
-    this.native.sha256(covered, 0, covered.length, hash, 0);
-    return hash.compare(hashes, at, at + SEAL_BYTES, 0, SEAL_BYTES) === 0;
-  }
-
-  /** The same of a content that is looked for, by its entry or by its digest alone. */
+  /** Whether a content is the one that is looked for, by its entry or by its digest alone. */
   private isWanted({ proof, metadata, digest }: WantedContent, found: Uint8Array): boolean {
     if (proof === undefined || metadata === undefined) return digest?.equals(found) === true;
-    return this.isProven(proof, metadata, found);
+    return this.opener.isProven(proof, metadata, found);
   }
 
   objects(): ObjectReader {
@@ -397,10 +340,6 @@ class UnsealedArchive implements Archive {
   close(): void {
     this.sealed.close();
   }
-}
-
-function otherContent(): TardisError {
-  return new TardisError('NOT_AUTHENTIC', 'the store has another content than an entry says');
 }
 
 /** What was added to a sum, as a number of 256 bits. */

@@ -8,6 +8,7 @@ import { BasisTable } from './bases.js';
 import { ContentTable } from './contents.js';
 import { DirectoryTable } from './directories.js';
 import { EntryTable } from './entries.js';
+import { HistoryTable } from './history.js';
 import { closeAfterWriting, openForReading, openForWriting } from './open.js';
 import { OwnerTable } from './owners.js';
 import { SealTable } from './seals.js';
@@ -25,6 +26,7 @@ export class Catalog {
   readonly state: StateTable;
   private signatureTable: SignatureTable | undefined;
   private sealTable: SealTable | undefined;
+  private historyTable: HistoryTable | undefined;
   private readonly database: SqlDatabase;
   private readonly isWriter: boolean;
 
@@ -50,6 +52,12 @@ export class Catalog {
   get seals(): SealTable {
     this.sealTable ??= new SealTable(this.database);
     return this.sealTable;
+  }
+
+  /** Of a catalog of the newest version. */
+  get history(): HistoryTable {
+    this.historyTable ??= new HistoryTable(this.database);
+    return this.historyTable;
   }
 
   /** For the holder of the client's lock. Throws CATALOG_NEWER, CATALOG_DAMAGED. */

@@ -119,7 +119,10 @@ const SELECT_HEAD = `
          entries.content_id IS NULL OR (record_id IS NOT NULL AND NOT is_damaged), flags, metadata
   FROM entries LEFT JOIN contents ON contents.content_id = entries.content_id`;
 
-type EntryColumns = [
+/** One version, as `toEntry` takes it. */
+export const SELECT_ENTRY: string = `${SELECT}, ${DIGEST} FROM entries`;
+
+export type EntryColumns = [
   directory: number,
   name: Buffer,
   firstSet: number,
@@ -201,7 +204,7 @@ class StoredEntry implements CatalogEntry {
   }
 }
 
-function toEntry(columns: EntryColumns): CatalogEntry {
+export function toEntry(columns: EntryColumns): CatalogEntry {
   return new StoredEntry(columns);
 }
 

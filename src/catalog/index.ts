@@ -12,6 +12,7 @@ export {
   type HeadRow,
   type ListingPage,
 } from './entries.js';
+export { FIRST_VERSION, HistoryTable, type PlacedContent } from './history.js';
 export { CATALOG_VERSION } from './open.js';
 export { recoverCatalog, type RecoveryReport } from './recover.js';
 export type { BackupSet, SetState } from './sets.js';

@@ -65,6 +65,11 @@ export class SealTable {
     return true;
   }
 
+  /** The one a directory has now. */
+  current(directory: number): Buffer | undefined {
+    return (this.statements.open.get(directory) as Open | undefined)?.seal;
+  }
+
   /** Directories of a root that have one now. */
   openOf(root: number): number[] {
     return this.statements.openOf.all(root) as number[];

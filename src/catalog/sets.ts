@@ -67,6 +67,7 @@ export class SetTable {
       listed: database.prepare(
         `SELECT *, ${DOUBTFUL} FROM backup_sets WHERE state != 'superseded' ORDER BY set_number`,
       ),
+      all: database.prepare(`SELECT *, ${DOUBTFUL} FROM backup_sets ORDER BY set_number`),
       one: database.prepare(`SELECT *, ${DOUBTFUL} FROM backup_sets WHERE set_number = ?`),
       rootByPath: database.prepare(
         'SELECT root_id AS root, directory_id AS directory, device FROM roots WHERE path = ?',
@@ -105,6 +106,11 @@ export class SetTable {
   /** All sets that are listed: complete ones, and unfinished ones nothing has superseded. */
   listed(): BackupSet[] {
     return (this.statements.listed.all() as SetRow[]).map(toSet);
+  }
+
+  /** Those that are not listed too. */
+  all(): BackupSet[] {
+    return (this.statements.all.all() as SetRow[]).map(toSet);
   }
 
   find(set: number): BackupSet | undefined {

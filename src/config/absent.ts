@@ -79,6 +79,15 @@ export const ABSENT: readonly AbsentRow[] = [
     'has no place here: for figures of the code start it with TARDIS_NODE_OPTIONS=--cpu-prof; ' +
       'defaults for a kind of machine are TuningProfile',
   ),
+  ...replaced(
+    [
+      ['option', '--names'],
+      ['option', '--dirs'],
+      ['option', '--files'],
+      ['option', '--meta'],
+    ],
+    'has no place here: `sonic encrypt --all` does all of it as one job, which goes on where it was broken off',
+  ),
   ...replaced([['client key', 'PassswordProg']], 'is a slip of the pen: write PasswordProg'),
   ...replaced(
     [

@@ -12,6 +12,8 @@ export const TOOLS = [
   'sonic setpass',
   'sonic chpass',
   'sonic rotate',
+  'sonic rekey',
+  'sonic encrypt',
 ] as const;
 export type Tool = (typeof TOOLS)[number];
 
@@ -22,6 +24,8 @@ export const SONIC = [
   'sonic setpass',
   'sonic chpass',
   'sonic rotate',
+  'sonic rekey',
+  'sonic encrypt',
 ] as const;
 /** All that read a store as a directory. */
 export const USER_TOOLS = ['regenerate', 'lstardis', ...SONIC] as const;

@@ -11,6 +11,8 @@ const PASSWORD_TOOLS = [
   'sonic setpass',
   'sonic chpass',
   'sonic rotate',
+  'sonic rekey',
+  'sonic encrypt',
 ] as const satisfies readonly Tool[];
 /** Who reads from a store or from a server. */
 const REMOTE_READERS = ['regenerate', 'lstardis'] as const satisfies readonly Tool[];
@@ -61,7 +63,7 @@ export const LOGIN_ROWS = {
   },
   newPassword: {
     type: 'text',
-    tools: ['sonic chpass'],
+    tools: ['sonic chpass', 'sonic rekey'],
     flags: '--newpassword [password]',
     preset: '',
     isSecret: true,
@@ -70,21 +72,21 @@ export const LOGIN_ROWS = {
   },
   newPasswordFile: {
     type: 'path',
-    tools: ['sonic chpass'],
+    tools: ['sonic chpass', 'sonic rekey'],
     flags: '--newpassword-file <path|url>',
     help: 'file or URL with the new password',
     test: 'a password is changed, and the old one opens nothing any more',
   },
   newPasswordProg: {
     type: 'command',
-    tools: ['sonic chpass'],
+    tools: ['sonic chpass', 'sonic rekey'],
     flags: '--newpassword-prog <command>',
     help: 'program that prints the new password',
     test: 'a password is changed, and the old one opens nothing any more',
   },
   throughServer: {
     type: 'text',
-    tools: REMOTE_SONIC,
+    tools: [...REMOTE_SONIC, 'sonic rekey', 'sonic encrypt'],
     flags: '--server <host>',
     help: 'do it through the tardisd of this host, not in the directory of the store',
     test: 'sonic makes a client and changes its password through a server',

@@ -90,7 +90,7 @@ export const SERVER_ROWS = {
   storeSkipFile: {
     type: 'name',
     default: '.tardis-skip',
-    tools: ['tardisd', 'sonic create'],
+    tools: ['tardisd', 'sonic create', 'sonic rekey', 'sonic encrypt'],
     variable: 'TARDIS_SKIP',
     serverKey: 'SkipFileName',
     help: 'name of the empty file made in each new client directory, for backups of the server itself',

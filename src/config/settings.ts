@@ -6,6 +6,7 @@ import { DELTA_ROWS } from './rows-deltas.js';
 import { EXCLUDE_ROWS } from './rows-excludes.js';
 import { FILTER_ROWS } from './rows-filters.js';
 import { LOGIN_ROWS } from './rows-login.js';
+import { REKEY_ROWS } from './rows-rekey.js';
 import { RESTORE_ROWS } from './rows-restore.js';
 import { ROOT_ROWS } from './rows-roots.js';
 import { SERVER_ROWS } from './rows-server.js';
@@ -22,6 +23,7 @@ export const SETTINGS = {
   ...RESTORE_ROWS,
   ...TUNING_ROWS,
   ...SERVER_ROWS,
+  ...REKEY_ROWS,
 } as const;
 
 type Table = typeof SETTINGS;

@@ -15,7 +15,7 @@ export {
   type LoginContext,
   ServerLogin,
 } from './login.js';
-export { type Remembered, SealMemory } from './seal-memory.js';
+export { meetKeys, type Remembered, SealMemory } from './seal-memory.js';
 export * from './srp.js';
 export { passwordStrength, type Strength } from './strength.js';
 export {

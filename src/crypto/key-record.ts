@@ -36,11 +36,28 @@ const IDENTITY = 'tardis';
 const ENCRYPTS_AT = 11;
 
 /** What a master key is for. */
-export const KeyPurpose = Object.freeze({ content: 1, names: 2, digests: 3, seals: 4 });
+export const KeyPurpose = Object.freeze({
+  content: 1,
+  names: 2,
+  digests: 3,
+  seals: 4,
+  /** No key: the id of keys that these took the place of, and zeros. */
+  former: 5,
+});
 export type KeyPurposeNumber = (typeof KeyPurpose)[keyof typeof KeyPurpose];
+
+/** What a new client has keys for. */
+const NEW_PURPOSES = [
+  KeyPurpose.content,
+  KeyPurpose.names,
+  KeyPurpose.digests,
+  KeyPurpose.seals,
+] as const;
 
 const KEY_BYTES = 32;
 const ENTRY_BYTES = 40;
+/** The newest ones are kept. */
+const MAX_FORMER = 64;
 
 export interface MasterKey {
   readonly purpose: KeyPurposeNumber;
@@ -116,13 +133,49 @@ export function newKeyRecord(
   isEncrypting: boolean,
   parameters: StretchParameters = STRETCH,
 ): Promise<MadeKeyRecord> {
-  const keys = Object.values(KeyPurpose).map((purpose) => ({
-    purpose,
-    epoch: 1,
-    key: randomBytes(KEY_BYTES),
-  }));
-  const keysetId = randomBytes(KEYSET_ID_BYTES);
+  const [keysetId, keys] = [randomBytes(KEYSET_ID_BYTES), newKeys()];
   return makeRecord(modPow, password, { number: 1, keysetId, keys, isEncrypting, parameters });
+}
+
+function newKeys(): MasterKey[] {
+  return NEW_PURPOSES.map((purpose) => ({ purpose, epoch: 1, key: randomBytes(KEY_BYTES) }));
+}
+
+/** The keys that a client had before: their id, and what was wrapped with them. */
+export interface FormerKeys {
+  readonly record: KeyRecord;
+  readonly keys: readonly MasterKey[];
+}
+
+/**
+ * Makes new master keys that encrypt, in place of others (undefined: the client had none). The record names
+ * those that are not to be believed any more, where only the owner of the password can have written it.
+ */
+export function replaceKeys(
+  modPow: ModPow,
+  password: Buffer,
+  before: FormerKeys | undefined,
+): Promise<MadeKeyRecord> {
+  const ids = before === undefined ? [] : [...formerIds(before.keys), before.record.keysetId];
+  const former = ids.slice(-MAX_FORMER).map((id, index) => {
+    const key = Buffer.alloc(KEY_BYTES);
+    id.copy(key);
+    return { purpose: KeyPurpose.former, epoch: index + 1, key };
+  });
+  return makeRecord(modPow, password, {
+    number: 1,
+    keysetId: randomBytes(KEYSET_ID_BYTES),
+    keys: [...newKeys(), ...former],
+    isEncrypting: true,
+    parameters: STRETCH,
+  });
+}
+
+/** The ids of the keys that these took the place of, oldest first. */
+export function formerIds(keys: readonly MasterKey[]): Buffer[] {
+  return keys
+    .filter(({ purpose }) => purpose === KeyPurpose.former)
+    .map(({ key }) => key.subarray(0, KEYSET_ID_BYTES));
 }
 
 /** The next record of the same keys, for another password. Throws LOGIN_FAILED if the old one is wrong. */
@@ -215,7 +268,7 @@ export async function decoyKeyRecord(modPow: ModPow): Promise<KeyRecord> {
   head.set([VERSION, KDF_SCRYPT, logN, r, p, LOGIN_GROUP, CIPHER_AES_256_GCM], 4);
   head[ENCRYPTS_AT] = 1;
   head.writeUInt32LE(1, 12);
-  const wrapped = randomBytes(ENTRY_BYTES * Object.keys(KeyPurpose).length + TAG_BYTES);
+  const wrapped = randomBytes(ENTRY_BYTES * NEW_PURPOSES.length + TAG_BYTES);
   head.set(randomBytes(KEYSET_ID_BYTES + SALT_BYTES + NONCE_BYTES), 16);
   head.writeUInt32LE(wrapped.length, 76);
   const verifier = await srpPower(modPow, srpGroup(), randomBytes(KEY_BYTES));

@@ -88,6 +88,12 @@ export class NameSealer {
     return this.seal(Label.device, Buffer.from(device)).toString('base64url');
   }
 
+  /** Undefined for one that was cut off: it was long. */
+  openDevice(sealed: string): string | undefined {
+    const bytes = Buffer.from(sealed, 'base64url');
+    return this.calls.openBytes(this.keys, Label.device, bytes)?.toString();
+  }
+
   private seal(label: number, bytes: Uint8Array): Buffer {
     return this.calls.sealBytes(this.keys, label, bytes);
   }

@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { systemCode, TardisError } from '../errors/index.js';
 import { SEAL_BYTES } from '../model/index.js';
+import { formerIds, type KeyRecord, type MasterKey } from './key-record.js';
 
 export interface Remembered {
   /** The newest sealed set; 0: none. */
@@ -14,10 +15,27 @@ export interface Remembered {
   readonly seal: Buffer;
   /** The number of the newest key record. */
   readonly keys: number;
+  /** Other keys have taken the place of these. */
+  readonly isReplaced: boolean;
 }
 
-const LINE = /^(\d{1,15}) ([0-9a-f]+) (\d{1,10})\n$/;
-const NOTHING: Remembered = Object.freeze({ set: 0, seal: Buffer.alloc(SEAL_BYTES), keys: 0 });
+const LINE = /^(\d{1,15}) ([0-9a-f]+) (\d{1,10})( replaced)?\n$/;
+const NOTHING: Remembered = Object.freeze({
+  set: 0,
+  seal: Buffer.alloc(SEAL_BYTES),
+  keys: 0,
+  isReplaced: false,
+});
+
+/**
+ * A key record was opened with its password: refuses one that is older than what this machine has seen, or
+ * whose keys were replaced, and remembers it, with what it replaces. Throws STORE_ROLLED_BACK.
+ */
+export function meetKeys(record: KeyRecord, keys: readonly MasterKey[]): void {
+  const memory = new SealMemory(record.keysetId.toString('hex'));
+  memory.checkKeys(record.isEncrypting ? record.number : 0);
+  for (const id of formerIds(keys)) new SealMemory(id.toString('hex')).replaced();
+}
 
 export class SealMemory {
   private readonly file: string;
@@ -36,9 +54,14 @@ export class SealMemory {
       if (systemCode(error) === undefined) throw error;
       return NOTHING;
     }
-    const [, set, seal, keys] = LINE.exec(text) ?? [];
+    const [, set, seal, keys, replaced] = LINE.exec(text) ?? [];
     if (seal?.length !== 2 * SEAL_BYTES) return NOTHING;
-    return { set: Number(set), seal: Buffer.from(seal, 'hex'), keys: Number(keys) };
+    return {
+      set: Number(set),
+      seal: Buffer.from(seal, 'hex'),
+      keys: Number(keys),
+      isReplaced: replaced !== undefined,
+    };
   }
 
   /** Remembers the newest sealed set there is. Returns why not, in words, if it cannot be remembered. */
@@ -48,21 +71,34 @@ export class SealMemory {
 
   /**
    * Compares the number of a key record with the newest this machine has seen, and remembers it. Throws
-   * STORE_ROLLED_BACK for an older one: a password that was changed must not open anything again.
+   * STORE_ROLLED_BACK for an older one, and for one whose keys were replaced: a password that was changed must
+   * not open anything again. 0: a record of keys that only wait, which are not counted.
    */
   checkKeys(number: number): void {
     const remembered = this.read();
+    if (remembered.isReplaced) {
+      const what = 'the store shows keys that others have taken the place of';
+      throw new TardisError('STORE_ROLLED_BACK', `${what} (if you know why, remove ${this.file})`);
+    }
+    if (number === 0) return;
     if (number > remembered.keys) this.put({ ...remembered, keys: number });
     if (number >= remembered.keys) return;
     const what = `the store shows key record ${number}, and had ${remembered.keys} before`;
     throw new TardisError('STORE_ROLLED_BACK', `${what} (if you know why, remove ${this.file})`);
   }
 
-  private put({ set, seal, keys }: Remembered): string | undefined {
+  /** These keys are not to be believed any more. */
+  replaced(): void {
+    const remembered = this.read();
+    if (!remembered.isReplaced) this.put({ ...remembered, isReplaced: true });
+  }
+
+  private put({ set, seal, keys, isReplaced }: Remembered): string | undefined {
     try {
       makeDirectories(path.dirname(this.file));
       const fresh = `${this.file}.new`;
-      fs.writeFileSync(fresh, `${set} ${seal.toString('hex')} ${keys}\n`, { mode: 0o600 });
+      const line = `${set} ${seal.toString('hex')} ${keys}${isReplaced ? ' replaced' : ''}\n`;
+      fs.writeFileSync(fresh, line, { mode: 0o600 });
       fs.renameSync(fresh, this.file);
       return undefined;
     } catch (error) {

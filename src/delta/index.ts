@@ -16,3 +16,4 @@ export {
   SignatureMaker,
   signatureBytesFor,
 } from './signature.js';
+export { fetchHead, fetchRecord, headIn, type RecordSource } from './fetch-record.js';

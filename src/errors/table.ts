@@ -144,6 +144,8 @@ export const ERROR_TABLE = Object.freeze({
     'Set one with `sonic setpass` on the server, or leave the password out.',
   ),
   PASSWORD_IS_SET: row('user', 1, 'Change it with `sonic chpass`.'),
+  CLIENT_ENCRYPTS: row('user', 1, 'It needs no more; `sonic rekey` gives it new keys.'),
+  CONFIRMATION_NEEDED: row('user', 1, 'Give --yes to have it done without a question.'),
   TOO_MANY_ATTEMPTS: row(
     'busy',
     11,

@@ -8,10 +8,10 @@ import {
   type Keyring,
   keyringOf,
   type MadeKeyRecord,
+  meetKeys,
   newKeyRecord,
   openKeyRecord,
   parseKeyRecord,
-  SealMemory,
   type StretchedPassword,
   stretchPassword,
   type StretchParameters,
@@ -161,8 +161,8 @@ export class Login {
     const wrapKey = secrets?.wrapKey;
     if (wrapKey === undefined) throw unexpected();
     const masters = openKeyRecord(record, wrapKey);
+    meetKeys(record, masters);
     if (!record.isEncrypting) return undefined;
-    new SealMemory(record.keysetId.toString('hex')).checkKeys(record.number);
     return keyringOf(this.system.native, record, masters, hasAes() ? Scheme.aes : Scheme.chaCha);
   }
 

@@ -6,8 +6,13 @@ export { markDamaged, rebuildCatalog } from './maintenance.js';
 export {
   changeKeys,
   ClientStore,
+  defaultSetName,
+  IncomingStream,
   InlineStorageHost,
+  SetJournal,
   type StorageHost,
   type StorageOptions,
+  type StoreLimits,
+  type StreamStart,
   ThreadStorageHost,
 } from './storage/index.js';

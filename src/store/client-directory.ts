@@ -251,17 +251,20 @@ export interface ClientLock {
 
 /** Takes the client's lock at once or throws CLIENT_BUSY. The kernel frees it if we die. */
 export function lockClient(system: System, directory: ClientDirectory): ClientLock {
-  return tryLock(system, directory) ?? refuseBusy(directory);
+  return tryLock(system, lockPathOf(directory)) ?? refuseBusy(directory);
 }
 
 function refuseBusy({ client }: ClientDirectory): never {
   throw new TardisError('CLIENT_BUSY', `the client "${client}" is in use`);
 }
 
-/** Undefined when somebody else holds it. */
-function tryLock(system: System, directory: ClientDirectory): ClientLock | undefined {
+function lockPathOf(directory: ClientDirectory): string {
+  return path.join(directory.path, LOCK_FILE);
+}
+
+/** Takes a lock file, making it if need be; undefined when somebody else holds it. */
+export function tryLock(system: System, lockPath: string): ClientLock | undefined {
   const { files, native } = system;
-  const lockPath = path.join(directory.path, LOCK_FILE);
   let fd: number;
   try {
     if (files.status(lockPath) === undefined) {
@@ -277,7 +280,8 @@ function tryLock(system: System, directory: ClientDirectory): ClientLock | undef
   }
   let isHeld = false;
   try {
-    isHeld = native.flock(fd, true);
+    // The directory may have been exchanged, or the file removed, since it was opened.
+    isHeld = native.flock(fd, true) && isStill(files, fd, lockPath);
   } finally {
     if (!isHeld) files.close(fd);
   }
@@ -291,12 +295,18 @@ function tryLock(system: System, directory: ClientDirectory): ClientLock | undef
   };
 }
 
+function isStill(files: Files, fd: number, path: string): boolean {
+  return files.status(path)?.identity === files.statusOf(fd).identity;
+}
+
 /** Takes the client's lock, waiting a moment for one that is ending. Throws CLIENT_BUSY. */
 export async function acquireClient(
   system: System,
   directory: ClientDirectory,
 ): Promise<ClientLock> {
-  return (await lockPatiently(() => tryLock(system, directory))) ?? refuseBusy(directory);
+  return (
+    (await lockPatiently(() => tryLock(system, lockPathOf(directory)))) ?? refuseBusy(directory)
+  );
 }
 
 /** Removes what an interrupted session had staged. Call with the lock held. */

@@ -107,6 +107,29 @@ function finishRecord(
   return end - at;
 }
 
+/** A record in one piece whose body is encoded already. */
+export interface EncodedRecord {
+  readonly kind: typeof RecordKind.frame | typeof RecordKind.content;
+  readonly codec: CodecNumber;
+  readonly rawBytes: number;
+  readonly index: Buffer;
+  readonly body: Buffer;
+}
+
+/** Writes it, encrypted, to the end of `target`; returns its length. */
+export function buildEncoded(
+  { kind, codec, rawBytes, index, body }: EncodedRecord,
+  target: BytesBuilder,
+  cipher: RecordCipher,
+): number {
+  const bodyAt = RECORD_HEADER_BYTES + index.length;
+  const { buffer, at } = target.reserve(bodyAt + body.length + BODY_TAG_BYTES);
+  index.copy(buffer, at + RECORD_HEADER_BYTES);
+  body.copy(buffer, at + bodyAt);
+  const parts = { kind, codec, rawBytes, bodyBytes: body.length, indexBytes: index.length };
+  return finishRecord(target, parts, cipher);
+}
+
 /** What a body in one piece is bound to, of header and index in front of it. */
 function coveredBytes(head: Buffer): Buffer {
   return Buffer.concat([
@@ -201,13 +224,17 @@ export interface ChunkPlace {
 
 /** Encodes one chunk with its header; the returned buffer owns its memory. */
 export function buildChunk(raw: Buffer, compression: Compression, place?: ChunkPlace): Buffer {
-  const encoded = encodeWorthwhile(raw, compression);
-  const isRaw = encoded.codec === Codec.none;
+  const { codec, bytes } = encodeWorthwhile(raw, compression);
+  return buildEncodedChunk(bytes, codec === Codec.none, place);
+}
+
+/** The same of a chunk that is encoded already (`isRaw`: stored as it is). */
+export function buildEncodedChunk(encoded: Buffer, isRaw: boolean, place?: ChunkPlace): Buffer {
   const tagBytes = place === undefined ? 0 : BODY_TAG_BYTES;
-  const storedBytes = encoded.bytes.length + tagBytes;
+  const storedBytes = encoded.length + tagBytes;
   const chunk = Buffer.allocUnsafeSlow(CHUNK_HEADER_BYTES + storedBytes);
-  chunk.set(encoded.bytes, CHUNK_HEADER_BYTES);
-  place?.cipher.encryptChunk(place.number, isRaw, chunk, CHUNK_HEADER_BYTES, encoded.bytes.length);
+  chunk.set(encoded, CHUNK_HEADER_BYTES);
+  place?.cipher.encryptChunk(place.number, isRaw, chunk, CHUNK_HEADER_BYTES, encoded.length);
   chunk.writeUInt32LE((storedBytes | (isRaw ? CHUNK_RAW_BIT : 0)) >>> 0, 0);
   chunk.writeUInt32LE(crc32(chunk.subarray(CHUNK_HEADER_BYTES)), 4);
   return chunk;
@@ -241,11 +268,15 @@ export function decodeChunk(
   target: Buffer,
   place?: ChunkPlace,
 ): void {
+  decode(chunk.isRaw ? Codec.none : codec, openChunk(chunk, stored, place), target);
+}
+
+/** A chunk's bytes, checked and decrypted in place, but not decoded. Throws RECORD_DAMAGED. */
+export function openChunk(chunk: ChunkHeader, stored: Buffer, place?: ChunkPlace): Buffer {
   if (crc32(stored) !== chunk.checksum) {
     throw new TardisError('RECORD_DAMAGED', 'a chunk does not match its checksum');
   }
-  const { isRaw } = chunk;
-  const encoded =
-    place === undefined ? stored : place.cipher.decryptChunk(place.number, isRaw, stored);
-  decode(isRaw ? Codec.none : codec, encoded, target);
+  return place === undefined
+    ? stored
+    : place.cipher.decryptChunk(place.number, chunk.isRaw, stored);
 }

@@ -13,6 +13,8 @@ export interface FileStatus {
   readonly sizeBytes: number;
   readonly isDirectory: boolean;
   readonly isFile: boolean;
+  /** Device and inode: what tells whether two paths, or a path and an open file, are one. */
+  readonly identity: string;
 }
 
 /** Paths are byte text (see process-input.ts), so that they may hold any byte. */
@@ -28,6 +30,8 @@ export interface Files {
   sync(fd: number): Promise<void>;
   /** Makes the names in a directory durable. */
   syncDirectory(path: string): Promise<void>;
+  /** Of an open file. */
+  statusOf(fd: number): FileStatus;
   /** Undefined when nothing has this path. */
   status(path: string): FileStatus | undefined;
   /** Whether this path itself is a symbolic link. */
@@ -39,6 +43,8 @@ export interface Files {
   /** Removes an empty directory. */
   removeDirectory(path: string): void;
   rename(from: string, to: string): void;
+  /** How much of the file system that holds a path is free for this process, in bytes. */
+  freeBytes(path: string): number;
   unlink(path: string): void;
   /** True when this process may write in the directory. */
   isWritable(path: string): boolean;
@@ -64,6 +70,15 @@ export function filesWith(umask: number): Files {
       fs.openSync(exact(path), FLAGS[how], 0o666 & ~umask),
     makeDirectory: (path: string) => fs.mkdirSync(exact(path), { mode: 0o777 & ~umask }),
   });
+}
+
+function statusIn(stat: fs.Stats): FileStatus {
+  return {
+    sizeBytes: stat.size,
+    isDirectory: stat.isDirectory(),
+    isFile: stat.isFile(),
+    identity: `${stat.dev}/${stat.ino}`,
+  };
 }
 
 const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
@@ -92,11 +107,12 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
       fs.closeSync(fd);
     }
   },
+  statusOf: (fd: number) => statusIn(fs.fstatSync(fd)),
   status(path: string): FileStatus | undefined {
     try {
       const stat = fs.statSync(exact(path), { throwIfNoEntry: false });
       if (stat === undefined) return undefined;
-      return { sizeBytes: stat.size, isDirectory: stat.isDirectory(), isFile: stat.isFile() };
+      return statusIn(stat);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined; // below a file
       throw error;
@@ -108,6 +124,10 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
   makeTemporaryDirectory: () => fs.mkdtempSync(path.join(os.tmpdir(), 'tardis-')),
   removeDirectory: (directory: string) => fs.rmdirSync(exact(directory)),
   rename: (from: string, to: string) => fs.renameSync(exact(from), exact(to)),
+  freeBytes(path: string): number {
+    const { bavail, bsize } = fs.statfsSync(exact(path));
+    return bavail * bsize;
+  },
   unlink: (path: string) => fs.unlinkSync(exact(path)),
   isWritable(path: string): boolean {
     try {

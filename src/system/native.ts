@@ -168,6 +168,8 @@ export interface NativeCalls extends ListingCalls, RsyncCalls, SealingCalls {
   unlinkAt(dirFd: number, name: Buffer): void;
   /** Renames, replacing what has the new name. */
   renameAt(oldDirFd: number, oldName: Buffer, newDirFd: number, newName: Buffer): void;
+  /** Swaps two names in one step. EINVAL or ENOSYS where the file system cannot. */
+  exchangeAt(dirFd: number, name: Buffer, otherDirFd: number, otherName: Buffer): void;
 
   /**
    * Extended attributes of a name (empty: of the directory itself), ACLs among them, packed as in rows (src/model/attributes.ts); empty

@@ -16,6 +16,7 @@ import {
   toolCommand,
 } from './run-tool.js';
 import { changePass, create, rotate, setPassword, storeSystem } from './sonic-passwords.js';
+import { encrypt, rekey } from './sonic-rekey.js';
 import { formatCount } from './units.js';
 import { openUnlocked } from './open-archive.js';
 import { unlockClient } from './unlock.js';
@@ -55,6 +56,23 @@ const command = describeTool(new Command(), 'sonic', 'Administers a tardis store
   )
   .addCommand(
     toolCommand({
+      tool: 'sonic rekey',
+      isWork: true,
+      summary:
+        'write all of an encrypting client anew with new keys (goes on where it was broken off)',
+      run: rekey,
+    }),
+  )
+  .addCommand(
+    toolCommand({
+      tool: 'sonic encrypt',
+      isWork: true,
+      summary: 'encrypt all of a client that does not encrypt (goes on where it was broken off)',
+      run: encrypt,
+    }),
+  )
+  .addCommand(
+    toolCommand({
       tool: 'sonic list',
       summary: 'list the backup sets of a client',
       run: list,
@@ -75,6 +93,7 @@ Examples:
   sonic create -D /srv/tardis -C laptop --password
   sonic chpass -D /srv/tardis -C laptop
   sonic chpass --server backup.example.org -C laptop
+  sonic encrypt -D /srv/tardis -C laptop --password
   sonic list -D /srv/tardis -C laptop
   sonic rebuild -D /srv/tardis -C laptop`,
   );

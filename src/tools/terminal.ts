@@ -82,3 +82,19 @@ function lastLetter(line: Buffer, length: number): number {
   while (at > 0 && (line[at]! & 0xc0) === 0x80) at -= 1;
   return Math.max(0, at);
 }
+
+const MAX_ANSWER_BYTES = 64;
+
+/** Asks a question to be answered by yes or no; everything else is no. Undefined: there is nobody to ask. */
+export function askYes(question: string): boolean | undefined {
+  const fd = openTerminal();
+  if (fd === undefined) return undefined;
+  try {
+    fs.writeSync(fd, `${question} [y/N]: `);
+    const answer = Buffer.alloc(MAX_ANSWER_BYTES);
+    const bytes = fs.readSync(fd, answer, 0, answer.length, null); // a line, as the terminal gives it
+    return /^y(es)?$/i.test(answer.toString('utf8', 0, bytes).trim());
+  } finally {
+    fs.closeSync(fd);
+  }
+}

@@ -3,8 +3,8 @@ import {
   type Keyring,
   type KeyRecord,
   keyringOf,
+  meetKeys,
   parseKeyRecord,
-  SealMemory,
   unlockKeyRecord,
 } from '../crypto/index.js';
 import type { Found } from '../config/index.js';
@@ -41,8 +41,8 @@ export async function unlockClient(
   const password = (await givenPassword(settings, found, ask)) ?? (await askPassword(ask));
   const { keys } = await unlockKeyRecord(record, password);
   password.fill(0);
+  meetKeys(record, keys);
   if (!record.isEncrypting) return undefined;
-  new SealMemory(record.keysetId.toString('hex')).checkKeys(record.number);
   return keyringOf(system.native, record, keys, hasAes() ? Scheme.aes : Scheme.chaCha);
 }
 

@@ -3,15 +3,20 @@ import { createHash, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import test from 'ava';
 import {
+  type KeyRecord,
+  type MasterKey,
   changePassword,
   decoyKeyRecord,
+  formerIds,
   KeyPurpose,
   loginPrivateKey,
+  meetKeys,
   MAX_KEY_RECORD_BYTES,
   newKeyRecord,
   normalPassword,
   openKeyRecord,
   parseKeyRecord,
+  replaceKeys,
   srpGroup,
   srpPower,
   srpPrivateKey,
@@ -21,8 +26,12 @@ import {
 } from '../../src/crypto/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { rejectedCode, thrownCode } from '../helpers/codes.js';
+import { makeScratch, removeScratch } from '../helpers/tree.js';
 
 const { modPow } = nodeSystem().native;
+const state = makeScratch();
+process.env['XDG_STATE_HOME'] = state;
+test.after.always(() => removeScratch(state));
 const PASSWORD = Buffer.from('correct horse');
 /** The least that is allowed, to save time. */
 const LIGHT = { logN: 14, r: 8, p: 1 };
@@ -34,7 +43,7 @@ test('a record gives its keys to the right password only', async (t) => {
   const { keys } = await unlockKeyRecord(parseKeyRecord(record.bytes), PASSWORD);
   t.deepEqual(
     keys.map(({ purpose, epoch }) => [purpose, epoch]),
-    Object.values(KeyPurpose).map((purpose) => [purpose, 1]),
+    [1, 2, 3, 4].map((purpose) => [purpose, 1]),
   );
   t.is(new Set(keys.map(({ key }) => key.toString('hex'))).size, keys.length);
   t.true(keys.every(({ key }) => key.length === 32 && !record.bytes.includes(key)));
@@ -56,6 +65,57 @@ test('a change of password keeps the keys, and shows neither password', async (t
   );
   t.is(await rejectedCode(unlockKeyRecord(second, PASSWORD)), 'LOGIN_FAILED');
   t.false([PASSWORD, next].some((password) => second.bytes.includes(password)));
+});
+
+test('keys that take the place of others name them, and no other ones', async (t) => {
+  const [first, waiting] = [true, false].map((encrypts) =>
+    newKeyRecord(modPow, PASSWORD, encrypts, LIGHT),
+  );
+  const former = async (
+    record: KeyRecord,
+  ): Promise<{ record: KeyRecord; keys: readonly MasterKey[] }> => ({
+    record,
+    keys: (await unlockKeyRecord(record, PASSWORD)).keys,
+  });
+  const before = await former((await first!).record);
+  const second = await former((await replaceKeys(modPow, PASSWORD, before)).record);
+  const third = await former((await replaceKeys(modPow, PASSWORD, second)).record);
+  t.deepEqual(formerIds(third.keys), [before.record.keysetId, second.record.keysetId]);
+  t.true(third.record.isEncrypting);
+  t.is(third.record.number, 1);
+  const secret = (keys: readonly MasterKey[]): string[] =>
+    keys
+      .filter(({ purpose }) => purpose !== KeyPurpose.former)
+      .map(({ key }) => key.toString('hex'));
+  const all = [before, second, third].flatMap(({ keys }) => secret(keys));
+  t.is(new Set(all).size, 12, 'none is used again');
+  t.deepEqual(
+    formerIds((await former((await replaceKeys(modPow, PASSWORD, undefined)).record)).keys),
+    [],
+  );
+  const next = (await changePassword(modPow, third.record, PASSWORD, PASSWORD)).record;
+  t.deepEqual(
+    formerIds((await former(next)).keys),
+    formerIds(third.keys),
+    'a new password keeps them',
+  );
+
+  // Whoever has met the new ones refuses the old ones, and nothing else.
+  meetKeys(before.record, before.keys);
+  meetKeys(third.record, third.keys);
+  for (const { record, keys } of [before, second]) {
+    t.is(
+      thrownCode(() => meetKeys(record, keys)),
+      'STORE_ROLLED_BACK',
+    );
+  }
+  meetKeys(third.record, third.keys);
+  const plain = await former((await waiting!).record);
+  meetKeys(plain.record, plain.keys);
+  const encrypted = await former((await replaceKeys(modPow, PASSWORD, plain)).record);
+  meetKeys(encrypted.record, encrypted.keys);
+  const back = thrownCode(() => meetKeys(plain.record, plain.keys));
+  t.is(back, 'STORE_ROLLED_BACK', 'a client that encrypts is not made to stop');
 });
 
 test('wrap key and login secret say nothing about each other, and the verifier comes from the latter', async (t) => {

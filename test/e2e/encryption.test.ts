@@ -4,6 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { here } from '../helpers/kinds.js';
+import { WORDS, wordsIn } from '../helpers/plaintext.js';
 import {
   differences,
   dir,
@@ -18,16 +19,6 @@ import {
 } from '../helpers/tree.js';
 
 const MIB = 1 << 20;
-/** Found nowhere by chance, and not made shorter by any codec. */
-const WORDS = {
-  name: 'Zebrafink-name-7F3A9C',
-  directory: 'Quastenflosser-directory-51B2',
-  content: 'Okapi-content-E4D7C1',
-  target: 'Nacktmull-target-88A0',
-  attribute: 'Axolotl-attribute-3C9E',
-  set: 'Wombat-set-name-D2F5',
-} as const;
-
 const attributed = here.attributes ? { attributes: { 'user.note': WORDS.attribute } } : {};
 
 interface Place {
@@ -60,26 +51,6 @@ function made(t: ExecutionContext, password?: string): Place {
   const store = at('store');
   const place = ['-D', store, '-C', 'me', ...(password === undefined ? [] : ['-F', secret])];
   return { store, source, at, place };
-}
-
-function filesBelow(directory: string): string[] {
-  return fs.readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
-    const found = path.join(directory, entry.name);
-    return entry.isDirectory() ? filesBelow(found) : [found];
-  });
-}
-
-/** Which of the words stand somewhere in a store: in names of files, or in what they hold. */
-function wordsIn(store: string): string[] {
-  const found = new Set<string>();
-  for (const path of filesBelow(store)) {
-    const bytes = fs.readFileSync(path);
-    for (const [what, word] of Object.entries(WORDS)) {
-      const forms = [word, Buffer.from(word).toString('base64').slice(0, 16), word.toUpperCase()];
-      if (path.includes(word) || forms.some((form) => bytes.includes(form))) found.add(what);
-    }
-  }
-  return [...found].sort();
 }
 
 test('an encrypted store shows no name, content, target, attribute or name of a set', async (t) => {
@@ -279,3 +250,21 @@ for (const [what, spoil] of [
     t.is(status, 3);
   });
 }
+
+test('a set in which a root was held can be read, and the next one too', async (t) => {
+  const { place, source, at } = made(t, 'a password of the tests');
+  const other = at('other');
+  makeTree(other, [dir('below', [file('kept', 'kept')])]);
+  await backup([...place, '--local', '--create', source, other]);
+  fs.renameSync(path.join(other, 'below'), at('aside'));
+  const held = await run('tardis', [...place, '--local', source, other]);
+  t.is(held.status, 3, held.stderr);
+  t.regex(held.stderr, /held \(it is empty now\)/);
+  fs.renameSync(at('aside'), path.join(other, 'below'));
+  await backup([...place, '--local', source, other]);
+  for (const set of ['1', '2', '3']) {
+    await succeed('regenerate', [...place, '-b', set, '-o', at(set), source, other]);
+    t.deepEqual(differences(look(source), look(path.join(at(set), 'tree'))), [], set);
+    t.is(fs.readFileSync(path.join(at(set), 'other', 'below', 'kept'), 'utf8'), 'kept', set);
+  }
+});

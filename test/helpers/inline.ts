@@ -225,23 +225,33 @@ export async function withArchive<T>(
 
 /** Everything a client's history tells: its sets, and all entries of each, one line each. */
 export function history(place: Place): Promise<string[]> {
-  return withArchive(place, async (archive) => {
-    const lines: string[] = [];
-    for (const set of await archive.sets()) {
-      // A rebuild may have doubts about what had been damaged, a catalog that saw it healed has not.
-      lines.push(`set ${JSON.stringify({ ...set, isDoubtful: undefined })}`);
-      for (const note of await archive.notes(set.set)) lines.push(`note ${JSON.stringify(note)}`);
-      for (const { isGroup, id, name } of await archive.owners(set.set)) {
-        lines.push(`owner ${isGroup} ${id} ${name.toString('latin1')}`);
-      }
-      for (const root of await archive.roots(set.set)) {
-        const top = await archive.find(root.path, set.set);
-        if (top === undefined) continue;
-        lines.push(...(await tell(archive, set.set, root.path.toString('latin1'), top)));
-      }
+  return withArchive(place, (archive) => historyOf(archive, digestOf));
+}
+
+type Described = (entry: ArchiveEntry) => Promise<string> | string;
+
+function digestOf({ digest }: ArchiveEntry): string {
+  return digest?.toString('hex') ?? '';
+}
+
+/** The same of any archive; `contentOf` says what of a content is told. */
+export async function historyOf(archive: Archive, contentOf: Described): Promise<string[]> {
+  const lines: string[] = [];
+  for (const set of await archive.sets()) {
+    // A rebuild may have doubts about what had been damaged, a catalog that saw it healed has not.
+    lines.push(`set ${JSON.stringify({ ...set, isDoubtful: undefined })}`);
+    for (const note of await archive.notes(set.set)) lines.push(`note ${JSON.stringify(note)}`);
+    for (const { isGroup, id, name } of await archive.owners(set.set)) {
+      lines.push(`owner ${isGroup} ${id} ${name.toString('latin1')}`);
     }
-    return lines;
-  });
+    for (const root of await archive.roots(set.set)) {
+      const top = await archive.find(root.path, set.set);
+      if (top === undefined) continue;
+      const path = root.path.toString('latin1');
+      lines.push(...(await tell(archive, set.set, path, top, contentOf)));
+    }
+  }
+  return lines;
 }
 
 async function tell(
@@ -249,20 +259,22 @@ async function tell(
   set: number,
   at: string,
   entry: ArchiveEntry,
+  contentOf: Described,
 ): Promise<string[]> {
   // Not told: numbers that name rows of this catalog only, and flags, which no record keeps.
   const { type, permissions, uid, gid, linkCount, sizeBytes, mtimeNs, ctimeNs, inode } = entry;
-  const { device, digest, linkTarget, attributes, firstSet, lastSet, childId } = entry;
+  const { device, linkTarget, attributes, firstSet, lastSet, childId } = entry;
   const shown = [
     [type, permissions, uid, gid, linkCount, sizeBytes, mtimeNs, ctimeNs, inode, device],
-    [digest?.toString('hex'), linkTarget?.toString('latin1'), attributes?.toString('hex')],
+    [await contentOf(entry), linkTarget?.toString('latin1'), attributes?.toString('hex')],
     [firstSet, lastSet],
   ].join();
   const lines = [`${set} ${at} ${shown}`];
   if (childId === undefined) return lines;
   const page = { directory: childId, set, after: Buffer.alloc(0), limit: 1e5, withDigests: true };
   for (const child of await archive.list(page)) {
-    lines.push(...(await tell(archive, set, `${at}/${child.name.toString('latin1')}`, child)));
+    const below = `${at}/${child.name.toString('latin1')}`;
+    lines.push(...(await tell(archive, set, below, child, contentOf)));
   }
   return lines;
 }

@@ -67,6 +67,14 @@ export class PowerLossFiles implements Files {
     return this.base.status(file);
   }
 
+  statusOf(fd: number): ReturnType<Files['statusOf']> {
+    return this.base.statusOf(fd);
+  }
+
+  freeBytes(file: string): number {
+    return this.base.freeBytes(file);
+  }
+
   isLink(file: string): boolean {
     return this.base.isLink(file);
   }

@@ -299,3 +299,34 @@ test('what an interrupted session had staged is cleared away', async (t) => {
   t.deepEqual(fs.readdirSync(path.join(directory.path, 'incoming')), []);
   t.deepEqual(await backend.list('packs/'), ['packs/1']);
 });
+
+test('a lock of a directory that was exchanged meanwhile is none', async (t) => {
+  const store = scratch(t);
+  const made = await createClientDirectory(system, { store, client: 'c' });
+  lockClient(system, made).release();
+  const other = path.join(store, '.other');
+  fs.cpSync(made.path, other, { recursive: true });
+  let isExchanged = false;
+  const exchanging: System = {
+    ...system,
+    native: system.native,
+    files: {
+      ...system.files,
+      open: (file, how) => {
+        const fd = system.files.open(file, how);
+        if (how === 'write' && !isExchanged) {
+          isExchanged = true;
+          fs.renameSync(made.path, `${made.path}.old`);
+          fs.renameSync(other, made.path);
+        }
+        return fd;
+      },
+    },
+  };
+  t.is(
+    thrownCode(() => lockClient(exchanging, made)),
+    'CLIENT_BUSY',
+  );
+  t.true(isExchanged);
+  lockClient(exchanging, made).release();
+});

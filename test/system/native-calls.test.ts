@@ -38,6 +38,8 @@ test('no call takes a name that is no single name', (t) => {
     (name) => native.unlinkAt(fd, name),
     (name) => native.renameAt(fd, name, fd, ok),
     (name) => native.renameAt(fd, ok, fd, name),
+    (name) => native.exchangeAt(fd, name, fd, ok),
+    (name) => native.exchangeAt(fd, ok, fd, name),
     (name) => fallback.readFile(Buffer.from(folder), name, row, 0, bytes, 0, 32, bytes, 0),
   ];
   for (const call of calls) {

@@ -139,6 +139,11 @@ test('names are made, linked, renamed and removed', (t) => {
   t.is(fs.lstatSync(path.join(folder, 'sub/hard')).ino, fs.lstatSync(link).ino);
   native.renameAt(sub, name('hard'), fd, name('moved'));
   t.deepEqual(fs.readdirSync(path.join(folder, 'sub')), []);
+  native.exchangeAt(fd, name('moved'), fd, name('sub'));
+  t.true(fs.lstatSync(path.join(folder, 'sub')).isSymbolicLink());
+  t.true(fs.lstatSync(path.join(folder, 'moved')).isDirectory());
+  native.exchangeAt(fd, name('moved'), fd, name('sub'));
+  t.is(failing(() => native.exchangeAt(fd, name('moved'), fd, name('none'))).code, 'ENOENT');
   native.unlinkAt(fd, name('moved'));
   native.unlinkAt(fd, name('link'));
   t.deepEqual(fs.readdirSync(folder), ['sub']);

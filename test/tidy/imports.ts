@@ -28,6 +28,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   client: [...COMMON, 'excludes', 'workers', 'pipeline', 'login'],
   restore: [...COMMON, 'excludes', 'workers', 'pipeline', 'archive'],
   server: [...COMMON, 'catalog', 'archive'],
+  rekey: [...COMMON, 'catalog', 'archive', 'server'],
   mount: [...BASE, 'archive'],
   remote: [...BASE, 'transport', 'crypto', 'archive', 'login', 'delta'],
   tools: [
@@ -41,6 +42,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'login',
     'restore',
     'server',
+    'rekey',
     'mount',
     'remote',
   ],

@@ -1,6 +1,8 @@
 export { changeKeys } from './key-change.js';
 export { ClientStore, type StoreLimits } from './client-store.js';
 export { Ingest } from './ingest.js';
+export { defaultSetName, SetJournal } from './set-journal.js';
+export { IncomingStream, type StreamStart } from './streams.js';
 export {
   InlineStorageHost,
   type StorageHandle,

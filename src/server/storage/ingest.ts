@@ -377,7 +377,9 @@ export class Ingest {
     this.isClosed = true;
     const roots = this.roots.taken();
     for (const root of roots) await this.closeUnplaced(root);
-    this.seals.close(roots, seal);
+    // Nobody looked at those that are held, so they have no seals in this set.
+    const all = this.roots.records.map(({ root }) => root);
+    this.seals.close(all, seal);
     this.catalog.sets.complete(this.set, nowMs, stats);
     this.journal.appendEvent({ type: 'set-closed', set: this.set, closedAtMs: nowMs, stats });
     await this.journal.checkpoint();

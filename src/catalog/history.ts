@@ -1,0 +1,208 @@
+/**
+ * Questions about all that a catalog holds, set by set, for who writes it anew. Each is short: a session may
+ * be writing meanwhile.
+ */
+import type { OwnerRecord, RootRecord } from '../store/index.js';
+import type { SqlDatabase } from '../system/index.js';
+import { type CatalogEntry, type EntryColumns, SELECT_ENTRY, toEntry } from './entries.js';
+
+/** Where contents are, or their signatures. */
+export interface PlacedContent {
+  readonly contentId: number;
+  readonly digest: Buffer;
+  readonly kind: number;
+  readonly pack: number;
+  readonly position: number;
+  readonly recordBytes: number;
+}
+
+/** Where a page of versions begins: behind this one. */
+export type AfterVersion = Pick<CatalogEntry, 'name' | 'firstSet'>;
+
+export const FIRST_VERSION: AfterVersion = { name: Buffer.alloc(0), firstSet: 0 };
+
+/** An open version that says more of itself than that its content is sparse. */
+export interface FlaggedHead {
+  readonly directory: number;
+  readonly name: Buffer;
+  readonly firstSet: number;
+  readonly flags: number;
+}
+
+const PLACED = `content_id AS contentId, digest, kind, pack, position, record_bytes AS recordBytes`;
+const SPARSE_FLAG = 64;
+
+export class HistoryTable {
+  private readonly statements;
+  private readonly placed;
+
+  constructor(database: SqlDatabase) {
+    this.placed = placedStatements(database);
+    this.statements = {
+      directories: database
+        .prepare(
+          'SELECT directory_id FROM entries WHERE directory_id > ? GROUP BY directory_id LIMIT ?',
+        )
+        .pluck(),
+      changes: database
+        .prepare(
+          `SELECT first_set FROM entries WHERE directory_id = ?
+           UNION SELECT last_set + 1 FROM entries WHERE directory_id = ? AND last_set IS NOT NULL`,
+        )
+        .pluck(),
+      begun: database
+        .prepare(
+          `${SELECT_ENTRY} WHERE directory_id = ? AND name > ? AND first_set = ? ORDER BY name LIMIT ?`,
+        )
+        .raw(),
+      ended: database
+        .prepare(
+          `SELECT name FROM entries WHERE directory_id = ? AND name > ? AND last_set = ?
+             AND NOT EXISTS (SELECT 1 FROM entries next WHERE next.directory_id = entries.directory_id
+               AND next.name = entries.name AND next.first_set = entries.last_set + 1)
+           ORDER BY name LIMIT ?`,
+        )
+        .pluck(),
+      versions: database
+        .prepare(
+          `${SELECT_ENTRY} WHERE directory_id = ? AND (name, first_set) > (?, ?)
+           ORDER BY name, first_set LIMIT ?`,
+        )
+        .raw(),
+      anyAsOf: database
+        .prepare(
+          `SELECT 1 FROM entries WHERE directory_id = ? AND first_set <= ?
+           AND (last_set IS NULL OR last_set >= ?) LIMIT 1`,
+        )
+        .pluck(),
+      rootOf: database.prepare('SELECT root_id FROM directories WHERE directory_id = ?').pluck(),
+      roots: database.prepare(
+        `SELECT roots.root_id AS root, path, directory_id AS directory, device
+         FROM set_roots JOIN roots USING (root_id) WHERE set_number = ? ORDER BY root`,
+      ),
+      owners: database.prepare(
+        'SELECT is_group AS isGroup, id, name FROM owner_names WHERE first_set = ?',
+      ),
+      children: database
+        .prepare(
+          `SELECT directory_id, name, child_id FROM entries
+           WHERE child_id IS NOT NULL AND last_set IS NULL`,
+        )
+        .raw(),
+      unplaced: database.prepare('SELECT directory_id FROM unplaced_directories').pluck(),
+      flagged: database.prepare(
+        `SELECT directory_id AS directory, name, first_set AS firstSet, flags FROM entries
+         WHERE last_set IS NULL AND (flags & ~${SPARSE_FLAG}) != 0`,
+      ),
+    };
+  }
+
+  /** Directories that ever had an entry, behind one, `limit` at most. */
+  directories(after: number, limit: number): number[] {
+    return this.statements.directories.all(after, limit) as number[];
+  }
+
+  /** The sets in which entries of a directory began or ended. */
+  changesOf(directory: number): number[] {
+    return this.statements.changes.all(directory, directory) as number[];
+  }
+
+  /** Versions in a directory that began in a set, by name. */
+  begunIn(directory: number, set: number, after: Buffer, limit: number): CatalogEntry[] {
+    const rows = this.statements.begun.all(directory, after, set, limit) as EntryColumns[];
+    return rows.map(toEntry);
+  }
+
+  /** Names in a directory that were there before a set, and not in it. */
+  endedIn(directory: number, set: number, after: Buffer, limit: number): Buffer[] {
+    return this.statements.ended.all(directory, after, set - 1, limit) as Buffer[];
+  }
+
+  /** All versions in a directory, by name and set. */
+  versionsIn(directory: number, after: AfterVersion, limit: number): CatalogEntry[] {
+    const { name, firstSet } = after;
+    const rows = this.statements.versions.all(directory, name, firstSet, limit) as EntryColumns[];
+    return rows.map(toEntry);
+  }
+
+  /** Whether a directory has an entry as of a set. */
+  hasAny(directory: number, set: number): boolean {
+    return this.statements.anyAsOf.get(directory, set, set) !== undefined;
+  }
+
+  /** 0: not known. */
+  rootOf(directory: number): number {
+    return (this.statements.rootOf.get(directory) as number | undefined) ?? 0;
+  }
+
+  /** The roots of a set, with the devices they were on last. */
+  rootsOf(set: number): RootRecord[] {
+    return this.statements.roots.all(set) as RootRecord[];
+  }
+
+  /** Names of owners that are new with a set. */
+  ownersIn(set: number): OwnerRecord[] {
+    type Row = { isGroup: number; id: number; name: Buffer };
+    const rows = this.statements.owners.all(set) as Row[];
+    return rows.map(({ isGroup, id, name }) => ({ isGroup: isGroup === 1, id, name }));
+  }
+
+  /** The open entries of directories: in which one, under which name, and its id. */
+  openDirectories(): IterableIterator<[directory: number, name: Buffer, child: number]> {
+    return this.statements.children.iterate() as IterableIterator<[number, Buffer, number]>;
+  }
+
+  unplaced(): number[] {
+    return this.statements.unplaced.all() as number[];
+  }
+
+  flaggedHeads(): FlaggedHead[] {
+    return this.statements.flagged.all() as FlaggedHead[];
+  }
+
+  /** Contents with a place, behind one, in the order in which they came. */
+  contents(after: number, limit: number): PlacedContent[] {
+    return this.placed.contents.all(after, limit) as PlacedContent[];
+  }
+
+  /** Contents with a signature, and where that is. */
+  signatures(after: number, limit: number): PlacedContent[] {
+    return this.placed.signatures.all(after, limit) as PlacedContent[];
+  }
+
+  get contentCount(): number {
+    return this.placed.contentCount.get() as number;
+  }
+
+  /** Versions of files whose contents are not there. */
+  get lostVersions(): number {
+    return this.placed.lostVersions.get() as number;
+  }
+
+  /** What the records of contents take. */
+  get recordBytes(): number {
+    return this.placed.recordBytes.get() as number;
+  }
+}
+
+function placedStatements(database: SqlDatabase) {
+  return {
+    contents: database.prepare(
+      `SELECT ${PLACED} FROM contents JOIN records USING (record_id)
+       WHERE content_id > ? ORDER BY content_id LIMIT ?`,
+    ),
+    signatures: database.prepare(
+      `SELECT ${PLACED} FROM signatures JOIN records ON records.record_id = signatures.record_id
+       JOIN contents USING (content_id) WHERE content_id > ? ORDER BY content_id LIMIT ?`,
+    ),
+    contentCount: database
+      .prepare('SELECT count(*) FROM contents WHERE record_id IS NOT NULL')
+      .pluck(),
+    lostVersions: database
+      .prepare(
+        'SELECT count(*) FROM entries JOIN contents USING (content_id) WHERE record_id IS NULL',
+      )
+      .pluck(),
+    recordBytes: database.prepare('SELECT coalesce(sum(record_bytes), 0) FROM records').pluck(),
+  };
+}

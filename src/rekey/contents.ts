@@ -1,0 +1,298 @@
+/**
+ * Brings contents into the new generation: each record is read, proven by the digests it says, encrypted with
+ * the new keys, and keeps its kind: frames stay frames, deltas stay deltas, and what was compressed is not
+ * compressed again.
+ */
+import { createHash } from 'node:crypto';
+import {
+  applyContentRecord,
+  Locator,
+  type PlacedContent,
+  type StoredContent,
+} from '../catalog/index.js';
+import type { Keyring } from '../crypto/index.js';
+import {
+  fetchHead,
+  fetchRecord,
+  headIn,
+  ReaderMemory,
+  type RecordPlace,
+  RecordReader,
+} from '../delta/index.js';
+import { TardisError } from '../errors/index.js';
+import {
+  BytesBuilder,
+  contentDigest,
+  decodeParts,
+  DIGEST_BYTES,
+  encodeParts,
+  partsDigest,
+} from '../model/index.js';
+import type { ClientStore } from '../server/index.js';
+import {
+  buildEncoded,
+  buildRecord,
+  Codec,
+  type ContentIndex,
+  decode,
+  FRAME_ENTRY_BYTES,
+  type FrameEntry,
+  locationName,
+  MAX_FRAME_RAW_BYTES,
+  openBody,
+  parseRecord,
+  readContentIndex,
+  readFrameIndex,
+  readHeader,
+  RECORD_CHUNKED,
+  RecordCipher,
+  type RecordHeader,
+  RecordKind,
+  writeContentIndex,
+} from '../store/index.js';
+import type { NativeCalls } from '../system/index.js';
+import type { DigestMap } from './digest-map.js';
+import type { OldGeneration } from './old-generation.js';
+import { StreamMover } from './streams.js';
+
+/** A checkpoint comes after so much. */
+const CHECKPOINT_BYTES = 64 << 20;
+const PAGE_CONTENTS = 512;
+
+export class ContentMover {
+  /** How many were looked at. */
+  contents = 0;
+  /** Old contents that cannot be read, or are not what their digest says. */
+  private readonly lost = new Set<number>();
+  private sinceCheckpoint = 0;
+  private lastContent = 0;
+  private readonly locator = new Locator();
+  private readonly reader: RecordReader;
+  private readonly streams: StreamMover;
+  private readonly native: NativeCalls;
+  private readonly old: OldGeneration;
+  private readonly store: ClientStore;
+  private readonly keyring: Keyring;
+  private readonly map: DigestMap;
+
+  constructor(
+    native: NativeCalls,
+    old: OldGeneration,
+    store: ClientStore,
+    keyring: Keyring,
+    map: DigestMap,
+  ) {
+    this.native = native;
+    this.old = old;
+    this.store = store;
+    this.keyring = keyring;
+    this.map = map;
+    const { backend, keys } = old.source;
+    this.reader = new RecordReader(backend, native, new ReaderMemory(), keys);
+    this.streams = new StreamMover(native, old, store, keyring);
+  }
+
+  /** All contents that came since the last call, and their signatures. */
+  async moveNew(signal: AbortSignal, onMoved: () => void): Promise<void> {
+    const { history } = this.old.catalog;
+    const first = this.lastContent;
+    for (;;) {
+      const page = history.contents(this.lastContent, PAGE_CONTENTS);
+      for (const { contentId } of page) {
+        throwIfAborted(signal);
+        await this.ensure(contentId);
+        this.contents += 1;
+        onMoved();
+      }
+      if (page.length < PAGE_CONTENTS) break;
+      this.lastContent = page.at(-1)!.contentId;
+    }
+    for (let after = first; ; ) {
+      const page = history.signatures(after, PAGE_CONTENTS);
+      for (const signature of page) {
+        throwIfAborted(signal);
+        await this.moveSignature(signature);
+      }
+      if (page.length < PAGE_CONTENTS) break;
+      after = page.at(-1)!.contentId;
+    }
+    await this.checkpoint();
+  }
+
+  /** Makes what was moved durable. */
+  async checkpoint(): Promise<void> {
+    this.sinceCheckpoint = 0;
+    this.map.commit();
+    await this.store.checkpoint();
+  }
+
+  /** The digest that a content of the old generation has in the new one, if it is there. */
+  digestOf(old: Uint8Array): Buffer | undefined {
+    const fresh = this.map.find(old);
+    return fresh !== undefined && this.isStored(fresh) ? fresh : undefined;
+  }
+
+  /** Stands for a content that is lost: no content has it. */
+  standIn(old: Uint8Array): Buffer {
+    return contentDigest(this.native, this.keyring.contents, Buffer.from(old));
+  }
+
+  private isStored(digest: Uint8Array): boolean {
+    return this.store.catalog.contents.find(digest)?.isStored === true;
+  }
+
+  /** Moves a content, and what it rests on before it. Its new digest; undefined: it is lost. */
+  private async ensure(contentId: number): Promise<Buffer | undefined> {
+    if (this.lost.has(contentId)) return undefined;
+    const stored = this.old.catalog.contents.stored(contentId);
+    if (stored === undefined) return undefined;
+    const known = this.digestOf(stored.digest);
+    if (known !== undefined) return known;
+    try {
+      await this.move(contentId, stored);
+      if (this.sinceCheckpoint >= CHECKPOINT_BYTES) await this.checkpoint();
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+    }
+    const digest = this.digestOf(stored.digest);
+    if (digest === undefined) this.lost.add(contentId);
+    return digest;
+  }
+
+  private async move(contentId: number, stored: StoredContent): Promise<void> {
+    const place = placeOf(stored);
+    const { kind, digest } = stored;
+    this.sinceCheckpoint += stored.recordBytes;
+    if (kind === RecordKind.assembly) return this.moveAssembly(place, digest);
+    if (kind === RecordKind.delta) return this.moveDelta(contentId, stored, place);
+    const { header } = await fetchHead(this.old.source, place);
+    if ((header.flags & RECORD_CHUNKED) === 0) return this.moveWhole(place);
+    const fresh = await this.streams.move(place);
+    this.map.put(digest, fresh);
+  }
+
+  /** A frame, or a content in one piece. */
+  private async moveWhole(place: RecordPlace): Promise<void> {
+    const { old, native, keyring, store } = this;
+    if (place.recordBytes > 2 * MAX_FRAME_RAW_BYTES) throw tooLarge(place);
+    const bytes = Buffer.allocUnsafe(place.recordBytes);
+    await fetchRecord(old.source.backend, place, 0, bytes);
+    const { header, cipher } = headIn(old.source, place, bytes);
+    if (header.rawBytes > MAX_FRAME_RAW_BYTES) throw tooLarge(place);
+    const index = Buffer.from(parseRecord(bytes).index);
+    const entries = entriesOf(header, index);
+    const body = openBody(bytes, header, cipher);
+    const raw = Buffer.allocUnsafe(header.rawBytes);
+    decode(header.codec, body, raw);
+    const entryBytes = header.kind === RecordKind.frame ? FRAME_ENTRY_BYTES : index.length;
+    const known: [old: Buffer, fresh: Buffer][] = [];
+    for (const [number, { digest, sizeBytes, offset }] of entries.entries()) {
+      if (offset + sizeBytes > raw.length) throw damaged(place);
+      const hash = Buffer.alloc(DIGEST_BYTES);
+      native.sha256(raw, offset, sizeBytes, hash, 0);
+      const fresh = contentDigest(native, keyring.contents, Buffer.from(hash));
+      const isRight = contentDigest(native, old.keyring?.contents, hash).equals(digest);
+      if (isRight) known.push([Buffer.from(digest), fresh]);
+      fresh.copy(index, number * entryBytes); // each keeps its place; a wrong one is called what it is
+    }
+    const { kind, codec, rawBytes } = header;
+    if (kind !== RecordKind.frame && kind !== RecordKind.content) throw damaged(place);
+    const target = new BytesBuilder(place.recordBytes + index.length);
+    const encoded = { kind, codec, rawBytes, index, body };
+    buildEncoded(encoded, target, RecordCipher.fresh(native, keyring.contents));
+    const record = target.take();
+    const location = store.packs.append(record);
+    applyContentRecord(store.catalog, readHeader(record, 0)!, index, location);
+    for (const [before, fresh] of known) this.map.put(before, fresh);
+  }
+
+  /** What a delta makes is read whole, since only that has the digest. */
+  private async moveDelta(
+    contentId: number,
+    stored: StoredContent,
+    place: RecordPlace,
+  ): Promise<void> {
+    const { old, reader, native, keyring } = this;
+    const basis = stored.basisId === null ? undefined : await this.ensure(stored.basisId);
+    const [piece] = this.locator.locate(old.catalog.contents, contentId) ?? [];
+    if (basis === undefined || piece === undefined) throw damaged(place);
+    const hash = createHash('sha256');
+    for await (const bytes of reader.pieceBytes(piece, piece)) hash.update(bytes);
+    reader.release();
+    const digest = contentDigest(native, keyring.contents, hash.digest());
+    this.map.put(stored.digest, await this.streams.move(place, { digest, basis }));
+  }
+
+  private async moveAssembly(place: RecordPlace, digest: Buffer): Promise<void> {
+    const { old, native, keyring, store } = this;
+    const bytes = Buffer.allocUnsafe(place.recordBytes);
+    await fetchRecord(old.source.backend, place, 0, bytes);
+    const parts = decodeParts(parseRecord(bytes).body);
+    const whole = contentDigest(native, old.keyring?.contents, partsDigest(parts));
+    if (!whole.equals(digest)) throw damaged(place);
+    const moved: { digest: Buffer; sizeBytes: number }[] = [];
+    for (const part of parts) {
+      const found = old.catalog.contents.find(part.digest);
+      const fresh = found && (await this.ensure(found.contentId));
+      if (fresh === undefined) throw damaged(place);
+      moved.push({ digest: fresh, sizeBytes: part.sizeBytes });
+    }
+    const fresh = contentDigest(native, keyring.contents, partsDigest(moved));
+    const sizeBytes = moved.reduce((sum, part) => sum + part.sizeBytes, 0);
+    const content = { digest: fresh, sizeBytes, fileSizeBytes: sizeBytes, chunkBytes: 0 };
+    const body = encodeParts(moved);
+    const head = { kind: RecordKind.assembly, codec: Codec.none, rawBytes: body.length };
+    const index = writeContentIndex(content);
+    const record = buildRecord(head, index, body);
+    const location = store.packs.append(record);
+    applyContentRecord(store.catalog, readHeader(record, 0)!, index, location, body);
+    this.map.put(digest, fresh);
+  }
+
+  /** One that is damaged is not missed: the next backup makes another. */
+  private async moveSignature(signature: PlacedContent): Promise<void> {
+    const { contents, signatures } = this.store.catalog;
+    const digest = this.digestOf(signature.digest);
+    const contentId = digest && contents.find(digest)?.contentId;
+    if (contentId === undefined || signatures.find(contentId) !== undefined) return;
+    this.sinceCheckpoint += signature.recordBytes;
+    try {
+      await this.streams.move(placeOf(signature), { digest: digest! });
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+    }
+  }
+}
+
+function entriesOf(header: RecordHeader, index: Buffer): readonly FrameEntry[] {
+  if (header.kind === RecordKind.frame) return readFrameIndex(header, index);
+  const { digest, sizeBytes }: ContentIndex = readContentIndex(index);
+  if (sizeBytes !== header.rawBytes) {
+    throw new TardisError('RECORD_DAMAGED', 'a content has another size than its record');
+  }
+  return [{ digest, sizeBytes, offset: 0 }];
+}
+
+type Placed = Pick<StoredContent, 'pack' | 'position' | 'digest' | 'recordBytes'>;
+
+function placeOf(stored: Placed): RecordPlace {
+  const { position, recordBytes, digest } = stored;
+  return { object: locationName(stored, digest), position, recordBytes };
+}
+
+/** Only what lies in the old generation can be that; all else ends the work. */
+function isDamage(error: unknown): boolean {
+  return error instanceof TardisError && ['RECORD_DAMAGED', 'CONTENT_DAMAGED'].includes(error.code);
+}
+
+export function damaged({ object, position }: RecordPlace): TardisError {
+  return new TardisError('RECORD_DAMAGED', `a record in ${object} is damaged`, { position });
+}
+
+function tooLarge({ object, position }: RecordPlace): TardisError {
+  return new TardisError('RECORD_DAMAGED', `a record in ${object} claims too much`, { position });
+}
+
+export function throwIfAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw new TardisError('INTERRUPTED', 'interrupted');
+}

@@ -1,0 +1,269 @@
+/**
+ * Brings sets into the new generation, oldest first, each as the changes it made: numbers of sets, roots and
+ * directories stay, and so do all dates. A set is durable with all it has, or not there.
+ */
+import {
+  type BackupSet,
+  type CatalogEntry,
+  contentOfRow,
+  identityOf,
+  ROOTS_DIRECTORY,
+} from '../catalog/index.js';
+import { type Keyring, SealSum } from '../crypto/index.js';
+import { TardisError } from '../errors/index.js';
+import {
+  BytesBuilder,
+  joinRow,
+  metadataOf,
+  RowFlag,
+  RowOffset,
+  RowReader,
+} from '../model/index.js';
+import { type ClientStore, defaultSetName, SetJournal } from '../server/index.js';
+import type { RootRecord } from '../store/index.js';
+import { breather } from '../system/index.js';
+import { type ContentMover, throwIfAborted } from './contents.js';
+import type { OldGeneration } from './old-generation.js';
+import type { HistorySeals } from './history-seals.js';
+
+const PAGE_ENTRIES = 2048;
+const PAGE_DIRECTORIES = 1024;
+const NOTHING: Buffer = Buffer.alloc(0);
+const ROOT_NAME = Buffer.from('root');
+const NO_CONTENTS: ReadonlyMap<string, number> = new Map();
+/** Flags that may change without a new version. */
+const LOOSE_FLAGS = RowFlag.unsettled | RowFlag.changedWhileRead;
+const ROW_HINT_BYTES = 256;
+
+export class History {
+  private readonly breathe = breather();
+  private readonly seals: HistorySeals;
+  private readonly old: OldGeneration;
+  private readonly store: ClientStore;
+  private readonly keyring: Keyring;
+  private readonly contents: ContentMover;
+
+  constructor(
+    old: OldGeneration,
+    store: ClientStore,
+    keyring: Keyring,
+    contents: ContentMover,
+    seals: HistorySeals,
+  ) {
+    this.old = old;
+    this.store = store;
+    this.keyring = keyring;
+    this.contents = contents;
+    this.seals = seals;
+  }
+
+  /**
+   * Brings over the sets that are not there yet, as far as they will not change any more; with `isAlone`,
+   * all: nobody else has the old generation open. Throws NOT_AUTHENTIC, INTERRUPTED.
+   */
+  async replayNew(
+    isAlone: boolean,
+    signal: AbortSignal,
+    onSet: (set: number, newest: number) => void,
+  ): Promise<void> {
+    const { sets } = this.old.catalog;
+    const all = sets.all();
+    const newest = all.at(-1)?.set ?? 0;
+    const missing = all.filter(({ set }) => this.store.catalog.sets.find(set) === undefined);
+    // A session may still be writing the newest one.
+    const isOpen = !isAlone && missing.at(-1)?.state === 'unfinished';
+    if (isOpen) missing.pop();
+    if (missing.length === 0) return;
+    const done = all.findLast(({ set }) => set < missing[0]!.set)?.set ?? 0;
+    const changes = this.changesFrom(done + 1);
+    const numbers = [...changes.keys()].sort((one, other) => one - other);
+    for (const set of missing) {
+      throwIfAborted(signal);
+      onSet(set.set, newest);
+      // Of a set whose beginning is lost to damage there may be entries all the same.
+      for (const number of numbers.splice(0, numbers.filter((one) => one < set.set).length)) {
+        await this.replay(number, undefined, changes.get(number)!);
+      }
+      if (numbers[0] === set.set) numbers.shift();
+      await this.replay(set.set, set, changes.get(set.set) ?? []);
+    }
+    if (isAlone)
+      for (const number of numbers) await this.replay(number, undefined, changes.get(number)!);
+  }
+
+  /** The directories in which something began or ended, by set. */
+  private changesFrom(first: number): Map<number, number[]> {
+    const { history } = this.old.catalog;
+    const changes = new Map<number, number[]>();
+    for (let after = -1; ; ) {
+      const page = history.directories(after, PAGE_DIRECTORIES);
+      for (const directory of page) {
+        for (const set of history.changesOf(directory)) {
+          if (set < first) continue;
+          const directories = changes.get(set);
+          if (directories === undefined) changes.set(set, [directory]);
+          else directories.push(directory);
+        }
+      }
+      if (page.length < PAGE_DIRECTORIES) return changes;
+      after = page.at(-1)!;
+    }
+  }
+
+  /** All changes of one set; `set` undefined: nothing is known of it but those. */
+  private async replay(
+    number: number,
+    set: BackupSet | undefined,
+    directories: readonly number[],
+  ): Promise<void> {
+    const journal = new SetJournal(this.store, number);
+    const roots = set === undefined ? [] : this.openSet(journal, set);
+    for (const directory of directories) {
+      this.replayEnds(journal, directory);
+      this.replayBeginnings(journal, directory);
+      await this.breathe();
+    }
+    if (set?.state === 'complete') {
+      this.closeGone(journal);
+      await this.seals.seal(journal, set, roots, directories);
+      const { closedAtMs = set.openedAtMs, stats } = set;
+      this.store.catalog.sets.complete(number, closedAtMs, stats);
+      journal.appendEvent({ type: 'set-closed', set: number, closedAtMs, stats });
+    } else this.seals.changed(directories);
+    await journal.checkpoint();
+  }
+
+  private openSet(journal: SetJournal, set: BackupSet): RootRecord[] {
+    const { old, keyring, store } = this;
+    const { history, sets } = old.catalog;
+    const { set: number, openedAtMs, clientTimeMs } = set;
+    const { names } = keyring;
+    const name = this.nameOf(set);
+    const roots = history.rootsOf(number).map((root) => ({
+      ...root,
+      path: names.path(old.openPath(root.path)),
+      device: names.device(old.openDevice(root.device ?? '')),
+    }));
+    store.catalog.sets.open(number, name, openedAtMs, clientTimeMs);
+    for (const root of roots) store.catalog.sets.addRoot(number, root);
+    const opened = { set: number, name, openedAtMs, clientTimeMs, roots };
+    journal.appendEvent({ type: 'set-opened', ...opened });
+    for (const owner of history.ownersIn(number)) {
+      journal.addOwner({ ...owner, name: names.owner({ ...owner, name: old.openOwner(owner) }) });
+    }
+    for (const note of sets.notesOf(number)) {
+      const plain = old.openName(note.directory, note.name);
+      const reason = names.text(old.openText(note.reason));
+      journal.addNote({ ...note, name: this.sealName(note.directory, plain), reason });
+    }
+    return roots;
+  }
+
+  /** What the user has called a set is sealed; what a server made up is not. */
+  private nameOf({ set, name, openedAtMs }: BackupSet): string {
+    const plain = this.old.openText(name);
+    if (plain === name && plain === defaultSetName(set, openedAtMs)) return plain;
+    return this.keyring.names.text(plain);
+  }
+
+  private replayEnds(journal: SetJournal, directory: number): void {
+    const { history } = this.old.catalog;
+    const place = { root: history.rootOf(directory), directory, isNew: false };
+    for (let after = NOTHING; ; ) {
+      const names = history.endedIn(directory, journal.set, after, PAGE_ENTRIES);
+      for (const name of names) {
+        journal.remove(place, this.sealName(directory, this.old.openName(directory, name)));
+      }
+      if (names.length < PAGE_ENTRIES) return;
+      after = names.at(-1)!;
+    }
+  }
+
+  private replayBeginnings(journal: SetJournal, directory: number): void {
+    const { history } = this.old.catalog;
+    for (let after = NOTHING; ; ) {
+      const entries = history.begunIn(directory, journal.set, after, PAGE_ENTRIES);
+      const last = entries.at(-1)?.name;
+      const children = entries.map(({ childId }) => childId);
+      const rows = this.sealedRows(directory, entries);
+      let at = 0;
+      for (const [index, entry] of entries.entries()) {
+        const sealed = rows.row(at);
+        at += sealed.length;
+        const row = directory === ROOTS_DIRECTORY ? renamed(sealed, entry.name) : sealed;
+        this.put(journal, directory, new RowReader(row), children[index]);
+      }
+      if (last === undefined || entries.length < PAGE_ENTRIES) return;
+      after = last;
+    }
+  }
+
+  private put(
+    journal: SetJournal,
+    directory: number,
+    row: RowReader,
+    childId: number | undefined,
+  ): void {
+    const { catalog } = this.store;
+    const isRoot = directory === ROOTS_DIRECTORY;
+    const root = isRoot
+      ? Number(row.name(0).toString('latin1'))
+      : this.old.catalog.history.rootOf(directory);
+    const contentId = contentOfRow(catalog, row, 0, NO_CONTENTS);
+    if (childId !== undefined) {
+      const identity = identityOf(root, directory, row, 0);
+      if (catalog.directories.exists(childId)) catalog.directories.place(childId, identity);
+      else catalog.directories.add(childId, identity);
+    }
+    journal.put({ root, directory, isNew: false }, row, 0, { contentId, childId });
+  }
+
+  /** Rows as the owner of the new keys writes them; those of roots are called "root". */
+  private sealedRows(directory: number, entries: readonly CatalogEntry[]): RowReader {
+    this.old.open(entries);
+    const rows = new BytesBuilder(entries.length * ROW_HINT_BYTES);
+    for (const entry of entries) {
+      const name = directory === ROOTS_DIRECTORY ? ROOT_NAME : entry.name;
+      const row = joinRow(entry.metadata, name, this.digestOf(entry));
+      const fixed = row[RowOffset.flags]! & ~LOOSE_FLAGS;
+      row[RowOffset.flags] = fixed | (entry.flags & LOOSE_FLAGS);
+      rows.append(row);
+    }
+    return new RowReader(this.keyring.tree.rows(rows.view(), entries.length, new SealSum()));
+  }
+
+  private digestOf({ contentId, digest }: CatalogEntry): Buffer | undefined {
+    if (contentId === undefined) return undefined;
+    if (digest === undefined) throw new TardisError('CATALOG_DAMAGED', 'a content has no digest');
+    return this.contents.digestOf(digest) ?? this.contents.standIn(digest);
+  }
+
+  sealName(directory: number, name: Buffer): Buffer {
+    return directory === ROOTS_DIRECTORY ? name : this.keyring.names.name(name);
+  }
+
+  /** Directories that a set's end has closed, since they were placed nowhere. */
+  private closeGone(journal: SetJournal): void {
+    const { old, store } = this;
+    for (const directory of store.catalog.history.unplaced()) {
+      if (old.catalog.history.hasAny(directory, journal.set)) continue;
+      journal.closeDirectory(store.catalog.history.rootOf(directory), directory);
+    }
+  }
+
+  /** What a later backup has said of versions that stay: which files must be read again. */
+  copyFlags(): void {
+    const { old, store } = this;
+    for (const { directory, name, firstSet, flags } of old.catalog.history.flaggedHeads()) {
+      const sealed = this.sealName(directory, old.openName(directory, name));
+      const head = store.catalog.entries.findHead(directory, sealed);
+      if (head?.firstSet !== firstSet) continue;
+      store.catalog.entries.setFlags(directory, sealed, firstSet, head.flags | flags);
+    }
+  }
+}
+
+/** A copy of a row with another name. */
+function renamed(row: Buffer, name: Buffer): Buffer {
+  return joinRow(metadataOf(new RowReader(row), 0), name, undefined);
+}

@@ -1,0 +1,9 @@
+export { Generations, type Marker, type Stage } from './generations.js';
+export {
+  rekeyClient,
+  type RekeyProgress,
+  type RekeyRequest,
+  type RekeyResult,
+  type RekeyStep,
+  removeOld,
+} from './job.js';

@@ -1,0 +1,203 @@
+/**
+ * Compares the generations before one takes the place of the other: every version of every name, every set,
+ * and every content by its digest.
+ */
+import { type Archive, EntryOpener, ProvenSets } from '../archive/index.js';
+import { type CatalogEntry, FIRST_VERSION, Locator, type PlacedContent } from '../catalog/index.js';
+import { type Keyring, SealSum } from '../crypto/index.js';
+import { ReaderMemory, RecordReader } from '../delta/index.js';
+import { TardisError } from '../errors/index.js';
+import { RowFlag, SEAL_BYTES } from '../model/index.js';
+import type { ClientStore } from '../server/index.js';
+import { RecordKind } from '../store/index.js';
+import { breather, type NativeCalls } from '../system/index.js';
+import { type ContentMover, throwIfAborted } from './contents.js';
+import { sumOf } from './history-seals.js';
+import type { OldGeneration } from './old-generation.js';
+
+const PAGE_ENTRIES = 2048;
+const PAGE_DIRECTORIES = 1024;
+const PAGE_CONTENTS = 512;
+/** Where metadata has its flags; the loose ones may have changed since. */
+const FLAGS_AT = 1;
+
+export class Verifier {
+  /** Contents that were read and found right. */
+  contents = 0;
+  private lastContent = 0;
+  private readonly locator = new Locator();
+  private readonly breathe = breather();
+  private readonly reader: RecordReader;
+  private readonly opener: EntryOpener;
+  private readonly old: OldGeneration;
+  private readonly store: ClientStore;
+  private readonly keyring: Keyring;
+  private readonly mover: ContentMover;
+
+  constructor(
+    native: NativeCalls,
+    old: OldGeneration,
+    store: ClientStore,
+    keyring: Keyring,
+    mover: ContentMover,
+  ) {
+    this.old = old;
+    this.store = store;
+    this.keyring = keyring;
+    this.mover = mover;
+    this.opener = new EntryOpener(keyring, native);
+    this.reader = new RecordReader(store.backend, native, new ReaderMemory(), keyring.contents);
+  }
+
+  /** Reads all contents of the new generation that came since the last call. Throws CONTENT_DAMAGED, RECORD_DAMAGED. */
+  async readNewContents(signal: AbortSignal, onRead: (done: number) => void): Promise<void> {
+    const { history } = this.store.catalog;
+    for (;;) {
+      const page = history.contents(this.lastContent, PAGE_CONTENTS);
+      for (const content of page) {
+        throwIfAborted(signal);
+        await this.read(content);
+        await this.breathe();
+        this.lastContent = content.contentId;
+        onRead(this.contents);
+      }
+      if (page.length < PAGE_CONTENTS) break;
+    }
+    this.reader.release();
+  }
+
+  private async read({ contentId, kind }: PlacedContent): Promise<void> {
+    const pieces = this.locator.locate(this.store.catalog.contents, contentId);
+    if (pieces === undefined) {
+      throw new TardisError('CONTENT_DAMAGED', 'a content of the new generation is not whole');
+    }
+    this.contents += 1;
+    if (kind === RecordKind.assembly) return; // its parts are contents, and were read
+    const [piece] = pieces;
+    // All of it has been read when the loop ends; what is wrong is told then.
+    for await (const _ of this.reader.pieceBytes(piece!, piece!));
+  }
+
+  /**
+   * Every version of every name is the same in both, every set has the same, and is proven by the new keys.
+   * Nothing may be written to the old generation meanwhile. Throws CATALOG_DAMAGED, NOT_AUTHENTIC.
+   */
+  async compare(archive: Archive, signal: AbortSignal): Promise<void> {
+    const [old, fresh] = [this.old.catalog, this.store.catalog];
+    for (let after = -1; ; ) {
+      const page = old.history.directories(after, PAGE_DIRECTORIES);
+      if (!same(page, fresh.history.directories(after, PAGE_DIRECTORIES)))
+        throw differs('a directory');
+      for (const directory of page) {
+        throwIfAborted(signal);
+        this.compareDirectory(directory);
+        await this.breathe();
+      }
+      if (page.length < PAGE_DIRECTORIES) break;
+      after = page.at(-1)!;
+    }
+    await this.compareSets(archive, signal);
+  }
+
+  private compareDirectory(directory: number): void {
+    const old = this.versionsOf(directory, false);
+    const fresh = this.versionsOf(directory, true);
+    if (!same([...old.keys()].sort(), [...fresh.keys()].sort())) throw differs('a name');
+    for (const [key, entry] of old) {
+      if (entry !== fresh.get(key)) throw differs('an entry');
+    }
+  }
+
+  /** What is to be equal of each version, by name and set. */
+  private versionsOf(directory: number, isNew: boolean): Map<string, string> {
+    const { history } = isNew ? this.store.catalog : this.old.catalog;
+    const versions = new Map<string, string>();
+    for (let after = FIRST_VERSION; ; ) {
+      const entries = history.versionsIn(directory, after, PAGE_ENTRIES);
+      const last = entries.at(-1);
+      const next = last && { name: last.name, firstSet: last.firstSet };
+      if (isNew) this.opener.open(entries, new SealSum());
+      else this.old.open(entries);
+      for (const entry of entries) {
+        const key = `${entry.firstSet}/${entry.name.toString('latin1')}`;
+        versions.set(key, this.described(entry, isNew));
+      }
+      if (next === undefined || entries.length < PAGE_ENTRIES) return versions;
+      after = next;
+    }
+  }
+
+  private described(entry: CatalogEntry, isNew: boolean): string {
+    const metadata = Buffer.from(entry.metadata);
+    metadata[FLAGS_AT]! &= RowFlag.sparse | RowFlag.hasAttributes | RowFlag.otherDevice;
+    const { digest, lastSet, childId } = entry;
+    const moved =
+      isNew || digest === undefined
+        ? digest
+        : (this.mover.digestOf(digest) ?? this.mover.standIn(digest));
+    const numbers = [lastSet ?? 0, childId ?? 0, moved?.toString('hex') ?? ''];
+    return `${numbers.join('/')}/${metadata.toString('latin1')}`;
+  }
+
+  private async compareSets(archive: Archive, signal: AbortSignal): Promise<void> {
+    const [old, fresh] = [this.old.catalog, this.store.catalog];
+    const proven = new ProvenSets(archive, this.keyring);
+    const sets = old.sets.all();
+    if (sets.length !== fresh.sets.all().length) throw differs('the number of sets');
+    for (const set of sets) {
+      throwIfAborted(signal);
+      const other = fresh.sets.find(set.set);
+      const [name, otherName] = [this.old.openText(set.name), other?.name ?? ''];
+      const isSame =
+        other !== undefined &&
+        name === this.keyring.names.openText(otherName) &&
+        other.state === set.state &&
+        other.openedAtMs === set.openedAtMs &&
+        other.clientTimeMs === set.clientTimeMs &&
+        other.closedAtMs === set.closedAtMs &&
+        JSON.stringify(other.stats) === JSON.stringify(set.stats) &&
+        same(rootsIn(old.sets.rootsOf(set.set)), rootsIn(fresh.sets.rootsOf(set.set))) &&
+        fresh.sets.notesOf(set.set).length === old.sets.notesOf(set.set).length &&
+        fresh.owners.asOf(set.set).length === old.owners.asOf(set.set).length;
+      if (!isSame) throw differs(`set ${set.set}`);
+      if (set.state === 'complete') await proven.of(set.set);
+    }
+    const newest = sets.findLast(({ state }) => state === 'complete');
+    if (newest !== undefined) await this.proveListings(newest.set, signal);
+  }
+
+  /** The seals that a set covers are those of the listings there are. */
+  private async proveListings(set: number, signal: AbortSignal): Promise<void> {
+    const { catalog } = this.store;
+    for (let after = 0; ; ) {
+      const page = catalog.seals.asOf(set, after, PAGE_DIRECTORIES);
+      for (const { directory, seal } of page) {
+        throwIfAborted(signal);
+        const listing = seal.subarray(SEAL_BYTES);
+        if (listing.every((byte) => byte === 0)) continue; // never read whole
+        const sum = sumOf(catalog, directory, set, (entries, to) => this.opener.open(entries, to));
+        if (!this.keyring.tree.listing(sum).equals(listing)) {
+          throw new TardisError('NOT_AUTHENTIC', `a directory is not as set ${set} has it`);
+        }
+        await this.breathe();
+      }
+      if (page.length < PAGE_DIRECTORIES) return;
+      after = page.at(-1)!.directory;
+    }
+  }
+}
+
+function rootsIn(roots: readonly { root: number; directory: number }[]): string[] {
+  return roots.map(({ root, directory }) => `${root}/${directory}`).sort();
+}
+
+function same<T>(one: readonly T[], other: readonly T[]): boolean {
+  return one.length === other.length && one.every((value, index) => value === other[index]);
+}
+
+function differs(what: string): TardisError {
+  return new TardisError(
+    'CATALOG_DAMAGED',
+    `${what} is not the same in what was written anew: the catalog and the packs may not agree`,
+  );
+}

@@ -1,0 +1,273 @@
+/** `sonic rekey` and `sonic encrypt`: a client written anew with other keys, in a store on this machine. */
+import type { Found, Settings } from '../config/index.js';
+import { defaultOf } from '../config/index.js';
+import {
+  type FormerKeys,
+  type Keyring,
+  type KeyRecord,
+  keyringOf,
+  type MasterKey,
+  meetKeys,
+  parseKeyRecord,
+  replaceKeys,
+  unlockKeyRecord,
+} from '../crypto/index.js';
+import { TardisError } from '../errors/index.js';
+import { Scheme } from '../model/index.js';
+import {
+  Generations,
+  rekeyClient,
+  type RekeyProgress,
+  type RekeyResult,
+  removeOld,
+} from '../rekey/index.js';
+import { newestKeys, openClientDirectory } from '../store/index.js';
+import { hasAes, type System } from '../system/index.js';
+import { askPassword, givenNewPassword, givenPassword, strengthLine } from './password.js';
+import { ProgressLine } from './progress-line.js';
+import { clientPlace, interruptSignal, JSON_VERSION, print } from './run-tool.js';
+import { storeSystem } from './sonic-passwords.js';
+import { askYes } from './terminal.js';
+import { formatBytes, formatCount } from './units.js';
+import { promptFor } from './unlock.js';
+
+type Options = Settings<'sonic rekey'> | Settings<'sonic encrypt'>;
+type Sources = ReadonlyMap<string, Found>;
+
+/** What a second generation is made with. */
+interface Keys {
+  /** Undefined: the first generation does not encrypt. */
+  readonly oldKeyring: Keyring | undefined;
+  readonly record: KeyRecord;
+  readonly masters: readonly MasterKey[];
+  /** Only if it is a new one. */
+  readonly newPassword: Buffer | undefined;
+}
+
+const STEPS = {
+  contents: 'encrypting contents',
+  sets: 'writing set',
+  verify: 'reading contents again',
+  compare: 'comparing the generations',
+  remove: 'removing the old generation',
+} as const;
+
+/** `sonic rekey`: new keys for all that an encrypting client has. */
+export async function rekey(options: Settings<'sonic rekey'>, found: Sources): Promise<number> {
+  return withGenerations('sonic rekey', options, async (system, generations) => {
+    const { client } = options;
+    const before = recordIn(system, generations.first.path);
+    if (before === undefined || !before.isEncrypting) {
+      const what = `the client "${client}" does not encrypt`;
+      throw new TardisError('USAGE', `${what}: \`sonic encrypt\` makes it encrypt`);
+    }
+    const ask = promptFor(client);
+    const password = (await givenPassword(options, found, ask)) ?? (await askPassword(ask));
+    const former = await unlocked(before, password);
+    const askNew = { prompt: `New password of ${client}`, isNew: true };
+    const next = await givenNewPassword(options, found, askNew);
+    const fresh = await freshKeys(system, generations, next ?? password, former);
+    return { ...fresh, oldKeyring: openKeyring(system, former), newPassword: next };
+  });
+}
+
+/** `sonic encrypt`: keys for a client that had none, or whose keys have only waited. */
+export async function encrypt(options: Settings<'sonic encrypt'>, found: Sources): Promise<number> {
+  return withGenerations('sonic encrypt', options, async (system, generations) => {
+    const { client } = options;
+    const before = recordIn(system, generations.first.path);
+    if (before?.isEncrypting === true) {
+      throw new TardisError('CLIENT_ENCRYPTS', `the client "${client}" encrypts already`);
+    }
+    const isNew = before === undefined && generations.stage() !== 'making';
+    const ask = isNew ? { prompt: `New password of ${client}`, isNew: true } : promptFor(client);
+    const password = (await givenPassword(options, found, ask)) ?? (await askPassword(ask));
+    const former = before && (await unlocked(before, password));
+    const fresh = await freshKeys(system, generations, password, former);
+    return { ...fresh, oldKeyring: undefined, newPassword: isNew ? password : undefined };
+  });
+}
+
+/** What both have in common: whatever an earlier run has left is finished, given up or gone on with. */
+async function withGenerations(
+  tool: string,
+  options: Options,
+  keysFor: (system: System, generations: Generations) => Promise<Keys>,
+): Promise<number> {
+  if (options.throughServer !== undefined) {
+    throw new TardisError(
+      'CAPABILITY_MISSING',
+      `${tool} works in the directory of the store only: run it on the machine of the server, without --server`,
+    );
+  }
+  const system = storeSystem(options.umask);
+  const generations = new Generations(system, openClientDirectory(system, clientPlace(options)));
+  const lock = await generations.lock();
+  try {
+    if (options.abort) return await giveUp(options, generations);
+    return await run(tool, options, system, generations, keysFor);
+  } finally {
+    lock.release();
+  }
+}
+
+async function run(
+  tool: string,
+  options: Options,
+  system: System,
+  generations: Generations,
+  keysFor: (system: System, generations: Generations) => Promise<Keys>,
+): Promise<number> {
+  const { client } = options;
+  let shown = '';
+  const line = new ProgressLine(undefined, () => shown);
+  const onProgress: RekeyProgress = (step, done, of) => {
+    const count = done === 0 ? '' : ` ${formatCount(done)}`;
+    shown = `${STEPS[step]}${count}${of === undefined ? '' : ` of ${formatCount(of)}`}`;
+  };
+  const stage = generations.stage();
+  if (stage === 'switched') {
+    line.start();
+    await removeOld(generations, onProgress).finally(() => line.stop());
+    tell(
+      options,
+      'finished',
+      undefined,
+      `What was left of the old generation of "${client}" is removed.`,
+    );
+    return 0;
+  }
+  if (stage === 'begun') await generations.removeSecond();
+  const keys = await keysFor(system, generations);
+  confirm(options, generations);
+  if (stage !== 'making') await begin(generations, keys.record, options.storeSkipFile);
+  const keyring = openKeyring(system, { record: keys.record, keys: keys.masters });
+  const limits = {
+    packBytes: defaultOf('packBytes'),
+    packContentBytes: defaultOf('packContentBytes'),
+  };
+  line.start();
+  let result: RekeyResult;
+  try {
+    result = await rekeyClient(system, {
+      generations,
+      oldKeyring: keys.oldKeyring,
+      keyring,
+      limits,
+      verify: options.verify,
+      acceptDamage: options.acceptDamage,
+      signal: interruptSignal(),
+      onProgress,
+    });
+  } finally {
+    line.stop();
+  }
+  meetKeys(keys.record, keys.masters);
+  const { sets, contents, storedBytes, lostVersions } = result;
+  const what = tool === 'sonic encrypt' ? 'is encrypted' : 'has new keys';
+  const amount = `${formatCount(sets)} sets, ${formatCount(contents)} contents, ${formatBytes(storedBytes)}`;
+  tell(options, 'done', result, `The client "${client}" ${what}: ${amount}.`);
+  if (keys.newPassword !== undefined && !options.json) print(strengthLine(keys.newPassword));
+  if (lostVersions === 0) return 0;
+  if (!options.json)
+    print(`The contents of ${formatCount(lostVersions)} versions of files were lost before.`);
+  return 3;
+}
+
+async function giveUp(options: Options, generations: Generations): Promise<number> {
+  const { client } = options;
+  const stage = generations.stage();
+  if (stage === 'switched') {
+    throw new TardisError(
+      'USAGE',
+      `the new generation of "${client}" is in its place already: run this without --abort to finish`,
+    );
+  }
+  if (stage === 'none') {
+    throw new TardisError('USAGE', `of "${client}" there is no unfinished generation`);
+  }
+  await generations.removeSecond();
+  tell(options, 'aborted', undefined, `The unfinished generation of "${client}" is removed.`);
+  return 0;
+}
+
+/** Throws CONFIRMATION_NEEDED. */
+function confirm({ yes, client }: Options, { first }: Generations): void {
+  if (yes) return;
+  const question = `When all of "${client}" is written anew and compared, ${first.path} as it is now is removed. Go on?`;
+  const answer = askYes(question);
+  if (answer === true) return;
+  const why = answer === undefined ? 'there is no terminal to ask on' : 'that was not wanted';
+  throw new TardisError(
+    'CONFIRMATION_NEEDED',
+    `the old generation of "${client}" would be removed at the end, and ${why}; nothing was done`,
+  );
+}
+
+async function begin(
+  generations: Generations,
+  { bytes }: KeyRecord,
+  skipFile: string,
+): Promise<void> {
+  try {
+    await generations.begin(bytes, skipFile);
+  } catch (error) {
+    await generations.removeSecond().catch(() => undefined); // the failure that led here is the one to tell
+    throw error;
+  }
+}
+
+/**
+ * New keys; those of an earlier run, if it has begun. Throws LOGIN_FAILED for another password than that run
+ * had, KEYS_DAMAGED when that run began with another generation.
+ */
+async function freshKeys(
+  system: System,
+  generations: Generations,
+  password: Buffer,
+  former: FormerKeys | undefined,
+): Promise<Pick<Keys, 'record' | 'masters'>> {
+  if (generations.stage() !== 'making') {
+    const { record } = await replaceKeys(system.native.modPow, password, former);
+    const { keys: masters } = await unlockKeyRecord(record, password);
+    return { record, masters };
+  }
+  const record = recordIn(system, generations.second.path);
+  const marker = generations.marker();
+  const wanted = record && generations.markerFor(record.bytes);
+  const isSame =
+    record !== undefined &&
+    marker?.clientId === wanted?.clientId &&
+    marker?.from === wanted?.from &&
+    marker?.to === wanted?.to;
+  if (!isSame) {
+    const what = `${generations.second.path} was made from another generation`;
+    throw new TardisError('KEYS_DAMAGED', `${what}: remove it with --abort`);
+  }
+  const { keys: masters } = await unlockKeyRecord(record, password);
+  return { record, masters };
+}
+
+async function unlocked(record: KeyRecord, password: Buffer): Promise<FormerKeys> {
+  const { keys } = await unlockKeyRecord(record, password);
+  meetKeys(record, keys);
+  return { record, keys };
+}
+
+function openKeyring(system: System, { record, keys }: FormerKeys): Keyring {
+  return keyringOf(system.native, record, keys, hasAes() ? Scheme.aes : Scheme.chaCha);
+}
+
+function recordIn(system: System, directory: string): KeyRecord | undefined {
+  const keys = newestKeys(system, directory);
+  return keys && parseKeyRecord(keys.bytes);
+}
+
+function tell(
+  { json, client }: Options,
+  state: 'done' | 'finished' | 'aborted',
+  result: RekeyResult | undefined,
+  text: string,
+): void {
+  print(json ? JSON.stringify({ version: JSON_VERSION, client, state, ...result }) : text);
+}

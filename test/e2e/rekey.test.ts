@@ -1,0 +1,337 @@
+/** Clients written anew with other keys by the commands: `sonic encrypt` and `sonic rekey`. */
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import {
+  backup,
+  jsonLines,
+  type Outcome,
+  rest,
+  run,
+  Running,
+  Server,
+  succeed,
+} from '../helpers/commands.js';
+import { everyKind, here } from '../helpers/kinds.js';
+import { WORDS, wordsIn } from '../helpers/plaintext.js';
+import { runOnTerminal } from '../helpers/terminal.js';
+import {
+  addTo,
+  differences,
+  dir,
+  file,
+  look,
+  makeTree,
+  noise,
+  scratch,
+  type Snapshot,
+  symlink,
+} from '../helpers/tree.js';
+
+const MIB = 1 << 20;
+const SECRET = 'gravel-Otter9-lamp';
+const OTHER = 'kelp-Sundry7-mulch';
+
+interface Lab {
+  readonly store: string;
+  readonly source: string;
+  readonly place: readonly string[];
+  at(...names: string[]): string;
+}
+
+const attributed = here.attributes ? { attributes: { 'user.note': WORDS.attribute } } : {};
+
+/** A client with one set, of a few files with words to be found and some that take time. */
+async function small(t: ExecutionContext, largeBytes = 2 * MIB): Promise<Lab> {
+  const home = scratch(t);
+  const at = (...names: string[]): string => path.join(home, ...names);
+  const [store, source] = [at('store'), at('tree')];
+  makeTree(source, [
+    dir(WORDS.directory, [
+      file(WORDS.name, WORDS.content, attributed),
+      symlink('link', WORDS.target),
+    ]),
+    file('large', noise(1, largeBytes)),
+  ]);
+  const place = ['-D', store, '-C', 'me'];
+  const first = ['--local', '--create', '--name', WORDS.set, '--compress-data', 'none'];
+  await backup([...place, ...first, source]);
+  return { store, source, place, at };
+}
+
+function codeIn({ stdout, stderr }: Outcome): string | undefined {
+  return (/\[([A-Z_]+)\]/.exec(stderr) ?? /"code":"([A-Z_]+)"/.exec(stdout))?.[1];
+}
+
+async function restored(
+  { place, source, at }: Lab,
+  args: readonly string[],
+  name: string,
+  set = '1',
+): Promise<Snapshot> {
+  await succeed('regenerate', [...place, ...args, '-b', set, '-o', at(name), source]);
+  return look(path.join(at(name), 'tree'));
+}
+
+/** What the sets and all their directories show as JSON, but for what depends on the keys. */
+async function shown({ place, source }: Lab, args: readonly string[]): Promise<string[]> {
+  const told: string[] = [await succeed('sonic', ['list', ...place, ...args, '--json'])];
+  const directories = [
+    '',
+    ...fs
+      .readdirSync(source, { recursive: true, withFileTypes: true })
+      .flatMap((entry) =>
+        entry.isDirectory() ? [path.relative(source, path.join(entry.parentPath, entry.name))] : [],
+      ),
+  ];
+  const { sets } = JSON.parse(told[0]!) as { sets: { number: number }[] };
+  for (const [index] of sets.entries()) {
+    const paths = directories.map((name) => path.join(source, name));
+    const { stdout } = await run('lstardis', [
+      ...place,
+      ...args,
+      '-b',
+      String(index + 1),
+      '--json',
+      ...paths,
+    ]);
+    told.push(stdout.replaceAll(/"(digest|checksum)":"[0-9a-f]+"/g, '"digest"'));
+  }
+  return told;
+}
+
+test('an unencrypted client is encrypted, and shows and gives back what it did', async (t) => {
+  const home = scratch(t);
+  const at = (...names: string[]): string => path.join(home, ...names);
+  const lab: Lab = {
+    store: at('store'),
+    source: at('tree'),
+    place: ['-D', at('store'), '-C', 'me'],
+    at,
+  };
+  const { place, source, store } = lab;
+  makeTree(source, [
+    ...everyKind(),
+    dir(WORDS.directory, [
+      file(WORDS.name, WORDS.content, attributed),
+      symlink('link', WORDS.target),
+    ]),
+    file('changes', noise(2, 3 * MIB)),
+    file('parts', noise(3, 65 * MIB)),
+  ]);
+  await rest();
+  const local = ['--local', '--compress-data', 'none'];
+  await backup([...place, ...local, '--create', '--name', WORDS.set, source]);
+  const first = look(source);
+  fs.renameSync(path.join(source, WORDS.directory), path.join(source, 'moved'));
+  fs.appendFileSync(path.join(source, 'changes'), 'a little');
+  fs.appendFileSync(path.join(source, 'parts'), 'a little');
+  await rest();
+  await backup([...place, ...local, source]);
+  const second = look(source);
+  const before = await shown(lab, []);
+  const all = Object.keys(WORDS).filter((what) => what !== 'attribute' || here.attributes);
+  t.deepEqual(wordsIn(store), all.sort(), 'what is searched for is found where it is');
+
+  const args = ['-P', SECRET];
+  const asked = ['encrypt', ...place, ...args, '--all', '--yes', '--json'];
+  const [report] = jsonLines(await succeed('sonic', asked));
+  t.like(report, { client: 'me', state: 'done', sets: 2, lostVersions: 0 });
+  t.deepEqual(wordsIn(store), [], 'no plaintext is left');
+  t.deepEqual(await shown(lab, args), before);
+  t.deepEqual(differences(first, await restored(lab, args, 'first')), []);
+  t.deepEqual(differences(second, await restored(lab, args, 'second', '2')), []);
+  t.is(codeIn(await run('sonic', asked)), 'CLIENT_ENCRYPTS');
+  t.is(codeIn(await run('lstardis', place)), 'PASSWORD_NEEDED');
+
+  fs.rmSync(path.join(store, 'me', 'tardis.db'));
+  await succeed('sonic', ['rebuild', ...place]);
+  t.deepEqual(await shown(lab, args), before, 'rebuilt from its packs');
+  const third = await backup([...place, ...args, ...local, source]);
+  t.is(third.progress.contentsSent, 0);
+  t.deepEqual(wordsIn(store), []);
+});
+
+test('new keys and a new password: the old ones open nothing, and are told apart', async (t) => {
+  const lab = await small(t);
+  const { place, source, store, at } = lab;
+  await succeed('sonic', ['encrypt', ...place, '-P', SECRET, '--yes']);
+  fs.appendFileSync(path.join(source, 'large'), 'a little');
+  await rest();
+  await backup([...place, '-P', SECRET, '--local', source]);
+  const wanted = look(source);
+  fs.cpSync(store, at('stolen'), { recursive: true });
+  t.is(codeIn(await run('sonic', ['rekey', ...place, '-P', OTHER, '--yes'])), 'LOGIN_FAILED');
+  const asked = ['rekey', ...place, '-P', SECRET, '--newpassword', OTHER, '--yes'];
+  t.regex(await succeed('sonic', asked), /has new keys: 2 sets/);
+  t.is(codeIn(await run('lstardis', [...place, '-P', SECRET])), 'LOGIN_FAILED');
+  t.deepEqual(differences(wanted, await restored(lab, ['-P', OTHER], 'out', '2')), []);
+
+  const server = await Server.start(store);
+  t.teardown(() => server.kill());
+  fs.appendFileSync(path.join(source, 'large'), 'and more');
+  await rest();
+  const changed = await backup([...server.clientArgs, '-C', 'me', '-P', OTHER, source]);
+  t.is(changed.progress.deltasSent, 1, 'signatures are there, to make deltas');
+  await server.stop();
+  // Whoever has kept the old generation cannot show it again where the new one was seen.
+  fs.rmSync(store, { recursive: true });
+  fs.renameSync(at('stolen'), store);
+  for (const tool of ['lstardis', 'tardis'] as const) {
+    const more = tool === 'tardis' ? ['--local', source] : [];
+    t.is(codeIn(await run(tool, [...place, '-P', SECRET, ...more])), 'STORE_ROLLED_BACK', tool);
+  }
+});
+
+test('a client with a password that does not encrypt keeps it when it is encrypted', async (t) => {
+  const lab = await small(t);
+  const { place, store, source } = lab;
+  await succeed('sonic', ['setpass', ...place, '-P', SECRET]);
+  t.is(codeIn(await run('sonic', ['rekey', ...place, '-P', SECRET, '--yes'])), 'USAGE');
+  t.is(codeIn(await run('sonic', ['encrypt', ...place, '-P', OTHER, '--yes'])), 'LOGIN_FAILED');
+  await succeed('sonic', ['encrypt', ...place, '-P', SECRET, '--yes']);
+  t.deepEqual(wordsIn(store), []);
+  t.deepEqual(differences(look(source), await restored(lab, ['-P', SECRET], 'out')), []);
+});
+
+test('the old generation is removed by nobody who was not asked', async (t) => {
+  const { place, store } = await small(t);
+  const asked = ['encrypt', ...place, '-P', SECRET];
+  t.is(codeIn(await run('sonic', asked)), 'CONFIRMATION_NEEDED');
+  const no = await runOnTerminal('sonic', asked, ['n\r']);
+  t.is(no.status, 1, no.shown);
+  t.regex(no.shown, /Go on\? \[y\/N\]: /);
+  t.true(wordsIn(store).length > 0);
+  t.deepEqual(fs.readdirSync(store), ['me'], 'nothing was begun');
+  const yes = await runOnTerminal('sonic', asked, ['y\r']);
+  t.is(yes.status, 0, yes.shown);
+  t.deepEqual(wordsIn(store), []);
+  const far = await run('sonic', ['rekey', ...place, '-P', SECRET, '--server', 'localhost']);
+  t.is(codeIn(far), 'CAPABILITY_MISSING');
+});
+
+/** Runs `sonic encrypt` and takes the client's lock as soon as it is let go: all but the switch is done. */
+async function heldUp(lab: Lab): Promise<Outcome> {
+  const command = new Running('sonic', ['encrypt', ...lab.place, '-P', SECRET, '--yes']);
+  const begun = path.join(lab.store, '.me.next', 'rekey.db');
+  await command.until('second generation', () => fs.existsSync(begun));
+  const holder = spawn('flock', [path.join(lab.store, 'me', 'lock'), 'sleep', '60'], {
+    detached: true,
+  });
+  const ended = new Promise((resolve) => holder.once('exit', resolve));
+  const outcome = await command.ended;
+  process.kill(-holder.pid!, 'SIGTERM');
+  await ended;
+  return outcome;
+}
+
+test('a new generation is read before the switch, unless that is left out', async (t) => {
+  const lab = await small(t, 64 * MIB);
+  const { place, store, source } = lab;
+  t.is(codeIn(await heldUp(lab)), 'CLIENT_BUSY');
+  await backup([...place, '--local', source]); // it is still there, to be read and backed up to
+  const packs = path.join(store, '.me.next', 'packs');
+  const objects = fs
+    .readdirSync(path.join(store, '.me.next'))
+    .find((name) => /^[0-9a-f]{2}$/.test(name));
+  t.truthy(objects ?? fs.readdirSync(packs));
+  const large = fs
+    .readdirSync(path.join(store, '.me.next'), { recursive: true, withFileTypes: true })
+    .filter(
+      (entry) =>
+        entry.isFile() && !entry.name.startsWith('rekey') && !entry.name.startsWith('tardis'),
+    )
+    .map((entry) => path.join(entry.parentPath, entry.name))
+    .sort((one, other) => fs.statSync(other).size - fs.statSync(one).size)[0]!;
+  const fd = fs.openSync(large, 'r+');
+  fs.writeSync(fd, Buffer.from('damage'), 0, 6, 20 * MIB);
+  fs.closeSync(fd);
+  const again = ['encrypt', ...place, '-P', SECRET, '--yes', '--json'];
+  const found = await run('sonic', again);
+  t.is(found.status, 1);
+  t.regex(codeIn(found) ?? '', /RECORD_DAMAGED|CONTENT_DAMAGED/);
+  t.true(wordsIn(store).length > 0, 'the old generation is untouched');
+  const [report] = jsonLines(await succeed('sonic', [...again, '--no-verify']));
+  t.like(report, { state: 'done', sets: 2, verifiedContents: 0 });
+});
+
+test('damaged contents hold a re-key up until they are given up by name', async (t) => {
+  const lab = await small(t);
+  const { place, store, source } = lab;
+  const packs = path.join(store, 'me', 'packs');
+  for (const name of fs.readdirSync(packs)) {
+    const bytes = fs.readFileSync(path.join(packs, name));
+    const at = bytes.indexOf(noise(1, 2 * MIB).subarray(0, 64));
+    if (at >= 0) fs.writeFileSync(path.join(packs, name), bytes.fill(0, at, at + 64));
+  }
+  const asked = ['encrypt', ...place, '-P', SECRET, '--yes', '--json'];
+  const refused = await run('sonic', asked);
+  t.is(codeIn(refused), 'CONTENT_DAMAGED');
+  t.regex(refused.stdout, /1 version of a file/);
+  t.is(codeIn(await run('sonic', asked)), 'CONTENT_DAMAGED', 'and again');
+  t.true(wordsIn(store).length > 0);
+  const accepted = await run('sonic', [...asked, '--accept-damage']);
+  t.is(accepted.status, 3, accepted.stderr);
+  t.like(jsonLines(accepted.stdout)[0], { state: 'done', lostVersions: 1 });
+  const mended = await backup([...place, '-P', SECRET, '--local', source]);
+  t.is(mended.progress.contentsSent, 1, 'the next backup sends it again');
+  t.deepEqual(differences(look(source), await restored(lab, ['-P', SECRET], 'out', '2')), []);
+});
+
+test('an unfinished run is given up, and the client is as it was', async (t) => {
+  const lab = await small(t, 64 * MIB);
+  const { place, store } = lab;
+  const before = await shown(lab, []);
+  const abort = ['encrypt', ...place, '--abort'];
+  t.is(codeIn(await run('sonic', abort)), 'USAGE');
+  t.is(codeIn(await heldUp(lab)), 'CLIENT_BUSY');
+  const wrong = await run('sonic', ['encrypt', ...place, '-P', OTHER, '--yes']);
+  t.is(codeIn(wrong), 'LOGIN_FAILED', 'a run goes on with the password it began with');
+  await succeed('sonic', abort);
+  t.deepEqual(fs.readdirSync(store), ['me']);
+  t.deepEqual(await shown(lab, []), before);
+  await succeed('sonic', ['encrypt', ...place, '-P', OTHER, '--yes']);
+});
+
+test('killed at any point, the next run does the rest', async (t) => {
+  const lab = await small(t, 24 * MIB);
+  const { place, source, store } = lab;
+  addTo(source, dir('more', [file('file', noise(5, 12 * MIB))]));
+  await backup([...place, '--local', source]);
+  const wanted = look(source);
+  const asked = ['encrypt', ...place, '-P', SECRET, '--yes'];
+  const next = path.join(store, '.me.next');
+  const marks: readonly [string, () => boolean][] = [
+    ['directory', () => fs.existsSync(next)],
+    ['keys', () => fs.existsSync(path.join(next, 'generation.json'))],
+    ['map', () => fs.existsSync(path.join(next, 'rekey.db'))],
+    ['packs', () => fs.existsSync(path.join(next, 'packs'))],
+    ['contents', () => fs.existsSync(path.join(next, 'incoming'))],
+    ['switch', () => fs.existsSync(path.join(store, 'me', 'generation.json'))],
+  ];
+  for (const [mark, holds] of marks) {
+    const command = new Running('sonic', asked);
+    try {
+      await command.until(mark, () => holds() || command.hasEnded);
+    } catch {
+      t.log(`${mark}: too late`);
+    }
+    command.signalGroup('SIGKILL');
+    await command.ended;
+    if ((await run('lstardis', place)).status === 0) {
+      t.deepEqual(differences(wanted, await restored(lab, [], `out ${mark}`, '2')), [], mark);
+    } else {
+      t.deepEqual(
+        differences(wanted, await restored(lab, ['-P', SECRET], `out ${mark}`, '2')),
+        [],
+        mark,
+      );
+    }
+  }
+  const last = await run('sonic', asked);
+  t.true(last.status === 0 || codeIn(last) === 'CLIENT_ENCRYPTS', last.stderr);
+  t.deepEqual(fs.readdirSync(store), ['me']);
+  t.deepEqual(wordsIn(store), []);
+  t.deepEqual(differences(wanted, await restored(lab, ['-P', SECRET], 'at last', '2')), []);
+});

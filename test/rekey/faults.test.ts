@@ -1,0 +1,173 @@
+/**
+ * A client is written anew, and every operation on files, addon and database fails, or is the last one, in
+ * turn: at any moment the client tells all it did, the next run does the rest, and then nothing is left of
+ * what was not encrypted. TARDIS_FAULT_SEED replays a run, TARDIS_FAULT_POINTS says how many points are hit.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { type FaultMode, faultySystem, seededRandom } from '../../src/system/index.js';
+import { Codec } from '../../src/store/index.js';
+import { copyStore, Ledger, Plan, watchOnly } from '../helpers/faults.js';
+import { backupInline, inlineSystem, type Place, rebuildInline } from '../helpers/inline.js';
+import { WORDS, wordsIn } from '../helpers/plaintext.js';
+import { freshKeys, rekeyInline, toldBy } from '../helpers/rekeys.js';
+import {
+  addTo,
+  dir,
+  file,
+  makeScratch,
+  makeTree,
+  noise,
+  removeScratch,
+  symlink,
+  text,
+} from '../helpers/tree.js';
+
+const seed = Number(process.env['TARDIS_FAULT_SEED'] ?? Math.floor(Math.random() * 1e6));
+const points = Number(process.env['TARDIS_FAULT_POINTS'] ?? 24);
+const random = seededRandom(seed);
+/** Operations that are many; of the others each is hit while there are points left. */
+const MANY = /^(sql\.(run|get|all|iterate)|native\..*|files\.(status|read|write|isLink|list))$/;
+
+const home = makeScratch();
+process.env['XDG_STATE_HOME'] = path.join(home, 'state');
+test.after.always(() => removeScratch(home));
+let places = 0;
+
+function freshPath(what: string): string {
+  places += 1;
+  return path.join(home, `${what} ${places}`);
+}
+
+interface Trouble {
+  readonly name: string;
+  readonly mode: FaultMode;
+  readonly dies?: 'process' | 'power';
+}
+
+const TROUBLES: readonly Trouble[] = [
+  { name: 'killed', mode: { kind: 'kill' }, dies: 'process' },
+  { name: 'power cut', mode: { kind: 'kill' }, dies: 'power' },
+  { name: 'an input/output error', mode: { kind: 'fail-once', code: 'EIO' } },
+  { name: 'a full disk', mode: { kind: 'fail-from', code: 'ENOSPC' } },
+];
+
+interface Start {
+  readonly place: Place;
+  readonly told: readonly string[];
+  readonly keys: Buffer;
+}
+
+/** A client that does not encrypt, with three sets. */
+async function plainClient(): Promise<Start> {
+  const place = { store: freshPath('plain'), client: 'me' };
+  const source = freshPath('tree');
+  makeTree(source, [
+    dir(WORDS.directory, [file(WORDS.name, `${WORDS.content}${text(1, 500).toString()}`)]),
+    file('large', noise(2, 1_200_000)),
+    symlink('link', WORDS.target),
+  ]);
+  const run = (setName: string, create = false): ReturnType<typeof backupInline> =>
+    backupInline(inlineSystem(), place, [source], {
+      create,
+      setName,
+      settings: { compression: { codec: Codec.none, level: 0 } },
+    });
+  await run(WORDS.set, true);
+  fs.appendFileSync(path.join(source, 'large'), 'more');
+  addTo(source, dir('new', [file('file', noise(3, 150_000))]));
+  await run('second');
+  fs.renameSync(path.join(source, WORDS.directory), path.join(source, 'new', 'moved'));
+  await run('third');
+  return { place, told: await toldBy(place), keys: await freshKeys(undefined) };
+}
+
+const starting = plainClient();
+
+function copyOf({ place }: Start): Place {
+  const copy = { ...place, store: freshPath('store') };
+  copyStore(place.store, copy.store);
+  return copy;
+}
+
+/** Numbers of the operations to hit: the rare ones all, the others at random. */
+function pointsOf(operations: readonly string[]): number[] {
+  const all = operations.map((operation, index) => ({ operation, at: index + 1 }));
+  const rare = all.filter(({ operation }) => !MANY.test(operation));
+  const many = all.filter(({ operation }) => MANY.test(operation));
+  const some = (of: typeof all, count: number): typeof all => {
+    const step = Math.max(1, of.length / count);
+    const from = random.next() * step;
+    return Array.from(
+      { length: Math.min(count, of.length) },
+      (_, n) => of[Math.floor(from + n * step)]!,
+    ).filter(Boolean);
+  };
+  return [...some(rare, points / 2), ...some(many, points / 2)].map(({ at }) => at);
+}
+
+async function hit(
+  t: ExecutionContext,
+  start: Start,
+  trouble: Trouble,
+  at: number,
+): Promise<string | undefined> {
+  const place = copyOf(start);
+  const ledger = new Ledger(inlineSystem());
+  const copy = `${place.store} as it was`;
+  const plan = new Plan(at, trouble.mode, () => {
+    if (trouble.dies === undefined) return;
+    copyStore(place.store, copy);
+    if (trouble.dies === 'power') ledger.cutPower(place.store, copy, random.next);
+  });
+  let failed: unknown;
+  try {
+    await rekeyInline(faultySystem(ledger.system, plan), place, { keys: start.keys });
+  } catch (error) {
+    failed = error;
+  }
+  const what = `${trouble.name} at operation ${at}, ${plan.hit} (seed ${seed})`;
+  if (trouble.dies === undefined && failed !== undefined) {
+    t.truthy((failed as { code?: string }).code, `${what}: an error without a code`);
+  }
+  const forgotten =
+    trouble.dies === undefined && plan.hit?.endsWith('.close') !== true ? ledger.open : [];
+  t.deepEqual(forgotten, [], `${what}: still open`);
+  t.is(ledger.strayCloses, 0, `${what}: closed twice`);
+  ledger.closeAll();
+  if (fs.existsSync(copy)) {
+    removeScratch(place.store);
+    fs.renameSync(copy, place.store);
+  }
+  t.deepEqual(await toldBy(place), start.told, `${what}: the client can be read`);
+  const isLeft = fs.existsSync(path.join(place.store, '.me.next'));
+  if (failed !== undefined || isLeft || wordsIn(place.store).length > 0) {
+    await rekeyInline(inlineSystem(), place);
+  }
+  t.deepEqual(await toldBy(place), start.told, `${what}: after the next run`);
+  t.deepEqual(wordsIn(place.store), [], `${what}: plaintext is left`);
+  t.deepEqual(
+    fs.readdirSync(place.store).filter((name) => name.startsWith('.me')),
+    [],
+  );
+  t.is((await rebuildInline(place)).damagedRecords, 0, what);
+  t.deepEqual(await toldBy(place), start.told, `${what}: rebuilt`);
+  removeScratch(place.store);
+  return plan.hit;
+}
+
+for (const trouble of TROUBLES) {
+  test.serial(`encrypting a client: ${trouble.name}`, async (t) => {
+    const start = await starting;
+    t.deepEqual(wordsIn(start.place.store).length, 5, 'what is searched for is there');
+    const plan = watchOnly();
+    const watched = copyOf(start);
+    await rekeyInline(faultySystem(inlineSystem(), plan), watched, { keys: start.keys });
+    removeScratch(watched.store);
+    const hits: (string | undefined)[] = [];
+    for (const at of pointsOf(plan.seen)) hits.push(await hit(t, start, trouble, at));
+    const kinds = new Set(hits);
+    t.log(`seed ${seed}: ${hits.length} of ${plan.seen.length} operations, ${kinds.size} kinds`);
+  });
+}
