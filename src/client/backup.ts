@@ -133,7 +133,9 @@ export async function runBackup(
     connection = await connect(system, await reach(), linkOf(request), request.tls);
     throwIfAborted(signal);
     pipeline.widen(longWayBytes(connection, request));
-    peer.begin(login.keyring(await server.begin(connection, login)));
+    const greeted = connection;
+    const welcome = await login.keepingKeys(() => server.begin(greeted, login));
+    peer.begin(login.keyring(welcome));
     const opened = await opening;
     pipeline.note(rootFailures(roots, opened.held));
     await running;

@@ -12,6 +12,7 @@ export const TOOLS = [
   'sonic setpass',
   'sonic chpass',
   'sonic rotate',
+  'sonic keys',
 ] as const;
 export type Tool = (typeof TOOLS)[number];
 
@@ -22,6 +23,7 @@ export const SONIC = [
   'sonic setpass',
   'sonic chpass',
   'sonic rotate',
+  'sonic keys',
 ] as const;
 /** All that read a store as a directory. */
 export const USER_TOOLS = ['regenerate', 'lstardis', ...SONIC] as const;
