@@ -93,3 +93,12 @@ for (const [what, code, answer] of [
     t.regex(told.stderr, new RegExp(`\\[${code}\\]`));
   });
 }
+
+test('what a server says in an error is shown, and no terminal obeys it', async (t) => {
+  const message = 'so \x1b]0;title\x07\x9b2J\r there';
+  const told = await badServer(t, (socket) =>
+    socket.send(encodeMessage('error', { code: 'CLIENT_BUSY', message, context: {} }).head),
+  );
+  t.is(told.code, 'CLIENT_BUSY');
+  t.true(told.stderr.includes(String.raw`so \x1b]0;title\x07\x9b2J\x0d there [CLIENT_BUSY]`));
+});
