@@ -20,7 +20,7 @@ import {
   type Tool,
 } from '../config/index.js';
 import { asTardisError, TardisError, toWire } from '../errors/index.js';
-import { displayName } from '../model/index.js';
+import { displayName, displayText } from '../model/index.js';
 import { byteText, processArguments, processEnvironment } from '../system/index.js';
 import { outputIsReport, print, say } from './output.js';
 import { formatTable } from './units.js';
@@ -234,13 +234,14 @@ export function tellError(name: string, error: unknown, wantsJson: boolean): num
     return exitStatus;
   }
   // What a peer or a store says is in it: a terminal must not obey that.
-  const shown = displayName(Buffer.from(failure.message));
+  const shown = displayName(Buffer.from(failure.message)); // one line
   process.stderr.write(`${name}: ${shown} [${failure.code}]\n`);
   process.stderr.write(`${name}: ${guidance}\n`);
   if (kind === 'bug') {
     const original = failure.cause instanceof Error ? failure.cause : failure;
     const stack = failure.context['stack'];
-    process.stderr.write(`${typeof stack === 'string' ? stack : (original.stack ?? '')}\n`);
+    const told = typeof stack === 'string' ? stack : (original.stack ?? '');
+    process.stderr.write(`${displayText(told)}\n`);
   }
   return exitStatus;
 }
