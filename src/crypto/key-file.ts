@@ -17,6 +17,9 @@ import {
 import { KeyFileText, MAX_KEY_FILE_BYTES } from './key-file-format.js';
 import { isOfRecord, type KeyRecord, withoutKeys } from './key-record.js';
 
+/** Several may change a file one after another, which takes them milliseconds each. */
+const PATIENCE_MS = 30_000;
+
 /** What is made has the permissions that the file calls give: those for a key file are 0600. */
 type Calls = Pick<System, 'files' | 'native'>;
 
@@ -124,7 +127,8 @@ export class KeyFile {
     const fd = files.open(directory, 'read');
     let isHeld = false;
     try {
-      isHeld = (await lockPatiently(() => native.flock(fd, true) || undefined)) === true;
+      const attempt = (): true | undefined => native.flock(fd, true) || undefined;
+      isHeld = (await lockPatiently(attempt, PATIENCE_MS)) === true;
     } finally {
       if (!isHeld) files.close(fd);
     }
