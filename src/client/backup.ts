@@ -133,7 +133,8 @@ export async function runBackup(
     connection = await connect(system, await reach(), linkOf(request), request.tls);
     throwIfAborted(signal);
     pipeline.widen(longWayBytes(connection, request));
-    const keyring = login.keyring(await server.begin(connection, login));
+    const greeted = connection;
+    const keyring = login.keyring(await login.keepingKeys(() => server.begin(greeted, login)));
     const isInVain = keyring === undefined && request.settings.cryptWish !== undefined;
     if (isInVain) throw notEncrypting(request.client);
     peer.begin(keyring);

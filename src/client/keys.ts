@@ -33,13 +33,13 @@ export interface KeysResult {
 }
 
 /**
- * Greets and logs in; stores what `change` makes of the key record, if anything. Throws what connecting
+ * Greets and logs in; `change` sees the key record there is, and may store another. Throws what connecting
  * and the login throw, and what the server says to the new record.
  */
 export async function withKeys(
   system: System,
   request: KeysRequest,
-  change: (found: KeysResult) => Promise<KeyRecord | undefined>,
+  change: (found: KeysResult, store: (record: KeyRecord) => Promise<void>) => Promise<void>,
 ): Promise<void> {
   const { client, create, credentials } = request;
   const login = await Login.prepare(
@@ -50,11 +50,13 @@ export async function withKeys(
   const link = { ...DEFAULT_LINK, timeoutMs: request.timeoutMs };
   const connection = await connect(system, request.address, link, request.tls);
   try {
-    const session = new KeysSession(connection, login);
-    const { keys } = await session.welcomed;
+    let session: KeysSession | undefined;
+    const { keys } = await login.keepingKeys(() => {
+      session = new KeysSession(connection, login);
+      return session.welcomed;
+    });
     const record = keys.length === 0 ? undefined : parseKeyRecord(keys);
-    const next = await change({ record, password: login.password });
-    if (next !== undefined) await session.store(next);
+    await change({ record, password: login.password }, (next) => session!.store(next));
     connection.leave();
     await connection.closed;
   } catch (error) {

@@ -27,8 +27,6 @@ const replaced = (
 ): readonly AbsentRow[] => names.map(([kind, name]) => ({ name, kind, instead }));
 
 export const ABSENT: readonly AbsentRow[] = [
-  ...later('encryption', 'client key', ['KeyFile']),
-  ...later('encryption', 'option', ['--keys']),
   ...later('encryption', 'option', ['--authenticate', '--noauthenticate']),
   ...later('purge', 'client key', ['Purge']),
   ...later('purge', 'option', ['--purge']),
@@ -43,7 +41,6 @@ export const ABSENT: readonly AbsentRow[] = [
   ...later('settings kept in the store', 'variable', ['TARDIS_SEND_CONFIG']),
   ...later('settings kept in the store', 'client key', ['SendClientConfig']),
   ...later('settings kept in the store', 'server key', ['SaveConfig']),
-  ...later('encryption', 'command', ['sonic keys']),
   ...later('purge', 'command', ['sonic purge', 'sonic delete', 'sonic orphans']),
   ...later('settings kept in the store', 'command', ['sonic getconfig', 'sonic setconfig']),
   ...later('reports of sets', 'command', ['sonic files', 'sonic info']),

@@ -14,6 +14,7 @@ export const TOOLS = [
   'sonic rotate',
   'sonic rekey',
   'sonic encrypt',
+  'sonic keys',
 ] as const;
 export type Tool = (typeof TOOLS)[number];
 
@@ -26,6 +27,7 @@ export const SONIC = [
   'sonic rotate',
   'sonic rekey',
   'sonic encrypt',
+  'sonic keys',
 ] as const;
 /** All that read a store as a directory. */
 export const USER_TOOLS = ['regenerate', 'lstardis', ...SONIC] as const;

@@ -13,6 +13,18 @@ const PASSWORD_TOOLS = [
   'sonic rotate',
   'sonic rekey',
   'sonic encrypt',
+  'sonic keys',
+] as const satisfies readonly Tool[];
+/** All that read or write keys. */
+const KEYS_TOOLS = [
+  'tardis',
+  'regenerate',
+  'lstardis',
+  'sonic create',
+  'sonic list',
+  'sonic chpass',
+  'sonic rotate',
+  'sonic keys',
 ] as const satisfies readonly Tool[];
 /** Who reads from a store or from a server. */
 const REMOTE_READERS = ['regenerate', 'lstardis'] as const satisfies readonly Tool[];
@@ -22,6 +34,7 @@ const REMOTE_SONIC = [
   'sonic setpass',
   'sonic chpass',
   'sonic rotate',
+  'sonic keys',
 ] as const satisfies readonly Tool[];
 
 export const LOGIN_ROWS = {
@@ -60,6 +73,38 @@ export const LOGIN_ROWS = {
     clientKey: 'Crypt',
     help: 'a client that is made with a password encrypts (an existing one stays as it was made)',
     test: 'a client without encryption has a password all the same',
+  },
+  keysFile: {
+    type: 'path',
+    tools: KEYS_TOOLS,
+    flags: '--keys <file>',
+    clientKey: 'KeyFile',
+    help: 'file with the wrapped keys of the client, which are not in the store then; not to be lost',
+    test: 'a client whose keys are in a file is made, backed up, listed and restored with that file',
+  },
+  extractKeys: {
+    type: 'bool',
+    default: false,
+    tools: ['sonic keys'],
+    flags: '--extract',
+    help: 'write the wrapped keys from the store into the file of --keys',
+    test: 'keys are extracted, taken out of the store, and inserted again',
+  },
+  insertKeys: {
+    type: 'bool',
+    default: false,
+    tools: ['sonic keys'],
+    flags: '--insert',
+    help: 'put the wrapped keys from the file of --keys into the store',
+    test: 'keys are extracted, taken out of the store, and inserted again',
+  },
+  removeKeys: {
+    type: 'bool',
+    default: false,
+    tools: ['sonic keys'],
+    flags: '--remove',
+    help: 'with --extract: leave none in the store, so that nothing is read or backed up without the file',
+    test: 'keys are extracted, taken out of the store, and inserted again',
   },
   newPassword: {
     type: 'text',

@@ -1,7 +1,8 @@
 /**
  * The key record of a client: its random master keys, wrapped by a key that comes from the password,
  * and the login verifier of that password. The server keeps it and can read neither; a change of
- * password makes a new record around the same keys. docs/formats.md has every byte.
+ * password makes a new record around the same keys. Where the keys are in a key file, the server's record
+ * ends with the verifier. docs/formats.md has every byte.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
@@ -21,6 +22,8 @@ const VERSION = 1;
 const KDF_SCRYPT = 1;
 /** The 3072-bit group with SHA-256. */
 export const LOGIN_GROUP = 1;
+/** The keys are elsewhere: the record ends with the verifier. */
+const CIPHER_NONE = 0;
 const CIPHER_AES_256_GCM = 1;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -32,8 +35,10 @@ export const MAX_KEY_RECORD_BYTES: number = 64 << 10;
 /** Stands for the client's name in x: its directory may get another name. */
 const IDENTITY = 'tardis';
 
-/** Where a record says whether contents and metadata are encrypted. */
+/** Where a record says how the keys are wrapped, and whether contents and metadata are encrypted. */
+const CIPHER_AT = 10;
 const ENCRYPTS_AT = 11;
+const NONCE_AT = 32 + SALT_BYTES;
 
 /** What a master key is for. */
 export const KeyPurpose = Object.freeze({
@@ -73,6 +78,8 @@ export interface KeyRecord {
   readonly keysetId: Buffer;
   /** Contents and metadata are encrypted with the keys; else they only wait, and the password is for the login. */
   readonly isEncrypting: boolean;
+  /** The wrapped keys are in it; else they are in a key file of the owner's. */
+  readonly hasKeys: boolean;
   readonly parameters: StretchParameters;
   readonly salt: Buffer;
   readonly verifier: Buffer;
@@ -84,31 +91,59 @@ export function parseKeyRecord(given: Uint8Array): KeyRecord {
   const bytes = Buffer.from(given);
   const refuse = (why: string): TardisError =>
     new TardisError('KEYS_DAMAGED', `a key record ${why}`);
-  if (bytes.length < WRAPPED_AT + TAG_BYTES + CRC_BYTES || bytes.length > MAX_KEY_RECORD_BYTES) {
+  if (bytes.length < WRAPPED_AT + CRC_BYTES || bytes.length > MAX_KEY_RECORD_BYTES) {
     throw refuse('has a wrong length');
   }
   const end = bytes.length - CRC_BYTES;
   const isWhole = crc32(bytes.subarray(0, end)) === bytes.readUInt32LE(end);
   if (!isWhole || !bytes.subarray(0, 4).equals(MAGIC)) throw refuse('is damaged');
-  const known = [VERSION, KDF_SCRYPT, LOGIN_GROUP, CIPHER_AES_256_GCM];
-  if ([bytes[4], bytes[5], bytes[9], bytes[10]].some((kind, index) => kind !== known[index])) {
+  const known = [VERSION, KDF_SCRYPT, LOGIN_GROUP];
+  const cipher = bytes[CIPHER_AT]!;
+  const isKnown = cipher === CIPHER_NONE || cipher === CIPHER_AES_256_GCM;
+  if (!isKnown || [bytes[4], bytes[5], bytes[9]].some((kind, index) => kind !== known[index])) {
     throw new TardisError('STORE_NEWER', 'a key record is of a kind this release does not know');
   }
   const parameters = { logN: bytes[6]!, r: bytes[7]!, p: bytes[8]! };
   const number = bytes.readUInt32LE(12);
   const isSized = bytes.readUInt32LE(76) === end - WRAPPED_AT;
   const encrypts = bytes[ENCRYPTS_AT]!;
-  if (!isFit(parameters) || number === 0 || !isSized || encrypts > 1)
+  const isOrdered = cipher === CIPHER_NONE ? isBare(bytes) : end >= WRAPPED_AT + TAG_BYTES;
+  if (!isFit(parameters) || number === 0 || !isSized || encrypts > 1 || !isOrdered)
     throw refuse('says what cannot be');
   return {
     number,
     isEncrypting: encrypts === 1,
+    hasKeys: cipher !== CIPHER_NONE,
     keysetId: bytes.subarray(16, 32),
     salt: bytes.subarray(32, 32 + SALT_BYTES),
     parameters,
     verifier: bytes.subarray(VERIFIER_AT, WRAPPED_AT),
     bytes,
   };
+}
+
+/** What a record without keys must be: it has no room for them, and says that they are in use. */
+function isBare(bytes: Buffer): boolean {
+  const hasNonce = bytes.subarray(NONCE_AT, NONCE_AT + NONCE_BYTES).some((byte) => byte !== 0);
+  return bytes.length === WRAPPED_AT + CRC_BYTES && !hasNonce && bytes[ENCRYPTS_AT] === 1;
+}
+
+/**
+ * The same record without the keys: what a store keeps whose client has them in a file. It serves logins,
+ * and whoever holds it, and the password too, can open nothing.
+ */
+export function withoutKeys({ bytes }: KeyRecord): KeyRecord {
+  const bare = Buffer.from(bytes.subarray(0, WRAPPED_AT));
+  bare[CIPHER_AT] = CIPHER_NONE;
+  bare.fill(0, NONCE_AT, NONCE_AT + NONCE_BYTES);
+  bare.writeUInt32LE(0, 76);
+  return sealed(bare);
+}
+
+/** Whether `record` is the one that `shown` is, or is left of. */
+export function isOfRecord(record: KeyRecord, shown: KeyRecord): boolean {
+  if (shown.hasKeys) return record.bytes.equals(shown.bytes);
+  return withoutKeys(record).bytes.equals(shown.bytes);
 }
 
 /** What a new record is made from. */
@@ -275,9 +310,13 @@ export async function decoyKeyRecord(modPow: ModPow): Promise<KeyRecord> {
   return sealed(Buffer.concat([head, verifier, wrapped]));
 }
 
-/** Unwraps the master keys. Throws LOGIN_FAILED when the key does not fit, or a byte was changed. */
-export function openKeyRecord({ bytes }: KeyRecord, wrapKey: Buffer): MasterKey[] {
-  const nonce = bytes.subarray(32 + SALT_BYTES, 32 + SALT_BYTES + NONCE_BYTES);
+/**
+ * Unwraps the master keys. Throws LOGIN_FAILED when the key does not fit, or a byte was changed;
+ * KEYS_ELSEWHERE for a record without keys.
+ */
+export function openKeyRecord({ bytes, hasKeys }: KeyRecord, wrapKey: Buffer): MasterKey[] {
+  if (!hasKeys) throw new TardisError('KEYS_ELSEWHERE', 'a key record has no keys in it');
+  const nonce = bytes.subarray(NONCE_AT, NONCE_AT + NONCE_BYTES);
   const tagAt = bytes.length - CRC_BYTES - TAG_BYTES;
   const decipher = createDecipheriv('aes-256-gcm', wrapKey, nonce, { authTagLength: TAG_BYTES });
   decipher.setAAD(bytes.subarray(0, WRAPPED_AT));

@@ -161,6 +161,26 @@ export const ERROR_TABLE = Object.freeze({
     1,
     'The files in keys/ of the client hold the same keys, each under the password of its time: restore the newest, or remove it.',
   ),
+  KEYS_ELSEWHERE: row(
+    'user',
+    1,
+    'Give the key file of the client by --keys, or by KeyFile in the configuration; without it nobody can read this backup.',
+  ),
+  KEY_FILE_INVALID: row(
+    'user',
+    1,
+    'Give the file that was named when the client was made or its keys were extracted, or a copy of it.',
+  ),
+  KEY_FILE_DIFFERS: row(
+    'user',
+    1,
+    'Give the copy with which password or keys were last changed; if there is none, the store was changed or put back.',
+  ),
+  KEY_FILE_NOT_WRITTEN: row(
+    'environment',
+    1,
+    'Check owner, permissions and space of its directory, then run again; no keys are lost.',
+  ),
   LISTEN_FAILED: row('environment', 1, 'Check that the address is free and may be used.'),
   SERVER_RUNS: row(
     'busy',

@@ -5,6 +5,7 @@
  */
 import {
   ClientLogin,
+  type KeyFile,
   type Keyring,
   keyringOf,
   type MadeKeyRecord,
@@ -15,6 +16,9 @@ import {
   type StretchedPassword,
   stretchPassword,
   type StretchParameters,
+  wholeRecord,
+  withNewKeys,
+  withoutKeys,
 } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
 import { Scheme } from '../model/index.js';
@@ -39,6 +43,8 @@ export interface Credentials {
   ask(signal: AbortSignal): Promise<Buffer>;
   /** Whether a client that is made with a password encrypts (by default) or only asks for it. */
   readonly encrypts?: boolean;
+  /** Where the wrapped keys are, or go when the client is made; undefined: in the store. */
+  readonly keyFile?: KeyFile | undefined;
 }
 
 /** Which client, and whether it is to be made. */
@@ -89,21 +95,37 @@ export class Login {
     target: LoginTarget,
     credentials: Credentials,
   ): Promise<Login> {
-    const { password } = credentials;
+    const { password, keyFile } = credentials;
     const isNew = target.create && password !== undefined;
     const { modPow } = system.native;
     const encrypts = credentials.encrypts !== false;
+    if (target.create) checkKeysOfNew(credentials);
+    else keyFile?.read(); // before anybody is asked for anything
     const made = isNew ? await newKeyRecord(modPow, password, encrypts) : undefined;
     return new Login(system, target, credentials, made);
   }
 
+  /**
+   * Lets `greet` greet, and wait for the welcome. Keys of a new client that are for a file are in it before,
+   * and taken out again when the server says that it made none. Throws KEY_FILE_*, and what `greet` throws.
+   */
+  async keepingKeys<T>(greet: () => Promise<T>): Promise<T> {
+    const { keyFile } = this.credentials;
+    const record = this.made?.record;
+    if (record === undefined || keyFile === undefined) return greet();
+    return withNewKeys(keyFile, this.target.client, record, greet);
+  }
+
   /** Sends the greeting. Call once, first of all. */
   greet(connection: Connection): void {
+    const made = this.made?.record;
+    const told =
+      made === undefined || this.credentials.keyFile === undefined ? made : withoutKeys(made);
     const message = encodeMessage('hello', {
       protocol: PROTOCOL_VERSION,
       software: SOFTWARE,
       ...this.target,
-      keys: this.made?.record.bytes ?? Buffer.alloc(0),
+      keys: told?.bytes ?? Buffer.alloc(0),
     });
     this.greeting = message.head;
     connection.sendEncoded(message);
@@ -146,17 +168,19 @@ export class Login {
   /**
    * What the client encrypts with, by the key record that came with the welcome; undefined: it does not.
    * Throws KEYS_DAMAGED, LOGIN_FAILED for a record that another password opens, NOT_AUTHENTIC when a client
-   * that was made to encrypt is said not to, STORE_ROLLED_BACK for an older record than this machine has seen.
+   * that was made to encrypt is said not to, STORE_ROLLED_BACK for an older record than this machine has seen;
+   * KEYS_ELSEWHERE, KEY_FILE_INVALID, KEY_FILE_DIFFERS where the keys are, or should be, in a file.
    */
   keyring({ keys }: Pick<Head<'welcome'>, 'keys'>): Keyring | undefined {
-    const record = keys.length === 0 ? undefined : parseKeyRecord(keys);
-    const { made, secrets } = this;
-    if (made !== undefined && record?.keysetId.equals(made.record.keysetId) !== true) {
+    const shown = keys.length === 0 ? undefined : parseKeyRecord(keys);
+    const { made, secrets, target, credentials } = this;
+    if (made !== undefined && shown?.keysetId.equals(made.record.keysetId) !== true) {
       throw new TardisError(
         'NOT_AUTHENTIC',
         'the server has other keys than the client was made with',
       );
     }
+    const record = wholeRecord(shown, credentials.keyFile, target.client);
     if (record === undefined) return undefined;
     const wrapKey = secrets?.wrapKey;
     if (wrapKey === undefined) throw unexpected();
@@ -173,6 +197,16 @@ export class Login {
     this.secrets = isMade ? made.secrets : await stretchPassword(this.password!, salt, parameters);
     return this.secrets;
   }
+}
+
+/** Throws USAGE, PASSWORD_NEEDED when a client is made with a key file, and there are no keys for it. */
+export function checkKeysOfNew({ password, encrypts, keyFile }: Omit<Credentials, 'ask'>): void {
+  if (keyFile === undefined) return;
+  if (encrypts === false) {
+    throw new TardisError('USAGE', 'a client that does not encrypt has no keys for a key file');
+  }
+  if (password !== undefined) return;
+  throw new TardisError('PASSWORD_NEEDED', 'the keys in a key file are wrapped by a password');
 }
 
 function unexpected(): TardisError {

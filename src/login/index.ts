@@ -1,1 +1,7 @@
-export { type Credentials, Login, type LoginTarget, NO_CREDENTIALS } from './client-login.js';
+export {
+  checkKeysOfNew,
+  type Credentials,
+  Login,
+  type LoginTarget,
+  NO_CREDENTIALS,
+} from './client-login.js';

@@ -13,6 +13,12 @@ export function displayName(name: Uint8Array): string {
   });
 }
 
+/** A text that may come from a peer or a store, for a terminal or log: its lines stay lines. */
+export function displayText(text: string): string {
+  const lines = text.split('\n').map((line) => displayName(Buffer.from(line)));
+  return lines.join('\n');
+}
+
 function escapeHighBytes(buffer: Buffer): string {
   let text = '';
   for (const byte of buffer) {

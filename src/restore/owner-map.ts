@@ -1,6 +1,6 @@
 /** Owners of restored entries: by their names where those exist here, else by their numbers. */
 import { joinRow, RowOffset, RowReader, renumberAcls } from '../model/index.js';
-import type { OwnerRecord } from '../store/index.js';
+import { isOwner, type OwnerRecord } from '../store/index.js';
 import type { System } from '../system/index.js';
 
 export class OwnerMap {
@@ -10,7 +10,7 @@ export class OwnerMap {
   /** `owners`: the names as they were backed up; none to keep to numbers. */
   constructor(system: System, owners: readonly OwnerRecord[]) {
     const { native } = system;
-    for (const { isGroup, id, name } of owners) {
+    for (const { isGroup, id, name } of owners.filter(isOwner)) {
       const local = isGroup ? native.groupId(name) : native.userId(name);
       if (local !== undefined && local !== id) (isGroup ? this.groups : this.users).set(id, local);
     }

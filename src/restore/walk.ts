@@ -11,7 +11,14 @@ import {
   rootAbove,
 } from '../archive/index.js';
 import { TardisError, type WireError } from '../errors/index.js';
-import { displayName, EntryType, joinPath, lastComponent, splitPath } from '../model/index.js';
+import {
+  displayName,
+  EntryType,
+  isEntryName,
+  joinPath,
+  lastComponent,
+  splitPath,
+} from '../model/index.js';
 import { ListingsAhead, PAGE_ENTRIES } from './listings-ahead.js';
 import type { PathFilter } from './filter.js';
 
@@ -103,7 +110,7 @@ export class TreeWalk<D extends OutputDirectory> {
     const wanted: Wanted[] = [];
     const roots = await archive.roots(set);
     for (const path of outermost(selection.paths, hierarchy === true)) {
-      const entry = await archive.find(path, set);
+      const entry = splitPath(path).every(isEntryName) ? await archive.find(path, set) : undefined;
       if (entry === undefined) {
         throw await noSuchPath(archive, set, path);
       }
@@ -192,6 +199,12 @@ export class TreeWalk<D extends OutputDirectory> {
     stack: D[],
   ): void {
     const { filter, recurse } = this.selection;
+    if (given === undefined && !isEntryName(name)) {
+      // Nothing of it reaches a path, nor an archive that is unpacked elsewhere.
+      const why = new TardisError('RECORD_DAMAGED', 'the store has an entry whose name is none');
+      this.visitor.failed(joinPath(directory.path, name), why);
+      return;
+    }
     const isDirectory = entry.type === EntryType.directory;
     const source = given ?? (filter === undefined ? NO_NAME : joinPath(directory.source, name));
     const from = given?.subarray(0, given.lastIndexOf(SLASH)) ?? directory.source;

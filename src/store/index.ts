@@ -14,7 +14,7 @@ export {
 export { DirectoryBackend } from './directory-backend.js';
 export * from './events.js';
 export * from './frame.js';
-export { addKeys, hasKeys, type KeyFile, newestKeys } from './key-files.js';
+export { addKeys, hasKeys, newestKeys, removeOlderKeys, type StoredKeys } from './key-files.js';
 export * from './layout.js';
 export { MemoryBackend } from './memory-backend.js';
 export { type PackRange, PackWriter } from './pack-writer.js';

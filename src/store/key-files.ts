@@ -1,7 +1,7 @@
 /**
  * The key records of a client, as files: `keys/00000001.key` and so on, of which the highest number
- * counts. None is ever replaced or removed, so a session cannot take the owner's keys from him. What a
- * record says is for src/crypto; here it is bytes.
+ * counts. None is ever replaced, and no session removes one, so it cannot take the owner's keys from him.
+ * What a record says is for src/crypto; here it is bytes.
  */
 import path from 'node:path';
 import { asTardisError, TardisError } from '../errors/index.js';
@@ -12,7 +12,7 @@ const MAX_KEY_FILE_BYTES = 64 << 10;
 /** A hostile session could fill a disk with them. */
 const MAX_KEY_FILES = 1024;
 
-export interface KeyFile {
+export interface StoredKeys {
   readonly number: number;
   readonly bytes: Buffer;
 }
@@ -23,7 +23,7 @@ export function hasKeys({ files }: System, directory: string): boolean {
 }
 
 /** The newest key record of a client (or of any directory that holds some). Throws STORE_NOT_READABLE. */
-export function newestKeys({ files }: System, directory: string): KeyFile | undefined {
+export function newestKeys({ files }: System, directory: string): StoredKeys | undefined {
   try {
     const folder = path.join(directory, KEYS_DIRECTORY);
     if (files.status(folder) === undefined) return undefined;
@@ -60,13 +60,33 @@ export function dropKeys({ files }: System, directory: string): void {
 }
 
 /**
+ * Removes the key records before one, durably: their keys are in a file of the owner's, who wants them
+ * nowhere else. Returns how many there were. Call with the client's lock held.
+ */
+export async function removeOlderKeys(
+  { files }: System,
+  directory: string,
+  before: number,
+): Promise<number> {
+  const folder = path.join(directory, KEYS_DIRECTORY);
+  try {
+    const older = numbersIn(files, folder).filter((number) => number < before);
+    for (const number of older) files.unlink(path.join(folder, keyFileName(number)));
+    await files.syncDirectory(folder);
+    return older.length;
+  } catch (error) {
+    throw asTardisError(error, `removing key records in ${folder}`);
+  }
+}
+
+/**
  * Adds a key record, durable when it returns. Call with the client's lock held, or before the client is
  * there. Throws KEYS_DAMAGED when a file of that number is there, NOT_PERMITTED when there are too many.
  */
 export async function addKeys(
   { files }: System,
   directory: string,
-  { number, bytes }: KeyFile,
+  { number, bytes }: StoredKeys,
 ): Promise<void> {
   const folder = path.join(directory, KEYS_DIRECTORY);
   const file = path.join(folder, keyFileName(number));

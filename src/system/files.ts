@@ -138,3 +138,10 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
     }
   },
 });
+
+/** Gives an open file the owner that a file by this path has. Only root may, and only root needs to. */
+export function inheritOwner(fd: number, from: string): void {
+  if (process.geteuid?.() !== 0) return;
+  const { uid, gid } = fs.statSync(exact(from));
+  fs.fchownSync(fd, uid, gid);
+}

@@ -2,7 +2,7 @@ export { breather } from './breather.js';
 export { type Clock, ManualClock, systemClock } from './clock.js';
 export type { OpenDatabaseOptions, SqlDatabase, SqlStatement, SqlValue } from './database.js';
 export { FaultPlan, faultySystem, KilledError, withFaults, type FaultMode } from './faults.js';
-export { type Files, type FileStatus, STORE_UMASK } from './files.js';
+export { type Files, type FileStatus, inheritOwner, STORE_UMASK } from './files.js';
 export { hasAes, type Machine, thisMachine } from './machine.js';
 export {
   type FailedAttribute,

@@ -7,9 +7,10 @@ import { DEFAULT_LINK } from '../transport/index.js';
 import { askPassword, givenPassword, type PasswordSettings } from './password.js';
 import { clientPlace } from './run-tool.js';
 import { serverPlace, type ServerSettings } from './server-address.js';
-import { promptFor, unlockClient } from './unlock.js';
+import { keyFileOf, type KeysSettings, promptFor, unlockClient } from './unlock.js';
 
 type ReadingSettings = PasswordSettings &
+  KeysSettings &
   ServerSettings &
   Parameters<typeof clientPlace>[0] & {
     readonly server: string;
@@ -50,7 +51,11 @@ export async function openArchive(
   return openRemoteArchive(system, {
     ...serverPlace(server, settings, password !== undefined),
     client,
-    credentials: { password, ask: (over) => askPassword(prompt, over) },
+    credentials: {
+      password,
+      ask: (over) => askPassword(prompt, over),
+      keyFile: keyFileOf(settings),
+    },
     link: { ...DEFAULT_LINK, timeoutMs: timeoutSeconds * 1000 },
   });
 }

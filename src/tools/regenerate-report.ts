@@ -2,7 +2,7 @@
 import type { RestoreFailure, RestoreProgress } from '../restore/index.js';
 import { defaultOf } from '../config/index.js';
 import { asTardisError } from '../errors/index.js';
-import { displayName, jsonName } from '../model/index.js';
+import { displayName, displayText, jsonName } from '../model/index.js';
 import { markDamaged } from '../server/index.js';
 import { openClientDirectory } from '../store/index.js';
 import type { System } from '../system/index.js';
@@ -34,9 +34,11 @@ export function tellResult(
     say(JSON.stringify({ version: JSON_VERSION, ...counts, failed }));
     return;
   }
-  for (const doubt of doubts) process.stderr.write(`regenerate: ${doubt}\n`);
+  for (const doubt of doubts) process.stderr.write(`regenerate: ${displayText(doubt)}\n`);
   for (const { path: name, error } of failures.slice(0, MAX_FAILURES_SHOWN)) {
-    process.stderr.write(`regenerate: ${displayName(name)}: ${error.message} [${error.code}]\n`);
+    process.stderr.write(
+      `regenerate: ${displayName(name)}: ${displayText(error.message)} [${error.code}]\n`,
+    );
   }
   const more = failures.length - MAX_FAILURES_SHOWN;
   if (more > 0) {

@@ -20,6 +20,7 @@ import {
   type Tool,
 } from '../config/index.js';
 import { asTardisError, TardisError, toWire } from '../errors/index.js';
+import { displayName, displayText } from '../model/index.js';
 import { byteText, processArguments, processEnvironment } from '../system/index.js';
 import { outputIsReport, print, say } from './output.js';
 import { formatTable } from './units.js';
@@ -232,12 +233,15 @@ export function tellError(name: string, error: unknown, wantsJson: boolean): num
     say(JSON.stringify({ version: JSON_VERSION, error: { code, message, context, guidance } }));
     return exitStatus;
   }
-  process.stderr.write(`${name}: ${failure.message} [${failure.code}]\n`);
+  // What a peer or a store says is in it: a terminal must not obey that.
+  const shown = displayName(Buffer.from(failure.message)); // one line
+  process.stderr.write(`${name}: ${shown} [${failure.code}]\n`);
   process.stderr.write(`${name}: ${guidance}\n`);
   if (kind === 'bug') {
     const original = failure.cause instanceof Error ? failure.cause : failure;
     const stack = failure.context['stack'];
-    process.stderr.write(`${typeof stack === 'string' ? stack : (original.stack ?? '')}\n`);
+    const told = typeof stack === 'string' ? stack : (original.stack ?? '');
+    process.stderr.write(`${displayText(told)}\n`);
   }
   return exitStatus;
 }

@@ -1,22 +1,32 @@
-/** `sonic create`, `setpass` and `chpass`: clients and their passwords, in a store or through a server. */
+/** `sonic create`, `setpass`, `chpass` and `rotate`: clients and their passwords, in a store or through a server. */
 import { type KeysRequest, withKeys } from '../client/index.js';
 import type { Found, Settings } from '../config/index.js';
 import {
   addEpoch,
   changePassword,
   type KeyRecord,
+  moveOn,
   newKeyRecord,
   passwordStrength,
   unlockKeyRecord,
+  wholeRecord,
+  withNewKeys,
+  withoutKeys,
 } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
+import { checkKeysOfNew } from '../login/index.js';
 import { changeKeys } from '../server/index.js';
-import { acquireClient, createClientDirectory, openClientDirectory } from '../store/index.js';
+import {
+  acquireClient,
+  type ClientDirectory,
+  createClientDirectory,
+  openClientDirectory,
+} from '../store/index.js';
 import { nodeSystem, type System } from '../system/index.js';
 import { askPassword, givenNewPassword, givenPassword, strengthLine } from './password.js';
 import { clientPlace, JSON_VERSION, print } from './run-tool.js';
 import { serverPlace } from './server-address.js';
-import { keysOf, promptFor } from './unlock.js';
+import { keyFileOf, keysOf, promptFor } from './unlock.js';
 
 type Sources = ReadonlyMap<string, Found>;
 
@@ -27,22 +37,29 @@ export function storeSystem(umask: number): System {
 }
 
 export async function create(options: Settings<'sonic create'>, found: Sources): Promise<void> {
-  const { client } = options;
+  const { client, throughServer, crypt } = options;
   const system = storeSystem(options.umask);
   const ask = { prompt: `New password of ${client}`, isNew: true };
   const password = await givenPassword(options, found, ask);
-  if (options.throughServer !== undefined) {
-    const request = requestTo(options.throughServer, options, password, true);
-    await withKeys(system, request, () => Promise.resolve(undefined));
+  if (throughServer !== undefined) {
+    const request = requestTo(throughServer, options, password, true);
+    await withKeys(system, request, () => Promise.resolve());
     tell(options.json, password, { client }, `The client "${client}" is ready.`);
     return;
   }
-  const made = password && (await newKeyRecord(system.native.modPow, password, options.crypt));
-  const { path } = await createClientDirectory(system, {
-    ...clientPlace(options),
-    skipFile: options.storeSkipFile,
-    ...(made === undefined ? {} : { keys: made.record.bytes }),
-  });
+  const keyFile = keyFileOf(options);
+  checkKeysOfNew({ password, encrypts: crypt, keyFile });
+  const made = password && (await newKeyRecord(system.native.modPow, password, crypt)).record;
+  const make = (keys: KeyRecord | undefined): Promise<ClientDirectory> =>
+    createClientDirectory(system, {
+      ...clientPlace(options),
+      skipFile: options.storeSkipFile,
+      ...(keys === undefined ? {} : { keys: keys.bytes }),
+    });
+  const { path } =
+    keyFile === undefined || made === undefined
+      ? await make(made)
+      : await withNewKeys(keyFile, client, made, () => make(withoutKeys(made)));
   tell(options.json, password, { client, path }, `The client "${client}" is ready in ${path}.`);
 }
 
@@ -50,46 +67,37 @@ export async function setPassword(
   options: Settings<'sonic setpass'>,
   found: Sources,
 ): Promise<void> {
-  const { client } = options;
+  const { client, throughServer } = options;
   const system = storeSystem(options.umask);
-  const { throughServer } = options;
-  const isLocal = throughServer === undefined;
-  if (isLocal) requireNone(keysOf(system, clientPlace(options)), client);
+  if (throughServer === undefined) requireNone(keysOf(system, clientPlace(options)), client);
   const ask = { prompt: `New password of ${client}`, isNew: true };
   const password = (await givenPassword(options, found, ask)) ?? (await askPassword(ask));
-  const change = async (record: KeyRecord | undefined): Promise<KeyRecord> => {
-    requireNone(record, client);
+  await changeRecord(system, options, undefined, async (shown, store) => {
+    requireNone(shown, client);
     // What is there is not encrypted, so what comes is not either.
-    return (await newKeyRecord(system.native.modPow, password, false)).record;
-  };
-  if (isLocal) await changeLocally(system, options, change);
-  else {
-    const request = requestTo(throughServer, options, undefined, false);
-    await withKeys(system, request, ({ record }) => change(record));
-  }
+    await store((await newKeyRecord(system.native.modPow, password, false)).record);
+  });
   tell(options.json, password, { client }, `The client "${client}" has a password now.`);
 }
 
 export async function changePass(options: Settings<'sonic chpass'>, found: Sources): Promise<void> {
-  const { client } = options;
+  const { client, throughServer } = options;
   const system = storeSystem(options.umask);
-  const { throughServer } = options;
+  const file = keyFileOf(options);
+  const whole = (shown: KeyRecord | undefined): KeyRecord =>
+    requireOne(wholeRecord(shown, file, client), client);
   const isLocal = throughServer === undefined;
+  const before = isLocal ? whole(keysOf(system, clientPlace(options))) : undefined;
   const ask = promptFor(client);
-  if (isLocal) requireOne(keysOf(system, clientPlace(options)), client);
   const old = (await givenPassword(options, found, ask)) ?? (await askPassword(ask));
-  if (isLocal) await unlockKeyRecord(requireOne(keysOf(system, clientPlace(options)), client), old);
+  if (before !== undefined) await unlockKeyRecord(before, old);
   const askNew = { prompt: `New password of ${client}`, isNew: true };
   const next = (await givenNewPassword(options, found, askNew)) ?? (await askPassword(askNew));
-  const change = async (record: KeyRecord | undefined): Promise<KeyRecord> => {
-    const before = requireOne(record, client);
-    return (await changePassword(system.native.modPow, before, old, next)).record;
-  };
-  if (isLocal) await changeLocally(system, options, change);
-  else {
-    const request = requestTo(throughServer, options, old, false);
-    await withKeys(system, request, ({ record }) => change(record));
-  }
+  await changeRecord(system, options, old, async (shown, store) => {
+    const from = whole(shown);
+    const to = (await changePassword(system.native.modPow, from, old, next)).record;
+    await moveOn(file, client, { from, to, keepsKeys: shown?.hasKeys === true }, store);
+  });
   tell(options.json, next, { client }, `The password of "${client}" is changed.`);
 }
 
@@ -97,34 +105,50 @@ export async function changePass(options: Settings<'sonic chpass'>, found: Sourc
 export async function rotate(options: Settings<'sonic rotate'>, found: Sources): Promise<void> {
   const { client, throughServer } = options;
   const system = storeSystem(options.umask);
-  const isLocal = throughServer === undefined;
-  if (isLocal) requireEncrypting(keysOf(system, clientPlace(options)), client);
+  const file = keyFileOf(options);
+  const whole = (shown: KeyRecord | undefined): KeyRecord =>
+    requireEncrypting(wholeRecord(shown, file, client), client);
+  if (throughServer === undefined) whole(keysOf(system, clientPlace(options)));
   const ask = promptFor(client);
   const password = (await givenPassword(options, found, ask)) ?? (await askPassword(ask));
-  const change = async (record: KeyRecord | undefined): Promise<KeyRecord> => {
-    const before = requireEncrypting(record, client);
-    return (await addEpoch(system.native.modPow, before, password)).record;
-  };
-  if (isLocal) await changeLocally(system, options, change);
-  else {
-    const request = requestTo(throughServer, options, password, false);
-    await withKeys(system, request, ({ record }) => change(record));
-  }
+  await changeRecord(system, options, password, async (shown, store) => {
+    const from = whole(shown);
+    const to = (await addEpoch(system.native.modPow, from, password)).record;
+    await moveOn(file, client, { from, to, keepsKeys: shown?.hasKeys === true }, store);
+  });
   const text = `What is stored for "${client}" from now on is encrypted with a new key.`;
   tell(options.json, undefined, { client }, text);
 }
 
-/** Under the client's lock, so that no session sees half of it and no other change is lost. */
-async function changeLocally(
+/** Sees the key record that the store has, and may store the next one. */
+export type RecordChange = (
+  shown: KeyRecord | undefined,
+  store: (record: KeyRecord) => Promise<void>,
+) => Promise<void>;
+
+/**
+ * Changes the key record of a client, in its store or through a server; `password` is the one it has now. In
+ * the store it is done under the client's lock, so that no session sees half of it and no other change is lost.
+ */
+export async function changeRecord(
   system: System,
-  options: Parameters<typeof clientPlace>[0],
-  change: (record: KeyRecord | undefined) => Promise<KeyRecord>,
+  options: RecordSettings,
+  password: Buffer | undefined,
+  change: RecordChange,
 ): Promise<void> {
+  const { throughServer } = options;
+  if (throughServer !== undefined) {
+    const request = requestTo(throughServer, options, password, false);
+    await withKeys(system, request, ({ record }, store) => change(record, store));
+    return;
+  }
   const place = clientPlace(options);
   const directory = openClientDirectory(system, place);
   const lock = await acquireClient(system, directory);
   try {
-    await changeKeys(system, directory, (await change(keysOf(system, place))).bytes);
+    await change(keysOf(system, place), async ({ bytes }) => {
+      await changeKeys(system, directory, bytes);
+    });
   } finally {
     lock.release();
   }
@@ -135,12 +159,12 @@ function requireNone(record: KeyRecord | undefined, client: string): void {
   throw new TardisError('PASSWORD_IS_SET', `the client "${client}" has a password already`);
 }
 
-function requireOne(record: KeyRecord | undefined, client: string): KeyRecord {
+export function requireOne(record: KeyRecord | undefined, client: string): KeyRecord {
   if (record !== undefined) return record;
   throw new TardisError('PASSWORD_NOT_SET', `the client "${client}" has no password`);
 }
 
-function requireEncrypting(record: KeyRecord | undefined, client: string): KeyRecord {
+export function requireEncrypting(record: KeyRecord | undefined, client: string): KeyRecord {
   const found = requireOne(record, client);
   if (found.isEncrypting) return found;
   throw new TardisError(
@@ -149,13 +173,15 @@ function requireEncrypting(record: KeyRecord | undefined, client: string): KeyRe
   );
 }
 
+type RecordSettings =
+  | Settings<'sonic setpass'>
+  | Settings<'sonic chpass'>
+  | Settings<'sonic rotate'>
+  | Settings<'sonic keys'>;
+
 function requestTo(
   host: string,
-  options:
-    | Settings<'sonic create'>
-    | Settings<'sonic setpass'>
-    | Settings<'sonic chpass'>
-    | Settings<'sonic rotate'>,
+  options: Settings<'sonic create'> | RecordSettings,
   password: Buffer | undefined,
   isNew: boolean,
 ): KeysRequest {
@@ -169,16 +195,17 @@ function requestTo(
       password,
       ask: (over) => askPassword(promptFor(options.client), over),
       encrypts: 'crypt' in options ? options.crypt : true,
+      keyFile: 'keysFile' in options ? keyFileOf(options) : undefined,
     },
     timeoutMs: options.timeoutSeconds * 1000,
   };
 }
 
 /** Tells what was done, and of a new password how strong it is. */
-function tell(
+export function tell(
   asJson: boolean,
   password: Buffer | undefined,
-  done: Record<string, string>,
+  done: Record<string, string | boolean | number>,
   text: string,
 ): void {
   if (asJson) {

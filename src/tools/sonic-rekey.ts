@@ -249,6 +249,12 @@ async function freshKeys(
 }
 
 async function unlocked(record: KeyRecord, password: Buffer): Promise<FormerKeys> {
+  if (!record.hasKeys) {
+    throw new TardisError(
+      'KEYS_ELSEWHERE',
+      'the new keys go into the store: put the present ones there first (`sonic keys --insert`)',
+    );
+  }
   const { keys } = await unlockKeyRecord(record, password);
   meetKeys(record, keys);
   return { record, keys };

@@ -15,6 +15,7 @@ import {
   runTool,
   toolCommand,
 } from './run-tool.js';
+import { moveKeys } from './sonic-keys.js';
 import { changePass, create, rotate, setPassword, storeSystem } from './sonic-passwords.js';
 import { encrypt, rekey } from './sonic-rekey.js';
 import { formatCount } from './units.js';
@@ -73,6 +74,14 @@ const command = describeTool(new Command(), 'sonic', 'Administers a tardis store
   )
   .addCommand(
     toolCommand({
+      tool: 'sonic keys',
+      isWork: true,
+      summary: 'write the wrapped keys of a client into a key file, or back into the store',
+      run: moveKeys,
+    }),
+  )
+  .addCommand(
+    toolCommand({
       tool: 'sonic list',
       summary: 'list the backup sets of a client',
       run: list,
@@ -94,6 +103,7 @@ Examples:
   sonic chpass -D /srv/tardis -C laptop
   sonic chpass --server backup.example.org -C laptop
   sonic encrypt -D /srv/tardis -C laptop --password
+  sonic keys --extract --remove --keys ~/keys -D /srv/tardis -C laptop
   sonic list -D /srv/tardis -C laptop
   sonic rebuild -D /srv/tardis -C laptop`,
   );

@@ -26,7 +26,7 @@ import { JSON_VERSION, print } from './run-tool.js';
 import { SavedList } from './saved-list.js';
 import { serverPlace } from './server-address.js';
 import { formatBytes, formatCount } from './units.js';
-import { promptFor } from './unlock.js';
+import { keyFileOf, promptFor } from './unlock.js';
 
 /** Digests remembered to keep repeats off the wire: 4 MiB. */
 const RECENT_DIGESTS = 1 << 17;
@@ -83,6 +83,7 @@ async function run(
     credentials: {
       password,
       encrypts: settings.crypt,
+      keyFile: keyFileOf(settings),
       ask: (over) => told.line.silentDuring(() => askPassword(promptFor(client), over)),
     },
     tls: place?.tls,

@@ -1,22 +1,35 @@
 /** Tools that read a store on this machine ask for the password of a client that has one. */
 import {
+  KeyFile,
   type Keyring,
   type KeyRecord,
   keyringOf,
   meetKeys,
   parseKeyRecord,
   unlockKeyRecord,
+  wholeRecord,
 } from '../crypto/index.js';
 import type { Found } from '../config/index.js';
 import { Scheme } from '../model/index.js';
 import { newestKeys, openClientDirectory } from '../store/index.js';
-import { hasAes, type System } from '../system/index.js';
+import { hasAes, nodeSystem, type System } from '../system/index.js';
 import { askPassword, givenPassword, type PasswordSettings } from './password.js';
 import { clientPlace } from './run-tool.js';
 
-type UnlockSettings = PasswordSettings & Parameters<typeof clientPlace>[0];
+type UnlockSettings = PasswordSettings & Parameters<typeof clientPlace>[0] & KeysSettings;
 
-/** The newest key record of a client. Throws KEYS_DAMAGED, NO_SUCH_STORE, NO_SUCH_CLIENT. */
+export interface KeysSettings {
+  readonly keysFile: Buffer | undefined;
+}
+
+/** A key file is for nobody but its owner. */
+const KEY_FILE_UMASK = 0o077;
+
+export function keyFileOf({ keysFile }: KeysSettings): KeyFile | undefined {
+  return keysFile && new KeyFile(nodeSystem(KEY_FILE_UMASK), keysFile);
+}
+
+/** The newest key record of a client, as the store has it. Throws KEYS_DAMAGED, NO_SUCH_STORE, NO_SUCH_CLIENT. */
 export function keysOf(
   system: System,
   place: ReturnType<typeof clientPlace>,
@@ -28,16 +41,18 @@ export function keysOf(
 
 /**
  * Asks for the password of a client that has one; what it encrypts with, if it does. Throws LOGIN_FAILED for
- * a wrong password, PASSWORD_NEEDED for none where there is nobody to ask.
+ * a wrong password, PASSWORD_NEEDED for none where there is nobody to ask; KEYS_ELSEWHERE, KEY_FILE_*.
  */
 export async function unlockClient(
   system: System,
   settings: UnlockSettings,
   found: ReadonlyMap<string, Found>,
 ): Promise<Keyring | undefined> {
-  const record = keysOf(system, clientPlace(settings));
+  const { client } = settings;
+  const shown = keysOf(system, clientPlace(settings));
+  const record = wholeRecord(shown, keyFileOf(settings), client);
   if (record === undefined) return undefined;
-  const ask = promptFor(settings.client);
+  const ask = promptFor(client);
   const password = (await givenPassword(settings, found, ask)) ?? (await askPassword(ask));
   const { keys } = await unlockKeyRecord(record, password);
   password.fill(0);

@@ -93,3 +93,24 @@ for (const [what, code, answer] of [
     t.regex(told.stderr, new RegExp(`\\[${code}\\]`));
   });
 }
+
+const ESCAPES = 'so \x1b]0;title\x07\x9b2J\r there';
+
+test('what a server says in an error is shown, and no terminal obeys it', async (t) => {
+  const told = await badServer(t, (socket) =>
+    socket.send(
+      encodeMessage('error', { code: 'CLIENT_BUSY', message: ESCAPES, context: {} }).head,
+    ),
+  );
+  t.is(told.code, 'CLIENT_BUSY');
+  t.true(told.stderr.includes(String.raw`so \x1b]0;title\x07\x9b2J\x0d there [CLIENT_BUSY]`));
+});
+
+test('what a server says of a bug of its own is shown, and no terminal obeys it', async (t) => {
+  const error = { code: 'INTERNAL', message: ESCAPES, context: { stack: `one\ntwo ${ESCAPES}` } };
+  const told = await badServer(t, (socket) => socket.send(encodeMessage('error', error).head));
+  t.is(told.code, 'INTERNAL');
+  t.true(told.stderr.includes('one\ntwo so'));
+  // eslint-disable-next-line no-control-regex
+  t.notRegex(told.stderr, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+});

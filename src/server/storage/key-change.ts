@@ -20,6 +20,13 @@ export async function changeKeys(
   if (before !== undefined && next.number === 1) {
     throw new TardisError('PASSWORD_IS_SET', 'the client has a password already');
   }
+  // Keys that were never here cannot be elsewhere; and who encrypts does not stop.
+  if (before === undefined ? !next.hasKeys : before.isEncrypting && !next.isEncrypting) {
+    throw new TardisError(
+      'NOT_PERMITTED',
+      'the new key record is not one that this client may have',
+    );
+  }
   const isNext = next.number === (before?.number ?? 0) + 1;
   if (!isNext || (before !== undefined && !next.keysetId.equals(before.keysetId))) {
     throw new TardisError('NOT_PERMITTED', 'the new key record does not follow the one there is');

@@ -4,7 +4,8 @@
  * and listings keep their order.
  */
 import { closeDirectory, closeName, putRow } from '../../catalog/index.js';
-import { DIRECTORY_SEAL_BYTES, type RowReader } from '../../model/index.js';
+import { TardisError } from '../../errors/index.js';
+import { DIRECTORY_SEAL_BYTES, isEntryName, type RowReader } from '../../model/index.js';
 import { buildEvent, type OwnerRecord, type SetNote, type StoreEvent } from '../../store/index.js';
 import type { ClientStore } from './client-store.js';
 import { SectionCollector } from './sections.js';
@@ -18,6 +19,7 @@ export interface ChangedDirectory {
 }
 
 const MAX_NOTES_PER_EVENT = 4096;
+const NOTE_KINDS = new Set(['unreadable', 'vanished', 'changed', 'incomplete', 'held']);
 const NO_SEAL: Buffer = Buffer.alloc(DIRECTORY_SEAL_BYTES);
 
 export class SetJournal {
@@ -64,7 +66,12 @@ export class SetJournal {
     this.afterChange();
   }
 
+  /** Throws PROTOCOL_VIOLATION for a note of no kind, or on what is no name. */
   addNote(note: SetNote): void {
+    const isNamed = note.name.length === 0 || isEntryName(note.name);
+    if (!NOTE_KINDS.has(note.what) || !isNamed) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a note that makes no sense');
+    }
     this.store.catalog.sets.addNote(this.set, note);
     this.notes.push(note);
     if (this.notes.length >= MAX_NOTES_PER_EVENT) this.flushNotes();

@@ -1,0 +1,139 @@
+/**
+ * `sonic keys`: the wrapped keys of a client go from the store into a key file, as a copy or for good, and
+ * back. In the store each step is a next key record; the keys are the same all along.
+ */
+import type { Found, Settings } from '../config/index.js';
+import {
+  changePassword,
+  type KeyFile,
+  type KeyRecord,
+  moveOn,
+  unlockKeyRecord,
+} from '../crypto/index.js';
+import { TardisError } from '../errors/index.js';
+import { acquireClient, openClientDirectory, removeOlderKeys } from '../store/index.js';
+import type { System } from '../system/index.js';
+import { askPassword, givenPassword } from './password.js';
+import { clientPlace } from './run-tool.js';
+import {
+  changeRecord,
+  type RecordChange,
+  requireEncrypting,
+  storeSystem,
+  tell,
+} from './sonic-passwords.js';
+import { keyFileOf, keysOf, promptFor } from './unlock.js';
+
+type KeysOptions = Settings<'sonic keys'>;
+
+/** What is to be done, and with what. */
+interface Job {
+  readonly system: System;
+  readonly client: string;
+  readonly file: KeyFile;
+  readonly password: Buffer;
+  /** The store is on this machine: its owner decides. */
+  readonly isLocal: boolean;
+}
+
+export async function moveKeys(
+  options: KeysOptions,
+  found: ReadonlyMap<string, Found>,
+): Promise<void> {
+  const { client, extractKeys, insertKeys, removeKeys } = options;
+  const file = keyFileOf(options);
+  if (extractKeys === insertKeys) {
+    throw new TardisError('USAGE', 'give one of --extract and --insert');
+  }
+  if (removeKeys && !extractKeys) throw new TardisError('USAGE', '--remove goes with --extract');
+  if (file === undefined) throw new TardisError('USAGE', 'name the key file by --keys');
+  if (insertKeys) file.read(); // before a password is asked for
+  const system = storeSystem(options.umask);
+  const ask = promptFor(client);
+  const password = (await givenPassword(options, found, ask)) ?? (await askPassword(ask));
+  const isLocal = options.throughServer === undefined;
+  const job = { system, client, file, password, isLocal };
+  const change = insertKeys ? insertInto(job) : removeKeys ? takeOut(job) : copyOut(job);
+  await changeRecord(system, options, password, change);
+  if (!removeKeys) {
+    const text = insertKeys
+      ? `The store has the keys of "${client}". The key file has them too, and may be removed.`
+      : `The key file has the keys of "${client}". The store has them too.`;
+    tell(options.json, undefined, { client }, text);
+    return;
+  }
+  const olderRemoved = isLocal ? await forgetOlder(job, options) : 0;
+  const text = isLocal
+    ? `The keys of "${client}" are in the key file only. Do not lose it.`
+    : `The store has a key record without keys of "${client}". Older ones, with keys, are gone when the same is ` +
+      'done on its machine, with -D. Do not lose the key file.';
+  tell(options.json, undefined, { client, olderRemoved, olderStay: !isLocal }, text);
+}
+
+/** The keys of the store into the file, which then has their record. Throws KEY_FILE_DIFFERS rather than to lose a newer one. */
+async function extract({ client, file, password }: Job, shown: KeyRecord): Promise<KeyRecord> {
+  if (!shown.hasKeys) {
+    const record = file.recordOf(shown, client);
+    await unlockKeyRecord(record, password);
+    return record;
+  }
+  await unlockKeyRecord(shown, password);
+  const newest = file.recordsOf(shown.keysetId).at(-1);
+  if (newest === undefined || newest.number < shown.number) await file.put(client, [shown]);
+  return file.recordOf(shown, client);
+}
+
+function copyOut(job: Job): RecordChange {
+  return async (shown) => {
+    await extract(job, requireEncrypting(shown, job.client));
+  };
+}
+
+/** The store gets a next record without keys; where it has one already, nothing is left to do. */
+function takeOut(job: Job): RecordChange {
+  const { system, client, file, password } = job;
+  return async (shown, store) => {
+    const from = await extract(job, requireEncrypting(shown, client));
+    if (shown?.hasKeys !== true) return;
+    const to = (await changePassword(system.native.modPow, from, password, password)).record;
+    await moveOn(file, client, { from, to, keepsKeys: false }, store);
+  };
+}
+
+/** The store gets a next record with keys; where it has one, it must be the file's. */
+function insertInto(job: Job): RecordChange {
+  const { system, client, file, password } = job;
+  return async (shown, store) => {
+    const before = requireEncrypting(shown, client);
+    const from = fromFile(job, before);
+    await unlockKeyRecord(from, password);
+    if (before.hasKeys) return;
+    const next = { ...from, number: before.number };
+    const to = (await changePassword(system.native.modPow, next, password, password)).record;
+    await moveOn(file, client, { from, to, keepsKeys: true }, store);
+  };
+}
+
+/** Who put back an older copy of a store may go on with his newer key file. */
+function fromFile({ client, file, isLocal }: Job, shown: KeyRecord): KeyRecord {
+  const newest = file.recordsOf(shown.keysetId).at(-1);
+  const isPutBack = isLocal && !shown.hasKeys && (newest?.number ?? 0) > shown.number;
+  return isPutBack ? newest! : file.recordOf(shown, client);
+}
+
+/**
+ * Removes the key records before the newest one, if that has no keys and its keys are in the file. Returns
+ * how many.
+ */
+async function forgetOlder({ system, client, file }: Job, options: KeysOptions): Promise<number> {
+  const directory = openClientDirectory(system, clientPlace(options));
+  const lock = await acquireClient(system, directory);
+  try {
+    const newest = requireEncrypting(keysOf(system, clientPlace(options)), client);
+    if (newest.hasKeys) return 0; // somebody was quicker, and has put them back
+    file.recordOf(newest, client);
+    return await removeOlderKeys(system, directory.path, newest.number);
+  } finally {
+    lock.release();
+  }
+}
