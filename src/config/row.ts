@@ -15,6 +15,7 @@ export const TOOLS = [
   'sonic rekey',
   'sonic encrypt',
   'sonic keys',
+  'sonic account',
 ] as const;
 export type Tool = (typeof TOOLS)[number];
 
@@ -28,6 +29,7 @@ export const SONIC = [
   'sonic rekey',
   'sonic encrypt',
   'sonic keys',
+  'sonic account',
 ] as const;
 /** All that read a store as a directory. */
 export const USER_TOOLS = ['regenerate', 'lstardis', ...SONIC] as const;

@@ -14,6 +14,7 @@ const PASSWORD_TOOLS = [
   'sonic rekey',
   'sonic encrypt',
   'sonic keys',
+  'sonic account',
 ] as const satisfies readonly Tool[];
 /** All that read or write keys. */
 const KEYS_TOOLS = [
@@ -74,6 +75,42 @@ export const LOGIN_ROWS = {
     help: 'a client that is made with a password encrypts (an existing one stays as it was made)',
     test: 'a client without encryption has a password all the same',
   },
+  account: {
+    type: 'text',
+    tools: ['tardis', 'regenerate', 'lstardis', 'sonic list'],
+    flags: '--account <name>',
+    clientKey: 'Account',
+    help: 'log in by this account of the client, with its own password and rights',
+    test: 'accounts do what their rights say, and no more',
+  },
+  addAccount: {
+    type: 'text',
+    tools: ['sonic account'],
+    flags: '--add <name>',
+    help: 'make an account, with the rights of --rights and a password of its own',
+    test: 'accounts are made, changed, listed and removed',
+  },
+  changeAccount: {
+    type: 'text',
+    tools: ['sonic account'],
+    flags: '--change <name>',
+    help: 'give an account the rights of --rights in place of those it has',
+    test: 'accounts are made, changed, listed and removed',
+  },
+  removeAccount: {
+    type: 'text',
+    tools: ['sonic account'],
+    flags: '--remove <name>',
+    help: 'remove an account: nobody logs in by it any more',
+    test: 'accounts are made, changed, listed and removed',
+  },
+  accountRights: {
+    type: 'text',
+    tools: ['sonic account'],
+    flags: '--rights <list>',
+    help: 'what the account may do, by commas: add, read, list, purge, admin',
+    test: 'accounts are made, changed, listed and removed',
+  },
   keysFile: {
     type: 'path',
     tools: KEYS_TOOLS,
@@ -108,7 +145,7 @@ export const LOGIN_ROWS = {
   },
   newPassword: {
     type: 'text',
-    tools: ['sonic chpass', 'sonic rekey'],
+    tools: ['sonic chpass', 'sonic rekey', 'sonic account'],
     flags: '--newpassword [password]',
     preset: '',
     isSecret: true,
@@ -117,14 +154,14 @@ export const LOGIN_ROWS = {
   },
   newPasswordFile: {
     type: 'path',
-    tools: ['sonic chpass', 'sonic rekey'],
+    tools: ['sonic chpass', 'sonic rekey', 'sonic account'],
     flags: '--newpassword-file <path|url>',
     help: 'file or URL with the new password',
     test: 'a password is changed, and the old one opens nothing any more',
   },
   newPasswordProg: {
     type: 'command',
-    tools: ['sonic chpass', 'sonic rekey'],
+    tools: ['sonic chpass', 'sonic rekey', 'sonic account'],
     flags: '--newpassword-prog <command>',
     help: 'program that prints the new password',
     test: 'a password is changed, and the old one opens nothing any more',

@@ -246,6 +246,24 @@ export async function addEpoch(
   return makeRecord(modPow, password, next);
 }
 
+/** The first record of a sub-account: the same keys under a password of its own. Throws LOGIN_FAILED. */
+export async function newAccountRecord(
+  modPow: ModPow,
+  owner: KeyRecord,
+  ownerPassword: Buffer,
+  password: Buffer,
+): Promise<MadeKeyRecord> {
+  const { keys } = await unlockKeyRecord(owner, ownerPassword);
+  const { keysetId, isEncrypting } = owner;
+  return makeRecord(modPow, password, {
+    number: 1,
+    keysetId,
+    keys,
+    isEncrypting,
+    parameters: STRETCH,
+  });
+}
+
 /** Stretches the password and opens the record. Throws LOGIN_FAILED for a wrong one. */
 export async function unlockKeyRecord(
   record: KeyRecord,

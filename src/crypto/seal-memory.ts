@@ -29,11 +29,13 @@ const NOTHING: Remembered = Object.freeze({
 
 /**
  * A key record was opened with its password: refuses one that is older than what this machine has seen, or
- * whose keys were replaced, and remembers it, with what it replaces. Throws STORE_ROLLED_BACK.
+ * whose keys were replaced, and remembers it, with what it replaces. Records of sub-accounts are numbered for
+ * themselves, and not counted. Throws STORE_ROLLED_BACK.
  */
-export function meetKeys(record: KeyRecord, keys: readonly MasterKey[]): void {
+export function meetKeys(record: KeyRecord, keys: readonly MasterKey[], account?: string): void {
   const memory = new SealMemory(record.keysetId.toString('hex'));
-  memory.checkKeys(record.isEncrypting ? record.number : 0);
+  const isCounted = record.isEncrypting && (account === undefined || account === '');
+  memory.checkKeys(isCounted ? record.number : 0);
   for (const id of formerIds(keys)) new SealMemory(id.toString('hex')).replaced();
 }
 

@@ -133,6 +133,16 @@ export const ERROR_TABLE = Object.freeze({
     12,
     'Check -C/--client and the password; where both are right, somebody may be between you and the server.',
   ),
+  NO_SUCH_ACCOUNT: row(
+    'user',
+    1,
+    'List the accounts of a client, or make one, by `sonic account` on the machine of the store.',
+  ),
+  ACCOUNT_INVALID: row(
+    'user',
+    1,
+    'Names of accounts are like those of clients; rights are add, read, list, purge and admin.',
+  ),
   PASSWORD_NEEDED: row(
     'user',
     12,
@@ -214,7 +224,11 @@ export const ERROR_TABLE = Object.freeze({
   PROTOCOL_VERSION: row('protocol', 1, 'Use the same release on client and server.'),
   PROTOCOL_VIOLATION: row('protocol', 1, 'The peer is broken or hostile; nothing was lost.'),
   MESSAGE_TOO_LARGE: row('protocol', 1, 'The peer is broken or hostile; nothing was lost.'),
-  NOT_PERMITTED: row('protocol', 1, 'The session has no right to do this.'),
+  NOT_PERMITTED: row(
+    'protocol',
+    1,
+    'The session has no right to do this: rights are given on the machine of the store (sonic account).',
+  ),
   SERVER_STOPPING: row('environment', 1, 'Run again when the server is back; it continues.'),
   SOME_FILES_UNREAD: row(
     'partial',

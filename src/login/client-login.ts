@@ -43,6 +43,8 @@ export interface Credentials {
   ask(signal: AbortSignal): Promise<Buffer>;
   /** Whether a client that is made with a password encrypts (by default) or only asks for it. */
   readonly encrypts?: boolean;
+  /** The sub-account to log in by; undefined: the client's owner does. */
+  readonly account?: string | undefined;
   /** Where the wrapped keys are, or go when the client is made; undefined: in the store. */
   readonly keyFile?: KeyFile | undefined;
 }
@@ -125,6 +127,7 @@ export class Login {
       protocol: PROTOCOL_VERSION,
       software: SOFTWARE,
       ...this.target,
+      account: this.credentials.account ?? '',
       keys: told?.bytes ?? Buffer.alloc(0),
     });
     this.greeting = message.head;
@@ -185,7 +188,7 @@ export class Login {
     const wrapKey = secrets?.wrapKey;
     if (wrapKey === undefined) throw unexpected();
     const masters = openKeyRecord(record, wrapKey);
-    meetKeys(record, masters);
+    meetKeys(record, masters, credentials.account);
     if (!record.isEncrypting) return undefined;
     return keyringOf(this.system.native, record, masters, hasAes() ? Scheme.aes : Scheme.chaCha);
   }

@@ -21,9 +21,12 @@ import {
   checkClientName,
   createClientDirectory,
   hasKeys,
+  isAccount,
   isClientDirectory,
+  loginDirectory,
   newestKeys,
   openClientDirectory,
+  readRights,
 } from '../store/index.js';
 import { addressGroup, type System } from '../system/index.js';
 import { type Channel, Credit, type Head } from '../transport/index.js';
@@ -57,6 +60,13 @@ type Found =
   | { readonly kind: 'open' | 'unknown' }
   | { readonly kind: 'keys'; readonly record: KeyRecord }
   | { readonly kind: 'damaged'; readonly error: TardisError };
+
+/** Who wants to be let in: the owner of a client, or one of its sub-accounts. */
+interface Who {
+  readonly client: string;
+  /** Empty: the owner. */
+  readonly account: string;
+}
 
 /** What stands for all clients that are not there. */
 interface Decoy {
@@ -97,27 +107,28 @@ export class LoginService {
    */
   async begin(hello: Head<'hello'>, channel: Channel): Promise<PendingLogin | undefined> {
     const startMs = this.system.clock.monotonicMs();
-    const { client } = hello;
+    const { client, account } = hello;
     const { onlyClient, requirePassword } = this.options;
     checkClientName(client);
     if (onlyClient !== undefined && client !== onlyClient) {
       throw new TardisError('NO_SUCH_CLIENT', `this server serves "${onlyClient}" only`);
     }
+    const who = { client, account };
+    const own = loginDirectory(path.join(this.options.baseDir, client), account);
+    if (hello.create && account !== '') {
+      throw new TardisError('PROTOCOL_VIOLATION', 'an account is of a client that is there');
+    }
     if (hello.create) await this.create(client, hello.keys);
     const address = addressGroup(channel.peerAddress || undefined);
-    const state = this.stateOf(client);
+    const state = this.stateOf(who);
     if (state === 'open' && !requirePassword) return undefined;
     this.attempts.check(client, address);
     if (channel.kind === 'unix') {
-      return this.challenge(
-        client,
-        address,
-        this.exact(client, this.look(client, state, undefined)),
-      );
+      return this.challenge(client, address, this.exact(who, this.look(own, state, undefined)));
     }
     const decoy = await this.openDecoy();
-    const found = this.look(client, state, decoy.directory);
-    const substitute = decoyFor(client, decoy);
+    const found = this.look(own, state, decoy.directory);
+    const substitute = decoyFor(who, decoy);
     const record = found.kind === 'keys' ? found.record : substitute;
     const pending = await this.challenge(client, address, record, found);
     await this.notBefore(startMs + (this.options.challengeAfterMs ?? CHALLENGE_AFTER_MS));
@@ -144,12 +155,13 @@ export class LoginService {
     });
   }
 
-  private stateOf(client: string): State {
+  private stateOf({ client, account }: Who): State {
     const directory = path.join(this.options.baseDir, client);
     try {
       const isThere = isClientDirectory(this.system, directory);
       const isLocked = hasKeys(this.system, directory);
-      if (!isThere) return 'unknown';
+      const isKnown = account === '' || isAccount(this.system, directory, account);
+      if (!isThere || !isKnown) return 'unknown';
       return isLocked ? 'keys' : 'open';
     } catch {
       return 'keys'; // reading them will tell why
@@ -157,8 +169,7 @@ export class LoginService {
   }
 
   /** Reads a key record in any case: where the client has none, the decoy's, by the same calls. */
-  private look(client: string, state: State, decoyDirectory: string | undefined): Found {
-    const own = path.join(this.options.baseDir, client);
+  private look(own: string, state: State, decoyDirectory: string | undefined): Found {
     try {
       const keys = newestKeys(this.system, state === 'keys' ? own : (decoyDirectory ?? own));
       const record = keys === undefined ? undefined : parseKeyRecord(keys.bytes);
@@ -174,11 +185,16 @@ export class LoginService {
   }
 
   /** For who may know what is there. */
-  private exact(client: string, found: Found): KeyRecord {
+  private exact({ client, account }: Who, found: Found): KeyRecord {
     if (found.kind === 'keys') return found.record;
     if (found.kind === 'damaged') throw found.error;
     const { baseDir, catalogFile } = this.options;
-    openClientDirectory(this.system, { store: baseDir, client, catalogFile });
+    const { path: directory } = openClientDirectory(this.system, {
+      store: baseDir,
+      client,
+      catalogFile,
+    });
+    if (account !== '') readRights(this.system, directory, account);
     throw new TardisError(
       'PASSWORD_NOT_SET',
       `the client "${client}" has no password, and this server requires one`,
@@ -292,7 +308,8 @@ function loginFailed(client: string): TardisError {
 }
 
 /** The decoy as one name sees it. Its verifier never leaves the server, so it serves as the secret. */
-function decoyFor(client: string, { record }: Decoy): KeyRecord {
-  const salt = createHmac('sha256', record.verifier).update(SALT_LABEL).update(client).digest();
+function decoyFor({ client, account }: Who, { record }: Decoy): KeyRecord {
+  const name = account === '' ? client : `${client}/${account}`; // names have no slash
+  const salt = createHmac('sha256', record.verifier).update(SALT_LABEL).update(name).digest();
   return { ...record, salt: salt.subarray(0, record.salt.length) };
 }

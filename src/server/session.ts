@@ -9,7 +9,7 @@
  */
 import type { Logger } from 'pino';
 import { asTardisError, TardisError } from '../errors/index.js';
-import { newestKeys, openClientDirectory } from '../store/index.js';
+import { loginDirectory, newestKeys, openClientDirectory, readRights } from '../store/index.js';
 import type { System } from '../system/index.js';
 import {
   type Connection,
@@ -21,6 +21,7 @@ import {
   PROTOCOL_VERSION,
   Purpose,
   type PurposeName,
+  type Right,
   type Rights,
 } from '../transport/index.js';
 import type { LoginService, PendingLogin } from './login.js';
@@ -76,6 +77,8 @@ export class Session {
   private early: { name: MessageName; bytes: Buffer }[] | undefined;
   private earlyBytes = 0;
   private rights: Rights | undefined;
+  /** The sub-account that is logged in; empty: the owner. */
+  private account = '';
   private isGreeted = false;
   private challenged: Challenged | undefined;
   private unprocessedBytes = 0;
@@ -171,8 +174,12 @@ export class Session {
       this.early.push({ name, bytes });
       return;
     }
-    if (row.right !== undefined && this.rights?.[row.right] !== true) {
-      throw new TardisError('NOT_PERMITTED', `this session may not send "${name}"`);
+    const { rights } = this;
+    if (rights !== undefined && row.right !== undefined) {
+      requireRight(rights, row.right, this.account);
+    }
+    if (name === 'setKeys' && this.account !== '') {
+      throw new TardisError('NOT_PERMITTED', 'an account has no say in the keys of its client');
     }
     this.unprocessedBytes += bytes.length;
     this.handle?.post(name, bytes);
@@ -226,7 +233,10 @@ export class Session {
   }
 
   /** The client has shown that it may: what it may use is no longer a stranger's. */
-  private async open({ client, purpose: text }: Head<'hello'>, proof: Buffer): Promise<void> {
+  private async open(
+    { client, account, purpose: text }: Head<'hello'>,
+    proof: Buffer,
+  ): Promise<void> {
     const { system, baseDir, catalogFile, storage, storageOptions } = this.services;
     this.connection.admit();
     const purpose = purposeOf(text);
@@ -236,6 +246,9 @@ export class Session {
       throw new TardisError('NOT_PERMITTED', `${why}; the client has none (sonic setpass)`);
     }
     const directory = openClientDirectory(system, { store: baseDir, client, catalogFile });
+    const rights = account === '' ? DEFAULT_RIGHTS : rightsOf(system, directory.path, account);
+    this.account = account;
+    requireRight(rights, purpose === Purpose.backup ? 'add' : 'list', account);
     if (purpose === Purpose.backup) await this.services.claim(client, this);
     this.client = client;
     const handle = await storage.open(directory, purpose, storageOptions, {
@@ -250,14 +263,14 @@ export class Session {
       return;
     }
     this.handle = handle;
-    const keys = newestKeys(system, directory.path)?.bytes ?? Buffer.alloc(0);
-    this.opened(proof, keys);
+    const keys = newestKeys(system, loginDirectory(directory.path, account))?.bytes;
+    this.opened(rights, proof, keys ?? Buffer.alloc(0));
   }
 
-  private opened(proof: Buffer, keys: Buffer): void {
+  private opened(rights: Rights, proof: Buffer, keys: Buffer): void {
     const { creditBytes, incarnation, log } = this.services;
-    this.rights = DEFAULT_RIGHTS;
-    log.info({ client: this.client }, 'session begins');
+    this.rights = rights;
+    log.info({ client: this.client, account: this.account || undefined }, 'session begins');
     this.connection.send('welcome', {
       protocol: PROTOCOL_VERSION,
       software: SOFTWARE,
@@ -313,6 +326,24 @@ export class Session {
     });
     this.connection.fail(failure);
   }
+}
+
+function rightsOf(system: System, client: string, account: string): Rights {
+  const given = readRights(system, client, account);
+  return {
+    add: given.includes('add'),
+    read: given.includes('read'),
+    list: given.includes('list'),
+    purge: given.includes('purge'),
+    admin: given.includes('admin'),
+  };
+}
+
+/** Throws NOT_PERMITTED. */
+function requireRight(rights: Rights, right: Right, account: string): void {
+  if (rights[right]) return;
+  const who = account === '' ? 'this session' : `the account "${account}"`;
+  throw new TardisError('NOT_PERMITTED', `${who} does not have the right "${right}"`);
 }
 
 function purposeOf(text: string): PurposeName {

@@ -21,3 +21,4 @@ export { type PackRange, PackWriter } from './pack-writer.js';
 export * from './record.js';
 export * from './record-cipher.js';
 export * from './scan.js';
+export * from './sub-accounts.js';

@@ -5,6 +5,9 @@ export const LOCK_FILE = 'lock';
 export const FORMAT_FILE = 'format.json';
 export const CATALOG_FILE = 'tardis.db';
 export const KEYS_DIRECTORY = 'keys';
+/** Sub-accounts, a directory each. */
+export const ACCOUNTS_DIRECTORY = 'accounts';
+export const RIGHTS_FILE = 'rights';
 
 export function keyFileName(number: number): string {
   return `${number.toString().padStart(8, '0')}.key`;

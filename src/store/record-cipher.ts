@@ -68,7 +68,10 @@ export class RecordCipher {
       head.scheme === Scheme.chaCha ? BodyCipher.chaCha20Poly1305 : BodyCipher.aes256Gcm;
     const master = keys.contents.find(({ epoch }) => epoch === head.epoch)?.key;
     if (master === undefined) {
-      throw new TardisError('RECORD_DAMAGED', `there is no key of epoch ${head.epoch}`);
+      throw new TardisError(
+        'RECORD_DAMAGED',
+        `there is no key of epoch ${head.epoch} (an account made before \`sonic rotate\` has none)`,
+      );
     }
     this.master = master;
     this.bodyKey = this.keyFor('body');

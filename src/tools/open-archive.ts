@@ -44,8 +44,8 @@ export async function openArchive(
   if (!asksServer(found)) {
     return openUnlocked(system, clientPlace(settings), await unlockClient(system, settings, found));
   }
-  const { client, server, timeoutSeconds } = settings;
-  const prompt = promptFor(client);
+  const { client, account, server, timeoutSeconds } = settings;
+  const prompt = promptFor(client, account);
   const password = await givenPassword(settings, found, prompt);
   const { openRemoteArchive } = await import('../remote/index.js'); // most runs need no connection
   return openRemoteArchive(system, {
@@ -53,6 +53,7 @@ export async function openArchive(
     client,
     credentials: {
       password,
+      account,
       ask: (over) => askPassword(prompt, over),
       keyFile: keyFileOf(settings),
     },

@@ -15,6 +15,7 @@ import {
   runTool,
   toolCommand,
 } from './run-tool.js';
+import { account } from './sonic-account.js';
 import { moveKeys } from './sonic-keys.js';
 import { changePass, create, rotate, setPassword, storeSystem } from './sonic-passwords.js';
 import { encrypt, rekey } from './sonic-rekey.js';
@@ -74,6 +75,14 @@ const command = describeTool(new Command(), 'sonic', 'Administers a tardis store
   )
   .addCommand(
     toolCommand({
+      tool: 'sonic account',
+      isWork: true,
+      summary: 'list, make, change or remove the accounts of a client, each with rights of its own',
+      run: account,
+    }),
+  )
+  .addCommand(
+    toolCommand({
       tool: 'sonic keys',
       isWork: true,
       summary: 'write the wrapped keys of a client into a key file, or back into the store',
@@ -104,6 +113,7 @@ Examples:
   sonic chpass --server backup.example.org -C laptop
   sonic encrypt -D /srv/tardis -C laptop --password
   sonic keys --extract --remove --keys ~/keys -D /srv/tardis -C laptop
+  sonic account --add phone --rights add,list -D /srv/tardis -C laptop
   sonic list -D /srv/tardis -C laptop
   sonic rebuild -D /srv/tardis -C laptop`,
   );

@@ -68,7 +68,9 @@ async function run(
   readRoots(system, settings.directories, settings.basePath); // fails before the server is asked for anything
   const { client, create } = settings;
   const cryptWish = cryptWishOf(settings);
-  const ask = create ? { prompt: `New password of ${client}`, isNew: true } : promptFor(client);
+  const ask = create
+    ? { prompt: `New password of ${client}`, isNew: true }
+    : promptFor(client, settings.account);
   const password = await givenPassword(settings, found, ask);
   if (create && (password === undefined || !settings.crypt) && cryptWish !== undefined) {
     throw notEncrypting(client);
@@ -83,8 +85,10 @@ async function run(
     credentials: {
       password,
       encrypts: settings.crypt,
+      account: settings.account,
       keyFile: keyFileOf(settings),
-      ask: (over) => told.line.silentDuring(() => askPassword(promptFor(client), over)),
+      ask: (over) =>
+        told.line.silentDuring(() => askPassword(promptFor(client, settings.account), over)),
     },
     tls: place?.tls,
     setName: settings.setName,

@@ -11,7 +11,7 @@ import {
 } from '../crypto/index.js';
 import type { Found } from '../config/index.js';
 import { Scheme } from '../model/index.js';
-import { newestKeys, openClientDirectory } from '../store/index.js';
+import { loginDirectory, newestKeys, openClientDirectory, readRights } from '../store/index.js';
 import { hasAes, nodeSystem, type System } from '../system/index.js';
 import { askPassword, givenPassword, type PasswordSettings } from './password.js';
 import { clientPlace } from './run-tool.js';
@@ -19,13 +19,15 @@ import { clientPlace } from './run-tool.js';
 type UnlockSettings = PasswordSettings & Parameters<typeof clientPlace>[0] & KeysSettings;
 
 export interface KeysSettings {
+  /** Undefined: the owner of the client. */
+  readonly account: string | undefined;
   readonly keysFile: Buffer | undefined;
 }
 
 /** A key file is for nobody but its owner. */
 const KEY_FILE_UMASK = 0o077;
 
-export function keyFileOf({ keysFile }: KeysSettings): KeyFile | undefined {
+export function keyFileOf({ keysFile }: Pick<KeysSettings, 'keysFile'>): KeyFile | undefined {
   return keysFile && new KeyFile(nodeSystem(KEY_FILE_UMASK), keysFile);
 }
 
@@ -33,9 +35,11 @@ export function keyFileOf({ keysFile }: KeysSettings): KeyFile | undefined {
 export function keysOf(
   system: System,
   place: ReturnType<typeof clientPlace>,
+  account?: string,
 ): KeyRecord | undefined {
   const { path } = openClientDirectory(system, place);
-  const keys = newestKeys(system, path);
+  if (account !== undefined) readRights(system, path, account);
+  const keys = newestKeys(system, loginDirectory(path, account));
   return keys === undefined ? undefined : parseKeyRecord(keys.bytes);
 }
 
@@ -48,19 +52,20 @@ export async function unlockClient(
   settings: UnlockSettings,
   found: ReadonlyMap<string, Found>,
 ): Promise<Keyring | undefined> {
-  const { client } = settings;
-  const shown = keysOf(system, clientPlace(settings));
+  const { client, account } = settings;
+  const shown = keysOf(system, clientPlace(settings), account);
   const record = wholeRecord(shown, keyFileOf(settings), client);
   if (record === undefined) return undefined;
-  const ask = promptFor(client);
+  const ask = promptFor(client, account);
   const password = (await givenPassword(settings, found, ask)) ?? (await askPassword(ask));
   const { keys } = await unlockKeyRecord(record, password);
   password.fill(0);
-  meetKeys(record, keys);
+  meetKeys(record, keys, account);
   if (!record.isEncrypting) return undefined;
   return keyringOf(system.native, record, keys, hasAes() ? Scheme.aes : Scheme.chaCha);
 }
 
-export function promptFor(client: string): { prompt: string; isNew: false } {
-  return { prompt: `Password of ${client}`, isNew: false };
+export function promptFor(client: string, account?: string): { prompt: string; isNew: false } {
+  const who = account === undefined ? client : `the account ${account} of ${client}`;
+  return { prompt: `Password of ${who}`, isNew: false };
 }

@@ -21,6 +21,7 @@ export const MESSAGES = {
       protocol: 'uint',
       software: 'text',
       client: 'text',
+      account: 'text',
       create: 'bool',
       purpose: 'text',
       keys: 'bytes',

@@ -481,6 +481,7 @@ async function holdSession(port: number): Promise<WebSocket> {
     protocol: PROTOCOL_VERSION,
     software: 'test',
     client: 'me',
+    account: '',
     create: false,
     purpose: 'backup',
     keys: Buffer.alloc(0),

@@ -138,6 +138,7 @@ function hello(changes: Partial<Head<'hello'>> = {}): Buffer {
     protocol: PROTOCOL_VERSION,
     software: 'test',
     client: 'x',
+    account: '',
     create: true,
     purpose: 'backup',
     keys: Buffer.alloc(0),

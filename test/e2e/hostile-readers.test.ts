@@ -68,7 +68,13 @@ class Reader {
       socket.once('open', resolve);
       socket.once('error', reject);
     });
-    const hello = { protocol: PROTOCOL_VERSION, software: 'test', client: 'me', create: false };
+    const hello = {
+      protocol: PROTOCOL_VERSION,
+      software: 'test',
+      client: 'me',
+      account: '',
+      create: false,
+    };
     reader.say('hello', { ...hello, purpose: 'read', keys: Buffer.alloc(0) });
     await reader.hears(() => reader.heard.some(({ name }) => name === 'welcome'));
     return reader;

@@ -110,6 +110,7 @@ test('names of clients in greetings', async (t) => {
     protocol: PROTOCOL_VERSION,
     software: 'test',
     client: 'x',
+    account: '',
     create: true,
     purpose: 'backup',
     keys: Buffer.alloc(0),
@@ -127,6 +128,8 @@ test('names of clients in greetings', async (t) => {
     if (isGood || index % PURPOSES_EVERY !== 0) return;
     const purpose = withBytes('hello', (text) => ({ ...head, client: 'me', purpose: text }), name);
     tally.add(`purpose: ${await answerTo(purpose)}`);
+    const account = withBytes('hello', (text) => ({ ...head, create: false, account: text }), name);
+    tally.add(`account: ${await answerTo(account)}`);
   };
   const all = strings(t, guard);
   for (let from = 0; from < all.length; from += AT_ONCE) {
@@ -136,6 +139,10 @@ test('names of clients in greetings', async (t) => {
   t.deepEqual(tally.codes.filter((code) => code.startsWith('purpose')).sort(), [
     'purpose: MESSAGE_TOO_LARGE',
     'purpose: PROTOCOL_VIOLATION',
+  ]);
+  t.deepEqual(tally.codes.filter((code) => code.startsWith('account')).sort(), [
+    'account: ACCOUNT_INVALID',
+    'account: MESSAGE_TOO_LARGE',
   ]);
   // Only directories with harmless names were made, and what was there is as it was.
   const made = fs.readdirSync(guard.store).filter((name) => !isClientName(name));

@@ -69,6 +69,7 @@ export function helloOf(client: string, changes: Partial<Head<'hello'>> = {}): H
     protocol: 1,
     software: 'test',
     client,
+    account: '',
     create: false,
     purpose: 'backup',
     keys: Buffer.alloc(0),

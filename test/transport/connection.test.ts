@@ -81,6 +81,7 @@ test('messages arrive in order, with their attachments, in both directions', asy
     protocol: 1,
     software: 'x',
     client: 'c',
+    account: '',
     create: false,
     purpose: 'backup',
     keys: Buffer.alloc(0),

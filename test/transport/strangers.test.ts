@@ -26,6 +26,7 @@ const HELLO = encodeMessage('hello', {
   protocol: 1,
   software: 'x',
   client: 'c',
+  account: '',
   create: false,
   purpose: 'backup',
   keys: Buffer.alloc(0),

@@ -1,0 +1,141 @@
+/**
+ * Sub-accounts of a client, as files in its directory: `accounts/NAME/` has `rights`, one line of words, and
+ * `keys/`, key records of its own around the client's keys. Only who holds the store's machine writes them.
+ */
+import path from 'node:path';
+import { asTardisError, TardisError } from '../errors/index.js';
+import { displayName } from '../model/index.js';
+import type { System } from '../system/index.js';
+import { isClientName } from './client-name.js';
+import { addKeys, dropKeys, hasKeys } from './key-files.js';
+import { ACCOUNTS_DIRECTORY, KEYS_DIRECTORY, RIGHTS_FILE } from './layout.js';
+
+/** Of one client. */
+const MAX_ACCOUNTS = 1000;
+const MAX_RIGHTS_BYTES = 256;
+const MAX_SHOWN_CHARS = 140;
+
+/** What a sub-account may be given, each by itself. */
+export const RIGHTS = ['add', 'read', 'list', 'purge', 'admin'] as const;
+export type RightName = (typeof RIGHTS)[number];
+
+export interface SubAccount {
+  readonly name: string;
+  readonly rights: readonly RightName[];
+}
+
+/** Throws ACCOUNT_INVALID before a name can reach a path. */
+export function accountDirectory(client: string, name: string): string {
+  if (!isClientName(name)) {
+    const shown = displayName(Buffer.from(name.slice(0, MAX_SHOWN_CHARS)));
+    throw new TardisError('ACCOUNT_INVALID', `"${shown}" is no name of an account`);
+  }
+  return path.join(client, ACCOUNTS_DIRECTORY, name);
+}
+
+/** Where the key records of a client are, or those of one of its sub-accounts. Throws ACCOUNT_INVALID. */
+export function loginDirectory(client: string, account: string | undefined): string {
+  return account === undefined || account === '' ? client : accountDirectory(client, account);
+}
+
+/** Words in any order, each once. Throws ACCOUNT_INVALID. */
+export function parseRights(words: readonly string[]): RightName[] {
+  for (const word of words) {
+    if (RIGHTS.some((right) => right === word)) continue;
+    const shown = displayName(Buffer.from(word.slice(0, MAX_SHOWN_CHARS)));
+    throw new TardisError('ACCOUNT_INVALID', `"${shown}" is no right (${RIGHTS.join(', ')})`);
+  }
+  return RIGHTS.filter((right) => words.includes(right));
+}
+
+/** Throws NO_SUCH_ACCOUNT; ACCOUNT_INVALID when its file makes no sense: then it has none. */
+export function readRights({ files }: System, client: string, name: string): RightName[] {
+  const file = path.join(accountDirectory(client, name), RIGHTS_FILE);
+  const sizeBytes = files.status(file)?.sizeBytes;
+  if (sizeBytes === undefined) {
+    throw new TardisError('NO_SUCH_ACCOUNT', `the client has no account "${name}"`);
+  }
+  if (sizeBytes > MAX_RIGHTS_BYTES) throw new TardisError('ACCOUNT_INVALID', `${file} is too long`);
+  const fd = files.open(file, 'read');
+  try {
+    const bytes = Buffer.alloc(sizeBytes);
+    const text = bytes.subarray(0, files.read(fd, bytes, 0, sizeBytes, 0)).toString('latin1');
+    return parseRights(text.split(/\s+/).filter((word) => word !== ''));
+  } finally {
+    files.close(fd);
+  }
+}
+
+/** Whether somebody may log in by it: one that was being made when the machine stopped has no rights yet. */
+export function isAccount(system: System, client: string, name: string): boolean {
+  const directory = accountDirectory(client, name);
+  const hasRights = system.files.status(path.join(directory, RIGHTS_FILE)) !== undefined;
+  return hasRights && hasKeys(system, directory);
+}
+
+/** By name. Throws ACCOUNT_INVALID, NOT_PERMITTED for too many. */
+export function listAccounts(system: System, client: string): SubAccount[] {
+  const folder = path.join(client, ACCOUNTS_DIRECTORY);
+  if (system.files.status(folder) === undefined) return [];
+  const names = system.files.list(folder).filter(isClientName).toSorted();
+  if (names.length > MAX_ACCOUNTS) {
+    throw new TardisError('NOT_PERMITTED', `the client has more than ${MAX_ACCOUNTS} accounts`);
+  }
+  return names
+    .filter((name) => isAccount(system, client, name))
+    .map((name) => ({ name, rights: readRights(system, client, name) }));
+}
+
+/**
+ * Makes a sub-account with a key record, or gives one other rights. Durable when it returns. The rights come
+ * last: what is there without them was not made, or not removed, to the end. Throws DISK_FULL and the like.
+ */
+export async function putAccount(
+  system: System,
+  client: string,
+  { name, rights }: SubAccount,
+  keys: Buffer | undefined,
+): Promise<void> {
+  const { files } = system;
+  const directory = accountDirectory(client, name);
+  const folder = path.dirname(directory);
+  try {
+    if (files.status(folder) === undefined) files.makeDirectory(folder);
+    if (files.status(directory) === undefined) files.makeDirectory(directory);
+    if (keys !== undefined) {
+      dropKeys(system, directory);
+      await addKeys(system, directory, { number: 1, bytes: keys });
+    }
+    const file = path.join(directory, RIGHTS_FILE);
+    const temporary = `${file}.new`;
+    if (files.status(temporary) !== undefined) files.unlink(temporary);
+    const fd = files.open(temporary, 'create');
+    try {
+      files.write(fd, Buffer.from(`${rights.join(' ')}\n`), 0);
+      await files.sync(fd);
+    } finally {
+      files.close(fd);
+    }
+    files.rename(temporary, file);
+    for (const changed of [directory, folder, client]) await files.syncDirectory(changed);
+  } catch (error) {
+    throw asTardisError(error, `writing ${directory}`);
+  }
+}
+
+/** Nobody logs in by it any more; who is logged in stays so until his session ends. Throws NO_SUCH_ACCOUNT. */
+export async function removeAccount(system: System, client: string, name: string): Promise<void> {
+  const { files } = system;
+  readRights(system, client, name);
+  const directory = accountDirectory(client, name);
+  try {
+    files.unlink(path.join(directory, RIGHTS_FILE));
+    await files.syncDirectory(directory);
+    dropKeys(system, directory);
+    if (hasKeys(system, directory)) files.removeDirectory(path.join(directory, KEYS_DIRECTORY));
+    files.removeDirectory(directory);
+    await files.syncDirectory(path.dirname(directory));
+  } catch (error) {
+    throw asTardisError(error, `removing ${directory}`);
+  }
+}

@@ -1,0 +1,192 @@
+/** Sub-accounts of a client: what the rights of each say, and no more, whatever its program sends. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { Login } from '../../src/login/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import {
+  connect,
+  DEFAULT_LINK,
+  encodeMessage,
+  type FieldKind,
+  type Head,
+  type MessageName,
+  MESSAGES,
+  Purpose,
+  type PurposeName,
+} from '../../src/transport/index.js';
+import { backup, jsonLines, type Outcome, run, Server, succeed } from '../helpers/commands.js';
+import { differences, dir, file, look, makeTree, noise, scratch } from '../helpers/tree.js';
+
+const system = nodeSystem();
+const OWN_PASSWORD = 'the words of the account';
+
+interface Lab {
+  readonly store: string;
+  readonly source: string;
+  readonly owner: readonly string[];
+  at(name: string): string;
+  /** Arguments by which an account logs in, at a server. */
+  as(account: string, server: Server): string[];
+  sonic(...args: string[]): Promise<Outcome>;
+}
+
+async function labWith(t: ExecutionContext, accounts: Record<string, string>): Promise<Lab> {
+  const home = scratch(t);
+  const at = (name: string): string => path.join(home, name);
+  const [store, source] = [at('store'), at('tree')];
+  fs.writeFileSync(at('owner'), 'the words of the owner');
+  fs.writeFileSync(at('own'), OWN_PASSWORD);
+  makeTree(source, [dir('below', [file('name', noise(1, 5000))]), file('other', 'x')]);
+  const owner = ['-D', store, '-C', 'me', '-F', at('owner')];
+  await backup([...owner, '--local', '--create', source]);
+  const sonic = (...args: string[]): Promise<Outcome> =>
+    run('sonic', ['account', ...owner, ...args, '--newpassword-file', at('own')]);
+  for (const [name, rights] of Object.entries(accounts)) {
+    t.is((await sonic('--add', name, '--rights', rights)).status, 0);
+  }
+  const as = (account: string, server: Server): string[] => [
+    ...server.clientArgs,
+    '-C',
+    'me',
+    '-F',
+    at('own'),
+    '--account',
+    account,
+  ];
+  return { store, source, owner, at, as, sonic };
+}
+
+test('accounts are made, changed, listed and removed', async (t) => {
+  const { owner, sonic, store, at } = await labWith(t, { phone: 'list,add' });
+  const listed = async (): Promise<unknown> => {
+    const [line] = jsonLines(await succeed('sonic', ['account', ...owner, '--json']));
+    return (line as { accounts: unknown }).accounts;
+  };
+  t.deepEqual(await listed(), [{ name: 'phone', rights: ['add', 'list'] }]);
+  t.regex((await sonic('--add', 'phone', '--rights', 'read')).stderr, /has an account "phone"/);
+  t.is((await sonic('--change', 'phone', '--rights', 'read,list,purge')).status, 0);
+  t.deepEqual(await listed(), [{ name: 'phone', rights: ['read', 'list', 'purge'] }]);
+  for (const [args, code] of [
+    [['--add', '../x', '--rights', 'add'], 'ACCOUNT_INVALID'],
+    [['--add', 'x', '--rights', 'all'], 'ACCOUNT_INVALID'],
+    [['--add', 'x', '--rights', ','], 'ACCOUNT_INVALID'],
+    [['--change', 'x', '--rights', 'add'], 'NO_SUCH_ACCOUNT'],
+    [['--remove', 'x'], 'NO_SUCH_ACCOUNT'],
+    [['--add', 'x'], 'USAGE'],
+    [['--rights', 'add'], 'USAGE'],
+    [['--remove', 'phone', '--add', 'x', '--rights', 'add'], 'USAGE'],
+  ] as const) {
+    t.regex((await sonic(...args)).stderr, new RegExp(code), args.join(' '));
+  }
+  const asPhone = ['-D', store, '-C', 'me', '-F', at('own'), '--account', 'phone'];
+  await succeed('lstardis', asPhone);
+  t.is((await sonic('--remove', 'phone')).status, 0);
+  t.deepEqual(await listed(), []);
+  t.regex((await run('lstardis', asPhone)).stderr, /NO_SUCH_ACCOUNT/);
+  // What a machine that stopped left of one is in nobody's way.
+  fs.mkdirSync(path.join(store, 'me', 'accounts', 'phone', 'keys'), { recursive: true });
+  fs.writeFileSync(path.join(store, 'me', 'accounts', 'phone', 'keys', '00000001.key'), 'half');
+  t.deepEqual(await listed(), []);
+  t.is((await sonic('--add', 'phone', '--rights', 'list')).status, 0);
+  await succeed('lstardis', asPhone);
+});
+
+test('accounts do what their rights say, and no more', async (t) => {
+  const lab = await labWith(t, { adder: 'add', looker: 'list', reader: 'list,read' });
+  const { source, at, as, store } = lab;
+  const server = await Server.start(store);
+  t.teardown(() => server.kill());
+  const refused = async (...[tool, args]: Parameters<typeof run>): Promise<void> => {
+    const { status, stderr } = await run(tool, args);
+    t.not(status, 0);
+    t.regex(stderr, /NOT_PERMITTED/);
+    t.regex(stderr, /sonic account/);
+  };
+  fs.writeFileSync(path.join(source, 'new'), 'new');
+  t.is((await backup([...as('adder', server), source])).progress.contentsSent, 1);
+  await refused('lstardis', [...as('adder', server), source]);
+  await refused('regenerate', [...as('adder', server), '-o', at('none'), source]);
+  t.regex(await succeed('lstardis', [...as('looker', server), source]), /below/);
+  await refused('regenerate', [...as('looker', server), '-o', at('none'), source]);
+  await refused('tardis', [...as('looker', server), source]);
+  await refused('tardis', [...as('reader', server), source]);
+  await succeed('regenerate', [...as('reader', server), '-o', at('out'), source]);
+  t.deepEqual(differences(look(source), look(path.join(at('out'), 'tree'))), []);
+  // Neither the owner's password nor another account's name opens it.
+  const wrong = [...server.clientArgs, '-C', 'me', '-F', at('owner'), '--account', 'reader'];
+  t.is((await run('lstardis', [...wrong, source])).status, 12);
+  t.is((await run('lstardis', [...as('nobody', server), source])).status, 12);
+  t.is((await run('lstardis', [...as('', server), source])).status, 12);
+  // The next session has the rights of then.
+  await lab.sonic('--change', 'looker', '--rights', 'read,list');
+  await succeed('regenerate', [...as('looker', server), '-o', at('later'), source]);
+});
+
+const BLANK: Readonly<Record<FieldKind, () => unknown>> = {
+  uint: () => 1,
+  int: () => 1,
+  text: () => '',
+  bytes: () => Buffer.alloc(0),
+  bool: () => false,
+  uints: () => [],
+  ints: () => [],
+  texts: () => [],
+  byteses: () => [],
+  counts: () => ({}),
+};
+
+/** A message of a program that sends what it likes. */
+function blank(name: MessageName): Buffer {
+  const fields = Object.entries(MESSAGES[name].fields as Record<string, FieldKind>);
+  const head = Object.fromEntries(fields.map(([field, kind]) => [field, BLANK[kind]()]));
+  return encodeMessage(name, head as Head<typeof name>).head;
+}
+
+test('every message is refused to who lacks its right, whatever program sends it', async (t) => {
+  const rights = ['add', 'read', 'list', 'purge', 'admin'] as const;
+  const lab = await labWith(t, {
+    adder: 'add,purge,admin',
+    reader: 'list,purge,admin',
+  });
+  const server = await Server.start(lab.store);
+  t.teardown(() => server.kill());
+  const send = async (account: string, purpose: PurposeName, name: MessageName) => {
+    const target = { client: 'me', create: false, purpose };
+    const password = Buffer.from(OWN_PASSWORD);
+    const ask = () => Promise.resolve(password);
+    const login = await Login.prepare(system, target, { password, ask, account });
+    const address = { kind: 'tcp', host: '127.0.0.1', port: server.port } as const;
+    const connection = await connect(system, address, DEFAULT_LINK);
+    connection.onMessage((told, bytes) => {
+      if (told === 'loginChallenge') {
+        login.answer(connection, bytes).catch((error: unknown) => connection.fail(error));
+      }
+      if (told === 'welcome') connection.sendBytes(blank(name));
+    });
+    login.greet(connection);
+    return (await connection.closed)?.code;
+  };
+  const names = Object.keys(MESSAGES) as MessageName[];
+  const needing = (right: string): MessageName[] =>
+    names.filter((name) => MESSAGES[name].right === right);
+  t.true(rights.filter((right) => needing(right).length > 0).length >= 3);
+  const forAdder = [...needing('list'), ...needing('read')];
+  for (const name of forAdder)
+    t.is(await send('adder', Purpose.backup, name), 'NOT_PERMITTED', name);
+  for (const name of [...needing('add'), ...needing('read')]) {
+    t.is(await send('reader', Purpose.read, name), 'NOT_PERMITTED', name);
+  }
+  t.is(await send('adder', Purpose.backup, 'setKeys'), 'NOT_PERMITTED', 'keys are the owner’s');
+  const before = fs.readdirSync(path.join(lab.store, 'me', 'keys'));
+  t.deepEqual(before, ['00000001.key']);
+});
+
+test('keys that are in a file stay there: no account has them in the store', async (t) => {
+  const { owner, sonic, at } = await labWith(t, { phone: 'list' });
+  const keys = ['keys', ...owner, '--extract', '--remove', '--keys', at('keys')];
+  t.regex((await run('sonic', keys)).stderr, /NOT_PERMITTED/);
+  t.is((await sonic('--remove', 'phone')).status, 0);
+  await succeed('sonic', keys);
+  t.regex((await sonic('--add', 'phone', '--rights', 'list')).stderr, /KEYS_ELSEWHERE/);
+});
