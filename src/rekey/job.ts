@@ -163,14 +163,16 @@ class Run {
     const old = new OldGeneration(system, first, oldKeyring);
     let archive: Archive | undefined;
     let store: ClientStore | undefined;
+    let map: DigestMap | undefined;
     try {
       requireRoom(system, generations, old);
       archive = openArchiveIn(system, first, new Access(undefined), 0);
       store = await ClientStore.open(system, second, limits);
-      const map = DigestMap.open(system, second.path);
+      map = DigestMap.open(system, second.path);
       return new Run(system, request, { old, archive, store, map });
     } catch (error) {
       store?.abandon();
+      map?.close();
       archive?.close();
       old.close();
       throw error;

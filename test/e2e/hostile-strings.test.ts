@@ -128,6 +128,7 @@ test('names of clients in greetings', async (t) => {
     if (isGood || index % PURPOSES_EVERY !== 0) return;
     const purpose = withBytes('hello', (text) => ({ ...head, client: 'me', purpose: text }), name);
     tally.add(`purpose: ${await answerTo(purpose)}`);
+    if (name.length === 0) return; // that is the owner
     const account = withBytes('hello', (text) => ({ ...head, create: false, account: text }), name);
     tally.add(`account: ${await answerTo(account)}`);
   };

@@ -194,9 +194,6 @@ test('every tool explains its settings, as text and as JSON', async (t) => {
 test('what belongs to later releases is refused as such', async (t) => {
   const { source, written } = lab(t);
   const refusals: readonly [Tool, string[], Record<string, string>, RegExp][] = [
-    ['tardis', ['--keys', 'k', source], {}, /"--keys" .*: encryption \[/],
-    ['regenerate', ['--keys=secret', source], {}, /"--keys" .*: encryption \[/],
-    ['sonic', ['keys'], {}, /"sonic keys" .*: encryption \[/],
     ['tardis', ['--purge', source], {}, /: purge \[/],
     ['sonic', ['purge'], {}, /"sonic purge" .*: purge \[/],
     ['sonic', ['upgrade', '-C', 'me'], {}, /"sonic upgrade" .*opened for writing \[/],
