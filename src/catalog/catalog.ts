@@ -7,6 +7,7 @@ import type { SqlDatabase, System } from '../system/index.js';
 import { BasisTable } from './bases.js';
 import { ContentTable } from './contents.js';
 import { DirectoryTable } from './directories.js';
+import { EntryCounts } from './entry-counts.js';
 import { EntryTable } from './entries.js';
 import { HistoryTable } from './history.js';
 import { closeAfterWriting, openForReading, openForWriting } from './open.js';
@@ -26,6 +27,7 @@ export class Catalog {
   readonly state: StateTable;
   private signatureTable: SignatureTable | undefined;
   private sealTable: SealTable | undefined;
+  private entryCountsTable: EntryCounts | undefined;
   private historyTable: HistoryTable | undefined;
   private readonly database: SqlDatabase;
   private readonly isWriter: boolean;
@@ -52,6 +54,11 @@ export class Catalog {
   get seals(): SealTable {
     this.sealTable ??= new SealTable(this.database);
     return this.sealTable;
+  }
+
+  get entryCounts(): EntryCounts {
+    this.entryCountsTable ??= new EntryCounts(this.database);
+    return this.entryCountsTable;
   }
 
   /** Of a catalog of the newest version. */

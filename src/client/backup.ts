@@ -33,6 +33,7 @@ import {
   type Root,
 } from './roots.js';
 import { type Credentials, Login, NO_CREDENTIALS } from '../login/index.js';
+import { spaceDoubt } from './quota.js';
 import { SealingPeer } from './sealing-peer.js';
 import { ServerPeer } from './server-peer.js';
 
@@ -79,6 +80,9 @@ export interface BackupResult {
   readonly peakInFlightBytes: number;
   /** What is not as it should be, although the set is complete; in words. */
   readonly doubts: readonly string[];
+  /** Space of the account that owns the client, if it has a quota; `usedBytes` at the end of the set. */
+  readonly quotaBytes?: number;
+  readonly usedBytes?: number;
   /** What might have been in flight. */
   readonly budgetBytes: number;
 }
@@ -134,7 +138,8 @@ export async function runBackup(
     throwIfAborted(signal);
     pipeline.widen(longWayBytes(connection, request));
     const greeted = connection;
-    const keyring = login.keyring(await login.keepingKeys(() => server.begin(greeted, login)));
+    const welcome = await login.keepingKeys(() => server.begin(greeted, login));
+    const keyring = login.keyring(welcome);
     const isInVain = keyring === undefined && request.settings.cryptWish !== undefined;
     if (isInVain) throw notEncrypting(request.client);
     peer.begin(keyring);
@@ -148,7 +153,7 @@ export async function runBackup(
     await connection.closed;
     const elapsedMs = system.clock.monotonicMs() - startMs;
     const result = resultOf(pipeline, opened, closed, server.sender.sentBytes, elapsedMs);
-    return { ...result, doubts: doubt === undefined ? [] : [doubt] };
+    return withDoubts(result, welcome, closed, doubt);
   } catch (error) {
     peer.fail(asTardisError(error));
     connection?.fail(error);
@@ -185,6 +190,17 @@ function resultOf(
     peakInFlightBytes: budget.bytes.usedPeak,
     budgetBytes: budget.bytes.limit,
   };
+}
+
+function withDoubts(
+  result: Omit<BackupResult, 'doubts'>,
+  { quotaBytes }: Head<'welcome'>,
+  { usedBytes }: Head<'setClosed'>,
+  doubt: string | undefined,
+): BackupResult {
+  const space = { quotaBytes, usedBytes };
+  const doubts = [doubt, spaceDoubt(space)].filter((text) => text !== undefined);
+  return { ...result, ...(quotaBytes === 0 ? {} : space), doubts };
 }
 
 function throwIfAborted(signal: AbortSignal | undefined): void {

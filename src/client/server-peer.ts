@@ -23,6 +23,7 @@ import type { Failure, OwnerName } from '../workers/index.js';
 import type { Login } from '../login/index.js';
 import { OfferedBases } from './offered-bases.js';
 import { OutgoingStreams } from './outgoing-streams.js';
+import { requireSpace } from './quota.js';
 import { rowPages } from './row-pages.js';
 import { Sender, type SenderOptions } from './sender.js';
 
@@ -276,6 +277,7 @@ export class ServerPeer implements BackupPeer {
       );
     }
     this.greeting?.login.confirm(head);
+    requireSpace(head); // before anything is sent
     this.isWelcome = true;
     this.sender.welcome(head.creditBytes);
     this.welcomed?.resolve(head);

@@ -109,6 +109,11 @@ export const ERROR_TABLE = Object.freeze({
     1,
     'Free space where the store is; what was acknowledged is kept, and a new run continues.',
   ),
+  QUOTA_EXCEEDED: row(
+    'environment',
+    1,
+    'Leave out what need not be saved, or ask the operator of the server to raise SpaceQuota of the account; all finished sets can be restored, and a new run continues.',
+  ),
   IO_FAILED: row('environment', 1, 'Check the disk and the system log; then run again.'),
   SERVER_UNREACHABLE: row('environment', 1, 'Check --server and --port, and that tardisd runs.'),
   CONNECTION_LOST: row('environment', 1, 'Run again; it continues from the last checkpoint.'),

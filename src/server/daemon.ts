@@ -14,6 +14,7 @@ import {
   type ListenOptions,
 } from '../transport/index.js';
 import { type LoginOptions, LoginService } from './login.js';
+import { Quotas } from './quotas.js';
 import { Session, type SessionServices } from './session.js';
 import type { StorageHost, StorageOptions } from './storage/index.js';
 
@@ -68,6 +69,7 @@ export class Daemon {
       storage,
       log,
       login: new LoginService(system, options, log),
+      quotas: new Quotas(system, storage, options, log),
       incarnation: system.random.bytes(16),
       claim: (client, session) => this.claim(client, session),
     };

@@ -1,3 +1,4 @@
+export { accountOf, ACCOUNTS_DIRECTORY, parseAccount } from './accounts.js';
 export { type AttemptLimits, Attempts, DEFAULT_ATTEMPTS } from './attempts.js';
 export { type CertificateFiles, readCertificate } from './certificate.js';
 export { Daemon, type DaemonOptions } from './daemon.js';
@@ -10,6 +11,8 @@ export {
   IncomingStream,
   InlineStorageHost,
   SetJournal,
+  sharedCount,
+  SpaceMeter,
   type StorageHost,
   type StorageOptions,
   type StoreLimits,

@@ -25,6 +25,7 @@ import {
   type Rights,
 } from '../transport/index.js';
 import type { LoginService, PendingLogin } from './login.js';
+import { type Admission, type Quotas, toldSpace } from './quotas.js';
 import { SOFTWARE } from './software.js';
 import type { StorageHandle, StorageHost, StorageOptions } from './storage/index.js';
 
@@ -51,6 +52,7 @@ export interface SessionServices {
   readonly baseDir: string;
   readonly catalogFile: string;
   readonly login: LoginService;
+  readonly quotas: Quotas;
   readonly creditBytes: number;
   readonly incarnation: Buffer;
   readonly log: Logger;
@@ -74,6 +76,7 @@ export class Session {
   /** Resolves when connection and storage are over. */
   readonly over: Promise<void>;
   private handle: StorageHandle | undefined;
+  private space: Admission | undefined;
   private early: { name: MessageName; bytes: Buffer }[] | undefined;
   private earlyBytes = 0;
   private rights: Rights | undefined;
@@ -143,6 +146,7 @@ export class Session {
       log.error({ client: this.client, err: error }, 'session over, its last checkpoint failed');
     }
     await this.abandoned; // until then the client is locked
+    this.space?.release();
   }
 
   private receive(name: MessageName, bytes: Buffer): void {
@@ -251,7 +255,9 @@ export class Session {
     requireRight(rights, purpose === Purpose.backup ? 'add' : 'list', account);
     if (purpose === Purpose.backup) await this.services.claim(client, this);
     this.client = client;
-    const handle = await storage.open(directory, purpose, storageOptions, {
+    if (purpose === Purpose.backup) this.space = await this.services.quotas.admit(client);
+    const options = { ...storageOptions, space: this.space?.grant };
+    const handle = await storage.open(directory, purpose, options, {
       answer: (answer, processedBytes) => this.answered(answer, processedBytes),
       failed: (error) => {
         this.handle = undefined;
@@ -278,6 +284,7 @@ export class Session {
       creditBytes,
       proof,
       keys,
+      ...toldSpace(this.space),
     });
     const early = this.early ?? [];
     this.early = undefined;

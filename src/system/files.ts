@@ -13,6 +13,8 @@ export interface FileStatus {
   readonly sizeBytes: number;
   readonly isDirectory: boolean;
   readonly isFile: boolean;
+  /** When its content was last changed. */
+  readonly mtimeMs: number;
   /** Device and inode: what tells whether two paths, or a path and an open file, are one. */
   readonly identity: string;
 }
@@ -77,6 +79,7 @@ function statusIn(stat: fs.Stats): FileStatus {
     sizeBytes: stat.size,
     isDirectory: stat.isDirectory(),
     isFile: stat.isFile(),
+    mtimeMs: stat.mtimeMs,
     identity: `${stat.dev}/${stat.ino}`,
   };
 }

@@ -138,6 +138,8 @@ export const MESSAGES = {
       creditBytes: 'uint',
       proof: 'bytes',
       keys: 'bytes',
+      quotaBytes: 'uint',
+      usedBytes: 'uint',
     },
     { beforeLogin: true },
   ),
@@ -159,7 +161,7 @@ export const MESSAGES = {
   verdicts: toClient(68, 4 * MIB, { ask: 'uint', verdicts: 'bytes' }),
   received: toClient(69, KIB, { upTo: 'uint' }),
   durable: toClient(70, KIB, { upTo: 'uint' }),
-  setClosed: toClient(71, 4 * KIB, { set: 'uint', storedBytes: 'uint' }),
+  setClosed: toClient(71, 4 * KIB, { set: 'uint', storedBytes: 'uint', usedBytes: 'uint' }),
   error: toClient(
     72,
     16 * KIB,

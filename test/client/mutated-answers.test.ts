@@ -43,6 +43,7 @@ function lying(random: ReturnType<typeof seededRandom>): (host: StorageHost) => 
         },
         failed: (error) => events.failed(error),
       }),
+    measure: (directory, withEntries) => host.measure(directory, withEntries),
     close: () => host.close(),
   });
 }

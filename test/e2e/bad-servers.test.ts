@@ -40,6 +40,8 @@ const welcome = (protocol: number): Buffer =>
     creditBytes: 1 << 20,
     proof: Buffer.alloc(0),
     keys: Buffer.alloc(0),
+    quotaBytes: 0,
+    usedBytes: 0,
   }).head;
 
 const OFFERED = {

@@ -25,7 +25,7 @@ test('the set is opened, and directories are told, with no answer but the welcom
       if (heard.length > 1) return;
       const [incarnation, software] = [Buffer.alloc(16), 'test'];
       const [proof, keys] = [Buffer.alloc(0), Buffer.alloc(0)];
-      const credit = { creditBytes: 1 << 24, proof, keys };
+      const credit = { creditBytes: 1 << 24, proof, keys, quotaBytes: 0, usedBytes: 0 };
       const head = { protocol: PROTOCOL_VERSION, software, incarnation, ...credit };
       socket.send(encodeMessage('welcome', head).head);
     }),

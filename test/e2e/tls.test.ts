@@ -245,6 +245,8 @@ test('a server that does not know the password gets nothing', async (t) => {
     creditBytes: 1 << 24,
     proof: Buffer.alloc(32),
     keys: Buffer.alloc(0),
+    quotaBytes: 0,
+    usedBytes: 0,
   }).head;
   const challenge = (changes: Record<string, number | Buffer>): Buffer => {
     const honest = { group: 1, salt: Buffer.alloc(16), logN: 14, r: 8, p: 1, serverPublic: shown };

@@ -64,6 +64,7 @@ function recording(messages: Message[]): (host: StorageHost) => StorageHost {
         abandon: () => handle.abandon(),
       };
     },
+    measure: (directory, withEntries) => host.measure(directory, withEntries),
     close: () => host.close(),
   });
 }

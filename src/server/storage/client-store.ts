@@ -21,6 +21,7 @@ import {
   RecordKind,
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
+import type { SpaceMeter } from './space-meter.js';
 import type { FinishedStream } from './streams.js';
 
 export interface StoreLimits {
@@ -52,6 +53,8 @@ export class ClientStore {
   readonly backend: Backend;
   readonly counters: { -readonly [K in keyof Counters]: number };
   readonly limits: StoreLimits;
+  /** Of a session whose account has a quota. */
+  readonly space: SpaceMeter | undefined;
   private point: CommitPoint;
   private objects: { digest: Buffer; bytes: number }[] = [];
   private checkpoints = 0;
@@ -65,11 +68,13 @@ export class ClientStore {
     counters: Counters;
     point: CommitPoint;
     lastPack: number;
+    space: SpaceMeter | undefined;
   }) {
     this.lock = parts.lock;
     this.catalog = parts.catalog;
     this.backend = parts.backend;
     this.limits = parts.limits;
+    this.space = parts.space;
     this.counters = { ...parts.counters };
     this.point = parts.point;
     this.packs = new PackWriter(parts.backend, parts.lastPack, parts.limits.packBytes);
@@ -83,6 +88,7 @@ export class ClientStore {
     system: System,
     directory: ClientDirectory,
     limits: StoreLimits,
+    space?: SpaceMeter,
   ): Promise<ClientStore> {
     const lock = await acquireClient(system, directory);
     let catalog: Catalog | undefined;
@@ -95,7 +101,7 @@ export class ClientStore {
       const report = await recoverCatalog(catalog, backend, { checkBodies: isLost });
       catalog.begin();
       const { counters, point, lastPack } = report;
-      return new ClientStore({ lock, catalog, backend, limits, counters, point, lastPack });
+      return new ClientStore({ lock, catalog, backend, limits, counters, point, lastPack, space });
     } catch (error) {
       catalog?.abandon();
       lock.release();

@@ -37,6 +37,13 @@ export class IncomingContents {
     return this.streams.size;
   }
 
+  /** Bytes of streams that have no place yet. */
+  get stagedBytes(): number {
+    let sum = 0;
+    for (const stream of this.streams.values()) sum += stream.stagedBytes;
+    return sum;
+  }
+
   open(head: Head<'streamOpen'>): void {
     if (!isCodec(head.codec)) throw new TardisError('PROTOCOL_VIOLATION', 'an unknown codec');
     const { isPart, fileSizeBytes } = head;
@@ -79,7 +86,9 @@ export class IncomingContents {
   }
 
   chunk(stream: number, bytes: Buffer): void {
-    this.get(stream).add(bytes);
+    const incoming = this.get(stream);
+    this.store.space?.take(bytes.length);
+    incoming.add(bytes);
   }
 
   /** Places a content whose last chunk has come; a duplicate is dropped. */
@@ -175,6 +184,7 @@ export class IncomingContents {
       index,
       body,
     );
+    this.store.space?.take(record.length);
     const location = this.store.packs.append(record);
     const header = readHeader(record, 0)!;
     const ids = applyContentRecord(this.store.catalog, header, index, location, body);

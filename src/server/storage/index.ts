@@ -9,4 +9,13 @@ export {
   type StorageHost,
   ThreadStorageHost,
 } from './storage-host.js';
+export type { SpaceTaken } from './measure-space.js';
+export {
+  addTo,
+  type SharedCount,
+  sharedCount,
+  type SpaceGrant,
+  SpaceMeter,
+  valueOf,
+} from './space-meter.js';
 export { type StorageOptions, StorageSession } from './storage-session.js';

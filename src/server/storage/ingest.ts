@@ -209,6 +209,7 @@ export class Ingest {
     if (header.flags !== 0 || header.sequence !== 0) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a record has flags a client may not set');
     }
+    this.store.space?.take(bytes.length);
     const location = this.store.packs.append(bytes);
     const ids = applyContentRecord(this.catalog, header, index, location);
     for (const [key, contentId] of ids) known.set(key, contentId);

@@ -5,7 +5,7 @@
  */
 import { closeDirectory, closeName, putRow } from '../../catalog/index.js';
 import { TardisError } from '../../errors/index.js';
-import { DIRECTORY_SEAL_BYTES, isEntryName, type RowReader } from '../../model/index.js';
+import { DIRECTORY_SEAL_BYTES, EntryType, isEntryName, type RowReader } from '../../model/index.js';
 import { buildEvent, type OwnerRecord, type SetNote, type StoreEvent } from '../../store/index.js';
 import type { ClientStore } from './client-store.js';
 import { SectionCollector } from './sections.js';
@@ -47,6 +47,7 @@ export class SetJournal {
   ): void {
     const { set, store } = this;
     const { root, directory, isNew } = place;
+    store.space?.takeEntry(rows.type(at) === EntryType.directory);
     putRow(store.catalog, { set, directory }, rows, at, { ...ids, isNew });
     this.sections.put(root, directory, rows.row(at), ids.childId);
     this.afterChange();

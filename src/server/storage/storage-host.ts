@@ -7,6 +7,7 @@ import { fromWire, TardisError, type WireError } from '../../errors/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import { STORE_UMASK, type System } from '../../system/index.js';
 import type { MessageName, PurposeName } from '../../transport/index.js';
+import { measureSpace, type SpaceTaken } from './measure-space.js';
 import { openSession, type SessionRequest } from './open-session.js';
 import type { StorageOptions } from './storage-session.js';
 
@@ -37,6 +38,8 @@ export interface StorageHost {
     options: StorageOptions,
     events: StorageEvents,
   ): Promise<StorageHandle>;
+  /** What a client takes; its entries are counted only if asked for. Throws what opening a catalog throws. */
+  measure(directory: ClientDirectory, withEntries: boolean): Promise<SpaceTaken>;
   close(): Promise<void>;
 }
 
@@ -67,6 +70,10 @@ export class InlineStorageHost implements StorageHost {
     };
   }
 
+  measure(directory: ClientDirectory, withEntries: boolean): Promise<SpaceTaken> {
+    return measureSpace(this.system, directory, withEntries);
+  }
+
   async close(): Promise<void> {
     // nothing of its own
   }
@@ -81,13 +88,15 @@ export interface StorageThreadData {
 export type ToStorage =
   | { op: 'open'; session: number; request: SessionRequest }
   | { op: 'message'; session: number; name: MessageName; bytes: Uint8Array }
-  | { op: 'end' | 'abandon'; session: number };
+  | { op: 'end' | 'abandon'; session: number }
+  | { op: 'measure'; question: number; directory: ClientDirectory; withEntries: boolean };
 
 /** What comes back. */
 export type FromStorage =
   | { op: 'opened' | 'ended'; session: number; error?: WireError }
   | { op: 'answer'; session: number; answer: Uint8Array | undefined; processedBytes: number }
-  | { op: 'failed'; session: number; error: WireError };
+  | { op: 'failed'; session: number; error: WireError }
+  | { op: 'measured'; question: number; taken: SpaceTaken | WireError };
 
 /** A small young generation: the thread's garbage is short-lived and its memory counts. */
 const YOUNG_GENERATION_MB = 4;
@@ -114,9 +123,18 @@ export class ThreadStorageHost implements StorageHost {
     options: StorageOptions,
     events: StorageEvents,
   ): Promise<StorageHandle> {
-    const thread = this.threads[this.nextThread % this.threads.length]!;
+    const { thread } = this;
     this.nextThread += 1;
     return thread.open({ directory, purpose, options }, events);
+  }
+
+  measure(directory: ClientDirectory, withEntries: boolean): Promise<SpaceTaken> {
+    return this.thread.measure(directory, withEntries);
+  }
+
+  /** The one that is next to get a session. */
+  private get thread(): StorageThread {
+    return this.threads[this.nextThread % this.threads.length]!;
   }
 
   async close(): Promise<void> {
@@ -127,7 +145,9 @@ export class ThreadStorageHost implements StorageHost {
 class StorageThread {
   private readonly worker: Worker;
   private readonly sessions = new Map<number, OpenSession>();
+  private readonly questions = new Map<number, (taken: SpaceTaken | TardisError) => void>();
   private lastSession = 0;
+  private lastQuestion = 0;
   private dead: TardisError | undefined;
 
   constructor(workerData: StorageThreadData) {
@@ -160,6 +180,18 @@ class StorageThread {
     };
   }
 
+  async measure(directory: ClientDirectory, withEntries: boolean): Promise<SpaceTaken> {
+    if (this.dead !== undefined) throw this.dead;
+    this.lastQuestion += 1;
+    const question = this.lastQuestion;
+    const taken = await new Promise<SpaceTaken | TardisError>((resolve) => {
+      this.questions.set(question, resolve);
+      this.send({ op: 'measure', question, directory, withEntries });
+    });
+    if (taken instanceof TardisError) throw taken;
+    return taken;
+  }
+
   async close(): Promise<void> {
     await this.worker.terminate();
   }
@@ -187,6 +219,12 @@ class StorageThread {
   }
 
   private receive(message: FromStorage): void {
+    if (message.op === 'measured') {
+      const { question, taken } = message;
+      this.questions.get(question)?.('code' in taken ? fromWire(taken) : taken);
+      this.questions.delete(question);
+      return;
+    }
     const open = this.sessions.get(message.session);
     if (open === undefined) return;
     switch (message.op) {
@@ -217,5 +255,7 @@ class StorageThread {
       open.events.failed(error);
     }
     this.sessions.clear();
+    for (const answer of this.questions.values()) answer(this.dead);
+    this.questions.clear();
   }
 }

@@ -20,6 +20,9 @@ import { ClientStore, type StoreLimits } from './client-store.js';
 import { IncomingContents } from './incoming-contents.js';
 import { Ingest } from './ingest.js';
 import { changeKeys } from './key-change.js';
+import { countsIn, takeNotes } from './notes.js';
+import { Receipts } from './receipts.js';
+import { SpaceMeter, type SpaceGrant } from './space-meter.js';
 import { splitRecords } from './split-records.js';
 
 export interface CheckpointLimits {
@@ -32,14 +35,12 @@ export interface StorageOptions {
   readonly store: StoreLimits;
   readonly deltas: DeltaLimits;
   readonly checkpoint: CheckpointLimits;
+  /** Of a session whose account has a quota. */
+  readonly space?: SpaceGrant | undefined;
 }
 
 /** Where answers go; `processedBytes` of messages have been handled since the last call. */
 export type AnswerSink = (answer: Buffer | undefined, processedBytes: number) => void;
-
-/** What was received is told after so many bytes, or after this time. */
-const TELL_RECEIVED_BYTES = 1 << 20;
-const TELL_RECEIVED_MS = 2;
 
 /** No set has a seal. */
 const NO_SEALED_SET = { set: 0, seal: Buffer.alloc(0) };
@@ -53,10 +54,7 @@ export class StorageSession {
   private ingest: Ingest | undefined;
   private readonly large: IncomingContents;
   private readonly offers: BasisOffers;
-  private handled = 0;
-  private toldReceived = 0;
-  private untoldBytes = 0;
-  private tellTimer: NodeJS.Timeout | undefined;
+  private readonly receipts: Receipts;
   private durableUpTo = 0;
   private lastCheckpointMs: number;
   private readonly timer: NodeJS.Timeout;
@@ -83,6 +81,7 @@ export class StorageSession {
       this.answer(name, head),
     );
     this.large = new IncomingContents(store, this.offers);
+    this.receipts = new Receipts((upTo, bytes) => this.tellReceived(upTo, bytes));
     this.options = options;
     this.sink = sink;
     this.onFailure = onFailure;
@@ -100,7 +99,8 @@ export class StorageSession {
     sink: AnswerSink,
     onFailure: (error: unknown) => void,
   ): Promise<StorageSession> {
-    const store = await ClientStore.open(system, directory, options.store);
+    const space = options.space && new SpaceMeter(options.space);
+    const store = await ClientStore.open(system, directory, options.store, space);
     return new StorageSession(system, store, directory, options, sink, onFailure);
   }
 
@@ -183,39 +183,45 @@ export class StorageSession {
     for (;;) {
       const message = this.queue.shift();
       if (message === undefined) {
-        this.tellReceivedSoon();
+        this.receipts.tellSoon();
         if (!this.isCheckpointDue()) return;
         await this.checkpoint();
         continue;
       }
-      const pending = this.handle(message.name, message.bytes);
-      if (pending !== undefined) await pending;
-      this.handled += 1;
-      this.untoldBytes += message.bytes.length;
+      try {
+        const pending = this.handle(message.name, message.bytes);
+        if (pending !== undefined) await pending;
+      } catch (error) {
+        await this.keepWithinQuota(error);
+        throw error;
+      }
+      this.settleSpace();
+      const { length } = message.bytes;
       // These two hold records only, of which nothing is kept.
       if (message.name === 'parcel' || message.name === 'streamChunk') {
         releaseMemory(message.bytes);
       }
-      if (this.untoldBytes >= TELL_RECEIVED_BYTES) this.tellReceived();
+      this.receipts.add(length);
       if (this.isCheckpointDue()) await this.checkpoint();
     }
   }
 
-  /** Small messages come one by one: one answer for those of a moment is enough. */
-  private tellReceivedSoon(): void {
-    if (this.toldReceived === this.handled || this.tellTimer !== undefined) return;
-    this.tellTimer = setTimeout(() => this.tellReceived(), TELL_RECEIVED_MS);
+  /** What fitted into the quota is kept, and goes on when there is more. */
+  private async keepWithinQuota(error: unknown): Promise<void> {
+    if (!(error instanceof TardisError) || error.code !== 'QUOTA_EXCEEDED') return;
+    this.large.dropAll();
+    await this.ingest?.checkpoint();
+    this.settleSpace();
   }
 
-  private tellReceived(): void {
-    clearTimeout(this.tellTimer);
-    this.tellTimer = undefined;
+  private settleSpace(): void {
+    const { space, packs } = this.store;
+    space?.settle(packs.appendedBytes + this.large.stagedBytes);
+  }
+
+  private tellReceived(upTo: number, bytes: number): void {
     if (this.failure !== undefined) return;
-    if (this.toldReceived === this.handled) return;
-    this.toldReceived = this.handled;
-    const bytes = this.untoldBytes;
-    this.untoldBytes = 0;
-    this.sink(encodeMessage('received', { upTo: this.handled }).head, bytes);
+    this.sink(encodeMessage('received', { upTo }).head, bytes);
   }
 
   private isCheckpointDue(): boolean {
@@ -224,12 +230,12 @@ export class StorageSession {
     const { uncommittedBytes } = this.store.packs;
     if (uncommittedBytes >= checkpoint.bytes) return true;
     if (this.ingest.entriesSinceCheckpoint >= checkpoint.entries) return true;
-    if (uncommittedBytes === 0 && this.handled === this.durableUpTo) return false;
+    if (uncommittedBytes === 0 && this.receipts.handled === this.durableUpTo) return false;
     return this.system.clock.monotonicMs() - this.lastCheckpointMs >= checkpoint.intervalMs;
   }
 
   private async checkpoint(): Promise<void> {
-    const upTo = this.handled;
+    const upTo = this.receipts.handled;
     await this.ingest!.checkpoint();
     this.lastCheckpointMs = this.system.clock.monotonicMs();
     this.durableUpTo = upTo;
@@ -295,7 +301,8 @@ export class StorageSession {
         return undefined;
       }
       case 'notes':
-        this.onNotes(decodeMessage(name, bytes).head);
+        this.store.space?.take(bytes.length); // there may be any number of them
+        takeNotes(this.openSet, decodeMessage(name, bytes).head);
         return undefined;
       case 'owners':
         this.openSet.owners(decodeMessage(name, bytes).head);
@@ -351,6 +358,7 @@ export class StorageSession {
     if (this.ingest !== undefined) {
       throw new TardisError('PROTOCOL_VIOLATION', 'the session has a set already');
     }
+    this.store.space?.requireRoom();
     const nowMs = this.system.clock.nowMs();
     this.storedBytesBefore = this.store.packs.appendedBytes;
     const { ingest, opened } = Ingest.open(this.store, { ...head, nowMs }, this.offers);
@@ -364,37 +372,24 @@ export class StorageSession {
     this.answer('keysSet', { number: await changeKeys(this.system, this.directory, keys) });
   }
 
-  private onNotes({ slots, names, whats, reasons }: Head<'notes'>): void {
-    if (names.length !== slots.length || whats.length !== slots.length) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'notes do not add up');
-    }
-    for (const [index, slot] of slots.entries()) {
-      this.openSet.note(slot, names[index]!, whats[index]!, reasons[index] ?? '');
-    }
-  }
-
   private async onCloseSet({ stats, seal }: Head<'closeSet'>): Promise<void> {
     if (this.large.openCount > 0) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a set ends while streams are open');
     }
     const { openSet } = this;
-    const counts = Object.fromEntries(
-      Object.entries(stats).filter((entry): entry is [string, number] => isCount(entry[1])),
-    );
-    const upTo = this.handled + 1;
+    const counts = countsIn(stats);
+    const upTo = this.receipts.handled + 1;
     // The set keeps what was stored up to its end, the client hears of the last records too.
     const { storedBytes } = this;
     await openSet.complete(this.system.clock.nowMs(), { ...counts, storedBytes }, seal);
     this.durableUpTo = upTo;
     this.answer('durable', { upTo });
-    this.answer('setClosed', { set: openSet.set, storedBytes: this.storedBytes });
+    this.settleSpace();
+    const usedBytes = this.store.space?.usedBytes ?? 0;
+    this.answer('setClosed', { set: openSet.set, storedBytes: this.storedBytes, usedBytes });
   }
 
   private get storedBytes(): number {
     return this.store.packs.appendedBytes - this.storedBytesBefore;
   }
-}
-
-function isCount(value: unknown): boolean {
-  return typeof value === 'number' && Number.isFinite(value);
 }

@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { toWire } from '../../errors/index.js';
 import { nodeSystem } from '../../system/index.js';
 import type { FromStorage, StorageThreadData, ToStorage } from './storage-host.js';
+import { measureSpace } from './measure-space.js';
 import { type AnySession, openSession } from './open-session.js';
 
 const port = parentPort!;
@@ -41,6 +42,19 @@ async function finish(session: number, op: 'end' | 'abandon'): Promise<void> {
   }
 }
 
+async function measure({
+  question,
+  directory,
+  withEntries,
+}: Extract<ToStorage, { op: 'measure' }>): Promise<void> {
+  try {
+    const taken = await measureSpace(system, directory, withEntries);
+    send({ op: 'measured', question, taken });
+  } catch (error) {
+    send({ op: 'measured', question, taken: toWire(error) });
+  }
+}
+
 port.on('message', (message: ToStorage) => {
   switch (message.op) {
     case 'open':
@@ -55,5 +69,8 @@ port.on('message', (message: ToStorage) => {
     case 'end':
     case 'abandon':
       void finish(message.session, message.op);
+      return;
+    case 'measure':
+      void measure(message);
   }
 });

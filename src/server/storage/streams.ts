@@ -102,6 +102,10 @@ export class IncomingStream {
     return this.start.basis?.contentId ?? 0;
   }
 
+  get stagedBytes(): number {
+    return this.writer.sizeBytes;
+  }
+
   get kind(): RecordKindNumber {
     return this.start.kind;
   }

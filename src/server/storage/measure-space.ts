@@ -1,0 +1,79 @@
+/**
+ * What a client takes on the server: the bytes of its packs, objects and key records, and how many
+ * versions of entries its catalog holds. The catalog itself is not counted: it holds nothing that the
+ * packs do not, and grows with the entries.
+ */
+import path from 'node:path';
+import { Catalog } from '../../catalog/index.js';
+import { type ClientDirectory, KEYS_DIRECTORY, PACKS_PREFIX } from '../../store/index.js';
+import { breather, type System } from '../../system/index.js';
+
+export interface SpaceTaken {
+  readonly bytes: number;
+  /** Versions of all that is no directory. */
+  readonly files: number;
+  readonly directories: number;
+}
+
+/** Directories whose entries are counted by one statement. */
+const COUNT_SLICE = 4096;
+const HEX = /^[0-9a-f]{2}$/;
+
+/** Lets other sessions of the thread in meanwhile. Throws what opening a catalog throws, and system errors. */
+export async function measureSpace(
+  system: System,
+  directory: ClientDirectory,
+  withEntries: boolean,
+): Promise<SpaceTaken> {
+  const bytes = await measureBytes(system, directory.path);
+  const isThere = system.files.status(directory.catalogPath) !== undefined;
+  if (!withEntries || !isThere) return { bytes, files: 0, directories: 0 };
+  return { bytes, ...(await countEntries(system, directory.catalogPath)) };
+}
+
+async function measureBytes({ files }: System, directory: string): Promise<number> {
+  const breathe = breather();
+  let sum = 0;
+  const addFiles = async (below: string): Promise<void> => {
+    for (const name of listed(files, below)) {
+      const status = files.status(path.join(below, name));
+      if (status?.isFile === true) sum += status.sizeBytes;
+      await breathe();
+    }
+  };
+  await addFiles(path.join(directory, PACKS_PREFIX));
+  await addFiles(path.join(directory, KEYS_DIRECTORY));
+  for (const first of listed(files, directory).filter((name) => HEX.test(name))) {
+    for (const second of listed(files, path.join(directory, first))) {
+      if (HEX.test(second)) await addFiles(path.join(directory, first, second));
+      await breathe();
+    }
+  }
+  return sum;
+}
+
+function listed(files: System['files'], directory: string): string[] {
+  return files.status(directory)?.isDirectory === true ? files.list(directory) : [];
+}
+
+async function countEntries(
+  system: System,
+  catalogPath: string,
+): Promise<{ files: number; directories: number }> {
+  const breathe = breather();
+  const catalog = Catalog.openForReading(system, catalogPath);
+  try {
+    const { entryCounts } = catalog;
+    const last = entryCounts.lastDirectory();
+    let [files, directories] = [0, 0];
+    for (let from = 0; from <= last; from += COUNT_SLICE) {
+      const found = entryCounts.between(from, from + COUNT_SLICE);
+      files += found.all - found.directories;
+      directories += found.directories;
+      await breathe();
+    }
+    return { files, directories };
+  } finally {
+    catalog.close();
+  }
+}
