@@ -6,7 +6,7 @@ export const FORMAT_FILE = 'format.json';
 export const CATALOG_FILE = 'tardis.db';
 export const KEYS_DIRECTORY = 'keys';
 /** Sub-accounts, a directory each. */
-export const ACCOUNTS_DIRECTORY = 'accounts';
+export const SUB_ACCOUNTS_DIRECTORY = 'accounts';
 export const RIGHTS_FILE = 'rights';
 
 export function keyFileName(number: number): string {

@@ -8,7 +8,7 @@ import { displayName } from '../model/index.js';
 import type { System } from '../system/index.js';
 import { isClientName } from './client-name.js';
 import { addKeys, dropKeys, hasKeys } from './key-files.js';
-import { ACCOUNTS_DIRECTORY, KEYS_DIRECTORY, RIGHTS_FILE } from './layout.js';
+import { KEYS_DIRECTORY, RIGHTS_FILE, SUB_ACCOUNTS_DIRECTORY } from './layout.js';
 
 /** Of one client. */
 const MAX_ACCOUNTS = 1000;
@@ -30,7 +30,7 @@ export function accountDirectory(client: string, name: string): string {
     const shown = displayName(Buffer.from(name.slice(0, MAX_SHOWN_CHARS)));
     throw new TardisError('ACCOUNT_INVALID', `"${shown}" is no name of an account`);
   }
-  return path.join(client, ACCOUNTS_DIRECTORY, name);
+  return path.join(client, SUB_ACCOUNTS_DIRECTORY, name);
 }
 
 /** Where the key records of a client are, or those of one of its sub-accounts. Throws ACCOUNT_INVALID. */
@@ -75,7 +75,7 @@ export function isAccount(system: System, client: string, name: string): boolean
 
 /** By name. Throws ACCOUNT_INVALID, NOT_PERMITTED for too many. */
 export function listAccounts(system: System, client: string): SubAccount[] {
-  const folder = path.join(client, ACCOUNTS_DIRECTORY);
+  const folder = path.join(client, SUB_ACCOUNTS_DIRECTORY);
   if (system.files.status(folder) === undefined) return [];
   const names = system.files.list(folder).filter(isClientName).toSorted();
   if (names.length > MAX_ACCOUNTS) {

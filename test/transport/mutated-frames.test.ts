@@ -1,0 +1,84 @@
+/**
+ * Messages of whole backups, of both directions, each changed in some way, before anything but the codec sees
+ * them: what is no message is refused with an error of the table, and what is one has the fields it must have.
+ */
+import path from 'node:path';
+import test from 'ava';
+import { TardisError } from '../../src/errors/index.js';
+import { seededRandom } from '../../src/system/index.js';
+import { decodeMessage, peekMessage } from '../../src/transport/index.js';
+import { backupInline, inlineSystem } from '../helpers/inline.js';
+import { mutated } from '../helpers/mutate.js';
+import {
+  dir,
+  file,
+  makeScratch,
+  makeTree,
+  noise,
+  removeScratch,
+  scratch,
+  text,
+} from '../helpers/tree.js';
+
+/** Each way; more by the variable. */
+const FRAMES = Number(process.env['TARDIS_TEST_CODEC_FRAMES'] ?? 20_000);
+const SEED = 7;
+// What clients remember is of no use after the test.
+const state = makeScratch();
+process.env['XDG_STATE_HOME'] = state;
+test.after.always(() => removeScratch(state));
+
+test('changed frames are refused or are messages, in both directions', async (t) => {
+  const home = scratch(t);
+  const source = path.join(home, 'tree');
+  makeTree(source, [
+    dir('a', [file('one', text(1, 900)), dir('b', [file('deep', 'deep')])]),
+    file('middle', noise(2, 100 << 10)),
+    file('large', noise(3, 1200 << 10)),
+  ]);
+  const heard = { 'to-server': [] as Buffer[], 'to-client': [] as Buffer[] };
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  await backupInline(inlineSystem(), place, [source], {
+    create: true,
+    password: 'a password of the tests',
+    wrapHost: (host) => ({
+      open: async (directory, purpose, options, events) => {
+        const handle = await host.open(directory, purpose, options, {
+          answer: (answer, processedBytes) => {
+            if (answer !== undefined) heard['to-client'].push(Buffer.from(answer));
+            events.answer(answer, processedBytes);
+          },
+          failed: (error) => events.failed(error),
+        });
+        return {
+          post: (name, bytes) => {
+            heard['to-server'].push(Buffer.from(bytes));
+            handle.post(name, bytes);
+          },
+          end: () => handle.end(),
+          abandon: () => handle.abandon(),
+        };
+      },
+      measure: (directory, withEntries) => host.measure(directory, withEntries),
+      close: () => host.close(),
+    }),
+  });
+  const random = seededRandom(SEED);
+  for (const direction of ['to-server', 'to-client'] as const) {
+    const frames = heard[direction];
+    t.true(frames.length > 4, direction);
+    let refused = 0;
+    for (let count = 0; count < FRAMES; count += 1) {
+      const bytes = mutated(frames[Math.floor(random.next() * frames.length)]!, random);
+      try {
+        decodeMessage(peekMessage(bytes, direction), bytes);
+      } catch (error) {
+        refused += 1;
+        const isTold = error instanceof TardisError && error.code !== 'INTERNAL';
+        if (!isTold) t.fail(`${direction} ${count}, seed ${SEED}: ${String(error)}`);
+      }
+    }
+    t.true(refused > FRAMES / 10, `${direction}: ${refused} refused`);
+    t.true(refused < FRAMES, `${direction}: some are still messages`);
+  }
+});
