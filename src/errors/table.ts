@@ -181,6 +181,11 @@ export const ERROR_TABLE = Object.freeze({
     1,
     'Give the key file of the client by --keys, or by KeyFile in the configuration; without it nobody can read this backup.',
   ),
+  KEY_MISSING: row(
+    'user',
+    1,
+    'The client got a new key (sonic rotate) since this account was made: remove the account and make it anew.',
+  ),
   KEY_FILE_INVALID: row(
     'user',
     1,

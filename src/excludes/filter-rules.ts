@@ -111,9 +111,12 @@ export class FilterLineReader {
 /** The lines of a file of filters; those that begin with `#` are comments. Throws CONFIG_INVALID. */
 export function parseFilterFile(file: FilterFile): FilterLine[] {
   const reader = new FilterLineReader(file.path);
-  return linesOf(file)
+  const lines = linesOf(file)
     .filter(({ text }) => !text.startsWith('#'))
     .map((line) => reader.read(line));
+  if (lines.some(({ isAccepting }) => isAccepting)) return lines;
+  // What matches nothing is left out, so all of it would be; and all that was there would count as gone.
+  throw invalid(file.path, 1, 'no line accepts anything, so nothing would be backed up');
 }
 
 /** Names are remembered with what matched, since most come again: so many numbers of lines, or names. */

@@ -160,8 +160,8 @@ export class LoginService {
     try {
       const isThere = isClientDirectory(this.system, directory);
       const isLocked = hasKeys(this.system, directory);
-      const isKnown = account === '' || isAccount(this.system, directory, account);
-      if (!isThere || !isKnown) return 'unknown';
+      if (!isThere) return 'unknown';
+      if (account !== '') return isAccount(this.system, directory, account) ? 'keys' : 'unknown';
       return isLocked ? 'keys' : 'open';
     } catch {
       return 'keys'; // reading them will tell why

@@ -44,6 +44,8 @@ const MAX_EARLY_BYTES = 64 << 10;
 /** Answers a client does not read; then its messages are not read either. */
 const MAX_UNREAD_ANSWER_BYTES = 16 << 20;
 const UNREAD_CHECK_MS = 100;
+/** What is taken from a sub-account counts this soon in sessions that are under way. */
+const RIGHTS_CHECK_MS = 2000;
 
 export interface SessionServices {
   readonly system: System;
@@ -82,6 +84,7 @@ export class Session {
   private rights: Rights | undefined;
   /** The sub-account that is logged in; empty: the owner. */
   private account = '';
+  private rightsCheck: NodeJS.Timeout | undefined;
   private isGreeted = false;
   private challenged: Challenged | undefined;
   private unprocessedBytes = 0;
@@ -134,6 +137,7 @@ export class Session {
   private async run(): Promise<void> {
     const reason = await this.connection.closed;
     this.isOver = true;
+    clearInterval(this.rightsCheck);
     this.challenged?.login.abandon();
     await this.opening; // it closes what it opens from here on
     const { handle } = this;
@@ -269,8 +273,20 @@ export class Session {
       return;
     }
     this.handle = handle;
+    if (account !== '') this.watchRights(directory.path);
     const keys = newestKeys(system, loginDirectory(directory.path, account))?.bytes;
     this.opened(rights, proof, keys ?? Buffer.alloc(0));
+  }
+
+  private watchRights(client: string): void {
+    this.rightsCheck = setInterval(() => {
+      try {
+        this.rights &&= rightsOf(this.services.system, client, this.account);
+      } catch (error) {
+        this.refuse(error);
+      }
+    }, RIGHTS_CHECK_MS);
+    this.rightsCheck.unref();
   }
 
   private opened(rights: Rights, proof: Buffer, keys: Buffer): void {

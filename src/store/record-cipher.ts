@@ -54,7 +54,7 @@ export class RecordCipher {
   private readonly master: Uint8Array;
   private readonly bodyKey: Buffer;
 
-  /** Throws RECORD_DAMAGED for an epoch that has no key. */
+  /** Throws RECORD_DAMAGED for an epoch that has no key, KEY_MISSING where that is newer than all there are. */
   constructor(calls: SealingCalls, keys: ContentKeys, head: CipherHead) {
     this.calls = calls;
     this.head = head;
@@ -68,9 +68,11 @@ export class RecordCipher {
       head.scheme === Scheme.chaCha ? BodyCipher.chaCha20Poly1305 : BodyCipher.aes256Gcm;
     const master = keys.contents.find(({ epoch }) => epoch === head.epoch)?.key;
     if (master === undefined) {
+      // A newer one is no damage: an account has the keys of the time when it was made.
+      const isNewer = head.epoch > keys.epoch;
       throw new TardisError(
-        'RECORD_DAMAGED',
-        `there is no key of epoch ${head.epoch} (an account made before \`sonic rotate\` has none)`,
+        isNewer ? 'KEY_MISSING' : 'RECORD_DAMAGED',
+        `there is no key of epoch ${head.epoch}`,
       );
     }
     this.master = master;

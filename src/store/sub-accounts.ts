@@ -38,6 +38,12 @@ export function loginDirectory(client: string, account: string | undefined): str
   return account === undefined || account === '' ? client : accountDirectory(client, account);
 }
 
+/** Throws NO_SUCH_ACCOUNT, ACCOUNT_INVALID. */
+export function requireAccount(system: System, client: string, name: string): void {
+  if (isAccount(system, client, name)) return;
+  throw new TardisError('NO_SUCH_ACCOUNT', `the client has no account "${name}"`);
+}
+
 /** Words in any order, each once. Throws ACCOUNT_INVALID. */
 export function parseRights(words: readonly string[]): RightName[] {
   for (const word of words) {
@@ -73,7 +79,16 @@ export function isAccount(system: System, client: string, name: string): boolean
   return hasRights && hasKeys(system, directory);
 }
 
-/** By name. Throws ACCOUNT_INVALID, NOT_PERMITTED for too many. */
+function rightsIfAny(system: System, client: string, name: string): RightName[] {
+  try {
+    return readRights(system, client, name);
+  } catch (error) {
+    if (asTardisError(error).code === 'ACCOUNT_INVALID') return [];
+    throw error;
+  }
+}
+
+/** By name; one whose file makes no sense has no rights. Throws NOT_PERMITTED for too many. */
 export function listAccounts(system: System, client: string): SubAccount[] {
   const folder = path.join(client, SUB_ACCOUNTS_DIRECTORY);
   if (system.files.status(folder) === undefined) return [];
@@ -83,7 +98,14 @@ export function listAccounts(system: System, client: string): SubAccount[] {
   }
   return names
     .filter((name) => isAccount(system, client, name))
-    .map((name) => ({ name, rights: readRights(system, client, name) }));
+    .map((name) => ({ name, rights: rightsIfAny(system, client, name) }));
+}
+
+/** For who takes the keys out of the store: accounts have them there too. Throws NOT_PERMITTED. */
+export function requireNoAccounts(system: System, client: string): void {
+  if (listAccounts(system, client).length === 0) return;
+  const why = 'accounts of the client have its keys too: remove them (`sonic account --remove`)';
+  throw new TardisError('NOT_PERMITTED', why);
 }
 
 /**
@@ -126,7 +148,7 @@ export async function putAccount(
 /** Nobody logs in by it any more; who is logged in stays so until his session ends. Throws NO_SUCH_ACCOUNT. */
 export async function removeAccount(system: System, client: string, name: string): Promise<void> {
   const { files } = system;
-  readRights(system, client, name);
+  requireAccount(system, client, name);
   const directory = accountDirectory(client, name);
   try {
     files.unlink(path.join(directory, RIGHTS_FILE));

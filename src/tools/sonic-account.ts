@@ -13,8 +13,8 @@ import {
   openClientDirectory,
   parseRights,
   putAccount,
-  readRights,
   removeAccount,
+  requireAccount,
   type RightName,
 } from '../store/index.js';
 import type { System } from '../system/index.js';
@@ -57,7 +57,10 @@ function list({ json, client }: Options, system: System, directory: string): voi
   }
   if (accounts.length === 0) print(`The client "${client}" has no accounts but its own.`);
   else {
-    const rows = accounts.map(({ name, rights }) => [name, rights.join(' ')]);
+    const rows = accounts.map(({ name, rights }) => [
+      name,
+      rights.join(' ') || 'none: its file makes no sense',
+    ]);
     print(formatTable(rows, []));
   }
 }
@@ -93,17 +96,18 @@ async function add(
 async function change(options: Options, system: System, name: string): Promise<void> {
   const { client } = options;
   const rights = rightsIn(options);
-  await locked(options, system, async (directory) => {
-    readRights(system, directory, name);
-    await putAccount(system, directory, { name, rights }, undefined);
-  });
-  const text = `The account "${name}" of "${client}" may from its next session on: ${rights.join(', ')}.`;
+  // Not under the client's lock: a session of the account itself must not hold this up.
+  const { path: directory } = openClientDirectory(system, clientPlace(options));
+  requireAccount(system, directory, name);
+  await putAccount(system, directory, { name, rights }, undefined);
+  const text = `The account "${name}" of "${client}" may from now on: ${rights.join(', ')}.`;
   tell(options.json, undefined, { client, account: name }, text);
 }
 
 async function remove(options: Options, system: System, name: string): Promise<void> {
   const { client } = options;
-  await locked(options, system, (directory) => removeAccount(system, directory, name));
+  const { path: directory } = openClientDirectory(system, clientPlace(options));
+  await removeAccount(system, directory, name);
   const text = `The account "${name}" of "${client}" is removed.`;
   tell(options.json, undefined, { client, account: name }, text);
 }

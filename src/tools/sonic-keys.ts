@@ -11,7 +11,12 @@ import {
   unlockKeyRecord,
 } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
-import { acquireClient, openClientDirectory, removeOlderKeys } from '../store/index.js';
+import {
+  acquireClient,
+  openClientDirectory,
+  removeOlderKeys,
+  requireNoAccounts,
+} from '../store/index.js';
 import type { System } from '../system/index.js';
 import { askPassword, givenPassword } from './password.js';
 import { clientPlace } from './run-tool.js';
@@ -49,9 +54,13 @@ export async function moveKeys(
   if (file === undefined) throw new TardisError('USAGE', 'name the key file by --keys');
   if (insertKeys) file.read(); // before a password is asked for
   const system = storeSystem(options.umask);
+  const isLocal = options.throughServer === undefined;
+  if (isLocal && removeKeys) {
+    // Asked here too, before the file is touched: the server's own check comes behind that.
+    requireNoAccounts(system, openClientDirectory(system, clientPlace(options)).path);
+  }
   const ask = promptFor(client);
   const password = (await givenPassword(options, found, ask)) ?? (await askPassword(ask));
-  const isLocal = options.throughServer === undefined;
   const job = { system, client, file, password, isLocal };
   const change = insertKeys ? insertInto(job) : removeKeys ? takeOut(job) : copyOut(job);
   await changeRecord(system, options, password, change);

@@ -21,7 +21,7 @@ import {
   type RekeyResult,
   removeOld,
 } from '../rekey/index.js';
-import { newestKeys, openClientDirectory } from '../store/index.js';
+import { listAccounts, newestKeys, openClientDirectory } from '../store/index.js';
 import { hasAes, type System } from '../system/index.js';
 import { askPassword, givenNewPassword, givenPassword, strengthLine } from './password.js';
 import { ProgressLine } from './progress-line.js';
@@ -133,13 +133,13 @@ async function run(
       options,
       'finished',
       undefined,
-      `What was left of the old generation of "${client}" is removed.`,
+      `What an earlier run had left of the old generation of "${client}" is removed; its keys are those of that run.`,
     );
     return 0;
   }
   if (stage === 'begun') await generations.removeSecond();
   const keys = await keysFor(system, generations);
-  confirm(options, generations);
+  confirm(options, system, generations);
   if (stage !== 'making') await begin(generations, keys.record, options.storeSkipFile);
   const keyring = openKeyring(system, { record: keys.record, keys: keys.masters });
   const limits = {
@@ -192,9 +192,12 @@ async function giveUp(options: Options, generations: Generations): Promise<numbe
 }
 
 /** Throws CONFIRMATION_NEEDED. */
-function confirm({ yes, client }: Options, { first }: Generations): void {
+function confirm({ yes, client }: Options, system: System, { first }: Generations): void {
   if (yes) return;
-  const question = `When all of "${client}" is written anew and compared, ${first.path} as it is now is removed. Go on?`;
+  const accounts = listAccounts(system, first.path).map(({ name }) => name);
+  const gone =
+    accounts.length === 0 ? '' : ` Its accounts (${accounts.join(', ')}) are not taken along.`;
+  const question = `When all of "${client}" is written anew and compared, ${first.path} as it is now is removed.${gone} Go on?`;
   const answer = askYes(question);
   if (answer === true) return;
   const why = answer === undefined ? 'there is no terminal to ask on' : 'that was not wanted';

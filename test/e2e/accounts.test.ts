@@ -15,7 +15,15 @@ import {
   Purpose,
   type PurposeName,
 } from '../../src/transport/index.js';
-import { backup, jsonLines, type Outcome, run, Server, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  jsonLines,
+  type Outcome,
+  pause,
+  run,
+  Server,
+  succeed,
+} from '../helpers/commands.js';
 import { differences, dir, file, look, makeTree, noise, scratch } from '../helpers/tree.js';
 
 const system = nodeSystem();
@@ -180,6 +188,46 @@ test('every message is refused to who lacks its right, whatever program sends it
   t.is(await send('adder', Purpose.backup, 'setKeys'), 'NOT_PERMITTED', 'keys are the owner’s');
   const before = fs.readdirSync(path.join(lab.store, 'me', 'keys'));
   t.deepEqual(before, ['00000001.key']);
+});
+
+test('what is taken from an account counts in sessions that are under way', async (t) => {
+  const lab = await labWith(t, { adder: 'add', reader: 'list,read' });
+  const { at, as, sonic, source, store } = lab;
+  const server = await Server.start(store);
+  t.teardown(() => server.kill());
+  makeTree(at('more'), [file('large', noise(2, 40 << 20))]);
+  // A slow link: the session lasts longer than the server looks away.
+  const args = [...as('adder', server), '--bandwidth-limit', '1M', at('more')];
+  const adding = run('tardis', [...args, source]);
+  await pause(3000);
+  t.is((await sonic('--remove', 'adder')).status, 0, 'no session holds that up');
+  const { status, stderr } = await adding;
+  t.not(status, 0);
+  t.regex(stderr, /NO_SUCH_ACCOUNT|NOT_PERMITTED/);
+  await succeed('lstardis', [...as('reader', server), source]);
+});
+
+test('an account lacks the keys that came after it, which is no damage', async (t) => {
+  const { owner, at, source, store } = await labWith(t, { reader: 'list,read' });
+  await succeed('sonic', ['rotate', ...owner]);
+  fs.writeFileSync(path.join(source, 'later'), noise(3, 5000));
+  await backup([...owner, '--local', source]);
+  const reader = ['-D', store, '-C', 'me', '-F', at('own'), '--account', 'reader'];
+  const { stderr, status } = await run('regenerate', [...reader, '-o', at('out'), source]);
+  t.is(status, 3);
+  t.regex(stderr, /no key of epoch 2/);
+  t.notRegex(stderr, /damage/);
+  t.true(fs.existsSync(path.join(at('out'), 'tree', 'other')), 'the rest is there');
+  t.is((await backup([...owner, '--local', source])).progress.contentsSent, 0);
+});
+
+test('an account whose file makes no sense has no rights, and can be mended', async (t) => {
+  const { owner, sonic, store } = await labWith(t, { phone: 'list' });
+  fs.writeFileSync(path.join(store, 'me', 'accounts', 'phone', 'rights'), 'list bogus');
+  const [line] = jsonLines(await succeed('sonic', ['account', ...owner, '--json']));
+  t.deepEqual((line as { accounts: unknown }).accounts, [{ name: 'phone', rights: [] }]);
+  t.is((await sonic('--change', 'phone', '--rights', 'list')).status, 0);
+  t.is((await sonic('--remove', 'phone')).status, 0);
 });
 
 test('keys that are in a file stay there: no account has them in the store', async (t) => {

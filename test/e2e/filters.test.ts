@@ -47,7 +47,7 @@ test('a filter file comes from option and key, and leaves out what it does not a
     `path reject ${tree}/src/deep\n# all else\nfile accept (?i).*\\.txt$\ndir accept .*`,
     'path accept /.*/src\nfile accept test',
     'file accept .*',
-    '# nothing\n',
+    'dir accept none of these',
   ];
   const file = path.join(home, 'filter');
   const config = path.join(home, 'config');
@@ -61,6 +61,21 @@ test('a filter file comes from option and key, and leaves out what it does not a
     const wanted = all.filter((each) => naiveAccepts(filter, tree, each));
     t.deepEqual(await savedPaths(place, tree), wanted, filter);
     t.is(progress.leftOut > 0, wanted.length < all.length);
+  }
+  // A slip in the file must not make all that was there count as gone.
+  for (const empty of ['', '# nothing\n', 'any reject x\n']) {
+    fs.writeFileSync(file, empty);
+    const args = [
+      '-D',
+      path.join(home, 'store'),
+      '-C',
+      'c0',
+      '--local',
+      '--filter-file',
+      file,
+      tree,
+    ];
+    t.regex((await run('tardis', args)).stderr, /CONFIG_INVALID/);
   }
 });
 

@@ -70,7 +70,7 @@ test('a server without a store shows the decoy that the store gets later', async
   t.deepEqual(listClients(nodeSystem(), store), ['known']);
 });
 
-test('known and unknown clients take the same time', async (t) => {
+test.serial('known and unknown clients take the same time', async (t) => {
   t.timeout(30 * 60_000); // 5,000 logins on a slow machine
   const store = scratchInMemory(t);
   await makeClient(store, 'known', 'secret');

@@ -1,7 +1,7 @@
 /** Taking the next key record of a client: what it must be, so that a session cannot take the keys away. */
 import { parseKeyRecord } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
-import { addKeys, type ClientDirectory, listAccounts, newestKeys } from '../../store/index.js';
+import { addKeys, type ClientDirectory, requireNoAccounts, newestKeys } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 
 /**
@@ -27,11 +27,7 @@ export async function changeKeys(
       'the new key record is not one that this client may have',
     );
   }
-  if (!next.hasKeys && listAccounts(system, path).length > 0) {
-    const why =
-      'accounts of the client have its keys too: remove them first (`sonic account --remove`)';
-    throw new TardisError('NOT_PERMITTED', why);
-  }
+  if (!next.hasKeys) requireNoAccounts(system, path);
   const isNext = next.number === (before?.number ?? 0) + 1;
   if (!isNext || (before !== undefined && !next.keysetId.equals(before.keysetId))) {
     throw new TardisError('NOT_PERMITTED', 'the new key record does not follow the one there is');

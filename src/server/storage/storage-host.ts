@@ -241,6 +241,8 @@ class StorageThread {
         return;
       }
       case 'failed':
+        // The thread has let go of it; who is ending it still waits for an answer.
+        if (open.ended === undefined) this.sessions.delete(message.session);
         open.events.failed(fromWire(message.error));
     }
   }

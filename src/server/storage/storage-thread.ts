@@ -21,7 +21,10 @@ async function open(message: Extract<ToStorage, { op: 'open' }>): Promise<void> 
       system,
       message.request,
       (answer, processedBytes) => send({ op: 'answer', session, answer, processedBytes }),
-      (error) => send({ op: 'failed', session, error: toWire(error) }),
+      (error) => {
+        sessions.delete(session); // it has let go of all it had
+        send({ op: 'failed', session, error: toWire(error) });
+      },
     );
     sessions.set(session, opened);
     send({ op: 'opened', session });
