@@ -12,7 +12,7 @@ import {
   replaceKeys,
   unlockKeyRecord,
 } from '../crypto/index.js';
-import { TardisError } from '../errors/index.js';
+import { asTardisError, TardisError } from '../errors/index.js';
 import { Scheme } from '../model/index.js';
 import {
   Generations,
@@ -247,8 +247,14 @@ async function freshKeys(
     const what = `${generations.second.path} was made from another generation`;
     throw new TardisError('KEYS_DAMAGED', `${what}: remove it with --abort`);
   }
-  const { keys: masters } = await unlockKeyRecord(record, password);
-  return { record, masters };
+  try {
+    const { keys: masters } = await unlockKeyRecord(record, password);
+    return { record, masters };
+  } catch (error) {
+    if (asTardisError(error).code !== 'LOGIN_FAILED') throw error;
+    const what = 'the unfinished run was begun with another new password';
+    throw new TardisError('LOGIN_FAILED', `${what}: give that one, or begin anew after --abort`);
+  }
 }
 
 async function unlocked(record: KeyRecord, password: Buffer): Promise<FormerKeys> {
