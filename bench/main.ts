@@ -12,6 +12,8 @@ import { describeMachine } from './machine.js';
 import { killRunning, measure } from './measure.js';
 import { parseOptions, USAGE, UsageError, type Options } from './options.js';
 import { releases } from './releases.js';
+import { sets } from './sets.js';
+import { sync } from './sync.js';
 import { Workplace } from './workplace.js';
 
 const say = (line: string): void => {
@@ -53,7 +55,17 @@ async function ask(options: Options): Promise<boolean> {
         encryption(workplace, checkout, options, say),
       );
     }
-    const { releases: asked } = options;
+    if (options.sync) {
+      return await answerIn(workplace, checkout, options, () =>
+        sync(workplace, checkout, options, say),
+      );
+    }
+    const { releases: asked, sets: count } = options;
+    if (count !== undefined) {
+      return await answerIn(workplace, checkout, options, () =>
+        sets(workplace, checkout, { ...options, sets: count }, say),
+      );
+    }
     if (asked !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
         releases(workplace, checkout, { ...options, releases: asked }, say),

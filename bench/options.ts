@@ -31,6 +31,10 @@ export interface Options {
   readonly deltaMib: number | undefined;
   /** Ask what encryption costs. */
   readonly encryption: boolean;
+  /** Ask what syncing costs. */
+  readonly sync: boolean;
+  /** Ask what questions about a history of so many sets cost; undefined: another question. */
+  readonly sets: number | undefined;
   /** Ask how large the store of a source tree's releases becomes; undefined: another question. */
   readonly releases: ReleasesOptions | undefined;
   /** Where plots go. */
@@ -65,6 +69,8 @@ questions about this tool alone
   --sizes N,N,...  other numbers of files for --growth
   --delta MIB      a file of MIB mebibytes (1024 is meant) that changed a little, beside rdiff, and one rewritten
   --encryption     what encryption costs: a client without a password, one with, and one that encrypts
+  --sync           what it costs that all is on the disk before it is called saved (--work: on a disk, by default here)
+  --sets N         what questions about N sets of a tree cost, and deleting most of them (400 and --files 1000000 are meant)
 
 the tree
   --files N        generate a tree of N files (80000)
@@ -102,9 +108,11 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   const isReleases = values.releases === true;
   const [isDelay, isDelta] = [values.delay !== undefined, values.delta !== undefined];
   const isEncryption = values.encryption === true;
-  const asked = [growth.length > 0, isDelay, isDelta, isReleases, isEncryption];
+  const isSync = values.sync === true;
+  const isSets = values.sets !== undefined;
+  const asked = [growth.length > 0, isDelay, isDelta, isReleases, isEncryption, isSync, isSets];
   if (asked.filter(Boolean).length > 1) {
-    const names = '--delay, --delta, --encryption, --growth and --releases';
+    const names = '--delay, --delta, --encryption, --growth, --releases, --sets and --sync';
     throw new UsageError(`${names} are different questions`);
   }
   if (values.plots !== undefined && !existsSync(values.plots)) {
@@ -132,7 +140,7 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     seed: integer('seed', values.seed, 1, 0, 0xffff_ffff),
     files: integer('files', values.files, filesOf(isReleases, quick), 1, 10_000_000),
     tree: values.tree,
-    work: values.work ?? '/dev/shm',
+    work: values.work ?? (isSync ? '.' : '/dev/shm'),
     runs: integer(
       'runs',
       values.runs,
@@ -154,6 +162,8 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     deltaMib:
       values.delta === undefined ? undefined : integer('delta', values.delta, 1024, 2, 65_536),
     encryption: isEncryption,
+    sync: isSync,
+    sets: isSets ? integer('sets', values.sets, 400, 3, 100_000) : undefined,
     releases: releasesOf(isReleases, values),
     plots: values.plots,
   };
@@ -177,6 +187,8 @@ function parse(argv: readonly string[]) {
         delay: { type: 'string' },
         delta: { type: 'string' },
         encryption: { type: 'boolean' },
+        sync: { type: 'boolean' },
+        sets: { type: 'string' },
         growth: { type: 'boolean' },
         sizes: { type: 'string' },
         releases: { type: 'boolean' },

@@ -27,7 +27,8 @@ CREATE TABLE backup_sets (
   opened_at_ms   INTEGER NOT NULL, -- the server's clock
   client_time_ms INTEGER NOT NULL,
   closed_at_ms   INTEGER,
-  stats          TEXT NOT NULL DEFAULT '{}' -- JSON: counts and bytes
+  stats          TEXT NOT NULL DEFAULT '{}', -- JSON: counts and bytes
+  marks          TEXT NOT NULL DEFAULT '{}'  -- JSON: title, priority, isLocked, isExpendable, tags
 );
 
 CREATE TABLE set_roots (
@@ -163,4 +164,31 @@ CREATE TABLE skip_seals (
 CREATE TABLE set_seals (
   set_number INTEGER PRIMARY KEY,
   seal       BLOB NOT NULL
+);
+
+-- Packs and objects that nothing needs any more; they are deleted when nobody can be reading them.
+CREATE TABLE removed_packs (
+  pack          INTEGER PRIMARY KEY,
+  removed_at_ms INTEGER NOT NULL -- the server's clock
+);
+CREATE TABLE removed_objects (
+  digest        BLOB PRIMARY KEY,
+  removed_at_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+-- How much of a pack is no content, once somebody has looked.
+CREATE TABLE pack_metadata (
+  pack  INTEGER PRIMARY KEY,
+  bytes INTEGER NOT NULL
+);
+
+-- Settings of the server that hold for this client only.
+CREATE TABLE settings (
+  key   TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- What the client of a set was set to, in its own words (sealed where it encrypts).
+CREATE TABLE set_configs (
+  set_number INTEGER PRIMARY KEY,
+  config     TEXT NOT NULL
 );

@@ -1,6 +1,7 @@
-// Builds native/build/Release/tardis_native.node with node-gyp, unless it is newer than its sources and loads.
+// Builds native/build/Release/tardis_native.node with node-gyp, unless it is newer than its sources and loads; in a
+// checkout also sqlite_disk.so beside it, the extension of SQLite by which tests see what it does to its files.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync, renameSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -100,6 +101,38 @@ function build() {
   if (!loads()) fail(`${addon} was built but cannot be loaded`, PACKAGES);
 }
 
+/** One file and one call of the compiler: it needs nothing of node. A package that is installed has no source of it. */
+function buildTestExtension() {
+  const source = join(native, 'testing', 'sqlite-disk.cc');
+  if (!existsSync(source)) return;
+  const target = join(native, 'build', 'Release', 'sqlite_disk.so');
+  if (existsSync(target) && statSync(source).mtimeMs < statSync(target).mtimeMs) return;
+  console.log('build-native: building sqlite_disk, for tests');
+  // The headers of the very SQLite that is used.
+  const sqlite = join(dirname(require.resolve('better-sqlite3/package.json')), 'deps', 'sqlite3');
+  const flags = [
+    '-std=c++17',
+    '-shared',
+    '-fPIC',
+    '-O2',
+    '-Wall',
+    '-Wextra',
+    '-fvisibility=hidden',
+  ];
+  const made = `${target}.new`;
+  const result = spawnSync(
+    process.env.CXX || 'g++',
+    [...flags, '-I', `"${sqlite}"`, '-o', `"${made}"`, `"${source}"`],
+    { encoding: 'utf8', shell: true },
+  );
+  if (result.status !== 0) {
+    process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`);
+    fail(`${target} could not be built`, PACKAGES);
+  }
+  renameSync(made, target); // an old one may be in use
+}
+
 if (process.platform !== 'linux') fail('only Linux is supported');
 if (isCurrent()) console.log('build-native: tardis_native is up to date');
 else build();
+buildTestExtension();

@@ -7,7 +7,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-const TOOLS = ['tardis', 'tardisd', 'regenerate', 'lstardis', 'sonic'];
+const TOOLS = ['tardis', 'tardisd', 'regenerate', 'lstardis', 'tardiff', 'sonic'];
 
 const { metafile } = await build({
   entryPoints: [

@@ -1,10 +1,12 @@
-// Writes the parts of docs/ that say what a table of the program says: `node scripts/make-docs.mjs`
+// Writes the parts of docs/, and the files of man/ and completions/, that say what a table of the program says: `node scripts/make-docs.mjs`
 // (after a build), or with --check tells which files differ. A test does the same in memory.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ABSENT, allRows, formatValue, TOOLS } from '../dist/src/config/index.js';
+import { ABSENT, allRows, formatValue, NEOPHYTOS, TOOLS } from '../dist/src/config/index.js';
 import { ERROR_TABLE } from '../dist/src/errors/index.js';
+import { completions } from './make-completions.mjs';
+import { manPages } from './make-man.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const KIB = 1024;
@@ -203,6 +205,39 @@ ${table(['name', 'kind', 'why'], refused)}
 `;
 }
 
+function neophytosDocument() {
+  const rows = NEOPHYTOS.map(({ option, value, ours, why }) => [
+    code(value === undefined ? option : `${option}=${value}`),
+    ours === undefined ? 'none' : code(ours),
+    `${why}.`,
+  ]);
+  return `# For users of Neophytos
+
+Generated from \`src/config/neophytos.ts\` by \`node scripts/make-docs.mjs\`; do not edit.
+
+Who types options of Neophytos is told the command to write; nothing is done before. Its ways are these here:
+
+| there | here |
+| --- | --- |
+| push a directory as the target \`peach\` | \`tardis --server HOST --password-file FILE --kept-as /peach DIRECTORY\` |
+| push two targets in one run | \`tardis … --kept-as /peach --kept-as /plum DIRECTORY1 DIRECTORY2\` |
+| pull the target \`peach\` | \`regenerate --server HOST --password-file FILE --last --output DIRECTORY /peach\`: as DIRECTORY/peach |
+| pull all targets | \`regenerate … --all --output DIRECTORY\`: all that the newest set holds; of targets that were pushed in runs of their own, each is named with \`--last\` |
+| what is on the server | \`lstardis --server HOST --password-file FILE\` |
+| an older version, or a file that was deleted | \`regenerate … --date "3 days ago" PATH\` |
+| an account | \`sonic create --server HOST --client NAME --password\`, if the server lets new clients in; else on its machine |
+| several accounts for one target, with rights | \`sonic account --add NAME --rights add,list\` |
+| quotas | \`docs/operations.md\` |
+
+A client is a machine: its name is \`--client\`, or the host name. A job in a configuration file (\`--job\`) may hold all of
+this for each target: \`Server\`, \`PasswordFile\`, \`Directories\`, \`KeptAs\`.
+
+## Every option
+
+${table(['there', 'here', 'how'], rows)}
+`;
+}
+
 /** What is between `<!-- NAME:begin -->` and `<!-- NAME:end -->` replaced; unchanged without them. */
 export function replaceSection(text, name, section) {
   const begin = `<!-- ${name}:begin -->`;
@@ -215,7 +250,9 @@ export function replaceSection(text, name, section) {
 
 /** A file, and how its text is made from what it is now (undefined: there is none). */
 const GENERATED = [
+  ...[...manPages(), ...completions()].map(({ file, text }) => ({ file, generate: () => text })),
   { file: 'docs/errors.md', generate: () => errorsDocument() },
+  { file: 'docs/neophytos.md', generate: () => neophytosDocument() },
   { file: 'docs/configuration.md', generate: () => configurationDocument() },
   {
     file: 'docs/protocol.md',
@@ -241,7 +278,10 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const { file, current, wanted } of await generateDocs()) {
     if (current === wanted) continue;
     if (isCheck) process.exitCode = 1;
-    else writeFileSync(join(root, file), wanted);
+    else {
+      mkdirSync(dirname(join(root, file)), { recursive: true });
+      writeFileSync(join(root, file), wanted);
+    }
     console.log(`${file}: ${isCheck ? 'is out of date' : 'written'}`);
   }
 }

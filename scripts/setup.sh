@@ -60,6 +60,7 @@ fi
 packages_stamp=node_modules/.tardis-setup
 build_stamp=dist/.tardis-built
 addon=native/build/Release/tardis_native.node
+extension=native/build/Release/sqlite_disk.so # of SQLite, for tests
 wanted_packages="$(cksum <package-lock.json) $platform"
 
 is_newer_than() { # STAMP PATH...: is anything newer? A directory is when a name in it came or went.
@@ -86,7 +87,8 @@ if [ "$(cat $packages_stamp 2>/dev/null)" != "$wanted_packages" ]; then
 fi
 
 must_build_addon=no
-if [ ! -e $addon ] || is_newer_than $addon native/src native/binding.gyp; then
+if [ ! -e $addon ] || is_newer_than $addon native/src native/binding.gyp ||
+  [ ! -e $extension ] || is_newer_than $extension native/testing; then
   must_build_addon=yes
 fi
 
@@ -160,12 +162,13 @@ if [ $must_install = yes ]; then
 fi
 
 # --- The addon ---------------------------------------------------------------------------------
-if [ ! -e $addon ] || is_newer_than $addon native/src native/binding.gyp; then
+if [ ! -e $addon ] || is_newer_than $addon native/src native/binding.gyp ||
+  [ ! -e $extension ] || is_newer_than $extension native/testing; then
   say 'building the native addon (system calls that Node.js lacks)'
   touch dist/.addon-began
   node scripts/build-native.mjs </dev/null || fail 'the addon could not be built; see above'
   # make may find nothing to do for a newer source; it must not be asked again each time.
-  touch -r dist/.addon-began $addon
+  touch -r dist/.addon-began $addon $extension
 fi
 
 # --- TypeScript --------------------------------------------------------------------------------

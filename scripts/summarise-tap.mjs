@@ -16,11 +16,18 @@ if (program === undefined) {
   process.exit(1);
 }
 
+const startMs = performance.now();
 let passed = 0;
 let failed = 0;
 let notRun = 0;
 let isFailureShown = false;
 let isInDetails = false;
+
+/** How long it has taken, and how far it has come in the order of the files. */
+function tellProgress(title) {
+  const minutes = ((performance.now() - startMs) / 60_000).toFixed(1);
+  console.log(`${passed} tests passed so far, ${minutes} min; the last one: ${title}`);
+}
 
 function fail(title) {
   failed += 1;
@@ -34,7 +41,7 @@ function readResult(line) {
     notRun += 1;
   } else if (not === undefined) {
     passed += 1;
-    if (passed % PROGRESS_EVERY === 0) console.log(`${passed} tests passed so far`);
+    if (passed % PROGRESS_EVERY === 0) tellProgress(title);
   } else {
     fail(title);
     isFailureShown = true;

@@ -12,11 +12,12 @@ if (!Number.isInteger(rounds) || rounds < 1 || !Number.isInteger(seed)) {
 const home = makeScratch();
 try {
   const report = await thrash({ home, rounds, seed, say: (line) => console.log(line) });
-  const { killed, survived, busy, finishedSets, problems } = report;
+  const { killed, survived, busy, finishedSets, purges, purgesKilled, checks, problems } = report;
   for (const problem of problems) console.error(`PROBLEM: ${problem}`);
   console.log(
     `${killed} killed, ${survived} through before the kill, ${busy} times busy, ` +
-      `${finishedSets} finished sets restored, ${problems.length} problems (seed ${seed})`,
+      `${purges} sets deleted, ${purgesKilled} deletions killed, ` +
+      `${checks} checks of the store, ${finishedSets} finished sets restored, ${problems.length} problems (seed ${seed})`,
   );
   process.exitCode = problems.length === 0 ? 0 : 1;
 } finally {

@@ -42,6 +42,7 @@ export function tardis(place: Place, { checkout, level, pi }: TardisOptions): Su
     again: () => run('tardis', ...backup, place.tree),
     restore: () => run('regenerate', ...archive, '-o', place.out, place.tree),
     restoredTree: () => join(place.out, basename(place.tree)),
-    storeBytes: () => bytesBelow(place.store),
+    // Without the reserve: it is free space that is kept, and as large for any tree.
+    storeBytes: () => bytesBelow(place.store) - bytesBelow(join(place.store, CLIENT, 'reserve')),
   };
 }

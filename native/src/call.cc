@@ -42,6 +42,14 @@ void describe(const Failure& failure, char (&code)[64], char (&text)[160]) {
 }
 
 void raise(napi_env env, const Failure& failure) {
+  const napi_value error = errorOf(env, failure);
+  if (error != nullptr) napi_throw(env, error);
+  else napi_throw_error(env, "ENOMEM", "ENOMEM: an error could not be told");
+}
+
+}  // namespace
+
+napi_value errorOf(napi_env env, const Failure& failure) {
   char code[64];
   char text[160];
   describe(failure, code, text);
@@ -51,8 +59,7 @@ void raise(napi_env env, const Failure& failure) {
   if (napi_create_string_utf8(env, code, NAPI_AUTO_LENGTH, &codeValue) != napi_ok ||
       napi_create_string_utf8(env, message.data(), message.size(), &messageValue) != napi_ok ||
       napi_create_error(env, codeValue, messageValue, &error) != napi_ok) {
-    napi_throw_error(env, code, message.c_str());
-    return;
+    return nullptr;
   }
   if (napi_create_int32(env, -failure.number, &value) == napi_ok) {
     napi_set_named_property(env, error, "errno", value);
@@ -60,10 +67,8 @@ void raise(napi_env env, const Failure& failure) {
   if (napi_create_string_utf8(env, failure.syscall, NAPI_AUTO_LENGTH, &value) == napi_ok) {
     napi_set_named_property(env, error, "syscall", value);
   }
-  napi_throw(env, error);
+  return error;
 }
-
-}  // namespace
 
 int Call::fd(int index) const {
   double value;

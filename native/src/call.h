@@ -19,6 +19,9 @@ struct Failure {
   const char* text = nullptr;  // in place of errno's description
 };
 
+// The failure as JavaScript's error; null when there is no memory for it.
+napi_value errorOf(napi_env env, const Failure& failure);
+
 struct Bytes {
   uint8_t* data;
   size_t size;

@@ -16,6 +16,19 @@ namespace {
 
 constexpr unsigned kRenameExchange = 2;  // RENAME_EXCHANGE; not every C library names it
 
+// Two names, each in an open directory: the arguments of calls that link, rename or swap.
+struct TwoNames {
+  explicit TwoNames(const Call& call) : from(call.fd(0)), to(call.fd(2)) {
+    call.name(1, &oldName);
+    call.name(3, &newName);
+  }
+
+  const int from;
+  const int to;
+  Name oldName;
+  Name newName;
+};
+
 void demand(int result, const char* syscall) {
   if (result != 0) throw Failure{errno, syscall};
 }
@@ -72,13 +85,8 @@ napi_value makeNodeAt(const Call& call) {
 }
 
 napi_value linkAt(const Call& call) {
-  const int from = call.fd(0);
-  const int to = call.fd(2);
-  Name oldName;
-  Name newName;
-  call.name(1, &oldName);
-  call.name(3, &newName);
-  demand(retry([&] { return linkat(from, oldName.text, to, newName.text, 0); }), "linkat");
+  const TwoNames at(call);
+  demand(retry([&] { return linkat(at.from, at.oldName.text, at.to, at.newName.text, 0); }), "linkat");
   return call.nothing();
 }
 
@@ -91,27 +99,17 @@ napi_value unlinkAt(const Call& call) {
 }
 
 napi_value renameAt(const Call& call) {
-  const int from = call.fd(0);
-  const int to = call.fd(2);
-  Name oldName;
-  Name newName;
-  call.name(1, &oldName);
-  call.name(3, &newName);
-  demand(retry([&] { return renameat(from, oldName.text, to, newName.text); }), "renameat");
+  const TwoNames at(call);
+  demand(retry([&] { return renameat(at.from, at.oldName.text, at.to, at.newName.text); }), "renameat");
   return call.nothing();
 }
 
 // Swaps two names in one step: nobody ever finds either of them missing.
 napi_value exchangeAt(const Call& call) {
-  const int from = call.fd(0);
-  const int to = call.fd(2);
-  Name oldName;
-  Name newName;
-  call.name(1, &oldName);
-  call.name(3, &newName);
+  const TwoNames at(call);
   demand(retry([&] {
            return static_cast<int>(
-               syscall(SYS_renameat2, from, oldName.text, to, newName.text, kRenameExchange));
+               syscall(SYS_renameat2, at.from, at.oldName.text, at.to, at.newName.text, kRenameExchange));
          }),
          "renameat2");
   return call.nothing();

@@ -14,6 +14,7 @@ import type { DeltaSource } from '../delta/index.js';
 import type { ContentKeys } from '../model/index.js';
 import type { ObjectReader, OwnerRecord, RootRecord, SetNote } from '../store/index.js';
 import type { Access } from './access.js';
+import type { Reports } from './reports.js';
 
 export type ArchiveEntry = CatalogEntry;
 
@@ -58,6 +59,8 @@ export interface Archive {
   readonly contentKeys: ContentKeys | undefined;
   /** What of that which was answered nothing proves, in words; for whoever restores it. */
   readonly doubts: readonly string[];
+  /** Questions beside those of entries. */
+  readonly reports: Reports;
   /** Where the store's objects are, for jobs that read them; undefined: not on this machine. */
   readonly clientPath: string | undefined;
   /**

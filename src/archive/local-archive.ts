@@ -15,8 +15,10 @@ import {
   type RootRecord,
   type SetNote,
 } from '../store/index.js';
-import type { Files, System } from '../system/index.js';
+import { breather, type Files, type System } from '../system/index.js';
 import { Access, noAccess } from './access.js';
+import { LocalReports } from './local-reports.js';
+import type { Reports } from './reports.js';
 import { restBelow, rootAbove } from './roots.js';
 import { setAt, setNamed } from './sets.js';
 import type {
@@ -89,6 +91,7 @@ class LocalArchive implements Archive {
   readonly doubts = [];
   readonly clientPath: string;
   readonly access: Access;
+  readonly reports: Reports;
   private sliceEndsMs = 0;
   private sliceTimer: NodeJS.Timeout | undefined;
   private readonly locator = new Locator();
@@ -110,6 +113,7 @@ class LocalArchive implements Archive {
     this.client = directory.client;
     this.clientPath = directory.path;
     this.catalog = catalog;
+    this.reports = new LocalReports(() => this.reading(), directory, files, access);
   }
 
   /** The tables, inside a reading transaction that lasts a slice of time at most. */
@@ -180,8 +184,25 @@ class LocalArchive implements Archive {
   }
 
   async list(page: ListingPage): Promise<ArchiveEntry[]> {
-    const entries = this.reading().entries.listAsOf(page);
+    const entries =
+      page.unlike === undefined
+        ? this.reading().entries.listAsOf(page)
+        : await this.listUnlike(page, page.unlike);
     return this.access.isUnrestricted ? entries : entries.map((entry) => this.shown(entry));
+  }
+
+  /** In slices: of a large directory very few entries may differ. */
+  private async listUnlike(page: ListingPage, unlike: number): Promise<ArchiveEntry[]> {
+    const found: ArchiveEntry[] = [];
+    const breathe = breather();
+    for (let { after } = page; ; ) {
+      const rest = { ...page, after, limit: page.limit - found.length };
+      const { entries, upTo } = this.reading().differing.list(rest, unlike);
+      found.push(...entries);
+      if (upTo === undefined || found.length >= page.limit) return found;
+      after = upTo;
+      await breathe();
+    }
   }
 
   /** A digest tells whether a file is the same as another: as much as its content. So may attributes. */

@@ -9,14 +9,13 @@ import {
   EntryType,
   isSparse,
   metadataOf,
+  ROOT_NAME,
   RowReader,
   SEAL_BYTES,
 } from '../model/index.js';
 import type { NativeCalls } from '../system/index.js';
 import type { ArchiveEntry } from './archive.js';
 
-/** What a client calls each root in its row. */
-const ROOT_NAME = Buffer.from('root');
 const ROW_HINT_BYTES = 256;
 
 export class EntryOpener {

@@ -5,19 +5,17 @@
 import { type Keyring, ownSetSeal, type Remembered, SealMemory, SealSum } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
 import {
-  ENTRY_SEAL_BYTES,
-  readAttributes,
-  SEAL_ATTRIBUTE,
+  NO_SEAL,
   SEAL_BYTES,
+  sealIn,
   SET_SEAL_BYTES,
   DIRECTORY_SEAL_BYTES,
 } from '../model/index.js';
 import type { RootRecord } from '../store/index.js';
-import type { Archive, ArchiveEntry } from './archive.js';
+import type { Archive } from './archive.js';
 
 /** Seals of directories asked for at once. */
 const PAGE_DIRECTORIES = 1 << 16;
-const NO_SEAL: Buffer = Buffer.alloc(SEAL_BYTES);
 /** Sets that are kept once they are proven. */
 const MAX_KEPT = 4;
 
@@ -124,7 +122,7 @@ export class ProvenSets {
     if (isSealed) {
       const directories = new SealSum();
       keyring.tree.addDirectories(seals.directories, directories);
-      const { name, clientTimeMs } = found;
+      const { firstName: name, clientTimeMs } = found;
       const covered = {
         set,
         name,
@@ -171,19 +169,12 @@ export class ProvenSets {
     return Promise.all(
       roots.map(async (root) => {
         const { path: sealedPath } = root;
-        const seal = entrySeal(await this.sealed.find(sealedPath, set));
+        const seal = sealIn((await this.sealed.find(sealedPath, set))?.attributes);
         const [path, place] = [names.openPath(sealedPath), tree.rootPlace(sealedPath)];
         return { ...root, path, sealedPath, place, seal };
       }),
     );
   }
-}
-
-/** The seal of an entry as a store shows it; zeros where there is none. */
-export function entrySeal(entry: ArchiveEntry | undefined): Buffer {
-  const attributes = readAttributes(entry?.attributes);
-  const seal = attributes.find(({ name }) => name.equals(SEAL_ATTRIBUTE))?.value;
-  return seal?.length === ENTRY_SEAL_BYTES ? seal.subarray(0, SEAL_BYTES) : NO_SEAL;
 }
 
 /** What a set's stored seal says of the sealed set before it. */

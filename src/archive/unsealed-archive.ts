@@ -3,14 +3,16 @@
  * is opened, and refused unless this client sealed it, in this set, at this place. A store keeps sealed
  * names in their own order, so a listing is put in order here, unless it is very large.
  */
-import type { BackupSet, ListingPage } from '../catalog/index.js';
+import { type BackupSet, type ListingPage, ROOTS_DIRECTORY } from '../catalog/index.js';
 import { type Keyring, SealSum } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
 import {
   contentDigest,
   type ContentKeys,
+  mappedMarks,
+  NO_SEAL,
   partsDigest,
-  SEAL_BYTES,
+  sealIn,
   splitPath,
 } from '../model/index.js';
 import type { ObjectReader, OwnerRecord, RootRecord, SetNote } from '../store/index.js';
@@ -27,19 +29,20 @@ import type {
 } from './archive.js';
 import { DirectoryPlaces } from './directory-places.js';
 import { EntryOpener, otherContent } from './opened-entries.js';
-import { entrySeal, type ProvenSet, ProvenSets } from './proven-sets.js';
+import { type ProvenSet, ProvenSets } from './proven-sets.js';
+import type { Reports } from './reports.js';
 import { rootAbove } from './roots.js';
 import { setAt, setNamed } from './sets.js';
+import { UnsealedReports } from './unsealed-reports.js';
 
 /** Directories of more entries come in the order of their sealed names. */
 const MAX_SORTED_ENTRIES = 16_384;
 const PAGE_ENTRIES = 2048;
 /** Listings that are kept. */
 const MAX_LISTED = 4;
-const ROOTS_DIRECTORY = 0;
 const NOTHING = Buffer.alloc(0);
 /** Some of a listing could not be read when it was sealed: its entries are proven one by one only. */
-const PARTIAL: Buffer = Buffer.alloc(SEAL_BYTES);
+const PARTIAL = NO_SEAL;
 
 /** Owns `sealed` from here on. */
 export function unsealedArchive(sealed: Archive, keyring: Keyring, native: NativeCalls): Archive {
@@ -59,6 +62,7 @@ class UnsealedArchive implements Archive {
   readonly isFar: boolean;
   readonly clientPath: string | undefined;
   readonly contentKeys: ContentKeys;
+  readonly reports: Reports;
   /** Who has the keys may read all there is. */
   readonly access = new Access(undefined);
   /** The last ones that were asked for; the next page is of one of them, mostly. */
@@ -82,6 +86,7 @@ class UnsealedArchive implements Archive {
     this.contentKeys = keyring.contents;
     this.proven = new ProvenSets(sealed, keyring);
     this.opener = new EntryOpener(keyring, native);
+    this.reports = new UnsealedReports(sealed.reports, keyring, this.opener);
   }
 
   get fetchedBytes(): number {
@@ -103,7 +108,12 @@ class UnsealedArchive implements Archive {
     await this.proven.checkMemory();
     const { names } = this.keyring;
     const sets = await this.sealed.sets();
-    return sets.map((set) => ({ ...set, name: names.openText(set.name) }));
+    return sets.map((set) => ({
+      ...set,
+      name: names.openText(set.name),
+      firstName: names.openText(set.firstName),
+      marks: mappedMarks(set.marks, (text) => names.openText(text)),
+    }));
   }
 
   async findSet(text: string | undefined): Promise<BackupSet> {
@@ -156,7 +166,7 @@ class UnsealedArchive implements Archive {
     if (above === undefined || root === undefined) return undefined;
     let entry = await this.sealed.find(root.sealedPath, set);
     // Asked for once more than the proof of the set did: it must be the same one.
-    if (proven.isSealed && !entrySeal(entry).equals(root.seal)) {
+    if (proven.isSealed && !sealIn(entry?.attributes).equals(root.seal)) {
       throw new TardisError('NOT_AUTHENTIC', `a root is not as set ${set} had it`);
     }
     if (entry !== undefined) this.open([entry], new SealSum());

@@ -10,8 +10,10 @@ import {
   checkRows,
   DIGEST_BYTES,
   forEachRow,
+  isSetMarks,
   joinRow,
   metadataOf,
+  type SetMarks,
 } from '../model/index.js';
 import { ENTRY_NUMBERS, type Head, PIECE_NUMBERS } from '../transport/index.js';
 import type { ArchiveEntry, ContentLocation, ContentPiece, PathVersion } from './archive.js';
@@ -37,14 +39,18 @@ export function setsToWire(sets: readonly BackupSet[]): Fields<'setsAre'> {
     names: sets.map(({ name }) => name),
     states: sets.map(({ state }) => state),
     stats: sets.map(({ stats }) => JSON.stringify(stats)),
+    firstNames: sets.map(({ firstName }) => firstName),
+    marks: sets.map(({ marks }) => JSON.stringify(marks)),
   };
 }
 
 /** Throws PROTOCOL_VIOLATION. */
-export function setsFromWire({ numbers, names, states, stats }: Fields<'setsAre'>): BackupSet[] {
+export function setsFromWire(told: Fields<'setsAre'>): BackupSet[] {
+  const { numbers, names, states, stats, firstNames, marks } = told;
   const count = names.length;
   const isWhole =
-    numbers.length === count * SET_NUMBERS && states.length === count && stats.length === count;
+    numbers.length === count * SET_NUMBERS &&
+    [states, stats, firstNames, marks].every(({ length }) => length === count);
   if (!isWhole || !states.every((state) => STATES.includes(state))) throw odd('sets');
   return names.map((name, index) => {
     const at = index * SET_NUMBERS;
@@ -52,23 +58,34 @@ export function setsFromWire({ numbers, names, states, stats }: Fields<'setsAre'
     return {
       set: numbers[at]!,
       name,
+      firstName: firstNames[index]!,
       state: states[index] as BackupSet['state'],
       openedAtMs: numbers[at + 1]!,
       clientTimeMs: numbers[at + 2]!,
       closedAtMs: closedAtMs < 0 ? undefined : closedAtMs,
       stats: statsOf(stats[index]!),
+      marks: marksOf(marks[index]!),
       isDoubtful: numbers[at + 4] === 1,
     };
   });
 }
 
-function statsOf(text: string): Record<string, number> {
-  let stats: unknown;
+function parsed(text: string, what: string): unknown {
   try {
-    stats = JSON.parse(text);
+    return JSON.parse(text);
   } catch (error) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'figures of a set make no sense', {}, error);
+    throw new TardisError('PROTOCOL_VIOLATION', `${what} of a set make no sense`, {}, error);
   }
+}
+
+function marksOf(text: string): SetMarks {
+  const marks = parsed(text, 'marks');
+  if (!isSetMarks(marks)) throw odd('marks of a set');
+  return marks;
+}
+
+function statsOf(text: string): Record<string, number> {
+  const stats = parsed(text, 'figures');
   if (typeof stats !== 'object' || stats === null) throw odd('figures of a set');
   const isCount = (entry: [string, unknown]): entry is [string, number] =>
     Number.isFinite(entry[1]);

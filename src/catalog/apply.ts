@@ -23,6 +23,7 @@ import {
   type StoreEvent,
 } from '../store/index.js';
 import type { Catalog } from './catalog.js';
+import type { ContentRow } from './contents.js';
 import { type DirectoryIdentity, ROOTS_DIRECTORY } from './directories.js';
 
 /** Content ids by digest key, to spare a look-up where the caller just stored them. */
@@ -91,6 +92,7 @@ export function contentOfRow(
 }
 
 const NOTHING_KNOWN: KnownContents = new Map();
+const NO_PACKS: ReadonlySet<number> = new Set();
 const CLOSE_BATCH = 1024;
 
 /** Closes every open entry of a directory. */
@@ -136,11 +138,25 @@ export function applySection(catalog: Catalog, section: ListingSection): void {
   });
 }
 
-export function applyEvent(catalog: Catalog, event: StoreEvent): void {
+/** `unsound`: contents (by digest key) that whoever applies it has found damaged himself, whatever was said before. */
+export function applyEvent(
+  catalog: Catalog,
+  event: StoreEvent,
+  unsound: ReadonlySet<string> = NONE_UNSOUND,
+): void {
   switch (event.type) {
     case 'set-opened':
       catalog.sets.open(event.set, event.name, event.openedAtMs, event.clientTimeMs);
       for (const root of event.roots) catalog.sets.addRoot(event.set, root);
+      return;
+    case 'set-marked':
+      catalog.sets.mark(event.set, event.marks);
+      return;
+    case 'set-configured':
+      catalog.settings.putConfig(event.set, event.config);
+      return;
+    case 'setting':
+      catalog.settings.put(event.key, event.value);
       return;
     case 'set-closed':
       catalog.sets.complete(event.set, event.closedAtMs, event.stats);
@@ -164,7 +180,32 @@ export function applyEvent(catalog: Catalog, event: StoreEvent): void {
     case 'damage':
       for (const digest of event.digests) applyDamage(catalog, digest);
       return;
+    case 'dropped':
+      for (const set of event.sets) {
+        catalog.sets.drop(set);
+        catalog.seals.dropSet(set);
+      }
+      catalog.state.writeWaste({ versions: true, contents: true });
+      return;
+    case 'moved':
+      return; // it says how the contents of its commit are applied
+    case 'removed':
+      catalog.upkeep.remove(event.packs, event.objects, event.atMs);
+      return;
+    case 'sound':
+      for (const digest of event.digests) {
+        if (!unsound.has(digestKey(digest))) applySound(catalog, digest);
+      }
+      return;
   }
+}
+
+const NONE_UNSOUND: ReadonlySet<string> = new Set();
+
+/** A content counts as damaged no more. */
+export function applySound(catalog: Catalog, digest: Buffer): void {
+  const content = catalog.contents.find(digest);
+  if (content !== undefined) catalog.contents.markSound(content.contentId);
 }
 
 function isNone(seal: Buffer): boolean {
@@ -207,6 +248,8 @@ export function applyContentRecord(
   location: Location,
   /** For an assembly, its list of parts. */
   body: Buffer = Buffer.alloc(0),
+  /** Packs that the record takes the place of what is in. */
+  moved: ReadonlySet<number> = NO_PACKS,
 ): Map<string, number> {
   const ids = new Map<string, number>();
   let recordId: number | undefined;
@@ -214,7 +257,7 @@ export function applyContentRecord(
     const found = catalog.contents.find(digest);
     let contentId = found?.contentId;
     const isWhole = header.kind !== RecordKind.delta;
-    if (found === undefined || !found.isStored || (found.isDelta && isWhole)) {
+    if (found === undefined || !stays(catalog, found, moved) || (found.isDelta && isWhole)) {
       recordId ??= catalog.contents.addRecord(header, location);
       if (found === undefined) {
         contentId = catalog.contents.add(digest, sizeBytes, recordId, offset);
@@ -232,7 +275,7 @@ export function applyContentRecord(
     return ids;
   }
   if (header.kind === RecordKind.delta) {
-    applyDelta(catalog, readDeltaIndex(index), add);
+    applyDelta(catalog, readDeltaIndex(index), moved, add);
     return ids;
   }
   const content = readContentIndex(index);
@@ -255,19 +298,34 @@ export function applyContentRecord(
   return ids;
 }
 
+/** Whether a content is stored, and elsewhere than in the packs that are moved. */
+function stays(catalog: Catalog, content: ContentRow, moved: ReadonlySet<number>): boolean {
+  if (!content.isStored || moved.size === 0) return content.isStored;
+  const place = catalog.contents.stored(content.contentId);
+  return place === undefined || !moved.has(place.pack);
+}
+
 /** A content that came as a delta; one that is there whole already, or otherwise, stays as it is. */
 function applyDelta(
   catalog: Catalog,
   { digest, sizeBytes, fileSizeBytes, basis, isPart }: DeltaRecordIndex,
+  moved: ReadonlySet<number>,
   add: (digest: Buffer, sizeBytes: number, offset: number) => number,
 ): void {
   const { contents, bases } = catalog;
   const before = contents.find(digest);
+  const isElsewhere = before !== undefined && stays(catalog, before, moved);
   const contentId = add(digest, sizeBytes, 0);
   if (isPart) contents.addPartSource(contentId, fileSizeBytes);
-  if (before?.isStored === true) return;
+  if (isElsewhere) return;
   const basisId = contents.find(basis)?.contentId ?? contents.add(basis, 0, undefined, 0);
   bases.set(contentId, basisId);
+}
+
+/** The digests of what a record of contents holds. Throws RECORD_DAMAGED when its index makes no sense. */
+export function digestsOf(header: RecordHeader, index: Buffer): Buffer[] {
+  if (header.kind !== RecordKind.frame) return [contentOf(header, index)];
+  return readFrameIndex(header, index).map((entry) => Buffer.from(entry.digest));
 }
 
 function contentOf(header: RecordHeader, index: Buffer): Buffer {
@@ -291,20 +349,19 @@ function applySignature(
 /**
  * Adds what a record holds whose bytes do not match its checksum: each content keeps the place, since it
  * may prove sound by its digest, but counts as missing, so that the next backup sends it again. Contents
- * that are stored elsewhere stay as they are. Throws RECORD_DAMAGED when the index makes no sense.
+ * that are stored elsewhere stay as they are. Returns those that now count as missing. Throws RECORD_DAMAGED when the
+ * index makes no sense.
  */
 export function applyUnsoundRecord(
   catalog: Catalog,
   header: RecordHeader,
   index: Buffer,
   location: Location,
-): void {
-  if (header.kind === RecordKind.signature) return; // a new one can be made
-  const digests =
-    header.kind === RecordKind.frame
-      ? readFrameIndex(header, index).map((entry) => Buffer.from(entry.digest))
-      : [contentOf(header, index)];
+): Buffer[] {
+  if (header.kind === RecordKind.signature) return []; // a new one can be made
+  const digests = digestsOf(header, index);
   const lacking = digests.filter((digest) => catalog.contents.find(digest)?.isStored !== true);
   applyContentRecord(catalog, header, index, location);
   for (const digest of lacking) applyDamage(catalog, digest);
+  return lacking;
 }

@@ -2,20 +2,26 @@
  * The catalog of one client: its tables behind one transaction. A session holds one transaction open
  * from checkpoint to checkpoint, so that what is committed never knows more than the disk holds.
  */
-import { asTardisError } from '../errors/index.js';
+import { asTardisError, systemCode, TardisError } from '../errors/index.js';
 import type { SqlDatabase, System } from '../system/index.js';
 import { BasisTable } from './bases.js';
 import { ContentTable } from './contents.js';
+import { DifferingEntries } from './differing-entries.js';
+import { DamageCounts } from './damage-counts.js';
 import { DirectoryTable } from './directories.js';
 import { EntryCounts } from './entry-counts.js';
 import { EntryTable } from './entries.js';
 import { HistoryTable } from './history.js';
-import { closeAfterWriting, openForReading, openForWriting } from './open.js';
+import { closeAfterWriting, openForReading, openForWriting, type WritingOptions } from './open.js';
 import { OwnerTable } from './owners.js';
 import { SealTable } from './seals.js';
 import { SetTable } from './sets.js';
+import { ReportTable } from './reports.js';
+import { KeptSettings } from './settings.js';
 import { SignatureTable } from './signatures.js';
 import { StateTable } from './state.js';
+import { UpkeepTable } from './upkeep.js';
+import { ImageTable } from './image.js';
 
 export class Catalog {
   readonly sets: SetTable;
@@ -27,8 +33,14 @@ export class Catalog {
   readonly state: StateTable;
   private signatureTable: SignatureTable | undefined;
   private sealTable: SealTable | undefined;
+  private damageCountsTable: DamageCounts | undefined;
   private entryCountsTable: EntryCounts | undefined;
+  private differingEntries: DifferingEntries | undefined;
   private historyTable: HistoryTable | undefined;
+  private reportTable: ReportTable | undefined;
+  private settingsTable: KeptSettings | undefined;
+  private upkeepTable: UpkeepTable | undefined;
+  private imageTable: ImageTable | undefined;
   private readonly database: SqlDatabase;
   private readonly isWriter: boolean;
 
@@ -56,9 +68,19 @@ export class Catalog {
     return this.sealTable;
   }
 
+  get differing(): DifferingEntries {
+    this.differingEntries ??= new DifferingEntries(this.database);
+    return this.differingEntries;
+  }
+
   get entryCounts(): EntryCounts {
     this.entryCountsTable ??= new EntryCounts(this.database);
     return this.entryCountsTable;
+  }
+
+  get damageCounts(): DamageCounts {
+    this.damageCountsTable ??= new DamageCounts(this.database);
+    return this.damageCountsTable;
   }
 
   /** Of a catalog of the newest version. */
@@ -67,9 +89,37 @@ export class Catalog {
     return this.historyTable;
   }
 
-  /** For the holder of the client's lock. Throws CATALOG_NEWER, CATALOG_DAMAGED. */
-  static openForWriting(system: System, catalogPath: string, cacheBytes?: number): Catalog {
-    return Catalog.around(openForWriting(system, catalogPath, cacheBytes), catalogPath, true);
+  get reports(): ReportTable {
+    this.reportTable ??= new ReportTable(this.database);
+    return this.reportTable;
+  }
+
+  get settings(): KeptSettings {
+    this.settingsTable ??= new KeptSettings(this.database);
+    return this.settingsTable;
+  }
+
+  /** For writers, like those below. */
+  get upkeep(): UpkeepTable {
+    this.upkeepTable ??= new UpkeepTable(this.database);
+    return this.upkeepTable;
+  }
+
+  get image(): ImageTable {
+    this.imageTable ??= new ImageTable(this.database);
+    return this.imageTable;
+  }
+
+  /** For the holder of the client's lock. Throws CATALOG_NEWER, CATALOG_OLDER, CATALOG_DAMAGED. */
+  static openForWriting(system: System, catalogPath: string, options?: WritingOptions): Catalog {
+    return Catalog.around(openForWriting(system, catalogPath, options), catalogPath, true);
+  }
+
+  /** One that is thrown away afterwards: nothing of it needs to last. Throws what `openForWriting` throws. */
+  static openTemporary(system: System, catalogPath: string): Catalog {
+    const database = openForWriting(system, catalogPath);
+    database.pragma('synchronous = OFF');
+    return Catalog.around(database, catalogPath, true);
   }
 
   /** Sees what is committed, also while a session writes. */
@@ -82,7 +132,10 @@ export class Catalog {
       return new Catalog(database, isWriter);
     } catch (error) {
       database.close();
-      throw asTardisError(error, `opening ${catalogPath}`);
+      if (systemCode(error) !== 'SQLITE_ERROR')
+        throw asTardisError(error, `opening ${catalogPath}`);
+      // Our statements are right, so its tables are not.
+      throw new TardisError('CATALOG_DAMAGED', `${catalogPath} has other tables`, {}, error);
     }
   }
 
@@ -103,6 +156,11 @@ export class Catalog {
     if (this.database.inTransaction) this.database.exec('COMMIT');
   }
 
+  /** Whether SQLite finds something wrong with its file. */
+  isDamaged(): boolean {
+    return this.database.prepare('PRAGMA quick_check(1)').pluck().get() !== 'ok';
+  }
+
   /** Returns when the transaction is durable. */
   commit(): void {
     this.database.exec('COMMIT');
@@ -117,13 +175,19 @@ export class Catalog {
     this.database.pragma('wal_checkpoint(PASSIVE)');
   }
 
-  close(): void {
+  /** Whether what was changed since `begin` is still there to be committed. */
+  get isInTransaction(): boolean {
+    return this.database.inTransaction;
+  }
+
+  /** `makeRoom`: for a writer whose disk is full; false: there is no more. */
+  close(makeRoom: () => boolean = () => false): void {
     if (!this.isWriter) {
       this.database.close();
       return;
     }
     this.rollback();
-    closeAfterWriting(this.database);
+    closeAfterWriting(this.database, makeRoom);
   }
 
   /** Lets go of the file without tidying up, as a crash would: for tests and after failures. */

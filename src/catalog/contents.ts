@@ -66,6 +66,9 @@ export class ContentTable {
          WHERE content_id = ?`,
       ),
       empty: database.prepare('UPDATE contents SET is_damaged = 1 WHERE content_id = ?'),
+      sound: database.prepare(
+        'UPDATE contents SET is_damaged = 0 WHERE content_id = ? AND record_id IS NOT NULL',
+      ),
       breakAssemblies: database.prepare(
         `UPDATE contents SET is_damaged = 1 WHERE content_id IN (
            SELECT content_parts.content_id FROM content_parts
@@ -149,6 +152,11 @@ export class ContentTable {
   /** Marks a content as damaged: its bytes count as missing. */
   markMissing(contentId: number): void {
     this.statements.empty.run(contentId);
+  }
+
+  /** The bytes of a content that was marked are there, and right. */
+  markSound(contentId: number): void {
+    this.statements.sound.run(contentId);
   }
 
   /** A content one of whose parts is missing is missing itself; true if there were some. */

@@ -50,6 +50,7 @@ export class DirectoryTable {
         .prepare('SELECT skip_hash FROM directories WHERE directory_id = ?')
         .pluck(),
       setSkipHash: database.prepare('UPDATE directories SET skip_hash = ? WHERE directory_id = ?'),
+      forgetSkipHashes: database.prepare('UPDATE directories SET skip_hash = NULL'),
       unplaceStranded: database.prepare(
         `INSERT OR IGNORE INTO unplaced_directories
          SELECT directory_id FROM directories WHERE parent_id > 0
@@ -132,6 +133,11 @@ export class DirectoryTable {
 
   setSkipHash(directory: number, hash: Uint8Array | undefined): void {
     this.statements.setSkipHash.run(hash ?? null, directory);
+  }
+
+  /** Of all directories: the next backup compares every one. */
+  forgetSkipHashes(): void {
+    this.statements.forgetSkipHashes.run();
   }
 
   /**

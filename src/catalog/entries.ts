@@ -61,6 +61,11 @@ export interface ListingPage {
   readonly after: Buffer;
   readonly limit: number;
   readonly withDigests: boolean;
+  /**
+   * Only directories, and entries that are not the same as of this other set. Whoever answers may leave it
+   * out of account: more entries come then.
+   */
+  readonly unlike?: number | undefined;
 }
 
 /** An entry that comes from elsewhere than the catalog. `metadata` must have been checked (see checkRows). */
@@ -113,13 +118,14 @@ const COLUMNS =
   'directory_id, name, first_set, last_set, type, flags, size_bytes, content_id, child_id, metadata';
 const SELECT = `SELECT directory_id, name, first_set, last_set, flags, content_id, child_id, metadata`;
 const DIGEST = '(SELECT digest FROM contents WHERE contents.content_id = entries.content_id)';
-const AS_OF = 'first_set <= ? AND (last_set IS NULL OR last_set >= ?)';
+export const AS_OF: string = 'first_set <= ? AND (last_set IS NULL OR last_set >= ?)';
 const SELECT_HEAD = `
   SELECT name, first_set, child_id, entries.content_id,
          entries.content_id IS NULL OR (record_id IS NOT NULL AND NOT is_damaged), flags, metadata
   FROM entries LEFT JOIN contents ON contents.content_id = entries.content_id`;
 
-/** One version, as `toEntry` takes it. */
+/** One version, as `toEntry` takes it; without its digest, and with it. */
+export const SELECT_ROW: string = `${SELECT}, NULL FROM entries`;
 export const SELECT_ENTRY: string = `${SELECT}, ${DIGEST} FROM entries`;
 
 export type EntryColumns = [

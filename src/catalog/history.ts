@@ -2,6 +2,7 @@
  * Questions about all that a catalog holds, set by set, for who writes it anew. Each is short: a session may
  * be writing meanwhile.
  */
+import { RowFlag } from '../model/index.js';
 import type { OwnerRecord, RootRecord } from '../store/index.js';
 import type { SqlDatabase } from '../system/index.js';
 import { type CatalogEntry, type EntryColumns, SELECT_ENTRY, toEntry } from './entries.js';
@@ -30,7 +31,6 @@ export interface FlaggedHead {
 }
 
 const PLACED = `content_id AS contentId, digest, kind, pack, position, record_bytes AS recordBytes`;
-const SPARSE_FLAG = 64;
 
 export class HistoryTable {
   private readonly statements;
@@ -42,6 +42,12 @@ export class HistoryTable {
       directories: database
         .prepare(
           'SELECT directory_id FROM entries WHERE directory_id > ? GROUP BY directory_id LIMIT ?',
+        )
+        .pluck(),
+      orphans: database
+        .prepare(
+          `SELECT directory_id FROM entries WHERE directory_id != 0
+           EXCEPT SELECT child_id FROM entries WHERE child_id IS NOT NULL LIMIT ?`,
         )
         .pluck(),
       changes: database
@@ -81,7 +87,8 @@ export class HistoryTable {
          FROM set_roots JOIN roots USING (root_id) WHERE set_number = ? ORDER BY root`,
       ),
       owners: database.prepare(
-        'SELECT is_group AS isGroup, id, name FROM owner_names WHERE first_set = ?',
+        `SELECT is_group AS isGroup, id, name FROM owner_names WHERE first_set > ? AND first_set <= ?
+         ORDER BY first_set`,
       ),
       children: database
         .prepare(
@@ -92,7 +99,7 @@ export class HistoryTable {
       unplaced: database.prepare('SELECT directory_id FROM unplaced_directories').pluck(),
       flagged: database.prepare(
         `SELECT directory_id AS directory, name, first_set AS firstSet, flags FROM entries
-         WHERE last_set IS NULL AND (flags & ~${SPARSE_FLAG}) != 0`,
+         WHERE last_set IS NULL AND (flags & ~${RowFlag.sparse}) != 0`,
       ),
     };
   }
@@ -100,6 +107,11 @@ export class HistoryTable {
   /** Directories that ever had an entry, behind one, `limit` at most. */
   directories(after: number, limit: number): number[] {
     return this.statements.directories.all(after, limit) as number[];
+  }
+
+  /** Directories with entries to which nothing ever led: what did was lost. */
+  orphans(limit: number): number[] {
+    return this.statements.orphans.all(limit) as number[];
   }
 
   /** The sets in which entries of a directory began or ended. */
@@ -140,10 +152,10 @@ export class HistoryTable {
     return this.statements.roots.all(set) as RootRecord[];
   }
 
-  /** Names of owners that are new with a set. */
-  ownersIn(set: number): OwnerRecord[] {
+  /** Names of owners that are new behind a set up to another, oldest first. */
+  ownersBetween(after: number, upTo: number): OwnerRecord[] {
     type Row = { isGroup: number; id: number; name: Buffer };
-    const rows = this.statements.owners.all(set) as Row[];
+    const rows = this.statements.owners.all(after, upTo) as Row[];
     return rows.map(({ isGroup, id, name }) => ({ isGroup: isGroup === 1, id, name }));
   }
 

@@ -12,8 +12,21 @@ export {
   type HeadRow,
   type ListingPage,
 } from './entries.js';
-export { FIRST_VERSION, HistoryTable, type PlacedContent } from './history.js';
-export { CATALOG_VERSION } from './open.js';
+export { type AfterVersion, FIRST_VERSION, HistoryTable, type PlacedContent } from './history.js';
+export { CATALOG_VERSION, catalogVersion } from './open.js';
 export { recoverCatalog, type RecoveryReport } from './recover.js';
 export type { BackupSet, SetState } from './sets.js';
-export type { CommitPoint } from './state.js';
+export type { EntryPlace, SetSpan } from './reports.js';
+export { IdSet } from './id-set.js';
+export { KeptSettings, settingsOf } from './settings.js';
+export type { CommitPoint, ImagePoint, Waste } from './state.js';
+export { type EntryKey, FIRST_ENTRY, type RecordUse } from './upkeep.js';
+export {
+  type AuditedContent,
+  type AuditedRecord,
+  CatalogAudit,
+  type HeldVersion,
+} from './audit.js';
+export type { Inconsistency } from './audit-rules.js';
+export { snapshotCatalog } from './snapshot.js';
+export { findRemovals, isRemoved, type Removals } from './from-image.js';

@@ -6,11 +6,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { asTardisError, systemCode, TardisError } from '../errors/index.js';
+import { asTardisError, isDiskFull, systemCode, TardisError } from '../errors/index.js';
 import type { SqlDatabase, System } from '../system/index.js';
 import { needsCopy, openCopy } from './private-copy.js';
 
-export const CATALOG_VERSION = 3;
+export const CATALOG_VERSION = 6;
 const CACHE_BYTES = 6 << 20;
 
 /** The folder `schema/` of the package, found upward from this file. */
@@ -24,20 +24,39 @@ export function schemaDirectory(): string {
   return path.join(directory, 'schema');
 }
 
-/** Opens for writing, making or migrating the catalog. Throws CATALOG_NEWER, CATALOG_DAMAGED. */
+export interface WritingOptions {
+  readonly cacheBytes?: number | undefined;
+  /** False: a catalog of an earlier version is refused. */
+  readonly mayUpgrade?: boolean | undefined;
+}
+
+/** The version of a catalog as it is; 0: it is empty, or not there. Throws CATALOG_NEWER, CATALOG_DAMAGED. */
+export function catalogVersion(system: System, catalogPath: string): number {
+  if ((system.files.status(catalogPath)?.sizeBytes ?? 0) === 0) return 0;
+  const database = openForReading(system, catalogPath);
+  try {
+    return versionOf(database);
+  } finally {
+    database.close();
+  }
+}
+
+/** Opens for writing, making or migrating the catalog. Throws CATALOG_NEWER, CATALOG_OLDER, CATALOG_DAMAGED. */
 export function openForWriting(
   system: System,
   catalogPath: string,
-  cacheBytes = CACHE_BYTES,
+  { cacheBytes = CACHE_BYTES, mayUpgrade = true }: WritingOptions = {},
 ): SqlDatabase {
   let database: SqlDatabase | undefined;
   try {
     database = system.openDatabase(catalogPath, { readonly: false });
     requireKnownVersion(database, catalogPath);
+    if (!mayUpgrade) requireNewest(database, catalogPath);
     // WAL first: the schema must not be durable before the journal mode is.
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = FULL');
     database.pragma('wal_autocheckpoint = 0');
+    database.pragma('journal_size_limit = 0'); // the log is as large as what is in it
     database.pragma(`cache_size = -${Math.floor(cacheBytes / 1024)}`);
     database.pragma('temp_store = MEMORY');
     migrate(database);
@@ -78,7 +97,7 @@ function openChecked(catalogPath: string, open: () => SqlDatabase): SqlDatabase 
   const database = open();
   try {
     requireKnownVersion(database, catalogPath);
-    if (database.pragma('user_version', { simple: true }) === 0) {
+    if (versionOf(database) === 0) {
       throw new TardisError('CATALOG_DAMAGED', `the catalog ${catalogPath} is empty`);
     }
     return database;
@@ -88,13 +107,26 @@ function openChecked(catalogPath: string, open: () => SqlDatabase): SqlDatabase 
   }
 }
 
-/** Ends a session: the log goes into the file, and the file alone is the catalog again. */
-export function closeAfterWriting(database: SqlDatabase): void {
+/**
+ * Ends a session: the log goes into the file, and the file alone is the catalog again. Where there is no
+ * room for that the log stays beside it, whole and durable, and the next session's end tries again.
+ */
+export function closeAfterWriting(database: SqlDatabase, makeRoom: () => boolean): void {
+  try {
+    while (!isFolded(database) && makeRoom());
+  } finally {
+    database.close();
+  }
+}
+
+function isFolded(database: SqlDatabase): boolean {
   try {
     database.pragma('wal_checkpoint(TRUNCATE)');
     toTruncate(database);
-  } finally {
-    database.close();
+    return true;
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+    return false;
   }
 }
 
@@ -108,7 +140,7 @@ function toTruncate(database: SqlDatabase): void {
 }
 
 function requireKnownVersion(database: SqlDatabase, catalogPath: string): void {
-  const version = database.pragma('user_version', { simple: true }) as number;
+  const version = versionOf(database);
   if (version > CATALOG_VERSION) {
     throw new TardisError(
       'CATALOG_NEWER',
@@ -118,8 +150,23 @@ function requireKnownVersion(database: SqlDatabase, catalogPath: string): void {
   }
 }
 
+/** An empty one is made. */
+function requireNewest(database: SqlDatabase, catalogPath: string): void {
+  const version = versionOf(database);
+  if (version === 0 || version === CATALOG_VERSION) return;
+  throw new TardisError(
+    'CATALOG_OLDER',
+    `${catalogPath} has version ${version}, this software writes ${CATALOG_VERSION} (AllowSchemaUpgrades is off)`,
+    { version },
+  );
+}
+
+function versionOf(database: SqlDatabase): number {
+  return database.pragma('user_version', { simple: true }) as number;
+}
+
 function migrate(database: SqlDatabase): void {
-  const version = database.pragma('user_version', { simple: true }) as number;
+  const version = versionOf(database);
   if (version === CATALOG_VERSION) return;
   const schema = schemaDirectory();
   const steps: { to: number; sql: string }[] = [];

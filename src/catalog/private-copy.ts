@@ -4,29 +4,47 @@
  * provided that nothing has changed the catalog while it was copied.
  */
 import path from 'node:path';
-import { systemCode } from '../errors/index.js';
+import { isDiskFull, systemCode, TardisError } from '../errors/index.js';
 import { type SqlDatabase, type System, textBytes } from '../system/index.js';
 
 /** What SQLite keeps of a database, besides the index of its log, which it can make anew. */
 const SUFFIXES = ['', '-wal', '-journal'] as const;
+/** A file system in memory; not there on every machine. */
+const MEMORY = '/dev/shm';
 const COPY_BYTES = 1 << 20;
 const NAME = Buffer.from('x');
 
-/** Whether SQLite failed for want of a place to write. */
+/** Whether SQLite failed for want of a place, or of room, to write. */
 export function needsCopy(error: unknown): boolean {
   const code = systemCode(error) ?? '';
-  return code.startsWith('SQLITE_CANTOPEN') || code.startsWith('SQLITE_READONLY');
+  return (
+    isDiskFull(error) || code.startsWith('SQLITE_CANTOPEN') || code.startsWith('SQLITE_READONLY')
+  );
 }
 
-/** Opens a copy, which goes when it is closed. Undefined if somebody writes to the catalog. */
+/**
+ * Opens a copy, which goes when it is closed. Undefined if somebody writes to the catalog. Throws DISK_FULL.
+ * Where the place of temporary files is as full as the store (often it is the same disk), memory has to do.
+ */
 export function openCopy(system: System, catalogPath: string): SqlDatabase | undefined {
+  try {
+    return copyTo(system, catalogPath, system.files.makeTemporaryDirectory());
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+  }
+  try {
+    return copyTo(system, catalogPath, system.files.makeTemporaryDirectory(MEMORY));
+  } catch (error) {
+    const why = 'the catalog must be copied to be read, but TMPDIR is full, and so is';
+    throw new TardisError('DISK_FULL', `${why} ${MEMORY}`, { path: MEMORY }, error);
+  }
+}
+
+function copyTo(system: System, catalogPath: string, directory: string): SqlDatabase | undefined {
   const { files } = system;
-  const directory = files.makeTemporaryDirectory();
   const copy = path.join(directory, 'copy.db');
   try {
-    const before = describe(system, catalogPath);
-    for (const suffix of SUFFIXES) copyFile(system, catalogPath + suffix, copy + suffix);
-    if (!before.equals(describe(system, catalogPath))) return undefined;
+    if (!copyUnchanged(system, catalogPath, copy)) return undefined;
     const writer = system.openDatabase(copy, { readonly: false });
     try {
       writer.pragma('journal_mode = TRUNCATE');
@@ -39,6 +57,13 @@ export function openCopy(system: System, catalogPath: string): SqlDatabase | und
     for (const name of files.list(directory)) files.unlink(path.join(directory, name));
     files.removeDirectory(directory);
   }
+}
+
+/** Copies what SQLite keeps of a database. False: somebody wrote to it meanwhile, and the copy is worth nothing. */
+export function copyUnchanged(system: System, catalogPath: string, copy: string): boolean {
+  const before = describe(system, catalogPath);
+  for (const suffix of SUFFIXES) copyFile(system, catalogPath + suffix, copy + suffix);
+  return before.equals(describe(system, catalogPath));
 }
 
 /** What would not stay the same if somebody wrote. */

@@ -1,48 +1,42 @@
 /**
  * Brings a catalog up to what the packs hold: after a crash by the commits it lacks, and from an
- * empty catalog by all of them (rebuild). One walk over the packs, in order:
- *
- * - records count only once a commit record covers them; what a session left behind without one was
- *   never acknowledged and is dead for ever, and so is a commit whose number comes again;
- * - the last commit must match its ranges exactly (its sync may have been cut short); a mismatch in
- *   an earlier one is damage, and what can be read of it is used;
- * - within a commit, contents come first, then listings and events in the order of their numbers.
+ * empty catalog by all of them (rebuild), beginning with the newest image. A last commit that is not all there
+ * was never acknowledged; of an earlier one what can be read is used. Within a commit, contents come first,
+ * then listings and events in the order of their numbers.
  */
-import { crc32 } from 'node:zlib';
-import { TardisError } from '../errors/index.js';
+import { asTardisError, TardisError, throwIfAborted } from '../errors/index.js';
+import { digestKey } from '../model/index.js';
 import {
   type Backend,
-  type CommitBody,
   type Counters,
   isRecordSound,
-  listPacks,
-  type Location,
-  NO_PACK,
   objectName,
   packName,
-  type PackRange,
   type ParsedRecord,
-  readCommit,
   readEvent,
-  readHeader,
   readListing,
   readRecord,
-  RECORD_HEADER_BYTES,
   recordBytes,
   type RecordHeader,
   RecordKind,
-  scanPack,
+  type Location,
 } from '../store/index.js';
 import { breather } from '../system/index.js';
-import {
-  applyContentRecord,
-  applyEvent,
-  applySection,
-  applyUnsoundRecord,
-  breakDependants,
-} from './apply.js';
+import { applyEvent, applySection, breakDependants } from './apply.js';
+import { ContentRecords } from './apply-records.js';
 import type { Catalog } from './catalog.js';
+import { CommitWalk, type PendingCommit, type PendingRecord } from './commit-walk.js';
+import { findRemovals, ImageLoader, noteImage, type Removals } from './from-image.js';
 import type { CommitPoint } from './state.js';
+
+/** An event that says which packs were moved is smaller; others need not be read twice. */
+const MAX_MOVED_BYTES = 64 << 10;
+const NO_REMOVALS: Removals = {
+  image: undefined,
+  packs: new Set(),
+  kept: undefined,
+  objects: new Map(),
+};
 
 export interface RecoveryReport {
   /** Commits applied. */
@@ -60,20 +54,13 @@ export interface RecoveryReport {
 export interface RecoveryOptions {
   /** Read every body and check it (rebuild); else only those of the last commit. */
   readonly checkBodies: boolean;
+  /** With `checkBodies`: leave the bodies of contents out, for who looks at them himself. */
+  readonly onlyMetadata?: boolean;
+  /** Of a rebuild: the last commit that the catalog before knew. The one behind it was told to nobody. */
+  readonly knownCommit?: number;
+  /** Ends it between two commits or packs, as INTERRUPTED. */
+  readonly signal?: AbortSignal;
   readonly onProgress?: (pack: number, lastPack: number) => void;
-}
-
-interface PendingRecord {
-  readonly header: RecordHeader;
-  readonly index: Buffer;
-  readonly location: Location;
-}
-
-interface PendingCommit {
-  readonly body: CommitBody;
-  readonly records: readonly PendingRecord[];
-  readonly point: CommitPoint;
-  readonly matches: boolean;
 }
 
 interface CheckedRecords {
@@ -99,13 +86,18 @@ class Recovery {
   private isMetadataLost = false;
   private counters: Counters;
   private point: CommitPoint;
-  private waiting: PendingCommit | undefined;
+  private removals: Removals = NO_REMOVALS;
+  private readonly contents: ContentRecords;
   private readonly catalog: Catalog;
   private readonly backend: Backend;
   private readonly options: RecoveryOptions;
-  private readonly breathe = breather();
+  private readonly turn = breather();
 
   constructor(catalog: Catalog, backend: Backend, options: RecoveryOptions) {
+    const { checkBodies, onlyMetadata = !checkBodies } = options;
+    this.contents = new ContentRecords(catalog, backend, !onlyMetadata, () => {
+      this.damagedRecords += 1;
+    });
     this.catalog = catalog;
     this.backend = backend;
     this.options = options;
@@ -114,51 +106,43 @@ class Recovery {
   }
 
   async run(): Promise<RecoveryReport> {
-    const packs = await listPacks(this.backend);
-    const lastPack = Math.max(packs.at(-1) ?? 0, this.point.pack);
-    const start = this.point;
     await this.requirePoint();
-    const { checkBodies } = this.options;
-    let records: PendingRecord[] = [];
-    let ranges = new Map<number, PackRange>();
-    for (const pack of packs) {
-      if (pack < start.pack) continue;
-      this.options.onProgress?.(pack, lastPack);
-      const from = pack === start.pack ? start.position : 0;
-      let hasGap = false;
-      for await (const scanned of scanPack(this.backend, pack, from, checkBodies)) {
-        await this.breathe();
-        const { header, position } = scanned;
-        if (scanned.isAfterGap) {
-          this.damagedRecords += 1;
-          this.isMetadataLost = true;
-          hasGap = true;
-        }
-        const end = position + recordBytes(header);
-        if (header.kind !== RecordKind.commit) {
-          records.push({ header, index: scanned.index, location: { pack, position } });
-          const range = ranges.get(pack) ?? { pack, from: position, to: position, checksum: 0 };
-          const checksum = crc32(scanned.headerBytes, range.checksum);
-          ranges.set(pack, { ...range, to: end, checksum });
-          continue;
-        }
-        const body = await this.tolerate(async () =>
-          readCommit(await readRecord(this.backend, packName(pack), position, recordBytes(header))),
-        );
-        if (body === undefined) {
-          this.isMetadataLost = true;
-          continue;
-        }
-        if (hasGap && !endsHere(body, pack, position)) continue; // a stranger in a stored body
-        hasGap = false;
-        await this.hold(body, { commit: body.commit, pack, position: end }, records, ranges);
-        records = [];
-        ranges = new Map();
-      }
-    }
-    await this.release(true);
+    const { checkBodies, knownCommit, onProgress } = this.options;
+    throwIfAborted(this.options.signal);
+    if (checkBodies) this.removals = await findRemovals(this.backend);
+    if (this.point.commit === 0) await this.beginWithImage();
+    const walk = new CommitWalk(this.backend, {
+      point: this.point,
+      sequence: this.counters.sequence,
+      isThorough: checkBodies,
+      ...(knownCommit === undefined ? {} : { knownCommit }),
+      ...(onProgress === undefined ? {} : { onPack: onProgress }),
+    });
+    for await (const commit of walk.commits()) await this.take(commit);
+    this.damagedRecords += walk.damagedRecords;
+    this.isMetadataLost ||= walk.isMetadataLost;
     const { commits, damagedRecords, isMetadataLost, counters, point } = this;
+    const { lastPack } = walk;
     return { commits, damagedRecords, isMetadataLost, counters, point, lastPack };
+  }
+
+  /** Of a catalog that is made from nothing. */
+  private async beginWithImage(): Promise<void> {
+    const { removals } = this;
+    const { image } = removals;
+    if (image === undefined) return;
+    const loader = new ImageLoader(this.catalog, this.backend, this.contents, removals);
+    await loader.load(image, (pack) => this.options.onProgress?.(pack, image.point.pack));
+    this.damagedRecords += loader.damagedRecords;
+    this.isMetadataLost ||= loader.isMetadataLost;
+    this.counters = image.body.counters;
+    this.point = image.point;
+    this.commits += 1;
+  }
+
+  /** Lets others have the thread, and ends when that is wished. */
+  private breathe(): Promise<void> | undefined {
+    return this.turn()?.then(() => throwIfAborted(this.options.signal));
   }
 
   /** A catalog that knows more than its packs hold would promise what is not there. */
@@ -170,47 +154,22 @@ class Recovery {
     throw new TardisError('CATALOG_DAMAGED', `${packName(pack)} is shorter than its catalog says`);
   }
 
-  /** Keeps a commit back until it is known whether another one follows. */
-  private async hold(
-    body: CommitBody,
-    point: CommitPoint,
-    records: readonly PendingRecord[],
-    ranges: ReadonlyMap<number, PackRange>,
-  ): Promise<void> {
-    const waiting = this.waiting?.body.commit;
-    // A number that comes again: an earlier recovery has given the first one up.
-    if (waiting !== undefined && body.commit <= waiting) this.waiting = undefined;
-    else await this.release(false);
-    // Records no commit covers are dead, but where a commit record was lost to damage they are its.
-    const isNext = body.commit === this.point.commit + 1;
-    if (!isNext && this.options.checkBodies) {
-      this.isMetadataLost = true; // commits are missing
-      this.damagedRecords = Math.max(1, this.damagedRecords);
-    }
-    // A listing or event has a number between those of the commits around it; one that stands by
-    // chance in a stored body (of another store) has not.
-    const after = this.waiting?.body.counters.sequence ?? this.counters.sequence;
-    const covered = (
-      isNext ? records.filter((record) => isWithin(record, body.ranges)) : records
-    ).filter(({ header: { sequence } }) => {
-      return sequence === 0 || (sequence > after && sequence < body.counters.sequence);
-    });
-    const packs = new Set(covered.map(({ location }) => location.pack));
-    const seen = new Map([...ranges].filter(([pack]) => packs.has(pack)));
-    this.waiting = { body, records: covered, point, matches: sameRanges(body.ranges, seen) };
-  }
-
-  /** Applies the commit that was held back until it was known whether another one follows. */
-  private async release(isLast: boolean): Promise<void> {
-    const commit = this.waiting;
-    this.waiting = undefined;
-    if (commit === undefined) return;
+  private async take(commit: PendingCommit): Promise<void> {
+    const { isLast } = commit;
+    const { checkBodies, knownCommit, signal } = this.options;
+    throwIfAborted(signal);
     const checked = await this.checkBodies(commit, isLast);
-    if (isLast && (!commit.matches || checked.damaged > 0) && !this.options.checkBodies) {
+    const isUntold = !checkBodies || commit.body.commit - 1 === knownCommit;
+    if (isLast && isUntold && (!commit.matches || checked.damaged > 0)) {
       // The last sync was cut short: this checkpoint was never acknowledged.
       return;
     }
-    this.damagedRecords += checked.damaged;
+    if (!checkBodies && commit.body.commit !== this.point.commit + 1) {
+      const what = `checkpoints between ${this.point.commit} and ${commit.body.commit} are missing`;
+      throw new TardisError('CATALOG_DAMAGED', `what the catalog lacks is not all there: ${what}`);
+    }
+    this.damagedRecords += checked.damaged + commit.gaps;
+    if (commit.gaps > 0) this.isMetadataLost = true;
     await this.apply(commit, checked);
   }
 
@@ -224,7 +183,11 @@ class Recovery {
     for (const record of commit.records) {
       await this.breathe();
       const { pack, position } = record.location;
-      if (await isRecordSound(this.backend, packName(pack), position, record.header)) {
+      const isLeftOut = this.options.onlyMetadata === true && record.header.sequence === 0;
+      if (
+        isLeftOut ||
+        (await isRecordSound(this.backend, packName(pack), position, record.header))
+      ) {
         sound.push(record);
       } else if (record.header.sequence > 0) this.isMetadataLost = true;
       else unsound.push(record);
@@ -239,14 +202,17 @@ class Recovery {
       .filter(({ header }) => header.sequence > 0)
       .sort((a, b) => a.header.sequence - b.header.sequence);
     await this.syncCovered(commit);
+    const moved = await this.movedIn(ordered);
     catalog.begin();
     try {
       for (const record of records) {
-        if (record.header.sequence === 0) await this.tolerate(() => this.applyContent(record));
+        if (record.header.sequence > 0) continue;
+        await this.tolerate(() => this.contents.apply(record, moved));
       }
-      for (const record of unsound) await this.applyUnsound(record);
+      for (const record of unsound) this.contents.applyUnsound(record);
       for (const { digest } of commit.body.objects) {
-        await this.tolerate(() => this.applyObject(digest));
+        if ((this.removals.objects.get(digestKey(digest)) ?? 0) > commit.body.commit) continue;
+        await this.tolerate(() => this.contents.applyObject(digest));
       }
       breakDependants(catalog);
       for (const record of ordered) {
@@ -260,6 +226,7 @@ class Recovery {
       this.counters = commit.body.counters;
       this.point = commit.point;
       catalog.state.write(this.counters, this.point);
+      noteImage(catalog, ordered);
       catalog.commit();
     } catch (error) {
       catalog.rollback();
@@ -275,56 +242,43 @@ class Recovery {
    */
   private async syncCovered({ body, point }: PendingCommit): Promise<void> {
     const packs = new Set([...body.ranges.map((range) => range.pack), point.pack]);
-    const names = [...packs].map(packName);
+    const there: string[] = [];
+    for (const pack of packs) {
+      const name = packName(pack);
+      if ((await this.backend.size(name)) !== undefined) there.push(name);
+      else if (this.options.checkBodies && !this.removals.packs.has(pack)) {
+        // Gone as a whole: a rebuild does without it.
+        this.damagedRecords += 1;
+        this.isMetadataLost = true;
+      }
+    }
     for (const { digest } of body.objects) {
       const name = objectName(digest);
-      if ((await this.backend.size(name)) !== undefined) names.push(name);
+      if ((await this.backend.size(name)) !== undefined) there.push(name);
     }
-    await Promise.all(names.map((name) => this.backend.sync(name)));
+    await Promise.all(there.map((name) => this.backend.sync(name)));
   }
 
-  private async applyContent({ header, index, location }: PendingRecord): Promise<void> {
-    const body =
-      header.kind === RecordKind.assembly ? (await this.read(header, location)).body : undefined;
-    applyContentRecord(this.catalog, header, index, location, body);
-  }
-
-  private async applyObject(digest: Buffer): Promise<void> {
-    const name = objectName(digest);
-    const head = Buffer.alloc(RECORD_HEADER_BYTES);
-    const sizeBytes = await this.backend.size(name);
-    if (sizeBytes !== undefined) await this.backend.read(name, 0, head, head.length);
-    const header = readHeader(head, 0);
-    if (header === undefined || recordBytes(header) !== sizeBytes) {
-      this.damagedRecords += 1;
-      return;
+  /** Packs whose contents those of a commit take the place of. */
+  private async movedIn(ordered: readonly PendingRecord[]): Promise<ReadonlySet<number>> {
+    const packs = new Set<number>();
+    for (const { header, location } of ordered) {
+      if (header.kind !== RecordKind.event || header.bodyBytes > MAX_MOVED_BYTES) continue;
+      try {
+        const event = readEvent(await this.read(header, location));
+        if (event.type === 'moved') for (const pack of event.packs) packs.add(pack);
+      } catch (error) {
+        if (asTardisError(error).code !== 'RECORD_DAMAGED') throw error; // it is counted where it is applied
+      }
     }
-    const index = Buffer.alloc(header.indexBytes);
-    await this.backend.read(name, RECORD_HEADER_BYTES, index, index.length);
-    const location = { pack: NO_PACK, position: 0 };
-    if (!this.options.checkBodies || (await isRecordSound(this.backend, name, 0, header))) {
-      applyContentRecord(this.catalog, header, index, location);
-      return;
-    }
-    this.damagedRecords += 1;
-    await this.applyUnsound({ header, index, location });
-  }
-
-  /** An assembly's list must be whole to be of use; of all others the contents have digests. */
-  private async applyUnsound({ header, index, location }: PendingRecord): Promise<void> {
-    if (header.kind === RecordKind.assembly) return;
-    try {
-      applyUnsoundRecord(this.catalog, header, index, location);
-    } catch (error) {
-      // The index is damaged too; the record was counted already.
-      if (!(error instanceof TardisError) || error.code !== 'RECORD_DAMAGED') throw error;
-    }
+    return packs;
   }
 
   private async applyOrdered({ header, location }: PendingRecord): Promise<void> {
     const record = await this.read(header, location);
+    if (header.kind === RecordKind.image) return; // it says what the catalog says
     if (header.kind === RecordKind.event) {
-      applyEvent(this.catalog, readEvent(record));
+      applyEvent(this.catalog, readEvent(record), this.contents.unsound);
       return;
     }
     for (const section of readListing(record)) applySection(this.catalog, section);
@@ -344,29 +298,4 @@ class Recovery {
       return undefined;
     }
   }
-}
-
-function isWithin({ location }: PendingRecord, ranges: readonly PackRange[]): boolean {
-  return ranges.some(
-    ({ pack, from, to }) =>
-      location.pack === pack && location.position >= from && location.position < to,
-  );
-}
-
-function sameRanges(said: readonly PackRange[], seen: ReadonlyMap<number, PackRange>): boolean {
-  if (said.length !== seen.size) return false;
-  return said.every((range) => {
-    const found = seen.get(range.pack);
-    return (
-      found !== undefined &&
-      found.from === range.from &&
-      found.to === range.to &&
-      found.checksum === range.checksum
-    );
-  });
-}
-
-/** Whether a commit record stands right behind the range it covers in its own pack. */
-function endsHere(body: CommitBody, pack: number, position: number): boolean {
-  return body.ranges.some((range) => range.pack === pack && range.to === position);
 }

@@ -46,6 +46,7 @@ export class SealTable {
       putSkip: database.prepare('INSERT OR REPLACE INTO skip_seals VALUES (?, ?)'),
       ofSet: database.prepare('SELECT seal FROM set_seals WHERE set_number = ?').pluck(),
       putSet: database.prepare('INSERT OR REPLACE INTO set_seals VALUES (?, ?)'),
+      dropSet: database.prepare('DELETE FROM set_seals WHERE set_number = ?'),
       newestSet: database.prepare(
         `SELECT set_number AS 'set', seal FROM set_seals JOIN backup_sets USING (set_number)
          WHERE state = 'complete' ORDER BY set_number DESC LIMIT 1`,
@@ -100,6 +101,10 @@ export class SealTable {
 
   putSet(set: number, seal: Buffer): void {
     this.statements.putSet.run(set, seal);
+  }
+
+  dropSet(set: number): void {
+    this.statements.dropSet.run(set);
   }
 
   /** The newest complete set that has one. */

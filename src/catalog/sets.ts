@@ -1,4 +1,5 @@
 /** Questions about backup sets, roots and notes. */
+import { isSetMarks, NO_MARKS, type SetMarks } from '../model/index.js';
 import type { RootRecord, SetNote } from '../store/index.js';
 import type { SqlDatabase } from '../system/index.js';
 
@@ -6,12 +7,16 @@ export type SetState = 'unfinished' | 'complete' | 'superseded';
 
 export interface BackupSet {
   readonly set: number;
+  /** What it is called now. */
   readonly name: string;
+  /** What it was called when it was made: that is what a client's seal of it is about. */
+  readonly firstName: string;
   readonly state: SetState;
   readonly openedAtMs: number;
   readonly clientTimeMs: number;
   readonly closedAtMs: number | undefined;
   readonly stats: Readonly<Record<string, number>>;
+  readonly marks: SetMarks;
   /** It may lack entries that were lost to damage (found by a rebuild). */
   readonly isDoubtful: boolean;
 }
@@ -24,20 +29,46 @@ interface SetRow {
   client_time_ms: number;
   closed_at_ms: number | null;
   stats: string;
+  /** Not in a catalog of an older version. */
+  marks: string | undefined;
   doubtful: number;
 }
 
 function toSet(row: SetRow): BackupSet {
+  const marks = marksOf(row.marks);
   return {
     set: row.set_number,
-    name: row.name,
+    name: marks.title === '' ? row.name : marks.title,
+    firstName: row.name,
     state: row.state,
     openedAtMs: row.opened_at_ms,
     clientTimeMs: row.client_time_ms,
     closedAtMs: row.closed_at_ms ?? undefined,
-    stats: JSON.parse(row.stats) as Record<string, number>,
+    stats: statsOf(row.stats),
+    marks,
     isDoubtful: row.doubtful === 1,
   };
+}
+
+/** Marks as a catalog has them; none where it says nothing, or what makes no sense. */
+export function marksOf(text = '{}'): SetMarks {
+  const marks = parsed(text);
+  return isSetMarks(marks) ? marks : NO_MARKS;
+}
+
+/** Figures as a catalog has them; a check names those that cannot be read. */
+export function statsOf(text: string): Record<string, number> {
+  const stats = parsed(text);
+  return typeof stats === 'object' && stats !== null ? (stats as Record<string, number>) : {};
+}
+
+/** Undefined: it is damaged. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether a rebuild has found that sets up to this one may lack entries. */
@@ -46,8 +77,11 @@ const DOUBTFUL = `
 
 export class SetTable {
   private readonly statements;
+  private setMarks: ReturnType<SqlDatabase['prepare']> | undefined;
+  private readonly database: SqlDatabase;
 
   constructor(database: SqlDatabase) {
+    this.database = database;
     this.statements = {
       insert: database.prepare(
         `INSERT OR REPLACE INTO backup_sets (set_number, name, state, opened_at_ms, client_time_ms)
@@ -101,6 +135,22 @@ export class SetTable {
   complete(set: number, closedAtMs: number, stats: Readonly<Record<string, number>>): void {
     this.statements.complete.run(closedAtMs, JSON.stringify(stats), set);
     this.statements.supersede.run(set, set);
+  }
+
+  /** What users say of a set from now on. */
+  mark(set: number, marks: SetMarks): void {
+    // Not before it is needed: a catalog of an older version, which is only read, has no such column.
+    this.setMarks ??= this.database.prepare(
+      'UPDATE backup_sets SET marks = ? WHERE set_number = ?',
+    );
+    this.setMarks.run(JSON.stringify(marks), set);
+  }
+
+  /** Forgets a set; versions that no other one shows stay until they are cleared up. */
+  drop(set: number): void {
+    for (const table of ['backup_sets', 'set_roots', 'set_notes', 'set_configs']) {
+      this.database.prepare(`DELETE FROM ${table} WHERE set_number = ?`).run(set);
+    }
   }
 
   /** All sets that are listed: complete ones, and unfinished ones nothing has superseded. */

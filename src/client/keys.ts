@@ -6,8 +6,8 @@ import {
   connect,
   type Connection,
   decodeMessage,
-  DEFAULT_LINK,
   type Head,
+  linkWith,
   type MessageName,
   PROTOCOL_VERSION,
   Purpose,
@@ -47,7 +47,7 @@ export async function withKeys(
     { client, create, purpose: Purpose.backup },
     credentials,
   );
-  const link = { ...DEFAULT_LINK, timeoutMs: request.timeoutMs };
+  const link = linkWith(request.timeoutMs);
   const connection = await connect(system, request.address, link, request.tls);
   try {
     let session: KeysSession | undefined;
@@ -116,6 +116,7 @@ class KeysSession {
           );
         }
         this.login.confirm(head);
+        this.connection.send('acknowledge', { ticket: head.ticket, upTo: 0 });
         this.settleWelcomed(head);
         return;
       }

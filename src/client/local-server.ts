@@ -41,6 +41,14 @@ export interface LocalServer {
   close(): Promise<void>;
 }
 
+/** A server that need not have been started yet. */
+export interface LocalServerOnDemand {
+  /** Starts it, at the first call. Throws CONFIG_INVALID. */
+  get(): LocalServer;
+  /** The same as that of the server; nothing if there is none. */
+  close(): Promise<void>;
+}
+
 /** Starts the child. Throws CONFIG_INVALID without a place for the socket. Light on imports: it runs before anything else is loaded. */
 export function startLocalServer(options: LocalServerOptions): LocalServer {
   const { folder: directory, socket: socketPath } = makeSocketFolder();

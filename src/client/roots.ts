@@ -1,7 +1,15 @@
 /** The directories to back up, looked at before anything is started. */
 import fs from 'node:fs';
 import { systemCode, TardisError } from '../errors/index.js';
-import { displayName, joinPath, RowReader, splitPath, withAttributes } from '../model/index.js';
+import {
+  displayName,
+  isEntryName,
+  joinPath,
+  ROOT_NAME,
+  RowReader,
+  splitPath,
+  withAttributes,
+} from '../model/index.js';
 import { absolutePath, type System } from '../system/index.js';
 import { type Head, Held, rootParent } from '../transport/index.js';
 import { type Failure, packBlock, readAttributesOf } from '../workers/index.js';
@@ -21,7 +29,6 @@ export interface Root {
   readonly incomplete: string;
 }
 
-const ROOT_NAME = Buffer.from('root');
 /** Of what the server is not told. */
 const NO_SLOT = -1;
 const ITSELF = Buffer.alloc(0);
@@ -29,6 +36,16 @@ const SLASH = Buffer.from('/');
 
 /** How paths are shortened: not at all, by what is common, to the last name. */
 export type BasePath = 'full' | 'common' | 'none';
+
+export interface RootPaths {
+  readonly basePath?: BasePath;
+  /** For each directory the path it is kept under; empty: by `basePath`. */
+  readonly keptAs?: readonly Buffer[];
+}
+
+interface PlainRoot extends Omit<Root, 'keptPath'> {
+  readonly givenPath: Buffer | undefined;
+}
 
 /** A directory that was named and cannot be opened; nothing of it is looked at, and nothing closed. */
 export interface MissingRoot {
@@ -44,22 +61,30 @@ export interface Roots {
 
 /**
  * Each directory once, by its real path; those that cannot be opened apart. Throws SOURCE_MISSING when
- * that is so of all, and USAGE when two would be kept under one path.
+ * that is so of all, and USAGE when two would be kept under one path or `keptAs` does not fit.
  */
 export function readRoots(
   system: System,
   directories: readonly Buffer[],
-  basePath: BasePath = 'full',
+  { basePath = 'full', keptAs = [] }: RootPaths = {},
 ): Roots {
-  const roots = new Map<string, Omit<Root, 'keptPath'>>();
+  const given = keptAs.length === 0 ? undefined : givenPaths(directories, basePath, keptAs);
+  const roots = new Map<string, PlainRoot>();
   const missing: MissingRoot[] = [];
-  for (const directory of directories) {
+  for (const [index, directory] of directories.entries()) {
     const absolute = absolutePath(directory);
     try {
       // A root may be named through a symbolic link; it is kept under its real path.
       const bytes = fs.realpathSync.native(absolute, { encoding: 'buffer' });
       const key = bytes.toString('latin1');
-      if (!roots.has(key)) roots.set(key, readRoot(system, bytes));
+      if (!roots.has(key)) {
+        roots.set(key, { ...readRoot(system, bytes), givenPath: given?.[index] });
+      } else if (given !== undefined) {
+        throw new TardisError(
+          'USAGE',
+          `${displayName(bytes)} cannot be kept under two paths at once`,
+        );
+      }
     } catch (error) {
       const reason = systemCode(error);
       if (reason === undefined) throw error;
@@ -78,9 +103,38 @@ export function readRoots(
   return { roots: withKeptPaths([...roots.values()], absent, basePath), missing };
 }
 
+/** The paths to keep directories under, one for each. Throws USAGE. */
+function givenPaths(
+  directories: readonly Buffer[],
+  basePath: BasePath,
+  keptAs: readonly Buffer[],
+): Buffer[] {
+  const wrong = (why: string): never => {
+    throw new TardisError('USAGE', `--kept-as (KeptAs): ${why}`);
+  };
+  if (basePath !== 'full') wrong('it does not go with --basepath');
+  if (keptAs.length !== directories.length) {
+    wrong(`${keptAs.length} of them for ${directories.length} directories: give one for each`);
+  }
+  const paths = keptAs.map((path) => {
+    const names = splitPath(path);
+    if (names.length === 0 || !names.every(isEntryName)) wrong(`no path: "${displayName(path)}"`);
+    return joinPath(SLASH, joined(names));
+  });
+  for (const [index, path] of paths.entries()) {
+    const inside = Buffer.concat([path, SLASH]);
+    const clash = paths.find(
+      (other, at) =>
+        at !== index && (other.equals(path) || other.subarray(0, inside.length).equals(inside)),
+    );
+    if (clash !== undefined) wrong(`${displayName(clash)} is in ${displayName(path)}`);
+  }
+  return paths;
+}
+
 /** What is common does not change because a directory is missing today. */
 function withKeptPaths(
-  roots: readonly Omit<Root, 'keptPath'>[],
+  roots: readonly PlainRoot[],
   absent: readonly Buffer[],
   basePath: BasePath,
 ): Root[] {
@@ -95,8 +149,8 @@ function withKeptPaths(
     return basePath === 'none' ? names.slice(-1) : names.slice(common);
   };
   const taken = new Map<string, Buffer>();
-  return roots.map((root, index) => {
-    const keptPath = joinPath(SLASH, joined(cut(split[index]!)));
+  return roots.map(({ givenPath, ...root }, index) => {
+    const keptPath = givenPath ?? joinPath(SLASH, joined(cut(split[index]!)));
     const other = taken.get(keptPath.toString('latin1'));
     if (other !== undefined) {
       const [one, two] = [displayName(other), displayName(root.path)];
@@ -112,7 +166,7 @@ function joined(names: readonly Buffer[]): Buffer {
   return names.reduce<Buffer>((path, name) => joinPath(path, name), ITSELF);
 }
 
-function readRoot(system: System, path: Buffer): Omit<Root, 'keptPath'> {
+function readRoot(system: System, path: Buffer): Omit<PlainRoot, 'givenPath'> {
   const fd = system.native.openDirectory(path);
   try {
     const row = system.native.statRow(path, ROOT_NAME);

@@ -84,6 +84,7 @@ export class SealingPeer implements BackupPeer {
       const sealed = {
         ...head,
         name: names.text(head.name),
+        tags: head.tags.map((tag) => names.text(tag)),
         paths: head.paths.map((path) => names.path(path)),
         rows: tree.rows(head.rows, head.paths.length, sealer.rootSum),
         devices: head.devices.map((device) => names.device(device)),
@@ -97,6 +98,11 @@ export class SealingPeer implements BackupPeer {
       );
       return { ...opened, name: names.openText(opened.name) };
     });
+  }
+
+  /** What this client is set to; it has names in it. */
+  configuration(config: string): void {
+    this.say(() => this.server.configuration(this.keyring?.names.text(config) ?? config));
   }
 
   /** The seal of the set, when everything has been said; empty for a client that does not encrypt. */

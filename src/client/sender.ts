@@ -11,15 +11,11 @@ import {
   type MessageName,
   type RateLimit,
 } from '../transport/index.js';
+import { MessageMarks } from './message-marks.js';
 
-interface Waiting {
+/** Kept until it is received: it may have to be sent again. */
+interface Outgoing {
   readonly message: EncodedMessage;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
-}
-
-interface Unreceived {
-  readonly bytes: number;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
 }
@@ -28,6 +24,8 @@ export interface SenderOptions {
   readonly compressHeads: boolean;
   /** Undefined: as fast as it goes. */
   readonly rateLimit?: RateLimit | undefined;
+  /** Hears how many bytes of messages are durable by now. */
+  readonly onDurable?: (bytes: number) => void;
   /** For tests that have no real time. */
   readonly after?: (ms: number, call: () => void) => void;
 }
@@ -40,14 +38,17 @@ export class Sender {
   /** Messages sent so far. */
   sentCount = 0;
   sentBytes = 0;
+  /** Of them, what was sent again over another connection. */
+  resentBytes = 0;
   /** Nothing is sent before the welcome: who will hear it is not known until then. */
   private creditBytes = 0;
   private isWelcome = false;
   private unreceivedBytes = 0;
-  private readonly waiting: Waiting[] = [];
-  private readonly unreceived: Unreceived[] = [];
+  private readonly waiting: Outgoing[] = [];
+  private readonly unreceived: Outgoing[] = [];
   private receivedUpTo = 0;
   private durableUpTo = 0;
+  private readonly marks = new MessageMarks();
   private failure: TardisError | undefined;
   private connection: Connection | undefined;
   private readonly options: SenderOptions;
@@ -61,6 +62,28 @@ export class Sender {
   attach(connection: Connection): void {
     this.connection = connection;
     this.pump();
+  }
+
+  /** The connection is lost: what is to be sent waits for another one. */
+  detach(): void {
+    this.connection = undefined;
+  }
+
+  /**
+   * Goes on over another connection. The first `cameUpTo` messages have come: what followed them is sent
+   * again, at most the credit. Throws PROTOCOL_VIOLATION.
+   */
+  resume(connection: Connection, cameUpTo: number): void {
+    if (cameUpTo < this.receivedUpTo || cameUpTo > this.sentCount) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'the server has got what was never sent');
+    }
+    for (const { message } of this.unreceived.slice(cameUpTo - this.receivedUpTo)) {
+      this.options.rateLimit?.spend(message.bytes);
+      this.sentBytes += message.bytes;
+      this.resentBytes += message.bytes;
+      connection.sendEncoded(message);
+    }
+    this.attach(connection);
   }
 
   /** The server has told how much may be unreceived. */
@@ -90,7 +113,7 @@ export class Sender {
       const first = this.unreceived.shift();
       if (first === undefined) return;
       this.receivedUpTo += 1;
-      this.unreceivedBytes -= first.bytes;
+      this.unreceivedBytes -= first.message.bytes;
       first.resolve();
     }
     this.pump();
@@ -102,6 +125,7 @@ export class Sender {
       throw new TardisError('PROTOCOL_VIOLATION', 'the server calls durable what was never sent');
     }
     this.durableUpTo = upTo;
+    this.options.onDurable?.(this.marks.upTo(upTo));
   }
 
   /** Nothing more will be received. */
@@ -125,7 +149,8 @@ export class Sender {
       this.unreceivedBytes += bytes;
       this.sentCount += 1;
       this.sentBytes += bytes;
-      this.unreceived.push({ bytes, resolve: next.resolve, reject: next.reject });
+      this.marks.note(this.sentCount, this.sentBytes - this.resentBytes);
+      this.unreceived.push(next);
       connection.sendEncoded(next.message);
     }
   }

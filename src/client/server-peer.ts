@@ -1,5 +1,5 @@
-/** The server behind a connection, as the pipeline wants to see it: questions become promises. */
-import { fromWire, TardisError } from '../errors/index.js';
+/** The server behind one connection or several, as the pipeline wants to see it: questions become promises. */
+import { TardisError } from '../errors/index.js';
 import { type ContentKeys, KNOWN_BYTES, releaseMemory, RowReader } from '../model/index.js';
 import type {
   BackupPeer,
@@ -11,21 +11,18 @@ import type {
 } from '../pipeline/index.js';
 import type { CipherHead } from '../store/index.js';
 import {
-  type Connection,
   decodeMessage,
   type Head,
   MAX_OWNER_NAME_BYTES,
   MAX_OWNERS,
   type MessageName,
-  PROTOCOL_VERSION,
 } from '../transport/index.js';
 import type { Failure, OwnerName } from '../workers/index.js';
-import type { Login } from '../login/index.js';
 import { OfferedBases } from './offered-bases.js';
 import { OutgoingStreams } from './outgoing-streams.js';
-import { requireSpace } from './quota.js';
 import { rowPages } from './row-pages.js';
 import { Sender, type SenderOptions } from './sender.js';
+import { SessionLine } from './session-line.js';
 
 interface Question<T> {
   readonly resolve: (answer: T) => void;
@@ -62,11 +59,12 @@ export class ServerPeer implements BackupPeer {
   isEmpty = false;
   readonly takesPages = true;
   readonly sender: Sender;
+  /** By which it is heard. */
+  readonly line: SessionLine;
   /** Of a client that encrypts: set before anything is asked. */
   contentKeys: ContentKeys | undefined;
   private readonly bases: OfferedBases;
   private readonly streams: OutgoingStreams;
-  private welcomed: Question<Head<'welcome'>> | undefined;
   private opened: Question<Head<'setOpened'>> | undefined;
   private closed: Question<Head<'setClosed'>> | undefined;
   private readonly heading: (Question<HeadsAnswer> & { readonly count: number })[] = [];
@@ -75,36 +73,14 @@ export class ServerPeer implements BackupPeer {
   private readonly asks = new Map<number, Question<Uint8Array>>();
   /** Owners whose names were sent: users by their number, groups by -1 less theirs. */
   private readonly told = new Set<number>();
-  private isWelcome = false;
   private lastAsk = 0;
   private failure: TardisError | undefined;
-  private greeting: { readonly connection: Connection; readonly login: Login } | undefined;
 
   constructor(options: SenderOptions) {
     this.sender = new Sender(options);
+    this.line = new SessionLine(this.sender, (name, bytes) => this.receive(name, bytes));
     this.streams = new OutgoingStreams(this.sender);
     this.bases = new OfferedBases(this.sender, this.streams);
-  }
-
-  /** Greets and logs in; what was said before, and is said from now on, does not wait for the welcome. */
-  begin(connection: Connection, login: Login): Promise<Head<'welcome'>> {
-    this.greeting = { connection, login };
-    connection.onMessage((name, bytes) => {
-      try {
-        this.receive(name, bytes);
-      } catch (error) {
-        connection.fail(error);
-      }
-    });
-    connection.closed.then(
-      (reason) => this.fail(reason ?? new TardisError('CONNECTION_LOST', 'the server hung up')),
-      (error: unknown) => this.fail(fromWire(error)),
-    );
-    return this.question((question) => {
-      this.welcomed = question;
-      login.greet(connection);
-      this.sender.attach(connection);
-    });
   }
 
   openSet(head: Head<'openSet'>): Promise<Head<'setOpened'>> {
@@ -115,10 +91,14 @@ export class ServerPeer implements BackupPeer {
   }
 
   /** `seal`: of a client that encrypts; else empty. */
-  closeSet(stats: Record<string, number>, seal: Buffer): Promise<Head<'setClosed'>> {
+  closeSet(
+    stats: Record<string, number>,
+    seal: Buffer,
+    purge: boolean,
+  ): Promise<Head<'setClosed'>> {
     return this.question((question) => {
       this.closed = question;
-      this.sender.post('closeSet', { stats, seal });
+      this.sender.post('closeSet', { stats, seal, purge });
     });
   }
 
@@ -196,6 +176,10 @@ export class ServerPeer implements BackupPeer {
     this.sender.post('moved', { slots, seals });
   }
 
+  configuration(config: string): void {
+    this.sender.post('configuration', { config });
+  }
+
   notes(failures: readonly Failure[]): void {
     for (let from = 0; from < failures.length; from += NOTES_BATCH) {
       this.postNotes(failures.slice(from, from + NOTES_BATCH));
@@ -257,7 +241,6 @@ export class ServerPeer implements BackupPeer {
     this.sender.fail(error);
     this.bases.fail(error);
     const open: (Question<never> | undefined)[] = [
-      this.welcomed,
       this.opened,
       this.closed,
       ...this.heading.splice(0),
@@ -267,26 +250,6 @@ export class ServerPeer implements BackupPeer {
     this.listings.clear();
     this.asks.clear();
     for (const question of open) question?.reject(error);
-  }
-
-  private takeWelcome(head: Head<'welcome'>): void {
-    if (head.protocol !== PROTOCOL_VERSION) {
-      throw new TardisError(
-        'PROTOCOL_VERSION',
-        `the server speaks protocol ${head.protocol}, this client ${PROTOCOL_VERSION}`,
-      );
-    }
-    this.greeting?.login.confirm(head);
-    requireSpace(head); // before anything is sent
-    this.isWelcome = true;
-    this.sender.welcome(head.creditBytes);
-    this.welcomed?.resolve(head);
-  }
-
-  private answerChallenge(bytes: Buffer): void {
-    if (this.greeting === undefined) throw unexpected('loginChallenge');
-    const { connection, login } = this.greeting;
-    login.answer(connection, bytes).catch((error: unknown) => connection.fail(error));
   }
 
   private takeDiffers(slot: number, answer: ListingAnswer): void {
@@ -301,15 +264,7 @@ export class ServerPeer implements BackupPeer {
   }
 
   private receive(name: MessageName, bytes: Buffer): void {
-    const isGreeting = name === 'welcome' || name === 'loginChallenge';
-    if (this.isWelcome === isGreeting) throw unexpected(name);
     switch (name) {
-      case 'loginChallenge':
-        this.answerChallenge(bytes);
-        return;
-      case 'welcome':
-        this.takeWelcome(decodeMessage(name, bytes).head);
-        return;
       case 'received':
         this.sender.received(decodeMessage(name, bytes).head.upTo);
         return;

@@ -7,18 +7,16 @@ import { TardisError } from '../errors/index.js';
 import {
   DIGEST_BYTES,
   DIRECTORY_SEAL_BYTES,
-  readAttributes,
+  NO_SEAL,
   RowReader,
-  SEAL_ATTRIBUTE,
   SEAL_BYTES,
+  sealIn,
   SET_SEAL_BYTES,
   SKIP_SEAL_BYTES,
 } from '../model/index.js';
 import { splitSkipSeal } from '../crypto/index.js';
 import { type Head, Held } from '../transport/index.js';
 import type { HeadBatch } from '../pipeline/index.js';
-
-const NO_SEAL: Buffer = Buffer.alloc(SEAL_BYTES);
 
 /** A directory whose entries are on their way. */
 interface OpenListing {
@@ -60,12 +58,11 @@ export class SetSealer {
     const reader = new RowReader(rows);
     let at = 0;
     this.roots = paths.map((path) => {
-      const attributes = readAttributes(reader.attributes(at));
-      const seal = attributes.find(({ name }) => name.equals(SEAL_ATTRIBUTE))!.value;
+      const seal = sealIn(reader.attributes(at));
       at += reader.rowBytes(at);
       return {
         path,
-        seal: Buffer.from(seal.subarray(0, SEAL_BYTES)),
+        seal: Buffer.from(seal),
         place: this.tree.rootPlace(path),
       };
     });

@@ -3,6 +3,7 @@
  * those that have no place in this design, with what to do instead. Using one is an error.
  */
 import { TardisError } from '../errors/index.js';
+import { NEOPHYTOS_ONLY } from './neophytos.js';
 
 export type AbsentKind = 'variable' | 'client key' | 'server key' | 'option' | 'command';
 
@@ -27,23 +28,6 @@ const replaced = (
 ): readonly AbsentRow[] => names.map(([kind, name]) => ({ name, kind, instead }));
 
 export const ABSENT: readonly AbsentRow[] = [
-  ...later('encryption', 'option', ['--authenticate', '--noauthenticate']),
-  ...later('purge', 'client key', ['Purge']),
-  ...later('purge', 'option', ['--purge']),
-  ...later('purge', 'server key', [
-    'Formats',
-    'Priorities',
-    'MonthPrio',
-    'WeekPrio',
-    'DayPrio',
-    'KeepPeriods',
-  ]),
-  ...later('settings kept in the store', 'variable', ['TARDIS_SEND_CONFIG']),
-  ...later('settings kept in the store', 'client key', ['SendClientConfig']),
-  ...later('settings kept in the store', 'server key', ['SaveConfig']),
-  ...later('purge', 'command', ['sonic purge', 'sonic delete', 'sonic orphans']),
-  ...later('settings kept in the store', 'command', ['sonic getconfig', 'sonic setconfig']),
-  ...later('reports of sets', 'command', ['sonic files', 'sonic info']),
   ...later('web access', 'variable', [
     'TARDIS_REMOTE_PORT',
     'TARDIS_REMOTE_CONFIG',
@@ -57,24 +41,8 @@ export const ABSENT: readonly AbsentRow[] = [
     'has no place here: the schema belongs to the program',
   ),
   ...replaced(
-    [
-      ['server key', 'AllowSchemaUpgrades'],
-      ['command', 'sonic upgrade'],
-    ],
-    'has no place here: a catalog is upgraded when it is opened for writing',
-  ),
-  ...replaced(
     [['server key', 'JournalFile']],
     'has no place here: commit records in the packs do its work',
-  ),
-  ...replaced(
-    [['server key', 'DBBackups']],
-    'has no place here: `sonic rebuild` makes a catalog anew from the packs',
-  ),
-  ...replaced(
-    [['server key', 'Profile']],
-    'has no place here: for figures of the code start it with TARDIS_NODE_OPTIONS=--cpu-prof; ' +
-      'defaults for a kind of machine are TuningProfile',
   ),
   ...replaced(
     [
@@ -84,6 +52,23 @@ export const ABSENT: readonly AbsentRow[] = [
       ['option', '--meta'],
     ],
     'has no place here: `sonic encrypt --all` does all of it as one job, which goes on where it was broken off',
+  ),
+  ...NEOPHYTOS_ONLY.map(({ option, ours, why }): AbsentRow => {
+    const instead = ours === undefined ? 'has no place here' : `is written ${ours} here`;
+    return { name: option, kind: 'option', instead: `of Neophytos ${instead}: ${why}` };
+  }),
+  ...replaced(
+    [['option', '--noauthenticate']],
+    'has no place here: contents are always checked, and what does not fit its digest is told and left out; ' +
+      '--authenticate insists that the set is proven too',
+  ),
+  ...replaced(
+    [
+      ['server key', 'MonthPrio'],
+      ['server key', 'WeekPrio'],
+      ['server key', 'DayPrio'],
+    ],
+    'is of an older release: write Priorities, with one number for each of Formats',
   ),
   ...replaced([['client key', 'PassswordProg']], 'is a slip of the pen: write PasswordProg'),
   ...replaced(

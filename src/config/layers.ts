@@ -2,6 +2,7 @@
 import type { TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import { type AbsentKind, refuseAbsent } from './absent.js';
+import { HOOK_VARIABLES } from './hook-variables.js';
 import { type IniEntry, type IniSection, readIni } from './ini.js';
 import { configInvalid } from './invalid.js';
 import { nearest, nearestHint } from './nearest.js';
@@ -34,8 +35,12 @@ export type Rows = readonly (readonly [name: string, row: SettingRow])[];
 
 const MAIN = 'tardis';
 const TUNING = 'pipeline';
-/** Variables that are ours and no settings: the launcher's, and what `tardisd --daemon` tells itself. */
-const OTHER_VARIABLES = ['TARDIS_NODE_OPTIONS', 'TARDIS_READY_FD'];
+/** Variables that are ours and no settings: the launcher's, what `tardisd --daemon` tells itself, and what hooks are told. */
+const OTHER_VARIABLES = [
+  'TARDIS_NODE_OPTIONS',
+  'TARDIS_READY_FD',
+  ...Object.values<string>(HOOK_VARIABLES),
+];
 
 /** The defaults of the rows that have one. */
 export function builtInLayer(rows: Rows): Layer {

@@ -1,14 +1,28 @@
 /** The shape of a setting: one row says everything about it, its TypeScript type too. */
 
+/** What is said of sets. */
+export const MARKING = [
+  'sonic tag',
+  'sonic lock',
+  'sonic priority',
+  'sonic rename',
+  'sonic expendable',
+] as const;
+
+/** What reads of a client's history, and writes nothing. */
+export const REPORTING = ['sonic files', 'sonic info', 'sonic stats', 'sonic getconfig'] as const;
+
 /** Every command, and every sub-command of `sonic`, chooses its settings by this name. */
 export const TOOLS = [
   'tardis',
   'tardisd',
   'regenerate',
   'lstardis',
+  'tardiff',
   'sonic create',
   'sonic list',
   'sonic rebuild',
+  'sonic check',
   'sonic setpass',
   'sonic chpass',
   'sonic rotate',
@@ -16,6 +30,14 @@ export const TOOLS = [
   'sonic encrypt',
   'sonic keys',
   'sonic account',
+  'sonic delete',
+  'sonic purge',
+  'sonic orphans',
+  'sonic diff',
+  ...REPORTING,
+  'sonic setconfig',
+  'sonic upgrade',
+  ...MARKING,
 ] as const;
 export type Tool = (typeof TOOLS)[number];
 
@@ -23,6 +45,7 @@ export const SONIC = [
   'sonic create',
   'sonic list',
   'sonic rebuild',
+  'sonic check',
   'sonic setpass',
   'sonic chpass',
   'sonic rotate',
@@ -30,9 +53,17 @@ export const SONIC = [
   'sonic encrypt',
   'sonic keys',
   'sonic account',
+  'sonic delete',
+  'sonic purge',
+  'sonic orphans',
+  'sonic diff',
+  ...REPORTING,
+  'sonic setconfig',
+  'sonic upgrade',
+  ...MARKING,
 ] as const;
 /** All that read a store as a directory. */
-export const USER_TOOLS = ['regenerate', 'lstardis', ...SONIC] as const;
+export const USER_TOOLS = ['regenerate', 'lstardis', 'tardiff', ...SONIC] as const;
 /** All that read the client's configuration file. */
 export const CLIENT_TOOLS = ['tardis', ...USER_TOOLS] as const;
 
@@ -78,6 +109,8 @@ export interface SettingRow extends ValueSpec {
   readonly flags?: string;
   /** What the flag means where its value may be left out (`--overwrite [when]`). */
   readonly preset?: string;
+  /** With `preset`: what follows the flag is its value only if it is a number. */
+  readonly isNumberOrNothing?: true;
   /** Shown nowhere. */
   readonly isSecret?: true;
   /** The flag (a bool's) has a `--no-` form too. */

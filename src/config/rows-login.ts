@@ -1,13 +1,16 @@
 /** Settings of passwords, logins and TLS. */
-import type { SettingTable, Tool } from './row.js';
+import { MARKING, REPORTING, type SettingTable, type Tool } from './row.js';
 
 /** All that open a client which may have a password. */
 const PASSWORD_TOOLS = [
   'tardis',
   'regenerate',
   'lstardis',
+  'tardiff',
   'sonic create',
   'sonic list',
+  'sonic check',
+  'sonic rebuild',
   'sonic setpass',
   'sonic chpass',
   'sonic rotate',
@@ -15,20 +18,37 @@ const PASSWORD_TOOLS = [
   'sonic encrypt',
   'sonic keys',
   'sonic account',
+  'sonic delete',
+  'sonic purge',
+  'sonic orphans',
+  'sonic diff',
+  ...REPORTING,
+  'sonic setconfig',
+  ...MARKING,
 ] as const satisfies readonly Tool[];
 /** All that read or write keys. */
 const KEYS_TOOLS = [
   'tardis',
   'regenerate',
   'lstardis',
+  'tardiff',
   'sonic create',
   'sonic list',
+  'sonic check',
+  'sonic rebuild',
   'sonic chpass',
   'sonic rotate',
   'sonic keys',
+  'sonic delete',
+  'sonic purge',
+  'sonic orphans',
+  'sonic diff',
+  ...REPORTING,
+  'sonic setconfig',
+  ...MARKING,
 ] as const satisfies readonly Tool[];
 /** Who reads from a store or from a server. */
-const REMOTE_READERS = ['regenerate', 'lstardis'] as const satisfies readonly Tool[];
+const REMOTE_READERS = ['regenerate', 'lstardis', 'tardiff'] as const satisfies readonly Tool[];
 /** Those of sonic that go through a server, too. */
 const REMOTE_SONIC = [
   'sonic create',
@@ -36,6 +56,13 @@ const REMOTE_SONIC = [
   'sonic chpass',
   'sonic rotate',
   'sonic keys',
+  'sonic delete',
+  'sonic diff',
+  'sonic purge',
+  'sonic list',
+  ...REPORTING,
+  'sonic setconfig',
+  ...MARKING,
 ] as const satisfies readonly Tool[];
 
 export const LOGIN_ROWS = {
@@ -77,7 +104,19 @@ export const LOGIN_ROWS = {
   },
   account: {
     type: 'text',
-    tools: ['tardis', 'regenerate', 'lstardis', 'sonic list'],
+    tools: [
+      'tardis',
+      'regenerate',
+      'lstardis',
+      'tardiff',
+      'sonic list',
+      'sonic delete',
+      'sonic diff',
+      'sonic purge',
+      ...REPORTING,
+      'sonic setconfig',
+      ...MARKING,
+    ],
     flags: '--account <name>',
     clientKey: 'Account',
     help: 'log in by this account of the client, with its own password and rights',
@@ -168,7 +207,7 @@ export const LOGIN_ROWS = {
   },
   throughServer: {
     type: 'text',
-    tools: [...REMOTE_SONIC, 'sonic rekey', 'sonic encrypt'],
+    tools: [...REMOTE_SONIC, 'sonic rekey', 'sonic encrypt', 'sonic check'],
     flags: '--server <host>',
     help: 'do it through the tardisd of this host, not in the directory of the store',
     test: 'sonic makes a client and changes its password through a server',

@@ -33,6 +33,14 @@ export const RESTORE_ROWS = {
     help: 'the arguments are digests of contents, as lstardis shows them',
     test: 'contents are restored by their digests',
   },
+  authenticate: {
+    type: 'bool',
+    default: false,
+    tools: ['regenerate'],
+    flags: '--authenticate',
+    help: 'restore only what the seals of an encrypting client prove, and stop at the first doubt',
+    test: '--authenticate restores what is proven, and stops at what is not',
+  },
   include: {
     type: 'paths', // patterns are bytes as names are
     default: [],
@@ -103,9 +111,9 @@ export const RESTORE_ROWS = {
   compareContents: {
     type: 'bool',
     default: false,
-    tools: ['regenerate'],
+    tools: ['regenerate', 'tardiff'],
     flags: '--compare-contents',
-    help: 'what is there is the same only if its content is',
+    help: 'what is there is the same only if its content is, whatever its size and times say',
     test: 'equal size and time do not hide another content from --compare-contents',
   },
   setTimes: {

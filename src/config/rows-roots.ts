@@ -30,6 +30,15 @@ export const ROOT_ROWS = {
     help: 'keep directories under their full paths, those from what they have in common, or their names',
     test: 'directories are kept under full, shortened or no paths',
   },
+  keptAs: {
+    type: 'paths',
+    default: [],
+    tools: ['tardis'],
+    flags: '--kept-as <path>',
+    clientKey: 'KeptAs',
+    help: 'keep the directory under this path; given for each one, in their order',
+    test: 'directories are kept under the paths that are given for them',
+  },
   trustRoots: {
     type: 'bool',
     default: false,

@@ -1,20 +1,30 @@
 /** The table of all settings, joined from its parts, and the types that follow from it. */
 import type { SettingRow, SettingTable, Tool, ValueOf } from './row.js';
+import { CHECK_ROWS } from './rows-check.js';
 import { CLIENT_ROWS } from './rows-client.js';
 import { COMMON_ROWS } from './rows-common.js';
+import { COMPARE_ROWS } from './rows-compare.js';
 import { DELTA_ROWS } from './rows-deltas.js';
 import { EXCLUDE_ROWS } from './rows-excludes.js';
 import { FILTER_ROWS } from './rows-filters.js';
+import { LISTING_ROWS } from './rows-listing.js';
+import { HOOK_ROWS } from './rows-hooks.js';
 import { LOGIN_ROWS } from './rows-login.js';
+import { MARK_ROWS } from './rows-marks.js';
 import { REKEY_ROWS } from './rows-rekey.js';
+import { REPORT_ROWS } from './rows-reports.js';
 import { RESTORE_ROWS } from './rows-restore.js';
+import { RETENTION_ROWS } from './rows-retention.js';
 import { ROOT_ROWS } from './rows-roots.js';
 import { SERVER_ROWS } from './rows-server.js';
 import { TUNING_ROWS } from './rows-tuning.js';
+import { UPKEEP_ROWS } from './rows-upkeep.js';
+import { WATCH_ROWS } from './rows-watch.js';
 
 export const SETTINGS = {
   ...COMMON_ROWS,
   ...CLIENT_ROWS,
+  ...LISTING_ROWS,
   ...DELTA_ROWS,
   ...LOGIN_ROWS,
   ...EXCLUDE_ROWS,
@@ -24,6 +34,14 @@ export const SETTINGS = {
   ...TUNING_ROWS,
   ...SERVER_ROWS,
   ...REKEY_ROWS,
+  ...UPKEEP_ROWS,
+  ...MARK_ROWS,
+  ...RETENTION_ROWS,
+  ...REPORT_ROWS,
+  ...CHECK_ROWS,
+  ...COMPARE_ROWS,
+  ...HOOK_ROWS,
+  ...WATCH_ROWS,
 } as const;
 
 type Table = typeof SETTINGS;
@@ -44,6 +62,8 @@ export function rowsOf(tool: Tool): [name: string, row: SettingRow][] {
 export function headingOf(name: string): string {
   if (name in EXCLUDE_ROWS) return 'What to leave out:';
   if (name in FILTER_ROWS) return 'Filters:';
+  if (name in HOOK_ROWS) return 'What is run and told:';
+  if (name in WATCH_ROWS) return 'Who is overdue, and figures:';
   if (name in LOGIN_ROWS) return 'Passwords and the way to the server:';
   return name in TUNING_ROWS ? 'Tuning:' : 'Options:';
 }

@@ -11,6 +11,7 @@ import {
   lockPatiently,
   readSmallFile,
   realPathOf,
+  replaceFile,
   type System,
   textBytes,
 } from '../system/index.js';
@@ -142,18 +143,9 @@ export class KeyFile {
     const before = isThere ? this.bytesOf(textBytes(file)) : Buffer.alloc(0);
     const after = make(KeyFileText.parse(before, this.shown));
     if (after.equals(before)) return;
-    const temporary = `${file}.new`;
-    if (files.status(temporary) !== undefined || files.isLink(temporary)) files.unlink(temporary);
-    const fd = files.open(temporary, 'create');
-    try {
+    await replaceFile(files, file, after, (fd) => {
       if (isThere) inheritOwner(fd, file);
-      files.write(fd, after, 0);
-      await files.sync(fd);
-    } finally {
-      files.close(fd);
-    }
-    files.rename(temporary, file);
-    await files.syncDirectory(path.dirname(file));
+    });
   }
 }
 

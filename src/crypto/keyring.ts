@@ -3,8 +3,8 @@
  * docs/formats.md, "Encryption", has the derivations.
  */
 import { hkdfSync } from 'node:crypto';
-import type { ContentKeys, Scheme, SchemeNumber } from '../model/index.js';
-import { SEAL_KEYS_BYTES, type SealingCalls } from '../system/index.js';
+import { type ContentKeys, Scheme, type SchemeNumber } from '../model/index.js';
+import { hasAes, SEAL_KEYS_BYTES, type SealingCalls } from '../system/index.js';
 import { TardisError } from '../errors/index.js';
 import { type KeyRecord, KeyPurpose, type KeyPurposeNumber, type MasterKey } from './key-record.js';
 import { NameSealer } from './name-sealer.js';
@@ -22,12 +22,12 @@ export interface Keyring {
   readonly tree: TreeSealer;
 }
 
-/** `scheme`: what new records are made with. Throws KEYS_DAMAGED when a key is missing. */
+/** `scheme`: what new records are made with, by default what this processor does best. Throws KEYS_DAMAGED when a key is missing. */
 export function keyringOf(
   calls: SealingCalls,
   { keysetId }: KeyRecord,
   masters: readonly MasterKey[],
-  scheme: Exclude<SchemeNumber, typeof Scheme.plain>,
+  scheme: Exclude<SchemeNumber, typeof Scheme.plain> = hasAes() ? Scheme.aes : Scheme.chaCha,
 ): Keyring {
   const of = (purpose: KeyPurposeNumber): readonly MasterKey[] => {
     const found = masters.filter((master) => master.purpose === purpose);

@@ -45,7 +45,9 @@ export async function fetchRecord(
   } catch (error) {
     // Only what is gone is damage; a disk that fails for a moment is not.
     if (systemCode(error) === 'ENOENT') {
-      throw new TardisError('RECORD_DAMAGED', `${record.object} is missing`, {}, error);
+      // Or it was moved since it was looked up: who can look again does so.
+      const context = { isGone: true };
+      throw new TardisError('RECORD_DAMAGED', `${record.object} is missing`, context, error);
     }
     throw asTardisError(error, `reading ${record.object}`);
   }

@@ -7,11 +7,14 @@ export {
 } from './table.js';
 export {
   asTardisError,
+  causeCode,
   type ErrorContext,
   fromSystem,
   fromWire,
+  isDiskFull,
   systemCode,
   TardisError,
+  throwIfAborted,
   toWire,
   type WireError,
 } from './tardis-error.js';

@@ -33,6 +33,11 @@ export const ERROR_TABLE = Object.freeze({
     1,
     'Remove or rename it, or go to another directory; it was not touched.',
   ),
+  HOOK_FAILED: row(
+    'user',
+    1,
+    'Nothing was backed up, since the command of HookBefore failed; what it said is above, and in LogFiles.',
+  ),
   CONFIG_INVALID: row(
     'user',
     1,
@@ -60,6 +65,18 @@ export const ERROR_TABLE = Object.freeze({
     'Use 1 to 128 letters, digits, dots, hyphens or underscores, not starting with a dot.',
   ),
   NO_SUCH_SET: row('user', 1, 'List the backup sets with `lstardis`.'),
+  SET_LOCKED: row('user', 1, 'Unlock it first (sonic lock --unlock), if it may go.'),
+  SET_TOO_YOUNG: row(
+    'user',
+    1,
+    'Wait, or delete it where the store is: over the network sets go only after LeastAge of the server.',
+  ),
+  MARKS_INVALID: row(
+    'user',
+    1,
+    'A set has 64 tags at most, each one word, and a name like any other.',
+  ),
+  SET_IS_NEWEST: row('user', 1, 'Make another backup first: the newest complete set always stays.'),
   BAD_DATE: row(
     'user',
     1,
@@ -86,6 +103,11 @@ export const ERROR_TABLE = Object.freeze({
     1,
     'Free space where the files are restored to, then run the same command again.',
   ),
+  SOURCE_UNREADABLE: row(
+    'environment',
+    1,
+    'Run it as a user who may read what is named, or leave that out.',
+  ),
   SPECIAL_FILE: row(
     'partial',
     3,
@@ -107,7 +129,7 @@ export const ERROR_TABLE = Object.freeze({
   DISK_FULL: row(
     'environment',
     1,
-    'Free space where the store is; what was acknowledged is kept, and a new run continues.',
+    'Free space on the disk that is named; what was acknowledged is kept, and a new run continues.',
   ),
   QUOTA_EXCEEDED: row(
     'environment',
@@ -117,6 +139,11 @@ export const ERROR_TABLE = Object.freeze({
   IO_FAILED: row('environment', 1, 'Check the disk and the system log; then run again.'),
   SERVER_UNREACHABLE: row('environment', 1, 'Check --server and --port, and that tardisd runs.'),
   CONNECTION_LOST: row('environment', 1, 'Run again; it continues from the last checkpoint.'),
+  SESSION_GONE: row(
+    'environment',
+    1,
+    'The server has ended the session that was to go on; run again, it continues from the last checkpoint.',
+  ),
   TIMED_OUT: row('environment', 1, 'Check the network and the server, then run again.'),
   INSECURE_TCP_REFUSED: row(
     'user',
@@ -209,12 +236,21 @@ export const ERROR_TABLE = Object.freeze({
   ),
   NATIVE_MISSING: row('environment', 1, 'Run `npm run setup` in the checkout.'),
   CATALOG_NEWER: row('user', 1, 'Upgrade this software; an older one must not write this catalog.'),
-  CATALOG_DAMAGED: row('damage', 1, 'Run `sonic rebuild -D DIR -C NAME`.'),
+  CATALOG_OLDER: row(
+    'user',
+    1,
+    'Run `sonic upgrade -D DIR -C NAME` where the store is, or let the server do it (AllowSchemaUpgrades).',
+  ),
+  CATALOG_DAMAGED: row(
+    'damage',
+    1,
+    'Run `sonic rebuild --from-backup -D DIR -C NAME`; docs/recovery.md tells more.',
+  ),
   STORE_NEWER: row('user', 1, 'Upgrade this software; it does not know this store format.'),
   RECORD_DAMAGED: row(
     'damage',
     1,
-    'Restore what else is needed, then run `sonic rebuild`; the next backup sends it again.',
+    'Run `sonic check --read-data`: it names what is lost, and the next backup sends it again.',
   ),
   CONTENT_DAMAGED: row(
     'damage',
@@ -230,6 +266,11 @@ export const ERROR_TABLE = Object.freeze({
     'damage',
     1,
     'What the store says was not written with the keys of this client: somebody changed it, or it is of another one.',
+  ),
+  NOT_PROVEN: row(
+    'damage',
+    1,
+    'Choose a complete set of a client that encrypts, or restore without --authenticate: contents are checked all the same.',
   ),
   PROTOCOL_VERSION: row('protocol', 1, 'Use the same release on client and server.'),
   PROTOCOL_VIOLATION: row('protocol', 1, 'The peer is broken or hostile; nothing was lost.'),

@@ -92,6 +92,22 @@ const SYSTEM_CODES: Readonly<Record<string, ErrorCode>> = {
 /** What SQLite says when we asked it something wrong. */
 const SQLITE_BUGS = new Set(['SQLITE_ERROR', 'SQLITE_MISUSE', 'SQLITE_RANGE', 'SQLITE_CONSTRAINT']);
 
+/** The same also of an error of ours that was made of one. */
+export function causeCode(error: unknown): string | undefined {
+  const { cause } = error instanceof TardisError ? error.context : {};
+  return typeof cause === 'string' ? cause : systemCode(error);
+}
+
+/** Whether an error, in its plain shape or ours, tells that a disk or a quota of the file system is used up. */
+export function isDiskFull(error: unknown): boolean {
+  if (error instanceof TardisError) return error.code === 'DISK_FULL';
+  const code = systemCode(error) ?? '';
+  return FULL_CODES.has(code);
+}
+
+/** SQLite tells so when it cannot make the index of its log larger. */
+const FULL_CODES = new Set(['ENOSPC', 'EDQUOT', 'SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE']);
+
 /**
  * Turns a system or SQLite error met while working on a store into one of ours; undefined when it
  * is neither (then it is a bug of ours and should show its stack).
@@ -100,7 +116,7 @@ export function fromSystem(error: unknown, what = ''): TardisError | undefined {
   const code = systemCode(error);
   if (code === undefined || !(error instanceof Error)) return undefined;
   const base = code.startsWith('SQLITE_') ? code.split('_').slice(0, 2).join('_') : code;
-  const known = SYSTEM_CODES[base];
+  const known = isDiskFull(error) ? 'DISK_FULL' : SYSTEM_CODES[base];
   const isSystem = /^E[A-Z0-9]+$/.test(base) || base.startsWith('SQLITE_');
   if (SQLITE_BUGS.has(base)) return undefined;
   if (known === undefined && !isSystem) return undefined;
@@ -115,4 +131,9 @@ export function asTardisError(error: unknown, what = ''): TardisError {
   if (known !== undefined) return known;
   const wire = toWire(error);
   return new TardisError(wire.code, wire.message, wire.context, error);
+}
+
+/** Throws INTERRUPTED when somebody has asked for an end. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new TardisError('INTERRUPTED', 'interrupted');
 }

@@ -21,8 +21,7 @@ import {
   withoutKeys,
 } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
-import { Scheme } from '../model/index.js';
-import { hasAes, type System } from '../system/index.js';
+import type { System } from '../system/index.js';
 import {
   type Connection,
   decodeMessage,
@@ -56,6 +55,11 @@ export interface LoginTarget {
   readonly purpose: PurposeName;
 }
 
+/** The session to go on with: its ticket (empty: a new one), and how many of its answers have been handled. */
+export type SessionPlace = Pick<Head<'hello'>, 'ticket' | 'upTo'>;
+
+const NO_SESSION: SessionPlace = Object.freeze({ ticket: Buffer.alloc(0), upTo: 0 });
+
 /** For who has no password and nobody to ask. */
 export const NO_CREDENTIALS: Credentials = Object.freeze({
   password: undefined,
@@ -71,6 +75,8 @@ export class Login {
   private readonly login: ClientLogin;
   /** Of the password, once it was asked for. */
   private secrets: StretchedPassword | undefined;
+  /** By which salt and parameters they were made. */
+  private stretched: string | undefined;
   private readonly system: System;
   private readonly target: LoginTarget;
   private readonly credentials: Credentials;
@@ -118,8 +124,24 @@ export class Login {
     return withNewKeys(keyFile, this.target.client, record, greet);
   }
 
+  /** Whether its greeting makes the client. */
+  get makesClient(): boolean {
+    return this.target.create;
+  }
+
+  /** For another connection, with what is known by now. `isMade`: the client is there. */
+  again({ isMade }: { readonly isMade: boolean }): Login {
+    const { system, target, credentials, made } = this;
+    const create = target.create && !isMade;
+    const next = new Login(system, { ...target, create }, credentials, made);
+    next.password = this.password;
+    next.secrets = this.secrets;
+    next.stretched = this.stretched;
+    return next;
+  }
+
   /** Sends the greeting. Call once, first of all. */
-  greet(connection: Connection): void {
+  greet(connection: Connection, place: SessionPlace = NO_SESSION): void {
     const made = this.made?.record;
     const told =
       made === undefined || this.credentials.keyFile === undefined ? made : withoutKeys(made);
@@ -127,6 +149,7 @@ export class Login {
       protocol: PROTOCOL_VERSION,
       software: SOFTWARE,
       ...this.target,
+      ...place,
       account: this.credentials.account ?? '',
       keys: told?.bytes ?? Buffer.alloc(0),
     });
@@ -190,14 +213,17 @@ export class Login {
     const masters = openKeyRecord(record, wrapKey);
     meetKeys(record, masters, credentials.account);
     if (!record.isEncrypting) return undefined;
-    return keyringOf(this.system.native, record, masters, hasAes() ? Scheme.aes : Scheme.chaCha);
+    return keyringOf(this.system.native, record, masters);
   }
 
   /** A client that is just made has its secrets already. */
   private async stretch(salt: Buffer, parameters: StretchParameters): Promise<StretchedPassword> {
     const { made } = this;
     const isMade = made?.record.salt.equals(salt) === true;
+    const like = JSON.stringify([salt.toString('hex'), parameters]);
+    if (this.secrets !== undefined && this.stretched === like) return this.secrets;
     this.secrets = isMade ? made.secrets : await stretchPassword(this.password!, salt, parameters);
+    this.stretched = like;
     return this.secrets;
   }
 }

@@ -13,7 +13,8 @@ import {
 export const METADATA_FROM = RowOffset.type;
 const METADATA_TO = RowOffset.device;
 const METADATA_BYTES = METADATA_TO - METADATA_FROM;
-const FLAGS_AT = RowOffset.flags - METADATA_FROM;
+/** Where metadata has the flags of a row. */
+export const METADATA_FLAGS_AT: number = RowOffset.flags - METADATA_FROM;
 const DEVICE_BYTES = ROW_FIXED_BYTES - METADATA_TO;
 const LENGTH_BYTES = 2;
 
@@ -48,7 +49,7 @@ interface Tail {
 
 function tailOf(metadata: Buffer): Tail {
   const at = METADATA_BYTES + (isDevice(metadata[0]!) ? DEVICE_BYTES : 0);
-  if ((metadata[FLAGS_AT]! & RowFlag.hasAttributes) === 0) {
+  if ((metadata[METADATA_FLAGS_AT]! & RowFlag.hasAttributes) === 0) {
     return { link: metadata.subarray(at), attributes: undefined };
   }
   const linkEnd = at + LENGTH_BYTES + metadata.readUInt16LE(at);
@@ -70,13 +71,13 @@ export function attributesOf(metadata: Buffer): Buffer | undefined {
 
 /** Whether the content is in the sparse form, from what `metadataOf` gave. */
 export function isSparse(metadata: Buffer): boolean {
-  return (metadata[FLAGS_AT]! & RowFlag.sparse) !== 0;
+  return (metadata[METADATA_FLAGS_AT]! & RowFlag.sparse) !== 0;
 }
 
 /** Appends the row that `joinRow` would make of these, without a digest. */
 export function appendRow(into: BytesBuilder, metadata: Buffer, name: Buffer): void {
   const fixedBytes = METADATA_BYTES + (isDevice(metadata[0]!) ? DEVICE_BYTES : 0);
-  const hasAttributes = (metadata[FLAGS_AT]! & RowFlag.hasAttributes) !== 0;
+  const hasAttributes = (metadata[METADATA_FLAGS_AT]! & RowFlag.hasAttributes) !== 0;
   const tailAt = fixedBytes + (hasAttributes ? LENGTH_BYTES : 0);
   const linkBytes = hasAttributes ? metadata.readUInt16LE(fixedBytes) : metadata.length - tailAt;
   const rowBytes = ROW_FIXED_BYTES + name.length + metadata.length - tailAt;

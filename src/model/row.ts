@@ -14,6 +14,9 @@ export const MAX_NAME_BYTES = 4096; // a root is named by its whole path
 /** A target of 4096 bytes, sealed, of which each byte may have become two. */
 export const MAX_LINK_BYTES: number = 2 * (4096 + 16);
 
+/** What a root is called in its row: its path stands beside. */
+export const ROOT_NAME: Buffer = Buffer.from('root');
+
 export const EntryType = Object.freeze({
   file: 1,
   directory: 2,

@@ -13,6 +13,7 @@ export function setNameFault(name: string, mostBytes = MAX_NAME_BYTES): string |
   if (UNSHOWABLE.test(name)) return 'holds control characters';
   if (name.trim() === '') return 'is blank';
   if (Buffer.byteLength(name) > mostBytes) return `is longer than ${mostBytes} bytes`;
+  if (/^\d+-\d+$/.test(name)) return 'is a range, which stands for the sets from one to the other';
   if (/^\d+$/.test(name)) return 'is a number, which stands for the set of that number';
   if (name === RECENT_SET) return 'stands for the newest set';
   return undefined;

@@ -18,6 +18,8 @@ export class BackupProgress {
   /** Contents sent, and the bytes of their records. */
   contentsSent = 0;
   sentBytes = 0;
+  /** Of all that was sent, what the server has called durable. */
+  durableBytes = 0;
   /** Of these, deltas on earlier versions. */
   deltasSent = 0;
   vanished = 0;

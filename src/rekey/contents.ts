@@ -19,7 +19,7 @@ import {
   type RecordPlace,
   RecordReader,
 } from '../delta/index.js';
-import { TardisError } from '../errors/index.js';
+import { TardisError, throwIfAborted } from '../errors/index.js';
 import {
   BytesBuilder,
   contentDigest,
@@ -28,7 +28,7 @@ import {
   encodeParts,
   partsDigest,
 } from '../model/index.js';
-import type { ClientStore } from '../server/index.js';
+import type { ClientStore } from '../keeper/index.js';
 import {
   buildEncoded,
   buildRecord,
@@ -285,14 +285,10 @@ function isDamage(error: unknown): boolean {
   return error instanceof TardisError && ['RECORD_DAMAGED', 'CONTENT_DAMAGED'].includes(error.code);
 }
 
-export function damaged({ object, position }: RecordPlace): TardisError {
+function damaged({ object, position }: RecordPlace): TardisError {
   return new TardisError('RECORD_DAMAGED', `a record in ${object} is damaged`, { position });
 }
 
 function tooLarge({ object, position }: RecordPlace): TardisError {
   return new TardisError('RECORD_DAMAGED', `a record in ${object} claims too much`, { position });
-}
-
-export function throwIfAborted(signal: AbortSignal): void {
-  if (signal.aborted) throw new TardisError('INTERRUPTED', 'interrupted');
 }

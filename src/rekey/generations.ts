@@ -15,10 +15,19 @@ import {
   type ClientLock,
   FORMAT_FILE,
   newestKeys,
+  secondGenerationPath,
   tryLock,
 } from '../store/index.js';
+import {
+  type Files,
+  lockPatiently,
+  readStart,
+  replaceFile,
+  type System,
+  textBytes,
+  writeNew,
+} from '../system/index.js';
 import { removeMap } from './digest-map.js';
-import { type Files, lockPatiently, type System, textBytes } from '../system/index.js';
 
 /** Says what a generation is made from. */
 const MARKER_FILE = 'generation.json';
@@ -57,7 +66,7 @@ export class Generations {
       const what = `${first.path} is a link: name the client by the directory it leads to`;
       throw new TardisError('USAGE', what);
     }
-    const beside = path.join(this.store, `.${first.client}.next`);
+    const beside = secondGenerationPath(first);
     const catalogPath = path.join(beside, path.basename(first.catalogPath));
     this.second = { client: first.client, path: beside, catalogPath };
   }
@@ -72,13 +81,16 @@ export class Generations {
     }
     return {
       release: () => {
-        if (files.status(file) !== undefined) files.unlink(file); // who waits for it looks again
-        lock.release();
+        try {
+          if (files.status(file) !== undefined) files.unlink(file); // who waits for it looks again
+        } finally {
+          lock.release();
+        }
       },
     };
   }
 
-  /** How far an earlier run came. Throws KEYS_DAMAGED when a marker makes no sense. */
+  /** How far an earlier run came. Throws RECORD_DAMAGED when a marker makes no sense. */
   stage(): Stage {
     if (this.readMarker(this.first) !== undefined) return 'switched';
     if (this.files.status(this.second.path) === undefined) return 'none';
@@ -101,6 +113,7 @@ export class Generations {
     await addKeys(system, second.path, { number: 1, bytes: keys });
     await this.copySmall(FORMAT_FILE);
     if (skipFile !== undefined) await this.copySmall(skipFile);
+    await files.syncDirectory(second.path); // the marker says that the names before it are there
     await this.writeMarker(this.markerFor(keys));
     await files.syncDirectory(this.store);
   }
@@ -209,29 +222,13 @@ export class Generations {
   }
 
   private async copySmall(name: string): Promise<void> {
-    const { files } = this;
     const bytes = this.readSmall(path.join(this.first.path, name));
     if (bytes === undefined) return;
-    const fd = files.open(path.join(this.second.path, name), 'create');
-    try {
-      files.write(fd, bytes, 0);
-      await files.sync(fd);
-    } finally {
-      files.close(fd);
-    }
+    await writeNew(this.files, path.join(this.second.path, name), bytes);
   }
 
   private readSmall(file: string): Buffer | undefined {
-    const { files } = this;
-    const status = files.status(file);
-    if (status === undefined) return undefined;
-    const bytes = Buffer.alloc(Math.min(status.sizeBytes, MAX_COPIED_BYTES));
-    const fd = files.open(file, 'read');
-    try {
-      return bytes.subarray(0, files.read(fd, bytes, 0, bytes.length, 0));
-    } finally {
-      files.close(fd);
-    }
+    return readStart(this.files, file, MAX_COPIED_BYTES);
   }
 
   private readMarker(directory: ClientDirectory): Marker | undefined {
@@ -254,18 +251,9 @@ export class Generations {
   }
 
   private async writeMarker(marker: Marker): Promise<void> {
-    const { files } = this;
     const file = path.join(this.second.path, MARKER_FILE);
-    const fd = files.open(`${file}.new`, 'create');
-    try {
-      const text = JSON.stringify({ version: MARKER_VERSION, ...marker });
-      files.write(fd, Buffer.from(`${text}\n`), 0);
-      await files.sync(fd);
-    } finally {
-      files.close(fd);
-    }
-    files.rename(`${file}.new`, file);
-    await files.syncDirectory(this.second.path);
+    const text = JSON.stringify({ version: MARKER_VERSION, ...marker });
+    await replaceFile(this.files, file, Buffer.from(`${text}\n`));
   }
 }
 

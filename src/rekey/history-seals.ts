@@ -2,26 +2,24 @@
  * The seals of sets in the new generation. Where the old one has seals, a set is proven by them first: what a
  * store has mixed up must not get the seal of the new keys. Where it has none, what it shows is sealed.
  */
-import { type Archive, ProvenSets } from '../archive/index.js';
-import type { BackupSet, Catalog } from '../catalog/index.js';
+import { type Archive, EntryOpener, type ProvenSet, ProvenSets } from '../archive/index.js';
+import {
+  type BackupSet,
+  type Catalog,
+  type CatalogEntry,
+  ROOTS_DIRECTORY,
+} from '../catalog/index.js';
 import { type Keyring, ownSetSeal, SealSum } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
-import {
-  DIRECTORY_SEAL_BYTES,
-  readAttributes,
-  SEAL_ATTRIBUTE,
-  SEAL_BYTES,
-} from '../model/index.js';
-import { EntryOpener } from '../archive/index.js';
-import { ROOTS_DIRECTORY } from '../catalog/index.js';
-import type { ClientStore, SetJournal } from '../server/index.js';
+import { DIRECTORY_SEAL_BYTES, NO_SEAL, sealIn } from '../model/index.js';
+import type { ClientStore, SetJournal } from '../keeper/index.js';
 import type { RootRecord } from '../store/index.js';
 import type { NativeCalls } from '../system/index.js';
 import type { OldGeneration } from './old-generation.js';
+import { pages } from './pages.js';
 
 const PAGE_ENTRIES = 2048;
 const NOTHING: Buffer = Buffer.alloc(0);
-const NO_SEAL: Buffer = Buffer.alloc(SEAL_BYTES);
 
 interface Child {
   readonly directory: number;
@@ -30,11 +28,18 @@ interface Child {
 }
 
 /** A directory on the way through a set. */
-interface Met {
+interface Way {
   readonly directory: number;
   readonly place: Buffer;
   /** Its place by the old keys. */
   readonly oldPlace: Buffer;
+}
+
+interface Met extends Way {
+  /** The seal of its listing by the old keys, if there is one. */
+  readonly expected: Buffer | undefined;
+  /** The client read it in this set. */
+  readonly isLookedAt: boolean;
 }
 
 /** What a listing was proven to be in both generations; as long as nothing changes in it. */
@@ -82,33 +87,20 @@ export class HistorySeals {
     changed: readonly number[],
   ): Promise<void> {
     this.changed(changed);
-    const { keyring, store, old } = this;
+    const { store } = this;
     const proven = await this.proven?.of(set.set);
-    const children = childrenIn(store.catalog);
     const seals: Buffer[] = [];
-    const met = new Set<number>();
     const looked = new Set<number>();
-    const rootPlaces = new Map(
-      old.keyring === undefined ? [] : proven!.roots.map(({ root, place }) => [root, place]),
-    );
-    for (const { root, directory, path } of roots) {
-      const place = keyring.tree.rootPlace(path);
-      const ways: Met[] = [{ directory, place, oldPlace: rootPlaces.get(root) ?? NOTHING }];
-      for (let way = ways.pop(); way !== undefined; way = ways.pop()) {
-        if (met.has(way.directory)) throw inTwoPlaces();
-        met.add(way.directory);
-        ways.push(...this.below(way, children.get(way.directory) ?? []));
-        const expected = proven === undefined ? undefined : proven.listingAt(way.oldPlace);
-        if (proven !== undefined && expected === undefined) {
-          journal.seal(way.directory, undefined); // nobody looked at it in this set
-          continue;
-        }
-        looked.add(way.directory);
-        const listing = this.listingOf(set.set, way.directory, expected);
-        const seal = Buffer.concat([way.place, listing], DIRECTORY_SEAL_BYTES);
-        seals.push(seal);
-        journal.seal(way.directory, seal);
+    for (const { directory, place, expected, isLookedAt } of this.meet(roots, proven)) {
+      if (!isLookedAt) {
+        journal.seal(directory, undefined); // nobody looked at it in this set
+        continue;
       }
+      looked.add(directory);
+      const listing = this.listingOf(set.set, directory, expected);
+      const seal = Buffer.concat([place, listing], DIRECTORY_SEAL_BYTES);
+      seals.push(seal);
+      journal.seal(directory, seal);
     }
     for (const { root } of roots) {
       for (const directory of store.catalog.seals.openOf(root)) {
@@ -118,7 +110,33 @@ export class HistorySeals {
     this.put(journal, set, roots, looked, Buffer.concat(seals));
   }
 
-  private below({ place, oldPlace }: Met, children: readonly Child[]): Met[] {
+  /**
+   * The directories of a set, each once. One that was moved out of a directory which could not be read then is
+   * met in two places: the one that the old generation has sealed counts. Throws NOT_AUTHENTIC for two of those.
+   */
+  private meet(roots: readonly RootRecord[], proven: ProvenSet | undefined): Iterable<Met> {
+    const children = childrenIn(this.store.catalog);
+    const oldPlaces = new Map(proven?.roots.map(({ root, place }) => [root, place]));
+    const met = new Map<number, Met>();
+    for (const { root, directory, path } of roots) {
+      const place = this.keyring.tree.rootPlace(path);
+      const ways: Way[] = [{ directory, place, oldPlace: oldPlaces.get(root) ?? NOTHING }];
+      for (let way = ways.pop(); way !== undefined; way = ways.pop()) {
+        const expected = proven?.listingAt(way.oldPlace);
+        const isLookedAt = proven === undefined || expected !== undefined;
+        const known = met.get(way.directory);
+        if (known !== undefined && (known.isLookedAt || !isLookedAt)) {
+          if (proven !== undefined && known.isLookedAt && isLookedAt) throw inTwoPlaces();
+          continue;
+        }
+        met.set(way.directory, { ...way, expected, isLookedAt });
+        ways.push(...this.below(way, children.get(way.directory) ?? []));
+      }
+    }
+    return met.values();
+  }
+
+  private below({ place, oldPlace }: Way, children: readonly Child[]): Way[] {
     const { tree, names } = this.keyring;
     const former = this.old.keyring;
     return children.map(({ directory, name }) => ({
@@ -141,7 +159,7 @@ export class HistorySeals {
     const before = store.catalog.seals.newestSet();
     const sealed = {
       set,
-      name: store.catalog.sets.find(set)!.name,
+      name: store.catalog.sets.find(set)!.firstName,
       clientTimeMs,
       previousSet: before?.set ?? 0,
       previousSeal: before === undefined ? NO_SEAL : ownSetSeal(before.seal),
@@ -159,9 +177,7 @@ export class HistorySeals {
   private rootSeal(root: number, set: number): Buffer {
     const name = Buffer.from(String(root));
     const entry = this.store.catalog.entries.findAsOf(ROOTS_DIRECTORY, name, set);
-    const attributes = readAttributes(entry?.attributes);
-    const seal = attributes.find((attribute) => attribute.name.equals(SEAL_ATTRIBUTE))?.value;
-    return Buffer.from(seal?.subarray(0, SEAL_BYTES) ?? NO_SEAL);
+    return Buffer.from(sealIn(entry?.attributes));
   }
 
   /** The new seal of a listing. `expected`: the old one, where there are some. */
@@ -188,17 +204,13 @@ export function sumOf(
   catalog: Catalog,
   directory: number,
   set: number,
-  open: (entries: ReturnType<Catalog['entries']['listAsOf']>, sum: SealSum) => void,
+  open: (entries: readonly CatalogEntry[], sum: SealSum) => void,
 ): SealSum {
   const sum = new SealSum();
-  for (let after = NOTHING; ; ) {
-    const page = { directory, set, after, limit: PAGE_ENTRIES, withDigests: true };
-    const entries = catalog.entries.listAsOf(page);
-    const last = entries.at(-1)?.name;
-    open(entries, sum);
-    if (last === undefined || entries.length < PAGE_ENTRIES) return sum;
-    after = last;
-  }
+  const ask = (after: Buffer): CatalogEntry[] =>
+    catalog.entries.listAsOf({ directory, set, after, limit: PAGE_ENTRIES, withDigests: true });
+  for (const entries of pages(NOTHING, PAGE_ENTRIES, ask, ({ name }) => name)) open(entries, sum);
+  return sum;
 }
 
 /** The open directories of the head, by the one above. */

@@ -8,28 +8,31 @@ import {
   contentOfRow,
   identityOf,
   ROOTS_DIRECTORY,
+  settingsOf,
 } from '../catalog/index.js';
 import { type Keyring, SealSum } from '../crypto/index.js';
-import { TardisError } from '../errors/index.js';
+import { TardisError, throwIfAborted } from '../errors/index.js';
 import {
   BytesBuilder,
   joinRow,
+  mappedMarks,
   metadataOf,
+  ROOT_NAME,
   RowFlag,
   RowOffset,
   RowReader,
 } from '../model/index.js';
-import { type ClientStore, defaultSetName, SetJournal } from '../server/index.js';
-import type { RootRecord } from '../store/index.js';
+import { type ClientStore, defaultSetName, SetJournal } from '../keeper/index.js';
+import { buildEvent, type RootRecord } from '../store/index.js';
 import { breather } from '../system/index.js';
-import { type ContentMover, throwIfAborted } from './contents.js';
+import type { ContentMover } from './contents.js';
 import type { OldGeneration } from './old-generation.js';
 import type { HistorySeals } from './history-seals.js';
+import { pages } from './pages.js';
 
 const PAGE_ENTRIES = 2048;
 const PAGE_DIRECTORIES = 1024;
 const NOTHING: Buffer = Buffer.alloc(0);
-const ROOT_NAME = Buffer.from('root');
 const NO_CONTENTS: ReadonlyMap<string, number> = new Map();
 /** Flags that may change without a new version. */
 const LOOSE_FLAGS = RowFlag.unsettled | RowFlag.changedWhileRead;
@@ -95,8 +98,8 @@ export class History {
   private changesFrom(first: number): Map<number, number[]> {
     const { history } = this.old.catalog;
     const changes = new Map<number, number[]>();
-    for (let after = -1; ; ) {
-      const page = history.directories(after, PAGE_DIRECTORIES);
+    const ask = (after: number): number[] => history.directories(after, PAGE_DIRECTORIES);
+    for (const page of pages(-1, PAGE_DIRECTORIES, ask, Number)) {
       for (const directory of page) {
         for (const set of history.changesOf(directory)) {
           if (set < first) continue;
@@ -105,9 +108,8 @@ export class History {
           else directories.push(directory);
         }
       }
-      if (page.length < PAGE_DIRECTORIES) return changes;
-      after = page.at(-1)!;
     }
+    return changes;
   }
 
   /** All changes of one set; `set` undefined: nothing is known of it but those. */
@@ -148,7 +150,11 @@ export class History {
     for (const root of roots) store.catalog.sets.addRoot(number, root);
     const opened = { set: number, name, openedAtMs, clientTimeMs, roots };
     journal.appendEvent({ type: 'set-opened', ...opened });
-    for (const owner of history.ownersIn(number)) {
+    this.bringMarks(journal, set);
+    this.bringConfig(journal, number);
+    // Those that a set has told which is gone since are this one's too.
+    const before = sets.all().findLast((one) => one.set < number)?.set ?? 0;
+    for (const owner of history.ownersBetween(before, number)) {
       journal.addOwner({ ...owner, name: names.owner({ ...owner, name: old.openOwner(owner) }) });
     }
     for (const note of sets.notesOf(number)) {
@@ -159,8 +165,32 @@ export class History {
     return roots;
   }
 
+  private bringMarks(journal: SetJournal, { marks }: BackupSet): void {
+    const { names } = this.keyring;
+    journal.mark(mappedMarks(marks, (text) => names.text(this.old.openText(text))));
+  }
+
+  /** What the client of a set was set to is sealed, as it says names. */
+  private bringConfig(journal: SetJournal, set: number): void {
+    const config = this.old.catalog.settings.configOf(set);
+    if (config !== undefined) journal.configure(this.keyring.names.text(this.old.openText(config)));
+  }
+
+  /** The settings as they are now; those that were brought before may have changed. */
+  bringSettings(): void {
+    const { old, store } = this;
+    const [now, before] = [settingsOf(old.catalog), settingsOf(store.catalog)];
+    for (const key of new Set([...before.keys(), ...now.keys()])) {
+      const value = now.get(key);
+      if (value === before.get(key)) continue;
+      const event = { type: 'setting', key, ...(value === undefined ? {} : { value }) } as const;
+      store.appendOwn(buildEvent(store.nextSequence(), event));
+      store.catalog.settings.put(key, value);
+    }
+  }
+
   /** What the user has called a set is sealed; what a server made up is not. */
-  private nameOf({ set, name, openedAtMs }: BackupSet): string {
+  private nameOf({ set, firstName: name, openedAtMs }: BackupSet): string {
     const plain = this.old.openText(name);
     if (plain === name && plain === defaultSetName(set, openedAtMs)) return plain;
     return this.keyring.names.text(plain);
@@ -169,21 +199,20 @@ export class History {
   private replayEnds(journal: SetJournal, directory: number): void {
     const { history } = this.old.catalog;
     const place = { root: history.rootOf(directory), directory, isNew: false };
-    for (let after = NOTHING; ; ) {
-      const names = history.endedIn(directory, journal.set, after, PAGE_ENTRIES);
+    const ask = (after: Buffer): Buffer[] =>
+      history.endedIn(directory, journal.set, after, PAGE_ENTRIES);
+    for (const names of pages(NOTHING, PAGE_ENTRIES, ask, (last) => last)) {
       for (const name of names) {
         journal.remove(place, this.sealName(directory, this.old.openName(directory, name)));
       }
-      if (names.length < PAGE_ENTRIES) return;
-      after = names.at(-1)!;
     }
   }
 
   private replayBeginnings(journal: SetJournal, directory: number): void {
     const { history } = this.old.catalog;
-    for (let after = NOTHING; ; ) {
-      const entries = history.begunIn(directory, journal.set, after, PAGE_ENTRIES);
-      const last = entries.at(-1)?.name;
+    const ask = (after: Buffer): CatalogEntry[] =>
+      history.begunIn(directory, journal.set, after, PAGE_ENTRIES);
+    for (const entries of pages(NOTHING, PAGE_ENTRIES, ask, ({ name }) => name)) {
       const children = entries.map(({ childId }) => childId);
       const rows = this.sealedRows(directory, entries);
       let at = 0;
@@ -193,8 +222,6 @@ export class History {
         const row = directory === ROOTS_DIRECTORY ? renamed(sealed, entry.name) : sealed;
         this.put(journal, directory, new RowReader(row), children[index]);
       }
-      if (last === undefined || entries.length < PAGE_ENTRIES) return;
-      after = last;
     }
   }
 

@@ -8,7 +8,7 @@ import { Access, type Archive, openArchiveIn } from '../archive/index.js';
 import { Catalog, recoverCatalog } from '../catalog/index.js';
 import type { Keyring } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
-import { ClientStore, type StoreLimits } from '../server/index.js';
+import { ClientStore, type StoreLimits } from '../keeper/index.js';
 import {
   acquireClient,
   clearIncoming,
@@ -199,6 +199,7 @@ class Run {
     const { generations, signal, onProgress } = request;
     this.requireSame();
     await this.catchUp(true);
+    history.bringSettings();
     history.copyFlags();
     store.catalog.state.writeDoubtfulUpTo(old.catalog.state.readDoubtfulUpTo());
     this.copyCounters();

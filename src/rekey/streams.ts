@@ -5,7 +5,7 @@ import type { Keyring } from '../crypto/index.js';
 import { fetchHead, fetchRecord, type RecordPlace } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import { contentDigest } from '../model/index.js';
-import { type ClientStore, IncomingStream, type StreamStart } from '../server/index.js';
+import { type ClientStore, IncomingStream, type StreamStart } from '../keeper/index.js';
 import {
   buildEncodedChunk,
   CHUNK_HEADER_BYTES,

@@ -2,24 +2,31 @@
  * Compares the generations before one takes the place of the other: every version of every name, every set,
  * and every content by its digest.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { type Archive, EntryOpener, ProvenSets } from '../archive/index.js';
-import { type CatalogEntry, FIRST_VERSION, Locator, type PlacedContent } from '../catalog/index.js';
+import {
+  type AfterVersion,
+  type CatalogEntry,
+  FIRST_VERSION,
+  Locator,
+  type PlacedContent,
+  type SealedDirectory,
+} from '../catalog/index.js';
 import { type Keyring, SealSum } from '../crypto/index.js';
 import { ReaderMemory, RecordReader } from '../delta/index.js';
-import { TardisError } from '../errors/index.js';
-import { RowFlag, SEAL_BYTES } from '../model/index.js';
-import type { ClientStore } from '../server/index.js';
+import { TardisError, throwIfAborted } from '../errors/index.js';
+import { mappedMarks, METADATA_FLAGS_AT, RowFlag, SEAL_BYTES } from '../model/index.js';
+import type { ClientStore } from '../keeper/index.js';
 import { RecordKind } from '../store/index.js';
 import { breather, type NativeCalls } from '../system/index.js';
-import { type ContentMover, throwIfAborted } from './contents.js';
+import type { ContentMover } from './contents.js';
 import { sumOf } from './history-seals.js';
 import type { OldGeneration } from './old-generation.js';
+import { pages } from './pages.js';
 
 const PAGE_ENTRIES = 2048;
 const PAGE_DIRECTORIES = 1024;
 const PAGE_CONTENTS = 512;
-/** Where metadata has its flags; the loose ones may have changed since. */
-const FLAGS_AT = 1;
 
 export class Verifier {
   /** Contents that were read and found right. */
@@ -112,24 +119,24 @@ export class Verifier {
   private versionsOf(directory: number, isNew: boolean): Map<string, string> {
     const { history } = isNew ? this.store.catalog : this.old.catalog;
     const versions = new Map<string, string>();
-    for (let after = FIRST_VERSION; ; ) {
-      const entries = history.versionsIn(directory, after, PAGE_ENTRIES);
-      const last = entries.at(-1);
-      const next = last && { name: last.name, firstSet: last.firstSet };
+    const ask = (after: AfterVersion): CatalogEntry[] =>
+      history.versionsIn(directory, after, PAGE_ENTRIES);
+    const behind = ({ name, firstSet }: CatalogEntry): AfterVersion => ({ name, firstSet });
+    for (const entries of pages(FIRST_VERSION, PAGE_ENTRIES, ask, behind)) {
       if (isNew) this.opener.open(entries, new SealSum());
       else this.old.open(entries);
       for (const entry of entries) {
         const key = `${entry.firstSet}/${entry.name.toString('latin1')}`;
         versions.set(key, this.described(entry, isNew));
       }
-      if (next === undefined || entries.length < PAGE_ENTRIES) return versions;
-      after = next;
     }
+    return versions;
   }
 
   private described(entry: CatalogEntry, isNew: boolean): string {
     const metadata = Buffer.from(entry.metadata);
-    metadata[FLAGS_AT]! &= RowFlag.sparse | RowFlag.hasAttributes | RowFlag.otherDevice;
+    // The others may have changed since.
+    metadata[METADATA_FLAGS_AT]! &= RowFlag.sparse | RowFlag.hasAttributes | RowFlag.otherDevice;
     const { digest, lastSet, childId } = entry;
     const moved =
       isNew || digest === undefined
@@ -148,9 +155,13 @@ export class Verifier {
       throwIfAborted(signal);
       const other = fresh.sets.find(set.set);
       const [name, otherName] = [this.old.openText(set.name), other?.name ?? ''];
+      const marks = mappedMarks(set.marks, (text) => this.old.openText(text));
+      const { names } = this.keyring;
+      const otherMarks = other && mappedMarks(other.marks, (text) => names.openText(text));
       const isSame =
         other !== undefined &&
         name === this.keyring.names.openText(otherName) &&
+        isDeepStrictEqual(marks, otherMarks) &&
         other.state === set.state &&
         other.openedAtMs === set.openedAtMs &&
         other.clientTimeMs === set.clientTimeMs &&
@@ -169,8 +180,9 @@ export class Verifier {
   /** The seals that a set covers are those of the listings there are. */
   private async proveListings(set: number, signal: AbortSignal): Promise<void> {
     const { catalog } = this.store;
-    for (let after = 0; ; ) {
-      const page = catalog.seals.asOf(set, after, PAGE_DIRECTORIES);
+    const ask = (after: number): SealedDirectory[] =>
+      catalog.seals.asOf(set, after, PAGE_DIRECTORIES);
+    for (const page of pages(0, PAGE_DIRECTORIES, ask, ({ directory }) => directory)) {
       for (const { directory, seal } of page) {
         throwIfAborted(signal);
         const listing = seal.subarray(SEAL_BYTES);
@@ -181,8 +193,6 @@ export class Verifier {
         }
         await this.breathe();
       }
-      if (page.length < PAGE_DIRECTORIES) return;
-      after = page.at(-1)!.directory;
     }
   }
 }

@@ -1,2 +1,3 @@
 export { openRemoteArchive } from './remote-archive.js';
 export type { RemotePlace } from './remote-peer.js';
+export { openRemoteSets, type RemoteSets } from './remote-sets.js';

@@ -20,12 +20,14 @@ import {
   versionsFromWire,
   type WantedContent,
 } from '../archive/index.js';
+import type { Keyring } from '../crypto/index.js';
 import type { DeltaSource } from '../delta/index.js';
-import { TardisError } from '../errors/index.js';
+import { asTardisError, TardisError } from '../errors/index.js';
 import { DIRECTORY_SEAL_BYTES } from '../model/index.js';
 import type { System } from '../system/index.js';
 import { MAX_LOCATED, MAX_PAGE_ENTRIES, MAX_READ_BYTES } from '../transport/index.js';
 import { RemotePeer, type RemotePlace } from './remote-peer.js';
+import { RemoteReports } from './remote-reports.js';
 
 type ListingPage = Parameters<Archive['list']>[0];
 type OwnerRecord = Awaited<ReturnType<Archive['owners']>>[number];
@@ -36,7 +38,17 @@ type OwnerRecord = Awaited<ReturnType<Archive['owners']>>[number];
  */
 export async function openRemoteArchive(system: System, place: RemotePlace): Promise<Archive> {
   const { peer, keyring } = await RemotePeer.open(system, place);
-  const archive = new RemoteArchive(place.client, peer);
+  return archiveOf(system, place.client, peer, keyring);
+}
+
+/** Closing the archive ends the peer. */
+export function archiveOf(
+  system: System,
+  client: string,
+  peer: RemotePeer,
+  keyring: Keyring | undefined,
+): Archive {
+  const archive = new RemoteArchive(client, peer);
   return keyring === undefined ? archive : unsealedArchive(archive, keyring, system.native);
 }
 
@@ -47,12 +59,14 @@ class RemoteArchive implements Archive {
   readonly clientPath = undefined;
   readonly contentKeys = undefined;
   readonly doubts = [];
+  readonly reports: RemoteReports;
   fetchedBytes = 0;
   private readonly peer: RemotePeer;
 
   constructor(client: string, peer: RemotePeer) {
     this.client = client;
     this.peer = peer;
+    this.reports = new RemoteReports(peer);
   }
 
   async sets(): Promise<BackupSet[]> {
@@ -135,12 +149,12 @@ class RemoteArchive implements Archive {
   }
 
   async list(page: ListingPage): Promise<ArchiveEntry[]> {
-    const { directory, set, withDigests } = page;
+    const { directory, set, withDigests, unlike = 0 } = page;
     const entries: ArchiveEntry[] = [];
     let { after } = page;
     for (;;) {
       const limit = Math.min(page.limit - entries.length, MAX_PAGE_ENTRIES);
-      const question = { directory, set, after, limit, withDigests };
+      const question = { directory, set, after, limit, withDigests, unlike };
       const { head } = await this.peer.ask('readListing', 'entriesAre', question);
       const found = entriesFromWire(head);
       for (const entry of found) {
@@ -198,19 +212,36 @@ class RemoteArchive implements Archive {
 
   deltas(): DeltaSource {
     const { peer } = this;
+    /** Which connection knows a signature. */
+    const generations = new Map<number, number>();
+    const known = (signature: number): number => generations.get(signature) ?? peer.generation;
     return {
       sign: async (signature, basisBytes, bytes, isLast) => {
+        const generation = known(signature);
+        generations.set(signature, generation);
         const question = { signature, basisBytes, last: isLast };
-        await peer.ask('readerSignature', 'signatureTaken', question, bytes);
+        await peer.ask('readerSignature', 'signatureTaken', question, {
+          attachment: bytes,
+          generation,
+        });
       },
       next: async (signature, digest, isFirst) => {
         const question = { signature, digest: Buffer.from(digest), first: isFirst };
-        const { head, attachment } = await peer.ask('readDelta', 'deltaIs', question);
-        this.fetchedBytes += attachment.length;
-        return { chunk: attachment, isLast: head.last, isUseless: head.useless };
+        const generation = known(signature);
+        try {
+          const asked = peer.ask('readDelta', 'deltaIs', question, { generation });
+          const { head, attachment } = await asked;
+          this.fetchedBytes += attachment.length;
+          return { chunk: attachment, isLast: head.last, isUseless: head.useless };
+        } catch (error) {
+          if (asTardisError(error).code !== 'CONNECTION_LOST') throw error;
+          return { chunk: Buffer.alloc(0), isLast: false, isUseless: true }; // it is read whole
+        }
       },
       drop: async (signature) => {
-        await peer.ask('dropSignature', 'signatureTaken', { signature });
+        const generation = known(signature);
+        generations.delete(signature);
+        await peer.ask('dropSignature', 'signatureTaken', { signature }, { generation });
       },
     };
   }

@@ -1,21 +1,31 @@
-/** A server that answers a reader's questions: each becomes a promise; answers come in their order. */
+/**
+ * A server that answers a reader's questions: each becomes a promise; answers come in their order. They do not
+ * depend on each other, so when a connection is lost what waits is asked again over another one; but for
+ * those about deltas, which are given up.
+ */
 import type { Keyring } from '../crypto/index.js';
-import { fromWire, TardisError } from '../errors/index.js';
+import { asTardisError, fromWire, TardisError } from '../errors/index.js';
 import { type Credentials, Login, NO_CREDENTIALS } from '../login/index.js';
 import type { Address, System } from '../system/index.js';
 import {
+  Backoff,
   connect,
   type Connection,
   decodeMessage,
   type DecodedMessage,
   DEFAULT_LINK,
+  type EncodedMessage,
   encodeMessage,
   type Head,
+  hungUp,
   type LinkOptions,
   MAX_QUESTIONS,
   type MessageName,
+  NO_PATIENCE,
+  type Patience,
   PROTOCOL_VERSION,
   Purpose,
+  type Retry,
   type TlsWish,
 } from '../transport/index.js';
 
@@ -30,12 +40,25 @@ export interface RemotePlace {
   readonly tls?: TlsWish | undefined;
   readonly credentials?: Credentials;
   readonly link?: LinkOptions;
+  /** For a connection that is lost; undefined: none. */
+  readonly patience?: Patience;
+  onRetry?(retry: Retry): void;
 }
 
 interface Waiting {
   readonly question: number;
+  readonly message: EncodedMessage;
   readonly answer: MessageName;
+  /** It builds on earlier ones of the same connection: over another one it makes no sense. */
+  readonly isBound: boolean;
   readonly resolve: (bytes: Buffer) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Greeted {
+  readonly connection: Connection;
+  readonly login: Login;
+  readonly resolve: (welcome: Head<'welcome'>) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -45,30 +68,27 @@ export type Question<N extends MessageName> = {
 };
 
 export class RemotePeer {
-  private readonly waiting: Waiting[] = [];
+  /** The connection in use, by number: what it knows is gone with it. */
+  generation = 0;
+  private waiting: Waiting[] = [];
   private lastQuestion = 0;
   private untoldBytes = 0;
+  private answered = 0;
+  /** When a connection was lost last. */
+  private answeredBefore = 0;
+  private backoff: Backoff | undefined;
   private failure: TardisError | undefined;
-  private welcomed:
-    | { resolve: (welcome: Head<'welcome'>) => void; reject: (error: Error) => void }
-    | undefined;
-  private readonly connection: Connection;
-  private readonly login: Login;
+  private greeted: Greeted | undefined;
+  private connection: Connection | undefined;
+  private login: Login;
+  private readonly over = new AbortController();
+  private readonly system: System;
+  private readonly place: RemotePlace;
 
-  private constructor(connection: Connection, login: Login) {
-    this.connection = connection;
+  private constructor(system: System, place: RemotePlace, login: Login) {
+    this.system = system;
+    this.place = place;
     this.login = login;
-    connection.onMessage((name, bytes) => {
-      try {
-        this.receive(name, bytes);
-      } catch (error) {
-        connection.fail(error);
-      }
-    });
-    connection.closed.then(
-      (reason) => this.fail(reason ?? new TardisError('CONNECTION_LOST', 'the server hung up')),
-      (error: unknown) => this.fail(fromWire(error)),
-    );
   }
 
   /** Connects and logs in. Throws SERVER_UNREACHABLE, NO_SUCH_CLIENT, LOGIN_FAILED, … */
@@ -76,52 +96,82 @@ export class RemotePeer {
     system: System,
     place: RemotePlace,
   ): Promise<{ peer: RemotePeer; keyring: Keyring | undefined }> {
-    const { address, client, tls, link = DEFAULT_LINK, credentials = NO_CREDENTIALS } = place;
+    const { client, credentials = NO_CREDENTIALS } = place;
     const target = { client, create: false, purpose: Purpose.read };
     const login = await Login.prepare(system, target, credentials);
-    const connection = await connect(system, address, link, tls);
-    const peer = new RemotePeer(connection, login);
+    const peer = new RemotePeer(system, place, login);
+    const welcome = await peer.connect();
     try {
-      const welcome = await new Promise<Head<'welcome'>>((resolve, reject) => {
-        peer.welcomed = { resolve, reject };
-        login.greet(connection);
-      });
       return { peer, keyring: login.keyring(welcome) };
     } catch (error) {
-      connection.fail(error);
+      peer.fail(asTardisError(error));
       throw error;
     }
   }
 
-  /** Asks; `answer` is the one message that answers it. Rejects with what the server says. */
+  /**
+   * Asks; `answer` is the one message that answers it. Rejects with what the server says. `generation`: the
+   * connection it makes sense on, if it is one of several that belong together.
+   */
   async ask<N extends MessageName, A extends MessageName>(
     name: N,
     answer: A,
     question: Question<N>,
-    attachment?: Uint8Array,
+    { attachment, generation }: { attachment?: Uint8Array; generation?: number } = {},
   ): Promise<DecodedMessage<A>> {
     if (this.failure !== undefined) throw this.failure;
+    if (generation !== undefined && generation !== this.generation) throw replaced();
     if (this.waiting.length >= MAX_QUESTIONS) {
       throw new TardisError('INTERNAL', 'more questions are open than a server takes');
     }
     this.lastQuestion += 1;
     const number = this.lastQuestion;
+    const head = { ...question, question: number } as unknown as Head<N>;
+    const message = encodeMessage(name, head, attachment);
+    const isBound = generation !== undefined;
     const bytes = await new Promise<Buffer>((resolve, reject) => {
-      this.waiting.push({ question: number, answer, resolve, reject });
-      const head = { ...question, question: number } as unknown as Head<N>;
-      this.connection.sendEncoded(encodeMessage(name, head, attachment));
+      this.waiting.push({ question: number, message, answer, isBound, resolve, reject });
+      this.connection?.sendEncoded(message);
     });
     return decodeMessage(answer, bytes);
   }
 
   close(): void {
     this.failure ??= new TardisError('CONNECTION_LOST', 'it was closed');
-    this.connection.leave();
+    this.over.abort();
+    this.connection?.leave();
   }
 
-  private receive(name: MessageName, bytes: Buffer): void {
-    if (this.welcomed !== undefined) {
-      this.receiveGreeting(name, bytes);
+  /** Makes a connection, logs in, and asks again what waits for its answer. */
+  private async connect(): Promise<Head<'welcome'>> {
+    const { system, place, login } = this;
+    const { address, tls, link = DEFAULT_LINK } = place;
+    const connection = await connect(system, address, link, tls);
+    connection.onMessage((name, bytes) => {
+      try {
+        this.receive(connection, name, bytes);
+      } catch (error) {
+        connection.fail(error);
+      }
+    });
+    connection.closed.then(
+      (reason) => this.lost(connection, reason),
+      (error: unknown) => this.lost(connection, fromWire(error)),
+    );
+    const welcome = await new Promise<Head<'welcome'>>((resolve, reject) => {
+      this.greeted = { connection, login, resolve, reject };
+      login.greet(connection);
+    });
+    this.connection = connection;
+    this.untoldBytes = 0;
+    if (this.failure !== undefined) connection.leave(); // it was closed meanwhile
+    for (const { message } of this.waiting) connection.sendEncoded(message);
+    return welcome;
+  }
+
+  private receive(connection: Connection, name: MessageName, bytes: Buffer): void {
+    if (this.greeted !== undefined) {
+      this.receiveGreeting(this.greeted, name, bytes);
       return;
     }
     const next = this.waiting.shift();
@@ -131,7 +181,8 @@ export class RemotePeer {
         `the server sent "${name}" where it has no place`,
       );
     }
-    this.take(bytes.length);
+    this.answered += 1;
+    this.take(connection, bytes.length);
     if (name === next.answer) {
       next.resolve(bytes);
       return;
@@ -140,9 +191,9 @@ export class RemotePeer {
     next.reject(fromWire({ code, message, context }));
   }
 
-  private receiveGreeting(name: MessageName, bytes: Buffer): void {
+  private receiveGreeting(greeted: Greeted, name: MessageName, bytes: Buffer): void {
+    const { connection, login, resolve } = greeted;
     if (name === 'loginChallenge') {
-      const { connection, login } = this;
       login.answer(connection, bytes).catch((error: unknown) => connection.fail(error));
       return;
     }
@@ -156,21 +207,65 @@ export class RemotePeer {
         `the server speaks protocol ${head.protocol}, this client ${PROTOCOL_VERSION}`,
       );
     }
-    this.login.confirm(head);
-    this.welcomed?.resolve(head);
-    this.welcomed = undefined;
+    login.confirm(head);
+    this.greeted = undefined;
+    resolve(head);
   }
 
-  private take(bytes: number): void {
+  private take(connection: Connection, bytes: number): void {
     this.untoldBytes += bytes;
     if (this.untoldBytes < TELL_TAKEN_BYTES) return;
-    this.connection.send('taken', { bytes: this.untoldBytes });
+    connection.send('taken', { bytes: this.untoldBytes });
     this.untoldBytes = 0;
+  }
+
+  private lost(connection: Connection, reason: TardisError | undefined): void {
+    const why = reason ?? hungUp();
+    const { greeted } = this;
+    if (greeted?.connection === connection) {
+      this.greeted = undefined;
+      greeted.reject(why);
+    } else if (this.connection === connection) {
+      this.connection = undefined;
+      if (this.failure !== undefined) this.fail(why);
+      else this.goOn(why).catch((error: unknown) => this.fail(asTardisError(error)));
+    }
+  }
+
+  /** Replaces a connection. Throws the reason it was lost for, and what cannot pass. */
+  private async goOn(reason: TardisError): Promise<void> {
+    this.generation += 1;
+    const bound = this.waiting.filter(({ isBound }) => isBound);
+    this.waiting = this.waiting.filter(({ isBound }) => !isBound);
+    for (const { reject } of bound) reject(replaced());
+    // A connection that brought nothing is no success: the time goes on from the first one that was lost.
+    if (this.answered > this.answeredBefore || this.backoff === undefined) {
+      const { patience = NO_PATIENCE } = this.place;
+      this.backoff = new Backoff(this.system, patience, this.over.signal);
+    }
+    const { backoff } = this;
+    this.answeredBefore = this.answered;
+    for (let why: unknown = reason; ; ) {
+      await backoff.wait(why, (retry) => this.place.onRetry?.(retry));
+      this.login = this.login.again({ isMade: true });
+      try {
+        await this.connect();
+        return;
+      } catch (error) {
+        why = error;
+      }
+    }
   }
 
   private fail(error: TardisError): void {
     this.failure ??= error;
-    this.welcomed?.reject(error);
+    this.over.abort();
+    this.connection?.fail(error);
     for (const { reject } of this.waiting.splice(0)) reject(error);
   }
+}
+
+/** Whoever builds on what another connection knew reads without it. */
+function replaced(): TardisError {
+  return new TardisError('CONNECTION_LOST', 'the connection was replaced');
 }

@@ -64,7 +64,7 @@ export class RestoreJournal {
     this.resume = resume;
   }
 
-  /** Undefined where it cannot be written. Throws CLIENT_BUSY. */
+  /** Undefined where it cannot be written; durable when it returns. Throws CLIENT_BUSY. */
   static async begin(
     system: System,
     rootFd: number,
@@ -85,11 +85,15 @@ export class RestoreJournal {
         if (earlier !== undefined) return earlier;
       }
     }
+    let isLocked = false;
     try {
       await lock(system, fd);
+      isLocked = true;
       const text = JSON.stringify({ version: 1, set: identity.set, boot: bootId(system) });
       system.files.write(fd, Buffer.from(text), 0);
+      await makeDurable(system, rootFd, fd);
     } catch (error) {
+      if (isLocked) system.native.unlinkAt(rootFd, name); // half a mark could not be read
       system.native.close(fd);
       throw error;
     }
@@ -139,6 +143,17 @@ export class RestoreJournal {
 
   close(): void {
     this.system.native.close(this.fd);
+  }
+}
+
+/** Without its name nobody would know, after a power cut, that what is half there was ours. */
+async function makeDurable({ files }: System, rootFd: number, fd: number): Promise<void> {
+  await files.sync(fd);
+  try {
+    await files.syncDirectory(`/proc/self/fd/${rootFd}`);
+  } catch (error) {
+    // Some file systems over a network know no sync of a directory.
+    if (!['EINVAL', 'ENOTSUP', 'ENOSYS'].includes(systemCode(error) ?? '')) throw error;
   }
 }
 

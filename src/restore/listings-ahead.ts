@@ -11,6 +11,13 @@ const MOST_OPEN = 512;
 const MOST_WAITING = 1 << 16;
 const NO_NAME = Buffer.alloc(0);
 
+/** What of the entries is wanted. */
+export interface ListingHow {
+  readonly withDigests?: boolean;
+  /** Only what is not the same as of this set, and directories. */
+  readonly unlike?: number;
+}
+
 export class ListingsAhead {
   /** First pages, by directory. */
   private readonly asked = new Map<number, Promise<ArchiveEntry[]>>();
@@ -20,8 +27,11 @@ export class ListingsAhead {
   private readonly set: number;
   private readonly isWholeTree: boolean;
 
+  private readonly how: ListingHow;
+
   /** `isWholeTree`: what is in a directory will be asked for too. */
-  constructor(archive: Archive, set: number, isWholeTree: boolean) {
+  constructor(archive: Archive, set: number, isWholeTree: boolean, how: ListingHow = {}) {
+    this.how = how;
     this.archive = archive;
     this.set = set;
     this.isWholeTree = isWholeTree;
@@ -38,7 +48,7 @@ export class ListingsAhead {
   }
 
   /** Tells which directories come next, the first one last. */
-  comeNext(stack: readonly { readonly entry: ArchiveEntry | undefined }[]): void {
+  comeNext(stack: readonly { readonly entry: Pick<ArchiveEntry, 'childId'> | undefined }[]): void {
     if (!this.archive.isFar) return;
     const from = Math.max(0, stack.length - TOP_AHEAD);
     for (let index = stack.length - 1; index >= from; index -= 1) {
@@ -68,7 +78,8 @@ export class ListingsAhead {
 
   private ask(directory: number, after: Buffer): Promise<ArchiveEntry[]> {
     const { set } = this;
+    const { withDigests = false, unlike } = this.how;
     const limit = PAGE_ENTRIES;
-    return this.archive.list({ directory, set, after, limit, withDigests: false });
+    return this.archive.list({ directory, set, after, limit, withDigests, unlike });
   }
 }

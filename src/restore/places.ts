@@ -127,6 +127,12 @@ export class RestorePlaces {
     if (this.policy.resume !== undefined && !this.isDry) this.target.removeTemporaries(directory);
   }
 
+  /** What was restored is on the disk when this returns. */
+  async sync(): Promise<void> {
+    const { files, links, directories } = this.progress;
+    if (!this.isDry && files + links + directories > 0) await this.target.sync();
+  }
+
   /** Gives the directories their metadata, deepest first. */
   finish(attempt: (path: Buffer, work: () => FailedAttribute[]) => void): void {
     if (this.isDry) return;

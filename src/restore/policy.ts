@@ -195,12 +195,22 @@ export class RestorePolicy {
     const { resume } = this;
     if (resume === undefined || !isBornSince(there, resume)) return false;
     if (there.type === EntryType.symlink) return true;
-    if (there.type !== EntryType.file || there.linkCount !== 1) return false;
+    if (there.type !== EntryType.file) return false;
+    if (!resume.isSameBoot && isCutShort(wanted, there, resume)) return true;
+    // What has another name was finished, unless that name got to the disk before the file itself.
+    if (there.linkCount !== 1 && resume.isSameBoot) return false;
     if (there.permissions === UNFINISHED_MODE && there.uid === this.uid) {
       return !resume.isSameSet || there.sizeBytes <= wanted.sizeBytes;
     }
     return there.sizeBytes === wanted.sizeBytes && there.mtimeNs >= resume.sinceNs;
   }
+}
+
+/** Whether it looks like a file that got all but its bytes before the power failed. */
+function isCutShort(wanted: ArchiveEntry, there: Entry, resume: Resume): boolean {
+  if (there.sizeBytes >= wanted.sizeBytes) return false;
+  if (there.mtimeNs === wanted.mtimeNs) return true;
+  return there.sizeBytes === 0 && there.mtimeNs >= resume.sinceNs;
 }
 
 function isBornSince(there: Entry, resume: Resume): boolean {

@@ -37,3 +37,8 @@ export interface RestoreFailure {
   /** The content (or part of one) that is damaged, if that is what is wrong. */
   readonly digest: Buffer | undefined;
 }
+
+/** Of a file whose content nobody has. */
+export function missingContent(): WireError {
+  return { code: 'CONTENT_DAMAGED', message: 'its content is not in the store', context: {} };
+}

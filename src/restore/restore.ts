@@ -10,7 +10,7 @@ import { systemCode, TardisError, toWire, type WireError } from '../errors/index
 import { EntryType, joinPath } from '../model/index.js';
 import { Credit } from '../transport/index.js';
 import { stage, StageCounters } from '../pipeline/index.js';
-import type { FailedAttribute, System } from '../system/index.js';
+import { type FailedAttribute, type System, wallMs } from '../system/index.js';
 import { attributeNotSet, type JobRunner, RestoreHow, targetFull } from '../workers/index.js';
 import {
   type RestoreIdentity,
@@ -24,8 +24,8 @@ import { OwnerMap } from './owner-map.js';
 import { LinkGroups } from './links.js';
 import { type Place, RestorePlaces, type Settled } from './places.js';
 import { type PolicyOptions, RestorePolicy } from './policy.js';
-import type { RestoreFailure, RestoreProgress } from './progress.js';
-import { RestoreTarget } from './target.js';
+import { missingContent, type RestoreFailure, type RestoreProgress } from './progress.js';
+import { RestoreTarget, toldWhenFull } from './target.js';
 import { type Selection, TreeWalk, type Visited, type WalkVisitor } from './walk.js';
 import {
   type FileToRestore,
@@ -78,6 +78,8 @@ export async function runRestore(
   const walk = await TreeWalk.over(archive, request, restore);
   try {
     await restore.run(walk);
+  } catch (error) {
+    throw toldWhenFull(system, request.output, error);
   } finally {
     restore.close();
   }
@@ -120,7 +122,7 @@ class Restore implements WalkVisitor<Place> {
     this.request = request;
     this.progress = progress;
     this.signal = signal;
-    this.policy = new RestorePolicy(request.policy ?? {}, system.clock.nowMs(), owners);
+    this.policy = new RestorePolicy(request.policy ?? {}, wallMs(system.clock), owners);
     this.links = new LinkGroups(request.hardLinks !== false);
     this.inFlight = new Credit(Math.max(request.workers, 1) * JOB_BYTES_PER_WORKER);
     const { set, paths, hierarchy } = request;
@@ -152,6 +154,7 @@ class Restore implements WalkVisitor<Place> {
       });
     }
     this.places.finish((path, work) => this.attempt(path, () => this.tellMissing(path, work())));
+    await this.places.sync(); // before the journal goes, which tells what to look at again
     this.journal?.finish();
   }
 
@@ -311,6 +314,17 @@ class Restore implements WalkVisitor<Place> {
   }
 
   private async runJob(job: RestoreJob): Promise<void> {
+    const gone = await this.runOnce(job, false);
+    this.inFlight.give(job.bytes);
+    if (gone.length === 0) return;
+    // What they were in was removed since they were located, and they are elsewhere now.
+    const again = planJobs(await this.locate(gone), this.policy);
+    for (const second of again) await this.runOnce(second, true);
+  }
+
+  /** Returns the files whose records are gone, unless that is to be told. */
+  private async runOnce(job: RestoreJob, tellsGone: boolean): Promise<FileToRestore[]> {
+    const gone: FileToRestore[] = [];
     const { target } = this.places;
     const output = await runJobOf(this.archive, this.jobs, {
       ...job.input,
@@ -319,12 +333,15 @@ class Restore implements WalkVisitor<Place> {
       temporaryPrefix: target.prefix,
       keys: this.archive.contentKeys,
     });
-    this.inFlight.give(job.bytes);
     this.progress.files += output.files;
     this.progress.bytes += output.bytes;
     this.progress.unchanged += output.unchanged;
     for (const { file, isRestored, digest, error } of output.failures) {
       const { directory, name, how } = job.files[file]!;
+      if (error.context['isGone'] === true && !tellsGone) {
+        gone.push(job.files[file]!);
+        continue;
+      }
       if (isRestored) {
         this.tell(joinPath(directory, name), error, undefined);
         continue;
@@ -340,6 +357,7 @@ class Restore implements WalkVisitor<Place> {
       const damaged = isDamage && digest !== undefined ? Buffer.from(digest) : undefined;
       this.fail(joinPath(directory, name), error, damaged);
     }
+    return gone;
   }
 
   // --- failures ------------------------------------------------------------------------------------
@@ -377,8 +395,4 @@ class Restore implements WalkVisitor<Place> {
   private tellMissing(full: Buffer, missing: readonly FailedAttribute[]): void {
     for (const attribute of missing) this.tell(full, attributeNotSet(attribute), undefined);
   }
-}
-
-function missingContent(): WireError {
-  return { code: 'CONTENT_DAMAGED', message: 'its content is not in the store', context: {} };
 }

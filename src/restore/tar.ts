@@ -12,7 +12,7 @@ import {
   RowReader,
 } from '../model/index.js';
 import type { OwnerRecord } from '../store/index.js';
-import type { System } from '../system/index.js';
+import { type System, wallMs } from '../system/index.js';
 import type { ByteSink } from './byte-sink.js';
 import { ContentReader } from './content-reader.js';
 import type { RestoreFailure, RestoreProgress } from './progress.js';
@@ -141,7 +141,7 @@ class TarWriter implements WalkVisitor<TarDirectory> {
     this.sink = sink;
     this.progress = progress;
     this.reader = new ContentReader(system, archive);
-    this.policy = new RestorePolicy(request.policy ?? {}, system.clock.nowMs());
+    this.policy = new RestorePolicy(request.policy ?? {}, wallMs(system.clock));
   }
 
   close(): void {

@@ -4,17 +4,18 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemCode, TardisError } from '../errors/index.js';
+import { asTardisError, isDiskFull, systemCode, TardisError } from '../errors/index.js';
 import { displayName, EntryType, forEachRow, RowReader } from '../model/index.js';
 import {
   absolutePath,
+  byteText,
   type FailedAttribute,
   failedAttributes,
   MetadataOption,
   OpenKind,
   type System,
 } from '../system/index.js';
-import { moveOver, temporaryName } from '../workers/index.js';
+import { moveOver, targetFull, temporaryName } from '../workers/index.js';
 
 export interface TargetName {
   /** Beneath the target; empty for the target itself. */
@@ -38,6 +39,22 @@ function makeDirectories(directory: Buffer): boolean {
   if (stat === undefined && !parent.equals(directory)) makeDirectories(parent);
   fs.mkdirSync(directory);
   return true;
+}
+
+/** A full disk, or quota, where a restore writes to, with its place and what is free; else `error` itself. */
+export function toldWhenFull({ files }: System, output: Buffer, error: unknown): unknown {
+  if (targetFull(error) === undefined && (error as { code?: unknown }).code !== 'TARGET_FULL') {
+    return error;
+  }
+  const place = displayName(output);
+  let freeBytes = 0;
+  try {
+    freeBytes = files.freeBytes(byteText(absolutePath(output)));
+  } catch {
+    freeBytes = 0; // the directory could not even be made
+  }
+  const message = `the target is full: ${place}, ${freeBytes} bytes are free`;
+  return new TardisError('TARGET_FULL', message, { path: place, freeBytes }, error);
 }
 
 export class RestoreTarget {
@@ -80,6 +97,7 @@ export class RestoreTarget {
         (setsOwner ? owner : 0) | (system.native.inheritsAcl(rootFd) ? MetadataOption.dropAcl : 0);
     } catch (error) {
       if (rootFd !== undefined) system.native.close(rootFd);
+      if (isDiskFull(error)) throw error;
       throw new TardisError(
         'TARGET_NOT_WRITABLE',
         `cannot use ${displayName(output)}: ${systemCode(error) ?? 'unknown'}`,
@@ -92,6 +110,15 @@ export class RestoreTarget {
   close(): void {
     if (this.open !== undefined) this.system.native.close(this.open.fd);
     if (this.existingFd !== undefined) this.system.native.close(this.existingFd);
+  }
+
+  /** All that was restored is on the disk when this returns. Throws what the disk says, DISK_FULL among it. */
+  async sync(): Promise<void> {
+    try {
+      await this.system.native.syncfs(this.rootFd);
+    } catch (error) {
+      throw asTardisError(error, `making ${displayName(this.path)} durable`);
+    }
   }
 
   get rootFd(): number {

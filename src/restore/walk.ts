@@ -10,7 +10,7 @@ import {
   type RootRecord,
   rootAbove,
 } from '../archive/index.js';
-import { TardisError, type WireError } from '../errors/index.js';
+import { TardisError, type WireError, throwIfAborted } from '../errors/index.js';
 import {
   displayName,
   EntryType,
@@ -150,7 +150,7 @@ export class TreeWalk<D extends OutputDirectory> {
       const below: D[] = [];
       let after: Buffer = NO_NAME;
       for (;;) {
-        if (signal?.aborted === true) throw new TardisError('INTERRUPTED', 'interrupted');
+        throwIfAborted(signal);
         const page = await listings.page(directory.entry!.childId!, after);
         await visitor.breathe();
         for (const entry of page)

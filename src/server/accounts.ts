@@ -8,7 +8,7 @@ import { configInvalid, parseSize } from '../config/index.js';
 import { asTardisError, type TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import { isClientName } from '../store/index.js';
-import type { System } from '../system/index.js';
+import { readStart, type System } from '../system/index.js';
 
 /** In the store; no client's name begins with a dot. */
 export const ACCOUNTS_DIRECTORY = '.accounts';
@@ -199,13 +199,7 @@ function readAccount(
     if (status.sizeBytes > MAX_ACCOUNT_BYTES) {
       throw configInvalid(`${shownFile(name)} has more than ${MAX_ACCOUNT_BYTES >> 10} KiB`);
     }
-    bytes = Buffer.alloc(status.sizeBytes);
-    const fd = files.open(file, 'read');
-    try {
-      files.read(fd, bytes, 0, bytes.length, 0);
-    } finally {
-      files.close(fd);
-    }
+    bytes = readStart(files, file, MAX_ACCOUNT_BYTES) ?? Buffer.alloc(0);
   } catch (error) {
     // Nobody can tell which clients it is about.
     onFault(asTardisError(error, `reading ${shownFile(name)}`));

@@ -8,18 +8,25 @@ import { type Address, describeAddress, type System } from '../system/index.js';
 import {
   type Connection,
   DEFAULT_GATE,
-  DEFAULT_LINK,
+  linkWith,
   listen,
   type Listener,
   type ListenOptions,
 } from '../transport/index.js';
 import { type LoginOptions, LoginService } from './login.js';
 import { Quotas } from './quotas.js';
+import { isLockWanted } from '../store/index.js';
+import type { ClientSession } from './client-session.js';
 import { Session, type SessionServices } from './session.js';
+import type { ProfilePlan } from './session-profile.js';
 import type { StorageHost, StorageOptions } from './storage/index.js';
+import { Upkeep, type UpkeepPlan } from './upkeep.js';
+import { MetricsEndpoint, Watch, type Watched, type WatchPlan } from './watch/index.js';
 
 /** A session this silent is dead, and a new one of the same client may end it. */
 const DEAD_AFTER_MS = 10_000;
+/** A session that is over is gone within this time. */
+const LEAVING_MS = 1000;
 const MAX_CONNECTIONS = 1024;
 
 export interface DaemonOptions extends LoginOptions {
@@ -30,10 +37,20 @@ export interface DaemonOptions extends LoginOptions {
   readonly loginTimeoutMs: number;
   readonly creditBytes: number;
   readonly timeoutMs: number;
-  /** Serve one session, then stop. Over a network, who does not get in has none. */
+  /** Serve one session, then stop: it ends with its connection. Over a network, who does not get in has none. */
   readonly single: boolean;
+  /** How long a session whose connection is lost waits for its client; 0: it ends with its connection. */
+  readonly parkMs: number;
+  /** So many may wait at once; beyond, the one that has waited longest ends. */
+  readonly maxParked: number;
   readonly logExceptions?: boolean;
   readonly storageOptions: StorageOptions;
+  /** Undefined: clients are cleared up by somebody else. */
+  readonly upkeep?: UpkeepPlan | undefined;
+  /** Undefined: no session's time is looked at. */
+  readonly profiles?: ProfilePlan | undefined;
+  /** Undefined: nobody looks after clients. */
+  readonly watch?: WatchPlan | undefined;
 }
 
 export class Daemon {
@@ -41,13 +58,17 @@ export class Daemon {
   readonly stopped: Promise<void>;
   private settleStopped!: () => void;
   private readonly sessions = new Set<Session>();
-  private readonly byClient = new Map<string, Session>();
+  /** With a connection or parked. */
+  private readonly byClient = new Map<string, ClientSession>();
   private isStopping = false;
   private readonly listener: Listener;
   private readonly storage: StorageHost;
   private readonly options: DaemonOptions;
   private readonly log: Logger;
   private readonly services: SessionServices;
+  private readonly upkeep: Upkeep;
+  private readonly watch: Watch | undefined;
+  private metrics: MetricsEndpoint | undefined;
 
   private constructor(
     system: System,
@@ -63,6 +84,9 @@ export class Daemon {
     this.stopped = new Promise((resolve) => {
       this.settleStopped = resolve;
     });
+    this.upkeep = new Upkeep(system, storage, options, options.upkeep, log);
+    this.watch =
+      options.watch && new Watch([system, storage], options, options.watch, this.watched(), log);
     this.services = {
       ...options,
       system,
@@ -70,8 +94,13 @@ export class Daemon {
       log,
       login: new LoginService(system, options, log),
       quotas: new Quotas(system, storage, options, log),
+      parkMs: options.single ? 0 : options.parkMs,
       incarnation: system.random.bytes(16),
-      claim: (client, session) => this.claim(client, session),
+      claim: (session) => this.claim(session),
+      sessionOf: (client) => this.byClient.get(client),
+      isWanted: (directory) => isLockWanted(system, directory),
+      parked: () => this.limitParked(),
+      refused: (client, error) => this.watch?.refused(client, error),
     };
   }
 
@@ -82,16 +111,24 @@ export class Daemon {
     options: DaemonOptions,
     log: Logger,
   ): Promise<Daemon> {
-    const link = { ...DEFAULT_LINK, timeoutMs: options.timeoutMs };
+    const link = linkWith(options.timeoutMs);
     // Connections may come before `listen` has returned.
     const early: Connection[] = [];
     let accept = (connection: Connection): void => void early.push(connection);
     const { address, certificate, loginTimeoutMs } = options;
-    const listener = await listen(system, address, link, (connection) => accept(connection), {
-      certificate,
-      gate: { ...DEFAULT_GATE, deadlineMs: loginTimeoutMs },
-    });
+    const metrics = await openMetricsEndpoint(options, log);
+    let listener: Listener;
+    try {
+      listener = await listen(system, address, link, (connection) => accept(connection), {
+        certificate,
+        gate: { ...DEFAULT_GATE, deadlineMs: loginTimeoutMs },
+      });
+    } catch (error) {
+      await metrics?.close();
+      throw error;
+    }
     const daemon = new Daemon(system, storage, options, log, listener);
+    daemon.beginWatch(metrics);
     accept = (connection) => daemon.accept(connection);
     early.forEach(accept);
     log.info({ address: describeAddress(listener.address) }, 'listening');
@@ -106,14 +143,36 @@ export class Daemon {
   async stop(): Promise<void> {
     if (this.isStopping) return this.stopped;
     this.isStopping = true;
+    const watchOver = this.watch?.stop(); // sessions that end now are no failures
     const closed = this.listener.close();
     const reason = new TardisError('SERVER_STOPPING', 'the server is stopping');
     await Promise.all([...this.sessions].map((session) => session.stop(reason)));
     await Promise.all([...this.sessions].map((session) => session.over));
+    await Promise.all([...this.byClient.values()].map((session) => session.end())); // parked ones
+    await this.upkeep.stop();
+    await watchOver;
+    await this.metrics?.close();
     await this.storage.close();
     await closed;
     this.log.info('stopped');
     this.settleStopped();
+  }
+
+  private beginWatch(metrics: MetricsEndpoint | undefined): void {
+    this.metrics = metrics;
+    metrics?.tell(() => this.watch!.metrics());
+    this.watch?.start();
+  }
+
+  private watched(): Watched {
+    return {
+      hasSession: (client) => this.byClient.has(client),
+      figures: () => ({
+        sessions: this.byClient.size,
+        parkedSessions: [...this.byClient.values()].filter(({ isParked }) => isParked).length,
+        connections: this.sessions.size,
+      }),
+    };
   }
 
   private accept(connection: Connection): void {
@@ -127,23 +186,29 @@ export class Daemon {
     session.over
       .then(async () => {
         this.sessions.delete(session);
-        const { client } = session;
-        if (client !== undefined && this.byClient.get(client) === session) {
-          this.byClient.delete(client);
-        }
-        if (this.options.single && session.counts) await this.stop();
+        if (session.client !== undefined) this.upkeep.sessionEnded(session.client, {});
+        if (this.options.single && session.counts) await this.leave();
       })
       .catch((error: unknown) => this.log.error({ err: error }, 'ending a session failed'));
+  }
+
+  /** The only session is over: what it asked for is done first. */
+  private async leave(): Promise<void> {
+    await Promise.all([...this.byClient.values()].map((session) => session.over));
+    await this.upkeep.settled();
+    await this.stop();
   }
 
   private get hasSession(): boolean {
     return [...this.sessions].some((session) => session.counts);
   }
 
-  private async claim(client: string, session: Session): Promise<void> {
+  private async claim(session: ClientSession): Promise<void> {
+    const { client } = session;
     if (this.options.single && this.byClient.size > 0) {
       throw new TardisError('CLIENT_BUSY', 'the server takes no further session');
     }
+    await this.lastMoments(client);
     // Again after each wait: another session may have come first.
     for (let other = this.byClient.get(client); other; other = this.byClient.get(client)) {
       if (!other.isEnding) {
@@ -151,11 +216,49 @@ export class Daemon {
           throw new TardisError('CLIENT_BUSY', `the client "${client}" has a session`);
         }
         this.log.warn({ client }, 'a dead session is replaced');
-        other.cut();
+        await other.cut();
       }
       await other.over;
       if (this.byClient.get(client) === other) this.byClient.delete(client);
     }
     this.byClient.set(client, session);
+    void session.over.then(() => {
+      if (this.byClient.get(client) === session) this.byClient.delete(client);
+      this.upkeep.sessionEnded(client, { hasGrown: true, isPurge: session.wantsPurge });
+      this.watch?.sessionEnded(client, session.outcome);
+    });
   }
+
+  /** Who is done leaves without waiting for us: his next session may come before we have heard of it. */
+  private async lastMoments(client: string): Promise<void> {
+    const other = this.byClient.get(client);
+    if (other === undefined || other.isEnding || other.isParked) return;
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, LEAVING_MS);
+    });
+    await Promise.race([other.over, patience]);
+    clearTimeout(timer);
+  }
+
+  /** Parked sessions hold memory and locks. */
+  private limitParked(): void {
+    const parked = [...this.byClient.values()]
+      .filter((session) => session.isParked)
+      .sort((one, other) => one.parkedAtMs - other.parkedAtMs);
+    for (const session of parked.slice(0, -this.options.maxParked || parked.length)) {
+      this.log.warn({ client: session.client }, 'too many sessions are parked: this one ends');
+      void session.end();
+    }
+  }
+}
+
+async function openMetricsEndpoint(
+  { watch }: DaemonOptions,
+  log: Logger,
+): Promise<MetricsEndpoint | undefined> {
+  if (watch?.metricsAddress === undefined) return undefined;
+  const metrics = await MetricsEndpoint.open(watch.metricsAddress);
+  log.info({ port: metrics.port }, 'metrics are given out');
+  return metrics;
 }

@@ -8,15 +8,8 @@ import type { Logger } from 'pino';
 import type { ClientDirectory } from '../store/index.js';
 import type { System } from '../system/index.js';
 import { type Account, accountOf } from './accounts.js';
-import {
-  addTo,
-  type SharedCount,
-  sharedCount,
-  type SpaceGrant,
-  type SpaceTaken,
-  type StorageHost,
-  valueOf,
-} from './storage/index.js';
+import { addTo, type SharedCount, sharedCount, type SpaceGrant, valueOf } from '../keeper/index.js';
+import { type SpaceTaken, type StorageHost } from './storage/index.js';
 
 export interface QuotaOptions {
   readonly baseDir: string;

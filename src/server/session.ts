@@ -1,15 +1,22 @@
 /**
- * One connection on the server: greeting, login, rights, and the way of its messages to the storage.
+ * One connection on the server: greeting, login, rights, and the way of its messages to the client's session,
+ * which is a new one, or one that has lost its connection.
  *
  *   greeting ──hello──▸ (challenged ──loginProof──▸) opening ──▸ ready ──closeSet──▸ ready ──▸ over
  *
  * Messages that come while the client logs in or is being opened wait; before the login they are few and small. Every message is checked against the
- * session's rights before anything else looks at it. When the connection ends without order, what
- * was received is kept at a checkpoint and the set stays unfinished.
+ * session's rights before anything else looks at it. Who adds must first show, by the ticket, that he has heard
+ * the welcome of this very connection: what was recorded of another one is refused.
  */
-import type { Logger } from 'pino';
-import { asTardisError, TardisError } from '../errors/index.js';
-import { loginDirectory, newestKeys, openClientDirectory, readRights } from '../store/index.js';
+import { asTardisError, type ErrorCode, TardisError } from '../errors/index.js';
+import type { Right } from '../model/index.js';
+import {
+  type ClientDirectory,
+  loginDirectory,
+  newestKeys,
+  openClientDirectory,
+  readRights,
+} from '../store/index.js';
 import type { System } from '../system/index.js';
 import {
   type Connection,
@@ -21,47 +28,37 @@ import {
   PROTOCOL_VERSION,
   Purpose,
   type PurposeName,
-  type Right,
-  type Rights,
 } from '../transport/index.js';
+import { ClientSession, type ClientSessionServices, type SessionOwner } from './client-session.js';
 import type { LoginService, PendingLogin } from './login.js';
-import { type Admission, type Quotas, toldSpace } from './quotas.js';
+import { toldSpace } from './quotas.js';
 import { SOFTWARE } from './software.js';
-import type { StorageHandle, StorageHost, StorageOptions } from './storage/index.js';
 
-/** What the owner of a client may do by default: add and read, not take away. */
-const DEFAULT_RIGHTS: Rights = Object.freeze({
-  add: true,
-  read: true,
-  list: true,
-  purge: false,
-  admin: false,
-});
+type Rights = ReadonlySet<Right>;
 
+/** What the owner of a client may do: add and read, not take away. */
+const DEFAULT_RIGHTS: Rights = new Set(['add', 'read', 'list', 'keys']);
+
+/** Ends of a connection after which its client may come back. */
+const CUT: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CONNECTION_LOST', 'TIMED_OUT']);
 /** Messages that may wait while a client is opened. */
 const MAX_EARLY_MESSAGES = 64;
 const MAX_EARLY_BYTES = 64 << 10;
-/** Answers a client does not read; then its messages are not read either. */
-const MAX_UNREAD_ANSWER_BYTES = 16 << 20;
-const UNREAD_CHECK_MS = 100;
 /** What is taken from a sub-account counts this soon in sessions that are under way. */
 const RIGHTS_CHECK_MS = 2000;
 
-export interface SessionServices {
+export interface SessionServices extends ClientSessionServices {
   readonly system: System;
-  readonly storage: StorageHost;
-  readonly storageOptions: StorageOptions;
   readonly baseDir: string;
   readonly catalogFile: string;
   readonly login: LoginService;
-  readonly quotas: Quotas;
-  readonly creditBytes: number;
   readonly incarnation: Buffer;
-  readonly log: Logger;
   /** Log every refusal with its call chain, not only bugs. */
   readonly logExceptions?: boolean;
-  /** Makes room for this session: ends a dead one of the same client, or throws CLIENT_BUSY. */
-  claim(client: string, session: Session): Promise<void>;
+  /** Makes room for this session: ends a dead or parked one of the same client, or throws CLIENT_BUSY. */
+  claim(session: ClientSession): Promise<void>;
+  /** The session a client has, if it has one. */
+  sessionOf(client: string): ClientSession | undefined;
 }
 
 /** A client that was asked for its password, and the bytes that its proof is about. */
@@ -73,26 +70,23 @@ interface Challenged {
 }
 
 export class Session {
-  /** Known once the client has logged in and has the client to itself. */
-  client: string | undefined;
-  /** Resolves when connection and storage are over. */
+  /** Resolves when the connection is over, and the client's session too unless it goes on without it. */
   readonly over: Promise<void>;
-  private handle: StorageHandle | undefined;
-  private space: Admission | undefined;
+  /** Known once the client has logged in and has the client to itself. */
+  private session: ClientSession | undefined;
   private early: { name: MessageName; bytes: Buffer }[] | undefined;
   private earlyBytes = 0;
   private rights: Rights | undefined;
-  /** The sub-account that is logged in; empty: the owner. */
-  private account = '';
   private rightsCheck: NodeJS.Timeout | undefined;
   private isGreeted = false;
+  /** The client has shown that it heard our welcome. */
+  private isMet = false;
+  /** It goes on with a session that has lost its connection. */
+  private isReturn = false;
   private challenged: Challenged | undefined;
-  private unprocessedBytes = 0;
-  private isPaused = false;
   private isOver = false;
   private opening: Promise<void> | undefined;
-  private abandoned: Promise<void> | undefined;
-  private readonly connection: Connection;
+  readonly connection: Connection;
   private readonly services: SessionServices;
 
   constructor(connection: Connection, services: SessionServices) {
@@ -104,53 +98,35 @@ export class Session {
 
   /** Whether it is one: over a network, who does not get in has none. */
   get counts(): boolean {
-    return this.client !== undefined || this.connection.channel.kind === 'unix';
+    return this.session !== undefined || this.connection.channel.kind === 'unix';
   }
 
-  /** Milliseconds since the client was last heard of. */
-  get silentMs(): number {
-    return this.connection.silentMs;
-  }
-
-  /** Its connection is over; only its last checkpoint may still be under way. */
-  get isEnding(): boolean {
-    return this.isOver;
+  /** Whose session it is, once it is one. */
+  get client(): string | undefined {
+    return this.session?.client;
   }
 
   /** Ends the session at a checkpoint and tells the client why. */
   async stop(reason: TardisError): Promise<void> {
-    const { handle } = this;
-    this.handle = undefined;
-    try {
-      await handle?.end();
-    } catch (error) {
-      this.services.log.error({ err: error, client: this.client }, 'checkpoint failed');
-    }
+    await this.session?.end();
     this.connection.fail(reason);
-  }
-
-  /** For a connection that is dead: no farewell can reach it. */
-  cut(): void {
-    this.connection.terminate();
   }
 
   private async run(): Promise<void> {
     const reason = await this.connection.closed;
     this.isOver = true;
-    clearInterval(this.rightsCheck);
     this.challenged?.login.abandon();
-    await this.opening; // it closes what it opens from here on
-    const { handle } = this;
-    this.handle = undefined;
-    const { log } = this.services;
-    try {
-      await handle?.end();
-      log.info({ client: this.client, reason: reason?.code }, 'session over');
-    } catch (error) {
-      log.error({ client: this.client, err: error }, 'session over, its last checkpoint failed');
-    }
-    await this.abandoned; // until then the client is locked
-    this.space?.release();
+    await this.opening;
+    clearInterval(this.rightsCheck);
+    const isCut = reason !== undefined && CUT.has(reason.code);
+    this.session?.lost(this, isCut || this.isUnprovenReturn);
+    const goesOn = this.session?.isEnding === false;
+    if (!goesOn) await this.session?.over; // until then the client is locked
+  }
+
+  /** Whoever it is, he may have heard an older ticket on the wire: the session stays for the one who knows ours. */
+  private get isUnprovenReturn(): boolean {
+    return this.isReturn && !this.isMet;
   }
 
   private receive(name: MessageName, bytes: Buffer): void {
@@ -182,16 +158,19 @@ export class Session {
       this.early.push({ name, bytes });
       return;
     }
-    const { rights } = this;
-    if (rights !== undefined && row.right !== undefined) {
-      requireRight(rights, row.right, this.account);
+    const { rights, session } = this;
+    if (rights === undefined || session === undefined) return; // it was refused
+    if (row.right !== undefined) requireRight(rights, row.right, session.account);
+    if (name === 'acknowledge') {
+      const { ticket, upTo } = decodeMessage(name, bytes).head;
+      session.acknowledge(ticket, upTo);
+      this.isMet = true;
+      return;
     }
-    if (name === 'setKeys' && this.account !== '') {
-      throw new TardisError('NOT_PERMITTED', 'an account has no say in the keys of its client');
+    if (!this.isMet && session.purpose === Purpose.backup) {
+      throw new TardisError('PROTOCOL_VIOLATION', `"${name}" came before the ticket was shown`);
     }
-    this.unprocessedBytes += bytes.length;
-    this.handle?.post(name, bytes);
-    this.throttle();
+    session.post(name, bytes);
   }
 
   private greet(bytes: Buffer): void {
@@ -241,47 +220,54 @@ export class Session {
   }
 
   /** The client has shown that it may: what it may use is no longer a stranger's. */
-  private async open(
-    { client, account, purpose: text }: Head<'hello'>,
-    proof: Buffer,
-  ): Promise<void> {
-    const { system, baseDir, catalogFile, storage, storageOptions } = this.services;
+  private async open(hello: Head<'hello'>, proof: Buffer): Promise<void> {
+    const { client, account, ticket } = hello;
+    const { system, baseDir, catalogFile } = this.services;
     this.connection.admit();
-    const purpose = purposeOf(text);
+    const purpose = purposeOf(hello.purpose);
     const isProven = proof.length > 0 || this.connection.channel.kind === 'unix';
     if (purpose === Purpose.read && !isProven) {
       const why = 'over a network only who has a password may read';
       throw new TardisError('NOT_PERMITTED', `${why}; the client has none (sonic setpass)`);
     }
     const directory = openClientDirectory(system, { store: baseDir, client, catalogFile });
-    const rights = account === '' ? DEFAULT_RIGHTS : rightsOf(system, directory.path, account);
-    this.account = account;
+    const rights = rightsOf(system, directory.path, account);
     requireRight(rights, purpose === Purpose.backup ? 'add' : 'list', account);
-    if (purpose === Purpose.backup) await this.services.claim(client, this);
-    this.client = client;
-    if (purpose === Purpose.backup) this.space = await this.services.quotas.admit(client);
-    const options = { ...storageOptions, space: this.space?.grant };
-    const handle = await storage.open(directory, purpose, options, {
-      answer: (answer, processedBytes) => this.answered(answer, processedBytes),
-      failed: (error) => {
-        this.handle = undefined;
-        this.refuse(error);
-      },
-    });
-    if (this.isOver) {
-      await handle.end();
-      return;
+    if (ticket.length > 0) {
+      if (this.isOver) return;
+      this.session = this.resumed(hello);
+      this.isReturn = true;
+    } else {
+      await this.begin({ client, account, purpose }, directory);
+      if (this.isOver) return;
     }
-    this.handle = handle;
-    if (account !== '') this.watchRights(directory.path);
+    if (account !== '') this.watchRights(directory.path, account);
     const keys = newestKeys(system, loginDirectory(directory.path, account))?.bytes;
-    this.opened(rights, proof, keys ?? Buffer.alloc(0));
+    this.welcome(rights, proof, keys ?? Buffer.alloc(0));
   }
 
-  private watchRights(client: string): void {
+  private async begin(owner: SessionOwner, directory: ClientDirectory): Promise<void> {
+    const session = new ClientSession(owner, this, this.services);
+    if (owner.purpose === Purpose.backup) await this.services.claim(session);
+    this.session = session;
+    await session.open(directory);
+  }
+
+  /** Throws SESSION_GONE, the same whatever is wrong, PROTOCOL_VIOLATION. */
+  private resumed({ client, account, purpose, ticket, upTo }: Head<'hello'>): ClientSession {
+    const session = this.services.sessionOf(client);
+    const isSame = session?.account === account && session.purpose === purpose;
+    if (session === undefined || !isSame || !session.accepts(ticket)) {
+      throw new TardisError('SESSION_GONE', 'there is no session to go on with');
+    }
+    session.resume(this, ticket, upTo);
+    return session;
+  }
+
+  private watchRights(client: string, account: string): void {
     this.rightsCheck = setInterval(() => {
       try {
-        this.rights &&= rightsOf(this.services.system, client, this.account);
+        this.rights &&= rightsOf(this.services.system, client, account);
       } catch (error) {
         this.refuse(error);
       }
@@ -289,10 +275,12 @@ export class Session {
     this.rightsCheck.unref();
   }
 
-  private opened(rights: Rights, proof: Buffer, keys: Buffer): void {
+  private welcome(rights: Rights, proof: Buffer, keys: Buffer): void {
     const { creditBytes, incarnation, log } = this.services;
+    const session = this.session!;
+    const { client, account } = session;
     this.rights = rights;
-    log.info({ client: this.client, account: this.account || undefined }, 'session begins');
+    log.info({ client, account: account || undefined }, 'session begins');
     this.connection.send('welcome', {
       protocol: PROTOCOL_VERSION,
       software: SOFTWARE,
@@ -300,71 +288,43 @@ export class Session {
       creditBytes,
       proof,
       keys,
-      ...toldSpace(this.space),
+      ...toldSpace(session.space),
+      ticket: session.newestTicket,
+      upTo: session.receivedCount,
     });
+    session.sayAgain();
     const early = this.early ?? [];
     this.early = undefined;
     for (const { name, bytes } of early) this.receive(name, bytes);
   }
 
-  private answered(answer: Buffer | undefined, processedBytes: number): void {
-    this.unprocessedBytes -= processedBytes;
-    if (answer !== undefined) this.connection.sendBytes(answer);
-    this.throttle();
-  }
-
-  /** Reads no further while the storage, or the client's reading of answers, is behind. */
-  private throttle(): void {
-    const tooMany =
-      this.unprocessedBytes > this.services.creditBytes ||
-      this.connection.bufferedBytes > MAX_UNREAD_ANSWER_BYTES;
-    if (tooMany === this.isPaused) return;
-    this.isPaused = tooMany;
-    if (!tooMany) {
-      this.connection.resume();
-      return;
-    }
-    this.connection.pause();
-    const recheck = setInterval(() => {
-      this.throttle();
-      if (!this.isPaused) clearInterval(recheck);
-    }, UNREAD_CHECK_MS);
-    recheck.unref();
-  }
-
-  private refuse(error: unknown): void {
+  refuse(error: unknown): void {
     const failure = asTardisError(error);
     const { log } = this.services;
     const { code, message } = failure;
-    if (failure.row.kind === 'bug') log.error({ client: this.client, err: failure }, 'a bug');
+    const client = this.session?.client;
+    if (client !== undefined && this.session?.purpose === Purpose.backup) {
+      this.services.refused(client, failure);
+    }
+    if (failure.row.kind === 'bug') log.error({ client, err: failure }, 'a bug');
     else {
       const detail = this.services.logExceptions === true ? { err: failure } : {};
-      log.warn({ client: this.client, code, reason: message, ...detail }, 'session refused');
+      log.warn({ client, code, reason: message, ...detail }, 'session refused');
     }
-    const { handle } = this;
-    this.handle = undefined;
     // What a broken message began must not be kept: back to the last checkpoint.
-    this.abandoned = handle?.abandon().catch((second: unknown) => {
-      log.error({ err: second }, 'abandoning failed');
-    });
+    if (!this.isUnprovenReturn) void this.session?.abandon();
     this.connection.fail(failure);
   }
 }
 
+/** Throws NO_SUCH_ACCOUNT, ACCOUNT_INVALID. */
 function rightsOf(system: System, client: string, account: string): Rights {
-  const given = readRights(system, client, account);
-  return {
-    add: given.includes('add'),
-    read: given.includes('read'),
-    list: given.includes('list'),
-    purge: given.includes('purge'),
-    admin: given.includes('admin'),
-  };
+  return account === '' ? DEFAULT_RIGHTS : new Set(readRights(system, client, account));
 }
 
 /** Throws NOT_PERMITTED. */
 function requireRight(rights: Rights, right: Right, account: string): void {
-  if (rights[right]) return;
+  if (rights.has(right)) return;
   const who = account === '' ? 'this session' : `the account "${account}"`;
   throw new TardisError('NOT_PERMITTED', `${who} does not have the right "${right}"`);
 }

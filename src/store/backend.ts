@@ -11,6 +11,8 @@ export interface ObjectWriter {
   readonly sizeBytes: number;
   /** Adds bytes at the end. The backend does not keep the buffer. */
   append(bytes: Uint8Array): void;
+  /** Takes away what was appended behind `sizeBytes`, also by an `append` that failed. */
+  cut(sizeBytes: number): void;
   /** Reads back what was appended (a staged object, to be copied elsewhere). */
   readBack(position: number, target: Uint8Array, bytes: number): number;
   /** Replaces bytes at the start, before `publish` only (a header whose lengths come last). */
@@ -45,6 +47,6 @@ export interface Backend extends ObjectReader {
   size(name: string): Promise<number | undefined>;
   /** Names of all objects below a prefix that ends with `/`, sorted. Empty when there are none. */
   list(prefix: string): Promise<string[]>;
-  /** Removes an object; absent is fine. */
+  /** Removes an object, for good when it resolves; absent is fine. */
   remove(name: string): Promise<void>;
 }

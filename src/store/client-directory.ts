@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { asTardisError, systemCode, TardisError } from '../errors/index.js';
-import { type Files, lockPatiently, type System } from '../system/index.js';
+import { type Files, lockPatiently, readStart, replaceFile, type System } from '../system/index.js';
 import { checkClientName, isClientName } from './client-name.js';
 import { addKeys, dropKeys } from './key-files.js';
 import {
@@ -13,6 +13,7 @@ import {
   INCOMING_DIRECTORY,
   LOCK_FILE,
   PACKS_PREFIX,
+  WANTED_FILE,
 } from './layout.js';
 
 export const STORE_FORMAT = 1;
@@ -203,17 +204,7 @@ async function writeFormat(system: System, directory: string): Promise<void> {
     format: STORE_FORMAT,
     clientId: system.random.bytes(16).toString('hex'),
   });
-  const temporary = path.join(directory, `${FORMAT_FILE}.new`);
-  if (files.status(temporary) !== undefined) files.unlink(temporary);
-  const fd = files.open(temporary, 'create');
-  try {
-    files.write(fd, Buffer.from(`${text}\n`), 0);
-    await files.sync(fd);
-  } finally {
-    files.close(fd);
-  }
-  files.rename(temporary, path.join(directory, FORMAT_FILE));
-  await files.syncDirectory(directory);
+  await replaceFile(files, path.join(directory, FORMAT_FILE), Buffer.from(`${text}\n`));
 }
 
 /** The format number; undefined when there is no format file. Throws STORE_NOT_READABLE. */
@@ -221,16 +212,9 @@ function readFormat(files: Files, directory: string): number | undefined {
   const formatPath = path.join(directory, FORMAT_FILE);
   let text: string;
   try {
-    const status = files.status(formatPath);
-    if (status === undefined) return undefined;
-    const buffer = Buffer.alloc(Math.min(status.sizeBytes, MAX_FORMAT_FILE_BYTES));
-    const fd = files.open(formatPath, 'read');
-    try {
-      files.read(fd, buffer, 0, buffer.length, 0);
-    } finally {
-      files.close(fd);
-    }
-    text = buffer.toString('utf8');
+    const bytes = readStart(files, formatPath, MAX_FORMAT_FILE_BYTES);
+    if (bytes === undefined) return undefined;
+    text = bytes.toString('utf8');
   } catch (error) {
     throw new TardisError('STORE_NOT_READABLE', `cannot read ${formatPath}`, {}, error);
   }
@@ -299,14 +283,72 @@ function isStill(files: Files, fd: number, path: string): boolean {
   return files.status(path)?.identity === files.statusOf(fd).identity;
 }
 
-/** Takes the client's lock, waiting a moment for one that is ending. Throws CLIENT_BUSY. */
+/**
+ * Takes the client's lock, waiting a moment for one that is ending; who holds it for work that can wait sees
+ * that it is wanted, and gives it up. Throws CLIENT_BUSY.
+ */
 export async function acquireClient(
   system: System,
   directory: ClientDirectory,
 ): Promise<ClientLock> {
-  return (
-    (await lockPatiently(() => tryLock(system, lockPathOf(directory)))) ?? refuseBusy(directory)
-  );
+  const lock = await lockPatiently(() => {
+    const held = tryLock(system, lockPathOf(directory));
+    if (held === undefined) askForLock(system, directory);
+    return held;
+  });
+  try {
+    forgetAsking(system, directory);
+  } catch (error) {
+    lock?.release();
+    throw error;
+  }
+  return lock ?? refuseBusy(directory);
+}
+
+function wantedPathOf(directory: ClientDirectory): string {
+  return path.join(directory.path, WANTED_FILE);
+}
+
+function askForLock({ files }: System, directory: ClientDirectory): void {
+  const wanted = wantedPathOf(directory);
+  try {
+    if (files.status(wanted) === undefined) files.close(files.open(wanted, 'create'));
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw asTardisError(error, `making ${wanted}`);
+  }
+}
+
+function forgetAsking({ files }: System, directory: ClientDirectory): void {
+  const wanted = wantedPathOf(directory);
+  try {
+    if (files.status(wanted) !== undefined) files.unlink(wanted);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw asTardisError(error, `removing ${wanted}`);
+  }
+}
+
+/** Where a client is being written anew, beside it; no client has this name. */
+export function secondGenerationPath({ client, path: directory }: ClientDirectory): string {
+  return path.join(path.dirname(directory), `.${client}.next`);
+}
+
+/** Whether somebody waits for the lock of a client that we hold. */
+export function isLockWanted({ files }: System, directory: ClientDirectory): boolean {
+  return files.status(wantedPathOf(directory)) !== undefined;
+}
+
+/** Does something under the client's lock. Throws CLIENT_BUSY, and what `work` throws. */
+export async function withClient<T>(
+  system: System,
+  directory: ClientDirectory,
+  work: () => Promise<T>,
+): Promise<T> {
+  const lock = await acquireClient(system, directory);
+  try {
+    return await work();
+  } finally {
+    lock.release();
+  }
 }
 
 /** Removes what an interrupted session had staged. Call with the lock held. */

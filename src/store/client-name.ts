@@ -12,7 +12,11 @@ export function isClientName(name: string): boolean {
 /** Throws CLIENT_NAME_INVALID before the name can reach a path. */
 export function checkClientName(client: string): void {
   if (!isClientName(client)) {
-    const shown = displayName(Buffer.from(client.slice(0, MAX_SHOWN_CHARS)));
-    throw new TardisError('CLIENT_NAME_INVALID', `"${shown}" is no client name`);
+    throw new TardisError('CLIENT_NAME_INVALID', `"${shownName(client)}" is no client name`);
   }
+}
+
+/** A name of any kind in an error: with no control characters, and not too much of it. */
+export function shownName(name: string): string {
+  return displayName(Buffer.from(name.slice(0, MAX_SHOWN_CHARS)));
 }

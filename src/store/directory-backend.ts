@@ -69,7 +69,9 @@ export class DirectoryBackend implements Backend {
       this.files.unlink(this.resolve(name));
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw error;
+      return;
     }
+    await this.files.syncDirectory(path.dirname(this.resolve(name)));
   }
 
   close(): void {
@@ -180,6 +182,11 @@ class FileWriter implements ObjectWriter {
   append(bytes: Uint8Array): void {
     this.files.write(this.fd, bytes, this.sizeBytes);
     this.sizeBytes += bytes.length;
+  }
+
+  cut(sizeBytes: number): void {
+    this.files.truncate(this.fd, sizeBytes);
+    this.sizeBytes = sizeBytes;
   }
 
   readBack(position: number, target: Uint8Array, bytes: number): number {

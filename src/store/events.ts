@@ -6,16 +6,21 @@ import { Packr } from 'msgpackr';
 import { TardisError } from '../errors/index.js';
 import {
   checkRows,
-  DIGEST_BYTES,
   DIRECTORY_SEAL_BYTES,
   EntryType,
   forEachRow,
+  isClientConfig,
+  isSetMarks,
+  isSettingKey,
+  isSettingValue,
   type RowReader,
   SET_SEAL_BYTES,
+  type SetMarks,
 } from '../model/index.js';
 import { Codec, decode, encode, encodedBound } from './codec.js';
 import type { PackRange } from './pack-writer.js';
 import { buildRecord, type ParsedRecord, RecordKind } from './record.js';
+import { isDigest, isId, isListOf, isShape, type Shape } from './shapes.js';
 
 /** Plain maps, no record extension: any msgpack reader can read a store. */
 const packr = new Packr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' });
@@ -52,6 +57,12 @@ export type StoreEvent =
       readonly clientTimeMs: number;
       readonly roots: readonly RootRecord[];
     }
+  /** What the client of a set was set to; sealed where it encrypts. */
+  | { readonly type: 'set-configured'; readonly set: number; readonly config: string }
+  /** A setting kept with the client; without a value it is not set any more. */
+  | { readonly type: 'setting'; readonly key: string; readonly value?: string }
+  /** What users say of a set, all of it. */
+  | { readonly type: 'set-marked'; readonly set: number; readonly marks: SetMarks }
   | {
       readonly type: 'set-closed';
       readonly set: number;
@@ -72,7 +83,21 @@ export type StoreEvent =
       readonly seals: Buffer;
     }
   | { readonly type: 'set-sealed'; readonly set: number; readonly seal: Buffer }
-  | { readonly type: 'damage'; readonly digests: readonly Buffer[] };
+  | { readonly type: 'damage'; readonly digests: readonly Buffer[] }
+  /** Contents that counted as damaged, and were read whole since. */
+  | { readonly type: 'sound'; readonly digests: readonly Buffer[] }
+  /** Sets that are no longer kept. */
+  | { readonly type: 'dropped'; readonly sets: readonly number[] }
+  /** The contents in records of this commit take the place of those in these packs. */
+  | { readonly type: 'moved'; readonly packs: readonly number[] }
+  /** Packs and objects that nothing needs: they will go, or are gone. */
+  | {
+      readonly type: 'removed';
+      readonly packs: readonly number[];
+      readonly objects: readonly Buffer[];
+      /** The server's clock. */
+      readonly atMs: number;
+    };
 
 /** One thing that could not be saved, or not surely. */
 export interface SetNote {
@@ -114,11 +139,20 @@ const EMPTY = Buffer.alloc(0);
 const MAX_LISTING_RAW_BYTES = 64 << 20;
 
 export function buildListing(sequence: number, sections: readonly ListingSection[]): Buffer {
-  const raw = packr.pack(sections);
+  return buildCompressed(RecordKind.listing, sequence, sections);
+}
+
+/** A metadata record whose body is compressed. */
+export function buildCompressed(
+  kind: typeof RecordKind.listing | typeof RecordKind.image,
+  sequence: number,
+  value: unknown,
+): Buffer {
+  const raw = packr.pack(value);
   const body = Buffer.allocUnsafe(encodedBound(Codec.zstd, raw.length));
   const bodyBytes = encode(Codec.zstd, LISTING_LEVEL, raw, body, 0);
   return buildRecord(
-    { kind: RecordKind.listing, codec: Codec.zstd, rawBytes: raw.length, sequence },
+    { kind, codec: Codec.zstd, rawBytes: raw.length, sequence },
     EMPTY,
     body.subarray(0, bodyBytes),
   );
@@ -142,7 +176,8 @@ export function buildCommit(sequence: number, commit: CommitBody): Buffer {
   );
 }
 
-function decodeBody(record: ParsedRecord): unknown {
+/** The msgpack body of a metadata record. Throws RECORD_DAMAGED. */
+export function decodeBody(record: ParsedRecord): unknown {
   const { header, body } = record;
   if (header.rawBytes > MAX_LISTING_RAW_BYTES) throw damaged('a metadata record is too large');
   let raw: Buffer = body;
@@ -193,8 +228,6 @@ function countDirectories(bytes: Buffer): number {
   return count;
 }
 
-type Shape = Readonly<Record<string, unknown>>;
-
 /** What an event of each type must have besides its type. */
 const EVENT_SHAPES: Readonly<Record<StoreEvent['type'], (event: Shape) => boolean>> = {
   'set-opened': (event) =>
@@ -202,7 +235,11 @@ const EVENT_SHAPES: Readonly<Record<StoreEvent['type'], (event: Shape) => boolea
     typeof event['name'] === 'string' &&
     Number.isSafeInteger(event['openedAtMs']) &&
     Number.isSafeInteger(event['clientTimeMs']) &&
-    isListOf(event['roots'], isRoot),
+    isListOf(event['roots'], isRootRecord),
+  'set-marked': (event) => isId(event['set']) && isSetMarks(event['marks']),
+  'set-configured': (event) => isId(event['set']) && isClientConfig(event['config']),
+  setting: (event) =>
+    isSettingKey(event['key']) && (event['value'] === undefined || isSettingValue(event['value'])),
   'set-closed': (event) =>
     isId(event['set']) &&
     Number.isSafeInteger(event['closedAtMs']) &&
@@ -218,9 +255,17 @@ const EVENT_SHAPES: Readonly<Record<StoreEvent['type'], (event: Shape) => boolea
   'set-sealed': (event) =>
     isId(event['set']) && Buffer.isBuffer(event['seal']) && event['seal'].length === SET_SEAL_BYTES,
   damage: (event) => isListOf(event['digests'], isDigest),
+  sound: (event) => isListOf(event['digests'], isDigest),
+  dropped: (event) => isListOf(event['sets'], isId),
+  moved: (event) => isListOf(event['packs'], isId),
+  removed: (event) =>
+    isListOf(event['packs'], isId) &&
+    isListOf(event['objects'], isDigest) &&
+    Number.isSafeInteger(event['atMs']),
 };
 
-function isRoot(value: unknown): boolean {
+/** Whether something of unknown origin is a root. */
+export function isRootRecord(value: unknown): boolean {
   return (
     isShape(value) &&
     isId(value['root']) &&
@@ -230,7 +275,8 @@ function isRoot(value: unknown): boolean {
   );
 }
 
-function isNote(value: unknown): boolean {
+/** Whether something of unknown origin is a note. */
+export function isNote(value: unknown): boolean {
   return (
     isShape(value) &&
     isId(value['directory']) &&
@@ -290,22 +336,6 @@ function isRange(value: unknown): boolean {
 
 function isObject(value: unknown): boolean {
   return isShape(value) && isDigest(value['digest']) && isId(value['bytes']);
-}
-
-function isShape(value: unknown): value is Shape {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isListOf(value: unknown, is: (item: unknown) => boolean): value is unknown[] {
-  return Array.isArray(value) && value.every(is);
-}
-
-function isDigest(value: unknown): boolean {
-  return Buffer.isBuffer(value) && value.length === DIGEST_BYTES;
-}
-
-function isId(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
 function damaged(what: string): TardisError {

@@ -14,6 +14,7 @@ export {
 export { DirectoryBackend } from './directory-backend.js';
 export * from './events.js';
 export * from './frame.js';
+export * from './image.js';
 export { addKeys, hasKeys, newestKeys, removeOlderKeys, type StoredKeys } from './key-files.js';
 export * from './layout.js';
 export { MemoryBackend } from './memory-backend.js';

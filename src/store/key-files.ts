@@ -5,7 +5,7 @@
  */
 import path from 'node:path';
 import { asTardisError, TardisError } from '../errors/index.js';
-import type { Files, System } from '../system/index.js';
+import { type Files, readStart, replaceFile, type System } from '../system/index.js';
 import { KEYS_DIRECTORY, keyFileName, keyFileNumber } from './layout.js';
 
 const MAX_KEY_FILE_BYTES = 64 << 10;
@@ -40,14 +40,9 @@ function numbersIn(files: Files, folder: string): number[] {
 }
 
 function readKeyFile(files: Files, file: string): Buffer {
-  const sizeBytes = files.status(file)?.sizeBytes ?? 0;
-  const fd = files.open(file, 'read');
-  try {
-    const buffer = Buffer.alloc(Math.min(sizeBytes, MAX_KEY_FILE_BYTES + 1)); // too long shows as such
-    return buffer.subarray(0, files.read(fd, buffer, 0, buffer.length, 0));
-  } finally {
-    files.close(fd);
-  }
+  const bytes = readStart(files, file, MAX_KEY_FILE_BYTES + 1); // too long shows as such
+  if (bytes === undefined) throw new Error(`${file} is gone`);
+  return bytes;
 }
 
 /** Removes the key records of what is no client (yet). */
@@ -97,17 +92,7 @@ export async function addKeys(
       throw new TardisError('NOT_PERMITTED', `the client has ${numbers.length} key records`);
     }
     if (numbers.includes(number)) throw new TardisError('KEYS_DAMAGED', `${file} is there already`);
-    const temporary = `${file}.new`;
-    if (files.status(temporary) !== undefined) files.unlink(temporary); // an interrupted one's
-    const fd = files.open(temporary, 'create');
-    try {
-      files.write(fd, bytes, 0);
-      await files.sync(fd);
-    } finally {
-      files.close(fd);
-    }
-    files.rename(temporary, file);
-    await files.syncDirectory(folder);
+    await replaceFile(files, file, bytes);
     await files.syncDirectory(directory);
   } catch (error) {
     throw asTardisError(error, `writing ${file}`);

@@ -2,8 +2,14 @@
 export const PACKS_PREFIX = 'packs/';
 export const INCOMING_DIRECTORY = 'incoming';
 export const LOCK_FILE = 'lock';
+/** Somebody waits for the lock. */
+export const WANTED_FILE = 'lock.wanted';
 export const FORMAT_FILE = 'format.json';
 export const CATALOG_FILE = 'tardis.db';
+/** Room that is kept for what must be written when the disk is full. */
+export const RESERVE_FILE = 'reserve';
+/** What a check has read when; a hint only. */
+export const CHECKED_FILE = 'checked.db';
 export const KEYS_DIRECTORY = 'keys';
 /** Sub-accounts, a directory each. */
 export const SUB_ACCOUNTS_DIRECTORY = 'accounts';

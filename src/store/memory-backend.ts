@@ -64,6 +64,12 @@ class MemoryWriter implements ObjectWriter {
     this.sizeBytes += bytes.length;
   }
 
+  cut(sizeBytes: number): void {
+    const whole = Buffer.concat(this.chunks).subarray(0, sizeBytes);
+    this.chunks.splice(0, this.chunks.length, whole);
+    this.sizeBytes = sizeBytes;
+  }
+
   readBack(position: number, target: Uint8Array, bytes: number): number {
     return copyRange(this.chunks, position, target, bytes);
   }

@@ -1,22 +1,28 @@
 /**
  * Appends records to packs. One writer belongs to one session of one client (which holds the lock).
  * A pack is append-only, is never reopened, and its number is never used again; a new one is begun
- * when the current one has reached its size. Between two commits the writer keeps, for each pack it
+ * at the first commit at which the current one has reached its size (so that a checkpoint has one pack
+ * to sync), and in between when it has twice that. What an append that failed has left is cut off; if
+ * that fails too, the pack ends there. Between two commits the writer keeps, for each pack it
  * touched, the range it wrote and a running checksum over the record headers in it (each header
  * holds the checksum of its body, so the one covers the other).
  */
-import { crc32 } from 'node:zlib';
 import type { Backend, ObjectWriter } from './backend.js';
 import { type Location, objectName, packName } from './layout.js';
-import { RECORD_HEADER_BYTES } from './record.js';
+import { addToRangeChecksum, RECORD_HEADER_BYTES } from './record.js';
 
 /** What one commit record says about one pack. */
 export interface PackRange {
   readonly pack: number;
   readonly from: number;
   readonly to: number;
-  /** CRC-32 over the headers of all records in the range. */
+  /** CRC-32 over the headers of all records in the range, without their own checksums. */
   readonly checksum: number;
+}
+
+interface OpenPack {
+  readonly pack: number;
+  readonly writer: ObjectWriter;
 }
 
 interface OpenRange {
@@ -25,7 +31,7 @@ interface OpenRange {
 }
 
 export class PackWriter {
-  private current: { readonly pack: number; readonly writer: ObjectWriter } | undefined;
+  private current: OpenPack | undefined;
   private range: OpenRange = { from: 0, checksum: 0 };
   private closedRanges: PackRange[] = [];
   /** Writers that have bytes no sync has covered yet. */
@@ -33,6 +39,8 @@ export class PackWriter {
   private retired: ObjectWriter[] = [];
   private lastPack: number;
   private appended = 0;
+  /** Bytes of objects since the last commit. */
+  private adopted = 0;
   private readonly backend: Backend;
   private readonly packBytes: number;
 
@@ -52,10 +60,13 @@ export class PackWriter {
     return this.appended;
   }
 
-  /** Bytes appended since the last commit. */
+  /** Bytes appended since the last commit, objects included: what a crash would take. */
   get uncommittedBytes(): number {
     const open = this.current === undefined ? 0 : this.current.writer.sizeBytes - this.range.from;
-    return this.closedRanges.reduce((sum, range) => sum + range.to - range.from, open);
+    return this.closedRanges.reduce(
+      (sum, range) => sum + range.to - range.from,
+      open + this.adopted,
+    );
   }
 
   /** Appends one whole record; returns where it starts. */
@@ -63,9 +74,14 @@ export class PackWriter {
     const { pack, writer } = this.writable();
     const position = writer.sizeBytes;
     this.unsynced.add(writer);
-    writer.append(record);
+    try {
+      writer.append(record);
+    } catch (error) {
+      this.cutBack(writer, position);
+      throw error;
+    }
     this.appended += record.length;
-    this.range.checksum = crc32(record.subarray(0, RECORD_HEADER_BYTES), this.range.checksum);
+    this.range.checksum = addToRangeChecksum(this.range.checksum, record);
     return { pack, position };
   }
 
@@ -74,15 +90,19 @@ export class PackWriter {
     const { pack, writer } = this.writable();
     const position = writer.sizeBytes;
     this.unsynced.add(writer);
-    let isFirst = true;
-    for await (const piece of pieces) {
-      writer.append(piece);
-      this.appended += piece.length;
-      if (isFirst) {
-        const header = piece.subarray(0, RECORD_HEADER_BYTES);
-        this.range.checksum = crc32(header, this.range.checksum);
+    let header: Buffer | undefined;
+    try {
+      for await (const piece of pieces) {
+        writer.append(piece);
+        header ??= Buffer.from(piece.subarray(0, RECORD_HEADER_BYTES));
       }
-      isFirst = false;
+    } catch (error) {
+      this.cutBack(writer, position);
+      throw error;
+    }
+    this.appended += writer.sizeBytes - position;
+    if (header !== undefined) {
+      this.range.checksum = addToRangeChecksum(this.range.checksum, header);
     }
     return { pack, position };
   }
@@ -91,6 +111,7 @@ export class PackWriter {
   adopt(writer: ObjectWriter, digest: Buffer): void {
     writer.publish(objectName(digest));
     this.appended += writer.sizeBytes;
+    this.adopted += writer.sizeBytes;
     this.unsynced.add(writer);
     this.retired.push(writer);
   }
@@ -109,15 +130,21 @@ export class PackWriter {
     this.closeRange();
     const ranges = this.closedRanges;
     this.closedRanges = [];
+    this.adopted = 0;
     return ranges;
   }
 
   /** Appends a commit record: it belongs to no range, the next range starts behind it. */
   appendCommit(record: Buffer): Location {
-    const { pack, writer } = this.writable();
+    const { pack, writer } = this.current ?? this.begin();
     const position = writer.sizeBytes;
     this.unsynced.add(writer);
-    writer.append(record);
+    try {
+      writer.append(record);
+    } catch (error) {
+      this.cutBack(writer, position);
+      throw error;
+    }
     this.appended += record.length;
     this.range = { from: writer.sizeBytes, checksum: 0 };
     return { pack, position };
@@ -130,23 +157,42 @@ export class PackWriter {
     this.retired = [];
   }
 
-  private writable(): { pack: number; writer: ObjectWriter } {
-    if (this.current !== undefined && this.current.writer.sizeBytes >= this.packBytes) {
-      this.closeRange();
-      this.retired.push(this.current.writer);
-      this.current = undefined;
-    }
-    if (this.current === undefined) {
-      this.lastPack += 1;
-      this.current = { pack: this.lastPack, writer: this.backend.create(packName(this.lastPack)) };
-      this.range = { from: 0, checksum: 0 };
-    }
+  private writable(): OpenPack {
+    const size = this.current?.writer.sizeBytes ?? 0;
+    const isAtCommit = size === this.range.from;
+    if (size >= (isAtCommit ? this.packBytes : 2 * this.packBytes)) this.retire(size);
+    return this.current ?? this.begin();
+  }
+
+  private begin(): OpenPack {
+    // The number is used up even if making it fails: something may have been left.
+    this.lastPack += 1;
+    const writer = this.backend.create(packName(this.lastPack));
+    this.current = { pack: this.lastPack, writer };
+    this.range = { from: 0, checksum: 0 };
     return this.current;
   }
 
-  private closeRange(): void {
+  /** The current pack ends at `to`. */
+  private retire(to: number): void {
     if (this.current === undefined) return;
-    const to = this.current.writer.sizeBytes;
+    this.closeRange(to);
+    this.retired.push(this.current.writer);
+    this.current = undefined;
+    this.range = { from: 0, checksum: 0 };
+  }
+
+  /** After a failure: nothing may be appended behind bytes that are no record. */
+  private cutBack(writer: ObjectWriter, position: number): void {
+    try {
+      writer.cut(position);
+    } catch {
+      this.retire(position); // the failure that led here is the one to tell
+    }
+  }
+
+  private closeRange(to = this.current?.writer.sizeBytes ?? 0): void {
+    if (this.current === undefined) return;
     const { from, checksum } = this.range;
     if (to > from) this.closedRanges.push({ pack: this.current.pack, from, to, checksum });
     this.range = { from: to, checksum: 0 };

@@ -1,6 +1,6 @@
 /**
- * Encryption of one record's body, or what proves one that everybody may read. Each record has a random salt and so keys of its own; nonces are
- * numbers of chunks. docs/formats.md, "Encrypted records", has every byte. What is decrypted here comes
+ * Encryption of one record's body, or what proves one that everybody may read. Each record has a random salt
+ * and so keys of its own; nonces are numbers of chunks. docs/formats.md, "Encrypted records", has every byte. What is decrypted here comes
  * from a store, and may be anything.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';

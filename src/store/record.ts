@@ -35,9 +35,11 @@ export const RecordKind = Object.freeze({
   commit: 8,
   /** One content, or one part, as a delta on another content. */
   delta: 9,
+  /** A piece of an image: all that a catalog says at one moment. */
+  image: 10,
 });
 export type RecordKindNumber = (typeof RecordKind)[keyof typeof RecordKind];
-const MAX_KIND = 9;
+const MAX_KIND = 10;
 
 /**
  * The body is a run of chunks, each compressed alone and with its own checksum (a content streamed
@@ -163,6 +165,14 @@ export function readHeader(buffer: Buffer, at: number): RecordHeader | undefined
     Number.isSafeInteger(header.rawBytes) &&
     Number.isSafeInteger(header.sequence);
   return isPossible ? header : undefined;
+}
+
+/**
+ * Adds a record to the checksum of a range: its header without the header's own checksum, since what ends in its CRC
+ * has the same CRC whatever it is.
+ */
+export function addToRangeChecksum(checksum: number, header: Uint8Array): number {
+  return crc32(header.subarray(0, Offset.headerChecksum), checksum);
 }
 
 /** Puts header, index and body together (small records: listings, events, commits). */

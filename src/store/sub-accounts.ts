@@ -4,20 +4,15 @@
  */
 import path from 'node:path';
 import { asTardisError, TardisError } from '../errors/index.js';
-import { displayName } from '../model/index.js';
-import type { System } from '../system/index.js';
-import { isClientName } from './client-name.js';
+import { type RightName, RIGHTS } from '../model/index.js';
+import { readStart, replaceFile, type System } from '../system/index.js';
+import { isClientName, shownName } from './client-name.js';
 import { addKeys, dropKeys, hasKeys } from './key-files.js';
 import { KEYS_DIRECTORY, RIGHTS_FILE, SUB_ACCOUNTS_DIRECTORY } from './layout.js';
 
 /** Of one client. */
 const MAX_ACCOUNTS = 1000;
 const MAX_RIGHTS_BYTES = 256;
-const MAX_SHOWN_CHARS = 140;
-
-/** What a sub-account may be given, each by itself. */
-export const RIGHTS = ['add', 'read', 'list', 'purge', 'admin'] as const;
-export type RightName = (typeof RIGHTS)[number];
 
 export interface SubAccount {
   readonly name: string;
@@ -27,8 +22,7 @@ export interface SubAccount {
 /** Throws ACCOUNT_INVALID before a name can reach a path. */
 export function accountDirectory(client: string, name: string): string {
   if (!isClientName(name)) {
-    const shown = displayName(Buffer.from(name.slice(0, MAX_SHOWN_CHARS)));
-    throw new TardisError('ACCOUNT_INVALID', `"${shown}" is no name of an account`);
+    throw new TardisError('ACCOUNT_INVALID', `"${shownName(name)}" is no name of an account`);
   }
   return path.join(client, SUB_ACCOUNTS_DIRECTORY, name);
 }
@@ -40,16 +34,19 @@ export function loginDirectory(client: string, account: string | undefined): str
 
 /** Throws NO_SUCH_ACCOUNT, ACCOUNT_INVALID. */
 export function requireAccount(system: System, client: string, name: string): void {
-  if (isAccount(system, client, name)) return;
-  throw new TardisError('NO_SUCH_ACCOUNT', `the client has no account "${name}"`);
+  if (!isAccount(system, client, name)) throw noSuchAccount(name);
+}
+
+function noSuchAccount(name: string): TardisError {
+  return new TardisError('NO_SUCH_ACCOUNT', `the client has no account "${name}"`);
 }
 
 /** Words in any order, each once. Throws ACCOUNT_INVALID. */
 export function parseRights(words: readonly string[]): RightName[] {
   for (const word of words) {
     if (RIGHTS.some((right) => right === word)) continue;
-    const shown = displayName(Buffer.from(word.slice(0, MAX_SHOWN_CHARS)));
-    throw new TardisError('ACCOUNT_INVALID', `"${shown}" is no right (${RIGHTS.join(', ')})`);
+    const known = RIGHTS.join(', ');
+    throw new TardisError('ACCOUNT_INVALID', `"${shownName(word)}" is no right (${known})`);
   }
   return RIGHTS.filter((right) => words.includes(right));
 }
@@ -57,19 +54,17 @@ export function parseRights(words: readonly string[]): RightName[] {
 /** Throws NO_SUCH_ACCOUNT; ACCOUNT_INVALID when its file makes no sense: then it has none. */
 export function readRights({ files }: System, client: string, name: string): RightName[] {
   const file = path.join(accountDirectory(client, name), RIGHTS_FILE);
-  const sizeBytes = files.status(file)?.sizeBytes;
-  if (sizeBytes === undefined) {
-    throw new TardisError('NO_SUCH_ACCOUNT', `the client has no account "${name}"`);
+  const bytes = readStart(files, file, MAX_RIGHTS_BYTES + 1);
+  if (bytes === undefined) throw noSuchAccount(name);
+  if (bytes.length > MAX_RIGHTS_BYTES) {
+    throw new TardisError('ACCOUNT_INVALID', `${file} is too long`);
   }
-  if (sizeBytes > MAX_RIGHTS_BYTES) throw new TardisError('ACCOUNT_INVALID', `${file} is too long`);
-  const fd = files.open(file, 'read');
-  try {
-    const bytes = Buffer.alloc(sizeBytes);
-    const text = bytes.subarray(0, files.read(fd, bytes, 0, sizeBytes, 0)).toString('latin1');
-    return parseRights(text.split(/\s+/).filter((word) => word !== ''));
-  } finally {
-    files.close(fd);
-  }
+  return parseRights(
+    bytes
+      .toString('latin1')
+      .split(/\s+/)
+      .filter((word) => word !== ''),
+  );
 }
 
 /** Whether somebody may log in by it: one that was being made when the machine stopped has no rights yet. */
@@ -129,23 +124,14 @@ export async function putAccount(
       await addKeys(system, directory, { number: 1, bytes: keys });
     }
     const file = path.join(directory, RIGHTS_FILE);
-    const temporary = `${file}.new`;
-    if (files.status(temporary) !== undefined) files.unlink(temporary);
-    const fd = files.open(temporary, 'create');
-    try {
-      files.write(fd, Buffer.from(`${rights.join(' ')}\n`), 0);
-      await files.sync(fd);
-    } finally {
-      files.close(fd);
-    }
-    files.rename(temporary, file);
-    for (const changed of [directory, folder, client]) await files.syncDirectory(changed);
+    await replaceFile(files, file, Buffer.from(`${rights.join(' ')}\n`));
+    for (const changed of [folder, client]) await files.syncDirectory(changed);
   } catch (error) {
     throw asTardisError(error, `writing ${directory}`);
   }
 }
 
-/** Nobody logs in by it any more; who is logged in stays so until his session ends. Throws NO_SUCH_ACCOUNT. */
+/** Nobody logs in by it any more, and a server soon ends its sessions. Throws NO_SUCH_ACCOUNT. */
 export async function removeAccount(system: System, client: string, name: string): Promise<void> {
   const { files } = system;
   requireAccount(system, client, name);

@@ -6,6 +6,15 @@ export interface Clock {
   monotonicMs(): number;
 }
 
+/** What a date can say, either way from 1970. */
+const MAX_WALL_MS = 8_640_000_000_000_000;
+
+/** The wall clock in whole milliseconds, as a set may keep it; 0 for a clock that tells no time at all. */
+export function wallMs(clock: Clock): number {
+  const nowMs = Math.floor(clock.nowMs());
+  return Math.abs(nowMs) <= MAX_WALL_MS ? nowMs : 0;
+}
+
 export const systemClock: Clock = Object.freeze({
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),

@@ -5,13 +5,19 @@
  * A test runs its scenario for n = 1, 2, 3 … until a run passes untouched.
  */
 import type { SqlDatabase, SqlStatement } from './database.js';
+import type { Files } from './files.js';
 import type { System } from './system.js';
 
 export type FaultMode =
   /** The n-th operation fails with `code`; later ones work. */
   | { readonly kind: 'fail-once'; readonly code: string }
   /** The n-th operation and all later ones that write fail with `code` (a full disk). */
-  | { readonly kind: 'fail-from'; readonly code: string }
+  | {
+      readonly kind: 'fail-from';
+      readonly code: string;
+      /** A write to a file that fails has written the first half. */
+      readonly isShort?: boolean;
+    }
   | { readonly kind: 'kill' };
 
 export class KilledError extends Error {
@@ -23,6 +29,7 @@ export class KilledError extends Error {
 
 const WRITING = new Set([
   'files.write',
+  'files.truncate',
   'files.sync',
   'files.syncDirectory',
   'files.makeDirectory',
@@ -34,7 +41,14 @@ const WRITING = new Set([
   'native.makeDirectoryAt',
   'native.symlinkAt',
   'native.linkAt',
+  'native.makeNodeAt',
+  'native.renameAt',
 ]);
+
+/** Whether an operation, with what it was given, may need room on a disk. */
+export function isWriting(operation: string, values: readonly unknown[]): boolean {
+  return WRITING.has(operation) || (operation === 'files.open' && values[1] === 'create');
+}
 
 export class FaultPlan {
   /** Operations seen so far. */
@@ -53,13 +67,17 @@ export class FaultPlan {
     return this.hit !== undefined && this.mode.kind === 'kill';
   }
 
+  get writesHalf(): boolean {
+    return this.mode.kind === 'fail-from' && this.mode.isShort === true;
+  }
+
   /** Counts one operation; throws when it is the one to fail (or the process is dead). */
-  step(operation: string): void {
+  step(operation: string, values: readonly unknown[] = []): void {
     if (this.isKilled) throw new KilledError();
     this.count += 1;
     if (this.count < this.at) return;
     if (this.count > this.at) {
-      if (this.mode.kind !== 'fail-from' || !WRITING.has(operation)) return;
+      if (this.mode.kind !== 'fail-from' || !isWriting(operation, values)) return;
     }
     this.hit ??= operation;
     if (this.mode.kind === 'kill') throw new KilledError();
@@ -81,7 +99,7 @@ export function withFaults<T extends object>(target: T, plan: FaultPlan, area: s
       const member: unknown = Reflect.get(target, key);
       if (typeof member !== 'function' || typeof key !== 'string') return member;
       return (...values: unknown[]): unknown => {
-        plan.step(`${area}.${key}`);
+        plan.step(`${area}.${key}`, values);
         return Reflect.apply(member, target, values);
       };
     },
@@ -109,13 +127,28 @@ function faultyDatabase(database: SqlDatabase, plan: FaultPlan): SqlDatabase {
   };
 }
 
+function withShortWrites(real: Files, faulty: Files, plan: FaultPlan): Files {
+  if (!plan.writesHalf) return faulty;
+  const write: Files['write'] = (fd, data, position) => {
+    try {
+      faulty.write(fd, data, position);
+    } catch (error) {
+      real.write(fd, data.subarray(0, data.length >> 1), position);
+      throw error;
+    }
+  };
+  return new Proxy(faulty, {
+    get: (target, key): unknown => (key === 'write' ? write : Reflect.get(target, key)),
+  });
+}
+
 /** A system whose files, addon and databases obey the plan; clock and randomness stay as given. */
 export function faultySystem(base: System, plan: FaultPlan): System {
   return {
     clock: base.clock,
     random: base.random,
     network: base.network,
-    files: withFaults(base.files, plan, 'files'),
+    files: withShortWrites(base.files, withFaults(base.files, plan, 'files'), plan),
     native: withFaults(base.native, plan, 'native'),
     openDatabase: (path, options) => {
       plan.step('sql.open');

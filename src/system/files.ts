@@ -28,6 +28,8 @@ export interface Files {
   read(fd: number, target: Uint8Array, targetAt: number, bytes: number, position: number): number;
   /** Writes all of `data` at `position`. */
   write(fd: number, data: Uint8Array, position: number): void;
+  /** Takes away what an open file has behind `sizeBytes`. */
+  truncate(fd: number, sizeBytes: number): void;
   /** Returns when data and size are on the disk. */
   sync(fd: number): Promise<void>;
   /** Makes the names in a directory durable. */
@@ -40,8 +42,8 @@ export interface Files {
   isLink(path: string): boolean;
   list(path: string): string[];
   makeDirectory(path: string): void;
-  /** Makes an empty directory open to its owner only, where temporary files belong. */
-  makeTemporaryDirectory(): string;
+  /** Makes an empty directory open to its owner only, where temporary files belong, or in `parent`. */
+  makeTemporaryDirectory(parent?: string): string;
   /** Removes an empty directory. */
   removeDirectory(path: string): void;
   rename(from: string, to: string): void;
@@ -101,6 +103,7 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
       done += fs.writeSync(fd, data, done, data.length - done, position + done);
     }
   },
+  truncate: (fd: number, sizeBytes: number) => fs.ftruncateSync(fd, sizeBytes),
   sync: (fd: number) => fdatasync(fd),
   async syncDirectory(path: string): Promise<void> {
     const fd = fs.openSync(exact(path), fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
@@ -124,7 +127,7 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
   isLink: (path: string) =>
     fs.lstatSync(exact(path), { throwIfNoEntry: false })?.isSymbolicLink() === true,
   list: (path: string) => fs.readdirSync(exact(path)),
-  makeTemporaryDirectory: () => fs.mkdtempSync(path.join(os.tmpdir(), 'tardis-')),
+  makeTemporaryDirectory: (parent = os.tmpdir()) => fs.mkdtempSync(path.join(parent, 'tardis-')),
   removeDirectory: (directory: string) => fs.rmdirSync(exact(directory)),
   rename: (from: string, to: string) => fs.renameSync(exact(from), exact(to)),
   freeBytes(path: string): number {

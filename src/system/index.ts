@@ -1,7 +1,22 @@
 export { breather } from './breather.js';
-export { type Clock, ManualClock, systemClock } from './clock.js';
+export { type Clock, ManualClock, systemClock, wallMs } from './clock.js';
 export type { OpenDatabaseOptions, SqlDatabase, SqlStatement, SqlValue } from './database.js';
-export { FaultPlan, faultySystem, KilledError, withFaults, type FaultMode } from './faults.js';
+export {
+  type DiskAct,
+  type DiskFileKind,
+  type DiskStart,
+  DiskTrace,
+  type ForeignAct,
+  type TracedAct,
+} from './disk-trace.js';
+export {
+  FaultPlan,
+  faultySystem,
+  isWriting,
+  KilledError,
+  withFaults,
+  type FaultMode,
+} from './faults.js';
 export { type Files, type FileStatus, inheritOwner, STORE_UMASK } from './files.js';
 export { hasAes, type Machine, thisMachine } from './machine.js';
 export {
@@ -35,7 +50,21 @@ export {
   type Network,
 } from './network.js';
 export { type Random, seededRandom } from './random.js';
+export {
+  ARRIVED,
+  byChance,
+  type CrashChoice,
+  DiskState,
+  HOLLOW,
+  type LeftFile,
+  LOST,
+  NAMELESS,
+  SECTOR_BYTES,
+  SimulatedDisk,
+  type Unsynced,
+} from './simulated-disk.js';
 export { loadSnappy } from './snappy.js';
+export { readStart, replaceFile, writeNew } from './small-files.js';
 export { nodeSystem, type System } from './system.js';
 export {
   checkSocketPath,
@@ -45,6 +74,7 @@ export {
   SOCKET_FOLDER_ARGUMENTS,
 } from './temporary.js';
 export { lockPatiently } from './patience.js';
+export { tracedSystem } from './traced-system.js';
 export {
   absolutePath,
   byteText,

@@ -1,7 +1,7 @@
 /**
  * The native addon: system calls Node lacks, directories and files read in one call each, SHA-256.
  *
- * All calls but `modPow` are synchronous; all may be made from any thread. Paths and names are bytes without a
+ * All calls but `modPow` and `syncfs` are synchronous; all may be made from any thread. Paths and names are bytes without a
  * terminator; one that holds a NUL is refused (EINVAL), and a name also when it is empty, `.`, `..`
  * or holds a `/`. Errors are those of Node's own file calls: `code`, `errno` (negative), `syscall`;
  * `ENOTREG` (errno 0) tells that something is no regular file. An argument of a wrong type, or a
@@ -221,8 +221,11 @@ export interface NativeCalls extends ListingCalls, RsyncCalls, SealingCalls {
   flock(fd: number, exclusive: boolean): boolean;
   /** Gives the lock back. */
   unlock(fd: number): void;
-  /** Returns when the file system that holds `fd` has everything on its disk. */
-  syncfs(fd: number): void;
+  /**
+   * Resolves when the file system that holds `fd` has on its disk all that was written before; it waits on a
+   * thread of libuv's pool.
+   */
+  syncfs(fd: number): Promise<void>;
 }
 
 /** One attribute that could not be put. */

@@ -11,6 +11,25 @@ export interface SetWish {
   readonly date: string | undefined;
 }
 
+/** A set by number or name, by the word for the newest one, or else by a date in words. Throws NO_SUCH_SET. */
+export async function setOfWord(
+  archive: Archive,
+  word: string,
+  recentSet: string,
+  nowMs: number,
+): Promise<BackupSet> {
+  try {
+    return await archive.findSet(word === recentSet ? undefined : word);
+  } catch (error) {
+    const isDate =
+      error instanceof TardisError && error.code === 'NO_SUCH_SET' && !/^\d+$/.test(word);
+    if (!isDate) throw error;
+    const momentMs = await parseDate(word, nowMs).catch(() => undefined);
+    if (momentMs === undefined) throw error; // neither
+    return chooseSet(archive, { backup: undefined, recentSet, date: word }, nowMs);
+  }
+}
+
 /** Throws USAGE, BAD_DATE, NO_SUCH_SET. */
 export async function chooseSet(
   archive: Archive,

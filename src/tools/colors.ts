@@ -1,36 +1,107 @@
-/** `TARDIS_LS_COLORS`: styles of what lstardis prints, such as `header=bold:directory=blue,bold`. */
+/** Colors of what is printed: `TARDIS_LS_COLORS` (`header=bold:directory=blue,bold`), and `LS_COLORS`. */
 import { inspect } from 'node:util';
 import { configInvalid } from '../config/index.js';
+import { isDumb } from './terminal.js';
+import { type Entry, EntryType } from '../model/index.js';
+import { LsColors } from './ls-colors.js';
 
-const PARTS = ['header', 'directory', 'link', 'file', 'other'] as const;
+const PARTS = ['header', 'directory', 'link', 'file', 'executable', 'other', 'gone'] as const;
 export type ColorPart = (typeof PARTS)[number];
+
+/** A text in a style of Node's, by its name. */
+export function styled(name: string, text: string): string {
+  const [begin, end] = styleOf(name);
+  return `\u001b[${begin}m${text}\u001b[${end}m`;
+}
 
 /** The escape codes that begin and end a style. */
 type Style = readonly [begin: number, end: number];
 
-/** Gives a text the style of its part. */
-export type Paint = (part: ColorPart, text: string) => string;
+type Styles = ReadonlyMap<string, readonly Style[]>;
 
-/** `isWanted` undefined: on a terminal. Throws CONFIG_INVALID for a part or style that is none. */
-export function painter(spec: string, isWanted: boolean | undefined): Paint {
+/**
+ * Whether an output is styled. Undefined: if it is a terminal that knows how, and nobody says NO_COLOR
+ * (https://no-color.org); what is asked for by an option is done.
+ */
+export function showsColors(
+  isWanted: boolean | undefined,
+  { isTTY }: { readonly isTTY?: boolean },
+  environment: Readonly<Record<string, string | undefined>>,
+): boolean {
+  if (isWanted !== undefined) return isWanted;
+  return isTTY === true && (environment['NO_COLOR'] ?? '') === '' && !isDumb(environment);
+}
+
+/** Gives a text the style of its part; names of entries theirs. */
+export interface Paint {
+  part(part: ColorPart, text: string): string;
+  entry(entry: Entry, text: string): string;
+}
+
+export interface ColorChoice {
+  /** Styles of parts, and those of parts that somebody has chosen. */
+  readonly spec: string;
+  readonly isChosen: boolean;
+  readonly lsColors: string | undefined;
+  /** Undefined: on a terminal, without NO_COLOR. */
+  readonly isWanted: boolean | undefined;
+}
+
+const PLAIN: Paint = Object.freeze({
+  part: (_part: ColorPart, text: string) => text,
+  entry: (_entry: Entry, text: string) => text,
+});
+
+/** Throws CONFIG_INVALID for a part or style that is none. */
+export function painter({ spec, isChosen, lsColors, isWanted }: ColorChoice): Paint {
+  const styles = stylesOf(spec);
+  if (!showsColors(isWanted, process.stdout, process.env)) return PLAIN;
+  const codes = lsColors === undefined || lsColors === '' ? undefined : new LsColors(lsColors);
+  const part = (name: ColorPart, text: string): string => inStyles(styles.get(name), text);
+  return {
+    part,
+    entry: (entry, text) => {
+      const own = partOf(entry);
+      if (codes === undefined || (isChosen && styles.has(own))) return part(own, text);
+      const code = codes.codeOf(entry);
+      return code === undefined ? text : `\u001b[${code}m${text}\u001b[0m`;
+    },
+  };
+}
+
+function stylesOf(spec: string): Styles {
   const styles = new Map<string, Style[]>();
   for (const item of spec.split(':').filter((part) => part.trim() !== '')) {
     const [part = '', ...names] = item.split(/[=,]/).map((word) => word.trim());
     if (!PARTS.some((known) => known === part)) {
       throw configInvalid(`TARDIS_LS_COLORS: "${part}" is no part: ${PARTS.join(', ')}`);
     }
-    styles.set(part, names.filter((name) => name !== '').map(styleOf));
+    styles.set(part, names.filter((name) => name !== '' && name !== 'none').map(styleOf));
   }
-  if (!(isWanted ?? process.stdout.isTTY)) return (_part, text) => text;
-  return (part, text) =>
-    (styles.get(part) ?? []).reduce(
-      (inner, [begin, end]) => `\u001b[${begin}m${inner}\u001b[${end}m`,
-      text,
-    );
+  return styles;
 }
 
+function inStyles(styles: readonly Style[] | undefined, text: string): string {
+  return (styles ?? []).reduce(
+    (inner, [begin, end]) => `\u001b[${begin}m${inner}\u001b[${end}m`,
+    text,
+  );
+}
+
+const EXECUTE = 0o111;
+
+function partOf({ type, permissions }: Entry): ColorPart {
+  if (type === EntryType.directory) return 'directory';
+  if (type === EntryType.symlink) return 'link';
+  if (type !== EntryType.file) return 'other';
+  return (permissions & EXECUTE) === 0 ? 'file' : 'executable';
+}
+
+/** `on_red` is a red background too. */
 function styleOf(name: string): Style {
-  const style = Object.hasOwn(inspect.colors, name) ? inspect.colors[name] : undefined;
+  const ground = /^on_(.)(.*)$/.exec(name);
+  const known = ground === null ? name : `bg${ground[1]!.toUpperCase()}${ground[2]}`;
+  const style = Object.hasOwn(inspect.colors, known) ? inspect.colors[known] : undefined;
   if (style !== undefined) return style;
   throw configInvalid(
     `TARDIS_LS_COLORS: "${name}" is no style; there are ${Object.keys(inspect.colors).join(', ')}`,

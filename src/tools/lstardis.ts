@@ -5,86 +5,73 @@ import {
   type BackupSet,
   noAccess,
   noSuchPath,
-  type PathVersion,
   restBelow,
 } from '../archive/index.js';
-import type { Settings } from '../config/index.js';
-import { displayName, EntryType, jsonName, readAttributes } from '../model/index.js';
+import type { Found } from '../config/index.js';
+import { TardisError } from '../errors/index.js';
+import { displayName, EntryType, joinPath } from '../model/index.js';
+import { ListingsAhead, PAGE_ENTRIES } from '../restore/index.js';
 import { absolutePath, nodeSystem } from '../system/index.js';
 import { chooseSet } from './choose-set.js';
+import { painter } from './colors.js';
+import { arranged, type LsSettings, printEntries, type View } from './list-entries.js';
+import { matchingPaths } from './list-globs.js';
+import { printVersions, type Which } from './list-versions.js';
 import { openArchive } from './open-archive.js';
 import { printSets } from './report-sets.js';
-import { type ColorPart, type Paint, painter } from './colors.js';
-import { JSON_VERSION, print, runTool, toolCommand } from './run-tool.js';
-import { formatTable, formatTime } from './units.js';
+import { print, runTool, toolCommand } from './run-tool.js';
+import { hasRange, setsWithin } from './set-range.js';
 
-type LsSettings = Settings<'lstardis'> & { readonly paint: Paint };
-
-const PAGE_ENTRIES = 1024;
-const TYPE_LETTERS = '?-dlpscb';
+const PARTLY = 3;
 
 const command = toolCommand({
   tool: 'lstardis',
-  summary: 'Lists backup sets; or a directory as of a set; or all versions of a file.',
-  help: `
-Without a path the backup sets are listed, with -l their roots too. Above its roots a set shows those.
-
-Examples:
-  lstardis -D /srv/tardis -l                     the backup sets and their roots
-  lstardis -D /srv/tardis -l /home/me            a directory as of the newest set
-  lstardis -D /srv/tardis -b 3 /home/me          the same as of set 3
-  lstardis -D /srv/tardis -d yesterday /home/me  the same as of yesterday evening
-  lstardis -D /srv/tardis /home/me/letter.txt    all versions of a file
-
-Who is not root sees what the owners and permissions in the set would have let him see.`,
   run: async (settings, found) => {
-    const paint = painter(settings.colors, settings.color);
-    const archive = await openArchive(nodeSystem(), settings, found);
+    const paint = painter({
+      spec: settings.colors,
+      isChosen: isChosen(found),
+      lsColors: process.env['LS_COLORS'],
+      isWanted: settings.color,
+    });
+    const archive = await openArchive(nodeSystem(), settings, found, (text) => {
+      if (!settings.json) process.stderr.write(`lstardis: ${text}\n`);
+    });
     try {
-      await list(archive, { ...settings, paint });
+      return await list(archive, { ...settings, paint });
     } finally {
       archive.close();
     }
   },
 });
 
-async function list(archive: Archive, options: LsSettings): Promise<void> {
-  const { paths } = options;
+function isChosen(found: ReadonlyMap<string, Found>): boolean {
+  return found.get('colors')?.source !== 'built-in';
+}
+
+/** Returns the exit status. */
+async function list(archive: Archive, options: LsSettings): Promise<number> {
   const isOneSet = options.backup !== undefined || options.date !== undefined;
   const nowMs = Date.now();
-  if (paths.length === 0) {
-    const sets = isOneSet ? [await chooseSet(archive, options, nowMs)] : await archive.sets();
-    await printSets(archive, sets, options);
-    return;
+  if (isOneSet && hasRange(options)) {
+    throw new TardisError('USAGE', 'give one set (--backup, --date) or a range of them, not both');
+  }
+  const all = await archive.sets();
+  const sets = await setsWithin(archive.client, all, options, nowMs);
+  if (options.paths.length === 0) {
+    const wanted = isOneSet ? [await chooseSet(archive, options, nowMs)] : sets;
+    if (wanted.length === 0 && all.length > 0 && !options.json) {
+      print('No backup sets in that range.');
+      return 0;
+    }
+    await printSets(archive, options.reverse ? wanted.toReversed() : wanted, options);
+    return 0;
   }
   const set = await chooseSet(archive, options, nowMs);
   const view = { ...options, owners: await ownersOf(archive, set, options.numericIds) };
-  for (const given of paths) {
-    const absolute = absolutePath(given);
-    const entry = await archive.find(absolute, set.set);
-    const roots = entry === undefined ? await rootsBelow(archive, set, absolute) : [];
-    if (roots.length > 0 && !options.versions) {
-      printEntries(roots, view);
-      continue;
-    }
-    const wantsVersions = options.versions || (!isOneSet && entry?.type !== EntryType.directory);
-    if (wantsVersions) {
-      const versions = await archive.versions(absolute);
-      if (versions.length === 0) throw await noSuchPath(archive, set.set, absolute);
-      printVersions(versions, absolute, await setNames(archive), view);
-      continue;
-    }
-    if (entry === undefined) throw await noSuchPath(archive, set.set, absolute);
-    if (paths.length > 1 && !options.json)
-      print(options.paint('header', `${displayName(absolute)}:`));
-    if (entry.childId === undefined) printEntries([entry], view);
-    else if (!archive.access.mayRead(entry)) throw noAccess(absolute);
-    else await printDirectory(archive, entry.childId, set.set, view);
-  }
+  const lister = new Lister(archive, set, sets, view);
+  for (const path of await lister.wanted()) await lister.list(path);
+  return lister.status;
 }
-
-/** What is shown of entries: names of owners too, unless numbers are asked for. */
-type View = LsSettings & { readonly owners: ReadonlyMap<string, string> };
 
 async function ownersOf(
   archive: Archive,
@@ -93,6 +80,141 @@ async function ownersOf(
 ): Promise<Map<string, string>> {
   const owners = byNumber ? [] : await archive.owners(set);
   return new Map(owners.map(({ isGroup, id, name }) => [`${isGroup}/${id}`, displayName(name)]));
+}
+
+/** A directory to be listed. */
+interface Directory {
+  readonly path: Buffer;
+  readonly entry: ArchiveEntry;
+  readonly depth: number;
+}
+
+class Lister {
+  status = 0;
+  private isFirst = true;
+  private count = 1;
+  private readonly listings: ListingsAhead;
+  private readonly archive: Archive;
+  private readonly set: BackupSet;
+  private readonly sets: readonly BackupSet[];
+  private readonly view: View;
+
+  /** `sets`: of which versions are shown. */
+  constructor(archive: Archive, set: BackupSet, sets: readonly BackupSet[], view: View) {
+    this.archive = archive;
+    this.set = set;
+    this.sets = sets;
+    this.view = view;
+    const isWholeTree = view.recurseListing && view.listingDepth === 0;
+    const withDigests = view.json || view.showsDigest;
+    this.listings = new ListingsAhead(archive, set.set, isWholeTree, { withDigests });
+  }
+
+  /** Absolute. */
+  async wanted(): Promise<Buffer[]> {
+    const paths = this.view.paths.map(absolutePath);
+    const found: Buffer[] = [];
+    for (const path of paths) {
+      if (!this.view.globs) found.push(path);
+      else found.push(...(await matchingPaths(this.archive, this.set.set, path)));
+    }
+    this.count = found.length;
+    return found;
+  }
+
+  async list(path: Buffer): Promise<void> {
+    const { archive, view, set } = this;
+    const entry = await archive.find(path, set.set);
+    const which = this.versionsOf(entry);
+    const roots = entry === undefined ? await rootsBelow(archive, set, path) : [];
+    if (roots.length > 0 && (which === 'none' || view.versions === undefined)) {
+      printEntries(arranged(roots, view), view);
+      if (!view.recurseListing) return;
+      for (const root of roots) await this.directories({ path: root.name, entry: root, depth: 0 });
+      return;
+    }
+    if (which !== 'none') {
+      const versions = await archive.versions(path);
+      if (versions.length === 0) throw await noSuchPath(archive, set.set, path);
+      await printVersions(archive, path, versions, this.sets, which, view);
+      return;
+    }
+    if (entry === undefined) throw await noSuchPath(archive, set.set, path);
+    if (entry.childId === undefined || view.directoryItself) {
+      const isNamed = view.globs || view.directoryItself;
+      if (this.count > 1 && !isNamed) this.header(path);
+      printEntries([isNamed ? named(entry, path) : entry], view);
+    } else if (!archive.access.mayRead(entry)) throw noAccess(path);
+    else await this.directories({ path, entry, depth: 0 });
+  }
+
+  /** Of a file its versions are shown, unless one set is asked for. */
+  private versionsOf(entry: ArchiveEntry | undefined): Which {
+    const { versions, backup, date, globs, directoryItself } = this.view;
+    if (versions !== undefined) return versions;
+    if (hasRange(this.view)) return 'change';
+    const isOneSet = backup !== undefined || date !== undefined;
+    const isListed = isOneSet || globs || directoryItself;
+    return isListed || entry?.type === EntryType.directory ? 'none' : 'change';
+  }
+
+  private async directories(top: Directory): Promise<void> {
+    const { view, archive } = this;
+    const stack = [top];
+    const isMany = this.count > 1 || view.recurseListing;
+    while (stack.length > 0) {
+      const directory = stack.pop()!;
+      if (!archive.access.mayRead(directory.entry)) {
+        const { message, code } = noAccess(directory.path);
+        process.stderr.write(`lstardis: ${message} [${code}]\n`);
+        this.status = PARTLY;
+        continue;
+      }
+      if (isMany) this.header(directory.path);
+      const below = await this.entries(directory, isMany);
+      if (!view.recurseListing) continue;
+      const depth = directory.depth + 1;
+      if (view.listingDepth !== 0 && depth >= view.listingDepth) continue;
+      for (const entry of below.toReversed()) {
+        stack.push({ path: joinPath(directory.path, entry.name), entry, depth });
+      }
+      this.listings.comeNext(stack);
+    }
+  }
+
+  private header(path: Buffer): void {
+    const { headers, json, paint, recurseListing } = this.view;
+    if (!headers || json) return;
+    if (recurseListing && !this.isFirst) print('');
+    this.isFirst = false;
+    print(paint.part('header', `${displayName(path)}:`));
+  }
+
+  /** Prints what is in a directory, page by page if its own order will do; returns the directories. */
+  private async entries({ path, entry }: Directory, isMany: boolean): Promise<ArchiveEntry[]> {
+    const { view } = this;
+    const isStreamed = view.sortBy === 'name' && !view.reverse;
+    const told = isMany ? path : undefined;
+    const collected: ArchiveEntry[] = [];
+    const directories: ArchiveEntry[] = [];
+    for (let after: Buffer = Buffer.alloc(0); ; ) {
+      const page = await this.listings.page(entry.childId!, after);
+      if (isStreamed) printEntries(arranged(page, view), view, told);
+      else collected.push(...page);
+      if (view.recurseListing) {
+        directories.push(...arranged(page, view).filter(({ childId }) => childId !== undefined));
+      }
+      if (page.length < PAGE_ENTRIES) break;
+      after = page.at(-1)!.name;
+    }
+    if (!isStreamed) printEntries(arranged(collected, view), view, told);
+    return directories;
+  }
+}
+
+/** An entry by its whole path. */
+function named(entry: ArchiveEntry, path: Buffer): ArchiveEntry {
+  return Object.create(entry, { name: { value: path } }) as ArchiveEntry;
 }
 
 /** Above its roots a set has no entries: there it shows those roots, by their whole paths. */
@@ -106,152 +228,9 @@ async function rootsBelow(
     if (restBelow(path, root.path) === undefined) continue;
     const entry = await archive.find(root.path, set);
     if (entry === undefined) continue;
-    entries.push(Object.create(entry, { name: { value: root.path } }) as ArchiveEntry);
+    entries.push(named(entry, root.path));
   }
   return entries;
-}
-
-async function setNames(archive: Archive): Promise<Map<number, BackupSet>> {
-  return new Map((await archive.sets()).map((set) => [set.set, set]));
-}
-
-async function printDirectory(
-  archive: Archive,
-  directory: number,
-  set: number,
-  options: View,
-): Promise<void> {
-  let after: Buffer = Buffer.alloc(0);
-  for (;;) {
-    const page = await archive.list({
-      directory,
-      set,
-      after,
-      limit: PAGE_ENTRIES,
-      withDigests: options.json,
-    });
-    printEntries(page, options);
-    if (page.length < PAGE_ENTRIES) return;
-    after = page.at(-1)!.name;
-  }
-}
-
-function modeText(entry: ArchiveEntry): string {
-  const letters = 'rwxrwxrwx';
-  let text = TYPE_LETTERS[entry.type] ?? '?';
-  for (let bit = 0; bit < 9; bit += 1) {
-    text += (entry.permissions & (1 << (8 - bit))) === 0 ? '-' : letters[bit]!;
-  }
-  return withSpecialBits(text, entry.permissions);
-}
-
-/** As `ls` shows them: s and t in the places of x, capital where there is no x. */
-function withSpecialBits(text: string, permissions: number): string {
-  const letters = text.split('');
-  const mark = (bit: number, at: number, letter: string): void => {
-    if ((permissions & bit) === 0) return;
-    letters[at] = letters[at] === 'x' ? letter : letter.toUpperCase();
-  };
-  mark(0o4000, 3, 's');
-  mark(0o2000, 6, 's');
-  mark(0o1000, 9, 't');
-  return letters.join('');
-}
-
-function timeOf(entry: ArchiveEntry): string {
-  return formatTime(Number(entry.mtimeNs / 1_000_000n));
-}
-
-function shownName(entry: ArchiveEntry, paint: Paint): string {
-  const link = entry.linkTarget === undefined ? '' : ` -> ${displayName(entry.linkTarget)}`;
-  return paint(partOf(entry), displayName(entry.name)) + link;
-}
-
-function partOf({ type }: ArchiveEntry): ColorPart {
-  if (type === EntryType.directory) return 'directory';
-  if (type === EntryType.symlink) return 'link';
-  return type === EntryType.file ? 'file' : 'other';
-}
-
-function jsonEntry(entry: ArchiveEntry, { owners }: View): Record<string, unknown> {
-  const attributes = readAttributes(entry.attributes);
-  return {
-    version: JSON_VERSION,
-    ...jsonName(entry.name),
-    type: Object.entries(EntryType).find(([, number]) => number === entry.type)?.[0],
-    permissions: entry.permissions.toString(8).padStart(4, '0'),
-    uid: entry.uid,
-    gid: entry.gid,
-    owner: owners.get(`false/${entry.uid}`),
-    group: owners.get(`true/${entry.gid}`),
-    sizeBytes: entry.sizeBytes,
-    mtimeNs: String(entry.mtimeNs),
-    ctimeNs: String(entry.ctimeNs),
-    birthTimeNs: entry.birthTimeNs === 0n ? undefined : String(entry.birthTimeNs),
-    device: entry.device === 0n ? undefined : String(entry.device),
-    inode: String(entry.inode),
-    linkCount: entry.linkCount,
-    digest: entry.digest?.toString('hex'),
-    linkTarget: entry.linkTarget === undefined ? undefined : jsonName(entry.linkTarget),
-    attributes:
-      attributes.length === 0
-        ? undefined
-        : attributes.map(({ name, value }) => ({
-            ...jsonName(name),
-            value: value.toString('base64'),
-          })),
-    firstSet: entry.firstSet,
-    lastSet: entry.lastSet,
-  };
-}
-
-function printEntries(entries: readonly ArchiveEntry[], options: View): void {
-  if (options.json) {
-    for (const entry of entries) print(JSON.stringify(jsonEntry(entry, options)));
-    return;
-  }
-  if (!options.long) {
-    for (const entry of entries) print(options.paint(partOf(entry), displayName(entry.name)));
-    return;
-  }
-  const rows = entries.map((entry) => [
-    modeText(entry),
-    String(entry.linkCount),
-    options.owners.get(`false/${entry.uid}`) ?? String(entry.uid),
-    options.owners.get(`true/${entry.gid}`) ?? String(entry.gid),
-    String(entry.sizeBytes),
-    timeOf(entry),
-    shownName(entry, options.paint),
-  ]);
-  if (rows.length > 0) print(formatTable(rows, [1, 2, 3, 4]));
-}
-
-function printVersions(
-  versions: readonly PathVersion[],
-  absolute: Buffer,
-  sets: ReadonlyMap<number, BackupSet>,
-  options: View,
-): void {
-  if (options.json) {
-    for (const { entry, firstSet, lastSet } of versions) {
-      print(JSON.stringify({ ...jsonEntry(entry, options), firstSet, lastSet }));
-    }
-    return;
-  }
-  print(options.paint('header', `${displayName(absolute)}:`));
-  const rows = [['sets', 'backed up', 'mode', 'size', 'modified', 'digest']];
-  for (const { entry, firstSet, lastSet } of versions) {
-    const opened = sets.get(firstSet)?.openedAtMs;
-    rows.push([
-      lastSet === firstSet ? String(firstSet) : `${firstSet}–${lastSet ?? ''}`,
-      opened === undefined ? '' : formatTime(opened),
-      modeText(entry),
-      String(entry.sizeBytes),
-      timeOf(entry),
-      entry.digest?.toString('hex').slice(0, 16) ?? '',
-    ]);
-  }
-  print(formatTable(rows, [3]));
 }
 
 await runTool(command);

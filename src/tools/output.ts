@@ -6,6 +6,9 @@
 let isStdoutData = false;
 let isWork = false;
 let lostOutput: string | undefined;
+/** Of a failure that has no other; 0 and 1 may be answers. */
+let failureStatus = 1;
+let cutStatus = 0;
 
 /** From now on standard output is what was asked for: it must come whole, and hold nothing else. */
 export function stdoutIsData(): void {
@@ -16,6 +19,24 @@ export function stdoutIsData(): void {
 export function outputIsReport(): void {
   isWork = true;
 }
+
+/** From now on the exit statuses below `status` are answers, which what fails must not give. */
+export function statusIsAnswer(status: number): void {
+  failureStatus = status;
+  cutStatus = status;
+}
+
+/** The exit status for a failure that elsewhere would give `usual`. */
+export function failedStatus(usual: number): number {
+  return usual === 1 ? failureStatus : usual;
+}
+
+/** Prints bytes as they are, and ends the line. */
+export function printBytes(bytes: Uint8Array): void {
+  process.stdout.write(Buffer.concat([bytes, NEWLINE]));
+}
+
+const NEWLINE = Buffer.from('\n');
 
 export function print(line: string): void {
   process.stdout.write(`${line}\n`);
@@ -34,10 +55,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   const code = error.code ?? 'unknown';
   if (isStdoutData) {
     process.stderr.write(`the output was not taken to its end [${code}]\n`);
-    process.exit(1);
+    process.exit(failureStatus);
   }
   if (code !== 'EPIPE') tellLost(code);
-  else if (!isWork) process.exit(0);
+  else if (!isWork) process.exit(cutStatus);
 });
 
 /** A full disk under the output: told once, and by the exit status if nothing worse has happened. */
@@ -45,8 +66,8 @@ function tellLost(code: string): void {
   if (lostOutput !== undefined) return;
   lostOutput = code;
   process.stderr.write(`the output could not be written: ${code} [IO_FAILED]\n`);
-  if (!isWork) process.exit(1);
+  if (!isWork) process.exit(failureStatus);
   process.on('exit', (status) => {
-    if (status === 0) process.exitCode = 1;
+    if (status === 0) process.exitCode = failureStatus;
   });
 }

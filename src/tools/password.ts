@@ -71,6 +71,20 @@ export function givenNewPassword(
   return readPassword(same, chosen(found, NEW_PASSWORD), ask);
 }
 
+/** The password the settings give, or that of who sits at the terminal. Throws as the two that it calls. */
+export async function requirePassword(
+  ...[settings, found, ask]: Parameters<typeof givenPassword>
+): Promise<Buffer> {
+  return (await givenPassword(settings, found, ask)) ?? (await askPassword(ask));
+}
+
+/** The same of a new one. */
+export async function requireNewPassword(
+  ...[settings, found, ask]: Parameters<typeof givenNewPassword>
+): Promise<Buffer> {
+  return (await givenNewPassword(settings, found, ask)) ?? (await askPassword(ask));
+}
+
 type Kind = 'text' | 'file' | 'prog';
 const KINDS: readonly Kind[] = ['text', 'file', 'prog'];
 const RANKS: readonly Source[] = ['command line', 'configuration file'];

@@ -56,22 +56,3 @@ export function policyOf(settings: RegenerateSettings): PolicyOptions {
   const { setTimes, setPermissions, setOwner, setAttributes } = settings;
   return { overwrite, compareContents, setTimes, setPermissions, setOwner, setAttributes };
 }
-
-export const REGENERATE_HELP = `
-Each PATH becomes OUTPUT/its-last-component (with --hierarchy, OUTPUT/its-whole-path), checked against
-its digests. What is there already and has the same type, size and time stays; a file that is replaced
-makes way only when the new one is whole. A restore that was broken off goes on when the same command
-is run again. Who is not root restores what the owners and permissions in the set let him read.
-
-A date without a time means the end of that day, in local time. Ages: 30min, 12h, 3d, 2w, 6mo, 1y.
-
-Examples:
-  regenerate -D /srv/tardis -o /tmp/back /home/me/letters
-  regenerate -D /srv/tardis -b 3 /etc/fstab
-  regenerate -D /srv/tardis -d "3 days ago" --overwrite=newer -o /home/me /home/me/letters
-  regenerate -D /srv/tardis --include '*.c' --dry-run /home/me/src
-  regenerate -D /srv/tardis --stdout /etc/fstab | less
-  regenerate -D /srv/tardis --all --tar - | zstd > all.tar.zst
-
-Exit status: 0 done, 1 failed, 3 done but some files could not be restored, 10 no such store or
-client, 11 the same restore is running, 130 interrupted.`;

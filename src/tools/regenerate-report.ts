@@ -3,7 +3,7 @@ import type { RestoreFailure, RestoreProgress } from '../restore/index.js';
 import { defaultOf } from '../config/index.js';
 import { asTardisError } from '../errors/index.js';
 import { displayName, displayText, jsonName } from '../model/index.js';
-import { markDamaged } from '../server/index.js';
+import { markDamaged } from '../keeper/index.js';
 import { openClientDirectory } from '../store/index.js';
 import type { System } from '../system/index.js';
 import type { RegenerateSettings } from './regenerate-options.js';
@@ -12,6 +12,8 @@ import { counted, formatBytes, formatCount, formatSeconds } from './units.js';
 
 export interface RestoreReport {
   readonly sets: readonly number[];
+  /** Of them, those whose backup was broken off. */
+  readonly unfinished: readonly number[];
   readonly dryRun: boolean;
   readonly resumed: boolean;
   readonly elapsedMs: number;
@@ -23,14 +25,14 @@ export interface RestoreReport {
 const MAX_FAILURES_SHOWN = 100;
 
 export function tellResult(
-  { sets, dryRun, resumed, elapsedMs, doubts }: RestoreReport,
+  { sets, unfinished, dryRun, resumed, elapsedMs, doubts }: RestoreReport,
   progress: RestoreProgress,
   failures: readonly RestoreFailure[],
   asJson: boolean,
 ): void {
   if (asJson) {
     const failed = failures.map(({ path: name, error }) => ({ ...jsonName(name), ...error }));
-    const counts = { sets, dryRun, resumed, ...progress, elapsedMs, doubts };
+    const counts = { sets, unfinished, dryRun, resumed, ...progress, elapsedMs, doubts };
     say(JSON.stringify({ version: JSON_VERSION, ...counts, failed }));
     return;
   }

@@ -9,7 +9,7 @@ import {
   type TarRequest,
   writeTar,
 } from '../restore/index.js';
-import { systemCode, TardisError } from '../errors/index.js';
+import { systemCode, TardisError, throwIfAborted } from '../errors/index.js';
 import { displayName, EntryType, isSparse } from '../model/index.js';
 import type { System } from '../system/index.js';
 import { sparseData, SparseWriter, targetFull, temporaryName } from '../workers/index.js';
@@ -33,6 +33,7 @@ export async function writeContent(
   set: number,
   wanted: Buffer,
   progress: RestoreProgress,
+  signal: AbortSignal,
 ): Promise<void> {
   const entry = await archive.find(wanted, set);
   const shown = displayName(wanted);
@@ -46,7 +47,7 @@ export async function writeContent(
   const sink = stdoutSink();
   const reader = new ContentReader(system, archive);
   try {
-    const chunks = reader.bytes(pieces);
+    const chunks = until(signal, reader.bytes(pieces));
     if (isSparse(entry.metadata)) await writeSparse(chunks, sink);
     else for await (const bytes of chunks) await sink.write(bytes);
     await sink.flush();
@@ -55,6 +56,14 @@ export async function writeContent(
   }
   progress.files += 1;
   progress.bytes += sink.bytes;
+}
+
+/** Throws INTERRUPTED. */
+async function* until(signal: AbortSignal, chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const bytes of chunks) {
+    throwIfAborted(signal);
+    yield bytes;
+  }
 }
 
 const ZEROS = Buffer.alloc(64 << 10);

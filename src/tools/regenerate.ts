@@ -1,5 +1,5 @@
 /** `regenerate`: restores files and trees, or writes them to a stream. */
-import { type Archive, type BackupSet, contentsAsFiles } from '../archive/index.js';
+import { type Archive, type BackupSet, contentsAsFiles, provenArchive } from '../archive/index.js';
 import {
   newRestoreProgress,
   type PathFilter,
@@ -15,17 +15,11 @@ import { absolutePath, byteText, nodeSystem, type System } from '../system/index
 import { type JobRunner, openJobs } from '../workers/index.js';
 import { chooseSet } from './choose-set.js';
 import { ProgressLine } from './progress-line.js';
-import {
-  checkUsage,
-  isStdout,
-  policyOf,
-  REGENERATE_HELP,
-  type RegenerateSettings,
-} from './regenerate-options.js';
+import { checkUsage, isStdout, policyOf, type RegenerateSettings } from './regenerate-options.js';
 import { noteDamage, tellResult } from './regenerate-report.js';
 import { asksServer, openArchive } from './open-archive.js';
 import { interruptSignal, runTool, stdoutIsData, toolCommand } from './run-tool.js';
-import { formatBytes, formatCount } from './units.js';
+import { ShownRestore } from './shown-restore.js';
 
 const RECENT_DIGESTS = 8; // restoring sends nothing
 
@@ -47,6 +41,16 @@ interface Run {
   isResumed: boolean;
 }
 
+/** What is to be restored, and what is to be known of it. */
+interface Chosen {
+  readonly batches: Batch[];
+  readonly isDoubtful: boolean;
+  /** Sets whose backup was broken off. */
+  readonly unfinished: readonly number[];
+  /** The set that is restored as a whole. */
+  readonly total?: BackupSet | undefined;
+}
+
 async function restore(
   options: RegenerateSettings,
   found: ReadonlyMap<string, Found>,
@@ -56,22 +60,27 @@ async function restore(
   if (options.toStdout || isStdout(options.tar)) stdoutIsData();
   const system = nodeSystem();
   const filter = pathFilter(options.include, options.leaveOut);
-  const archive = await openArchive(system, options, found);
   const progress = newRestoreProgress();
-  const line = new ProgressLine(options.progress, () => progressText(progress));
+  const shown = new ShownRestore(progress);
+  const line = new ProgressLine(options.progress, () => shown.text());
+  const archive = await openArchive(system, options, found, (text) => {
+    if (!options.json) line.interject(`regenerate: ${text}`);
+  });
   const run: Run = {
     system,
     options,
     filter,
     progress,
     line,
-    signal: interruptSignal(),
+    signal: interruptSignal('regenerate', afterInterrupt(options)),
     isResumed: false,
   };
-  let chosen: { batches: Batch[]; isDoubtful: boolean };
+  let chosen: Chosen;
   let failures: RestoreFailure[];
   try {
-    chosen = await chooseBatches(archive, run);
+    const proven = options.authenticate ? provenArchive(archive) : archive;
+    chosen = await chooseBatches(proven, run);
+    shown.expect(chosen.total);
     line.start();
     failures = await runBatches(chosen.batches, run);
     progress.fetchedBytes = archive.fetchedBytes;
@@ -81,6 +90,7 @@ async function restore(
   }
   const report = {
     sets: chosen.batches.map(({ set }) => set),
+    unfinished: chosen.unfinished,
     dryRun: options.dryRun,
     resumed: run.isResumed,
     elapsedMs: performance.now() - startMs,
@@ -93,12 +103,10 @@ async function restore(
   return statusOf(progress, failures, chosen.isDoubtful);
 }
 
-function progressText({ files, directories, bytes, unchanged }: RestoreProgress): string {
-  const there = unchanged === 0 ? '' : `, ${formatCount(unchanged)} were there`;
-  return (
-    `restored ${formatCount(files)} files in ${formatCount(directories)} directories, ` +
-    `${formatBytes(bytes)}${there}`
-  );
+/** What becomes of a restore that is broken off. */
+function afterInterrupt({ toStdout, tar }: RegenerateSettings): string {
+  const isStream = toStdout || tar !== undefined;
+  return isStream ? 'the output will not be whole' : 'the same command goes on with it';
 }
 
 function statusOf(
@@ -119,15 +127,15 @@ function statusOf(
 
 async function chooseBatches(
   archive: Archive,
-  { options, line, system }: Run,
-): Promise<{ batches: Batch[]; isDoubtful: boolean }> {
+  { options, line, system, filter }: Run,
+): Promise<Chosen> {
   const nowMs = system.clock.nowMs();
   const { paths: given } = options;
   if (options.byChecksum) {
     const digests = given.map((digest) => digest.toString('latin1'));
     const { archive: contents, names } = await contentsAsFiles(archive, digests, nowMs);
     const paths = names.map((name) => Buffer.from(name));
-    return { batches: [{ archive: contents, set: 0, paths }], isDoubtful: false };
+    return { batches: [{ archive: contents, set: 0, paths }], isDoubtful: false, unfinished: [] };
   }
   const wanted = given.map(absolutePath);
   const chosen: { set: BackupSet; paths: Buffer[] }[] = [];
@@ -137,11 +145,22 @@ async function chooseBatches(
     const roots = options.all ? await archive.roots(set.set) : [];
     chosen.push({ set, paths: options.all ? roots.map((root) => root.path) : wanted });
   }
-  for (const { set } of chosen) warnAbout(set, line);
+  for (const { set } of chosen) {
+    if (options.authenticate) requireSound(set);
+    warnAbout(set, line);
+  }
   return {
     batches: chosen.map(({ set, paths }) => ({ archive, set: set.set, paths })),
     isDoubtful: chosen.some(({ set }) => set.isDoubtful),
+    unfinished: chosen.filter(({ set }) => set.state !== 'complete').map(({ set }) => set.set),
+    total: options.all && filter === undefined ? chosen[0]?.set : undefined,
   };
+}
+
+/** Throws NOT_PROVEN. */
+function requireSound({ set, isDoubtful }: BackupSet): void {
+  if (!isDoubtful) return;
+  throw new TardisError('NOT_PROVEN', `set ${set} may lack entries that were lost to damage`);
 }
 
 function warnAbout(set: BackupSet, line: ProgressLine): void {
@@ -184,7 +203,7 @@ async function runBatches(batches: readonly Batch[], run: Run): Promise<RestoreF
   const [first] = batches;
   if (options.toStdout) {
     const { writeContent } = await import('./regenerate-streams.js');
-    await writeContent(system, first!.archive, first!.set, first!.paths[0]!, progress);
+    await writeContent(system, first!.archive, first!.set, first!.paths[0]!, progress, signal);
     return [];
   }
   if (options.tar !== undefined) {
@@ -248,8 +267,6 @@ async function restoreBatch(batch: Batch, jobs: JobRunner, run: Run): Promise<Re
 const command = toolCommand({
   tool: 'regenerate',
   isWork: true,
-  summary: 'Restores files and directories.',
-  help: REGENERATE_HELP,
   run: restore,
 });
 await runTool(command);

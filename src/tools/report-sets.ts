@@ -6,7 +6,14 @@ import { formatBytes, formatCount, formatSeconds, formatTable, formatTime } from
 
 function stateText(set: BackupSet): string {
   const unread = set.stats['unreadable'] ?? 0;
-  const parts = [set.state, unread > 0 ? `${unread} unread` : '', set.isDoubtful ? 'damaged' : ''];
+  const { isLocked, isExpendable } = set.marks;
+  const parts = [
+    set.state,
+    unread > 0 ? `${unread} unread` : '',
+    set.isDoubtful ? 'damaged' : '',
+    isLocked ? 'locked' : '',
+    isExpendable ? 'expendable' : '',
+  ];
   return parts.filter((part) => part !== '').join(', ');
 }
 
@@ -25,17 +32,15 @@ export async function printSets(
   sets: readonly BackupSet[],
   { json, long = false }: SetsView,
 ): Promise<void> {
-  const roots = new Map<number, Buffer[]>();
-  if (json || long) {
-    for (const { set } of sets) {
-      roots.set(
-        set,
-        ((await archive?.roots(set)) ?? []).map((root) => root.path),
-      );
-    }
-  }
+  const isWanted = json || long;
+  const roots = isWanted ? await archive?.reports.rootsOfSets() : undefined;
   if (json) {
-    const all = sets.map((set) => ({ ...set, roots: roots.get(set.set)?.map(jsonName) }));
+    const all = sets.map(({ firstName, marks: { title, ...marks }, ...set }) => ({
+      ...set,
+      ...marks,
+      ...(title === '' ? {} : { firstName }),
+      roots: (roots?.get(set.set) ?? []).map(jsonName),
+    }));
     print(JSON.stringify({ version: JSON_VERSION, sets: all }));
     return;
   }
@@ -44,10 +49,16 @@ export async function printSets(
     return;
   }
   const rows = [['set', 'name', 'begun', 'took', 'entries', 'size', 'sent', 'stored', 'state']];
+  const hasPriorities = sets.some(({ marks }) => marks.priority !== 0);
+  const hasTags = sets.some(({ marks }) => marks.tags.length > 0);
+  if (hasPriorities) rows[0]!.push('priority');
+  if (hasTags) rows[0]!.push('tags');
   if (long) rows[0]!.push('roots');
   for (const set of sets) {
     const stat = (name: string): number => set.stats[name] ?? 0;
-    const took = set.closedAtMs === undefined ? '' : formatSeconds(set.closedAtMs - set.openedAtMs);
+    const tookMs = (set.closedAtMs ?? -1) - set.openedAtMs;
+    // A clock that was set back in between says nothing.
+    const took = set.closedAtMs === undefined || tookMs < 0 ? '' : formatSeconds(tookMs);
     const isComplete = set.state === 'complete';
     rows.push([
       String(set.set),
@@ -59,7 +70,9 @@ export async function printSets(
       isComplete ? formatBytes(stat('sentBytes')) : '',
       isComplete ? formatBytes(stat('storedBytes')) : '',
       stateText(set),
-      ...(long ? [rootsText(roots.get(set.set) ?? [])] : []),
+      ...(hasPriorities ? [String(set.marks.priority)] : []),
+      ...(hasTags ? [set.marks.tags.join(' ')] : []),
+      ...(long ? [rootsText(roots?.get(set.set) ?? [])] : []),
     ]);
   }
   print(formatTable(rows, [0, 3, 4, 5, 6, 7]));

@@ -22,7 +22,10 @@ import {
 import { asTardisError, TardisError, toWire } from '../errors/index.js';
 import { displayName, displayText } from '../model/index.js';
 import { byteText, processArguments, processEnvironment } from '../system/index.js';
-import { outputIsReport, print, say } from './output.js';
+import { HELP, helpText } from './help.js';
+import { inOurWords } from './neophytos.js';
+import { failedStatus, outputIsReport, print, say } from './output.js';
+import { sayAbove } from './progress-line.js';
 import { formatTable } from './units.js';
 
 export { print, say, stdoutIsData } from './output.js';
@@ -33,24 +36,21 @@ export const JSON_VERSION = 1;
 
 export interface ToolSpec<T extends Tool> {
   readonly tool: T;
-  readonly summary: string;
-  /** Examples and the like, below the options of --help. */
-  readonly help?: string;
   /** It does more than to print: that goes on when nobody reads any more. */
   readonly isWork?: boolean;
   /** Returns the exit status; nothing for 0. */
   run(settings: Settings<T>, found: ReadonlyMap<string, Found>): Promise<number | void>;
 }
 
-/** The command of a tool: options and arguments from the table of settings. */
+/** The command of a tool: options and arguments from the table of settings, words and examples from that of help. */
 export function toolCommand<T extends Tool>(spec: ToolSpec<T>): Command {
-  const { tool, summary, help } = spec;
-  const command = describeTool(new Command(), tool.split(' ').at(-1)!, summary);
+  const { tool } = spec;
+  const command = describeTool(new Command(), tool.split(' ').at(-1)!, HELP[tool].summary);
   for (const [name, row] of rowsOf(tool)) {
     if (row.argument !== undefined) command.argument(row.argument, helpOf(row));
     if (row.flags !== undefined) addFlags(command, name, row);
   }
-  if (help !== undefined) command.addHelpText('after', help);
+  command.addHelpText('after', helpText(HELP[tool]));
   return command.action(async () => {
     const resolved = resolveSettings(tool, {
       commandLine: givenTo(tool, command),
@@ -86,12 +86,16 @@ export function describeTool(command: Command, name: string, summary: string): C
     .exitOverride();
 }
 
+/** Options whose value may be left out, and is a number. */
+const numbered = new WeakSet<Option>();
+
 /** Every option collects its texts; the table says later what they mean. */
 function addFlags(command: Command, name: string, row: SettingRow): void {
   const isFlag = row.type === 'bool' || row.type === 'count';
   const option = new Option(row.flags!, helpOf(row));
   if (row.preset !== undefined) option.preset(row.preset);
   if (row.preset !== undefined && row.choices !== undefined) option.choices(row.choices);
+  if (row.preset !== undefined && row.isNumberOrNothing === true) numbered.add(option);
   option.attributeName = () => name;
   option.helpGroup(headingOf(name));
   if (row.type === 'count') option.argParser((_text, before?: number) => (before ?? 0) + 1);
@@ -171,17 +175,21 @@ export function clientPlace(settings: {
 /** Runs a command to its end and sets the exit status of the process. */
 export async function runTool(command: Command): Promise<void> {
   let wantsJson = false;
+  let words: string[] = [];
   configureOutput(command);
   try {
-    const words = expandArguments(processArguments());
+    words = expandArguments(processArguments());
     wantsJson = words.includes('--json');
     await command.parseAsync(withPresets(command, words), { from: 'user' });
   } catch (error) {
-    process.exitCode = tellError(command.name(), error, wantsJson);
+    const isUnknown = error instanceof CommanderError && error.code === 'commander.unknownOption';
+    const meant = isUnknown ? inOurWords(command.name(), words) : undefined;
+    const failure = meant === undefined ? error : new TardisError('USAGE', meant);
+    process.exitCode = tellError(command.name(), failure, wantsJson);
   }
 }
 
-/** An option whose value may be left out, and is one of a few, takes the next word only if that is one. */
+/** An option whose value may be left out, and is one of a few or a number, takes the next word only if that is one. */
 function withPresets(command: Command, words: readonly string[]): string[] {
   const end = words.includes('--') ? words.indexOf('--') : words.length;
   return words.map((word, index) => {
@@ -189,8 +197,10 @@ function withPresets(command: Command, words: readonly string[]): string[] {
       ({ short, long, presetArg }) => presetArg !== undefined && (word === short || word === long),
     );
     const next = words[index + 1];
-    const isValue = next !== undefined && option?.argChoices?.includes(next) === true;
-    if (option?.argChoices === undefined || index >= end || isValue) return word;
+    if (option === undefined || index >= end) return word;
+    if (option.argChoices === undefined && !numbered.has(option)) return word;
+    const isValue = option.argChoices?.includes(next ?? '') ?? /^\d+$/.test(next ?? '');
+    if (isValue) return word;
     return `${option.long}=${String(option.presetArg)}`;
   });
 }
@@ -223,7 +233,7 @@ function usageError(name: string, error: CommanderError): TardisError {
 export function tellError(name: string, error: unknown, wantsJson: boolean): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0; // help or version was asked for
-    if (error.code === 'commander.help') return 1; // help was shown for want of a command
+    if (error.code === 'commander.help') return failedStatus(1); // help was shown for want of a command
     return tellError(name, usageError(name, error), wantsJson);
   }
   const failure = asTardisError(error);
@@ -231,7 +241,7 @@ export function tellError(name: string, error: unknown, wantsJson: boolean): num
   if (wantsJson) {
     const { code, message, context } = toWire(failure);
     say(JSON.stringify({ version: JSON_VERSION, error: { code, message, context, guidance } }));
-    return exitStatus;
+    return failedStatus(exitStatus);
   }
   // What a peer or a store says is in it: a terminal must not obey that.
   const shown = displayName(Buffer.from(failure.message)); // one line
@@ -243,18 +253,21 @@ export function tellError(name: string, error: unknown, wantsJson: boolean): num
     const told = typeof stack === 'string' ? stack : (original.stack ?? '');
     process.stderr.write(`${displayText(told)}\n`);
   }
-  return exitStatus;
+  return failedStatus(exitStatus);
 }
 
+const INTERRUPTED_STATUS = 130;
+
 /**
- * A signal that aborts at the first SIGINT, SIGTERM or SIGHUP (a terminal that closes): work ends in order. The second one ends the
- * process at once.
+ * A signal that aborts at the first SIGINT, SIGTERM or SIGHUP (a terminal that closes): work ends in order, and that is
+ * said, with `then`: what becomes of it. The second one ends the process at once.
  */
-export function interruptSignal(): AbortSignal {
+export function interruptSignal(name: string, then: string): AbortSignal {
   const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(name, () => {
-      if (controller.signal.aborted) process.exit(130);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(INTERRUPTED_STATUS);
+      sayAbove(`${name}: ending in order (once more: at once); ${then}`);
       controller.abort();
     });
   }

@@ -6,7 +6,7 @@ import { JSON_VERSION, print } from './run-tool.js';
 
 const SAMPLE_FILTER_NAME = 'filter.example';
 
-/** Returns the exit status. Throws TARGET_EXISTS. */
+/** Returns the exit status. Throws SAMPLE_EXISTS, IO_FAILED. */
 export function makeSampleFilter(json: boolean): number {
   try {
     fs.writeFileSync(SAMPLE_FILTER_NAME, SAMPLE_FILTER, { flag: 'wx' });

@@ -1,7 +1,8 @@
 /** How a tool reaches a server: address, and TLS or not. */
 import { TardisError } from '../errors/index.js';
+import { displayName } from '../model/index.js';
 import { type Address, hostInUrl, isLoopback } from '../system/index.js';
-import type { TlsWish } from '../transport/index.js';
+import type { Retry, TlsWish } from '../transport/index.js';
 
 export interface ServerSettings {
   readonly port: number;
@@ -15,6 +16,13 @@ export interface ServerPlace {
   readonly address: Address;
   /** Undefined: no TLS. */
   readonly tls: TlsWish | undefined;
+}
+
+/** What a user is told when a connection is made again. */
+export function retryText({ reason, waitMs }: Retry): string {
+  const isLost = reason.code === 'CONNECTION_LOST' || reason.code === 'TIMED_OUT';
+  const what = isLost ? 'connection lost' : displayName(Buffer.from(reason.message));
+  return `${what}, trying again in ${Math.max(1, Math.round(waitMs / 1000))} s`;
 }
 
 /**

@@ -5,9 +5,9 @@
 import type { Found, Settings } from '../config/index.js';
 import { newAccountRecord } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
+import type { RightName } from '../model/index.js';
 import {
   accountDirectory,
-  acquireClient,
   isAccount,
   listAccounts,
   openClientDirectory,
@@ -15,10 +15,10 @@ import {
   putAccount,
   removeAccount,
   requireAccount,
-  type RightName,
+  withClient,
 } from '../store/index.js';
 import type { System } from '../system/index.js';
-import { askPassword, givenNewPassword, givenPassword } from './password.js';
+import { requireNewPassword, requirePassword } from './password.js';
 import { clientPlace, JSON_VERSION, print } from './run-tool.js';
 import { requireOne, storeSystem, tell } from './sonic-passwords.js';
 import { formatTable } from './units.js';
@@ -79,15 +79,17 @@ async function add(
     throw new TardisError('KEYS_ELSEWHERE', why);
   }
   const ask = promptFor(client);
-  const password = (await givenPassword(options, found, ask)) ?? (await askPassword(ask));
+  const password = await requirePassword(options, found, ask);
   const askNew = { prompt: `New password of the account ${name} of ${client}`, isNew: true };
-  const next = (await givenNewPassword(options, found, askNew)) ?? (await askPassword(askNew));
+  const next = await requireNewPassword(options, found, askNew);
   const made = await newAccountRecord(system.native.modPow, owner, password, next);
-  await locked(options, system, async (directory) => {
-    if (isAccount(system, directory, name)) {
+  const directory = openClientDirectory(system, clientPlace(options));
+  // No other account is made, and no re-key switches, meanwhile.
+  await withClient(system, directory, async () => {
+    if (isAccount(system, directory.path, name)) {
       throw new TardisError('USAGE', `the client "${client}" has an account "${name}" already`);
     }
-    await putAccount(system, directory, { name, rights }, made.record.bytes);
+    await putAccount(system, directory.path, { name, rights }, made.record.bytes);
   });
   const text = `The account "${name}" of "${client}" may: ${rights.join(', ')}.`;
   tell(options.json, next, { client, account: name }, text);
@@ -117,19 +119,4 @@ function rightsIn({ accountRights }: Options): RightName[] {
   const rights = parseRights(words);
   if (rights.length > 0) return rights;
   throw new TardisError('ACCOUNT_INVALID', '--rights names none');
-}
-
-/** Under the client's lock: no session logs in, and no re-key takes place, meanwhile. */
-async function locked(
-  options: Options,
-  system: System,
-  work: (directory: string) => Promise<void>,
-): Promise<void> {
-  const directory = openClientDirectory(system, clientPlace(options));
-  const lock = await acquireClient(system, directory);
-  try {
-    await work(directory.path);
-  } finally {
-    lock.release();
-  }
 }

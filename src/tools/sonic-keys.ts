@@ -12,13 +12,13 @@ import {
 } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
 import {
-  acquireClient,
   openClientDirectory,
   removeOlderKeys,
   requireNoAccounts,
+  withClient,
 } from '../store/index.js';
 import type { System } from '../system/index.js';
-import { askPassword, givenPassword } from './password.js';
+import { requirePassword } from './password.js';
 import { clientPlace } from './run-tool.js';
 import {
   changeRecord,
@@ -60,7 +60,7 @@ export async function moveKeys(
     requireNoAccounts(system, openClientDirectory(system, clientPlace(options)).path);
   }
   const ask = promptFor(client);
-  const password = (await givenPassword(options, found, ask)) ?? (await askPassword(ask));
+  const password = await requirePassword(options, found, ask);
   const job = { system, client, file, password, isLocal };
   const change = insertKeys ? insertInto(job) : removeKeys ? takeOut(job) : copyOut(job);
   await changeRecord(system, options, password, change);
@@ -136,13 +136,10 @@ function fromFile({ client, file, isLocal }: Job, shown: KeyRecord): KeyRecord {
  */
 async function forgetOlder({ system, client, file }: Job, options: KeysOptions): Promise<number> {
   const directory = openClientDirectory(system, clientPlace(options));
-  const lock = await acquireClient(system, directory);
-  try {
+  return withClient(system, directory, async () => {
     const newest = requireEncrypting(keysOf(system, clientPlace(options)), client);
     if (newest.hasKeys) return 0; // somebody was quicker, and has put them back
     file.recordOf(newest, client);
-    return await removeOlderKeys(system, directory.path, newest.number);
-  } finally {
-    lock.release();
-  }
+    return removeOlderKeys(system, directory.path, newest.number);
+  });
 }

@@ -17,13 +17,19 @@ import { TardisError } from '../errors/index.js';
 import { checkKeysOfNew } from '../login/index.js';
 import { changeKeys } from '../server/index.js';
 import {
-  acquireClient,
   type ClientDirectory,
   createClientDirectory,
   openClientDirectory,
+  withClient,
 } from '../store/index.js';
 import { nodeSystem, type System } from '../system/index.js';
-import { askPassword, givenNewPassword, givenPassword, strengthLine } from './password.js';
+import {
+  askPassword,
+  givenPassword,
+  requireNewPassword,
+  requirePassword,
+  strengthLine,
+} from './password.js';
 import { clientPlace, JSON_VERSION, print } from './run-tool.js';
 import { serverPlace } from './server-address.js';
 import { keyFileOf, keysOf, promptFor } from './unlock.js';
@@ -71,7 +77,7 @@ export async function setPassword(
   const system = storeSystem(options.umask);
   if (throughServer === undefined) requireNone(keysOf(system, clientPlace(options)), client);
   const ask = { prompt: `New password of ${client}`, isNew: true };
-  const password = (await givenPassword(options, found, ask)) ?? (await askPassword(ask));
+  const password = await requirePassword(options, found, ask);
   await changeRecord(system, options, undefined, async (shown, store) => {
     requireNone(shown, client);
     // What is there is not encrypted, so what comes is not either.
@@ -89,10 +95,10 @@ export async function changePass(options: Settings<'sonic chpass'>, found: Sourc
   const isLocal = throughServer === undefined;
   const before = isLocal ? whole(keysOf(system, clientPlace(options))) : undefined;
   const ask = promptFor(client);
-  const old = (await givenPassword(options, found, ask)) ?? (await askPassword(ask));
+  const old = await requirePassword(options, found, ask);
   if (before !== undefined) await unlockKeyRecord(before, old);
   const askNew = { prompt: `New password of ${client}`, isNew: true };
-  const next = (await givenNewPassword(options, found, askNew)) ?? (await askPassword(askNew));
+  const next = await requireNewPassword(options, found, askNew);
   await changeRecord(system, options, old, async (shown, store) => {
     const from = whole(shown);
     const to = (await changePassword(system.native.modPow, from, old, next)).record;
@@ -110,7 +116,7 @@ export async function rotate(options: Settings<'sonic rotate'>, found: Sources):
     requireEncrypting(wholeRecord(shown, file, client), client);
   if (throughServer === undefined) whole(keysOf(system, clientPlace(options)));
   const ask = promptFor(client);
-  const password = (await givenPassword(options, found, ask)) ?? (await askPassword(ask));
+  const password = await requirePassword(options, found, ask);
   await changeRecord(system, options, password, async (shown, store) => {
     const from = whole(shown);
     const to = (await addEpoch(system.native.modPow, from, password)).record;
@@ -144,14 +150,11 @@ export async function changeRecord(
   }
   const place = clientPlace(options);
   const directory = openClientDirectory(system, place);
-  const lock = await acquireClient(system, directory);
-  try {
-    await change(keysOf(system, place), async ({ bytes }) => {
+  await withClient(system, directory, () =>
+    change(keysOf(system, place), async ({ bytes }) => {
       await changeKeys(system, directory, bytes);
-    });
-  } finally {
-    lock.release();
-  }
+    }),
+  );
 }
 
 function requireNone(record: KeyRecord | undefined, client: string): void {

@@ -13,7 +13,6 @@ import {
   unlockKeyRecord,
 } from '../crypto/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
-import { Scheme } from '../model/index.js';
 import {
   Generations,
   rekeyClient,
@@ -22,12 +21,13 @@ import {
   removeOld,
 } from '../rekey/index.js';
 import { listAccounts, newestKeys, openClientDirectory } from '../store/index.js';
-import { hasAes, type System } from '../system/index.js';
-import { askPassword, givenNewPassword, givenPassword, strengthLine } from './password.js';
+import type { System } from '../system/index.js';
+import { givenNewPassword, requirePassword, strengthLine } from './password.js';
 import { ProgressLine } from './progress-line.js';
 import { clientPlace, interruptSignal, JSON_VERSION, print } from './run-tool.js';
 import { storeSystem } from './sonic-passwords.js';
 import { askYes } from './terminal.js';
+import { TimeLeft } from './time-left.js';
 import { formatBytes, formatCount } from './units.js';
 import { promptFor } from './unlock.js';
 
@@ -62,7 +62,7 @@ export async function rekey(options: Settings<'sonic rekey'>, found: Sources): P
       throw new TardisError('USAGE', `${what}: \`sonic encrypt\` makes it encrypt`);
     }
     const ask = promptFor(client);
-    const password = (await givenPassword(options, found, ask)) ?? (await askPassword(ask));
+    const password = await requirePassword(options, found, ask);
     const former = await unlocked(before, password);
     const askNew = { prompt: `New password of ${client}`, isNew: true };
     const next = await givenNewPassword(options, found, askNew);
@@ -81,7 +81,7 @@ export async function encrypt(options: Settings<'sonic encrypt'>, found: Sources
     }
     const isNew = before === undefined && generations.stage() !== 'making';
     const ask = isNew ? { prompt: `New password of ${client}`, isNew: true } : promptFor(client);
-    const password = (await givenPassword(options, found, ask)) ?? (await askPassword(ask));
+    const password = await requirePassword(options, found, ask);
     const former = before && (await unlocked(before, password));
     const fresh = await freshKeys(system, generations, password, former);
     return { ...fresh, oldKeyring: undefined, newPassword: isNew ? password : undefined };
@@ -120,10 +120,17 @@ async function run(
 ): Promise<number> {
   const { client } = options;
   let shown = '';
-  const line = new ProgressLine(undefined, () => shown);
+  const line = new ProgressLine(options.progress, () => shown);
+  const timeLeft = new TimeLeft(() => system.clock.monotonicMs());
+  let at: keyof typeof STEPS | undefined;
   const onProgress: RekeyProgress = (step, done, of) => {
+    const isNew = step !== at;
+    at = step;
+    if (isNew) timeLeft.restart();
     const count = done === 0 ? '' : ` ${formatCount(done)}`;
-    shown = `${STEPS[step]}${count}${of === undefined ? '' : ` of ${formatCount(of)}`}`;
+    const total = of === undefined ? '' : ` of ${formatCount(of)}`;
+    shown = `${STEPS[step]}${count}${total}${timeLeft.text(done, of)}`;
+    if (isNew) line.refresh();
   };
   const stage = generations.stage();
   if (stage === 'switched') {
@@ -156,7 +163,7 @@ async function run(
       limits,
       verify: options.verify,
       acceptDamage: options.acceptDamage,
-      signal: interruptSignal(),
+      signal: interruptSignal(tool, 'the same command goes on with it'),
       onProgress,
     });
   } finally {
@@ -270,7 +277,7 @@ async function unlocked(record: KeyRecord, password: Buffer): Promise<FormerKeys
 }
 
 function openKeyring(system: System, { record, keys }: FormerKeys): Keyring {
-  return keyringOf(system.native, record, keys, hasAes() ? Scheme.aes : Scheme.chaCha);
+  return keyringOf(system.native, record, keys);
 }
 
 function recordIn(system: System, directory: string): KeyRecord | undefined {

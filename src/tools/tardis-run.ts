@@ -4,6 +4,7 @@ import {
   type BackupRequest,
   type BackupResult,
   type LocalServer,
+  type LocalServerOnDemand,
   notEncrypting,
   rawRules,
   readRoots,
@@ -12,10 +13,10 @@ import {
 import { type Found, parseRates, type RatePeriod, type Settings } from '../config/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
 import { displayName, jsonName } from '../model/index.js';
-import type { BackupProgress } from '../pipeline/index.js';
 import { Codec } from '../store/index.js';
 import { type Address, nodeSystem } from '../system/index.js';
-import { openJobs } from '../workers/index.js';
+import { type JobRunner, openJobs } from '../workers/index.js';
+import { BackupEvents } from './backup-events.js';
 import { ClientLog } from './client-log.js';
 import { excludeOptions } from './exclude-settings.js';
 import { cryptWishOf } from './filter-settings.js';
@@ -23,38 +24,50 @@ import { askPassword, givenPassword, strengthLine } from './password.js';
 import { ProgressLine } from './progress-line.js';
 import { backupLines, printStages } from './report-backup.js';
 import { JSON_VERSION, print } from './run-tool.js';
+import { runningConfig } from './running-config.js';
 import { SavedList } from './saved-list.js';
-import { serverPlace } from './server-address.js';
-import { formatBytes, formatCount } from './units.js';
+import { retryText, serverPlace } from './server-address.js';
+import { ShownBackup } from './shown-backup.js';
+import { requireTags } from './tags.js';
 import { keyFileOf, promptFor } from './unlock.js';
 
 /** Digests remembered to keep repeats off the wire: 4 MiB. */
 const RECENT_DIGESTS = 1 << 17;
 
-/** Runs a backup and reports it; returns the exit status. Ends the local server in any case. */
+/**
+ * Runs a backup, with its hooks, and reports it; returns the exit status. Ends the local server in any case, and before
+ * the hooks at the end: they may unmount what the store is on.
+ */
 export async function backUp(
   settings: Settings<'tardis'>,
   found: ReadonlyMap<string, Found>,
-  server: LocalServer | undefined,
+  server: LocalServerOnDemand | undefined,
   signal: AbortSignal,
 ): Promise<number> {
   let told: Told | undefined;
+  let events: BackupEvents | undefined;
   let result: BackupResult;
   try {
     told = new Told(settings);
-    result = await run(settings, found, server, signal, told);
+    events = new BackupEvents(settings, (line) => told?.say(line));
+    await events.begin(signal);
+    result = await run(settings, found, server?.get(), signal, told);
   } catch (error) {
     // Whatever broke because of the interruption, the interruption is what happened.
     const failure = signal.aborted ? new TardisError('INTERRUPTED', 'interrupted') : error;
-    told?.failed(failure);
-    throw failure;
-  } finally {
     told?.line.stop();
     await server?.close();
+    await events?.failed(asTardisError(failure));
+    told?.failed(failure);
+    throw failure;
   }
-  told.done(result);
+  told.line.stop();
+  await server?.close();
   const { unreadable, incomplete, held } = result.progress;
-  return unreadable + incomplete + held > 0 ? 3 : 0;
+  const status = unreadable + incomplete + held > 0 ? 3 : 0;
+  await events.done(result, status);
+  told.done(result, events.warnings);
+  return status;
 }
 
 async function run(
@@ -65,7 +78,7 @@ async function run(
   told: Told,
 ): Promise<BackupResult> {
   const system = nodeSystem();
-  readRoots(system, settings.directories, settings.basePath); // fails before the server is asked for anything
+  readRoots(system, settings.directories, settings); // fails before the server is asked for anything
   const { client, create } = settings;
   const cryptWish = cryptWishOf(settings);
   const ask = create
@@ -92,13 +105,17 @@ async function run(
     },
     tls: place?.tls,
     setName: settings.setName,
+    marks: marksOf(settings),
+    config: settings.sendConfig ? runningConfig(settings, found) : undefined,
     directories: settings.directories,
     excludes: excludeOptions(settings, found),
     crossDevices: settings.crossDevice,
     maxDepth: settings.maxDepth,
     basePath: settings.basePath,
+    keptAs: settings.keptAs,
     trustRoots: settings.trustRoots,
     full: settings.full,
+    purge: settings.purge,
     settings: {
       ...settings,
       cryptWish,
@@ -112,20 +129,16 @@ async function run(
     compressMessages: settings.compressMessages === 'snappy',
     rates: ratesOf(settings),
     timeoutMs: settings.timeoutSeconds * 1000,
+    // A local server that is gone does not come back.
+    patience: { forMs: server === undefined ? settings.reconnectSeconds * 1000 : 0 },
   };
-  const jobs = await openJobs(system, {
-    threads: settings.workers,
-    recentDigests: RECENT_DIGESTS,
-  });
-  try {
-    const reach = async (): Promise<Address> => {
-      await server?.ready;
-      return server?.address ?? place!.address;
-    };
-    return await runBackup(system, reach, jobs, request, told.hooks(), signal);
-  } finally {
-    await jobs.close();
-  }
+  const jobs = (): Promise<JobRunner> =>
+    openJobs(system, { threads: settings.workers, recentDigests: RECENT_DIGESTS });
+  const reach = async (): Promise<Address> => {
+    await server?.ready;
+    return server?.address ?? place!.address;
+  };
+  return runBackup(system, reach, jobs, request, told.hooks(), signal);
 }
 
 /** Failures named in JSON; the set has them all. */
@@ -134,7 +147,7 @@ const MOST_NAMED = 10_000;
 /** What the user is told while it runs and at its end, on the terminal and in log files. */
 class Told {
   readonly line: ProgressLine;
-  private progress: BackupProgress | undefined;
+  private readonly shown = new ShownBackup();
   /** What could not be saved, or not surely, for --json. */
   private readonly named: Record<string, string>[] = [];
   private readonly log: ClientLog;
@@ -144,7 +157,7 @@ class Told {
   constructor(settings: Settings<'tardis'>) {
     this.settings = settings;
     this.log = new ClientLog(settings.logFiles);
-    this.line = new ProgressLine(settings.progress, () => progressText(this.progress));
+    this.line = new ProgressLine(settings.progress, () => this.shown.text());
     this.saved = settings.report ? new SavedList(settings.json) : undefined;
   }
 
@@ -152,8 +165,14 @@ class Told {
     const { saved, settings } = this;
     return {
       onStart: (running) => {
-        this.progress = running;
+        this.shown.begin(running);
         this.line.start();
+      },
+      onOpened: (opened) => this.shown.opened(opened),
+      onRetry: (retry) => this.say(retryText(retry)),
+      onRestart: () => {
+        this.named.length = 0;
+        this.say('the server has given the session up, beginning again from its last checkpoint');
       },
       onFailures: (failures) => {
         for (const { path: name, what, reason } of failures) {
@@ -181,6 +200,11 @@ class Told {
     if (!this.settings.json) process.stderr.write(`tardis: ${line}\n`);
   }
 
+  say(text: string): void {
+    this.log.write(text);
+    if (!this.settings.json) this.line.interject(`tardis: ${text}`);
+  }
+
   private tell(text: string): void {
     this.log.write(text);
     this.line.interject(text);
@@ -193,7 +217,7 @@ class Told {
     this.saved?.close();
   }
 
-  done(result: BackupResult): void {
+  done(result: BackupResult, warnings: readonly string[]): void {
     const { json, stats } = this.settings;
     this.saved?.print((chunk) => process.stdout.write(chunk));
     this.saved?.close();
@@ -204,20 +228,17 @@ class Told {
       if (!json) process.stderr.write(`tardis: ${doubt}\n`);
     }
     this.log.close();
-    if (json) print(JSON.stringify({ version: JSON_VERSION, ...result, failed: this.named }));
+    const named = { failed: this.named, warnings };
+    if (json) print(JSON.stringify({ version: JSON_VERSION, ...result, ...named }));
     else lines.forEach(print);
     if (stats && !json) printStages(result);
   }
 }
 
-function progressText(progress: BackupProgress | undefined): string {
-  if (progress === undefined) return 'starting';
-  const { entries, scannedBytes, filesRead, readBytes, sentBytes, isWalkDone } = progress;
-  const scanned = `${formatCount(entries)} entries, ${formatBytes(scannedBytes)}`;
-  return (
-    `scanned ${scanned}${isWalkDone ? '' : ' …'}  ` +
-    `read ${formatCount(filesRead)} files, ${formatBytes(readBytes)}  sent ${formatBytes(sentBytes)}`
-  );
+/** Throws USAGE. */
+function marksOf({ tags, priority, expendable }: Settings<'tardis'>): BackupRequest['marks'] {
+  requireTags(tags);
+  return { tags, priority, isExpendable: expendable };
 }
 
 function ratesOf({ bandwidthLimit }: Settings<'tardis'>): RatePeriod[] | undefined {

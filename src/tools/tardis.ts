@@ -3,7 +3,11 @@
  * loaded, so that both get ready side by side.
  */
 import { fileURLToPath } from 'node:url';
-import { startLocalServer } from '../client/local-server.js';
+import {
+  type LocalServer,
+  type LocalServerOnDemand,
+  startLocalServer,
+} from '../client/local-server.js';
 import type { Found, SettingName, Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import { displayName, setNameFault } from '../model/index.js';
@@ -14,19 +18,6 @@ import { interruptSignal, runTool, toolCommand } from './run-tool.js';
 const command = toolCommand({
   tool: 'tardis',
   isWork: true,
-  summary: 'Backs up directories to a tardis store.',
-  help: `
-Examples:
-  tardis -D /srv/tardis --local --create ~     first backup of your home directory
-  tardis -D /srv/tardis --local ~              every later one
-  tardis --server backup.example.org --password-file ~/.tardis-password /etc /home
-  tardis --config ~/.tardis.cfg --job laptop   what the section [laptop] says
-  tardis -x '*.o' --skip-caches … ~            without object files and caches
-  tardis --filter-file ~/.tardis-filter … ~     only what its lines accept
-  tardis --explain ~/a/b.o -x '*.o' ~          which rule takes it in or out (asks no server)
-
-Exit status: 0 done, 1 failed, 3 done but some files could not be read, 10 no such store or client,
-11 busy, 12 wrong or missing password, 130 interrupted.`,
   run: async (settings, found) => {
     if (settings.makeSampleFilterFile) {
       const { makeSampleFilter } = await import('./sample-filter.js');
@@ -39,8 +30,10 @@ Exit status: 0 done, 1 failed, 3 done but some files could not be read, 10 no su
     // All that can be wrong on the command line is told before anything is started.
     checkClientName(settings.client);
     checkSetName(settings);
-    const signal = interruptSignal(); // from here on there is something to end in order
-    const server = settings.local ? startLocalServer(localServer(settings, found)) : undefined;
+    // From here on there is something to end in order.
+    const signal = interruptSignal('tardis', 'the next run goes on from the last checkpoint');
+    const server = settings.local ? localOnDemand(settings, found) : undefined;
+    if (settings.hookBefore === undefined) server?.get(); // else the hook may have to mount the store first
     const { backUp } = await import('./tardis-run.js');
     return backUp(settings, found, server, signal);
   },
@@ -59,6 +52,18 @@ const MAX_SHOWN_CHARS = 80;
 
 /** Read by a local server if it is there, when nobody names another. */
 const USUAL_LOCAL_CONFIG = '/etc/tardis/tardisd.local.cfg';
+
+/** Starts it when it is first wanted. */
+function localOnDemand(
+  settings: Settings<'tardis'>,
+  found: ReadonlyMap<string, Found>,
+): LocalServerOnDemand {
+  let started: LocalServer | undefined;
+  return {
+    get: () => (started ??= startLocalServer(localServer(settings, found))),
+    close: async () => started?.close(),
+  };
+}
 
 /**
  * How to start it. Store and profile are told only if our command line or configuration file named

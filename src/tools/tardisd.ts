@@ -11,9 +11,12 @@ import {
   Daemon,
   type DaemonOptions,
   InlineStorageHost,
+  PROFILES_DIRECTORY,
   readCertificate,
+  type SideWorkFailed,
   ThreadStorageHost,
 } from '../server/index.js';
+import { type FormatWords, formatsOf, type RuleWords, serverRules } from '../retention/index.js';
 import { checkStore } from '../store/index.js';
 import {
   absolutePath,
@@ -27,6 +30,7 @@ import {
 import { goToBackground, isInBackground, tellStarter } from './background.js';
 import { runTool, toolCommand } from './run-tool.js';
 import { becomeUser, writePidFile } from './server-process.js';
+import { watchPlan } from './watch-settings.js';
 
 const LEVELS = ['error', 'info', 'debug', 'trace'];
 /** The descriptor on which a parent (`tardis --local`) waits for us, and by which we watch it. */
@@ -39,14 +43,6 @@ const FEW_PROCESSORS = 2;
 const command = toolCommand({
   tool: 'tardisd',
   isWork: true,
-  summary: 'Serves a tardis store to clients.',
-  help: `
-Examples:
-  tardisd -D /srv/tardis --port 7420 --insecure-tcp
-  tardisd -D /srv/tardis --ssl --certfile cert.pem --keyfile key.pem --make-certificate
-  tardisd --config /etc/tardis/tardisd.cfg --local /run/tardisd.sock
-
-SIGTERM, SIGINT and SIGHUP end every session at a checkpoint; the clients may continue later.`,
   run: start,
 });
 
@@ -100,8 +96,16 @@ async function serveUntilStopped(
     log.warn({ store: baseDir }, 'there is no store here yet: the first new client makes it');
   }
   const threads = settings.storageThreads ?? storageThreadsFor(settings.single);
+  const onSideWorkFailed: SideWorkFailed = (client, { code, message }, what) =>
+    log.warn({ client, code, reason: message }, `no ${what} was made`);
   const storage =
-    threads === 0 ? new InlineStorageHost(system) : new ThreadStorageHost(threads, settings.umask);
+    threads === 0
+      ? new InlineStorageHost(system, onSideWorkFailed)
+      : new ThreadStorageHost(
+          threads,
+          { umask: settings.umask, profiles: options.profiles },
+          onSideWorkFailed,
+        );
   const starting = Daemon.start(system, storage, options, log);
   const stop = (): void => {
     starting
@@ -137,13 +141,21 @@ function daemonOptions(settings: Settings<'tardisd'>): Omit<DaemonOptions, 'addr
     creditBytes: settings.creditBytes,
     timeoutMs: settings.timeoutSeconds * 1000,
     single: settings.single,
+    parkMs: settings.parkSeconds * 1000,
+    maxParked: settings.maxParked,
     logExceptions: settings.logExceptions,
     skipFile: settings.storeSkipFile,
+    upkeep: upkeepPlan(settings),
+    watch: watchPlan(settings),
+    profiles: profilePlan(settings),
     storageOptions: {
       store: {
         packBytes: settings.packBytes,
         packContentBytes: settings.packContentBytes,
         catalogCacheBytes: settings.catalogCacheBytes,
+        reserveBytes: settings.reserveBytes,
+        leastFreeBytes: settings.leastFreeBytes,
+        mayUpgrade: settings.allowUpgrades,
       },
       deltas: {
         maxChain: settings.maxDeltaChain,
@@ -155,7 +167,56 @@ function daemonOptions(settings: Settings<'tardisd'>): Omit<DaemonOptions, 'addr
         entries: settings.checkpointEntries,
         intervalMs: settings.checkpointSeconds * 1000,
       },
+      catalogCopies: settings.dbBackups,
+      leastAgeMs: settings.leastAgeSeconds * 1000,
+      names: namesOf(settings),
+      rules: rulesIn(settings),
+      saveConfig: settings.saveConfig,
     },
+  };
+}
+
+function profilePlan(settings: Settings<'tardisd'>): DaemonOptions['profiles'] {
+  if (!settings.profileSessions) return undefined;
+  const directory = path.join(byteText(absolutePath(settings.database)), PROFILES_DIRECTORY);
+  return { directory, kept: settings.profilesKept };
+}
+
+/** Throws CONFIG_INVALID now, not when a client comes. */
+function rulesIn(settings: RuleWords): RuleWords {
+  serverRules(settings);
+  const { priorities, keepPeriods, keepLast, keepHourly, keepDaily } = settings;
+  const { keepWeekly, keepMonthly, keepYearly, keepWithin, keepTags } = settings;
+  const counts = { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly };
+  return { priorities, keepPeriods, ...counts, keepWithin, keepTags };
+}
+
+/** The same. */
+function namesOf({ formats, priorities }: FormatWords): FormatWords {
+  formatsOf({ formats, priorities });
+  return { formats, priorities };
+}
+
+/** A server of one session does only what its client asks for. */
+function upkeepPlan(settings: Settings<'tardisd'>): DaemonOptions['upkeep'] {
+  const { single } = settings;
+  const { packBytes, packContentBytes, catalogCacheBytes, allowUpgrades: mayUpgrade } = settings;
+  const { earlyPurgeBytes, leastAgeSeconds } = settings;
+  return {
+    limits: { packBytes, packContentBytes, catalogCacheBytes, mayUpgrade, asksForLock: false },
+    graceMs: single ? 0 : settings.removeAfterSeconds * 1000,
+    wasteRatio: settings.wastePercent / 100,
+    intervalMs: single ? 0 : settings.upkeepSeconds * 1000,
+    purgeIntervalMs: single ? 0 : settings.purgeSeconds * 1000,
+    purge: {
+      rules: rulesIn(settings),
+      leastAgeMs: leastAgeSeconds * 1000,
+    },
+    isThorough: false,
+    early:
+      earlyPurgeBytes === 0
+        ? undefined
+        : { belowBytes: earlyPurgeBytes, leastAgeMs: leastAgeSeconds * 1000 },
   };
 }
 
@@ -199,6 +260,9 @@ async function certificateOf(settings: Settings<'tardisd'>): Promise<DaemonOptio
 
 /** Said once, where the operator looks. */
 function warnOfOpenDoors(settings: Settings<'tardisd'>, address: Address, log: Logger): void {
+  if (settings.metricsPort !== undefined && !isLoopback(settings.metricsAddress)) {
+    log.warn('whoever reaches MetricsAddress reads names and figures of all clients');
+  }
   if (address.kind === 'unix' || (address.host !== '' && isLoopback(address.host))) return;
   if (settings.ssl !== true) {
     log.error('plain TCP beyond loopback: all that is sent can be read and changed on its way');

@@ -83,6 +83,11 @@ function lastLetter(line: Buffer, length: number): number {
   return Math.max(0, at);
 }
 
+/** A terminal that can neither go back in a line nor show colours. */
+export function isDumb(environment: Readonly<Record<string, string | undefined>>): boolean {
+  return environment['TERM'] === 'dumb';
+}
+
 const MAX_ANSWER_BYTES = 64;
 
 /** Asks a question to be answered by yes or no; everything else is no. Undefined: there is nobody to ask. */

@@ -30,6 +30,7 @@ export function formatSeconds(ms: number): string {
 /** Local time, sortable. */
 export function formatTime(ms: number): string {
   const date = new Date(ms);
+  if (Number.isNaN(date.getTime())) return 'no date'; // what no calendar has
   const pad = (value: number): string => String(value).padStart(2, '0');
   return (
     `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())} ` +

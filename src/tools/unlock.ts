@@ -10,10 +10,9 @@ import {
   wholeRecord,
 } from '../crypto/index.js';
 import type { Found } from '../config/index.js';
-import { Scheme } from '../model/index.js';
 import { loginDirectory, newestKeys, openClientDirectory, readRights } from '../store/index.js';
-import { hasAes, nodeSystem, type System } from '../system/index.js';
-import { askPassword, givenPassword, type PasswordSettings } from './password.js';
+import { nodeSystem, type System } from '../system/index.js';
+import { type PasswordSettings, requirePassword } from './password.js';
 import { clientPlace } from './run-tool.js';
 
 type UnlockSettings = PasswordSettings & Parameters<typeof clientPlace>[0] & KeysSettings;
@@ -57,12 +56,12 @@ export async function unlockClient(
   const record = wholeRecord(shown, keyFileOf(settings), client);
   if (record === undefined) return undefined;
   const ask = promptFor(client, account);
-  const password = (await givenPassword(settings, found, ask)) ?? (await askPassword(ask));
+  const password = await requirePassword(settings, found, ask);
   const { keys } = await unlockKeyRecord(record, password);
   password.fill(0);
   meetKeys(record, keys, account);
   if (!record.isEncrypting) return undefined;
-  return keyringOf(system.native, record, keys, hasAes() ? Scheme.aes : Scheme.chaCha);
+  return keyringOf(system.native, record, keys);
 }
 
 export function promptFor(client: string, account?: string): { prompt: string; isNew: false } {

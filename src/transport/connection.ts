@@ -45,6 +45,11 @@ const NO_CHANNEL: Channel = Object.freeze({
 
 const CLOSE_NORMAL = 1000;
 const CLOSE_GRACE_MS = 2000;
+/** The wall clock went on so much further than the other one: the machine slept, or its clock was set. */
+const SLEPT_MS = 30_000;
+/** A peer that is still there answers a ping within this. */
+const WAKE_PATIENCE_MS = 10_000;
+const AWAKE: Buffer = Buffer.from('awake');
 
 export class Connection {
   /** Resolves once, when the connection is over; with the error unless the end was orderly. */
@@ -54,6 +59,9 @@ export class Connection {
   private isOver = false;
   private isPaused = false;
   private lastHeardMs: number;
+  private lastBeat: { readonly wallMs: number; readonly monotonicMs: number };
+  /** When the machine seems to have slept, until the peer has answered since then. */
+  private wokeAtMs: number | undefined;
   private readonly pinger: NodeJS.Timeout;
   private listener: ((name: MessageName, bytes: Buffer) => void) | undefined;
   private readonly socket: WebSocket;
@@ -66,9 +74,10 @@ export class Connection {
       this.settleClosed = resolve;
     });
     this.lastHeardMs = options.clock.monotonicMs();
+    this.lastBeat = { wallMs: options.clock.nowMs(), monotonicMs: this.lastHeardMs };
     socket.binaryType = 'nodebuffer';
     socket.on('message', (data, isBinary) => this.receive(data as Buffer, isBinary));
-    socket.on('pong', () => this.heard());
+    socket.on('pong', (data) => this.ponged(data));
     socket.on('ping', () => this.heard());
     socket.on('error', (error: Error) => this.fail(wrapSocketError(error)));
     socket.on('close', (code) => this.finish(code));
@@ -176,6 +185,12 @@ export class Connection {
     this.socket.terminate();
   }
 
+  /** After a sleep only the answer to what was asked since then counts: older ones may have waited here. */
+  private ponged(data: Buffer): void {
+    this.heard();
+    if (AWAKE.equals(data)) this.wokeAtMs = undefined;
+  }
+
   private heard(): void {
     this.lastHeardMs = this.options.clock.monotonicMs();
   }
@@ -198,15 +213,34 @@ export class Connection {
   }
 
   private beat(): void {
-    if (this.silentMs > this.options.timeoutMs) {
+    this.noticeSleep();
+    const { timeoutMs } = this.options;
+    if (this.silentMs > timeoutMs || this.isDeadAfterSleep) {
       this.failure ??= new TardisError(
         'TIMED_OUT',
-        `nothing was heard for ${Math.round(this.options.timeoutMs / 1000)} s`,
+        this.isDeadAfterSleep
+          ? 'nothing was heard since this machine slept'
+          : `nothing was heard for ${Math.round(timeoutMs / 1000)} s`,
       );
       this.socket.terminate();
       return;
     }
-    if (this.socket.readyState === this.socket.OPEN) this.socket.ping();
+    if (this.socket.readyState !== this.socket.OPEN) return;
+    this.socket.ping(this.wokeAtMs === undefined ? '' : AWAKE);
+  }
+
+  /** While a machine sleeps its monotonic clock stands still: a link that died meanwhile would be trusted on. */
+  private noticeSleep(): void {
+    const { clock } = this.options;
+    const [wallMs, monotonicMs] = [clock.nowMs(), clock.monotonicMs()];
+    const passedMs = monotonicMs - this.lastBeat.monotonicMs;
+    if (wallMs - this.lastBeat.wallMs - passedMs > SLEPT_MS) this.wokeAtMs ??= monotonicMs;
+    this.lastBeat = { wallMs, monotonicMs };
+  }
+
+  private get isDeadAfterSleep(): boolean {
+    if (this.wokeAtMs === undefined || this.isPaused) return false;
+    return this.options.clock.monotonicMs() - this.wokeAtMs > WAKE_PATIENCE_MS;
   }
 
   private finish(code: number): void {

@@ -1,16 +1,7 @@
 /** What a row of the message table says, and how rows are written down. */
+import type { Right } from '../model/index.js';
 
 export type Direction = 'to-server' | 'to-client';
-
-/** What a session may do; checked at the dispatcher before any handler runs. */
-export interface Rights {
-  readonly add: boolean;
-  readonly read: boolean;
-  readonly list: boolean;
-  readonly purge: boolean;
-  readonly admin: boolean;
-}
-export type Right = keyof Rights;
 
 /** Field kinds a message's head may have; the codec checks every one. */
 export type FieldKind =
@@ -28,6 +19,7 @@ export type FieldKind =
 export interface MessageRow {
   readonly number: number;
   readonly direction: Direction;
+  /** Checked at the dispatcher before any handler runs. */
   readonly right: Right | undefined;
   /** Head and attachment together. */
   readonly maxBytes: number;

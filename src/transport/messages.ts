@@ -4,10 +4,11 @@
  * (a test compares the document). Numbers are never reused.
  *
  * Ranges: 1–15 session, 16–47 backup, 48–63 reading, 64–79 answers to backups, 80–95 to readers,
- * 96–111 login, 112–127 signatures and deltas.
+ * 96–111 login, 112–127 signatures and deltas, 128–143 changes of sets, 144–159 reports and kept settings.
  */
 import { KIB, type MessageRow, MIB, toClient, toServer } from './message-row.js';
 import { READING_MESSAGES } from './reading-messages.js';
+import { REPORT_MESSAGES } from './report-messages.js';
 
 export const PROTOCOL_VERSION = 1;
 
@@ -25,6 +26,8 @@ export const MESSAGES = {
       create: 'bool',
       purpose: 'text',
       keys: 'bytes',
+      ticket: 'bytes',
+      upTo: 'uint',
     },
     { beforeLogin: true },
   ),
@@ -37,8 +40,15 @@ export const MESSAGES = {
     empties: 'bytes',
     trust: 'bool',
     full: 'bool',
+    priority: 'int',
+    expendable: 'bool',
+    tags: 'texts',
   }),
-  closeSet: toServer(3, 'add', 4 * KIB, { stats: 'counts', seal: 'bytes' }),
+  closeSet: toServer(3, 'add', 4 * KIB, { stats: 'counts', seal: 'bytes', purge: 'bool' }),
+  /** Counted by neither end: it is of the connection, not of the session. */
+  acknowledge: toServer(4, undefined, KIB, { ticket: 'bytes', upTo: 'uint' }),
+  /** What the client is set to, in its own words; of the set that is open. */
+  configuration: toServer(5, 'add', 64 * KIB, { config: 'text' }),
   // backup
   heads: toServer(16, 'add', 4 * MIB, {
     ask: 'bool',
@@ -140,6 +150,8 @@ export const MESSAGES = {
       keys: 'bytes',
       quotaBytes: 'uint',
       usedBytes: 'uint',
+      ticket: 'bytes',
+      upTo: 'uint',
     },
     { beforeLogin: true },
   ),
@@ -150,6 +162,7 @@ export const MESSAGES = {
     held: 'texts',
     sealedSet: 'uint',
     seal: 'bytes',
+    lastEntries: 'uint',
   }),
   headsAnswer: toClient(66, 4 * MIB, { slots: 'uints', same: 'bytes', seals: 'bytes' }),
   differs: toClient(67, 8 * MIB, {
@@ -182,9 +195,10 @@ export const MESSAGES = {
     { clientPublic: 'bytes', proof: 'bytes' },
     { beforeLogin: true },
   ),
-  setKeys: toServer(98, 'add', 68 * KIB, { keys: 'bytes' }),
+  setKeys: toServer(98, 'keys', 68 * KIB, { keys: 'bytes' }),
   keysSet: toClient(99, KIB, { number: 'uint' }),
   ...READING_MESSAGES,
+  ...REPORT_MESSAGES,
 } as const satisfies Record<string, MessageRow>;
 
 export type MessageName = keyof typeof MESSAGES;
@@ -231,6 +245,9 @@ export const Wanted = Object.freeze({ no: 0, yes: 1, hashFirst: 2 });
 /** Why a root is held: nothing of it is taken, so that nothing of it is closed. */
 export const Held = Object.freeze({ no: '', empty: 'empty', otherDevice: 'other-device' });
 export type HeldReason = (typeof Held)[keyof typeof Held];
+
+/** Bytes of a ticket, by which a client goes on with its session over another connection. */
+export const TICKET_BYTES = 16;
 
 /** The first slot of a root: parents below 0 name roots, -1 the first. */
 export function rootParent(rootIndex: number): number {

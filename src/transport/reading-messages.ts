@@ -32,6 +32,8 @@ export const READING_MESSAGES = {
     after: 'bytes',
     limit: 'uint',
     withDigests: 'bool',
+    /** A set, or 0: only directories, and what is not the same as of that set. */
+    unlike: 'uint',
   }),
   readVersions: toServer(54, 'list', 4 * MIB, { question: 'uint', path: 'bytes' }),
   readDigests: toServer(55, 'list', KIB, { question: 'uint', prefix: 'bytes', limit: 'uint' }),
@@ -59,6 +61,26 @@ export const READING_MESSAGES = {
     digest: 'bytes',
     first: 'bool',
   }),
+  /** What is said of sets: `change` has what becomes of their marks but the tags. */
+  markSets: toServer(128, 'purge', 64 * KIB, {
+    question: 'uint',
+    sets: 'uints',
+    change: 'counts',
+    addTags: 'texts',
+    removeTags: 'texts',
+  }),
+  setsMarked: toClient(129, KIB, { question: 'uint' }),
+  /** The server's own rules are to be followed; with `preview` it is only told what would go. */
+  purgeSets: toServer(130, 'purge', KIB, { question: 'uint', preview: 'bool' }),
+  /** For each set why it is kept, as a list in JSON; an empty one: it goes. */
+  setsPurged: toClient(131, 4 * MIB, {
+    question: 'uint',
+    sets: 'uints',
+    reasons: 'texts',
+    inDoubt: 'bool',
+  }),
+  /** Sets that are no longer to be kept. */
+  dropSets: toServer(63, 'purge', 64 * KIB, { question: 'uint', sets: 'uints' }),
   /** Seals of a set's directories, behind a directory. */
   readSeals: toServer(62, 'list', KIB, { question: 'uint', set: 'uint', after: 'uint' }),
   dropSignature: toServer(61, 'read', KIB, { question: 'uint', signature: 'uint' }),
@@ -71,6 +93,9 @@ export const READING_MESSAGES = {
     states: 'texts',
     /** JSON. */
     stats: 'texts',
+    firstNames: 'texts',
+    /** JSON. */
+    marks: 'texts',
   }),
   rootsAre: toClient(81, 16 * MIB, {
     question: 'uint',
@@ -128,6 +153,7 @@ export const READING_MESSAGES = {
     { question: 'uint', exists: 'bool' },
     { hasAttachment: true },
   ),
+  setsDropped: toClient(92, KIB, { question: 'uint' }),
   sealsAre: toClient(91, 2 * MIB, {
     question: 'uint',
     directories: 'uints',

@@ -27,6 +27,9 @@ const MAX_STRANGER_BYTES = 4 << 10;
 const EXPORTER_LABEL = 'EXPORTER-tardis-login';
 const KEYING_BYTES = 32;
 const TLS_VERSION = 'TLSv1.3';
+/** So many pings must be lost before a link is dead. */
+const PINGS_IN_TIME = 3;
+const MIN_PING_MS = 30;
 
 export interface LinkOptions {
   readonly pingMs: number;
@@ -39,6 +42,12 @@ export const DEFAULT_LINK: LinkOptions = Object.freeze({
   timeoutMs: 300_000,
   compressHeads: false,
 });
+
+/** A link that is dead after a silence; it is asked for a sign of life often enough for that. */
+export function linkWith(timeoutMs: number): LinkOptions {
+  const pingMs = Math.max(MIN_PING_MS, Math.min(DEFAULT_LINK.pingMs, timeoutMs / PINGS_IN_TIME));
+  return { ...DEFAULT_LINK, timeoutMs, pingMs };
+}
 
 /** A certificate with its chain, and its private key, as PEM. */
 export interface Certificate {

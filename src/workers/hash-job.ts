@@ -33,7 +33,7 @@ import type {
 import { OwnerNames } from './owner-names.js';
 import { isStoredRaw, kindOfName, type RawRules } from './raw-types.js';
 import { mayHaveMore, readAttributesOf } from './read-attributes.js';
-import { RACY_WINDOW_NS } from './inspect.js';
+import { nowNs, racyFromNs } from './inspect.js';
 
 const MAX_TRIES = 3;
 /** What the attributes of a parcel's entries may take in all. */
@@ -210,7 +210,7 @@ class HashParcel {
     const { rows } = this;
     const keptFlags = rows.flags(at) & ~(RowFlag.changedWhileRead | RowFlag.unsettled);
     for (let tries = 1; ; tries += 1) {
-      const startNs = BigInt(Math.floor(this.system.clock.nowMs())) * 1_000_000n;
+      const startNs = nowNs(this.system);
       rows.setFlags(at, keptFlags);
       const sizeBytes = this.system.native.readFileAt(
         directory,
@@ -227,7 +227,7 @@ class HashParcel {
       // The first try may find a file changed since it was listed; only a change during the last
       // reading makes what was read doubtful.
       if (hasChanged && tries < MAX_TRIES) continue;
-      if (hasChanged || rows.ctimeNs(at) >= startNs - RACY_WINDOW_NS) {
+      if (hasChanged || rows.ctimeNs(at) >= racyFromNs(this.system, startNs)) {
         rows.setFlags(at, rows.flags(at) | RowFlag.unsettled);
       }
       return sizeBytes;

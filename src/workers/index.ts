@@ -1,6 +1,7 @@
 export { memoryOf, memoryOfContents, runOf } from './block-builder.js';
 export { InlineJobs } from './inline.js';
 export type * from './jobs.js';
+export { hasContent } from './compare-file.js';
 export * from './restore-types.js';
 export { openJobs } from './open-jobs.js';
 export type { PoolOptions } from './pool.js';

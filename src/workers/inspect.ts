@@ -1,7 +1,7 @@
 /** Looks through the rows of a listing: counts, finds directories, and marks what may change again. */
 import { systemCode } from '../errors/index.js';
 import { EntryType, joinPath, RowFlag, type RowReader } from '../model/index.js';
-import type { System } from '../system/index.js';
+import { type System, wallMs } from '../system/index.js';
 import type { Failure } from './jobs.js';
 import type { OwnerNames } from './owner-names.js';
 
@@ -21,11 +21,10 @@ export interface Inspected {
 }
 
 /**
- * Marks entries that were changed less than two seconds before `startNs`, when the listing was begun:
+ * Marks entries that were changed at or after `fromNs` (see `racyFromNs`):
  * clocks are coarse, and a later change could show the same time.
  */
-export function inspectRows(rows: RowReader, startNs: bigint, owners: OwnerNames): Inspected {
-  const racyFromNs = startNs - RACY_WINDOW_NS;
+export function inspectRows(rows: RowReader, fromNs: bigint, owners: OwnerNames): Inspected {
   const directories: number[] = [];
   const unreadable: number[] = [];
   let [entries, fileBytes, isSettled] = [0, 0, true];
@@ -38,7 +37,7 @@ export function inspectRows(rows: RowReader, startNs: bigint, owners: OwnerNames
       unreadable.push(at);
       continue;
     }
-    if (rows.ctimeNs(at) >= racyFromNs) {
+    if (rows.ctimeNs(at) >= fromNs) {
       rows.setFlags(at, flags | RowFlag.unsettled);
       isSettled = false;
     }
@@ -51,7 +50,16 @@ export function inspectRows(rows: RowReader, startNs: bigint, owners: OwnerNames
 
 /** The clock of listings. */
 export function nowNs(system: System): bigint {
-  return BigInt(Math.floor(system.clock.nowMs())) * 1_000_000n;
+  return BigInt(wallMs(system.clock)) * 1_000_000n;
+}
+
+/**
+ * From when on a change may have been overlooked by what was read since `startNs`. A clock that was set back
+ * meanwhile dates changes earlier than that.
+ */
+export function racyFromNs(system: System, startNs: bigint): bigint {
+  const endNs = nowNs(system);
+  return (endNs < startNs ? endNs : startNs) - RACY_WINDOW_NS;
 }
 
 /** What to tell of unreadable rows. */

@@ -109,6 +109,8 @@ export class JobPool implements JobRunner {
     });
     await Promise.race([this.loaded, late]);
     clearTimeout(timer);
+    // The answer to a job that is given up may be on its way: piscina calls that an error, and would crash us.
+    this.piscina.on('error', () => undefined);
     await this.piscina.destroy();
   }
 

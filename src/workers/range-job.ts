@@ -29,7 +29,7 @@ import { isStoredRaw } from './raw-types.js';
 import { readAttributesOf } from './read-attributes.js';
 import { readForm } from './read-form.js';
 import { SparseMap } from './sparse.js';
-import { RACY_WINDOW_NS } from './inspect.js';
+import { nowNs, racyFromNs } from './inspect.js';
 
 let scratch: Buffer = Buffer.alloc(0);
 
@@ -98,7 +98,7 @@ class RangeReading {
     this.row = Buffer.from(input.row);
     this.rows = new RowReader(this.row);
     this.sparse = input.sparseHead === undefined ? undefined : new SparseMap(input.sparseHead);
-    this.startNs = BigInt(Math.floor(system.clock.nowMs())) * 1_000_000n;
+    this.startNs = nowNs(system);
     this.file = system.native.openBeneath(directory, this.rows.name(0), OpenKind.file);
     try {
       this.before = fs.fstatSync(this.file, { bigint: true });
@@ -170,7 +170,7 @@ class RangeReading {
     let flags = rows.flags(0) & ~READING_FLAGS;
     if (this.sparse !== undefined) flags |= RowFlag.sparse;
     if (hasChanged) flags |= RowFlag.changedWhileRead | RowFlag.unsettled;
-    if (this.before.ctimeNs >= this.startNs - RACY_WINDOW_NS) flags |= RowFlag.unsettled;
+    if (this.before.ctimeNs >= racyFromNs(system, this.startNs)) flags |= RowFlag.unsettled;
     rows.setFlags(0, flags);
     // Once for the whole file is enough.
     const more = input.offset === 0 ? readAttributesOf(system, directory, rows, 0) : undefined;

@@ -23,7 +23,7 @@ import {
 import type { System } from '../system/index.js';
 import { memoryOf } from './block-builder.js';
 import { blockMemory, type DirectoryTask, packBlock, unpackBlock } from './directory-block.js';
-import { type Inspected, inspectRows, nowNs, unreadableFailures } from './inspect.js';
+import { type Inspected, inspectRows, nowNs, racyFromNs, unreadableFailures } from './inspect.js';
 import type { Failure, HeldDirectory, JobResult, WalkInput, WalkOutput } from './jobs.js';
 import { LargeDirectory, MOST_NAMES } from './large-directory.js';
 import { OwnerNames } from './owner-names.js';
@@ -98,7 +98,7 @@ class Walk {
     const { listing, rules, isCertain } = this.keep(task, listed);
     if (listing !== listed) this.spent.push(listed);
     const rows = new RowReader(listing);
-    const inspected = inspectRows(rows, startNs, this.owners);
+    const inspected = inspectRows(rows, racyFromNs(this.system, startNs), this.owners);
     const { slot, path } = task;
     const { unreadable } = inspected;
     this.failures.push(...unreadableFailures(this.system, slot, path, rows, unreadable));
@@ -129,7 +129,7 @@ class Walk {
         const startNs = nowNs(this.system);
         const page = directory.page(from);
         const rows = new RowReader(page.listing);
-        const inspected = inspectRows(rows, startNs, this.owners);
+        const inspected = inspectRows(rows, racyFromNs(this.system, startNs), this.owners);
         isSettled &&= inspected.isSettled;
         this.count(inspected);
         entries += inspected.entries;

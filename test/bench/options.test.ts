@@ -30,12 +30,19 @@ test('releases are asked for with peers that keep versions', (t) => {
   t.is(parseOptions([])?.releases, undefined);
 });
 
+test('syncing is measured where there is a disk', (t) => {
+  t.like(parseOptions(['--sync']), { sync: true, work: '.' });
+  t.like(parseOptions(['--sync', '--work', '/some']), { sync: true, work: '/some' });
+  t.like(parseOptions([]), { sync: false, work: '/dev/shm' });
+});
+
 test('what makes no sense is refused', (t) => {
   for (const wrong of [
     ['--delay', '0'],
     ['--delay', 'long'],
     ['--delay', '100', '--growth'],
     ['--delta', '1'],
+    ['--sync', '--encryption'],
     ['--delta', '64', '--growth'],
     ['--delta', '64', '--delay', '100'],
     ['--sizes', '100'],

@@ -16,7 +16,9 @@ test('CatalogCache is the memory for pages of a catalog', (t) => {
     },
   };
   const cacheOf = (name: string, bytes?: number): unknown => {
-    const catalog = Catalog.openForWriting(system, path.join(scratch(t), name), bytes);
+    const catalog = Catalog.openForWriting(system, path.join(scratch(t), name), {
+      cacheBytes: bytes,
+    });
     const pages = opened!.pragma('cache_size', { simple: true });
     catalog.close();
     return pages;

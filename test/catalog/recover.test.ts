@@ -112,6 +112,9 @@ async function writeHistory(store: PackedStore): Promise<void> {
   });
   store.event({ type: 'seals', set: third, directories: [2], seals: none });
   store.event({ type: 'set-sealed', set: third, seal: setSeal });
+  store.event({ type: 'set-configured', set: third, config: '{}' });
+  store.event({ type: 'setting', key: 'SaveFull', value: 'yes' });
+  store.event({ type: 'removed', packs: [999], objects: [Buffer.alloc(32, 3)], atMs: 5 });
   store.closeSet(third);
   store.counters.directory = 2;
   await store.checkpoint();
@@ -129,7 +132,7 @@ test('a catalog made from the packs alone says what the lost one said', async (t
   for (const table of Object.keys(wanted)) t.deepEqual(found[table], wanted[table], table);
   for (const [table, rows] of Object.entries(wanted)) {
     // What is kept beside skip hashes is in no pack, as they are not.
-    const mayBeEmpty = ['unplaced_directories', 'skip_seals'].includes(table);
+    const mayBeEmpty = ['unplaced_directories', 'skip_seals', 'pack_metadata'].includes(table);
     if (!mayBeEmpty) t.true(rows.length > 0, `the history has no ${table}`);
   }
 });
@@ -237,6 +240,63 @@ test('a last commit whose ranges are not all there is given up', async (t) => {
   }
   // Whole, it counts.
   t.is((await rebuild(rebuilt, store.backend, false)).commits, 2);
+});
+
+test('what a power cut left of what nobody was told of is no damage', async (t) => {
+  const { live, rebuilt } = places(t);
+  const store = await PackedStore.open(live, undefined, 1 << 20);
+  const set = store.openSet();
+  store.change(set, 1, [entryOf('told')]);
+  await store.checkpoint();
+  const from = (await store.backend.size(packName(1)))!;
+  store.frame(Buffer.from('lost'));
+  store.frame(Buffer.from('there'));
+  const last = await store.commitPacks();
+  store.catalog.abandon();
+  /** The pack without a header, up to some place. */
+  const spoiled = async (bytes: number): Promise<MemoryBackend> => {
+    const backend = new MemoryBackend();
+    const pack = Buffer.alloc(bytes);
+    await store.backend.read(packName(1), 0, pack, bytes);
+    pack.fill(0, from, from + 20);
+    backend.create(packName(1)).append(pack);
+    return backend;
+  };
+  // A record that no commit covers, behind one that did not arrive.
+  const uncovered = await rebuild(`${rebuilt}-1`, await spoiled(last.position));
+  t.like(uncovered, { commits: 1, damagedRecords: 0, isMetadataLost: false });
+  // The same with a commit record; if the catalog had known of it, it would be damage.
+  const whole = await spoiled(last.position + last.bytes);
+  const untold = await rebuild(`${rebuilt}-2`, whole, true, 1);
+  t.like(untold, { commits: 1, damagedRecords: 0, isMetadataLost: false });
+  const told = await rebuild(`${rebuilt}-3`, whole, true, 2);
+  t.like(told, { commits: 2, damagedRecords: 1, isMetadataLost: true });
+  // And with a commit record of which only the header arrived.
+  const torn = new MemoryBackend();
+  const pack = Buffer.alloc(last.position + last.bytes);
+  await store.backend.read(packName(1), 0, pack, pack.length);
+  torn.create(packName(1)).append(pack.fill(0, pack.length - 5));
+  for (const [known, damagedRecords] of [
+    [1, 0],
+    [2, 1],
+    [undefined, 1],
+  ] as const) {
+    const report = await rebuild(`${rebuilt}-torn-${known}`, torn, true, known);
+    t.like(report, { commits: 1, damagedRecords }, `${known}`);
+  }
+});
+
+test('a pack that is lost takes no other with it', async (t) => {
+  const { live, rebuilt } = places(t);
+  const store = await PackedStore.open(live, undefined, 1);
+  const set = store.openSet();
+  store.frame(Buffer.from('lost'));
+  store.change(set, 1, [entryOf('kept'), fileEntry('b', 'lost')]);
+  await store.checkpoint();
+  store.close();
+  await store.backend.remove(packName(2)); // each record has a pack of its own
+  await rebuild(rebuilt, store.backend);
+  t.deepEqual(dumpCatalog(rebuilt)['entries'], dumpCatalog(live)['entries']);
 });
 
 test('a commit that was given up stays so when others follow', async (t) => {

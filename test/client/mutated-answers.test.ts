@@ -7,7 +7,7 @@ import test from 'ava';
 import { TardisError } from '../../src/errors/index.js';
 import type { StorageHost } from '../../src/server/index.js';
 import { seededRandom } from '../../src/system/index.js';
-import { backupInline, inlineSystem } from '../helpers/inline.js';
+import { backupInline, inlineSystem, tapped } from '../helpers/inline.js';
 import { mutated } from '../helpers/mutate.js';
 import {
   dir,
@@ -33,19 +33,12 @@ test.after.always(() => removeScratch(state));
 /** A host one of whose first answers is changed. */
 function lying(random: ReturnType<typeof seededRandom>): (host: StorageHost) => StorageHost {
   let left = Math.floor(random.next() * 8);
-  return (host) => ({
-    open: (directory, purpose, options, events) =>
-      host.open(directory, purpose, options, {
-        answer: (answer, processedBytes) => {
-          const isIt = answer !== undefined && left === 0;
-          if (answer !== undefined) left -= 1;
-          events.answer(isIt ? mutated(answer, random) : answer, processedBytes);
-        },
-        failed: (error) => events.failed(error),
-      }),
-    measure: (directory, withEntries) => host.measure(directory, withEntries),
-    close: () => host.close(),
-  });
+  return tapped(() => ({
+    answer: (answer) => {
+      left -= 1;
+      return left === -1 ? mutated(answer, random) : answer;
+    },
+  }));
 }
 
 for (const [what, password, rounds] of [

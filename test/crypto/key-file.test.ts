@@ -26,7 +26,7 @@ import { createClientDirectory, newestKeys, openClientDirectory } from '../../sr
 import { type FaultMode, faultySystem, nodeSystem, type System } from '../../src/system/index.js';
 import { rejectedCode, thrownCode } from '../helpers/codes.js';
 import { Ledger, Plan } from '../helpers/faults.js';
-import { PowerLossFiles } from '../helpers/power-loss.js';
+import { WatchedDisk } from '../helpers/watched-disk.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 
 const system = nodeSystem(0o077);
@@ -417,21 +417,21 @@ for (const { what, keptBefore, keepsKeys } of CHANGES) {
 
 test('the file is on the disk before the store changes, and before it forgets the old record', async (t) => {
   const { file } = newPlace(t);
-  const files = new PowerLossFiles(system.files);
-  const keys = new KeyFile({ native: system.native, files }, Buffer.from(file));
+  const disk = new WatchedDisk(path.dirname(file));
+  const keys = new KeyFile({ native: system.native, files: disk.files }, Buffer.from(file));
   const from = await newRecord();
   const to = await nextRecord(from);
   await keys.put('me', [from]);
   await moveOn(keys, 'me', { from, to, keepsKeys: false }, (record) => {
     t.false(record.hasKeys);
-    t.true(files.isDurable(path.dirname(file), file));
+    t.true(disk.isDurable(file));
     t.is(keys.recordsOf(from.keysetId).length, 2);
     return Promise.resolve();
   });
-  t.true(files.isDurable(path.dirname(file), file));
+  t.true(disk.isDurable(file));
   t.deepEqual(
     keys.recordsOf(from.keysetId).map(({ number }) => number),
     [2],
   );
-  t.is(files.openCount, 0);
+  t.is(disk.openCount, 0);
 });

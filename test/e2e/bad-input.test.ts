@@ -6,7 +6,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { WebSocket } from 'ws';
 import { nodeSystem } from '../../src/system/index.js';
-import { encodeMessage, PROTOCOL_VERSION } from '../../src/transport/index.js';
+import { helloBytes } from '../helpers/greetings.js';
 import {
   backup,
   type CommandOptions,
@@ -428,18 +428,18 @@ if (isRoot) {
   test('a full disk: told, nothing lost, and the next run continues', async (t) => {
     const top = scratch(t);
     const small = path.join(top, 'small');
-    if (!mount(t, small, '6m')) return t.pass();
+    if (!mount(t, small, '64m')) return t.pass();
     const own = ['-D', path.join(small, 'store'), '-C', 'me'];
     await backup([...own, '--local', '--create', source]);
     const large = path.join(top, 'large');
     makeTree(large, [
       file('1', noise(1, MIB / 2)),
-      ...Array.from({ length: 40 }, (_, at) => file(`${at} more`, noise(`${at}`, 400_000))),
+      ...Array.from({ length: 60 }, (_, at) => file(`${at} more`, noise(`${at}`, MIB))),
       file('whole', noise(2, 3 * MIB)),
     ]);
     await refused(t, 'tardis', [...own, '--local', large], { code: 'DISK_FULL' });
     await restores(t, own, top);
-    spawnSync('mount', ['-o', 'remount,size=64m', small]);
+    spawnSync('mount', ['-o', 'remount,size=256m', small]);
     await backup([...own, '--local', large]);
     await restores(t, [...own, '-b', '1'], top);
     await succeed('regenerate', [...own, '-o', path.join(top, 'back'), large]);
@@ -464,7 +464,7 @@ if (isRoot) {
   test('a read-only file system', async (t) => {
     const top = scratch(t);
     const small = path.join(top, 'small');
-    if (!mount(t, small, '6m')) return t.pass();
+    if (!mount(t, small, '80m')) return t.pass();
     const own = ['-D', path.join(small, 'store'), '-C', 'me'];
     await backup([...own, '--local', '--create', source]);
     spawnSync('mount', ['-o', 'remount,ro', small]);
@@ -477,16 +477,7 @@ if (isRoot) {
 async function holdSession(port: number): Promise<WebSocket> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
   await once(socket, 'open');
-  const head = {
-    protocol: PROTOCOL_VERSION,
-    software: 'test',
-    client: 'me',
-    account: '',
-    create: false,
-    purpose: 'backup',
-    keys: Buffer.alloc(0),
-  };
-  socket.send(encodeMessage('hello', head).head);
+  socket.send(helloBytes('me'));
   await once(socket, 'message');
   return socket;
 }

@@ -14,8 +14,8 @@ import {
   type Head,
   type MessageName,
   peekMessage,
-  PROTOCOL_VERSION,
 } from '../../src/transport/index.js';
+import { helloBytes } from '../helpers/greetings.js';
 import { backup, pause, runWhenFree, Server, succeed } from '../helpers/commands.js';
 import { withArchive } from '../helpers/inline.js';
 import {
@@ -53,6 +53,7 @@ class Peer {
   readonly names: MessageName[] = [];
   readonly verdicts: number[][] = [];
   closeCode = 0;
+  ticket: Buffer = Buffer.alloc(0);
   readonly closed: Promise<void>;
   private readonly socket: WebSocket;
 
@@ -62,6 +63,7 @@ class Peer {
     socket.on('message', (data: Buffer) => {
       const name = peekMessage(data, 'to-client');
       this.names.push(name);
+      if (name === 'welcome') this.ticket = decodeMessage(name, data).head.ticket;
       if (name === 'error') this.codes.push(decodeMessage(name, data).head.code);
       if (name === 'verdicts') this.verdicts.push([...decodeMessage(name, data).head.verdicts]);
     });
@@ -91,6 +93,7 @@ class Peer {
     const peer = await Peer.connect();
     peer.raw(hello({ client, create }));
     await peer.hears('welcome');
+    peer.say('acknowledge', { ticket: peer.ticket, upTo: 0 });
     return peer;
   }
 
@@ -134,16 +137,7 @@ async function isCutOff(t: ExecutionContext, peer: Peer, codes: readonly string[
 }
 
 function hello(changes: Partial<Head<'hello'>> = {}): Buffer {
-  const head = {
-    protocol: PROTOCOL_VERSION,
-    software: 'test',
-    client: 'x',
-    account: '',
-    create: true,
-    purpose: 'backup',
-    keys: Buffer.alloc(0),
-  };
-  return encodeMessage('hello', { ...head, ...changes }).head;
+  return helloBytes('x', { create: true, ...changes });
 }
 
 /** An envelope around any bytes. */
@@ -181,7 +175,7 @@ const BEFORE_LOGIN: readonly [what: string, bytes: () => Buffer | string, codes:
   ],
   [
     'a backup before the greeting',
-    () => encodeMessage('closeSet', { stats: {}, seal: NOTHING }).head,
+    () => encodeMessage('closeSet', { stats: {}, seal: NOTHING, purge: false }).head,
     ['NOT_PERMITTED'],
   ],
   ['a name that leads elsewhere', () => hello({ client: '../x' }), ['CLIENT_NAME_INVALID']],
@@ -297,6 +291,9 @@ const SET = {
   empties: Buffer.alloc(1),
   trust: false,
   full: false,
+  priority: 0,
+  expendable: false,
+  tags: [],
 };
 
 function openSet(peer: Peer, root = '/somewhere', more: Partial<Head<'openSet'>> = {}): void {
@@ -324,7 +321,18 @@ const OWNERS: readonly [what: string, wrong: Partial<Head<'owners'>>][] = [
 
 const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
   ['a second greeting', (peer) => peer.raw(hello())],
-  ['an end before the beginning', (peer) => peer.say('closeSet', { stats: {}, seal: NOTHING })],
+  [
+    'an end before the beginning',
+    (peer) => peer.say('closeSet', { stats: {}, seal: NOTHING, purge: false }),
+  ],
+  ['what it is set to before its set', (peer) => peer.say('configuration', { config: '{}' })],
+  [
+    'what it is set to, twice',
+    (peer) => {
+      openSet(peer);
+      for (const config of ['{}', '{"a":1}']) peer.say('configuration', { config });
+    },
+  ],
   ['a set without roots', (peer) => peer.say('openSet', { ...SET, paths: [], rows: NOTHING })],
   ['a root without a device', (peer) => openSet(peer, '/somewhere', { devices: [] })],
   ['more roots that are empty than roots', (peer) => openSet(peer, '/x', { empties: digest })],
@@ -424,7 +432,10 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
   ],
   [
     'a seal of a set that is too short',
-    (peer) => [openSet(peer), peer.say('closeSet', { stats: {}, seal: Buffer.alloc(39) })],
+    (peer) => [
+      openSet(peer),
+      peer.say('closeSet', { stats: {}, seal: Buffer.alloc(39), purge: false }),
+    ],
   ],
   [
     'seals that do not add up',
@@ -453,7 +464,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     (peer) => {
       openSet(peer);
       peer.say('streamOpen', CONTENT);
-      peer.say('closeSet', { stats: {}, seal: NOTHING });
+      peer.say('closeSet', { stats: {}, seal: NOTHING, purge: false });
     },
   ],
   [
@@ -508,7 +519,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     (peer) => {
       openRoot(peer);
       parcel(peer, row({ ...aFile, digest }));
-      peer.say('closeSet', { stats: {}, seal: NOTHING });
+      peer.say('closeSet', { stats: {}, seal: NOTHING, purge: false });
     },
   ],
 ];

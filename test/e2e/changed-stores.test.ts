@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { nodeSystem, type SqlDatabase } from '../../src/system/index.js';
+import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backup, run, succeed } from '../helpers/commands.js';
 import {
   differences,
@@ -65,16 +65,6 @@ function copied(): string {
   const copy = path.join(home, `copy ${copies}`);
   fs.cpSync(store, copy, { recursive: true });
   return copy;
-}
-
-function change(of: string, how: (catalog: SqlDatabase) => void): void {
-  const file = path.join(of, 'me', 'tardis.db');
-  const catalog = nodeSystem().openDatabase(file, { readonly: false });
-  try {
-    how(catalog);
-  } finally {
-    catalog.close();
-  }
 }
 
 /** What comes out of a store: nothing, or what was in the set. */
@@ -187,7 +177,7 @@ for (const [what, ...scripts] of CHANGES) {
     let shown = 0;
     for (const script of scripts) {
       const copy = copied();
-      change(copy, (catalog) => catalog.exec(script));
+      changeCatalog(copy, (catalog) => catalog.exec(script));
       const { status, told, out } = await restored(copy);
       const found = fs.existsSync(out) ? look(out) : new Map<string, string>();
       if (status === 0) {
@@ -226,7 +216,7 @@ test('a history that was forked shows by what follows the set that is missing', 
   for (const _ of [2, 3, 4]) await backup([...place(forked), '--local', source], { env: others });
   await backup([...place(purged), '--local', source], { env: forgetful() });
   const outcome = async (of: string): Promise<string> => {
-    change(of, (catalog) => catalog.exec('DELETE FROM backup_sets WHERE set_number = 3'));
+    changeCatalog(of, (catalog) => catalog.exec('DELETE FROM backup_sets WHERE set_number = 3'));
     const env = forgetful();
     fs.cpSync(remembering.XDG_STATE_HOME, env['XDG_STATE_HOME']!, { recursive: true });
     const args = [...place(of), '-o', `${of} out`, source];
@@ -238,7 +228,7 @@ test('a history that was forked shows by what follows the set that is missing', 
 
 test('which set a date means is not the server’s to say', async (t) => {
   const copy = copied();
-  change(copy, (catalog) =>
+  changeCatalog(copy, (catalog) =>
     catalog.exec('UPDATE backup_sets SET opened_at_ms = 4e12 WHERE set_number > 1'),
   );
   const args = [...place(copy), '-d', 'in one hour', '-o', `${copy} out`, source];
@@ -249,7 +239,7 @@ test('which set a date means is not the server’s to say', async (t) => {
 test('a digest restores the content it is of, or none', async (t) => {
   const copy = copied();
   let digest = '';
-  change(copy, (catalog) => {
+  changeCatalog(copy, (catalog) => {
     const [row] = catalog.prepare('SELECT hex(digest) AS digest FROM contents').all() as {
       digest: string;
     }[];

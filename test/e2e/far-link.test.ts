@@ -26,7 +26,8 @@ test('the set is opened, and directories are told, with no answer but the welcom
       const [incarnation, software] = [Buffer.alloc(16), 'test'];
       const [proof, keys] = [Buffer.alloc(0), Buffer.alloc(0)];
       const credit = { creditBytes: 1 << 24, proof, keys, quotaBytes: 0, usedBytes: 0 };
-      const head = { protocol: PROTOCOL_VERSION, software, incarnation, ...credit };
+      const place = { ticket: Buffer.alloc(16), upTo: 0 };
+      const head = { protocol: PROTOCOL_VERSION, software, incarnation, ...credit, ...place };
       socket.send(encodeMessage('welcome', head).head);
     }),
   );
@@ -35,8 +36,8 @@ test('the set is opened, and directories are told, with no answer but the welcom
   const { status, stderr } = await run('tardis', args);
   t.is(status, 1);
   t.regex(stderr, /CONNECTION_LOST/, 'it was not waited for in vain');
-  const { hello, openSet, heads } = MESSAGES;
-  t.deepEqual(heard.slice(0, 2), [hello.number, openSet.number]);
+  const { hello, acknowledge, openSet, heads } = MESSAGES;
+  t.deepEqual(heard.slice(0, 3), [hello.number, acknowledge.number, openSet.number]);
   t.true(heard.includes(heads.number));
 });
 
@@ -79,6 +80,8 @@ test('a link that is cut leaves what arrived, and the next run sends the rest', 
     ...there,
     '--port',
     String(proxy.port),
+    '--reconnect',
+    '0',
     '--create',
     source!,
   ]);

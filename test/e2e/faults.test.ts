@@ -8,8 +8,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { type FaultMode, faultySystem, seededRandom } from '../../src/system/index.js';
-import { copyStore, Ledger, Plan, watchOnly } from '../helpers/faults.js';
+import { faultySystem, seededRandom } from '../../src/system/index.js';
+import { copyStore, Ledger, Plan, watchOnly, type Trouble, TROUBLES } from '../helpers/faults.js';
 import {
   backupInline,
   history,
@@ -126,20 +126,6 @@ interface Known {
   readonly wanted: ReadonlyMap<string, Snapshot>;
 }
 
-interface Trouble {
-  readonly name: string;
-  readonly mode: FaultMode;
-  /** The process, or the machine, is gone: what was on the disk at that moment is all there is. */
-  readonly dies?: 'process' | 'power';
-}
-
-const TROUBLES: readonly Trouble[] = [
-  { name: 'killed', mode: { kind: 'kill' }, dies: 'process' },
-  { name: 'power cut', mode: { kind: 'kill' }, dies: 'power' },
-  { name: 'an input/output error', mode: { kind: 'fail-once', code: 'EIO' } },
-  { name: 'a full disk', mode: { kind: 'fail-from', code: 'ENOSPC' } },
-];
-
 /** Numbers of the operations to hit. */
 function pointsOf(operations: readonly string[]): number[] {
   const offset = Math.floor(random.next() * stride);
@@ -179,7 +165,7 @@ async function checkSets(t: ExecutionContext, known: Known, what: string): Promi
 function checkError(t: ExecutionContext, error: unknown, trouble: Trouble): void {
   const { code } = error as { code?: string };
   t.not(code, 'TIMED_OUT', 'one side did not notice the trouble of the other');
-  if (trouble.dies === undefined) t.truthy(code, `an error without a code: ${String(error)}`);
+  if (trouble.dies !== true) t.truthy(code, `an error without a code: ${String(error)}`);
 }
 
 /** The next run, as a user would start it: nothing is tidied up before. */
@@ -205,9 +191,7 @@ async function troubledBackup(
   const ledger = new Ledger(inlineSystem());
   const copy = `${place.store} as it was`;
   const plan = new Plan(at, trouble.mode, () => {
-    if (trouble.dies === undefined) return;
-    copyStore(place.store, copy);
-    if (trouble.dies === 'power') ledger.cutPower(place.store, copy, random.next);
+    if (trouble.dies === true) copyStore(place.store, copy);
   });
   const system = faultySystem(ledger.system, plan);
   const before = look(tree.source);
@@ -225,11 +209,11 @@ async function troubledBackup(
   }
   if (plan.hit === undefined) return undefined;
   const what = `${trouble.name} at operation ${at}, ${plan.hit} (seed ${seed})`;
-  const forgotten = trouble.dies === undefined && !plan.hit.endsWith('.close') ? ledger.open : [];
+  const forgotten = trouble.dies !== true && !plan.hit.endsWith('.close') ? ledger.open : [];
   t.deepEqual(forgotten, [], `${what}: still open`);
   t.is(ledger.strayCloses, 0, `${what}: closed twice`);
   ledger.closeAll();
-  if (trouble.dies !== undefined && fs.existsSync(copy)) {
+  if (trouble.dies === true && fs.existsSync(copy)) {
     removeScratch(place.store);
     fs.renameSync(copy, place.store);
   }
@@ -329,7 +313,7 @@ async function troubledRestore(
   }
   if (plan.hit === undefined) return undefined;
   const what = `${trouble.name} at operation ${at}, ${plan.hit} (seed ${seed})`;
-  const mayBeOpen = trouble.dies !== undefined || plan.hit.endsWith('.close');
+  const mayBeOpen = trouble.dies === true || plan.hit.endsWith('.close');
   t.deepEqual(mayBeOpen ? [] : ledger.open, [], `${what}: still open`);
   t.is(ledger.strayCloses, 0, `${what}: closed twice`);
   ledger.closeAll();
@@ -337,7 +321,7 @@ async function troubledRestore(
   const found = fs.existsSync(top) ? look(top) : new Map<string, string>();
   if (failed?.size === 0) t.deepEqual(differences(wanted, found), [], `${what}: not told`);
   const contentOf = (words = ''): string => /\d+ bytes .*/.exec(words)?.[0] ?? '';
-  for (const [name, words] of trouble.dies === undefined ? found : []) {
+  for (const [name, words] of trouble.dies !== true ? found : []) {
     const isTold = failed?.has(name === '' ? 'tree' : `tree/${name}`) === true;
     const isRight = contentOf(words).split(' ')[2] === contentOf(wanted.get(name)).split(' ')[2];
     t.true(isTold || isRight, `${what}: ${name} is wrong`);
@@ -346,7 +330,7 @@ async function troubledRestore(
   return plan.hit;
 }
 
-for (const trouble of TROUBLES.filter(({ dies }) => dies !== 'power')) {
+for (const trouble of TROUBLES) {
   test.serial(`a restore: ${trouble.name}`, async (t) => {
     const known = await finishedBackup();
     const plan = watchOnly();

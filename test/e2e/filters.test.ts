@@ -6,6 +6,7 @@ import { backup, run, Server, succeed } from '../helpers/commands.js';
 import { fill } from '../helpers/jobs.js';
 import { savedPaths } from '../helpers/saved.js';
 import { differences, look, noise, scratch, text } from '../helpers/tree.js';
+import { bytesOfFile, filesBelow } from '../helpers/plaintext.js';
 
 const MIB = 1 << 20;
 
@@ -191,12 +192,8 @@ function mixed(t: ExecutionContext): Mixed {
 
 /** Which words stand in the store. */
 function wordsIn(store: string, words: readonly string[]): string[] {
-  const names = fs.readdirSync(store, { recursive: true, encoding: 'utf8' });
-  const files = names
-    .map((name) => path.join(store, name))
-    .filter((name) => fs.statSync(name).isFile());
-  const found = files.flatMap((name) => {
-    const bytes = fs.readFileSync(name);
+  const found = filesBelow(store).flatMap((name) => {
+    const bytes = bytesOfFile(name);
     return words.filter((word) => bytes.includes(word) || name.includes(word));
   });
   return [...new Set(found)].sort();

@@ -14,6 +14,7 @@ import {
   backupInline,
   history,
   type InlineBackup,
+  type InlineServer,
   inlineSystem,
   type Place,
   restoreInline,
@@ -53,7 +54,7 @@ class Lab {
     return path.join(this.source, ...names);
   }
 
-  backup(options: InlineBackup = {}, system: System = inlineSystem()) {
+  backup(options: InlineBackup & InlineServer = {}, system: System = inlineSystem()) {
     return backupInline(system, this.place, [this.source], options);
   }
 
@@ -68,7 +69,10 @@ class Lab {
   }
 
   /** Runs a backup that a plan kills; from then on the store is the copy of that moment. */
-  async crash(planned: (onHit: () => void) => Plan, options: InlineBackup = {}): Promise<void> {
+  async crash(
+    planned: (onHit: () => void) => Plan,
+    options: InlineBackup & InlineServer = {},
+  ): Promise<void> {
     const copy = `${this.place.store}+`;
     const { store } = this.place;
     const ledger = new Ledger(inlineSystem());

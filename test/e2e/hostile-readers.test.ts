@@ -10,8 +10,8 @@ import {
   type Head,
   type MessageName,
   peekMessage,
-  PROTOCOL_VERSION,
 } from '../../src/transport/index.js';
+import { helloOf } from '../helpers/greetings.js';
 import { backup, Running } from '../helpers/commands.js';
 import { file, makeScratch, makeTree, noise, removeScratch, text } from '../helpers/tree.js';
 
@@ -68,14 +68,7 @@ class Reader {
       socket.once('open', resolve);
       socket.once('error', reject);
     });
-    const hello = {
-      protocol: PROTOCOL_VERSION,
-      software: 'test',
-      client: 'me',
-      account: '',
-      create: false,
-    };
-    reader.say('hello', { ...hello, purpose: 'read', keys: Buffer.alloc(0) });
+    reader.say('hello', helloOf('me', { purpose: 'read' }));
     await reader.hears(() => reader.heard.some(({ name }) => name === 'welcome'));
     return reader;
   }
@@ -163,6 +156,8 @@ test('names of objects that no store has are refused, and nothing is read', asyn
   await isAlive();
 });
 
+const CHANGES = { question: 1, before: 0, set: 1, directory: -1, name: Buffer.alloc(0), limit: 10 };
+
 test('questions that cannot be are refused', async (t) => {
   const wrong: readonly [string, (reader: Reader) => void][] = [
     [
@@ -198,7 +193,21 @@ test('questions that cannot be are refused', async (t) => {
           after: Buffer.alloc(0),
           limit: 0,
           withDigests: true,
+          unlike: 0,
         }),
+    ],
+    [
+      'changes of a set against itself',
+      (reader) => reader.say('readChanges', { ...CHANGES, before: 1, set: 1 }),
+    ],
+    [
+      'a page of too many changes',
+      (reader) => reader.say('readChanges', { ...CHANGES, limit: 5000 }),
+    ],
+    [
+      'the paths of too many directories',
+      (reader) =>
+        reader.say('readDirectoryPaths', { question: 1, set: 1, directories: Array(5000).fill(1) }),
     ],
     [
       'more signatures than may be open',
@@ -238,6 +247,26 @@ test('questions that cannot be are refused', async (t) => {
   await isAlive();
 });
 
+test('who has not the right to it changes no setting', async (t) => {
+  const reader = await Reader.open();
+  reader.say('changeSetting', { question: 1, key: 'SaveFull', value: 'yes', isSet: true });
+  await reader.closed;
+  t.deepEqual(reader.errors(), ['NOT_PERMITTED']);
+  const next = await Reader.open();
+  next.say('readSettings', { question: 2 });
+  next.say('readChanges', { ...CHANGES, set: 99, directory: 2 ** 52 });
+  next.say('readDirectoryPaths', { question: 3, set: 99, directories: [1, 12_345] });
+  next.say('readConfiguration', { question: 4, set: 99 });
+  await next.hears(() => next.heard.length >= 5);
+  const [, settings, changes, paths, configuration] = next.heard;
+  t.deepEqual(decodeMessage('settingsAre', settings!.bytes).head.keys, []);
+  t.like(decodeMessage('changesAre', changes!.bytes).head, { numbers: [], more: false });
+  const nothing = Buffer.alloc(0);
+  t.deepEqual(decodeMessage('directoryPathsAre', paths!.bytes).head.paths, [nothing, nothing]);
+  t.is(decodeMessage('configurationIs', configuration!.bytes).head.config, '');
+  next.close();
+});
+
 test('questions about what is not there are answered', async (t) => {
   const reader = await Reader.open();
   const after = Buffer.alloc(0);
@@ -248,6 +277,7 @@ test('questions about what is not there are answered', async (t) => {
     after,
     limit: 10,
     withDigests: false,
+    unlike: 0,
   });
   reader.say('readEntry', { question: 8, set: 1, path: Buffer.from('/../../etc/passwd') });
   reader.say('readPlaces', { question: 9, contents: [999_999] });

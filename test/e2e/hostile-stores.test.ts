@@ -9,7 +9,7 @@ import { Worker } from 'node:worker_threads';
 import test from 'ava';
 import { TardisError } from '../../src/errors/index.js';
 import { isEntryName } from '../../src/model/index.js';
-import { nodeSystem, type SqlDatabase } from '../../src/system/index.js';
+import { changeCatalog } from '../helpers/changed-catalog.js';
 import { run } from '../helpers/commands.js';
 import { sandbox } from '../helpers/guarded.js';
 import { isFileName, strings, Tally, toldCode, tried } from '../helpers/hostile-strings.js';
@@ -106,17 +106,6 @@ for (const [what, password] of [
   });
 }
 
-/** Changes a catalog as whoever has the store may. */
-function change(store: string, how: (catalog: SqlDatabase) => void): void {
-  const file = path.join(store, 'me', 'tardis.db');
-  const catalog = nodeSystem().openDatabase(file, { readonly: false });
-  try {
-    how(catalog);
-  } finally {
-    catalog.close();
-  }
-}
-
 /** A copy of an entry under another name. */
 const copyOf = (name: string): string =>
   `INSERT OR REPLACE INTO entries (name, directory_id, first_set, last_set, type, flags, size_bytes, content_id,
@@ -143,7 +132,7 @@ for (const [what, sql] of [
     ]);
     await backupInline(system, place, [guard.source], { create: true });
     const all = strings(t, guard);
-    change(guard.store, (catalog) => {
+    changeCatalog(guard.store, (catalog) => {
       const statement = catalog.prepare(sql);
       for (const [at, bytes] of all.entries()) {
         statement.run(...(what === 'owners' ? [at, bytes] : [bytes]));
@@ -184,7 +173,7 @@ test('a store that was made to mislead a restore: targets of links', async (t) =
     all.map((_bytes, at) => symlink(`link ${at}`, 'x')),
   );
   await backupInline(system, place, [guard.source], { create: true });
-  change(guard.store, (catalog) => {
+  changeCatalog(guard.store, (catalog) => {
     const statement = catalog.prepare(
       `UPDATE entries SET metadata = CAST(substr(metadata, 1, 56) || ? AS BLOB) WHERE name = ?`,
     );
@@ -206,7 +195,10 @@ test('a store that was made to mislead a restore: paths of roots', async (t) => 
   await backupInline(system, place, [guard.source], { create: true });
   const tally = new Tally();
   for (const bytes of strings(t, guard)) {
-    change(guard.store, (catalog) => void catalog.prepare('UPDATE roots SET path = ?').run(bytes));
+    changeCatalog(
+      guard.store,
+      (catalog) => void catalog.prepare('UPDATE roots SET path = ?').run(bytes),
+    );
     const output = path.join(guard.target, 'out');
     const paths = [bytes.toString(), `/${bytes.toString()}`];
     for (const wanted of paths) {

@@ -26,10 +26,10 @@ import {
   type Head,
   type MessageName,
   peekMessage,
-  PROTOCOL_VERSION,
   Purpose,
   type PurposeName,
 } from '../../src/transport/index.js';
+import { helloOf } from '../helpers/greetings.js';
 import { run, type Tool } from '../helpers/commands.js';
 import { sandbox } from '../helpers/guarded.js';
 import {
@@ -82,6 +82,8 @@ test('names of clients in greetings', async (t) => {
       creditBytes: 17 << 20,
       timeoutMs: 60_000,
       single: false,
+      parkMs: 0,
+      maxParked: 1,
       storageOptions: SMALL_STORE,
     },
     pino({ level: 'silent' }),
@@ -106,15 +108,7 @@ test('names of clients in greetings', async (t) => {
       socket.once('close', () => resolve(told));
       socket.once('error', reject);
     });
-  const head = {
-    protocol: PROTOCOL_VERSION,
-    software: 'test',
-    client: 'x',
-    account: '',
-    create: true,
-    purpose: 'backup',
-    keys: Buffer.alloc(0),
-  };
+  const head = helloOf('x', { create: true });
   const tally = new Tally();
   const greet = async (name: Buffer, index: number): Promise<void> => {
     const told = await answerTo(withBytes('hello', (client) => ({ ...head, client }), name));
@@ -311,6 +305,9 @@ function openSet(changes: Partial<Head<'openSet'>> = {}): Head<'openSet'> {
     empties: Buffer.of(0),
     trust: true,
     full: false,
+    priority: 0,
+    expendable: false,
+    tags: [],
     ...changes,
   };
 }
@@ -420,7 +417,7 @@ const QUESTIONS: readonly [what: string, make: (bytes: Buffer) => Buffer][] = [
   [
     'place in a listing',
     (after) => {
-      const page = { directory: 1, set: 1, limit: 10, withDigests: true };
+      const page = { directory: 1, set: 1, limit: 10, withDigests: true, unlike: 0 };
       return encodeMessage('readListing', { question: 1, ...page, after }).head;
     },
   ],

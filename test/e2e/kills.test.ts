@@ -16,5 +16,7 @@ test('whoever is killed, finished sets restore and the next run continues', asyn
   t.deepEqual(report.problems, []);
   t.is(report.killed + report.survived, ROUNDS);
   t.true(report.finishedSets > 0);
+  const { purges, purgesKilled } = report;
+  t.log(`${purges} sets deleted, ${purgesKilled} deletions killed`);
   t.log(`${report.killed} killed, ${report.survived} too late, ${report.busy} times busy`);
 });

@@ -274,10 +274,15 @@ asRoot(
     fs.renameSync(path.join(source!, 'left', 'moved'), path.join(source!, 'right', 'moved'));
     fs.chmodSync(path.join(source!, 'left'), 0);
     await run('tardis', [...place, '--local', source!], user);
-    const out = path.join(home, 'out');
-    await succeed('regenerate', [...place, '-o', out, source!], user);
-    for (const side of ['left', 'right']) {
-      t.is(fs.readFileSync(path.join(out, 'tree', side, 'moved', 'one'), 'utf8'), '1');
-    }
+    const isRestored = async (name: string): Promise<void> => {
+      const out = path.join(home, name);
+      await succeed('regenerate', [...place, '-o', out, source!], user);
+      for (const side of ['left', 'right']) {
+        t.is(fs.readFileSync(path.join(out, 'tree', side, 'moved', 'one'), 'utf8'), '1');
+      }
+    };
+    await isRestored('before');
+    await succeed('sonic', ['rekey', ...place, '--yes'], user);
+    await isRestored('after new keys');
   },
 );

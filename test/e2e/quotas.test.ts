@@ -44,7 +44,7 @@ async function office(t: ExecutionContext, clients: readonly string[] = ['me']):
 function sizeOf(directory: string): number {
   let sum = 0;
   for (const entry of fs.readdirSync(directory, { recursive: true, withFileTypes: true })) {
-    const isOurs = entry.isFile() && !/^(tardis\.db.*|format\.json)$/.test(entry.name);
+    const isOurs = entry.isFile() && !/^(tardis\.db.*|format\.json|reserve)$/.test(entry.name);
     if (isOurs) sum += fs.statSync(path.join(entry.parentPath, entry.name)).size;
   }
   return sum;

@@ -1,5 +1,5 @@
 /** Clients written anew with other keys by the commands: `sonic encrypt` and `sonic rekey`. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -211,15 +211,18 @@ test('the old generation is removed by nobody who was not asked', async (t) => {
   t.is(codeIn(far), 'CAPABILITY_MISSING');
 });
 
-/** Runs `sonic encrypt` and takes the client's lock as soon as it is let go: all but the switch is done. */
+/** Runs `sonic encrypt` and takes the client's lock while it works: all but the switch is done. */
 async function heldUp(lab: Lab): Promise<Outcome> {
+  const lock = path.join(lab.store, 'me', 'lock');
   const command = new Running('sonic', ['encrypt', ...lab.place, '-P', SECRET, '--yes']);
   const begun = path.join(lab.store, '.me.next', 'rekey.db');
   await command.until('second generation', () => fs.existsSync(begun));
-  const holder = spawn('flock', [path.join(lab.store, 'me', 'lock'), 'sleep', '60'], {
-    detached: true,
-  });
+  command.signalGroup('SIGSTOP');
+  const holder = spawn('flock', [lock, 'sleep', '60'], { detached: true });
   const ended = new Promise((resolve) => holder.once('exit', resolve));
+  const isHeld = (): boolean => spawnSync('flock', ['-n', lock, 'true']).status === 1;
+  await command.until('the lock is held', isHeld);
+  command.signalGroup('SIGCONT');
   const outcome = await command.ended;
   process.kill(-holder.pid!, 'SIGTERM');
   await ended;
@@ -227,7 +230,7 @@ async function heldUp(lab: Lab): Promise<Outcome> {
 }
 
 test('a new generation is read before the switch, unless that is left out', async (t) => {
-  const lab = await small(t, 64 * MIB);
+  const lab = await small(t, 128 * MIB);
   const { place, store, source } = lab;
   t.is(codeIn(await heldUp(lab)), 'CLIENT_BUSY');
   await backup([...place, '--local', source]); // it is still there, to be read and backed up to
@@ -280,7 +283,7 @@ test('damaged contents hold a re-key up until they are given up by name', async 
 });
 
 test('an unfinished run is given up, and the client is as it was', async (t) => {
-  const lab = await small(t, 64 * MIB);
+  const lab = await small(t, 128 * MIB);
   const { place, store } = lab;
   const before = await shown(lab, []);
   const abort = ['encrypt', ...place, '--abort'];

@@ -210,3 +210,39 @@ test('of several directories those that are there are saved, and the others are 
   t.deepEqual(differences(before, look(path.join(out, 'tree two'))), []);
   t.is((await run('tardis', [...place, '--local', `${one} no`, `${two} no`])).status, 1);
 });
+
+test('directories are kept under the paths that are given for them', async (t) => {
+  const home = scratch(t);
+  const [one, two] = ['one', 'two'].map((name) => path.join(home, name)) as [string, string];
+  for (const source of [one, two]) makeTree(source, [file(path.basename(source), source)]);
+  const place = ['-D', path.join(home, 'store'), '-C', 'me'];
+  const to = ['--local', ...place];
+  await backup(['--create', ...to, '--kept-as', 'peach', '--kept-as', '/fruit/plum', one, two]);
+  t.is(await succeed('lstardis', [...place, '/peach']), 'one\n');
+  t.is(await succeed('lstardis', [...place, '/fruit/plum']), 'two\n');
+  // Targets in runs of their own: a set has one of them, and each is found by its newest version.
+  const config = path.join(home, 'cfg');
+  fs.writeFileSync(config, `[Tardis]\nDirectories = "${one}"\nKeptAs = /pear\n`);
+  await backup(['--config', config, ...to]);
+  await backup([...to, '--kept-as', '/peach', two]); // from another directory than last time
+  const out = path.join(home, 'out');
+  await succeed('regenerate', [...place, '--last', '-o', out, '/peach', '/pear', '/fruit/plum']);
+  t.deepEqual(
+    ['peach', 'pear', 'plum'].map((name) => fs.readdirSync(path.join(out, name))),
+    [['two'], ['one'], ['two']],
+  );
+  for (const [args, why] of [
+    [['--kept-as', '/a', one, two], /1 of them for 2 directories/],
+    [['--kept-as', '/a', '--kept-as', '/a/b', one, two], /\/a\/b is in \/a/],
+    [['--kept-as', '/a', '--kept-as', '/a', one, two], /\/a is in \/a/],
+    [['--kept-as', '/a', '--kept-as', '/b', one, one], /two paths at once/],
+    [['--kept-as', '/', one], /no path/],
+    [['--kept-as', '/a/../b', one], /no path/],
+    [['--kept-as', '/a', '--basepath', 'none', one], /does not go with --basepath/],
+  ] as const) {
+    const refused = await run('tardis', [...to, ...args]);
+    t.is(refused.status, 1);
+    t.regex(refused.stderr, why);
+    t.regex(refused.stderr, /\[USAGE\]/);
+  }
+});

@@ -327,6 +327,7 @@ test('every set keeps what was there, whatever changes after it', async (t) => {
     [
       [1, 1, 6],
       [2, 2, 7],
+      [3, undefined, undefined], // gone
     ],
   );
   const everything = async (): Promise<string[]> =>

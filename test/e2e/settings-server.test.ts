@@ -3,9 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
+import { deflateSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { WebSocket } from 'ws';
-import { decodeMessage, encodeMessage, PROTOCOL_VERSION } from '../../src/transport/index.js';
+import { decodeMessage } from '../../src/transport/index.js';
+import { helloBytes } from '../helpers/greetings.js';
 import { backup, run, Running, Server, succeed, type CommandOptions } from '../helpers/commands.js';
 import { type Lab, lab } from '../helpers/settings.js';
 import { addTo, dir, file, isRoot, noise } from '../helpers/tree.js';
@@ -72,16 +74,7 @@ test('a server of one client refuses others', async (t) => {
 async function creditOf(port: string): Promise<number> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
   await once(socket, 'open');
-  const head = {
-    protocol: PROTOCOL_VERSION,
-    software: 'test',
-    client: 'me',
-    account: '',
-    create: false,
-    purpose: 'backup',
-    keys: Buffer.alloc(0),
-  };
-  socket.send(encodeMessage('hello', head).head);
+  socket.send(helloBytes('me'));
   const [bytes] = (await once(socket, 'message')) as [Buffer];
   socket.close();
   return decodeMessage('welcome', bytes).head.creditBytes;
@@ -157,16 +150,7 @@ test('Verbose chooses what is logged', async (t) => {
     // A session that is refused is the server's one session.
     const client = new WebSocket(`ws+unix://${socket}:/`);
     await once(client, 'open');
-    const head = {
-      protocol: PROTOCOL_VERSION,
-      software: 't',
-      client: 'nobody',
-      account: '',
-      create: false,
-      purpose: 'backup',
-      keys: Buffer.alloc(0),
-    };
-    client.send(encodeMessage('hello', head).head);
+    client.send(helloBytes('nobody'));
     return (await running.ended).stderr;
   };
   await backup(['-D', store, '-C', 'me', '--local', '--create', source]);
@@ -341,6 +325,36 @@ if (isRoot) {
     t.regex(nobody.stderr, /cannot run as no such user: .*CONFIG_INVALID/);
   });
 }
+
+test('Reserve is the room that each client keeps', async (t) => {
+  const { at, store, source, written } = lab(t);
+  const reserve = at('store', 'me', 'reserve');
+  const kept = async (text: string): Promise<number | undefined> => {
+    const config = ['--local-config', written(`cfg ${text.length}`, `[Pipeline]\n${text}`)];
+    await backup(['-D', store, '-C', 'me', '--local', '--create', ...config, source]).catch(() =>
+      backup(['-D', store, '-C', 'me', '--local', ...config, source]),
+    );
+    return fs.statSync(reserve, { throwIfNoEntry: false })?.size;
+  };
+  t.is(await kept(''), 16 * MIB);
+  t.is(await kept('Reserve = 3M\n'), 3 * MIB);
+  // It takes its room also where the file system compresses.
+  t.true(deflateSync(fs.readFileSync(reserve)).length > 3 * MIB);
+  t.is(await kept('Reserve = 0M  \n'), undefined);
+});
+
+test('no backup begins with less free space than LeastFree', async (t) => {
+  const { store, source, written } = lab(t);
+  const config = ['--local-config', written('cfg', '[Pipeline]\nLeastFree = 1000T\n')];
+  const place = ['-D', store, '-C', 'me', '--local'];
+  const { status, stderr } = await run('tardis', [...place, '--create', ...config, source]);
+  t.is(status, 1);
+  t.regex(
+    stderr,
+    /is full: \d+ bytes are free, of which \d+ stay free \(LeastFree\).*\[DISK_FULL\]/,
+  );
+  await backup([...place, source]);
+});
 
 interface Tuned {
   readonly packs: number;

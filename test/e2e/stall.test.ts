@@ -82,7 +82,8 @@ test('a server told to stop ends at a checkpoint; the next run has less to send'
   makeLargeTree(source, FEW);
   const server = await Server.start(store);
   t.teardown(() => server.kill());
-  const args = ['-C', 'me', '--create', ...server.clientArgs, ...SLOWLY, source];
+  const impatient = ['--reconnect', '0'];
+  const args = ['-C', 'me', '--create', ...server.clientArgs, ...impatient, ...SLOWLY, source];
   const running = new Running('tardis', args);
   await running.until('contents sent', () => hasSentMuch(running));
   t.is((await server.stop()).status, 0);

@@ -6,7 +6,7 @@ import { WebSocket } from 'ws';
 import { encodeMessage } from '../../src/transport/index.js';
 import { certificateIn } from '../helpers/certificates.js';
 import { backup, pause, Server, succeed } from '../helpers/commands.js';
-import { helloOf } from '../helpers/logins.js';
+import { helloOf } from '../helpers/greetings.js';
 import { lab } from '../helpers/settings.js';
 
 const KIB = 1024;

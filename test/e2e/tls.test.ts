@@ -247,6 +247,8 @@ test('a server that does not know the password gets nothing', async (t) => {
     keys: Buffer.alloc(0),
     quotaBytes: 0,
     usedBytes: 0,
+    ticket: Buffer.alloc(16),
+    upTo: 0,
   }).head;
   const challenge = (changes: Record<string, number | Buffer>): Buffer => {
     const honest = { group: 1, salt: Buffer.alloc(16), logN: 14, r: 8, p: 1, serverPublic: shown };
@@ -292,8 +294,8 @@ test('who does not log in in time is cut, however slowly he goes on', async (t) 
   // A program may take its time: it is asked before the server is.
   const program = `sh -c "sleep 3; echo ${SECRET}"`;
   await succeed('tardis', to(port, '--password-prog', program, source));
-  // Who is asked while the server waits is told that it waited in vain.
-  const args = to(port, '--no-validate-certs', source);
+  // Who is asked while the server waits is told that it waited in vain, or asked again.
+  const args = to(port, '--no-validate-certs', '--reconnect', '0', source);
   const thinking = await runOnTerminal('tardis', args, []);
   t.is(thinking.status, 1);
   t.regex(thinking.shown, /TIMED_OUT/);

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Credit } from '../../src/transport/index.js';
 
-export type Tool = 'tardis' | 'tardisd' | 'regenerate' | 'lstardis' | 'sonic';
+export type Tool = 'tardis' | 'tardisd' | 'regenerate' | 'lstardis' | 'tardiff' | 'sonic';
 
 export interface Outcome {
   readonly status: number | null;
@@ -303,7 +303,7 @@ function parentOf(pid: string): number | undefined {
 const STATE = path.join(os.tmpdir(), `tardis-test-state-${randomUUID()}`);
 process.once('exit', () => fs.rmSync(STATE, { recursive: true, force: true }));
 
-function cleanEnvironment(): NodeJS.ProcessEnv {
+export function cleanEnvironment(): NodeJS.ProcessEnv {
   const inherited = Object.fromEntries(
     Object.entries(process.env).filter(
       ([name]) => !name.startsWith('TARDIS_') && name !== 'NODE_OPTIONS',

@@ -1,13 +1,13 @@
 /**
  * Crashes and failures on purpose, and what the world looks like after them. A killed process is
  * imitated by a copy of its store, taken at the very moment: whatever the code does on its way out
- * does not reach the copy. A cut power line takes from the copy what no sync had covered.
+ * does not reach the copy. What a cut power line leaves: disk-states.ts.
  */
 import fs from 'node:fs';
-import path from 'node:path';
 import {
   type FaultMode,
   FaultPlan,
+  isWriting,
   KilledError,
   type SqlDatabase,
   type System,
@@ -31,7 +31,7 @@ export class Plan extends FaultPlan {
     this.fits = fits;
   }
 
-  override step(operation: string): void {
+  override step(operation: string, values: readonly unknown[] = []): void {
     const wasHit = this.hit !== undefined;
     if (!wasHit) this.seen.push(operation);
     if (!wasHit && this.fits?.(operation, this) === true) {
@@ -40,7 +40,7 @@ export class Plan extends FaultPlan {
       throw new KilledError();
     }
     try {
-      super.step(operation);
+      super.step(operation, values);
     } catch (error) {
       if (!wasHit) this.onHit(operation);
       throw error;
@@ -50,6 +50,13 @@ export class Plan extends FaultPlan {
   /** How often an operation was asked for. */
   times(operation: string): number {
     return this.seen.filter((seen) => seen === operation).length;
+  }
+}
+
+/** Of the operations that may need room on a disk, the n-th is hit: they come in the same order in every run. */
+export class WritePlan extends Plan {
+  override step(operation: string, values: readonly unknown[] = []): void {
+    if (isWriting(operation, values)) super.step(operation, values);
   }
 }
 
@@ -70,17 +77,9 @@ export function copyStore(from: string, to: string): void {
   if (fs.existsSync(from)) fs.cpSync(from, to, { recursive: true });
 }
 
-interface Written {
-  /** Bytes that a sync has covered. */
-  syncedBytes: number;
-  writtenBytes: number;
-  /** The directory has been synced since the name was made. */
-  isNameSynced: boolean;
-}
-
 /**
- * Stands below the faults and knows what is open and what is durable, so that a test can close what a
- * killed process would have closed, find what an error path forgot, and cut the power.
+ * Stands below the faults and knows what is open, so that a test can close what a killed process would
+ * have closed, and find what an error path forgot.
  */
 export class Ledger {
   readonly system: System;
@@ -90,7 +89,6 @@ export class Ledger {
   /** Of these, the ones the addon opened: it has to close them too. */
   private readonly native = new Set<number>();
   private readonly databases = new Set<SqlDatabase>();
-  private readonly written = new Map<string, Written>();
   private readonly base: System;
 
   constructor(base: System) {
@@ -142,42 +140,11 @@ export class Ledger {
       open: (file, how) => {
         const fd = files.open(file, how);
         this.descriptors.set(fd, file);
-        if (how === 'create') {
-          this.written.set(file, { syncedBytes: 0, writtenBytes: 0, isNameSynced: false });
-        }
         return fd;
       },
       close: (fd) => {
         this.forget(fd);
         files.close(fd);
-      },
-      write: (fd, data, position) => {
-        files.write(fd, data, position);
-        const known = this.written.get(this.descriptors.get(fd) ?? '');
-        if (known === undefined) return;
-        known.writtenBytes = Math.max(known.writtenBytes, position + data.length);
-        // What is written over what was synced is not durable either.
-        known.syncedBytes = Math.min(known.syncedBytes, position);
-      },
-      sync: async (fd) => {
-        const known = this.written.get(this.descriptors.get(fd) ?? '');
-        const upTo = known?.writtenBytes ?? 0;
-        await files.sync(fd);
-        if (known !== undefined) known.syncedBytes = Math.max(known.syncedBytes, upTo);
-      },
-      syncDirectory: async (directory) => {
-        await files.syncDirectory(directory);
-        for (const [file, known] of this.written) {
-          if (path.dirname(file) === path.resolve(directory)) known.isNameSynced = true;
-        }
-      },
-      rename: (from, to) => {
-        files.rename(from, to);
-        const known = this.written.get(from);
-        if (known === undefined) return;
-        this.written.delete(from);
-        this.written.set(to, { ...known, isNameSynced: false });
-        for (const [fd, file] of this.descriptors) if (file === from) this.descriptors.set(fd, to);
       },
     };
   }
@@ -201,22 +168,23 @@ export class Ledger {
     for (const database of this.databases) database.close();
     this.databases.clear();
   }
-
-  /**
-   * Takes from a copy of the store what a power cut may take: names and bytes of packs and objects
-   * that no sync had covered. `next` says how much, from 0 to 1.
-   */
-  cutPower(store: string, copy: string, next: () => number): void {
-    for (const [file, { syncedBytes, writtenBytes, isNameSynced }] of this.written) {
-      if (writtenBytes === 0) continue; // SQLite writes and syncs its files by itself
-      const relative = path.relative(store, file);
-      const copied = path.join(copy, relative);
-      if (relative.startsWith('..') || !fs.existsSync(copied)) continue;
-      if (!isNameSynced && next() < 0.5) fs.rmSync(copied);
-      else {
-        const kept = syncedBytes + Math.floor(next() * (writtenBytes - syncedBytes + 1));
-        fs.truncateSync(copied, Math.min(kept, fs.statSync(copied).size));
-      }
-    }
-  }
 }
+
+/** What can happen to a program in the middle of its work. */
+export interface Trouble {
+  readonly name: string;
+  readonly mode: FaultMode;
+  /** The process is gone: what was on the disk at that moment is all there is. */
+  readonly dies?: boolean;
+}
+
+export const TROUBLES: readonly Trouble[] = [
+  { name: 'killed', mode: { kind: 'kill' }, dies: true },
+  { name: 'an input/output error', mode: { kind: 'fail-once', code: 'EIO' } },
+  { name: 'too many open files', mode: { kind: 'fail-once', code: 'EMFILE' } },
+  { name: 'a full disk', mode: { kind: 'fail-from', code: 'ENOSPC' } },
+  {
+    name: 'a quota, after half a write',
+    mode: { kind: 'fail-from', code: 'EDQUOT', isShort: true },
+  },
+];

@@ -3,6 +3,12 @@
  * the other, and only the socket between them is real (TCP: a unix socket needs a umask, which a test's
  * thread may not set). The clock runs ahead, so that entries made a moment ago count as settled.
  */
+import {
+  type MessageName,
+  NO_PATIENCE,
+  type Patience,
+  type Retry,
+} from '../../src/transport/index.js';
 import { pino } from 'pino';
 import { type Archive, type ArchiveEntry, openLocalArchive } from '../../src/archive/index.js';
 import { type BackupResult, runBackup } from '../../src/client/index.js';
@@ -14,15 +20,15 @@ import {
 } from '../../src/restore/index.js';
 import { type ExcludeOptions, NO_EXCLUDES } from '../../src/excludes/index.js';
 import type { PipelineSettings } from '../../src/pipeline/index.js';
+import { rebuildCatalog } from '../../src/keeper/index.js';
 import {
   Daemon,
   InlineStorageHost,
-  rebuildCatalog,
   type StorageHost,
   type StorageOptions,
 } from '../../src/server/index.js';
 import { Codec, openClientDirectory } from '../../src/store/index.js';
-import { type NativeCalls, nodeSystem, type System } from '../../src/system/index.js';
+import { type Address, type NativeCalls, nodeSystem, type System } from '../../src/system/index.js';
 import { type Failure, InlineJobs, type JobRunner } from '../../src/workers/index.js';
 
 /** A client in a store. */
@@ -33,6 +39,7 @@ export interface Place {
 
 const KIB = 1 << 10;
 const AHEAD_MS = 10_000;
+const MANY_ATTEMPTS = { burst: 1e6, refillMs: 1 };
 /** Nothing inline takes this long; whatever does hangs. */
 const DEADLINE_MS = 240_000;
 
@@ -86,73 +93,153 @@ export interface InlineBackup {
   readonly create?: boolean;
   readonly setName?: string;
   readonly settings?: Partial<PipelineSettings>;
-  readonly storage?: StorageOptions;
   readonly onFailures?: (failures: readonly Failure[]) => void;
-  /** Stands between server and storage. */
-  readonly wrapHost?: (host: StorageHost) => StorageHost;
   readonly signal?: AbortSignal;
   /** The client encrypts with it. */
   readonly password?: string;
+  /** What the client says it is set to. */
+  readonly config?: string;
   /** Stands between pipeline and jobs. */
   readonly wrapJobs?: (jobs: JobRunner) => JobRunner;
+  readonly timeoutMs?: number;
+  readonly patience?: Patience;
+  readonly onRetry?: (retry: Retry) => void;
 }
 
-/** One whole backup; the server has stopped when it returns. Throws what the client is told. */
-export async function backupInline(
+export interface InlineServer {
+  readonly storage?: StorageOptions;
+  /** Stands between server and storage. */
+  readonly wrapHost?: (host: StorageHost) => StorageHost;
+  readonly port?: number;
+  readonly creditBytes?: number;
+  readonly timeoutMs?: number;
+  readonly parkMs?: number;
+  readonly maxParked?: number;
+}
+
+/** What passes between a server and its storage: messages to look at, answers to look at or to change. */
+export interface Tap {
+  message?(name: MessageName, bytes: Buffer): void;
+  answer?(answer: Buffer): Buffer;
+}
+
+/** For `wrapHost`. Each session has a tap of its own. */
+export function tapped(tapOf: () => Tap): (host: StorageHost) => StorageHost {
+  return (host) => ({
+    open: async (directory, purpose, options, events) => {
+      const tap = tapOf();
+      const handle = await host.open(directory, purpose, options, {
+        answer: (answer, processedBytes) =>
+          events.answer(answer && (tap.answer?.(answer) ?? answer), processedBytes),
+        failed: (error) => events.failed(error),
+      });
+      return {
+        post: (name, bytes) => {
+          tap.message?.(name, bytes);
+          handle.post(name, bytes);
+        },
+        checkpoint: () => handle.checkpoint(),
+        end: () => handle.end(),
+        abandon: () => handle.abandon(),
+      };
+    },
+    measure: (directory, withEntries) => host.measure(directory, withEntries),
+    standing: (directory, withFigures) => host.standing(directory, withFigures),
+    keepUp: (directory, work) => host.keepUp(directory, work),
+    halt: () => host.halt(),
+    close: () => host.close(),
+  });
+}
+
+/** A server over TCP. */
+export function startInline(
   system: System,
-  place: Place,
-  directories: readonly string[],
-  options: InlineBackup = {},
-): Promise<BackupResult> {
-  const daemon = await Daemon.start(
+  store: string,
+  options: InlineServer = {},
+): Promise<Daemon> {
+  return Daemon.start(
     system,
     (options.wrapHost ?? ((host: StorageHost) => host))(new InlineStorageHost(system)),
     {
-      address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
-      baseDir: place.store,
+      address: { kind: 'tcp', host: '127.0.0.1', port: options.port ?? 0 },
+      baseDir: store,
       catalogFile: 'tardis.db',
       allowCreate: true,
       onlyClient: undefined,
       requirePassword: false,
       loginTimeoutMs: 60_000,
-      creditBytes: 17 << 20,
-      timeoutMs: DEADLINE_MS,
+      creditBytes: options.creditBytes ?? 17 << 20,
+      timeoutMs: options.timeoutMs ?? DEADLINE_MS,
       single: false,
+      parkMs: options.parkMs ?? 600_000,
+      maxParked: options.maxParked ?? 16,
       storageOptions: options.storage ?? SMALL_STORE,
+      // Many logins from one address are what a test does.
+      attempts: { pair: MANY_ATTEMPTS, address: MANY_ATTEMPTS },
     },
     pino({ level: process.env['TARDIS_TEST_LOG'] ?? 'silent' }),
   );
-  const inline = new InlineJobs(system);
-  const jobs = options.wrapJobs?.(inline) ?? inline;
+}
+
+/** One backup to a server that runs. Throws what the client is told. */
+export async function backupTo(
+  system: System,
+  reach: () => Promise<Address>,
+  client: string,
+  directories: readonly string[],
+  options: InlineBackup = {},
+): Promise<BackupResult> {
+  const openJobs = async (): Promise<JobRunner> => {
+    const inline = new InlineJobs(system);
+    return options.wrapJobs?.(inline) ?? inline;
+  };
+  const request = {
+    client,
+    ...credentialsOf(options.password),
+    create: options.create ?? false,
+    setName: options.setName ?? '',
+    config: options.config,
+    directories: directories.map((directory) => Buffer.from(directory)),
+    excludes: options.excludes ?? NO_EXCLUDES,
+    settings: { ...SMALL_SETTINGS, ...options.settings },
+    compressMessages: false,
+    timeoutMs: options.timeoutMs ?? DEADLINE_MS,
+    patience: options.patience ?? NO_PATIENCE,
+  };
+  const hooks = {
+    onStart: () => undefined,
+    onFailures: (failures: readonly Failure[]) => options.onFailures?.(failures),
+    ...(options.onRetry === undefined ? {} : { onRetry: options.onRetry }),
+  };
+  const done = runBackup(system, reach, openJobs, request, hooks, options.signal);
+  return within(done, 'the backup');
+}
+
+/** Something done with a server of its own in this thread, which has stopped when it returns. */
+export async function withDaemon<T>(
+  system: System,
+  place: Place,
+  options: InlineServer,
+  work: (address: Address) => Promise<T>,
+): Promise<T> {
+  const daemon = await startInline(system, place.store, options);
   try {
-    return await within(
-      runBackup(
-        system,
-        async () => daemon.address,
-        jobs,
-        {
-          client: place.client,
-          ...credentialsOf(options.password),
-          create: options.create ?? false,
-          setName: options.setName ?? '',
-          directories: directories.map((directory) => Buffer.from(directory)),
-          excludes: options.excludes ?? NO_EXCLUDES,
-          settings: { ...SMALL_SETTINGS, ...options.settings },
-          compressMessages: false,
-          timeoutMs: DEADLINE_MS,
-        },
-        {
-          onStart: () => undefined,
-          onFailures: (failures) => options.onFailures?.(failures),
-        },
-        options.signal,
-      ),
-      'the backup',
-    );
+    return await within(work(daemon.address), 'the session');
   } finally {
     await within(daemon.stop(), 'stopping the server');
-    await jobs.close();
   }
+}
+
+/** One whole backup; the server has stopped when it returns. Throws what the client is told. */
+export function backupInline(
+  system: System,
+  place: Place,
+  directories: readonly string[],
+  options: InlineBackup & InlineServer = {},
+): Promise<BackupResult> {
+  return withDaemon(system, place, options, (address) =>
+    backupTo(system, async () => address, place.client, directories, options),
+  );
 }
 
 function credentialsOf(password: string | undefined) {

@@ -13,7 +13,8 @@ import {
 import { LoginService, type LoginOptions } from '../../src/server/index.js';
 import { createClientDirectory } from '../../src/store/index.js';
 import { nodeSystem, type System } from '../../src/system/index.js';
-import { type Channel, encodeMessage, type Head } from '../../src/transport/index.js';
+import { type Channel, encodeMessage } from '../../src/transport/index.js';
+import { helloOf } from './greetings.js';
 
 export const NETWORK: Channel = Object.freeze({
   kind: 'tls',
@@ -62,19 +63,6 @@ export async function makeClient(
     client,
     ...(made === undefined ? {} : { keys: made.record.bytes }),
   });
-}
-
-export function helloOf(client: string, changes: Partial<Head<'hello'>> = {}): Head<'hello'> {
-  return {
-    protocol: 1,
-    software: 'test',
-    client,
-    account: '',
-    create: false,
-    purpose: 'backup',
-    keys: Buffer.alloc(0),
-    ...changes,
-  };
 }
 
 export interface Tried {

@@ -1,6 +1,7 @@
 /**
- * Backups of a growing tree whose client or server is killed at random moments, again and again; then
- * every set that was finished must restore to what the tree was at its time, with nothing done by hand.
+ * Backups of a growing tree whose client or server is killed at random moments, again and again, while old
+ * sets are deleted beside them by commands that are killed too; then every set that was finished, and that nobody
+ * asked to delete, must restore to what the tree was at its time, with nothing done by hand.
  * The test runs a few rounds, `node scripts/thrash.mjs 50` as many as wanted.
  */
 import fs from 'node:fs';
@@ -34,6 +35,11 @@ export interface ThrashReport {
   /** Times a run had to wait for the session of a killed one to end. */
   busy: number;
   finishedSets: number;
+  /** Deletions of a set that a kill ended, and that were through. */
+  purgesKilled: number;
+  purges: number;
+  /** Checks of the store that came to their end beside all that. */
+  checks: number;
   /** What went wrong; empty when all is well. */
   readonly problems: string[];
 }
@@ -43,6 +49,15 @@ type Victim = (typeof VICTIMS)[number];
 
 const CLIENT = 'thrashed';
 const BUSY_STATUS = 11;
+/** Of the rounds, and of their deletions. */
+const PURGE_SHARE = 0.6;
+const PURGE_KILLED_SHARE = 0.7;
+const PURGE_MS = 500;
+/** Of the rounds, and of their checks. */
+const CHECK_SHARE = 0.5;
+const CHECK_KILLED_SHARE = 0.3;
+/** These are never deleted. */
+const NEWEST_KEPT = 2;
 const BUSY_PAUSE_MS = 100;
 const MAX_BUSY = 300;
 /** A command needs this long before it does anything that a kill could disturb. */
@@ -63,6 +78,9 @@ class Thrash {
     survived: 0,
     busy: 0,
     finishedSets: 0,
+    purgesKilled: 0,
+    purges: 0,
+    checks: 0,
     problems: [],
   };
   private readonly random;
@@ -71,6 +89,9 @@ class Thrash {
   private readonly place: readonly string[];
   /** What the tree was when a set of this name was made. */
   private readonly wanted = new Map<string, Snapshot>();
+  /** Finished sets that were ever listed, and those somebody asked to delete. */
+  private readonly seen = new Set<string>();
+  private readonly asked = new Set<string>();
   private server: Server | undefined;
   /** How long a whole run takes now. */
   private runMs = 700;
@@ -99,15 +120,62 @@ class Thrash {
     for (let round = 1; round <= rounds; round += 1) {
       this.grow(2);
       if (round > 1) this.change();
+      const purging = this.random.next() < PURGE_SHARE ? this.purgeOne() : undefined;
+      const checking = this.random.next() < CHECK_SHARE ? this.checkStore() : undefined;
       await this.killOne(`round-${round}`);
+      await purging;
+      await checking;
       if (this.random.next() < 0.5) await this.finishOne(`round-${round}-again`);
       await this.checkNewest();
     }
     await this.finishOne('last');
     await this.checkAll('at the end');
+    await succeed('sonic', ['orphans', ...this.place]);
+    await this.checkAll('cleared up');
     await succeed('sonic', ['rebuild', ...this.place]);
     await this.checkAll('rebuilt');
     return this.report;
+  }
+
+  // --- deleting ----------------------------------------------------------------------------------
+
+  /** Begins to delete an old set, beside whatever goes on, and mostly kills that too. */
+  private async purgeOne(): Promise<void> {
+    if (!fs.existsSync(path.join(this.store, CLIENT, 'tardis.db'))) return;
+    const old = ((await this.readable(() => this.finished())) ?? []).slice(0, -NEWEST_KEPT);
+    const chosen = old[this.below(old.length)];
+    if (chosen === undefined) return;
+    this.asked.add(chosen.name);
+    const args = ['delete', ...this.place, String(chosen.set), '--yes', '--json'];
+    const running = new Running('sonic', args, this.env());
+    const isToDie = this.random.next() < PURGE_KILLED_SHARE;
+    const afterMs = START_MS + this.random.next() * PURGE_MS;
+    await (isToDie ? Promise.race([pause(afterMs), running.ended]) : running.ended);
+    running.signal('SIGKILL');
+    const { status, signal, stderr, stdout } = await running.ended;
+    if (signal !== null) this.report.purgesKilled += 1;
+    else if (status === 0) this.report.purges += 1;
+    else if (status !== BUSY_STATUS) {
+      this.report.problems.push(`deleting ${chosen.set}: exit ${status} ${stdout} ${stderr}`);
+    }
+  }
+
+  /** Looks at the store with all its data, beside whatever goes on: it must find nothing. */
+  private async checkStore(): Promise<void> {
+    if (!fs.existsSync(path.join(this.store, CLIENT, 'tardis.db'))) return;
+    const args = ['check', ...this.place, '--read-data=all', '--json'];
+    const running = new Running('sonic', args, this.env());
+    const isToDie = this.random.next() < CHECK_KILLED_SHARE;
+    const afterMs = START_MS + this.random.next() * PURGE_MS;
+    if (isToDie) {
+      await Promise.race([pause(afterMs), running.ended]);
+      running.signal('SIGKILL');
+    }
+    const { status, signal, stderr, stdout } = await running.ended;
+    if (status === 0) this.report.checks += 1;
+    else if (signal === null && status !== BUSY_STATUS) {
+      this.report.problems.push(`a check beside it: exit ${status} ${stdout} ${stderr}`);
+    }
   }
 
   // --- the tree ----------------------------------------------------------------------------------
@@ -158,7 +226,8 @@ class Thrash {
     if (this.server === undefined || this.server.running.hasEnded) {
       this.server = await Server.start(this.store, [], this.env());
     }
-    return ['-C', CLIENT, ...this.server.clientArgs, '--json', '--name', name, this.source];
+    const there = [...this.server.clientArgs, '--reconnect', '0']; // a killed server stays away
+    return ['-C', CLIENT, ...there, '--json', '--name', name, this.source];
   }
 
   /** Starts a run and kills somebody in the middle of it. */
@@ -237,7 +306,9 @@ class Thrash {
 
   private async finished(): Promise<{ set: number; name: string }[]> {
     const sets = await listedSets(this.store, CLIENT);
-    return sets.filter(({ state }) => state === 'complete');
+    const complete = sets.filter(({ state }) => state === 'complete');
+    for (const { name } of complete) this.seen.add(name);
+    return complete;
   }
 
   private async checkNewest(): Promise<void> {
@@ -249,6 +320,11 @@ class Thrash {
 
   private async checkAll(when: string): Promise<void> {
     const sets = await this.finished();
+    const names = new Set(sets.map(({ name }) => name));
+    for (const name of this.seen) {
+      if (names.has(name) || this.asked.has(name)) continue;
+      this.report.problems.push(`${when}: set ${name} is gone, and nobody deleted it`);
+    }
     this.report.finishedSets = sets.length;
     for (const set of sets) await this.check(set, when);
   }

@@ -14,6 +14,7 @@ import {
   type EntryTypeNumber,
   packAttributes,
 } from '../../src/model/index.js';
+import { RESERVE_FILE } from '../../src/store/index.js';
 import { failedAttributes, MetadataOption, nodeSystem } from '../../src/system/index.js';
 
 export const isRoot = process.getuid?.() === 0;
@@ -337,10 +338,11 @@ export function scratch(t: { teardown(work: () => void): void }): string {
   return directory;
 }
 
-/** Bytes of all files in a directory, as their lengths say. */
+/** Bytes of all files in a directory, as their lengths say, but for the room that a store keeps. */
 export function sizeOf(directory: string): number {
   let bytes = 0;
   for (const entry of fs.readdirSync(directory, { withFileTypes: true })) {
+    if (entry.name === RESERVE_FILE) continue;
     const full = path.join(directory, entry.name);
     bytes += entry.isDirectory() ? sizeOf(full) : fs.statSync(full).size;
   }

@@ -6,9 +6,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { type FaultMode, faultySystem, seededRandom } from '../../src/system/index.js';
+import { faultySystem, seededRandom } from '../../src/system/index.js';
 import { Codec } from '../../src/store/index.js';
-import { copyStore, Ledger, Plan, watchOnly } from '../helpers/faults.js';
+import { copyStore, Ledger, Plan, watchOnly, type Trouble, TROUBLES } from '../helpers/faults.js';
 import { backupInline, inlineSystem, type Place, rebuildInline } from '../helpers/inline.js';
 import { WORDS, wordsIn } from '../helpers/plaintext.js';
 import { freshKeys, rekeyInline, toldBy } from '../helpers/rekeys.js';
@@ -39,19 +39,6 @@ function freshPath(what: string): string {
   places += 1;
   return path.join(home, `${what} ${places}`);
 }
-
-interface Trouble {
-  readonly name: string;
-  readonly mode: FaultMode;
-  readonly dies?: 'process' | 'power';
-}
-
-const TROUBLES: readonly Trouble[] = [
-  { name: 'killed', mode: { kind: 'kill' }, dies: 'process' },
-  { name: 'power cut', mode: { kind: 'kill' }, dies: 'power' },
-  { name: 'an input/output error', mode: { kind: 'fail-once', code: 'EIO' } },
-  { name: 'a full disk', mode: { kind: 'fail-from', code: 'ENOSPC' } },
-];
 
 interface Start {
   readonly place: Place;
@@ -117,9 +104,7 @@ async function hit(
   const ledger = new Ledger(inlineSystem());
   const copy = `${place.store} as it was`;
   const plan = new Plan(at, trouble.mode, () => {
-    if (trouble.dies === undefined) return;
-    copyStore(place.store, copy);
-    if (trouble.dies === 'power') ledger.cutPower(place.store, copy, random.next);
+    if (trouble.dies === true) copyStore(place.store, copy);
   });
   let failed: unknown;
   try {
@@ -128,11 +113,11 @@ async function hit(
     failed = error;
   }
   const what = `${trouble.name} at operation ${at}, ${plan.hit} (seed ${seed})`;
-  if (trouble.dies === undefined && failed !== undefined) {
+  if (trouble.dies !== true && failed !== undefined) {
     t.truthy((failed as { code?: string }).code, `${what}: an error without a code`);
   }
   const forgotten =
-    trouble.dies === undefined && plan.hit?.endsWith('.close') !== true ? ledger.open : [];
+    trouble.dies !== true && plan.hit?.endsWith('.close') !== true ? ledger.open : [];
   t.deepEqual(forgotten, [], `${what}: still open`);
   t.is(ledger.strayCloses, 0, `${what}: closed twice`);
   ledger.closeAll();

@@ -91,7 +91,7 @@ async function lived(t: ExecutionContext, password?: string): Promise<Lived> {
 /** A set whose session is killed when some of it is durable. */
 async function broken(place: Place, source: string, password: string | undefined): Promise<void> {
   const plan = killWhen(
-    (operation, seen) => operation === 'files.sync' && seen.times(operation) > 2,
+    (operation, seen) => operation === 'files.sync' && seen.times(operation) > 3,
   );
   const ledger = new Ledger(inlineSystem());
   const options = password === undefined ? {} : { password };

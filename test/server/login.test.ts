@@ -9,9 +9,9 @@ import { listClients, newestKeys } from '../../src/store/index.js';
 import { ManualClock, nodeSystem } from '../../src/system/index.js';
 import type { Channel } from '../../src/transport/index.js';
 import { rejectedCode } from '../helpers/codes.js';
+import { helloOf } from '../helpers/greetings.js';
 import {
   compareTimes,
-  helloOf,
   makeClient,
   NETWORK,
   serviceOf,

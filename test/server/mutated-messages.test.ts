@@ -13,7 +13,14 @@ import {
   peekMessage,
   Purpose,
 } from '../../src/transport/index.js';
-import { backupInline, history, inlineSystem, type Place, SMALL_STORE } from '../helpers/inline.js';
+import {
+  backupInline,
+  history,
+  inlineSystem,
+  type Place,
+  SMALL_STORE,
+  tapped,
+} from '../helpers/inline.js';
 import { seededRandom } from '../../src/system/index.js';
 import { mutated } from '../helpers/mutate.js';
 import {
@@ -51,23 +58,10 @@ interface Message {
 }
 
 /** A host that keeps a copy of what clients say. */
-function recording(messages: Message[]): (host: StorageHost) => StorageHost {
-  return (host) => ({
-    open: async (...given) => {
-      const handle = await host.open(...given);
-      return {
-        post: (name, bytes) => {
-          messages.push({ name, bytes: Buffer.from(bytes) });
-          handle.post(name, bytes);
-        },
-        end: () => handle.end(),
-        abandon: () => handle.abandon(),
-      };
-    },
-    measure: (directory, withEntries) => host.measure(directory, withEntries),
-    close: () => host.close(),
-  });
-}
+const recording = (messages: Message[]): ((host: StorageHost) => StorageHost) =>
+  tapped(() => ({
+    message: (name, bytes) => void messages.push({ name, bytes: Buffer.from(bytes) }),
+  }));
 
 /** What a client says that backs up a tree, and once more when some of it has changed. */
 async function recorded(t: ExecutionContext, password?: string): Promise<[Place, Message[][]]> {

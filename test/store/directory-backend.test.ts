@@ -4,11 +4,8 @@ import path from 'node:path';
 import test from 'ava';
 import * as fc from 'fast-check';
 import { DirectoryBackend, type ObjectWriter } from '../../src/store/index.js';
-import { nodeSystem } from '../../src/system/index.js';
-import { PowerLossFiles } from '../helpers/power-loss.js';
+import { WatchedDisk } from '../helpers/watched-disk.js';
 import { scratch } from '../helpers/scratch.js';
-
-const { files } = nodeSystem();
 
 interface Step {
   readonly what: 'create' | 'stage' | 'append' | 'sync' | 'restart';
@@ -33,8 +30,8 @@ test('after a sync a power cut takes neither an object nor a directory on the wa
       runs += 1;
       const root = path.join(parent, String(runs));
       fs.mkdirSync(root);
-      const watched = new PowerLossFiles(files);
-      let backend = new DirectoryBackend(root, watched);
+      const watched = new WatchedDisk(root);
+      let backend = new DirectoryBackend(root, watched.files);
       const writers: { writer: ObjectWriter; name: string }[] = [];
       const taken = new Set<string>();
       for (const { what, name, pick } of steps) {
@@ -42,11 +39,11 @@ test('after a sync a power cut takes neither an object nor a directory on the wa
         if (what === 'append') one?.writer.append(Buffer.from(name));
         if (what === 'restart') {
           for (const { writer } of writers.splice(0)) writer.close();
-          backend = new DirectoryBackend(root, watched);
+          backend = new DirectoryBackend(root, watched.files);
         }
         if (what === 'sync' && one !== undefined) {
           await one.writer.sync();
-          if (!watched.isDurable(root, path.join(root, one.name))) return false;
+          if (!watched.isDurable(path.join(root, one.name))) return false;
         }
         if (!['create', 'stage'].includes(what) || taken.has(name)) continue;
         taken.add(name);
@@ -64,21 +61,22 @@ test('after a sync a power cut takes neither an object nor a directory on the wa
 
 test('an object is not durable before its sync', async (t) => {
   const root = scratch(t);
-  const watched = new PowerLossFiles(files);
-  const backend = new DirectoryBackend(root, watched);
+  const watched = new WatchedDisk(root);
+  const backend = new DirectoryBackend(root, watched.files);
   const writer = backend.create('packs/1');
   writer.append(Buffer.from('x'));
-  t.false(watched.isDurable(root, path.join(root, 'packs/1')));
+  t.false(watched.isDurable(path.join(root, 'packs/1')));
   await writer.sync();
-  t.true(watched.isDurable(root, path.join(root, 'packs/1')));
+  t.true(watched.isDurable(path.join(root, 'packs/1')));
   writer.append(Buffer.from('y'));
-  t.false(watched.isDurable(root, path.join(root, 'packs/1')));
+  t.false(watched.isDurable(path.join(root, 'packs/1')));
   writer.close();
 });
 
 test('reading keeps few files open, and none after close', async (t) => {
-  const watched = new PowerLossFiles(files);
-  const backend = new DirectoryBackend(scratch(t), watched);
+  const root = scratch(t);
+  const watched = new WatchedDisk(root);
+  const backend = new DirectoryBackend(root, watched.files);
   const target = Buffer.alloc(10);
   for (let index = 0; index < 300; index += 1) {
     const writer = backend.create(`packs/${index}`);

@@ -21,6 +21,9 @@ import {
 import { rejectedCode, thrownCode } from '../helpers/codes.js';
 import { sha256 } from '../helpers/rows.js';
 
+/** What ends in its CRC-32 has always the same one: the header's own is left out. */
+const HEADER_CHECKSUM_AT = 68;
+
 function recordOf(text: string, index = ''): Buffer {
   const body = Buffer.from(text);
   const header = { kind: RecordKind.event, codec: Codec.none, rawBytes: body.length };
@@ -28,7 +31,7 @@ function recordOf(text: string, index = ''): Buffer {
 }
 
 function headersChecksum(records: readonly Buffer[]): number {
-  return records.reduce((sum, record) => crc32(record.subarray(0, RECORD_HEADER_BYTES), sum), 0);
+  return records.reduce((sum, record) => crc32(record.subarray(0, HEADER_CHECKSUM_AT), sum), 0);
 }
 
 async function scanAll(backend: Backend, pack: number, position = 0): Promise<ScannedRecord[]> {
@@ -69,9 +72,9 @@ test('a record is found again where the writer says it starts', async (t) => {
   packs.close();
 });
 
-test('a pack that has reached its size is followed by the next number', async (t) => {
+test('a pack that has twice its size is followed by the next number', async (t) => {
   const backend = new MemoryBackend();
-  const packs = new PackWriter(backend, 6, 200);
+  const packs = new PackWriter(backend, 6, 100);
   const record = recordOf('x'.repeat(28)); // 100 bytes
   const used = Array.from({ length: 5 }, () => packs.append(record).pack);
   t.deepEqual(used, [7, 7, 8, 8, 9]);
@@ -81,6 +84,81 @@ test('a pack that has reached its size is followed by the next number', async (t
   t.deepEqual(await listPacks(backend), [7, 8, 9]);
   t.is(await backend.size(packName(7)), 200);
 });
+
+test('a pack that has reached its size at a commit is followed by the next number', async (t) => {
+  const backend = new MemoryBackend();
+  const packs = new PackWriter(backend, 0, 200);
+  const record = recordOf('x'.repeat(28)); // 100 bytes
+  const commitAfter = (count: number): number[] => {
+    const used = Array.from({ length: count }, () => packs.append(record).pack);
+    packs.takeRanges();
+    return [...used, packs.appendCommit(recordOf('commit')).pack];
+  };
+  t.deepEqual(commitAfter(1), [1, 1]);
+  t.deepEqual(commitAfter(2), [1, 1, 1], 'one pack for each checkpoint');
+  t.deepEqual(commitAfter(1), [2, 2]);
+  packs.close();
+  t.deepEqual(await listPacks(backend), [1, 2]);
+});
+
+/** A backend whose writers fail when they have written half of what is to be appended. */
+class FullBackend extends MemoryBackend {
+  isFull = false;
+  canCut = true;
+
+  override create(name: string): ObjectWriter {
+    const writer = super.create(name);
+    const append = writer.append.bind(writer);
+    const cut = writer.cut.bind(writer);
+    return Object.assign(writer, {
+      append: (bytes: Uint8Array) => {
+        append(this.isFull ? bytes.subarray(0, bytes.length / 2) : bytes);
+        if (this.isFull) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+      },
+      cut: (sizeBytes: number) => {
+        if (!this.canCut) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+        cut(sizeBytes);
+      },
+    });
+  }
+}
+
+for (const canCut of [true, false]) {
+  test(`after an append that failed nothing stands behind its bytes (cut: ${canCut})`, async (t) => {
+    const backend = new FullBackend();
+    backend.canCut = canCut;
+    const packs = new PackWriter(backend, 0, 10_000);
+    const [first, second] = [recordOf('first'), recordOf('second')];
+    packs.append(first);
+    backend.isFull = true;
+    const lost = recordOf('lost '.repeat(20));
+    t.is(
+      thrownCode(() => packs.append(lost)),
+      'ENOSPC',
+    );
+    await t.throwsAsync(packs.appendStaged(piecesOf(lost, 30)), { code: 'ENOSPC' });
+    t.is(
+      thrownCode(() => packs.appendCommit(lost)),
+      'ENOSPC',
+    );
+    backend.isFull = false;
+    const place = packs.append(second);
+    t.is(place.position, place.pack === 1 ? first.length : 0);
+    t.is(place.pack === 1, canCut);
+    const ranges = packs.takeRanges();
+    t.is(ranges[0]!.checksum, headersChecksum(canCut ? [first, second] : [first]));
+    t.is(
+      ranges.at(-1)!.to - ranges.at(-1)!.from + (canCut ? 0 : first.length),
+      first.length + second.length,
+    );
+    packs.appendCommit(recordOf('commit'));
+    await packs.sync();
+    const found = await scanAll(backend, place.pack);
+    t.is(found.length, canCut ? 3 : 2);
+    t.is(packs.appendedBytes, first.length + second.length + recordOf('commit').length);
+    packs.close();
+  });
+}
 
 test('the number of a pack is never used again', async (t) => {
   const backend = new MemoryBackend();
@@ -100,22 +178,23 @@ test('the number of a pack is never used again', async (t) => {
 
 test('the ranges of a commit cover what was appended since the last, by its headers', async (t) => {
   const backend = new MemoryBackend();
-  const packs = new PackWriter(backend, 0, 250);
+  const packs = new PackWriter(backend, 0, 200);
   const record = (text: string): Buffer => recordOf(text.padEnd(28)); // 100 bytes
-  const first = ['a', 'b', 'c', 'd'].map(record);
+  const first = ['a', 'b', 'c', 'd', 'e'].map(record);
   for (const one of first) packs.append(one);
-  t.is(packs.uncommittedBytes, 400);
+  t.is(packs.uncommittedBytes, 500);
   t.deepEqual(packs.takeRanges(), [
-    { pack: 1, from: 0, to: 300, checksum: headersChecksum(first.slice(0, 3)) },
-    { pack: 2, from: 0, to: 100, checksum: headersChecksum(first.slice(3)) },
+    { pack: 1, from: 0, to: 400, checksum: headersChecksum(first.slice(0, 4)) },
+    { pack: 2, from: 0, to: 100, checksum: headersChecksum(first.slice(4)) },
   ]);
   t.is(packs.uncommittedBytes, 0);
+  t.not(headersChecksum(first.slice(0, 3)), headersChecksum([first[1]!, first[0]!, first[2]!]));
   t.deepEqual(packs.takeRanges(), []);
 
   const commit = recordOf('commit');
   t.deepEqual(packs.appendCommit(commit), { pack: 2, position: 100 });
   t.deepEqual(packs.takeRanges(), [], 'a commit record is in no range');
-  const second = record('e');
+  const second = record('f');
   packs.append(second);
   t.deepEqual(packs.takeRanges(), [
     {
@@ -127,15 +206,14 @@ test('the ranges of a commit cover what was appended since the last, by its head
   ]);
 });
 
-test('a commit record may have to begin a pack', (t) => {
+test('a commit record stands in the pack of what it covers, however large that is', (t) => {
   const packs = new PackWriter(new MemoryBackend(), 0, 100);
   packs.append(recordOf('x'.repeat(28)));
   const [range] = packs.takeRanges();
   t.like(range, { pack: 1, from: 0, to: 100 });
   const commit = recordOf('commit');
-  t.deepEqual(packs.appendCommit(commit), { pack: 2, position: 0 });
-  packs.append(recordOf('y'));
-  t.like(packs.takeRanges()[0], { pack: 2, from: commit.length });
+  t.deepEqual(packs.appendCommit(commit), { pack: 1, position: 100 });
+  t.deepEqual(packs.append(recordOf('y')), { pack: 2, position: 0 });
 });
 
 test('ranges and scan agree, however records are spread over packs', async (t) => {
@@ -213,7 +291,7 @@ class WatchedBackend extends MemoryBackend {
 
 test('a sync covers every pack that has new bytes, and no other', async (t) => {
   const backend = new WatchedBackend();
-  const packs = new PackWriter(backend, 0, 100);
+  const packs = new PackWriter(backend, 0, 50);
   const record = recordOf('x'.repeat(28));
   packs.append(record);
   packs.append(record);
@@ -231,7 +309,7 @@ test('a sync covers every pack that has new bytes, and no other', async (t) => {
 
 test('a sync that fails is told, and what it should have covered is not forgotten', async (t) => {
   const backend = new WatchedBackend();
-  const packs = new PackWriter(backend, 0, 100);
+  const packs = new PackWriter(backend, 0, 50);
   packs.append(recordOf('x'.repeat(28)));
   packs.append(recordOf('y'));
   backend.failingSyncs = 2;

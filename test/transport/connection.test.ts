@@ -17,6 +17,7 @@ import {
   type LinkOptions,
   type MessageName,
 } from '../../src/transport/index.js';
+import { helloOf } from '../helpers/greetings.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { scratch } from '../helpers/scratch.js';
 
@@ -77,15 +78,7 @@ test('messages arrive in order, with their attachments, in both directions', asy
   const { server, client } = await connected(t);
   const [atServer, atClient] = [messagesOf(server), messagesOf(client)];
   const attachment = Buffer.alloc(300_000, 7);
-  client.send('hello', {
-    protocol: 1,
-    software: 'x',
-    client: 'c',
-    account: '',
-    create: false,
-    purpose: 'backup',
-    keys: Buffer.alloc(0),
-  });
+  client.send('hello', helloOf('c'));
   client.sendEncoded(encodeMessage('streamChunk', { stream: 3 }, attachment));
   client.sendBytes(encodeMessage('streamAbort', { stream: 3 }).head);
   server.send('received', { upTo: 2 });
@@ -207,6 +200,48 @@ test('a peer that is silent for too long is given up', async (t) => {
   t.teardown(() => clearInterval(timer));
   const reasons = await Promise.all([server.closed, client.closed]);
   t.true(reasons.some((reason) => reason?.code === 'TIMED_OUT'));
+});
+
+/** Time for some pings and their answers. */
+async function beats(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 100));
+}
+
+test('a machine that slept asks whether its peer is still there, and waits 10 s for the answer', async (t) => {
+  const clock = new ManualClock(1e12);
+  const stopped: System = { ...system, native: system.native, clock };
+  const link = { ...DEFAULT_LINK, pingMs: 5, timeoutMs: 300_000 };
+  const { server, client } = await connected(t, link, stopped);
+  await beats();
+  server.pause(); // neither does it answer from here on
+  await beats();
+  clock.jumpTo(clock.nowMs() + 3_600_000);
+  await beats();
+  clock.advance(9000);
+  await beats();
+  let isOver = false;
+  void client.closed.then(() => (isOver = true));
+  await beats();
+  t.false(isOver);
+  clock.advance(2000);
+  const reason = await client.closed;
+  t.like(reason, { code: 'TIMED_OUT', message: 'nothing was heard since this machine slept' });
+});
+
+test('a clock that is set, however far, ends no connection whose peer is there', async (t) => {
+  const clock = new ManualClock(1e12);
+  const stopped: System = { ...system, native: system.native, clock };
+  const link = { ...DEFAULT_LINK, pingMs: 5, timeoutMs: 300_000 };
+  const { server, client } = await connected(t, link, stopped);
+  const atClient = messagesOf(client);
+  for (const wallMs of [0, 4e12, 2 ** 31 * 1000, -1e12, 2 ** 32 * 1000, NaN, 1e12]) {
+    clock.jumpTo(wallMs);
+    await beats();
+    clock.advance(11_000);
+    await beats();
+  }
+  server.send('received', { upTo: 1 });
+  t.is((await atClient.next())[0], 'received');
 });
 
 test('a socket is for its owner only, and a second listener is refused', (t) => {

@@ -7,7 +7,7 @@ import test from 'ava';
 import { TardisError } from '../../src/errors/index.js';
 import { seededRandom } from '../../src/system/index.js';
 import { decodeMessage, peekMessage } from '../../src/transport/index.js';
-import { backupInline, inlineSystem } from '../helpers/inline.js';
+import { backupInline, inlineSystem, tapped } from '../helpers/inline.js';
 import { mutated } from '../helpers/mutate.js';
 import {
   dir,
@@ -41,27 +41,13 @@ test('changed frames are refused or are messages, in both directions', async (t)
   await backupInline(inlineSystem(), place, [source], {
     create: true,
     password: 'a password of the tests',
-    wrapHost: (host) => ({
-      open: async (directory, purpose, options, events) => {
-        const handle = await host.open(directory, purpose, options, {
-          answer: (answer, processedBytes) => {
-            if (answer !== undefined) heard['to-client'].push(Buffer.from(answer));
-            events.answer(answer, processedBytes);
-          },
-          failed: (error) => events.failed(error),
-        });
-        return {
-          post: (name, bytes) => {
-            heard['to-server'].push(Buffer.from(bytes));
-            handle.post(name, bytes);
-          },
-          end: () => handle.end(),
-          abandon: () => handle.abandon(),
-        };
+    wrapHost: tapped(() => ({
+      message: (_name, bytes) => void heard['to-server'].push(Buffer.from(bytes)),
+      answer: (answer) => {
+        heard['to-client'].push(Buffer.from(answer));
+        return answer;
       },
-      measure: (directory, withEntries) => host.measure(directory, withEntries),
-      close: () => host.close(),
-    }),
+    })),
   });
   const random = seededRandom(SEED);
   for (const direction of ['to-server', 'to-client'] as const) {

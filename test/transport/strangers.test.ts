@@ -16,21 +16,14 @@ import {
   type GateLimits,
   listen,
 } from '../../src/transport/index.js';
+import { helloBytes } from '../helpers/greetings.js';
 import { certificateIn } from '../helpers/certificates.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { pause } from '../helpers/commands.js';
 import { scratch } from '../helpers/scratch.js';
 
 const system = nodeSystem();
-const HELLO = encodeMessage('hello', {
-  protocol: 1,
-  software: 'x',
-  client: 'c',
-  account: '',
-  create: false,
-  purpose: 'backup',
-  keys: Buffer.alloc(0),
-}).head;
+const HELLO = helloBytes('c');
 
 interface Place {
   readonly port: number;

@@ -18,6 +18,14 @@ import {
   DirectoryBackend,
   isObjectName,
 } from '../../store/index.js';
+import {
+  changeSetting,
+  dropSets,
+  markSets,
+  previewPurgeOf,
+  purgeByRules,
+  type StoreLimits,
+} from '../../keeper/index.js';
 import { DIGEST_BYTES } from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import {
@@ -32,6 +40,8 @@ import {
   READING_CREDIT_BYTES,
 } from '../../transport/index.js';
 import { ReaderDeltas } from './delta-maker.js';
+import { answerReport } from './report-answers.js';
+import { answerChange, type PurgeRights, type SetChanges } from './set-change-answers.js';
 
 /** Notes or owners in one answer. */
 const PAGE_ITEMS = 16_384;
@@ -55,6 +65,7 @@ export class ReadingSession {
   private isClosed = false;
   private idle: (() => void)[] = [];
   private readonly archive: Archive;
+  private readonly changes: SetChanges;
   private readonly backend: Backend;
   private readonly deltas: ReaderDeltas;
   private readonly sink: AnswerSink;
@@ -64,10 +75,12 @@ export class ReadingSession {
     system: System,
     archive: Archive,
     backend: Backend,
+    changes: SetChanges,
     sink: AnswerSink,
     onFailure: (error: unknown) => void,
   ) {
     this.archive = archive;
+    this.changes = changes;
     this.backend = backend;
     this.deltas = new ReaderDeltas(system, archive, backend);
     this.sink = sink;
@@ -78,6 +91,8 @@ export class ReadingSession {
   static open(
     system: System,
     directory: ClientDirectory,
+    limits: StoreLimits,
+    { leastAgeMs, wishFor }: PurgeRights,
     sink: AnswerSink,
     onFailure: (error: unknown) => void,
   ): ReadingSession {
@@ -85,7 +100,17 @@ export class ReadingSession {
     // transaction stays open, since a backup of the client may begin in this very thread.
     const archive = openArchiveIn(system, directory, new Access(undefined), 0);
     const backend = new DirectoryBackend(directory.path, system.files);
-    return new ReadingSession(system, archive, backend, sink, onFailure);
+    const changes: SetChanges = {
+      drop: (sets) => dropSets(system, directory, limits, sets, leastAgeMs),
+      mark: (sets, wish) => markSets(system, directory, limits, sets, wish),
+      purge: async (isPreview) => {
+        return isPreview
+          ? previewPurgeOf(system, directory, wishFor)
+          : purgeByRules(system, directory, limits, wishFor);
+      },
+      set: (key, value) => changeSetting(system, directory, limits, key, value),
+    };
+    return new ReadingSession(system, archive, backend, changes, sink, onFailure);
   }
 
   post(name: MessageName, bytes: Buffer): void {
@@ -106,6 +131,9 @@ export class ReadingSession {
       this.fail(error);
     }
   }
+
+  /** A reader makes nothing durable. */
+  checkpointSoon(): void {}
 
   /** Answers nothing more. */
   async end(): Promise<void> {
@@ -163,7 +191,8 @@ export class ReadingSession {
   private async answer({ name, bytes }: Waiting): Promise<Buffer> {
     const question = questionIn(name, bytes);
     try {
-      return await this.answerOf(name, bytes);
+      const report = await answerReport(name, bytes, this.archive.reports, this.changes.set);
+      return report ?? (await this.answerOf(name, bytes));
     } catch (error) {
       const wire = toWire(error);
       if (wire.code === 'PROTOCOL_VIOLATION' || wire.code === 'INTERNAL') throw error;
@@ -233,6 +262,10 @@ export class ReadingSession {
         await this.deltas.drop(signature);
         return encoded('signatureTaken', { question });
       }
+      case 'dropSets':
+      case 'markSets':
+      case 'purgeSets':
+        return answerChange(name, bytes, this.changes);
       case 'readObject':
         return this.object(decodeMessage(name, bytes).head);
       default:
@@ -288,18 +321,18 @@ export class ReadingSession {
   }
 
   private async listing(head: Head<'readListing'>): Promise<Buffer> {
-    const { question, set, directory, after, withDigests } = head;
+    const { question, unlike } = head;
     if (head.limit === 0) throw refused('a limit');
     const limit = Math.min(head.limit, MAX_PAGE_ENTRIES);
-    const found = await this.archive.list({ directory, set, after, limit, withDigests });
+    const found = await this.archive.list({ ...head, limit, unlike: unlike || undefined });
     let bytes = 0;
     const fits = found.findIndex(({ metadata, name }, index) => {
       bytes += metadata.length + name.length;
       return index > 0 && bytes > PAGE_BYTES;
     });
-    const page = fits < 0 ? found : found.slice(0, fits);
-    const more = page.length < found.length || found.length === limit;
-    return encoded('entriesAre', { question, ...entriesToWire(page, more) });
+    const told = fits < 0 ? found : found.slice(0, fits);
+    const more = told.length < found.length || found.length === limit;
+    return encoded('entriesAre', { question, ...entriesToWire(told, more) });
   }
 
   private async object({ question, object, position, bytes }: Head<'readObject'>): Promise<Buffer> {

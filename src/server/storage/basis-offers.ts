@@ -17,7 +17,7 @@ import { TardisError } from '../../errors/index.js';
 import { EntryType, METADATA_FROM, RowOffset, type RowReader } from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import { BasisWish, type Head, MAX_OPEN_BASES, type MessageName } from '../../transport/index.js';
-import type { ClientStore } from './client-store.js';
+import type { ClientStore } from '../../keeper/index.js';
 import { SignatureSource } from './signature-source.js';
 import type { SlotState } from './slots.js';
 

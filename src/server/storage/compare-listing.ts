@@ -15,7 +15,7 @@ import {
 } from '../../model/index.js';
 import { Wanted } from '../../transport/index.js';
 import { KnownEntries } from './known-entries.js';
-import type { SetJournal } from './set-journal.js';
+import type { SetJournal } from '../../keeper/index.js';
 import type { Slots, SlotState } from './slots.js';
 
 /** Behind every name there can be. */

@@ -17,9 +17,9 @@ import {
 } from '../../store/index.js';
 import type { Head } from '../../transport/index.js';
 import type { BasisOffers } from './basis-offers.js';
-import type { ClientStore } from './client-store.js';
+import type { ClientStore } from '../../keeper/index.js';
 import type { Ingest } from './ingest.js';
-import { IncomingStream, MAX_OPEN_STREAMS, type StreamStart } from './streams.js';
+import { IncomingStream, MAX_OPEN_STREAMS, type StreamStart } from '../../keeper/index.js';
 
 const MAX_PARTS = 1 << 18;
 

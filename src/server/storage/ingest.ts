@@ -24,9 +24,9 @@ import {
 import { isOwner, parseRecord, RecordKind } from '../../store/index.js';
 import { MAX_OWNERS, Verdict } from '../../transport/index.js';
 import type { BasisOffers } from './basis-offers.js';
-import type { ClientStore } from './client-store.js';
+import type { ClientStore } from '../../keeper/index.js';
 import { type Compared, compareListing } from './compare-listing.js';
-import { defaultSetName, SetJournal } from './set-journal.js';
+import { defaultSetName, SetJournal } from '../../keeper/index.js';
 import type { OpenedSet, SetRequest } from './set-request.js';
 import { SetRoots } from './set-roots.js';
 import { SetSeals } from './set-seals.js';
@@ -98,14 +98,9 @@ export class Ingest {
     sets.open(set, name, nowMs, clientTimeMs);
     const journal = new SetJournal(store, set);
     const roots = new SetRoots(store, journal, request, rows);
-    journal.appendEvent({
-      type: 'set-opened',
-      set,
-      name,
-      openedAtMs: nowMs,
-      clientTimeMs,
-      roots: roots.records,
-    });
+    const times = { openedAtMs: nowMs, clientTimeMs };
+    journal.appendEvent({ type: 'set-opened', set, name, ...times, roots: roots.records });
+    journal.mark(request.marks);
     const isFull = request.full;
     const ingest = new Ingest(store, journal, roots, { isEmpty, isFull, offers });
     return { ingest, opened: { set, name, isEmpty, held: roots.held } };
@@ -336,6 +331,11 @@ export class Ingest {
       reason: reason.slice(0, MAX_REASON_CHARS),
     };
     this.journal.addNote(note);
+  }
+
+  /** What the client was set to. Throws PROTOCOL_VIOLATION when it has told before. */
+  configure(config: string): void {
+    this.journal.configure(config);
   }
 
   /** Names of users and groups that own something. Throws PROTOCOL_VIOLATION. */

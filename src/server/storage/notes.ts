@@ -1,5 +1,6 @@
 /** What a client says about a set beside its entries. */
 import { TardisError } from '../../errors/index.js';
+import { MAX_TOLD_CONFIG_BYTES } from '../../model/index.js';
 import type { Head } from '../../transport/index.js';
 import type { Ingest } from './ingest.js';
 
@@ -22,4 +23,16 @@ export function countsIn(stats: Head<'closeSet'>['stats']): Record<string, numbe
 
 function isCount(value: unknown): boolean {
   return typeof value === 'number' && Number.isFinite(value);
+}
+
+/** What a client was set to; `isWanted` false: it is not kept. Throws PROTOCOL_VIOLATION. */
+export function takeConfiguration(
+  set: Ingest,
+  { config }: Head<'configuration'>,
+  isWanted = true,
+): void {
+  if (Buffer.byteLength(config) > MAX_TOLD_CONFIG_BYTES) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'a configuration is too large');
+  }
+  if (isWanted) set.configure(config);
 }

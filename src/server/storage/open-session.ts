@@ -1,8 +1,11 @@
 /** A session of either purpose, in whatever thread it is to run. */
+import type { CatalogCopies } from '../../keeper/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { type MessageName, Purpose, type PurposeName } from '../../transport/index.js';
-import { type AnswerSink, type StorageOptions, StorageSession } from './storage-session.js';
+import type { AnswerSink, StorageOptions } from './storage-options.js';
+import { StorageSession } from './storage-session.js';
+import { wishFor } from './upkeep-work.js';
 
 export interface SessionRequest {
   readonly directory: ClientDirectory;
@@ -13,6 +16,7 @@ export interface SessionRequest {
 /** What both kinds of sessions do. */
 export interface AnySession {
   post(name: MessageName, bytes: Buffer): void;
+  checkpointSoon(): void;
   end(): Promise<void>;
   abandon(): Promise<void>;
 }
@@ -23,10 +27,32 @@ export async function openSession(
   { directory, purpose, options }: SessionRequest,
   sink: AnswerSink,
   onFailure: (error: unknown) => void,
+  copies: CatalogCopies,
 ): Promise<AnySession> {
   if (purpose === Purpose.backup) {
-    return StorageSession.open(system, directory, options, sink, onFailure);
+    const session = await StorageSession.open(system, directory, options, sink, onFailure);
+    return withCopy(session, copies, directory, options.catalogCopies ?? 0);
   }
   const { ReadingSession } = await import('../reading/reading-session.js');
-  return ReadingSession.open(system, directory, sink, onFailure);
+  const { store, leastAgeMs = 0, rules } = options;
+  const rights = { leastAgeMs, wishFor: wishFor({ leastAgeMs, rules }) };
+  return ReadingSession.open(system, directory, store, rights, sink, onFailure);
+}
+
+/** Behind a session that changed something its catalog is copied; nobody waits for that. */
+function withCopy(
+  session: StorageSession,
+  copies: CatalogCopies,
+  directory: ClientDirectory,
+  keep: number,
+): AnySession {
+  return {
+    post: (name, bytes) => session.post(name, bytes),
+    checkpointSoon: () => session.checkpointSoon(),
+    end: async () => {
+      await session.end();
+      if (session.hasChanges) copies.start(directory, keep);
+    },
+    abandon: () => session.abandon(),
+  };
 }

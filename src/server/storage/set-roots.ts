@@ -16,8 +16,8 @@ import {
 } from '../../model/index.js';
 import type { RootRecord } from '../../store/index.js';
 import { Held, type HeldReason } from '../../transport/index.js';
-import type { ClientStore } from './client-store.js';
-import type { SetJournal } from './set-journal.js';
+import type { ClientStore } from '../../keeper/index.js';
+import type { SetJournal } from '../../keeper/index.js';
 
 const MAX_DEVICE_CHARS = 64;
 

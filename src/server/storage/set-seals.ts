@@ -5,7 +5,7 @@
 import type { Catalog } from '../../catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import { DIRECTORY_SEAL_BYTES, SET_SEAL_BYTES, SKIP_SEAL_BYTES } from '../../model/index.js';
-import type { SetJournal } from './set-journal.js';
+import type { SetJournal } from '../../keeper/index.js';
 import type { Slots } from './slots.js';
 
 const NO_SEAL: Buffer = Buffer.alloc(SKIP_SEAL_BYTES);

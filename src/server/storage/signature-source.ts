@@ -17,7 +17,7 @@ import { releaseAll, releaseMemory } from '../../model/index.js';
 import { packName } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import type { Answer } from './basis-offers.js';
-import type { ClientStore } from './client-store.js';
+import type { ClientStore } from '../../keeper/index.js';
 
 /** A signature goes out in pieces of about this size. */
 const PIECE_BYTES = 256 << 10;

@@ -4,12 +4,16 @@
  */
 import { Worker } from 'node:worker_threads';
 import { fromWire, TardisError, type WireError } from '../../errors/index.js';
+import { CatalogCopies } from '../../keeper/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import { STORE_UMASK, type System } from '../../system/index.js';
 import type { MessageName, PurposeName } from '../../transport/index.js';
+import type { ProfilePlan } from '../session-profile.js';
+import { type ClientStanding, standingOf } from './client-standing.js';
 import { measureSpace, type SpaceTaken } from './measure-space.js';
 import { openSession, type SessionRequest } from './open-session.js';
-import type { StorageOptions } from './storage-session.js';
+import type { StorageOptions } from './storage-options.js';
+import { keepUpHere, type UpkeepDone, type UpkeepWork } from './upkeep-work.js';
 
 export interface StorageEvents {
   /** An answer for the client (if any); `processedBytes` of messages were handled. */
@@ -21,6 +25,8 @@ export interface StorageEvents {
 export interface StorageHandle {
   /** Hands over one message. The buffer belongs to the storage from now on. */
   post(name: MessageName, bytes: Buffer): void;
+  /** What has come becomes durable soon, though nothing more may come. */
+  checkpoint(): void;
   /** Ends at a checkpoint. */
   end(): Promise<void>;
   /** Ends at once, giving up what no checkpoint covered. */
@@ -40,15 +46,34 @@ export interface StorageHost {
   ): Promise<StorageHandle>;
   /** What a client takes; its entries are counted only if asked for. Throws what opening a catalog throws. */
   measure(directory: ClientDirectory, withEntries: boolean): Promise<SpaceTaken>;
+  /** How a client stands; its store is measured only if asked for. Throws what opening a catalog throws. */
+  standing(directory: ClientDirectory, withFigures: boolean): Promise<ClientStanding>;
+  /** Clears a client up, until somebody wants it or `halt` is called. Throws CLIENT_BUSY, … */
+  keepUp(directory: ClientDirectory, work: UpkeepWork): Promise<UpkeepDone>;
+  /** Breaks off what is being cleared up. */
+  halt(): void;
   close(): Promise<void>;
 }
 
+/** What nothing else depends on. */
+export type SideWork = 'copy of the catalog' | 'profile of the session';
+
+/** Told when such could not be made. */
+export type SideWorkFailed = (client: string, error: TardisError, what: SideWork) => void;
+
+const UNTOLD: SideWorkFailed = () => undefined;
+
 /** Storage in the calling thread. */
 export class InlineStorageHost implements StorageHost {
+  private readonly halting = new AbortController();
   private readonly system: System;
+  private readonly copies: CatalogCopies;
 
-  constructor(system: System) {
+  constructor(system: System, onSideWorkFailed = UNTOLD) {
     this.system = system;
+    this.copies = new CatalogCopies(system, (client, error) =>
+      onSideWorkFailed(client, error, 'copy of the catalog'),
+    );
   }
 
   async open(
@@ -62,9 +87,11 @@ export class InlineStorageHost implements StorageHost {
       { directory, purpose, options },
       (answer, processedBytes) => events.answer(answer, processedBytes),
       (error) => events.failed(error as TardisError),
+      this.copies,
     );
     return {
       post: (name, bytes) => session.post(name, bytes),
+      checkpoint: () => session.checkpointSoon(),
       end: () => session.end(),
       abandon: () => session.abandon(),
     };
@@ -74,32 +101,58 @@ export class InlineStorageHost implements StorageHost {
     return measureSpace(this.system, directory, withEntries);
   }
 
+  standing(directory: ClientDirectory, withFigures: boolean): Promise<ClientStanding> {
+    return standingOf(this.system, directory, withFigures);
+  }
+
+  keepUp(directory: ClientDirectory, work: UpkeepWork): Promise<UpkeepDone> {
+    return keepUpHere(this.system, directory, work, this.halting.signal);
+  }
+
+  halt(): void {
+    this.halting.abort();
+  }
+
   async close(): Promise<void> {
-    // nothing of its own
+    await this.copies.finished();
   }
 }
 
 /** What a storage thread starts with. */
 export interface StorageThreadData {
+  /** What the thread makes has no permission of it. */
   readonly umask: number;
+  readonly profiles?: ProfilePlan | undefined;
 }
 
 /** What goes to the storage thread. */
 export type ToStorage =
   | { op: 'open'; session: number; request: SessionRequest }
   | { op: 'message'; session: number; name: MessageName; bytes: Uint8Array }
-  | { op: 'end' | 'abandon'; session: number }
-  | { op: 'measure'; question: number; directory: ClientDirectory; withEntries: boolean };
+  | { op: 'checkpoint' | 'end' | 'abandon'; session: number }
+  | { op: 'ask'; question: number; asked: StorageQuestion }
+  | { op: 'halt' | 'finish' };
+
+/** What is asked of a thread beside sessions. */
+export type StorageQuestion =
+  | { kind: 'measure'; directory: ClientDirectory; withEntries: boolean }
+  | { kind: 'standing'; directory: ClientDirectory; withFigures: boolean }
+  | { kind: 'keepUp'; directory: ClientDirectory; work: UpkeepWork };
 
 /** What comes back. */
 export type FromStorage =
   | { op: 'opened' | 'ended'; session: number; error?: WireError }
   | { op: 'answer'; session: number; answer: Uint8Array | undefined; processedBytes: number }
   | { op: 'failed'; session: number; error: WireError }
-  | { op: 'measured'; question: number; taken: SpaceTaken | WireError };
+  | { op: 'told'; question: number; answer: Told | WireError }
+  | { op: 'sideWorkFailed'; client: string; error: WireError; what: SideWork }
+  | { op: 'finished' };
 
 /** A small young generation: the thread's garbage is short-lived and its memory counts. */
 const YOUNG_GENERATION_MB = 4;
+
+/** The answer to a question. */
+export type Told = SpaceTaken | ClientStanding | UpkeepDone;
 
 interface OpenSession {
   readonly events: StorageEvents;
@@ -112,9 +165,13 @@ export class ThreadStorageHost implements StorageHost {
   private readonly threads: StorageThread[];
   private nextThread = 0;
 
-  /** What the threads make has no permission of `umask`. */
-  constructor(threads: number, umask: number = STORE_UMASK) {
-    this.threads = Array.from({ length: threads }, () => new StorageThread({ umask }));
+  constructor(
+    threads: number,
+    data: StorageThreadData = { umask: STORE_UMASK },
+    onSideWorkFailed = UNTOLD,
+  ) {
+    const start = (): StorageThread => new StorageThread(data, onSideWorkFailed);
+    this.threads = Array.from({ length: threads }, start);
   }
 
   open(
@@ -128,8 +185,20 @@ export class ThreadStorageHost implements StorageHost {
     return thread.open({ directory, purpose, options }, events);
   }
 
-  measure(directory: ClientDirectory, withEntries: boolean): Promise<SpaceTaken> {
-    return this.thread.measure(directory, withEntries);
+  async measure(directory: ClientDirectory, withEntries: boolean): Promise<SpaceTaken> {
+    return (await this.thread.ask({ kind: 'measure', directory, withEntries })) as SpaceTaken;
+  }
+
+  async standing(directory: ClientDirectory, withFigures: boolean): Promise<ClientStanding> {
+    return (await this.thread.ask({ kind: 'standing', directory, withFigures })) as ClientStanding;
+  }
+
+  async keepUp(directory: ClientDirectory, work: UpkeepWork): Promise<UpkeepDone> {
+    return (await this.thread.ask({ kind: 'keepUp', directory, work })) as UpkeepDone;
+  }
+
+  halt(): void {
+    for (const thread of this.threads) thread.halt();
   }
 
   /** The one that is next to get a session. */
@@ -145,12 +214,15 @@ export class ThreadStorageHost implements StorageHost {
 class StorageThread {
   private readonly worker: Worker;
   private readonly sessions = new Map<number, OpenSession>();
-  private readonly questions = new Map<number, (taken: SpaceTaken | TardisError) => void>();
+  private readonly questions = new Map<number, (answer: Told | TardisError) => void>();
   private lastSession = 0;
   private lastQuestion = 0;
   private dead: TardisError | undefined;
+  private onFinished: (() => void) | undefined;
+  private readonly onSideWorkFailed: SideWorkFailed;
 
-  constructor(workerData: StorageThreadData) {
+  constructor(workerData: StorageThreadData, onSideWorkFailed: SideWorkFailed) {
+    this.onSideWorkFailed = onSideWorkFailed;
     this.worker = new Worker(new URL('./storage-thread.js', import.meta.url), {
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
       name: 'storage',
@@ -175,24 +247,36 @@ class StorageThread {
     }
     return {
       post: (name, bytes) => this.post(session, name, bytes),
+      checkpoint: () => this.send({ op: 'checkpoint', session }),
       end: () => this.finish(session, 'end'),
       abandon: () => this.finish(session, 'abandon'),
     };
   }
 
-  async measure(directory: ClientDirectory, withEntries: boolean): Promise<SpaceTaken> {
+  async ask(asked: StorageQuestion): Promise<Told> {
     if (this.dead !== undefined) throw this.dead;
     this.lastQuestion += 1;
     const question = this.lastQuestion;
-    const taken = await new Promise<SpaceTaken | TardisError>((resolve) => {
+    const answer = await new Promise<Told | TardisError>((resolve) => {
       this.questions.set(question, resolve);
-      this.send({ op: 'measure', question, directory, withEntries });
+      this.send({ op: 'ask', question, asked });
     });
-    if (taken instanceof TardisError) throw taken;
-    return taken;
+    if (answer instanceof TardisError) throw answer;
+    return answer;
   }
 
+  halt(): void {
+    if (this.dead === undefined) this.send({ op: 'halt' });
+  }
+
+  /** What it is still making is finished first. */
   async close(): Promise<void> {
+    if (this.dead === undefined) {
+      await new Promise<void>((resolve) => {
+        this.onFinished = resolve;
+        this.send({ op: 'finish' });
+      });
+    }
     await this.worker.terminate();
   }
 
@@ -219,10 +303,18 @@ class StorageThread {
   }
 
   private receive(message: FromStorage): void {
-    if (message.op === 'measured') {
-      const { question, taken } = message;
-      this.questions.get(question)?.('code' in taken ? fromWire(taken) : taken);
+    if (message.op === 'told') {
+      const { question, answer } = message;
+      this.questions.get(question)?.('code' in answer ? fromWire(answer) : answer);
       this.questions.delete(question);
+      return;
+    }
+    if (message.op === 'sideWorkFailed') {
+      this.onSideWorkFailed(message.client, fromWire(message.error), message.what);
+      return;
+    }
+    if (message.op === 'finished') {
+      this.onFinished?.();
       return;
     }
     const open = this.sessions.get(message.session);
@@ -250,6 +342,7 @@ class StorageThread {
   /** The thread is gone (a bug, or out of memory): every session of it is told. */
   private died(cause: Error): void {
     this.dead ??= new TardisError('INTERNAL', 'the storage thread died', {}, cause);
+    this.onFinished?.();
     for (const open of this.sessions.values()) {
       const error = new TardisError('INTERNAL', 'the storage thread died', {}, cause);
       open.opened(error);

@@ -1,49 +1,30 @@
 /**
  * One session's messages against one client's store, one at a time and in order. It decides when a
  * checkpoint is due, answers what is asked, and tells how far the client's messages have been
- * received (are in the write path) and are durable.
- *
- * It runs in the storage thread, or in the caller's thread when a test wants determinism.
+ * received (are in the write path) and are durable. It runs in the storage thread, or in the caller's thread when a test wants determinism.
  */
 import { TardisError } from '../../errors/index.js';
 import { releaseMemory } from '../../model/index.js';
 import type { ClientDirectory } from '../../store/index.js';
-import type { System } from '../../system/index.js';
+import { type System, wallMs } from '../../system/index.js';
 import {
   decodeMessage,
   encodeMessage,
   type Head,
   type MessageName,
 } from '../../transport/index.js';
-import { BasisOffers, type DeltaLimits } from './basis-offers.js';
-import { ClientStore, type StoreLimits } from './client-store.js';
+import { BasisOffers } from './basis-offers.js';
+import { formatsFor, optionsFor } from './client-settings.js';
+import { ClientStore, SpaceMeter, stampFigures } from '../../keeper/index.js';
 import { IncomingContents } from './incoming-contents.js';
 import { Ingest } from './ingest.js';
 import { changeKeys } from './key-change.js';
-import { countsIn, takeNotes } from './notes.js';
+import { countsIn, takeConfiguration, takeNotes } from './notes.js';
 import { Receipts } from './receipts.js';
-import { SpaceMeter, type SpaceGrant } from './space-meter.js';
+import { Room } from './room.js';
+import { named, setsBefore } from './set-request.js';
 import { splitRecords } from './split-records.js';
-
-export interface CheckpointLimits {
-  readonly bytes: number;
-  readonly entries: number;
-  readonly intervalMs: number;
-}
-
-export interface StorageOptions {
-  readonly store: StoreLimits;
-  readonly deltas: DeltaLimits;
-  readonly checkpoint: CheckpointLimits;
-  /** Of a session whose account has a quota. */
-  readonly space?: SpaceGrant | undefined;
-}
-
-/** Where answers go; `processedBytes` of messages have been handled since the last call. */
-export type AnswerSink = (answer: Buffer | undefined, processedBytes: number) => void;
-
-/** No set has a seal. */
-const NO_SEALED_SET = { set: 0, seal: Buffer.alloc(0) };
+import type { AnswerSink, StorageOptions } from './storage-options.js';
 
 export class StorageSession {
   private readonly queue: { name: MessageName; bytes: Buffer }[] = [];
@@ -53,9 +34,11 @@ export class StorageSession {
   private idle: (() => void)[] = [];
   private ingest: Ingest | undefined;
   private readonly large: IncomingContents;
+  private readonly room: Room;
   private readonly offers: BasisOffers;
   private readonly receipts: Receipts;
   private durableUpTo = 0;
+  private isCheckpointWanted = false;
   private lastCheckpointMs: number;
   private readonly timer: NodeJS.Timeout;
   private storedBytesBefore = 0;
@@ -81,6 +64,7 @@ export class StorageSession {
       this.answer(name, head),
     );
     this.large = new IncomingContents(store, this.offers);
+    this.room = new Room(store, this.large);
     this.receipts = new Receipts((upTo, bytes) => this.tellReceived(upTo, bytes));
     this.options = options;
     this.sink = sink;
@@ -101,13 +85,28 @@ export class StorageSession {
   ): Promise<StorageSession> {
     const space = options.space && new SpaceMeter(options.space);
     const store = await ClientStore.open(system, directory, options.store, space);
-    return new StorageSession(system, store, directory, options, sink, onFailure);
+    try {
+      const own = optionsFor(store.catalog, options);
+      return new StorageSession(system, store, directory, own, sink, onFailure);
+    } catch (error) {
+      throw store.letGo(error);
+    }
+  }
+
+  get hasChanges(): boolean {
+    return this.store.entriesWritten > 0;
   }
 
   /** Queues one message; the connection's credit bounds the queue. */
   post(name: MessageName, bytes: Buffer): void {
     if (this.failure !== undefined) return;
     this.queue.push({ name, bytes });
+    this.pump();
+  }
+
+  /** A checkpoint of what has come, as soon as it is handled. */
+  checkpointSoon(): void {
+    this.isCheckpointWanted = true;
     this.pump();
   }
 
@@ -123,9 +122,9 @@ export class StorageSession {
       else await this.ingest.checkpoint();
       this.store.close();
     } catch (error) {
-      this.failure = error;
+      this.failure = this.room.told(error);
       this.letGo();
-      throw error;
+      throw this.failure;
     }
   }
 
@@ -150,7 +149,7 @@ export class StorageSession {
     } catch {
       // The next opening clears what is left of it; the failure that led here is the one to tell.
     }
-    this.store.abandon();
+    this.store.letGo(this.failure);
   }
 
   private whenIdle(): Promise<void> | undefined {
@@ -164,9 +163,10 @@ export class StorageSession {
     this.run().then(
       () => this.pumped(),
       (error: unknown) => {
-        this.failure = error;
+        const told = this.room.told(error);
+        this.failure = told;
         this.letGo();
-        this.onFailure(error);
+        this.onFailure(told);
         this.pumped();
       },
     );
@@ -191,11 +191,12 @@ export class StorageSession {
       try {
         const pending = this.handle(message.name, message.bytes);
         if (pending !== undefined) await pending;
+        this.room.count(message.name === 'closeSet');
       } catch (error) {
-        await this.keepWithinQuota(error);
-        throw error;
+        const told = this.room.told(error); // what is full now, not when room was made
+        await this.room.keep(error, async () => this.ingest?.checkpoint());
+        throw told;
       }
-      this.settleSpace();
       const { length } = message.bytes;
       // These two hold records only, of which nothing is kept.
       if (message.name === 'parcel' || message.name === 'streamChunk') {
@@ -204,19 +205,6 @@ export class StorageSession {
       this.receipts.add(length);
       if (this.isCheckpointDue()) await this.checkpoint();
     }
-  }
-
-  /** What fitted into the quota is kept, and goes on when there is more. */
-  private async keepWithinQuota(error: unknown): Promise<void> {
-    if (!(error instanceof TardisError) || error.code !== 'QUOTA_EXCEEDED') return;
-    this.large.dropAll();
-    await this.ingest?.checkpoint();
-    this.settleSpace();
-  }
-
-  private settleSpace(): void {
-    const { space, packs } = this.store;
-    space?.settle(packs.appendedBytes + this.large.stagedBytes);
   }
 
   private tellReceived(upTo: number, bytes: number): void {
@@ -231,6 +219,7 @@ export class StorageSession {
     if (uncommittedBytes >= checkpoint.bytes) return true;
     if (this.ingest.entriesSinceCheckpoint >= checkpoint.entries) return true;
     if (uncommittedBytes === 0 && this.receipts.handled === this.durableUpTo) return false;
+    if (this.isCheckpointWanted) return true;
     return this.system.clock.monotonicMs() - this.lastCheckpointMs >= checkpoint.intervalMs;
   }
 
@@ -239,6 +228,7 @@ export class StorageSession {
     await this.ingest!.checkpoint();
     this.lastCheckpointMs = this.system.clock.monotonicMs();
     this.durableUpTo = upTo;
+    this.isCheckpointWanted = false;
     this.answer('durable', { upTo });
   }
 
@@ -248,10 +238,7 @@ export class StorageSession {
 
   private get openSet(): Ingest {
     if (this.ingest === undefined) {
-      throw new TardisError(
-        'PROTOCOL_VIOLATION',
-        'a backup message came before its set was opened',
-      );
+      throw new TardisError('PROTOCOL_VIOLATION', 'a message came before its set was opened');
     }
     return this.ingest;
   }
@@ -303,6 +290,10 @@ export class StorageSession {
       case 'notes':
         this.store.space?.take(bytes.length); // there may be any number of them
         takeNotes(this.openSet, decodeMessage(name, bytes).head);
+        return undefined;
+      case 'configuration':
+        this.store.space?.take(bytes.length);
+        takeConfiguration(this.openSet, decodeMessage(name, bytes).head, this.options.saveConfig);
         return undefined;
       case 'owners':
         this.openSet.owners(decodeMessage(name, bytes).head);
@@ -358,14 +349,21 @@ export class StorageSession {
     if (this.ingest !== undefined) {
       throw new TardisError('PROTOCOL_VIOLATION', 'the session has a set already');
     }
-    this.store.space?.requireRoom();
-    const nowMs = this.system.clock.nowMs();
+    this.room.require();
+    const nowMs = wallMs(this.system.clock);
     this.storedBytesBefore = this.store.packs.appendedBytes;
-    const { ingest, opened } = Ingest.open(this.store, { ...head, nowMs }, this.offers);
+    const chosen = named(
+      this.store.catalog,
+      head,
+      nowMs,
+      formatsFor(this.store.catalog, this.options.names),
+    );
+    const request = { ...head, ...chosen, nowMs };
+    const { ingest, opened } = Ingest.open(this.store, request, this.offers);
     this.ingest = ingest;
     const { set, name, isEmpty: empty, held } = opened;
-    const { set: sealedSet, seal } = this.store.catalog.seals.newestSet() ?? NO_SEALED_SET;
-    this.answer('setOpened', { set, name, empty, held: [...held], sealedSet, seal });
+    const before = setsBefore(this.store.catalog, set);
+    this.answer('setOpened', { set, name, empty, held: [...held], ...before });
   }
 
   private async onSetKeys({ keys }: Head<'setKeys'>): Promise<void> {
@@ -381,10 +379,12 @@ export class StorageSession {
     const upTo = this.receipts.handled + 1;
     // The set keeps what was stored up to its end, the client hears of the last records too.
     const { storedBytes } = this;
-    await openSet.complete(this.system.clock.nowMs(), { ...counts, storedBytes }, seal);
+    const stamp = stampFigures(this.store.catalog, openSet.set);
+    const figures = { ...counts, ...stamp, storedBytes };
+    await openSet.complete(wallMs(this.system.clock), figures, seal);
     this.durableUpTo = upTo;
     this.answer('durable', { upTo });
-    this.settleSpace();
+    this.room.settle();
     const usedBytes = this.store.space?.usedBytes ?? 0;
     this.answer('setClosed', { set: openSet.set, storedBytes: this.storedBytes, usedBytes });
   }

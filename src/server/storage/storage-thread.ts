@@ -1,14 +1,30 @@
 /** Entry of the storage thread: hands messages to storage sessions, and their answers back. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { toWire } from '../../errors/index.js';
+import { CatalogCopies } from '../../keeper/index.js';
 import { nodeSystem } from '../../system/index.js';
-import type { FromStorage, StorageThreadData, ToStorage } from './storage-host.js';
+import { standingOf } from './client-standing.js';
+import type {
+  FromStorage,
+  StorageQuestion,
+  StorageThreadData,
+  Told,
+  ToStorage,
+} from './storage-host.js';
+import { keepUpHere } from './upkeep-work.js';
+import { SessionProfile } from '../session-profile.js';
 import { measureSpace } from './measure-space.js';
 import { type AnySession, openSession } from './open-session.js';
 
 const port = parentPort!;
-const system = nodeSystem((workerData as StorageThreadData).umask);
+const settings = workerData as StorageThreadData;
+const system = nodeSystem(settings.umask);
 const sessions = new Map<number, AnySession>();
+const profiles = new Map<number, SessionProfile>();
+
+const copies = new CatalogCopies(system, (client, error) =>
+  send({ op: 'sideWorkFailed', client, error: toWire(error), what: 'copy of the catalog' }),
+);
 
 function send(message: FromStorage): void {
   port.postMessage(message);
@@ -16,6 +32,16 @@ function send(message: FromStorage): void {
 
 async function open(message: Extract<ToStorage, { op: 'open' }>): Promise<void> {
   const { session } = message;
+  const { directory } = message.request;
+  const profile = SessionProfile.start(settings.profiles, directory.client, 'storage', (error) =>
+    send({
+      op: 'sideWorkFailed',
+      client: directory.client,
+      error: toWire(error),
+      what: 'profile of the session',
+    }),
+  );
+  if (profile !== undefined) profiles.set(session, profile);
   try {
     const opened = await openSession(
       system,
@@ -23,14 +49,22 @@ async function open(message: Extract<ToStorage, { op: 'open' }>): Promise<void> 
       (answer, processedBytes) => send({ op: 'answer', session, answer, processedBytes }),
       (error) => {
         sessions.delete(session); // it has let go of all it had
+        endProfile(session);
         send({ op: 'failed', session, error: toWire(error) });
       },
+      copies,
     );
     sessions.set(session, opened);
     send({ op: 'opened', session });
   } catch (error) {
+    endProfile(session);
     send({ op: 'opened', session, error: toWire(error) });
   }
+}
+
+function endProfile(session: number): void {
+  profiles.get(session)?.stop();
+  profiles.delete(session);
 }
 
 async function finish(session: number, op: 'end' | 'abandon'): Promise<void> {
@@ -39,22 +73,32 @@ async function finish(session: number, op: 'end' | 'abandon'): Promise<void> {
   try {
     if (op === 'end') await ending?.end();
     else await ending?.abandon();
+    endProfile(session);
     send({ op: 'ended', session });
   } catch (error) {
+    endProfile(session);
     send({ op: 'ended', session, error: toWire(error) });
   }
 }
 
-async function measure({
-  question,
-  directory,
-  withEntries,
-}: Extract<ToStorage, { op: 'measure' }>): Promise<void> {
+const halting = new AbortController();
+
+async function tell(question: number, asked: StorageQuestion): Promise<void> {
   try {
-    const taken = await measureSpace(system, directory, withEntries);
-    send({ op: 'measured', question, taken });
+    send({ op: 'told', question, answer: await answerTo(asked) });
   } catch (error) {
-    send({ op: 'measured', question, taken: toWire(error) });
+    send({ op: 'told', question, answer: toWire(error) });
+  }
+}
+
+function answerTo(asked: StorageQuestion): Promise<Told> {
+  switch (asked.kind) {
+    case 'measure':
+      return measureSpace(system, asked.directory, asked.withEntries);
+    case 'standing':
+      return standingOf(system, asked.directory, asked.withFigures);
+    case 'keepUp':
+      return keepUpHere(system, asked.directory, asked.work, halting.signal);
   }
 }
 
@@ -69,11 +113,20 @@ port.on('message', (message: ToStorage) => {
       sessions.get(message.session)?.post(message.name, bytes);
       return;
     }
+    case 'checkpoint':
+      sessions.get(message.session)?.checkpointSoon();
+      return;
     case 'end':
     case 'abandon':
       void finish(message.session, message.op);
       return;
-    case 'measure':
-      void measure(message);
+    case 'ask':
+      void tell(message.question, message.asked);
+      return;
+    case 'halt':
+      halting.abort();
+      return;
+    case 'finish':
+      void copies.finished().then(() => send({ op: 'finished' }));
   }
 });

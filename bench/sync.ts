@@ -1,0 +1,124 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Answer } from './answer.js';
+import { median, ratioOf } from './figures.js';
+import { makeTree, treeLine } from './make-tree.js';
+import { measure } from './measure.js';
+import { type Options, UsageError } from './options.js';
+import { barChart } from './plot.js';
+import { confinedTo } from './subjects/subject.js';
+import { verdictOf } from './targets.js';
+import type { Workplace } from './workplace.js';
+
+/** What has just changed is read again by the next backup, which would cost it time. */
+const REST_MS = 3500;
+const RATIO_LIMIT = 1.1;
+
+/** Stands before the system's library: every sync, SQLite's too, returns at once. */
+const NO_SYNC_SOURCE = `
+int fsync(int fd) { return 0 * fd; }
+int fdatasync(int fd) { return 0 * fd; }
+int syncfs(int fd) { return 0 * fd; }
+void sync(void) {}
+`;
+
+const WAYS = ['synced', 'unsynced'] as const;
+type Way = (typeof WAYS)[number];
+
+/**
+ * The question of this file: what does it cost that nothing is called saved before the disk has it? First backups
+ * in pairs, one as it is and one whose syncs do nothing, on a real disk. Between two backups the disk is
+ * left to write what it still has to.
+ */
+export async function sync(
+  workplace: Workplace,
+  checkout: string,
+  options: Options,
+  say: (line: string) => void,
+): Promise<Answer> {
+  if (workplace.inMemory) {
+    throw new UsageError(`memory (${workplace.root}) syncs nothing: give a disk with --work DIR`);
+  }
+  const size = await makeTree(workplace, options, say);
+  const { root, log, tree } = workplace;
+  const library = makeLibrary(root);
+  const times: Record<Way, number[]> = { synced: [], unsynced: [] };
+  await sleep(REST_MS);
+  for (let round = 0; round < options.runs; round++) {
+    for (const way of round % 2 === 0 ? WAYS : WAYS.toReversed()) {
+      const store = join(root, 'store');
+      const argv = [
+        join(checkout, 'bin', 'tardis'),
+        '-D',
+        store,
+        '-C',
+        'bench',
+        '--local',
+        '--create',
+        tree,
+      ] as const;
+      const home = join(root, 'home');
+      mkdirSync(home, { recursive: true });
+      const preload: Record<string, string> = way === 'unsynced' ? { LD_PRELOAD: library } : {};
+      settle();
+      const { wallMs } = await measure(
+        { argv, env: { ...confinedTo(home), ...preload } },
+        { logFile: log },
+      );
+      times[way].push(wallMs);
+      rmSync(store, { recursive: true });
+      say(`round ${round + 1}/${options.runs}: ${way}: ${seconds(wallMs)} s`);
+    }
+  }
+  return answer(times, `${treeLine(size)}, on ${workplace.fileSystem}; medians of ${options.runs}`);
+}
+
+/** Lets the disk write what it still has to, so that no backup pays for the one before. */
+function settle(): void {
+  spawnSync('sync');
+}
+
+function makeLibrary(root: string): string {
+  const source = join(root, 'no-sync.c');
+  const library = join(root, 'no-sync.so');
+  writeFileSync(source, NO_SYNC_SOURCE);
+  const { status, stderr } = spawnSync('cc', ['-shared', '-fPIC', '-O1', '-o', library, source]);
+  if (status !== 0) throw new UsageError(`a C compiler (cc) is needed: ${String(stderr)}`);
+  return library;
+}
+
+function answer(times: Record<Way, number[]>, about: string): Answer {
+  const ratio = ratioOf(times.synced, times.unsynced)?.pairwise;
+  return {
+    question: 'sync',
+    about: `a first backup as it is, and one whose syncs do nothing; ${about}`,
+    headings: ['what', '', 'synced: s', 'unsynced: s', 'ratio'],
+    rows: [
+      ['first', '', ...WAYS.map((way) => seconds(median(times[way]))), ratio?.toFixed(3) ?? '-'],
+    ],
+    verdicts: [verdictOf('first, synced, times unsynced', RATIO_LIMIT, ratio)],
+    notes: ['the ratio is the median of pairs; a pair is two backups one after the other'],
+    figures: times,
+    plots: [
+      {
+        name: 'sync',
+        svg: barChart({
+          title: 'What syncing costs',
+          unit: 's',
+          groups: [
+            {
+              label: 'first',
+              bars: WAYS.map((way) => ({ label: way, value: median(times[way]) / 1000 })),
+            },
+          ],
+        }),
+      },
+    ],
+  };
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(2);
+}

@@ -1,0 +1,50 @@
+# Made by scripts/make-docs.mjs from the table of settings; do not edit.
+# fish: put it into ~/.config/fish/completions or a vendor_completions.d directory.
+
+function __tardis_live
+    set -l typed (commandline -ct | string replace -r '^--[^=]*=' '')
+    sonic complete -- $argv[1] "$typed" (commandline -opc)[2..-1] 2>/dev/null
+end
+
+complete -c tardiff -f
+complete -c tardiff -s D -l database -r -f -a '(__fish_complete_directories (commandline -ct))' -d 'directory of the store, which holds all clients'
+complete -c tardiff -s C -l client -r -f -k -a '(__tardis_live clients)' -d 'name of the backed-up machine'
+complete -c tardiff -l port -r -f -d 'TCP port of the server'
+complete -c tardiff -l timeout -r -f -d 'seconds without a sign of life after which a connection is dead'
+complete -c tardiff -l reconnect -r -f -d 'how long to try to replace a connection that is lost; 0: not at all'
+complete -c tardiff -l config -r -F -d 'client configuration file; of several the later ones count more'
+complete -c tardiff -l job -r -f -d 'section of the configuration file to read'
+complete -c tardiff -l json -d 'print JSON'
+complete -c tardiff -l explain-config -d 'print each setting and where it comes from, and do nothing else'
+complete -c tardiff -l server -r -f -d 'server to send to; who reads asks it if it is named, and no --database after it'
+complete -c tardiff -l color -d 'show colors (by itself on a terminal, unless NO_COLOR is set)'
+complete -c tardiff -l nocolor -d 'show colors (by itself on a terminal, unless NO_COLOR is set)'
+complete -c tardiff -s P -l password -f -d 'password of the client; alone it asks on the terminal (others may see what is typed in a command)'
+complete -c tardiff -s F -l password-file -r -F -d 'file whose first line is the password; or a URL (file:, http:, https:)'
+complete -c tardiff -l password-prog -r -f -d 'program whose first line of output is the password'
+complete -c tardiff -l account -r -f -d 'log in by this account of the client, with its own password and rights'
+complete -c tardiff -l keys -r -F -d 'file with the wrapped keys of the client, which are not in the store then; not to be lost'
+complete -c tardiff -l ssl -d 'TLS 1.3 on the way between client and server'
+complete -c tardiff -l nossl -d 'TLS 1.3 on the way between client and server'
+complete -c tardiff -l validate-certs -d 'take only a certificate that this machine trusts'
+complete -c tardiff -l novalidate-certs -d 'take only a certificate that this machine trusts'
+complete -c tardiff -l insecure-tcp -d 'allow plain TCP over loopback'
+complete -c tardiff -l insecure-network -d 'allow plain TCP beyond loopback, where everybody on the way can read and change what passes'
+complete -c tardiff -l compare-contents -d 'what is there is the same only if its content is, whatever its size and times say'
+complete -c tardiff -s b -l backup -r -f -d 'version to compare: of this set (number or name); given twice, the first with the second'
+complete -c tardiff -s d -l date -r -f -d 'version to compare: of the newest complete set begun by then; may be given twice, or after -b'
+complete -c tardiff -s u -l unified -f -d 'show what differs as a unified diff with so many lines around it (the default, with 3)'
+complete -c tardiff -s c -l context -f -d 'show it as a context diff with so many lines around it'
+complete -c tardiff -s n -l ndiff -d 'show all lines, with - and + before those that differ, and ? below where within a line'
+complete -c tardiff -s y -l side-by-side -d 'show both versions side by side'
+complete -c tardiff -l width -r -f -d 'columns of a side-by-side diff (default: those of the terminal, or 130)'
+complete -c tardiff -s l -l list -d 'only list what differs, and show no lines'
+complete -c tardiff -s r -l recurse -d 'compare the directories within a directory too'
+complete -c tardiff -l norecurse -d 'compare the directories within a directory too'
+complete -c tardiff -s N -l new-file -d 'show the lines of files that only one side has'
+complete -c tardiff -s M -l metadata -d 'permissions, owners, times and attributes that differ too'
+complete -c tardiff -s B -l binary -d 'show lines of binary files too'
+complete -c tardiff -l nobinary -d 'show lines of binary files too'
+complete -c tardiff -l max-size -r -f -d 'of larger files it is only told that they differ'
+complete -c tardiff -l reduce-path -f -d 'in the archive the path is shorter by its first n directories; without n, by as few as it takes to find it'
+complete -c tardiff -f -k -a '(__tardis_live paths)'

@@ -1,0 +1,9 @@
+-- Settings that are kept with a client, and what a set's client was set to. A setting counts until it is removed.
+CREATE TABLE settings (
+  key   TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE set_configs (
+  set_number INTEGER PRIMARY KEY,
+  config     TEXT NOT NULL
+);

@@ -1,0 +1,14 @@
+// Takes the tour (test/helpers/tour.ts) and writes it down: node scripts/make-tour.mjs   (build first)
+import fs from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { takeTour, tourDocument } from '../dist/test/helpers/tour.js';
+import { makeScratch, removeScratch } from '../dist/test/helpers/tree.js';
+
+const target = fileURLToPath(new URL('../docs/tour.md', import.meta.url));
+const home = fs.realpathSync(makeScratch());
+try {
+  fs.writeFileSync(target, tourDocument(await takeTour(home)));
+  console.log('docs/tour.md: written');
+} finally {
+  removeScratch(home);
+}

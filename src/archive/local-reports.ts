@@ -1,0 +1,254 @@
+/** Reports over a store on this machine. */
+import path from 'node:path';
+import { type Catalog, type EntryPlace, IdSet, ROOTS_DIRECTORY } from '../catalog/index.js';
+import type { KeptSetting } from '../model/index.js';
+import { type ClientDirectory, PACKS_PREFIX, RecordKind } from '../store/index.js';
+import { breather, type Files } from '../system/index.js';
+import type { Access } from './access.js';
+import type { ArchiveEntry } from './archive.js';
+import { DirectoryPaths } from './directory-paths.js';
+import {
+  type BusyDirectory,
+  type ChangesFound,
+  type ChangesPage,
+  MOST_BUSY,
+  type Reports,
+  type StoreFigures,
+} from './reports.js';
+
+/** Directories that one look goes through. */
+const SLICE_DIRECTORIES = 4096;
+const COUNTED_DIRECTORIES = 512;
+const SLICE_ROWS = 4096;
+/** Sets whose directories' places are remembered. */
+const MAX_REMEMBERED = 4;
+const HEX = /^[0-9a-f]{2}$/;
+
+export class LocalReports implements Reports {
+  private readonly places = new Map<number, DirectoryPaths>();
+  /** Those of the set that was asked for last. */
+  private roots: { readonly set: number; readonly roots: ReadonlySet<number> } | undefined;
+  private readonly catalog: () => Catalog;
+  private readonly directory: ClientDirectory;
+  private readonly files: Files;
+  private readonly access: Access;
+
+  /** `catalog`: the tables, as they are to be read now. */
+  constructor(catalog: () => Catalog, directory: ClientDirectory, files: Files, access: Access) {
+    this.catalog = catalog;
+    this.directory = directory;
+    this.files = files;
+    this.access = access;
+  }
+
+  async rootsOfSets(): Promise<ReadonlyMap<number, readonly Buffer[]>> {
+    const roots = new Map<number, Buffer[]>();
+    for (const [set, root] of this.catalog().reports.rootsOfSets()) {
+      const known = roots.get(set);
+      if (known === undefined) roots.set(set, [root]);
+      else known.push(root);
+    }
+    return roots;
+  }
+
+  async changes({ after, limit, before, set }: ChangesPage): Promise<ChangesFound> {
+    const { reports } = this.catalog();
+    const span = { before, set };
+    const wanted = Math.max(2, limit) + 1; // the last name may have another version
+    const rest = after.directory < 0 ? [] : reports.restOf(after, span, wanted);
+    if (rest.length >= wanted) return this.found(span, rest, true);
+    const upTo = after.directory + SLICE_DIRECTORIES;
+    const more = reports.between(after.directory, upTo, span, wanted - rest.length);
+    const entries = [...rest, ...more];
+    if (entries.length >= wanted) return this.found(span, entries, true);
+    const isAll = upTo >= reports.lastDirectory();
+    const { entries: shown } = this.found(span, entries, false);
+    return { entries: shown, next: isAll ? undefined : { directory: upTo, name: LAST_NAME } };
+  }
+
+  /** `isCut`: the last name may have another version, so it waits for the next page. */
+  private found(
+    span: { before: number; set: number },
+    entries: ArchiveEntry[],
+    isCut: boolean,
+  ): ChangesFound {
+    const last = entries.at(-1);
+    const whole =
+      isCut && last !== undefined ? entries.filter((entry) => !isSameName(entry, last)) : entries;
+    const end = whole.at(-1);
+    const next =
+      isCut && end !== undefined ? { directory: end.directory, name: end.name } : undefined;
+    return { entries: whole.filter((entry) => this.mayShow(span, entry)), next };
+  }
+
+  /** Other roots than the set's have changed in other sets. */
+  private mayShow({ before, set }: { before: number; set: number }, entry: ArchiveEntry): boolean {
+    const { directory, name } = entry;
+    const roots = this.rootsIn(set);
+    if (directory === ROOTS_DIRECTORY) return roots.has(Number(name.toString('latin1')));
+    const place = this.placesIn(set).of(directory) ?? this.placesIn(before).of(directory);
+    return place?.mayList === true && roots.has(this.catalog().reports.rootOf(directory));
+  }
+
+  private rootsIn(set: number): ReadonlySet<number> {
+    if (this.roots?.set !== set) {
+      const roots = new Set(
+        this.catalog()
+          .sets.rootsOf(set)
+          .map(({ root }) => root),
+      );
+      this.roots = { set, roots };
+    }
+    return this.roots.roots;
+  }
+
+  async directoryPaths(
+    set: number,
+    directories: readonly number[],
+  ): Promise<(Buffer | undefined)[]> {
+    const places = this.placesIn(set);
+    return directories.map((directory) => {
+      const place = places.of(directory);
+      return place?.mayList === true ? place.path : undefined;
+    });
+  }
+
+  private placesIn(set: number): DirectoryPaths {
+    let places = this.places.get(set);
+    if (places === undefined) {
+      places = new DirectoryPaths(this.catalog(), set, this.access);
+      const [oldest] = this.places.keys();
+      if (this.places.size >= MAX_REMEMBERED) this.places.delete(oldest!);
+      this.places.set(set, places);
+    }
+    return places;
+  }
+
+  async settings(): Promise<readonly KeptSetting[]> {
+    return this.catalog().settings.all();
+  }
+
+  async clientConfig(set: number): Promise<string | undefined> {
+    return this.catalog().settings.configOf(set);
+  }
+
+  async figures(): Promise<StoreFigures> {
+    const breathe = breather();
+    const { used, busiest, ...versions } = await this.versions(breathe);
+    const contents = await this.contents(used, breathe);
+    const { count: records, recordBytes, rawBytes } = this.catalog().reports.records();
+    const sets = this.catalog().sets.listed().length;
+    const files = await this.filesTaken(breathe);
+    return {
+      numbers: { ...files, sets, ...versions, ...contents, records, recordBytes, rawBytes },
+      busiest,
+    };
+  }
+
+  /** A look at all versions, in slices. */
+  private async versions(breathe: () => Promise<void> | undefined) {
+    const used = new IdSet();
+    const busy = new Busiest();
+    let [versions, openVersions, versionBytes] = [0, 0, 0];
+    const last = this.catalog().reports.lastDirectory();
+    for (let after = -1; after < last; after += COUNTED_DIRECTORIES) {
+      const upTo = after + COUNTED_DIRECTORIES;
+      const { reports } = this.catalog();
+      for (const [directory, all, open, bytes, older, olderBytes] of reports.uses(after, upTo)) {
+        versions += all;
+        openVersions += open;
+        versionBytes += bytes;
+        if (older > 0) busy.add({ directory, versions: older, bytes: olderBytes });
+      }
+      for (const contentId of reports.contentsIn(after, upTo)) used.add(contentId);
+      await breathe();
+    }
+    for (const contentId of this.catalog().reports.rests()) used.add(contentId);
+    return { used, busiest: busy.most(), versions, openVersions, versionBytes };
+  }
+
+  /** What is stored once, and what of it no version needs. */
+  private async contents(used: IdSet, breathe: () => Promise<void> | undefined) {
+    let [contents, contentBytes, deltas, deadBytes] = [0, 0, 0, 0];
+    for (let after = 0; ; ) {
+      const page = this.catalog().reports.stored(after, SLICE_ROWS);
+      for (const [contentId, sizeBytes, kind, recordBytes, rawBytes] of page) {
+        contents += 1;
+        if (kind === RecordKind.delta) deltas += 1;
+        if (kind !== RecordKind.assembly) contentBytes += sizeBytes; // its parts are counted
+        if (used.has(contentId)) continue;
+        const share = kind === RecordKind.frame ? sizeBytes / Math.max(1, rawBytes) : 1;
+        deadBytes += recordBytes * share;
+      }
+      if (page.length < SLICE_ROWS) break;
+      after = page.at(-1)![0];
+      await breathe();
+    }
+    return { contents, contentBytes, deltas, deadBytes: Math.round(deadBytes) };
+  }
+
+  private async filesTaken(breathe: () => Promise<void> | undefined) {
+    const { files, directory } = this;
+    const sum = async (below: string, isOne: (name: string) => boolean) => {
+      let [count, bytes] = [0, 0];
+      for (const name of listed(files, below)) {
+        const status = isOne(name) ? files.status(path.join(below, name)) : undefined;
+        await breathe();
+        if (status?.isFile !== true) continue;
+        count += 1;
+        bytes += status.sizeBytes;
+      }
+      return { count, bytes };
+    };
+    const packs = await sum(path.join(directory.path, PACKS_PREFIX), () => true);
+    const name = path.basename(directory.catalogPath);
+    const catalog = await sum(directory.path, (file) => file === name || file === `${name}-wal`);
+    const isCopy = (file: string): boolean => file.startsWith(`${name}.`) && file.endsWith('.zst');
+    const copies = await sum(directory.path, isCopy);
+    const objects = { count: 0, bytes: 0 };
+    for (const first of listed(files, directory.path).filter((one) => HEX.test(one))) {
+      const below = path.join(directory.path, first);
+      for (const second of listed(files, below).filter((one) => HEX.test(one))) {
+        const found = await sum(path.join(below, second), () => true);
+        objects.count += found.count;
+        objects.bytes += found.bytes;
+      }
+    }
+    return {
+      packs: packs.count,
+      packBytes: packs.bytes,
+      objects: objects.count,
+      objectBytes: objects.bytes,
+      catalogBytes: catalog.bytes,
+      catalogCopies: copies.count,
+      catalogCopyBytes: copies.bytes,
+    };
+  }
+}
+
+/** No name stands behind it: names have no byte above this one. */
+const LAST_NAME: Buffer = Buffer.alloc(4097, 0xff);
+
+function isSameName(one: EntryPlace, other: EntryPlace): boolean {
+  return one.directory === other.directory && one.name.equals(other.name);
+}
+
+function listed(files: Files, directory: string): string[] {
+  return files.status(directory)?.isDirectory === true ? files.list(directory) : [];
+}
+
+/** The directories whose older versions are the most bytes; told in their order. */
+class Busiest {
+  private found: BusyDirectory[] = [];
+
+  add(one: BusyDirectory): void {
+    const least = this.found.at(-1);
+    if (this.found.length >= MOST_BUSY && least!.bytes >= one.bytes) return;
+    const all = [...this.found, one].sort((first, second) => second.bytes - first.bytes);
+    this.found = all.slice(0, MOST_BUSY);
+  }
+
+  most(): readonly BusyDirectory[] {
+    return this.found;
+  }
+}

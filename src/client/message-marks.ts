@@ -1,0 +1,35 @@
+/** How many bytes the first so many messages had: remembered from place to place, since a server may say "durable" late, or never. */
+
+const MAX_MARKS = 1024;
+
+interface Mark {
+  readonly messages: number;
+  readonly bytes: number;
+}
+
+export class MessageMarks {
+  private marks: Mark[] = [];
+  private last: Mark = { messages: 0, bytes: 0 };
+  private bytes = 0;
+  /** Messages from one mark to the next: the more of them wait, the more. */
+  private step = 1;
+
+  /** So many messages have been sent by now, of so many bytes. */
+  note(messages: number, bytes: number): void {
+    this.last = { messages, bytes };
+    if (messages - (this.marks.at(-1)?.messages ?? 0) < this.step) return;
+    this.marks.push(this.last);
+    if (this.marks.length <= MAX_MARKS) return;
+    this.marks = this.marks.filter((_mark, at) => at % 2 === 1);
+    this.step *= 2;
+  }
+
+  /** The bytes of the first so many messages, or a little less. */
+  upTo(messages: number): number {
+    const count = this.marks.findLastIndex((mark) => mark.messages <= messages) + 1;
+    const reached = this.marks.splice(0, count).at(-1);
+    this.bytes = messages >= this.last.messages ? this.last.bytes : (reached?.bytes ?? this.bytes);
+    if (this.marks.length === 0) this.step = 1;
+    return this.bytes;
+  }
+}

@@ -1,0 +1,95 @@
+/** Settings of what users say of backup sets. */
+import { MAX_PRIORITY } from '../model/index.js';
+import { MARKING, type SettingTable } from './row.js';
+
+const TOLD = 'tags, priority and whether a set may go early are told with its backup';
+const CHANGED = 'sets get tags, locks, priorities and other names, here and through a server';
+
+export const MARK_ROWS = {
+  tags: {
+    type: 'texts',
+    default: [],
+    tools: ['tardis'],
+    flags: '--tag <word>',
+    clientKey: 'Tags',
+    help: 'tag of the backup set; may be given several times',
+    test: TOLD,
+  },
+  priority: {
+    type: 'int',
+    min: -MAX_PRIORITY,
+    max: MAX_PRIORITY,
+    default: 0,
+    tools: ['tardis'],
+    flags: '--priority <n>',
+    clientKey: 'Priority',
+    help: 'priority of the backup set',
+    test: TOLD,
+  },
+  expendable: {
+    type: 'bool',
+    default: false,
+    tools: ['tardis'],
+    flags: '--expendable',
+    negatable: true,
+    clientKey: 'Expendable',
+    help: 'the backup set may be deleted early when the server runs out of space',
+    test: TOLD,
+  },
+  setsToMark: {
+    type: 'texts',
+    default: [],
+    tools: MARKING,
+    argument: '[set...]',
+    help: 'numbers or names of backup sets, or first-last',
+    test: CHANGED,
+  },
+  addTags: {
+    type: 'texts',
+    default: [],
+    tools: ['sonic tag'],
+    flags: '--add <word>',
+    help: 'a tag that the sets get; may be given several times',
+    test: CHANGED,
+  },
+  removeTags: {
+    type: 'texts',
+    default: [],
+    tools: ['sonic tag'],
+    flags: '--remove <word>',
+    help: 'a tag that the sets lose; may be given several times',
+    test: CHANGED,
+  },
+  unlock: {
+    type: 'bool',
+    default: false,
+    tools: ['sonic lock'],
+    flags: '--unlock',
+    help: 'the sets may be deleted again',
+    test: CHANGED,
+  },
+  toPriority: {
+    type: 'int',
+    min: -MAX_PRIORITY,
+    max: MAX_PRIORITY,
+    tools: ['sonic priority'],
+    flags: '--to <n>',
+    help: 'the priority that the sets get',
+    test: CHANGED,
+  },
+  toName: {
+    type: 'text',
+    tools: ['sonic rename'],
+    flags: '--to <name>',
+    help: 'the name that the set gets; empty: the one it was made with',
+    test: CHANGED,
+  },
+  notExpendable: {
+    type: 'bool',
+    default: false,
+    tools: ['sonic expendable'],
+    flags: '--not',
+    help: 'the sets may not go early any more',
+    test: CHANGED,
+  },
+} as const satisfies SettingTable;

@@ -1,0 +1,160 @@
+/**
+ * After a rebuild from packs with holes: directories whose entries are there, but not what led to them. Each gets a place below its root,
+ * in `lost+found`, by listings like those of a session, so that it can be listed and restored; the next backup closes that again.
+ */
+import { Catalog, ROOTS_DIRECTORY } from '../catalog/index.js';
+import { BytesBuilder, encodeRow, EntryType, RowReader } from '../model/index.js';
+import type { ClientDirectory, RootRecord } from '../store/index.js';
+import type { System } from '../system/index.js';
+import { ClientStore, type StoreLimits } from './client-store.js';
+import { SetJournal } from './set-journal.js';
+
+/** Below a root; a directory of this name that was backed up keeps it, and the other gets a number. */
+export const LOST_AND_FOUND = 'lost+found';
+const PERMISSIONS = 0o700;
+const ROW_HINT_BYTES = 128;
+/** Entries written between two checkpoints. */
+const CHECKPOINT_ENTRIES = 65_536;
+
+/** Where a root was first seen. */
+interface RootPlace extends RootRecord {
+  readonly set: number;
+}
+
+/** How many directories got a place. Throws CLIENT_BUSY and what opening throws. */
+export async function placeOrphans(
+  system: System,
+  directory: ClientDirectory,
+  limits: StoreLimits,
+): Promise<number> {
+  if (!hasOrphans(system, directory)) return 0;
+  const store = await ClientStore.open(system, directory, limits);
+  try {
+    const placed = await new Placing(store, system.clock.nowMs()).run();
+    store.close();
+    return placed;
+  } catch (error) {
+    store.abandon();
+    throw error;
+  }
+}
+
+function hasOrphans(system: System, { catalogPath }: ClientDirectory): boolean {
+  const catalog = Catalog.openForReading(system, catalogPath);
+  try {
+    return catalog.history.orphans(1).length > 0;
+  } finally {
+    catalog.close();
+  }
+}
+
+class Placing {
+  private readonly roots: readonly RootPlace[];
+  private readonly journals = new Map<number, SetJournal>();
+  private readonly store: ClientStore;
+  private readonly nowMs: number;
+
+  constructor(store: ClientStore, nowMs: number) {
+    this.store = store;
+    this.nowMs = nowMs;
+    this.roots = rootsIn(store.catalog);
+  }
+
+  async run(): Promise<number> {
+    const { catalog } = this.store;
+    for (const root of this.roots) {
+      const name = Buffer.from(String(root.root));
+      const isKnown = catalog.entries.versions(ROOTS_DIRECTORY, name).length > 0;
+      if (!isKnown) this.put(root, ROOTS_DIRECTORY, name, root.directory);
+    }
+    const [root] = this.roots;
+    const placed = root === undefined ? 0 : await this.placeBelow(root);
+    await this.checkpoint();
+    return placed;
+  }
+
+  private async placeBelow(root: RootPlace): Promise<number> {
+    const { catalog } = this.store;
+    let placed = 0;
+    let found: number | undefined;
+    for (;;) {
+      const orphans = catalog.history.orphans(CHECKPOINT_ENTRIES);
+      if (orphans.length === 0) break;
+      found ??= this.makeLostAndFound(root);
+      for (const orphan of orphans) {
+        this.put(root, found, Buffer.from(`directory-${orphan}`), orphan);
+        placed += 1;
+      }
+      await this.checkpoint();
+    }
+    return placed;
+  }
+
+  private async checkpoint(): Promise<void> {
+    for (const journal of this.journals.values()) await journal.checkpoint();
+  }
+
+  private makeLostAndFound(root: RootPlace): number {
+    const { catalog, counters } = this.store;
+    const isTaken = (name: string): boolean =>
+      catalog.entries.versions(root.directory, Buffer.from(name)).length > 0;
+    let name = LOST_AND_FOUND;
+    for (let n = 2; isTaken(name); n += 1) name = `${LOST_AND_FOUND}-${n}`;
+    counters.directory += 1;
+    const { directory } = counters;
+    this.put(root, root.directory, Buffer.from(name), directory);
+    return directory;
+  }
+
+  /** A directory's entry, from the first set of its root on. */
+  private put(root: RootPlace, parent: number, name: Buffer, child: number): void {
+    const { directories } = this.store.catalog;
+    const rows = new BytesBuilder(ROW_HINT_BYTES);
+    rows.append(rowOf(name, this.nowMs));
+    const place = { root: root.root, directory: parent, isNew: true };
+    const ids = { contentId: undefined, childId: child };
+    this.journalOf(root.set).put(place, new RowReader(rows.view()), 0, ids);
+    const identity = { root: root.root, parent, name, inode: 0n, birthTimeNs: 0n };
+    if (directories.exists(child)) directories.place(child, identity);
+    else directories.add(child, identity);
+  }
+
+  private journalOf(set: number): SetJournal {
+    const journal = this.journals.get(set) ?? new SetJournal(this.store, set);
+    this.journals.set(set, journal);
+    return journal;
+  }
+}
+
+/** Roots of sets that are listed, each with the first of them. */
+function rootsIn({ sets }: Catalog): RootPlace[] {
+  const roots = new Map<number, RootPlace>();
+  for (const { set } of sets.listed()) {
+    for (const root of sets.rootsOf(set)) {
+      if (!roots.has(root.root)) roots.set(root.root, { ...root, set });
+    }
+  }
+  return [...roots.values()];
+}
+
+/** Nobody knows whose it was. */
+function rowOf(name: Buffer, nowMs: number): Buffer {
+  return encodeRow({
+    name,
+    type: EntryType.directory,
+    flags: 0,
+    permissions: PERMISSIONS,
+    uid: 0,
+    gid: 0,
+    linkCount: 2,
+    sizeBytes: 0,
+    mtimeNs: BigInt(nowMs) * 1_000_000n,
+    ctimeNs: 0n,
+    birthTimeNs: 0n,
+    inode: 0n,
+    device: 0n,
+    digest: undefined,
+    linkTarget: undefined,
+    attributes: undefined,
+  });
+}

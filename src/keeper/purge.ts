@@ -1,0 +1,81 @@
+/** Purge by rules: what of a client's sets is kept, and why; the others are dropped at once, in one event. */
+import { type BackupSet, Catalog } from '../catalog/index.js';
+import {
+  decideRetention,
+  type Decision,
+  type RetentionSet,
+  type RetentionWish,
+} from '../retention/index.js';
+import type { ClientDirectory, StoreEvent } from '../store/index.js';
+import type { System } from '../system/index.js';
+import type { StoreLimits } from './client-store.js';
+import { changeSets } from './set-changes.js';
+import { stampIn } from './set-stamps.js';
+
+export type PurgeWish = Omit<RetentionWish, 'nowMs'>;
+
+export interface PurgeReport extends Decision {
+  /** Numbers of the sets that went, or (of a preview) would go. */
+  readonly gone: readonly number[];
+}
+
+/** Decides over all listed sets, and drops those that no rule keeps. Throws CLIENT_BUSY, and what `wishFor` throws. */
+export async function purgeByRules(
+  system: System,
+  directory: ClientDirectory,
+  limits: StoreLimits,
+  wishFor: (catalog: Catalog) => PurgeWish,
+): Promise<PurgeReport> {
+  let report: PurgeReport | undefined;
+  await changeSets(system, directory, limits, (_, catalog): StoreEvent[] => {
+    report = previewPurge(catalog, wishFor(catalog), system.clock.nowMs());
+    return report.gone.length === 0 ? [] : [{ type: 'dropped', sets: report.gone }];
+  });
+  return report!;
+}
+
+/** What `purgeByRules` would do. */
+function previewPurge(catalog: Catalog, wish: PurgeWish, nowMs: number): PurgeReport {
+  const { sets } = catalog;
+  const judged = sets.listed().map((set) => retentionSet(set, rootsText(catalog, set.set)));
+  const decision = decideRetention(judged, { ...wish, nowMs });
+  const gone = decision.verdicts.filter(({ reasons }) => reasons.length === 0);
+  return { ...decision, gone: gone.map(({ set }) => set) };
+}
+
+/** The same, without the client's lock. Throws what opening a catalog throws. */
+export function previewPurgeOf(
+  system: System,
+  directory: ClientDirectory,
+  wishFor: (catalog: Catalog) => PurgeWish,
+): PurgeReport {
+  const catalog = Catalog.openForReading(system, directory.catalogPath);
+  try {
+    return previewPurge(catalog, wishFor(catalog), system.clock.nowMs());
+  } finally {
+    catalog.close();
+  }
+}
+
+/** Equal for sets of the same roots. */
+export function rootsText({ sets }: Catalog, set: number): string {
+  return sets
+    .rootsOf(set)
+    .map(({ root }) => root)
+    .join(' ');
+}
+
+function retentionSet(set: BackupSet, roots: string): RetentionSet {
+  const { priority, isLocked, tags } = set.marks;
+  return {
+    set: set.set,
+    openedAtMs: set.openedAtMs,
+    stamp: stampIn(set),
+    isComplete: set.state === 'complete',
+    isDoubtful: set.isDoubtful,
+    priority,
+    isLocked,
+    tags,
+    roots,
+  };
+}

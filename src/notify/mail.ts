@@ -1,0 +1,92 @@
+/** Mail to an operator, handed to the machine's own mail command (`sendmail -t`), which knows the way and its secrets. */
+import { randomUUID } from 'node:crypto';
+import { configInvalid } from '../config/index.js';
+import { displayName } from '../model/index.js';
+import { runCommand } from './run-command.js';
+
+const MAIL_TIMEOUT_MS = 60_000;
+/** Longest line that every mail server takes, in bytes; RFC 5322 has 998. */
+const MAX_LINE_BYTES = 900;
+const MAX_SUBJECT_CHARS = 200;
+/** Neither more addresses in one, nor an option of the command. */
+const ADDRESS = /^[A-Za-z0-9_.+=!#$%&'*/?^`{|}~][^\s,;:<>()"\\]*$/;
+
+export interface MailSettings {
+  readonly mailTo: readonly string[];
+  readonly mailFrom: string;
+  readonly mailCommand: readonly string[];
+}
+
+export interface Mail {
+  readonly subject: string;
+  readonly lines: readonly string[];
+  readonly dateMs: number;
+}
+
+/** Throws CONFIG_INVALID for an address that is none. */
+export function checkMailSettings({ mailTo, mailFrom, mailCommand }: MailSettings): void {
+  if (mailTo.length === 0) return;
+  for (const [what, address] of [
+    ...mailTo.map((to) => ['MailTo', to] as const),
+    ['MailFrom', mailFrom] as const,
+  ]) {
+    if (ADDRESS.test(address)) continue;
+    const shown = displayName(Buffer.from(address.slice(0, 80)));
+    throw configInvalid(`${what}: "${shown}" is no mail address`);
+  }
+  if (mailCommand.length === 0) throw configInvalid('MailCommand names no command');
+}
+
+/** Returns in words why it was not sent; undefined: the command has taken it. Never throws. */
+export async function sendMail(settings: MailSettings, mail: Mail): Promise<string | undefined> {
+  const input = mailText(settings, mail);
+  const why = await runCommand(settings.mailCommand, { timeoutMs: MAIL_TIMEOUT_MS, input });
+  return why === undefined ? undefined : `mail was not sent by ${settings.mailCommand[0]}: ${why}`;
+}
+
+/** As RFC 5322 wants it, though with plain line feeds, which is what a mail command reads. */
+export function mailText({ mailTo, mailFrom }: MailSettings, mail: Mail): string {
+  const head = [
+    `From: ${mailFrom}`,
+    `To: ${mailTo.join(', ')}`,
+    `Subject: ${headerText(mail.subject)}`,
+    `Date: ${mailDate(mail.dateMs)}`,
+    `Message-ID: <${randomUUID()}@tardis.invalid>`,
+    'Auto-Submitted: auto-generated',
+    'MIME-Version: 1.0',
+    'Content-Type: text/plain; charset=utf-8',
+    'Content-Transfer-Encoding: 8bit',
+  ];
+  const body = mail.lines.flatMap((line) => folded(displayName(Buffer.from(line))));
+  return `${[...head, '', ...body].join('\n')}\n`;
+}
+
+/** One line; words of RFC 2047 where it is not ASCII. */
+function headerText(text: string): string {
+  const line = displayName(Buffer.from(text.slice(0, MAX_SUBJECT_CHARS)));
+  if (/^[\x20-\x7e]*$/.test(line)) return line;
+  const words = [...line.matchAll(/.{1,14}/gsu)].map(
+    ([part]) => `=?utf-8?B?${Buffer.from(part).toString('base64')}?=`,
+  );
+  return words.join('\n ');
+}
+
+function mailDate(dateMs: number): string {
+  return new Date(dateMs).toUTCString().replace('GMT', '+0000');
+}
+
+function folded(line: string): string[] {
+  const parts: string[] = [];
+  let part = '';
+  let bytes = 0;
+  for (const character of line) {
+    const size = Buffer.byteLength(character);
+    if (bytes + size > MAX_LINE_BYTES) {
+      parts.push(part);
+      [part, bytes] = ['', 0];
+    }
+    part += character;
+    bytes += size;
+  }
+  return [...parts, part];
+}

@@ -1,0 +1,28 @@
+export {
+  decideRetention,
+  type Decision,
+  isReason,
+  type KeepReason,
+  type Reason,
+  type RetentionSet,
+  type RetentionWish,
+  type Verdict,
+} from './decide.js';
+export {
+  formatFault,
+  type FormattedName,
+  nameByFormat,
+  type NameFormat,
+  withoutCount,
+} from './names.js';
+export {
+  hasRules,
+  NO_RULES,
+  PERIOD_RULES,
+  type PeriodName,
+  periodOf,
+  type PriorityPeriod,
+  type RetentionRules,
+} from './rules.js';
+export { type FormatWords, formatsOf, rulesOf, type RuleWords, serverRules } from './words.js';
+export { type ClockStamp, nowAfter, stampOf, type TimedSet } from './time-line.js';

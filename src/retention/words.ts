@@ -1,0 +1,116 @@
+/** Rules of retention and formats of names, as they are written in settings. */
+import { TardisError } from '../errors/index.js';
+import { tagFault } from '../model/index.js';
+import { formatFault, type NameFormat } from './names.js';
+import { hasRules, type PriorityPeriod, type RetentionRules } from './rules.js';
+
+/** Lists are words, each of which may hold several by commas or blanks. */
+export interface RuleWords {
+  readonly priorities: readonly string[];
+  /** Undefined: priorities say nothing. */
+  readonly keepPeriods: readonly string[] | undefined;
+  readonly keepLast: number;
+  readonly keepHourly: number;
+  readonly keepDaily: number;
+  readonly keepWeekly: number;
+  readonly keepMonthly: number;
+  readonly keepYearly: number;
+  /** Such as 30d; empty: no rule. */
+  readonly keepWithin: string;
+  readonly keepTags: readonly string[];
+}
+
+export interface FormatWords {
+  readonly formats: readonly string[];
+  readonly priorities: readonly string[];
+}
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const UNITS_MS: Readonly<Record<string, number>> = {
+  h: HOUR_MS,
+  d: DAY_MS,
+  w: 7 * DAY_MS,
+  m: 31 * DAY_MS,
+  y: 366 * DAY_MS,
+};
+/** Where a server has no rule at all. */
+const USUAL_PERIODS = ['0', '180', '30'];
+
+/** The rules as they are given. Throws CONFIG_INVALID. */
+export function rulesOf(words: RuleWords): RetentionRules {
+  const { priorities, keepPeriods, keepWithin, keepTags } = words;
+  const { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly } = words;
+  for (const tag of keepTags) {
+    const fault = tagFault(tag);
+    if (fault !== undefined) throw invalid(`a tag to keep ${fault}`);
+  }
+  return {
+    periods: keepPeriods === undefined ? [] : periodsOf(priorities, keepPeriods),
+    keepLast,
+    keepHourly,
+    keepDaily,
+    keepWeekly,
+    keepMonthly,
+    keepYearly,
+    keepWithinMs: keepWithin === '' ? 0 : spanOf(keepWithin),
+    keepTags,
+  };
+}
+
+/** Those of a server: where none is given it goes by the usual periods. Throws CONFIG_INVALID. */
+export function serverRules(words: RuleWords): RetentionRules {
+  const rules = rulesOf(words);
+  if (hasRules(rules)) return rules;
+  const { priorities } = words;
+  const isUsual = numbersOf(priorities, 'Priorities').length === USUAL_PERIODS.length;
+  return isUsual
+    ? { ...rules, periods: periodsOf(priorities, USUAL_PERIODS), isUsual: true }
+    : rules;
+}
+
+/** Throws CONFIG_INVALID. */
+export function formatsOf({ formats, priorities }: FormatWords): NameFormat[] {
+  const words = wordsOf(formats);
+  const ranks = numbersOf(priorities, 'Priorities');
+  if (words.length !== ranks.length) {
+    throw invalid(`there are ${words.length} Formats and ${ranks.length} Priorities`);
+  }
+  return words.map((format, index) => {
+    const fault = formatFault(format);
+    if (fault !== undefined) throw invalid(`Formats: a name made by "${format}" ${fault}`);
+    return { format, priority: ranks[index]! };
+  });
+}
+
+function periodsOf(priorities: readonly string[], days: readonly string[]): PriorityPeriod[] {
+  const [ranks, lengths] = [numbersOf(priorities, 'Priorities'), numbersOf(days, 'KeepPeriods')];
+  if (ranks.length !== lengths.length) {
+    throw invalid(`there are ${ranks.length} Priorities and ${lengths.length} KeepPeriods`);
+  }
+  if (lengths.some((length) => length < 0)) throw invalid('a time of KeepPeriods is below 0');
+  return ranks.map((priority, index) => ({ priority, days: lengths[index]! }));
+}
+
+function wordsOf(list: readonly string[]): string[] {
+  return list.flatMap((word) => word.split(/[\s,]+/)).filter((word) => word !== '');
+}
+
+function numbersOf(list: readonly string[], where: string): number[] {
+  return wordsOf(list).map((word) => {
+    if (!/^-?\d{1,7}$/.test(word)) throw invalid(`${where}: "${word}" is no whole number`);
+    return Number(word);
+  });
+}
+
+function spanOf(text: string): number {
+  const found = /^(\d{1,6})([hdwmy])$/i.exec(text);
+  if (found === null) {
+    throw invalid(`--keep-within is "${text}", but must be a time such as 12h, 30d, 8w, 6m or 2y`);
+  }
+  return Number(found[1]) * UNITS_MS[found[2]!.toLowerCase()]!;
+}
+
+function invalid(what: string): TardisError {
+  return new TardisError('CONFIG_INVALID', what);
+}

@@ -1,0 +1,35 @@
+/**
+ * What the server has said to a client and the client has not acknowledged: it is said again when the client
+ * comes back over another connection. Both ends count messages, so no message needs a number.
+ */
+import { TardisError } from '../errors/index.js';
+
+export class KeptAnswers {
+  /** Of those that are kept. */
+  bytes = 0;
+  private acknowledged = 0;
+  private readonly kept: Buffer[] = [];
+
+  keep(answer: Buffer): void {
+    this.kept.push(answer);
+    this.bytes += answer.length;
+  }
+
+  /** The client has handled the first `upTo` of all. Throws PROTOCOL_VIOLATION. */
+  acknowledge(upTo: number): void {
+    const count = upTo - this.acknowledged;
+    if (count < 0 || count > this.kept.length) {
+      throw new TardisError(
+        'PROTOCOL_VIOLATION',
+        'the client acknowledges what it cannot have heard',
+      );
+    }
+    for (const answer of this.kept.splice(0, count)) this.bytes -= answer.length;
+    this.acknowledged = upTo;
+  }
+
+  /** What is to be said again, in its order. */
+  get unacknowledged(): readonly Buffer[] {
+    return this.kept;
+  }
+}

@@ -1,0 +1,54 @@
+/** Answers to who drops sets of a client, marks them, or asks for a purge. */
+import { setChangeFromWire, verdictsToWire } from '../../archive/index.js';
+import type { Catalog } from '../../catalog/index.js';
+import type { PurgeReport, PurgeWish } from '../../keeper/index.js';
+import type { SetChange } from '../../model/index.js';
+import {
+  decodeMessage,
+  encodeMessage,
+  type Head,
+  type MessageName,
+} from '../../transport/index.js';
+import type { ChangeSetting } from './report-answers.js';
+
+/** What sets may go over the network, and which do by the rules of the server. */
+export interface PurgeRights {
+  readonly leastAgeMs: number;
+  readonly wishFor: (catalog: Catalog) => PurgeWish;
+}
+
+/** What whoever has the right to may change of sets and settings. */
+export interface SetChanges {
+  readonly drop: (sets: readonly number[]) => Promise<void>;
+  readonly mark: (sets: readonly number[], wish: SetChange) => Promise<void>;
+  /** By the server's rules, or only what would go by them. */
+  readonly purge: (isPreview: boolean) => Promise<PurgeReport>;
+  readonly set: ChangeSetting;
+}
+
+/** Throws PROTOCOL_VIOLATION, and what the change throws. */
+export async function answerChange(
+  name: 'dropSets' | 'markSets' | 'purgeSets',
+  bytes: Buffer,
+  changes: SetChanges,
+): Promise<Buffer> {
+  if (name === 'dropSets') {
+    const { question, sets } = decodeMessage(name, bytes).head;
+    await changes.drop(sets);
+    return encoded('setsDropped', { question });
+  }
+  if (name === 'purgeSets') {
+    const { question, preview } = decodeMessage(name, bytes).head;
+    return encoded('setsPurged', {
+      question,
+      ...verdictsToWire(await changes.purge(preview)),
+    });
+  }
+  const { question, sets, ...wish } = decodeMessage(name, bytes).head;
+  await changes.mark(sets, setChangeFromWire(wish));
+  return encoded('setsMarked', { question });
+}
+
+function encoded<N extends MessageName>(name: N, head: Head<N>): Buffer {
+  return encodeMessage(name, head).head;
+}

@@ -1,0 +1,73 @@
+/** How a client stands: its newest complete set, and what its store holds. Read from the catalog, without a lock. */
+import { type BackupSet, Catalog } from '../../catalog/index.js';
+import type { ClientDirectory } from '../../store/index.js';
+import { breather, type System } from '../../system/index.js';
+import { measureSpace } from './measure-space.js';
+
+export interface GoodSet {
+  readonly set: number;
+  /** By the server's clock. */
+  readonly openedAtMs: number;
+  readonly closedAtMs: number;
+  /** What its client said of it, and `storedBytes`. */
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+export interface StoreFigures {
+  readonly storedBytes: number;
+  readonly damagedContents: number;
+}
+
+export interface ClientStanding {
+  /** The newest complete one; undefined: there is none. */
+  readonly newest: GoodSet | undefined;
+  readonly completeSets: number;
+  /** Only if asked for: it looks at each pack and content. */
+  readonly figures: StoreFigures | undefined;
+}
+
+/** Contents that are counted by one statement. */
+const COUNT_SLICE = 65_536;
+
+/** Lets other sessions of the thread in meanwhile. Throws what opening a catalog throws, and system errors. */
+export async function standingOf(
+  system: System,
+  directory: ClientDirectory,
+  withFigures: boolean,
+): Promise<ClientStanding> {
+  const isThere = system.files.status(directory.catalogPath) !== undefined;
+  const { newest, completeSets, damagedContents } = isThere
+    ? await fromCatalog(system, directory.catalogPath, withFigures)
+    : { newest: undefined, completeSets: 0, damagedContents: 0 };
+  if (!withFigures) return { newest, completeSets, figures: undefined };
+  const { bytes } = await measureSpace(system, directory, false);
+  return { newest, completeSets, figures: { storedBytes: bytes, damagedContents } };
+}
+
+async function fromCatalog(system: System, catalogPath: string, withDamage: boolean) {
+  const catalog = Catalog.openForReading(system, catalogPath);
+  try {
+    const complete = catalog.sets.listed().filter(({ state }) => state === 'complete');
+    const damagedContents = withDamage ? await countDamaged(catalog) : 0;
+    return { newest: goodSet(complete.at(-1)), completeSets: complete.length, damagedContents };
+  } finally {
+    catalog.close();
+  }
+}
+
+function goodSet(set: BackupSet | undefined): GoodSet | undefined {
+  if (set === undefined) return undefined;
+  const { openedAtMs, closedAtMs = openedAtMs, stats } = set;
+  return { set: set.set, openedAtMs, closedAtMs, counts: stats };
+}
+
+async function countDamaged({ damageCounts }: Catalog): Promise<number> {
+  const breathe = breather();
+  const last = damageCounts.lastContent();
+  let damaged = 0;
+  for (let from = 0; from <= last; from += COUNT_SLICE) {
+    damaged += damageCounts.between(from, from + COUNT_SLICE);
+    await breathe();
+  }
+  return damaged;
+}

@@ -1,0 +1,94 @@
+/** Upkeep of a client as a server does it: it opens frames only where they are not encrypted. */
+import type { Catalog } from '../../catalog/index.js';
+import { rulesFor } from './client-settings.js';
+import { parseKeyRecord } from '../../crypto/index.js';
+import {
+  type EarlyWish,
+  keepUp,
+  purgeByRules,
+  purgeEarly,
+  type PurgeWish,
+  type UpkeepOptions,
+  type UpkeepReport,
+} from '../../keeper/index.js';
+import { TardisError } from '../../errors/index.js';
+import { type ClientDirectory, newestKeys } from '../../store/index.js';
+import type { RuleWords } from '../../retention/index.js';
+import type { System } from '../../system/index.js';
+
+/** How a server purges. */
+export interface ServerPurge {
+  readonly rules: RuleWords | undefined;
+  readonly leastAgeMs: number;
+}
+
+/** Which sets of a client stay: a flood of sets evicts none, and a clock in doubt no set at all. */
+export function wishFor({ rules, leastAgeMs }: ServerPurge): (catalog: Catalog) => PurgeWish {
+  return (catalog) => ({
+    rules: rulesFor(catalog, rules),
+    leastAgeMs,
+    lastCountsDays: true,
+    keepsDoubtful: true,
+    trustsClock: false,
+  });
+}
+
+/** What of upkeep can be said to another thread. */
+export interface UpkeepWork
+  extends Pick<UpkeepOptions, 'limits' | 'graceMs' | 'wasteRatio' | 'isThorough'> {
+  /** Undefined: no set goes early. */
+  readonly early?: EarlyWish | undefined;
+  /** Sets that this does not keep go; undefined: no set goes by rules. */
+  readonly purge?: ServerPurge | undefined;
+}
+
+export interface UpkeepDone extends UpkeepReport {
+  /** Sets that went early, since space ran low. */
+  readonly early: readonly number[];
+  /** Sets that went by the rules. */
+  readonly purged: readonly number[];
+  /** The rules were not followed, since the clock is in doubt. */
+  readonly isClockInDoubt: boolean;
+  /** Why the rules could not be followed: what is kept with the client makes no sense. */
+  readonly purgeFailure: string | undefined;
+}
+
+/** In this thread, in slices, until somebody wants the client or `signal` says to stop. Throws CLIENT_BUSY, INTERRUPTED. */
+export async function keepUpHere(
+  system: System,
+  directory: ClientDirectory,
+  work: UpkeepWork,
+  signal: AbortSignal,
+): Promise<UpkeepDone> {
+  const keys = newestKeys(system, directory.path);
+  const isEncrypted = keys !== undefined && parseKeyRecord(keys.bytes).isEncrypting;
+  const frames = isEncrypted ? undefined : { native: system.native, keys: undefined };
+  const { early: wish, purge, ...rest } = work;
+  const options = { ...rest, frames, signal };
+  const report = purge && (await followRules(system, directory, work, purge));
+  const early = wish === undefined ? [] : await purgeEarly(system, directory, wish, options);
+  const done = await keepUp(system, directory, options);
+  const { gone: purged = [], isClockInDoubt = false, purgeFailure } = report ?? {};
+  return { ...done, early, purged, isClockInDoubt, purgeFailure };
+}
+
+interface Purged {
+  readonly gone?: readonly number[];
+  readonly isClockInDoubt?: boolean;
+  readonly purgeFailure?: string;
+}
+
+/** Rules that make no sense purge nothing, and keep nobody from clearing up. Throws CLIENT_BUSY. */
+async function followRules(
+  system: System,
+  directory: ClientDirectory,
+  { limits }: UpkeepWork,
+  purge: ServerPurge,
+): Promise<Purged> {
+  try {
+    return await purgeByRules(system, directory, limits, wishFor(purge));
+  } catch (error) {
+    if (!(error instanceof TardisError) || error.code !== 'CONFIG_INVALID') throw error;
+    return { purgeFailure: error.message };
+  }
+}

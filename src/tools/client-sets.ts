@@ -1,0 +1,144 @@
+/** The backup sets of a client for tools that change them: of a store on this machine, or through a server. */
+import type { BackupSet, Verdicts } from '../archive/index.js';
+import { defaultOf, type Found } from '../config/index.js';
+import type { Keyring } from '../crypto/index.js';
+import {
+  changeSetting,
+  dropSets,
+  markSets,
+  previewPurgeOf,
+  type PurgeWish,
+  type StoreLimits,
+} from '../keeper/index.js';
+import type { SetChange } from '../model/index.js';
+import { openClientDirectory } from '../store/index.js';
+import type { System } from '../system/index.js';
+import { linkWith } from '../transport/index.js';
+import { openUnlocked } from './open-archive.js';
+import { askPassword, givenPassword, type PasswordSettings } from './password.js';
+import { clientPlace } from './run-tool.js';
+import { serverPlace, type ServerSettings } from './server-address.js';
+import { keyFileOf, type KeysSettings, promptFor, unlockClient } from './unlock.js';
+
+export type ClientSetsSettings = PasswordSettings &
+  KeysSettings &
+  ServerSettings &
+  Parameters<typeof clientPlace>[0] & {
+    readonly throughServer: string | undefined;
+    readonly timeoutSeconds: number;
+  };
+
+export interface ClientSets {
+  /** Those that are listed, oldest first. */
+  sets(): Promise<BackupSet[]>;
+  /** Undefined: nothing is encrypted, or the keys are not here. */
+  readonly keyring: Keyring | undefined;
+  /** Throws NO_SUCH_SET, SET_IS_NEWEST, SET_LOCKED, CLIENT_BUSY; through a server NOT_PERMITTED too. */
+  drop(sets: readonly number[]): Promise<void>;
+  /** By these rules, or through a server by its own. Throws CLIENT_BUSY; through a server NOT_PERMITTED too. */
+  preview(wish: PurgeWish): Promise<Verdicts>;
+  /** Drops what a preview has told; a server decides once more. */
+  purge(gone: readonly number[]): Promise<Verdicts | undefined>;
+  /** A title is given as it is to be read. Throws NO_SUCH_SET, MARKS_INVALID, CLIENT_BUSY; NOT_PERMITTED. */
+  mark(sets: readonly number[], wish: SetChange): Promise<void>;
+  /** `value` undefined: it is not set any more. Throws CONFIG_INVALID, CLIENT_BUSY; NOT_PERMITTED. */
+  changeSetting(key: string, value: string | undefined): Promise<void>;
+  close(): void;
+}
+
+/** Throws what opening a store, or logging in to a server, throws. */
+export function openClientSets(
+  system: System,
+  settings: ClientSetsSettings,
+  found: ReadonlyMap<string, Found>,
+): Promise<ClientSets> {
+  const { throughServer: host } = settings;
+  return host === undefined
+    ? openHere(system, settings, found)
+    : openThere(system, host, settings, found);
+}
+
+/** Of what a tool writes itself. */
+export function storeLimits(): StoreLimits {
+  return { packBytes: defaultOf('packBytes'), packContentBytes: defaultOf('packContentBytes') };
+}
+
+async function openHere(
+  system: System,
+  settings: ClientSetsSettings,
+  found: ReadonlyMap<string, Found>,
+): Promise<ClientSets> {
+  const place = clientPlace(settings);
+  const directory = openClientDirectory(system, place);
+  const keyring = await unlockClient(system, settings, found);
+  return {
+    sets: async () => {
+      const archive = openUnlocked(system, place, keyring);
+      try {
+        return await archive.sets();
+      } finally {
+        archive.close(); // who reads the catalog keeps us from writing it
+      }
+    },
+    keyring,
+    drop: (sets) => dropSets(system, directory, storeLimits(), sets, 0),
+    preview: async ({ rules, ...wish }) => {
+      const seal = (tag: string): string => keyring?.names.text(tag) ?? tag;
+      const sealedRules = { ...rules, keepTags: rules.keepTags.map(seal) };
+      return previewPurgeOf(system, directory, () => ({ ...wish, rules: sealedRules }));
+    },
+    purge: async (gone) => {
+      await dropSets(system, directory, storeLimits(), gone, 0);
+      return undefined;
+    },
+    mark: (sets, wish) => markSets(system, directory, storeLimits(), sets, sealed(wish, keyring)),
+    changeSetting: (key, value) => changeSetting(system, directory, storeLimits(), key, value),
+    close: () => undefined,
+  };
+}
+
+async function openThere(
+  system: System,
+  host: string,
+  settings: ClientSetsSettings,
+  found: ReadonlyMap<string, Found>,
+): Promise<ClientSets> {
+  const { client, account, timeoutSeconds } = settings;
+  const prompt = promptFor(client, account);
+  const password = await givenPassword(settings, found, prompt);
+  const { openRemoteSets } = await import('../remote/index.js'); // most runs need no connection
+  const there = await openRemoteSets(system, {
+    ...serverPlace(host, settings, password !== undefined),
+    client,
+    credentials: {
+      password,
+      account,
+      ask: (over) => askPassword(prompt, over),
+      keyFile: keyFileOf(settings),
+    },
+    link: linkWith(timeoutSeconds * 1000),
+  });
+  return {
+    sets: () => there.archive.sets(),
+    keyring: there.keyring,
+    drop: (sets) => there.drop(sets),
+    preview: () => there.purge(true),
+    purge: () => there.purge(false),
+    mark: (sets, wish) => there.mark(sets, sealed(wish, there.keyring)),
+    changeSetting: (key, value) => there.changeSetting(key, value),
+    close: () => there.archive.close(),
+  };
+}
+
+/** Names and tags of sets are secret where names are. */
+function sealed(wish: SetChange, keyring: Keyring | undefined): SetChange {
+  if (keyring === undefined) return wish;
+  const { title, addTags, removeTags } = wish;
+  const seal = (text: string): string => keyring.names.text(text);
+  return {
+    ...wish,
+    title: title && seal(title),
+    addTags: addTags?.map(seal),
+    removeTags: removeTags?.map(seal),
+  };
+}

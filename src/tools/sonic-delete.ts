@@ -1,0 +1,94 @@
+/** `sonic delete` and `sonic orphans`: sets are given up, and what they alone held is freed. */
+import type { BackupSet } from '../archive/index.js';
+import type { Found, Settings } from '../config/index.js';
+import { TardisError } from '../errors/index.js';
+import type { UpkeepReport } from '../keeper/index.js';
+import { openClientDirectory } from '../store/index.js';
+import { CLEARED_LATER, describedUpkeep, freeUnneeded } from './clear-up.js';
+import { openClientSets } from './client-sets.js';
+import { requireYes, setText } from './confirm-deletion.js';
+import { clientPlace, interruptSignal, JSON_VERSION, print } from './run-tool.js';
+import { chosenSets } from './set-choice.js';
+import { storeSystem } from './sonic-passwords.js';
+import { counted } from './units.js';
+import { unlockClient } from './unlock.js';
+
+type DeleteOptions = Settings<'sonic delete'>;
+type OrphanOptions = Settings<'sonic orphans'>;
+type Sources = ReadonlyMap<string, Found>;
+
+export async function deleteSets(options: DeleteOptions, found: Sources): Promise<number> {
+  if (options.setsToDelete.length === 0) {
+    throw new TardisError('USAGE', 'name the backup sets to delete, by number, name or range');
+  }
+  const system = storeSystem(options.umask);
+  const there = await openClientSets(system, options, found);
+  const { keyring } = there;
+  try {
+    const sets = chosenSets(
+      options.client,
+      await there.sets(),
+      options.setsToDelete,
+      options.recentSet,
+    );
+    if (!mayGo(options, sets)) return 0;
+    const numbers = sets.map(({ set }) => set);
+    const signal = interruptSignal('sonic delete', CLEARED_LATER); // before, a signal ends this at once
+    await there.drop(numbers);
+    const isHere = options.throughServer === undefined; // a server clears up by itself
+    const clears = isHere && options.clearUp;
+    let report: UpkeepReport | undefined;
+    try {
+      if (clears) {
+        report = await freeUnneeded(system, options, keyring, { isThorough: false, signal });
+      }
+    } catch (error) {
+      tellDeleted(options, numbers, undefined); // whatever became of the rest, they are gone
+      throw error;
+    }
+    tellDeleted(options, numbers, report);
+  } finally {
+    there.close();
+  }
+  return 0;
+}
+
+/** Clears all of a client up, whether anything says that there is something to clear or not. */
+export async function orphans(options: OrphanOptions, found: Sources): Promise<number> {
+  const system = storeSystem(options.umask);
+  openClientDirectory(system, clientPlace(options));
+  const keyring = await unlockClient(system, { ...options, account: undefined }, found);
+  const signal = interruptSignal('sonic orphans', CLEARED_LATER);
+  const report = await freeUnneeded(system, options, keyring, { isThorough: true, signal });
+  if (options.json)
+    print(JSON.stringify({ version: JSON_VERSION, client: options.client, ...report }));
+  else print(`"${options.client}": ${describedUpkeep(report)}`);
+  return 0;
+}
+
+/** What of a wish is left to do: false after a rehearsal. Throws CONFIRMATION_NEEDED. */
+function mayGo(options: DeleteOptions, sets: readonly BackupSet[]): boolean {
+  const { client, rehearse, json, deleteYes } = options;
+  if (rehearse) {
+    const numbers = sets.map(({ set }) => set);
+    if (json) print(JSON.stringify({ version: JSON_VERSION, client, wouldDelete: numbers }));
+    else for (const set of sets) print(`would delete ${setText(set)}`);
+    return false;
+  }
+  requireYes(client, sets, deleteYes);
+  return true;
+}
+
+function tellDeleted(
+  { client, json }: DeleteOptions,
+  sets: readonly number[],
+  report: UpkeepReport | undefined,
+): void {
+  if (json) {
+    print(JSON.stringify({ version: JSON_VERSION, client, deleted: sets, ...report }));
+    return;
+  }
+  const later = 'what they held is freed later (sonic orphans, or by the server)';
+  const rest = report === undefined ? later : describedUpkeep(report);
+  print(`${counted(sets.length, 'backup set')} of "${client}" deleted; ${rest}`);
+}

@@ -1,0 +1,217 @@
+/** `sonic files`: what a backup set changed. */
+import {
+  type Archive,
+  type ArchiveEntry,
+  type BackupSet,
+  FIRST_PLACE,
+  setNamed,
+} from '../archive/index.js';
+import type { Found, Settings } from '../config/index.js';
+import { TardisError } from '../errors/index.js';
+import { displayName, EntryType, joinPath, jsonName } from '../model/index.js';
+import { withReports } from './report-archive.js';
+import { JSON_VERSION, print } from './run-tool.js';
+import { chosenSets } from './set-choice.js';
+import { counted, formatBytes, formatTime } from './units.js';
+
+type FilesOptions = Settings<'sonic files'>;
+type What = 'added' | 'changed' | 'gone';
+
+/** Entries asked for at once. */
+const PAGE_ENTRIES = 2048;
+const SIGNS: Readonly<Record<What, string>> = { added: '+', changed: '~', gone: '-' };
+const SIZE_CHARS = 10;
+
+/** A name that is not in both sets as it was. */
+interface Change {
+  readonly what: What;
+  /** Undefined: it is gone. */
+  readonly now: ArchiveEntry | undefined;
+  readonly before: ArchiveEntry | undefined;
+}
+
+export function files(options: FilesOptions, found: ReadonlyMap<string, Found>): Promise<void> {
+  return withReports(options, found, async (archive) => {
+    const sets = (await archive?.sets()) ?? [];
+    const [set, before] = setsToCompare(options, sets);
+    await new FileReport(archive!, set, before, options).print();
+  });
+}
+
+/** Throws NO_SUCH_SET, USAGE. */
+function setsToCompare(
+  { client, setsToShow, recentSet, since }: FilesOptions,
+  sets: readonly BackupSet[],
+): [set: BackupSet, before: BackupSet | undefined] {
+  const words = setsToShow.length === 0 ? [recentSet] : setsToShow;
+  const [set, ...others] = chosenSets(client, sets, words, recentSet);
+  if (set === undefined || others.length > 0)
+    throw new TardisError('USAGE', 'one backup set at a time');
+  if (since === undefined) return [set, sets.findLast((one) => one.set < set.set)];
+  const before = setNamed(client, sets, since === recentSet ? undefined : since);
+  if (before.set < set.set) return [set, before];
+  throw new TardisError('USAGE', `--since: set ${before.set} is not before set ${set.set}`);
+}
+
+class FileReport {
+  private readonly counts = { added: 0, changed: 0, gone: 0 };
+  private readonly bytes = { added: 0, changed: 0, gone: 0 };
+  private readonly paths = new Map<number, Buffer | undefined>();
+  /** Paths by the numbers of roots, which are the names of their own entries. */
+  private readonly roots = new Map<string, Buffer>();
+  private shownDirectory: number | undefined;
+  private readonly archive: Archive;
+  private readonly set: BackupSet;
+  private readonly before: BackupSet | undefined;
+  private readonly options: FilesOptions;
+
+  constructor(
+    archive: Archive,
+    set: BackupSet,
+    before: BackupSet | undefined,
+    options: FilesOptions,
+  ) {
+    this.archive = archive;
+    this.set = set;
+    this.before = before;
+    this.options = options;
+  }
+
+  async print(): Promise<void> {
+    const { set, before } = { set: this.set.set, before: this.before?.set ?? 0 };
+    for (const { root, path } of await this.archive.roots(set)) this.roots.set(String(root), path);
+    for (let after = FIRST_PLACE; ; ) {
+      const page = { set, before, after, limit: PAGE_ENTRIES };
+      const { entries, next } = await this.archive.reports.changes(page);
+      const changes = changesIn(entries, set).filter((change) => this.isWanted(change));
+      await this.findPaths(changes);
+      for (const change of changes) this.tell(change);
+      if (next === undefined) break;
+      after = next;
+    }
+    if (this.options.json) this.printTotals();
+    else print(this.summary());
+  }
+
+  private isWanted({ now, before }: Change): boolean {
+    const isDirectory = (now ?? before)!.type === EntryType.directory;
+    return !isDirectory || this.options.withDirectories;
+  }
+
+  /** A directory that is gone was where the set before had it. Of the last pages' directories nothing more is asked. */
+  private async findPaths(changes: readonly Change[]): Promise<void> {
+    const directories = new Set(changes.map(({ now, before }) => (now ?? before)!.directory));
+    for (const known of this.paths.keys()) if (!directories.has(known)) this.paths.delete(known);
+    const missing = [...directories].filter((one) => !this.paths.has(one));
+    await this.ask(this.set.set, missing);
+    const gone = missing.filter((one) => this.paths.get(one) === undefined);
+    if (this.before !== undefined) await this.ask(this.before.set, gone);
+  }
+
+  private async ask(set: number, directories: readonly number[]): Promise<void> {
+    if (directories.length === 0) return;
+    const paths = await this.archive.reports.directoryPaths(set, directories);
+    directories.forEach((directory, index) => this.paths.set(directory, paths[index]));
+  }
+
+  private tell(change: Change): void {
+    const { what, now, before } = change;
+    const entry = (now ?? before)!;
+    this.counts[what] += 1;
+    if (entry.type === EntryType.file) this.bytes[what] += entry.sizeBytes;
+    if (this.options.json) print(JSON.stringify(this.jsonOf(change, entry)));
+    else this.printLine(change, entry);
+  }
+
+  /** A root's own entry stands for its path. */
+  private pathOf({ directory, name }: ArchiveEntry): Buffer {
+    const root = directory === ROOTS ? this.roots.get(name.toString('latin1')) : undefined;
+    if (root !== undefined) return root;
+    const above = this.paths.get(directory);
+    return above === undefined ? Buffer.concat([LOST, name]) : joinPath(above, name);
+  }
+
+  private printLine(change: Change, entry: ArchiveEntry): void {
+    const { fullPath } = this.options;
+    if (!fullPath && this.shownDirectory !== entry.directory) {
+      const above = displayName(this.paths.get(entry.directory) ?? LOST);
+      const title = entry.directory === ROOTS ? 'roots' : above;
+      print(`${this.shownDirectory === undefined ? '' : '\n'}${title}:`);
+      this.shownDirectory = entry.directory;
+    }
+    const isWhole = fullPath || entry.directory === ROOTS;
+    const name = displayName(isWhole ? this.pathOf(entry) : entry.name);
+    print(`${SIGNS[change.what]} ${this.columns(change, entry)} ${name}`);
+  }
+
+  private columns({ now, before }: Change, entry: ArchiveEntry): string {
+    const { longReport, exactSizes, withChecksums, withInodes } = this.options;
+    const size = (one: ArchiveEntry | undefined): string => {
+      if (one === undefined || one.type !== EntryType.file) return '';
+      return exactSizes ? String(one.sizeBytes) : formatBytes(one.sizeBytes);
+    };
+    const columns = [size(before).padStart(SIZE_CHARS), '→', size(now).padStart(SIZE_CHARS)];
+    if (longReport) {
+      const mode = entry.permissions.toString(8).padStart(4, '0');
+      const time = formatTime(Number(entry.mtimeNs / 1_000_000n));
+      columns.push(mode, `${entry.uid}:${entry.gid}`.padEnd(SIZE_CHARS), time);
+    }
+    if (withInodes) columns.push(String(entry.inode).padStart(SIZE_CHARS));
+    if (withChecksums) columns.push(entry.digest?.toString('hex') ?? '-'.padEnd(DIGEST_CHARS));
+    return columns.join(' ');
+  }
+
+  private jsonOf({ what, now, before }: Change, entry: ArchiveEntry): Record<string, unknown> {
+    const told = (one: ArchiveEntry | undefined): Record<string, unknown> | undefined =>
+      one && {
+        sizeBytes: one.sizeBytes,
+        permissions: one.permissions.toString(8).padStart(4, '0'),
+        uid: one.uid,
+        gid: one.gid,
+        mtimeNs: String(one.mtimeNs),
+        inode: String(one.inode),
+        digest: one.digest?.toString('hex'),
+      };
+    const type = Object.entries(EntryType).find(([, number]) => number === entry.type)?.[0];
+    const path = jsonName(this.pathOf(entry));
+    return { version: JSON_VERSION, what, ...path, type, now: told(now), before: told(before) };
+  }
+
+  private printTotals(): void {
+    const { set, before, counts, bytes } = this;
+    const totals = { set: set.set, since: before?.set ?? null, counts, bytes };
+    print(JSON.stringify({ version: JSON_VERSION, totals }));
+  }
+
+  private summary(): string {
+    const { counts, bytes, set, before } = this;
+    const since = before === undefined ? 'the first set there is' : `since set ${before.set}`;
+    const of = (what: What): string => `${counts[what]} ${what} (${formatBytes(bytes[what])})`;
+    const all = counts.added + counts.changed + counts.gone;
+    const line = `set ${set.set}, ${since}: ${counted(all, 'change')}: ${of('added')}, ${of('changed')}, ${of('gone')}`;
+    return all === 0 ? line : `\n${line}`;
+  }
+}
+
+/** The directory of the roots' own entries. */
+const ROOTS = 0;
+/** In place of a path that neither set has, as after damage. */
+const LOST = Buffer.from('?');
+const DIGEST_CHARS = 64;
+
+/** Both versions of a name stand together. */
+function changesIn(entries: readonly ArchiveEntry[], set: number): Change[] {
+  const changes: Change[] = [];
+  let last: ArchiveEntry | undefined;
+  for (const entry of entries) {
+    const isNow = entry.lastSet === undefined || entry.lastSet >= set;
+    const isSame = last?.directory === entry.directory && last.name.equals(entry.name);
+    const other = isSame ? changes.pop() : undefined;
+    const now = isNow ? entry : other?.now;
+    const before = isNow ? other?.before : entry;
+    const what = now === undefined ? 'gone' : before === undefined ? 'added' : 'changed';
+    changes.push({ what, now, before });
+    last = entry;
+  }
+  return changes;
+}

@@ -1,0 +1,83 @@
+/** `sonic tag`, `lock`, `priority`, `rename` and `expendable`: what users say of backup sets. */
+import type { BackupSet } from '../archive/index.js';
+import type { Found, Settings } from '../config/index.js';
+import { TardisError } from '../errors/index.js';
+import { displayName, type SetChange, setNameFault } from '../model/index.js';
+import { openClientSets } from './client-sets.js';
+import { JSON_VERSION, print } from './run-tool.js';
+import { chosenSets } from './set-choice.js';
+import { storeSystem } from './sonic-passwords.js';
+import { requireTags } from './tags.js';
+import { counted } from './units.js';
+
+type Common = Omit<Settings<'sonic lock'>, 'unlock'>;
+type Sources = ReadonlyMap<string, Found>;
+
+export function tag(options: Settings<'sonic tag'>, found: Sources): Promise<number> {
+  const { addTags, removeTags } = options;
+  if (addTags.length + removeTags.length === 0) {
+    throw new TardisError('USAGE', 'say which tags: --add <word> or --remove <word>');
+  }
+  requireTags(addTags);
+  return mark(options, found, { addTags, removeTags }, 'tagged');
+}
+
+export function lock(options: Settings<'sonic lock'>, found: Sources): Promise<number> {
+  const isLocked = !options.unlock;
+  return mark(options, found, { isLocked }, isLocked ? 'locked' : 'unlocked');
+}
+
+export function prioritise(options: Settings<'sonic priority'>, found: Sources): Promise<number> {
+  const { toPriority: priority } = options;
+  if (priority === undefined) throw new TardisError('USAGE', 'say which priority: --to <n>');
+  return mark(options, found, { priority }, `of priority ${priority} now`);
+}
+
+export function rename(options: Settings<'sonic rename'>, found: Sources): Promise<number> {
+  const { toName: title, recentSet } = options;
+  if (title === undefined) throw new TardisError('USAGE', 'say which name: --to <name>');
+  const fault = title === recentSet ? 'stands for the newest set' : setNameFault(title);
+  if (title !== '' && fault !== undefined) {
+    throw new TardisError(
+      'USAGE',
+      `--to: "${displayName(Buffer.from(title.slice(0, 80)))}" ${fault}`,
+    );
+  }
+  return mark(options, found, { title }, 'renamed', 1);
+}
+
+export function expend(options: Settings<'sonic expendable'>, found: Sources): Promise<number> {
+  const isExpendable = !options.notExpendable;
+  const done = isExpendable ? 'expendable now' : 'not expendable any more';
+  return mark(options, found, { isExpendable }, done);
+}
+
+async function mark(
+  options: Common,
+  found: Sources,
+  wish: SetChange,
+  done: string,
+  mostSets = Infinity,
+): Promise<number> {
+  const { client, setsToMark, json } = options;
+  if (setsToMark.length === 0) {
+    throw new TardisError('USAGE', 'name the backup sets, by number, name or range');
+  }
+  const there = await openClientSets(storeSystem(options.umask), options, found);
+  let sets: readonly BackupSet[];
+  try {
+    sets = chosenSets(client, await there.sets(), setsToMark, options.recentSet);
+    if (sets.length > mostSets) throw new TardisError('USAGE', 'one backup set at a time');
+    await there.mark(
+      sets.map(({ set }) => set),
+      wish,
+    );
+  } finally {
+    there.close();
+  }
+  const numbers = sets.map(({ set }) => set);
+  if (json) print(JSON.stringify({ version: JSON_VERSION, client, changed: numbers, ...wish }));
+  else
+    print(`${counted(numbers.length, 'backup set')} of "${client}" ${done}: ${numbers.join(', ')}`);
+  return 0;
+}

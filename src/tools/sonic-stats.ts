@@ -1,0 +1,90 @@
+/** `sonic stats`: what the store of a client takes, and what that saves. */
+import type { StoreFigures } from '../archive/index.js';
+import type { Found, Settings } from '../config/index.js';
+import { displayName, jsonName } from '../model/index.js';
+import { withReports } from './report-archive.js';
+import { JSON_VERSION, print } from './run-tool.js';
+import { counted, formatBytes, formatCount, formatTable } from './units.js';
+
+export function stats(
+  options: Settings<'sonic stats'>,
+  found: ReadonlyMap<string, Found>,
+): Promise<void> {
+  const { client, json } = options;
+  return withReports(options, found, async (archive) => {
+    if (archive === undefined) {
+      if (json) print(JSON.stringify({ version: JSON_VERSION, client, sets: 0 }));
+      else print('No backup sets yet.');
+      return;
+    }
+    const { numbers, busiest } = await archive.reports.figures();
+    const newest = (await archive.sets()).at(-1)?.set ?? 0;
+    const asked = busiest.map(({ directory }) => directory);
+    const paths = asked.length === 0 ? [] : await archive.reports.directoryPaths(newest, asked);
+    const busy = busiest.map((one, index) => ({ ...one, path: paths[index] }));
+    if (json) {
+      const told = busy.map(({ path, versions, bytes }) => ({
+        ...(path === undefined ? {} : jsonName(path)),
+        versions,
+        bytes,
+      }));
+      const ratios = ratiosOf(numbers);
+      print(
+        JSON.stringify({ version: JSON_VERSION, client, ...numbers, ...ratios, busiest: told }),
+      );
+      return;
+    }
+    print(formatTable(rowsOf(numbers), []));
+    if (busy.length === 0) return;
+    print('\nOlder versions of files take most in:');
+    const rows = busy.map(({ path, versions, bytes }) => [
+      formatBytes(bytes),
+      counted(versions, 'version'),
+      path === undefined ? '(no longer there)' : displayName(path),
+    ]);
+    print(formatTable(rows, [0, 1]));
+  });
+}
+
+/** How often what is stored is used, and how far it is compressed; undefined where nothing is stored. */
+function ratiosOf({ versionBytes, contentBytes, rawBytes, recordBytes }: StoreFigures['numbers']) {
+  const ratio = (one: number, other: number): number | undefined =>
+    other === 0 ? undefined : Math.round((one / other) * 100) / 100;
+  return {
+    dedupeRatio: ratio(versionBytes, contentBytes),
+    compressionRatio: ratio(rawBytes, recordBytes),
+  };
+}
+
+function rowsOf(numbers: StoreFigures['numbers']): string[][] {
+  const { dedupeRatio, compressionRatio } = ratiosOf(numbers);
+  const { packBytes, objectBytes, recordBytes, deadBytes } = numbers;
+  const many = (count: number, bytes: number, what: string): string =>
+    `${formatBytes(bytes)} in ${counted(count, what)}`;
+  const otherBytes = Math.max(0, packBytes + objectBytes - recordBytes);
+  const times = (ratio: number | undefined): string =>
+    ratio === undefined ? '' : `, ${ratio} : 1`;
+  return [
+    ['packs', many(numbers.packs, packBytes, 'file')],
+    ['objects', many(numbers.objects, objectBytes, 'file')],
+    ['  contents', many(numbers.records, recordBytes, 'record')],
+    ['    not needed', `${formatBytes(deadBytes)} (freed by upkeep, or sonic orphans)`],
+    ['  listings, other', formatBytes(otherBytes)],
+    ['catalog', formatBytes(numbers.catalogBytes)],
+    ['copies of it', many(numbers.catalogCopies, numbers.catalogCopyBytes, 'file')],
+    ['sets', formatCount(numbers.sets)],
+    [
+      'versions',
+      `${formatCount(numbers.versions)} of all entries, ${formatCount(numbers.openVersions)} of now`,
+    ],
+    ['contents', `${formatCount(numbers.contents)}, of these ${counted(numbers.deltas, 'delta')}`],
+    [
+      'deduplicated',
+      `${formatBytes(numbers.versionBytes)} of versions are ${formatBytes(numbers.contentBytes)} once${times(dedupeRatio)}`,
+    ],
+    [
+      'compressed',
+      `${formatBytes(numbers.rawBytes)} to ${formatBytes(recordBytes)}${times(compressionRatio)}`,
+    ],
+  ];
+}

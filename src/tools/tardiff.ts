@@ -1,0 +1,255 @@
+/** `tardiff`: compares two versions of files and directories, or a version with what is on the disk now. */
+import type { Archive } from '../archive/index.js';
+import {
+  compareTrees,
+  type Compared,
+  Contents,
+  type Difference,
+  isDifference,
+  type LineDifference,
+  lineDifference,
+} from '../compare/index.js';
+import type { Found } from '../config/index.js';
+import { TardisError } from '../errors/index.js';
+import { displayName, displayText, EntryType } from '../model/index.js';
+import { nodeSystem, type System } from '../system/index.js';
+import { showsColors, styled } from './colors.js';
+import {
+  contextDiff,
+  type DiffLine,
+  type DiffStyle,
+  sideBySideDiff,
+  terminalText,
+  unifiedDiff,
+  wholeDiff,
+} from './diff-text.js';
+import { openArchive } from './open-archive.js';
+import { printBytes, statusIsAnswer } from './output.js';
+import {
+  aspectsText,
+  jsonDifference,
+  jsonNotCompared,
+  kindOf,
+  typeWord,
+} from './report-differences.js';
+import { interruptSignal, print, runTool, toolCommand } from './run-tool.js';
+import {
+  chooseVersions,
+  comparedPaths,
+  type DiffSettings,
+  headerOf,
+  type Versions,
+} from './tardiff-sides.js';
+import { formatBytes } from './units.js';
+
+const SAME = 0;
+const DIFFERENT = 1;
+const FAILED = 2;
+/** For the lines of one file. */
+const LINES_TIMEOUT_MS = 10_000;
+const DEFAULT_CONTEXT = 3;
+const DEFAULT_WIDTH = 130;
+const STYLES: Readonly<Partial<Record<DiffStyle, string>>> = {
+  header: 'bold',
+  place: 'cyan',
+  gone: 'red',
+  new: 'green',
+  changed: 'yellow',
+  hint: 'gray',
+};
+
+async function compare(settings: DiffSettings, found: ReadonlyMap<string, Found>): Promise<number> {
+  checkUsage(settings);
+  const system = nodeSystem();
+  const tell = (text: string): void => {
+    if (!settings.json) process.stderr.write(`tardiff: ${displayText(text)}\n`);
+  };
+  const archive = await openArchive(system, settings, found, tell);
+  try {
+    const status = await compareIn(system, archive, settings, tell);
+    for (const doubt of archive.doubts) tell(doubt);
+    return status;
+  } finally {
+    archive.close();
+  }
+}
+
+/** Throws USAGE. */
+function checkUsage(settings: DiffSettings): void {
+  const { unifiedLines, contextLines, ndiff, sideBySide, listOnly } = settings;
+  const styles = [unifiedLines !== undefined, contextLines !== undefined, ndiff, sideBySide];
+  if ([...styles, listOnly].filter(Boolean).length > 1) {
+    throw new TardisError('USAGE', 'give one of -u, -c, -n, -y and -l');
+  }
+}
+
+async function compareIn(
+  system: System,
+  archive: Archive,
+  settings: DiffSettings,
+  tell: (text: string) => void,
+): Promise<number> {
+  const versions = await chooseVersions(system, archive, settings);
+  for (const { set } of [versions.before, versions.after]) {
+    if (set !== undefined && set.state !== 'complete') tell(`set ${set.set} is unfinished`);
+    if (set?.isDoubtful === true) tell(`set ${set.set} may lack entries that were lost to damage`);
+  }
+  const contents = new Contents(system, archive, settings.compareContents);
+  const report = new DiffReport(settings, versions, contents, tell);
+  try {
+    const request = {
+      system,
+      before: versions.before.side,
+      after: versions.after.side,
+      contents,
+      paths: await comparedPaths(versions, settings),
+      recurse: settings.recurseInto,
+      entersOnly: settings.newFile && settings.recurseInto,
+      metadata: settings.metadata,
+      signal: interruptSignal('tardiff', 'what was found so far is told'),
+    };
+    for await (const compared of compareTrees(request)) await report.add(compared);
+  } finally {
+    contents.close();
+  }
+  return report.status;
+}
+
+class DiffReport {
+  status = SAME;
+  private readonly isTerminal = process.stdout.isTTY;
+  private readonly hasColor: boolean;
+  private readonly settings: DiffSettings;
+  private readonly versions: Versions;
+  private readonly contents: Contents;
+  private readonly tell: (text: string) => void;
+
+  constructor(
+    settings: DiffSettings,
+    versions: Versions,
+    contents: Contents,
+    tell: (text: string) => void,
+  ) {
+    this.settings = settings;
+    this.versions = versions;
+    this.contents = contents;
+    this.tell = tell;
+    this.hasColor = showsColors(settings.color, process.stdout, process.env);
+  }
+
+  async add(compared: Compared): Promise<void> {
+    if (!isDifference(compared)) {
+      this.status = FAILED;
+      if (this.settings.json) print(jsonNotCompared(compared));
+      else this.tell(`${compared.error.message} [${compared.error.code}]`);
+      return;
+    }
+    if (this.status === SAME) this.status = DIFFERENT;
+    try {
+      const lines = await this.linesOf(compared);
+      if (this.settings.json) this.printJson(compared, lines);
+      else this.printText(compared, lines);
+    } catch (error) {
+      if (!(error instanceof TardisError)) throw error;
+      await this.add({ path: compared.path, error });
+    }
+  }
+
+  /** Undefined: there are no lines to be shown. */
+  private async linesOf(difference: Difference): Promise<LineDifference | undefined> {
+    const { before, after, aspects } = difference;
+    const { listOnly, newFile, ndiff, sideBySide, mostShownBytes, showsBinary } = this.settings;
+    const isOnly = before === undefined || after === undefined;
+    const areFiles = [before, after].every(
+      (seen) => seen === undefined || seen.entry.type === EntryType.file,
+    );
+    if (listOnly || !areFiles || (isOnly ? !newFile : !aspects.includes('content')))
+      return undefined;
+    const lines = this.settings.contextLines ?? this.settings.unifiedLines ?? DEFAULT_CONTEXT;
+    const context = ndiff || sideBySide ? Infinity : lines;
+    const options = {
+      context,
+      mostBytes: mostShownBytes,
+      showsBinary,
+      timeoutMs: LINES_TIMEOUT_MS,
+    };
+    return lineDifference(this.contents, before, after, options);
+  }
+
+  private printJson(difference: Difference, lines: LineDifference | undefined): void {
+    const { before, after } = this.versions;
+    const compared = { from: before.set?.set, to: after.set?.set };
+    if (lines === undefined) print(jsonDifference(difference, compared));
+    else if ('why' in lines)
+      print(jsonDifference(difference, { ...compared, notShown: lines.why }));
+    else {
+      const hunks = lines.hunks.map((hunk) => ({ ...hunk, lines: hunk.lines.map(jsonLine) }));
+      print(jsonDifference(difference, { ...compared, hunks }));
+    }
+  }
+
+  private printText(difference: Difference, lines: LineDifference | undefined): void {
+    const { path, before, after, aspects } = difference;
+    const shown = displayName(path);
+    const { before: one, after: other } = this.versions;
+    const kind = kindOf(difference);
+    if (lines !== undefined && 'hunks' in lines) {
+      const names = {
+        before: headerOf(before, (before ?? after)!, one),
+        after: headerOf(after, (before ?? after)!, other),
+      };
+      for (const line of this.diffLines(lines.hunks, names)) this.printLine(line);
+    } else if (kind === 'removed') this.say('gone', `Only ${one.where}: ${shown}`);
+    else if (kind === 'added') this.say('new', `Only ${other.where}: ${shown}`);
+    else if (aspects.includes('type')) {
+      const types = `a ${typeWord(before!)} ${one.where}, a ${typeWord(after!)} ${other.where}`;
+      this.say('changed', `${shown}: ${types}`);
+    } else if (aspects.includes('content')) {
+      const sizes = `${formatBytes(before!.entry.sizeBytes)} → ${formatBytes(after!.entry.sizeBytes)}`;
+      const what = lines === undefined ? '' : ` (${lines.why})`;
+      this.say('changed', `Files differ: ${shown}${what}: ${sizes}`);
+    }
+    const rest = aspectsText(difference, (aspect) => aspect !== 'content' && aspect !== 'type');
+    if (rest !== '') this.say('changed', `${shown}: ${rest}`);
+  }
+
+  private diffLines(
+    hunks: Parameters<typeof unifiedDiff>[0],
+    names: { before: string; after: string },
+  ): Iterable<DiffLine> {
+    const { contextLines, ndiff, sideBySide, width } = this.settings;
+    if (ndiff) return wholeDiff(hunks, names);
+    if (contextLines !== undefined) return contextDiff(hunks, names);
+    if (!sideBySide) return unifiedDiff(hunks, names);
+    const columns = this.isTerminal ? process.stdout.columns : DEFAULT_WIDTH;
+    return sideBySideDiff(hunks, names, width ?? columns);
+  }
+
+  private printLine(line: DiffLine): void {
+    const style = this.hasColor ? STYLES[line.style] : undefined;
+    if (!this.isTerminal && style === undefined) printBytes(line.bytes);
+    else this.printStyled(style, terminalText(line));
+  }
+
+  private say(style: DiffStyle, text: string): void {
+    this.printStyled(this.hasColor ? STYLES[style] : undefined, text);
+  }
+
+  private printStyled(style: string | undefined, text: string): void {
+    print(style === undefined ? text : styled(style, text));
+  }
+}
+
+/** A line of a diff for JSON: text where it is UTF-8, else its bytes too. */
+function jsonLine(latin1: string): { text: string; bytes?: string } {
+  const bytes = Buffer.from(latin1, 'latin1');
+  const text = bytes.toString('utf8');
+  return Buffer.from(text).equals(bytes) ? { text } : { text, bytes: bytes.toString('base64') };
+}
+
+const command = toolCommand({
+  tool: 'tardiff',
+  run: compare,
+});
+statusIsAnswer(FAILED);
+await runTool(command);

@@ -1,0 +1,3 @@
+export { checkClient, type CheckOptions, type CheckResult, type CheckStep } from './check.js';
+export * from './findings.js';
+export type { ReadData, ReadRequest } from './read-plan.js';

@@ -1,0 +1,10 @@
+/** Power cuts at every operation of what is done to a store beside backups. See docs/testing.md. */
+import test from 'ava';
+import { PARTS } from '../helpers/crash-scenarios.js';
+import { sweep } from '../helpers/crash-sweep.js';
+import { TENDING } from '../helpers/crash-tending.js';
+
+test.serial(PARTS.name, async (t) => void (await sweep(t, PARTS)));
+for (const scenario of TENDING) {
+  test.serial(scenario.name, async (t) => void (await sweep(t, scenario)));
+}

@@ -1,0 +1,61 @@
+/** `regenerate --authenticate`: nothing comes back but what the seals of the client prove. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { nodeSystem } from '../../src/system/index.js';
+import { run, succeed } from '../helpers/commands.js';
+import { backupInline, inlineSystem, withNative } from '../helpers/inline.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { differences, dir, file, look, makeTree } from '../helpers/tree.js';
+
+const PASSWORD = 'a password of this test';
+
+test.serial('--authenticate restores what is proven, and stops at what is not', async (t) => {
+  const home = scratchInMemory(t);
+  process.env['XDG_STATE_HOME'] = path.join(home, 'state');
+  const at = (...names: string[]): string => path.join(home, ...names);
+  const source = at('tree');
+  makeTree(source, [file('a', 'a'), dir('sub', [file('b', 'b')])]);
+  const place = { store: at('store'), client: 'me' };
+  await backupInline(inlineSystem(), place, [source], { create: true, password: PASSWORD });
+  const before = look(source);
+  // In set 2 a directory cannot be read: it is there as set 1 had it, which nothing of set 2 proves.
+  fs.writeFileSync(at('tree', 'sub', 'new'), 'new');
+  const closed = withNative((real) => ({
+    listOrHold: (directory, mostNames) => {
+      if (!directory.equals(Buffer.from(at('tree', 'sub')))) {
+        return real.listOrHold(directory, mostNames);
+      }
+      throw Object.assign(new Error('EACCES: closed'), { code: 'EACCES' });
+    },
+  }));
+  await backupInline(closed, place, [source], { password: PASSWORD });
+  fs.rmSync(at('tree', 'sub', 'new'));
+  nodeSystem().files.makeDirectory(at('out'));
+  const args = ['-D', at('store'), '-C', 'me', '--password', PASSWORD, '--authenticate'];
+  await succeed('regenerate', [...args, '-b', '1', '-o', at('out', '1'), source]);
+  t.deepEqual(differences(before, look(at('out', '1', 'tree'))), []);
+  const doubtful = await run('regenerate', [...args, '-b', '2', '-o', at('out', '2'), source]);
+  t.is(doubtful.status, 1, doubtful.stdout);
+  t.regex(doubtful.stderr, /not read whole by this set.*\[NOT_PROVEN\]/);
+  t.false(fs.existsSync(at('out', '2', 'tree', 'sub', 'b')), 'what is not proven stays away');
+  const lenient = args.filter((word) => word !== '--authenticate');
+  await succeed('regenerate', [...lenient, '-b', '2', '-o', at('out', '3'), source]);
+  t.is(fs.readFileSync(at('out', '3', 'tree', 'sub', 'b'), 'utf8'), 'b');
+});
+
+test.serial('what has no seals is not authenticated, and nothing goes unchecked', async (t) => {
+  const home = scratchInMemory(t);
+  const source = path.join(home, 'tree');
+  makeTree(source, [file('a', 'a')]);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  await backupInline(inlineSystem(), place, [source], { create: true });
+  const args = ['-D', place.store, '-C', 'me', '-o', path.join(home, 'out'), source];
+  const plain = await run('regenerate', ['--authenticate', ...args]);
+  t.is(plain.status, 1);
+  t.regex(plain.stderr, /does not encrypt.*\[NOT_PROVEN\]/);
+  const unchecked = await run('regenerate', ['--noauthenticate', ...args]);
+  t.is(unchecked.status, 1);
+  t.regex(unchecked.stderr, /contents are always checked.*\[CAPABILITY_MISSING\]/);
+  t.false(fs.existsSync(path.join(home, 'out')));
+});

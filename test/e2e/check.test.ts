@@ -1,0 +1,147 @@
+/** `sonic check` and `sonic rebuild` as commands: what they say, and how they end. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { changeCatalog } from '../helpers/changed-catalog.js';
+import { backup, run, Server, succeed } from '../helpers/commands.js';
+import { lab } from '../helpers/settings.js';
+import { noise } from '../helpers/tree.js';
+
+interface Line {
+  readonly version: number;
+  readonly finding: string;
+  readonly name?: string;
+  readonly sets?: readonly number[];
+  readonly isClean?: boolean;
+  readonly lostVersions?: number;
+  readonly marked?: number;
+  readonly bytesRead?: number;
+}
+
+function linesOf(stdout: string): Line[] {
+  return stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Line);
+}
+
+function spoilPack(store: string): void {
+  const pack = path.join(store, 'me', 'packs', '00000001.pack');
+  const bytes = fs.readFileSync(pack);
+  bytes[bytes.indexOf('KEEP') + 1]! ^= 1;
+  fs.writeFileSync(pack, bytes);
+}
+
+test('a check tells what is damaged, in words and as JSON, and ends with status 3', async (t) => {
+  const { place, source, store } = lab(t);
+  const body = Buffer.concat([Buffer.from('KEEP'), noise(1, 9000)]); // found again: it is not compressed
+  fs.writeFileSync(path.join(source, 'noise.gz'), body);
+  await backup([...place, '--local', '--create', source]);
+  const clean = await run('sonic', ['check', '--read-data', ...place]);
+  t.is(clean.status, 0, clean.stderr);
+  t.regex(
+    clean.stdout,
+    /^Looked at \d+ records? of "me"; [\d.]+ k?B read.*\nNothing is wrong\.\n$/,
+  );
+  t.is(clean.stderr, '', 'quiet in a pipe');
+  spoilPack(store);
+  const heads = await run('sonic', ['check', ...place]);
+  t.is(heads.status, 0, 'heads only');
+  t.regex(heads.stdout, /contents were not read/);
+  const found = await run('sonic', ['check', '--read-data', '--no-mark', '--json', ...place]);
+  t.is(found.status, 3, found.stderr);
+  const lines = linesOf(found.stdout);
+  t.true(lines.every(({ version }) => version === 1));
+  const named = lines.filter(({ finding }) => finding === 'version').map(({ name }) => name);
+  t.true(named.includes(path.join(source, 'noise.gz')), found.stdout);
+  t.like(lines.at(-1), { finding: 'end', isClean: false, marked: 0, lostVersions: named.length });
+  const told = await run('sonic', ['check', '--read-data=all', ...place]);
+  t.is(told.status, 3);
+  t.regex(told.stdout, /lost: .*noise\.gz, version 1, in set 1: damaged/);
+  t.regex(told.stdout, /Marked: the next backup/);
+  await backup([...place, '--local', source]);
+  const healed = await run('sonic', ['check', '--read-data', '--json', ...place]);
+  t.is(healed.status, 0, healed.stdout);
+});
+
+test('what a check is asked wrongly it says', async (t) => {
+  const { place, source } = lab(t);
+  await backup([...place, '--local', '--create', source]);
+  for (const wrong of ['0/3', '4/3', '0%', '101%', 'some', '0']) {
+    const { status, stderr } = await run('sonic', ['check', `--read-data=${wrong}`, ...place]);
+    t.is(status, 1, wrong);
+    t.regex(stderr, /CONFIG_INVALID/, wrong);
+  }
+  const far = await run('sonic', ['check', '--server', 'localhost', ...place]);
+  t.is(far.status, 1);
+  t.regex(far.stderr, /CAPABILITY_MISSING/);
+  const nobody = await run('sonic', ['check', '-D', place[1]!, '-C', 'nobody']);
+  t.is(nobody.status, 10);
+});
+
+test('a client that encrypts is checked without its password, and named with it', async (t) => {
+  const { place, source, store, written } = lab(t);
+  const secret = ['-F', written('secret', 'of the tests\n')];
+  await backup([...place, ...secret, '--local', '--create', source]);
+  const pack = path.join(store, 'me', 'packs', '00000001.pack');
+  const bytes = fs.readFileSync(pack);
+  changeCatalog(store, (catalog) => {
+    const last = 'SELECT max(position + record_bytes) FROM records WHERE pack = 1';
+    bytes[(catalog.prepare(last).pluck().get() as number) - 20]! ^= 1; // in the record
+  });
+  fs.writeFileSync(pack, bytes);
+  const sealed = await run('sonic', ['check', '--read-data', '--no-mark', ...place]);
+  t.is(sealed.status, 3);
+  t.regex(sealed.stdout, /checksums only: no password was given/);
+  t.false(sealed.stdout.includes(path.basename(source)));
+  const opened = await run('sonic', ['check', '--read-data', ...place, ...secret]);
+  t.is(opened.status, 3);
+  t.true(opened.stdout.includes(`lost: ${source}`), opened.stdout);
+  const wrong = await run('sonic', ['check', ...place, '-F', written('wrong', 'another\n')]);
+  t.is(wrong.status, 12);
+});
+
+test('a server keeps as many copies of a catalog as DBBackups says, and a rebuild uses them', async (t) => {
+  const { place, source, store, written } = lab(t);
+  const config = written('tardisd.cfg', '[Tardis]\nDBBackups = 2\n');
+  const server = await Server.start(store, ['--config', config]);
+  const copies = (): string[] =>
+    fs.readdirSync(path.join(store, 'me')).filter((name) => name.endsWith('.zst'));
+  try {
+    for (let set = 1; set <= 3; set += 1) {
+      fs.writeFileSync(path.join(source, 'two'), `of set ${set}`);
+      const making = set === 1 ? ['--create'] : [];
+      await backup([...server.clientArgs, '-C', 'me', ...making, source]);
+    }
+  } finally {
+    await server.stop();
+  }
+  t.is(copies().length, 2, 'a server that stops finishes the one it makes');
+  const before = await succeed('lstardis', ['--json', ...place]);
+  fs.rmSync(path.join(store, 'me', 'tardis.db'));
+  const lost = await run('lstardis', place);
+  t.regex(lost.stderr, /CATALOG_DAMAGED[^]*sonic rebuild --from-backup/);
+  const made = await run('sonic', ['rebuild', '--from-backup', '--json', ...place]);
+  t.is(made.status, 0, made.stderr);
+  t.like(JSON.parse(made.stdout), {
+    fromCopy: copies().sort().at(-1),
+    damagedRecords: 0,
+    lost: [],
+  });
+  t.is(await succeed('lstardis', ['--json', ...place]), before);
+});
+
+test('a rebuild names what is lost', async (t) => {
+  const { place, source, store } = lab(t);
+  const body = Buffer.concat([Buffer.from('KEEP'), noise(1, 9000)]);
+  fs.writeFileSync(path.join(source, 'noise.gz'), body);
+  await backup([...place, '--local', '--create', source]);
+  spoilPack(store);
+  fs.rmSync(path.join(store, 'me', 'format.json'));
+  const { status, stdout } = await run('sonic', ['rebuild', ...place]);
+  t.is(status, 3, stdout);
+  t.regex(stdout, /lost: .*noise\.gz, version 1, in set 1/);
+  const again = await run('sonic', ['check', ...place]);
+  t.is(again.status, 3);
+  t.regex(again.stdout, /lost: .*noise\.gz/);
+});

@@ -1,0 +1,24 @@
+/** Many clients at once, with deletions and restores beside their backups; see test/helpers/crowd.ts. */
+import test from 'ava';
+import { crowd } from '../helpers/crowd.js';
+import { scratch } from '../helpers/tree.js';
+
+const CLIENTS = 4;
+const SECONDS = 12;
+
+test('clients back up, restore and have sets deleted at once, and nobody gets a wrong byte', async (t) => {
+  const seed = Number(process.env['TARDIS_CROWD_SEED'] ?? Math.floor(Math.random() * 1e6));
+  const report = await crowd({
+    home: scratch(t),
+    clients: CLIENTS,
+    seconds: SECONDS,
+    seed,
+    say: (line) => t.log(line),
+  });
+  const { backups, restores, deletions, busy, clearings, checks } = report;
+  t.log(
+    `${backups} backups, ${restores} restores, ${deletions} deletions, ${clearings} clearings up, ${checks} checks, ${busy} busy`,
+  );
+  t.deepEqual(report.problems, []);
+  t.true(backups >= CLIENTS && restores >= CLIENTS);
+});

@@ -1,0 +1,114 @@
+/**
+ * A file system of 64 MiB is filled to the last byte again and again (test/helpers/fill-up.ts), and real
+ * processes meet one that is full. TARDIS_FILL_PASSES=100 fills it more often, TARDIS_FAULT_SEED replays.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { BIN } from '../helpers/commands.js';
+import { isRoot, noise, scratch } from '../helpers/tree.js';
+
+const MIB = 1 << 20;
+const passes = Number(process.env['TARDIS_FILL_PASSES'] ?? 20);
+const seed = Number(process.env['TARDIS_FAULT_SEED'] ?? Math.floor(Math.random() * 1e6));
+/** A mount of our own: it ends with the process. An ordinary user needs user namespaces for it. */
+const NAMESPACE = ['unshare', isRoot ? '-m' : '-rm'] as const;
+const FILL_UP = fileURLToPath(new URL('../helpers/fill-up.js', import.meta.url));
+
+function canMount(): string | undefined {
+  const [command, flag] = NAMESPACE;
+  const tried = spawnSync(command, [flag, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']);
+  if (tried.status === 0) return undefined;
+  return `nothing can be mounted here, neither as root nor in a namespace: ${String(tried.stderr)}`;
+}
+
+const hindrance = canMount();
+const testMounted = hindrance === undefined ? test : undefined;
+if (hindrance !== undefined) {
+  test('left out: disks of 64 MiB', (t) => {
+    t.log(hindrance);
+    t.pass();
+  });
+}
+
+interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command with mounts of its own. */
+async function inNamespace(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
+  const [command, flag] = NAMESPACE;
+  const child = spawn(command, [flag, ...args], { env: { ...process.env, ...env } });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (bytes: Buffer) => void (stdout += bytes.toString()));
+  child.stderr.on('data', (bytes: Buffer) => void (stderr += bytes.toString()));
+  return new Promise((resolve) => {
+    child.on('close', (status) => resolve({ status, stdout, stderr }));
+  });
+}
+
+testMounted?.(`${passes} times a disk of 64 MiB is full`, async (t) => {
+  t.timeout(passes * 30_000);
+  const home = scratch(t);
+  const args = [process.execPath, FILL_UP, home, String(passes), String(seed)];
+  const env = { XDG_STATE_HOME: path.join(home, 'state') };
+  const { status, stdout, stderr } = await inNamespace(args, env);
+  t.is(status, 0, `seed ${seed}: ${stderr}`);
+  const lines = stdout.trim().split('\n');
+  t.is(lines.length, passes + 1);
+  t.log(`seed ${seed}: ${lines.at(-1)}`);
+});
+
+testMounted?.(
+  'many large streams into a full disk: the client hears of it within 5 s',
+  async (t) => {
+    const home = scratch(t);
+    const tree = path.join(home, 'tree');
+    fs.mkdirSync(tree);
+    for (let index = 0; index < 24; index += 1) {
+      fs.writeFileSync(path.join(tree, `${index}`), noise(index, 6 * MIB));
+    }
+    const config = path.join(home, 'config');
+    fs.writeFileSync(config, '[Pipeline]\nLeastFree = 0\nReserve = 4M\n');
+    const script = `set -u
+    mkdir disk && mount -t tmpfs -o size=64m tmpfs disk || exit 77
+    export XDG_STATE_HOME=$PWD/state
+    backup() { "$BIN/tardis" -D disk/store -C me --local --local-config config "$@" tree; }
+    free() { echo $(df -B1 --output=avail disk | tail -1); }
+    backup --create & pid=$!
+    least=64000000
+    while kill -0 $pid 2>/dev/null; do
+      now=$(free)
+      if [ "$now" -lt $least ]; then least=$now; full=$(date +%s%N); fi
+    done
+    wait $pid; echo "status $?"; echo "late $(( ($(date +%s%N) - full) / 1000000 ))"
+    cat /dev/zero > disk/rest 2>/dev/null; echo "free $(free)"
+    "$BIN/lstardis" -D disk/store -C me --json >list; echo "listed $?"
+    "$BIN/regenerate" -D disk/store -C me -b 1 -o out tree; echo "restored $?"
+    "$BIN/regenerate" -D disk/store -C me -b 1 -o disk/out tree; echo "onto it $?"
+    TMPDIR=$PWD/disk "$BIN/lstardis" -D disk/store -C me >/dev/null; echo "again $?"
+    rm disk/rest; mount -o remount,ro disk
+    backup; echo "read-only $?"
+    mount -o remount,rw,size=256m disk; backup; echo "room $?"
+    "$BIN/regenerate" -D disk/store -C me -o all tree; diff -r tree all/tree; echo "same $?"`;
+    const command = ['sh', '-c', `cd "$HOME_DIR"; ${script}`];
+    const { status, stdout, stderr } = await inNamespace(command, { BIN, HOME_DIR: home });
+    t.is(status, 0, stderr);
+    const told = (name: string): number =>
+      Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(stdout)?.[1]);
+    t.is(told('status'), 1, stderr);
+    t.regex(stderr, /the disk with the store \S+ is full: \d+ bytes are free.*\[DISK_FULL\]/);
+    t.true(told('late') < 5000, `${told('late')} ms after it was full`);
+    t.is(told('free'), 0);
+    for (const name of ['listed', 'restored', 'again', 'room', 'same'])
+      t.is(told(name), 0, `${name}: ${stderr}`);
+    t.is(told('onto it'), 1);
+    t.regex(stderr, /the target is full: \S+, 0 bytes are free.*\[TARGET_FULL\]/);
+    t.is(told('read-only'), 1);
+    t.regex(stderr, /\[STORE_NOT_WRITABLE\]/);
+  },
+);

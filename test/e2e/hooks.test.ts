@@ -1,0 +1,169 @@
+/** What is run and told around a backup, by option and key. */
+import fs from 'node:fs';
+import test from 'ava';
+import { backup, run, Running, succeed } from '../helpers/commands.js';
+import { urlListener } from '../helpers/listener.js';
+import { lab } from '../helpers/settings.js';
+
+/** A hook that writes its name and what it is told as a line of a file. */
+const noting = (file: string, ...names: string[]): string => {
+  const values = names.map((name) => `$TARDIS_HOOK_${name}`).join(' ');
+  return `sh -c 'echo "$TARDIS_HOOK_EVENT $TARDIS_HOOK_CLIENT ${values}" >>${file}'`;
+};
+
+const notes = (file: string): string[] => fs.readFileSync(file, 'utf8').split('\n').slice(0, -1);
+
+test('hooks run before, after, on failure and on warning, and are told what happened', async (t) => {
+  const { at, place, source, written } = lab(t);
+  const log = at('log');
+  const told = at('told');
+  const keys =
+    `HookBefore = ${noting(told)}\nHookAfter = ${noting(told, 'STATUS', 'SET', 'CODE')}\n` +
+    `HookFailure = ${noting(told, 'STATUS', 'CODE')}\n` +
+    `HookWarning = ${noting(told, 'STATUS', 'ENTRIES', 'WARNINGS')}\n`;
+  const config = ['--config', written('cfg', `[Tardis]\nLogFiles = ${log}\n${keys}`)];
+  const local = [...place, '--local', ...config];
+  await backup(['--create', ...local, source]);
+  t.deepEqual(notes(told), ['before me ', 'after me 0 1 ']);
+  // A hook may use our commands, whatever its variables are called.
+  await backup([...local, '--hook-before', 'tardis --version', source], {
+    env: { PATH: `${process.cwd()}/bin:${process.env['PATH']}` },
+  });
+  t.regex(fs.readFileSync(log, 'utf8'), /hook before: tardis \d/);
+
+  fs.rmSync(told);
+  const failed = await run('tardis', [...local, at('nowhere')]);
+  t.is(failed.status, 1);
+  t.deepEqual(notes(told), [
+    'before me ',
+    'failure me 1 SOURCE_MISSING',
+    'after me 1  SOURCE_MISSING',
+  ]);
+
+  fs.rmSync(told);
+  fs.rmSync(source, { recursive: true });
+  fs.mkdirSync(source); // suddenly empty: held
+  t.is((await run('tardis', [...local, source])).status, 3);
+  t.deepEqual(notes(told).slice(1), ['warning me 3 0 0', 'after me 3 3 ']);
+});
+
+test('a hook before the backup that fails keeps it from running', async (t) => {
+  const { at, place, source, store } = lab(t);
+  const hook = ['--hook-before', 'sh -c "echo mount: no such disk >&2; exit 32"'];
+  const after = ['--hook-after', noting(at('told'), 'CODE')];
+  const { status, stderr } = await run('tardis', [
+    ...place,
+    '--local',
+    '--create',
+    ...hook,
+    ...after,
+    source,
+  ]);
+  t.is(status, 1);
+  t.regex(stderr, /^tardis: hook before: mount: no such disk$/m);
+  t.regex(
+    stderr,
+    /the hook before the backup: it ended with status 32 \(mount: no such disk\) \[HOOK_FAILED\]/,
+  );
+  t.deepEqual(notes(at('told')), ['after me HOOK_FAILED']);
+  t.false(fs.existsSync(store));
+  // It may mount what the local server needs.
+  const mount = ['--hook-before', `mkdir ${at('mounted')}`];
+  const mounted = ['-D', at('mounted', 'store'), '-C', 'me', '--local', '--create'];
+  await backup([...mounted, ...mount, source]);
+  t.true(fs.existsSync(at('mounted', 'store', 'me')));
+});
+
+test('a hook that takes longer than HookTimeout is ended', async (t) => {
+  const { place, source, written } = lab(t);
+  const config = [
+    '--config',
+    written('cfg', '[Tardis]\nHookTimeout = 0.2\nHookAfter = sleep 60\n'),
+  ];
+  const json = await succeed('tardis', [
+    ...place,
+    '--local',
+    '--create',
+    '--json',
+    ...config,
+    source,
+  ]);
+  t.deepEqual(JSON.parse(json).warnings, ['the hook "after": it took longer than 0.2 s']);
+  const option = ['--hook-timeout', '0.2', '--hook-before', 'sleep 60'];
+  const { status, stderr } = await run('tardis', [...place, '--local', ...option, source]);
+  t.is(status, 1);
+  t.regex(stderr, /it took longer than 0\.2 s \[HOOK_FAILED\]/);
+});
+
+test('an interruption ends the hook before the backup, and the hooks at the end run all the same', async (t) => {
+  const { at, place, source } = lab(t);
+  const told = at('told');
+  const hooks = [
+    ['--hook-before', `sh -c 'touch ${at('began')}; sleep 60'`],
+    ['--hook-failure', noting(told, 'STATUS')],
+    ['--hook-after', noting(told, 'CODE')],
+  ].flat();
+  const running = new Running('tardis', [...place, '--local', '--create', ...hooks, source]);
+  await running.until('hook', () => fs.existsSync(at('began')));
+  running.signal('SIGINT');
+  t.is((await running.ended).status, 130);
+  t.deepEqual(notes(told), ['failure me 130', 'after me INTERRUPTED']);
+});
+
+test('addresses are told of start, success and failure', async (t) => {
+  const { place, at, source, written } = lab(t);
+  const { base, asked } = await urlListener(t);
+  const keys = ['Start', 'Success', 'Failure'].map((name) => `Url${name} = ${base}/k/${name}\n`);
+  const config = ['--config', written('cfg', `[Tardis]\n${keys.join('')}`)];
+  const local = [...place, '--local', ...config];
+  await backup(['--create', ...local, source]);
+  t.deepEqual(asked, [
+    { method: 'GET', url: '/k/Start', body: '' },
+    { method: 'GET', url: '/k/Success', body: '' },
+  ]);
+  asked.length = 0;
+  const options = [
+    '--url-failure',
+    `${base}/?f=1`,
+    '--url-method',
+    'POST',
+    '--url-start',
+    `${base}/s`,
+  ];
+  t.is((await run('tardis', [...local, ...options, at('nowhere')])).status, 1);
+  t.deepEqual(
+    asked.map(({ method, url }) => `${method} ${url}`),
+    ['POST /s', 'POST /?f=1'],
+  );
+  t.like(JSON.parse(asked[1]!.body), { event: 'failure', client: 'me', code: 'SOURCE_MISSING' });
+  const explained = await succeed('tardis', ['--explain-config', ...local, source]);
+  t.notRegex(explained, /\/k\//);
+  const wrong = await run('tardis', [...local, '--url-start', 'mailto:secret', source]);
+  t.regex(wrong.stderr, /UrlStart must be an address .* \[CONFIG_INVALID\]/);
+  t.notRegex(wrong.stderr, /secret/);
+});
+
+test('an address that does not answer costs three times UrlTimeout, and no backup', async (t) => {
+  const { place, source, written, at } = lab(t);
+  const { base, asked } = await urlListener(t, () => undefined);
+  const text = `[Tardis]\nUrlTimeout = 1\nUrlSuccess = ${base}/secret\nLogFiles = ${at('log')}\n`;
+  const config = ['--config', written('cfg', text)];
+  const local = [...place, '--local', '--create', '--json', ...config];
+  const { warnings } = JSON.parse(await succeed('tardis', [...local, source]));
+  t.deepEqual(warnings, [`${base} was not told: no answer in time`]);
+  t.is(asked.length, 3);
+  t.notRegex(fs.readFileSync(at('log'), 'utf8'), /secret/);
+});
+
+test('a failed backup is told by mail', async (t) => {
+  const { place, at, written } = lab(t);
+  const text = `[Tardis]\nMailTo = ops@example.org\nMailCommand = tee -a ${at('mail')}\nMailFrom = me@host\n`;
+  const config = ['--config', written('cfg', text)];
+  t.is((await run('tardis', [...place, '--local', ...config, at('nowhere')])).status, 1);
+  const mail = fs.readFileSync(at('mail'), 'utf8');
+  t.regex(
+    mail,
+    /^From: me@host\nTo: ops@example\.org\nSubject: .* of me has failed \[SOURCE_MISSING\]$/m,
+  );
+  t.regex(mail, /^code: SOURCE_MISSING$/m);
+});

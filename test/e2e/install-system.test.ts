@@ -1,0 +1,175 @@
+/** What is put into a system, and taken away again; units, scripts and sample files. */
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { succeed } from '../helpers/commands.js';
+import { scratch } from '../helpers/scratch.js';
+
+type Result = SpawnSyncReturns<string>;
+
+function runHere(command: string, args: readonly string[], env = {}, input = ''): Result {
+  return spawnSync(command, args, { encoding: 'utf8', input, env: { ...process.env, ...env } });
+}
+
+function installer(t: ExecutionContext) {
+  const top = scratch(t);
+  const env = { DESTDIR: path.join(top, 'root'), PREFIX: '/usr', SYSCONFDIR: '' };
+  return {
+    top,
+    at: (...names: string[]): string => path.join(env.DESTDIR, ...names),
+    run: (mode: string, more = {}): Result =>
+      runHere(process.execPath, ['scripts/install-system.mjs', mode], { ...env, ...more }),
+  };
+}
+
+/** All that is no directory, from there. */
+function filesIn(folder: string): string[] {
+  return fs
+    .readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+test.serial('what is installed works by itself, and all of it goes again', (t) => {
+  const { at, run, top } = installer(t);
+  const installed = run('install');
+  t.is(installed.status, 0, installed.stderr);
+  const source = path.join(top, 'source');
+  fs.mkdirSync(source);
+  fs.writeFileSync(path.join(source, 'file'), 'content');
+  // Far from any checkout: nothing of one can help.
+  const place = ['-D', path.join(top, 'store'), '-C', 'me'];
+  const backup = runHere(at('usr/bin/tardis'), [...place, '--local', '--create', '--json', source]);
+  t.is(backup.status, 0, backup.stderr);
+  t.is(JSON.parse(backup.stdout).set, 1);
+  t.is(runHere(at('usr/bin/sonic'), ['check', ...place]).status, 0);
+  t.is(fs.readlinkSync(at('usr/bin/tardis')), '../lib/tardis/bin/tardis');
+  t.is(fs.statSync(at('etc/tardis/tardis.cfg')).mode & 0o777, 0o600);
+  t.regex(
+    fs.readFileSync(at('usr/lib/systemd/system/tardisd.service'), 'utf8'),
+    /^ExecStart=\/usr\/bin\/tardisd /m,
+  );
+  for (const file of filesIn(at('etc')).concat(
+    filesIn(at('usr/lib/systemd')).map((name) => `../usr/lib/systemd/${name}`),
+  )) {
+    t.notRegex(fs.readFileSync(at('etc', file), 'utf8'), /@PREFIX@/, file);
+  }
+  t.is(run('uninstall').status, 0);
+  t.deepEqual(fs.readdirSync(top).sort(), ['source', 'store']); // it had made the rest
+  t.regex(run('uninstall').stderr, /nothing is installed here/);
+});
+
+test.serial('configuration that was changed is kept, and what is not ours is not touched', (t) => {
+  const { at, run } = installer(t);
+  fs.mkdirSync(at('usr/bin'), { recursive: true });
+  fs.writeFileSync(at('usr/bin/sonic'), 'something else');
+  const refused = run('install');
+  t.is(refused.status, 1);
+  t.regex(refused.stderr, /nothing was done:\n {2}\S+usr\/bin\/sonic$/m);
+  t.deepEqual(filesIn(at()), ['usr/bin/sonic']);
+  fs.rmSync(at('usr/bin/sonic'));
+
+  fs.mkdirSync(at('etc/tardis'), { recursive: true });
+  fs.writeFileSync(at('etc/tardis/tardis.cfg'), 'mine, of before');
+  t.is(run('install').status, 0);
+  fs.writeFileSync(at('etc/tardis/tardisd.cfg'), 'mine');
+  fs.writeFileSync(at('usr/lib/tardis/bin/launch.sh'), 'broken');
+  fs.writeFileSync(at('usr/share/doc/tardis/note'), 'of somebody');
+  const again = run('install');
+  t.is(again.status, 0);
+  t.regex(again.stdout, /^kept .*tardis\.cfg \(it was changed\)$/m);
+  t.regex(again.stdout, /^kept .*tardisd\.cfg \(it was changed\)$/m);
+  t.regex(again.stdout, /^replaced .*launch\.sh$/m);
+  t.notRegex(again.stdout, /^put /m);
+  t.is(fs.readFileSync(at('etc/tardis/tardisd.cfg'), 'utf8'), 'mine');
+  t.is(run('uninstall').status, 0);
+  const left = ['etc/tardis/tardis.cfg', 'etc/tardis/tardisd.cfg', 'usr/share/doc/tardis/note'];
+  t.deepEqual(filesIn(at()), left);
+});
+
+test.serial('places that cannot be meant so are refused', (t) => {
+  const { run, top } = installer(t);
+  for (const PREFIX of ['usr', '/usr/my programs', '/usr;reboot', '/$HOME']) {
+    t.regex(run('install', { PREFIX }).stderr, /PREFIX must be an absolute path/, PREFIX);
+  }
+  t.is(run('remove').status, 1);
+  t.deepEqual(fs.readdirSync(top), []);
+});
+
+test.serial('units and scripts are what their readers understand', (t) => {
+  const { run, top } = installer(t);
+  const place = { DESTDIR: '', PREFIX: path.join(top, 'usr'), SYSCONFDIR: path.join(top, 'etc') };
+  t.is(run('install', place).status, 0);
+  const init = path.join(top, 'etc/init.d/tardisd');
+  t.is(runHere('sh', ['-n', init]).status, 0);
+  t.is(runHere(init, ['status'], { PATH: '/usr/bin:/bin' }).status, 3);
+  t.is(runHere(init, ['frobnicate']).status, 2);
+  const units = filesIn(path.join(top, 'usr/lib/systemd/system'));
+  t.deepEqual(units, ['tardis.service', 'tardis.timer', 'tardisd.service']);
+  for (const unit of units) {
+    const args = ['verify', '--man=no', path.join(top, 'usr/lib/systemd/system', unit)];
+    const verified = runHere('systemd-analyze', args);
+    if (verified.error !== undefined) continue; // not there on every machine
+    t.is(verified.stderr.replaceAll(/^.*(?:sysctl|unit file|cgroup).*\n/gim, ''), '', unit);
+    t.is(verified.status, 0, unit);
+  }
+});
+
+test('the sample files are configurations', async (t) => {
+  const server = await succeed('tardisd', [
+    '--explain-config',
+    '--config',
+    'system/etc/tardisd.cfg',
+  ]);
+  t.regex(server, /overdueSeconds +93600 /);
+  const client = ['--explain-config', '--config', 'system/etc/tardis.cfg'];
+  t.regex(await succeed('tardis', client), /passwordFile +\/etc\/tardis\/password /);
+  // What is commented out is meant to be uncommented.
+  const folder = scratch(t);
+  for (const [tool, file] of [
+    ['tardisd', 'tardisd.cfg'],
+    ['tardis', 'tardis.cfg'],
+  ] as const) {
+    const text = fs.readFileSync(path.join('system/etc', file), 'utf8');
+    const open = text.replaceAll(/^# (\w+ = )/gm, '$1').replace(/^Client = .*$/m, 'Client = me');
+    fs.writeFileSync(path.join(folder, file), open);
+    await succeed(tool, ['--explain-config', '--config', path.join(folder, file)]);
+  }
+});
+
+test('logwatch is told what sessions came to, and what is to be looked at', (t) => {
+  const script = 'system/logwatch/scripts/tardisd';
+  if (runHere('perl', ['-MJSON::PP', '-e', '1']).status !== 0) return t.pass(); // not there on every machine
+  const now = Date.now();
+  const line = (fields: object): string =>
+    `${JSON.stringify({ level: 30, time: now, ...fields })}\n`;
+  const refused = {
+    level: 40,
+    client: 'b',
+    code: 'DISK_FULL',
+    reason: 'full\u001b[2J',
+    msg: 'session refused',
+  };
+  const log =
+    line({ client: 'a', outcome: 'complete', msg: 'session over' }) +
+    line({ client: 'a', outcome: 'complete', msg: 'session over' }) +
+    line({ client: 'b', outcome: 'failed', msg: 'session abandoned' }) +
+    line({ client: 'b', msg: 'session over' }) +
+    line(refused) +
+    line(refused) +
+    line({ client: 'old', time: now - 5 * 86_400_000, outcome: 'complete', msg: 'session over' }) +
+    'no JSON\n[1]\n{"time":"x"}\n';
+  const told = runHere('perl', [script], { LOGWATCH_DATE_RANGE: 'today', TZ: 'UTC' }, log);
+  t.is(told.status, 0, told.stderr);
+  t.is(told.stderr, '');
+  t.is(
+    told.stdout,
+    'Sessions of clients:\n   a: 2 complete\n   b: 1 failed, 1 read\n\n' +
+      'To be looked at:\n   b: session refused (full\\x1b[2J [DISK_FULL]): 2 times\n\n' +
+      '3 lines could not be read.\n',
+  );
+  const yesterday = runHere('perl', [script], { LOGWATCH_DATE_RANGE: 'yesterday' }, log);
+  t.is(yesterday.stdout, '3 lines could not be read.\n');
+});

@@ -1,0 +1,124 @@
+/** Ctrl-C: once, long work ends in order and says so; twice, it ends at once. Nothing is harmed by either. */
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { BIN, cleanEnvironment, succeed, type Tool } from '../helpers/commands.js';
+import { scratch } from '../helpers/scratch.js';
+import { differences, look } from '../helpers/tree.js';
+
+const FILES = 1500;
+const TIMEOUT_MS = 60_000;
+const INTERRUPTED_STATUS = 130;
+
+interface Ended {
+  readonly status: number | null;
+  readonly stderr: string;
+}
+
+/**
+ * Runs a command and interrupts it as soon as it shows progress; it is held still while the signal is sent, so that
+ * it cannot be done before.
+ */
+function interrupted(tool: Tool, args: readonly string[]): Promise<Ended> {
+  const child = spawn(path.join(BIN, tool), [...args, '--progress'], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: cleanEnvironment(),
+    timeout: TIMEOUT_MS,
+    killSignal: 'SIGKILL',
+  });
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    const isFirst = stderr === '';
+    stderr += text;
+    if (!isFirst) return;
+    child.kill('SIGSTOP');
+    child.kill('SIGINT');
+    child.kill('SIGCONT');
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (status) => resolve({ status, stderr }));
+  });
+}
+
+/** A client with two sets of many small files, the first of which alone holds some. */
+async function storeOf(t: ExecutionContext, more: readonly string[]) {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  const place = ['-D', store, '-C', 'me', ...more];
+  for (let n = 0; n < FILES; n += 1) {
+    const directory = path.join(source, `d${n % 30}`);
+    fs.mkdirSync(directory, { recursive: true });
+    fs.writeFileSync(path.join(directory, `f${n}`), `${n} `.repeat(200 + (n % 1700)));
+  }
+  await succeed('tardis', [...place, '--local', '--create', source]);
+  for (let n = 0; n < 30; n += 2) fs.rmSync(path.join(source, `d${n}`), { recursive: true });
+  await succeed('tardis', [...place, '--local', source]);
+  return { home, source, place };
+}
+
+test.serial(
+  'every long command ends in order when it is interrupted, and harms nothing',
+  async (t) => {
+    const { home, source, place } = await storeOf(t, []);
+    for (const [name, ...args] of [['check', '--read-data'], ['rebuild']] as const) {
+      const { status, stderr } = await interrupted('sonic', [name, ...place, ...args]);
+      t.is(status, INTERRUPTED_STATUS, `${name}: ${stderr}`);
+      t.regex(stderr, new RegExp(`^sonic ${name}: ending in order`, 'm'));
+      t.regex(stderr, /\[INTERRUPTED\]/);
+      t.notRegex(stderr, /\n\s+at /);
+    }
+    t.regex(await succeed('sonic', ['check', '--read-data', ...place]), /Nothing is wrong/);
+    for (let n = 0; n < FILES; n += 1) fs.writeFileSync(path.join(source, `more${n}`), `more ${n}`);
+    const backup = await interrupted('tardis', [...place, '--local', source]);
+    t.is(backup.status, INTERRUPTED_STATUS, backup.stderr);
+    t.regex(backup.stderr, /^tardis: ending in order .*the next run goes on/m);
+    await succeed('tardis', [...place, '--local', source]);
+    const args = [...place, '-o', path.join(home, 'out'), source];
+    const restore = await interrupted('regenerate', args);
+    t.is(restore.status, INTERRUPTED_STATUS, restore.stderr);
+    t.regex(restore.stderr, /^regenerate: ending in order .*goes on with it/m);
+    await succeed('regenerate', args);
+    t.deepEqual(differences(look(source), look(path.join(home, 'out', 'tree'))), []);
+  },
+);
+
+test.serial('new keys for a store are interrupted, and the same command goes on', async (t) => {
+  const { place } = await storeOf(t, ['--password', 'of a test']);
+  const { status, stderr } = await interrupted('sonic', ['rekey', ...place, '--yes']);
+  t.is(status, INTERRUPTED_STATUS, stderr);
+  t.regex(stderr, /^sonic rekey: ending in order/m);
+  t.regex(await succeed('sonic', ['rekey', ...place, '--yes']), /has new keys/);
+  t.regex(await succeed('sonic', ['check', ...place]), /Nothing is wrong/);
+});
+
+test.serial('the second interrupt ends a command at once, whatever it waits for', async (t) => {
+  const home = scratch(t);
+  const source = path.join(home, 'tree');
+  const place = ['-D', path.join(home, 'store'), '-C', 'me'];
+  fs.mkdirSync(source);
+  fs.writeFileSync(path.join(source, 'large'), Buffer.alloc(4 << 20, 'x'));
+  await succeed('tardis', [...place, '--local', '--create', source]);
+  const args = ['--stdout', ...place, path.join(source, 'large')];
+  const child = spawn(path.join(BIN, 'regenerate'), args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: cleanEnvironment(),
+    timeout: TIMEOUT_MS,
+    killSignal: 'SIGKILL',
+  });
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+    child.kill('SIGINT'); // it has said that it ends, and cannot: nobody reads what it writes
+  });
+  child.stdout.once('readable', () => child.kill('SIGINT'));
+  const ended = new Promise<number | null>((resolve) => {
+    child.once('exit', resolve);
+  });
+  t.is(await ended, INTERRUPTED_STATUS, stderr);
+  t.regex(
+    stderr,
+    /^regenerate: ending in order \(once more: at once\); the output will not be whole$/m,
+  );
+});

@@ -1,0 +1,151 @@
+/** Settings that are kept with a client, what a client tells of its own, and catalogs of earlier releases. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { CATALOG_VERSION } from '../../src/catalog/index.js';
+import { backup, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import { downgrade } from '../helpers/crash-tending.js';
+import { lab } from '../helpers/settings.js';
+import { bytesOfFile, filesBelow } from '../helpers/plaintext.js';
+
+async function shown(way: readonly string[], ...keys: string[]): Promise<unknown> {
+  const [told] = jsonLines(await succeed('sonic', ['getconfig', ...way, '--json', ...keys]));
+  return (told as { settings: unknown }).settings;
+}
+
+test('settings are kept with a client, shown and removed, here and through a server', async (t) => {
+  const { place, store, source, written } = lab(t);
+  const secret = written('secret', 'the words of the owner');
+  const own = [...place, '-F', secret];
+  await backup([...own, '--local', '--create', source]);
+  const named = ['--newpassword-file', secret];
+  await succeed('sonic', ['account', ...own, '--add', 'boss', '--rights', 'list,admin', ...named]);
+  const server = await Server.start(store);
+  t.teardown(() => server.kill());
+  const far = [...server.clientArgs, '-C', 'me', '-F', secret];
+  const boss = [...far, '--account', 'boss'];
+  t.deepEqual(await shown(own), {});
+  t.regex(
+    await succeed('sonic', ['setconfig', ...own, 'maxdeltachain', '3']),
+    /MaxDeltaChain of "me" is 3/,
+  );
+  await succeed('sonic', ['setconfig', ...boss, 'KeepDaily', '14']);
+  await succeed('sonic', ['setconfig', ...boss, 'Formats', 'Monthly-%Y-%m, Daily-%Y-%m-%d']);
+  await succeed('sonic', ['setconfig', ...boss, '--remove', 'MaxDeltaChain']);
+  await succeed('sonic', ['setconfig', ...own, 'SaveFull', 'yes', '--json']);
+  const wanted = { Formats: 'Monthly-%Y-%m, Daily-%Y-%m-%d', KeepDaily: '14', SaveFull: 'yes' };
+  for (const way of [own, far, boss]) t.deepEqual(await shown(way), wanted);
+  t.deepEqual(await shown(far, 'savefull', 'MaxDeltaChain'), {
+    SaveFull: 'yes',
+    MaxDeltaChain: null,
+  });
+  t.regex(
+    await succeed('sonic', ['getconfig', ...own, 'KeepDaily', 'KeepLast']),
+    /^KeepDaily  14\nKeepLast   \(not set\)/,
+  );
+  for (const [way, args, code] of [
+    [far, ['KeepDaily', '1'], 'NOT_PERMITTED'],
+    [own, ['KeepDaly', '1'], 'CONFIG_INVALID'],
+    [boss, ['MaxDeltaChain', 'x'], 'CONFIG_INVALID'],
+    [own, ['KeepDaily'], 'USAGE'],
+    [own, [], 'USAGE'],
+    [own, ['KeepDaily', '1', '--remove'], 'USAGE'],
+    [own, ['KeepDaily', '1', '2'], 'USAGE'],
+  ] as const) {
+    t.regex(
+      (await run('sonic', ['setconfig', ...way, ...args])).stderr,
+      new RegExp(`\\[${code}\\]`),
+    );
+  }
+  t.regex((await run('sonic', ['getconfig', ...own, 'BaseDir'])).stderr, /CONFIG_INVALID/);
+  t.deepEqual(await shown(own), wanted);
+});
+
+async function configsTold(
+  way: readonly string[],
+): Promise<(Record<string, string> | undefined)[]> {
+  const [told] = jsonLines(await succeed('sonic', ['info', ...way, '--json', '1-9']));
+  return (told as { sets: { config?: { settings: Record<string, string> } }[] }).sets.map(
+    ({ config }) => config?.settings,
+  );
+}
+
+test('what a client was set to is sent, kept with the set, and shown, unless either end does not want it', async (t) => {
+  const { place, source, written } = lab(t);
+  const config = written('cfg', '[Tardis]\nWorkers = 1\nSendClientConfig = no\n');
+  const server = written('server', '[Tardis]\nSaveConfig = no\n');
+  const run = [...place, '--local', source];
+  await backup([...run, '--create', '--exclude', '*.tmp']);
+  await backup([...run, '--config', config]);
+  await backup([...run, '--config', config, '--send-config']);
+  await backup([...run, '--nosend-config']);
+  await backup([...run, '--local-config', server]);
+  const env = { TARDIS_SEND_CONFIG: 'no' };
+  await succeed('tardis', run, { env });
+  const [one, two, three, ...others] = await configsTold(place);
+  t.like(one, { exclude: '*.tmp', client: 'me', local: 'yes' });
+  t.is(two, undefined);
+  t.like(three, { workers: '1', sendConfig: 'yes' });
+  t.deepEqual(others, [undefined, undefined, undefined]);
+});
+
+test('nothing secret is told of what a client is set to, and of one that encrypts nothing at all', async (t) => {
+  const { place, store, source, written } = lab(t);
+  const secret = written('the-file', 'the words of the owner');
+  const prog = `--password-prog=cat ${secret}`;
+  await backup([
+    ...place,
+    '--local',
+    '--create',
+    '--nocrypt',
+    '--password',
+    'open sesame 17',
+    source,
+  ]);
+  const cfg = written(
+    'cfg',
+    `[Tardis]\nPassword = open sesame 17\nServer = ftp://me:hidden@host\nExcludePatterns = http://me:hidden@x\nHookAfter = true hidden\n`,
+  );
+  await backup([...place, '--local', '--config', cfg, source]);
+  const all = JSON.stringify(await configsTold([...place, '-P', 'open sesame 17']));
+  t.notRegex(all, /sesame|hidden/);
+  t.regex(all, /"password":"\(not shown\)"/);
+  t.regex(all, /"exclude":"\(not shown\)"/);
+  t.regex(all, /"hookAfter":"\(not shown\)"/);
+  const closed = ['-D', store, '-C', 'sealed'];
+  await backup([...closed, '--local', '--create', prog, '--exclude', 'very-private-name', source]);
+  const [told] = await configsTold([...closed, prog]);
+  t.like(told, { exclude: 'very-private-name', passwordProg: '(not shown)' });
+  t.false(JSON.stringify(told).includes('the-file'));
+  for (const file of filesBelow(path.join(store, 'sealed'))) {
+    const bytes = bytesOfFile(file);
+    t.false(bytes.includes('very-private-name'));
+    t.false(bytes.includes('passwordProg'));
+  }
+});
+
+test('a server without AllowSchemaUpgrades leaves an older catalog as it is, and says what to do', async (t) => {
+  const { place, store, source, written } = lab(t);
+  await backup([...place, '--local', '--create', source]);
+  const catalog = path.join(store, 'me', 'tardis.db');
+  downgrade({ store, client: 'me' }, 4);
+  const before = fs.readFileSync(catalog);
+  const strict = written('strict', '[Tardis]\nAllowSchemaUpgrades = no\n');
+  const refused = await run('tardis', [...place, '--local', '--local-config', strict, source]);
+  t.is(refused.status, 1);
+  t.regex(refused.stderr, /version 4.*\[CATALOG_OLDER\]\n.*sonic upgrade/);
+  t.deepEqual(fs.readFileSync(catalog), before);
+  t.regex(await succeed('sonic', ['list', ...place]), /complete/, 'it is read as it is');
+  t.regex(await succeed('sonic', ['info', ...place]), /^set +1$/m);
+  t.regex(await succeed('sonic', ['getconfig', ...place]), /^$/);
+  const would = await succeed('sonic', ['upgrade', ...place, '--dry-run']);
+  t.regex(would, new RegExp(`would be upgraded from version 4 to ${CATALOG_VERSION}`));
+  t.deepEqual(fs.readFileSync(catalog), before);
+  const [told] = jsonLines(await succeed('sonic', ['upgrade', ...place, '--json']));
+  t.like(told, { client: 'me', from: 4, to: CATALOG_VERSION, upgraded: true });
+  t.regex(await succeed('sonic', ['upgrade', ...place]), /the newest one/);
+  await backup([...place, '--local', '--local-config', strict, source]);
+  downgrade({ store, client: 'me' }, 1);
+  await backup([...place, '--local', source]);
+  t.regex(await succeed('sonic', ['upgrade', ...place]), /the newest one/, 'the server did it');
+});

@@ -1,0 +1,149 @@
+/** What users say of backup sets: tags, locks, priorities, other names; here, through a server, and after a rebuild. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { backup, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import { file, makeTree, scratch } from '../helpers/tree.js';
+
+interface ToldSet {
+  readonly set: number;
+  readonly name: string;
+  readonly firstName?: string;
+  readonly tags: string[];
+  readonly priority: number;
+  readonly isLocked: boolean;
+  readonly isExpendable: boolean;
+}
+
+async function lab(t: ExecutionContext, sets: number, args: readonly string[] = []) {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  makeTree(source, [file('stays', 'the same')]);
+  const place = ['-D', store, '-C', 'me', ...args];
+  for (let set = 1; set <= sets; set += 1) {
+    fs.writeFileSync(path.join(source, 'changes'), `${set}`);
+    const create = set === 1 ? ['--create'] : [];
+    await backup([...place, '--name', `set-${set}`, '--local', ...create, source]);
+  }
+  const told = async (): Promise<ToldSet[]> => {
+    const [list] = jsonLines(await succeed('sonic', ['list', ...place, '--json']));
+    return (list as { sets: ToldSet[] }).sets;
+  };
+  return { home, store, source, place, told };
+}
+
+test('sets get tags, locks, priorities and other names, here and through a server', async (t) => {
+  const home = scratch(t);
+  const secret = path.join(home, 'secret');
+  fs.writeFileSync(secret, 'the words of the owner');
+  const { place, told, store, source } = await lab(t, 4, ['-F', secret]);
+  const own = ['--newpassword-file', secret];
+  await succeed('sonic', ['account', ...place, '--add', 'boss', '--rights', 'list,purge', ...own]);
+  const server = await Server.start(store);
+  t.teardown(() => server.kill());
+  const far = [...server.clientArgs, '-C', 'me', '-F', secret];
+  const boss = [...far, '--account', 'boss'];
+  for (const [way, first, second] of [
+    [place, '1', 'set-2'],
+    [boss, '3', 'Current'],
+  ] as const) {
+    await succeed('sonic', ['tag', ...way, '--add', 'b', '--add', 'a/1', first, second]);
+    await succeed('sonic', ['tag', ...way, '--remove', 'b', '--add', 'c', second]);
+    await succeed('sonic', ['lock', ...way, first, second]);
+    await succeed('sonic', ['lock', ...way, '--unlock', second]);
+    await succeed('sonic', ['priority', ...way, '--to', '40', second]);
+    await succeed('sonic', ['rename', ...way, '--to', `better ${first}`, first]);
+    await succeed('sonic', ['expendable', ...way, first, second]);
+    await succeed('sonic', ['expendable', ...way, '--not', first]);
+  }
+  const check = async (what: string): Promise<void> => {
+    const [one, two, three, four] = await told();
+    t.like(one, { name: 'better 1', firstName: 'set-1', tags: ['a/1', 'b'], isLocked: true }, what);
+    t.like(two, { name: 'set-2', tags: ['a/1', 'c'], isLocked: false, priority: 40 }, what);
+    t.like(three, { name: 'better 3', firstName: 'set-3', isLocked: true, isExpendable: false });
+    t.like(four, { name: 'set-4', tags: ['a/1', 'c'], priority: 40, isExpendable: true }, what);
+  };
+  await check('as they were said');
+  t.regex(await succeed('sonic', ['list', ...place]), /better 1 .*complete, locked.*a\/1 b/);
+  t.regex((await run('sonic', ['lock', ...far, '1'])).stderr, /NOT_PERMITTED/);
+  t.regex((await run('sonic', ['delete', ...place, '--yes', '1'])).stderr, /SET_LOCKED/);
+  await succeed('sonic', ['tag', ...place, '--add', 'Zaunkoenig-17', '1']);
+  await backup([...place, '--local', '--name', 'five', '--tag', 'Zaunkoenig-17', source]);
+  t.deepEqual((await told())[4]?.tags, ['Zaunkoenig-17']);
+  t.false(holds(store, 'Zaunkoenig'), 'tags are sealed as names are');
+  await succeed('sonic', ['tag', ...place, '--remove', 'Zaunkoenig-17', '1']);
+  // A set that has another name is proven all the same, and found by that.
+  const out = path.join(home, 'out');
+  await succeed('regenerate', [...place, '-b', 'better 1', '-o', out, source]);
+  t.is(fs.readFileSync(path.join(out, 'tree', 'changes'), 'utf8'), '1');
+  server.kill();
+  const catalog = path.join(store, 'me', 'tardis.db');
+  fs.rmSync(catalog);
+  await succeed('sonic', ['rebuild', ...place]);
+  await check('of a catalog that was made anew');
+  await succeed('sonic', ['delete', ...place, '--yes', 'set-2']);
+  await succeed('sonic', ['orphans', ...place]);
+  fs.rmSync(catalog);
+  await succeed('sonic', ['rebuild', ...place]);
+  t.like((await told())[0], { name: 'better 1', tags: ['a/1', 'b'], isLocked: true });
+  const [keys, next] = [path.join(home, 'next'), '--newpassword-file'];
+  fs.writeFileSync(keys, 'other words than those');
+  await succeed('sonic', ['rekey', ...place, next, keys, '--yes']);
+  const after = ['-D', store, '-C', 'me', '-F', keys];
+  const [list] = jsonLines(await succeed('sonic', ['list', ...after, '--json']));
+  const [one, three] = (list as { sets: ToldSet[] }).sets;
+  t.like(one, { name: 'better 1', firstName: 'set-1', tags: ['a/1', 'b'], isLocked: true });
+  t.like(three, { name: 'better 3', isLocked: true });
+  await succeed('sonic', ['rename', ...after, '--to', '', '1']);
+  const again = path.join(home, 'again');
+  await succeed('regenerate', [...after, '-b', 'set-1', '-o', again, source]);
+  t.is(fs.readFileSync(path.join(again, 'tree', 'changes'), 'utf8'), '1');
+});
+
+function holds(store: string, word: string): boolean {
+  return fs
+    .readdirSync(store, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .some((entry) => fs.readFileSync(path.join(entry.parentPath, entry.name)).includes(word));
+}
+
+test('tags, priority and whether a set may go early are told with its backup', async (t) => {
+  const { home, place, told, source } = await lab(t, 1);
+  const more = ['--tag', 'x', '--tag', 'y', '--priority', '-3', '--expendable'];
+  await backup([...place, '--local', ...more, source]);
+  const config = path.join(home, 'config');
+  fs.writeFileSync(config, '[Tardis]\nTags = nightly "z"\nPriority = 7\nExpendable = yes\n');
+  await backup([...place, '--local', '--config', config, '--noexpendable', source]);
+  const [one, two, three] = await told();
+  t.like(one, { tags: [], priority: 0, isExpendable: false, isLocked: false });
+  t.like(two, { tags: ['x', 'y'], priority: -3, isExpendable: true });
+  t.like(three, { tags: ['nightly', 'z'], priority: 7, isExpendable: false });
+});
+
+test('what no set can have is refused, and nothing is changed', async (t) => {
+  const { place, told } = await lab(t, 2);
+  for (const [args, code] of [
+    [['tag', '1'], 'USAGE'],
+    [['tag', '--add', 'two words', '1'], 'USAGE'],
+    [['tag', '--add', '-', '1'], 'USAGE'],
+    [['tag', '--add', 'x'.repeat(101), '1'], 'USAGE'],
+    [
+      ['tag', ...Array.from({ length: 65 }, (_, n) => ['--add', `t${n}`]).flat(), '1'],
+      'MARKS_INVALID',
+    ],
+    [['tag', '--add', 'x', '1', '9'], 'NO_SUCH_SET'],
+    [['rename', '--to', 'x', '1-2'], 'USAGE'],
+    [['rename', '--to', '17', '1'], 'USAGE'],
+    [['rename', '--to', 'Current', '1'], 'USAGE'],
+    [['rename', '1'], 'USAGE'],
+    [['priority', '1'], 'USAGE'],
+    [['priority', '--to', '1.5', '1'], 'CONFIG_INVALID'],
+    [['lock'], 'USAGE'],
+  ] as const) {
+    const [name, ...rest] = args;
+    const { status, stderr } = await run('sonic', [name, ...place, ...rest]);
+    t.is(status, 1, args.join(' '));
+    t.regex(stderr, new RegExp(`\\[${code}\\]`), args.join(' '));
+  }
+  for (const one of await told()) t.like(one, { tags: [], priority: 0, isLocked: false });
+});

@@ -1,0 +1,243 @@
+/** Backup sets are given up by command, on the machine of the store and through a server. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { backup, jsonLines, pause, run, Server, succeed } from '../helpers/commands.js';
+import { runOnTerminal } from '../helpers/terminal.js';
+import { differences, file, look, makeTree, noise, scratch } from '../helpers/tree.js';
+import { bytesIn } from '../helpers/upkeep.js';
+
+const MIB = 1 << 20;
+
+async function withSets(t: ExecutionContext, sets: number, args: readonly string[] = []) {
+  const home = scratch(t);
+  const at = (name: string): string => path.join(home, name);
+  const [store, source] = [at('store'), at('tree')];
+  const place = ['-D', store, '-C', 'me', ...args];
+  makeTree(source, [file('stays', noise('stays', 400_000))]);
+  for (let set = 1; set <= sets; set += 1) {
+    fs.writeFileSync(path.join(source, 'changes'), noise(set, MIB / 2));
+    const name = ['--name', `set-${set}`];
+    await backup([...place, ...name, '--local', ...(set === 1 ? ['--create'] : []), source]);
+  }
+  const numbers = (): Promise<number[]> => setsOf(place);
+  return { at, store, source, place, numbers };
+}
+
+/** The newest set gives back what the tree is. */
+async function restores(
+  t: ExecutionContext,
+  { place, at, source }: Awaited<ReturnType<typeof withSets>>,
+): Promise<void> {
+  const out = at(`out ${fs.readdirSync(at('.')).length}`);
+  await succeed('regenerate', [...place, '-o', out, source]);
+  t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+}
+
+test('sets are deleted by number, name and range, after a question', async (t) => {
+  const lab = await withSets(t, 8);
+  const { place, numbers } = lab;
+  const refused = await run('sonic', ['delete', ...place, '2']);
+  t.not(refused.status, 0);
+  t.regex(refused.stderr, /CONFIRMATION_NEEDED/);
+  t.regex(await succeed('sonic', ['delete', ...place, '2', '--dry-run']), /would delete 2 set-2/);
+  const rehearsed = jsonLines(await succeed('sonic', ['delete', ...place, '2-3', '-n', '--json']));
+  t.like(rehearsed[0], { client: 'me', wouldDelete: [2, 3] });
+  t.deepEqual(await numbers(), [1, 2, 3, 4, 5, 6, 7, 8]);
+  const no = await runOnTerminal('sonic', ['delete', ...place, '2'], ['n\r']);
+  t.not(no.status, 0);
+  const yes = await runOnTerminal('sonic', ['delete', ...place, '2'], ['y\r']);
+  t.is(yes.status, 0, yes.shown);
+  await succeed('sonic', ['delete', ...place, 'set-4', '6-7', '--yes']);
+  t.deepEqual(await numbers(), [1, 3, 5, 8]);
+  for (const [args, code] of [
+    [['8'], 'SET_IS_NEWEST'],
+    [['1', '8'], 'SET_IS_NEWEST'],
+    [['2'], 'NO_SUCH_SET'],
+    [['6-7'], 'NO_SUCH_SET'],
+    [['set-4'], 'NO_SUCH_SET'],
+  ] as const) {
+    t.regex((await run('sonic', ['delete', ...place, ...args, '--yes'])).stderr, new RegExp(code));
+  }
+  t.deepEqual(await numbers(), [1, 3, 5, 8]);
+  await restores(t, lab);
+});
+
+test('what deleted sets held is freed at once, or later by sonic orphans', async (t) => {
+  const lab = await withSets(t, 6);
+  const { place, store } = lab;
+  const packs = path.join(store, 'me', 'packs');
+  const all = bytesIn(packs);
+  await succeed('sonic', ['delete', ...place, '1-2', '--yes']);
+  const once = bytesIn(packs);
+  t.true(all - once > MIB / 2, `${once} of ${all} bytes`);
+  await succeed('sonic', ['delete', ...place, '3-5', '--yes', '--no-clear-up']);
+  t.true(bytesIn(packs) >= once);
+  const checked = ['check', ...place, '--read-data=all'];
+  await succeed('sonic', checked);
+  const [told] = jsonLines(await succeed('sonic', ['orphans', ...place, '--json']));
+  t.like(told, { client: 'me', isDone: true });
+  await succeed('sonic', checked);
+  t.true(bytesIn(packs) < 1.3 * MIB, `${bytesIn(packs)} bytes`);
+  await restores(t, lab);
+  t.regex(await succeed('sonic', ['rebuild', ...place]), /was made anew/);
+  await restores(t, lab);
+  await succeed('sonic', checked);
+});
+
+test('a pack is written anew when CompactPercent of it is not needed', async (t) => {
+  for (const [percent, isAnew] of [
+    [80, false],
+    [20, true],
+  ] as const) {
+    const lab = await withSets(t, 2);
+    const { place, store, at } = lab;
+    // The first pack holds a file that stays and one that goes: a good half of it.
+    const first = path.join(store, 'me', 'packs', '00000001.pack');
+    await succeed('sonic', ['delete', ...place, '1', '--yes', '--no-clear-up']);
+    const config = at('config');
+    const lines = `CompactPercent = ${percent}\nUpkeepInterval = 0.2\nRemoveAfter = 0\n`;
+    fs.writeFileSync(config, `[Tardis]\n${lines}`);
+    const server = await Server.start(store, ['--config', config]);
+    t.teardown(() => server.kill());
+    await until(() => server.running.stderr.includes('cleared up'));
+    t.is(fs.existsSync(first), !isAnew);
+    await restores(t, lab);
+  }
+});
+
+test('a server clears clients up after their sessions, and deletes after RemoveAfter', async (t) => {
+  const lab = await withSets(t, 4);
+  const { place, store, source, at } = lab;
+  const first = path.join(store, 'me', 'packs', '00000001.pack');
+  await succeed('sonic', ['delete', ...place, '1-3', '--yes', '--no-clear-up']);
+  const config = at('config');
+  fs.writeFileSync(config, '[Tardis]\nUpkeepInterval = 3600\nRemoveAfter = 3600\nVerbose = 1\n');
+  const server = await Server.start(store, ['--config', config]);
+  t.teardown(() => server.kill());
+  await backup([...server.clientArgs, '-C', 'me', source]);
+  await until(() => fs.readdirSync(path.dirname(first)).length > 5);
+  t.true(fs.existsSync(first), 'somebody may be reading it');
+  await server.stop();
+  fs.writeFileSync(config, '[Tardis]\nUpkeepInterval = 0.2\nRemoveAfter = 0\n');
+  const second = await Server.start(store, ['--config', config]);
+  t.teardown(() => second.kill());
+  await until(() => !fs.existsSync(first));
+  await restores(t, lab);
+});
+
+test('through a server who may purge deletes, and nobody else', async (t) => {
+  const home = scratch(t);
+  const secret = path.join(home, 'secret');
+  fs.writeFileSync(secret, 'the words of the owner');
+  const lab = await withSets(t, 4, ['-F', secret]);
+  const { place, store, numbers } = lab;
+  for (const [name, rights] of [
+    ['pruner', 'list,purge'],
+    ['looker', 'list,read'],
+  ] as const) {
+    const own = ['--newpassword-file', secret];
+    await succeed('sonic', ['account', ...place, '--add', name, '--rights', rights, ...own]);
+  }
+  const config = path.join(home, 'config');
+  fs.writeFileSync(config, '[Tardis]\nLeastAge = 0\n');
+  const server = await Server.start(store, ['--config', config]);
+  t.teardown(() => server.kill());
+  const [host, ...rest] = server.clientArgs.slice(1);
+  const as = (who: readonly string[], ...sets: string[]): string[] => [
+    'delete',
+    '--server',
+    host!,
+    ...rest,
+    '-C',
+    'me',
+    '-F',
+    secret,
+    ...who,
+    '--yes',
+    ...sets,
+  ];
+  t.regex((await run('sonic', as([], '1'))).stderr, /NOT_PERMITTED/, 'not even the owner');
+  t.regex((await run('sonic', as(['--account', 'looker'], '1'))).stderr, /NOT_PERMITTED/);
+  await succeed('sonic', as(['--account', 'pruner'], '1', 'set-2'));
+  t.deepEqual(await numbers(), [3, 4]);
+  t.regex((await run('sonic', as(['--account', 'pruner'], '4'))).stderr, /SET_IS_NEWEST/);
+  t.deepEqual(await numbers(), [3, 4]);
+});
+
+test('over the network no set goes before LeastAge', async (t) => {
+  const home = scratch(t);
+  const secret = path.join(home, 'secret');
+  fs.writeFileSync(secret, 'the words of the owner');
+  const { place, store, numbers } = await withSets(t, 3, ['-F', secret]);
+  const own = ['--newpassword-file', secret];
+  await succeed('sonic', [
+    'account',
+    ...place,
+    '--add',
+    'pruner',
+    '--rights',
+    'list,purge',
+    ...own,
+  ]);
+  const config = path.join(home, 'config');
+  const purge = async (set: string, leastAge: string): Promise<string> => {
+    fs.writeFileSync(config, leastAge === '' ? '' : `[Tardis]\nLeastAge = ${leastAge}\n`);
+    const server = await Server.start(store, ['--config', config]);
+    try {
+      const way = [...server.clientArgs, '-C', 'me', '-F', secret, '--account', 'pruner'];
+      return (await run('sonic', ['delete', ...way, '--yes', set])).stderr;
+    } finally {
+      server.kill();
+    }
+  };
+  t.regex(await purge('1', ''), /SET_TOO_YOUNG/, 'a day, if nothing is said');
+  t.regex(await purge('1', '600'), /SET_TOO_YOUNG/);
+  t.deepEqual(await numbers(), [1, 2, 3]);
+  t.is(await purge('1', '0.001'), '');
+  t.deepEqual(await numbers(), [2, 3]);
+  await succeed('sonic', ['delete', ...place, '--yes', '2']);
+  t.deepEqual(await numbers(), [3], 'where the store is, it may be any');
+});
+
+test('expendable sets of the client that has grown go early, and no others', async (t) => {
+  const home = scratch(t);
+  const lab = await withSets(t, 4);
+  const { place, store, source, numbers } = lab;
+  await succeed('sonic', ['expendable', ...place, '1-3']);
+  await succeed('sonic', ['lock', ...place, '2']);
+  const config = path.join(home, 'config');
+  fs.writeFileSync(
+    config,
+    '[Tardis]\nLeastAge = 0\nEarlyPurgeBelow = 1000T\nUpkeepInterval = 0.2\n',
+  );
+  const server = await Server.start(store, ['--config', config]);
+  t.teardown(() => server.kill());
+  const other = [...server.clientArgs, '-C', 'other'];
+  await backup([...other, '--create', '--expendable', source]);
+  await backup([...other, source]);
+  const there = ['-D', store, '-C', 'other'];
+  await until(() => server.running.stderr.includes('expendable sets were deleted early'));
+  t.deepEqual(await setsOf(there), [2]);
+  t.deepEqual(await numbers(), [1, 2, 3, 4], 'of a client that stored nothing none goes');
+  fs.writeFileSync(path.join(source, 'changes'), noise('more', MIB / 2));
+  await backup([...server.clientArgs, '-C', 'me', source]);
+  await until(() => /"client":"me"[^\n]*deleted early/.test(server.running.stderr));
+  t.deepEqual(await numbers(), [2, 4, 5], 'neither what is locked nor what is not expendable');
+  await restores(t, lab);
+});
+
+async function setsOf(place: readonly string[]): Promise<number[]> {
+  const [told] = jsonLines(await succeed('lstardis', [...place, '--json']));
+  return (told as { sets: { set: number }[] }).sets.map(({ set }) => set);
+}
+
+const DEADLINE_MS = 20_000;
+
+async function until(holds: () => boolean): Promise<void> {
+  const endMs = performance.now() + DEADLINE_MS;
+  while (!holds()) {
+    if (performance.now() > endMs) throw new Error('it did not come to be');
+    await pause(50);
+  }
+}

@@ -1,0 +1,307 @@
+/** Commands whose connection or whose server goes away in the middle: they finish by themselves. */
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import {
+  backup,
+  listedSets,
+  pause,
+  Running,
+  Server,
+  succeed,
+  type BackupReport,
+  run,
+} from '../helpers/commands.js';
+import { Link } from '../helpers/link.js';
+import { differences, dir, file, look, makeTree, noise, scratch, text } from '../helpers/tree.js';
+
+const MIB = 1 << 20;
+const PART_BYTES = 64 * MIB;
+
+interface Resumed extends BackupReport {
+  readonly restarts: number;
+  readonly replacedConnections: number;
+  readonly resentBytes: number;
+}
+
+interface Lab {
+  readonly store: string;
+  readonly source: string;
+  readonly out: string;
+  server: Server;
+  readonly link: Link;
+  /** Arguments by which a client reaches the server over the link. */
+  readonly there: readonly string[];
+}
+
+async function linkLab(t: ExecutionContext, serverArgs: readonly string[] = []): Promise<Lab> {
+  const home = scratch(t);
+  const [store, source, out] = ['store', 'tree', 'out'].map((name) => path.join(home, name));
+  const server = await Server.start(store!, serverArgs);
+  const link: Link = await Link.start({ port: () => lab.server.port });
+  const there = ['-C', 'me', '--server', '127.0.0.1', '--insecure-tcp', '--port', `${link.port}`];
+  const lab: Lab = { store: store!, source: source!, out: out!, server, link, there };
+  t.teardown(async () => {
+    lab.server.kill();
+    await link.close();
+  });
+  return lab;
+}
+
+/** Slow enough to be caught in the middle. */
+const SLOWLY = ['--bandwidth-limit', '6M', '--json'];
+
+function makeSource(source: string): void {
+  makeTree(source, [
+    ...Array.from({ length: 20 }, (_, at) =>
+      dir(
+        `d${at}`,
+        Array.from({ length: 20 }, (_unused, index) =>
+          file(`f${index}`, text(`${at} ${index}`, 9000)),
+        ),
+      ),
+    ),
+    ...Array.from({ length: 8 }, (_, at) => file(`large ${at}`, noise(at, 2 * MIB))),
+  ]);
+}
+
+async function isWhole(t: ExecutionContext, lab: Lab): Promise<void> {
+  await succeed('regenerate', ['-D', lab.store, '-C', 'me', '-o', lab.out, lab.source]);
+  t.deepEqual(differences(look(lab.source), look(path.join(lab.out, 'tree'))), []);
+}
+
+test('a server that is killed and started again: the same command finishes, from the last checkpoint', async (t) => {
+  const lab = await linkLab(t);
+  const { store, source, there, link } = lab;
+  makeTree(source, [
+    dir(
+      'small',
+      Array.from({ length: 50 }, (_, at) => file(`f${at}`, text(at, 9000))),
+    ),
+    file('huge', noise('huge', 3 * PART_BYTES)),
+  ]);
+  const running = new Running('tardis', ['--create', '--json', ...there, source]);
+  // Past the first part at least, and its checkpoint.
+  await running.until('much sent', () => link.bytes['to-server'] > 2.5 * PART_BYTES);
+  lab.server.kill();
+  await lab.server.running.ended;
+  await pause(300);
+  lab.server = await Server.start(store);
+  const { status, stdout, stderr } = await running.ended;
+  t.is(status, 0, stderr);
+  const report = JSON.parse(stdout) as Resumed;
+  t.is(report.restarts, 1);
+  t.is(report.set, 2, 'over the unfinished one');
+  const all = link.bytes['to-server'];
+  t.log(`${all - 3 * PART_BYTES} bytes more than there are`);
+  // What was on its way, what no checkpoint covered, and the parts under way (two at once).
+  t.true(all < 3 * PART_BYTES + PART_BYTES * 3, `${all} bytes sent`);
+  t.deepEqual(
+    (await listedSets(store, 'me')).map(({ set, state }) => [set, state]),
+    [[2, 'complete']],
+  );
+  await isWhole(t, lab);
+});
+
+test('a cut is told on the terminal, and Ctrl-C ends the waiting at once', async (t) => {
+  const lab = await linkLab(t);
+  const { source, there, link } = lab;
+  makeSource(source);
+  const running = new Running('tardis', ['--create', '--bandwidth-limit', '6M', ...there, source]);
+  await running.until('something sent', () => link.bytes['to-server'] > 3 * MIB);
+  link.cut();
+  await running.until('a word of it', () => running.stderr.includes('trying again'));
+  t.regex(running.stderr, /^tardis: connection lost, trying again in \d+ s$/m);
+  const { status, stdout, stderr } = await running.ended;
+  t.is(status, 0, stderr);
+  t.regex(stdout, /Backup set 1 .* is complete/);
+  await isWhole(t, lab);
+
+  lab.server.kill();
+  await lab.server.running.ended;
+  lab.server = await Server.start(lab.store);
+  makeTree(path.join(source, 'more'), [file('more', noise('more', 20 * MIB))]);
+  const second = new Running('tardis', ['--bandwidth-limit', '3M', ...there, source]);
+  const before = link.bytes['to-server'];
+  await second.until('something sent', () => link.bytes['to-server'] - before > 3 * MIB);
+  lab.server.kill();
+  const tries = (): number => second.stderr.split('trying again').length - 1;
+  await second.until('some attempts', () => tries() >= 3);
+  const startMs = performance.now();
+  second.signal('SIGINT');
+  const { status: interrupted, stderr: said } = await second.ended;
+  t.true(performance.now() - startMs < 3000);
+  t.is(interrupted, 130, said);
+  t.regex(said, /\[INTERRUPTED\]/);
+});
+
+test('Reconnect is how long a lost connection is tried again, and 0 not at all', async (t) => {
+  const lab = await linkLab(t);
+  const { source, there, link } = lab;
+  makeSource(source);
+  for (const [seconds, wants] of [
+    ['0', /^(?!.*trying again)/s],
+    ['1.5', /trying again/],
+  ] as const) {
+    const args = [...(seconds === '0' ? ['--create'] : []), '--reconnect', seconds];
+    const running = new Running('tardis', [...args, '--bandwidth-limit', '3M', ...there, source]);
+    const before = link.bytes['to-server'];
+    await running.until('something sent', () => link.bytes['to-server'] - before > 2 * MIB);
+    lab.server.kill();
+    await lab.server.running.ended;
+    const { status, stderr } = await running.ended;
+    t.is(status, 1, stderr);
+    t.regex(stderr, wants);
+    lab.server = await Server.start(lab.store);
+  }
+});
+
+test('ParkTimeout is how long a session waits for its client, and ParkedSessions how many do', async (t) => {
+  const home = path.join(scratch(t), 'config');
+  const config = path.join(home, 'cfg');
+  makeTree(home, [
+    file('cfg', '[Tardis]\nParkTimeout = 1\nParkedSessions = 1\n'),
+    file('none', '[Tardis]\nParkTimeout = 0\n'),
+  ]);
+  const lab = await linkLab(t, ['--config', config]);
+  makeSource(lab.source);
+  const clients = ['me', 'you'].map((client) => {
+    const args = ['--create', ...SLOWLY, ...lab.there, '-C', client, lab.source];
+    return new Running('tardis', args);
+  });
+  await Promise.all(
+    clients.map((one) => one.until('two sessions', () => lab.link.bytes['to-server'] > 8 * MIB)),
+  );
+  for (const one of clients) one.signalGroup('SIGKILL');
+  const { running } = lab.server;
+  const times = (what: string): number => running.stderr.split(what).length - 1;
+  await running.until('two are parked', () => times('session parked') === 2);
+  await running.until('one is too many', () => times('too many sessions are parked') === 1);
+  await running.until('the other has waited long enough', () => times('session over') === 2);
+  for (const client of ['me', 'you']) {
+    t.deepEqual(
+      (await listedSets(lab.store, client)).map(({ state }) => state),
+      ['unfinished'],
+    );
+  }
+  lab.server.kill();
+  await running.ended;
+  lab.server = await Server.start(lab.store, ['--config', path.join(home, 'none')]);
+  const last = new Running('tardis', [...SLOWLY, ...lab.there, lab.source]);
+  const before = lab.link.bytes['to-server'];
+  await last.until('something sent', () => lab.link.bytes['to-server'] - before > 2 * MIB);
+  last.signalGroup('SIGKILL');
+  const { running: second } = lab.server;
+  await second.until('its end', () => second.stderr.includes('session over'));
+  t.false(second.stderr.includes('session parked'));
+});
+
+test('a parked session makes way for whoever wants the client on the machine of the store', async (t) => {
+  const lab = await linkLab(t);
+  makeSource(lab.source);
+  const cut = new Running('tardis', ['--create', ...SLOWLY, ...lab.there, lab.source]);
+  await cut.until('something sent', () => lab.link.bytes['to-server'] > 4 * MIB);
+  cut.signalGroup('SIGKILL');
+  const { running } = lab.server;
+  await running.until('its session parked', () => running.stderr.includes('session parked'));
+  await backup(['-D', lab.store, '-C', 'me', '--local', lab.source]);
+  t.true(running.stderr.includes('its parked session ends'));
+});
+
+test('a client that slept longer than its server waits for a sign of life goes on when it wakes', async (t) => {
+  const home = path.join(scratch(t), 'config');
+  makeTree(home, [file('cfg', '[Tardis]\nTimeout = 3\n')]);
+  const lab = await linkLab(t, ['--config', path.join(home, 'cfg')]);
+  makeSource(lab.source);
+  const args = ['--create', '--timeout', '3', ...SLOWLY, ...lab.there, lab.source];
+  const running = new Running('tardis', args);
+  await running.until('something sent', () => lab.link.bytes['to-server'] > 3 * MIB);
+  running.signal('SIGSTOP');
+  const server = lab.server.running;
+  await server.until('a parked session', () => server.stderr.includes('session parked'));
+  await pause(1000);
+  running.signal('SIGCONT');
+  const { status, stdout, stderr } = await running.ended;
+  t.is(status, 0, stderr);
+  const report = JSON.parse(stdout) as Resumed;
+  t.is(report.restarts, 0);
+  t.true(report.replacedConnections > 0);
+  await isWhole(t, lab);
+});
+
+test('a link that stalls is given up after Timeout, and replaced', async (t) => {
+  const lab = await linkLab(t);
+  makeSource(lab.source);
+  const args = ['--create', '--timeout', '3', ...SLOWLY, ...lab.there, lab.source];
+  const running = new Running('tardis', args);
+  await running.until('something sent', () => lab.link.bytes['to-server'] > 3 * MIB);
+  lab.link.stall(); // the server does not notice: its session is taken over while it seems alive
+  const { status, stdout, stderr } = await running.ended;
+  t.is(status, 0, stderr);
+  t.is((JSON.parse(stdout) as Resumed).restarts, 0);
+  await isWhole(t, lab);
+});
+
+test('who restores over a link that is cut gets everything', async (t) => {
+  const lab = await linkLab(t);
+  const { source, store, out, there, link } = lab;
+  makeSource(source);
+  await succeed('tardis', ['-D', store, '-C', 'me', '--local', '--create', source]);
+  const word = ['--password', 'of a test'];
+  await succeed('sonic', ['setpass', '-D', store, '-C', 'me', ...word]);
+  const args = ['-o', out, '--json', ...word, ...there, source];
+  const running = new Running('regenerate', args);
+  for (const bytes of [100_000, 3 * MIB, 9 * MIB]) {
+    await running.until('some of it', () => running.hasEnded || link.bytes['to-client'] > bytes);
+    link.cut();
+  }
+  const { status, stderr } = await running.ended;
+  t.is(status, 0, stderr);
+  t.true(link.connections >= 4, `${link.connections} connections`);
+  t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+  const elsewhere = ['-o', `${out} again`, '--reconnect', '0', ...args.slice(2)];
+  const again = new Running('regenerate', elsewhere);
+  const before = link.bytes['to-client'];
+  await again.until('some of it', () => link.bytes['to-client'] - before > 100_000);
+  link.cut();
+  const impatient = await again.ended;
+  t.is(impatient.status, 3, 'each file that is lacking is named');
+  t.regex(impatient.stdout, /CONNECTION_LOST/);
+});
+
+for (const [kind, word] of [
+  ['plain', []],
+  ['encrypting', ['--password', 'of a test']],
+] as const) {
+  test(`an unfinished set of a client (${kind}) is listed and restored, and said to be unfinished`, async (t) => {
+    const lab = await linkLab(t);
+    const { store, source, out, there, link } = lab;
+    makeSource(source);
+    const args = ['--create', '--bandwidth-limit', '6M', ...word, ...there, source];
+    const running = new Running('tardis', args);
+    await running.until('much of it', () => link.bytes['to-server'] > 8 * MIB);
+    running.signal('SIGINT');
+    t.is((await running.ended).status, 130);
+    const place = ['-D', store, '-C', 'me', ...word];
+    t.regex(await succeed('sonic', ['list', ...place]), /^ +1 .*unfinished\b/m);
+    t.regex(await succeed('lstardis', place), /^ +1 .*unfinished\b/m);
+    t.regex(await succeed('lstardis', [...place, '--json']), /"state":"unfinished"/);
+    const args1 = ['-b', '1', '-o', out, '--json', ...place, source];
+    const { status, stdout, stderr } = await new Running('regenerate', args1).ended;
+    t.is(status, 0, stderr);
+    t.regex(stderr, /set 1 is unfinished/);
+    const told = JSON.parse(stdout) as { unfinished: number[]; doubts: string[]; files: number };
+    t.deepEqual(told.unfinished, [1]);
+    t.true(told.files > 0);
+    t.is(told.doubts.length, kind === 'plain' ? 0 : 1, 'nothing seals it');
+    const strict = await run('regenerate', ['--authenticate', ...args1]);
+    t.is(strict.status, 1);
+    t.regex(strict.stderr + strict.stdout, /NOT_PROVEN/);
+    // What is there is as it was; some is not there yet.
+    const restored = [...look(path.join(out, 'tree')).keys()];
+    const wrong = differences(look(source), look(path.join(out, 'tree')));
+    t.true(wrong.length < look(source).size, `${restored.length} of it`);
+    const next = await succeed('tardis', ['--json', ...word, ...there, source]);
+    t.is((JSON.parse(next) as Resumed).set, 2);
+    t.notRegex(await succeed('lstardis', place), /unfinished/);
+  });
+}

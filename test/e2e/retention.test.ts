@@ -1,0 +1,257 @@
+/** Old sets go by rules: by command, by the server's schedule, after a backup; and names by format. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { backup, jsonLines, pause, run, Server, succeed } from '../helpers/commands.js';
+import { changeCatalog } from '../helpers/changed-catalog.js';
+import { file, makeTree, scratch } from '../helpers/tree.js';
+
+const DAY_MS = 86_400_000;
+
+interface ToldSet {
+  readonly set: number;
+  readonly name: string;
+  readonly priority: number;
+}
+
+function lab(t: ExecutionContext) {
+  const home = scratch(t);
+  const [store, source, config] = ['store', 'tree', 'config'].map((name) => path.join(home, name));
+  makeTree(source!, [file('stays', 'the same')]);
+  const place = ['-D', store!, '-C', 'me'];
+  let made = 0;
+  const make = async (args: readonly string[] = [], way = [...place, '--local']): Promise<void> => {
+    made += 1;
+    fs.writeFileSync(path.join(source!, 'changes'), `${made}`);
+    await backup([...way, ...(made === 1 ? ['--create'] : []), ...args, source!]);
+  };
+  const told = async (): Promise<ToldSet[]> => {
+    const [list] = jsonLines(await succeed('sonic', ['list', ...place, '--json']));
+    return (list as { sets: ToldSet[] }).sets;
+  };
+  const numbers = async (): Promise<number[]> => (await told()).map(({ set }) => set);
+  /** The newest set is as it was, the others are so many days older. */
+  const age = (days: readonly number[]): void => {
+    changeCatalog(store!, (catalog) => {
+      const newest = catalog.prepare('SELECT max(opened_at_ms) FROM backup_sets').pluck().get();
+      days.forEach((back, index) => {
+        const atMs = (newest as number) - back * DAY_MS;
+        const stamp = JSON.stringify({ countedMs: atMs, clockStretch: 0, stretchMs: 0 });
+        catalog
+          .prepare('UPDATE backup_sets SET opened_at_ms = ?, stats = ? WHERE set_number = ?')
+          .run(atMs, stamp, index + 1);
+      });
+    });
+  };
+  return { store: store!, source: source!, config: config!, place, make, told, numbers, age };
+}
+
+test('sonic purge keeps what the rules say, tells why, and asks before it deletes', async (t) => {
+  const { place, make, numbers, age } = lab(t);
+  for (let set = 1; set <= 6; set += 1) await make(set === 2 ? ['--tag', 'keep'] : []);
+  age([70, 50, 35, 12, 1.1, 0]);
+  const sonic = (...args: string[]) => run('sonic', ['purge', ...place, ...args]);
+  t.regex((await sonic()).stderr, /\[USAGE\]/, 'without any rule it does nothing');
+  const preview = await succeed('sonic', ['purge', ...place, '--preview', '--keep-last', '2']);
+  t.regex(preview, /1 .* goes\s*$/m);
+  t.regex(preview, /6 .* stays +newest complete set, one of the last$/m);
+  t.regex(preview, /4 backup sets of 6 would go\./);
+  const rules = ['--keep-within', '20d', '--keep-tag', 'keep', '--keep-monthly', '1'];
+  const [told] = jsonLines(await succeed('sonic', ['purge', ...place, ...rules, '-n', '--json']));
+  const { sets } = told as { sets: { set: number; reasons: { why: string }[] }[] };
+  const why = (set: number): string[] =>
+    sets.find((one) => one.set === set)!.reasons.map((reason) => reason.why);
+  t.deepEqual([why(1), why(2), why(3)], [[], ['tag'], []]);
+  t.true(why(5).includes('within'));
+  t.true([...why(4), ...why(5), ...why(6)].includes('month'));
+  t.regex((await sonic(...rules)).stderr, /CONFIRMATION_NEEDED/);
+  t.deepEqual(await numbers(), [1, 2, 3, 4, 5, 6]);
+  t.regex(
+    await succeed('sonic', ['purge', ...place, ...rules, '--yes']),
+    /2 backup sets .* purged/,
+  );
+  t.deepEqual(await numbers(), [2, 4, 5, 6]);
+  await succeed('sonic', ['lock', ...place, '4']);
+  const periods = ['--priorities', '9,0', '--keep-periods', '0 13'];
+  await succeed('sonic', ['priority', ...place, '--to', '9', '2']);
+  await succeed('sonic', ['purge', ...place, '--yes', ...periods]);
+  t.deepEqual(await numbers(), [2, 4, 5, 6], 'for ever, locked, young');
+  await succeed('sonic', ['purge', ...place, '--yes', '--keep-daily', '1', '--keep-yearly', '1']);
+  t.deepEqual((await numbers()).at(-1), 6);
+  for (const bad of [
+    ['--keep-within', 'long'],
+    ['--keep-periods', '1,2'],
+    ['--keep-periods', 'a,b,c'],
+  ]) {
+    t.regex((await sonic(...bad)).stderr, /CONFIG_INVALID/, bad.join(' '));
+  }
+});
+
+test('sonic purge by date and priority takes what is older, and no more important', async (t) => {
+  const { place, make, numbers, age } = lab(t);
+  for (const priority of ['5', '40', '5', '5']) await make(['--priority', priority]);
+  age([40, 30, 20, 0]);
+  const args = ['purge', ...place, '--yes', '--priority', '10', '--before', '25 days ago'];
+  await succeed('sonic', args);
+  t.deepEqual(await numbers(), [2, 3, 4]);
+  await succeed('sonic', ['purge', ...place, '--yes', '--before', 'tomorrow', '--keep-last', '2']);
+  t.deepEqual(await numbers(), [3, 4]);
+});
+
+test('while the clock is in doubt nothing goes, unless that is wanted', async (t) => {
+  const { place, make, numbers, age } = lab(t);
+  for (let set = 1; set <= 4; set += 1) await make();
+  age([4000, 3999, 3998, 3997]);
+  const purge = ['purge', ...place, '--yes', '--keep-last', '1'];
+  const { status, stderr } = await run('sonic', purge);
+  t.is(status, 0);
+  t.regex(stderr, /warning: nothing goes, since the clock has jumped/);
+  t.deepEqual(await numbers(), [1, 2, 3, 4]);
+  await make(); // it begins a stretch of its own
+  t.regex((await run('sonic', purge)).stderr, /warning: nothing goes/);
+  await succeed('sonic', [...purge, '--trust-clock']);
+  t.deepEqual(await numbers(), [5]);
+});
+
+test('sets without a name are named by Formats, with the priorities that belong to them', async (t) => {
+  const { place, make, told, config } = lab(t);
+  fs.writeFileSync(config, '[Tardis]\nFormats = Year-%Y, Month-%Y-%m\nPriorities = 7 3\n');
+  const local = [...place, '--local', '--local-config', config];
+  await make([], local);
+  await make(['--name', 'mine'], local);
+  await make(['--priority', '9'], local);
+  await make([], local);
+  const now = new Date();
+  const month = String(now.getMonth() + 1).padStart(2, '0');
+  const [one, two, three, four] = await told();
+  t.like(one, { name: `Year-${now.getFullYear()}`, priority: 7 });
+  t.like(two, { name: 'mine', priority: 0 });
+  t.like(three, { name: `Month-${now.getFullYear()}-${month}`, priority: 9 });
+  t.like(four, { priority: 0 });
+  t.regex(four!.name, /^Backup-4-/);
+  await make();
+  t.regex((await told())[4]!.name, /^Monthly-\d{4}-\d\d$/, 'the usual ones');
+  for (const bad of [
+    'Formats = one two',
+    'Formats = a b 5',
+    'Priorities = x y z',
+    'Formats = %Y',
+  ]) {
+    fs.writeFileSync(config, `[Tardis]\n${bad}\n`);
+    const { stderr, status } = await run('tardisd', [
+      '--config',
+      config,
+      '-D',
+      place[1]!,
+      '--insecure-tcp',
+    ]);
+    t.is(status, 1, bad);
+    t.regex(stderr, /CONFIG_INVALID/, bad);
+  }
+});
+
+test('the server purges by its rules: by PurgeInterval, after a backup with --purge, when it is asked', async (t) => {
+  const { place, make, numbers, config, store } = lab(t);
+  const rules = '[Tardis]\nKeepLast = 1\nLeastAge = 0\nUpkeepInterval = 0\n';
+  fs.writeFileSync(config, rules);
+  for (let set = 1; set <= 3; set += 1) await make();
+  // All of one day count as one set, so that who makes many evicts none.
+  await make(['--purge', '--local-config', config], [...place, '--local']);
+  t.deepEqual(await numbers(), [1, 2, 3, 4]);
+  const server = await Server.start(store, ['--config', config]);
+  t.teardown(() => server.kill());
+  const far = ['--server', '127.0.0.1', '--port', String(server.port)];
+  const { stderr } = await run('sonic', [
+    'purge',
+    ...far,
+    '--insecure-tcp',
+    '-C',
+    'me',
+    '--preview',
+  ]);
+  t.regex(stderr, /NOT_PERMITTED/, 'without a password nobody reads over a network');
+  server.kill();
+  await server.running.ended;
+  fs.writeFileSync(config, '[Tardis]\nKeepWithin = 0h\nKeepHourly = 1\nLeastAge = 0\n');
+  await make(['--purge', '--local-config', config], [...place, '--local']);
+  const left = await numbers();
+  t.true(left.length <= 3, `the oldest of the hour, and the newest: ${left.join()}`);
+  t.is(left.at(-1), 5);
+  for (let set = 6; set <= 7; set += 1) await make();
+  fs.writeFileSync(
+    config,
+    '[Tardis]\nKeepHourly = 1\nLeastAge = 0\nUpkeepInterval = 0\nPurgeInterval = 0.3\n',
+  );
+  const second = await Server.start(store, ['--config', config]);
+  t.teardown(() => second.kill());
+  await until(() => second.running.stderr.includes('sets were purged by the rules'));
+  t.is((await numbers()).at(-1), 7);
+  t.true((await numbers()).length <= 3);
+});
+
+test('who has the right to purge asks a server to follow its own rules, and no others', async (t) => {
+  const { place, make, config, store } = lab(t);
+  const secret = path.join(path.dirname(store), 'secret');
+  fs.writeFileSync(secret, 'the words of the owner');
+  const mine = [...place, '-F', secret];
+  for (let set = 1; set <= 4; set += 1) await make([], [...mine, '--local']);
+  const own = ['--newpassword-file', secret];
+  await succeed('sonic', ['account', ...mine, '--add', 'boss', '--rights', 'list,purge', ...own]);
+  fs.writeFileSync(config, '[Tardis]\nKeepYearly = 1\nLeastAge = 0\n');
+  const server = await Server.start(store, ['--config', config]);
+  t.teardown(() => server.kill());
+  const far = [...server.clientArgs, '-C', 'me', '-F', secret];
+  const boss = [...far, '--account', 'boss'];
+  t.regex((await run('sonic', ['purge', ...far, '--yes'])).stderr, /NOT_PERMITTED/);
+  t.regex((await run('sonic', ['purge', ...boss, '--keep-last', '1'])).stderr, /USAGE/);
+  const preview = await succeed('sonic', ['purge', ...boss, '--preview']);
+  t.regex(preview, /1 .* stays +of the year \d{4}$/m);
+  t.regex(preview, /2 backup sets of 4 would go/);
+  await succeed('sonic', ['purge', ...boss, '--yes']);
+  server.kill();
+  const [list] = jsonLines(await succeed('sonic', ['list', ...mine, '--json']));
+  t.deepEqual(
+    (list as { sets: ToldSet[] }).sets.map(({ set }) => set),
+    [1, 4],
+  );
+});
+
+test("rules and formats that are kept with a client hold for it in place of the server's", async (t) => {
+  const { place, make, told, numbers, config } = lab(t);
+  fs.writeFileSync(config, '[Tardis]\nKeepLast = 100\nLeastAge = 0\n');
+  const local = [...place, '--local', '--local-config', config];
+  for (let set = 1; set <= 3; set += 1) await make(['--name', `set-${set}`], local);
+  await make(['--purge'], local);
+  t.deepEqual(await numbers(), [1, 2, 3, 4]);
+  for (const [key, value] of [
+    ['KeepLast', '0'],
+    ['KeepYearly', '1'],
+    ['Formats', 'Own-%Y'],
+    ['Priorities', '8'],
+  ] as const) {
+    await succeed('sonic', ['setconfig', ...place, key, value]);
+  }
+  await make(['--purge'], local);
+  t.deepEqual(
+    (await told()).map(({ set, priority }) => [set, priority]),
+    [
+      [1, 0],
+      [5, 8],
+    ],
+  );
+  t.regex((await told())[1]!.name, /^Own-\d{4}$/);
+  // Rules that make no sense together purge nothing.
+  await succeed('sonic', ['setconfig', ...place, 'KeepPeriods', '1 2 3']);
+  await make(['--purge', '--name', 'last'], local);
+  t.deepEqual(await numbers(), [1, 5, 6]);
+});
+
+const DEADLINE_MS = 20_000;
+
+async function until(holds: () => boolean): Promise<void> {
+  const endMs = performance.now() + DEADLINE_MS;
+  while (!holds()) {
+    if (performance.now() > endMs) throw new Error('it did not come to be');
+    await pause(50);
+  }
+}

@@ -1,0 +1,325 @@
+/** `tardiff` and `sonic diff`: what they show, of a store here and through a server, and their exit status. */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { backup, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import { runOnTerminal } from '../helpers/terminal.js';
+import {
+  dir,
+  file,
+  isRoot,
+  makeScratch,
+  makeTree,
+  noise,
+  removeScratch,
+  symlink,
+} from '../helpers/tree.js';
+
+const home = makeScratch();
+const store = path.join(home, 'store');
+const source = path.join(home, 'tree');
+const password = path.join(home, 'password');
+const near = ['-D', store, '-C', 'me', '-F', password];
+let server: Server;
+let far: string[];
+
+function at(...names: string[]): string {
+  return path.join(source, ...names);
+}
+
+const OLD = ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', ''].join('\n');
+const NEW = OLD.replace('two', 'TWO').replace('eight', 'eight\nnine');
+
+test.before(async () => {
+  fs.writeFileSync(password, 'a password of the tests\n');
+  makeTree(source, [
+    file('text', OLD),
+    file('binary', noise(1, 2000)),
+    file('gone', 'gone\n'),
+    dir('sub', [file('deep', 'deep\n'), dir('below', [file('x', 'x')])]),
+    symlink('link', 'here'),
+    file(Buffer.from([0x66, 0xff, 0x0a]), 'odd\n'),
+  ]);
+  await backup([...near, '--local', '--create', '--no-crypt', '--name', 'first', source]);
+  fs.writeFileSync(at('text'), NEW);
+  fs.writeFileSync(at('binary'), noise(2, 2000));
+  fs.rmSync(at('gone'));
+  fs.writeFileSync(at('new'), 'new\n');
+  fs.writeFileSync(at('sub', 'deep'), 'deeper\n');
+  fs.chmodSync(at('sub', 'below', 'x'), 0o600);
+  fs.rmSync(at('link'));
+  fs.symlinkSync('there', at('link'));
+  fs.writeFileSync(
+    Buffer.concat([Buffer.from(`${source}/`), Buffer.from([0x66, 0xff, 0x0a])]),
+    'o\n',
+  );
+  await backup([...near, '--local', source]);
+  server = await Server.start(store);
+  far = [...server.clientArgs, '-C', 'me', '-F', password];
+});
+test.after.always(() => {
+  server.kill();
+  removeScratch(home);
+});
+
+/** What tardiff prints, and its exit status. */
+async function diff(...args: string[]): Promise<{ lines: string[]; status: number | null }> {
+  const { stdout, status } = await run('tardiff', [...near, ...args]);
+  return { lines: stdout.split('\n').slice(0, -1), status };
+}
+
+test.serial(
+  'versions are compared with the disk and with each other, by set and by date',
+  async (t) => {
+    t.deepEqual(await diff('-r', source), { lines: [], status: 0 });
+    const wanted = ['-two', '+TWO', '+nine'];
+    const changed = (lines: string[]): string[] => lines.filter((line) => /^[-+]\w/.test(line));
+    for (const args of [
+      ['-b', '1'],
+      ['-b', 'first'],
+      ['-b', '1', '-b', '2'],
+      ['-b', '1', '-d', 'now'],
+    ]) {
+      const { lines, status } = await diff(...args, at('text'));
+      t.deepEqual(changed(lines), wanted, args.join(' '));
+      t.is(status, 1);
+    }
+    const back = await diff('-b', 'Current', '-b', '1', at('text'));
+    t.deepEqual(changed(back.lines), ['-TWO', '+two', '-nine']);
+    for (const [args, code] of [
+      [['-b', '1', '-b', '2', '-d', 'now', source], 'USAGE'],
+      [['-d', 'once upon a time', source], 'BAD_DATE'],
+      [['-b', '7', source], 'NO_SUCH_SET'],
+      [['-d', '2001-01-01', source], 'NO_SUCH_SET'],
+      [[at('never')], 'NO_SUCH_PATH'],
+      [[], 'USAGE'],
+      [['-u', '-n', at('text')], 'USAGE'],
+      [['--no-such'], 'USAGE'],
+    ] as const) {
+      const failed = await run('tardiff', [...near, ...args]);
+      t.is(failed.status, 2, code); // 1 would say that something differs
+      t.true(failed.stderr.includes(`[${code}]`), failed.stderr);
+    }
+    t.is((await run('tardiff', ['-D', at('never'), source])).status, 10);
+  },
+);
+
+test.serial('what differs is shown unified, in context, side by side, or whole', async (t) => {
+  const unified = await succeedWith(1, '-b', '1', '-b', '2', '-u', '1', at('text'));
+  const [head, headAfter, ...rest] = unified.split('\n');
+  t.regex(head!, /^--- \/.*\/text\t\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(set 1\)$/);
+  t.regex(headAfter!, /^\+\+\+ \/.*\/text\t.* \(set 2\)$/);
+  t.deepEqual(rest, [
+    '@@ -1,3 +1,3 @@',
+    ' one',
+    '-two',
+    '+TWO',
+    ' three',
+    '@@ -8 +8,2 @@',
+    ' eight',
+    '+nine',
+    '',
+  ]);
+  const patched = path.join(home, 'patched');
+  fs.writeFileSync(patched, OLD);
+  t.is(spawnSync('patch', [patched], { input: unified }).status, 0);
+  t.is(fs.readFileSync(patched, 'utf8'), NEW);
+  const context = await succeedWith(1, '-b', '1', '-b', '2', '-c', '1', at('text'));
+  t.deepEqual(context.split('\n').slice(2, 10), [
+    '***************',
+    '*** 1,3 ****',
+    '  one',
+    '! two',
+    '  three',
+    '--- 1,3 ----',
+    '  one',
+    '! TWO',
+  ]);
+  fs.writeFileSync(patched, OLD);
+  t.is(spawnSync('patch', [patched], { input: context }).status, 0);
+  t.is(fs.readFileSync(patched, 'utf8'), NEW);
+  const whole = await diff('-b', '1', '-n', at('sub', 'deep'));
+  t.deepEqual(whole.lines.slice(2), ['- deep', '+ deeper', '?     ++']);
+  const beside = await diff('-b', '1', '-y', '--width', '23', at('text'));
+  t.deepEqual(beside.lines.slice(1, 4), [
+    'one          one',
+    'two        | TWO',
+    'three        three',
+  ]);
+  t.is(beside.lines.at(-1), '           > nine');
+});
+
+async function succeedWith(wanted: number, ...args: string[]): Promise<string> {
+  const { status, stdout, stderr } = await run('tardiff', [...near, ...args]);
+  if (status !== wanted) throw new Error(`${args.join(' ')}: ${status}\n${stdout}\n${stderr}`);
+  return stdout;
+}
+
+test.serial('directories are compared: what is new, gone and changed', async (t) => {
+  const listed = await diff('-b', '1', '-l', source);
+  t.deepEqual(listed.lines, [
+    `Files differ: ${at('binary')}: 2.0 kB → 2.0 kB`,
+    `Files differ: ${at('f')}\\xff\\x0a: 4 B → 2 B`,
+    `Only in set 1: ${at('gone')}`,
+    `${at('link')}: target here → there`,
+    `Only on the disk: ${at('new')}`,
+    `Files differ: ${at('text')}: 40 B → 45 B`,
+  ]);
+  const all = await diff('-b', '1', '-b', '2', '-l', '-r', source);
+  t.deepEqual(all.lines.slice(-2), [
+    `Files differ: ${at('text')}: 40 B → 45 B`,
+    `Files differ: ${at('sub', 'deep')}: 5 B → 7 B`,
+  ]);
+  const whole = await succeedWith(1, '-b', '1', '-b', '2', '-r', '-N', source);
+  t.true(whole.includes('@@ -1 +0,0 @@\n-gone\n'), whole);
+  t.true(whole.includes('@@ -0,0 +1 @@\n+new\n'), whole);
+  const told = jsonLines<{ name: string; nameBytes?: string; kind: string; hunks?: unknown[] }>(
+    await succeedWith(1, '-b', '1', '--json', source),
+  );
+  const odd = told.find(({ nameBytes }) => nameBytes !== undefined)!;
+  t.deepEqual(Buffer.from(odd.nameBytes!, 'base64').subarray(-3), Buffer.from([0x66, 0xff, 0x0a]));
+  t.is(told.find(({ name }) => name === at('text'))?.hunks?.length, 1);
+  t.is(told.find(({ name }) => name === at('new'))?.kind, 'added');
+});
+
+test.serial('metadata that differs is told if that is asked for', async (t) => {
+  const below = at('sub', 'below');
+  t.deepEqual(await diff('-b', '1', '-r', below), { lines: [], status: 0 });
+  const told = await diff('-b', '1', '-r', '-M', below);
+  t.deepEqual(told.lines, [`${path.join(below, 'x')}: permissions 0644 → 0600`]);
+  t.is(told.status, 1);
+  const sets = await succeed('sonic', ['diff', ...near, '-M', '1', '2', below]);
+  t.regex(sets, /^U {2}.*\/x {2}permissions 0644 → 0600$/m);
+});
+
+test.serial('binary and large files are told, not shown', async (t) => {
+  t.deepEqual((await diff('-b', '1', at('binary'))).lines, [
+    `Files differ: ${at('binary')} (binary): 2.0 kB → 2.0 kB`,
+  ]);
+  t.deepEqual((await diff('-b', '1', '--max-size', '40', at('text'))).lines, [
+    `Files differ: ${at('text')} (too large): 40 B → 45 B`,
+  ]);
+  const forced = await run('tardiff', [...near, '-b', '1', '-B', at('binary')]);
+  t.true(forced.stdout.includes('@@'));
+  const [told] = jsonLines<{ notShown: string }>(
+    await succeedWith(1, '-b', '1', '--json', at('binary')),
+  );
+  t.is(told!.notShown, 'binary');
+});
+
+test.serial('a copy at another place is compared by a reduced path', async (t) => {
+  const copy = path.join(home, 'mounted', source);
+  fs.mkdirSync(copy, { recursive: true });
+  fs.copyFileSync(at('text'), path.join(copy, 'text'));
+  const above = path.join(home, 'mounted').split('/').length - 1;
+  for (const how of ['--reduce-path', `--reduce-path=${above}`]) {
+    const { lines, status } = await diff(how, '-l', '-b', '1', path.join(copy, 'text'));
+    t.deepEqual(lines, [`Files differ: ${at('text')}: 40 B → 45 B`], how);
+    t.is(status, 1);
+  }
+  t.is((await diff('--reduce-path', path.join(copy, 'text'))).status, 0);
+  t.is((await diff('--reduce-path=x', at('text'))).status, 2);
+});
+
+test.serial(
+  'sonic diff tells what differs between two sets, here and through a server',
+  async (t) => {
+    const here = await succeed('sonic', ['diff', ...near, '1', '2']);
+    t.deepEqual(here.split('\n'), [
+      `M  ${at('binary')}  2.0 kB → 2.0 kB`,
+      `M  ${at('f')}\\xff\\x0a  4 B → 2 B`,
+      `-  ${at('gone')}  5 B`,
+      `M  ${at('link')}  target here → there`,
+      `+  ${at('new')}  4 B`,
+      `M  ${at('text')}  40 B → 45 B`,
+      `M  ${at('sub', 'deep')}  5 B → 7 B`,
+      'set 1 → set 2: 1 entry added (4 B), 1 entry removed (5 B), 5 entries changed (2.0 kB → 2.1 kB)',
+      '',
+    ]);
+    for (const args of [
+      ['1', '2'],
+      ['first', 'Current'],
+      ['1', 'now', source],
+    ]) {
+      t.is(await succeed('sonic', ['diff', ...far, ...args]), here, args.join(' '));
+    }
+    const back = jsonLines(await succeed('sonic', ['diff', ...far, '--json', '2', '1', at('sub')]));
+    t.is(back.length, 2);
+    t.is(back[0]!['kind'], 'changed');
+    t.deepEqual(back[1]!['changed'], { entries: 1, bytesBefore: 7, bytesAfter: 5 });
+    t.regex(
+      await succeed('sonic', ['diff', ...near, '2', '2']),
+      /0 entries added .* 0 entries changed\n$/,
+    );
+    const limited = await succeed('sonic', ['diff', ...near, '1', '2', at('sub', 'deep')]);
+    t.is(limited.split('\n').length, 3);
+    for (const args of [['1'], ['1', '9'], ['1', 'never'], ['1', '2', at('never')]]) {
+      t.is((await run('sonic', ['diff', ...near, ...args])).status, 1, args.join(' '));
+    }
+  },
+);
+
+test.serial('tardiff tells of a server what it tells of a store', async (t) => {
+  for (const args of [
+    ['-r', source],
+    ['-r', '-b', '1', source],
+    ['-r', '-M', '--json', '-b', '1', '-b', '2', source, at('text')],
+    ['-b', '1', at('never')],
+  ]) {
+    const [here, there] = await Promise.all([
+      run('tardiff', [...near, ...args]),
+      run('tardiff', [...far, ...args]),
+    ]);
+    t.deepEqual(
+      [there.stdout, there.stderr, there.status],
+      [here.stdout, here.stderr, here.status],
+    );
+  }
+});
+
+test.serial(
+  'a terminal gets colors and no control characters, unless NO_COLOR says otherwise',
+  async (t) => {
+    const nasty = at('nasty');
+    fs.writeFileSync(nasty, 'bell \u0007\tand \u001b[2J\n');
+    const args = [...near, '-b', '2', '-N', nasty];
+    const { shown, status } = await runOnTerminal('tardiff', args, []);
+    t.is(status, 1);
+    t.true(shown.includes('\u001b[32m+bell \\x07\tand \\x1b[2J'), JSON.stringify(shown));
+    const before = process.env['NO_COLOR'];
+    process.env['NO_COLOR'] = '1';
+    t.teardown(() => {
+      if (before === undefined) delete process.env['NO_COLOR'];
+      else process.env['NO_COLOR'] = before;
+      fs.rmSync(nasty);
+    });
+    t.false((await runOnTerminal('tardiff', args, [])).shown.includes('\u001b'));
+    const piped = await run('tardiff', args);
+    t.true(piped.stdout.includes('+bell \u0007\tand \u001b[2J\n'), 'a pipe gets the bytes');
+    t.true((await run('tardiff', [...args, '--color'])).stdout.includes('\u001b[32m'));
+  },
+);
+
+test.serial('what cannot be compared is told, and the rest is', async (t) => {
+  if (!isRoot) {
+    t.log('left out: needs root');
+    t.pass();
+    return;
+  }
+  const closed = path.join(home, 'closed');
+  makeTree(closed, [dir('shut', [file('x')], { mode: 0o700 }), file('open', 'a\n')], {
+    mode: 0o755,
+  });
+  const plain = path.join(home, 'plain');
+  const place = ['-D', plain, '-C', 'me'];
+  await backup([...place, '--local', '--create', closed]);
+  spawnSync('chmod', ['-R', 'o+rX', plain, home]);
+  fs.writeFileSync(path.join(closed, 'open'), 'b\n');
+  const { status, stdout, stderr } = await run('tardiff', [...place, '-r', '-l', closed], {
+    uid: 65534,
+  });
+  t.is(status, 2);
+  t.regex(stderr, /\[NO_ACCESS\]/);
+  t.regex(stdout, /Files differ: .*open/);
+});

@@ -1,0 +1,13 @@
+/** What whoever holds a store may do to the catalog of its client "me". */
+import path from 'node:path';
+import { nodeSystem, type SqlDatabase } from '../../src/system/index.js';
+
+export function changeCatalog(store: string, how: (catalog: SqlDatabase) => void): void {
+  const file = path.join(store, 'me', 'tardis.db');
+  const catalog = nodeSystem().openDatabase(file, { readonly: false });
+  try {
+    how(catalog);
+  } finally {
+    catalog.close();
+  }
+}

@@ -1,0 +1,147 @@
+/** What must hold of a client after a power cut, asked of the real code. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { Catalog } from '../../src/catalog/index.js';
+import { ClientStore, rebuildCatalog } from '../../src/keeper/index.js';
+import { isClientDirectory, openClientDirectory } from '../../src/store/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import type { Crash, Ground } from './crash-runs.js';
+import { backupInline, inlineSystem, type Place, SMALL_STORE } from './inline.js';
+import { toldBy } from './rekeys.js';
+
+/** What each set tells, by its name: its entries with what they contain, not when they came and went. */
+export type History = ReadonlyMap<string, readonly string[]>;
+
+/** An answer of this form promises a set. */
+export const SET_CLOSED = 'set ';
+/** The set that the next run makes. */
+export const NEXT_SET = 'next';
+
+const system = nodeSystem();
+
+export async function historyIn(place: Place): Promise<History> {
+  return grouped(await toldBy(place)).sets;
+}
+
+/** The number of the last checkpoint that a catalog knows; 0: there is none. */
+export function lastCommit(place: Place): number {
+  const file = path.join(place.store, place.client, 'tardis.db');
+  if (!fs.existsSync(file)) return 0;
+  const catalog = Catalog.openForReading(system, file);
+  try {
+    return catalog.state.readCommitPoint().commit;
+  } finally {
+    catalog.close();
+  }
+}
+
+interface Grouped {
+  readonly sets: History;
+  /** Names of those that are complete. */
+  readonly complete: ReadonlySet<string>;
+}
+
+function grouped(lines: readonly string[]): Grouped {
+  const sets = new Map<string, string[]>();
+  const complete = new Set<string>();
+  let current: string[] = [];
+  for (const line of lines) {
+    if (line.startsWith('set ')) {
+      const { name, state } = JSON.parse(line.slice(4)) as { name: string; state: string };
+      current = [];
+      sets.set(name, current);
+      if (state === 'complete') complete.add(name);
+    } else if (/^\d+ /.test(line)) {
+      current.push(line.replace(/^\d+ /, '').replace(/,\d*,\d*$/, ''));
+    }
+  }
+  return { sets, complete };
+}
+
+/** What is wrong with sets, of which some must be there. */
+function compare(
+  found: Grouped,
+  truth: History,
+  promised: readonly string[],
+  when: string,
+): string[] {
+  const wrong = promised
+    .filter((name) => !found.complete.has(name))
+    .map((name) => `${when}: the set "${name}" is gone`);
+  for (const name of found.complete) {
+    const wanted = truth.get(name);
+    const lines = found.sets.get(name)!;
+    if (wanted === undefined || wanted.join('\n') === lines.join('\n')) continue;
+    const first = wanted.findIndex((line, index) => line !== lines[index]);
+    wrong.push(`${when}: "${name}" differs: ${wanted[first]} is ${lines[first]}`);
+  }
+  return wrong;
+}
+
+export interface StoreCheck {
+  readonly truth: History;
+  /** Sets that were there before. */
+  readonly before: readonly string[];
+  /** Checkpoints that were there before; undefined: they are not counted. */
+  readonly commits?: number;
+  /** The next run of whoever was interrupted; makes the set `next` of what `like` has. */
+  readonly next?: (ground: Ground) => Promise<void>;
+  readonly like: string;
+}
+
+/** A client's store: reading, recovery, rebuilding, and the next backup. */
+export async function checkStore(crash: Crash, check: StoreCheck): Promise<string[]> {
+  const { ground, told } = crash;
+  const { place } = ground;
+  const { truth } = check;
+  const promised = [...check.before];
+  for (const answer of told.answers) {
+    if (answer.startsWith(SET_CLOSED)) promised.push(answer.slice(SET_CLOSED.length));
+  }
+  if (!isClientDirectory(system, path.join(place.store, place.client))) {
+    if (told.answers.length > 0 || promised.length > 0) return ['the client is gone'];
+    return crash.isThorough ? goOn(crash, check, promised) : [];
+  }
+  const wrong: string[] = [];
+  if (promised.length > 0) {
+    wrong.push(...compare(grouped(await toldBy(place)), truth, promised, 'as it is'));
+  }
+  const store = await ClientStore.open(system, openClientDirectory(system, place), LIMITS);
+  const { commit } = store.catalog.state.readCommitPoint();
+  store.close();
+  const promisedCommit = check.commits === undefined ? 0 : check.commits + told.commits;
+  if (commit < promisedCommit) wrong.push(`commit ${promisedCommit} is gone, not ${commit}`);
+  const recovered = await toldBy(place);
+  wrong.push(...compare(grouped(recovered), truth, promised, 'recovered'));
+  if (crash.isThorough) wrong.push(...(await goOn(crash, check, promised)));
+  const before = crash.isThorough ? await toldBy(place) : recovered;
+  const report = await rebuildCatalog(system, openClientDirectory(system, place));
+  if (report.damagedRecords > 0) wrong.push(`${report.damagedRecords} damaged records`);
+  const rebuilt = await toldBy(place);
+  if (rebuilt.join('\n') !== before.join('\n')) wrong.push('a rebuild tells something else');
+  return wrong;
+}
+
+const LIMITS = SMALL_STORE.store;
+
+/** The next run needs nobody's help, and after it nothing is unfinished. */
+async function goOn(
+  { ground }: Crash,
+  { truth, next, like }: StoreCheck,
+  promised: readonly string[],
+): Promise<string[]> {
+  await (next ?? backUpNext)(ground);
+  const found = grouped(await toldBy(ground.place));
+  const wrong = compare(found, truth, [...promised, NEXT_SET], 'after the next run');
+  const unfinished = [...found.sets.keys()].filter((name) => !found.complete.has(name));
+  if (unfinished.length > 0) wrong.push(`unfinished: ${unfinished.join(', ')}`);
+  if (found.sets.get(NEXT_SET)?.join('\n') !== truth.get(like)?.join('\n')) {
+    wrong.push('the next run saved something else');
+  }
+  return wrong;
+}
+
+async function backUpNext({ place, source }: Ground): Promise<void> {
+  const create = !isClientDirectory(system, path.join(place.store, place.client));
+  await backupInline(inlineSystem(), place, [source], { create, setName: NEXT_SET });
+}

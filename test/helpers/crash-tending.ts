@@ -1,0 +1,277 @@
+/** Work on a store that is no backup, and that power cuts strike. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { Catalog, CATALOG_VERSION } from '../../src/catalog/index.js';
+import { withKeys } from '../../src/client/index.js';
+import {
+  changePassword,
+  type KeyRecord,
+  newKeyRecord,
+  parseKeyRecord,
+  unlockKeyRecord,
+} from '../../src/crypto/index.js';
+import { rebuildCatalog } from '../../src/keeper/index.js';
+import { newestKeys, openClientDirectory } from '../../src/store/index.js';
+import { nodeSystem, seededRandom, type System } from '../../src/system/index.js';
+import { checkStore, type History, historyIn, NEXT_SET } from './crash-checks.js';
+import type { Ground, Scenario } from './crash-runs.js';
+import {
+  bothBackups,
+  commitsCounted,
+  countCommits,
+  firstBackup,
+  OFTEN,
+  storeCheck,
+  type StoreScenario,
+  type StoreTruth,
+  tellingBackup,
+  truthWith,
+} from './crash-scenarios.js';
+import { backupInline, inlineSystem, type Place, withDaemon } from './inline.js';
+import { freshKeys, PASSWORD, rekeyInline } from './rekeys.js';
+import { changeTree, dropInline, keepUpInline } from './upkeep.js';
+
+const system = nodeSystem();
+const BOTH = ['first', 'second'];
+
+const REBUILD: StoreScenario = {
+  name: 'a rebuild',
+  states: 200,
+  thoroughEvery: 15,
+  prepare: async (ground) => {
+    await bothBackups(ground);
+    countCommits(ground);
+  },
+  work: async (traced, { place }, answer) => {
+    await rebuildCatalog(traced, openClientDirectory(traced, place));
+    answer('rebuilt');
+  },
+  truth: truthWith(BOTH, commitsCounted),
+  check: storeCheck('second'),
+};
+
+/** A catalog whose session was killed: what it committed last is in its log alone. */
+function leaveLog({ store, client }: Place): void {
+  const file = path.join(store, client, 'tardis.db');
+  const catalog = Catalog.openForWriting(system, file);
+  catalog.begin();
+  catalog.state.writeDoubtfulUpTo(0);
+  catalog.commit();
+  const left = ['', '-wal'].map(
+    (suffix) => [file + suffix, fs.readFileSync(file + suffix)] as const,
+  );
+  catalog.close();
+  for (const [name, bytes] of left) fs.writeFileSync(name, bytes);
+}
+
+const REBUILD_AFTER_KILL: StoreScenario = {
+  ...REBUILD,
+  name: 'a rebuild after a kill',
+  prepare: async (ground) => {
+    await REBUILD.prepare(ground);
+    leaveLog(ground.place);
+  },
+};
+
+/** How what came with each version goes. */
+const UNDONE: Readonly<Record<number, readonly string[]>> = {
+  2: ['DROP TABLE signatures', 'DROP INDEX contents_by_basis'],
+  3: ['directory_seals', 'skip_seals', 'set_seals'].map((table) => `DROP TABLE ${table}`),
+  4: ['removed_packs', 'removed_objects', 'pack_metadata'].map((table) => `DROP TABLE ${table}`),
+  5: ['ALTER TABLE backup_sets DROP COLUMN marks'],
+  6: ['settings', 'set_configs'].map((table) => `DROP TABLE ${table}`),
+};
+
+/** Makes of a catalog what a release of an earlier version would have made. */
+export function downgrade({ store, client }: Place, version: number): void {
+  const database = system.openDatabase(path.join(store, client, 'tardis.db'), { readonly: false });
+  try {
+    for (let later = CATALOG_VERSION; later > version; later -= 1) {
+      for (const statement of UNDONE[later]!) database.exec(statement);
+    }
+    database.pragma(`user_version = ${version}`);
+  } finally {
+    database.close();
+  }
+}
+
+function upgrade(version: number): StoreScenario {
+  return {
+    name: `a catalog of version ${version} meets this release`,
+    states: 200,
+    thoroughEvery: 15,
+    prepare: async (ground) => {
+      await firstBackup(ground);
+      countCommits(ground);
+      downgrade(ground.place, version);
+    },
+    work: (traced, ground, answer) => tellingBackup(traced, ground, 'second', answer, OFTEN),
+    truth: truthWith(['first'], commitsCounted),
+    check: storeCheck('second'),
+  };
+}
+
+/** What a session is told that changes the keys. */
+async function changeKeysOf(
+  traced: System,
+  { place }: Ground,
+  next: (found: KeyRecord | undefined) => Promise<KeyRecord>,
+): Promise<number> {
+  const hasKeys = newestKeys(system, path.join(place.store, place.client)) !== undefined;
+  const password = hasKeys ? Buffer.from(PASSWORD) : undefined;
+  let number = 0;
+  await withDaemon(traced, place, {}, (address) =>
+    withKeys(
+      traced,
+      {
+        address,
+        client: place.client,
+        create: false,
+        credentials: { password, ask: () => Promise.resolve(Buffer.from(PASSWORD)) },
+        timeoutMs: 60_000,
+      },
+      async ({ record }, store) => {
+        const made = await next(record);
+        await store(made);
+        ({ number } = made);
+      },
+    ),
+  );
+  return number;
+}
+
+const KEYS_SET = 'keys ';
+
+/** A first password, then another one (which is the same, so that all checks can log in). */
+const KEYS: StoreScenario = {
+  name: 'changes of keys',
+  states: 200,
+  thoroughEvery: 40,
+  prepare: async (ground) => {
+    await firstBackup(ground);
+    countCommits(ground);
+  },
+  work: async (traced, ground, answer) => {
+    const password = Buffer.from(PASSWORD);
+    const { modPow } = system.native;
+    const set = await changeKeysOf(traced, ground, async () => {
+      return (await newKeyRecord(modPow, password, false)).record;
+    });
+    answer(`${KEYS_SET}${set}`);
+    const changed = await changeKeysOf(traced, ground, async (found) => {
+      return (await changePassword(modPow, found!, password, password)).record;
+    });
+    answer(`${KEYS_SET}${changed}`);
+  },
+  truth: truthWith(['first'], commitsCounted),
+  check: async (crash, { history, before, commits }) => {
+    const { place } = crash.ground;
+    const told = crash.told.answers.filter((answer) => answer.startsWith(KEYS_SET));
+    const wanted = Number(told.at(-1)?.slice(KEYS_SET.length) ?? 0);
+    const newest = newestKeys(system, path.join(place.store, place.client));
+    if ((newest?.number ?? 0) < wanted) return [`key record ${wanted} is gone`];
+    // Whatever it is, the password opens it.
+    if (newest !== undefined && crash.isThorough) {
+      await unlockKeyRecord(parseKeyRecord(newest.bytes), Buffer.from(PASSWORD));
+    }
+    const next = async ({ source }: Ground): Promise<void> => {
+      const password = newest === undefined ? {} : { password: PASSWORD };
+      await backupInline(inlineSystem(), place, [source], { ...password, setName: NEXT_SET });
+    };
+    return checkStore(crash, { truth: history, before, commits, like: 'first', next });
+  },
+};
+
+const DROPPED = [1, 3];
+const historyBefore = new WeakMap<Ground, History>();
+
+/** Sets go, then what only they needed, then the packs that are half empty are made anew. */
+export const PURGE: StoreScenario = {
+  name: 'sets are dropped and cleared up',
+  states: 600,
+  thoroughEvery: 12,
+  prepare: async (ground) => {
+    const random = seededRandom(7);
+    for (let round = 1; round <= 5; round += 1) {
+      changeTree(ground.source, round, random);
+      const options = { ...OFTEN, create: round === 1, setName: `set ${round}` };
+      await backupInline(inlineSystem(), ground.place, [ground.source], options);
+    }
+    historyBefore.set(ground, await historyIn(ground.place));
+    countCommits(ground);
+  },
+  work: async (traced, { place }, answer) => {
+    await dropInline(place, DROPPED, traced);
+    answer('dropped');
+    const all = { limits: OFTEN.storage.store, wasteRatio: 0.02, isThorough: true };
+    await keepUpInline(place, all, traced);
+    answer('cleared up');
+  },
+  truth: async (ground) => {
+    const kept = await historyIn(ground.place);
+    const history = new Map([...historyBefore.get(ground)!, ...kept]);
+    return { history, before: [...kept.keys()], commits: commitsCounted(ground) };
+  },
+  check: async (crash, { history, before, commits }) => {
+    const { place } = crash.ground;
+    const wrong: string[] = [];
+    const told = new Set((await historyIn(place)).keys());
+    const left = DROPPED.filter((set) => told.has(`set ${set}`)).length;
+    const isDropped = crash.told.answers.includes('dropped');
+    if (left > 0 && (isDropped || left < DROPPED.length)) wrong.push(`${left} dropped sets`);
+    if (crash.isThorough) await keepUpInline(place);
+    const check = { truth: history, before, commits, like: 'set 5' };
+    return [...wrong, ...(await checkStore(crash, check))];
+  },
+};
+
+interface RekeyTruth extends StoreTruth {
+  readonly lines: number;
+}
+
+let keys: Promise<Buffer> | undefined;
+
+export const REKEY: Scenario<RekeyTruth> = {
+  name: 'all written anew with other keys',
+  states: 400,
+  thoroughEvery: 8,
+  prepare: async (ground) => {
+    await bothBackups(ground);
+    keys ??= freshKeys(undefined);
+    await keys;
+  },
+  work: async (traced, { place }, answer) => {
+    await rekeyInline(traced, place, { keys: await keys! });
+    answer('rekeyed');
+  },
+  truth: async ({ place }) => {
+    const history = await historyIn(place);
+    return { history, before: BOTH, commits: 0, lines: history.size };
+  },
+  check: async (crash, { history }) => {
+    const { place } = crash.ground;
+    // At any moment there is a client, and it tells all it did.
+    const check = { truth: history, before: BOTH, like: 'second' };
+    const wrong = await checkStore({ ...crash, isThorough: false }, check);
+    if (!crash.isThorough) return wrong;
+    const isDone = crash.told.answers.includes('rekeyed');
+    const isLeft = fs.existsSync(path.join(place.store, `.${place.client}.next`));
+    if (isDone && isLeft) wrong.push('the old generation came back');
+    if (isLeft || newestKeys(system, path.join(place.store, place.client)) === undefined) {
+      await rekeyInline(inlineSystem(), place, { keys: await keys! });
+    }
+    const left = fs.readdirSync(place.store).filter((name) => name.startsWith('.me'));
+    if (left.length > 0) wrong.push(`left behind: ${left.join(', ')}`);
+    wrong.push(...(await checkStore({ ...crash, isThorough: false }, check)));
+    return wrong;
+  },
+};
+
+export const TENDING: readonly Scenario<StoreTruth>[] = [
+  REBUILD,
+  REBUILD_AFTER_KILL,
+  upgrade(3),
+  upgrade(1),
+  KEYS,
+  REKEY,
+];

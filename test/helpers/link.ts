@@ -1,0 +1,197 @@
+/**
+ * A link between a client and a server, in this process, that does what links do: it delays, cuts after so many
+ * bytes in either direction, stalls, and says what it has heard once more to whoever listens. All of it follows from
+ * a seed; TARDIS_LINK_SEED replays one.
+ */
+import net from 'node:net';
+import { seededRandom } from '../../src/system/index.js';
+
+export type Way = 'to-server' | 'to-client';
+
+/** What becomes of one connection. */
+export interface Fate {
+  /** Whose bytes are counted. */
+  readonly way: Way;
+  /** So many of them get through. */
+  readonly afterBytes: number;
+  /** `reset`: what is on its way is lost as well; `end`: what got through arrives; `stall`: nobody is told. */
+  readonly how: 'reset' | 'end' | 'stall';
+}
+
+export interface LinkOptions {
+  /** Where it leads; asked for each connection, since a server that is started anew may be elsewhere. */
+  readonly port: () => number;
+  readonly delayMs?: number;
+  /** Of the connections, in their order; those beyond live as long as they like. */
+  readonly fates?: readonly Fate[];
+  /** Keep what clients say, for `replay`. */
+  readonly records?: boolean;
+}
+
+/** More than the upgrade to a WebSocket takes, either way. */
+export const UPGRADE_BYTES = 300;
+const MAX_RECORDED_BYTES = 64 << 20;
+
+export function linkSeed(): number {
+  return Number(process.env['TARDIS_LINK_SEED'] ?? Math.floor(Math.random() * 1e9));
+}
+
+/** Fates that are chosen anywhere in so many bytes each way. */
+export function randomFates(
+  seed: number,
+  count: number,
+  bytes: Readonly<Record<Way, number>>,
+): Fate[] {
+  const { next } = seededRandom(seed);
+  return Array.from({ length: count }, (_, index) => {
+    const way: Way = next() < 0.7 ? 'to-server' : 'to-client';
+    // Each connection after the first goes on where the one before was cut.
+    const most = bytes[way] / Math.max(1, count / 2);
+    // A server that cannot be reached at first is told of at once.
+    const afterBytes = Math.floor(next() ** 2 * most) + (index === 0 ? UPGRADE_BYTES : 0);
+    return { way, afterBytes, how: next() < 0.5 ? 'reset' : 'end' };
+  });
+}
+
+interface Pair {
+  readonly client: net.Socket;
+  readonly server: net.Socket;
+  readonly heard: Buffer[];
+}
+
+export class Link {
+  /** Bytes that got through, of all connections. */
+  readonly bytes: Record<Way, number> = { 'to-server': 0, 'to-client': 0 };
+  connections = 0;
+  /** Connections that met their fate. */
+  cuts = 0;
+  private readonly pairs: Pair[] = [];
+  private readonly open = new Set<net.Socket>();
+  private readonly options: LinkOptions;
+  private readonly listener: net.Server;
+
+  private constructor(options: LinkOptions) {
+    this.options = options;
+    this.listener = net.createServer({ noDelay: true, allowHalfOpen: true }, (client) =>
+      this.accept(client),
+    );
+  }
+
+  static async start(options: LinkOptions): Promise<Link> {
+    const link = new Link(options);
+    await new Promise<void>((resolve, reject) => {
+      link.listener.once('error', reject);
+      link.listener.listen(0, '127.0.0.1', resolve);
+    });
+    return link;
+  }
+
+  get port(): number {
+    return (this.listener.address() as net.AddressInfo).port;
+  }
+
+  /** Cuts all that is open, without a farewell; new connections are taken. */
+  cut(): void {
+    for (const socket of this.open) socket.resetAndDestroy();
+    this.cuts += 1;
+  }
+
+  /** Neither lets anything through nor says so; new connections are taken. */
+  stall(): void {
+    for (const { client, server } of this.pairs) {
+      client.removeAllListeners('data').pause();
+      server.removeAllListeners('data').pause();
+    }
+  }
+
+  /**
+   * Says to the server, over a connection of its own, what a client said over connection `index`. Resolves with
+   * all that the server answered, once it hangs up or `forMs` is over.
+   */
+  async replay(index: number, forMs: number): Promise<Buffer> {
+    const socket = net.connect({ host: '127.0.0.1', port: this.options.port() });
+    const answers: Buffer[] = [];
+    socket.on('data', (bytes) => answers.push(bytes)).on('error', () => undefined);
+    for (const bytes of this.pairs[index]!.heard) socket.write(bytes);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, forMs);
+      socket.once('close', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+    socket.destroy();
+    return Buffer.concat(answers);
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.open) socket.destroy();
+    await new Promise((resolve) => this.listener.close(resolve));
+  }
+
+  private accept(client: net.Socket): void {
+    const server = net.connect({
+      host: '127.0.0.1',
+      port: this.options.port(),
+      noDelay: true,
+      allowHalfOpen: true,
+    });
+    const pair: Pair = { client, server, heard: [] };
+    this.pairs.push(pair);
+    const fate = this.options.fates?.[this.connections];
+    this.connections += 1;
+    for (const socket of [client, server]) {
+      this.open.add(socket);
+      socket.on('error', () => this.end(pair, 'reset'));
+      socket.on('close', () => this.open.delete(socket));
+    }
+    this.pass(pair, 'to-server', fate);
+    this.pass(pair, 'to-client', fate);
+  }
+
+  private pass(pair: Pair, way: Way, fate: Fate | undefined): void {
+    const [from, to] =
+      way === 'to-server' ? [pair.client, pair.server] : [pair.server, pair.client];
+    let passed = 0;
+    let isMet = false;
+    from.on('data', (bytes: Buffer) => {
+      if (isMet) return;
+      const mine = fate?.way === way ? fate : undefined;
+      const fits = mine === undefined ? bytes : bytes.subarray(0, mine.afterBytes - passed);
+      passed += fits.length;
+      this.bytes[way] += fits.length;
+      if (way === 'to-server') this.record(pair, fits);
+      this.later(() => {
+        if (!to.destroyed && fits.length > 0 && !to.write(fits)) {
+          from.pause();
+          to.once('drain', () => from.resume());
+        }
+      });
+      if (mine === undefined || passed < mine.afterBytes) return;
+      isMet = true;
+      this.cuts += 1;
+      this.later(() => this.end(pair, mine.how));
+    });
+    from.on('end', () => this.later(() => to.end()));
+  }
+
+  private record({ heard }: Pair, bytes: Buffer): void {
+    if (this.options.records !== true) return;
+    const sum = heard.reduce((total, piece) => total + piece.length, 0);
+    if (sum + bytes.length <= MAX_RECORDED_BYTES) heard.push(Buffer.from(bytes));
+  }
+
+  private later(call: () => void): void {
+    const { delayMs = 0 } = this.options;
+    if (delayMs === 0) call();
+    else setTimeout(call, delayMs);
+  }
+
+  private end({ client, server }: Pair, how: Fate['how']): void {
+    for (const socket of [client, server]) {
+      if (how === 'reset') socket.resetAndDestroy();
+      else if (how === 'end') socket.destroySoon();
+      else socket.removeAllListeners('data').pause();
+    }
+  }
+}

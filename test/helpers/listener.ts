@@ -1,0 +1,45 @@
+/** An HTTP server that takes note of what it is asked, and answers as the test says. */
+import { once } from 'node:events';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { ExecutionContext } from 'ava';
+
+export interface Asked {
+  readonly method: string;
+  readonly url: string;
+  readonly body: string;
+}
+
+export interface UrlListener {
+  /** `http://127.0.0.1:PORT`. */
+  readonly base: string;
+  readonly asked: Asked[];
+}
+
+/** `statusOf`: the answer; undefined: none, ever. */
+export async function urlListener(
+  t: ExecutionContext,
+  statusOf: (asked: Asked, index: number) => number | undefined = () => 200,
+): Promise<UrlListener> {
+  const asked: Asked[] = [];
+  const server = http.createServer((request, response) => {
+    let body = '';
+    request.setEncoding('utf8').on('data', (text: string) => {
+      body += text;
+    });
+    request.on('end', () => {
+      const one = { method: request.method ?? '', url: request.url ?? '', body };
+      asked.push(one);
+      const status = statusOf(one, asked.length - 1);
+      if (status === undefined) return;
+      response.writeHead(status, { location: '/elsewhere' }).end('as you like');
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return { base: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+}

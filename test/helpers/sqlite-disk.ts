@@ -1,0 +1,69 @@
+/** SQLite's own calls on its files, told and made to fail by the test extension native/testing/sqlite-disk.cc. */
+import { realpathSync } from 'node:fs';
+import path from 'node:path';
+import Database from 'better-sqlite3';
+import type { ForeignAct } from '../../src/system/index.js';
+
+const EXTENSION = path.join(process.cwd(), 'native', 'build', 'Release', 'sqlite_disk.so');
+const ACTS = [undefined, 'create', 'write', 'resize', 'sync', 'remove', 'syncDirectory'] as const;
+const HEAD_BYTES = 20;
+
+/** How a call of SQLite fails: as where the disk is full, as where it is broken. */
+export type SqliteFailure = 'full' | 'error';
+
+/** Watches SQLite's files below one directory; several may, each its own. */
+export class SqliteDisk {
+  private readonly control = new Database(':memory:');
+
+  constructor(directory: string) {
+    this.control.loadExtension(EXTENSION);
+    this.ask('disk_watch(?)', realpathSync(directory));
+  }
+
+  /** What was done since the last call. */
+  take(): ForeignAct[] {
+    const told = this.ask('disk_take()') as Buffer;
+    const acts: ForeignAct[] = [];
+    for (let at = 0; at < told.length; ) {
+      const [pathBytes, bytes] = [told.readUInt32LE(at + 4), told.readUInt32LE(at + 16)];
+      const act = ACTS[told[at]!];
+      if (act === undefined) throw new Error('an act of SQLite that nobody knows');
+      const dataAt = at + HEAD_BYTES + pathBytes;
+      acts.push({
+        act,
+        path: told.toString('utf8', at + HEAD_BYTES, dataAt),
+        position: Number(told.readBigUInt64LE(at + 8)),
+        bytes: told.subarray(dataAt, dataAt + bytes),
+      });
+      at = dataAt + bytes;
+    }
+    return acts;
+  }
+
+  /** The call `at` from now on (1: the next) fails; with `lasts` all later ones too. */
+  failAt(at: number, how: SqliteFailure, more: { lasts?: boolean; isShort?: boolean } = {}): void {
+    const { lasts = false, isShort = false } = more;
+    this.ask('disk_fault(?, ?, ?, ?)', at, how, Number(lasts), Number(isShort));
+  }
+
+  /** Calls since `failAt`. */
+  get calls(): number {
+    return this.ask('disk_calls()') as number;
+  }
+
+  /** The call that failed first; undefined: none. */
+  get hit(): string | undefined {
+    return (this.ask('disk_hit()') as string | null) ?? undefined;
+  }
+
+  close(): void {
+    this.control.close();
+  }
+
+  private ask(what: string, ...values: (string | number)[]): unknown {
+    return this.control
+      .prepare(`SELECT ${what}`)
+      .pluck()
+      .get(...values);
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * A day in the life of a store: what a user does with it, by the commands themselves, step by step. A test runs it and
+ * looks at every answer; scripts/make-tour.mjs prints it into docs/tour.md.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { type Outcome, pause, run, Server, type Tool } from './commands.js';
+
+/** A heading with some words, a file that the user writes, or a command with what it must answer. */
+export type Step =
+  | { readonly kind: 'say'; readonly heading?: string; readonly text: string }
+  | { readonly kind: 'file'; readonly name: string; readonly content: string }
+  | { readonly kind: 'remove'; readonly name: string }
+  | {
+      readonly kind: 'run';
+      readonly line: string;
+      readonly status?: number;
+      readonly answers: RegExp;
+    }
+  | { readonly kind: 'server'; readonly config: string }
+  | { readonly kind: 'figures'; readonly name: string; readonly lines: RegExp };
+
+/** What came of a step, as it is shown. */
+export interface Shown {
+  readonly step: Step;
+  readonly output: string;
+}
+
+const HOME = '/home/you';
+const DEADLINE_MS = 20_000;
+
+const say = (text: string, heading?: string): Step => ({
+  kind: 'say',
+  text,
+  ...(heading === undefined ? {} : { heading }),
+});
+const file = (name: string, content: string): Step => ({ kind: 'file', name, content });
+const command = (line: string, answers: RegExp, status = 0): Step => ({
+  kind: 'run',
+  line,
+  status,
+  answers,
+});
+
+export const TOUR: readonly Step[] = [
+  say(
+    'A client is one machine in a store. With a password it encrypts all it stores, names too; the file with the password is for nobody but you.',
+    'A client',
+  ),
+  file('password', 'four quiet otters juggle turnips\n'),
+  command('sonic create -D store -C laptop -F password', /The client "laptop" is ready/),
+  say(
+    'What is backed up stands in a file, in a section. `npm run install:system` puts a timer in place that runs `tardis --config /etc/tardis/tardis.cfg` once a day; here it is run by hand.',
+    'The first backup, and every later one',
+  ),
+  file(
+    'laptop.cfg',
+    '[Tardis]\nClient = laptop\nDatabase = store\nPasswordFile = password\nLocal = yes\nDirectories = papers\nExcludePatterns = *.tmp\n',
+  ),
+  file('papers/letter.txt', 'Dear Otto,\nthe turnips are ripe.\n'),
+  file('papers/poem.txt', 'roses are red\n'),
+  file('papers/draft.tmp', 'nobody needs this\n'),
+  command('tardis --config laptop.cfg --name first', /Backup set 1 \(first\) is complete/),
+  file('papers/letter.txt', 'Dear Otto,\nthe turnips are gone.\nYours\n'),
+  command('tardis --config laptop.cfg', /Backup set 2 \(Monthly-.*\) is complete/),
+  { kind: 'remove', name: 'papers/letter.txt' },
+  command('tardis --config laptop.cfg', /Backup set 3 \(Weekly-.*\) is complete/),
+  say(
+    'The letter is gone, and the newest backup does not have it. Which versions are there?',
+    'Lost, and found',
+  ),
+  command('lstardis --config laptop.cfg', /1 +first .*\n.*2 +Monthly-.*\n.*3 +Weekly-/),
+  command('lstardis --config laptop.cfg papers/letter.txt', /papers\/letter\.txt/),
+  say('As of a moment in words, and what has changed between two of them:'),
+  command('lstardis --config laptop.cfg -d now papers', /poem\.txt/),
+  command(
+    'tardiff --config laptop.cfg -b first -b 2 papers/letter.txt',
+    /-the turnips are ripe\.\n\+the turnips are gone\./,
+    1,
+  ),
+  command('regenerate --config laptop.cfg -b first -o found papers/letter.txt', /1 file/),
+  {
+    kind: 'run',
+    line: 'tardiff --config laptop.cfg -b 2 papers',
+    status: 1,
+    answers: /letter\.txt/,
+  },
+  say(
+    'A new password: only the wrapping of the keys is made anew, so it takes a moment whatever the size.',
+    'Another password',
+  ),
+  file('new password', 'nine loud herons paint fences\n'),
+  command(
+    'sonic chpass -D store -C laptop -F password --newpassword-file "new password"',
+    /laptop/,
+  ),
+  file(
+    'laptop.cfg',
+    '[Tardis]\nClient = laptop\nDatabase = store\nPasswordFile = new password\nLocal = yes\nDirectories = papers\nExcludePatterns = *.tmp\n',
+  ),
+  say('What goes, and why the rest stays; then it goes.', 'Old sets'),
+  command('sonic lock --config laptop.cfg first', /1 backup set of "laptop" locked/),
+  command('sonic purge --config laptop.cfg --keep-last 1 --preview', /1 backup set of 3 would go/),
+  command('sonic purge --config laptop.cfg --keep-last 1 --yes', /1 backup set of "laptop" purged/),
+  say(
+    'Every record is read and checked, and every version that is still there could be restored.',
+    'Is all well?',
+  ),
+  command('sonic check --config laptop.cfg --read-data', /laptop/),
+  say('A server keeps figures for whoever watches over it.', 'Figures'),
+  file('server.cfg', '[Tardis]\nBaseDir = store\nMetricsFile = store.prom\nWatchInterval = 1\n'),
+  { kind: 'server', config: 'server.cfg' },
+  { kind: 'figures', name: 'store.prom', lines: /^tardis_client_(last_good|entries|overdue)/ },
+];
+
+/** Takes the steps in a directory of their own; whoever calls looks at what is shown. */
+export async function takeTour(home: string, steps: readonly Step[] = TOUR): Promise<Shown[]> {
+  const shown: Shown[] = [];
+  let server: Server | undefined;
+  try {
+    for (const step of steps) {
+      if (step.kind === 'server') {
+        server = await Server.start(path.join(home, 'store'), ['--config', step.config], {
+          cwd: home,
+        });
+        shown.push({ step, output: '' });
+      } else shown.push({ step, output: (await outputOf(home, step)).replaceAll(home, HOME) });
+    }
+  } finally {
+    server?.kill();
+  }
+  return shown;
+}
+
+async function outputOf(home: string, step: Step): Promise<string> {
+  switch (step.kind) {
+    case 'file': {
+      const name = path.join(home, step.name);
+      fs.mkdirSync(path.dirname(name), { recursive: true });
+      fs.writeFileSync(name, step.content);
+      return step.content;
+    }
+    case 'remove':
+      fs.rmSync(path.join(home, step.name));
+      return '';
+    case 'run': {
+      const [tool, ...args] = wordsOf(step.line);
+      return said(await run(tool as Tool, args, { cwd: home }), step);
+    }
+    case 'figures':
+      return figuresIn(path.join(home, step.name), step.lines);
+    case 'say':
+    case 'server':
+      return '';
+  }
+}
+
+function said({ status, stdout, stderr }: Outcome, step: Extract<Step, { kind: 'run' }>): string {
+  const output = stderr + stdout;
+  if (status === step.status && step.answers.test(output)) return output;
+  throw new Error(
+    `${step.line}: exit ${status}, wanted ${step.status} and ${step.answers}\n${output}`,
+  );
+}
+
+async function figuresIn(name: string, lines: RegExp): Promise<string> {
+  const endMs = performance.now() + DEADLINE_MS;
+  for (;;) {
+    const text = fs.existsSync(name) ? fs.readFileSync(name, 'utf8') : '';
+    const found = text.split('\n').filter((line) => lines.test(line));
+    if (found.length > 0) return `${found.join('\n')}\n`;
+    if (performance.now() > endMs) throw new Error(`no figures in ${name}:\n${text}`);
+    await pause(100);
+  }
+}
+
+/** A command line of the tour: words, some of them in double quotes. */
+function wordsOf(line: string): string[] {
+  return [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain!);
+}
+
+/** The tour as a document. */
+export function tourDocument(shown: readonly Shown[]): string {
+  const parts = [
+    '# A day in the life\n\nWhat a day with a store looks like: every command here is run by a test, and the answers are those of one run. Paths are as if it was done in `/home/you`.',
+  ];
+  for (const { step, output } of shown) {
+    const text = output.trimEnd();
+    if (step.kind === 'say') {
+      parts.push(step.heading === undefined ? step.text : `## ${step.heading}\n\n${step.text}`);
+    } else if (step.kind === 'file') parts.push(`\`${step.name}\`:\n\n\`\`\`\n${text}\n\`\`\``);
+    else if (step.kind === 'figures') parts.push(block(`grep … ${step.name}`, text));
+    else parts.push(block(lineOf(step), text));
+  }
+  return `${parts.join('\n\n')}\n`;
+}
+
+/** What is typed for a step. */
+export function lineOf(step: Step): string {
+  if (step.kind === 'run') return step.line;
+  if (step.kind === 'remove') return `rm ${step.name}`;
+  return step.kind === 'server' ? `tardisd --config ${step.config} --insecure-tcp &` : '';
+}
+
+function block(line: string, output: string): string {
+  return `\`\`\`\n$ ${line}${output === '' ? '' : `\n${output}`}\n\`\`\``;
+}

@@ -1,0 +1,91 @@
+/** A client with a history of many sets, and upkeep of it without a server. */
+import fs from 'node:fs';
+import path from 'node:path';
+import {
+  dropSets,
+  type FrameTools,
+  keepUp,
+  type UpkeepOptions,
+  type UpkeepReport,
+} from '../../src/keeper/index.js';
+import { openClientDirectory } from '../../src/store/index.js';
+import type { System } from '../../src/system/index.js';
+import { inlineSystem, type Place, SMALL_STORE } from './inline.js';
+import { keysIn, ringOf } from './rekeys.js';
+import { noise, text } from './tree.js';
+
+/** Upkeep with small limits, at once. */
+export async function keepUpInline(
+  place: Place,
+  options: Partial<UpkeepOptions> = {},
+  system: System = inlineSystem(),
+): Promise<UpkeepReport> {
+  return keepUp(system, openClientDirectory(system, place), {
+    limits: SMALL_STORE.store,
+    graceMs: 0,
+    wasteRatio: 0.25,
+    frames: { native: system.native, keys: undefined },
+    isThorough: false,
+    ...options,
+  });
+}
+
+export function dropInline(
+  place: Place,
+  sets: readonly number[],
+  system: System = inlineSystem(),
+): Promise<void> {
+  return dropSets(system, openClientDirectory(system, place), SMALL_STORE.store, sets, 0);
+}
+
+/** What opens the frames of a client that encrypts with the password of the tests. */
+export async function frameTools(place: Place): Promise<FrameTools> {
+  const system = inlineSystem();
+  const keys = await keysIn(system, path.join(place.store, place.client));
+  return {
+    native: system.native,
+    keys: keys === undefined ? undefined : ringOf(system, keys).contents,
+  };
+}
+
+/** The lines of each set, by its number, of what `toldBy` tells. */
+export function bySet(told: readonly string[]): Map<number, string[]> {
+  const sets = new Map<number, string[]>();
+  let current: string[] = [];
+  for (const line of told) {
+    const found = /^set \{"set":(\d+),/.exec(line);
+    if (found !== null) {
+      current = [];
+      sets.set(Number(found[1]), current);
+    }
+    current.push(line);
+  }
+  return sets;
+}
+
+/** What a directory takes. */
+export function bytesIn(directory: string): number {
+  return fs
+    .readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, entry) => sum + fs.statSync(path.join(entry.parentPath, entry.name)).size, 0);
+}
+
+/** Changes some files of a tree: new ones, other bytes, gone, moved, small, middle and large. */
+export function changeTree(source: string, round: number, random: { next(): number }): void {
+  fs.mkdirSync(source, { recursive: true });
+  const pick = (count: number): number => Math.floor(random.next() * count);
+  for (let change = 0; change < 12; change += 1) {
+    const directory = path.join(source, `d${pick(4)}`);
+    fs.mkdirSync(directory, { recursive: true });
+    const file = path.join(directory, `f${pick(12)}`);
+    const what = pick(10);
+    if (what < 5) fs.writeFileSync(file, text(round * 100 + change, 200 + pick(3000)));
+    else if (what < 7) fs.rmSync(file, { force: true });
+    else if (what < 8) fs.writeFileSync(file, noise(round * 100 + change, 40_000 + pick(30_000)));
+    else if (what < 9) fs.writeFileSync(file, noise(round * 100 + change, 200_000));
+    else fs.renameSync(directory, path.join(source, `e${round}-${change}`));
+  }
+  fs.writeFileSync(path.join(source, 'large'), noise(`large ${round}`, 1_150_000));
+  fs.appendFileSync(path.join(source, 'grows'), noise(round, round === 1 ? 1_200_000 : 5000));
+}

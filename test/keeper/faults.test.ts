@@ -1,0 +1,158 @@
+/**
+ * Sets are dropped and cleared up, and every operation on files, addon and database fails, or is the last one, in
+ * turn: at any moment the client tells all that is kept, and the next run does the rest, with nothing done by
+ * hand. TARDIS_FAULT_SEED replays a run, TARDIS_FAULT_STRIDE=1 leaves out nothing.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import type { UpkeepReport } from '../../src/keeper/index.js';
+import { faultySystem, seededRandom, type System } from '../../src/system/index.js';
+import { copyStore, Ledger, Plan, type Trouble, TROUBLES, watchOnly } from '../helpers/faults.js';
+import {
+  backupInline,
+  inlineSystem,
+  type Place,
+  rebuildInline,
+  SMALL_STORE,
+} from '../helpers/inline.js';
+import { toldBy } from '../helpers/rekeys.js';
+import { makeScratch, removeScratch } from '../helpers/tree.js';
+import { bySet, changeTree, dropInline, keepUpInline } from '../helpers/upkeep.js';
+
+const seed = Number(process.env['TARDIS_FAULT_SEED'] ?? Math.floor(Math.random() * 1e6));
+const stride = Number(process.env['TARDIS_FAULT_STRIDE'] ?? 8);
+const random = seededRandom(seed);
+/** Operations that are many; of the others each is hit. */
+const MANY = /^(sql\.(run|get|all|iterate)|files\.(status|read|isLink|list)|native\.sha256)$/;
+const SETS = 6;
+const TREE_SEED = 5;
+const DROPPED = [1, 2, 4];
+
+/** Small packs, of which some are rid of most they hold. */
+const STORAGE = {
+  ...SMALL_STORE,
+  store: { ...SMALL_STORE.store, packBytes: 32 << 10 },
+};
+
+const home = makeScratch();
+test.after.always(() => removeScratch(home));
+let places = 0;
+
+function freshPath(what: string): string {
+  places += 1;
+  return path.join(home, `${what} ${places}`);
+}
+
+interface Start {
+  readonly place: Place;
+  readonly all: readonly string[];
+  readonly kept: readonly string[];
+}
+
+async function withSets(): Promise<Start> {
+  const place = { store: freshPath('sets'), client: 'me' };
+  const source = freshPath('tree');
+  // Always the same: of other histories no pack might be worth writing anew.
+  const changes = seededRandom(TREE_SEED);
+  for (let round = 1; round <= SETS; round += 1) {
+    changeTree(source, round, changes);
+    await backupInline(inlineSystem(), place, [source], { create: round === 1, storage: STORAGE });
+  }
+  const all = await toldBy(place);
+  const sets = bySet(all);
+  for (const set of DROPPED) sets.delete(set);
+  return { place, all, kept: [...sets.values()].flat() };
+}
+
+const starting = withSets();
+
+function copyOf({ place }: Start): Place {
+  const copy = { ...place, store: freshPath('store') };
+  copyStore(place.store, copy.store);
+  return copy;
+}
+
+async function purge(place: Place, system: System): Promise<UpkeepReport> {
+  await dropInline(place, DROPPED, system);
+  const frames = { native: system.native, keys: undefined };
+  return keepUpInline(place, { frames, wasteRatio: 0.1 }, system);
+}
+
+async function hit(
+  t: ExecutionContext,
+  start: Start,
+  trouble: Trouble,
+  at: number,
+): Promise<string | undefined> {
+  const place = copyOf(start);
+  const ledger = new Ledger(inlineSystem());
+  const copy = `${place.store} as it was`;
+  const plan = new Plan(at, trouble.mode, () => {
+    if (trouble.dies === true) copyStore(place.store, copy);
+  });
+  let failed: unknown;
+  try {
+    await purge(place, faultySystem(ledger.system, plan));
+  } catch (error) {
+    failed = error;
+  }
+  const what = `${trouble.name} at operation ${at}, ${plan.hit} (seed ${seed})`;
+  if (trouble.dies !== true) {
+    if (failed !== undefined) t.truthy((failed as { code?: string }).code, `${what}: no code`);
+    if (plan.hit?.endsWith('.close') !== true) t.deepEqual(ledger.open, [], `${what}: still open`);
+  }
+  t.is(ledger.strayCloses, 0, `${what}: closed twice`);
+  ledger.closeAll();
+  if (fs.existsSync(copy)) {
+    removeScratch(place.store);
+    fs.renameSync(copy, place.store);
+  }
+  try {
+    await check(t, place, start, what);
+  } catch (error) {
+    throw new Error(what, { cause: error });
+  }
+  removeScratch(place.store);
+  return plan.hit;
+}
+
+async function check(t: ExecutionContext, place: Place, start: Start, what: string): Promise<void> {
+  const told = await toldBy(place);
+  const isDropped = told.length === start.kept.length;
+  t.deepEqual(told, isDropped ? start.kept : start.all, `${what}: as it was left`);
+  // What was on its way to the disk may have got there: then opening the client has finished it.
+  if (!isDropped) {
+    await dropInline(place, DROPPED).catch((error: unknown) => {
+      if ((error as { code?: string }).code !== 'NO_SUCH_SET') throw error;
+    });
+  }
+  const { isDone } = await keepUpInline(place);
+  t.true(isDone, what);
+  t.deepEqual(await toldBy(place), start.kept, `${what}: after the next run`);
+  t.is((await rebuildInline(place)).damagedRecords, 0, what);
+  t.deepEqual(await toldBy(place), start.kept, `${what}: rebuilt`);
+  const waste = await keepUpInline(place);
+  t.true(waste.isDone);
+  t.deepEqual(await toldBy(place), start.kept, `${what}: cleared up after the rebuild`);
+}
+
+for (const trouble of TROUBLES) {
+  test.serial(`clearing up: ${trouble.name}`, async (t) => {
+    const start = await starting;
+    t.true(start.kept.length < start.all.length);
+    const plan = watchOnly();
+    const watched = copyOf(start);
+    const { packs, deletedFiles } = await purge(watched, faultySystem(inlineSystem(), plan));
+    t.true(packs > 0 && deletedFiles > packs, `${packs} packs, ${deletedFiles} files`);
+    removeScratch(watched.store);
+    const offset = Math.floor(random.next() * stride);
+    const points = plan.seen.flatMap((operation, index) =>
+      !MANY.test(operation) || (index + offset) % stride === 0 ? [index + 1] : [],
+    );
+    const hits: (string | undefined)[] = [];
+    for (const at of points) hits.push(await hit(t, start, trouble, at));
+    const kinds = new Set(hits);
+    t.log(`seed ${seed}: ${hits.length} of ${plan.seen.length} operations, ${kinds.size} kinds`);
+  });
+}

@@ -1,0 +1,157 @@
+/** Commands, addresses and mail: bounded in time and output, and what goes wrong is told, not thrown. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import {
+  callUrl,
+  checkMailSettings,
+  hookVariables,
+  type HookEvent,
+  mailText,
+  parseUrl,
+  runCommand,
+  sendMail,
+} from '../../src/notify/index.js';
+import { thrownCode } from '../helpers/codes.js';
+import { urlListener } from '../helpers/listener.js';
+import { scratch } from '../helpers/scratch.js';
+
+async function lines(script: string, timeoutMs = 20_000): Promise<[string | undefined, string[]]> {
+  const said: string[] = [];
+  const onLine = (line: string): void => void said.push(line);
+  return [await runCommand(['sh', '-c', script], { timeoutMs, onLine }), said];
+}
+
+test('a command is run as it is given, and its end is told in words', async (t) => {
+  t.deepEqual(await lines('echo one; echo two >&2; printf three'), [
+    undefined,
+    ['one', 'two', 'three'],
+  ]);
+  t.deepEqual((await lines('exit 3'))[0], 'it ended with status 3');
+  t.deepEqual((await lines('kill -9 $$'))[0], 'it was ended by SIGKILL');
+  const options = { timeoutMs: 20_000 };
+  t.is(await runCommand(['/nowhere/at/all'], options), 'it cannot be run: ENOENT');
+  t.is(await runCommand(['/etc'], options), 'it cannot be run: EACCES');
+  t.is(await runCommand([], options), 'it has no name');
+  t.is(await runCommand([''], options), 'it has no name');
+  t.is(await runCommand(['true'], { ...options, input: 'x'.repeat(1 << 20) }), undefined);
+});
+
+test('what a command says is cut into short lines, and is not much', async (t) => {
+  const [why, said] = await lines(
+    String.raw`printf 'a\033[2J\r\nb\n'; head -c 1000000 /dev/zero | tr '\0' x`,
+  );
+  t.is(why, undefined);
+  t.deepEqual(said.slice(0, 2), [String.raw`a\x1b[2J`, 'b']);
+  t.is(said.at(-1), '(the rest of its output is left out)');
+  t.true(said.every((line) => line.length <= 1000));
+  t.true(said.join('').length <= 65 << 10);
+});
+
+test('a command that takes too long is ended with all it has started', async (t) => {
+  const at = path.join(scratch(t), 'alive');
+  const start = performance.now();
+  const script = `(trap '' TERM; while :; do echo x >>${at}; sleep 0.05; done) & trap 'exit 0' TERM; wait`;
+  t.is((await lines(script, 300))[0], 'it took longer than 0.3 s');
+  t.true(performance.now() - start < 4000);
+  const size = fs.statSync(at).size;
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  t.is(fs.statSync(at).size, size);
+});
+
+test('what a command leaves behind with its output open holds nobody up', async (t) => {
+  const start = performance.now();
+  t.deepEqual(await lines('echo said; sleep 30 & exit 0'), [undefined, ['said']]);
+  t.true(performance.now() - start < 10_000);
+});
+
+test('an interruption ends a command, or keeps it from being run', async (t) => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const running = runCommand(['sleep', '30'], { timeoutMs: 60_000, signal });
+  setTimeout(() => controller.abort(), 50);
+  t.is(await running, 'it was interrupted');
+  t.regex((await runCommand(['true'], { timeoutMs: 1000, signal }))!, /interrupted/);
+});
+
+test('a hook is told in variables without control characters, and of bounded length', (t) => {
+  const event: HookEvent = { event: 'failure', client: 'me', message: 'a\nb\0c', code: undefined };
+  const variables = hookVariables({ ...event, setName: 'x'.repeat(1e6), status: 0 });
+  t.is(variables['TARDIS_HOOK_MESSAGE'], String.raw`a\x0ab\x00c`);
+  t.is(variables['TARDIS_HOOK_SET_NAME']!.length, 4096);
+  t.is(variables['TARDIS_HOOK_STATUS'], '0');
+  t.false('TARDIS_HOOK_CODE' in variables);
+});
+
+const CALL = { method: 'GET', body: '', timeoutMs: 5000, pauseMs: 1 } as const;
+
+test('an address is told again where that may help, and nowhere else', async (t) => {
+  const answers = [503, 429, 200, 404, 301, 500, 500, 500];
+  const { base, asked } = await urlListener(t, (_asked, index) => answers[index]);
+  const url = new URL(`${base}/secret-path?key=secret`);
+  t.is(await callUrl(url, CALL), undefined);
+  t.is(asked.length, 3);
+  t.is(await callUrl(url, CALL), `${base} was not told: it answered 404`);
+  t.regex((await callUrl(url, CALL))!, /answered 301 \(give the address it leads to\)/);
+  t.is(asked.length, 5);
+  t.is(await callUrl(url, CALL), `${base} was not told: it answered 500`);
+  t.is(asked.length, 8);
+  t.true(asked.every((one) => one.method === 'GET' && one.url === '/secret-path?key=secret'));
+});
+
+test('an address that is silent or gone is given up, and its secrets are not told', async (t) => {
+  const { base, asked } = await urlListener(t, () => undefined);
+  const silent = await callUrl(new URL(`${base}/secret`), { ...CALL, timeoutMs: 1000 });
+  t.is(silent, `${base} was not told: no answer in time`);
+  t.is(asked.length, 3);
+  const gone = await callUrl(new URL('http://user:secret@127.0.0.1:1/secret'), CALL);
+  t.is(gone, 'http://127.0.0.1:1 was not told: ECONNREFUSED');
+  for (const text of ['ftp://a/secret', 'secret', '', 'file:///secret', 'http://']) {
+    const error = t.throws(() => parseUrl(text, 'UrlStart'));
+    t.notRegex(error.message, /secret/);
+  }
+});
+
+const MAIL = {
+  mailTo: ['ops@example.org', 'root'],
+  mailFrom: 'tardis@host',
+  mailCommand: ['true'],
+};
+
+test('mail has headers nobody can add to, and lines that every server takes', (t) => {
+  const subject = 'failed\r\nBcc: evil@example.org \u00fc'.padEnd(300, '\u00fc');
+  const mail = { subject, lines: ['one\r\n.\r\ntwo', '\u00fc'.repeat(1000)], dateMs: 0 };
+  const [head, body] = mailText(MAIL, mail).split('\n\n') as [string, string];
+  t.regex(head, /^To: ops@example\.org, root$/m);
+  t.regex(head, /^Date: Thu, 01 Jan 1970 00:00:00 \+0000$/m);
+  t.notRegex(head, /^Bcc/m);
+  const words = /^Subject: ((?:=\?utf-8\?B\?[A-Za-z0-9+/=]+\?=(?:\n )?)+)$/m.exec(head)![1]!;
+  const decoded = words.split('\n ').map((word) => Buffer.from(word.slice(10, -2), 'base64'));
+  t.is(Buffer.concat(decoded).toString().slice(0, 20), String.raw`failed\x0d\x0aBcc: e`);
+  t.true(head.split('\n').every((line) => line.length <= 78));
+  t.is(body.split('\n')[0], String.raw`one\x0d\x0a.\x0d\x0atwo`);
+  t.true(body.split('\n').every((line) => Buffer.byteLength(line) <= 998));
+});
+
+test('mail addresses that are none, or options, are refused', (t) => {
+  t.notThrows(() => checkMailSettings(MAIL));
+  for (const address of ['', '-oQ/tmp', 'a b', 'a,b', 'a\nBcc: b', '<a@b>', 'a@b;c']) {
+    const code = thrownCode(() => checkMailSettings({ ...MAIL, mailTo: [address] }));
+    t.is(code, 'CONFIG_INVALID', address);
+    t.notThrows(() => checkMailSettings({ ...MAIL, mailTo: [], mailFrom: address }));
+  }
+  t.is(
+    thrownCode(() => checkMailSettings({ ...MAIL, mailCommand: [] })),
+    'CONFIG_INVALID',
+  );
+});
+
+test('a mail command that fails is told with the last it said', async (t) => {
+  const mail = { subject: 's', lines: ['l'], dateMs: 0 };
+  const at = path.join(scratch(t), 'mail');
+  t.is(await sendMail({ ...MAIL, mailCommand: ['tee', at] }, mail), undefined);
+  t.regex(fs.readFileSync(at, 'utf8'), /^From: tardis@host\n[^]*\n\nl\n$/);
+  const mailCommand = ['sh', '-c', 'echo first; echo no route >&2; exit 75'];
+  const why = await sendMail({ ...MAIL, mailCommand }, mail);
+  t.is(why, 'mail was not sent by sh: it ended with status 75 (no route)');
+});

@@ -1,0 +1,83 @@
+/** What rules keep where something is odd: clocks before there were stamps, releases without priorities, damage, sealed tags. */
+import test from 'ava';
+import {
+  decideRetention,
+  NO_RULES,
+  type RetentionRules,
+  type RetentionSet,
+  type RetentionWish,
+} from '../../src/retention/index.js';
+
+const DAY_MS = 86_400_000;
+const START_MS = Date.UTC(2026, 0, 1, 12);
+
+function set(number: number, day: number, more: Partial<RetentionSet> = {}): RetentionSet {
+  return {
+    set: number,
+    openedAtMs: START_MS + day * DAY_MS,
+    stamp: undefined,
+    isComplete: true,
+    isDoubtful: false,
+    priority: 0,
+    isLocked: false,
+    tags: [],
+    roots: 'all',
+    ...more,
+  };
+}
+
+function gone(
+  sets: readonly RetentionSet[],
+  rules: Partial<RetentionRules>,
+  nowDay: number,
+  more: Partial<RetentionWish> = {},
+): number[] {
+  const { verdicts } = decideRetention(sets, {
+    rules: { ...NO_RULES, ...rules },
+    nowMs: START_MS + nowDay * DAY_MS,
+    leastAgeMs: 0,
+    lastCountsDays: false,
+    keepsDoubtful: true,
+    trustsClock: false,
+    ...more,
+  });
+  return verdicts.filter(({ reasons }) => reasons.length === 0).map((one) => one.set);
+}
+
+test('a clock that ran ahead before there were stamps makes nothing old', (t) => {
+  const within = { keepWithinMs: 30 * DAY_MS };
+  const sets = [set(1, 0), set(2, 1), set(3, 2), set(4, 3650)];
+  t.deepEqual(gone(sets, within, 3650), []);
+  t.deepEqual(gone(sets, within, 3650, { trustsClock: true }), []);
+  t.deepEqual(gone([set(1, 0), set(2, 5), set(3, 10), set(4, 15)], { keepLast: 1 }, 20), [1, 2, 3]);
+});
+
+test('the usual periods are not for sets of releases that gave no priorities', (t) => {
+  const periods = [
+    { priority: 40, days: 0 },
+    { priority: 10, days: 30 },
+  ];
+  const sets = Array.from({ length: 24 }, (_, week) => set(week + 1, week * 7));
+  t.deepEqual(gone(sets, { periods, isUsual: true }, 24 * 7), []);
+  t.is(gone(sets, { periods }, 24 * 7).length, 20, 'who has chosen them has it so');
+  const stamped = sets.map((one) => ({
+    ...one,
+    stamp: { countedMs: one.openedAtMs, stretch: 0, stretchMs: 0 },
+  }));
+  t.is(gone(stamped, { periods, isUsual: true }, 24 * 7).length, 20);
+});
+
+test('what may lack something since a rebuild stays until an operator has looked', (t) => {
+  const sets = [set(1, 0, { isDoubtful: true }), set(2, 1), set(3, 2)];
+  t.deepEqual(gone(sets, { keepLast: 1 }, 3), [2]);
+  t.deepEqual(gone(sets, { keepLast: 1 }, 3, { keepsDoubtful: false }), [1, 2]);
+});
+
+test('a sealed tag may be one to keep; a set of 1970 is as old as what is around it', (t) => {
+  const sets = [set(1, 0, { tags: ['~c2VhbGVk'] }), set(2, 1, { tags: ['other'] }), set(3, 2)];
+  t.deepEqual(gone(sets, { keepTags: ['mine'] }, 3), [2]);
+  t.deepEqual(gone(sets, { keepTags: ['~b3RoZXI'] }, 3), [1, 2], 'those to keep are sealed too');
+  const odd = [set(1, 0), set(2, 1), set(3, 0, { openedAtMs: 0 }), set(4, 2)];
+  const only = { beforeMs: START_MS - 90 * DAY_MS, priority: 10 };
+  t.deepEqual(gone(odd, {}, 30, { only, trustsClock: true }), []);
+});

@@ -1,0 +1,246 @@
+/** Who goes on with a session: tickets, what is replayed, and what a stranger can do to a parked session. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { WebSocket } from 'ws';
+import type { BackupResult } from '../../src/client/index.js';
+import { ClientStore } from '../../src/keeper/index.js';
+import { EntryType } from '../../src/model/index.js';
+import type { Daemon } from '../../src/server/index.js';
+import { openClientDirectory } from '../../src/store/index.js';
+import type { Address } from '../../src/system/index.js';
+import {
+  decodeMessage,
+  encodeMessage,
+  type Head,
+  type MessageName,
+  peekMessage,
+} from '../../src/transport/index.js';
+import { helloBytes } from '../helpers/greetings.js';
+import {
+  backupTo,
+  history,
+  type InlineBackup,
+  inlineSystem,
+  startInline,
+} from '../helpers/inline.js';
+import { type Fate, Link } from '../helpers/link.js';
+import { rowOf } from '../helpers/rows.js';
+import { dir, file, makeTree, noise, scratch, text } from '../helpers/tree.js';
+
+const KIB = 1 << 10;
+const PATIENCE = { forMs: 60_000, firstWaitMs: 1 };
+const NO_TICKET = Buffer.alloc(0);
+const system = inlineSystem();
+
+interface Lab {
+  readonly store: string;
+  readonly source: string;
+  readonly daemon: Daemon;
+  readonly port: number;
+}
+
+async function lab(t: ExecutionContext): Promise<Lab> {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  makeTree(source, [
+    dir('a', [file('b', text('b', 30 * KIB)), file('c', noise('c', 200 * KIB))]),
+    file('large', noise('large', 3 << 20)),
+  ]);
+  const daemon = await startInline(system, store, { creditBytes: 256 * KIB });
+  t.teardown(() => daemon.stop());
+  return { store, source, daemon, port: portOf(daemon) };
+}
+
+function portOf({ address }: Daemon): number {
+  return (address as Extract<Address, { kind: 'tcp' }>).port;
+}
+
+async function linked(t: ExecutionContext, lab: Lab, fates: readonly Fate[]): Promise<Link> {
+  const link = await Link.start({ port: () => lab.port, fates, records: true });
+  t.teardown(() => link.close());
+  return link;
+}
+
+function save({ source }: Lab, port: number, options: InlineBackup = {}): Promise<BackupResult> {
+  const reach = async (): Promise<Address> => ({ kind: 'tcp', host: '127.0.0.1', port });
+  return backupTo(system, reach, 'me', [source], { patience: PATIENCE, ...options });
+}
+
+/** A hand-made client. */
+class Peer {
+  readonly names: MessageName[] = [];
+  readonly codes: string[] = [];
+  welcome: Head<'welcome'> | undefined;
+  readonly closed: Promise<void>;
+  private readonly socket: WebSocket;
+
+  private constructor(port: number) {
+    this.socket = new WebSocket(`ws://127.0.0.1:${port}/`);
+    this.closed = new Promise((resolve) => this.socket.once('close', () => resolve()));
+    this.socket.on('error', () => undefined);
+    this.socket.on('message', (data: Buffer) => {
+      const name = peekMessage(data, 'to-client');
+      this.names.push(name);
+      if (name === 'welcome') this.welcome = decodeMessage(name, data).head;
+      if (name === 'error') this.codes.push(decodeMessage(name, data).head.code);
+    });
+  }
+
+  static async greet(port: number, changes: Partial<Head<'hello'>>): Promise<Peer> {
+    const peer = new Peer(port);
+    await new Promise((resolve) => peer.socket.once('open', resolve));
+    peer.socket.send(helloBytes('me', changes));
+    return peer;
+  }
+
+  say<N extends MessageName>(name: N, head: Head<N>): void {
+    this.socket.send(encodeMessage(name, head).head);
+  }
+
+  async hears(name: MessageName): Promise<void> {
+    for (let tries = 0; !this.names.includes(name); tries += 1) {
+      if (tries > 2000) throw new Error(`no "${name}", but ${this.names.join()}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  cut(): void {
+    this.socket.terminate();
+  }
+}
+
+const SET: Head<'openSet'> = {
+  name: '',
+  clientTimeMs: 0,
+  paths: [Buffer.from('/somewhere')],
+  rows: rowOf('root', { type: EntryType.directory, digest: undefined, sizeBytes: 0 }),
+  devices: ['1'],
+  empties: Buffer.alloc(1),
+  trust: false,
+  full: false,
+  priority: 0,
+  expendable: false,
+  tags: [],
+};
+
+/** A session that has been cut after it sent the beginning of a set. */
+async function parked({ port }: Lab): Promise<Head<'welcome'>> {
+  const peer = await Peer.greet(port, { create: true });
+  await peer.hears('welcome');
+  const welcome = peer.welcome!;
+  peer.say('acknowledge', { ticket: welcome.ticket, upTo: 0 });
+  peer.say('openSet', SET);
+  await peer.hears('setOpened');
+  peer.cut();
+  await peer.closed;
+  return welcome;
+}
+
+async function refused(t: ExecutionContext, peer: Peer, code: string, what: string): Promise<void> {
+  await peer.closed;
+  t.deepEqual(peer.codes, [code], what);
+}
+
+test('a ticket that is not right is refused, and the session stays for the one who has it', async (t) => {
+  const at = await lab(t);
+  const { ticket } = await parked(at);
+  const wrong = Buffer.from(ticket);
+  wrong[15]! ^= 1;
+  for (const [what, shown] of [
+    ['one bit', wrong],
+    ['shorter', ticket.subarray(0, 15)],
+    ['longer', Buffer.concat([ticket, Buffer.alloc(1)])],
+    ['zeros', Buffer.alloc(16)],
+  ] as const) {
+    await refused(t, await Peer.greet(at.port, { ticket: shown }), 'SESSION_GONE', what);
+  }
+  const reader = await Peer.greet(at.port, { ticket, purpose: 'read' });
+  await refused(t, reader, 'NOT_PERMITTED', 'another purpose');
+  const other = await Peer.greet(at.port, { ticket, client: 'you', create: true });
+  await refused(t, other, 'SESSION_GONE', 'another client');
+  const ahead = await Peer.greet(at.port, { ticket, upTo: 1000 });
+  await refused(t, ahead, 'PROTOCOL_VIOLATION', 'answers that were never given');
+
+  const owner = await Peer.greet(at.port, { ticket });
+  await owner.hears('welcome');
+  const { welcome } = owner;
+  t.is(welcome!.upTo, 1, 'the message that came');
+  t.notDeepEqual(welcome!.ticket, ticket, 'each connection has a ticket of its own');
+  await owner.hears('setOpened'); // said again
+  owner.say('acknowledge', { ticket: welcome!.ticket, upTo: 1 });
+  owner.cut();
+  await owner.closed;
+  await refused(t, await Peer.greet(at.port, { ticket }), 'SESSION_GONE', 'a ticket of before');
+});
+
+test('nothing is taken from who has not shown the newest ticket', async (t) => {
+  const at = await lab(t);
+  const { ticket } = await parked(at);
+  const thief = await Peer.greet(at.port, { ticket });
+  await thief.hears('welcome');
+  thief.say('closeSet', { stats: {}, seal: NO_TICKET, purge: false }); // as recorded of another connection
+  await refused(t, thief, 'PROTOCOL_VIOLATION', 'before the ticket');
+  const second = await Peer.greet(at.port, { ticket });
+  await second.hears('welcome');
+  second.say('acknowledge', { ticket, upTo: 0 });
+  await refused(t, second, 'PROTOCOL_VIOLATION', 'with an old ticket');
+  // The session is still there, for who had not heard of the newer tickets.
+  const owner = await Peer.greet(at.port, { ticket });
+  await owner.hears('welcome');
+  await owner.hears('setOpened');
+  t.is(owner.welcome!.upTo, 1);
+  owner.cut();
+});
+
+test('a new login ends a parked session at once, and is refused while one is alive', async (t) => {
+  const at = await lab(t);
+  await parked(at);
+  const result = await save(at, at.port);
+  t.is(result.set, 2);
+  const live = await Peer.greet(at.port, {});
+  await live.hears('welcome');
+  await refused(t, await Peer.greet(at.port, {}), 'CLIENT_BUSY', 'while it is alive');
+  live.cut();
+});
+
+test('what was recorded of a link stores nothing when it is said again', async (t) => {
+  const at = await lab(t);
+  const fates: Fate[] = [
+    { way: 'to-server', afterBytes: 600 * KIB, how: 'reset' },
+    { way: 'to-client', afterBytes: 700, how: 'reset' },
+    { way: 'to-server', afterBytes: 900 * KIB, how: 'end' },
+  ];
+  // So that no greeting is refused for the client it would make.
+  await save(at, at.port, { create: true });
+  fs.writeFileSync(path.join(at.source, 'large'), noise('another', 3 << 20));
+  const link = await linked(t, at, fates);
+  const during: Promise<Buffer>[] = [];
+  const result = await save(at, link.port, {
+    // While the client is away, and its session is parked, another one says what it said.
+    onRetry: () => during.push(link.replay(0, 2000)),
+  });
+  await Promise.all(during);
+  t.true(result.replacedConnections + result.restarts > 0);
+  const place = { store: at.store, client: 'me' };
+  const before = await history(place);
+  for (let index = 0; index < link.connections; index += 1) await link.replay(index, 300);
+  t.deepEqual(await history(place), before);
+  // The next one is as if nothing had been.
+  fs.writeFileSync(path.join(at.source, 'a', 'b'), 'other');
+  const next = await save(at, at.port);
+  t.is(next.restarts, 0);
+});
+
+test('a parked session holds its lock against who can wait, and the server that stops ends it at a checkpoint', async (t) => {
+  const at = await lab(t);
+  await parked(at);
+  const directory = openClientDirectory(system, { store: at.store, client: 'me' });
+  // Who can wait does not ask for it.
+  const limits = { packBytes: 1 << 20, packContentBytes: 1 << 20, asksForLock: false };
+  const open = (): Promise<{ abandon(): void }> => ClientStore.open(system, directory, limits);
+  await t.throwsAsync(open(), { code: 'CLIENT_BUSY' });
+  await at.daemon.stop();
+  (await open()).abandon();
+  t.true((await history({ store: at.store, client: 'me' }))[0]!.includes('unfinished'));
+});

@@ -1,0 +1,256 @@
+/** The server's eye on its clients: who is overdue, whose backups fail, and the figures of all. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { pino } from 'pino';
+import { TardisError } from '../../src/errors/index.js';
+import {
+  EPISODES_FILE,
+  InlineStorageHost,
+  openMetrics,
+  Watch,
+  type WatchPlan,
+} from '../../src/server/index.js';
+import { ManualClock, type System } from '../../src/system/index.js';
+import { backupInline, inlineSystem } from '../helpers/inline.js';
+import { readOpenMetrics } from '../helpers/open-metrics.js';
+import { scratch } from '../helpers/scratch.js';
+
+const HOUR_MS = 3_600_000;
+const START_MS = Date.UTC(2026, 0, 1);
+
+/** A store with clients that back up by a clock of ours, and a watch that tells by commands. */
+function observatory(t: ExecutionContext) {
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  const told = path.join(home, 'told');
+  const mail = path.join(home, 'mail');
+  fs.mkdirSync(source);
+  fs.writeFileSync(path.join(source, 'file'), 'content');
+  const clock = new ManualClock(START_MS);
+  const system: System = inlineSystem({ clock });
+  const busy = new Set<string>();
+  const note = (what: string): string[] => ['sh', '-c', `echo "$TARDIS_HOOK_${what}" >>${told}`];
+  const hook = (): string[] => note('EVENT $TARDIS_HOOK_CLIENT $TARDIS_HOOK_CODE');
+  const newWatch = (plan: Partial<WatchPlan> = {}): Watch =>
+    new Watch(
+      [system, new InlineStorageHost(system)],
+      { baseDir: store, catalogFile: 'tardis.db' },
+      {
+        intervalMs: HOUR_MS,
+        overdueAfterMs: 24 * HOUR_MS,
+        overdueFor: new Map(),
+        metricsFile: undefined,
+        metricsAddress: undefined,
+        notices: {
+          hookFailure: hook(),
+          hookOverdue: hook(),
+          hookTimeoutMs: 20_000,
+          mailTo: ['ops@example.org'],
+          mailFrom: 'tardisd@host',
+          mailCommand: ['sh', '-c', `cat >>${mail}`],
+        },
+        ...plan,
+      },
+      {
+        hasSession: (client) => busy.has(client),
+        figures: () => ({ sessions: busy.size, parkedSessions: 0, connections: 3 }),
+      },
+      pino({ level: 'silent' }),
+    );
+  const backup = (client: string, create = false): Promise<unknown> =>
+    backupInline(inlineSystem({ clock }), { store, client }, [source], { create });
+  const linesOf = (file: string): string[] =>
+    fs.existsSync(file) ? fs.readFileSync(file, 'utf8').trim().split('\n') : [];
+  const heard = (): string[] => {
+    const lines = linesOf(told).map((line) => line.trim());
+    fs.rmSync(told, { force: true });
+    return lines;
+  };
+  const mails = (): string[] => linesOf(mail).filter((line) => line.startsWith('Subject: '));
+  return { store, clock, busy, newWatch, backup, heard, mails, home };
+}
+
+test('an overdue client is told once for each episode, by a server started anew too', async (t) => {
+  const { clock, newWatch, backup, heard, mails } = observatory(t);
+  for (const client of ['one', 'two', 'three', 'four']) await backup(client, true);
+  const overdueFor = new Map([
+    ['three', 48 * HOUR_MS],
+    ['four', 0],
+  ]);
+  let watch = newWatch({ overdueFor });
+  await watch.lookAtAll();
+  clock.advance(24 * HOUR_MS - 1);
+  await watch.lookAtAll();
+  t.deepEqual(heard(), []);
+  clock.advance(1);
+  await watch.lookAtAll();
+  await watch.lookAtAll();
+  t.deepEqual(heard(), ['overdue one', 'overdue two']);
+  watch = newWatch({ overdueFor });
+  await watch.lookAtAll();
+  t.deepEqual(heard(), []);
+  await backup('one');
+  await watch.lookAt('one');
+  clock.advance(24 * HOUR_MS);
+  await watch.lookAtAll();
+  t.deepEqual(heard(), ['overdue one', 'overdue three']);
+  t.deepEqual(mails(), Array(2).fill('Subject: tardisd: 2 backups are overdue'));
+});
+
+test('a client without any set is overdue from the time when it was made', async (t) => {
+  const { clock, newWatch, store, heard } = observatory(t);
+  const client = path.join(store, 'new');
+  fs.mkdirSync(client, { recursive: true });
+  fs.writeFileSync(path.join(client, 'format.json'), '{"format":1,"clientId":"00"}\n');
+  fs.utimesSync(path.join(client, 'format.json'), START_MS / 1000, START_MS / 1000);
+  const watch = newWatch();
+  await watch.lookAtAll();
+  t.deepEqual(heard(), []);
+  clock.advance(24 * HOUR_MS);
+  await watch.lookAtAll();
+  t.deepEqual(heard(), ['overdue new']);
+});
+
+test('a set from the future grows old all the same', async (t) => {
+  const { clock, newWatch, backup, heard } = observatory(t);
+  clock.jumpTo(START_MS + 10_000 * HOUR_MS);
+  await backup('me', true);
+  clock.jumpTo(START_MS);
+  const watch = newWatch();
+  await watch.lookAtAll();
+  clock.advance(23 * HOUR_MS);
+  await watch.lookAtAll();
+  t.deepEqual(heard(), []);
+  clock.advance(HOUR_MS);
+  await watch.lookAtAll();
+  t.deepEqual(heard(), ['overdue me']);
+});
+
+test('a failed backup is told once, until there is a complete set', async (t) => {
+  const { newWatch, backup, heard, mails, busy } = observatory(t);
+  await backup('me', true);
+  const watch = newWatch();
+  await watch.lookAtAll();
+  const fail = async (): Promise<void> => {
+    watch.refused('me', new TardisError('DISK_FULL', 'the disk is full'));
+    watch.sessionEnded('me', 'failed');
+    await watch.lookAt('me');
+  };
+  await fail();
+  await fail();
+  t.deepEqual(heard(), ['failure me DISK_FULL']);
+  t.is(readOpenMetrics(watch.metrics()).get('tardis_client_failing{client="me"}'), 1);
+  await backup('me');
+  watch.sessionEnded('me', 'complete');
+  await watch.lookAt('me');
+  t.is(readOpenMetrics(watch.metrics()).get('tardis_client_failing{client="me"}'), 0);
+  watch.sessionEnded('me', 'none');
+  await watch.lookAt('me');
+  t.deepEqual(heard(), []);
+  busy.add('me'); // it tries again
+  await fail();
+  t.deepEqual(heard(), []);
+  busy.delete('me');
+  await watch.lookAtAll();
+  t.deepEqual(heard(), ['failure me DISK_FULL']);
+  t.is(mails().length, 2);
+  await watch.stop();
+  await fail();
+  t.deepEqual(heard(), []);
+});
+
+test('figures are those of the store, and say what cannot be read', async (t) => {
+  const { newWatch, backup, store, clock, home } = observatory(t);
+  await backup('a', true);
+  await backup('b', true);
+  const metricsFile = path.join(home, 'tardis.prom');
+  const watch = newWatch({ metricsFile });
+  await watch.lookAtAll();
+  clock.advance(1500);
+  const values = readOpenMetrics(watch.metrics());
+  const of = (name: string, client = 'a'): number | undefined =>
+    values.get(`tardis_client_${name}{client="${client}"}`);
+  t.is(of('last_good_set'), 1);
+  t.is(of('last_good_entries'), 1);
+  t.is(of('last_good_timestamp_seconds'), START_MS / 1000);
+  t.is(of('last_good_age_seconds'), 1.5);
+  t.is(of('overdue_after_seconds'), 24 * 3600);
+  t.is(of('damaged_contents'), 0);
+  const packs = path.join(store, 'a', 'packs');
+  const packed = fs.readdirSync(packs).map((name) => fs.statSync(path.join(packs, name)).size);
+  t.is(
+    of('stored_bytes'),
+    packed.reduce((sum, size) => sum + size, 0),
+  );
+  t.is(values.get('tardis_clients'), 2);
+  t.is(values.get('tardis_connections'), 3);
+  t.true(values.get('tardis_store_free_bytes')! > 0);
+  fs.writeFileSync(path.join(store, 'b', 'tardis.db'), 'no catalog'.repeat(1000));
+  fs.rmSync(path.join(store, 'a'), { recursive: true });
+  await watch.lookAtAll();
+  const later = readOpenMetrics(fs.readFileSync(metricsFile, 'utf8'));
+  t.is(later.get('tardis_client_readable{client="b"}'), 0);
+  t.is(later.get('tardis_client_readable{client="a"}'), undefined);
+  t.is(fs.statSync(metricsFile).mode & 0o777, 0o644);
+  fs.rmSync(store, { recursive: true });
+  await watch.lookAtAll();
+});
+
+test('damage that is marked is counted', async (t) => {
+  const { newWatch, backup, store } = observatory(t);
+  await backup('me', true);
+  const watch = newWatch({ metricsFile: path.join(store, 'figures.prom') });
+  const system = inlineSystem();
+  const database = system.openDatabase(path.join(store, 'me', 'tardis.db'), { readonly: false });
+  database.prepare('UPDATE contents SET is_damaged = 1').run();
+  database.close();
+  await watch.lookAt('me');
+  const damaged = readOpenMetrics(watch.metrics()).get(
+    'tardis_client_damaged_contents{client="me"}',
+  );
+  t.is(damaged, 1);
+});
+
+test('a file of episodes that is damaged tells all once more, and no more', async (t) => {
+  const { clock, newWatch, backup, heard, store } = observatory(t);
+  await backup('me', true);
+  clock.advance(24 * HOUR_MS);
+  for (const text of [
+    '',
+    '{',
+    'null',
+    '[]',
+    '{"format":1,"overdue":[],"failing":7}',
+    '{"format":9}',
+  ]) {
+    fs.writeFileSync(path.join(store, EPISODES_FILE), text);
+    await newWatch().lookAtAll();
+    await newWatch().lookAtAll();
+    t.deepEqual(heard(), ['overdue me'], text);
+  }
+});
+
+test('figures are written as the format wants them', (t) => {
+  const text = openMetrics([
+    { name: 'a_bytes', unit: 'bytes', help: 'b\\c\n"d"', samples: [{ value: 1.5e300 }] },
+    {
+      name: 'b',
+      help: 'none',
+      samples: [
+        { labels: { client: 'x\\y"z\n' }, value: Infinity },
+        { labels: { client: '' }, value: undefined },
+      ],
+    },
+    { name: 'c', help: 'no sample', samples: [{ value: undefined }] },
+  ]);
+  t.deepEqual(
+    [...readOpenMetrics(text)],
+    [
+      ['a_bytes', 1.5e300],
+      [String.raw`b{client="x\\y\"z\n"}`, Infinity],
+    ],
+  );
+  t.throws(() => readOpenMetrics(text.replace('# EOF\n', '')));
+  t.throws(() => readOpenMetrics(text.replace('a_bytes 1', 'a_bytes x')));
+});

@@ -1,0 +1,193 @@
+/** Completions: by the real bash, as far as that can be had by a script, and what they ask of a store. */
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { rowsOf, TOOLS } from '../../src/config/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import { type LiveKind, liveValues } from '../../src/tools/index.js';
+import { BIN, cleanEnvironment, run, succeed } from '../helpers/commands.js';
+import { backupInline, inlineSystem } from '../helpers/inline.js';
+import { PASSWORD } from '../helpers/rekeys.js';
+import { scratch } from '../helpers/scratch.js';
+import { ROOT } from '../tidy/house.js';
+
+const COMMANDS = [...new Set(TOOLS.map((tool) => tool.split(' ')[0]!))];
+const DIRECTORY = path.join(ROOT, 'completions');
+
+/** What bash would offer at the end of a line; `words` are those it has cut it into. */
+function offered(words: readonly string[], line = words.join(' ')): string[] {
+  const [command = ''] = words;
+  const script =
+    'source "$1"; COMP_LINE=$2; COMP_POINT=${#COMP_LINE}; shift 2; COMP_WORDS=("$@"); ' +
+    'COMP_CWORD=$(($# - 1)); "$(complete -p "$1" | sed "s/.* -F //; s/ .*//")"; ' +
+    'printf "%s\\n" "${COMPREPLY[@]}"';
+  const args = [
+    '--norc',
+    '-c',
+    script,
+    'bash',
+    path.join(DIRECTORY, `${command}.bash`),
+    line,
+    ...words,
+  ];
+  const env = { ...cleanEnvironment(), PATH: `${BIN}:${process.env['PATH'] ?? ''}` };
+  const told = execFileSync('bash', args, { env, encoding: 'utf8' });
+  return told.split('\n').filter((value) => value !== '');
+}
+
+function hasShell(shell: string): boolean {
+  try {
+    execFileSync(shell, ['-c', 'exit'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A store with two clients, the second of which encrypts, and two sets of the first. */
+async function lab(t: ExecutionContext) {
+  const home = scratch(t);
+  const store = path.join(home, 'store');
+  const source = path.join(home, 'my tree');
+  fs.mkdirSync(path.join(source, 'letters: new'), { recursive: true });
+  for (const name of ['letter one', 'letter two', 'other']) {
+    fs.writeFileSync(path.join(source, name), name);
+  }
+  const system = inlineSystem();
+  const place = { store, client: 'laptop' };
+  await backupInline(system, place, [source], { create: true });
+  await backupInline(system, place, [source], {});
+  await backupInline(system, { store, client: 'secret' }, [source], {
+    create: true,
+    password: PASSWORD,
+  });
+  return { home, store, source };
+}
+
+function ask(kind: LiveKind, prefix: string, words: readonly string[]): Promise<string[]> {
+  const environment = { HOME: '/nowhere', TARDIS_DEFAULTS: '' };
+  const answer = liveValues(nodeSystem(), { kind, prefix, words, environment });
+  return answer.then((values) => values.map(({ value }) => value));
+}
+
+test('a store tells its clients, sets, days and paths, and needs no password for it', async (t) => {
+  const { home, store, source } = await lab(t);
+  const at = ['-D', store, '-C', 'laptop'];
+  t.deepEqual(await ask('clients', '', [`--database=${store}`]), ['laptop', 'secret']);
+  t.deepEqual(await ask('clients', 'l', [`-D${store}`, '--unheard-of', '-x']), ['laptop']);
+  const sets = await ask('sets', '', at);
+  t.deepEqual(sets.slice(0, 2), ['2', '1'], 'the newest first');
+  t.is(sets.length, 4, 'and by name');
+  t.deepEqual(await ask('sets', 'Backup-1', at), sets.slice(3));
+  const [day = '', ...others] = await ask('days', '', at);
+  t.regex(day, /^\d{4}-\d\d-\d\d$/);
+  t.deepEqual(others, []);
+  const typed = source.replace(' ', '\\ ');
+  const paths = ['letter one', 'letter two', 'letters: new/'].map((name) => `${source}/${name}`);
+  t.deepEqual(await ask('paths', `${typed}/lett`, at), paths);
+  t.deepEqual(await ask('paths', `"${source}/lett`, at), paths, 'a quote is open');
+  t.deepEqual(await ask('paths', `'${source}'/other`, [...at, '-b', '1']), [`${source}/other`]);
+  t.deepEqual(await ask('paths', '/', at), [`/${home.split('/')[1]}/`], 'the way to its roots');
+  // Of a client that encrypts only what is no secret, unless a file has the password.
+  const closed = ['-D', store, '-C', 'secret'];
+  t.deepEqual(await ask('sets', '', closed), ['1']);
+  t.deepEqual(await ask('paths', `${typed}/`, closed).catch(() => []), []);
+  const file = path.join(home, 'password');
+  fs.writeFileSync(file, `${PASSWORD}\n`);
+  const open = [...closed, '--password-file', file];
+  t.is((await ask('sets', '', open)).length, 2);
+  t.deepEqual(await ask('paths', `${typed}/lett`, open), paths);
+  const environment = { TARDIS_DEFAULTS: '', TARDIS_DB: store, TARDIS_CLIENT: 'laptop' };
+  const words = ['--server', 'h.example.org'];
+  const question = { kind: 'sets', prefix: '', environment } as const;
+  t.is((await liveValues(nodeSystem(), { ...question, words: [] })).length, 4);
+  t.deepEqual(await liveValues(nodeSystem(), { ...question, words }), [], 'no server is asked');
+});
+
+test('no more is told than a terminal can take', async (t) => {
+  const home = scratch(t);
+  const source = path.join(home, 'tree');
+  fs.mkdirSync(source);
+  for (let n = 0; n < 700; n += 1) fs.writeFileSync(path.join(source, `f${n}`), '');
+  fs.writeFileSync(path.join(source, 'f\u001b[2J'), 'which a terminal would obey');
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  await backupInline(inlineSystem(), place, [source], { create: true });
+  const paths = await ask('paths', `${source}/f`, ['-D', place.store, '-C', 'me']);
+  t.true(paths.length >= 499 && paths.length <= 500, `${paths.length}`);
+  t.false(paths.some((name) => name.includes('\u001b')));
+});
+
+test('asked in vain, sonic complete says nothing', async (t) => {
+  for (const words of [
+    ['sets', '', '-D', '/nowhere'],
+    ['sets', '', '--config', '/nowhere'],
+    ['x', ''],
+  ]) {
+    const { status, stdout, stderr } = await run('sonic', ['complete', '--', ...words]);
+    t.deepEqual([status, stdout, stderr], [0, '', '']);
+  }
+  t.notRegex(await succeed('sonic', ['--help']), /\bcomplete\b.*PREFIX|^ {2}complete/m);
+});
+
+test.serial('bash completes options, values and what a store has', async (t) => {
+  const { home, store, source } = await lab(t);
+  const at = ['-D', store, '-C', 'laptop'];
+  t.deepEqual(offered(['sonic', 're']), ['rebuild', 'rekey', 'rename']);
+  t.deepEqual(offered(['sonic', 'tag', '--a']), ['--account', '--add']);
+  t.deepEqual(offered(['regenerate', '--overw']), ['--overwrite']);
+  t.deepEqual(offered(['regenerate', '--overwrite', 'ne']), ['newer', 'never']);
+  t.deepEqual(offered(['regenerate', '--overwrite', '=', 'ol'], 'regenerate --overwrite=ol'), [
+    'older',
+  ]);
+  t.deepEqual(offered(['tardis', '--nopro']), ['--noprogress']);
+  t.deepEqual(offered(['tardis', '-D', `${home}/st`]), [store]);
+  t.deepEqual(offered(['sonic', 'list', '-D', store, '-C', 'l']), ['laptop']);
+  t.deepEqual(offered(['lstardis', ...at, '-b', '']).slice(0, 2), ['2', '1']);
+  t.deepEqual(offered(['sonic', 'delete', ...at, '1']), ['1']);
+  const typed = `${source.replace(' ', '\\ ')}/lett`;
+  t.deepEqual(
+    offered(['regenerate', ...at, typed]),
+    ['letter one', 'letter two', 'letters: new/'].map((name) => `${source}/${name}`),
+  );
+  // Bash cuts words at colons, and takes only what is behind the last one.
+  const front = `${source.replace(' ', '\\ ')}/letters`;
+  fs.mkdirSync(path.join(source, 'letters:new'));
+  await backupInline(inlineSystem(), { store, client: 'laptop' }, [source], {});
+  const words = ['regenerate', ...at, front, ':', 'n'];
+  t.deepEqual(offered(words, `${words.slice(0, -3).join(' ')} ${front}:n`), ['new/']);
+});
+
+test('the completions of every shell have every option', (t) => {
+  for (const command of COMMANDS) {
+    const texts = [`${command}.bash`, `_${command}`, `${command}.fish`].map((file) =>
+      fs.readFileSync(path.join(DIRECTORY, file), 'utf8'),
+    );
+    for (const tool of TOOLS.filter((one) => one.split(' ')[0] === command)) {
+      for (const [, { flags }] of rowsOf(tool)) {
+        const long = /--([a-z-]+)/.exec(flags ?? '')?.[1];
+        if (long === undefined) continue;
+        t.true(texts[0]!.includes(`--${long} `), `${tool} --${long}`);
+        t.regex(texts[1]!, new RegExp(`--${long}[=[]`), `${tool} --${long}`);
+        t.regex(texts[2]!, new RegExp(` -l ${long} `), `${tool} --${long}`);
+      }
+    }
+  }
+});
+
+for (const [shell, isIts] of [
+  ['bash', /\.bash$/],
+  ['zsh', /^_/],
+  ['fish', /\.fish$/],
+] as const) {
+  test(`${shell} takes its completions without a complaint`, (t) => {
+    if (!hasShell(shell)) {
+      t.pass(`there is no ${shell} here`);
+      return;
+    }
+    for (const file of fs.readdirSync(DIRECTORY).filter((name) => isIts.test(name))) {
+      const args = ['-n', path.join(DIRECTORY, file)];
+      t.is(execFileSync(shell, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }), '');
+    }
+  });
+}

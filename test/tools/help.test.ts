@@ -1,0 +1,83 @@
+/** The words of --help, and that every example of it is a command that could be given. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { rowsOf, type Settings, splitWords, type Tool, TOOLS } from '../../src/config/index.js';
+import { checkUsage, HELP, helpText, sonicHelpText, toolCommand } from '../../src/tools/index.js';
+import { scratch } from '../helpers/scratch.js';
+
+/** The words of an example up to where the shell takes over, with this home directory. */
+function wordsOf(line: string, home: string): string[] {
+  const [own = ''] = line.split(/ [|>] /);
+  return splitWords(own, line).map((word) => word.replace(/^~/, home));
+}
+
+/** Parses a command line as its command would, without running it. */
+async function parsed<T extends Tool>(
+  tool: T,
+  words: readonly string[],
+): Promise<Settings<T> | undefined> {
+  let settings: Settings<T> | undefined;
+  const command = toolCommand({
+    tool,
+    run: async (given, found) => {
+      settings = given;
+      if (tool === 'regenerate') checkUsage(given as unknown as Settings<'regenerate'>, found);
+    },
+  });
+  command.configureOutput({ writeErr: () => undefined });
+  await command.parseAsync([...words], { from: 'user' });
+  return settings;
+}
+
+/** A home directory with what the examples name. */
+function homeOf(t: ExecutionContext): string {
+  const home = scratch(t);
+  fs.writeFileSync(path.join(home, '.tardis.cfg'), '[laptop]\nDirectories = /home\n');
+  return home;
+}
+
+for (const tool of TOOLS) {
+  test(`every example of ${tool} can be given`, async (t) => {
+    const home = homeOf(t);
+    const { examples, summary } = HELP[tool];
+    t.true(examples.length > 0);
+    t.is(new Set(examples.map(({ line }) => line)).size, examples.length);
+    for (const { line, what } of examples) {
+      if (line.includes('--config /etc')) continue; // a file that is not there
+      t.true(line.startsWith(`${tool} `), line);
+      const words = wordsOf(line, home).slice(tool.split(' ').length);
+      const settings = await parsed(tool, words);
+      t.truthy(settings, line);
+      if (words.includes('/srv/tardis')) {
+        t.deepEqual(settings!.database, Buffer.from('/srv/tardis'), line);
+      }
+      t.notRegex(what, /\.$/);
+    }
+    t.is(summary.endsWith('.'), !tool.startsWith('sonic '), summary);
+  });
+}
+
+test('an example that could not be given would be found', async (t) => {
+  await t.throwsAsync(() => parsed('sonic lock', ['--off', '3']), { message: /unknown option/ });
+  await t.throwsAsync(() => parsed('tardis', ['--workers', 'many', '/']), {
+    code: 'CONFIG_INVALID',
+  });
+  await t.throwsAsync(() => parsed('regenerate', ['--all', '/etc']), { code: 'USAGE' });
+});
+
+test('help says every option, in lines that fit, with its examples behind', (t) => {
+  for (const tool of TOOLS) {
+    const command = toolCommand({ tool, run: async () => undefined });
+    let told = '';
+    command.configureOutput({ writeOut: (text) => void (told += text) }).exitOverride();
+    t.throws(() => command.parse(['--help'], { from: 'user' }));
+    for (const [name, { flags }] of rowsOf(tool)) {
+      const long = flags?.split(/[ ,]+/).find((word) => word.startsWith('--'));
+      if (long !== undefined) t.true(told.replaceAll('[no]', '').includes(long), `${tool} ${name}`);
+    }
+    for (const { line } of HELP[tool].examples) t.true(told.includes(`\n  ${line}\n`), line);
+    for (const line of helpText(HELP[tool]).split('\n')) t.true(line.length <= 110, line);
+  }
+  t.true(sonicHelpText().includes('\n  sonic rebuild '));
+});

@@ -1,0 +1,104 @@
+/** What is shown of long work: amounts that are known, and the time that is left only where that can be known. */
+import test from 'ava';
+import { BackupProgress } from '../../src/pipeline/index.js';
+import { newRestoreProgress } from '../../src/restore/index.js';
+import { ShownBackup, ShownRestore, showsColors, TimeLeft } from '../../src/tools/index.js';
+
+const MINUTE_MS = 60_000;
+
+/** A clock by hand. */
+function clock(): { nowMs: number; readonly read: () => number } {
+  const hand = { nowMs: 1000, read: () => hand.nowMs };
+  return hand;
+}
+
+test('the time that is left follows from what was done, and is told as a guess', (t) => {
+  const hand = clock();
+  const left = new TimeLeft(hand.read);
+  t.is(left.text(0, 100), '');
+  hand.nowMs += 1000;
+  t.is(left.text(50, 100), '', 'too early');
+  hand.nowMs += 9000;
+  t.is(left.text(1, 100), '', 'too little');
+  t.is(left.text(50, 100), ', about 10 s left');
+  t.is(left.text(10, 100), ', about 2 min left');
+  t.is(left.text(25, 100), ', about 30 s left');
+  t.is(left.text(95, 100), ', about 1 s left');
+  t.is(left.text(50, undefined), '', 'nobody knows how much there is');
+  t.is(left.text(100, 100), '');
+  t.is(left.text(120, 100), '', 'there was more than was thought');
+  hand.nowMs += 600 * MINUTE_MS;
+  t.is(left.text(50, 100), ', about 10 h left');
+  t.is(left.text(3, 100), '', 'weeks are no answer');
+  left.restart();
+  t.is(left.text(50, 100), '', 'other work has begun');
+});
+
+test('a first backup tells what is left when the walk is done, a later one while it walks', (t) => {
+  const hand = clock();
+  const shown = new ShownBackup(hand.read);
+  t.is(shown.text(), 'starting');
+  const first = new BackupProgress();
+  shown.begin(first);
+  shown.opened({ empty: true, lastEntries: 0 });
+  shown.text();
+  hand.nowMs += 20_000;
+  Object.assign(first, { entries: 1100, directories: 100, scannedBytes: 1_000_000 });
+  Object.assign(first, { filesRead: 500, readBytes: 500_000, sentBytes: 9000, durableBytes: 5000 });
+  t.is(
+    shown.text(),
+    'scanned 1,100 entries, 1.0 MB …  read 500 files, 500 kB  sent 9.0 kB  stored 5.0 kB',
+  );
+  first.isWalkDone = true;
+  shown.text();
+  hand.nowMs += 20_000;
+  t.regex(shown.text(), /1\.0 MB {2}read .* stored 5\.0 kB, about 40 s left$/);
+
+  const later = new BackupProgress();
+  shown.begin(later);
+  t.notRegex(shown.text(), /left/);
+  hand.nowMs += 20_000;
+  later.entries = 250;
+  t.notRegex(shown.text(), /left/, 'the server has not said yet what there was');
+  shown.opened({ empty: false, lastEntries: 1000 });
+  t.notRegex(shown.text(), /of a second/);
+  t.regex(shown.text(), /, about 1 min left$/);
+  later.isWalkDone = true;
+  t.notRegex(shown.text(), /left/, 'how much of it has changed is not known');
+});
+
+test('a restore of a whole set tells what is left, any other does not', (t) => {
+  const hand = clock();
+  const progress = newRestoreProgress();
+  const shown = new ShownRestore(progress, hand.read);
+  shown.text();
+  hand.nowMs += 10_000;
+  Object.assign(progress, { files: 90, directories: 10, bytes: 1_000_000 });
+  t.is(shown.text(), 'restored 90 files in 10 directories, 1.0 MB');
+  const stats = { entries: 400, scannedBytes: 4_000_000 };
+  shown.expect({ state: 'complete', stats });
+  shown.text();
+  hand.nowMs += 10_000;
+  t.is(shown.text(), 'restored 90 files in 10 directories, 1.0 MB, about 30 s left');
+  progress.unchanged = 100;
+  t.is(
+    shown.text(),
+    'restored 90 files in 10 directories, 1.0 MB, 100 were there, about 10 s left',
+  );
+  shown.expect({ state: 'unfinished', stats });
+  hand.nowMs += 10_000;
+  t.notRegex(shown.text(), /left/, 'how much an unfinished set holds nobody has counted');
+});
+
+test('colors are for terminals that know them, and never where NO_COLOR is set', (t) => {
+  const terminal = { isTTY: true };
+  t.true(showsColors(undefined, terminal, { TERM: 'xterm' }));
+  t.true(showsColors(undefined, terminal, { NO_COLOR: '' }), 'empty is as if it were not there');
+  t.false(showsColors(undefined, terminal, { NO_COLOR: '1' }));
+  t.false(showsColors(undefined, terminal, { NO_COLOR: '0' }), 'whatever it says');
+  t.false(showsColors(undefined, terminal, { TERM: 'dumb' }));
+  t.false(showsColors(undefined, { isTTY: false }, {}));
+  t.false(showsColors(undefined, {}, {}));
+  t.false(showsColors(false, terminal, {}));
+  t.true(showsColors(true, {}, { NO_COLOR: '1' }), 'an option is asked for by name');
+});

@@ -1,0 +1,61 @@
+import test from 'ava';
+import { TardisError } from '../../src/errors/index.js';
+import { ManualClock, seededRandom } from '../../src/system/index.js';
+import { Backoff, hungUp, type Retry } from '../../src/transport/index.js';
+
+const LOST = new TardisError('CONNECTION_LOST', 'cut');
+
+/** The waits that are told of, without waiting for them. */
+async function waits(forMs: number, seed: number): Promise<number[]> {
+  const clock = new ManualClock(0);
+  const told: number[] = [];
+  const ended = AbortSignal.abort(); // each wait ends at once
+  const backoff = new Backoff({ clock, random: seededRandom(seed) }, { forMs }, ended);
+  for (;;) {
+    const tell = ({ waitMs }: Retry): void => {
+      told.push(waitMs);
+      clock.advance(waitMs);
+    };
+    try {
+      await backoff.wait(LOST, tell);
+    } catch (error) {
+      if (error === LOST) return told;
+      if ((error as TardisError).code !== 'INTERRUPTED') throw error;
+    }
+  }
+}
+
+test('waits grow to half a minute, differ from client to client, and end in time', async (t) => {
+  const one = await waits(600_000, 1);
+  t.true(one[0]! >= 250 && one[0]! <= 500, one.join());
+  t.true(one.slice(0, -1).every((ms) => ms <= 30_000) && one.some((ms) => ms > 15_000), one.join());
+  const sum = one.reduce((all, ms) => all + ms, 0);
+  t.true(sum <= 600_000 && sum > 590_000, `${sum}`);
+  t.notDeepEqual(one, await waits(600_000, 2));
+  t.deepEqual(one, await waits(600_000, 1), 'a seed replays');
+  t.deepEqual(await waits(0, 1), [], '0: not at all');
+});
+
+test('what cannot pass is not waited for', async (t) => {
+  const system = { clock: new ManualClock(0), random: seededRandom(1) };
+  const backoff = new Backoff(system, { forMs: 1e9 }, undefined);
+  for (const reason of [
+    new TardisError('LOGIN_FAILED', 'x'),
+    new TardisError('DISK_FULL', 'x'),
+    new TardisError('PROTOCOL_VIOLATION', 'x'),
+    new TardisError('SESSION_GONE', 'x'),
+    hungUp(),
+    new Error('a bug'),
+  ]) {
+    t.is(await t.throwsAsync(backoff.wait(reason, () => t.fail('it waits'))), reason);
+  }
+});
+
+test('a wait ends at once when nobody wants it any more', async (t) => {
+  const system = { clock: new ManualClock(0), random: seededRandom(1) };
+  const over = new AbortController();
+  const backoff = new Backoff(system, { forMs: 1e9, firstWaitMs: 1e6 }, over.signal);
+  const waiting = backoff.wait(LOST, () => undefined);
+  over.abort();
+  await t.throwsAsync(waiting, { code: 'INTERRUPTED' });
+});

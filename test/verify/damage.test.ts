@@ -1,0 +1,76 @@
+/**
+ * Damage of all kinds: a check finds every one, and names the versions of files that cannot be restored any more, those
+ * that rest on them included, and no others. What cannot be restored is found by restoring everything of every set.
+ * TARDIS_DAMAGES is the number of cases, TARDIS_SEED where they begin.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { seededRandom } from '../../src/system/index.js';
+import {
+  checkInline,
+  contentsOf,
+  dataFiles,
+  DAMAGES,
+  fingerprint,
+  lostOf,
+  namedBy,
+} from '../helpers/damage.js';
+import { copyOf, lived } from '../helpers/lived-store.js';
+import { makeScratch, removeScratch } from '../helpers/tree.js';
+
+const CASES = Number(process.env['TARDIS_DAMAGES'] ?? 1000);
+/** Of a busy machine. */
+const TIMEOUT_MS = 1_200_000;
+const SEED = Number(process.env['TARDIS_SEED'] ?? 1);
+const state = makeScratch();
+process.env['XDG_STATE_HOME'] = state;
+// Each check makes temporary catalogs: a thousand of them are for no disk.
+if (fs.existsSync('/dev/shm')) {
+  process.env['TMPDIR'] = fs.mkdtempSync('/dev/shm/tardis-test-tmp-');
+  test.after.always(() => removeScratch(process.env['TMPDIR']!));
+}
+test.after.always(() => removeScratch(state));
+
+test('a store that is whole is found so', async (t) => {
+  for (const isEncrypting of [false, true]) {
+    const { place, keyring, right } = await lived(t, isEncrypting);
+    t.true(right.size > 80);
+    const checked = await checkInline(place, { keyring, isEncrypted: isEncrypting });
+    t.deepEqual(checked.findings, []);
+    t.true(checked.records > 10);
+    t.is(checked.bytesRead, checked.bytesToRead);
+    t.true(checked.bytesRead > 2_000_000);
+  }
+});
+
+for (const [isEncrypting, share] of [
+  [false, 0.7],
+  [true, 0.15],
+] as const) {
+  test(`damage in the data is found and named${isEncrypting ? ', encrypted' : ''}`, async (t) => {
+    t.timeout(TIMEOUT_MS);
+    const { place, keyring, right } = await lived(t, isEncrypting);
+    const kinds = Object.keys(DAMAGES);
+    const whole = fingerprint(place);
+    let [found, lost] = [0, 0];
+    for (let n = 0; n < CASES * share; n += 1) {
+      const random = seededRandom(SEED * 100_003 + n);
+      const kind = kinds[n % kinds.length]!;
+      const copy = copyOf(place, 'damaged');
+      const files = dataFiles(copy);
+      const what = await DAMAGES[kind]!(path.join(copy.store, 'me'), files, random);
+      if (fingerprint(copy) === whole) continue;
+      const checked = await checkInline(copy, { keyring, isEncrypted: isEncrypting });
+      const told = `case ${n}: ${what}: ${JSON.stringify(checked.findings.slice(0, 3))}`;
+      t.true(checked.findings.length > 0, told);
+      const really = lostOf(right, await contentsOf(copy, keyring));
+      t.deepEqual(namedBy(checked), really, told);
+      found += 1;
+      lost += really.length > 0 ? 1 : 0;
+    }
+    t.log(`${found} damages, ${lost} of them with lost versions`);
+    t.true(found > CASES * share * 0.9);
+    t.true(lost > CASES * share * 0.5);
+  });
+}
