@@ -121,6 +121,8 @@ needed_to_build=$lacking
 lacks rsync rsync
 lacks rdiff rdiff
 lacks git git
+lacks setfattr attr
+lacks setfacl acl
 
 can_install() {
   command -v apt-get >/dev/null 2>&1 || return 1
@@ -133,7 +135,8 @@ can_install() {
 install_lacking() {
   can_install || return 1
   say "installing$lacking with apt-get (python3, make and g++ compile the native parts, librsync makes"
-  say 'deltas; rsync, rdiff and git are what tests compare restored files, deltas and exclude rules with)'
+  say 'deltas; rsync, rdiff and git are what tests compare restored files, deltas and exclude rules with; attr'
+  say 'and acl give files of tests attributes and access lists)'
   # Lists of packages may be missing on a fresh machine; a source that fails need not be the one.
   $as_root apt-get update -qq </dev/null || say 'apt-get update failed; trying with the lists at hand'
   # shellcheck disable=SC2086 # Words are meant to be split.

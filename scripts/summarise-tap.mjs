@@ -1,6 +1,10 @@
 // Runs a command that prints test results as TAP, shows the failed ones with what is told about them,
 // and ends with the line `N passed, N failed`. Fails when a test failed, none ran, or the command did.
 //
+// The command runs in a process group of its own. When it has ended, or has taken longer than
+// TARDIS_TEST_LIMIT_MIN minutes, the whole group is killed: what a test has left behind must not hold the
+// run open, however it came to hold a pipe of ours.
+//
 //   node scripts/summarise-tap.mjs npx ava --tap
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -9,6 +13,10 @@ const RESULT = /^(not )?ok \d+(?: - )?(.*)$/;
 /** A directive at the end of a result: the test was not run, or only planned. */
 const NOT_RUN = new RegExp(`# (?:SKIP|${'TO'}DO)\\b`, 'i');
 const PROGRESS_EVERY = 50;
+const SILENCE_MS = 120_000;
+const DEFAULT_LIMIT_MIN = 60;
+/** How long the command may take to end when it is asked to, and its output to end after it. */
+const END_GRACE_MS = 15_000;
 
 const [program, ...args] = process.argv.slice(2);
 if (program === undefined) {
@@ -22,6 +30,8 @@ let failed = 0;
 let notRun = 0;
 let isFailureShown = false;
 let isInDetails = false;
+let lastTitle = 'none';
+let lastResultMs = startMs;
 
 /** How long it has taken, and how far it has come in the order of the files. */
 function tellProgress(title) {
@@ -36,6 +46,8 @@ function fail(title) {
 
 function readResult(line) {
   const [, not, title] = RESULT.exec(line);
+  lastTitle = title;
+  lastResultMs = performance.now();
   isFailureShown = false;
   if (NOT_RUN.test(title)) {
     notRun += 1;
@@ -64,22 +76,54 @@ function readLine(line) {
   }
 }
 
-const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+const limitMin = Number(process.env.TARDIS_TEST_LIMIT_MIN ?? DEFAULT_LIMIT_MIN);
+if (!(limitMin > 0)) throw new Error('TARDIS_TEST_LIMIT_MIN must be a number of minutes');
+
+const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+
+/** Sends a signal to the command and to all it has started in its group. */
+function signalGroup(signal) {
+  try {
+    process.kill(-child.pid, signal);
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
+}
+
 const ended = new Promise((resolve) => {
   child.once('error', (error) => resolve(`could not start: ${error.message}`));
-  child.once('close', (code, signal) => {
+  child.once('exit', (code, signal) => {
     resolve(code === 0 ? '' : code === null ? `ended by ${signal}` : `exit status ${code}`);
   });
 });
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
-for await (const line of createInterface({ input: child.stdout, crlfDelay: Infinity })) {
-  readLine(line);
-}
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => signalGroup(signal));
+
+const silence = setInterval(() => {
+  if (performance.now() - lastResultMs < SILENCE_MS) return;
+  lastResultMs = performance.now();
+  console.log(`nothing for ${SILENCE_MS / 60_000} min; the last one: ${lastTitle}`);
+}, 1_000);
+const limit = setTimeout(() => {
+  fail(`not ended after ${limitMin} min; the last one: ${lastTitle}`);
+  signalGroup('SIGINT');
+  setTimeout(() => signalGroup('SIGKILL'), END_GRACE_MS).unref();
+}, limitMin * 60_000);
+
+const lines = createInterface({ input: child.stdout, crlfDelay: Infinity });
+lines.on('line', readLine);
+const allRead = new Promise((resolve) => lines.once('close', resolve));
 const how = await ended;
+const grace = setTimeout(() => lines.close(), END_GRACE_MS);
+signalGroup('SIGKILL');
+await allRead;
+clearTimeout(grace);
+clearTimeout(limit);
+clearInterval(silence);
 
 if (how !== '' && failed === 0) fail(`${[program, ...args].join(' ')}: ${how}`);
 else if (passed === 0 && failed === 0) fail('no test ran');
 console.log('');
 if (notRun > 0) console.log(`${notRun} not run`);
 console.log(`${passed} passed, ${failed} failed`);
-process.exitCode = failed === 0 ? 0 : 1;
+// Whatever still holds the pipe: all is said.
+process.exit(failed === 0 ? 0 : 1);

@@ -318,10 +318,7 @@ test('attributes and ACLs are set unless that is switched off', async (t) => {
   fs.rmSync(lab.out, { recursive: true });
   t.is((await lab.restore('--no-set-attrs')).status, 0);
   t.is(lab.differences().length, here.attributes ? 2 : 0);
-  for (const name of ['f', 'd']) {
-    const { stdout } = spawnSync('getfattr', ['-d', lab.at(name)]);
-    t.is(stdout.toString(), '', name);
-  }
+  for (const [name, seen] of look(lab.out)) t.notRegex(seen, /attributes/, name);
   t.is(
     fs.statSync(lab.at('f'), { bigint: true }).mtimeNs,
     fs.statSync(path.join(lab.source, 'f'), { bigint: true }).mtimeNs,
