@@ -112,6 +112,14 @@ const NEEDED_PARTS = (schema: string): string =>
   `content_id IN (SELECT part_id FROM ${schema}.content_parts WHERE ${NEEDED(schema)})`;
 
 /**
+ * Whether a directory is of a root that a set has not finished. Such a set places a directory where it is met;
+ * the packs say so only when its row is written, after it, and nothing needs them to before the set is complete.
+ */
+const isUnderWay = (schema: string): string =>
+  `(root_id IN (SELECT root_id FROM ${schema}.set_roots JOIN ${schema}.backup_sets USING (set_number)
+     WHERE state = 'unfinished'))`;
+
+/**
  * What each table says, without what a catalog that is made anew need not have: passing flags, skip hashes, marks, and what
  * no listed set needs. Where contents are is looked at in the records themselves.
  */
@@ -120,9 +128,15 @@ const SAID: Readonly<Record<string, (schema: string) => string>> = {
     `SELECT directory_id, name, first_set, last_set, type, flags & ~${PASSING_FLAGS}, size_bytes, child_id,
        metadata, ${DIGEST_OF(schema)} FROM ${schema}.entries e WHERE ${isShown(schema)}`,
   directories: (schema) =>
-    `SELECT directory_id, root_id, parent_id, name, inode, birth_time_ns FROM ${schema}.directories
+    `SELECT directory_id, root_id FROM ${schema}.directories
      WHERE parent_id = 0 OR directory_id IN ${SHOWN_ENTRIES(schema, 'child_id')}`,
-  'directories without a place': (schema) => `SELECT * FROM ${schema}.unplaced_directories`,
+  'places of directories': (schema) =>
+    `SELECT directory_id, parent_id, name, inode, birth_time_ns FROM ${schema}.directories
+     WHERE (parent_id = 0 OR directory_id IN ${SHOWN_ENTRIES(schema, 'child_id')})
+       AND NOT ${isUnderWay(schema)}`,
+  'directories without a place': (schema) =>
+    `SELECT directory_id FROM ${schema}.unplaced_directories LEFT JOIN ${schema}.directories USING (directory_id)
+     WHERE root_id IS NULL OR NOT ${isUnderWay(schema)}`,
   numbers: (schema) =>
     `SELECT * FROM ${schema}.state WHERE key LIKE 'counter.%' OR key LIKE 'commit.%'`,
   roots: (schema) => `SELECT * FROM ${schema}.roots`,
@@ -145,6 +159,7 @@ const SAID: Readonly<Record<string, (schema: string) => string>> = {
      WHERE ${LISTED(schema)}`,
   notes: (schema) => `SELECT * FROM ${schema}.set_notes WHERE ${LISTED(schema)}`,
   settings: (schema) => `SELECT * FROM ${schema}.settings`,
+  'paths to be forgotten': (schema) => `SELECT * FROM ${schema}.forget_requests`,
   'settings of clients': (schema) => `SELECT * FROM ${schema}.set_configs WHERE ${LISTED(schema)}`,
   'names of owners': (schema) => `SELECT * FROM ${schema}.owner_names`,
   'seals of directories': (schema) =>

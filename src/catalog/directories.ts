@@ -154,7 +154,8 @@ export class DirectoryTable {
 
   /**
    * A set that was broken off may have told what is in a directory, but not where it is. Unless such
-   * a directory is met in the next set, nothing else would ever close what is in it.
+   * a directory is met in the next set, nothing else would ever close what is in it. Also when the set before
+   * is no longer there: it may have been broken off, and deleted since.
    */
   unplaceStranded(): void {
     this.statements.unplaceStranded.run();

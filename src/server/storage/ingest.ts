@@ -94,7 +94,7 @@ export class Ingest {
     const set = store.counters.set;
     const { nowMs, clientTimeMs } = request;
     const name = request.name === '' ? defaultSetName(set, nowMs) : request.name;
-    if (sets.find(set - 1)?.state === 'unfinished') directories.unplaceStranded();
+    if (sets.find(set - 1)?.state !== 'complete') directories.unplaceStranded();
     sets.open(set, name, nowMs, clientTimeMs);
     const journal = new SetJournal(store, set);
     const roots = new SetRoots(store, journal, request, rows);
