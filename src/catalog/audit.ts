@@ -2,9 +2,8 @@
  * Questions of a check to a catalog: to a private copy, so that they may take their time and have indexes of
  * their own. What they answer may be nonsense: the catalog is what is being checked.
  */
-import path from 'node:path';
 import { asTardisError } from '../errors/index.js';
-import type { SqlDatabase, System } from '../system/index.js';
+import { PrivateFolder, type SqlDatabase, type System } from '../system/index.js';
 import { Catalog } from './catalog.js';
 import { differencesIn, type Inconsistency, inconsistenciesIn, lackingIn } from './audit-rules.js';
 import { snapshotCatalog } from './snapshot.js';
@@ -53,12 +52,10 @@ export class CatalogAudit {
   /** The same copy, for the usual questions. */
   readonly catalog: Catalog;
   private readonly database: SqlDatabase;
-  private readonly folder: string;
-  private readonly system: System;
+  private readonly folder: PrivateFolder;
   private statements: ReturnType<typeof statementsOf> | undefined;
 
-  private constructor(system: System, folder: string, database: SqlDatabase, catalog: Catalog) {
-    this.system = system;
+  private constructor(folder: PrivateFolder, database: SqlDatabase, catalog: Catalog) {
     this.folder = folder;
     this.database = database;
     this.catalog = catalog;
@@ -66,8 +63,8 @@ export class CatalogAudit {
 
   /** Copies a catalog and opens the copy. Throws CATALOG_DAMAGED, CATALOG_NEWER, CLIENT_BUSY, DISK_FULL. */
   static open(system: System, catalogPath: string): CatalogAudit {
-    const folder = system.files.makeTemporaryDirectory();
-    const copy = path.join(folder, 'catalog.db');
+    const folder = new PrivateFolder(system.files);
+    const copy = folder.file('catalog.db');
     let database: SqlDatabase | undefined;
     let catalog: Catalog | undefined;
     try {
@@ -77,11 +74,11 @@ export class CatalogAudit {
       database.pragma('journal_mode = MEMORY');
       database.pragma('synchronous = OFF');
       database.pragma('temp_store = MEMORY');
-      return new CatalogAudit(system, folder, database, catalog);
+      return new CatalogAudit(folder, database, catalog);
     } catch (error) {
       database?.close();
       catalog?.close();
-      removeFolder(system, folder);
+      folder.remove();
       throw asTardisError(error, `reading ${catalogPath}`);
     }
   }
@@ -167,14 +164,9 @@ export class CatalogAudit {
       this.catalog.close();
       this.database.close();
     } finally {
-      removeFolder(this.system, this.folder);
+      this.folder.remove();
     }
   }
-}
-
-function removeFolder({ files }: System, folder: string): void {
-  for (const name of files.list(folder)) files.unlink(path.join(folder, name));
-  files.removeDirectory(folder);
 }
 
 /** Indexes that backups do not pay for, and the questions that need them. */

@@ -3,9 +3,8 @@
  * beside it: on a read-only file system, or without the permission to write. Then a copy is read,
  * provided that nothing has changed the catalog while it was copied.
  */
-import path from 'node:path';
 import { isDiskFull, systemCode, TardisError } from '../errors/index.js';
-import { type SqlDatabase, type System, textBytes } from '../system/index.js';
+import { PrivateFolder, type SqlDatabase, type System, textBytes } from '../system/index.js';
 
 /** What SQLite keeps of a database, besides the index of its log, which it can make anew. */
 const SUFFIXES = ['', '-wal', '-journal'] as const;
@@ -28,21 +27,24 @@ export function needsCopy(error: unknown): boolean {
  */
 export function openCopy(system: System, catalogPath: string): SqlDatabase | undefined {
   try {
-    return copyTo(system, catalogPath, system.files.makeTemporaryDirectory());
+    return copyTo(system, catalogPath, new PrivateFolder(system.files));
   } catch (error) {
     if (!isDiskFull(error)) throw error;
   }
   try {
-    return copyTo(system, catalogPath, system.files.makeTemporaryDirectory(MEMORY));
+    return copyTo(system, catalogPath, new PrivateFolder(system.files, MEMORY));
   } catch (error) {
     const why = 'the catalog must be copied to be read, but TMPDIR is full, and so is';
     throw new TardisError('DISK_FULL', `${why} ${MEMORY}`, { path: MEMORY }, error);
   }
 }
 
-function copyTo(system: System, catalogPath: string, directory: string): SqlDatabase | undefined {
-  const { files } = system;
-  const copy = path.join(directory, 'copy.db');
+function copyTo(
+  system: System,
+  catalogPath: string,
+  folder: PrivateFolder,
+): SqlDatabase | undefined {
+  const copy = folder.file('copy.db');
   try {
     if (!copyUnchanged(system, catalogPath, copy)) return undefined;
     const writer = system.openDatabase(copy, { readonly: false });
@@ -54,8 +56,7 @@ function copyTo(system: System, catalogPath: string, directory: string): SqlData
     // An open file stays until it is closed, whatever becomes of its name.
     return system.openDatabase(copy, { readonly: true });
   } finally {
-    for (const name of files.list(directory)) files.unlink(path.join(directory, name));
-    files.removeDirectory(directory);
+    folder.remove();
   }
 }
 

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { Catalog, snapshotCatalog } from '../catalog/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
 import { type ClientDirectory, Codec, decode, encode, encodedBound } from '../store/index.js';
-import { breather, type Files, type System } from '../system/index.js';
+import { breather, type Files, PrivateFolder, type System } from '../system/index.js';
 
 /** A piece of the catalog, compressed for itself. */
 const PIECE_BYTES = 1 << 20;
@@ -124,14 +124,13 @@ async function withSettledFile<T>(
 ): Promise<T> {
   const { files } = system;
   if ((files.status(`${catalogPath}-wal`)?.sizeBytes ?? 0) === 0) return work(catalogPath);
-  const folder = files.makeTemporaryDirectory();
+  const folder = new PrivateFolder(files);
   try {
-    const copy = path.join(folder, 'catalog.db');
+    const copy = folder.file('catalog.db');
     snapshotCatalog(system, catalogPath, copy);
     return await work(copy);
   } finally {
-    for (const left of files.list(folder)) files.unlink(path.join(folder, left));
-    files.removeDirectory(folder);
+    folder.remove();
   }
 }
 

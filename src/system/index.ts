@@ -49,6 +49,7 @@ export {
   isLoopback,
   type Network,
 } from './network.js';
+export { PrivateFolder } from './private-folder.js';
 export { type Random, seededRandom } from './random.js';
 export {
   ARRIVED,
