@@ -204,6 +204,17 @@ _tardis_complete_sonic() {
     options='--database -D --client -C --port --timeout --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --yes --dry-run -n --clear-up --noclear-up --waste --priorities --keep-periods --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-tag --before --priority --preview --trust-clock --help --version'
     rest='any'
     ;;
+  forget-path)
+    case $isBehind$option in 0--password | 0-P) option= ;; esac
+    case $option in
+      --database | -D) kind='dirs' ;;
+      --client | -C) kind='live clients' ;;
+      --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask | --undo-period | --undo) kind='any' ;;
+      --config | --password-file | -F | --keys) kind='files' ;;
+    esac
+    options='--database -D --client -C --port --timeout --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --verify --noverify --accept-damage --preview --undo-period --list --undo --finish --now --abort --yes --dry-run -n --help --version'
+    rest='live paths'
+    ;;
   orphans)
     case $isBehind$option in 0--password | 0-P) option= ;; esac
     case $option in
@@ -348,7 +359,7 @@ _tardis_complete_sonic() {
     ;;
   *)
     options='--help --version'
-    rest='words create list rebuild check setpass chpass rotate rekey encrypt keys account delete purge orphans diff files info stats getconfig setconfig upgrade tag lock priority rename expendable'
+    rest='words create list rebuild check setpass chpass rotate rekey encrypt keys account delete purge forget-path orphans diff files info stats getconfig setconfig upgrade tag lock priority rename expendable'
     ((${#words[@]} > 2)) && rest=any
     ;;
   esac

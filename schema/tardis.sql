@@ -187,6 +187,15 @@ CREATE TABLE settings (
   value TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- Paths that are to be forgotten in all sets up to one, when their time has come.
+CREATE TABLE forget_requests (
+  request_id  INTEGER PRIMARY KEY,
+  path        BLOB NOT NULL, -- absolute; sealed as names of entries are
+  last_set    INTEGER NOT NULL,
+  asked_at_ms INTEGER NOT NULL, -- the clock of the store's machine
+  due_at_ms   INTEGER NOT NULL
+);
+
 -- What the client of a set was set to, in its own words (sealed where it encrypts).
 CREATE TABLE set_configs (
   set_number INTEGER PRIMARY KEY,

@@ -7,3 +7,11 @@ CREATE TABLE set_configs (
   set_number INTEGER PRIMARY KEY,
   config     TEXT NOT NULL
 );
+-- Paths that are to be forgotten.
+CREATE TABLE forget_requests (
+  request_id  INTEGER PRIMARY KEY,
+  path        BLOB NOT NULL,
+  last_set    INTEGER NOT NULL,
+  asked_at_ms INTEGER NOT NULL,
+  due_at_ms   INTEGER NOT NULL
+);

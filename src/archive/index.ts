@@ -23,4 +23,5 @@ export * from './reports.js';
 export * from './wire.js';
 export * from './wire-reports.js';
 export * from './wire-changes.js';
+export * from './wire-forgets.js';
 export { setAt, setNamed } from './sets.js';

@@ -158,6 +158,12 @@ export function applyEvent(
     case 'setting':
       catalog.settings.put(event.key, event.value);
       return;
+    case 'forget-asked':
+      catalog.forgets.put(event);
+      return;
+    case 'forget-withdrawn':
+      catalog.forgets.remove(event.id);
+      return;
     case 'set-closed':
       catalog.sets.complete(event.set, event.closedAtMs, event.stats);
       return;

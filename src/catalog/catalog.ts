@@ -11,6 +11,7 @@ import { DamageCounts } from './damage-counts.js';
 import { DirectoryTable } from './directories.js';
 import { EntryCounts } from './entry-counts.js';
 import { EntryTable } from './entries.js';
+import { ForgetRequests } from './forget-requests.js';
 import { HistoryTable } from './history.js';
 import { closeAfterWriting, openForReading, openForWriting, type WritingOptions } from './open.js';
 import { OwnerTable } from './owners.js';
@@ -39,6 +40,7 @@ export class Catalog {
   private historyTable: HistoryTable | undefined;
   private reportTable: ReportTable | undefined;
   private settingsTable: KeptSettings | undefined;
+  private forgetRequests: ForgetRequests | undefined;
   private upkeepTable: UpkeepTable | undefined;
   private imageTable: ImageTable | undefined;
   private readonly database: SqlDatabase;
@@ -97,6 +99,12 @@ export class Catalog {
   get settings(): KeptSettings {
     this.settingsTable ??= new KeptSettings(this.database);
     return this.settingsTable;
+  }
+
+  /** What is to be forgotten. */
+  get forgets(): ForgetRequests {
+    this.forgetRequests ??= new ForgetRequests(this.database);
+    return this.forgetRequests;
   }
 
   /** For writers, like those below. */

@@ -17,6 +17,7 @@ import type {
   RootRecord,
   SetNote,
 } from '../store/index.js';
+import { ForgetRequests } from './forget-requests.js';
 import { marksOf, statsOf } from './sets.js';
 import type { SqlDatabase } from '../system/index.js';
 
@@ -49,9 +50,11 @@ type SetColumns = [
 export class ImageTable {
   private readonly statements;
   private readonly inserts;
+  private readonly forgets: ForgetRequests;
 
   constructor(database: SqlDatabase) {
     this.inserts = insertsOf(database);
+    this.forgets = new ForgetRequests(database);
     this.statements = {
       roots: database.prepare(
         'SELECT root_id AS root, path, directory_id AS directory, device FROM roots ORDER BY root_id',
@@ -142,6 +145,7 @@ export class ImageTable {
     for (const settings of pagesOf(this.statements.settings.all() as KeptSetting[])) {
       yield { type: 'settings', settings };
     }
+    for (const requests of pagesOf(this.forgets.all())) yield { type: 'forgets', requests };
     for (const set of this.statements.notedSets.all() as number[]) {
       for (const notes of pagesOf(this.statements.notes.all(set) as SetNote[])) {
         yield { type: 'notes', set, notes };
@@ -257,6 +261,9 @@ export class ImageTable {
         return;
       case 'settings':
         for (const { key, value } of item.settings) inserts.setting.run(key, value);
+        return;
+      case 'forgets':
+        for (const request of item.requests) this.forgets.put(request);
         return;
       case 'notes':
         for (const { directory, name, what, reason } of item.notes) {

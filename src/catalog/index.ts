@@ -17,6 +17,7 @@ export { CATALOG_VERSION, catalogVersion } from './open.js';
 export { recoverCatalog, type RecoveryReport } from './recover.js';
 export type { BackupSet, SetState } from './sets.js';
 export type { EntryPlace, SetSpan } from './reports.js';
+export { type ForgottenPath, ForgettingCopy } from './forget.js';
 export { IdSet } from './id-set.js';
 export { KeptSettings, settingsOf } from './settings.js';
 export type { CommitPoint, ImagePoint, Waste } from './state.js';

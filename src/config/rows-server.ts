@@ -106,7 +106,7 @@ export const SERVER_ROWS = {
   storeSkipFile: {
     type: 'name',
     default: '.tardis-skip',
-    tools: ['tardisd', 'sonic create', 'sonic rekey', 'sonic encrypt'],
+    tools: ['tardisd', 'sonic create', 'sonic rekey', 'sonic encrypt', 'sonic forget-path'],
     variable: 'TARDIS_SKIP',
     serverKey: 'SkipFileName',
     help: 'name of the empty file made in each new client directory, for backups of the server itself',

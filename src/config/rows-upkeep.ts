@@ -18,7 +18,7 @@ export const UPKEEP_ROWS = {
   deleteYes: {
     type: 'bool',
     default: false,
-    tools: ['sonic delete', 'sonic purge'],
+    tools: ['sonic delete', 'sonic purge', 'sonic forget-path'],
     flags: '--yes',
     help: 'delete without a question; needed where there is no terminal',
     test: 'sets are deleted by number, name and range, after a question',
@@ -26,7 +26,7 @@ export const UPKEEP_ROWS = {
   rehearse: {
     type: 'bool',
     default: false,
-    tools: ['sonic delete', 'sonic purge', 'sonic upgrade'],
+    tools: ['sonic delete', 'sonic purge', 'sonic forget-path', 'sonic upgrade'],
     flags: '-n, --dry-run',
     help: 'only tell what would be done',
     test: 'sets are deleted by number, name and range, after a question',
@@ -79,6 +79,16 @@ export const UPKEEP_ROWS = {
     serverKey: 'LeastAge',
     help: 'seconds that the server keeps a set in any case; whoever deletes over the network cannot shorten it',
     test: 'over the network no set goes before LeastAge',
+  },
+  forgetAfterSeconds: {
+    type: 'seconds',
+    min: 0,
+    max: 100 * YEAR_SECONDS,
+    default: 7 * 24 * HOUR_SECONDS,
+    tools: ['tardisd'],
+    serverKey: 'ForgetAfter',
+    help: 'seconds in which it can be taken back that a path is to be forgotten; who asks for it over the network cannot shorten them',
+    test: 'over the network no path is forgotten before ForgetAfter',
   },
   wastePercent: {
     type: 'int',

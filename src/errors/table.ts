@@ -64,6 +64,7 @@ export const ERROR_TABLE = Object.freeze({
     1,
     'Use 1 to 128 letters, digits, dots, hyphens or underscores, not starting with a dot.',
   ),
+  NO_SUCH_REQUEST: row('user', 1, 'List them with `sonic forget-path --list`.'),
   NO_SUCH_SET: row('user', 1, 'List the backup sets with `lstardis`.'),
   SET_LOCKED: row('user', 1, 'Unlock it first (sonic lock --unlock), if it may go.'),
   SET_TOO_YOUNG: row(

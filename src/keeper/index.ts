@@ -29,6 +29,13 @@ export {
   type StreamStart,
 } from './streams.js';
 export type { FrameTools } from './remake.js';
+export {
+  askToForget,
+  dueForgets,
+  forgetRequestsOf,
+  previewForget,
+  withdrawForget,
+} from './forget-requests.js';
 export { changeSetting } from './settings-changes.js';
 export { dropSets, markSets } from './set-changes.js';
 export {
@@ -37,4 +44,4 @@ export {
   type UpkeepReport,
   type UpkeepStep,
 } from './upkeep.js';
-export { stampFigures } from './set-stamps.js';
+export { isClockInDoubt, stampFigures } from './set-stamps.js';

@@ -9,6 +9,7 @@ export * from './row.js';
 export * from './rights.js';
 export * from './seals.js';
 export * from './set-marks.js';
+export * from './forget-request.js';
 export * from './kept-settings.js';
 export * from './set-name.js';
 export * from './sizes.js';

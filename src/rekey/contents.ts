@@ -6,11 +6,11 @@
 import { createHash } from 'node:crypto';
 import {
   applyContentRecord,
+  type IdSet,
   Locator,
   type PlacedContent,
   type StoredContent,
 } from '../catalog/index.js';
-import type { Keyring } from '../crypto/index.js';
 import {
   fetchHead,
   fetchRecord,
@@ -31,6 +31,7 @@ import {
 import type { ClientStore } from '../keeper/index.js';
 import {
   buildEncoded,
+  buildFrame,
   buildRecord,
   Codec,
   type ContentIndex,
@@ -45,19 +46,22 @@ import {
   readFrameIndex,
   readHeader,
   RECORD_CHUNKED,
-  RecordCipher,
   type RecordHeader,
   RecordKind,
+  type Slice,
   writeContentIndex,
 } from '../store/index.js';
 import type { NativeCalls } from '../system/index.js';
 import type { DigestMap } from './digest-map.js';
+import type { NewKeys } from './new-keys.js';
 import type { OldGeneration } from './old-generation.js';
 import { StreamMover } from './streams.js';
 
 /** A checkpoint comes after so much. */
 const CHECKPOINT_BYTES = 64 << 20;
 const PAGE_CONTENTS = 512;
+/** Of frames that are made anew, since not all in them is needed. */
+const COMPRESSION = { codec: Codec.zstd, level: 3 } as const;
 
 export class ContentMover {
   /** How many were looked at. */
@@ -72,24 +76,28 @@ export class ContentMover {
   private readonly native: NativeCalls;
   private readonly old: OldGeneration;
   private readonly store: ClientStore;
-  private readonly keyring: Keyring;
+  private readonly keys: NewKeys;
   private readonly map: DigestMap;
+  private readonly needed: IdSet | undefined;
 
+  /** `needed`: ids of the contents to bring over; undefined: all of them. */
   constructor(
     native: NativeCalls,
     old: OldGeneration,
     store: ClientStore,
-    keyring: Keyring,
+    keys: NewKeys,
     map: DigestMap,
+    needed: IdSet | undefined,
   ) {
     this.native = native;
     this.old = old;
     this.store = store;
-    this.keyring = keyring;
+    this.keys = keys;
     this.map = map;
-    const { backend, keys } = old.source;
-    this.reader = new RecordReader(backend, native, new ReaderMemory(), keys);
-    this.streams = new StreamMover(native, old, store, keyring);
+    this.needed = needed;
+    const { backend, keys: oldKeys } = old.source;
+    this.reader = new RecordReader(backend, native, new ReaderMemory(), oldKeys);
+    this.streams = new StreamMover(native, old, store, keys);
   }
 
   /** All contents that came since the last call, and their signatures. */
@@ -100,7 +108,7 @@ export class ContentMover {
       const page = history.contents(this.lastContent, PAGE_CONTENTS);
       for (const { contentId } of page) {
         throwIfAborted(signal);
-        await this.ensure(contentId);
+        if (this.isNeeded(contentId)) await this.ensure(contentId);
         this.contents += 1;
         onMoved();
       }
@@ -134,7 +142,11 @@ export class ContentMover {
 
   /** Stands for a content that is lost: no content has it. */
   standIn(old: Uint8Array): Buffer {
-    return contentDigest(this.native, this.keyring.contents, Buffer.from(old));
+    return this.keys.digest(Buffer.from(old));
+  }
+
+  private isNeeded(contentId: number | undefined): boolean {
+    return this.needed === undefined || (contentId !== undefined && this.needed.has(contentId));
   }
 
   private isStored(digest: Uint8Array): boolean {
@@ -173,36 +185,46 @@ export class ContentMover {
 
   /** A frame, or a content in one piece. */
   private async moveWhole(place: RecordPlace): Promise<void> {
-    const { old, native, keyring, store } = this;
+    const { old, native, keys, store } = this;
     if (place.recordBytes > 2 * MAX_FRAME_RAW_BYTES) throw tooLarge(place);
     const bytes = Buffer.allocUnsafe(place.recordBytes);
     await fetchRecord(old.source.backend, place, 0, bytes);
-    const { header, cipher } = headIn(old.source, place, bytes);
+    const { header, cipher: oldCipher } = headIn(old.source, place, bytes);
     if (header.rawBytes > MAX_FRAME_RAW_BYTES) throw tooLarge(place);
     const index = Buffer.from(parseRecord(bytes).index);
     const entries = entriesOf(header, index);
-    const body = openBody(bytes, header, cipher);
+    const body = openBody(bytes, header, oldCipher);
     const raw = Buffer.allocUnsafe(header.rawBytes);
     decode(header.codec, body, raw);
     const entryBytes = header.kind === RecordKind.frame ? FRAME_ENTRY_BYTES : index.length;
     const known: [old: Buffer, fresh: Buffer][] = [];
+    const slices: Slice[] = [];
+    let left = 0;
     for (const [number, { digest, sizeBytes, offset }] of entries.entries()) {
       if (offset + sizeBytes > raw.length) throw damaged(place);
       const hash = Buffer.alloc(DIGEST_BYTES);
       native.sha256(raw, offset, sizeBytes, hash, 0);
-      const fresh = contentDigest(native, keyring.contents, Buffer.from(hash));
+      const fresh = keys.digest(Buffer.from(hash));
       const isRight = contentDigest(native, old.keyring?.contents, hash).equals(digest);
-      if (isRight) known.push([Buffer.from(digest), fresh]);
+      const isNeeded = this.isNeeded(old.catalog.contents.find(digest)?.contentId);
+      if (isRight && isNeeded) {
+        known.push([Buffer.from(digest), fresh]);
+        slices.push({ digest: fresh, start: offset, sizeBytes });
+      }
+      left += isNeeded ? 0 : 1;
       fresh.copy(index, number * entryBytes); // each keeps its place; a wrong one is called what it is
     }
     const { kind, codec, rawBytes } = header;
     if (kind !== RecordKind.frame && kind !== RecordKind.content) throw damaged(place);
     const target = new BytesBuilder(place.recordBytes + index.length);
-    const encoded = { kind, codec, rawBytes, index, body };
-    buildEncoded(encoded, target, RecordCipher.fresh(native, keyring.contents));
+    const cipher = keys.freshCipher();
+    if (left === 0) buildEncoded({ kind, codec, rawBytes, index, body }, target, cipher);
+    else if (slices.length > 0) buildFrame(raw, slices, COMPRESSION, target, cipher);
+    else return;
     const record = target.take();
+    const parsed = parseRecord(record);
     const location = store.packs.append(record);
-    applyContentRecord(store.catalog, readHeader(record, 0)!, index, location);
+    applyContentRecord(store.catalog, parsed.header, Buffer.from(parsed.index), location);
     for (const [before, fresh] of known) this.map.put(before, fresh);
   }
 
@@ -212,19 +234,26 @@ export class ContentMover {
     stored: StoredContent,
     place: RecordPlace,
   ): Promise<void> {
-    const { old, reader, native, keyring } = this;
-    const basis = stored.basisId === null ? undefined : await this.ensure(stored.basisId);
+    const { old, reader, keys } = this;
     const [piece] = this.locator.locate(old.catalog.contents, contentId) ?? [];
-    if (basis === undefined || piece === undefined) throw damaged(place);
+    if (stored.basisId === null || piece === undefined) throw damaged(place);
+    if (!this.isNeeded(stored.basisId)) {
+      const fresh = await this.streams.makeWhole(place, reader.pieceBytes(piece, piece));
+      reader.release();
+      this.map.put(stored.digest, fresh);
+      return;
+    }
+    const basis = await this.ensure(stored.basisId);
+    if (basis === undefined) throw damaged(place);
     const hash = createHash('sha256');
     for await (const bytes of reader.pieceBytes(piece, piece)) hash.update(bytes);
     reader.release();
-    const digest = contentDigest(native, keyring.contents, hash.digest());
+    const digest = keys.digest(hash.digest());
     this.map.put(stored.digest, await this.streams.move(place, { digest, basis }));
   }
 
   private async moveAssembly(place: RecordPlace, digest: Buffer): Promise<void> {
-    const { old, native, keyring, store } = this;
+    const { old, native, keys, store } = this;
     const bytes = Buffer.allocUnsafe(place.recordBytes);
     await fetchRecord(old.source.backend, place, 0, bytes);
     const parts = decodeParts(parseRecord(bytes).body);
@@ -237,7 +266,7 @@ export class ContentMover {
       if (fresh === undefined) throw damaged(place);
       moved.push({ digest: fresh, sizeBytes: part.sizeBytes });
     }
-    const fresh = contentDigest(native, keyring.contents, partsDigest(moved));
+    const fresh = keys.digest(partsDigest(moved));
     const sizeBytes = moved.reduce((sum, part) => sum + part.sizeBytes, 0);
     const content = { digest: fresh, sizeBytes, fileSizeBytes: sizeBytes, chunkBytes: 0 };
     const body = encodeParts(moved);

@@ -14,8 +14,10 @@ import {
   type ClientDirectory,
   type ClientLock,
   FORMAT_FILE,
+  KEYS_DIRECTORY,
   newestKeys,
   secondGenerationPath,
+  SUB_ACCOUNTS_DIRECTORY,
   tryLock,
 } from '../store/index.js';
 import {
@@ -34,6 +36,8 @@ const MARKER_FILE = 'generation.json';
 const MARKER_VERSION = 1;
 const MAX_MARKER_BYTES = 64 << 10;
 const MAX_COPIED_BYTES = 64 << 10;
+/** Of accounts/NAME/keys. */
+const MAX_COPIED_DEPTH = 3;
 /** Names for a trial: a file system that cannot exchange names is told before the work, not after it. */
 const TRIAL = ['trial-a', 'trial-b'] as const;
 
@@ -44,6 +48,8 @@ export interface Marker {
   /** Id of the keys of the first generation in hexadecimal; empty: it has none. */
   readonly from: string;
   readonly to: string;
+  /** What it is made without (`withoutText`); empty: it has all. */
+  readonly without: string;
 }
 
 export type Stage = 'none' | 'begun' | 'making' | 'switched';
@@ -103,29 +109,55 @@ export class Generations {
   }
 
   /**
-   * Begins a second generation with its first key record; durable when it returns. `skipFile`: the name of a file
-   * that keeps the client out of a backup of the server's machine, if it is there.
+   * Begins a second generation, with its first key record (undefined: it does not encrypt, and gets the present ones
+   * at its end); durable when it returns. `skipFile`: the name of a file that keeps the client out of a backup of the
+   * server's machine, if it is there.
    */
-  async begin(keys: Buffer, skipFile?: string): Promise<void> {
+  async begin(keys: Buffer | undefined, skipFile?: string, without = ''): Promise<void> {
     const { files, system, second } = this;
     files.makeDirectory(second.path);
     this.tryExchange();
-    await addKeys(system, second.path, { number: 1, bytes: keys });
+    if (keys !== undefined) await addKeys(system, second.path, { number: 1, bytes: keys });
     await this.copySmall(FORMAT_FILE);
     if (skipFile !== undefined) await this.copySmall(skipFile);
     await files.syncDirectory(second.path); // the marker says that the names before it are there
-    await this.writeMarker(this.markerFor(keys));
+    await this.writeMarker(this.markerFor(keys, without));
     await files.syncDirectory(this.store);
   }
 
   /** The marker of a second generation with this key record. */
-  markerFor(keys: Buffer): Marker {
-    const before = newestKeys(this.system, this.first.path);
+  markerFor(keys: Buffer | undefined, without: string): Marker {
     return {
       clientId: this.clientId(),
-      from: before === undefined ? '' : parseKeyRecord(before.bytes).keysetId.toString('hex'),
-      to: parseKeyRecord(keys).keysetId.toString('hex'),
+      from: keysetIn(newestKeys(this.system, this.first.path)?.bytes),
+      to: keysetIn(keys),
+      without,
     };
+  }
+
+  /** Brings keys and accounts over as they are now: for a second generation with the same keys. Durable when it returns. */
+  async copyKeys(): Promise<void> {
+    for (const name of [KEYS_DIRECTORY, SUB_ACCOUNTS_DIRECTORY]) {
+      const there = path.join(this.second.path, name);
+      if (this.files.status(there) !== undefined) this.removeTree(there, () => undefined);
+      await this.copyTree(name, 0);
+    }
+    await this.files.syncDirectory(this.second.path);
+  }
+
+  private async copyTree(name: string, depth: number): Promise<void> {
+    const { files } = this;
+    const from = path.join(this.first.path, name);
+    if (depth > MAX_COPIED_DEPTH || files.status(from) === undefined) return;
+    const to = path.join(this.second.path, name);
+    files.makeDirectory(to);
+    for (const entry of files.list(from)) {
+      const below = path.join(name, entry);
+      if (files.status(path.join(from, entry))?.isDirectory === true) {
+        await this.copyTree(below, depth + 1);
+      } else await this.copySmall(below);
+    }
+    await files.syncDirectory(to);
   }
 
   /** What it takes of a disk. */
@@ -237,7 +269,7 @@ export class Generations {
     const text = this.readSmall(file)?.toString('utf8');
     if (text === undefined) return undefined;
     const marker = parsed(text);
-    const { version, clientId, from, to } = marker;
+    const { version, clientId, from, to, without = '' } = marker;
     if (typeof version === 'number' && version > MARKER_VERSION) {
       throw new TardisError('STORE_NEWER', `${file} has version ${version}`);
     }
@@ -245,9 +277,10 @@ export class Generations {
       version === MARKER_VERSION &&
       typeof clientId === 'string' &&
       typeof from === 'string' &&
-      typeof to === 'string';
+      typeof to === 'string' &&
+      typeof without === 'string';
     if (!isWhole) throw badMarker(file);
-    return { clientId, from, to };
+    return { clientId, from, to, without };
   }
 
   private async writeMarker(marker: Marker): Promise<void> {
@@ -255,6 +288,11 @@ export class Generations {
     const text = JSON.stringify({ version: MARKER_VERSION, ...marker });
     await replaceFile(this.files, file, Buffer.from(`${text}\n`));
   }
+}
+
+/** The id of a key record's keys in hexadecimal; empty: there is none. */
+function keysetIn(record: Buffer | undefined): string {
+  return record === undefined ? '' : parseKeyRecord(record).keysetId.toString('hex');
 }
 
 function parsed(text: string): Readonly<Record<string, unknown>> {

@@ -10,10 +10,10 @@ import {
   ROOTS_DIRECTORY,
   settingsOf,
 } from '../catalog/index.js';
-import { type Keyring, SealSum } from '../crypto/index.js';
 import { TardisError, throwIfAborted } from '../errors/index.js';
 import {
   BytesBuilder,
+  type ForgetRequest,
   joinRow,
   mappedMarks,
   metadataOf,
@@ -26,6 +26,7 @@ import { type ClientStore, defaultSetName, SetJournal } from '../keeper/index.js
 import { buildEvent, type RootRecord } from '../store/index.js';
 import { breather } from '../system/index.js';
 import type { ContentMover } from './contents.js';
+import type { NewKeys } from './new-keys.js';
 import type { OldGeneration } from './old-generation.js';
 import type { HistorySeals } from './history-seals.js';
 import { pages } from './pages.js';
@@ -40,22 +41,23 @@ const ROW_HINT_BYTES = 256;
 
 export class History {
   private readonly breathe = breather();
-  private readonly seals: HistorySeals;
+  /** Undefined: the new generation has none. */
+  private readonly seals: HistorySeals | undefined;
   private readonly old: OldGeneration;
   private readonly store: ClientStore;
-  private readonly keyring: Keyring;
+  private readonly keys: NewKeys;
   private readonly contents: ContentMover;
 
   constructor(
     old: OldGeneration,
     store: ClientStore,
-    keyring: Keyring,
+    keys: NewKeys,
     contents: ContentMover,
-    seals: HistorySeals,
+    seals: HistorySeals | undefined,
   ) {
     this.old = old;
     this.store = store;
-    this.keyring = keyring;
+    this.keys = keys;
     this.contents = contents;
     this.seals = seals;
   }
@@ -127,24 +129,23 @@ export class History {
     }
     if (set?.state === 'complete') {
       this.closeGone(journal);
-      await this.seals.seal(journal, set, roots, directories);
+      await this.seals?.seal(journal, set, roots, directories);
       const { closedAtMs = set.openedAtMs, stats } = set;
       this.store.catalog.sets.complete(number, closedAtMs, stats);
       journal.appendEvent({ type: 'set-closed', set: number, closedAtMs, stats });
-    } else this.seals.changed(directories);
+    } else this.seals?.changed(directories);
     await journal.checkpoint();
   }
 
   private openSet(journal: SetJournal, set: BackupSet): RootRecord[] {
-    const { old, keyring, store } = this;
+    const { old, keys, store } = this;
     const { history, sets } = old.catalog;
     const { set: number, openedAtMs, clientTimeMs } = set;
-    const { names } = keyring;
     const name = this.nameOf(set);
     const roots = history.rootsOf(number).map((root) => ({
       ...root,
-      path: names.path(old.openPath(root.path)),
-      device: names.device(old.openDevice(root.device ?? '')),
+      path: keys.path(old.openPath(root.path)),
+      device: keys.device(old.openDevice(root.device ?? '')),
     }));
     store.catalog.sets.open(number, name, openedAtMs, clientTimeMs);
     for (const root of roots) store.catalog.sets.addRoot(number, root);
@@ -155,25 +156,24 @@ export class History {
     // Those that a set has told which is gone since are this one's too.
     const before = sets.all().findLast((one) => one.set < number)?.set ?? 0;
     for (const owner of history.ownersBetween(before, number)) {
-      journal.addOwner({ ...owner, name: names.owner({ ...owner, name: old.openOwner(owner) }) });
+      journal.addOwner({ ...owner, name: keys.owner({ ...owner, name: old.openOwner(owner) }) });
     }
     for (const note of sets.notesOf(number)) {
       const plain = old.openName(note.directory, note.name);
-      const reason = names.text(old.openText(note.reason));
+      const reason = keys.text(old.openText(note.reason));
       journal.addNote({ ...note, name: this.sealName(note.directory, plain), reason });
     }
     return roots;
   }
 
   private bringMarks(journal: SetJournal, { marks }: BackupSet): void {
-    const { names } = this.keyring;
-    journal.mark(mappedMarks(marks, (text) => names.text(this.old.openText(text))));
+    journal.mark(mappedMarks(marks, (text) => this.keys.text(this.old.openText(text))));
   }
 
   /** What the client of a set was set to is sealed, as it says names. */
   private bringConfig(journal: SetJournal, set: number): void {
     const config = this.old.catalog.settings.configOf(set);
-    if (config !== undefined) journal.configure(this.keyring.names.text(this.old.openText(config)));
+    if (config !== undefined) journal.configure(this.keys.text(this.old.openText(config)));
   }
 
   /** The settings as they are now; those that were brought before may have changed. */
@@ -189,11 +189,23 @@ export class History {
     }
   }
 
+  /** What is still to be forgotten; `done`: what this generation is without. */
+  bringForgets(done: readonly ForgetRequest[]): void {
+    const { old, keys, store } = this;
+    for (const request of old.catalog.forgets.all()) {
+      if (done.some(({ id }) => id === request.id)) continue;
+      const path = keys.path(old.openPath(request.path));
+      const event = { type: 'forget-asked', ...request, path } as const;
+      store.appendOwn(buildEvent(store.nextSequence(), event));
+      store.catalog.forgets.put(event);
+    }
+  }
+
   /** What the user has called a set is sealed; what a server made up is not. */
   private nameOf({ set, firstName: name, openedAtMs }: BackupSet): string {
     const plain = this.old.openText(name);
     if (plain === name && plain === defaultSetName(set, openedAtMs)) return plain;
-    return this.keyring.names.text(plain);
+    return this.keys.text(plain);
   }
 
   private replayEnds(journal: SetJournal, directory: number): void {
@@ -256,7 +268,7 @@ export class History {
       row[RowOffset.flags] = fixed | (entry.flags & LOOSE_FLAGS);
       rows.append(row);
     }
-    return new RowReader(this.keyring.tree.rows(rows.view(), entries.length, new SealSum()));
+    return new RowReader(this.keys.rows(rows.view(), entries.length));
   }
 
   private digestOf({ contentId, digest }: CatalogEntry): Buffer | undefined {
@@ -266,7 +278,7 @@ export class History {
   }
 
   sealName(directory: number, name: Buffer): Buffer {
-    return directory === ROOTS_DIRECTORY ? name : this.keyring.names.name(name);
+    return directory === ROOTS_DIRECTORY ? name : this.keys.name(name);
   }
 
   /** Directories that a set's end has closed, since they were placed nowhere. */

@@ -1,3 +1,4 @@
+export { finishSwitched, forgetHere, type ForgetOptions, withoutText } from './forget.js';
 export { Generations, type Marker, type Stage } from './generations.js';
 export {
   rekeyClient,

@@ -1,13 +1,14 @@
 /**
- * Writes a client anew with other keys: a second generation beside the first, which is read and backed up to
+ * Writes a client anew, with other keys or without some paths: a second generation beside the first, which is read and backed up to
  * meanwhile; at the end, under the client's lock, the second takes its place in one step. It may be killed at any
  * point: what a checkpoint covers is not done again.
  */
 import path from 'node:path';
 import { Access, type Archive, openArchiveIn } from '../archive/index.js';
-import { Catalog, recoverCatalog } from '../catalog/index.js';
+import { Catalog, ForgettingCopy, recoverCatalog } from '../catalog/index.js';
 import type { Keyring } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
+import type { ForgetRequest } from '../model/index.js';
 import { ClientStore, type StoreLimits } from '../keeper/index.js';
 import {
   acquireClient,
@@ -22,6 +23,7 @@ import { DigestMap } from './digest-map.js';
 import type { Generations } from './generations.js';
 import { History } from './history.js';
 import { HistorySeals } from './history-seals.js';
+import { NewKeys } from './new-keys.js';
 import { OldGeneration } from './old-generation.js';
 import { Verifier } from './verify.js';
 
@@ -39,8 +41,10 @@ export interface RekeyRequest {
   readonly generations: Generations;
   /** What the first generation is read with; undefined: it does not encrypt. */
   readonly oldKeyring: Keyring | undefined;
-  /** What the second one is written with. */
-  readonly keyring: Keyring;
+  /** What the second one is written with; undefined: it does not encrypt either. */
+  readonly keyring: Keyring | undefined;
+  /** What is not brought over, nor what only this needs. */
+  readonly forgotten: readonly ForgetRequest[];
   readonly limits: StoreLimits;
   /** Read all contents again from the disk before the switch. */
   readonly verify: boolean;
@@ -79,7 +83,13 @@ export async function rekeyClient(system: System, request: RekeyRequest): Promis
     const last = await acquireClient(system, first);
     try {
       await recover(system, first);
+      if (request.forgotten.length > 0) {
+        // Nothing changes any more: what is to be left out is looked up once for all.
+        run.abandon();
+        run = await Run.open(system, request);
+      }
       const result = await run.finish();
+      if (request.keyring === undefined) await generations.copyKeys();
       await generations.exchange();
       // The lock is that of the old one now: nobody gets at it before it is gone.
       await removeOld(generations, request.onProgress);
@@ -121,11 +131,25 @@ async function recover(system: System, directory: ClientDirectory): Promise<void
   catalog.close();
 }
 
+/** What a run holds open. */
+interface Parts {
+  readonly old: OldGeneration;
+  readonly whole: OldGeneration;
+  readonly left: ForgettingCopy | undefined;
+  readonly archive: Archive;
+  readonly store: ClientStore;
+  readonly map: DigestMap;
+}
+
 class Run {
   private isOpen = true;
   private readonly system: System;
   private readonly request: RekeyRequest;
+  /** As much of the first generation as is to be brought over. */
   private readonly old: OldGeneration;
+  /** All of it. */
+  private readonly whole: OldGeneration;
+  private readonly left: ForgettingCopy | undefined;
   private readonly archive: Archive;
   private readonly store: ClientStore;
   private readonly map: DigestMap;
@@ -135,12 +159,8 @@ class Run {
   /** The number of the first generation's key record when this run began. */
   private readonly keysNumber: number;
 
-  private constructor(
-    system: System,
-    request: RekeyRequest,
-    parts: { old: OldGeneration; archive: Archive; store: ClientStore; map: DigestMap },
-  ) {
-    const { old, archive, store, map } = parts;
+  private constructor(system: System, request: RekeyRequest, parts: Parts) {
+    const { old, whole, left, archive, store, map } = parts;
     const { keyring, generations } = request;
     const { native } = system;
     this.system = system;
@@ -149,32 +169,41 @@ class Run {
     this.archive = archive;
     this.store = store;
     this.map = map;
-    this.mover = new ContentMover(native, old, store, keyring, map);
-    const seals = new HistorySeals(native, old, archive, store, keyring);
-    this.history = new History(old, store, keyring, this.mover, seals);
-    this.verifier = new Verifier(native, old, store, keyring, this.mover);
+    this.whole = whole;
+    this.left = left;
+    const keys = new NewKeys(native, keyring);
+    this.mover = new ContentMover(native, old, store, keys, map, left?.needed);
+    const seals = keyring && new HistorySeals(native, whole, archive, store, keyring);
+    this.history = new History(old, store, keys, this.mover, seals);
+    this.verifier = new Verifier(native, old, store, keys, this.mover);
     this.keysNumber = newestKeys(system, generations.first.path)?.number ?? 0;
   }
 
   /** Throws DISK_FULL when there is no room for a second generation. */
   static async open(system: System, request: RekeyRequest): Promise<Run> {
-    const { generations, oldKeyring, limits } = request;
+    const { generations, oldKeyring, limits, forgotten } = request;
     const { first, second } = generations;
-    const old = new OldGeneration(system, first, oldKeyring);
+    const whole = new OldGeneration(system, first, oldKeyring);
+    let left: ForgettingCopy | undefined;
+    let old = whole;
     let archive: Archive | undefined;
     let store: ClientStore | undefined;
     let map: DigestMap | undefined;
     try {
+      if (forgotten.length > 0) {
+        left = ForgettingCopy.make(system, first.catalogPath, forgotten);
+        old = new OldGeneration(system, first, oldKeyring, left.catalogPath);
+      }
       requireRoom(system, generations, old);
       archive = openArchiveIn(system, first, new Access(undefined), 0);
       store = await ClientStore.open(system, second, limits);
       map = DigestMap.open(system, second.path);
-      return new Run(system, request, { old, archive, store, map });
+      return new Run(system, request, { old, whole, left, archive, store, map });
     } catch (error) {
       store?.abandon();
       map?.close();
       archive?.close();
-      old.close();
+      closeAll(old, whole, left);
       throw error;
     }
   }
@@ -186,8 +215,11 @@ class Run {
     this.copyCounters();
     const all = old.catalog.history.contentCount;
     await mover.moveNew(signal, () => onProgress('contents', Math.min(mover.contents, all), all));
-    await history.replayNew(isAlone, signal, (set, of) => onProgress('sets', set, of));
-    this.requireContents();
+    // Of what is left without some paths nothing is told before it can change no more.
+    if (isAlone || this.left === undefined) {
+      await history.replayNew(isAlone, signal, (set, of) => onProgress('sets', set, of));
+      this.requireContents();
+    }
     if (!verify) return;
     const fresh = this.store.catalog.history.contentCount;
     await this.verifier.readNewContents(signal, (done) => onProgress('verify', done, fresh));
@@ -200,6 +232,7 @@ class Run {
     this.requireSame();
     await this.catchUp(true);
     history.bringSettings();
+    history.bringForgets(request.forgotten);
     history.copyFlags();
     store.catalog.state.writeDoubtfulUpTo(old.catalog.state.readDoubtfulUpTo());
     this.copyCounters();
@@ -228,7 +261,7 @@ class Run {
   /** What this run began with must still count. Throws CLIENT_BUSY. */
   private requireSame(): void {
     const number = newestKeys(this.system, this.request.generations.first.path)?.number ?? 0;
-    if (number === this.keysNumber && this.old.isCurrent) return;
+    if (number === this.keysNumber && this.whole.isCurrent) return;
     const what = 'the keys were changed, or the catalog was made anew, meanwhile';
     throw new TardisError('CLIENT_BUSY', `${what}: run this again`);
   }
@@ -249,7 +282,7 @@ class Run {
 
   private closeReading(): void {
     this.archive.close();
-    this.old.close();
+    closeAll(this.old, this.whole, this.left);
   }
 
   /** No number that was given is given again. */
@@ -269,6 +302,16 @@ class Run {
       `the contents of ${counted(lostVersions)} are damaged or missing; --accept-damage goes on without them`,
     );
   }
+}
+
+function closeAll(
+  old: OldGeneration,
+  whole: OldGeneration,
+  left: ForgettingCopy | undefined,
+): void {
+  if (old !== whole) old.close();
+  whole.close();
+  left?.close();
 }
 
 function requireRoom(system: System, generations: Generations, old: OldGeneration): void {

@@ -17,8 +17,13 @@ export class OldGeneration {
   private readonly opener: EntryOpener | undefined;
   private readonly backend: DirectoryBackend;
 
-  /** Throws CATALOG_*. */
-  constructor(system: System, directory: ClientDirectory, keyring: Keyring | undefined) {
+  /** `catalogPath`: another catalog than its own, with less in it. Throws CATALOG_*. */
+  constructor(
+    system: System,
+    directory: ClientDirectory,
+    keyring: Keyring | undefined,
+    catalogPath: string = directory.catalogPath,
+  ) {
     const { native, files } = system;
     this.directory = directory;
     this.keyring = keyring;
@@ -26,7 +31,7 @@ export class OldGeneration {
     this.backend = new DirectoryBackend(directory.path, files);
     this.source = { backend: this.backend, native, keys: keyring?.contents };
     this.files = files;
-    this.catalog = Catalog.openForReading(system, directory.catalogPath);
+    this.catalog = Catalog.openForReading(system, catalogPath);
     this.catalogIdentity = this.identity();
   }
 

@@ -3,7 +3,7 @@
  * and every content by its digest.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type Archive, EntryOpener, ProvenSets } from '../archive/index.js';
+import { type Archive, ProvenSets } from '../archive/index.js';
 import {
   type AfterVersion,
   type CatalogEntry,
@@ -12,7 +12,7 @@ import {
   type PlacedContent,
   type SealedDirectory,
 } from '../catalog/index.js';
-import { type Keyring, SealSum } from '../crypto/index.js';
+import type { Keyring } from '../crypto/index.js';
 import { ReaderMemory, RecordReader } from '../delta/index.js';
 import { TardisError, throwIfAborted } from '../errors/index.js';
 import { mappedMarks, METADATA_FLAGS_AT, RowFlag, SEAL_BYTES } from '../model/index.js';
@@ -21,6 +21,7 @@ import { RecordKind } from '../store/index.js';
 import { breather, type NativeCalls } from '../system/index.js';
 import type { ContentMover } from './contents.js';
 import { sumOf } from './history-seals.js';
+import type { NewKeys } from './new-keys.js';
 import type { OldGeneration } from './old-generation.js';
 import { pages } from './pages.js';
 
@@ -35,25 +36,23 @@ export class Verifier {
   private readonly locator = new Locator();
   private readonly breathe = breather();
   private readonly reader: RecordReader;
-  private readonly opener: EntryOpener;
   private readonly old: OldGeneration;
   private readonly store: ClientStore;
-  private readonly keyring: Keyring;
+  private readonly keys: NewKeys;
   private readonly mover: ContentMover;
 
   constructor(
     native: NativeCalls,
     old: OldGeneration,
     store: ClientStore,
-    keyring: Keyring,
+    keys: NewKeys,
     mover: ContentMover,
   ) {
     this.old = old;
     this.store = store;
-    this.keyring = keyring;
+    this.keys = keys;
     this.mover = mover;
-    this.opener = new EntryOpener(keyring, native);
-    this.reader = new RecordReader(store.backend, native, new ReaderMemory(), keyring.contents);
+    this.reader = new RecordReader(store.backend, native, new ReaderMemory(), keys.contents);
   }
 
   /** Reads all contents of the new generation that came since the last call. Throws CONTENT_DAMAGED, RECORD_DAMAGED. */
@@ -123,7 +122,7 @@ export class Verifier {
       history.versionsIn(directory, after, PAGE_ENTRIES);
     const behind = ({ name, firstSet }: CatalogEntry): AfterVersion => ({ name, firstSet });
     for (const entries of pages(FIRST_VERSION, PAGE_ENTRIES, ask, behind)) {
-      if (isNew) this.opener.open(entries, new SealSum());
+      if (isNew) this.keys.open(entries);
       else this.old.open(entries);
       for (const entry of entries) {
         const key = `${entry.firstSet}/${entry.name.toString('latin1')}`;
@@ -148,7 +147,8 @@ export class Verifier {
 
   private async compareSets(archive: Archive, signal: AbortSignal): Promise<void> {
     const [old, fresh] = [this.old.catalog, this.store.catalog];
-    const proven = new ProvenSets(archive, this.keyring);
+    const { keyring } = this.keys;
+    const proven = keyring && new ProvenSets(archive, keyring);
     const sets = old.sets.all();
     if (sets.length !== fresh.sets.all().length) throw differs('the number of sets');
     for (const set of sets) {
@@ -156,11 +156,10 @@ export class Verifier {
       const other = fresh.sets.find(set.set);
       const [name, otherName] = [this.old.openText(set.name), other?.name ?? ''];
       const marks = mappedMarks(set.marks, (text) => this.old.openText(text));
-      const { names } = this.keyring;
-      const otherMarks = other && mappedMarks(other.marks, (text) => names.openText(text));
+      const otherMarks = other && mappedMarks(other.marks, (text) => this.keys.openText(text));
       const isSame =
         other !== undefined &&
-        name === this.keyring.names.openText(otherName) &&
+        name === this.keys.openText(otherName) &&
         isDeepStrictEqual(marks, otherMarks) &&
         other.state === set.state &&
         other.openedAtMs === set.openedAtMs &&
@@ -171,14 +170,15 @@ export class Verifier {
         fresh.sets.notesOf(set.set).length === old.sets.notesOf(set.set).length &&
         fresh.owners.asOf(set.set).length === old.owners.asOf(set.set).length;
       if (!isSame) throw differs(`set ${set.set}`);
-      if (set.state === 'complete') await proven.of(set.set);
+      if (set.state === 'complete') await proven?.of(set.set);
     }
     const newest = sets.findLast(({ state }) => state === 'complete');
-    if (newest !== undefined) await this.proveListings(newest.set, signal);
+    if (newest !== undefined && keyring !== undefined)
+      await this.proveListings(keyring, newest.set, signal);
   }
 
   /** The seals that a set covers are those of the listings there are. */
-  private async proveListings(set: number, signal: AbortSignal): Promise<void> {
+  private async proveListings({ tree }: Keyring, set: number, signal: AbortSignal): Promise<void> {
     const { catalog } = this.store;
     const ask = (after: number): SealedDirectory[] =>
       catalog.seals.asOf(set, after, PAGE_DIRECTORIES);
@@ -187,8 +187,8 @@ export class Verifier {
         throwIfAborted(signal);
         const listing = seal.subarray(SEAL_BYTES);
         if (listing.every((byte) => byte === 0)) continue; // never read whole
-        const sum = sumOf(catalog, directory, set, (entries, to) => this.opener.open(entries, to));
-        if (!this.keyring.tree.listing(sum).equals(listing)) {
+        const sum = sumOf(catalog, directory, set, (entries, to) => this.keys.open(entries, to));
+        if (!tree.listing(sum).equals(listing)) {
           throw new TardisError('NOT_AUTHENTIC', `a directory is not as set ${set} has it`);
         }
         await this.breathe();

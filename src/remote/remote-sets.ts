@@ -1,12 +1,14 @@
 /** The backup sets of a client at a server, for who has the right to change them. */
 import {
   type Archive,
+  forgetReportFromWire,
+  forgetsFromWire,
   setChangeToWire,
   type Verdicts,
   verdictsFromWire,
 } from '../archive/index.js';
 import type { Keyring } from '../crypto/index.js';
-import type { SetChange } from '../model/index.js';
+import type { ForgetReport, ForgetRequest, SetChange } from '../model/index.js';
 import type { System } from '../system/index.js';
 import { archiveOf } from './remote-archive.js';
 import { RemotePeer, type RemotePlace } from './remote-peer.js';
@@ -21,6 +23,14 @@ export interface RemoteSets {
   purge(isPreview: boolean): Promise<Verdicts>;
   /** A title is given as it is to be stored. Throws NOT_PERMITTED, NO_SUCH_SET, MARKS_INVALID, CLIENT_BUSY, CONNECTION_LOST. */
   mark(sets: readonly number[], wish: SetChange): Promise<void>;
+  /** What there is to be forgotten. Throws NOT_PERMITTED, CONNECTION_LOST. */
+  forgets(): Promise<readonly ForgetRequest[]>;
+  /** What would go with these paths, as they are stored. Throws NOT_PERMITTED, CONNECTION_LOST. */
+  previewForget(paths: readonly Buffer[]): Promise<ForgetReport>;
+  /** The server may make the time longer. Throws NOT_PERMITTED, CLIENT_BUSY, CONNECTION_LOST. */
+  askToForget(paths: readonly Buffer[], undoMs: number): Promise<readonly ForgetRequest[]>;
+  /** Throws NOT_PERMITTED, NO_SUCH_REQUEST, CLIENT_BUSY, CONNECTION_LOST. */
+  withdrawForget(ids: readonly number[]): Promise<void>;
   /** `value` undefined: it is not set any more. Throws NOT_PERMITTED, CONFIG_INVALID, CLIENT_BUSY, CONNECTION_LOST. */
   changeSetting(key: string, value: string | undefined): Promise<void>;
 }
@@ -40,6 +50,23 @@ export async function openRemoteSets(system: System, place: RemotePlace): Promis
     },
     mark: async (sets, wish) => {
       await peer.ask('markSets', 'setsMarked', { sets: [...sets], ...setChangeToWire(wish) });
+    },
+    forgets: async () => {
+      const { head } = await peer.ask('readForgets', 'forgetsAre', {});
+      return forgetsFromWire(head);
+    },
+    previewForget: async (paths) => {
+      const wish = { paths: [...paths], undoMs: 0, preview: true };
+      const { head } = await peer.ask('forgetPaths', 'forgetsAre', wish);
+      return forgetReportFromWire(head);
+    },
+    askToForget: async (paths, undoMs) => {
+      const wish = { paths: [...paths], undoMs, preview: false };
+      const { head } = await peer.ask('forgetPaths', 'forgetsAre', wish);
+      return forgetsFromWire(head);
+    },
+    withdrawForget: async (ids) => {
+      await peer.ask('withdrawForgets', 'forgetsAre', { ids: [...ids] });
     },
     changeSetting: async (key, value) => {
       const change = { key, value: value ?? '', isSet: value !== undefined };

@@ -24,5 +24,12 @@ export {
   type PriorityPeriod,
   type RetentionRules,
 } from './rules.js';
-export { type FormatWords, formatsOf, rulesOf, type RuleWords, serverRules } from './words.js';
+export {
+  type FormatWords,
+  formatsOf,
+  rulesOf,
+  type RuleWords,
+  serverRules,
+  spanOf,
+} from './words.js';
 export { type ClockStamp, nowAfter, stampOf, type TimedSet } from './time-line.js';

@@ -103,10 +103,11 @@ function numbersOf(list: readonly string[], where: string): number[] {
   });
 }
 
-function spanOf(text: string): number {
+/** Such as 30d, in milliseconds; `what`: where it was said. Throws CONFIG_INVALID. */
+export function spanOf(text: string, what = '--keep-within'): number {
   const found = /^(\d{1,6})([hdwmy])$/i.exec(text);
   if (found === null) {
-    throw invalid(`--keep-within is "${text}", but must be a time such as 12h, 30d, 8w, 6m or 2y`);
+    throw invalid(`${what} is "${text}", but must be a time such as 12h, 30d, 8w, 6m or 2y`);
   }
   return Number(found[1]) * UNITS_MS[found[2]!.toLowerCase()]!;
 }

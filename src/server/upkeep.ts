@@ -151,6 +151,10 @@ export class Upkeep {
     const { isDone, contents, packs, deletedFiles, early, purged, isClockInDoubt, purgeFailure } =
       report;
     const { log } = this;
+    if (report.forgotten > 0) log.info({ client, paths: report.forgotten }, 'paths were forgotten');
+    if (report.forgetFailure !== undefined) {
+      log.error({ client, reason: report.forgetFailure }, 'paths that are due cannot be forgotten');
+    }
     if (early.length > 0) {
       log.warn({ client, sets: early }, 'space ran low: expendable sets were deleted early');
     }

@@ -9,7 +9,9 @@ import {
   DIRECTORY_SEAL_BYTES,
   EntryType,
   forEachRow,
+  type ForgetRequest,
   isClientConfig,
+  isForgetRequest,
   isSetMarks,
   isSettingKey,
   isSettingValue,
@@ -61,6 +63,10 @@ export type StoreEvent =
   | { readonly type: 'set-configured'; readonly set: number; readonly config: string }
   /** A setting kept with the client; without a value it is not set any more. */
   | { readonly type: 'setting'; readonly key: string; readonly value?: string }
+  /** A path is to be forgotten; */
+  | ({ readonly type: 'forget-asked' } & ForgetRequest)
+  /** or not. */
+  | { readonly type: 'forget-withdrawn'; readonly id: number }
   /** What users say of a set, all of it. */
   | { readonly type: 'set-marked'; readonly set: number; readonly marks: SetMarks }
   | {
@@ -240,6 +246,8 @@ const EVENT_SHAPES: Readonly<Record<StoreEvent['type'], (event: Shape) => boolea
   'set-configured': (event) => isId(event['set']) && isClientConfig(event['config']),
   setting: (event) =>
     isSettingKey(event['key']) && (event['value'] === undefined || isSettingValue(event['value'])),
+  'forget-asked': isForgetRequest,
+  'forget-withdrawn': (event) => isId(event['id']),
   'set-closed': (event) =>
     isId(event['set']) &&
     Number.isSafeInteger(event['closedAtMs']) &&

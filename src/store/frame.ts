@@ -116,11 +116,11 @@ export interface EncodedRecord {
   readonly body: Buffer;
 }
 
-/** Writes it, encrypted, to the end of `target`; returns its length. */
+/** Writes it, encrypted if that is wanted, to the end of `target`; returns its length. */
 export function buildEncoded(
   { kind, codec, rawBytes, index, body }: EncodedRecord,
   target: BytesBuilder,
-  cipher: RecordCipher,
+  cipher?: RecordCipher,
 ): number {
   const bodyAt = RECORD_HEADER_BYTES + index.length;
   const { buffer, at } = target.reserve(bodyAt + body.length + BODY_TAG_BYTES);

@@ -13,6 +13,8 @@ import {
   EntryType,
   forEachRow,
   isClientConfig,
+  type ForgetRequest,
+  isForgetRequest,
   isKeptSetting,
   isSetMarks,
   type KeptSetting,
@@ -79,6 +81,7 @@ export type ImageItem =
   /** What the client of a set was set to. */
   | { readonly type: 'config'; readonly set: number; readonly config: string }
   | { readonly type: 'settings'; readonly settings: readonly KeptSetting[] }
+  | { readonly type: 'forgets'; readonly requests: readonly ForgetRequest[] }
   | { readonly type: 'notes'; readonly set: number; readonly notes: readonly SetNote[] }
   | { readonly type: 'owners'; readonly set: number; readonly owners: readonly OwnerRecord[] }
   | { readonly type: 'directories'; readonly directories: readonly ImageDirectory[] }
@@ -133,6 +136,7 @@ const ITEM_SHAPES: Readonly<Record<ImageItem['type'], (item: Shape) => boolean>>
   sets: (item) => isListOf(item['sets'], isSet),
   config: (item) => isId(item['set']) && isClientConfig(item['config']),
   settings: (item) => isListOf(item['settings'], isKeptSetting),
+  forgets: (item) => isListOf(item['requests'], isForgetRequest),
   notes: (item) => isId(item['set']) && isListOf(item['notes'], isNote),
   owners: (item) => isId(item['set']) && isListOf(item['owners'], isOwner),
   directories: (item) => isListOf(item['directories'], isDirectory),

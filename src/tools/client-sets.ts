@@ -3,14 +3,18 @@ import type { BackupSet, Verdicts } from '../archive/index.js';
 import { defaultOf, type Found } from '../config/index.js';
 import type { Keyring } from '../crypto/index.js';
 import {
+  askToForget,
   changeSetting,
   dropSets,
+  forgetRequestsOf,
   markSets,
+  previewForget,
   previewPurgeOf,
   type PurgeWish,
   type StoreLimits,
+  withdrawForget,
 } from '../keeper/index.js';
-import type { SetChange } from '../model/index.js';
+import type { ForgetReport, ForgetRequest, SetChange } from '../model/index.js';
 import { openClientDirectory } from '../store/index.js';
 import type { System } from '../system/index.js';
 import { linkWith } from '../transport/index.js';
@@ -41,6 +45,14 @@ export interface ClientSets {
   purge(gone: readonly number[]): Promise<Verdicts | undefined>;
   /** A title is given as it is to be read. Throws NO_SUCH_SET, MARKS_INVALID, CLIENT_BUSY; NOT_PERMITTED. */
   mark(sets: readonly number[], wish: SetChange): Promise<void>;
+  /** What there is to be forgotten; its paths as they are to be read. */
+  forgets(): Promise<readonly ForgetRequest[]>;
+  /** What would go with these paths, were it now. Throws CLIENT_BUSY; NOT_PERMITTED. */
+  previewForget(paths: readonly Buffer[]): Promise<ForgetReport>;
+  /** Throws CLIENT_BUSY; NOT_PERMITTED. */
+  askToForget(paths: readonly Buffer[], undoMs: number): Promise<readonly ForgetRequest[]>;
+  /** Throws NO_SUCH_REQUEST, CLIENT_BUSY; NOT_PERMITTED. */
+  withdrawForget(ids: readonly number[]): Promise<void>;
   /** `value` undefined: it is not set any more. Throws CONFIG_INVALID, CLIENT_BUSY; NOT_PERMITTED. */
   changeSetting(key: string, value: string | undefined): Promise<void>;
   close(): void;
@@ -93,6 +105,13 @@ async function openHere(
     },
     mark: (sets, wish) => markSets(system, directory, storeLimits(), sets, sealed(wish, keyring)),
     changeSetting: (key, value) => changeSetting(system, directory, storeLimits(), key, value),
+    forgets: async () => readable(forgetRequestsOf(system, directory), keyring),
+    previewForget: async (paths) => previewForget(system, directory, sealedPaths(paths, keyring)),
+    askToForget: async (paths, undoMs) => {
+      const asked = sealedPaths(paths, keyring);
+      return readable(await askToForget(system, directory, storeLimits(), asked, undoMs), keyring);
+    },
+    withdrawForget: (ids) => withdrawForget(system, directory, storeLimits(), ids),
     close: () => undefined,
   };
 }
@@ -126,8 +145,28 @@ async function openThere(
     purge: () => there.purge(false),
     mark: (sets, wish) => there.mark(sets, sealed(wish, there.keyring)),
     changeSetting: (key, value) => there.changeSetting(key, value),
+    forgets: async () => readable(await there.forgets(), there.keyring),
+    previewForget: (paths) => there.previewForget(sealedPaths(paths, there.keyring)),
+    askToForget: async (paths, undoMs) => {
+      const asked = sealedPaths(paths, there.keyring);
+      return readable(await there.askToForget(asked, undoMs), there.keyring);
+    },
+    withdrawForget: (ids) => there.withdrawForget(ids),
     close: () => there.archive.close(),
   };
+}
+
+/** Paths as the store has them. */
+function sealedPaths(paths: readonly Buffer[], keyring: Keyring | undefined): readonly Buffer[] {
+  return paths.map((path) => keyring?.names.path(path) ?? path);
+}
+
+function readable(
+  requests: readonly ForgetRequest[],
+  keyring: Keyring | undefined,
+): readonly ForgetRequest[] {
+  if (keyring === undefined) return requests;
+  return requests.map((request) => ({ ...request, path: keyring.names.openPath(request.path) }));
 }
 
 /** Names and tags of sets are secret where names are. */

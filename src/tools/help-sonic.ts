@@ -186,6 +186,22 @@ export const SETS_HELP = {
       ),
     ],
   },
+  'sonic forget-path': {
+    summary: 'forget paths in all sets, for good, after a time in which that can be taken back',
+    examples: [
+      example(`sonic forget-path --preview ${AT} /home/me/secret`, 'what would go'),
+      example(
+        `sonic forget-path --undo-period 2d ${AT} /home/me/secret`,
+        'in two days, after a question',
+      ),
+      example(`sonic forget-path --list ${AT}`, 'what was asked for, with its numbers'),
+      example(`sonic forget-path --undo 1 ${AT}`, 'takes it back'),
+      example(
+        `sonic forget-path --finish ${AT}`,
+        'carries out what is due (a client that encrypts needs this, and gets new keys)',
+      ),
+    ],
+  },
   'sonic tag': {
     summary: 'give backup sets tags, or take them away',
     examples: [example(`sonic tag --add before-upgrade ${AT} Current`, 'the newest complete set')],

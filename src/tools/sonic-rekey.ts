@@ -1,6 +1,8 @@
-/** `sonic rekey` and `sonic encrypt`: a client written anew with other keys, in a store on this machine. */
+/**
+ * `sonic rekey` and `sonic encrypt`: a client written anew with other keys, in a store on this machine; and what of an
+ * encrypting client is to be forgotten.
+ */
 import type { Found, Settings } from '../config/index.js';
-import { defaultOf } from '../config/index.js';
 import {
   type FormerKeys,
   type Keyring,
@@ -13,25 +15,27 @@ import {
   unlockKeyRecord,
 } from '../crypto/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
+import type { ForgetRequest } from '../model/index.js';
 import {
   Generations,
   rekeyClient,
-  type RekeyProgress,
   type RekeyResult,
   removeOld,
+  withoutText,
 } from '../rekey/index.js';
 import { listAccounts, newestKeys, openClientDirectory } from '../store/index.js';
 import type { System } from '../system/index.js';
+import { storeLimits } from './client-sets.js';
 import { givenNewPassword, requirePassword, strengthLine } from './password.js';
-import { ProgressLine } from './progress-line.js';
+import { withRekeyProgress } from './rekey-progress.js';
 import { clientPlace, interruptSignal, JSON_VERSION, print } from './run-tool.js';
 import { storeSystem } from './sonic-passwords.js';
 import { askYes } from './terminal.js';
-import { TimeLeft } from './time-left.js';
 import { formatBytes, formatCount } from './units.js';
 import { promptFor } from './unlock.js';
 
-type Options = Settings<'sonic rekey'> | Settings<'sonic encrypt'>;
+type Forgetting = Settings<'sonic forget-path'> & { readonly yes: boolean };
+type Options = Settings<'sonic rekey'> | Settings<'sonic encrypt'> | Forgetting;
 type Sources = ReadonlyMap<string, Found>;
 
 /** What a second generation is made with. */
@@ -44,36 +48,27 @@ interface Keys {
   readonly newPassword: Buffer | undefined;
 }
 
-const STEPS = {
-  contents: 'encrypting contents',
-  sets: 'writing set',
-  verify: 'reading contents again',
-  compare: 'comparing the generations',
-  remove: 'removing the old generation',
+const DONE = {
+  'sonic rekey': 'has new keys',
+  'sonic encrypt': 'is encrypted',
+  'sonic forget-path': 'has forgotten that, and has new keys',
 } as const;
 
 /** `sonic rekey`: new keys for all that an encrypting client has. */
 export async function rekey(options: Settings<'sonic rekey'>, found: Sources): Promise<number> {
-  return withGenerations('sonic rekey', options, async (system, generations) => {
+  return withGenerations('sonic rekey', options, [], async (system, generations) => {
     const { client } = options;
-    const before = recordIn(system, generations.first.path);
-    if (before === undefined || !before.isEncrypting) {
-      const what = `the client "${client}" does not encrypt`;
-      throw new TardisError('USAGE', `${what}: \`sonic encrypt\` makes it encrypt`);
-    }
-    const ask = promptFor(client);
-    const password = await requirePassword(options, found, ask);
-    const former = await unlocked(before, password);
+    const { password, former } = await ownKeys(system, generations, options, found);
     const askNew = { prompt: `New password of ${client}`, isNew: true };
     const next = await givenNewPassword(options, found, askNew);
-    const fresh = await freshKeys(system, generations, next ?? password, former);
+    const fresh = await freshKeys(system, generations, next ?? password, former, '');
     return { ...fresh, oldKeyring: openKeyring(system, former), newPassword: next };
   });
 }
 
 /** `sonic encrypt`: keys for a client that had none, or whose keys have only waited. */
 export async function encrypt(options: Settings<'sonic encrypt'>, found: Sources): Promise<number> {
-  return withGenerations('sonic encrypt', options, async (system, generations) => {
+  return withGenerations('sonic encrypt', options, [], async (system, generations) => {
     const { client } = options;
     const before = recordIn(system, generations.first.path);
     if (before?.isEncrypting === true) {
@@ -83,15 +78,54 @@ export async function encrypt(options: Settings<'sonic encrypt'>, found: Sources
     const ask = isNew ? { prompt: `New password of ${client}`, isNew: true } : promptFor(client);
     const password = await requirePassword(options, found, ask);
     const former = before && (await unlocked(before, password));
-    const fresh = await freshKeys(system, generations, password, former);
+    const fresh = await freshKeys(system, generations, password, former, '');
     return { ...fresh, oldKeyring: undefined, newPassword: isNew ? password : undefined };
   });
 }
 
-/** What both have in common: whatever an earlier run has left is finished, given up or gone on with. */
+/** New keys, with the same password, for an encrypting client that forgets some paths. */
+export async function rekeyWithout(
+  options: Forgetting,
+  found: Sources,
+  requests: readonly ForgetRequest[],
+): Promise<number> {
+  const without = withoutText(requests);
+  return withGenerations('sonic forget-path', options, requests, async (system, generations) => {
+    const { password, former } = await ownKeys(system, generations, options, found);
+    const fresh = await freshKeys(system, generations, password, former, without);
+    return { ...fresh, oldKeyring: openKeyring(system, former), newPassword: undefined };
+  });
+}
+
+/** The keys of an encrypting client, by its password. */
+async function ownKeys(
+  system: System,
+  generations: Generations,
+  options: Settings<'sonic rekey'> | Forgetting,
+  found: Sources,
+): Promise<{ password: Buffer; former: FormerKeys }> {
+  const { client } = options;
+  const before = recordIn(system, generations.first.path);
+  if (before === undefined || !before.isEncrypting) {
+    const what = `the client "${client}" does not encrypt`;
+    throw new TardisError('USAGE', `${what}: \`sonic encrypt\` makes it encrypt`);
+  }
+  const password = await requirePassword(options, found, promptFor(client));
+  return { password, former: await unlocked(before, password) };
+}
+
+/** Gives an unfinished second generation up, whatever it was begun for. */
+export async function abortRekey(options: Settings<'sonic forget-path'>): Promise<number> {
+  return withGenerations('sonic forget-path', { ...options, yes: true }, [], () => {
+    throw new TardisError('INTERNAL', 'nothing is made here');
+  });
+}
+
+/** What all have in common: whatever an earlier run has left is finished, given up or gone on with. */
 async function withGenerations(
-  tool: string,
+  tool: keyof typeof DONE,
   options: Options,
+  requests: readonly ForgetRequest[],
   keysFor: (system: System, generations: Generations) => Promise<Keys>,
 ): Promise<number> {
   if (options.throughServer !== undefined) {
@@ -105,37 +139,26 @@ async function withGenerations(
   const lock = await generations.lock();
   try {
     if (options.abort) return await giveUp(options, generations);
-    return await run(tool, options, system, generations, keysFor);
+    return await run(tool, options, requests, system, generations, keysFor);
   } finally {
     lock.release();
   }
 }
 
 async function run(
-  tool: string,
+  tool: keyof typeof DONE,
   options: Options,
+  requests: readonly ForgetRequest[],
   system: System,
   generations: Generations,
   keysFor: (system: System, generations: Generations) => Promise<Keys>,
 ): Promise<number> {
   const { client } = options;
-  let shown = '';
-  const line = new ProgressLine(options.progress, () => shown);
-  const timeLeft = new TimeLeft(() => system.clock.monotonicMs());
-  let at: keyof typeof STEPS | undefined;
-  const onProgress: RekeyProgress = (step, done, of) => {
-    const isNew = step !== at;
-    at = step;
-    if (isNew) timeLeft.restart();
-    const count = done === 0 ? '' : ` ${formatCount(done)}`;
-    const total = of === undefined ? '' : ` of ${formatCount(of)}`;
-    shown = `${STEPS[step]}${count}${total}${timeLeft.text(done, of)}`;
-    if (isNew) line.refresh();
-  };
   const stage = generations.stage();
   if (stage === 'switched') {
-    line.start();
-    await removeOld(generations, onProgress).finally(() => line.stop());
+    await withRekeyProgress(system, options.progress, (onProgress) =>
+      removeOld(generations, onProgress),
+    );
     tell(
       options,
       'finished',
@@ -147,31 +170,25 @@ async function run(
   if (stage === 'begun') await generations.removeSecond();
   const keys = await keysFor(system, generations);
   confirm(options, system, generations);
-  if (stage !== 'making') await begin(generations, keys.record, options.storeSkipFile);
+  if (stage !== 'making')
+    await begin(generations, keys.record, options.storeSkipFile, withoutText(requests));
   const keyring = openKeyring(system, { record: keys.record, keys: keys.masters });
-  const limits = {
-    packBytes: defaultOf('packBytes'),
-    packContentBytes: defaultOf('packContentBytes'),
-  };
-  line.start();
-  let result: RekeyResult;
-  try {
-    result = await rekeyClient(system, {
+  const result = await withRekeyProgress(system, options.progress, (onProgress) =>
+    rekeyClient(system, {
       generations,
       oldKeyring: keys.oldKeyring,
       keyring,
-      limits,
+      forgotten: requests,
+      limits: storeLimits(),
       verify: options.verify,
       acceptDamage: options.acceptDamage,
       signal: interruptSignal(tool, 'the same command goes on with it'),
       onProgress,
-    });
-  } finally {
-    line.stop();
-  }
+    }),
+  );
   meetKeys(keys.record, keys.masters);
   const { sets, contents, storedBytes, lostVersions } = result;
-  const what = tool === 'sonic encrypt' ? 'is encrypted' : 'has new keys';
+  const what = DONE[tool];
   const amount = `${formatCount(sets)} sets, ${formatCount(contents)} contents, ${formatBytes(storedBytes)}`;
   tell(options, 'done', result, `The client "${client}" ${what}: ${amount}.`);
   if (keys.newPassword !== undefined && !options.json) print(strengthLine(keys.newPassword));
@@ -218,9 +235,10 @@ async function begin(
   generations: Generations,
   { bytes }: KeyRecord,
   skipFile: string,
+  without: string,
 ): Promise<void> {
   try {
-    await generations.begin(bytes, skipFile);
+    await generations.begin(bytes, skipFile, without);
   } catch (error) {
     await generations.removeSecond().catch(() => undefined); // the failure that led here is the one to tell
     throw error;
@@ -236,6 +254,7 @@ async function freshKeys(
   generations: Generations,
   password: Buffer,
   former: FormerKeys | undefined,
+  without: string,
 ): Promise<Pick<Keys, 'record' | 'masters'>> {
   if (generations.stage() !== 'making') {
     const { record } = await replaceKeys(system.native.modPow, password, former);
@@ -244,12 +263,13 @@ async function freshKeys(
   }
   const record = recordIn(system, generations.second.path);
   const marker = generations.marker();
-  const wanted = record && generations.markerFor(record.bytes);
+  const wanted = record && generations.markerFor(record.bytes, without);
   const isSame =
     record !== undefined &&
     marker?.clientId === wanted?.clientId &&
     marker?.from === wanted?.from &&
-    marker?.to === wanted?.to;
+    marker?.to === wanted?.to &&
+    marker?.without === wanted?.without;
   if (!isSame) {
     const what = `${generations.second.path} was made from another generation`;
     throw new TardisError('KEYS_DAMAGED', `${what}: remove it with --abort`);

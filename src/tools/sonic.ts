@@ -9,6 +9,7 @@ import { deleteSets, orphans } from './sonic-delete.js';
 import { getConfig, setConfig } from './sonic-config.js';
 import { diffSets } from './sonic-diff.js';
 import { files } from './sonic-files.js';
+import { forgetPath } from './sonic-forget.js';
 import { info } from './sonic-info.js';
 import { list } from './sonic-list.js';
 import { expend, lock, prioritise, rename, tag } from './sonic-marks.js';
@@ -146,6 +147,13 @@ const command = describeTool(new Command(), 'sonic', SONIC_SUMMARY)
       tool: 'sonic purge',
       isWork: true,
       run: purge,
+    }),
+  )
+  .addCommand(
+    toolCommand({
+      tool: 'sonic forget-path',
+      isWork: true,
+      run: forgetPath,
     }),
   )
   .addCommand(

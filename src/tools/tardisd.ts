@@ -169,6 +169,7 @@ function daemonOptions(settings: Settings<'tardisd'>): Omit<DaemonOptions, 'addr
       },
       catalogCopies: settings.dbBackups,
       leastAgeMs: settings.leastAgeSeconds * 1000,
+      forgetAfterMs: settings.forgetAfterSeconds * 1000,
       names: namesOf(settings),
       rules: rulesIn(settings),
       saveConfig: settings.saveConfig,
@@ -213,6 +214,7 @@ function upkeepPlan(settings: Settings<'tardisd'>): DaemonOptions['upkeep'] {
       leastAgeMs: leastAgeSeconds * 1000,
     },
     isThorough: false,
+    skipFile: settings.storeSkipFile,
     early:
       earlyPurgeBytes === 0
         ? undefined

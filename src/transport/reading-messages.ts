@@ -79,6 +79,28 @@ export const READING_MESSAGES = {
     reasons: 'texts',
     inDoubt: 'bool',
   }),
+  /** Paths are to be forgotten, so long from now; with `preview` it is only told what would go with them. */
+  forgetPaths: toServer(132, 'purge', 4 * MIB, {
+    question: 'uint',
+    paths: 'byteses',
+    undoMs: 'uint',
+    preview: 'bool',
+  }),
+  /** Nor are they, by the numbers of the requests. */
+  withdrawForgets: toServer(133, 'purge', 8 * KIB, { question: 'uint', ids: 'uints' }),
+  readForgets: toServer(134, 'list', KIB, { question: 'uint' }),
+  /** Requests to forget something: those that were asked for, or all there are. */
+  forgetsAre: toClient(135, 16 * MIB, {
+    question: 'uint',
+    ids: 'uints',
+    paths: 'byteses',
+    lastSets: 'uints',
+    /** When they were asked for, and when they are due; the server's clock. */
+    askedAt: 'ints',
+    dueAt: 'ints',
+    /** What would go; empty where that was not asked. */
+    report: 'counts',
+  }),
   /** Sets that are no longer to be kept. */
   dropSets: toServer(63, 'purge', 64 * KIB, { question: 'uint', sets: 'uints' }),
   /** Seals of a set's directories, behind a directory. */

@@ -12,13 +12,14 @@ import {
   unlockKeyRecord,
 } from '../../src/crypto/index.js';
 import { asTardisError } from '../../src/errors/index.js';
-import { Scheme } from '../../src/model/index.js';
+import { type ForgetRequest, Scheme } from '../../src/model/index.js';
 import {
   Generations,
   rekeyClient,
   type RekeyProgress,
   type RekeyResult,
   removeOld,
+  withoutText,
 } from '../../src/rekey/index.js';
 import { ContentReader } from '../../src/restore/index.js';
 import { addKeys, newestKeys, openClientDirectory } from '../../src/store/index.js';
@@ -62,6 +63,8 @@ export interface RekeyChoice {
   readonly acceptDamage?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: RekeyProgress;
+  /** What is left out. */
+  readonly forgotten?: readonly ForgetRequest[];
   /** Keys that were made before, since making them takes its time. */
   readonly keys?: Buffer;
 }
@@ -82,12 +85,16 @@ export async function rekeyInline(
     }
     if (stage === 'begun') await generations.removeSecond();
     const former = await keysIn(system, generations.first.path);
-    if (stage !== 'making') await generations.begin(choice.keys ?? (await freshKeys(former)));
+    const without = withoutText(choice.forgotten ?? []);
+    if (stage !== 'making') {
+      await generations.begin(choice.keys ?? (await freshKeys(former)), undefined, without);
+    }
     const fresh = await keysIn(system, generations.second.path);
     return await rekeyClient(system, {
       generations,
       oldKeyring: former?.record.isEncrypting === true ? ringOf(system, former) : undefined,
       keyring: ringOf(system, fresh!),
+      forgotten: choice.forgotten ?? [],
       limits: SMALL_STORE.store,
       verify: choice.verify ?? true,
       acceptDamage: choice.acceptDamage ?? false,

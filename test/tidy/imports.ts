@@ -31,7 +31,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   restore: [...COMMON, 'excludes', 'workers', 'pipeline', 'archive'],
   compare: [...COMMON, 'workers', 'archive', 'restore'],
   keeper: [...COMMON, 'catalog', 'retention'],
-  server: [...COMMON, 'notify', 'catalog', 'archive', 'keeper', 'retention'],
+  server: [...COMMON, 'notify', 'catalog', 'archive', 'keeper', 'retention', 'rekey'],
   rekey: [...COMMON, 'catalog', 'archive', 'keeper'],
   verify: [...COMMON, 'catalog', 'keeper'],
   mount: [...BASE, 'archive'],

@@ -25,6 +25,10 @@ import {
   previewPurgeOf,
   purgeByRules,
   type StoreLimits,
+  askToForget,
+  forgetRequestsOf,
+  previewForget,
+  withdrawForget,
 } from '../../keeper/index.js';
 import { DIGEST_BYTES } from '../../model/index.js';
 import type { System } from '../../system/index.js';
@@ -41,6 +45,7 @@ import {
 } from '../../transport/index.js';
 import { ReaderDeltas } from './delta-maker.js';
 import { answerReport } from './report-answers.js';
+import { answerForget, type Forgets } from './forget-answers.js';
 import { answerChange, type PurgeRights, type SetChanges } from './set-change-answers.js';
 
 /** Notes or owners in one answer. */
@@ -66,6 +71,7 @@ export class ReadingSession {
   private idle: (() => void)[] = [];
   private readonly archive: Archive;
   private readonly changes: SetChanges;
+  private readonly forgets: Forgets;
   private readonly backend: Backend;
   private readonly deltas: ReaderDeltas;
   private readonly sink: AnswerSink;
@@ -75,12 +81,13 @@ export class ReadingSession {
     system: System,
     archive: Archive,
     backend: Backend,
-    changes: SetChanges,
+    { changes, forgets }: { readonly changes: SetChanges; readonly forgets: Forgets },
     sink: AnswerSink,
     onFailure: (error: unknown) => void,
   ) {
     this.archive = archive;
     this.changes = changes;
+    this.forgets = forgets;
     this.backend = backend;
     this.deltas = new ReaderDeltas(system, archive, backend);
     this.sink = sink;
@@ -92,7 +99,7 @@ export class ReadingSession {
     system: System,
     directory: ClientDirectory,
     limits: StoreLimits,
-    { leastAgeMs, wishFor }: PurgeRights,
+    { leastAgeMs, forgetAfterMs, wishFor }: PurgeRights,
     sink: AnswerSink,
     onFailure: (error: unknown) => void,
   ): ReadingSession {
@@ -110,7 +117,14 @@ export class ReadingSession {
       },
       set: (key, value) => changeSetting(system, directory, limits, key, value),
     };
-    return new ReadingSession(system, archive, backend, changes, sink, onFailure);
+    const forgets: Forgets = {
+      preview: (paths) => previewForget(system, directory, paths),
+      ask: (paths, undoMs) =>
+        askToForget(system, directory, limits, paths, Math.max(undoMs, forgetAfterMs)),
+      withdraw: (ids) => withdrawForget(system, directory, limits, ids),
+      all: () => forgetRequestsOf(system, directory),
+    };
+    return new ReadingSession(system, archive, backend, { changes, forgets }, sink, onFailure);
   }
 
   post(name: MessageName, bytes: Buffer): void {
@@ -245,6 +259,31 @@ export class ReadingSession {
         const wanted = contents.map((contentId) => ({ contentId, digest: undefined }));
         return encoded('placesAre', { question, ...placesToWire(await archive.locate(wanted)) });
       }
+      case 'readerSignature':
+      case 'readDelta':
+      case 'dropSignature':
+        return this.delta(name, bytes);
+      case 'dropSets':
+      case 'markSets':
+      case 'purgeSets':
+        return answerChange(name, bytes, this.changes);
+      case 'forgetPaths':
+      case 'withdrawForgets':
+      case 'readForgets':
+        return answerForget(name, bytes, this.forgets);
+      case 'readObject':
+        return this.object(decodeMessage(name, bytes).head);
+      default:
+        throw new TardisError('PROTOCOL_VIOLATION', `"${name}" is no question of a reader`);
+    }
+  }
+
+  /** What a reader has, and parts of deltas on that. */
+  private async delta(
+    name: 'readerSignature' | 'readDelta' | 'dropSignature',
+    bytes: Buffer,
+  ): Promise<Buffer> {
+    switch (name) {
       case 'readerSignature': {
         const { head, attachment } = decodeMessage(name, bytes);
         const { question, signature, basisBytes, last } = head;
@@ -262,14 +301,6 @@ export class ReadingSession {
         await this.deltas.drop(signature);
         return encoded('signatureTaken', { question });
       }
-      case 'dropSets':
-      case 'markSets':
-      case 'purgeSets':
-        return answerChange(name, bytes, this.changes);
-      case 'readObject':
-        return this.object(decodeMessage(name, bytes).head);
-      default:
-        throw new TardisError('PROTOCOL_VIOLATION', `"${name}" is no question of a reader`);
     }
   }
 

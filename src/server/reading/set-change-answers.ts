@@ -14,6 +14,8 @@ import type { ChangeSetting } from './report-answers.js';
 /** What sets may go over the network, and which do by the rules of the server. */
 export interface PurgeRights {
   readonly leastAgeMs: number;
+  /** What is to be forgotten goes no sooner after it was asked for. */
+  readonly forgetAfterMs: number;
   readonly wishFor: (catalog: Catalog) => PurgeWish;
 }
 

@@ -34,8 +34,8 @@ export async function openSession(
     return withCopy(session, copies, directory, options.catalogCopies ?? 0);
   }
   const { ReadingSession } = await import('../reading/reading-session.js');
-  const { store, leastAgeMs = 0, rules } = options;
-  const rights = { leastAgeMs, wishFor: wishFor({ leastAgeMs, rules }) };
+  const { store, leastAgeMs = 0, forgetAfterMs = 0, rules } = options;
+  const rights = { leastAgeMs, forgetAfterMs, wishFor: wishFor({ leastAgeMs, rules }) };
   return ReadingSession.open(system, directory, store, rights, sink, onFailure);
 }
 

@@ -19,6 +19,8 @@ export interface StorageOptions {
   readonly catalogCopies?: number;
   /** Sets that are younger cannot be deleted over the network. */
   readonly leastAgeMs?: number;
+  /** What a client is to forget goes no sooner after it was asked for, over the network. */
+  readonly forgetAfterMs?: number;
   /** Keep what clients are set to, if they tell; true if not given. */
   readonly saveConfig?: boolean;
   /** For sets that the client gives no name. */

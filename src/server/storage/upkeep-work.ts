@@ -1,9 +1,11 @@
 /** Upkeep of a client as a server does it: it opens frames only where they are not encrypted. */
-import type { Catalog } from '../../catalog/index.js';
+import { Catalog } from '../../catalog/index.js';
 import { rulesFor } from './client-settings.js';
 import { parseKeyRecord } from '../../crypto/index.js';
 import {
+  dueForgets,
   type EarlyWish,
+  isClockInDoubt,
   keepUp,
   purgeByRules,
   purgeEarly,
@@ -11,8 +13,9 @@ import {
   type UpkeepOptions,
   type UpkeepReport,
 } from '../../keeper/index.js';
-import { TardisError } from '../../errors/index.js';
-import { type ClientDirectory, newestKeys } from '../../store/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
+import type { ForgetRequest } from '../../model/index.js';
+import { type ClientDirectory, newestKeys, secondGenerationPath } from '../../store/index.js';
 import type { RuleWords } from '../../retention/index.js';
 import type { System } from '../../system/index.js';
 
@@ -40,9 +43,15 @@ export interface UpkeepWork
   readonly early?: EarlyWish | undefined;
   /** Sets that this does not keep go; undefined: no set goes by rules. */
   readonly purge?: ServerPurge | undefined;
+  /** The name of a file that keeps clients out of a backup of this machine. */
+  readonly skipFile: string;
 }
 
 export interface UpkeepDone extends UpkeepReport {
+  /** Requests to forget a path that were carried out. */
+  readonly forgotten: number;
+  /** Why those that are due could not be. */
+  readonly forgetFailure: string | undefined;
   /** Sets that went early, since space ran low. */
   readonly early: readonly number[];
   /** Sets that went by the rules. */
@@ -63,13 +72,56 @@ export async function keepUpHere(
   const keys = newestKeys(system, directory.path);
   const isEncrypted = keys !== undefined && parseKeyRecord(keys.bytes).isEncrypting;
   const frames = isEncrypted ? undefined : { native: system.native, keys: undefined };
-  const { early: wish, purge, ...rest } = work;
+  const { early: wish, purge, skipFile: _, ...rest } = work;
   const options = { ...rest, frames, signal };
+  const forgot = isEncrypted ? NOTHING_FORGOTTEN : await forgetDue(system, directory, work, signal);
   const report = purge && (await followRules(system, directory, work, purge));
   const early = wish === undefined ? [] : await purgeEarly(system, directory, wish, options);
   const done = await keepUp(system, directory, options);
   const { gone: purged = [], isClockInDoubt = false, purgeFailure } = report ?? {};
-  return { ...done, early, purged, isClockInDoubt, purgeFailure };
+  return { ...done, ...forgot, early, purged, isClockInDoubt, purgeFailure };
+}
+
+type Forgotten = Pick<UpkeepDone, 'forgotten' | 'forgetFailure'>;
+const NOTHING_FORGOTTEN: Forgotten = { forgotten: 0, forgetFailure: undefined };
+
+/**
+ * Writes the client anew without what is due to be forgotten, unless the clock is in doubt. A client that encrypts
+ * waits for its keys (`sonic forget-path --finish`). Throws CLIENT_BUSY, INTERRUPTED.
+ */
+async function forgetDue(
+  system: System,
+  directory: ClientDirectory,
+  { limits, skipFile }: UpkeepWork,
+  signal: AbortSignal,
+): Promise<Forgotten> {
+  const due = trustedDue(system, directory);
+  const hasSecond = system.files.status(secondGenerationPath(directory)) !== undefined;
+  if (due.length === 0 && !hasSecond) return NOTHING_FORGOTTEN;
+  const { finishSwitched, forgetHere } = await import('../../rekey/index.js'); // needed so seldom
+  if (hasSecond) await finishSwitched(system, directory);
+  if (due.length === 0) return NOTHING_FORGOTTEN;
+  try {
+    const how = { limits, skipFile, verify: true, acceptDamage: false, signal };
+    await forgetHere(system, directory, due, { ...how, onProgress: () => undefined });
+    return { forgotten: due.length, forgetFailure: undefined };
+  } catch (error) {
+    const { code, message } = asTardisError(error);
+    if (code === 'CLIENT_BUSY' || code === 'INTERRUPTED') throw error;
+    return { forgotten: 0, forgetFailure: message };
+  }
+}
+
+function trustedDue(system: System, directory: ClientDirectory): readonly ForgetRequest[] {
+  const nowMs = system.clock.nowMs();
+  const catalog = Catalog.openForReading(system, directory.catalogPath);
+  try {
+    const due = dueForgets(catalog.forgets.all(), nowMs);
+    if (due.length === 0 || isClockInDoubt(catalog.sets.listed(), nowMs)) return [];
+    return due;
+  } finally {
+    catalog.close();
+  }
 }
 
 interface Purged {

@@ -1,0 +1,42 @@
+/** Requests to forget a path, as long as they are not carried out. */
+import { type ForgetRequest, isForgetRequest } from '../model/index.js';
+import type { SqlDatabase, SqlStatement } from '../system/index.js';
+
+export class ForgetRequests {
+  private statementsMade: Readonly<Record<'all' | 'put' | 'remove', SqlStatement>> | undefined;
+  /** False: a catalog of an older version, which may be read as it is, has none. */
+  private readonly isThere: boolean;
+  private readonly database: SqlDatabase;
+
+  constructor(database: SqlDatabase) {
+    this.database = database;
+    const find = database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'forget_requests'");
+    this.isThere = find.get() !== undefined;
+  }
+
+  private get statements() {
+    const { database } = this;
+    this.statementsMade ??= {
+      all: database.prepare(
+        `SELECT request_id AS id, path, last_set AS lastSet, asked_at_ms AS askedAtMs, due_at_ms AS dueAtMs
+         FROM forget_requests ORDER BY request_id`,
+      ),
+      put: database.prepare('INSERT OR REPLACE INTO forget_requests VALUES (?, ?, ?, ?, ?)'),
+      remove: database.prepare('DELETE FROM forget_requests WHERE request_id = ?'),
+    };
+    return this.statementsMade;
+  }
+
+  /** By their ids; what makes no sense is none. */
+  all(): ForgetRequest[] {
+    return this.isThere ? this.statements.all.all().filter(isForgetRequest) : [];
+  }
+
+  put({ id, path, lastSet, askedAtMs, dueAtMs }: ForgetRequest): void {
+    this.statements.put.run(id, path, lastSet, askedAtMs, dueAtMs);
+  }
+
+  remove(id: number): void {
+    this.statements.remove.run(id);
+  }
+}

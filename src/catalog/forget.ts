@@ -1,0 +1,257 @@
+/**
+ * Takes paths out of a catalog's history: out of a private copy, from which a client is then written anew. A path is
+ * meant as each set had it: a directory that was elsewhere before, or is now, keeps what it had there.
+ */
+import { asTardisError } from '../errors/index.js';
+import { type ForgetReport, splitPath } from '../model/index.js';
+import { PrivateFolder, type SqlDatabase, type System } from '../system/index.js';
+import { ROOTS_DIRECTORY } from './directories.js';
+import { IdSet } from './id-set.js';
+import { snapshotCatalog } from './snapshot.js';
+import { covered, intersection, type Span, union, without } from './spans.js';
+
+/** A path, absolute and as the catalog has its names (sealed, where they are), in all sets up to one. */
+export interface ForgottenPath {
+  readonly path: Buffer;
+  readonly lastSet: number;
+}
+
+interface Version {
+  readonly directory: number;
+  readonly name: Buffer;
+  readonly firstSet: number;
+  readonly lastSet: number | null;
+  readonly type: number;
+  readonly sizeBytes: number;
+  readonly contentId: number | null;
+  readonly childId: number | null;
+}
+
+/** What is to go of a directory: of one name, or of all. */
+interface Going {
+  readonly directory: number;
+  readonly name: Buffer | undefined;
+  readonly spans: readonly Span[];
+}
+
+const VERSION = `directory_id AS directory, name, first_set AS firstSet, last_set AS lastSet, type,
+  size_bytes AS sizeBytes, content_id AS contentId, child_id AS childId`;
+/** The last set of what has not ended. */
+const OPEN = Number.MAX_SAFE_INTEGER;
+
+export class ForgettingCopy {
+  readonly report: ForgetReport;
+  private readonly folder: PrivateFolder;
+  /** Ids of the contents that what is left needs. */
+  readonly needed: IdSet;
+
+  private constructor(folder: PrivateFolder, report: ForgetReport, needed: IdSet) {
+    this.folder = folder;
+    this.report = report;
+    this.needed = needed;
+  }
+
+  /** Copies a catalog, and takes the paths out of the copy. Throws CATALOG_DAMAGED, CLIENT_BUSY, DISK_FULL. */
+  static make(
+    system: System,
+    catalogPath: string,
+    paths: readonly ForgottenPath[],
+  ): ForgettingCopy {
+    const folder = new PrivateFolder(system.files);
+    let database: SqlDatabase | undefined;
+    try {
+      const file = folder.file(FILE);
+      snapshotCatalog(system, catalogPath, file);
+      database = system.openDatabase(file, { readonly: false });
+      database.pragma('journal_mode = MEMORY');
+      database.pragma('synchronous = OFF');
+      const forgetting = new Forgetting(database);
+      database.exec('BEGIN');
+      for (const path of paths) forgetting.forget(path);
+      const { report, needed } = forgetting.settle();
+      database.exec('COMMIT');
+      database.close();
+      return new ForgettingCopy(folder, report, needed);
+    } catch (error) {
+      database?.close();
+      folder.remove();
+      throw asTardisError(error, `reading ${catalogPath}`);
+    }
+  }
+
+  get catalogPath(): string {
+    return this.folder.file(FILE);
+  }
+
+  close(): void {
+    this.folder.remove();
+  }
+}
+
+const FILE = 'left.db';
+
+class Forgetting {
+  private versions = 0;
+  private fileBytes = 0;
+  private isInNewest = false;
+  /** Sets from which something goes. */
+  private touched: readonly Span[] = [];
+  private readonly contents = new Set<number>();
+  private readonly listed: readonly number[];
+  /** No version begins after it. */
+  private readonly newest: number;
+  private readonly statements;
+
+  constructor(database: SqlDatabase) {
+    this.statements = statementsOf(database);
+    this.listed = this.statements.sets.all() as number[];
+    this.newest = this.statements.newest.get() as number;
+  }
+
+  forget({ path, lastSet }: ForgottenPath): void {
+    const names = splitPath(path);
+    const roots = this.statements.roots.all() as { path: Buffer; directory: number }[];
+    for (const root of roots) {
+      const above = splitPath(root.path);
+      if (above.length >= names.length) continue; // a root is no path in a set
+      if (above.some((name, index) => !name.equals(names[index]!))) continue;
+      this.forgetBelow(root.directory, names.slice(above.length), [{ first: 1, last: lastSet }]);
+    }
+  }
+
+  /** Looks the names up in all sets: the directories above may have been others in each. */
+  private forgetBelow(root: number, names: readonly Buffer[], spans: readonly Span[]): void {
+    let level = new Map<number, readonly Span[]>([[root, spans]]);
+    for (const name of names.slice(0, -1)) {
+      const below = new Map<number, readonly Span[]>();
+      for (const [directory, there] of level) {
+        for (const version of this.versionsOf(directory, name)) {
+          if (version.childId === null) continue;
+          const both = intersection([spanOf(version)], there);
+          below.set(version.childId, union(below.get(version.childId) ?? [], both));
+        }
+      }
+      level = below;
+    }
+    const going: Going[] = [...level].map(([directory, there]) => ({
+      directory,
+      name: names.at(-1)!,
+      spans: there,
+    }));
+    for (let next = going.pop(); next !== undefined; next = going.pop()) {
+      going.push(...this.take(next));
+    }
+  }
+
+  /** Takes versions away where they are meant. Returns what goes with them: of directories to which nothing else leads. */
+  private take({ directory, name, spans }: Going): Going[] {
+    if (spans.length === 0) return [];
+    const children = new Map<number, readonly Span[]>();
+    for (const version of this.versionsOf(directory, name)) {
+      const span = spanOf(version);
+      const gone = intersection([span], spans);
+      if (gone.length === 0) continue;
+      this.count(version, gone);
+      this.cut(version, without([span], gone));
+      const { childId } = version;
+      if (childId !== null) children.set(childId, union(children.get(childId) ?? [], gone));
+    }
+    for (const { first, last } of spans) {
+      this.statements.dropNotes.run(directory, name ?? null, name ?? null, first, last);
+    }
+    return [...children].map(([child, gone]) => {
+      const others = (this.statements.ways.all(child) as Version[]).map(spanOf);
+      return { directory: child, name: undefined, spans: without(gone, others) };
+    });
+  }
+
+  private cut(version: Version, left: readonly Span[]): void {
+    const { directory, name, firstSet } = version;
+    const { move, insert, drop } = this.statements;
+    // The first piece stays in its row; the others are copies of it.
+    const [start, ...rest] = left.filter(({ first }) => first <= this.newest);
+    for (const { first, last } of rest) {
+      insert.run(first, last === OPEN ? null : last, directory, name, firstSet);
+    }
+    if (start === undefined) drop.run(directory, name, firstSet);
+    else move.run(start.first, start.last === OPEN ? null : start.last, directory, name, firstSet);
+  }
+
+  private count(version: Version, gone: readonly Span[]): void {
+    this.versions += 1;
+    if (version.contentId !== null) {
+      this.fileBytes += version.sizeBytes;
+      this.contents.add(version.contentId);
+    }
+    this.touched = union(this.touched, gone);
+    const newest = this.listed.at(-1);
+    this.isInNewest ||= newest !== undefined && covered([spanOf(version)], newest);
+  }
+
+  private versionsOf(directory: number, name: Buffer | undefined): Version[] {
+    const { named, all } = this.statements;
+    return (name === undefined ? all.all(directory) : named.all(directory, name)) as Version[];
+  }
+
+  /** What is left, and what it needs. */
+  settle(): { report: ForgetReport; needed: IdSet } {
+    const { needed: ids, sizeOf } = this.statements;
+    const needed = new IdSet();
+    for (const id of ids.iterate() as IterableIterator<number>) needed.add(id);
+    const gone = [...this.contents].filter((id) => !needed.has(id));
+    const contentBytes = gone.reduce((sum, id) => sum + (sizeOf.get(id) as number), 0);
+    const report = {
+      versions: this.versions,
+      fileBytes: this.fileBytes,
+      sets: this.listed.filter((set) => covered(this.touched, set)).length,
+      isInNewest: this.isInNewest,
+      contents: gone.length,
+      contentBytes,
+      heldElsewhere: this.contents.size - gone.length,
+    };
+    return { report, needed };
+  }
+}
+
+function spanOf({ firstSet, lastSet }: Version): Span {
+  return { first: firstSet, last: lastSet ?? OPEN };
+}
+
+function statementsOf(database: SqlDatabase) {
+  database.exec('CREATE INDEX IF NOT EXISTS ways ON entries (child_id) WHERE child_id IS NOT NULL');
+  return {
+    roots: database.prepare('SELECT path, directory_id AS directory FROM roots'),
+    sets: database
+      .prepare("SELECT set_number FROM backup_sets WHERE state != 'superseded' ORDER BY set_number")
+      .pluck(),
+    newest: database.prepare('SELECT coalesce(max(set_number), 0) FROM backup_sets').pluck(),
+    named: database.prepare(`SELECT ${VERSION} FROM entries WHERE directory_id = ? AND name = ?`),
+    all: database.prepare(
+      `SELECT ${VERSION} FROM entries WHERE directory_id = ? AND directory_id != ${ROOTS_DIRECTORY}`,
+    ),
+    ways: database.prepare(`SELECT ${VERSION} FROM entries WHERE child_id = ?`),
+    move: database.prepare(
+      `UPDATE entries SET first_set = ?, last_set = ?
+       WHERE directory_id = ? AND name = ? AND first_set = ?`,
+    ),
+    insert: database.prepare(
+      `INSERT INTO entries SELECT directory_id, name, ?, ?, type, flags, size_bytes, content_id, child_id, metadata
+       FROM entries WHERE directory_id = ? AND name = ? AND first_set = ?`,
+    ),
+    drop: database.prepare(
+      'DELETE FROM entries WHERE directory_id = ? AND name = ? AND first_set = ?',
+    ),
+    dropNotes: database.prepare(
+      `DELETE FROM set_notes WHERE directory_id = ? AND (? IS NULL OR name = ?)
+         AND set_number BETWEEN ? AND ?`,
+    ),
+    needed: database
+      .prepare(
+        `SELECT content_id FROM entries WHERE content_id IS NOT NULL
+         UNION SELECT part_id FROM content_parts
+           WHERE content_id IN (SELECT content_id FROM entries WHERE content_id IS NOT NULL)`,
+      )
+      .pluck(),
+    sizeOf: database.prepare('SELECT size_bytes FROM contents WHERE content_id = ?').pluck(),
+  };
+}

@@ -1,0 +1,198 @@
+/**
+ * `sonic forget-path`: paths go from all sets there are, with what only they held. First it is asked for, and can be taken
+ * back; when that time is over the client is written anew without them.
+ */
+import type { Found, Settings } from '../config/index.js';
+import { parseKeyRecord } from '../crypto/index.js';
+import { TardisError } from '../errors/index.js';
+import { dueForgets, forgetRequestsOf } from '../keeper/index.js';
+import { displayName, type ForgetReport, type ForgetRequest } from '../model/index.js';
+import { forgetHere } from '../rekey/index.js';
+import { spanOf } from '../retention/index.js';
+import { newestKeys, openClientDirectory } from '../store/index.js';
+import { absolutePath, type System } from '../system/index.js';
+import { type ClientSets, openClientSets, storeLimits } from './client-sets.js';
+import { withRekeyProgress } from './rekey-progress.js';
+import { clientPlace, interruptSignal, JSON_VERSION, print } from './run-tool.js';
+import { storeSystem } from './sonic-passwords.js';
+import { abortRekey, rekeyWithout } from './sonic-rekey.js';
+import { askYes } from './terminal.js';
+import { counted, formatBytes, formatTable, formatTime } from './units.js';
+import { unlockClient } from './unlock.js';
+
+type Options = Settings<'sonic forget-path'>;
+type Sources = ReadonlyMap<string, Found>;
+
+const GOES_ON = 'the same command goes on with it';
+
+export async function forgetPath(options: Options, found: Sources): Promise<number> {
+  requireOneWish(options);
+  if (options.abort) return abortRekey(options);
+  const system = storeSystem(options.umask);
+  if (options.finishForgets) return finish(options, found, system);
+  const there = await openClientSets(system, options, found);
+  try {
+    if (options.undoForgets.length > 0) return await undo(options, there);
+    if (options.pathsToForget.length === 0) return await list(options, there);
+    return await ask(options, there, system.clock.nowMs());
+  } finally {
+    there.close();
+  }
+}
+
+/** Throws USAGE. */
+function requireOneWish(options: Options): void {
+  const { pathsToForget, listForgets, undoForgets, finishForgets, forgetNow, abort } = options;
+  const wishes = [
+    pathsToForget.length > 0,
+    listForgets,
+    undoForgets.length > 0,
+    finishForgets,
+    abort,
+  ].filter(Boolean).length;
+  if (wishes !== 1) {
+    const what = 'give the paths to forget, or one of --list, --undo, --finish and --abort';
+    throw new TardisError('USAGE', what);
+  }
+  if (forgetNow && !finishForgets) throw new TardisError('USAGE', '--now goes with --finish');
+  if (finishForgets && options.throughServer !== undefined) {
+    throw new TardisError(
+      'CAPABILITY_MISSING',
+      'a server carries out itself what is due, unless the client encrypts: then run this on its machine, without --server',
+    );
+  }
+}
+
+// --- asking --------------------------------------------------------------------------------------
+
+async function ask(options: Options, there: ClientSets, nowMs: number): Promise<number> {
+  const { client, json } = options;
+  const undoMs = spanOf(options.undoPeriod, '--undo-period');
+  const paths = options.pathsToForget.map(absolutePath);
+  const report = await there.previewForget(paths);
+  if (report.versions === 0) {
+    const what = paths.map((path) => displayName(path)).join(', ');
+    throw new TardisError('NO_SUCH_PATH', `no set of "${client}" has ${what}, below a root`);
+  }
+  if (options.previewForget || options.rehearse) {
+    if (json) print(JSON.stringify({ version: JSON_VERSION, client, isPreview: true, ...report }));
+    else for (const line of described(report, 'would')) print(line);
+    return 0;
+  }
+  if (!options.deleteYes) requireYes(client, paths, report, nowMs + undoMs);
+  const requests = await there.askToForget(paths, undoMs);
+  if (json) {
+    print(
+      JSON.stringify({ version: JSON_VERSION, client, requests: requests.map(told), ...report }),
+    );
+    return 0;
+  }
+  for (const line of described(report, 'will')) print(line);
+  for (const { id, path, dueAtMs } of requests) {
+    const undoing = `\`sonic forget-path --undo ${id}\` takes it back until then`;
+    print(`${id}: ${displayName(path)} goes at ${formatTime(dueAtMs)}; ${undoing}.`);
+  }
+  return 0;
+}
+
+/** Throws CONFIRMATION_NEEDED. */
+function requireYes(
+  client: string,
+  paths: readonly Buffer[],
+  report: ForgetReport,
+  dueAtMs: number,
+): void {
+  const list = paths.map((path) => `  ${displayName(path)}`).join('\n');
+  const what = `This goes from all sets of "${client}" at ${formatTime(dueAtMs)}, for good:`;
+  const answer = askYes(`${what}\n${list}\n${described(report, 'will').join('\n')}\nForget it?`);
+  if (answer === true) return;
+  const why = answer === undefined ? 'there is no terminal to ask on' : 'that was not wanted';
+  const text = `${counted(paths.length, 'path')} would be forgotten, and ${why}; nothing was done`;
+  throw new TardisError('CONFIRMATION_NEEDED', text);
+}
+
+function described(report: ForgetReport, will: 'will' | 'would'): string[] {
+  const { versions, fileBytes, sets, contents, contentBytes, heldElsewhere, isInNewest } = report;
+  return [
+    `${counted(versions, 'version')} in ${counted(sets, 'set')} ${will} go: ${formatBytes(fileBytes)} of files; ${counted(contents, 'content')} of ${formatBytes(contentBytes)} that nothing else holds.`,
+    ...(heldElsewhere === 0
+      ? []
+      : [`${counted(heldElsewhere, 'content')} ${will} stay: other paths hold the same.`]),
+    ...(isInNewest
+      ? [
+          'It is in the newest set: unless it is removed or excluded at its source, the next backup saves it again.',
+        ]
+      : []),
+  ];
+}
+
+// --- what was asked for --------------------------------------------------------------------------
+
+async function list({ client, json }: Options, there: ClientSets): Promise<number> {
+  const requests = await there.forgets();
+  if (json) {
+    print(JSON.stringify({ version: JSON_VERSION, client, requests: requests.map(told) }));
+    return 0;
+  }
+  if (requests.length === 0) {
+    print(`Nothing of "${client}" is to be forgotten.`);
+    return 0;
+  }
+  const rows = requests.map(({ id, path, lastSet, askedAtMs, dueAtMs }) => [
+    String(id),
+    formatTime(askedAtMs),
+    formatTime(dueAtMs),
+    String(lastSet),
+    displayName(path),
+  ]);
+  print(formatTable([['number', 'asked for', 'due', 'up to set', 'path'], ...rows], [0, 3]));
+  return 0;
+}
+
+function told({ path, ...rest }: ForgetRequest): object {
+  return { ...rest, path: displayName(path) };
+}
+
+async function undo({ client, json, undoForgets }: Options, there: ClientSets): Promise<number> {
+  const ids = undoForgets.map((text) => {
+    if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
+    throw new TardisError('USAGE', `"${displayName(Buffer.from(text))}" is no number of a request`);
+  });
+  await there.withdrawForget(ids);
+  if (json) print(JSON.stringify({ version: JSON_VERSION, client, undone: ids }));
+  else print(`Taken back: ${ids.join(', ')}. Nothing of "${client}" was changed.`);
+  return 0;
+}
+
+// --- carrying it out -----------------------------------------------------------------------------
+
+async function finish(options: Options, found: Sources, system: System): Promise<number> {
+  const { client, json, forgetNow } = options;
+  const directory = openClientDirectory(system, clientPlace(options));
+  const all = forgetRequestsOf(system, directory);
+  const due = forgetNow ? all : dueForgets(all, system.clock.nowMs());
+  if (due.length === 0) {
+    if (json) print(JSON.stringify({ version: JSON_VERSION, client, forgotten: 0 }));
+    else print(`Nothing of "${client}" is due to be forgotten.`);
+    return 0;
+  }
+  const keys = newestKeys(system, directory.path);
+  if (keys !== undefined && parseKeyRecord(keys.bytes).isEncrypting) {
+    return rekeyWithout({ ...options, yes: options.deleteYes }, found, due);
+  }
+  await unlockClient(system, options, found); // it may have a password all the same
+  const result = await withRekeyProgress(system, options.progress, (onProgress) =>
+    forgetHere(system, directory, due, {
+      limits: storeLimits(),
+      skipFile: options.storeSkipFile,
+      verify: options.verify,
+      acceptDamage: options.acceptDamage,
+      signal: interruptSignal('sonic forget-path', GOES_ON),
+      onProgress,
+    }),
+  );
+  if (json) {
+    print(JSON.stringify({ version: JSON_VERSION, client, forgotten: due.length, ...result }));
+  } else print(`${counted(due.length, 'request')} carried out: "${client}" is written anew.`);
+  return result.lostVersions === 0 ? 0 : 3;
+}

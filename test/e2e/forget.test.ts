@@ -1,0 +1,160 @@
+/** `sonic forget-path`, on the machine of the store and through a server. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { backup, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import { decodedBytes } from '../helpers/forgets.js';
+import { runOnTerminal } from '../helpers/terminal.js';
+import { dir, file, makeTree, noise, scratch } from '../helpers/tree.js';
+
+const SECRET = 'Axolotl-secret-88A0';
+const TIMEOUT_MS = 30_000;
+
+async function withSecret(t: ExecutionContext, more: readonly string[] = []) {
+  const home = scratch(t);
+  const at = (...names: string[]): string => path.join(home, ...names);
+  const [store, source] = [at('store'), at('tree')];
+  const place = ['-D', store, '-C', 'me', ...more];
+  makeTree(source, [
+    file('stays', 'what stays'),
+    dir('private', [file('secret', `${SECRET} in a file`), file('more', noise(1, 200_000))]),
+  ]);
+  await backup([...place, '--local', '--create', source]);
+  fs.appendFileSync(at('tree', 'private', 'more'), 'changed');
+  fs.cpSync(at('tree', 'private', 'more'), at('tree', 'elsewhere'));
+  await backup([...place, '--local', source]);
+  const hidden = at('tree', 'private');
+  const shows = async (set: string): Promise<string> =>
+    succeed('lstardis', [...place, '-b', set, source]);
+  const told = async (): Promise<Record<string, unknown>> =>
+    jsonLines(await succeed('sonic', ['forget-path', '--list', '--json', ...place]))[0]!;
+  return { at, store, source, place, hidden, shows, told };
+}
+
+test('a path is forgotten: shown before, taken back, and gone when its time is over', async (t) => {
+  const { at, store, place, hidden, shows, told } = await withSecret(t);
+  const forget = (...args: string[]) => run('sonic', ['forget-path', ...place, ...args]);
+  for (const option of ['--preview', '--dry-run']) {
+    const shown = await succeed('sonic', ['forget-path', ...place, option, hidden]);
+    t.regex(shown, /4 versions in 2 sets would go/);
+    t.regex(shown, /1 content would stay: other paths hold the same/);
+    t.regex(shown, /It is in the newest set/);
+  }
+  t.deepEqual((await told())['requests'], []);
+  t.regex((await forget(hidden)).stderr, /CONFIRMATION_NEEDED/);
+  t.regex((await forget('--yes', at('tree', 'never'))).stderr, /NO_SUCH_PATH/);
+  t.regex(
+    (await forget('--yes', at('tree'))).stderr,
+    /NO_SUCH_PATH/,
+    'a root is no path below one',
+  );
+  t.regex((await forget('--list', hidden)).stderr, /USAGE/);
+  t.regex((await forget('--now', hidden)).stderr, /USAGE/);
+  t.regex((await forget('--undo-period', 'soon', '--yes', hidden)).stderr, /--undo-period/);
+
+  const no = await runOnTerminal('sonic', ['forget-path', ...place, hidden], ['n\r']);
+  t.not(no.status, 0);
+  const yes = await runOnTerminal('sonic', ['forget-path', ...place, hidden], ['y\r']);
+  t.is(yes.status, 0, yes.shown);
+  t.regex(yes.shown, /--undo 1` takes it back/);
+  const [asked] = (await told())['requests'] as { dueAtMs: number; askedAtMs: number }[];
+  t.like(asked, { id: 1, lastSet: 2, path: hidden });
+  t.is(asked!.dueAtMs - asked!.askedAtMs, 7 * 86_400_000);
+  t.regex(await shows('1'), /private/, 'until then it is there');
+  t.regex(await succeed('sonic', ['forget-path', '--finish', ...place]), /Nothing .* is due/);
+  await succeed('sonic', ['rebuild', ...place]);
+  t.is(((await told())['requests'] as unknown[]).length, 1, 'a request survives the catalog');
+  t.regex((await forget('--undo', '2')).stderr, /NO_SUCH_REQUEST/);
+  await succeed('sonic', ['forget-path', ...place, '--undo', '1']);
+  t.deepEqual((await told())['requests'], []);
+
+  await succeed('sonic', ['forget-path', ...place, '--yes', '--undo-period', '2d', hidden]);
+  fs.writeFileSync(at('tree', 'private', 'later'), 'a later set has it');
+  await backup([...place, '--local', at('tree')]);
+  const done = ['forget-path', '--finish', '--now', ...place, '--json'];
+  t.like(jsonLines(await succeed('sonic', done))[0], { forgotten: 1, sets: 3 });
+  t.deepEqual((await told())['requests'], []);
+  for (const set of ['1', '2']) t.notRegex(await shows(set), /private/);
+  t.regex(await shows('3'), /private/, 'what was saved since stays');
+  const kept = await succeed('regenerate', [...place, '-o', at('out'), at('tree')]);
+  t.regex(kept, /Restored 5 files/);
+  t.regex(await succeed('sonic', ['check', '--read-data', ...place]), /Nothing is wrong/);
+  t.true((await decodedBytes({ store, client: 'me' })).includes('what stays'));
+});
+
+test('no copy of the catalog keeps what was forgotten', async (t) => {
+  const { at, store, place, hidden } = await withSecret(t);
+  fs.rmSync(hidden, { recursive: true });
+  await backup([...place, '--local', at('tree')]);
+  t.true((await decodedBytes({ store, client: 'me' })).includes(SECRET));
+  await succeed('sonic', ['forget-path', ...place, '--yes', hidden]);
+  await succeed('sonic', ['forget-path', '--finish', '--now', ...place]);
+  t.deepEqual(
+    fs.readdirSync(store).filter((name) => name.startsWith('.me')),
+    [],
+  );
+  const left = await decodedBytes({ store, client: 'me' });
+  t.false(left.includes(SECRET));
+  t.false(left.includes('secret'), 'nor its name');
+});
+
+test('a client that encrypts forgets with its keys, and gets new ones', async (t) => {
+  const { at, place, hidden, shows, source } = await withSecret(t, [
+    '--password',
+    'of a test 4711',
+  ]);
+  fs.rmSync(hidden, { recursive: true });
+  await backup([...place, '--local', source]);
+  await succeed('sonic', ['forget-path', ...place, '--yes', '--undo-period', '0d', hidden]);
+  t.regex(await succeed('sonic', ['forget-path', '--list', ...place]), new RegExp(hidden));
+  const wrong = ['-D', at('store'), '-C', 'me', '--password', 'wrong'];
+  const refused = await run('sonic', ['forget-path', '--finish', '--yes', ...wrong]);
+  t.regex(refused.stderr, /LOGIN_FAILED/);
+  t.regex(
+    (await run('sonic', ['forget-path', '--finish', ...place])).stderr,
+    /CONFIRMATION_NEEDED/,
+  );
+  t.regex(await succeed('sonic', ['forget-path', '--finish', '--yes', ...place]), /new keys/);
+  for (const set of ['1', '2', '3']) t.notRegex(await shows(set), /private/);
+  await succeed('regenerate', [...place, '--authenticate', '-o', at('out'), source]);
+  await backup([...place, '--local', source]);
+  t.regex(await succeed('sonic', ['check', '--read-data', ...place]), /Nothing is wrong/);
+});
+
+test('over the network no path is forgotten before ForgetAfter', async (t) => {
+  const secret = path.join(scratch(t), 'password');
+  fs.writeFileSync(secret, 'of a test 4711\n');
+  const own = ['-F', secret, '--no-crypt'];
+  const { at, store, place: made, hidden } = await withSecret(t, own);
+  const place = made.filter((word) => word !== '--no-crypt');
+  const rights = ['--rights', 'read,list,purge', '--newpassword-file', secret];
+  await succeed('sonic', ['account', ...place, '--add', 'tidier', ...rights]);
+  const config = at('config');
+  fs.writeFileSync(config, '[Tardis]\nForgetAfter = 3\nUpkeepInterval = 0.3\n');
+  const server = await Server.start(store, ['--config', config]);
+  t.teardown(() => server.kill());
+  const far = [...server.clientArgs, '-C', 'me', '-F', secret, '--account', 'tidier'];
+  t.regex(await succeed('sonic', ['forget-path', '--preview', ...far, hidden]), /4 versions/);
+  const wish = ['forget-path', '--yes', '--undo-period', '0d', '--json', ...far];
+  const [first] = jsonLines(await succeed('sonic', [...wish, hidden]));
+  const [request] = first!['requests'] as { dueAtMs: number; askedAtMs: number; id: number }[];
+  t.is(request!.dueAtMs - request!.askedAtMs, 3000);
+  await succeed('sonic', ['forget-path', '--undo', String(request!.id), ...far]);
+  const listed = jsonLines(await succeed('sonic', ['forget-path', '--list', '--json', ...far]))[0]!;
+  t.deepEqual(listed['requests'], []);
+  const refused = await run('sonic', ['forget-path', '--finish', ...far]);
+  t.regex(refused.stderr, /CAPABILITY_MISSING/);
+
+  const started = Date.now();
+  await succeed('sonic', [...wish, hidden]);
+  while (!server.running.stderr.includes('paths were forgotten')) {
+    t.true(Date.now() - started < TIMEOUT_MS, server.running.stderr);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  t.true(Date.now() - started >= 3000);
+  const listing = await succeed('lstardis', [...far, '-b', '1', at('tree')]);
+  t.notRegex(listing, /private/);
+  t.regex(listing, /stays/, 'the account is still there');
+  t.false((await decodedBytes({ store, client: 'me' })).includes(SECRET));
+  t.regex(await succeed('sonic', ['check', '--read-data', ...place]), /Nothing is wrong/);
+});

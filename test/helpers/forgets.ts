@@ -1,0 +1,79 @@
+/** Paths that a client forgets, told a second way: what each set lists, but for what is at or below them. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { forgetHere } from '../../src/rekey/index.js';
+import type { ForgetRequest } from '../../src/model/index.js';
+import {
+  Codec,
+  decode,
+  openClientDirectory,
+  packName,
+  packNumber,
+  DirectoryBackend,
+  readRecord,
+  RECORD_CHUNKED,
+  recordBytes,
+  scanPack,
+} from '../../src/store/index.js';
+import { nodeSystem, type System } from '../../src/system/index.js';
+import { type Place, SMALL_STORE } from './inline.js';
+
+export function requestFor(id: number, forgotten: string, lastSet: number): ForgetRequest {
+  return { id, path: Buffer.from(forgotten), lastSet, askedAtMs: 1, dueAtMs: 1 };
+}
+
+/** As a server does it, of a client that does not encrypt. */
+export async function forgetInline(
+  system: System,
+  place: Place,
+  requests: readonly ForgetRequest[],
+): Promise<void> {
+  await forgetHere(system, openClientDirectory(system, place), requests, {
+    limits: SMALL_STORE.store,
+    skipFile: 'skip',
+    verify: true,
+    acceptDamage: false,
+    signal: new AbortController().signal,
+    onProgress: () => undefined,
+  });
+}
+
+/** Lines of `toldBy` without what is forgotten, and without the sets that a version is valid from and to. */
+export function toldWithout(
+  lines: readonly string[],
+  requests: readonly { readonly path: Buffer; readonly lastSet: number }[],
+): string[] {
+  return lines.flatMap((line) => {
+    const [, number, at] = /^(\d+) (\/.*?) \d+,/s.exec(line) ?? [];
+    if (number === undefined || at === undefined) return [line];
+    const isGone = requests.some(({ path: gone, lastSet }) => {
+      const start = gone.toString('latin1');
+      return Number(number) <= lastSet && (at === start || at.startsWith(`${start}/`));
+    });
+    return isGone ? [] : [line.replace(/,[^,]*,[^,]*$/, '')];
+  });
+}
+
+/** All that the records of a client that does not encrypt decode to, and its other files as they are. */
+export async function decodedBytes({ store, client }: Place): Promise<Buffer> {
+  const directory = path.join(store, client);
+  const { files } = nodeSystem();
+  const backend = new DirectoryBackend(directory, files);
+  const found: Buffer[] = [];
+  for (const name of fs.readdirSync(directory, { recursive: true, encoding: 'utf8' })) {
+    const pack = packNumber(name);
+    const full = path.join(directory, name);
+    if (name === 'reserve' || !fs.statSync(full).isFile()) continue;
+    found.push(Buffer.from(name), fs.readFileSync(full));
+    if (pack === undefined) continue;
+    for await (const { header, position } of scanPack(backend, pack, 0)) {
+      if ((header.flags & RECORD_CHUNKED) !== 0 || header.codec === Codec.none) continue;
+      const record = await readRecord(backend, packName(pack), position, recordBytes(header));
+      const raw = Buffer.alloc(header.rawBytes);
+      decode(header.codec, record.body, raw);
+      found.push(raw);
+    }
+  }
+  backend.close();
+  return Buffer.concat(found);
+}

@@ -1,0 +1,241 @@
+/**
+ * A client forgets paths: what is left is what a naive second reading of its history says, nothing of what went can be
+ * found, and whatever fails or is killed on the way, the client is as before or as after. TARDIS_TEST_RUNS says how many
+ * histories are lived through, TARDIS_FAULT_SEED replays a run, TARDIS_FAULT_POINTS says how many points are hit.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import type { ForgetRequest } from '../../src/model/index.js';
+import { Codec, newestKeys } from '../../src/store/index.js';
+import { faultySystem, nodeSystem, seededRandom } from '../../src/system/index.js';
+import { copyStore, Ledger, Plan, TROUBLES, watchOnly } from '../helpers/faults.js';
+import { decodedBytes, forgetInline, requestFor, toldWithout } from '../helpers/forgets.js';
+import { backupInline, inlineSystem, type Place, rebuildInline } from '../helpers/inline.js';
+import { giveKeys, keysIn, PASSWORD, rekeyInline, ringOf, toldBy } from '../helpers/rekeys.js';
+import {
+  dir,
+  file,
+  makeScratch,
+  makeTree,
+  noise,
+  removeScratch,
+  scratch,
+} from '../helpers/tree.js';
+
+const seed = Number(process.env['TARDIS_FAULT_SEED'] ?? Math.floor(Math.random() * 1e6));
+const runs = Number(process.env['TARDIS_TEST_RUNS'] ?? 8);
+const points = Number(process.env['TARDIS_FAULT_POINTS'] ?? 16);
+const SETS = 7;
+const CHANGES = 6;
+const RAW = { settings: { compression: { codec: Codec.none, level: 0 } } } as const;
+
+type Source = ReturnType<typeof seededRandom>;
+
+const state = makeScratch();
+process.env['XDG_STATE_HOME'] = state;
+test.after.always(() => removeScratch(state));
+
+/** Directories and files come, change, go and change places. */
+function change(source: string, random: Source, number: number): void {
+  const directories = ['', 'a', 'b', 'a/c', 'b/d', 'a/c/e'];
+  const at = (name: string): string => path.join(source, name);
+  const one = <T>(of: readonly T[]): T => of[Math.floor(random.next() * of.length)]!;
+  const there = directories.filter((name) => fs.existsSync(at(name)));
+  const chance = random.next();
+  if (chance < 0.5) {
+    // Few contents, so that some are in several places; some large enough for deltas.
+    const content = Math.floor(random.next() * 12);
+    const bytes = noise(content, content < 3 ? 150_000 : 300);
+    const isChanged = content < 3 && random.next() < 0.5;
+    const name = path.join(at(one(there)), `f${Math.floor(random.next() * 4)}`);
+    if (fs.statSync(name, { throwIfNoEntry: false })?.isDirectory() === true) return;
+    fs.writeFileSync(name, isChanged ? Buffer.concat([bytes, Buffer.from(String(number))]) : bytes);
+    return;
+  }
+  const name = one(directories.slice(1));
+  if (!fs.existsSync(at(name))) fs.mkdirSync(at(name), { recursive: true });
+  else if (chance < 0.65) fs.rmSync(at(name), { recursive: true });
+  else {
+    const to = one(directories.slice(1));
+    const isFree = !fs.existsSync(at(to)) && fs.existsSync(path.dirname(at(to)));
+    if (isFree && !`${to}/`.startsWith(`${name}/`)) fs.renameSync(at(name), at(to));
+  }
+}
+
+async function lived(
+  t: ExecutionContext,
+  random: Source,
+  password?: string,
+): Promise<{ place: Place; source: string }> {
+  const home = scratch(t);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  const source = path.join(home, 'tree');
+  makeTree(source, [dir('a', [dir('c'), file('f1', noise(1, 150_000))]), file('f0', 'zero')]);
+  for (let set = 1; set <= SETS; set += 1) {
+    await backupInline(inlineSystem(), place, [source], {
+      create: set === 1,
+      ...(password === undefined ? {} : { password }),
+    });
+    for (let count = 0; count < CHANGES; count += 1) change(source, random, set * 100 + count);
+  }
+  return { place, source };
+}
+
+function wishesFor(source: string, random: Source): ForgetRequest[] {
+  const paths = ['a', 'a/c', 'b/d', 'f1', 'a/f2', 'b'].filter(() => random.next() < 0.35);
+  if (paths.length === 0) paths.push('a/c');
+  return paths.map((name, index) => {
+    const lastSet = random.next() < 0.5 ? SETS : 1 + Math.floor(random.next() * SETS);
+    return requestFor(index + 1, path.join(source, name), lastSet);
+  });
+}
+
+/** Without spans, which end at what was forgotten. */
+const plain = (lines: readonly string[]): string[] => toldWithout(lines, []);
+
+test('whatever a history was, it is the same but for what is forgotten', async (t) => {
+  for (let run = 0; run < runs; run += 1) {
+    const random = seededRandom(seed + run);
+    const { place, source } = await lived(t, random);
+    const wishes = wishesFor(source, random);
+    const what = `seed ${seed + run}: ${wishes.map(({ path: p, lastSet }) => `${p.toString()} up to ${lastSet}`).join(', ')}`;
+    const wanted = toldWithout(await toldBy(place), wishes);
+    await forgetInline(nodeSystem(), place, wishes);
+    t.deepEqual(plain(await toldBy(place)), wanted, what);
+    t.is((await rebuildInline(place)).damagedRecords, 0, what);
+    t.deepEqual(plain(await toldBy(place)), wanted, `${what}: rebuilt`);
+    t.deepEqual(fs.readdirSync(place.store), ['me'], what);
+    const more = await backupInline(inlineSystem(), place, [source]);
+    t.deepEqual(more.doubts, [], `${what}: the next backup`);
+  }
+  t.log(`seed ${seed}, ${runs} histories`);
+});
+
+test('the same of a client that encrypts, with new keys and seals', async (t) => {
+  for (let run = 0; run < Math.ceil(runs / 4); run += 1) {
+    const random = seededRandom(seed + run);
+    const { place, source } = await lived(t, random, PASSWORD);
+    const before = newestKeys(nodeSystem(), path.join(place.store, 'me'))!;
+    const wishes = wishesFor(source, random);
+    const wanted = toldWithout(await toldBy(place), wishes);
+    const keys = await keysIn(nodeSystem(), path.join(place.store, 'me'));
+    const ring = ringOf(nodeSystem(), keys!);
+    const sealed = wishes.map((wish) => ({ ...wish, path: ring.names.path(wish.path) }));
+    await rekeyInline(nodeSystem(), place, { forgotten: sealed });
+    t.deepEqual(plain(await toldBy(place)), wanted, `seed ${seed + run}`);
+    const after = newestKeys(nodeSystem(), path.join(place.store, 'me'))!;
+    t.notDeepEqual(after.bytes, before.bytes);
+    t.is((await rebuildInline(place)).damagedRecords, 0);
+    t.deepEqual(plain(await toldBy(place)), wanted, `seed ${seed + run}: rebuilt`);
+  }
+});
+
+const SECRET = 'Quastenflosser-3C9E77';
+
+/** A client with a file and a directory to forget, next to others in the same frames; and a delta that rests on them. */
+async function withSecrets(t: ExecutionContext): Promise<{ place: Place; source: string }> {
+  const home = scratch(t);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  const source = path.join(home, 'tree');
+  const large = noise(20, 400_000);
+  makeTree(source, [
+    file('stays', 'what stays'),
+    file('secret', `${SECRET} in a frame`),
+    dir(`${SECRET}-dir`, [file('below', noise(21, 200)), file('large', large)]),
+  ]);
+  const run = (create = false): ReturnType<typeof backupInline> =>
+    backupInline(inlineSystem(), place, [source], { create, ...RAW });
+  await run(true);
+  fs.appendFileSync(path.join(source, `${SECRET}-dir`, 'large'), 'more');
+  await run();
+  fs.renameSync(path.join(source, `${SECRET}-dir`, 'large'), path.join(source, 'large'));
+  await run();
+  return { place, source };
+}
+
+const secretsOf = (source: string): ForgetRequest[] => [
+  requestFor(1, path.join(source, 'secret'), 3),
+  requestFor(2, path.join(source, `${SECRET}-dir`), 3),
+];
+
+test('no byte of it is left in frames, records, names or copies, and what rested on it is whole', async (t) => {
+  const { place, source } = await withSecrets(t);
+  const all = await decodedBytes(place);
+  const below = noise(21, 200);
+  t.true(all.includes(`${SECRET} in a frame`) && all.includes(`${SECRET}-dir`));
+  t.true(all.includes(below));
+  await forgetInline(nodeSystem(), place, secretsOf(source));
+  const left = await decodedBytes(place);
+  t.true(left.includes('what stays'), 'it is looked for where it would be');
+  t.false(left.includes(SECRET));
+  t.false(left.includes(below));
+  t.regex((await toldBy(place)).join('\n'), /\/large /);
+});
+
+test('waiting keys and accounts of a client that does not encrypt stay as they are', async (t) => {
+  const { place, source } = await withSecrets(t);
+  await giveKeys(place, false);
+  const account = path.join(place.store, 'me', 'accounts', 'phone');
+  fs.mkdirSync(path.join(account, 'keys'), { recursive: true });
+  fs.writeFileSync(path.join(account, 'rights'), 'add list\n');
+  fs.writeFileSync(path.join(account, 'keys', '00000001.key'), 'record');
+  const before = newestKeys(nodeSystem(), path.join(place.store, 'me'));
+  await forgetInline(nodeSystem(), place, secretsOf(source));
+  t.deepEqual(newestKeys(nodeSystem(), path.join(place.store, 'me')), before);
+  t.is(fs.readFileSync(path.join(account, 'rights'), 'utf8'), 'add list\n');
+  t.is(fs.readFileSync(path.join(account, 'keys', '00000001.key'), 'utf8'), 'record');
+});
+
+for (const trouble of TROUBLES) {
+  test.serial(`forgetting: ${trouble.name}`, async (t) => {
+    const { place: start, source } = await withSecrets(t);
+    const wishes = secretsOf(source);
+    const before = plain(await toldBy(start));
+    const after = toldWithout(await toldBy(start), wishes);
+    const copyOf = (name: string): Place => {
+      const place = { ...start, store: `${start.store} ${name}` };
+      copyStore(start.store, place.store);
+      return place;
+    };
+    const watched = copyOf('watched');
+    const seen = watchOnly();
+    await forgetInline(faultySystem(inlineSystem(), seen), watched, wishes);
+    const random = seededRandom(seed);
+    const step = seen.seen.length / points;
+    for (let point = 0; point < points; point += 1) {
+      const at = 1 + Math.floor((point + random.next()) * step);
+      const place = copyOf(String(at));
+      const ledger = new Ledger(inlineSystem());
+      const dead = `${place.store} dead`;
+      const plan = new Plan(at, trouble.mode, () => {
+        if (trouble.dies === true) copyStore(place.store, dead);
+      });
+      const work = forgetInline(faultySystem(ledger.system, plan), place, wishes);
+      const failed: unknown = await work.then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      const what = `${trouble.name} at operation ${at}, ${plan.hit} (seed ${seed})`;
+      if (trouble.dies !== true && failed !== undefined) {
+        t.truthy((failed as { code?: string }).code, `${what}: an error without a code`);
+      }
+      ledger.closeAll();
+      if (fs.existsSync(dead)) {
+        removeScratch(place.store);
+        fs.renameSync(dead, place.store);
+      }
+      const told = plain(await toldBy(place));
+      t.true(
+        [before, after].some((one) => one.join() === told.join()),
+        `${what}: half of it`,
+      );
+      await forgetInline(nodeSystem(), place, wishes);
+      t.deepEqual(plain(await toldBy(place)), after, `${what}: after the next run`);
+      t.false((await decodedBytes(place)).includes(SECRET), what);
+      t.deepEqual(fs.readdirSync(place.store), ['me'], what);
+      removeScratch(place.store);
+    }
+    t.log(`seed ${seed}: ${points} of ${seen.seen.length} operations`);
+  });
+}
