@@ -87,10 +87,10 @@ export const READING_MESSAGES = {
     preview: 'bool',
   }),
   /** Nor are they, by the numbers of the requests. */
-  withdrawForgets: toServer(133, 'purge', 8 * KIB, { question: 'uint', ids: 'uints' }),
-  readForgets: toServer(134, 'list', KIB, { question: 'uint' }),
+  withdrawForgets: toServer(134, 'purge', 8 * KIB, { question: 'uint', ids: 'uints' }),
+  readForgets: toServer(136, 'list', KIB, { question: 'uint' }),
   /** Requests to forget something: those that were asked for, or all there are. */
-  forgetsAre: toClient(135, 16 * MIB, {
+  forgetsAre: toClient(133, 16 * MIB, {
     question: 'uint',
     ids: 'uints',
     paths: 'byteses',

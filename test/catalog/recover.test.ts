@@ -114,6 +114,9 @@ async function writeHistory(store: PackedStore): Promise<void> {
   store.event({ type: 'set-sealed', set: third, seal: setSeal });
   store.event({ type: 'set-configured', set: third, config: '{}' });
   store.event({ type: 'setting', key: 'SaveFull', value: 'yes' });
+  const asked = { path: Buffer.from('/gone'), lastSet: 2, askedAtMs: 1, dueAtMs: 2 };
+  for (const id of [1, 2]) store.event({ type: 'forget-asked', id, ...asked });
+  store.event({ type: 'forget-withdrawn', id: 1 });
   store.event({ type: 'removed', packs: [999], objects: [Buffer.alloc(32, 3)], atMs: 5 });
   store.closeSet(third);
   store.counters.directory = 2;
