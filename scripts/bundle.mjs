@@ -34,7 +34,9 @@ const { metafile } = await build({
     'better-sqlite3',
     'bufferutil',
     'msgpackr-extract',
+    'pdfkit', // reads its fonts from beside it
     'piscina',
+    'qrcode',
     'snappy',
     'utf-8-validate',
     'zstd-napi',

@@ -138,7 +138,8 @@ const SAID: Readonly<Record<string, (schema: string) => string>> = {
     `SELECT directory_id FROM ${schema}.unplaced_directories LEFT JOIN ${schema}.directories USING (directory_id)
      WHERE root_id IS NULL OR NOT ${isUnderWay(schema)}`,
   numbers: (schema) =>
-    `SELECT * FROM ${schema}.state WHERE key LIKE 'counter.%' OR key LIKE 'commit.%'`,
+    `SELECT * FROM ${schema}.state WHERE (key LIKE 'counter.%' OR key LIKE 'commit.%')
+       AND EXISTS (SELECT 1 FROM ${schema}.state WHERE key = 'commit.number' AND value > 0)`,
   roots: (schema) => `SELECT * FROM ${schema}.roots`,
   contents: (schema) =>
     `SELECT digest, size_bytes, record_id IS NULL FROM ${schema}.contents WHERE ${NEEDED(schema)}`,

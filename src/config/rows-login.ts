@@ -178,6 +178,21 @@ export const LOGIN_ROWS = {
     help: 'put the wrapped keys from the file of --keys into the store',
     test: 'keys are extracted, taken out of the store, and inserted again',
   },
+  printKeys: {
+    type: 'path',
+    tools: ['sonic keys'],
+    flags: '--pdf <file>',
+    help: 'make a PDF of the wrapped keys, as text and QR code, to be printed and kept in a safe place',
+    test: 'keys are printed, and from the paper alone a client is read again',
+  },
+  showKeys: {
+    type: 'bool',
+    default: false,
+    tools: ['sonic keys'],
+    flags: '--qr',
+    help: 'show the wrapped keys as a QR code on the terminal',
+    test: 'keys are printed, and from the paper alone a client is read again',
+  },
   removeKeys: {
     type: 'bool',
     default: false,

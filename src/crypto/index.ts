@@ -1,5 +1,5 @@
 export { KeyFile, moveOn, wholeRecord, withNewKeys } from './key-file.js';
-export { KeyFileText, MAX_KEY_FILE_BYTES } from './key-file-format.js';
+export { keyFileText, KeyFileText, MAX_KEY_FILE_BYTES } from './key-file-format.js';
 export * from './key-record.js';
 export { type Keyring, keyringOf } from './keyring.js';
 export { NameSealer } from './name-sealer.js';

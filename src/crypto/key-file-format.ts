@@ -114,6 +114,11 @@ export class KeyFileText {
   }
 }
 
+/** A key file with one record and nothing else. */
+export function keyFileText(client: string, record: KeyRecord): Buffer {
+  return KeyFileText.parse(Buffer.alloc(0), client).with(client, [record]);
+}
+
 function sectionOf(text: string): Section {
   const [first = '', ...lines] = text.split(/\r?\n/);
   const name = SECTION.exec(first)?.[1]?.trim() ?? '';

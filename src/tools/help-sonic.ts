@@ -59,7 +59,7 @@ export const KEYS_HELP = {
     ],
   },
   'sonic keys': {
-    summary: 'write the wrapped keys of a client into a key file, or back into the store',
+    summary: 'write the wrapped keys of a client into a key file, back into the store, or on paper',
     examples: [
       example(`sonic keys --extract --keys ~/laptop.keys ${AT}`, 'a copy for a safe place'),
       example(
@@ -67,6 +67,8 @@ export const KEYS_HELP = {
         'leaves none in the store: nothing is read without the file',
       ),
       example(`sonic keys --insert --keys ~/laptop.keys ${AT}`, 'puts them back'),
+      example(`sonic keys --pdf laptop-keys.pdf ${AT}`, 'on paper: as text and QR code'),
+      example(`sonic keys --qr ${AT}`, 'as a QR code on the terminal'),
     ],
   },
   'sonic account': {

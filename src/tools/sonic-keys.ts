@@ -7,8 +7,10 @@ import {
   changePassword,
   type KeyFile,
   type KeyRecord,
+  keyFileText,
   moveOn,
   unlockKeyRecord,
+  wholeRecord,
 } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
 import {
@@ -17,9 +19,10 @@ import {
   requireNoAccounts,
   withClient,
 } from '../store/index.js';
-import type { System } from '../system/index.js';
+import { nodeSystem, type System } from '../system/index.js';
+import { qrImages, writePaper } from './keys-paper.js';
 import { requirePassword } from './password.js';
-import { clientPlace } from './run-tool.js';
+import { clientPlace, print } from './run-tool.js';
 import {
   changeRecord,
   type RecordChange,
@@ -27,7 +30,7 @@ import {
   storeSystem,
   tell,
 } from './sonic-passwords.js';
-import { keyFileOf, keysOf, promptFor } from './unlock.js';
+import { KEY_FILE_UMASK, keyFileOf, keysOf, promptFor } from './unlock.js';
 
 type KeysOptions = Settings<'sonic keys'>;
 
@@ -45,10 +48,16 @@ export async function moveKeys(
   options: KeysOptions,
   found: ReadonlyMap<string, Found>,
 ): Promise<void> {
-  const { client, extractKeys, insertKeys, removeKeys } = options;
+  const { client, extractKeys, insertKeys, removeKeys, printKeys, showKeys } = options;
   const file = keyFileOf(options);
-  if (extractKeys === insertKeys) {
-    throw new TardisError('USAGE', 'give one of --extract and --insert');
+  const isPaper = printKeys !== undefined || showKeys;
+  if ([extractKeys, insertKeys, isPaper].filter(Boolean).length !== 1) {
+    throw new TardisError('USAGE', 'give one of --extract and --insert, or --pdf and --qr');
+  }
+  if (isPaper) {
+    const system = storeSystem(options.umask);
+    const password = await requirePassword(options, found, promptFor(client));
+    return putOnPaper(system, options, file, password);
   }
   if (removeKeys && !extractKeys) throw new TardisError('USAGE', '--remove goes with --extract');
   if (file === undefined) throw new TardisError('USAGE', 'name the key file by --keys');
@@ -77,6 +86,29 @@ export async function moveKeys(
     : `The store has a key record without keys of "${client}". Older ones, with keys, are gone when the same is ` +
       'done on its machine, with -D. Do not lose the key file.';
   tell(options.json, undefined, { client, olderRemoved, olderStay: !isLocal }, text);
+}
+
+/** The keys of the store, or of the file where that has them, for a printer or as an image of characters. */
+async function putOnPaper(
+  system: System,
+  options: KeysOptions,
+  file: KeyFile | undefined,
+  password: Buffer,
+): Promise<void> {
+  const { client, printKeys, showKeys, json } = options;
+  let text: Buffer = Buffer.alloc(0);
+  await changeRecord(system, options, password, async (shown) => {
+    const record = wholeRecord(requireEncrypting(shown, client), file, client)!;
+    await unlockKeyRecord(record, password);
+    text = keyFileText(client, record);
+  });
+  if (printKeys !== undefined)
+    await writePaper(nodeSystem(KEY_FILE_UMASK), printKeys, { client, text });
+  if (showKeys) for (const image of await qrImages(text)) print(image);
+  if (printKeys === undefined) return;
+  const what =
+    'With it and the password the keys are as they are now: a later change needs another paper.';
+  tell(json, undefined, { client }, `The wrapped keys of "${client}" are in the PDF. ${what}`);
 }
 
 /** The keys of the store into the file, which then has their record. Throws KEY_FILE_DIFFERS rather than to lose a newer one. */

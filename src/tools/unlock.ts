@@ -24,7 +24,7 @@ export interface KeysSettings {
 }
 
 /** A key file is for nobody but its owner. */
-const KEY_FILE_UMASK = 0o077;
+export const KEY_FILE_UMASK = 0o077;
 
 export function keyFileOf({ keysFile }: Pick<KeysSettings, 'keysFile'>): KeyFile | undefined {
   return keysFile && new KeyFile(nodeSystem(KEY_FILE_UMASK), keysFile);

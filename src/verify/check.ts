@@ -6,7 +6,14 @@ import { CatalogAudit, type CommitPoint, type Inconsistency } from '../catalog/i
 import type { Keyring } from '../crypto/index.js';
 import { asTardisError, type TardisError } from '../errors/index.js';
 import { settleMarks, type StoreLimits } from '../keeper/index.js';
-import { type ClientDirectory, DirectoryBackend, locationName, packName } from '../store/index.js';
+import {
+  type Backend,
+  type ClientDirectory,
+  DirectoryBackend,
+  listPacks,
+  locationName,
+  packName,
+} from '../store/index.js';
 import { breather, type System } from '../system/index.js';
 import { BoundedBackend } from './bounded-backend.js';
 import { Casualties } from './casualties.js';
@@ -75,9 +82,9 @@ class Check {
   async run(): Promise<CheckResult> {
     const { system, directory, options, counts } = this;
     options.onStep('catalog');
-    const own = this.ownCatalog();
-    const point = own?.catalog.state.readCommitPoint();
     const files = this.keep(new DirectoryBackend(directory.path, system.files));
+    const own = (await this.isUnused(files)) ? undefined : this.ownCatalog();
+    const point = own?.catalog.state.readCommitPoint();
     const backend = new BoundedBackend(files, point);
     options.onStep('packs');
     const reference = this.keep(await Reference.make(system, backend));
@@ -130,6 +137,13 @@ class Check {
 
   private get isOpened(): boolean {
     return !this.options.isEncrypted || this.options.keyring !== undefined;
+  }
+
+  /** Nobody has backed up to it yet: it has no catalog, and needs none. */
+  private async isUnused(backend: Backend): Promise<boolean> {
+    const { system, directory } = this;
+    if (system.files.status(directory.catalogPath) !== undefined) return false;
+    return (await listPacks(backend)).length === 0;
   }
 
   /** The client's catalog, if it can be used at all; what is wrong with it is told. */

@@ -4,6 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { parseKeyRecord } from '../../src/crypto/index.js';
 import { type Outcome, run, Server, succeed } from '../helpers/commands.js';
+import { textOfCodes, textOfPdf } from '../helpers/paper.js';
 import { type Lab, lab } from '../helpers/settings.js';
 import { differences, look } from '../helpers/tree.js';
 
@@ -264,4 +265,33 @@ test('a key file is refused where it means nothing', async (t) => {
   fs.writeFileSync(file, '');
   t.is(codeIn(await run('sonic', ['keys', '--extract', ...all])), 'USAGE', 'it does not encrypt');
   t.is(codeIn(await run('lstardis', [...all, source])), 'KEY_FILE_INVALID');
+});
+
+test('keys are printed, and from the paper alone a client is read again', async (t) => {
+  const { at, place, source, file, all, restored } = keyed(t);
+  await succeed('sonic', ['create', ...all]);
+  await succeed('tardis', [...all, '--local', source]);
+  const pdf = at('keys.pdf');
+  const paper = ['keys', '--pdf', pdf, ...all];
+  t.is(
+    codeIn(await run('sonic', ['keys', '--pdf', pdf, ...place, '-P', OTHER, '--keys', file])),
+    'LOGIN_FAILED',
+  );
+  t.is(codeIn(await run('sonic', [...paper, '--insert'])), 'USAGE');
+  await succeed('sonic', paper);
+  t.is(fs.statSync(pdf).mode & 0o077, 0, 'for nobody but its owner');
+  t.is(codeIn(await run('sonic', paper)), 'USAGE', 'no paper is written over');
+  const codes = await succeed('sonic', ['keys', '--qr', ...all]);
+  const lines = textOfPdf(fs.readFileSync(pdf));
+  fs.rmSync(file);
+  t.not((await run('lstardis', [...all, source])).status, 0);
+
+  const typed = lines.slice(lines.findIndex((line) => line.startsWith('# tardis key file')));
+  t.true(typed.length > 4, lines.join('\n'));
+  fs.writeFileSync(file, `${typed.join('\n')}\n`, { mode: 0o600 });
+  t.deepEqual(await restored('typed', all), []);
+  fs.writeFileSync(file, textOfCodes(codes), { mode: 0o600 });
+  t.deepEqual(await restored('scanned', all), []);
+  await succeed('sonic', ['keys', '--insert', ...all]);
+  t.deepEqual(await restored('inserted', [...place, '-P', SECRET]), []);
 });

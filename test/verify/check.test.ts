@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { ClientStore } from '../../src/keeper/index.js';
-import { openClientDirectory } from '../../src/store/index.js';
+import { createClientDirectory, openClientDirectory } from '../../src/store/index.js';
 import { nodeSystem, type System } from '../../src/system/index.js';
 import type { ReadData } from '../../src/verify/index.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
@@ -299,4 +299,16 @@ test('a check that is broken off remembers what it has read', async (t) => {
   t.true(rest.bytesRead > 0);
   const all = await checkInline(place);
   t.true(rest.bytesRead < all.bytesRead * 0.6);
+});
+
+test('a client that nobody has backed up to is in order, also while its first session begins', async (t) => {
+  const place = { store: path.join(scratch(t), 'store'), client: 'me' };
+  await createClientDirectory(nodeSystem(), place);
+  const clean = { catalogFaults: 0, damagedMetadata: 0 };
+  t.like(await checkInline(place), clean);
+  const directory = openClientDirectory(nodeSystem(), place);
+  const store = await ClientStore.open(nodeSystem(), directory, SMALL_STORE.store);
+  t.like(await checkInline(place), clean);
+  store.close();
+  t.like(await checkInline(place), clean);
 });
