@@ -13,7 +13,7 @@ export {
   type ListingPage,
 } from './entries.js';
 export { type AfterVersion, FIRST_VERSION, HistoryTable, type PlacedContent } from './history.js';
-export { CATALOG_VERSION, catalogVersion } from './open.js';
+export { CATALOG_VERSION, catalogVersion, isUnusedClient } from './open.js';
 export { recoverCatalog, type RecoveryReport } from './recover.js';
 export type { BackupSet, SetState } from './sets.js';
 export type { EntryPlace, SetSpan } from './reports.js';

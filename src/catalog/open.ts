@@ -7,11 +7,14 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asTardisError, isDiskFull, systemCode, TardisError } from '../errors/index.js';
-import type { SqlDatabase, System } from '../system/index.js';
+import { PrivateFolder, type SqlDatabase, type System } from '../system/index.js';
 import { needsCopy, openCopy } from './private-copy.js';
 
 export const CATALOG_VERSION = 6;
 const CACHE_BYTES = 6 << 20;
+/** In a client's directory (docs/formats.md): packs, and the first level of large contents. */
+const PACKS = 'packs';
+const OBJECTS = /^[0-9a-f]{2}$/;
 
 /** The folder `schema/` of the package, found upward from this file. */
 export function schemaDirectory(): string {
@@ -67,8 +70,12 @@ export function openForWriting(
   }
 }
 
-/** Opens read-only; the catalog must exist. Throws CATALOG_NEWER, CATALOG_DAMAGED. */
+/**
+ * Opens read-only; the catalog must exist, unless nobody has backed up to the client yet. Throws CATALOG_NEWER,
+ * CATALOG_DAMAGED.
+ */
 export function openForReading(system: System, catalogPath: string): SqlDatabase {
+  if (isUnusedClient(system, catalogPath)) return openEmpty(system);
   if (system.files.status(catalogPath) === undefined) {
     throw new TardisError('CATALOG_DAMAGED', `the catalog ${catalogPath} is missing`);
   }
@@ -77,6 +84,48 @@ export function openForReading(system: System, catalogPath: string): SqlDatabase
   } catch (error) {
     if (!needsCopy(error)) throw asTardisError(error, `opening ${catalogPath}`);
     return openCopied(system, catalogPath, error);
+  }
+}
+
+/**
+ * Whether a client has no catalog, or one without tables, and nothing that one would be of: it was made, and its first
+ * backup has not come, or was killed when it began.
+ */
+export function isUnusedClient(system: System, catalogPath: string): boolean {
+  const { files } = system;
+  const directory = path.dirname(catalogPath);
+  if (files.status(directory) === undefined) return false;
+  const copy = `${path.basename(catalogPath)}.`;
+  const hasNothing = files.list(directory).every((name) => {
+    if (name === PACKS) return files.list(path.join(directory, name)).length === 0;
+    return !name.startsWith(copy) && !OBJECTS.test(name);
+  });
+  return hasNothing && isWithoutTables(system, catalogPath);
+}
+
+/** As is one that is not there. */
+function isWithoutTables(system: System, catalogPath: string): boolean {
+  if ((system.files.status(catalogPath)?.sizeBytes ?? 0) === 0) return true;
+  let database: SqlDatabase | undefined;
+  try {
+    database = system.openDatabase(catalogPath, { readonly: true });
+    return versionOf(database) === 0;
+  } catch {
+    return false; // whoever opens it tells what is wrong
+  } finally {
+    database?.close();
+  }
+}
+
+/** A catalog of no sets, for as long as it is open. */
+function openEmpty(system: System): SqlDatabase {
+  const folder = new PrivateFolder(system.files);
+  try {
+    const file = folder.file('none.db');
+    closeAfterWriting(openForWriting(system, file), () => false);
+    return system.openDatabase(file, { readonly: true }); // it stays until it is closed
+  } finally {
+    folder.remove();
   }
 }
 

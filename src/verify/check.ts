@@ -2,18 +2,16 @@
  * A check of one client: its catalog for itself and against the packs, all records by their heads, and the bytes of
  * as many as are wanted. It reads as any reader does, without a lock; only to mark what is damaged it takes the lock for a moment.
  */
-import { CatalogAudit, type CommitPoint, type Inconsistency } from '../catalog/index.js';
+import {
+  CatalogAudit,
+  type CommitPoint,
+  type Inconsistency,
+  isUnusedClient,
+} from '../catalog/index.js';
 import type { Keyring } from '../crypto/index.js';
 import { asTardisError, type TardisError } from '../errors/index.js';
 import { settleMarks, type StoreLimits } from '../keeper/index.js';
-import {
-  type Backend,
-  type ClientDirectory,
-  DirectoryBackend,
-  listPacks,
-  locationName,
-  packName,
-} from '../store/index.js';
+import { type ClientDirectory, DirectoryBackend, locationName, packName } from '../store/index.js';
 import { breather, type System } from '../system/index.js';
 import { BoundedBackend } from './bounded-backend.js';
 import { Casualties } from './casualties.js';
@@ -83,7 +81,7 @@ class Check {
     const { system, directory, options, counts } = this;
     options.onStep('catalog');
     const files = this.keep(new DirectoryBackend(directory.path, system.files));
-    const own = (await this.isUnused(files)) ? undefined : this.ownCatalog();
+    const own = isUnusedClient(system, directory.catalogPath) ? undefined : this.ownCatalog();
     const point = own?.catalog.state.readCommitPoint();
     const backend = new BoundedBackend(files, point);
     options.onStep('packs');
@@ -137,13 +135,6 @@ class Check {
 
   private get isOpened(): boolean {
     return !this.options.isEncrypted || this.options.keyring !== undefined;
-  }
-
-  /** Nobody has backed up to it yet: it has no catalog, and needs none. */
-  private async isUnused(backend: Backend): Promise<boolean> {
-    const { system, directory } = this;
-    if (system.files.status(directory.catalogPath) !== undefined) return false;
-    return (await listPacks(backend)).length === 0;
   }
 
   /** The client's catalog, if it can be used at all; what is wrong with it is told. */

@@ -78,7 +78,17 @@ test('what is no database is a damaged catalog, and not touched', (t) => {
 
 test('a catalog that is missing, or empty, cannot be read', (t) => {
   const file = path.join(scratchInMemory(t), 'tardis.db');
-  const read = (): string | undefined => thrownCode(() => Catalog.openForReading(system, file));
+  const read = (): string | undefined =>
+    thrownCode(() => Catalog.openForReading(system, file).close());
+  fs.mkdirSync(path.join(path.dirname(file), 'packs'));
+  t.is(read(), undefined, 'of a client that nobody has backed up to there need be none');
+  const begun = system.openDatabase(file, { readonly: false });
+  begun.pragma('journal_mode = WAL'); // as far as a killed session came
+  begun.close();
+  t.true(fs.statSync(file).size > 0);
+  t.is(read(), undefined);
+  fs.rmSync(file);
+  fs.writeFileSync(path.join(path.dirname(file), 'packs', '00000001.pack'), 'a pack');
   t.is(read(), 'CATALOG_DAMAGED');
   t.false(fs.existsSync(file));
   fs.writeFileSync(file, '');
