@@ -166,9 +166,9 @@ _tardis_complete_sonic() {
       --database | -D) kind='dirs' ;;
       --client | -C) kind='live clients' ;;
       --port | --timeout | --job | --password | -P | --password-prog | --server | --umask) kind='any' ;;
-      --config | --password-file | -F | --keys) kind='files' ;;
+      --config | --password-file | -F | --keys | --pdf) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --keys --extract --insert --remove --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --keys --extract --insert --pdf --qr --remove --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --help --version'
     rest='any'
     ;;
   account)

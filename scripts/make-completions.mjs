@@ -196,7 +196,8 @@ function zshAction(kind) {
   const [what, ...rest] = kind.split(' ');
   if (what === 'dirs') return '_files -/';
   if (what === 'files') return '_files';
-  if (what === 'live') return `_tardis_live ${rest.join(' ')}`;
+  // A blank in front: its words are taken as they are.
+  if (what === 'live') return ` _tardis_live ${rest.join(' ')}`;
   return what === 'words' ? `(${rest.join(' ')})` : ' ';
 }
 

@@ -79,7 +79,7 @@ const UNDONE: Readonly<Record<number, readonly string[]>> = {
   3: ['directory_seals', 'skip_seals', 'set_seals'].map((table) => `DROP TABLE ${table}`),
   4: ['removed_packs', 'removed_objects', 'pack_metadata'].map((table) => `DROP TABLE ${table}`),
   5: ['ALTER TABLE backup_sets DROP COLUMN marks'],
-  6: ['settings', 'set_configs'].map((table) => `DROP TABLE ${table}`),
+  6: ['settings', 'set_configs', 'forget_requests'].map((table) => `DROP TABLE ${table}`),
 };
 
 /** Makes of a catalog what a release of an earlier version would have made. */

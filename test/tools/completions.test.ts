@@ -1,5 +1,5 @@
 /** Completions: by the real bash, as far as that can be had by a script, and what they ask of a store. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -191,3 +191,66 @@ for (const [shell, isIts] of [
     }
   });
 }
+
+/** Types a line in a real zsh, asks for what it completes, and returns what it shows. */
+const ZSH = `
+zmodload zsh/zpty || exit 9
+zpty shell zsh -f -i
+zpty -w shell "PS1=; fpath=($COMPLETIONS \\$fpath); path+=($BIN); autoload -Uz compinit; compinit -u -d $SCRATCH/dump; print NOW READY"
+shown=; until [[ $shown == *READY*READY* ]]; do zpty -r shell line || exit 8; shown+=$line; done
+zpty -w -n shell "$LINE"$'\\t\\t'
+while zpty -r -m shell line "*$WANTED*"; do print -r -- "$line"; break; done
+zpty -d shell
+`;
+
+test('zsh completes what a store has', async (t) => {
+  if (spawnSync('zsh', ['-c', 'zmodload zsh/zpty']).status !== 0) {
+    t.log('left out: no zsh');
+    return;
+  }
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  fs.mkdirSync(source);
+  for (const client of ['larch', 'lemur']) {
+    await succeed('tardis', ['-D', store, '-C', client, '--local', '--create', source]);
+  }
+  for (const [line, wanted] of [
+    [`sonic info -D ${store} -C l`, 'lemur'],
+    [`lstardis -D ${store} -C larch -b `, 'Monthly'],
+  ] as const) {
+    const { status, stdout, stderr } = spawnSync('zsh', ['-f', '-c', ZSH], {
+      encoding: 'utf8',
+      timeout: 60_000,
+      env: {
+        ...cleanEnvironment(),
+        TERM: 'dumb',
+        BIN,
+        COMPLETIONS: DIRECTORY,
+        SCRATCH: home,
+        LINE: line,
+        WANTED: wanted,
+      },
+    });
+    t.is(status, 0, `${line}: ${stdout} ${stderr}`);
+    t.true(stdout.includes(wanted), stdout);
+  }
+});
+
+test('fish completes what a store has', async (t) => {
+  if (spawnSync('fish', ['-c', 'true']).status !== 0) {
+    t.log('left out: no fish');
+    return;
+  }
+  const home = scratch(t);
+  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+  fs.mkdirSync(source);
+  await succeed('tardis', ['-D', store, '-C', 'larch', '--local', '--create', source]);
+  const script = `set -gx PATH $PATH ${BIN}
+    source ${path.join(DIRECTORY, 'sonic.fish')}
+    complete -C"sonic info -D ${store} -C l"
+    complete -C"sonic forget-p"`;
+  const env = { ...cleanEnvironment(), HOME: home };
+  const { stdout } = spawnSync('fish', ['-c', script], { encoding: 'utf8', env });
+  t.regex(stdout, /^larch/m);
+  t.regex(stdout, /^forget-path/m);
+});
