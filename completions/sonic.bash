@@ -99,10 +99,10 @@ _tardis_complete_sonic() {
     case $option in
       --database | -D) kind='dirs' ;;
       --client | -C) kind='live clients' ;;
+      --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask | --read-data | --read-data-age) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
-      --job | --password | -P | --password-prog | --server | --umask | --read-data | --read-data-age) kind='any' ;;
     esac
-    options='--database -D --client -C --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --keys --server --umask --read-data --read-data-age --mark --nomark --help --version'
+    options='--database -D --client -C --port --timeout --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --read-data --read-data-age --mark --nomark --help --version'
     rest='any'
     ;;
   setpass)
@@ -220,10 +220,10 @@ _tardis_complete_sonic() {
     case $option in
       --database | -D) kind='dirs' ;;
       --client | -C) kind='live clients' ;;
+      --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask | --waste) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
-      --job | --password | -P | --password-prog | --umask | --waste) kind='any' ;;
     esac
-    options='--database -D --client -C --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --keys --umask --waste --help --version'
+    options='--database -D --client -C --port --timeout --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --waste --help --version'
     rest='any'
     ;;
   diff)

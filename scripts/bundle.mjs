@@ -13,6 +13,7 @@ const { metafile } = await build({
   entryPoints: [
     ...TOOLS.map((tool) => `src/tools/${tool}.ts`),
     'src/server/storage/storage-thread.ts',
+    'src/server/tending/tending-thread.ts',
     'src/workers/thread-entry.ts',
   ],
   entryNames: '[name]', // flat: threads are started by a URL beside the file that starts them

@@ -10,8 +10,10 @@ import {
 import type { Keyring } from '../crypto/index.js';
 import type { ForgetReport, ForgetRequest, SetChange } from '../model/index.js';
 import type { System } from '../system/index.js';
+import type { Finding, ReadRequest } from '../verify/index.js';
 import { archiveOf } from './remote-archive.js';
 import { RemotePeer, type RemotePlace } from './remote-peer.js';
+import type { RemoteCheck, RemoteFreed, WorkHooks } from './remote-work.js';
 
 export interface RemoteSets {
   /** Closing it ends the session. */
@@ -23,6 +25,13 @@ export interface RemoteSets {
   purge(isPreview: boolean): Promise<Verdicts>;
   /** A title is given as it is to be stored. Throws NOT_PERMITTED, NO_SUCH_SET, MARKS_INVALID, CLIENT_BUSY, CONNECTION_LOST. */
   mark(sets: readonly number[], wish: SetChange): Promise<void>;
+  /** The server checks the store. Throws NOT_PERMITTED, CONNECTION_LOST, INTERRUPTED. */
+  check(
+    wish: { readonly read: ReadRequest; readonly mark: boolean },
+    hooks: WorkHooks & { readonly onFinding: (finding: Finding) => void },
+  ): Promise<RemoteCheck>;
+  /** The server frees what nothing needs. Throws NOT_PERMITTED, CLIENT_BUSY, CONNECTION_LOST, INTERRUPTED. */
+  free(hooks: WorkHooks): Promise<RemoteFreed>;
   /** What there is to be forgotten. Throws NOT_PERMITTED, CONNECTION_LOST. */
   forgets(): Promise<readonly ForgetRequest[]>;
   /** What would go with these paths, as they are stored. Throws NOT_PERMITTED, CONNECTION_LOST. */
@@ -51,6 +60,9 @@ export async function openRemoteSets(system: System, place: RemotePlace): Promis
     mark: async (sets, wish) => {
       await peer.ask('markSets', 'setsMarked', { sets: [...sets], ...setChangeToWire(wish) });
     },
+    // What a check knows of its findings is for who asks for one.
+    check: async (wish, hooks) => (await import('./remote-work.js')).checkThere(peer, wish, hooks),
+    free: async (hooks) => (await import('./remote-work.js')).freeThere(peer, hooks),
     forgets: async () => {
       const { head } = await peer.ask('readForgets', 'forgetsAre', {});
       return forgetsFromWire(head);

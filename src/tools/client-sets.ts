@@ -15,6 +15,7 @@ import {
   withdrawForget,
 } from '../keeper/index.js';
 import type { ForgetReport, ForgetRequest, SetChange } from '../model/index.js';
+import type { RemoteSets } from '../remote/index.js';
 import { openClientDirectory } from '../store/index.js';
 import type { System } from '../system/index.js';
 import { linkWith } from '../transport/index.js';
@@ -24,13 +25,13 @@ import { clientPlace } from './run-tool.js';
 import { serverPlace, type ServerSettings } from './server-address.js';
 import { keyFileOf, type KeysSettings, promptFor, unlockClient } from './unlock.js';
 
-export type ClientSetsSettings = PasswordSettings &
+/** Of who asks a server. */
+type FarSettings = PasswordSettings &
   KeysSettings &
-  ServerSettings &
-  Parameters<typeof clientPlace>[0] & {
-    readonly throughServer: string | undefined;
-    readonly timeoutSeconds: number;
-  };
+  ServerSettings & { readonly client: string; readonly timeoutSeconds: number };
+
+export type ClientSetsSettings = FarSettings &
+  Parameters<typeof clientPlace>[0] & { readonly throughServer: string | undefined };
 
 export interface ClientSets {
   /** Those that are listed, oldest first. */
@@ -116,17 +117,18 @@ async function openHere(
   };
 }
 
-async function openThere(
+/** A session with the server of this host. Throws what logging in throws. */
+export async function openServerSets(
   system: System,
   host: string,
-  settings: ClientSetsSettings,
+  settings: FarSettings,
   found: ReadonlyMap<string, Found>,
-): Promise<ClientSets> {
+): Promise<RemoteSets> {
   const { client, account, timeoutSeconds } = settings;
   const prompt = promptFor(client, account);
   const password = await givenPassword(settings, found, prompt);
   const { openRemoteSets } = await import('../remote/index.js'); // most runs need no connection
-  const there = await openRemoteSets(system, {
+  return openRemoteSets(system, {
     ...serverPlace(host, settings, password !== undefined),
     client,
     credentials: {
@@ -137,6 +139,15 @@ async function openThere(
     },
     link: linkWith(timeoutSeconds * 1000),
   });
+}
+
+async function openThere(
+  system: System,
+  host: string,
+  settings: ClientSetsSettings,
+  found: ReadonlyMap<string, Found>,
+): Promise<ClientSets> {
+  const there = await openServerSets(system, host, settings, found);
   return {
     sets: () => there.archive.sets(),
     keyring: there.keyring,

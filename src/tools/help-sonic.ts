@@ -160,6 +160,10 @@ export const SETS_HELP = {
         `sonic check --read-data=20G --read-data-age 30 ${AT}`,
         '20 GiB of what was not read for 30 days',
       ),
+      example(
+        'sonic check --server backup.example.org -C laptop',
+        'through a server, which has no keys: of what is encrypted its checksums',
+      ),
     ],
     notes: ['Exit status: 0 nothing is wrong, 3 damage was found, 1 the check failed.'],
   },
@@ -234,6 +238,7 @@ export const SETS_HELP = {
     summary: 'free all that no backup set needs',
     examples: [
       example(`sonic orphans ${AT}`, 'looks at everything, whether sets were deleted or not'),
+      example('sonic orphans --server backup.example.org -C laptop', 'the server does it'),
     ],
   },
   'sonic rebuild': {

@@ -1,16 +1,19 @@
 /** `sonic check`: whether a client's store is what it should be, and which versions of files are not to be had any more. */
-import { configInvalid, defaultOf, type Found, parseSize, type Settings } from '../config/index.js';
+import { configInvalid, type Found, parseSize, type Settings } from '../config/index.js';
 import type { Keyring } from '../crypto/index.js';
-import { asTardisError, TardisError, toWire } from '../errors/index.js';
+import { TardisError, toWire } from '../errors/index.js';
 import { displayName, displayText, jsonName } from '../model/index.js';
 import { openClientDirectory } from '../store/index.js';
+import type { System } from '../system/index.js';
 import {
   checkClient,
+  type CheckOptions,
   type CheckResult,
   type CheckStep,
   type Finding,
   type ReadData,
 } from '../verify/index.js';
+import { openServerSets, storeLimits } from './client-sets.js';
 import { ProgressLine } from './progress-line.js';
 import { clientPlace, interruptSignal, JSON_VERSION, print } from './run-tool.js';
 import { storeSystem } from './sonic-passwords.js';
@@ -26,6 +29,9 @@ const DAY_MS = 86_400_000;
 /** Of a lost pack every file tells; a terminal needs no million of lines. */
 const MAX_SHOWN = 1000;
 
+/** What becomes of a check that is broken off. */
+const SO_FAR = 'what was found so far is told';
+
 const STEPS: Readonly<Record<CheckStep, string>> = {
   catalog: 'checking the catalog',
   packs: 'comparing the catalog with the packs',
@@ -34,51 +40,113 @@ const STEPS: Readonly<Record<CheckStep, string>> = {
 };
 
 export async function check(options: Options, found: ReadonlyMap<string, Found>): Promise<number> {
-  if (options.throughServer !== undefined) {
-    throw new TardisError(
-      'CAPABILITY_MISSING',
-      'sonic check works in the directory of the store only: run it on the machine of the server, without --server',
-    );
-  }
   const data = readDataOf(options.readData);
   const system = storeSystem(options.umask);
+  const wish = {
+    read: { data, leastAgeMs: options.readDataAgeDays * DAY_MS },
+    mark: options.mark,
+  };
+  const startMs = system.clock.monotonicMs();
+  const progress = new Progress(options.progress, () => system.clock.monotonicMs());
+  const teller = new Teller(options.json, progress.line);
+  const { result, hasKeys } =
+    options.throughServer === undefined
+      ? await checkHere(system, options, found, wish, progress, teller)
+      : await checkThere(system, options.throughServer, options, found, wish, progress, teller);
+  const elapsedMs = system.clock.monotonicMs() - startMs;
+  if (options.json) tellJson(options, result, elapsedMs);
+  else tellText(options, result, elapsedMs, { data, hasKeys, shown: teller });
+  return isDamaged(result) ? FOUND_STATUS : 0;
+}
+
+/** What is to be read, and whether damage is noted. */
+type Wish = Pick<CheckOptions, 'read' | 'mark'>;
+/** What both ways of checking tell in the end. */
+interface Told extends Omit<CheckResult, 'notMarked'> {
+  readonly notMarked: { readonly code: string; readonly message: string } | undefined;
+  /** Findings that a server had too many of. */
+  readonly omitted: number;
+}
+interface Checked {
+  readonly result: Told;
+  readonly hasKeys: boolean;
+}
+
+async function checkHere(
+  system: System,
+  options: Options,
+  found: ReadonlyMap<string, Found>,
+  wish: Wish,
+  progress: Progress,
+  teller: Teller,
+): Promise<Checked> {
   const directory = openClientDirectory(system, clientPlace(options));
   const isEncrypted = keysOf(system, clientPlace(options))?.isEncrypting === true;
   // Nobody is asked: without the password there is still much to check.
   const keyring = hasPassword(found)
     ? await unlockClient(system, { ...options, account: undefined }, found)
     : undefined;
-  const startMs = system.clock.monotonicMs();
-  const progress = new Progress(options.progress, () => system.clock.monotonicMs());
-  const teller = new Teller(options.json, progress.line);
   progress.line.start();
-  let result: CheckResult;
   try {
-    result = await checkClient(system, directory, {
-      read: { data, leastAgeMs: options.readDataAgeDays * DAY_MS },
+    const result = await checkClient(system, directory, {
+      ...wish,
       keyring,
       isEncrypted,
-      mark: options.mark,
-      limits: {
-        packBytes: defaultOf('packBytes'),
-        packContentBytes: defaultOf('packContentBytes'),
-      },
-      signal: interruptSignal('sonic check', 'what was found so far is told'),
+      limits: storeLimits(),
+      signal: interruptSignal('sonic check', SO_FAR),
       onFinding: (finding) => teller.tell(finding),
       onStep: (step) => progress.enter(step),
       onRead: (doneBytes, ofBytes) => progress.read(doneBytes, ofBytes),
     });
+    const notMarked = result.notMarked && toWire(result.notMarked);
+    return { result: { ...result, notMarked, omitted: 0 }, hasKeys: keyring !== undefined };
   } finally {
     progress.line.stop();
   }
-  const elapsedMs = system.clock.monotonicMs() - startMs;
-  if (options.json) tellJson(options, result, elapsedMs);
-  else tellText(options, result, elapsedMs, { data, keyring, shown: teller });
-  return isDamaged(result) ? FOUND_STATUS : 0;
+}
+
+/** The server checks, without the keys; names are opened here. */
+async function checkThere(
+  system: System,
+  host: string,
+  options: Options,
+  found: ReadonlyMap<string, Found>,
+  wish: Wish,
+  progress: Progress,
+  teller: Teller,
+): Promise<Checked> {
+  const there = await openServerSets(system, host, options, found);
+  const { keyring } = there;
+  progress.line.start();
+  try {
+    const result = await there.check(wish, {
+      signal: interruptSignal('sonic check', SO_FAR),
+      onFinding: (finding) => teller.tell(openedFinding(finding, keyring)),
+      onProgress: ({ step, done, of }) => {
+        if (of !== undefined) progress.read(done, of);
+        else if (Object.hasOwn(STEPS, step)) progress.enter(step as CheckStep);
+      },
+    });
+    return { result, hasKeys: false };
+  } finally {
+    progress.line.stop();
+    there.archive.close();
+  }
+}
+
+/** A name that its owner did not seal is told as it is. */
+function openedFinding(finding: Finding, keyring: Keyring | undefined): Finding {
+  if (finding.finding !== 'version' || keyring === undefined) return finding;
+  try {
+    return { ...finding, path: keyring.names.openPath(finding.path) };
+  } catch (error) {
+    if (error instanceof TardisError) return finding;
+    throw error;
+  }
 }
 
 /** Damage that nothing depends on is told, and is no failure. */
-function isDamaged(result: CheckResult): boolean {
+function isDamaged(result: Told): boolean {
   const { catalogFaults, damagedRecords, damagedMetadata, lostVersions } = result;
   return catalogFaults + damagedRecords + damagedMetadata + lostVersions > 0;
 }
@@ -206,10 +274,9 @@ function setsText(sets: readonly number[]): string {
   return `${sets.length === 1 ? 'set' : 'sets'} ${text}`;
 }
 
-function tellJson({ client }: Options, result: CheckResult, elapsedMs: number): void {
-  const { notMarked, ...counts } = result;
+function tellJson({ client }: Options, result: Told, elapsedMs: number): void {
+  const { notMarked, omitted, ...counts } = result;
   const isClean = !isDamaged(result);
-  const failure = notMarked && toWire(notMarked);
   print(
     JSON.stringify({
       version: JSON_VERSION,
@@ -217,7 +284,8 @@ function tellJson({ client }: Options, result: CheckResult, elapsedMs: number): 
       client,
       isClean,
       ...counts,
-      notMarked: failure,
+      notMarked,
+      ...(omitted > 0 ? { omitted } : {}),
       elapsedMs,
     }),
   );
@@ -225,9 +293,9 @@ function tellJson({ client }: Options, result: CheckResult, elapsedMs: number): 
 
 function tellText(
   options: Options,
-  result: CheckResult,
+  result: Told,
   elapsedMs: number,
-  { data, keyring, shown }: { data: ReadData; keyring: Keyring | undefined; shown: Teller },
+  { data, hasKeys, shown }: { data: ReadData; hasKeys: boolean; shown: Teller },
 ): void {
   const { client } = options;
   if (shown.versions > MAX_SHOWN) {
@@ -236,8 +304,14 @@ function tellText(
   const { records, bytesRead } = result;
   const took = `${formatBytes(bytesRead)} read, in ${formatSeconds(elapsedMs)}`;
   print(`Looked at ${counted(records, 'record')} of "${client}"; ${took}.`);
-  if (!result.isOpened && keyring === undefined) {
-    print('What is encrypted was compared with its checksums only: no password was given.');
+  if (result.omitted > 0) {
+    const what = counted(result.omitted, 'finding');
+    print(`${what} more than a server tells: check on its machine, without --server.`);
+  }
+  if (!result.isOpened && !hasKeys) {
+    const why =
+      options.throughServer === undefined ? 'no password was given' : 'a server has no keys';
+    print(`What is encrypted was compared with its checksums only: ${why}.`);
   }
   if (result.isForgetful && (data.kind === 'percent' || data.kind === 'bytes')) {
     print('The next check does not know what this one has read: the store cannot be written to.');
@@ -254,7 +328,7 @@ function tellText(
 }
 
 /** What was found, and what to do about it. */
-function tellDamage({ mark }: Options, result: CheckResult): void {
+function tellDamage({ mark }: Options, result: Told): void {
   const { catalogFaults, damagedMetadata, damagedRecords, lostVersions, marked } = result;
   const { notMarked } = result;
   if (lostVersions > 0) print(`${counted(lostVersions, 'version')} of files cannot be restored.`);
@@ -267,7 +341,7 @@ function tellDamage({ mark }: Options, result: CheckResult): void {
   if (marked > 0) {
     print(`Marked: the next backup sends again what the source still has of them.`);
   } else if (notMarked !== undefined) {
-    const why = `${asTardisError(notMarked).code}: ${displayText(notMarked.message)}`;
+    const why = `${displayText(notMarked.code)}: ${displayText(notMarked.message)}`;
     print(`The damage could not be marked (${why}): run the check again.`);
   } else if (damagedRecords > 0 && mark && catalogFaults === 0) {
     print('It is marked already: the next backup sends again what the source still has.');

@@ -3,14 +3,17 @@ import type { BackupSet } from '../archive/index.js';
 import type { Found, Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import type { UpkeepReport } from '../keeper/index.js';
+import { displayName } from '../model/index.js';
 import { openClientDirectory } from '../store/index.js';
+import type { System } from '../system/index.js';
 import { CLEARED_LATER, describedUpkeep, freeUnneeded } from './clear-up.js';
-import { openClientSets } from './client-sets.js';
+import { openClientSets, openServerSets } from './client-sets.js';
 import { requireYes, setText } from './confirm-deletion.js';
+import { ProgressLine } from './progress-line.js';
 import { clientPlace, interruptSignal, JSON_VERSION, print } from './run-tool.js';
 import { chosenSets } from './set-choice.js';
 import { storeSystem } from './sonic-passwords.js';
-import { counted } from './units.js';
+import { counted, formatCount } from './units.js';
 import { unlockClient } from './unlock.js';
 
 type DeleteOptions = Settings<'sonic delete'>;
@@ -56,6 +59,9 @@ export async function deleteSets(options: DeleteOptions, found: Sources): Promis
 /** Clears all of a client up, whether anything says that there is something to clear or not. */
 export async function orphans(options: OrphanOptions, found: Sources): Promise<number> {
   const system = storeSystem(options.umask);
+  if (options.throughServer !== undefined) {
+    return orphansThere(system, options.throughServer, options, found);
+  }
   openClientDirectory(system, clientPlace(options));
   const keyring = await unlockClient(system, { ...options, account: undefined }, found);
   const signal = interruptSignal('sonic orphans', CLEARED_LATER);
@@ -64,6 +70,36 @@ export async function orphans(options: OrphanOptions, found: Sources): Promise<n
     print(JSON.stringify({ version: JSON_VERSION, client: options.client, ...report }));
   else print(`"${options.client}": ${describedUpkeep(report)}`);
   return 0;
+}
+
+/** The server looks through all of it; what encrypted frames hold moves as it is. */
+async function orphansThere(
+  system: System,
+  host: string,
+  options: OrphanOptions,
+  found: Sources,
+): Promise<number> {
+  const there = await openServerSets(system, host, options, found);
+  let shown = 'looking for what nothing needs';
+  const line = new ProgressLine(options.progress, () => shown);
+  line.start();
+  try {
+    const report = await there.free({
+      signal: interruptSignal('sonic orphans', CLEARED_LATER),
+      onProgress: ({ step, done, of }) => {
+        const total = of === undefined ? '' : ` of ${formatCount(of)}`;
+        shown = `${displayName(Buffer.from(step))}: ${formatCount(done)}${total}`;
+      },
+    });
+    line.stop();
+    if (options.json) {
+      print(JSON.stringify({ version: JSON_VERSION, client: options.client, ...report }));
+    } else print(`"${options.client}": ${describedUpkeep(report)}`);
+    return 0;
+  } finally {
+    line.stop();
+    there.archive.close();
+  }
 }
 
 /** What of a wish is left to do: false after a rehearsal. Throws CONFIRMATION_NEEDED. */

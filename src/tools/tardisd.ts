@@ -170,6 +170,11 @@ function daemonOptions(settings: Settings<'tardisd'>): Omit<DaemonOptions, 'addr
       catalogCopies: settings.dbBackups,
       leastAgeMs: settings.leastAgeSeconds * 1000,
       forgetAfterMs: settings.forgetAfterSeconds * 1000,
+      freeing: {
+        graceMs: settings.removeAfterSeconds * 1000,
+        wasteRatio: settings.wastePercent / 100,
+      },
+      umask: settings.umask,
       names: namesOf(settings),
       rules: rulesIn(settings),
       saveConfig: settings.saveConfig,

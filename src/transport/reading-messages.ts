@@ -101,6 +101,31 @@ export const READING_MESSAGES = {
     /** What would go; empty where that was not asked. */
     report: 'counts',
   }),
+  /** The store of the client is to be checked: how much is read (`none`, `all`, `part` of `of`, `bytes`, `percent` in thousandths). */
+  checkStore: toServer(138, 'read', KIB, {
+    question: 'uint',
+    data: 'text',
+    amount: 'uint',
+    of: 'uint',
+    /** What was read later than so long ago is not read again. */
+    leastAgeMs: 'uint',
+    mark: 'bool',
+  }),
+  /** What nothing needs is to be freed. */
+  freeUnneeded: toServer(140, 'purge', KIB, { question: 'uint' }),
+  /** What has come of it since the last answer. */
+  askWork: toServer(142, 'list', KIB, { question: 'uint' }),
+  workIs: toClient(139, 16 * MIB, {
+    question: 'uint',
+    /** JSON, each. */
+    findings: 'texts',
+    /** So many more were found than could wait to be told. */
+    omitted: 'uint',
+    /** JSON; empty: nothing is known of it. */
+    progress: 'text',
+    /** JSON; empty: it goes on. */
+    result: 'text',
+  }),
   /** Sets that are no longer to be kept. */
   dropSets: toServer(63, 'purge', 64 * KIB, { question: 'uint', sets: 'uints' }),
   /** Seals of a set's directories, behind a directory. */

@@ -31,11 +31,11 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   restore: [...COMMON, 'excludes', 'workers', 'pipeline', 'archive'],
   compare: [...COMMON, 'workers', 'archive', 'restore'],
   keeper: [...COMMON, 'catalog', 'retention'],
-  server: [...COMMON, 'notify', 'catalog', 'archive', 'keeper', 'retention', 'rekey'],
+  server: [...COMMON, 'notify', 'catalog', 'archive', 'keeper', 'retention', 'rekey', 'verify'],
   rekey: [...COMMON, 'catalog', 'archive', 'keeper'],
   verify: [...COMMON, 'catalog', 'keeper'],
   mount: [...BASE, 'archive'],
-  remote: [...BASE, 'transport', 'crypto', 'archive', 'login', 'delta'],
+  remote: [...BASE, 'transport', 'crypto', 'archive', 'login', 'delta', 'verify'],
   tools: [
     ...COMMON,
     'notify',

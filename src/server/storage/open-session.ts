@@ -21,6 +21,9 @@ export interface AnySession {
   abandon(): Promise<void>;
 }
 
+/** Where nothing else is said. */
+const FREEING = { graceMs: 3_600_000, wasteRatio: 0.5 } as const;
+
 /** What only readers need is loaded for them only. */
 export async function openSession(
   system: System,
@@ -36,7 +39,9 @@ export async function openSession(
   const { ReadingSession } = await import('../reading/reading-session.js');
   const { store, leastAgeMs = 0, forgetAfterMs = 0, rules } = options;
   const rights = { leastAgeMs, forgetAfterMs, wishFor: wishFor({ leastAgeMs, rules }) };
-  return ReadingSession.open(system, directory, store, rights, sink, onFailure);
+  const { freeing = FREEING, umask } = options;
+  const tending = { limits: store, umask, ...freeing };
+  return ReadingSession.open(system, directory, tending, rights, sink, onFailure);
 }
 
 /** Behind a session that changed something its catalog is copied; nobody waits for that. */

@@ -21,6 +21,10 @@ export interface StorageOptions {
   readonly leastAgeMs?: number;
   /** What a client is to forget goes no sooner after it was asked for, over the network. */
   readonly forgetAfterMs?: number;
+  /** How what nothing needs is freed when a client asks for it. */
+  readonly freeing?: { readonly graceMs: number; readonly wasteRatio: number };
+  /** Permissions that nothing in the store gets. */
+  readonly umask?: number;
   /** Keep what clients are set to, if they tell; true if not given. */
   readonly saveConfig?: boolean;
   /** For sets that the client gives no name. */

@@ -1,0 +1,184 @@
+/**
+ * Work on a client's store that a reader has asked for, one at a time: begun by one question, its findings and its
+ * result fetched by others. It ends with the session.
+ */
+import { Worker } from 'node:worker_threads';
+import { asTardisError, fromWire, TardisError } from '../../errors/index.js';
+import type { StoreLimits } from '../../keeper/index.js';
+import type { ClientDirectory } from '../../store/index.js';
+import { decodeMessage, encodeMessage, type Head } from '../../transport/index.js';
+import type { ReadData } from '../../verify/index.js';
+import type { FromTending, TendingTask, TendingWork } from './work.js';
+
+/** An answer comes at least so often, also where nothing is new. */
+const ANSWER_MS = 1000;
+/** Findings of one answer, and those that wait for being fetched; what is more is counted. */
+const MAX_TOLD = 4096;
+const MAX_WAITING = 1 << 17;
+
+/** How the server clears up when it is asked to. */
+export interface TendingLimits {
+  readonly limits: StoreLimits;
+  readonly umask?: number | undefined;
+  readonly graceMs: number;
+  readonly wasteRatio: number;
+}
+
+export class Tending {
+  private job: Job | undefined;
+  private readonly directory: ClientDirectory;
+  private readonly limits: TendingLimits;
+
+  constructor(directory: ClientDirectory, limits: TendingLimits) {
+    this.directory = directory;
+    this.limits = limits;
+  }
+
+  /** Throws PROTOCOL_VIOLATION, and what the work fails with. */
+  async answer(name: 'checkStore' | 'freeUnneeded' | 'askWork', bytes: Buffer): Promise<Buffer> {
+    if (name === 'askWork') {
+      const { question } = decodeMessage(name, bytes).head;
+      if (this.job === undefined) {
+        throw new TardisError('NO_SUCH_REQUEST', 'nothing is under way any more: ask for it again');
+      }
+      return this.told(question, this.job);
+    }
+    if (this.job?.isOver === false) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'one work at a time is done for a reader');
+    }
+    if (name === 'freeUnneeded') {
+      const { question } = decodeMessage(name, bytes).head;
+      const { graceMs, wasteRatio } = this.limits;
+      return this.told(question, this.begin({ kind: 'free', graceMs, wasteRatio }));
+    }
+    const { question, ...wish } = decodeMessage(name, bytes).head;
+    return this.told(question, this.begin(checkOf(wish)));
+  }
+
+  /** What is under way is broken off. */
+  async close(): Promise<void> {
+    await this.job?.stop();
+  }
+
+  private begin(work: TendingWork): Job {
+    const { limits, umask } = this.limits;
+    this.job = new Job({ directory: this.directory, limits, umask, work });
+    return this.job;
+  }
+
+  private async told(question: number, job: Job): Promise<Buffer> {
+    const { findings, omitted, progress, result } = await job.news();
+    return encodeMessage('workIs', {
+      question,
+      findings,
+      omitted,
+      progress: progress === undefined ? '' : JSON.stringify(progress),
+      result: result ?? '',
+    }).head;
+  }
+}
+
+type CheckWish = Pick<Head<'checkStore'>, 'data' | 'amount' | 'of' | 'leastAgeMs' | 'mark'>;
+
+/** Throws PROTOCOL_VIOLATION. */
+function checkOf({ data, amount, of, leastAgeMs, mark }: CheckWish): TendingWork {
+  const read = { data: dataOf(data, amount, of), leastAgeMs };
+  return { kind: 'check', read, mark };
+}
+
+function dataOf(kind: string, amount: number, of: number): ReadData {
+  if (kind === 'none' || kind === 'all') return { kind };
+  if (kind === 'part' && amount >= 1 && amount <= of) return { kind, part: amount, of };
+  if (kind === 'bytes' && amount >= 1) return { kind, bytes: amount };
+  // Thousandths, since they are integers.
+  if (kind === 'percent' && amount >= 1 && amount <= 100_000)
+    return { kind, percent: amount / 1000 };
+  throw new TardisError('PROTOCOL_VIOLATION', 'a check asks for what cannot be read');
+}
+
+interface News {
+  readonly findings: string[];
+  readonly omitted: number;
+  readonly progress: FromProgress;
+  readonly result: string | undefined;
+}
+type FromProgress = Extract<FromTending, { op: 'progress' }>['progress'] | undefined;
+
+class Job {
+  private findings: string[] = [];
+  private omitted = 0;
+  private progress: FromProgress;
+  private result: string | undefined;
+  private failure: TardisError | undefined;
+  private wake: (() => void) | undefined;
+  private readonly worker: Worker;
+  private readonly exited: Promise<void>;
+
+  constructor(task: TendingTask) {
+    this.worker = new Worker(new URL('./tending-thread.js', import.meta.url), {
+      name: 'tending',
+      workerData: task,
+    });
+    this.exited = new Promise((resolve) => this.worker.once('exit', () => resolve()));
+    this.worker.on('message', (message: FromTending) => this.receive(message));
+    this.worker.once('error', (error) => this.fail(asTardisError(error)));
+    this.worker.once('exit', () => {
+      this.fail(new TardisError('INTERNAL', 'a thread has ended before its work'));
+    });
+  }
+
+  get isOver(): boolean {
+    return this.result !== undefined || this.failure !== undefined;
+  }
+
+  /** What is new; waits a while for something. Throws what the work has failed with. */
+  async news(): Promise<News> {
+    if (this.findings.length === 0 && !this.isOver) await this.waitForNews();
+    if (this.findings.length === 0 && this.failure !== undefined) throw this.failure;
+    const findings = this.findings.splice(0, MAX_TOLD);
+    const isAll = this.findings.length === 0;
+    const { omitted, progress } = this;
+    return { findings, omitted, progress, result: isAll ? this.result : undefined };
+  }
+
+  async stop(): Promise<void> {
+    if (!this.isOver) this.worker.postMessage('stop');
+    await this.exited;
+  }
+
+  private async waitForNews(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ANSWER_MS);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.wake = undefined;
+  }
+
+  private receive(message: FromTending): void {
+    switch (message.op) {
+      case 'finding':
+        if (this.findings.length < MAX_WAITING) this.findings.push(message.text);
+        else this.omitted += 1;
+        this.wake?.();
+        return;
+      case 'progress':
+        this.progress = message.progress;
+        return;
+      case 'done':
+        this.result = message.result;
+        this.wake?.();
+        return;
+      case 'failed':
+        this.fail(fromWire(message.error));
+    }
+  }
+
+  private fail(error: TardisError): void {
+    if (this.isOver) return;
+    this.failure = error;
+    this.wake?.();
+  }
+}
