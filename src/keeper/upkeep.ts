@@ -4,7 +4,13 @@
  * and gives it up, within one slice of time, as soon as a session wants it: nobody waits for it.
  */
 import { throwIfAborted } from '../errors/index.js';
-import { type ClientDirectory, isLockWanted, objectName, packName } from '../store/index.js';
+import {
+  type ClientDirectory,
+  forgetAsking,
+  isLockWanted,
+  objectName,
+  packName,
+} from '../store/index.js';
 import { breather, type System } from '../system/index.js';
 import { ClientStore, type StoreLimits } from './client-store.js';
 import { compact } from './compact.js';
@@ -58,6 +64,7 @@ export async function keepUp(
   const run = new Run(system, directory, store, options);
   try {
     requireNoSecond(system, directory);
+    forgetAsking(system, directory);
     await run.all();
     store.close();
     return { ...run.report, isDone: true };

@@ -318,7 +318,8 @@ function askForLock({ files }: System, directory: ClientDirectory): void {
   }
 }
 
-function forgetAsking({ files }: System, directory: ClientDirectory): void {
+/** For who holds the lock: whoever was killed while he waited wants it no more; whoever waits says so again at once. */
+export function forgetAsking({ files }: System, directory: ClientDirectory): void {
   const wanted = wantedPathOf(directory);
   try {
     if (files.status(wanted) !== undefined) files.unlink(wanted);

@@ -32,7 +32,12 @@ async function served(t: ExecutionContext, more: readonly string[]) {
   t.teardown(() => server.kill());
   const as = (name: string): string[] => [
     ...server.clientArgs,
-    ...['-C', 'me', '-F', secret, '--account', name],
+    '-C',
+    'me',
+    '-F',
+    secret,
+    '--account',
+    name,
   ];
   return { store, source, place, as, packs: path.join(store, 'me', 'packs') };
 }

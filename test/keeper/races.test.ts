@@ -146,6 +146,16 @@ test.serial('while a session has the client, sets stay and nothing is cleared up
   t.false(fs.existsSync(path.join(place.store, 'me', 'lock.wanted')));
 });
 
+test.serial(
+  'whoever was killed while he waited for a client does not keep it from being cleared up',
+  async (t) => {
+    const { place } = await withSets(t, 3);
+    await dropInline(place, [1]);
+    fs.writeFileSync(path.join(place.store, 'me', 'lock.wanted'), '');
+    t.true((await keepUpInline(place, { isThorough: true })).isDone);
+  },
+);
+
 test.serial('what a kept version is made from stays, whoever else had it', async (t) => {
   const home = scratch(t);
   const place: Place = { store: path.join(home, 'store'), client: 'me' };
