@@ -1,31 +1,23 @@
-import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer } from './answer.js';
 import { median } from './figures.js';
 import { measure, type Measured } from './measure.js';
 import type { Options } from './options.js';
 import { lineChart } from './plot.js';
+import { FOOTPRINT_BYTES, makeSmallFiles, type Shape, SHAPES } from './small-files.js';
 import { tardis } from './subjects/tardis.js';
 import { verdictOf } from './targets.js';
 import type { Workplace } from './workplace.js';
 
-/** Many directories with some files each, or all files in one directory. */
-const SHAPES = ['tree', 'one directory'] as const;
-type Shape = (typeof SHAPES)[number];
 const KINDS = ['first', 'unchanged'] as const;
 type Kind = (typeof KINDS)[number];
 
-const FILES_PER_DIRECTORY = 40;
-const DIRECTORIES_PER_LEVEL = 50;
 /** What is compared with: the largest number of files up to this one. */
 const BASE_FILES_MAX = 100_000;
 const TIME_RATIO_LIMIT = 1.1;
 const PSS_RATIO_LIMIT = 1.2;
-/** Of a file with some bytes, on a memory file system, with its name and inode; twice, for store and catalog. */
-const FOOTPRINT_BYTES = 6 << 10;
 const REST_MS = 3500;
-const PAST_S = Date.UTC(2024, 0, 1) / 1000;
 
 /** One number of files, one shape, one kind of backup. */
 interface Line {
@@ -53,7 +45,7 @@ export async function growth(
     for (const files of options.growth) {
       say(`making ${files} files: ${shape}`);
       rmSync(workplace.tree, { recursive: true, force: true });
-      makeFiles(workplace.tree, shape, files);
+      makeSmallFiles(workplace.tree, shape, files);
       await sleep(REST_MS);
       lines.push(...(await measureLines(workplace, checkout, options, { shape, files }, say)));
     }
@@ -172,28 +164,6 @@ function plotsOf(
     plots.push({ name: 'growth-memory', svg: pss });
   }
   return plots;
-}
-
-/** Files of some bytes each, none like another, from a fixed past. */
-function makeFiles(root: string, shape: Shape, files: number): void {
-  mkdirSync(root);
-  const made = new Set<string>();
-  for (let i = 0; i < files; i++) {
-    const directory = shape === 'tree' ? join(root, directoryOf(i)) : root;
-    if (shape === 'tree' && !made.has(directory)) {
-      mkdirSync(directory, { recursive: true });
-      made.add(directory);
-    }
-    const file = join(directory, `file-${i}.txt`);
-    writeFileSync(file, `this is the small file number ${i}\n`);
-    utimesSync(file, PAST_S, PAST_S);
-  }
-}
-
-function directoryOf(file: number): string {
-  const directory = Math.floor(file / FILES_PER_DIRECTORY);
-  const above = Math.floor(directory / DIRECTORIES_PER_LEVEL);
-  return join(`d${Math.floor(above / DIRECTORIES_PER_LEVEL)}`, `d${above}`, `d${directory}`);
 }
 
 function perFileUs(line: Line): number {

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import type { Answer } from './answer.js';
 import { median } from './figures.js';
 import { makeTree, treeLine } from './make-tree.js';
+import { sizeOfTree, type TreeSize } from './change.js';
+import { FOOTPRINT_BYTES, makeSmallFiles } from './small-files.js';
 import { type Measured, measure } from './measure.js';
 import type { Options } from './options.js';
 import { type Verdict, verdictOf } from './targets.js';
@@ -38,7 +40,7 @@ export async function sets(
   options: Options & { readonly sets: number },
   say: (line: string) => void,
 ): Promise<Answer> {
-  const size = await makeTree(workplace, options, say);
+  const size = await treeFor(workplace, options, say);
   const { root, log, tree } = workplace;
   const [store, directory] = [join(root, 'store'), join(root, 'directory')];
   mkdirSync(directory);
@@ -137,4 +139,17 @@ function answer(
     figures: { times, deletion },
     plots: [],
   };
+}
+
+/** What was named; or small files, since only their number counts here. */
+async function treeFor(
+  workplace: Workplace,
+  options: Options,
+  say: (line: string) => void,
+): Promise<TreeSize> {
+  if (options.tree !== undefined) return makeTree(workplace, options, say);
+  workplace.requireRoomFor((options.files * FOOTPRINT_BYTES) / 2);
+  say(`making ${options.files} files`);
+  makeSmallFiles(workplace.tree, 'tree', options.files);
+  return sizeOfTree(workplace.tree);
 }

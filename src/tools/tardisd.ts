@@ -220,6 +220,7 @@ function upkeepPlan(settings: Settings<'tardisd'>): DaemonOptions['upkeep'] {
     },
     isThorough: false,
     skipFile: settings.storeSkipFile,
+    umask: settings.umask,
     early:
       earlyPurgeBytes === 0
         ? undefined

@@ -15,7 +15,6 @@ import {
   dropSets,
   forgetRequestsOf,
   markSets,
-  previewForget,
   previewPurgeOf,
   purgeByRules,
   withdrawForget,
@@ -96,14 +95,14 @@ export class Answers {
       },
       set: (key, value) => changeSetting(system, directory, store, key, value),
     };
+    const tending = new Tending(directory, limits);
     const forgets: Forgets = {
-      preview: (paths) => previewForget(system, directory, paths),
+      preview: (paths) => tending.previewForget(paths),
       ask: (paths, undoMs) =>
         askToForget(system, directory, store, paths, Math.max(undoMs, forgetAfterMs)),
       withdraw: (ids) => withdrawForget(system, directory, store, ids),
       all: () => forgetRequestsOf(system, directory),
     };
-    const tending = new Tending(directory, limits);
     return new Answers(system, { archive, backend, changes, forgets, tending });
   }
 

@@ -11,7 +11,7 @@ import { decodeMessage, encodeMessage } from '../../transport/index.js';
 
 /** What whoever has the right to may do about it. */
 export interface Forgets {
-  readonly preview: (paths: readonly Buffer[]) => ForgetReport;
+  readonly preview: (paths: readonly Buffer[]) => Promise<ForgetReport>;
   /** Not before the server's own time to take it back is over. */
   readonly ask: (paths: readonly Buffer[], undoMs: number) => Promise<readonly ForgetRequest[]>;
   readonly withdraw: (ids: readonly number[]) => Promise<void>;
@@ -37,7 +37,7 @@ export async function answerForget(
   if (paths.length > MAX_FORGET_REQUESTS || !paths.every(isForgetPath)) {
     throw new TardisError('PROTOCOL_VIOLATION', 'a path to forget is none');
   }
-  if (preview) return answer(question, [], forgets.preview(paths));
+  if (preview) return answer(question, [], await forgets.preview(paths));
   return answer(question, await forgets.ask(paths, undoMs));
 }
 

@@ -1,5 +1,6 @@
 /** Upkeep of a client as a server does it: it opens frames only where they are not encrypted. */
 import { Catalog } from '../../catalog/index.js';
+import { runTending } from '../tending/tending.js';
 import { rulesFor } from './client-settings.js';
 import { parseKeyRecord } from '../../crypto/index.js';
 import {
@@ -45,6 +46,8 @@ export interface UpkeepWork
   readonly purge?: ServerPurge | undefined;
   /** The name of a file that keeps clients out of a backup of this machine. */
   readonly skipFile: string;
+  /** Permissions that nothing in the store gets. */
+  readonly umask?: number | undefined;
 }
 
 export interface UpkeepDone extends UpkeepReport {
@@ -72,7 +75,7 @@ export async function keepUpHere(
   const keys = newestKeys(system, directory.path);
   const isEncrypted = keys !== undefined && parseKeyRecord(keys.bytes).isEncrypting;
   const frames = isEncrypted ? undefined : { native: system.native, keys: undefined };
-  const { early: wish, purge, skipFile: _, ...rest } = work;
+  const { early: wish, purge, skipFile: _, umask: __, ...rest } = work;
   const options = { ...rest, frames, signal };
   const forgot = isEncrypted ? NOTHING_FORGOTTEN : await forgetDue(system, directory, work, signal);
   const report = purge && (await followRules(system, directory, work, purge));
@@ -92,18 +95,21 @@ const NOTHING_FORGOTTEN: Forgotten = { forgotten: 0, forgetFailure: undefined };
 async function forgetDue(
   system: System,
   directory: ClientDirectory,
-  { limits, skipFile }: UpkeepWork,
+  { limits, skipFile, umask }: UpkeepWork,
   signal: AbortSignal,
 ): Promise<Forgotten> {
   const due = trustedDue(system, directory);
   const hasSecond = system.files.status(secondGenerationPath(directory)) !== undefined;
   if (due.length === 0 && !hasSecond) return NOTHING_FORGOTTEN;
-  const { finishSwitched, forgetHere } = await import('../../rekey/index.js'); // needed so seldom
-  if (hasSecond) await finishSwitched(system, directory);
+  if (hasSecond) {
+    const { finishSwitched } = await import('../../rekey/index.js'); // needed so seldom
+    await finishSwitched(system, directory);
+  }
   if (due.length === 0) return NOTHING_FORGOTTEN;
   try {
-    const how = { limits, skipFile, verify: true, acceptDamage: false, signal };
-    await forgetHere(system, directory, due, { ...how, onProgress: () => undefined });
+    // In a thread of its own: it writes all of the client anew, and others' sessions are here.
+    const work = { kind: 'forget', requests: due, skipFile } as const;
+    await runTending({ directory, limits, umask, work }, signal);
     return { forgotten: due.length, forgetFailure: undefined };
   } catch (error) {
     const { code, message } = asTardisError(error);

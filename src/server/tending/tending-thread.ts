@@ -1,8 +1,9 @@
-/** Entry of a thread that checks or clears up one client's store, and ends. */
+/** Entry of a thread that does one long piece of work on one client's store, and ends. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { parseKeyRecord } from '../../crypto/index.js';
 import { toWire } from '../../errors/index.js';
-import { keepUp } from '../../keeper/index.js';
+import { keepUp, previewForget } from '../../keeper/index.js';
+import { forgetHere } from '../../rekey/index.js';
 import { newestKeys } from '../../store/index.js';
 import { nodeSystem } from '../../system/index.js';
 import { checkClient, findingToWire } from '../../verify/index.js';
@@ -16,6 +17,11 @@ port.once('message', () => stopping.abort());
 
 function send(message: FromTending): void {
   port.postMessage(message);
+}
+
+/** Between threads they lose their kind. */
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 async function run(): Promise<object> {
@@ -35,6 +41,14 @@ async function run(): Promise<object> {
       onProgress: (step, done, of) =>
         send({ op: 'progress', progress: of === undefined ? { step, done } : { step, done, of } }),
     });
+  }
+  if (work.kind === 'preview') {
+    return previewForget(system, directory, work.paths.map(bufferOf));
+  }
+  if (work.kind === 'forget') {
+    const requests = work.requests.map((request) => ({ ...request, path: bufferOf(request.path) }));
+    const how = { limits, skipFile: work.skipFile, verify: true, acceptDamage: false, signal };
+    return forgetHere(system, directory, requests, { ...how, onProgress: () => undefined });
   }
   const { notMarked, ...result } = await checkClient(system, directory, {
     read: work.read,

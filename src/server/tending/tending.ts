@@ -5,6 +5,7 @@
 import { Worker } from 'node:worker_threads';
 import { asTardisError, fromWire, TardisError } from '../../errors/index.js';
 import type { StoreLimits } from '../../keeper/index.js';
+import type { ForgetReport } from '../../model/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import { decodeMessage, encodeMessage, type Head } from '../../transport/index.js';
 import type { ReadData } from '../../verify/index.js';
@@ -22,6 +23,22 @@ export interface TendingLimits {
   readonly umask?: number | undefined;
   readonly graceMs: number;
   readonly wasteRatio: number;
+}
+
+/** Does some work to its end. Returns its result, JSON. Throws what it fails with; INTERRUPTED when `signal` says so. */
+export async function runTending(task: TendingTask, signal?: AbortSignal): Promise<string> {
+  const job = new Job(task);
+  const stop = (): void => job.ask('stop');
+  signal?.addEventListener('abort', stop);
+  try {
+    for (;;) {
+      const { result } = await job.news();
+      if (result !== undefined) return result;
+    }
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    await job.stop();
+  }
 }
 
 export class Tending {
@@ -53,6 +70,14 @@ export class Tending {
     }
     const { question, ...wish } = decodeMessage(name, bytes).head;
     return this.told(question, this.begin(checkOf(wish)));
+  }
+
+  /** What would go with paths. Throws CATALOG_DAMAGED, DISK_FULL. */
+  async previewForget(paths: readonly Buffer[]): Promise<ForgetReport> {
+    const { limits, umask } = this.limits;
+    const work = { kind: 'preview', paths } as const;
+    const result = await runTending({ directory: this.directory, limits, umask, work });
+    return JSON.parse(result) as ForgetReport; // it was made in this process
   }
 
   /** What is under way is broken off. */
@@ -142,8 +167,12 @@ class Job {
   }
 
   async stop(): Promise<void> {
-    if (!this.isOver) this.worker.postMessage('stop');
+    this.ask('stop');
     await this.exited;
+  }
+
+  ask(what: 'stop'): void {
+    if (!this.isOver) this.worker.postMessage(what);
   }
 
   private async waitForNews(): Promise<void> {
