@@ -5,6 +5,7 @@ import {
   type Finding,
   findingFromWire,
   newCounts,
+  type ReadData,
   type ReadRequest,
 } from '../verify/index.js';
 import type { RemotePeer } from './remote-peer.js';
@@ -45,16 +46,7 @@ export async function checkThere(
   { read: { data, leastAgeMs }, mark }: { readonly read: ReadRequest; readonly mark: boolean },
   hooks: WorkHooks & { readonly onFinding: (finding: Finding) => void },
 ): Promise<RemoteCheck> {
-  const amount =
-    data.kind === 'part'
-      ? data.part
-      : data.kind === 'bytes'
-        ? data.bytes
-        : data.kind === 'percent'
-          ? Math.round(data.percent * 1000)
-          : 0;
-  const of = data.kind === 'part' ? data.of : 0;
-  const wish = { data: data.kind, amount, of, leastAgeMs, mark };
+  const wish = { data: data.kind, ...amountOf(data), leastAgeMs, mark };
   const begun = await peer.ask('checkStore', 'workIs', wish);
   const { result, omitted } = await follow(peer, begun.head, hooks, (text) =>
     hooks.onFinding(findingFromWire(text)),
@@ -71,6 +63,20 @@ export async function checkThere(
         : { code: String(failure.code), message: String(failure.message) },
     omitted,
   };
+}
+
+/** How much is to be read, as a message has it. */
+function amountOf(data: ReadData): { amount: number; of: number } {
+  switch (data.kind) {
+    case 'part':
+      return { amount: data.part, of: data.of };
+    case 'bytes':
+      return { amount: data.bytes, of: 0 };
+    case 'percent':
+      return { amount: Math.round(data.percent * 1000), of: 0 };
+    default:
+      return { amount: 0, of: 0 };
+  }
 }
 
 /** Throws NOT_PERMITTED, CLIENT_BUSY, CONNECTION_LOST, INTERRUPTED. */
