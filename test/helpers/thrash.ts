@@ -25,6 +25,8 @@ export interface ThrashOptions {
   readonly rounds: number;
   readonly seed: number;
   readonly say: (line: string) => void;
+  /** A server or a listing that takes longer after a kill is a problem; undefined: none is. */
+  readonly maxRestartMs?: number;
 }
 
 export interface ThrashReport {
@@ -40,6 +42,8 @@ export interface ThrashReport {
   purges: number;
   /** Checks of the store that came to their end beside all that. */
   checks: number;
+  /** The longest that a server took to listen, or a listing to come, after a kill. */
+  longestRestartMs: number;
   /** What went wrong; empty when all is well. */
   readonly problems: string[];
 }
@@ -81,6 +85,7 @@ class Thrash {
     purgesKilled: 0,
     purges: 0,
     checks: 0,
+    longestRestartMs: 0,
     problems: [],
   };
   private readonly random;
@@ -224,7 +229,9 @@ class Thrash {
   private async args(name: string, isRemote: boolean): Promise<string[]> {
     if (!isRemote) return [...this.place, '--local', '--json', '--name', name, this.source];
     if (this.server === undefined || this.server.running.hasEnded) {
+      const startMs = performance.now();
       this.server = await Server.start(this.store, [], this.env());
+      this.cameBack(startMs, 'a server');
     }
     const there = [...this.server.clientArgs, '--reconnect', '0']; // a killed server stays away
     return ['-C', CLIENT, ...there, '--json', '--name', name, this.source];
@@ -313,7 +320,9 @@ class Thrash {
 
   private async checkNewest(): Promise<void> {
     if (!fs.existsSync(path.join(this.store, CLIENT, 'tardis.db'))) return; // killed too early
+    const startMs = performance.now();
     const newest = await this.readable(() => this.finished());
+    this.cameBack(startMs, 'a listing');
     const last = newest?.at(-1);
     if (last !== undefined) await this.check(last, 'just after');
   }
@@ -327,6 +336,14 @@ class Thrash {
     }
     this.report.finishedSets = sets.length;
     for (const set of sets) await this.check(set, when);
+  }
+
+  /** After a kill everything is there again within a moment, whatever must be recovered. */
+  private cameBack(startMs: number, what: string): void {
+    const tookMs = performance.now() - startMs;
+    this.report.longestRestartMs = Math.max(this.report.longestRestartMs, tookMs);
+    if (tookMs <= (this.options.maxRestartMs ?? Infinity)) return;
+    this.report.problems.push(`${what} took ${Math.round(tookMs)} ms after a kill`);
   }
 
   /** Reading needs no lock, but a session that begins or ends may hold a reader up. */
