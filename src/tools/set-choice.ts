@@ -2,7 +2,7 @@
 import { type BackupSet, setNamed } from '../archive/index.js';
 import { TardisError } from '../errors/index.js';
 
-/** Sets by number, name, the word for the newest complete one, or as `first-last`, in their order. Throws NO_SUCH_SET. */
+/** Sets by number, name, the word for the newest complete one, or as `first-last`, in their order. Throws NO_SUCH_SET, USAGE for a name of several. */
 export function chosenSets(
   client: string,
   sets: readonly BackupSet[],
@@ -20,8 +20,12 @@ export function chosenSets(
 
 function meant(client: string, sets: readonly BackupSet[], word: string): BackupSet[] {
   const range = /^(\d+)-(\d+)$/.exec(word);
-  const isName = sets.some(({ name }) => name === word);
-  if (range === null || isName) return [setNamed(client, sets, word)];
+  const named = sets.filter(({ name }) => name === word);
+  if (named.length > 1 && !/^\d+$/.test(word)) {
+    const numbers = named.map(({ set }) => set).join(', ');
+    throw new TardisError('USAGE', `several backup sets have this name: say which of ${numbers}`);
+  }
+  if (range === null || named.length > 0) return [setNamed(client, sets, word)];
   const [first, last] = [Number(range[1]), Number(range[2])];
   const found = sets.filter(({ set }) => set >= first && set <= last);
   if (found.length > 0) return found;

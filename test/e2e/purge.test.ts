@@ -59,6 +59,9 @@ test('sets are deleted by number, name and range, after a question', async (t) =
   ] as const) {
     t.regex((await run('sonic', ['delete', ...place, ...args, '--yes'])).stderr, new RegExp(code));
   }
+  await succeed('sonic', ['rename', '--to', 'set-5', ...place, '3']);
+  const two = await run('sonic', ['delete', ...place, 'set-5', '--yes']);
+  t.regex(two.stderr, /several backup sets have this name: say which of 3, 5 \[USAGE\]/);
   t.deepEqual(await numbers(), [1, 3, 5, 8]);
   await restores(t, lab);
 });
