@@ -14,6 +14,8 @@ const FIGURES = [
   'versions',
   'fileBytes',
   'sets',
+  'lockedSets',
+  'rootsBelow',
   'contents',
   'contentBytes',
   'heldElsewhere',

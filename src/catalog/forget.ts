@@ -63,7 +63,7 @@ export class ForgettingCopy {
       const file = folder.file(FILE);
       snapshotCatalog(system, catalogPath, file);
       database = system.openDatabase(file, { readonly: false });
-      database.pragma('journal_mode = MEMORY');
+      database.pragma('journal_mode = OFF'); // what fails is thrown away
       database.pragma('synchronous = OFF');
       const forgetting = new Forgetting(database);
       database.exec('BEGIN');
@@ -94,18 +94,16 @@ class Forgetting {
   private versions = 0;
   private fileBytes = 0;
   private isInNewest = false;
+  private rootsBelow = 0;
   /** Sets from which something goes. */
   private touched: readonly Span[] = [];
   private readonly contents = new Set<number>();
   private readonly listed: readonly number[];
-  /** No version begins after it. */
-  private readonly newest: number;
   private readonly statements;
 
   constructor(database: SqlDatabase) {
     this.statements = statementsOf(database);
     this.listed = this.statements.sets.all() as number[];
-    this.newest = this.statements.newest.get() as number;
   }
 
   forget({ path, lastSet }: ForgottenPath): void {
@@ -113,8 +111,12 @@ class Forgetting {
     const roots = this.statements.roots.all() as { path: Buffer; directory: number }[];
     for (const root of roots) {
       const above = splitPath(root.path);
-      if (above.length >= names.length) continue; // a root is no path in a set
-      if (above.some((name, index) => !name.equals(names[index]!))) continue;
+      const common = Math.min(above.length, names.length);
+      if (above.slice(0, common).some((name, index) => !name.equals(names[index]!))) continue;
+      if (above.length >= names.length) {
+        this.rootsBelow += 1; // a root is no path in a set
+        continue;
+      }
       this.forgetBelow(root.directory, names.slice(above.length), [{ first: 1, last: lastSet }]);
     }
   }
@@ -169,12 +171,17 @@ class Forgetting {
     const { directory, name, firstSet } = version;
     const { move, insert, drop } = this.statements;
     // The first piece stays in its row; the others are copies of it.
-    const [start, ...rest] = left.filter(({ first }) => first <= this.newest);
+    const [start, ...rest] = left.filter((span) => this.isShown(directory, span));
     for (const { first, last } of rest) {
       insert.run(first, last === OPEN ? null : last, directory, name, firstSet);
     }
     if (start === undefined) drop.run(directory, name, firstSet);
     else move.run(start.first, start.last === OPEN ? null : start.last, directory, name, firstSet);
+  }
+
+  /** Whether a listed set shows what a directory has in a run of sets: what none does is forgotten too. */
+  private isShown(directory: number, { first, last }: Span): boolean {
+    return this.statements.shown.get(directory, first, last) !== undefined;
   }
 
   private count(version: Version, gone: readonly Span[]): void {
@@ -204,6 +211,10 @@ class Forgetting {
       versions: this.versions,
       fileBytes: this.fileBytes,
       sets: this.listed.filter((set) => covered(this.touched, set)).length,
+      lockedSets: (this.statements.locked.all() as number[]).filter((set) =>
+        covered(this.touched, set),
+      ).length,
+      rootsBelow: this.rootsBelow,
       isInNewest: this.isInNewest,
       contents: gone.length,
       contentBytes,
@@ -224,7 +235,15 @@ function statementsOf(database: SqlDatabase) {
     sets: database
       .prepare("SELECT set_number FROM backup_sets WHERE state != 'superseded' ORDER BY set_number")
       .pluck(),
-    newest: database.prepare('SELECT coalesce(max(set_number), 0) FROM backup_sets').pluck(),
+    shown: database.prepare(
+      `SELECT 1 FROM directories JOIN set_roots USING (root_id) JOIN backup_sets USING (set_number)
+       WHERE directory_id = ? AND set_number BETWEEN ? AND ? AND state != 'superseded' LIMIT 1`,
+    ),
+    locked: database
+      .prepare(
+        `SELECT set_number FROM backup_sets WHERE json_extract(marks, '$.isLocked') AND state != 'superseded'`,
+      )
+      .pluck(),
     named: database.prepare(`SELECT ${VERSION} FROM entries WHERE directory_id = ? AND name = ?`),
     all: database.prepare(
       `SELECT ${VERSION} FROM entries WHERE directory_id = ? AND directory_id != ${ROOTS_DIRECTORY}`,

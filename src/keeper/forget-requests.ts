@@ -1,11 +1,28 @@
 /** Requests to forget paths: each is an event, durable when it is told, and until its time has come can be taken back. */
-import { Catalog, ForgettingCopy } from '../catalog/index.js';
+import { Catalog, ForgettingCopy, isUnusedClient } from '../catalog/index.js';
 import { TardisError } from '../errors/index.js';
-import { type ForgetReport, type ForgetRequest, MAX_FORGET_REQUESTS } from '../model/index.js';
+import {
+  type ForgetReport,
+  type ForgetRequest,
+  isForgetRequest,
+  MAX_FORGET_REQUESTS,
+} from '../model/index.js';
 import type { ClientDirectory, StoreEvent } from '../store/index.js';
 import type { System } from '../system/index.js';
 import type { StoreLimits } from './client-store.js';
 import { changeSets } from './set-changes.js';
+
+const NOTHING: ForgetReport = {
+  versions: 0,
+  fileBytes: 0,
+  sets: 0,
+  lockedSets: 0,
+  rootsBelow: 0,
+  isInNewest: false,
+  contents: 0,
+  contentBytes: 0,
+  heldElsewhere: 0,
+};
 
 /** What would be forgotten, were it done now: nothing is changed. Throws CATALOG_DAMAGED, DISK_FULL, CLIENT_BUSY. */
 export function previewForget(
@@ -13,6 +30,7 @@ export function previewForget(
   directory: ClientDirectory,
   paths: readonly Buffer[],
 ): ForgetReport {
+  if (isUnusedClient(system, directory.catalogPath)) return NOTHING;
   const all = paths.map((path) => ({ path, lastSet: Number.MAX_SAFE_INTEGER }));
   const copy = ForgettingCopy.make(system, directory.catalogPath, all);
   copy.close();
@@ -42,6 +60,9 @@ export async function askToForget(
     const lastSet = catalog.sets.all().at(-1)?.set ?? 0;
     const dueAtMs = askedAtMs + undoMs;
     asked = paths.map((path, index) => ({ id: first + index, path, lastSet, askedAtMs, dueAtMs }));
+    if (!asked.every(isForgetRequest)) {
+      throw new TardisError('USAGE', 'there are no sets yet, or the undo period is too long');
+    }
     return asked.map((request) => ({ type: 'forget-asked', ...request }));
   });
   return asked;

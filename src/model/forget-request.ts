@@ -38,6 +38,10 @@ export interface ForgetReport {
   readonly fileBytes: number;
   /** Sets that change. */
   readonly sets: number;
+  /** Of them those that are locked. */
+  readonly lockedSets: number;
+  /** Roots that are the path, or below it: what they hold is no path in a set, and stays. */
+  readonly rootsBelow: number;
   /** The path is in the newest set of all: it may still be at its source. */
   readonly isInNewest: boolean;
   /** Contents that nothing else holds, and what they were before they were compressed. */

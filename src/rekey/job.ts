@@ -85,8 +85,9 @@ export async function rekeyClient(system: System, request: RekeyRequest): Promis
       await recover(system, first);
       if (request.forgotten.length > 0) {
         // Nothing changes any more: what is to be left out is looked up once for all.
+        const { verifiedUpTo } = run;
         run.abandon();
-        run = await Run.open(system, request);
+        run = await Run.open(system, request, verifiedUpTo);
       }
       const result = await run.finish();
       if (request.keyring === undefined) await generations.copyKeys();
@@ -180,7 +181,7 @@ class Run {
   }
 
   /** Throws DISK_FULL when there is no room for a second generation. */
-  static async open(system: System, request: RekeyRequest): Promise<Run> {
+  static async open(system: System, request: RekeyRequest, verifiedUpTo = 0): Promise<Run> {
     const { generations, oldKeyring, limits, forgotten } = request;
     const { first, second } = generations;
     const whole = new OldGeneration(system, first, oldKeyring);
@@ -194,11 +195,14 @@ class Run {
         left = ForgettingCopy.make(system, first.catalogPath, forgotten);
         old = new OldGeneration(system, first, oldKeyring, left.catalogPath);
       }
+      requireAsked(whole.catalog, forgotten);
       requireRoom(system, generations, old);
       archive = openArchiveIn(system, first, new Access(undefined), 0);
       store = await ClientStore.open(system, second, limits);
       map = DigestMap.open(system, second.path);
-      return new Run(system, request, { old, whole, left, archive, store, map });
+      const run = new Run(system, request, { old, whole, left, archive, store, map });
+      run.verifier.goOnAfter(verifiedUpTo);
+      return run;
     } catch (error) {
       store?.abandon();
       map?.close();
@@ -208,17 +212,23 @@ class Run {
     }
   }
 
+  /** The last content of the second generation that was read and found right. */
+  get verifiedUpTo(): number {
+    return this.verifier.lastContent;
+  }
+
   /** Brings over what is not there yet; with `isAlone`, all of it. */
   async catchUp(isAlone: boolean): Promise<void> {
     const { mover, history, request, old } = this;
     const { signal, onProgress, verify } = request;
     this.copyCounters();
+    if (this.left !== undefined) this.requireContents(old.catalog); // before anything is copied
     const all = old.catalog.history.contentCount;
     await mover.moveNew(signal, () => onProgress('contents', Math.min(mover.contents, all), all));
     // Of what is left without some paths nothing is told before it can change no more.
     if (isAlone || this.left === undefined) {
       await history.replayNew(isAlone, signal, (set, of) => onProgress('sets', set, of));
-      this.requireContents();
+      this.requireContents(this.store.catalog);
     }
     if (!verify) return;
     const fresh = this.store.catalog.history.contentCount;
@@ -233,6 +243,8 @@ class Run {
     await this.catchUp(true);
     history.bringSettings();
     history.bringForgets(request.forgotten);
+    // Of sets that were deleted everything has come along; whoever clears up next looks.
+    store.catalog.state.writeWaste({ versions: true, contents: true });
     history.copyFlags();
     store.catalog.state.writeDoubtfulUpTo(old.catalog.state.readDoubtfulUpTo());
     this.copyCounters();
@@ -294,14 +306,28 @@ class Run {
     counters.directory = Math.max(counters.directory, known.directory);
   }
 
-  private requireContents(): void {
-    const { lostVersions } = this.store.catalog.history;
+  private requireContents({ history }: Catalog): void {
+    const { lostVersions } = history;
     if (lostVersions === 0 || this.request.acceptDamage) return;
     throw new TardisError(
       'CONTENT_DAMAGED',
       `the contents of ${counted(lostVersions)} are damaged or missing; --accept-damage goes on without them`,
     );
   }
+}
+
+/** What is to be left out may have been taken back meanwhile. Throws CLIENT_BUSY. */
+function requireAsked({ forgets }: Catalog, forgotten: readonly ForgetRequest[]): void {
+  const asked = forgets.all();
+  const isAsked = forgotten.every((request) =>
+    asked.some(
+      ({ id, path: where, lastSet }) =>
+        id === request.id && lastSet === request.lastSet && where.equals(request.path),
+    ),
+  );
+  if (isAsked) return;
+  const what = 'what is to be forgotten was taken back, or asked for anew, meanwhile';
+  throw new TardisError('CLIENT_BUSY', `${what}: run this again`);
 }
 
 function closeAll(

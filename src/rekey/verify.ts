@@ -32,7 +32,8 @@ const PAGE_CONTENTS = 512;
 export class Verifier {
   /** Contents that were read and found right. */
   contents = 0;
-  private lastContent = 0;
+  /** Of those, the last one's id. */
+  lastContent = 0;
   private readonly locator = new Locator();
   private readonly breathe = breather();
   private readonly reader: RecordReader;
@@ -53,6 +54,11 @@ export class Verifier {
     this.keys = keys;
     this.mover = mover;
     this.reader = new RecordReader(store.backend, native, new ReaderMemory(), keys.contents);
+  }
+
+  /** An earlier run has read those up to this one. */
+  goOnAfter(contentId: number): void {
+    this.lastContent = contentId;
   }
 
   /** Reads all contents of the new generation that came since the last call. Throws CONTENT_DAMAGED, RECORD_DAMAGED. */

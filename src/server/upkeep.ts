@@ -9,7 +9,7 @@ import { listClients, openClientDirectory } from '../store/index.js';
 import type { System } from '../system/index.js';
 import type { ServerPurge, StorageHost, UpkeepDone, UpkeepWork } from './storage/index.js';
 
-export interface UpkeepPlan extends Omit<UpkeepWork, 'early' | 'purge'> {
+export interface UpkeepPlan extends Omit<UpkeepWork, 'early' | 'purge' | 'forgets'> {
   /** Between two rounds over all clients; 0: none, and none after sessions. */
   readonly intervalMs: number;
   /** For a client that has just stored something; undefined: no set goes early. */
@@ -36,6 +36,7 @@ interface Place {
 
 /** After a session, so that a client that comes back at once finds nobody. */
 const AFTER_SESSION_MS = 1000;
+const FORGET_AGAIN_MS = 24 * 3_600_000;
 
 export class Upkeep {
   /** Clients to clear up, and why. */
@@ -44,6 +45,8 @@ export class Upkeep {
   private readonly waiting = new Map<string, UpkeepReason>();
   private running: Promise<void> | undefined;
   private isStopped = false;
+  /** When it could not be carried out that a client is to forget something. */
+  private readonly notForgotten = new Map<string, number>();
   private readonly timers: NodeJS.Timeout[] = [];
   private readonly system: System;
   private readonly storage: StorageHost;
@@ -133,6 +136,7 @@ export class Upkeep {
       ...rest,
       early: reason.hasGrown === true ? early : undefined,
       purge: reason.isPurge === true ? purge : undefined,
+      forgets: this.mayForget(client),
     };
     try {
       const directory = openClientDirectory(this.system, { store, client, catalogFile });
@@ -147,12 +151,19 @@ export class Upkeep {
     }
   }
 
+  /** It writes all of a client anew: after a failure not again at once. */
+  private mayForget(client: string): boolean {
+    const failedMs = this.notForgotten.get(client);
+    return failedMs === undefined || this.system.clock.monotonicMs() - failedMs >= FORGET_AGAIN_MS;
+  }
+
   private tell(client: string, report: UpkeepDone): void {
     const { isDone, contents, packs, deletedFiles, early, purged, isClockInDoubt, purgeFailure } =
       report;
     const { log } = this;
     if (report.forgotten > 0) log.info({ client, paths: report.forgotten }, 'paths were forgotten');
     if (report.forgetFailure !== undefined) {
+      this.notForgotten.set(client, this.system.clock.monotonicMs());
       log.error({ client, reason: report.forgetFailure }, 'paths that are due cannot be forgotten');
     }
     if (early.length > 0) {

@@ -5,7 +5,7 @@
 import type { Found, Settings } from '../config/index.js';
 import { parseKeyRecord } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
-import { dueForgets, forgetRequestsOf } from '../keeper/index.js';
+import { dueForgets, forgetRequestsOf, previewForget } from '../keeper/index.js';
 import { displayName, type ForgetReport, type ForgetRequest } from '../model/index.js';
 import { forgetHere } from '../rekey/index.js';
 import { spanOf } from '../retention/index.js';
@@ -54,6 +54,12 @@ function requireOneWish(options: Options): void {
     const what = 'give the paths to forget, or one of --list, --undo, --finish and --abort';
     throw new TardisError('USAGE', what);
   }
+  if (
+    (options.previewForget || options.rehearse) &&
+    (listForgets || undoForgets.length > 0 || abort)
+  ) {
+    throw new TardisError('USAGE', '--preview and --dry-run go with paths, or with --finish');
+  }
   if (forgetNow && !finishForgets) throw new TardisError('USAGE', '--now goes with --finish');
   if (finishForgets && options.throughServer !== undefined) {
     throw new TardisError(
@@ -70,6 +76,13 @@ async function ask(options: Options, there: ClientSets, nowMs: number): Promise<
   const undoMs = spanOf(options.undoPeriod, '--undo-period');
   const paths = options.pathsToForget.map(absolutePath);
   const report = await there.previewForget(paths);
+  if (report.rootsBelow > 0) {
+    const what = paths.map((path) => displayName(path)).join(', ');
+    throw new TardisError(
+      'USAGE',
+      `${what}: a root is there, or below it; name paths in it, or delete the sets that have it`,
+    );
+  }
   if (report.versions === 0) {
     const what = paths.map((path) => displayName(path)).join(', ');
     throw new TardisError('NO_SUCH_PATH', `no set of "${client}" has ${what}, below a root`);
@@ -112,12 +125,16 @@ function requireYes(
 }
 
 function described(report: ForgetReport, will: 'will' | 'would'): string[] {
-  const { versions, fileBytes, sets, contents, contentBytes, heldElsewhere, isInNewest } = report;
+  const { versions, fileBytes, sets, lockedSets, contents, contentBytes } = report;
+  const { heldElsewhere, isInNewest } = report;
   return [
     `${counted(versions, 'version')} in ${counted(sets, 'set')} ${will} go: ${formatBytes(fileBytes)} of files; ${counted(contents, 'content')} of ${formatBytes(contentBytes)} that nothing else holds.`,
     ...(heldElsewhere === 0
       ? []
       : [`${counted(heldElsewhere, 'content')} ${will} stay: other paths hold the same.`]),
+    ...(lockedSets === 0
+      ? []
+      : [`${counted(lockedSets, 'set')} of them: locked, which keeps no path.`]),
     ...(isInNewest
       ? [
           'It is in the newest set: unless it is removed or excluded at its source, the next backup saves it again.',
@@ -176,10 +193,28 @@ async function finish(options: Options, found: Sources, system: System): Promise
     else print(`Nothing of "${client}" is due to be forgotten.`);
     return 0;
   }
+  if (options.previewForget || options.rehearse) {
+    const report = previewForget(
+      system,
+      directory,
+      due.map(({ path }) => path),
+    );
+    const told = {
+      version: JSON_VERSION,
+      client,
+      isPreview: true,
+      requests: due.length,
+      ...report,
+    };
+    if (json) print(JSON.stringify(told));
+    else for (const line of described(report, 'would')) print(line);
+    return 0;
+  }
   const keys = newestKeys(system, directory.path);
   if (keys !== undefined && parseKeyRecord(keys.bytes).isEncrypting) {
     return rekeyWithout({ ...options, yes: options.deleteYes }, found, due);
   }
+  if (!options.deleteYes) requireFinish(client, due);
   await unlockClient(system, options, found); // it may have a password all the same
   const result = await withRekeyProgress(system, options.progress, (onProgress) =>
     forgetHere(system, directory, due, {
@@ -195,4 +230,18 @@ async function finish(options: Options, found: Sources, system: System): Promise
     print(JSON.stringify({ version: JSON_VERSION, client, forgotten: due.length, ...result }));
   } else print(`${counted(due.length, 'request')} carried out: "${client}" is written anew.`);
   return result.lostVersions === 0 ? 0 : 3;
+}
+
+/** Throws CONFIRMATION_NEEDED. */
+function requireFinish(client: string, due: readonly ForgetRequest[]): void {
+  const list = due.map(({ id, path }) => `  ${id}: ${displayName(path)}`).join('\n');
+  const answer = askYes(
+    `This goes from "${client}" now, for good, and cannot be taken back:\n${list}\nGo on?`,
+  );
+  if (answer === true) return;
+  const why = answer === undefined ? 'there is no terminal to ask on' : 'that was not wanted';
+  throw new TardisError(
+    'CONFIRMATION_NEEDED',
+    `that cannot be taken back, and ${why}; nothing was done`,
+  );
 }

@@ -72,7 +72,7 @@ test('what a check is asked wrongly it says', async (t) => {
     t.is(status, 1, wrong);
     t.regex(stderr, /CONFIG_INVALID/, wrong);
   }
-  const far = await run('sonic', ['check', '--server', 'localhost', ...place]);
+  const far = await run('sonic', ['rekey', '--server', 'localhost', ...place]);
   t.is(far.status, 1);
   t.regex(far.stderr, /CAPABILITY_MISSING/);
   const nobody = await run('sonic', ['check', '-D', place[1]!, '-C', 'nobody']);

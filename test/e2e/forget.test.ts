@@ -43,11 +43,8 @@ test('a path is forgotten: shown before, taken back, and gone when its time is o
   t.deepEqual((await told())['requests'], []);
   t.regex((await forget(hidden)).stderr, /CONFIRMATION_NEEDED/);
   t.regex((await forget('--yes', at('tree', 'never'))).stderr, /NO_SUCH_PATH/);
-  t.regex(
-    (await forget('--yes', at('tree'))).stderr,
-    /NO_SUCH_PATH/,
-    'a root is no path below one',
-  );
+  t.regex((await forget('--yes', at('tree'))).stderr, /a root is there, or below it.*USAGE/);
+  t.regex((await forget('--list', '-n')).stderr, /USAGE/);
   t.regex((await forget('--list', hidden)).stderr, /USAGE/);
   t.regex((await forget('--now', hidden)).stderr, /USAGE/);
   t.regex((await forget('--undo-period', 'soon', '--yes', hidden)).stderr, /--undo-period/);
@@ -72,7 +69,13 @@ test('a path is forgotten: shown before, taken back, and gone when its time is o
   fs.writeFileSync(at('tree', 'private', 'later'), 'a later set has it');
   await backup([...place, '--local', at('tree')]);
   const done = ['forget-path', '--finish', '--now', ...place, '--json'];
-  t.like(jsonLines(await succeed('sonic', done))[0], { forgotten: 1, sets: 3 });
+  t.regex(
+    (await run('sonic', done)).stderr + (await run('sonic', done)).stdout,
+    /CONFIRMATION_NEEDED/,
+  );
+  t.like(jsonLines(await succeed('sonic', [...done, '--dry-run']))[0], { isPreview: true });
+  t.is(((await told())['requests'] as unknown[]).length, 1);
+  t.like(jsonLines(await succeed('sonic', [...done, '--yes']))[0], { forgotten: 1, sets: 3 });
   t.deepEqual((await told())['requests'], []);
   for (const set of ['1', '2']) t.notRegex(await shows(set), /private/);
   t.regex(await shows('3'), /private/, 'what was saved since stays');
@@ -88,7 +91,7 @@ test('no copy of the catalog keeps what was forgotten', async (t) => {
   await backup([...place, '--local', at('tree')]);
   t.true((await decodedBytes({ store, client: 'me' })).includes(SECRET));
   await succeed('sonic', ['forget-path', ...place, '--yes', hidden]);
-  await succeed('sonic', ['forget-path', '--finish', '--now', ...place]);
+  await succeed('sonic', ['forget-path', '--finish', '--now', '--yes', ...place]);
   t.deepEqual(
     fs.readdirSync(store).filter((name) => name.startsWith('.me')),
     [],
@@ -130,12 +133,15 @@ test('over the network no path is forgotten before ForgetAfter', async (t) => {
   const rights = ['--rights', 'read,list,purge', '--newpassword-file', secret];
   await succeed('sonic', ['account', ...place, '--add', 'tidier', ...rights]);
   const config = at('config');
-  fs.writeFileSync(config, '[Tardis]\nForgetAfter = 3\nUpkeepInterval = 0.3\n');
+  fs.writeFileSync(config, '[Tardis]\nForgetAfter = 3\nLeastAge = 1\nUpkeepInterval = 0.3\n');
+  await succeed('sonic', ['lock', ...place, '1']);
   const server = await Server.start(store, ['--config', config]);
   t.teardown(() => server.kill());
   const far = [...server.clientArgs, '-C', 'me', '-F', secret, '--account', 'tidier'];
   t.regex(await succeed('sonic', ['forget-path', '--preview', ...far, hidden]), /4 versions/);
   const wish = ['forget-path', '--yes', '--undo-period', '0d', '--json', ...far];
+  t.regex((await run('sonic', [...wish, hidden])).stdout, /SET_LOCKED/);
+  await succeed('sonic', ['lock', '--unlock', ...place, '1']);
   const [first] = jsonLines(await succeed('sonic', [...wish, hidden]));
   const [request] = first!['requests'] as { dueAtMs: number; askedAtMs: number; id: number }[];
   t.is(request!.dueAtMs - request!.askedAtMs, 3000);

@@ -179,7 +179,7 @@ test('progress is shown when asked for, in a pipe too', async (t) => {
   const secret = [...place, '--password', 'of a test'];
   for (const command of ['encrypt', 'rekey']) {
     const asked = await run('sonic', [command, ...secret, '--yes', '--progress']);
-    t.regex(asked.stderr, /^encrypting contents/m, command);
+    t.regex(asked.stderr, /^writing contents/m, command);
   }
   await backup([...secret, '--local', source]);
   const deleted = await run('sonic', ['delete', ...secret, '--yes', '1', '--progress']);

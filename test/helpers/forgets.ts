@@ -1,7 +1,8 @@
 /** Paths that a client forgets, told a second way: what each set lists, but for what is at or below them. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { forgetHere } from '../../src/rekey/index.js';
+import { changeSets, forgetRequestsOf } from '../../src/keeper/index.js';
+import { finishSwitched, forgetHere } from '../../src/rekey/index.js';
 import type { ForgetRequest } from '../../src/model/index.js';
 import {
   Codec,
@@ -22,13 +23,25 @@ export function requestFor(id: number, forgotten: string, lastSet: number): Forg
   return { id, path: Buffer.from(forgotten), lastSet, askedAtMs: 1, dueAtMs: 1 };
 }
 
-/** As a server does it, of a client that does not encrypt. */
-export async function forgetInline(
-  system: System,
-  place: Place,
+/** Asks for it, as it is given. */
+export async function askInline(
+  { store, client }: Place,
   requests: readonly ForgetRequest[],
 ): Promise<void> {
-  await forgetHere(system, openClientDirectory(system, place), requests, {
+  const system = nodeSystem();
+  const directory = openClientDirectory(system, { store, client });
+  await changeSets(system, directory, SMALL_STORE.store, () =>
+    requests.map((request) => ({ type: 'forget-asked', ...request })),
+  );
+}
+
+/** Carries out what was asked for, as a server does it, of a client that does not encrypt. */
+export async function forgetInline(system: System, place: Place): Promise<void> {
+  const directory = openClientDirectory(system, place);
+  await finishSwitched(system, directory);
+  const requests = forgetRequestsOf(system, directory);
+  if (requests.length === 0) return;
+  await forgetHere(system, directory, requests, {
     limits: SMALL_STORE.store,
     skipFile: 'skip',
     verify: true,

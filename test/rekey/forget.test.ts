@@ -7,11 +7,25 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { ForgetRequest } from '../../src/model/index.js';
-import { Codec, newestKeys } from '../../src/store/index.js';
+import { forgetHere } from '../../src/rekey/index.js';
+import { Codec, newestKeys, openClientDirectory } from '../../src/store/index.js';
 import { faultySystem, nodeSystem, seededRandom } from '../../src/system/index.js';
 import { copyStore, Ledger, Plan, TROUBLES, watchOnly } from '../helpers/faults.js';
-import { decodedBytes, forgetInline, requestFor, toldWithout } from '../helpers/forgets.js';
-import { backupInline, inlineSystem, type Place, rebuildInline } from '../helpers/inline.js';
+import {
+  askInline,
+  decodedBytes,
+  forgetInline,
+  requestFor,
+  toldWithout,
+} from '../helpers/forgets.js';
+import { rejectedCode } from '../helpers/codes.js';
+import {
+  backupInline,
+  inlineSystem,
+  type Place,
+  rebuildInline,
+  SMALL_STORE,
+} from '../helpers/inline.js';
 import { giveKeys, keysIn, PASSWORD, rekeyInline, ringOf, toldBy } from '../helpers/rekeys.js';
 import {
   dir,
@@ -101,7 +115,8 @@ test('whatever a history was, it is the same but for what is forgotten', async (
     const wishes = wishesFor(source, random);
     const what = `seed ${seed + run}: ${wishes.map(({ path: p, lastSet }) => `${p.toString()} up to ${lastSet}`).join(', ')}`;
     const wanted = toldWithout(await toldBy(place), wishes);
-    await forgetInline(nodeSystem(), place, wishes);
+    await askInline(place, wishes);
+    await forgetInline(nodeSystem(), place);
     t.deepEqual(plain(await toldBy(place)), wanted, what);
     t.is((await rebuildInline(place)).damagedRecords, 0, what);
     t.deepEqual(plain(await toldBy(place)), wanted, `${what}: rebuilt`);
@@ -122,6 +137,7 @@ test('the same of a client that encrypts, with new keys and seals', async (t) =>
     const keys = await keysIn(nodeSystem(), path.join(place.store, 'me'));
     const ring = ringOf(nodeSystem(), keys!);
     const sealed = wishes.map((wish) => ({ ...wish, path: ring.names.path(wish.path) }));
+    await askInline(place, sealed);
     await rekeyInline(nodeSystem(), place, { forgotten: sealed });
     t.deepEqual(plain(await toldBy(place)), wanted, `seed ${seed + run}`);
     const after = newestKeys(nodeSystem(), path.join(place.store, 'me'))!;
@@ -165,12 +181,42 @@ test('no byte of it is left in frames, records, names or copies, and what rested
   const below = noise(21, 200);
   t.true(all.includes(`${SECRET} in a frame`) && all.includes(`${SECRET}-dir`));
   t.true(all.includes(below));
-  await forgetInline(nodeSystem(), place, secretsOf(source));
+  await askInline(place, secretsOf(source));
+  await forgetInline(nodeSystem(), place);
   const left = await decodedBytes(place);
   t.true(left.includes('what stays'), 'it is looked for where it would be');
   t.false(left.includes(SECRET));
   t.false(left.includes(below));
   t.regex((await toldBy(place)).join('\n'), /\/large /);
+});
+
+test('what no listed set shows is forgotten with it, and what was deleted is cleared up later', async (t) => {
+  const { place, source } = await withSecrets(t);
+  await askInline(place, secretsOf(source));
+  const other = path.join(path.dirname(source), 'other');
+  makeTree(other, [file('elsewhere', 'elsewhere')]);
+  // A set of another root only: it does not show the path, which is still open.
+  await backupInline(inlineSystem(), place, [other], RAW);
+  await forgetInline(nodeSystem(), place);
+  t.false((await decodedBytes(place)).includes(SECRET));
+  t.is((await rebuildInline(place)).damagedRecords, 0);
+});
+
+test('what was taken back meanwhile is not forgotten', async (t) => {
+  const { place, source } = await withSecrets(t);
+  const told = await toldBy(place);
+  const how = {
+    limits: SMALL_STORE.store,
+    skipFile: 'skip',
+    verify: true,
+    acceptDamage: false,
+    signal: new AbortController().signal,
+    onProgress: () => undefined,
+  };
+  const directory = openClientDirectory(nodeSystem(), place);
+  const code = await rejectedCode(forgetHere(nodeSystem(), directory, secretsOf(source), how));
+  t.is(code, 'CLIENT_BUSY');
+  t.deepEqual(await toldBy(place), told);
 });
 
 test('waiting keys and accounts of a client that does not encrypt stay as they are', async (t) => {
@@ -181,7 +227,8 @@ test('waiting keys and accounts of a client that does not encrypt stay as they a
   fs.writeFileSync(path.join(account, 'rights'), 'add list\n');
   fs.writeFileSync(path.join(account, 'keys', '00000001.key'), 'record');
   const before = newestKeys(nodeSystem(), path.join(place.store, 'me'));
-  await forgetInline(nodeSystem(), place, secretsOf(source));
+  await askInline(place, secretsOf(source));
+  await forgetInline(nodeSystem(), place);
   t.deepEqual(newestKeys(nodeSystem(), path.join(place.store, 'me')), before);
   t.is(fs.readFileSync(path.join(account, 'rights'), 'utf8'), 'add list\n');
   t.is(fs.readFileSync(path.join(account, 'keys', '00000001.key'), 'utf8'), 'record');
@@ -193,6 +240,7 @@ for (const trouble of TROUBLES) {
     const wishes = secretsOf(source);
     const before = plain(await toldBy(start));
     const after = toldWithout(await toldBy(start), wishes);
+    await askInline(start, wishes);
     const copyOf = (name: string): Place => {
       const place = { ...start, store: `${start.store} ${name}` };
       copyStore(start.store, place.store);
@@ -200,7 +248,7 @@ for (const trouble of TROUBLES) {
     };
     const watched = copyOf('watched');
     const seen = watchOnly();
-    await forgetInline(faultySystem(inlineSystem(), seen), watched, wishes);
+    await forgetInline(faultySystem(inlineSystem(), seen), watched);
     const random = seededRandom(seed);
     const step = seen.seen.length / points;
     for (let point = 0; point < points; point += 1) {
@@ -211,7 +259,7 @@ for (const trouble of TROUBLES) {
       const plan = new Plan(at, trouble.mode, () => {
         if (trouble.dies === true) copyStore(place.store, dead);
       });
-      const work = forgetInline(faultySystem(ledger.system, plan), place, wishes);
+      const work = forgetInline(faultySystem(ledger.system, plan), place);
       const failed: unknown = await work.then(
         () => undefined,
         (error: unknown) => error,
@@ -230,10 +278,12 @@ for (const trouble of TROUBLES) {
         [before, after].some((one) => one.join() === told.join()),
         `${what}: half of it`,
       );
-      await forgetInline(nodeSystem(), place, wishes);
+      await forgetInline(nodeSystem(), place);
       t.deepEqual(plain(await toldBy(place)), after, `${what}: after the next run`);
       t.false((await decodedBytes(place)).includes(SECRET), what);
-      t.deepEqual(fs.readdirSync(place.store), ['me'], what);
+      // An empty lock may stay behind a failed removal; whoever writes the client anew next takes it.
+      const left = fs.readdirSync(place.store).filter((name) => name !== '.me.next.lock');
+      t.deepEqual(left, ['me'], what);
       removeScratch(place.store);
     }
     t.log(`seed ${seed}: ${points} of ${seen.seen.length} operations`);

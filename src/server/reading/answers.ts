@@ -98,8 +98,15 @@ export class Answers {
     const tending = new Tending(directory, limits);
     const forgets: Forgets = {
       preview: (paths) => tending.previewForget(paths),
-      ask: (paths, undoMs) =>
-        askToForget(system, directory, store, paths, Math.max(undoMs, forgetAfterMs)),
+      ask: async (paths, undoMs) => {
+        const { lockedSets } = await tending.previewForget(paths);
+        if (lockedSets > 0) {
+          throw new TardisError('SET_LOCKED', `it is in ${lockedSets} locked sets`);
+        }
+        // Nor may what is to be kept for a while go path by path.
+        const afterMs = Math.max(undoMs, forgetAfterMs, leastAgeMs);
+        return askToForget(system, directory, store, paths, afterMs);
+      },
       withdraw: (ids) => withdrawForget(system, directory, store, ids),
       all: () => forgetRequestsOf(system, directory),
     };

@@ -48,6 +48,8 @@ export interface UpkeepWork
   readonly skipFile: string;
   /** Permissions that nothing in the store gets. */
   readonly umask?: number | undefined;
+  /** Carry out what is due to be forgotten. */
+  readonly forgets: boolean;
 }
 
 export interface UpkeepDone extends UpkeepReport {
@@ -75,7 +77,7 @@ export async function keepUpHere(
   const keys = newestKeys(system, directory.path);
   const isEncrypted = keys !== undefined && parseKeyRecord(keys.bytes).isEncrypting;
   const frames = isEncrypted ? undefined : { native: system.native, keys: undefined };
-  const { early: wish, purge, skipFile: _, umask: __, ...rest } = work;
+  const { early: wish, purge, skipFile: _, umask: __, forgets: ___, ...rest } = work;
   const options = { ...rest, frames, signal };
   const forgot = isEncrypted ? NOTHING_FORGOTTEN : await forgetDue(system, directory, work, signal);
   const report = purge && (await followRules(system, directory, work, purge));
@@ -95,21 +97,29 @@ const NOTHING_FORGOTTEN: Forgotten = { forgotten: 0, forgetFailure: undefined };
 async function forgetDue(
   system: System,
   directory: ClientDirectory,
-  { limits, skipFile, umask }: UpkeepWork,
+  work: UpkeepWork,
   signal: AbortSignal,
 ): Promise<Forgotten> {
-  const due = trustedDue(system, directory);
+  const { due, isInDoubt } = dueHere(system, directory);
   const hasSecond = system.files.status(secondGenerationPath(directory)) !== undefined;
   if (due.length === 0 && !hasSecond) return NOTHING_FORGOTTEN;
   if (hasSecond) {
     const { finishSwitched } = await import('../../rekey/index.js'); // needed so seldom
     await finishSwitched(system, directory);
   }
-  if (due.length === 0) return NOTHING_FORGOTTEN;
+  if (due.length === 0 || !work.forgets) return NOTHING_FORGOTTEN;
+  if (isInDoubt) {
+    const why = 'the clock has jumped, or nobody backed up for long';
+    return {
+      forgotten: 0,
+      forgetFailure: `${why}: \`sonic forget-path --finish\` does it all the same`,
+    };
+  }
   try {
     // In a thread of its own: it writes all of the client anew, and others' sessions are here.
-    const work = { kind: 'forget', requests: due, skipFile } as const;
-    await runTending({ directory, limits, umask, work }, signal);
+    const { limits, umask, skipFile } = work;
+    const task = { kind: 'forget', requests: due, skipFile } as const;
+    await runTending({ directory, limits, umask, work: task }, signal);
     return { forgotten: due.length, forgetFailure: undefined };
   } catch (error) {
     const { code, message } = asTardisError(error);
@@ -118,13 +128,15 @@ async function forgetDue(
   }
 }
 
-function trustedDue(system: System, directory: ClientDirectory): readonly ForgetRequest[] {
+function dueHere(
+  system: System,
+  directory: ClientDirectory,
+): { due: readonly ForgetRequest[]; isInDoubt: boolean } {
   const nowMs = system.clock.nowMs();
   const catalog = Catalog.openForReading(system, directory.catalogPath);
   try {
     const due = dueForgets(catalog.forgets.all(), nowMs);
-    if (due.length === 0 || isClockInDoubt(catalog.sets.listed(), nowMs)) return [];
-    return due;
+    return { due, isInDoubt: due.length > 0 && isClockInDoubt(catalog.sets.listed(), nowMs) };
   } finally {
     catalog.close();
   }

@@ -3,7 +3,7 @@
  * result fetched by others. It ends with the session.
  */
 import { Worker } from 'node:worker_threads';
-import { asTardisError, fromWire, TardisError } from '../../errors/index.js';
+import { asTardisError, fromWire, TardisError, throwIfAborted } from '../../errors/index.js';
 import type { StoreLimits } from '../../keeper/index.js';
 import type { ForgetReport } from '../../model/index.js';
 import type { ClientDirectory } from '../../store/index.js';
@@ -13,9 +13,11 @@ import type { FromTending, TendingTask, TendingWork } from './work.js';
 
 /** An answer comes at least so often, also where nothing is new. */
 const ANSWER_MS = 1000;
-/** Findings of one answer, and those that wait for being fetched; what is more is counted. */
-const MAX_TOLD = 4096;
-const MAX_WAITING = 1 << 17;
+/** Findings of one answer, and those that wait for being fetched, in characters; what is more is counted. */
+const MAX_TOLD_CHARS = 4 << 20;
+const MAX_WAITING_CHARS = 32 << 20;
+/** Pieces of work at once in one process; whoever comes then is told that it is busy. */
+const MAX_JOBS = 2;
 
 /** How the server clears up when it is asked to. */
 export interface TendingLimits {
@@ -27,6 +29,7 @@ export interface TendingLimits {
 
 /** Does some work to its end. Returns its result, JSON. Throws what it fails with; INTERRUPTED when `signal` says so. */
 export async function runTending(task: TendingTask, signal?: AbortSignal): Promise<string> {
+  throwIfAborted(signal);
   const job = new Job(task);
   const stop = (): void => job.ask('stop');
   signal?.addEventListener('abort', stop);
@@ -43,6 +46,7 @@ export async function runTending(task: TendingTask, signal?: AbortSignal): Promi
 
 export class Tending {
   private job: Job | undefined;
+  private readonly closing = new AbortController();
   private readonly directory: ClientDirectory;
   private readonly limits: TendingLimits;
 
@@ -76,12 +80,14 @@ export class Tending {
   async previewForget(paths: readonly Buffer[]): Promise<ForgetReport> {
     const { limits, umask } = this.limits;
     const work = { kind: 'preview', paths } as const;
-    const result = await runTending({ directory: this.directory, limits, umask, work });
+    const task = { directory: this.directory, limits, umask, work };
+    const result = await runTending(task, this.closing.signal);
     return JSON.parse(result) as ForgetReport; // it was made in this process
   }
 
   /** What is under way is broken off. */
   async close(): Promise<void> {
+    this.closing.abort();
     await this.job?.stop();
   }
 
@@ -129,8 +135,11 @@ interface News {
 }
 type FromProgress = Extract<FromTending, { op: 'progress' }>['progress'] | undefined;
 
+let jobs = 0;
+
 class Job {
   private findings: string[] = [];
+  private waitingChars = 0;
   private omitted = 0;
   private progress: FromProgress;
   private result: string | undefined;
@@ -139,12 +148,23 @@ class Job {
   private readonly worker: Worker;
   private readonly exited: Promise<void>;
 
+  /** Throws CLIENT_BUSY when there are too many. */
   constructor(task: TendingTask) {
+    if (jobs >= MAX_JOBS) {
+      const what = 'the server does as much of this at once as it can: try again in a while';
+      throw new TardisError('CLIENT_BUSY', what);
+    }
     this.worker = new Worker(new URL('./tending-thread.js', import.meta.url), {
       name: 'tending',
       workerData: task,
     });
-    this.exited = new Promise((resolve) => this.worker.once('exit', () => resolve()));
+    jobs += 1;
+    this.exited = new Promise((resolve) => {
+      this.worker.once('exit', () => {
+        jobs -= 1;
+        resolve();
+      });
+    });
     this.worker.on('message', (message: FromTending) => this.receive(message));
     this.worker.once('error', (error) => this.fail(asTardisError(error)));
     this.worker.once('exit', () => {
@@ -160,7 +180,8 @@ class Job {
   async news(): Promise<News> {
     if (this.findings.length === 0 && !this.isOver) await this.waitForNews();
     if (this.findings.length === 0 && this.failure !== undefined) throw this.failure;
-    const findings = this.findings.splice(0, MAX_TOLD);
+    const findings = this.findings.splice(0, this.fitting());
+    for (const text of findings) this.waitingChars -= text.length;
     const isAll = this.findings.length === 0;
     const { omitted, progress } = this;
     return { findings, omitted, progress, result: isAll ? this.result : undefined };
@@ -189,8 +210,7 @@ class Job {
   private receive(message: FromTending): void {
     switch (message.op) {
       case 'finding':
-        if (this.findings.length < MAX_WAITING) this.findings.push(message.text);
-        else this.omitted += 1;
+        this.take(message.text);
         this.wake?.();
         return;
       case 'progress':
@@ -203,6 +223,25 @@ class Job {
       case 'failed':
         this.fail(fromWire(message.error));
     }
+  }
+
+  private take(text: string): void {
+    if (this.waitingChars + text.length > MAX_WAITING_CHARS) {
+      this.omitted += 1;
+      return;
+    }
+    this.findings.push(text);
+    this.waitingChars += text.length;
+  }
+
+  /** How many findings an answer can have; one always fits. */
+  private fitting(): number {
+    let chars = 0;
+    const over = this.findings.findIndex((text) => {
+      chars += text.length;
+      return chars > MAX_TOLD_CHARS;
+    });
+    return over < 0 ? this.findings.length : Math.max(1, over);
   }
 
   private fail(error: TardisError): void {
