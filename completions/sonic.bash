@@ -223,7 +223,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask | --waste) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --waste --help --version'
+    options='--database -D --client -C --port --timeout --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --waste --help --version'
     rest='any'
     ;;
   diff)
@@ -289,7 +289,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --remove --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --remove --help --version'
     rest='files'
     ;;
   upgrade)
@@ -310,7 +310,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask | --add | --remove) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --add --remove --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --add --remove --help --version'
     rest='live sets'
     ;;
   lock)
@@ -321,7 +321,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --unlock --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --unlock --help --version'
     rest='live sets'
     ;;
   priority)
@@ -332,7 +332,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask | --to) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --to --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --to --help --version'
     rest='live sets'
     ;;
   rename)
@@ -343,7 +343,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask | --to) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --to --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --to --help --version'
     rest='live sets'
     ;;
   expendable)
@@ -354,7 +354,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --not --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --not --help --version'
     rest='live sets'
     ;;
   *)

@@ -1,5 +1,5 @@
 /** Settings of what removes sets, and clears up what nothing needs. */
-import type { SettingTable } from './row.js';
+import { MARKING, type SettingTable } from './row.js';
 
 const HOUR_SECONDS = 3600;
 const YEAR_SECONDS = 366 * 24 * HOUR_SECONDS;
@@ -26,10 +26,18 @@ export const UPKEEP_ROWS = {
   rehearse: {
     type: 'bool',
     default: false,
-    tools: ['sonic delete', 'sonic purge', 'sonic forget-path', 'sonic upgrade'],
+    tools: [
+      'sonic delete',
+      'sonic purge',
+      'sonic orphans',
+      'sonic forget-path',
+      'sonic upgrade',
+      'sonic setconfig',
+      ...MARKING,
+    ],
     flags: '-n, --dry-run',
     help: 'only tell what would be done',
-    test: 'sets are deleted by number, name and range, after a question',
+    test: 'with --dry-run it is told what would be done, and nothing is',
   },
   clearUp: {
     type: 'bool',

@@ -35,7 +35,7 @@ export async function setConfig(
   options: Settings<'sonic setconfig'>,
   found: Sources,
 ): Promise<void> {
-  const { client, settingToKeep, removeSetting, json } = options;
+  const { client, settingToKeep, removeSetting, rehearse, json } = options;
   const [given, value, ...others] = settingToKeep;
   const isWhole = removeSetting ? value === undefined : value !== undefined;
   if (given === undefined || !isWhole || others.length > 0) {
@@ -45,11 +45,20 @@ export async function setConfig(
   if (value !== undefined) keptValue(key, value);
   const there = await openClientSets(storeSystem(options.umask), options, found);
   try {
-    await there.changeSetting(key, value);
+    if (!rehearse) await there.changeSetting(key, value);
   } finally {
     there.close();
   }
-  if (json) print(JSON.stringify({ version: JSON_VERSION, client, key, value: value ?? null }));
-  else if (value === undefined) print(`${key} of "${client}" is not set any more.`);
-  else print(`${key} of "${client}" is ${displayName(Buffer.from(value))}.`);
+  if (json) {
+    const told = { client, key, value: value ?? null, ...(rehearse ? { isPreview: true } : {}) };
+    print(JSON.stringify({ version: JSON_VERSION, ...told }));
+    return;
+  }
+  if (value === undefined) {
+    print(`${key} of "${client}" ${rehearse ? 'would not be' : 'is not'} set any more.`);
+  } else {
+    print(
+      `${key} of "${client}" ${rehearse ? 'would be' : 'is'} ${displayName(Buffer.from(value))}.`,
+    );
+  }
 }

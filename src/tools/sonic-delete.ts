@@ -11,9 +11,10 @@ import { openClientSets, openServerSets } from './client-sets.js';
 import { requireYes, setText } from './confirm-deletion.js';
 import { ProgressLine } from './progress-line.js';
 import { clientPlace, interruptSignal, JSON_VERSION, print } from './run-tool.js';
+import { withReports } from './report-archive.js';
 import { chosenSets } from './set-choice.js';
 import { storeSystem } from './sonic-passwords.js';
-import { counted, formatCount } from './units.js';
+import { counted, formatBytes, formatCount } from './units.js';
 import { unlockClient } from './unlock.js';
 
 type DeleteOptions = Settings<'sonic delete'>;
@@ -58,6 +59,7 @@ export async function deleteSets(options: DeleteOptions, found: Sources): Promis
 
 /** Clears all of a client up, whether anything says that there is something to clear or not. */
 export async function orphans(options: OrphanOptions, found: Sources): Promise<number> {
+  if (options.rehearse) return orphansRehearsed(options, found);
   const system = storeSystem(options.umask);
   if (options.throughServer !== undefined) {
     return orphansThere(system, options.throughServer, options, found);
@@ -69,6 +71,20 @@ export async function orphans(options: OrphanOptions, found: Sources): Promise<n
   if (options.json)
     print(JSON.stringify({ version: JSON_VERSION, client: options.client, ...report }));
   else print(`"${options.client}": ${describedUpkeep(report)}`);
+  return 0;
+}
+
+/** What is known to be of no use; what deleted sets alone held is found when it is cleared up. */
+async function orphansRehearsed(options: OrphanOptions, found: Sources): Promise<number> {
+  const { client, json } = options;
+  await withReports(options, found, async (archive) => {
+    const deadBytes = (await archive?.reports.figures())?.numbers.deadBytes ?? 0;
+    if (json) print(JSON.stringify({ version: JSON_VERSION, client, isPreview: true, deadBytes }));
+    else
+      print(
+        `"${client}": about ${formatBytes(deadBytes)} of contents that nothing needs would go.`,
+      );
+  });
   return 0;
 }
 

@@ -59,7 +59,7 @@ async function mark(
   done: string,
   mostSets = Infinity,
 ): Promise<number> {
-  const { client, setsToMark, json } = options;
+  const { client, setsToMark, rehearse, json } = options;
   if (setsToMark.length === 0) {
     throw new TardisError('USAGE', 'name the backup sets, by number, name or range');
   }
@@ -68,16 +68,23 @@ async function mark(
   try {
     sets = chosenSets(client, await there.sets(), setsToMark, options.recentSet);
     if (sets.length > mostSets) throw new TardisError('USAGE', 'one backup set at a time');
-    await there.mark(
-      sets.map(({ set }) => set),
-      wish,
-    );
+    if (!rehearse) {
+      await there.mark(
+        sets.map(({ set }) => set),
+        wish,
+      );
+    }
   } finally {
     there.close();
   }
   const numbers = sets.map(({ set }) => set);
-  if (json) print(JSON.stringify({ version: JSON_VERSION, client, changed: numbers, ...wish }));
-  else
-    print(`${counted(numbers.length, 'backup set')} of "${client}" ${done}: ${numbers.join(', ')}`);
+  if (json) {
+    const told = rehearse ? { wouldChange: numbers } : { changed: numbers };
+    print(JSON.stringify({ version: JSON_VERSION, client, ...told, ...wish }));
+    return 0;
+  }
+  const would = rehearse ? 'would be ' : '';
+  const what = `${counted(numbers.length, 'backup set')} of "${client}" ${would}${done}`;
+  print(`${what}: ${numbers.join(', ')}`);
   return 0;
 }

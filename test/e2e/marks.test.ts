@@ -147,3 +147,26 @@ test('what no set can have is refused, and nothing is changed', async (t) => {
   }
   for (const one of await told()) t.like(one, { tags: [], priority: 0, isLocked: false });
 });
+
+test('with --dry-run it is told what would be done, and nothing is', async (t) => {
+  const { place, told } = await lab(t, 2);
+  const before = await told();
+  for (const [command, ...args] of [
+    ['tag', '--add', 'x', '1'],
+    ['lock', '1'],
+    ['priority', '--to', '9', '1'],
+    ['rename', '--to', 'other', '1'],
+    ['expendable', '1'],
+  ] as const) {
+    t.regex(await succeed('sonic', [command, ...place, '-n', ...args]), /would be .*: 1$/m);
+    const json = await succeed('sonic', [command, ...place, '--dry-run', '--json', ...args]);
+    t.deepEqual(jsonLines(json)[0]!['wouldChange'], [1], command);
+  }
+  t.regex(
+    await succeed('sonic', ['setconfig', ...place, '-n', 'KeepDaily', '3']),
+    /KeepDaily .* would be 3/,
+  );
+  t.is(await succeed('sonic', ['getconfig', ...place]), '');
+  t.regex(await succeed('sonic', ['orphans', ...place, '-n']), /about .* would go/);
+  t.deepEqual(await told(), before);
+});
