@@ -1,4 +1,5 @@
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
+import { resetSocket } from './reset-socket.js';
 
 /** Bytes on their way in one direction of a connection; beyond it the sender is not read from. */
 const ON_THE_WAY_MAX_BYTES = 64 << 20;
@@ -53,7 +54,7 @@ export class Proxy {
   /** Cuts every connection at once, without a farewell; new ones are taken. */
   cut(): void {
     for (const socket of this.#sockets) {
-      socket.resetAndDestroy();
+      resetSocket(socket);
     }
     this.#sockets.clear();
     this.cuts++;
@@ -93,8 +94,8 @@ export class Proxy {
         return true;
       }
       this.cuts++;
-      client.resetAndDestroy();
-      server.resetAndDestroy();
+      resetSocket(client);
+      resetSocket(server);
       return false;
     });
     delayed(server, client, delayMs, (bytes) => {

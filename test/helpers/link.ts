@@ -5,6 +5,7 @@
  */
 import net from 'node:net';
 import { seededRandom } from '../../src/system/index.js';
+import { resetSocket } from '../../bench/reset-socket.js';
 
 export type Way = 'to-server' | 'to-client';
 
@@ -92,7 +93,7 @@ export class Link {
 
   /** Cuts all that is open, without a farewell; new connections are taken. */
   cut(): void {
-    for (const socket of this.open) socket.resetAndDestroy();
+    for (const socket of this.open) resetSocket(socket);
     this.cuts += 1;
   }
 
@@ -189,7 +190,7 @@ export class Link {
 
   private end({ client, server }: Pair, how: Fate['how']): void {
     for (const socket of [client, server]) {
-      if (how === 'reset') socket.resetAndDestroy();
+      if (how === 'reset') resetSocket(socket);
       else if (how === 'end') socket.destroySoon();
       else socket.removeAllListeners('data').pause();
     }

@@ -1,0 +1,33 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import test, { type ExecutionContext } from 'ava';
+import { resetSocket } from '../../bench/reset-socket.js';
+
+async function connection(t: ExecutionContext) {
+  const server = createServer((socket) => socket.on('error', () => undefined));
+  server.listen({ host: '127.0.0.1', port: 0 });
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const socket = connect({ host: '127.0.0.1', port });
+  const [[other]] = await Promise.all([once(server, 'connection'), once(socket, 'connect')]);
+  return { socket, other: (other as typeof socket).resume() };
+}
+
+test('a connection that is reset ends with an error for the other side', async (t) => {
+  const { socket, other } = await connection(t);
+  const heard = once(other, 'error') as Promise<[NodeJS.ErrnoException]>;
+  resetSocket(socket);
+  await once(socket, 'close');
+  const [{ code }] = await heard;
+  t.is(code, 'ECONNRESET');
+});
+
+test('one whose end is being said closes all the same', async (t) => {
+  const { socket, other } = await connection(t);
+  const gone = once(other, 'close');
+  socket.end();
+  resetSocket(socket);
+  await Promise.all([once(socket, 'close'), gone]);
+  t.true(socket.closed);
+});
