@@ -3,11 +3,10 @@ import type { Keyring } from '../crypto/index.js';
 import { keepUp, type UpkeepReport, type UpkeepStep } from '../keeper/index.js';
 import { openClientDirectory } from '../store/index.js';
 import type { System } from '../system/index.js';
-import { storeLimits } from './client-sets.js';
 import { ProgressLine } from './progress-line.js';
-import { clientPlace } from './run-tool.js';
 import { TimeLeft } from './time-left.js';
 import { counted, formatBytes, formatCount } from './units.js';
+import { clientPlace, storeLimits } from './local-store.js';
 
 type ClearUpSettings = Parameters<typeof clientPlace>[0] & {
   readonly wastePercent: number;

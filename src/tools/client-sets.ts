@@ -1,6 +1,6 @@
 /** The backup sets of a client for tools that change them: of a store on this machine, or through a server. */
 import type { BackupSet, Verdicts } from '../archive/index.js';
-import { defaultOf, type Found } from '../config/index.js';
+import type { Found } from '../config/index.js';
 import type { Keyring } from '../crypto/index.js';
 import {
   askToForget,
@@ -11,26 +11,17 @@ import {
   previewForget,
   previewPurgeOf,
   type PurgeWish,
-  type StoreLimits,
   withdrawForget,
 } from '../keeper/index.js';
 import type { ForgetReport, ForgetRequest, SetChange } from '../model/index.js';
-import type { RemoteSets } from '../remote/index.js';
 import { openClientDirectory } from '../store/index.js';
 import type { System } from '../system/index.js';
-import { linkWith } from '../transport/index.js';
 import { openUnlocked } from './open-archive.js';
-import { askPassword, givenPassword, type PasswordSettings } from './password.js';
-import { clientPlace } from './run-tool.js';
-import { serverPlace, type ServerSettings } from './server-address.js';
-import { keyFileOf, type KeysSettings, promptFor, unlockClient } from './unlock.js';
+import { openServerSets, type ServerLoginSettings } from './server-login.js';
+import { unlockClient } from './unlock.js';
+import { clientPlace, storeLimits } from './local-store.js';
 
-/** Of who asks a server. */
-type FarSettings = PasswordSettings &
-  KeysSettings &
-  ServerSettings & { readonly client: string; readonly timeoutSeconds: number };
-
-export type ClientSetsSettings = FarSettings &
+export type ClientSetsSettings = ServerLoginSettings &
   Parameters<typeof clientPlace>[0] & { readonly throughServer: string | undefined };
 
 export interface ClientSets {
@@ -69,11 +60,6 @@ export function openClientSets(
   return host === undefined
     ? openHere(system, settings, found)
     : openThere(system, host, settings, found);
-}
-
-/** Of what a tool writes itself. */
-export function storeLimits(): StoreLimits {
-  return { packBytes: defaultOf('packBytes'), packContentBytes: defaultOf('packContentBytes') };
 }
 
 async function openHere(
@@ -115,30 +101,6 @@ async function openHere(
     withdrawForget: (ids) => withdrawForget(system, directory, storeLimits(), ids),
     close: () => undefined,
   };
-}
-
-/** A session with the server of this host. Throws what logging in throws. */
-export async function openServerSets(
-  system: System,
-  host: string,
-  settings: FarSettings,
-  found: ReadonlyMap<string, Found>,
-): Promise<RemoteSets> {
-  const { client, account, timeoutSeconds } = settings;
-  const prompt = promptFor(client, account);
-  const password = await givenPassword(settings, found, prompt);
-  const { openRemoteSets } = await import('../remote/index.js'); // most runs need no connection
-  return openRemoteSets(system, {
-    ...serverPlace(host, settings, password !== undefined),
-    client,
-    credentials: {
-      password,
-      account,
-      ask: (over) => askPassword(prompt, over),
-      keyFile: keyFileOf(settings),
-    },
-    link: linkWith(timeoutSeconds * 1000),
-  });
 }
 
 async function openThere(

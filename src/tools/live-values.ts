@@ -10,9 +10,9 @@ import { listClients } from '../store/index.js';
 import { absolutePath, byteText, type System, textBytes } from '../system/index.js';
 import { chooseSet } from './choose-set.js';
 import { asksServer, openUnlocked } from './open-archive.js';
-import { clientPlace } from './run-tool.js';
 import { counted, formatTime } from './units.js';
 import { keysOf, unlockClient } from './unlock.js';
+import { clientPlace } from './local-store.js';
 
 export const LIVE_KINDS = ['clients', 'sets', 'days', 'paths'] as const;
 export type LiveKind = (typeof LIVE_KINDS)[number];

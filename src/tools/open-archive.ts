@@ -2,20 +2,21 @@
 import { Access, type Archive, openLocalArchive, unsealedArchive } from '../archive/index.js';
 import type { Found } from '../config/index.js';
 import type { Keyring } from '../crypto/index.js';
-import type { System } from '../system/index.js';
-import { linkWith, type Patience, type Retry } from '../transport/index.js';
-import { askPassword, givenPassword, type PasswordSettings } from './password.js';
-import { clientPlace } from './run-tool.js';
-import { retryText, serverPlace, type ServerSettings } from './server-address.js';
-import { keyFileOf, type KeysSettings, promptFor, unlockClient } from './unlock.js';
+import type { RemotePlace } from '../remote/index.js';
+import { nodeSystem, type System } from '../system/index.js';
+import { retryText } from './server-address.js';
+import { remotePlace, type ServerLoginSettings } from './server-login.js';
+import { unlockClient } from './unlock.js';
+import { clientPlace } from './local-store.js';
 
-type FarSettings = PasswordSettings &
-  KeysSettings &
-  ServerSettings & { readonly client: string; readonly timeoutSeconds: number };
-type ArchiveSettings = FarSettings &
-  Parameters<typeof clientPlace>[0] & { readonly reconnectSeconds: number };
+type PlaceSettings = ServerLoginSettings & Parameters<typeof clientPlace>[0];
+type ArchiveSettings = PlaceSettings & { readonly reconnectSeconds: number };
 type ReadingSettings = ArchiveSettings & { readonly server: string };
 type AdministeringSettings = ArchiveSettings & { readonly throughServer: string | undefined };
+type ReportSettings = PlaceSettings & { readonly throughServer: string | undefined };
+
+/** For a connection that is lost. */
+type Waiting = Pick<RemotePlace, 'patience' | 'onRetry'>;
 
 /** The less a source counts, the later it comes. */
 const SOURCES: readonly Found['source'][] = [
@@ -43,7 +44,7 @@ export async function openArchive(
   tell: (line: string) => void,
 ): Promise<Archive> {
   const host = asksServer(found) ? settings.server : undefined;
-  return openAt(host, system, settings, found, tell);
+  return openAt(host, system, settings, found, waiting(settings.reconnectSeconds, tell));
 }
 
 /** The same for a sub-command of `sonic`, which asks a server only if one is named. */
@@ -53,50 +54,45 @@ export async function openAdministered(
   found: ReadonlyMap<string, Found>,
   tell: (line: string) => void,
 ): Promise<Archive> {
-  return openAt(settings.throughServer, system, settings, found, tell);
+  const { throughServer, reconnectSeconds } = settings;
+  return openAt(throughServer, system, settings, found, waiting(reconnectSeconds, tell));
 }
 
+/**
+ * Of a tool that reports, and does not wait for a server that is lost: the archive is closed afterwards, whatever
+ * happens. Throws what opening a store, or logging in to a server, throws.
+ */
+export async function withReports<T>(
+  settings: ReportSettings,
+  found: ReadonlyMap<string, Found>,
+  use: (archive: Archive) => Promise<T>,
+): Promise<T> {
+  const archive = await openAt(settings.throughServer, nodeSystem(), settings, found);
+  try {
+    return await use(archive);
+  } finally {
+    archive.close();
+  }
+}
+
+/** `more`: of a server only. */
 async function openAt(
   host: string | undefined,
   system: System,
-  settings: ArchiveSettings,
+  settings: PlaceSettings,
   found: ReadonlyMap<string, Found>,
-  tell: (line: string) => void,
+  more: Waiting = {},
 ): Promise<Archive> {
   if (host === undefined) {
     return openUnlocked(system, clientPlace(settings), await unlockClient(system, settings, found));
   }
-  const { reconnectSeconds } = settings;
-  return openFar(system, host, settings, found, {
-    patience: { forMs: reconnectSeconds * 1000 },
-    onRetry: (retry) => tell(retryText(retry)),
-  });
+  const place = await remotePlace(host, settings, found);
+  const { openRemoteArchive } = await import('../remote/index.js'); // most runs need no connection
+  return openRemoteArchive(system, { ...place, ...more });
 }
 
-/** The archive of a server. Throws LOGIN_FAILED, SERVER_UNREACHABLE, INSECURE_TCP_REFUSED, … */
-export async function openFar(
-  system: System,
-  host: string,
-  settings: FarSettings,
-  found: ReadonlyMap<string, Found>,
-  more: { readonly patience?: Patience; readonly onRetry?: (retry: Retry) => void },
-): Promise<Archive> {
-  const { client, account, timeoutSeconds } = settings;
-  const prompt = promptFor(client, account);
-  const password = await givenPassword(settings, found, prompt);
-  const { openRemoteArchive } = await import('../remote/index.js'); // most runs need no connection
-  return openRemoteArchive(system, {
-    ...serverPlace(host, settings, password !== undefined),
-    client,
-    credentials: {
-      password,
-      account,
-      ask: (over) => askPassword(prompt, over),
-      keyFile: keyFileOf(settings),
-    },
-    link: linkWith(timeoutSeconds * 1000),
-    ...more,
-  });
+function waiting(forSeconds: number, tell: (line: string) => void): Waiting {
+  return { patience: { forMs: forSeconds * 1000 }, onRetry: (retry) => tell(retryText(retry)) };
 }
 
 /** A store on this machine; who has the keys of a client may read all of it. */

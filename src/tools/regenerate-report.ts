@@ -1,14 +1,14 @@
 /** What `regenerate` tells at its end, and what it notes in the store. */
 import type { RestoreFailure, RestoreProgress } from '../restore/index.js';
-import { defaultOf } from '../config/index.js';
 import { asTardisError } from '../errors/index.js';
 import { displayName, displayText, jsonName } from '../model/index.js';
 import { markDamaged } from '../keeper/index.js';
 import { openClientDirectory } from '../store/index.js';
 import type { System } from '../system/index.js';
 import type { RegenerateSettings } from './regenerate-options.js';
-import { clientPlace, JSON_VERSION, say } from './run-tool.js';
+import { JSON_VERSION, say } from './run-tool.js';
 import { counted, formatBytes, formatCount, formatSeconds } from './units.js';
+import { clientPlace, storeLimits } from './local-store.js';
 
 export interface RestoreReport {
   readonly sets: readonly number[];
@@ -82,11 +82,7 @@ export async function noteDamage(
   }
   try {
     const directory = openClientDirectory(system, clientPlace(options));
-    const limits = {
-      packBytes: defaultOf('packBytes'),
-      packContentBytes: defaultOf('packContentBytes'),
-    };
-    await markDamaged(system, directory, limits, digests);
+    await markDamaged(system, directory, storeLimits(), digests);
     process.stderr.write('regenerate: the damage is noted; the next backup sends it again\n');
   } catch (error) {
     const { code } = asTardisError(error);

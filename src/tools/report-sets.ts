@@ -26,14 +26,14 @@ export interface SetsView {
   readonly long?: boolean;
 }
 
-/** Prints sets of an archive (undefined: of a client without one, which has no sets). */
+/** Prints sets of an archive. */
 export async function printSets(
-  archive: Archive | undefined,
+  archive: Archive,
   sets: readonly BackupSet[],
   { json, long = false }: SetsView,
 ): Promise<void> {
   const isWanted = json || long;
-  const roots = isWanted ? await archive?.reports.rootsOfSets() : undefined;
+  const roots = isWanted ? await archive.reports.rootsOfSets() : undefined;
   if (json) {
     const all = sets.map(({ firstName, marks: { title, ...marks }, ...set }) => ({
       ...set,

@@ -21,7 +21,7 @@ import {
 } from '../config/index.js';
 import { asTardisError, TardisError, toWire } from '../errors/index.js';
 import { displayName, displayText } from '../model/index.js';
-import { byteText, processArguments, processEnvironment } from '../system/index.js';
+import { processArguments, processEnvironment } from '../system/index.js';
 import { HELP, helpText } from './help.js';
 import { inOurWords } from './neophytos.js';
 import { failedStatus, outputIsReport, print, say } from './output.js';
@@ -160,16 +160,6 @@ function printExplained<T extends Tool>(tool: T, resolved: Resolved<T>, asJson: 
     where === '' ? source : `${source}: ${where}`,
   ]);
   print(formatTable(shown, []));
-}
-
-/** Where a client is, for tools that read a store. */
-export function clientPlace(settings: {
-  readonly database: Buffer;
-  readonly client: string;
-  readonly catalogFile: string;
-}): { store: string; client: string; catalogFile: string } {
-  const { client, catalogFile } = settings;
-  return { store: byteText(settings.database), client, catalogFile };
 }
 
 /** Runs a command to its end and sets the exit status of the process. */

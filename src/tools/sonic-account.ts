@@ -19,10 +19,11 @@ import {
 } from '../store/index.js';
 import type { System } from '../system/index.js';
 import { requireNewPassword, requirePassword } from './password.js';
-import { clientPlace, JSON_VERSION, print } from './run-tool.js';
-import { requireOne, storeSystem, tell } from './sonic-passwords.js';
+import { JSON_VERSION, print } from './run-tool.js';
+import { requireOne, tell } from './sonic-passwords.js';
 import { formatTable } from './units.js';
 import { keysOf, promptFor } from './unlock.js';
+import { clientPlace, storeSystem } from './local-store.js';
 
 type Options = Settings<'sonic account'>;
 

@@ -11,14 +11,14 @@ import {
   type Finding,
   type ReadData,
 } from '../verify/index.js';
-import { openServerSets, storeLimits } from './client-sets.js';
 import { ProgressLine } from './progress-line.js';
 import { isDamaged, Teller, tellJson, tellText, type Told } from './report-check.js';
-import { clientPlace, interruptSignal } from './run-tool.js';
-import { storeSystem } from './sonic-passwords.js';
+import { interruptSignal } from './run-tool.js';
 import { TimeLeft } from './time-left.js';
 import { formatBytes } from './units.js';
 import { keysOf, unlockClient } from './unlock.js';
+import { clientPlace, storeSystem, storeLimits } from './local-store.js';
+import { openServerSets } from './server-login.js';
 
 type Options = Settings<'sonic check'>;
 

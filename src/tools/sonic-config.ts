@@ -3,19 +3,17 @@ import { type Found, keptKey, keptValue, type Settings } from '../config/index.j
 import { TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import { openClientSets } from './client-sets.js';
-import { withReports } from './report-archive.js';
+import { withReports } from './open-archive.js';
 import { JSON_VERSION, print } from './run-tool.js';
-import { storeSystem } from './sonic-passwords.js';
 import { formatTable } from './units.js';
+import { storeSystem } from './local-store.js';
 
 type Sources = ReadonlyMap<string, Found>;
 
 export function getConfig(options: Settings<'sonic getconfig'>, found: Sources): Promise<void> {
   const keys = options.keysToShow.map(keptKey);
   return withReports(options, found, async (archive) => {
-    const kept = new Map(
-      (await archive?.reports.settings())?.map(({ key, value }) => [key, value]),
-    );
+    const kept = new Map((await archive.reports.settings())?.map(({ key, value }) => [key, value]));
     const shown = keys.length === 0 ? [...kept.keys()] : keys;
     if (options.json) {
       const settings = Object.fromEntries(shown.map((key) => [key, kept.get(key) ?? null]));

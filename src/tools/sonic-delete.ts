@@ -7,15 +7,16 @@ import { displayName } from '../model/index.js';
 import { openClientDirectory } from '../store/index.js';
 import type { System } from '../system/index.js';
 import { CLEARED_LATER, describedUpkeep, freeUnneeded } from './clear-up.js';
-import { openClientSets, openServerSets } from './client-sets.js';
+import { openClientSets } from './client-sets.js';
 import { requireYes, setText } from './confirm-deletion.js';
 import { ProgressLine } from './progress-line.js';
-import { clientPlace, interruptSignal, JSON_VERSION, print } from './run-tool.js';
-import { withReports } from './report-archive.js';
+import { interruptSignal, JSON_VERSION, print } from './run-tool.js';
+import { withReports } from './open-archive.js';
 import { chosenSets } from './set-choice.js';
-import { storeSystem } from './sonic-passwords.js';
 import { counted, formatBytes, formatCount } from './units.js';
 import { unlockClient } from './unlock.js';
+import { clientPlace, storeSystem } from './local-store.js';
+import { openServerSets } from './server-login.js';
 
 type DeleteOptions = Settings<'sonic delete'>;
 type OrphanOptions = Settings<'sonic orphans'>;
@@ -78,7 +79,7 @@ export async function orphans(options: OrphanOptions, found: Sources): Promise<n
 async function orphansRehearsed(options: OrphanOptions, found: Sources): Promise<number> {
   const { client, json } = options;
   await withReports(options, found, async (archive) => {
-    const deadBytes = (await archive?.reports.figures())?.numbers.deadBytes ?? 0;
+    const deadBytes = (await archive.reports.figures())?.numbers.deadBytes ?? 0;
     if (json) print(JSON.stringify({ version: JSON_VERSION, client, isPreview: true, deadBytes }));
     else
       print(

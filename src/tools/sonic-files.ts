@@ -9,7 +9,7 @@ import {
 import type { Found, Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import { displayName, EntryType, joinPath, jsonName } from '../model/index.js';
-import { withReports } from './report-archive.js';
+import { withReports } from './open-archive.js';
 import { JSON_VERSION, print } from './run-tool.js';
 import { chosenSets } from './set-choice.js';
 import { counted, formatBytes, formatTime } from './units.js';
@@ -32,9 +32,9 @@ interface Change {
 
 export function files(options: FilesOptions, found: ReadonlyMap<string, Found>): Promise<void> {
   return withReports(options, found, async (archive) => {
-    const sets = (await archive?.sets()) ?? [];
+    const sets = (await archive.sets()) ?? [];
     const [set, before] = setsToCompare(options, sets);
-    await new FileReport(archive!, set, before, options).print();
+    await new FileReport(archive, set, before, options).print();
   });
 }
 

@@ -11,14 +11,14 @@ import { forgetHere } from '../rekey/index.js';
 import { spanOf } from '../retention/index.js';
 import { newestKeys, openClientDirectory } from '../store/index.js';
 import { absolutePath, type System } from '../system/index.js';
-import { type ClientSets, openClientSets, storeLimits } from './client-sets.js';
+import { type ClientSets, openClientSets } from './client-sets.js';
 import { withRekeyProgress } from './rekey-progress.js';
-import { clientPlace, interruptSignal, JSON_VERSION, print } from './run-tool.js';
-import { storeSystem } from './sonic-passwords.js';
+import { interruptSignal, JSON_VERSION, print } from './run-tool.js';
 import { abortRekey, rekeyWithout } from './sonic-rekey.js';
 import { askYes } from './terminal.js';
 import { counted, formatBytes, formatTable, formatTime } from './units.js';
 import { unlockClient } from './unlock.js';
+import { clientPlace, storeSystem, storeLimits } from './local-store.js';
 
 type Options = Settings<'sonic forget-path'>;
 type Sources = ReadonlyMap<string, Found>;

@@ -3,7 +3,7 @@ import type { Archive, BackupSet, SetNote } from '../archive/index.js';
 import type { Found, Settings } from '../config/index.js';
 import { asTardisError } from '../errors/index.js';
 import { displayName, joinPath, jsonName } from '../model/index.js';
-import { withReports } from './report-archive.js';
+import { withReports } from './open-archive.js';
 import { JSON_VERSION, print } from './run-tool.js';
 import { chosenSets } from './set-choice.js';
 import { formatBytes, formatCount, formatSeconds, formatTime } from './units.js';
@@ -38,12 +38,12 @@ export function info(
 ): Promise<void> {
   const { client, setsToShow, recentSet, json } = options;
   return withReports(options, found, async (archive) => {
-    const sets = (await archive?.sets()) ?? [];
+    const sets = (await archive.sets()) ?? [];
     const words = setsToShow.length === 0 ? [recentSet] : setsToShow;
     const chosen = chosenSets(client, sets, words, recentSet);
     const told: unknown[] = [];
     for (const set of chosen) {
-      const one = await infoOf(archive!, set);
+      const one = await infoOf(archive, set);
       if (json) told.push(jsonOf(one));
       else print(`${set === chosen[0] ? '' : '\n'}${linesOf(one).join('\n')}`);
     }

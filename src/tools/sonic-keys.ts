@@ -22,15 +22,10 @@ import {
 import { nodeSystem, type System } from '../system/index.js';
 import { qrImages, writePaper } from './keys-paper.js';
 import { requirePassword } from './password.js';
-import { clientPlace, print } from './run-tool.js';
-import {
-  changeRecord,
-  type RecordChange,
-  requireEncrypting,
-  storeSystem,
-  tell,
-} from './sonic-passwords.js';
+import { print } from './run-tool.js';
+import { changeRecord, type RecordChange, requireEncrypting, tell } from './sonic-passwords.js';
 import { KEY_FILE_UMASK, keyFileOf, keysOf, promptFor } from './unlock.js';
+import { clientPlace, storeSystem } from './local-store.js';
 
 type KeysOptions = Settings<'sonic keys'>;
 

@@ -3,9 +3,10 @@ import type { Found, Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import { listClients } from '../store/index.js';
 import { nodeSystem } from '../system/index.js';
-import { withReports } from './report-archive.js';
+import { withReports } from './open-archive.js';
 import { printSets } from './report-sets.js';
-import { clientPlace, JSON_VERSION, print } from './run-tool.js';
+import { JSON_VERSION, print } from './run-tool.js';
+import { clientPlace } from './local-store.js';
 
 export async function list(
   options: Settings<'sonic list'>,
@@ -25,6 +26,6 @@ export async function list(
     return;
   }
   await withReports(options, found, async (archive) => {
-    await printSets(archive, (await archive?.sets()) ?? [], { json, long });
+    await printSets(archive, (await archive.sets()) ?? [], { json, long });
   });
 }

@@ -6,9 +6,9 @@ import { displayName, type SetChange, setNameFault } from '../model/index.js';
 import { openClientSets } from './client-sets.js';
 import { JSON_VERSION, print } from './run-tool.js';
 import { chosenSets } from './set-choice.js';
-import { storeSystem } from './sonic-passwords.js';
 import { requireTags } from './tags.js';
 import { counted } from './units.js';
+import { storeSystem } from './local-store.js';
 
 type Common = Omit<Settings<'sonic lock'>, 'unlock'>;
 type Sources = ReadonlyMap<string, Found>;

@@ -22,7 +22,7 @@ import {
   openClientDirectory,
   withClient,
 } from '../store/index.js';
-import { nodeSystem, type System } from '../system/index.js';
+import type { System } from '../system/index.js';
 import {
   askPassword,
   givenPassword,
@@ -30,17 +30,12 @@ import {
   requirePassword,
   strengthLine,
 } from './password.js';
-import { clientPlace, JSON_VERSION, print } from './run-tool.js';
+import { JSON_VERSION, print } from './run-tool.js';
 import { serverPlace } from './server-address.js';
 import { keyFileOf, keysOf, promptFor } from './unlock.js';
+import { clientPlace, storeSystem } from './local-store.js';
 
 type Sources = ReadonlyMap<string, Found>;
-
-/** The system, where files and directories get the permissions of the settings, and no others. */
-export function storeSystem(umask: number): System {
-  process.umask(umask);
-  return nodeSystem(umask);
-}
 
 export async function create(options: Settings<'sonic create'>, found: Sources): Promise<void> {
   const { client, throughServer, crypt } = options;

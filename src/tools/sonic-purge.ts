@@ -9,8 +9,8 @@ import { CLEARED_LATER, describedUpkeep, freeUnneeded } from './clear-up.js';
 import { type ClientSets, openClientSets } from './client-sets.js';
 import { requireYes } from './confirm-deletion.js';
 import { interruptSignal, JSON_VERSION, print } from './run-tool.js';
-import { storeSystem } from './sonic-passwords.js';
 import { counted, formatTable, formatTime } from './units.js';
+import { storeSystem } from './local-store.js';
 
 type PurgeOptions = Settings<'sonic purge'>;
 

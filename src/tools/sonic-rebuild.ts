@@ -1,5 +1,5 @@
 /** `sonic rebuild`: a catalog made anew from the packs, whatever is left of them, and what is lost, by name. */
-import { defaultOf, type Found, type Settings } from '../config/index.js';
+import type { Found, Settings } from '../config/index.js';
 import {
   LOST_AND_FOUND,
   placeOrphans,
@@ -12,20 +12,15 @@ import { type ClientDirectory, repairClientDirectory } from '../store/index.js';
 import { type System, textBytes } from '../system/index.js';
 import { checkClient, type Finding } from '../verify/index.js';
 import { ProgressLine } from './progress-line.js';
-import { clientPlace, interruptSignal, JSON_VERSION, print } from './run-tool.js';
+import { interruptSignal, JSON_VERSION, print } from './run-tool.js';
 import { jsonOf, textOf } from './report-check.js';
 import { hasPassword } from './sonic-check.js';
-import { storeSystem } from './sonic-passwords.js';
 import { TimeLeft } from './time-left.js';
 import { counted, formatCount } from './units.js';
 import { keysOf, unlockClient } from './unlock.js';
+import { clientPlace, storeSystem, storeLimits } from './local-store.js';
 
 type Options = Settings<'sonic rebuild'>;
-
-const LIMITS = {
-  packBytes: defaultOf('packBytes'),
-  packContentBytes: defaultOf('packContentBytes'),
-};
 
 export async function rebuild(
   options: Options,
@@ -56,7 +51,9 @@ export async function rebuild(
     const isEncrypted = keysOf(system, clientPlace(options))?.isEncrypting === true;
     // Of a client that encrypts no reader would believe a place that the client has not sealed.
     const placed =
-      report.isMetadataLost && !isEncrypted ? await placeOrphans(system, directory, LIMITS) : 0;
+      report.isMetadataLost && !isEncrypted
+        ? await placeOrphans(system, directory, storeLimits())
+        : 0;
     const { damagedRecords, lostCommits } = report;
     const isWhole = damagedRecords + lostCommits === 0;
     const lost = isWhole
@@ -96,7 +93,7 @@ async function lostVersions(
     keyring,
     isEncrypted,
     mark: false, // a rebuild marks what it finds
-    limits: LIMITS,
+    limits: storeLimits(),
     signal,
     onFinding: (finding) => {
       if (finding.finding === 'version') lost.push(finding);

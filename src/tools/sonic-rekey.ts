@@ -25,14 +25,13 @@ import {
 } from '../rekey/index.js';
 import { listAccounts, newestKeys, openClientDirectory } from '../store/index.js';
 import type { System } from '../system/index.js';
-import { storeLimits } from './client-sets.js';
 import { givenNewPassword, requirePassword, strengthLine } from './password.js';
 import { withRekeyProgress } from './rekey-progress.js';
-import { clientPlace, interruptSignal, JSON_VERSION, print } from './run-tool.js';
-import { storeSystem } from './sonic-passwords.js';
+import { interruptSignal, JSON_VERSION, print } from './run-tool.js';
 import { askYes } from './terminal.js';
 import { formatBytes, formatCount } from './units.js';
 import { promptFor } from './unlock.js';
+import { clientPlace, storeSystem, storeLimits } from './local-store.js';
 
 type Forgetting = Settings<'sonic forget-path'> & { readonly yes: boolean };
 type Options = Settings<'sonic rekey'> | Settings<'sonic encrypt'> | Forgetting;

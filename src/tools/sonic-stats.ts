@@ -2,7 +2,7 @@
 import type { StoreFigures } from '../archive/index.js';
 import type { Found, Settings } from '../config/index.js';
 import { displayName, jsonName } from '../model/index.js';
-import { withReports } from './report-archive.js';
+import { withReports } from './open-archive.js';
 import { JSON_VERSION, print } from './run-tool.js';
 import { counted, formatBytes, formatCount, formatTable } from './units.js';
 
@@ -12,11 +12,6 @@ export function stats(
 ): Promise<void> {
   const { client, json } = options;
   return withReports(options, found, async (archive) => {
-    if (archive === undefined) {
-      if (json) print(JSON.stringify({ version: JSON_VERSION, client, sets: 0 }));
-      else print('No backup sets yet.');
-      return;
-    }
     const { numbers, busiest } = await archive.reports.figures();
     const newest = (await archive.sets()).at(-1)?.set ?? 0;
     const asked = busiest.map(({ directory }) => directory);
@@ -32,6 +27,10 @@ export function stats(
       print(
         JSON.stringify({ version: JSON_VERSION, client, ...numbers, ...ratios, busiest: told }),
       );
+      return;
+    }
+    if (numbers.sets === 0) {
+      print('No backup sets yet.');
       return;
     }
     print(formatTable(rowsOf(numbers), []));

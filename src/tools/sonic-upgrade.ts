@@ -3,9 +3,8 @@ import { CATALOG_VERSION, catalogVersion } from '../catalog/index.js';
 import type { Settings } from '../config/index.js';
 import { ClientStore } from '../keeper/index.js';
 import { openClientDirectory } from '../store/index.js';
-import { storeLimits } from './client-sets.js';
-import { clientPlace, JSON_VERSION, print } from './run-tool.js';
-import { storeSystem } from './sonic-passwords.js';
+import { JSON_VERSION, print } from './run-tool.js';
+import { clientPlace, storeSystem, storeLimits } from './local-store.js';
 
 /** Throws CATALOG_NEWER, CATALOG_DAMAGED, CLIENT_BUSY. */
 export async function upgrade(options: Settings<'sonic upgrade'>): Promise<void> {

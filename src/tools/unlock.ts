@@ -13,7 +13,7 @@ import type { Found } from '../config/index.js';
 import { loginDirectory, newestKeys, openClientDirectory, readRights } from '../store/index.js';
 import { nodeSystem, type System } from '../system/index.js';
 import { type PasswordSettings, requirePassword } from './password.js';
-import { clientPlace } from './run-tool.js';
+import { clientPlace } from './local-store.js';
 
 type UnlockSettings = PasswordSettings & Parameters<typeof clientPlace>[0] & KeysSettings;
 
