@@ -86,12 +86,12 @@ export async function copyCatalog(
 ): Promise<boolean> {
   const { files, clock } = system;
   removeAbandoned(system, directory);
-  const before = stampOf(files, directory.catalogPath);
+  const before = fingerprintOf(files, directory.catalogPath);
   const commit = commitOf(system, directory.catalogPath);
   const date = new Date(clock.nowMs()).toISOString().replaceAll(/[-:]|\.\d+/g, '');
   const name = `${path.basename(directory.catalogPath)}.${date}-${String(commit).padStart(10, '0')}.zst`;
   const final = path.join(directory.path, name);
-  const isSettled = (): boolean => stampOf(files, directory.catalogPath) === before;
+  const isSettled = (): boolean => fingerprintOf(files, directory.catalogPath) === before;
   const isMade = await withSettledFile(system, directory, (file) =>
     pack(files, file, final, commit, isSettled),
   );
@@ -144,7 +144,7 @@ function commitOf(system: System, catalogPath: string): number {
 }
 
 /** What changes when somebody writes. */
-function stampOf(files: Files, catalogPath: string): string {
+function fingerprintOf(files: Files, catalogPath: string): string {
   return ['', '-wal', '-journal']
     .map((suffix) => {
       const status = files.status(catalogPath + suffix);

@@ -29,23 +29,18 @@ import {
 import type { System } from '../../system/index.js';
 import {
   decodeMessage,
-  encodeMessage,
   type Head,
   MAX_LOCATED,
   MAX_PAGE_ENTRIES,
   MAX_READ_BYTES,
   type MessageName,
 } from '../../transport/index.js';
+import { answer, fitting, headOf, PAGE_ITEMS, refused } from './answer-messages.js';
 import { ReaderDeltas } from './delta-maker.js';
 import { answerForget, type Forgets } from './forget-answers.js';
 import { answerReport } from './report-answers.js';
 import { answerChange, type PurgeRights, type SetChanges } from './set-change-answers.js';
 import { Tending, type TendingLimits } from '../tending/tending.js';
-
-/** Notes or owners in one answer. */
-const PAGE_ITEMS = 16_384;
-/** Rows in one answer, unless a single one is larger. */
-const PAGE_BYTES = 4 << 20;
 
 interface Parts {
   readonly archive: Archive;
@@ -131,44 +126,44 @@ export class Answers {
     const { archive } = this;
     switch (name) {
       case 'readSets': {
-        const { question } = decodeMessage(name, bytes).head;
-        return encoded('setsAre', { question, ...setsToWire(await archive.sets()) });
+        const { question } = headOf(name, bytes);
+        return answer('setsAre', { question, ...setsToWire(await archive.sets()) });
       }
       case 'readRoots':
-        return this.roots(decodeMessage(name, bytes).head);
+        return this.roots(headOf(name, bytes));
       case 'readSeals':
-        return this.seals(decodeMessage(name, bytes).head);
+        return this.seals(headOf(name, bytes));
       case 'readNotes':
-        return this.notes(decodeMessage(name, bytes).head);
+        return this.notes(headOf(name, bytes));
       case 'readOwners':
-        return this.owners(decodeMessage(name, bytes).head);
+        return this.owners(headOf(name, bytes));
       case 'readEntry': {
-        const { question, set, path } = decodeMessage(name, bytes).head;
+        const { question, set, path } = headOf(name, bytes);
         const entry = await archive.find(path, set);
         const entries = entry === undefined ? [] : [entry];
-        return encoded('entriesAre', { question, ...entriesToWire(entries, false) });
+        return answer('entriesAre', { question, ...entriesToWire(entries, false) });
       }
       case 'readListing':
-        return this.listing(decodeMessage(name, bytes).head);
+        return this.listing(headOf(name, bytes));
       case 'readVersions': {
-        const { question, path } = decodeMessage(name, bytes).head;
+        const { question, path } = headOf(name, bytes);
         const versions = await archive.versions(path);
-        return encoded('entriesAre', { question, ...versionsToWire(versions) });
+        return answer('entriesAre', { question, ...versionsToWire(versions) });
       }
       case 'readDigests': {
-        const { question, prefix, limit } = decodeMessage(name, bytes).head;
+        const { question, prefix, limit } = headOf(name, bytes);
         if (prefix.length < 8 || limit > MAX_PAGE_ENTRIES) throw refused('a prefix or a limit');
         const found = await archive.findContents(prefix, limit);
         const contents = found.map(({ contentId }) => contentId);
         const digests = found.map(({ digest }) => digest);
         const sizes = found.map(({ sizeBytes }) => sizeBytes);
-        return encoded('digestsAre', { question, contents, digests, sizes });
+        return answer('digestsAre', { question, contents, digests, sizes });
       }
       case 'readPlaces': {
-        const { question, contents } = decodeMessage(name, bytes).head;
+        const { question, contents } = headOf(name, bytes);
         if (contents.length > MAX_LOCATED) throw refused('a number of contents');
         const wanted = contents.map((contentId) => ({ contentId, digest: undefined }));
-        return encoded('placesAre', { question, ...placesToWire(await archive.locate(wanted)) });
+        return answer('placesAre', { question, ...placesToWire(await archive.locate(wanted)) });
       }
       case 'readerSignature':
       case 'readDelta':
@@ -187,7 +182,7 @@ export class Answers {
       case 'askWork':
         return this.tending.answer(name, bytes);
       case 'readObject':
-        return this.object(decodeMessage(name, bytes).head);
+        return this.object(headOf(name, bytes));
       default:
         throw new TardisError('PROTOCOL_VIOLATION', `"${name}" is no question of a reader`);
     }
@@ -203,25 +198,25 @@ export class Answers {
         const { head, attachment } = decodeMessage(name, bytes);
         const { question, signature, basisBytes, last } = head;
         this.deltas.sign(signature, basisBytes, attachment, last);
-        return encoded('signatureTaken', { question });
+        return answer('signatureTaken', { question });
       }
       case 'readDelta': {
-        const { question, signature, digest, first } = decodeMessage(name, bytes).head;
+        const { question, signature, digest, first } = headOf(name, bytes);
         if (digest.length !== DIGEST_BYTES) throw refused('a digest');
         const { chunk, isLast, isUseless } = await this.deltas.next(signature, digest, first);
-        return encoded('deltaIs', { question, last: isLast, useless: isUseless }, chunk);
+        return answer('deltaIs', { question, last: isLast, useless: isUseless }, chunk);
       }
       case 'dropSignature': {
-        const { question, signature } = decodeMessage(name, bytes).head;
+        const { question, signature } = headOf(name, bytes);
         await this.deltas.drop(signature);
-        return encoded('signatureTaken', { question });
+        return answer('signatureTaken', { question });
       }
     }
   }
 
   private async roots({ question, set }: Head<'readRoots'>): Promise<Buffer> {
     const found = await this.archive.roots(set);
-    return encoded('rootsAre', {
+    return answer('rootsAre', {
       question,
       roots: found.map(({ root }) => root),
       directories: found.map(({ directory }) => directory),
@@ -232,7 +227,7 @@ export class Answers {
 
   private async seals({ question, set, after }: Head<'readSeals'>): Promise<Buffer> {
     const { directories, setSeal } = await this.archive.seals(set, after, PAGE_ITEMS);
-    return encoded('sealsAre', {
+    return answer('sealsAre', {
       question,
       directories: directories.map(({ directory }) => directory),
       seals: Buffer.concat(directories.map(({ seal }) => seal)),
@@ -244,7 +239,7 @@ export class Answers {
   private async notes({ question, set, from }: Head<'readNotes'>): Promise<Buffer> {
     const all = await this.archive.notes(set);
     const page = all.slice(from, from + PAGE_ITEMS);
-    return encoded('notesAre', {
+    return answer('notesAre', {
       question,
       directories: page.map(({ directory }) => directory),
       names: page.map(({ name }) => name),
@@ -257,7 +252,7 @@ export class Answers {
   private async owners({ question, set, from }: Head<'readOwners'>): Promise<Buffer> {
     const all = await this.archive.owners(set);
     const page = all.slice(from, from + PAGE_ITEMS);
-    return encoded('ownersAre', {
+    return answer('ownersAre', {
       question,
       groups: Buffer.from(page.map(({ isGroup }) => (isGroup ? 1 : 0))),
       ids: page.map(({ id }) => id),
@@ -271,14 +266,9 @@ export class Answers {
     if (head.limit === 0) throw refused('a limit');
     const limit = Math.min(head.limit, MAX_PAGE_ENTRIES);
     const found = await this.archive.list({ ...head, limit, unlike: unlike || undefined });
-    let bytes = 0;
-    const fits = found.findIndex(({ metadata, name }, index) => {
-      bytes += metadata.length + name.length;
-      return index > 0 && bytes > PAGE_BYTES;
-    });
-    const told = fits < 0 ? found : found.slice(0, fits);
+    const told = fitting(found, ({ metadata, name }) => metadata.length + name.length);
     const more = told.length < found.length || found.length === limit;
-    return encoded('entriesAre', { question, ...entriesToWire(told, more) });
+    return answer('entriesAre', { question, ...entriesToWire(told, more) });
   }
 
   private async object({ question, object, position, bytes }: Head<'readObject'>): Promise<Buffer> {
@@ -286,20 +276,10 @@ export class Answers {
     const target = Buffer.allocUnsafeSlow(bytes);
     try {
       const got = await this.backend.read(object, position, target, bytes);
-      return encoded('objectIs', { question, exists: true }, target.subarray(0, got));
+      return answer('objectIs', { question, exists: true }, target.subarray(0, got));
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw error;
-      return encoded('objectIs', { question, exists: false });
+      return answer('objectIs', { question, exists: false });
     }
   }
-}
-
-function encoded<N extends MessageName>(name: N, head: Head<N>, attachment?: Buffer): Buffer {
-  const message = encodeMessage(name, head, attachment);
-  if (message.attachment === undefined) return message.head;
-  return Buffer.concat([message.head, message.attachment]);
-}
-
-function refused(what: string): TardisError {
-  return new TardisError('PROTOCOL_VIOLATION', `a question asks with ${what} that cannot be`);
 }

@@ -1,13 +1,12 @@
 /** Answers to who wants paths to be forgotten, or not after all. */
 import { forgetsToWire } from '../../archive/index.js';
-import { TardisError } from '../../errors/index.js';
 import {
   type ForgetReport,
   type ForgetRequest,
   isForgetPath,
   MAX_FORGET_REQUESTS,
 } from '../../model/index.js';
-import { decodeMessage, encodeMessage } from '../../transport/index.js';
+import { answer, headOf, refused } from './answer-messages.js';
 
 /** What whoever has the right to may do about it. */
 export interface Forgets {
@@ -25,26 +24,22 @@ export async function answerForget(
   forgets: Forgets,
 ): Promise<Buffer> {
   if (name === 'readForgets') {
-    const { question } = decodeMessage(name, bytes).head;
-    return answer(question, forgets.all());
+    const { question } = headOf(name, bytes);
+    return told(question, forgets.all());
   }
   if (name === 'withdrawForgets') {
-    const { question, ids } = decodeMessage(name, bytes).head;
+    const { question, ids } = headOf(name, bytes);
     await forgets.withdraw(ids);
-    return answer(question, forgets.all());
+    return told(question, forgets.all());
   }
-  const { question, paths, undoMs, preview } = decodeMessage(name, bytes).head;
+  const { question, paths, undoMs, preview } = headOf(name, bytes);
   if (paths.length > MAX_FORGET_REQUESTS || !paths.every(isForgetPath)) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a path to forget is none');
+    throw refused('a path to forget');
   }
-  if (preview) return answer(question, [], await forgets.preview(paths));
-  return answer(question, await forgets.ask(paths, undoMs));
+  if (preview) return told(question, [], await forgets.preview(paths));
+  return told(question, await forgets.ask(paths, undoMs));
 }
 
-function answer(
-  question: number,
-  requests: readonly ForgetRequest[],
-  report?: ForgetReport,
-): Buffer {
-  return encodeMessage('forgetsAre', { question, ...forgetsToWire(requests, report) }).head;
+function told(question: number, requests: readonly ForgetRequest[], report?: ForgetReport): Buffer {
+  return answer('forgetsAre', { question, ...forgetsToWire(requests, report) });
 }

@@ -3,12 +3,7 @@ import { setChangeFromWire, verdictsToWire } from '../../archive/index.js';
 import type { Catalog } from '../../catalog/index.js';
 import type { PurgeReport, PurgeWish } from '../../keeper/index.js';
 import type { SetChange } from '../../model/index.js';
-import {
-  decodeMessage,
-  encodeMessage,
-  type Head,
-  type MessageName,
-} from '../../transport/index.js';
+import { answer, headOf } from './answer-messages.js';
 import type { ChangeSetting } from './report-answers.js';
 
 /** What sets may go over the network, and which do by the rules of the server. */
@@ -35,22 +30,18 @@ export async function answerChange(
   changes: SetChanges,
 ): Promise<Buffer> {
   if (name === 'dropSets') {
-    const { question, sets } = decodeMessage(name, bytes).head;
+    const { question, sets } = headOf(name, bytes);
     await changes.drop(sets);
-    return encoded('setsDropped', { question });
+    return answer('setsDropped', { question });
   }
   if (name === 'purgeSets') {
-    const { question, preview } = decodeMessage(name, bytes).head;
-    return encoded('setsPurged', {
+    const { question, preview } = headOf(name, bytes);
+    return answer('setsPurged', {
       question,
       ...verdictsToWire(await changes.purge(preview)),
     });
   }
-  const { question, sets, ...wish } = decodeMessage(name, bytes).head;
+  const { question, sets, ...wish } = headOf(name, bytes);
   await changes.mark(sets, setChangeFromWire(wish));
-  return encoded('setsMarked', { question });
-}
-
-function encoded<N extends MessageName>(name: N, head: Head<N>): Buffer {
-  return encodeMessage(name, head).head;
+  return answer('setsMarked', { question });
 }
