@@ -104,13 +104,16 @@ function defaultShown({ default: given, defaultText, ...row }) {
   return value === '' ? '' : code(value);
 }
 
-/** The tools of a row; all of sonic's commands are told as one. */
+/** The tools of a row, in the order of all of them; of sonic's commands the prefix is told once. */
 function toolsShown(tools) {
   if (TOOLS.every((tool) => tools.includes(tool))) return 'all';
-  const sonic = TOOLS.filter((tool) => tool.startsWith('sonic '));
-  const isWhole = sonic.every((tool) => tools.includes(tool));
-  const shown = isWhole ? [...tools.filter((tool) => !sonic.includes(tool)), 'sonic'] : tools;
-  return shown.join(', ');
+  const shown = TOOLS.filter((tool) => tools.includes(tool));
+  const isSonic = (tool) => tool.startsWith('sonic ');
+  const commands = shown.filter(isSonic).map((tool) => tool.slice('sonic '.length));
+  const others = shown.filter((tool) => !isSonic(tool));
+  if (commands.length === 0) return others.join(', ');
+  const isWhole = commands.length === TOOLS.filter(isSonic).length;
+  return [...others, isWhole ? 'sonic' : `sonic ${commands.join(' / ')}`].join(', ');
 }
 
 function optionShown({ flags, negatable, argument }) {

@@ -2,7 +2,7 @@
 import { displayName, jsonName } from '../model/index.js';
 import { textBytes } from '../system/index.js';
 import type { Resolved } from './resolve.js';
-import type { Tool } from './row.js';
+import type { Tool } from './tools.js';
 import { rowsOf } from './settings.js';
 import { formatValue, type Value } from './values.js';
 

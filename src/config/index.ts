@@ -12,15 +12,7 @@ export { nearest } from './nearest.js';
 export { type Given, type Resolved, resolveSettings } from './resolve.js';
 export { type Profile, profileFor } from './profiles.js';
 export { parseRates, rateAt, type RatePeriod } from './rates.js';
-export {
-  type SettingRow,
-  type SettingTable,
-  type Tool,
-  TOOLS,
-  type ValueOf,
-  type ValueSpec,
-  type ValueType,
-} from './row.js';
+export type { SettingRow, SettingTable, ValueOf, ValueSpec, ValueType } from './row.js';
 export { DEFAULT_PORT, DEFAULT_STORE } from './rows-common.js';
 export {
   allRows,
@@ -32,5 +24,6 @@ export {
   type Settings,
 } from './settings.js';
 export { parseSize } from './sizes.js';
+export { type Tool, TOOLS } from './tools.js';
 export { formatValue, parseGiven, parseValue, type Value } from './values.js';
 export { splitWords } from './words.js';

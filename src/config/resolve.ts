@@ -17,7 +17,7 @@ import {
   systemDefaultsLayer,
 } from './layers.js';
 import { profileLayer } from './profiles.js';
-import type { Tool } from './row.js';
+import type { Tool } from './tools.js';
 import { rowsOf, type Settings } from './settings.js';
 
 export interface Given {

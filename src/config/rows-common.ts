@@ -1,7 +1,8 @@
 /** Settings of several tools: which store, which client, which files to read, how to speak. */
 import os from 'node:os';
 import { RECENT_SET } from '../model/index.js';
-import { CLIENT_TOOLS, MARKING, REPORTING, type SettingTable, TOOLS, USER_TOOLS } from './row.js';
+import type { SettingTable } from './row.js';
+import { BOTH_ENDS, CLIENT_TOOLS, MARKING, TOOLS, USER_TOOLS } from './tools.js';
 
 export const DEFAULT_PORT = 7420;
 export const DEFAULT_STORE = '/srv/tardis';
@@ -34,28 +35,7 @@ export const COMMON_ROWS = {
     min: 0,
     max: 65_535,
     default: DEFAULT_PORT,
-    tools: [
-      'tardis',
-      'tardisd',
-      'regenerate',
-      'lstardis',
-      'tardiff',
-      'sonic create',
-      'sonic setpass',
-      'sonic chpass',
-      'sonic rotate',
-      'sonic keys',
-      'sonic delete',
-      'sonic diff',
-      'sonic purge',
-      'sonic forget-path',
-      'sonic check',
-      'sonic orphans',
-      'sonic list',
-      ...REPORTING,
-      'sonic setconfig',
-      ...MARKING,
-    ],
+    tools: BOTH_ENDS,
     flags: '--port <n>',
     variable: 'TARDIS_PORT',
     clientKey: 'Port',
@@ -68,28 +48,7 @@ export const COMMON_ROWS = {
     min: 0.1,
     max: 86_400,
     default: 300,
-    tools: [
-      'tardis',
-      'tardisd',
-      'regenerate',
-      'lstardis',
-      'tardiff',
-      'sonic create',
-      'sonic setpass',
-      'sonic chpass',
-      'sonic rotate',
-      'sonic keys',
-      'sonic delete',
-      'sonic diff',
-      'sonic purge',
-      'sonic forget-path',
-      'sonic check',
-      'sonic orphans',
-      'sonic list',
-      ...REPORTING,
-      'sonic setconfig',
-      ...MARKING,
-    ],
+    tools: BOTH_ENDS,
     flags: '--timeout <seconds>',
     clientKey: 'Timeout',
     serverKey: 'Timeout',

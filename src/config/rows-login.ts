@@ -1,74 +1,13 @@
 /** Settings of passwords, logins and TLS. */
-import { MARKING, REPORTING, type SettingTable, type Tool } from './row.js';
-
-/** All that open a client which may have a password. */
-const PASSWORD_TOOLS = [
-  'tardis',
-  'regenerate',
-  'lstardis',
-  'tardiff',
-  'sonic create',
-  'sonic list',
-  'sonic check',
-  'sonic rebuild',
-  'sonic setpass',
-  'sonic chpass',
-  'sonic rotate',
-  'sonic rekey',
-  'sonic encrypt',
-  'sonic keys',
-  'sonic account',
-  'sonic delete',
-  'sonic purge',
-  'sonic forget-path',
-  'sonic orphans',
-  'sonic diff',
-  ...REPORTING,
-  'sonic setconfig',
-  ...MARKING,
-] as const satisfies readonly Tool[];
-/** All that read or write keys. */
-const KEYS_TOOLS = [
-  'tardis',
-  'regenerate',
-  'lstardis',
-  'tardiff',
-  'sonic create',
-  'sonic list',
-  'sonic check',
-  'sonic rebuild',
-  'sonic chpass',
-  'sonic rotate',
-  'sonic keys',
-  'sonic delete',
-  'sonic purge',
-  'sonic forget-path',
-  'sonic orphans',
-  'sonic diff',
-  ...REPORTING,
-  'sonic setconfig',
-  ...MARKING,
-] as const satisfies readonly Tool[];
-/** Who reads from a store or from a server. */
-const REMOTE_READERS = ['regenerate', 'lstardis', 'tardiff'] as const satisfies readonly Tool[];
-/** Those of sonic that go through a server, too. */
-const REMOTE_SONIC = [
-  'sonic create',
-  'sonic setpass',
-  'sonic chpass',
-  'sonic rotate',
-  'sonic keys',
-  'sonic delete',
-  'sonic diff',
-  'sonic check',
-  'sonic orphans',
-  'sonic purge',
-  'sonic forget-path',
-  'sonic list',
-  ...REPORTING,
-  'sonic setconfig',
-  ...MARKING,
-] as const satisfies readonly Tool[];
+import type { SettingTable } from './row.js';
+import {
+  ACCOUNT_TOOLS,
+  BOTH_ENDS,
+  CONNECTING,
+  KEYS_TOOLS,
+  PASSWORD_TOOLS,
+  REMOTE_SONIC,
+} from './tools.js';
 
 export const LOGIN_ROWS = {
   password: {
@@ -109,22 +48,7 @@ export const LOGIN_ROWS = {
   },
   account: {
     type: 'text',
-    tools: [
-      'tardis',
-      'regenerate',
-      'lstardis',
-      'tardiff',
-      'sonic list',
-      'sonic delete',
-      'sonic diff',
-      'sonic purge',
-      'sonic forget-path',
-      'sonic check',
-      'sonic orphans',
-      ...REPORTING,
-      'sonic setconfig',
-      ...MARKING,
-    ],
+    tools: ACCOUNT_TOOLS,
     flags: '--account <name>',
     clientKey: 'Account',
     help: 'log in by this account of the client, with its own password and rights',
@@ -238,7 +162,7 @@ export const LOGIN_ROWS = {
   ssl: {
     type: 'bool',
     defaultText: 'of clients: yes unless --insecure-tcp; of the server: no',
-    tools: ['tardis', 'tardisd', ...REMOTE_READERS, ...REMOTE_SONIC],
+    tools: BOTH_ENDS,
     flags: '--ssl',
     negatable: true,
     clientKey: 'SSL',
@@ -249,7 +173,7 @@ export const LOGIN_ROWS = {
   validateCerts: {
     type: 'bool',
     defaultText: 'yes unless a password proves the server',
-    tools: ['tardis', ...REMOTE_READERS, ...REMOTE_SONIC],
+    tools: CONNECTING,
     flags: '--validate-certs',
     negatable: true,
     help: 'take only a certificate that this machine trusts',
@@ -258,7 +182,7 @@ export const LOGIN_ROWS = {
   insecureTcp: {
     type: 'bool',
     default: false,
-    tools: ['tardis', 'tardisd', ...REMOTE_READERS, ...REMOTE_SONIC],
+    tools: BOTH_ENDS,
     flags: '--insecure-tcp',
     help: 'allow plain TCP over loopback',
     test: 'plain TCP is refused unless it is allowed by name',
@@ -266,7 +190,7 @@ export const LOGIN_ROWS = {
   insecureNetwork: {
     type: 'bool',
     default: false,
-    tools: ['tardis', 'tardisd', ...REMOTE_READERS, ...REMOTE_SONIC],
+    tools: BOTH_ENDS,
     flags: '--insecure-network',
     help: 'allow plain TCP beyond loopback, where everybody on the way can read and change what passes',
     test: 'plain TCP is refused unless it is allowed by name',

@@ -1,6 +1,7 @@
 /** Settings of what users say of backup sets. */
 import { MAX_PRIORITY } from '../model/index.js';
-import { MARKING, type SettingTable } from './row.js';
+import type { SettingTable } from './row.js';
+import { MARKING } from './tools.js';
 
 const TOLD = 'tags, priority and whether a set may go early are told with its backup';
 const CHANGED = 'sets get tags, locks, priorities and other names, here and through a server';

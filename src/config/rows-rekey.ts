@@ -1,5 +1,6 @@
 /** Settings of what writes a client anew: `sonic rekey`, `sonic encrypt` and `sonic forget-path`. */
-import type { SettingTable, Tool } from './row.js';
+import type { SettingTable } from './row.js';
+import type { Tool } from './tools.js';
 
 const REKEY_TOOLS = ['sonic rekey', 'sonic encrypt'] as const satisfies readonly Tool[];
 /** All that write a client anew. */

@@ -1,5 +1,6 @@
 /** Settings of the server. */
-import { type SettingTable, SONIC } from './row.js';
+import type { SettingTable } from './row.js';
+import { SONIC } from './tools.js';
 
 import { STORE_UMASK } from '../system/index.js';
 

@@ -1,5 +1,6 @@
 /** Settings of what removes sets, and clears up what nothing needs. */
-import { MARKING, type SettingTable } from './row.js';
+import type { SettingTable } from './row.js';
+import { MARKING } from './tools.js';
 
 const HOUR_SECONDS = 3600;
 const YEAR_SECONDS = 366 * 24 * HOUR_SECONDS;

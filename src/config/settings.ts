@@ -1,5 +1,6 @@
 /** The table of all settings, joined from its parts, and the types that follow from it. */
-import type { SettingRow, SettingTable, Tool, ValueOf } from './row.js';
+import type { SettingRow, SettingTable, ValueOf } from './row.js';
+import type { Tool } from './tools.js';
 import { CHECK_ROWS } from './rows-check.js';
 import { CLIENT_ROWS } from './rows-client.js';
 import { COMMON_ROWS } from './rows-common.js';
