@@ -9,7 +9,6 @@ import {
   type Head,
   linkWith,
   type MessageName,
-  PROTOCOL_VERSION,
   Purpose,
   type TlsWish,
 } from '../transport/index.js';
@@ -85,13 +84,7 @@ class KeysSession {
     this.welcomed = Promise.race([welcome, over]);
     this.stored = Promise.race([stored, over]);
     this.stored.catch(() => undefined); // told to who waits, if anybody does
-    connection.onMessage((name, bytes) => {
-      try {
-        this.receive(name, bytes);
-      } catch (error) {
-        connection.fail(error);
-      }
-    });
+    connection.onMessage((name, bytes) => this.receive(name, bytes));
     login.greet(connection);
   }
 
@@ -109,12 +102,6 @@ class KeysSession {
         return;
       case 'welcome': {
         const { head } = decodeMessage(name, bytes);
-        if (head.protocol !== PROTOCOL_VERSION) {
-          throw new TardisError(
-            'PROTOCOL_VERSION',
-            `the server speaks protocol ${head.protocol}, this client ${PROTOCOL_VERSION}`,
-          );
-        }
         this.login.confirm(head);
         this.connection.send('acknowledge', { ticket: head.ticket, upTo: 0 });
         this.settleWelcomed(head);

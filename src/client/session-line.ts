@@ -11,7 +11,6 @@ import {
   type Head,
   hungUp,
   type MessageName,
-  PROTOCOL_VERSION,
   TICKET_BYTES,
 } from '../transport/index.js';
 import { requireSpace } from './quota.js';
@@ -58,13 +57,7 @@ export class SessionLine {
    * when the connection ends before its welcome. What was said before goes out, and what the server lacks.
    */
   greet(connection: Connection, login: Login): Promise<Head<'welcome'>> {
-    connection.onMessage((name, bytes) => {
-      try {
-        this.receive(connection, name, bytes);
-      } catch (error) {
-        connection.fail(error);
-      }
-    });
+    connection.onMessage((name, bytes) => this.receive(connection, name, bytes));
     connection.closed.then(
       (reason) => this.lost(connection, reason),
       (error: unknown) => this.lost(connection, fromWire(error)),
@@ -91,16 +84,10 @@ export class SessionLine {
   }
 
   private takeWelcome({ connection, login, resolve }: Greeted, head: Head<'welcome'>): void {
-    if (head.protocol !== PROTOCOL_VERSION) {
-      throw new TardisError(
-        'PROTOCOL_VERSION',
-        `the server speaks protocol ${head.protocol}, this client ${PROTOCOL_VERSION}`,
-      );
-    }
+    login.confirm(head);
     if (head.ticket.length !== TICKET_BYTES) {
       throw new TardisError('PROTOCOL_VIOLATION', 'the server gives no ticket');
     }
-    login.confirm(head);
     const isNew = this.ticket.length === 0;
     if (isNew) requireSpace(head); // before anything is sent
     this.greeted = undefined;

@@ -3,7 +3,7 @@
  * in `lost+found`, by listings like those of a session, so that it can be listed and restored; the next backup closes that again.
  */
 import { Catalog, ROOTS_DIRECTORY } from '../catalog/index.js';
-import { BytesBuilder, encodeRow, EntryType, RowReader } from '../model/index.js';
+import { BytesBuilder, newDirectoryRow, RowReader } from '../model/index.js';
 import type { ClientDirectory, RootRecord } from '../store/index.js';
 import type { System } from '../system/index.js';
 import { ClientStore, type StoreLimits } from './client-store.js';
@@ -110,7 +110,9 @@ class Placing {
   private put(root: RootPlace, parent: number, name: Buffer, child: number): void {
     const { directories } = this.store.catalog;
     const rows = new BytesBuilder(ROW_HINT_BYTES);
-    rows.append(rowOf(name, this.nowMs));
+    // Nobody knows whose it was.
+    const owner = { name, permissions: PERMISSIONS, uid: 0, gid: 0 };
+    rows.append(newDirectoryRow(owner, this.nowMs));
     const place = { root: root.root, directory: parent, isNew: true };
     const ids = { contentId: undefined, childId: child };
     this.journalOf(root.set).put(place, new RowReader(rows.view()), 0, ids);
@@ -135,26 +137,4 @@ function rootsIn({ sets }: Catalog): RootPlace[] {
     }
   }
   return [...roots.values()];
-}
-
-/** Nobody knows whose it was. */
-function rowOf(name: Buffer, nowMs: number): Buffer {
-  return encodeRow({
-    name,
-    type: EntryType.directory,
-    flags: 0,
-    permissions: PERMISSIONS,
-    uid: 0,
-    gid: 0,
-    linkCount: 2,
-    sizeBytes: 0,
-    mtimeNs: BigInt(nowMs) * 1_000_000n,
-    ctimeNs: 0n,
-    birthTimeNs: 0n,
-    inode: 0n,
-    device: 0n,
-    digest: undefined,
-    linkTarget: undefined,
-    attributes: undefined,
-  });
 }

@@ -179,8 +179,14 @@ export class Login {
     return this.credentials.ask(over.signal);
   }
 
-  /** Checks what the welcome says of the login. Throws PASSWORD_NOT_SET, SERVER_NOT_PROVEN. */
-  confirm({ proof }: Head<'welcome'>): void {
+  /** Checks what the welcome says. Throws PROTOCOL_VERSION, PASSWORD_NOT_SET, SERVER_NOT_PROVEN. */
+  confirm({ protocol, proof }: Head<'welcome'>): void {
+    if (protocol !== PROTOCOL_VERSION) {
+      throw new TardisError(
+        'PROTOCOL_VERSION',
+        `the server speaks protocol ${protocol}, this client ${PROTOCOL_VERSION}`,
+      );
+    }
     if (this.login.isAwaitingProof) {
       this.login.confirm(proof);
     } else if (this.password !== undefined) {

@@ -245,6 +245,28 @@ export function encodeRow(entry: Entry): Buffer {
   return row;
 }
 
+/** The row of a directory that was never seen: as if somebody had just made it. */
+export function newDirectoryRow(
+  owner: Pick<Entry, 'name' | 'permissions' | 'uid' | 'gid'>,
+  nowMs: number,
+): Buffer {
+  return encodeRow({
+    ...owner,
+    type: EntryType.directory,
+    flags: 0,
+    linkCount: 2,
+    sizeBytes: 0,
+    mtimeNs: BigInt(nowMs) * 1_000_000n,
+    ctimeNs: 0n,
+    birthTimeNs: 0n,
+    inode: 0n,
+    device: 0n,
+    digest: undefined,
+    linkTarget: undefined,
+    attributes: undefined,
+  });
+}
+
 /** A copy of a row with attributes (empty: without any). */
 export function withAttributes(row: Buffer, attributes: Uint8Array): Buffer {
   const old = new RowReader(row).attributes(0)?.length ?? 0;

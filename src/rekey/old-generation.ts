@@ -31,8 +31,8 @@ export class OldGeneration {
     this.backend = new DirectoryBackend(directory.path, files);
     this.source = { backend: this.backend, native, keys: keyring?.contents };
     this.files = files;
+    this.catalogIdentity = this.identity(); // first: another one may be put there meanwhile
     this.catalog = Catalog.openForReading(system, catalogPath);
-    this.catalogIdentity = this.identity();
   }
 
   /** False: a rebuild has put another catalog in the place of the one that is read. */

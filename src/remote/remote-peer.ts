@@ -23,7 +23,6 @@ import {
   type MessageName,
   NO_PATIENCE,
   type Patience,
-  PROTOCOL_VERSION,
   Purpose,
   type Retry,
   type TlsWish,
@@ -147,13 +146,7 @@ export class RemotePeer {
     const { system, place, login } = this;
     const { address, tls, link = DEFAULT_LINK } = place;
     const connection = await connect(system, address, link, tls);
-    connection.onMessage((name, bytes) => {
-      try {
-        this.receive(connection, name, bytes);
-      } catch (error) {
-        connection.fail(error);
-      }
-    });
+    connection.onMessage((name, bytes) => this.receive(connection, name, bytes));
     connection.closed.then(
       (reason) => this.lost(connection, reason),
       (error: unknown) => this.lost(connection, fromWire(error)),
@@ -201,12 +194,6 @@ export class RemotePeer {
       throw new TardisError('PROTOCOL_VIOLATION', `the server sent "${name}" before its welcome`);
     }
     const { head } = decodeMessage(name, bytes);
-    if (head.protocol !== PROTOCOL_VERSION) {
-      throw new TardisError(
-        'PROTOCOL_VERSION',
-        `the server speaks protocol ${head.protocol}, this client ${PROTOCOL_VERSION}`,
-      );
-    }
     login.confirm(head);
     this.greeted = undefined;
     resolve(head);

@@ -5,7 +5,13 @@
 import { TardisError } from '../errors/index.js';
 import type { ArchiveEntry } from '../archive/index.js';
 import type { FailedAttribute } from '../system/index.js';
-import { encodeRow, EntryType, lastComponent, metadataOf, RowReader } from '../model/index.js';
+import {
+  newDirectoryRow,
+  EntryType,
+  lastComponent,
+  metadataOf,
+  RowReader,
+} from '../model/index.js';
 import type { RestoreProgress } from './progress.js';
 import { currentUmask, type RestorePolicy, type Verdict } from './policy.js';
 import type { RestoreTarget, TargetName } from './target.js';
@@ -144,23 +150,8 @@ export class RestorePlaces {
 
 /** Of a directory that no set knows of: as if somebody had just made it. */
 function plainMetadata(): Buffer {
-  const row = encodeRow({
-    name: Buffer.from('x'),
-    type: EntryType.directory,
-    flags: 0,
-    permissions: 0o777 & ~currentUmask(),
-    uid: process.geteuid?.() ?? 0,
-    gid: process.getegid?.() ?? 0,
-    linkCount: 1,
-    sizeBytes: 0,
-    mtimeNs: BigInt(Date.now()) * 1_000_000n,
-    ctimeNs: 0n,
-    birthTimeNs: 0n,
-    inode: 0n,
-    device: 0n,
-    digest: undefined,
-    linkTarget: undefined,
-    attributes: undefined,
-  });
+  const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+  const permissions = 0o777 & ~currentUmask();
+  const row = newDirectoryRow({ name: Buffer.from('x'), permissions, ...owner }, Date.now());
   return metadataOf(new RowReader(row), 0);
 }

@@ -72,15 +72,7 @@ export class PackWriter {
   /** Appends one whole record; returns where it starts. */
   append(record: Buffer): Location {
     const { pack, writer } = this.writable();
-    const position = writer.sizeBytes;
-    this.unsynced.add(writer);
-    try {
-      writer.append(record);
-    } catch (error) {
-      this.cutBack(writer, position);
-      throw error;
-    }
-    this.appended += record.length;
+    const position = this.appendWhole(writer, record);
     this.range.checksum = addToRangeChecksum(this.range.checksum, record);
     return { pack, position };
   }
@@ -137,15 +129,7 @@ export class PackWriter {
   /** Appends a commit record: it belongs to no range, the next range starts behind it. */
   appendCommit(record: Buffer): Location {
     const { pack, writer } = this.current ?? this.begin();
-    const position = writer.sizeBytes;
-    this.unsynced.add(writer);
-    try {
-      writer.append(record);
-    } catch (error) {
-      this.cutBack(writer, position);
-      throw error;
-    }
-    this.appended += record.length;
+    const position = this.appendWhole(writer, record);
     this.range = { from: writer.sizeBytes, checksum: 0 };
     return { pack, position };
   }
@@ -180,6 +164,20 @@ export class PackWriter {
     this.retired.push(this.current.writer);
     this.current = undefined;
     this.range = { from: 0, checksum: 0 };
+  }
+
+  /** All of a record or nothing of it; returns where it starts. */
+  private appendWhole(writer: ObjectWriter, record: Buffer): number {
+    const position = writer.sizeBytes;
+    this.unsynced.add(writer);
+    try {
+      writer.append(record);
+    } catch (error) {
+      this.cutBack(writer, position);
+      throw error;
+    }
+    this.appended += record.length;
+    return position;
   }
 
   /** After a failure: nothing may be appended behind bytes that are no record. */

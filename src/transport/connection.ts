@@ -110,7 +110,7 @@ export class Connection {
     return this.options.clock.monotonicMs() - this.lastHeardMs;
   }
 
-  /** Sets the one listener. Messages that break the table's rules never reach it. */
+  /** Sets the one listener. Messages that break the table's rules never reach it; what it throws ends the connection. */
   onMessage(listener: (name: MessageName, bytes: Buffer) => void): void {
     this.listener = listener;
   }

@@ -9,7 +9,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { faultySystem, seededRandom } from '../../src/system/index.js';
-import { copyStore, Ledger, Plan, watchOnly, type Trouble, TROUBLES } from '../helpers/faults.js';
+import { copyStore, watchOnly, type Trouble, TROUBLES } from '../helpers/faults.js';
 import {
   backupInline,
   history,
@@ -19,6 +19,7 @@ import {
   restoreInline,
   withArchive,
 } from '../helpers/inline.js';
+import { freshPaths, strike } from '../helpers/strike.js';
 import { here } from '../helpers/kinds.js';
 import {
   addTo,
@@ -47,12 +48,7 @@ const ALWAYS_HIT = 2;
 
 const home = makeScratch();
 test.after.always(() => removeScratch(home));
-let places = 0;
-
-function freshPath(what: string): string {
-  places += 1;
-  return path.join(home, `${what} ${places}`);
-}
+const freshPath = freshPaths(home);
 
 /** More than a parcel holds, but quickly sent: only its beginning does not shrink. */
 function large(name: string, noiseBytes: number): Buffer {
@@ -66,6 +62,7 @@ function large(name: string, noiseBytes: number): Buffer {
 class ChangingTree {
   readonly source = path.join(home, 'tree');
   private isChanged = false;
+  private changes = 0;
 
   constructor() {
     const size = (most: number): number => Math.floor(random.next() * most) + 1;
@@ -95,20 +92,21 @@ class ChangingTree {
   change(): void {
     const at = (...names: string[]): string => path.join(this.source, ...names);
     this.isChanged = !this.isChanged;
+    this.changes += 1;
     const [from, to] = this.isChanged ? ['moves', 'moved'] : ['moved', 'moves'];
     fs.renameSync(at(from), at(to));
     fs.rmSync(at('becomes directory'), { recursive: true });
     fs.appendFileSync(at('top'), 'more');
-    fs.appendFileSync(at('data', 'medium'), text(`${seed} ${places}`, 100));
+    fs.appendFileSync(at('data', 'medium'), text(`${seed} ${this.changes}`, 100));
     if (this.isChanged) {
       fs.rmSync(at('docs', 'b'));
-      addTo(this.source, dir('becomes directory', [file('inside', `inside ${places}`)]));
-      addTo(at('docs', 'deep'), file('new', text(`${seed} new ${places}`, 2000)));
-      addTo(this.source, dir('new', [file('large', large(`${places}`, 70_000))]));
+      addTo(this.source, dir('becomes directory', [file('inside', `inside ${this.changes}`)]));
+      addTo(at('docs', 'deep'), file('new', text(`${seed} new ${this.changes}`, 2000)));
+      addTo(this.source, dir('new', [file('large', large(`${this.changes}`, 70_000))]));
       return;
     }
     addTo(this.source, file('becomes directory', 'file again'));
-    addTo(at('docs'), file('b', text(`${seed} b ${places}`, 30_000)));
+    addTo(at('docs'), file('b', text(`${seed} b ${this.changes}`, 30_000)));
     fs.rmSync(at('docs', 'deep', 'new'));
     fs.rmSync(at('new'), { recursive: true });
   }
@@ -188,35 +186,24 @@ async function troubledBackup(
 ): Promise<string | undefined> {
   const place: Place = { store: freshPath('store'), client: 'me' };
   if (start !== undefined) copyStore(start.place.store, place.store);
-  const ledger = new Ledger(inlineSystem());
-  const copy = `${place.store} as it was`;
-  const plan = new Plan(at, trouble.mode, () => {
-    if (trouble.dies === true) copyStore(place.store, copy);
-  });
-  const system = faultySystem(ledger.system, plan);
   const before = look(tree.source);
-  let isExact = false;
-  let isFinished = false;
-  try {
-    const options = { create: start === undefined, setName: 'troubled' };
-    const { progress } = await backupInline(system, place, [tree.source], options);
-    isFinished = true;
-    isExact =
-      progress.unreadable + progress.vanished + progress.changed + progress.incomplete === 0;
-  } catch (error) {
-    isFinished = false;
-    checkError(t, error, trouble);
-  }
-  if (plan.hit === undefined) return undefined;
-  const what = `${trouble.name} at operation ${at}, ${plan.hit} (seed ${seed})`;
-  const forgotten = trouble.dies !== true && !plan.hit.endsWith('.close') ? ledger.open : [];
-  t.deepEqual(forgotten, [], `${what}: still open`);
-  t.is(ledger.strayCloses, 0, `${what}: closed twice`);
-  ledger.closeAll();
-  if (trouble.dies === true && fs.existsSync(copy)) {
-    removeScratch(place.store);
-    fs.renameSync(copy, place.store);
-  }
+  const struck = await strike(t, place.store, { trouble, at, seed }, (system) =>
+    backupInline(system, place, [tree.source], {
+      create: start === undefined,
+      setName: 'troubled',
+    }),
+  );
+  const { hit, what, result, error } = struck;
+  if (error !== undefined) checkError(t, error, trouble);
+  if (hit === undefined) return undefined;
+  const isFinished = result !== undefined;
+  const isExact =
+    result !== undefined &&
+    result.progress.unreadable +
+      result.progress.vanished +
+      result.progress.changed +
+      result.progress.incomplete ===
+      0;
 
   const wanted = new Map(start?.wanted);
   if (isExact || !isFinished) wanted.set('troubled', before);
@@ -240,7 +227,7 @@ async function troubledBackup(
   t.deepEqual(await history(place), told, `${what}: rebuilt from the packs`);
   await checkSets(t, { place, wanted }, `${what}, rebuilt`);
   removeScratch(place.store);
-  return plan.hit;
+  return hit;
 }
 
 /** A finished backup of the tree as it is now. */
@@ -300,23 +287,14 @@ async function troubledRestore(
 ): Promise<string | undefined> {
   const wanted = known.wanted.get('before')!;
   const output = freshPath('troubled');
-  const ledger = new Ledger(inlineSystem());
-  const plan = new Plan(at, trouble.mode);
   const request = { paths: [tree.source], output };
-  let failed: Set<string> | undefined;
-  try {
-    const system = faultySystem(ledger.system, plan);
-    const failures = await restoreInline(system, known.place, request);
-    failed = new Set(failures.map((failure) => failure.path.toString('latin1')));
-  } catch (error) {
-    checkError(t, error, trouble);
-  }
-  if (plan.hit === undefined) return undefined;
-  const what = `${trouble.name} at operation ${at}, ${plan.hit} (seed ${seed})`;
-  const mayBeOpen = trouble.dies === true || plan.hit.endsWith('.close');
-  t.deepEqual(mayBeOpen ? [] : ledger.open, [], `${what}: still open`);
-  t.is(ledger.strayCloses, 0, `${what}: closed twice`);
-  ledger.closeAll();
+  const struck = await strike(t, output, { trouble, at, seed }, (system) =>
+    restoreInline(system, known.place, request),
+  );
+  const { hit, what, result, error } = struck;
+  if (error !== undefined) checkError(t, error, trouble);
+  if (hit === undefined) return undefined;
+  const failed = result && new Set(result.map((failure) => failure.path.toString('latin1')));
   const top = path.join(output, 'tree');
   const found = fs.existsSync(top) ? look(top) : new Map<string, string>();
   if (failed?.size === 0) t.deepEqual(differences(wanted, found), [], `${what}: not told`);
@@ -327,7 +305,7 @@ async function troubledRestore(
     t.true(isTold || isRight, `${what}: ${name} is wrong`);
   }
   removeScratch(output);
-  return plan.hit;
+  return hit;
 }
 
 for (const trouble of TROUBLES) {

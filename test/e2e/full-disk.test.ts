@@ -14,7 +14,7 @@ import { markDamaged, rebuildCatalog } from '../../src/keeper/index.js';
 import { changeKeys, type StorageOptions } from '../../src/server/index.js';
 import { addKeys, newestKeys, openClientDirectory } from '../../src/store/index.js';
 import { type FaultMode, faultySystem, type System } from '../../src/system/index.js';
-import { copyStore, Ledger, WritePlan } from '../helpers/faults.js';
+import { Ledger, WritePlan } from '../helpers/faults.js';
 import {
   backupInline,
   inlineSystem,
@@ -24,6 +24,7 @@ import {
   SMALL_STORE,
   withArchive,
 } from '../helpers/inline.js';
+import { copyAt, freshPaths } from '../helpers/strike.js';
 import {
   differences,
   dir,
@@ -59,12 +60,7 @@ const STORAGE: StorageOptions = {
 const home = makeScratch();
 process.env['XDG_STATE_HOME'] = path.join(home, 'state');
 test.after.always(() => removeScratch(home));
-let places = 0;
-
-function freshPath(what: string): string {
-  places += 1;
-  return path.join(home, `${what} ${places}`);
-}
+const freshPath = freshPaths(home);
 
 const source = path.join(home, 'tree');
 const LARGE = noise('large', 1_150_000);
@@ -102,12 +98,6 @@ async function finished(encrypts = false): Promise<Known> {
 
 async function run(system: System, place: Place, setName: string, more: InlineBackup = {}) {
   return backupInline(system, place, [source], { storage: STORAGE, setName, ...more });
-}
-
-function copyOf({ place }: Known): Place {
-  const copy = { ...place, store: freshPath('store') };
-  copyStore(place.store, copy.store);
-  return copy;
 }
 
 async function requireSet(
@@ -227,9 +217,9 @@ test.serial('a backup with deltas', async (t) => {
     async (system: System): Promise<void> => {
       await run(system, place, 'full');
     };
-  const writes = await writesOf(again(copyOf(known)));
+  const writes = await writesOf(again(copyAt(known.place, freshPath('store'))));
   await atEveryWrite(t, writes, async (at, mode) => {
-    const place = copyOf(known);
+    const place = copyAt(known.place, freshPath('store'));
     const { isDone, what } = await troubled(t, at, mode, again(place));
     await requireSet(t, place, 'before', known.wanted, what);
     if (isDone) await requireSet(t, place, 'full', wanted, what);
@@ -278,9 +268,9 @@ test.serial('a change of keys', async (t) => {
     };
   const newest = (place: Place): number =>
     parseKeyRecord(newestKeys(inlineSystem(), keysOf(place).path)!.bytes).number;
-  const writes = await writesOf(change(copyOf(known)));
+  const writes = await writesOf(change(copyAt(known.place, freshPath('store'))));
   await atEveryWrite(t, writes, async (at, mode) => {
-    const place = copyOf(known);
+    const place = copyAt(known.place, freshPath('store'));
     const { isDone, what } = await troubled(t, at, mode, change(place));
     t.true(isDone ? newest(place) === 2 : newest(place) <= 2, what);
     if (newest(place) === 1) await change(place)(inlineSystem());
@@ -298,9 +288,9 @@ test.serial('a rebuild leaves the catalog that it was to replace', async (t) => 
     async (system: System): Promise<void> => {
       await rebuildCatalog(system, openClientDirectory(system, place));
     };
-  const writes = await writesOf(rebuild(copyOf(known)));
+  const writes = await writesOf(rebuild(copyAt(known.place, freshPath('store'))));
   await atEveryWrite(t, writes, async (at, mode) => {
-    const place = copyOf(known);
+    const place = copyAt(known.place, freshPath('store'));
     const { what } = await troubled(t, at, mode, rebuild(place));
     await requireSet(t, place, 'before', known.wanted, what);
     await nextRun(t, place, wanted, what);
@@ -317,9 +307,9 @@ test.serial('an event between sessions', async (t) => {
     async (system: System): Promise<void> => {
       await markDamaged(system, openClientDirectory(system, place), STORAGE.store, [digest]);
     };
-  const writes = await writesOf(mark(copyOf(known)));
+  const writes = await writesOf(mark(copyAt(known.place, freshPath('store'))));
   await atEveryWrite(t, writes, async (at, mode) => {
-    const place = copyOf(known);
+    const place = copyAt(known.place, freshPath('store'));
     const { what } = await troubled(t, at, mode, mark(place));
     await nextRun(t, place, wanted, what);
     removeScratch(place.store);

@@ -3,12 +3,10 @@
  * turn: at any moment the client tells all that is kept, and the next run does the rest, with nothing done by
  * hand. TARDIS_FAULT_SEED replays a run, TARDIS_FAULT_STRIDE=1 leaves out nothing.
  */
-import fs from 'node:fs';
-import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { UpkeepReport } from '../../src/keeper/index.js';
 import { faultySystem, seededRandom, type System } from '../../src/system/index.js';
-import { copyStore, Ledger, Plan, type Trouble, TROUBLES, watchOnly } from '../helpers/faults.js';
+import { type Trouble, TROUBLES, watchOnly } from '../helpers/faults.js';
 import {
   backupInline,
   inlineSystem,
@@ -17,6 +15,7 @@ import {
   SMALL_STORE,
 } from '../helpers/inline.js';
 import { toldBy } from '../helpers/rekeys.js';
+import { copyAt, freshPaths, strike } from '../helpers/strike.js';
 import { makeScratch, removeScratch } from '../helpers/tree.js';
 import { bySet, changeTree, dropInline, keepUpInline } from '../helpers/upkeep.js';
 
@@ -37,12 +36,7 @@ const STORAGE = {
 
 const home = makeScratch();
 test.after.always(() => removeScratch(home));
-let places = 0;
-
-function freshPath(what: string): string {
-  places += 1;
-  return path.join(home, `${what} ${places}`);
-}
+const freshPath = freshPaths(home);
 
 interface Start {
   readonly place: Place;
@@ -67,12 +61,6 @@ async function withSets(): Promise<Start> {
 
 const starting = withSets();
 
-function copyOf({ place }: Start): Place {
-  const copy = { ...place, store: freshPath('store') };
-  copyStore(place.store, copy.store);
-  return copy;
-}
-
 async function purge(place: Place, system: System): Promise<UpkeepReport> {
   await dropInline(place, DROPPED, system);
   const frames = { native: system.native, keys: undefined };
@@ -85,36 +73,17 @@ async function hit(
   trouble: Trouble,
   at: number,
 ): Promise<string | undefined> {
-  const place = copyOf(start);
-  const ledger = new Ledger(inlineSystem());
-  const copy = `${place.store} as it was`;
-  const plan = new Plan(at, trouble.mode, () => {
-    if (trouble.dies === true) copyStore(place.store, copy);
-  });
-  let failed: unknown;
-  try {
-    await purge(place, faultySystem(ledger.system, plan));
-  } catch (error) {
-    failed = error;
-  }
-  const what = `${trouble.name} at operation ${at}, ${plan.hit} (seed ${seed})`;
-  if (trouble.dies !== true) {
-    if (failed !== undefined) t.truthy((failed as { code?: string }).code, `${what}: no code`);
-    if (plan.hit?.endsWith('.close') !== true) t.deepEqual(ledger.open, [], `${what}: still open`);
-  }
-  t.is(ledger.strayCloses, 0, `${what}: closed twice`);
-  ledger.closeAll();
-  if (fs.existsSync(copy)) {
-    removeScratch(place.store);
-    fs.renameSync(copy, place.store);
-  }
+  const place = copyAt(start.place, freshPath('store'));
+  const { hit: operation, what } = await strike(t, place.store, { trouble, at, seed }, (system) =>
+    purge(place, system),
+  );
   try {
     await check(t, place, start, what);
   } catch (error) {
     throw new Error(what, { cause: error });
   }
   removeScratch(place.store);
-  return plan.hit;
+  return operation;
 }
 
 async function check(t: ExecutionContext, place: Place, start: Start, what: string): Promise<void> {
@@ -142,7 +111,7 @@ for (const trouble of TROUBLES) {
     const start = await starting;
     t.true(start.kept.length < start.all.length);
     const plan = watchOnly();
-    const watched = copyOf(start);
+    const watched = copyAt(start.place, freshPath('store'));
     const { packs, deletedFiles } = await purge(watched, faultySystem(inlineSystem(), plan));
     t.true(packs > 0 && deletedFiles > packs, `${packs} packs, ${deletedFiles} files`);
     removeScratch(watched.store);

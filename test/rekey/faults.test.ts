@@ -8,10 +8,11 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { faultySystem, seededRandom } from '../../src/system/index.js';
 import { Codec } from '../../src/store/index.js';
-import { copyStore, Ledger, Plan, watchOnly, type Trouble, TROUBLES } from '../helpers/faults.js';
+import { watchOnly, type Trouble, TROUBLES } from '../helpers/faults.js';
 import { backupInline, inlineSystem, type Place, rebuildInline } from '../helpers/inline.js';
 import { WORDS, wordsIn } from '../helpers/plaintext.js';
 import { freshKeys, rekeyInline, toldBy } from '../helpers/rekeys.js';
+import { copyAt, freshPaths, strike } from '../helpers/strike.js';
 import {
   addTo,
   dir,
@@ -33,12 +34,7 @@ const MANY = /^(sql\.(run|get|all|iterate)|native\..*|files\.(status|read|write|
 const home = makeScratch();
 process.env['XDG_STATE_HOME'] = path.join(home, 'state');
 test.after.always(() => removeScratch(home));
-let places = 0;
-
-function freshPath(what: string): string {
-  places += 1;
-  return path.join(home, `${what} ${places}`);
-}
+const freshPath = freshPaths(home);
 
 interface Start {
   readonly place: Place;
@@ -72,12 +68,6 @@ async function plainClient(): Promise<Start> {
 
 const starting = plainClient();
 
-function copyOf({ place }: Start): Place {
-  const copy = { ...place, store: freshPath('store') };
-  copyStore(place.store, copy.store);
-  return copy;
-}
-
 /** Numbers of the operations to hit: the rare ones all, the others at random. */
 function pointsOf(operations: readonly string[]): number[] {
   const all = operations.map((operation, index) => ({ operation, at: index + 1 }));
@@ -100,34 +90,14 @@ async function hit(
   trouble: Trouble,
   at: number,
 ): Promise<string | undefined> {
-  const place = copyOf(start);
-  const ledger = new Ledger(inlineSystem());
-  const copy = `${place.store} as it was`;
-  const plan = new Plan(at, trouble.mode, () => {
-    if (trouble.dies === true) copyStore(place.store, copy);
-  });
-  let failed: unknown;
-  try {
-    await rekeyInline(faultySystem(ledger.system, plan), place, { keys: start.keys });
-  } catch (error) {
-    failed = error;
-  }
-  const what = `${trouble.name} at operation ${at}, ${plan.hit} (seed ${seed})`;
-  if (trouble.dies !== true && failed !== undefined) {
-    t.truthy((failed as { code?: string }).code, `${what}: an error without a code`);
-  }
-  const forgotten =
-    trouble.dies !== true && plan.hit?.endsWith('.close') !== true ? ledger.open : [];
-  t.deepEqual(forgotten, [], `${what}: still open`);
-  t.is(ledger.strayCloses, 0, `${what}: closed twice`);
-  ledger.closeAll();
-  if (fs.existsSync(copy)) {
-    removeScratch(place.store);
-    fs.renameSync(copy, place.store);
-  }
+  const place = copyAt(start.place, freshPath('store'));
+  const struck = await strike(t, place.store, { trouble, at, seed }, (system) =>
+    rekeyInline(system, place, { keys: start.keys }),
+  );
+  const { hit: operation, what, error } = struck;
   t.deepEqual(await toldBy(place), start.told, `${what}: the client can be read`);
   const isLeft = fs.existsSync(path.join(place.store, '.me.next'));
-  if (failed !== undefined || isLeft || wordsIn(place.store).length > 0) {
+  if (error !== undefined || isLeft || wordsIn(place.store).length > 0) {
     await rekeyInline(inlineSystem(), place);
   }
   t.deepEqual(await toldBy(place), start.told, `${what}: after the next run`);
@@ -139,7 +109,7 @@ async function hit(
   t.is((await rebuildInline(place)).damagedRecords, 0, what);
   t.deepEqual(await toldBy(place), start.told, `${what}: rebuilt`);
   removeScratch(place.store);
-  return plan.hit;
+  return operation;
 }
 
 for (const trouble of TROUBLES) {
@@ -147,7 +117,7 @@ for (const trouble of TROUBLES) {
     const start = await starting;
     t.deepEqual(wordsIn(start.place.store).length, 5, 'what is searched for is there');
     const plan = watchOnly();
-    const watched = copyOf(start);
+    const watched = copyAt(start.place, freshPath('store'));
     await rekeyInline(faultySystem(inlineSystem(), plan), watched, { keys: start.keys });
     removeScratch(watched.store);
     const hits: (string | undefined)[] = [];

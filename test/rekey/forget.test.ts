@@ -10,7 +10,7 @@ import type { ForgetRequest } from '../../src/model/index.js';
 import { forgetHere } from '../../src/rekey/index.js';
 import { Codec, newestKeys, openClientDirectory } from '../../src/store/index.js';
 import { faultySystem, nodeSystem, seededRandom } from '../../src/system/index.js';
-import { copyStore, Ledger, Plan, TROUBLES, watchOnly } from '../helpers/faults.js';
+import { TROUBLES, watchOnly } from '../helpers/faults.js';
 import {
   askInline,
   decodedBytes,
@@ -26,6 +26,7 @@ import {
   rebuildInline,
   SMALL_STORE,
 } from '../helpers/inline.js';
+import { copyAt, strike } from '../helpers/strike.js';
 import { giveKeys, keysIn, PASSWORD, rekeyInline, ringOf, toldBy } from '../helpers/rekeys.js';
 import {
   dir,
@@ -241,38 +242,17 @@ for (const trouble of TROUBLES) {
     const before = plain(await toldBy(start));
     const after = toldWithout(await toldBy(start), wishes);
     await askInline(start, wishes);
-    const copyOf = (name: string): Place => {
-      const place = { ...start, store: `${start.store} ${name}` };
-      copyStore(start.store, place.store);
-      return place;
-    };
-    const watched = copyOf('watched');
+    const watched = copyAt(start, `${start.store} watched`);
     const seen = watchOnly();
     await forgetInline(faultySystem(inlineSystem(), seen), watched);
     const random = seededRandom(seed);
     const step = seen.seen.length / points;
     for (let point = 0; point < points; point += 1) {
       const at = 1 + Math.floor((point + random.next()) * step);
-      const place = copyOf(String(at));
-      const ledger = new Ledger(inlineSystem());
-      const dead = `${place.store} dead`;
-      const plan = new Plan(at, trouble.mode, () => {
-        if (trouble.dies === true) copyStore(place.store, dead);
-      });
-      const work = forgetInline(faultySystem(ledger.system, plan), place);
-      const failed: unknown = await work.then(
-        () => undefined,
-        (error: unknown) => error,
+      const place = copyAt(start, `${start.store} ${at}`);
+      const { what } = await strike(t, place.store, { trouble, at, seed }, (system) =>
+        forgetInline(system, place),
       );
-      const what = `${trouble.name} at operation ${at}, ${plan.hit} (seed ${seed})`;
-      if (trouble.dies !== true && failed !== undefined) {
-        t.truthy((failed as { code?: string }).code, `${what}: an error without a code`);
-      }
-      ledger.closeAll();
-      if (fs.existsSync(dead)) {
-        removeScratch(place.store);
-        fs.renameSync(dead, place.store);
-      }
       const told = plain(await toldBy(place));
       t.true(
         [before, after].some((one) => one.join() === told.join()),

@@ -1,0 +1,79 @@
+/** One piece of work that meets trouble at its n-th operation, and what it leaves. */
+import fs from 'node:fs';
+import path from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { faultySystem, type System } from '../../src/system/index.js';
+import { copyStore, Ledger, Plan, type Trouble } from './faults.js';
+import { type Place, inlineSystem } from './inline.js';
+import { removeScratch } from './tree.js';
+
+/** New paths in a directory, each for a purpose. */
+export function freshPaths(home: string): (what: string) => string {
+  let count = 0;
+  return (what) => {
+    count += 1;
+    return path.join(home, `${what} ${count}`);
+  };
+}
+
+/** The store of `place` at another path. */
+export function copyAt(place: Place, store: string): Place {
+  copyStore(place.store, store);
+  return { ...place, store };
+}
+
+export interface Strike {
+  readonly trouble: Trouble;
+  /** The number of the operation; 1 is the first. */
+  readonly at: number;
+  /** Told in messages, to replay it. */
+  readonly seed: number;
+}
+
+export interface Struck<T> {
+  /** The operation that was hit; undefined: there were not so many. */
+  readonly hit: string | undefined;
+  /** For messages. */
+  readonly what: string;
+  /** Undefined: the work failed, with `error`. */
+  readonly result: T | undefined;
+  readonly error: unknown;
+}
+
+/**
+ * Works, and checks that an error has a code, that nothing is left open, and that nothing is closed twice. Of a process
+ * that died `directory` is afterwards what it was at that moment.
+ */
+export async function strike<T>(
+  t: ExecutionContext,
+  directory: string,
+  { trouble, at, seed }: Strike,
+  work: (system: System) => Promise<T>,
+): Promise<Struck<T>> {
+  const ledger = new Ledger(inlineSystem());
+  const dead = `${directory} as it was`;
+  const plan = new Plan(at, trouble.mode, () => {
+    if (trouble.dies === true) copyStore(directory, dead);
+  });
+  let result: T | undefined;
+  let error: unknown;
+  try {
+    result = await work(faultySystem(ledger.system, plan));
+  } catch (failed) {
+    error = failed;
+  }
+  const { hit } = plan;
+  const what = `${trouble.name} at operation ${at}, ${hit} (seed ${seed})`;
+  if (trouble.dies !== true) {
+    if (error !== undefined) t.truthy((error as { code?: string }).code, `${what}: no code`);
+    // A close that failed has closed nothing, as far as the ledger knows.
+    if (hit?.endsWith('.close') !== true) t.deepEqual(ledger.open, [], `${what}: still open`);
+  }
+  t.is(ledger.strayCloses, 0, `${what}: closed twice`);
+  ledger.closeAll();
+  if (fs.existsSync(dead)) {
+    removeScratch(directory);
+    fs.renameSync(dead, directory);
+  }
+  return { hit, what, result, error };
+}
