@@ -2,7 +2,7 @@
  * Takes paths out of a catalog's history: out of a private copy, from which a client is then written anew. A path is
  * meant as each set had it: a directory that was elsewhere before, or is now, keeps what it had there.
  */
-import { asTardisError } from '../errors/index.js';
+import { asTardisError, letGo } from '../errors/index.js';
 import { type ForgetReport, splitPath } from '../model/index.js';
 import { PrivateFolder, type SqlDatabase, type System } from '../system/index.js';
 import { ROOTS_DIRECTORY } from './directories.js';
@@ -73,8 +73,10 @@ export class ForgettingCopy {
       database.close();
       return new ForgettingCopy(folder, report, needed);
     } catch (error) {
-      database?.close();
-      folder.remove();
+      letGo(
+        () => database?.close(),
+        () => folder.remove(),
+      );
       throw asTardisError(error, `reading ${catalogPath}`);
     }
   }

@@ -1,3 +1,4 @@
+export { letGo } from './let-go.js';
 export {
   ERROR_TABLE,
   type ErrorCode,

@@ -4,7 +4,7 @@
  * that covers it; commit the catalog's transaction. The catalog never knows more than the disk.
  */
 import { Catalog, type CommitPoint, recoverCatalog } from '../catalog/index.js';
-import { isDiskFull } from '../errors/index.js';
+import { isDiskFull, letGo } from '../errors/index.js';
 import {
   acquireClient,
   type Backend,
@@ -331,17 +331,11 @@ export class ClientStore {
 
   /** Lets go at once after a failure; the next opening recovers. Never throws. */
   abandon(): void {
-    for (const step of [
+    letGo(
       () => this.packs.close(),
       () => this.backend.close(),
       () => this.catalog.abandon(),
       () => this.lock.release(),
-    ]) {
-      try {
-        step();
-      } catch {
-        continue; // the failure that led here is the one to tell
-      }
-    }
+    );
   }
 }

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { Access, type Archive, openArchiveIn } from '../archive/index.js';
 import { Catalog, ForgettingCopy, recoverCatalog } from '../catalog/index.js';
 import type { Keyring } from '../crypto/index.js';
-import { TardisError } from '../errors/index.js';
+import { letGo, TardisError } from '../errors/index.js';
 import type { ForgetRequest } from '../model/index.js';
 import { ClientStore, type StoreLimits } from '../keeper/index.js';
 import {
@@ -204,10 +204,12 @@ class Run {
       run.verifier.goOnAfter(verifiedUpTo);
       return run;
     } catch (error) {
-      store?.abandon();
-      map?.close();
-      archive?.close();
-      closeAll(old, whole, left);
+      letGo(
+        () => store?.abandon(),
+        () => map?.close(),
+        () => archive?.close(),
+        ...closersOf(old, whole, left),
+      );
       throw error;
     }
   }
@@ -282,19 +284,18 @@ class Run {
   abandon(): void {
     if (!this.isOpen) return;
     this.isOpen = false;
-    this.store.abandon();
-    for (const step of [() => this.map.close(), () => this.closeReading()]) {
-      try {
-        step();
-      } catch {
-        continue; // the failure that led here is the one to tell
-      }
-    }
+    const { store, map, archive, old, whole, left } = this;
+    letGo(
+      () => store.abandon(),
+      () => map.close(),
+      () => archive.close(),
+      ...closersOf(old, whole, left),
+    );
   }
 
   private closeReading(): void {
     this.archive.close();
-    closeAll(this.old, this.whole, this.left);
+    for (const close of closersOf(this.old, this.whole, this.left)) close();
   }
 
   /** No number that was given is given again. */
@@ -330,14 +331,13 @@ function requireAsked({ forgets }: Catalog, forgotten: readonly ForgetRequest[])
   throw new TardisError('CLIENT_BUSY', `${what}: run this again`);
 }
 
-function closeAll(
+function closersOf(
   old: OldGeneration,
   whole: OldGeneration,
   left: ForgettingCopy | undefined,
-): void {
-  if (old !== whole) old.close();
-  whole.close();
-  left?.close();
+): (() => void)[] {
+  const generations = old === whole ? [whole] : [old, whole];
+  return [...generations.map((one) => () => one.close()), () => left?.close()];
 }
 
 function requireRoom(system: System, generations: Generations, old: OldGeneration): void {
