@@ -2,7 +2,7 @@
  * Questions of a check to a catalog: to a private copy, so that they may take their time and have indexes of
  * their own. What they answer may be nonsense: the catalog is what is being checked.
  */
-import { asTardisError } from '../errors/index.js';
+import { asTardisError, letGo } from '../errors/index.js';
 import { PrivateFolder, type SqlDatabase, type System } from '../system/index.js';
 import { Catalog } from './catalog.js';
 import { differencesIn, type Inconsistency, inconsistenciesIn, lackingIn } from './audit-rules.js';
@@ -76,9 +76,11 @@ export class CatalogAudit {
       database.pragma('temp_store = MEMORY');
       return new CatalogAudit(folder, database, catalog);
     } catch (error) {
-      database?.close();
-      catalog?.close();
-      folder.remove();
+      letGo(
+        () => database?.close(),
+        () => catalog?.close(),
+        () => folder.remove(),
+      );
       throw asTardisError(error, `reading ${catalogPath}`);
     }
   }

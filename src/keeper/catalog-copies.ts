@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { Catalog, snapshotCatalog } from '../catalog/index.js';
-import { asTardisError, TardisError } from '../errors/index.js';
+import { asTardisError, letGo, TardisError } from '../errors/index.js';
 import { type ClientDirectory, Codec, decode, encode, encodedBound } from '../store/index.js';
 import { breather, type Files, PrivateFolder, type System } from '../system/index.js';
 
@@ -177,8 +177,10 @@ async function pack(
     if (isWhole) await files.syncDirectory(path.dirname(final));
     return isWhole;
   } catch (error) {
-    if (target !== undefined) files.close(target);
-    if (files.status(temporary) !== undefined) files.unlink(temporary);
+    const open = target;
+    letGo(open === undefined ? undefined : () => files.close(open), () => {
+      if (files.status(temporary) !== undefined) files.unlink(temporary);
+    });
     throw error;
   } finally {
     files.close(source);

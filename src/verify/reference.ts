@@ -6,6 +6,7 @@ import {
   recoverCatalog,
   type RecoveryReport,
 } from '../catalog/index.js';
+import { letGo } from '../errors/index.js';
 import type { Backend } from '../store/index.js';
 import { PrivateFolder, type System } from '../system/index.js';
 
@@ -33,8 +34,10 @@ export class Reference {
       catalog.close();
       return new Reference(system, folder, report);
     } catch (error) {
-      catalog?.abandon();
-      folder.remove();
+      letGo(
+        () => catalog?.abandon(),
+        () => folder.remove(),
+      );
       throw error;
     }
   }
