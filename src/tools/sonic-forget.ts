@@ -6,7 +6,7 @@ import type { Found, Settings } from '../config/index.js';
 import { parseKeyRecord } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
 import { dueForgets, forgetRequestsOf, previewForget } from '../keeper/index.js';
-import { displayName, type ForgetReport, type ForgetRequest } from '../model/index.js';
+import { displayName, type ForgetReport, type ForgetRequest, jsonName } from '../model/index.js';
 import { forgetHere } from '../rekey/index.js';
 import { spanOf } from '../retention/index.js';
 import { newestKeys, openClientDirectory } from '../store/index.js';
@@ -167,7 +167,7 @@ async function list({ client, json }: Options, there: ClientSets): Promise<numbe
 }
 
 function told({ path, ...rest }: ForgetRequest): object {
-  return { ...rest, path: displayName(path) };
+  return { ...rest, ...jsonName(path) };
 }
 
 async function undo({ client, json, undoForgets }: Options, there: ClientSets): Promise<number> {

@@ -55,7 +55,7 @@ test('a path is forgotten: shown before, taken back, and gone when its time is o
   t.is(yes.status, 0, yes.shown);
   t.regex(yes.shown, /--undo 1` takes it back/);
   const [asked] = (await told())['requests'] as { dueAtMs: number; askedAtMs: number }[];
-  t.like(asked, { id: 1, lastSet: 2, path: hidden });
+  t.like(asked, { id: 1, lastSet: 2, name: hidden });
   t.is(asked!.dueAtMs - asked!.askedAtMs, 7 * 86_400_000);
   t.regex(await shows('1'), /private/, 'until then it is there');
   t.regex(await succeed('sonic', ['forget-path', '--finish', ...place]), /Nothing .* is due/);
