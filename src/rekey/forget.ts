@@ -47,7 +47,7 @@ export async function forgetHere(
   } catch (error) {
     const failure = asTardisError(error);
     if (!GO_ON.has(failure.code) && generations.stage() !== 'switched') {
-      await generations.removeSecond();
+      await generations.removeSecond().catch(() => undefined); // the next run does it
     }
     throw failure;
   } finally {

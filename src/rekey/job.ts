@@ -196,7 +196,7 @@ class Run {
         old = new OldGeneration(system, first, oldKeyring, left.catalogPath);
       }
       requireAsked(whole.catalog, forgotten);
-      requireRoom(system, generations, old);
+      requireRoom(system, request, old);
       archive = openArchiveIn(system, first, new Access(undefined), 0);
       store = await ClientStore.open(system, second, limits);
       map = DigestMap.open(system, second.path);
@@ -340,12 +340,17 @@ function closersOf(
   return [...generations.map((one) => () => one.close()), () => left?.close()];
 }
 
-function requireRoom(system: System, generations: Generations, old: OldGeneration): void {
+function requireRoom(
+  system: System,
+  { generations, limits }: RekeyRequest,
+  old: OldGeneration,
+): void {
   const { catalogPath, path: directory } = old.directory;
   const catalogBytes = system.files.status(catalogPath)?.sizeBytes ?? 0;
   const contentBytes = old.catalog.history.recordBytes * (1 + GROWTH_PERCENT / 100);
   const neededBytes = Math.ceil(contentBytes) + 4 * catalogBytes + SPARE_BYTES;
-  const missingBytes = neededBytes - generations.secondBytes() - generations.freeBytes();
+  const spareBytes = generations.freeBytes() - (limits.leastFreeBytes ?? 0);
+  const missingBytes = neededBytes - generations.secondBytes() - spareBytes;
   if (missingBytes <= 0) return;
   throw new TardisError(
     'DISK_FULL',

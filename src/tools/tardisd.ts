@@ -207,8 +207,9 @@ function namesOf({ formats, priorities }: FormatWords): FormatWords {
 function upkeepPlan(settings: Settings<'tardisd'>): DaemonOptions['upkeep'] {
   const { single } = settings;
   const { packBytes, packContentBytes, catalogCacheBytes, allowUpgrades: mayUpgrade } = settings;
-  const { earlyPurgeBytes, leastAgeSeconds } = settings;
+  const { earlyPurgeBytes, leastAgeSeconds, leastFreeBytes } = settings;
   return {
+    leastFreeBytes,
     limits: { packBytes, packContentBytes, catalogCacheBytes, mayUpgrade, asksForLock: false },
     graceMs: single ? 0 : settings.removeAfterSeconds * 1000,
     wasteRatio: settings.wastePercent / 100,

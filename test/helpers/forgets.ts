@@ -1,7 +1,7 @@
 /** Paths that a client forgets, told a second way: what each set lists, but for what is at or below them. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { changeSets, forgetRequestsOf } from '../../src/keeper/index.js';
+import { changeSets, forgetRequestsOf, type StoreLimits } from '../../src/keeper/index.js';
 import { finishSwitched, forgetHere } from '../../src/rekey/index.js';
 import type { ForgetRequest } from '../../src/model/index.js';
 import {
@@ -36,13 +36,17 @@ export async function askInline(
 }
 
 /** Carries out what was asked for, as a server does it, of a client that does not encrypt. */
-export async function forgetInline(system: System, place: Place): Promise<void> {
+export async function forgetInline(
+  system: System,
+  place: Place,
+  limits: StoreLimits = SMALL_STORE.store,
+): Promise<void> {
   const directory = openClientDirectory(system, place);
   await finishSwitched(system, directory);
   const requests = forgetRequestsOf(system, directory);
   if (requests.length === 0) return;
   await forgetHere(system, directory, requests, {
-    limits: SMALL_STORE.store,
+    limits,
     skipFile: 'skip',
     verify: true,
     acceptDamage: false,

@@ -235,6 +235,16 @@ test('waiting keys and accounts of a client that does not encrypt stay as they a
   t.is(fs.readFileSync(path.join(account, 'keys', '00000001.key'), 'utf8'), 'record');
 });
 
+test('a client is not written anew at the cost of what is to stay free', async (t) => {
+  const { place, source } = await withSecrets(t);
+  await askInline(place, secretsOf(source));
+  const before = plain(await toldBy(place));
+  const limits = { ...SMALL_STORE.store, leastFreeBytes: 2 ** 60 };
+  t.is(await rejectedCode(forgetInline(nodeSystem(), place, limits)), 'DISK_FULL');
+  t.deepEqual(fs.readdirSync(place.store), ['me']);
+  t.deepEqual(plain(await toldBy(place)), before);
+});
+
 for (const trouble of TROUBLES) {
   test.serial(`forgetting: ${trouble.name}`, async (t) => {
     const { place: start, source } = await withSecrets(t);

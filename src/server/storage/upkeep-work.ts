@@ -48,6 +48,8 @@ export interface UpkeepWork
   readonly skipFile: string;
   /** Permissions that nothing in the store gets. */
   readonly umask?: number | undefined;
+  /** What stays free where the store is: a client is not written anew at the cost of it. */
+  readonly leastFreeBytes: number;
   /** Carry out what is due to be forgotten. */
   readonly forgets: boolean;
 }
@@ -77,8 +79,8 @@ export async function keepUpHere(
   const keys = newestKeys(system, directory.path);
   const isEncrypted = keys !== undefined && parseKeyRecord(keys.bytes).isEncrypting;
   const frames = isEncrypted ? undefined : { native: system.native, keys: undefined };
-  const { early: wish, purge, skipFile: _, umask: __, forgets: ___, ...rest } = work;
-  const options = { ...rest, frames, signal };
+  const { early: wish, purge, limits, graceMs, wasteRatio, isThorough } = work;
+  const options = { limits, graceMs, wasteRatio, isThorough, frames, signal };
   const forgot = isEncrypted ? NOTHING_FORGOTTEN : await forgetDue(system, directory, work, signal);
   const report = purge && (await followRules(system, directory, work, purge));
   const early = wish === undefined ? [] : await purgeEarly(system, directory, wish, options);
@@ -117,7 +119,8 @@ async function forgetDue(
   }
   try {
     // In a thread of its own: it writes all of the client anew, and others' sessions are here.
-    const { limits, umask, skipFile } = work;
+    const { umask, skipFile, leastFreeBytes } = work;
+    const limits = { ...work.limits, leastFreeBytes };
     const task = { kind: 'forget', requests: due, skipFile } as const;
     await runTending({ directory, limits, umask, work: task }, signal);
     return { forgotten: due.length, forgetFailure: undefined };
