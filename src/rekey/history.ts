@@ -2,6 +2,7 @@
  * Brings sets into the new generation, oldest first, each as the changes it made: numbers of sets, roots and
  * directories stay, and so do all dates. A set is durable with all it has, or not there.
  */
+import { defaultOf } from '../config/index.js';
 import {
   type BackupSet,
   type CatalogEntry,
@@ -22,6 +23,7 @@ import {
   RowOffset,
   RowReader,
 } from '../model/index.js';
+import { isNameByFormat } from '../retention/index.js';
 import { type ClientStore, defaultSetName, SetJournal } from '../keeper/index.js';
 import { buildEvent, type RootRecord } from '../store/index.js';
 import { breather } from '../system/index.js';
@@ -201,11 +203,17 @@ export class History {
     }
   }
 
-  /** What the user has called a set is sealed; what a server made up is not. */
-  private nameOf({ set, firstName: name, openedAtMs }: BackupSet): string {
-    const plain = this.old.openText(name);
-    if (plain === name && plain === defaultSetName(set, openedAtMs)) return plain;
-    return this.keys.text(plain);
+  /** What the user has called a set is sealed; what a server made up is not: it goes by such names. */
+  private nameOf(set: BackupSet): string {
+    const plain = this.old.openText(set.firstName);
+    return this.isMadeUp(set, plain) ? plain : this.keys.text(plain);
+  }
+
+  private isMadeUp({ set, firstName, openedAtMs }: BackupSet, plain: string): boolean {
+    if (this.old.keyring !== undefined) return plain === firstName;
+    const kept = this.old.catalog.settings.all().find(({ key }) => key === 'Formats')?.value;
+    const formats = [...defaultOf('formats'), ...(kept?.split(/[\s,]+/) ?? [])];
+    return plain === defaultSetName(set, openedAtMs) || isNameByFormat(formats, plain, openedAtMs);
   }
 
   private replayEnds(journal: SetJournal, directory: number): void {

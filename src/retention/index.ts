@@ -11,6 +11,7 @@ export {
 export {
   formatFault,
   type FormattedName,
+  isNameByFormat,
   nameByFormat,
   type NameFormat,
   withoutCount,

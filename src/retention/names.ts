@@ -43,6 +43,15 @@ export function withoutCount(name: string): string {
   return name.replace(/\.\d{1,3}$/, '');
 }
 
+/** Whether one of the formats gives a set of this moment this name, with a count or without. */
+export function isNameByFormat(formats: readonly string[], name: string, atMs: number): boolean {
+  const at = new Date(atMs);
+  return formats.some((format) => {
+    const made = strftime(format, at);
+    return made === name || made === withoutCount(name);
+  });
+}
+
 /** A moment with two digits everywhere. */
 const SAMPLE = new Date(2033, 10, 22, 13, 44, 55);
 

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
+  listedSets,
   backup,
   jsonLines,
   type Outcome,
@@ -193,6 +194,25 @@ test('a client with a password that does not encrypt keeps it when it is encrypt
   await succeed('sonic', ['encrypt', ...place, '-P', SECRET, '--yes']);
   t.deepEqual(wordsIn(store), []);
   t.deepEqual(differences(look(source), await restored(lab, ['-P', SECRET], 'out')), []);
+});
+
+test('names by format go on after new keys, and what the user has called a set is sealed', async (t) => {
+  const { store, source, place } = await small(t, 1000);
+  const key = ['-P', SECRET];
+  const names = async (): Promise<string[]> => {
+    const sets = await listedSets(store, 'me', key);
+    return sets.map(({ name }) => name.replace(/-.*/, ''));
+  };
+  const secret = WORDS.set.replace(/-.*/, '');
+  const next = (): Promise<unknown> => backup([...place, '--local', ...key, source]);
+  await backup([...place, '--local', source]);
+  await succeed('sonic', ['encrypt', ...place, '--yes', ...key]);
+  await next();
+  t.deepEqual(await names(), [secret, 'Monthly', 'Weekly']);
+  await succeed('sonic', ['rekey', ...place, '--yes', ...key]);
+  await next();
+  t.deepEqual(await names(), [secret, 'Monthly', 'Weekly', 'Daily']);
+  t.deepEqual(wordsIn(store), []);
 });
 
 test('the old generation is removed by nobody who was not asked', async (t) => {

@@ -220,8 +220,12 @@ export interface ListedSet {
   readonly state: string;
 }
 
-export async function listedSets(store: string, client: string): Promise<ListedSet[]> {
-  const shown = await succeed('lstardis', ['-D', store, '-C', client, '--json']);
+export async function listedSets(
+  store: string,
+  client: string,
+  args: readonly string[] = [],
+): Promise<ListedSet[]> {
+  const shown = await succeed('lstardis', ['-D', store, '-C', client, '--json', ...args]);
   return (JSON.parse(shown) as { sets: ListedSet[] }).sets;
 }
 

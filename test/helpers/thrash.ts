@@ -278,6 +278,7 @@ class Thrash {
         return;
       case 'remote server':
         server?.kill();
+        this.server = undefined; // the next run starts another one
     }
   }
 

@@ -32,7 +32,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   compare: [...COMMON, 'workers', 'archive', 'restore'],
   keeper: [...COMMON, 'catalog', 'retention'],
   server: [...COMMON, 'notify', 'catalog', 'archive', 'keeper', 'retention', 'rekey', 'verify'],
-  rekey: [...COMMON, 'catalog', 'archive', 'keeper'],
+  rekey: [...COMMON, 'catalog', 'archive', 'keeper', 'retention'],
   verify: [...COMMON, 'catalog', 'keeper'],
   mount: [...BASE, 'archive'],
   remote: [...BASE, 'transport', 'crypto', 'archive', 'login', 'delta', 'verify'],
