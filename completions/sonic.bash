@@ -144,9 +144,9 @@ _tardis_complete_sonic() {
       --database | -D) kind='dirs' ;;
       --client | -C) kind='live clients' ;;
       --config | --password-file | -F | --newpassword-file) kind='files' ;;
-      --job | --password | -P | --password-prog | --newpassword | --newpassword-prog | --server | --umask) kind='any' ;;
+      --job | --password | -P | --password-prog | --newpassword | --newpassword-prog | --umask) kind='any' ;;
     esac
-    options='--database -D --client -C --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --newpassword --newpassword-file --newpassword-prog --server --umask --yes --verify --noverify --accept-damage --abort --help --version'
+    options='--database -D --client -C --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --newpassword --newpassword-file --newpassword-prog --umask --yes --verify --noverify --accept-damage --abort --help --version'
     rest='any'
     ;;
   encrypt)
@@ -155,9 +155,9 @@ _tardis_complete_sonic() {
       --database | -D) kind='dirs' ;;
       --client | -C) kind='live clients' ;;
       --config | --password-file | -F) kind='files' ;;
-      --job | --password | -P | --password-prog | --server | --umask) kind='any' ;;
+      --job | --password | -P | --password-prog | --umask) kind='any' ;;
     esac
-    options='--database -D --client -C --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --server --umask --all --yes --verify --noverify --accept-damage --abort --help --version'
+    options='--database -D --client -C --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --umask --all --yes --verify --noverify --accept-damage --abort --help --version'
     rest='any'
     ;;
   keys)

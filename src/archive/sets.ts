@@ -3,7 +3,7 @@ import type { BackupSet } from '../catalog/index.js';
 import { TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 
-/** A set by number or name; undefined: the newest complete one. Throws NO_SUCH_SET. */
+/** A set by number or name; undefined: the newest complete one. Throws NO_SUCH_SET, USAGE for a name of several. */
 export function setNamed(
   client: string,
   sets: readonly BackupSet[],
@@ -12,13 +12,19 @@ export function setNamed(
   let found: BackupSet | undefined;
   if (text === undefined) found = sets.findLast((set) => set.state === 'complete');
   else if (/^\d+$/.test(text)) found = sets.find((set) => set.set === Number(text));
-  else found = sets.findLast((set) => set.name === text);
+  else found = onlyOne(sets.filter((set) => set.name === text));
   if (found !== undefined) return found;
   const what =
     text === undefined
       ? 'no complete backup set'
       : `no backup set "${displayName(Buffer.from(text))}"`;
   throw new TardisError('NO_SUCH_SET', `the client "${client}" has ${what}`);
+}
+
+function onlyOne(named: readonly BackupSet[]): BackupSet | undefined {
+  if (named.length <= 1) return named[0];
+  const numbers = named.map(({ set }) => set).join(', ');
+  throw new TardisError('USAGE', `several backup sets have this name: say which of ${numbers}`);
 }
 
 /** The newest complete set begun at a moment or before. Throws NO_SUCH_SET. */

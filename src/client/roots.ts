@@ -229,7 +229,7 @@ export function missingFailures(missing: readonly MissingRoot[]): Failure[] {
     slot: NO_SLOT,
     name: ROOT_NAME,
     path,
-    what: 'held',
+    what: 'unreadable',
     reason: `it cannot be opened: ${reason}`,
   }));
 }

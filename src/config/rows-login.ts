@@ -154,7 +154,7 @@ export const LOGIN_ROWS = {
   },
   throughServer: {
     type: 'text',
-    tools: [...REMOTE_SONIC, 'sonic rekey', 'sonic encrypt'],
+    tools: REMOTE_SONIC,
     flags: '--server <host>',
     help: 'do it through the tardisd of this host, not in the directory of the store',
     test: 'sonic makes a client and changes its password through a server',

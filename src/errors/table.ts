@@ -292,7 +292,7 @@ export const ERROR_TABLE = Object.freeze({
     3,
     'The files named above could not be restored; the rest is there.',
   ),
-  INTERRUPTED: row('interrupted', 130, 'Run again; it continues from the last checkpoint.'),
+  INTERRUPTED: row('interrupted', 130, 'Run it again; what was finished before stays.'),
   INTERNAL: row('bug', 1, 'This is a bug: please report the text above.'),
 });
 

@@ -37,7 +37,7 @@ export {
   withdrawForget,
 } from './forget-requests.js';
 export { changeSetting } from './settings-changes.js';
-export { changeSets, dropSets, markSets } from './set-changes.js';
+export { changeSets, dropSets, markSets, previewDrop } from './set-changes.js';
 export {
   keepUp,
   type UpkeepOptions,

@@ -2,7 +2,7 @@
  * What is changed of whole sets outside of backups: they are given up, or get other marks. Each change is one event,
  * durable when it is told. Whoever asks gets the client's lock for a moment, or is told that it is busy.
  */
-import { applyEvent, type BackupSet, type Catalog } from '../catalog/index.js';
+import { applyEvent, type BackupSet, Catalog } from '../catalog/index.js';
 import { TardisError } from '../errors/index.js';
 import { changedMarks, type SetChange } from '../model/index.js';
 import {
@@ -30,18 +30,44 @@ export async function dropSets(
 ): Promise<void> {
   const nowMs = system.clock.nowMs();
   await changeSets(system, directory, limits, (listed) => {
-    const seen = seenMoments(listed);
-    const isInDoubt = leastAgeMs > 0 && isClockInDoubt(listed, nowMs);
-    for (const set of sets) {
-      requireDroppable(directory.client, listed, set);
-      const isOld = !isInDoubt && isOldEnough(seen.get(set), nowMs, leastAgeMs);
-      if (leastAgeMs === 0 || isOld) continue;
-      const age = `${Math.ceil(leastAgeMs / 1000)} seconds`;
-      const why = `${set} of "${directory.client}" is not surely older than ${age} (LeastAge)`;
-      throw new TardisError('SET_TOO_YOUNG', why);
-    }
+    requireAllDroppable(directory.client, listed, sets, leastAgeMs, nowMs);
     return [{ type: 'dropped', sets }];
   });
+}
+
+/** Whether they could be dropped now. Throws what `dropSets` throws, but for CLIENT_BUSY. */
+export function previewDrop(
+  system: System,
+  directory: ClientDirectory,
+  sets: readonly number[],
+  leastAgeMs: number,
+): void {
+  const catalog = Catalog.openForReading(system, directory.catalogPath);
+  try {
+    const listed = catalog.sets.listed();
+    requireAllDroppable(directory.client, listed, sets, leastAgeMs, system.clock.nowMs());
+  } finally {
+    catalog.close();
+  }
+}
+
+function requireAllDroppable(
+  client: string,
+  listed: readonly BackupSet[],
+  sets: readonly number[],
+  leastAgeMs: number,
+  nowMs: number,
+): void {
+  const seen = seenMoments(listed);
+  const isInDoubt = leastAgeMs > 0 && isClockInDoubt(listed, nowMs);
+  for (const set of sets) {
+    requireDroppable(client, listed, set);
+    const isOld = !isInDoubt && isOldEnough(seen.get(set), nowMs, leastAgeMs);
+    if (leastAgeMs === 0 || isOld) continue;
+    const age = `${Math.ceil(leastAgeMs / 1000)} seconds`;
+    const why = `${set} of "${client}" is not surely older than ${age} (LeastAge)`;
+    throw new TardisError('SET_TOO_YOUNG', why);
+  }
 }
 
 /** Changes the marks of sets, all or none. Throws NO_SUCH_SET, MARKS_INVALID, CLIENT_BUSY. */

@@ -1,6 +1,7 @@
 /** Settings that are kept with a client: each change is an event, durable when it is told. */
 import { keptKey, keptValue } from '../config/index.js';
 import { settingsOf } from '../catalog/index.js';
+import { requireMeaning } from '../retention/index.js';
 import type { ClientDirectory } from '../store/index.js';
 import type { System } from '../system/index.js';
 import type { StoreLimits } from './client-store.js';
@@ -15,7 +16,7 @@ export async function changeSetting(
   value: string | undefined,
 ): Promise<void> {
   const key = keptKey(text);
-  if (value !== undefined) keptValue(key, value);
+  if (value !== undefined) requireMeaning(key, keptValue(key, value));
   await changeSets(system, directory, limits, (_sets, catalog) => {
     if (settingsOf(catalog).get(key) === value) return [];
     return [{ type: 'setting', key, ...(value === undefined ? {} : { value }) }];

@@ -3,13 +3,19 @@ import { isUtf8 } from 'node:buffer';
 
 const SLASH = Buffer.from('/');
 
-/** Text for a terminal or log: UTF-8 as it is, control characters and other bytes as `\xNN`. */
+/** Control characters, separators of lines, and what turns the direction of text. */
+const OBEYED = /[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/**
+ * Text for a terminal or log: UTF-8 as it is, but for what a terminal would obey: that, and bytes that are no text, as
+ * `\xNN` or `\uNNNN`.
+ */
 export function displayName(name: Uint8Array): string {
   const buffer = Buffer.from(name.buffer, name.byteOffset, name.byteLength);
   const text = isUtf8(buffer) ? buffer.toString('utf8') : escapeHighBytes(buffer);
-  // eslint-disable-next-line no-control-regex
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/gu, (character) => {
-    return `\\x${character.codePointAt(0)!.toString(16).padStart(2, '0')}`;
+  return text.replaceAll(OBEYED, (character) => {
+    const code = character.codePointAt(0)!.toString(16);
+    return code.length > 2 ? `\\u${code.padStart(4, '0')}` : `\\x${code.padStart(2, '0')}`;
   });
 }
 

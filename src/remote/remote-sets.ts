@@ -20,7 +20,7 @@ export interface RemoteSets {
   readonly archive: Archive;
   readonly keyring: Keyring | undefined;
   /** Throws NOT_PERMITTED, NO_SUCH_SET, SET_IS_NEWEST, SET_LOCKED, CLIENT_BUSY, CONNECTION_LOST. */
-  drop(sets: readonly number[]): Promise<void>;
+  drop(sets: readonly number[], preview: boolean): Promise<void>;
   /** By the server's rules, or only what would go by them. Throws NOT_PERMITTED, CLIENT_BUSY, CONNECTION_LOST. */
   purge(isPreview: boolean): Promise<Verdicts>;
   /** A title is given as it is to be stored. Throws NOT_PERMITTED, NO_SUCH_SET, MARKS_INVALID, CLIENT_BUSY, CONNECTION_LOST. */
@@ -50,11 +50,11 @@ export async function openRemoteSets(system: System, place: RemotePlace): Promis
   return {
     archive: archiveOf(system, place.client, peer, keyring),
     keyring,
-    drop: async (sets) => {
-      await peer.ask('dropSets', 'setsDropped', { sets: [...sets] });
+    drop: async (sets, preview) => {
+      await peer.ask('dropSets', 'setsDropped', { sets: [...sets], preview });
     },
     purge: async (preview) => {
-      const { head } = await peer.ask('purgeSets', 'setsPurged', { preview });
+      const { head } = await peer.ask(preview ? 'previewPurge' : 'purgeSets', 'setsPurged', {});
       return verdictsFromWire(head);
     },
     mark: async (sets, wish) => {

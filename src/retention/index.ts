@@ -28,6 +28,7 @@ export {
 export {
   type FormatWords,
   formatsOf,
+  requireMeaning,
   rulesOf,
   type RuleWords,
   serverRules,

@@ -1,6 +1,6 @@
 /** Rules of retention and formats of names, as they are written in settings. */
 import { TardisError } from '../errors/index.js';
-import { tagFault } from '../model/index.js';
+import { displayName, tagFault } from '../model/index.js';
 import { formatFault, type NameFormat } from './names.js';
 import { hasRules, type PriorityPeriod, type RetentionRules } from './rules.js';
 
@@ -41,10 +41,7 @@ const USUAL_PERIODS = ['0', '180', '30'];
 export function rulesOf(words: RuleWords): RetentionRules {
   const { priorities, keepPeriods, keepWithin, keepTags } = words;
   const { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly } = words;
-  for (const tag of keepTags) {
-    const fault = tagFault(tag);
-    if (fault !== undefined) throw invalid(`a tag to keep ${fault}`);
-  }
+  for (const tag of keepTags) requireTag(tag);
   return {
     periods: keepPeriods === undefined ? [] : periodsOf(priorities, keepPeriods),
     keepLast,
@@ -77,10 +74,36 @@ export function formatsOf({ formats, priorities }: FormatWords): NameFormat[] {
     throw invalid(`there are ${words.length} Formats and ${ranks.length} Priorities`);
   }
   return words.map((format, index) => {
-    const fault = formatFault(format);
-    if (fault !== undefined) throw invalid(`Formats: a name made by "${format}" ${fault}`);
+    requireFormat(format);
     return { format, priority: ranks[index]! };
   });
+}
+
+/**
+ * What is to be kept with a client must mean something by itself; whether it fits what else there is, is seen when rules
+ * are followed, since they are changed one by one. Throws CONFIG_INVALID.
+ */
+export function requireMeaning(key: string, value: unknown): void {
+  const words = wordsOf(Array.isArray(value) ? value.map(String) : [String(value)]);
+  if (key === 'KeepWithin') for (const span of words) spanOf(span, key);
+  else if (key === 'Priorities') numbersOf(words, key);
+  else if (key === 'KeepPeriods') periodsOf(words, words);
+  else if (key === 'Formats') for (const format of words) requireFormat(format);
+  else if (key === 'KeepTags') for (const tag of words) requireTag(tag);
+}
+
+function requireFormat(format: string): void {
+  const fault = formatFault(format);
+  if (fault !== undefined) throw invalid(`Formats: a name made by "${shown(format)}" ${fault}`);
+}
+
+function requireTag(tag: string): void {
+  const fault = tagFault(tag);
+  if (fault !== undefined) throw invalid(`a tag to keep ${fault}`);
+}
+
+function shown(text: string): string {
+  return displayName(Buffer.from(text));
 }
 
 function periodsOf(priorities: readonly string[], days: readonly string[]): PriorityPeriod[] {
@@ -98,7 +121,7 @@ function wordsOf(list: readonly string[]): string[] {
 
 function numbersOf(list: readonly string[], where: string): number[] {
   return wordsOf(list).map((word) => {
-    if (!/^-?\d{1,7}$/.test(word)) throw invalid(`${where}: "${word}" is no whole number`);
+    if (!/^-?\d{1,7}$/.test(word)) throw invalid(`${where}: "${shown(word)}" is no whole number`);
     return Number(word);
   });
 }
@@ -107,7 +130,7 @@ function numbersOf(list: readonly string[], where: string): number[] {
 export function spanOf(text: string, what = '--keep-within'): number {
   const found = /^(\d{1,6})([hdwmy])$/i.exec(text);
   if (found === null) {
-    throw invalid(`${what} is "${text}", but must be a time such as 12h, 30d, 8w, 6m or 2y`);
+    throw invalid(`${what} is "${shown(text)}", but must be a time such as 12h, 30d, 8w, 6m or 2y`);
   }
   return Number(found[1]) * UNITS_MS[found[2]!.toLowerCase()]!;
 }

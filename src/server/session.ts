@@ -8,6 +8,7 @@
  * session's rights before anything else looks at it. Who adds must first show, by the ticket, that he has heard
  * the welcome of this very connection: what was recorded of another one is refused.
  */
+import { Catalog } from '../catalog/index.js';
 import { asTardisError, type ErrorCode, TardisError } from '../errors/index.js';
 import type { Right } from '../model/index.js';
 import {
@@ -83,6 +84,8 @@ export class Session {
   private isMet = false;
   /** It goes on with a session that has lost its connection. */
   private isReturn = false;
+  /** Who is there has shown who he is. */
+  private isProven = false;
   private challenged: Challenged | undefined;
   private isOver = false;
   private opening: Promise<void> | undefined;
@@ -161,6 +164,7 @@ export class Session {
     const { rights, session } = this;
     if (rights === undefined || session === undefined) return; // it was refused
     if (row.right !== undefined) requireRight(rights, row.right, session.account);
+    if (name === 'setKeys') this.requireNoBackups(session.client);
     if (name === 'acknowledge') {
       const { ticket, upTo } = decodeMessage(name, bytes).head;
       session.acknowledge(ticket, upTo);
@@ -228,9 +232,13 @@ export class Session {
     const isProven = proof.length > 0 || this.connection.channel.kind === 'unix';
     if (purpose === Purpose.read && !isProven) {
       const why = 'over a network only who has a password may read';
-      throw new TardisError('NOT_PERMITTED', `${why}; the client has none (sonic setpass)`);
+      throw new TardisError(
+        'NOT_PERMITTED',
+        `${why}; the client has none: \`sonic setpass\` on the machine of the store`,
+      );
     }
     const directory = openClientDirectory(system, { store: baseDir, client, catalogFile });
+    this.isProven = isProven;
     const rights = rightsOf(system, directory.path, account);
     requireRight(rights, purpose === Purpose.backup ? 'add' : 'list', account);
     if (ticket.length > 0) {
@@ -262,6 +270,25 @@ export class Session {
     }
     session.resume(this, ticket, upTo);
     return session;
+  }
+
+  /**
+   * Whoever sets the first password of a client can read all of it, and nobody else can any more: over a network, where
+   * anybody may greet, only before there is anything. Throws NOT_PERMITTED.
+   */
+  private requireNoBackups(client: string): void {
+    if (this.isProven) return;
+    const { system, baseDir, catalogFile } = this.services;
+    const { catalogPath } = openClientDirectory(system, { store: baseDir, client, catalogFile });
+    const catalog = Catalog.openForReading(system, catalogPath);
+    try {
+      if (catalog.sets.all().length === 0) return;
+    } finally {
+      catalog.close();
+    }
+    const why = 'over a network nobody sets the first password of a client that has backups';
+    const instead = 'run `sonic setpass` on the machine of the store';
+    throw new TardisError('NOT_PERMITTED', `${why}: ${instead}`);
   }
 
   private watchRights(client: string, account: string): void {

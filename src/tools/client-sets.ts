@@ -8,6 +8,7 @@ import {
   dropSets,
   forgetRequestsOf,
   markSets,
+  previewDrop,
   previewForget,
   previewPurgeOf,
   type PurgeWish,
@@ -31,6 +32,8 @@ export interface ClientSets {
   readonly keyring: Keyring | undefined;
   /** Throws NO_SUCH_SET, SET_IS_NEWEST, SET_LOCKED, CLIENT_BUSY; through a server NOT_PERMITTED too. */
   drop(sets: readonly number[]): Promise<void>;
+  /** Throws what dropping them would throw now. */
+  previewDrop(sets: readonly number[]): Promise<void>;
   /** By these rules, or through a server by its own. Throws CLIENT_BUSY; through a server NOT_PERMITTED too. */
   preview(wish: PurgeWish): Promise<Verdicts>;
   /** Drops what a preview has told; a server decides once more. */
@@ -81,6 +84,7 @@ async function openHere(
     },
     keyring,
     drop: (sets) => dropSets(system, directory, storeLimits(), sets, 0),
+    previewDrop: async (sets) => previewDrop(system, directory, sets, 0),
     preview: async ({ rules, ...wish }) => {
       const seal = (tag: string): string => keyring?.names.text(tag) ?? tag;
       const sealedRules = { ...rules, keepTags: rules.keepTags.map(seal) };
@@ -113,7 +117,8 @@ async function openThere(
   return {
     sets: () => there.archive.sets(),
     keyring: there.keyring,
-    drop: (sets) => there.drop(sets),
+    drop: (sets) => there.drop(sets, false),
+    previewDrop: (sets) => there.drop(sets, true),
     preview: () => there.purge(true),
     purge: () => there.purge(false),
     mark: (sets, wish) => there.mark(sets, sealed(wish, there.keyring)),

@@ -20,12 +20,8 @@ export function chosenSets(
 
 function meant(client: string, sets: readonly BackupSet[], word: string): BackupSet[] {
   const range = /^(\d+)-(\d+)$/.exec(word);
-  const named = sets.filter(({ name }) => name === word);
-  if (named.length > 1 && !/^\d+$/.test(word)) {
-    const numbers = named.map(({ set }) => set).join(', ');
-    throw new TardisError('USAGE', `several backup sets have this name: say which of ${numbers}`);
-  }
-  if (range === null || named.length > 0) return [setNamed(client, sets, word)];
+  const isName = sets.some(({ name }) => name === word);
+  if (range === null || isName) return [setNamed(client, sets, word)];
   const [first, last] = [Number(range[1]), Number(range[2])];
   const found = sets.filter(({ set }) => set >= first && set <= last);
   if (found.length > 0) return found;

@@ -36,8 +36,9 @@ export async function deleteSets(options: DeleteOptions, found: Sources): Promis
       options.setsToDelete,
       options.recentSet,
     );
-    if (!mayGo(options, sets)) return 0;
     const numbers = sets.map(({ set }) => set);
+    await there.previewDrop(numbers); // before a question
+    if (!mayGo(options, sets)) return 0;
     const signal = interruptSignal('sonic delete', CLEARED_LATER); // before, a signal ends this at once
     await there.drop(numbers);
     const isHere = options.throughServer === undefined; // a server clears up by itself

@@ -139,6 +139,7 @@ function linesOf({ set, roots, notes, seal, config }: SetInfo): string[] {
   add('seal', SEALS[seal]);
   roots.forEach((root, index) => add(index === 0 ? 'roots' : '', displayName(root)));
   for (const [name, value] of Object.entries(set.stats)) {
+    if (CLOCK_FIGURES.has(name)) continue;
     add(wordsOf(name), name.endsWith('Bytes') ? formatBytes(value) : formatCount(value));
   }
   for (const [index, { path, what, reason }] of notes.slice(0, MAX_NOTES_SHOWN).entries()) {
@@ -150,6 +151,9 @@ function linesOf({ set, roots, notes, seal, config }: SetInfo): string[] {
   if (config !== undefined) configLines(config, add);
   return lines;
 }
+
+/** For what keeps sets by their age; --json has them. */
+const CLOCK_FIGURES: ReadonlySet<string> = new Set(['countedMs', 'clockStretch', 'stretchMs']);
 
 const SEALS: Readonly<Record<SetInfo['seal'], string>> = {
   proven: 'proven by the keys of the client',

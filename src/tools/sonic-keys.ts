@@ -22,7 +22,7 @@ import {
 import { nodeSystem, type System } from '../system/index.js';
 import { qrImages, writePaper } from './keys-paper.js';
 import { requirePassword } from './password.js';
-import { print } from './run-tool.js';
+import { JSON_VERSION, print } from './run-tool.js';
 import { changeRecord, type RecordChange, requireEncrypting, tell } from './sonic-passwords.js';
 import { KEY_FILE_UMASK, keyFileOf, keysOf, promptFor } from './unlock.js';
 import { clientPlace, storeSystem } from './local-store.js';
@@ -99,7 +99,12 @@ async function putOnPaper(
   });
   if (printKeys !== undefined)
     await writePaper(nodeSystem(KEY_FILE_UMASK), printKeys, { client, text });
-  if (showKeys) for (const image of await qrImages(text)) print(image);
+  const qr = showKeys ? await qrImages(text) : undefined;
+  if (json && qr !== undefined) {
+    print(JSON.stringify({ version: JSON_VERSION, client, qr }));
+    return;
+  }
+  for (const image of qr ?? []) print(image);
   if (printKeys === undefined) return;
   const what =
     'With it and the password the keys are as they are now: a later change needs another paper.';

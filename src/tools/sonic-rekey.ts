@@ -127,12 +127,6 @@ async function withGenerations(
   requests: readonly ForgetRequest[],
   keysFor: (system: System, generations: Generations) => Promise<Keys>,
 ): Promise<number> {
-  if (options.throughServer !== undefined) {
-    throw new TardisError(
-      'CAPABILITY_MISSING',
-      `${tool} works in the directory of the store only: run it on the machine of the server, without --server`,
-    );
-  }
   const system = storeSystem(options.umask);
   const generations = new Generations(system, openClientDirectory(system, clientPlace(options)));
   const lock = await generations.lock();

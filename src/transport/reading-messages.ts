@@ -70,8 +70,10 @@ export const READING_MESSAGES = {
     removeTags: 'texts',
   }),
   setsMarked: toClient(129, KIB, { question: 'uint' }),
-  /** The server's own rules are to be followed; with `preview` it is only told what would go. */
-  purgeSets: toServer(130, 'purge', KIB, { question: 'uint', preview: 'bool' }),
+  /** The server's own rules are to be followed. */
+  purgeSets: toServer(130, 'purge', KIB, { question: 'uint' }),
+  /** What would go by them, were it now. */
+  previewPurge: toServer(158, 'list', KIB, { question: 'uint' }),
   /** For each set why it is kept, as a list in JSON; an empty one: it goes. */
   setsPurged: toClient(131, 4 * MIB, {
     question: 'uint',
@@ -126,8 +128,12 @@ export const READING_MESSAGES = {
     /** JSON; empty: it goes on. */
     result: 'text',
   }),
-  /** Sets that are no longer to be kept. */
-  dropSets: toServer(63, 'purge', 64 * KIB, { question: 'uint', sets: 'uints' }),
+  /** Sets that are no longer to be kept; with `preview` it is only told whether they may go. */
+  dropSets: toServer(63, 'purge', 64 * KIB, {
+    question: 'uint',
+    sets: 'uints',
+    preview: 'bool',
+  }),
   /** Seals of a set's directories, behind a directory. */
   readSeals: toServer(62, 'list', KIB, { question: 'uint', set: 'uint', after: 'uint' }),
   dropSignature: toServer(61, 'read', KIB, { question: 'uint', signature: 'uint' }),

@@ -282,6 +282,10 @@ test('keys are printed, and from the paper alone a client is read again', async 
   t.is(fs.statSync(pdf).mode & 0o077, 0, 'for nobody but its owner');
   t.is(codeIn(await run('sonic', paper)), 'USAGE', 'no paper is written over');
   const codes = await succeed('sonic', ['keys', '--qr', ...all]);
+  const told = JSON.parse(await succeed('sonic', ['keys', '--qr', ...all, '--json'])) as {
+    qr: string[];
+  };
+  t.is(told.qr.join('\n').trim(), codes.trim());
   const lines = textOfPdf(fs.readFileSync(pdf));
   fs.rmSync(file);
   t.not((await run('lstardis', [...all, source])).status, 0);

@@ -186,6 +186,12 @@ test('sonic makes a client and changes its password through a server', async (t)
   await succeed('sonic', ['setpass', ...to('open'), `--password=${OTHER}`]);
   // To who does not know the password it looks like a client that asks for one.
   t.is((await run('sonic', ['setpass', ...to('open'), '-P', 'x'])).status, 12);
+  await succeed('sonic', ['create', ...to('used')]);
+  await succeed('tardis', [...to('used'), source]);
+  const late = await run('sonic', ['setpass', ...to('used'), '-P', OTHER]);
+  t.is(codeIn(late), 'NOT_PERMITTED', 'it would open what is there');
+  t.regex(late.stderr, /on the machine of the store/);
+  await succeed('tardis', [...to('used'), source]);
   await succeed('sonic', ['chpass', ...to('me'), '-P', SECRET, '--newpassword', OTHER]);
   t.is((await run('tardis', [...to('me'), '-P', SECRET, source])).status, 12);
   for (const client of ['me', 'open']) {

@@ -57,11 +57,15 @@ test('sets are deleted by number, name and range, after a question', async (t) =
     [['6-7'], 'NO_SUCH_SET'],
     [['set-4'], 'NO_SUCH_SET'],
   ] as const) {
-    t.regex((await run('sonic', ['delete', ...place, ...args, '--yes'])).stderr, new RegExp(code));
+    for (const way of ['--yes', '--dry-run']) {
+      t.regex((await run('sonic', ['delete', ...place, ...args, way])).stderr, new RegExp(code));
+    }
   }
   await succeed('sonic', ['rename', '--to', 'set-5', ...place, '3']);
   const two = await run('sonic', ['delete', ...place, 'set-5', '--yes']);
   t.regex(two.stderr, /several backup sets have this name: say which of 3, 5 \[USAGE\]/);
+  const read = await run('lstardis', [...place, '-b', 'set-5']);
+  t.regex(read.stderr, /say which of 3, 5 \[USAGE\]/);
   t.deepEqual(await numbers(), [1, 3, 5, 8]);
   await restores(t, lab);
 });

@@ -197,8 +197,10 @@ test('of several directories those that are there are saved, and the others are 
   fs.renameSync(two, `${two} elsewhere`);
   fs.writeFileSync(path.join(one, 'new'), 'n');
   const report = await ends(3, args);
-  t.is(report.progress.held, 1);
-  t.deepEqual(report.failed, [{ name: two, what: 'held', reason: 'it cannot be opened: ENOENT' }]);
+  t.is(report.progress.unreadable, 1);
+  t.deepEqual(report.failed, [
+    { name: two, what: 'unreadable', reason: 'it cannot be opened: ENOENT' },
+  ]);
   t.deepEqual(await names(place, '/tree one'), ['a', 'new']);
   const asked = await run('lstardis', [...place, '-b', '2', '/tree two']);
   t.regex(asked.stderr, /set 1 has it: -b 1/);

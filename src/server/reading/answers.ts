@@ -15,6 +15,7 @@ import {
   dropSets,
   forgetRequestsOf,
   markSets,
+  previewDrop,
   previewPurgeOf,
   purgeByRules,
   withdrawForget,
@@ -81,7 +82,10 @@ export class Answers {
     const archive = openArchiveIn(system, directory, new Access(undefined), 0);
     const backend = new DirectoryBackend(directory.path, system.files);
     const changes: SetChanges = {
-      drop: (sets) => dropSets(system, directory, store, sets, leastAgeMs),
+      drop: async (sets, isPreview) => {
+        if (isPreview) previewDrop(system, directory, sets, leastAgeMs);
+        else await dropSets(system, directory, store, sets, leastAgeMs);
+      },
       mark: (sets, wish) => markSets(system, directory, store, sets, wish),
       purge: async (isPreview) => {
         return isPreview
@@ -172,6 +176,7 @@ export class Answers {
       case 'dropSets':
       case 'markSets':
       case 'purgeSets':
+      case 'previewPurge':
         return answerChange(name, bytes, this.changes);
       case 'forgetPaths':
       case 'withdrawForgets':

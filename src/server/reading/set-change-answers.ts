@@ -16,7 +16,8 @@ export interface PurgeRights {
 
 /** What whoever has the right to may change of sets and settings. */
 export interface SetChanges {
-  readonly drop: (sets: readonly number[]) => Promise<void>;
+  /** Or only whether they may go. */
+  readonly drop: (sets: readonly number[], isPreview: boolean) => Promise<void>;
   readonly mark: (sets: readonly number[], wish: SetChange) => Promise<void>;
   /** By the server's rules, or only what would go by them. */
   readonly purge: (isPreview: boolean) => Promise<PurgeReport>;
@@ -25,21 +26,19 @@ export interface SetChanges {
 
 /** Throws PROTOCOL_VIOLATION, and what the change throws. */
 export async function answerChange(
-  name: 'dropSets' | 'markSets' | 'purgeSets',
+  name: 'dropSets' | 'markSets' | 'purgeSets' | 'previewPurge',
   bytes: Buffer,
   changes: SetChanges,
 ): Promise<Buffer> {
   if (name === 'dropSets') {
-    const { question, sets } = headOf(name, bytes);
-    await changes.drop(sets);
+    const { question, sets, preview } = headOf(name, bytes);
+    await changes.drop(sets, preview);
     return answer('setsDropped', { question });
   }
-  if (name === 'purgeSets') {
-    const { question, preview } = headOf(name, bytes);
-    return answer('setsPurged', {
-      question,
-      ...verdictsToWire(await changes.purge(preview)),
-    });
+  if (name === 'purgeSets' || name === 'previewPurge') {
+    const { question } = headOf(name, bytes);
+    const report = await changes.purge(name === 'previewPurge');
+    return answer('setsPurged', { question, ...verdictsToWire(report) });
   }
   const { question, sets, ...wish } = headOf(name, bytes);
   await changes.mark(sets, setChangeFromWire(wish));
