@@ -164,7 +164,7 @@ export const ERROR_TABLE = Object.freeze({
   LOGIN_FAILED: row(
     'user',
     12,
-    'Check -C/--client and the password; where both are right, somebody may be between you and the server.',
+    'Check -C/--client and the password; where both are right and a server was asked, somebody may be between you and it.',
   ),
   NO_SUCH_ACCOUNT: row(
     'user',

@@ -4,7 +4,7 @@
  */
 import { applyEvent, type BackupSet, Catalog } from '../catalog/index.js';
 import { TardisError } from '../errors/index.js';
-import { changedMarks, type SetChange } from '../model/index.js';
+import { areSameMarks, changedMarks, type SetChange } from '../model/index.js';
 import {
   buildEvent,
   type ClientDirectory,
@@ -79,15 +79,16 @@ export async function markSets(
   wish: SetChange,
 ): Promise<void> {
   await changeSets(system, directory, limits, (listed) =>
-    [...new Set(sets)].map((set) => {
-      const marks = changedMarks(requireListed(directory.client, listed, set).marks, wish);
+    [...new Set(sets)].flatMap((set) => {
+      const before = requireListed(directory.client, listed, set).marks;
+      const marks = changedMarks(before, wish);
       if (marks === undefined) {
         throw new TardisError(
           'MARKS_INVALID',
           `${set} of "${directory.client}" cannot have these marks`,
         );
       }
-      return { type: 'set-marked', set, marks };
+      return areSameMarks(before, marks) ? [] : [{ type: 'set-marked', set, marks }];
     }),
   );
 }

@@ -85,6 +85,18 @@ export function mappedMarks(marks: SetMarks, map: (text: string) => string): Set
   return { ...marks, title: title === '' ? '' : map(title), tags: tags.map(map).sort() };
 }
 
+/** Whether they say the same. */
+export function areSameMarks(one: SetMarks, other: SetMarks): boolean {
+  return (
+    one.title === other.title &&
+    one.priority === other.priority &&
+    one.isLocked === other.isLocked &&
+    one.isExpendable === other.isExpendable &&
+    one.tags.length === other.tags.length &&
+    one.tags.every((tag, index) => tag === other.tags[index])
+  );
+}
+
 /** The marks after a change; undefined when they would be none that a set can have. */
 export function changedMarks(marks: SetMarks, change: SetChange): SetMarks | undefined {
   const { addTags = [], removeTags = [], ...given } = change;

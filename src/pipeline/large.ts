@@ -230,6 +230,7 @@ export class LargeFiles {
     const sums = result.signature ?? (isFirstSame ? first.signature : undefined);
     if (sums !== undefined) await file.signature?.part(offset / PART_BYTES, sums);
     const { sizeBytes, hasChanged, incomplete } = result;
+    this.progress.readBytes += sizeBytes; // once, however often it was read
     const row = Buffer.from(result.row);
     const isSigned = sums !== undefined;
     return { digest, sizeBytes, row, hasChanged, incomplete, wasThere, isSigned };
@@ -380,7 +381,6 @@ export class LargeFiles {
     const elapsedMs = performance.now() - startMs;
     const counters = delta === undefined ? this.counters.large : this.counters.delta;
     counters.count(1, result.sizeBytes, result.busyMs, elapsedMs);
-    this.progress.readBytes += result.sizeBytes;
     return result;
   }
 }

@@ -12,7 +12,7 @@ import { Generations } from './generations.js';
 import { rekeyClient, type RekeyRequest, type RekeyResult, removeOld } from './job.js';
 
 /** What tells one list of requests from another; empty for none. */
-export function withoutText(requests: readonly ForgetRequest[]): string {
+export function requestsDigest(requests: readonly ForgetRequest[]): string {
   if (requests.length === 0) return '';
   const hash = createHash('sha256');
   for (const { id, path, lastSet } of requests) {
@@ -41,7 +41,7 @@ export async function forgetHere(
   const generations = new Generations(system, directory);
   const lock = await generations.lock();
   try {
-    await beginHere(generations, withoutText(requests), skipFile);
+    await beginHere(generations, requestsDigest(requests), skipFile);
     const parts = { generations, oldKeyring: undefined, keyring: undefined, forgotten: requests };
     return await rekeyClient(system, { ...options, ...parts });
   } catch (error) {

@@ -48,7 +48,7 @@ export interface Marker {
   /** Id of the keys of the first generation in hexadecimal; empty: it has none. */
   readonly from: string;
   readonly to: string;
-  /** What it is made without (`withoutText`); empty: it has all. */
+  /** What it is made without (`requestsDigest`); empty: it has all. */
   readonly without: string;
 }
 

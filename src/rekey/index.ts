@@ -1,4 +1,4 @@
-export { finishSwitched, forgetHere, type ForgetOptions, withoutText } from './forget.js';
+export { finishSwitched, forgetHere, type ForgetOptions, requestsDigest } from './forget.js';
 export { Generations, type Marker, type Stage } from './generations.js';
 export {
   rekeyClient,

@@ -170,6 +170,7 @@ export async function runTool(command: Command): Promise<void> {
   try {
     words = expandArguments(processArguments());
     wantsJson = words.includes('--json');
+    requireHelpThere(command, words);
     await command.parseAsync(withPresets(command, words), { from: 'user' });
   } catch (error) {
     const isUnknown = error instanceof CommanderError && error.code === 'commander.unknownOption';
@@ -178,6 +179,16 @@ export async function runTool(command: Command): Promise<void> {
     process.exitCode = tellError(command.name(), failure, wantsJson);
   }
 }
+
+/** Commander shows the help of all where there is none of what was asked for. Throws USAGE. */
+function requireHelpThere(command: Command, [first, asked]: readonly string[]): void {
+  if (first !== 'help' || asked === undefined || command.commands.length === 0) return;
+  if (command.commands.some((sub) => sub.name() === asked) || /^(help$|-)/.test(asked)) return;
+  throw new TardisError('USAGE', `unknown command '${asked.slice(0, MAX_SHOWN_CHARS)}'`);
+}
+
+/** Of what somebody has typed. */
+const MAX_SHOWN_CHARS = 80;
 
 /** An option whose value may be left out, and is one of a few or a number, takes the next word only if that is one. */
 function withPresets(command: Command, words: readonly string[]): string[] {

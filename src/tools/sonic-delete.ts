@@ -8,7 +8,7 @@ import { openClientDirectory } from '../store/index.js';
 import type { System } from '../system/index.js';
 import { CLEARED_LATER, describedUpkeep, freeUnneeded } from './clear-up.js';
 import { openClientSets } from './client-sets.js';
-import { requireYes, setText } from './confirm-deletion.js';
+import { requireYesToDelete, setText } from './confirm.js';
 import { ProgressLine } from './progress-line.js';
 import { interruptSignal, JSON_VERSION, print } from './run-tool.js';
 import { withReports } from './open-archive.js';
@@ -129,7 +129,7 @@ function mayGo(options: DeleteOptions, sets: readonly BackupSet[]): boolean {
     else for (const set of sets) print(`would delete ${setText(set)}`);
     return false;
   }
-  requireYes(client, sets, deleteYes);
+  if (!deleteYes) requireYesToDelete(client, sets);
   return true;
 }
 

@@ -33,8 +33,10 @@ interface Change {
 export function files(options: FilesOptions, found: ReadonlyMap<string, Found>): Promise<void> {
   return withReports(options, found, async (archive) => {
     const sets = (await archive.sets()) ?? [];
-    const [set, before] = setsToCompare(options, sets);
-    await new FileReport(archive, set, before, options).print();
+    for (const [index, [set, before]] of setsToCompare(options, sets).entries()) {
+      if (index > 0 && !options.json) print('');
+      await new FileReport(archive, set, before, options).print();
+    }
   });
 }
 
@@ -42,15 +44,17 @@ export function files(options: FilesOptions, found: ReadonlyMap<string, Found>):
 function setsToCompare(
   { client, setsToShow, recentSet, since }: FilesOptions,
   sets: readonly BackupSet[],
-): [set: BackupSet, before: BackupSet | undefined] {
+): [set: BackupSet, before: BackupSet | undefined][] {
   const words = setsToShow.length === 0 ? [recentSet] : setsToShow;
-  const [set, ...others] = chosenSets(client, sets, words, recentSet);
-  if (set === undefined || others.length > 0)
-    throw new TardisError('USAGE', 'one backup set at a time');
-  if (since === undefined) return [set, sets.findLast((one) => one.set < set.set)];
+  const chosen = chosenSets(client, sets, words, recentSet);
+  if (since === undefined) {
+    return chosen.map((set) => [set, sets.findLast((one) => one.set < set.set)]);
+  }
   const before = setNamed(client, sets, since === recentSet ? undefined : since);
-  if (before.set < set.set) return [set, before];
-  throw new TardisError('USAGE', `--since: set ${before.set} is not before set ${set.set}`);
+  return chosen.map((set) => {
+    if (before.set < set.set) return [set, before];
+    throw new TardisError('USAGE', `--since: set ${before.set} is not before set ${set.set}`);
+  });
 }
 
 class FileReport {
@@ -174,7 +178,16 @@ class FileReport {
       };
     const type = Object.entries(EntryType).find(([, number]) => number === entry.type)?.[0];
     const path = jsonName(this.pathOf(entry));
-    return { version: JSON_VERSION, what, ...path, type, now: told(now), before: told(before) };
+    const { set } = this.set;
+    return {
+      version: JSON_VERSION,
+      set,
+      what,
+      ...path,
+      type,
+      now: told(now),
+      before: told(before),
+    };
   }
 
   private printTotals(): void {
@@ -213,5 +226,20 @@ function changesIn(entries: readonly ArchiveEntry[], set: number): Change[] {
     changes.push({ what, now, before });
     last = entry;
   }
-  return changes;
+  return inOrder(changes);
+}
+
+/** Of a client that encrypts the names of a directory come in the order of what they are sealed to. */
+function inOrder(changes: readonly Change[]): Change[] {
+  const place = new Map<number, number>();
+  const entryOf = ({ now, before }: Change): ArchiveEntry => (now ?? before)!;
+  for (const change of changes) {
+    const { directory } = entryOf(change);
+    if (!place.has(directory)) place.set(directory, place.size);
+  }
+  return changes.toSorted((one, other) => {
+    const [left, right] = [entryOf(one), entryOf(other)];
+    const apart = place.get(left.directory)! - place.get(right.directory)!;
+    return apart === 0 ? Buffer.compare(left.name, right.name) : apart;
+  });
 }

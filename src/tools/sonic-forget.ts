@@ -12,10 +12,10 @@ import { spanOf } from '../retention/index.js';
 import { newestKeys, openClientDirectory } from '../store/index.js';
 import { absolutePath, type System } from '../system/index.js';
 import { type ClientSets, openClientSets } from './client-sets.js';
+import { requireYes } from './confirm.js';
 import { withRekeyProgress } from './rekey-progress.js';
 import { interruptSignal, JSON_VERSION, print } from './run-tool.js';
 import { abortRekey, rekeyWithout } from './sonic-rekey.js';
-import { askYes } from './terminal.js';
 import { counted, formatBytes, formatTable, formatTime } from './units.js';
 import { unlockClient } from './unlock.js';
 import { clientPlace, storeSystem, storeLimits } from './local-store.js';
@@ -55,10 +55,11 @@ function requireOneWish(options: Options): void {
     throw new TardisError('USAGE', what);
   }
   if (
-    (options.previewForget || options.rehearse) &&
-    (listForgets || undoForgets.length > 0 || abort)
+    (options.previewForget && undoForgets.length > 0) ||
+    ((options.previewForget || options.rehearse) && (listForgets || abort))
   ) {
-    throw new TardisError('USAGE', '--preview and --dry-run go with paths, or with --finish');
+    const what = '--preview goes with paths or --finish, --dry-run with --undo too';
+    throw new TardisError('USAGE', what);
   }
   if (forgetNow && !finishForgets) throw new TardisError('USAGE', '--now goes with --finish');
   if (finishForgets && options.throughServer !== undefined) {
@@ -92,7 +93,10 @@ async function ask(options: Options, there: ClientSets, nowMs: number): Promise<
     else for (const line of described(report, 'would')) print(line);
     return 0;
   }
-  if (!options.deleteYes) requireYes(client, paths, report, nowMs + undoMs);
+  const before = (await there.forgets()).filter((one) =>
+    paths.some((path) => path.equals(one.path)),
+  );
+  if (!options.deleteYes) requireForgetting(client, paths, report, nowMs + undoMs);
   const requests = await there.askToForget(paths, undoMs);
   if (json) {
     print(
@@ -101,6 +105,9 @@ async function ask(options: Options, there: ClientSets, nowMs: number): Promise<
     return 0;
   }
   for (const line of described(report, 'will')) print(line);
+  for (const { id, path, dueAtMs } of before) {
+    print(`${id}: ${displayName(path)} was asked for before: it goes at ${formatTime(dueAtMs)}.`);
+  }
   for (const { id, path, dueAtMs } of requests) {
     const undoing = `\`sonic forget-path --undo ${id}\` takes it back until then`;
     print(`${id}: ${displayName(path)} goes at ${formatTime(dueAtMs)}; ${undoing}.`);
@@ -109,7 +116,7 @@ async function ask(options: Options, there: ClientSets, nowMs: number): Promise<
 }
 
 /** Throws CONFIRMATION_NEEDED. */
-function requireYes(
+function requireForgetting(
   client: string,
   paths: readonly Buffer[],
   report: ForgetReport,
@@ -117,11 +124,10 @@ function requireYes(
 ): void {
   const list = paths.map((path) => `  ${displayName(path)}`).join('\n');
   const what = `This goes from all sets of "${client}" at ${formatTime(dueAtMs)}, for good:`;
-  const answer = askYes(`${what}\n${list}\n${described(report, 'will').join('\n')}\nForget it?`);
-  if (answer === true) return;
-  const why = answer === undefined ? 'there is no terminal to ask on' : 'that was not wanted';
-  const text = `${counted(paths.length, 'path')} would be forgotten, and ${why}; nothing was done`;
-  throw new TardisError('CONFIRMATION_NEEDED', text);
+  requireYes(
+    `${what}\n${list}\n${described(report, 'will').join('\n')}\nForget it?`,
+    `${counted(paths.length, 'path')} would be forgotten`,
+  );
 }
 
 function described(report: ForgetReport, will: 'will' | 'would'): string[] {
@@ -170,15 +176,32 @@ function told({ path, ...rest }: ForgetRequest): object {
   return { ...rest, ...jsonName(path) };
 }
 
-async function undo({ client, json, undoForgets }: Options, there: ClientSets): Promise<number> {
+async function undo(options: Options, there: ClientSets): Promise<number> {
+  const { client, json, undoForgets, rehearse } = options;
   const ids = undoForgets.map((text) => {
     if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
     throw new TardisError('USAGE', `"${displayName(Buffer.from(text))}" is no number of a request`);
   });
-  await there.withdrawForget(ids);
-  if (json) print(JSON.stringify({ version: JSON_VERSION, client, undone: ids }));
+  if (rehearse) await requireRequests(there, client, ids);
+  else await there.withdrawForget(ids);
+  const told = rehearse ? { wouldUndo: ids } : { undone: ids };
+  if (json) print(JSON.stringify({ version: JSON_VERSION, client, ...told }));
+  else if (rehearse) print(`would take back: ${ids.join(', ')}`);
   else print(`Taken back: ${ids.join(', ')}. Nothing of "${client}" was changed.`);
   return 0;
+}
+
+/** Throws NO_SUCH_REQUEST. */
+async function requireRequests(
+  there: ClientSets,
+  client: string,
+  ids: readonly number[],
+): Promise<void> {
+  const known = new Set((await there.forgets()).map(({ id }) => id));
+  for (const id of ids) {
+    if (known.has(id)) continue;
+    throw new TardisError('NO_SUCH_REQUEST', `"${client}" has no request ${id} to forget paths`);
+  }
 }
 
 // --- carrying it out -----------------------------------------------------------------------------
@@ -235,13 +258,8 @@ async function finish(options: Options, found: Sources, system: System): Promise
 /** Throws CONFIRMATION_NEEDED. */
 function requireFinish(client: string, due: readonly ForgetRequest[]): void {
   const list = due.map(({ id, path }) => `  ${id}: ${displayName(path)}`).join('\n');
-  const answer = askYes(
+  requireYes(
     `This goes from "${client}" now, for good, and cannot be taken back:\n${list}\nGo on?`,
-  );
-  if (answer === true) return;
-  const why = answer === undefined ? 'there is no terminal to ask on' : 'that was not wanted';
-  throw new TardisError(
-    'CONFIRMATION_NEEDED',
-    `that cannot be taken back, and ${why}; nothing was done`,
+    'that cannot be taken back',
   );
 }

@@ -51,6 +51,7 @@ export async function moveKeys(
   }
   if (isPaper) {
     const system = storeSystem(options.umask);
+    requireKeysHere(system, options);
     const password = await requirePassword(options, found, promptFor(client));
     return putOnPaper(system, options, file, password);
   }
@@ -59,6 +60,7 @@ export async function moveKeys(
   if (insertKeys) file.read(); // before a password is asked for
   const system = storeSystem(options.umask);
   const isLocal = options.throughServer === undefined;
+  requireKeysHere(system, options);
   if (isLocal && removeKeys) {
     // Asked here too, before the file is touched: the server's own check comes behind that.
     requireNoAccounts(system, openClientDirectory(system, clientPlace(options)).path);
@@ -81,6 +83,12 @@ export async function moveKeys(
     : `The store has a key record without keys of "${client}". Older ones, with keys, are gone when the same is ` +
       'done on its machine, with -D. Do not lose the key file.';
   tell(options.json, undefined, { client, olderRemoved, olderStay: !isLocal }, text);
+}
+
+/** Before a password is asked for; a server tells it after that. Throws PASSWORD_NOT_SET, USAGE. */
+function requireKeysHere(system: System, options: KeysOptions): void {
+  if (options.throughServer !== undefined) return;
+  requireEncrypting(keysOf(system, clientPlace(options)), options.client);
 }
 
 /** The keys of the store, or of the file where that has them, for a printer or as an image of characters. */

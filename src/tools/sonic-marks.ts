@@ -2,7 +2,13 @@
 import type { BackupSet } from '../archive/index.js';
 import type { Found, Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
-import { displayName, type SetChange, setNameFault } from '../model/index.js';
+import {
+  areSameMarks,
+  changedMarks,
+  displayName,
+  type SetChange,
+  setNameFault,
+} from '../model/index.js';
 import { openClientSets } from './client-sets.js';
 import { JSON_VERSION, print } from './run-tool.js';
 import { chosenSets } from './set-choice.js';
@@ -77,14 +83,25 @@ async function mark(
   } finally {
     there.close();
   }
-  const numbers = sets.map(({ set }) => set);
+  const isChanged = ({ marks }: BackupSet): boolean => {
+    const after = changedMarks(marks, wish);
+    return after === undefined || !areSameMarks(marks, after);
+  };
+  const changed = sets.filter(isChanged).map(({ set }) => set);
+  const unchanged = sets.filter((set) => !isChanged(set)).map(({ set }) => set);
   if (json) {
-    const told = rehearse ? { wouldChange: numbers } : { changed: numbers };
-    print(JSON.stringify({ version: JSON_VERSION, client, ...told, ...wish }));
+    const told = rehearse ? { wouldChange: changed } : { changed };
+    print(JSON.stringify({ version: JSON_VERSION, client, ...told, unchanged, ...wish }));
     return 0;
   }
   const would = rehearse ? 'would be ' : '';
-  const what = `${counted(numbers.length, 'backup set')} of "${client}" ${would}${done}`;
-  print(`${what}: ${numbers.join(', ')}`);
+  if (changed.length > 0) {
+    const what = `${counted(changed.length, 'backup set')} of "${client}" ${would}${done}`;
+    print(`${what}: ${changed.join(', ')}`);
+  }
+  if (unchanged.length > 0) {
+    const what = `${counted(unchanged.length, 'backup set')} of "${client}" as before`;
+    print(`${what}: ${unchanged.join(', ')}`);
+  }
   return 0;
 }

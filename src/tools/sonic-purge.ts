@@ -7,7 +7,7 @@ import { displayName } from '../model/index.js';
 import { hasRules, type Reason, rulesOf } from '../retention/index.js';
 import { CLEARED_LATER, describedUpkeep, freeUnneeded } from './clear-up.js';
 import { type ClientSets, openClientSets } from './client-sets.js';
-import { requireYes } from './confirm-deletion.js';
+import { requireYesToDelete } from './confirm.js';
 import { interruptSignal, JSON_VERSION, print } from './run-tool.js';
 import { counted, formatTable, formatTime } from './units.js';
 import { storeSystem } from './local-store.js';
@@ -56,7 +56,7 @@ export async function purge(
       return 0;
     }
     const going = sets.filter(({ set }) => gone.includes(set));
-    requireYes(client, going, options.deleteYes);
+    if (!options.deleteYes) requireYesToDelete(client, going);
     const signal = interruptSignal('sonic purge', CLEARED_LATER);
     const done = await purged(there, gone);
     const clears = throughServer === undefined && clearUp;

@@ -21,14 +21,14 @@ import {
   rekeyClient,
   type RekeyResult,
   removeOld,
-  withoutText,
+  requestsDigest,
 } from '../rekey/index.js';
 import { listAccounts, newestKeys, openClientDirectory } from '../store/index.js';
 import type { System } from '../system/index.js';
 import { givenNewPassword, requirePassword, strengthLine } from './password.js';
 import { withRekeyProgress } from './rekey-progress.js';
 import { interruptSignal, JSON_VERSION, print } from './run-tool.js';
-import { askYes } from './terminal.js';
+import { requireYes } from './confirm.js';
 import { formatBytes, formatCount } from './units.js';
 import { promptFor } from './unlock.js';
 import { clientPlace, storeSystem, storeLimits } from './local-store.js';
@@ -88,7 +88,7 @@ export async function rekeyWithout(
   found: Sources,
   requests: readonly ForgetRequest[],
 ): Promise<number> {
-  const without = withoutText(requests);
+  const without = requestsDigest(requests);
   return withGenerations('sonic forget-path', options, requests, async (system, generations) => {
     const { password, former } = await ownKeys(system, generations, options, found);
     const fresh = await freshKeys(system, generations, password, former, without);
@@ -164,7 +164,7 @@ async function run(
   const keys = await keysFor(system, generations);
   confirm(options, system, generations);
   if (stage !== 'making')
-    await begin(generations, keys.record, options.storeSkipFile, withoutText(requests));
+    await begin(generations, keys.record, options.storeSkipFile, requestsDigest(requests));
   const keyring = openKeyring(system, { record: keys.record, keys: keys.masters });
   const result = await withRekeyProgress(system, options.progress, (onProgress) =>
     rekeyClient(system, {
@@ -215,13 +215,7 @@ function confirm({ yes, client }: Options, system: System, { first }: Generation
   const gone =
     accounts.length === 0 ? '' : ` Its accounts (${accounts.join(', ')}) are not taken along.`;
   const question = `When all of "${client}" is written anew and compared, ${first.path} as it is now is removed.${gone} Go on?`;
-  const answer = askYes(question);
-  if (answer === true) return;
-  const why = answer === undefined ? 'there is no terminal to ask on' : 'that was not wanted';
-  throw new TardisError(
-    'CONFIRMATION_NEEDED',
-    `the old generation of "${client}" would be removed at the end, and ${why}; nothing was done`,
-  );
+  requireYes(question, `the old generation of "${client}" would be removed at the end`);
 }
 
 async function begin(

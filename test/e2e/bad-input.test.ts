@@ -176,6 +176,7 @@ const REFUSED: readonly [what: string, tool: Tool, args: readonly string[], want
   ['an unknown option', 'sonic', ['list', ...place, '--nonsense'], { code: 'USAGE' }],
   ['an unknown option', 'tardisd', ['-D', store, '--nonsense'], { code: 'USAGE' }],
   ['an unknown command', 'sonic', ['teleport', ...place], { code: 'USAGE' }],
+  ['help of an unknown command', 'sonic', ['help', 'teleport'], { code: 'USAGE' }],
   ...[
     ['--budget', '12X'],
     ['--budget', '1K'],

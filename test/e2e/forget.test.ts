@@ -61,7 +61,13 @@ test('a path is forgotten: shown before, taken back, and gone when its time is o
   t.regex(await succeed('sonic', ['forget-path', '--finish', ...place]), /Nothing .* is due/);
   await succeed('sonic', ['rebuild', ...place]);
   t.is(((await told())['requests'] as unknown[]).length, 1, 'a request survives the catalog');
-  t.regex((await forget('--undo', '2')).stderr, /NO_SUCH_REQUEST/);
+  for (const more of [[], ['-n']]) {
+    t.regex((await forget('--undo', '2', ...more)).stderr, /NO_SUCH_REQUEST/);
+  }
+  t.regex((await forget('--undo', '1', '--dry-run')).stdout, /would take back: 1/);
+  t.is(((await told())['requests'] as unknown[]).length, 1);
+  t.regex((await forget('--yes', hidden)).stdout, /^1: .*private was asked for before/m);
+  await succeed('sonic', ['forget-path', ...place, '--undo', '2']);
   await succeed('sonic', ['forget-path', ...place, '--undo', '1']);
   t.deepEqual((await told())['requests'], []);
 

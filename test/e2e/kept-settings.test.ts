@@ -152,4 +152,9 @@ test('a server without AllowSchemaUpgrades leaves an older catalog as it is, and
   downgrade({ store, client: 'me' }, 1);
   await backup([...place, '--local', source]);
   t.regex(await succeed('sonic', ['upgrade', ...place]), /the newest one/, 'the server did it');
+  fs.rmSync(catalog);
+  t.regex((await run('sonic', ['upgrade', ...place])).stderr, /is missing.*CATALOG_DAMAGED/);
+  const fresh = ['-D', store, '-C', 'fresh'];
+  await succeed('sonic', ['create', ...fresh]);
+  t.regex(await succeed('sonic', ['upgrade', ...fresh]), /not there yet/);
 });

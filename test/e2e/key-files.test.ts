@@ -256,6 +256,10 @@ test('a key file is refused where it means nothing', async (t) => {
   const make = async (...args: string[]): Promise<string | undefined> =>
     codeIn(await run('sonic', ['create', ...args]));
   t.is(await make(...place, '--keys', file), 'PASSWORD_NEEDED');
+  const plain = [...place.slice(0, 2), '-C', 'plain'];
+  t.is(await make(...plain), undefined);
+  const extract = ['keys', '--extract', ...plain, '--keys', file];
+  t.is(codeIn(await run('sonic', extract)), 'PASSWORD_NOT_SET', 'before one is asked for');
   t.is(await make(...all, '--no-crypt'), 'USAGE');
   const local = ['--local', '--create', source];
   t.is(codeIn(await run('tardis', [...all, '--no-crypt', ...local])), 'USAGE');

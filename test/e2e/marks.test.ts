@@ -148,6 +148,20 @@ test('what no set can have is refused, and nothing is changed', async (t) => {
   for (const one of await told()) t.like(one, { tags: [], priority: 0, isLocked: false });
 });
 
+test('what a set has already is told as that', async (t) => {
+  const { place } = await lab(t, 2);
+  t.is(
+    await succeed('sonic', ['tag', ...place, '--add', 'x', '1']),
+    '1 backup set of "me" tagged: 1\n',
+  );
+  t.is(
+    await succeed('sonic', ['tag', ...place, '--add', 'x', '1', '2']),
+    '1 backup set of "me" tagged: 2\n1 backup set of "me" as before: 1\n',
+  );
+  const json = await succeed('sonic', ['tag', ...place, '--remove', 'y', '--json', '1-2']);
+  t.like(jsonLines(json)[0], { changed: [], unchanged: [1, 2] });
+});
+
 test('with --dry-run it is told what would be done, and nothing is', async (t) => {
   const { place, told } = await lab(t, 2);
   const before = await told();

@@ -19,7 +19,7 @@ import {
   type RekeyProgress,
   type RekeyResult,
   removeOld,
-  withoutText,
+  requestsDigest,
 } from '../../src/rekey/index.js';
 import { ContentReader } from '../../src/restore/index.js';
 import { addKeys, newestKeys, openClientDirectory } from '../../src/store/index.js';
@@ -85,7 +85,7 @@ export async function rekeyInline(
     }
     if (stage === 'begun') await generations.removeSecond();
     const former = await keysIn(system, generations.first.path);
-    const without = withoutText(choice.forgotten ?? []);
+    const without = requestsDigest(choice.forgotten ?? []);
     if (stage !== 'making') {
       await generations.begin(choice.keys ?? (await freshKeys(former)), undefined, without);
     }

@@ -100,7 +100,7 @@ export class Answers {
       ask: async (paths, undoMs) => {
         const { lockedSets } = await tending.previewForget(paths);
         if (lockedSets > 0) {
-          throw new TardisError('SET_LOCKED', `it is in ${lockedSets} locked sets`);
+          throw new TardisError('SET_LOCKED', `it is in locked sets (${lockedSets})`);
         }
         // Nor may what is to be kept for a while go path by path.
         const afterMs = Math.max(undoMs, forgetAfterMs, leastAgeMs);
