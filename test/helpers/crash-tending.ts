@@ -11,7 +11,8 @@ import {
   unlockKeyRecord,
 } from '../../src/crypto/index.js';
 import { rebuildCatalog } from '../../src/keeper/index.js';
-import { newestKeys, openClientDirectory } from '../../src/store/index.js';
+import { changeKeys } from '../../src/server/index.js';
+import { newestKeys, openClientDirectory, withClient } from '../../src/store/index.js';
 import { nodeSystem, seededRandom, type System } from '../../src/system/index.js';
 import { checkStore, type History, historyIn, NEXT_SET } from './crash-checks.js';
 import type { Ground, Scenario } from './crash-runs.js';
@@ -111,14 +112,19 @@ function upgrade(version: number): StoreScenario {
   };
 }
 
+/** In the store's directory: over a network a client that has backups gets no first password. */
+async function setKeysOf(traced: System, { place }: Ground, first: KeyRecord): Promise<number> {
+  const directory = openClientDirectory(traced, place);
+  return withClient(traced, directory, () => changeKeys(traced, directory, first.bytes));
+}
+
 /** What a session is told that changes the keys. */
 async function changeKeysOf(
   traced: System,
   { place }: Ground,
   next: (found: KeyRecord | undefined) => Promise<KeyRecord>,
 ): Promise<number> {
-  const hasKeys = newestKeys(system, path.join(place.store, place.client)) !== undefined;
-  const password = hasKeys ? Buffer.from(PASSWORD) : undefined;
+  const password = Buffer.from(PASSWORD);
   let number = 0;
   await withDaemon(traced, place, {}, (address) =>
     withKeys(
@@ -127,7 +133,7 @@ async function changeKeysOf(
         address,
         client: place.client,
         create: false,
-        credentials: { password, ask: () => Promise.resolve(Buffer.from(PASSWORD)) },
+        credentials: { password, ask: () => Promise.resolve(password) },
         timeoutMs: 60_000,
       },
       async ({ record }, store) => {
@@ -154,9 +160,8 @@ const KEYS: StoreScenario = {
   work: async (traced, ground, answer) => {
     const password = Buffer.from(PASSWORD);
     const { modPow } = system.native;
-    const set = await changeKeysOf(traced, ground, async () => {
-      return (await newKeyRecord(modPow, password, false)).record;
-    });
+    const first = (await newKeyRecord(modPow, password, false)).record;
+    const set = await setKeysOf(traced, ground, first);
     answer(`${KEYS_SET}${set}`);
     const changed = await changeKeysOf(traced, ground, async (found) => {
       return (await changePassword(modPow, found!, password, password)).record;
