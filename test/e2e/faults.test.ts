@@ -42,7 +42,7 @@ import {
 const seed = Number(process.env['TARDIS_FAULT_SEED'] ?? Math.floor(Math.random() * 1e6));
 const random = seededRandom(seed);
 /** Of operations that are many and change nothing on the disk, one in so many is hit. */
-const stride = Number(process.env['TARDIS_FAULT_STRIDE'] ?? 12);
+const stride = Number(process.env['TARDIS_FAULT_STRIDE'] ?? 20);
 const THINNED = /^(sql\.(run|get|all|iterate)|files\.(status|read)|native\.sha256)$/;
 const ALWAYS_HIT = 2;
 

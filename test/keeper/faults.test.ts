@@ -20,7 +20,7 @@ import { makeScratch, removeScratch } from '../helpers/tree.js';
 import { bySet, changeTree, dropInline, keepUpInline } from '../helpers/upkeep.js';
 
 const seed = Number(process.env['TARDIS_FAULT_SEED'] ?? Math.floor(Math.random() * 1e6));
-const stride = Number(process.env['TARDIS_FAULT_STRIDE'] ?? 8);
+const stride = Number(process.env['TARDIS_FAULT_STRIDE'] ?? 24);
 const random = seededRandom(seed);
 /** Operations that are many; of the others each is hit. */
 const MANY = /^(sql\.(run|get|all|iterate)|files\.(status|read|isLink|list)|native\.sha256)$/;
