@@ -32,11 +32,14 @@ export class UnsealedReports implements Reports {
     return new Map([...roots].map(([set, paths]) => [set, paths.map(open)]));
   }
 
-  /** The place to go on at is as the store has it. */
+  /** Each page is in the order of the names as they are read; the place to go on at is as the store has it. */
   async changes(page: ChangesPage): Promise<ChangesFound> {
-    const found = await this.sealed.changes(page);
-    this.opener.open(found.entries, new SealSum());
-    return found;
+    const { entries, next } = await this.sealed.changes(page);
+    this.opener.open(entries, new SealSum());
+    const inOrder = entries.toSorted(
+      (one, other) => one.directory - other.directory || Buffer.compare(one.name, other.name),
+    );
+    return { entries: inOrder, next };
   }
 
   async directoryPaths(

@@ -135,6 +135,16 @@ export class Catalog {
     return Catalog.around(openForReading(system, catalogPath), catalogPath, false);
   }
 
+  /** Opens for reading while `look` runs, which waits for nothing: what it returns may not need the catalog any more. */
+  static reading<T>(system: System, catalogPath: string, look: (catalog: Catalog) => T): T {
+    const catalog = Catalog.openForReading(system, catalogPath);
+    try {
+      return look(catalog);
+    } finally {
+      catalog.close();
+    }
+  }
+
   private static around(database: SqlDatabase, catalogPath: string, isWriter: boolean): Catalog {
     try {
       return new Catalog(database, isWriter);

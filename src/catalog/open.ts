@@ -33,9 +33,9 @@ export interface WritingOptions {
   readonly mayUpgrade?: boolean | undefined;
 }
 
-/** The version of a catalog as it is; 0: it is empty, or not there. Throws CATALOG_NEWER, CATALOG_DAMAGED. */
+/** The version of a catalog as it is; 0: nobody has backed up to the client yet. Throws CATALOG_NEWER, CATALOG_DAMAGED. */
 export function catalogVersion(system: System, catalogPath: string): number {
-  if ((system.files.status(catalogPath)?.sizeBytes ?? 0) === 0) return 0;
+  if (isUnusedClient(system, catalogPath)) return 0;
   const database = openForReading(system, catalogPath);
   try {
     return versionOf(database);

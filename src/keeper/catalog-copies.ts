@@ -135,12 +135,7 @@ async function withSettledFile<T>(
 }
 
 function commitOf(system: System, catalogPath: string): number {
-  const catalog = Catalog.openForReading(system, catalogPath);
-  try {
-    return catalog.state.readCommitPoint().commit;
-  } finally {
-    catalog.close();
-  }
+  return Catalog.reading(system, catalogPath, ({ state }) => state.readCommitPoint().commit);
 }
 
 /** What changes when somebody writes. */

@@ -73,12 +73,7 @@ export function forgetRequestsOf(
   system: System,
   directory: ClientDirectory,
 ): readonly ForgetRequest[] {
-  const catalog = Catalog.openForReading(system, directory.catalogPath);
-  try {
-    return catalog.forgets.all();
-  } finally {
-    catalog.close();
-  }
+  return Catalog.reading(system, directory.catalogPath, ({ forgets }) => forgets.all());
 }
 
 /** Takes requests back. Throws NO_SUCH_REQUEST, CLIENT_BUSY. */
@@ -89,14 +84,22 @@ export async function withdrawForget(
   ids: readonly number[],
 ): Promise<void> {
   await changeSets(system, directory, limits, (_listed, catalog): StoreEvent[] => {
-    const known = new Set(catalog.forgets.all().map(({ id }) => id));
-    const unknown = ids.find((id) => !known.has(id));
-    if (unknown !== undefined) {
-      const what = `"${directory.client}" has no request ${unknown} to forget anything`;
-      throw new TardisError('NO_SUCH_REQUEST', what);
-    }
+    requireRequests(directory.client, catalog.forgets.all(), ids);
     return ids.map((id) => ({ type: 'forget-withdrawn', id }));
   });
+}
+
+/** Whether there are requests of these ids. Throws NO_SUCH_REQUEST. */
+export function requireRequests(
+  client: string,
+  requests: readonly ForgetRequest[],
+  ids: readonly number[],
+): void {
+  const known = new Set(requests.map(({ id }) => id));
+  const unknown = ids.find((id) => !known.has(id));
+  if (unknown === undefined) return;
+  const what = `"${client}" has no request ${unknown} to forget anything`;
+  throw new TardisError('NO_SUCH_REQUEST', what);
 }
 
 /** Those whose time has come by this clock; whether it can be trusted is for the caller to know. */

@@ -34,9 +34,10 @@ export {
   dueForgets,
   forgetRequestsOf,
   previewForget,
+  requireRequests,
   withdrawForget,
 } from './forget-requests.js';
-export { changeSetting } from './settings-changes.js';
+export { changeSetting, requireSetting } from './settings-changes.js';
 export { changeSets, dropSets, markSets, previewDrop } from './set-changes.js';
 export {
   keepUp,
@@ -44,4 +45,4 @@ export {
   type UpkeepReport,
   type UpkeepStep,
 } from './upkeep.js';
-export { isClockInDoubt, stampFigures } from './set-stamps.js';
+export { isClockInDoubt, STAMP_FIGURES, stampFigures } from './set-stamps.js';

@@ -40,12 +40,7 @@ export async function placeOrphans(
 }
 
 function hasOrphans(system: System, { catalogPath }: ClientDirectory): boolean {
-  const catalog = Catalog.openForReading(system, catalogPath);
-  try {
-    return catalog.history.orphans(1).length > 0;
-  } finally {
-    catalog.close();
-  }
+  return Catalog.reading(system, catalogPath, ({ history }) => history.orphans(1).length > 0);
 }
 
 class Placing {

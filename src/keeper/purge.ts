@@ -49,12 +49,9 @@ export function previewPurgeOf(
   directory: ClientDirectory,
   wishFor: (catalog: Catalog) => PurgeWish,
 ): PurgeReport {
-  const catalog = Catalog.openForReading(system, directory.catalogPath);
-  try {
-    return previewPurge(catalog, wishFor(catalog), system.clock.nowMs());
-  } finally {
-    catalog.close();
-  }
+  return Catalog.reading(system, directory.catalogPath, (catalog) =>
+    previewPurge(catalog, wishFor(catalog), system.clock.nowMs()),
+  );
 }
 
 /** Equal for sets of the same roots. */

@@ -42,13 +42,8 @@ export function previewDrop(
   sets: readonly number[],
   leastAgeMs: number,
 ): void {
-  const catalog = Catalog.openForReading(system, directory.catalogPath);
-  try {
-    const listed = catalog.sets.listed();
-    requireAllDroppable(directory.client, listed, sets, leastAgeMs, system.clock.nowMs());
-  } finally {
-    catalog.close();
-  }
+  const listed = Catalog.reading(system, directory.catalogPath, (catalog) => catalog.sets.listed());
+  requireAllDroppable(directory.client, listed, sets, leastAgeMs, system.clock.nowMs());
 }
 
 function requireAllDroppable(

@@ -20,6 +20,13 @@ export function stampIn({ state, stats }: BackupSet): ClockStamp | undefined {
   return { countedMs, stretch: stretch ?? 0, stretchMs: stretchMs ?? 0 };
 }
 
+/** What the figures of a stamp are called among those of a set. */
+export const STAMP_FIGURES: ReadonlySet<string> = new Set([
+  'countedMs',
+  'clockStretch',
+  'stretchMs',
+]);
+
 /** Figures that a set gets at its end: what the clock has counted up to its beginning. */
 export function stampFigures(catalog: Catalog, set: number): Record<string, number> {
   const openedAtMs = catalog.sets.find(set)?.openedAtMs;

@@ -7,6 +7,13 @@ import type { System } from '../system/index.js';
 import type { StoreLimits } from './client-store.js';
 import { changeSets } from './set-changes.js';
 
+/** The key that a text means. `value` undefined: it is to be removed. Throws CONFIG_INVALID where one means nothing. */
+export function requireSetting(text: string, value: string | undefined): string {
+  const key = keptKey(text);
+  if (value !== undefined) requireMeaning(key, keptValue(key, value));
+  return key;
+}
+
 /** `value` undefined: it is not set any more. Throws CONFIG_INVALID, CLIENT_BUSY. */
 export async function changeSetting(
   system: System,
@@ -15,8 +22,7 @@ export async function changeSetting(
   text: string,
   value: string | undefined,
 ): Promise<void> {
-  const key = keptKey(text);
-  if (value !== undefined) requireMeaning(key, keptValue(key, value));
+  const key = requireSetting(text, value);
   await changeSets(system, directory, limits, (_sets, catalog) => {
     if (settingsOf(catalog).get(key) === value) return [];
     return [{ type: 'setting', key, ...(value === undefined ? {} : { value }) }];

@@ -280,12 +280,8 @@ export class Session {
     if (this.isProven) return;
     const { system, baseDir, catalogFile } = this.services;
     const { catalogPath } = openClientDirectory(system, { store: baseDir, client, catalogFile });
-    const catalog = Catalog.openForReading(system, catalogPath);
-    try {
-      if (catalog.sets.all().length === 0) return;
-    } finally {
-      catalog.close();
-    }
+    const hasNone = ({ sets }: Catalog): boolean => sets.all().length === 0;
+    if (Catalog.reading(system, catalogPath, hasNone)) return;
     const why = 'over a network nobody sets the first password of a client that has backups';
     const instead = 'run `sonic setpass` on the machine of the store';
     throw new TardisError('NOT_PERMITTED', `${why}: ${instead}`);

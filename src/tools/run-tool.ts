@@ -180,15 +180,12 @@ export async function runTool(command: Command): Promise<void> {
   }
 }
 
-/** Commander shows the help of all where there is none of what was asked for. Throws USAGE. */
+/** Commander shows the help of all where there is none of what was asked for. Throws what it throws for such a command. */
 function requireHelpThere(command: Command, [first, asked]: readonly string[]): void {
   if (first !== 'help' || asked === undefined || command.commands.length === 0) return;
   if (command.commands.some((sub) => sub.name() === asked) || /^(help$|-)/.test(asked)) return;
-  throw new TardisError('USAGE', `unknown command '${asked.slice(0, MAX_SHOWN_CHARS)}'`);
+  throw new CommanderError(1, 'commander.unknownCommand', `error: unknown command '${asked}'`);
 }
-
-/** Of what somebody has typed. */
-const MAX_SHOWN_CHARS = 80;
 
 /** An option whose value may be left out, and is one of a few or a number, takes the next word only if that is one. */
 function withPresets(command: Command, words: readonly string[]): string[] {

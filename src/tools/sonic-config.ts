@@ -1,7 +1,7 @@
 /** `sonic getconfig` and `setconfig`: settings of the server that are kept with a client, and hold for it. */
-import { type Found, keptKey, keptValue, type Settings } from '../config/index.js';
+import { type Found, keptKey, type Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
-import { requireMeaning } from '../retention/index.js';
+import { requireSetting } from '../keeper/index.js';
 import { displayName } from '../model/index.js';
 import { openClientSets } from './client-sets.js';
 import { withReports } from './open-archive.js';
@@ -40,8 +40,7 @@ export async function setConfig(
   if (given === undefined || !isWhole || others.length > 0) {
     throw new TardisError('USAGE', 'say a key and its value, or a key and --remove');
   }
-  const key = keptKey(given);
-  if (value !== undefined) requireMeaning(key, keptValue(key, value));
+  const key = requireSetting(given, value);
   const there = await openClientSets(storeSystem(options.umask), options, found);
   try {
     if (!rehearse) await there.changeSetting(key, value);

@@ -226,20 +226,5 @@ function changesIn(entries: readonly ArchiveEntry[], set: number): Change[] {
     changes.push({ what, now, before });
     last = entry;
   }
-  return inOrder(changes);
-}
-
-/** Of a client that encrypts the names of a directory come in the order of what they are sealed to. */
-function inOrder(changes: readonly Change[]): Change[] {
-  const place = new Map<number, number>();
-  const entryOf = ({ now, before }: Change): ArchiveEntry => (now ?? before)!;
-  for (const change of changes) {
-    const { directory } = entryOf(change);
-    if (!place.has(directory)) place.set(directory, place.size);
-  }
-  return changes.toSorted((one, other) => {
-    const [left, right] = [entryOf(one), entryOf(other)];
-    const apart = place.get(left.directory)! - place.get(right.directory)!;
-    return apart === 0 ? Buffer.compare(left.name, right.name) : apart;
-  });
+  return changes;
 }

@@ -5,7 +5,7 @@
 import type { Found, Settings } from '../config/index.js';
 import { parseKeyRecord } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
-import { dueForgets, forgetRequestsOf, previewForget } from '../keeper/index.js';
+import { dueForgets, forgetRequestsOf, previewForget, requireRequests } from '../keeper/index.js';
 import { displayName, type ForgetReport, type ForgetRequest, jsonName } from '../model/index.js';
 import { forgetHere } from '../rekey/index.js';
 import { spanOf } from '../retention/index.js';
@@ -182,26 +182,13 @@ async function undo(options: Options, there: ClientSets): Promise<number> {
     if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
     throw new TardisError('USAGE', `"${displayName(Buffer.from(text))}" is no number of a request`);
   });
-  if (rehearse) await requireRequests(there, client, ids);
+  if (rehearse) requireRequests(client, await there.forgets(), ids);
   else await there.withdrawForget(ids);
   const told = rehearse ? { wouldUndo: ids } : { undone: ids };
   if (json) print(JSON.stringify({ version: JSON_VERSION, client, ...told }));
   else if (rehearse) print(`would take back: ${ids.join(', ')}`);
   else print(`Taken back: ${ids.join(', ')}. Nothing of "${client}" was changed.`);
   return 0;
-}
-
-/** Throws NO_SUCH_REQUEST. */
-async function requireRequests(
-  there: ClientSets,
-  client: string,
-  ids: readonly number[],
-): Promise<void> {
-  const known = new Set((await there.forgets()).map(({ id }) => id));
-  for (const id of ids) {
-    if (known.has(id)) continue;
-    throw new TardisError('NO_SUCH_REQUEST', `"${client}" has no request ${id} to forget paths`);
-  }
 }
 
 // --- carrying it out -----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 import type { Archive, BackupSet, SetNote } from '../archive/index.js';
 import type { Found, Settings } from '../config/index.js';
 import { asTardisError } from '../errors/index.js';
+import { STAMP_FIGURES } from '../keeper/index.js';
 import { displayName, joinPath, jsonName } from '../model/index.js';
 import { withReports } from './open-archive.js';
 import { JSON_VERSION, print } from './run-tool.js';
@@ -139,7 +140,7 @@ function linesOf({ set, roots, notes, seal, config }: SetInfo): string[] {
   add('seal', SEALS[seal]);
   roots.forEach((root, index) => add(index === 0 ? 'roots' : '', displayName(root)));
   for (const [name, value] of Object.entries(set.stats)) {
-    if (CLOCK_FIGURES.has(name)) continue;
+    if (STAMP_FIGURES.has(name)) continue; // for rules that keep sets by age; --json has them
     add(wordsOf(name), name.endsWith('Bytes') ? formatBytes(value) : formatCount(value));
   }
   for (const [index, { path, what, reason }] of notes.slice(0, MAX_NOTES_SHOWN).entries()) {
@@ -151,9 +152,6 @@ function linesOf({ set, roots, notes, seal, config }: SetInfo): string[] {
   if (config !== undefined) configLines(config, add);
   return lines;
 }
-
-/** For what keeps sets by their age; --json has them. */
-const CLOCK_FIGURES: ReadonlySet<string> = new Set(['countedMs', 'clockStretch', 'stretchMs']);
 
 const SEALS: Readonly<Record<SetInfo['seal'], string>> = {
   proven: 'proven by the keys of the client',

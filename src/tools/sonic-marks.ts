@@ -1,5 +1,4 @@
 /** `sonic tag`, `lock`, `priority`, `rename` and `expendable`: what users say of backup sets. */
-import type { BackupSet } from '../archive/index.js';
 import type { Found, Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import {
@@ -7,6 +6,7 @@ import {
   changedMarks,
   displayName,
   type SetChange,
+  type SetMarks,
   setNameFault,
 } from '../model/index.js';
 import { openClientSets } from './client-sets.js';
@@ -70,38 +70,32 @@ async function mark(
     throw new TardisError('USAGE', 'name the backup sets, by number, name or range');
   }
   const there = await openClientSets(storeSystem(options.umask), options, found);
-  let sets: readonly BackupSet[];
   try {
-    sets = chosenSets(client, await there.sets(), setsToMark, options.recentSet);
+    const sets = chosenSets(client, await there.sets(), setsToMark, options.recentSet);
     if (sets.length > mostSets) throw new TardisError('USAGE', 'one backup set at a time');
-    if (!rehearse) {
-      await there.mark(
-        sets.map(({ set }) => set),
-        wish,
-      );
+    const numbers = sets.map(({ set }) => set);
+    if (!rehearse) await there.mark(numbers, wish);
+    const changed = sets.filter(({ marks }) => isChanged(marks, wish)).map(({ set }) => set);
+    const unchanged = numbers.filter((set) => !changed.includes(set));
+    if (json) {
+      const told = rehearse ? { wouldChange: changed } : { changed };
+      print(JSON.stringify({ version: JSON_VERSION, client, ...told, unchanged, ...wish }));
+    } else {
+      tell(client, changed, `${rehearse ? 'would be ' : ''}${done}`);
+      tell(client, unchanged, 'as before');
     }
+    return 0;
   } finally {
     there.close();
   }
-  const isChanged = ({ marks }: BackupSet): boolean => {
-    const after = changedMarks(marks, wish);
-    return after === undefined || !areSameMarks(marks, after);
-  };
-  const changed = sets.filter(isChanged).map(({ set }) => set);
-  const unchanged = sets.filter((set) => !isChanged(set)).map(({ set }) => set);
-  if (json) {
-    const told = rehearse ? { wouldChange: changed } : { changed };
-    print(JSON.stringify({ version: JSON_VERSION, client, ...told, unchanged, ...wish }));
-    return 0;
-  }
-  const would = rehearse ? 'would be ' : '';
-  if (changed.length > 0) {
-    const what = `${counted(changed.length, 'backup set')} of "${client}" ${would}${done}`;
-    print(`${what}: ${changed.join(', ')}`);
-  }
-  if (unchanged.length > 0) {
-    const what = `${counted(unchanged.length, 'backup set')} of "${client}" as before`;
-    print(`${what}: ${unchanged.join(', ')}`);
-  }
-  return 0;
+}
+
+function isChanged(marks: SetMarks, wish: SetChange): boolean {
+  const after = changedMarks(marks, wish);
+  return after === undefined || !areSameMarks(marks, after);
+}
+
+function tell(client: string, sets: readonly number[], done: string): void {
+  if (sets.length === 0) return;
+  print(`${counted(sets.length, 'backup set')} of "${client}" ${done}: ${sets.join(', ')}`);
 }

@@ -1,7 +1,6 @@
 /** `sonic upgrade`: brings the catalog of a client to the version of this software. */
-import { CATALOG_VERSION, catalogVersion, isUnusedClient } from '../catalog/index.js';
+import { CATALOG_VERSION, catalogVersion } from '../catalog/index.js';
 import type { Settings } from '../config/index.js';
-import { TardisError } from '../errors/index.js';
 import { ClientStore } from '../keeper/index.js';
 import { openClientDirectory } from '../store/index.js';
 import { JSON_VERSION, print } from './run-tool.js';
@@ -14,9 +13,6 @@ export async function upgrade(options: Settings<'sonic upgrade'>): Promise<void>
   const directory = openClientDirectory(system, clientPlace(options));
   const from = catalogVersion(system, directory.catalogPath);
   const isThere = from > 0;
-  if (!isThere && !isUnusedClient(system, directory.catalogPath)) {
-    throw new TardisError('CATALOG_DAMAGED', `the catalog ${directory.catalogPath} is missing`);
-  }
   const isOlder = isThere && from < CATALOG_VERSION;
   if (isOlder && !rehearse) {
     const store = await ClientStore.open(system, directory, storeLimits());

@@ -136,13 +136,10 @@ function dueHere(
   directory: ClientDirectory,
 ): { due: readonly ForgetRequest[]; isInDoubt: boolean } {
   const nowMs = system.clock.nowMs();
-  const catalog = Catalog.openForReading(system, directory.catalogPath);
-  try {
-    const due = dueForgets(catalog.forgets.all(), nowMs);
-    return { due, isInDoubt: due.length > 0 && isClockInDoubt(catalog.sets.listed(), nowMs) };
-  } finally {
-    catalog.close();
-  }
+  return Catalog.reading(system, directory.catalogPath, ({ forgets, sets }) => {
+    const due = dueForgets(forgets.all(), nowMs);
+    return { due, isInDoubt: due.length > 0 && isClockInDoubt(sets.listed(), nowMs) };
+  });
 }
 
 interface Purged {
