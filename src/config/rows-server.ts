@@ -177,7 +177,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     serverKey: 'ParkTimeout',
     help: 'how long a session whose connection is lost waits for its client; 0: it ends at once',
-    test: 'ParkTimeout is how long a session waits for its client, and ParkedSessions how many do',
+    test: 'ParkTimeout is how long a session waits for its client, and 0 not at all',
   },
   maxParked: {
     type: 'int',
@@ -187,7 +187,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     serverKey: 'ParkedSessions',
     help: 'so many such sessions may wait; beyond, the one that has waited longest ends',
-    test: 'ParkTimeout is how long a session waits for its client, and ParkedSessions how many do',
+    test: 'ParkedSessions is how many sessions wait for their clients: the oldest makes way',
   },
   packBytes: {
     type: 'size',

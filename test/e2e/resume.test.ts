@@ -155,44 +155,69 @@ test('Reconnect is how long a lost connection is tried again, and 0 not at all',
   }
 });
 
-test('ParkTimeout is how long a session waits for its client, and ParkedSessions how many do', async (t) => {
-  const home = path.join(scratch(t), 'config');
-  const config = path.join(home, 'cfg');
-  makeTree(home, [
-    file('cfg', '[Tardis]\nParkTimeout = 1\nParkedSessions = 1\n'),
+/** Starts a backup of `client` that takes some ten seconds, and kills it on its way. */
+async function killedBackup(lab: Lab, client: string): Promise<void> {
+  const args = ['--create', '--bandwidth-limit', '2M', ...lab.there, '-C', client, lab.source];
+  const running = new Running('tardis', args);
+  const before = lab.link.bytes['to-server'];
+  await running.until('something sent', () => lab.link.bytes['to-server'] - before > 2 * MIB);
+  running.signalGroup('SIGKILL');
+  await running.ended;
+}
+
+/** When a server logged each message that contains `what`. */
+function loggedAtMs(server: Server, what: string): number[] {
+  const lines = server.running.stderr.split('\n').filter((line) => line.includes(what));
+  return lines.map((line) => (JSON.parse(line) as { readonly time: number }).time);
+}
+
+test('ParkTimeout is how long a session waits for its client, and 0 not at all', async (t) => {
+  const home = scratch(t);
+  makeTree(path.join(home, 'config'), [
+    file('short', '[Tardis]\nParkTimeout = 1\n'),
     file('none', '[Tardis]\nParkTimeout = 0\n'),
   ]);
-  const lab = await linkLab(t, ['--config', config]);
+  const lab = await linkLab(t, ['--config', path.join(home, 'config', 'short')]);
   makeSource(lab.source);
-  const clients = ['me', 'you'].map((client) => {
-    const args = ['--create', ...SLOWLY, ...lab.there, '-C', client, lab.source];
-    return new Running('tardis', args);
-  });
-  await Promise.all(
-    clients.map((one) => one.until('two sessions', () => lab.link.bytes['to-server'] > 8 * MIB)),
-  );
-  for (const one of clients) one.signalGroup('SIGKILL');
+  await killedBackup(lab, 'me');
   const { running } = lab.server;
-  const times = (what: string): number => running.stderr.split(what).length - 1;
-  await running.until('two are parked', () => times('session parked') === 2);
-  await running.until('one is too many', () => times('too many sessions are parked') === 1);
-  await running.until('the other has waited long enough', () => times('session over') === 2);
-  for (const client of ['me', 'you']) {
-    t.deepEqual(
-      (await listedSets(lab.store, client)).map(({ state }) => state),
-      ['unfinished'],
-    );
-  }
+  await running.until('its end', () => running.stderr.includes('session over'));
+  const [parkedMs, overMs] = ['session parked', 'session over'].map(
+    (what) => loggedAtMs(lab.server, what)[0]!,
+  );
+  t.true(overMs! - parkedMs! >= 990, `${overMs! - parkedMs!} ms`);
+  t.deepEqual(
+    (await listedSets(lab.store, 'me')).map(({ state }) => state),
+    ['unfinished'],
+  );
   lab.server.kill();
   await running.ended;
-  lab.server = await Server.start(lab.store, ['--config', path.join(home, 'none')]);
-  const last = new Running('tardis', [...SLOWLY, ...lab.there, lab.source]);
-  const before = lab.link.bytes['to-server'];
-  await last.until('something sent', () => lab.link.bytes['to-server'] - before > 2 * MIB);
-  last.signalGroup('SIGKILL');
+  lab.server = await Server.start(lab.store, ['--config', path.join(home, 'config', 'none')]);
+  await killedBackup(lab, 'you');
   const { running: second } = lab.server;
   await second.until('its end', () => second.stderr.includes('session over'));
   t.false(second.stderr.includes('session parked'));
+});
+
+test('ParkedSessions is how many sessions wait for their clients: the oldest makes way', async (t) => {
+  const home = scratch(t);
+  makeTree(path.join(home, 'config'), [file('cfg', '[Tardis]\nParkedSessions = 1\n')]);
+  const lab = await linkLab(t, ['--config', path.join(home, 'config', 'cfg')]);
+  makeSource(lab.source);
+  const { running } = lab.server;
+  for (const [at, client] of ['me', 'you'].entries()) {
+    await killedBackup(lab, client);
+    await running.until('one more parked', () => loggedAtMs(lab.server, 'parked"').length > at);
+  }
+  await running.until('an end', () => running.stderr.includes('session over'));
+  const tooMany = running.stderr.split('\n').filter((line) => line.includes('too many'));
+  t.is(tooMany.length, 1);
+  t.regex(tooMany[0]!, /"client":"me"/);
+  t.deepEqual(
+    (await listedSets(lab.store, 'me')).map(({ state }) => state),
+    ['unfinished'],
+  );
+  t.is(loggedAtMs(lab.server, 'session over').length, 1, 'the other goes on waiting');
 });
 
 test('a parked session makes way for whoever wants the client on the machine of the store', async (t) => {
