@@ -4,7 +4,7 @@
  */
 import { applyEvent, type BackupSet, Catalog } from '../catalog/index.js';
 import { TardisError } from '../errors/index.js';
-import { areSameMarks, changedMarks, type SetChange } from '../model/index.js';
+import { areSameMarks, marksAfter, type SetChange } from '../model/index.js';
 import {
   buildEvent,
   type ClientDirectory,
@@ -75,15 +75,9 @@ export async function markSets(
 ): Promise<void> {
   await changeSets(system, directory, limits, (listed) =>
     [...new Set(sets)].flatMap((set) => {
-      const before = requireListed(directory.client, listed, set).marks;
-      const marks = changedMarks(before, wish);
-      if (marks === undefined) {
-        throw new TardisError(
-          'MARKS_INVALID',
-          `${set} of "${directory.client}" cannot have these marks`,
-        );
-      }
-      return areSameMarks(before, marks) ? [] : [{ type: 'set-marked', set, marks }];
+      const before = requireListed(directory.client, listed, set);
+      const marks = marksAfter(directory.client, before, wish);
+      return areSameMarks(before.marks, marks) ? [] : [{ type: 'set-marked', set, marks }];
     }),
   );
 }

@@ -1,4 +1,5 @@
 /** What users say of backup sets beside their contents: another name, tags, a priority, whether they may go. */
+import { TardisError } from '../errors/index.js';
 import { setNameFault } from './set-name.js';
 
 export interface SetMarks {
@@ -111,4 +112,15 @@ export function changedMarks(marks: SetMarks, change: SetChange): SetMarks | und
     tags,
   };
   return isSetMarks(changed) ? changed : undefined;
+}
+
+/** The marks of a set of `client` after a change. Throws MARKS_INVALID when they would be none that a set can have. */
+export function marksAfter(
+  client: string,
+  { set, marks }: { readonly set: number; readonly marks: SetMarks },
+  change: SetChange,
+): SetMarks {
+  const changed = changedMarks(marks, change);
+  if (changed !== undefined) return changed;
+  throw new TardisError('MARKS_INVALID', `${set} of "${client}" cannot have these marks`);
 }

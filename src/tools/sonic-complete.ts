@@ -1,7 +1,6 @@
 /** `sonic complete`, which is for shells: values of a store, one a line, with what they are behind a tab. */
 import { Command } from 'commander';
 import { nodeSystem, processEnvironment } from '../system/index.js';
-import { LIVE_KINDS, liveValues } from './live-values.js';
 import { print } from './run-tool.js';
 
 /** Somebody waits with a finger on a key. */
@@ -15,6 +14,7 @@ export function completeCommand(): Command {
     .argument('<prefix>')
     .argument('[words...]')
     .action(async (wanted: string, prefix: string, words: string[]) => {
+      const { LIVE_KINDS, liveValues } = await import('./live-values.js'); // for no other command
       const kind = LIVE_KINDS.find((one) => one === wanted);
       if (kind === undefined) return;
       const late = setTimeout(() => process.exit(0), PATIENCE_MS);

@@ -3,10 +3,9 @@ import type { Found, Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import {
   areSameMarks,
-  changedMarks,
   displayName,
+  marksAfter,
   type SetChange,
-  type SetMarks,
   setNameFault,
 } from '../model/index.js';
 import { openClientSets } from './client-sets.js';
@@ -74,8 +73,10 @@ async function mark(
     const sets = chosenSets(client, await there.sets(), setsToMark, options.recentSet);
     if (sets.length > mostSets) throw new TardisError('USAGE', 'one backup set at a time');
     const numbers = sets.map(({ set }) => set);
+    const isChanged = (one: (typeof sets)[number]): boolean =>
+      !areSameMarks(one.marks, marksAfter(client, one, wish));
+    const changed = sets.filter(isChanged).map(({ set }) => set);
     if (!rehearse) await there.mark(numbers, wish);
-    const changed = sets.filter(({ marks }) => isChanged(marks, wish)).map(({ set }) => set);
     const unchanged = numbers.filter((set) => !changed.includes(set));
     if (json) {
       const told = rehearse ? { wouldChange: changed } : { changed };
@@ -88,11 +89,6 @@ async function mark(
   } finally {
     there.close();
   }
-}
-
-function isChanged(marks: SetMarks, wish: SetChange): boolean {
-  const after = changedMarks(marks, wish);
-  return after === undefined || !areSameMarks(marks, after);
 }
 
 function tell(client: string, sets: readonly number[], done: string): void {

@@ -1,54 +1,55 @@
 /** `sonic`: administration of a store. */
 import { Command } from 'commander';
+import type { Tool } from '../config/index.js';
 import { SONIC_SUMMARY, sonicHelpText } from './help.js';
-import { describeTool, runTool, toolCommand } from './run-tool.js';
-import { account } from './sonic-account.js';
+import { describeTool, runTool, toolCommand, type ToolSpec } from './run-tool.js';
 import { completeCommand } from './sonic-complete.js';
-import { check } from './sonic-check.js';
-import { deleteSets, orphans } from './sonic-delete.js';
-import { getConfig, setConfig } from './sonic-config.js';
-import { diffSets } from './sonic-diff.js';
-import { files } from './sonic-files.js';
-import { forgetPath } from './sonic-forget.js';
-import { info } from './sonic-info.js';
-import { list } from './sonic-list.js';
-import { expend, lock, prioritise, rename, tag } from './sonic-marks.js';
-import { moveKeys } from './sonic-keys.js';
-import { changePass, create, rotate, setPassword } from './sonic-passwords.js';
-import { purge } from './sonic-purge.js';
-import { rebuild } from './sonic-rebuild.js';
-import { encrypt, rekey } from './sonic-rekey.js';
-import { stats } from './sonic-stats.js';
-import { upgrade } from './sonic-upgrade.js';
+
+/** What runs a command, loaded when it is that command's turn: all of them take longer than most of the work. */
+type Loading<T extends Tool> = () => Promise<ToolSpec<T>['run']>;
+
+/** A command that only tells. */
+function tells<T extends Tool>(tool: T, load: Loading<T>): Command {
+  return toolCommand({ tool, run: async (...given) => (await load())(...given) });
+}
+
+/** A command that does more than to tell. */
+function works<T extends Tool>(tool: T, load: Loading<T>): Command {
+  return toolCommand({ tool, isWork: true, run: async (...given) => (await load())(...given) });
+}
 
 const command = describeTool(new Command(), 'sonic', SONIC_SUMMARY)
-  .addCommand(toolCommand({ tool: 'sonic create', isWork: true, run: create }))
-  .addCommand(toolCommand({ tool: 'sonic setpass', isWork: true, run: setPassword }))
-  .addCommand(toolCommand({ tool: 'sonic chpass', isWork: true, run: changePass }))
-  .addCommand(toolCommand({ tool: 'sonic rotate', isWork: true, run: rotate }))
-  .addCommand(toolCommand({ tool: 'sonic rekey', isWork: true, run: rekey }))
-  .addCommand(toolCommand({ tool: 'sonic encrypt', isWork: true, run: encrypt }))
-  .addCommand(toolCommand({ tool: 'sonic account', isWork: true, run: account }))
-  .addCommand(toolCommand({ tool: 'sonic keys', isWork: true, run: moveKeys }))
-  .addCommand(toolCommand({ tool: 'sonic list', run: list }))
-  .addCommand(toolCommand({ tool: 'sonic files', run: files }))
-  .addCommand(toolCommand({ tool: 'sonic info', run: info }))
-  .addCommand(toolCommand({ tool: 'sonic stats', run: stats }))
-  .addCommand(toolCommand({ tool: 'sonic getconfig', run: getConfig }))
-  .addCommand(toolCommand({ tool: 'sonic setconfig', isWork: true, run: setConfig }))
-  .addCommand(toolCommand({ tool: 'sonic upgrade', isWork: true, run: upgrade }))
-  .addCommand(toolCommand({ tool: 'sonic check', isWork: true, run: check }))
-  .addCommand(toolCommand({ tool: 'sonic delete', isWork: true, run: deleteSets }))
-  .addCommand(toolCommand({ tool: 'sonic diff', run: diffSets }))
-  .addCommand(toolCommand({ tool: 'sonic purge', isWork: true, run: purge }))
-  .addCommand(toolCommand({ tool: 'sonic forget-path', isWork: true, run: forgetPath }))
-  .addCommand(toolCommand({ tool: 'sonic tag', isWork: true, run: tag }))
-  .addCommand(toolCommand({ tool: 'sonic lock', isWork: true, run: lock }))
-  .addCommand(toolCommand({ tool: 'sonic priority', isWork: true, run: prioritise }))
-  .addCommand(toolCommand({ tool: 'sonic rename', isWork: true, run: rename }))
-  .addCommand(toolCommand({ tool: 'sonic expendable', isWork: true, run: expend }))
-  .addCommand(toolCommand({ tool: 'sonic orphans', isWork: true, run: orphans }))
-  .addCommand(toolCommand({ tool: 'sonic rebuild', isWork: true, run: rebuild }))
+  .addCommand(works('sonic create', async () => (await import('./sonic-passwords.js')).create))
+  .addCommand(
+    works('sonic setpass', async () => (await import('./sonic-passwords.js')).setPassword),
+  )
+  .addCommand(works('sonic chpass', async () => (await import('./sonic-passwords.js')).changePass))
+  .addCommand(works('sonic rotate', async () => (await import('./sonic-passwords.js')).rotate))
+  .addCommand(works('sonic rekey', async () => (await import('./sonic-rekey.js')).rekey))
+  .addCommand(works('sonic encrypt', async () => (await import('./sonic-rekey.js')).encrypt))
+  .addCommand(works('sonic account', async () => (await import('./sonic-account.js')).account))
+  .addCommand(works('sonic keys', async () => (await import('./sonic-keys.js')).moveKeys))
+  .addCommand(tells('sonic list', async () => (await import('./sonic-list.js')).list))
+  .addCommand(tells('sonic files', async () => (await import('./sonic-files.js')).files))
+  .addCommand(tells('sonic info', async () => (await import('./sonic-info.js')).info))
+  .addCommand(tells('sonic stats', async () => (await import('./sonic-stats.js')).stats))
+  .addCommand(tells('sonic getconfig', async () => (await import('./sonic-config.js')).getConfig))
+  .addCommand(works('sonic setconfig', async () => (await import('./sonic-config.js')).setConfig))
+  .addCommand(works('sonic upgrade', async () => (await import('./sonic-upgrade.js')).upgrade))
+  .addCommand(works('sonic check', async () => (await import('./sonic-check.js')).check))
+  .addCommand(works('sonic delete', async () => (await import('./sonic-delete.js')).deleteSets))
+  .addCommand(tells('sonic diff', async () => (await import('./sonic-diff.js')).diffSets))
+  .addCommand(works('sonic purge', async () => (await import('./sonic-purge.js')).purge))
+  .addCommand(
+    works('sonic forget-path', async () => (await import('./sonic-forget.js')).forgetPath),
+  )
+  .addCommand(works('sonic tag', async () => (await import('./sonic-marks.js')).tag))
+  .addCommand(works('sonic lock', async () => (await import('./sonic-marks.js')).lock))
+  .addCommand(works('sonic priority', async () => (await import('./sonic-marks.js')).prioritise))
+  .addCommand(works('sonic rename', async () => (await import('./sonic-marks.js')).rename))
+  .addCommand(works('sonic expendable', async () => (await import('./sonic-marks.js')).expend))
+  .addCommand(works('sonic orphans', async () => (await import('./sonic-delete.js')).orphans))
+  .addCommand(works('sonic rebuild', async () => (await import('./sonic-rebuild.js')).rebuild))
   .addCommand(completeCommand(), { hidden: true })
   .addHelpText('after', sonicHelpText());
 

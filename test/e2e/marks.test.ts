@@ -144,6 +144,8 @@ test('what no set can have is refused, and nothing is changed', async (t) => {
     const { status, stderr } = await run('sonic', [name, ...place, ...rest]);
     t.is(status, 1, args.join(' '));
     t.regex(stderr, new RegExp(`\\[${code}\\]`), args.join(' '));
+    const rehearsed = await run('sonic', [name, ...place, '--dry-run', ...rest]);
+    t.is(rehearsed.stderr, stderr, 'a rehearsal says the same');
   }
   for (const one of await told()) t.like(one, { tags: [], priority: 0, isLocked: false });
 });
