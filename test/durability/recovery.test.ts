@@ -14,10 +14,11 @@ import {
   type System,
 } from '../../src/system/index.js';
 import { historyIn } from '../helpers/crash-checks.js';
-import { crashAll, type Ground, recordAfter, seed, times } from '../helpers/crash-runs.js';
+import { crashAll, type Ground, recordAfter, times } from '../helpers/crash-runs.js';
 import { FIRST, OFTEN, SECOND, tellingBackup } from '../helpers/crash-scenarios.js';
 import { recorded } from '../helpers/crash-sweep.js';
 import { OrderChecker } from '../helpers/durable-order.js';
+import { seed } from '../helpers/seed.js';
 
 const random = seededRandom(seed);
 const ROUNDS = 4 * times;

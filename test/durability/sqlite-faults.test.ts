@@ -1,19 +1,20 @@
 /**
  * Each call by which SQLite changes a catalog's files fails in turn: the disk is full, or broken, once or from then
  * on, or takes half a write. The backup tells a code or goes on, and what was there before is there, with nothing
- * done by hand. TARDIS_DISK_SEED replays a run, TARDIS_DISK_TIMES hits more calls.
+ * done by hand. TARDIS_TEST_SEED replays a run, TARDIS_DISK_TIMES hits more calls.
  */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { seededRandom } from '../../src/system/index.js';
 import { checkStore, historyIn } from '../helpers/crash-checks.js';
-import { type Ground, newGround, seed, times } from '../helpers/crash-runs.js';
+import { type Ground, newGround, times } from '../helpers/crash-runs.js';
 import { OFTEN, SECOND } from '../helpers/crash-scenarios.js';
 import { copyStore } from '../helpers/faults.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { SqliteDisk, type SqliteFailure } from '../helpers/sqlite-disk.js';
+import { seed } from '../helpers/seed.js';
 
 interface Fault {
   readonly name: string;

@@ -14,6 +14,7 @@ import {
 } from '../helpers/inline.js';
 import { sha256 } from '../helpers/rows.js';
 import { differences, dir, file, look, makeTree, scratch, text } from '../helpers/tree.js';
+import { seed } from '../helpers/seed.js';
 
 const DAYS = 365;
 const DAY_MS = 86_400_000;
@@ -87,8 +88,7 @@ class JumpyClock implements Clock {
 
 test('a year of backups with clocks that jump: each set is complete, in order, and has what was there', async (t) => {
   t.timeout(240_000);
-  const seed = Number(process.env['TARDIS_CLOCK_SEED'] ?? Math.floor(Math.random() * 1e9));
-  t.log(`TARDIS_CLOCK_SEED=${seed}`);
+  t.log(`seed ${seed}`);
   const home = scratch(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   const files = Array.from({ length: 8 }, (_, at) => file(`f${at}`, text(at, 3000)));

@@ -2,12 +2,12 @@
 import test from 'ava';
 import { crowd } from '../helpers/crowd.js';
 import { scratch } from '../helpers/tree.js';
+import { seed } from '../helpers/seed.js';
 
 const CLIENTS = 4;
 const SECONDS = 12;
 
 test('clients back up, restore and have sets deleted at once, and nobody gets a wrong byte', async (t) => {
-  const seed = Number(process.env['TARDIS_CROWD_SEED'] ?? Math.floor(Math.random() * 1e6));
   const report = await crowd({
     home: scratch(t),
     clients: CLIENTS,

@@ -1,7 +1,7 @@
 /**
  * Backups over links that are cut anywhere, in either direction, several times in one backup: what is stored is what
  * an uncut link would have stored, and no more is sent again than may be unreceived. TARDIS_LINK_CUTS asks for more
- * cuts, TARDIS_LINK_SEED replays.
+ * cuts, TARDIS_TEST_SEED replays.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -9,16 +9,10 @@ import test, { type ExecutionContext } from 'ava';
 import type { BackupResult } from '../../src/client/index.js';
 import type { Address } from '../../src/system/index.js';
 import { backupTo, type InlineBackup, inlineSystem, startInline } from '../helpers/inline.js';
-import {
-  type Fate,
-  Link,
-  linkSeed,
-  randomFates,
-  UPGRADE_BYTES,
-  type Way,
-} from '../helpers/link.js';
+import { type Fate, Link, randomFates, UPGRADE_BYTES, type Way } from '../helpers/link.js';
 import { PASSWORD, toldBy } from '../helpers/rekeys.js';
 import { dir, file, makeScratch, makeTree, noise, removeScratch, text } from '../helpers/tree.js';
+import { seed } from '../helpers/seed.js';
 
 const KIB = 1 << 10;
 const CUTS = Number(process.env['TARDIS_LINK_CUTS'] ?? 100);
@@ -37,7 +31,6 @@ const source = path.join(home, 'tree');
 const state = path.join(home, 'state');
 process.env['XDG_STATE_HOME'] = state;
 const system = inlineSystem();
-const seed = linkSeed();
 
 test.after.always(() => removeScratch(home));
 
@@ -183,7 +176,7 @@ test.serial(
   '100 random cuts: what is stored is what an uncut link would have stored',
   async (t) => {
     t.timeout(CUTS * 6000);
-    t.log(`TARDIS_LINK_SEED=${seed}`);
+    t.log(`seed ${seed}`);
     const all = await scenarios();
     for (const { scenario, told, bytes } of all) {
       t.log(`${scenario.name}: ${told.length} lines, ${bytes['to-server']} bytes there`);

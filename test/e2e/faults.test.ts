@@ -3,7 +3,7 @@
  * first backup, over a second one with changes, and over a restore. Whatever happened, finished sets
  * restore exactly, the next run completes with nothing done by hand, and the packs alone tell the same.
  *
- * TARDIS_FAULT_SEED replays a run; TARDIS_FAULT_STRIDE=1 leaves out nothing.
+ * TARDIS_TEST_SEED replays a run; TARDIS_FAULT_STRIDE=1 leaves out nothing.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -38,8 +38,8 @@ import {
   symlink,
   text,
 } from '../helpers/tree.js';
+import { seed } from '../helpers/seed.js';
 
-const seed = Number(process.env['TARDIS_FAULT_SEED'] ?? Math.floor(Math.random() * 1e6));
 const random = seededRandom(seed);
 /** Of operations that are many and change nothing on the disk, one in so many is hit. */
 const stride = Number(process.env['TARDIS_FAULT_STRIDE'] ?? 20);

@@ -1,6 +1,6 @@
 /**
  * A file system of 64 MiB is filled to the last byte again and again (test/helpers/fill-up.ts), and real
- * processes meet one that is full. TARDIS_FILL_PASSES=100 fills it more often, TARDIS_FAULT_SEED replays.
+ * processes meet one that is full. TARDIS_FILL_PASSES=100 fills it more often, TARDIS_TEST_SEED replays.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -9,10 +9,10 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { BIN } from '../helpers/commands.js';
 import { isRoot, noise, scratch } from '../helpers/tree.js';
+import { seed } from '../helpers/seed.js';
 
 const MIB = 1 << 20;
 const passes = Number(process.env['TARDIS_FILL_PASSES'] ?? 20);
-const seed = Number(process.env['TARDIS_FAULT_SEED'] ?? Math.floor(Math.random() * 1e6));
 /** A mount of our own: it ends with the process. An ordinary user needs user namespaces for it. */
 const NAMESPACE = ['unshare', isRoot ? '-m' : '-rm'] as const;
 const FILL_UP = fileURLToPath(new URL('../helpers/fill-up.js', import.meta.url));

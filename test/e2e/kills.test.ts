@@ -2,11 +2,11 @@
 import test from 'ava';
 import { thrash } from '../helpers/thrash.js';
 import { scratch } from '../helpers/tree.js';
+import { seed } from '../helpers/seed.js';
 
 const ROUNDS = 12;
 
 test('whoever is killed, finished sets restore and the next run continues', async (t) => {
-  const seed = Number(process.env['TARDIS_THRASH_SEED'] ?? Math.floor(Math.random() * 1e6));
   const report = await thrash({
     home: scratch(t),
     rounds: ROUNDS,

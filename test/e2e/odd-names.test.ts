@@ -2,7 +2,7 @@
  * A generated tree of ten thousand odd names and every kind of entry, and one deeper than a path may be
  * long, compared with what was restored by tools that know nothing of this project.
  *
- * TARDIS_NAMES_SEED replays a run.
+ * TARDIS_TEST_SEED replays a run.
  */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -25,8 +25,8 @@ import {
   symlink,
   type TreeNode,
 } from '../helpers/tree.js';
+import { seed } from '../helpers/seed.js';
 
-const seed = Number(process.env['TARDIS_NAMES_SEED'] ?? Math.floor(Math.random() * 1e6));
 const ENTRIES = 10_000;
 const MAX_DEPTH = 12;
 const PRINTED = '%T@ %m %U %G %y %n %l';

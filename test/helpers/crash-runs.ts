@@ -1,6 +1,6 @@
 /**
  * Work whose every step is a crash point: it runs once with a trace, and from the trace come the states in
- * which a power cut may leave the disk, each to be checked with the real code. TARDIS_DISK_SEED replays
+ * which a power cut may leave the disk, each to be checked with the real code. TARDIS_TEST_SEED replays
  * a run, TARDIS_DISK_TIMES looks at so many times more states.
  */
 import fs from 'node:fs';
@@ -25,8 +25,8 @@ import { putState, STORE_MODES, TARGET_MODES } from './disk-states.js';
 import { ANSWER, END, KILLED } from './durable-order.js';
 import { inlineSystem, type Place } from './inline.js';
 import { SqliteDisk } from './sqlite-disk.js';
+import { seed } from './seed.js';
 
-export const seed = Number(process.env['TARDIS_DISK_SEED'] ?? Math.floor(Math.random() * 1e6));
 export const times = Number(process.env['TARDIS_DISK_TIMES'] ?? 1);
 
 /** Where a scenario plays: everything is below `home`. */

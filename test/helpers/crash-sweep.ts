@@ -1,9 +1,10 @@
 /** A scenario with all its crash points, as a test. */
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { crashAll, type CrashReport, record, type Run, type Scenario, seed } from './crash-runs.js';
+import { crashAll, type CrashReport, record, type Run, type Scenario } from './crash-runs.js';
 import { OrderChecker } from './durable-order.js';
 import { scratchInMemory } from './scratch.js';
+import { seed } from './seed.js';
 
 /** A run in a folder of its own, in which nothing came before its sync. */
 export async function recorded<T>(t: ExecutionContext, scenario: Scenario<T>): Promise<Run<T>> {

@@ -1,7 +1,7 @@
 /**
  * A link between a client and a server, in this process, that does what links do: it delays, cuts after so many
  * bytes in either direction, stalls, and says what it has heard once more to whoever listens. All of it follows from
- * a seed; TARDIS_LINK_SEED replays one.
+ * a seed; TARDIS_TEST_SEED replays one.
  */
 import net from 'node:net';
 import { seededRandom } from '../../src/system/index.js';
@@ -32,10 +32,6 @@ export interface LinkOptions {
 /** More than the upgrade to a WebSocket takes, either way. */
 export const UPGRADE_BYTES = 300;
 const MAX_RECORDED_BYTES = 64 << 20;
-
-export function linkSeed(): number {
-  return Number(process.env['TARDIS_LINK_SEED'] ?? Math.floor(Math.random() * 1e9));
-}
 
 /** Fates that are chosen anywhere in so many bytes each way. */
 export function randomFates(

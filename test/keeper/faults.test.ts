@@ -1,7 +1,7 @@
 /**
  * Sets are dropped and cleared up, and every operation on files, addon and database fails, or is the last one, in
  * turn: at any moment the client tells all that is kept, and the next run does the rest, with nothing done by
- * hand. TARDIS_FAULT_SEED replays a run, TARDIS_FAULT_STRIDE=1 leaves out nothing.
+ * hand. TARDIS_TEST_SEED replays a run, TARDIS_FAULT_STRIDE=1 leaves out nothing.
  */
 import test, { type ExecutionContext } from 'ava';
 import type { UpkeepReport } from '../../src/keeper/index.js';
@@ -18,8 +18,8 @@ import { toldBy } from '../helpers/rekeys.js';
 import { copyAt, freshPaths, strike } from '../helpers/strike.js';
 import { makeScratch, removeScratch } from '../helpers/tree.js';
 import { bySet, changeTree, dropInline, keepUpInline } from '../helpers/upkeep.js';
+import { seed } from '../helpers/seed.js';
 
-const seed = Number(process.env['TARDIS_FAULT_SEED'] ?? Math.floor(Math.random() * 1e6));
 const stride = Number(process.env['TARDIS_FAULT_STRIDE'] ?? 24);
 const random = seededRandom(seed);
 /** Operations that are many; of the others each is hit. */

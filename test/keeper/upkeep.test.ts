@@ -17,8 +17,7 @@ import {
   frameTools,
   keepUpInline,
 } from '../helpers/upkeep.js';
-
-const seed = Number(process.env['TARDIS_TEST_SEED'] ?? Math.floor(Math.random() * 1e6));
+import { seed } from '../helpers/seed.js';
 
 async function manySets(t: ExecutionContext, sets: number, password?: string) {
   const home = scratch(t);

@@ -14,10 +14,10 @@ import { PASSWORD } from '../helpers/rekeys.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { text } from '../helpers/tree.js';
 import { bytesIn, dropInline, frameTools, keepUpInline } from '../helpers/upkeep.js';
+import { seed } from '../helpers/seed.js';
 
 const days = Number(process.env['TARDIS_TEST_DAYS'] ?? 80);
 const files = Number(process.env['TARDIS_TEST_FILES'] ?? 800);
-const seed = Number(process.env['TARDIS_TEST_SEED'] ?? Math.floor(Math.random() * 1e6));
 const KEPT_DAYS = 30;
 const CHANGED = 0.01;
 const MOST_RATIO = 1.5;

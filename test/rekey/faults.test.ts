@@ -1,7 +1,7 @@
 /**
  * A client is written anew, and every operation on files, addon and database fails, or is the last one, in
  * turn: at any moment the client tells all it did, the next run does the rest, and then nothing is left of
- * what was not encrypted. TARDIS_FAULT_SEED replays a run, TARDIS_FAULT_POINTS says how many points are hit.
+ * what was not encrypted. TARDIS_TEST_SEED replays a run, TARDIS_FAULT_POINTS says how many points are hit.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -24,8 +24,8 @@ import {
   symlink,
   text,
 } from '../helpers/tree.js';
+import { seed } from '../helpers/seed.js';
 
-const seed = Number(process.env['TARDIS_FAULT_SEED'] ?? Math.floor(Math.random() * 1e6));
 const points = Number(process.env['TARDIS_FAULT_POINTS'] ?? 24);
 const random = seededRandom(seed);
 /** Operations that are many; of the others each is hit while there are points left. */

@@ -12,12 +12,12 @@ import {
   stampOf,
 } from '../../src/retention/index.js';
 import { seededRandom } from '../../src/system/index.js';
+import { seed } from '../helpers/seed.js';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const DAYS = 365;
 const RUNS = Number(process.env['TARDIS_TEST_RUNS'] ?? 15);
-const seed = Number(process.env['TARDIS_TEST_SEED'] ?? Math.floor(Math.random() * 1e6));
 
 type Random = ReturnType<typeof seededRandom>;
 interface TrueSet extends RetentionSet {

@@ -1,6 +1,6 @@
 /**
  * Damage of a catalog: a check finds all that makes it say something else, and a rebuild undoes it. TARDIS_DAMAGES is the
- * number of cases of this and damage.test.ts, TARDIS_SEED where they begin.
+ * number of cases of this and damage.test.ts, TARDIS_TEST_SEED where they begin.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -11,11 +11,11 @@ import { type Place, rebuildInline } from '../helpers/inline.js';
 import { copyOf, lived } from '../helpers/lived-store.js';
 import { dumpCatalog } from '../helpers/packed-store.js';
 import { makeScratch, removeScratch } from '../helpers/tree.js';
+import { seed } from '../helpers/seed.js';
 
 const CASES = Number(process.env['TARDIS_DAMAGES'] ?? 1000);
 /** Of a busy machine. */
 const TIMEOUT_MS = 1_200_000;
-const SEED = Number(process.env['TARDIS_SEED'] ?? 1);
 const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;
 // Each check makes temporary catalogs: a thousand of them are for no disk.
@@ -32,7 +32,7 @@ test('damage in the catalog is found, and a rebuild undoes it', async (t) => {
   const whole = dumpCatalog(file(place));
   let found = 0;
   for (let n = 0; n < CASES * 0.15; n += 1) {
-    const random = seededRandom(SEED * 200_003 + n);
+    const random = seededRandom(seed * 200_003 + n);
     const copy = copyOf(place, 'damaged');
     const bytes = fs.readFileSync(file(copy));
     const at = Math.floor(random.next() * bytes.length);

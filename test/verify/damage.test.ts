@@ -1,7 +1,7 @@
 /**
  * Damage of all kinds: a check finds every one, and names the versions of files that cannot be restored any more, those
  * that rest on them included, and no others. What cannot be restored is found by restoring everything of every set.
- * TARDIS_DAMAGES is the number of cases, TARDIS_SEED where they begin.
+ * TARDIS_DAMAGES is the number of cases, TARDIS_TEST_SEED where they begin.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -18,11 +18,11 @@ import {
 } from '../helpers/damage.js';
 import { copyOf, lived } from '../helpers/lived-store.js';
 import { makeScratch, removeScratch } from '../helpers/tree.js';
+import { seed } from '../helpers/seed.js';
 
 const CASES = Number(process.env['TARDIS_DAMAGES'] ?? 1000);
 /** Of a busy machine. */
 const TIMEOUT_MS = 1_200_000;
-const SEED = Number(process.env['TARDIS_SEED'] ?? 1);
 const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;
 // Each check makes temporary catalogs: a thousand of them are for no disk.
@@ -55,7 +55,7 @@ for (const [isEncrypting, share] of [
     const whole = fingerprint(place);
     let [found, lost] = [0, 0];
     for (let n = 0; n < CASES * share; n += 1) {
-      const random = seededRandom(SEED * 100_003 + n);
+      const random = seededRandom(seed * 100_003 + n);
       const kind = kinds[n % kinds.length]!;
       const copy = copyOf(place, 'damaged');
       const files = dataFiles(copy);
