@@ -229,7 +229,10 @@ test('the old generation is removed by nobody who was not asked', async (t) => {
   t.deepEqual(wordsIn(store), []);
 });
 
-/** Runs `sonic encrypt` and takes the client's lock while it works: all but the switch is done. */
+/**
+ * Runs `sonic encrypt` and takes the client's lock while it works: all but the switch is done. For tests that run
+ * alone: what others do in this thread meanwhile may take longer than the work.
+ */
 async function heldUp(lab: Lab): Promise<Outcome> {
   const lock = path.join(lab.store, 'me', 'lock');
   const command = new Running('sonic', ['encrypt', ...lab.place, '-P', SECRET, '--yes']);
@@ -247,7 +250,7 @@ async function heldUp(lab: Lab): Promise<Outcome> {
   return outcome;
 }
 
-test('a new generation is read before the switch, unless that is left out', async (t) => {
+test.serial('a new generation is read before the switch, unless that is left out', async (t) => {
   const lab = await small(t, 128 * MIB);
   const { place, store, source } = lab;
   t.is(codeIn(await heldUp(lab)), 'CLIENT_BUSY');
@@ -300,7 +303,7 @@ test('damaged contents hold a re-key up until they are given up by name', async 
   t.deepEqual(differences(look(source), await restored(lab, ['-P', SECRET], 'out', '2')), []);
 });
 
-test('an unfinished run is given up, and the client is as it was', async (t) => {
+test.serial('an unfinished run is given up, and the client is as it was', async (t) => {
   const lab = await small(t, 128 * MIB);
   const { place, store } = lab;
   const before = await shown(lab, []);

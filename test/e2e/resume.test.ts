@@ -48,7 +48,7 @@ async function linkLab(t: ExecutionContext, serverArgs: readonly string[] = []):
 }
 
 /** Slow enough to be caught in the middle. */
-const SLOWLY = ['--bandwidth-limit', '6M', '--json'];
+const SLOWLY = ['--bandwidth-limit', '3M', '--json'];
 
 function makeSource(source: string): void {
   makeTree(source, [
@@ -106,7 +106,7 @@ test('a cut is told on the terminal, and Ctrl-C ends the waiting at once', async
   const lab = await linkLab(t);
   const { source, there, link } = lab;
   makeSource(source);
-  const running = new Running('tardis', ['--create', '--bandwidth-limit', '6M', ...there, source]);
+  const running = new Running('tardis', ['--create', '--bandwidth-limit', '3M', ...there, source]);
   await running.until('something sent', () => link.bytes['to-server'] > 3 * MIB);
   link.cut();
   await running.until('a word of it', () => running.stderr.includes('trying again'));
@@ -301,7 +301,7 @@ for (const [kind, word] of [
     const lab = await linkLab(t);
     const { store, source, out, there, link } = lab;
     makeSource(source);
-    const args = ['--create', '--bandwidth-limit', '6M', ...word, ...there, source];
+    const args = ['--create', '--bandwidth-limit', '3M', ...word, ...there, source];
     const running = new Running('tardis', args);
     await running.until('much of it', () => link.bytes['to-server'] > 8 * MIB);
     running.signal('SIGINT');

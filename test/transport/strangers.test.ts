@@ -83,7 +83,7 @@ function saidAtEnd(socket: WebSocket): Promise<string | undefined> {
 }
 
 test('who says nothing, or goes on slowly, is cut at the deadline', async (t) => {
-  const { port, accepted } = await serving(t, { deadlineMs: 400 });
+  const { port, accepted } = await serving(t, { deadlineMs: 1500 });
   const silent = net.connect(port, '127.0.0.1');
   const slow = net.connect(port, '127.0.0.1');
   slow.write('GET / HTTP/1.1\r\n');
@@ -102,13 +102,13 @@ test('who says nothing, or goes on slowly, is cut at the deadline', async (t) =>
 });
 
 test('who was admitted has no deadline and no limit of bytes', async (t) => {
-  const { port, accepted } = await serving(t, { deadlineMs: 300 });
+  const { port, accepted } = await serving(t, { deadlineMs: 1500 });
   const socket = await stranger(port);
   await until(t, 'a connection', () => accepted.length === 1);
   const got: number[] = [];
   accepted[0]!.onMessage((_name, bytes) => void got.push(bytes.length));
   accepted[0]!.admit();
-  await pause(600);
+  await pause(2000);
   const large = { ask: 1, digests: Buffer.alloc(100_000), promise: false };
   socket.send(encodeMessage('ask', large).head);
   await until(t, 'a large message', () => got.length === 1);
