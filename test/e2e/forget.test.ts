@@ -8,7 +8,7 @@ import { runOnTerminal } from '../helpers/terminal.js';
 import { dir, file, makeTree, noise, scratch } from '../helpers/tree.js';
 
 const SECRET = 'Axolotl-secret-88A0';
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 60_000;
 
 async function withSecret(t: ExecutionContext, more: readonly string[] = []) {
   const home = scratch(t);

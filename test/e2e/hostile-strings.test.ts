@@ -78,9 +78,9 @@ test('names of clients in greetings', async (t) => {
       allowCreate: true,
       onlyClient: undefined,
       requirePassword: false,
-      loginTimeoutMs: 60_000,
+      loginTimeoutMs: 600_000, // so much is done in this thread at once
       creditBytes: 17 << 20,
-      timeoutMs: 60_000,
+      timeoutMs: 600_000,
       single: false,
       parkMs: 0,
       maxParked: 1,

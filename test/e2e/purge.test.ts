@@ -239,7 +239,7 @@ async function setsOf(place: readonly string[]): Promise<number[]> {
   return (told as { sets: { set: number }[] }).sets.map(({ set }) => set);
 }
 
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 60_000;
 
 async function until(holds: () => boolean): Promise<void> {
   const endMs = performance.now() + DEADLINE_MS;

@@ -234,10 +234,10 @@ test('a parked session makes way for whoever wants the client on the machine of 
 
 test('a client that slept longer than its server waits for a sign of life goes on when it wakes', async (t) => {
   const home = path.join(scratch(t), 'config');
-  makeTree(home, [file('cfg', '[Tardis]\nTimeout = 3\n')]);
+  makeTree(home, [file('cfg', '[Tardis]\nTimeout = 8\n')]);
   const lab = await linkLab(t, ['--config', path.join(home, 'cfg')]);
   makeSource(lab.source);
-  const args = ['--create', '--timeout', '3', ...SLOWLY, ...lab.there, lab.source];
+  const args = ['--create', '--timeout', '8', ...SLOWLY, ...lab.there, lab.source];
   const running = new Running('tardis', args);
   await running.until('something sent', () => lab.link.bytes['to-server'] > 3 * MIB);
   running.signal('SIGSTOP');
@@ -256,7 +256,7 @@ test('a client that slept longer than its server waits for a sign of life goes o
 test('a link that stalls is given up after Timeout, and replaced', async (t) => {
   const lab = await linkLab(t);
   makeSource(lab.source);
-  const args = ['--create', '--timeout', '3', ...SLOWLY, ...lab.there, lab.source];
+  const args = ['--create', '--timeout', '8', ...SLOWLY, ...lab.there, lab.source];
   const running = new Running('tardis', args);
   await running.until('something sent', () => lab.link.bytes['to-server'] > 3 * MIB);
   lab.link.stall(); // the server does not notice: its session is taken over while it seems alive

@@ -52,7 +52,7 @@ function scanned(running: Running): number {
 }
 
 /** So that it is caught in the middle on a machine, too, that looks away for seconds. */
-const AT_ANY_PACE = [...SLOWLY, '--bandwidth-limit', '6M'];
+const AT_ANY_PACE = [...SLOWLY, '--bandwidth-limit', '3M'];
 
 function hasSentMuch(running: Running): boolean {
   const all = [...running.stderr.matchAll(/sent ([\d.]+) MB/g)];

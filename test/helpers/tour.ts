@@ -27,7 +27,7 @@ export interface Shown {
 }
 
 const HOME = '/home/you';
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 60_000;
 
 const say = (text: string, heading?: string): Step => ({
   kind: 'say',

@@ -202,9 +202,20 @@ test('a peer that is silent for too long is given up', async (t) => {
   t.true(reasons.some((reason) => reason?.code === 'TIMED_OUT'));
 });
 
-/** Time for some pings and their answers. */
-async function beats(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 100));
+/** So many pings, and none in so long is no slow machine. */
+const PINGS = 10;
+const PATIENCE_MS = 20_000;
+
+/** Waits while some pings and their answers come and go; PINGS milliseconds pass by the clock of the test. */
+async function beats(clock: ManualClock, ends: readonly Connection[]): Promise<void> {
+  for (let ping = 0; ping < PINGS; ping += 1) {
+    clock.advance(1);
+    const startMs = performance.now();
+    while (ends.some(({ silentMs }) => silentMs > 0)) {
+      if (performance.now() - startMs > PATIENCE_MS) throw new Error('nothing is heard any more');
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
 }
 
 test('a machine that slept asks whether its peer is still there, and waits 10 s for the answer', async (t) => {
@@ -212,16 +223,17 @@ test('a machine that slept asks whether its peer is still there, and waits 10 s 
   const stopped: System = { ...system, native: system.native, clock };
   const link = { ...DEFAULT_LINK, pingMs: 5, timeoutMs: 300_000 };
   const { server, client } = await connected(t, link, stopped);
-  await beats();
+  const ends = [server, client];
+  await beats(clock, ends);
   server.pause(); // neither does it answer from here on
-  await beats();
+  await beats(clock, ends);
   clock.jumpTo(clock.nowMs() + 3_600_000);
-  await beats();
+  await beats(clock, ends);
   clock.advance(9000);
-  await beats();
+  await beats(clock, ends);
   let isOver = false;
   void client.closed.then(() => (isOver = true));
-  await beats();
+  await beats(clock, ends);
   t.false(isOver);
   clock.advance(2000);
   const reason = await client.closed;
@@ -236,9 +248,9 @@ test('a clock that is set, however far, ends no connection whose peer is there',
   const atClient = messagesOf(client);
   for (const wallMs of [0, 4e12, 2 ** 31 * 1000, -1e12, 2 ** 32 * 1000, NaN, 1e12]) {
     clock.jumpTo(wallMs);
-    await beats();
+    await beats(clock, [server, client]);
     clock.advance(11_000);
-    await beats();
+    await beats(clock, [server, client]);
   }
   server.send('received', { upTo: 1 });
   t.is((await atClient.next())[0], 'received');
