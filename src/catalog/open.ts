@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { asTardisError, isDiskFull, systemCode, TardisError } from '../errors/index.js';
 import { PrivateFolder, type SqlDatabase, type System } from '../system/index.js';
 import { needsCopy, openCopy } from './private-copy.js';
+import { requireShape } from './shape.js';
 
 export const CATALOG_VERSION = 6;
 const CACHE_BYTES = 6 << 20;
@@ -63,6 +64,7 @@ export function openForWriting(
     database.pragma(`cache_size = -${Math.floor(cacheBytes / 1024)}`);
     database.pragma('temp_store = MEMORY');
     migrate(database);
+    requireShape(database, catalogPath);
     return database;
   } catch (error) {
     database?.close();
@@ -149,6 +151,7 @@ function openChecked(catalogPath: string, open: () => SqlDatabase): SqlDatabase 
     if (versionOf(database) === 0) {
       throw new TardisError('CATALOG_DAMAGED', `the catalog ${catalogPath} is empty`);
     }
+    if (versionOf(database) === CATALOG_VERSION) requireShape(database, catalogPath);
     return database;
   } catch (error) {
     database.close();

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import Database from 'better-sqlite3';
 import { Catalog, CATALOG_VERSION } from '../../src/catalog/index.js';
 import { FaultPlan, faultySystem, nodeSystem } from '../../src/system/index.js';
 import { thrownCode } from '../helpers/codes.js';
@@ -106,6 +107,34 @@ test('a catalog whose middle is overwritten is damaged, not a bug', (t) => {
     t.is(code, 'CATALOG_DAMAGED');
   }
 });
+
+for (const [what, sql] of [
+  [
+    'a letter of a column',
+    `PRAGMA writable_schema = ON;
+     UPDATE sqlite_schema SET sql = replace(sql, 'set_number', 'set_numbev') WHERE name = 'set_seals'`,
+  ],
+  ['a column more', 'ALTER TABLE settings ADD COLUMN more'],
+  ['a column less', 'ALTER TABLE forget_requests DROP COLUMN due_at_ms'],
+  ['a table more', 'CREATE TABLE more (a)'],
+  ['a table less', 'DROP TABLE owner_names'],
+  ['a trigger', 'CREATE TRIGGER t AFTER INSERT ON entries BEGIN DELETE FROM entries; END'],
+  ['a view', 'CREATE VIEW v AS SELECT 1'],
+] as const) {
+  test(`a catalog with other tables is damaged: ${what}`, (t) => {
+    const file = path.join(scratchInMemory(t), 'tardis.db');
+    Catalog.openForWriting(system, file).close();
+    const database = new Database(file);
+    database.unsafeMode().exec(sql);
+    database.close();
+    for (const open of OPENINGS) {
+      t.is(
+        thrownCode(() => open(system, file).close()),
+        'CATALOG_DAMAGED',
+      );
+    }
+  });
+}
 
 test('a reader sees what is committed while a session writes, and no more', (t) => {
   const file = path.join(scratchInMemory(t), 'tardis.db');
