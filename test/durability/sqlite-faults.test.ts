@@ -1,7 +1,7 @@
 /**
  * Each call by which SQLite changes a catalog's files fails in turn: the disk is full, or broken, once or from then
  * on, or takes half a write. The backup tells a code or goes on, and what was there before is there, with nothing
- * done by hand. TARDIS_TEST_SEED replays a run, TARDIS_DISK_TIMES hits more calls.
+ * done by hand. TEST_SEED replays a run, TARDIS_DISK_TIMES hits more calls.
  */
 import fs from 'node:fs';
 import path from 'node:path';

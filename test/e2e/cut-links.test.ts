@@ -1,7 +1,7 @@
 /**
  * Backups over links that are cut anywhere, in either direction, several times in one backup: what is stored is what
  * an uncut link would have stored, and no more is sent again than may be unreceived. TARDIS_LINK_CUTS asks for more
- * cuts, TARDIS_TEST_SEED replays.
+ * cuts, TEST_SEED replays.
  */
 import fs from 'node:fs';
 import path from 'node:path';

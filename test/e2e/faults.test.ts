@@ -3,7 +3,7 @@
  * first backup, over a second one with changes, and over a restore. Whatever happened, finished sets
  * restore exactly, the next run completes with nothing done by hand, and the packs alone tell the same.
  *
- * TARDIS_TEST_SEED replays a run; TARDIS_FAULT_STRIDE=1 leaves out nothing.
+ * TEST_SEED replays a run; TARDIS_FAULT_STRIDE=1 leaves out nothing.
  */
 import fs from 'node:fs';
 import path from 'node:path';

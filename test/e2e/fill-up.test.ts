@@ -1,6 +1,6 @@
 /**
  * A file system of 64 MiB is filled to the last byte again and again (test/helpers/fill-up.ts), and real
- * processes meet one that is full. TARDIS_FILL_PASSES=100 fills it more often, TARDIS_TEST_SEED replays.
+ * processes meet one that is full. TARDIS_FILL_PASSES=100 fills it more often, TEST_SEED replays.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';

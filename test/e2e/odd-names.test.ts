@@ -2,7 +2,7 @@
  * A generated tree of ten thousand odd names and every kind of entry, and one deeper than a path may be
  * long, compared with what was restored by tools that know nothing of this project.
  *
- * TARDIS_TEST_SEED replays a run.
+ * TEST_SEED replays a run.
  */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

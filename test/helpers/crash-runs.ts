@@ -1,6 +1,6 @@
 /**
  * Work whose every step is a crash point: it runs once with a trace, and from the trace come the states in
- * which a power cut may leave the disk, each to be checked with the real code. TARDIS_TEST_SEED replays
+ * which a power cut may leave the disk, each to be checked with the real code. TEST_SEED replays
  * a run, TARDIS_DISK_TIMES looks at so many times more states.
  */
 import fs from 'node:fs';

@@ -1,7 +1,7 @@
 /**
  * A link between a client and a server, in this process, that does what links do: it delays, cuts after so many
  * bytes in either direction, stalls, and says what it has heard once more to whoever listens. All of it follows from
- * a seed; TARDIS_TEST_SEED replays one.
+ * a seed; TEST_SEED replays one.
  */
 import net from 'node:net';
 import { seededRandom } from '../../src/system/index.js';

@@ -1,7 +1,7 @@
 /**
  * Sets are dropped and cleared up, and every operation on files, addon and database fails, or is the last one, in
  * turn: at any moment the client tells all that is kept, and the next run does the rest, with nothing done by
- * hand. TARDIS_TEST_SEED replays a run, TARDIS_FAULT_STRIDE=1 leaves out nothing.
+ * hand. TEST_SEED replays a run, TARDIS_FAULT_STRIDE=1 leaves out nothing.
  */
 import test, { type ExecutionContext } from 'ava';
 import type { UpkeepReport } from '../../src/keeper/index.js';

@@ -1,7 +1,7 @@
 /**
  * A client is written anew, and every operation on files, addon and database fails, or is the last one, in
  * turn: at any moment the client tells all it did, the next run does the rest, and then nothing is left of
- * what was not encrypted. TARDIS_TEST_SEED replays a run, TARDIS_FAULT_POINTS says how many points are hit.
+ * what was not encrypted. TEST_SEED replays a run, TARDIS_FAULT_POINTS says how many points are hit.
  */
 import fs from 'node:fs';
 import path from 'node:path';

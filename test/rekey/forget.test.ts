@@ -1,7 +1,7 @@
 /**
  * A client forgets paths: what is left is what a naive second reading of its history says, nothing of what went can be
  * found, and whatever fails or is killed on the way, the client is as before or as after. TARDIS_TEST_RUNS says how many
- * histories are lived through, TARDIS_TEST_SEED replays a run, TARDIS_FAULT_POINTS says how many points are hit.
+ * histories are lived through, TEST_SEED replays a run, TARDIS_FAULT_POINTS says how many points are hit.
  */
 import fs from 'node:fs';
 import path from 'node:path';

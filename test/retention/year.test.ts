@@ -1,7 +1,7 @@
 /**
  * Retention over a year, each day after its backups, beside a second implementation that is naive and knows the true
  * time. With a good clock both keep the same; with one that jumps, what is deleted is never what the true time
- * would have kept. TARDIS_TEST_SEED replays, TARDIS_TEST_RUNS asks for more years.
+ * would have kept. TEST_SEED replays, TARDIS_TEST_RUNS asks for more years.
  */
 import test from 'ava';
 import {

@@ -1,6 +1,6 @@
 /**
  * Damage of a catalog: a check finds all that makes it say something else, and a rebuild undoes it. TARDIS_DAMAGES is the
- * number of cases of this and damage.test.ts, TARDIS_TEST_SEED where they begin.
+ * number of cases of this and damage.test.ts, TEST_SEED where they begin.
  */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,7 +1,7 @@
 /**
  * Damage of all kinds: a check finds every one, and names the versions of files that cannot be restored any more, those
  * that rest on them included, and no others. What cannot be restored is found by restoring everything of every set.
- * TARDIS_DAMAGES is the number of cases, TARDIS_TEST_SEED where they begin.
+ * TARDIS_DAMAGES is the number of cases, TEST_SEED where they begin.
  */
 import fs from 'node:fs';
 import path from 'node:path';
