@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { asTardisError, isDiskFull, systemCode, TardisError } from '../errors/index.js';
 import { PrivateFolder, type SqlDatabase, type System } from '../system/index.js';
 import { needsCopy, openCopy } from './private-copy.js';
-import { requireShape } from './shape.js';
+import { hasShape, requireShape } from './shape.js';
 
 export const CATALOG_VERSION = 6;
 const CACHE_BYTES = 6 << 20;
@@ -56,6 +56,7 @@ export function openForWriting(
     database = system.openDatabase(catalogPath, { readonly: false });
     requireKnownVersion(database, catalogPath);
     if (!mayUpgrade) requireNewest(database, catalogPath);
+    requireShape(database, versionOf(database)); // a migration is for that alone
     // WAL first: the schema must not be durable before the journal mode is.
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = FULL');
@@ -64,7 +65,6 @@ export function openForWriting(
     database.pragma(`cache_size = -${Math.floor(cacheBytes / 1024)}`);
     database.pragma('temp_store = MEMORY');
     migrate(database);
-    requireShape(database, catalogPath);
     return database;
   } catch (error) {
     database?.close();
@@ -111,7 +111,7 @@ function isWithoutTables(system: System, catalogPath: string): boolean {
   let database: SqlDatabase | undefined;
   try {
     database = system.openDatabase(catalogPath, { readonly: true });
-    return versionOf(database) === 0;
+    return versionOf(database) === 0 && hasShape(database, 0);
   } catch {
     return false; // whoever opens it tells what is wrong
   } finally {
@@ -151,7 +151,7 @@ function openChecked(catalogPath: string, open: () => SqlDatabase): SqlDatabase 
     if (versionOf(database) === 0) {
       throw new TardisError('CATALOG_DAMAGED', `the catalog ${catalogPath} is empty`);
     }
-    if (versionOf(database) === CATALOG_VERSION) requireShape(database, catalogPath);
+    requireShape(database, versionOf(database));
     return database;
   } catch (error) {
     database.close();
