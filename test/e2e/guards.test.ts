@@ -1,6 +1,9 @@
 /**
  * "Unchanged" never hides a loss: whatever kept an entry or its content from being saved, the next
  * run sends it, and until then the older version stays.
+ *
+ * One test after the other: client and server are in this thread, and of forty pairs at once some would wait for
+ * each other longer than they may.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -111,18 +114,21 @@ function someTree(): TreeNode[] {
   ];
 }
 
-test('a crash between the last parcel and its checkpoint: all of it is sent again', async (t) => {
-  const lab = new Lab(scratch(t), someTree());
-  await createClientDirectory(inlineSystem(), lab.place);
-  await lab.crash(beforeCheckpoint(1));
-  const again = await lab.backup();
-  t.is(again.progress.contentsSent, 4);
-  t.deepEqual(differences(look(lab.source), await lab.restored()), []);
-  const third = await lab.backup();
-  t.like(third.progress, { listings: 0, contentsSent: 0 });
-});
+test.serial(
+  'a crash between the last parcel and its checkpoint: all of it is sent again',
+  async (t) => {
+    const lab = new Lab(scratch(t), someTree());
+    await createClientDirectory(inlineSystem(), lab.place);
+    await lab.crash(beforeCheckpoint(1));
+    const again = await lab.backup();
+    t.is(again.progress.contentsSent, 4);
+    t.deepEqual(differences(look(lab.source), await lab.restored()), []);
+    const third = await lab.backup();
+    t.like(third.progress, { listings: 0, contentsSent: 0 });
+  },
+);
 
-test('the same over an older set: the changes are sent again', async (t) => {
+test.serial('the same over an older set: the changes are sent again', async (t) => {
   const lab = new Lab(scratch(t), someTree());
   await lab.backup({ create: true });
   const before = look(lab.source);
@@ -137,16 +143,19 @@ test('the same over an older set: the changes are sent again', async (t) => {
   t.deepEqual(differences(before, await lab.restored('1')), []);
 });
 
-test('a crash after the checkpoint, before the catalog: nothing is lost or sent twice', async (t) => {
-  const lab = new Lab(scratch(t), someTree());
-  await createClientDirectory(inlineSystem(), lab.place);
-  await lab.crash(beforeCommit);
-  const again = await lab.backup();
-  t.is(again.progress.contentsSent, 0);
-  t.deepEqual(differences(look(lab.source), await lab.restored()), []);
-});
+test.serial(
+  'a crash after the checkpoint, before the catalog: nothing is lost or sent twice',
+  async (t) => {
+    const lab = new Lab(scratch(t), someTree());
+    await createClientDirectory(inlineSystem(), lab.place);
+    await lab.crash(beforeCommit);
+    const again = await lab.backup();
+    t.is(again.progress.contentsSent, 0);
+    t.deepEqual(differences(look(lab.source), await lab.restored()), []);
+  },
+);
 
-test('a crash after some checkpoints: what they cover is not sent again', async (t) => {
+test.serial('a crash after some checkpoints: what they cover is not sent again', async (t) => {
   const tree = Array.from({ length: 150 }, (_, at) =>
     dir(`${at}`, [
       file('a', text(at, 900)),
@@ -191,68 +200,77 @@ for (const [what, bytes] of [
   ['a small file', 5000],
   ['a large file', 3 * MIB],
 ] as const) {
-  test(`${what} that cannot be read keeps its older version and is saved by the next good run`, async (t) => {
-    const lab = new Lab(scratch(t), [
-      dir('a', [file('secret', noise(1, bytes)), file('open', 'open')]),
-    ]);
-    await lab.backup({ create: true });
-    const before = look(lab.source);
-    fs.writeFileSync(lab.at('a', 'secret'), noise(2, bytes + 1));
-    const told: string[] = [];
-    const second = await lab.backup(
-      { onFailures: (some) => told.push(...some.map(({ path: name }) => String(name))) },
-      unreadable('secret'),
-    );
-    t.is(second.progress.unreadable, 1);
-    t.deepEqual(told, [lab.at('a', 'secret')]);
-    await withArchive(lab.place, async (archive) => {
-      const versions = await archive.versions(Buffer.from(lab.at('a', 'secret')));
-      t.deepEqual(
-        versions.map(({ firstSet, lastSet }) => [firstSet, lastSet]),
-        [[1, undefined]],
+  test.serial(
+    `${what} that cannot be read keeps its older version and is saved by the next good run`,
+    async (t) => {
+      const lab = new Lab(scratch(t), [
+        dir('a', [file('secret', noise(1, bytes)), file('open', 'open')]),
+      ]);
+      await lab.backup({ create: true });
+      const before = look(lab.source);
+      fs.writeFileSync(lab.at('a', 'secret'), noise(2, bytes + 1));
+      const told: string[] = [];
+      const second = await lab.backup(
+        { onFailures: (some) => told.push(...some.map(({ path: name }) => String(name))) },
+        unreadable('secret'),
       );
-      const [note] = await archive.notes(2);
-      t.like(note, { what: 'unreadable', reason: 'EACCES' });
-    });
-    const kept = await lab.restored('2');
-    t.is(kept.get('a/secret'), before.get('a/secret'));
+      t.is(second.progress.unreadable, 1);
+      t.deepEqual(told, [lab.at('a', 'secret')]);
+      await withArchive(lab.place, async (archive) => {
+        const versions = await archive.versions(Buffer.from(lab.at('a', 'secret')));
+        t.deepEqual(
+          versions.map(({ firstSet, lastSet }) => [firstSet, lastSet]),
+          [[1, undefined]],
+        );
+        const [note] = await archive.notes(2);
+        t.like(note, { what: 'unreadable', reason: 'EACCES' });
+      });
+      const kept = await lab.restored('2');
+      t.is(kept.get('a/secret'), before.get('a/secret'));
 
-    const third = await lab.backup();
-    t.like(third.progress, { contentsSent: 1, unreadable: 0 });
-    t.true(third.progress.listings >= 1, 'the listing was settled though a child was not saved');
-    t.deepEqual(differences(look(lab.source), await lab.restored()), []);
-    t.like((await lab.backup()).progress, { listings: 0, contentsSent: 0 });
-  });
+      const third = await lab.backup();
+      t.like(third.progress, { contentsSent: 1, unreadable: 0 });
+      t.true(third.progress.listings >= 1, 'the listing was settled though a child was not saved');
+      t.deepEqual(differences(look(lab.source), await lab.restored()), []);
+      t.like((await lab.backup()).progress, { listings: 0, contentsSent: 0 });
+    },
+  );
 }
 
-test('a file that could not be read the first time is missing until it can be', async (t) => {
-  const lab = new Lab(scratch(t), [dir('a', [file('secret', 'secret'), file('open', 'open')])]);
-  const first = await lab.backup({ create: true }, unreadable('secret'));
-  t.is(first.progress.unreadable, 1);
-  t.false((await lab.restored()).has('a/secret'));
-  t.is((await lab.backup()).progress.contentsSent, 1);
-  t.deepEqual(differences(look(lab.source), await lab.restored()), []);
-});
+test.serial(
+  'a file that could not be read the first time is missing until it can be',
+  async (t) => {
+    const lab = new Lab(scratch(t), [dir('a', [file('secret', 'secret'), file('open', 'open')])]);
+    const first = await lab.backup({ create: true }, unreadable('secret'));
+    t.is(first.progress.unreadable, 1);
+    t.false((await lab.restored()).has('a/secret'));
+    t.is((await lab.backup()).progress.contentsSent, 1);
+    t.deepEqual(differences(look(lab.source), await lab.restored()), []);
+  },
+);
 
-test('a directory is found where it went, though a file has its name and nothing else is gone', async (t) => {
-  for (const elsewhere of ['before', 'within', 'zz behind']) {
-    const lab = new Lab(scratch(t), [
-      dir('moves', [file('a', 'a'), dir('deep', [file('b', 'b')])]),
-      dir('within', [file('c', 'c')]),
-    ]);
-    await lab.backup({ create: true });
-    const to = elsewhere === 'within' ? lab.at('within', 'moved') : lab.at(elsewhere);
-    fs.renameSync(lab.at('moves'), to);
-    fs.writeFileSync(lab.at('moves'), 'a file now');
-    const { progress } = await lab.backup();
-    t.is(progress.contentsSent, 1, elsewhere);
-    t.deepEqual(differences(look(lab.source), await lab.restored()), [], elsewhere);
-    await lab.backup();
-    t.deepEqual(differences(look(lab.source), await lab.restored()), [], elsewhere);
-  }
-});
+test.serial(
+  'a directory is found where it went, though a file has its name and nothing else is gone',
+  async (t) => {
+    for (const elsewhere of ['before', 'within', 'zz behind']) {
+      const lab = new Lab(scratch(t), [
+        dir('moves', [file('a', 'a'), dir('deep', [file('b', 'b')])]),
+        dir('within', [file('c', 'c')]),
+      ]);
+      await lab.backup({ create: true });
+      const to = elsewhere === 'within' ? lab.at('within', 'moved') : lab.at(elsewhere);
+      fs.renameSync(lab.at('moves'), to);
+      fs.writeFileSync(lab.at('moves'), 'a file now');
+      const { progress } = await lab.backup();
+      t.is(progress.contentsSent, 1, elsewhere);
+      t.deepEqual(differences(look(lab.source), await lab.restored()), [], elsewhere);
+      await lab.backup();
+      t.deepEqual(differences(look(lab.source), await lab.restored()), [], elsewhere);
+    }
+  },
+);
 
-test('an unreadable directory is never recorded as deleted', async (t) => {
+test.serial('an unreadable directory is never recorded as deleted', async (t) => {
   const lab = new Lab(scratch(t), [
     dir('a', [file('x', 'x')]),
     dir('closed', [file('y', 'y'), dir('below', [file('z', 'z')])]),
@@ -270,7 +288,7 @@ test('an unreadable directory is never recorded as deleted', async (t) => {
   t.deepEqual(differences(before, await lab.restored('1')), []);
 });
 
-test('an unreadable root keeps all of its older version', async (t) => {
+test.serial('an unreadable root keeps all of its older version', async (t) => {
   const lab = new Lab(scratch(t), someTree());
   await lab.backup({ create: true });
   const before = look(lab.source);
@@ -282,61 +300,70 @@ test('an unreadable root keeps all of its older version', async (t) => {
   t.deepEqual(differences(look(lab.source), await lab.restored()), []);
 });
 
-test('a small file that changes while it is read is read again by the next run', async (t) => {
-  const lab = new Lab(scratch(t), [dir('a', [file('busy', text(1, 5000)), file('quiet', 'q')])]);
-  const busy = withNative((real) => ({
-    readFileAt: (fd, name, rows, rowAt, ...rest) => {
-      const got = real.readFileAt(fd, name, rows, rowAt, ...rest);
-      if (name.toString() === 'busy') {
-        rows[rowAt + 9]! |= 8; // as the call itself does when the file changed meanwhile
-        const handle = fs.openSync(lab.at('a', 'busy'), 'r+');
-        fs.writeSync(handle, `${process.hrtime.bigint()}`);
-        fs.closeSync(handle);
-      }
-      return got;
-    },
-  }));
-  const first = await lab.backup({ create: true }, busy);
-  t.is(first.progress.changed, 1);
-  const second = await lab.backup();
-  t.true(second.progress.listings >= 1);
-  t.is(second.progress.contentsSent, 1);
-  t.deepEqual(differences(look(lab.source), await lab.restored()), []);
-});
+test.serial(
+  'a small file that changes while it is read is read again by the next run',
+  async (t) => {
+    const lab = new Lab(scratch(t), [dir('a', [file('busy', text(1, 5000)), file('quiet', 'q')])]);
+    const busy = withNative((real) => ({
+      readFileAt: (fd, name, rows, rowAt, ...rest) => {
+        const got = real.readFileAt(fd, name, rows, rowAt, ...rest);
+        if (name.toString() === 'busy') {
+          rows[rowAt + 9]! |= 8; // as the call itself does when the file changed meanwhile
+          const handle = fs.openSync(lab.at('a', 'busy'), 'r+');
+          fs.writeSync(handle, `${process.hrtime.bigint()}`);
+          fs.closeSync(handle);
+        }
+        return got;
+      },
+    }));
+    const first = await lab.backup({ create: true }, busy);
+    t.is(first.progress.changed, 1);
+    const second = await lab.backup();
+    t.true(second.progress.listings >= 1);
+    t.is(second.progress.contentsSent, 1);
+    t.deepEqual(differences(look(lab.source), await lab.restored()), []);
+  },
+);
 
-test('a file changed after its listing was read, with equal times and size, is not missed', async (t) => {
-  const lab = new Lab(scratch(t), [dir('a', [file('busy', text(1, 5000)), file('quiet', 'q')])]);
-  // At half a second after the last change nothing may count as settled.
-  const thenMs = Math.round(fs.statSync(lab.at('a', 'quiet')).ctimeMs) + 500;
-  const clock = { nowMs: () => thenMs, monotonicMs: () => performance.now() };
-  const present = inlineSystem({ clock });
-  const first = await lab.backup({ create: true }, present);
-  t.is(first.progress.changed, 0);
-  const second = await lab.backup();
-  t.is(second.progress.filesRead, 2, 'entries too young to be trusted were not read again');
-  t.is((await lab.backup()).progress.filesRead, 0);
-});
+test.serial(
+  'a file changed after its listing was read, with equal times and size, is not missed',
+  async (t) => {
+    const lab = new Lab(scratch(t), [dir('a', [file('busy', text(1, 5000)), file('quiet', 'q')])]);
+    // At half a second after the last change nothing may count as settled.
+    const thenMs = Math.round(fs.statSync(lab.at('a', 'quiet')).ctimeMs) + 500;
+    const clock = { nowMs: () => thenMs, monotonicMs: () => performance.now() };
+    const present = inlineSystem({ clock });
+    const first = await lab.backup({ create: true }, present);
+    t.is(first.progress.changed, 0);
+    const second = await lab.backup();
+    t.is(second.progress.filesRead, 2, 'entries too young to be trusted were not read again');
+    t.is((await lab.backup()).progress.filesRead, 0);
+  },
+);
 
-test('a large file that changes while it is read is read again by the next run', async (t) => {
-  const lab = new Lab(scratch(t), [dir('a', [file('busy', noise(1, 3 * MIB)), file('q', 'q')])]);
-  const wrapJobs = (jobs: JobRunner): JobRunner => ({
-    recent: jobs.recent,
-    run: (name, input, transfer) => jobs.run(name, input, transfer),
-    close: () => jobs.close(),
-    loadSignature: (...args) => jobs.loadSignature(...args),
-    native: jobs.native,
-    runRange: (input, window, onChunk) =>
-      jobs.runRange(input, window, (chunk) => {
-        fs.appendFileSync(lab.at('a', 'busy'), 'more');
-        return onChunk(chunk);
-      }),
-  });
-  const first = await lab.backup({ create: true, wrapJobs });
-  t.is(first.progress.changed, 1);
-  const second = await lab.backup();
-  t.is(second.progress.contentsSent, 1);
-  t.deepEqual(differences(look(lab.source), await lab.restored()), []);
-});
+test.serial(
+  'a large file that changes while it is read is read again by the next run',
+  async (t) => {
+    const lab = new Lab(scratch(t), [dir('a', [file('busy', noise(1, 3 * MIB)), file('q', 'q')])]);
+    const wrapJobs = (jobs: JobRunner): JobRunner => ({
+      recent: jobs.recent,
+      run: (name, input, transfer) => jobs.run(name, input, transfer),
+      close: () => jobs.close(),
+      loadSignature: (...args) => jobs.loadSignature(...args),
+      native: jobs.native,
+      runRange: (input, window, onChunk) =>
+        jobs.runRange(input, window, (chunk) => {
+          fs.appendFileSync(lab.at('a', 'busy'), 'more');
+          return onChunk(chunk);
+        }),
+    });
+    const first = await lab.backup({ create: true, wrapJobs });
+    t.is(first.progress.changed, 1);
+    const second = await lab.backup();
+    t.is(second.progress.contentsSent, 1);
+    t.deepEqual(differences(look(lab.source), await lab.restored()), []);
+  },
+);
 
 /** Turns one bit of a file's content in the store. */
 async function damage(place: Place, name: string): Promise<void> {
@@ -362,7 +389,6 @@ for (const [what, bytes] of [
   ['in an object of its own', 2 * MIB],
   ['in a part of its own', 65 * MIB],
 ] as const) {
-  // One by one: with so many large trees made in one thread, client and server in it wait too long for each other.
   test.serial(`a damaged content ${what} is told, noted and sent again`, async (t) => {
     const lab = new Lab(scratch(t), [
       dir('a', [file('good', text(1, 20_000)), file('hit', noise(2, bytes))]),
@@ -396,56 +422,62 @@ for (const [what, bytes] of [
   });
 }
 
-test('what shares a frame with damaged bytes outlives a rebuild, though the source is gone', async (t) => {
-  const files = Array.from({ length: 20 }, (_, index) => file(`${index}`, noise(index, 2000)));
-  const lab = new Lab(scratch(t), [dir('a', files)]);
-  await lab.backup({ create: true, settings: { parcelFiles: 100 } });
-  const wanted = look(lab.source);
-  await damage(lab.place, lab.at('a', '7'));
-  fs.rmSync(lab.source, { recursive: true });
-  const place = ['-D', lab.place.store, '-C', lab.place.client];
-  for (const round of ['before', 'after']) {
-    const out = path.join(lab.home, round);
-    const { status, stderr } = await run('regenerate', [...place, '-o', out, lab.source]);
-    t.is(status, 3, stderr);
-    const found = look(path.join(out, 'tree'));
-    const lacking = [...wanted.keys()].filter((name) => found.get(name) !== wanted.get(name));
-    t.is(lacking.length, 1, `${round}: ${lacking.join()}`); // the last of the frame has the flipped bit
-    if (round === 'after') return;
-    const rebuilt = await run('sonic', ['rebuild', ...place]);
-    t.is(rebuilt.status, 3, rebuilt.stderr);
-  }
-});
+test.serial(
+  'what shares a frame with damaged bytes outlives a rebuild, though the source is gone',
+  async (t) => {
+    const files = Array.from({ length: 20 }, (_, index) => file(`${index}`, noise(index, 2000)));
+    const lab = new Lab(scratch(t), [dir('a', files)]);
+    await lab.backup({ create: true, settings: { parcelFiles: 100 } });
+    const wanted = look(lab.source);
+    await damage(lab.place, lab.at('a', '7'));
+    fs.rmSync(lab.source, { recursive: true });
+    const place = ['-D', lab.place.store, '-C', lab.place.client];
+    for (const round of ['before', 'after']) {
+      const out = path.join(lab.home, round);
+      const { status, stderr } = await run('regenerate', [...place, '-o', out, lab.source]);
+      t.is(status, 3, stderr);
+      const found = look(path.join(out, 'tree'));
+      const lacking = [...wanted.keys()].filter((name) => found.get(name) !== wanted.get(name));
+      t.is(lacking.length, 1, `${round}: ${lacking.join()}`); // the last of the frame has the flipped bit
+      if (round === 'after') return;
+      const rebuilt = await run('sonic', ['rebuild', ...place]);
+      t.is(rebuilt.status, 3, rebuilt.stderr);
+    }
+  },
+);
 
 for (const [what, spoil] of [
   ['cut off', (pack: string) => fs.truncateSync(pack, 200_000)],
   ['gone', (pack: string) => fs.rmSync(pack)],
 ] as const) {
-  test(`a rebuild over a pack that is ${what} keeps the old catalog, which knew more`, async (t) => {
-    const lab = new Lab(scratch(t), [
-      dir('a', [file('in an object', noise(1, 3 * MIB)), file('in a pack', noise(2, 300_000))]),
-    ]);
-    const storage = { ...SMALL_STORE, store: { packBytes: 64 * MIB, packContentBytes: MIB } };
-    await lab.backup({ create: true, storage });
-    const { store, client } = lab.place;
-    const catalog = path.join(store, client, 'tardis.db');
-    spoil(path.join(store, client, 'packs', '00000001.pack'));
-    const place = ['-D', store, '-C', client];
-    const { status, stdout } = await run('sonic', ['rebuild', ...place, '--json']);
-    t.is(status, 3);
-    const told = JSON.parse(stdout) as { lostCommits: number; keptCatalog: string };
-    t.true(told.lostCommits > 0);
-    t.is(told.keptCatalog, 'tardis.db.before-rebuild');
-    fs.renameSync(`${catalog}.before-rebuild`, catalog);
-    const out = path.join(lab.home, 'out');
-    t.is((await run('regenerate', [...place, '-o', out, lab.source])).status, 3);
-    t.deepEqual(
-      fs.readFileSync(path.join(out, 'tree', 'a', 'in an object')),
-      fs.readFileSync(lab.at('a', 'in an object')),
-    );
-    await succeed('sonic', ['rebuild', ...place]).catch(() => undefined);
-    const again = await lab.backup();
-    t.true(again.set > 1, 'a number was given twice');
-    t.deepEqual(differences(look(lab.source), await lab.restored()), []);
-  });
+  test.serial(
+    `a rebuild over a pack that is ${what} keeps the old catalog, which knew more`,
+    async (t) => {
+      const lab = new Lab(scratch(t), [
+        dir('a', [file('in an object', noise(1, 3 * MIB)), file('in a pack', noise(2, 300_000))]),
+      ]);
+      const storage = { ...SMALL_STORE, store: { packBytes: 64 * MIB, packContentBytes: MIB } };
+      await lab.backup({ create: true, storage });
+      const { store, client } = lab.place;
+      const catalog = path.join(store, client, 'tardis.db');
+      spoil(path.join(store, client, 'packs', '00000001.pack'));
+      const place = ['-D', store, '-C', client];
+      const { status, stdout } = await run('sonic', ['rebuild', ...place, '--json']);
+      t.is(status, 3);
+      const told = JSON.parse(stdout) as { lostCommits: number; keptCatalog: string };
+      t.true(told.lostCommits > 0);
+      t.is(told.keptCatalog, 'tardis.db.before-rebuild');
+      fs.renameSync(`${catalog}.before-rebuild`, catalog);
+      const out = path.join(lab.home, 'out');
+      t.is((await run('regenerate', [...place, '-o', out, lab.source])).status, 3);
+      t.deepEqual(
+        fs.readFileSync(path.join(out, 'tree', 'a', 'in an object')),
+        fs.readFileSync(lab.at('a', 'in an object')),
+      );
+      await succeed('sonic', ['rebuild', ...place]).catch(() => undefined);
+      const again = await lab.backup();
+      t.true(again.set > 1, 'a number was given twice');
+      t.deepEqual(differences(look(lab.source), await lab.restored()), []);
+    },
+  );
 }
