@@ -56,7 +56,6 @@ export function openForWriting(
     database = system.openDatabase(catalogPath, { readonly: false });
     requireKnownVersion(database, catalogPath);
     if (!mayUpgrade) requireNewest(database, catalogPath);
-    requireShape(database, versionOf(database)); // a migration is for that alone
     // WAL first: the schema must not be durable before the journal mode is.
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = FULL');
@@ -151,7 +150,6 @@ function openChecked(catalogPath: string, open: () => SqlDatabase): SqlDatabase 
     if (versionOf(database) === 0) {
       throw new TardisError('CATALOG_DAMAGED', `the catalog ${catalogPath} is empty`);
     }
-    requireShape(database, versionOf(database));
     return database;
   } catch (error) {
     database.close();
@@ -191,6 +189,7 @@ function toTruncate(database: SqlDatabase): void {
   }
 }
 
+/** A version is believed if its tables are there: a reader's statements and a migration are for those alone. */
 function requireKnownVersion(database: SqlDatabase, catalogPath: string): void {
   const version = versionOf(database);
   if (version > CATALOG_VERSION) {
@@ -200,6 +199,7 @@ function requireKnownVersion(database: SqlDatabase, catalogPath: string): void {
       { version },
     );
   }
+  requireShape(database, version);
 }
 
 /** An empty one is made. */

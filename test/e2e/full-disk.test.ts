@@ -40,7 +40,7 @@ import {
 
 const KIB = 1 << 10;
 /** A user hears of it within this. */
-const SOON_MS = 20_000;
+const SOON_MS = 5000;
 const PASSWORDS = { old: Buffer.from('the old one'), next: Buffer.from('the next one') };
 
 const MODES: readonly FaultMode[] = [

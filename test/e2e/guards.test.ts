@@ -2,7 +2,7 @@
  * "Unchanged" never hides a loss: whatever kept an entry or its content from being saved, the next
  * run sends it, and until then the older version stays.
  *
- * One test after the other: client and server are in this thread, and of forty pairs at once some would wait for
+ * One test after the other: client and server are in this thread, and of twenty pairs at once some would wait for
  * each other longer than they may.
  */
 import fs from 'node:fs';

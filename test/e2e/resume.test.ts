@@ -223,9 +223,7 @@ test('ParkedSessions is how many sessions wait for their clients: the oldest mak
 test('a parked session makes way for whoever wants the client on the machine of the store', async (t) => {
   const lab = await linkLab(t);
   makeSource(lab.source);
-  const cut = new Running('tardis', ['--create', ...SLOWLY, ...lab.there, lab.source]);
-  await cut.until('something sent', () => lab.link.bytes['to-server'] > 4 * MIB);
-  cut.signalGroup('SIGKILL');
+  await killedBackup(lab, 'me');
   const { running } = lab.server;
   await running.until('its session parked', () => running.stderr.includes('session parked'));
   await backup(['-D', lab.store, '-C', 'me', '--local', lab.source]);
