@@ -5,27 +5,30 @@ import type { Options } from './options.js';
 import { align, formatVerdicts } from './report.js';
 import type { Verdict } from './targets.js';
 
-/** A plot, as a file. */
+/** A plot, to be written to a file. */
 export interface Plot {
   readonly name: string;
   readonly svg: string;
 }
 
-/** What a question of its own (not one of the comparison) is answered with. */
+/** The answer to one question of the benchmark (all but the comparison). */
 export interface Answer {
   readonly question: string;
-  /** What was measured, in a line. */
+  /** One line that describes the measurement. */
   readonly about: string;
   readonly headings: readonly string[];
   readonly rows: readonly (readonly string[])[];
   readonly verdicts: readonly Verdict[];
   readonly notes: readonly string[];
-  /** Everything measured, for machines. */
+  /** All figures, for the JSON file. */
   readonly figures: unknown;
   readonly plots: readonly Plot[];
 }
 
-/** Prints an answer, and writes what was asked for; false when a target that is checked was missed. */
+/**
+ * Prints an answer, and writes the files that the options request. False if `--check` is given and a target is
+ * missed.
+ */
 export function give(answer: Answer, machine: Machine, options: Options): boolean {
   const { question, about, headings, rows, verdicts, notes, figures, plots } = answer;
   const paragraphs = [
@@ -44,7 +47,7 @@ export function give(answer: Answer, machine: Machine, options: Options): boolea
   return !options.check || verdicts.every((verdict) => verdict.met);
 }
 
-/** Writes plots to the directory that was named, if one was. */
+/** Writes plots to the directory of `--plots`, if given. */
 export function writePlots(plots: readonly Plot[], { plots: directory }: Options): void {
   if (directory === undefined) {
     return;

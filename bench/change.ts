@@ -3,23 +3,23 @@ import { ContentMaker } from './content.js';
 import { Random } from './random.js';
 import { writeFully } from './tree.js';
 
-/** Enough of a file to tell text from binary. */
+/** Bytes of a file that are read to tell text from binary. */
 const PEEK_BYTES = 4096;
 
-/** What a tree holds. */
+/** Counts and sizes of a tree. */
 export interface TreeSize {
   readonly files: number;
   readonly directories: number;
   readonly others: number;
   readonly bytes: number;
-  /** Memory it takes on a memory file system: whole pages, and about a KiB for each entry itself. */
+  /** Bytes of memory on a memory file system: whole pages, and about 1 KiB for each entry itself. */
   readonly footprintBytes: number;
 }
 
 /**
- * Rewrites `share` of a tree's regular files in place with other content: text stays text, binary binary, and the
- * size stays within the same power of two. The same seed and tree always give the same change. Returns how many
- * files were rewritten.
+ * Rewrites `share` of a tree's regular files in place with other content. Text stays text, binary stays binary,
+ * and each size stays within the same power of two. A given seed and tree always yield the same change. Returns
+ * the number of rewritten files.
  */
 export function changeTree(root: string, options: { seed: number; share: number }): number {
   const random = new Random(options.seed, 3);
@@ -30,11 +30,11 @@ export function changeTree(root: string, options: { seed: number; share: number 
       files.push(path);
     }
   });
-  // The order of a directory's entries is not a property of the tree.
+  // Makes the result independent of the order in which directories list their entries.
   files.sort();
   const count = Math.min(files.length, Math.max(1, Math.round(files.length * options.share)));
   for (let i = 0; i < count; i++) {
-    // Fisher and Yates, only as far as needed.
+    // Fisher-Yates shuffle of only the first `count` files.
     const other = i + random.below(files.length - i);
     const path = files[other] ?? '';
     files[other] = files[i] ?? '';
@@ -43,7 +43,7 @@ export function changeTree(root: string, options: { seed: number; share: number 
   return count;
 }
 
-/** Counts a tree. */
+/** Returns the counts and sizes of a tree. */
 export function sizeOfTree(root: string): TreeSize {
   const size = { files: 0, directories: 0, others: 0, bytes: 0, footprintBytes: 0 };
   visit(root, (_path, stat) => {

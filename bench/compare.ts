@@ -20,7 +20,10 @@ import type { Workplace } from './workplace.js';
 
 type Say = (line: string) => void;
 
-/** The question of this file: how do we compare with our peers and with what the machine can do? */
+/**
+ * Compares tardis with its peers and with the limits of the machine. False if a measurement failed, or if
+ * `--check` is given and a target is missed.
+ */
 export async function compareIn(
   workplace: Workplace,
   checkout: string,
@@ -90,7 +93,7 @@ function peer(name: PeerName, place: Place, options: Options): Subject {
   }
 }
 
-/** The subjects that can run here; each of the others is told in a line. */
+/** Returns the subjects that can run here; prints a line for each of the others. */
 async function chooseSubjects(
   workplace: Workplace,
   candidates: readonly Subject[],

@@ -2,10 +2,13 @@ import { Random } from './random.js';
 import { SourceText } from './text.js';
 import type { Vocabulary } from './vocabulary.js';
 
-/** What a file holds: text like a program's source, half-compressible binary, or noise (as if already compressed). */
+/**
+ * The kind of a file's content: text like program source, half-compressible binary, or noise (like compressed
+ * data).
+ */
 export type ContentKind = 'text' | 'binary' | 'noise';
 
-/** Everything that decides the bytes of a file, besides the seed of the tree. */
+/** All parameters of a file's bytes, besides the seed of the tree. */
 export interface ContentSpec {
   readonly kind: ContentKind;
   readonly sizeBytes: number;
@@ -14,7 +17,7 @@ export interface ContentSpec {
   readonly themeSeed: number;
 }
 
-/** Makes file contents; the same seed and specification always give the same bytes. */
+/** Makes file contents; a given seed and specification always yield the same bytes. */
 export class ContentMaker {
   readonly #text: SourceText;
   #buffer = new Uint8Array(0);
@@ -27,7 +30,7 @@ export class ContentMaker {
     return this.#text.vocabulary;
   }
 
-  /** The contents of a file. Valid until the next call: the buffer is used again. */
+  /** Returns the contents of a file. They are valid until the next call, which reuses the buffer. */
   make(spec: ContentSpec): Uint8Array {
     const { kind, sizeBytes } = spec;
     if (this.#buffer.length < sizeBytes + SourceText.slackBytes) {
@@ -61,7 +64,7 @@ function fillWithNoise(out: Uint8Array, random: Random): void {
   }
 }
 
-/** Replaces every other 64 bytes of noise by zeros and one of eight patterns: half of the bytes are news. */
+/** Replaces every other 64 bytes of noise with zeros and one of eight patterns, so that half of the bytes are new. */
 function halveEntropy(out: Uint8Array, random: Random): void {
   const patterns = new Uint8Array(8 * 64);
   fillWithNoise(patterns, random);

@@ -12,13 +12,13 @@ import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
 import type { Workplace } from './workplace.js';
 
-/** What has just changed is read again by the next backup, which would cost it time. */
+/** Milliseconds of rest after a change: the next backup would read recently changed files again, which costs time. */
 const REST_MS = 3500;
 const MIB = 1 << 20;
 const CHANGED_BYTES = 4096;
-/** So many blocks of a GiB are changed. */
+/** Number of changed blocks for each GiB. */
 const CHANGES_PER_GIB = 1000;
-/** rdiff gets blocks and sums as long as ours: at most so many blocks of a file. */
+/** Limit of the number of blocks of a file. rdiff gets blocks and sums of the same length as ours. */
 const MOST_BLOCKS = 1 << 18;
 
 function rdiffOptions(sizeBytes: number): string[] {
@@ -31,7 +31,7 @@ const TIME_LIMIT = 1.2;
 const MEMORY_LIMIT_BYTES = 64e6;
 const REWRITTEN_LIMIT = 1.15;
 
-/** Index i of the lists is round i. */
+/** The measured figures. Index i of the lists is round i. */
 interface Figures {
   readonly rdiffMs: number[];
   readonly deltaMs: number[];
@@ -40,20 +40,20 @@ interface Figures {
   readonly storedBytes: number[];
   readonly rewrittenMs: number[];
   readonly wholeMs: number[];
-  /** Of a run with nothing changed, and of one with a delta; sampled in the last round. */
+  /** Memory of a run with nothing changed, and of a run with a delta; sampled in the last round. */
   idlePssBytes: number | undefined;
   deltaPssBytes: number | undefined;
 }
 
-/** What we say of a backup. */
+/** The fields used of the JSON report of a backup. */
 interface Report {
   readonly storedBytes: number;
   readonly progress: { readonly sentBytes: number; readonly deltasSent: number };
 }
 
 /**
- * The question of this file: what does a large file cost that changed a little, beside `rdiff`, and one that was
- * rewritten, beside sending it whole? By turns, in each round with new contents and clients.
+ * Measures the cost of a large file that changed a little, compared with `rdiff`, and of a rewritten file,
+ * compared with sending it whole. The order alternates, and each round has new contents and clients.
  */
 export async function delta(
   workplace: Workplace,
@@ -114,7 +114,7 @@ class DeltaQuestion {
     const changes = Math.max(1, Math.round((CHANGES_PER_GIB * deltaMib) / 1024));
     this.#change(random, changes);
     await sleep(REST_MS);
-    // Whoever goes first finds the file in the same caches as the other.
+    // The order alternates, so that neither always finds the file in warm caches.
     if (round % 2 === 0) {
       await this.#askRdiff();
       await this.#askDelta(store, isSampled);
@@ -132,7 +132,7 @@ class DeltaQuestion {
     await sleep(REST_MS);
     const other = `${store}-whole`;
     await this.#run(['cp', '-a', store, other]);
-    // By turns here too: the second one finds its file just read.
+    // The order alternates here too: the second run finds its file just read.
     const [rewrittenMs, wholeMs] = await this.#inTurns(
       round,
       () => this.#backUp(store, []),
@@ -149,7 +149,7 @@ class DeltaQuestion {
     );
   }
 
-  /** Times both, the first one first in even rounds. */
+  /** Measures both, the first one first in even rounds. Returns both times. */
   async #inTurns(
     round: number,
     one: () => Promise<{ measured: Measured }>,
@@ -186,7 +186,7 @@ class DeltaQuestion {
     if (report.progress.deltasSent === 0) {
       throw new Error('the file was not sent as a delta');
     }
-    // Sampling costs time: that run counts for memory only, if there are others.
+    // Sampling costs time, so the time of that run counts only if there is no other.
     if (!sampleMemory || this.#options.runs === 1) {
       this.#figures.deltaMs.push(measured.wallMs);
     } else {
@@ -214,7 +214,7 @@ class DeltaQuestion {
     return measure({ argv, env: confinedTo(root) }, { logFile: log, sampleMemory });
   }
 
-  /** A file that nothing can compress, new each time. */
+  /** Writes a file that cannot be compressed, with new content each time. */
   #write(path: string): void {
     const file = openSync(path, 'w');
     const buffer = Buffer.allocUnsafe(MIB);

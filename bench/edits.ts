@@ -5,39 +5,40 @@ import { Random } from './random.js';
 import { type PlannedFile, planTree, type TreePlan, writeFully, writeTree } from './tree.js';
 import { pick } from './vocabulary.js';
 
-/** Share of the files that a release changes: between these two. */
+/** Least and largest share of the files that a release changes. */
 const CHANGED_LEAST = 0.05;
 const CHANGED_MOST = 0.15;
 const ADDED_SHARE = 0.01;
 const REMOVED_SHARE = 0.005;
-/** How uneven changes are: the tenth of the files that changes most gets over a third of them. */
+/** Exponent that makes changes uneven: the tenth of the files that change most gets over a third of the changes. */
 const SKEW = 2.5;
-/** A hunk for so many lines, on average, and one more. */
+/** Average number of lines of a file for each hunk; each file gets one hunk more. */
 const LINES_PER_HUNK = 150;
 const HUNK_LINES_MAX = 8;
-/** Of hunks, those that put lines in place of others; of the rest, those that only add. */
+/** Share of the hunks that replace lines; the share of the remaining hunks that only insert lines. */
 const REPLACE_SHARE = 0.6;
 const INSERT_SHARE = 0.7;
 const NEW_TEXT_BYTES = 4096;
 const NEW_FILE_MODE = 0o644;
-/** Files of a plan for each text file that is wanted, and some more. */
+/** Planned files of all kinds for each text file that is needed, with a margin. */
 const PLANNED_RATIO = 1.25;
-/** Streams of random numbers, far from those that the tree is made with. */
+/** First stream of random numbers for edits, far from the streams that generate the tree. */
 const EDIT_STREAM = 1000;
 const LINE_FEED = 0x0a;
 
 /**
- * A generated source tree and its further releases: lines of some text files change, the same ones more often than
- * others; few files are added or removed. The same seed and number of files always give the same releases.
+ * A generated source tree and its later releases. Each release changes lines of some text files, some files more
+ * often than others, and adds or removes few files. A given seed and number of files always yield the same
+ * releases.
  */
 export class EditedTree {
   readonly #root: string;
   readonly #seed: number;
   readonly #plan: TreePlan;
   readonly #maker: ContentMaker;
-  /** Files with some text, those that change often first: large ones, mostly. */
+  /** Files with some text, most often changed first; these are mostly large ones. */
   readonly #texts: PlannedFile[];
-  /** All files ever; a removed one's name does not come again. */
+  /** Number of files added so far; the name of a removed file is never reused. */
   #number = 0;
 
   constructor(root: string, options: { readonly seed: number; readonly files: number }) {
@@ -58,7 +59,7 @@ export class EditedTree {
     writeTree(this.#plan, this.#root);
   }
 
-  /** Makes the `release`-th of the one before it (1 is the first that is made so); returns what changed. */
+  /** Turns release `release - 1` into release `release`, from 1 on. Returns the number of changes. */
   edit(release: number): { changed: number; added: number; removed: number } {
     const random = new Random(this.#seed, EDIT_STREAM + release);
     const texts = this.#texts;
@@ -109,7 +110,7 @@ export class EditedTree {
     write(full, Buffer.concat(lines));
   }
 
-  /** A file like one that is there, beside it. */
+  /** Adds a file similar to an existing one, in the same directory. */
   #addFile(random: Random): void {
     const like = pick(this.#texts, random);
     this.#number += 1;
@@ -118,12 +119,12 @@ export class EditedTree {
     const path = directory === '.' ? name : `${directory}/${name}`;
     const content = { ...like.content, contentSeed: random.bits() };
     write(`${this.#root}/${path}`, this.#maker.make(content));
-    // Somewhere in the order: some new files change often.
+    // A random position in the order, so that some new files change often.
     this.#texts.splice(random.below(this.#texts.length + 1), 0, { ...like, path, content });
   }
 }
 
-/** Lines with their ends, in memory of their own. */
+/** Returns the lines with their line feeds, in a copy of the text. */
 function linesOf(text: Uint8Array): Buffer[] {
   const all = Buffer.from(text);
   const lines: Buffer[] = [];
@@ -145,7 +146,7 @@ function write(path: string, contents: Uint8Array): void {
   }
 }
 
-/** A generated tree's text files: sources have next to nothing else. */
+/** Plans a generated tree with text files only, since source trees contain almost nothing else. */
 function planTexts(options: { readonly seed: number; readonly files: number }): TreePlan {
   const plan = planTree({ ...options, files: Math.ceil(options.files * PLANNED_RATIO) });
   const files = plan.files.filter(({ content }) => content.kind === 'text').slice(0, options.files);

@@ -11,27 +11,30 @@ import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
 import type { Workplace } from './workplace.js';
 
-/** What has just changed is read again by the next backup, which would cost it time. */
+/** Milliseconds of rest after a change: the next backup would read recently changed files again, which costs time. */
 const REST_MS = 3500;
 const RATIO_LIMIT = 1.1;
 
 const KINDS = ['first', 'unchanged', 'restore'] as const;
 type Kind = (typeof KINDS)[number];
 
-/** In the order of their turns; index i of the lists is round i. */
+/** The clients in the order of their turns. Index i of the lists is round i. */
 const CLIENTS = ['open', 'password', 'encrypted'] as const;
 type Client = (typeof CLIENTS)[number];
 type Times = Record<Client, Record<Kind, number[]>>;
 
+/** Memory of a login. Users choose it, so it is fixed here to make figures of several runs comparable. */
+const LOGIN = ['--password-memory', '32M'];
+
 const CREATE: Readonly<Record<Client, readonly string[]>> = {
   open: ['--create'],
-  password: ['--create', '--no-crypt'],
-  encrypted: ['--create'],
+  password: ['--create', '--no-crypt', ...LOGIN],
+  encrypted: ['--create', ...LOGIN],
 };
 
 /**
- * The question of this file: what does encryption cost? A first backup, one with nothing changed and a restore, of a
- * client without a password, of one that only has one, and of one that encrypts, by turns.
+ * Measures the cost of encryption: a first backup, an unchanged one and a restore. Three clients take turns: one
+ * without a password, one with a password only, and one that encrypts.
  */
 export async function encryption(
   workplace: Workplace,
@@ -51,7 +54,7 @@ export async function encryption(
   };
   await sleep(REST_MS);
   for (let round = 0; round < options.runs; round++) {
-    // Whoever goes first does so in a third of the rounds.
+    // Each client is first in a third of the rounds.
     const turns = CLIENTS.map((_client, index) => CLIENTS[(index + round) % CLIENTS.length]!);
     for (const client of turns) {
       const store = join(workplace.root, 'store');
@@ -77,7 +80,7 @@ function answer(times: Times, about: string): Answer {
     ratioOf(times.encrypted[kind], times[other][kind]);
   return {
     question: 'encryption',
-    about: `a client without a password, one with a password only, one that encrypts; ${about}`,
+    about: `a client without a password, one with a password only, one that encrypts, logins of 32 MiB; ${about}`,
     headings: ['what', '', 'open: s', 'password: s', 'encrypted: s', 'of password', 'of open'],
     rows: KINDS.map((kind) => [
       kind,

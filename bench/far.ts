@@ -13,22 +13,22 @@ import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
 import type { Workplace } from './workplace.js';
 
-/** Before the first backup the tree is left alone for so long: nobody trusts what has just changed. */
+/** Milliseconds of rest before the first backup: backups read recently changed files again. */
 const REST_MS = 3500;
 const RATIO_LIMIT = 1.1;
 const START_TIMEOUT_MS = 30_000;
 
 type Kind = 'first' | 'unchanged';
 
-/** Times by what was asked and how far away the server was; index i is round i. */
+/** Times by kind of backup and distance of the server; index i is round i. */
 interface Times {
   readonly near: Record<Kind, number[]>;
   readonly far: Record<Kind, number[]>;
 }
 
 /**
- * The question of this file: what does a server far away cost? A first backup and one with nothing changed, through a
- * proxy without and with delay, by turns.
+ * Measures the cost of a distant server: a first backup and an unchanged one, in turn through a proxy without and
+ * with delay.
  */
 export async function far(
   workplace: Workplace,
@@ -117,7 +117,7 @@ async function backUp(
   port: number,
   how: { readonly client: string; readonly create: boolean; readonly roundTripMs: number },
 ): Promise<number> {
-  // Both go through a proxy: what it costs itself is in both.
+  // Both use a proxy, so that its own cost is in both times.
   const proxy = await Proxy.start({ host: '127.0.0.1', port, delayMs: how.roundTripMs / 2 });
   try {
     const { wallMs } = await measure(
@@ -144,7 +144,7 @@ async function backUp(
   }
 }
 
-/** A server on a port the system chooses. */
+/** Starts a server on a port that the system chooses. */
 async function startServer(
   workplace: Workplace,
   checkout: string,

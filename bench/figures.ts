@@ -1,28 +1,28 @@
-/** What is asked of every subject, in the order of a store's life. */
+/** The measured operations, in the order of a store's life. */
 export const QUESTIONS = ['first', 'unchanged', 'changed', 'restore'] as const;
 export type Question = (typeof QUESTIONS)[number];
 
-/** Everything measured for one question and one subject; index i of the lists is round i. */
+/** All measurements of one operation and one subject; index i of the lists is round i. */
 export interface Figures {
   readonly question: Question;
   readonly subject: string;
   readonly wallMs: number[];
   readonly cpuMs: number[];
-  /** After the first backup only. */
+  /** Size of the store after the first backup; only measured there. */
   readonly storeBytes: number[];
-  /** Of the one run in which memory was sampled. */
+  /** Peak memory of the one run in which memory was sampled. */
   pssBytes: number | undefined;
 }
 
-/** How a subject did compared with another; below 1 is faster. */
+/** The figures of a subject divided by those of another; below 1 is faster. */
 export interface Ratio {
-  /** Of the medians. */
+  /** Ratio of the medians. */
   readonly ofMedians: number;
-  /** The median of the ratios of each round: what the machine did meanwhile hits both. */
+  /** Median of the ratios of each round. Other load on the machine affects both subjects of a round. */
   readonly pairwise: number;
 }
 
-/** The median; of an even number of values the mean of the two in the middle. */
+/** Returns the median; for an even number of values the mean of the two in the middle. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const upper = sorted[sorted.length >> 1] ?? NaN;
@@ -30,7 +30,7 @@ export function median(values: readonly number[]): number {
   return (lower + upper) / 2;
 }
 
-/** Compares two lists of which index i belongs to round i; undefined when there is nothing to compare. */
+/** Compares two lists in which index i is round i; undefined if a list is empty. */
 export function ratioOf(ours: readonly number[], theirs: readonly number[]): Ratio | undefined {
   const rounds = Math.min(ours.length, theirs.length);
   if (rounds === 0) {
@@ -40,11 +40,11 @@ export function ratioOf(ours: readonly number[], theirs: readonly number[]): Rat
   return { ofMedians: median(ours) / median(theirs), pairwise: median(pairs) };
 }
 
-/** The figures of every question and subject, found by their names. */
+/** A table of the figures by operation and subject. */
 export class FigureTable {
   readonly #rows: Figures[] = [];
 
-  /** The row, made when it is not there. */
+  /** Returns a row, and creates it if it does not exist. */
   row(question: Question, subject: string): Figures {
     let row = this.find(question, subject);
     if (row === undefined) {
@@ -58,7 +58,7 @@ export class FigureTable {
     return this.#rows.find((row) => row.question === question && row.subject === subject);
   }
 
-  /** All rows, question by question. */
+  /** Returns all rows, ordered by operation. */
   rows(): Figures[] {
     return QUESTIONS.flatMap((question) => this.#rows.filter((row) => row.question === question));
   }

@@ -13,13 +13,13 @@ import type { Workplace } from './workplace.js';
 const KINDS = ['first', 'unchanged'] as const;
 type Kind = (typeof KINDS)[number];
 
-/** What is compared with: the largest number of files up to this one. */
+/** Upper limit of the number of files of the base that the largest tree is compared with. */
 const BASE_FILES_MAX = 100_000;
 const TIME_RATIO_LIMIT = 1.1;
 const PSS_RATIO_LIMIT = 1.2;
 const REST_MS = 3500;
 
-/** One number of files, one shape, one kind of backup. */
+/** The figures of one number of files, one shape and one kind of backup. */
 interface Line {
   readonly shape: Shape;
   readonly files: number;
@@ -29,8 +29,8 @@ interface Line {
 }
 
 /**
- * The question of this file: does what a file costs, in time and in memory, stay the same however many there are? The
- * files are small, so that all that grows with their number shows.
+ * Measures if the cost of a file, in time and in memory, stays the same for any number of files. The files are
+ * small, so that any cost that grows with their number shows.
  */
 export async function growth(
   workplace: Workplace,

@@ -9,14 +9,14 @@ import type { Workplace } from './workplace.js';
 
 /** The releases of a source tree, one after another. */
 export interface History {
-  /** Where it is from, for the reader of the answer. */
+  /** Describes the source of the releases for the reader of the answer. */
   readonly about: string;
   readonly names: readonly string[];
-  /** Makes the tree what it was at a release; they come in order, and only what differs is written. */
+  /** Updates the tree to a release. Releases are requested in order, and only differences are written. */
   release(index: number): Promise<void>;
 }
 
-/** Real history if a repository was named, else generated edits. */
+/** Opens the history of the given repository, or of generated edits if none is given. */
 export function openHistory(
   workplace: Workplace,
   options: { readonly seed: number; readonly files: number; readonly releases: ReleasesOptions },
@@ -44,10 +44,10 @@ function gitHistory(workplace: Workplace, repository: string, options: ReleasesO
   const env = {
     ...confinedTo(workplace.root),
     GIT_CONFIG_NOSYSTEM: '1',
-    // Its own index: the repository is only read.
+    // A separate index, so that the repository is only read.
     GIT_INDEX_FILE: join(workplace.root, 'index'),
   };
-  // It may belong to somebody else, whose hooks shall not run.
+  // The repository may belong to another user, whose hooks must not run.
   const before = ['-c', 'safe.directory=*', '-c', 'core.hooksPath=/dev/null', '-C', repository];
   const names = options.tags.length > 0 ? options.tags : chooseTags(tagsOf(before, env), options);
   return {
@@ -78,15 +78,15 @@ function tagsOf(before: readonly string[], env: Readonly<Record<string, string>>
 }
 
 /**
- * The newest releases that were numbered without a word behind (as in 2.0-rc1): the first ones of minor versions
- * (2.1.0 or 2.1, not 2.1.3) if there are enough of them. Tags come in the order of their versions.
+ * Returns the newest releases with plain version numbers (not 2.0-rc1). It prefers the first releases of minor
+ * versions (2.1.0 or 2.1, not 2.1.3) if there are enough of them. `tags` must be sorted by version.
  */
 export function chooseTags(
   tags: readonly string[],
   { count }: { readonly count: number },
 ): readonly string[] {
   const numbered = tags.filter((tag) => /^(\D*[-_v])?\d+([._-]\d+)+$/.test(tag));
-  // A repository may have tags of something else beside its own.
+  // A repository may contain tags of another project beside its own.
   const prefixes = numbered.map((tag) => tag.slice(0, tag.search(/\d/)));
   const usual = mostFrequent(prefixes);
   const releases = numbered.filter((_, index) => prefixes[index] === usual);

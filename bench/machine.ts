@@ -1,7 +1,7 @@
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import type { Workplace } from './workplace.js';
 
-/** Where figures come from; without it they mean little. */
+/** The machine on which figures were measured; without it they mean little. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;
@@ -9,9 +9,9 @@ export interface Machine {
   readonly kernel: string;
   readonly node: string;
   readonly workFileSystem: string;
-  /** Of the last minute, before anything was measured. */
+  /** Load average of the last minute, before anything was measured. */
   readonly loadBefore: number;
-  /** Subject to what it says about its version. */
+  /** Maps each subject to the version that it prints. */
   readonly versions: Readonly<Record<string, string>>;
 }
 
@@ -33,7 +33,7 @@ export function describeMachine(
   };
 }
 
-/** The machine in one line. */
+/** Returns the description of the machine in one line. */
 export function machineLine(machine: Machine): string {
   return [
     `${machine.cpu} (${machine.cores} cores)`,

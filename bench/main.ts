@@ -20,7 +20,7 @@ const say = (line: string): void => {
   process.stderr.write(`${line}\n`);
 };
 
-/** Answers the question that was asked, in a work place that is gone afterwards. */
+/** Answers the question of the options, in a work place that is removed afterwards. */
 async function ask(options: Options): Promise<boolean> {
   const workplace = new Workplace(options.work);
   const leave = (): void => {
@@ -82,7 +82,7 @@ async function ask(options: Options): Promise<boolean> {
   }
 }
 
-/** A question with an answer of its own. */
+/** Answers a question other than the comparison. */
 async function answerIn(
   workplace: Workplace,
   checkout: string,
@@ -95,7 +95,7 @@ async function answerIn(
   return give(await question(), machine, options);
 }
 
-/** The directory with our launchers: the nearest one above this file that has a package.json. */
+/** Returns the directory with our launchers: the nearest one above this file that has a package.json. */
 function findCheckout(): string {
   let directory = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(directory, 'package.json')) && directory !== '/') {

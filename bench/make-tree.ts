@@ -5,10 +5,10 @@ import type { Options } from './options.js';
 import { planTree, writeTree } from './tree.js';
 import type { Workplace } from './workplace.js';
 
-/** Half a page is lost for each file, and each entry takes about a KiB itself. */
+/** Bytes of overhead for each file: half a page, and about 1 KiB for each entry itself. */
 const FILE_OVERHEAD_BYTES = 3072;
 
-/** Makes the tree of the work place: a copy of the one that was named, or a generated one. */
+/** Creates the tree of the work place: a copy of the tree of `--tree`, or a generated one. */
 export async function makeTree(
   workplace: Workplace,
   options: Options,
@@ -31,7 +31,7 @@ export async function makeTree(
   return sizeOfTree(workplace.tree);
 }
 
-/** A tree in a line. */
+/** Returns the size of a tree in one line. */
 export function treeLine(size: TreeSize): string {
   const megabytes = (size.bytes / 1e6).toFixed(0);
   return `${size.files} files, ${size.directories} directories, ${size.others} others, ${megabytes} MB`;

@@ -3,11 +3,11 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { endedChildrenCpuMs, machineBusyMs, processTree, PssSampler } from './processes.js';
 
-/** How much of a command's output a report quotes; the end tells most. */
+/** Bytes of a command's output that a report quotes; the end matters most. */
 const QUOTED_BYTES = 4000;
-/** A process that outlives its command for less than this was just about to end. */
+/** Milliseconds that a process may outlive its command: it was then just about to end. */
 const LINGER_MS = 200;
-/** Settings of the user's own that would change what a tool does. */
+/** Matches settings of the user that would change the behaviour of a tool. */
 const FOREIGN_SETTINGS = /^(RESTIC|BORG|TARDIS|ZSTD|TAR|NODE)_/;
 
 /** A command to run. */
@@ -17,22 +17,22 @@ export interface Command {
   readonly cwd?: string;
 }
 
-/** What running a command cost. */
+/** The cost of a command. */
 export interface Measured {
   readonly wallMs: number;
   /** User and system time of the command and of all descendants that were waited for. */
   readonly cpuMs: number;
-  /** How many cores were busy, on average, with anything else: figures taken beside other work mean little. */
+  /** Average number of cores that other work kept busy; figures measured beside other work mean little. */
   readonly coresOfOthers: number;
-  /** The largest sum over its processes that was seen, when memory was sampled. */
+  /** Largest memory of all processes together, if memory was sampled. */
   readonly pssBytes: number | undefined;
-  /** Everything it printed, as far as a report quotes it. */
+  /** The output of the command, as far as a report quotes it. */
   readonly output: string;
-  /** Processes that were still alive when the command had ended: their time is missing above. */
+  /** Number of processes that outlived the command; the times above exclude them. */
   readonly leftBehind: number;
 }
 
-/** A command that could not be started or did not succeed. */
+/** The error of a command that could not be started or did not succeed. */
 export class CommandFailure extends Error {
   constructor(command: Command, how: string, output: string) {
     super(`${command.argv.join(' ')}\n${how}${output === '' ? '' : `\n${output}`}`);
@@ -41,7 +41,7 @@ export class CommandFailure extends Error {
 
 const running = new Set<number>();
 
-/** A process (which leads a session) that is ended with the others on the way out; call the result when it has ended. */
+/** Registers a process that leads a session, to be killed on exit. Call the result once the process has ended. */
 export function killOnExit(leader: number | undefined): () => void {
   if (leader === undefined) {
     return () => undefined;
@@ -50,7 +50,7 @@ export function killOnExit(leader: number | undefined): () => void {
   return () => running.delete(leader);
 }
 
-/** Ends everything that running commands have started. For the way out. */
+/** Kills all processes that running commands have started. Used on exit. */
 export function killRunning(): void {
   for (const leader of running) {
     killAll(processTree(leader));
@@ -68,9 +68,9 @@ function killAll(pids: readonly number[]): void {
 }
 
 /**
- * Runs a command to its end, its output going to `logFile`, and tells what it cost. Run one at a time: CPU time is
- * told apart by the clock of all ended children. The command leads a session of its own, so that its processes
- * can be found and ended.
+ * Runs a command to its end, with its output in `logFile`, and returns its cost. Run one command at a time, since
+ * CPU time is the difference of the time of all ended children. The command leads a session of its own, so that
+ * its processes can be found and killed.
  */
 export async function measure(
   command: Command,
@@ -86,7 +86,7 @@ export async function measure(
     const child = spawn(program, args, {
       cwd: command.cwd,
       env,
-      // A file and not a pipe: nobody has to read while the clock runs.
+      // A file and not a pipe, so that no process has to read while the time is measured.
       stdio: ['ignore', log, log],
       detached: true,
     });
@@ -118,7 +118,7 @@ export async function measure(
   }
 }
 
-/** Ends what a command has left behind, so that it does not take time from the next; tells how many there were. */
+/** Kills the processes that outlive a command, so that they take no time from the next; returns their number. */
 async function endRemains(leader: number): Promise<number> {
   let remains = processTree(leader);
   if (remains.length > 0) {
@@ -130,7 +130,7 @@ async function endRemains(leader: number): Promise<number> {
   return remains.length;
 }
 
-/** The environment for a command, without settings of the user's own. */
+/** Returns the environment for a command, without the user's own settings. */
 export function ownEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !FOREIGN_SETTINGS.test(name)),

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
-/** The peers that can be asked for by name; ours is always there. */
+/** The peers that `--with` and `--without` accept; tardis itself always takes part. */
 export const PEERS = ['restic', 'borg', 'rsync', 'raw'] as const;
 export type PeerName = (typeof PEERS)[number];
 
 const BORG_ENCRYPTIONS = ['repokey-blake2', 'none'] as const;
 
-/** What the command line said. */
+/** The options of the command line. */
 export interface Options {
   readonly seed: number;
   readonly files: number;
@@ -21,36 +21,36 @@ export interface Options {
   readonly json: string | undefined;
   readonly check: boolean;
   readonly keep: boolean;
-  /** Also measure ourselves on a small machine. */
+  /** Measure tardis on a small machine too. */
   readonly pi: boolean;
-  /** Ask what a server so far away costs (a round trip); undefined: another question. */
+  /** Round trip to a distant server in milliseconds, whose cost is the question; undefined for another question. */
   readonly delayMs: number | undefined;
-  /** Ask how costs grow with these numbers of files; empty: another question. */
+  /** Numbers of files with which to measure how costs grow; empty for another question. */
   readonly growth: readonly number[];
-  /** Ask what deltas cost, with a file of so many MiB; undefined: another question. */
+  /** Size in MiB of the file with which to measure deltas; undefined for another question. */
   readonly deltaMib: number | undefined;
-  /** Ask what encryption costs. */
+  /** Measure the cost of encryption. */
   readonly encryption: boolean;
-  /** Ask what syncing costs. */
+  /** Measure the cost of syncing. */
   readonly sync: boolean;
-  /** Ask what questions about a history of so many sets cost; undefined: another question. */
+  /** Number of sets of the history that is queried; undefined for another question. */
   readonly sets: number | undefined;
-  /** Ask how large the store of a source tree's releases becomes; undefined: another question. */
+  /** Releases of a source tree with which to measure the size of the store; undefined for another question. */
   readonly releases: ReleasesOptions | undefined;
-  /** Where plots go. */
+  /** Directory for plots. */
   readonly plots: string | undefined;
 }
 
-/** Which releases are backed up. */
+/** The releases to back up. */
 export interface ReleasesOptions {
-  /** A git repository; undefined: generated edits. */
+  /** A git repository; undefined for generated edits. */
   readonly history: string | undefined;
   /** Empty: chosen by their names. */
   readonly tags: readonly string[];
   readonly count: number;
 }
 
-/** A mistake on the command line; its message is all the user needs. */
+/** A mistake on the command line. Its message is all that the user needs. */
 export class UsageError extends Error {}
 
 export const USAGE = `usage: npm run bench [-- options]
@@ -97,7 +97,7 @@ the answer
   --help
 `;
 
-/** Reads the command line; undefined when help was asked for. */
+/** Parses the command line; undefined if it requests help. */
 export function parseOptions(argv: readonly string[]): Options | undefined {
   const values = parse(argv);
   if (values.help === true) {
@@ -218,7 +218,7 @@ function peerName(name: string): PeerName {
   return known;
 }
 
-/** The numbers of files to look at, in rising order; none unless growth is asked for. */
+/** Returns the numbers of files to measure, in ascending order; empty unless `--growth` is given. */
 function sizesOf(isAsked: boolean, text: string | undefined, quick: boolean): number[] {
   if (!isAsked) {
     if (text !== undefined) {

@@ -1,4 +1,4 @@
-/** A line of points; x and y in the units of the axes. */
+/** A line through points; x and y have the units of the axes. */
 export interface Series {
   readonly label: string;
   readonly points: readonly (readonly [x: number, y: number])[];
@@ -20,7 +20,7 @@ const INNER_WIDTH = WIDTH - LEFT - RIGHT;
 const INNER_HEIGHT = HEIGHT - TOP - BOTTOM;
 const COLORS = ['#3366cc', '#dc3912', '#109618', '#ff9900', '#990099', '#0099c6', '#666666'];
 
-/** Bars in groups, as SVG; the axis begins at 0. */
+/** Returns a chart of grouped bars as SVG; the axis begins at 0. */
 export function barChart(options: {
   readonly title: string;
   readonly unit: string;
@@ -47,7 +47,7 @@ export function barChart(options: {
   return document(title, unit, axis, labels, shapes);
 }
 
-/** Lines over a logarithmic x axis, as SVG; the y axis begins at 0. */
+/** Returns a chart of lines over a logarithmic x axis as SVG; the y axis begins at 0. */
 export function lineChart(options: {
   readonly title: string;
   readonly unit: string;
@@ -88,7 +88,7 @@ interface Axis {
   readonly step: number;
 }
 
-/** An axis with four to ten round steps that reaches a value. */
+/** Returns an axis that reaches a value, with four to ten round steps. */
 function axisUpTo(value: number): Axis {
   const rough = (value > 0 ? value : 1) / 5;
   const power = 10 ** Math.floor(Math.log10(rough));

@@ -1,10 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** How often memory is looked at. */
+/** Interval of memory samples in milliseconds. */
 const SAMPLE_EVERY_MS = 50;
-/** Fewer samples than this say nothing about the peak; the first may even be of the program before it is loaded. */
+/**
+ * Fewer samples than this reveal nothing about the peak. The first one may even precede the loading of the
+ * program.
+ */
 const SAMPLES_LEAST = 3;
-/** The kernel counts the CPU time it shows in hundredths of a second, on every architecture that Node runs on. */
+/** The kernel reports CPU time in hundredths of a second, on every architecture that Node supports. */
 const TICK_MS = 10;
 
 interface ProcessEntry {
@@ -14,8 +17,8 @@ interface ProcessEntry {
 }
 
 /**
- * CPU time, user and system, of all children of this process that have ended, their own waited-for children included:
- * what getrusage(RUSAGE_CHILDREN) would tell. The difference over one command is that command's.
+ * Returns the CPU time, user and system, of all ended children of this process and of the children that they
+ * waited for, as getrusage(RUSAGE_CHILDREN) does. The difference over one command is that command's time.
  */
 export function endedChildrenCpuMs(): number {
   const fields = fieldsAfterName(readFileSync('/proc/self/stat', 'utf8'));
@@ -23,7 +26,7 @@ export function endedChildrenCpuMs(): number {
   return (Number(fields[13]) + Number(fields[14])) * TICK_MS;
 }
 
-/** CPU time that the whole machine has spent working, time stolen by its host included. */
+/** Returns the CPU time that the whole machine has spent working, including time stolen by its host. */
 export function machineBusyMs(): number {
   const [, user, nice, system, , , interrupts, soft, stolen] = readFileSync('/proc/stat', 'utf8')
     .slice(0, 400)
@@ -34,8 +37,8 @@ export function machineBusyMs(): number {
 }
 
 /**
- * The living processes of a command that leads its own session: its descendants, and whoever is still in the
- * session though its parent has ended.
+ * Returns the live processes of a command that leads its own session: its descendants, and processes still in the
+ * session although their parent has ended.
  */
 export function processTree(leader: number): number[] {
   const entries = listProcesses();
@@ -69,7 +72,7 @@ export class PssSampler {
     sample();
   }
 
-  /** Stops, and tells the largest sum seen; undefined when the command was too short to say. */
+  /** Stops and returns the largest sum; undefined if the command was too short to sample. */
   stop(): number | undefined {
     clearInterval(this.#timer);
     return this.#samples < SAMPLES_LEAST ? undefined : this.#peakBytes;
@@ -84,7 +87,7 @@ function listProcesses(): ProcessEntry[] {
     }
     const stat = readIfThere(`/proc/${name}/stat`);
     const [state, parent, , session] = fieldsAfterName(stat);
-    // A zombie has ended: it only waits to be noticed.
+    // A zombie has ended and only waits for its parent.
     if (state !== undefined && state !== 'Z' && state !== 'X') {
       entries.push({ pid: Number(name), parent: Number(parent), session: Number(session) });
     }
@@ -92,7 +95,10 @@ function listProcesses(): ProcessEntry[] {
   return entries;
 }
 
-/** The fields of a stat line from the third on; the second, the name, may itself hold blanks and parentheses. */
+/**
+ * Returns the fields of a stat line from the third on. The second, the name, may itself contain spaces and
+ * parentheses.
+ */
 function fieldsAfterName(stat: string): string[] {
   const end = stat.lastIndexOf(')');
   return end < 0
@@ -108,7 +114,7 @@ function pssBytesOf(pid: number): number {
   return Number(match?.[1] ?? 0) * 1024;
 }
 
-/** Empty when the process has ended in between, or is another user's. */
+/** Returns the content of a file; empty if the process has ended meanwhile, or belongs to another user. */
 function readIfThere(path: string): string {
   try {
     return readFileSync(path, 'utf8');

@@ -1,30 +1,30 @@
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { resetSocket } from './reset-socket.js';
 
-/** Bytes on their way in one direction of a connection; beyond it the sender is not read from. */
+/** Bytes in flight in one direction of a connection, above which the proxy stops reading from the sender. */
 const ON_THE_WAY_MAX_BYTES = 64 << 20;
 
-/** Where a proxy leads, and what it does to a link. */
+/** The target of a proxy, and its effects on a connection. */
 export interface ProxyOptions {
   readonly host: string;
   readonly port: number;
-  /** Each way; a round trip takes twice as long. */
+  /** Delay in each direction; a round trip takes twice as long. */
   readonly delayMs: number;
-  /** Every connection is cut when so many bytes have gone to the server; undefined: none is. */
+  /** Number of bytes sent to the server after which each connection is cut; undefined to cut none. */
   readonly cutAfterBytes?: number;
 }
 
 /**
- * A TCP proxy on loopback that makes a link slow to answer, and cuts it. It takes nothing from the link's rate: what
- * is late is late by the delay only, in order, however much there is of it.
+ * A TCP proxy on loopback that delays or cuts connections. It does not limit the rate: all bytes are late by the
+ * delay only, and in order.
  */
 export class Proxy {
-  /** Bytes that went to the server, of all connections. */
+  /** Bytes sent to the server by all connections. */
   sentBytes = 0;
-  /** Bytes that came back. */
+  /** Bytes that the server sent back. */
   answeredBytes = 0;
   connections = 0;
-  /** How often a connection was cut. */
+  /** Number of cuts. */
   cuts = 0;
   readonly #options: ProxyOptions;
   readonly #sockets = new Set<Socket>();
@@ -51,7 +51,7 @@ export class Proxy {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Cuts every connection at once, without a farewell; new ones are taken. */
+  /** Resets every connection at once; new ones are accepted. */
   cut(): void {
     for (const socket of this.#sockets) {
       resetSocket(socket);
@@ -60,7 +60,7 @@ export class Proxy {
     this.cuts++;
   }
 
-  /** Cuts what is left and stops. */
+  /** Closes the remaining connections and stops. */
   async close(): Promise<void> {
     for (const socket of this.#sockets) {
       socket.destroy();
@@ -84,7 +84,7 @@ export class Proxy {
     for (const socket of [client, server]) {
       this.#sockets.add(socket);
       socket.on('error', end);
-      // The other end may still have bytes under way; when both are closed they are gone.
+      // The other direction may still have bytes in flight. Once both sockets are closed these bytes are lost.
       socket.on('close', () => this.#sockets.delete(socket));
     }
     delayed(client, server, delayMs, (bytes) => {
@@ -105,7 +105,7 @@ export class Proxy {
   }
 }
 
-/** Passes bytes on when their time has come; `passing` is told first, and may say that nothing shall pass. */
+/** Forwards bytes when they are due. `passing` is called first; if it returns false nothing is forwarded. */
 function delayed(
   from: Socket,
   to: Socket,
@@ -137,7 +137,7 @@ function delayed(
       }
       to.write(first.bytes);
     }
-    // What the receiver does not read counts as on its way.
+    // Bytes that the receiver does not read count as in flight.
     if (from.isPaused() && waitingBytes + to.writableLength < ON_THE_WAY_MAX_BYTES) {
       from.resume();
     }
@@ -160,7 +160,7 @@ function delayed(
   from.on('end', () => add(undefined));
   to.on('drain', pass);
   to.on('close', () => {
-    clearTimeout(timer); // it may be a long way, and nobody is there any more
+    clearTimeout(timer); // the delay may be long, and the receiver is gone
     queue.length = 0;
   });
 }

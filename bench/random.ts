@@ -1,7 +1,7 @@
 /**
- * Seeded random numbers: xoshiro128++ by Blackman and Vigna (public domain), its 128 bits of state
- * filled by splitmix32. A (seed, stream) pair names an independent sequence, so that each file of a tree
- * has its own and can be made again without the files before it. For benchmarks only, not for secrets.
+ * Seeded random numbers: xoshiro128++ by Blackman and Vigna (public domain), with its 128 bits of state filled by
+ * splitmix32. A (seed, stream) pair selects an independent sequence. Each file of a tree has its own, and can be
+ * generated without the files before it. For benchmarks only, not for secrets.
  */
 export class Random {
   #a: number;
@@ -22,7 +22,7 @@ export class Random {
     this.#d = next() | 1; // The state must not be all zero.
   }
 
-  /** The next 32 random bits, as a signed integer (what bit operations want). */
+  /** Returns the next 32 random bits as a signed integer, the type of bit operations. */
   bits(): number {
     const a = this.#a;
     const d = this.#d;
@@ -38,17 +38,17 @@ export class Random {
     return result;
   }
 
-  /** A number in [0, 1). */
+  /** Returns a number in [0, 1). */
   unit(): number {
     return (this.bits() >>> 0) / 0x1_0000_0000;
   }
 
-  /** An integer in [0, limit). */
+  /** Returns an integer in [0, limit). */
   below(limit: number): number {
     return Math.floor(this.unit() * limit);
   }
 
-  /** A normally distributed number (mean 0, deviation 1), by Box and Muller. */
+  /** Returns a normally distributed number (mean 0, deviation 1), by the Box-Muller method. */
   normal(): number {
     return Math.sqrt(-2 * Math.log(1 - this.unit())) * Math.cos(2 * Math.PI * this.unit());
   }

@@ -17,26 +17,26 @@ import { verdictOf } from './targets.js';
 import { verifyRestored } from './verify.js';
 import type { Workplace } from './workplace.js';
 
-/** Nobody trusts what has just changed. */
+/** Milliseconds of rest after a change: backups read recently changed files again. */
 const REST_MS = 3500;
 const STORE_RATIO_LIMIT = 0.8;
 const OURS = 'tardis';
 
-/** What a subject needed; index i of the lists is release i. */
+/** The figures of a subject; index i of the lists is release i. */
 interface Line {
   readonly subject: string;
   readonly about: string;
   readonly version: string;
-  /** After each release; of the last round. */
+  /** Size of the store after each release, in the last round. */
   storeBytes: number[];
-  /** Each round's times, release by release. */
+  /** Times of each round, by release. */
   readonly wallMs: number[][];
   readonly cpuMs: number[][];
 }
 
 /**
- * The question of this file: how large does a store become, and how long does it take, when releases of a source tree
- * are backed up one after another? Everything of the last release is restored and compared.
+ * Measures the size of a store, and the time, when releases of a source tree are backed up one after another. The
+ * last release is restored and compared.
  */
 export async function releases(
   workplace: Workplace,
@@ -142,7 +142,7 @@ async function backUpAll(
   }
 }
 
-/** Throws unless a subject gives the last release back as it is. */
+/** Throws unless a subject restores the last release exactly. */
 async function checkLast(workplace: Workplace, subject: Subject): Promise<void> {
   await measure(subject.restore(), { logFile: workplace.log });
   await verifyRestored(workplace.tree, subject.restoredTree(), workplace.log);
@@ -226,7 +226,7 @@ function allBytes(line: Line): number {
   return line.storeBytes.at(-1) ?? NaN;
 }
 
-/** Time of all releases: the median of the rounds. */
+/** Returns the time of all releases: the median of the rounds. */
 function allMs(line: Line): number {
   return median(line.wallMs.map(sum));
 }

@@ -1,7 +1,7 @@
 import { median, ratioOf, type Figures, type FigureTable, type Ratio } from './figures.js';
 import { judge, type Verdict } from './targets.js';
 
-/** The subject that the others are compared with. */
+/** The subject with which the others are compared. */
 export const YARDSTICK = 'restic';
 
 const HEADINGS = [
@@ -17,14 +17,14 @@ const HEADINGS = [
   'store x',
 ];
 
-/** One row of the table, computed. */
+/** One row of the table with its computed figures. */
 export interface Line extends Figures {
   readonly medianMs: number;
   readonly minMs: number;
   readonly maxMs: number;
   readonly medianCpuMs: number;
   readonly medianStoreBytes: number | undefined;
-  /** Time compared with the yardstick's. */
+  /** Time divided by the yardstick's. */
   readonly timeRatio: Ratio | undefined;
   readonly storeRatio: Ratio | undefined;
 }
@@ -49,7 +49,7 @@ export function linesOf(table: FigureTable): Line[] {
     });
 }
 
-/** The table for people. */
+/** Returns the table as text. */
 export function formatTable(table: FigureTable): string {
   const rows = linesOf(table).map((line) => [
     line.question,
@@ -66,7 +66,7 @@ export function formatTable(table: FigureTable): string {
   return align([HEADINGS, ...rows]);
 }
 
-/** The targets, one per line. */
+/** Returns the targets as text, one on each line. */
 export function formatVerdicts(verdicts: readonly Verdict[]): string {
   return align(
     verdicts.map(({ target, limit, reached, met }) => [
@@ -78,12 +78,15 @@ export function formatVerdicts(verdicts: readonly Verdict[]): string {
   );
 }
 
-/** Everything as data, for machines. */
+/** Returns all figures as JSON. */
 export function toJson(table: FigureTable, more: Readonly<Record<string, unknown>>): string {
   return `${JSON.stringify({ version: 1, ...more, lines: linesOf(table), targets: judge(table) }, undefined, 2)}\n`;
 }
 
-/** The first two columns are words and start at the left; the others are numbers and end at the right. */
+/**
+ * Aligns columns. The first two contain words and are left-aligned; the others contain numbers and are
+ * right-aligned.
+ */
 export function align(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) =>
     Math.max(...rows.map((row) => row[column]?.length ?? 0)),

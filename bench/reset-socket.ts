@@ -1,10 +1,10 @@
-/** Cutting a connection without a farewell. */
+/** Resets a connection without a regular close. */
 import type { Socket } from 'node:net';
 
 /**
- * Resets a connection; one whose end is being said is only closed. A reset while the shutdown is under way fails in
- * libuv (EINVAL of `uv_tcp_close_reset`), and Node then takes a handle for closed that never closes: a worker thread
- * that has one cannot end, and spins in its clean-up for ever (seen with Node 20.20).
+ * Resets a connection; if its shutdown has begun, it is only closed. A reset during the shutdown fails in libuv
+ * (EINVAL of `uv_tcp_close_reset`). Node then treats a handle as closed that never closes. A worker thread with
+ * such a handle cannot end, and loops forever in its clean-up (seen with Node 20.20).
  */
 export function resetSocket(socket: Socket): void {
   if (socket.writableEnded) socket.destroy();

@@ -8,30 +8,30 @@ import { verifyRestored } from './verify.js';
 import type { Workplace } from './workplace.js';
 
 /**
- * How long the tree rests after a change before anybody reads it. Backup programs do not trust an entry that was
+ * Milliseconds that the tree rests after a change before a backup. Backup programs do not trust an entry that was
  * changed within the last second or two, and would read it again.
  */
 const REST_MS = 3500;
 const CHANGED_SHARE = 0.01;
-/** More than this of a core, taken by others during a run of some length, is worth a note. */
+/** Cores that other work may use, and least duration of a run in milliseconds, before a note is printed. */
 const OTHERS_CORES_MAX = 0.15;
 const OTHERS_WALL_LEAST_MS = 200;
 
-/** A subject that did not do what it was asked. It takes no part in what follows. */
+/** A subject that failed. It is left out of the rest of the benchmark. */
 export interface Failure {
   readonly subject: string;
   readonly question: Question | 'prepare';
   readonly message: string;
 }
 
-/** What all rounds told. */
+/** The results of all rounds. */
 export interface Outcome {
   readonly table: FigureTable;
   readonly failures: readonly Failure[];
   readonly notes: readonly string[];
 }
 
-/** What the rounds are about. */
+/** The parameters of the rounds. */
 export interface RoundsOptions {
   readonly workplace: Workplace;
   readonly subjects: readonly Subject[];
@@ -48,9 +48,9 @@ interface Round {
 }
 
 /**
- * Runs all rounds. A round is the whole life of a store: first backup, unchanged, changed, restore; each question
- * goes to all subjects, one after the other, before the next is asked, so that what the machine does meanwhile
- * hits all alike. Memory is sampled in a round of its own, because sampling takes time.
+ * Runs all rounds. A round is the whole life of a store: first backup, unchanged, changed, restore. All subjects
+ * perform one operation, one after the other, before the next one, so that other load affects all alike. Memory
+ * is sampled in a round of its own, because sampling takes time.
  */
 export async function runRounds(options: RoundsOptions): Promise<Outcome> {
   return new Rounds(options).run();
@@ -109,7 +109,7 @@ class Rounds {
     const { workplace, say } = this.#options;
     const logFile = workplace.log;
     if (!workplace.inMemory) {
-      // Nobody pays for what the one before has left to be written.
+      // Writes back the previous subject's data, so that it does not slow this one.
       await measure({ argv: ['sync', '--file-system', workplace.root] }, { logFile });
     }
     const command = commandFor(question, subject);
@@ -156,7 +156,7 @@ class Rounds {
     }
   }
 
-  /** Asks all subjects in turn; one that fails is reported and dropped. */
+  /** Runs one operation for all subjects in turn; a subject that fails is reported and dropped. */
   async #each(
     question: Failure['question'],
     ask: (subject: Subject) => Promise<void>,

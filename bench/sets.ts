@@ -10,14 +10,14 @@ import type { Options } from './options.js';
 import { type Verdict, verdictOf } from './targets.js';
 import type { Workplace } from './workplace.js';
 
-/** Files of the directory that is backed up again and again. */
+/** Number of files of the directory that is backed up again and again. */
 const DIRECTORY_FILES = 10_000;
 const CHANGED_FILES = 20;
-/** Sets that stay when the others are deleted. */
+/** Number of sets that remain after the others are deleted. */
 const KEPT_SETS = 100;
 const TELL_EVERY = 50;
 
-/** What is measured, and how much it may take; milliseconds beyond what the command takes to start. */
+/** The measured commands and their limits, in milliseconds beyond the start time of the command. */
 const QUESTIONS = {
   versions: { what: 'all versions of one file', limitMs: 50 },
   directory: { what: 'a directory of 10,000 entries as of a set', limitMs: 100 },
@@ -30,9 +30,9 @@ const DELETE_LIMIT_MS = 30_000;
 const DELETE_LIMIT_BYTES = 150e6;
 
 /**
- * The question of this file: what does a long history of a large tree cost whoever asks it something? One set of the whole
- * tree, and many of a directory beside it in which one file changes always; then the questions, and the deletion of most
- * sets beside a backup.
+ * Measures the cost of queries about a long history of a large tree. It makes one set of the whole tree, then
+ * many sets of a directory beside it, in which one file always changes. Then it measures the queries, and the
+ * deletion of most sets during a backup.
  */
 export async function sets(
   workplace: Workplace,
@@ -141,7 +141,7 @@ function answer(
   };
 }
 
-/** What was named; or small files, since only their number counts here. */
+/** Creates the tree: a copy of `--tree`, or small files, since only their number matters here. */
 async function treeFor(
   workplace: Workplace,
   options: Options,

@@ -1,17 +1,20 @@
-/** Many small files, where it is their number that counts. */
+/** Generates many small files, for measurements that depend on their number only. */
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Many directories with some files each, or all files in one directory. */
 export const SHAPES = ['tree', 'one directory'] as const;
 export type Shape = (typeof SHAPES)[number];
-/** Of a file with some bytes, on a memory file system, with its name and inode; twice, for store and catalog. */
+/**
+ * Bytes of a file with a few bytes on a memory file system, with its name and inode; doubled for store and
+ * catalog.
+ */
 export const FOOTPRINT_BYTES = 6 << 10;
 const PAST_S = Date.UTC(2024, 0, 1) / 1000;
 const FILES_PER_DIRECTORY = 40;
 const DIRECTORIES_PER_LEVEL = 50;
 
-/** Files of some bytes each, none like another, from a fixed past. */
+/** Creates files of a few bytes each, all different, with a fixed modification time. */
 export function makeSmallFiles(root: string, shape: Shape, files: number): void {
   mkdirSync(root, { recursive: true });
   const made = new Set<string>();

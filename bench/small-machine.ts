@@ -2,26 +2,26 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** One core at a quarter of its time, and 512 MB: what a small Raspberry Pi is, compared with a desktop. */
+/** A quarter of one core and 512 MB: a small Raspberry Pi, relative to a desktop. */
 const PERIOD_US = 100_000;
 const CPU_SHARE = 0.25;
 const MEMORY_BYTES = 512 * 1024 * 1024;
 
-/** A group of processes that may use little; what it limits, and what not, in words. */
+/** A control group with tight limits, and a description of the limits. */
 export interface SmallMachine {
-  /** To be put in front of a command. */
+  /** Arguments to put before a command. */
   readonly prefix: readonly string[];
   readonly about: string;
   remove(): void;
 }
 
-/** A file of the control group to write, and what. */
+/** A file of the control group, and the value to write to it. */
 type Limit = readonly [directory: string, file: string, value: string];
 
 /**
- * Makes a small machine by control groups, of version 2 or 1, whichever can be written. Files in memory count as
- * memory of who writes them, so with a work place in memory only the processor's time is limited. Where there is no
- * way, nothing is limited, and `about` says why.
+ * Creates a small machine with control groups, of version 2 or 1, whichever is writable. Files in memory count
+ * towards the memory of the process that writes them, so with a work place in memory only processor time is
+ * limited. If neither version is writable, nothing is limited, and `about` gives the reason.
  */
 export function makeSmallMachine(inMemory: boolean, root = '/sys/fs/cgroup'): SmallMachine {
   const name = `tardis-bench-${process.pid}`;
@@ -34,7 +34,7 @@ export function makeSmallMachine(inMemory: boolean, root = '/sys/fs/cgroup'): Sm
       try {
         rmdirSync(directory);
       } catch {
-        // A process that is about to end still holds it; an empty group costs nothing.
+        // A process that is about to end still uses it; an empty group costs nothing.
       }
     }
   };
@@ -71,7 +71,7 @@ function limitsOfVersion2(root: string, name: string, inMemory: boolean): Limit[
   try {
     writeFileSync(join(root, 'cgroup.subtree_control'), '+cpu +memory');
   } catch {
-    // They may be there already; otherwise the files below are missing, and that is told.
+    // They may be enabled already; otherwise the files below are missing, and that error is reported.
   }
   return [
     [directory, 'cpu.max', `${CPU_SHARE * PERIOD_US} ${PERIOD_US}`],

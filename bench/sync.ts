@@ -12,11 +12,11 @@ import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
 import type { Workplace } from './workplace.js';
 
-/** What has just changed is read again by the next backup, which would cost it time. */
+/** Milliseconds of rest after a change: the next backup would read recently changed files again, which costs time. */
 const REST_MS = 3500;
 const RATIO_LIMIT = 1.1;
 
-/** Stands before the system's library: every sync, SQLite's too, returns at once. */
+/** Overrides the system's library: every sync, including SQLite's, returns at once. */
 const NO_SYNC_SOURCE = `
 int fsync(int fd) { return 0 * fd; }
 int fdatasync(int fd) { return 0 * fd; }
@@ -28,9 +28,8 @@ const WAYS = ['synced', 'unsynced'] as const;
 type Way = (typeof WAYS)[number];
 
 /**
- * The question of this file: what does it cost that nothing is called saved before the disk has it? First backups
- * in pairs, one as it is and one whose syncs do nothing, on a real disk. Between two backups the disk is
- * left to write what it still has to.
+ * Measures the cost of making everything durable before it is reported as saved. First backups run in pairs on a
+ * real disk, one as usual and one whose syncs do nothing. Between two backups the disk writes back pending data.
  */
 export async function sync(
   workplace: Workplace,
@@ -75,7 +74,7 @@ export async function sync(
   return answer(times, `${treeLine(size)}, on ${workplace.fileSystem}; medians of ${options.runs}`);
 }
 
-/** Lets the disk write what it still has to, so that no backup pays for the one before. */
+/** Writes pending data to the disk, so that it does not slow the next backup. */
 function settle(): void {
   spawnSync('sync');
 }

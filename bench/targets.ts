@@ -12,21 +12,21 @@ const PSS_LIMIT_BYTES = 190e6;
 const OURS_ON_PI = 'tardis-pi';
 const PI_PSS_LIMIT_BYTES = 120e6;
 
-/** A target and what was reached. */
+/** A target and the measured value. */
 export interface Verdict {
   readonly target: string;
   readonly limit: number;
-  /** Undefined when it was not measured, which does not meet a target. */
+  /** Undefined if it was not measured, which does not meet a target. */
   readonly reached: number | undefined;
   readonly met: boolean;
 }
 
-/** A verdict; what was not measured is not met. */
+/** Returns a verdict; a value that was not measured does not meet its target. */
 export function verdictOf(target: string, limit: number, reached: number | undefined): Verdict {
   return { target, limit, reached, met: reached !== undefined && reached <= limit };
 }
 
-/** Judges our figures. Times are compared by the ratio of the medians; memory is the largest of all questions. */
+/** Judges our figures. Times are compared by the ratio of the medians; memory is the largest of all operations. */
 export function judge(table: FigureTable): Verdict[] {
   const times = TIME_LIMITS.map(({ question, ratio }) => {
     const ours = table.find(question, OURS)?.wallMs ?? [];

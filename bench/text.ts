@@ -1,12 +1,15 @@
 import { Random } from './random.js';
 import { Vocabulary } from './vocabulary.js';
 
-/** Share of the lines that begin a copy of earlier lines of the file; with the idioms it sets the ratio of one file. */
+/**
+ * Share of the lines that begin a copy of earlier lines of the file. Together with the idioms it sets the
+ * compression ratio of one file.
+ */
 const COPY_SHARE = 0.135;
-/** How far back lines are copied from: what people copy is near. */
+/** Bytes before a line from which lines are copied: programmers copy code from nearby. */
 const COPY_WINDOW_BYTES = 16 * 1024;
 const COPY_LINES_MAX = 6;
-/** Share of the lines that are idioms of the theme: they make a block of files smaller than its files one by one. */
+/** Share of the lines that are idioms of the theme. They make a block of files smaller than its files one by one. */
 const IDIOM_SHARE = 0.42;
 const IDIOMS = 96;
 /** Share of the files that begin with one of the licence headers. */
@@ -18,14 +21,17 @@ const FILE_NAMES_MAX = 512;
 /** Share of a file's names that it takes from its theme. */
 const THEME_NAME_SHARE = 0.9;
 
-// What a line may have: a word of the whole vocabulary, a name of the file, a name in camel case, a number.
+// Kinds of slots in a line: a word of the whole vocabulary, a name of the file, a name in camel case, a number.
 const WORD = 1;
 const NAME = 2;
 const CAMEL = 3;
 const NUMBER = 4;
 const SLOTS: Readonly<Record<string, number>> = { w: WORD, n: NAME, c: CAMEL, d: NUMBER };
 
-/** The first character says whether the line opens a block (+) or closes one (-); `%` begins a slot. */
+/**
+ * Templates of lines. The first character is `+` if the line opens a block, `-` if it closes one; `%` begins a
+ * slot.
+ */
 const LINES = [
   '+if (%n.%w(%c) !== %n) {',
   '+for (const %n of %c.%w) {',
@@ -63,9 +69,12 @@ interface Theme {
   readonly idioms: readonly Uint8Array[];
 }
 
-/** Writes text like program source: indented lines of words that recur by Zipf's law, in the file and in its theme. */
+/**
+ * Writes text like program source: indented lines of words that recur by Zipf's law, in the file and in its
+ * theme.
+ */
 export class SourceText {
-  /** Room that `fill` needs past the wanted size, so that its loops need no bounds check within a line. */
+  /** Bytes that `fill` needs after the requested size, so that its loops need no bounds check within a line. */
   static readonly slackBytes = 16 * 1024;
 
   readonly vocabulary: Vocabulary;
@@ -132,7 +141,7 @@ export class SourceText {
     }
   }
 
-  /** Only the last theme is kept: the files of a theme come one after the other. */
+  /** Returns a theme. Only the last one is cached, because the files of a theme are written one after the other. */
   #themeOf(seed: number): Theme {
     if (this.#theme?.seed === seed) {
       return this.#theme;
@@ -173,7 +182,7 @@ export class SourceText {
           rest = (rest / 10) | 0;
         } while (rest > 0);
       } else {
-        // The product of two uniform numbers: the first names are used most.
+        // The product of two uniform numbers makes the first names most frequent.
         const skewed = (((bits >>> 16) * (bits & 0xffff)) / 0x1_0000_0000) * nameCount;
         const name = 2 * (skewed | 0);
         at = this.#writeWord(out, at, names[name] ?? 0);

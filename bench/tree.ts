@@ -4,7 +4,7 @@ import { ContentMaker, type ContentKind, type ContentSpec } from './content.js';
 import { Random } from './random.js';
 import { pick, type Vocabulary } from './vocabulary.js';
 
-/** A file of the tree to be. */
+/** A file to be written. */
 export interface PlannedFile {
   readonly path: string;
   readonly content: ContentSpec;
@@ -12,7 +12,7 @@ export interface PlannedFile {
   readonly mtimeS: number;
 }
 
-/** A tree before it is written, so that its size is known in time to refuse. */
+/** A tree before it is written, so that its size is known before any work. */
 export interface TreePlan {
   readonly seed: number;
   readonly directories: readonly string[];
@@ -31,9 +31,9 @@ const BINARY_SHARE = 0.08;
 const NOISE_SHARE = 0.03;
 const DUPLICATE_SHARE = 0.01;
 const LINK_SHARE = 0.008;
-/** Share of the directories that begin a new theme; the others go on with their parent's. */
+/** Share of the directories that begin a new theme; the others share their parent's. */
 const NEW_THEME_SHARE = 0.3;
-/** The past that files date from: a fixed day, so that a seed gives the same tree in any year. */
+/** The newest time of a file: a fixed day, so that a seed gives the same tree in any year. */
 const EPOCH_S = Date.UTC(2024, 0, 1) / 1000;
 const AGE_MAX_S = 5 * 365 * 86_400;
 
@@ -50,7 +50,7 @@ interface Folder {
   readonly taken: Set<string>;
 }
 
-/** Plans a tree like a source tree: the same seed and number of files always give the same one. */
+/** Plans a tree like a source tree. A given seed and number of files always yield the same tree. */
 export function planTree(options: { readonly seed: number; readonly files: number }): TreePlan {
   const random = new Random(options.seed);
   const words = new ContentMaker(options.seed).vocabulary;
@@ -59,7 +59,7 @@ export function planTree(options: { readonly seed: number; readonly files: numbe
   const links: { path: string; target: string }[] = [];
   while (files.length < options.files) {
     const folder = addFolder(folders, words, random);
-    // A skewed count with the wanted mean: most directories are small, some hold hundreds.
+    // A skewed count with the required mean: most directories are small, some contain hundreds of files.
     const count = Math.max(
       1,
       Math.round(FILES_PER_DIRECTORY * 0.73 * Math.exp(0.8 * random.normal())),
@@ -103,7 +103,7 @@ export function writeTree(plan: TreePlan, root: string): void {
   }
 }
 
-/** Writes all of it: one write may be short. */
+/** Writes all bytes, since one write may be short. */
 export function writeFully(fd: number, contents: Uint8Array): void {
   let done = 0;
   while (done < contents.length) {
@@ -124,7 +124,10 @@ function addFolder(folders: Folder[], words: Vocabulary, random: Random): Folder
   return folder;
 }
 
-/** A random directory that may have children; two tries in three are for one nearer to the root. */
+/**
+ * Returns a random directory that may have children. It prefers directories near the root: of two candidates, a
+ * deeper first one is taken only one time in three.
+ */
 function chooseParent(folders: readonly Folder[], random: Random): Folder {
   for (;;) {
     const one = pick(folders, random);

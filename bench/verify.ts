@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { measure, type Command } from './measure.js';
 
 /**
- * Throws unless a restored tree is like the original, told by a program that is nobody's here: rsync compares
- * contents, kinds, modes, owners, times and links, and has to find nothing to do. Without rsync diff looks at
- * names, contents and links only.
+ * Throws unless a restored tree equals the original, as an independent program reports it. rsync compares
+ * contents, kinds, modes, owners, times and links, and must find nothing to do. Without rsync, diff compares only
+ * names, contents and links.
  */
 export async function verifyRestored(
   tree: string,

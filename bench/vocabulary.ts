@@ -1,18 +1,18 @@
 import type { Random } from './random.js';
 
-/** Words known to the generator: enough that no dictionary swallows them, few enough that they recur. */
+/** Number of words: enough that no compression dictionary covers them, few enough that they recur. */
 const WORD_COUNT = 8192;
 const ONSETS = ['b', 'c', 'd', 'f', 'g', 'l', 'm', 'n', 'p', 'r', 's', 't', 'v', 'st', 'tr', 'ch'];
 const VOWELS = ['a', 'e', 'i', 'o', 'u', 'e', 'a', 'io'];
 const CODAS = ['', '', '', 'n', 'r', 's', 't', 'x'];
 
-/** Invented words, frequent ones first; their bytes lie in one array because copying them is the hot loop. */
+/** Invented words, frequent ones first. Their bytes are in one array because copying them is the hot loop. */
 export class Vocabulary {
   readonly words: readonly string[];
   readonly bytes: Uint8Array;
   /** Word i is `bytes[starts[i] .. starts[i + 1])`. */
   readonly starts: Int32Array;
-  /** Sixteen random bits to the rank of a word: P(rank) is about 1/rank (Zipf). */
+  /** Maps sixteen random bits to the rank of a word: P(rank) is about 1/rank (Zipf). */
   readonly zipf: Uint16Array;
 
   constructor(random: Random) {
@@ -37,18 +37,18 @@ export class Vocabulary {
     ).map((rank) => rank - 1);
   }
 
-  /** The rank of a random word. */
+  /** Returns the rank of a random word. */
   rank(random: Random): number {
     return this.zipf[random.bits() >>> 16] ?? 0;
   }
 
-  /** A random word. */
+  /** Returns a random word. */
   word(random: Random): string {
     return this.words[this.rank(random)] ?? '';
   }
 }
 
-/** One of the choices, each equally likely. */
+/** Returns one of the choices, each equally likely. */
 export function pick<T>(choices: readonly T[], random: Random): T {
   const chosen = choices[random.below(choices.length)];
   if (chosen === undefined) {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { UsageError } from './options.js';
 import type { Place } from './subjects/subject.js';
 
-/** The tree itself, a restored copy, the stores of all subjects, and room for what they need to run. */
+/** Factor of disk space: the tree itself, a restored copy, the stores of all subjects, and space for their work. */
 const TREES_NEEDED = 4;
 const TMPFS_MAGIC = 0x01021994;
 const FILE_SYSTEMS: Readonly<Record<number, string>> = {
@@ -15,7 +15,7 @@ const FILE_SYSTEMS: Readonly<Record<number, string>> = {
   0x2fc12fc1: 'zfs',
 };
 
-/** The directory in which everything happens, and which is removed at the end. */
+/** The directory that contains all files of a run. It is removed at the end. */
 export class Workplace {
   readonly root: string;
   readonly tree: string;
@@ -30,18 +30,18 @@ export class Workplace {
     this.log = join(this.root, 'output');
   }
 
-  /** Whether it is in memory. */
+  /** True if the work place is in memory. */
   get inMemory(): boolean {
     return statfsSync(this.root).type === TMPFS_MAGIC;
   }
 
-  /** The kind of its file system. */
+  /** Name of its file system. */
   get fileSystem(): string {
     const type = statfsSync(this.root).type;
     return FILE_SYSTEMS[type] ?? `0x${type.toString(16)}`;
   }
 
-  /** Throws unless a tree that takes so much room can be worked with. */
+  /** Throws unless there is enough free space for a tree of this size. */
   requireRoomFor(treeBytes: number): void {
     const neededBytes = TREES_NEEDED * treeBytes;
     const freeBytes = this.#freeBytes();
@@ -54,7 +54,7 @@ export class Workplace {
     }
   }
 
-  /** A subject's place, emptied. */
+  /** Empties a subject's place and returns its paths. */
   freshPlace(subject: string): Place {
     const place = this.place(subject);
     rmSync(join(this.root, subject), { recursive: true, force: true });
@@ -63,7 +63,7 @@ export class Workplace {
     return place;
   }
 
-  /** The paths of a subject's place. */
+  /** Returns the paths of a subject's place. */
   place(subject: string): Place {
     const base = join(this.root, subject);
     return {
@@ -74,7 +74,7 @@ export class Workplace {
     };
   }
 
-  /** Removes everything. */
+  /** Removes the work place. */
   remove(): void {
     rmSync(this.root, { recursive: true, force: true, maxRetries: 3 });
   }
@@ -85,7 +85,7 @@ export class Workplace {
     if (!this.inMemory) {
       return onDiskBytes;
     }
-    // A memory file system may promise more than there is.
+    // A memory file system may promise more memory than is available.
     const match = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'));
     return match === null ? onDiskBytes : Math.min(onDiskBytes, Number(match[1]) * 1024);
   }

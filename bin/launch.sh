@@ -5,19 +5,47 @@ name=${self##*/}
 root=${self%/bin/*}
 entry=$root/dist/bundle/$name.js
 
-if ! command -v node >/dev/null 2>&1; then
-  echo "$name: node is not installed or not in PATH; Node.js 20 is needed" >&2
-  exit 1
+# The node that lies beside the program, where `npm run setup` or a package has put one, else that of the system.
+node=${TARDIS_NODE:-$root/runtime/bin/node}
+if [ ! -f "$node" ] || [ ! -x "$node" ]; then
+  if [ -n "${TARDIS_NODE-}" ]; then
+    echo "$name: TARDIS_NODE=$TARDIS_NODE is no program that can be run" >&2
+    exit 1
+  fi
+  node=$(command -v node) || {
+    echo "$name: node is not installed or not in PATH; Node.js 22 or newer is needed" >&2
+    exit 1
+  }
 fi
 if [ ! -e "$entry" ]; then
   echo "$name: not built yet (there is no $entry): run \`npm run setup\` in $root" >&2
   exit 1
 fi
 
+# Threads, a server, its client and their files take fewer on any machine. With less, node itself fails at its first modules, or
+# a worker in the middle.
+least_files=64
+if [ -r "/proc/$$/limits" ]; then
+  while read -r first second third files _; do
+    [ "$first $second $third" != 'Max open files' ] || break
+  done <"/proc/$$/limits"
+  if [ "${files:-unlimited}" != unlimited ] && [ "$files" -lt $least_files ]; then
+    echo "$name: this process may open $files files, and needs $least_files or more [TOO_MANY_OPEN_FILES]" >&2
+    echo "$name: Raise the limit of open files (ulimit -n, LimitNOFILE= of a unit) to 256 or more, then run again." >&2
+    exit 1
+  fi
+fi
+
+# Node gives every signal its default action as it starts. A SIGHUP that is ignored, as by nohup, shall stay so.
+unset TARDIS_HANGUP
+if [ -r "/proc/$$/status" ]; then
+  while read -r key mask; do [ "$key" != SigIgn: ] || break; done <"/proc/$$/status"
+  case ${mask-} in *[13579bdf]) export TARDIS_HANGUP=ignored ;; esac
+fi
+
 # Many malloc arenas, and a young generation of 16 MB for each of several threads, cost some 30 MB
 # in a process with two workers and made nothing faster. More than one thread for V8's own tasks
-# only takes the processors from the workers. A single-threaded collector gained nothing more. A run of
-# some seconds gets back only half of what optimising its code at V8's usual pace costs: it begins later.
+# only takes the processors from the workers. A single-threaded collector gained nothing more.
 export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-1}"
 
 # V8's flags must be known before node starts, so a profile is looked for only in its variable and on
@@ -38,16 +66,30 @@ if [ "${profile:-auto}" = auto ] && [ -r /proc/meminfo ]; then
   [ "$size" -gt 1048576 ] || profile=pi
 fi
 
-# Collecting when the heap has doubled, not later, takes 40 MB from a restore and costs it nothing that shows.
+# Flags besides these two make V8 refuse the compiled code of Node.js's own modules: each process and thread takes 15 ms more to start. Later
+# optimization and a heap that grows less were tried, and took more time than they saved (docs/packages.md, "Which Node.js").
+#
 # A Pi has no second processor to spare for V8, and its memory counts more than its time. Buffers that
 # malloc maps go back to the system when they are freed; by itself it soon stops mapping them.
-flags='--max-semi-space-size=2 --v8-pool-size=1 --interrupt-budget=400000 --heap-growing-percent=100'
+#
+# The build finds out which of the flags for a Pi its node knows (scripts/node-flags.mjs). With another node, or one that was replaced since,
+# those are given that every Node.js documents: no node starts with a flag that it does not know.
+flags='--max-semi-space-size=2 --v8-pool-size=1'
+pi_flags='--max-semi-space-size=1 --v8-pool-size=1'
+if [ -r "$root/dist/bundle/flags" ]; then
+  . "$root/dist/bundle/flags"
+  # The node beside the program came with it; another one is known by its path and time.
+  if [ "$node" = "$root/runtime/bin/node" ] ||
+    { ! [ "$node" -nt "$root/dist/bundle/flags" ] && [ "$(readlink -f "$node")" = "$known_node" ]; }; then
+    pi_flags=$known_pi_flags
+  fi
+fi
 if [ "$profile" = pi ]; then
-  flags='--max-semi-space-size=1 --single-threaded --optimize-for-size --interrupt-budget=400000'
+  flags=$pi_flags
   export MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_:-32768}"
   export MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_:-65536}"
 fi
 
 # TARDIS_NODE_OPTIONS replaces the flags, by none if it is empty.
 # shellcheck disable=SC2086 # Words are meant to be split.
-exec node ${TARDIS_NODE_OPTIONS-$flags} "$entry" "$@"
+exec "$node" ${TARDIS_NODE_OPTIONS-$flags} "$entry" "$@"

@@ -63,14 +63,14 @@ _tardis_complete_lstardis() {
     case $option in
       --database | -D) kind='dirs' ;;
       --client | -C) kind='live clients' ;;
-      --port | --timeout | --reconnect | --job | --server | --maxdepth | --range | --dates | --password | -P | --password-prog | --account) kind='any' ;;
+      --port | --timeout | --reconnect | --job | --server | --maxdepth | --find | --range | --dates | --password | -P | --password-prog | --account) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
       --backup | -b) kind='live sets' ;;
       --sort) kind='words name time size' ;;
       --versions | -V) kind='words change checksum all last none day week month year' ;;
       --date | -d) kind='live days' ;;
     esac
-    options='--database -D --client -C --port --timeout --reconnect --config --job --backup -b --json --explain-config --server --numeric-ids --long -l --hidden -a --nohidden --dirinfo --recurse --maxdepth --glob --sort --reverse -r --annotate -f --size -s --human -H --checksums -c --inode -i --headers --noheaders --color --nocolor --versions -V --deletions --nodeletions --oneline -O --range --dates --password -P --password-file -F --password-prog --account --keys --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --date -d --help --version'
+    options='--database -D --client -C --port --timeout --reconnect --config --job --backup -b --json --explain-config --server --numeric-ids --long -l --hidden -a --nohidden --dirinfo --recurse --maxdepth --glob --find --sort --reverse -r --annotate -f --size -s --human -H --checksums -c --inode -i --headers --noheaders --color --nocolor --versions -V --deletions --nodeletions --oneline -O --range --dates --password -P --password-file -F --password-prog --account --trust-store --keys --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --date -d --allow-unproven --help --version'
     rest='live paths'
   if [[ -n $kind ]]; then
     __tardis_fill "$kind" "$value"

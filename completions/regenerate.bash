@@ -70,7 +70,7 @@ _tardis_complete_regenerate() {
       --date | -d) kind='live days' ;;
       --overwrite | -O) kind='words always newer older never' ;;
     esac
-    options='--database -D --client -C --port --timeout --reconnect --config --job --progress --noprogress --profile --workers --backup -b --json --explain-config --server --numeric-ids --password -P --password-file -F --password-prog --account --keys --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --date -d --last -l --all --checksum -c --authenticate --include --exclude --recurse --norecurse --output -o --hierarchy -H --stdout --tar --overwrite -O --compare-contents --set-times --noset-times --set-perms --noset-perms --set-owner --noset-owner --set-attrs --noset-attrs --hardlinks --nohardlinks --dry-run -n --help --version'
+    options='--database -D --client -C --port --timeout --reconnect --config --job --progress --noprogress --profile --workers --backup -b --json --explain-config --server --numeric-ids --password -P --password-file -F --password-prog --account --trust-store --keys --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --date -d --last -l --all --checksum -c --authenticate --allow-unproven --include --exclude --recurse --norecurse --output -o --hierarchy -H --stdout --tar --overwrite -O --compare-contents --set-times --noset-times --set-perms --noset-perms --set-owner --noset-owner --set-attrs --noset-attrs --set-flags --noset-flags --hardlinks --nohardlinks --dry-run -n --help --version'
     rest='live paths'
   if [[ -n $kind ]]; then
     __tardis_fill "$kind" "$value"

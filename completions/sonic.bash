@@ -66,10 +66,22 @@ _tardis_complete_sonic() {
     case $option in
       --database | -D) kind='dirs' ;;
       --client | -C) kind='live clients' ;;
-      --port | --timeout | --job | --password | -P | --password-prog | --server | --umask) kind='any' ;;
+      --port | --timeout | --job | --password | -P | --password-prog | --password-memory | --server | --umask) kind='any' ;;
+      --config | --password-file | -F | --keys) kind='files' ;;
+      --profile) kind='words auto pi desktop' ;;
+    esac
+    options='--database -D --client -C --port --timeout --config --job --profile --json --explain-config --password -P --password-file -F --password-prog --crypt --nocrypt --trust-store --keys --password-memory --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --help --version'
+    rest='any'
+    ;;
+  clients)
+    case $isBehind$option in 0--password | 0-P) option= ;; esac
+    case $option in
+      --database | -D) kind='dirs' ;;
+      --client | -C) kind='live clients' ;;
+      --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask | --overdue-after) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --crypt --nocrypt --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --trust-store --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --overdue-after --help --version'
     rest='any'
     ;;
   list)
@@ -80,7 +92,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --clients --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --long -l --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --trust-store --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --long -l --help --version'
     rest='any'
     ;;
   rebuild)
@@ -91,7 +103,7 @@ _tardis_complete_sonic() {
       --config | --password-file | -F | --keys) kind='files' ;;
       --job | --password | -P | --password-prog | --umask) kind='any' ;;
     esac
-    options='--database -D --client -C --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --keys --umask --from-backup --help --version'
+    options='--database -D --client -C --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --trust-store --keys --umask --from-backup --packs-only --help --version'
     rest='any'
     ;;
   check)
@@ -102,7 +114,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask | --read-data | --read-data-age) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --read-data --read-data-age --mark --nomark --help --version'
+    options='--database -D --client -C --port --timeout --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --account --trust-store --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --read-data --read-data-age --mark --nomark --against-source --help --version'
     rest='any'
     ;;
   setpass)
@@ -110,10 +122,11 @@ _tardis_complete_sonic() {
     case $option in
       --database | -D) kind='dirs' ;;
       --client | -C) kind='live clients' ;;
-      --port | --timeout | --job | --password | -P | --password-prog | --server | --umask) kind='any' ;;
+      --port | --timeout | --job | --password | -P | --password-prog | --password-memory | --server | --umask) kind='any' ;;
       --config | --password-file | -F) kind='files' ;;
+      --profile) kind='words auto pi desktop' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --help --version'
+    options='--database -D --client -C --port --timeout --config --job --profile --json --explain-config --password -P --password-file -F --password-prog --trust-store --password-memory --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --help --version'
     rest='any'
     ;;
   chpass)
@@ -121,10 +134,11 @@ _tardis_complete_sonic() {
     case $option in
       --database | -D) kind='dirs' ;;
       --client | -C) kind='live clients' ;;
-      --port | --timeout | --job | --password | -P | --password-prog | --newpassword | --newpassword-prog | --server | --umask) kind='any' ;;
+      --port | --timeout | --job | --password | -P | --password-prog | --password-memory | --newpassword | --newpassword-prog | --server | --umask) kind='any' ;;
       --config | --password-file | -F | --keys | --newpassword-file) kind='files' ;;
+      --profile) kind='words auto pi desktop' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --keys --newpassword --newpassword-file --newpassword-prog --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --help --version'
+    options='--database -D --client -C --port --timeout --config --job --profile --json --explain-config --password -P --password-file -F --password-prog --trust-store --keys --password-memory --newpassword --newpassword-file --newpassword-prog --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --help --version'
     rest='any'
     ;;
   rotate)
@@ -135,7 +149,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --server | --umask) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --trust-store --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --help --version'
     rest='any'
     ;;
   rekey)
@@ -144,9 +158,10 @@ _tardis_complete_sonic() {
       --database | -D) kind='dirs' ;;
       --client | -C) kind='live clients' ;;
       --config | --password-file | -F | --newpassword-file) kind='files' ;;
-      --job | --password | -P | --password-prog | --newpassword | --newpassword-prog | --umask) kind='any' ;;
+      --job | --password | -P | --password-prog | --password-memory | --newpassword | --newpassword-prog | --umask) kind='any' ;;
+      --profile) kind='words auto pi desktop' ;;
     esac
-    options='--database -D --client -C --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --newpassword --newpassword-file --newpassword-prog --umask --yes --verify --noverify --accept-damage --abort --help --version'
+    options='--database -D --client -C --config --job --progress --noprogress --profile --json --explain-config --password -P --password-file -F --password-prog --trust-store --password-memory --newpassword --newpassword-file --newpassword-prog --umask --yes --verify --noverify --accept-damage --abort --help --version'
     rest='any'
     ;;
   encrypt)
@@ -155,9 +170,10 @@ _tardis_complete_sonic() {
       --database | -D) kind='dirs' ;;
       --client | -C) kind='live clients' ;;
       --config | --password-file | -F) kind='files' ;;
-      --job | --password | -P | --password-prog | --umask) kind='any' ;;
+      --job | --password | -P | --password-prog | --password-memory | --umask) kind='any' ;;
+      --profile) kind='words auto pi desktop' ;;
     esac
-    options='--database -D --client -C --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --umask --all --yes --verify --noverify --accept-damage --abort --help --version'
+    options='--database -D --client -C --config --job --progress --noprogress --profile --json --explain-config --password -P --password-file -F --password-prog --trust-store --password-memory --umask --all --yes --verify --noverify --accept-damage --abort --help --version'
     rest='any'
     ;;
   keys)
@@ -168,7 +184,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --server | --umask) kind='any' ;;
       --config | --password-file | -F | --keys | --pdf) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --keys --extract --insert --pdf --qr --remove --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --trust-store --keys --extract --insert --pdf --qr --remove --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --help --version'
     rest='any'
     ;;
   account)
@@ -177,9 +193,10 @@ _tardis_complete_sonic() {
       --database | -D) kind='dirs' ;;
       --client | -C) kind='live clients' ;;
       --config | --password-file | -F | --newpassword-file) kind='files' ;;
-      --job | --password | -P | --password-prog | --add | --change | --remove | --rights | --newpassword | --newpassword-prog | --umask) kind='any' ;;
+      --job | --password | -P | --password-prog | --add | --change | --remove | --rights | --password-memory | --newpassword | --newpassword-prog | --umask) kind='any' ;;
+      --profile) kind='words auto pi desktop' ;;
     esac
-    options='--database -D --client -C --config --job --json --explain-config --password -P --password-file -F --password-prog --add --change --remove --rights --newpassword --newpassword-file --newpassword-prog --umask --help --version'
+    options='--database -D --client -C --config --job --profile --json --explain-config --password -P --password-file -F --password-prog --add --change --remove --rights --trust-store --password-memory --newpassword --newpassword-file --newpassword-prog --umask --help --version'
     rest='any'
     ;;
   delete)
@@ -190,7 +207,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask | --waste) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --yes --dry-run -n --clear-up --noclear-up --waste --help --version'
+    options='--database -D --client -C --port --timeout --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --account --trust-store --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --yes --dry-run -n --clear-up --noclear-up --waste --help --version'
     rest='live sets'
     ;;
   purge)
@@ -201,7 +218,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask | --waste | --priorities | --keep-periods | --keep-last | --keep-hourly | --keep-daily | --keep-weekly | --keep-monthly | --keep-yearly | --keep-within | --keep-tag | --before | --priority) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --yes --dry-run -n --clear-up --noclear-up --waste --priorities --keep-periods --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-tag --before --priority --preview --trust-clock --help --version'
+    options='--database -D --client -C --port --timeout --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --account --trust-store --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --yes --dry-run -n --clear-up --noclear-up --waste --priorities --keep-periods --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-tag --before --priority --preview --trust-clock --help --version'
     rest='any'
     ;;
   forget-path)
@@ -209,10 +226,11 @@ _tardis_complete_sonic() {
     case $option in
       --database | -D) kind='dirs' ;;
       --client | -C) kind='live clients' ;;
-      --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask | --undo-period | --undo) kind='any' ;;
+      --port | --timeout | --job | --password | -P | --password-prog | --account | --password-memory | --server | --umask | --undo-period | --undo) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
+      --profile) kind='words auto pi desktop' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --verify --noverify --accept-damage --preview --undo-period --list --undo --finish --now --abort --yes --dry-run -n --help --version'
+    options='--database -D --client -C --port --timeout --config --job --progress --noprogress --profile --json --explain-config --password -P --password-file -F --password-prog --account --trust-store --keys --password-memory --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --verify --noverify --accept-damage --preview --undo-period --list --undo --finish --now --abort --yes --dry-run -n --help --version'
     rest='live paths'
     ;;
   orphans)
@@ -223,7 +241,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask | --waste) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --waste --help --version'
+    options='--database -D --client -C --port --timeout --config --job --progress --noprogress --json --explain-config --password -P --password-file -F --password-prog --account --trust-store --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --waste --help --version'
     rest='any'
     ;;
   diff)
@@ -234,7 +252,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --reconnect | --job | --password | -P | --password-prog | --account | --server | --umask) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --reconnect --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --metadata -M --help --version'
+    options='--database -D --client -C --port --timeout --reconnect --config --job --json --explain-config --password -P --password-file -F --password-prog --account --trust-store --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --metadata -M --help --version'
     rest='files'
     ;;
   files)
@@ -245,7 +263,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask | --since) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --since --long -l --fullpath -f --dirs --bytes --checksums -c --inode -i --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --trust-store --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --since --long -l --fullpath -f --dirs --bytes --checksums -c --inode -i --help --version'
     rest='live sets'
     ;;
   info)
@@ -256,7 +274,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --trust-store --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --help --version'
     rest='live sets'
     ;;
   stats)
@@ -267,7 +285,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --trust-store --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --help --version'
     rest='any'
     ;;
   getconfig)
@@ -278,7 +296,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --trust-store --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --help --version'
     rest='files'
     ;;
   setconfig)
@@ -289,7 +307,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --remove --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --trust-store --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --remove --help --version'
     rest='files'
     ;;
   upgrade)
@@ -299,7 +317,7 @@ _tardis_complete_sonic() {
       --config) kind='files' ;;
       --job | --umask) kind='any' ;;
     esac
-    options='--database -D --client -C --config --job --json --explain-config --umask --dry-run -n --help --version'
+    options='--database -D --client -C --config --job --json --explain-config --trust-store --umask --dry-run -n --help --version'
     rest='any'
     ;;
   tag)
@@ -310,7 +328,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask | --add | --remove) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --add --remove --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --trust-store --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --add --remove --help --version'
     rest='live sets'
     ;;
   lock)
@@ -321,7 +339,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --unlock --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --trust-store --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --unlock --help --version'
     rest='live sets'
     ;;
   priority)
@@ -332,7 +350,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask | --to) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --to --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --trust-store --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --to --help --version'
     rest='live sets'
     ;;
   rename)
@@ -343,7 +361,7 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask | --to) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --to --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --trust-store --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --to --help --version'
     rest='live sets'
     ;;
   expendable)
@@ -354,12 +372,12 @@ _tardis_complete_sonic() {
       --port | --timeout | --job | --password | -P | --password-prog | --account | --server | --umask) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --not --help --version'
+    options='--database -D --client -C --port --timeout --config --job --json --explain-config --password -P --password-file -F --password-prog --account --trust-store --keys --server --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --umask --dry-run -n --not --help --version'
     rest='live sets'
     ;;
   *)
     options='--help --version'
-    rest='words create list rebuild check setpass chpass rotate rekey encrypt keys account delete purge forget-path orphans diff files info stats getconfig setconfig upgrade tag lock priority rename expendable'
+    rest='words create clients list rebuild check setpass chpass rotate rekey encrypt keys account delete purge forget-path orphans diff files info stats getconfig setconfig upgrade tag lock priority rename expendable'
     ((${#words[@]} > 2)) && rest=any
     ;;
   esac

@@ -66,7 +66,7 @@ _tardis_complete_tardiff() {
       --port | --timeout | --reconnect | --job | --server | --password | -P | --password-prog | --account | --backup | -b | --date | -d | --unified | -u | --context | -c | --width | --max-size | --reduce-path) kind='any' ;;
       --config | --password-file | -F | --keys) kind='files' ;;
     esac
-    options='--database -D --client -C --port --timeout --reconnect --config --job --json --explain-config --server --color --nocolor --password -P --password-file -F --password-prog --account --keys --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --compare-contents --backup -b --date -d --unified -u --context -c --ndiff -n --side-by-side -y --width --list -l --recurse -r --norecurse --new-file -N --metadata -M --binary -B --nobinary --max-size --reduce-path --help --version'
+    options='--database -D --client -C --port --timeout --reconnect --config --job --json --explain-config --server --color --nocolor --password -P --password-file -F --password-prog --account --trust-store --keys --ssl --nossl --validate-certs --novalidate-certs --insecure-tcp --insecure-network --compare-contents --backup -b --date -d --unified -u --context -c --ndiff -n --side-by-side -y --width --list -l --recurse -r --norecurse --new-file -N --metadata -M --binary -B --nobinary --max-size --reduce-path --help --version'
     rest='live paths'
   if [[ -n $kind ]]; then
     __tardis_fill "$kind" "$value"

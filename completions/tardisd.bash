@@ -61,11 +61,11 @@ _tardis_complete_tardisd() {
 
     case $option in
       --database | -D) kind='dirs' ;;
-      --port | --timeout | --address | --client | -C | --local | --umask | --user | --group | --waste | --priorities | --keep-periods | --keep-last | --keep-hourly | --keep-daily | --keep-weekly | --keep-monthly | --keep-yearly | --keep-within | --keep-tag | --hook-failure | --hook-timeout | --mail-to | --mail-from | --mail-command | --overdue-after | --overdue-for | --hook-overdue | --metrics-port | --metrics-address) kind='any' ;;
+      --port | --timeout | --address | --client | -C | --local | --new-hosts-at-once | --umask | --user | --group | --waste | --priorities | --keep-periods | --keep-last | --keep-hourly | --keep-daily | --keep-weekly | --keep-monthly | --keep-yearly | --keep-within | --keep-tag | --hook-failure | --hook-timeout | --mail-to | --mail-from | --mail-command | --overdue-after | --overdue-for | --hook-overdue | --metrics-port | --metrics-address) kind='any' ;;
       --profile) kind='words auto pi desktop' ;;
       --certfile | --keyfile | --config | --logfile | --pidfile | --metrics-file) kind='files' ;;
     esac
-    options='--database -D --port --timeout --profile --json --explain-config --ssl --nossl --insecure-tcp --insecure-network --address --certfile --keyfile --make-certificate --require-password --config --client -C --local --single --allow-new-hosts --logfile --verbose -v --log-exceptions --umask --daemon --pidfile --user --group --waste --priorities --keep-periods --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-tag --hook-failure --hook-timeout --mail-to --mail-from --mail-command --overdue-after --overdue-for --hook-overdue --metrics-file --metrics-port --metrics-address --profile-sessions --help --version'
+    options='--database -D --port --timeout --profile --json --explain-config --ssl --nossl --insecure-tcp --insecure-network --address --certfile --keyfile --make-certificate --require-password --config --client -C --local --single --allow-new-hosts --new-hosts-at-once --logfile --verbose -v --log-exceptions --umask --daemon --pidfile --user --group --waste --priorities --keep-periods --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-tag --hook-failure --hook-timeout --mail-to --mail-from --mail-command --overdue-after --overdue-for --hook-overdue --metrics-file --metrics-port --metrics-address --profile-sessions --help --version'
     rest='any'
   if [[ -n $kind ]]; then
     __tardis_fill "$kind" "$value"

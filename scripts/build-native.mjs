@@ -17,30 +17,31 @@ function fail(reason, hint = '') {
 }
 
 const PACKAGES =
-  'building the addon takes python3, make, g++ and librsync with its headers; ' +
-  'on Debian and Ubuntu: apt-get install python3 make g++ librsync-dev';
+  'building the addon takes python3, make, g++, and librsync and libzstd with their headers; ' +
+  'on Debian and Ubuntu: apt-get install python3 make g++ librsync-dev libzstd-dev';
 
-/** What the addon takes from librsync came with 2.2.0; with it the compiler has nothing to say. */
-const USES_LIBRSYNC = `#include <stdio.h>
+/** The least versions: the addon uses calls that librsync has since 2.2.0 and libzstd since 1.4.0. */
+const USES_LIBRARIES = `#include <stdio.h>
 #include <librsync.h>
+#include <zstd.h>
 int magic() { return RS_RK_BLAKE2_SIG_MAGIC; }
+size_t end(ZSTD_CCtx* context) { return ZSTD_CCtx_setParameter(context, ZSTD_c_hashLog, 0); }
 `;
 
+/** Runs the compiler. CXX may hold a command with options, as make allows, so that a shell takes it apart. */
+function compiler(options, more = {}) {
+  const command = `${process.env.CXX || 'g++'} "$@"`;
+  return spawnSync('sh', ['-c', command, 'sh', ...options], { encoding: 'utf8', ...more });
+}
+
 /** The compiler's own message would be lost among those of node-gyp. */
-function requireLibrsync() {
-  const compiler = process.env.CXX || 'g++';
-  const options = ['-x', 'c++', '-fsyntax-only', '-'];
-  const result = spawnSync(compiler, options, {
-    input: USES_LIBRSYNC,
-    encoding: 'utf8',
-    shell: true,
-  });
-  const isCompiler =
-    spawnSync(compiler, ['--version'], { stdio: 'ignore', shell: true }).status === 0;
+function requireLibraries() {
+  const result = compiler(['-x', 'c++', '-fsyntax-only', '-'], { input: USES_LIBRARIES });
+  const isCompiler = compiler(['--version'], { stdio: 'ignore' }).status === 0;
   if (result.status === 0 || !isCompiler) return; // without a compiler the build says so
   fail(
-    'librsync 2.2 or newer is missing (the library that deltas are made with)',
-    'on Debian and Ubuntu: apt-get install librsync-dev; then run `npm run build:native`',
+    'librsync 2.2 or newer is missing (the library that deltas are made with), or libzstd 1.4 or newer',
+    'on Debian and Ubuntu: apt-get install librsync-dev libzstd-dev; then run `npm run build:native`',
   );
 }
 
@@ -75,7 +76,7 @@ function build() {
   } catch {
     fail('node-gyp is not installed; run npm install first');
   }
-  requireLibrsync();
+  requireLibraries();
   const from = headers();
   console.log(
     `build-native: building tardis_native for node ${process.version}` +
@@ -120,11 +121,7 @@ function buildTestExtension() {
     '-fvisibility=hidden',
   ];
   const made = `${target}.new`;
-  const result = spawnSync(
-    process.env.CXX || 'g++',
-    [...flags, '-I', `"${sqlite}"`, '-o', `"${made}"`, `"${source}"`],
-    { encoding: 'utf8', shell: true },
-  );
+  const result = compiler([...flags, '-I', sqlite, '-o', made, source]);
   if (result.status !== 0) {
     process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`);
     fail(`${target} could not be built`, PACKAGES);
@@ -132,7 +129,26 @@ function buildTestExtension() {
   renameSync(made, target); // an old one may be in use
 }
 
+/** A FUSE file system for tests, where libfuse 3 has its headers; without it those tests are left out. */
+function buildTestFileSystem() {
+  const source = join(native, 'testing', 'lying-fuse.cc');
+  if (!existsSync(source) || !existsSync('/usr/include/fuse3/fuse.h')) return;
+  const target = join(native, 'build', 'Release', 'lying-fuse');
+  if (existsSync(target) && statSync(source).mtimeMs < statSync(target).mtimeMs) return;
+  console.log('build-native: building lying-fuse, for tests');
+  const flags = ['-std=c++17', '-O2', '-Wall', '-Wextra', '-D_FILE_OFFSET_BITS=64'];
+  const made = `${target}.new`;
+  const result = compiler([...flags, '-o', made, source, '-lfuse3']);
+  if (result.status === 0) {
+    renameSync(made, target); // an old one may be in use
+    return;
+  }
+  process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`);
+  console.log('build-native: lying-fuse could not be built; tests of FUSE are left out');
+}
+
 if (process.platform !== 'linux') fail('only Linux is supported');
 if (isCurrent()) console.log('build-native: tardis_native is up to date');
 else build();
 buildTestExtension();
+buildTestFileSystem();

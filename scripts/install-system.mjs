@@ -5,8 +5,10 @@
  *   PREFIX      where programs go; /usr/local by default
  *   SYSCONFDIR  where configuration goes; /etc by default. The programs read /etc/tardis: change it for packages only
  *   DESTDIR     put before all of these, to fill a package; empty by default
+ *   PARTS       a folder whose files go in place of those of the checkout, to fill a package (packaging/parts.mjs)
+ *   ARCH        whose native code goes along, in Node.js's words (x64, arm64); by default this machine's
  *
- * What was put where is in PREFIX/lib/tardis/installed.json, with checksums. A file that is there and was not put there
+ * PREFIX/lib/tardis/installed.json lists the installed files with their checksums. A file that is there and was not put there
  * by this script is replaced by nothing: it is named, and nothing is done.
  */
 import { createHash } from 'node:crypto';
@@ -16,18 +18,23 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const TOOLS = fs.readdirSync(path.join(ROOT, 'bin')).filter((name) => !name.includes('.'));
-/** What the bundles leave outside, and what that needs to be installed only. */
-const RUNTIME = ['better-sqlite3', 'piscina', 'snappy', 'zstd-napi', 'msgpackr-extract'];
+/** Packages that are not in the bundles, and those that are needed only to install them. */
+const RUNTIME = ['better-sqlite3', 'piscina', 'snappy', 'msgpackr-extract'];
 const INSTALL_TIME = new Set(['prebuild-install', 'node-addon-api', 'node-gyp']);
-/** Of packages: code, and what their licences want to be beside it. */
+/** Files of packages to copy: code, and what their licences require beside it. */
 const WANTED = /(?:\.(?:js|cjs|mjs|json|node)|(?:^|\/)(?:LICEN[CS]E|NOTICE|COPYING)[^/]*)$/i;
-const UNWANTED = /(?:^|\/)(?:deps|src|test|tests|docs|obj|obj\.target|\.deps|\.bin)\//;
+const UNWANTED =
+  /(?:^|\/)(?:benchmark|bin|deps|docs|obj|obj\.target|scripts|src|test|test-jest|tests|\.bin|\.deps)\/|\.musl\.node$|\.abi\d+\.\w+\.node$|^(?:bin|build-test|optional)\.js$/;
+/** SQLite's own folder has it for every system. */
+const arch = process.env.ARCH || process.arch;
+const OF_OTHERS = new RegExp(`(?:^|/)prebuilds/(?!linux-${arch}\\.node$)`);
 const MANIFEST_VERSION = 1;
 const [PROGRAM_MODE, FILE_MODE, SECRET_MODE] = [0o755, 0o644, 0o600];
 
 const prefix = absolute('PREFIX', '/usr/local');
 const sysconfdir = absolute('SYSCONFDIR', '/etc');
 const destdir = process.env.DESTDIR ? path.resolve(process.env.DESTDIR) : '';
+const parts = process.env.PARTS ? path.resolve(process.env.PARTS) : ROOT;
 const home = path.join(prefix, 'lib', 'tardis');
 const manifestPath = path.join(home, 'installed.json');
 
@@ -45,9 +52,12 @@ function fail(message) {
 
 const say = (what, file) => console.log(`${what.padEnd(8)} ${file}`);
 const real = (file) => path.join(destdir, file);
+/** Where a file or folder of the checkout is: in the parts, if they have it. */
+const source = (file) =>
+  [parts, ROOT].map((top) => path.join(top, file)).find((place) => fs.existsSync(place));
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 
-/** What is at a place now: the checksum of a file, `-> target` of a link; undefined: nothing. */
+/** Returns the checksum of the file at a path, or `-> target` for a link; undefined if there is nothing. */
 function found(file) {
   const stat = fs.lstatSync(real(file), { throwIfNoEntry: false });
   if (stat === undefined) return undefined;
@@ -70,10 +80,13 @@ function runtimePackages() {
   const add = (name, from) => {
     if (INSTALL_TIME.has(name) || name.startsWith('@types/')) return;
     const places = [path.join(from, 'node_modules', name), path.join('node_modules', name)];
-    const folder = places.find((place) => fs.existsSync(path.join(ROOT, place, 'package.json')));
+    const folder = places.find((place) => source(path.join(place, 'package.json')) !== undefined);
     if (folder === undefined || folders.has(folder)) return; // optional, of another system
+    const described = JSON.parse(
+      fs.readFileSync(source(path.join(folder, 'package.json')), 'utf8'),
+    );
+    if (described.cpu !== undefined && !described.cpu.includes(arch)) return;
     folders.add(folder);
-    const described = JSON.parse(fs.readFileSync(path.join(ROOT, folder, 'package.json'), 'utf8'));
     for (const next of Object.keys({
       ...described.dependencies,
       ...described.optionalDependencies,
@@ -89,9 +102,9 @@ function runtimePackages() {
 function plan() {
   const items = [];
   const put = (to, bytes, mode = FILE_MODE, more = {}) => items.push({ to, bytes, mode, ...more });
-  const read = (file) => fs.readFileSync(path.join(ROOT, file));
+  const read = (file) => fs.readFileSync(source(file));
   const copyAll = (folder, to, wanted) => {
-    for (const file of filesBelow(path.join(ROOT, folder), wanted)) {
+    for (const file of filesBelow(source(folder), wanted)) {
       put(path.join(to, file), read(path.join(folder, file)));
     }
   };
@@ -106,31 +119,40 @@ function plan() {
 
 function planProgram(put, read, copyAll) {
   const bundle = path.join('dist', 'bundle');
-  const addon = path.join('native', 'build', 'Release', 'tardis_native.node');
+  const release = path.join('native', 'build', 'Release');
+  const addon = path.join(release, 'tardis_native.node');
   for (const [file, how] of [
     [path.join(bundle, 'tardis.js'), 'npm run build'],
     [addon, 'npm run build:native'],
   ]) {
-    if (!fs.existsSync(path.join(ROOT, file))) fail(`${file} is not there: run \`${how}\` first`);
+    if (source(file) === undefined) fail(`${file} is not there: run \`${how}\` first`);
   }
   for (const file of filesBelow(path.join(ROOT, 'bin'))) {
-    put(path.join(home, 'bin', file), read(path.join('bin', file)), PROGRAM_MODE);
+    const mode = TOOLS.includes(file) ? PROGRAM_MODE : FILE_MODE;
+    put(path.join(home, 'bin', file), read(path.join('bin', file)), mode);
   }
-  copyAll(bundle, path.join(home, bundle), (file) => file.endsWith('.js'));
+  for (const file of fs.readdirSync(path.join(ROOT, bundle)).sort()) {
+    const isWanted = file.endsWith('.js') || file === 'flags';
+    if (isWanted) put(path.join(home, bundle, file), read(path.join(bundle, file)));
+  }
   copyAll('schema', path.join(home, 'schema'));
   put(path.join(home, addon), read(addon));
+  if (parts !== ROOT) copyAll(release, path.join(home, release), (file) => /\.so\.\d+$/.test(file));
   put(path.join(home, 'package.json'), read('package.json'));
+  const node = path.join('runtime', 'bin', 'node');
+  if (source(node) !== undefined) put(path.join(home, node), read(node), PROGRAM_MODE);
   for (const folder of runtimePackages()) {
-    const isWanted = (file) => WANTED.test(file) && !UNWANTED.test(file);
+    const isWanted = (file) => WANTED.test(file) && !UNWANTED.test(file) && !OF_OTHERS.test(file);
+    // Where the bundles find them, and where npm, of whose packages this may be one, looks for none.
     copyAll(
       folder,
-      path.join(home, folder),
+      path.join(home, bundle, folder),
       (file) => isWanted(file) && !file.startsWith('node_modules/'),
     );
   }
 }
 
-/** What the init systems, logrotate and logwatch read. */
+/** Plans the files for init systems, logrotate and logwatch. */
 function planSystem(put, read) {
   const fill = (file) => Buffer.from(read(file).toString('utf8').replaceAll('@PREFIX@', prefix));
   const config = (to, file, mode) =>
@@ -157,7 +179,7 @@ function planSystem(put, read) {
 function planManuals(put, read, copyAll) {
   const share = path.join(prefix, 'share');
   const documents = path.join(share, 'doc', 'tardis');
-  for (const file of ['README.md', 'CHANGELOG.md', 'ARCHITECTURE.md']) {
+  for (const file of ['README.md', 'CHANGELOG.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md']) {
     put(path.join(documents, file), read(file));
   }
   copyAll('docs', path.join(documents, 'docs'), (file) => file.endsWith('.md'));
@@ -239,7 +261,7 @@ function install() {
       write(item);
       say(now === undefined ? 'put' : 'replaced', real(to));
     }
-    // Of a changed file the sum is not that of what is there, so it stays when all else goes.
+    // A file that was changed has another checksum, so it stays when the others are removed.
     files.push({ path: to, sum, isConfig });
   }
   const wanted = new Set(items.map(({ to }) => to));

@@ -9,7 +9,7 @@ const NOTE = '# Made by scripts/make-docs.mjs from the table of settings; do not
 /** Settings whose values a store knows. */
 const LIVE = { client: 'clients', backup: 'sets', date: 'days' };
 
-/** What follows an option: dirs, files, `live KIND`, `words …`, or any (nobody knows). */
+/** Returns the kind of an option's value: dirs, files, `live KIND`, `words …`, or any if it is unknown. */
 function kindOf(name, row) {
   if (LIVE[name] !== undefined) return `live ${LIVE[name]}`;
   if (row.choices !== undefined) return `words ${row.choices.join(' ')}`;
@@ -31,8 +31,8 @@ function optionsOf(tool) {
     if (row.flags === undefined) return [];
     const short = /(?:^|\s)-(\w)\b/.exec(row.flags)?.[1];
     const long = /--([a-z-]+)/.exec(row.flags)[1];
-    const takes = / [<[]/.test(row.flags) ? kindOf(name, row) : undefined;
-    const isOptional = / \[/.test(row.flags);
+    const takes = / [<[]|\[=/.test(row.flags) ? kindOf(name, row) : undefined;
+    const isOptional = / \[|\[=/.test(row.flags);
     const isList = ['paths', 'texts', 'count'].includes(row.type);
     const names = row.negatable === true ? [long, `no${long}`] : [long];
     const isTuning = headingOf(name) === 'Tuning:';

@@ -186,7 +186,8 @@ else.
 Files are those of Python's configparser: \`key = value\` or \`key: value\`, whatever the case of the key;
 further lines of a value are indented; lines that begin with \`#\` or \`;\` are comments; sections and keys
 stand only once. There is no \`[DEFAULT]\`, no interpolation and no comment behind a value. Values of paths
-are bytes. Lists are words as in @FILE. Sizes have a unit K, M, G or T (of 1024), if any.
+are bytes. Lists are words as in @FILE, between blanks or commas (\`*.o, *.tmp\`); a word that holds a comma is quoted,
+or has \`\\,\` for it. Sizes have a unit K, M, G or T (of 1024), if any.
 
 An unknown key, variable (\`TARDIS_…\`) or option is an error that names the nearest one.
 
@@ -241,7 +242,7 @@ ${table(['there', 'here', 'how'], rows)}
 `;
 }
 
-/** What is between `<!-- NAME:begin -->` and `<!-- NAME:end -->` replaced; unchanged without them. */
+/** Returns the text with the part between `<!-- NAME:begin -->` and `<!-- NAME:end -->` replaced; unchanged without them. */
 export function replaceSection(text, name, section) {
   const begin = `<!-- ${name}:begin -->`;
   const end = `<!-- ${name}:end -->`;

@@ -35,9 +35,8 @@ function optionTerm({ flags, negatable }) {
   return shown
     .split(/(?<=,) /)
     .map((flag) => {
-      const [, name, value] = /^(\S+)(?: (.*))?$/.exec(flag.replace(/,$/, ''));
-      if (value === undefined) return bold(name);
-      return `${bold(name)} ${roff(value)}`;
+      const [, name, value] = /^((?:--\[no\])?[^\s[]+)(.*)$/.exec(flag.replace(/,$/, ''));
+      return bold(name) + roff(value);
     })
     .join(', ');
 }
@@ -50,7 +49,7 @@ function defaultOf(row) {
   return Array.isArray(given) ? given.join(' ') : formatValue(given, row);
 }
 
-/** What a setting does, its default, and where else it can be given. */
+/** Returns the description of a setting, its default, and the other places where it can be given. */
 function settingText(row, tool) {
   const notes = [];
   const shown = defaultOf(row);

@@ -17,33 +17,44 @@ fi
 
 # --- Node.js -----------------------------------------------------------------------------------
 command -v node >/dev/null 2>&1 ||
-  fail 'Node.js is not installed. Install Node.js 20 with npm, from your distribution or nodejs.org.'
-command -v npm >/dev/null 2>&1 || fail 'npm is not installed. It comes with Node.js 20.'
+  fail 'Node.js is not installed. Install Node.js with npm, from your distribution or nodejs.org.'
+command -v npm >/dev/null 2>&1 || fail 'npm is not installed. It comes with Node.js.'
 
-# The range is that of package.json, which npm enforces too. Old syntax, so that an old node can tell.
-# Prints what compiled packages depend on, and where this very node has its headers, if anywhere.
-node_facts=$(node -e '
-  var fs = require("fs"), path = require("path");
-  var range = JSON.parse(fs.readFileSync("package.json", "utf8")).engines.node;
-  var bounds = /^>=(\d+)\.(\d+)[.\d]* <(\d+)/.exec(range).map(Number);
-  var have = process.versions.node.split(".").map(Number);
-  var isOldEnough = have[0] < bounds[3];
-  var isNewEnough = have[0] > bounds[1] || (have[0] === bounds[1] && have[1] >= bounds[2]);
-  if (!isOldEnough || !isNewEnough) {
-    console.error("setup: this needs Node.js " + range + ", but `node` is " + process.version +
-      " (" + process.execPath + "). Put a fitting one first in PATH.");
-    process.exit(1);
-  }
-  var prefix = path.dirname(path.dirname(fs.realpathSync(process.execPath)));
-  var hasHeaders = fs.existsSync(path.join(prefix, "include", "node", "node_api.h"));
-  console.log(process.versions.modules + "-" + process.arch + " " + (hasHeaders ? prefix : ""));
-') || exit 1
-platform=${node_facts%% *}
-node_prefix=${node_facts#* }
-# With the headers at hand node-gyp need not download them.
-if [ -n "$node_prefix" ]; then
-  export npm_config_nodedir="$node_prefix"
-fi
+# Old syntax, so that an old node can tell. The range is that of package.json, which npm enforces too.
+fits() { # NODE
+  "$1" -e '
+    var range = JSON.parse(require("fs").readFileSync("package.json", "utf8")).engines.node;
+    var have = process.versions.node.split(".").map(Number);
+    var fits = range.split(" || ").some(function (part) {
+      var bound = /^(\^|>=)(\d+)\.(\d+)\.\d+$/.exec(part);
+      var major = Number(bound[2]), minor = Number(bound[3]);
+      if (have[0] === major) return have[1] >= minor;
+      return bound[1] === ">=" && have[0] > major;
+    });
+    process.exit(fits ? 0 : 1);
+  '
+}
+
+# Fetches the pinned Node.js into the checkout, where the launchers and `npm run` look for it. npm compares it with the
+# hash in runtime/package-lock.json.
+runtime_stamp=runtime/.fetched
+fetch_runtime() {
+  wanted_runtime=$(cksum <runtime/package-lock.json)
+  if [ ! -x runtime/bin/node ] || [ "$(cat $runtime_stamp 2>/dev/null)" != "$wanted_runtime" ]; then
+    say "this needs Node.js $(node -p 'require("./package.json").engines.node'), and the machine's is $(node -v):"
+    say 'fetching one into the checkout (runtime/; 50 MB)'
+    rm -rf runtime/bin $runtime_stamp
+    npm ci --prefix runtime --include=optional --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >/dev/null ||
+      fail 'npm could not fetch Node.js; see above'
+    set -- runtime/node_modules/node-linux-*/bin/node
+    [ -x "$1" ] || fail "the npm registry has no Node.js for this machine ($(uname -m)); install one that fits"
+    mkdir runtime/bin
+    ln -s "../${1#runtime/}" runtime/bin/node
+    fits runtime/bin/node || fail "$1 does not run here, or is too old"
+    echo "$wanted_runtime" >$runtime_stamp
+  fi
+  PATH=$(pwd -P)/runtime/bin:$PATH
+}
 
 # --- One at a time -----------------------------------------------------------------------------
 # Two runs in one checkout would remove packages and outputs from under each other.
@@ -54,6 +65,28 @@ if command -v flock >/dev/null 2>&1; then
     say 'waiting for another setup in this checkout to end'
     flock 9
   }
+fi
+
+. scripts/chosen-node.sh
+if [ -n "${TARDIS_NODE-}" ]; then
+  fits node || fail "TARDIS_NODE=$TARDIS_NODE is Node.js $(node -v), which does not fit"
+elif [ -e runtime/bin/node ] || ! fits node; then
+  fetch_runtime
+fi
+export PATH
+
+# What compiled packages depend on, and where this very node has its headers, if anywhere.
+node_facts=$(node -e '
+  const fs = require("node:fs"), path = require("node:path");
+  const prefix = path.dirname(path.dirname(fs.realpathSync(process.execPath)));
+  const hasHeaders = fs.existsSync(path.join(prefix, "include", "node", "node_api.h"));
+  console.log(process.arch + " " + (hasHeaders ? prefix : ""));
+')
+platform=${node_facts%% *}
+node_prefix=${node_facts#* }
+# With the headers at hand node-gyp need not download them.
+if [ -n "$node_prefix" ]; then
+  export npm_config_nodedir="$node_prefix"
 fi
 
 # --- What is left to do? -----------------------------------------------------------------------
@@ -74,7 +107,7 @@ is_newer_than() { # STAMP PATH...: is anything newer? A directory is when a name
 are_installed_otherwise() {
   [ -n "$(find node_modules/.package-lock.json -newer package-lock.json 2>/dev/null)" ] &&
     [ -e node_modules/typescript ] && [ -e node_modules/ava ] &&
-    node -e 'new (require("better-sqlite3"))(":memory:"); require("zstd-napi")' 2>/dev/null
+    node -e 'new (require("better-sqlite3"))(":memory:")' 2>/dev/null
 }
 
 must_install=no
@@ -86,9 +119,17 @@ if [ "$(cat $packages_stamp 2>/dev/null)" != "$wanted_packages" ]; then
   fi
 fi
 
+lying_fuse=native/build/Release/lying-fuse # a file system, for tests
+fuse_header=/usr/include/fuse3/fuse.h
+
+is_addon_stale() {
+  [ ! -e $addon ] || is_newer_than $addon native/src native/binding.gyp ||
+    [ ! -e $extension ] || is_newer_than $extension native/testing ||
+    { [ -e $fuse_header ] && [ ! -e $lying_fuse ]; }
+}
+
 must_build_addon=no
-if [ ! -e $addon ] || is_newer_than $addon native/src native/binding.gyp ||
-  [ ! -e $extension ] || is_newer_than $extension native/testing; then
+if is_addon_stale; then
   must_build_addon=yes
 fi
 
@@ -103,19 +144,20 @@ lacking=''
 lacks() { # PROGRAM PACKAGE
   command -v "$1" >/dev/null 2>&1 || lacking="$lacking $2"
 }
-has_librsync() { # Without a compiler its header tells, which is where distributions put it.
+has_header() { # HEADER. Without a compiler it is looked for where distributions put it.
   if command -v "${CXX:-g++}" >/dev/null 2>&1; then
-    printf '#include <stdio.h>\n#include <librsync.h>\n' |
+    printf '#include <stdio.h>\n#include <%s>\n' "$1" |
       ${CXX:-g++} -x c++ -fsyntax-only - >/dev/null 2>&1
   else
-    [ -e /usr/include/librsync.h ]
+    [ -e "/usr/include/$1" ]
   fi
 }
-if [ $must_install = yes ] || [ $must_build_addon = yes ]; then
+if [ $must_build_addon = yes ]; then
   lacks python3 python3
   lacks make make
   lacks g++ g++
-  has_librsync || lacking="$lacking librsync-dev"
+  has_header librsync.h || lacking="$lacking librsync-dev"
+  has_header zstd.h || lacking="$lacking libzstd-dev"
 fi
 needed_to_build=$lacking
 lacks rsync rsync
@@ -123,6 +165,10 @@ lacks rdiff rdiff
 lacks git git
 lacks setfattr attr
 lacks setfacl acl
+lacks zstd zstd
+lacks patch patch
+lacks zsh zsh
+lacks fish fish
 
 can_install() {
   command -v apt-get >/dev/null 2>&1 || return 1
@@ -134,14 +180,14 @@ can_install() {
 
 install_lacking() {
   can_install || return 1
-  say "installing$lacking with apt-get (python3, make and g++ compile the native parts, librsync makes"
-  say 'deltas; rsync, rdiff and git are what tests compare restored files, deltas and exclude rules with; attr'
-  say 'and acl give files of tests attributes and access lists)'
+  say "installing$lacking with apt-get (python3, make and g++ compile the addon, librsync makes deltas, libzstd"
+  say 'compresses; rsync, rdiff, git, zstd and patch are what tests compare restored files, deltas, exclude rules and'
+  say 'copies with; attr and acl give files of tests attributes and access lists; zsh and fish try completions)'
   # Lists of packages may be missing on a fresh machine; a source that fails need not be the one.
   $as_root apt-get update -qq </dev/null || say 'apt-get update failed; trying with the lists at hand'
   # shellcheck disable=SC2086 # Words are meant to be split.
   $as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends $lacking </dev/null
+    apt-get install -y -qq --no-install-recommends $lacking </dev/null >/dev/null
 }
 
 if [ -n "$lacking" ] && ! install_lacking; then
@@ -150,12 +196,32 @@ if [ -n "$lacking" ] && ! install_lacking; then
   say "missing:$lacking; tests that compare with them will fail; $advice"
 fi
 
+# File systems that tests mount, which only root can. Tried once: without them those tests say that they are left out.
+file_systems='mount xfsprogs btrfs-progs f2fs-tools erofs-utils squashfs-tools dosfstools ntfs-3g fuse3 libfuse3-dev'
+file_systems_stamp=dist/.tardis-file-systems
+lacks_file_systems() {
+  [ -e $fuse_header ] || return 0
+  for program in mount mkfs.ext4 mkfs.xfs mkfs.btrfs mkfs.f2fs mkfs.erofs mksquashfs mkfs.vfat mkfs.ntfs ntfs-3g; do
+    command -v $program >/dev/null 2>&1 || return 0
+  done
+  return 1
+}
+if [ "$(id -u)" = 0 ] && [ ! -e $file_systems_stamp ] && lacks_file_systems && can_install; then
+  say "installing file systems that tests mount, with apt-get: $file_systems e2fsprogs"
+  [ -n "$lacking" ] || apt-get update -qq </dev/null || say 'apt-get update failed; trying with the lists at hand'
+  for package in e2fsprogs $file_systems; do # one by one: a distribution may lack some
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" \
+      </dev/null >/dev/null 2>&1 || say "no $package; tests that need it are left out"
+  done
+  touch $file_systems_stamp
+fi
+
 # --- Packages of npm ---------------------------------------------------------------------------
 if [ $must_install = yes ]; then
   if [ -e $packages_stamp ]; then
     say 'package-lock.json or Node.js changed: installing the npm packages anew (npm ci)'
   else
-    say 'installing the npm packages (npm ci); compiling SQLite may take some minutes'
+    say 'installing the npm packages (npm ci)'
   fi
   rm -f $packages_stamp
   # Settings of the user must not leave out what building and testing needs.
@@ -165,8 +231,7 @@ if [ $must_install = yes ]; then
 fi
 
 # --- The addon ---------------------------------------------------------------------------------
-if [ ! -e $addon ] || is_newer_than $addon native/src native/binding.gyp ||
-  [ ! -e $extension ] || is_newer_than $extension native/testing; then
+if is_addon_stale; then
   say 'building the native addon (system calls that Node.js lacks)'
   touch dist/.addon-began
   node scripts/build-native.mjs </dev/null || fail 'the addon could not be built; see above'

@@ -3,10 +3,13 @@
 //
 // The command runs in a process group of its own. When it has ended, or has taken longer than
 // TARDIS_TEST_LIMIT_MIN minutes, the whole group is killed: what a test has left behind must not hold the
-// run open, however it came to hold a pipe of ours.
+// run open, however it came to hold a pipe of ours. The files that took longest are printed before the last line.
 //
 //   node scripts/summarise-tap.mjs npx ava --tap
 import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 const RESULT = /^(not )?ok \d+(?: - )?(.*)$/;
@@ -14,7 +17,8 @@ const RESULT = /^(not )?ok \d+(?: - )?(.*)$/;
 const NOT_RUN = new RegExp(`# (?:SKIP|${'TO'}DO)\\b`, 'i');
 const PROGRESS_EVERY = 50;
 const SILENCE_MS = 120_000;
-const DEFAULT_LIMIT_MIN = 60;
+const SLOWEST_SHOWN = 25;
+const DEFAULT_LIMIT_MIN = 80;
 /** How long the command may take to end when it is asked to, and its output to end after it. */
 const END_GRACE_MS = 15_000;
 
@@ -69,7 +73,7 @@ function readLine(line) {
   } else if (RESULT.test(line)) {
     readResult(line);
   } else if (isFailureShown && line.startsWith('#')) {
-    // What the test has logged.
+    // A line that the test has logged.
     console.log(`    ${line.slice(1)}`);
   } else if (line.startsWith('Bail out!')) {
     fail(line);
@@ -79,7 +83,35 @@ function readLine(line) {
 const limitMin = Number(process.env.TARDIS_TEST_LIMIT_MIN ?? DEFAULT_LIMIT_MIN);
 if (!(limitMin > 0)) throw new Error('TARDIS_TEST_LIMIT_MIN must be a number of minutes');
 
-const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+const notes = mkdtempSync(join(tmpdir(), 'tardis-test-times-'));
+const times = join(notes, 'times');
+const child = spawn(program, args, {
+  stdio: ['ignore', 'pipe', 'inherit'],
+  detached: true,
+  env: { ...process.env, TEST_TIMES: times },
+});
+
+/** Prints the files of tests that took longest; several ran at once. */
+function tellSlowest() {
+  let text;
+  try {
+    text = readFileSync(times, 'utf8');
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error;
+    return; // the command notes no times
+  }
+  const rows = text
+    .trim()
+    .split('\n')
+    .map((line) => line.split(' '))
+    .toSorted(([a], [b]) => Number(b) - Number(a));
+  const seconds = rows.reduce((sum, [one]) => sum + Number(one), 0);
+  console.log(
+    `\n${rows.length} files of tests took ${(seconds / 60).toFixed(1)} min; the longest, in seconds:`,
+  );
+  for (const [one, file] of rows.slice(0, SLOWEST_SHOWN))
+    console.log(`${one.padStart(7)}  ${file}`);
+}
 
 /** Sends a signal to the command and to all it has started in its group. */
 function signalGroup(signal) {
@@ -122,6 +154,8 @@ clearInterval(silence);
 
 if (how !== '' && failed === 0) fail(`${[program, ...args].join(' ')}: ${how}`);
 else if (passed === 0 && failed === 0) fail('no test ran');
+tellSlowest();
+rmSync(notes, { recursive: true });
 console.log('');
 if (notRun > 0) console.log(`${notRun} not run`);
 console.log(`${passed} passed, ${failed} failed`);

@@ -2,12 +2,12 @@ import { join } from 'node:path';
 import type { Command } from '../measure.js';
 import { bytesBelow, confinedTo, type Place, type Subject } from './subject.js';
 
-/** borg with its default settings, which compress with lz4. Making the repository is not measured. */
+/** borg with its default settings, which compress with lz4. Creating the repository is not measured. */
 export function borg(place: Place, options: { readonly encryption: string }): Subject {
-  let archives = 0;
+  let histories = 0;
   const run = (...args: string[]): Command => ({
     argv: ['borg', ...args],
-    // It restores into the current directory.
+    // borg restores into the current directory.
     cwd: place.out,
     env: {
       ...confinedTo(place.home),
@@ -17,7 +17,7 @@ export function borg(place: Place, options: { readonly encryption: string }): Su
       BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes',
     },
   });
-  const create = (): Command => run('create', `${place.store}::${++archives}`, place.tree);
+  const create = (): Command => run('create', `${place.store}::${++histories}`, place.tree);
   return {
     name: 'borg',
     about: `default settings, ${options.encryption}`,
@@ -25,7 +25,7 @@ export function borg(place: Place, options: { readonly encryption: string }): Su
     prepare: () => [run('init', '-e', options.encryption, place.store)],
     first: create,
     again: create,
-    restore: () => run('extract', `${place.store}::${archives}`),
+    restore: () => run('extract', `${place.store}::${histories}`),
     restoredTree: () => join(place.out, place.tree),
     storeBytes: () => bytesBelow(place.store),
   };

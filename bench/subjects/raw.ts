@@ -3,13 +3,14 @@ import type { Command } from '../measure.js';
 import { bytesBelow, type Place, type Subject } from './subject.js';
 
 /**
- * What the machine can do at best: every byte through tar and zstd -1, a walk that looks at every entry, and a copy.
+ * The best that the machine can do: every byte through tar and zstd -1, a walk that reads the metadata of every
+ * entry, and a copy.
  *
- * `find -size` has to stat everything; it takes half the time of readdir and lstat in Node (0.2 and 0.4 s for 80,000
- * files), so it is the limit here.
+ * `find -size` has to stat everything. It takes half the time of readdir and lstat in Node (0.2 and 0.4 s for
+ * 80,000 files), so it is the limit here.
  */
 export function raw(place: Place): Subject {
-  // Nothing is printed even for what is found.
+  // Prints nothing, even for matches.
   const walk: Command = { argv: ['find', place.tree, '-size', '-1', '-printf', ''] };
   return {
     name: 'raw',
@@ -28,7 +29,7 @@ export function raw(place: Place): Subject {
         place.store,
       ],
     }),
-    // Of 1 % changed files the walk is still nearly all.
+    // With 1 % changed files the walk still takes nearly all of the time.
     again: () => walk,
     restore: () => ({ argv: ['cp', '-a', place.tree, place.out] }),
     restoredTree: () => join(place.out, basename(place.tree)),

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Command } from '../measure.js';
 import { bytesBelow, confinedTo, type Place, type Subject } from './subject.js';
 
-/** restic with its default settings; it always encrypts. Making the repository is not measured. */
+/** restic with its default settings; it always encrypts. Creating the repository is not measured. */
 export function restic(place: Place): Subject {
   const run = (...args: string[]): Command => ({
     argv: ['restic', '--repo', place.store, '--cache-dir', join(place.home, 'cache'), ...args],
@@ -17,13 +17,16 @@ export function restic(place: Place): Subject {
     first: () => run('backup', '--quiet', place.tree),
     again: () => run('backup', '--quiet', place.tree),
     restore: () => run('restore', '--quiet', 'latest', '--target', place.out),
-    // It restores the whole path.
+    // restic restores the whole path.
     restoredTree: () => join(place.out, place.tree),
     storeBytes: () => bytesBelow(place.store),
   };
 }
 
-/** restic 0.14 compresses only in repositories of the format 2, and does not make those by itself. */
+/**
+ * Returns the options that make restic 0.14 compress: it does so only in repositories of format 2, which it does
+ * not create by default.
+ */
 function compressingFormat(): string[] {
   const help = spawnSync('restic', ['help', 'init'], { encoding: 'utf8' });
   return (help.stdout ?? '').includes('--repository-version') ? ['--repository-version', '2'] : [];

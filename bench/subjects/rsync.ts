@@ -2,7 +2,7 @@ import { basename, join } from 'node:path';
 import type { Command } from '../measure.js';
 import { bytesBelow, confinedTo, type Place, type Subject } from './subject.js';
 
-/** rsync to a directory on the same machine: a mirror, with no older versions, no compression and no dedupe. */
+/** rsync to a directory on the same machine: a mirror without older versions, compression or deduplication. */
 export function rsync(place: Place): Subject {
   const run = (...args: string[]): Command => ({
     argv: ['rsync', '-aH', '--delete', ...args],

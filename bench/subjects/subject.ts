@@ -2,40 +2,40 @@ import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from '../measure.js';
 
-/** Where a subject works. Everything is below the work place and belongs to this subject alone. */
+/** The directories of a subject. All are below the work place and belong to this subject alone. */
 export interface Place {
   /** The tree that is backed up; its last component is its name in some restores. */
   readonly tree: string;
-  /** The store, made by the first backup; not there before. */
+  /** The store, created by the first backup; it does not exist before. */
   readonly store: string;
   /** An empty directory to restore into. */
   readonly out: string;
-  /** Caches, state and everything else a tool keeps for a user: it counts as memory, but not as store. */
+  /** Caches, state and all other files that a tool keeps for a user. They count as memory, but not as store. */
   readonly home: string;
 }
 
-/** Something that backs up and restores, described as commands to run. */
+/** A backup tool, described by the commands to run. */
 export interface Subject {
   readonly name: string;
-  /** How it is run, for the reader of the table. */
+  /** Describes the settings, for the reader of the table. */
   readonly about: string;
-  /** Prints a version; the subject is skipped when this fails. */
+  /** Prints a version; the subject is skipped if this fails. */
   readonly version: Command;
-  /** What has to be done once before the first backup and is not measured. */
+  /** Returns the commands to run once before the first backup; they are not measured. */
   prepare(): readonly Command[];
-  /** The first backup into a new store. */
+  /** Returns the command of the first backup into a new store. */
   first(): Command;
-  /** Every later backup. */
+  /** Returns the command of every later backup. */
   again(): Command;
-  /** Restores everything of the last backup. */
+  /** Returns the command that restores all of the last backup. */
   restore(): Command;
-  /** Where the tree is after the restore. */
+  /** Returns the path of the tree after the restore. */
   restoredTree(): string;
-  /** How large the store is. */
+  /** Returns the size of the store. */
   storeBytes(): number;
 }
 
-/** The sizes of all files below a path, summed. */
+/** Returns the sum of the sizes of all files below a path. */
 export function bytesBelow(path: string): number {
   const stat = lstatSync(path);
   if (!stat.isDirectory()) {
@@ -44,7 +44,7 @@ export function bytesBelow(path: string): number {
   return readdirSync(path).reduce((sum, name) => sum + bytesBelow(join(path, name)), 0);
 }
 
-/** An environment in which a tool keeps everything of its own, temporary files too, below `home`. */
+/** Returns an environment in which a tool keeps all its files, including temporary ones, below `home`. */
 export function confinedTo(home: string): Record<string, string> {
   return {
     HOME: home,

@@ -5,11 +5,11 @@ import { bytesBelow, confinedTo, type Place, type Subject } from './subject.js';
 
 const CLIENT = 'bench';
 
-/** How our own tool is run. */
+/** The settings with which tardis itself is run. */
 export interface TardisOptions {
   readonly checkout: string;
   readonly level: number | undefined;
-  /** Run with the profile `pi`, on that machine, as a subject of its own. */
+  /** Runs with the profile `pi`, on that machine, as a separate subject. */
   readonly pi?: SmallMachine;
 }
 
@@ -21,9 +21,9 @@ export function tardis(place: Place, { checkout, level, pi }: TardisOptions): Su
     const [first = program(name), ...rest] = [...(pi?.prefix ?? []), program(name), ...args];
     return { argv: [first, ...rest], env: confinedTo(place.home) };
   };
-  const archive = ['-D', place.store, '-C', CLIENT, ...profile];
+  const history = ['-D', place.store, '-C', CLIENT, ...profile];
   const backup = [
-    ...archive,
+    ...history,
     '--local',
     ...(level === undefined ? [] : ['--compress-level', String(level)]),
   ];
@@ -35,14 +35,14 @@ export function tardis(place: Place, { checkout, level, pi }: TardisOptions): Su
       'not encrypted',
       ...(pi === undefined ? [] : ['--profile pi', pi.about]),
     ].join(', '),
-    // Not on the small machine: a version is all that is wanted.
+    // The version is printed without the limits of the small machine.
     version: { argv: [program('tardis'), '--version'], env: confinedTo(place.home) },
     prepare: () => [],
     first: () => run('tardis', ...backup, '--create', place.tree),
     again: () => run('tardis', ...backup, place.tree),
-    restore: () => run('regenerate', ...archive, '-o', place.out, place.tree),
+    restore: () => run('regenerate', ...history, '-o', place.out, place.tree),
     restoredTree: () => join(place.out, basename(place.tree)),
-    // Without the reserve: it is free space that is kept, and as large for any tree.
+    // The reserve is excluded: it is free space kept back, of the same size for any tree.
     storeBytes: () => bytesBelow(place.store) - bytesBelow(join(place.store, CLIENT, 'reserve')),
   };
 }

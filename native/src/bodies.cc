@@ -1,4 +1,4 @@
-// Authenticated encryption of bodies, in place: AES-256-GCM and ChaCha20-Poly1305, by the OpenSSL that Node carries.
+// Authenticated encryption of bodies, in place: AES-256-GCM and ChaCha20-Poly1305, from the OpenSSL in Node.
 #include <openssl/evp.h>
 
 #include <climits>
@@ -17,7 +17,7 @@ void demand(bool done) {
   if (!done) throw Failure{EIO, "encrypt", nullptr, "a cipher is not available"};
 }
 
-// The ciphers of this thread, fetched once: that looks through the providers under a lock.
+// The ciphers of this thread, fetched once, because fetching searches the providers under a lock.
 class Aead {
  public:
   static Aead& ofThread(const Call& call, size_t cipher) {
@@ -35,7 +35,7 @@ class Aead {
     return context_;
   }
 
-  // Takes the key out again.
+  // Removes the key from the context.
   void end() { EVP_CIPHER_CTX_reset(context_); }
 
  private:

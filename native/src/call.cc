@@ -73,7 +73,7 @@ napi_value errorOf(napi_env env, const Failure& failure) {
 int Call::fd(int index) const {
   double value;
   if (napi_get_value_double(env_, values_[index], &value) != napi_ok) refuse("a file descriptor must be a number");
-  // Negative numbers have meanings of their own to the system (AT_FDCWD).
+  // Negative numbers have special meanings to the system (AT_FDCWD).
   if (!(value >= 0 && value <= INT_MAX && value == std::floor(value))) throw Failure{EBADF, name_};
   return static_cast<int>(value);
 }
@@ -165,7 +165,7 @@ napi_value Call::bufferOf(size_t size, uint8_t** room) const {
 
 napi_value dispatch(napi_env env, napi_callback_info info) {
   napi_value values[Call::kMostArguments];
-  size_t count = Call::kMostArguments;  // those not given arrive as undefined
+  size_t count = Call::kMostArguments;  // missing arguments are undefined
   void* data = nullptr;
   if (napi_get_cb_info(env, info, &count, values, nullptr, &data) != napi_ok) return nullptr;
   const auto* call = static_cast<const CallInfo*>(data);

@@ -1,4 +1,4 @@
-// What every call needs: its arguments read and checked, its failures turned into JavaScript errors.
+// The code that all calls share: it reads and checks arguments, and turns failures into JavaScript errors.
 #pragma once
 
 #include <node_api.h>
@@ -11,22 +11,22 @@
 
 namespace tardis {
 
-// A failure on its way to JavaScript. Calls throw it; only the dispatcher catches it.
+// A failure to be reported to JavaScript. Calls throw it; only the dispatcher catches it.
 struct Failure {
-  int number;                  // the system's errno, or 0 when the code below is our own
-  const char* syscall;         // what failed
-  const char* code = nullptr;  // in place of errno's name
-  const char* text = nullptr;  // in place of errno's description
+  int number;                  // the system's errno, or 0 if the code below is our own
+  const char* syscall;         // the failed operation
+  const char* code = nullptr;  // replaces the name of errno
+  const char* text = nullptr;  // replaces the description of errno
 };
 
-// The failure as JavaScript's error; null when there is no memory for it.
+// Returns the failure as a JavaScript error; null if there is no memory for it.
 napi_value errorOf(napi_env env, const Failure& failure);
 
 struct Bytes {
   uint8_t* data;
   size_t size;
 
-  // The part [offset, offset + count) of these bytes, or EINVAL when they do not hold it.
+  // Returns the part [offset, offset + count) of these bytes; throws EINVAL if they do not contain it.
   uint8_t* range(size_t offset, size_t count, const char* call) const {
     if (offset > size || count > size - offset) {
       throw Failure{EINVAL, call, nullptr, "offset or length outside of the buffer"};
@@ -35,7 +35,7 @@ struct Bytes {
   }
 };
 
-// A single name of a directory, checked and terminated. Some file systems have names longer than NAME_MAX bytes.
+// A single file name, checked and terminated. Some file systems have names longer than NAME_MAX bytes.
 struct Name {
   char text[PATH_MAX];
 };
@@ -75,7 +75,7 @@ class Call {
   const napi_value* values_;
 };
 
-// One function of the addon. Its body runs on whatever thread called it.
+// One function of the addon. Its body runs on the calling thread.
 struct CallInfo {
   const char* name;
   napi_value (*body)(const Call& call);

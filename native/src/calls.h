@@ -1,4 +1,4 @@
-// The bodies of the calls, by file.
+// The functions of the calls, by source file.
 #pragma once
 
 #include "call.h"
@@ -11,12 +11,17 @@ napi_value listOrHold(const Call& call);
 napi_value heldNames(const Call& call);
 napi_value heldRows(const Call& call);
 napi_value dropNames(const Call& call);
+napi_value hasEntries(const Call& call);
 napi_value statRow(const Call& call);
 napi_value statAt(const Call& call);
 
 // hashing.cc
 napi_value hashRows(const Call& call);
 napi_value sha256(const Call& call);
+
+// compressing.cc
+napi_value zstdCompress(const Call& call);
+napi_value zstdDecompress(const Call& call);
 
 // opening.cc
 napi_value openDirectory(const Call& call);
@@ -31,10 +36,13 @@ napi_value readFileAt(const Call& call);
 napi_value sparseHead(const Call& call);
 napi_value resizeFile(const Call& call);
 
-// xattrs.cc
+// xattrs.cc, flags.cc (flags) and opening.cc (reportsSizes)
 napi_value attributesAt(const Call& call);
+napi_value flagsAt(const Call& call);
+napi_value setFlagsAt(const Call& call);
 napi_value attributesByPath(const Call& call);
 napi_value inheritsAcl(const Call& call);
+napi_value reportsSizes(const Call& call);
 
 // owners.cc
 napi_value userName(const Call& call);

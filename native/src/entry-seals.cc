@@ -1,4 +1,5 @@
-// What is sealed of rows: names, link targets and attributes, and the seals of entries, over all that a restore goes by.
+// Seals rows: their names, link targets and attributes, and each entry as a whole, which covers all that a
+// restore uses.
 #include <openssl/crypto.h>
 
 #include <cstring>
@@ -25,12 +26,13 @@ enum Label : uint8_t { kName = 0, kLink = 1, kAttributes = 2 };
 constexpr size_t kSumBytes = 32;
 constexpr size_t kHashBytes = 16;
 constexpr size_t kAttributeHeadBytes = 6;
-constexpr char kSealName[] = "seal";      // the attribute that holds an entry's own seal
-constexpr char kSealedName[] = "sealed";  // the one that all others become
+constexpr char kSealName[] = "seal";      // the attribute that contains an entry's own seal
+constexpr char kSealedName[] = "sealed";  // the attribute that replaces all others
 constexpr size_t kSealNameBytes = sizeof kSealName - 1;
 constexpr size_t kSealedNameBytes = sizeof kSealedName - 1;
 
-// The sum of numbers of 256 bits that nobody without the key knows: what is in it, in any order.
+// Adds a number of 256 bits to a sum. The MACs depend on a secret key, so that equal sums prove equal sets, in
+// any order.
 void addTo(uint8_t* sum, const uint8_t* mac) {
   unsigned carry = 0;
   for (size_t at = 0; at < kSumBytes; ++at) {
@@ -40,7 +42,7 @@ void addTo(uint8_t* sum, const uint8_t* mac) {
   }
 }
 
-// The keys of entries' seals, and of their sums.
+// The keys of the entries' seals, and of their sums.
 struct EntryKeys {
   const uint8_t* seal;
   const uint8_t* sum;
@@ -52,13 +54,13 @@ struct EntryKeys {
   }
 };
 
-// What is known of an unchanged entry: its seal, and what its seal covers besides what a listing tells.
-constexpr size_t kContentAt = kSealBytes;                 // which content it has, and whether that is sparse
-constexpr size_t kAttributesAt = kContentAt + kHashBytes;  // which attributes
+// The facts stored about an unchanged entry: its seal, and hashes of what the seal covers besides the listing.
+constexpr size_t kContentAt = kSealBytes;                 // hash of the content, and of whether it is sparse
+constexpr size_t kAttributesAt = kContentAt + kHashBytes;  // hash of the attributes
 constexpr size_t kKnownBytes = kAttributesAt + kHashBytes;
-constexpr size_t kSealValueBytes = kAttributesAt;  // what an entry's own row has of that
+constexpr size_t kSealValueBytes = kAttributesAt;  // the part that is stored in an entry's own row
 
-// Zeros for nothing.
+// Hashes two pieces of bytes; writes zeros if the second one is empty.
 void hashPieces(const uint8_t* first, size_t firstBytes, const uint8_t* second, size_t secondBytes, uint8_t* into) {
   if (secondBytes == 0) {
     memset(into, 0, kHashBytes);
@@ -79,8 +81,8 @@ void hashContent(const Row& row, uint8_t* into) {
   hashPieces(&sparse, 1, hasDigest ? row.at(kRowFixedBytes) : nullptr, hasDigest ? kDigestBytes : 0, into);
 }
 
-// The seal of an entry whose name and link target are sealed: over all that a restore goes by. `hashes`: of content and
-// attributes, one behind the other.
+// Computes the seal of an entry whose name and link target are sealed, over all fields that a restore uses.
+// `hashes` contains the hash of the content followed by that of the attributes.
 void sealEntry(const uint8_t* key, const Row& row, const uint8_t* hashes, uint8_t* into) {
   static thread_local std::vector<uint8_t> covered;
   covered.clear();
@@ -96,7 +98,8 @@ void sealEntry(const uint8_t* key, const Row& row, const uint8_t* hashes, uint8_
   memcpy(into, mac, kSealBytes);
 }
 
-// The one or two attributes of a row that was sealed: its own seal, and the sealed ones; false if they are others.
+// Finds the attributes of a sealed row: its own seal, and the sealed attributes if it has any. False if there are
+// others.
 bool sealedAttributes(const Row& row, const uint8_t** seal, const uint8_t** sealed, size_t* sealedBytes) {
   *sealed = nullptr;
   *sealedBytes = 0;
@@ -151,7 +154,7 @@ void appendAttributeHead(const char* name, size_t nameBytes, size_t valueBytes, 
   into->insert(into->end(), name, name + nameBytes);
 }
 
-// Both keys of entries, or none where entries have no seals.
+// Reads both keys of entries; false if entries have no seals.
 bool entryKeysOf(const Call& call, int index, EntryKeys* into) {
   const Bytes keys = call.bytes(index);
   if (keys.size == 0) return false;
@@ -289,7 +292,7 @@ napi_value checkKnown(const Call& call) {
     uint8_t seal[kSealBytes];
     sealEntry(entryKeys.seal, row, given + kContentAt, seal);
     if (CRYPTO_memcmp(seal, given, kSealBytes) != 0) {
-      *want = 1;  // not what this client once sealed: sent again
+      *want = 1;  // not sealed by this client, so it is sent again
       continue;
     }
     entryKeys.add(seal, sum);

@@ -1,11 +1,14 @@
-// What the system tells of one directory entry, as a row.
+// Reads the metadata of one directory entry into a row.
 #include "entry.h"
 
 #include <dirent.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include "files.h"
+#include "names.h"
 
 namespace tardis {
 
@@ -33,6 +36,34 @@ void fill(const Row& row, const struct statx& stat) {
   }
 }
 
+// True if a directory has no entry besides `.` and `..`; false if it cannot be read.
+bool isEmpty(int parent, const char* name) {
+  const Fd directory(retry([&] { return openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }));
+  if (!directory.valid()) return false;
+  Names names;
+  try {
+    names.read(directory.get(), 0);
+  } catch (const Failure&) {
+    return false;
+  }
+  return names.count() == 0;
+}
+
+// Returns what is mounted on a directory that may be a mount point. It mounts nothing: an autofs that is not
+// mounted yet counts as not mounted.
+MountState mountedOn(int parent, const char* name) {
+  const Fd place(retry([&] { return openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }));
+  if (!place.valid()) return kMounted;
+  struct statfs status;
+  if (retry([&] { return fstatfs(place.get(), &status); }) != 0) return kMounted;
+  switch (static_cast<uint32_t>(status.f_type)) {
+    case AUTOFS_SUPER_MAGIC: return kNotMounted;
+    case RAMFS_MAGIC:
+    case TMPFS_MAGIC: return kMountedInMemory;
+    default: return isEmpty(parent, name) ? kMountedEmpty : kMounted;
+  }
+}
+
 }  // namespace
 
 Row beginRow(Growing& rows, const void* name, size_t nameBytes) {
@@ -45,20 +76,29 @@ Row beginRow(Growing& rows, const void* name, size_t nameBytes) {
   return row;
 }
 
-const char* look(int directory, const char* path, const Row& row, dev_t* device) {
+const char* look(int directory, const char* path, const Row& row, dev_t* device, MountRoot* root) {
   struct statx stat;
   const int got = retry([&] {
     return statx(directory, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS | STATX_BTIME, &stat);
   });
   if (got != 0) return "statx";
+  if (S_ISREG(stat.stx_mode) && stat.stx_size > kMostFileBytes) {  // no row can represent it
+    errno = EOVERFLOW;
+    return "statx";
+  }
   fill(row, stat);
   *device = makedev(stat.stx_dev_major, stat.stx_dev_minor);
+  if (root != nullptr) {
+    const bool isKnown = (stat.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0;  // since Linux 5.8
+    const bool isRoot = (stat.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+    *root = !isKnown ? MountRoot::kUnknown : isRoot ? MountRoot::kYes : MountRoot::kNo;
+  }
   if (!S_ISLNK(stat.stx_mode)) return nullptr;
   auto* target = reinterpret_cast<char*>(const_cast<uint8_t*>(row.at(row.bytes())));
   const ssize_t bytes = retry([&] { return readlinkat(directory, path, target, kMostLinkBytes + 1); });
   if (bytes < 0) return "readlinkat";
-  if (bytes > static_cast<ssize_t>(kMostLinkBytes)) {
-    errno = ENAMETOOLONG;
+  if (bytes == 0 || bytes > static_cast<ssize_t>(kMostLinkBytes)) {  // no row can represent either
+    errno = bytes == 0 ? EINVAL : ENAMETOOLONG;
     return "readlinkat";
   }
   row.set<uint16_t>(kLinkBytes, bytes);
@@ -69,13 +109,20 @@ const char* look(int directory, const char* path, const Row& row, dev_t* device)
 void addRow(Growing& rows, int directory, dev_t device, const char* name, size_t nameBytes, uint8_t kind) {
   Row row = beginRow(rows, name, nameBytes);
   dev_t own = device;
-  if (look(directory, name, row, &own) != nullptr) {
+  MountRoot root = MountRoot::kNo;
+  if (look(directory, name, row, &own, &root) != nullptr) {
     if (errno == ENOENT) return;
     row = beginRow(rows, name, nameBytes);
     row.set<uint8_t>(kType, typeOfMode(DTTOIF(kind)));
     row.setFlag(kUnreadable);
+    if (kind == DT_UNKNOWN) row.setFlag(kUnknownType);
   } else if (own != device) {
     row.setFlag(kOtherDevice);
+  }
+  // A bind mount may be on the same device, and a subvolume of btrfs is on another one without being mounted.
+  const bool isMounted = root == MountRoot::kYes || (root == MountRoot::kUnknown && row.hasFlag(kOtherDevice));
+  if (isMounted && row.get<uint8_t>(kType) == kDirectory) {
+    row.set<uint64_t>(kSize, mountedOn(directory, name));
   }
   rows.use(row.bytes());
 }

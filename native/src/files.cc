@@ -1,5 +1,7 @@
-// Opening paths of any length.
+// Opens paths of any length.
 #include "files.h"
+
+#include <sys/vfs.h>
 
 namespace tardis {
 
@@ -9,6 +11,12 @@ Place shorten(const std::string& path) {
     if (!fd.valid()) throw Failure{errno, "openat"};
     return fd;
   });
+}
+
+int64_t typeOfFileSystem(int fd) {
+  struct statfs status;
+  if (retry([&] { return fstatfs(fd, &status); }) != 0) throw Failure{errno, "fstatfs"};
+  return status.f_type;
 }
 
 Fd openDirectory(const std::string& path) {

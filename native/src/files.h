@@ -1,4 +1,4 @@
-// File descriptors that close themselves, and opening paths of any length.
+// File descriptors that close themselves, and functions that open paths of any length.
 #pragma once
 
 #include <fcntl.h>
@@ -33,7 +33,7 @@ class Fd {
   int fd_;
 };
 
-// Runs a system call again for as long as a signal interrupts it.
+// Repeats a system call for as long as a signal interrupts it.
 template <typename Run>
 auto retry(Run&& run) {
   for (;;) {
@@ -42,15 +42,15 @@ auto retry(Run&& run) {
   }
 }
 
-// Where the last piece of a path is to be looked up: the system takes at most PATH_MAX bytes at once, so whatever comes
-// before is opened piece by piece.
+// The directory and name in which to look up the last part of a path. The system accepts at most PATH_MAX bytes
+// at once, so that the parts before it are opened one by one.
 struct Place {
-  Fd holder;         // the last opened piece, if the path needed any
-  int directory;     // to look up beneath
-  const char* rest;  // within the path
+  Fd holder;         // the last opened part, if the path needed any
+  int directory;     // the directory to look up in
+  const char* rest;  // points into the path
 };
 
-// Opens the leading pieces of a path with open(directory, piece), which returns a Fd or throws.
+// Opens the leading parts of a path with open(directory, piece), which returns a Fd or throws.
 template <typename Open>
 Place shorten(int directory, const std::string& path, const char* syscall, Open&& open) {
   Place place{Fd(), directory, path.c_str()};
@@ -67,8 +67,11 @@ Place shorten(int directory, const std::string& path, const char* syscall, Open&
   return place;
 }
 
-// As above, following links on the way as the system does for a short path.
+// Opens the leading parts of a path, and follows links in them as the system does for a short path.
 Place shorten(const std::string& path);
+
+// Returns the magic number of a file's file system.
+int64_t typeOfFileSystem(int fd);
 
 // Opens a directory that is not a symbolic link.
 Fd openDirectory(const std::string& path);

@@ -1,4 +1,4 @@
-// Bytes that grow.
+// A growing buffer of bytes.
 #pragma once
 
 #include <algorithm>
@@ -10,14 +10,14 @@
 
 namespace tardis {
 
-constexpr size_t kKeptBytes = 1024 * 1024;  // scratch a thread keeps between two calls
+constexpr size_t kKeptBytes = 1024 * 1024;  // scratch memory that a thread keeps between two calls
 
-// Bytes that grow without being cleared first.
+// A growing buffer whose bytes are not initialised.
 class Growing {
  public:
   ~Growing() { free(data_); }
 
-  // Room for count further bytes behind those in use.
+  // Returns room for count further bytes after those in use.
   uint8_t* room(size_t count) {
     if (count > capacity_ - used_) {
       const size_t capacity = std::max(used_ + count, capacity_ * 2);

@@ -1,4 +1,4 @@
-// Digests: of bytes, and of a listing's rows.
+// Digests of bytes, and of a listing's rows.
 #include "calls.h"
 #include "row.h"
 #include "sha256.h"
@@ -7,7 +7,7 @@ namespace tardis::calls {
 
 namespace {
 
-// Gathers small pieces, because each addition to a digest has a price of its own.
+// Buffers small pieces, because each addition to a digest has a cost of its own.
 class Gathered {
  public:
   Gathered() : digest_(Sha256::ofThread()) { digest_.start(); }
@@ -40,8 +40,8 @@ class Gathered {
 
 }  // namespace
 
-// What tells that a listing is unchanged: name, type, permissions, owner, size, mtime, ctime, inode, device number.
-// Never flags, link count or birth time.
+// Hashes the fields that show whether a listing is unchanged: name, type, permissions, owner, size, mtime, ctime,
+// inode, device number. Flags, link count and birth time are never included.
 napi_value hashRows(const Call& call) {
   const Bytes rows = call.bytes(0);
   Gathered gathered;

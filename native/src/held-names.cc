@@ -1,5 +1,6 @@
-// Sorted runs of names. Of each name a run has its type (a byte), how many bytes it shares with the name before it, how
-// many others it has (both in groups of seven bits, the lowest first), and those.
+// Sorted runs of names. A run contains for each name its type (a byte), the number of bytes shared with the name
+// before it, the number of other bytes, and those bytes. Both numbers are in groups of seven bits, the lowest
+// first.
 #include "held-names.h"
 
 #include <algorithm>
@@ -43,7 +44,7 @@ void HeldNames::add(const Names& names) {
   run.shrink_to_fit();
   count_ += names.count();
   runs_.push_back(std::move(run));
-  following_ = SIZE_MAX;  // to be begun anew
+  following_ = SIZE_MAX;  // the merge starts again
 }
 
 bool HeldNames::Reader::advance() {
@@ -58,7 +59,7 @@ bool HeldNames::Reader::advance() {
 
 namespace {
 
-// For a heap whose first is the smallest. Compares bytes, as unsigned numbers.
+// Orders a heap so that the smallest name comes first. Names are compared as unsigned bytes.
 template <typename Reader>
 bool isAfter(const Reader& left, const Reader& right) {
   return left.name.compare(right.name) > 0;

@@ -1,5 +1,5 @@
-// The sorted names of a very large directory in little memory: sorted runs in which each name says only how it differs
-// from the one before it, merged while they are read.
+// The sorted names of a very large directory, stored compactly: sorted runs in which each name contains only its
+// difference to the name before it. The runs are merged while they are read.
 #pragma once
 
 #include <string>
@@ -16,8 +16,8 @@ class HeldNames {
 
   size_t count() const { return count_; }
 
-  // The index-th of all names; cheap for one index after the other, else all before it are read again. Good until the
-  // next call.
+  // Returns the index-th of all names. Cheap in ascending order; otherwise all names before it are decoded again.
+  // The result is valid until the next call.
   Names::Entry at(size_t index);
 
  private:

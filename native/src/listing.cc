@@ -1,5 +1,5 @@
-// Listings: the entries of a directory with their metadata, as packed rows sorted by name. The names of a large directory
-// are held, and its rows made as they are asked for: a million of them would be a hundred megabytes.
+// Lists the entries of a directory with their metadata, as packed rows sorted by name. For a large directory only
+// the names are held, and rows are read on request: rows for a million names would take a hundred megabytes.
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,14 +15,14 @@ namespace tardis::calls {
 
 namespace {
 
-constexpr size_t kRunNames = 32768;  // sorted at once, of a directory whose names are held
+constexpr size_t kRunNames = 32768;  // number of names sorted at once, if the names are held
 
 struct Scratch {
   Names names;
   Growing rows;
-  std::vector<Growing> fullRows;  // of a large directory, those that came before
+  std::vector<Growing> fullRows;  // the full buffers of a large directory
 
-  // Gives back at once what is large: a directory of a million names must not be remembered.
+  // Frees large buffers at once: the memory for a directory of a million names must not be kept.
   void clear() {
     names.clear();
     rows.clear();
@@ -36,15 +36,16 @@ Scratch& scratchOfThread() {
   return scratch;
 }
 
-// A directory whose names are held. It stays open, so that its rows are of the same one whatever has its path by then.
+// A directory whose names are held. It stays open, so that its rows are of the same directory even if its path
+// changes.
 struct Held {
-  std::mutex mutex;  // reading names moves on within them
+  std::mutex mutex;  // reading names changes their position
   Fd directory;
   dev_t device = 0;
   HeldNames names;
 };
 
-// All that are held in this process: any of its threads may ask for rows.
+// All held directories of this process; any of its threads may request rows.
 class HeldTable {
  public:
   uint32_t add(std::shared_ptr<Held> held) {
@@ -77,7 +78,8 @@ HeldTable& heldTable() {
   return table;
 }
 
-// All rows as one buffer. Each piece is freed when it has been copied: there is never twice the whole.
+// Returns all rows as one buffer. Each piece is freed once it is copied, so that memory never holds all rows
+// twice.
 napi_value joinRows(const Call& call, Scratch& scratch) {
   if (scratch.fullRows.empty()) return call.buffer(scratch.rows.data(), scratch.rows.used());
   scratch.fullRows.push_back(std::move(scratch.rows));
@@ -97,8 +99,14 @@ napi_value joinRows(const Call& call, Scratch& scratch) {
 template <typename AnyNames>
 napi_value rowsOf(const Call& call, Scratch& scratch, int directory, dev_t device, AnyNames& names, size_t from,
                   size_t upTo) {
+  std::string_view before;  // a file system may return a name twice, and a listing may not
+  std::string kept;         // held names are valid only until the next one
   for (size_t index = from; index < upTo; index += 1) {
     const Names::Entry entry = names.at(index);
+    const std::string_view name(entry.name, entry.nameBytes);
+    if (name == before) continue;
+    kept = name;
+    before = kept;
     addRow(scratch.rows, directory, device, entry.name, entry.nameBytes, entry.kind);
     if (scratch.rows.used() > kKeptBytes) scratch.fullRows.push_back(std::move(scratch.rows));
   }
@@ -158,9 +166,15 @@ napi_value dropNames(const Call& call) {
   return call.nothing();
 }
 
+napi_value hasEntries(const Call& call) {
+  Names& names = scratchOfThread().names;
+  names.read(call.fd(0), 0);
+  return call.number(names.count() > 0 ? 1 : 0);
+}
+
 napi_value statRow(const Call& call) {
   const std::string path = call.path(0);
-  // A root may be called anything, even "/".
+  // The root of a backup may have any name, even "/".
   const Bytes name = call.text(1);
   if (name.size > kMostNameBytes) throw Failure{ENAMETOOLONG, call.name()};
   const Place place = shorten(path);

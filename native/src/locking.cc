@@ -1,4 +1,4 @@
-// Locks between processes, and making a whole file system durable.
+// Locks between processes, and syncs of a whole file system.
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -63,7 +63,7 @@ napi_value syncfs(const Call& call) {
       napi_queue_async_work(env, sync->work) != napi_ok) {
     throw Failure{ENOMEM, call.name()};
   }
-  sync.release();  // `synchronised` takes it back
+  sync.release();  // `synchronised` takes ownership back
   return promise;
 }
 

@@ -1,4 +1,5 @@
-// What decides whether an entry is left out and is in no row: the attribute "no dump", and the right to read.
+// Tests that decide if an entry is left out and that no row contains: the attribute "no dump", and the right to
+// read.
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -15,7 +16,8 @@ namespace {
 
 constexpr uint64_t kAttributeNoDump = 0x40;  // STATX_ATTR_NODUMP; older headers lack it
 
-// For file systems that do not tell their attributes by statx. Only files and directories can be opened without harm.
+// For file systems that do not report attributes by statx. Only files and directories can be opened without side
+// effects.
 bool asksNoDump(int directory, const char* name) {
   constexpr int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
   const Fd fd(retry([&] { return openat(directory, name, flags); }));
@@ -33,7 +35,7 @@ bool isNoDump(int directory, const char* name, RowType) {
   return (S_ISREG(stat.stx_mode) || S_ISDIR(stat.stx_mode)) && asksNoDump(directory, name);
 }
 
-// Links and nodes are not opened: who can see them can save them.
+// True if a file or directory may not be read. Links and nodes are never opened, so that seeing them is enough.
 bool isForbidden(int directory, const char* name, RowType type) {
   if (type != kFile && type != kDirectory) return false;
   const int mode = type == kDirectory ? R_OK | X_OK : R_OK;
@@ -41,7 +43,7 @@ bool isForbidden(int directory, const char* name, RowType type) {
   return got != 0 && errno == EACCES;
 }
 
-// One byte for each row: 1 where the test holds.
+// Returns one byte for each row: 1 if the test is true.
 napi_value mark(const Call& call, bool (*test)(int directory, const char* name, RowType type)) {
   const Fd directory = tardis::openDirectory(call.path(0));
   const Bytes rows = call.bytes(1);

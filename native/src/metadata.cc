@@ -1,5 +1,5 @@
-// Owner first, because changing it takes set-id bits and capabilities away; attributes before permissions, which may
-// forbid to put them; times last.
+// The owner is set first, because changing it clears set-id bits and capabilities. Attributes are set before
+// permissions, which may forbid setting them. Times are set last.
 #include "metadata.h"
 
 #include <fcntl.h>
@@ -12,7 +12,7 @@ namespace tardis {
 
 namespace {
 
-// Whether the owner is now the row's, as far as it was asked for.
+// True if the owner is now the row's, or no change was requested.
 bool settleOwner(int result, unsigned options) {
   if (result == 0) return true;
   if (errno == EPERM && (options & kForgiveOwner) != 0) return false;
@@ -45,7 +45,7 @@ std::string setMetadata(int fd, const Row& row, unsigned options, bool directory
   mode_t permissions = row.get<uint16_t>(kPermissions) & 07777;
   if ((options & kSetOwner) != 0) {
     const int result = retry([&] { return fchown(fd, row.get<uint32_t>(kUid), row.get<uint32_t>(kGid)); });
-    // A program that runs as its owner must not run as whoever restores it.
+    // A program that runs as its owner must not run as the user who restores it.
     if (!settleOwner(result, options) && !directory) permissions &= ~(S_ISUID | S_ISGID);
   }
   if ((options & kDropAcl) != 0) dropInheritedAcls(fd, directory);

@@ -1,4 +1,4 @@
-// The table of calls, registered anew in every thread that loads the addon.
+// The table of calls, registered again in every thread that loads the addon.
 #include "calls.h"
 
 namespace tardis {
@@ -8,15 +8,17 @@ namespace {
 #define CALL(name) {#name, calls::name}
 
 const CallInfo kCalls[] = {
-    CALL(listDirectory), CALL(listOrHold), CALL(heldNames), CALL(heldRows), CALL(dropNames), CALL(statRow),
-    CALL(statAt), CALL(hashRows), CALL(sha256), CALL(openDirectory), CALL(openBeneath), CALL(walkBeneath),
+    CALL(listDirectory), CALL(listOrHold), CALL(heldNames), CALL(heldRows), CALL(dropNames), CALL(hasEntries),
+    CALL(statRow), CALL(statAt), CALL(hashRows), CALL(sha256), CALL(openDirectory), CALL(openBeneath), CALL(walkBeneath),
     CALL(close), CALL(readFileAt), CALL(writeFileAt), CALL(createFileAt), CALL(finishFile), CALL(symlinkAt),
     CALL(linkAt), CALL(unlinkAt), CALL(renameAt), CALL(exchangeAt), CALL(setDirectoryMetadata), CALL(makeDirectoryAt),
     CALL(makeNodeAt), CALL(flock), CALL(unlock), CALL(syncfs), CALL(noDumpRows), CALL(forbiddenRows), CALL(sparseHead),
-    CALL(resizeFile), CALL(attributesAt), CALL(attributesByPath), CALL(inheritsAcl), CALL(userName), CALL(groupName),
+    CALL(resizeFile), CALL(attributesAt), CALL(attributesByPath), CALL(inheritsAcl), CALL(reportsSizes), CALL(flagsAt),
+    CALL(setFlagsAt), CALL(userName), CALL(groupName),
     CALL(userId), CALL(groupId), CALL(rsyncSignature), CALL(rsyncLoad), CALL(rsyncDelta), CALL(rsyncPatch),
     CALL(rsyncStep), CALL(rsyncClose), CALL(modPow), CALL(keyDigests), CALL(sealBytes), CALL(openBytes),
     CALL(sealRows), CALL(checkKnown), CALL(openRows), CALL(mac), CALL(addMacs), CALL(encryptBody), CALL(decryptBody),
+    CALL(zstdCompress), CALL(zstdDecompress),
 };
 
 #undef CALL

@@ -12,7 +12,7 @@ namespace tardis {
 
 namespace {
 
-constexpr size_t kReadBytes = 64 * 1024;  // asked of getdents64 at once
+constexpr size_t kReadBytes = 64 * 1024;  // buffer size of each getdents64 call
 constexpr size_t kHeadBytes = 3;
 
 uint64_t prefixOf(const char* name, size_t bytes) {

@@ -16,19 +16,20 @@ class Names {
     uint8_t kind;  // d_type
   };
 
-  // Reads names of an open directory but `.` and `..`, from where the last call stopped, until there are more than
-  // `most` of them or no more to read, and sorts them. Before it holds none. False: there may be more to read.
+  // Reads names of an open directory, except `.` and `..`, from where the last call stopped, and sorts them. It
+  // stops with more than `most` names or at the end. The object must be empty. False if there may be more names
+  // to read.
   bool read(int directory, size_t most);
 
   size_t count() const { return places_.size(); }
   Entry at(size_t index) const { return entryAt(places_[index]); }
 
-  // Forgets all; gives back at once what is large.
+  // Removes all names; frees large buffers at once.
   void clear();
 
  private:
   struct Sorted {
-    uint64_t prefix;  // the bytes behind what all names begin with, to compare most of them at once
+    uint64_t prefix;  // the bytes after the prefix that all names share, to compare most names quickly
     uint32_t place;   // in text_
   };
 
@@ -36,10 +37,10 @@ class Names {
   void add(const char* name, uint8_t kind);
   void sort();
 
-  Growing text_;  // of each name its type, its length (u16), its bytes and a NUL
+  Growing text_;  // for each name its type, its length (u16), its bytes and a NUL
   std::vector<uint32_t> places_;
-  std::vector<Sorted> order_;  // while it sorts
-  size_t shared_ = 0;  // bytes that all names begin with
+  std::vector<Sorted> order_;  // used while it sorts
+  size_t shared_ = 0;  // number of leading bytes that all names share
 };
 
 }  // namespace tardis

@@ -1,4 +1,4 @@
-// Making, linking, renaming and removing single names, always beneath an open directory.
+// Creates, links, renames and removes single names, always in an open directory.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -14,7 +14,7 @@ namespace tardis::calls {
 
 namespace {
 
-constexpr unsigned kRenameExchange = 2;  // RENAME_EXCHANGE; not every C library names it
+constexpr unsigned kRenameExchange = 2;  // RENAME_EXCHANGE; not every C library defines it
 
 // Two names, each in an open directory: the arguments of calls that link, rename or swap.
 struct TwoNames {
@@ -59,7 +59,7 @@ napi_value symlinkAt(const Call& call) {
   }
 }
 
-// A device node first belongs to nobody but root: what it may be used for comes with its permissions.
+// Creates a fifo, socket or device node. At first only its creator may use it; the permissions are set later.
 napi_value makeNodeAt(const Call& call) {
   const int directory = call.fd(0);
   Name name;
@@ -104,7 +104,7 @@ napi_value renameAt(const Call& call) {
   return call.nothing();
 }
 
-// Swaps two names in one step: nobody ever finds either of them missing.
+// Swaps two names atomically, so that no reader finds either of them missing.
 napi_value exchangeAt(const Call& call) {
   const TwoNames at(call);
   demand(retry([&] {

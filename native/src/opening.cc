@@ -1,4 +1,5 @@
-// Opening directories, and opening paths from elsewhere without ever leaving the directory they belong to.
+// Opens directories, and opens untrusted paths without ever leaving their directory.
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -19,14 +20,15 @@ constexpr unsigned kKindFile = 1;
 
 constexpr int kPassing = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 constexpr int kForDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-// Neither waits for the other end of a fifo nor makes a terminal its own.
+// Neither waits for the other end of a fifo nor makes a terminal the controlling one.
 constexpr int kForFile = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
 using OpenPiece = Fd (*)(int directory, const std::string& piece, int flags);
 
 Fd openBySystem(int directory, const std::string& piece, int flags) {
   open_how how = {};
-  // With O_NOFOLLOW it would say ENOTDIR of a link in place of a directory, where the walk below says ELOOP.
+  // With O_NOFOLLOW it would return ENOTDIR for a link in place of a directory, where the walk below returns
+  // ELOOP.
   how.flags = static_cast<unsigned>(flags & ~O_NOFOLLOW);
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
   Fd fd(static_cast<int>(retry([&] { return syscall(SYS_openat2, directory, piece.c_str(), &how, sizeof how); })));
@@ -34,7 +36,7 @@ Fd openBySystem(int directory, const std::string& piece, int flags) {
   return fd;
 }
 
-// One name. The system says ENOTDIR of a link where a directory is asked for.
+// Opens one name. The system returns ENOTDIR for a link if a directory is requested; this throws ELOOP instead.
 Fd openName(int directory, const char* name, int flags) {
   Fd fd(retry([&] { return openat(directory, name, flags); }));
   if (fd.valid()) return fd;
@@ -57,7 +59,8 @@ Fd openByWalking(int directory, const std::string& piece, int flags) {
   }
 }
 
-// openat2 is missing before Linux 5.6 (ENOSYS) and where a sandbox does not know it (EPERM).
+// Opens a path with openat2 if possible. It is missing before Linux 5.6 (ENOSYS), and sandboxes may block it
+// (EPERM).
 Fd openByEither(int directory, const std::string& piece, int flags) {
   try {
     return openBySystem(directory, piece, flags);
@@ -67,7 +70,7 @@ Fd openByEither(int directory, const std::string& piece, int flags) {
   return openByWalking(directory, piece, flags);
 }
 
-// The path with nothing but names in it. Even a ".." that would stay beneath is refused: no honest sender has one.
+// Returns the path reduced to names. Even a ".." that would stay below is refused: no honest sender has one.
 std::string normalized(const std::string& path, const char* syscall) {
   if (!path.empty() && path[0] == '/') throw Failure{EXDEV, syscall, nullptr, "a path beneath must not be absolute"};
   std::string result;
@@ -107,7 +110,24 @@ napi_value open(const Call& call, OpenPiece openPiece) {
   return call.number(fd.release());
 }
 
+// True for file systems that generate contents when they are read.
+bool makesContentsUp(int64_t type) {
+  switch (type) {
+    case FUSE_SUPER_MAGIC:
+    case PROC_SUPER_MAGIC:
+    case SYSFS_MAGIC:
+    case DEBUGFS_MAGIC:
+    case TRACEFS_MAGIC:
+    case SECURITYFS_MAGIC:
+    case CGROUP_SUPER_MAGIC:
+    case CGROUP2_SUPER_MAGIC: return true;
+    default: return false;
+  }
+}
+
 }  // namespace
+
+napi_value reportsSizes(const Call& call) { return call.boolean(!makesContentsUp(typeOfFileSystem(call.fd(0)))); }
 
 napi_value openDirectory(const Call& call) { return call.number(tardis::openDirectory(call.path(0)).release()); }
 
@@ -115,7 +135,7 @@ napi_value openBeneath(const Call& call) { return open(call, openByEither); }
 
 napi_value walkBeneath(const Call& call) { return open(call, openByWalking); }
 
-// Even when a signal interrupts it, the descriptor is gone.
+// Closes a descriptor, which is gone even if a signal interrupts the call.
 napi_value close(const Call& call) {
   if (::close(call.fd(0)) != 0 && errno != EINTR) throw Failure{errno, "close"};
   return call.nothing();

@@ -1,4 +1,5 @@
-// Names of users and groups, by whatever the system asks for them (files, LDAP, …): a call may take a while.
+// Names of users and groups, from the sources that the system is configured for (files, LDAP, …). A call may take
+// a while.
 #include <grp.h>
 #include <pwd.h>
 
@@ -11,18 +12,21 @@ namespace tardis::calls {
 namespace {
 
 constexpr size_t kFirstBytes = 4096;
-constexpr size_t kMostBytes = 4 << 20;  // of a group with a great many members
+constexpr size_t kMostBytes = 4 << 20;  // for a group with a great many members
 
-// Runs a look-up with room that grows as it is asked for. Whether there is such a user or group.
+// Runs a look-up with a buffer that grows on demand. True if the user or group exists.
 template <typename Entry, typename Run, typename Use>
 bool lookUp(const char* syscall, Run&& run, Use&& use) {
-  for (std::vector<char> room(kFirstBytes);; room.resize(room.size() * 4)) {
+  for (std::vector<char> room(kFirstBytes);;) {
     Entry entry;
     Entry* found = nullptr;
     const int failed = run(&entry, room.data(), room.size(), &found);
     if (failed == EINTR) continue;
-    if (failed == ERANGE && room.size() < kMostBytes) continue;
-    // Several numbers stand for "there is none".
+    if (failed == ERANGE && room.size() < kMostBytes) {
+      room.resize(room.size() * 4);
+      continue;
+    }
+    // Several error codes mean "not found".
     if (failed == ENOENT || failed == ESRCH || failed == EBADF || failed == EPERM || found == nullptr) {
       if (failed == 0 || failed == ENOENT || failed == ESRCH || failed == EBADF || failed == EPERM) return false;
       throw Failure{failed, syscall};

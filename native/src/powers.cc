@@ -1,4 +1,4 @@
-// Modular powers by the OpenSSL that Node carries, in constant time, on a thread of libuv's pool.
+// Modular exponentiation by the OpenSSL in Node, in constant time, on a thread of libuv's pool.
 #include <openssl/bn.h>
 #include <openssl/crypto.h>
 
@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kMostBytes = 1024;  // 8192 bits: the largest group of RFC 5054
 
-// All of these hold or follow from secrets.
+// Clears a number before it is freed, since all of them contain or depend on secrets.
 struct FreeNumber {
   void operator()(BIGNUM* number) const { BN_clear_free(number); }
 };
@@ -84,7 +84,7 @@ napi_value modPow(const Call& call) {
       napi_queue_async_work(env, job->work) != napi_ok) {
     throw Failure{ENOMEM, call.name()};
   }
-  job.release();  // `finish` takes it back
+  job.release();  // `finish` takes ownership back
   return promise;
 }
 

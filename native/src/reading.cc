@@ -1,10 +1,11 @@
-// Reading a whole file, noticing every change of it since it was listed and while it is read.
+// Reads a whole file, and detects every change since it was listed and while it is read.
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/xattr.h>
 
 #include "calls.h"
 #include "files.h"
+#include "flags.h"
 #include "row.h"
 #include "sha256.h"
 #include "sparse.h"
@@ -23,14 +24,14 @@ int64_t mtimeOf(const struct stat& stat) { return nanoseconds(stat.st_mtim.tv_se
 
 int64_t ctimeOf(const struct stat& stat) { return nanoseconds(stat.st_ctim.tv_sec, stat.st_ctim.tv_nsec); }
 
-// Never waits for the other end of a fifo, never follows a link, and leaves the access time alone where it may: only
-// the owner and root may ask for that.
+// Opens a file without waiting for the other end of a fifo and without following a link. The access time is left
+// alone if this is permitted: only the owner and root may request that.
 Fd openForReading(int directory, const char* name) {
   constexpr int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
   Fd fd(retry([&] { return openat(directory, name, flags | O_NOATIME); }));
   if (!fd.valid() && errno == EPERM) fd = Fd(retry([&] { return openat(directory, name, flags); }));
   if (fd.valid()) return fd;
-  // What a socket answers.
+  // The error of opening a socket.
   if (errno == ENXIO) throw Failure{0, "openat", "ENOTREG", "not a regular file"};
   throw Failure{errno, "openat"};
 }
@@ -42,7 +43,7 @@ bool renew(const Row& row, RowField field, Value value) {
   return true;
 }
 
-// Brings the row up to what the file is now; the birth time stays. Whether anything differed.
+// Updates the row to the current state of the file, except the birth time. True if anything differed.
 bool renew(const Row& row, const struct stat& stat) {
   bool changed = renew<uint8_t>(row, kType, kFile);
   changed |= renew<uint16_t>(row, kPermissions, stat.st_mode & 07777);
@@ -56,26 +57,41 @@ bool renew(const Row& row, const struct stat& stat) {
   return changed;
 }
 
-// Reads size bytes and tries for one more in the same system call, which tells a file that has grown. Returns the
-// number of bytes in the target; whether there are more goes to *longer.
+// Reads size bytes from the start of the file and tries for one more in the same system call, which detects a
+// file that has grown. Returns the number of bytes in the target; sets *longer if there are more. Every read
+// passes an offset, since the search for holes moves the descriptor's own.
 size_t readWhole(const Fd& fd, uint8_t* target, size_t size, bool* longer) {
   size_t got = 0;
   for (;;) {
     uint8_t further;
     iovec parts[2] = {{target + got, size - got}, {&further, 1}};
-    const ssize_t bytes = retry([&] { return readv(fd.get(), parts, 2); });
-    if (bytes < 0) throw Failure{errno, "readv"};
+    const ssize_t bytes = retry([&] { return preadv(fd.get(), parts, 2, static_cast<off_t>(got)); });
+    if (bytes < 0) throw Failure{errno, "preadv"};
     got += bytes;
     *longer = got > size;
-    // A regular file gives less than was asked for only at its end, or when it is asked for more than 2 GiB.
+    // A read may return less than requested before the end of a file: over 2 GiB, or on some FUSE file systems.
     if (bytes == 0 || got >= size) return *longer ? size : got;
   }
 }
 
-// As many as a file that is read whole can have with holes of one page.
+// As many extents as a file that is read whole can have with holes of one page.
 constexpr size_t kMostExtents = 256;
 
-// Reads a file in its sparse form to the target, whose room is the file's size. Returns 0 when it has no holes worth it.
+// Reads an extent. Returns false if the file ends before it does.
+bool readExtent(const Fd& fd, uint8_t* target, const Extent& extent) {
+  for (size_t done = 0; done < extent.length;) {
+    const ssize_t bytes = retry([&] {
+      return pread(fd.get(), target + done, extent.length - done, static_cast<off_t>(extent.offset + done));
+    });
+    if (bytes < 0) throw Failure{errno, "pread"};
+    if (bytes == 0) return false;
+    done += bytes;
+  }
+  return true;
+}
+
+// Reads a file in its sparse form to the target, which has room for the file's size. Returns 0 if the file must
+// be read whole: it has no holes worth the form, or it ends before its last extent does.
 size_t readSparse(const Fd& fd, uint8_t* target, const struct stat& stat) {
   const uint64_t size = stat.st_size;
   bool dense;
@@ -84,17 +100,7 @@ size_t readSparse(const Fd& fd, uint8_t* target, const struct stat& stat) {
   putHead(target, size, extents);
   size_t at = headBytes(extents);
   for (const Extent& extent : extents) {
-    for (size_t done = 0; done < extent.length;) {
-      const ssize_t bytes = retry([&] {
-        return pread(fd.get(), target + at + done, extent.length - done, static_cast<off_t>(extent.offset + done));
-      });
-      if (bytes < 0) throw Failure{errno, "pread"};
-      if (bytes == 0) {  // cut off meanwhile: the times will tell
-        memset(target + at + done, 0, extent.length - done);
-        break;
-      }
-      done += bytes;
-    }
+    if (!readExtent(fd, target + at, extent)) return 0;
     at += extent.length;
   }
   return at;
@@ -114,15 +120,16 @@ napi_value readFileAt(const Call& call) {
   const Fd fd = openForReading(directory, name.text);
   const struct stat before = statOf(fd);
   if (!S_ISREG(before.st_mode)) throw Failure{0, "openat", "ENOTREG", "not a regular file"};
+  if (static_cast<uint64_t>(before.st_size) > kMostFileBytes) throw Failure{EOVERFLOW, "fstat"};
   row.clearFlag(kSparse);
   row.clearFlag(kMayHaveAttributes);
-  if (flistxattr(fd.get(), nullptr, 0) > 0) row.setFlag(kMayHaveAttributes);
+  if (flistxattr(fd.get(), nullptr, 0) > 0 || hasFlags(fd.get(), before.st_dev)) row.setFlag(kMayHaveAttributes);
   bool changed = renew(row, before);
   if (changed) row.setFlag(kChanged);
   const size_t size = static_cast<size_t>(before.st_size);
   const bool mayHaveHoles = static_cast<uint64_t>(before.st_blocks) * 512 < size;
   if (size > limit) {
-    if (mayHaveHoles) row.setFlag(kSparse);  // to be looked at by who reads it
+    if (mayHaveHoles) row.setFlag(kSparse);  // the reader of the file checks the holes
     throw Failure{EFBIG, call.name()};
   }
 
@@ -132,11 +139,13 @@ napi_value readFileAt(const Call& call) {
   if (sparse) row.setFlag(kSparse);
   else got = readWhole(fd, target, size, &longer);
   const struct stat after = statOf(fd);
-  changed = longer || (!sparse && got < size) || after.st_size != before.st_size || mtimeOf(after) != mtimeOf(before) ||
-            ctimeOf(after) != ctimeOf(before);
+  const bool otherBytes = !sparse && (longer || got < size);
+  const bool resized = after.st_size != before.st_size;
+  changed = otherBytes || resized || mtimeOf(after) != mtimeOf(before) || ctimeOf(after) != ctimeOf(before);
   if (changed) {
     row.setFlag(kChanged);
     if (!sparse) row.set<uint64_t>(kSize, got);
+    if (otherBytes && !resized) row.set<uint64_t>(kSize, longer ? size + 1 : size);
   }
   Sha256& hash = Sha256::ofThread();
   hash.start();

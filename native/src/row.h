@@ -1,4 +1,4 @@
-// The packed row of one directory entry: where its fields lie, and access to them. Little endian, never aligned.
+// The packed row of one directory entry: the offsets of its fields, and access to them. Little endian, never aligned.
 //
 //  0 u32 bytes of the whole row   4 u16 bytes of the name   6 u16 bytes of the link target
 //  8 u8 type   9 u8 flags   10 u16 permission bits   12 u32 uid   16 u32 gid   20 u32 nlink
@@ -20,6 +20,7 @@ namespace tardis {
 constexpr size_t kRowFixedBytes = 72;
 constexpr size_t kDigestBytes = 32;
 constexpr size_t kMostNameBytes = 65535;
+constexpr uint64_t kMostFileBytes = (uint64_t{1} << 53) - 1;  // largest integer that JavaScript represents exactly
 
 enum RowField : size_t {
   kRowBytes = 0,
@@ -46,8 +47,17 @@ enum RowFlag : uint8_t {
   kChanged = 8,
   kOtherDevice = 16,
   kHasAttributes = 32,
-  kSparse = 64,             // in a listing: fewer blocks than the size says
+  kSparse = 64,             // in a listing: fewer blocks than the size requires
   kMayHaveAttributes = 128,  // never leaves the process that read the file
+  kUnknownType = 128,        // of an unreadable row: the directory reports no type either; never leaves the process
+};
+
+// Values of the size field of a directory.
+enum MountState : uint64_t {
+  kNotMounted = 0,
+  kMounted = 1,
+  kMountedInMemory = 2,
+  kMountedEmpty = 3,
 };
 
 enum RowType : uint8_t {
@@ -72,7 +82,8 @@ inline RowType typeOfMode(uint32_t mode) {
   }
 }
 
-// Nanoseconds since 1970; times beyond what 64 bits hold (the years 1677 to 2262) become the nearest ones.
+// Returns nanoseconds since 1970. Times outside the range of 64 bits (the years 1677 to 2262) become the nearest
+// limit.
 inline int64_t nanoseconds(int64_t seconds, uint32_t rest) {
   int64_t result;
   if (__builtin_mul_overflow(seconds, int64_t{1000000000}, &result) ||
@@ -100,7 +111,7 @@ class Row {
  public:
   explicit Row(uint8_t* at) : at_(at) {}
 
-  // The row at an offset of some rows; EINVAL when it does not lie within them or its lengths contradict each other.
+  // Returns the row at an offset. Throws EINVAL if it exceeds the bytes, or if its lengths contradict each other.
   static Row checked(const Bytes& rows, size_t offset, const char* call) {
     const Row row(rows.range(offset, kRowFixedBytes, call));
     const size_t bytes = row.bytes();
@@ -131,7 +142,7 @@ class Row {
   size_t bytes() const { return get<uint32_t>(kRowBytes); }
   size_t nameBytes() const { return get<uint16_t>(kNameBytes); }
   size_t nameOffset() const { return kRowFixedBytes + ((at_[kFlags] & kHasDigest) != 0 ? kDigestBytes : 0); }
-  // Where the attributes begin, or the row ends when it has none.
+  // Offset of the attributes, or the end of the row if it has none.
   size_t attributesOffset() const { return nameOffset() + nameBytes() + get<uint16_t>(kLinkBytes); }
   const uint8_t* at(size_t offset) const { return at_ + offset; }
 

@@ -1,5 +1,6 @@
-// Signatures, deltas and patches by librsync, in pieces: a call takes what input there is, fills what room there is,
-// and returns. Jobs are known by numbers, so that one thread can load a signature and others compare with it.
+// Signatures, deltas and patches by librsync, piece by piece: a call consumes the available input, fills the
+// available output space, and returns. Numbers identify jobs, so that one thread can load a signature and others
+// can use it.
 #include <librsync.h>
 
 #include <cstdio>
@@ -14,17 +15,17 @@ namespace tardis::calls {
 
 namespace {
 
-constexpr size_t kHeaderBytes = 12;           // of a signature: magic, length of blocks, length of strong sums
+constexpr size_t kHeaderBytes = 12;           // header of a signature: magic, length of blocks, length of strong sums
 constexpr size_t kWeakBytes = 4;
-constexpr size_t kLeastStrongBytes = 16;      // fewer can be made to collide
+constexpr size_t kLeastStrongBytes = 16;      // collisions of shorter sums can be constructed
 constexpr size_t kMostStrongBytes = RS_MAX_STRONG_SUM_LENGTH;
 constexpr size_t kMostBlockBytes = 64u << 20; // a delta job reads ahead by a block
-constexpr size_t kMostJobs = 1024;            // that are open at once: one that is not closed must show
+constexpr size_t kMostJobs = 1024;            // open at once; the limit exposes jobs that are never closed
 constexpr size_t kProgressBytes = 7 * sizeof(double);
 
 enum Status { kMore = 0, kDone = 1, kWantsBasis = 2 };
 
-// What librsync says about a failure beyond the name of it, kept for the call of this thread.
+// The details that librsync logs about a failure, kept for the current call of this thread.
 thread_local char detail[160];
 
 void keepDetail(rs_loglevel level, char const* message) {
@@ -38,7 +39,7 @@ void keepDetail(rs_loglevel level, char const* message) {
 void quietOnce() {
   static std::once_flag once;
   std::call_once(once, [] {
-    rs_trace_to(keepDetail);  // it would write to standard error
+    rs_trace_to(keepDetail);  // librsync would write to standard error
     rs_trace_set_level(RS_LOG_ERR);
   });
 }
@@ -60,7 +61,7 @@ struct FreeJob {
   void operator()(rs_job_t* job) const { rs_job_free(job); }
 };
 
-// The sums of a content. Once it is indexed nothing changes in it but librsync's counters.
+// The sums of a content. After indexing nothing changes in them but librsync's counters.
 struct Signature {
   std::unique_ptr<rs_signature_t, FreeSignature> sums;
   bool isLoaded = false;
@@ -72,9 +73,9 @@ struct Job {
   std::mutex busy;
   bool isOver = false;
   std::unique_ptr<rs_job_t, FreeJob> job;
-  std::shared_ptr<Signature> signature;  // being loaded, or compared with
+  std::shared_ptr<Signature> signature;  // the one that is loaded, or that the delta uses
 
-  // Of a signature that is loaded: what its header may say, and what came so far.
+  // For a job that loads a signature: limits for its header, and the input so far.
   bool isLoader = false;
   size_t mostBlocks = 0;
   size_t mostBlockBytes = 0;
@@ -82,7 +83,8 @@ struct Job {
   size_t loadedBytes = 0;
   size_t sumBytes = 0;
 
-  // Of a patch: the length of the basis, what it asks for and what stands at the output already.
+  // For a patch: the length of the basis, the requested range, and the bytes of it that are already at the
+  // output.
   bool isPatch = false;
   size_t basisBytes = 0;
   size_t wantedAt = 0;
@@ -93,7 +95,7 @@ struct Job {
 std::mutex jobsLock;
 
 std::map<size_t, std::shared_ptr<Job>>& jobs() {
-  // Never destroyed: threads may end after the process began to.
+  // Never destroyed, because threads may still run while the process exits.
   static auto* all = new std::map<size_t, std::shared_ptr<Job>>();
   return *all;
 }
@@ -118,7 +120,7 @@ uint32_t bigEndian(const uint8_t* from) {
   return uint32_t{from[0]} << 24 | uint32_t{from[1]} << 16 | uint32_t{from[2]} << 8 | from[3];
 }
 
-// librsync believes the header and takes memory by it, so it is looked at first.
+// Checks the header, because librsync trusts it and allocates memory by it.
 void checkHeader(const Call& call, Job* job) {
   const uint32_t magic = bigEndian(job->header);
   const uint32_t blockBytes = bigEndian(job->header + 4);
@@ -131,7 +133,8 @@ void checkHeader(const Call& call, Job* job) {
   job->sumBytes = kWeakBytes + strongBytes;
 }
 
-// Looks at a piece of a signature before librsync does. Its memory is bounded by the number of sums.
+// Checks a piece of a signature before librsync reads it. The limit on the number of sums bounds librsync's
+// memory.
 void checkPiece(const Call& call, Job* job, const uint8_t* data, size_t size) {
   for (size_t at = 0; at < size && job->loadedBytes + at < kHeaderBytes; ++at) {
     job->header[job->loadedBytes + at] = data[at];
@@ -143,15 +146,15 @@ void checkPiece(const Call& call, Job* job, const uint8_t* data, size_t size) {
   if ((job->loadedBytes - kHeaderBytes) / job->sumBytes > job->mostBlocks) fail(call.name(), "too many blocks");
 }
 
-// A signature that ends within a sum is cut off, which librsync lets pass in places.
+// Throws if a signature ends within a sum. It is then truncated, which librsync does not always detect.
 void checkWhole(const Call& call, const Job* job) {
   if (job->loadedBytes < kHeaderBytes || (job->loadedBytes - kHeaderBytes) % job->sumBytes != 0) {
     fail(call.name(), RS_INPUT_ENDED);
   }
 }
 
-// Called by librsync for each piece of a copy command. The caller reads the basis itself, to where the output
-// stands; until it has, the job is blocked.
+// Called by librsync for each piece of a copy command. The caller reads the basis itself, to the end of the
+// output so far; until then the job is blocked.
 rs_result copyFromBasis(void* opaque, rs_long_t position, size_t* bytes, void**) {
   auto* job = static_cast<Job*>(opaque);
   const auto at = static_cast<uint64_t>(position);
@@ -160,7 +163,7 @@ rs_result copyFromBasis(void* opaque, rs_long_t position, size_t* bytes, void**)
     return RS_CORRUPT;
   }
   if (job->givenBytes > 0) {
-    // What was given is what was asked for: the state has not moved since.
+    // The bytes given are those requested, because the job has not advanced since.
     if (at != job->wantedAt || job->givenBytes > *bytes) return RS_PARAM_ERROR;
     *bytes = job->givenBytes;
     job->givenBytes = 0;
@@ -248,7 +251,7 @@ napi_value rsyncStep(const Call& call) {
   const std::lock_guard<std::mutex> hold(job->busy);
   if (job->isOver || job->job == nullptr) throw Failure{EINVAL, call.name(), nullptr, "the job is over"};
   detail[0] = 0;
-  job->isOver = true;  // unless this goes well
+  job->isOver = true;  // until the step succeeds
   if (job->isLoader) checkPiece(call, job.get(), input, inputBytes);
   if (givenBytes > job->wantedBytes || (givenBytes > 0 && !job->isPatch)) throw Failure{EINVAL, call.name()};
   job->givenBytes = givenBytes;
@@ -265,7 +268,7 @@ napi_value rsyncStep(const Call& call) {
     const size_t in = buffers.avail_in;
     const size_t out = buffers.avail_out;
     result = rs_job_iter(job->job.get(), &buffers);
-    // Waiting for the basis looks to librsync like a job that makes no progress.
+    // To librsync, waiting for the basis looks like a job that makes no progress.
     if (job->wantedBytes > 0 && (result == RS_BLOCKED || result == RS_INTERNAL_ERROR)) break;
     if (result != RS_BLOCKED || (buffers.avail_in == in && buffers.avail_out == out)) break;
   }
@@ -292,7 +295,7 @@ napi_value rsyncStep(const Call& call) {
 
 napi_value rsyncClose(const Call& call) {
   const size_t number = call.count(0);
-  std::shared_ptr<Job> job;  // freed behind the lock
+  std::shared_ptr<Job> job;  // freed after the lock is released
   {
     const std::lock_guard<std::mutex> hold(jobsLock);
     const auto found = jobs().find(number);

@@ -1,4 +1,4 @@
-// Keyed digests and seals by the OpenSSL that Node carries.
+// Keyed digests and seals by the OpenSSL in Node.
 #include "sealing.h"
 
 #include <openssl/crypto.h>
@@ -20,7 +20,7 @@ void demand(bool done) {
   if (!done) throw Failure{EIO, "seal", nullptr, "a cipher is not available"};
 }
 
-// AES-256 in counter mode; one context for each thread, which keeps its key while that is the same.
+// AES-256 in counter mode; one context for each thread, which keeps its key until another one is used.
 class Counter {
  public:
   static Counter& ofThread() {

@@ -1,7 +1,8 @@
-// Keyed digests, and bytes sealed so that equal ones stay equal: names and what else a server has to compare.
+// Keyed digests, and deterministic seals: equal bytes get equal seals, so that a server can compare names and other
+// values.
 //
-// A seal is a synthetic initialisation vector (16 bytes of HMAC-SHA-256 over a label and the bytes), which is the tag
-// too, followed by the bytes under AES-256 in counter mode from there on.
+// A seal begins with a synthetic initialisation vector, which is also the tag: 16 bytes of HMAC-SHA-256 over a label
+// and the bytes. After it follow the bytes under AES-256 in counter mode from that vector on.
 #pragma once
 
 #include <cstddef>
@@ -12,9 +13,9 @@ namespace tardis {
 
 constexpr size_t kKeyBytes = 32;
 constexpr size_t kSealKeysBytes = 2 * kKeyBytes;  // for the vectors, for the counter mode
-constexpr size_t kSealBytes = 16;                 // what a seal adds
+constexpr size_t kSealBytes = 16;                 // bytes that a seal adds
 
-// HMAC-SHA-256 (RFC 2104) of two pieces, one behind the other.
+// Computes the HMAC-SHA-256 (RFC 2104) of two pieces, one after the other.
 void hmacSha256(const uint8_t* key, const uint8_t* first, size_t firstBytes, const uint8_t* second, size_t secondBytes,
                 uint8_t* mac);
 
@@ -22,9 +23,9 @@ class Sealer {
  public:
   explicit Sealer(const uint8_t* keys) : keys_(keys) {}
 
-  // Appends the seal of some bytes; `kSealBytes` longer than they are.
+  // Appends the seal of some bytes, which is `kSealBytes` longer than they are.
   void seal(uint8_t label, const uint8_t* data, size_t size, std::vector<uint8_t>* into) const;
-  // The bytes of a seal; false when they are not what was sealed under this label with these keys.
+  // Opens a seal. False if it was not made under this label with these keys.
   bool open(uint8_t label, const uint8_t* data, size_t size, std::vector<uint8_t>* into) const;
 
  private:
@@ -33,9 +34,10 @@ class Sealer {
   const uint8_t* keys_;
 };
 
-// Names have neither NUL nor a slash: both, and what stands for them, become two bytes. The order of bytes is kept.
+// Appends bytes in a form without NUL and slash, so that they can be a name: both, and the escape bytes, become
+// two bytes. The order of byte strings is kept.
 void appendEscaped(const std::vector<uint8_t>& bytes, std::vector<uint8_t>* into);
-// False for what `appendEscaped` never makes.
+// Reverses `appendEscaped`; false for input that it never produces.
 bool unescape(const uint8_t* data, size_t size, std::vector<uint8_t>* into);
 
 }  // namespace tardis

@@ -1,4 +1,4 @@
-// SHA-256 by the OpenSSL that Node carries.
+// SHA-256 by the OpenSSL in Node.
 #include "sha256.h"
 
 #include <openssl/evp.h>
@@ -20,7 +20,7 @@ Sha256& Sha256::ofThread() {
   return instance;
 }
 
-// Fetching looks through the providers under a lock, so it is done once.
+// Fetching searches the providers under a lock, so it is done once.
 Sha256::Sha256() : method_(EVP_MD_fetch(nullptr, "SHA256", nullptr)), context_(EVP_MD_CTX_new()) {}
 
 Sha256::~Sha256() {

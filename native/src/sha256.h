@@ -1,4 +1,4 @@
-// SHA-256 by the OpenSSL that Node carries; one context for each thread, so that small inputs cost little more than
+// SHA-256 by the OpenSSL in Node, with one context for each thread, so that small inputs cost little more than
 // their bytes.
 #pragma once
 
@@ -12,7 +12,7 @@ namespace tardis {
 
 class Sha256 {
  public:
-  // This thread's context. A digest must be finished before the next one is started.
+  // Returns this thread's context. A digest must be finished before the next one is started.
   static Sha256& ofThread();
 
   void start();

@@ -1,6 +1,7 @@
-// Finding the holes of a file, and making files as long as they were.
+// Finds the holes of a file, and sets the length of files.
 #include "sparse.h"
 
+#include <linux/magic.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,7 +14,7 @@ namespace tardis {
 
 namespace {
 
-// Adds the extent, joined with the last one where the hole between them is too small to be kept.
+// Adds an extent. Joins it with the last one if the hole between them is smaller than leastHole.
 void add(std::vector<Extent>& extents, uint64_t from, uint64_t to, uint64_t leastHole) {
   if (!extents.empty()) {
     Extent& last = extents.back();
@@ -25,7 +26,7 @@ void add(std::vector<Extent>& extents, uint64_t from, uint64_t to, uint64_t leas
   extents.push_back({from, to - from});
 }
 
-// Joins extents until no hole between two of them is smaller than that.
+// Joins extents until no hole between two of them is smaller than leastHole.
 void join(std::vector<Extent>& extents, uint64_t leastHole) {
   std::vector<Extent> joined;
   for (const Extent& extent : extents) add(joined, extent.offset, extent.offset + extent.length, leastHole);
@@ -38,19 +39,21 @@ std::vector<Extent> dataOf(int fd, uint64_t size, size_t most, bool* dense) {
   std::vector<Extent> extents;
   uint64_t leastHole = 1;
   *dense = true;
+  // A FUSE server may report a hole where there is data, and only reading the whole file would show it.
+  if (typeOfFileSystem(fd) == FUSE_SUPER_MAGIC) return {};
   for (uint64_t at = 0; at < size;) {
     const off_t from = lseek(fd, static_cast<off_t>(at), SEEK_DATA);
-    if (from < 0) {
-      if (errno == ENXIO) break;  // nothing but a hole up to the end
-      if (errno == EINVAL || errno == EOPNOTSUPP) return {};  // this file system does not tell
+    if (from < 0 && errno == ENXIO) break;  // only a hole up to the end
+    const off_t end = from < 0 ? from : lseek(fd, from, SEEK_HOLE);
+    if (end < 0) {
+      // This file system does not report holes, or the file was truncated meanwhile.
+      if (errno == EINVAL || errno == EOPNOTSUPP || errno == ENXIO) return {};
       throw Failure{errno, "lseek"};
     }
+    // Offsets that run backwards reveal nothing about the rest of the file.
+    if (static_cast<uint64_t>(from) < at || end <= from) return {};
     if (static_cast<uint64_t>(from) >= size) break;
-    const off_t end = lseek(fd, from, SEEK_HOLE);
-    if (end < 0 && errno == ENXIO) break;  // cut off meanwhile
-    if (end < 0) throw Failure{errno, "lseek"};
     const uint64_t to = std::min(static_cast<uint64_t>(end), size);
-    if (to <= static_cast<uint64_t>(from)) break;
     add(extents, from, to, leastHole);
     at = to;
     while (extents.size() > most) {

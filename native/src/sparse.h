@@ -1,4 +1,4 @@
-// The sparse form of a file: where its data lies, then the data alone. Little endian:
+// The sparse form of a file: the positions of its data, then only the data. Little endian:
 //
 //  0 u64 size of the file   8 u64 number of extents   16 for each: u64 offset, u64 length   then the data
 #pragma once
@@ -18,11 +18,12 @@ struct Extent {
   uint64_t length;
 };
 
-// Where the data of an open file lies, in order. Empty with *dense set when the file has no holes, or too few of them
-// for the sparse form to be smaller. Small holes count as data where there would be more than `most` extents.
+// Returns the extents of an open file's data, in order. Empty with *dense set if the file has no holes, or too
+// few for the sparse form to be smaller, or if its file system is not trusted to report them. If there would be
+// more than `most` extents, small holes count as data. Moves the descriptor's offset.
 std::vector<Extent> dataOf(int fd, uint64_t size, size_t most, bool* dense);
 
-// The bytes that come before the data.
+// Writes the header, the bytes before the data.
 void putHead(uint8_t* target, uint64_t size, const std::vector<Extent>& extents);
 
 inline size_t headBytes(const std::vector<Extent>& extents) { return kSparseFixedBytes + extents.size() * kExtentBytes; }

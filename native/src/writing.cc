@@ -1,4 +1,4 @@
-// Writing restored files: always new ones, never through a link, never left half written.
+// Writes restored files: always new ones, never through a link, and never left half written.
 #include "calls.h"
 #include "files.h"
 #include "metadata.h"
@@ -24,7 +24,8 @@ void writeWhole(int fd, const uint8_t* data, size_t size) {
   }
 }
 
-// Some file systems tell only now that there is no more space. The descriptor is gone even when a signal interrupts.
+// Closes a written file. Some file systems report a full disk only now. A signal does not keep the descriptor
+// open.
 void closeWritten(Fd& fd) {
   if (::close(fd.release()) != 0 && errno != EINTR) throw Failure{errno, "close"};
 }

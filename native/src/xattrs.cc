@@ -1,5 +1,5 @@
-// Extended attributes. By name they are reached with the calls of Linux 6.13, before that through /proc, since the
-// older calls know paths only.
+// Extended attributes. The calls of Linux 6.13 accept a directory and a name. Before that this uses /proc, since
+// the older calls accept paths only.
 #include "xattrs.h"
 
 #include <sys/stat.h>
@@ -14,6 +14,7 @@
 
 #include "calls.h"
 #include "files.h"
+#include "flags.h"
 
 #ifndef SYS_setxattrat
 #define SYS_setxattrat 463
@@ -27,7 +28,7 @@ namespace {
 
 constexpr size_t kPartBytes = 6;
 constexpr size_t kTimeBytes = 12;
-constexpr size_t kMostListBytes = 65536;   // the system's own bounds
+constexpr size_t kMostListBytes = 65536;   // the system's own limits
 constexpr size_t kMostValueBytes = 65536;
 constexpr int kTries = 8;  // values may grow while they are read
 
@@ -39,7 +40,7 @@ struct XattrArgs {
 
 std::atomic<bool> hasNamedCalls{true};
 
-// A name in an open directory, for the calls that know paths only.
+// The path through /proc of a name in an open directory, for calls that accept paths only.
 class ProcPath {
  public:
   ProcPath(int directory, const char* name) { snprintf(text_, sizeof text_, "/proc/self/fd/%d/%s", directory, name); }
@@ -49,7 +50,7 @@ class ProcPath {
   char text_[PATH_MAX + 32];
 };
 
-// Without /proc the path leads nowhere: that must not look like a name that is gone.
+// Maps ENOENT to ENOSYS if /proc is missing: that must not look like a name that is gone.
 ssize_t throughProc(ssize_t result, int directory, const char* name) {
   if (result >= 0 || errno != ENOENT) return result;
   struct stat stat;
@@ -57,14 +58,14 @@ ssize_t throughProc(ssize_t result, int directory, const char* name) {
   return -1;
 }
 
-// Whether the newer call was there; its result and errno are the caller's then.
+// True if the newer call exists; the caller then uses its result and errno.
 template <typename Run>
 bool byName(bool plain, ssize_t* result, Run&& run) {
   if (plain || !hasNamedCalls.load(std::memory_order_relaxed)) return false;
   *result = retry([&] { return static_cast<ssize_t>(run()); });
   if (*result >= 0 || (errno != ENOSYS && errno != EPERM)) return true;
   if (errno == ENOSYS) hasNamedCalls.store(false, std::memory_order_relaxed);
-  return false;  // a sandbox that does not know the call says EPERM
+  return false;  // a sandbox that blocks the call returns EPERM
 }
 
 ssize_t listAt(int directory, const char* name, char* into, size_t size, bool plain) {
@@ -102,8 +103,9 @@ int setAt(int directory, const char* name, const char* attribute, const void* va
   return static_cast<int>(throughProc(set, directory, name));
 }
 
-// Of what the system makes up itself only the ACLs are part of the file.
+// True for attributes that backups keep. The ACLs are the only generated attributes that are part of the file.
 bool isKept(const std::string& name) {
+  if (name == kFlagsName) return false;  // reserved for this program
   return name.compare(0, 7, "system.") != 0 || name == "system.posix_acl_access" ||
          name == "system.posix_acl_default";
 }
@@ -144,7 +146,7 @@ void append(Packed& packed, const std::string& name, const void* value, size_t s
   put(value, size);
 }
 
-// The modification time, if nanoseconds in 64 bits cannot tell it.
+// Appends the modification time if nanoseconds in 64 bits cannot represent it.
 void appendTime(Packed& packed, int directory, const char* name, size_t limit) {
   struct stat stat;
   if (fstatat(directory, name, &stat, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0) throw Failure{errno, "fstatat"};
@@ -167,7 +169,7 @@ void appendValue(Packed& packed, int directory, const char* name, const std::str
       append(packed, attribute, value.data(), bytes, limit);
       return;
     }
-    if (errno == ENODATA) return;  // gone since it was listed
+    if (errno == ENODATA) return;  // removed since it was listed
     if (errno != ERANGE || value.size() >= kMostValueBytes) throw Failure{errno, "getxattr"};
     value.resize(kMostValueBytes);
   }
@@ -183,13 +185,18 @@ napi_value read(const Call& call, bool plain) {
   const size_t limit = call.count(3);
   Packed packed;
   if (withTime) appendTime(packed, directory, name.text, limit);
-  for (const std::string& attribute : namesAt(directory, name.text, plain)) {
-    appendValue(packed, directory, name.text, attribute, limit, plain);
+  const uint32_t flags = flagsOf(directory, name.text);
+  std::vector<std::string> names = namesAt(directory, name.text, plain);
+  const std::string flagsName = kFlagsName;
+  if (flags != 0) names.insert(std::lower_bound(names.begin(), names.end(), flagsName), flagsName);
+  for (const std::string& attribute : names) {
+    if (attribute == flagsName) append(packed, attribute, &flags, sizeof flags, limit);
+    else appendValue(packed, directory, name.text, attribute, limit, plain);
   }
   return call.buffer(packed.data(), packed.size());
 }
 
-// One attribute of a row; the sender may be hostile, so every length is checked.
+// One attribute of a row. The sender may be hostile, so every length is checked.
 struct Attribute {
   std::string name;
   const uint8_t* value;
@@ -229,15 +236,15 @@ bool hasValue(const AttributeTarget& target, const Attribute& attribute) {
 
 void setAttributes(const AttributeTarget& target, const Row& row, std::string* failed) {
   forEach(row, [&](const Attribute& attribute) {
-    if (attribute.name.empty()) return;
+    if (attribute.name.empty() || attribute.name == kFlagsName) return;  // those are set last
     const char* name = attribute.name.c_str();
     const int result =
         target.fd >= 0 ? fsetxattr(target.fd, name, attribute.value, attribute.valueBytes, 0)
                        : setAt(target.directory, target.name, name, attribute.value, attribute.valueBytes);
     if (result == 0) return;
     const int reason = errno;
-    if (hasValue(target, attribute)) return;  // a label, say, that new files get here anyway
-    // ENOSPC too: that a file cannot hold so much says nothing of the disk.
+    if (hasValue(target, attribute)) return;  // for example a label that new files get here anyway
+    // ENOSPC is treated alike: it means that this file cannot store so much, not that the disk is full.
     char code[64];
     uv_err_name_r(-reason, code, sizeof code);
     *failed += code;

@@ -1,9 +1,11 @@
-// Extended attributes, ACLs among them: read by name beneath an open directory, packed behind a row, put on what was
-// restored. Packed, for each in the order of their names:
+// Extended attributes, including ACLs: read by name below an open directory, packed at the end of a row, and set on
+// restored files. The packed form contains for each attribute, in the order of their names:
 //
 //  0 u16 bytes of the name   2 u32 bytes of the value   6 name, value
 //
-// An empty name stands for the modification time where the row's nanoseconds cannot hold it: i64 seconds, u32 ns.
+// The name "flags" stands for the inode's flags (flags.h). setAttributes skips it, since with some of the flags nothing
+// else can be set. An empty name stands for a modification time that the row's nanoseconds cannot represent: i64
+// seconds, u32 ns.
 #pragma once
 
 #include <time.h>
@@ -14,20 +16,20 @@
 
 namespace tardis {
 
-// Where attributes are put: an open file, or a name in a directory when fd is below 0.
+// The file that gets attributes: an open file, or a name in a directory if fd is below 0.
 struct AttributeTarget {
   int fd;
   int directory;
   const char* name;
 };
 
-// Puts a row's attributes in place. What cannot be put is added to *failed as "CODE\0name\0".
+// Sets a row's attributes. Each attribute that cannot be set is appended to *failed as "CODE\0name\0".
 void setAttributes(const AttributeTarget& target, const Row& row, std::string* failed);
 
-// Takes away the ACLs that a new file or directory got from the directory it was made in.
+// Removes the ACLs that a new file or directory inherited from its parent directory.
 void dropInheritedAcls(int fd, bool directory);
 
-// The row's exact modification time.
+// Returns the row's exact modification time.
 timespec mtimeOf(const Row& row);
 
 }  // namespace tardis

@@ -1,17 +1,17 @@
-// An extension of SQLite for tests: what SQLite does to the files below a directory is told, in order,
-// and can be made to fail at the n-th call. It wraps the system's VFS and becomes the default one.
+// An extension of SQLite for tests: it records what SQLite does to the files below a directory, in order, and can make
+// the n-th call fail. It wraps the system's VFS and becomes the default one.
 //
-// Each connection that loads it watches one directory, by functions of that connection:
-//   disk_watch(directory)                 begins to watch, and forgets what was told before
-//   disk_take()                           what happened since the last call, as bytes (see Event)
-//   disk_fault(at, how, lasts, part)      the call `at` from now on (1 is the next; 0: none), and with `lasts` all
-//                                         later ones, fails as `how` says: full, error or open. `part`: a
-//                                         write that fails has written the first half
-//   disk_calls()                          calls that could have failed since disk_fault
-//   disk_hit()                            what was made to fail first, or NULL
-//   disk_unwatch()                        ends it
-// Maps of memory are not offered, so every page is written by a call. The index of a log (-shm) is not told: it is made
-// anew after a crash.
+// Each connection that loads it watches one directory, through functions of that connection:
+//   disk_watch(directory)                 starts to watch, and drops the events recorded before
+//   disk_take()                           returns the events since the last call, as bytes (see below)
+//   disk_fault(at, how, lasts, part)      makes the call `at` from now on (1 is the next; 0: none) fail, and with
+//                                         `lasts` all later ones too. `how` is full, error or open. With `part` a
+//                                         failing write has written the first half
+//   disk_calls()                          returns the number of calls since disk_fault that could have failed
+//   disk_hit()                            returns the first call that was made to fail, or NULL
+//   disk_unwatch()                        stops watching
+// Memory maps are not offered, so every page is written by a call. The index of a log (-shm) is not recorded: SQLite
+// rebuilds it after a crash.
 #include <cstring>
 #include <mutex>
 #include <string>
@@ -24,14 +24,14 @@ namespace {
 
 enum class Act : unsigned char { create = 1, write, truncate, sync, remove, sync_directory };
 
-// One event: u8 act, 3 zero bytes, u32 length of the path, u64 position (of `truncate`: size), u32 length of the data,
-// path, data. Little endian.
+// One event: u8 act, 3 zero bytes, u32 length of the path, u64 position (of `truncate`: size), u32 length of the
+// data, path, data. Little endian.
 constexpr size_t kHeadBytes = 20;
 
 struct Watch {
   std::string directory;
   std::string events;
-  // Faults.
+  // The fault to inject (see disk_fault).
   sqlite3_int64 at = 0;
   sqlite3_int64 calls = 0;
   std::string how;
@@ -52,7 +52,8 @@ struct File {
   sqlite3_file* real;
   // Points into the name that SQLite keeps for as long as the file is open.
   const char* path;
-  // SQLite makes the name of a journal durable with its first sync.
+  // True if the next sync also syncs the directory: SQLite makes the name of a journal durable with its first
+  // sync.
   bool syncs_directory;
 };
 
@@ -84,7 +85,7 @@ void tell(const char* path, Act act, sqlite3_int64 position = 0, const void* dat
   if (bytes > 0) to.append(static_cast<const char*>(data), bytes);
 }
 
-// Whether this call is to fail; `name` is what it is called in disk_hit.
+// True if this call must fail; disk_hit reports it as `name`.
 bool fails(const char* path, const char* name, std::string& how, bool& part) {
   const std::lock_guard<std::mutex> held(guard);
   Watch* watch = watch_of(path);
@@ -186,7 +187,7 @@ int open_file(sqlite3_vfs*, sqlite3_filename path, sqlite3_file* file, int flags
   if (path != nullptr && fails(path, "open", how, part)) return SQLITE_CANTOPEN;
   int was_there = 1;
   if (path != nullptr) real_vfs->xAccess(real_vfs, path, SQLITE_ACCESS_EXISTS, &was_there);
-  // The system's VFS counts an empty file as none.
+  // The system's VFS treats an empty file as missing.
   if (was_there == 0 && path != nullptr && (flags & SQLITE_OPEN_CREATE) == 0) was_there = 1;
   const int result = real_vfs->xOpen(real_vfs, path, self->real, flags, out_flags);
   if (self->real->pMethods != nullptr) self->base.pMethods = &shim_methods;
@@ -211,9 +212,13 @@ int full_path(sqlite3_vfs*, const char* path, int bytes, char* to) {
   return real_vfs->xFullPathname(real_vfs, path, bytes, to);
 }
 
+constexpr const char* kName = "tardis-test-disk";
+
+// Registers the VFS. SQLite may be unloaded if no thread uses it, and loaded again; the VFS is then unknown to
+// it.
 bool install() {
   const std::lock_guard<std::mutex> held(guard);
-  if (real_vfs != nullptr) return true;
+  if (real_vfs != nullptr && sqlite3_vfs_find(kName) == &shim_vfs) return true;
   real_vfs = sqlite3_vfs_find(nullptr);
   if (real_vfs == nullptr) return false;
   shim_methods = sqlite3_io_methods{2,       close_file, read_file,   write_file,      truncate_file, sync_file, file_size,
@@ -221,7 +226,7 @@ bool install() {
                                     shm_map, shm_lock,   shm_barrier, shm_unmap,       nullptr,       nullptr};
   shim_vfs = *real_vfs;
   shim_vfs.szOsFile = static_cast<int>(sizeof(File)) + real_vfs->szOsFile;
-  shim_vfs.zName = "tardis-test-disk";
+  shim_vfs.zName = kName;
   shim_vfs.pNext = nullptr;
   shim_vfs.xOpen = open_file;
   shim_vfs.xDelete = remove_file;
@@ -281,7 +286,7 @@ void sql_hit(sqlite3_context* context, int, sqlite3_value**) {
   else sqlite3_result_text(context, hit.c_str(), -1, SQLITE_TRANSIENT);
 }
 
-// When the connection is closed.
+// Runs when the connection is closed.
 void forget(void* pointer) {
   const std::lock_guard<std::mutex> held(guard);
   auto* watch = static_cast<Watch*>(pointer);
@@ -312,7 +317,7 @@ extern "C" __attribute__((visibility("default"))) int sqlite3_extension_init(sql
     void (*run)(sqlite3_context*, int, sqlite3_value**);
     void (*end)(void*);
   } const functions[] = {
-      // The first one owns what all share.
+      // The first function owns the state that all share.
       {"disk_watch", 1, sql_watch, forget},  {"disk_unwatch", 0, sql_unwatch, nullptr},
       {"disk_take", 0, sql_take, nullptr},   {"disk_fault", 4, sql_fault, nullptr},
       {"disk_calls", 0, sql_calls, nullptr}, {"disk_hit", 0, sql_hit, nullptr},

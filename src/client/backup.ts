@@ -1,6 +1,6 @@
 /**
- * One backup from the client's side: connect, greet, open a set, run the pipeline, close the set.
- * If anything fails for good the server keeps what it received, as an unfinished set.
+ * Runs one backup on the client: connects, logs in, opens a set, runs the pipeline and closes the set. If the
+ * backup fails for good, the server keeps what it received as an unfinished set.
  */
 import type { RatePeriod } from '../config/index.js';
 import { asTardisError, TardisError, throwIfAborted } from '../errors/index.js';
@@ -32,60 +32,66 @@ import {
   missingFailures,
   readRoots,
   rootFailures,
+  rootFiles,
   rootsHead,
   rootTasks,
   type Root,
 } from './roots.js';
-import { type Credentials, Login, NO_CREDENTIALS } from '../login/index.js';
+import { type Credentials, Login, NO_CREDENTIALS } from '../transport/login/index.js';
+import { Places } from './places.js';
 import { Lifeline } from './lifeline.js';
 import { spaceDoubt } from './quota.js';
 import { SealingPeer } from './sealing-peer.js';
 import { ServerPeer } from './server-peer.js';
+import { setStats } from './set-stats.js';
+import { type Settled, untilSettled } from './settling.js';
 
 export interface BackupRequest {
   readonly client: string;
   readonly create: boolean;
   readonly credentials?: Credentials;
-  /** Undefined: no TLS. */
+  /** Undefined if TLS is not used. */
   readonly tls?: TlsWish | undefined;
-  /** Name of the set; empty for one made by the server. */
+  /** Name of the set; if empty, the server chooses one. */
   readonly setName: string;
-  /** What the set is marked with. */
+  /** Marks to store with the set. */
   readonly marks?: Pick<SetMarks, 'priority' | 'isExpendable' | 'tags'>;
-  /** What this run is set to, for whoever looks at the set later; undefined: it is not told. */
+  /** Settings of this run, stored with the set for later inspection; undefined if they are not stored. */
   readonly config?: string | undefined;
-  /** Paths as bytes, relative ones from the working directory. */
+  /** Paths as bytes; relative paths start at the working directory. */
   readonly directories: readonly Buffer[];
   readonly excludes: ExcludeOptions;
   readonly crossDevices?: boolean;
-  /** Directories this deep are not entered; 0: no limit. */
+  /** Directories at this depth are not entered; 0 means no limit. */
   readonly maxDepth?: number;
   readonly basePath?: BasePath;
-  /** For each directory the path it is kept under. */
+  /** For each directory, the path under which it is stored in the set. */
   readonly keptAs?: readonly Buffer[];
-  /** Roots are taken as they are, also if they are suddenly empty. */
+  /** Accepts the roots as they are, even if they are suddenly empty. */
   readonly trustRoots?: boolean;
-  /** Ask the server to purge old sets by its rules, once this one is complete. */
+  /** Asks the server to purge old sets by its rules once this set is complete. */
   readonly purge?: boolean;
-  /** No deltas, and whole files in place of those there are. */
+  /** Waits for the server's work after the set: that server ends with this process. A purge is always awaited. */
+  readonly waits?: boolean;
+  /** Sends no deltas, and replaces contents that are stored as deltas with whole ones. */
   readonly full?: boolean;
   readonly settings: PipelineSettings;
   readonly compressMessages: boolean;
-  /** How fast to send, by time of day; undefined: as fast as it goes. */
+  /** Upload limits by time of day; undefined for no limit. */
   readonly rates?: readonly RatePeriod[] | undefined;
   readonly timeoutMs: number;
-  /** For a connection that is lost; undefined: none. */
+  /** Retries of a lost connection; undefined for none. */
   readonly patience?: Patience;
 }
 
 export interface BackupHooks extends PipelineHooks {
-  /** Called when the pipeline starts, and again when a lost session is begun anew. */
+  /** Called when the pipeline starts, and again when a lost session is started over. */
   onStart(progress: BackupProgress): void;
-  /** The set is open; it says what is known of earlier ones. */
+  /** Called when the set is open, with what the server reports about earlier sets. */
   onOpened?(opened: Head<'setOpened'>): void;
-  /** A connection is lost or could not be made, and is tried again. */
+  /** Called before a connection that was lost, or could not be made, is tried again. */
   onRetry?(retry: Retry): void;
-  /** The server has given the session up: all that was told of it is told again. */
+  /** Called when the server has dropped the session; the backup then sends everything again. */
   onRestart?(): void;
 }
 
@@ -95,35 +101,38 @@ export interface BackupResult {
   readonly elapsedMs: number;
   readonly progress: BackupProgress;
   readonly stages: readonly StageFigures[];
-  /** Bytes the server wrote, metadata included. */
+  /** Bytes the server wrote, including metadata. */
   readonly storedBytes: number;
   readonly wireBytes: number;
-  /** Of them, what was sent again because a connection was lost. */
+  /** The part of `wireBytes` that was sent again because a connection was lost. */
   readonly resentBytes: number;
-  /** Connections that were lost and replaced, and sessions that were lost and begun anew. */
+  /** Connections that were lost and replaced, and sessions that were lost and started over. */
   readonly replacedConnections: number;
   readonly restarts: number;
   readonly peakInFlightBytes: number;
-  /** What is not as it should be, although the set is complete; in words. */
+  /** Warnings in words about a set that is complete nevertheless. */
   readonly doubts: readonly string[];
-  /** Space of the account that owns the client, if it has a quota; `usedBytes` at the end of the set. */
+  /** Losses of earlier sets that the server found when this backup began; undefined if there are none. */
+  readonly lost?: { readonly doubtfulUpTo: number; readonly records: number };
+  /** Space of the account that owns the client, if it has a quota. `usedBytes` is measured at the end of the set. */
   readonly quotaBytes?: number;
   readonly usedBytes?: number;
-  /** What might have been in flight. */
+  /** Result of the server's work after the set; undefined if it was not awaited. */
+  readonly settled?: Settled | undefined;
+  /** Limit for `peakInFlightBytes`. */
   readonly budgetBytes: number;
 }
 
-/** A server that gives every session up is not asked for ever. */
+/** Limit of sessions per backup, so that a server that drops every session is not retried forever. */
 const MAX_BEGINNINGS = 16;
-/** The flow that a long way shall not slow down. */
+/** Throughput that a link with a long round trip should still reach. */
 const LINK_BYTES_PER_MS = 160_000;
 
 /**
- * Runs a whole backup. `reach` resolves with where the server is, once it listens: what can be done
- * without it, first of all the walk, begins before. `signal` ends it early, as INTERRUPTED.
- *
- * A connection that is lost is replaced, and the session goes on. When the server has given the session up
- * (it was started anew, or too much time has passed), the backup begins again over what had become durable.
+ * Runs a whole backup. `reach` resolves with the server's address once the server listens. Work that needs no
+ * server, above all the walk, starts before that. Aborting `signal` ends the backup as INTERRUPTED. A lost
+ * connection is replaced, and the session continues. If the server has dropped the session (it restarted, or
+ * too much time has passed), the backup starts again on top of what was already durable.
  */
 export async function runBackup(
   system: System,
@@ -137,13 +146,13 @@ export async function runBackup(
   let login: Login | undefined;
   let replaced = 0;
   for (let begun = 1; ; begun += 1) {
-    // What threads remember of a session, first of all what it sent, must not outlive it.
+    // Threads remember what a session has sent; that must not outlive the session.
     const jobs = await openJobs();
     const run = new BackupRun(system, reach, jobs, request, hooks);
     try {
       const result = await run.toItsEnd(login, signal);
       replaced += run.replaced;
-      const elapsedMs = system.clock.monotonicMs() - startMs;
+      const elapsedMs = run.closedMs - startMs;
       return { ...result, elapsedMs, replacedConnections: replaced, restarts: begun - 1 };
     } catch (error) {
       replaced += run.replaced;
@@ -159,10 +168,14 @@ export async function runBackup(
 
 type RunResult = Omit<BackupResult, 'elapsedMs' | 'replacedConnections' | 'restarts'>;
 
-/** One session, from its set's opening to its end. */
+/** One session, from opening its set to its end. */
 class BackupRun {
-  /** Once it has logged in. */
+  /** The login; undefined until it has succeeded. */
   login: Login | undefined;
+  /** Time at which the set was complete. */
+  closedMs = 0;
+  /** Waits for the server's work after the set. */
+  private settled: (() => Promise<Settled>) | undefined;
   private readonly server: ServerPeer;
   private readonly peer: SealingPeer;
   private readonly lifeline: Lifeline;
@@ -193,7 +206,11 @@ class BackupRun {
       },
       rateLimit: request.rates && new RateLimit(system.clock, request.rates),
     });
-    this.peer = new SealingPeer(this.server, system.native);
+    this.peer = new SealingPeer(
+      this.server,
+      system.native,
+      (what) => request.credentials?.identity?.acceptsOlder(what) === true,
+    );
     const { tls, patience = NO_PATIENCE } = request;
     const how = { address: reach, link: linkOf(request), tls, patience };
     this.lifeline = new Lifeline(system, this.server.line, how, {
@@ -203,20 +220,20 @@ class BackupRun {
     this.pipeline = pipelineOf(jobs, this.peer, roots, request, hooks);
   }
 
-  /** Connections that were lost and replaced. */
+  /** Number of connections that were lost and replaced. */
   get replaced(): number {
     return this.lifeline.replaced;
   }
 
-  /** `before`: the login of a session that this one takes the place of. Throws SESSION_GONE if it is lost itself. */
+  /** Runs the session. `before` is the login of a lost session that this one replaces. Throws SESSION_GONE. */
   async toItsEnd(before: Login | undefined, signal: AbortSignal | undefined): Promise<RunResult> {
     const { peer, pipeline, hooks, lifeline, request } = this;
     const opening = this.openSet();
-    opening.catch(() => undefined); // told by what is waited for below
+    opening.catch(() => undefined); // the awaits below report a failure
     hooks.onStart(pipeline.progress);
     pipeline.tell(missingFailures(this.missing));
     const running = pipeline.run();
-    running.catch(() => undefined); // the same
+    running.catch(() => undefined); // see above
     const interrupt = (): void => this.fail(new TardisError('INTERRUPTED', 'interrupted'));
     signal?.addEventListener('abort', interrupt, { once: true });
     try {
@@ -237,22 +254,33 @@ class BackupRun {
       pipeline.note(rootFailures(this.roots, opened.held));
       await running;
       const seal = peer.endSet();
-      const closed = await this.server.closeSet(
-        setStats(pipeline.progress),
-        seal,
-        this.request.purge === true,
-      );
+      const closed = await this.closeSet(seal);
+      this.closedMs = this.system.clock.monotonicMs();
       const doubt = peer.remember(closed.set, seal);
+      const settled = await this.settled?.(); // from here on the set is complete, whatever follows
       await lifeline.leave();
-      return withDoubts(this.resultOf(opened, closed), welcome, closed, doubt);
+      const result = { ...this.resultOf(opened, closed), ...(settled && { settled }) };
+      return withDoubts(result, welcome, closed, [doubt, lossDoubt(opened), packDoubt(opened)]);
     } catch (error) {
       this.fail(asTardisError(error));
       await lifeline.closed();
-      await running.catch(() => undefined); // its jobs must have ended; it has failed for the same reason
+      await running.catch(() => undefined); // its jobs must have ended; it failed for the same reason
       throw error;
     } finally {
       signal?.removeEventListener('abort', interrupt);
     }
+  }
+
+  private closeSet(seal: Buffer): Promise<Head<'setClosed'>> {
+    const { server, request, lifeline } = this;
+    const purge = request.purge === true;
+    const waits = purge || request.waits === true;
+    if (waits) {
+      const answer = server.settled();
+      answer.catch(() => undefined); // reported by `this.settled`
+      this.settled = () => untilSettled(answer, (lost) => lifeline.expectNoMore(lost));
+    }
+    return server.closeSet(setStats(this.pipeline.progress), seal, { purge, waits });
   }
 
   private openSet(): Promise<Head<'setOpened'>> {
@@ -298,25 +326,47 @@ class BackupRun {
       resentBytes,
       peakInFlightBytes: budget.bytes.usedPeak,
       budgetBytes: budget.bytes.limit,
+      ...lossIn(opened),
     };
   }
 }
 
-/** Whoever says what to encrypt with shall not believe that it happens. */
+/** Returns the error for encryption settings that would be ignored. */
 export function notEncrypting(client: string): TardisError {
   const what = '--efilter-file (CryptFilterFile) and --def-crypt (DefaultCrypt)';
-  return new TardisError('CONFIG_INVALID', `${client} does not encrypt, so it takes no ${what}`);
+  return new TardisError('CONFIG_INVALID', `${client} does not encrypt, so it cannot use ${what}`);
 }
 
 function withDoubts(
   result: Omit<RunResult, 'doubts'>,
   { quotaBytes }: Head<'welcome'>,
   { usedBytes }: Head<'setClosed'>,
-  doubt: string | undefined,
+  told: readonly (string | undefined)[],
 ): RunResult {
   const space = { quotaBytes, usedBytes };
-  const doubts = [doubt, spaceDoubt(space)].filter((text) => text !== undefined);
+  const doubts = [...told, spaceDoubt(space)].filter((text) => text !== undefined);
   return { ...result, ...(quotaBytes === 0 ? {} : space), doubts };
+}
+
+function lossIn({ doubtfulUpTo, lostRecords }: Head<'setOpened'>): Pick<BackupResult, 'lost'> {
+  if (doubtfulUpTo + lostRecords === 0) return {};
+  return { lost: { doubtfulUpTo, records: lostRecords } };
+}
+
+function packDoubt({ strangePacks }: Head<'setOpened'>): string | undefined {
+  if (strangePacks.length === 0) return undefined;
+  const [are, they] =
+    strangePacks.length === 1 ? ['is not a pack', 'it was'] : ['are not packs', 'they were'];
+  return `${strangePacks.join(', ')} in the store ${are} of this client, despite the name; ${they} not changed: \`sonic check\` lists every such file`;
+}
+
+function lossDoubt({ doubtfulUpTo, lostRecords }: Head<'setOpened'>): string | undefined {
+  if (doubtfulUpTo + lostRecords === 0) return undefined;
+  const sets = doubtfulUpTo === 0 ? '' : `; sets up to ${doubtfulUpTo} may lack entries`;
+  return (
+    'the catalog of this client was lost and has been rebuilt, but records or packs are damaged or missing' +
+    `${sets}: \`sonic check\` lists what cannot be restored`
+  );
 }
 
 function pipelineOf(
@@ -328,10 +378,12 @@ function pipelineOf(
 ): BackupPipeline {
   const walk = {
     start: rootTasks(roots),
+    files: rootFiles(roots),
     firstFreeSlot: roots.length,
     excludes: request.excludes,
     crossDevices: request.crossDevices === true,
     maxDepth: request.maxDepth ?? 0,
+    presence: new Places(roots),
   };
   return new BackupPipeline(jobs, peer, walk, request.settings, hooks);
 }
@@ -340,29 +392,8 @@ function linkOf({ timeoutMs, compressMessages }: BackupRequest): LinkOptions {
   return { ...linkWith(timeoutMs), compressHeads: compressMessages };
 }
 
-/** On a long way more must be under way at once for the same flow. */
+/** Bytes that must be in flight to keep the throughput on a link with this round trip. */
 function longWayBytes({ roundTripMs }: Connection, { settings }: BackupRequest): number {
   const { linkBudgetBytes = 0 } = settings;
   return Math.min(linkBudgetBytes, Math.round(roundTripMs * LINK_BYTES_PER_MS));
-}
-
-function setStats(progress: BackupProgress): Record<string, number> {
-  const { directories, entries, scannedBytes, filesRead, readBytes, contentsSent, sentBytes } =
-    progress;
-  const { vanished, unreadable, changed, incomplete, held, leftOut } = progress;
-  return {
-    directories,
-    entries,
-    scannedBytes,
-    filesRead,
-    readBytes,
-    contentsSent,
-    sentBytes,
-    vanished,
-    unreadable,
-    changed,
-    leftOut,
-    incomplete,
-    held,
-  };
 }

@@ -5,9 +5,9 @@ export {
   notEncrypting,
   runBackup,
 } from './backup.js';
-export { type KeysRequest, type KeysResult, withKeys } from './keys.js';
-export { type Credentials, NO_CREDENTIALS } from '../login/index.js';
-export { type LocalServer, type LocalServerOnDemand, startLocalServer } from './local-server.js';
-export { rawRules, type RawWishes } from './raw-rules.js';
-export { readRoots } from './roots.js';
+export { type KeysRequest, withKeys } from './keys.js';
+export type { LocalServer, LocalServerOnDemand } from './local-server.js';
 export { MessageMarks } from './message-marks.js';
+export { rawRules } from './raw-rules.js';
+export { missingFailures, readRoots, type Root, rootFiles, rootTasks } from './roots.js';
+export { type Settled, untilSettled } from './settling.js';

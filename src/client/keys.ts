@@ -1,4 +1,4 @@
-/** A session that makes a client, or changes its key record, and does no backup. */
+/** Runs a session that creates a client or changes its key record, without a backup. */
 import { parseKeyRecord, type KeyRecord } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
 import type { Address, System } from '../system/index.js';
@@ -12,11 +12,11 @@ import {
   Purpose,
   type TlsWish,
 } from '../transport/index.js';
-import { type Credentials, Login } from '../login/index.js';
+import { type Credentials, Login } from '../transport/login/index.js';
 
 export interface KeysRequest {
   readonly address: Address;
-  /** Undefined: no TLS. */
+  /** Undefined if TLS is not used. */
   readonly tls?: TlsWish | undefined;
   readonly client: string;
   readonly create: boolean;
@@ -24,16 +24,16 @@ export interface KeysRequest {
   readonly timeoutMs: number;
 }
 
-/** What a session found: the record there was. */
+/** The key record that the client had when the session began. */
 export interface KeysResult {
   readonly record: KeyRecord | undefined;
-  /** The password it was opened with, if it has one. */
+  /** Password that opened the record, if it has one. */
   readonly password: Buffer | undefined;
 }
 
 /**
- * Greets and logs in; `change` sees the key record there is, and may store another. Throws what connecting
- * and the login throw, and what the server says to the new record.
+ * Logs in and calls `change` with the current key record; `change` may store another one. Throws the errors
+ * of connecting and of the login, and the server's error if it rejects the new record.
  */
 export async function withKeys(
   system: System,
@@ -54,6 +54,7 @@ export async function withKeys(
       session = new KeysSession(connection, login);
       return session.welcomed;
     });
+    login.keyring({ keys }); // compares the client with what this machine remembers
     const record = keys.length === 0 ? undefined : parseKeyRecord(keys);
     await change({ record, password: login.password }, (next) => session!.store(next));
     connection.leave();
@@ -77,13 +78,13 @@ class KeysSession {
     this.connection = connection;
     this.login = login;
     const over = connection.closed.then((reason): never => {
-      throw reason ?? new TardisError('CONNECTION_LOST', 'the server hung up');
+      throw reason ?? new TardisError('CONNECTION_LOST', 'the server closed the connection');
     });
     const welcome = new Promise<Head<'welcome'>>((resolve) => void (this.settleWelcomed = resolve));
     const stored = new Promise<void>((resolve) => void (this.settleStored = resolve));
     this.welcomed = Promise.race([welcome, over]);
     this.stored = Promise.race([stored, over]);
-    this.stored.catch(() => undefined); // told to who waits, if anybody does
+    this.stored.catch(() => undefined); // reported by `store`, if it is called
     connection.onMessage((name, bytes) => this.receive(name, bytes));
     login.greet(connection);
   }
@@ -112,9 +113,12 @@ class KeysSession {
         return;
       case 'received':
       case 'durable':
-        return; // counts of what was sent, which here is one message with an answer of its own
+        return; // acknowledge what was sent, which here is one message with its own answer
       default:
-        throw new TardisError('PROTOCOL_VIOLATION', `the server sent "${name}" to who sets a key`);
+        throw new TardisError(
+          'PROTOCOL_VIOLATION',
+          `the server sent "${name}" while keys were being set`,
+        );
     }
   }
 }

@@ -1,9 +1,9 @@
 /**
- * Makes the connections of one session: the first one and, when one is lost, another, until the server has
- * given the session up, the time for that is over, or nobody wants it any more.
+ * Makes the first connection of a session, and replaces each lost one. Stops when the server has dropped the
+ * session, the retry time is over, or the session has ended.
  */
 import { asTardisError, TardisError } from '../errors/index.js';
-import type { Login } from '../login/index.js';
+import type { Login } from '../transport/login/index.js';
 import type { Address, System } from '../system/index.js';
 import {
   Backoff,
@@ -18,21 +18,21 @@ import {
 import type { SessionLine } from './session-line.js';
 
 export interface Reach {
-  /** Resolves with where the server is, once it listens. */
+  /** Resolves with the server's address once the server listens. */
   readonly address: () => Promise<Address>;
   readonly link: LinkOptions;
-  /** Undefined: no TLS. */
+  /** Undefined if TLS is not used. */
   readonly tls: TlsWish | undefined;
   readonly patience: Patience;
 }
 
 export interface LifelineEvents {
   retrying(retry: Retry): void;
-  /** The session is lost for good. */
+  /** Called when the session is lost for good. */
   failed(error: TardisError): void;
 }
 
-/** A session that has begun. */
+/** The first connection of a session, logged in. */
 export interface Begun {
   readonly welcome: Head<'welcome'>;
   readonly login: Login;
@@ -40,10 +40,10 @@ export interface Begun {
 }
 
 export class Lifeline {
-  /** How often a lost connection was replaced. */
+  /** Number of lost connections that were replaced. */
   replaced = 0;
   private connection: Connection | undefined;
-  /** Of the last connection that was lost, and how many answers had been heard by then. */
+  /** Retry timer of the last loss, and the number of answers that had been received by then. */
   private patience: Backoff | undefined;
   private handledBefore = 0;
   private failure: TardisError | undefined;
@@ -61,8 +61,9 @@ export class Lifeline {
   }
 
   /**
-   * Begins the session. What the first attempt meets is told at once, but for a cut; `isAgain`: there were
-   * attempts before. Throws what connecting and the login throw.
+   * Begins the session. Retries if a connection cannot be made or is cut before `welcome`; any other error is
+   * thrown at once. `isAgain` is true if there were attempts before. Throws the errors of connecting and of
+   * the login.
    */
   async begin(first: Login, isAgain: boolean): Promise<Begun> {
     let login = first;
@@ -73,7 +74,8 @@ export class Lifeline {
       try {
         const connection = await this.connect();
         isConnected = true;
-        // Keys of a client that is being made are kept by the first attempt, whatever becomes of the others.
+        // The first attempt that reaches the server stores the keys of a new client in the key file. They
+        // stay there if the connection is cut, because the server may have created the client.
         const greet = (): Promise<Head<'welcome'>> => this.line.greet(connection, login);
         this.line.onLost = (reason) => this.lost(login, reason);
         const welcome = await (wasCut ? greet() : login.keepingKeys(greet));
@@ -81,23 +83,29 @@ export class Lifeline {
       } catch (error) {
         if (this.failure !== undefined) throw this.failure;
         wasCut ||= isConnected && (isCode(error, 'CONNECTION_LOST') || isCode(error, 'TIMED_OUT'));
-        if (!wasCut) throw error;
-        // An attempt that was cut may have made it.
-        const isMade = login !== first && first.makesClient && isCode(error, 'CLIENT_EXISTS');
-        if (!isMade) await this.wait(backoff, error);
-        login = login.again({ isMade });
+        const { triesFirst = true } = this.reach.patience;
+        if (!wasCut && !(triesFirst && Backoff.mayPassAtFirst(error))) throw error;
+        await this.wait(backoff, error);
+        // The attempt that was cut may have created the client; the server continues with a client that is
+        // unfinished.
+        login = login.again({ isMade: false });
       }
     }
   }
 
-  /** Hangs up in order, having heard all there is to hear. */
+  /** Calls `lost` if the connection is lost from now on, and does not replace it: the session is already closed. */
+  expectNoMore(lost: (reason: TardisError) => void): void {
+    this.line.onLost = lost;
+  }
+
+  /** Closes the connection in order, after all pending answers have arrived. */
   async leave(): Promise<void> {
     this.line.onLost = () => undefined;
     this.connection?.leave();
     await this.connection?.closed;
   }
 
-  /** Ends it. The server keeps what it has received; may be called twice. */
+  /** Ends the session; the server keeps what it has received. May be called twice. */
   fail(error: TardisError): void {
     this.failure ??= error;
     this.line.onLost = () => undefined;
@@ -118,9 +126,12 @@ export class Lifeline {
     if (this.failure === undefined) this.events.failed(asTardisError(error));
   }
 
-  /** Replaces a connection. Throws the reason it was lost for, SESSION_GONE, and what cannot pass. */
+  /**
+   * Replaces a lost connection. Throws the reason of the loss when the retry time is over, SESSION_GONE, and
+   * errors that a retry cannot solve.
+   */
   private async goOn(login: Login, reason: TardisError): Promise<void> {
-    // A connection that brought nothing is no success: the time goes on from the first one that was lost.
+    // A connection that brought no answers does not restart the retry time: it counts from the first loss.
     if (this.line.handledCount > this.handledBefore) this.patience = this.backoff();
     const { patience: backoff = this.backoff() } = this;
     this.patience = backoff;

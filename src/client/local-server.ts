@@ -1,14 +1,14 @@
 /**
- * `--local`: the server as a child process on a private unix socket, for the time of one run. The
- * child lives no longer than we do: it serves one session and ends, and it ends too, and removes the
- * socket's directory, when the pipe on its descriptor 3, which only we hold open, closes.
+ * Runs the server of `--local` as a child process on a private unix socket, for one run. The child serves one
+ * session and exits. It also exits, and removes the socket's directory, when the pipe on its descriptor 3
+ * closes; only this process holds the other end of that pipe, so the child cannot outlive it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { formatValue } from '../config/index.js';
-import { TardisError } from '../errors/index.js';
+import { ERROR_TABLE, fromSystem, fromWire, TardisError } from '../errors/index.js';
 import {
   type Address,
   byteText,
@@ -24,32 +24,38 @@ const END_TIMEOUT_MS = 60_000;
 const MAX_STDERR_CHARS = 8192;
 
 export interface LocalServerOptions {
-  /** Undefined: as the server's own settings say. */
+  /** Undefined to use the server's own settings. */
   readonly store: Buffer | undefined;
   readonly configFile: Buffer | undefined;
-  /** Undefined: as the server's own settings say. */
+  /** Undefined to use the server's own settings. */
   readonly profile: string | undefined;
-  /** Command and first arguments, e.g. the launcher `tardisd`. */
+  /** Command and first arguments, for example the launcher `tardisd`. */
   readonly command: readonly string[];
 }
 
 export interface LocalServer {
   readonly address: Address;
-  /** Resolves when the child listens. Rejects with SERVER_UNREACHABLE and what it said. */
+  /** Resolves when the child listens. Rejects with SERVER_DIED, the child's own error, or SERVER_UNREACHABLE. */
   readonly ready: Promise<void>;
-  /** Ends the child's session, if it has one, and waits until the child has ended. */
+  /** Returns SERVER_DIED if a signal that this process did not send has ended the child. Call it after `close`. */
+  death(): TardisError | undefined;
+  /** Ends the child's session, if it has one, and waits until the child has exited. */
   close(): Promise<void>;
 }
 
-/** A server that need not have been started yet. */
+/** A local server that is started when it is first needed. */
 export interface LocalServerOnDemand {
-  /** Starts it, at the first call. Throws CONFIG_INVALID. */
+  /** Starts the server at the first call. Throws CONFIG_INVALID. */
   get(): LocalServer;
-  /** The same as that of the server; nothing if there is none. */
+  /** Same as `LocalServer.death`; undefined if no server was started. */
+  death(): TardisError | undefined;
   close(): Promise<void>;
 }
 
-/** Starts the child. Throws CONFIG_INVALID without a place for the socket. Light on imports: it runs before anything else is loaded. */
+/**
+ * Starts the child. Throws CONFIG_INVALID if there is no place for the socket. This module imports little,
+ * because it runs before anything else is loaded.
+ */
 export function startLocalServer(options: LocalServerOptions): LocalServer {
   const { folder: directory, socket: socketPath } = makeSocketFolder();
   const [command, ...first] = options.command;
@@ -58,13 +64,13 @@ export function startLocalServer(options: LocalServerOptions): LocalServer {
   const child = spawn(
     command!,
     [...first, ...paths, ...profile, '--single', '--local', socketPath],
-    // A group of its own: Ctrl-C reaches us alone, and we end the session in order.
+    // A process group of its own: Ctrl-C then reaches only this process, which ends the session in order.
     { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], detached: true },
   );
   const removeDirectory = (): void => removeSocketFolder(socketPath);
   process.once('exit', removeDirectory);
   const ready = readiness(child);
-  ready.catch(() => undefined); // whoever waits is told; nobody may be there yet
+  ready.catch(() => undefined); // callers of `ready` get the error; there may be none yet
   const exited = new Promise<void>((resolve) => {
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
@@ -72,6 +78,8 @@ export function startLocalServer(options: LocalServerOptions): LocalServer {
   return {
     address: { kind: 'unix', path: socketPath },
     ready,
+    // `killed`: this process killed the child because it did not exit in time.
+    death: () => (child.killed || child.signalCode === null ? undefined : diedBy(child.signalCode)),
     close: async () => {
       const timer = setTimeout(() => child.kill('SIGKILL'), END_TIMEOUT_MS);
       (child.stdio[3] as Duplex | null)?.destroy();
@@ -82,7 +90,7 @@ export function startLocalServer(options: LocalServerOptions): LocalServer {
   };
 }
 
-/** Arguments that name paths; through a file where they hold bytes that no argument can have. */
+/** Returns the arguments that name paths. Paths with bytes that no argument can hold are passed through a file. */
 function pathArguments({ store, configFile }: LocalServerOptions, file: string): string[] {
   const words = [
     ...(configFile === undefined ? [] : ['--config', byteText(configFile)]),
@@ -93,9 +101,17 @@ function pathArguments({ store, configFile }: LocalServerOptions, file: string):
   return [`@${file}`];
 }
 
-/** The child writes one byte to descriptor 3 when it listens. */
+/** Resolves when the child listens: the child then writes one byte to descriptor 3. */
 function readiness(child: ChildProcess): Promise<void> {
   let said = '';
+  if (child.pid === undefined) {
+    // If the child could not be started for lack of descriptors, the pipe does not exist either.
+    return new Promise((_resolve, reject) => {
+      child.once('error', (error) => {
+        reject(fromSystem(error, 'starting the local server') ?? error);
+      });
+    });
+  }
   child.stderr!.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-MAX_STDERR_CHARS);
     process.stderr.write(text);
@@ -111,15 +127,38 @@ function readiness(child: ChildProcess): Promise<void> {
       else reject(error);
     };
     signal.once('data', () => settle());
-    signal.on('error', () => undefined); // the child's end closes the pipe; `exit` tells why
+    signal.on('error', () => undefined); // the pipe closes when the child exits; `exit` reports why
     child.once('error', (error) => {
       settle(new TardisError('SERVER_UNREACHABLE', `the local server: ${error.message}`));
     });
-    child.once('exit', (status) => {
-      const reason = said.trim().split('\n').at(-1) ?? '';
-      settle(
-        new TardisError('SERVER_UNREACHABLE', `the local server ended (${status}): ${reason}`),
-      );
+    child.once('exit', (status, by) => {
+      settle(by === null ? errorOf(said, status) : diedBy(by));
     });
   });
+}
+
+/** Matches the line in which a tool prints the error that ends it. */
+const REASON = /^\S+: (.*) \[([A-Z_]+)\]$/gm;
+
+/** Returns the error that the child printed last, or SERVER_UNREACHABLE if it printed none. */
+function errorOf(said: string, status: number | null): TardisError {
+  const [, message, code] = [...said.matchAll(REASON)].at(-1) ?? [];
+  if (code !== undefined && Object.hasOwn(ERROR_TABLE, code))
+    return fromWire({ code, message: `the local server: ${message}` });
+  const reason = said.trim().split('\n').at(-1) ?? '';
+  return new TardisError('SERVER_UNREACHABLE', `the local server ended (${status}): ${reason}`);
+}
+
+/** Signals that the processor or the kernel sends for invalid code or memory accesses. */
+const FAULTS: readonly string[] = ['SIGBUS', 'SIGFPE', 'SIGILL', 'SIGSEGV', 'SIGTRAP'];
+
+/** Returns the error for a child that was ended by a signal, with its likeliest cause. */
+function diedBy(signal: NodeJS.Signals): TardisError {
+  const causes = FAULTS.includes(signal)
+    ? ': a file of the program is damaged or not built for this processor, a disk or the memory is failing, or native code has a bug'
+    : signal === 'SIGKILL'
+      ? ': somebody killed it, or the kernel did because memory ran out (see the system log)'
+      : '';
+  const text = `the local server process was killed by ${signal}${causes}`;
+  return new TardisError('SERVER_DIED', text, { signal });
 }

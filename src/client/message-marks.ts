@@ -1,4 +1,7 @@
-/** How many bytes the first so many messages had: remembered from place to place, since a server may say "durable" late, or never. */
+/**
+ * Maps a number of messages to their total bytes. It remembers marks at intervals, because a server may
+ * report "durable" late or never.
+ */
 
 const MAX_MARKS = 1024;
 
@@ -11,10 +14,10 @@ export class MessageMarks {
   private marks: Mark[] = [];
   private last: Mark = { messages: 0, bytes: 0 };
   private bytes = 0;
-  /** Messages from one mark to the next: the more of them wait, the more. */
+  /** Messages between two marks; doubles when there are too many marks. */
   private step = 1;
 
-  /** So many messages have been sent by now, of so many bytes. */
+  /** Records that `messages` messages with `bytes` bytes in total have been sent by now. */
   note(messages: number, bytes: number): void {
     this.last = { messages, bytes };
     if (messages - (this.marks.at(-1)?.messages ?? 0) < this.step) return;
@@ -24,7 +27,7 @@ export class MessageMarks {
     this.step *= 2;
   }
 
-  /** The bytes of the first so many messages, or a little less. */
+  /** Returns the bytes of the first `messages` messages, or slightly fewer. */
   upTo(messages: number): number {
     const count = this.marks.findLastIndex((mark) => mark.messages <= messages) + 1;
     const reached = this.marks.splice(0, count).at(-1);

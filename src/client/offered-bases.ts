@@ -1,6 +1,6 @@
 /**
- * What the server offers as bases of deltas, until the file has been sent or its directory is done. The
- * signature of one may come before anybody asks for it; then it waits here.
+ * The bases that the server offers for deltas, kept until the file has been sent or its directory is done. A
+ * signature may arrive before it is requested; it is then buffered here.
  */
 import { TardisError } from '../errors/index.js';
 import { DIGEST_BYTES } from '../model/index.js';
@@ -9,7 +9,7 @@ import { BasisWish, type Head, MAX_OPEN_BASES } from '../transport/index.js';
 import type { OutgoingStreams } from './outgoing-streams.js';
 import type { Sender } from './sender.js';
 
-/** Signatures that came unasked: twice what a server sends so. */
+/** Limits of signatures that arrive before they are requested: twice what a server sends without a request. */
 const MAX_EARLY_BYTES = 16 << 20;
 const MAX_EARLY_PIECES = 1024;
 
@@ -31,9 +31,9 @@ interface Offer {
   readonly slot: number;
   readonly key: string;
   readonly head: Head<'basis'>;
-  /** Who takes the sample and the signature in, by `isSample`. */
+  /** Receivers of the sample and of the signature, by `isSample`. */
   readonly fetching: Map<boolean, Fetching>;
-  /** What came before anybody wanted it. */
+  /** Pieces that arrived before they were requested. */
   early: Piece[];
 }
 
@@ -51,7 +51,7 @@ export class OfferedBases {
     this.streams = streams;
   }
 
-  /** The server offers a basis. Throws PROTOCOL_VIOLATION. */
+  /** Records a basis that the server offers. Throws PROTOCOL_VIOLATION. */
   offer(head: Head<'basis'>): void {
     const { basis: number, slot } = head;
     const key = keyOf(slot, head.name);
@@ -61,7 +61,7 @@ export class OfferedBases {
       head.mostPercent > 100 ||
       head.digest.length !== DIGEST_BYTES;
     if (isWrong || this.byNumber.size >= MAX_OPEN_BASES) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'the server offers too much');
+      throw new TardisError('PROTOCOL_VIOLATION', 'the server sent an invalid basis, or too many');
     }
     const offer: Offer = { number, slot, key, head, fetching: new Map(), early: [] };
     this.byNumber.set(number, offer);
@@ -71,7 +71,7 @@ export class OfferedBases {
     else others.push(offer);
   }
 
-  /** A piece of a signature. What nobody wants any more may still be on its way. */
+  /** Takes a piece of a signature. Ignores a piece for a closed offer, since it may have been in flight. */
   piece({ basis, isSample, bytes, last, failed }: Head<'signature'>): void {
     const offer = this.byNumber.get(basis);
     if (offer === undefined) return;
@@ -83,12 +83,12 @@ export class OfferedBases {
     }
     this.earlyBytes += bytes.length;
     if (this.earlyBytes > MAX_EARLY_BYTES || offer.early.length >= MAX_EARLY_PIECES) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'the server sends what nobody wants');
+      throw new TardisError('PROTOCOL_VIOLATION', 'the server sent data that was not requested');
     }
     offer.early.push({ ...piece, bytes: Buffer.from(bytes) });
   }
 
-  /** What is offered for a file, if anything. */
+  /** Returns the basis that is offered for a file, or undefined. */
   find(slot: number, name: Uint8Array): OfferedBasis | undefined {
     const offer = this.byName.get(keyOf(slot, name));
     if (offer === undefined) return undefined;
@@ -107,7 +107,7 @@ export class OfferedBases {
     };
   }
 
-  /** Nothing more comes of these directories. */
+  /** Closes the offers in these directories. */
   slotsDone(slots: readonly number[]): void {
     for (const slot of slots) for (const offer of this.bySlot.get(slot) ?? []) this.close(offer);
   }
@@ -138,7 +138,7 @@ export class OfferedBases {
   }
 
   private hand(offer: Offer, isSample: boolean, fetching: Fetching, piece: Piece): void {
-    // One that is of no use is no reason to end the session: the file is sent whole.
+    // A signature that cannot be used does not end the session: the file is sent whole.
     const isTaken = !piece.failed && fetching.sink(piece.bytes, piece.last);
     if (isTaken && !piece.last) return;
     offer.fetching.set(isSample, { ...fetching, sink: () => false });

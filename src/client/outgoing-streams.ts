@@ -1,4 +1,4 @@
-/** Contents, deltas and signatures on their way to the server, in chunks. */
+/** Contents, deltas and signatures that are sent to the server in chunks. */
 import type { PeerStream, StreamEnd, StreamStart } from '../pipeline/index.js';
 import { type CipherHead, encodeCipherHead } from '../store/index.js';
 import type { Head } from '../transport/index.js';
@@ -41,7 +41,7 @@ export class OutgoingStreams {
     return this.last;
   }
 
-  /** What all streams have in common. */
+  /** Returns the operations that all kinds of streams share. */
   private streaming(stream: number, sendEnd: (end: EndFields) => Promise<void>): PeerStream {
     let isOpen = true;
     return {

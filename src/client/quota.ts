@@ -1,16 +1,16 @@
-/** What a server says of the space of the account that owns the client. */
+/** Checks the space that the server reports for the account that owns the client. */
 import { TardisError } from '../errors/index.js';
 
-/** From here on a backup warns. */
+/** Usage from which a backup prints a warning. */
 const WARN_FROM_PERCENT = 90;
 
-/** `quotaBytes` 0: there is no quota. */
+/** Quota and usage of an account; `quotaBytes` is 0 without a quota. */
 export interface AccountSpace {
   readonly quotaBytes: number;
   readonly usedBytes: number;
 }
 
-/** Throws QUOTA_EXCEEDED when nothing may be added. */
+/** Throws QUOTA_EXCEEDED if the account has no space left. */
 export function requireSpace({ quotaBytes, usedBytes }: AccountSpace): void {
   if (quotaBytes === 0 || usedBytes < quotaBytes) return;
   throw new TardisError(
@@ -20,7 +20,7 @@ export function requireSpace({ quotaBytes, usedBytes }: AccountSpace): void {
   );
 }
 
-/** What a user should hear of it. */
+/** Returns a warning for the user if the account is nearly full; otherwise undefined. */
 export function spaceDoubt({ quotaBytes, usedBytes }: AccountSpace): string | undefined {
   const percent = quotaBytes === 0 ? 0 : Math.floor((usedBytes / quotaBytes) * 100);
   if (percent < WARN_FROM_PERCENT) return undefined;

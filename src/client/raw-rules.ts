@@ -1,4 +1,4 @@
-/** Which files the user wants stored as they are: by MIME type, by ending, by size. */
+/** Rules for files that are stored uncompressed: by MIME type, by file name extension, by size. */
 import { splitWords } from '../config/index.js';
 import { systemCode, TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
@@ -6,18 +6,18 @@ import { byteText, readSmallFile } from '../system/index.js';
 import type { RawRules } from '../workers/index.js';
 
 const MAX_FILE_BYTES = 1 << 20;
-/** Each file's ending is looked for among them. */
+/** Limit of extensions; every file's extension is looked up among them. */
 const MAX_ENDINGS = 4096;
 
 export interface RawWishes {
-  /** `video/mp4`, `image/*` or `.iso`. */
+  /** For example `video/mp4`, `image/*` or `.iso`. */
   readonly types: readonly string[];
-  /** A file of such words. */
+  /** Path of a file that contains such words. */
   readonly file: Buffer | undefined;
   readonly belowBytes: number;
 }
 
-/** Makes the rules. Throws CONFIG_INVALID for a type nobody knows, or a file that cannot be read. */
+/** Returns the rules. Throws CONFIG_INVALID for an unknown type, or for a file that cannot be read. */
 export async function rawRules({ types, file, belowBytes }: RawWishes): Promise<RawRules> {
   const words = file === undefined ? types : [...types, ...wordsOf(file)];
   const endings = new Set<string>();
@@ -42,9 +42,9 @@ function wordsOf(file: Buffer): string[] {
   }
 }
 
-/** The endings of a MIME type, or of all types that begin with what stands before a `*`. */
+/** Returns the extensions of a MIME type; a type that ends in `*` matches all types with that prefix. */
 async function endingsOf(type: string): Promise<string[]> {
-  const { extensions } = (await import('mime-types')).default; // a table of some size
+  const { extensions } = (await import('mime-types')).default; // a large table, so it is loaded only when needed
   const wanted = type.toLowerCase();
   const found = Object.entries(extensions)
     .filter(([name]) =>
@@ -54,6 +54,6 @@ async function endingsOf(type: string): Promise<string[]> {
   if (found.length > 0) return found;
   throw new TardisError(
     'CONFIG_INVALID',
-    `NoCompress: "${type.slice(0, 80)}" is no MIME type of a known ending; an ending is written .iso`,
+    `NoCompress: "${type.slice(0, 80)}" is not a MIME type with a known ending; write an ending as .iso`,
   );
 }

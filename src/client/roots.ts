@@ -1,10 +1,12 @@
-/** The directories to back up, looked at before anything is started. */
+/** Reads the directories and files to back up, before anything else is started. */
 import fs from 'node:fs';
 import { systemCode, TardisError } from '../errors/index.js';
 import {
   displayName,
+  fileRootPath,
   isEntryName,
   joinPath,
+  lastComponent,
   ROOT_NAME,
   RowReader,
   splitPath,
@@ -12,34 +14,42 @@ import {
 } from '../model/index.js';
 import { absolutePath, type System } from '../system/index.js';
 import { type Head, Held, rootParent } from '../transport/index.js';
+import { type Identity, identityAt } from './places.js';
 import { type Failure, packBlock, readAttributesOf } from '../workers/index.js';
 
 export interface Root {
   readonly path: Buffer;
-  /** The path it is kept under. */
+  /** The path under which it is stored in the set. */
   readonly keptPath: Buffer;
-  /** Numbers of its device. */
+  /** Device number. */
   readonly device: string;
-  /** It has no entries. */
+  /** Identity of the directory, read before anything else in it. */
+  readonly identity: Identity;
+  /** True if the directory has no entries. */
   readonly isEmpty: boolean;
   readonly row: Buffer;
   /** The row with its attributes. */
   readonly wholeRow: Buffer;
-  /** Why its attributes could not be read; empty if they could. */
+  /** Reason why its attributes could not be read; empty if they could. */
   readonly incomplete: string;
+  /** If a file was named as the root: its name, the only entry of the directory that is backed up. */
+  readonly file?: Buffer;
 }
 
-/** Of what the server is not told. */
+/** Slot for directories that are not sent to the server. */
 const NO_SLOT = -1;
 const ITSELF = Buffer.alloc(0);
 const SLASH = Buffer.from('/');
 
-/** How paths are shortened: not at all, by what is common, to the last name. */
+/**
+ * Ways to shorten paths: `full` keeps the whole path, `common` cuts the part that all roots share, `none`
+ * keeps only the last name.
+ */
 export type BasePath = 'full' | 'common' | 'none';
 
 export interface RootPaths {
   readonly basePath?: BasePath;
-  /** For each directory the path it is kept under; empty: by `basePath`. */
+  /** For each directory, the path under which it is stored; if empty, `basePath` decides. */
   readonly keptAs?: readonly Buffer[];
 }
 
@@ -47,10 +57,13 @@ interface PlainRoot extends Omit<Root, 'keptPath'> {
   readonly givenPath: Buffer | undefined;
 }
 
-/** A directory that was named and cannot be opened; nothing of it is looked at, and nothing closed. */
+/**
+ * A directory that was named but cannot be opened. Its stored entries are left as they are: they are neither
+ * compared nor closed.
+ */
 export interface MissingRoot {
   readonly path: Buffer;
-  /** What the system says. */
+  /** Error code of the system. */
   readonly reason: string;
 }
 
@@ -60,29 +73,32 @@ export interface Roots {
 }
 
 /**
- * Each directory once, by its real path; those that cannot be opened apart. Throws SOURCE_MISSING when
- * that is so of all, and USAGE when two would be kept under one path or `keptAs` does not fit.
+ * Returns each directory once, by its real path, and separately those that cannot be opened. Throws
+ * SOURCE_MISSING if none can be opened, and USAGE if two would be stored under one path or `keptAs` does not
+ * fit.
  */
 export function readRoots(
   system: System,
   directories: readonly Buffer[],
   { basePath = 'full', keptAs = [] }: RootPaths = {},
 ): Roots {
+  void system.native; // Loads the addon first: if it is missing, that is not an error of a directory.
   const given = keptAs.length === 0 ? undefined : givenPaths(directories, basePath, keptAs);
   const roots = new Map<string, PlainRoot>();
   const missing: MissingRoot[] = [];
   for (const [index, directory] of directories.entries()) {
     const absolute = absolutePath(directory);
     try {
-      // A root may be named through a symbolic link; it is kept under its real path.
+      // A root may be named through a symbolic link; it is stored under its real path.
       const bytes = fs.realpathSync.native(absolute, { encoding: 'buffer' });
       const key = bytes.toString('latin1');
       if (!roots.has(key)) {
-        roots.set(key, { ...readRoot(system, bytes), givenPath: given?.[index] });
+        const root = readFileRoot(system, bytes) ?? readRoot(system, bytes);
+        roots.set(key, { ...root, givenPath: given?.[index] });
       } else if (given !== undefined) {
         throw new TardisError(
           'USAGE',
-          `${displayName(bytes)} cannot be kept under two paths at once`,
+          `${displayName(bytes)} cannot be stored under two paths at once`,
         );
       }
     } catch (error) {
@@ -95,7 +111,7 @@ export function readRoots(
   if (roots.size === 0 && first !== undefined) {
     throw new TardisError(
       'SOURCE_MISSING',
-      `cannot open the directory ${displayName(first.path)}: ${first.reason}`,
+      `cannot open ${displayName(first.path)}: ${first.reason}`,
       { cause: first.reason },
     );
   }
@@ -103,7 +119,7 @@ export function readRoots(
   return { roots: withKeptPaths([...roots.values()], absent, basePath), missing };
 }
 
-/** The paths to keep directories under, one for each. Throws USAGE. */
+/** Returns the path under which each directory is stored. Throws USAGE. */
 function givenPaths(
   directories: readonly Buffer[],
   basePath: BasePath,
@@ -112,13 +128,14 @@ function givenPaths(
   const wrong = (why: string): never => {
     throw new TardisError('USAGE', `--kept-as (KeptAs): ${why}`);
   };
-  if (basePath !== 'full') wrong('it does not go with --basepath');
+  if (basePath !== 'full') wrong('it cannot be used with --basepath');
   if (keptAs.length !== directories.length) {
-    wrong(`${keptAs.length} of them for ${directories.length} directories: give one for each`);
+    wrong(`${keptAs.length} given for ${directories.length} directories: give one for each`);
   }
   const paths = keptAs.map((path) => {
     const names = splitPath(path);
-    if (names.length === 0 || !names.every(isEntryName)) wrong(`no path: "${displayName(path)}"`);
+    if (names.length === 0 || !names.every(isEntryName))
+      wrong(`not a path: "${displayName(path)}"`);
     return joinPath(SLASH, joined(names));
   });
   for (const [index, path] of paths.entries()) {
@@ -132,13 +149,16 @@ function givenPaths(
   return paths;
 }
 
-/** What is common does not change because a directory is missing today. */
+/**
+ * Adds the stored path to each root. Missing directories count when the common part is computed, so that the
+ * part does not change because a directory is missing today.
+ */
 function withKeptPaths(
   roots: readonly PlainRoot[],
   absent: readonly Buffer[],
   basePath: BasePath,
 ): Root[] {
-  const split = [...roots.map(({ path }) => path), ...absent].map(splitPath);
+  const split = [...roots.map(namedPath), ...absent].map(splitPath);
   let common = Math.min(...split.map((names) => Math.max(0, names.length - 1)));
   const [first = []] = split;
   for (let depth = 0; depth < common; depth += 1) {
@@ -150,14 +170,14 @@ function withKeptPaths(
   };
   const taken = new Map<string, Buffer>();
   return roots.map(({ givenPath, ...root }, index) => {
-    const keptPath = givenPath ?? joinPath(SLASH, joined(cut(split[index]!)));
+    const keptPath = keptPathOf(root, givenPath ?? joinPath(SLASH, joined(cut(split[index]!))));
     const other = taken.get(keptPath.toString('latin1'));
     if (other !== undefined) {
-      const [one, two] = [displayName(other), displayName(root.path)];
-      const both = `${one} and ${two} would both be kept as ${displayName(keptPath)}`;
+      const [one, two] = [displayName(other), displayName(namedPath(root))];
+      const both = `${one} and ${two} would both be stored as ${displayName(keptPath)}`;
       throw new TardisError('USAGE', `${both}: use --basepath full or common`);
     }
-    taken.set(keptPath.toString('latin1'), root.path);
+    taken.set(keptPath.toString('latin1'), namedPath(root));
     return { ...root, keptPath };
   });
 }
@@ -166,17 +186,48 @@ function joined(names: readonly Buffer[]): Buffer {
   return names.reduce<Buffer>((path, name) => joinPath(path, name), ITSELF);
 }
 
+type NamedRoot = Pick<Root, 'path' | 'file'>;
+
+/** Returns the path that was named, with symbolic links resolved. */
+function namedPath({ path, file }: NamedRoot): Buffer {
+  return file === undefined ? path : joinPath(path, file);
+}
+
+/** Returns the path of a root in the set. Throws USAGE for a file whose name would change. */
+function keptPathOf(root: NamedRoot, wanted: Buffer): Buffer {
+  const { file } = root;
+  if (file === undefined) return wanted;
+  const names = splitPath(wanted);
+  if (names.at(-1)?.equals(file) !== true) {
+    const [shown, name] = [displayName(namedPath(root)), displayName(file)];
+    throw new TardisError(
+      'USAGE',
+      `--kept-as (KeptAs): the file ${shown} keeps its name: give a path that ends in /${name}`,
+    );
+  }
+  return fileRootPath(joinPath(SLASH, joined(names.slice(0, -1))), file);
+}
+
+/** Returns a file's directory as a root that contains only that file; undefined for a directory. */
+function readFileRoot(system: System, path: Buffer): Omit<PlainRoot, 'givenPath'> | undefined {
+  if (fs.lstatSync(path).isDirectory()) return undefined;
+  const file = lastComponent(path);
+  const above = path.subarray(0, Math.max(1, path.length - file.length - 1));
+  return { ...readRoot(system, above), isEmpty: false, file };
+}
+
 function readRoot(system: System, path: Buffer): Omit<PlainRoot, 'givenPath'> {
+  const identity = identityAt(path);
   const fd = system.native.openDirectory(path);
   try {
     const row = system.native.statRow(path, ROOT_NAME);
     const more = readAttributesOf(system, fd, new RowReader(row), 0, ITSELF);
     const wholeRow = withAttributes(row, more.packed);
-    const { dev } = fs.lstatSync(path, { bigint: true });
     return {
       path,
-      device: `${dev}`,
-      isEmpty: isEmptyDirectory(path),
+      device: `${identity.device}`,
+      identity,
+      isEmpty: system.native.hasEntries(fd) === 0,
       row,
       wholeRow,
       incomplete: more.failure ?? '',
@@ -186,17 +237,7 @@ function readRoot(system: System, path: Buffer): Omit<PlainRoot, 'givenPath'> {
   }
 }
 
-/** Looks at one entry only: a directory may have a great many. */
-function isEmptyDirectory(path: Buffer): boolean {
-  const directory = fs.opendirSync(path, { encoding: 'latin1' });
-  try {
-    return directory.readSync() === null;
-  } finally {
-    directory.closeSync();
-  }
-}
-
-/** What a server is told of the roots when a set is opened. */
+/** Returns the description of the roots that `openSet` sends to the server. */
 export function rootsHead(
   roots: readonly Root[],
 ): Pick<Head<'openSet'>, 'paths' | 'rows' | 'devices' | 'empties'> {
@@ -208,7 +249,14 @@ export function rootsHead(
   };
 }
 
-/** The roots as walk tasks, the first one on top of the stack. */
+/** Returns the names of roots that are files, by the slot of their directory. */
+export function rootFiles(roots: readonly Root[]): Record<number, Buffer> {
+  const files: Record<number, Buffer> = {};
+  for (const [slot, { file }] of roots.entries()) if (file !== undefined) files[slot] = file;
+  return files;
+}
+
+/** Returns the roots as walk tasks, with the first one on top of the stack. */
 export function rootTasks(roots: readonly Root[]): ReturnType<typeof packBlock> {
   const tasks = roots.map(({ path, row }, slot) => ({ slot, parent: rootParent(slot), path, row }));
   return packBlock(tasks.toReversed());
@@ -223,7 +271,7 @@ const HELD_REASONS: Readonly<Record<string, string>> = {
   [Held.otherDevice]: 'it is on another device now',
 };
 
-/** What is to be told of directories that are not there: the set has no root for them. */
+/** Returns the notes for directories that cannot be opened; the set has no root for them. */
 export function missingFailures(missing: readonly MissingRoot[]): Failure[] {
   return missing.map(({ path, reason }) => ({
     slot: NO_SLOT,
@@ -234,13 +282,14 @@ export function missingFailures(missing: readonly MissingRoot[]): Failure[] {
   }));
 }
 
-/** What is to be told of the roots themselves. */
+/** Returns the notes for the roots themselves. */
 export function rootFailures(roots: readonly Root[], held: readonly string[]): Failure[] {
   const failures: Failure[] = [];
-  for (const [index, { path, incomplete }] of roots.entries()) {
-    const root = { slot: rootParent(index), name: ROOT_NAME, path };
+  for (const [index, each] of roots.entries()) {
+    const { incomplete } = each;
+    const root = { slot: rootParent(index), name: ROOT_NAME, path: namedPath(each) };
     if (isHeld(held, index)) {
-      const reason = HELD_REASONS[held[index]!] ?? 'the server says so';
+      const reason = HELD_REASONS[held[index]!] ?? 'the server reports it as held';
       failures.push({ ...root, what: 'held', reason });
     } else if (incomplete !== '') {
       failures.push({ ...root, what: 'incomplete', reason: incomplete });

@@ -1,8 +1,11 @@
-/** The rows of a parcel, cut for messages. */
+/** Splits the rows of a parcel into messages. */
 import { RowReader } from '../model/index.js';
 import type { OutgoingParcel } from '../pipeline/index.js';
 
-/** Rows of a parcel in one message: with records of at most a frame or two it is below its largest size. */
+/**
+ * Bytes of rows per parcel message. With records of at most one or two frames, the message stays below its
+ * size limit.
+ */
 const PARCEL_ROWS_BYTES = 4 << 20;
 
 interface RowPage {
@@ -11,7 +14,7 @@ interface RowPage {
   readonly rows: Buffer;
 }
 
-/** Cuts a parcel's rows into pages between rows; nearly always it is one. */
+/** Splits a parcel's rows into pages, between rows; usually there is only one page. */
 export function* rowPages(parcel: OutgoingParcel): Generator<RowPage> {
   const reader = new RowReader(parcel.rows);
   const { rows } = reader;

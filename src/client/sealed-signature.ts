@@ -1,4 +1,4 @@
-/** The signature of a basis as an encrypting client stored it: its record comes in pieces, and is opened here. */
+/** Decodes the signature of a basis that an encrypting client stored. Its record arrives in pieces. */
 import { TardisError } from '../errors/index.js';
 import { BytesBuilder, type ContentKeys } from '../model/index.js';
 import type { OfferedBasis, SignatureSink } from '../pipeline/index.js';
@@ -33,7 +33,7 @@ export class SealedSignature {
   private readonly basis: OfferedBasis;
   private readonly sink: SignatureSink;
 
-  /** Hands the signature of a basis to `sink`, once it is known that it is the one. */
+  /** Passes the decoded signature to `sink` after checking that it belongs to the basis. */
   constructor(calls: SealingCalls, keys: ContentKeys, basis: OfferedBasis, sink: SignatureSink) {
     this.calls = calls;
     this.keys = keys;
@@ -41,7 +41,10 @@ export class SealedSignature {
     this.sink = sink;
   }
 
-  /** Takes the next piece of the record; false when it is of no use: the file is sent whole. */
+  /**
+   * Takes the next piece of the record. Returns false if the signature cannot be used: the file is then sent
+   * whole.
+   */
   take(bytes: Buffer, isLast: boolean): boolean {
     try {
       this.waiting.append(bytes);
@@ -50,11 +53,14 @@ export class SealedSignature {
       return this.remaining === 0 && this.opened !== undefined && this.sink(Buffer.alloc(0), true);
     } catch (error) {
       if (!(error instanceof TardisError)) throw error;
-      return false; // damaged or forged: a delta can be done without
+      return false; // damaged or forged: the backup can do without a delta
     }
   }
 
-  /** False when the record is another one than it should be; true also while its beginning is not there. */
+  /**
+   * Opens the record. Returns false if it is not the expected record; true also while its beginning is
+   * incomplete.
+   */
   private open(): boolean {
     if (this.opened !== undefined) return true;
     const start = this.waiting.view();
@@ -78,7 +84,7 @@ export class SealedSignature {
     return true;
   }
 
-  /** Decodes the chunks that are there whole. */
+  /** Decodes the chunks that have arrived completely. */
   private drain(): boolean {
     const { opened } = this;
     if (opened === undefined) return true;

@@ -1,7 +1,7 @@
 /**
- * The server as the pipeline of a client that may encrypt sees it: names and all else that is secret
- * leave through here, sealed. Nothing leaves before it is known whether they must be, which is after the
- * login; what is said sooner waits, in its order, since a walk begins before there is a connection.
+ * The server as the pipeline of a client that may encrypt sees it. Seals names and all other secrets before
+ * they are sent. Until the login shows whether the client encrypts, nothing is sent: calls are queued in
+ * their order, since the walk starts before there is a connection.
  */
 import {
   type Keyring,
@@ -10,7 +10,7 @@ import {
   SealMemory,
   type TreeSealer,
 } from '../crypto/index.js';
-import type { TardisError } from '../errors/index.js';
+import { asTardisError, type TardisError } from '../errors/index.js';
 import { type ContentKeys, countRows, DIGEST_BYTES, RowReader } from '../model/index.js';
 import type {
   BackupPeer,
@@ -29,10 +29,14 @@ import type { ServerPeer } from './server-peer.js';
 import { SetSealer } from './set-sealer.js';
 
 const NO_HASH: Buffer = Buffer.alloc(DIGEST_BYTES);
-/** What an owner's name may have so that its seal is not too long for a server. */
+/** Bytes of an owner's name that are sealed; the seal of a longer name would be too long for a server. */
 const MAX_OWNER_NAME_BYTES = 200;
 
+/** Returns true if the user accepts a store that shows less than this machine has seen. */
+type AcceptsOlder = (what: string) => boolean;
+
 export class SealingPeer implements BackupPeer {
+  private tellsMountsGone: BackupPeer['onMountsGone'];
   private readonly server: ServerPeer;
   private readonly calls: SealingCalls;
   private keyring: Keyring | undefined;
@@ -40,27 +44,41 @@ export class SealingPeer implements BackupPeer {
   private isReady = false;
   private readonly waiting: (() => void)[] = [];
   private failure: TardisError | undefined;
+  /** Resolves when the store is known to be at least as new as this machine remembers. */
+  private opened: Promise<unknown> | undefined;
 
-  constructor(server: ServerPeer, calls: SealingCalls) {
+  private readonly acceptsOlder: AcceptsOlder;
+
+  constructor(server: ServerPeer, calls: SealingCalls, acceptsOlder: AcceptsOlder) {
     this.server = server;
     this.calls = calls;
+    this.acceptsOlder = acceptsOlder;
   }
 
-  /** From here on things are said, sealed if there are keys. */
+  /** Sends what is queued, and everything from now on; sealed if there are keys. */
   begin(keyring: Keyring | undefined): void {
     this.keyring = keyring;
     this.sealer = keyring && new SetSealer(keyring.tree);
     this.server.contentKeys = keyring?.contents;
-    // Each may say more, which then is behind those that wait.
+    // Each call may queue more behind those that wait.
     for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) next();
     this.isReady = true;
   }
 
-  /** Nothing more will be answered. */
+  /** Fails all pending and later calls. */
   fail(error: TardisError): void {
     this.failure ??= error;
     this.server.fail(error);
-    if (!this.isReady) this.begin(undefined); // the server's promises reject what waited
+    if (!this.isReady) this.begin(undefined); // the promises of `server` reject what was queued
+  }
+
+  get onMountsGone(): BackupPeer['onMountsGone'] {
+    return this.tellsMountsGone;
+  }
+
+  set onMountsGone(tell: BackupPeer['onMountsGone']) {
+    this.tellsMountsGone = tell;
+    this.server.onMountsGone = tell;
   }
 
   get isEmpty(): boolean {
@@ -71,13 +89,16 @@ export class SealingPeer implements BackupPeer {
     return this.keyring?.contents;
   }
 
-  /** Sealed listings have another order than those that are sealed. */
+  /**
+   * False for a client that encrypts: sealed rows sort differently from plain ones, so each listing must be
+   * whole.
+   */
   get takesPages(): boolean {
     return this.keyring === undefined;
   }
 
   openSet(head: Head<'openSet'>): Promise<Head<'setOpened'>> {
-    return this.when(async () => {
+    const opened = this.when(async () => {
       const { keyring, sealer } = this;
       if (keyring === undefined || sealer === undefined) return this.server.openSet(head);
       const { names, tree } = keyring;
@@ -93,24 +114,37 @@ export class SealingPeer implements BackupPeer {
       const opened = await this.server.openSet(sealed);
       sealer.begun(opened);
       const { sealedSet, seal } = opened;
-      new SealMemory(keyring.id).check(sealedSet, (set) =>
-        set === sealedSet ? ownSetSeal(seal) : undefined,
-      );
+      this.checkMemory(keyring, sealedSet, seal);
       return { ...opened, name: names.openText(opened.name) };
     });
+    this.opened = opened;
+    return opened;
   }
 
-  /** What this client is set to; it has names in it. */
+  /** Throws STORE_ROLLED_BACK if the server shows less than this machine has seen, unless the user accepts that. */
+  private checkMemory({ id }: Keyring, newest: number, seal: Buffer): void {
+    try {
+      new SealMemory(id).check(newest, (set) => (set === newest ? ownSetSeal(seal) : undefined));
+    } catch (error) {
+      const { code, message } = asTardisError(error);
+      if (code !== 'STORE_ROLLED_BACK' || !this.acceptsOlder(message)) throw error;
+    }
+  }
+
+  /** Sends the settings of this run, sealed because they contain names. */
   configuration(config: string): void {
     this.say(() => this.server.configuration(this.keyring?.names.text(config) ?? config));
   }
 
-  /** The seal of the set, when everything has been said; empty for a client that does not encrypt. */
+  /** Returns the seal of the set, after everything else was sent; empty for a client that does not encrypt. */
   endSet(): Buffer {
     return this.sealer?.end() ?? Buffer.alloc(0);
   }
 
-  /** The set is durable: whoever shows less from now on has lost it. Returns why it cannot be remembered. */
+  /**
+   * Remembers the seal of a durable set: a store that shows less from now on has lost it. Returns why it
+   * cannot be remembered, or undefined.
+   */
   remember(set: number, seal: Buffer): string | undefined {
     return this.keyring && new SealMemory(this.keyring.id).write(set, ownSetSeal(seal));
   }
@@ -123,13 +157,14 @@ export class SealingPeer implements BackupPeer {
       const sealed = { ...batch, rows, hashes: this.keyed(batch.hashes) };
       sealer.declare(sealed);
       const { same, seals } = await this.server.askHeads(sealed, ask);
+      await this.opened; // its answer arrived before this one; nothing is sent into a set of a rejected store
       const moved = sealer.answered(sealed, same, seals);
       if (moved.slots.length > 0) this.server.moved(moved.slots, moved.seals);
       return same;
     });
   }
 
-  /** Skip hashes, so that a server cannot test for a listing it knows. */
+  /** Returns keyed skip hashes, so that a server cannot test for a listing it knows. */
   private keyed(hashes: Uint8Array): Buffer {
     const keyed = Buffer.from(hashes);
     const key = this.keyring!.skipHashes;
@@ -147,7 +182,13 @@ export class SealingPeer implements BackupPeer {
         return this.server.listing(slot, rows, isLast);
       }
       const { sorted, order } = inSealedOrder(keyring.names, rows);
-      const { wanted: answers, known } = await this.server.askListing(slot, sorted, isLast);
+      const { wanted: answers, known, gone } = await this.server.askListing(slot, sorted, isLast);
+      if (gone.length > 0) {
+        this.onMountsGone?.(
+          slot,
+          gone.map((name) => keyring.names.openName(name)),
+        );
+      }
       keyring.tree.known(sorted, known, answers, sealer.sumOf(slot));
       const wanted = new Uint8Array(order.length);
       order.forEach((index, place) => {
@@ -176,7 +217,7 @@ export class SealingPeer implements BackupPeer {
   notes(failures: readonly Failure[]): void {
     this.say(() => {
       for (const { slot, what } of failures) {
-        const isLeft = what === 'unreadable' || what === 'vanished';
+        const isLeft = what === 'unreadable' || what === 'vanished' || what === 'held';
         if (isLeft && slot >= 0) this.sealer?.isPartial(slot);
       }
       const names = this.keyring?.names;
@@ -215,7 +256,7 @@ export class SealingPeer implements BackupPeer {
     const basis = this.server.basisOf(slot, keyring.names.name(name));
     if (basis === undefined) return undefined;
     if (!basis.hasSignature) {
-      basis.release(); // a server cannot make one of what it cannot read
+      basis.release(); // a server cannot compute a signature of encrypted contents
       return undefined;
     }
     return {
@@ -227,7 +268,10 @@ export class SealingPeer implements BackupPeer {
     };
   }
 
-  /** Does it now, or when it is known how; the server hears everything in the order it was said. */
+  /**
+   * Calls `ask` now, or in its turn once `begin` is called. The server gets all requests in the order of the
+   * calls.
+   */
   private when<T>(ask: () => Promise<T>): Promise<T> {
     if (this.isReady) return ask();
     return new Promise((resolve, reject) => {
@@ -247,7 +291,7 @@ function shortened(owner: OwnerName): OwnerName {
   return { ...owner, name: owner.name.subarray(0, MAX_OWNER_NAME_BYTES) };
 }
 
-/** Seals the rows of a listing; `order[n]` is which of the given ones the n-th is. */
+/** Returns the sealed rows of a listing, sorted; `order[n]` is the index that the n-th had in `rows`. */
 function inSealedOrder(names: NameSealer, rows: Buffer): { sorted: Buffer; order: number[] } {
   const reader = new RowReader(names.rows(rows));
   const sealed: { row: Buffer; name: Buffer; index: number }[] = [];
@@ -261,7 +305,7 @@ function inSealedOrder(names: NameSealer, rows: Buffer): { sorted: Buffer; order
   };
 }
 
-/** The sections of a parcel, each sealed. */
+/** Returns a parcel with each directory's rows sealed. */
 function sealedParcel(tree: TreeSealer, sealer: SetSealer, parcel: OutgoingParcel): OutgoingParcel {
   const sections: Buffer[] = [];
   const rowEnds = new Uint32Array(parcel.rowEnds.length);

@@ -1,6 +1,6 @@
 /**
- * Sends messages in the order of the calls, within the credit the server gives: what has not been
- * received yet may not pass it. Both ends count messages, so "received up to n" needs no ids.
+ * Sends messages in the order of the calls, within the credit that the server grants: a limit for bytes that
+ * are sent but not yet received. Both ends count messages, so "received up to n" needs no ids.
  */
 import { TardisError } from '../errors/index.js';
 import {
@@ -13,7 +13,7 @@ import {
 } from '../transport/index.js';
 import { MessageMarks } from './message-marks.js';
 
-/** Kept until it is received: it may have to be sent again. */
+/** A message that is kept until the server has received it, because it may have to be sent again. */
 interface Outgoing {
   readonly message: EncodedMessage;
   readonly resolve: () => void;
@@ -22,25 +22,25 @@ interface Outgoing {
 
 export interface SenderOptions {
   readonly compressHeads: boolean;
-  /** Undefined: as fast as it goes. */
+  /** Undefined for no limit. */
   readonly rateLimit?: RateLimit | undefined;
-  /** Hears how many bytes of messages are durable by now. */
+  /** Called with the bytes of messages that are durable by now. */
   readonly onDurable?: (bytes: number) => void;
-  /** For tests that have no real time. */
+  /** Timer for tests, which do not run in real time. */
   readonly after?: (ms: number, call: () => void) => void;
 }
 
 function afterTime(ms: number, call: () => void): void {
-  setTimeout(call, ms).unref(); // the connection keeps the process
+  setTimeout(call, ms).unref(); // the connection keeps the process alive
 }
 
 export class Sender {
-  /** Messages sent so far. */
+  /** Number of messages sent so far. */
   sentCount = 0;
   sentBytes = 0;
-  /** Of them, what was sent again over another connection. */
+  /** The part of `sentBytes` that was sent again over another connection. */
   resentBytes = 0;
-  /** Nothing is sent before the welcome: who will hear it is not known until then. */
+  /** Zero until `welcome`: until then the peer is not authenticated, and nothing is sent. */
   private creditBytes = 0;
   private isWelcome = false;
   private unreceivedBytes = 0;
@@ -58,24 +58,27 @@ export class Sender {
     this.options = options;
   }
 
-  /** From here on what was queued is sent. */
+  /** Sends queued messages over this connection from now on. */
   attach(connection: Connection): void {
     this.connection = connection;
     this.pump();
   }
 
-  /** The connection is lost: what is to be sent waits for another one. */
+  /** Stops sending because the connection is lost; messages wait for the next one. */
   detach(): void {
     this.connection = undefined;
   }
 
   /**
-   * Goes on over another connection. The first `cameUpTo` messages have come: what followed them is sent
-   * again, at most the credit. Throws PROTOCOL_VIOLATION.
+   * Continues over another connection. The server has received the first `cameUpTo` messages; those after
+   * them, at most the credit, are sent again. Throws PROTOCOL_VIOLATION.
    */
   resume(connection: Connection, cameUpTo: number): void {
     if (cameUpTo < this.receivedUpTo || cameUpTo > this.sentCount) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'the server has got what was never sent');
+      throw new TardisError(
+        'PROTOCOL_VIOLATION',
+        'the server acknowledged messages that were never sent',
+      );
     }
     for (const { message } of this.unreceived.slice(cameUpTo - this.receivedUpTo)) {
       this.options.rateLimit?.spend(message.bytes);
@@ -86,7 +89,7 @@ export class Sender {
     this.attach(connection);
   }
 
-  /** The server has told how much may be unreceived. */
+  /** Sets the credit: the bytes that the server allows to be unreceived. */
   welcome(creditBytes: number): void {
     this.creditBytes = creditBytes;
     this.isWelcome = true;
@@ -103,9 +106,9 @@ export class Sender {
     });
   }
 
-  /** Queues a message nobody waits for; a failure shows at whoever waits for anything. */
+  /** Queues a message without waiting for it. A failure is reported to the callers of other operations. */
   post<N extends MessageName>(name: N, head: Head<N>): void {
-    this.send(name, head).catch(() => undefined); // told to every waiter by `fail`
+    this.send(name, head).catch(() => undefined); // `fail` reports the error to every waiting caller
   }
 
   received(upTo: number): void {
@@ -119,16 +122,19 @@ export class Sender {
     this.pump();
   }
 
-  /** What is durable need not be sent again after a break; nobody waits for it. */
+  /** Records that the first `upTo` messages are durable. Throws PROTOCOL_VIOLATION. */
   durable(upTo: number): void {
     if (upTo < this.durableUpTo || upTo > this.sentCount) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'the server calls durable what was never sent');
+      throw new TardisError(
+        'PROTOCOL_VIOLATION',
+        'the server reported messages as durable that were never sent',
+      );
     }
     this.durableUpTo = upTo;
     this.options.onDurable?.(this.marks.upTo(upTo));
   }
 
-  /** Nothing more will be received. */
+  /** Fails all waiting messages: nothing more will be received. */
   fail(error: TardisError): void {
     this.failure ??= error;
     for (const waiter of this.waiting.splice(0)) waiter.reject(error);
@@ -155,7 +161,7 @@ export class Sender {
     }
   }
 
-  /** Whether the rate is spent; then the pump goes on by itself when there is some again. */
+  /** True if the rate limit is used up; sending then resumes by itself when it allows more. */
   private mustWait(): boolean {
     if (this.isHeldBack) return true;
     const waitMs = this.options.rateLimit?.waitMs() ?? 0;

@@ -1,4 +1,7 @@
-/** The server behind one connection or several, as the pipeline wants to see it: questions become promises. */
+/**
+ * The server behind one connection or several, as the pipeline sees it: each request returns a promise of its
+ * answer.
+ */
 import { TardisError } from '../errors/index.js';
 import { type ContentKeys, KNOWN_BYTES, releaseMemory, RowReader } from '../model/index.js';
 import type {
@@ -30,22 +33,24 @@ interface Question<T> {
 }
 
 interface ListingQuestion extends Question<ListingAnswer> {
-  /** Messages it was sent in, each of which is answered. */
+  /** Number of messages that carry the listing; each gets an answer. */
   readonly messages: number;
   readonly answers: ListingAnswer[];
 }
 
-/** What the server says of a listing. */
+/** The server's answer to a listing. */
 export interface ListingAnswer {
   /** A `Wanted` for each row. */
   readonly wanted: Buffer;
-  /** KNOWN_BYTES for each row; empty when nothing is sealed. */
+  /** KNOWN_BYTES for each row; empty if nothing is sealed. */
   readonly known: Buffer;
+  /** Names of mount points that are missing from the listing, and whose entries stay. */
+  readonly gone: readonly Buffer[];
 }
 
 export type HeadsAnswer = Pick<Head<'headsAnswer'>, 'same' | 'seals'>;
 
-/** Notes in one message: far below its largest size. */
+/** Number of notes in one message; far below its largest size. */
 const NOTES_BATCH = 1024;
 const NO_BYTES: Buffer = Buffer.alloc(0);
 /** A listing is sent in pages of this size. */
@@ -56,22 +61,24 @@ function asBuffer(bytes: Uint8Array): Buffer {
 }
 
 export class ServerPeer implements BackupPeer {
+  onMountsGone: BackupPeer['onMountsGone'];
   isEmpty = false;
   readonly takesPages = true;
   readonly sender: Sender;
-  /** By which it is heard. */
+  /** Receives the server's messages, over one connection or several. */
   readonly line: SessionLine;
-  /** Of a client that encrypts: set before anything is asked. */
+  /** Keys of a client that encrypts; set before the first request. */
   contentKeys: ContentKeys | undefined;
   private readonly bases: OfferedBases;
   private readonly streams: OutgoingStreams;
   private opened: Question<Head<'setOpened'>> | undefined;
   private closed: Question<Head<'setClosed'>> | undefined;
+  private settling: Question<Head<'settled'>> | undefined;
   private readonly heading: (Question<HeadsAnswer> & { readonly count: number })[] = [];
-  /** By slot, in the order of the pages. */
+  /** Listings that wait for answers, by slot, in the order of the pages. */
   private readonly listings = new Map<number, ListingQuestion[]>();
   private readonly asks = new Map<number, Question<Uint8Array>>();
-  /** Owners whose names were sent: users by their number, groups by -1 less theirs. */
+  /** Owners whose names were sent: users by their number, groups by -1 minus theirs. */
   private readonly told = new Set<number>();
   private lastAsk = 0;
   private failure: TardisError | undefined;
@@ -90,15 +97,22 @@ export class ServerPeer implements BackupPeer {
     });
   }
 
-  /** `seal`: of a client that encrypts; else empty. */
+  /** Closes the set. `seal` is empty unless the client encrypts. With `waits` the server also sends `settled`. */
   closeSet(
     stats: Record<string, number>,
     seal: Buffer,
-    purge: boolean,
+    { purge, waits }: { readonly purge: boolean; readonly waits: boolean },
   ): Promise<Head<'setClosed'>> {
     return this.question((question) => {
       this.closed = question;
-      this.sender.post('closeSet', { stats, seal, purge });
+      this.sender.post('closeSet', { stats, seal, purge, waits });
+    });
+  }
+
+  /** Resolves with the result of the server's work after the set. Call it before the answer to `closeSet` arrives. */
+  settled(): Promise<Head<'settled'>> {
+    return this.question((question) => {
+      this.settling = question;
     });
   }
 
@@ -106,7 +120,7 @@ export class ServerPeer implements BackupPeer {
     return (await this.askHeads(batch, ask)).same;
   }
 
-  /** The same, with what was kept of directories that are the same. */
+  /** Does the same as `heads`, and returns the seals that the server stored for unchanged directories. */
   async askHeads(batch: HeadBatch, ask: boolean): Promise<HeadsAnswer> {
     const count = batch.slots.length;
     const head = {
@@ -127,10 +141,12 @@ export class ServerPeer implements BackupPeer {
   }
 
   async listing(slot: number, rows: Buffer, isLast: boolean): Promise<Uint8Array> {
-    return (await this.askListing(slot, rows, isLast)).wanted;
+    const { wanted, gone } = await this.askListing(slot, rows, isLast);
+    if (gone.length > 0) this.onMountsGone?.(slot, gone);
+    return wanted;
   }
 
-  /** The same, with what unchanged entries are known by. */
+  /** Does the same as `listing`, and returns the seals that the server stored for unchanged entries. */
   askListing(slot: number, rows: Buffer, isLast: boolean): Promise<ListingAnswer> {
     return this.question((question) => {
       const pages = [...pagesOf(rows)];
@@ -152,7 +168,7 @@ export class ServerPeer implements BackupPeer {
     });
   }
 
-  /** In several messages where attributes make the rows too many bytes for one. */
+  /** Sends a parcel; in several messages if its rows, because of their attributes, are too large for one. */
   async parcel(parcel: OutgoingParcel): Promise<void> {
     let records = parcel.records?.length === 0 ? undefined : parcel.records;
     let lengths = [...parcel.recordLengths];
@@ -171,7 +187,7 @@ export class ServerPeer implements BackupPeer {
     this.bases.slotsDone(slots);
   }
 
-  /** Directories are the same in other places: this is to be kept of them. */
+  /** Sends the new seals of unchanged directories that have been moved. */
   moved(slots: number[], seals: Buffer): void {
     this.sender.post('moved', { slots, seals });
   }
@@ -235,7 +251,7 @@ export class ServerPeer implements BackupPeer {
     return new Promise((resolve, reject) => send({ resolve, reject }));
   }
 
-  /** Nothing more will come: every promise rejects. */
+  /** Fails all pending and later requests. */
   fail(error: TardisError): void {
     this.failure ??= error;
     this.sender.fail(error);
@@ -243,6 +259,7 @@ export class ServerPeer implements BackupPeer {
     const open: (Question<never> | undefined)[] = [
       this.opened,
       this.closed,
+      this.settling,
       ...this.heading.splice(0),
       ...[...this.listings.values()].flat(),
       ...this.asks.values(),
@@ -280,9 +297,13 @@ export class ServerPeer implements BackupPeer {
       case 'setClosed':
         this.closed?.resolve(decodeMessage(name, bytes).head);
         return;
+      case 'settled':
+        if (this.settling === undefined) throw unexpected(name);
+        this.settling.resolve(decodeMessage(name, bytes).head);
+        return;
       case 'headsAnswer': {
         const { same, seals } = decodeMessage(name, bytes).head;
-        // Whoever asked is still among those who wait if this is no answer.
+        // If this is not an answer to the first request, that request stays in the queue.
         const [question] = this.heading;
         if (question?.count !== same.length) throw unexpected(name);
         this.heading.shift();
@@ -290,8 +311,8 @@ export class ServerPeer implements BackupPeer {
         return;
       }
       case 'differs': {
-        const { slot, wanted, known } = decodeMessage(name, bytes).head;
-        this.takeDiffers(slot, { wanted, known });
+        const { slot, wanted, known, gone } = decodeMessage(name, bytes).head;
+        this.takeDiffers(slot, { wanted, known, gone });
         return;
       }
       case 'basis':
@@ -299,7 +320,7 @@ export class ServerPeer implements BackupPeer {
         return;
       case 'signature':
         this.bases.piece(decodeMessage(name, bytes).head);
-        releaseMemory(bytes); // the sums have been taken in
+        releaseMemory(bytes); // the checksums have been copied
         return;
       case 'verdicts': {
         const { ask, verdicts } = decodeMessage(name, bytes).head;
@@ -316,21 +337,22 @@ export class ServerPeer implements BackupPeer {
 }
 
 function unexpected(name: MessageName): TardisError {
-  return new TardisError('PROTOCOL_VIOLATION', `the server sent "${name}" where it has no place`);
+  return new TardisError('PROTOCOL_VIOLATION', `the server sent "${name}" unexpectedly`);
 }
 
-/** The answers to the pages of a listing; what of them is not sealed is known by zeros. */
+/** Joins the answers to the pages of a listing. Pages without seals get zeros. */
 function joined(answers: readonly ListingAnswer[]): ListingAnswer {
   const wanted = Buffer.concat(answers.map((answer) => answer.wanted));
-  if (answers.every(({ known }) => known.length === 0)) return { wanted, known: NO_BYTES };
+  const gone = answers.flatMap((answer) => answer.gone);
+  if (answers.every(({ known }) => known.length === 0)) return { wanted, known: NO_BYTES, gone };
   const known = answers.map((answer) => {
     const bytes = answer.wanted.length * KNOWN_BYTES;
     return answer.known.length === bytes ? answer.known : Buffer.alloc(bytes);
   });
-  return { wanted, known: Buffer.concat(known) };
+  return { wanted, known: Buffer.concat(known), gone };
 }
 
-/** Cuts a listing into pages between rows. An empty listing has one empty page. */
+/** Splits a listing into pages, between rows. An empty listing has one empty page. */
 function* pagesOf(rows: Buffer): Generator<Buffer> {
   const reader = new RowReader(rows);
   let start = 0;

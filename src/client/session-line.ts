@@ -1,10 +1,10 @@
 /**
- * The line between a session and its server. One connection after the other may serve it: each is greeted and
- * logged in, shows the ticket of the session, and tells how much of the server's answers has been handled.
- * What they say beyond that does not know of connections.
+ * Connects one session to its server, over one connection after the other. Each connection is greeted and
+ * logged in, presents the ticket of the session, and reports how many of the server's answers have been
+ * handled. All other messages are independent of connections.
  */
 import { fromWire, TardisError } from '../errors/index.js';
-import type { Login } from '../login/index.js';
+import type { Login } from '../transport/login/index.js';
 import {
   type Connection,
   decodeMessage,
@@ -16,7 +16,7 @@ import {
 import { requireSpace } from './quota.js';
 import type { Sender } from './sender.js';
 
-/** Answers are acknowledged after so many of them, or so many bytes. */
+/** Answers are acknowledged after this many of them, or this many bytes. */
 const ACKNOWLEDGE_MESSAGES = 128;
 const ACKNOWLEDGE_BYTES = 256 << 10;
 const NO_TICKET: Buffer = Buffer.alloc(0);
@@ -29,13 +29,13 @@ interface Greeted {
 }
 
 export class SessionLine {
-  /** The connection was lost after its welcome. */
+  /** Called when the connection is lost after its welcome. */
   onLost: (reason: TardisError) => void = () => undefined;
   private greeted: Greeted | undefined;
   private connection: Connection | undefined;
-  /** Of the session; empty before there is one. */
+  /** Ticket of the session; empty until the first welcome. */
   private ticket = NO_TICKET;
-  /** Answers handled so far, and what of them has not been acknowledged. */
+  /** Number of answers handled so far, and the part of them that is not acknowledged yet. */
   private handled = 0;
   private unacknowledged = 0;
   private unacknowledgedBytes = 0;
@@ -47,14 +47,15 @@ export class SessionLine {
     this.hear = hear;
   }
 
-  /** How many answers have been heard. */
+  /** Number of answers handled so far. */
   get handledCount(): number {
     return this.handled;
   }
 
   /**
-   * Greets over a new connection and logs in: to begin a session or, if there is one, to go on with it. Rejects
-   * when the connection ends before its welcome. What was said before goes out, and what the server lacks.
+   * Greets and logs in over a new connection, to begin the session or to resume it. Rejects if the connection
+   * ends before its welcome. After the welcome, queued messages and those that the server has not received
+   * are sent.
    */
   greet(connection: Connection, login: Login): Promise<Head<'welcome'>> {
     connection.onMessage((name, bytes) => this.receive(connection, name, bytes));
@@ -64,6 +65,7 @@ export class SessionLine {
     );
     return new Promise((resolve, reject) => {
       this.greeted = { connection, login, resolve, reject };
+      connection.owes(true);
       login.greet(connection, { ticket: this.ticket, upTo: this.handled });
     });
   }
@@ -71,7 +73,7 @@ export class SessionLine {
   private receive(connection: Connection, name: MessageName, bytes: Buffer): void {
     const { greeted } = this;
     if (greeted === undefined) {
-      if (this.connection !== connection) return; // of one that was given up
+      if (this.connection !== connection) return; // from an abandoned connection
       this.hear(name, bytes);
       this.count(bytes.length);
     } else if (name === 'loginChallenge') {
@@ -86,11 +88,12 @@ export class SessionLine {
   private takeWelcome({ connection, login, resolve }: Greeted, head: Head<'welcome'>): void {
     login.confirm(head);
     if (head.ticket.length !== TICKET_BYTES) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'the server gives no ticket');
+      throw new TardisError('PROTOCOL_VIOLATION', 'the server sent no valid ticket');
     }
     const isNew = this.ticket.length === 0;
     if (isNew) requireSpace(head); // before anything is sent
     this.greeted = undefined;
+    connection.owes(false);
     this.connection = connection;
     this.ticket = head.ticket;
     this.acknowledge(connection);

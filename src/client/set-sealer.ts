@@ -1,6 +1,7 @@
 /**
- * The seals of one set, made while its directories go by: of each its place and its listing, and in the end
- * that of the set. What a server says of unchanged directories is believed only with the client's own proof.
+ * Computes the seals of one set while its directories are sent: for each directory those of its place and its
+ * listing, and at the end that of the set. If the server reports a directory as unchanged, this is accepted
+ * only with the proof that the client made earlier.
  */
 import { ownSetSeal, SealSum, type TreeSealer } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
@@ -15,14 +16,14 @@ import {
   SKIP_SEAL_BYTES,
 } from '../model/index.js';
 import { splitSkipSeal } from '../crypto/index.js';
-import { type Head, Held } from '../transport/index.js';
+import { HEAD_HELD, HEAD_SAME, type Head, Held } from '../transport/index.js';
 import type { HeadBatch } from '../pipeline/index.js';
 
-/** A directory whose entries are on their way. */
+/** A directory whose entries are being sent. */
 interface OpenListing {
   readonly sum: SealSum;
   readonly skipHash: Buffer;
-  /** Something of it could not be read: what the server keeps of that is not known here. */
+  /** True if a part of it could not be read: the server then keeps older entries, which are not known here. */
   isPartial: boolean;
 }
 
@@ -33,15 +34,15 @@ interface SealedRoot {
 }
 
 export class SetSealer {
-  /** Seals the roots' own rows. */
+  /** Sum over the seals of the roots' own rows. */
   readonly rootSum = new SealSum();
   private readonly directories = new SealSum();
   private readonly open = new Map<number, OpenListing>();
-  /** By slot, SEAL_BYTES each. */
+  /** Place seals by slot, SEAL_BYTES each. */
   private places: Buffer = Buffer.alloc(1024 * SEAL_BYTES);
   private readonly held = new Set<number>();
   private roots: SealedRoot[] = [];
-  /** Which root each root's slot is, and the roots that were looked at. */
+  /** Index of the root for each root's slot, and the roots whose listing is sealed. */
   private readonly rootSlots = new Map<number, number>();
   private readonly sealedRoots = new Set<number>();
   private opened: Head<'setOpened'> | undefined;
@@ -52,7 +53,7 @@ export class SetSealer {
     this.tree = tree;
   }
 
-  /** The head with which a set is opened, its rows and paths sealed. */
+  /** Takes the message that opens the set, with sealed rows and paths. */
   begin({ paths, rows, clientTimeMs }: Head<'openSet'>): void {
     this.clientTimeMs = clientTimeMs;
     const reader = new RowReader(rows);
@@ -72,7 +73,7 @@ export class SetSealer {
     this.opened = opened;
   }
 
-  /** Directories are declared, their names and skip hashes sealed. */
+  /** Records declared directories; their names and skip hashes are sealed. */
   declare({ slots, parents, rows, hashes }: HeadBatch): void {
     const reader = new RowReader(rows);
     let at = 0;
@@ -93,8 +94,8 @@ export class SetSealer {
   }
 
   /**
-   * Takes the answers to what was declared. `seals` has what was kept of those that are the same. Returns
-   * those whose place is another now, with what is to be kept. Throws NOT_AUTHENTIC.
+   * Takes the answers to declared directories. `seals` holds what the server stored for the unchanged ones.
+   * Returns those whose place has changed, with the new seals to store. Throws NOT_AUTHENTIC.
    */
   answered(
     { slots, parents }: HeadBatch,
@@ -104,7 +105,12 @@ export class SetSealer {
     const moved: { slot: number; seal: Buffer }[] = [];
     let at = 0;
     for (const [index, slot] of slots.entries()) {
-      if (same[index] !== 1) continue;
+      if (same[index] === HEAD_HELD) {
+        this.open.delete(slot);
+        this.held.add(slot);
+        continue;
+      }
+      if (same[index] !== HEAD_SAME) continue;
       const kept = splitSkipSeal(seals.subarray(at, at + SKIP_SEAL_BYTES));
       at += SKIP_SEAL_BYTES;
       const { skipHash } = this.open.get(slot)!;
@@ -116,7 +122,7 @@ export class SetSealer {
       if (!this.tree.proof(skipHash, kept.listing).equals(kept.proof)) {
         throw new TardisError(
           'NOT_AUTHENTIC',
-          'the server calls a directory unchanged without proof',
+          'the server reported a directory as unchanged without proof',
         );
       }
       const place = this.placeOf(slot);
@@ -135,20 +141,20 @@ export class SetSealer {
     return (this.opened?.held[-1 - parent] ?? Held.no) !== Held.no;
   }
 
-  /** What the entries of a directory add up to so far. */
+  /** Returns the sum over the seals of a directory's entries so far. */
   sumOf(slot: number): SealSum {
     const listing = this.open.get(slot);
     if (listing === undefined) throw new Error(`a row of slot ${slot}, which is not open`);
     return listing.sum;
   }
 
-  /** Some entry of a directory stays as the server has it. */
+  /** Marks a directory in which the server keeps an older entry. */
   isPartial(slot: number): void {
     const listing = this.open.get(slot);
     if (listing !== undefined) listing.isPartial = true;
   }
 
-  /** The listings of directories are whole: what is to be kept of each. */
+  /** Finishes the listings of directories; returns the seals to store for them. */
   done(slots: readonly number[]): Buffer {
     const kept = slots.map((slot) => {
       const { sum, skipHash, isPartial } = this.open.get(slot)!;
@@ -161,13 +167,13 @@ export class SetSealer {
     return Buffer.concat(kept);
   }
 
-  /** The seal of the set, as it is to be stored. All directories must be done. */
+  /** Returns the seal of the set in its stored form. All directories must be done. */
   end(): Buffer {
     const { set, name, sealedSet, seal } = this.opened!;
     const isSealed = seal.length === SET_SEAL_BYTES;
     const roots = this.roots.map((root, index) => ({
       ...root,
-      // Held, or it could not be listed: its entries are what they were.
+      // The root is protected or could not be listed: its entries stay as they were.
       isHeld: !this.sealedRoots.has(index),
     }));
     const previous = {

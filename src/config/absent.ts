@@ -1,18 +1,19 @@
 /**
- * Names of the seeds that this release refuses, in one table: those of capabilities still to come, and
- * those that have no place in this design, with what to do instead. Using one is an error.
+ * Options, variables and keys of the predecessor programs (Tardis, Neophytos) that this release rejects. Some
+ * are not supported yet; others are replaced, and the table names the replacement. Using one is an error.
  */
 import { TardisError } from '../errors/index.js';
 import { NEOPHYTOS_ONLY } from './neophytos.js';
+import { isNo } from './values.js';
 
 export type AbsentKind = 'variable' | 'client key' | 'server key' | 'option' | 'command';
 
 export interface AbsentRow {
   readonly name: string;
   readonly kind: AbsentKind;
-  /** What it belongs to, and will come with. */
+  /** The missing capability that the name belongs to. */
   readonly capability?: string;
-  /** What does its work here, where it will not come. */
+  /** The replacement in this release, for a name that will not be supported. */
   readonly instead?: string;
 }
 
@@ -38,11 +39,11 @@ export const ABSENT: readonly AbsentRow[] = [
       ['variable', 'TARDIS_SCHEMA'],
       ['server key', 'Schema'],
     ],
-    'has no place here: the schema belongs to the program',
+    'is not supported: the schema is part of the program',
   ),
   ...replaced(
     [['server key', 'JournalFile']],
-    'has no place here: commit records in the packs do its work',
+    'is not supported: commit records in the packs replace the journal',
   ),
   ...replaced(
     [
@@ -51,16 +52,16 @@ export const ABSENT: readonly AbsentRow[] = [
       ['option', '--files'],
       ['option', '--meta'],
     ],
-    'has no place here: `sonic encrypt --all` does all of it as one job, which goes on where it was broken off',
+    'is not supported: `sonic encrypt --all` does all steps as one job, which continues after an interruption',
   ),
   ...NEOPHYTOS_ONLY.map(({ option, ours, why }): AbsentRow => {
-    const instead = ours === undefined ? 'has no place here' : `is written ${ours} here`;
+    const instead = ours === undefined ? 'is not supported' : `is replaced by ${ours}`;
     return { name: option, kind: 'option', instead: `of Neophytos ${instead}: ${why}` };
   }),
   ...replaced(
     [['option', '--noauthenticate']],
-    'has no place here: contents are always checked, and what does not fit its digest is told and left out; ' +
-      '--authenticate insists that the set is proven too',
+    'is not supported: contents are always checked, and those that do not match their digest are reported and left out; ' +
+      '--authenticate requires proof of the set, too',
   ),
   ...replaced(
     [
@@ -68,19 +69,48 @@ export const ABSENT: readonly AbsentRow[] = [
       ['server key', 'WeekPrio'],
       ['server key', 'DayPrio'],
     ],
-    'is of an older release: write Priorities, with one number for each of Formats',
+    'is from an older release: use Priorities, with one number for each of Formats',
   ),
-  ...replaced([['client key', 'PassswordProg']], 'is a slip of the pen: write PasswordProg'),
+  ...replaced([['option', '--clients']], 'is not supported: use `sonic clients`'),
+  ...replaced(
+    [
+      ['server key', 'MonthFmt'],
+      ['server key', 'WeekFmt'],
+      ['server key', 'DayFmt'],
+    ],
+    'is from an older release: use Formats, with one word for each kind of set',
+  ),
+  ...replaced(
+    [
+      ['server key', 'MonthKeep'],
+      ['server key', 'WeekKeep'],
+      ['server key', 'DayKeep'],
+    ],
+    'is from an older release: use KeepPeriods, with one time for each of Formats (0: for ever)',
+  ),
+  ...replaced(
+    [
+      ['option', '-A'],
+      ['option', '-H'],
+    ],
+    'is from an older release: remove it; each run saves what has changed, and Formats names its set by the time',
+  ),
+  ...replaced([['client key', 'PassswordProg']], 'is misspelt: write PasswordProg'),
   ...replaced(
     [
       ['client key', 'Force'],
       ['option', '--force'],
     ],
-    'has no place here: a session whose client is gone makes way by itself, one that runs is not ended',
+    'is not supported: a session whose client is gone ends by itself, and a running session is not ended',
   ),
 ];
 
-/** Refuses a name of the table (CAPABILITY_MISSING); any other name is left to the caller. */
+/** True for a setting that is rejected only if it is on: `Force = no` has no effect. */
+export function asksNothing(kind: AbsentKind, name: string, text: string): boolean {
+  return kind === 'client key' && name.toLowerCase() === 'force' && isNo(text);
+}
+
+/** Throws CAPABILITY_MISSING if the name is in the table; any other name is left to the caller. */
 export function refuseAbsent(kind: AbsentKind, name: string, where: string): void {
   const wanted = kind === 'option' ? name : name.toLowerCase();
   const found = ABSENT.find(
@@ -89,7 +119,7 @@ export function refuseAbsent(kind: AbsentKind, name: string, where: string): voi
   );
   if (found === undefined) return;
   const why =
-    found.instead ?? `belongs to a capability this release does not have: ${found.capability}`;
+    found.instead ?? `belongs to a feature that this release does not have: ${found.capability}`;
   throw new TardisError('CAPABILITY_MISSING', `${where}: "${found.name}" ${why}`, {
     name: found.name,
   });

@@ -1,4 +1,4 @@
-/** `@file` on a command line: the words of the file stand in its place. */
+/** Expands `@file` on a command line to the words of the file. */
 import { systemCode } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import { absolutePath, byteText, readSmallFile, textBytes } from '../system/index.js';
@@ -7,12 +7,13 @@ import { MAX_WORDS, splitWords } from './words.js';
 
 const MAX_FILE_BYTES = 1 << 20;
 const SECONDS = /^@-?\d+(\.\d+)?$/;
-/** Files within files, at most. */
+/** Maximum nesting of files. */
 const MAX_DEPTH = 8;
 
 /**
- * Replaces each `@FILE` by its words, which may name files again. What follows `--` is left as it is.
- * Takes and gives byte texts. Throws CONFIG_INVALID: unreadable, too large, too deep or in a circle.
+ * Replaces each `@FILE` by its words, which may name further files. Arguments after `--` are left as they
+ * are. Takes and returns byte texts. Throws CONFIG_INVALID if a file is unreadable, too large, nested too
+ * deeply or includes itself.
  */
 export function expandArguments(words: readonly string[]): string[] {
   return expand(words, []);
@@ -36,21 +37,20 @@ function expand(words: readonly string[], within: readonly string[]): string[] {
 function expandFile(file: Buffer, within: readonly string[]): string[] {
   const shown = `@${displayName(file)}`;
   const place = absolutePath(file).toString('latin1');
-  if (within.includes(place))
-    throw configInvalid(`${shown} names itself, by way of its own arguments`);
+  if (within.includes(place)) throw configInvalid(`${shown} includes itself`);
   if (within.length >= MAX_DEPTH)
-    throw configInvalid(`${shown} is more than ${MAX_DEPTH} files deep`);
+    throw configInvalid(`${shown} is nested more than ${MAX_DEPTH} files deep`);
   let bytes: Buffer;
   try {
     bytes = readSmallFile(file, MAX_FILE_BYTES);
   } catch (error) {
     const code = systemCode(error) ?? 'unknown';
-    // A time in seconds since 1970, unless there is a file of that name.
+    // Without a file of that name, the word is a time in seconds since 1970.
     if (code === 'ENOENT' && SECONDS.test(shown)) return [shown];
     throw configInvalid(
-      `cannot read the arguments in ${shown}: ${code} (a name: write ./${shown})`,
+      `cannot read the arguments in ${shown}: ${code} (to name a file that begins with @, write ./${shown})`,
     );
   }
-  if (bytes.includes(0)) throw configInvalid(`${shown} is no text file`);
+  if (bytes.includes(0)) throw configInvalid(`${shown} is not a text file`);
   return expand(splitWords(byteText(bytes), shown, true), [...within, place]);
 }

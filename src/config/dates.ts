@@ -1,7 +1,8 @@
 /**
- * Dates as people give them, in the local time zone: short ages (3D, 12h), @SECONDS, ISO, numbers
- * (03/15/2014, month first) and words ("3 days ago", yesterday, "last monday at noon"). The whole text
- * must be understood. A day without a time means its end: "yesterday" covers all of yesterday.
+ * Parses dates as users write them, in the local time zone. Accepts short ages (3D, 12h), @SECONDS, ISO,
+ * numbers (03/15/2014, month first) and words ("3 days ago", yesterday, "last monday at noon"). The whole
+ * text must be understood. A day without a time means the end of that day: "yesterday" covers all of
+ * yesterday.
  */
 import type { ParsedResult } from 'chrono-node';
 import { TardisError } from '../errors/index.js';
@@ -11,12 +12,12 @@ const AGE = /^(\d{1,6})\s*(s|sec|min|h|d|w|mo|mon|y)$/i;
 const UNIX = /^@(\d{1,12})$/;
 const ISO =
   /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,3})\d*)?)?\s*(Z|[+-]\d{2}:?\d{2})?)?$/;
-/** Words of a moment, not of a day. */
+/** Matches words that denote a moment, not a day. */
 const IS_MOMENT =
   /^-|\b(ago|earlier|(last|past) (hour|day|week|month|year)|morning|afternoon|evening|night)\b/i;
 const WEEK_DAYS = 7;
 
-/** Milliseconds since 1970 of what `text` means at the moment `nowMs`. Throws BAD_DATE. */
+/** Returns the time of `text` in milliseconds since 1970, relative to `nowMs`. Throws BAD_DATE. */
 export async function parseDate(text: string, nowMs: number): Promise<number> {
   const trimmed = text.trim();
   const momentMs = parseUnix(trimmed) ?? parseAge(trimmed, nowMs) ?? parseIso(trimmed) ?? undefined;
@@ -27,7 +28,7 @@ export async function parseDate(text: string, nowMs: number): Promise<number> {
 }
 
 function badDate(text: string): TardisError {
-  return new TardisError('BAD_DATE', `"${text.slice(0, 80)}" is not understood as a date`);
+  return new TardisError('BAD_DATE', `"${text.slice(0, 80)}" is not a valid date`);
 }
 
 function parseUnix(text: string): number | undefined {
@@ -35,7 +36,7 @@ function parseUnix(text: string): number | undefined {
   return match === null ? undefined : Number(match[1]) * 1000;
 }
 
-/** `3D` is three days ago; months and years go by the calendar. */
+/** Parses a short age: `3D` is three days ago. Months and years follow the calendar. */
 function parseAge(text: string, nowMs: number): number | undefined {
   const match = AGE.exec(text);
   if (match === null) return undefined;
@@ -64,7 +65,7 @@ function parseAge(text: string, nowMs: number): number | undefined {
   return date.getTime();
 }
 
-/** A month before the 31st of March is the end of February. */
+/** Subtracts calendar months: one month before the 31st of March is the end of February. */
 function backByMonths(date: Date, months: number): void {
   const day = date.getDate();
   date.setMonth(date.getMonth() - months);
@@ -112,7 +113,7 @@ function endOfDay(date: Date): number {
 }
 
 async function parseWords(text: string, nowMs: number): Promise<number> {
-  const { strict, casual } = await import('chrono-node'); // 0.2 s to load, and rarely wanted
+  const { strict, casual } = await import('chrono-node'); // loading it takes 0.2 s, and it is rarely needed
   const reference = new Date(nowMs);
   const result =
     whole(strict.parse(text, reference), text) ?? whole(casual.parse(text, reference), text);
@@ -124,7 +125,7 @@ async function parseWords(text: string, nowMs: number): Promise<number> {
     start.isCertain('weekday') &&
     !start.isCertain('day')
   ) {
-    // A weekday is a past one: backups are not of the future.
+    // A weekday is in the past: no backup is in the future.
     date = new Date(date);
     date.setDate(date.getDate() - WEEK_DAYS);
   }
@@ -136,7 +137,7 @@ async function parseWords(text: string, nowMs: number): Promise<number> {
   return endOfDay(date);
 }
 
-/** The one result that covers the whole text and is no range. */
+/** Returns the only result if it covers the whole text and is not a range. */
 function whole(results: readonly ParsedResult[], text: string): ParsedResult | undefined {
   const [result] = results;
   if (results.length !== 1 || result?.index !== 0 || result.text.length !== text.length) {

@@ -1,4 +1,4 @@
-/** What `--explain-config` tells: each setting, its value and where that was given. */
+/** Lists each setting with its value and its source, for `--explain-config`. */
 import { displayName, jsonName } from '../model/index.js';
 import { textBytes } from '../system/index.js';
 import type { Resolved } from './resolve.js';
@@ -8,18 +8,18 @@ import { formatValue, type Value } from './values.js';
 
 export interface Explained {
   readonly name: string;
-  /** As it could be written in a file; undefined: not set. */
+  /** Value as it would be written in a file; undefined if it is not set. */
   readonly shown: string | undefined;
-  /** For JSON: numbers, booleans and texts; of a path its text, and its bytes if they are no UTF-8. */
+  /** Value for JSON: number, boolean or text. A path is its text, plus its bytes if they are not UTF-8. */
   readonly value: unknown;
   readonly source: string;
   readonly where: string;
 }
 
-/** In place of what is secret. */
+/** Shown instead of a secret. */
 const HIDDEN = '(not shown)';
 
-/** One row for each setting of the tool, in the order of the table. */
+/** Returns one row for each setting of the tool, in the order of the table. */
 export function explain<T extends Tool>(tool: T, resolved: Resolved<T>): Explained[] {
   return rowsOf(tool)
     .filter(([name]) => name !== 'explainConfig')

@@ -1,6 +1,6 @@
 /**
- * The variables that tell a hook what has happened. They are no settings, and are no mistyped ones either where a hook
- * calls a command of ours.
+ * Environment variables that describe the event to a hook. They are not settings, but they are not rejected
+ * as mistyped settings either when a hook runs one of these commands.
  */
 export const HOOK_VARIABLES = {
   event: 'TARDIS_HOOK_EVENT',

@@ -26,4 +26,4 @@ export {
 export { parseSize } from './sizes.js';
 export { type Tool, TOOLS } from './tools.js';
 export { formatValue, parseGiven, parseValue, type Value } from './values.js';
-export { splitWords } from './words.js';
+export { splitList, splitWords } from './words.js';

@@ -1,7 +1,7 @@
 /**
- * Configuration files as Python's configparser writes and reads them: `[section]`, `key = value` or
- * `key: value`, whole-line comments with `#` or `;`, and further lines of a value indented. Written here
- * because errors name the line, and because the packages at hand take an indented line for a key.
+ * Reads configuration files in the format of Python's configparser: `[section]`, `key = value` or `key:
+ * value`, whole-line comments with `#` or `;`, and indented continuation lines. It is written here because
+ * errors must name the line, and because the available packages take an indented line for a key.
  */
 import { systemCode, type TardisError } from '../errors/index.js';
 import { byteText, readSmallFile } from '../system/index.js';
@@ -12,7 +12,7 @@ const MAX_FILE_BYTES = 1 << 20;
 
 export interface IniEntry {
   readonly key: string;
-  /** Byte text; lines of a longer value are joined by line feeds. */
+  /** Byte text; continuation lines are joined by line feeds. */
   readonly text: string;
   readonly line: number;
 }
@@ -23,7 +23,7 @@ export interface IniSection {
   readonly entries: readonly IniEntry[];
 }
 
-/** Reads a file. Throws CONFIG_INVALID with file and line; sections and keys are there only once. */
+/** Reads a file. Throws CONFIG_INVALID with file and line, for example for a section or key that occurs twice. */
 export function readIni(file: Uint8Array, shown: string): IniSection[] {
   let bytes: Buffer;
   try {
@@ -32,11 +32,11 @@ export function readIni(file: Uint8Array, shown: string): IniSection[] {
     const why = systemCode(error) ?? 'unknown';
     throw configInvalid(`cannot read the config file ${shown}: ${why}`, error);
   }
-  if (bytes.includes(0)) throw configInvalid(`${shown} is no text file`);
+  if (bytes.includes(0)) throw configInvalid(`${shown} is not a text file`);
   return parseIni(byteText(bytes), shown);
 }
 
-/** Parses the text of a file that is named `shown` in errors. */
+/** Parses the text of a file; errors call the file `shown`. */
 export function parseIni(text: string, shown: string): IniSection[] {
   const reader = new IniReader(shown);
   text
@@ -52,7 +52,7 @@ class IniReader {
   private readonly names = new Set<string>();
   private keys = new Set<string>();
   private entries: IniEntry[] = [];
-  /** Indentation of the last key; a line that is indented further continues its value. */
+  /** Indentation of the last key; a line with more indentation continues its value. */
   private indent = Infinity;
 
   constructor(shown: string) {
@@ -75,9 +75,9 @@ class IniReader {
 
   private beginSection(trimmed: string, line: number): void {
     const name = /^\[([^\]]+)\]$/.exec(trimmed)?.[1]?.trim();
-    if (name === undefined) throw this.refuse(line, `"${shownText(trimmed)}" is no section`);
+    if (name === undefined) throw this.refuse(line, `"${shownText(trimmed)}" is not a section`);
     if (this.names.has(name.toLowerCase())) {
-      throw this.refuse(line, `the section [${shownText(name)}] is there twice`);
+      throw this.refuse(line, `duplicate section [${shownText(name)}]`);
     }
     this.names.add(name.toLowerCase());
     this.keys = new Set();
@@ -87,21 +87,23 @@ class IniReader {
   }
 
   private addEntry(trimmed: string, indent: number, line: number): void {
-    const [, key, text] = /^([^=:]*?)\s*[=:]\s*(.*)$/s.exec(trimmed) ?? [];
-    if (key === undefined || key === '') {
-      // It may be a password whose sign was forgotten.
+    // A regular expression that looks for blanks before the sign takes quadratic time if there is no sign.
+    const sign = trimmed.search(/[=:]/);
+    const key = trimmed.slice(0, Math.max(0, sign)).trimEnd();
+    if (key === '') {
+      // The line may be a password whose sign is missing, so only its first word is shown.
       const shown = /^pass/i.test(trimmed) ? trimmed.replace(/\s.*$/s, ' …') : trimmed;
-      throw this.refuse(line, `"${shownText(shown)}" is no "key = value"`);
+      throw this.refuse(line, `"${shownText(shown)}" is not of the form "key = value"`);
     }
     if (this.sections.length === 0) {
-      throw this.refuse(line, `"${shownText(key)}" stands outside a section`);
+      throw this.refuse(line, `"${shownText(key)}" is outside a section`);
     }
     if (this.keys.has(key.toLowerCase())) {
       const section = this.sections.at(-1)!.name;
       throw this.refuse(line, `[${shownText(section)}] has "${shownText(key)}" twice`);
     }
     this.keys.add(key.toLowerCase());
-    this.entries.push({ key, text: text!, line });
+    this.entries.push({ key, text: trimmed.slice(sign + 1).trimStart(), line });
     this.indent = indent;
   }
 

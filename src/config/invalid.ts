@@ -1,13 +1,13 @@
-/** Errors of a configuration that cannot be meant so. */
+/** Errors for an invalid configuration. */
 import { TardisError } from '../errors/index.js';
 import { shownText } from './shown.js';
 
-/** CONFIG_INVALID, with what it came from. */
+/** Returns CONFIG_INVALID with its cause. */
 export function configInvalid(message: string, cause?: unknown): TardisError {
   return new TardisError('CONFIG_INVALID', message, {}, cause);
 }
 
-/** CONFIG_INVALID for a text that stands somewhere and should be something else. */
+/** Returns CONFIG_INVALID for a text that should be something else; `where` names its place. */
 export function mustBe(where: string, text: string, wanted: string): TardisError {
   return new TardisError(
     'CONFIG_INVALID',

@@ -1,6 +1,6 @@
 /**
- * Settings of the server that can be kept with a client, in its store: they hold for this client in place of the
- * server's own. They are rows of the table of settings by the same key, or texts.
+ * Settings of the server that can be stored with a client. For this client they override the server's own
+ * settings. Each is a row of the settings table with the same key, or a text.
  */
 import { TardisError } from '../errors/index.js';
 import { isSettingValue } from '../model/index.js';
@@ -10,13 +10,13 @@ import { allRows } from './settings.js';
 import { shownText } from './shown.js';
 import { parseValue, type Value } from './values.js';
 
-/** By key, with what each is. */
+/** Description of each setting, by key. */
 export const KEPT_KEYS: Readonly<Record<string, string>> = Object.freeze({
-  MaxDeltaChain: 'deltas on deltas at most; 0: everything is stored whole',
-  MaxChangePercent: 'how much of a file may be new in a delta',
-  SaveFull: 'whether everything is stored whole',
-  SaveConfig: 'whether it is kept what the client was set to',
-  Formats: 'formats of names of sets',
+  MaxDeltaChain: 'longest chain of deltas; 0: store everything whole',
+  MaxChangePercent: 'percentage of a file that may be new in a delta',
+  SaveFull: 'store everything whole',
+  SaveConfig: 'store the settings of the client with each set',
+  Formats: 'formats of set names',
   Priorities: 'priority of each format',
   KeepPeriods: 'days to keep the sets of each format',
   KeepLast: 'newest sets to keep',
@@ -34,20 +34,21 @@ const SPECS: ReadonlyMap<string, ValueSpec> = new Map(
 );
 const TEXT: ValueSpec = { type: 'text' };
 
-/** The key as it is written, whatever the case. Throws CONFIG_INVALID. */
+/** Returns the key in its usual spelling, regardless of case. Throws CONFIG_INVALID for an unknown key. */
 export function keptKey(text: string): string {
   const keys = Object.keys(KEPT_KEYS);
   const found = keys.find((key) => key.toLowerCase() === text.toLowerCase());
   if (found !== undefined) return found;
   const near = nearest(text, keys);
-  const hint = near === undefined ? `it can be one of ${keys.join(', ')}` : `did you mean ${near}?`;
+  const hint =
+    near === undefined ? `it must be one of ${keys.join(', ')}` : `did you mean ${near}?`;
   throw new TardisError(
     'CONFIG_INVALID',
-    `"${shownText(text)}" is not kept with a client: ${hint}`,
+    `"${shownText(text)}" cannot be stored with a client: ${hint}`,
   );
 }
 
-/** What a text means as the value of a key. Throws CONFIG_INVALID. */
+/** Parses the value of a key. Throws CONFIG_INVALID. */
 export function keptValue(key: string, text: string): Value {
   if (!isSettingValue(text)) {
     throw new TardisError('CONFIG_INVALID', `the value of ${key} is too long`);
@@ -55,14 +56,14 @@ export function keptValue(key: string, text: string): Value {
   return parseValue(text, SPECS.get(key) ?? TEXT, key);
 }
 
-/** Those of a client that mean something to this release; what another one has kept here may not. */
+/** Returns the stored settings that this release understands; another release may have stored others. */
 export function meantSettings(kept: ReadonlyMap<string, string>): ReadonlyMap<string, Value> {
   const meant = new Map<string, Value>();
   for (const [key, text] of kept) {
     try {
       meant.set(keptKey(key), keptValue(key, text));
     } catch (error) {
-      if (error instanceof TardisError && error.code === 'CONFIG_INVALID') continue; // the server's own holds
+      if (error instanceof TardisError && error.code === 'CONFIG_INVALID') continue; // the server's own setting applies
       throw error;
     }
   }

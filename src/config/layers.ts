@@ -1,7 +1,7 @@
-/** Where settings come from: each source becomes a layer of values by the names of the rows. */
+/** Reads each source of settings into a layer of values, keyed by the names of the rows. */
 import type { TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
-import { type AbsentKind, refuseAbsent } from './absent.js';
+import { type AbsentKind, asksNothing, refuseAbsent } from './absent.js';
 import { HOOK_VARIABLES } from './hook-variables.js';
 import { type IniEntry, type IniSection, readIni } from './ini.js';
 import { configInvalid } from './invalid.js';
@@ -20,11 +20,11 @@ export type Source =
   | 'configuration file'
   | 'command line';
 
-/** A value, and where it was given. */
+/** A value and its source. */
 export interface Found {
   readonly value: Value;
   readonly source: Source;
-  /** File and line, variable or option; empty for what is built in. */
+  /** File and line, variable or option; empty for a built-in default. */
   readonly where: string;
 }
 
@@ -35,14 +35,19 @@ export type Rows = readonly (readonly [name: string, row: SettingRow])[];
 
 const MAIN = 'tardis';
 const TUNING = 'pipeline';
-/** Variables that are ours and no settings: the launcher's, what `tardisd --daemon` tells itself, and what hooks are told. */
+/**
+ * Environment variables that are not settings: those of the launcher, those that `tardisd --daemon` passes to
+ * itself, and those that are passed to hooks.
+ */
 const OTHER_VARIABLES = [
+  'TARDIS_NODE',
   'TARDIS_NODE_OPTIONS',
   'TARDIS_READY_FD',
+  'TARDIS_HANGUP',
   ...Object.values<string>(HOOK_VARIABLES),
 ];
 
-/** The defaults of the rows that have one. */
+/** Returns the defaults of the rows that have one. */
 export function builtInLayer(rows: Rows): Layer {
   const layer = new Map<string, Found>();
   for (const [name, row] of rows) {
@@ -55,7 +60,7 @@ export function builtInLayer(rows: Rows): Layer {
   return layer;
 }
 
-/** What the command line gave: texts by the names of the rows. Throws CONFIG_INVALID. */
+/** Returns the values of the command line; `given` has texts by the names of the rows. Throws CONFIG_INVALID. */
 export function commandLineLayer(rows: Rows, given: ReadonlyMap<string, readonly string[]>): Layer {
   const layer = new Map<string, Found>();
   for (const [name, row] of rows) {
@@ -67,14 +72,17 @@ export function commandLineLayer(rows: Rows, given: ReadonlyMap<string, readonly
   return layer;
 }
 
-/** The long one of `-D, --database <dir>`. */
+/** Returns the long option of `-D, --database <dir>`. */
 export function longFlag(flags: string): string {
   return /--[a-z-]+/.exec(flags)?.[0] ?? flags;
 }
 
 const PREFIX = 'TARDIS_';
 
-/** The variables that are set. A `TARDIS_…` that nobody knows is refused, as a mistyped one. */
+/**
+ * Returns the environment variables that are set. Throws CONFIG_INVALID for an unknown `TARDIS_…`, which is
+ * probably mistyped.
+ */
 export function environmentLayer(
   rows: Rows,
   environment: Readonly<Record<string, string | undefined>>,
@@ -86,7 +94,7 @@ export function environmentLayer(
   for (const name of Object.keys(environment)) {
     if (!name.startsWith(PREFIX) || known.has(name)) continue;
     refuseAbsent('variable', name, 'environment');
-    // What all have in common would make all of them alike.
+    // The prefix would make all names similar, so it is not compared.
     const near = nearest(
       name.slice(PREFIX.length),
       [...known].map((one) => one.slice(PREFIX.length)),
@@ -104,7 +112,7 @@ export function environmentLayer(
   return layer;
 }
 
-/** `system.defaults`: section [Tardis], the names of the variables. `TARDIS_DEFAULTS` is not in it. */
+/** Reads `system.defaults`: section [Tardis], with the names of the variables as keys, except `TARDIS_DEFAULTS`. */
 export function systemDefaultsLayer(rows: Rows, file: Buffer): Layer {
   const shown = displayName(file);
   const sections = readIni(file, shown);
@@ -122,7 +130,7 @@ export function systemDefaultsLayer(rows: Rows, file: Buffer): Layer {
   });
 }
 
-/** The server's file: sections [Tardis] and [Pipeline]. */
+/** Reads the server's file: sections [Tardis] and [Pipeline]. */
 export function serverFileLayer(rows: Rows, file: Buffer): Layer {
   const shown = displayName(file);
   const sections = readIni(file, shown);
@@ -140,9 +148,9 @@ export function serverFileLayer(rows: Rows, file: Buffer): Layer {
 }
 
 /**
- * The client's files, later ones over earlier ones: what [Pipeline] says holds for every job, then the
- * section of the job. Every section is checked, so that a slip is found before the night in which that
- * job runs.
+ * Reads the client's files; later files override earlier ones. [Pipeline] applies to every job; the section
+ * of the job overrides it. Every section is checked, so that a mistake is found before the night in which
+ * that job runs.
  */
 export function clientFilesLayer(rows: Rows, files: readonly Buffer[], job: string): Layer {
   const layer = new Map<string, Found>();
@@ -165,17 +173,19 @@ export function clientFilesLayer(rows: Rows, files: readonly Buffer[], job: stri
   if (isMissing && (jobs.length > 0 || !isOneOf(job, [MAIN]))) {
     const shown = files.map(displayName).join(', ');
     throw configInvalid(
-      `${shown} has no section [${shownText(job)}]${nearestHint(job, jobs)}; choose by --job`,
+      `${shown} has no section [${shownText(job)}]${nearestHint(job, jobs)}; choose one with --job`,
     );
   }
   return layer;
 }
 
-/** The names of the sections that are jobs. */
+/** Returns the names of the sections that are jobs. */
 function jobsOf(sections: readonly IniSection[], shown: string): string[] {
   return sections.flatMap(({ name, line }) => {
     if (name !== 'DEFAULT') return isOneOf(name, [TUNING]) ? [] : [name];
-    throw configInvalid(`${shown}:${line}: [DEFAULT] is not read; write it into each job`);
+    throw configInvalid(
+      `${shown}:${line}: [DEFAULT] is not supported; write its settings into each job`,
+    );
   });
 }
 
@@ -195,7 +205,10 @@ interface FileStyle {
   keyOf(row: SettingRow): string | undefined;
 }
 
-/** The entries of sections, later ones over earlier ones; every key must be one that is known. */
+/**
+ * Returns the entries of the sections; later sections override earlier ones. Throws CONFIG_INVALID for an
+ * unknown key.
+ */
 function entriesLayer(rows: Rows, sections: readonly IniSection[], style: FileStyle): Layer {
   const wanted = new Map(rows);
   const layer = new Map<string, Found>();
@@ -203,6 +216,7 @@ function entriesLayer(rows: Rows, sections: readonly IniSection[], style: FileSt
     const known = keysOf(section, style);
     for (const entry of section.entries) {
       const where = `${style.shown}:${entry.line}`;
+      if (asksNothing(style.kind, entry.key, entry.text)) continue;
       const meant = known.get(entry.key.toLowerCase());
       if (meant === undefined) throw unknownKey(section, entry, where, style, known);
       for (const [name, row] of meant.rows) {
@@ -214,10 +228,10 @@ function entriesLayer(rows: Rows, sections: readonly IniSection[], style: FileSt
   return layer;
 }
 
-/** Several rows may have one key: a variable may mean something to the client and to the server. */
+/** The rows of each key. Several rows may share one key: a variable may apply to the client and to the server. */
 type Keys = ReadonlyMap<string, { readonly rows: Rows; readonly key: string }>;
 
-/** The keys a section may hold, in lower case. Only tuning may stand in [Pipeline]. */
+/** Returns the keys that a section may contain, in lower case. [Pipeline] may contain only tuning. */
 function keysOf(section: IniSection, style: FileStyle): Keys {
   const isTuning = isOneOf(section.name, [TUNING]);
   const keys = new Map<string, { rows: [string, SettingRow][]; key: string }>();

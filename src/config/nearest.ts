@@ -1,10 +1,10 @@
-/** The known name that is most like a mistyped one. */
+/** Finds the known name that is most similar to a mistyped one. */
 import { shownText } from './shown.js';
 
-/** Longer names are not compared: they are no slip of a finger. */
+/** Longer names are not compared: they are not typing errors. */
 const MAX_CHARS = 64;
 
-/** The nearest of `known`, whatever its case; undefined when none is alike. */
+/** Returns the most similar of `known`, regardless of case; undefined if none is similar. */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   const wanted = name.toLowerCase();
   if (wanted.length > MAX_CHARS) return undefined;
@@ -18,13 +18,13 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
   return best;
 }
 
-/** ` (nearest: …)`, or nothing. */
+/** Returns a hint with the nearest name, or an empty text. */
 export function nearestHint(name: string, known: Iterable<string>): string {
   const found = nearest(name, known);
   return found === undefined ? '' : ` (the nearest one is "${shownText(found)}")`;
 }
 
-/** Insertions, deletions and replacements that make one of the other. */
+/** Returns the edit distance: the insertions, deletions and replacements that turn `from` into `to`. */
 function distance(from: string, to: string): number {
   let above = Array.from({ length: to.length + 1 }, (_, at) => at);
   for (let row = 1; row <= from.length; row += 1) {

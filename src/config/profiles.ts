@@ -1,6 +1,7 @@
 /**
- * Profiles: defaults of the tuning rows for a kind of machine, above what is built in and below
- * everything that was given. What a profile does not name is as built in.
+ * Profiles: defaults of the tuning rows for a kind of machine. They override the built-in defaults, and
+ * everything that the user gives overrides them. A row that a profile does not name keeps its built-in
+ * default.
  */
 import type { Machine } from '../system/index.js';
 import type { Found, Layer, Rows } from './layers.js';
@@ -10,9 +11,9 @@ const KIB = 1 << 10;
 const MIB = 1 << 20;
 
 /**
- * For 512 MB and a slow processor: client and local server together below 120 MB (measured with 80,000
- * files: 95). The main thread does the work of the workers and of the storage thread, which saves the
- * memory of two V8 isolates, and parcels are small. bin/launch.sh adds V8 flags.
+ * For 512 MB of memory and a slow processor: client and local server together stay below 120 MB (measured
+ * with 80,000 files: 95). The main thread does the work of the workers and of the storage thread, which saves
+ * the memory of two V8 isolates, and parcels are small. bin/launch.sh adds V8 flags.
  */
 const PI: Readonly<Partial<Record<SettingName, number>>> = {
   workers: 0,
@@ -27,21 +28,22 @@ const PI: Readonly<Partial<Record<SettingName, number>>> = {
   storageThreads: 0,
   catalogCacheBytes: 2 * MIB,
   checkpointBytes: 32 * MIB,
+  passwordMemoryBytes: 32 * MIB,
 };
 
-/** Up to this memory a machine counts as a Pi; with a single processor up to twice as much. */
+/** A machine with at most this much memory counts as a Pi; with a single processor the limit is twice as high. */
 const PI_MEMORY_BYTES = 1024 * MIB;
 
 export type Profile = 'pi' | 'desktop';
 
-/** The profile that fits a machine. */
+/** Returns the profile that fits a machine. */
 export function profileFor({ processors, memoryBytes }: Machine): Profile {
   return memoryBytes <= PI_MEMORY_BYTES * (processors === 1 ? 2 : 1) ? 'pi' : 'desktop';
 }
 
 /**
- * The defaults of the profile that was chosen, as a layer above `builtIn`. The desktop's are the
- * built-in ones.
+ * Returns the defaults of the chosen profile, as a layer that overrides `builtIn`. The defaults of `desktop`
+ * are the built-in ones.
  */
 export function profileLayer(
   rows: Rows,

@@ -3,20 +3,20 @@ import { mustBe } from './invalid.js';
 import { parseSize } from './sizes.js';
 
 export interface RatePeriod {
-  /** Minutes since midnight, local time; `from` greater than `to` goes over midnight. */
+  /** Minutes since midnight, local time; if `from` is greater than `to`, the period spans midnight. */
   readonly from: number;
   readonly to: number;
-  /** Undefined: as fast as it goes. */
+  /** Undefined for no limit. */
   readonly bytesPerSecond: number | undefined;
 }
 
 const DAY_MINUTES = 24 * 60;
-/** Slower than this no backup ends. */
+/** At a lower rate a backup would never finish. */
 const MIN_RATE = 1 << 10;
 const MAX_RATE = 2 ** 40;
 const MAX_PERIODS = 48;
 
-/** Parses a rate, or rates by time of day, of which the first that fits holds. Throws CONFIG_INVALID. */
+/** Parses a rate, or rates by time of day; the first period that matches applies. Throws CONFIG_INVALID. */
 export function parseRates(text: string, where: string): RatePeriod[] {
   const parts = text.split(',');
   if (parts.length > MAX_PERIODS) throw mustBe(where, text, `at most ${MAX_PERIODS} periods`);
@@ -30,7 +30,7 @@ export function parseRates(text: string, where: string): RatePeriod[] {
   });
 }
 
-/** The rate at a minute of the day; undefined: as fast as it goes. */
+/** Returns the rate at a minute of the day; undefined for no limit. */
 export function rateAt(periods: readonly RatePeriod[], minute: number): number | undefined {
   const isWithin = ({ from, to }: RatePeriod): boolean =>
     from <= to ? minute >= from && minute < to : minute >= from || minute < to;

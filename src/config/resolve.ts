@@ -1,7 +1,7 @@
 /**
- * The settings of a tool, with where each comes from. In rising order: built in, the profile,
- * system.defaults, the environment, the configuration file, the command line. A wrong value is an error even where a better
- * one would win.
+ * Resolves the settings of a tool and their sources. In rising priority: built-in defaults, the profile,
+ * system.defaults, the environment, the configuration file, the command line. An invalid value is an error
+ * even if a source of higher priority overrides it.
  */
 import { TardisError } from '../errors/index.js';
 import { isThere, type Machine, thisMachine } from '../system/index.js';
@@ -24,17 +24,17 @@ export interface Given {
   /** Texts (byte text) of options and arguments, by the names of the rows. */
   readonly commandLine: ReadonlyMap<string, readonly string[]>;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** What the profile `auto` looks at; this machine without it. */
+  /** Machine that the profile `auto` examines; this machine if it is left out. */
   readonly machine?: Machine;
 }
 
 export interface Resolved<T extends Tool> {
   readonly settings: Settings<T>;
-  /** Of each setting that has a value. */
+  /** Source of each setting that has a value. */
   readonly found: ReadonlyMap<string, Found>;
 }
 
-/** Read if they are there, when nobody names another. */
+/** Files that are read if they exist and no other file is named. */
 const USUAL_DEFAULTS = '/etc/tardis/system.defaults';
 const USUAL_SERVER_FILE = '/etc/tardis/tardisd.cfg';
 
@@ -73,7 +73,7 @@ function defaultsOf(rows: Rows, named: Layer): Layer {
 
 function serverFiles(rows: Rows, named: Layer): Layer[] {
   const file = named.get('daemonConfig');
-  // A socket on the command line: the child of `tardis --local`, which names its own file.
+  // A socket on the command line means that this is the child of `tardis --local`, which names its own file.
   const isChild = named.has('localSocket');
   if (file !== undefined && !(isChild && file.source !== 'command line')) {
     return [serverFileLayer(rows, file.value as Buffer)];

@@ -1,10 +1,12 @@
-/** The shape of a setting: one row says everything about it, its TypeScript type too. */
+/** The definition of a setting: one row has everything about it, including its TypeScript type. */
 import type { Tool } from './tools.js';
 
 /**
- * `path` is bytes, `text` must be UTF-8, `name` is such a text without slashes; the plural ones are lists (in a file: words, quoted where they
- * hold spaces), `command` is such words everywhere. `seconds` may have three decimals, `size` a unit (K, M, G, T), `count` is a number that
- * a flag without a value raises by one, `mode` is octal, `rates` are bytes a second, by time of day if wanted.
+ * Types of values. `path` is bytes, `text` must be UTF-8, `name` is a text without slashes. The plural types
+ * are lists; in a file their words are separated by blanks or commas, and quoted if they contain some.
+ * `command` is words separated by blanks everywhere. `seconds` may have three decimals. `size` may have a
+ * unit (K, M, G, T). `count` is a number that a flag without a value raises by one. `mode` is octal. `rates`
+ * are bytes per second, optionally by time of day.
  */
 export type ValueType =
   | 'text'
@@ -27,40 +29,43 @@ export interface ValueSpec {
   readonly min?: number;
   readonly max?: number;
   readonly choices?: readonly string[];
-  /** Choices of the seeds that are refused, with what to write instead. */
+  /** Choices of the predecessor programs that are rejected, with what to write instead. */
   readonly refused?: Readonly<Record<string, string>>;
 }
 
 type Default = string | number | boolean | readonly string[];
 
 export interface SettingRow extends ValueSpec {
-  /** Left out: the setting is undefined unless it is given. A function for what the machine says. */
+  /** If left out, the setting is undefined unless it is given. A function computes a default from the machine. */
   readonly default?: Default | (() => Default);
-  /** How a default that is not a plain value is told. */
+  /** Description of a default that is not a plain value. */
   readonly defaultText?: string;
   readonly tools: readonly Tool[];
-  /** As commander has them: `-D, --database <dir>`. Those of lists and counts may be repeated. */
+  /**
+   * Flags in the format of commander: `-D, --database <dir>`. Flags of lists and counts may be repeated. A
+   * secret is written `-P, --password[=password]`: its value is never the next word.
+   */
   readonly flags?: string;
-  /** What the flag means where its value may be left out (`--overwrite [when]`). */
+  /** Value of the flag if it is given without one (`--overwrite [when]`). */
   readonly preset?: string;
-  /** With `preset`: what follows the flag is its value only if it is a number. */
+  /** With `preset`: the next word is the value of the flag only if it is a number. */
   readonly isNumberOrNothing?: true;
-  /** Shown nowhere. */
+  /** Never shown. */
   readonly isSecret?: true;
-  /** The flag (a bool's) has a `--no-` form too. */
+  /** The flag of a bool also has a `--no-` form. */
   readonly negatable?: true;
-  /** Takes the arguments that are no options: `<path...>`, or `[path...]` when there may be none. */
+  /** Takes the arguments that are not options: `<path...>`, or `[path...]` if they are optional. */
   readonly argument?: string;
   /** Environment variable, which is also the key in system.defaults. */
   readonly variable?: `TARDIS_${string}`;
-  /** Key of the client's configuration file. */
+  /** Key in the client's configuration file. */
   readonly clientKey?: string;
-  /** Key of the server's configuration file. */
+  /** Key in the server's configuration file. */
   readonly serverKey?: string;
-  /** The key may stand in `[Pipeline]` too, which holds for every job. */
+  /** The key is also allowed in `[Pipeline]`, which applies to every job. */
   readonly isTuning?: true;
   readonly help: string;
-  /** Title of the test that shows the effect (a test looks that it exists). */
+  /** Title of the test that shows the effect; another test checks that it exists. */
   readonly test: string;
 }
 

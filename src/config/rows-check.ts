@@ -1,4 +1,4 @@
-/** Settings of `sonic check`, and of catalogs that are made anew. */
+/** Settings of `sonic check` and of rebuilding catalogs. */
 import type { SettingTable } from './row.js';
 
 export const CHECK_ROWS = {
@@ -7,7 +7,7 @@ export const CHECK_ROWS = {
     tools: ['sonic check'],
     flags: '--read-data [what]',
     preset: 'all',
-    help: 'read what is stored, too: all, the n-th of t parts (n/t), a share (5%) or an amount (10G) of what was not read for longest',
+    help: 'also read the stored data: all of it, part n of t (n/t), or a share (5%) or amount (10G) of what was read longest ago',
     test: 'a check reads parts, shares and amounts, and goes round the store',
   },
   readDataAgeDays: {
@@ -17,7 +17,7 @@ export const CHECK_ROWS = {
     default: 0,
     tools: ['sonic check'],
     flags: '--read-data-age <days>',
-    help: 'leave out what was read, and right, less than so many days ago; 0: nothing is left out',
+    help: 'skip data that was read without an error less than this many days ago; 0: skip none',
     test: 'what was read a short time ago is left out if that is wanted',
   },
   mark: {
@@ -26,16 +26,32 @@ export const CHECK_ROWS = {
     tools: ['sonic check'],
     flags: '--mark',
     negatable: true,
-    help: 'note in the store what is damaged, so that the next backup sends it again',
+    help: 'mark damaged data in the store, so that the next backup sends it again',
     test: 'damage that a check has marked is healed by the next backup',
+  },
+  againstSource: {
+    type: 'bool',
+    default: false,
+    tools: ['sonic check'],
+    flags: '--against-source',
+    help: 'also read the source again, and list what differs from the newest complete set although its times have not changed',
+    test: 'a check against the source names what differs from the newest set and has not changed since',
   },
   fromBackup: {
     type: 'bool',
     default: false,
     tools: ['sonic rebuild'],
     flags: '--from-backup',
-    help: 'begin with the newest copy of the catalog (DBBackups) and read only what came after it; without a usable one all is read',
+    help: 'start from the newest copy of the catalog (DBBackups) and read only what was written after it; without a usable copy, read everything',
     test: 'a catalog is made anew from its newest copy, and from older ones if that is no good',
+  },
+  packsOnly: {
+    type: 'bool',
+    default: false,
+    tools: ['sonic rebuild'],
+    flags: '--packs-only',
+    help: 'use only the packs, even if the catalog or a copy of it still has what damaged packs have lost',
+    test: 'a rebuild with --packs-only takes nothing from the catalog that was there',
   },
   dbBackups: {
     type: 'int',
@@ -44,7 +60,7 @@ export const CHECK_ROWS = {
     default: 5,
     tools: ['tardisd'],
     serverKey: 'DBBackups',
-    help: 'compressed copies of each catalog that are kept beside it, one made after each set that changed something; 0: none',
+    help: 'number of compressed copies of each catalog to keep beside it; one is made after each set that changed something; 0: none',
     test: 'DBBackups is the number of copies of a catalog that are kept',
   },
 } as const satisfies SettingTable;

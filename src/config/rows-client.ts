@@ -1,4 +1,4 @@
-/** Settings of the tools on the client's side. */
+/** Settings of the commands on the client's side. */
 import type { SettingTable } from './row.js';
 
 export const CLIENT_ROWS = {
@@ -6,9 +6,9 @@ export const CLIENT_ROWS = {
     type: 'paths',
     default: ['.'],
     tools: ['tardis'],
-    argument: '[directory...]',
+    argument: '[source...]',
     clientKey: 'Directories',
-    help: 'directories to back up',
+    help: 'directories and files to back up',
     test: 'directories come from arguments or the key',
   },
   server: {
@@ -18,7 +18,7 @@ export const CLIENT_ROWS = {
     flags: '--server <host>',
     variable: 'TARDIS_SERVER',
     clientKey: 'Server',
-    help: 'server to send to; who reads asks it if it is named, and no --database after it',
+    help: 'server to connect to, or the path of its unix socket; commands that read use it only if it is set with a higher precedence than --database',
     test: 'the server comes from option, key and variable',
   },
   local: {
@@ -28,7 +28,7 @@ export const CLIENT_ROWS = {
     flags: '--local',
     negatable: true,
     clientKey: 'Local',
-    help: 'write to a store on this machine, by a server started for this run',
+    help: 'write to a store on this machine, through a server that is started for this run',
     test: 'a job may say Local and its own LocalServerCmd',
   },
   localConfig: {
@@ -36,7 +36,7 @@ export const CLIENT_ROWS = {
     tools: ['tardis'],
     flags: '--local-config <file>',
     variable: 'TARDIS_LOCAL_CONFIG',
-    help: 'configuration of the --local server; /etc/tardis/tardisd.local.cfg if it is there',
+    help: 'configuration file of the --local server; /etc/tardis/tardisd.local.cfg if it exists',
     test: 'the local server reads its own configuration',
   },
   localServerCmd: {
@@ -52,7 +52,7 @@ export const CLIENT_ROWS = {
     default: false,
     tools: ['tardis'],
     flags: '--create',
-    help: 'make the client (and the store, with --local) first',
+    help: 'create the client first (with --local also the store); an interrupted first backup is continued',
     test: 'every set keeps what was there, whatever changes after it',
   },
   setName: {
@@ -71,7 +71,7 @@ export const CLIENT_ROWS = {
     negatable: true,
     variable: 'TARDIS_SEND_CONFIG',
     clientKey: 'SendClientConfig',
-    help: 'tell the server what this run is set to, without anything secret; kept with the set',
+    help: 'send the settings of this run, without secrets, to the server, which stores them with the set',
     test: 'what a client was set to is sent, kept with the set, and shown, unless either end does not want it',
   },
   stats: {
@@ -81,7 +81,7 @@ export const CLIENT_ROWS = {
     flags: '--stats',
     negatable: true,
     clientKey: 'Stats',
-    help: 'print figures of every stage',
+    help: 'print statistics of every stage',
     test: 'figures of the stages are printed when asked for',
   },
   verbosity: {
@@ -92,7 +92,7 @@ export const CLIENT_ROWS = {
     tools: ['tardis'],
     flags: '-v, --verbose',
     clientKey: 'Verbosity',
-    help: 'name each changed directory (+); twice: unchanged ones (=) and what is left out (x) too',
+    help: 'print each changed directory (+); twice: also unchanged ones (=) and what is left out (x)',
     test: 'Verbosity names changed and unchanged directories',
   },
   report: {
@@ -102,7 +102,7 @@ export const CLIENT_ROWS = {
     flags: '--report',
     negatable: true,
     clientKey: 'Report',
-    help: 'print the names of all that was saved, when it is done',
+    help: 'print the names of everything that was saved, at the end',
     test: 'Report names what was saved, and nothing else',
   },
   logFiles: {
@@ -111,7 +111,7 @@ export const CLIENT_ROWS = {
     tools: ['tardis'],
     flags: '--logfile <file>',
     clientKey: 'LogFiles',
-    help: 'write what is told there too; may be given again',
+    help: 'also write messages to this file; may be repeated',
     test: 'LogFiles take what is told, and how it ended',
   },
   paths: {
@@ -127,7 +127,7 @@ export const CLIENT_ROWS = {
     default: false,
     tools: ['regenerate', 'lstardis'],
     flags: '--numeric-ids',
-    help: 'owners by their numbers, not by their names',
+    help: 'use the numbers of owners and groups instead of their names',
     test: 'owners come back by their names, or by numbers if that is asked for',
   },
 } as const satisfies SettingTable;

@@ -1,8 +1,11 @@
-/** Settings of several tools: which store, which client, which files to read, how to speak. */
+/**
+ * Settings that several commands share: the store, the client, the configuration files, the output, the
+ * connection.
+ */
 import os from 'node:os';
 import { RECENT_SET } from '../model/index.js';
 import type { SettingTable } from './row.js';
-import { BOTH_ENDS, CLIENT_TOOLS, MARKING, TOOLS, USER_TOOLS } from './tools.js';
+import { BOTH_ENDS, CLIENT_TOOLS, MARKING, TOOLS, USER_TOOLS, KEY_MAKERS } from './tools.js';
 
 export const DEFAULT_PORT = 7420;
 export const DEFAULT_STORE = '/srv/tardis';
@@ -52,7 +55,7 @@ export const COMMON_ROWS = {
     flags: '--timeout <seconds>',
     clientKey: 'Timeout',
     serverKey: 'Timeout',
-    help: 'seconds without a sign of life after which a connection is dead',
+    help: 'seconds without a message after which a connection is closed',
     test: 'a silent peer is given up after Timeout, at both ends',
   },
   reconnectSeconds: {
@@ -63,7 +66,7 @@ export const COMMON_ROWS = {
     tools: ['tardis', 'regenerate', 'lstardis', 'tardiff', 'sonic diff'],
     flags: '--reconnect <seconds>',
     clientKey: 'Reconnect',
-    help: 'how long to try to replace a connection that is lost; 0: not at all',
+    help: 'seconds to keep trying to connect, at the start or when a connection is lost; 0: do not retry',
     test: 'Reconnect is how long a lost connection is tried again, and 0 not at all',
   },
   catalogFile: {
@@ -80,7 +83,7 @@ export const COMMON_ROWS = {
     default: [],
     tools: CLIENT_TOOLS,
     flags: '--config <file>',
-    help: 'client configuration file; of several the later ones count more',
+    help: 'client configuration file; may be repeated, later files take precedence',
     test: 'of several configuration files the later ones count more',
   },
   job: {
@@ -96,7 +99,7 @@ export const COMMON_ROWS = {
     default: '/etc/tardis/system.defaults',
     tools: TOOLS,
     variable: 'TARDIS_DEFAULTS',
-    help: 'file of defaults for the variables; the usual one is read if it is there, none if empty',
+    help: 'file with defaults for the variables; the default file is read if it exists; empty: none',
     test: 'the store comes from option, key, variable and system.defaults',
   },
   progress: {
@@ -115,20 +118,20 @@ export const COMMON_ROWS = {
     ],
     flags: '--progress',
     negatable: true,
-    help: 'show progress (by itself on a terminal)',
+    help: 'show progress (default: only on a terminal)',
     test: 'progress is shown when asked for, in a pipe too',
   },
   profile: {
     type: 'choice',
     choices: ['auto', 'pi', 'desktop'],
     default: 'auto',
-    tools: ['tardis', 'tardisd', 'regenerate'],
+    tools: ['tardisd', 'regenerate', ...KEY_MAKERS],
     flags: '--profile <name>',
     variable: 'TARDIS_PROFILE',
     clientKey: 'TuningProfile',
     serverKey: 'TuningProfile',
     isTuning: true,
-    help: 'kind of machine that tuning is for: pi, desktop, or auto (by processors and memory)',
+    help: 'kind of machine to tune for: pi, desktop, or auto (by processors and memory)',
     test: 'a profile gives the defaults of tuning, and what is given wins over it',
   },
   workers: {
@@ -136,19 +139,19 @@ export const COMMON_ROWS = {
     min: 0,
     max: 64,
     default: () => Math.min(os.availableParallelism(), 8),
-    defaultText: 'as many as processors, at most 8',
+    defaultText: 'number of processors, at most 8',
     tools: ['tardis', 'regenerate'],
     flags: '--workers <n>',
     clientKey: 'Workers',
     isTuning: true,
-    help: 'worker threads that walk, hash and compress; 0: the main thread does',
+    help: 'worker threads that walk, hash and compress; 0: use the main thread',
     test: 'pipeline settings reach the stages they are named for',
   },
   backup: {
     type: 'text',
     tools: ['regenerate', 'lstardis'],
     flags: '-b, --backup <set>',
-    help: 'as of this set (number or name; default: the newest complete one)',
+    help: 'read this set (number or name; default: the newest complete set)',
     test: 'every set keeps what was there, whatever changes after it',
   },
   recentSet: {
@@ -184,13 +187,5 @@ export const COMMON_ROWS = {
     flags: '--explain-config',
     help: 'print each setting and where it comes from, and do nothing else',
     test: 'every tool explains its settings, as text and as JSON',
-  },
-  clients: {
-    type: 'bool',
-    default: false,
-    tools: ['sonic list'],
-    flags: '--clients',
-    help: 'list the clients of the store instead',
-    test: 'sonic makes clients and lists them and their sets',
   },
 } as const satisfies SettingTable;

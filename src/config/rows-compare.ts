@@ -1,4 +1,4 @@
-/** Settings of what compares versions: `tardiff` and `sonic diff`. */
+/** Settings of the commands that compare versions: `tardiff` and `sonic diff`. */
 import type { SettingTable } from './row.js';
 
 const SHOWN = 'what differs is shown unified, in context, side by side, or whole';
@@ -9,7 +9,7 @@ export const COMPARE_ROWS = {
     default: [],
     tools: ['tardiff'],
     flags: '-b, --backup <set>',
-    help: 'version to compare: of this set (number or name); given twice, the first with the second',
+    help: 'compare the version in this set (number or name); given twice, compare the first set with the second',
     test: 'versions are compared with the disk and with each other, by set and by date',
   },
   comparedDates: {
@@ -17,7 +17,7 @@ export const COMPARE_ROWS = {
     default: [],
     tools: ['tardiff'],
     flags: '-d, --date <when>',
-    help: 'version to compare: of the newest complete set begun by then; may be given twice, or after -b',
+    help: 'compare the version in the newest complete set begun by then; may be given twice, or after -b',
     test: 'versions are compared with the disk and with each other, by set and by date',
   },
   compared: {
@@ -25,7 +25,7 @@ export const COMPARE_ROWS = {
     default: [],
     tools: ['sonic diff'],
     argument: '[word...]',
-    help: 'two backup sets (by number, name, or a date in words), then paths to look at (default: all)',
+    help: 'two backup sets (numbers, names or dates in words), then paths to compare (default: all)',
     test: 'sonic diff tells what differs between two sets, here and through a server',
   },
   unifiedLines: {
@@ -36,7 +36,7 @@ export const COMPARE_ROWS = {
     flags: '-u, --unified [lines]',
     preset: '3',
     isNumberOrNothing: true,
-    help: 'show what differs as a unified diff with so many lines around it (the default, with 3)',
+    help: 'show differences as a unified diff with this many lines of context (the default, with 3)',
     test: SHOWN,
   },
   contextLines: {
@@ -47,7 +47,7 @@ export const COMPARE_ROWS = {
     flags: '-c, --context [lines]',
     preset: '3',
     isNumberOrNothing: true,
-    help: 'show it as a context diff with so many lines around it',
+    help: 'show differences as a context diff with this many lines of context',
     test: SHOWN,
   },
   ndiff: {
@@ -55,7 +55,7 @@ export const COMPARE_ROWS = {
     default: false,
     tools: ['tardiff'],
     flags: '-n, --ndiff',
-    help: 'show all lines, with - and + before those that differ, and ? below where within a line',
+    help: 'show all lines, with - and + before those that differ, and ? below them to mark changes within a line',
     test: SHOWN,
   },
   sideBySide: {
@@ -72,7 +72,7 @@ export const COMPARE_ROWS = {
     max: 1000,
     tools: ['tardiff'],
     flags: '--width <columns>',
-    help: 'columns of a side-by-side diff (default: those of the terminal, or 130)',
+    help: 'columns of a side-by-side diff (default: the width of the terminal, or 130)',
     test: SHOWN,
   },
   listOnly: {
@@ -80,7 +80,7 @@ export const COMPARE_ROWS = {
     default: false,
     tools: ['tardiff'],
     flags: '-l, --list',
-    help: 'only list what differs, and show no lines',
+    help: 'only list what differs, without showing lines',
     test: 'directories are compared: what is new, gone and changed',
   },
   recurseInto: {
@@ -89,7 +89,7 @@ export const COMPARE_ROWS = {
     tools: ['tardiff'],
     flags: '-r, --recurse',
     negatable: true,
-    help: 'compare the directories within a directory too',
+    help: 'also compare subdirectories',
     test: 'directories are compared: what is new, gone and changed',
   },
   newFile: {
@@ -97,7 +97,7 @@ export const COMPARE_ROWS = {
     default: false,
     tools: ['tardiff'],
     flags: '-N, --new-file',
-    help: 'show the lines of files that only one side has',
+    help: 'also show the lines of files that exist on one side only',
     test: 'directories are compared: what is new, gone and changed',
   },
   metadata: {
@@ -105,7 +105,7 @@ export const COMPARE_ROWS = {
     default: false,
     tools: ['tardiff', 'sonic diff'],
     flags: '-M, --metadata',
-    help: 'permissions, owners, times and attributes that differ too',
+    help: 'also compare permissions, owners, times and attributes',
     test: 'metadata that differs is told if that is asked for',
   },
   showsBinary: {
@@ -114,7 +114,7 @@ export const COMPARE_ROWS = {
     tools: ['tardiff'],
     flags: '-B, --binary',
     negatable: true,
-    help: 'show lines of binary files too',
+    help: 'also show the lines of binary files',
     test: 'binary and large files are told, not shown',
   },
   mostShownBytes: {
@@ -124,7 +124,7 @@ export const COMPARE_ROWS = {
     default: 8 << 20,
     tools: ['tardiff'],
     flags: '--max-size <size>',
-    help: 'of larger files it is only told that they differ',
+    help: 'do not show the lines of larger files, only report that they differ',
     test: 'binary and large files are told, not shown',
   },
   reducePath: {
@@ -133,7 +133,7 @@ export const COMPARE_ROWS = {
     flags: '--reduce-path [n]',
     preset: 'smart',
     isNumberOrNothing: true,
-    help: 'in the archive the path is shorter by its first n directories; without n, by as few as it takes to find it',
+    help: 'strip the first n directories from the path to find it in the archive; without n, as few as needed',
     test: 'a copy at another place is compared by a reduced path',
   },
 } as const satisfies SettingTable;

@@ -1,4 +1,4 @@
-/** Settings of deltas: of large files only what changed is sent and stored. */
+/** Settings of deltas, which send and store only the changed parts of large files. */
 import type { SettingTable } from './row.js';
 
 export const DELTA_ROWS = {
@@ -9,7 +9,7 @@ export const DELTA_ROWS = {
     flags: '--full',
     negatable: true,
     clientKey: 'Full',
-    help: 'make no deltas, and send whole files in place of earlier ones',
+    help: 'send no deltas, and replace stored deltas of saved files with whole files',
     test: 'Full sends whole files, in place of deltas too',
   },
   maxDeltaChain: {
@@ -19,7 +19,7 @@ export const DELTA_ROWS = {
     default: 5,
     tools: ['tardisd'],
     serverKey: 'MaxDeltaChain',
-    help: 'deltas on deltas at most, then the whole file is wanted again; 0: no deltas',
+    help: 'longest chain of deltas before a whole file is requested again; 0: no deltas',
     test: 'MaxDeltaChain ends a chain with a whole file',
   },
   maxChangePercent: {
@@ -29,7 +29,7 @@ export const DELTA_ROWS = {
     default: 50,
     tools: ['tardisd'],
     serverKey: 'MaxChangePercent',
-    help: 'files that grew or shrank by more, or of which more is new, are wanted whole',
+    help: 'request the whole file if it grew or shrank by more than this, or if more than this of it is new',
     test: 'MaxChangePercent decides which files are wanted whole',
   },
   saveFull: {
@@ -37,7 +37,7 @@ export const DELTA_ROWS = {
     default: false,
     tools: ['tardisd'],
     serverKey: 'SaveFull',
-    help: 'want whole files always',
+    help: 'always request whole files',
     test: 'SaveFull stores whole files only',
   },
   sendSignatures: {
@@ -46,7 +46,7 @@ export const DELTA_ROWS = {
     tools: ['tardis'],
     flags: '--send-sig',
     clientKey: 'SendSig',
-    help: 'make signatures of large files here and store them, so that later deltas begin sooner',
+    help: 'compute signatures of large files here and store them, so that later deltas start sooner',
     test: 'SendSig stores the signatures of large files',
   },
 } as const satisfies SettingTable;

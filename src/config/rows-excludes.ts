@@ -1,14 +1,14 @@
-/** Settings of what a backup leaves out. */
+/** Settings of the exclude rules. */
 import type { SettingTable } from './row.js';
 
 export const EXCLUDE_ROWS = {
   exclude: {
-    type: 'paths', // patterns are bytes as names are
+    type: 'paths', // patterns are bytes, like names
     default: [],
     tools: ['tardis'],
     flags: '-x, --exclude <glob>',
     clientKey: 'ExcludePatterns',
-    help: 'leave out what matches; may be given again',
+    help: 'exclude what matches this pattern; may be repeated',
     test: 'patterns come from option and key, and may hold any byte',
   },
   excludeFiles: {
@@ -17,7 +17,7 @@ export const EXCLUDE_ROWS = {
     tools: ['tardis'],
     flags: '-X, --exclude-file <file>',
     clientKey: 'ExcludeFiles',
-    help: 'leave out what the patterns of a file match; may be given again',
+    help: 'exclude what matches a pattern in this file; may be repeated',
     test: 'patterns come from the files of --exclude-file and ExcludeFiles',
   },
   excludeDirs: {
@@ -26,7 +26,7 @@ export const EXCLUDE_ROWS = {
     tools: ['tardis'],
     flags: '--exclude-dir <dir>',
     clientKey: 'ExcludeDirs',
-    help: 'leave out this directory; may be given again',
+    help: 'exclude this directory; may be repeated',
     test: 'directories are left out by --exclude-dir and ExcludeDirs',
   },
   globalExcludeFile: {
@@ -36,7 +36,7 @@ export const EXCLUDE_ROWS = {
     flags: '--global-exclude-file <file>',
     variable: 'TARDIS_GLOBAL_EXCLUDES',
     clientKey: 'GlobalExcludeFileName',
-    help: 'file of patterns for every backup; the usual one is read if it is there',
+    help: 'file of exclude patterns for every backup; the default file is read if it exists',
     test: 'the global file comes from option, key and variable, and can be ignored',
   },
   ignoreGlobalExcludes: {
@@ -45,7 +45,7 @@ export const EXCLUDE_ROWS = {
     tools: ['tardis'],
     flags: '--ignore-global-excludes',
     negatable: true,
-    help: 'do not read the global file of patterns',
+    help: 'do not read the global file of exclude patterns',
     test: 'the global file comes from option, key and variable, and can be ignored',
   },
   excludeFileName: {
@@ -55,7 +55,7 @@ export const EXCLUDE_ROWS = {
     flags: '--exclude-file-name <name>',
     variable: 'TARDIS_EXCLUDES',
     clientKey: 'ExcludeFileName',
-    help: 'name of the files of patterns for their directory and all below',
+    help: 'name of files with patterns for their directory and everything below it',
     test: 'the names of rule files come from options, keys and variables',
   },
   localExcludeFileName: {
@@ -65,7 +65,7 @@ export const EXCLUDE_ROWS = {
     flags: '--local-exclude-file-name <name>',
     variable: 'TARDIS_LOCAL_EXCLUDES',
     clientKey: 'LocalExcludeFileName',
-    help: 'name of the files of patterns for their directory alone',
+    help: 'name of files with patterns for their directory only',
     test: 'the names of rule files come from options, keys and variables',
   },
   skipFileName: {
@@ -75,7 +75,7 @@ export const EXCLUDE_ROWS = {
     flags: '--skip-file, --skip-file-name <name>',
     variable: 'TARDIS_SKIP',
     clientKey: 'SkipFileName',
-    help: 'name of a file that leaves out what is in and below its directory',
+    help: 'name of a file that excludes everything in and below its directory',
     test: 'the name of skip files comes from option, key and both variables',
   },
   olderSkipFileName: {
@@ -92,7 +92,7 @@ export const EXCLUDE_ROWS = {
     flags: '--skip-caches',
     negatable: true,
     clientKey: 'SkipCaches',
-    help: 'leave out what is in directories with a valid CACHEDIR.TAG',
+    help: 'exclude the contents of directories with a valid CACHEDIR.TAG',
     test: 'caches are left out by --skip-caches and SkipCaches, if their tag is valid',
   },
   ignoreCvs: {
@@ -102,7 +102,7 @@ export const EXCLUDE_ROWS = {
     flags: '--cvs-ignore',
     negatable: true,
     clientKey: 'IgnoreCVS',
-    help: 'leave out what CVS would ignore, and the files of CVS, RCS, SVN, git and others',
+    help: 'exclude what CVS ignores, and the files of CVS, RCS, SVN, git and others',
     test: '--cvs-ignore and IgnoreCVS leave out files of version control',
   },
   excludeNoAccess: {
@@ -112,7 +112,7 @@ export const EXCLUDE_ROWS = {
     flags: '--exclude-no-access',
     negatable: true,
     clientKey: 'ExcludeNoAccess',
-    help: 'leave out what this user may not read, instead of telling it',
+    help: 'exclude what this user may not read, instead of reporting it',
     test: '--exclude-no-access and ExcludeNoAccess leave out what may not be read',
   },
   excludeNoDump: {
@@ -122,7 +122,7 @@ export const EXCLUDE_ROWS = {
     flags: '--exclude-nodump',
     negatable: true,
     clientKey: 'ExcludeNoDump',
-    help: 'leave out what has the attribute "no dump" (chattr +d)',
+    help: 'exclude what has the attribute "no dump" (chattr +d)',
     test: '--exclude-nodump and ExcludeNoDump leave out what has the attribute',
   },
   maxFileSize: {
@@ -133,7 +133,7 @@ export const EXCLUDE_ROWS = {
     tools: ['tardis'],
     flags: '--max-file-size <size>',
     clientKey: 'MaxFileSize',
-    help: 'leave out files larger than this; 0: none',
+    help: 'exclude files larger than this; 0: no limit',
     test: '--max-file-size and MaxFileSize leave out larger files',
   },
   explain: {
@@ -141,7 +141,7 @@ export const EXCLUDE_ROWS = {
     default: [],
     tools: ['tardis'],
     flags: '--explain <path>',
-    help: 'print what takes a path into the backup or out of it, and do nothing else; may be given again',
+    help: 'print which rule includes or excludes a path, and do nothing else; may be repeated',
     test: '--explain names the rule, its file and its line',
   },
 } as const satisfies SettingTable;

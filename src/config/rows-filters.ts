@@ -1,4 +1,4 @@
-/** Settings of filters: what is backed up, and how its contents are stored. */
+/** Settings of filters, which decide what is backed up and how contents are stored. */
 import type { SettingTable } from './row.js';
 
 export const FILTER_ROWS = {
@@ -7,7 +7,7 @@ export const FILTER_ROWS = {
     tools: ['tardis'],
     flags: '--filter-file <file>',
     clientKey: 'FilterFile',
-    help: 'leave out what no line of this file accepts: kind, accept or reject, regular expression',
+    help: 'exclude what no line of this file accepts; each line is a kind, accept or reject, and a regular expression',
     test: 'a filter file comes from option and key, and leaves out what it does not accept',
   },
   makeSampleFilterFile: {
@@ -23,7 +23,7 @@ export const FILTER_ROWS = {
     tools: ['tardis'],
     flags: '--efilter-file, --crypt-filter-file <file>',
     clientKey: 'CryptFilterFile',
-    help: 'what to encrypt contents with: lines of #tag,algorithm, each with its filters behind it',
+    help: 'how to encrypt contents: lines of #tag,algorithm, each followed by its filters',
     test: 'contents are encrypted as file and default say, and come back from everywhere',
   },
   defaultCrypt: {
@@ -33,7 +33,7 @@ export const FILTER_ROWS = {
     tools: ['tardis'],
     flags: '--def-crypt <algorithm>',
     clientKey: 'DefaultCrypt',
-    help: 'what to encrypt the other contents with: aes, chacha, none, or what this processor does best',
+    help: 'how to encrypt all other contents: aes, chacha, none, or auto (the best one for this processor)',
     test: 'contents are encrypted as file and default say, and come back from everywhere',
   },
 } as const satisfies SettingTable;

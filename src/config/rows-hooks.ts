@@ -1,4 +1,4 @@
-/** Settings of what is run and told when a backup begins, ends, fails or is overdue. */
+/** Settings of hooks, calls and mails for a backup that begins, ends, fails or is overdue. */
 import os from 'node:os';
 import type { SettingTable } from './row.js';
 
@@ -10,7 +10,7 @@ export const HOOK_ROWS = {
     tools: ['tardis'],
     flags: '--hook-before <command>',
     clientKey: 'HookBefore',
-    help: 'command run before the backup, which does not begin if it fails',
+    help: 'command to run before the backup; if it fails, the backup does not start',
     test: 'hooks run before, after, on failure and on warning, and are told what happened',
   },
   hookAfter: {
@@ -18,7 +18,7 @@ export const HOOK_ROWS = {
     tools: ['tardis'],
     flags: '--hook-after <command>',
     clientKey: 'HookAfter',
-    help: 'command run at the end, whatever came of the backup',
+    help: 'command to run at the end, whether the backup succeeded or not',
     test: 'hooks run before, after, on failure and on warning, and are told what happened',
   },
   hookFailure: {
@@ -27,7 +27,7 @@ export const HOOK_ROWS = {
     flags: '--hook-failure <command>',
     clientKey: 'HookFailure',
     serverKey: 'HookFailure',
-    help: 'command run when a backup has failed',
+    help: 'command to run when a backup has failed',
     test: 'hooks run before, after, on failure and on warning, and are told what happened',
   },
   hookWarning: {
@@ -35,7 +35,7 @@ export const HOOK_ROWS = {
     tools: ['tardis'],
     flags: '--hook-warning <command>',
     clientKey: 'HookWarning',
-    help: 'command run when a backup is complete, but not all is as it should be',
+    help: 'command to run when a backup is complete, but with warnings',
     test: 'hooks run before, after, on failure and on warning, and are told what happened',
   },
   hookSeconds: {
@@ -47,7 +47,7 @@ export const HOOK_ROWS = {
     flags: '--hook-timeout <seconds>',
     clientKey: 'HookTimeout',
     serverKey: 'HookTimeout',
-    help: 'seconds after which a hook is ended, and has failed',
+    help: 'seconds after which a hook is terminated and counts as failed',
     test: 'a hook that takes longer than HookTimeout is ended',
   },
   urlStart: {
@@ -56,7 +56,7 @@ export const HOOK_ROWS = {
     flags: '--url-start <url>',
     isSecret: true,
     clientKey: 'UrlStart',
-    help: 'http(s) address that is asked for when a backup begins',
+    help: 'http(s) URL to request when a backup starts',
     test: 'addresses are told of start, success and failure',
   },
   urlSuccess: {
@@ -65,7 +65,7 @@ export const HOOK_ROWS = {
     flags: '--url-success <url>',
     isSecret: true,
     clientKey: 'UrlSuccess',
-    help: 'http(s) address that is asked for when a backup is complete',
+    help: 'http(s) URL to request when a backup is complete',
     test: 'addresses are told of start, success and failure',
   },
   urlFailure: {
@@ -74,7 +74,7 @@ export const HOOK_ROWS = {
     flags: '--url-failure <url>',
     isSecret: true,
     clientKey: 'UrlFailure',
-    help: 'http(s) address that is asked for when a backup has failed',
+    help: 'http(s) URL to request when a backup has failed',
     test: 'addresses are told of start, success and failure',
   },
   urlMethod: {
@@ -84,7 +84,7 @@ export const HOOK_ROWS = {
     tools: ['tardis'],
     flags: '--url-method <method>',
     clientKey: 'UrlMethod',
-    help: 'GET tells nothing but that it happened; POST sends what a hook is told, as JSON',
+    help: 'GET sends no data; POST sends what a hook receives, as JSON',
     test: 'addresses are told of start, success and failure',
   },
   urlSeconds: {
@@ -95,7 +95,7 @@ export const HOOK_ROWS = {
     tools: ['tardis'],
     flags: '--url-timeout <seconds>',
     clientKey: 'UrlTimeout',
-    help: 'seconds for each of three tries to tell an address',
+    help: 'timeout in seconds of each of the three attempts to request a URL',
     test: 'an address that does not answer costs three times UrlTimeout, and no backup',
   },
   mailTo: {
@@ -105,7 +105,7 @@ export const HOOK_ROWS = {
     flags: '--mail-to <address>',
     clientKey: 'MailTo',
     serverKey: 'MailTo',
-    help: 'who gets mail when a backup has failed (from a server also when one is overdue); may be given again',
+    help: 'address to mail when a backup has failed or has not saved everything (from a server also when one is overdue); may be repeated',
     test: 'a failed backup is told by mail',
   },
   mailFrom: {
@@ -116,7 +116,7 @@ export const HOOK_ROWS = {
     flags: '--mail-from <address>',
     clientKey: 'MailFrom',
     serverKey: 'MailFrom',
-    help: 'whom such mail is from',
+    help: 'sender address of such mail',
     test: 'a failed backup is told by mail',
   },
   mailCommand: {
@@ -126,7 +126,7 @@ export const HOOK_ROWS = {
     flags: '--mail-command <command>',
     clientKey: 'MailCommand',
     serverKey: 'MailCommand',
-    help: 'command that sends what it reads, to whom its To line names',
+    help: 'command that reads a mail from standard input and sends it to the addresses in its To line',
     test: 'a failed backup is told by mail',
   },
 } as const satisfies SettingTable;

@@ -1,4 +1,4 @@
-/** Settings of what `lstardis` lists, and how. */
+/** Settings of the listings of `lstardis`. */
 import type { SettingTable } from './row.js';
 
 const SHOWN = 'lstardis shows what is asked for of each entry, in the order that is asked for';
@@ -11,7 +11,7 @@ export const LISTING_ROWS = {
     default: false,
     tools: ['lstardis'],
     flags: '-l, --long',
-    help: 'with mode, owner, size and time',
+    help: 'show mode, owner, size and time',
     test: 'lstardis shows details, and versions of directories',
   },
   hidden: {
@@ -20,7 +20,7 @@ export const LISTING_ROWS = {
     tools: ['lstardis'],
     flags: '-a, --hidden',
     negatable: true,
-    help: 'names that begin with a dot too',
+    help: 'also list names that begin with a dot',
     test: SHOWN,
   },
   directoryItself: {
@@ -28,7 +28,7 @@ export const LISTING_ROWS = {
     default: false,
     tools: ['lstardis'],
     flags: '--dirinfo',
-    help: 'directories themselves, not what is in them',
+    help: 'list directories themselves, not their contents',
     test: SHOWN,
   },
   recurseListing: {
@@ -36,7 +36,7 @@ export const LISTING_ROWS = {
     default: false,
     tools: ['lstardis'],
     flags: '--recurse',
-    help: 'directories within directories too',
+    help: 'also list subdirectories',
     test: 'lstardis goes down into directories, as deep as it may',
   },
   listingDepth: {
@@ -46,7 +46,7 @@ export const LISTING_ROWS = {
     default: 0,
     tools: ['lstardis'],
     flags: '--maxdepth <n>',
-    help: 'with --recurse: directories this deep are not entered; 0: no limit',
+    help: 'with --recurse: do not enter directories this deep; 0: no limit',
     test: 'lstardis goes down into directories, as deep as it may',
   },
   globs: {
@@ -54,8 +54,15 @@ export const LISTING_ROWS = {
     default: false,
     tools: ['lstardis'],
     flags: '--glob',
-    help: 'paths are patterns (*, ?, [a-z]), matched against what the set has',
+    help: 'paths are patterns (*, ?, [a-z]), matched against the paths in the set',
     test: 'lstardis finds paths by patterns',
+  },
+  findPattern: {
+    type: 'path', // patterns are bytes, like names
+    tools: ['lstardis'],
+    flags: '--find <pattern>',
+    help: 'find all versions, in all sets, of names that match a pattern (*, ?, [a-z]) or contain a word; if it has a slash, the directories above must match, too; only below the given paths, if any',
+    test: 'names are found in all sets, deleted ones too, the newest version first',
   },
   sortBy: {
     type: 'choice',
@@ -63,7 +70,7 @@ export const LISTING_ROWS = {
     default: 'name',
     tools: ['lstardis'],
     flags: '--sort <by>',
-    help: 'order of entries: by name, time (newest first), size (largest first)',
+    help: 'order of entries: name, time (newest first) or size (largest first)',
     test: SHOWN,
   },
   reverse: {
@@ -71,7 +78,7 @@ export const LISTING_ROWS = {
     default: false,
     tools: ['lstardis'],
     flags: '-r, --reverse',
-    help: 'the other way round; versions and sets too',
+    help: 'reverse the order, also of versions and sets',
     test: SHOWN,
   },
   annotate: {
@@ -79,7 +86,7 @@ export const LISTING_ROWS = {
     default: false,
     tools: ['lstardis'],
     flags: '-f, --annotate',
-    help: 'a letter behind names for their type: / directory, @ link, * executable, | fifo, = socket',
+    help: 'append a character for the type: / directory, @ link, * executable, | fifo, = socket',
     test: SHOWN,
   },
   showsSize: {
@@ -87,7 +94,7 @@ export const LISTING_ROWS = {
     default: false,
     tools: ['lstardis'],
     flags: '-s, --size',
-    help: 'sizes before the names',
+    help: 'show sizes before the names',
     test: SHOWN,
   },
   human: {
@@ -95,7 +102,7 @@ export const LISTING_ROWS = {
     default: false,
     tools: ['lstardis'],
     flags: '-H, --human',
-    help: 'sizes with units',
+    help: 'show sizes with units',
     test: SHOWN,
   },
   showsDigest: {
@@ -103,7 +110,7 @@ export const LISTING_ROWS = {
     default: false,
     tools: ['lstardis'],
     flags: '-c, --checksums',
-    help: 'digests of contents, whole',
+    help: 'show the full digests of contents',
     test: SHOWN,
   },
   showsInode: {
@@ -111,7 +118,7 @@ export const LISTING_ROWS = {
     default: false,
     tools: ['lstardis'],
     flags: '-i, --inode',
-    help: 'inode numbers before the names',
+    help: 'show inode numbers before the names',
     test: SHOWN,
   },
   headers: {
@@ -120,7 +127,7 @@ export const LISTING_ROWS = {
     tools: ['lstardis'],
     flags: '--headers',
     negatable: true,
-    help: 'names of directories and files above what is listed of them, and heads of tables',
+    help: 'show the names of directories and files above their listings, and table headings',
     test: SHOWN,
   },
   color: {
@@ -128,7 +135,7 @@ export const LISTING_ROWS = {
     tools: ['lstardis', 'tardiff'],
     flags: '--color',
     negatable: true,
-    help: 'show colors (by itself on a terminal, unless NO_COLOR is set)',
+    help: 'show colors (default: on a terminal, unless NO_COLOR is set)',
     test: 'lstardis colors what TARDIS_LS_COLORS says',
   },
   colors: {
@@ -136,9 +143,7 @@ export const LISTING_ROWS = {
     default: 'header=bold:directory=blue:link=cyan:other=yellow:executable=green:gone=red',
     tools: ['lstardis'],
     variable: 'TARDIS_LS_COLORS',
-    help:
-      'colors of lstardis: what=style,style joined by colons (header, directory, link, file, executable, other, gone); ' +
-      'names it says nothing of, by LS_COLORS',
+    help: 'colors of lstardis: part=style,style joined by colons (parts: header, directory, link, file, executable, other, gone); other names are colored by LS_COLORS',
     test: 'lstardis colors what TARDIS_LS_COLORS says',
   },
   versions: {
@@ -147,9 +152,7 @@ export const LISTING_ROWS = {
     tools: ['lstardis'],
     flags: '-V, --versions [which]',
     preset: 'change',
-    help:
-      'versions, of directories too: each that differs (change), or whose content does (checksum), as of each set (all), ' +
-      'the newest of each day, week, month or year, the last, or none (default: change for files, none for directories)',
+    help: 'list versions, of directories too: each that differs (change) or whose content does (checksum), the one in each set (all), the newest of each day, week, month or year, the last, or none (default: change for files, none for directories)',
     test: VERSIONS,
   },
   deletions: {
@@ -158,7 +161,7 @@ export const LISTING_ROWS = {
     tools: ['lstardis'],
     flags: '--deletions',
     negatable: true,
-    help: 'among versions, when it was gone',
+    help: 'show deletions among the versions',
     test: VERSIONS,
   },
   oneline: {
@@ -166,14 +169,14 @@ export const LISTING_ROWS = {
     default: false,
     tools: ['lstardis'],
     flags: '-O, --oneline',
-    help: 'versions in one line with the name: the sets that have them',
+    help: 'show versions on one line with the name: the sets that have them',
     test: VERSIONS,
   },
   setRange: {
     type: 'text',
     tools: ['lstardis'],
     flags: '--range <first:last>',
-    help: 'only sets from one to another (numbers or names; either may be left out)',
+    help: 'only sets from the first to the last (numbers or names; either may be left out)',
     test: WITHIN,
   },
   dateRange: {

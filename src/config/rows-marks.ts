@@ -1,4 +1,4 @@
-/** Settings of what users say of backup sets. */
+/** Settings of the marks of backup sets: tags, priorities, names, locks. */
 import { MAX_PRIORITY } from '../model/index.js';
 import type { SettingTable } from './row.js';
 import { MARKING } from './tools.js';
@@ -50,7 +50,7 @@ export const MARK_ROWS = {
     default: [],
     tools: ['sonic tag'],
     flags: '--add <word>',
-    help: 'a tag that the sets get; may be given several times',
+    help: 'tag to add to the sets; may be given several times',
     test: CHANGED,
   },
   removeTags: {
@@ -58,7 +58,7 @@ export const MARK_ROWS = {
     default: [],
     tools: ['sonic tag'],
     flags: '--remove <word>',
-    help: 'a tag that the sets lose; may be given several times',
+    help: 'tag to remove from the sets; may be given several times',
     test: CHANGED,
   },
   unlock: {
@@ -66,7 +66,7 @@ export const MARK_ROWS = {
     default: false,
     tools: ['sonic lock'],
     flags: '--unlock',
-    help: 'the sets may be deleted again',
+    help: 'unlock the sets, so that they can be deleted again',
     test: CHANGED,
   },
   toPriority: {
@@ -75,14 +75,14 @@ export const MARK_ROWS = {
     max: MAX_PRIORITY,
     tools: ['sonic priority'],
     flags: '--to <n>',
-    help: 'the priority that the sets get',
+    help: 'new priority of the sets',
     test: CHANGED,
   },
   toName: {
     type: 'text',
     tools: ['sonic rename'],
     flags: '--to <name>',
-    help: 'the name that the set gets; empty: the one it was made with',
+    help: 'new name of the set; empty: the name it was made with',
     test: CHANGED,
   },
   notExpendable: {
@@ -90,7 +90,7 @@ export const MARK_ROWS = {
     default: false,
     tools: ['sonic expendable'],
     flags: '--not',
-    help: 'the sets may not go early any more',
+    help: 'the sets may no longer be deleted early',
     test: CHANGED,
   },
 } as const satisfies SettingTable;

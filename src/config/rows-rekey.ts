@@ -1,9 +1,9 @@
-/** Settings of what writes a client anew: `sonic rekey`, `sonic encrypt` and `sonic forget-path`. */
+/** Settings of the commands that rewrite a client: `sonic rekey`, `sonic encrypt` and `sonic forget-path`. */
 import type { SettingTable } from './row.js';
 import type { Tool } from './tools.js';
 
 const REKEY_TOOLS = ['sonic rekey', 'sonic encrypt'] as const satisfies readonly Tool[];
-/** All that write a client anew. */
+/** Commands that rewrite a client. */
 const ANEW_TOOLS = [...REKEY_TOOLS, 'sonic forget-path'] as const satisfies readonly Tool[];
 const FORGOTTEN = 'a path is forgotten: shown before, taken back, and gone when its time is over';
 
@@ -13,7 +13,7 @@ export const REKEY_ROWS = {
     default: false,
     tools: ['sonic encrypt'],
     flags: '--all',
-    help: 'all steps, as encryptDB had it: there is no other way, so it may be left out',
+    help: 'run all steps; this is always done, and the option exists only because encryptDB had it',
     test: 'an unencrypted client is encrypted, and shows and gives back what it did',
   },
   yes: {
@@ -21,7 +21,7 @@ export const REKEY_ROWS = {
     default: false,
     tools: REKEY_TOOLS,
     flags: '--yes',
-    help: 'remove the old generation at the end without a question; needed where there is no terminal',
+    help: 'remove the old generation at the end without asking; needed if there is no terminal',
     test: 'the old generation is removed by nobody who was not asked',
   },
   verify: {
@@ -30,7 +30,7 @@ export const REKEY_ROWS = {
     tools: ANEW_TOOLS,
     flags: '--verify',
     negatable: true,
-    help: 'read all contents of the new generation before it takes the place of the old one',
+    help: 'read all contents of the new generation before it replaces the old one',
     test: 'a new generation is read before the switch, unless that is left out',
   },
   acceptDamage: {
@@ -38,7 +38,7 @@ export const REKEY_ROWS = {
     default: false,
     tools: ANEW_TOOLS,
     flags: '--accept-damage',
-    help: 'go on without contents that are damaged or missing already',
+    help: 'continue without contents that are already damaged or missing',
     test: 'damaged contents hold a re-key up until they are given up by name',
   },
   pathsToForget: {
@@ -46,7 +46,7 @@ export const REKEY_ROWS = {
     default: [],
     tools: ['sonic forget-path'],
     argument: '[path...]',
-    help: 'what to forget, in all sets there are',
+    help: 'paths to forget, in all sets',
     test: FORGOTTEN,
   },
   previewForget: {
@@ -54,7 +54,7 @@ export const REKEY_ROWS = {
     default: false,
     tools: ['sonic forget-path'],
     flags: '--preview',
-    help: 'only tell what would go, and what stays since it is elsewhere too',
+    help: 'only show what would be deleted, and what stays because it is stored under other paths too',
     test: FORGOTTEN,
   },
   undoPeriod: {
@@ -62,7 +62,7 @@ export const REKEY_ROWS = {
     default: '7d',
     tools: ['sonic forget-path'],
     flags: '--undo-period <time>',
-    help: 'time in which it can be taken back, such as 12h, 30d or 8w; a server may make it longer',
+    help: 'time during which the request can be undone, such as 12h, 30d or 8w; a server may extend it',
     test: FORGOTTEN,
   },
   listForgets: {
@@ -70,7 +70,7 @@ export const REKEY_ROWS = {
     default: false,
     tools: ['sonic forget-path'],
     flags: '--list',
-    help: 'tell what is to be forgotten, and when',
+    help: 'list the paths to be forgotten, and when',
     test: FORGOTTEN,
   },
   undoForgets: {
@@ -78,7 +78,7 @@ export const REKEY_ROWS = {
     default: [],
     tools: ['sonic forget-path'],
     flags: '--undo <number>',
-    help: 'take a request back, by its number; may be given several times',
+    help: 'undo a request, by its number; may be given several times',
     test: FORGOTTEN,
   },
   finishForgets: {
@@ -86,7 +86,7 @@ export const REKEY_ROWS = {
     default: false,
     tools: ['sonic forget-path'],
     flags: '--finish',
-    help: 'carry out what is due; a server does that itself for clients that do not encrypt',
+    help: 'carry out the requests that are due; a server does this itself for clients that do not encrypt',
     test: FORGOTTEN,
   },
   forgetNow: {
@@ -94,7 +94,7 @@ export const REKEY_ROWS = {
     default: false,
     tools: ['sonic forget-path'],
     flags: '--now',
-    help: 'with --finish: all requests, also those that could still be taken back',
+    help: 'with --finish: carry out all requests, even those that can still be undone',
     test: FORGOTTEN,
   },
   abort: {
@@ -102,7 +102,7 @@ export const REKEY_ROWS = {
     default: false,
     tools: ANEW_TOOLS,
     flags: '--abort',
-    help: 'remove what an unfinished run has made; the client stays as it is',
+    help: 'remove what an unfinished run has written; the client stays as it is',
     test: 'an unfinished run is given up, and the client is as it was',
   },
 } as const satisfies SettingTable;

@@ -1,4 +1,4 @@
-/** Settings of reports on sets, and of settings that are kept with a client. */
+/** Settings of reports on sets, and of settings that are stored with a client. */
 import type { SettingTable } from './row.js';
 
 const FILES = 'sonic files tells what a set has that another has not, and the reverse';
@@ -10,14 +10,14 @@ export const REPORT_ROWS = {
     default: [],
     tools: ['sonic info', 'sonic files'],
     argument: '[set...]',
-    help: 'numbers or names of backup sets, or first-last; without one the newest complete set',
+    help: 'numbers or names of backup sets, or first-last (default: the newest complete set)',
     test: 'sonic info tells all that is known of sets',
   },
   since: {
     type: 'text',
     tools: ['sonic files'],
     flags: '--since <set>',
-    help: 'compare with this set, in place of the one before',
+    help: 'compare with this set instead of the previous one',
     test: FILES,
   },
   longReport: {
@@ -25,7 +25,7 @@ export const REPORT_ROWS = {
     default: false,
     tools: ['sonic files', 'sonic list'],
     flags: '-l, --long',
-    help: 'with more columns: of files mode, owner and time, of sets their roots',
+    help: 'show more columns: mode, owner and time of files, roots of sets',
     test: FILES,
   },
   fullPath: {
@@ -33,7 +33,7 @@ export const REPORT_ROWS = {
     default: false,
     tools: ['sonic files'],
     flags: '-f, --fullpath',
-    help: 'the whole path in every line, not the files of a directory below its name',
+    help: 'show the whole path on every line, instead of listing files below the name of their directory',
     test: FILES,
   },
   withDirectories: {
@@ -41,7 +41,7 @@ export const REPORT_ROWS = {
     default: false,
     tools: ['sonic files'],
     flags: '--dirs',
-    help: 'directories too',
+    help: 'also show directories',
     test: FILES,
   },
   exactSizes: {
@@ -49,7 +49,7 @@ export const REPORT_ROWS = {
     default: false,
     tools: ['sonic files'],
     flags: '--bytes',
-    help: 'sizes in bytes',
+    help: 'show sizes in bytes',
     test: FILES,
   },
   withChecksums: {
@@ -57,7 +57,7 @@ export const REPORT_ROWS = {
     default: false,
     tools: ['sonic files'],
     flags: '-c, --checksums',
-    help: 'with the checksum of each content',
+    help: 'show the checksum of each content',
     test: FILES,
   },
   withInodes: {
@@ -65,7 +65,7 @@ export const REPORT_ROWS = {
     default: false,
     tools: ['sonic files'],
     flags: '-i, --inode',
-    help: 'with the inode of each file',
+    help: 'show the inode number of each file',
     test: FILES,
   },
   keysToShow: {
@@ -73,7 +73,7 @@ export const REPORT_ROWS = {
     default: [],
     tools: ['sonic getconfig'],
     argument: '[key...]',
-    help: 'keys of settings; without one all that are set',
+    help: 'keys of settings (default: all that are set)',
     test: KEPT,
   },
   settingToKeep: {
@@ -89,7 +89,7 @@ export const REPORT_ROWS = {
     default: false,
     tools: ['sonic setconfig'],
     flags: '--remove',
-    help: 'the key is not set any more: what the server is set to holds',
+    help: 'remove the key, so that the setting of the server applies again',
     test: KEPT,
   },
 } as const satisfies SettingTable;

@@ -1,4 +1,4 @@
-/** What `regenerate` restores, where to and how. */
+/** Settings of `regenerate`: the paths to restore, the target, and the way to restore them. */
 import type { SettingTable } from './row.js';
 
 export const RESTORE_ROWS = {
@@ -6,7 +6,7 @@ export const RESTORE_ROWS = {
     type: 'text',
     tools: ['regenerate', 'lstardis'],
     flags: '-d, --date <when>',
-    help: 'as of the newest complete set begun by then ("3 days ago", 03/15/2014, yesterday, 3D)',
+    help: 'read the newest complete set begun by then ("3 days ago", 03/15/2014, yesterday, 3D)',
     test: 'a date chooses the newest complete set begun by then',
   },
   last: {
@@ -14,7 +14,7 @@ export const RESTORE_ROWS = {
     default: false,
     tools: ['regenerate'],
     flags: '-l, --last',
-    help: 'of each path the newest version in any complete set',
+    help: 'restore the newest version of each path in any complete set',
     test: 'the last version of a path that is gone from the newest set',
   },
   all: {
@@ -22,7 +22,7 @@ export const RESTORE_ROWS = {
     default: false,
     tools: ['regenerate'],
     flags: '--all',
-    help: 'everything in the set, with whole paths',
+    help: 'restore everything in the set, with whole paths',
     test: 'whole paths are kept by --hierarchy and --all',
   },
   byChecksum: {
@@ -38,15 +38,23 @@ export const RESTORE_ROWS = {
     default: false,
     tools: ['regenerate'],
     flags: '--authenticate',
-    help: 'restore only what the seals of an encrypting client prove, and stop at the first doubt',
+    help: 'restore only what the seals of an encrypting client prove, and stop at the first entry that they do not prove',
     test: '--authenticate restores what is proven, and stops at what is not',
   },
+  allowUnproven: {
+    type: 'bool',
+    default: false,
+    tools: ['regenerate', 'lstardis'],
+    flags: '--allow-unproven',
+    help: 'also read sets of an encrypting client that do not match their seals, for example after packs were lost; each entry is proven on its own, and the exit status is 3',
+    test: 'what a loss of packs leaves of sealed sets is restored with --allow-unproven, and status 3',
+  },
   include: {
-    type: 'paths', // patterns are bytes as names are
+    type: 'paths', // patterns are bytes, like names
     default: [],
     tools: ['regenerate'],
     flags: '--include <glob>',
-    help: 'only what matches, with all below it; may be repeated',
+    help: 'restore only what matches, and everything below it; may be repeated',
     test: 'include and exclude choose what is restored',
   },
   leaveOut: {
@@ -54,7 +62,7 @@ export const RESTORE_ROWS = {
     default: [],
     tools: ['regenerate'],
     flags: '--exclude <glob>',
-    help: 'not what matches; may be repeated',
+    help: 'do not restore what matches; may be repeated',
     test: 'include and exclude choose what is restored',
   },
   recurse: {
@@ -63,7 +71,7 @@ export const RESTORE_ROWS = {
     tools: ['regenerate'],
     flags: '--recurse',
     negatable: true,
-    help: 'directories with what is in them',
+    help: 'restore directories with their contents',
     test: 'directories come empty by --no-recurse',
   },
   output: {
@@ -79,7 +87,7 @@ export const RESTORE_ROWS = {
     default: false,
     tools: ['regenerate'],
     flags: '-H, --hierarchy',
-    help: 'keep the whole path of each PATH beneath the output',
+    help: 'keep the whole path of each PATH below the output directory',
     test: 'whole paths are kept by --hierarchy and --all',
   },
   toStdout: {
@@ -94,7 +102,7 @@ export const RESTORE_ROWS = {
     type: 'path',
     tools: ['regenerate'],
     flags: '--tar <file>',
-    help: 'write a tar archive (pax) instead; - for standard output',
+    help: 'write a tar archive (pax) instead; - is standard output',
     test: 'a tar archive unpacks to the very same tree',
   },
   overwrite: {
@@ -103,9 +111,7 @@ export const RESTORE_ROWS = {
     tools: ['regenerate'],
     flags: '-O, --overwrite [when]',
     preset: 'always',
-    help:
-      'replace what is there and differs: always, if the set has something newer, or older, or never ' +
-      '(not given: it stays, and is told as an error)',
+    help: 'replace existing files that differ: always, if the set has a newer or an older one, or never (not given: they stay, and are reported as errors)',
     test: 'what is there and differs makes way as --overwrite says',
   },
   compareContents: {
@@ -113,7 +119,7 @@ export const RESTORE_ROWS = {
     default: false,
     tools: ['regenerate', 'tardiff'],
     flags: '--compare-contents',
-    help: 'what is there is the same only if its content is, whatever its size and times say',
+    help: 'treat an existing file as unchanged only if its content is the same, whatever its size and times',
     test: 'equal size and time do not hide another content from --compare-contents',
   },
   setTimes: {
@@ -122,7 +128,7 @@ export const RESTORE_ROWS = {
     tools: ['regenerate'],
     flags: '--set-times',
     negatable: true,
-    help: 'give what is restored its times',
+    help: 'restore times',
     test: 'times, permissions, owners and hard links are set unless that is switched off',
   },
   setPermissions: {
@@ -131,7 +137,7 @@ export const RESTORE_ROWS = {
     tools: ['regenerate'],
     flags: '--set-perms',
     negatable: true,
-    help: 'give what is restored its permissions; without, those of a new file',
+    help: 'restore permissions; otherwise those of a new file apply',
     test: 'times, permissions, owners and hard links are set unless that is switched off',
   },
   setOwner: {
@@ -140,7 +146,7 @@ export const RESTORE_ROWS = {
     tools: ['regenerate'],
     flags: '--set-owner',
     negatable: true,
-    help: 'give what is restored its owner and group, as far as that is permitted',
+    help: 'restore owner and group, as far as that is permitted',
     test: 'times, permissions, owners and hard links are set unless that is switched off',
   },
   setAttributes: {
@@ -149,8 +155,17 @@ export const RESTORE_ROWS = {
     tools: ['regenerate'],
     flags: '--set-attrs',
     negatable: true,
-    help: 'give what is restored its extended attributes and ACLs',
+    help: 'restore extended attributes and ACLs',
     test: 'attributes and ACLs are set unless that is switched off',
+  },
+  setFlags: {
+    type: 'bool',
+    default: true,
+    tools: ['regenerate'],
+    flags: '--set-flags',
+    negatable: true,
+    help: 'restore inode flags (chattr) if run as root: immutable, append-only, no dump, …; also switched off by --no-set-attrs',
+    test: 'flags of inodes are restored last, unless that is switched off',
   },
   hardLinks: {
     type: 'bool',
@@ -158,15 +173,15 @@ export const RESTORE_ROWS = {
     tools: ['regenerate'],
     flags: '--hardlinks',
     negatable: true,
-    help: 'link what was linked; without, each name becomes a file of its own',
+    help: 'restore hard links; otherwise each name becomes a file of its own',
     test: 'times, permissions, owners and hard links are set unless that is switched off',
   },
   dryRun: {
     type: 'bool',
     default: false,
-    tools: ['regenerate'],
+    tools: ['tardis', 'regenerate'],
     flags: '-n, --dry-run',
-    help: 'only tell what would be done',
+    help: 'only show what would be done',
     test: 'a dry run tells what would be done, and does nothing',
   },
 } as const satisfies SettingTable;

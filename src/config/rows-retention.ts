@@ -1,11 +1,14 @@
-/** Settings of names by format, and of which sets are kept. */
+/** Settings of set names by format, and of the retention rules. */
 import type { SettingTable } from './row.js';
 
 const RULES = 'sonic purge keeps what the rules say, tells why, and asks before it deletes';
 const SERVER_RULES =
   'the server purges by its rules: by PurgeInterval, after a backup with --purge, when it is asked';
 const MOST = 1_000_000;
-/** Timers of Node.js take no more than 24.8 days. */
+/** Help text: the set that is kept of each period. */
+const ONE_SET =
+  'the newest set (the oldest, if a server purges by its schedule or for an account without the right purge) of each';
+/** Node.js timers are limited to 24.8 days. */
 const MOST_INTERVAL_SECONDS = 24 * 86_400;
 
 const count = (flag: string, serverKey: string, what: string) =>
@@ -24,10 +27,10 @@ const count = (flag: string, serverKey: string, what: string) =>
 export const RETENTION_ROWS = {
   formats: {
     type: 'texts',
-    default: ['Monthly-%Y-%m', 'Weekly-%Y-%U', 'Daily-%Y-%m-%d'],
+    default: ['Monthly-%Y-%m', 'Weekly-%G-W%V', 'Daily-%Y-%m-%d'],
     tools: ['tardisd'],
     serverKey: 'Formats',
-    help: 'names of sets that the client gives none, as strftime has them, by commas or blanks: the first that is free',
+    help: 'names for sets that the client gives no name, as strftime formats separated by commas or blanks; the first name that is free is used',
     test: 'sets without a name are named by Formats, with the priorities that belong to them',
   },
   priorities: {
@@ -36,7 +39,7 @@ export const RETENTION_ROWS = {
     tools: ['tardisd', 'sonic purge'],
     flags: '--priorities <list>',
     serverKey: 'Priorities',
-    help: 'priorities that belong to the formats and periods, in their order',
+    help: 'priorities of the formats and periods, in the same order',
     test: 'sets without a name are named by Formats, with the priorities that belong to them',
   },
   keepPeriods: {
@@ -44,27 +47,27 @@ export const RETENTION_ROWS = {
     tools: ['tardisd', 'sonic purge'],
     flags: '--keep-periods <list>',
     serverKey: 'KeepPeriods',
-    defaultText: 'of the server: 0, 180, 30, unless there is another rule',
-    help: 'days that sets of these priorities, and up to the next, are kept; 0: for ever',
+    defaultText: 'server: 0, 180, 30, unless another rule is given',
+    help: 'days to keep sets of each of these priorities, and of those up to the next one; 0: for ever',
     test: RULES,
   },
   keepLast: count(
     '--keep-last',
     'KeepLast',
-    'this many of the newest sets (a server counts one a day)',
+    'this many of the newest sets (one a day, if a server purges by its schedule or for an account without the right purge)',
   ),
-  keepHourly: count('--keep-hourly', 'KeepHourly', 'the oldest set of each of so many hours'),
-  keepDaily: count('--keep-daily', 'KeepDaily', 'the oldest set of each of so many days'),
-  keepWeekly: count('--keep-weekly', 'KeepWeekly', 'the oldest set of each of so many weeks'),
-  keepMonthly: count('--keep-monthly', 'KeepMonthly', 'the oldest set of each of so many months'),
-  keepYearly: count('--keep-yearly', 'KeepYearly', 'the oldest set of each of so many years'),
+  keepHourly: count('--keep-hourly', 'KeepHourly', `${ONE_SET} hour, for this many hours`),
+  keepDaily: count('--keep-daily', 'KeepDaily', `${ONE_SET} day, for this many days`),
+  keepWeekly: count('--keep-weekly', 'KeepWeekly', `${ONE_SET} week, for this many weeks`),
+  keepMonthly: count('--keep-monthly', 'KeepMonthly', `${ONE_SET} month, for this many months`),
+  keepYearly: count('--keep-yearly', 'KeepYearly', `${ONE_SET} year, for this many years`),
   keepWithin: {
     type: 'text',
     default: '',
     tools: ['tardisd', 'sonic purge'],
     flags: '--keep-within <time>',
     serverKey: 'KeepWithin',
-    help: 'keep sets that are younger, such as 12h, 30d, 8w, 6m or 2y',
+    help: 'keep sets younger than this, such as 12h, 30d, 8w, 6m or 2y',
     test: RULES,
   },
   keepTags: {
@@ -80,7 +83,7 @@ export const RETENTION_ROWS = {
     type: 'text',
     tools: ['sonic purge'],
     flags: '--before <date>',
-    help: 'only sets begun before may go',
+    help: 'delete only sets begun before this date',
     test: 'sonic purge by date and priority takes what is older, and no more important',
   },
   mostPriority: {
@@ -89,7 +92,7 @@ export const RETENTION_ROWS = {
     max: MOST,
     tools: ['sonic purge'],
     flags: '--priority <n>',
-    help: 'only sets of this priority or a lower one may go',
+    help: 'delete only sets of this priority or a lower one',
     test: 'sonic purge by date and priority takes what is older, and no more important',
   },
   previewPurge: {
@@ -97,7 +100,7 @@ export const RETENTION_ROWS = {
     default: false,
     tools: ['sonic purge'],
     flags: '--preview',
-    help: 'only tell for each set why it is kept, or that it would go',
+    help: 'only show for each set why it is kept, or that it would be deleted',
     test: RULES,
   },
   trustClock: {
@@ -105,7 +108,7 @@ export const RETENTION_ROWS = {
     default: false,
     tools: ['sonic purge'],
     flags: '--trust-clock',
-    help: 'purge though the clock has jumped, or nobody backed up for long',
+    help: 'purge even if the clock has jumped or no backup was made for a long time',
     test: 'while the clock is in doubt nothing goes, unless that is wanted',
   },
   purgeSeconds: {
@@ -115,7 +118,7 @@ export const RETENTION_ROWS = {
     default: 0,
     tools: ['tardisd'],
     serverKey: 'PurgeInterval',
-    help: 'seconds between two purges of each client by the rules; 0: only when it is asked',
+    help: 'seconds between two purges of each client by the rules; 0: purge only on request',
     test: SERVER_RULES,
   },
   purge: {
@@ -125,7 +128,7 @@ export const RETENTION_ROWS = {
     flags: '--purge',
     negatable: true,
     clientKey: 'Purge',
-    help: 'when the backup is done, ask the server to purge old sets by its rules',
+    help: 'after the backup, ask the server to purge old sets by its rules',
     test: SERVER_RULES,
   },
 } as const satisfies SettingTable;

@@ -1,4 +1,4 @@
-/** Settings of what is walked, and under which paths it is kept. */
+/** Settings of the walk, and of the paths under which directories are stored. */
 import type { SettingTable } from './row.js';
 
 export const ROOT_ROWS = {
@@ -18,7 +18,7 @@ export const ROOT_ROWS = {
     default: 0,
     tools: ['tardis'],
     flags: '--maxdepth <n>',
-    help: 'directories this deep are not entered, and stay as they were; 0: no limit',
+    help: 'do not enter directories this deep, which stay as they were; 0: no limit',
     test: 'directories below the depth that is asked for are not entered',
   },
   basePath: {
@@ -27,7 +27,7 @@ export const ROOT_ROWS = {
     default: 'full',
     tools: ['tardis'],
     flags: '--basepath <style>',
-    help: 'keep directories under their full paths, those from what they have in common, or their names',
+    help: 'store directories under their full paths, without the part that all have in common, or under their last names only',
     test: 'directories are kept under full, shortened or no paths',
   },
   keptAs: {
@@ -36,7 +36,7 @@ export const ROOT_ROWS = {
     tools: ['tardis'],
     flags: '--kept-as <path>',
     clientKey: 'KeptAs',
-    help: 'keep the directory under this path; given for each one, in their order',
+    help: 'store the directory under this path; given once for each directory, in the same order',
     test: 'directories are kept under the paths that are given for them',
   },
   trustRoots: {
@@ -44,7 +44,7 @@ export const ROOT_ROWS = {
     default: false,
     tools: ['tardis'],
     flags: '--trust-roots',
-    help: 'take a directory as it is that is empty now, or on another device than last time',
+    help: 'back up a directory as it is even if it is empty now or on another device than last time; also directories below it on which something was mounted',
     test: 'a root that is suddenly empty is left as it was unless that is meant',
   },
 } as const satisfies SettingTable;

@@ -12,7 +12,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     flags: '--config <file>',
     variable: 'TARDIS_DAEMON_CONFIG',
-    help: 'configuration file; /etc/tardis/tardisd.cfg if it is there',
+    help: 'configuration file; /etc/tardis/tardisd.cfg if it exists',
     test: 'the daemon reads the file of --config or TARDIS_DAEMON_CONFIG',
   },
   onlyClient: {
@@ -45,15 +45,26 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     flags: '--allow-new-hosts',
     serverKey: 'AllowNewHosts',
-    help: 'let a session create its client',
+    help: 'allow sessions to create new clients',
     test: 'a new client is refused unless AllowNewHosts',
+  },
+  newHostsAtOnce: {
+    type: 'int',
+    min: 1,
+    max: 1_000_000,
+    default: 20,
+    tools: ['tardisd'],
+    flags: '--new-hosts-at-once <n>',
+    serverKey: 'NewHostsAtOnce',
+    help: 'with AllowNewHosts: accept this many new clients from one address, then one a minute',
+    test: 'one address makes NewHostsAtOnce clients, others and a unix socket as many as they like',
   },
   logFile: {
     type: 'path',
     tools: ['tardisd'],
     flags: '--logfile <file>',
     serverKey: 'LogFile',
-    help: 'log there instead of standard error',
+    help: 'log to this file instead of standard error',
     test: 'LogFile takes the log',
   },
   verbose: {
@@ -64,7 +75,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     flags: '-v, --verbose',
     serverKey: 'Verbose',
-    help: '0 errors only, 1 a summary of each session, 2 and above more; each flag is one more',
+    help: '0: errors only, 1: a summary of each session, 2 and above: more; each flag adds one',
     test: 'Verbose chooses what is logged',
   },
   logExceptions: {
@@ -73,7 +84,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     flags: '--log-exceptions',
     serverKey: 'LogExceptions',
-    help: 'log every refusal with its call chain, not only bugs',
+    help: 'log the call stack of every refusal, not only of bugs',
     test: 'LogExceptions logs the call chain of a refusal',
   },
   saveConfig: {
@@ -81,7 +92,7 @@ export const SERVER_ROWS = {
     default: true,
     tools: ['tardisd'],
     serverKey: 'SaveConfig',
-    help: 'keep with each set what its client was set to, if it tells',
+    help: 'store the settings of the client with each set, if the client sends them',
     test: 'what a client was set to is sent, kept with the set, and shown, unless either end does not want it',
   },
   allowUpgrades: {
@@ -89,7 +100,7 @@ export const SERVER_ROWS = {
     default: true,
     tools: ['tardisd'],
     serverKey: 'AllowSchemaUpgrades',
-    help: 'bring catalogs of earlier releases to the newest version when they are opened for writing',
+    help: 'upgrade catalogs of earlier releases to the newest version when they are opened for writing',
     test: 'a server without AllowSchemaUpgrades leaves an older catalog as it is, and says what to do',
   },
   umask: {
@@ -101,7 +112,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd', ...SONIC],
     flags: '--umask <mode>',
     serverKey: 'Umask',
-    help: 'permissions that files and directories of the store do not get',
+    help: 'permissions to remove from files and directories of the store',
     test: 'Umask decides about the permissions of a store',
   },
   storeSkipFile: {
@@ -110,7 +121,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd', 'sonic create', 'sonic rekey', 'sonic encrypt', 'sonic forget-path'],
     variable: 'TARDIS_SKIP',
     serverKey: 'SkipFileName',
-    help: 'name of the empty file made in each new client directory, for backups of the server itself',
+    help: 'name of the empty file created in each new client directory, which excludes it from backups of the server itself',
     test: 'a new client has the file of SkipFileName',
   },
   daemon: {
@@ -128,7 +139,7 @@ export const SERVER_ROWS = {
     flags: '--pidfile <file>',
     variable: 'TARDIS_PIDFILE',
     serverKey: 'PidFile',
-    help: 'holds the process number while the server runs',
+    help: 'file that contains the process id while the server runs',
     test: 'Daemon runs in the background, with a PidFile, and tells what keeps it from starting',
   },
   user: {
@@ -144,18 +155,18 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     flags: '--group <name>',
     serverKey: 'Group',
-    help: 'group to run as; without it the one of User',
+    help: 'group to run as (default: the group of User)',
     test: 'User and Group are whom the server runs as',
   },
   storageThreads: {
     type: 'int',
     min: 0,
     max: 16,
-    defaultText: '1, but 0 for a single session on up to two processors',
+    defaultText: '1, or 0 for a single session on at most two processors',
     tools: ['tardisd'],
     serverKey: 'StorageThreads',
     isTuning: true,
-    help: 'threads that write packs and catalogs, to which clients are spread; 0: the main thread',
+    help: 'threads that write packs and catalogs, among which clients are divided; 0: use the main thread',
     test: 'server tuning reaches the store it is named for',
   },
   creditBytes: {
@@ -166,7 +177,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     serverKey: 'Credit',
     isTuning: true,
-    help: 'bytes a client may send before they are received',
+    help: 'bytes that a client may send before the server has processed them',
     test: 'server tuning reaches the store it is named for',
   },
   parkSeconds: {
@@ -176,7 +187,7 @@ export const SERVER_ROWS = {
     default: 600,
     tools: ['tardisd'],
     serverKey: 'ParkTimeout',
-    help: 'how long a session whose connection is lost waits for its client; 0: it ends at once',
+    help: 'seconds that a session whose connection is lost waits for its client; 0: it ends at once',
     test: 'ParkTimeout is how long a session waits for its client, and 0 not at all',
   },
   maxParked: {
@@ -186,7 +197,7 @@ export const SERVER_ROWS = {
     default: 16,
     tools: ['tardisd'],
     serverKey: 'ParkedSessions',
-    help: 'so many such sessions may wait; beyond, the one that has waited longest ends',
+    help: 'number of such sessions that may wait; beyond it, the one that has waited longest ends',
     test: 'ParkedSessions is how many sessions wait for their clients: the oldest makes way',
   },
   packBytes: {
@@ -197,7 +208,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     serverKey: 'PackSize',
     isTuning: true,
-    help: 'a pack is closed at the first checkpoint at which it has this size, or at twice that',
+    help: 'close a pack at the first checkpoint after it reaches this size, or at once when it reaches twice this size',
     test: 'server tuning reaches the store it is named for',
   },
   packContentBytes: {
@@ -208,7 +219,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     serverKey: 'PackContentSize',
     isTuning: true,
-    help: 'streamed contents up to this stored size go into packs, larger ones become files',
+    help: 'store streamed contents up to this stored size in packs, and larger ones as separate files',
     test: 'server tuning reaches the store it is named for',
   },
   reserveBytes: {
@@ -219,7 +230,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     serverKey: 'Reserve',
     isTuning: true,
-    help: 'room kept in each client for what must be written when the disk is full; 0: none',
+    help: 'space reserved in each client for what must be written when the disk is full; 0: none',
     test: 'Reserve is the room that each client keeps',
   },
   leastFreeBytes: {
@@ -230,7 +241,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     serverKey: 'LeastFree',
     isTuning: true,
-    help: 'a backup does not begin, or ends in order, with less free space than this where the store is',
+    help: 'if the store has less free space than this, do not start a backup, and end a running one cleanly',
     test: 'no backup begins with less free space than LeastFree',
   },
   catalogCacheBytes: {
@@ -252,7 +263,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     serverKey: 'CheckpointSize',
     isTuning: true,
-    help: 'a checkpoint comes after this many bytes',
+    help: 'make a checkpoint after this many bytes',
     test: 'server tuning reaches the store it is named for',
   },
   checkpointEntries: {

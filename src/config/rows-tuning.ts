@@ -1,4 +1,4 @@
-/** What is tuned between a Raspberry Pi and a desktop: section `[Pipeline]` of both files. */
+/** Tuning between a Raspberry Pi and a desktop: section `[Pipeline]` of the client's and of the server's file. */
 import type { SettingTable } from './row.js';
 
 const KIB = 1 << 10;
@@ -14,7 +14,7 @@ export const TUNING_ROWS = {
     flags: '--budget <size>',
     clientKey: 'Budget',
     isTuning: true,
-    help: 'bytes of contents in flight; the walk waits when they are spent',
+    help: 'maximum bytes of contents in flight; the walk waits when it is reached',
     test: 'pipeline settings reach the stages they are named for',
   },
   linkBudgetBytes: {
@@ -26,7 +26,7 @@ export const TUNING_ROWS = {
     flags: '--link-budget <size>',
     clientKey: 'LinkBudget',
     isTuning: true,
-    help: 'bytes more in flight on a long way, at most (a round trip of 100 ms takes 16M)',
+    help: 'maximum additional bytes in flight on a link with a long round trip (100 ms needs 16M)',
     test: 'a long way gets more in flight, up to LinkBudget',
   },
   budgetItems: {
@@ -38,7 +38,7 @@ export const TUNING_ROWS = {
     flags: '--budget-items <n>',
     clientKey: 'BudgetItems',
     isTuning: true,
-    help: 'entries in flight',
+    help: 'maximum number of entries in flight',
     test: 'while the server stalls the walk stops, and everything comes when it goes on',
   },
   parcelFiles: {
@@ -50,7 +50,7 @@ export const TUNING_ROWS = {
     flags: '--parcel-files <n>',
     clientKey: 'ParcelFiles',
     isTuning: true,
-    help: 'files in one parcel at most',
+    help: 'maximum number of files in one parcel',
     test: 'pipeline settings reach the stages they are named for',
   },
   parcelBytes: {
@@ -62,7 +62,7 @@ export const TUNING_ROWS = {
     flags: '--parcel-size <size>',
     clientKey: 'ParcelSize',
     isTuning: true,
-    help: 'bytes in one parcel at most',
+    help: 'maximum bytes in one parcel',
     test: 'pipeline settings reach the stages they are named for',
   },
   frameBytes: {
@@ -74,7 +74,7 @@ export const TUNING_ROWS = {
     flags: '--frame-size <size>',
     clientKey: 'FrameSize',
     isTuning: true,
-    help: 'bytes compressed together at most',
+    help: 'maximum bytes compressed together',
     test: 'pipeline settings reach the stages they are named for',
   },
   smallBytes: {
@@ -98,7 +98,7 @@ export const TUNING_ROWS = {
     flags: '--walk-concurrency <n>',
     clientKey: 'WalkConcurrency',
     isTuning: true,
-    help: 'walk jobs at once',
+    help: 'number of concurrent walk jobs',
     test: 'pipeline settings reach the stages they are named for',
   },
   hashConcurrency: {
@@ -110,7 +110,7 @@ export const TUNING_ROWS = {
     flags: '--hash-concurrency <n>',
     clientKey: 'HashConcurrency',
     isTuning: true,
-    help: 'hash jobs at once; 0: one more than workers',
+    help: 'number of concurrent hash jobs; 0: one more than workers',
     test: 'pipeline settings reach the stages they are named for',
   },
   compressConcurrency: {
@@ -122,7 +122,7 @@ export const TUNING_ROWS = {
     flags: '--compress-concurrency <n>',
     clientKey: 'CompressConcurrency',
     isTuning: true,
-    help: 'compress jobs at once; 0: one more than workers',
+    help: 'number of concurrent compress jobs; 0: one more than workers',
     test: 'pipeline settings reach the stages they are named for',
   },
   streamConcurrency: {
@@ -134,7 +134,7 @@ export const TUNING_ROWS = {
     flags: '--stream-concurrency <n>',
     clientKey: 'StreamConcurrency',
     isTuning: true,
-    help: 'large files (or parts of them) streamed at once; 0: as many as workers',
+    help: 'number of large files (or parts of them) streamed at once; 0: as many as workers',
     test: 'pipeline settings reach the stages they are named for',
   },
   codec: {
@@ -142,7 +142,7 @@ export const TUNING_ROWS = {
     choices: ['zstd', 'none', 'zlib', 'snappy'],
     refused: {
       bzip: 'zstd is smaller and faster',
-      lzma: 'zstd with a CompressLevel up to 19 comes near to it, and is read much faster',
+      lzma: 'zstd with a CompressLevel of up to 19 is nearly as small, and much faster to read',
     },
     default: 'zstd',
     tools: ['tardis'],
@@ -173,7 +173,7 @@ export const TUNING_ROWS = {
     flags: '--change-level <n>',
     clientKey: 'ChangeLevel',
     isTuning: true,
-    help: 'level for what changed since the last backup, if that is more than CompressLevel',
+    help: 'compression level for what changed since the last backup, if higher than CompressLevel',
     test: 'changes are compressed at ChangeLevel in frames of ChangeFrameSize, up to ChangeSize',
   },
   changeFrameBytes: {
@@ -185,7 +185,7 @@ export const TUNING_ROWS = {
     flags: '--change-frame-size <size>',
     clientKey: 'ChangeFrameSize',
     isTuning: true,
-    help: 'bytes of changes compressed together at most, if that is more than FrameSize; files up to a quarter of it share frames',
+    help: 'maximum bytes of changes compressed together, if more than FrameSize; files up to a quarter of it share frames',
     test: 'changes are compressed at ChangeLevel in frames of ChangeFrameSize, up to ChangeSize',
   },
   changeBytes: {
@@ -197,7 +197,7 @@ export const TUNING_ROWS = {
     flags: '--change-size <size>',
     clientKey: 'ChangeSize',
     isTuning: true,
-    help: 'so many bytes of a backup that is not the first are compressed like this; what is more, as in a first one',
+    help: 'compress this many bytes of a later backup in this way, and the rest as in a first backup',
     test: 'changes are compressed at ChangeLevel in frames of ChangeFrameSize, up to ChangeSize',
   },
   compressMinBytes: {
@@ -209,7 +209,7 @@ export const TUNING_ROWS = {
     flags: '--compress-min <size>',
     clientKey: 'CompressMin',
     isTuning: true,
-    help: 'files smaller than this are stored as they are',
+    help: 'store files smaller than this uncompressed',
     test: 'files below CompressMin are stored as they are',
   },
   noCompress: {
@@ -219,7 +219,7 @@ export const TUNING_ROWS = {
     flags: '--nocompress <type>',
     clientKey: 'NoCompress',
     isTuning: true,
-    help: 'MIME types (video/mp4, image/*) or endings (.iso) to store as they are, besides known ones',
+    help: 'MIME types (video/mp4, image/*) or endings (.iso) to store uncompressed, besides known ones',
     test: 'types of NoCompress and NoCompressFile are stored as they are',
   },
   noCompressFile: {
@@ -241,7 +241,7 @@ export const TUNING_ROWS = {
     flags: '--checksum-content <size>',
     clientKey: 'ChecksumContent',
     isTuning: true,
-    help: 'larger files are always hashed before they are sent; 0: only where a copy is likely',
+    help: 'hash files larger than this before sending them; 0: only if a copy is likely',
     test: 'a file above ChecksumContent is hashed first, and only its new parts are sent',
   },
   bandwidthLimit: {
@@ -250,13 +250,13 @@ export const TUNING_ROWS = {
     flags: '--bandwidth-limit <rate>',
     clientKey: 'BandwidthLimit',
     isTuning: true,
-    help: 'bytes to send in a second at most: 1M, or 08:00-18:00=500K,*=5M by time of day (none: no limit)',
+    help: 'maximum bytes to send per second: 1M, or 08:00-18:00=500K,*=5M by time of day (none: no limit)',
     test: 'BandwidthLimit holds back what is sent',
   },
   compressMessages: {
     type: 'choice',
     choices: ['none', 'snappy'],
-    refused: { zlib: 'snappy is faster', 'zlib-stream': 'each message stands for itself: snappy' },
+    refused: { zlib: 'snappy is faster', 'zlib-stream': 'messages are compressed singly: snappy' },
     default: 'none',
     tools: ['tardis'],
     flags: '--compress-msgs <codec>',

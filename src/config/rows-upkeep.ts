@@ -1,10 +1,10 @@
-/** Settings of what removes sets, and clears up what nothing needs. */
+/** Settings of deleting sets and of garbage collection. */
 import type { SettingTable } from './row.js';
 import { MARKING } from './tools.js';
 
 const HOUR_SECONDS = 3600;
 const YEAR_SECONDS = 366 * 24 * HOUR_SECONDS;
-/** Timers of Node.js take no more than 24.8 days. */
+/** Node.js timers are limited to 24.8 days. */
 const MOST_INTERVAL_SECONDS = 24 * 24 * HOUR_SECONDS;
 
 export const UPKEEP_ROWS = {
@@ -21,7 +21,7 @@ export const UPKEEP_ROWS = {
     default: false,
     tools: ['sonic delete', 'sonic purge', 'sonic forget-path'],
     flags: '--yes',
-    help: 'delete without a question; needed where there is no terminal',
+    help: 'delete without asking; needed if there is no terminal',
     test: 'sets are deleted by number, name and range, after a question',
   },
   rehearse: {
@@ -37,7 +37,7 @@ export const UPKEEP_ROWS = {
       ...MARKING,
     ],
     flags: '-n, --dry-run',
-    help: 'only tell what would be done',
+    help: 'only show what would be done',
     test: 'with --dry-run it is told what would be done, and nothing is',
   },
   clearUp: {
@@ -46,7 +46,7 @@ export const UPKEEP_ROWS = {
     tools: ['sonic delete', 'sonic purge'],
     flags: '--clear-up',
     negatable: true,
-    help: 'free what the sets alone held, at once; without it, and through a server, that is done later',
+    help: 'free at once the space that only these sets used; without it, and through a server, that is done later',
     test: 'what deleted sets held is freed at once, or later by sonic orphans',
   },
   removeAfterSeconds: {
@@ -56,7 +56,7 @@ export const UPKEEP_ROWS = {
     default: HOUR_SECONDS,
     tools: ['tardisd'],
     serverKey: 'RemoveAfter',
-    help: 'seconds that packs which were written anew stay, for who is reading them',
+    help: 'seconds to keep packs that were rewritten, for clients that still read them',
     test: 'a server clears clients up after their sessions, and deletes after RemoveAfter',
   },
   upkeepSeconds: {
@@ -66,7 +66,7 @@ export const UPKEEP_ROWS = {
     default: HOUR_SECONDS,
     tools: ['tardisd'],
     serverKey: 'UpkeepInterval',
-    help: 'seconds between two rounds over all clients to free what nothing needs; also done after each session; 0: never',
+    help: 'seconds between two garbage collections of all clients; also done after each session; 0: never',
     test: 'a server clears clients up after their sessions, and deletes after RemoveAfter',
   },
   earlyPurgeBytes: {
@@ -76,7 +76,7 @@ export const UPKEEP_ROWS = {
     default: 0,
     tools: ['tardisd'],
     serverKey: 'EarlyPurgeBelow',
-    help: 'with less free space than this after a session, expendable sets of its client go, the oldest first; 0: none',
+    help: 'if less space than this is free after a session, delete expendable sets of its client, oldest first; 0: never',
     test: 'expendable sets of the client that has grown go early, and no others',
   },
   leastAgeSeconds: {
@@ -86,7 +86,7 @@ export const UPKEEP_ROWS = {
     default: 24 * HOUR_SECONDS,
     tools: ['tardisd'],
     serverKey: 'LeastAge',
-    help: 'seconds that the server keeps a set in any case; whoever deletes over the network cannot shorten it',
+    help: 'seconds for which the server keeps every set; a deletion over the network cannot shorten them',
     test: 'over the network no set goes before LeastAge',
   },
   forgetAfterSeconds: {
@@ -96,7 +96,7 @@ export const UPKEEP_ROWS = {
     default: 7 * 24 * HOUR_SECONDS,
     tools: ['tardisd'],
     serverKey: 'ForgetAfter',
-    help: 'seconds in which it can be taken back that a path is to be forgotten; who asks for it over the network cannot shorten them',
+    help: 'seconds during which a request to forget a path can be undone; a request over the network cannot shorten them',
     test: 'over the network no path is forgotten before ForgetAfter',
   },
   wastePercent: {
@@ -107,7 +107,7 @@ export const UPKEEP_ROWS = {
     tools: ['tardisd', 'sonic delete', 'sonic purge', 'sonic orphans'],
     flags: '--waste <percent>',
     serverKey: 'CompactPercent',
-    help: 'a pack of which so much is not needed is written anew',
+    help: 'rewrite a pack if this percentage of it is not needed',
     test: 'a pack is written anew when CompactPercent of it is not needed',
   },
 } as const satisfies SettingTable;

@@ -1,4 +1,4 @@
-/** Settings of the server's eye on its clients and itself: who is overdue, figures, profiles. */
+/** Settings of the server's monitoring: alerts for overdue clients, metrics, profiles. */
 import type { SettingTable } from './row.js';
 
 const DAY_SECONDS = 86_400;
@@ -9,10 +9,10 @@ export const WATCH_ROWS = {
     min: 0,
     max: 999_999_999,
     default: 0,
-    tools: ['tardisd'],
+    tools: ['tardisd', 'sonic clients'],
     flags: '--overdue-after <seconds>',
     serverKey: 'OverdueAfter',
-    help: 'seconds since the end of its newest complete set after which a client is overdue; 0: never',
+    help: 'a client is overdue this many seconds after the end of its newest complete set; 0: never',
     test: 'a client is overdue by OverdueAfter, or OverdueFor, and that is told once',
   },
   overdueFor: {
@@ -21,7 +21,7 @@ export const WATCH_ROWS = {
     tools: ['tardisd'],
     flags: '--overdue-for <client=seconds>',
     serverKey: 'OverdueFor',
-    help: 'the same for single clients, as client=seconds; may be given again',
+    help: 'the same for single clients, as client=seconds; may be repeated',
     test: 'a client is overdue by OverdueAfter, or OverdueFor, and that is told once',
   },
   hookOverdue: {
@@ -29,7 +29,7 @@ export const WATCH_ROWS = {
     tools: ['tardisd'],
     flags: '--hook-overdue <command>',
     serverKey: 'HookOverdue',
-    help: 'command run for each client that has become overdue',
+    help: 'command to run for each client that has become overdue',
     test: 'a client is overdue by OverdueAfter, or OverdueFor, and that is told once',
   },
   watchSeconds: {
@@ -39,7 +39,7 @@ export const WATCH_ROWS = {
     default: 300,
     tools: ['tardisd'],
     serverKey: 'WatchInterval',
-    help: 'seconds between two looks at all clients, for who is overdue and for the figures',
+    help: 'seconds between two checks of all clients, for overdue clients and for metrics',
     test: 'all clients are looked at every WatchInterval',
   },
   metricsFile: {
@@ -47,7 +47,7 @@ export const WATCH_ROWS = {
     tools: ['tardisd'],
     flags: '--metrics-file <file>',
     serverKey: 'MetricsFile',
-    help: 'write figures there, as OpenMetrics, for a collector of text files (its name should end in .prom)',
+    help: 'write metrics to this file, in OpenMetrics format, for a textfile collector (its name should end in .prom)',
     test: 'MetricsFile and MetricsPort give out the figures of clients and server',
   },
   metricsPort: {
@@ -57,7 +57,7 @@ export const WATCH_ROWS = {
     tools: ['tardisd'],
     flags: '--metrics-port <n>',
     serverKey: 'MetricsPort',
-    help: 'give out the same by HTTP at /metrics on this port; 0: one that is free',
+    help: 'serve the same metrics over HTTP at /metrics on this port; 0: any free port',
     test: 'MetricsFile and MetricsPort give out the figures of clients and server',
   },
   metricsAddress: {
@@ -66,7 +66,7 @@ export const WATCH_ROWS = {
     tools: ['tardisd'],
     flags: '--metrics-address <ip>',
     serverKey: 'MetricsAddress',
-    help: 'address of this machine for MetricsPort; whoever reaches it reads names and figures of all clients',
+    help: 'address of this machine for MetricsPort; anyone who can connect to it can read names and metrics of all clients',
     test: 'MetricsFile and MetricsPort give out the figures of clients and server',
   },
   profileSessions: {
@@ -75,7 +75,7 @@ export const WATCH_ROWS = {
     tools: ['tardisd'],
     flags: '--profile-sessions',
     serverKey: 'Profile',
-    help: 'write where the time of each session goes into .profiles of the store (for the tools of Chrome and editors)',
+    help: 'write a profile of each session, with where its time goes, to .profiles in the store (for the tools of Chrome and editors)',
     test: 'Profile writes where the time of each session goes, and ProfilesKept how many stay',
   },
   profilesKept: {
@@ -85,7 +85,7 @@ export const WATCH_ROWS = {
     default: 20,
     tools: ['tardisd'],
     serverKey: 'ProfilesKept',
-    help: 'profiles of so many sessions stay, the newest ones',
+    help: 'number of session profiles to keep, newest first',
     test: 'Profile writes where the time of each session goes, and ProfilesKept how many stay',
   },
 } as const satisfies SettingTable;

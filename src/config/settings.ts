@@ -1,4 +1,4 @@
-/** The table of all settings, joined from its parts, and the types that follow from it. */
+/** The table of all settings, joined from its parts, and the types derived from it. */
 import type { SettingRow, SettingTable, ValueOf } from './row.js';
 import type { Tool } from './tools.js';
 import { CHECK_ROWS } from './rows-check.js';
@@ -48,33 +48,33 @@ export const SETTINGS = {
 type Table = typeof SETTINGS;
 export type SettingName = keyof Table;
 
-/** The settings of a tool, typed by the rows. */
+/** The settings of a tool, with the types of the rows. */
 export type Settings<T extends Tool> = {
   readonly [K in SettingName as T extends Table[K]['tools'][number] ? K : never]: ValueOf<Table[K]>;
 };
 
-/** The rows of a tool, by name. */
+/** Returns the rows of a tool, by name. */
 export function rowsOf(tool: Tool): [name: string, row: SettingRow][] {
   const table: SettingTable = SETTINGS;
   return Object.entries(table).filter(([, row]) => row.tools.includes(tool));
 }
 
-/** The heading a setting stands under in --help. */
+/** Returns the heading of a setting in --help. */
 export function headingOf(name: string): string {
-  if (name in EXCLUDE_ROWS) return 'What to leave out:';
+  if (name in EXCLUDE_ROWS) return 'Exclude rules:';
   if (name in FILTER_ROWS) return 'Filters:';
-  if (name in HOOK_ROWS) return 'What is run and told:';
-  if (name in WATCH_ROWS) return 'Who is overdue, and figures:';
-  if (name in LOGIN_ROWS) return 'Passwords and the way to the server:';
+  if (name in HOOK_ROWS) return 'Hooks and notifications:';
+  if (name in WATCH_ROWS) return 'Monitoring:';
+  if (name in LOGIN_ROWS) return 'Passwords and connection:';
   return name in TUNING_ROWS ? 'Tuning:' : 'Options:';
 }
 
-/** All rows, by name. */
+/** Returns all rows, by name. */
 export function allRows(): [name: string, row: SettingRow][] {
   return Object.entries<SettingRow>(SETTINGS);
 }
 
-/** The default of a setting that is a plain value, for who has no settings at hand. */
+/** Returns the default of a setting if it is a plain value, for callers without resolved settings. */
 export function defaultOf<K extends SettingName>(
   name: K,
 ): Table[K] extends { default: infer D } ? D : undefined {

@@ -1,10 +1,10 @@
-/** Sizes as text. */
+/** Parses and formats sizes. */
 import { TardisError } from '../errors/index.js';
 import { shownText } from './shown.js';
 
 const UNITS = ['', 'K', 'M', 'G', 'T'];
 
-/** A number of bytes with an optional unit K, M, G or T (powers of 1024). Throws CONFIG_INVALID. */
+/** Parses a number of bytes with an optional unit K, M, G or T (powers of 1024). Throws CONFIG_INVALID. */
 export function parseSize(text: string, where: string): number {
   const match = /^(\d{1,15})\s*([kmgt]?)i?b?$/i.exec(text.trim());
   if (match === null) {
@@ -17,7 +17,7 @@ export function parseSize(text: string, where: string): number {
   return Number(match[1]) * 1024 ** UNITS.indexOf(match[2]!.toUpperCase());
 }
 
-/** As `parseSize` reads it, with the largest unit that leaves a whole number. */
+/** Formats a size for `parseSize`, with the largest unit that leaves a whole number. */
 export function formatSize(bytes: number): string {
   let unit = 0;
   let count = bytes;

@@ -1,6 +1,6 @@
-/** The commands, and the groups of them that share settings. A row names a group, or single commands. */
+/** The commands, and the groups of them that share settings. A row names a group or single commands. */
 
-/** What is said of sets. */
+/** Commands that change the marks of sets. */
 export const MARKING = [
   'sonic tag',
   'sonic lock',
@@ -9,11 +9,12 @@ export const MARKING = [
   'sonic expendable',
 ] as const;
 
-/** What reads of a client's history, and writes nothing. */
+/** Commands that read a client's history and write nothing. */
 export const REPORTING = ['sonic files', 'sonic info', 'sonic stats', 'sonic getconfig'] as const;
 
 export const SONIC = [
   'sonic create',
+  'sonic clients',
   'sonic list',
   'sonic rebuild',
   'sonic check',
@@ -35,18 +36,31 @@ export const SONIC = [
   ...MARKING,
 ] as const;
 
-/** Who reads from a store or from a server. */
+/** Commands that create a key record or replace one, for example for a new password. */
+export const KEY_MAKERS = [
+  'tardis',
+  'sonic create',
+  'sonic setpass',
+  'sonic chpass',
+  'sonic rekey',
+  'sonic encrypt',
+  'sonic forget-path',
+  'sonic account',
+] as const;
+
+/** Commands that read from a store or from a server. */
 export const READERS = ['regenerate', 'lstardis', 'tardiff'] as const;
-/** All that read a store as a directory. */
+/** Commands that read a store as a directory. */
 export const USER_TOOLS = [...READERS, ...SONIC] as const;
-/** All that read the client's configuration file. */
+/** Commands that read the client's configuration file. */
 export const CLIENT_TOOLS = ['tardis', ...USER_TOOLS] as const;
-/** Every command, and every sub-command of `sonic`, chooses its settings by this name. */
+/** All commands, and all sub-commands of `sonic`. A command finds its settings by this name. */
 export const TOOLS = ['tardis', 'tardisd', ...USER_TOOLS] as const;
 export type Tool = (typeof TOOLS)[number];
 
-/** Those of sonic that show sets of a client or change them, in a store or through a server. */
+/** Commands of sonic that show or change sets of a client, in a store or through a server. */
 const SET_TOOLS = [
+  'sonic clients',
   'sonic list',
   'sonic check',
   'sonic delete',
@@ -58,7 +72,7 @@ const SET_TOOLS = [
   'sonic setconfig',
   ...MARKING,
 ] as const satisfies readonly Tool[];
-/** Those of sonic that go through a server, too. */
+/** Commands of sonic that can also work through a server. */
 export const REMOTE_SONIC = [
   'sonic create',
   'sonic setpass',
@@ -67,21 +81,21 @@ export const REMOTE_SONIC = [
   'sonic keys',
   ...SET_TOOLS,
 ] as const satisfies readonly Tool[];
-/** All that connect to a server. */
+/** Commands that connect to a server. */
 export const CONNECTING = [
   'tardis',
   ...READERS,
   ...REMOTE_SONIC,
 ] as const satisfies readonly Tool[];
-/** Both ends of a connection. */
+/** The commands at both ends of a connection. */
 export const BOTH_ENDS = ['tardisd', ...CONNECTING] as const satisfies readonly Tool[];
-/** What an account of a client may do, if it has the right. */
+/** Commands that an account of a client may use, if it has the right. */
 export const ACCOUNT_TOOLS = [
   'tardis',
   ...READERS,
   ...SET_TOOLS,
 ] as const satisfies readonly Tool[];
-/** All that open a client which may have a password. */
+/** Commands that open a client which may have a password. */
 export const PASSWORD_TOOLS = [
   ...CONNECTING,
   'sonic rebuild',
@@ -89,7 +103,7 @@ export const PASSWORD_TOOLS = [
   'sonic encrypt',
   'sonic account',
 ] as const satisfies readonly Tool[];
-/** All that read or write keys. */
+/** Commands that read or write keys. */
 export const KEYS_TOOLS = [
   ...ACCOUNT_TOOLS,
   'sonic create',

@@ -1,30 +1,36 @@
-/** Turning the text of an option, variable or key into a value, and back, with one kind of error. */
+/** Converts the text of an option, variable or key into a value and back. All errors are CONFIG_INVALID. */
 import { TardisError } from '../errors/index.js';
 import { byteText, hasStrayBytes, textBytes } from '../system/index.js';
 import { mustBe } from './invalid.js';
 import type { ValueSpec } from './row.js';
 import { parseRates } from './rates.js';
 import { formatSize, parseSize } from './sizes.js';
-import { splitWords } from './words.js';
+import { splitList, splitWords } from './words.js';
 
 export type Value = string | number | boolean | Buffer | readonly string[] | readonly Buffer[];
 
 const TRUE = new Set(['1', 'yes', 'true', 'on']);
 const FALSE = new Set(['0', 'no', 'false', 'off']);
 
-/** Parses byte text by its spec. `where` names the option or key. Throws CONFIG_INVALID. */
+/** True for a word that means no. */
+export function isNo(text: string): boolean {
+  return FALSE.has(text.trim().toLowerCase());
+}
+
+/** Parses byte text according to its spec. `where` names the option or key in errors. Throws CONFIG_INVALID. */
 export function parseValue(text: string, spec: ValueSpec, where: string): Value {
   const trimmed = text.trim();
   switch (spec.type) {
     case 'path':
       return pathBytes(text, where);
     case 'paths':
-      return splitWords(text, where).map((word) => pathBytes(word, where));
+      return splitList(text, where).map((word) => pathBytes(word, where));
     case 'texts':
+      return splitList(utf8(text, where), where);
     case 'command':
       return splitWords(utf8(text, where), where);
     case 'text':
-      return utf8(text, where); // to the last blank: it may be a path
+      return utf8(text, where); // not trimmed: it may be a path
     case 'name':
       if (/^\.{0,2}$|[/\0]/.test(text)) throw mustBe(where, text, 'a file name');
       return utf8(text, where);
@@ -56,8 +62,8 @@ export function parseValue(text: string, spec: ValueSpec, where: string): Value 
 }
 
 /**
- * The value of options: of a list all the texts, each as it is; of anything else the last one.
- * Throws CONFIG_INVALID.
+ * Returns the value of an option that may be repeated: all texts of a list, unchanged, or the last text of
+ * any other type. Throws CONFIG_INVALID.
  */
 export function parseGiven(texts: readonly string[], spec: ValueSpec, where: string): Value {
   if (spec.type === 'paths') return texts.map((text) => pathBytes(text, where));
@@ -65,7 +71,7 @@ export function parseGiven(texts: readonly string[], spec: ValueSpec, where: str
   return parseValue(texts.at(-1) ?? '', spec, where);
 }
 
-/** A value as it could be written in a file (byte text). */
+/** Formats a value as it would be written in a file (byte text). */
 export function formatValue(value: Value, spec: ValueSpec): string {
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   if (typeof value === 'string') return value;
@@ -77,9 +83,9 @@ export function formatValue(value: Value, spec: ValueSpec): string {
   return value.map((item) => quoted(typeof item === 'string' ? item : byteText(item))).join(' ');
 }
 
-/** As `splitWords` reads it. */
+/** Quotes a word for `splitList` and `splitWords`. */
 function quoted(word: string): string {
-  return /^[^\s'"\\#]+$/.test(word) ? word : `"${word.replaceAll(/["\\]/g, '\\$&')}"`;
+  return /^[^\s,'"\\#]+$/.test(word) ? word : `"${word.replaceAll(/["\\]/g, '\\$&')}"`;
 }
 
 function oneOf(spec: ValueSpec, given: string): string {

@@ -1,15 +1,33 @@
-/** Lists and commands as a shell reads them: words between blanks, quotes, backslashes. No expansion. */
+/** Splits lists and commands like a shell: words between blanks, quotes, backslashes. There is no expansion. */
 import { TardisError } from '../errors/index.js';
 
-/** Most words of one text. */
+/** Maximum number of words in one text. */
 export const MAX_WORDS = 65_536;
 
 /**
- * The words of a text. `'…'` is taken as it is, in `"…"` and outside a backslash takes the next
- * character as it is; with `comments`, a word that begins with `#` ends its line. `where` names the
- * place in errors: an open quote or too many words give CONFIG_INVALID.
+ * Returns the words of a text. `'…'` is literal; in `"…"` and outside of quotes, a backslash makes the next
+ * character literal. With `comments`, a word that begins with `#` starts a comment up to the end of the line.
+ * `where` names the place in errors. Throws CONFIG_INVALID for an open quote or too many words.
  */
 export function splitWords(text: string, where: string, comments = false): string[] {
+  return split(text, where, { comments, isBetween: (character) => /\s/.test(character) });
+}
+
+/** Returns the items of a list in a file: words separated by unquoted blanks or commas. Throws CONFIG_INVALID. */
+export function splitList(text: string, where: string): string[] {
+  return split(text, where, {
+    comments: false,
+    isBetween: (character) => character === ',' || /\s/.test(character),
+  });
+}
+
+interface Style {
+  readonly comments: boolean;
+  /** True for a character that separates words. */
+  readonly isBetween: (character: string) => boolean;
+}
+
+function split(text: string, where: string, { comments, isBetween }: Style): string[] {
   const words: string[] = [];
   let word: string | undefined;
   let quote = '';
@@ -24,7 +42,7 @@ export function splitWords(text: string, where: string, comments = false): strin
     else if (character === '"' || character === "'") {
       quote = character;
       word ??= '';
-    } else if (/\s/.test(character)) {
+    } else if (isBetween(character)) {
       if (word !== undefined) push(words, word, where);
       word = undefined;
     } else if (comments && character === '#' && word === undefined) {

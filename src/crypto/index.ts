@@ -17,12 +17,23 @@ export {
   type LoginContext,
   ServerLogin,
 } from './login.js';
-export { meetKeys, type Remembered, SealMemory } from './seal-memory.js';
+export {
+  compareKeys,
+  meetKeys,
+  type MeetOptions,
+  noteKeys,
+  type Remembered,
+  SealMemory,
+} from './seal-memory.js';
 export * from './srp.js';
 export { passwordStrength, type Strength } from './strength.js';
 export {
+  MAX_STRETCH_BYTES,
+  MIN_STRETCH_BYTES,
   normalPassword,
   STRETCH,
+  stretchBytes,
+  stretchOf,
   type StretchedPassword,
   stretchPassword,
   type StretchParameters,

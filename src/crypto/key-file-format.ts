@@ -1,38 +1,44 @@
 /**
- * The text of a key file: key records with their wrapped keys, a section for each client, which others'
- * changes leave as it is, to the byte. docs/formats.md, "Key files". Texts are latin1, so that bytes stay.
+ * Reads and writes the text of a key file: a section for each client, with its key records and their wrapped keys. A
+ * change to one section leaves the others as they are, byte for byte. See docs/formats.md, "Key files". Texts are
+ * decoded as latin1, so that any bytes survive.
  */
+import { createHash } from 'node:crypto';
 import { TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import { type KeyRecord, parseKeyRecord } from './key-record.js';
+import { slipIn, type TypedLine } from './typed-slips.js';
 
 export const MAX_KEY_FILE_BYTES: number = 1 << 20;
 const MAX_SECTIONS = 1024;
-/** A change has two for a moment. */
+/** Bound on the records of a section. A section has two for a moment, while a key record is replaced. */
 const MAX_RECORDS = 4;
 const FIRST_LINE = '# tardis key file 1';
 const HEAD = `${FIRST_LINE}
-# The keys of backups, wrapped by their passwords. If it is lost, nobody can read those backups any more.
+# The keys of backups, wrapped by their passwords. If they are lost,
+# nobody can read those backups any more.
 
 `;
-const LINE_CHARS = 76;
+const LINE_CHARS = 64;
 const MAX_SHOWN_CHARS = 80;
 
-const SECTION = /^\[([^\]]*)\]\s*$/;
-const KEYS = /^keys\s*=\s*([0-9a-f]{32})\s*$/;
-const RECORD = /^record\s+(\d{1,10})\s*$/;
-const ARMOUR = /^[ \t]+([A-Za-z0-9+/]+={0,2})\s*$/;
+/** These patterns accept more or fewer blanks before a line, since a person may have typed it from paper. */
+const SECTION = /^[ \t]*\[([^\]]*)\]\s*$/;
+const KEYS = /^[ \t]*keys\s*=\s*([0-9a-f]{32})\s*$/;
+const RECORD = /^[ \t]*record\s+(\d{1,10})\s*$/;
+const ARMOUR = /^[ \t]*([A-Za-z0-9+/]+={0,2})(?:\s+#([0-9a-f]{4}))?\s*$/;
+const SUM_DIGITS = 4;
 
 interface Section {
-  /** What the client was called when it was written. */
+  /** Name of the client when the section was written. */
   readonly name: string;
-  /** Undefined where it says none, being damaged. */
+  /** Undefined if the section has no id, or more than one; the section is then damaged. */
   readonly keysetId: string | undefined;
   readonly text: string;
 }
 
 export class KeyFileText {
-  /** How the file is called in errors. */
+  /** Name of the file in error messages. */
   private readonly file: string;
   private readonly head: string;
   private readonly sections: readonly Section[];
@@ -44,24 +50,24 @@ export class KeyFileText {
   }
 
   /**
-   * Takes an empty file for one without sections; `file` is its name in errors. Throws KEY_FILE_INVALID
-   * for what is no key file.
+   * Parses a key file; `file` is its name in errors. An empty file has no sections. Throws KEY_FILE_INVALID if
+   * `bytes` are not a key file.
    */
   static parse(bytes: Uint8Array, file: string): KeyFileText {
     if (bytes.length === 0) return new KeyFileText(file, HEAD, []);
     if (bytes.length > MAX_KEY_FILE_BYTES) throw invalid(file, 'is too large for a key file');
     const text = Buffer.from(bytes).toString('latin1');
-    if (text.includes('\0')) throw invalid(file, 'is no text');
-    const [head = '', ...sections] = text.split(/^(?=\[)/m);
-    const first = /^[^\r\n]*/.exec(head)?.[0].trimEnd();
+    if (text.includes('\0')) throw invalid(file, 'is not a text file');
+    const [head = '', ...sections] = text.split(/^(?=[ \t]*\[)/m);
+    const first = head.trimStart().split('\n', 1)[0]!.trimEnd();
     if (first !== FIRST_LINE) throw invalid(file, `does not begin with "${FIRST_LINE}"`);
     if (sections.length > MAX_SECTIONS) throw invalid(file, 'has too many sections');
     return new KeyFileText(file, head, sections.map(sectionOf));
   }
 
   /**
-   * The records of some keys, oldest first; none if they are not there. Throws KEY_FILE_INVALID for a
-   * section that is damaged.
+   * Returns the records of a key set, oldest first; none if the file has no section for it. Throws KEY_FILE_INVALID
+   * if the section is damaged or occurs twice.
    */
   find(keysetId: Buffer): KeyRecord[] {
     const id = keysetId.toString('hex');
@@ -70,23 +76,35 @@ export class KeyFileText {
     if (section === undefined) return [];
     const refuse = (why: string): TardisError =>
       invalid(this.file, `has a section [${shown(section.name)}] ${why}`);
-    if (found.length > 1) throw refuse('that is there twice');
+    if (found.length > 1) throw refuse('twice');
     return recordsIn(section, id, refuse);
   }
 
-  /** Why the keys of a client are not found, in words. */
+  /**
+   * Returns the newest record in the section of a client, for a store that has lost its own records. If no section
+   * has that name, a file with only one section matches any client. Returns undefined if no section matches, or
+   * several do. Throws KEY_FILE_INVALID if the section is damaged.
+   */
+  newestOf(client: string): KeyRecord | undefined {
+    const named = this.sections.filter(({ name }) => name === client);
+    const found = named.length === 0 ? this.sections : named;
+    const id = found.length === 1 ? found[0]!.keysetId : undefined;
+    return id === undefined ? undefined : this.find(Buffer.from(id, 'hex')).at(-1);
+  }
+
+  /** Returns the reason why the keys of a client are not found, as a phrase for a message. */
   lack(client: string): string {
     const named = this.sections.filter(({ name }) => name === client);
     if (named.length === 0) return `has no section of "${client}"`;
     if (named.some(({ keysetId }) => keysetId === undefined)) {
       return `has a damaged section [${client}]`;
     }
-    return `has a section [${client}] of other keys: of another store, or of a client that was made anew`;
+    return `has a section [${client}] with other keys: from another store, from a client that was created again, or from before \`sonic rekey\`, \`sonic forget-path\` or \`sonic encrypt\``;
   }
 
   /**
-   * The file with these records as all that there is of their keys, in the place of the old section or at
-   * the end. Throws KEY_FILE_INVALID when it becomes too large, or has a damaged section of the same keys.
+   * Returns the file with these records as the only ones of their key set. They replace the old section, or are
+   * appended. Throws KEY_FILE_INVALID if the file would become too large, or if the old section is damaged.
    */
   with(client: string, records: readonly [KeyRecord, ...KeyRecord[]]): Buffer {
     const id = records[0].keysetId.toString('hex');
@@ -98,7 +116,7 @@ export class KeyFileText {
     return this.joined(texts);
   }
 
-  /** The file without the section of some keys. */
+  /** Returns the file without the section of a key set. */
   without(keysetId: Buffer): Buffer {
     const id = keysetId.toString('hex');
     return this.joined(this.sections.flatMap((old) => (old.keysetId === id ? [] : [old.text])));
@@ -106,7 +124,7 @@ export class KeyFileText {
 
   private joined(texts: readonly string[]): Buffer {
     const whole = [this.head, ...texts].reduce((before, text) => {
-      const isOpen = before.length > 0 && !before.endsWith('\n'); // an editor left out the last line end
+      const isOpen = before.length > 0 && !before.endsWith('\n'); // an editor dropped the last newline
       return `${before}${isOpen ? '\n' : ''}${text}`;
     }, '');
     if (whole.length > MAX_KEY_FILE_BYTES) throw invalid(this.file, 'would become too large');
@@ -114,7 +132,7 @@ export class KeyFileText {
   }
 }
 
-/** A key file with one record and nothing else. */
+/** Returns a key file that contains one record only. */
 export function keyFileText(client: string, record: KeyRecord): Buffer {
   return KeyFileText.parse(Buffer.alloc(0), client).with(client, [record]);
 }
@@ -126,38 +144,50 @@ function sectionOf(text: string): Section {
   return { name, keysetId: ids.length === 1 ? ids[0] : undefined, text };
 }
 
-/** Every line of a section means something, or is empty or a comment. */
+/**
+ * Parses the records of a section. Refuses every line that is not a record, a part of one, an id, a comment or
+ * empty.
+ */
 function recordsIn(
   { text }: Section,
   keysetId: string,
   refuse: (why: string) => TardisError,
 ): KeyRecord[] {
-  const found: { number: number; base64: string }[] = [];
+  const found: { number: number; base64: string; lines: TypedLine[] }[] = [];
   for (const line of text.split(/\r?\n/).slice(1)) {
     if (/^\s*(#|$)/.test(line) || KEYS.test(line)) continue;
     const number = RECORD.exec(line)?.[1];
-    const armour = ARMOUR.exec(line)?.[1];
+    const [, armour, sum] = ARMOUR.exec(line) ?? [];
     const last = found.at(-1);
-    if (number !== undefined) found.push({ number: Number(number), base64: '' });
-    else if (armour !== undefined && last !== undefined) last.base64 += armour;
-    else throw refuse('with a line that has no place in it');
+    if (number !== undefined) found.push({ number: Number(number), base64: '', lines: [] });
+    else if (armour === undefined || last === undefined) {
+      throw refuse(`with an unexpected line: "${shown(line.trim())}"`);
+    } else if (sum !== undefined && sum !== sumOf(last.base64, armour)) {
+      throw refuse(`with a line that does not match its checksum #${sum}: "${shown(armour)}"`);
+    } else {
+      last.lines.push({ base64: armour, hasSum: sum !== undefined });
+      last.base64 += armour;
+    }
   }
   if (found.length === 0 || found.length > MAX_RECORDS) {
     throw refuse(`with ${found.length} key records`);
   }
-  const records = found.map(({ number, base64 }) => {
+  const records = found.map(({ number, base64, lines }) => {
     const record = recordOf(base64);
-    const isRight =
-      record?.hasKeys === true &&
-      record.number === number &&
-      record.keysetId.toString('hex') === keysetId;
+    if (record === undefined) {
+      const slip = slipIn(lines, LINE_CHARS, shown);
+      throw refuse(`whose key record ${number} is damaged${slip === undefined ? '' : `: ${slip}`}`);
+    }
+    if (record.number !== number)
+      throw refuse(`with a line "record ${number}" that should be "record ${record.number}"`);
+    const isRight = record.hasKeys && record.keysetId.toString('hex') === keysetId;
     if (!isRight) throw refuse(`whose key record ${number} is damaged`);
     return record;
   });
   return records.sort((a, b) => a.number - b.number);
 }
 
-/** Undefined for what is damaged. Throws STORE_NEWER for a kind that is not known. */
+/** Decodes one record; undefined if it is damaged. Throws STORE_NEWER if its kind is unknown. */
 function recordOf(base64: string): KeyRecord | undefined {
   const bytes = Buffer.from(base64, 'base64');
   if (bytes.toString('base64') !== base64) return undefined;
@@ -173,9 +203,22 @@ function sectionText(client: string, id: string, records: readonly KeyRecord[]):
   const shownRecords = records.map(({ number, bytes }) => {
     const base64 = bytes.toString('base64');
     const lines = base64.match(new RegExp(`.{1,${LINE_CHARS}}`, 'g')) ?? [];
-    return [`record ${number}`, ...lines.map((line) => `  ${line}`)].join('\n');
+    const summed = lines.map((line, index) => {
+      const before = base64.slice(0, index * LINE_CHARS);
+      return `  ${line} #${sumOf(before, line)}`;
+    });
+    return [`record ${number}`, ...summed].join('\n');
   });
   return `[${client}]\nkeys = ${id}\n${shownRecords.join('\n')}\n\n`;
+}
+
+/**
+ * Checksum of a line together with the length of the record before it. It shows a person who types a sheet which
+ * line is wrong or left out.
+ */
+function sumOf(before: string, line: string): string {
+  const hash = createHash('sha256').update(`${before.length} ${line}`);
+  return hash.digest('hex').slice(0, SUM_DIGITS);
 }
 
 function shown(latin1: string): string {

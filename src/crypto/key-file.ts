@@ -1,6 +1,6 @@
 /**
- * A key file on this machine: finding a client's keys in it, and changing its section. A change is made
- * under a lock, in a new file that takes the place of the old one when it is on the disk.
+ * Reads and changes a key file on this machine. A change is made under a lock: a new file is written, synced, and
+ * renamed over the old one.
  */
 import path from 'node:path';
 import { asTardisError, type ErrorCode, systemCode, TardisError } from '../errors/index.js';
@@ -12,16 +12,17 @@ import {
   readSmallFile,
   realPathOf,
   replaceFile,
+  reportIfExposed,
   type System,
   textBytes,
 } from '../system/index.js';
 import { KeyFileText, MAX_KEY_FILE_BYTES } from './key-file-format.js';
 import { isOfRecord, type KeyRecord, withoutKeys } from './key-record.js';
 
-/** Several may change a file one after another, which takes them milliseconds each. */
+/** Longest wait for the lock. Several processes may change a file in turn, which takes each of them milliseconds. */
 const PATIENCE_MS = 30_000;
 
-/** What is made has the permissions that the file calls give: those for a key file are 0600. */
+/** New files get the permissions that these file calls give: 0600 for a key file. */
 type Calls = Pick<System, 'files' | 'native'>;
 
 export class KeyFile {
@@ -29,37 +30,44 @@ export class KeyFile {
   private readonly given: Buffer;
   private readonly shown: string;
 
-  /** `given`: its path, which may be a link to it. */
+  /** `given` is the path of the key file; it may be a symbolic link. */
   constructor(calls: Calls, given: Buffer) {
     this.calls = calls;
     this.given = given;
     this.shown = displayName(given);
   }
 
-  /** Throws KEY_FILE_INVALID, when it is not there too. */
+  /** Reads the file. Throws KEY_FILE_INVALID, also if the file is missing. */
   read(): KeyFileText {
     return KeyFileText.parse(this.bytesOf(this.given), this.shown);
   }
 
-  /** The records of some keys, oldest first; none if they, or the file, are not there. Throws KEY_FILE_INVALID. */
+  /**
+   * Returns the records of a key set, oldest first; none if the file or its section is missing. Throws
+   * KEY_FILE_INVALID.
+   */
   recordsOf(keysetId: Buffer): KeyRecord[] {
     if (realPathOf(this.given) === undefined) return [];
     return this.read().find(keysetId);
   }
 
-  /** Writes the records of some keys, and no others of the same keys. Throws KEY_FILE_INVALID, KEY_FILE_NOT_WRITTEN, CLIENT_BUSY. */
+  /**
+   * Writes these records in place of all others of the same key set. Throws KEY_FILE_INVALID, KEY_FILE_NOT_WRITTEN,
+   * CLIENT_BUSY.
+   */
   async put(client: string, records: readonly [KeyRecord, ...KeyRecord[]]): Promise<void> {
     await this.change((text) => text.with(client, records));
   }
 
-  /** Takes some keys out. Throws as `put`. */
+  /** Removes the section of a key set. Throws the same errors as `put`. */
   async drop(keysetId: Buffer): Promise<void> {
     await this.change((text) => text.without(keysetId));
   }
 
   /**
-   * The record with the keys of the one that a store shows. Throws KEY_FILE_INVALID when they are not in
-   * the file, KEY_FILE_DIFFERS when it has an older, newer or other record of them.
+   * Returns the record in this file that corresponds to the one the store shows, with its keys. Throws
+   * KEY_FILE_INVALID if the file has no section for the key set, KEY_FILE_DIFFERS if its record is older, newer or
+   * another one.
    */
   recordOf(shown: KeyRecord, client: string): KeyRecord {
     const text = this.read();
@@ -72,9 +80,17 @@ export class KeyFile {
     }
     const what =
       newest === shown.number
-        ? `another key record ${newest} of "${client}" than the store`
-        : `key record ${newest} of "${client}", and the store ${shown.number}`;
+        ? `a key record ${newest} of "${client}" that differs from that of the store`
+        : `key record ${newest} of "${client}", and the store has ${shown.number}`;
     throw new TardisError('KEY_FILE_DIFFERS', `the key file ${this.shown} has ${what}`);
+  }
+
+  /** Returns the newest record of a client whose store has lost its own. Throws KEY_FILE_INVALID. */
+  newestOf(client: string): KeyRecord {
+    const record = this.read().newestOf(client);
+    if (record !== undefined) return record;
+    const what = `does not have exactly one section that can be for "${client}"`;
+    throw new TardisError('KEY_FILE_INVALID', `the key file ${this.shown} ${what}`);
   }
 
   private bytesOf(file: Buffer): Buffer {
@@ -105,27 +121,27 @@ export class KeyFile {
     }
   }
 
-  /** Where it really is: a link to it stays one. */
+  /** Returns the real path of the file. If the given path is a link, its target is replaced and the link stays. */
   private place(): string {
     const { files } = this.calls;
     const real = realPathOf(this.given);
     if (real !== undefined) {
       if (files.status(byteText(real))?.isFile === true) return byteText(real);
-      throw new TardisError('KEY_FILE_INVALID', `${this.shown} is no file`);
+      throw new TardisError('KEY_FILE_INVALID', `${this.shown} is not a file`);
     }
     const given = byteText(this.given);
     if (files.isLink(given)) {
-      throw new TardisError('KEY_FILE_INVALID', `${this.shown} is a link that leads nowhere`);
+      throw new TardisError('KEY_FILE_INVALID', `${this.shown} is a dangling link`);
     }
     const above = realPathOf(textBytes(path.dirname(given)));
     if (above !== undefined) return path.join(byteText(above), path.basename(given));
-    throw new TardisError('KEY_FILE_NOT_WRITTEN', `there is no directory for ${this.shown}`);
+    throw new TardisError('KEY_FILE_NOT_WRITTEN', `the directory of ${this.shown} does not exist`);
   }
 
-  /** The directory is locked, since the file is replaced. */
+  /** Locks the directory rather than the file, since the file itself is replaced. */
   private async lock(directory: string): Promise<number> {
     const { files, native } = this.calls;
-    const fd = files.open(directory, 'read');
+    const fd = files.open(directory, 'directory');
     let isHeld = false;
     try {
       const attempt = (): true | undefined => native.flock(fd, true) || undefined;
@@ -134,7 +150,10 @@ export class KeyFile {
       if (!isHeld) files.close(fd);
     }
     if (isHeld) return fd;
-    throw new TardisError('CLIENT_BUSY', `the directory of ${this.shown} is locked by somebody`);
+    throw new TardisError(
+      'CLIENT_BUSY',
+      `the directory of ${this.shown} is locked by another process`,
+    );
   }
 
   private async replace(file: string, make: (text: KeyFileText) => Buffer): Promise<void> {
@@ -143,16 +162,18 @@ export class KeyFile {
     const before = isThere ? this.bytesOf(textBytes(file)) : Buffer.alloc(0);
     const after = make(KeyFileText.parse(before, this.shown));
     if (after.equals(before)) return;
-    await replaceFile(files, file, after, (fd) => {
+    const prepare = (fd: number): void => {
       if (isThere) inheritOwner(fd, file);
-    });
+    };
+    await replaceFile(files, file, after, { isSecret: true, prepare });
+    reportIfExposed(file, 'the key file', 'with it they can test guesses at the password');
   }
 }
 
 /**
- * The record with the keys of the one that a store shows, from a key file if one is given. Throws
- * KEYS_ELSEWHERE when neither has them, PASSWORD_NOT_SET when a file is given and the store shows no
- * record, and what `KeyFile.recordOf` throws.
+ * Returns the record with its keys: from the key file if one is given, else the one that the store shows. Throws
+ * KEYS_ELSEWHERE if neither has the keys, PASSWORD_NOT_SET if a file is given and the store has no record, and the
+ * errors of `KeyFile.recordOf`.
  */
 export function wholeRecord(
   shown: KeyRecord | undefined,
@@ -161,7 +182,7 @@ export function wholeRecord(
 ): KeyRecord | undefined {
   if (shown === undefined) {
     if (file === undefined) return undefined;
-    const what = `the client "${client}" has no password, and so no keys`;
+    const what = `the client "${client}" has no password, and therefore no keys`;
     throw new TardisError('PASSWORD_NOT_SET', what);
   }
   if (file !== undefined) return file.recordOf(shown, client);
@@ -169,7 +190,7 @@ export function wholeRecord(
   throw new TardisError('KEYS_ELSEWHERE', `the keys of "${client}" are in a key file of its owner`);
 }
 
-/** With these it is said, by a server too, that a client was not made. */
+/** Errors which prove that the client was not created; a server may report them too. */
 const NOT_MADE: ReadonlySet<ErrorCode> = new Set([
   'CLIENT_EXISTS',
   'CLIENT_NAME_INVALID',
@@ -178,8 +199,8 @@ const NOT_MADE: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /**
- * Puts the keys of a new client into the file before `make` makes it, and takes them out again when it was
- * not made. In doubt they stay.
+ * Adds the keys of a new client to the file before `make` creates the client. Removes them if an error proves that
+ * it was not created; on any other error they stay.
  */
 export async function withNewKeys<T>(
   file: KeyFile,
@@ -197,12 +218,12 @@ export async function withNewKeys<T>(
 }
 
 /**
- * Goes from a record to the next one, in the store and in the key file. At each moment the file has the
- * keys that the store's record wants, whichever of the two that is:
+ * Replaces a record by the next one, in the store and in the key file. At each moment the file has the keys for the
+ * record in the store, whichever of the two that is:
  *
- * 1. the file has both records, and is on the disk;
- * 2. the store has the next one, with its keys or without;
- * 3. the file has the next one only, so that an old password opens nothing.
+ * 1. The file gets both records, and is synced.
+ * 2. The store gets the next record, with its keys or without.
+ * 3. The file keeps only the next record, so that an old password opens nothing.
  */
 export async function moveOn(
   file: KeyFile | undefined,

@@ -1,8 +1,8 @@
 /**
- * The key record of a client: its random master keys, wrapped by a key that comes from the password,
- * and the login verifier of that password. The server keeps it and can read neither; a change of
- * password makes a new record around the same keys. Where the keys are in a key file, the server's record
- * ends with the verifier. docs/formats.md has every byte.
+ * The key record of a client: its random master keys, wrapped by a key derived from the password, and the login
+ * verifier of that password. The server stores it and can read neither. A change of password makes a new record
+ * around the same keys. If the keys are in a key file, the server's record ends with the verifier. docs/formats.md
+ * describes every byte.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
@@ -20,38 +20,39 @@ import {
 const MAGIC = Buffer.from('TDK1');
 const VERSION = 1;
 const KDF_SCRYPT = 1;
-/** The 3072-bit group with SHA-256. */
+/** The 3072-bit SRP group with SHA-256. */
 export const LOGIN_GROUP = 1;
-/** The keys are elsewhere: the record ends with the verifier. */
+/** The record ends with the verifier; the keys are in a key file. */
 const CIPHER_NONE = 0;
 const CIPHER_AES_256_GCM = 1;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const KEYSET_ID_BYTES = 16;
+const WRAPPED_SIZE_AT = 76;
 const VERIFIER_AT = 80;
 const WRAPPED_AT = VERIFIER_AT + SRP_BYTES;
 const CRC_BYTES = 4;
 export const MAX_KEY_RECORD_BYTES: number = 64 << 10;
-/** Stands for the client's name in x: its directory may get another name. */
+/** Takes the place of the client's name in x, so that the client's directory can be renamed. */
 const IDENTITY = 'tardis';
 
-/** Where a record says how the keys are wrapped, and whether contents and metadata are encrypted. */
+/** Offsets of the cipher that wraps the keys, and of the flag for encrypted contents and metadata. */
 const CIPHER_AT = 10;
 const ENCRYPTS_AT = 11;
 const NONCE_AT = 32 + SALT_BYTES;
 
-/** What a master key is for. */
+/** Purposes of master keys. */
 export const KeyPurpose = Object.freeze({
   content: 1,
   names: 2,
   digests: 3,
   seals: 4,
-  /** No key: the id of keys that these took the place of, and zeros. */
+  /** Not a key: the id of an earlier key set that this one replaced, padded with zeros. */
   former: 5,
 });
 export type KeyPurposeNumber = (typeof KeyPurpose)[keyof typeof KeyPurpose];
 
-/** What a new client has keys for. */
+/** Purposes of the keys of a new client. */
 const NEW_PURPOSES = [
   KeyPurpose.content,
   KeyPurpose.names,
@@ -61,24 +62,27 @@ const NEW_PURPOSES = [
 
 const KEY_BYTES = 32;
 const ENTRY_BYTES = 40;
-/** The newest ones are kept. */
+/** Bound on the ids of replaced key sets in a record; the newest are kept. */
 const MAX_FORMER = 64;
 
 export interface MasterKey {
   readonly purpose: KeyPurposeNumber;
-  /** Contents have a key for each epoch, from 1; the others one, of epoch 1. */
+  /** From 1. Contents have one key for each epoch; every other purpose has one key, of epoch 1. */
   readonly epoch: number;
   readonly key: Buffer;
 }
 
 export interface KeyRecord {
-  /** Counts the changes of password, from 1. */
+  /** Counts the changes of the password, from 1. */
   readonly number: number;
-  /** The same for all records of the same keys. */
+  /** Id of the key set; equal in all records of the same keys. */
   readonly keysetId: Buffer;
-  /** Contents and metadata are encrypted with the keys; else they only wait, and the password is for the login. */
+  /**
+   * True if contents and metadata are encrypted. If false, the keys are unused and the password serves the login
+   * only.
+   */
   readonly isEncrypting: boolean;
-  /** The wrapped keys are in it; else they are in a key file of the owner's. */
+  /** True if the record contains the wrapped keys. If false, they are in a key file of the owner. */
   readonly hasKeys: boolean;
   readonly parameters: StretchParameters;
   readonly salt: Buffer;
@@ -86,13 +90,13 @@ export interface KeyRecord {
   readonly bytes: Buffer;
 }
 
-/** Reads a record from the store or the wire. Throws KEYS_DAMAGED. */
+/** Parses a record from the store or the network. Throws KEYS_DAMAGED, or STORE_NEWER if its kind is unknown. */
 export function parseKeyRecord(given: Uint8Array): KeyRecord {
   const bytes = Buffer.from(given);
   const refuse = (why: string): TardisError =>
     new TardisError('KEYS_DAMAGED', `a key record ${why}`);
   if (bytes.length < WRAPPED_AT + CRC_BYTES || bytes.length > MAX_KEY_RECORD_BYTES) {
-    throw refuse('has a wrong length');
+    throw refuse('has the wrong length');
   }
   const end = bytes.length - CRC_BYTES;
   const isWhole = crc32(bytes.subarray(0, end)) === bytes.readUInt32LE(end);
@@ -101,15 +105,18 @@ export function parseKeyRecord(given: Uint8Array): KeyRecord {
   const cipher = bytes[CIPHER_AT]!;
   const isKnown = cipher === CIPHER_NONE || cipher === CIPHER_AES_256_GCM;
   if (!isKnown || [bytes[4], bytes[5], bytes[9]].some((kind, index) => kind !== known[index])) {
-    throw new TardisError('STORE_NEWER', 'a key record is of a kind this release does not know');
+    throw new TardisError(
+      'STORE_NEWER',
+      'a key record is of a kind that this release does not know',
+    );
   }
   const parameters = { logN: bytes[6]!, r: bytes[7]!, p: bytes[8]! };
   const number = bytes.readUInt32LE(12);
-  const isSized = bytes.readUInt32LE(76) === end - WRAPPED_AT;
+  const isSized = bytes.readUInt32LE(WRAPPED_SIZE_AT) === end - WRAPPED_AT;
   const encrypts = bytes[ENCRYPTS_AT]!;
   const isOrdered = cipher === CIPHER_NONE ? isBare(bytes) : end >= WRAPPED_AT + TAG_BYTES;
   if (!isFit(parameters) || number === 0 || !isSized || encrypts > 1 || !isOrdered)
-    throw refuse('says what cannot be');
+    throw refuse('has invalid values');
   return {
     number,
     isEncrypting: encrypts === 1,
@@ -122,31 +129,38 @@ export function parseKeyRecord(given: Uint8Array): KeyRecord {
   };
 }
 
-/** What a record without keys must be: it has no room for them, and says that they are in use. */
+/** Returns the length of a record in bytes, read from its head; undefined if the head is too short or damaged. */
+export function recordBytesByHead(head: Buffer): number | undefined {
+  if (head.length < VERIFIER_AT || !head.subarray(0, 4).equals(MAGIC)) return undefined;
+  const bytes = WRAPPED_AT + head.readUInt32LE(WRAPPED_SIZE_AT) + CRC_BYTES;
+  return bytes > MAX_KEY_RECORD_BYTES ? undefined : bytes;
+}
+
+/** True if a record without keys is valid: no room for keys, no nonce, and marked as encrypting. */
 function isBare(bytes: Buffer): boolean {
   const hasNonce = bytes.subarray(NONCE_AT, NONCE_AT + NONCE_BYTES).some((byte) => byte !== 0);
   return bytes.length === WRAPPED_AT + CRC_BYTES && !hasNonce && bytes[ENCRYPTS_AT] === 1;
 }
 
 /**
- * The same record without the keys: what a store keeps whose client has them in a file. It serves logins,
- * and whoever holds it, and the password too, can open nothing.
+ * Returns the record without its keys, as the store keeps it if the client has the keys in a key file. It serves
+ * logins. An attacker who has it can decrypt nothing, even with the password.
  */
 export function withoutKeys({ bytes }: KeyRecord): KeyRecord {
   const bare = Buffer.from(bytes.subarray(0, WRAPPED_AT));
   bare[CIPHER_AT] = CIPHER_NONE;
   bare.fill(0, NONCE_AT, NONCE_AT + NONCE_BYTES);
-  bare.writeUInt32LE(0, 76);
+  bare.writeUInt32LE(0, WRAPPED_SIZE_AT);
   return sealed(bare);
 }
 
-/** Whether `record` is the one that `shown` is, or is left of. */
+/** True if `record` is the one in `shown`, or the one that `shown` is without the keys. */
 export function isOfRecord(record: KeyRecord, shown: KeyRecord): boolean {
   if (shown.hasKeys) return record.bytes.equals(shown.bytes);
   return withoutKeys(record).bytes.equals(shown.bytes);
 }
 
-/** What a new record is made from. */
+/** Input of a new record. */
 interface NewRecord {
   readonly number: number;
   readonly keysetId: Buffer;
@@ -157,11 +171,11 @@ interface NewRecord {
 
 export interface MadeKeyRecord {
   readonly record: KeyRecord;
-  /** For a login at once, without a second memory-hard call. */
+  /** Secrets of the new password, so that a login needs no second memory-hard call. */
   readonly secrets: StretchedPassword;
 }
 
-/** Makes new master keys and the first record of them. */
+/** Generates master keys and wraps them in a first record. */
 export function newKeyRecord(
   modPow: ModPow,
   password: Buffer,
@@ -176,20 +190,22 @@ function newKeys(): MasterKey[] {
   return NEW_PURPOSES.map((purpose) => ({ purpose, epoch: 1, key: randomBytes(KEY_BYTES) }));
 }
 
-/** The keys that a client had before: their id, and what was wrapped with them. */
+/** The keys that a client had before, with the record that wrapped them. */
 export interface FormerKeys {
   readonly record: KeyRecord;
   readonly keys: readonly MasterKey[];
 }
 
 /**
- * Makes new master keys that encrypt, in place of others (undefined: the client had none). The record names
- * those that are not to be believed any more, where only the owner of the password can have written it.
+ * Generates master keys that encrypt, in place of `before` (undefined if the client had none). The record lists the
+ * ids of replaced key sets, which are not trusted any more. The list is wrapped, so only an owner of the password
+ * can write it.
  */
 export function replaceKeys(
   modPow: ModPow,
   password: Buffer,
   before: FormerKeys | undefined,
+  parameters: StretchParameters = STRETCH,
 ): Promise<MadeKeyRecord> {
   const ids = before === undefined ? [] : [...formerIds(before.keys), before.record.keysetId];
   const former = ids.slice(-MAX_FORMER).map((id, index) => {
@@ -202,33 +218,34 @@ export function replaceKeys(
     keysetId: randomBytes(KEYSET_ID_BYTES),
     keys: [...newKeys(), ...former],
     isEncrypting: true,
-    parameters: STRETCH,
+    parameters,
   });
 }
 
-/** The ids of the keys that these took the place of, oldest first. */
+/** Returns the ids of the key sets that these keys replaced, oldest first. */
 export function formerIds(keys: readonly MasterKey[]): Buffer[] {
   return keys
     .filter(({ purpose }) => purpose === KeyPurpose.former)
     .map(({ key }) => key.subarray(0, KEYSET_ID_BYTES));
 }
 
-/** The next record of the same keys, for another password. Throws LOGIN_FAILED if the old one is wrong. */
+/** Returns the next record of the same keys, for another password. Throws LOGIN_FAILED if the old password is wrong. */
 export async function changePassword(
   modPow: ModPow,
   record: KeyRecord,
   old: Buffer,
   next: Buffer,
+  parameters: StretchParameters = record.parameters,
 ): Promise<MadeKeyRecord> {
   const { keys } = await unlockKeyRecord(record, old);
   const { number, keysetId, isEncrypting } = record;
-  const fresh = { number: number + 1, keysetId, keys, isEncrypting, parameters: STRETCH };
+  const fresh = { number: number + 1, keysetId, keys, isEncrypting, parameters };
   return makeRecord(modPow, next, fresh);
 }
 
 /**
- * The next record of the same keys and one more: contents of the next epoch. What was stored is still
- * read with the keys of its time. Throws LOGIN_FAILED if the password is wrong.
+ * Returns the next record, with a content key for the next epoch added. Older contents are still read with the key
+ * of their epoch. Throws LOGIN_FAILED if the password is wrong.
  */
 export async function addEpoch(
   modPow: ModPow,
@@ -246,12 +263,13 @@ export async function addEpoch(
   return makeRecord(modPow, password, next);
 }
 
-/** The first record of a sub-account: the same keys under a password of its own. Throws LOGIN_FAILED. */
+/** Returns the first record of a sub-account: the same keys under its own password. Throws LOGIN_FAILED. */
 export async function newAccountRecord(
   modPow: ModPow,
   owner: KeyRecord,
   ownerPassword: Buffer,
   password: Buffer,
+  parameters: StretchParameters = STRETCH,
 ): Promise<MadeKeyRecord> {
   const { keys } = await unlockKeyRecord(owner, ownerPassword);
   const { keysetId, isEncrypting } = owner;
@@ -260,11 +278,11 @@ export async function newAccountRecord(
     keysetId,
     keys,
     isEncrypting,
-    parameters: STRETCH,
+    parameters,
   });
 }
 
-/** Stretches the password and opens the record. Throws LOGIN_FAILED for a wrong one. */
+/** Stretches the password and unwraps the keys of the record. Throws LOGIN_FAILED if the password is wrong. */
 export async function unlockKeyRecord(
   record: KeyRecord,
   password: Buffer,
@@ -273,7 +291,7 @@ export async function unlockKeyRecord(
   return { keys: openKeyRecord(record, secrets.wrapKey), secrets };
 }
 
-/** The secret exponent of a password's login, and so of its verifier. */
+/** Returns the secret exponent x of the login, from which the verifier is computed. */
 export function loginPrivateKey(salt: Uint8Array, { loginSecret }: StretchedPassword): Buffer {
   return srpPrivateKey(srpGroup(), salt, IDENTITY, loginSecret);
 }
@@ -311,8 +329,8 @@ function sealed(body: Buffer): KeyRecord {
 }
 
 /**
- * A record whose password nobody knows: what a server shows where there is none, so that nobody can
- * tell the two apart. Its bytes are random where those of a real one look random.
+ * Returns a record that no password opens. A server shows it for a client that does not exist, so that a peer cannot
+ * distinguish the two cases. Its bytes are random where those of a real record look random.
  */
 export async function decoyKeyRecord(modPow: ModPow): Promise<KeyRecord> {
   const head = Buffer.alloc(VERIFIER_AT);
@@ -329,11 +347,11 @@ export async function decoyKeyRecord(modPow: ModPow): Promise<KeyRecord> {
 }
 
 /**
- * Unwraps the master keys. Throws LOGIN_FAILED when the key does not fit, or a byte was changed;
- * KEYS_ELSEWHERE for a record without keys.
+ * Unwraps the master keys. Throws LOGIN_FAILED if the key is wrong or a byte was changed, KEYS_ELSEWHERE if the
+ * record has no keys.
  */
 export function openKeyRecord({ bytes, hasKeys }: KeyRecord, wrapKey: Buffer): MasterKey[] {
-  if (!hasKeys) throw new TardisError('KEYS_ELSEWHERE', 'a key record has no keys in it');
+  if (!hasKeys) throw new TardisError('KEYS_ELSEWHERE', 'a key record contains no keys');
   const nonce = bytes.subarray(NONCE_AT, NONCE_AT + NONCE_BYTES);
   const tagAt = bytes.length - CRC_BYTES - TAG_BYTES;
   const decipher = createDecipheriv('aes-256-gcm', wrapKey, nonce, { authTagLength: TAG_BYTES });
@@ -343,7 +361,7 @@ export function openKeyRecord({ bytes, hasKeys }: KeyRecord, wrapKey: Buffer): M
   try {
     plain = Buffer.concat([decipher.update(bytes.subarray(WRAPPED_AT, tagAt)), decipher.final()]);
   } catch {
-    // OpenSSL's own error tells nothing, and its stack would hold what it worked on.
+    // The error of OpenSSL explains nothing, and its stack would hold the data it worked on.
     throw new TardisError('LOGIN_FAILED', 'the password is wrong');
   }
   return decodeKeys(plain);
@@ -366,7 +384,10 @@ function decodeKeys(bytes: Buffer): MasterKey[] {
   for (let at = 0; at + ENTRY_BYTES <= bytes.length; at += ENTRY_BYTES) {
     const purpose = bytes[at]!;
     if (!known.has(purpose)) {
-      throw new TardisError('STORE_NEWER', 'a key record has a key this release does not know');
+      throw new TardisError(
+        'STORE_NEWER',
+        'a key record has a key that this release does not know',
+      );
     }
     keys.push({
       purpose: purpose as KeyPurposeNumber,

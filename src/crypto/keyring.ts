@@ -1,6 +1,6 @@
 /**
- * The keys of a client that encrypts, each for one purpose, from the master keys of its key record.
- * docs/formats.md, "Encryption", has the derivations.
+ * Derives the keys of a client that encrypts from the master keys of its key record, one key for each purpose. The
+ * derivations are in docs/formats.md, "Encryption".
  */
 import { hkdfSync } from 'node:crypto';
 import { type ContentKeys, Scheme, type SchemeNumber } from '../model/index.js';
@@ -13,16 +13,19 @@ import { TreeSealer } from './tree-sealer.js';
 const KEY_BYTES = 32;
 
 export interface Keyring {
-  /** The same for all key records of a client. */
+  /** Id of the key set; equal in all key records of a client. */
   readonly id: string;
   readonly contents: ContentKeys;
   readonly names: NameSealer;
-  /** Keys skip hashes. */
+  /** Key of the skip hashes. */
   readonly skipHashes: Buffer;
   readonly tree: TreeSealer;
 }
 
-/** `scheme`: what new records are made with, by default what this processor does best. Throws KEYS_DAMAGED when a key is missing. */
+/**
+ * Derives the keyring. `scheme` encrypts new records; by default it is the faster one on this processor. Throws
+ * KEYS_DAMAGED if a key is missing.
+ */
 export function keyringOf(
   calls: SealingCalls,
   { keysetId }: KeyRecord,

@@ -1,6 +1,7 @@
 /**
- * The two sides of a login: SRP-6a, and proofs of its key over all that was said and the channel it was
- * said on. Who stands between with a TLS connection to each side has two channels, and so no proof.
+ * The two sides of a login: SRP-6a, then proofs of its key that cover the messages exchanged and the channel that
+ * carried them. A man in the middle with a TLS connection to each side has two channels, and so cannot forward a
+ * proof.
  *
  *   T  = SHA-256 over each of: kind of the channel, keying material exported from TLS (empty elsewhere),
  *        the greeting, the challenge (both as they were sent), A; each after its length (u32)
@@ -21,16 +22,16 @@ import {
 } from './srp.js';
 import { SALT_BYTES, type StretchedPassword, type StretchParameters } from './stretch.js';
 
-/** What a login is bound to, besides the values it exchanges. */
+/** The values that a login is bound to, besides those it exchanges. */
 export interface LoginContext {
   readonly channelKind: string;
   readonly keyingMaterial: Buffer;
-  /** The greeting and the challenge, to the byte. */
+  /** Bytes of the greeting and of the challenge, as they were sent. */
   readonly greeting: Buffer;
   readonly challenge: Buffer;
 }
 
-/** What the server asks. */
+/** The challenge that the server sends. */
 export interface Challenge extends StretchParameters {
   readonly group: number;
   readonly salt: Buffer;
@@ -67,7 +68,7 @@ export class ServerLogin {
     return { ...parameters, group: LOGIN_GROUP, salt, serverPublic: this.serverPublic };
   }
 
-  /** The server's own proof if the client's is right, else undefined. */
+  /** Returns the server's proof if the client's proof is right, else undefined. */
   async check(
     { clientPublic, proof }: ClientProof,
     context: LoginContext,
@@ -91,14 +92,14 @@ export class ClientLogin {
     this.modPow = modPow;
   }
 
-  /** Whether the server was asked to prove itself: its welcome must do so. */
+  /** True after a proof was sent: the server's welcome must then contain its own proof. */
   get isAwaitingProof(): boolean {
     return this.expected !== undefined;
   }
 
   /**
-   * Answers a challenge. `stretch` makes the secrets of the password; a caller that has them for this
-   * salt may save the memory-hard call. Throws LOGIN_FAILED for a challenge that no honest server sends.
+   * Returns the answer to a challenge. `stretch` computes the secrets of the password; a caller that has them for
+   * this salt can skip the memory-hard call. Throws LOGIN_FAILED for a challenge that no honest server sends.
    */
   async answer(
     { group, salt, serverPublic, logN, r, p }: Challenge,
@@ -108,7 +109,7 @@ export class ClientLogin {
     if (group !== LOGIN_GROUP || salt.length !== SALT_BYTES) {
       throw new TardisError(
         'LOGIN_FAILED',
-        'the server asks for a login this release does not know',
+        'the server requests a login that this release does not know',
       );
     }
     const { modPow } = this;

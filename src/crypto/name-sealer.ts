@@ -1,22 +1,22 @@
 /**
- * Names and what else of metadata is secret, as a server sees them: sealed so that equal ones stay equal,
- * since it compares them. What comes from a server is opened here, and refused if it was not sealed so.
+ * Seals names and other secret metadata for the server. The server compares them, so equal values have equal seals.
+ * Values from a server are opened here, and refused if they were not sealed with the client's keys.
  */
 import { TardisError } from '../errors/index.js';
-import { splitPath } from '../model/index.js';
+import { fileRootPath, splitPath, splitRoot } from '../model/index.js';
 import type { SealingCalls } from '../system/index.js';
 
 /**
- * What kind of thing is sealed: one cannot be taken for another. 1 and 2 are link targets and attributes, in
- * the addon.
+ * The kind of a sealed value; a value of one kind cannot pass for another. The addon uses 1 for link targets and 2
+ * for attributes.
  */
 const Label = { name: 0, owner: 3, text: 4, device: 5 } as const;
 const NO_KEYS = new Uint8Array(0);
 const SLASH = Buffer.from('/');
-/** Texts that are sealed begin with this; what a server makes up does not. */
+/** Prefix of sealed texts; texts that a server makes up do not have it. */
 const SEALED_TEXT = '~';
 
-/** A name, and the number it stands for. */
+/** The name of a user or group, and its number. */
 interface Owner {
   readonly isGroup: boolean;
   readonly id: number;
@@ -27,13 +27,13 @@ export class NameSealer {
   private readonly calls: SealingCalls;
   private readonly keys: Uint8Array;
 
-  /** `keys`: SEAL_KEYS_BYTES of them. */
+  /** `keys` has SEAL_KEYS_BYTES bytes. */
   constructor(calls: SealingCalls, keys: Uint8Array) {
     this.calls = calls;
     this.keys = keys;
   }
 
-  /** Rows that are not final, with names and link targets sealed. */
+  /** Returns rows that are not final, with their names and link targets sealed. */
   rows(rows: Uint8Array): Buffer {
     return this.calls.sealRows(this.keys, rows, NO_KEYS, NO_KEYS);
   }
@@ -46,16 +46,19 @@ export class NameSealer {
     return this.open(Label.name, sealed, 'a name');
   }
 
-  /** Each name of an absolute path by itself, so that what is below something stays below it. */
+  /** Seals each name of an absolute path separately, so that paths below a sealed path still begin with it. */
   path(path: Buffer): Buffer {
-    return joined(splitPath(path).map((name) => this.name(name)));
+    return eachName(path, (name) => this.name(name));
   }
 
   openPath(sealed: Buffer): Buffer {
-    return joined(splitPath(sealed).map((name) => this.openName(name)));
+    return eachName(sealed, (name) => this.openName(name));
   }
 
-  /** Sealed with whose name it is: else a store could give the files of one to another. */
+  /**
+   * Seals the name of a user or group together with its number. Otherwise a store could give the files of one owner
+   * to another.
+   */
   owner({ isGroup, id, name }: Owner): Buffer {
     if (name.length === 0) return Buffer.alloc(0);
     return this.seal(Label.owner, Buffer.concat([ownerHead(isGroup, id), name]));
@@ -69,26 +72,26 @@ export class NameSealer {
     return opened.subarray(head.length);
   }
 
-  /** As text in one line; an empty one stays empty. */
+  /** Seals a text as one line; an empty text stays empty. */
   text(text: string): string {
     if (text === '') return '';
     return SEALED_TEXT + this.seal(Label.text, Buffer.from(text)).toString('base64url');
   }
 
-  /** What a server made up, such as the name of a set, stays as it is. */
+  /** Opens a sealed text. Returns a text that a server made up, such as the name of a set, unchanged. */
   openText(text: string): string {
     if (!text.startsWith(SEALED_TEXT)) return text;
     const sealed = Buffer.from(text.slice(SEALED_TEXT.length), 'base64url');
     return this.open(Label.text, sealed, 'a text').toString();
   }
 
-  /** What stands for a device: it is only ever compared. */
+  /** Seals a device number, which is only ever compared. */
   device(device: string): string {
     if (device === '') return '';
     return this.seal(Label.device, Buffer.from(device)).toString('base64url');
   }
 
-  /** Undefined for one that was cut off: it was long. */
+  /** Undefined if the value cannot be opened: a long one was cut off. */
   openDevice(sealed: string): string | undefined {
     const bytes = Buffer.from(sealed, 'base64url');
     return this.calls.openBytes(this.keys, Label.device, bytes)?.toString();
@@ -110,6 +113,14 @@ function ownerHead(isGroup: boolean, id: number): Buffer {
   head[0] = isGroup ? 1 : 0;
   head.writeUInt32LE(id, 1);
   return head;
+}
+
+/** Replaces each name of a path. The mark of a root that is a single file stays where it is. */
+function eachName(path: Buffer, change: (name: Buffer) => Buffer): Buffer {
+  const { directory, below } = splitRoot(path);
+  const above = joined(splitPath(directory).map(change));
+  const [name] = below;
+  return name === undefined ? above : fileRootPath(above, change(name));
 }
 
 function joined(names: readonly Buffer[]): Buffer {

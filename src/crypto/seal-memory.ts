@@ -1,25 +1,24 @@
 /**
- * What this machine remembers of a client's newest sealed set and key record: a store that was put back to
- * an older state, or lost a set, is told by that. A file for each client, in the user's state directory.
+ * A client's newest sealed set and key record, as this machine last saw them. They reveal a store that was rolled
+ * back or has lost a set. Each client has one file in the user's state directory.
  */
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
-import { systemCode, TardisError } from '../errors/index.js';
+import { createHash } from 'node:crypto';
+import { TardisError } from '../errors/index.js';
 import { SEAL_BYTES } from '../model/index.js';
+import { readState, statePath, writeState } from '../system/index.js';
 import { formerIds, type KeyRecord, type MasterKey } from './key-record.js';
 
 export interface Remembered {
-  /** The newest sealed set; 0: none. */
+  /** Number of the newest sealed set; 0 if none. */
   readonly set: number;
   readonly seal: Buffer;
-  /** The number of the newest key record. */
+  /** Number of the newest key record. */
   readonly keys: number;
-  /** Other keys have taken the place of these. */
+  /** True if another key set has replaced this one. */
   readonly isReplaced: boolean;
 }
 
-const LINE = /^(\d{1,15}) ([0-9a-f]+) (\d{1,10})( replaced)?\n$/;
+const LINE = /^((\d{1,15}) ([0-9a-f]+) (\d{1,10})( replaced)?) ([0-9a-f]{16})\n$/;
 const NOTHING: Remembered = Object.freeze({
   set: 0,
   seal: Buffer.alloc(SEAL_BYTES),
@@ -27,37 +26,81 @@ const NOTHING: Remembered = Object.freeze({
   isReplaced: false,
 });
 
+export interface MeetOptions {
+  /** Name of the sub-account; undefined for the owner of the client. */
+  readonly account?: string | undefined;
+  readonly trustsOlder?: boolean | undefined;
+}
+
 /**
- * A key record was opened with its password: refuses one that is older than what this machine has seen, or
- * whose keys were replaced, and remembers it, with what it replaces. Records of sub-accounts are numbered for
- * themselves, and not counted. Throws STORE_ROLLED_BACK.
+ * Checks and remembers a key record that was opened with its password, and marks the key sets it replaces. Throws
+ * STORE_ROLLED_BACK if the record is older than one this machine has seen, or its key set was replaced. With
+ * `trustsOlder` an older record is accepted and remembered; a replaced key set is still refused. The number of a
+ * sub-account's record is not compared, since sub-accounts have their own numbering.
  */
-export function meetKeys(record: KeyRecord, keys: readonly MasterKey[], account?: string): void {
-  const memory = new SealMemory(record.keysetId.toString('hex'));
-  const isCounted = record.isEncrypting && (account === undefined || account === '');
-  memory.checkKeys(isCounted ? record.number : 0);
+export function meetKeys(
+  record: KeyRecord,
+  keys: readonly MasterKey[],
+  { account, trustsOlder = false }: MeetOptions = {},
+): void {
+  const memory = memoryOf(record);
+  memory.checkKeys(countedNumber(record, account), trustsOlder);
   for (const id of formerIds(keys)) new SealMemory(id.toString('hex')).replaced();
 }
 
+/** Checks like `meetKeys`, but remembers nothing: for keys that have not yet proven to be the client's. */
+export function compareKeys(
+  record: KeyRecord,
+  { account, trustsOlder = false }: MeetOptions = {},
+): void {
+  memoryOf(record).compareKeys(countedNumber(record, account), trustsOlder);
+}
+
+/**
+ * Remembers a key record that this machine has just stored. The record before it, whose password may be revoked, is
+ * refused from now on. Returns the reason as a message if it cannot be remembered.
+ */
+export function noteKeys(
+  record: KeyRecord,
+  { account, trustsOlder = false }: MeetOptions = {},
+): string | undefined {
+  return memoryOf(record).noteKeys(countedNumber(record, account), trustsOlder);
+}
+
+function memoryOf({ keysetId }: KeyRecord): SealMemory {
+  return new SealMemory(keysetId.toString('hex'));
+}
+
+/** Returns the number to compare; 0 for a record that is not compared. */
+function countedNumber({ isEncrypting, number }: KeyRecord, account: string | undefined): number {
+  return isEncrypting && (account === undefined || account === '') ? number : 0;
+}
+
 export class SealMemory {
+  private readonly id: string;
   private readonly file: string;
 
-  /** `id`: that of the client's keys. */
+  /** `id` is that of the client's key set. */
   constructor(id: string) {
-    this.file = path.join(stateDirectory(), 'tardis', 'seals', id);
+    this.id = id;
+    this.file = statePath('seals', id);
   }
 
-  /** What is remembered. A file that makes no sense counts as none. */
+  /** Returns the remembered state. Throws MEMORY_DAMAGED if the checksum of the file is wrong. */
   read(): Remembered {
-    let text: string;
-    try {
-      text = fs.readFileSync(this.file, 'latin1');
-    } catch (error) {
-      if (systemCode(error) === undefined) throw error;
-      return NOTHING;
-    }
-    const [, set, seal, keys, replaced] = LINE.exec(text) ?? [];
-    if (seal?.length !== 2 * SEAL_BYTES) return NOTHING;
+    const remembered = this.readWhole();
+    if (remembered !== undefined) return remembered;
+    const what = 'in which this machine remembers the newest set and key record of a client';
+    throw new TardisError('MEMORY_DAMAGED', `${this.file}, ${what}, is damaged`);
+  }
+
+  /** Returns the remembered state; undefined if the file is damaged. */
+  private readWhole(): Remembered | undefined {
+    const text = readState(this.file);
+    if (text === undefined) return NOTHING;
+    const [, line, set, seal, keys, replaced, sum] = LINE.exec(text) ?? [];
+    if (line === undefined || seal?.length !== 2 * SEAL_BYTES) return undefined;
+    if (sum !== this.sumOf(line)) return undefined;
     return {
       set: Number(set),
       seal: Buffer.from(seal, 'hex'),
@@ -66,77 +109,83 @@ export class SealMemory {
     };
   }
 
-  /** Remembers the newest sealed set there is. Returns why not, in words, if it cannot be remembered. */
+  /** Remembers the newest sealed set. Returns the reason as a message if that fails. */
   write(set: number, seal: Buffer): string | undefined {
     return this.put({ ...this.read(), set, seal });
   }
 
   /**
-   * Compares the number of a key record with the newest this machine has seen, and remembers it. Throws
-   * STORE_ROLLED_BACK for an older one, and for one whose keys were replaced: a password that was changed must
-   * not open anything again. 0: a record of keys that only wait, which are not counted.
+   * Checks the number of a key record against the newest one seen, and remembers it. Throws STORE_ROLLED_BACK if it
+   * is older or its key set was replaced, since a changed password must not open anything again. `number` is 0 for a
+   * record that is not compared. With `trustsOlder` an older record is remembered.
    */
-  checkKeys(number: number): void {
-    const remembered = this.read();
-    if (remembered.isReplaced) {
-      const what = 'the store shows keys that others have taken the place of';
-      throw new TardisError('STORE_ROLLED_BACK', `${what} (if you know why, remove ${this.file})`);
-    }
-    if (number === 0) return;
-    if (number > remembered.keys) this.put({ ...remembered, keys: number });
-    if (number >= remembered.keys) return;
-    const what = `the store shows key record ${number}, and had ${remembered.keys} before`;
-    throw new TardisError('STORE_ROLLED_BACK', `${what} (if you know why, remove ${this.file})`);
-  }
-
-  /** These keys are not to be believed any more. */
-  replaced(): void {
-    const remembered = this.read();
-    if (!remembered.isReplaced) this.put({ ...remembered, isReplaced: true });
-  }
-
-  private put({ set, seal, keys, isReplaced }: Remembered): string | undefined {
-    try {
-      makeDirectories(path.dirname(this.file));
-      const fresh = `${this.file}.new`;
-      const line = `${set} ${seal.toString('hex')} ${keys}${isReplaced ? ' replaced' : ''}\n`;
-      fs.writeFileSync(fresh, line, { mode: 0o600 });
-      fs.renameSync(fresh, this.file);
-      return undefined;
-    } catch (error) {
-      const code = systemCode(error);
-      if (code === undefined) throw error;
-      return `the newest set is not remembered: ${this.file}: ${code}; a store that is put back would not show`;
-    }
+  checkKeys(number: number, trustsOlder = false): void {
+    this.compareKeys(number, trustsOlder);
+    this.noteKeys(number, trustsOlder);
   }
 
   /**
-   * Compares with the newest set a store shows (`set` 0: none), and with the seal of the remembered one if
-   * that is known. Throws STORE_ROLLED_BACK.
+   * Checks like `checkKeys`, but does not remember the number. With `trustsOlder` a damaged file is replaced by an
+   * empty memory. Throws STORE_ROLLED_BACK, MEMORY_DAMAGED.
+   */
+  compareKeys(number: number, trustsOlder: boolean): void {
+    if (trustsOlder && this.readWhole() === undefined) this.put(NOTHING);
+    const remembered = this.read();
+    if (remembered.isReplaced) {
+      const what = 'the store shows keys that were replaced by others';
+      throw new TardisError('STORE_ROLLED_BACK', `${what} (if you know why, remove ${this.file})`);
+    }
+    if (number === 0 || number >= remembered.keys || trustsOlder) return;
+    const what = `key record ${number} is older than ${remembered.keys}, which this machine has seen`;
+    throw new TardisError(
+      'STORE_ROLLED_BACK',
+      `${what}: it can be opened with a password that was replaced`,
+    );
+  }
+
+  /**
+   * Remembers the number of the newest key record; does nothing for 0. Returns the reason as a message if that
+   * fails.
+   */
+  noteKeys(number: number, trustsOlder: boolean): string | undefined {
+    const remembered = this.read();
+    if (number === 0 || number === remembered.keys) return undefined;
+    if (number < remembered.keys && !trustsOlder) return undefined;
+    return this.put({ ...remembered, keys: number });
+  }
+
+  /** Marks the key set as replaced: its records are refused from now on. Keeps the rest of the memory. */
+  replaced(): void {
+    const remembered = this.readWhole();
+    if (remembered?.isReplaced !== true) this.put({ ...(remembered ?? NOTHING), isReplaced: true });
+  }
+
+  private put({ set, seal, keys, isReplaced }: Remembered): string | undefined {
+    const line = `${set} ${seal.toString('hex')} ${keys}${isReplaced ? ' replaced' : ''}`;
+    const code = writeState(this.file, `${line} ${this.sumOf(line)}\n`);
+    if (code === undefined) return undefined;
+    return `the newest set is not remembered: ${this.file}: ${code}; a store that is rolled back would not be noticed`;
+  }
+
+  private sumOf(line: string): string {
+    return createHash('sha256').update(`${this.id} ${line}`).digest('hex').slice(0, 16);
+  }
+
+  /**
+   * Checks the newest set of a store (0 if none), and the seal of the remembered set if the store has one. Throws
+   * STORE_ROLLED_BACK.
    */
   check(newest: number, sealOf: (set: number) => Buffer | undefined): void {
     const { set, seal } = this.read();
     if (set === 0) return;
     const shown = sealOf(set);
     if (newest >= set && (shown === undefined || shown.equals(seal))) return;
-    const what =
-      newest < set
-        ? `the store ends with set ${newest}, and had set ${set} before`
-        : `set ${set} of the store is another one than it was`;
-    throw new TardisError('STORE_ROLLED_BACK', `${what} (if you know why, remove ${this.file})`);
+    if (newest >= set) {
+      const what = `set ${set} of the store is not the one that this machine has seen`;
+      throw new TardisError('STORE_ROLLED_BACK', what);
+    }
+    const missing = newest + 1 === set ? `set ${set} is` : `sets ${newest + 1} to ${set} are`;
+    const what = `the newest set of the store is ${newest}, but was ${set} when this machine last saw it`;
+    throw new TardisError('STORE_ROLLED_BACK', `${what}: ${missing} missing`);
   }
-}
-
-/** One by one: Node's own way never ends below a directory like /proc, where nothing can be made. */
-function makeDirectories(directory: string): void {
-  if (fs.existsSync(directory)) return;
-  const above = path.dirname(directory);
-  if (above !== directory) makeDirectories(above);
-  fs.mkdirSync(directory, { mode: 0o700 });
-}
-
-function stateDirectory(): string {
-  const given = process.env['XDG_STATE_HOME'];
-  if (given !== undefined && path.isAbsolute(given)) return given;
-  return path.join(os.homedir(), '.local', 'state');
 }

@@ -1,10 +1,9 @@
 /**
- * SRP-6a (RFC 5054, section 2.5, and RFC 2945): proof of a password of which the server holds only a
- * verifier. A listener learns nothing that a guess could be tried on, and who answers in the server's
- * place can try one guess for each session.
+ * SRP-6a (RFC 5054, section 2.5, and RFC 2945): proves a password to a server that stores only a verifier. An
+ * eavesdropper learns nothing to test guesses on. A peer that impersonates the server can test one guess per login.
  *
- * Numbers are big-endian buffers as long as the group's modulus. Powers are OpenSSL's, in constant time
- * and on another thread; what is left (a product, a sum, a remainder) takes some microseconds.
+ * Numbers are big-endian buffers as long as the group's modulus. OpenSSL computes powers, in constant time and on
+ * another thread. The rest (a product, a sum, a remainder) takes some microseconds.
  */
 import { createHash, getDiffieHellman, randomBytes } from 'node:crypto';
 import { TardisError } from '../errors/index.js';
@@ -14,22 +13,22 @@ import type { System } from '../system/index.js';
 export type ModPow = System['native']['modPow'];
 
 export interface SrpGroup {
-  /** Name of the hash function, as Node has it. */
+  /** Name of the hash function in Node. */
   readonly hash: string;
   /** N, a safe prime. */
   readonly modulus: Buffer;
-  /** g, which generates the whole group. */
+  /** g, a generator of the whole group. */
   readonly generator: number;
 }
 
-/** Bytes of a value of the group in use. */
+/** Bytes of a number in the group in use. */
 export const SRP_BYTES = 384;
-/** Secret exponents: 256 bits are twice the strength of the group. */
+/** Bytes of a secret exponent: 256 bits, twice the strength of the group. */
 const SECRET_BYTES = 32;
 
 let group3072: SrpGroup | undefined;
 
-/** The 3072-bit group of RFC 5054, with SHA-256. Its prime is that of RFC 3526, section 4. */
+/** Returns the 3072-bit group of RFC 5054, with SHA-256. Its prime is that of RFC 3526, section 4. */
 export function srpGroup(): SrpGroup {
   group3072 ??= {
     hash: 'sha256',
@@ -39,12 +38,12 @@ export function srpGroup(): SrpGroup {
   return group3072;
 }
 
-/** A secret exponent (a or b), from the operating system's generator. */
+/** Returns a secret exponent (a or b) from the random generator of the operating system. */
 export function srpSecret(): Buffer {
   return randomBytes(SECRET_BYTES);
 }
 
-/** x = H(salt | H(identity | ":" | password)). */
+/** Returns x = H(salt | H(identity | ":" | password)). */
 export function srpPrivateKey(
   { hash }: SrpGroup,
   salt: Uint8Array,
@@ -55,12 +54,12 @@ export function srpPrivateKey(
   return createHash(hash).update(salt).update(inner).digest();
 }
 
-/** g to the power of a secret: the verifier of x, and A of a. */
+/** Returns g to the power of a secret: the verifier for x, or A for a. */
 export function srpPower(modPow: ModPow, group: SrpGroup, exponent: Uint8Array): Promise<Buffer> {
   return modPow(Buffer.of(group.generator), exponent, group.modulus);
 }
 
-/** B = k v + g^b. */
+/** Returns B = k v + g^b. */
 export async function srpServerPublic(
   modPow: ModPow,
   group: SrpGroup,
@@ -71,20 +70,20 @@ export async function srpServerPublic(
   return bytesOf(srpMultiplier(group) * numberOf(verifier) + power, group);
 }
 
-/** k = H(N | PAD(g)). */
+/** Returns k = H(N | PAD(g)). */
 export function srpMultiplier(group: SrpGroup): bigint {
   const generator = bytesOf(BigInt(group.generator), group);
   return numberOf(createHash(group.hash).update(group.modulus).update(generator).digest());
 }
 
-/** u = H(PAD(A) | PAD(B)). Throws LOGIN_FAILED if it is 0. */
+/** Returns u = H(PAD(A) | PAD(B)). Throws LOGIN_FAILED if it is 0. */
 export function srpScramble(group: SrpGroup, clientPublic: Buffer, serverPublic: Buffer): Buffer {
   const scramble = createHash(group.hash).update(clientPublic).update(serverPublic).digest();
   if (numberOf(scramble) === 0n) throw degenerate();
   return scramble;
 }
 
-/** What the client knows of a login. */
+/** The client's values in a login. */
 export interface SrpClientSide {
   readonly privateKey: Buffer;
   readonly secret: Buffer;
@@ -92,7 +91,7 @@ export interface SrpClientSide {
   readonly serverPublic: Buffer;
 }
 
-/** S = (B - k g^x)^(a + u x). Throws LOGIN_FAILED for a B that no honest server sends. */
+/** Returns S = (B - k g^x)^(a + u x). Throws LOGIN_FAILED for a B that no honest server sends. */
 export async function srpClientKey(
   modPow: ModPow,
   group: SrpGroup,
@@ -103,12 +102,12 @@ export async function srpClientKey(
   const verifier = numberOf(await srpPower(modPow, group, privateKey));
   const base = bytesOf(numberOf(serverPublic) - srpMultiplier(group) * verifier, group);
   checkPublic(group, base);
-  // At most twice as long as a hash: far below N, so that no remainder is taken of it.
+  // The exponent is at most twice as long as a hash, far below N, so it needs no reduction.
   const exponent = numberOf(secret) + numberOf(scramble) * numberOf(privateKey);
   return modPow(base, bytesOf(exponent, group), group.modulus);
 }
 
-/** What the server knows of a login. */
+/** The server's values in a login. */
 export interface SrpServerSide {
   readonly verifier: Buffer;
   readonly secret: Buffer;
@@ -116,7 +115,7 @@ export interface SrpServerSide {
   readonly serverPublic: Buffer;
 }
 
-/** S = (A v^u)^b. Throws LOGIN_FAILED for an A that no honest client sends. */
+/** Returns S = (A v^u)^b. Throws LOGIN_FAILED for an A that no honest client sends. */
 export async function srpServerKey(
   modPow: ModPow,
   group: SrpGroup,
@@ -128,7 +127,7 @@ export async function srpServerKey(
   return modPow(bytesOf(numberOf(clientPublic) * power, group), secret, group.modulus);
 }
 
-/** Refuses what makes the key known without the password: 0, 1 and -1, whatever their form. */
+/** Throws LOGIN_FAILED for 0, 1 and -1 modulo N in any form: with these the key is known without the password. */
 function checkPublic({ modulus }: SrpGroup, value: Buffer): void {
   if (value.length !== modulus.length) throw degenerate();
   const [number, prime] = [numberOf(value), numberOf(modulus)];
@@ -136,7 +135,7 @@ function checkPublic({ modulus }: SrpGroup, value: Buffer): void {
 }
 
 function degenerate(): TardisError {
-  return new TardisError('LOGIN_FAILED', 'the other end sent a value that proves nothing');
+  return new TardisError('LOGIN_FAILED', 'the peer sent an invalid value');
 }
 
 function numberOf(bytes: Uint8Array): bigint {
@@ -144,7 +143,7 @@ function numberOf(bytes: Uint8Array): bigint {
   return BigInt(`0x${hex}`);
 }
 
-/** The remainder modulo N (never negative), padded to its length. */
+/** Returns the remainder modulo N (never negative), padded to the length of N. */
 function bytesOf(number: bigint, { modulus }: SrpGroup): Buffer {
   const prime = numberOf(modulus);
   const rest = ((number % prime) + prime) % prime;

@@ -1,14 +1,17 @@
 /**
- * How hard a password is to guess: an estimate from what guessers try first (common words, rows of the
- * keyboard, sequences, repetitions, years), told when a password is set. It refuses none.
+ * An estimate of how hard a password is to guess, shown when a password is set; it refuses none. It is based on what
+ * attackers try first: common words, rows of the keyboard, sequences, repetitions, years.
  */
 export interface Strength {
-  /** Guesses needed, as a power of two. */
+  /** Binary logarithm of the number of guesses needed. */
   readonly bits: number;
   readonly word: 'very weak' | 'weak' | 'fair' | 'good' | 'strong';
 }
 
-/** What is found first, after leaked lists; digits and signs in place of letters are undone before. */
+/**
+ * Words that attackers try right after lists of leaked passwords. Digits and signs in place of letters are mapped to
+ * letters first.
+ */
 const COMMON =
   'password passwort contrasena motdepasse qwerty azerty qwertz abc letmein welcome monkey dragon ' +
   'master login admin root user guest test secret backup tardis doctor computer internet server ' +
@@ -22,7 +25,7 @@ const ROWS = ['abcdefghijklmnopqrstuvwxyz', '01234567890', 'qwertyuiop', 'asdfgh
 const WORD_BITS = 9;
 const ROW_BITS = 6;
 const YEAR_BITS = 7;
-/** Words of a dictionary, less common ones: some 13 bits for five letters. */
+/** Bits of a less common dictionary word: about 14 for five letters. */
 const FIRST_LETTER_BITS = 3;
 const LETTER_BITS = 2.2;
 const REPEAT_BITS = 1.5;
@@ -46,7 +49,7 @@ const LIMITS = [
   [72, 'good'],
 ] as const;
 
-/** Estimates a password; bytes that are no UTF-8 count as single characters. */
+/** Estimates the strength of a password. Bytes that are not UTF-8 count as single characters. */
 export function passwordStrength(password: Uint8Array): Strength {
   const text = Buffer.from(password).toString('utf8').slice(0, MAX_LOOKED_AT);
   const lower = text.toLowerCase();
@@ -62,7 +65,7 @@ export function passwordStrength(password: Uint8Array): Strength {
     bits += found === undefined ? letterBits : Math.min(found.bits, found.length * letterBits);
     at += found?.length ?? 1;
   }
-  // Capitals of a word and what stands for its letters are tried too, a little later.
+  // Attackers try capitals in a word too, a little later, so capitals add only one bit.
   if (lower !== text) bits += 1;
   const word = LIMITS.find(([below]) => bits < below)?.[1] ?? 'strong';
   return { bits: Math.round(bits), word };
@@ -77,7 +80,7 @@ function longest(patterns: readonly Pattern[]): Pattern | undefined {
   return [...patterns].sort((a, b) => b.length - a.length)[0];
 }
 
-/** What guessers know that begins at a place. */
+/** Returns the common patterns that begin at an offset. */
 function patternsAt(text: string, at: number): Pattern[] {
   const rest = text.slice(at);
   const found: Pattern[] = [];
@@ -96,20 +99,20 @@ function patternsAt(text: string, at: number): Pattern[] {
   return found;
 }
 
-/** Letters that look like a word of some language. */
+/** Returns a run of at least four letters at an offset, if it looks like a word of some language. */
 function wordAt(text: string, at: number): Pattern[] {
   const letters = /^[a-z]{4,}/.exec(text.slice(at))?.[0] ?? '';
   if (!isWordLike(letters)) return [];
   return [{ length: letters.length, bits: FIRST_LETTER_BITS + letters.length * LETTER_BITS }];
 }
 
-/** Every third letter or so a vowel: random letters seldom look so, and words nearly always. */
+/** True if 20 to 67 % of the letters are vowels, as in nearly all words; random letters seldom look so. */
 function isWordLike(letters: string): boolean {
   const vowels = letters.replaceAll(/[^aeiouy]/g, '').length / Math.max(1, letters.length);
   return vowels >= 0.2 && vowels <= 0.67;
 }
 
-/** How many letters of a text go on in a row as they do there. */
+/** Returns the number of leading characters of `text` that follow each other in `row`. */
 function commonRun(text: string, row: string): number {
   const start = row.indexOf(text[0] ?? '\0');
   if (start < 0) return 0;

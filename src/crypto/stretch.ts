@@ -1,6 +1,6 @@
 /**
- * From a password to two independent secrets, by one memory-hard call: scrypt (RFC 7914), then HKDF
- * (RFC 5869) with a label for each. Whoever has one of the two learns nothing about the other.
+ * Derives two independent secrets from a password by one memory-hard call: scrypt (RFC 7914), then HKDF (RFC 5869)
+ * with a label for each. Neither secret reveals anything about the other.
  */
 import { hkdfSync, scrypt } from 'node:crypto';
 import { TardisError } from '../errors/index.js';
@@ -12,33 +12,51 @@ export interface StretchParameters {
   readonly p: number;
 }
 
-/** 32 MiB, about a tenth of a second. */
-export const STRETCH: StretchParameters = Object.freeze({ logN: 15, r: 8, p: 1 });
+/** 128 MiB; takes some tenths of a second. */
+export const STRETCH: StretchParameters = Object.freeze({ logN: 17, r: 8, p: 1 });
 
-const MAX_MEMORY_BYTES = 32 << 20;
-/** Below this a guess is too cheap, above it a hostile record could keep a client busy for long. */
-const MIN_MEMORY_BYTES = 16 << 20;
-const MAX_PASSES = 16;
+/** Lower bound on the memory: with less, a guess is too cheap. */
+export const MIN_STRETCH_BYTES: number = 16 << 20;
+/** Upper bound on the memory: a hostile record or server could otherwise exhaust the client's memory. */
+export const MAX_STRETCH_BYTES: number = 256 << 20;
+/**
+ * Upper bound on memory times passes, about two seconds: a hostile record or server could otherwise waste the
+ * client's time.
+ */
+const MAX_WORK_BYTES = 512 << 20;
+const R = 8;
+const BLOCK_BYTES = 128;
 export const SALT_BYTES = 16;
 const KEY_BYTES = 32;
 
 export interface StretchedPassword {
   /** Wraps the master keys. */
   readonly wrapKey: Buffer;
-  /** Stands for the password in the login. */
+  /** Takes the place of the password in the login. */
   readonly loginSecret: Buffer;
 }
 
-/** Whether parameters from outside are neither too cheap nor too dear. */
-export function isFit({ logN, r, p }: StretchParameters): boolean {
+/** Returns the strongest parameters that use at most this much memory. */
+export function stretchOf(memoryBytes: number): StretchParameters {
+  return { logN: Math.floor(Math.log2(memoryBytes / (BLOCK_BYTES * R))), r: R, p: 1 };
+}
+
+/** Returns the memory that one call uses, in bytes. */
+export function stretchBytes({ logN, r }: StretchParameters): number {
+  return BLOCK_BYTES * 2 ** logN * r;
+}
+
+/** True if parameters from outside are within the bounds on memory and time. */
+export function isFit(parameters: StretchParameters): boolean {
+  const { logN, r, p } = parameters;
   const isWhole = [logN, r, p].every((number) => Number.isInteger(number) && number > 0);
-  const memoryBytes = 128 * 2 ** logN * r;
+  const memoryBytes = stretchBytes(parameters);
   return (
     isWhole &&
-    memoryBytes >= MIN_MEMORY_BYTES &&
-    memoryBytes <= MAX_MEMORY_BYTES &&
-    r >= 8 &&
-    p <= MAX_PASSES
+    memoryBytes >= MIN_STRETCH_BYTES &&
+    memoryBytes <= MAX_STRETCH_BYTES &&
+    memoryBytes * p <= MAX_WORK_BYTES &&
+    r >= R
   );
 }
 
@@ -51,11 +69,11 @@ export async function stretchPassword(
   if (!isFit(parameters)) {
     throw new TardisError(
       'LOGIN_FAILED',
-      'the parameters of the password are too weak or too dear',
+      'the parameters of the password are too weak or too costly',
     );
   }
   const { logN, r, p } = parameters;
-  const options = { N: 2 ** logN, r, p, maxmem: 2 * MAX_MEMORY_BYTES };
+  const options = { N: 2 ** logN, r, p, maxmem: 2 * MAX_STRETCH_BYTES };
   const stretched = await new Promise<Buffer>((resolve, reject) => {
     scrypt(password, salt, KEY_BYTES, options, (error, key) => {
       if (error === null) resolve(key);
@@ -70,8 +88,9 @@ export async function stretchPassword(
 }
 
 /**
- * What is typed in one way may be encoded in two (é, or e and an accent): texts become NFC; what is no
- * UTF-8 stays as it is. Throws PASSWORD_NEEDED for an empty one.
+ * Returns the password in the form to stretch. Equal characters may be typed in two encodings (é, or e and an
+ * accent). Text in UTF-8 is therefore normalized to NFC; other bytes stay as they are. Throws PASSWORD_NEEDED if the
+ * password is empty.
  */
 export function normalPassword(given: Uint8Array): Buffer {
   const bytes = Buffer.from(given);

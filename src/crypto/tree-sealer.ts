@@ -1,11 +1,13 @@
 /**
- * Seals of entries, listings, directories and sets: keyed sums that only the owner of the keys can make,
- * so that a store which was changed, mixed up or put back shows. docs/formats.md, "Seals", says what each
- * covers.
+ * Seals of entries, listings, directories and sets: keyed checksums that only an owner of the keys can compute. They
+ * reveal a store that was changed, mixed up or rolled back. docs/formats.md, "Seals", lists what each seal covers.
  */
 import {
   DIRECTORY_SEAL_BYTES,
   KNOWN_BYTES,
+  ROW_FIXED_BYTES,
+  RowOffset,
+  RowReader,
   SEAL_BYTES,
   SET_SEAL_BYTES,
   SKIP_SEAL_BYTES,
@@ -13,7 +15,7 @@ import {
 import type { SealingCalls } from '../system/index.js';
 
 export interface SealKeys {
-  /** Of entries' seals, and of the sums over them. */
+  /** Two keys: for the seals of entries, and for the sums over those seals. */
   readonly entries: Uint8Array;
   readonly listings: Uint8Array;
   readonly places: Uint8Array;
@@ -21,22 +23,25 @@ export interface SealKeys {
   readonly sets: Uint8Array;
 }
 
-/** What the seals of a listing's entries, or of a set's directories, add up to: in any order. */
+/** Sum over the seals of a listing's entries, or of a set's directories. Their order does not matter. */
 export class SealSum {
   readonly bytes: Buffer = Buffer.alloc(32);
   count = 0;
 }
 
-/** What a set's seal covers besides its directories. */
+/** The values that a set's seal covers besides its directories. */
 export interface SealedSet {
   readonly set: number;
   readonly clientTimeMs: number;
-  /** As the server has it. */
+  /** Name of the set on the server. */
   readonly name: string;
-  /** The sealed set before it; 0: none. */
+  /** Number of the sealed set before this one; 0 if none. */
   readonly previousSet: number;
   readonly previousSeal: Buffer;
-  /** By their sealed paths; a held one is not part of the set. */
+  /**
+   * Roots of the set by their sealed paths. If `isHeld`, the client did not read the root, and its seal is not
+   * covered.
+   */
   readonly roots: readonly {
     readonly path: Buffer;
     readonly seal: Buffer;
@@ -44,6 +49,8 @@ export interface SealedSet {
   }[];
 }
 
+/** Bytes of each of the two keys of entries, which are concatenated. */
+const SEAL_KEY_BYTES = 32;
 const ROOT_LABEL = Buffer.from('root');
 
 export class TreeSealer {
@@ -57,15 +64,15 @@ export class TreeSealer {
     this.keys = keys;
   }
 
-  /** Final rows, sealed, each with a seal of its own, which is added to `sum`. */
+  /** Seals final rows. Each row gets a seal of its own, which is added to `sum`. */
   rows(rows: Uint8Array, count: number, sum: SealSum): Buffer {
     sum.count += count;
     return this.calls.sealRows(this.nameKeys, rows, this.keys.entries, sum.bytes);
   }
 
   /**
-   * Adds what is known of the unchanged entries of a listing (rows without digests, sealed) to `sum`. What
-   * is not as this client once sealed it becomes wanted.
+   * Checks the stored seals of the unchanged entries of a listing (sealed rows without digests), and adds the right
+   * ones to `sum`. Sets 1 in `wanted` for each entry whose seal is wrong or missing.
    */
   known(rows: Buffer, known: Buffer, wanted: Uint8Array, sum: SealSum): void {
     const all = known.length === 0 ? Buffer.alloc(wanted.length * KNOWN_BYTES) : known;
@@ -73,8 +80,9 @@ export class TreeSealer {
   }
 
   /**
-   * The inverse of `rows`; adds their seals to `sum`. Undefined when a row is not what this client sealed.
-   * `contents`: by what each covers its content (see contentHash), SEAL_BYTES each.
+   * Opens sealed rows and adds their seals to `sum`. Undefined if a row was not sealed by this client. `contents`
+   * has SEAL_BYTES for each row: the hash of its content that its seal covers. The content itself is not checked
+   * here.
    */
   open(rows: Buffer, count: number, sum: SealSum): { rows: Buffer; contents: Buffer } | undefined {
     sum.count += count;
@@ -84,17 +92,40 @@ export class TreeSealer {
     return opened && { rows: opened, contents };
   }
 
-  /** Stands for where a root is. */
+  /** Computes the seal that a sealed row should have. `unlisted` has the hashes of its content and its attributes. */
+  sealOf(row: Buffer, unlisted: Buffer): Buffer {
+    const { type, flags, permissions, linkCount, sizeBytes, birthTimeNs, inode } = RowOffset;
+    const reader = new RowReader(row);
+    const variable = ROW_FIXED_BYTES + reader.name(0).length + reader.linkTarget(0).length;
+    const covered = Buffer.concat([
+      row.subarray(type, flags),
+      row.subarray(permissions, linkCount),
+      row.subarray(sizeBytes, birthTimeNs),
+      row.subarray(inode, ROW_FIXED_BYTES),
+      row.subarray(RowOffset.nameBytes, type),
+      row.subarray(ROW_FIXED_BYTES, variable),
+      unlisted,
+    ]);
+    return this.mac(this.keys.entries.subarray(0, SEAL_KEY_BYTES), covered);
+  }
+
+  /** Adds the seal of one entry to `sum`. */
+  addEntry(seal: Buffer, sum: SealSum): void {
+    this.calls.addMacs(this.keys.entries.subarray(SEAL_KEY_BYTES), seal, SEAL_BYTES, sum.bytes);
+    sum.count += 1;
+  }
+
+  /** Returns the place of a root: a MAC of its sealed path. */
   rootPlace(sealedPath: Uint8Array): Buffer {
     return this.mac(this.keys.places, Buffer.concat([ROOT_LABEL, sealedPath]));
   }
 
-  /** Stands for where a directory is: below another one, by its sealed name. */
+  /** Returns the place of a directory: a MAC of the place of its parent and its sealed name. */
   place(above: Uint8Array, sealedName: Uint8Array): Buffer {
     return this.mac(this.keys.places, Buffer.concat([above, sealedName]));
   }
 
-  /** The seal of a directory's own entries. */
+  /** Returns the seal of a listing, over the sum and the number of its entries. */
   listing({ bytes, count }: SealSum): Buffer {
     const covered = Buffer.alloc(bytes.length + 8);
     bytes.copy(covered);
@@ -102,18 +133,18 @@ export class TreeSealer {
     return this.mac(this.keys.listings, covered);
   }
 
-  /** Proves that a listing with this skip hash has this seal. */
+  /** Returns the proof that a listing with this skip hash has this seal. */
   proof(skipHash: Uint8Array, listing: Uint8Array): Buffer {
     return this.mac(this.keys.proofs, Buffer.concat([skipHash, listing]));
   }
 
-  /** Adds directories, DIRECTORY_SEAL_BYTES each, to what a set has. */
+  /** Adds directories of a set, DIRECTORY_SEAL_BYTES each, to `sum`. */
   addDirectories(seals: Buffer, sum: SealSum): void {
     this.calls.addMacs(this.keys.sets, seals, DIRECTORY_SEAL_BYTES, sum.bytes);
     sum.count += seals.length / DIRECTORY_SEAL_BYTES;
   }
 
-  /** The seal of a set of these directories, as it is stored. */
+  /** Returns the seal of a set with these directories, in the form that is stored. */
   set(set: SealedSet, directories: SealSum): Buffer {
     const stored = Buffer.alloc(SET_SEAL_BYTES);
     stored.writeBigUInt64LE(BigInt(set.previousSet));
@@ -148,12 +179,12 @@ export class TreeSealer {
   }
 }
 
-/** The seal of a set's own, of what is stored of it. */
+/** Returns a set's own seal, the last part of the stored form. */
 export function ownSetSeal(stored: Buffer): Buffer {
   return stored.subarray(8 + SEAL_BYTES);
 }
 
-/** What is kept beside a skip hash, taken apart. */
+/** Splits the value stored with a skip hash. A value of a wrong length is read as zeros, which prove nothing. */
 export function splitSkipSeal(kept: Buffer): { place: Buffer; listing: Buffer; proof: Buffer } {
   const at = (index: number): Buffer => kept.subarray(index * SEAL_BYTES, (index + 1) * SEAL_BYTES);
   if (kept.length !== SKIP_SEAL_BYTES) return splitSkipSeal(Buffer.alloc(SKIP_SEAL_BYTES));

@@ -1,10 +1,11 @@
 /**
- * Any range of a stored content, without what is before it: of whole records the chunks that hold it, of
- * deltas the commands that make it, and then of their basis in the same way. What it reads is checked by
- * the checksums of chunks and frames; whether a whole content is right only its digest tells.
+ * Reads any range of a stored content without decoding the content from its beginning. A range of a whole
+ * record is read from the chunks that hold it; a range of a delta from its commands, and then from its basis
+ * in the same way. The checksums of chunks and frames are checked; only the digest of a whole content proves
+ * that it is right.
  *
- * Memory is bounded: decoded chunks and the indexes of deltas are kept while they fit, the least recently
- * used ones go first.
+ * Memory is bounded: decoded chunks and the indexes of deltas are cached, and the least recently used ones
+ * are evicted first.
  */
 import { TardisError } from '../errors/index.js';
 import { releaseAll } from '../model/index.js';
@@ -25,13 +26,13 @@ import { DeltaIndex } from './delta-index.js';
 import { fetchHead, fetchRecord, type RecordHead, type RecordSource } from './fetch-record.js';
 import { MAX_CHAIN, type StoredPiece } from './stored-piece.js';
 
-/** What of decoded chunks, and of records that are looked into, is kept for one content and its bases. */
+/** Limits of the caches for one content and its bases: decoded chunks, and open records. */
 const MAX_CHUNK_BYTES = 6 << 20;
 const MAX_OPEN_BYTES = 8 << 20;
-/** An open record takes about this besides its index. */
+/** Approximate memory of an open record besides its index. */
 const OPEN_RECORD_BYTES = 2 << 10;
 
-/** Values that have a weight; when they weigh too much the least recently used ones go. */
+/** A cache of values with weights. If their sum exceeds the limit, the least recently used values are evicted. */
 class Weighed<V> {
   private readonly items = new Map<string, { readonly value: V; readonly weight: number }>();
   private weight = 0;
@@ -51,7 +52,7 @@ class Weighed<V> {
     return item.value;
   }
 
-  /** Gives all of it up, and out. */
+  /** Removes and returns all values. */
   clear(): V[] {
     const values = [...this.items.values()].map(({ value }) => value);
     this.items.clear();
@@ -59,7 +60,7 @@ class Weighed<V> {
     return values;
   }
 
-  /** The newest one stays, whatever it weighs. */
+  /** Adds a value and evicts old ones. The new value stays, whatever its weight. */
   add(key: string, value: V, weight: number): void {
     this.items.set(key, { value, weight });
     this.weight += weight;
@@ -72,14 +73,14 @@ class Weighed<V> {
   }
 }
 
-/** What a content and all that it rests on share. */
+/** State that a content shares with its bases. */
 interface Shared {
   readonly source: RecordSource;
   readonly chunks: Weighed<Buffer>;
   readonly records: Weighed<OpenRecord>;
-  /** For encoded bytes. */
+  /** Buffer for encoded bytes. */
   stored: Buffer;
-  /** A chunk that was given up, to be filled again: a collector would leave many of them. */
+  /** An evicted chunk for reuse: V8's garbage collector would leave many of them. */
   spare: Buffer | undefined;
 }
 
@@ -99,9 +100,10 @@ export class ContentRanges implements Basis {
   private readonly shared: Shared;
   private readonly depth: number;
 
-  /** Of the pieces of a content, in their order; `shared` and `depth` are its own affair. */
+  /** Reads a content that consists of these pieces, in order. `shared` and `depth` are only for recursive calls. */
   constructor(source: RecordSource, pieces: readonly StoredPiece[], shared?: Shared, depth = 0) {
-    if (depth > MAX_CHAIN) throw new TardisError('RECORD_DAMAGED', 'too many deltas on deltas');
+    if (depth > MAX_CHAIN)
+      throw new TardisError('RECORD_DAMAGED', 'the chain of deltas is too long');
     this.pieces = pieces;
     this.depth = depth;
     this.shared = shared ?? newShared(source);
@@ -114,12 +116,12 @@ export class ContentRanges implements Basis {
   }
 
   /**
-   * Fills `bytes` bytes of `target` from `at` on with those of the content from `position` on. One at a
-   * time. Throws RECORD_DAMAGED, with the damaged content's digest in `context.damaged`.
+   * Fills `bytes` bytes of `target` from `at` on with the content's bytes from `position` on. Allows one call
+   * at a time. Throws RECORD_DAMAGED, with the damaged content's digest in `context.damaged`.
    */
   async read(position: number, target: Buffer, at: number, bytes: number): Promise<void> {
     if (position + bytes > this.sizeBytes) {
-      throw new TardisError('RECORD_DAMAGED', 'a content ends before what is asked of it');
+      throw new TardisError('RECORD_DAMAGED', 'a content ends before the requested range');
     }
     for (let done = 0; done < bytes; ) {
       const index = this.pieceAt(position + done);
@@ -131,7 +133,7 @@ export class ContentRanges implements Basis {
     }
   }
 
-  /** Gives its memory back; what is read afterwards begins anew. */
+  /** Frees the memory; a later read starts with empty caches. */
   release(): void {
     const { shared } = this;
     releaseAll([...shared.chunks.clear(), shared.stored, ...(shared.spare ? [shared.spare] : [])]);
@@ -140,7 +142,7 @@ export class ContentRanges implements Basis {
     shared.spare = undefined;
   }
 
-  /** The last piece that begins at `position` or before, and is not empty. */
+  /** Returns the last piece that begins at or before `position`; it is not empty. */
   private pieceAt(position: number): number {
     let [low, high] = [0, this.starts.length - 1];
     while (low < high) {
@@ -159,7 +161,7 @@ export class ContentRanges implements Basis {
       if (!(error instanceof TardisError) || error.code !== 'RECORD_DAMAGED') throw error;
       if (error.context['damaged'] !== undefined) throw error;
       const damaged = Buffer.from(piece.digest).toString('hex');
-      const text = `a content that it is made from is damaged: ${error.message}`;
+      const text = `a content that it depends on is damaged: ${error.message}`;
       throw new TardisError('RECORD_DAMAGED', text, { ...error.context, damaged }, error);
     }
   }
@@ -171,7 +173,7 @@ export class ContentRanges implements Basis {
     if (open !== undefined) return open;
     const head = await fetchHead(this.shared.source, piece);
     if ((head.header.kind === RecordKind.delta) !== (piece.basis !== undefined)) {
-      throw new TardisError('RECORD_DAMAGED', `a record in ${piece.object} is of another kind`);
+      throw new TardisError('RECORD_DAMAGED', `a record in ${piece.object} is of the wrong kind`);
     }
     const body = new RecordBody(this.shared, piece, head, key);
     let record: OpenRecord = body;
@@ -187,15 +189,15 @@ export class ContentRanges implements Basis {
   }
 }
 
-/** A record of which ranges can be read. */
+/** A record that supports reading of ranges. */
 interface OpenRecord {
-  /** Fills `target` from a place in the decoded record, or in what it makes. */
+  /** Fills `target` from a position in the decoded record or, for a delta, in the content that it produces. */
   read(from: number, target: Buffer): Promise<void>;
 }
 
 /** A record's own bytes, decoded chunk by chunk. */
 class RecordBody implements OpenRecord {
-  /** Where in the record each chunk stands, as far as it is known. */
+  /** Offset in the record of each chunk found so far. */
   private readonly places: number[];
   private readonly shared: Shared;
   private readonly piece: StoredPiece;
@@ -224,7 +226,7 @@ class RecordBody implements OpenRecord {
     }
   }
 
-  /** All of it, in pieces that are good until the next one is asked for. */
+  /** Yields the whole decoded record in pieces. Each piece is valid until the next one is requested. */
   async *all(): AsyncGenerator<Buffer> {
     for (let number = 0; number * this.chunkBytes < this.header.rawBytes; number += 1) {
       yield await this.chunk(number);
@@ -298,14 +300,11 @@ class RecordBody implements OpenRecord {
 
   private tooShort(): TardisError {
     const { object } = this.piece;
-    return new TardisError(
-      'RECORD_DAMAGED',
-      `a record in ${object} has other bytes than it should`,
-    );
+    return new TardisError('RECORD_DAMAGED', `a record in ${object} has the wrong length`);
   }
 }
 
-/** What a delta makes of its basis. */
+/** The content that a delta produces from its basis. */
 class DeltaRecord implements OpenRecord {
   private readonly body: RecordBody;
   private readonly index: DeltaIndex;
@@ -327,7 +326,7 @@ class DeltaRecord implements OpenRecord {
       done += bytes;
     }
     if (done < target.length) {
-      throw new TardisError('RECORD_DAMAGED', 'a delta makes less than it should');
+      throw new TardisError('RECORD_DAMAGED', 'the result of a delta is too short');
     }
   }
 }

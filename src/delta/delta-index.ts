@@ -1,12 +1,12 @@
 /**
- * Which commands of a delta make which stretch of its content, so that a range is read without what is
- * before it. The commands are librsync's: https://librsync.github.io/page_formats.html (their first
- * byte: 0 end, 1 to 64 so many bytes follow, 65 to 68 bytes with a length of 1 to 8 bytes, 69 to 84
- * copies with position and length of 1 to 8 bytes each; numbers have the highest byte first).
+ * Maps each range of a content to the delta commands that produce it, so that a range can be read without
+ * what precedes it. The commands are librsync's: https://librsync.github.io/page_formats.html. Their first
+ * byte: 0 end; 1 to 64 that many literal bytes follow; 65 to 68 literal bytes, after a length of 1 to 8
+ * bytes; 69 to 84 a copy, with position and length of 1 to 8 bytes each. Numbers are big endian.
  */
 import { TardisError } from '../errors/index.js';
 
-/** Commands of one delta, for whoever makes one too. Their index takes 16 bytes each. */
+/** Limit of the commands in one delta, for writers as well. The index takes 16 bytes for each. */
 export const MAX_COMMANDS: number = 1 << 18;
 
 const MAGIC = 0x7273_0236;
@@ -14,7 +14,7 @@ const MAGIC_BYTES = 4;
 const Op = { end: 0, literalMost: 0x40, literalN: 0x41, copy: 0x45, most: 0x54 } as const;
 const FIRST_ROOM = 256;
 
-/** A stretch of a content: where its bytes are in the basis, or (`isLiteral`) in the delta itself. */
+/** A range of a content: its bytes are in the basis or, with `isLiteral`, in the delta itself. */
 export interface Stretch {
   readonly isLiteral: boolean;
   readonly from: number;
@@ -25,7 +25,10 @@ export class DeltaIndex {
   /** Length of the content. */
   sizeBytes = 0;
   private count = 0;
-  /** Where in the content each command begins, and its source: below 0, -1 less a place in the delta. */
+  /**
+   * Position in the content where each command begins, and its source: a position in the basis or, if
+   * negative, -1 minus a position in the delta.
+   */
   private starts = new Float64Array(FIRST_ROOM);
   private sources = new Float64Array(FIRST_ROOM);
   private readonly basisBytes: number;
@@ -35,8 +38,8 @@ export class DeltaIndex {
   }
 
   /**
-   * Reads a whole delta in pieces. Throws RECORD_DAMAGED when it makes no sense, copies from outside of
-   * the basis, has too many commands, or makes anything but `sizeBytes` bytes.
+   * Reads a whole delta in pieces. Throws RECORD_DAMAGED if it is malformed, copies from outside of the
+   * basis, has too many commands, or produces any other length than `sizeBytes`.
    */
   static async read(
     delta: AsyncIterable<Uint8Array>,
@@ -54,7 +57,7 @@ export class DeltaIndex {
     return this.starts.byteLength + this.sources.byteLength;
   }
 
-  /** The stretches that make up `bytes` bytes from `position` on. */
+  /** Yields the ranges that make up `bytes` bytes from `position` on. */
   *stretches(position: number, bytes: number): Generator<Stretch> {
     const end = Math.min(position + bytes, this.sizeBytes);
     for (let command = this.find(position); position < end; command += 1) {
@@ -76,7 +79,7 @@ export class DeltaIndex {
     if (bytes === 0 || isOutside || !Number.isSafeInteger(size)) throw malformed();
     const last = this.count - 1;
     const source = isLiteral ? -1 - from : from;
-    // A copy that goes on where the one before ends is one with it.
+    // A copy that continues the previous one is merged with it.
     const isNext =
       !isLiteral &&
       last >= 0 &&
@@ -100,7 +103,7 @@ export class DeltaIndex {
     [this.starts, this.sources] = [starts, sources];
   }
 
-  /** The last command that begins at `position` or before. */
+  /** Returns the last command that begins at or before `position`. */
   private find(position: number): number {
     let [low, high] = [0, this.count - 1];
     while (low < high) {
@@ -112,15 +115,15 @@ export class DeltaIndex {
   }
 }
 
-/** Reads commands from pieces that may end anywhere. */
+/** Parses commands from pieces that may end anywhere. */
 class Parser {
   isOver = false;
   private readonly head = Buffer.alloc(1 + 8 + 8);
   private headBytes = 0;
   private hasMagic = false;
-  /** Bytes of a literal still to come. */
+  /** Bytes of a literal that have not arrived yet. */
   private skipBytes = 0;
-  /** Bytes of the delta so far. */
+  /** Bytes of the delta read so far. */
   private at = 0;
   private readonly index: DeltaIndex;
 
@@ -150,7 +153,7 @@ class Parser {
     }
   }
 
-  /** How long magic or command is, by what of it is there. */
+  /** Returns the length of the magic number or command, as far as its first bytes determine it. */
   private wantedBytes(): number {
     if (!this.hasMagic) return MAGIC_BYTES;
     const op = this.head[0]!;
@@ -188,5 +191,5 @@ class Parser {
 }
 
 function malformed(): TardisError {
-  return new TardisError('RECORD_DAMAGED', 'the commands of a delta make no sense');
+  return new TardisError('RECORD_DAMAGED', 'the commands of a delta are invalid');
 }

@@ -1,16 +1,16 @@
 /**
- * Deltas that are made where the contents are, on what is at the place they go to: whoever has an older
- * version of a file gets only what it lacks.
+ * Deltas that are computed where the contents are stored, on a basis that the reader has. A reader with an
+ * older version of a file fetches only the differences.
  */
 export interface DeltaSource {
   /**
-   * Takes the next bytes of the signature of a basis of `basisBytes`, under a number of the caller's
-   * choice. Rejects when it makes no sense, or there are too many.
+   * Takes the next bytes of the signature of a basis of `basisBytes` bytes; the caller chooses the number
+   * `signature`. Rejects if the signature is malformed, or if there are too many.
    */
   sign(signature: number, basisBytes: number, bytes: Uint8Array, isLast: boolean): Promise<void>;
-  /** The next part of the delta of a content on that basis, from the beginning with `isFirst`. */
+  /** Returns the next part of the delta from that basis to a content; `isFirst` starts from the beginning. */
   next(signature: number, digest: Uint8Array, isFirst: boolean): Promise<DeltaPart>;
-  /** The basis is of no more use. */
+  /** Frees a signature that is no longer needed. */
   drop(signature: number): Promise<void>;
 }
 
@@ -18,6 +18,6 @@ export interface DeltaPart {
   /** One chunk as in chunked bodies: a header, and the bytes encoded by zstd. */
   readonly chunk: Uint8Array;
   readonly isLast: boolean;
-  /** The content has too little of the basis: it is cheaper to read it. */
+  /** True if the content has too little in common with the basis: reading it whole is cheaper. */
   readonly isUseless: boolean;
 }

@@ -1,45 +1,45 @@
 /**
- * Making and applying deltas by librsync, in pieces. A delta (magic "rs\x026") is a run of commands:
- * take these bytes, or copy that stretch of the basis.
+ * Computes and applies deltas with librsync, in pieces. A delta (magic "rs\x026") is a sequence of commands:
+ * insert these bytes, or copy that range of the basis.
  */
 import { TardisError } from '../errors/index.js';
 import { releaseMemory } from '../model/index.js';
 import { type RsyncCalls, RsyncStatus } from '../system/index.js';
 import { RsyncJob } from './rsync-job.js';
 
-/** Makes the delta of what is pushed, in pieces of `pieceBytes` (the last one is what remains). */
+/** Computes the delta of the pushed bytes, in pieces of `pieceBytes` (the last one may be shorter). */
 export class DeltaMaker {
   private readonly job: RsyncJob;
   private readonly piece: Buffer;
   private filled = 0;
 
-  /** `signature`: the number of a LoadedSignature. Must be closed. */
+  /** `signature`: the number of a LoadedSignature. The object must be closed. */
   constructor(native: RsyncCalls, signature: number, pieceBytes: number) {
     this.job = new RsyncJob(native, 'a delta cannot be made', () => native.rsyncDelta(signature));
     this.piece = Buffer.allocUnsafeSlow(pieceBytes);
   }
 
-  /** Commands so far. */
+  /** Number of commands so far. */
   get commands(): number {
     return this.job.commands;
   }
 
-  /** Bytes so far that the basis does not have. */
+  /** Bytes so far that the basis does not contain. */
   get literalBytes(): number {
     return this.job.literalBytes;
   }
 
-  /** Whether something of the basis was found so far. */
+  /** True if something of the basis was found so far. */
   get hasMatch(): boolean {
     return this.job.copiedBytes > 0;
   }
 
-  /** Yields pieces that are full; each is good until the next one is asked for. */
+  /** Yields full pieces. Each piece is valid until the next one is requested. */
   push(bytes: Uint8Array): Generator<Buffer, void, undefined> {
     return this.drive(bytes, false);
   }
 
-  /** Yields what remains. */
+  /** Yields the rest. */
   *finish(): Generator<Buffer, void, undefined> {
     yield* this.drive(NOTHING, true);
     if (this.filled > 0) yield this.piece.subarray(0, this.filled);
@@ -48,7 +48,7 @@ export class DeltaMaker {
 
   close(): void {
     this.job.close();
-    releaseMemory(this.piece); // a thread's collector would leave one for each part
+    releaseMemory(this.piece); // V8's garbage collector would leave one for each part
   }
 
   private *drive(input: Uint8Array, isLast: boolean): Generator<Buffer, void, undefined> {
@@ -68,19 +68,19 @@ export class DeltaMaker {
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
-/** What a delta was made on. */
+/** The content on which a delta is based. */
 export interface Basis {
   readonly sizeBytes: number;
-  /** Fills `bytes` bytes of `target` from `at` on with what the basis has at `position`. */
+  /** Fills `bytes` bytes of `target` from `at` on with the bytes of the basis at `position`. */
   read(position: number, target: Buffer, at: number, bytes: number): Promise<void>;
 }
 
 const OUTPUT_BYTES = 256 << 10;
 
 /**
- * The content that a delta makes of its basis, in pieces that are good until the next one is asked for.
- * Throws RECORD_DAMAGED when the delta makes no sense, or makes anything but `sizeBytes` bytes; whether
- * they are the right ones only their digest tells.
+ * Yields the content that a delta produces from its basis. Each piece is valid until the next one is
+ * requested. Throws RECORD_DAMAGED if the delta is malformed, or produces any other length than `sizeBytes`.
+ * Only the digest proves that the bytes are right.
  */
 export async function* patched(
   native: RsyncCalls,
@@ -155,5 +155,5 @@ class PatchRun {
 }
 
 function wrongLength(): TardisError {
-  return new TardisError('RECORD_DAMAGED', 'a delta makes a content of another length');
+  return new TardisError('RECORD_DAMAGED', 'the result of a delta has the wrong length');
 }

@@ -1,4 +1,4 @@
-/** Bytes of records from the store, and what decrypts them. */
+/** Reads bytes of records from the store, and prepares their decryption. */
 import { asTardisError, systemCode, TardisError } from '../errors/index.js';
 import { type ContentKeys, Scheme } from '../model/index.js';
 import {
@@ -13,22 +13,22 @@ import {
 import type { SealingCalls } from '../system/index.js';
 import type { RecordPlace } from './stored-piece.js';
 
-/** Where records are, and what reads them. */
+/** The store that holds records, and the calls and keys for reading them. */
 export interface RecordSource {
   readonly backend: ObjectReader;
   readonly native: SealingCalls;
-  /** Of a client that encrypts. */
+  /** Keys of a client that encrypts. */
   readonly keys: ContentKeys | undefined;
 }
 
-/** The beginning of a record. */
+/** The header of a record and its cipher. */
 export interface RecordHead {
   readonly header: RecordHeader;
-  /** Undefined: it is not encrypted. */
+  /** Undefined if the record is not encrypted. */
   readonly cipher: RecordCipher | undefined;
 }
 
-/** Fills `target` with what stands in a record from `from` on. Throws RECORD_DAMAGED, IO_FAILED. */
+/** Fills `target` with the bytes of a record from `from` on. Throws RECORD_DAMAGED, IO_FAILED. */
 export async function fetchRecord(
   backend: ObjectReader,
   record: RecordPlace,
@@ -43,29 +43,29 @@ export async function fetchRecord(
   try {
     got = await backend.read(record.object, record.position + from, target, bytes);
   } catch (error) {
-    // Only what is gone is damage; a disk that fails for a moment is not.
+    // Only a missing object is damage; a temporary error of the disk is not.
     if (systemCode(error) === 'ENOENT') {
-      // Or it was moved since it was looked up: who can look again does so.
+      // The record may also have been moved since it was looked up; the caller can then look it up again.
       const context = { isGone: true };
       throw new TardisError('RECORD_DAMAGED', `${record.object} is missing`, context, error);
     }
     throw asTardisError(error, `reading ${record.object}`);
   }
-  if (got !== bytes) throw new TardisError('RECORD_DAMAGED', `${record.object} is cut off`);
+  if (got !== bytes) throw new TardisError('RECORD_DAMAGED', `${record.object} is truncated`);
   return target;
 }
 
-/** The header that stands at the beginning of `bytes`, if it is this record's. Throws RECORD_DAMAGED. */
+/** Returns the header at the beginning of `bytes`. Throws RECORD_DAMAGED if it does not belong to this record. */
 function headerOf(record: RecordPlace, bytes: Buffer): RecordHeader {
   const header = readHeader(bytes, 0);
   if (header === undefined || recordBytes(header) !== record.recordBytes) {
-    throw new TardisError('RECORD_DAMAGED', `no record stands at its place in ${record.object}`);
+    throw new TardisError('RECORD_DAMAGED', `a record is not at its place in ${record.object}`);
   }
   return header;
 }
 
 /**
- * Reads the header of a record and, if it is encrypted, checks that its chunks belong together. Throws
+ * Reads the header of a record. For an encrypted record, checks that its chunks belong together. Throws
  * RECORD_DAMAGED, IO_FAILED, PASSWORD_NEEDED.
  */
 export async function fetchHead(source: RecordSource, record: RecordPlace): Promise<RecordHead> {
@@ -78,19 +78,19 @@ export async function fetchHead(source: RecordSource, record: RecordPlace): Prom
   return headIn(source, record, await fetchRecord(source.backend, record, 0, bytes));
 }
 
-/** The same of a record whose beginning, or all of it, is there. */
+/** Does the same as `fetchHead` for a record whose beginning is already in memory. */
 export function headIn(source: RecordSource, record: RecordPlace, bytes: Buffer): RecordHead {
   const header = headerOf(record, bytes);
   if (header.scheme === Scheme.plain) {
     if (source.keys === undefined) return { header, cipher: undefined };
-    // All contents of a client that encrypts have a tag of its keys: this is somebody else's.
+    // All contents of a client that encrypts have a tag made with its keys, so this record is not its own.
     throw new TardisError(
       'RECORD_DAMAGED',
-      'a record is not encrypted, as those of this client are',
+      'a record is not encrypted, although this client encrypts',
     );
   }
   if (source.keys === undefined) {
-    throw new TardisError('PASSWORD_NEEDED', 'what is stored is encrypted');
+    throw new TardisError('PASSWORD_NEEDED', 'the stored data is encrypted');
   }
   const cipher = new RecordCipher(source.native, source.keys, header);
   if ((header.flags & RECORD_CHUNKED) !== 0) {

@@ -1,4 +1,4 @@
-/** Reads records of contents from a store, decodes them and checks what comes out. */
+/** Reads records of contents from a store, decodes them and checks the result. */
 import { createHash } from 'node:crypto';
 import { TardisError } from '../errors/index.js';
 import { contentDigest, type ContentKeys, DIGEST_BYTES, Scheme } from '../model/index.js';
@@ -31,17 +31,17 @@ import type { RecordPlace, StoredPiece } from './stored-piece.js';
 /** A piece of a content, within the decoded record. */
 export type RecordPiece = Pick<StoredPiece, 'digest' | 'sizeBytes' | 'offset' | 'basis'>;
 
-/** Memory that outlives a reader, so that it need not be taken again. */
+/** Buffers that outlive a reader, so that they are not allocated again. */
 export class ReaderMemory {
   decoded: Buffer = Buffer.alloc(0);
   stored: Buffer = Buffer.alloc(0);
 }
 
-/** Pieces may be this large in memory; all that a backup makes are. */
+/** Maximum size of a piece in memory; every piece that a backup makes is within it. */
 export const MAX_PIECE_BYTES = 64 << 20;
 
 export class RecordReader {
-  /** The record that `memory.decoded` holds whole. */
+  /** The record whose decoded bytes are in `memory.decoded`. */
   private current: RecordPlace | undefined;
   private currentBytes = 0;
   /** The basis of the delta that was read last. */
@@ -53,7 +53,7 @@ export class RecordReader {
   private readonly native: NativeCalls;
   private readonly memory: ReaderMemory;
 
-  /** `keys`: of a client that encrypts. */
+  /** `keys`: keys of a client that encrypts. */
   constructor(
     backend: ObjectReader,
     native: NativeCalls,
@@ -65,18 +65,21 @@ export class RecordReader {
     this.memory = memory;
   }
 
-  /** Decodes a record into `memory.decoded` if it is small enough for that. */
+  /** Decodes a record into `memory.decoded`. Returns false if the record is chunked or too large for that. */
   async isWhole(record: RecordPlace): Promise<boolean> {
     const { current, memory } = this;
     if (record.object === current?.object && record.position === current.position) return true;
     if (record.recordBytes > 2 * MAX_FRAME_RAW_BYTES) return false;
-    // What is probably chunked is not read for nothing.
+    // A record that is probably chunked is not read in vain.
     if (record.recordBytes > STREAM_CHUNK_BYTES && (await this.isChunked(record))) return false;
     const bytes = await this.fetch(record, 0, record.recordBytes);
     const { header, cipher } = headIn(this.source, record, bytes);
     if ((header.flags & RECORD_CHUNKED) !== 0) return false;
     if (header.rawBytes > MAX_FRAME_RAW_BYTES) {
-      throw new TardisError('RECORD_DAMAGED', `a record in ${record.object} claims too much`);
+      throw new TardisError(
+        'RECORD_DAMAGED',
+        `a record in ${record.object} claims to be too large`,
+      );
     }
     this.current = undefined;
     memory.decoded = room(memory.decoded, header.rawBytes);
@@ -101,9 +104,9 @@ export class RecordReader {
   }
 
   /**
-   * The bytes of a piece, in parts that are good until the next one is asked for. They are checked when
-   * all of them have come: CONTENT_DAMAGED then. An error tells in `context.damaged` which content is
-   * damaged, if it is a basis of this one.
+   * Yields the bytes of a piece. Each part is valid until the next one is requested. The digest is checked
+   * after the last part; throws CONTENT_DAMAGED then. If a basis of the content is damaged, `context.damaged`
+   * of the error holds the digest of that basis.
    */
   async *pieceBytes(record: RecordPlace, piece: RecordPiece): AsyncGenerator<Buffer> {
     const { digest, sizeBytes, offset } = piece;
@@ -123,7 +126,7 @@ export class RecordReader {
     if (bytes !== sizeBytes || !found.equals(digest)) throw damagedContent();
   }
 
-  /** The same without a look at the digest: only checksums vouch for it. */
+  /** Does the same as `pieceBytes` without checking the digest: only the checksums are checked. */
   async *uncheckedBytes(record: RecordPlace, piece: RecordPiece): AsyncGenerator<Buffer> {
     const { sizeBytes, offset } = piece;
     if (await this.isWhole(record)) {
@@ -133,7 +136,7 @@ export class RecordReader {
     const head = await fetchHead(this.source, record);
     const isDelta = head.header.kind === RecordKind.delta;
     if (isDelta !== (piece.basis !== undefined)) {
-      throw new TardisError('RECORD_DAMAGED', `a record in ${record.object} is of another kind`);
+      throw new TardisError('RECORD_DAMAGED', `a record in ${record.object} is of the wrong kind`);
     }
     const chunks = this.chunks(record, head);
     if (piece.basis === undefined) {
@@ -143,7 +146,7 @@ export class RecordReader {
     yield* patched(this.native, chunks, this.rangesOf(piece.basis), piece.sizeBytes);
   }
 
-  /** The parts of a content are deltas on the same basis mostly: what is known of it is kept. */
+  /** Parts of a content usually have the same basis, so the last basis and its caches are kept. */
   private rangesOf(pieces: readonly StoredPiece[]): ContentRanges {
     if (this.basis?.pieces === pieces) return this.basis.ranges;
     this.basis?.ranges.release();
@@ -152,18 +155,18 @@ export class RecordReader {
     return ranges;
   }
 
-  /** Gives the memory of bases back. */
+  /** Frees the memory of the basis. */
   release(): void {
     this.basis?.ranges.release();
     this.basis = undefined;
   }
 
-  /** The decoded body of a chunked record, as it is: a signature, say. */
+  /** Yields the decoded body of a chunked record, for example of a signature. */
   async *body(record: RecordPlace): AsyncGenerator<Buffer> {
     yield* this.chunks(record, await fetchHead(this.source, record));
   }
 
-  /** An encrypted record as it stands in the store, in pieces; undefined: it is not encrypted. */
+  /** Yields the stored bytes of an encrypted record in pieces; undefined if the record is not encrypted. */
   async encrypted(
     record: RecordPlace,
     pieceBytes: number,
@@ -213,5 +216,5 @@ function room(current: Buffer, bytes: number): Buffer {
 }
 
 function damagedContent(): TardisError {
-  return new TardisError('CONTENT_DAMAGED', 'the bytes are not what their digest says');
+  return new TardisError('CONTENT_DAMAGED', 'the data does not match its digest');
 }

@@ -1,4 +1,4 @@
-/** One job of librsync, with its errors as ours. */
+/** One librsync job, with its errors as TardisErrors. */
 import { systemCode, TardisError } from '../errors/index.js';
 import {
   RSYNC_FIGURES,
@@ -17,7 +17,7 @@ export class RsyncJob {
   private readonly native: RsyncCalls;
   private readonly what: string;
 
-  /** `what` says in errors what could not be made or read. */
+  /** `what` begins the error message, for example "a delta cannot be made". */
   constructor(native: RsyncCalls, what: string, begin: () => number) {
     this.native = native;
     this.what = what;
@@ -52,7 +52,7 @@ export class RsyncJob {
     return this.figures[RsyncFigure.copiedBytes]!;
   }
 
-  /** See `rsyncStep`. Throws RECORD_DAMAGED, with librsync's reason, when the input makes no sense. */
+  /** Runs a step, see `rsyncStep`. Throws RECORD_DAMAGED, with librsync's reason, for malformed input. */
   step(
     input: Uint8Array,
     inputAt: number,

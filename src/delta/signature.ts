@@ -1,7 +1,7 @@
 /**
- * Signatures: the sums of a content's blocks, from which a delta on it is made without it. The format
- * is librsync's (magic "rs\x01G": rolling sums by Rabin and Karp, strong sums by BLAKE2): a header of
- * 12 bytes, then 20 bytes for each block.
+ * Signatures: checksums of a content's blocks. With them a delta on the content can be computed without the
+ * content. The format is librsync's (magic "rs\x01G": Rabin-Karp rolling sums, strong BLAKE2 sums): a header
+ * of 12 bytes, then 20 bytes for each block.
  */
 import { TardisError } from '../errors/index.js';
 import { BytesBuilder } from '../model/index.js';
@@ -9,28 +9,31 @@ import { type RsyncCalls, RsyncStatus } from '../system/index.js';
 import { RsyncJob } from './rsync-job.js';
 
 export const SIGNATURE_HEADER_BYTES = 12;
-/** Sums of 16 bytes cannot be made to collide, and a store that encrypts could not notice. */
+/**
+ * Bytes of a strong sum. Collisions of 16 bytes cannot be forged, and a store that encrypts could not detect
+ * them.
+ */
 export const STRONG_BYTES = 16;
 export const SUM_BYTES: number = 4 + STRONG_BYTES;
-/** Sums of one content. Loaded and indexed they take at most 44 bytes each: 22 MiB. */
+/** Maximum number of sums for one content. Loaded and indexed they take at most 44 bytes each: 22 MiB. */
 export const MAX_BLOCKS: number = 1 << 19;
-/** Contents beyond so many blocks of this size have no signature (16 TiB). */
+/** Contents with more than MAX_BLOCKS blocks of this size have no signature (16 TiB). */
 export const MAX_BLOCK_BYTES: number = 64 << 20;
 export const MAX_SIGNATURE_BYTES: number = SIGNATURE_HEADER_BYTES + MAX_BLOCKS * SUM_BYTES;
 
-/** A content of fewer bytes is sent whole sooner than it is compared. */
+/** Size below which sending a content whole is quicker than comparing it. */
 export const LEAST_DELTA_BYTES: number = 1 << 20;
 
-/** Up to this size shorter blocks cost little and find more. */
+/** Up to this size shorter blocks cost little and find more matches. */
 const SMALL_CONTENT_BYTES = 16 << 20;
 const SMALL_BLOCK_BYTES = 1024;
 const BLOCK_BYTES = 2048;
-/** Beyond so many blocks they become longer: what is loaded of them takes 11 MiB at most. */
+/** Above this number blocks become longer: a loaded signature then takes 11 MiB at most. */
 const WANTED_BLOCKS = 1 << 18;
 
 /**
- * Length of the blocks of a content: a power of two, so that parts of contents consist of whole blocks
- * and the sums of the parts are the sums of the whole. Undefined where it would need too many sums.
+ * Returns the block length for a content. It is a power of two, so that parts of contents consist of whole
+ * blocks: the sums of the parts are those of the whole. Undefined if the content would need too many sums.
  */
 export function blockBytesFor(sizeBytes: number): number | undefined {
   if (sizeBytes <= SMALL_CONTENT_BYTES) return SMALL_BLOCK_BYTES;
@@ -44,12 +47,12 @@ export function signatureBytesFor(sizeBytes: number, blockBytes: number): number
   return SIGNATURE_HEADER_BYTES + Math.ceil(sizeBytes / blockBytes) * SUM_BYTES;
 }
 
-/** Makes a signature of what is pushed. Must be closed. */
+/** Computes a signature of the pushed bytes. Must be closed. */
 export class SignatureMaker {
   private readonly job: RsyncJob;
   private readonly made: BytesBuilder;
 
-  /** `sizeHintBytes`: how much will be pushed, more or less. */
+  /** `sizeHintBytes`: approximate number of bytes that will be pushed. */
   constructor(native: RsyncCalls, blockBytes: number, sizeHintBytes: number) {
     this.job = new RsyncJob(native, 'a signature cannot be made', () =>
       native.rsyncSignature(blockBytes, STRONG_BYTES),
@@ -65,12 +68,12 @@ export class SignatureMaker {
     return this.made.length;
   }
 
-  /** What has been made since the last time. */
+  /** Returns the bytes of the signature produced since the last call. */
   take(): Buffer {
     return this.made.take();
   }
 
-  /** What remains of the signature, or all of it if nothing was taken before. */
+  /** Returns the rest of the signature; all of it if `take` was not called. */
   finish(): Buffer {
     this.drive(Buffer.alloc(0), true);
     return this.made.take();
@@ -98,16 +101,16 @@ export class SignatureMaker {
   }
 }
 
-/** The signature of a smaller basis is made and sent sooner than it is found out whether it is of use. */
+/** Size of a basis from which a sample is sent first; the signature of a smaller one is computed and sent at once. */
 export const SAMPLED_FROM_BYTES: number = 16 << 20;
 
-/** Pieces of a content that a sample of its signature has: so many, and of so many blocks. */
+/** Number of pieces in a sample of a signature, and blocks in each. */
 const SAMPLE_PLACES = 256;
 const SAMPLE_BLOCKS = 8;
 
 /**
- * Where the pieces of a sample are: evenly spread, whole blocks. Any stretch of a content that is longer
- * than `spacingBytes` and a piece holds one of them.
+ * Returns the positions of the pieces of a sample: evenly spread, whole blocks. Any range of a content that
+ * is longer than `spacingBytes` plus one piece contains one of them.
  */
 export function samplePlaces(
   sizeBytes: number,
@@ -122,10 +125,10 @@ export function samplePlaces(
 }
 
 const STEP_BYTES = 16 << 10;
-/** Blocks of a signature that others made may be this long, whatever it is of. */
+/** Block length that signatures made by other programs may always have, whatever the size of the content. */
 const LEAST_BLOCK_CAP_BYTES = 64 << 10;
 
-/** The sums of a basis, in memory that all threads share. Must be closed. */
+/** A signature of a basis, in memory that all threads share. Must be closed. */
 export class LoadedSignature {
   private readonly job: RsyncJob;
   private isWhole = false;
@@ -134,26 +137,26 @@ export class LoadedSignature {
   private readonly signedBytes: number;
 
   /**
-   * `basisBytes`: length of the content it should be of, which bounds it; `signedBytes`: of what of that
-   * content it is of (a sample is of less).
+   * `basisBytes`: length of the content that was signed, which limits the signature. `signedBytes`: length of
+   * the signed part of that content (a sample covers less).
    */
   constructor(native: RsyncCalls, basisBytes: number, signedBytes = basisBytes) {
     this.signedBytes = signedBytes;
     const mostBlocks = Math.min(MAX_BLOCKS, signedBytes);
-    // A delta job reads ahead by a block.
+    // A delta job reads one block ahead.
     const mostBlockBytes = Math.max(LEAST_BLOCK_CAP_BYTES, 2 * (blockBytesFor(basisBytes) ?? 0));
     this.job = new RsyncJob(native, 'a signature cannot be used', () =>
       native.rsyncLoad(mostBlocks, mostBlockBytes),
     );
   }
 
-  /** What a delta job of any thread knows it by. */
+  /** Number by which a delta job of any thread refers to it. Throws RECORD_DAMAGED while it is incomplete. */
   get number(): number {
-    if (!this.isWhole) throw new TardisError('RECORD_DAMAGED', 'a signature is not there whole');
+    if (!this.isWhole) throw new TardisError('RECORD_DAMAGED', 'a signature is incomplete');
     return this.job.number;
   }
 
-  /** Takes the next bytes of it. Throws RECORD_DAMAGED. */
+  /** Takes the next bytes of the signature. Throws RECORD_DAMAGED. */
   push(bytes: Uint8Array, isLast: boolean): void {
     const missing = this.header.length - this.bytes;
     if (missing > 0) this.header.set(bytes.subarray(0, missing), this.bytes);
@@ -170,12 +173,18 @@ export class LoadedSignature {
     }
   }
 
-  /** With more or fewer blocks than the basis has, a delta would copy what is not there. */
+  /**
+   * Throws RECORD_DAMAGED if the number of blocks is wrong: a delta would copy ranges that the basis does not
+   * have.
+   */
   private checkLength(): void {
     const blocks = Math.ceil(this.signedBytes / this.header.readUInt32BE(4));
     const sumBytes = 4 + this.header.readUInt32BE(8);
     if (this.bytes === SIGNATURE_HEADER_BYTES + blocks * sumBytes) return;
-    throw new TardisError('RECORD_DAMAGED', 'a signature cannot be used: it is of something else');
+    throw new TardisError(
+      'RECORD_DAMAGED',
+      'a signature cannot be used: it does not match its content',
+    );
   }
 
   close(): void {
@@ -183,11 +192,11 @@ export class LoadedSignature {
   }
 }
 
-/** Puts the signatures of a content's parts together, in order; all have blocks of one length. */
+/** Joins the signatures of a content's parts, in order; all have blocks of the same length. */
 export class SignatureJoin {
   private isBegun = false;
 
-  /** What of the signature of the next part belongs behind those before. */
+  /** Returns the part of the next signature that belongs into the joined one. */
   next(signature: Uint8Array): Uint8Array {
     const from = this.isBegun ? SIGNATURE_HEADER_BYTES : 0;
     this.isBegun = true;

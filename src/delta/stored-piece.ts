@@ -1,6 +1,6 @@
-/** Where stored contents are. Plain data: it crosses threads. */
+/** Places of stored contents. Plain data that crosses threads. */
 
-/** A record in a store. */
+/** The place of a record in a store. */
 export interface RecordPlace {
   readonly object: string;
   readonly position: number;
@@ -11,11 +11,11 @@ export interface RecordPlace {
 export interface StoredPiece extends RecordPlace {
   readonly digest: Uint8Array;
   readonly sizeBytes: number;
-  /** Within the decoded frame. */
+  /** Offset within the decoded frame. */
   readonly offset: number;
-  /** Given: the record is a delta, on the content that these pieces are. */
+  /** Pieces of the basis if the record is a delta; otherwise undefined. */
   readonly basis?: readonly StoredPiece[] | undefined;
 }
 
-/** Deltas on deltas on …: more than any server makes; a reader goes no deeper. */
+/** Maximum depth of deltas on deltas that a reader follows; more than any server creates. */
 export const MAX_CHAIN = 64;

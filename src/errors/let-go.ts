@@ -1,6 +1,6 @@
 /**
- * Takes every step of a way out after a failure, whatever becomes of the others, and never throws: the failure that led
- * there is the one to tell. Steps that are undefined have nothing to let go of.
+ * Runs every cleanup step after a failure, even if some of them fail, and never throws: the failure that led
+ * here is the one to report. Undefined steps are skipped.
  */
 export function letGo(...steps: readonly ((() => void) | undefined)[]): void {
   for (const step of steps) {

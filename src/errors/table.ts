@@ -1,10 +1,10 @@
 /**
- * Every error a user or a peer can meet, in one table: what kind it is, the exit status it gives a
- * command, and what to do about it. docs/errors.md is generated from it (a test keeps them equal).
+ * The table of all errors that a user or a peer can get: the kind, the exit status of the command, and what
+ * to do about it. docs/errors.md is generated from it (a test keeps them equal).
  *
- * Kinds: `user` (wrong input or missing thing), `busy` (try later), `environment` (disk, rights,
- * network), `damage` (stored bytes are not what they should be), `protocol` (the peer broke the
- * rules), `partial` (done, but not all of it), `interrupted`, and `bug` (ours; shows a stack).
+ * Kinds: `user` (wrong input or missing thing), `busy` (try later), `environment` (disk, permissions,
+ * network), `damage` (stored bytes are damaged), `protocol` (the peer violated the protocol), `partial`
+ * (done, but not completely), `interrupted`, and `bug` (in this program; shows a stack).
  */
 export type ErrorKind =
   | 'user'
@@ -19,7 +19,7 @@ export type ErrorKind =
 export interface ErrorRow {
   readonly kind: ErrorKind;
   readonly exitStatus: number;
-  /** What the reader should do next; one sentence. */
+  /** The next step for the user, in one sentence. */
   readonly guidance: string;
 }
 
@@ -31,51 +31,51 @@ export const ERROR_TABLE = Object.freeze({
   SAMPLE_EXISTS: row(
     'user',
     1,
-    'Remove or rename it, or go to another directory; it was not touched.',
+    'Remove or rename the existing file, or run the command in another directory; the file was not changed.',
   ),
   HOOK_FAILED: row(
     'user',
     1,
-    'Nothing was backed up, since the command of HookBefore failed; what it said is above, and in LogFiles.',
+    'Correct what made the command of HookBefore fail; its output is above, and in LogFiles. Nothing was backed up.',
   ),
   CONFIG_INVALID: row(
     'user',
     1,
-    'Correct what is named; --explain-config tells where each setting comes from.',
+    'Correct the setting that is named; --explain-config shows where each setting comes from.',
   ),
   CAPABILITY_MISSING: row(
     'user',
     1,
-    'Leave it out; docs/configuration.md lists all that this release refuses.',
+    'Remove it; docs/configuration.md lists everything that this release refuses.',
   ),
   NO_SUCH_STORE: row(
     'user',
     10,
-    'Check -D/--database, or make the store with `tardis --create` or `sonic create`.',
+    'Check -D/--database, or create the store with `tardis --create` or `sonic create`.',
   ),
   NO_SUCH_CLIENT: row(
     'user',
     10,
-    'Check -C/--client, or make the client with `tardis --create` or `sonic create`.',
+    'Check -C/--client (`sonic clients` lists those of a store), or create the client with `tardis --create` or `sonic create`.',
   ),
-  CLIENT_EXISTS: row('user', 1, 'Choose another name; the existing client was not touched.'),
+  CLIENT_EXISTS: row('user', 1, 'Choose another name; the existing client was not changed.'),
   CLIENT_NAME_INVALID: row(
     'user',
     1,
     'Use 1 to 128 letters, digits, dots, hyphens or underscores, not starting with a dot.',
   ),
-  NO_SUCH_REQUEST: row('user', 1, 'List them with `sonic forget-path --list`.'),
+  NO_SUCH_REQUEST: row('user', 1, 'List the requests with `sonic forget-path --list`.'),
   NO_SUCH_SET: row('user', 1, 'List the backup sets with `lstardis`.'),
-  SET_LOCKED: row('user', 1, 'Unlock it first (sonic lock --unlock), if it may go.'),
+  SET_LOCKED: row('user', 1, 'Unlock the set first (sonic lock --unlock), if it may be deleted.'),
   SET_TOO_YOUNG: row(
     'user',
     1,
-    'Wait, or delete it where the store is: over the network sets go only after LeastAge of the server.',
+    'Wait, or delete the set on the machine of the store: over the network, sets can only be deleted after LeastAge of the server.',
   ),
   MARKS_INVALID: row(
     'user',
     1,
-    'A set has 64 tags at most, each one word, and a name like any other.',
+    'Give at most 64 tags for a set, each a single word, and a name that is valid for a set.',
   ),
   SET_IS_NEWEST: row('user', 1, 'Make another backup first: the newest complete set always stays.'),
   BAD_DATE: row(
@@ -86,18 +86,18 @@ export const ERROR_TABLE = Object.freeze({
   NO_ACCESS: row(
     'user',
     1,
-    'Its owner and permissions in the set do not let you read it; ask its owner, or root.',
+    'Ask the owner of the file, or root: its owner and permissions in the set do not let you read it.',
   ),
   NO_SUCH_PATH: row(
     'user',
     1,
-    'List the sets and their roots with `lstardis -l`, and choose one with -b SET.',
+    'List the sets and their roots with `lstardis -l`, and choose one with -b SET; `lstardis --find` looks in all sets.',
   ),
-  SOURCE_MISSING: row('user', 1, 'Name directories that exist and can be opened.'),
+  SOURCE_MISSING: row('user', 1, 'Name directories and files that exist and can be opened.'),
   TARGET_EXISTS: row(
     'user',
     1,
-    'Restore to another place with -o, or give --overwrite=always, newer or older.',
+    'Restore to another directory with -o, or give --overwrite=always, newer or older.',
   ),
   TARGET_FULL: row(
     'environment',
@@ -107,171 +107,255 @@ export const ERROR_TABLE = Object.freeze({
   SOURCE_UNREADABLE: row(
     'environment',
     1,
-    'Run it as a user who may read what is named, or leave that out.',
+    'Run the command as a user who may read the file that is named, or exclude it.',
   ),
   SPECIAL_FILE: row(
     'partial',
     3,
-    'Only root may make device nodes; everything else is there. Restore as root to have them too.',
+    'Restore as root to create device nodes, too; everything else was restored.',
   ),
   ATTRIBUTE_NOT_SET: row(
     'partial',
     3,
-    'The file is there without it: its new place has no such attributes, or only root may set it.',
+    'Restore to a file system that supports the attribute, or as root; the file was restored without it.',
   ),
-  TARGET_NOT_WRITABLE: row('environment', 1, 'Check the owner and mode of the target directory.'),
+  TARGET_IMMUTABLE: row(
+    'environment',
+    1,
+    'Remove the flag as root (chattr -i, chattr -a), or restore to another directory with -o.',
+  ),
+  TARGET_NOT_WRITABLE: row(
+    'environment',
+    1,
+    'Check owner and mode of the file that is named and of its directory, and that neither is immutable (lsattr -d).',
+  ),
   CLIENT_BUSY: row('busy', 11, 'Wait until the other session or tool has finished.'),
+  REKEY_UNFINISHED: row(
+    'environment',
+    1,
+    'Run one of the commands that are named, on the machine of the store; until then nothing is deleted or freed.',
+  ),
+  PACKS_STRANGE: row(
+    'user',
+    1,
+    'Move the files that are named out of packs/ (`sonic check` shows which client each pack belongs to), then run the same command again; nothing was changed.',
+  ),
   STORE_NOT_WRITABLE: row(
     'environment',
     1,
-    'Check the owner and mode of the store, and that it is not mounted read-only.',
+    'Give a directory that you may write to, or create one that you own (`sudo install -d -o "$USER" DIR`). Check the owner and mode of the store, that it is not mounted read-only, and that the file that is named is not immutable (lsattr -d).',
   ),
   STORE_NOT_READABLE: row('environment', 1, 'Check the owner and mode of the store.'),
+  STORE_UNSAFE: row(
+    'environment',
+    1,
+    'Find out who created the file that is named, and remove it: the directory of a client may contain only plain files and directories. To keep a part elsewhere, use a bind mount.',
+  ),
   DISK_FULL: row(
     'environment',
     1,
-    'Free space on the disk that is named; what was acknowledged is kept, and a new run continues.',
+    'Free space on the disk that is named, then run again; what was acknowledged is kept, and the new run continues.',
+  ),
+  TEMPORARY_FULL: row(
+    'environment',
+    1,
+    'Free space in the directory for temporary files that is named, or set TMPDIR to one with enough space; the store was not changed.',
+  ),
+  FILE_TOO_LARGE: row(
+    'environment',
+    1,
+    'Raise the limit of file sizes (ulimit -f, LimitFSIZE= of a unit), or use a file system that takes larger files.',
+  ),
+  TOO_MANY_OPEN_FILES: row(
+    'environment',
+    1,
+    'Raise the limit of open files (ulimit -n, LimitNOFILE= of a unit) to 256 or more, then run again.',
   ),
   QUOTA_EXCEEDED: row(
     'environment',
     1,
-    'Leave out what need not be saved, or ask the operator of the server to raise SpaceQuota of the account; all finished sets can be restored, and a new run continues.',
+    'Exclude what need not be saved, or ask the operator of the server to raise SpaceQuota of the account, then run again, which continues the backup; all complete sets can be restored.',
   ),
   IO_FAILED: row('environment', 1, 'Check the disk and the system log; then run again.'),
   SERVER_UNREACHABLE: row('environment', 1, 'Check --server and --port, and that tardisd runs.'),
   CONNECTION_LOST: row('environment', 1, 'Run again; it continues from the last checkpoint.'),
+  SERVER_DIED: row(
+    'environment',
+    1,
+    'Run again; it continues from the last checkpoint. If it happens again, run `npm run setup` in the checkout, or reinstall the package; then check the disk and the memory of this machine.',
+  ),
   SESSION_GONE: row(
     'environment',
     1,
-    'The server has ended the session that was to go on; run again, it continues from the last checkpoint.',
+    'Run again; it continues from the last checkpoint. The server has ended the session.',
   ),
   TIMED_OUT: row('environment', 1, 'Check the network and the server, then run again.'),
   INSECURE_TCP_REFUSED: row(
     'user',
     1,
-    'Use TLS (SSL, CertFile and KeyFile of the server); plain TCP needs --insecure-tcp, and beyond loopback --insecure-network.',
+    'Use TLS (SSL, CertFile and KeyFile of the server); plain TCP needs --insecure-tcp over loopback, and --insecure-network over a network.',
   ),
   CERTIFICATE_REFUSED: row(
     'user',
     1,
-    'Where a password proves the server, as in each login, --no-validate-certs takes any certificate; else use one this machine trusts (NODE_EXTRA_CA_CERTS).',
+    'Give the password of the client (-P): it authenticates the server, whatever its certificate, unless --validate-certs is given. If the client has no password, use a certificate that this machine trusts (NODE_EXTRA_CA_CERTS).',
   ),
   CERTIFICATE_UNUSABLE: row(
     'user',
     1,
-    'Check CertFile and KeyFile; --make-certificate makes a pair where there is none.',
+    'Check CertFile and KeyFile; --make-certificate creates them if neither exists.',
   ),
-  LOGIN_FAILED: row(
-    'user',
-    12,
-    'Check -C/--client and the password; where both are right and a server was asked, somebody may be between you and it.',
-  ),
+  LOGIN_FAILED: row('user', 12, 'Check -C/--client and the password.'),
   NO_SUCH_ACCOUNT: row(
     'user',
     1,
-    'List the accounts of a client, or make one, by `sonic account` on the machine of the store.',
+    'List the accounts of a client, or create one, with `sonic account` on the machine of the store.',
   ),
   ACCOUNT_INVALID: row(
     'user',
     1,
-    'Names of accounts are like those of clients; rights are add, read, list, purge and admin.',
+    'Give an account a name that would be valid for a client; rights are add, read, list, purge and admin.',
   ),
   PASSWORD_NEEDED: row(
     'user',
     12,
-    'Give it by --password (alone, it asks on the terminal), --password-file or --password-prog.',
+    'Give the password with --password-file (TARDIS_PASSWORD_FILE) or --password-prog, or use -P to be asked on the terminal; every user of the machine can see --password=….',
   ),
   PASSWORD_NOT_SET: row(
     'user',
     1,
-    'Set one with `sonic setpass` on the server, or leave the password out.',
+    'Check that this is the store or server that you mean. If the client was created with a password, its keys are lost: restore them with `sonic keys --insert --keys FILE` (docs/recovery.md, "Keys"). `sonic setpass` sets a first password.',
   ),
-  PASSWORD_IS_SET: row('user', 1, 'Change it with `sonic chpass`.'),
-  CLIENT_ENCRYPTS: row('user', 1, 'It needs no more; `sonic rekey` gives it new keys.'),
-  CONFIRMATION_NEEDED: row('user', 1, 'Give --yes to have it done without a question.'),
+  PASSWORD_IS_SET: row('user', 1, 'Change the password with `sonic chpass`.'),
+  CLIENT_ENCRYPTS: row('user', 1, 'Run `sonic rekey` if the client needs new keys.'),
+  CONFIRMATION_NEEDED: row('user', 1, 'Give --yes to run the command without a question.'),
   TOO_MANY_ATTEMPTS: row(
     'busy',
     11,
-    'Wait, then try again with the right password; other clients and places are not held up.',
+    'Wait, then try again with the right password; other clients and addresses are not delayed.',
   ),
   SERVER_NOT_PROVEN: row(
     'protocol',
     1,
-    'This is not the server that knows your client, or somebody is between you and it.',
+    'Check --server: this server does not know your client, or somebody intercepts the connection.',
   ),
   KEYS_DAMAGED: row(
     'damage',
     1,
-    'The files in keys/ of the client hold the same keys, each under the password of its time: restore the newest, or remove it.',
+    'The newest key record (the file with the highest number in keys/) is damaged, and no copy of it in packs/keys/ is intact. Restore it on the machine of the store, from the printed sheet or a key file (`sonic keys --insert --keys FILE -D DIR -C NAME`), or from a copy of the store. Only if keys/ has a record with a lower number, you can instead remove the damaged record and its copy: then that record applies, with the password that was set at its time.',
+  ),
+  KEYS_LOST: row(
+    'damage',
+    1,
+    'Restore the keys on the machine of the store, from the printed sheet or a key file: `sonic keys --insert --keys FILE -D DIR -C NAME`; or restore keys/ from a copy of the store. If the client does not encrypt, set its password again there with `sonic setpass`.',
   ),
   KEYS_ELSEWHERE: row(
     'user',
     1,
-    'Give the key file of the client by --keys, or by KeyFile in the configuration; without it nobody can read this backup.',
+    'Give the key file of the client with --keys, or as KeyFile in the configuration; without it nobody can read this backup.',
   ),
   KEY_MISSING: row(
     'user',
     1,
-    'The client got a new key (sonic rotate) since this account was made: remove the account and make it anew.',
+    'Remove the account and create it again: the client got a new key (sonic rotate) after this account was created.',
   ),
   KEY_FILE_INVALID: row(
     'user',
     1,
-    'Give the file that was named when the client was made or its keys were extracted, or a copy of it.',
+    'Give the key file that was named when the client was created or its keys were extracted, or a copy of it. If the keys are in the store, omit --keys.',
   ),
   KEY_FILE_DIFFERS: row(
     'user',
     1,
-    'Give the copy with which password or keys were last changed; if there is none, the store was changed or put back.',
+    'Give the copy of the key file with which the password or the keys were last changed; if there is none, the store was changed or rolled back.',
   ),
   KEY_FILE_NOT_WRITTEN: row(
     'environment',
     1,
-    'Check owner, permissions and space of its directory, then run again; no keys are lost.',
+    'Check owner, permissions and free space of the directory of the key file, then run again; no keys are lost.',
   ),
   LISTEN_FAILED: row('environment', 1, 'Check that the address is free and may be used.'),
   SERVER_RUNS: row(
     'busy',
     11,
-    'Stop that tardisd, or give this one a PidFile and an address of its own.',
+    'Stop the other tardisd, or give this one a separate PidFile and address.',
   ),
-  NATIVE_MISSING: row('environment', 1, 'Run `npm run setup` in the checkout.'),
+  NODE_NOT_SUPPORTED: row(
+    'environment',
+    1,
+    'Install Node.js 22.20, 24.12, 26 or later, and make sure that `node` in PATH is that version; or set TARDIS_NODE to its path. The Debian packages, archives and images include their own.',
+  ),
+  NATIVE_MISSING: row(
+    'environment',
+    1,
+    'Run `npm run setup` in the checkout, or reinstall the package.',
+  ),
   CATALOG_NEWER: row('user', 1, 'Upgrade this software; an older one must not write this catalog.'),
   CATALOG_OLDER: row(
     'user',
     1,
-    'Run `sonic upgrade -D DIR -C NAME` where the store is, or let the server do it (AllowSchemaUpgrades).',
+    'Run `sonic upgrade -D DIR -C NAME` on the machine of the store, or let the server upgrade it (AllowSchemaUpgrades).',
   ),
   CATALOG_DAMAGED: row(
     'damage',
     1,
-    'Run `sonic rebuild --from-backup -D DIR -C NAME`; docs/recovery.md tells more.',
+    'Run `sonic rebuild -D DIR -C NAME`, which rebuilds the catalog from the packs and loses nothing that they contain; see docs/recovery.md.',
+  ),
+  CATALOG_UNPROVEN: row(
+    'damage',
+    1,
+    'Run `sonic check -D DIR -C NAME`: if it finds nothing wrong with the catalog, copies of it are made again.',
+  ),
+  FORMAT_DAMAGED: row(
+    'damage',
+    1,
+    'Run `sonic rebuild -D DIR -C NAME`, which recreates format.json; see docs/recovery.md.',
+  ),
+  PACKS_DAMAGED: row(
+    'damage',
+    1,
+    'Move whatever is in place of packs/ elsewhere. Restore packs/ from a copy of the store, or run `sonic rebuild -D DIR -C NAME` and then a backup, which saves again what the source still has.',
   ),
   STORE_NEWER: row('user', 1, 'Upgrade this software; it does not know this store format.'),
   RECORD_DAMAGED: row(
     'damage',
     1,
-    'Run `sonic check --read-data`: it names what is lost, and the next backup sends it again.',
+    'Run `sonic check --read-data`: it lists what is lost, and the next backup sends it again.',
   ),
   CONTENT_DAMAGED: row(
     'damage',
     1,
-    'The bytes differ from their digest; the next backup sends them again if the source has them.',
+    'Run a backup, which sends the bytes again if the source still has them; they do not match their digest.',
   ),
   STORE_ROLLED_BACK: row(
     'damage',
     1,
-    'If you have put an older copy of the store in its place, remove the file that is named; else somebody else has.',
+    'Check whether you put the store back to an older state yourself; if not, somebody else did. If sets are missing, the store can still be listed and restored. Give --trust-store once to continue with backups, which gives up what is missing; it also accepts an older key record. Keys that were replaced by others are refused even with --trust-store: restore the newer store, or remove the file that the error names to read with the old keys.',
+  ),
+  KEYS_CHANGED: row(
+    'damage',
+    1,
+    'Compare the key id with your printed sheet. If the keys are yours, give --trust-store once; otherwise the store was exchanged.',
+  ),
+  MEMORY_DAMAGED: row(
+    'damage',
+    1,
+    'Run `lstardis --trust-store` once: it recreates the file, and only reads the store. If the file is in clients/, it prints the key id; compare it with your printed sheet before the next backup. Another id, or none although the client encrypts, means that the store was exchanged. If the file is in seals/, check that the newest set is in the list: there is no other sign that the store was rolled back before.',
+  ),
+  ENCRYPTION_GONE: row(
+    'damage',
+    1,
+    'Check that this is the right store. If its keys are lost, restore them from a key file or the printed sheet with `sonic keys --insert --keys FILE`. docs/threat-model.md, "The identity of a client", lists other causes.',
   ),
   NOT_AUTHENTIC: row(
     'damage',
     1,
-    'What the store says was not written with the keys of this client: somebody changed it, or it is of another one.',
+    'Run `sonic rebuild -D DIR -C NAME`, which repairs a damaged catalog. If the error remains, somebody changed the store, or it belongs to another client: its data is not what this client wrote.',
   ),
   NOT_PROVEN: row(
     'damage',
     1,
-    'Choose a complete set of a client that encrypts, or restore without --authenticate: contents are checked all the same.',
+    'Choose a complete set of a client that encrypts, or restore without --authenticate: contents are still checked.',
   ),
   PROTOCOL_VERSION: row('protocol', 1, 'Use the same release on client and server.'),
   PROTOCOL_VIOLATION: row('protocol', 1, 'The peer is broken or hostile; nothing was lost.'),
@@ -279,26 +363,26 @@ export const ERROR_TABLE = Object.freeze({
   NOT_PERMITTED: row(
     'protocol',
     1,
-    'The session has no right to do this: rights are given on the machine of the store (sonic account).',
+    'Use an account that has the right to do this; rights are given on the machine of the store (sonic account).',
   ),
   SERVER_STOPPING: row('environment', 1, 'Run again when the server is back; it continues.'),
   SOME_FILES_UNREAD: row(
     'partial',
     3,
-    'The files named above could not be read; the rest is saved.',
+    'Check the files named above, which could not be read; the rest was saved.',
   ),
   SOME_FILES_NOT_RESTORED: row(
     'partial',
     3,
-    'The files named above could not be restored; the rest is there.',
+    'Check the files named above, which could not be restored; the rest was restored.',
   ),
-  INTERRUPTED: row('interrupted', 130, 'Run it again; what was finished before stays.'),
+  INTERRUPTED: row('interrupted', 130, 'Run the command again; what was finished before is kept.'),
   INTERNAL: row('bug', 1, 'This is a bug: please report the text above.'),
 });
 
 export type ErrorCode = keyof typeof ERROR_TABLE;
 
-/** Tells whether a string (say, from the wire) is a code of the table. */
+/** True if a value, for example from the wire, is a code of the table. */
 export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(ERROR_TABLE, value);
 }

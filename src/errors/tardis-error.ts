@@ -1,9 +1,9 @@
 import { ERROR_TABLE, type ErrorCode, type ErrorRow, isErrorCode } from './table.js';
 
-/** Values that travel with an error: plain data only, never secrets. */
+/** Values that are sent with an error: plain data only, never secrets. */
 export type ErrorContext = Readonly<Record<string, string | number | boolean>>;
 
-/** The plain shape in which an error crosses threads and the wire. */
+/** Plain form of an error, for threads and the wire. */
 export interface WireError {
   readonly code: ErrorCode;
   readonly message: string;
@@ -13,8 +13,8 @@ export interface WireError {
 const MAX_WIRE_MESSAGE_CHARS = 2048;
 
 /**
- * The one error class of the system. Match on `code`, never on the class: an error that crossed a
- * thread or the wire was rebuilt from its plain shape.
+ * The only error class of the system. Compare `code`, never the class: an error from another thread or from
+ * the wire was rebuilt from its plain form.
  */
 export class TardisError extends Error {
   readonly code: ErrorCode;
@@ -32,7 +32,7 @@ export class TardisError extends Error {
   }
 }
 
-/** Makes the plain shape; an unknown error becomes INTERNAL and keeps its stack as context. */
+/** Returns the plain form; an unknown error becomes INTERNAL, with its stack as context. */
 export function toWire(error: unknown): WireError {
   if (error instanceof TardisError) {
     return { code: error.code, message: error.message, context: error.context };
@@ -46,10 +46,10 @@ export function toWire(error: unknown): WireError {
   return { code: 'INTERNAL', message: text, context: { stack } };
 }
 
-/** Rebuilds an error from a shape that may be hostile: wrong fields give PROTOCOL_VIOLATION. */
+/** Rebuilds an error from a plain form that may be hostile; invalid fields give PROTOCOL_VIOLATION. */
 export function fromWire(value: unknown): TardisError {
   if (typeof value !== 'object' || value === null) {
-    return new TardisError('PROTOCOL_VIOLATION', 'the peer sent an error that is none');
+    return new TardisError('PROTOCOL_VIOLATION', 'the peer sent an invalid error');
   }
   const { code, message, context } = value as Record<string, unknown>;
   if (!isErrorCode(code) || typeof message !== 'string') {
@@ -66,7 +66,7 @@ export function fromWire(value: unknown): TardisError {
   return new TardisError(code, message.slice(0, MAX_WIRE_MESSAGE_CHARS), safe);
 }
 
-/** The `code` of a system error (`ENOENT`, `SQLITE_FULL`, …), or undefined. */
+/** Returns the `code` of a system error (`ENOENT`, `SQLITE_FULL`, …), or undefined. */
 export function systemCode(error: unknown): string | undefined {
   if (error instanceof TardisError || !(error instanceof Error)) return undefined;
   const code = (error as NodeJS.ErrnoException).code;
@@ -76,11 +76,15 @@ export function systemCode(error: unknown): string | undefined {
 const SYSTEM_CODES: Readonly<Record<string, ErrorCode>> = {
   ENOSPC: 'DISK_FULL',
   EDQUOT: 'DISK_FULL',
-  EFBIG: 'DISK_FULL',
+  EFBIG: 'FILE_TOO_LARGE',
+  EMFILE: 'TOO_MANY_OPEN_FILES',
+  ENFILE: 'TOO_MANY_OPEN_FILES',
   SQLITE_FULL: 'DISK_FULL',
   EACCES: 'STORE_NOT_WRITABLE',
   EPERM: 'STORE_NOT_WRITABLE',
   EROFS: 'STORE_NOT_WRITABLE',
+  EISDIR: 'STORE_UNSAFE',
+  ENOTDIR: 'STORE_UNSAFE',
   SQLITE_READONLY: 'STORE_NOT_WRITABLE',
   SQLITE_CANTOPEN: 'STORE_NOT_READABLE',
   SQLITE_CORRUPT: 'CATALOG_DAMAGED',
@@ -89,28 +93,28 @@ const SYSTEM_CODES: Readonly<Record<string, ErrorCode>> = {
   ERR_NATIVE_MISSING: 'NATIVE_MISSING',
 };
 
-/** What SQLite says when we asked it something wrong. */
+/** Codes with which SQLite reports a bug in this program. */
 const SQLITE_BUGS = new Set(['SQLITE_ERROR', 'SQLITE_MISUSE', 'SQLITE_RANGE', 'SQLITE_CONSTRAINT']);
 
-/** The same also of an error of ours that was made of one. */
+/** Returns the code of a system error, also if it was wrapped in a TardisError. */
 export function causeCode(error: unknown): string | undefined {
   const { cause } = error instanceof TardisError ? error.context : {};
   return typeof cause === 'string' ? cause : systemCode(error);
 }
 
-/** Whether an error, in its plain shape or ours, tells that a disk or a quota of the file system is used up. */
+/** True if an error means that a disk or a quota of the file system is full. */
 export function isDiskFull(error: unknown): boolean {
   if (error instanceof TardisError) return error.code === 'DISK_FULL';
   const code = systemCode(error) ?? '';
   return FULL_CODES.has(code);
 }
 
-/** SQLite tells so when it cannot make the index of its log larger. */
+/** SQLITE_IOERR_SHMSIZE means that SQLite cannot enlarge the index of its write-ahead log. */
 const FULL_CODES = new Set(['ENOSPC', 'EDQUOT', 'SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE']);
 
 /**
- * Turns a system or SQLite error met while working on a store into one of ours; undefined when it
- * is neither (then it is a bug of ours and should show its stack).
+ * Converts a system or SQLite error from work on a store to a TardisError. Returns undefined for any other
+ * error, which is a bug in this program and should show its stack.
  */
 export function fromSystem(error: unknown, what = ''): TardisError | undefined {
   const code = systemCode(error);
@@ -124,7 +128,7 @@ export function fromSystem(error: unknown, what = ''): TardisError | undefined {
   return new TardisError(known ?? 'IO_FAILED', `${prefix}${error.message}`, { cause: code }, error);
 }
 
-/** Any thrown value as a TardisError; unknown ones as INTERNAL with the original as cause. */
+/** Converts any thrown value to a TardisError; unknown values become INTERNAL, with the original as cause. */
 export function asTardisError(error: unknown, what = ''): TardisError {
   if (error instanceof TardisError) return error;
   const known = fromSystem(error, what);
@@ -133,7 +137,7 @@ export function asTardisError(error: unknown, what = ''): TardisError {
   return new TardisError(wire.code, wire.message, wire.context, error);
 }
 
-/** Throws INTERRUPTED when somebody has asked for an end. */
+/** Throws INTERRUPTED if the signal is aborted. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw new TardisError('INTERRUPTED', 'interrupted');
 }

@@ -1,6 +1,6 @@
 /**
- * What `--cvs-ignore` leaves out: what CVS ignores by itself, the editors' swap files, and the directories of
- * CVS, RCS, SCCS, Subversion, git, Mercurial and Bazaar.
+ * Patterns of `--cvs-ignore`: those that CVS ignores by default, swap files of editors, and the directories
+ * of CVS, RCS, SCCS, Subversion, git, Mercurial and Bazaar.
  */
 import type { PatternSource } from './options.js';
 

@@ -1,31 +1,31 @@
 /**
- * The rule files above a directory, as a chain of links from the nearest one up. Directories share
- * links, and a tree without rule files has none at all. Links are plain data: a worker compiles those
- * it needs, which takes less than sending compiled ones would.
+ * The rule files above a directory, as a chain of links from the nearest one upwards. Directories share
+ * links; a tree without rule files has none. Links are plain data: each worker compiles those it needs, which
+ * takes less time than sending compiled ones.
  */
 
 /** The rule files of one directory. */
 export interface RuleLink {
   readonly above: RuleLink | undefined;
-  /** Of the directory. */
+  /** Path of the directory. */
   readonly path: Uint8Array;
   readonly files: readonly RuleFile[];
-  /** Bytes of the rule files of this link and of all above. */
+  /** Bytes of the rule files in this link and in all above it. */
   readonly totalBytes: number;
 }
 
 export interface RuleFile {
   /** Bytes as latin1. */
   readonly name: string;
-  /** Undefined when it could not be read: then everything is kept that only it could decide about. */
+  /** Undefined if the file could not be read: a rule that keeps everything then takes its place. */
   readonly bytes: Uint8Array | undefined;
 }
 
-/** The chains of some directories, packed: no link is there twice, and none is nested in another. */
+/** The chains of some directories in packed form: every link is stored once, and links are not nested. */
 export interface PackedChains {
   /** For each directory, the number of its nearest link; 0 for none. */
   readonly nearest: Uint32Array;
-  /** Link n is at n - 1, and stands behind the one above it. */
+  /** Link n is at index n - 1, after the link above it. */
   readonly links: readonly PackedLink[];
 }
 
@@ -34,7 +34,7 @@ interface PackedLink extends Omit<RuleLink, 'above'> {
   readonly above: number;
 }
 
-/** Undefined when there is no link at all. */
+/** Packs chains; undefined if there are no links. */
 export function packChains(chains: readonly (RuleLink | undefined)[]): PackedChains | undefined {
   if (chains.every((link) => link === undefined)) return undefined;
   const numbers = new Map<RuleLink, number>();
@@ -53,7 +53,7 @@ export function packChains(chains: readonly (RuleLink | undefined)[]): PackedCha
   return { nearest: Uint32Array.from(chains, numberOf), links };
 }
 
-/** The inverse of `packChains`: the nearest link of each directory. */
+/** Unpacks chains: returns a function that gives the nearest link of each directory. */
 export function unpackChains(
   packed: PackedChains | undefined,
 ): (index: number) => RuleLink | undefined {

@@ -1,6 +1,6 @@
 /**
- * Which algorithm the content of a file is stored with: by the first tag of a file of filters whose rules
- * accept it. A tag is `#NAME,ALGORITHM`, with its rules on the lines behind it.
+ * Chooses the algorithm with which the content of a file is stored: that of the first tag in a filter file
+ * whose rules accept the file. A tag is `#NAME,ALGORITHM`, followed by its rules, one per line.
  */
 import { Scheme, type SchemeNumber } from '../model/index.js';
 import {
@@ -15,7 +15,7 @@ import {
   shown,
 } from './filter-rules.js';
 
-/** What a content may be stored with; `auto` leaves it to the machine: one of the first two. */
+/** Algorithms for contents. With `auto` the machine chooses one of the first two. */
 export const CRYPT_ALGORITHMS = ['aes', 'chacha', 'none'] as const;
 export type CryptAlgorithm = (typeof CRYPT_ALGORITHMS)[number];
 
@@ -25,10 +25,10 @@ const SCHEMES: Readonly<Record<CryptAlgorithm, SchemeNumber>> = Object.freeze({
   none: Scheme.readable,
 });
 
-/** What a user wants, as plain data that crosses threads. */
+/** The user's choice, as plain data that crosses threads. */
 export interface CryptWish {
   readonly file: FilterFile | undefined;
-  /** For what no tag accepts. */
+  /** Algorithm for files that no tag accepts. */
   readonly otherwise: CryptAlgorithm | 'auto';
 }
 
@@ -41,7 +41,7 @@ export interface CryptTag {
 const TAG_NAME = /^[A-Za-z0-9._-]{1,64}$/;
 export const MAX_TAGS = 64;
 
-/** Throws CONFIG_INVALID with file and line. */
+/** Parses a file of tags. Throws CONFIG_INVALID with file and line. */
 export function parseCryptFile(file: FilterFile): CryptTag[] {
   const reader = new FilterLineReader(file.path);
   const tags: { name: string; algorithm: CryptAlgorithm; lines: FilterLine[]; line: number }[] = [];
@@ -51,7 +51,7 @@ export function parseCryptFile(file: FilterFile): CryptTag[] {
       const tag = parseTag(file.path, numbered);
       const { line } = numbered;
       if (tags.some(({ name }) => name === tag.name)) {
-        throw invalid(file.path, line, `the tag ${tag.name} is there twice`);
+        throw invalid(file.path, line, `duplicate tag ${tag.name}`);
       }
       if (tags.length >= MAX_TAGS) throw invalid(file.path, line, `more than ${MAX_TAGS} tags`);
       tags.push({ ...tag, lines: [], line });
@@ -60,11 +60,7 @@ export function parseCryptFile(file: FilterFile): CryptTag[] {
     const rule = reader.read(numbered);
     const tag = tags.at(-1);
     if (tag === undefined) {
-      throw invalid(
-        file.path,
-        rule.line,
-        'a rule stands behind the line of its tag: #tag,algorithm',
-      );
+      throw invalid(file.path, rule.line, 'a rule must follow the line of its tag: #tag,algorithm');
     }
     if (rule.kind === 'dir') {
       throw invalid(file.path, rule.line, 'a directory has no content: use file, any or path');
@@ -89,22 +85,22 @@ function parseTag(
     throw invalid(
       path,
       line,
-      `"${shown(name)}" is no name of a tag: letters, digits, dots, hyphens`,
+      `"${shown(name)}" is not a valid tag name: use letters, digits, dots and hyphens`,
     );
   }
   const algorithm = CRYPT_ALGORITHMS.find((each) => each === word.toLowerCase());
   if (algorithm === undefined) {
     const known = CRYPT_ALGORITHMS.join(', ');
-    throw invalid(path, line, `"${shown(word)}" is none of the algorithms ${known}`);
+    throw invalid(path, line, `"${shown(word)}" is not one of the algorithms ${known}`);
   }
-  // Keys come from the client's password, and the algorithms have nothing else to choose.
+  // Keys come from the client's password, and the algorithms have no options.
   if (options.length > 0) {
     throw invalid(path, line, `${algorithm} has no option "${shown(options.join(','))}"`);
   }
   return { name, algorithm };
 }
 
-/** What decided about a content. */
+/** The algorithm chosen for a content, with the tag and rule that chose it. */
 export interface CryptChoice {
   readonly algorithm: CryptAlgorithm | 'auto';
   readonly tag: string | undefined;
@@ -114,7 +110,7 @@ export interface CryptChoice {
 export class CryptFilter {
   private readonly tags: readonly CryptTag[];
   private readonly lines: readonly FilterLine[];
-  /** For each line the number of its tag. */
+  /** For each line, the index of its tag. */
   private readonly tagOf: readonly number[];
   private readonly rules: FilterRules;
   private readonly otherwise: CryptWish['otherwise'];
@@ -128,9 +124,9 @@ export class CryptFilter {
     this.rules = new FilterRules(this.lines);
   }
 
-  /** For a file of this name in the directory of this path (both bytes as latin1). */
+  /** Returns the choice for a file of this name in the directory with this path (both bytes as latin1). */
   choose(directory: string, name: string): CryptChoice {
-    let refused = -1; // of a tag the first line that matches decides
+    let refused = -1; // within a tag the first line that matches decides
     for (const number of this.rules.matching(directory, name, false)) {
       const tag = this.tagOf[number]!;
       const rule = this.lines[number]!;
@@ -144,7 +140,7 @@ export class CryptFilter {
     return { algorithm: this.otherwise, tag: undefined, rule: undefined };
   }
 
-  /** The same as the number of a scheme; undefined: the machine's choice. */
+  /** Returns the choice as the number of a scheme; undefined if the machine chooses. */
   scheme(directory: Buffer, name: Buffer): SchemeNumber | undefined {
     const { algorithm } = this.choose(directory.toString('latin1'), name.toString('latin1'));
     return algorithm === 'auto' ? undefined : SCHEMES[algorithm];
@@ -153,7 +149,7 @@ export class CryptFilter {
 
 let last: { readonly wish: CryptWish; readonly filter: CryptFilter } | undefined;
 
-/** Compiled once for all the jobs of a thread; undefined: the machine chooses for all contents. */
+/** Returns the filter, compiled once for all jobs of a thread; undefined if the machine chooses for all contents. */
 export function cryptFilter(wish: CryptWish | undefined): CryptFilter | undefined {
   if (wish === undefined || (wish.file === undefined && wish.otherwise === 'auto'))
     return undefined;

@@ -1,6 +1,6 @@
 /**
- * What is left out of a directory. The walk asks for every directory it lists; where no rule holds and
- * no rule file lies, the answer is that everything stays, for the price of one search in the listing.
+ * Decides which entries of a directory are excluded. The walk calls it for every directory that it lists.
+ * Without rules and rule files everything is kept, at the cost of one search in the listing.
  */
 import { EntryType, joinPath, lastComponent, type RowReader } from '../model/index.js';
 import type { System } from '../system/index.js';
@@ -12,12 +12,12 @@ import { generalRules } from './general.js';
 import type { ExcludeOptions } from './options.js';
 import { parseRule, parseRules, pathBeneath, type Rule, RuleList } from './rules.js';
 
-/** A larger rule file is not read: nothing a person writes comes near. */
+/** Larger rule files are not read; files written by hand are far smaller. */
 export const MAX_RULE_FILE_BYTES = 128 << 10;
-/** Bytes of the rule files that hold for one directory. */
+/** Limit for the bytes of all rule files that apply to one directory. */
 export const MAX_CHAIN_BYTES = 512 << 10;
 
-/** Why something is left out, or (`rule`, `filter`) kept although others would leave it out. */
+/** Reason why something is excluded or, for `rule` and `filter`, kept although another rule would exclude it. */
 export type Reason =
   | 'rule'
   /** A line of the filter file. */
@@ -31,19 +31,19 @@ export type Reason =
   | 'noDump'
   | 'noAccess';
 
-/** Where it stands, and what it says. */
+/** The place of a rule and its text. */
 export type DecidingLine = Pick<Rule, 'origin' | 'line' | 'text'>;
 
 export interface Decision {
   readonly isLeftOut: boolean;
   readonly reason: Reason;
-  /** With the reasons `rule` and `filter`. */
+  /** Given for the reasons `rule` and `filter`. */
   readonly rule: DecidingLine | undefined;
 }
 
 /**
- * A rule file that could not be read. It may have kept what others leave out, and what is left out is
- * closed; so in its place a rule keeps everything, except from rule files further down.
+ * A rule file that could not be read. It may contain rules that keep entries, and excluded entries count as
+ * deleted. So everything is kept in its place, unless rule files further down exclude it.
  */
 export interface RuleProblem {
   readonly name: Buffer;
@@ -52,26 +52,29 @@ export interface RuleProblem {
 
 export interface ListedDirectory {
   readonly path: Buffer;
-  /** A root is never left out itself, nor emptied by a mark in it: somebody named it. */
+  /**
+   * True for a root. The user named it, so it is never excluded itself, and no skip file or cache tag in it
+   * excludes its entries.
+   */
   readonly isRoot: boolean;
   /** The nearest rule files above it. */
   readonly rules: RuleLink | undefined;
-  /** Its listing, or only what `Excluder.markRows` says of it. */
+  /** The directory's listing, or only the rows from `Excluder.markRows`. */
   readonly rows: RowReader;
 }
 
-/** One directory, with all that holds in it. */
+/** The decisions for one directory. */
 export interface DirectoryDecider {
-  /** The nearest rule files for what is below. */
+  /** The nearest rule files for the directories below. */
   readonly rules: RuleLink | undefined;
   readonly problems: readonly RuleProblem[];
-  /** A mark leaves out everything in it, and this is why. */
+  /** The decision of a marker file that excludes every entry of the directory; undefined if there is none. */
   readonly emptied: Decision | undefined;
-  /** Decides on rows of the directory: its listing, or a part of it. */
+  /** Returns the decision function for rows of the directory: its listing, or a part of it. */
   over(rows: RowReader): Decide;
 }
 
-/** About the row at an offset, the index-th of these; undefined when nothing says anything. */
+/** Decides about the row at offset `at`, which has this index; undefined if no rule applies. */
 export type Decide = (at: number, index: number) => Decision | undefined;
 
 interface Applied {
@@ -88,7 +91,7 @@ export class Excluder {
   private readonly marks: Marks;
   private readonly general: RuleList;
   private readonly filter: FilterRules | undefined;
-  /** By the path of the directory that holds them. */
+  /** Names of excluded directories, by the path of their parent. */
   private readonly directories = new Map<string, Set<string>>();
   private readonly compiled = new WeakMap<RuleLink, CompiledLink>();
   private readonly asksAlways: boolean;
@@ -118,7 +121,10 @@ export class Excluder {
     this.directories.set(above, names.add(name));
   }
 
-  /** Undefined when everything stays. Throws what the system says when the directory is gone. */
+  /**
+   * Returns the decisions for a directory; undefined if everything is kept. Throws a system error if the
+   * directory is gone.
+   */
   enter(directory: ListedDirectory): DirectoryDecider | undefined {
     const marks = this.marks.find(directory.rows);
     const path = directory.path.toString('latin1');
@@ -150,7 +156,7 @@ export class Excluder {
     };
   }
 
-  /** Rows of the files in a directory whose presence means something, where no listing is at hand. */
+  /** Returns rows of the marker files in a directory, for callers without its listing. */
   markRows(directory: Buffer): RowReader {
     return this.marks.look(this.system, directory);
   }
@@ -175,19 +181,19 @@ export class Excluder {
       const at = marks?.get(name);
       if (at === undefined) return [];
       if (rows.type(at) !== EntryType.file) {
-        problems.push(problemOf(name, 'no regular file'));
+        problems.push(problemOf(name, 'not a regular file'));
         return [{ name, bytes: undefined }];
       }
       const { bytes, failure } = readBeginning(this.system, path, name, MAX_RULE_FILE_BYTES + 1);
       if (bytes !== undefined && bytes.length <= MAX_RULE_FILE_BYTES) return [{ name, bytes }];
       const reason = bytes === undefined ? failure : 'too large';
-      if (reason === 'ENOENT') return []; // gone meanwhile: it holds no more
+      if (reason === 'ENOENT') return []; // deleted meanwhile: it no longer applies
       problems.push(problemOf(name, reason));
       return [{ name, bytes: undefined }];
     });
   }
 
-  /** The lists that hold in a directory, strongest first. */
+  /** Returns the lists of rules that apply in a directory, the strongest first. */
   private listsFor(
     path: string,
     rules: RuleLink | undefined,
@@ -260,13 +266,15 @@ function linkTo(
 ): RuleLink | undefined {
   const above = directory.rules;
   if (files.length === 0) return above;
-  const path = new Uint8Array(directory.path); // alone in its memory, as all of it would be sent
+  const path = new Uint8Array(directory.path); // a copy: with a view, its whole buffer would be sent to the worker
   const aboveBytes = above?.totalBytes ?? 0;
   const totalBytes = files.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), aboveBytes);
   if (totalBytes <= MAX_CHAIN_BYTES) return { above, path, files, totalBytes };
-  problems.push(...files.map(({ name }) => problemOf(name, 'too many above')));
+  problems.push(
+    ...files.map(({ name }) => problemOf(name, 'too many rules in the directories above')),
+  );
   const unknown = files.map(({ name }) => ({ name, bytes: undefined }));
-  // Nothing from above counts any more below a rule that keeps everything.
+  // Below a rule that keeps everything, no rule from above applies.
   return { above: undefined, path, files: unknown, totalBytes: 0 };
 }
 

@@ -1,6 +1,6 @@
 /**
- * Tells what takes a path in or out, by walking down to it as a backup does: the same listings, the same
- * rule files, the same decisions.
+ * Explains why a path is kept or excluded. Walks down to it like a backup: the same listings, the same rule
+ * files, the same decisions.
  */
 import { systemCode } from '../errors/index.js';
 import { EntryType, joinPath, RowFlag, RowReader, splitPath } from '../model/index.js';
@@ -16,23 +16,23 @@ export interface Explanation {
     | 'leftOut'
     /** In none of the directories to back up. */
     | 'outside'
-    /** There is nothing of this name. */
+    /** Does not exist. */
     | 'missing'
-    /** Beneath a mount point that is not entered. */
+    /** Below a mount point that is not entered. */
     | 'otherDevice';
-  /** Of the path; undefined for a root, and for what was not looked at. */
+  /** Type of the path; undefined for a root, and for paths that were not examined. */
   readonly type: number | undefined;
-  /** What the outcome is about: the path, or the directory above that is left out or missing. */
+  /** The path that decides the outcome: the path itself, or a directory above it that is excluded or missing. */
   readonly decidedAt: Buffer;
-  /** Undefined when nothing says anything about it. */
+  /** Undefined if no rule applies to it. */
   readonly decision: Decision | undefined;
-  /** Why nothing is kept of what is in the path, a directory that is kept itself. */
+  /** Reason why all entries of the path are excluded, if it is a directory that is itself kept. */
   readonly emptied: Decision | undefined;
-  /** Rule files on the way that do not hold. */
+  /** Rule files on the way that cannot be used. */
   readonly problems: readonly { readonly path: Buffer; readonly reason: string }[];
 }
 
-/** Explains an absolute path without links in its directories. Throws what the system says. */
+/** Explains an absolute path without symbolic links in its directories. Throws system errors. */
 export function explainPath(
   system: System,
   options: ExcludeOptions,
@@ -112,7 +112,7 @@ function emptiedBy(
     return excluder.enter({ path, isRoot: false, rules, rows })?.emptied;
   } catch (error) {
     if (systemCode(error) === undefined) throw error;
-    return undefined; // what cannot be read is told by a backup
+    return undefined; // a backup reports what cannot be read
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Regular expressions over bytes as latin1, as RE2 has them: time is linear in the length of the text,
- * whatever the expression. Several are looked for in one pass.
+ * Regular expressions over bytes as latin1, with the syntax of RE2. The time of a match is linear in the
+ * length of the text, for any expression. Several expressions are matched in one pass.
  */
 import { createRequire } from 'node:module';
 
@@ -9,25 +9,28 @@ type Engine = typeof import('re2js');
 const require = createRequire(import.meta.url);
 let engine: Engine | undefined;
 
-/** Loaded by the threads that have a filter. */
+/** Loads the engine; only threads that have a filter need it. */
 function loadEngine(): Engine {
   engine ??= require('re2js') as Engine;
   return engine;
 }
 
 export const MAX_EXPRESSION_BYTES = 1000;
-/** Steps of all expressions of a file together: each byte of a name costs so many at worst. */
+/**
+ * Limit for the steps of all expressions in a file together: in the worst case each byte of a name takes this
+ * many.
+ */
 export const MAX_EXPRESSION_STEPS = 10_000;
-/** What the engine may keep of what it has found out, for one set of expressions in one thread. */
+/** Limit for the engine's cache, for one set of expressions in one thread. */
 const MAX_MEMORY_BYTES = 2 << 20;
 
-/** How many steps an expression has. Throws an Error whose message says what is wrong with it. */
+/** Returns the number of steps of an expression. Throws an Error with the reason if it is invalid. */
 export function expressionSteps(expression: string): number {
   if (expression.length > MAX_EXPRESSION_BYTES) {
     throw new Error(`an expression has at most ${MAX_EXPRESSION_BYTES} bytes`);
   }
   if (IGNORES_CASE.test(expression) && BEYOND_ASCII.test(expression)) {
-    throw new Error('case can be ignored only where all letters are ASCII: (?i)');
+    throw new Error('case can be ignored only if all letters are ASCII: (?i)');
   }
   const { RE2JS } = loadEngine();
   try {
@@ -38,16 +41,16 @@ export function expressionSteps(expression: string): number {
   }
 }
 
-/** The engine would take bytes above 127 for letters of Latin-1. */
+/** The engine would treat bytes above 127 as Latin-1 letters. */
 const IGNORES_CASE = /\(\?[A-Za-z]*i/;
 const BEYOND_ASCII = /[\x80-\xff]|\\x(?:\{|[89A-Fa-f])|\\[23][0-7]{2}/;
 
-/** Expressions in their order, held against the beginnings of texts. */
+/** Expressions in their order, matched against the beginning of a text. */
 export class Expressions {
   private readonly set: InstanceType<Engine['RE2Set']> | undefined;
   private readonly numbers: readonly number[];
 
-  /** `numbers` rise; each stands for the expression at its place. */
+  /** `numbers` are in rising order; each identifies the expression at the same index. */
   constructor(expressions: readonly string[], numbers: readonly number[]) {
     this.numbers = numbers;
     if (expressions.length === 0) return;
@@ -58,7 +61,7 @@ export class Expressions {
     this.set.compile();
   }
 
-  /** The numbers of all that match, in rising order. */
+  /** Returns the numbers of all expressions that match, in rising order. */
   matching(text: string): number[] {
     if (this.set === undefined) return [];
     const places = this.set.match(text);

@@ -1,13 +1,13 @@
 /**
- * Filters: lines of `kind accept|reject EXPRESSION`, of which the first that matches decides. An expression
- * is held against the beginning of a name, or of a whole path. All texts are bytes as latin1.
+ * Filters: lines of `kind accept|reject EXPRESSION`; the first line that matches decides. An expression is
+ * matched against the beginning of a name or of a whole path. All texts are bytes as latin1.
  */
 import { TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import { expressionSteps, Expressions, MAX_EXPRESSION_STEPS } from './expressions.js';
 import type { RuleOrigin } from './rules.js';
 
-/** A file of filters, as plain data that crosses threads. */
+/** A filter file, as plain data that crosses threads. */
 export interface FilterFile {
   /** Bytes as latin1. */
   readonly path: string;
@@ -22,22 +22,22 @@ export type FilterKind = (typeof KINDS)[number];
 
 export interface FilterLine {
   readonly origin: RuleOrigin;
-  /** From 1. */
+  /** Line number, from 1. */
   readonly line: number;
-  /** As it was written. */
+  /** Text as the user wrote it. */
   readonly text: string;
   readonly kind: FilterKind;
   readonly isAccepting: boolean;
   readonly expression: string;
 }
 
-/** A line that says something, without blanks around it. */
+/** A line that is not empty, without blanks around it. */
 export interface NumberedLine {
   readonly line: number;
   readonly text: string;
 }
 
-/** The lines of a file that are not empty. Throws CONFIG_INVALID when there are too many bytes. */
+/** Returns the non-empty lines of a file. Throws CONFIG_INVALID if the file is too large. */
 export function linesOf({ path, bytes }: FilterFile): NumberedLine[] {
   if (bytes.length > MAX_FILTER_FILE_BYTES) {
     throw invalid(path, 1, `a filter file has at most ${MAX_FILTER_FILE_BYTES >> 10} KiB`);
@@ -52,7 +52,7 @@ export function linesOf({ path, bytes }: FilterFile): NumberedLine[] {
 
 const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf';
 
-/** Reads lines of filters, and counts what they cost together. */
+/** Parses lines of filters, and limits their total cost. */
 export class FilterLineReader {
   private readonly path: string;
   private steps = 0;
@@ -62,14 +62,14 @@ export class FilterLineReader {
     this.path = path;
   }
 
-  /** Throws CONFIG_INVALID with file and line. */
+  /** Parses one line. Throws CONFIG_INVALID with file and line. */
   read({ line, text }: NumberedLine): FilterLine {
     const fields = /^(\S+)[ \t]+(\S+)[ \t]+(.+)$/s.exec(text);
     if (fields === null) {
       throw invalid(
         this.path,
         line,
-        'a line is: file, dir, any or path; accept or reject; a regular expression',
+        'a line must be: file, dir, any or path; accept or reject; a regular expression',
       );
     }
     const [, kindWord, decision, expression] = fields as unknown as [
@@ -80,7 +80,7 @@ export class FilterLineReader {
     ];
     const kind = KINDS.find((each) => each === kindWord.toLowerCase());
     if (kind === undefined) {
-      throw invalid(this.path, line, `"${shown(kindWord)}" is none of ${KINDS.join(', ')}`);
+      throw invalid(this.path, line, `"${shown(kindWord)}" is not one of ${KINDS.join(', ')}`);
     }
     const isAccepting = decision.toLowerCase() === 'accept';
     if (!isAccepting && decision.toLowerCase() !== 'reject') {
@@ -103,26 +103,26 @@ export class FilterLineReader {
       throw invalid(this.path, line, `"${shown(expression)}": ${shown(said)}`, error);
     }
     if (this.steps > MAX_EXPRESSION_STEPS) {
-      throw invalid(this.path, line, 'the expressions so far are too large together');
+      throw invalid(this.path, line, 'the expressions up to this line are too large together');
     }
   }
 }
 
-/** The lines of a file of filters; those that begin with `#` are comments. Throws CONFIG_INVALID. */
+/** Returns the lines of a filter file; those that begin with `#` are comments. Throws CONFIG_INVALID. */
 export function parseFilterFile(file: FilterFile): FilterLine[] {
   const reader = new FilterLineReader(file.path);
   const lines = linesOf(file)
     .filter(({ text }) => !text.startsWith('#'))
     .map((line) => reader.read(line));
   if (lines.some(({ isAccepting }) => isAccepting)) return lines;
-  // What matches nothing is left out, so all of it would be; and all that was there would count as gone.
+  // Entries that no line matches are excluded, so all would be; the set would record all of them as deleted.
   throw invalid(file.path, 1, 'no line accepts anything, so nothing would be backed up');
 }
 
-/** Names are remembered with what matched, since most come again: so many numbers of lines, or names. */
+/** Limit for the cache of matches: names plus numbers of matching lines. Most names occur many times. */
 const MAX_REMEMBERED = 1 << 15;
 
-/** Lines in their order, ready to be asked. */
+/** Compiled lines, in their order. */
 export class FilterRules {
   private readonly lines: readonly FilterLine[];
   private readonly files: Expressions;
@@ -145,12 +145,12 @@ export class FilterRules {
     this.paths = lines.some(({ kind }) => kind === 'path') ? of('path') : undefined;
   }
 
-  /** The first line that matches a name in the directory of this path; undefined: none does. */
+  /** Returns the first line that matches a name in the directory with this path; undefined if there is none. */
   find(directory: string, name: string, isDirectory: boolean): FilterLine | undefined {
     return this.lines[this.matching(directory, name, isDirectory)[0] ?? -1];
   }
 
-  /** The numbers of all lines that match, in rising order. */
+  /** Returns the numbers of all lines that match, in rising order. */
   matching(directory: string, name: string, isDirectory: boolean): readonly number[] {
     const byName = this.byName(name, isDirectory);
     if (this.paths === undefined) return byName;
@@ -173,14 +173,14 @@ export class FilterRules {
   }
 }
 
-/** Text of a file in an error: with no control characters, and not too much of it. */
+/** Returns the beginning of a text of the file for an error, without control characters. */
 export function shown(text: string): string {
   return displayName(Buffer.from(text.slice(0, MAX_SHOWN_BYTES), 'latin1'));
 }
 
 const MAX_SHOWN_BYTES = 80;
 
-/** CONFIG_INVALID with file and line in front. */
+/** Returns CONFIG_INVALID that begins with file and line. */
 export function invalid(path: string, line: number, what: string, cause?: unknown): TardisError {
   const place = `${displayName(Buffer.from(path, 'latin1'))}:${line}`;
   return new TardisError('CONFIG_INVALID', `${place}: ${what}`, {}, cause);

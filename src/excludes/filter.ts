@@ -1,23 +1,43 @@
-/** Takes out of a listing what is left out. */
-import { joinPath, RowReader } from '../model/index.js';
+/** Removes excluded entries from a listing. */
+import { EntryType, joinPath, RowFlag, RowOffset, RowReader } from '../model/index.js';
 import { describeDecision } from './describe.js';
 import type { DirectoryDecider } from './excluder.js';
 
-/** Something left out, with the reason in words. */
+/** An excluded entry, with the reason in words. */
 export interface LeftOut {
   readonly path: Uint8Array;
   readonly why: string;
 }
 
 export interface Filtered {
-  /** The rows that stay; the same buffer when all do. */
+  /** The rows that are kept; the same buffer if all are. */
   readonly listing: Buffer;
   readonly leftOut: number;
-  /** What is left out, if that is to be told. */
+  /** The excluded entries, if they are to be reported. */
   readonly told: readonly LeftOut[];
 }
 
-/** `listing`: all rows of the directory, or a part of them. */
+/**
+ * Returns the decision about a row. An entry of unknown type is excluded only if it would be excluded both as
+ * a file and as a directory. Excluded entries count as deleted, and a directory that is only unreadable today
+ * must not.
+ */
+function decideSurely<Decision extends { readonly isLeftOut: boolean }>(
+  rows: RowReader,
+  at: number,
+  decide: (at: number) => Decision | undefined,
+): Decision | undefined {
+  const decision = decide(at);
+  const isUnknown = RowFlag.unreadable | RowFlag.unknownType;
+  if (decision?.isLeftOut !== true || (rows.flags(at) & isUnknown) !== isUnknown) return decision;
+  const type = at + RowOffset.type;
+  rows.rows[type] = EntryType.directory;
+  const asDirectory = decide(at);
+  rows.rows[type] = EntryType.file;
+  return asDirectory?.isLeftOut === true ? decision : asDirectory;
+}
+
+/** Filters `listing`: all rows of the directory, or a part of them. */
 export function filterListing(
   decider: DirectoryDecider,
   directory: Buffer,
@@ -32,10 +52,10 @@ export function filterListing(
   let leftOut = 0;
   let index = 0;
   for (let at = 0; at < listing.length; at += rows.rowBytes(at)) {
-    const decision = decide(at, index);
+    const decision = decideSurely(rows, at, (place) => decide(place, index));
     index += 1;
     if (decision?.isLeftOut === true) {
-      // Only now is there anything to copy: all that was before stays.
+      // The first excluded entry: copy the rows before it, which are all kept.
       if (kept === undefined) {
         kept = Buffer.allocUnsafeSlow(listing.length);
         keptBytes = listing.copy(kept, 0, 0, at);

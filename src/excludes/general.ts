@@ -1,4 +1,4 @@
-/** The rules that lie in no directory, compiled once for all the jobs of a thread. */
+/** Compiles the rules that belong to no directory, once for all jobs of a thread. */
 import type { ExcludeOptions, PatternSource } from './options.js';
 import { parseRule, parseRules, type Rule, RuleList } from './rules.js';
 
@@ -18,7 +18,7 @@ function rulesOf(source: PatternSource): Rule[] {
   return source.patterns.map((text, index) => parseRule(text, origin, index + 1, 'anywhere'));
 }
 
-/** Comparing takes a fraction of the time of compiling. */
+/** True if the sources are equal; comparing takes a fraction of the time of compiling. */
 function areSame(left: Sources, right: Sources): boolean {
   return (
     left.length === right.length && left.every((source, index) => isSame(source, right[index]!))

@@ -1,12 +1,12 @@
 /**
- * Globs as git has them, over bytes: texts and patterns are latin1 strings, one character a byte.
+ * Globs with git's syntax, over bytes: texts and patterns are latin1 strings, one character per byte.
  *
- * Written here and not taken from a library, for three reasons. Libraries turn a glob into a regular
- * expression, and a hostile `a*a*a*a*b` then takes exponential time; here all places of the pattern
- * that can be reached are followed at once, so a match takes at most (pattern × text) steps. They see
- * UTF-16, where names are bytes. And they do not say which rule decided.
+ * This is not taken from a library, for three reasons. Libraries convert a glob to a regular expression, and
+ * a hostile `a*a*a*a*b` then takes exponential time. This code tracks all reachable positions of the pattern
+ * in parallel, so a match takes at most (pattern × text) steps. Libraries match UTF-16, but names are bytes.
+ * And they do not report which rule decided.
  *
- * What `git check-ignore` does is the definition, its oddities included (a test compares both).
+ * The behaviour of `git check-ignore` is the definition, including its oddities (a test compares both).
  */
 
 export interface Glob {
@@ -24,7 +24,7 @@ const Kind = Object.freeze({
   star: 3,
   /** `**`: any bytes. */
   run: 4,
-  /** In front of a run and a slash that stand for directories: both may be passed over. */
+  /** Precedes a run and a slash that match directories: both may be skipped. */
   optional: 5,
 });
 type KindNumber = (typeof Kind)[keyof typeof Kind];
@@ -32,7 +32,7 @@ type KindNumber = (typeof Kind)[keyof typeof Kind];
 interface Token {
   readonly kind: KindNumber;
   readonly byte: number;
-  /** 256 times 0 or 1. */
+  /** For each of the 256 bytes, 1 if it is in the set, otherwise 0. */
   readonly set: Uint8Array | undefined;
 }
 
@@ -40,10 +40,10 @@ const SLASH = 0x2f;
 const BYTES = 256;
 const ASCII = 128;
 const SPECIAL = /[*?[\\]/;
-/** Tokens an `optional` passes over: itself, the run and the slash. */
+/** Number of tokens that an `optional` skips: itself, the run and the slash. */
 const OPTIONAL_TOKENS = 3;
 
-/** Whether a text has a meaning of its own in a glob somewhere. */
+/** True if a text contains a special character of globs. */
 export function hasWildcard(text: string): boolean {
   return SPECIAL.test(text);
 }
@@ -61,7 +61,7 @@ export function compileGlob(glob: string): Glob {
   return new TokenGlob(tokens, prefix, plainEnd(glob));
 }
 
-/** The plain text at the end. Not the slash in front of it, which may be one that is passed over. */
+/** Returns the plain text at the end, without a slash before it, because that slash may be skipped. */
 function plainEnd(glob: string): string {
   let start = glob.length;
   while (start > 0 && !'*?[]\\'.includes(glob[start - 1]!)) start -= 1;
@@ -70,7 +70,7 @@ function plainEnd(glob: string): string {
 
 const NOTHING: Glob = { matches: () => false };
 
-/** `*ending`: the star matches no slash, so none may stand before the ending. */
+/** Matches `*ending`: the star matches no slash, so there is none before the ending. */
 function endsWithinName(text: string, ending: string): boolean {
   return text.endsWith(ending) && !text.slice(0, text.length - ending.length).includes('/');
 }
@@ -81,7 +81,7 @@ class TokenGlob implements Glob {
   private readonly prefix: string;
   private readonly ending: string;
 
-  /** Prefix and ending are plain text that every match begins and ends with. */
+  /** `prefix` and `ending` are plain text with which every match begins and ends. */
   constructor(tokens: readonly Token[], prefix: string, ending: string) {
     this.tokens = tokens;
     this.prefix = prefix;
@@ -94,7 +94,7 @@ class TokenGlob implements Glob {
     if (!text.startsWith(this.prefix)) return false;
     const { tokens } = this;
     const end = tokens.length;
-    // From here on every token of the prefix has matched.
+    // All tokens of the prefix have matched.
     let now = PLACES[0].start(end + 1);
     let next = PLACES[1].start(end + 1);
     now.add(this.prefix.length, tokens);
@@ -138,7 +138,7 @@ function leastBytes(tokens: readonly Token[]): number {
   return least;
 }
 
-/** Places of a pattern reached so far, each once; used again for every match of the thread. */
+/** A set of positions in a pattern. Reused for every match of the thread. */
 class Places {
   list = new Uint32Array(64);
   count = 0;
@@ -164,7 +164,7 @@ class Places {
     return this.marks[place] === this.mark;
   }
 
-  /** Adds a place, and those behind tokens that may match nothing. */
+  /** Adds a position, and those after tokens that may match nothing. */
   add(place: number, tokens: readonly Token[]): void {
     for (let at = place; !this.has(at); ) {
       this.put(at);
@@ -186,15 +186,15 @@ class Places {
 
 const PLACES: readonly [Places, Places] = [new Places(), new Places()];
 
-// --- reading a glob --------------------------------------------------------------------------------
+// --- parsing a glob --------------------------------------------------------------------------------
 
 const plain = (kind: KindNumber): Token => ({ kind, byte: 0, set: undefined });
 const literal = (byte: number): Token => ({ kind: Kind.literal, byte, set: undefined });
 
-/** Undefined when the glob is malformed. */
+/** Parses a glob; undefined if it is malformed. */
 function tokensOf(glob: string): Token[] | undefined {
   const tokens: Token[] = [];
-  /** Git takes the plain text in front away, and then sees `**` at the beginning of what is left. */
+  /** Git removes the plain text at the beginning, and then finds `**` at the beginning of the rest. */
   let isPlainSoFar = true;
   let at = 0;
   while (at < glob.length) {
@@ -229,7 +229,7 @@ function tokensOf(glob: string): Token[] | undefined {
   return tokens;
 }
 
-/** What one or more stars mean; `at` is behind them. */
+/** Returns the tokens for one or more stars; `at` is the position after them. */
 function starTokens(isRun: boolean, glob: string, at: number): Token[] {
   const isLast = at === glob.length;
   if (isRun && glob[at] === '/') return [plain(Kind.optional), plain(Kind.run)];
@@ -242,11 +242,11 @@ const isEndOfSet = (character: string | undefined): boolean =>
 
 interface ParsedSet {
   readonly set: Uint8Array;
-  /** Behind the closing bracket. */
+  /** Position after the closing bracket. */
   readonly end: number;
 }
 
-/** A set that begins at `from`, behind its bracket; undefined when it is malformed. */
+/** Parses a set; `from` is the position after its opening bracket. Undefined if the set is malformed. */
 function parseSet(glob: string, from: number): ParsedSet | undefined {
   const set = new Uint8Array(BYTES);
   const isNegated = glob[from] === '!' || glob[from] === '^';
@@ -254,7 +254,7 @@ function parseSet(glob: string, from: number): ParsedSet | undefined {
   let at = start;
   /** The byte that may begin a range; 0 for none. */
   let previous = 0;
-  // A closing bracket that comes first is one of the set.
+  // A closing bracket at the beginning belongs to the set.
   while (at === start || glob[at] !== ']') {
     if (at >= glob.length) return undefined;
     if (glob[at] === '-' && previous !== 0 && !isEndOfSet(glob[at + 1])) {
@@ -298,7 +298,7 @@ const isAlpha = (byte: number): boolean => isLower(byte) || isUpper(byte);
 const isAlnum = (byte: number): boolean => isAlpha(byte) || isDigit(byte);
 const isGraph = (byte: number): boolean => between(byte, '!', '~');
 
-/** Classes of bytes as git has them: only ASCII, and no vertical tab or form feed among `space`. */
+/** Character classes with git's definition: only ASCII, and no vertical tab or form feed in `space`. */
 const CLASSES: Readonly<Record<string, (byte: number) => boolean>> = Object.freeze({
   alnum: isAlnum,
   alpha: isAlpha,

@@ -1,4 +1,4 @@
-/** Files whose presence in a directory means something: rule files, skip files, cache tags. */
+/** Marker files, whose presence in a directory has a meaning: rule files, skip files, cache tags. */
 import { systemCode } from '../errors/index.js';
 import { EntryType, joinPath, RowReader } from '../model/index.js';
 import { OpenKind, type System } from '../system/index.js';
@@ -7,10 +7,10 @@ import type { ExcludeOptions } from './options.js';
 export const CACHE_TAG_NAME = 'CACHEDIR.TAG';
 /** https://bford.info/cachedir/ */
 const CACHE_TAG_SIGNATURE = Buffer.from('Signature: 8a477f597d28d172789f06886806bc55');
-/** Most names begin like this, so that one search finds that there is none. */
+/** Most names begin with this text, so one search shows that there is none of them. */
 const COMMON_BEGINNING = '.tardis-';
 
-/** Finds the files of an excluder in listings; almost free where there are none. */
+/** Finds marker files in listings, at almost no cost if there are none. */
 export class Marks {
   private readonly names: ReadonlySet<string>;
   private readonly needles: readonly Buffer[];
@@ -26,7 +26,7 @@ export class Marks {
     this.needles = [...new Set(needles)].map((needle) => Buffer.from(needle, 'latin1'));
   }
 
-  /** Names of marks in a listing, with where their rows begin; undefined when there is none. */
+  /** Returns the names of marker files in a listing, with the offsets of their rows; undefined if there are none. */
   find(rows: RowReader): ReadonlyMap<string, number> | undefined {
     if (!this.needles.some((needle) => rows.rows.includes(needle))) return undefined;
     const found = new Map<string, number>();
@@ -37,7 +37,7 @@ export class Marks {
     return found.size === 0 ? undefined : found;
   }
 
-  /** Rows of the marks that lie in a directory, each looked for by its name. Throws what the system says. */
+  /** Returns rows of the marker files in a directory, looking up each name. Throws system errors. */
   look(system: System, directory: Buffer): RowReader {
     const rows: Buffer[] = [];
     for (const each of this.names) {
@@ -52,12 +52,12 @@ export class Marks {
   }
 }
 
-/** The beginning of a file in a directory, or why it could not be read (a code of the system). */
+/** The beginning of a file in a directory, or the system's error code if it could not be read. */
 export type Beginning =
   | { readonly bytes: Uint8Array; readonly failure: undefined }
   | { readonly bytes: undefined; readonly failure: string };
 
-/** Reads at most `limitBytes` of a regular file; no link is followed. */
+/** Reads at most `limitBytes` of a regular file; follows no link. */
 export function readBeginning(
   system: System,
   directory: Buffer,
@@ -82,7 +82,7 @@ export function readBeginning(
   }
 }
 
-/** Whether a directory says by its tag that it holds a cache. */
+/** True if a directory is tagged as a cache. */
 export function isCache(system: System, directory: Buffer, rows: RowReader, at: number): boolean {
   if (rows.type(at) !== EntryType.file) return false;
   const { bytes } = readBeginning(system, directory, CACHE_TAG_NAME, CACHE_TAG_SIGNATURE.length);

@@ -1,38 +1,38 @@
-/** What a user wants left out, as plain data that crosses threads. */
+/** The user's exclude options, as plain data that crosses threads. */
 import type { FilterFile } from './filter-rules.js';
 import type { RuleOrigin } from './rules.js';
 
-/** Patterns that lie in no directory: of an option, built in, or of a file named by an option. */
+/** Patterns that belong to no directory: from an option, built in, or from a file that an option names. */
 export type PatternSource =
   | { readonly origin: RuleOrigin; readonly patterns: readonly string[] }
   | { readonly origin: RuleOrigin; readonly bytes: Uint8Array };
 
 export interface ExcludeOptions {
-  /** In rising order: what a later one says counts more. Patterns are bytes as latin1. */
+  /** Sources in rising priority: later ones override earlier ones. Patterns are bytes as latin1. */
   readonly sources: readonly PatternSource[];
-  /** Absolute paths of directories that are left out whatever the rules say (bytes as latin1). */
+  /** Absolute paths of directories that are excluded regardless of the rules (bytes as latin1). */
   readonly directories: readonly string[];
-  /** Names of rule files for a directory and all below it, in rising order. */
+  /** Names of rule files that apply to a directory and everything below it, in rising priority. */
   readonly ruleFileNames: readonly string[];
-  /** Names of rule files for a directory alone. */
+  /** Names of rule files that apply to a directory alone. */
   readonly localRuleFileNames: readonly string[];
-  /** Names that leave out what is in their directory. */
+  /** Names of files that exclude all entries of their directory. */
   readonly skipFileNames: readonly string[];
-  /** Leave out what is in directories with a valid CACHEDIR.TAG. */
+  /** Excludes all entries of directories with a valid CACHEDIR.TAG. */
   readonly skipCaches: boolean;
-  /** Leave out what has the attribute "no dump". */
+  /** Excludes entries with the attribute "no dump". */
   readonly skipNoDump: boolean;
-  /** Leave out what this process may not read. */
+  /** Excludes entries that this process may not read. */
   readonly skipNoAccess: boolean;
-  /** Larger files are left out; 0 stands for no limit. */
+  /** Excludes larger files; 0 means no limit. */
   readonly maxFileBytes: number;
-  /** What it does not accept is left out. */
+  /** Excludes entries that this filter does not accept. */
   readonly filter: FilterFile | undefined;
-  /** Tell the paths of what is left out, not only their number. */
+  /** Reports the paths of excluded entries, not only their number. */
   readonly tellsPaths: boolean;
 }
 
-/** Nothing is left out, no rule file looked for. */
+/** Excludes nothing, and looks for no rule files. */
 export const NO_EXCLUDES: ExcludeOptions = Object.freeze({
   sources: [],
   directories: [],
@@ -47,7 +47,7 @@ export const NO_EXCLUDES: ExcludeOptions = Object.freeze({
   tellsPaths: false,
 });
 
-/** Names of the files that say what to leave out, in both spellings people know. */
+/** Names of rule files, in both common spellings. */
 export const RULE_FILE_NAMES: readonly string[] = ['.tardis-exclude', '.tardis-excludes'];
 export const LOCAL_RULE_FILE_NAMES: readonly string[] = [
   '.tardis-local-exclude',

@@ -1,10 +1,10 @@
 /**
- * Rules and lists of rules: a line of a rule file, or a pattern of the command line, as gitignore has
- * them. All texts are bytes as latin1 strings.
+ * Exclude rules and lists of them. A rule is a line of a rule file or a pattern of the command line, with
+ * gitignore's syntax. All texts are bytes as latin1 strings.
  */
 import { compileGlob, type Glob, hasWildcard } from './glob.js';
 
-/** Where rules come from. */
+/** The source of a rule. */
 export interface RuleOrigin {
   readonly kind: 'builtin' | 'option' | 'file';
   /** The option, or the path of the file (bytes as latin1). */
@@ -13,27 +13,27 @@ export interface RuleOrigin {
 
 export interface Rule {
   readonly origin: RuleOrigin;
-  /** Line of the file, or number of the pattern among those of the option; from 1. */
+  /** Line of the file, or number of the pattern within the option; from 1. */
   readonly line: number;
-  /** As it was written. */
+  /** Text as the user wrote it. */
   readonly text: string;
-  /** Begins with `!`: what it matches is kept. */
+  /** True if it begins with `!`: matching entries are kept. */
   readonly isKeeping: boolean;
-  /** Ends with `/`: for directories only. */
+  /** True if it ends with `/`: it matches only directories. */
   readonly isForDirectories: boolean;
-  /** Without a slash inside: held against names, else against paths. */
+  /** True if it has no slash inside: it is matched against names, otherwise against paths. */
   readonly isForNames: boolean;
   readonly glob: Glob;
-  /** The glob itself where it has no wildcard and is for names. */
+  /** The glob itself if it has no wildcard and is matched against names. */
   readonly plainName: string | undefined;
 }
 
-/** What a pattern that begins with no slash but holds one is relative to. */
+/** The base of a pattern that contains a slash but does not begin with one. */
 export type Reach = 'directory' | 'anywhere';
 
 /**
- * Makes a rule of a pattern: what git does behind comments and spaces at the end. With the reach
- * `anywhere` (patterns that lie in no directory) a path may end with what does not begin with `/`.
+ * Parses a pattern as git does after it has removed comments and trailing spaces. With the reach `anywhere`
+ * (patterns that belong to no directory), a pattern without a leading `/` matches the end of a path.
  */
 export function parseRule(text: string, origin: RuleOrigin, line: number, reach: Reach): Rule {
   const isKeeping = text.startsWith('!');
@@ -56,7 +56,7 @@ export function parseRule(text: string, origin: RuleOrigin, line: number, reach:
   };
 }
 
-/** The rules of a file's bytes: comments, empty lines and spaces at the end are left out as by git. */
+/** Returns the rules in a file; comments, empty lines and trailing spaces are ignored as in git. */
 export function parseRules(bytes: Uint8Array, origin: RuleOrigin, reach: Reach): Rule[] {
   let text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
   if (text.startsWith(BYTE_ORDER_MARK)) text = text.slice(BYTE_ORDER_MARK.length);
@@ -70,7 +70,7 @@ export function parseRules(bytes: Uint8Array, origin: RuleOrigin, reach: Reach):
 
 const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf';
 
-/** Spaces at the end count only behind a backslash. */
+/** Removes trailing spaces, except one after a backslash. */
 function withoutSpacesAtEnd(line: string): string {
   let end = line.length;
   while (end > 0 && line[end - 1] === ' ') end -= 1;
@@ -80,14 +80,14 @@ function withoutSpacesAtEnd(line: string): string {
   return line.slice(0, escapes % 2 === 1 ? end + 1 : end);
 }
 
-/** The rules of one source; the last one that matches counts. */
+/** The rules of one source; the last one that matches decides. */
 export class RuleList {
   readonly rules: readonly Rule[];
-  /** Some rule needs the path beneath the list's directory. */
+  /** True if some rule needs the path relative to the list's directory. */
   readonly hasPaths: boolean;
-  /** Numbers of the plain names, in rising order: most lists hold little else. */
+  /** Indexes of plain names, in rising order; most lists contain little else. */
   private readonly plain = new Map<string, number[]>();
-  /** Numbers of the other rules. */
+  /** Indexes of the other rules. */
   private readonly others: number[] = [];
 
   constructor(rules: readonly Rule[]) {
@@ -104,7 +104,10 @@ export class RuleList {
     });
   }
 
-  /** The rule that decides about a name, in a directory whose path beneath the list's is `beneath`. */
+  /**
+   * Returns the rule that decides about a name. `beneath` is the path of its directory, relative to the
+   * list's directory.
+   */
   find(name: string, beneath: string, isDirectory: boolean): Rule | undefined {
     const plain = this.plain.get(name);
     const best =
@@ -121,7 +124,7 @@ export class RuleList {
   }
 }
 
-/** Beneath `base`, the path of `directory` with a slash at its end; empty for `base` itself. */
+/** Returns the path of `directory` relative to `base`, with a slash at its end; empty for `base` itself. */
 export function pathBeneath(base: string, directory: string): string {
   if (directory.length === base.length) return '';
   return `${directory.slice(base === '/' ? 1 : base.length + 1)}/`;

@@ -1,10 +1,10 @@
-/** A filter file to begin with. */
+/** A sample filter file. */
 export const SAMPLE_FILTER = `# A filter file for tardis --filter-file. Each line is
 #
 #   file, dir, any or path    accept or reject    a regular expression
 #
-# The first line that matches decides; what no line matches is left out. The expression is held against the
-# beginning of a name, with path against that of the whole path: write $ where the name must end.
+# The first line that matches decides; what no line matches is left out. The expression is matched at the
+# beginning of a name, with path at that of the whole path: write $ where the name must end.
 
 # Build results and editors' copies.
 dir     reject   (node_modules|target|__pycache__)$

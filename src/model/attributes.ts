@@ -1,17 +1,20 @@
 /**
- * Extended attributes of an entry, ACLs among them, packed behind its row (docs/formats.md, "Rows"):
- * for each, in the order of their names' bytes, a u16 with the length of the name, a u32 with that of
- * the value, name and value. An empty name stands for the exact modification time where nanoseconds
- * in 64 bits cannot tell it.
+ * Extended attributes of an entry (ACLs included), packed at the end of its row (docs/formats.md, "Rows"). Each
+ * attribute is: length of the name (u16), length of the value (u32), name, value. Attributes are sorted by the
+ * bytes of their names. The attribute with an empty name is the exact modification time, if nanoseconds in 64
+ * bits cannot represent it. The attribute `flags` holds the flags of the inode.
  */
 
-/** One entry's attributes take at most this much, packed; what has more is told, and not kept. */
+/**
+ * Largest size of the packed attributes of one entry. If an entry has more, its attributes are not stored, and
+ * a note records that.
+ */
 export const MAX_ATTRIBUTES_BYTES: number = 128 << 10;
-/** The same, sealed as one. */
+/** Largest size of packed attributes that are sealed into one. */
 const MAX_PACKED_BYTES: number = MAX_ATTRIBUTES_BYTES + 64;
 const HEAD_BYTES = 6;
 const MAX_ATTRIBUTE_NAME_BYTES = 255;
-/** The value of the empty name: seconds (i64), nanoseconds (u32). */
+/** Size of the value of the empty name: seconds (i64), nanoseconds (u32). */
 const TIME_BYTES = 12;
 const NS_PER_SECOND = 1_000_000_000n;
 const MAX_I64 = 2n ** 63n - 1n;
@@ -22,17 +25,79 @@ export interface Attribute {
   readonly value: Buffer;
 }
 
-/** Nothing outside of this range is exact in a row: it holds the nearest time. */
+/**
+ * Name of the attribute that holds the flags of an inode (chattr), as u32. No attribute of a file system has
+ * this name.
+ */
+const FLAGS_NAME: Buffer = Buffer.from('flags');
+const FLAGS_BYTES = 4;
+
+/**
+ * Inode flags that are stored: they control what may be done with a file. The numbers are those of Linux
+ * (FS_…_FL).
+ */
+export const InodeFlag = Object.freeze({
+  sync: 0x8,
+  immutable: 0x10,
+  append: 0x20,
+  noDump: 0x40,
+  noAtime: 0x80,
+  dirSync: 0x1_0000,
+});
+const FLAG_LETTERS: readonly (readonly [flag: number, letter: string, tarName: string])[] = [
+  [InodeFlag.sync, 'S', 'sync'],
+  [InodeFlag.dirSync, 'D', 'dirsync'],
+  [InodeFlag.immutable, 'i', 'schg'],
+  [InodeFlag.append, 'a', 'sappnd'],
+  [InodeFlag.noDump, 'd', 'nodump'],
+  [InodeFlag.noAtime, 'A', 'noatime'],
+];
+const KEPT_FLAGS = FLAG_LETTERS.reduce((all, [flag]) => all | flag, 0);
+
+/** Returns the stored inode flags from the packed attributes of an entry; 0 if there are none. */
+export function inodeFlags(packed: Buffer | undefined): number {
+  if (packed === undefined) return 0;
+  const value = all(packed).find(({ name }) => name.equals(FLAGS_NAME))?.value;
+  return value === undefined ? 0 : value.readUInt32LE(0) & KEPT_FLAGS;
+}
+
+/** Returns flags as the letters of chattr. */
+export function flagLetters(flags: number): string {
+  return FLAG_LETTERS.map(([flag, letter]) => ((flags & flag) === 0 ? '' : letter)).join('');
+}
+
+/** Returns flags as tar archives name them, separated by commas. */
+export function flagsForTar(flags: number): string {
+  return FLAG_LETTERS.filter(([flag]) => (flags & flag) !== 0)
+    .map(([, , name]) => name)
+    .join(',');
+}
+
+/**
+ * True if a row's time may be only the nearest representable one; the exact time is then among the attributes.
+ */
 export function isTimeBeyond(timeNs: bigint): boolean {
   return timeNs === MAX_I64 || timeNs === MIN_I64;
 }
 
-/** The attributes of a packed block that was checked, without the time; views, not copies. */
-export function readAttributes(packed: Buffer | undefined): Attribute[] {
-  return all(packed).filter(({ name }) => name.length > 0);
+/** Returns the time that a row holds for `timeNs`: the nearest that 64 bits can represent. */
+export function timeInRow(timeNs: bigint): bigint {
+  if (timeNs > MAX_I64) return MAX_I64;
+  return timeNs < MIN_I64 ? MIN_I64 : timeNs;
 }
 
-/** The exact modification time, where the row holds only the nearest it can. */
+/**
+ * Returns the attributes in a checked packed block, without the exact time and the inode flags. They are views,
+ * not copies.
+ */
+export function readAttributes(packed: Buffer | undefined): Attribute[] {
+  return all(packed).filter(({ name }) => name.length > 0 && !name.equals(FLAGS_NAME));
+}
+
+/**
+ * Returns the exact modification time. It is read from the attributes if the row holds only the nearest
+ * representable time.
+ */
 export function exactMtimeNs(mtimeNs: bigint, packed: Buffer | undefined): bigint {
   if (!isTimeBeyond(mtimeNs)) return mtimeNs;
   const time = all(packed).find(({ name }) => name.length === 0)?.value;
@@ -40,7 +105,7 @@ export function exactMtimeNs(mtimeNs: bigint, packed: Buffer | undefined): bigin
   return time.readBigInt64LE(0) * NS_PER_SECOND + BigInt(time.readUInt32LE(8));
 }
 
-/** Packed attributes without any but the exact time, if that is among them. */
+/** Returns packed attributes with only the exact time; empty if there is none. */
 export function timeAmong(packed: Buffer | undefined): Buffer {
   return packAttributes(all(packed).filter(({ name }) => name.length === 0));
 }
@@ -49,11 +114,14 @@ const ACL_ACCESS = 'system.posix_acl_access';
 const ACL_NAMES = new Set([ACL_ACCESS, 'system.posix_acl_default']);
 const ACL_HEAD_BYTES = 4;
 const ACL_ENTRY_BYTES = 8;
-/** Entries of an ACL that name somebody: their tag (u16), permissions (u16), number (u32). */
+/**
+ * Tags of the ACL entries that name a user or a group. An ACL entry is: tag (u16), permissions (u16), number
+ * (u32).
+ */
 const ACL_USER = 0x02;
 const ACL_GROUP = 0x08;
 
-/** What an entry of an ACL is about. */
+/** Tags of ACL entries: the kind of user or group that an entry applies to. */
 export const AclTag = Object.freeze({
   owner: 0x01,
   user: ACL_USER,
@@ -65,13 +133,13 @@ export const AclTag = Object.freeze({
 
 export interface AclEntry {
   readonly tag: number;
-  /** As in modes: 4 to read, 2 to write, 1 to search. */
+  /** As in file modes: 4 to read, 2 to write, 1 to search. */
   readonly permissions: number;
-  /** Of a user or group that is named. */
+  /** Number of the user or group, if the entry names one. */
   readonly id: number;
 }
 
-/** The ACL that says who may do what, or undefined if there is none. */
+/** Returns the entries of the access ACL, or undefined if there is none. */
 export function accessAcl(packed: Buffer): AclEntry[] | undefined {
   const acl = all(packed).find(({ name }) => name.toString('latin1') === ACL_ACCESS)?.value;
   if (acl === undefined) return undefined;
@@ -88,14 +156,14 @@ export interface AclOwner {
   readonly id: number;
 }
 
-/** Users and groups that the ACLs among packed attributes name. */
+/** Returns the users and groups that the ACLs among packed attributes name. */
 export function aclOwners(packed: Buffer): AclOwner[] {
   const owners: AclOwner[] = [];
   forEachAclOwner(packed, (isGroup, acl, at) => owners.push({ isGroup, id: acl.readUInt32LE(at) }));
   return owners;
 }
 
-/** Gives the users and groups that ACLs name other numbers, in place. */
+/** Replaces the numbers of the users and groups that the ACLs name, in place. */
 export function renumberAcls(packed: Buffer, renumber: (owner: AclOwner) => number): void {
   forEachAclOwner(packed, (isGroup, acl, at) => {
     acl.writeUInt32LE(renumber({ isGroup, id: acl.readUInt32LE(at) }), at);
@@ -130,7 +198,7 @@ function all(packed: Buffer | undefined): Attribute[] {
   return attributes;
 }
 
-/** Packs attributes; their names must be in order. */
+/** Packs attributes, which must be sorted by name. */
 export function packAttributes(attributes: readonly Attribute[]): Buffer {
   return Buffer.concat(
     attributes.flatMap(({ name, value }) => {
@@ -142,7 +210,7 @@ export function packAttributes(attributes: readonly Attribute[]): Buffer {
   );
 }
 
-/** Whether bytes of unknown origin are attributes as they should be. */
+/** True if untrusted bytes are well-formed packed attributes. */
 export function checkAttributes(packed: Buffer): boolean {
   if (packed.length > MAX_PACKED_BYTES) return false;
   let previous: Buffer | undefined;
@@ -156,6 +224,7 @@ export function checkAttributes(packed: Buffer): boolean {
     const name = packed.subarray(nameAt, nameAt + nameBytes);
     if (name.includes(0)) return false;
     if (nameBytes === 0 && valueBytes !== TIME_BYTES) return false;
+    if (name.equals(FLAGS_NAME) && valueBytes !== FLAGS_BYTES) return false;
     if (nameBytes === 0 && packed.readUInt32LE(nameAt + 8) >= Number(NS_PER_SECOND)) return false;
     if (previous !== undefined && Buffer.compare(previous, name) >= 0) return false;
     previous = name;

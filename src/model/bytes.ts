@@ -1,22 +1,25 @@
 import { releaseMemory } from './release.js';
 
-/** Smaller memory is left to the garbage collector. */
+/** Smaller buffers are left to the garbage collector. */
 const MIN_RELEASE_BYTES = 64 << 10;
-/** Taking over less than this would only make the next addition grow sooner. */
+/**
+ * Least size of a buffer that `adopt` takes over. A smaller one would only make the next append grow the buffer
+ * sooner.
+ */
 const MIN_ADOPT_BYTES = 256 << 10;
 
-/** Growing runs of bytes, joined into one buffer that can be moved to another thread. */
+/** Appends bytes to one growing buffer that can be moved to another thread. */
 export class BytesBuilder {
   private buffer: Buffer;
   private used = 0;
-  /** The memory came from elsewhere, and is not ours to free. */
+  /** True if the memory belongs to the caller, so that the builder must not free it. */
   private isLent = false;
 
   constructor(sizeHintBytes: number) {
     this.buffer = Buffer.allocUnsafeSlow(sizeHintBytes);
   }
 
-  /** Fills memory that was used before, as long as it suffices. */
+  /** Returns a builder that writes into existing memory as long as it is large enough. */
   static over(memory: Uint8Array): BytesBuilder {
     const builder = new BytesBuilder(0);
     builder.buffer = Buffer.from(memory.buffer, memory.byteOffset, memory.byteLength);
@@ -34,7 +37,10 @@ export class BytesBuilder {
     this.used += bytes.length;
   }
 
-  /** The same, but true when the memory itself was taken over: if it is much, and the first. */
+  /**
+   * Appends bytes. Returns true if it took over the buffer itself instead of copying it: only for the first
+   * append, and only for a large buffer.
+   */
   adopt(bytes: Buffer): boolean {
     const isWorth = bytes.length >= MIN_ADOPT_BYTES && bytes.buffer.byteLength === bytes.length;
     if (this.used > 0 || !isWorth) {
@@ -46,7 +52,10 @@ export class BytesBuilder {
     return true;
   }
 
-  /** Gives `bytes` bytes of room to write in; `commit` says how many were used. */
+  /**
+   * Returns a position with room for at least `bytes` bytes. The caller writes there, then calls `commit` with
+   * the number of bytes used.
+   */
   reserve(bytes: number): { buffer: Buffer; at: number } {
     if (this.used + bytes > this.buffer.length) {
       const larger = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, this.used + bytes));
@@ -60,12 +69,12 @@ export class BytesBuilder {
     this.used += bytes;
   }
 
-  /** All bytes, in front of room that may be left over. */
+  /** Returns a view of all bytes appended so far. Room behind them in the same buffer may be unused. */
   view(): Buffer {
     return this.buffer.subarray(0, this.used);
   }
 
-  /** All bytes in memory of exactly their size. The builder is empty afterwards. */
+  /** Returns all bytes in memory of exactly their size. The builder is empty afterwards. */
   take(): Buffer {
     const exact =
       this.used === this.buffer.length ? this.buffer : Buffer.allocUnsafeSlow(this.used);
@@ -76,7 +85,7 @@ export class BytesBuilder {
     return exact;
   }
 
-  /** Views given out before are of no use from here on. */
+  /** Replaces the buffer and frees the old one. Views returned earlier become invalid. */
   private replaceBy(buffer: Buffer): void {
     if (!this.isLent && this.buffer.length >= MIN_RELEASE_BYTES) releaseMemory(this.buffer);
     this.buffer = buffer;

@@ -1,17 +1,20 @@
 /**
- * Schemes, and the keys of contents and digests: plain data, so that it crosses threads. Where keys come
- * from is the affair of src/crypto.
+ * Encryption schemes, and the keys of contents and digests. They are plain data, so that they can be sent to
+ * other threads. The keys are derived in src/crypto.
  */
 
-/** How digests, names and bytes are keyed: the number stands in every record. */
+/** Scheme by which digests, names and bodies are protected; its number is in the header of every record. */
 export const Scheme = Object.freeze({
-  /** Not at all. */
+  /** No keys. */
   plain: 1,
-  /** Bodies by AES-256-GCM. */
+  /** Bodies are encrypted with AES-256-GCM. */
   aes: 2,
-  /** Bodies by ChaCha20-Poly1305, for processors without AES. */
+  /** Bodies are encrypted with ChaCha20-Poly1305, for processors without AES instructions. */
   chaCha: 3,
-  /** Bodies as they are, with a tag by a key: everybody can read them, nobody else make them. */
+  /**
+   * Bodies are not encrypted but authenticated with a keyed tag: anyone can read them, only holders of the key
+   * can write them.
+   */
   readable: 4,
 });
 export type SchemeNumber = (typeof Scheme)[keyof typeof Scheme];
@@ -21,21 +24,21 @@ export function isScheme(value: number): value is SchemeNumber {
 }
 
 export interface ContentKeys {
-  /** New records are made with these two, where nothing else is chosen. */
+  /** Scheme and epoch of new records, unless the user chose another scheme for a file. */
   readonly scheme: SchemeNumber;
   readonly epoch: number;
-  /** One for each epoch; 32 bytes. */
+  /** One key of 32 bytes for each epoch. */
   readonly contents: readonly { readonly epoch: number; readonly key: Uint8Array }[];
-  /** The same in all epochs; 32 bytes. */
+  /** One key of 32 bytes for all epochs. */
   readonly digests: Uint8Array;
 }
 
-/** What keys a digest: a call of the native addon. */
+/** The function of the native addon that turns hashes into keyed digests. */
 interface DigestCalls {
   keyDigests(key: Uint8Array, digests: Uint8Array, offset: number, count: number): void;
 }
 
-/** Makes the digest of a content of a hash of its bytes, in place; without keys it is that. */
+/** Turns the hash of a content into its digest, in place. Without keys the digest is the hash. */
 export function contentDigest<D extends Uint8Array>(
   calls: DigestCalls,
   keys: ContentKeys | undefined,

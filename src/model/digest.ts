@@ -1,8 +1,8 @@
 /**
- * Hashes of contents, which are their digests in scheme 1; in others they are keyed (content-keys.ts):
- * SHA-256 of the bytes for a content stored in one piece; for a content in parts, SHA-512/256 over the list
- * of parts. Two hash functions keep the two kinds apart: no file can be made whose digest is that of a list
- * of parts.
+ * Hashes of contents. In scheme 1 the hash is the digest; in other schemes the digest is keyed
+ * (content-keys.ts). The hash of a content in one piece is SHA-256 of its bytes; that of a content in parts is
+ * SHA-512/256 of the list of parts. Two hash functions keep the two kinds apart: no file can be constructed
+ * whose digest is that of a list of parts.
  */
 import { createHash } from 'node:crypto';
 import { DIGEST_BYTES } from './row.js';
@@ -14,7 +14,7 @@ export interface PartDigest {
 
 export const PART_ENTRY_BYTES = DIGEST_BYTES + 8;
 
-/** The list of parts as bytes: for each, its digest and its size (u64, little endian). */
+/** Returns the list of parts as bytes: for each part its digest and its size (u64, little endian). */
 export function encodeParts(parts: readonly PartDigest[]): Buffer {
   const list = Buffer.alloc(parts.length * PART_ENTRY_BYTES);
   parts.forEach((part, index) => {
@@ -35,12 +35,12 @@ export function decodeParts(list: Buffer): PartDigest[] {
   return parts;
 }
 
-/** The hash of a content in parts. */
+/** Returns the hash of a content in parts. */
 export function partsDigest(parts: readonly PartDigest[]): Buffer {
   return createHash('sha512-256').update(encodeParts(parts)).digest();
 }
 
-/** A digest as a map key: one character a byte, cheaper than hexadecimal. */
+/** Returns a digest as a map key, with one character for each byte, which is cheaper than hexadecimal. */
 export function digestKey(digest: Uint8Array): string {
   return Buffer.from(digest.buffer, digest.byteOffset, digest.byteLength).toString('latin1');
 }

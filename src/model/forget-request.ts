@@ -1,25 +1,28 @@
-/** What a client is to forget: a path in all sets up to one, once a time in which that can be taken back is over. */
+/**
+ * A request to delete a path from all sets up to a given one. It is carried out after a delay in which it can
+ * be withdrawn.
+ */
 
 export interface ForgetRequest {
   readonly id: number;
-  /** Absolute; its names sealed as those of entries, where the client encrypts. */
+  /** Absolute. If the client encrypts, its names are sealed as those of entries are. */
   readonly path: Buffer;
   readonly lastSet: number;
   readonly askedAtMs: number;
   readonly dueAtMs: number;
 }
 
-/** Sealed, a path of the longest that a system takes is still much shorter. */
+/** Even the longest path that a system accepts is much shorter than this when sealed. */
 const MAX_PATH_BYTES = 128 << 10;
-/** Of one client, at a time. */
+/** Number of requests that one client may have pending. */
 export const MAX_FORGET_REQUESTS = 64;
 
-/** Whether something of unknown origin is a path that can be forgotten. */
+/** True if an untrusted value is a path that can be forgotten. */
 export function isForgetPath(value: unknown): value is Buffer {
   return Buffer.isBuffer(value) && value.length <= MAX_PATH_BYTES && value[0] === 0x2f;
 }
 
-/** Whether something of unknown origin is a request. */
+/** True if an untrusted value is a forget request. */
 export function isForgetRequest(value: unknown): value is ForgetRequest {
   if (typeof value !== 'object' || value === null) return false;
   const { id, path, lastSet, askedAtMs, dueAtMs } = value as Partial<ForgetRequest>;
@@ -30,23 +33,26 @@ export function isForgetRequest(value: unknown): value is ForgetRequest {
   );
 }
 
-/** What goes with a path, were it forgotten now. */
+/** Effects of forgetting a path now. */
 export interface ForgetReport {
-  /** Versions of names that go; of one that is cut in two, each piece. */
+  /** Number of versions to be deleted. The pieces of a version that was cut in two count one by one. */
   readonly versions: number;
-  /** Of those that are files: how large they are together. */
+  /** Total size of the files among these versions. */
   readonly fileBytes: number;
-  /** Sets that change. */
+  /** Number of sets that change. */
   readonly sets: number;
-  /** Of them those that are locked. */
+  /** Number of locked sets among these. */
   readonly lockedSets: number;
-  /** Roots that are the path, or below it: what they hold is no path in a set, and stays. */
+  /**
+   * Number of roots at or below the path. They stay with their entries, since only paths inside a root can be
+   * forgotten.
+   */
   readonly rootsBelow: number;
-  /** The path is in the newest set of all: it may still be at its source. */
+  /** True if the newest set contains the path, so that the source may still have it. */
   readonly isInNewest: boolean;
-  /** Contents that nothing else holds, and what they were before they were compressed. */
+  /** Number of contents that nothing else needs, and their size before compression. */
   readonly contents: number;
   readonly contentBytes: number;
-  /** Contents that stay, since something else holds them too. */
+  /** Number of contents that stay because something else needs them too. */
   readonly heldElsewhere: number;
 }

@@ -1,19 +1,21 @@
-/** What the catalog keeps of a row: all but lengths, name and digest, as few bytes as it takes. */
+/** The part of a row that the catalog stores: all but lengths, name and digest, in as few bytes as possible. */
+import { checkAttributes } from './attributes.js';
 import type { BytesBuilder } from './bytes.js';
 import {
   DIGEST_BYTES,
   EntryType,
+  MAX_LINK_BYTES,
   ROW_FIXED_BYTES,
   RowFlag,
   RowOffset,
   type RowReader,
 } from './row.js';
 
-/** Where the metadata that the catalog keeps begins in a row: lengths are left out. */
+/** Offset in a row at which the stored metadata begins; the length fields before it are left out. */
 export const METADATA_FROM = RowOffset.type;
 const METADATA_TO = RowOffset.device;
 const METADATA_BYTES = METADATA_TO - METADATA_FROM;
-/** Where metadata has the flags of a row. */
+/** Offset of the row's flags within metadata. */
 export const METADATA_FLAGS_AT: number = RowOffset.flags - METADATA_FROM;
 const DEVICE_BYTES = ROW_FIXED_BYTES - METADATA_TO;
 const LENGTH_BYTES = 2;
@@ -23,9 +25,9 @@ function isDevice(type: number): boolean {
 }
 
 /**
- * What the catalog keeps of a row: its fixed part from the type on (the device number only for
- * device nodes), and a symlink's target behind it. A row with attributes has the length of the target
- * (u16), the target and the attributes there. A view where that is possible.
+ * Returns the metadata that the catalog stores of a row: the fixed part from the type on, then a symlink's
+ * target. Only device nodes have the device number. If the row has attributes, the fixed part is followed by
+ * the length of the target (u16), the target and the attributes. The result is a view if possible.
  */
 export function metadataOf(rows: RowReader, at: number): Buffer {
   const type = rows.type(at);
@@ -41,7 +43,7 @@ export function metadataOf(rows: RowReader, at: number): Buffer {
   return Buffer.concat([fixed, length, link, attributes]);
 }
 
-/** Where what has no fixed length lies in metadata. */
+/** The parts of variable length in metadata. */
 interface Tail {
   readonly link: Buffer;
   readonly attributes: Buffer | undefined;
@@ -59,22 +61,35 @@ function tailOf(metadata: Buffer): Tail {
   };
 }
 
-/** A symlink's target, from what `metadataOf` gave. */
+/**
+ * True if an untrusted value has the form that `metadataOf` returns, so that no function here reads past its
+ * end.
+ */
+export function isMetadata(value: unknown): value is Buffer {
+  if (!Buffer.isBuffer(value) || value.length < METADATA_BYTES) return false;
+  const at = METADATA_BYTES + (isDevice(value[0]!) ? DEVICE_BYTES : 0);
+  if ((value[METADATA_FLAGS_AT]! & RowFlag.hasAttributes) === 0) return value.length >= at;
+  if (value.length < at + LENGTH_BYTES) return false;
+  const linkEnd = at + LENGTH_BYTES + value.readUInt16LE(at);
+  return value.length > linkEnd && checkAttributes(value.subarray(linkEnd));
+}
+
+/** Returns a symlink's target from the result of `metadataOf`. */
 export function linkTargetOf(metadata: Buffer): Buffer {
   return tailOf(metadata).link;
 }
 
-/** Packed attributes, from what `metadataOf` gave. */
+/** Returns the packed attributes from the result of `metadataOf`; undefined if there are none. */
 export function attributesOf(metadata: Buffer): Buffer | undefined {
   return tailOf(metadata).attributes;
 }
 
-/** Whether the content is in the sparse form, from what `metadataOf` gave. */
+/** True if the content is in the sparse form, by the result of `metadataOf`. */
 export function isSparse(metadata: Buffer): boolean {
   return (metadata[METADATA_FLAGS_AT]! & RowFlag.sparse) !== 0;
 }
 
-/** Appends the row that `joinRow` would make of these, without a digest. */
+/** Appends the row that `joinRow` would return without a digest. */
 export function appendRow(into: BytesBuilder, metadata: Buffer, name: Buffer): void {
   const fixedBytes = METADATA_BYTES + (isDevice(metadata[0]!) ? DEVICE_BYTES : 0);
   const hasAttributes = (metadata[METADATA_FLAGS_AT]! & RowFlag.hasAttributes) !== 0;
@@ -93,7 +108,7 @@ export function appendRow(into: BytesBuilder, metadata: Buffer, name: Buffer): v
   into.commit(rowBytes);
 }
 
-/** The inverse of `metadataOf`: a whole row, with a name and maybe a digest. */
+/** Returns a whole row from metadata, a name and an optional digest; the inverse of `metadataOf`. */
 export function joinRow(metadata: Buffer, name: Buffer, digest: Uint8Array | undefined): Buffer {
   const digestBytes = digest === undefined ? 0 : DIGEST_BYTES;
   const { link, attributes } = tailOf(metadata);
@@ -115,7 +130,13 @@ export function joinRow(metadata: Buffer, name: Buffer, digest: Uint8Array | und
   return row;
 }
 
-/** Parts of a packed row that tell whether two versions differ: all but flags, links and birth time. */
+/** Returns the size in metadata; 0 for a directory, whose row has its mount state in that field. */
+export function sizeIn(metadata: Buffer): number {
+  if (metadata[RowOffset.type - METADATA_FROM] === EntryType.directory) return 0;
+  return Number(metadata.readBigUInt64LE(RowOffset.sizeBytes - METADATA_FROM));
+}
+
+/** Parts of a packed row in which two versions can differ: all but flags, number of links and birth time. */
 const COMPARED: readonly [from: number, to: number][] = [
   [RowOffset.type, RowOffset.type + 1],
   [RowOffset.permissions, RowOffset.linkCount],
@@ -124,8 +145,8 @@ const COMPARED: readonly [from: number, to: number][] = [
 ];
 
 /**
- * Whether metadata and a row say the same, attributes aside: a change of those shows in the time of
- * the change, and a row of a listing does not have them yet.
+ * True if metadata and a row are equal apart from attributes. A change of attributes also changes the change
+ * time, and a row of a listing has no attributes yet.
  */
 export function sameMetadata(metadata: Buffer, rows: RowReader, at: number): boolean {
   for (const [from, to] of COMPARED) {
@@ -139,9 +160,48 @@ export function sameMetadata(metadata: Buffer, rows: RowReader, at: number): boo
   return metadata.subarray(METADATA_BYTES, METADATA_BYTES + DEVICE_BYTES).equals(device);
 }
 
-/** Whether metadata and a row have the same attributes. */
+/** True if metadata and a row have the same attributes. */
 export function sameAttributes(metadata: Buffer, rows: RowReader, at: number): boolean {
   const [known, fresh] = [attributesOf(metadata), rows.attributes(at)];
   if (known === undefined || fresh === undefined) return known === fresh;
   return known.equals(fresh);
+}
+
+const MAX_TYPE = EntryType.blockDevice;
+
+/** Upper 32 bits of the largest integer that a JavaScript number represents exactly. */
+const MAX_SAFE_HIGH = 0x1f_ffff;
+
+/** Returns the reason why metadata is malformed; undefined if all functions here can read it safely. */
+export function metadataFault(metadata: Buffer): string | undefined {
+  const type = metadata[0] ?? 0;
+  const at = METADATA_BYTES + (isDevice(type) ? DEVICE_BYTES : 0);
+  if (metadata.length < at) return 'is cut off';
+  if (type < 1 || type > MAX_TYPE) return 'has an unknown type';
+  const flags = metadata[METADATA_FLAGS_AT]!;
+  let linkBytes = metadata.length - at;
+  if ((flags & RowFlag.hasAttributes) !== 0) {
+    if (linkBytes < LENGTH_BYTES) return 'is cut off';
+    const attributesAt = at + LENGTH_BYTES + metadata.readUInt16LE(at);
+    linkBytes = attributesAt - at - LENGTH_BYTES;
+    const isWhole = attributesAt < metadata.length;
+    if (!isWhole || !checkAttributes(metadata.subarray(attributesAt))) {
+      return 'has malformed attributes';
+    }
+  }
+  const mayLink = type === EntryType.symlink;
+  const isUnread = (flags & RowFlag.unreadable) !== 0;
+  const isLinkWrong = linkBytes > 0 ? !mayLink : mayLink && !isUnread;
+  if (linkBytes > MAX_LINK_BYTES || isLinkWrong) return 'has a wrong link target';
+  // The size is checked by halves: one BigInt for each entry of a listing would cost more than the rest of this
+  // function.
+  const sizeHigh = metadata.readUInt32LE(RowOffset.sizeBytes - METADATA_FROM + 4);
+  return sizeHigh > MAX_SAFE_HIGH ? 'has an impossible size' : undefined;
+}
+
+/** Returns metadata of an empty file, as a placeholder for metadata that cannot be read. */
+export function blankMetadata(): Buffer {
+  const metadata = Buffer.alloc(METADATA_BYTES);
+  metadata[0] = EntryType.file;
+  return metadata;
 }

@@ -1,25 +1,31 @@
-/** Names are bytes (any but `/` and NUL); this is how they are shown and joined. */
+/** Displays and joins names, which are bytes (any but `/` and NUL). */
 import { isUtf8 } from 'node:buffer';
 
 const SLASH = Buffer.from('/');
 
-/** Control characters, separators of lines, and what turns the direction of text. */
+/** Control characters, line separators, and characters that change the direction of text. */
 const OBEYED = /[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
+/** Longer than any path. A longer name, which only a hostile store can contain, is cut off at this size. */
+const MAX_SHOWN_BYTES = 1 << 20;
+
 /**
- * Text for a terminal or log: UTF-8 as it is, but for what a terminal would obey: that, and bytes that are no text, as
- * `\xNN` or `\uNNNN`.
+ * Returns a name as text for a terminal or log. Characters that a terminal would interpret, and bytes that are
+ * not UTF-8, are escaped as `\xNN` or `\uNNNN`.
  */
 export function displayName(name: Uint8Array): string {
-  const buffer = Buffer.from(name.buffer, name.byteOffset, name.byteLength);
+  const isCut = name.byteLength > MAX_SHOWN_BYTES;
+  const shownBytes = isCut ? MAX_SHOWN_BYTES : name.byteLength;
+  const buffer = Buffer.from(name.buffer, name.byteOffset, shownBytes);
   const text = isUtf8(buffer) ? buffer.toString('utf8') : escapeHighBytes(buffer);
-  return text.replaceAll(OBEYED, (character) => {
+  const shown = text.replaceAll(OBEYED, (character) => {
     const code = character.codePointAt(0)!.toString(16);
     return code.length > 2 ? `\\u${code.padStart(4, '0')}` : `\\x${code.padStart(2, '0')}`;
   });
+  return isCut ? `${shown}…` : shown;
 }
 
-/** A text that may come from a peer or a store, for a terminal or log: its lines stay lines. */
+/** Returns a text that may come from a peer or a store, escaped for a terminal or log. Line breaks are kept. */
 export function displayText(text: string): string {
   const lines = text.split('\n').map((line) => displayName(Buffer.from(line)));
   return lines.join('\n');
@@ -33,8 +39,9 @@ function escapeHighBytes(buffer: Buffer): string {
   return text;
 }
 
-/** For JSON: `name`, and `nameBytes` (base64) only where the name is not UTF-8. */
+/** Returns the JSON fields of a name: `name`, and `nameBytes` (base64) only if the name is not UTF-8. */
 export function jsonName(name: Buffer): { name: string; nameBytes?: string } {
+  if (name.length > MAX_SHOWN_BYTES) return { name: displayName(name) };
   return isUtf8(name)
     ? { name: name.toString('utf8') }
     : { name: displayName(name), nameBytes: name.toString('base64') };
@@ -46,7 +53,7 @@ export function joinPath(directory: Buffer, name: Buffer): Buffer {
   return Buffer.concat([directory, SLASH, name]);
 }
 
-/** Components of a path, empty ones and `.` left out (`..` is the caller's to refuse). */
+/** Returns the components of a path without empty ones and `.`. The caller must reject `..`. */
 export function splitPath(path: Buffer): Buffer[] {
   const parts: Buffer[] = [];
   let start = 0;

@@ -1,19 +1,21 @@
 /**
- * Gives large memory back at once. Left to the garbage collector, which sees only a small object for
- * each buffer, tens of megabytes would wait for it. What is sent through a port that is closed goes
- * nowhere, but is taken from the sender all the same: it is freed there and then, and every view on it
- * becomes empty, so whoever keeps a part must have copied it.
+ * Frees the memory of large buffers at once. The garbage collector sees only a small object for each buffer, so
+ * tens of megabytes could stay allocated for long. A buffer is transferred to a message port that is closed:
+ * the message is dropped, and the memory is freed immediately. All views on the memory become empty, so a
+ * caller that needs a part must copy it first.
  */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 
 let nowhere: MessagePort | undefined;
 
-/** Frees the memory if the buffer has it to itself; else does nothing. */
+/** Frees the memory of a buffer that does not share it with others; does nothing for other buffers. */
 export function releaseMemory(bytes: Uint8Array): void {
   releaseAll([bytes]);
 }
 
-/** The same for several, which costs much less than one by one. One may be there twice. */
+/**
+ * Frees several buffers as `releaseMemory` does, at much less cost than one by one. A buffer may occur twice.
+ */
 export function releaseAll(blocks: readonly Uint8Array[]): void {
   const own = new Set<ArrayBuffer>();
   for (const { buffer, byteLength } of blocks) {
@@ -22,13 +24,13 @@ export function releaseAll(blocks: readonly Uint8Array[]): void {
   releaseBuffers([...own]);
 }
 
-/** Frees these buffers, each named once. */
+/** Frees these buffers; none may occur twice. */
 export function releaseBuffers(buffers: readonly ArrayBuffer[]): void {
   const held = buffers.filter((buffer) => buffer.byteLength > 0);
   if (held.length === 0) return;
   if (nowhere === undefined) {
-    // Our own end: the other one's closing would wait for the event loop, which a worker rarely enters,
-    // and until then it would keep what it gets.
+    // This end of the channel is closed, not the other one. Closing the other end would take effect in the
+    // event loop, which a worker rarely enters; messages would stay allocated until then.
     nowhere = new MessageChannel().port1;
     nowhere.close();
   }

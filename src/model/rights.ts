@@ -1,8 +1,8 @@
-/** What a session may do, by the word for it; each message needs one right at most. */
+/** The rights of a session, by name. Each message of the protocol needs at most one right. */
 
-/** What a sub-account may be given, each by itself. */
+/** Rights that a sub-account can have, each independently. */
 export const RIGHTS = ['add', 'read', 'list', 'purge', 'admin'] as const;
 export type RightName = (typeof RIGHTS)[number];
 
-/** `keys`, a say in the keys of the client, has its owner only. */
+/** `keys`, the right to change the client's keys, belongs to the client's owner only. */
 export type Right = RightName | 'keys';

@@ -1,20 +1,20 @@
 /**
- * Packed rows: one directory entry with its metadata in a fixed little-endian layout, shared by the
- * native directory reader, the wire and the listing records of the store (docs/formats.md, "Rows").
- * A listing is rows one after another, sorted by the bytes of their names.
+ * Packed rows: one directory entry with its metadata in a fixed little-endian layout. The native directory
+ * reader, the protocol and the listing records of the store share it (docs/formats.md, "Rows"). A listing is a
+ * sequence of rows, sorted by the bytes of their names.
  *
- * Rows from the wire or the store are hostile until `checkRows` accepted them.
+ * Rows from the network or the store are untrusted until `checkRows` has accepted them.
  */
 import { TardisError } from '../errors/index.js';
 import { checkAttributes } from './attributes.js';
 
 export const ROW_FIXED_BYTES = 72;
 export const DIGEST_BYTES = 32;
-export const MAX_NAME_BYTES = 4096; // a root is named by its whole path
-/** A target of 4096 bytes, sealed, of which each byte may have become two. */
+export const MAX_NAME_BYTES = 4096; // the name of a root's row may be its whole path
+/** Largest sealed link target: 4096 bytes and the vector, with each byte escaped as two. */
 export const MAX_LINK_BYTES: number = 2 * (4096 + 16);
 
-/** What a root is called in its row: its path stands beside. */
+/** Name in the row of a root; the path of the root is given separately. */
 export const ROOT_NAME: Buffer = Buffer.from('root');
 
 export const EntryType = Object.freeze({
@@ -31,20 +31,35 @@ const MAX_ENTRY_TYPE = 7;
 
 export const RowFlag = Object.freeze({
   hasDigest: 1,
-  /** Its times cannot be trusted to show the next change: read again next time. */
+  /** The times may not show the next change, so the next backup reads the file again. */
   unsettled: 2,
-  /** Its metadata could not be read. */
+  /** The metadata could not be read. */
   unreadable: 4,
   changedWhileRead: 8,
   otherDevice: 16,
-  /** Behind the link target there are extended attributes. */
+  /** Extended attributes follow the link target. */
   hasAttributes: 32,
-  /** The content is in the sparse form; in a listing: the file has fewer blocks than its size says. */
+  /** The content is in the sparse form. In a listing: the file has fewer blocks than its size needs. */
   sparse: 64,
-  /** Some attributes are there to be read; never leaves the process that read the file. */
+  /** The entry has attributes to be read. The flag never leaves the process that read the file. */
   mayHaveAttributes: 128,
+  /**
+   * The type of an unreadable row is unknown, and is given as `file`. The flag never leaves the process that
+   * listed it.
+   */
+  unknownType: 128,
 });
-/** Flags that stay in the catalog. */
+/** Values of the size field of a directory: the kind of file system that is mounted on it. */
+export const MountState = Object.freeze({
+  none: 0,
+  mounted: 1,
+  /** A file system in memory: its contents are lost when it is unmounted. */
+  memory: 2,
+  /** A file system without entries. */
+  empty: 3,
+});
+
+/** Flags that the catalog stores. */
 export const STORED_FLAGS = RowFlag.unsettled | RowFlag.changedWhileRead | RowFlag.sparse;
 
 export const RowOffset = Object.freeze({
@@ -65,7 +80,7 @@ export const RowOffset = Object.freeze({
   device: 64,
 });
 
-/** One entry, decoded. Times are nanoseconds since 1970; sizes are bytes. */
+/** One decoded entry. Times are nanoseconds since 1970; sizes are bytes. */
 export interface Entry {
   readonly name: Buffer;
   readonly type: EntryTypeNumber;
@@ -82,11 +97,11 @@ export interface Entry {
   readonly device: bigint;
   readonly digest: Buffer | undefined;
   readonly linkTarget: Buffer | undefined;
-  /** Packed, see attributes.ts. */
+  /** Packed (see attributes.ts). */
   readonly attributes: Buffer | undefined;
 }
 
-/** Reads fields of packed rows by offset, without making an object for each entry. */
+/** Reads fields of packed rows by offset, without creating an object for each entry. */
 export class RowReader {
   readonly rows: Buffer;
 
@@ -106,7 +121,7 @@ export class RowReader {
   setFlags(at: number, flags: number): void {
     this.rows[at + RowOffset.flags] = flags;
   }
-  /** Sizes up to 2^53 - 1 are exact; `checkRows` refuses larger ones. */
+  /** Exact up to 2^53 - 1; `checkRows` rejects larger sizes. */
   sizeBytes(at: number): number {
     return (
       this.rows.readUInt32LE(at + RowOffset.sizeBytes + 4) * 0x1_0000_0000 +
@@ -154,12 +169,12 @@ export class RowReader {
     const start = this.variableStart(at) + this.rows.readUInt16LE(at + RowOffset.nameBytes);
     return this.rows.subarray(start, start + this.rows.readUInt16LE(at + RowOffset.linkBytes));
   }
-  /** Packed attributes, or undefined. A view, not a copy. */
+  /** Packed attributes, or undefined if there are none. A view, not a copy. */
   attributes(at: number): Buffer | undefined {
     if ((this.flags(at) & RowFlag.hasAttributes) === 0) return undefined;
     return this.rows.subarray(this.attributesStart(at), at + this.rowBytes(at));
   }
-  /** Where the attributes are, or would be. */
+  /** Offset of the attributes, even if there are none. */
   private attributesStart(at: number): number {
     return (
       this.variableStart(at) +
@@ -170,6 +185,12 @@ export class RowReader {
   row(at: number): Buffer {
     return this.rows.subarray(at, at + this.rowBytes(at));
   }
+}
+
+/** Returns the `MountState` in the row of a directory; any unknown number counts as mounted. */
+export function mountState(rows: RowReader, at: number): number {
+  const state = rows.sizeBytes(at);
+  return state > MountState.empty ? MountState.mounted : state;
 }
 
 /** Calls `visit` with the offset of each row. */
@@ -183,7 +204,7 @@ export function countRows(rows: RowReader): number {
   return count;
 }
 
-/** Decodes one row; name, digest and link target are copies. */
+/** Decodes one row. Buffers in the result are copies. */
 export function decodeRow(rows: RowReader, at: number): Entry {
   const type = rows.type(at);
   const buffer = rows.rows;
@@ -245,29 +266,34 @@ export function encodeRow(entry: Entry): Buffer {
   return row;
 }
 
-/** The row of a directory that was never seen: as if somebody had just made it. */
+/** Default fields of a row for an entry that was not read from a file system. */
+const UNSEEN = Object.freeze({
+  flags: 0,
+  sizeBytes: 0,
+  ctimeNs: 0n,
+  birthTimeNs: 0n,
+  inode: 0n,
+  device: 0n,
+  digest: undefined,
+  linkTarget: undefined,
+  attributes: undefined,
+});
+
+/** Returns the row of an entry that was not read from a file system. */
+export function unseenRow(entry: Omit<Entry, keyof typeof UNSEEN>): Buffer {
+  return encodeRow({ ...UNSEEN, ...entry });
+}
+
+/** Returns the row of a directory that was not read from a file system, as if it had just been created. */
 export function newDirectoryRow(
   owner: Pick<Entry, 'name' | 'permissions' | 'uid' | 'gid'>,
   nowMs: number,
 ): Buffer {
-  return encodeRow({
-    ...owner,
-    type: EntryType.directory,
-    flags: 0,
-    linkCount: 2,
-    sizeBytes: 0,
-    mtimeNs: BigInt(nowMs) * 1_000_000n,
-    ctimeNs: 0n,
-    birthTimeNs: 0n,
-    inode: 0n,
-    device: 0n,
-    digest: undefined,
-    linkTarget: undefined,
-    attributes: undefined,
-  });
+  const mtimeNs = BigInt(nowMs) * 1_000_000n;
+  return unseenRow({ ...owner, type: EntryType.directory, linkCount: 2, mtimeNs });
 }
 
-/** A copy of a row with attributes (empty: without any). */
+/** Returns a copy of a row with these attributes; without any if `attributes` is empty. */
 export function withAttributes(row: Buffer, attributes: Uint8Array): Buffer {
   const old = new RowReader(row).attributes(0)?.length ?? 0;
   const bare = row.subarray(0, row.length - old);
@@ -279,8 +305,8 @@ export function withAttributes(row: Buffer, attributes: Uint8Array): Buffer {
 }
 
 /**
- * Copies the row at `at` to `target`, adding (or replacing) its digest; returns the end offset.
- * `target` needs room for the row and DIGEST_BYTES more.
+ * Copies the row at `at` to `target`, and adds or replaces its digest. Returns the end offset. `target` needs
+ * room for the row and DIGEST_BYTES more.
  */
 export function copyRowWithDigest(
   rows: RowReader,
@@ -301,7 +327,7 @@ export function copyRowWithDigest(
   return end;
 }
 
-/** A name that may stand in a directory: not empty, not `.` or `..`, no `/`, no NUL. */
+/** True if a name may occur in a directory: not empty, not too long, not `.` or `..`, without `/` and NUL. */
 export function isEntryName(name: Uint8Array): boolean {
   if (name.length === 0 || name.length > MAX_NAME_BYTES) return false;
   if (name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e))) {
@@ -311,9 +337,9 @@ export function isEntryName(name: Uint8Array): boolean {
 }
 
 /**
- * Checks rows of unknown origin: bounds, types, names and sizes. Throws PROTOCOL_VIOLATION (with
- * the offset) at the first fault; after it every RowReader call on a row start is in bounds.
- * With `sorted`, names must rise strictly.
+ * Checks untrusted rows: bounds, types, names and sizes. Throws PROTOCOL_VIOLATION with the offset of the first
+ * fault. Afterwards every RowReader call at the start of a row stays in bounds. With `sorted`, names must rise
+ * strictly.
  */
 export function checkRows(bytes: Uint8Array, sorted: boolean): RowReader {
   const rows = new RowReader(bytes);
@@ -336,7 +362,7 @@ export function checkRows(bytes: Uint8Array, sorted: boolean): RowReader {
     const type = rows.type(at);
     if (type < 1 || type > MAX_ENTRY_TYPE) throw badRow(at, 'has an unknown type');
     if (rows.hasDigest(at) && type !== EntryType.file) throw badRow(at, 'has a digest, is no file');
-    const isUnread = (rows.flags(at) & RowFlag.unreadable) !== 0; // then a link's target is missing
+    const isUnread = (rows.flags(at) & RowFlag.unreadable) !== 0; // then a symlink has no target
     const mayLink = type === EntryType.symlink;
     if (linkBytes > MAX_LINK_BYTES || (linkBytes > 0 ? !mayLink : mayLink && !isUnread)) {
       throw badRow(at, 'has a wrong link target');

@@ -1,21 +1,21 @@
-/** What users say of backup sets beside their contents: another name, tags, a priority, whether they may go. */
+/** Marks that users give to backup sets: a title, tags, a priority, and whether the set may be deleted. */
 import { TardisError } from '../errors/index.js';
 import { setNameFault } from './set-name.js';
 
 export interface SetMarks {
-  /** The name it was given later; empty: it has the one it was made with. */
+  /** The name that the set got later; empty if it has its original name. */
   readonly title: string;
-  /** Higher ones are kept longer where rules say so. */
+  /** Sets of higher priority are kept longer, if retention rules say so. */
   readonly priority: number;
-  /** It cannot be deleted. */
+  /** The set cannot be deleted. */
   readonly isLocked: boolean;
-  /** It may go early when space runs low. */
+  /** The set may be deleted early when space runs low. */
   readonly isExpendable: boolean;
-  /** In the order of their letters, each once. */
+  /** Sorted, without duplicates. */
   readonly tags: readonly string[];
 }
 
-/** What is to become of the marks of a set; what is not given stays. */
+/** A change of the marks of a set. Fields that are undefined stay as they are. */
 export interface SetChange {
   readonly title?: string | undefined;
   readonly priority?: number | undefined;
@@ -36,22 +36,24 @@ export const NO_MARKS: SetMarks = Object.freeze({
 export const MAX_PRIORITY = 1_000_000;
 export const MAX_TAGS = 64;
 const MAX_TAG_BYTES = 100;
-/** A sealed title is longer than what it says. */
+/** Larger than for a name that is typed: a sealed title is longer than its text. */
 const MAX_TITLE_BYTES = 768;
-/** Letters and digits of any script, and what does not separate words on a command line or in a list. */
+/**
+ * Letters and digits of any script, and characters that do not separate words on a command line or in a list.
+ */
 const TAG = /^[\p{L}\p{N}_][\p{L}\p{N}_.:/@+-]*$/u;
 
-/** As a client that encrypts seals it; no tag that is typed begins so. */
+/** A tag as a client that encrypts seals it. No tag that a user types begins with `~`. */
 const SEALED_TAG = /^~[\w-]{1,300}$/;
 
-/** Why a text may not be a tag, as users write it; undefined if it may. */
+/** Returns why a text that a user typed cannot be a tag; undefined if it can. */
 export function tagFault(tag: string): string | undefined {
   if (Buffer.byteLength(tag) > MAX_TAG_BYTES) return `is longer than ${MAX_TAG_BYTES} bytes`;
   if (!TAG.test(tag)) return 'is not one word of letters, digits and . : / @ + - _';
   return undefined;
 }
 
-/** Whether something of unknown origin is marks of a set. */
+/** True if an untrusted value is the marks of a set. */
 export function isSetMarks(value: unknown): value is SetMarks {
   if (typeof value !== 'object' || value === null) return false;
   const { title, priority, isLocked, isExpendable, tags } = value as Partial<SetMarks>;
@@ -67,7 +69,7 @@ export function isSetMarks(value: unknown): value is SetMarks {
   );
 }
 
-/** Whether a tag is sealed, as those of clients that encrypt are. */
+/** True if a tag is sealed, as clients that encrypt do. */
 export function isSealedTag(tag: string): boolean {
   return SEALED_TAG.test(tag);
 }
@@ -80,13 +82,13 @@ function isPriority(value: unknown): boolean {
   return Number.isSafeInteger(value) && Math.abs(value as number) <= MAX_PRIORITY;
 }
 
-/** The marks with their title and tags made into others, as where they are sealed. */
+/** Returns the marks with `map` applied to title and tags, for example to seal or open them. */
 export function mappedMarks(marks: SetMarks, map: (text: string) => string): SetMarks {
   const { title, tags } = marks;
   return { ...marks, title: title === '' ? '' : map(title), tags: tags.map(map).sort() };
 }
 
-/** Whether they say the same. */
+/** True if both marks are equal. */
 export function areSameMarks(one: SetMarks, other: SetMarks): boolean {
   return (
     one.title === other.title &&
@@ -98,7 +100,7 @@ export function areSameMarks(one: SetMarks, other: SetMarks): boolean {
   );
 }
 
-/** The marks after a change; undefined when they would be none that a set can have. */
+/** Returns the marks after a change; undefined if they would be invalid. */
 export function changedMarks(marks: SetMarks, change: SetChange): SetMarks | undefined {
   const { addTags = [], removeTags = [], ...given } = change;
   const gone = new Set(removeTags);
@@ -114,7 +116,7 @@ export function changedMarks(marks: SetMarks, change: SetChange): SetMarks | und
   return isSetMarks(changed) ? changed : undefined;
 }
 
-/** The marks of a set of `client` after a change. Throws MARKS_INVALID when they would be none that a set can have. */
+/** Returns the marks of a set of `client` after a change. Throws MARKS_INVALID if they would be invalid. */
 export function marksAfter(
   client: string,
   { set, marks }: { readonly set: number; readonly marks: SetMarks },

@@ -1,14 +1,16 @@
-/** Names of backup sets: shown in tables and typed behind -b, so they must be one line and no number. */
+/**
+ * Names of backup sets. They are shown in tables and typed after -b, so they must be one line and not a number.
+ */
 
-/** Stands for the newest complete set unless a user chooses another word. */
+/** The name that stands for the newest complete set, unless the user configures another word. */
 export const RECENT_SET = 'Current';
 const MAX_NAME_BYTES = 255;
-/** The same, sealed and written as text. */
+/** Largest size of a set name that is sealed and written as text. */
 export const MAX_SEALED_SET_NAME_BYTES = 768;
-/** Control characters, separators of lines, and what turns the direction of text. */
+/** Control characters, line separators, and characters that change the direction of text. */
 const UNSHOWABLE = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u;
 
-/** Why a text may not be the name of a set; undefined if it may. */
+/** Returns why a text cannot be the name of a set; undefined if it can. */
 export function setNameFault(name: string, mostBytes = MAX_NAME_BYTES): string | undefined {
   if (UNSHOWABLE.test(name)) return 'holds control characters';
   if (name.trim() === '') return 'is blank';

@@ -1,6 +1,6 @@
 /**
- * Tells an address that something has happened, as services that watch jobs want it: a request, tried again where
- * that may help. The path and query of an address may be its secret, so they are shown nowhere.
+ * Sends a request to a URL when something has happened, for services that monitor jobs. Retries if that may
+ * help. The path and query of a URL may be its secret, so they are never shown.
  */
 import http from 'node:http';
 import https from 'node:https';
@@ -12,32 +12,35 @@ const FIRST_PAUSE_MS = 1000;
 
 export interface CallOptions {
   readonly method: 'GET' | 'POST';
-  /** With POST. */
+  /** Body of a POST request. */
   readonly body: string;
-  /** Of each try. */
+  /** Timeout of each try. */
   readonly timeoutMs: number;
-  /** Before the second try; twice as long before the third. */
+  /** Pause before the second try; it doubles before the third. */
   readonly pauseMs?: number;
 }
 
-/** Throws CONFIG_INVALID, without showing the text: it may hold a secret. */
+/** Parses a URL. Throws CONFIG_INVALID without showing the text, because it may contain a secret. */
 export function parseUrl(text: string, where: string): URL {
   let url: URL | undefined;
   try {
     url = new URL(text);
   } catch {
-    url = undefined; // told below
+    url = undefined; // reported below
   }
   if (url !== undefined && /^https?:$/.test(url.protocol)) return url;
-  throw configInvalid(`${where} must be an address that begins with http:// or https://`);
+  throw configInvalid(`${where} must be a URL that begins with http:// or https://`);
 }
 
-/** All of an address that may be shown. */
+/** Returns the part of a URL that may be shown. */
 export function shownUrl(url: URL): string {
   return `${url.protocol}//${url.host}`;
 }
 
-/** Returns in words why nobody was told; undefined: somebody was. Never throws. */
+/**
+ * Sends the request. Returns in words why it failed, or undefined if the server answered with success. Never
+ * throws.
+ */
 export async function callUrl(url: URL, options: CallOptions): Promise<string | undefined> {
   let why: string | undefined;
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
@@ -47,20 +50,20 @@ export async function callUrl(url: URL, options: CallOptions): Promise<string | 
     why = typeof answer === 'number' ? whyOf(answer) : answer;
     if (typeof answer === 'number' && !isPassing(answer)) break;
   }
-  return `${shownUrl(url)} was not told: ${why}`;
+  return `the request to ${shownUrl(url)} failed: ${why}`;
 }
 
 function whyOf(status: number): string {
   const isRedirection = status >= 300 && status < 400;
-  return `it answered ${status}${isRedirection ? ' (give the address it leads to)' : ''}`;
+  return `status ${status}${isRedirection ? ' (give the URL it redirects to)' : ''}`;
 }
 
-/** Whether another try may have another answer. */
+/** True if another try may get another answer. */
 function isPassing(status: number): boolean {
   return status >= 500 || status === 429 || status === 408;
 }
 
-/** The status of the answer, or why there is none. */
+/** Sends one request. Returns the status of the answer, or why there is none. */
 function ask(url: URL, { method, body, timeoutMs }: CallOptions): Promise<number | string> {
   const payload = method === 'POST' ? Buffer.from(body) : undefined;
   const headers: http.OutgoingHttpHeaders = { 'user-agent': 'tardis' };
@@ -72,7 +75,7 @@ function ask(url: URL, { method, body, timeoutMs }: CallOptions): Promise<number
   return new Promise((resolve) => {
     const request = url.protocol === 'https:' ? https.request : http.request;
     request(url, { method, headers, signal, agent: false }, (response) => {
-      response.on('error', () => undefined).destroy(); // the status says it all
+      response.on('error', () => undefined).destroy(); // only the status matters
       resolve(response.statusCode ?? 0);
     })
       .on('error', (error) =>

@@ -1,4 +1,4 @@
-/** What has happened, as hooks, addresses and mail are told. Nothing in it is secret. */
+/** An event that is reported to hooks, to URLs and by mail. It contains no secrets. */
 import { HOOK_VARIABLES } from '../config/index.js';
 import { displayName } from '../model/index.js';
 
@@ -8,7 +8,7 @@ export interface HookEvent {
   readonly job?: string;
   /** Exit status of the backup. */
   readonly status?: number;
-  /** Of docs/errors.md. */
+  /** Error code of docs/errors.md. */
   readonly code?: string | undefined;
   readonly message?: string | undefined;
   readonly set?: number | undefined;
@@ -17,27 +17,27 @@ export interface HookEvent {
   readonly scannedBytes?: number;
   readonly sentBytes?: number;
   readonly storedBytes?: number;
-  /** Entries that could not be read, or not whole. */
+  /** Entries that could not be read, or only in part. */
   readonly unread?: number;
   readonly warnings?: number;
   readonly seconds?: number;
-  /** When the newest complete set ended, as ISO 8601. */
+  /** Time when the newest complete set ended, as ISO 8601. */
   readonly lastGood?: string | undefined;
-  /** Since then. */
+  /** Seconds since `lastGood`. */
   readonly ageSeconds?: number;
 }
 
-/** A variable can hold no more than 128 KiB; messages of errors are lines. */
+/** A variable can hold at most 128 KiB; error messages are single lines. */
 const MAX_VALUE_CHARS = 4096;
 
-/** The variables for a hook; what is not known is not set. */
+/** Returns the environment variables for a hook; unknown values are not set. */
 export function hookVariables(event: HookEvent): Record<string, string> {
   const variables: Record<string, string> = {};
   for (const [field, text] of fieldsOf(event)) variables[HOOK_VARIABLES[field]] = text;
   return variables;
 }
 
-/** One line for each thing that is known, for mail. */
+/** Returns one line for each known value, for mail. */
 export function eventLines(event: HookEvent): string[] {
   return fieldsOf(event).map(([field, text]) => `${field}: ${text}`);
 }

@@ -1,14 +1,17 @@
-/** Mail to an operator, handed to the machine's own mail command (`sendmail -t`), which knows the way and its secrets. */
+/**
+ * Sends mail to an operator through the machine's own mail command (`sendmail -t`), which is configured with
+ * the route and its secrets.
+ */
 import { randomUUID } from 'node:crypto';
 import { configInvalid } from '../config/index.js';
 import { displayName } from '../model/index.js';
 import { runCommand } from './run-command.js';
 
 const MAIL_TIMEOUT_MS = 60_000;
-/** Longest line that every mail server takes, in bytes; RFC 5322 has 998. */
+/** Longest line, in bytes, that every mail server accepts; RFC 5322 allows 998. */
 const MAX_LINE_BYTES = 900;
 const MAX_SUBJECT_CHARS = 200;
-/** Neither more addresses in one, nor an option of the command. */
+/** Matches one address that is neither a list of addresses nor an option of the command. */
 const ADDRESS = /^[A-Za-z0-9_.+=!#$%&'*/?^`{|}~][^\s,;:<>()"\\]*$/;
 
 export interface MailSettings {
@@ -23,7 +26,7 @@ export interface Mail {
   readonly dateMs: number;
 }
 
-/** Throws CONFIG_INVALID for an address that is none. */
+/** Throws CONFIG_INVALID for an invalid address. */
 export function checkMailSettings({ mailTo, mailFrom, mailCommand }: MailSettings): void {
   if (mailTo.length === 0) return;
   for (const [what, address] of [
@@ -32,19 +35,19 @@ export function checkMailSettings({ mailTo, mailFrom, mailCommand }: MailSetting
   ]) {
     if (ADDRESS.test(address)) continue;
     const shown = displayName(Buffer.from(address.slice(0, 80)));
-    throw configInvalid(`${what}: "${shown}" is no mail address`);
+    throw configInvalid(`${what}: "${shown}" is not a mail address`);
   }
-  if (mailCommand.length === 0) throw configInvalid('MailCommand names no command');
+  if (mailCommand.length === 0) throw configInvalid('MailCommand is empty');
 }
 
-/** Returns in words why it was not sent; undefined: the command has taken it. Never throws. */
+/** Sends a mail. Returns in words why it was not sent, or undefined if the command accepted it. Never throws. */
 export async function sendMail(settings: MailSettings, mail: Mail): Promise<string | undefined> {
   const input = mailText(settings, mail);
   const why = await runCommand(settings.mailCommand, { timeoutMs: MAIL_TIMEOUT_MS, input });
-  return why === undefined ? undefined : `mail was not sent by ${settings.mailCommand[0]}: ${why}`;
+  return why === undefined ? undefined : `${settings.mailCommand[0]} could not send mail: ${why}`;
 }
 
-/** As RFC 5322 wants it, though with plain line feeds, which is what a mail command reads. */
+/** Returns the mail in the format of RFC 5322, but with plain line feeds, as a mail command expects. */
 export function mailText({ mailTo, mailFrom }: MailSettings, mail: Mail): string {
   const head = [
     `From: ${mailFrom}`,
@@ -61,11 +64,12 @@ export function mailText({ mailTo, mailFrom }: MailSettings, mail: Mail): string
   return `${[...head, '', ...body].join('\n')}\n`;
 }
 
-/** One line; words of RFC 2047 where it is not ASCII. */
+/** Returns the text as one header line, with encoded words of RFC 2047 if it is not ASCII. */
 function headerText(text: string): string {
-  const line = displayName(Buffer.from(text.slice(0, MAX_SUBJECT_CHARS)));
+  const line = displayName(Buffer.from(Array.from(text).slice(0, MAX_SUBJECT_CHARS).join('')));
   if (/^[\x20-\x7e]*$/.test(line)) return line;
-  const words = [...line.matchAll(/.{1,14}/gsu)].map(
+  // 11 characters of 4 bytes are a word of 72; RFC 2047 allows 75.
+  const words = [...line.matchAll(/.{1,11}/gsu)].map(
     ([part]) => `=?utf-8?B?${Buffer.from(part).toString('base64')}?=`,
   );
   return words.join('\n ');

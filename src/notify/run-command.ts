@@ -1,6 +1,6 @@
 /**
- * Runs a command of the user's configuration: without a shell, in a process group of its own that is ended after a
- * time, with a bounded part of its output.
+ * Runs a command of the user's configuration: without a shell, in its own process group with a time limit,
+ * and with limited output.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,40 +8,43 @@ import type { Readable } from 'node:stream';
 import { systemCode } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 
-/** Of all output together; what follows is read and dropped. */
+/** Limit for all output together; the rest is read and dropped. */
 const MAX_OUTPUT_BYTES = 64 << 10;
 const MAX_LINE_BYTES = 1000;
-/** From the request to end to the end by force. */
+/** Time from SIGTERM to SIGKILL. */
 const KILL_AFTER_MS = 5000;
-/** What the command has started may hold its output open after it has ended. */
+/** Wait for the rest of the output after the command has exited: its child processes may keep the output open. */
 const OUTPUT_AFTER_END_MS = 1000;
 
 export interface CommandOptions {
   readonly timeoutMs: number;
-  /** Beside what this process has. */
+  /** Variables that are added to the environment of this process. */
   readonly variables?: Readonly<Record<string, string>>;
-  /** What it reads; nothing without. */
+  /** Standard input of the command; empty if undefined. */
   readonly input?: string;
   readonly signal?: AbortSignal;
-  /** A line of its output, without control characters. */
+  /** Called for each line of the output, with control characters removed. */
   onLine?(line: string): void;
 }
 
-/** Runs it to its end. Returns in words why it failed, with the last it said; undefined: status 0. Never throws. */
+/**
+ * Runs a command to its end. Returns undefined for exit status 0, otherwise in words why it failed, with the
+ * last line of its output. Never throws.
+ */
 export async function runCommand(
   [command, ...words]: readonly string[],
   options: CommandOptions,
 ): Promise<string | undefined> {
-  if (command === undefined || command === '') return 'it has no name';
-  if (options.signal?.aborted === true) return 'it was not run: interrupted';
+  if (command === undefined || command === '') return 'the command is empty';
+  if (options.signal?.aborted === true) return 'not run: interrupted';
   const child = spawn(command, words, {
-    detached: true, // its own group, so that all of it can be ended
+    detached: true, // in its own group, so that its child processes can be killed too
     stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...options.variables },
   });
   const output = new OutputLines(options);
   for (const stream of [child.stdout, child.stderr]) output.follow(stream as Readable);
-  child.stdin?.on('error', () => undefined); // who does not read says so by its status
+  child.stdin?.on('error', () => undefined); // a command that does not read its input reports that by its status
   child.stdin?.end(options.input);
   const why = await endOf(child, options);
   await closed(child);
@@ -49,7 +52,7 @@ export async function runCommand(
   return why === undefined || output.last === '' ? why : `${why} (${output.last})`;
 }
 
-/** Resolves when the command itself has ended. */
+/** Waits until the command itself has exited. */
 async function endOf(child: ChildProcess, options: CommandOptions): Promise<string | undefined> {
   let whyEnded: string | undefined;
   let force: NodeJS.Timeout | undefined;
@@ -60,21 +63,21 @@ async function endOf(child: ChildProcess, options: CommandOptions): Promise<stri
     force = setTimeout(() => signalGroup(child, 'SIGKILL'), KILL_AFTER_MS);
   };
   const seconds = options.timeoutMs / 1000;
-  const timer = setTimeout(() => stop(`it took longer than ${seconds} s`), options.timeoutMs);
-  const interrupt = (): void => stop('it was interrupted');
+  const timer = setTimeout(() => stop(`timed out after ${seconds} s`), options.timeoutMs);
+  const interrupt = (): void => stop('interrupted');
   options.signal?.addEventListener('abort', interrupt);
   try {
     const [status, signal] = (await once(child, 'exit')) as [number | null, string | null];
     if (whyEnded !== undefined) return whyEnded;
-    if (signal !== null) return `it was ended by ${signal}`;
-    return status === 0 ? undefined : `it ended with status ${status}`;
+    if (signal !== null) return `killed by ${signal}`;
+    return status === 0 ? undefined : `exit status ${status}`;
   } catch (error) {
-    return `it cannot be run: ${systemCode(error) ?? 'unknown'}`;
+    return `cannot run it: ${systemCode(error) ?? 'unknown'}`;
   } finally {
     clearTimeout(timer);
     clearTimeout(force);
     options.signal?.removeEventListener('abort', interrupt);
-    if (whyEnded !== undefined) signalGroup(child, 'SIGKILL'); // what it has started, too
+    if (whyEnded !== undefined) signalGroup(child, 'SIGKILL'); // kill its child processes, too
   }
 }
 
@@ -83,7 +86,7 @@ function signalGroup({ pid }: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): void
   try {
     process.kill(-pid, signal);
   } catch (error) {
-    if (systemCode(error) !== 'ESRCH') throw error; // all of it is gone
+    if (systemCode(error) !== 'ESRCH') throw error; // no process of the group is left
   }
 }
 
@@ -100,7 +103,7 @@ async function closed(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
-/** Cuts output into lines, and keeps it short. */
+/** Splits output into lines, and limits its size. */
 class OutputLines {
   last = '';
   private readonly pending = new Map<Readable, Buffer>();
@@ -113,11 +116,11 @@ class OutputLines {
 
   follow(stream: Readable): void {
     this.pending.set(stream, Buffer.alloc(0));
-    stream.on('error', () => undefined); // as at its end: the status says what came of it
+    stream.on('error', () => undefined); // ignored: the exit status shows the result
     stream.on('data', (chunk: Buffer) => this.take(stream, chunk));
   }
 
-  /** Tells lines that were not ended. */
+  /** Passes on lines without a line feed at their end. */
   finish(): void {
     for (const rest of this.pending.values()) if (rest.length > 0) this.tell(rest);
     this.pending.clear();
@@ -136,7 +139,7 @@ class OutputLines {
     this.pending.set(stream, rest);
     if (this.leftBytes > 0) return;
     this.finish();
-    this.options.onLine?.('(the rest of its output is left out)');
+    this.options.onLine?.('(further output omitted)');
   }
 
   private tell(line: Buffer): void {
@@ -150,7 +153,7 @@ class OutputLines {
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
-/** Where the first line ends, or is cut; -1: nowhere yet. */
+/** Returns the index where the first line ends or is cut; -1 if it is incomplete. */
 function lineEnd(bytes: Buffer): number {
   const end = bytes.indexOf(LINE_FEED);
   if (end >= 0 && end <= MAX_LINE_BYTES) return end;

@@ -1,16 +1,16 @@
-/** The question between hash and compress: which contents does the server want? */
+/** Queries which contents the server needs. This step is between hash and compress. */
 import { DIGEST_BYTES } from '../model/index.js';
 import { Verdict } from '../transport/index.js';
 import type { ContentBlock, RecentDigests } from '../workers/index.js';
 import type { BackupPeer } from './peer.js';
 
 export interface WantedContents {
-  /** 1 for each content of the block that is to be sent. */
+  /** 1 for each content of the block that must be sent. */
   readonly wanted: Uint8Array;
   readonly count: number;
 }
 
-/** Asks for all contents of a parcel at once; whatever the answer, they are known from now on. */
+/** Queries all contents of a parcel in one request. After that they count as recent, whatever the answer was. */
 export async function askWhatIsWanted(
   peer: BackupPeer,
   recent: RecentDigests,

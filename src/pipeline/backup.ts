@@ -1,15 +1,15 @@
 /**
- * Where the stages of a backup are joined:
+ * Joins the stages of a backup:
  *
  *   walk ▸ compare ▸ cut ┬▸ hash ▸ [ask] ▸ (delta) ▸ compress ▸ (encrypt) ▸ send
- *                        └▸ large: hash and compress in chunks, sent as they come
+ *                        └▸ large: hash and compress in chunks, which are sent as they are made
  *
- * Delta and encrypt have their places between ask and compress, and between compress and send. In a
- * first backup nothing is asked, and hash and compress run in one job.
+ * Delta is between ask and compress, encrypt between compress and send. A first backup skips ask, and runs hash and
+ * compress in one job.
  *
- * What bounds it: the walk takes entries from the budget before it emits, the cut takes the bytes of
- * a parcel; both come back when the server has received what was made of them. Each stage runs at
- * most its concurrency of items.
+ * The budget limits what is in flight. The walk takes entries from it before it emits them, and the cut stage takes
+ * the bytes of a parcel. Both return when the server has received the data. Each stage works on a limited number of
+ * items at once.
  */
 import {
   concat,
@@ -27,7 +27,6 @@ import { asTardisError, type TardisError } from '../errors/index.js';
 import { copyRowWithDigest, DIGEST_BYTES, joinPath, RowReader } from '../model/index.js';
 import {
   type Failure,
-  type HashOutput,
   type JobRunner,
   memoryOf,
   memoryOfContents,
@@ -41,11 +40,14 @@ import { OpenDirectories } from './directories.js';
 import { Effort } from './effort.js';
 import { Flight } from './flight.js';
 import type { PipelineHooks } from './hooks.js';
+import { HeldMounts } from './held-mounts.js';
 import { FILES_IN_FLIGHT, LargeFiles } from './large.js';
-import { UnreadableFile } from './large-file.js';
+import { countUnread, inconsistency, UnreadableFile } from './large-file.js';
 import { type LargeListing, selectPages } from './large-listing.js';
 import type { LargeFile, Parcel, Selection } from './parcel.js';
-import type { BackupPeer, OutgoingParcel } from './peer.js';
+import type { HashedParcel, ReadyParcel } from './parcel-stages.js';
+import type { BackupPeer } from './peer.js';
+import { ALWAYS_THERE, GONE, LostPlaces, pathsOf } from './presence.js';
 import { BackupProgress } from './progress.js';
 import { savedReporter } from './report.js';
 import type { PipelineSettings } from './settings.js';
@@ -53,25 +55,10 @@ import { SpareMemory } from './spare-memory.js';
 import { stage, StageCounters, type StageFigures } from './stage.js';
 import { itemsOf, walkBatches, type WalkOptions } from './walk.js';
 
-/** Batches of directories whose comparison may be under way: hides a slow link's round trips. */
+/** Number of batches of directories compared at once. It hides the round trips of a slow link. */
 const COMPARE_CONCURRENCY = 64;
-/** From this share of its capacity on, the memory of recent digests forgets: ask the server. */
+/** Above this fraction of its capacity, the memory of recent digests forgets some; the server is queried then. */
 const RECENT_FULL_RATIO = 0.6;
-
-interface HashedParcel {
-  readonly output: HashOutput;
-  /** Taken from the budget. */
-  readonly heldBytes: number;
-  readonly slots: readonly number[];
-}
-
-interface ReadyParcel {
-  readonly outgoing: OutgoingParcel;
-  readonly contents: number;
-  /** Taken from the budget. */
-  readonly heldBytes: number;
-  readonly slots: readonly number[];
-}
 
 export class BackupPipeline {
   readonly progress = new BackupProgress();
@@ -84,9 +71,9 @@ export class BackupPipeline {
   private readonly flushes = new Subject<undefined>();
   /** Files that turned out to be too large for their parcels. */
   private readonly grown = new Subject<LargeWork>();
-  /** What became of a parcel that nobody waits for. */
+  /** First failure of sending a parcel; parcels are not awaited. */
   private failure: TardisError | undefined;
-  // When the walk waits and nothing is on its way, what waits is the rest in the cutter.
+  // If the walk waits and nothing is in flight, the cutter holds the budget, so it emits its rest.
   private readonly flight = new Flight(() => this.flushes.next(undefined));
   private lastSent: Promise<void> = Promise.resolve();
   private doneSlots: number[] = [];
@@ -97,6 +84,8 @@ export class BackupPipeline {
   private readonly peer: BackupPeer;
   private readonly walk: WalkOptions;
   private readonly hooks: PipelineHooks;
+  private readonly places: LostPlaces;
+  private readonly mounts: HeldMounts;
 
   constructor(
     jobs: JobRunner,
@@ -109,6 +98,8 @@ export class BackupPipeline {
     this.peer = peer;
     this.walk = walk;
     this.hooks = hooks;
+    this.places = new LostPlaces(walk.presence ?? ALWAYS_THERE, (lost) => this.note(lost));
+    this.mounts = new HeldMounts(peer, (held) => this.note(held));
     const { workers, smallBytes } = settings;
     const orWorkers = (value: number, otherwise: number): number =>
       value === 0 ? otherwise : value;
@@ -129,10 +120,10 @@ export class BackupPipeline {
       this.doneSlots.push(finished.slot);
       this.doneSettled.push(finished.isSettled);
       if (this.doneSlots.length >= DONE_BATCH) this.flushDone();
-      // Messages are received in order: when the last one is, all of this directory's are.
+      // Messages are received in order. Once the last one is received, all of this directory are.
       this.lastSent.then(
         () => this.budget.items.give(items),
-        () => undefined, // the failure is told where it was waited for
+        () => undefined, // the failure is thrown where it is awaited
       );
     });
     this.cutting = new CutStage(this.effort, {
@@ -145,18 +136,18 @@ export class BackupPipeline {
     this.large = new LargeFiles(jobs, peer, options, this.budget, this.counters, this.progress);
   }
 
-  /** The way to the server is long: so many bytes more may be under way. */
+  /** Allows this many more bytes in flight, on a link with long round trips. */
   widen(bytes: number): void {
     this.budget.bytes.grow(bytes);
     if (bytes > 0) this.large.widen();
   }
 
-  /** Counters of every stage, in the order of the way. */
+  /** Returns the counters of all stages, in pipeline order. */
   figures(): StageFigures[] {
     return Object.values(this.counters).map((counters) => counters.figures());
   }
 
-  /** Runs to the end of the tree. Rejects at the first failure that is not a single file's. */
+  /** Runs until the whole tree is backed up. Rejects at the first failure that affects more than one file. */
   async run(): Promise<void> {
     const batches = walkBatches(
       this.jobs,
@@ -165,6 +156,7 @@ export class BackupPipeline {
       this.counters.walk,
       this.progress,
       () => this.flight.starve(),
+      this.places,
     );
     const compared = from(batches).pipe(
       tap(() => this.flight.enterBatch()),
@@ -185,7 +177,7 @@ export class BackupPipeline {
       work.pipe(filter((item): item is LargeWork => 'large' in item)),
       this.grown,
     ).pipe(
-      // More than are read at once wait in it for their answers.
+      // More files than are read at once wait in this stage for their answers.
       stage(
         this.counters.large,
         ({ large }) => this.sendLarge(large),
@@ -194,7 +186,7 @@ export class BackupPipeline {
     );
     try {
       await lastValueFrom(merge(parcels, larges), { defaultValue: undefined });
-      // One that fails later shows in what the peer is asked next: then everything fails.
+      // If a parcel fails later, the next request to the peer fails too.
       if (this.failure !== undefined) throw this.failure;
       this.flushDone();
     } catch (error) {
@@ -208,11 +200,11 @@ export class BackupPipeline {
     const startMs = performance.now();
     this.peer.owners(batch.owners);
     const failures = batch.failures.filter((failure) => failure.name.length > 0);
-    const comparing = compareBatch(batch, this.peer, this.progress, (path, isSame) => {
+    const onDirectory = (path: Buffer, isSame: boolean): void =>
       this.hooks.onDirectory?.(path, isSame);
-    });
+    const comparing = compareBatch(batch, this.peer, this.progress, onDirectory, this.mounts);
     if (batch.leftOutPaths.length > 0) this.hooks.onLeftOut?.(batch.leftOutPaths);
-    this.note(failures); // behind the heads, which declare the directories that are named here
+    this.note(failures); // after the heads, which declare the directories that are named here
     const result = await comparing;
     const elapsedMs = performance.now() - startMs;
     this.counters.compare.count(itemsOf(batch), batch.listings.length, 0, elapsedMs);
@@ -223,6 +215,7 @@ export class BackupPipeline {
 
   private pagesOf(slot: number, listing: LargeListing): AsyncGenerator<Selection> {
     return selectPages(this.jobs, this.peer, listing, this.walk.excludes, {
+      listing: (...page) => this.mounts.listing(...page),
       owners: (owners) => this.peer.owners(owners),
       failures: (failures) => this.note(failures),
       changed: () => this.directories.unsettle(slot),
@@ -234,18 +227,19 @@ export class BackupPipeline {
     const { recent } = this.jobs;
     const isForgetting = recent.added > recent.capacity * RECENT_FULL_RATIO;
     const frames = this.peer.isEmpty && !isForgetting ? this.effort.usualFrames : undefined;
-    const { input } = parcel;
+    const { input, heldBytes } = parcel;
     const { rawRules, cryptWish: crypt } = this.settings;
     const report = savedReporter(input, this.hooks.onSaved);
+    const paths = pathsOf(input);
     const transfer = memoryOf(input.rows, input.rowEnds, input.paths, input.pathEnds, input.slots);
-    const { heldBytes } = parcel;
     const memory = frames === undefined ? undefined : this.spare.take();
     if (memory !== undefined) transfer.push(...memoryOf(memory));
-    const { output, busyMs } = await this.jobs.run(
+    const { output: hashed, busyMs } = await this.jobs.run(
       'hash',
       { parcel: input, frames, memory, rawRules, crypt, keys: this.peer.contentKeys },
       transfer,
     );
+    const output = this.places.hashed(hashed, paths);
     report(output);
     const elapsedMs = performance.now() - startMs;
     const hashMs = busyMs - output.compressMs;
@@ -256,6 +250,7 @@ export class BackupPipeline {
     }
     this.progress.filesRead += output.files;
     this.progress.readBytes += output.readBytes;
+    this.progress.holeBytes += output.holeBytes;
     this.progress.filesHad += output.repeats;
     this.note(output.failures);
     this.peer.owners(output.owners);
@@ -264,14 +259,14 @@ export class BackupPipeline {
       this.flight.enter();
       const sizeBytes = new RowReader(row).sizeBytes(0);
       const [directoryPath, copy] = [Buffer.from(path), Buffer.from(row)];
-      // Not waited for: it may wait itself for the budget that this parcel holds.
+      // Not awaited: it may itself wait for the budget that this parcel holds.
       const large = { slot, directoryPath, row: copy, sizeBytes, hashFirst: false };
       this.grown.next({ large });
     }
     return { output, heldBytes, slots: parcel.slots };
   }
 
-  /** Asks which contents are wanted and makes records of them (unless that is done already). */
+  /** Queries which contents are needed and makes records of them, unless the hash job has made them. */
   private async compress({ output, heldBytes, slots }: HashedParcel): Promise<ReadyParcel> {
     const { rows, rowEnds, contents } = output;
     const outgoing = { slots: output.slots, rows, rowEnds };
@@ -288,8 +283,7 @@ export class BackupPipeline {
     const { wanted, count } = await askWhatIsWanted(this.peer, this.jobs.recent, contents);
     this.progress.filesHad += contents.starts.length - count;
     if (count === 0) {
-      const nothing = { records: undefined, recordLengths: [] };
-      return { outgoing: { ...outgoing, ...nothing }, contents: 0, heldBytes, slots };
+      return { outgoing: { ...outgoing, ...NO_RECORDS }, contents: 0, heldBytes, slots };
     }
     const startMs = performance.now();
     const { sizes } = contents;
@@ -307,7 +301,7 @@ export class BackupPipeline {
   private send({ outgoing, contents, heldBytes, slots }: ReadyParcel): void {
     const startMs = performance.now();
     const sentBytes = outgoing.records?.length ?? 0;
-    // From here on only the records and rows take memory; the rest of the budget comes back at once.
+    // From here on only records and rows use memory, so the rest of the budget is returned at once.
     const stillBytes = Math.min(heldBytes, sentBytes + outgoing.rows.length);
     this.budget.bytes.give(heldBytes - stillBytes);
     this.progress.contentsSent += contents;
@@ -331,8 +325,12 @@ export class BackupPipeline {
   private async sendLarge(file: LargeFile): Promise<void> {
     const { slot } = file;
     try {
-      const { row, digest, hasChanged, incomplete } = await this.large.send(file);
-      if (hasChanged) this.noteLarge(file, 'changed', 'read');
+      const result = await this.large.send(file);
+      if (this.places.isDoubtful(file.directoryPath)) throw new UnreadableFile(GONE);
+      const { row, digest, incomplete } = result;
+      countUnread(this.progress, result);
+      if (result.isInconsistent) this.noteLarge(file, 'inconsistent', inconsistency(result));
+      else if (result.hasChanged) this.noteLarge(file, 'changed', 'read');
       if (incomplete !== '') this.noteLarge(file, 'incomplete', incomplete);
       this.hooks.onSaved?.(pathOf(file));
       this.progress.filesRead += 1;
@@ -344,12 +342,11 @@ export class BackupPipeline {
       }
       const slots = Uint32Array.of(slot);
       const rowEnds = Uint32Array.of(final.length);
-      const nothing = { records: undefined, recordLengths: [] };
-      this.lastSent = this.peer.parcel({ slots, rows: final, rowEnds, ...nothing });
+      this.lastSent = this.peer.parcel({ slots, rows: final, rowEnds, ...NO_RECORDS });
       await this.lastSent;
     } catch (error) {
       if (!(error instanceof UnreadableFile)) throw error;
-      const { reason } = error;
+      const reason = this.places.isDoubtful(file.directoryPath) ? GONE : error.reason;
       this.noteLarge(file, reason === 'ENOENT' ? 'vanished' : 'unreadable', reason);
     }
     this.directories.release(slot);
@@ -361,7 +358,7 @@ export class BackupPipeline {
     this.note([{ slot: file.slot, name, path: pathOf(file), what, reason }]);
   }
 
-  /** Notes in the set what could not be saved, or not surely, and tells of it. */
+  /** Records failures in the set, and reports them. */
   note(failures: readonly Failure[]): void {
     if (failures.length === 0) return;
     for (const { slot } of failures) this.directories.unsettle(slot);
@@ -369,7 +366,7 @@ export class BackupPipeline {
     this.tell(failures);
   }
 
-  /** Counts and tells failures of which the set has no entry to note them at. */
+  /** Counts and reports failures that cannot be recorded at an entry of the set. */
   tell(failures: readonly Failure[]): void {
     if (failures.length === 0) return;
     for (const { what } of failures) this.progress[what] += 1;
@@ -389,3 +386,4 @@ function pathOf({ directoryPath, row }: LargeFile): Buffer {
 }
 
 const DONE_BATCH = 64;
+const NO_RECORDS = { records: undefined, recordLengths: [] };

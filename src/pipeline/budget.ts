@@ -1,4 +1,4 @@
-/** What may be in flight: bytes of contents and entries. The source waits when either is spent. */
+/** Limits the bytes of contents and the entries in flight. The source waits if either is used up. */
 import { Credit } from '../transport/index.js';
 
 export class Budget {
@@ -10,7 +10,7 @@ export class Budget {
     this.items = new Credit(limitItems);
   }
 
-  /** After a failure nobody may wait on. */
+  /** Makes all waiting callers fail, so that none waits forever after a failure. */
   fail(error: Error): void {
     this.bytes.fail(error);
     this.items.fail(error);

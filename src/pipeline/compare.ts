@@ -1,9 +1,11 @@
 /**
- * The compare stage: asks the server which listings are unchanged, and of the others which entries.
- * In a first backup there is nothing to compare with: everything is selected at once.
+ * The compare stage: queries the server for the listings that are unchanged, and for the entries that differ in the
+ * others. In a first backup there is nothing to compare with, so all entries are selected at once.
  */
 import { countRows, RowReader } from '../model/index.js';
+import { HEAD_HELD, HEAD_SAME } from '../transport/index.js';
 import { oneOfBlock, runOf, type WalkOutput } from '../workers/index.js';
+import type { HeldMounts } from './held-mounts.js';
 import type { LargeListing } from './large-listing.js';
 import type { Selection } from './parcel.js';
 import type { BackupPeer } from './peer.js';
@@ -11,23 +13,23 @@ import type { BackupProgress } from './progress.js';
 
 const HASH_BYTES = 32;
 
-/** A directory whose entries differ, as far as they do. */
+/** A directory whose listing differs, with the entries to send. */
 export interface ComparedDirectory {
   readonly slot: number;
-  /** Undefined: its listing comes in pages. */
+  /** Undefined if the listing is sent in pages. */
   readonly selection: Selection | undefined;
   readonly pages: LargeListing | undefined;
-  /** Entries and the directory itself, as taken from the budget. */
+  /** Number of items taken from the budget: the entries, and the directory itself. */
   readonly items: number;
-  /** Its listing may be skipped next time if nothing fails. */
+  /** True if the next backup may skip the listing, unless something fails. */
   readonly isSettled: boolean;
 }
 
 export interface CompareResult {
   readonly changed: readonly ComparedDirectory[];
-  /** What the budget gets back at once: unchanged directories. */
+  /** Number of items of unchanged directories, which are returned to the budget at once. */
   readonly sameItems: number;
-  /** Names held for directories that are unchanged: of no more use. */
+  /** Ids of the held name lists of unchanged directories, which can be freed. */
   readonly heldInVain: readonly number[];
 }
 
@@ -36,11 +38,12 @@ export async function compareBatch(
   peer: BackupPeer,
   progress: BackupProgress,
   onDirectory: (path: Buffer, isSame: boolean) => void,
+  mounts: HeldMounts,
 ): Promise<CompareResult> {
   const { walked, hashes } = batch;
   if (walked.slots.length === 0) return { changed: [], sameItems: 0, heldInVain: [] };
   const { slots, parents, rows } = walked;
-  // Until the set is open nobody knows; the answer tells it too.
+  // `isEmpty` is valid only once the set is open, and so only after this call.
   const same = await peer.heads({ slots, parents, rows, hashes }, !peer.isEmpty);
   const ask = !peer.isEmpty;
   const changed: Promise<ComparedDirectory>[] = [];
@@ -52,7 +55,9 @@ export async function compareBatch(
     const reader = new RowReader(listing);
     const held = large.get(index);
     const items = (held === undefined ? countRows(reader) : held.entries) + 1;
-    const isSame = same[index] === 1;
+    const isHeld = same[index] === HEAD_HELD;
+    const isSame = isHeld || same[index] === HEAD_SAME;
+    if (isHeld) mounts.directory(oneOfBlock(walked, index));
     onDirectory(runOf(walked.paths, walked.pathEnds, index), isSame);
     if (isSame) {
       sameItems += items;
@@ -83,7 +88,7 @@ export async function compareBatch(
     items: number,
     isSettled: boolean,
   ): Promise<ComparedDirectory> {
-    const wanted = ask ? await peer.listing(slot, reader.rows, true) : undefined;
+    const wanted = ask ? await mounts.listing(slot, path, reader.rows, true) : undefined;
     const selection = { slot, path, rows: reader, from: 0, to: reader.rows.length, wanted };
     return { slot, selection, pages: undefined, items, isSettled };
   }

@@ -1,6 +1,6 @@
 /**
- * The cut stage: turns what the compare stage selected into work, and keeps the books on which
- * directories have entries in it.
+ * The cut stage: turns the entries that the compare stage selected into parcels and large files. It tracks which
+ * directories have entries in them.
  */
 import type { Budget } from './budget.js';
 import type { CompareResult } from './compare.js';
@@ -23,13 +23,13 @@ export interface CutContext {
   readonly directories: OpenDirectories;
   readonly budget: Budget;
   readonly flight: Flight;
-  /** What is to be sent of a directory whose listing comes in pages. */
+  /** Yields the entries to send of a directory whose listing is sent in pages. */
   readonly pagesOf: (slot: number, listing: LargeListing) => AsyncIterable<Selection>;
 }
 
 export class CutStage {
   private readonly cutter: ParcelCutter;
-  /** Slots whose last rows are still in the cutter. */
+  /** Slots of directories whose last rows are still in the cutter. */
   private inCutter: number[] = [];
   private readonly context: CutContext;
 
@@ -38,7 +38,7 @@ export class CutStage {
     this.context = context;
   }
 
-  /** Work made of what was selected, as the budget allows; `undefined` asks for the rest. */
+  /** Yields work from the selected entries, as the budget allows. `undefined` yields the rest that the cutter holds. */
   async *cut(selected: CompareResult | undefined): AsyncGenerator<Work> {
     const { directories, flight, pagesOf } = this.context;
     if (selected === undefined) {
@@ -58,7 +58,7 @@ export class CutStage {
     flight.leave();
   }
 
-  /** Lets work go on, made as it is asked for, when the budget has the bytes for it. */
+  /** Passes work on once the budget has the bytes for it. The work is made on demand. */
   private async *admit(works: Iterable<Work>): AsyncGenerator<Work> {
     const { budget, flight } = this.context;
     for (const work of works) {

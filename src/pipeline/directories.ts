@@ -1,6 +1,6 @@
 /**
- * Keeps, for each directory whose entries are on their way, how many parcels hold some of them, so
- * that the server is told when the last one was sent, and the budget gets its items back.
+ * Counts, for each directory in flight, the parcels that contain entries of it. When the last one was sent, the server
+ * is informed and the directory's items return to the budget.
  */
 interface DirectoryState {
   outstanding: number;
@@ -22,18 +22,18 @@ export class OpenDirectories {
     this.onFinished = onFinished;
   }
 
-  /** A directory's entries will be cut into parcels. `items` were taken from the budget for it. */
+  /** Starts tracking a directory whose entries will be cut into parcels. `items` were taken from the budget for it. */
   open(slot: number, items: number, isSettled: boolean): void {
     this.states.set(slot, { outstanding: 0, isCut: false, isSettled, items });
   }
 
-  /** One more parcel or large file holds entries of it. */
+  /** Counts one more parcel or large file with entries of the directory. */
   hold(slot: number): void {
     const state = this.states.get(slot);
     if (state !== undefined) state.outstanding += 1;
   }
 
-  /** That parcel was sent. */
+  /** Records that a parcel or large file with entries of the directory was sent. */
   release(slot: number): void {
     const state = this.states.get(slot);
     if (state === undefined) return;
@@ -41,7 +41,7 @@ export class OpenDirectories {
     this.check(slot, state);
   }
 
-  /** No further parcel will hold entries of it. */
+  /** Records that no further parcel will contain entries of the directory. */
   cut(slot: number): void {
     const state = this.states.get(slot);
     if (state === undefined) return;
@@ -49,7 +49,7 @@ export class OpenDirectories {
     this.check(slot, state);
   }
 
-  /** Something in it failed: its listing must be looked at again next time. */
+  /** Records that an entry of the directory failed, so the next backup must compare its listing again. */
   unsettle(slot: number): void {
     const state = this.states.get(slot);
     if (state !== undefined) state.isSettled = false;

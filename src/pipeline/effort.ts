@@ -1,7 +1,7 @@
 /**
- * How much effort goes into compression. In a first backup processors are what is scarce. Later only
- * what has changed is sent, which is little: it is compressed at a higher level and in larger frames,
- * until so much was sent that this would hold the session up.
+ * Chooses the compression effort. A first backup is limited by the processors. Later backups send only changes, which
+ * are few: they are compressed at a higher level and in larger frames. Above a number of bytes this would slow the
+ * session down, so the usual level is used again.
  */
 import { LARGE_FILE_BYTES } from '../model/index.js';
 import { Codec } from '../store/index.js';
@@ -14,18 +14,21 @@ export interface EffortSettings
   readonly budgetBytes: number;
   /** Level for changes, if it is higher than the usual one. */
   readonly changeLevel: number;
-  /** Changes compressed together at most, if that is more than usual. */
+  /** Largest size of a frame of changes, if it is more than usual. */
   readonly changeFrameBytes: number;
-  /** So much of what a session sends counts as changes; 0: nothing does. */
+  /** Number of bytes in a session that are compressed as changes; 0 for none. */
   readonly changeBytes: number;
 }
 
-/** What shares frames is at most so much of one: they shall have several contents. */
+/**
+ * A content shares a frame only if it is at most this fraction of the frame, so that each such frame has several
+ * contents.
+ */
 const FRAME_SHARE = 4;
-/** A parcel takes at most this part of the budget, so that several stages have one. */
+/** A parcel takes at most this fraction of the budget, so that several stages have one. */
 const BUDGET_SHARE = 3;
 
-/** Effort as it is now; the limits of parcels follow it. */
+/** The current effort; the limits of parcels follow it. */
 export class Effort implements ParcelLimits {
   readonly largeBytes = LARGE_FILE_BYTES;
   private leftBytes: number;
@@ -33,7 +36,10 @@ export class Effort implements ParcelLimits {
   private readonly usual: EffortSettings;
   private readonly more: EffortSettings;
 
-  /** `isFirst`: there is no backup yet; asked when the first contents are cut, since it shows late. */
+  /**
+   * `isFirst` returns true if there is no backup yet. It is called when the first contents are cut, since the answer is
+   * not known earlier.
+   */
   constructor(settings: EffortSettings, isFirst: () => boolean) {
     const { codec } = settings.compression;
     const hasLevels = codec === Codec.zstd || codec === Codec.zlib;
@@ -51,12 +57,12 @@ export class Effort implements ParcelLimits {
     return this.now.parcelBytes;
   }
 
-  /** What a first backup's contents get, which are compressed as they are read. */
+  /** Frame options of a first backup, whose contents are compressed as they are read. */
   get usualFrames(): FrameOptions {
     return framesOf(this.usual);
   }
 
-  /** What the next contents get, of so many bytes in all. */
+  /** Returns the frame options for the next contents, which have `contentBytes` bytes in total, and counts those. */
   framesFor(contentBytes: number): FrameOptions {
     const frames = framesOf(this.now);
     this.leftBytes -= contentBytes;
@@ -79,9 +85,9 @@ function withMore(settings: EffortSettings): EffortSettings {
     ...settings,
     compression: { ...compression, level: Math.max(compression.level, changeLevel) },
     frameBytes,
-    // 0 stands for a record for each file.
+    // 0 means one record for each file.
     smallBytes: smallBytes === 0 ? 0 : Math.max(smallBytes, sharedBytes),
-    // As many for each byte as usual.
+    // Keeps the usual ratio of files to bytes.
     parcelFiles: Math.ceil((settings.parcelFiles * parcelBytes) / settings.parcelBytes),
     parcelBytes,
   };

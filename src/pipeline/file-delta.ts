@@ -1,6 +1,6 @@
 /**
- * The delta stage, for one large file: is there a basis, has the file anything in common with it, and does
- * a delta on it still pay? All parts of the file are compared with the whole basis, whose signature is in
+ * The delta stage for one large file. It decides whether there is a basis, whether the file has anything in common with
+ * it, and whether a delta still pays. All parts of the file are compared with the whole basis, whose signature is in
  * memory once for all threads.
  */
 import {
@@ -15,24 +15,27 @@ import type { Credit } from '../transport/index.js';
 import type { DeltaRequest, JobRunner } from '../workers/index.js';
 import type { OfferedBasis } from './peer.js';
 
-/** A sum takes 20 bytes, and up to 24 in the index. */
+/** Memory of one block checksum: 20 bytes, and up to 24 in the index. */
 const LOADED_SUM_BYTES = 44;
-/** Signatures in memory at once; the largest has this. */
+/** Memory limit of all loaded signatures; enough for the largest one. */
 export const MAX_LOADED_BYTES: number = MAX_BLOCKS * LOADED_SUM_BYTES;
-/** Stretches of a file that are compared with a sample. */
+/** Number of places in a file that are compared with a sample. */
 const SNIFFED_PLACES = 3;
-/** A delta must show that it pays within a part of its file: a quarter up to 4 MiB, an eighth up to 16, */
+/**
+ * A delta must pay within a number of bytes of a part: a quarter of the file up to 4 MiB, or an eighth up to 16 MiB.
+ * This is the least such number.
+ */
 const MIN_EVIDENCE_BYTES = 1 << 20;
 const QUARTER_UP_TO_BYTES = 4 << 20;
 const EIGHTH_UP_TO_BYTES = 16 << 20;
-/** in half of that after each part that did not, but not in less than this. */
+/** Least number after parts were dropped; each dropped part halves the number. */
 const LEAST_EVIDENCE_BYTES = 128 << 10;
-/** Making a delta may take so much longer than sending what it is made of, */
+/** Making a delta may take this many times as long as sending the part, */
 const FAR_LONGER = 16;
-/** and this, because the first part takes the time of indexing too. */
+/** plus this time, since the first part includes indexing the signature. */
 const PATIENCE_MS = 5000;
 
-/** What is read of a file. */
+/** The data of a file that is compared with the basis. */
 export interface DeltaSource {
   readonly directoryPath: Uint8Array;
   readonly row: Uint8Array;
@@ -41,9 +44,9 @@ export interface DeltaSource {
 }
 
 export class FileDelta {
-  /** Resolves when the signature is loaded: whether it can be used. */
+  /** Resolves when the signature is loaded; true if it can be used. */
   readonly isReady: Promise<boolean>;
-  /** Parts that were not worth a delta. */
+  /** Number of parts for which a delta did not pay. */
   dropped = 0;
   private readonly signature: LoadedSignature;
   private readonly costBytes: number;
@@ -56,12 +59,12 @@ export class FileDelta {
     this.costBytes = costBytes;
     this.signature = jobs.loadSignature(offer.sizeBytes);
     this.isReady = offer.fetch(false, takerOf(this.signature));
-    this.isReady.catch(() => undefined); // shows where it is waited for
+    this.isReady.catch(() => undefined); // rejects where it is awaited
   }
 
   /**
-   * Undefined when the file is better sent whole. What was offered for it is given back then, and the
-   * memory too. `credit` is for signatures in memory.
+   * Starts the delta stage; undefined if the file is better sent whole. In that case the offer and the memory are
+   * released. `credit` limits the memory of signatures.
    */
   static async begin(
     offer: OfferedBasis,
@@ -89,12 +92,15 @@ export class FileDelta {
     }
   }
 
-  /** The server still has to make the signature: there is time to read the file meanwhile. */
+  /** True if the server still has to make the signature, so the file can be hashed in the meantime. */
   get isMadeMeanwhile(): boolean {
     return isDear(this.offer);
   }
 
-  /** For a part of this length; `sendMsPerByte`: what sending took so far, undefined if unknown. */
+  /**
+   * Returns the request for a part of this length. `sendMsPerByte` is the time that sending has taken so far; undefined
+   * if it is unknown.
+   */
   request(partBytes: number, fileBytes: number, sendMsPerByte: number | undefined): DeltaRequest {
     const { mostPercent } = this.offer;
     const evidence = Math.max(
@@ -119,12 +125,12 @@ export class FileDelta {
   }
 }
 
-/** Whether the server makes the signature when it is wanted, and that takes long. */
+/** True if the server must first make the signature, and that takes long. */
 function isDear({ hasSignature, sizeBytes }: OfferedBasis): boolean {
   return !hasSignature && sizeBytes > SAMPLED_FROM_BYTES;
 }
 
-/** Hands the pieces of a signature on; false when it makes no sense. */
+/** Returns a sink that loads the pieces of a signature. The sink returns false if the signature is damaged. */
 function takerOf(signature: LoadedSignature): (bytes: Buffer, isLast: boolean) => boolean {
   return (bytes, isLast) => {
     try {
@@ -137,7 +143,7 @@ function takerOf(signature: LoadedSignature): (bytes: Buffer, isLast: boolean) =
   };
 }
 
-/** Whether some stretch of the file is in the basis, as far as a sample tells. */
+/** True if a sample shows that some range of the file is in the basis. */
 async function hasCommon(
   offer: OfferedBasis,
   { directoryPath, row, sparseHead, formBytes }: DeltaSource,
@@ -151,7 +157,7 @@ async function hasCommon(
     const bytes = sample.spacingBytes + 2 * sample.bytes;
     const places = Array.from({ length: SNIFFED_PLACES }, (_, index) => {
       const middle = ((index + 0.5) * formBytes) / SNIFFED_PLACES;
-      // Where the file has not moved, the first block will do.
+      // Places are aligned to the sample, so unmoved data matches at the first block.
       return Math.floor(middle / sample.spacingBytes) * sample.spacingBytes;
     });
     const { output } = await jobs.run('sniff', {

@@ -1,6 +1,6 @@
 /**
- * Counts the batches and parcels between the walk and the server, and tells when there are none of
- * them while the walk waits: then what the walk waits for must lie still somewhere.
+ * Counts the batches and parcels between the walk and the server. Calls `onStandstill` if there are none while the walk
+ * waits: the budget that the walk waits for is then held by the cutter.
  */
 export class Flight {
   private count = 0;
@@ -11,7 +11,7 @@ export class Flight {
     this.onStandstill = onStandstill;
   }
 
-  /** A batch leaves the walk: it was given what it waited for, if it did. */
+  /** Counts a batch that leaves the walk. The walk does not wait any more. */
   enterBatch(): void {
     this.isStarving = false;
     this.enter();
@@ -26,7 +26,7 @@ export class Flight {
     this.check();
   }
 
-  /** The walk waits. */
+  /** Records that the walk waits for the budget. */
   starve(): void {
     this.isStarving = true;
     this.check();

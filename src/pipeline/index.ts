@@ -14,6 +14,7 @@ export type {
   StreamEnd,
   StreamStart,
 } from './peer.js';
-export { BackupProgress } from './progress.js';
+export type { Place, Presence } from './presence.js';
+export { BackupProgress, PartUnderWay } from './progress.js';
 export { stage, StageCounters, type StageFigures } from './stage.js';
-export type { WalkOptions } from './walk.js';
+export { itemsOf, walkBatches, type WalkOptions } from './walk.js';

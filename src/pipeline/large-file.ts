@@ -1,34 +1,56 @@
-/** A large file on its way: what is known of it and of its parts. */
+/** The state of a large file, and of its parts, while it is sent. */
 import { type CryptWish, cryptFilter } from '../excludes/index.js';
 import { type PartDigest, RowOffset, RowReader, type SchemeNumber } from '../model/index.js';
 import type { Compression } from '../store/index.js';
 import type { RangeOutput, RawRules } from '../workers/index.js';
 import type { FileDelta } from './file-delta.js';
 import type { LargeFile } from './parcel.js';
+import type { BackupProgress } from './progress.js';
 import type { SignatureSender } from './signature-sender.js';
 
 export interface LargeOptions {
   readonly compression: Compression;
   readonly rawRules?: RawRules;
   readonly cryptWish?: CryptWish | undefined;
-  /** Files above this are always hashed before they are sent; 0: none. */
+  /** Files above this size are always hashed before they are sent; 0 for none. */
   readonly checksumAboveBytes?: number;
-  /** Make signatures of all that is sent; else the server does, when it needs them. */
+  /** True to make signatures of everything that is sent; otherwise the server makes them when it needs them. */
   readonly sendSignatures?: boolean;
-  /** Parts (or files) streamed at once. */
+  /** Number of parts (or files) streamed at once. */
   readonly streams: number;
 }
 
 export interface LargeResult {
-  /** The row as the file was read; its size is what was read. */
+  /** The row of the file at the time of reading; its size is the number of bytes read. */
   readonly row: Buffer;
   readonly digest: Buffer;
   readonly hasChanged: boolean;
-  /** Why its attributes could not be read; empty if they could. */
+  /** True if the bytes read contradict the file's size, or another reading of it, though the file did not change. */
+  readonly isInconsistent: boolean;
+  /** Number of bytes read: those of the sparse form, if the file has one. */
+  readonly readBytes: number;
+  /** Size of the file according to the system. */
+  readonly claimedBytes: number;
+  readonly isSparse: boolean;
+  /** The error of reading the attributes; empty if they could be read. */
   readonly incomplete: string;
 }
 
-/** The file (not the session) failed, for the system's reason in `reason`. */
+/** Counts the bytes of a file that were not read: its holes, and bytes missing from an inconsistent file. */
+export function countUnread(progress: BackupProgress, result: LargeResult): void {
+  const unreadBytes = result.claimedBytes - result.readBytes;
+  if (result.isSparse) progress.holeBytes += unreadBytes;
+  else if (result.isInconsistent) progress.missingBytes += unreadBytes;
+}
+
+/** Returns a description of the inconsistency. */
+export function inconsistency({ readBytes, claimedBytes, isSparse }: LargeResult): string {
+  return isSparse || readBytes === claimedBytes
+    ? 'two readings differ'
+    : `gave ${readBytes} bytes, its size is ${claimedBytes}`;
+}
+
+/** Thrown if one file failed, but not the session. `reason` is the system's error code. */
 export class UnreadableFile extends Error {
   readonly reason: string;
 
@@ -42,38 +64,39 @@ export interface PartResult extends PartDigest {
   readonly digest: Buffer;
   readonly row: Buffer;
   readonly hasChanged: boolean;
+  readonly isInconsistent: boolean;
   readonly incomplete: string;
-  /** The server had it. */
+  /** True if the server had the content already. */
   readonly wasThere: boolean;
-  /** Its sums have been sent. */
+  /** True if its block checksums have been sent. */
   readonly isSigned: boolean;
 }
 
-/** What of a file is sent: its bytes, or its sparse form. */
+/** The source of the bytes that are sent: the file itself, or its sparse form. */
 export interface Source extends LargeFile {
   readonly sparseHead: Uint8Array | undefined;
-  /** Of what is sent. */
+  /** Number of bytes to send. */
   readonly formBytes: number;
-  /** Of its signature, if it may have one. */
+  /** Block length of the signature; undefined if the content gets none. */
   readonly blockBytes: number | undefined;
 }
 
-/** A file on its way. */
+/** A large file that is being sent. */
 export interface Sending extends Source {
   readonly isInParts: boolean;
-  /** What its records are encrypted with; undefined: as usual. */
+  /** Encryption scheme of its records; undefined for the usual one. */
   readonly scheme: SchemeNumber | undefined;
   readonly delta: FileDelta | undefined;
   readonly signature: SignatureSender | undefined;
 }
 
-/** A part read to be hashed, and read to be sent: one of them, or both. */
+/** The readings of a part: to hash it, to send it, or both. */
 export interface Readings {
   readonly first: RangeOutput | undefined;
   readonly sent: RangeOutput | undefined;
 }
 
-/** Whether two rows of a file tell the same size, times and inode. */
+/** True if two rows of a file have the same size, times and inode. */
 export function isSameVersion(row: Buffer, other: Buffer): boolean {
   const isEqual = (from: number, to: number): boolean =>
     row.compare(other, from, to, from, to) === 0;
@@ -83,7 +106,7 @@ export function isSameVersion(row: Buffer, other: Buffer): boolean {
   );
 }
 
-/** The scheme that the user wants for a file's records; undefined: the usual one. */
+/** Returns the encryption scheme that the user chose for a file; undefined for the usual one. */
 export function wantedScheme(
   wish: CryptWish | undefined,
   { directoryPath, row }: LargeFile,

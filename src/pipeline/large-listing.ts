@@ -1,6 +1,6 @@
 /**
- * The listing of a directory with very many names, in pages: a few of them are under way to the server
- * while one is cut into parcels, so there is never more of it in memory, nor a round trip for each.
+ * Sends the listing of a very large directory in pages. A few pages are in flight to the server while one is cut into
+ * parcels. So memory never holds more of the listing than that, and no page waits for a round trip.
  */
 import { createHash } from 'node:crypto';
 import type { ExcludeOptions } from '../excludes/index.js';
@@ -12,25 +12,28 @@ import {
   type OwnerName,
   runOf,
 } from '../workers/index.js';
+import type { HeldMounts } from './held-mounts.js';
 import type { Selection } from './parcel.js';
 import type { BackupPeer } from './peer.js';
 
-/** Pages that are asked about at once. */
+/** Number of pages in flight to the server. */
 const PAGES_AHEAD = 4;
 
 export interface LargeListing {
-  /** The directory alone. */
+  /** The directory, without its entries. */
   readonly directory: DirectoryBlock;
-  /** Of `listOrHold`. */
+  /** Id of the held name list, from `listOrHold`. */
   readonly held: number;
-  /** Its skip hash as the walk found it; zeros: none. */
+  /** The skip hash that the walk computed; zeros if there is none. */
   readonly hash: Uint8Array;
 }
 
 export interface LargeListingSinks {
+  /** Sends a page to be compared; resolves with a `Wanted` for each row. */
+  readonly listing: HeldMounts['listing'];
   readonly owners: (owners: readonly OwnerName[]) => void;
   readonly failures: (failures: readonly Failure[]) => void;
-  /** It is not what it was when its hash was taken. */
+  /** Called if the listing differs from the one that its hash was computed from. */
   readonly changed: () => void;
 }
 
@@ -39,7 +42,7 @@ interface Asked {
   wanted: Promise<Uint8Array | undefined>;
 }
 
-/** Yields what is to be sent of each page. What is held is given up at the end, however it comes. */
+/** Yields the entries to send, page by page. The held names are always freed at the end, also after an error. */
 export async function* selectPages(
   jobs: JobRunner,
   peer: BackupPeer,
@@ -66,10 +69,10 @@ export async function* selectPages(
         const wanted =
           peer.isEmpty || isWhole
             ? Promise.resolve(undefined)
-            : peer.listing(slot, rows.rows, isLast);
-        wanted.catch(() => undefined); // shows where it is waited for, unless an earlier one failed
+            : sinks.listing(slot, path, rows.rows, isLast);
+        wanted.catch(() => undefined); // rejects where it is awaited, unless an earlier page failed
         asked.push({ rows, wanted });
-        if (isLast && isWhole) await askWhole(peer, slot, asked);
+        if (isLast && isWhole) await askWhole((all) => sinks.listing(slot, path, all, true), asked);
         continue;
       }
       const { rows, wanted } = asked.shift()!;
@@ -81,9 +84,9 @@ export async function* selectPages(
   }
 }
 
-/** All pages as one listing, for a peer that needs it whole: then it is in memory whole. */
-async function askWhole(peer: BackupPeer, slot: number, pages: Asked[]): Promise<void> {
-  const all = await peer.listing(slot, Buffer.concat(pages.map(({ rows }) => rows.rows)), true);
+/** Sends all pages as one listing, for a peer that needs a whole listing. The whole listing is in memory then. */
+async function askWhole(ask: (rows: Buffer) => Promise<Uint8Array>, pages: Asked[]): Promise<void> {
+  const all = await ask(Buffer.concat(pages.map(({ rows }) => rows.rows)));
   let from = 0;
   for (const page of pages) {
     const rows = countRows(page.rows);

@@ -1,4 +1,4 @@
-/** What is read of a large file: its bytes, or its sparse form. */
+/** Determines what is read of a large file: its bytes, or its sparse form. */
 import { RowFlag, RowReader } from '../model/index.js';
 import { type JobRunner, SparseMap } from '../workers/index.js';
 import { type Source, UnreadableFile } from './large-file.js';
@@ -6,8 +6,9 @@ import type { LargeFile } from './parcel.js';
 import { signatureBlocks } from './signature-sender.js';
 
 /**
- * A file with fewer blocks than its size says is looked at for holes. `hashSparse`: a server knows sizes of
- * sparse forms only, so whether it has this one only the digest tells. Throws UnreadableFile.
+ * Returns the source of a large file. A file with fewer blocks than its size is checked for holes. With `hashSparse` a
+ * sparse file is hashed first: the server stores only sizes of sparse forms, so only the digest shows whether it has
+ * the content. Throws UnreadableFile.
  */
 export async function sourceOf(
   jobs: JobRunner,

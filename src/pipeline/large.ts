@@ -1,7 +1,7 @@
 /**
- * Large files: read, hashed, compressed and sent in chunks by one job for each part of 64 MiB, parts
- * side by side. A file of whose size the server has something is hashed first and sent only where
- * that is new; otherwise it is hashed while it is sent, and the server drops a duplicate at its end.
+ * Large files. One job for each part of 64 MiB reads, hashes, compresses and sends it in chunks; parts run in parallel.
+ * If the server has a content of a file's size, the file is hashed first, and only new parts are sent. Otherwise it is
+ * hashed while it is sent, and the server drops a duplicate at its end.
  */
 import { SAMPLED_FROM_BYTES } from '../delta/index.js';
 import {
@@ -31,23 +31,22 @@ import {
 import { sourceOf } from './large-source.js';
 import type { LargeFile } from './parcel.js';
 import type { BackupPeer } from './peer.js';
-import type { BackupProgress } from './progress.js';
+import { type BackupProgress, PartUnderWay } from './progress.js';
 import { type ContentStart, RecordStream } from './record-stream.js';
 import { SentSizes } from './sent-sizes.js';
 import { SignatureSender } from './signature-sender.js';
 import type { StageCounters } from './stage.js';
 
-/** Contents above this are cut into parts of this size. */
+/** Contents above this size are cut into parts of this size. */
 export const PART_BYTES = 64 << 20;
 const MIN_WINDOW_CHUNKS = 2;
-/** Large files that are sent side by side over a long way. */
+/** Number of large files sent in parallel on a link with long round trips. */
 export const FILES_IN_FLIGHT = 8;
-/** A file that changes all the time is kept as it was read at last, a larger one than this at once. */
+/** Number of tries for a file that keeps changing; its last reading is kept. Above MAX_AGAIN_BYTES it is 1. */
 const MAX_TRIES = 2;
 const MAX_AGAIN_BYTES = 1 << 30;
 const MAX_WINDOW_CHUNKS = 16;
 
-/** Counters of the two stages that large files pass. */
 export interface LargeCounters {
   readonly large: StageCounters;
   readonly delta: StageCounters;
@@ -55,11 +54,11 @@ export interface LargeCounters {
 
 export class LargeFiles {
   private readonly slots: Credit;
-  /** For signatures of bases in memory. */
+  /** Limits the memory of the signatures of bases. */
   private readonly loaded = new Credit(MAX_LOADED_BYTES);
-  /** Sizes this session has sent: a second file of one may be a copy. */
+  /** Sizes of files sent in this session. A second file of the same size may be a copy. */
   private readonly sentSizes = new SentSizes();
-  /** What sending whole parts took. */
+  /** Time and bytes of sending whole parts. */
   private sending = { ms: 0, bytes: 0 };
   private readonly jobs: JobRunner;
   private readonly peer: BackupPeer;
@@ -85,15 +84,15 @@ export class LargeFiles {
     this.slots = new Credit(options.streams);
   }
 
-  /** Chunks of a stream that may be under way. The budget grows when a link turns out to be long. */
+  /** Number of chunks of one stream that may be in flight. The budget grows on a link with long round trips. */
   private get windowChunks(): number {
     const share = this.budget.bytes.limit / 2 / this.options.streams / STREAM_CHUNK_BYTES;
     return Math.min(MAX_WINDOW_CHUNKS, Math.max(MIN_WINDOW_CHUNKS, Math.floor(share)));
   }
 
   /**
-   * Sends a large file's content as far as it is new, again if it changed while it was read, unless it is
-   * very large. Rejects with UnreadableFile if it cannot.
+   * Sends the new parts of a large file; sends them again if it changed meanwhile, unless it is very large. Rejects
+   * with UnreadableFile if the file cannot be read.
    */
   async send(given: LargeFile): Promise<LargeResult> {
     let source = await sourceOf(this.jobs, given, !this.peer.isEmpty);
@@ -104,9 +103,13 @@ export class LargeFiles {
         const { directoryPath, row } = source;
         const isRepeated = source.sizeBytes <= MAX_AGAIN_BYTES && tries < MAX_TRIES;
         if (!result.hasChanged || !isRepeated) return result;
+        this.progress.readBytes -= result.readBytes;
         const { output } = await this.jobs.run('holes', { directoryPath, row });
         const { failure, sizeBytes } = output;
-        if (failure !== '' || sizeBytes === 0) return result;
+        if (failure !== '' || sizeBytes === 0) {
+          this.progress.readBytes += result.readBytes;
+          return result;
+        }
         source = await sourceOf(this.jobs, { ...given, sizeBytes }, !this.peer.isEmpty);
       }
     } finally {
@@ -135,20 +138,21 @@ export class LargeFiles {
     this.sentSizes.add(formBytes);
     const offsets: number[] = [];
     for (let at = 0; at < formBytes; at += PART_BYTES) offsets.push(at);
-    // All of them end before anything is told: none may stream on behind a failed file.
+    // Waits for all parts before it reports an error, so that no part streams on after its file has failed.
     const settled = await Promise.allSettled(offsets.map((offset) => this.part(file, offset)));
     const parts = settled.flatMap((part) => (part.status === 'fulfilled' ? [part.value] : []));
     const reasons = settled.flatMap((part) => (part.status === 'rejected' ? [part.reason] : []));
     if (reasons.length > 0) {
       file.signature?.abort();
+      this.progress.readBytes -= parts.reduce((sum, part) => sum + part.sizeBytes, 0);
       throw reasons.find((reason) => !(reason instanceof UnreadableFile)) ?? reasons[0];
     }
     return this.finish(file, parts);
   }
 
   /**
-   * A server cannot make signatures of what it cannot read: then those of files that change are sent, and of
-   * those that are dear to send whole.
+   * True if signatures are sent. A server cannot make those of encrypted contents, so the client sends those of changed
+   * files, and of files that are expensive to send whole.
    */
   private isSigned(formBytes: number): boolean {
     if (this.options.sendSignatures === true) return true;
@@ -156,17 +160,18 @@ export class LargeFiles {
     return contentKeys !== undefined && (!isEmpty || formBytes >= SAMPLED_FROM_BYTES);
   }
 
-  /** What the parts are together. */
+  /** Joins the results of the parts. */
   private async finish(file: Sending, parts: readonly PartResult[]): Promise<LargeResult> {
     const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
     const row = Buffer.from(parts[0]!.row);
-    // Each part may have been at rest while it was read, and still be of another version of the
-    // file, or the file have become longer than what was read of it.
+    // Each part may be stable, but from another version of the file. The file may also have outgrown the bytes read.
     const isSparse = file.sparseHead !== undefined;
     const fileBytes = isSparse ? file.sizeBytes : sizeBytes;
+    const claimedBytes = new RowReader(row).sizeBytes(0);
+    const isInconsistent = parts.some((part) => part.isInconsistent);
     const hasChanged =
       parts.some((part) => part.hasChanged || !isSameVersion(part.row, row)) ||
-      new RowReader(row).sizeBytes(0) !== fileBytes;
+      claimedBytes !== fileBytes;
     row.writeBigUInt64LE(BigInt(fileBytes), RowOffset.sizeBytes);
     if (hasChanged) {
       const rows = new RowReader(row);
@@ -179,19 +184,20 @@ export class LargeFiles {
       this.peer.assembly(digest, sizeBytes, encodeParts(full));
     }
     const { signature } = file;
-    // Of what changed meanwhile the parts may end anywhere, and their sums do not fit together.
+    // Parts of a changed file may end anywhere, so their block checksums cannot be joined.
     if (!hasChanged && digest.length > 0) await this.signRest(file, parts);
     if (!hasChanged && digest.length > 0 && signature?.isWhole(parts.length) === true) {
       await signature.end(digest, sizeBytes);
     } else signature?.abort();
-    return { row, digest, hasChanged, incomplete: parts[0]!.incomplete };
+    const read = { hasChanged, isInconsistent, readBytes: sizeBytes, claimedBytes, isSparse };
+    return { row, digest, ...read, incomplete: parts[0]!.incomplete };
   }
 
-  /** Parts that were there already have been read without their sums: if others were not, they are made. */
+  /** Makes the missing signatures of parts that the server already had, if other parts were sent. */
   private async signRest(file: Sending, parts: readonly PartResult[]): Promise<void> {
     const { signature } = file;
     if (signature === undefined || signature.isWhole(parts.length)) return;
-    // If all was there, the signature is, or the next version can do without.
+    // If the server had all parts, it has the signature too, or the next version can do without it.
     if (parts.every((part) => part.wasThere)) return;
     await Promise.all(
       parts.map(async (part, number) => {
@@ -206,7 +212,7 @@ export class LargeFiles {
     );
   }
 
-  /** The delta stage, if the server offers a basis and the file is one for a delta. */
+  /** Starts the delta stage; undefined if the server offers no basis, or the file does not suit a delta. */
   private async deltaOf(source: Source): Promise<FileDelta | undefined> {
     const offer = this.peer.basisOf(source.slot, new RowReader(source.row).name(0));
     if (offer === undefined) return undefined;
@@ -227,29 +233,34 @@ export class LargeFiles {
     if (wasThere && offset === 0 && result.sizeBytes > 0) this.progress.filesHad += 1;
     const digest = Buffer.from(result.digest);
     const isFirstSame = first !== undefined && digest.equals(first.digest);
+    // Two readings of an unchanged version gave different bytes.
+    const differs = sent !== undefined && first !== undefined && !isFirstSame && !sent.hasChanged;
+    const isTwoVersions = differs && !isSameVersion(Buffer.from(first.row), Buffer.from(sent.row));
     const sums = result.signature ?? (isFirstSame ? first.signature : undefined);
     if (sums !== undefined) await file.signature?.part(offset / PART_BYTES, sums);
-    const { sizeBytes, hasChanged, incomplete } = result;
-    this.progress.readBytes += sizeBytes; // once, however often it was read
+    const { sizeBytes, incomplete } = result;
+    const isInconsistent = result.isInconsistent || (differs && !isTwoVersions);
+    const hasChanged = result.hasChanged || isInconsistent;
+    this.progress.readBytes += sizeBytes; // counted once, even if it was read twice
     const row = Buffer.from(result.row);
     const isSigned = sums !== undefined;
-    return { digest, sizeBytes, row, hasChanged, incomplete, wasThere, isSigned };
+    return { digest, sizeBytes, row, hasChanged, isInconsistent, incomplete, wasThere, isSigned };
   }
 
-  /** In one go, so that a second file of the same content finds it there. */
+  /** Hashes and sends a part under one slot, so that a second file of the same content finds it on the server. */
   private async hashedAndSent(file: Sending, offset: number): Promise<Readings> {
     const first = file.hashFirst ? await this.range(file, offset, { isSigning: false }) : undefined;
     if (first !== undefined && (await this.isThere(first))) return { first, sent: undefined };
     return { first, sent: await this.whole(file, offset) };
   }
 
-  /** The same by a delta, if that pays. While its basis is waited for, other files have their turn. */
+  /** Hashes and sends a part, as a delta if that pays. Other files are read while it waits for the basis. */
   private async comparedAndSent(
     file: Sending,
     offset: number,
     delta: FileDelta,
   ): Promise<Readings> {
-    // Sums are made in the first of two readings only while the server makes those of the basis.
+    // The first of two readings makes block checksums only while the server makes those of the basis.
     const isSigning = file.signature !== undefined && delta.isMadeMeanwhile;
     const first = file.hashFirst
       ? await this.reading(file, () => this.range(file, offset, { isSigning }))
@@ -262,17 +273,17 @@ export class LargeFiles {
     return { first, sent: sent ?? (await this.reading(file, () => this.whole(file, offset))) };
   }
 
-  /** The way is long: parts that are read wait for their answers beside those that are read now. */
+  /** Lets more parts wait for their answers while others are read, for a link with long round trips. */
   widen(): void {
     this.slots.grow(Math.max(0, FILES_IN_FLIGHT - this.options.streams));
     this.counters.large.concurrency = Math.max(FILES_IN_FLIGHT, this.options.streams);
   }
 
-  /** Runs what reads a part, when there is a place and its window is there. */
+  /** Runs `read` for a part once a slot is free and its window fits into the budget. */
   private async reading<T>(file: Sending, read: () => Promise<T>): Promise<T> {
     await this.slots.take(1);
-    // The window is taken as a whole before the job starts: a job that waited for a shared budget
-    // while it keeps a thread could wait for work that needs that thread.
+    // The whole window is taken before the job starts. A job that waited for the shared budget while it keeps a thread
+    // could wait for work that needs that thread.
     const mostBytes = Math.min(file.formBytes, PART_BYTES) + STREAM_CHUNK_BYTES;
     const windowBytes = Math.min(this.windowChunks * STREAM_CHUNK_BYTES, mostBytes);
     await this.budget.bytes.take(windowBytes);
@@ -284,16 +295,16 @@ export class LargeFiles {
     }
   }
 
-  /** Whether the server has what was hashed. */
+  /** True if the server has the content that was hashed, or if it is empty. */
   private async isThere(result: RangeOutput): Promise<boolean> {
     if (result.sizeBytes === 0) return true;
-    // No promise: the file may change before it is read again.
+    // Sending is not promised, since the file may change before it is read again.
     const [verdict] = await this.peer.ask(result.digest, false);
-    // "coming" is a stream of this session: sent again, and dropped where it ends second.
+    // `coming` is a stream of this session. The part is sent again, and the server drops the stream that ends second.
     return verdict === Verdict.have;
   }
 
-  /** Sends a part as a delta; undefined when that does not pay. */
+  /** Sends a part as a delta; undefined if that does not pay. */
   private async asDelta(
     file: Sending,
     offset: number,
@@ -356,7 +367,7 @@ export class LargeFiles {
     }
   }
 
-  /** Reads a part: to hash it only, or to send what comes out. */
+  /** Reads a part, either to hash it only, or to send the output to `stream`. */
   private async range(
     file: Sending,
     offset: number,
@@ -372,15 +383,16 @@ export class LargeFiles {
     const keys = this.peer.contentKeys;
     const cipher = stream?.cipher?.head;
     const input = { ...range, compression, rawRules, delta, signatureBlockBytes, keys, cipher };
+    const underWay = new PartUnderWay(this.progress);
     const result = await this.jobs.runRange(input, this.windowChunks, (chunk) => {
-      this.progress.sentBytes += chunk.length;
+      underWay.sent(chunk.length);
       return stream?.chunk(chunk) ?? Promise.resolve();
     });
+    underWay.end();
     if (result.failure !== '') throw new UnreadableFile(result.failure);
     this.peer.owners(result.owners);
-    const elapsedMs = performance.now() - startMs;
     const counters = delta === undefined ? this.counters.large : this.counters.delta;
-    counters.count(1, result.sizeBytes, result.busyMs, elapsedMs);
+    counters.count(1, result.sizeBytes, result.busyMs, performance.now() - startMs);
     return result;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Cuts the entries of directories into parcels: some hundred files or some megabytes, whichever comes
- * first, from as many directories as it takes. Large files travel alone.
+ * Cuts the entries of directories into parcels of some hundred files or some megabytes, whichever is reached first. A
+ * parcel may have entries of many directories. Each large file is sent separately.
  */
 import { BytesBuilder, EntryType, RowFlag, type RowReader } from '../model/index.js';
 import { Wanted } from '../transport/index.js';
@@ -9,7 +9,7 @@ import type { ParcelInput } from '../workers/index.js';
 export interface ParcelLimits {
   readonly parcelFiles: number;
   readonly parcelBytes: number;
-  /** Files above this are large. */
+  /** Files above this size are large. */
   readonly largeBytes: number;
 }
 
@@ -18,34 +18,34 @@ export interface LargeFile {
   readonly directoryPath: Buffer;
   readonly row: Buffer;
   readonly sizeBytes: number;
-  /** The server may have it, or parts of it: hash before sending. */
+  /** True if the server may have the content, or parts of it, so it is hashed before it is sent. */
   readonly hashFirst: boolean;
 }
 
 export interface Parcel {
   readonly input: ParcelInput;
-  /** What it takes from the budget: its contents, or its rows where those are more. */
+  /** Bytes taken from the budget: the size of the contents, or of the rows if that is more. */
   readonly heldBytes: number;
   readonly files: number;
-  /** The parcel holds entries of these directories. */
+  /** Slots of the directories with entries in the parcel. */
   readonly slots: readonly number[];
 }
 
-/** What the cutter makes of entries. */
+/** Work that the cutter makes from entries. */
 export type Work = { readonly parcel: Parcel } | { readonly large: LargeFile };
 
-/** Entries of one directory that are to be sent. */
+/** Entries of one directory that must be sent. */
 export interface Selection {
   readonly slot: number;
   readonly path: Buffer;
   readonly rows: RowReader;
   readonly from: number;
   readonly to: number;
-  /** A `Wanted` for each row; undefined: all rows are to be sent. */
+  /** A `Wanted` for each row; undefined if all rows are sent. */
   readonly wanted: Uint8Array | undefined;
 }
 
-/** Rows without contents in one parcel at most: they cost little, but not nothing. */
+/** Largest number of rows in one parcel. Rows without contents are cheap, but not free. */
 const MAX_ROWS = 2048;
 const ROW_HINT_BYTES = 96;
 
@@ -66,8 +66,8 @@ export class ParcelCutter {
   }
 
   /**
-   * Adds a directory's entries, as far as is asked for: yields every parcel that is full and every
-   * large file. A directory may have a million entries, which need not lie in parcels all at once.
+   * Adds the wanted entries of a directory; yields every full parcel and every large file. A directory may have a
+   * million entries, so the parcels are made on demand.
    */
   *add(selection: Selection): Generator<Work> {
     const { rows, slot, path, wanted } = selection;
@@ -76,7 +76,7 @@ export class ParcelCutter {
       const want = wanted?.[index] ?? Wanted.yes;
       index += 1;
       const isUnreadable = (rows.flags(at) & RowFlag.unreadable) !== 0;
-      if (want === Wanted.no || isUnreadable) continue;
+      if (want === Wanted.no || want === Wanted.held || isUnreadable) continue;
       const isFile = rows.type(at) === EntryType.file;
       const sizeBytes = isFile ? rows.sizeBytes(at) : 0;
       if (sizeBytes > this.limits.largeBytes) {
@@ -92,12 +92,12 @@ export class ParcelCutter {
     }
   }
 
-  /** Whether some entries of the directory are still here. */
+  /** True if the cutter still holds entries of the directory. */
   isHolding(slot: number): boolean {
     return this.slots.at(-1) === slot;
   }
 
-  /** What has been collected, or undefined when that is nothing. */
+  /** Returns the entries collected so far as a parcel; undefined if there are none. */
   flush(): Parcel | undefined {
     return this.slots.length === 0 ? undefined : this.take();
   }

@@ -1,7 +1,6 @@
 /**
- * The server as the pipeline sees it. Requests are sent in the order of the calls; answers come in
- * any order. `received` promises resolve when the bytes are in the server's write path. After a
- * failure every promise rejects.
+ * The server as the pipeline sees it. Requests are sent in the order of the calls; answers arrive in any order. The
+ * promises of sent data resolve once the server has received it. After a failure every promise rejects.
  */
 import type { ContentKeys } from '../model/index.js';
 import type { CipherHead } from '../store/index.js';
@@ -23,73 +22,85 @@ export interface OutgoingParcel {
 }
 
 export interface BackupPeer {
-  /** The server has nothing of this client yet: nothing needs to be asked. False until that is known. */
+  /**
+   * True if the server has no backup of this client yet, so nothing needs to be compared. False until that is known.
+   */
   readonly isEmpty: boolean;
-  /** What contents are encrypted with; undefined: they are not. Known before anything is answered. */
+  /**
+   * The keys that contents are encrypted with; undefined if they are not encrypted. They are set before any answer
+   * arrives.
+   */
   readonly contentKeys: ContentKeys | undefined;
-  /** Listings may come in pages; else each comes whole, however large it is. */
+  /** True if listings may be sent in pages; otherwise each is sent whole, however large it is. */
   readonly takesPages: boolean;
-  /** Declares directories; with `ask`, resolves with 1 for each unchanged listing. */
+  /**
+   * Called with the names of mount points that are missing from a listing but were in the previous one. The server
+   * keeps their entries.
+   */
+  onMountsGone?: ((slot: number, names: readonly Uint8Array[]) => void) | undefined;
+  /**
+   * Declares directories. With `ask`, resolves with 1 for each unchanged listing and 2 for each protected mount point.
+   */
   heads(batch: HeadBatch, ask: boolean): Promise<Uint8Array>;
-  /** Sends a listing, or in order the pages of one; resolves with a `Wanted` for each row. */
+  /** Sends a listing, or the pages of one in order. Resolves with a `Wanted` for each row. */
   listing(slot: number, rows: Buffer, isLast: boolean): Promise<Uint8Array>;
-  /** Resolves with a `Verdict` for each digest; `promise`: what is wanted will surely be sent. */
+  /** Resolves with a `Verdict` for each digest. `promise` guarantees that wanted contents will be sent. */
   ask(digests: Uint8Array, promise: boolean): Promise<Uint8Array>;
   /** Sends final rows with the records of their contents. */
   parcel(parcel: OutgoingParcel): Promise<void>;
-  /** The directories' last rows have been sent; 1 in `settled`: may be skipped next time. */
+  /** Reports that the last rows of these directories were sent; the next backup may skip those that are settled. */
   done(slots: readonly number[], settled: readonly boolean[]): void;
   notes(failures: readonly Failure[]): void;
-  /** Tells the names of users and groups that were met; each but once. */
+  /** Sends names of users and groups that entries belong to; each is sent only once. */
   owners(names: readonly OwnerName[]): void;
-  /** Opens a stream for a large content or a part of one. */
+  /** Opens a stream for a large content, or a part of one. */
   openStream(start: StreamStart): PeerStream;
-  /** The version that a changed file may be sent as a delta on; undefined: send it whole. */
+  /** Returns the version that a changed file may be sent as a delta on; undefined if the file must be sent whole. */
   basisOf(slot: number, name: Uint8Array): OfferedBasis | undefined;
-  /** Opens a stream for the signature of a content that is sent, or is there. */
+  /** Opens a stream for the signature of a content that the server has or receives. */
   openSignature(cipher: CipherHead | undefined): PeerStream;
   assembly(digest: Uint8Array, sizeBytes: number, parts: Uint8Array): void;
 }
 
-/** Takes the next piece of a signature; false when it is of no use. */
+/** Takes the next piece of a signature; returns false if the piece is useless. */
 export type SignatureSink = (bytes: Buffer, isLast: boolean) => boolean;
 
 export interface OfferedBasis {
   readonly digest: Uint8Array;
-  /** Of the content. */
+  /** Size of the content. */
   readonly sizeBytes: number;
-  /** Send the file whole when more of it is new. */
+  /** Percentage of new bytes above which the file is sent whole. */
   readonly mostPercent: number;
-  /** The signature is there; else it is made from the content when it is wanted. */
+  /** True if the server has the signature; otherwise it makes it from the content on request. */
   readonly hasSignature: boolean;
-  /** Gets the signature, or a sample of it; resolves with whether all of it came and was taken. */
+  /** Fetches the signature, or a sample of it. Resolves with true if all of it arrived and was accepted. */
   fetch(isSample: boolean, sink: SignatureSink): Promise<boolean>;
   openDelta(start: StreamStart): PeerStream;
-  /** Nothing more is wanted of it. May be called twice. */
+  /** Releases the offer. May be called twice. */
   release(): void;
 }
 
-/** How a stream begins. */
+/** Parameters of a new stream. */
 export interface StreamStart {
   readonly isPart: boolean;
   readonly codec: number;
-  /** Of the whole file. */
+  /** Size of the whole file. */
   readonly fileSizeBytes: number;
-  /** How its chunks are encrypted; undefined: they are not. */
+  /** Encryption of the chunks; undefined if they are not encrypted. */
   readonly cipher: CipherHead | undefined;
 }
 
 export interface StreamEnd {
   readonly digest: Uint8Array;
-  /** Of the content. */
+  /** Size of the content. */
   readonly sizeBytes: number;
-  /** What was streamed, before it was encoded: of the content, a delta or a signature. */
+  /** Number of streamed bytes before encoding, of the content, delta or signature. */
   readonly rawBytes: number;
-  /** Empty where nothing is encrypted. */
+  /** Empty if nothing is encrypted. */
   readonly seal: Uint8Array;
 }
 
-/** A content, or a delta on one, or a signature on its way. */
+/** A stream of a content, a delta or a signature. */
 export interface PeerStream {
   chunk(bytes: Uint8Array): Promise<void>;
   end(end: StreamEnd): Promise<void>;

@@ -1,33 +1,64 @@
-/** What a running backup has done so far; the same object is shown as progress and as statistics. */
+/** Counters of a running backup. One object serves as progress and as statistics. */
 export class BackupProgress {
-  /** Seen by the walk. */
+  /** Directories, entries and bytes that the walk has found. */
   directories = 0;
   entries = 0;
   scannedBytes = 0;
-  /** Entries left out by rules, marks, attributes or size (what is below them not counted). */
+  /** Entries left out by rules, marks, attributes or size (without the entries below them). */
   leftOut = 0;
-  /** Listings the server had unchanged. */
+  /** Directories whose listing the server has unchanged. */
   sameDirectories = 0;
   /** Listings sent to be compared. */
   listings = 0;
   /** Files read, and their bytes. */
   filesRead = 0;
   readBytes = 0;
-  /** Files whose content was there already, by this session's memory or the server's. */
+  /** Bytes of parts of large files that are being read; at least the bytes already sent of them. */
+  readingBytes = 0;
+  /** Bytes of holes, which were not read. */
+  holeBytes = 0;
+  /** Bytes missing from files that were shorter than their sizes; negative if they were longer. */
+  missingBytes = 0;
+  /** Files whose content was not sent, since this session sent it earlier or the server had it. */
   filesHad = 0;
   /** Contents sent, and the bytes of their records. */
   contentsSent = 0;
   sentBytes = 0;
-  /** Of all that was sent, what the server has called durable. */
+  /** Sent bytes that the server has confirmed as durable. */
   durableBytes = 0;
-  /** Of these, deltas on earlier versions. */
+  /** Contents sent as deltas on earlier versions; also counted as sent contents. */
   deltasSent = 0;
   vanished = 0;
   unreadable = 0;
   changed = 0;
-  /** Saved, but for some attributes. */
+  /** Files whose bytes contradict their size, or another reading. */
+  inconsistent = 0;
+  /** Entries saved without some of their attributes. */
   incomplete = 0;
-  /** Roots of which nothing was taken. */
+  /** Protected roots and mount points, whose old entries are kept. */
   held = 0;
   isWalkDone = false;
+}
+
+/**
+ * A part of a large file while it is read and sent. Until its end, its sent bytes count as being read; after that the
+ * whole part counts as read.
+ */
+export class PartUnderWay {
+  private bytes = 0;
+  private readonly progress: BackupProgress;
+
+  constructor(progress: BackupProgress) {
+    this.progress = progress;
+  }
+
+  sent(bytes: number): void {
+    this.bytes += bytes;
+    this.progress.sentBytes += bytes;
+    this.progress.readingBytes += bytes;
+  }
+
+  end(): void {
+    this.progress.readingBytes -= this.bytes;
+  }
 }

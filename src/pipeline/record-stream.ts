@@ -1,6 +1,6 @@
 /**
- * The encrypt stage for what is streamed: a record whose chunks are made as they come. Its keys are known
- * to whoever encrypts the chunks; its end is sealed here.
+ * The encrypt stage for streamed contents: a record whose chunks are made one by one. The jobs that make chunks encrypt
+ * them with the record's keys; the record is sealed here at its end.
  */
 import {
   type CipherHead,
@@ -18,22 +18,22 @@ import type { BackupPeer, OfferedBasis, PeerStream } from './peer.js';
 
 const NO_SEAL: Uint8Array = new Uint8Array(0);
 
-/** What the record is of. */
+/** Properties of a record that are known at its start. */
 interface RecordStart {
   readonly kind: RecordKindNumber;
   readonly codec: CodecNumber;
   readonly fileSizeBytes: number;
   readonly isPart: boolean;
-  /** What it is encrypted with; undefined: as usual. */
+  /** Encryption scheme; undefined for the usual one. */
   readonly scheme: SchemeNumber | undefined;
-  /** Of a delta. */
+  /** Digest of the basis, for a delta. */
   readonly basis?: Uint8Array;
 }
 
 export type ContentStart = Pick<RecordStart, 'codec' | 'fileSizeBytes' | 'isPart' | 'scheme'>;
 
 export class RecordStream {
-  /** Undefined: the client does not encrypt. */
+  /** Undefined if the client does not encrypt. */
   readonly cipher: RecordCipher | undefined;
   private readonly stream: PeerStream;
   private readonly start: RecordStart;
@@ -48,7 +48,7 @@ export class RecordStream {
     this.stream = open(cipher?.head);
   }
 
-  /** A content, or a part of one, whole. */
+  /** Opens a stream for a whole content, or a whole part. */
   static content(peer: BackupPeer, jobs: JobRunner, start: ContentStart): RecordStream {
     const kind = start.isPart ? RecordKind.part : RecordKind.content;
     return new RecordStream({ ...start, kind }, newCipher(peer, jobs, start.scheme), (cipher) =>
@@ -56,7 +56,10 @@ export class RecordStream {
     );
   }
 
-  /** The same as a delta on what is offered, which may be encrypted: then so is the delta, always. */
+  /**
+   * Opens a stream for a delta on the offered basis. If the client encrypts, the delta is never readable, since the
+   * basis may be encrypted.
+   */
   static delta(
     peer: BackupPeer,
     jobs: JobRunner,
@@ -69,7 +72,10 @@ export class RecordStream {
     );
   }
 
-  /** Always encrypted: it tells about the content, which may be stored so although it is chosen to be readable. */
+  /**
+   * Opens a stream for a signature. If the client encrypts, the signature is never readable, since it reveals parts of
+   * the content. Even a content chosen to be readable may be stored encrypted.
+   */
   static signature(
     peer: BackupPeer,
     jobs: JobRunner,
@@ -86,7 +92,7 @@ export class RecordStream {
     return this.stream.chunk(bytes);
   }
 
-  /** Digest and size are those of the content; `rawBytes` were streamed. */
+  /** Ends the stream. Digest and size are those of the content; `rawBytes` is the number of streamed bytes. */
   end(digest: Uint8Array, sizeBytes: number, rawBytes: number): Promise<void> {
     const seal = this.sealOf(digest, sizeBytes, rawBytes);
     return this.stream.end({ digest, sizeBytes, rawBytes, seal });
@@ -121,7 +127,7 @@ function newCipher(
   return contentKeys && RecordCipher.fresh(native, contentKeys, scheme);
 }
 
-/** The scheme, if it hides something; else the usual one, which does. */
+/** Returns the scheme if it encrypts; otherwise undefined, for the usual scheme, which does. */
 function secret(scheme: SchemeNumber | undefined): SchemeNumber | undefined {
   return scheme === Scheme.readable ? undefined : scheme;
 }

@@ -1,13 +1,13 @@
-/** Tells who asked for it each entry that is saved, by its path. */
+/** Reports the path of each saved entry to the caller. */
 import { EntryType, joinPath, RowReader } from '../model/index.js';
 import { type HashOutput, type ParcelInput, runOf } from '../workers/index.js';
 
-/** Called for each file, link and the like (not for directories) whose new version is sent. */
+/** Called for each entry whose new version is sent, except for directories. */
 export type OnSaved = (path: Buffer) => void;
 
 /**
- * What tells a parcel's entries when its hash job is done; made before, since the job takes the paths
- * with it. Nothing is copied when nobody asked.
+ * Returns a function that reports a parcel's entries when its hash job is done. Create it before the job, since the job
+ * takes the paths away. Without `onSaved` nothing is copied.
  */
 export function savedReporter(
   { paths, pathEnds }: ParcelInput,

@@ -1,4 +1,6 @@
-/** Sizes of files that were sent. Only a hint: forgetting some costs a second transfer at most. */
+/**
+ * Limit of the sizes remembered of sent files. They are only a hint: a forgotten size costs a second transfer at most.
+ */
 const MAX_SIZES = 1 << 16;
 
 export class SentSizes {

@@ -1,4 +1,4 @@
-/** What of the pipeline can be tuned. */
+/** Settings of the pipeline. */
 import type { CryptWish } from '../excludes/index.js';
 import type { Compression } from '../store/index.js';
 import type { RawRules } from '../workers/index.js';
@@ -6,7 +6,7 @@ import type { RawRules } from '../workers/index.js';
 export interface PipelineSettings {
   readonly workers: number;
   readonly budgetBytes: number;
-  /** So much more on a link with a long way. */
+  /** Largest number of bytes added to the budget on a link with long round trips. */
   readonly linkBudgetBytes?: number;
   readonly budgetItems: number;
   readonly parcelFiles: number;
@@ -17,13 +17,13 @@ export interface PipelineSettings {
   readonly changeFrameBytes: number;
   readonly changeBytes: number;
   readonly walkConcurrency: number;
-  /** 0 stands for a number that fits the workers. */
+  /** For this and the next two settings, 0 chooses a number that fits the workers. */
   readonly hashConcurrency: number;
   readonly compressConcurrency: number;
   readonly streamConcurrency: number;
   readonly compression: Compression;
   readonly rawRules?: RawRules;
-  /** What contents are encrypted with, where the client encrypts. */
+  /** The user's choice of encryption schemes, if the client encrypts. */
   readonly cryptWish?: CryptWish | undefined;
   readonly checksumAboveBytes?: number;
   readonly sendSignatures?: boolean;

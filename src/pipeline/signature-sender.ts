@@ -1,6 +1,6 @@
 /**
- * The signature stage: sends the signature of a file as its parts are read, in their order, so that it
- * is never in memory whole. It follows the content, by whose digest it is kept.
+ * The signature stage: sends the signature of a file while its parts are read, in their order, so the whole signature
+ * is never in memory. It ends after the content, and is stored under the content's digest.
  */
 import { blockBytesFor, LEAST_DELTA_BYTES, SignatureJoin } from '../delta/index.js';
 import { BytesBuilder, type SchemeNumber } from '../model/index.js';
@@ -9,12 +9,12 @@ import type { JobRunner } from '../workers/index.js';
 import type { BackupPeer } from './peer.js';
 import { RecordStream } from './record-stream.js';
 
-/** Sums look random: nothing makes them shorter. */
+/** Block checksums look random, so they cannot be compressed. */
 const AS_THEY_ARE = { codec: Codec.none, level: 0 };
 
 /**
- * Length of the blocks if a content of this size can be a basis: not if it is too small to gain by that,
- * or too large. `fileBytes`: with its holes.
+ * Returns the block length of a content's signature; undefined if the content cannot be a basis. It may be too small to
+ * gain by a delta, too large, or mostly holes. `fileBytes` includes the holes.
  */
 export function signatureBlocks(contentBytes: number, fileBytes: number): number | undefined {
   const isMostlyHoles = contentBytes < fileBytes / 2;
@@ -29,15 +29,15 @@ export class SignatureSender {
   private readonly waiting = new BytesBuilder(0);
   private rawBytes = 0;
   private nextPart = 0;
-  /** Parts that are ready before those in front of them: fewer than are read at once. */
+  /** Signatures that are ready before those of earlier parts; fewer than the parts read at once. */
   private readonly early = new Map<number, Uint8Array>();
 
-  /** `scheme`: what the content is encrypted with; undefined: as usual. */
+  /** `scheme` is the content's encryption scheme; undefined for the usual one. */
   constructor(peer: BackupPeer, jobs: JobRunner, scheme: SchemeNumber | undefined) {
     this.stream = RecordStream.signature(peer, jobs, AS_THEY_ARE.codec, scheme);
   }
 
-  /** Takes the signature of a part: of whole blocks, but for the last one. */
+  /** Takes the signature of a part. All parts but the last consist of whole blocks. */
   async part(number: number, signature: Uint8Array): Promise<void> {
     this.early.set(number, signature);
     for (;;) {
@@ -49,18 +49,18 @@ export class SignatureSender {
     }
   }
 
-  /** Whether the signatures of this many parts have come. */
+  /** True if the signatures of this many parts have arrived. */
   isWhole(parts: number): boolean {
     return this.nextPart === parts;
   }
 
-  /** `digest` and size are those of the content, which has been sent. */
+  /** Ends the stream. `digest` and size are those of the content, which has been sent. */
   async end(digest: Uint8Array, sizeBytes: number): Promise<void> {
     if (this.waiting.length > 0) await this.sendChunk();
     await this.stream.end(digest, sizeBytes, this.rawBytes);
   }
 
-  /** Gives it up: the file has changed, or could not be read. */
+  /** Discards the signature, because the file changed or could not be read. */
   abort(): void {
     this.stream.abort();
   }

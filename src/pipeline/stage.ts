@@ -1,7 +1,7 @@
 /**
- * A stage of the pipeline: work on items with a bounded concurrency, counting what passes and where
- * the time goes. RxJS does not push back by itself: `mergeMap` would queue without end, so the source
- * takes from the budget before it emits, and that bounds every queue between stages.
+ * A stage of the pipeline: work on items with limited concurrency, with counters of items, bytes and time. RxJS has no
+ * backpressure: `mergeMap` would queue without limit. So the source takes from the budget before it emits, which limits
+ * every queue between stages.
  */
 import { mergeMap, type Observable, type OperatorFunction } from 'rxjs';
 
@@ -10,9 +10,9 @@ export interface StageFigures {
   readonly concurrency: number;
   readonly items: number;
   readonly bytes: number;
-  /** Time spent working, summed over all that ran at once. */
+  /** Time spent working, summed over all concurrent work. */
   readonly busyMs: number;
-  /** Time items waited for a free place or thread. */
+  /** Time that items waited for a free slot or thread. */
   readonly waitingMs: number;
 }
 
@@ -22,7 +22,7 @@ export class StageCounters {
   busyMs = 0;
   waitingMs = 0;
   readonly name: string;
-  /** How many work at once, at most; a stage may let more items wait in it. */
+  /** Largest number of items worked on at once. A stage may admit more, which wait in it. */
   concurrency: number;
 
   constructor(name: string, concurrency: number) {
@@ -30,7 +30,7 @@ export class StageCounters {
     this.concurrency = concurrency;
   }
 
-  /** Counts work done; `elapsedMs` from handing it over to having it back. */
+  /** Counts completed work. `elapsedMs` is the time from the start of a job to its result. */
   count(items: number, bytes: number, busyMs: number, elapsedMs: number): void {
     this.items += items;
     this.bytes += bytes;
@@ -44,7 +44,10 @@ export class StageCounters {
   }
 }
 
-/** Runs `work` on up to `most` items at once, the stage's concurrency; results come as they are ready. */
+/**
+ * Runs `work` on up to `most` items at once; the default is the stage's concurrency. Results are emitted as they
+ * finish.
+ */
 export function stage<In, Out>(
   counters: StageCounters,
   work: (item: In) => Promise<Out>,

@@ -1,28 +1,36 @@
 /**
- * The walk stage: the source of the pipeline. It takes the entries it found from the budget before it
- * hands them on, so it stops walking when too much is in flight.
+ * The walk stage, which is the source of the pipeline. It takes the entries it found from the budget before it emits
+ * them, so it stops walking while too much is in flight.
  */
 import type { ExcludeOptions } from '../excludes/index.js';
 import { type JobRunner, splitBlock, type WalkInput, type WalkOutput } from '../workers/index.js';
 import type { Budget } from './budget.js';
+import type { LostPlaces, Presence } from './presence.js';
 import type { BackupProgress } from './progress.js';
 import type { StageCounters } from './stage.js';
 
-/** Entries after which a walk job ends and hands on what it has. */
+/** Number of entries after which a walk job ends and returns its results. */
 const WALK_JOB_ENTRIES = 2048;
 
 export interface WalkOptions {
   readonly start: WalkInput['tasks'];
   readonly firstFreeSlot: number;
+  /** See WalkInput. */
+  readonly files?: WalkInput['files'];
   readonly excludes: ExcludeOptions;
   /** See WalkInput. */
   readonly crossDevices?: boolean;
   readonly maxDepth?: number;
+  /** Detects roots that disappear; absent if none can. */
+  readonly presence?: Presence;
 }
 
-/** Directories a walk job gets at once. Those it does not reach come back: too many cost more than a further job. */
+/**
+ * Largest number of directories given to a walk job. It returns those it does not reach; too many of them cost more
+ * than another job.
+ */
 const MOST_TASKS = 256;
-/** The same if there are several: the others shall find some too. */
+/** Limit for several concurrent jobs, so that each finds some directories. */
 const SHARED_TASKS = 64;
 
 interface Lane {
@@ -35,8 +43,8 @@ interface Walked {
 }
 
 /**
- * Yields batches of listed directories as the budget allows. With one walk job at a time they come
- * in walk order; with several, each walks a part of what is known.
+ * Yields batches of listed directories as the budget allows. With one walk job at a time they are in walk order; with
+ * several, each job walks a part of the known directories.
  */
 export async function* walkBatches(
   jobs: JobRunner,
@@ -45,13 +53,14 @@ export async function* walkBatches(
   counters: StageCounters,
   progress: BackupProgress,
   onStarving: () => void,
+  places?: LostPlaces,
 ): AsyncGenerator<WalkOutput> {
   const slotStride = counters.concurrency;
   const pending = new PendingDirectories(
     options.start,
     slotStride === 1 ? MOST_TASKS : SHARED_TASKS,
   );
-  // Each lane gives out every n-th slot, so that none is given out twice.
+  // Each lane uses every n-th slot, so that no slot is used twice.
   const idle: Lane[] = Array.from({ length: slotStride }, (_, index) => ({
     nextFreeSlot: options.firstFreeSlot + index,
   }));
@@ -61,14 +70,16 @@ export async function* walkBatches(
       const lane = idle.pop()!;
       const tasks = pending.take();
       const job = walk(lane, tasks);
-      job.catch(() => undefined); // the race below tells the first failure; others may follow
+      job.catch(() => undefined); // the race below throws the first error; others may follow
       running.set(lane, job);
     }
     if (running.size === 0) break;
-    const { lane, output } = await Promise.race(running.values());
+    const { lane, output: walked } = await Promise.race(running.values());
     running.delete(lane);
     idle.push(lane);
-    lane.nextFreeSlot = output.nextFreeSlot;
+    lane.nextFreeSlot = walked.nextFreeSlot;
+    const output =
+      (await places?.walked(walked, (held) => jobs.run('dropNames', { held }))) ?? walked;
     pending.add(output.pending);
     progress.directories += output.walked.slots.length;
     progress.entries += output.entries;
@@ -86,21 +97,21 @@ export async function* walkBatches(
   async function walk(lane: Lane, tasks: WalkInput['tasks']): Promise<Walked> {
     const startMs = performance.now();
     const firstFreeSlot = lane.nextFreeSlot;
-    const { excludes, crossDevices = false, maxDepth = 0 } = options;
+    const { excludes, files = {}, crossDevices = false, maxDepth = 0 } = options;
     const limits = { maxEntries: WALK_JOB_ENTRIES, crossDevices, maxDepth };
-    const input = { tasks, firstFreeSlot, slotStride, ...limits, excludes };
+    const input = { tasks, firstFreeSlot, slotStride, ...limits, excludes, files };
     const { output, busyMs } = await jobs.run('walk', input);
     counters.count(output.entries, output.listings.length, busyMs, performance.now() - startMs);
     return { lane, output };
   }
 }
 
-/** Blocks of directories still to be walked, used like a stack. */
+/** A stack of blocks of directories still to be walked. */
 class PendingDirectories {
   private readonly blocks: WalkInput['tasks'][] = [];
   private readonly mostTasks: number;
 
-  /** No job gets more than `mostTasks` directories: what it does not reach is packed again. */
+  /** No job gets more than `mostTasks` directories, since those it does not reach must be packed again. */
   constructor(start: WalkInput['tasks'], mostTasks: number) {
     this.mostTasks = mostTasks;
     this.add(start);
@@ -117,13 +128,13 @@ class PendingDirectories {
     } else if (length > 0) this.blocks.push(block);
   }
 
-  /** The directories on top. */
+  /** Returns the directories on top. */
   take(): WalkInput['tasks'] {
     return this.blocks.pop()!;
   }
 }
 
-/** What a batch takes from the budget: its entries and its directories. */
+/** Returns the number of items that a batch takes from the budget: its entries and its directories. */
 export function itemsOf(batch: WalkOutput): number {
   return batch.entries + batch.walked.slots.length;
 }

@@ -1,17 +1,17 @@
-/** Where a stream of bytes goes: collected into large writes, each of which is waited for. */
+/** Collects a stream of bytes into large writes and waits for each of them. */
 export class ByteSink {
   private readonly buffer = Buffer.allocUnsafe(SINK_BYTES);
   private used = 0;
   private readonly out: (bytes: Buffer) => Promise<void>;
-  /** Bytes taken so far. */
+  /** Number of bytes written so far. */
   bytes = 0;
 
-  /** `out` may use what it is given until its promise resolves. */
+  /** `out` may use the buffer that it receives until its promise resolves. */
   constructor(out: (bytes: Buffer) => Promise<void>) {
     this.out = out;
   }
 
-  /** Returns when `bytes` may be used for something else. */
+  /** Writes bytes. Once the promise resolves, the caller may reuse `bytes`. */
   async write(bytes: Uint8Array): Promise<void> {
     this.bytes += bytes.length;
     for (let at = 0; at < bytes.length; ) {

@@ -1,11 +1,11 @@
-/** Contents as streams of bytes that are known to be right before they are handed out. */
-import type { Archive, ContentPiece, ObjectReader } from '../archive/index.js';
+/** Reads contents as streams of bytes, which are checked before they are returned. */
+import type { History, ContentPiece, ObjectReader } from '../history/index.js';
 import { MAX_PIECE_BYTES, ReaderMemory, RecordReader } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import type { ContentKeys } from '../model/index.js';
 import type { NativeCalls, System } from '../system/index.js';
 
-/** Each holds a decoded record of 1 MiB mostly. */
+/** Maximum number of readers; each holds a decoded record, mostly of 1 MiB. */
 const MAX_READERS = 16;
 
 export class ContentReader {
@@ -13,31 +13,31 @@ export class ContentReader {
   private readonly native: NativeCalls;
   private readonly keys: ContentKeys | undefined;
   /**
-   * Readers by the record each has decoded last, least recently used first: the files of a directory
-   * lie in several frames, and those of the next one in the same.
+   * Readers by the record that each has decoded last, least recently used first. The files of a directory lie in
+   * several frames, and those of the next directory in the same frames.
    */
   private readonly readers = new Map<string, RecordReader>();
-  /** For pieces that do not fit into a frame. */
+  /** Buffer for pieces that do not fit into a frame. */
   private piece: Buffer = Buffer.alloc(0);
 
-  constructor(system: System, archive: Archive) {
-    this.backend = archive.objects();
+  constructor(system: System, history: History) {
+    this.backend = history.objects();
     this.native = system.native;
-    this.keys = archive.contentKeys;
+    this.keys = history.contentKeys;
   }
 
   /**
-   * The bytes of a content, good until the next ones are asked for. Each piece (64 MiB at most) is
-   * checked before any of it is handed out. Throws CONTENT_DAMAGED, RECORD_DAMAGED.
+   * Yields the bytes of a content; each chunk is valid until the next one is requested. Each piece (at most 64
+   * MiB) is checked before any of it is returned. Throws CONTENT_DAMAGED, RECORD_DAMAGED.
    */
   async *bytes(pieces: readonly ContentPiece[]): AsyncGenerator<Buffer> {
     for (const piece of pieces) yield* this.pieceBytes(piece);
   }
 
-  /** Reads a content for nothing but to know that it is right. */
+  /** Reads a content only to check it. Throws CONTENT_DAMAGED, RECORD_DAMAGED. */
   async check(pieces: readonly ContentPiece[]): Promise<void> {
     for (const piece of pieces) {
-      // All of it has been read when the loop ends; what is wrong is told then.
+      // The loop reads all of the piece; damage is thrown at its end.
       for await (const _ of this.reader(piece).pieceBytes(piece, piece));
     }
   }

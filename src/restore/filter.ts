@@ -1,21 +1,20 @@
 /**
- * Which paths a restore takes: patterns to include and to exclude, as a backup reads those of its
- * `--exclude`. What is excluded is left out with all that is below it; what is included is taken with all
- * that is below it.
+ * Selects the paths to restore by patterns to include and to exclude, in the syntax of a backup's `--exclude`. An
+ * excluded path is omitted with everything below it. An included path is restored with everything below it.
  */
 import { parseRule, RuleList } from '../excludes/index.js';
 
 export interface PathFilter {
   /**
-   * What to do about a name in a directory (its path as it was backed up): `in`, it is taken; `out`, left
-   * out; `through`, it is only on the way to what may be taken. `isInside`: something above is included.
+   * Returns the decision on a name in a directory (its path in the backup): `in` to restore it, `out` to omit it,
+   * `through` to only descend into it. `isInside` is true if a directory above is included.
    */
   verdict(directory: Buffer, name: Buffer, isDirectory: boolean, isInside: boolean): FilterVerdict;
 }
 
 export type FilterVerdict = 'in' | 'out' | 'through';
 
-/** Undefined without any pattern. */
+/** Returns a filter; undefined if there are no patterns. */
 export function pathFilter(
   includes: readonly Buffer[],
   excludes: readonly Buffer[],
@@ -24,7 +23,7 @@ export function pathFilter(
   const [including, excluding] = [listOf('--include', includes), listOf('--exclude', excludes)];
   return {
     verdict(directory, name, isDirectory, isInside) {
-      // Rules want bytes as latin1, and paths from the root of the file system.
+      // Rules take bytes as latin1, and paths relative to the root of the file system.
       const above = directory.toString('latin1').replace(/^\//, '');
       const beneath = above === '' ? '' : `${above}/`;
       const nameText = name.toString('latin1');

@@ -1,10 +1,12 @@
 export { ByteSink } from './byte-sink.js';
 export { ContentReader } from './content-reader.js';
+export { FoldedNames } from './folded-names.js';
 export { type PathFilter, pathFilter } from './filter.js';
 export { type PolicyOptions, RestorePolicy } from './policy.js';
 export { ListingsAhead, PAGE_ENTRIES } from './listings-ahead.js';
 export { newRestoreProgress, type RestoreFailure, type RestoreProgress } from './progress.js';
-export { type RestoreRequest, type RestoreResult, runRestore } from './restore.js';
+export type { RestoreRequest, RestoreResult } from './request.js';
+export { runRestore } from './restore.js';
 export {
   TAR_BLOCK_BYTES,
   tarEnd,
@@ -14,3 +16,7 @@ export {
   TarType,
 } from './tar-format.js';
 export { type TarRequest, writeTar } from './tar.js';
+export { deviceIn, Devices } from './devices.js';
+export { FailedBefore } from './journal-text.js';
+export { keyOf } from './links.js';
+export { isOfOneListing, requireDistinctNames } from './walk.js';

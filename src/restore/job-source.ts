@@ -1,6 +1,6 @@
-/** Runs a restore job where its records can be read: here, or through a port when they are elsewhere. */
+/** Runs a restore job. If the store is remote, the job reads its records through a message port. */
 import { MessageChannel } from 'node:worker_threads';
-import type { Archive } from '../archive/index.js';
+import type { History } from '../history/index.js';
 import { type DeltaSource, LEAST_DELTA_BYTES } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import { forEachRow, RowReader } from '../model/index.js';
@@ -14,7 +14,7 @@ import {
 } from '../workers/index.js';
 import { ReadAhead } from './read-ahead.js';
 
-/** Records of files that replace others: a delta may do. */
+/** Returns the records of files that replace others, since a delta may be enough for these. */
 function updatedRecords({ inParts, places, rows }: Omit<RestoreInput, 'source'>): Set<number> {
   const records = new Set<number>();
   const parts = new Map(inParts.map(({ file, pieces }) => [file, pieces]));
@@ -32,27 +32,27 @@ function updatedRecords({ inParts, places, rows }: Omit<RestoreInput, 'source'>)
 }
 
 const refuse = (): Promise<never> =>
-  Promise.reject(new TardisError('INTERNAL', 'this archive makes no deltas'));
+  Promise.reject(new TardisError('INTERNAL', 'this history makes no deltas'));
 const NO_DELTAS: DeltaSource = { sign: refuse, next: refuse, drop: refuse };
 
 export async function runJobOf(
-  archive: Archive,
+  history: History,
   jobs: JobRunner,
   job: Omit<RestoreInput, 'source'>,
 ): Promise<RestoreOutput> {
-  const { clientPath } = archive;
+  const { clientPath } = history;
   if (clientPath !== undefined) {
     const local = { ...job, source: { path: clientPath } };
     return (await jobs.run('restore', local)).output;
   }
   const { port1, port2 } = new MessageChannel();
-  const mayUpdate = archive.deltas() === undefined ? new Set<number>() : updatedRecords(job);
+  const mayUpdate = history.deltas() === undefined ? new Set<number>() : updatedRecords(job);
   const reader = new ReadAhead(
-    archive.objects(),
+    history.objects(),
     job.records.filter((_record, index) => !mayUpdate.has(index)),
     job.records.filter((_record, index) => mayUpdate.has(index)),
   );
-  serveFarStore(port1, reader, archive.deltas() ?? NO_DELTAS);
+  serveFarStore(port1, reader, history.deltas() ?? NO_DELTAS);
   try {
     const far = { ...job, source: { port: port2 } };
     return (await jobs.run('restore', far, [port2])).output;

@@ -1,21 +1,38 @@
 /**
- * The mark of a restore that is under way, in its output directory: after a kill, the same command finds
- * it and can tell what the earlier run left unfinished from what is somebody's own. A lock on it keeps
- * the same restore from running twice at once.
+ * The journal of a restore in progress, in its output directory. After a kill, the same command finds it and can
+ * distinguish the unfinished entries of the earlier run from the user's own files. A run that ends with failures
+ * keeps the journal, with the names that failed. The same command then retries those and sets the metadata of
+ * directories that the run created. A lock on the journal prevents the same restore from running twice at once.
  */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { systemCode, TardisError } from '../errors/index.js';
 import { RowReader } from '../model/index.js';
 import { lockPatiently, OpenKind, type System } from '../system/index.js';
+import { moveOver, temporaryName } from '../workers/index.js';
+import { foldsCase } from './folded-names.js';
+import {
+  FailedBefore,
+  formatJournal,
+  type JournalText,
+  MAX_JOURNAL_BYTES,
+  parseJournal,
+} from './journal-text.js';
+import type { RestoreFailure } from './progress.js';
 
-/** What is known of the earlier run. */
+/** The state of an earlier run. */
 export interface Resume {
-  /** It began then, by the clock of the target's file system. */
+  /** Time at which the run began, by the clock of the target's file system. */
   readonly sinceNs: bigint;
+  /** True if the run was interrupted; false if it ended with failures, so that no entry is partly restored. */
+  readonly isBrokenOff: boolean;
+  /** Time at which the first run that did not succeed began; directories created since then belong to the restore. */
+  readonly firstSinceNs: bigint;
+  /** Entries that failed in runs that ended. */
+  readonly failed: FailedBefore;
   readonly set: number | undefined;
   readonly isSameSet: boolean;
-  /** False: the machine has been started since, so that files may lack bytes that were not synced. */
+  /** True if the machine has not been rebooted since. After a reboot, files may lack bytes that were not synced. */
   readonly isSameBoot: boolean;
 }
 
@@ -27,18 +44,17 @@ export interface RestoreIdentity {
 }
 
 const ID_DIGITS = 16;
-const MAX_JOURNAL_BYTES = 4096;
 const MAX_TRIES = 100;
 const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id';
 
-/** The same for every run of the same command, whichever set is the newest. */
+/** Returns an id that is the same for every run of the same command, whichever set is the newest. */
 export function restoreId({ client, paths, hierarchy }: RestoreIdentity): string {
   const hash = createHash('sha256').update(`${client}\0${hierarchy}\0`);
   for (const path of paths) hash.update(path).update('\0');
   return hash.digest('hex').slice(0, ID_DIGITS);
 }
 
-/** How names begin that a run gives to what it will rename. */
+/** Returns the prefix of the temporary names that a run will rename. */
 export function temporaryPrefix(id: string): string {
   return `.tardis-${id}-`;
 }
@@ -48,23 +64,28 @@ export class RestoreJournal {
   private readonly system: System;
   private readonly rootFd: number;
   private readonly name: Buffer;
-  private readonly fd: number;
+  private readonly identity: RestoreIdentity;
+  private fd: number;
 
   private constructor(
     system: System,
     rootFd: number,
-    name: Buffer,
+    identity: RestoreIdentity,
     fd: number,
     resume: Resume | undefined,
   ) {
     this.system = system;
     this.rootFd = rootFd;
-    this.name = name;
+    this.identity = identity;
+    this.name = journalName(identity);
     this.fd = fd;
     this.resume = resume;
   }
 
-  /** Undefined where it cannot be written; durable when it returns. Throws CLIENT_BUSY. */
+  /**
+   * Creates the journal, or continues that of an earlier run; it is durable on return. Returns undefined if it
+   * cannot be written. Throws CLIENT_BUSY.
+   */
   static async begin(
     system: System,
     rootFd: number,
@@ -89,18 +110,17 @@ export class RestoreJournal {
     try {
       await lock(system, fd);
       isLocked = true;
-      const text = JSON.stringify({ version: 1, set: identity.set, boot: bootId(system) });
-      system.files.write(fd, Buffer.from(text), 0);
+      system.files.write(fd, formatJournal(textOf(system, identity, undefined)), 0);
       await makeDurable(system, rootFd, fd);
     } catch (error) {
-      if (isLocked) system.native.unlinkAt(rootFd, name); // half a mark could not be read
+      if (isLocked) system.native.unlinkAt(rootFd, name); // a partial journal could not be parsed
       system.native.close(fd);
       throw error;
     }
-    return new RestoreJournal(system, rootFd, name, fd, undefined);
+    return new RestoreJournal(system, rootFd, identity, fd, undefined);
   }
 
-  /** What an earlier run left, for who only looks. */
+  /** Returns the state of an earlier run for a dry run, and changes nothing. */
   static peek(system: System, rootFd: number, identity: RestoreIdentity): Resume | undefined {
     const name = journalName(identity);
     const fd = openExisting(system, rootFd, name);
@@ -123,22 +143,75 @@ export class RestoreJournal {
     let resume: Resume | undefined;
     try {
       await lock(system, fd);
-      // The run that held the lock may have come to its end, and taken the name away.
+      // The run that held the lock may have ended and removed the name.
       const row = statExisting(system, rootFd, name);
-      const isStill = row?.inode(0) === fs.fstatSync(fd, { bigint: true }).ino;
+      const isStill = row?.inode(0) === BigInt.asUintN(64, fs.fstatSync(fd, { bigint: true }).ino);
       if (isStill) resume = readResume(system, rootFd, name, fd, identity);
     } catch (error) {
       system.native.close(fd);
       throw error;
     }
-    if (resume !== undefined) return new RestoreJournal(system, rootFd, name, fd, resume);
-    system.native.close(fd);
-    return undefined;
+    if (resume === undefined) {
+      system.native.close(fd);
+      return undefined;
+    }
+    const journal = new RestoreJournal(system, rootFd, identity, fd, resume);
+    try {
+      // The journal of an interrupted run must stay: its creation time is the time at which that run began.
+      if (!resume.isBrokenOff) await journal.replace(textOf(system, identity, resume));
+    } catch (error) {
+      journal.close();
+      throw error;
+    }
+    return journal;
   }
 
-  /** The restore has come to its end. */
-  finish(): void {
-    this.system.native.unlinkAt(this.rootFd, this.name);
+  /** True if the file system ignores case in names. */
+  isFolded(rootFd: number): boolean {
+    return foldsCase(this.system, rootFd, this.name);
+  }
+
+  /**
+   * Ends the restore and removes the journal, unless the next run of the same command needs it to repair failures.
+   * It is needed for the times of created directories (`hasDirectories`), or if an entry lacks attributes. It is
+   * then durable.
+   */
+  async end(failures: readonly RestoreFailure[], hasDirectories: boolean): Promise<void> {
+    const lacksPart = failures.some(({ error }) => error.code === 'ATTRIBUTE_NOT_SET');
+    if (!lacksPart && (failures.length === 0 || !hasDirectories)) {
+      this.system.native.unlinkAt(this.rootFd, this.name);
+      return;
+    }
+    const { system, identity, resume } = this;
+    const firstSinceNs = resume?.firstSinceNs ?? sinceOf(system, this.rootFd, this.name);
+    const failed = FailedBefore.of(failures.map(({ path }) => path));
+    const text = textOf(system, identity, undefined);
+    await this.replace({ ...text, isEnded: true, firstSinceNs, failed });
+  }
+
+  /** Replaces the journal by a new file with another text and the lock. */
+  private async replace(text: JournalText): Promise<void> {
+    const { system, rootFd } = this;
+    const { native, files } = system;
+    const temporary = Buffer.from(temporaryName(system, temporaryPrefix(restoreId(this.identity))));
+    const fd = native.createFileAt(rootFd, temporary);
+    try {
+      try {
+        await lock(system, fd);
+        files.write(fd, formatJournal(text), 0);
+        await files.sync(fd);
+      } catch (error) {
+        native.unlinkAt(rootFd, temporary);
+        throw error;
+      }
+      moveOver(system, rootFd, temporary, this.name);
+      await makeDurable(system, rootFd, fd);
+    } catch (error) {
+      native.close(fd);
+      throw error;
+    }
+    native.close(this.fd);
+    this.fd = fd;
   }
 
   close(): void {
@@ -146,13 +219,16 @@ export class RestoreJournal {
   }
 }
 
-/** Without its name nobody would know, after a power cut, that what is half there was ours. */
+/**
+ * Syncs the journal and its name. Without the name, the next run after a power cut could not recognize unfinished
+ * files.
+ */
 async function makeDurable({ files }: System, rootFd: number, fd: number): Promise<void> {
   await files.sync(fd);
   try {
     await files.syncDirectory(`/proc/self/fd/${rootFd}`);
   } catch (error) {
-    // Some file systems over a network know no sync of a directory.
+    // Some network file systems do not support fsync of a directory.
     if (!['EINVAL', 'ENOTSUP', 'ENOSYS'].includes(systemCode(error) ?? '')) throw error;
   }
 }
@@ -191,31 +267,38 @@ function readResume(
   fd: number,
   identity: RestoreIdentity,
 ): Resume {
-  const row = new RowReader(native.statAt(rootFd, name));
-  const bornNs = row.birthTimeNs(0);
-  const buffer = Buffer.alloc(MAX_JOURNAL_BYTES);
+  const sizeBytes = files.statusOf(fd).sizeBytes;
+  const buffer = Buffer.alloc(Math.min(sizeBytes, MAX_JOURNAL_BYTES));
   const text = buffer.toString('utf8', 0, files.read(fd, buffer, 0, buffer.length, 0));
-  const { set, boot } = parse(text);
+  const { set, boot, isEnded, firstSinceNs, failed } = parseJournal(text);
+  const sinceNs = sinceOf({ native }, rootFd, name);
   return {
-    sinceNs: bornNs === 0n ? row.mtimeNs(0) : bornNs,
+    sinceNs,
+    isBrokenOff: !isEnded,
+    firstSinceNs: firstSinceNs ?? sinceNs,
+    failed,
     set,
     isSameSet: set === identity.set,
     isSameBoot: boot !== '' && boot === bootIdOf(files),
   };
 }
 
-/** A run may have been killed before it had written anything. */
-function parse(text: string): { set: number | undefined; boot: string } {
-  if (!text.startsWith('{') || !text.endsWith('}')) return { set: undefined, boot: '' };
-  try {
-    const { set, boot } = JSON.parse(text) as { set?: unknown; boot?: unknown };
-    return {
-      set: typeof set === 'number' ? set : undefined,
-      boot: typeof boot === 'string' ? boot : '',
-    };
-  } catch {
-    return { set: undefined, boot: '' }; // somebody's own file: nothing is known then
-  }
+/** Returns the creation time of the journal, or its modification time if that is unknown. */
+function sinceOf({ native }: Pick<System, 'native'>, rootFd: number, name: Buffer): bigint {
+  const row = new RowReader(native.statAt(rootFd, name));
+  const bornNs = row.birthTimeNs(0);
+  return bornNs === 0n ? row.mtimeNs(0) : bornNs;
+}
+
+/** Returns the text for a run that begins now; `before` is the run that it continues. */
+function textOf(system: System, { set }: RestoreIdentity, before: Resume | undefined): JournalText {
+  return {
+    set,
+    boot: bootId(system),
+    isEnded: false,
+    firstSinceNs: before?.firstSinceNs,
+    failed: before?.failed ?? FailedBefore.none,
+  };
 }
 
 function bootId(system: System): string {

@@ -1,21 +1,28 @@
-/** Files that are one under several names: the first is restored, the others are linked to it. */
-import type { ArchiveEntry } from '../archive/index.js';
+/** Restores hard links: the first name of a file is restored, and its other names are linked to that one. */
+import type { HistoryEntry } from '../history/index.js';
 import { TardisError } from '../errors/index.js';
-import { joinPath, RowReader } from '../model/index.js';
+import {
+  joinPath,
+  METADATA_FLAGS_AT,
+  METADATA_FROM,
+  RowOffset,
+  RowReader,
+} from '../model/index.js';
 import { RestoreHow } from '../workers/index.js';
 import type { Place, RestorePlaces } from './places.js';
 import type { RestorePolicy, Verdict } from './policy.js';
 import type { TargetName } from './target.js';
+import type { Visited } from './walk.js';
 
 export interface HardLink {
   readonly at: TargetName;
   readonly existing: TargetName;
-  readonly entry: ArchiveEntry;
+  readonly entry: HistoryEntry;
   readonly directory: Place;
 }
 
 export class LinkGroups {
-  /** The first name of each group. */
+  /** The first name of each file. */
   private readonly first = new Map<string, TargetName>();
   private readonly links: HardLink[] = [];
   private readonly isWanted: boolean;
@@ -24,10 +31,13 @@ export class LinkGroups {
     this.isWanted = isWanted;
   }
 
-  /** Whether it is a further name of a file met before; then it is linked when that one is there. */
-  isFurther(entry: ArchiveEntry, directory: Place, at: TargetName): boolean {
+  /**
+   * True if the entry is a further name of a file that was met before. It is then linked once that file is
+   * restored.
+   */
+  isFurther({ entry, directory, device }: Visited<Place>, at: TargetName): boolean {
     if (!this.isWanted || entry.linkCount <= 1) return false;
-    const key = keyOf(entry, directory);
+    const key = keyOf(entry, device);
     const existing = this.first.get(key);
     if (existing === undefined) {
       this.first.set(key, at);
@@ -41,9 +51,9 @@ export class LinkGroups {
     return this.links;
   }
 
-  /** The first name stays what somebody else made of it: the next one is to be the first. */
-  forget(entry: ArchiveEntry, directory: Place): void {
-    this.first.delete(keyOf(entry, directory));
+  /** Forgets the first name of a file, since an existing file stays there. The next name becomes the first. */
+  forget({ entry, device }: Visited<Place>): void {
+    this.first.delete(keyOf(entry, device));
   }
 
   make(
@@ -53,7 +63,7 @@ export class LinkGroups {
     failedNames: ReadonlySet<string>,
   ): LinkOutcome {
     const { at, existing, entry, directory } = link;
-    // What has that name may be somebody else's.
+    // The file with that name may be the user's.
     if (failedNames.has(joinPath(existing.directory, existing.name).toString('latin1'))) {
       throw new TardisError('TARGET_EXISTS', 'the file it is linked to was not restored');
     }
@@ -64,10 +74,11 @@ export class LinkGroups {
       const first = there === undefined ? undefined : target.look(existing);
       if (there !== undefined && first !== undefined) {
         if (isSameFile(there, first)) return 'unchanged';
-        const verdict = policy.decide(entry, there);
+        const verdict = policy.decide(entry, there, joinPath(at.directory, at.name));
         if (verdict.do === 'keep') return 'kept';
-        // The same content in a file of its own is good enough, unless all is to be as in the set.
-        if (verdict.do === 'nothing' && !isReplacing(policy.unseen)) return 'unchanged';
+        // A separate file with the same content is enough, unless everything must be as in the set.
+        const isAgain = policy.hasFailed(joinPath(existing.directory, existing.name));
+        if (verdict.do === 'nothing' && !isReplacing(policy.unseen) && !isAgain) return 'unchanged';
         mayReplace = isReplacing(policy.unseen) || isReplacing(verdict);
         if (!mayReplace) throw new TardisError('TARGET_EXISTS', 'something else is there');
       }
@@ -79,11 +90,16 @@ export class LinkGroups {
 
 export type LinkOutcome = 'made' | 'unchanged' | 'kept';
 
-/** The same for the names of one file. */
-export function keyOf(entry: ArchiveEntry, directory: { readonly root: number }): string {
-  // The inode alone does not tell: several file systems may lie below one root.
-  const { inode, ctimeNs, birthTimeNs, contentId, sizeBytes, type } = entry;
-  return [directory.root, inode, ctimeNs, birthTimeNs, type, contentId ?? 0, sizeBytes].join('/');
+/**
+ * Returns a key that only the names of one file share. The inode is not enough: a file system may give it to
+ * several files, or report it wrongly. A snapshot has the inodes and times of its original on another device. So
+ * the key contains all metadata and the content. Entries that differ in anything are never linked.
+ */
+export function keyOf({ metadata, contentId }: HistoryEntry, device: string): string {
+  const same = Buffer.from(metadata);
+  same[METADATA_FLAGS_AT] = 0; // these flags describe how the entry was read
+  same.writeUInt32LE(0, RowOffset.linkCount - METADATA_FROM); // may change while the names are read
+  return `${device}/${contentId ?? 0}/${same.toString('latin1')}`;
 }
 
 function isReplacing(verdict: Verdict): boolean {

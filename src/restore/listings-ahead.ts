@@ -1,44 +1,44 @@
-/** Listings of the directories that a walk comes to next, asked for in time where the archive is far away. */
-import type { Archive, ArchiveEntry } from '../archive/index.js';
+/** Requests the listings of the next directories of a walk ahead of time, if the history is remote. */
+import type { History, HistoryEntry } from '../history/index.js';
 
-/** Entries of a directory read at once. */
+/** Number of entries of a directory that are read at once. */
 export const PAGE_ENTRIES = 2048;
-/** Directories at the top of the walk's stack that are asked about ahead. */
+/** Number of directories at the top of the walk's stack that are requested ahead. */
 const TOP_AHEAD = 256;
-/** Questions that are open at once. */
+/** Maximum number of requests in flight. */
 const MOST_OPEN = 512;
-/** Nothing more is asked ahead while so many entries, or answers still to come, wait for the walk. */
+/** Number of entries and pending answers, held for the walk, from which on nothing more is requested ahead. */
 const MOST_WAITING = 1 << 16;
 const NO_NAME = Buffer.alloc(0);
 
-/** What of the entries is wanted. */
+/** Options of the listings. */
 export interface ListingHow {
   readonly withDigests?: boolean;
-  /** Only what is not the same as of this set, and directories. */
+  /** List only directories, and entries that differ from this set. */
   readonly unlike?: number;
 }
 
 export class ListingsAhead {
-  /** First pages, by directory. */
-  private readonly asked = new Map<number, Promise<ArchiveEntry[]>>();
+  /** First pages that were requested ahead, by directory. */
+  private readonly asked = new Map<number, Promise<HistoryEntry[]>>();
   private waiting = 0;
   private open = 0;
-  private readonly archive: Archive;
+  private readonly history: History;
   private readonly set: number;
   private readonly isWholeTree: boolean;
 
   private readonly how: ListingHow;
 
-  /** `isWholeTree`: what is in a directory will be asked for too. */
-  constructor(archive: Archive, set: number, isWholeTree: boolean, how: ListingHow = {}) {
+  /** `isWholeTree` means that the directories within a directory will be listed as well. */
+  constructor(history: History, set: number, isWholeTree: boolean, how: ListingHow = {}) {
     this.how = how;
-    this.archive = archive;
+    this.history = history;
     this.set = set;
     this.isWholeTree = isWholeTree;
   }
 
-  /** The page behind a name; shorter than PAGE_ENTRIES at the end. */
-  async page(directory: number, after: Buffer): Promise<ArchiveEntry[]> {
+  /** Returns the page after a name; it is shorter than PAGE_ENTRIES at the end. */
+  async page(directory: number, after: Buffer): Promise<HistoryEntry[]> {
     const ahead = after.length === 0 ? this.asked.get(directory) : undefined;
     if (ahead === undefined) return this.ask(directory, after);
     this.asked.delete(directory);
@@ -47,9 +47,9 @@ export class ListingsAhead {
     return page;
   }
 
-  /** Tells which directories come next, the first one last. */
-  comeNext(stack: readonly { readonly entry: Pick<ArchiveEntry, 'childId'> | undefined }[]): void {
-    if (!this.archive.isFar) return;
+  /** Announces the directories that are visited next, the first one last. */
+  comeNext(stack: readonly { readonly entry: Pick<HistoryEntry, 'childId'> | undefined }[]): void {
+    if (!this.history.isFar) return;
     const from = Math.max(0, stack.length - TOP_AHEAD);
     for (let index = stack.length - 1; index >= from; index -= 1) {
       const directory = stack[index]!.entry?.childId;
@@ -69,17 +69,19 @@ export class ListingsAhead {
         this.open -= 1;
         this.waiting += entries.length;
         if (!this.isWholeTree) return;
-        // Else each level of the tree would be a way there and back.
+        // Otherwise each level of the tree would take a round trip.
         for (const { childId } of entries) if (childId !== undefined) this.askAhead(childId);
       },
-      () => undefined, // told when its turn comes
+      () => {
+        this.open -= 1; // the error is thrown when the walk requests this page
+      },
     );
   }
 
-  private ask(directory: number, after: Buffer): Promise<ArchiveEntry[]> {
+  private ask(directory: number, after: Buffer): Promise<HistoryEntry[]> {
     const { set } = this;
     const { withDigests = false, unlike } = this.how;
     const limit = PAGE_ENTRIES;
-    return this.archive.list({ directory, set, after, limit, withDigests, unlike });
+    return this.history.list({ directory, set, after, limit, withDigests, unlike });
   }
 }

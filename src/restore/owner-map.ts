@@ -1,4 +1,4 @@
-/** Owners of restored entries: by their names where those exist here, else by their numbers. */
+/** Maps the owners of restored entries: by name if the name exists on this machine, otherwise by number. */
 import { joinRow, RowOffset, RowReader, renumberAcls } from '../model/index.js';
 import { isOwner, type OwnerRecord } from '../store/index.js';
 import type { System } from '../system/index.js';
@@ -7,7 +7,7 @@ export class OwnerMap {
   private readonly users = new Map<number, number>();
   private readonly groups = new Map<number, number>();
 
-  /** `owners`: the names as they were backed up; none to keep to numbers. */
+  /** `owners` are the names at the time of the backup; empty to keep the numbers. */
   constructor(system: System, owners: readonly OwnerRecord[]) {
     const { native } = system;
     for (const { isGroup, id, name } of owners.filter(isOwner)) {
@@ -16,7 +16,7 @@ export class OwnerMap {
     }
   }
 
-  /** A row as it is to be restored, from the metadata in the catalog. */
+  /** Returns the row to restore, made from the metadata in the catalog. */
   readonly row = (metadata: Buffer, name: Buffer, digest: Uint8Array | undefined): Buffer => {
     const row = joinRow(metadata, name, digest);
     if (this.users.size + this.groups.size === 0) return row;
@@ -30,7 +30,7 @@ export class OwnerMap {
     return row;
   };
 
-  /** Who has an entry here. */
+  /** Returns the owner of an entry on this machine. */
   of({ uid, gid }: { readonly uid: number; readonly gid: number }): { uid: number; gid: number } {
     return { uid: this.idOf(false, uid), gid: this.idOf(true, gid) };
   }

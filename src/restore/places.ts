@@ -1,18 +1,21 @@
 /**
- * The directories of a restore's output: made when something is put into them, looked into only when
- * they were there before, given their metadata last.
+ * The directories of a restore's output. They are created when something is put into them. Only those that existed
+ * before are inspected. They get their metadata last.
  */
 import { TardisError } from '../errors/index.js';
-import type { ArchiveEntry } from '../archive/index.js';
+import type { HistoryEntry } from '../history/index.js';
 import type { FailedAttribute } from '../system/index.js';
 import {
   newDirectoryRow,
   EntryType,
+  joinPath,
   lastComponent,
   metadataOf,
   RowReader,
 } from '../model/index.js';
-import type { RestoreProgress } from './progress.js';
+import type { FoldedNames } from './folded-names.js';
+import { FlagsToSet } from './inode-flags.js';
+import type { RestoreFailure, RestoreProgress } from './progress.js';
 import { currentUmask, type RestorePolicy, type Verdict } from './policy.js';
 import type { RestoreTarget, TargetName } from './target.js';
 import type { OutputDirectory } from './walk.js';
@@ -20,15 +23,15 @@ import type { OutputDirectory } from './walk.js';
 export interface Place extends OutputDirectory {
   readonly above: Place | undefined;
   /**
-   * `fresh`: made by this run, so nothing of others is in it; `there`: it was there before; `barred`:
-   * something else is there and stays.
+   * `fresh`: created by this run, so all entries are its own. `there`: existed before. `barred`: something else
+   * has the name and stays.
    */
   state: 'unmade' | 'fresh' | 'there' | 'barred';
 }
 
 export type Settled = number | 'unchanged' | 'kept';
 
-/** A directory to be given its metadata. */
+/** A directory that still gets its metadata. */
 interface Unfinished {
   readonly path: Buffer;
   readonly row: Buffer;
@@ -37,45 +40,70 @@ interface Unfinished {
 export class RestorePlaces {
   readonly target: RestoreTarget;
   private readonly unfinished: Unfinished[] = [];
+  private readonly flags: FlagsToSet;
   private readonly policy: RestorePolicy;
   private readonly progress: RestoreProgress;
   private readonly isDry: boolean;
+  private readonly names: FoldedNames | undefined;
 
+  /** `names` detects collisions if the file system of the target takes several names for the same one. */
   constructor(
     target: RestoreTarget,
     policy: RestorePolicy,
     progress: RestoreProgress,
     isDry: boolean,
+    names: FoldedNames | undefined,
   ) {
+    this.names = names;
     this.target = target;
     this.policy = policy;
     this.progress = progress;
     this.isDry = isDry;
+    this.flags = new FlagsToSet(target, policy.setsFlags);
   }
 
   open(plain: OutputDirectory, above: Place | undefined): Place {
     if (plain.path.length > 0) return { ...plain, above, state: 'unmade' };
-    // The output itself.
+    // The output directory itself.
     this.tidy(plain.path);
     return { ...plain, above, state: this.target.isNew ? 'fresh' : 'there' };
   }
 
-  /** Makes a directory, and those above it, if it is not there. False: something else stays there. */
+  /**
+   * Creates a directory, and those above it, if it does not exist. Returns false if something else has its name
+   * and stays.
+   */
   make(place: Place): boolean {
     if (place.state !== 'unmade') return place.state !== 'barred';
     if (place.above !== undefined && !this.make(place.above)) return false;
     const isAboveNew = place.above?.state === 'fresh';
     const name = lastComponent(place.path);
+    if (place.above !== undefined) this.claim(place, place.above, name);
     const at = { directory: place.above?.path ?? Buffer.alloc(0), name };
     const metadata = place.entry?.metadata ?? plainMetadata();
     const row = this.policy.row(metadata, name, undefined);
     if (this.isMadeNew(at, isAboveNew)) {
       place.state = 'fresh';
       this.progress.directories += 1;
-      this.unfinished.push({ path: place.path, row });
+      this.finishLater(place, row);
       return true;
     }
     return this.useExisting(place, at, row);
+  }
+
+  private claim(place: Place, above: Place, name: Buffer): void {
+    try {
+      this.claimName(above, name);
+    } catch (error) {
+      place.state = 'barred';
+      throw error;
+    }
+  }
+
+  /** Throws TARGET_EXISTS for a name that the file system takes for that of another entry of this restore. */
+  claimName(directory: Place, name: Buffer): void {
+    const { path } = directory;
+    this.names?.claim(directory, name, (one, other) => this.target.areOneName(path, one, other));
   }
 
   private isMadeNew(at: TargetName, isAboveNew: boolean): boolean {
@@ -91,9 +119,8 @@ export class RestorePlaces {
       this.tidy(place.path);
       const isOurs = this.policy.isOursBefore(there);
       const isKnown = place.entry !== undefined;
-      if (isOurs || (isKnown && this.policy.changesDirectories)) {
-        this.unfinished.push({ path: place.path, row });
-      }
+      const isWanted = this.policy.changesDirectories || this.policy.hasFailed(place.path);
+      if (isOurs || (isKnown && isWanted)) this.finishLater(place, row);
       return true;
     }
     place.state = 'barred';
@@ -102,15 +129,36 @@ export class RestorePlaces {
     if (!this.isDry) this.target.replaceByDirectory(at);
     place.state = 'fresh';
     this.progress.directories += 1;
-    this.unfinished.push({ path: place.path, row });
+    this.finishLater(place, row);
     return true;
   }
 
-  /** How an entry is to be put there (bits of RestoreHow), or why it is not, which is counted. */
-  settle(entry: ArchiveEntry, directory: Place, name: Buffer): Settled {
-    if (directory.state === 'fresh') return this.count(this.policy.unseen);
-    const there = this.target.look({ directory: directory.path, name });
-    return this.count(there === undefined ? this.policy.unseen : this.policy.decide(entry, there));
+  private finishLater({ path, entry, above }: Place, row: Buffer): void {
+    this.unfinished.push({ path, row });
+    if (entry !== undefined) {
+      this.flags.add(entry, above?.path ?? Buffer.alloc(0), lastComponent(path));
+    }
+  }
+
+  /** Returns how to write an entry (bits of RestoreHow), or why it is not written, and counts it in that case. */
+  settle(entry: HistoryEntry, directory: Place, name: Buffer): Settled {
+    const at = { directory: directory.path, name };
+    const there = directory.state === 'fresh' ? undefined : this.target.look(at);
+    if (there === undefined) {
+      this.flags.add(entry, directory.path, name);
+      return this.count(this.policy.unseen);
+    }
+    const verdict = this.policy.decide(entry, there, joinPath(directory.path, name));
+    const settled = this.count(verdict);
+    // An earlier run may have been interrupted before it set the flags.
+    const isOurs = settled === 'unchanged' && this.policy.isOursBefore(there);
+    if (isOurs || typeof settled === 'number') this.flags.add(entry, directory.path, name);
+    return settled;
+  }
+
+  /** True if some directories get their metadata at the end. */
+  get hasUnfinished(): boolean {
+    return this.unfinished.length > 0;
   }
 
   private count(verdict: Verdict): Settled {
@@ -128,27 +176,34 @@ export class RestorePlaces {
     }
   }
 
-  /** Removes what an earlier run would have renamed. */
+  /** Removes the temporary files of an earlier run from a directory. */
   private tidy(directory: Buffer): void {
     if (this.policy.resume !== undefined && !this.isDry) this.target.removeTemporaries(directory);
   }
 
-  /** What was restored is on the disk when this returns. */
+  /** Syncs the target, so that everything restored is on the disk on return. */
   async sync(): Promise<void> {
     const { files, links, directories } = this.progress;
     if (!this.isDry && files + links + directories > 0) await this.target.sync();
   }
 
-  /** Gives the directories their metadata, deepest first. */
-  finish(attempt: (path: Buffer, work: () => FailedAttribute[]) => void): void {
+  /** Sets the metadata of the directories, deepest first, then all flags. `failures` grows while this runs. */
+  finish(
+    attempt: (path: Buffer, work: () => FailedAttribute[]) => void,
+    failures: readonly RestoreFailure[],
+  ): void {
     if (this.isDry) return;
     for (const { path, row } of this.unfinished.toReversed()) {
-      attempt(path, () => this.target.finishDirectory(path, row));
+      attempt(path, () => (this.flags.isDone(path) ? [] : this.target.finishDirectory(path, row)));
     }
+    this.flags.set(
+      failures.map(({ path }) => path),
+      attempt,
+    );
   }
 }
 
-/** Of a directory that no set knows of: as if somebody had just made it. */
+/** Returns the metadata for a directory that no set contains, as if the user had just created it. */
 function plainMetadata(): Buffer {
   const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
   const permissions = 0o777 & ~currentUmask();

@@ -1,5 +1,5 @@
-/** Puts files in the order of the packs and groups those that share records into jobs. */
-import type { ArchiveEntry, ContentPiece } from '../archive/index.js';
+/** Sorts files in the order of the packs, and groups those that share records into jobs. */
+import type { HistoryEntry, ContentPiece } from '../history/index.js';
 import { BytesBuilder, isSparse } from '../model/index.js';
 import { PACKS_PREFIX } from '../store/index.js';
 import {
@@ -10,10 +10,10 @@ import {
 } from '../workers/index.js';
 
 export interface FileToRestore {
-  readonly entry: ArchiveEntry;
+  readonly entry: HistoryEntry;
   /** Bits of RestoreHow. */
   readonly how: number;
-  /** Beneath the target. */
+  /** Path relative to the target. */
   readonly directory: Buffer;
   readonly name: Buffer;
 }
@@ -22,24 +22,27 @@ export interface RestoreJob {
   readonly input: Omit<RestoreInput, 'source' | 'targetPath' | 'ownerOptions' | 'temporaryPrefix'>;
   /** The files of the input, in its order. */
   readonly files: readonly FileToRestore[];
-  /** Decoded bytes, for bounding what is in flight. */
+  /** Number of decoded bytes, which bounds the work in flight. */
   readonly bytes: number;
 }
 
-/** A job ends with the record in which it reaches one of these. */
+/** A job ends with the record in which it reaches one of these limits. */
 const JOB_BYTES = 2 << 20;
 const JOB_FILES = 512;
 
 export interface LocatedFile {
   readonly file: FileToRestore;
-  /** None for an empty file. */
+  /** Empty for an empty file. */
   readonly pieces: readonly ContentPiece[];
 }
 
-/** How far back a content may lie and still count as near: parcels are written a little out of turn. */
+/**
+ * Distance at which a content behind the current position still counts as near: parcels are written slightly out
+ * of order.
+ */
 const NEAR_BYTES = 16 << 20;
 
-/** How far into the packs a restore has come. */
+/** The position in the packs that a restore has reached. */
 export class PackOrder {
   private object = '';
   private position = 0;
@@ -51,7 +54,7 @@ export class PackOrder {
     this.position = Math.max(this.position, piece.position);
   }
 
-  /** Whether a content lies far behind; contents in objects of their own never do. */
+  /** True if a content lies far behind the position; contents in objects of their own never do. */
   isStray(piece: ContentPiece | undefined): boolean {
     if (piece === undefined || !isInPack(piece)) return false;
     if (piece.object !== this.object) return piece.object < this.object;
@@ -63,12 +66,12 @@ function isInPack(piece: ContentPiece): boolean {
   return piece.object.startsWith(PACKS_PREFIX);
 }
 
-/** Makes the rows that files are given. */
+/** Makes the rows of restored files. */
 export interface RowMaker {
   row(metadata: Buffer, name: Buffer, digest: Uint8Array | undefined): Buffer;
 }
 
-/** Sorts files by the places of their contents and groups them into jobs. */
+/** Sorts files by the locations of their contents and groups them into jobs. */
 export function planJobs(files: readonly LocatedFile[], rowsOf: RowMaker): RestoreJob[] {
   const jobs: RestoreJob[] = [];
   let builder = new JobBuilder(rowsOf);
@@ -85,7 +88,7 @@ export function planJobs(files: readonly LocatedFile[], rowsOf: RowMaker): Resto
 
 type Placed = Pick<LocatedFile, 'pieces'>;
 
-/** For sorting files by the places of their contents; empty files come last. */
+/** Compares files by the locations of their contents; empty files sort first. */
 export function byPlace(a: Placed, b: Placed): number {
   const [first, second] = [a.pieces[0], b.pieces[0]];
   if (first === undefined || second === undefined) {
@@ -122,7 +125,7 @@ class JobBuilder {
     return this.bytes >= JOB_BYTES || this.files.length >= JOB_FILES;
   }
 
-  /** Whether the last record added is the one these pieces begin in. */
+  /** True if these pieces begin in the record that was added last. */
   endsWith(pieces: readonly ContentPiece[]): boolean {
     const last = this.records.at(-1);
     const first = pieces[0];
@@ -168,7 +171,7 @@ class JobBuilder {
   }
 
   private recordNumber(piece: ContentPiece): number {
-    // The files of a frame come one after the other.
+    // The files of a frame follow one another.
     const last = this.records.at(-1);
     if (last?.position === piece.position && last.object === piece.object) {
       return this.records.length - 1;

@@ -1,9 +1,9 @@
 /**
- * What a restore does about what is there already: whether it is the same, and who wins if it is not.
- * Also what of an entry's metadata is put on what is restored.
+ * Decides how a restore treats existing entries: whether they are the same, and which one stays if not. It also
+ * decides which metadata the restored entries get.
  */
 import { readFileSync } from 'node:fs';
-import type { ArchiveEntry } from '../archive/index.js';
+import type { HistoryEntry } from '../history/index.js';
 import {
   decodeRow,
   type Entry,
@@ -19,30 +19,33 @@ import {
 import { RestoreHow } from '../workers/index.js';
 import type { OwnerMap } from './owner-map.js';
 import type { Resume } from './journal.js';
+import type { WantedLimits } from './target-limits.js';
 
-/** When what is there makes way: always, if the set's is newer (or older) than it, or never. */
+/** The condition for replacing an existing entry: always, if the set's entry is newer (or older), or never. */
 export type OverwriteMode = 'always' | 'newer' | 'older' | 'never';
 
 export interface PolicyOptions {
-  /** Undefined: what differs stays, and is told as an error. */
+  /** Undefined if an existing entry that differs stays and is reported as an error. */
   readonly overwrite?: OverwriteMode | undefined;
-  /** Files of equal size are the same only if their contents are. */
+  /** True if files of equal size count as the same only if their contents are. */
   readonly compareContents?: boolean;
   readonly setTimes?: boolean;
   readonly setPermissions?: boolean;
   readonly setOwner?: boolean;
   readonly setAttributes?: boolean;
+  /** False to omit inode flags, which only root can set. */
+  readonly setFlags?: boolean;
 }
 
-/** What to do about an entry. */
+/** The decision on an entry. */
 export type Verdict =
-  /** It is there already. */
+  /** The entry exists already. */
   | { readonly do: 'nothing' }
-  /** Something else is there and stays, as it was wished. */
+  /** Something else exists and stays, as requested. */
   | { readonly do: 'keep' }
-  /** Something else is there and stays, which is an error. */
+  /** Something else exists and stays, which is an error. */
   | { readonly do: 'refuse' }
-  /** With bits of RestoreHow. */
+  /** The entry is written, with bits of RestoreHow. */
   | { readonly do: 'write'; readonly how: number };
 
 const NOTHING: Verdict = Object.freeze({ do: 'nothing' });
@@ -50,6 +53,8 @@ const KEEP: Verdict = Object.freeze({ do: 'keep' });
 const REFUSE: Verdict = Object.freeze({ do: 'refuse' });
 const WRITE: Verdict = Object.freeze({ do: 'write', how: 0 });
 const REPLACE: Verdict = Object.freeze({ do: 'write', how: RestoreHow.replace });
+/** The entry is the same, but an earlier run could not set all of its metadata. */
+const DRESS: Verdict = Object.freeze({ do: 'write', how: RestoreHow.dress });
 const COMPARE: Verdict = Object.freeze({ do: 'write', how: RestoreHow.compare });
 const COMPARE_OR_REPLACE: Verdict = Object.freeze({
   do: 'write',
@@ -57,8 +62,16 @@ const COMPARE_OR_REPLACE: Verdict = Object.freeze({
 });
 
 const SECOND_NS = 1_000_000_000n;
-/** Some file systems keep even seconds only. */
-const COARSE_NS = 2n * SECOND_NS;
+/**
+ * Units in which file systems store times, and how far a stored time may be from the one that was set. They are
+ * seconds (FAT stores only even ones), milliseconds, microseconds, and 100 ns (NTFS).
+ */
+const KEPT_NS: readonly (readonly [unitNs: bigint, withinNs: bigint])[] = [
+  [SECOND_NS, 2n * SECOND_NS],
+  [1_000_000n, 1_000_000n],
+  [1000n, 1000n],
+  [100n, 100n],
+];
 const UNFINISHED_MODE = 0o600;
 const SET_ID_BITS = 0o6000;
 
@@ -68,10 +81,10 @@ export class RestorePolicy {
   private readonly uid = process.geteuid?.() ?? 0;
   private readonly dressing: Dressing | undefined;
   private readonly owners: OwnerMap | undefined;
-  /** Of an earlier run of the same restore that was broken off. */
+  /** The state of an earlier run of this restore that was interrupted or ended with failures. */
   resume: Resume | undefined;
 
-  /** `owners`: who has the entries here; undefined for who has their numbers. */
+  /** `owners` maps the owners of entries to this machine; undefined to keep their numbers. */
   constructor(options: PolicyOptions, nowMs: number, owners?: OwnerMap) {
     this.options = options;
     this.owners = owners;
@@ -80,7 +93,7 @@ export class RestorePolicy {
     this.dressing = isPlain ? undefined : new Dressing(options, nowMs);
   }
 
-  /** What stays is no error. */
+  /** True if an existing entry that stays is not an error. */
   get keepsSilently(): boolean {
     return this.options.overwrite !== undefined;
   }
@@ -89,24 +102,55 @@ export class RestorePolicy {
     return this.options.setOwner !== false;
   }
 
-  /** Whether directories that are there get the metadata of the set. */
+  get wantedLimits(): WantedLimits {
+    const { setPermissions, setTimes } = this.options;
+    return { permissions: setPermissions !== false, times: setTimes !== false };
+  }
+
+  /** True if inodes get the flags of the set. As with owners, only root may set those that matter. */
+  get setsFlags(): boolean {
+    return this.isRoot && this.keepsFlags;
+  }
+
+  /** True if the options request flags, regardless of the user. */
+  get keepsFlags(): boolean {
+    return this.options.setFlags !== false && this.options.setAttributes !== false;
+  }
+
+  /** True if existing directories get the metadata of the set. */
   get changesDirectories(): boolean {
     return this.options.overwrite !== undefined && this.options.overwrite !== 'never';
   }
 
-  /** For what is not there: it may have come by the time it is written. */
+  /** The verdict on an entry that does not exist yet; something may appear before it is written. */
   get unseen(): Verdict {
     return this.options.overwrite === 'always' ? REPLACE : WRITE;
   }
 
-  /** The row with which an entry is restored, from the metadata in the catalog. */
+  /** Returns the row with which an entry is restored, made from the metadata in the catalog. */
   row(metadata: Buffer, name: Buffer, digest: Uint8Array | undefined): Buffer {
     const dressed = this.dressing?.dress(metadata) ?? metadata;
     return this.owners?.row(dressed, name, digest) ?? joinRow(dressed, name, digest);
   }
 
-  /** What to do about a file, link or node where a row tells what is there. */
-  decide(wanted: ArchiveEntry, row: Buffer): Verdict {
+  /**
+   * Decides on a file, link or node whose name exists; `row` describes the existing entry. `path` is relative to
+   * the output.
+   */
+  decide(wanted: HistoryEntry, row: Buffer, path: Buffer): Verdict {
+    const verdict = this.decideAnew(wanted, row);
+    if (!this.hasFailed(path)) return verdict;
+    if (verdict === NOTHING) return wanted.type === EntryType.file ? DRESS : REPLACE;
+    const isCompared = verdict.do === 'write' && (verdict.how & RestoreHow.compare) !== 0;
+    return isCompared ? { do: 'write', how: verdict.how | RestoreHow.dress } : verdict;
+  }
+
+  /** True if an earlier run ended without restoring all of an entry. */
+  hasFailed(path: Buffer): boolean {
+    return this.resume?.failed.has(path) === true;
+  }
+
+  private decideAnew(wanted: HistoryEntry, row: Buffer): Verdict {
     const there = decodeRow(new RowReader(row), 0);
     if (there.type === EntryType.directory) return REFUSE;
     if (there.type === wanted.type) {
@@ -117,15 +161,17 @@ export class RestorePolicy {
     return this.ifDifferent(wanted, there);
   }
 
-  /** The same for a directory where something else has its name. */
+  /** Decides on a directory whose name something else has. */
   decideDirectory(mtimeNs: bigint | undefined, row: Buffer): Verdict {
     const there = decodeRow(new RowReader(row), 0);
     return mtimeNs === undefined ? REFUSE : this.ifDifferent({ mtimeNs }, there);
   }
 
-  /** Whether the run that was broken off made a directory that is there. */
+  /** True if an earlier run that did not succeed created an existing directory. */
   isOursBefore(row: Buffer): boolean {
-    return this.resume !== undefined && isBornSince(decodeRow(new RowReader(row), 0), this.resume);
+    const { resume } = this;
+    if (resume === undefined) return false;
+    return isBornSince(decodeRow(new RowReader(row), 0), resume.firstSinceNs);
   }
 
   private ifDifferent(wanted: Pick<Entry, 'mtimeNs'>, there: Entry): Verdict {
@@ -143,8 +189,8 @@ export class RestorePolicy {
     }
   }
 
-  /** The verdict if it is the same, or if that must be seen from the content; else undefined. */
-  private ifSame(wanted: ArchiveEntry, there: Entry): Verdict | undefined {
+  /** Returns the verdict if the entry is the same, or if only its content can show that; otherwise undefined. */
+  private ifSame(wanted: HistoryEntry, there: Entry): Verdict | undefined {
     const { overwrite, compareContents, setTimes } = this.options;
     const isOverwriting = overwrite === 'always';
     if (isOverwriting && !this.hasSameRights(wanted, there)) return undefined;
@@ -159,12 +205,13 @@ export class RestorePolicy {
         if (wanted.sizeBytes !== there.sizeBytes) return undefined;
         const onContent = this.mayReplace(wanted, there) ? COMPARE_OR_REPLACE : COMPARE;
         if (setTimes === false) return onContent;
-        if (wanted.mtimeNs === there.mtimeNs) {
-          const isLost = this.resume?.isSameBoot === false && isBornSince(there, this.resume);
-          if (isLost) return COMPARE_OR_REPLACE;
-          return compareContents === true ? onContent : NOTHING;
+        if (isCoarselyEqual(wanted.mtimeNs, there.mtimeNs)) {
+          const before = this.resume;
+          const mayBeLost = before?.isBrokenOff === true && !before.isSameBoot;
+          if (mayBeLost && isBornSince(there, before.sinceNs)) return COMPARE_OR_REPLACE;
+          const isExact = wanted.mtimeNs === there.mtimeNs;
+          return isExact && compareContents !== true ? NOTHING : onContent;
         }
-        if (isCoarselyEqual(wanted.mtimeNs, there.mtimeNs)) return onContent;
         return compareContents === true && !isOverwriting ? onContent : undefined;
       }
       default:
@@ -172,11 +219,11 @@ export class RestorePolicy {
     }
   }
 
-  private mayReplace(wanted: ArchiveEntry, there: Entry): boolean {
+  private mayReplace(wanted: HistoryEntry, there: Entry): boolean {
     return this.ifDifferent(wanted, there) === REPLACE || this.isUnfinished(wanted, there);
   }
 
-  private hasSameRights(wanted: ArchiveEntry, there: Entry): boolean {
+  private hasSameRights(wanted: HistoryEntry, there: Entry): boolean {
     const { setPermissions, setOwner } = this.options;
     if (wanted.type !== EntryType.symlink && setPermissions !== false) {
       const ignored = this.isRoot ? 0 : SET_ID_BITS;
@@ -188,16 +235,16 @@ export class RestorePolicy {
   }
 
   /**
-   * Whether it looks like what a run leaves that is killed while it writes this entry: made since that
-   * run began, and either still closed to all but its owner, or whole but without its times.
+   * True if an existing entry looks like one that a killed run was writing. It was created since that run began,
+   * and is either still closed to all but its owner, or complete but without its times.
    */
-  private isUnfinished(wanted: ArchiveEntry, there: Entry): boolean {
+  private isUnfinished(wanted: HistoryEntry, there: Entry): boolean {
     const { resume } = this;
-    if (resume === undefined || !isBornSince(there, resume)) return false;
+    if (resume?.isBrokenOff !== true || !isBornSince(there, resume.sinceNs)) return false;
     if (there.type === EntryType.symlink) return true;
     if (there.type !== EntryType.file) return false;
     if (!resume.isSameBoot && isCutShort(wanted, there, resume)) return true;
-    // What has another name was finished, unless that name got to the disk before the file itself.
+    // A file with another name was complete, unless that name reached the disk before the file itself.
     if (there.linkCount !== 1 && resume.isSameBoot) return false;
     if (there.permissions === UNFINISHED_MODE && there.uid === this.uid) {
       return !resume.isSameSet || there.sizeBytes <= wanted.sizeBytes;
@@ -206,26 +253,26 @@ export class RestorePolicy {
   }
 }
 
-/** Whether it looks like a file that got all but its bytes before the power failed. */
-function isCutShort(wanted: ArchiveEntry, there: Entry, resume: Resume): boolean {
+/** True if a file looks complete except for bytes that were lost in a power cut. */
+function isCutShort(wanted: HistoryEntry, there: Entry, resume: Resume): boolean {
   if (there.sizeBytes >= wanted.sizeBytes) return false;
-  if (there.mtimeNs === wanted.mtimeNs) return true;
+  if (isCoarselyEqual(wanted.mtimeNs, there.mtimeNs)) return true;
   return there.sizeBytes === 0 && there.mtimeNs >= resume.sinceNs;
 }
 
-function isBornSince(there: Entry, resume: Resume): boolean {
+function isBornSince(there: Entry, sinceNs: bigint): boolean {
   const bornNs = there.birthTimeNs === 0n ? there.ctimeNs : there.birthTimeNs;
-  return bornNs >= resume.sinceNs;
+  return bornNs >= sinceNs;
 }
 
-/** Whether a time is what a file system makes of another that keeps seconds only. */
+/** True if a time is another one, or that time as a file system stores it in a coarser unit than nanoseconds. */
 function isCoarselyEqual(wantedNs: bigint, thereNs: bigint): boolean {
-  if (thereNs % SECOND_NS !== 0n) return false;
-  const apartNs = wantedNs - thereNs;
-  return apartNs > -COARSE_NS && apartNs < COARSE_NS;
+  if (wantedNs === thereNs) return true;
+  const apartNs = wantedNs > thereNs ? wantedNs - thereNs : thereNs - wantedNs;
+  return KEPT_NS.some(([unitNs, withinNs]) => thereNs % unitNs === 0n && apartNs < withinNs);
 }
 
-/** Changes metadata where the set's is not wanted. */
+/** Changes metadata that are not to be restored from the set. */
 class Dressing {
   private readonly options: PolicyOptions;
   private readonly nowNs: bigint;
@@ -247,7 +294,7 @@ class Dressing {
       dressed.writeUInt16LE(open & ~this.umask, permissionsAt);
     }
     if (setOwner === false && type !== EntryType.directory) {
-      // It must not run as whoever restores it.
+      // The file must not run with the rights of the restoring user.
       dressed.writeUInt16LE(dressed.readUInt16LE(permissionsAt) & ~SET_ID_BITS, permissionsAt);
     }
     if (setTimes === false) dressed.writeBigInt64LE(this.nowNs, RowOffset.mtimeNs - METADATA_FROM);
@@ -255,7 +302,7 @@ class Dressing {
   }
 }
 
-/** A copy without attributes, but with the time that is kept among them. */
+/** Returns a copy without attributes, except for the time that is stored among them. */
 function bare(metadata: Buffer): Buffer {
   const row = joinRow(metadata, Buffer.from('x'), undefined);
   const rows = new RowReader(row);
@@ -265,7 +312,7 @@ function bare(metadata: Buffer): Buffer {
 
 const DEFAULT_UMASK = 0o022;
 
-/** Not process.umask(): asking it changes the mask for a moment, for all threads. */
+/** Returns the umask. process.umask() is not used, since it changes the mask for a moment, for all threads. */
 export function currentUmask(): number {
   const found = /^Umask:\s*([0-7]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'));
   return found === null ? DEFAULT_UMASK : Number.parseInt(found[1]!, 8);

@@ -1,4 +1,4 @@
-/** What a restore counts and tells, whatever it writes to. */
+/** Counters and failures of a restore, for any kind of target. */
 import type { WireError } from '../errors/index.js';
 
 export interface RestoreProgress {
@@ -6,14 +6,14 @@ export interface RestoreProgress {
   files: number;
   links: number;
   bytes: number;
-  /** What was there already and is the same. */
+  /** Number of entries that existed already and are the same. */
   unchanged: number;
-  /** What was there already, differs, and stays as it was wished. */
+  /** Number of entries that existed already, differ, and stay as requested. */
   kept: number;
-  /** Left out by --include and --exclude, without what is below. */
+  /** Number of entries omitted by --include and --exclude, without those below them. */
   leftOut: number;
   failures: number;
-  /** Bytes that came from a server for contents; 0 where the store is on this machine. */
+  /** Bytes of contents fetched from a server; 0 if the store is on this machine. */
   fetchedBytes: number;
 }
 
@@ -34,11 +34,15 @@ export function newRestoreProgress(): RestoreProgress {
 export interface RestoreFailure {
   readonly path: Buffer;
   readonly error: WireError;
-  /** The content (or part of one) that is damaged, if that is what is wrong. */
+  /** Digest of the damaged content, or of its damaged part; undefined for other failures. */
   readonly digest: Buffer | undefined;
 }
 
-/** Of a file whose content nobody has. */
+/** Returns the error for a file whose content is missing. */
 export function missingContent(): WireError {
-  return { code: 'CONTENT_DAMAGED', message: 'its content is not in the store', context: {} };
+  return {
+    code: 'CONTENT_DAMAGED',
+    message: 'its content is not in the store, or not where the catalog says',
+    context: {},
+  };
 }

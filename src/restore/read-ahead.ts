@@ -1,15 +1,15 @@
 /**
- * Reads what a job is going to need before it asks, because the store may be far away. It knows the
- * records of the job in the order of their use, and keeps what was read until it was asked for.
+ * Reads data before a job requests it, because the store may be remote. It receives the records of the job in the
+ * order of their use, and keeps their data until it is requested.
  */
-import type { ObjectReader } from '../archive/index.js';
+import type { ObjectReader } from '../history/index.js';
 
-/** Read at once. */
+/** Number of bytes read at once. */
 const PIECE_BYTES = 512 << 10;
-/** Read and not asked for yet. */
+/** Maximum number of bytes that are read but not requested yet. */
 const WINDOW_BYTES = 4 << 20;
 
-/** A record that is going to be read. */
+/** A record to read. */
 export interface ReadRange {
   readonly object: string;
   readonly position: number;
@@ -34,8 +34,8 @@ export class ReadAhead implements ObjectReader {
   private readonly reader: ObjectReader;
 
   /**
-   * Begins at once with `ranges`; with each of `perhaps`, which may turn out not to be needed, when it is
-   * first asked for. Nothing of `reader` is closed.
+   * Begins to read `ranges` at once. Each of `perhaps` may turn out not to be needed, so it is read only when
+   * first requested. `reader` is never closed.
    */
   constructor(
     reader: ObjectReader,
@@ -117,7 +117,7 @@ export class ReadAhead implements ObjectReader {
     const data = this.reader
       .read(object, position, target, bytes)
       .then((got) => target.subarray(0, got));
-    data.catch(() => undefined); // told to whoever asks for it
+    data.catch(() => undefined); // reported when this piece is requested
     piece.data = data;
   }
 
@@ -128,7 +128,7 @@ export class ReadAhead implements ObjectReader {
   }
 }
 
-/** Whether pieces in rising order leave no gap between two places. */
+/** True if pieces in ascending order leave no gap between two positions. */
 function covers(pieces: readonly Piece[], position: number, end: number): boolean {
   let at = position;
   for (const piece of pieces) {

@@ -1,11 +1,11 @@
 /**
- * Restoring: locate ▸ fetch ▸ (decrypt) ▸ decompress ▸ (patch) ▸ write. The tree is walked in the
- * catalog; directories and links are made here, files by jobs in the pool, in the order of the packs.
- * Directories get their metadata last, deepest first. Everything is opened beneath the target. Where
- * the target was there before, it is looked at first; in a directory made just now nothing is.
+ * Restores paths: locate ▸ fetch ▸ (decrypt) ▸ decompress ▸ (patch) ▸ write. The tree is walked in the catalog.
+ * Directories and links are created here; jobs in the pool write the files, in the order of the packs. Directories
+ * get their metadata last, deepest first. Everything is opened beneath the target. Existing entries are inspected
+ * first, but nothing is inspected in a directory that was just created.
  */
 import { from, lastValueFrom } from 'rxjs';
-import type { Archive, ArchiveEntry } from '../archive/index.js';
+import type { History } from '../history/index.js';
 import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
 import { EntryType, joinPath } from '../model/index.js';
 import { Credit } from '../transport/index.js';
@@ -20,13 +20,16 @@ import {
   temporaryPrefix,
 } from './journal.js';
 import { runJobOf } from './job-source.js';
+import { FoldedNames } from './folded-names.js';
 import { OwnerMap } from './owner-map.js';
 import { LinkGroups } from './links.js';
+import { locateEach } from './locate-each.js';
 import { type Place, RestorePlaces, type Settled } from './places.js';
-import { type PolicyOptions, RestorePolicy } from './policy.js';
+import { RestorePolicy } from './policy.js';
 import { missingContent, type RestoreFailure, type RestoreProgress } from './progress.js';
+import type { RestoreRequest, RestoreResult } from './request.js';
 import { RestoreTarget, toldWhenFull } from './target.js';
-import { type Selection, TreeWalk, type Visited, type WalkVisitor } from './walk.js';
+import { type OutputDirectory, TreeWalk, type Visited, type WalkVisitor } from './walk.js';
 import {
   type FileToRestore,
   type LocatedFile,
@@ -35,47 +38,29 @@ import {
   type RestoreJob,
 } from './plan.js';
 
-export interface RestoreRequest extends Selection {
-  readonly output: Buffer;
-  readonly workers: number;
-  readonly policy?: PolicyOptions;
-  /** False: files that were one are restored as several. */
-  readonly hardLinks?: boolean;
-  /** Owners by their numbers, not by their names. */
-  readonly numericIds?: boolean;
-  /** Look and count, but make nothing. */
-  readonly dryRun?: boolean;
-}
-
-export interface RestoreResult {
-  readonly failures: RestoreFailure[];
-  /** What it went on with, if a run had been broken off. */
-  readonly resume: Resume | undefined;
-}
-
-/** Files collected before they are put in the order of the packs. */
+/** Number of files collected before they are sorted in the order of the packs. */
 const WINDOW_FILES = 1024;
-/** The walk works this long without looking at the workers. */
+/** Time for which the walk works before it yields to the workers. */
 const SLICE_MS = 4;
-/** Files put aside because their contents lie far back. */
+/** Maximum number of files put aside because their contents lie far back. */
 const MAX_STRAYS = 16_384;
-/** Decoded bytes of the jobs that wait or run, for each worker; a job that waits holds only names. */
+/** Decoded bytes of the jobs that wait or run, for each worker; a waiting job holds only names. */
 const JOB_BYTES_PER_WORKER = 64 << 20;
 
 /** Restores some paths. Throws NO_SUCH_PATH and NO_ACCESS before anything is written. */
 export async function runRestore(
   system: System,
-  archive: Archive,
+  history: History,
   jobs: JobRunner,
   request: RestoreRequest,
   progress: RestoreProgress,
   signal?: AbortSignal,
 ): Promise<RestoreResult> {
-  // Only root can give anything away.
+  // Only root can give files to other owners.
   const byNumber = request.numericIds === true || process.geteuid?.() !== 0;
-  const owners = new OwnerMap(system, byNumber ? [] : await archive.owners(request.set));
-  const restore = new Restore(system, archive, jobs, request, owners, progress, signal);
-  const walk = await TreeWalk.over(archive, request, restore);
+  const owners = new OwnerMap(system, byNumber ? [] : await history.owners(request.set));
+  const restore = new Restore(system, history, jobs, request, owners, progress, signal);
+  const walk = await TreeWalk.over(history, request, restore);
   try {
     await restore.run(walk);
   } catch (error) {
@@ -83,11 +68,12 @@ export async function runRestore(
   } finally {
     restore.close();
   }
-  return { failures: restore.failures, resume: restore.resume };
+  return { failures: restore.failures, resume: restore.resume, losses: restore.losses };
 }
 
 class Restore implements WalkVisitor<Place> {
   readonly failures: RestoreFailure[] = [];
+  losses: readonly string[] = [];
   private opened: RestoreTarget | undefined;
   private journal: RestoreJournal | undefined;
   private places!: RestorePlaces;
@@ -100,7 +86,7 @@ class Restore implements WalkVisitor<Place> {
   private readonly order = new PackOrder();
   private readonly strays: LocatedFile[] = [];
   private readonly system: System;
-  private readonly archive: Archive;
+  private readonly history: History;
   private readonly jobs: JobRunner;
   private readonly request: RestoreRequest;
   private readonly identity: RestoreIdentity;
@@ -109,7 +95,7 @@ class Restore implements WalkVisitor<Place> {
 
   constructor(
     system: System,
-    archive: Archive,
+    history: History,
     jobs: JobRunner,
     request: RestoreRequest,
     owners: OwnerMap,
@@ -117,7 +103,7 @@ class Restore implements WalkVisitor<Place> {
     signal: AbortSignal | undefined,
   ) {
     this.system = system;
-    this.archive = archive;
+    this.history = history;
     this.jobs = jobs;
     this.request = request;
     this.progress = progress;
@@ -125,8 +111,8 @@ class Restore implements WalkVisitor<Place> {
     this.policy = new RestorePolicy(request.policy ?? {}, wallMs(system.clock), owners);
     this.links = new LinkGroups(request.hardLinks !== false);
     this.inFlight = new Credit(Math.max(request.workers, 1) * JOB_BYTES_PER_WORKER);
-    const { set, paths, hierarchy } = request;
-    this.identity = { client: archive.client, set, paths, hierarchy: hierarchy === true };
+    const { set, paths, hierarchy = false } = request;
+    this.identity = { client: history.client, set, paths, hierarchy };
   }
 
   get resume(): Resume | undefined {
@@ -153,20 +139,19 @@ class Restore implements WalkVisitor<Place> {
         this.progress[outcome === 'made' ? 'files' : outcome] += 1;
       });
     }
-    this.places.finish((path, work) => this.attempt(path, () => this.tellMissing(path, work())));
-    await this.places.sync(); // before the journal goes, which tells what to look at again
-    this.journal?.finish();
+    const attempt = (path: Buffer, work: () => FailedAttribute[]): void =>
+      this.attempt(path, () => this.tellMissing(path, work()));
+    this.places.finish(attempt, this.failures);
+    await this.places.sync(); // before the journal is removed, which lists what must be checked again
+    await this.journal?.end(this.failures, this.places.hasUnfinished);
   }
 
   private async begin(): Promise<void> {
     const { system, request, policy, identity } = this;
     const prefix = temporaryPrefix(restoreId(identity));
     const { setsOwner } = policy;
-    const target = new RestoreTarget(system, request.output, {
-      setsOwner,
-      prefix,
-      isDry: this.isDry,
-    });
+    const options = { setsOwner, prefix, isDry: this.isDry };
+    const target = new RestoreTarget(system, request.output, options);
     this.opened = target;
     if (this.isDry) {
       const fd = target.existingFd;
@@ -175,7 +160,10 @@ class Restore implements WalkVisitor<Place> {
       this.journal = await RestoreJournal.begin(system, target.rootFd, identity);
       policy.resume = this.journal?.resume;
     }
-    this.places = new RestorePlaces(target, policy, this.progress, this.isDry);
+    const isFolded = this.journal?.isFolded(target.rootFd) === true;
+    const names = isFolded ? (request.foldedNames ?? new FoldedNames()) : undefined;
+    this.places = new RestorePlaces(target, policy, this.progress, this.isDry, names);
+    if (!this.isDry) this.losses = target.losses(policy.wantedLimits);
   }
 
   close(): void {
@@ -183,12 +171,9 @@ class Restore implements WalkVisitor<Place> {
     this.opened?.close();
   }
 
-  // --- what the walk meets -------------------------------------------------------------------------
+  // --- the walk --------------------------------------------------------------------------------------
 
-  directory(
-    plain: Parameters<WalkVisitor<Place>['directory']>[0],
-    above: Place | undefined,
-  ): Place {
+  directory(plain: OutputDirectory, above: Place | undefined): Place {
     return this.places.open(plain, above);
   }
 
@@ -200,12 +185,14 @@ class Restore implements WalkVisitor<Place> {
     this.fail(path, toWire(error), undefined);
   }
 
-  visit({ entry, directory, name }: Visited<Place>, made: Place | undefined): boolean {
+  visit(visited: Visited<Place>, made: Place | undefined): boolean {
+    const { directory, name } = visited;
     try {
       if (made !== undefined) return this.places.make(made);
       if (!this.places.make(directory)) return false;
-      if (entry.type === EntryType.file) this.addFile(entry, directory, name);
-      else this.makeOther(entry, directory, name);
+      this.places.claimName(directory, name);
+      if (visited.entry.type === EntryType.file) this.addFile(visited);
+      else this.makeOther(visited);
       return true;
     } catch (error) {
       this.failOrEnd(joinPath(directory.path, name), error);
@@ -213,7 +200,7 @@ class Restore implements WalkVisitor<Place> {
     }
   }
 
-  /** Lets finished jobs be followed by new ones: the walk must not keep the workers waiting. */
+  /** Yields to the event loop, so that new jobs follow finished ones: the walk must not keep the workers waiting. */
   async breathe(): Promise<void> {
     const nowMs = performance.now();
     if (nowMs - this.lastBreathMs < SLICE_MS) return;
@@ -221,10 +208,11 @@ class Restore implements WalkVisitor<Place> {
     this.lastBreathMs = performance.now();
   }
 
-  private makeOther(entry: ArchiveEntry, directory: Place, name: Buffer): void {
+  private makeOther(visited: Visited<Place>): void {
+    const { entry, directory, name } = visited;
     const at = { directory: directory.path, name };
-    if (this.links.isFurther(entry, directory, at)) return;
-    const how = this.settle(entry, directory, name);
+    if (this.links.isFurther(visited, at)) return;
+    const how = this.settle(visited);
     if (typeof how !== 'number') return;
     if (!this.isDry) {
       const { target } = this.places;
@@ -239,10 +227,11 @@ class Restore implements WalkVisitor<Place> {
     this.progress[entry.type === EntryType.symlink ? 'links' : 'files'] += 1;
   }
 
-  private addFile(entry: ArchiveEntry, directory: Place, name: Buffer): void {
+  private addFile(visited: Visited<Place>): void {
+    const { entry, directory, name } = visited;
     const at = { directory: directory.path, name };
-    if (this.links.isFurther(entry, directory, at)) return;
-    const how = this.settle(entry, directory, name);
+    if (this.links.isFurther(visited, at)) return;
+    const how = this.settle(visited);
     if (typeof how !== 'number') return;
     const isToCompare = (how & RestoreHow.compare) !== 0;
     if (this.isDry && !isToCompare) {
@@ -253,13 +242,13 @@ class Restore implements WalkVisitor<Place> {
     this.window.push({ entry, how: this.isDry ? how | RestoreHow.pretend : how, ...at });
   }
 
-  private settle(entry: ArchiveEntry, directory: Place, name: Buffer): Settled {
+  private settle(visited: Visited<Place>): Settled {
     let how: Settled = 'kept';
     try {
-      how = this.places.settle(entry, directory, name);
+      how = this.places.settle(visited.entry, visited.directory, visited.name);
       return how;
     } finally {
-      if (how === 'kept') this.links.forget(entry, directory);
+      if (how === 'kept') this.links.forget(visited);
     }
   }
 
@@ -273,9 +262,9 @@ class Restore implements WalkVisitor<Place> {
   }
 
   /**
-   * Jobs for the files of the window. A file whose content lies far behind what has been restored
-   * already (a copy of an earlier file, mostly) would have a whole frame decoded once more for itself:
-   * such strays are put aside and restored together, in the order of the packs.
+   * Yields jobs for the files of the window. A content that lies far behind what has been restored already (mostly
+   * of a copy of an earlier file) would take decoding a whole frame again. The files of such contents are put
+   * aside and restored together, in the order of the packs.
    */
   private async *flushWindow(isLast: boolean): AsyncGenerator<RestoreJob> {
     const files = this.window;
@@ -293,14 +282,15 @@ class Restore implements WalkVisitor<Place> {
   }
 
   private async locate(files: readonly FileToRestore[]): Promise<LocatedFile[]> {
-    const locations = await this.archive.locate(files.map(({ entry }) => entry));
+    const locations = await locateEach(this.history, files);
     const located: LocatedFile[] = [];
     for (const [index, file] of files.entries()) {
       const pieces = file.entry.contentId === undefined ? [] : locations[index];
-      if (pieces !== undefined) located.push({ file, pieces });
+      if (Array.isArray(pieces)) located.push({ file, pieces });
       else {
-        // It is known to be missing already: there is nothing to note.
-        this.fail(joinPath(file.directory, file.name), missingContent(), undefined);
+        // The content is known to be missing already, or the catalog is damaged: there is no digest to report.
+        const error = pieces instanceof TardisError ? toWire(pieces) : missingContent();
+        this.fail(joinPath(file.directory, file.name), error, undefined);
       }
     }
     return located;
@@ -317,21 +307,21 @@ class Restore implements WalkVisitor<Place> {
     const gone = await this.runOnce(job, false);
     this.inFlight.give(job.bytes);
     if (gone.length === 0) return;
-    // What they were in was removed since they were located, and they are elsewhere now.
+    // Their records were removed after they were located; the contents are elsewhere now.
     const again = planJobs(await this.locate(gone), this.policy);
     for (const second of again) await this.runOnce(second, true);
   }
 
-  /** Returns the files whose records are gone, unless that is to be told. */
+  /** Runs a job. Returns the files whose records are gone, unless `tellsGone`: these are then failures. */
   private async runOnce(job: RestoreJob, tellsGone: boolean): Promise<FileToRestore[]> {
     const gone: FileToRestore[] = [];
     const { target } = this.places;
-    const output = await runJobOf(this.archive, this.jobs, {
+    const output = await runJobOf(this.history, this.jobs, {
       ...job.input,
       targetPath: target.path,
       ownerOptions: target.ownerOptions,
       temporaryPrefix: target.prefix,
-      keys: this.archive.contentKeys,
+      keys: this.history.contentKeys,
     });
     this.progress.files += output.files;
     this.progress.bytes += output.bytes;
@@ -353,7 +343,7 @@ class Restore implements WalkVisitor<Place> {
         continue;
       }
       const isDamage = error.code === 'CONTENT_DAMAGED' || error.code === 'RECORD_DAMAGED';
-      // Of a file in parts only the damaged one: the others need not be sent again.
+      // For a file in parts this is only the damaged part, since the others need not be sent again.
       const damaged = isDamage && digest !== undefined ? Buffer.from(digest) : undefined;
       this.fail(joinPath(directory, name), error, damaged);
     }
@@ -370,14 +360,14 @@ class Restore implements WalkVisitor<Place> {
     }
   }
 
-  /** One entry's failure does not end the restore; a full disk does. */
+  /** Records the failure of one entry, which does not end the restore. Throws if the disk is full, or for a bug. */
   private failOrEnd(full: Buffer, error: unknown): void {
     const targetIsFull = targetFull(error);
     if (targetIsFull !== undefined) throw targetIsFull;
     const code = systemCode(error);
     if (code === undefined && !(error instanceof TardisError)) throw error;
     const isThere = code === 'EEXIST' || code === 'EISDIR';
-    const wire = toWire(error);
+    const wire = this.places.target.explain(full, error);
     this.fail(full, isThere ? { ...wire, code: 'TARGET_EXISTS' } : wire, undefined);
   }
 
@@ -391,7 +381,7 @@ class Restore implements WalkVisitor<Place> {
     this.failures.push({ path: full, error, digest });
   }
 
-  /** Attributes that could not be put: the file is there without them. */
+  /** Reports attributes that could not be set; the file exists without them. */
   private tellMissing(full: Buffer, missing: readonly FailedAttribute[]): void {
     for (const attribute of missing) this.tell(full, attributeNotSet(attribute), undefined);
   }

@@ -1,18 +1,18 @@
 /**
- * Contents as a tar archive holds them: as they are, or, of a sparse file, its data behind a map of where
- * it belongs (the format GNU.sparse 1.0, which tar, star and others read).
+ * Contents as stored in a tar archive: unchanged or, for a sparse file, its data after a map of its regions. The
+ * format is GNU.sparse 1.0, which tar, star and others read.
  */
-import type { ContentPiece } from '../archive/index.js';
+import type { ContentPiece } from '../history/index.js';
 import { TardisError } from '../errors/index.js';
 import { sparseData, type SparseMap, SparseWriter } from '../workers/index.js';
 import { TAR_BLOCK_BYTES, tarPadding } from './tar-format.js';
 
 export interface TarContent {
-  /** What stands in the archive. */
+  /** Size in the archive. */
   readonly storedBytes: number;
-  /** The size of a sparse file, holes and all; undefined for another. */
+  /** Size of a sparse file with its holes; undefined for other files. */
   readonly realBytes: number | undefined;
-  /** Each is good until the next one is asked for. */
+  /** Each chunk is valid until the next one is requested. */
   readonly chunks: AsyncIterable<Buffer>;
 }
 
@@ -24,12 +24,12 @@ export function plainContent(
   return { storedBytes, realBytes: undefined, chunks };
 }
 
-/** From the sparse form of a file (docs/formats.md). Throws CONTENT_DAMAGED. */
+/** Converts the sparse form of a file (docs/formats.md). Throws CONTENT_DAMAGED. */
 export async function sparseContent(form: AsyncIterable<Buffer>): Promise<TarContent> {
   const writer = new SparseWriter();
   const iterator = form[Symbol.asyncIterator]();
   let first: [data: Buffer, position: number][] = [];
-  // Until the map is there nothing of the data is known.
+  // The positions of the data are unknown until the map has been read.
   while (writer.map === undefined) {
     const next = await iterator.next();
     if (next.done === true) throw new TardisError('CONTENT_DAMAGED', 'a sparse file has no map');
@@ -55,13 +55,13 @@ export async function sparseContent(form: AsyncIterable<Buffer>): Promise<TarCon
   return { storedBytes: head.length + dataBytes, realBytes, chunks: chunks() };
 }
 
-/** A stretch of the file that is in the archive. */
+/** A region of the file that is in the archive. */
 interface Region {
   readonly start: number;
   readonly end: number;
 }
 
-/** Where the data is, in whole blocks: tar begins each region with a new one. */
+/** Returns the regions with data, in whole blocks: tar begins each region with a new one. */
 function regionsOf(map: SparseMap): Region[] {
   const regions: Region[] = [];
   map.forEachPiece(0, map.formBytes, ({ head, offset, bytes }) => {
@@ -73,21 +73,24 @@ function regionsOf(map: SparseMap): Region[] {
     if (last === undefined || start > last.end) regions.push({ start, end });
     else regions[regions.length - 1] = { start: last.start, end };
   });
-  // A hole at the end shows by an empty region there.
+  // A hole at the end is marked by an empty region there.
   if ((regions.at(-1)?.end ?? 0) < map.fileBytes) {
     regions.push({ start: map.fileBytes, end: map.fileBytes });
   }
   return regions;
 }
 
-/** Count of the regions, then offset and length of each: decimal numbers on lines, in whole blocks. */
+/**
+ * Returns the map: the number of regions, then offset and length of each. Numbers are decimal, one per line,
+ * padded to whole blocks.
+ */
 function mapText(regions: readonly Region[]): Buffer {
   const numbers = regions.flatMap(({ start, end }) => [start, end - start]);
   const text = Buffer.from(`${[regions.length, ...numbers].join('\n')}\n`);
   return Buffer.concat([text, tarPadding(text.length)]);
 }
 
-/** Fills regions with data in rising order, and with zeros where there is none. */
+/** Fills regions with data in ascending order, and with zeros where a region has no data. */
 class Cursor {
   private index = 0;
   private at: number;
@@ -115,7 +118,7 @@ class Cursor {
     this.at = this.regions[this.index]?.start ?? this.at;
   }
 
-  /** Less than a block, since regions are what data there is in whole blocks. */
+  /** Yields zeros up to a position: less than a block, since regions are the data in whole blocks. */
   private *zerosTo(position: number): Generator<Buffer> {
     if (position > this.at) yield Buffer.alloc(position - this.at);
   }

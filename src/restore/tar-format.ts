@@ -1,13 +1,13 @@
 /**
- * The format of `regenerate --tar`: POSIX pax (IEEE 1003.1). Each entry has a ustar header, and before it
- * an extended header for what that cannot say: long names and names outside of ASCII, nanoseconds, times
- * before 1970, sizes from 8 GiB, large owners. Names are bytes; where they are no UTF-8 the extended
- * header says so (`hdrcharset=BINARY`). Written here because libraries take names for text.
+ * The format of `regenerate --tar`: POSIX pax (IEEE 1003.1). Each entry has a ustar header. An extended header
+ * before it contains what ustar cannot express: long and non-ASCII names, nanoseconds, times before 1970, sizes
+ * from 8 GiB, large owner numbers. Names are bytes; if they are not UTF-8, the extended header declares this
+ * (`hdrcharset=BINARY`). This is not done by a library, since libraries treat names as text.
  */
 import { isUtf8 } from 'node:buffer';
 
 export const TAR_BLOCK_BYTES = 512;
-/** An archive is padded to a multiple of this. */
+/** Archives are padded to a multiple of this size. */
 const TAR_RECORD_BYTES = 20 * TAR_BLOCK_BYTES;
 
 export const TarType = Object.freeze({
@@ -24,21 +24,21 @@ export type TarTypeFlag = (typeof TarType)[keyof typeof TarType];
 
 export interface TarEntry {
   readonly type: TarTypeFlag;
-  /** Relative, without a slash at its end. */
+  /** Relative path without a trailing slash. */
   readonly path: Buffer;
-  /** Of links. */
+  /** Path that a link points to. */
   readonly linkPath?: Buffer | undefined;
   readonly permissions: number;
   readonly uid: number;
   readonly gid: number;
-  /** Of what follows the header. */
+  /** Size of the data after the header. */
   readonly sizeBytes: number;
-  /** Size of a sparse file, whose map stands before its data. */
+  /** Size of a sparse file with its holes; a map precedes its data. */
   readonly sparseBytes?: number | undefined;
   readonly userName?: Buffer | undefined;
   readonly groupName?: Buffer | undefined;
   readonly mtimeNs: bigint;
-  /** Of device nodes. */
+  /** Device number, for device nodes only. */
   readonly deviceMajor?: number;
   readonly deviceMinor?: number;
   /** Further records of the extended header, such as extended attributes. */
@@ -47,20 +47,20 @@ export interface TarEntry {
 
 const NAME_BYTES = 100;
 const PREFIX_BYTES = 155;
-/** One less than the field, which ends in a NUL. */
+/** One less than the size of the field, which ends in a NUL. */
 const OWNER_BYTES = 31;
 const MAX_OCTAL_7 = 0o7777777;
 const MAX_OCTAL_11 = 0o77777777777;
 const SECOND_NS = 1_000_000_000n;
 const SLASH = 0x2f;
 
-/** The header block or blocks of an entry; its content, padded to whole blocks, comes after them. */
+/** Returns the header blocks of an entry. Its content, padded to whole blocks, follows them. */
 export function tarHeader(entry: TarEntry): Buffer {
   const path =
     entry.type === TarType.directory ? Buffer.concat([entry.path, Buffer.from('/')]) : entry.path;
   const link = entry.linkPath ?? Buffer.alloc(0);
   const records = extendedRecords(entry, path, link);
-  // The real name of a sparse file is among the records.
+  // The real name of a sparse file is in the extended header.
   const shown = entry.sparseBytes === undefined ? path : Buffer.from('GNUSparseFile.0');
   const header = ustarHeader(entry, shown, link);
   if (records.length === 0) return header;
@@ -81,12 +81,12 @@ export function tarHeader(entry: TarEntry): Buffer {
   return Buffer.concat([own, body, tarPadding(body.length), header]);
 }
 
-/** What fills up the last block of a content. */
+/** Returns the padding for the last block of a content. */
 export function tarPadding(sizeBytes: number): Buffer {
   return Buffer.alloc((TAR_BLOCK_BYTES - (sizeBytes % TAR_BLOCK_BYTES)) % TAR_BLOCK_BYTES);
 }
 
-/** The end of an archive that has `bytes` bytes so far. */
+/** Returns the end of an archive that has `bytes` bytes so far. */
 export function tarEnd(bytes: number): Buffer {
   const least = bytes + 2 * TAR_BLOCK_BYTES;
   const whole = Math.ceil(least / TAR_RECORD_BYTES) * TAR_RECORD_BYTES;
@@ -123,7 +123,7 @@ function extendedRecords(entry: TarEntry, path: Buffer, link: Buffer): Buffer[] 
   return records;
 }
 
-/** `LENGTH KEY=VALUE\n`, where the length counts its own digits. */
+/** Returns a record `LENGTH KEY=VALUE\n`, whose length includes its own digits. */
 function paxRecord(key: string, value: Buffer): Buffer {
   const rest = Buffer.concat([Buffer.from(` ${key}=`), value, Buffer.from('\n')]);
   let length = rest.length + 1;
@@ -148,7 +148,7 @@ function isAscii(bytes: Buffer): boolean {
   return bytes.every((byte) => byte < 0x80);
 }
 
-/** Name and prefix of a path, if it fits into them. */
+/** Returns a path as name and prefix; undefined if it does not fit into these fields. */
 function splitUstar(path: Buffer): { name: Buffer; prefix: Buffer } | undefined {
   if (path.length <= NAME_BYTES) return { name: path, prefix: Buffer.alloc(0) };
   const from = Math.max(1, path.length - 1 - NAME_BYTES);

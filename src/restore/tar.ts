@@ -1,5 +1,5 @@
-/** Writing what a set holds as a tar archive: the same walk as a restore, with a stream for its target. */
-import type { Archive, ArchiveEntry, ContentPiece } from '../archive/index.js';
+/** Writes the entries of a set as a tar archive: the same walk as in a restore, with a stream as its target. */
+import type { History, HistoryEntry, ContentPiece } from '../history/index.js';
 import { TardisError, toWire, type WireError } from '../errors/index.js';
 import {
   decodeRow,
@@ -8,6 +8,8 @@ import {
   exactMtimeNs,
   isSparse,
   joinPath,
+  flagsForTar,
+  inodeFlags,
   readAttributes,
   RowReader,
 } from '../model/index.js';
@@ -18,6 +20,7 @@ import { ContentReader } from './content-reader.js';
 import type { RestoreFailure, RestoreProgress } from './progress.js';
 import { keyOf } from './links.js';
 import { byPlace } from './plan.js';
+import { locateEach } from './locate-each.js';
 import { type PolicyOptions, RestorePolicy } from './policy.js';
 import {
   type OutputDirectory,
@@ -32,7 +35,7 @@ import { TarType, type TarTypeFlag, tarEnd, tarHeader, tarPadding } from './tar-
 export interface TarRequest extends Selection {
   readonly policy?: PolicyOptions;
   readonly hardLinks?: boolean;
-  /** Without the names of owners. */
+  /** True to omit the names of owners. */
   readonly numericIds?: boolean;
 }
 
@@ -43,17 +46,17 @@ interface TarDirectory extends OutputDirectory {
 
 interface TarItem {
   readonly path: Buffer;
-  readonly entry: ArchiveEntry;
+  readonly entry: HistoryEntry;
 }
 
 interface TarFile {
   readonly path: Buffer;
-  readonly entry: ArchiveEntry;
-  /** Of its link group. */
+  readonly entry: HistoryEntry;
+  /** Key of its hard link group; undefined if it has none. */
   readonly key: string | undefined;
 }
 
-/** What comes together: a directory's header, and what is in it but for other directories. */
+/** Entries that are written together: a directory's header, and its entries except other directories. */
 interface Batch {
   readonly directory: TarDirectory;
   readonly others: TarItem[];
@@ -66,12 +69,13 @@ interface LocatedTarFile extends TarFile {
 }
 
 const EMPTY = Object.freeze({ sizeBytes: 0 });
-/** Entries collected before their contents are looked up. */
+/** Number of entries collected before their contents are located. */
 const WINDOW_ENTRIES = 1024;
-/** A file that cannot be read is left out; whatever else goes wrong ends the archive. */
+/** Errors for which a file is omitted; any other error ends the archive. */
 const LEFT_OUT_FOR: ReadonlySet<string> = new Set([
   'CONTENT_DAMAGED',
   'RECORD_DAMAGED',
+  'CATALOG_DAMAGED',
   'IO_FAILED',
 ]);
 
@@ -85,20 +89,20 @@ const TAR_TYPES: Readonly<Partial<Record<EntryTypeNumber, TarTypeFlag>>> = {
 };
 
 /**
- * Writes an archive to a sink. Throws NO_SUCH_PATH and NO_ACCESS before anything is written. Contents
- * are checked before their headers are written, so that what is damaged is left out and told.
+ * Writes an archive to a sink. Throws NO_SUCH_PATH and NO_ACCESS before anything is written. Contents are checked
+ * before their headers are written, so that damaged ones are omitted and reported.
  */
 export async function writeTar(
   system: System,
-  archive: Archive,
+  history: History,
   request: TarRequest,
   sink: ByteSink,
   progress: RestoreProgress,
   signal?: AbortSignal,
 ): Promise<RestoreFailure[]> {
-  const owners = request.numericIds === true ? [] : await archive.owners(request.set);
-  const writer = new TarWriter(system, archive, request, owners, sink, progress);
-  const walk = await TreeWalk.over(archive, request, writer);
+  const owners = request.numericIds === true ? [] : await history.owners(request.set);
+  const writer = new TarWriter(system, history, request, owners, sink, progress);
+  const walk = await TreeWalk.over(history, request, writer);
   try {
     for await (const _ of walk.run(signal)) await writer.flush(WINDOW_ENTRIES);
     await writer.flush(0);
@@ -116,18 +120,18 @@ class TarWriter implements WalkVisitor<TarDirectory> {
   private readonly policy: RestorePolicy;
   private batches: Batch[] = [];
   private entries = 0;
-  /** The first name of each link group; undefined if that is not in the archive. */
+  /** The first name of each hard link group; undefined if that file is not in the archive. */
   private readonly firstNames = new Map<string, Buffer | undefined>();
   /** Names of users (u) and groups (g) by their numbers. */
   private readonly owners: ReadonlyMap<string, Buffer>;
-  private readonly archive: Archive;
+  private readonly history: History;
   private readonly request: TarRequest;
   private readonly sink: ByteSink;
   private readonly progress: RestoreProgress;
 
   constructor(
     system: System,
-    archive: Archive,
+    history: History,
     request: TarRequest,
     owners: readonly OwnerRecord[],
     sink: ByteSink,
@@ -136,11 +140,11 @@ class TarWriter implements WalkVisitor<TarDirectory> {
     this.owners = new Map(
       owners.map(({ isGroup, id, name }) => [`${isGroup ? 'g' : 'u'}${id}`, name]),
     );
-    this.archive = archive;
+    this.history = history;
     this.request = request;
     this.sink = sink;
     this.progress = progress;
-    this.reader = new ContentReader(system, archive);
+    this.reader = new ContentReader(system, history);
     this.policy = new RestorePolicy(request.policy ?? {}, wallMs(system.clock));
   }
 
@@ -153,20 +157,20 @@ class TarWriter implements WalkVisitor<TarDirectory> {
   }
 
   visit(
-    { entry, directory, name }: Visited<TarDirectory>,
+    { entry, directory, name, device }: Visited<TarDirectory>,
     made: TarDirectory | undefined,
   ): boolean {
-    if (made !== undefined) return true; // its header comes when it is entered
+    if (made !== undefined) return true; // its header is written when the walk enters it
     this.addDirectory(directory);
     const path = joinPath(directory.path, name);
     if (TAR_TYPES[entry.type] === undefined) {
       this.failed(path, new TardisError('SPECIAL_FILE', 'a tar archive holds no sockets'));
-    } else if (entry.type === EntryType.file) this.addFile(path, entry, directory);
+    } else if (entry.type === EntryType.file) this.addFile(path, entry, directory, device);
     else this.batchOf(directory).others.push({ path, entry });
     return true;
   }
 
-  /** Those on the way to what is included come with the first of it. */
+  /** Adds a directory. With a filter, those that only lead to included entries are added with the first of these. */
   enter(directory: TarDirectory): void {
     if (this.request.filter === undefined || directory.isInside) this.addDirectory(directory);
   }
@@ -185,14 +189,14 @@ class TarWriter implements WalkVisitor<TarDirectory> {
   }
 
   /**
-   * Whoever unpacks gives a directory its time when something comes that is not in it. So what is in a
-   * directory must come before anything else.
+   * Adds the header of a directory, after those above it. The program that unpacks sets a directory's time once an
+   * entry outside of it follows. So all entries of a directory must precede any other entry.
    */
   private addDirectory(directory: TarDirectory): void {
     if (directory.isWritten) return;
     if (directory.above !== undefined) this.addDirectory(directory.above);
     directory.isWritten = true;
-    // What no set knows of is made by whoever unpacks.
+    // Directories that no set contains are created by the program that unpacks the archive.
     const { path, entry } = directory;
     if (entry !== undefined) this.batchOf(directory).others.push({ path, entry });
   }
@@ -206,16 +210,21 @@ class TarWriter implements WalkVisitor<TarDirectory> {
     return batch;
   }
 
-  private addFile(path: Buffer, entry: ArchiveEntry, directory: TarDirectory): void {
+  private addFile(
+    path: Buffer,
+    entry: HistoryEntry,
+    directory: TarDirectory,
+    device: string,
+  ): void {
     const { files, links } = this.batchOf(directory);
     const isGrouped = this.request.hardLinks !== false && entry.linkCount > 1;
-    const key = isGrouped ? keyOf(entry, directory) : undefined;
+    const key = isGrouped ? keyOf(entry, device) : undefined;
     const isFurther = key !== undefined && this.firstNames.has(key);
     if (key !== undefined && !isFurther) this.firstNames.set(key, path);
     (isFurther ? links : files).push({ path, entry, key });
   }
 
-  /** Writes what was collected if that is more than `least` entries. */
+  /** Writes the collected entries if there are at least `least`. */
   async flush(least: number): Promise<void> {
     if (this.entries < least) return;
     const { batches } = this;
@@ -233,11 +242,12 @@ class TarWriter implements WalkVisitor<TarDirectory> {
   }
 
   private async locate(files: readonly TarFile[]): Promise<LocatedTarFile[]> {
-    const locations = await this.archive.locate(files.map(({ entry }) => entry));
+    const locations = await locateEach(this.history, files);
     const located: LocatedTarFile[] = [];
     for (const [index, file] of files.entries()) {
       const pieces = file.entry.contentId === undefined ? [] : locations[index];
-      if (pieces !== undefined) located.push({ ...file, pieces });
+      if (pieces instanceof TardisError) this.miss(file, pieces);
+      else if (pieces !== undefined) located.push({ ...file, pieces });
       else this.miss(file, new TardisError('CONTENT_DAMAGED', 'its content is not in the store'));
     }
     return located;
@@ -247,7 +257,7 @@ class TarWriter implements WalkVisitor<TarDirectory> {
     const { path, entry, pieces } = file;
     let isBegun = false;
     try {
-      // A content in one piece is checked when its bytes come; of one in parts, all are checked first.
+      // A content in one piece is checked when it is read. One in several pieces is checked completely first.
       if (pieces.length > 1) await this.reader.check(pieces);
       const bytes = this.reader.bytes(pieces);
       const content = isSparse(entry.metadata)
@@ -267,13 +277,13 @@ class TarWriter implements WalkVisitor<TarDirectory> {
       this.progress.bytes += storedBytes;
     } catch (error) {
       const isOurs = error instanceof TardisError && LEFT_OUT_FOR.has(error.code);
-      if (isBegun || !isOurs) throw error; // the archive cannot go on
+      if (isBegun || !isOurs) throw error; // the archive cannot be continued
       const isDamage = error.code !== 'IO_FAILED' && pieces.length === 1;
       this.miss(file, error, isDamage ? pieces[0]!.digest : undefined);
     }
   }
 
-  /** A file is not in the archive; nor are its further names. */
+  /** Records that a file is not in the archive; its further names are then omitted too. */
   private miss({ path, key }: TarFile, error: TardisError, digest?: Buffer): void {
     this.progress.failures += 1;
     this.failures.push({ path, error: toWire(error), digest });
@@ -292,7 +302,7 @@ class TarWriter implements WalkVisitor<TarDirectory> {
 
   private header(
     path: Buffer,
-    entry: ArchiveEntry,
+    entry: HistoryEntry,
     type: TarTypeFlag,
     form: { readonly sizeBytes: number; readonly sparseBytes?: number | undefined },
     linkPath?: Buffer,
@@ -312,21 +322,26 @@ class TarWriter implements WalkVisitor<TarDirectory> {
       mtimeNs: exactMtimeNs(mtimeNs, attributes),
       deviceMajor: major(device),
       deviceMinor: minor(device),
-      extended: type === TarType.hardLink ? [] : extendedOf(attributes),
+      extended: type === TarType.hardLink ? [] : extendedOf(attributes, this.policy.keepsFlags),
     });
   }
 }
 
-/** Attributes as tar has them; a name with `=` has no place there. */
-function extendedOf(attributes: Buffer | undefined): [key: string, value: Buffer][] {
-  return readAttributes(attributes)
+/** Returns attributes as pax records, without those whose names contain `=`, which pax cannot express. */
+function extendedOf(
+  attributes: Buffer | undefined,
+  withFlags: boolean,
+): [key: string, value: Buffer][] {
+  const extended: [key: string, value: Buffer][] = readAttributes(attributes)
     .filter(({ name }) => !name.includes(EQUALS))
     .map(({ name, value }) => [`SCHILY.xattr.${name.toString('latin1')}`, value]);
+  const flags = withFlags ? flagsForTar(inodeFlags(attributes)) : '';
+  return flags === '' ? extended : [['SCHILY.fflags', Buffer.from(flags)], ...extended];
 }
 
 const EQUALS = 0x3d;
 
-/** As the C library packs device numbers. */
+/** Returns the major number of a device, which is packed as in the C library. */
 function major(device: bigint): number {
   return Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n));
 }

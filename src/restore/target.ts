@@ -1,11 +1,24 @@
 /**
- * The place a restore writes to: directories, links and metadata beneath it, never following a
- * symbolic link and never outside. Files are written by jobs in the pool the same way.
+ * The target that a restore writes to. It creates directories, links and metadata beneath its path, and never
+ * follows a symbolic link or writes outside. Jobs in the pool write files in the same way.
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { asTardisError, isDiskFull, systemCode, TardisError } from '../errors/index.js';
-import { displayName, EntryType, forEachRow, RowReader } from '../model/index.js';
+import {
+  asTardisError,
+  isDiskFull,
+  systemCode,
+  TardisError,
+  type WireError,
+} from '../errors/index.js';
+import {
+  displayName,
+  EntryType,
+  forEachRow,
+  formatBytes,
+  lastComponent,
+  RowReader,
+} from '../model/index.js';
 import {
   absolutePath,
   byteText,
@@ -15,23 +28,34 @@ import {
   OpenKind,
   type System,
 } from '../system/index.js';
-import { moveOver, targetFull, temporaryName } from '../workers/index.js';
+import {
+  immutableTarget,
+  moveOver,
+  targetError,
+  targetFull,
+  temporaryName,
+} from '../workers/index.js';
+import { areOneName } from './folded-names.js';
+import { lossesOf, type WantedLimits } from './target-limits.js';
 
 export interface TargetName {
-  /** Beneath the target; empty for the target itself. */
+  /** Path relative to the target; empty for the target itself. */
   readonly directory: Buffer;
   readonly name: Buffer;
 }
 
 export interface TargetOptions {
   readonly setsOwner: boolean;
-  /** How names begin that are given to what will be renamed. */
+  /** Prefix of the temporary names that will be renamed. */
   readonly prefix: string;
-  /** Look only. */
+  /** True to inspect only. */
   readonly isDry: boolean;
 }
 
-/** True if it was not there. Not mkdir's own recursion: in places such as /proc it never ends. */
+/**
+ * Creates a directory and those above it. Returns false if it existed. mkdir's own recursion is not used, since it
+ * never ends in places such as /proc.
+ */
 function makeDirectories(directory: Buffer): boolean {
   const stat = fs.statSync(directory, { throwIfNoEntry: false });
   if (stat?.isDirectory() === true) return false;
@@ -41,7 +65,10 @@ function makeDirectories(directory: Buffer): boolean {
   return true;
 }
 
-/** A full disk, or quota, where a restore writes to, with its place and what is free; else `error` itself. */
+/**
+ * Returns TARGET_FULL with the path and the free space if the disk or quota of the target is full; otherwise
+ * `error`.
+ */
 export function toldWhenFull({ files }: System, output: Buffer, error: unknown): unknown {
   if (targetFull(error) === undefined && (error as { code?: unknown }).code !== 'TARGET_FULL') {
     return error;
@@ -51,33 +78,38 @@ export function toldWhenFull({ files }: System, output: Buffer, error: unknown):
   try {
     freeBytes = files.freeBytes(byteText(absolutePath(output)));
   } catch {
-    freeBytes = 0; // the directory could not even be made
+    freeBytes = 0; // the directory could not be created
   }
-  const message = `the target is full: ${place}, ${freeBytes} bytes are free`;
+  const message = `the target is full: ${place}, ${formatBytes(freeBytes)} are free`;
   return new TardisError('TARGET_FULL', message, { path: place, freeBytes }, error);
 }
 
+function placeOf(full: Buffer): TargetName {
+  const name = lastComponent(full);
+  return { directory: full.subarray(0, Math.max(full.length - name.length - 1, 0)), name };
+}
+
 export class RestoreTarget {
-  /** The target's real path. */
+  /** The real path of the target. */
   readonly path: Buffer;
-  /** How metadata is put. See MetadataOption. */
+  /** Bits of MetadataOption for setting metadata. */
   readonly ownerOptions: number;
-  /** It was made just now (or would be). */
+  /** True if the directory was just created, or would be in a dry run. */
   readonly isNew: boolean;
   readonly isDry: boolean;
   readonly prefix: string;
-  /** Undefined where it is not there and is only looked at. */
+  /** Undefined if the target does not exist in a dry run. */
   readonly existingFd: number | undefined;
-  /** The directory opened last: most entries of a page share it. */
+  /** The directory that was opened last; most entries of a page share it. */
   private open: { readonly directory: Buffer; readonly fd: number } | undefined;
   private readonly system: System;
 
-  /** Makes the directory if it is not there. Throws TARGET_NOT_WRITABLE. */
+  /** Creates the directory if it does not exist. Throws TARGET_NOT_WRITABLE. */
   constructor(system: System, output: Buffer, { setsOwner, prefix, isDry }: TargetOptions) {
     this.system = system;
     this.prefix = prefix;
     this.isDry = isDry;
-    // An ordinary user keeps what is his; of what was another's, the set-id bits go.
+    // For an ordinary user a failing chown is no error; files of other owners then lose their set-id bits.
     const isRoot = process.geteuid?.() === 0;
     const owner = MetadataOption.setOwner | (isRoot ? 0 : MetadataOption.forgiveOwner);
     const full = absolutePath(output);
@@ -112,7 +144,10 @@ export class RestoreTarget {
     if (this.existingFd !== undefined) this.system.native.close(this.existingFd);
   }
 
-  /** All that was restored is on the disk when this returns. Throws what the disk says, DISK_FULL among it. */
+  /**
+   * Syncs the file system, so that everything restored is on the disk on return. Throws DISK_FULL and other disk
+   * errors.
+   */
   async sync(): Promise<void> {
     try {
       await this.system.native.syncfs(this.rootFd);
@@ -121,12 +156,22 @@ export class RestoreTarget {
     }
   }
 
+  /** True if the file system takes two names in a directory for the same one. */
+  areOneName(directory: Buffer, one: Buffer, other: Buffer): boolean {
+    return areOneName(this.system, this.fdOf(directory), this.prefix, one, other);
+  }
+
+  /** Returns those of the given attributes that the file system accepts but does not keep. */
+  losses(wanted: WantedLimits): string[] {
+    return lossesOf(this.system, this.rootFd, this.prefix, wanted);
+  }
+
   get rootFd(): number {
     if (this.existingFd === undefined) throw new Error('a dry run has no target');
     return this.existingFd;
   }
 
-  /** The row of what is there, or undefined. */
+  /** Returns the row of an existing entry; undefined if there is none. */
   look({ directory, name }: TargetName): Buffer | undefined {
     if (this.existingFd === undefined) return undefined;
     try {
@@ -137,7 +182,7 @@ export class RestoreTarget {
     }
   }
 
-  /** False if something has that name. */
+  /** Creates a directory. Returns false if the name exists. */
   makeDirectory({ directory, name }: TargetName): boolean {
     try {
       this.system.native.makeDirectoryAt(this.fdOf(directory), name);
@@ -148,18 +193,18 @@ export class RestoreTarget {
     }
   }
 
-  /** Puts a directory where something is that is none. */
+  /** Replaces an entry that is not a directory by a directory. */
   replaceByDirectory({ directory, name }: TargetName): void {
     const fd = this.fdOf(directory);
     this.system.native.unlinkAt(fd, name);
     this.system.native.makeDirectoryAt(fd, name);
   }
 
-  /** Removes what a run that was broken off would have renamed. */
+  /** Removes the temporary files of an interrupted run from a directory. */
   removeTemporaries(directory: Buffer): void {
     const { native } = this.system;
     const fd = this.fdOf(directory);
-    // Through the descriptor: no link can lead it elsewhere.
+    // The path uses the descriptor, so that no link can redirect it.
     const rows = new RowReader(native.listDirectory(Buffer.from(`/proc/self/fd/${fd}/.`)));
     forEachRow(rows, (at) => {
       const isOurs = rows.name(at).toString('latin1').startsWith(this.prefix);
@@ -168,8 +213,8 @@ export class RestoreTarget {
   }
 
   /**
-   * What has that name is replaced at once if it may be. Returns which attributes could not be put, as
-   * all of these do.
+   * Creates a symbolic link. With `mayReplace`, an existing entry of that name is replaced in one step. Returns
+   * the attributes that could not be set.
    */
   makeSymlink(
     { directory, name }: TargetName,
@@ -183,7 +228,10 @@ export class RestoreTarget {
     );
   }
 
-  /** Makes a fifo, a socket or a device node. Throws SPECIAL_FILE for who may not make one. */
+  /**
+   * Creates a fifo, a socket or a device node. Throws SPECIAL_FILE if the user may not create one. Returns the
+   * attributes that could not be set.
+   */
   makeNode({ directory, name }: TargetName, row: Buffer, mayReplace: boolean): FailedAttribute[] {
     const fd = this.fdOf(directory);
     try {
@@ -196,7 +244,7 @@ export class RestoreTarget {
     }
   }
 
-  /** Makes a hard link to what was restored before. */
+  /** Creates a hard link to a file that was restored before. */
   makeLink({ directory, name }: TargetName, existing: TargetName, mayReplace: boolean): void {
     const { native } = this.system;
     const from = native.openBeneath(this.rootFd, existing.directory, OpenKind.directory);
@@ -211,7 +259,7 @@ export class RestoreTarget {
     }
   }
 
-  /** Gives a directory its metadata: after everything in it has been made. */
+  /** Sets the metadata of a directory, once everything in it exists. Returns the attributes that could not be set. */
   finishDirectory(directory: Buffer, row: Buffer): FailedAttribute[] {
     const { native } = this.system;
     const fd = native.openBeneath(this.rootFd, directory, OpenKind.directory);
@@ -220,6 +268,28 @@ export class RestoreTarget {
     } finally {
       native.close(fd);
     }
+  }
+
+  /** Returns the flags of a path that bar changes (see `flagsAt`). */
+  flagsOf(path: Buffer): number {
+    const { directory, name } = placeOf(path);
+    return this.system.native.flagsAt(this.fdOf(directory), name);
+  }
+
+  /** Sets the flags of a file or directory; some of these bar any further change. */
+  setFlags(path: Buffer, flags: number): void {
+    const { directory, name } = placeOf(path);
+    this.system.native.setFlagsAt(this.fdOf(directory), name, flags);
+  }
+
+  /** Returns the error for a path that could not be created, with the cause in the target, if there is one. */
+  explain(path: Buffer, error: unknown): WireError {
+    const { existingFd, system } = this;
+    const immutable =
+      existingFd === undefined
+        ? undefined
+        : immutableTarget(system, existingFd, placeOf(path), error);
+    return immutable ?? targetError(error, this.path);
   }
 
   private fdOf(directory: Buffer): number {
@@ -231,7 +301,7 @@ export class RestoreTarget {
     return fd;
   }
 
-  /** Makes something; where a name is taken and may be replaced, beside it, to be renamed. */
+  /** Creates an entry. If its name exists and may be replaced, creates it under a temporary name and renames it. */
   private putAt(
     fd: number,
     name: Buffer,

@@ -1,15 +1,16 @@
 /**
- * Walking what is to be restored: the wanted paths and all below them, in the order of the catalog, as
- * far as it may be read and is not filtered out. What becomes of an entry is the visitor's affair.
+ * Walks the selected paths and everything below them, in the order of the catalog. Entries must be readable and
+ * pass the filter. The visitor decides what to do with an entry.
  */
 import {
-  type Archive,
-  type ArchiveEntry,
+  type History,
+  type HistoryEntry,
+  circleAt,
   noAccess,
   noSuchPath,
   type RootRecord,
   rootAbove,
-} from '../archive/index.js';
+} from '../history/index.js';
 import { TardisError, type WireError, throwIfAborted } from '../errors/index.js';
 import {
   displayName,
@@ -19,108 +20,125 @@ import {
   lastComponent,
   splitPath,
 } from '../model/index.js';
+import { deviceIn, Devices } from './devices.js';
 import { ListingsAhead, PAGE_ENTRIES } from './listings-ahead.js';
 import type { PathFilter } from './filter.js';
 
-/** What of a set is wanted, and under which names. */
+/** The part of a set to restore, and its names in the output. */
 export interface Selection {
   readonly set: number;
-  /** Absolute paths as they were backed up. */
+  /** Absolute paths in the backup. */
   readonly paths: readonly Buffer[];
-  /** Each keeps its whole path beneath the output; else only its last component. */
+  /** True to keep the whole path of each beneath the output; otherwise only its last component. */
   readonly hierarchy?: boolean;
-  /** False: directories come without what is in them. */
+  /** False to restore directories without their entries. */
   readonly recurse?: boolean;
   readonly filter?: PathFilter | undefined;
 }
 
 /** A directory of the output. */
 export interface OutputDirectory {
-  /** Beneath the output; empty for the output itself. */
+  /** Path relative to the output; empty for the output itself. */
   readonly path: Buffer;
   readonly above: OutputDirectory | undefined;
-  /** Undefined for one above the roots of the set, and for the output. */
-  readonly entry: ArchiveEntry | undefined;
-  /** The path as it was backed up. */
+  /** Undefined for a directory above the roots of the set, and for the output. */
+  readonly entry: HistoryEntry | undefined;
+  /** The path in the backup. */
   readonly source: Buffer;
-  /** Everything in it is included. */
+  /** True if everything in the directory is included. */
   readonly isInside: boolean;
-  /** Number of the root it belongs to. */
-  readonly root: number;
+  /** Key for the device that its entries are on. */
+  readonly device: string;
 }
 
-/** What is to be made of one entry: `name` in `directory`; the name is empty for the output itself. */
+/** An entry to restore as `name` in `directory`; the name is empty for the output itself. */
 export interface Visited<D extends OutputDirectory> {
-  readonly entry: ArchiveEntry;
+  readonly entry: HistoryEntry;
   readonly directory: D;
   readonly name: Buffer;
+  /** Key for the device that the entry is on. */
+  readonly device: string;
 }
 
-/** Where a walk leads to. */
+/** Receives the entries of a walk. */
 export interface WalkVisitor<D extends OutputDirectory> {
-  /** A directory of the output. It need not be made before something in it is. */
+  /** Returns the visitor's object for a directory of the output. It need not be created before something in it is. */
   directory(plain: OutputDirectory, above: D | undefined): D;
-  /** Anything but a directory, or (`made`) a directory that is wanted itself. False: leave it. */
+  /** Handles any entry but a directory, or (`made`) a directory that is itself selected. Returns false to skip it. */
   visit(visited: Visited<D>, made: D | undefined): boolean;
-  /** Before what is in a directory is visited, and right after that of the directory before it. */
+  /** Called before the entries of a directory are visited, and directly after those of the directory before it. */
   enter?(directory: D): void;
   leftOut(): void;
   failed(path: Buffer, error: WireError | Error): void;
-  /** After each page of entries. */
+  /** Called for each page of entries. */
   breathe(): Promise<void>;
+}
+
+/** Errors of one listing, damaged or not the client's, which do not end the walk through the others. */
+const OF_ONE_LISTING: ReadonlySet<string> = new Set([
+  'NOT_AUTHENTIC',
+  'RECORD_DAMAGED',
+  'CATALOG_DAMAGED',
+]);
+
+/** True if an error concerns one listing, so that others can be read. */
+export function isOfOneListing(error: unknown): error is TardisError {
+  return error instanceof TardisError && OF_ONE_LISTING.has(error.code);
 }
 
 const NO_NAME = Buffer.alloc(0);
 const SLASH = 0x2f;
 
 interface Wanted {
-  readonly entry: ArchiveEntry;
+  readonly entry: HistoryEntry;
   readonly path: Buffer;
-  readonly root: number;
+  readonly device: string;
 }
 
 export class TreeWalk<D extends OutputDirectory> {
-  private readonly archive: Archive;
+  private readonly history: History;
   private readonly selection: Selection;
   private readonly visitor: WalkVisitor<D>;
   private readonly wanted: readonly Wanted[];
   private readonly roots: readonly RootRecord[];
 
   private constructor(
-    archive: Archive,
+    history: History,
     selection: Selection,
     visitor: WalkVisitor<D>,
     roots: readonly RootRecord[],
     wanted: readonly Wanted[],
   ) {
-    this.archive = archive;
+    this.history = history;
     this.selection = selection;
     this.visitor = visitor;
     this.roots = roots;
     this.wanted = wanted;
   }
 
-  /** Finds what is wanted. Throws NO_SUCH_PATH, NO_ACCESS, USAGE before anything is visited. */
+  /** Looks up the selected paths. Throws NO_SUCH_PATH, NO_ACCESS, USAGE before anything is visited. */
   static async over<D extends OutputDirectory>(
-    archive: Archive,
+    history: History,
     selection: Selection,
     visitor: WalkVisitor<D>,
   ): Promise<TreeWalk<D>> {
     const { set, hierarchy } = selection;
     const wanted: Wanted[] = [];
-    const roots = await archive.roots(set);
+    const roots = await history.roots(set);
+    const devices = new Devices(history, set, roots);
     for (const path of outermost(selection.paths, hierarchy === true)) {
-      const entry = splitPath(path).every(isEntryName) ? await archive.find(path, set) : undefined;
+      const entry = splitPath(path).every(isEntryName) ? await history.find(path, set) : undefined;
       if (entry === undefined) {
-        throw await noSuchPath(archive, set, path);
+        throw await noSuchPath(history, set, path);
       }
-      if (!archive.access.mayRead(entry)) throw noAccess(path);
-      wanted.push({ entry, path, root: rootAbove(roots, path)?.root.root ?? 0 });
+      if (!history.access.mayRead(entry)) throw noAccess(path);
+      const device = selection.paths.length > 1 ? await devices.above(path) : 'one';
+      wanted.push({ entry, path, device });
     }
-    return new TreeWalk(archive, selection, visitor, roots, wanted);
+    return new TreeWalk(history, selection, visitor, roots, wanted);
   }
 
-  /** Yields after each page of entries that was visited. */
+  /** Visits the entries, and yields after each page of them. */
   async *run(signal?: AbortSignal): AsyncGenerator<void> {
     const { visitor } = this;
     const top = visitor.directory(
@@ -130,7 +148,7 @@ export class TreeWalk<D extends OutputDirectory> {
         entry: undefined,
         source: NO_NAME,
         isInside: false,
-        root: 0,
+        device: '',
       },
       undefined,
     );
@@ -138,11 +156,11 @@ export class TreeWalk<D extends OutputDirectory> {
     const stack: D[] = [];
     const { set, filter, recurse } = this.selection;
     const isWholeTree = filter === undefined && recurse !== false;
-    const listings = new ListingsAhead(this.archive, set, isWholeTree);
+    const listings = new ListingsAhead(this.history, set, isWholeTree);
     for (const wanted of this.wanted.toReversed()) {
       const above = this.selection.hierarchy === true ? await this.way(top, wanted, shared) : top;
       const name = lastComponent(wanted.path);
-      this.offer(wanted.entry, above, name, wanted.path, wanted.root, stack);
+      this.offer({ ...wanted, directory: above, name }, wanted.path, stack);
     }
     while (stack.length > 0) {
       const directory = stack.pop()!;
@@ -151,10 +169,14 @@ export class TreeWalk<D extends OutputDirectory> {
       let after: Buffer = NO_NAME;
       for (;;) {
         throwIfAborted(signal);
-        const page = await listings.page(directory.entry!.childId!, after);
+        const page = await this.page(listings, directory, after);
         await visitor.breathe();
         for (const entry of page)
-          this.offer(entry, directory, entry.name, undefined, directory.root, below);
+          this.offer(
+            { entry, directory, name: entry.name, device: directory.device },
+            undefined,
+            below,
+          );
         yield;
         if (page.length < PAGE_ENTRIES) break;
         after = page.at(-1)!.name;
@@ -164,8 +186,23 @@ export class TreeWalk<D extends OutputDirectory> {
     }
   }
 
-  /** The directories above a path that keeps its hierarchy. */
-  private async way(top: D, { path, root }: Wanted, shared: Map<string, D>): Promise<D> {
+  /** Returns a page of a directory. A listing that is damaged or not authentic is reported, and its page is empty. */
+  private async page(
+    listings: ListingsAhead,
+    { entry, path }: D,
+    after: Buffer,
+  ): Promise<HistoryEntry[]> {
+    try {
+      return await listings.page(entry!.childId!, after);
+    } catch (error) {
+      if (!isOfOneListing(error)) throw error;
+      this.visitor.failed(path, error);
+      return [];
+    }
+  }
+
+  /** Returns the output directory for a path that keeps its hierarchy, with all directories above it. */
+  private async way(top: D, { path, device }: Wanted, shared: Map<string, D>): Promise<D> {
     let above = top;
     let source: Buffer = Buffer.from('/');
     for (const component of splitPath(path).slice(0, -1)) {
@@ -174,13 +211,13 @@ export class TreeWalk<D extends OutputDirectory> {
       let directory = shared.get(key);
       if (directory === undefined) {
         const isKnown = rootAbove(this.roots, source) !== undefined;
-        const entry = isKnown ? await this.archive.find(source, this.selection.set) : undefined;
+        const entry = isKnown ? await this.history.find(source, this.selection.set) : undefined;
         const plain = {
           path: joinPath(above.path, component),
           entry,
           source,
           isInside: false,
-          root,
+          device,
         };
         directory = this.visitor.directory({ ...plain, above }, above);
         shared.set(key, directory);
@@ -190,19 +227,25 @@ export class TreeWalk<D extends OutputDirectory> {
     return above;
   }
 
+  /**
+   * Checks and filters an entry, then passes it to the visitor. `given` is the path of an entry that was selected
+   * itself.
+   */
   private offer(
-    entry: ArchiveEntry,
-    directory: D,
-    name: Buffer,
+    { entry, directory, name, device }: Visited<D>,
     given: Buffer | undefined,
-    root: number,
     stack: D[],
   ): void {
     const { filter, recurse } = this.selection;
     if (given === undefined && !isEntryName(name)) {
-      // Nothing of it reaches a path, nor an archive that is unpacked elsewhere.
+      // Such a name must not reach a path, or an archive that is unpacked elsewhere.
       const why = new TardisError('RECORD_DAMAGED', 'the store has an entry whose name is none');
       this.visitor.failed(joinPath(directory.path, name), why);
+      return;
+    }
+    const damage = entry.damage ?? circleAt(entry, directory);
+    if (damage !== undefined) {
+      this.visitor.failed(joinPath(directory.path, name), damage);
       return;
     }
     const isDirectory = entry.type === EntryType.directory;
@@ -213,29 +256,27 @@ export class TreeWalk<D extends OutputDirectory> {
       this.visitor.leftOut();
       return;
     }
-    if (!this.archive.access.mayRead(entry)) {
+    if (!this.history.access.mayRead(entry)) {
       const refused = joinPath(directory.path, name);
       this.visitor.failed(refused, noAccess(refused));
       return;
     }
     if (!isDirectory) {
-      this.visitor.visit({ entry, directory, name }, undefined);
+      this.visitor.visit({ entry, directory, name, device }, undefined);
       return;
     }
     const isInside = verdict === 'in';
     const full = joinPath(directory.path, name);
-    const plain = { path: full, above: directory, entry, source, isInside, root };
+    const own = deviceIn(entry, device);
+    const plain = { path: full, above: directory, entry, source, isInside, device: own };
     const made = this.visitor.directory(plain, directory);
-    if (isInside && !this.visitor.visit({ entry, directory, name }, made)) return;
+    if (isInside && !this.visitor.visit({ entry, directory, name, device }, made)) return;
     if (entry.childId !== undefined && recurse !== false) stack.push(made);
     else this.visitor.enter?.(made);
   }
 }
 
-/**
- * The paths without repetition; with their hierarchy, without those that lie below another. Throws
- * USAGE if two would get the same name.
- */
+/** Returns the paths without duplicates; with `hierarchy`, without those below another one. Throws USAGE. */
 function outermost(paths: readonly Buffer[], hierarchy: boolean): Buffer[] {
   const unique = [...new Map(paths.map((path) => [path.toString('latin1'), path])).values()];
   if (hierarchy) {
@@ -246,11 +287,17 @@ function outermost(paths: readonly Buffer[], hierarchy: boolean): Buffer[] {
     };
     return unique.filter((path) => !unique.some((other) => isBelow(path, other)));
   }
+  requireDistinctNames(unique);
+  return unique;
+}
+
+/** Throws USAGE if two different paths would get the same name in the output. */
+export function requireDistinctNames(paths: readonly Buffer[]): void {
   const names = new Map<string, Buffer>();
-  for (const path of unique) {
+  for (const path of paths) {
     const name = lastComponent(path);
     const other = names.get(name.toString('latin1'));
-    if (other !== undefined) {
+    if (other?.equals(path) === false) {
       throw new TardisError(
         'USAGE',
         `"${displayName(other)}" and "${displayName(path)}" would both become ` +
@@ -259,5 +306,4 @@ function outermost(paths: readonly Buffer[], hierarchy: boolean): Buffer[] {
     }
     names.set(name.toString('latin1'), path);
   }
-  return unique;
 }

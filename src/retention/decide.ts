@@ -1,7 +1,8 @@
 /**
- * Which sets are kept, and why; a pure decision. Sets of different roots are judged apart: what one job backs up says
- * nothing about another's. Of several complete sets in one period the oldest is kept, so that whoever makes many
- * evicts none. Unfinished sets are nobody's to purge: they leave by themselves.
+ * Decides which sets are kept, and why. Sets with different roots are judged separately: the sets of one job
+ * have no influence on those of another. Of several complete sets in a period the newest is kept. If sets may
+ * be from an account that must not delete any, the oldest is kept, so that a flood of sets evicts none.
+ * Unfinished sets are never purged: they are dropped when a set with the same roots completes.
  */
 import { isSealedTag } from '../model/index.js';
 import { hasRules, PERIOD_RULES, type PeriodName, periodOf, type RetentionRules } from './rules.js';
@@ -9,27 +10,31 @@ import { countedTimes, nowAfter, type Stretch, stretchesOf, type TimedSet } from
 
 export interface RetentionSet extends TimedSet {
   readonly isComplete: boolean;
-  /** A rebuild has found that it may lack something. */
+  /** True if a rebuild has found that the set may lack something. */
   readonly isDoubtful: boolean;
   readonly priority: number;
   readonly isLocked: boolean;
   readonly tags: readonly string[];
-  /** Equal texts: the same roots. */
+  /** Identifies the roots: equal texts mean equal roots. */
   readonly roots: string;
 }
 
 export interface RetentionWish {
   readonly rules: RetentionRules;
   readonly nowMs: number;
-  /** Younger sets stay, whatever the rules say; 0: there is no such age. */
+  /** Younger sets are kept, regardless of the rules; 0 means no such age. */
   readonly leastAgeMs: number;
-  /** Of the newest sets `keepLast` counts one a day only: a flood of sets evicts none. */
-  readonly lastCountsDays: boolean;
-  /** Sets that may lack something since a rebuild stay: an operator is to look at them. */
+  /**
+   * True if sets may be from an account without the right to purge. The oldest set of each period is then
+   * kept, and `keepLast` counts one set per day, so that a flood of sets evicts none. If false, the newest is
+   * kept, and each set counts.
+   */
+  readonly resistsFloods: boolean;
+  /** Keeps sets that may lack something since a rebuild, so that an operator can examine them. */
   readonly keepsDoubtful: boolean;
-  /** Go on though the clock is in doubt. */
+  /** Deletes sets even if the clock is in doubt. */
   readonly trustsClock: boolean;
-  /** Only sets begun before a moment, and of this priority at most, may go. */
+  /** Only sets begun before this time, and with at most this priority, may be deleted. */
   readonly only?: { readonly beforeMs: number; readonly priority: number } | undefined;
 }
 
@@ -50,8 +55,10 @@ export type KeepReason =
 
 export interface Reason {
   readonly why: KeepReason;
-  /** The period, the tag, the days. */
+  /** The period, the tag, or the number of days. */
   readonly what?: string;
+  /** Position of the set within its period. */
+  readonly which?: 'newest' | 'oldest';
 }
 
 const REASONS: ReadonlySet<unknown> = new Set<KeepReason>([
@@ -60,29 +67,32 @@ const REASONS: ReadonlySet<unknown> = new Set<KeepReason>([
   ...(Object.keys(PERIOD_RULES) as PeriodName[]),
 ]);
 
-/** Whether something of unknown origin is a reason. */
+/** True if a value of unknown origin is a valid reason. */
 export function isReason(value: unknown): value is Reason {
   if (typeof value !== 'object' || value === null) return false;
-  const { why, what } = value as Partial<Reason>;
-  return REASONS.has(why) && (what === undefined || typeof what === 'string');
+  const { why, what, which } = value as Partial<Reason>;
+  const isWhich: unknown[] = [undefined, 'newest', 'oldest'];
+  return (
+    REASONS.has(why) && (what === undefined || typeof what === 'string') && isWhich.includes(which)
+  );
 }
 
 export interface Verdict {
   readonly set: number;
-  /** Empty: it goes. */
+  /** Reasons to keep the set; if empty, it is deleted. */
   readonly reasons: readonly Reason[];
 }
 
 export interface Decision {
-  /** In the order of the sets' numbers. */
+  /** Verdicts in the order of the sets' numbers. */
   readonly verdicts: readonly Verdict[];
-  /** Nothing goes, unless that is wanted all the same. */
+  /** True if the clock is in doubt; nothing is then deleted unless `trustsClock` is set. */
   readonly isClockInDoubt: boolean;
 }
 
 const DAY_MS = 86_400_000;
 
-/** Sets are given in the order of their numbers. */
+/** Decides about all sets, which are given in the order of their numbers. */
 export function decideRetention(sets: readonly RetentionSet[], wish: RetentionWish): Decision {
   const complete = sets.filter(({ isComplete }) => isComplete);
   const now =
@@ -92,8 +102,9 @@ export function decideRetention(sets: readonly RetentionSet[], wish: RetentionWi
   const counted = countedTimes(sets);
   const ages = new Map(sets.map(({ set }, index) => [set, now.countedMs - counted[index]!]));
   const reasons = new Map<number, Reason[]>(sets.map(({ set }) => [set, []]));
-  const keep = (set: number, why: KeepReason, what?: string): void => {
-    reasons.get(set)!.push(what === undefined ? { why } : { why, what });
+  const keep: Keep = (set, why, what, which) => {
+    const reason = what === undefined ? { why } : { why, what };
+    reasons.get(set)!.push(which === undefined ? reason : { ...reason, which });
   };
   const counts = hasRules(wish.rules) || wish.only !== undefined;
   for (const [index, set] of sets.entries()) {
@@ -106,7 +117,7 @@ export function decideRetention(sets: readonly RetentionSet[], wish: RetentionWi
     const stretches = stretchesOf(group);
     keepLast(group, wish, keep);
     for (const name of Object.keys(PERIOD_RULES) as PeriodName[]) {
-      keepPeriods(stretches, name, wish.rules[PERIOD_RULES[name]], keep);
+      keepPeriods(stretches, name, wish, keep);
     }
   }
   if (now.isInDoubt && !wish.trustsClock) {
@@ -116,7 +127,7 @@ export function decideRetention(sets: readonly RetentionSet[], wish: RetentionWi
   return { verdicts, isClockInDoubt: now.isInDoubt };
 }
 
-type Keep = (set: number, why: KeepReason, what?: string) => void;
+type Keep = (set: number, why: KeepReason, what?: string, which?: Reason['which']) => void;
 
 function keepAlways(
   { set, isLocked, isComplete, isDoubtful, openedAtMs, priority }: RetentionSet,
@@ -151,7 +162,7 @@ function keepByItself(
   else if (ageMs < period.days * DAY_MS) keep(set, 'priority', `${period.days} days`);
 }
 
-/** A tag that is sealed, where those to keep are not, may be any of them. */
+/** True if the set has a tag to keep. A sealed tag cannot be compared with a plain one, so it may be any of them. */
 function hasKeptTag(tags: readonly string[], keepTags: readonly string[]): boolean {
   if (keepTags.some((wanted) => tags.includes(wanted))) return true;
   return keepTags.some((wanted) => !isSealedTag(wanted)) && tags.some(isSealedTag);
@@ -159,13 +170,13 @@ function hasKeptTag(tags: readonly string[], keepTags: readonly string[]): boole
 
 function keepLast(
   complete: readonly RetentionSet[],
-  { rules, lastCountsDays }: RetentionWish,
+  { rules, resistsFloods }: RetentionWish,
   keep: Keep,
 ): void {
   let counted = 0;
   let day: string | undefined;
   for (const { set, openedAtMs } of complete.toReversed()) {
-    const itsDay = lastCountsDays ? periodOf('day', openedAtMs) : undefined;
+    const itsDay = resistsFloods ? periodOf('day', openedAtMs) : undefined;
     if (itsDay === undefined || itsDay !== day) counted += 1;
     if (counted > rules.keepLast) return;
     day = itsDay;
@@ -174,17 +185,18 @@ function keepLast(
 }
 
 /**
- * The oldest set of each of the newest `count` periods. Of a stretch whose times nobody can vouch for all sets are kept
- * and none is counted; the first period of a stretch behind a break may be the last one before it, so it does
- * not count either.
+ * Keeps the newest (or oldest) set of each of the newest periods, up to the number in the rule. All sets of
+ * an untrusted stretch are kept, and none is counted. The first period of a stretch after a break may be the
+ * last one before it, so it is not counted either.
  */
 function keepPeriods(
   stretches: readonly Stretch<RetentionSet>[],
   name: PeriodName,
-  count: number,
+  { rules, resistsFloods }: RetentionWish,
   keep: Keep,
 ): void {
-  let left = count;
+  let left = rules[PERIOD_RULES[name]];
+  const which = resistsFloods ? 'oldest' : 'newest';
   for (const [index, { sets, isTrusted }] of [...stretches.entries()].toReversed()) {
     if (left === 0) return;
     if (!isTrusted) {
@@ -192,15 +204,15 @@ function keepPeriods(
       continue;
     }
     const periods = [...groupedBy(sets, ({ openedAtMs }) => periodOf(name, openedAtMs))];
-    for (const [at, [period, [oldest]]] of [...periods.entries()].toReversed()) {
+    for (const [at, [period, itsSets]] of [...periods.entries()].toReversed()) {
       if (left === 0) return;
-      keep(oldest!.set, name, period);
+      keep(itsSets.at(resistsFloods ? 0 : -1)!.set, name, period, which);
       if (at > 0 || index === 0) left -= 1;
     }
   }
 }
 
-/** In the order in which the groups appear. */
+/** Groups items by key, in the order in which the groups appear. */
 function groupedBy<S>(items: readonly S[], keyOf: (item: S) => string): Map<string, S[]> {
   const groups = new Map<string, S[]>();
   for (const item of items) {

@@ -1,13 +1,14 @@
 /**
- * Names of sets by formats, as strftime writes them: of several formats the first one takes a set whose name no set of the
- * same roots has yet; where one of other roots has it, it gets a count (Monthly-2026-11.2). So the first set of a month is Monthly-…, the first one after it in a week Weekly-…, and so on; each format has
- * a priority.
+ * Names of sets by strftime formats. The first format whose name no set of the same roots has yet gives the
+ * name. If a set of other roots has that name, a count is added (Monthly-2026-11.2). So the first set of a
+ * month is named Monthly-…, the first further one in a week Weekly-…, and so on; each format has a priority.
  */
 import strftime from 'strftime';
 import { setNameFault } from '../model/index.js';
+import { isoWeek } from './rules.js';
 
 export interface NameFormat {
-  /** By the local time of the server. */
+  /** Format that is filled in with the local time of the server. */
   readonly format: string;
   readonly priority: number;
 }
@@ -19,7 +20,10 @@ export interface FormattedName {
 
 const MOST_COUNT = 1000;
 
-/** `isOwn`: a set of the same roots has it; `isTaken`: any set has. Undefined when every format's name is taken. */
+/**
+ * Returns a name for a new set. `isOwn` is true if a set of the same roots has the name, `isTaken` if any set
+ * has. Returns undefined if the names of all formats are taken.
+ */
 export function nameByFormat(
   formats: readonly NameFormat[],
   nowMs: number,
@@ -28,7 +32,7 @@ export function nameByFormat(
 ): FormattedName | undefined {
   const now = new Date(nowMs);
   for (const { format, priority } of formats) {
-    const name = strftime(format, now);
+    const name = written(format, now);
     if (isOwn(name)) continue;
     if (!isTaken(name)) return { name, priority };
     for (let count = 2; count < MOST_COUNT; count += 1) {
@@ -38,24 +42,40 @@ export function nameByFormat(
   return undefined;
 }
 
-/** A name as its format has it. */
+/** Matches year and week of ISO 8601, which purge uses and the library lacks; `%%` is skipped. */
+const ISO_FIELD = /%(?:%|G|V)/g;
+
+/** Returns the text of a format for a time, in local time. */
+function written(format: string, at: Date): string {
+  const { weekYear, week } = isoWeek(at.getFullYear(), at.getMonth() + 1, at.getDate());
+  const iso: Readonly<Record<string, string>> = {
+    '%G': String(weekYear),
+    '%V': String(week).padStart(2, '0'),
+  };
+  return strftime(
+    format.replace(ISO_FIELD, (field) => iso[field] ?? field),
+    at,
+  );
+}
+
+/** Returns a name without the count that was added to it. */
 export function withoutCount(name: string): string {
   return name.replace(/\.\d{1,3}$/, '');
 }
 
-/** Whether one of the formats gives a set of this moment this name, with a count or without. */
+/** True if one of the formats gives this name at this time, with a count or without. */
 export function isNameByFormat(formats: readonly string[], name: string, atMs: number): boolean {
   const at = new Date(atMs);
   return formats.some((format) => {
-    const made = strftime(format, at);
+    const made = written(format, at);
     return made === name || made === withoutCount(name);
   });
 }
 
-/** A moment with two digits everywhere. */
+/** A time with two digits in every field. */
 const SAMPLE = new Date(2033, 10, 22, 13, 44, 55);
 
-/** Why a format makes no names of sets; undefined: it does. */
+/** Returns why a format gives no valid set names; undefined if it is valid. */
 export function formatFault(format: string): string | undefined {
-  return setNameFault(strftime(format, SAMPLE));
+  return setNameFault(written(format, SAMPLE));
 }

@@ -1,26 +1,29 @@
-/** What is kept, in rules. A set that one of them wants is kept; where there is no rule at all, all are. */
+/** Retention rules. A set is kept if one of the rules keeps it; without any rule all sets are kept. */
 
-/** Sets of a priority at least this high, and below that of the next class, are kept for so many days; 0: for ever. */
+/**
+ * Keeps sets of one priority class for this many days; 0 means forever. A class begins at this priority and
+ * ends below that of the next class.
+ */
 export interface PriorityPeriod {
   readonly priority: number;
   readonly days: number;
 }
 
 export interface RetentionRules {
-  /** Empty: priorities say nothing. Sets of a lower priority than all go by the lowest. */
+  /** Rules by priority; empty for none. Sets with a lower priority than all of them follow the lowest. */
   readonly periods: readonly PriorityPeriod[];
-  /** How many of each are kept, the newest; 0: no rule. */
+  /** Number of newest sets to keep, in total or one per period; 0 means no rule. */
   readonly keepLast: number;
   readonly keepHourly: number;
   readonly keepDaily: number;
   readonly keepWeekly: number;
   readonly keepMonthly: number;
   readonly keepYearly: number;
-  /** Younger sets are kept; 0: no rule. */
+  /** Younger sets are kept; 0 means no rule. */
   readonly keepWithinMs: number;
-  /** Sets that have one of these are kept. */
+  /** Sets with one of these tags are kept. */
   readonly keepTags: readonly string[];
-  /** Nobody has chosen the periods: sets of releases that gave no priorities are not judged by them. */
+  /** True if the periods are defaults: they do not apply to sets of releases that gave no priorities. */
   readonly isUsual?: boolean;
 }
 
@@ -46,13 +49,13 @@ export const NO_RULES: RetentionRules = Object.freeze({
   keepTags: [],
 });
 
-/** Whether rules say anything. */
+/** True if there is any rule. */
 export function hasRules(rules: RetentionRules): boolean {
   const { periods, keepTags, isUsual: _, ...counts } = rules;
   return periods.length + keepTags.length > 0 || Object.values(counts).some((count) => count > 0);
 }
 
-/** The period that a moment is in, by the local time of this machine, as a text that is the same all through it. */
+/** Returns the period that contains a time, in local time, as a text that is the same for the whole period. */
 export function periodOf(name: PeriodName, atMs: number): string {
   const at = new Date(atMs);
   const [year, month, day] = [at.getFullYear(), at.getMonth() + 1, at.getDate()];
@@ -70,14 +73,26 @@ export function periodOf(name: PeriodName, atMs: number): string {
   }
 }
 
-/** By ISO 8601: weeks begin on Monday, and belong to the year that has their Thursday. */
 function weekOf(year: number, month: number, day: number): string {
+  const { weekYear, week } = isoWeek(year, month, day);
+  return `${weekYear}-W${two(week)}`;
+}
+
+/**
+ * Returns year and number of a day's ISO 8601 week: weeks begin on Monday, and belong to the year that
+ * contains their Thursday.
+ */
+export function isoWeek(
+  year: number,
+  month: number,
+  day: number,
+): { readonly weekYear: number; readonly week: number } {
   const date = new Date(Date.UTC(year, month - 1, day));
   const weekday = (date.getUTCDay() + 6) % 7;
   date.setUTCDate(date.getUTCDate() - weekday + 3);
   const weekYear = date.getUTCFullYear();
   const dayOfYear = (date.getTime() - Date.UTC(weekYear, 0, 1)) / 86_400_000;
-  return `${weekYear}-W${two(Math.floor(dayOfYear / 7) + 1)}`;
+  return { weekYear, week: Math.floor(dayOfYear / 7) + 1 };
 }
 
 function two(value: number): string {

@@ -1,61 +1,62 @@
 /**
- * The times of sets as far as they can be believed. Sets are ordered by their numbers; what the server's clock said of
- * each may be wrong: it was set back, ran ahead, stood at 1970. So each complete set gets a stamp, made from that of the
- * one before it: counted time goes on by what the clock says has passed, but not where the clock has jumped (or nobody
- * backed up for very long). Nothing is ever taken to be older than it is. A **stretch** is a run of sets between
- * two such breaks. Within some days after a break nobody can say which side of it is right: the clock is in doubt.
+ * Computes ages of sets that are correct although the server's clock may have been wrong: set back, ahead, or
+ * at 1970. Sets are ordered by their numbers. Each complete set gets a stamp with its counted time, which is
+ * monotonic and derived from the stamp of the set before it. Counted time advances by the time that has
+ * passed by the clock, unless the clock has jumped (or nothing was backed up for very long). So no set is
+ * ever taken to be older than it is. A **stretch** is a run of sets between two such breaks. For some days
+ * after a break it is unknown which side of it is right: the clock is in doubt.
  */
 
 export interface ClockStamp {
-  /** Counted time of the set's beginning; it starts as milliseconds since 1970, and never goes back. */
+  /** Counted time at the beginning of the set. It starts as milliseconds since 1970, and never decreases. */
   readonly countedMs: number;
-  /** Breaks before it. */
+  /** Number of breaks before the set. */
   readonly stretch: number;
-  /** Counted time since its stretch began. */
+  /** Counted time since the beginning of its stretch. */
   readonly stretchMs: number;
 }
 
 export interface TimedSet {
   readonly set: number;
-  /** By the server's clock, in milliseconds since 1970. */
+  /** Time by the server's clock, in milliseconds since 1970. */
   readonly openedAtMs: number;
-  /** Undefined: it was made by a release that made none, or is not complete. */
+  /** Undefined if the set is not complete, or if it is from a release without stamps. */
   readonly stamp: ClockStamp | undefined;
 }
 
 export interface Stretch<S extends TimedSet> {
-  /** In the order of their numbers; never empty. */
+  /** Sets in the order of their numbers; never empty. */
   readonly sets: readonly S[];
-  /** Its times are those of a clock that nobody has set right for long; or there is no other stretch. */
+  /** True if the clock ran without a break for long enough in this stretch, or if there is no other stretch. */
   readonly isTrusted: boolean;
 }
 
-/** The clock of now, and what follows from it. */
+/** The counted time now. */
 export interface Now {
   readonly countedMs: number;
-  /** The times around now may be wrong. */
+  /** True if the current time of the clock may be wrong. */
   readonly isInDoubt: boolean;
 }
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** A clock that is set right by this much, or a summer time that somebody has in his clock, is no jump. */
+/** Setting the clock back by at most this much is not a jump: a small correction, or the end of summer time. */
 const BACK_MS = HOUR_MS;
-/** A gap is longer than this, and than some usual ones, or it is none. */
+/** Bounds for the longest gap that is not a jump. Between them it is USUAL_GAPS times the usual gap. */
 const LEAST_GAP_MS = 14 * DAY_MS;
 const MOST_GAP_MS = 100 * DAY_MS;
 const USUAL_GAPS = 5;
-/** What is usual, the last sets say. */
+/** Number of newest sets that determine the usual gap. */
 const RECENT_SETS = 16;
-/** So long after a break the new times are believed. */
+/** Time after a break from which the new times are trusted. */
 const SETTLED_MS = 14 * DAY_MS;
 
-/** The stamp of a set that follows these complete sets, which are in the order of their numbers. */
+/** Returns the stamp of a set that follows these complete sets, which are in the order of their numbers. */
 export function stampOf(before: readonly TimedSet[], openedAtMs: number): ClockStamp {
   return stampAfter(stamped(before), openedAtMs);
 }
 
-/** What follows these complete sets now; there is one at least. */
+/** Returns the current counted time after these complete sets; there must be at least one. */
 export function nowAfter(complete: readonly TimedSet[], nowMs: number): Now {
   const { countedMs, stretch, stretchMs } = stampsOf(complete).at(-1)!;
   const passedMs = timePassed(stamped(complete), nowMs);
@@ -64,7 +65,7 @@ export function nowAfter(complete: readonly TimedSet[], nowMs: number): Now {
   return { countedMs: countedMs + passedMs, isInDoubt: !isSettled };
 }
 
-/** Complete sets, in the order of their numbers, in their stretches. */
+/** Splits complete sets, which are in the order of their numbers, into stretches. */
 export function stretchesOf<S extends TimedSet>(complete: readonly S[]): Stretch<S>[] {
   const stamps = stampsOf(complete);
   const runs = new Map<number, { sets: S[]; longMs: number }>();
@@ -83,12 +84,15 @@ export function stretchesOf<S extends TimedSet>(complete: readonly S[]): Stretch
   }));
 }
 
-/** Counted time of the beginning of each set, whether it has a stamp or not; sets in the order of their numbers. */
+/**
+ * Returns the counted time at the beginning of each set, with or without a stamp; sets are in the order of
+ * their numbers.
+ */
 export function countedTimes(sets: readonly TimedSet[]): number[] {
   return stampsOf(sets).map(({ countedMs }) => countedMs);
 }
 
-/** A set with a stamp, its own or one that is made now. */
+/** A set with a stamp: its own, or one computed now. */
 interface Stamped {
   readonly openedAtMs: number;
   readonly stamp: ClockStamp;
@@ -103,14 +107,17 @@ function stampAfter(before: readonly Stamped[], openedAtMs: number): ClockStamp 
   return { countedMs: countedMs + passedMs, stretch, stretchMs: stretchMs + passedMs };
 }
 
-/** Undefined: the clock has jumped, or so much time went by that it looks as if. */
+/**
+ * Returns the time passed since the last set; undefined if the clock has jumped, or if the gap is so long
+ * that it may have.
+ */
 function timePassed(before: readonly Stamped[], nowMs: number): number | undefined {
   const gapMs = nowMs - before.at(-1)!.openedAtMs;
   if (gapMs < -BACK_MS || gapMs > longestGap(before)) return undefined;
   return Math.max(0, gapMs);
 }
 
-/** The longest gap that is not taken for a jump: some times what is usual here. */
+/** Returns the longest gap that is not taken for a jump: a multiple of the usual gap of these sets. */
 function longestGap(sets: readonly Stamped[]): number {
   const times = sets.slice(-RECENT_SETS).map(({ stamp }) => stamp.countedMs);
   const gaps = times.slice(1).map((at, index) => at - times[index]!);
@@ -119,13 +126,13 @@ function longestGap(sets: readonly Stamped[]): number {
   return Math.min(MOST_GAP_MS, Math.max(LEAST_GAP_MS, USUAL_GAPS * usualMs));
 }
 
-/** Sets of releases that made no stamps get those they would have got now. */
+/** Computes stamps for sets of releases that stored none. */
 function stamped(sets: readonly TimedSet[]): Stamped[] {
   const placed: Stamped[] = [];
   for (const { openedAtMs, stamp } of sets) {
     placed.push({ openedAtMs, stamp: stamp ?? stampAfter(placed, openedAtMs) });
   }
-  // None is behind a set that follows it.
+  // No set may have a later counted time than a set that follows it.
   let nextMs = Infinity;
   return placed
     .toReversed()

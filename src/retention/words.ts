@@ -1,13 +1,13 @@
-/** Rules of retention and formats of names, as they are written in settings. */
+/** Parses retention rules and name formats from the words of settings. */
 import { TardisError } from '../errors/index.js';
 import { displayName, tagFault } from '../model/index.js';
 import { formatFault, type NameFormat } from './names.js';
 import { hasRules, type PriorityPeriod, type RetentionRules } from './rules.js';
 
-/** Lists are words, each of which may hold several by commas or blanks. */
+/** Rules as words. Each word of a list may contain several, separated by commas or blanks. */
 export interface RuleWords {
   readonly priorities: readonly string[];
-  /** Undefined: priorities say nothing. */
+  /** Undefined for no rules by priority. */
   readonly keepPeriods: readonly string[] | undefined;
   readonly keepLast: number;
   readonly keepHourly: number;
@@ -15,7 +15,7 @@ export interface RuleWords {
   readonly keepWeekly: number;
   readonly keepMonthly: number;
   readonly keepYearly: number;
-  /** Such as 30d; empty: no rule. */
+  /** A time such as 30d; empty for no rule. */
   readonly keepWithin: string;
   readonly keepTags: readonly string[];
 }
@@ -34,10 +34,10 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   m: 31 * DAY_MS,
   y: 366 * DAY_MS,
 };
-/** Where a server has no rule at all. */
+/** Default of a server without any rule. */
 const USUAL_PERIODS = ['0', '180', '30'];
 
-/** The rules as they are given. Throws CONFIG_INVALID. */
+/** Parses the rules. Throws CONFIG_INVALID. */
 export function rulesOf(words: RuleWords): RetentionRules {
   const { priorities, keepPeriods, keepWithin, keepTags } = words;
   const { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly } = words;
@@ -55,7 +55,7 @@ export function rulesOf(words: RuleWords): RetentionRules {
   };
 }
 
-/** Those of a server: where none is given it goes by the usual periods. Throws CONFIG_INVALID. */
+/** Parses the rules of a server; without any rule the default periods apply. Throws CONFIG_INVALID. */
 export function serverRules(words: RuleWords): RetentionRules {
   const rules = rulesOf(words);
   if (hasRules(rules)) return rules;
@@ -66,7 +66,7 @@ export function serverRules(words: RuleWords): RetentionRules {
     : rules;
 }
 
-/** Throws CONFIG_INVALID. */
+/** Parses the formats. Throws CONFIG_INVALID. */
 export function formatsOf({ formats, priorities }: FormatWords): NameFormat[] {
   const words = wordsOf(formats);
   const ranks = numbersOf(priorities, 'Priorities');
@@ -80,8 +80,8 @@ export function formatsOf({ formats, priorities }: FormatWords): NameFormat[] {
 }
 
 /**
- * What is to be kept with a client must mean something by itself; whether it fits what else there is, is seen when rules
- * are followed, since they are changed one by one. Throws CONFIG_INVALID.
+ * Throws CONFIG_INVALID if a value is invalid by itself. This check is for values that are stored with a
+ * client: they are changed one by one, so their combination is checked only when the rules are applied.
  */
 export function requireMeaning(key: string, value: unknown): void {
   const words = wordsOf(Array.isArray(value) ? value.map(String) : [String(value)]);
@@ -94,7 +94,7 @@ export function requireMeaning(key: string, value: unknown): void {
 
 function requireFormat(format: string): void {
   const fault = formatFault(format);
-  if (fault !== undefined) throw invalid(`Formats: a name made by "${shown(format)}" ${fault}`);
+  if (fault !== undefined) throw invalid(`Formats: a name made with "${shown(format)}" ${fault}`);
 }
 
 function requireTag(tag: string): void {
@@ -111,7 +111,7 @@ function periodsOf(priorities: readonly string[], days: readonly string[]): Prio
   if (ranks.length !== lengths.length) {
     throw invalid(`there are ${ranks.length} Priorities and ${lengths.length} KeepPeriods`);
   }
-  if (lengths.some((length) => length < 0)) throw invalid('a time of KeepPeriods is below 0');
+  if (lengths.some((length) => length < 0)) throw invalid('KeepPeriods has a negative time');
   return ranks.map((priority, index) => ({ priority, days: lengths[index]! }));
 }
 
@@ -121,12 +121,13 @@ function wordsOf(list: readonly string[]): string[] {
 
 function numbersOf(list: readonly string[], where: string): number[] {
   return wordsOf(list).map((word) => {
-    if (!/^-?\d{1,7}$/.test(word)) throw invalid(`${where}: "${shown(word)}" is no whole number`);
+    if (!/^-?\d{1,7}$/.test(word))
+      throw invalid(`${where}: "${shown(word)}" is not a whole number`);
     return Number(word);
   });
 }
 
-/** Such as 30d, in milliseconds; `what`: where it was said. Throws CONFIG_INVALID. */
+/** Returns a time such as 30d in milliseconds; `what` names the setting in errors. Throws CONFIG_INVALID. */
 export function spanOf(text: string, what = '--keep-within'): number {
   const found = /^(\d{1,6})([hdwmy])$/i.exec(text);
   if (found === null) {

@@ -1,13 +1,13 @@
 /**
- * What a client has open in the storage, whichever connection it speaks by. A backup outlives its connection:
+ * A client's open session in the storage, independent of its connection. A backup session outlives its connection:
  *
  *   live ──connection lost──▸ parked ──resume──▸ live
  *   live, parked ──end, abandon──▸ over
  *
- * While it is parked it holds the client's lock and what the server owes the client; a checkpoint is made at
- * once. It ends at a checkpoint when its time is over, when too many are parked, when another process wants the
- * client's lock, or when another session of the
- * client takes its place. A client shows by its ticket that it is the one that began it.
+ * A parked session keeps the client's lock and the answers that the client has not acknowledged. A checkpoint is made
+ * when it is parked. It ends at a checkpoint when its time is over, when too many sessions are parked, when another
+ * process waits for the client's lock, or when another session of the client replaces it. A client authenticates its
+ * return with its ticket.
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Logger } from 'pino';
@@ -23,16 +23,19 @@ import {
   TICKET_BYTES,
 } from '../transport/index.js';
 import { KeptAnswers } from './kept-answers.js';
-import type { Admission, Quotas } from './quotas.js';
-import type { StorageHandle, StorageHost, StorageOptions } from './storage/index.js';
+import type { Admission, Quotas } from './limits/quotas.js';
+import type { StorageHandle, StorageHost } from './storage/storage-host.js';
+import type { StorageOptions } from './storage/storage-options.js';
 import { type ProfilePlan, SessionProfile } from './session-profile.js';
-import type { SessionOutcome } from './watch/index.js';
+import { settledHead } from './settled.js';
+import type { GcOutcome } from './gc-scheduler.js';
+import type { SessionOutcome } from './monitor/monitor.js';
 
-/** Answers a client has not acknowledged, or does not read; then its messages wait. */
+/** Most bytes of answers that a client has not acknowledged, or not read; beyond that, its messages wait. */
 const MAX_UNREAD_ANSWER_BYTES = 16 << 20;
 const UNREAD_CHECK_MS = 100;
 
-/** Between two looks whether somebody wants the lock of a parked session: he waits for some two seconds. */
+/** Interval for checking whether another process waits for the lock of a parked session; it waits about two seconds. */
 const LOCK_LOOK_MS = 250;
 
 export interface ClientSessionServices {
@@ -40,20 +43,20 @@ export interface ClientSessionServices {
   readonly storageOptions: StorageOptions;
   readonly quotas: Quotas;
   readonly creditBytes: number;
-  /** Each session's time is looked at. */
+  /** Undefined if sessions are not profiled. */
   readonly profiles?: ProfilePlan | undefined;
-  /** How long a session whose connection is lost is kept; 0: it ends with its connection. */
+  /** Milliseconds for which a session without a connection is kept; 0 ends it with its connection. */
   readonly parkMs: number;
   readonly log: Logger;
-  /** Whether somebody else waits for the lock of a client. */
+  /** True if another process waits for the lock of a client. */
   isWanted(directory: ClientDirectory): boolean;
-  /** A session was parked: there may be too many. */
+  /** Called when a session was parked, since there may be too many. */
   parked(): void;
-  /** A session ends because something was refused. */
+  /** Called when a session ends because of an error. */
   refused(client: string, error: TardisError): void;
 }
 
-/** Who speaks, over what, and is told when the storage fails. */
+/** The connection that a session uses at present; `refuse` is called if the storage fails. */
 export interface Speaker {
   readonly connection: Connection;
   refuse(error: unknown): void;
@@ -61,19 +64,20 @@ export interface Speaker {
 
 export interface SessionOwner {
   readonly client: string;
-  /** The sub-account that is logged in; empty: the owner. */
+  /** The sub-account that is logged in; empty for the owner. */
   readonly account: string;
   readonly purpose: PurposeName;
+  readonly mayPurge: boolean;
 }
 
 export class ClientSession implements SessionOwner {
   readonly client: string;
   readonly account: string;
   readonly purpose: PurposeName;
-  /** Resolves when the storage is closed, and with it the client's lock. */
+  readonly mayPurge: boolean;
+  /** Resolves when the storage is closed and the client's lock is released. */
   readonly over: Promise<void>;
   space: Admission | undefined;
-  /** Orders parked sessions. */
   parkedAtMs = 0;
   private settleOver!: () => void;
   private handle: StorageHandle | undefined;
@@ -83,13 +87,15 @@ export class ClientSession implements SessionOwner {
   private parkTimer: NodeJS.Timeout | undefined;
   private lockTimer: NodeJS.Timeout | undefined;
   private directory: ClientDirectory | undefined;
-  /** The newest ticket, and the one the client showed last: it may not have heard of the newest. */
+  /** The newest ticket, and the one that the client used last; the client may not have received the newest. */
   private ticket: Buffer = newTicket();
   private shownTicket: Buffer | undefined;
   private hasSet = false;
   private isSetClosed = false;
   private isPurgeWanted = false;
-  /** Messages of the client that have come. */
+  /** True if the client waits for the report on the work after its set. */
+  private isAwaited = false;
+  /** Number of messages received from the client. */
   private received = 0;
   private unprocessedBytes = 0;
   /** Messages that are held back until the client has acknowledged answers. */
@@ -103,6 +109,7 @@ export class ClientSession implements SessionOwner {
     this.client = owner.client;
     this.account = owner.account;
     this.purpose = owner.purpose;
+    this.mayPurge = owner.mayPurge;
     this.speaker = speaker;
     this.services = services;
     this.over = new Promise((resolve) => {
@@ -110,12 +117,14 @@ export class ClientSession implements SessionOwner {
     });
   }
 
-  /** Opens the client's storage. Throws CLIENT_BUSY and what opening a catalog throws; then it is over. */
+  /**
+   * Opens the client's storage. Throws CLIENT_BUSY and errors of opening a catalog; after an error the session is over.
+   */
   open(directory: ClientDirectory): Promise<void> {
     this.directory = directory;
     this.profile = this.startProfile();
     const opening = this.openStorage(directory);
-    this.opening = opening.catch(() => undefined); // told to who waits for it
+    this.opening = opening.catch(() => undefined); // the caller handles the error
     return opening;
   }
 
@@ -123,7 +132,12 @@ export class ClientSession implements SessionOwner {
     const { storage, storageOptions, quotas } = this.services;
     try {
       if (this.isBackup) this.space = await quotas.admit(this.client);
-      const options = { ...storageOptions, space: this.space?.grant };
+      const options = {
+        ...storageOptions,
+        space: this.space?.grant,
+        mayPurge: this.mayPurge,
+        account: this.account,
+      };
       this.handle = await storage.open(directory, this.purpose, options, {
         answer: (answer, processedBytes) => this.answered(answer, processedBytes),
         failed: (error) => this.failed(error),
@@ -134,7 +148,7 @@ export class ClientSession implements SessionOwner {
     }
   }
 
-  /** What has become of its set so far. */
+  /** Result of the session so far; `none` if it has no set. */
   get outcome(): SessionOutcome {
     if (!this.hasSet) return 'none';
     return this.isSetClosed ? 'complete' : 'failed';
@@ -148,27 +162,26 @@ export class ClientSession implements SessionOwner {
     return this.speaker === undefined && !this.isEnding;
   }
 
-  /** Milliseconds since the client was last heard of, by a connection that is open. */
+  /** Milliseconds since anything was received from the client; Infinity without a connection. */
   get silentMs(): number {
     return this.speaker?.connection.silentMs ?? Infinity;
   }
 
-  /** Old sets are to be purged when it is over. */
+  /** True if the client requested a purge of old sets after the session. */
   get wantsPurge(): boolean {
     return this.isPurgeWanted;
   }
 
-  /** What the client has to show, if it wants to come back. */
+  /** The ticket with which the client can resume the session. */
   get newestTicket(): Buffer {
     return this.ticket;
   }
 
-  /** How many of the client's messages have come. */
   get receivedCount(): number {
     return this.received;
   }
 
-  /** Whether a ticket is one of ours, in constant time. */
+  /** True if the session can be resumed with this ticket. The comparison takes constant time. */
   accepts(ticket: Buffer): boolean {
     const { shownTicket = this.ticket } = this;
     const [isNewest, isShown] = [isSame(ticket, this.ticket), isSame(ticket, shownTicket)];
@@ -176,18 +189,24 @@ export class ClientSession implements SessionOwner {
   }
 
   /**
-   * The client goes on over another connection, having handled the first `upTo` answers. The welcome is to be
-   * sent next, then `sayAgain` called. Throws PROTOCOL_VIOLATION.
+   * Continues the session over another connection; the client has handled the first `upTo` answers. The caller then
+   * sends the welcome and calls `sayAgain`. Throws PROTOCOL_VIOLATION.
    */
   resume(speaker: Speaker, ticket: Buffer, upTo: number): void {
     this.answers.acknowledge(upTo);
     this.stopWaiting();
     const old = this.speaker;
     this.speaker = speaker;
-    old?.connection.terminate(); // it is dead, though nobody has noticed yet
+    old?.connection.terminate(); // it is dead, but this was not detected yet
     this.shownTicket = ticket;
     this.ticket = newTicket();
     this.services.log.info({ client: this.client }, 'session goes on');
+  }
+
+  /** Reports the work after the session to the client, if the client waits for it. */
+  settled(outcome: GcOutcome): void {
+    if (!this.isAwaited) return;
+    this.speaker?.connection.send('settled', settledHead(outcome));
   }
 
   sayAgain(): void {
@@ -195,7 +214,7 @@ export class ClientSession implements SessionOwner {
     this.release();
   }
 
-  /** The client has heard the newest ticket, and handled the first `upTo` answers. Throws PROTOCOL_VIOLATION. */
+  /** Records that the client has the newest ticket and handled `upTo` answers. Throws PROTOCOL_VIOLATION. */
   acknowledge(ticket: Buffer, upTo: number): void {
     if (!isSame(ticket, this.ticket)) {
       throw new TardisError('PROTOCOL_VIOLATION', 'that ticket is not of this connection');
@@ -205,19 +224,24 @@ export class ClientSession implements SessionOwner {
     this.release();
   }
 
-  /** Takes a message for the storage. */
+  /** Queues a message for the storage. */
   post(name: MessageName, bytes: Buffer): void {
     this.received += 1;
     this.unprocessedBytes += bytes.length;
     this.hasSet ||= name === 'openSet';
-    if (name === 'closeSet') this.isPurgeWanted = decodeMessage(name, bytes).head.purge;
+    if (name === 'closeSet') {
+      const { purge, waits } = decodeMessage(name, bytes).head;
+      [this.isPurgeWanted, this.isAwaited] = [purge, waits];
+    }
     this.heldBack.push({ name, bytes });
     this.release();
   }
 
-  /** The connection of `speaker` is over. If it was cut, what the client may come back to is parked. */
+  /**
+   * Handles the end of the connection of `speaker`. If the connection was cut, a session that can be resumed is parked.
+   */
   lost(speaker: Speaker, isCut: boolean): void {
-    if (this.speaker !== speaker) return; // another one has taken its place
+    if (this.speaker !== speaker) return; // another connection has replaced it
     this.speaker = undefined;
     if (!isCut || !this.keepsAnswers || !this.hasSet || this.handle === undefined) {
       void this.end();
@@ -234,7 +258,7 @@ export class ClientSession implements SessionOwner {
     this.services.parked();
   }
 
-  /** Nobody need wait for a client that may never come back. */
+  /** Ends the parked session if another process waits for the client's lock: the client may never return. */
   private makeWay(): void {
     if (this.directory === undefined || !this.services.isWanted(this.directory)) return;
     this.services.log.info(
@@ -249,20 +273,20 @@ export class ClientSession implements SessionOwner {
     clearInterval(this.lockTimer);
   }
 
-  /** For a connection that is dead, and a session nobody comes back to: it ends at a checkpoint. */
+  /** Ends the session at a checkpoint, and cuts its dead connection. */
   async cut(): Promise<void> {
     const ended = this.end();
     this.speaker?.connection.terminate();
     await ended;
   }
 
-  /** Ends at a checkpoint. Never throws; may be called twice. */
+  /** Ends the session at a checkpoint. Never throws; may be called twice. */
   end(): Promise<void> {
     this.ending ??= this.close((handle) => handle.end(), 'session over');
     return this.ending;
   }
 
-  /** Ends at once, giving up what no checkpoint covered. The same. */
+  /** Ends the session at once and discards what no checkpoint covered. Never throws; may be called twice. */
   abandon(): Promise<void> {
     this.ending ??= this.close((handle) => handle.abandon(), 'session abandoned');
     return this.ending;
@@ -309,7 +333,7 @@ export class ClientSession implements SessionOwner {
   }
 
   private failed(error: TardisError): void {
-    this.handle = undefined; // it has let go of all it had
+    this.handle = undefined; // the storage has already released everything
     const { speaker } = this;
     if (speaker !== undefined) {
       speaker.refuse(error);
@@ -328,9 +352,10 @@ export class ClientSession implements SessionOwner {
       this.speaker?.connection.sendBytes(answer);
     }
     this.throttle();
+    if (this.isSetClosed && this.isAwaited) void this.end();
   }
 
-  /** Hands messages to the storage as long as the client takes its answers. */
+  /** Passes messages to the storage while the client acknowledges its answers. */
   private release(): void {
     while (this.answers.bytes <= MAX_UNREAD_ANSWER_BYTES) {
       const next = this.heldBack.shift();
@@ -340,7 +365,7 @@ export class ClientSession implements SessionOwner {
     this.throttle();
   }
 
-  /** Reads no further while the storage, or the client's reading of answers, is behind. */
+  /** Pauses reading while the storage, or the client's reading of answers, is behind. */
   private throttle(): void {
     const connection = this.speaker?.connection;
     const tooMany =
@@ -362,7 +387,7 @@ export class ClientSession implements SessionOwner {
   }
 }
 
-/** From the system's own generator: no injected one may make it guessable. */
+/** Returns a new ticket from the system's random generator, which cannot be replaced by a predictable one. */
 function newTicket(): Buffer {
   return randomBytes(TICKET_BYTES);
 }

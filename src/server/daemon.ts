@@ -1,6 +1,6 @@
 /**
- * The server: listens, keeps one session for each client, and stops at a checkpoint. Everything it
- * needs comes in; the tool `tardisd` and the tests start it the same way.
+ * The server: listens, keeps one backup session for each client, and stops at a checkpoint. Its dependencies are
+ * passed in, so that the tool `tardisd` and the tests start it in the same way.
  */
 import type { Logger } from 'pino';
 import { TardisError } from '../errors/index.js';
@@ -13,43 +13,47 @@ import {
   type Listener,
   type ListenOptions,
 } from '../transport/index.js';
-import { type LoginOptions, LoginService } from './login.js';
-import { Quotas } from './quotas.js';
+import { type LoginOptions, LoginService } from './login/login.js';
+import { Quotas } from './limits/quotas.js';
 import { isLockWanted } from '../store/index.js';
 import type { ClientSession } from './client-session.js';
-import { Session, type SessionServices } from './session.js';
+import { ServerConnection, type SessionServices } from './server-connection.js';
 import type { ProfilePlan } from './session-profile.js';
-import type { StorageHost, StorageOptions } from './storage/index.js';
-import { Upkeep, type UpkeepPlan } from './upkeep.js';
-import { MetricsEndpoint, Watch, type Watched, type WatchPlan } from './watch/index.js';
+import type { StorageHost } from './storage/storage-host.js';
+import type { StorageOptions } from './storage/storage-options.js';
+import { GcScheduler, type GcPlan } from './gc-scheduler.js';
+import { MetricsEndpoint } from './monitor/endpoint.js';
+import { Watch, type Watched, type WatchPlan } from './monitor/monitor.js';
 
-/** A session this silent is dead, and a new one of the same client may end it. */
+/** A session whose client is silent for this long counts as dead; a new session of the client may end it. */
 const DEAD_AFTER_MS = 10_000;
-/** A session that is over is gone within this time. */
+/** A new session waits this long for the previous one of its client to finish. */
 const LEAVING_MS = 1000;
 const MAX_CONNECTIONS = 1024;
 
 export interface DaemonOptions extends LoginOptions {
   readonly address: Address;
-  /** TLS with it; plain without. */
+  /** Uses TLS with this certificate; plain TCP without one. */
   readonly certificate?: ListenOptions['certificate'];
-  /** From a connection's first moment to the end of its login. */
+  /** Milliseconds from the accepted connection to the end of its login. */
   readonly loginTimeoutMs: number;
   readonly creditBytes: number;
   readonly timeoutMs: number;
-  /** Serve one session, then stop: it ends with its connection. Over a network, who does not get in has none. */
+  /**
+   * True to serve one session and stop when its connection ends. Over TCP, a connection counts only after login.
+   */
   readonly single: boolean;
-  /** How long a session whose connection is lost waits for its client; 0: it ends with its connection. */
+  /** Milliseconds for which a session without a connection waits for its client; 0 ends it with its connection. */
   readonly parkMs: number;
-  /** So many may wait at once; beyond, the one that has waited longest ends. */
+  /** Most parked sessions; beyond that, the one that has waited longest ends. */
   readonly maxParked: number;
   readonly logExceptions?: boolean;
   readonly storageOptions: StorageOptions;
-  /** Undefined: clients are cleared up by somebody else. */
-  readonly upkeep?: UpkeepPlan | undefined;
-  /** Undefined: no session's time is looked at. */
+  /** Undefined if this server does no garbage collection. */
+  readonly upkeep?: GcPlan | undefined;
+  /** Undefined if sessions are not profiled. */
   readonly profiles?: ProfilePlan | undefined;
-  /** Undefined: nobody looks after clients. */
+  /** Undefined if clients are not monitored. */
   readonly watch?: WatchPlan | undefined;
 }
 
@@ -57,8 +61,8 @@ export class Daemon {
   /** Resolves when the daemon has stopped. */
   readonly stopped: Promise<void>;
   private settleStopped!: () => void;
-  private readonly sessions = new Set<Session>();
-  /** With a connection or parked. */
+  private readonly sessions = new Set<ServerConnection>();
+  /** Backup sessions, connected or parked. */
   private readonly byClient = new Map<string, ClientSession>();
   private isStopping = false;
   private readonly listener: Listener;
@@ -66,7 +70,7 @@ export class Daemon {
   private readonly options: DaemonOptions;
   private readonly log: Logger;
   private readonly services: SessionServices;
-  private readonly upkeep: Upkeep;
+  private readonly upkeep: GcScheduler;
   private readonly watch: Watch | undefined;
   private metrics: MetricsEndpoint | undefined;
 
@@ -84,7 +88,7 @@ export class Daemon {
     this.stopped = new Promise((resolve) => {
       this.settleStopped = resolve;
     });
-    this.upkeep = new Upkeep(system, storage, options, options.upkeep, log);
+    this.upkeep = new GcScheduler(system, storage, options, options.upkeep, log);
     this.watch =
       options.watch && new Watch([system, storage], options, options.watch, this.watched(), log);
     this.services = {
@@ -112,7 +116,7 @@ export class Daemon {
     log: Logger,
   ): Promise<Daemon> {
     const link = linkWith(options.timeoutMs);
-    // Connections may come before `listen` has returned.
+    // Connections may be accepted before `listen` has returned.
     const early: Connection[] = [];
     let accept = (connection: Connection): void => void early.push(connection);
     const { address, certificate, loginTimeoutMs } = options;
@@ -143,7 +147,7 @@ export class Daemon {
   async stop(): Promise<void> {
     if (this.isStopping) return this.stopped;
     this.isStopping = true;
-    const watchOver = this.watch?.stop(); // sessions that end now are no failures
+    const watchOver = this.watch?.stop(); // sessions that end now do not count as failures
     const closed = this.listener.close();
     const reason = new TardisError('SERVER_STOPPING', 'the server is stopping');
     await Promise.all([...this.sessions].map((session) => session.stop(reason)));
@@ -181,18 +185,18 @@ export class Daemon {
       connection.fail(new TardisError('CLIENT_BUSY', 'the server takes no further session'));
       return;
     }
-    const session = new Session(connection, this.services);
+    const session = new ServerConnection(connection, this.services);
     this.sessions.add(session);
     session.over
       .then(async () => {
         this.sessions.delete(session);
-        if (session.client !== undefined) this.upkeep.sessionEnded(session.client, {});
+        if (session.client !== undefined) void this.upkeep.sessionEnded(session.client, {});
         if (this.options.single && session.counts) await this.leave();
       })
       .catch((error: unknown) => this.log.error({ err: error }, 'ending a session failed'));
   }
 
-  /** The only session is over: what it asked for is done first. */
+  /** Stops the server after its only session, once the work after that session is done. */
   private async leave(): Promise<void> {
     await Promise.all([...this.byClient.values()].map((session) => session.over));
     await this.upkeep.settled();
@@ -209,7 +213,7 @@ export class Daemon {
       throw new TardisError('CLIENT_BUSY', 'the server takes no further session');
     }
     await this.lastMoments(client);
-    // Again after each wait: another session may have come first.
+    // Looked up again after each wait, because another session may have been faster.
     for (let other = this.byClient.get(client); other; other = this.byClient.get(client)) {
       if (!other.isEnding) {
         if (other.silentMs < DEAD_AFTER_MS) {
@@ -224,12 +228,17 @@ export class Daemon {
     this.byClient.set(client, session);
     void session.over.then(() => {
       if (this.byClient.get(client) === session) this.byClient.delete(client);
-      this.upkeep.sessionEnded(client, { hasGrown: true, isPurge: session.wantsPurge });
+      const { wantsPurge: isPurge, mayPurge } = session;
+      const settled = this.upkeep.sessionEnded(client, { hasGrown: true, isPurge, mayPurge });
       this.watch?.sessionEnded(client, session.outcome);
+      void settled.then((outcome) => session.settled(outcome));
     });
   }
 
-  /** Who is done leaves without waiting for us: his next session may come before we have heard of it. */
+  /**
+   * Waits briefly for a session that is about to end. A client disconnects without waiting for the server, so its
+   * next session may begin before the server has noticed the end.
+   */
   private async lastMoments(client: string): Promise<void> {
     const other = this.byClient.get(client);
     if (other === undefined || other.isEnding || other.isParked) return;
@@ -241,7 +250,7 @@ export class Daemon {
     clearTimeout(timer);
   }
 
-  /** Parked sessions hold memory and locks. */
+  /** Ends the oldest parked sessions beyond the limit, because parked sessions hold memory and locks. */
   private limitParked(): void {
     const parked = [...this.byClient.values()]
       .filter((session) => session.isParked)

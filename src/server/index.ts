@@ -1,16 +1,21 @@
-export { accountOf, ACCOUNTS_DIRECTORY, parseAccount } from './accounts.js';
-export { type AttemptLimits, Attempts, DEFAULT_ATTEMPTS } from './attempts.js';
-export { type CertificateFiles, readCertificate } from './certificate.js';
+export { overviewOf } from './client-overview.js';
 export { Daemon, type DaemonOptions } from './daemon.js';
+export { GcScheduler, type GcPlan } from './gc-scheduler.js';
+export { changeKeys } from './ingest/key-change.js';
 export { KeptAnswers } from './kept-answers.js';
-export * from './watch/index.js';
-export { type LoginOptions, LoginService, type PendingLogin } from './login.js';
-export { PROFILES_DIRECTORY, type ProfilePlan, SessionProfile } from './session-profile.js';
+export { Attempts, DEFAULT_ATTEMPTS } from './limits/attempts.js';
+export { accountOf, ACCOUNTS_DIRECTORY, parseAccount } from './login/accounts.js';
+export { readCertificate } from './login/certificate.js';
+export { type LoginOptions, LoginService } from './login/login.js';
+export { EPISODES_FILE } from './monitor/alerts.js';
+export { Watch, type WatchPlan } from './monitor/monitor.js';
+export { openMetrics } from './monitor/open-metrics.js';
+export { PROFILES_DIRECTORY } from './session-profile.js';
+export type { GcResult, GcWork } from './storage/gc-work.js';
 export {
-  changeKeys,
   InlineStorageHost,
   type SideWorkFailed,
   type StorageHost,
-  type StorageOptions,
   ThreadStorageHost,
-} from './storage/index.js';
+} from './storage/storage-host.js';
+export type { StorageOptions } from './storage/storage-options.js';

@@ -1,11 +1,11 @@
 /**
- * What the server has said to a client and the client has not acknowledged: it is said again when the client
- * comes back over another connection. Both ends count messages, so no message needs a number.
+ * Answers that a client has not acknowledged. They are sent again when the client returns over another connection.
+ * Both ends count messages, so no message needs a number.
  */
 import { TardisError } from '../errors/index.js';
 
 export class KeptAnswers {
-  /** Of those that are kept. */
+  /** Bytes of the answers that are kept. */
   bytes = 0;
   private acknowledged = 0;
   private readonly kept: Buffer[] = [];
@@ -15,7 +15,7 @@ export class KeptAnswers {
     this.bytes += answer.length;
   }
 
-  /** The client has handled the first `upTo` of all. Throws PROTOCOL_VIOLATION. */
+  /** Discards the answers that the client has handled: the first `upTo` of all. Throws PROTOCOL_VIOLATION. */
   acknowledge(upTo: number): void {
     const count = upTo - this.acknowledged;
     if (count < 0 || count > this.kept.length) {
@@ -28,7 +28,7 @@ export class KeptAnswers {
     this.acknowledged = upTo;
   }
 
-  /** What is to be said again, in its order. */
+  /** The answers to send again, in order. */
   get unacknowledged(): readonly Buffer[] {
     return this.kept;
   }

@@ -1,24 +1,25 @@
 /**
- * `Profile`: where the time of a session goes in one thread of the server, as a file for the tools of Chrome and editors
- * (`.cpuprofile`). Sessions at the same time have a profile each, of the same thread: it shows the work for all of them.
+ * `Profile`: a CPU profile of one thread of the server during a session, as a `.cpuprofile` file for the tools of
+ * Chrome and editors. Concurrent sessions have one profile each of the same thread, so each shows the work for all
+ * of them.
  */
-import fs from 'node:fs';
 import inspector from 'node:inspector';
 import path from 'node:path';
 import { asTardisError, systemCode, type TardisError } from '../errors/index.js';
-import { exactPath } from '../system/index.js';
+import { guardDirectory, nodeSystem, requireNoLink } from '../system/index.js';
 
-/** In the store; no client's name begins with a dot. */
+/** Directory in the store; no client's name begins with a dot. */
 export const PROFILES_DIRECTORY = '.profiles';
-/** A profile grows all the time: 7 MB in ten minutes. */
+/** Longest profile, since a profile keeps growing: 7 MB in ten minutes. */
 const MAX_PROFILE_MS = 600_000;
 const SAMPLING_MICROSECONDS = 1000;
-const FILE_MODE = 0o640;
+
+const { files } = nodeSystem();
 
 export interface ProfilePlan {
-  /** Byte text. */
+  /** Path as byte text. */
   readonly directory: string;
-  /** Of each part so many are kept, the newest ones. */
+  /** Number of newest profiles that are kept for each part. */
   readonly kept: number;
 }
 
@@ -58,7 +59,7 @@ export class SessionProfile {
     this.timer.unref();
   }
 
-  /** Undefined: none is wanted. */
+  /** Starts a profile; returns undefined without a plan. */
   static start(
     plan: ProfilePlan | undefined,
     client: string,
@@ -68,13 +69,13 @@ export class SessionProfile {
     return plan && new SessionProfile(plan, client, part, onFailed);
   }
 
-  /** Writes it. May be called again. */
+  /** Writes the profile. May be called again. */
   stop(): void {
     const { session } = this;
     if (session === undefined) return;
     this.session = undefined;
     clearTimeout(this.timer);
-    // In one's own thread the answer comes before `post` returns.
+    // The callback runs before `post` returns, since the session is of this thread.
     session.post('Profiler.stop', (error, { profile } = { profile: undefined! }) => {
       try {
         if (error !== null) throw error;
@@ -87,21 +88,26 @@ export class SessionProfile {
   }
 
   private write(text: string): void {
-    const directory = exactPath(this.plan.directory);
-    fs.mkdirSync(directory, { recursive: true, mode: 0o750 });
-    fs.writeFileSync(exactPath(this.file), text, { mode: FILE_MODE, flag: 'wx' });
-    const ending = `-${this.part}.cpuprofile`;
-    const ours = fs.readdirSync(directory).filter((name) => name.endsWith(ending));
-    for (const name of ours.sort().slice(0, -this.plan.kept)) {
-      removeIfThere(path.join(this.plan.directory, name));
+    const { directory, kept } = this.plan;
+    guardDirectory(directory, path.dirname(directory));
+    requireNoLink(files, directory);
+    if (files.status(directory) === undefined) files.makeDirectory(directory);
+    const fd = files.open(this.file, 'create');
+    try {
+      files.write(fd, Buffer.from(text), 0);
+    } finally {
+      files.close(fd);
     }
+    const ending = `-${this.part}.cpuprofile`;
+    const ours = files.list(directory).filter((name) => name.endsWith(ending));
+    for (const name of ours.sort().slice(0, -kept)) removeIfThere(path.join(directory, name));
   }
 }
 
-/** Another thread may remove it too. */
+/** Deletes a file that another thread may delete too. */
 function removeIfThere(file: string): void {
   try {
-    fs.unlinkSync(exactPath(file));
+    files.unlink(file);
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') throw error;
   }

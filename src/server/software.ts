@@ -1,2 +1,4 @@
-/** What this server calls itself in greetings and logs. */
-export const SOFTWARE = 'tardis-pipeline 0.1.0';
+import { programVersion } from '../system/index.js';
+
+/** Name and version of this server in greetings and logs. */
+export const SOFTWARE = `tardis-pipeline ${programVersion()}`;

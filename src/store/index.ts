@@ -1,6 +1,76 @@
-export type { Backend, ObjectReader, ObjectWriter } from './backend.js';
-export * from './client-directory.js';
-export { checkClientName, isClientName } from './client-name.js';
+export type { Backend, ObjectReader, ObjectWriter } from './backends/backend.js';
+export { DirectoryBackend } from './backends/directory-backend.js';
+export {
+  checkIncoming,
+  checkStore,
+  clearIncoming,
+  type ClientDirectory,
+  clientExists,
+  createClientDirectory,
+  guardClient,
+  isClientDirectory,
+  listClients,
+  openClientDirectory,
+  repairClientDirectory,
+  secondGenerationPath,
+} from './client/client-directory.js';
+export {
+  acquireClient,
+  type ClientLock,
+  forgetAsking,
+  isLockWanted,
+  lockClient,
+  tryLock,
+  withClient,
+} from './client/client-lock.js';
+export { checkClientName, isClientName } from './client/client-name.js';
+export { readFormat, STORE_FORMAT, writeFormat } from './client/format-file.js';
+export {
+  addKeys,
+  dropKeys,
+  hasEncryptingKeys,
+  hasKeys,
+  lostKeys,
+  neededBy,
+  newestKeys,
+  noteNeededKeys,
+  removeOlderKeys,
+} from './client/key-files.js';
+export {
+  CHECKED_FILE,
+  FORMAT_FILE,
+  GENERATION_FILE,
+  isObjectName,
+  KEY_COPIES_DIRECTORY,
+  keyFileNumber,
+  KEYS_DIRECTORY,
+  type Location,
+  locationName,
+  MAX_GENERATION_BYTES,
+  NO_PACK,
+  objectName,
+  packName,
+  packNumber,
+  PACKS_PREFIX,
+  RESERVE_FILE,
+  SUB_ACCOUNTS_DIRECTORY,
+} from './client/layout.js';
+export { type StrangePack, strangePacks, type Stray, strays } from './client/strays.js';
+export {
+  accountDirectory,
+  accountFaults,
+  isAccount,
+  listAccounts,
+  loginDirectory,
+  mendAllKeys,
+  parseRights,
+  putAccount,
+  readRights,
+  removeAccount,
+  requireAccount,
+  requireNoAccounts,
+  stateOfKeys,
+} from './client/sub-accounts.js';
 export {
   Codec,
   CODEC_NAMES,
@@ -10,16 +80,92 @@ export {
   encode,
   encodedBound,
   isCodec,
-} from './codec.js';
-export { DirectoryBackend } from './directory-backend.js';
-export * from './events.js';
-export * from './frame.js';
-export * from './image.js';
-export { addKeys, hasKeys, newestKeys, removeOlderKeys, type StoredKeys } from './key-files.js';
-export * from './layout.js';
-export { MemoryBackend } from './memory-backend.js';
-export { type PackRange, PackWriter } from './pack-writer.js';
-export * from './record.js';
-export * from './record-cipher.js';
-export * from './scan.js';
-export * from './sub-accounts.js';
+} from './packs/codec.js';
+export {
+  buildCommit,
+  buildEvent,
+  buildListing,
+  type CommitBody,
+  type Counters,
+  higherCounters,
+  isOwner,
+  type ListingSection,
+  type OwnerRecord,
+  readCommit,
+  readEvent,
+  readListing,
+  type RootRecord,
+  type SetNote,
+  type StoreEvent,
+} from './packs/events.js';
+export {
+  buildChunk,
+  buildContent,
+  buildEncoded,
+  buildEncodedChunk,
+  buildFrame,
+  CHUNK_HEADER_BYTES,
+  type ChunkHeader,
+  type Compression,
+  decodeChunk,
+  openBody,
+  openChunk,
+  readChunkHeader,
+  type Slice,
+  STREAM_CHUNK_BYTES,
+} from './packs/frame.js';
+export {
+  buildImagePiece,
+  type ImageDirectory,
+  type ImageItem,
+  type ImageSet,
+  readImagePiece,
+} from './packs/image.js';
+export { hasLabel, LABEL_BYTES, listPacks, sortPackFiles } from './packs/pack-label.js';
+export { type PackRange, PackWriter } from './packs/pack-writer.js';
+export {
+  type CipherHead,
+  decodeCipherHead,
+  encodeCipherHead,
+  RecordCipher,
+} from './packs/record-cipher.js';
+export {
+  addToRangeChecksum,
+  bodyChecksumOf,
+  buildRecord,
+  CONTENT_INDEX_BYTES,
+  type ContentIndex,
+  DELTA_INDEX_BYTES,
+  type DeltaRecordIndex,
+  FRAME_ENTRY_BYTES,
+  type FrameEntry,
+  isOfAccount,
+  isOfContents,
+  markOfAccount,
+  MAX_BODY_BYTES,
+  MAX_FRAME_CONTENTS,
+  MAX_FRAME_RAW_BYTES,
+  MAX_INDEX_BYTES,
+  type NewHeader,
+  type ParsedRecord,
+  parseRecord,
+  readContentIndex,
+  readDeltaIndex,
+  readFrameIndex,
+  readHeader,
+  RECORD_CHUNKED,
+  RECORD_HEADER_BYTES,
+  RECORD_MAGIC_BYTES,
+  RECORD_OF_ACCOUNT,
+  RECORD_SALT_BYTES,
+  RECORD_SEAL_BYTES,
+  recordBytes,
+  type RecordHeader,
+  RecordKind,
+  type RecordKindNumber,
+  writeContentIndex,
+  writeDeltaIndex,
+  writeHeader,
+} from './packs/record.js';
+export { isRecordSound, readRecord, type ScannedRecord, scanPack } from './packs/scan.js';
+export { unreadable, unreadableObject } from './packs/unreadable.js';

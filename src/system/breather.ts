@@ -1,8 +1,8 @@
-/** Long work in a thread that others need too: it lets them in when its slice of time is over. */
+/** Lets long work in a shared thread yield to other tasks whenever its time slice ends. */
 
 const SLICE_MS = 20;
 
-/** Returns a call to be awaited between steps; once in a while it waits for a turn of the event loop. */
+/** Returns a function to await between steps; about every 20 ms it waits for one turn of the event loop. */
 export function breather(): () => Promise<void> | undefined {
   let sliceEndsMs = performance.now() + SLICE_MS;
   return () => {

@@ -1,15 +1,15 @@
-/** Time, injected so that a test can stop it or make it jump. */
+/** The source of time, injected so that a test can stop it or make it jump. */
 export interface Clock {
-  /** Wall clock, milliseconds since 1970; may jump. Never used for order. */
+  /** Wall clock in milliseconds since 1970. It may jump, so it is never used for order. */
   nowMs(): number;
-  /** Monotonic, milliseconds from an arbitrary point; for durations and time-outs. */
+  /** Monotonic time in milliseconds from an arbitrary start, for durations and time-outs. */
   monotonicMs(): number;
 }
 
-/** What a date can say, either way from 1970. */
+/** The range of a `Date`: milliseconds before and after 1970. */
 const MAX_WALL_MS = 8_640_000_000_000_000;
 
-/** The wall clock in whole milliseconds, as a set may keep it; 0 for a clock that tells no time at all. */
+/** Returns the wall clock in whole milliseconds, as sets record it; 0 if it is outside the range of a `Date`. */
 export function wallMs(clock: Clock): number {
   const nowMs = Math.floor(clock.nowMs());
   return Math.abs(nowMs) <= MAX_WALL_MS ? nowMs : 0;
@@ -20,7 +20,7 @@ export const systemClock: Clock = Object.freeze({
   monotonicMs: () => performance.now(),
 });
 
-/** A clock that moves only when told. */
+/** A clock for tests that moves only when a test moves it. */
 export class ManualClock implements Clock {
   private wallMs: number;
   private elapsedMs = 0;
@@ -38,7 +38,7 @@ export class ManualClock implements Clock {
     this.wallMs += byMs;
     this.elapsedMs += byMs;
   }
-  /** The wall clock jumps; monotonic time does not. */
+  /** Sets the wall clock and leaves monotonic time alone. */
   jumpTo(wallMs: number): void {
     this.wallMs = wallMs;
   }

@@ -1,9 +1,19 @@
 /** SQLite behind an interface, so that a test can fail or kill at the n-th statement. */
 import type SqliteDatabase from 'better-sqlite3';
 import fs from 'node:fs';
-import nodePath from 'node:path';
 import { createRequire } from 'node:module';
-import { exactPath, hasStrayBytes } from './process-input.js';
+import { systemCode } from '../errors/index.js';
+import { type Files, filesWith } from './files.js';
+import {
+  O_PATH,
+  onGuardedWay,
+  openOnWay,
+  requirePlain,
+  requirePlainAt,
+  type Way,
+} from './guarded-paths.js';
+import { hasStrayBytes } from './process-input.js';
+import './whole-addons.js';
 
 const require = createRequire(import.meta.url);
 
@@ -14,11 +24,11 @@ export interface SqlStatement {
   get(...values: SqlValue[]): unknown;
   all(...values: SqlValue[]): unknown[];
   iterate(...values: SqlValue[]): IterableIterator<unknown>;
-  /** Integers come as bigint. */
+  /** Returns integers as bigint. */
   safeIntegers(): SqlStatement;
-  /** Rows come as arrays. */
+  /** Returns rows as arrays. */
   raw(): SqlStatement;
-  /** Rows come as their first column. */
+  /** Returns only the first column of each row. */
   pluck(): SqlStatement;
 }
 
@@ -34,42 +44,78 @@ export interface OpenDatabaseOptions {
   readonly readonly: boolean;
 }
 
-/** How long a statement waits for another process's lock before it fails as busy. */
+/** Suffixes of the files beside a database that SQLite opens by itself. */
+const LOGS = ['-journal', '-wal'] as const;
+
+/** Milliseconds that a statement waits for the lock of another process before it fails as busy. */
 const LOCK_TIMEOUT_MS = 5000;
 
-/** Opens (when not read-only: makes) a database file; `path` is byte text. Throws SQLite's errors. */
+/** Opens a database file, and creates it unless read-only; `path` is byte text. Throws SQLite's errors. */
 export function openSqlite(
   path: string,
   options: OpenDatabaseOptions & { readonly umask: number },
 ): SqlDatabase {
-  // SQLite makes files for everybody to read; its journals take after the database.
-  if (!options.readonly) fs.closeSync(fs.openSync(exactPath(path), 'a', 0o666 & ~options.umask));
-  if (!hasStrayBytes(path)) return open(path, options);
-  // The library takes UTF-8 only; SQLite itself follows this link to whatever bytes it leads to.
-  const fd = fs.openSync(
-    exactPath(nodePath.dirname(path)),
-    fs.constants.O_RDONLY | fs.constants.O_DIRECTORY,
-  );
+  // SQLite creates world-readable files; its journals get the permissions and the owner of the database.
+  if (!options.readonly) makeIfMissing(path, filesWith(options.umask));
+  for (const suffix of ['', ...LOGS]) requirePlainAt(path + suffix);
+  return onGuardedWay(path, (way) => {
+    if (!options.readonly) fs.accessSync(way.at, fs.constants.W_OK); // otherwise SQLite opens it and fails at the first change
+    const fd = pinned(path, way);
+    if (fd === undefined) return open(path, options);
+    try {
+      return open(`/proc/self/fd/${fd}`, options);
+    } finally {
+      fs.closeSync(fd);
+    }
+  });
+}
+
+function makeIfMissing(path: string, files: Files): void {
   try {
-    return open(`/proc/self/fd/${fd}/${nodePath.basename(path)}`, options);
-  } finally {
-    fs.closeSync(fd);
+    if (files.status(path) === undefined) files.close(files.open(path, 'create'));
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error; // another process created it first
   }
 }
 
-function open(path: string, options: OpenDatabaseOptions): SqlDatabase {
-  // Loaded by who opens a catalog: a client does not.
-  const Database = require('better-sqlite3') as typeof SqliteDatabase;
+/**
+ * Opens the file of a database with O_PATH. SQLite then opens /proc/self/fd/N and resolves it to the true path:
+ * it follows no link from there, and accepts any bytes. Returns undefined if the plain path is safe: not guarded,
+ * and UTF-8. Throws STORE_UNSAFE. An ordinary descriptor would not do, because closing it drops SQLite's locks on
+ * the file.
+ */
+function pinned(path: string, way: Way): number | undefined {
+  if (!way.isGuarded && !hasStrayBytes(path)) return undefined;
+  const fd = openOnWay(way, O_PATH);
   try {
+    if (way.isGuarded) requirePlain(fd, path);
+  } catch (error) {
+    fs.closeSync(fd);
+    throw error;
+  }
+  return fd;
+}
+
+function open(path: string, options: OpenDatabaseOptions): SqlDatabase {
+  // Loaded at first use: a client never opens a catalog.
+  try {
+    const Database = require('better-sqlite3') as typeof SqliteDatabase;
     return new Database(path, {
       readonly: options.readonly,
-      fileMustExist: options.readonly,
+      fileMustExist: true,
       timeout: LOCK_TIMEOUT_MS,
     });
   } catch (error) {
-    if (!(error instanceof Error) || !error.message.includes('bindings file')) throw error;
-    throw Object.assign(new Error('SQLite is not built for this version of Node'), {
+    if (!isUnloadable(error)) throw error;
+    const [reason] = (error as Error).message.split('\n');
+    throw Object.assign(new Error(`SQLite cannot be loaded by this Node.js (${reason})`), {
       code: 'ERR_NATIVE_MISSING',
     });
   }
+}
+
+/** True if native code is missing, damaged, or built for another system. */
+function isUnloadable(error: unknown): boolean {
+  const code = error instanceof Error && (error as NodeJS.ErrnoException).code;
+  return code === 'ERR_DLOPEN_FAILED' || code === 'MODULE_NOT_FOUND';
 }

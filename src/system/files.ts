@@ -1,79 +1,182 @@
 /**
- * The file calls the store makes, injected so that a test can fail or kill at the n-th. All but the
- * syncs are synchronous: they run in the storage thread or in a worker on a whole batch, never on a
- * main thread's event loop. Syncs are asynchronous, so that several run side by side.
+ * The file calls that the store makes, injected so that a test can fail or kill at the n-th. All but most syncs
+ * are synchronous: they run in the storage thread or in a worker on a whole batch, never on the event loop of a
+ * main thread. Syncs are asynchronous, so that several can be in flight.
  */
 import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import { promisify } from 'node:util';
+import { systemCode } from '../errors/index.js';
+import {
+  notPlain,
+  onGuardedWay,
+  openOnWay,
+  ownerFor,
+  requirePlain,
+  type Way,
+} from './guarded-paths.js';
 import { exactPath as exact } from './process-input.js';
 
 export interface FileStatus {
   readonly sizeBytes: number;
   readonly isDirectory: boolean;
   readonly isFile: boolean;
-  /** When its content was last changed. */
+  /** Time of the last change of the content, in milliseconds since 1970. */
   readonly mtimeMs: number;
-  /** Device and inode: what tells whether two paths, or a path and an open file, are one. */
+  /** Device and inode: equal for two paths, or a path and an open file, that are the same file. */
   readonly identity: string;
 }
 
-/** Paths are byte text (see process-input.ts), so that they may hold any byte. */
+/** The file calls. Paths are byte text (see process-input.ts), so that they may contain any byte. */
 export interface Files {
-  /** Opens for reading, or makes a new file (`create`: fails if it exists) for reading and writing. */
-  open(path: string, how: 'read' | 'create' | 'write'): number;
+  /**
+   * Opens a file and returns its descriptor.
+   *
+   * - `read` and `write` open a plain file.
+   * - `directory` opens a directory, to lock or sync it.
+   * - `create` creates a new file for reading and writing, and fails if it exists.
+   * - `createSecret` does so for its owner alone, whatever the umask of the store is.
+   */
+  open(path: string, how: 'read' | 'directory' | 'create' | 'createSecret' | 'write'): number;
   close(fd: number): void;
   /** Reads up to `bytes` at `position`; returns how many (fewer only at the end of the file). */
   read(fd: number, target: Uint8Array, targetAt: number, bytes: number, position: number): number;
   /** Writes all of `data` at `position`. */
   write(fd: number, data: Uint8Array, position: number): void;
-  /** Takes away what an open file has behind `sizeBytes`. */
+  /** Truncates an open file to `sizeBytes`. */
   truncate(fd: number, sizeBytes: number): void;
-  /** Returns when data and size are on the disk. */
+  /** Makes data and size durable before the promise resolves. */
   sync(fd: number): Promise<void>;
+  /** Makes data and size durable before it returns. Used beside SQLite's own syncs, which block too. */
+  syncNow(fd: number): void;
   /** Makes the names in a directory durable. */
   syncDirectory(path: string): Promise<void>;
-  /** Of an open file. */
+  /** Returns the status of an open file. */
   statusOf(fd: number): FileStatus;
-  /** Undefined when nothing has this path. */
+  /** Returns the status of a path; undefined if nothing is there. Follows a link, except in a guarded directory. */
   status(path: string): FileStatus | undefined;
-  /** Whether this path itself is a symbolic link. */
+  /** True if this path itself is a symbolic link. */
   isLink(path: string): boolean;
   list(path: string): string[];
-  makeDirectory(path: string): void;
-  /** Makes an empty directory open to its owner only, where temporary files belong, or in `parent`. */
-  makeTemporaryDirectory(parent?: string): string;
+  /** Creates a directory; with `isSecret` for its owner alone, whatever the umask of the store is. */
+  makeDirectory(path: string, isSecret?: boolean): void;
+  /** Makes an empty directory, open to its owner only, whose path begins with `prefix`. */
+  makeTemporaryDirectory(prefix: string): string;
   /** Removes an empty directory. */
   removeDirectory(path: string): void;
   rename(from: string, to: string): void;
-  /** How much of the file system that holds a path is free for this process, in bytes. */
+  /** Bytes that this process may still use on the file system of a path. */
   freeBytes(path: string): number;
+  /**
+   * Number of files that can still be created on the file system of a path; Infinity if it allocates inodes on
+   * demand.
+   */
+  freeInodes(path: string): number;
   unlink(path: string): void;
-  /** True when this process may write in the directory. */
+  /** True if this process may write in the directory. */
   isWritable(path: string): boolean;
 }
 
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_DIRECTORY } = fs.constants;
+
+/**
+ * The type of ext2, ext3 and ext4. These file systems reserve blocks that only root may use. ext4 reserves
+ * further blocks that no process may use: a 50th of all, at most 4,096 (fs/ext4/super.c,
+ * ext4_calculate_resv_clusters). On other file systems `bfree` includes blocks that no file may use.
+ */
+const EXT_TYPE = 0xef53;
+const EXT_KEPT_PART = 50;
+const EXT_KEPT_BLOCKS = 4096;
+
+/** Errors of opening a directory for writing, and of opening a socket. */
+const NO_PLAIN_FILE: ReadonlySet<string> = new Set(['EISDIR', 'ENXIO']);
+const CREATE = O_RDWR | O_CREAT | O_EXCL;
 const FLAGS = {
-  read: fs.constants.O_RDONLY,
-  write: fs.constants.O_RDWR,
-  create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
+  read: O_RDONLY,
+  directory: O_RDONLY | O_DIRECTORY,
+  write: O_RDWR | O_NOFOLLOW,
+  create: CREATE,
+  createSecret: CREATE,
 } as const;
 
 const fdatasync = promisify(fs.fdatasync);
 const fsync = promisify(fs.fsync);
 
-/** Files and directories of a store are for their owner and, to read, for the group. */
+/** The umask of a store: all access for the owner, read access for the group. */
 export const STORE_UMASK = 0o027;
 
-/** The file calls; what they make has no permission of `umask`, nor of the process's own. */
+/** The umask of keys and of password verifiers: access for the owner only. */
+const SECRET_UMASK = 0o077;
+
+/**
+ * Returns the file calls. Permissions in `umask` and in the process's own umask are never granted. In a guarded
+ * directory no link is followed (guarded-paths.ts).
+ */
 export function filesWith(umask: number): Files {
   return Object.freeze({
     ...systemCalls,
     open: (path: string, how: keyof typeof FLAGS) =>
-      fs.openSync(exact(path), FLAGS[how], 0o666 & ~umask),
-    makeDirectory: (path: string) => fs.mkdirSync(exact(path), { mode: 0o777 & ~umask }),
+      onGuardedWay(path, (way) => openFile(path, way, how, modeFor(how, umask))),
+    makeDirectory: (path: string, isSecret = false) =>
+      onGuardedWay(path, (way) =>
+        makeDirectory(path, way, 0o777 & ~umask & ~(isSecret ? SECRET_UMASK : 0)),
+      ),
   });
+}
+
+function modeFor(how: keyof typeof FLAGS, umask: number): number {
+  return 0o666 & ~umask & ~(how === 'createSecret' ? SECRET_UMASK : 0);
+}
+
+function openFile(path: string, way: Way, how: keyof typeof FLAGS, mode: number): number {
+  const fd = openPlain(path, way, how, mode);
+  try {
+    if (FLAGS[how] === CREATE) giveTo(fd, ownerFor(path));
+    else if (how !== 'directory') requirePlain(fd, path);
+  } catch (error) {
+    fs.closeSync(fd);
+    throw error;
+  }
+  return fd;
+}
+
+/** Opens a file. Throws STORE_UNSAFE if a plain file is expected and a directory or a socket is found. */
+function openPlain(path: string, way: Way, how: keyof typeof FLAGS, mode: number): number {
+  try {
+    return openOnWay(way, FLAGS[how], mode);
+  } catch (error) {
+    const code = systemCode(error) ?? '';
+    if (how !== 'directory' && NO_PLAIN_FILE.has(code)) throw notPlain(path, error);
+    throw error;
+  }
+}
+
+function makeDirectory(path: string, way: Way, mode: number): void {
+  fs.mkdirSync(way.at, { mode });
+  const owner = ownerFor(path);
+  if (owner === undefined) return;
+  const fd = fs.openSync(way.at, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    giveTo(fd, owner);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function giveTo(fd: number, owner: ReturnType<typeof ownerFor>): void {
+  if (owner !== undefined) fs.fchownSync(fd, owner.uid, owner.gid);
+}
+
+function openDirectory(path: string): number {
+  return onGuardedWay(path, (way) => openOnWay(way, O_RDONLY | O_DIRECTORY));
+}
+
+function list(path: string): string[] {
+  const fd = openDirectory(path);
+  try {
+    return fs.readdirSync(`/proc/self/fd/${fd}`);
+  } finally {
+    fs.closeSync(fd);
+  }
 }
 
 function statusIn(stat: fs.Stats): FileStatus {
@@ -105,8 +208,9 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
   },
   truncate: (fd: number, sizeBytes: number) => fs.ftruncateSync(fd, sizeBytes),
   sync: (fd: number) => fdatasync(fd),
+  syncNow: (fd: number) => fs.fdatasyncSync(fd),
   async syncDirectory(path: string): Promise<void> {
-    const fd = fs.openSync(exact(path), fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+    const fd = openDirectory(path);
     try {
       await fsync(fd);
     } finally {
@@ -116,36 +220,49 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
   statusOf: (fd: number) => statusIn(fs.fstatSync(fd)),
   status(path: string): FileStatus | undefined {
     try {
-      const stat = fs.statSync(exact(path), { throwIfNoEntry: false });
-      if (stat === undefined) return undefined;
-      return statusIn(stat);
+      const stat = onGuardedWay(path, ({ at, isGuarded }) =>
+        (isGuarded ? fs.lstatSync : fs.statSync)(at, { throwIfNoEntry: false }),
+      );
+      return stat && statusIn(stat);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined; // below a file
+      // A component of the path is missing or is not a directory.
+      if (['ENOTDIR', 'ENOENT'].includes(systemCode(error) ?? '')) return undefined;
       throw error;
     }
   },
   isLink: (path: string) =>
     fs.lstatSync(exact(path), { throwIfNoEntry: false })?.isSymbolicLink() === true,
-  list: (path: string) => fs.readdirSync(exact(path)),
-  makeTemporaryDirectory: (parent = os.tmpdir()) => fs.mkdtempSync(path.join(parent, 'tardis-')),
-  removeDirectory: (directory: string) => fs.rmdirSync(exact(directory)),
-  rename: (from: string, to: string) => fs.renameSync(exact(from), exact(to)),
-  freeBytes(path: string): number {
-    const { bavail, bsize } = fs.statfsSync(exact(path));
-    return bavail * bsize;
+  list,
+  makeTemporaryDirectory: (prefix: string) => fs.mkdtempSync(prefix),
+  removeDirectory: (directory: string) => onGuardedWay(directory, ({ at }) => fs.rmdirSync(at)),
+  rename: (from: string, to: string) =>
+    onGuardedWay(from, (old) => onGuardedWay(to, (fresh) => fs.renameSync(old.at, fresh.at))),
+  freeInodes(path: string): number {
+    const { files, ffree } = fs.statfsSync(exact(path));
+    return files === 0 ? Infinity : ffree;
   },
-  unlink: (path: string) => fs.unlinkSync(exact(path)),
+  freeBytes(path: string): number {
+    const { type, blocks, bavail, bfree, bsize } = fs.statfsSync(exact(path));
+    if (type !== EXT_TYPE || process.geteuid?.() !== 0) return bavail * bsize;
+    return (
+      Math.max(bavail, bfree - Math.min(Math.ceil(blocks / EXT_KEPT_PART), EXT_KEPT_BLOCKS)) * bsize
+    );
+  },
+  unlink: (path: string) => onGuardedWay(path, ({ at }) => fs.unlinkSync(at)),
   isWritable(path: string): boolean {
     try {
       fs.accessSync(exact(path), fs.constants.W_OK | fs.constants.X_OK);
       return true;
     } catch {
-      return false; // the only question asked is yes or no
+      return false; // any failure means no
     }
   },
 });
 
-/** Gives an open file the owner that a file by this path has. Only root may, and only root needs to. */
+/**
+ * Gives an open file the owner of the file at `from`. Does nothing unless root runs it: only root may, and only
+ * root needs to.
+ */
 export function inheritOwner(fd: number, from: string): void {
   if (process.geteuid?.() !== 0) return;
   const { uid, gid } = fs.statSync(exact(from));

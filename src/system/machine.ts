@@ -1,15 +1,15 @@
-/** What this process may use of the machine. */
+/** The resources of the machine that this process may use. */
 import fs from 'node:fs';
 import os from 'node:os';
 
 export interface Machine {
   readonly processors: number;
-  /** The machine's memory, or less if a cgroup allows less. */
+  /** Bytes of memory of the machine, or the limit of a cgroup if that is less. */
   readonly memoryBytes: number;
 }
 
 export function thisMachine(): Machine {
-  // 0 or beyond all memory where nothing is limited.
+  // Without a limit this is 0, or more than all memory.
   const limitBytes = process.constrainedMemory();
   const totalBytes = os.totalmem();
   const isLimited = limitBytes > 0 && limitBytes < totalBytes;
@@ -21,14 +21,14 @@ export function thisMachine(): Machine {
 
 let knowsAes: boolean | undefined;
 
-/** Whether the processor has instructions for AES: without them other ciphers are faster. */
+/** True if the processor has AES instructions; without them other ciphers are faster. */
 export function hasAes(): boolean {
   if (knowsAes === undefined) {
     try {
       const text = fs.readFileSync('/proc/cpuinfo', 'latin1');
       knowsAes = /^(?:flags|Features)\s*:.*\baes\b/m.test(text);
     } catch {
-      knowsAes = true; // most have them, and a wrong guess costs time only
+      knowsAes = true; // most have them, and a wrong guess costs only time
     }
   }
   return knowsAes;

@@ -1,27 +1,27 @@
 /**
- * The calls of the native addon for librsync: signatures, deltas and patches in pieces. A job is known
- * by a number, may be stepped by any thread (one at a time), and stays until it is closed. Formats are
- * those of librsync, which the command `rdiff` reads and writes. What librsync refuses is an error with
- * the code `ERSYNC` (errno 0) and its reason as the text; the job is over then. EBADF: no such job;
- * EMFILE: 1,024 are open; EINVAL: an argument out of its range, or a job that is over.
+ * The calls of the native addon for librsync: signatures, deltas and patches, computed piece by piece. A number
+ * identifies each job. Any thread may run a step of a job, one at a time, and the job exists until it is closed.
+ * The formats are those of librsync, which the command `rdiff` reads and writes. If librsync reports an error, a
+ * call throws an error with the code `ERSYNC` (errno 0) and librsync's reason as the text, and the job is over.
+ * EBADF: no such job; EMFILE: 1,024 jobs are open; EINVAL: an argument is out of range, or the job is over.
  */
 export const RsyncStatus = Object.freeze({
-  /** Give it more input, or more room for output. */
+  /** The job needs more input, or more space for output. */
   more: 0,
   done: 1,
-  /** A patch: read `wantedBytes` of the basis at `wantedAt` to where the output stands. */
+  /** A patch needs `wantedBytes` of the basis from `wantedAt` on, to be placed at the end of the output so far. */
   wantsBasis: 2,
 });
 export type RsyncStatusNumber = (typeof RsyncStatus)[keyof typeof RsyncStatus];
 
-/** Places in the numbers that `rsyncStep` tells. */
+/** Indices of the numbers that `rsyncStep` returns in `figures`. */
 export const RsyncFigure = Object.freeze({
-  /** Bytes taken from the input, and put to the output, by this step. */
+  /** Bytes that this step consumed from the input, and bytes that it wrote to the output. */
   taken: 0,
   put: 1,
   wantedAt: 2,
   wantedBytes: 3,
-  /** Commands of a delta so far, bytes that are not in the basis, and bytes that are. */
+  /** Totals of a delta so far: commands, bytes that are not in the basis, and bytes that are. */
   commands: 4,
   literalBytes: 5,
   copiedBytes: 6,
@@ -30,22 +30,26 @@ export const RSYNC_FIGURES = 7;
 
 export interface RsyncCalls {
   /**
-   * Makes the signature of what is put in: rolling sums by Rabin and Karp, strong sums (BLAKE2) of 16
-   * to 32 bytes. Blocks have at most 64 MiB.
+   * Starts a job that computes the signature of its input: Rabin-Karp rolling sums, and strong sums (BLAKE2) of
+   * 16 to 32 bytes. Blocks have at most 64 MiB.
    */
   rsyncSignature(blockBytes: number, strongBytes: number): number;
   /**
-   * Takes a signature in, which may be hostile: it is refused before memory is taken for more than
-   * `mostBlocks` sums, for longer blocks, for strong sums other than BLAKE2 or of less than 16 bytes.
+   * Starts a job that loads a signature, which may be hostile. The job refuses more than `mostBlocks` sums,
+   * longer blocks, and strong sums other than BLAKE2 or shorter than 16 bytes, all before it allocates memory for
+   * them.
    */
   rsyncLoad(mostBlocks: number, mostBlockBytes: number): number;
-  /** Makes the delta of what is put in on the content whose signature a finished job has loaded. */
+  /** Starts a job that computes the delta of its input, based on the signature that a finished job loaded. */
   rsyncDelta(loaded: number): number;
-  /** Makes a content of its delta and a basis of this length; copies from outside of it are refused. */
+  /**
+   * Starts a job that rebuilds content from its delta and a basis of this length. Copies from outside the basis
+   * are refused.
+   */
   rsyncPatch(basisBytes: number): number;
   /**
-   * Goes on with a job as far as input and room allow. `isLast`: nothing comes behind this input.
-   * `givenBytes`: so many of the wanted bytes of the basis stand at `outputAt`. `figures` has room for
+   * Continues a job as far as input and output space allow. `isLast`: true if no input follows. `givenBytes`:
+   * number of requested bytes of the basis that the caller placed at `outputAt`. `figures` must hold
    * `RSYNC_FIGURES` 64-bit numbers. Returns a RsyncStatus.
    */
   rsyncStep(
@@ -59,6 +63,6 @@ export interface RsyncCalls {
     givenBytes: number,
     figures: Uint8Array,
   ): number;
-  /** Frees a job. A loaded signature stays until the deltas on it are closed too. */
+  /** Frees a job. A loaded signature stays in memory until the deltas that use it are closed too. */
   rsyncClose(job: number): void;
 }

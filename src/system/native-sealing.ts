@@ -1,37 +1,38 @@
 /**
- * The calls of the native addon that encrypt: bodies of records, names and what else a server compares,
- * digests. Keys are never copied beyond a call, but for one in the context of each thread's cipher.
+ * The calls of the native addon that encrypt: bodies of records, digests, and names and other values that a
+ * server must compare. No call keeps a copy of a key, except one in the context of each thread's cipher.
  */
 export const BodyCipher = Object.freeze({ aes256Gcm: 0, chaCha20Poly1305: 1 });
 export type BodyCipherNumber = (typeof BodyCipher)[keyof typeof BodyCipher];
-/** What `encryptBody` adds. */
+/** Bytes that `encryptBody` appends. */
 export const BODY_TAG_BYTES = 16;
 export const BODY_NONCE_BYTES = 12;
-/** The two keys of `sealBytes` and the like, one behind the other. */
+/** Bytes of the two keys of `sealBytes` and the other sealing calls, one after the other. */
 export const SEAL_KEYS_BYTES = 64;
 
 export interface SealingCalls {
-  /** Replaces digests (32 bytes each, `count` of them from `offset` on) by their HMAC-SHA-256. */
+  /** Replaces `count` digests of 32 bytes each, from `offset` on, with their HMAC-SHA-256. */
   keyDigests(key: Uint8Array, digests: Uint8Array, offset: number, count: number): void;
   /**
-   * Seals bytes so that equal ones stay equal: 16 bytes of HMAC-SHA-256 over label and bytes, from which
-   * AES-256 in counter mode begins; then NUL, slash and what stands for them become two bytes each, so
-   * that a seal can be a name.
+   * Seals bytes; equal bytes get equal seals. A seal is 16 bytes of HMAC-SHA-256 over label and bytes, which is
+   * the initial counter, followed by the bytes under AES-256 in counter mode. Each NUL, slash and escape byte
+   * then becomes two bytes, so that a seal can be a file name.
    */
   sealBytes(keys: Uint8Array, label: number, bytes: Uint8Array): Buffer;
-  /** The inverse; undefined when it was not made under this label with these keys. */
+  /** Returns the bytes of a seal; undefined if the seal was not made under this label with these keys. */
   openBytes(keys: Uint8Array, label: number, sealed: Uint8Array): Buffer | undefined;
   /**
-   * Rows with sealed names (label 0) and link targets (label 1); attributes become one, "sealed", whose
-   * value is theirs sealed (label 2, without the doubling of bytes). All else stays as it is. With
-   * `entryKeys` (else empty) each row gets an attribute "seal": its seal, and a hash of its content. The seal is
-   * added to `sum` (32 bytes).
+   * Returns the rows with sealed names (label 0) and link targets (label 1). The attributes of a row become one
+   * attribute, "sealed", whose value is their seal (label 2, without escapes). All other fields stay as they are.
+   *
+   * With `entryKeys` (empty: without) each row gets an attribute "seal": its own seal, and a hash of its content.
+   * The seal is added to `sum` (32 bytes).
    */
   sealRows(keys: Uint8Array, rows: Uint8Array, entryKeys: Uint8Array, sum: Uint8Array): Buffer;
   /**
-   * The inverse of `sealRows` with `entryKeys`: checks each row's seal and adds it to `sum`. Undefined when
-   * a row was not sealed with these keys, or changed. `contents` gets the hash of each row's content, 16
-   * bytes: that is not checked.
+   * Reverses `sealRows` with `entryKeys`: checks the seal of each row and adds it to `sum`. Returns undefined if
+   * a row was not sealed with these keys, or was changed. `contents` receives the hash of each row's content, 16
+   * bytes each; the content itself is not checked.
    */
   openRows(
     keys: Uint8Array,
@@ -41,9 +42,9 @@ export interface SealingCalls {
     contents: Uint8Array,
   ): Buffer | undefined;
   /**
-   * For each sealed row of a listing for which `wanted` has 0 (and that is not unreadable): `known` has 48
-   * bytes: its seal, and the hashes of content and attributes. Those that are right are
-   * added to `sum`, the others get 1 in `wanted`. Returns how many were right.
+   * Checks the sealed rows of a listing for which `wanted` has 0, except unreadable ones. `known` has 48 bytes
+   * for each row: its seal, and the hashes of its content and its attributes. A correct seal is added to `sum`;
+   * for the others `wanted` becomes 1. Returns the number of correct seals.
    */
   checkKnown(
     entryKeys: Uint8Array,
@@ -52,7 +53,7 @@ export interface SealingCalls {
     wanted: Uint8Array,
     sum: Uint8Array,
   ): number;
-  /** Puts the first `outBytes` bytes of HMAC-SHA-256 of a part of `data` to `out`. */
+  /** Writes the first `outBytes` bytes of the HMAC-SHA-256 of a part of `data` to `out`. */
   mac(
     key: Uint8Array,
     data: Uint8Array,
@@ -62,9 +63,12 @@ export interface SealingCalls {
     outAt: number,
     outBytes: number,
   ): void;
-  /** Adds HMAC-SHA-256 of each `eachBytes` bytes of `data` to `sum`, as numbers of 256 bits. */
+  /** Adds the HMAC-SHA-256 of each block of `eachBytes` bytes of `data` to `sum`, as numbers of 256 bits. */
   addMacs(key: Uint8Array, data: Uint8Array, eachBytes: number, sum: Uint8Array): void;
-  /** Encrypts `bytes` bytes in place; the tag is put behind them, where there must be room. */
+  /**
+   * Encrypts `bytes` bytes in place and writes the tag after them; `data` must have room for it. `also` is
+   * authenticated but not encrypted.
+   */
   encryptBody(
     cipher: BodyCipherNumber,
     key: Uint8Array,
@@ -74,7 +78,7 @@ export interface SealingCalls {
     offset: number,
     bytes: number,
   ): void;
-  /** The inverse; `bytes` is without the tag. False when a byte was changed: what is there then is of no use. */
+  /** Decrypts in place; `bytes` excludes the tag. Returns false if anything was changed; the data is then useless. */
   decryptBody(
     cipher: BodyCipherNumber,
     key: Uint8Array,

@@ -1,103 +1,112 @@
 /**
- * The native addon: system calls Node lacks, directories and files read in one call each, SHA-256.
+ * The native addon: system calls that Node lacks, directories and files read in one call each, SHA-256.
  *
- * All calls but `modPow` and `syncfs` are synchronous; all may be made from any thread. Paths and names are bytes without a
- * terminator; one that holds a NUL is refused (EINVAL), and a name also when it is empty, `.`, `..`
- * or holds a `/`. Errors are those of Node's own file calls: `code`, `errno` (negative), `syscall`;
- * `ENOTREG` (errno 0) tells that something is no regular file. An argument of a wrong type, or a
- * range outside of its buffer, is EINVAL. Rows are described in src/model/row.ts; a row given by
- * `rows` and `rowOffset` is EINVAL when its lengths do not fit.
+ * All calls but `modPow` and `syncfs` are synchronous. Any thread may make any call. Paths and names are bytes
+ * without a terminator. A path or name that contains a NUL fails with EINVAL. So does a name that is empty, `.`
+ * or `..`, or that contains a `/`. Errors have the properties of Node's own file calls: `code`, `errno`
+ * (negative), `syscall`. `ENOTREG` (errno 0) means that the path is not a regular file. An argument of a wrong
+ * type, or a range outside its buffer, fails with EINVAL. Rows are described in src/model/row.ts; a row given by
+ * `rows` and `rowOffset` fails with EINVAL if its lengths are inconsistent.
  */
-import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import type { CompressingCalls } from './native-compressing.js';
 import type { RsyncCalls } from './native-rsync.js';
 import type { SealingCalls } from './native-sealing.js';
+import { packageRoot } from './package-root.js';
+import './whole-addons.js';
 
-/** What `openBeneath` is to open. */
+/** The kind of file that `openBeneath` opens. */
 export const OpenKind = Object.freeze({ directory: 0, file: 1 });
 export type OpenKindNumber = (typeof OpenKind)[keyof typeof OpenKind];
 
-/** Bits of the `options` of calls that put metadata on a file. */
+/** Bits of the `options` of calls that set metadata on a file. */
 export const MetadataOption = Object.freeze({
-  /** Give it to the row's user and group. */
+  /** Set the owner to the row's user and group. */
   setOwner: 1,
-  /** Go on when that is not permitted; a file then loses its set-id bits. */
+  /** Continue if setting the owner is not permitted; a file then loses its set-id bits. */
   forgiveOwner: 2,
-  /** Take away the ACLs it got from the directory it was made in. */
+  /** Remove the ACLs that the file inherited from its parent directory. */
   dropAcl: 4,
 });
 
-/** The calls that only look. */
+/** The calls that only read metadata. */
 export interface ListingCalls {
   /**
-   * Rows of all entries of a directory, sorted by the bytes of their names, without `.` and `..`.
-   * Entries that vanish meanwhile are left out; one whose metadata cannot be read has the flag
-   * `unreadable`, its type if the directory tells it (else file) and zeros, no link target. The flag
-   * `otherDevice` means something for directories only; a file with fewer blocks than its size says
-   * has the flag `sparse`. Attributes are not read. Throws if `path` is a symbolic link (ENOTDIR) or
-   * cannot be read.
+   * Returns the rows of all entries of a directory, sorted by the bytes of their names, without `.` and `..`.
+   *
+   * Entries that vanish meanwhile are left out. An entry whose metadata cannot be read has the flag `unreadable`,
+   * the type that the directory reports (else file), zeros, and no link target. The flag `otherDevice` has a
+   * meaning for directories only. A file with fewer blocks than its size has the flag `sparse`. Attributes are
+   * not read. Throws if `path` is a symbolic link (ENOTDIR) or cannot be read.
    */
   listDirectory(path: Buffer): Buffer;
   /**
-   * One row for what `path` names, not following a link, under the given name: any bytes but NUL,
-   * at most 65535.
+   * Returns one row for `path`, without following a link, under the given name. A name may contain any bytes but
+   * NUL, at most 65535.
    */
   statRow(path: Buffer, name: Buffer): Buffer;
   /**
-   * SHA-256 over what tells that a listing is unchanged: for each row in order the length of its
-   * name (u16), name, type, permissions, uid, gid, size, mtime, ctime, inode and device number.
+   * Returns the SHA-256 of the fields that show whether a listing is unchanged. They are, for each row in order:
+   * the length of its name (u16), name, type, permissions, uid, gid, size, mtime, ctime, inode and device number.
    */
   hashRows(rows: Uint8Array): Buffer;
 }
 
-export interface NativeCalls extends ListingCalls, RsyncCalls, SealingCalls {
+export interface NativeCalls extends ListingCalls, CompressingCalls, RsyncCalls, SealingCalls {
   /**
-   * What `listDirectory` does for up to `mostNames`. Of a larger directory the sorted names are held in
-   * this process, some 10 bytes each, with the directory open, until `dropNames`; what comes back is
-   * their number, good in every thread.
+   * Returns what `listDirectory` returns if the directory has at most `mostNames` names. For a larger directory
+   * the process holds the sorted names, some 10 bytes each, and the open directory until `dropNames`. The call
+   * then returns a number that identifies them in every thread.
    */
   listOrHold(path: Buffer, mostNames: number): Buffer | number;
-  /** How many names are held under a number. */
+  /** Returns the number of names that are held under a number. */
   heldNames(held: number): number;
   /**
-   * Rows, made now as `listDirectory` makes them, of `names` of them from the `from`-th on. Quick where
-   * the last ones ended; elsewhere the names before are gone through once more.
+   * Returns rows for `names` held names from the `from`-th on, read now as `listDirectory` reads them. Fast if
+   * the call continues where the last one ended; otherwise it decodes all names before `from` again.
    */
   heldRows(held: number, from: number, names: number): Buffer;
   dropNames(held: number): void;
 
-  /** One row for a name in a directory, not following a link. */
+  /**
+   * Returns 1 if an open directory has an entry besides `.` and `..`, else 0. The call reads only the first names
+   * and the metadata of no entry. It is therefore fast in a large directory, and does not depend on entry types.
+   * The descriptor must not have been read from.
+   */
+  hasEntries(dirFd: number): number;
+
+  /** Returns one row for a name in a directory, without following a link. */
   statAt(dirFd: number, name: Buffer): Buffer;
 
-  /** Opens a directory for reading; ENOTDIR when its last component is a symbolic link. */
+  /** Opens a directory for reading; fails with ENOTDIR if the last component is a symbolic link. */
   openDirectory(path: Buffer): number;
   /**
-   * Opens what a path from elsewhere names, never outside of `rootFd`: no symbolic link on the way
-   * (ELOOP), no `..` and not absolute (EXDEV); of any length. A file is opened for reading and must
-   * be a regular one. An empty path gives a duplicate of `rootFd`, whatever the kind.
+   * Opens an untrusted path, of any length, that must stay below `rootFd`. Fails if a component is a symbolic
+   * link (ELOOP), if the path contains `..`, or if it is absolute (EXDEV). A file is opened for reading and must
+   * be a regular one. An empty path returns a duplicate of `rootFd`, whatever the kind.
    */
   openBeneath(rootFd: number, path: Buffer, kind: OpenKindNumber): number;
-  /** The same name by name: what `openBeneath` does where the system has no openat2. */
+  /** Opens a path component by component. `openBeneath` does so on systems without openat2. */
   walkBeneath(rootFd: number, path: Buffer, kind: OpenKindNumber): number;
   /**
-   * Closes what a call of the addon opened. (In a worker thread Node warns when `fs.closeSync` closes
+   * Closes a descriptor that a call of the addon opened. (In a worker thread Node warns if `fs.closeSync` closes
    * a descriptor that Node did not open itself.)
    */
   close(fd: number): void;
 
   /**
-   * Reads a whole regular file of at most `limitBytes` to `target` (which must have room for that
-   * many) and puts the SHA-256 of what was read to `digest`. Returns the number of bytes read.
+   * Reads a whole regular file of at most `limitBytes` to `target`, which must have room for as many, and writes
+   * the SHA-256 of the bytes to `digest`. Returns the number of bytes read.
    *
-   * If the file is not what its row says, the row is brought up to date in place (not its birth
-   * time) and gets the flag `changedWhileRead`. It also gets it, and the number of bytes read as its
-   * size, when the file changes while it is read. The flag is never taken away. EFBIG when the file
-   * is larger than the limit (the row is up to date then); ENOTREG; ELOOP for a symbolic link.
+   * If the file differs from its row, the row is updated in place (except its birth time) and gets the flag
+   * `changedWhileRead`. If the file changes during the read, the row also gets that flag, and the number of bytes
+   * read as its size. If the number of bytes differed from the size although the size stayed, the row keeps that
+   * size, or one byte more if the file gave more. The call never clears the flag. Throws EFBIG if the file is
+   * larger than the limit (the row is up to date then), ENOTREG, and ELOOP for a symbolic link.
    *
-   * A file with holes comes in its sparse form (docs/formats.md), if that is smaller, and its row gets
-   * the flag `sparse`; else the row loses it. The flag `mayHaveAttributes` tells that some are there.
+   * A file with holes is read in its sparse form (docs/formats.md), if that is smaller, and its row gets the flag
+   * `sparse`; otherwise the row loses that flag. The flag `mayHaveAttributes` shows that the file has attributes.
    */
   readFileAt(
     dirFd: number,
@@ -112,12 +121,12 @@ export interface NativeCalls extends ListingCalls, RsyncCalls, SealingCalls {
   ): number;
 
   /**
-   * Makes a new file of these bytes with the metadata of a row: owner if `options` says so,
-   * attributes, permissions, modification time (taken for the access time too). EEXIST when the name
-   * is taken. After any later error nothing is left behind.
+   * Creates a new file with these bytes and the metadata of a row: owner if `options` requests it, attributes,
+   * permissions, and the modification time, which also becomes the access time. Throws EEXIST if the name is
+   * taken. After any later error the file is removed.
    *
-   * Like all calls that put metadata, it returns the attributes that could not be put (see
-   * `failedAttributes`), or undefined.
+   * Like all calls that set metadata, it returns the attributes that could not be set (see `failedAttributes`),
+   * or undefined.
    */
   writeFileAt(
     dirFd: number,
@@ -129,13 +138,13 @@ export interface NativeCalls extends ListingCalls, RsyncCalls, SealingCalls {
     rowOffset: number,
     options: number,
   ): Buffer | undefined;
-  /** Makes a new empty file, readable by its owner only, and returns it open for writing. */
+  /** Creates a new empty file, readable by its owner only, and returns it open for writing. */
   createFileAt(dirFd: number, name: Buffer): number;
-  /** Puts the metadata of a row on an open file, as `writeFileAt` does; does not close it. */
+  /** Sets the metadata of a row on an open file, as `writeFileAt` does, without closing it. */
   finishFile(fd: number, rows: Uint8Array, rowOffset: number, options: number): Buffer | undefined;
-  /** Makes an open file shorter, or longer by a hole. */
+  /** Truncates an open file, or extends it by a hole. */
   resizeFile(fd: number, sizeBytes: number): void;
-  /** The same for an open directory. */
+  /** Sets the metadata of a row on an open directory, as `finishFile` does on a file. */
   setDirectoryMetadata(
     fd: number,
     rows: Uint8Array,
@@ -145,7 +154,7 @@ export interface NativeCalls extends ListingCalls, RsyncCalls, SealingCalls {
 
   /** Makes a directory open to its owner only. */
   makeDirectoryAt(dirFd: number, name: Buffer): void;
-  /** Makes a symbolic link with owner and times of a row; nothing is left behind after an error. */
+  /** Makes a symbolic link with the owner and the times of a row. After an error the link is removed. */
   symlinkAt(
     dirFd: number,
     name: Buffer,
@@ -154,7 +163,7 @@ export interface NativeCalls extends ListingCalls, RsyncCalls, SealingCalls {
     rowOffset: number,
     options: number,
   ): Buffer | undefined;
-  /** The same for a fifo, a socket or a device node (EPERM for who may not make one). */
+  /** Makes a fifo, a socket or a device node in the same way. Throws EPERM without the privilege to make one. */
   makeNodeAt(
     dirFd: number,
     name: Buffer,
@@ -162,41 +171,54 @@ export interface NativeCalls extends ListingCalls, RsyncCalls, SealingCalls {
     rowOffset: number,
     options: number,
   ): Buffer | undefined;
-  /** Makes a hard link; a symbolic link is linked itself. */
+  /** Makes a hard link; a symbolic link is not followed. */
   linkAt(oldDirFd: number, oldName: Buffer, newDirFd: number, newName: Buffer): void;
   /** Removes a name that is no directory. */
   unlinkAt(dirFd: number, name: Buffer): void;
-  /** Renames, replacing what has the new name. */
+  /** Renames a file and replaces an existing file of the new name. */
   renameAt(oldDirFd: number, oldName: Buffer, newDirFd: number, newName: Buffer): void;
-  /** Swaps two names in one step. EINVAL or ENOSYS where the file system cannot. */
+  /** Swaps two names atomically. Throws EINVAL or ENOSYS if the file system cannot do this. */
   exchangeAt(dirFd: number, name: Buffer, otherDirFd: number, otherName: Buffer): void;
 
   /**
-   * Extended attributes of a name (empty: of the directory itself), ACLs among them, packed as in rows (src/model/attributes.ts); empty
-   * when it has none or its file system knows none. `withTime`: the modification time too, if
-   * nanoseconds in 64 bits cannot tell it. E2BIG when they take more than `limitBytes`.
+   * Returns the extended attributes of a name (empty: of the directory itself), including ACLs, packed as in rows
+   * (src/model/attributes.ts). The result is empty if there are none, or if the file system does not support
+   * them. `withTime` adds the modification time if nanoseconds in 64 bits cannot represent it. Throws E2BIG above
+   * `limitBytes`.
    */
   attributesAt(dirFd: number, name: Buffer, withTime: boolean, limitBytes: number): Buffer;
-  /** The same through /proc: what `attributesAt` does before Linux 6.13. */
+  /**
+   * Returns which of `immutable`, `append` and `noDump` (InodeFlag) a name has (empty: the directory itself); 0
+   * if none, or if the name does not exist.
+   */
+  flagsAt(dirFd: number, name: Buffer): number;
+  /** Sets the inode flags of a file or directory that backups keep: sets those in `flags` and clears the others. */
+  setFlagsAt(dirFd: number, name: Buffer, flags: number): void;
+  /** Does what `attributesAt` does before Linux 6.13: reads the attributes through /proc. */
   attributesByPath(dirFd: number, name: Buffer, withTime: boolean, limitBytes: number): Buffer;
-  /** Whether what is made in a directory gets ACLs from it. */
+  /** True if new files in a directory inherit ACLs from it. */
   inheritsAcl(dirFd: number): boolean;
+  /**
+   * True if files of size 0 on this file system are empty. FUSE servers, /proc and /sys also return bytes of
+   * files whose size they do not know.
+   */
+  reportsSizes(dirFd: number): boolean;
 
   /**
-   * The head of the sparse form of an open file of this size: everything before its data. Empty when
-   * the file has no holes, or too few to matter. Holes beyond `mostExtents` pieces of data, the
-   * smallest ones first, are left to be read as zeros.
+   * Returns the header of the sparse form of an open file of this size: everything before its data. Empty if the
+   * file has no holes, or too few to matter. If there are more than `mostExtents` pieces of data, the smallest
+   * holes are not recorded, and are read as zeros.
    */
   sparseHead(fd: number, sizeBytes: number, mostExtents: number): Buffer;
 
-  /** Name of a user or group, or undefined. May ask a directory service, and take its time. */
+  /** Returns the name of a user or group, or undefined. May query a directory service, which can take a while. */
   userName(id: number): Buffer | undefined;
   groupName(id: number): Buffer | undefined;
-  /** Number of a user or group of this name, or undefined. */
+  /** Returns the number of the user or group of this name, or undefined. */
   userId(name: Buffer): number | undefined;
   groupId(name: Buffer): number | undefined;
 
-  /** SHA-256 of `bytes` bytes of `data` to the 32 bytes at `digestOffset` of `digest`. */
+  /** Writes the SHA-256 of `bytes` bytes of `data` to the 32 bytes at `digestOffset` of `digest`. */
   sha256(
     data: Uint8Array,
     offset: number,
@@ -205,37 +227,37 @@ export interface NativeCalls extends ListingCalls, RsyncCalls, SealingCalls {
     digestOffset: number,
   ): void;
 
-  /** For each row of a listing of `path` one byte: 1 where the entry has the attribute "no dump". */
+  /** Returns one byte for each row of a listing of `path`: 1 if the entry has the attribute "no dump". */
   noDumpRows(path: Buffer, rows: Uint8Array): Buffer;
-  /** The same for files and directories that this process may not read (or enter). */
+  /** Returns one byte for each row: 1 for files and directories that this process may not read (or enter). */
   forbiddenRows(path: Buffer, rows: Uint8Array): Buffer;
 
   /**
-   * `base` to the power of `exponent`, modulo `modulus`: big-endian numbers of at most 1024 bytes, the
-   * modulus odd, the result as long as it. Constant-time in the exponent (OpenSSL), and computed on a
+   * Computes `base` to the power of `exponent`, modulo `modulus`. All are big-endian numbers of at most 1024
+   * bytes; the modulus is odd, and the result has its length. Constant-time in the exponent (OpenSSL), on a
    * thread of libuv's pool. Throws EINVAL.
    */
   readonly modPow: (base: Uint8Array, exponent: Uint8Array, modulus: Uint8Array) => Promise<Buffer>;
 
-  /** Locks an open file without waiting; false when someone else holds a lock in the way. */
+  /** Locks an open file without waiting; false if another holder's lock conflicts. */
   flock(fd: number, exclusive: boolean): boolean;
-  /** Gives the lock back. */
+  /** Releases the lock. */
   unlock(fd: number): void;
   /**
-   * Resolves when the file system that holds `fd` has on its disk all that was written before; it waits on a
-   * thread of libuv's pool.
+   * Resolves once all earlier writes to the file system of `fd` are durable. It waits on a thread of libuv's
+   * pool.
    */
   syncfs(fd: number): Promise<void>;
 }
 
-/** One attribute that could not be put. */
+/** An attribute that could not be set. */
 export interface FailedAttribute {
   readonly name: string;
-  /** The system's reason, such as ENOTSUP. */
+  /** The system's error code, such as ENOTSUP. */
   readonly code: string;
 }
 
-/** What the calls that put metadata return, in words. */
+/** Decodes the failed attributes that the calls that set metadata return. */
 export function failedAttributes(told: Buffer | undefined): FailedAttribute[] {
   if (told === undefined) return [];
   const words = told.toString('utf8').split('\0');
@@ -246,18 +268,9 @@ export function failedAttributes(told: Buffer | undefined): FailedAttribute[] {
   return failed;
 }
 
-/** The first folder above this file that has a package.json: the same from sources and from dist. */
-function packageRoot(): string {
-  const start = dirname(fileURLToPath(import.meta.url));
-  for (let folder = start; ; folder = dirname(folder)) {
-    if (existsSync(join(folder, 'package.json'))) return folder;
-    if (folder === dirname(folder)) return start;
-  }
-}
-
 /**
- * Loads the addon; each thread has its own, later calls return the same. Throws an error with the
- * code ERR_NATIVE_MISSING when it was not built, or not for this version of Node.
+ * Loads the addon; later calls in the same thread return the same object. Throws an error with the code
+ * ERR_NATIVE_MISSING if the addon was not built, or was built for another system.
  */
 export function loadNative(): NativeCalls {
   if (process.platform !== 'linux') {
@@ -271,7 +284,7 @@ export function loadNative(): NativeCalls {
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
     throw Object.assign(
-      new Error(`the native addon cannot be loaded; run \`npm run build:native\` (${reason})`, {
+      new Error(`the native addon cannot be loaded (${reason})`, {
         cause,
       }),
       { code: 'ERR_NATIVE_MISSING' },

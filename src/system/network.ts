@@ -1,4 +1,4 @@
-/** Sockets, injected so that a test can cut or stall the link. */
+/** Sockets, injected so that a test can cut or stall a connection. */
 import net from 'node:net';
 
 export type Address =
@@ -22,19 +22,25 @@ export function describeAddress(address: Address): string {
     : `${hostInUrl(address.host)}:${address.port}`;
 }
 
-/** A host as it stands before a port: IP addresses with colons in brackets. */
+/** Returns a host as it is written before a port: IPv6 addresses get brackets. */
 export function hostInUrl(host: string): string {
   return net.isIPv6(bare(host)) ? `[${bare(host)}]` : host;
 }
 
-/** Without the brackets that an address has in a URL. */
+/** True if a text is a host name or an IP address, and nothing else. */
+export function isHost(text: string): boolean {
+  if (net.isIPv6(bare(text))) return true;
+  return !/[\s/\\@?#:]/.test(text) && URL.canParse(`ws://${text}/`);
+}
+
+/** Returns a host without the brackets that an IPv6 address has in a URL. */
 function bare(host: string): string {
   return host.replace(/^\[(.*)\]$/, '$1');
 }
 
 /**
- * What stands for one peer when peers are counted: an IPv4 address, the first half of an IPv6 one (who
- * has one address of it has all), '' for a unix socket.
+ * Returns the group of an address, under which connections of one peer are counted. It is an IPv4 address, the
+ * first half of an IPv6 address (the owner of one such address has the whole block), or '' for a unix socket.
  */
 export function addressGroup(address: string | undefined): string {
   if (address === undefined) return '';
@@ -48,7 +54,7 @@ export function addressGroup(address: string | undefined): string {
   return groups.slice(0, 4).join(':');
 }
 
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/;
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
 
 export function isLoopback(host: string): boolean {
   return LOOPBACK.test(host);

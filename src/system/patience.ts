@@ -1,15 +1,15 @@
-/** Waiting for a lock that is just being let go. */
+/** Retries a lock that is just being released. */
 
 /**
- * A lock that was let go is free within this time: its holder may be writing what it must, and a child
- * process being started anywhere in this process shares our descriptors until its `exec`.
+ * Milliseconds within which a released lock is free. Its holder may still be writing, and a child process that
+ * any thread of this process is starting shares its descriptors until `exec`.
  */
 const PATIENCE_MS = 2000;
 const RETRY_MS = 50;
 
 /**
- * Tries to take a lock until `attempt` gives something, or for a moment (or `patienceMs`); undefined: it is
- * held.
+ * Tries to take a lock until `attempt` returns a value, for at most `patienceMs`. Returns undefined if the lock
+ * stays held.
  */
 export async function lockPatiently<T>(
   attempt: () => T | undefined,

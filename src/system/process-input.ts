@@ -1,7 +1,7 @@
 /**
- * What a process was started with, to the last byte. Node turns bytes that are no UTF-8 into U+FFFD in
- * arguments and variables; here they come as *byte text*: a string in which each such byte is a lone
- * surrogate (U+DC80 to U+DCFF), so that `textBytes` gives back exactly what came in.
+ * The exact bytes of the arguments and the environment. Node turns bytes that are not UTF-8 into U+FFFD in both.
+ * This module returns them as *byte text*: a string in which each such byte is a lone surrogate (U+DC80 to
+ * U+DCFF). `textBytes` turns byte text back into the original bytes.
  */
 import { isUtf8 } from 'node:buffer';
 import fs from 'node:fs';
@@ -9,12 +9,12 @@ import path from 'node:path';
 import { systemCode } from '../errors/index.js';
 
 const ESCAPE = 0xdc00;
-/** A surrogate without its other half. (The class \p{Surrogate} takes 8 ms to compile.) */
+/** Matches a surrogate without its other half. (The class \p{Surrogate} takes 8 ms to compile.) */
 const STRAY = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
 const REPLACEMENT = '\ufffd';
 const MAX_PROC_BYTES = 16 << 20;
 
-/** Byte text of any bytes. */
+/** Returns the byte text of any bytes. */
 export function byteText(bytes: Uint8Array): string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (isUtf8(buffer)) return buffer.toString('utf8');
@@ -28,7 +28,7 @@ export function byteText(bytes: Uint8Array): string {
   return text;
 }
 
-/** Bytes of the UTF-8 sequence that begins here; 0 if none does. */
+/** Returns the length of the UTF-8 sequence that begins at `at`; 0 if none does. */
 function sequenceLength(buffer: Buffer, at: number): number {
   const first = buffer[at]!;
   if (first < 0x80) return 1;
@@ -36,7 +36,7 @@ function sequenceLength(buffer: Buffer, at: number): number {
   return isUtf8(buffer.subarray(at, at + length)) && at + length <= buffer.length ? length : 0;
 }
 
-/** The bytes of a byte text. */
+/** Returns the bytes of a byte text. */
 export function textBytes(text: string): Buffer {
   if (!hasStrayBytes(text)) return Buffer.from(text, 'utf8');
   const parts = Array.from(text, (character) =>
@@ -45,12 +45,12 @@ export function textBytes(text: string): Buffer {
   return Buffer.concat(parts);
 }
 
-/** A path for Node's file calls, which would spoil the bytes that are no UTF-8. */
+/** Returns a path for Node's file calls, which would otherwise corrupt bytes that are not UTF-8. */
 export function exactPath(path: string): string | Buffer {
   return hasStrayBytes(path) ? textBytes(path) : path;
 }
 
-/** Whether a byte text holds bytes that are no UTF-8. */
+/** True if a byte text contains bytes that are not UTF-8. */
 export function hasStrayBytes(text: string): boolean {
   return STRAY.test(text);
 }
@@ -60,7 +60,7 @@ function isStray(character: string): boolean {
   return character.length === 1 && code >= 0xdc80 && code <= 0xdcff;
 }
 
-/** The arguments after the program's name, as byte texts. */
+/** Returns the arguments after the program's name, as byte texts. */
 export function processArguments(): string[] {
   const lossy = process.argv.slice(2);
   if (!lossy.some((argument) => argument.includes(REPLACEMENT))) return lossy;
@@ -68,7 +68,7 @@ export function processArguments(): string[] {
   return exact.length < lossy.length ? lossy : exact.slice(exact.length - lossy.length);
 }
 
-/** The environment, as byte texts. */
+/** Returns the environment, as byte texts. */
 export function processEnvironment(): Record<string, string | undefined> {
   const environment = { ...process.env };
   const isLossy = (text: string | undefined): boolean => text?.includes(REPLACEMENT) === true;
@@ -88,7 +88,7 @@ function procStrings(name: 'cmdline' | 'environ'): string[] {
   return strings.map((latin1) => byteText(Buffer.from(latin1, 'latin1')));
 }
 
-/** A path made absolute and free of `.`, `..` and doubled slashes, byte by byte. */
+/** Returns a path made absolute and without `.`, `..` and repeated slashes. It works on bytes. */
 export function absolutePath(given: Uint8Array): Buffer {
   const latin1 = Buffer.from(given).toString('latin1');
   const base = path.posix.isAbsolute(latin1) ? '/' : workingDirectory().toString('latin1');
@@ -101,7 +101,7 @@ function workingDirectory(): Buffer {
   return fs.readlinkSync('/proc/self/cwd', { encoding: 'buffer' });
 }
 
-/** Where a path leads, links followed; undefined when it leads nowhere we may look. */
+/** Returns a path with all links resolved; undefined if it does not exist or may not be read. */
 export function realPathOf(file: Uint8Array): Buffer | undefined {
   try {
     return fs.realpathSync.native(Buffer.from(file), { encoding: 'buffer' });
@@ -116,8 +116,8 @@ export function isThere(file: string): boolean {
 }
 
 /**
- * Reads a whole file of at most `maxBytes`. Throws system errors as they come; EFBIG when it holds
- * more, and EISDIR for a directory.
+ * Reads a whole file of at most `maxBytes`. Throws system errors unchanged, EFBIG if the file is larger, and
+ * EISDIR for a directory.
  */
 export function readSmallFile(file: Uint8Array, maxBytes: number): Buffer {
   const fd = fs.openSync(Buffer.from(file), fs.constants.O_RDONLY);

@@ -1,6 +1,6 @@
 /**
- * Randomness for names and identifiers. Keys and nonces never come from here: they take the
- * operating system's generator directly, so that no injected source can weaken them.
+ * Random bytes for names and identifiers. Keys and nonces never use this interface: they take the operating
+ * system's generator directly, so that no injected source can weaken them.
  */
 import { randomBytes } from 'node:crypto';
 
@@ -10,7 +10,7 @@ export interface Random {
 
 export const systemRandom: Random = Object.freeze({ bytes: (count: number) => randomBytes(count) });
 
-/** A repeatable source (mulberry32) for tests and generated data; not for anything secret. */
+/** Returns a repeatable source (mulberry32) for tests and generated data. It must not be used for secrets. */
 export function seededRandom(seed: number): Random & { next(): number } {
   let state = seed >>> 0;
   const next = (): number => {

@@ -1,8 +1,8 @@
-/** Small files: read at once, and written so that a crash leaves the old one or the new one, never half of one. */
+/** Reads small files at once, and replaces them atomically: after a crash the old or the new file is complete. */
 import path from 'node:path';
 import type { Files } from './files.js';
 
-/** The first `maxBytes` of a file; undefined: nothing has this path. */
+/** Returns the first `maxBytes` of a file; undefined if the file does not exist. */
 export function readStart(files: Files, file: string, maxBytes: number): Buffer | undefined {
   const status = files.status(file);
   if (status === undefined) return undefined;
@@ -15,14 +15,22 @@ export function readStart(files: Files, file: string, maxBytes: number): Buffer 
   }
 }
 
-/** Makes a file whose content is on the disk when this returns; its name may not be. `prepare`: while it is empty. */
+/** Options for a new file. */
+export interface NewFile {
+  /** Creates the file for its owner alone, whatever the umask of the store is. */
+  readonly isSecret?: boolean;
+  /** Runs while the file is empty. */
+  readonly prepare?: (fd: number) => void;
+}
+
+/** Creates a file. Its content is durable when the promise resolves; its name may not be. */
 export async function writeNew(
   files: Files,
   file: string,
   bytes: Uint8Array,
-  prepare?: (fd: number) => void,
+  { isSecret = false, prepare }: NewFile = {},
 ): Promise<void> {
-  const fd = files.open(file, 'create');
+  const fd = files.open(file, isSecret ? 'createSecret' : 'create');
   try {
     prepare?.(fd);
     files.write(fd, bytes, 0);
@@ -32,17 +40,17 @@ export async function writeNew(
   }
 }
 
-/** A file takes the place of what has its name, if anything, in one step; durable when this returns. */
+/** Writes a file and replaces an existing one of that name atomically. Durable when the promise resolves. */
 export async function replaceFile(
   files: Files,
   file: string,
   bytes: Uint8Array,
-  prepare?: (fd: number) => void,
+  how: NewFile = {},
 ): Promise<void> {
   const temporary = `${file}.new`;
-  // Of an interrupted one, or somebody's link.
+  // Left by an interrupted call, or a link that another user made.
   if (files.status(temporary) !== undefined || files.isLink(temporary)) files.unlink(temporary);
-  await writeNew(files, temporary, bytes, prepare);
+  await writeNew(files, temporary, bytes, how);
   files.rename(temporary, file);
   await files.syncDirectory(path.dirname(file));
 }

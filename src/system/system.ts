@@ -1,4 +1,4 @@
-/** The outside world in one object: everything a test may want to replace (clock to network). */
+/** All access to the outside world in one object, so that a test can replace any part, from clock to network. */
 import { type Clock, systemClock } from './clock.js';
 import { type OpenDatabaseOptions, openSqlite, type SqlDatabase } from './database.js';
 import { type Files, filesWith, STORE_UMASK } from './files.js';
@@ -18,8 +18,8 @@ export interface System {
 let native: NativeCalls | undefined;
 
 /**
- * The real world. What it makes in a store has no permission of `umask`. The addon is loaded at first
- * use, since not every thread needs it.
+ * Returns the real system. Files that it creates in a store never have the permissions in `umask`. The addon is
+ * loaded at first use, since not every thread needs it.
  */
 export function nodeSystem(umask: number = STORE_UMASK): System {
   return {

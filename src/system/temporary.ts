@@ -1,19 +1,19 @@
-/** Directories for the time of one run, and how long the path of a socket may be. */
+/** Temporary directories for one run, and the limit on the length of socket paths. */
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { systemCode, TardisError } from '../errors/index.js';
 
-/** What the system takes, without the NUL at the end; a longer path is cut off without a word. */
+/** The system's limit, without the terminating NUL; a longer path is silently truncated. */
 const MAX_SOCKET_PATH_BYTES = 107;
 const ALWAYS_SHORT = '/tmp';
 const SOCKET_FOLDER = 'tardis-';
 const SOCKET = 'socket';
 const FOLDER_NAME = /^tardis-[A-Za-z0-9]{6}$/;
-/** The other file that may be beside the socket. */
+/** Name of the other file that may be beside the socket. */
 export const SOCKET_FOLDER_ARGUMENTS = 'tardisd-arguments';
 
-/** Throws CONFIG_INVALID for the path of a unix socket that the system would cut off. */
+/** Throws CONFIG_INVALID if the system would truncate this path of a unix socket. */
 export function checkSocketPath(socket: string): void {
   const bytes = Buffer.byteLength(socket);
   if (bytes <= MAX_SOCKET_PATH_BYTES) return;
@@ -23,7 +23,7 @@ export function checkSocketPath(socket: string): void {
   );
 }
 
-/** A new directory of our own. Throws CONFIG_INVALID where none can be made, naming TMPDIR. */
+/** Creates a new temporary directory. On failure throws CONFIG_INVALID, which names TMPDIR. */
 export function makeTemporary(prefix: string, parent: string = os.tmpdir()): string {
   try {
     return fs.mkdtempSync(path.join(parent, prefix));
@@ -35,7 +35,7 @@ export function makeTemporary(prefix: string, parent: string = os.tmpdir()): str
   }
 }
 
-/** A new directory, and a path in it that is short enough for a socket. Throws CONFIG_INVALID. */
+/** Creates a new directory, and returns a path in it that is short enough for a socket. Throws CONFIG_INVALID. */
 export function makeSocketFolder(): { folder: string; socket: string } {
   const sample = path.join(os.tmpdir(), `${SOCKET_FOLDER}XXXXXX`, SOCKET);
   const isShort = Buffer.byteLength(sample) <= MAX_SOCKET_PATH_BYTES;
@@ -44,8 +44,8 @@ export function makeSocketFolder(): { folder: string; socket: string } {
 }
 
 /**
- * Removes the directory of such a socket, if it holds nothing but ours; does nothing for other paths.
- * Server and client both do so at their end, since either may have been killed.
+ * Removes the directory of a socket from `makeSocketFolder`, if it contains only our files; ignores other paths.
+ * Server and client both do so when they end, since either may have been killed.
  */
 export function removeSocketFolder(socket: string): void {
   const folder = path.dirname(socket);
@@ -57,6 +57,6 @@ export function removeSocketFolder(socket: string): void {
     }
     fs.rmdirSync(folder);
   } catch (error) {
-    if (systemCode(error) === undefined) throw error; // it has gone, or somebody else uses it
+    if (systemCode(error) === undefined) throw error; // it is gone, or another process uses it
   }
 }

@@ -1,10 +1,12 @@
-/** What of the commands can be looked at without running them. */
-export { LIVE_KINDS, type LiveKind, liveValues } from './live-values.js';
-export { showsColors } from './colors.js';
-export { ShownBackup } from './shown-backup.js';
-export { ShownRestore } from './shown-restore.js';
-export { TimeLeft } from './time-left.js';
-export { HELP, helpText, SONIC_SUMMARY, sonicHelpText, type ToolHelp } from './help.js';
-export { inOurWords } from './neophytos.js';
-export { checkUsage } from './regenerate-options.js';
-export { toolCommand } from './run-tool.js';
+/** Exports the parts of the commands that can be used or tested without running a command. */
+export { LIVE_KINDS, type LiveKind, liveValues } from './sonic/live-values.js';
+export { showsColors } from './shared/colors.js';
+export { ShownBackup } from './tardis/shown-backup.js';
+export { ShownRestore } from './regenerate/shown-restore.js';
+export { TimeLeft } from './shared/time-left.js';
+export { HELP, helpText, SONIC_SUMMARY, sonicHelpText, type ToolHelp } from './shared/help.js';
+export { inOurWords } from './shared/neophytos.js';
+export { checkUsage } from './regenerate/options.js';
+export { sheetWords } from './sonic/sheet-words.js';
+export { toolCommand } from './shared/run-tool.js';
+export { requireNode } from './shared/node-version.js';

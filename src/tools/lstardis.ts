@@ -1,28 +1,31 @@
-/** `lstardis`: lists backup sets, directories as of a set, and versions of files. */
+/** Implements `lstardis`: lists backup sets, directories as of a set, and versions of files. */
 import {
-  type Archive,
-  type ArchiveEntry,
+  type History,
+  type HistoryEntry,
   type BackupSet,
+  circleAt,
   noAccess,
   noSuchPath,
   restBelow,
-} from '../archive/index.js';
+} from '../history/index.js';
 import type { Found } from '../config/index.js';
-import { TardisError } from '../errors/index.js';
-import { displayName, EntryType, joinPath } from '../model/index.js';
-import { ListingsAhead, PAGE_ENTRIES } from '../restore/index.js';
+import { ERROR_TABLE, TardisError } from '../errors/index.js';
+import { displayName, displayText, EntryType, joinPath, shownRoots } from '../model/index.js';
+import { isOfOneListing, ListingsAhead, PAGE_ENTRIES } from '../restore/index.js';
 import { absolutePath, nodeSystem } from '../system/index.js';
-import { chooseSet } from './choose-set.js';
-import { painter } from './colors.js';
-import { arranged, type LsSettings, printEntries, type View } from './list-entries.js';
-import { matchingPaths } from './list-globs.js';
-import { printVersions, type Which } from './list-versions.js';
-import { openArchive } from './open-archive.js';
-import { printSets } from './report-sets.js';
-import { print, runTool, toolCommand } from './run-tool.js';
-import { hasRange, setsWithin } from './set-range.js';
+import { chooseSet } from './shared/choose-set.js';
+import { painter } from './shared/colors.js';
+import { arranged, type LsSettings, printEntries, type View } from './lstardis/list-entries.js';
+import { matchingPaths } from './lstardis/list-globs.js';
+import { printVersions, type Which } from './lstardis/list-versions.js';
+import { openHistory } from './shared/open-history.js';
+import { printFound } from './lstardis/print-found.js';
+import { printSets } from './shared/report-sets.js';
+import { print, runTool, toolCommand } from './shared/run-tool.js';
+import { hasRange, setsWithin } from './lstardis/set-range.js';
 
 const PARTLY = 3;
+const NO_OWNERS: Map<string, string> = new Map();
 
 const command = toolCommand({
   tool: 'lstardis',
@@ -33,123 +36,143 @@ const command = toolCommand({
       lsColors: process.env['LS_COLORS'],
       isWanted: settings.color,
     });
-    const archive = await openArchive(nodeSystem(), settings, found, (text) => {
-      if (!settings.json) process.stderr.write(`lstardis: ${text}\n`);
+    const history = await openHistory(nodeSystem(), settings, found, {
+      tell(text) {
+        if (!settings.json) process.stderr.write(`lstardis: ${text}\n`);
+      },
     });
     try {
-      return await list(archive, { ...settings, paint });
+      if (settings.allowUnproven) history.acceptUnproven?.();
+      const status = await list(history, { ...settings, paint });
+      const isDoubtful = settings.allowUnproven || history.hasUnproven === true;
+      return isDoubtful ? tellDoubts(history, status) : status;
     } finally {
-      archive.close();
+      history.close();
     }
   },
 });
+
+/** Prints everything that is not proven, and returns the exit status. */
+function tellDoubts({ doubts }: History, status: number): number {
+  for (const doubt of doubts) process.stderr.write(`lstardis: ${displayText(doubt)}\n`);
+  return doubts.length > 0 ? PARTLY : status;
+}
 
 function isChosen(found: ReadonlyMap<string, Found>): boolean {
   return found.get('colors')?.source !== 'built-in';
 }
 
-/** Returns the exit status. */
-async function list(archive: Archive, options: LsSettings): Promise<number> {
+/** Runs the listing that the options select. Returns the exit status. */
+async function list(history: History, options: LsSettings): Promise<number> {
   const isOneSet = options.backup !== undefined || options.date !== undefined;
   const nowMs = Date.now();
   if (isOneSet && hasRange(options)) {
     throw new TardisError('USAGE', 'give one set (--backup, --date) or a range of them, not both');
   }
-  const all = await archive.sets();
-  const sets = await setsWithin(archive.client, all, options, nowMs);
+  const all = await history.sets();
+  const sets = await setsWithin(history.client, all, options, nowMs);
+  if (options.findPattern !== undefined) {
+    const within = isOneSet ? [await chooseSet(history, options, nowMs)] : sets;
+    const newest = within.at(-1);
+    const owners =
+      newest === undefined ? NO_OWNERS : await ownersOf(history, newest, options.numericIds);
+    return printFound(history, within, options.findPattern, { ...options, owners });
+  }
   if (options.paths.length === 0) {
-    const wanted = isOneSet ? [await chooseSet(archive, options, nowMs)] : sets;
+    const wanted = isOneSet ? [await chooseSet(history, options, nowMs)] : sets;
     if (wanted.length === 0 && all.length > 0 && !options.json) {
       print('No backup sets in that range.');
       return 0;
     }
-    await printSets(archive, options.reverse ? wanted.toReversed() : wanted, options);
+    await printSets(history, options.reverse ? wanted.toReversed() : wanted, options);
     return 0;
   }
-  const set = await chooseSet(archive, options, nowMs);
-  const view = { ...options, owners: await ownersOf(archive, set, options.numericIds) };
-  const lister = new Lister(archive, set, sets, view);
+  const set = await chooseSet(history, options, nowMs);
+  const view = { ...options, owners: await ownersOf(history, set, options.numericIds) };
+  const lister = new Lister(history, set, sets, view);
   for (const path of await lister.wanted()) await lister.list(path);
   return lister.status;
 }
 
 async function ownersOf(
-  archive: Archive,
+  history: History,
   { set }: BackupSet,
   byNumber: boolean,
 ): Promise<Map<string, string>> {
-  const owners = byNumber ? [] : await archive.owners(set);
+  const owners = byNumber ? [] : await history.owners(set);
   return new Map(owners.map(({ isGroup, id, name }) => [`${isGroup}/${id}`, displayName(name)]));
 }
 
-/** A directory to be listed. */
 interface Directory {
   readonly path: Buffer;
-  readonly entry: ArchiveEntry;
+  readonly entry: HistoryEntry;
   readonly depth: number;
+  readonly above: Directory | undefined;
 }
 
 class Lister {
   status = 0;
   private isFirst = true;
+  private readonly guided = new Set<string>();
   private count = 1;
   private readonly listings: ListingsAhead;
-  private readonly archive: Archive;
+  private readonly history: History;
   private readonly set: BackupSet;
   private readonly sets: readonly BackupSet[];
   private readonly view: View;
 
-  /** `sets`: of which versions are shown. */
-  constructor(archive: Archive, set: BackupSet, sets: readonly BackupSet[], view: View) {
-    this.archive = archive;
+  /** `sets` are the sets from which versions are shown. */
+  constructor(history: History, set: BackupSet, sets: readonly BackupSet[], view: View) {
+    this.history = history;
     this.set = set;
     this.sets = sets;
     this.view = view;
     const isWholeTree = view.recurseListing && view.listingDepth === 0;
     const withDigests = view.json || view.showsDigest;
-    this.listings = new ListingsAhead(archive, set.set, isWholeTree, { withDigests });
+    this.listings = new ListingsAhead(history, set.set, isWholeTree, { withDigests });
   }
 
-  /** Absolute. */
+  /** Returns the absolute paths to list. */
   async wanted(): Promise<Buffer[]> {
     const paths = this.view.paths.map(absolutePath);
     const found: Buffer[] = [];
     for (const path of paths) {
       if (!this.view.globs) found.push(path);
-      else found.push(...(await matchingPaths(this.archive, this.set.set, path)));
+      else found.push(...(await matchingPaths(this.history, this.set.set, path)));
     }
     this.count = found.length;
     return found;
   }
 
   async list(path: Buffer): Promise<void> {
-    const { archive, view, set } = this;
-    const entry = await archive.find(path, set.set);
+    const { history, view, set } = this;
+    const entry = await history.find(path, set.set);
     const which = this.versionsOf(entry);
-    const roots = entry === undefined ? await rootsBelow(archive, set, path) : [];
+    const roots = entry === undefined ? await rootsBelow(history, set, path) : [];
     if (roots.length > 0 && (which === 'none' || view.versions === undefined)) {
       printEntries(arranged(roots, view), view);
       if (!view.recurseListing) return;
-      for (const root of roots) await this.directories({ path: root.name, entry: root, depth: 0 });
+      for (const root of roots)
+        await this.directories({ path: root.name, entry: root, depth: 0, above: undefined });
       return;
     }
     if (which !== 'none') {
-      const versions = await archive.versions(path);
-      if (versions.length === 0) throw await noSuchPath(archive, set.set, path);
-      await printVersions(archive, path, versions, this.sets, which, view);
+      const versions = await history.versions(path);
+      if (versions.length === 0) throw await noSuchPath(history, set.set, path);
+      await printVersions(history, path, versions, this.sets, which, view);
       return;
     }
-    if (entry === undefined) throw await noSuchPath(archive, set.set, path);
+    if (entry === undefined) throw await noSuchPath(history, set.set, path);
     if (entry.childId === undefined || view.directoryItself) {
       const isNamed = view.globs || view.directoryItself;
       if (this.count > 1 && !isNamed) this.header(path);
       printEntries([isNamed ? named(entry, path) : entry], view);
-    } else if (!archive.access.mayRead(entry)) throw noAccess(path);
-    else await this.directories({ path, entry, depth: 0 });
+    } else if (!history.access.mayRead(entry)) throw noAccess(path);
+    else await this.directories({ path, entry, depth: 0, above: undefined });
   }
 
-  /** Of a file its versions are shown, unless one set is asked for. */
-  private versionsOf(entry: ArchiveEntry | undefined): Which {
+  /** Returns which versions to show. By default a file shows its versions, unless one set is requested. */
+  private versionsOf(entry: HistoryEntry | undefined): Which {
     const { versions, backup, date, globs, directoryItself } = this.view;
     if (versions !== undefined) return versions;
     if (hasRange(this.view)) return 'change';
@@ -159,12 +182,12 @@ class Lister {
   }
 
   private async directories(top: Directory): Promise<void> {
-    const { view, archive } = this;
+    const { view, history } = this;
     const stack = [top];
     const isMany = this.count > 1 || view.recurseListing;
     while (stack.length > 0) {
       const directory = stack.pop()!;
-      if (!archive.access.mayRead(directory.entry)) {
+      if (!history.access.mayRead(directory.entry)) {
         const { message, code } = noAccess(directory.path);
         process.stderr.write(`lstardis: ${message} [${code}]\n`);
         this.status = PARTLY;
@@ -176,7 +199,7 @@ class Lister {
       const depth = directory.depth + 1;
       if (view.listingDepth !== 0 && depth >= view.listingDepth) continue;
       for (const entry of below.toReversed()) {
-        stack.push({ path: joinPath(directory.path, entry.name), entry, depth });
+        stack.push({ path: joinPath(directory.path, entry.name), entry, depth, above: directory });
       }
       this.listings.comeNext(stack);
     }
@@ -190,19 +213,21 @@ class Lister {
     print(paint.part('header', `${displayName(path)}:`));
   }
 
-  /** Prints what is in a directory, page by page if its own order will do; returns the directories. */
-  private async entries({ path, entry }: Directory, isMany: boolean): Promise<ArchiveEntry[]> {
+  /** Prints the entries of a directory, page by page if they need no sorting. Returns its directories. */
+  private async entries(directory: Directory, isMany: boolean): Promise<HistoryEntry[]> {
     const { view } = this;
+    const { path, entry } = directory;
     const isStreamed = view.sortBy === 'name' && !view.reverse;
     const told = isMany ? path : undefined;
-    const collected: ArchiveEntry[] = [];
-    const directories: ArchiveEntry[] = [];
+    const collected: HistoryEntry[] = [];
+    const directories: HistoryEntry[] = [];
     for (let after: Buffer = Buffer.alloc(0); ; ) {
-      const page = await this.listings.page(entry.childId!, after);
-      if (isStreamed) printEntries(arranged(page, view), view, told);
-      else collected.push(...page);
+      const page = await this.page(entry.childId!, path, after);
+      const sound = page.filter((one) => !this.isDamaged(one, directory));
+      if (isStreamed) printEntries(arranged(sound, view), view, told);
+      else collected.push(...sound);
       if (view.recurseListing) {
-        directories.push(...arranged(page, view).filter(({ childId }) => childId !== undefined));
+        directories.push(...arranged(sound, view).filter(({ childId }) => childId !== undefined));
       }
       if (page.length < PAGE_ENTRIES) break;
       after = page.at(-1)!.name;
@@ -210,25 +235,52 @@ class Lister {
     if (!isStreamed) printEntries(arranged(collected, view), view, told);
     return directories;
   }
+
+  /** Returns a page of a directory; empty if the listing is damaged or not authentic. */
+  private async page(directory: number, path: Buffer, after: Buffer): Promise<HistoryEntry[]> {
+    try {
+      return await this.listings.page(directory, after);
+    } catch (error) {
+      if (!isOfOneListing(error)) throw error;
+      this.tellDamage(path, error);
+      return [];
+    }
+  }
+
+  private isDamaged(entry: HistoryEntry, directory: Directory): boolean {
+    const damage = entry.damage ?? circleAt(entry, directory);
+    if (damage !== undefined) this.tellDamage(joinPath(directory.path, entry.name), damage);
+    return damage !== undefined;
+  }
+
+  /** Prints an error for each entry that cannot be listed, and the advice for each error code once. */
+  private tellDamage(path: Buffer, { message, code }: TardisError): void {
+    this.status = PARTLY;
+    process.stderr.write(`lstardis: ${displayName(path)}: ${displayText(message)} [${code}]\n`);
+    if (this.guided.has(code)) return;
+    this.guided.add(code);
+    process.stderr.write(`lstardis: ${ERROR_TABLE[code].guidance}\n`);
+  }
 }
 
-/** An entry by its whole path. */
-function named(entry: ArchiveEntry, path: Buffer): ArchiveEntry {
-  return Object.create(entry, { name: { value: path } }) as ArchiveEntry;
+/** Returns an entry under its whole path. */
+function named(entry: HistoryEntry, path: Buffer): HistoryEntry {
+  return Object.create(entry, { name: { value: path } }) as HistoryEntry;
 }
 
-/** Above its roots a set has no entries: there it shows those roots, by their whole paths. */
+/** Returns the roots of a set below a path, by their whole paths; above its roots a set has no other entries. */
 async function rootsBelow(
-  archive: Archive,
+  history: History,
   { set }: BackupSet,
   path: Buffer,
-): Promise<ArchiveEntry[]> {
-  const entries: ArchiveEntry[] = [];
-  for (const root of await archive.roots(set)) {
-    if (restBelow(path, root.path) === undefined) continue;
-    const entry = await archive.find(root.path, set);
+): Promise<HistoryEntry[]> {
+  const entries: HistoryEntry[] = [];
+  const roots = await history.roots(set);
+  for (const shown of shownRoots(roots.map((root) => root.path))) {
+    if (restBelow(path, shown) === undefined) continue;
+    const entry = await history.find(shown, set);
     if (entry === undefined) continue;
-    entries.push(named(entry, root.path));
+    entries.push(named(entry, shown));
   }
   return entries;
 }

@@ -1,36 +1,38 @@
-/** `regenerate`: restores files and trees, or writes them to a stream. */
-import { type Archive, type BackupSet, contentsAsFiles, provenArchive } from '../archive/index.js';
+/** Implements `regenerate`: restores files and trees, or writes them to a stream. */
+import { type History, type BackupSet, contentsAsFiles, provenHistory } from '../history/index.js';
 import {
+  FoldedNames,
   newRestoreProgress,
   type PathFilter,
   pathFilter,
+  requireDistinctNames,
   type RestoreFailure,
   type RestoreProgress,
   runRestore,
 } from '../restore/index.js';
-import type { Found } from '../config/index.js';
-import { TardisError } from '../errors/index.js';
-import { displayName } from '../model/index.js';
+import { type Found, parseDate } from '../config/index.js';
+import { asTardisError, TardisError } from '../errors/index.js';
+import { displayName, shownRoot } from '../model/index.js';
 import { absolutePath, byteText, nodeSystem, type System } from '../system/index.js';
 import { type JobRunner, openJobs } from '../workers/index.js';
-import { chooseSet } from './choose-set.js';
-import { ProgressLine } from './progress-line.js';
-import { checkUsage, isStdout, policyOf, type RegenerateSettings } from './regenerate-options.js';
-import { noteDamage, tellResult } from './regenerate-report.js';
-import { asksServer, openArchive } from './open-archive.js';
-import { interruptSignal, runTool, stdoutIsData, toolCommand } from './run-tool.js';
-import { ShownRestore } from './shown-restore.js';
+import { chooseSet } from './shared/choose-set.js';
+import { ProgressLine } from './shared/progress-line.js';
+import { checkUsage, isStdout, policyOf, type RegenerateSettings } from './regenerate/options.js';
+import { noteDamage, tellResult } from './regenerate/report.js';
+import { asksServer, openHistory } from './shared/open-history.js';
+import { interruptSignal, runTool, stdoutIsData, toolCommand } from './shared/run-tool.js';
+import { ShownRestore } from './regenerate/shown-restore.js';
 
-const RECENT_DIGESTS = 8; // restoring sends nothing
+const RECENT_DIGESTS = 8; // a restore sends nothing
 
 /** Paths that are restored from one set. */
 interface Batch {
-  readonly archive: Archive;
+  readonly history: History;
   readonly set: number;
   readonly paths: readonly Buffer[];
 }
 
-/** What is the same for all batches. */
+/** The state that all batches share. */
 interface Run {
   readonly system: System;
   readonly options: RegenerateSettings;
@@ -39,15 +41,18 @@ interface Run {
   readonly line: ProgressLine;
   readonly signal: AbortSignal;
   isResumed: boolean;
+  readonly foldedNames: FoldedNames;
+  /** See RestoreResult. */
+  losses: readonly string[];
 }
 
-/** What is to be restored, and what is to be known of it. */
+/** The selection to restore, and its warnings. */
 interface Chosen {
   readonly batches: Batch[];
   readonly isDoubtful: boolean;
-  /** Sets whose backup was broken off. */
+  /** Sets with an interrupted backup. */
   readonly unfinished: readonly number[];
-  /** The set that is restored as a whole. */
+  /** The set that is restored as a whole, if one is. */
   readonly total?: BackupSet | undefined;
 }
 
@@ -63,9 +68,13 @@ async function restore(
   const progress = newRestoreProgress();
   const shown = new ShownRestore(progress);
   const line = new ProgressLine(options.progress, () => shown.text());
-  const archive = await openArchive(system, options, found, (text) => {
+  const tell = (text: string): void => {
     if (!options.json) line.interject(`regenerate: ${text}`);
-  });
+  };
+  const opening = { tell, comparesAll: true };
+  const history = await openHistory(system, options, found, opening).catch((error: unknown) =>
+    throwNamingDate(error, options, found),
+  );
   const run: Run = {
     system,
     options,
@@ -74,39 +83,63 @@ async function restore(
     line,
     signal: interruptSignal('regenerate', afterInterrupt(options)),
     isResumed: false,
+    foldedNames: new FoldedNames(options.last),
+    losses: [],
   };
   let chosen: Chosen;
   let failures: RestoreFailure[];
   try {
-    const proven = options.authenticate ? provenArchive(archive) : archive;
+    if (options.allowUnproven) history.acceptUnproven?.();
+    const proven = options.authenticate ? provenHistory(history) : history;
     chosen = await chooseBatches(proven, run);
     shown.expect(chosen.total);
     line.start();
     failures = await runBatches(chosen.batches, run);
-    progress.fetchedBytes = archive.fetchedBytes;
+    progress.fetchedBytes = history.fetchedBytes;
   } finally {
     line.stop();
-    archive.close(); // before anything is noted in the store: a reader would be in the way
+    history.close(); // must be closed before damage is marked: a reader would block the writer
   }
   const report = {
     sets: chosen.batches.map(({ set }) => set),
     unfinished: chosen.unfinished,
     dryRun: options.dryRun,
     resumed: run.isResumed,
+    losses: run.losses,
     elapsedMs: performance.now() - startMs,
-    doubts: archive.doubts,
+    doubts: history.doubts,
   };
   const isSilent = failures.length === 0 && report.doubts.length === 0;
   const isQuiet = options.toStdout && !options.json && isSilent;
   if (!isQuiet) tellResult(report, progress, failures, options.json);
   if (!options.dryRun) await noteDamage(system, options, failures, asksServer(found));
-  return statusOf(progress, failures, chosen.isDoubtful);
+  const isUnproven =
+    history.hasUnproven === true || (options.allowUnproven && history.doubts.length > 0);
+  return statusOf(progress, failures, chosen.isDoubtful || isUnproven);
 }
 
-/** What becomes of a restore that is broken off. */
+/** Throws the error, with a hint if the value of -D is a date. In older releases -D was the option for the date. */
+async function throwNamingDate(
+  error: unknown,
+  { database }: RegenerateSettings,
+  found: ReadonlyMap<string, Found>,
+): Promise<never> {
+  const given = byteText(database);
+  const isGiven = found.get('database')?.source === 'command line' && !given.startsWith('/');
+  if (!isGiven || asTardisError(error).code !== 'NO_SUCH_STORE') throw error;
+  const isDate = await parseDate(given, Date.now()).then(
+    () => true,
+    () => false,
+  );
+  if (!isDate) throw error;
+  const hint = `-D is the store: to give a date, use -d "${displayName(database)}"`;
+  throw new TardisError('NO_SUCH_STORE', `${asTardisError(error).message}; ${hint}`);
+}
+
+/** Returns a phrase about the result of an interrupted restore. */
 function afterInterrupt({ toStdout, tar }: RegenerateSettings): string {
   const isStream = toStdout || tar !== undefined;
-  return isStream ? 'the output will not be whole' : 'the same command goes on with it';
+  return isStream ? 'the output will be incomplete' : 'the same command continues it';
 }
 
 function statusOf(
@@ -118,46 +151,60 @@ function statusOf(
   const allTaken = failures.every(({ error }) => error.code === 'TARGET_EXISTS');
   const { files, directories, links, unchanged, kept } = progress;
   if (allTaken && files + directories + links + unchanged + kept === 0) {
-    throw new TardisError('TARGET_EXISTS', 'nothing was restored: something else is there already');
+    throw new TardisError('TARGET_EXISTS', 'nothing was restored: different files exist already');
   }
   return 3;
 }
 
-// --- what is restored ------------------------------------------------------------------------------
+// --- selection -------------------------------------------------------------------------------------
 
 async function chooseBatches(
-  archive: Archive,
+  history: History,
   { options, line, system, filter }: Run,
 ): Promise<Chosen> {
   const nowMs = system.clock.nowMs();
   const { paths: given } = options;
   if (options.byChecksum) {
     const digests = given.map((digest) => digest.toString('latin1'));
-    const { archive: contents, names } = await contentsAsFiles(archive, digests, nowMs);
+    const { history: contents, names } = await contentsAsFiles(history, digests, nowMs);
     const paths = names.map((name) => Buffer.from(name));
-    return { batches: [{ archive: contents, set: 0, paths }], isDoubtful: false, unfinished: [] };
+    return { batches: [{ history: contents, set: 0, paths }], isDoubtful: false, unfinished: [] };
   }
   const wanted = given.map(absolutePath);
   const chosen: { set: BackupSet; paths: Buffer[] }[] = [];
-  if (options.last) chosen.push(...(await newestVersions(archive, wanted)));
-  else {
-    const set = await chooseSet(archive, options, nowMs);
-    const roots = options.all ? await archive.roots(set.set) : [];
-    chosen.push({ set, paths: options.all ? roots.map((root) => root.path) : wanted });
+  if (options.last) {
+    chosen.push(...(await newestVersions(history, wanted)));
+    if (!options.hierarchy) requireDistinctNames(chosen.flatMap(({ paths }) => paths));
+  } else {
+    const set = await chooseSet(history, options, nowMs);
+    const roots = options.all ? await history.roots(set.set) : [];
+    chosen.push({ set, paths: options.all ? roots.map((root) => shownRoot(root.path)) : wanted });
   }
   for (const { set } of chosen) {
     if (options.authenticate) requireSound(set);
     warnAbout(set, line);
   }
   return {
-    batches: chosen.map(({ set, paths }) => ({ archive, set: set.set, paths })),
+    batches: chosen.map(({ set, paths }) => ({ history, set: set.set, paths })),
     isDoubtful: chosen.some(({ set }) => set.isDoubtful),
     unfinished: chosen.filter(({ set }) => set.state !== 'complete').map(({ set }) => set.set),
-    total: options.all && filter === undefined ? chosen[0]?.set : undefined,
+    total: filter === undefined ? await wholeSet(history, chosen, line) : undefined,
   };
 }
 
-/** Throws NOT_PROVEN. */
+/** Returns the set, if all of one set is restored and the progress is shown. */
+async function wholeSet(
+  history: History,
+  [only, ...others]: readonly { set: BackupSet; paths: readonly Buffer[] }[],
+  line: ProgressLine,
+): Promise<BackupSet | undefined> {
+  if (only === undefined || others.length > 0 || !line.isShown) return undefined;
+  const roots = await history.roots(only.set.set);
+  const isWhole = roots.every((root) => only.paths.some((one) => one.equals(shownRoot(root.path))));
+  return isWhole ? only.set : undefined;
+}
+
+/** Throws NOT_PROVEN if the set may lack entries. */
 function requireSound({ set, isDoubtful }: BackupSet): void {
   if (!isDoubtful) return;
   throw new TardisError('NOT_PROVEN', `set ${set} may lack entries that were lost to damage`);
@@ -165,24 +212,24 @@ function requireSound({ set, isDoubtful }: BackupSet): void {
 
 function warnAbout(set: BackupSet, line: ProgressLine): void {
   if (set.state !== 'complete') {
-    line.interject(`regenerate: set ${set.set} is unfinished; restoring what it holds`);
+    line.interject(`regenerate: set ${set.set} is unfinished; restoring what it contains`);
   }
   if (set.isDoubtful) {
     line.interject(`regenerate: set ${set.set} may lack entries that were lost to damage`);
   }
 }
 
-/** For each path the newest complete set that has it. */
+/** Groups the paths by the newest complete set that has each. Throws NO_SUCH_PATH. */
 async function newestVersions(
-  archive: Archive,
+  history: History,
   wanted: readonly Buffer[],
 ): Promise<{ set: BackupSet; paths: Buffer[] }[]> {
-  const complete = (await archive.sets()).filter((set) => set.state === 'complete').toReversed();
+  const complete = (await history.sets()).filter((set) => set.state === 'complete').toReversed();
   const found = new Map<number, { set: BackupSet; paths: Buffer[] }>();
   for (const wantedPath of wanted) {
     let set: BackupSet | undefined;
     for (const candidate of complete) {
-      if ((await archive.find(wantedPath, candidate.set)) === undefined) continue;
+      if ((await history.find(wantedPath, candidate.set)) === undefined) continue;
       set = candidate;
       break;
     }
@@ -202,22 +249,22 @@ async function runBatches(batches: readonly Batch[], run: Run): Promise<RestoreF
   const { options, system, progress, signal } = run;
   const [first] = batches;
   if (options.toStdout) {
-    const { writeContent } = await import('./regenerate-streams.js');
-    await writeContent(system, first!.archive, first!.set, first!.paths[0]!, progress, signal);
+    const { writeContent } = await import('./regenerate/streams.js');
+    await writeContent(system, first!.history, first!.set, first!.paths[0]!, progress, signal);
     return [];
   }
   if (options.tar !== undefined) {
     if (batches.length > 1) {
       throw new TardisError(
         'USAGE',
-        'the newest versions are in several sets: one archive for each',
+        'the newest versions are in several sets: write one archive for each',
       );
     }
     const output = { file: byteText(options.tar), mayReplace: options.overwrite === 'always' };
     const { hardLinks, numericIds } = options;
     const request = { ...selectionOf(first!, run), hardLinks, numericIds };
-    const { writeTarTo } = await import('./regenerate-streams.js');
-    return writeTarTo(system, first!.archive, request, output, progress, signal);
+    const { writeTarTo } = await import('./regenerate/streams.js');
+    return writeTarTo(system, first!.history, request, output, progress, signal);
   }
   const jobs = await openJobs(run.system, {
     threads: options.workers,
@@ -244,22 +291,25 @@ function selectionOf({ set, paths }: Batch, { options, filter }: Run) {
 }
 
 async function restoreBatch(batch: Batch, jobs: JobRunner, run: Run): Promise<RestoreFailure[]> {
-  const { options, system, progress, line, signal } = run;
+  const { options, system, progress, line, signal, foldedNames } = run;
   const { output, hardLinks, dryRun, workers, numericIds } = options;
-  const request = { ...selectionOf(batch, run), output, workers, hardLinks, dryRun, numericIds };
-  const { failures, resume } = await runRestore(
+  const how = { output, workers, hardLinks, dryRun, numericIds, foldedNames };
+  const request = { ...selectionOf(batch, run), ...how };
+  const { failures, resume, losses } = await runRestore(
     system,
-    batch.archive,
+    batch.history,
     jobs,
     request,
     progress,
     signal,
   );
+  run.losses = losses;
   if (resume !== undefined) {
     run.isResumed = true;
     const isOther = !resume.isSameSet && resume.set !== undefined;
-    const other = isOther ? `, of set ${resume.set}: this one was of set ${batch.set}` : '';
-    line.interject(`regenerate: went on with a restore that had been broken off${other}`);
+    const other = isOther ? `, with set ${resume.set} instead of set ${batch.set}` : '';
+    const how = resume.isBrokenOff ? 'was interrupted' : 'ended with failures';
+    line.interject(`regenerate: continued a restore that ${how}${other}`);
   }
   return failures;
 }

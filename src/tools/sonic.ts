@@ -1,55 +1,56 @@
-/** `sonic`: administration of a store. */
+/** Implements `sonic`: administers a store. */
 import { Command } from 'commander';
 import type { Tool } from '../config/index.js';
-import { SONIC_SUMMARY, sonicHelpText } from './help.js';
-import { describeTool, runTool, toolCommand, type ToolSpec } from './run-tool.js';
-import { completeCommand } from './sonic-complete.js';
+import { SONIC_SUMMARY, sonicHelpText } from './shared/help.js';
+import { describeTool, runTool, toolCommand, type ToolSpec } from './shared/run-tool.js';
+import { completeCommand } from './sonic/complete.js';
 
-/** What runs a command, loaded when it is that command's turn: all of them take longer than most of the work. */
+/** Loads a sub-command when it is run: loading all of them would take longer than most of the work. */
 type Loading<T extends Tool> = () => Promise<ToolSpec<T>['run']>;
 
-/** A command that only tells. */
+/** Returns a sub-command that only prints. */
 function tells<T extends Tool>(tool: T, load: Loading<T>): Command {
   return toolCommand({ tool, run: async (...given) => (await load())(...given) });
 }
 
-/** A command that does more than to tell. */
+/** Returns a sub-command that does more than print. */
 function works<T extends Tool>(tool: T, load: Loading<T>): Command {
   return toolCommand({ tool, isWork: true, run: async (...given) => (await load())(...given) });
 }
 
 const command = describeTool(new Command(), 'sonic', SONIC_SUMMARY)
-  .addCommand(works('sonic create', async () => (await import('./sonic-passwords.js')).create))
+  .addCommand(works('sonic create', async () => (await import('./sonic/passwords.js')).create))
   .addCommand(
-    works('sonic setpass', async () => (await import('./sonic-passwords.js')).setPassword),
+    works('sonic setpass', async () => (await import('./sonic/passwords.js')).setPassword),
   )
-  .addCommand(works('sonic chpass', async () => (await import('./sonic-passwords.js')).changePass))
-  .addCommand(works('sonic rotate', async () => (await import('./sonic-passwords.js')).rotate))
-  .addCommand(works('sonic rekey', async () => (await import('./sonic-rekey.js')).rekey))
-  .addCommand(works('sonic encrypt', async () => (await import('./sonic-rekey.js')).encrypt))
-  .addCommand(works('sonic account', async () => (await import('./sonic-account.js')).account))
-  .addCommand(works('sonic keys', async () => (await import('./sonic-keys.js')).moveKeys))
-  .addCommand(tells('sonic list', async () => (await import('./sonic-list.js')).list))
-  .addCommand(tells('sonic files', async () => (await import('./sonic-files.js')).files))
-  .addCommand(tells('sonic info', async () => (await import('./sonic-info.js')).info))
-  .addCommand(tells('sonic stats', async () => (await import('./sonic-stats.js')).stats))
-  .addCommand(tells('sonic getconfig', async () => (await import('./sonic-config.js')).getConfig))
-  .addCommand(works('sonic setconfig', async () => (await import('./sonic-config.js')).setConfig))
-  .addCommand(works('sonic upgrade', async () => (await import('./sonic-upgrade.js')).upgrade))
-  .addCommand(works('sonic check', async () => (await import('./sonic-check.js')).check))
-  .addCommand(works('sonic delete', async () => (await import('./sonic-delete.js')).deleteSets))
-  .addCommand(tells('sonic diff', async () => (await import('./sonic-diff.js')).diffSets))
-  .addCommand(works('sonic purge', async () => (await import('./sonic-purge.js')).purge))
+  .addCommand(works('sonic chpass', async () => (await import('./sonic/passwords.js')).changePass))
+  .addCommand(works('sonic rotate', async () => (await import('./sonic/passwords.js')).rotate))
+  .addCommand(works('sonic rekey', async () => (await import('./sonic/rekey.js')).rekey))
+  .addCommand(works('sonic encrypt', async () => (await import('./sonic/rekey.js')).encrypt))
+  .addCommand(works('sonic account', async () => (await import('./sonic/account.js')).account))
+  .addCommand(works('sonic keys', async () => (await import('./sonic/keys.js')).moveKeys))
+  .addCommand(tells('sonic clients', async () => (await import('./sonic/clients.js')).clients))
+  .addCommand(tells('sonic list', async () => (await import('./sonic/list.js')).list))
+  .addCommand(tells('sonic files', async () => (await import('./sonic/files.js')).files))
+  .addCommand(tells('sonic info', async () => (await import('./sonic/info.js')).info))
+  .addCommand(tells('sonic stats', async () => (await import('./sonic/stats.js')).stats))
+  .addCommand(tells('sonic getconfig', async () => (await import('./sonic/config.js')).getConfig))
+  .addCommand(works('sonic setconfig', async () => (await import('./sonic/config.js')).setConfig))
+  .addCommand(works('sonic upgrade', async () => (await import('./sonic/upgrade.js')).upgrade))
+  .addCommand(works('sonic check', async () => (await import('./sonic/check.js')).check))
+  .addCommand(works('sonic delete', async () => (await import('./sonic/delete.js')).deleteSets))
+  .addCommand(tells('sonic diff', async () => (await import('./sonic/diff.js')).diffSets))
+  .addCommand(works('sonic purge', async () => (await import('./sonic/purge.js')).purge))
   .addCommand(
-    works('sonic forget-path', async () => (await import('./sonic-forget.js')).forgetPath),
+    works('sonic forget-path', async () => (await import('./sonic/forget.js')).forgetPath),
   )
-  .addCommand(works('sonic tag', async () => (await import('./sonic-marks.js')).tag))
-  .addCommand(works('sonic lock', async () => (await import('./sonic-marks.js')).lock))
-  .addCommand(works('sonic priority', async () => (await import('./sonic-marks.js')).prioritise))
-  .addCommand(works('sonic rename', async () => (await import('./sonic-marks.js')).rename))
-  .addCommand(works('sonic expendable', async () => (await import('./sonic-marks.js')).expend))
-  .addCommand(works('sonic orphans', async () => (await import('./sonic-delete.js')).orphans))
-  .addCommand(works('sonic rebuild', async () => (await import('./sonic-rebuild.js')).rebuild))
+  .addCommand(works('sonic tag', async () => (await import('./sonic/marks.js')).tag))
+  .addCommand(works('sonic lock', async () => (await import('./sonic/marks.js')).lock))
+  .addCommand(works('sonic priority', async () => (await import('./sonic/marks.js')).prioritise))
+  .addCommand(works('sonic rename', async () => (await import('./sonic/marks.js')).rename))
+  .addCommand(works('sonic expendable', async () => (await import('./sonic/marks.js')).expend))
+  .addCommand(works('sonic orphans', async () => (await import('./sonic/delete.js')).orphans))
+  .addCommand(works('sonic rebuild', async () => (await import('./sonic/rebuild.js')).rebuild))
   .addCommand(completeCommand(), { hidden: true })
   .addHelpText('after', sonicHelpText());
 

@@ -1,5 +1,5 @@
-/** `tardiff`: compares two versions of files and directories, or a version with what is on the disk now. */
-import type { Archive } from '../archive/index.js';
+/** Implements `tardiff`: compares two versions of files and directories, or a version with the disk. */
+import type { History } from '../history/index.js';
 import {
   compareTrees,
   type Compared,
@@ -8,12 +8,12 @@ import {
   isDifference,
   type LineDifference,
   lineDifference,
-} from '../compare/index.js';
+} from '../restore/diff/index.js';
 import type { Found } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import { displayName, displayText, EntryType } from '../model/index.js';
 import { nodeSystem, type System } from '../system/index.js';
-import { showsColors, styled } from './colors.js';
+import { showsColors, styled } from './shared/colors.js';
 import {
   contextDiff,
   type DiffLine,
@@ -22,30 +22,30 @@ import {
   terminalText,
   unifiedDiff,
   wholeDiff,
-} from './diff-text.js';
-import { openArchive } from './open-archive.js';
-import { printBytes, statusIsAnswer } from './output.js';
+} from './tardiff/diff-text.js';
+import { openHistory } from './shared/open-history.js';
+import { printBytes, statusIsAnswer } from './shared/output.js';
 import {
   aspectsText,
   jsonDifference,
   jsonNotCompared,
   kindOf,
   typeWord,
-} from './report-differences.js';
-import { interruptSignal, print, runTool, toolCommand } from './run-tool.js';
+} from './shared/report-differences.js';
+import { interruptSignal, print, runTool, toolCommand } from './shared/run-tool.js';
 import {
   chooseVersions,
   comparedPaths,
   type DiffSettings,
   headerOf,
   type Versions,
-} from './tardiff-sides.js';
-import { formatBytes } from './units.js';
+} from './tardiff/sides.js';
+import { formatBytes } from './shared/units.js';
 
 const SAME = 0;
 const DIFFERENT = 1;
 const FAILED = 2;
-/** For the lines of one file. */
+/** Time limit for comparing the lines of one file. */
 const LINES_TIMEOUT_MS = 10_000;
 const DEFAULT_CONTEXT = 3;
 const DEFAULT_WIDTH = 130;
@@ -64,17 +64,17 @@ async function compare(settings: DiffSettings, found: ReadonlyMap<string, Found>
   const tell = (text: string): void => {
     if (!settings.json) process.stderr.write(`tardiff: ${displayText(text)}\n`);
   };
-  const archive = await openArchive(system, settings, found, tell);
+  const history = await openHistory(system, settings, found, { tell });
   try {
-    const status = await compareIn(system, archive, settings, tell);
-    for (const doubt of archive.doubts) tell(doubt);
+    const status = await compareIn(system, history, settings, tell);
+    for (const doubt of history.doubts) tell(doubt);
     return status;
   } finally {
-    archive.close();
+    history.close();
   }
 }
 
-/** Throws USAGE. */
+/** Throws USAGE for formats that exclude each other. */
 function checkUsage(settings: DiffSettings): void {
   const { unifiedLines, contextLines, ndiff, sideBySide, listOnly } = settings;
   const styles = [unifiedLines !== undefined, contextLines !== undefined, ndiff, sideBySide];
@@ -85,16 +85,16 @@ function checkUsage(settings: DiffSettings): void {
 
 async function compareIn(
   system: System,
-  archive: Archive,
+  history: History,
   settings: DiffSettings,
   tell: (text: string) => void,
 ): Promise<number> {
-  const versions = await chooseVersions(system, archive, settings);
+  const versions = await chooseVersions(system, history, settings);
   for (const { set } of [versions.before, versions.after]) {
     if (set !== undefined && set.state !== 'complete') tell(`set ${set.set} is unfinished`);
     if (set?.isDoubtful === true) tell(`set ${set.set} may lack entries that were lost to damage`);
   }
-  const contents = new Contents(system, archive, settings.compareContents);
+  const contents = new Contents(system, history, settings.compareContents);
   const report = new DiffReport(settings, versions, contents, tell);
   try {
     const request = {
@@ -106,7 +106,7 @@ async function compareIn(
       recurse: settings.recurseInto,
       entersOnly: settings.newFile && settings.recurseInto,
       metadata: settings.metadata,
-      signal: interruptSignal('tardiff', 'what was found so far is told'),
+      signal: interruptSignal('tardiff', 'what was found so far is reported'),
     };
     for await (const compared of compareTrees(request)) await report.add(compared);
   } finally {
@@ -155,7 +155,7 @@ class DiffReport {
     }
   }
 
-  /** Undefined: there are no lines to be shown. */
+  /** Returns the lines that differ; undefined if no lines are to be shown. */
   private async linesOf(difference: Difference): Promise<LineDifference | undefined> {
     const { before, after, aspects } = difference;
     const { listOnly, newFile, ndiff, sideBySide, mostShownBytes, showsBinary } = this.settings;
@@ -240,7 +240,7 @@ class DiffReport {
   }
 }
 
-/** A line of a diff for JSON: text where it is UTF-8, else its bytes too. */
+/** Returns a line of a diff for JSON: text, and also bytes if the line is not UTF-8. */
 function jsonLine(latin1: string): { text: string; bytes?: string } {
   const bytes = Buffer.from(latin1, 'latin1');
   const text = bytes.toString('utf8');

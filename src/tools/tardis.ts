@@ -1,6 +1,6 @@
 /**
- * `tardis`: backs up directories. With --local the server process is started before anything else is
- * loaded, so that both get ready side by side.
+ * Implements `tardis`: backs up directories. With --local the server process is started before anything else is
+ * loaded, so that both start in parallel.
  */
 import { fileURLToPath } from 'node:url';
 import {
@@ -11,35 +11,44 @@ import {
 import type { Found, SettingName, Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import { displayName, setNameFault } from '../model/index.js';
-import { checkClientName } from '../store/client-name.js';
+import { checkClientName } from '../store/client/client-name.js';
 import { absolutePath, isThere } from '../system/index.js';
-import { interruptSignal, runTool, toolCommand } from './run-tool.js';
+import { interruptSignal, runTool, toolCommand } from './shared/run-tool.js';
+import { refuseVerb } from './tardis/verbs.js';
 
 const command = toolCommand({
   tool: 'tardis',
   isWork: true,
   run: async (settings, found) => {
     if (settings.makeSampleFilterFile) {
-      const { makeSampleFilter } = await import('./sample-filter.js');
+      const { makeSampleFilter } = await import('./tardis/sample-filter.js');
       return makeSampleFilter(settings.json);
     }
     if (settings.explain.length > 0) {
-      const { explainPaths } = await import('./tardis-explain.js');
+      const { explainPaths } = await import('./tardis/explain.js');
       return explainPaths(settings, found);
     }
-    // All that can be wrong on the command line is told before anything is started.
+    // Errors of the command line are reported before anything is started.
+    refuseVerb(settings, found);
+    if (settings.dryRun) {
+      const { dryRun } = await import('./tardis/dry-run.js');
+      return dryRun(settings, found, interruptSignal('tardis', 'nothing was done'));
+    }
     checkClientName(settings.client);
     checkSetName(settings);
-    // From here on there is something to end in order.
-    const signal = interruptSignal('tardis', 'the next run goes on from the last checkpoint');
+    // From here on an interruption needs an orderly end.
+    const signal = interruptSignal('tardis', 'the next run continues from the last checkpoint');
     const server = settings.local ? localOnDemand(settings, found) : undefined;
-    if (settings.hookBefore === undefined) server?.get(); // else the hook may have to mount the store first
-    const { backUp } = await import('./tardis-run.js');
+    if (settings.hookBefore === undefined) server?.get(); // otherwise the hook may have to mount the store first
+    const { backUp } = await import('./tardis/run.js');
     return backUp(settings, found, server, signal);
   },
 });
 
-/** Throws USAGE. The server looks too, but does not know what this user calls the newest set. */
+/**
+ * Throws USAGE for an invalid name. The server checks it too, but has no access to this user's word for the newest
+ * set.
+ */
 function checkSetName({ setName, recentSet }: Settings<'tardis'>): void {
   if (setName === '') return;
   const fault = setName === recentSet ? 'stands for the newest set' : setNameFault(setName);
@@ -50,10 +59,10 @@ function checkSetName({ setName, recentSet }: Settings<'tardis'>): void {
 
 const MAX_SHOWN_CHARS = 80;
 
-/** Read by a local server if it is there, when nobody names another. */
+/** Configuration of a local server if it exists and no other is named. */
 const USUAL_LOCAL_CONFIG = '/etc/tardis/tardisd.local.cfg';
 
-/** Starts it when it is first wanted. */
+/** Returns a local server that is started when it is first needed. */
 function localOnDemand(
   settings: Settings<'tardis'>,
   found: ReadonlyMap<string, Found>,
@@ -61,13 +70,15 @@ function localOnDemand(
   let started: LocalServer | undefined;
   return {
     get: () => (started ??= startLocalServer(localServer(settings, found))),
+    death: () => started?.death(),
     close: async () => started?.close(),
   };
 }
 
 /**
- * How to start it. Store and profile are told only if our command line or configuration file named
- * them: the server's own file comes before the environment, which it inherits.
+ * Returns the parameters of the local server. Store and profile are passed only if our command line or configuration
+ * file named them. Otherwise the server's own file would lose its precedence over the environment, which the server
+ * inherits.
  */
 function localServer(
   settings: Settings<'tardis'>,
@@ -84,8 +95,17 @@ function localServer(
     configFile:
       settings.localConfig ??
       (isThere(USUAL_LOCAL_CONFIG) ? Buffer.from(USUAL_LOCAL_CONFIG) : undefined),
-    command: settings.localServerCmd ?? [process.execPath, ...process.execArgv, tool],
+    command: withoutConfig(settings.localServerCmd) ?? [
+      process.execPath,
+      ...process.execArgv,
+      tool,
+    ],
   };
+}
+
+/** Removes a trailing `--config`, as in older configurations, since the option is added before the file name anyway. */
+function withoutConfig(command: readonly string[] | undefined): readonly string[] | undefined {
+  return command?.at(-1) === '--config' ? command.slice(0, -1) : command;
 }
 
 await runTool(command);

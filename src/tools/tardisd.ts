@@ -1,10 +1,10 @@
-/** `tardisd`: the server. */
+/** Implements `tardisd`, the server. */
 import fs from 'node:fs';
 import net from 'node:net';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { destination, type Logger, pino } from 'pino';
-import { configInvalid, type Settings } from '../config/index.js';
+import { configInvalid, type Found, type Settings } from '../config/index.js';
 import { systemCode, TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import {
@@ -26,18 +26,22 @@ import {
   isLoopback,
   nodeSystem,
   removeSocketFolder,
+  type System,
 } from '../system/index.js';
-import { goToBackground, isInBackground, tellStarter } from './background.js';
-import { runTool, toolCommand } from './run-tool.js';
-import { becomeUser, writePidFile } from './server-process.js';
-import { watchPlan } from './watch-settings.js';
+import { goToBackground, isInBackground, tellStarter } from './tardisd/background.js';
+import { runTool, toolCommand } from './shared/run-tool.js';
+import { makeStoreDirectory } from './tardisd/served-store.js';
+import { printReady } from './tardisd/server-ready.js';
+import { endingSignals } from './shared/signals.js';
+import { becomeUser, makeFor, writePidFile } from './tardisd/server-process.js';
+import { watchPlan } from './tardisd/monitor-settings.js';
 
 const LEVELS = ['error', 'info', 'debug', 'trace'];
-/** The descriptor on which a parent (`tardis --local`) waits for us, and by which we watch it. */
+/** Descriptor on which a parent (`tardis --local`) waits until we listen, and by which we detect its end. */
 const PARENT_FD = 3;
-/** What may wait for a log that takes nothing. */
+/** Bound on buffered log text if the log cannot be written. */
 const MAX_UNWRITTEN_LOG_CHARS = 1 << 20;
-/** Processors of which none is idle while a local backup runs. */
+/** With this many processors, none is idle during a local backup. */
 const FEW_PROCESSORS = 2;
 
 const command = toolCommand({
@@ -46,54 +50,67 @@ const command = toolCommand({
   run: start,
 });
 
-async function start(settings: Settings<'tardisd'>): Promise<void> {
+async function start(
+  settings: Settings<'tardisd'>,
+  found: ReadonlyMap<string, Found>,
+): Promise<void> {
   if (settings.daemon && !isInBackground()) {
     await goToBackground(settings);
     return;
   }
   try {
-    await serve(settings);
+    await serve(settings, found);
   } catch (error) {
     tellStarter(error);
     throw error;
   }
 }
 
-async function serve(settings: Settings<'tardisd'>): Promise<void> {
+async function serve(
+  settings: Settings<'tardisd'>,
+  found: ReadonlyMap<string, Found>,
+): Promise<void> {
   process.umask(settings.umask);
   const address = listenAddress(settings);
   const log = pino(
     { level: LEVELS[Math.min(settings.verbose, 3)] ?? 'error', base: null },
-    logTo(logDescriptor(settings.logFile)),
+    logTo(await logDescriptor(settings)),
   );
   const pidFile = settings.pidFile === undefined ? undefined : writePidFile(settings.pidFile);
   try {
-    const certificate = await certificateOf(settings); // its key may be root's alone
-    becomeUser(settings.user, settings.group);
+    const certificate = await certificateOf(settings); // may be readable by root only
+    const system = nodeSystem(settings.umask);
+    const isStoreNew = await makeStoreDirectory(system, settings);
+    becomeUser(settings);
+    if (isStoreNew)
+      log.info({ store: storePath(settings) }, 'the directory of the store was created');
     warnOfOpenDoors(settings, address, log);
-    await serveUntilStopped(settings, { address, certificate }, log);
+    const upkeep = upkeepPlan(settings, found);
+    const place = { address, certificate, upkeep };
+    await serveUntilStopped(system, settings, place, log, isStoreNew);
   } finally {
     pidFile?.remove();
   }
 }
 
-/** A log that cannot be written to ends no session; what it cannot take is dropped in the end. */
+/** Opens the log. A log that cannot be written ends no session; text beyond the bound is dropped. */
 function logTo(fd: number): ReturnType<typeof destination> {
   const log = destination({ dest: fd, sync: true, maxLength: MAX_UNWRITTEN_LOG_CHARS });
   return log.on('error', () => undefined);
 }
 
 async function serveUntilStopped(
+  system: System,
   settings: Settings<'tardisd'>,
-  place: Pick<DaemonOptions, 'address' | 'certificate'>,
+  place: Pick<DaemonOptions, 'address' | 'certificate' | 'upkeep'>,
   log: Logger,
+  isStoreNew: boolean,
 ): Promise<void> {
   const options = { ...daemonOptions(settings), ...place };
-  const system = nodeSystem(settings.umask);
   const { baseDir, allowCreate } = options;
-  // With one session to come, whoever opens it is told.
+  // If only one session is served, its client gets the error instead.
   if (!settings.single && !checkStore(system, baseDir, allowCreate)) {
-    log.warn({ store: baseDir }, 'there is no store here yet: the first new client makes it');
+    log.warn({ store: baseDir }, 'there is no store here yet: the first new client creates it');
   }
   const threads = settings.storageThreads ?? storageThreadsFor(settings.single);
   const onSideWorkFailed: SideWorkFailed = (client, { code, message }, what) =>
@@ -115,7 +132,7 @@ async function serveUntilStopped(
         process.exit(1);
       });
   };
-  for (const name of ['SIGTERM', 'SIGHUP']) process.on(name, stop); // it may come as soon as we are heard to listen
+  for (const name of endingSignals('SIGTERM')) process.on(name, stop); // a signal may arrive as soon as we listen
   let daemon: Daemon;
   try {
     daemon = await starting;
@@ -125,6 +142,9 @@ async function serveUntilStopped(
   }
   const isChild = !isInBackground() && tellParent(settings.localSocket, stop);
   if (!isChild) process.on('SIGINT', stop);
+  if (!isChild && !isInBackground()) {
+    printReady(system, settings, daemon.address, isStoreNew);
+  }
   tellStarter();
   await daemon.stopped;
   if (isChild) removeSocketFolder(settings.localSocket!); // our parent may have been killed
@@ -132,9 +152,10 @@ async function serveUntilStopped(
 
 function daemonOptions(settings: Settings<'tardisd'>): Omit<DaemonOptions, 'address'> {
   return {
-    baseDir: byteText(absolutePath(settings.database)),
+    baseDir: storePath(settings),
     catalogFile: settings.catalogFile,
     allowCreate: settings.allowNewHosts || settings.localSocket !== undefined,
+    newHostsAtOnce: settings.newHostsAtOnce,
     onlyClient: settings.onlyClient,
     requirePassword: settings.requirePassword,
     loginTimeoutMs: settings.loginTimeoutSeconds * 1000,
@@ -145,7 +166,6 @@ function daemonOptions(settings: Settings<'tardisd'>): Omit<DaemonOptions, 'addr
     maxParked: settings.maxParked,
     logExceptions: settings.logExceptions,
     skipFile: settings.storeSkipFile,
-    upkeep: upkeepPlan(settings),
     watch: watchPlan(settings),
     profiles: profilePlan(settings),
     storageOptions: {
@@ -182,13 +202,17 @@ function daemonOptions(settings: Settings<'tardisd'>): Omit<DaemonOptions, 'addr
   };
 }
 
+function storePath({ database }: Settings<'tardisd'>): string {
+  return byteText(absolutePath(database));
+}
+
 function profilePlan(settings: Settings<'tardisd'>): DaemonOptions['profiles'] {
   if (!settings.profileSessions) return undefined;
-  const directory = path.join(byteText(absolutePath(settings.database)), PROFILES_DIRECTORY);
+  const directory = path.join(storePath(settings), PROFILES_DIRECTORY);
   return { directory, kept: settings.profilesKept };
 }
 
-/** Throws CONFIG_INVALID now, not when a client comes. */
+/** Checks and returns the retention rules. Throws CONFIG_INVALID now instead of when a client connects. */
 function rulesIn(settings: RuleWords): RuleWords {
   serverRules(settings);
   const { priorities, keepPeriods, keepLast, keepHourly, keepDaily } = settings;
@@ -197,28 +221,39 @@ function rulesIn(settings: RuleWords): RuleWords {
   return { priorities, keepPeriods, ...counts, keepWithin, keepTags };
 }
 
-/** The same. */
+/** Checks and returns the name formats. Throws CONFIG_INVALID. */
 function namesOf({ formats, priorities }: FormatWords): FormatWords {
   formatsOf({ formats, priorities });
   return { formats, priorities };
 }
 
-/** A server of one session does only what its client asks for. */
-function upkeepPlan(settings: Settings<'tardisd'>): DaemonOptions['upkeep'] {
-  const { single } = settings;
+/**
+ * Returns the plan for garbage collection and purges. A server of one session only runs those that its client
+ * requests.
+ */
+function upkeepPlan(
+  settings: Settings<'tardisd'>,
+  found: ReadonlyMap<string, Found>,
+): DaemonOptions['upkeep'] {
+  const { single, localSocket } = settings;
   const { packBytes, packContentBytes, catalogCacheBytes, allowUpgrades: mayUpgrade } = settings;
-  const { earlyPurgeBytes, leastAgeSeconds, leastFreeBytes } = settings;
+  const { earlyPurgeBytes, leastAgeSeconds, leastFreeBytes, reserveBytes } = settings;
+  const isOwnChild = single && localSocket !== undefined;
+  const isUsualAge = found.get('leastAgeSeconds')?.source === 'built-in';
+  const sizes = { packBytes, packContentBytes, catalogCacheBytes, reserveBytes, leastFreeBytes };
   return {
     leastFreeBytes,
-    limits: { packBytes, packContentBytes, catalogCacheBytes, mayUpgrade, asksForLock: false },
+    limits: { ...sizes, mayUpgrade, asksForLock: false },
     graceMs: single ? 0 : settings.removeAfterSeconds * 1000,
     wasteRatio: settings.wastePercent / 100,
     intervalMs: single ? 0 : settings.upkeepSeconds * 1000,
     purgeIntervalMs: single ? 0 : settings.purgeSeconds * 1000,
     purge: {
       rules: rulesIn(settings),
-      leastAgeMs: leastAgeSeconds * 1000,
+      // As in `sonic purge` on the store: the default age protects against clients on a network.
+      leastAgeMs: isOwnChild && isUsualAge ? 0 : leastAgeSeconds * 1000,
     },
+    isOneSession: single,
     isThorough: false,
     skipFile: settings.storeSkipFile,
     umask: settings.umask,
@@ -230,8 +265,8 @@ function upkeepPlan(settings: Settings<'tardisd'>): DaemonOptions['upkeep'] {
 }
 
 /**
- * A thread of its own keeps a slow disk from stalling other sessions, and writes while the next
- * messages come in; with one session and no idle processor it only takes 45 MB more.
+ * Returns the number of storage threads. A separate thread prevents a slow disk from stalling other sessions, and
+ * writes while the next messages arrive. With one session and no idle processor it would only cost 45 MB more.
  */
 function storageThreadsFor(single: boolean): number {
   return single && availableParallelism() <= FEW_PROCESSORS ? 0 : 1;
@@ -257,51 +292,60 @@ function listenAddress(settings: Settings<'tardisd'>): Address {
 
 const LOOPBACK = '127.0.0.1';
 
-/** The pair for TLS; undefined where there is none. */
+/** Returns the certificate and key for TLS; undefined without TLS. */
 async function certificateOf(settings: Settings<'tardisd'>): Promise<DaemonOptions['certificate']> {
   const { ssl, certFile, keyFile, makeCertificate, localSocket } = settings;
   if (ssl !== true || localSocket !== undefined) return undefined;
   if (certFile === undefined || keyFile === undefined) {
     throw configInvalid('SSL needs CertFile and KeyFile');
   }
-  return readCertificate({ certFile, keyFile, mayMake: makeCertificate });
+  return readCertificate({
+    certFile,
+    keyFile,
+    mayMake: makeCertificate,
+    makeWith: (make) => makeFor(settings, keyFile, () => makeFor(settings, certFile, make)),
+  });
 }
 
-/** Said once, where the operator looks. */
+/** Logs a warning at the start about access that is open to a network. */
 function warnOfOpenDoors(settings: Settings<'tardisd'>, address: Address, log: Logger): void {
   if (settings.metricsPort !== undefined && !isLoopback(settings.metricsAddress)) {
-    log.warn('whoever reaches MetricsAddress reads names and figures of all clients');
+    log.warn('anyone who can connect to MetricsAddress can read names and metrics of all clients');
   }
   if (address.kind === 'unix' || (address.host !== '' && isLoopback(address.host))) return;
   if (settings.ssl !== true) {
-    log.error('plain TCP beyond loopback: all that is sent can be read and changed on its way');
+    log.error('plain TCP beyond loopback: everything sent can be read and changed on its way');
   }
   if (!settings.requirePassword) {
-    log.warn('clients without a password are open to all who reach this address: RequirePassword');
+    log.warn(
+      'anyone who can connect to this address can use clients without a password: see RequirePassword',
+    );
   }
 }
 
-/** The log file, opened; standard error without one. */
-function logDescriptor(file: Buffer | undefined): number {
+/** Opens the log file and returns its descriptor; that of standard error without one. */
+async function logDescriptor(settings: Settings<'tardisd'>): Promise<number> {
+  const { logFile: file } = settings;
   if (file === undefined) return 2;
   try {
-    return fs.openSync(file, 'a', 0o640);
+    return await makeFor(settings, file, () => fs.openSync(file, 'a', 0o640));
   } catch (error) {
-    const why = systemCode(error) ?? 'unknown';
+    const why = systemCode(error);
+    if (why === undefined) throw error;
     throw new TardisError('CONFIG_INVALID', `cannot log to ${displayName(file)}: ${why}`);
   }
 }
 
 /**
- * Tells a parent that we listen, and stops when it is gone. A child of `tardis --local` also leaves
- * SIGINT to its parent: Ctrl-C reaches both, and the client ends the session in order.
+ * Reports to a parent that we listen, and stops when the parent ends. A child of `tardis --local` also ignores
+ * SIGINT: Ctrl-C reaches both processes, and the client ends the session in order.
  */
 function tellParent(local: string | undefined, stop: () => void): boolean {
   if (local === undefined || !isPipe(PARENT_FD)) return false;
   try {
     fs.writeSync(PARENT_FD, '1');
   } catch {
-    stop(); // the parent is gone already
+    stop(); // the parent has ended already
     return true;
   }
   const watch = new net.Socket({ fd: PARENT_FD });
@@ -315,7 +359,7 @@ function isPipe(fd: number): boolean {
     const stat = fs.fstatSync(fd);
     return stat.isFIFO() || stat.isSocket();
   } catch {
-    return false; // not open: nobody waits there
+    return false; // not open, so no parent waits
   }
 }
 

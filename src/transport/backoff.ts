@@ -1,6 +1,6 @@
 /**
- * How long to wait before a connection that was lost is made again: longer each time, so that a server that
- * comes back is not met by all its clients at once, and no longer than the user wants.
+ * Delays between attempts to make a lost connection again. Each delay is longer than the one before, so that the
+ * clients of a restarted server do not all return at once. The total is limited by the user's setting.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorCode, TardisError } from '../errors/index.js';
@@ -11,21 +11,26 @@ const LONGEST_WAIT_MS = 30_000;
 const GROWTH = 2;
 
 export interface Patience {
-  /** How long to try, from the moment a connection is lost; 0: not at all. */
+  /**
+   * Milliseconds for which to retry, from the loss of a connection or from the first failure to connect; 0 disables
+   * retries.
+   */
   readonly forMs: number;
-  /** For tests, which have no time. */
+  /** False if a failure of the first connection is not retried. */
+  readonly triesFirst?: boolean;
+  /** Milliseconds of the first delay; tests make it short. */
   readonly firstWaitMs?: number;
 }
 
 export const NO_PATIENCE: Patience = Object.freeze({ forMs: 0 });
 
-/** What a user is told before each attempt. */
+/** A retry, as reported to the user before its delay. */
 export interface Retry {
   readonly reason: TardisError;
   readonly waitMs: number;
 }
 
-/** What may be otherwise the next time. */
+/** Errors that may be temporary, so that a retry can succeed. */
 const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'CONNECTION_LOST',
   'TIMED_OUT',
@@ -35,9 +40,33 @@ const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'TOO_MANY_ATTEMPTS',
 ]);
 
+/** Temporary errors of a first connection, apart from SERVER_UNREACHABLE. */
+const PASSING_AT_FIRST: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'CONNECTION_LOST',
+  'TIMED_OUT',
+  'SERVER_STOPPING',
+]);
+/** Temporary causes of SERVER_UNREACHABLE: a server that is starting, a network that is coming up. */
+const PASSING_CAUSES: ReadonlySet<unknown> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'EADDRNOTAVAIL',
+  'EAI_AGAIN',
+]);
+
 const ON_PURPOSE = 'onPurpose';
 
-/** A server that closes a connection in order, and says nothing of a reason, would do it again. */
+/**
+ * Returns the error for a server that closed the connection in order and gave no reason. It is not retried, because
+ * the server would close the connection again.
+ */
 export function hungUp(): TardisError {
   return new TardisError('CONNECTION_LOST', 'the server hung up', { [ON_PURPOSE]: true });
 }
@@ -49,7 +78,7 @@ export class Backoff {
   private readonly patience: Patience;
   private readonly signal: AbortSignal | undefined;
 
-  /** Begins now. `signal` ends a wait at once. */
+  /** Starts the time of `patience` now. Aborting `signal` ends a delay at once. */
   constructor(
     system: Pick<System, 'clock' | 'random'>,
     patience: Patience,
@@ -61,21 +90,34 @@ export class Backoff {
     this.startMs = system.clock.monotonicMs();
   }
 
-  /** Whether a failure may pass. */
+  /** True if a failure may be temporary. */
   static mayPass(error: unknown): error is TardisError {
     return (
       error instanceof TardisError && PASSING.has(error.code) && error.context[ON_PURPOSE] !== true
     );
   }
 
-  /** Waits before the next attempt. Throws `reason` when it cannot pass or the time is over, INTERRUPTED. */
+  /**
+   * True if a failure of a first connection may be temporary. False for an unknown host, a refused certificate or
+   * password, a port with another protocol, and a client that is busy.
+   */
+  static mayPassAtFirst(error: unknown): error is TardisError {
+    if (!Backoff.mayPass(error)) return false;
+    if (error.code !== 'SERVER_UNREACHABLE') return PASSING_AT_FIRST.has(error.code);
+    return PASSING_CAUSES.has(error.context['cause']);
+  }
+
+  /**
+   * Calls `tell`, then waits before the next attempt. Throws `reason` if it is not temporary or the time for
+   * retries is over, and INTERRUPTED if the signal is aborted.
+   */
   async wait(reason: unknown, tell: (retry: Retry) => void): Promise<void> {
     const { firstWaitMs = FIRST_WAIT_MS, forMs } = this.patience;
     const spentMs = this.system.clock.monotonicMs() - this.startMs;
     if (!Backoff.mayPass(reason) || spentMs >= forMs) throw reason;
     const grown = firstWaitMs * GROWTH ** this.attempts;
     const longest = Math.min(grown, LONGEST_WAIT_MS, forMs - spentMs);
-    // Clients that lost the same server shall not come back in the same moment.
+    // A random delay, so that clients that lost the same server do not reconnect at the same moment.
     const share = this.system.random.bytes(2).readUInt16LE() / 0xffff;
     const waitMs = Math.round(longest * (0.5 + share / 2));
     this.attempts += 1;

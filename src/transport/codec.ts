@@ -1,22 +1,22 @@
 /**
- * Messages as bytes: `u8 number, u8 flags, u16 0, u32 head length, head (msgpack map), attachment`.
- * With flag 1 the head is compressed by snappy (chosen by the sender; off by default, it pays on slow links). The
- * attachment stays as it is and is never copied here. Everything decoded is hostile until checked.
+ * Encoding of messages: `u8 number, u8 flags, u16 0, u32 head length, head (msgpack map), attachment`. Flag 1 means
+ * that the head is compressed by snappy. The sender chooses; the default is off, since it pays only on slow links.
+ * The attachment is never compressed or copied here. Everything that is decoded is untrusted until it is checked.
  */
-import { Packr } from 'msgpackr';
 import { TardisError } from '../errors/index.js';
+import { plainPackr } from '../system/msgpack/index.js';
 import { loadSnappy } from '../system/index.js';
 import type { FieldKind, MessageRow } from './message-row.js';
 import { type Head, type MessageName, MESSAGES } from './messages.js';
 
 export const ENVELOPE_BYTES = 8;
 const FLAG_SNAPPY = 1;
-/** Heads shorter than this are not worth compressing. */
+/** Heads shorter than this are not compressed. */
 const SNAPPY_MIN_BYTES = 256;
 const MAX_LIST_ITEMS = 1 << 20;
 const MAX_COUNTS = 64;
 
-const packr = new Packr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' });
+const packr = plainPackr();
 
 const NAMES_BY_NUMBER = new Map<number, MessageName>(
   Object.entries(MESSAGES).map(([name, row]) => [row.number, name as MessageName]),
@@ -25,11 +25,11 @@ const NAMES_BY_NUMBER = new Map<number, MessageName>(
 export interface EncodedMessage {
   readonly head: Buffer;
   readonly attachment: Uint8Array | undefined;
-  /** Length of both. */
+  /** Length of head and attachment together. */
   readonly bytes: number;
 }
 
-/** Encodes a message; the attachment is passed on as it is. */
+/** Encodes a message; the attachment is passed on unchanged. */
 export function encodeMessage<N extends MessageName>(
   name: N,
   head: Head<N>,
@@ -55,7 +55,10 @@ export function encodeMessage<N extends MessageName>(
   return { head: message, attachment, bytes };
 }
 
-/** Which message this is, with length and direction checked; cheap, decodes nothing. */
+/**
+ * Returns the name of a message after checking its length and direction, without decoding it. Throws
+ * PROTOCOL_VIOLATION, MESSAGE_TOO_LARGE.
+ */
 export function peekMessage(bytes: Uint8Array, direction: MessageRow['direction']): MessageName {
   const name = bytes.length < ENVELOPE_BYTES ? undefined : NAMES_BY_NUMBER.get(bytes[0]!);
   if (name === undefined || MESSAGES[name].direction !== direction) {
@@ -72,7 +75,7 @@ export interface DecodedMessage<N extends MessageName> {
   readonly attachment: Buffer;
 }
 
-/** Decodes and checks a message of a known name. Throws PROTOCOL_VIOLATION. */
+/** Decodes and checks a message whose name is already known. Throws PROTOCOL_VIOLATION. */
 export function decodeMessage<N extends MessageName>(
   name: N,
   bytes: Uint8Array,
@@ -145,7 +148,7 @@ function isCounts(value: unknown): boolean {
   );
 }
 
-/** Decompresses a head after checking the length it claims (a varint at its start). */
+/** Decompresses a head after checking its claimed length, a varint at its start. */
 function inflateHead(body: Buffer, maxBytes: number): Buffer {
   let claimed = 0;
   for (let at = 0; at < 5; at += 1) {

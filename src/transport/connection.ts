@@ -1,9 +1,9 @@
 /**
- * One WebSocket with our messages on it, the same on both ends. It sends encoded messages, hands
- * received bytes to one listener, keeps the link alive with pings, and ends in exactly one way: the
- * `closed` promise resolves with the reason (undefined for a normal end).
+ * One WebSocket that carries our messages; both ends use this class. It sends encoded messages, passes received
+ * bytes to one listener, and keeps the link alive with pings. It ends in one way only: the promise `closed`
+ * resolves with the reason (undefined for a normal end).
  *
- * Backpressure: a receiver that cannot keep up calls `pause`; a sender sees `bufferedBytes`.
+ * Backpressure: a receiver that is too slow calls `pause`; a sender reads `bufferedBytes`.
  */
 import type { WebSocket } from 'ws';
 import { asTardisError, fromWire, TardisError, toWire } from '../errors/index.js';
@@ -13,27 +13,27 @@ import type { MessageRow } from './message-row.js';
 import type { Head, MessageName } from './messages.js';
 
 export interface ConnectionOptions {
-  /** The direction of what is received. */
+  /** Direction of the messages that are received. */
   readonly receives: MessageRow['direction'];
   readonly clock: Clock;
   readonly pingMs: number;
-  /** Nothing heard for this long: the connection is dead. */
+  /** The connection counts as dead if nothing is received for this long. */
   readonly timeoutMs: number;
   readonly compressHeads: boolean;
-  /** What it runs over, for who must know whom he talks to. */
+  /** The transport below the connection, for a login that has to identify the peer. */
   readonly channel?: Channel;
-  /** Called when a server's peer has logged in: the limits of strangers no longer hold for it. */
+  /** Called on a server when the peer has logged in: the limits for unauthenticated peers no longer apply. */
   readonly onAdmitted?: () => void;
-  /** How long a question and its answer took when the connection was made; 0 where that is no link. */
+  /** Round-trip time measured while connecting; 0 for a unix socket. */
   readonly roundTripMs?: number;
 }
 
-/** What a connection runs over. */
+/** The transport below a connection. */
 export interface Channel {
   readonly kind: 'unix' | 'tcp' | 'tls';
-  /** The same on both ends of one TLS connection, and nowhere else (RFC 5705, RFC 8446); else empty. */
+  /** Keying material of the TLS connection: equal on its two ends only (RFC 5705, RFC 8446). Empty without TLS. */
   readonly keyingMaterial: Buffer;
-  /** Of the other end; empty for a unix socket. */
+  /** Address of the peer; empty for a unix socket. */
   readonly peerAddress: string;
 }
 
@@ -45,22 +45,24 @@ const NO_CHANNEL: Channel = Object.freeze({
 
 const CLOSE_NORMAL = 1000;
 const CLOSE_GRACE_MS = 2000;
-/** The wall clock went on so much further than the other one: the machine slept, or its clock was set. */
+/** If the wall clock gains this much on the monotonic clock, the machine slept or its clock was set. */
 const SLEPT_MS = 30_000;
-/** A peer that is still there answers a ping within this. */
+/** After a sleep, a live peer answers a ping within this time. */
 const WAKE_PATIENCE_MS = 10_000;
 const AWAKE: Buffer = Buffer.from('awake');
 
 export class Connection {
-  /** Resolves once, when the connection is over; with the error unless the end was orderly. */
+  /** Resolves once, when the connection is over: with the error, or with undefined after an orderly end. */
   readonly closed: Promise<TardisError | undefined>;
   private settleClosed!: (reason: TardisError | undefined) => void;
   private failure: TardisError | undefined;
   private isOver = false;
   private isPaused = false;
   private lastHeardMs: number;
+  /** Start of the time in which the peer owes an answer and has sent no message; undefined if it owes none. */
+  private owesSinceMs: number | undefined;
   private lastBeat: { readonly wallMs: number; readonly monotonicMs: number };
-  /** When the machine seems to have slept, until the peer has answered since then. */
+  /** Time at which a sleep of the machine was noticed; undefined once the peer has answered since then. */
   private wokeAtMs: number | undefined;
   private readonly pinger: NodeJS.Timeout;
   private listener: ((name: MessageName, bytes: Buffer) => void) | undefined;
@@ -89,38 +91,49 @@ export class Connection {
     return this.options.channel ?? NO_CHANNEL;
   }
 
-  /** The peer has logged in. */
+  /** Records that the peer has logged in. */
   admit(): void {
     this.options.onAdmitted?.();
   }
 
-  /** A round trip, measured when the connection was made; 0 on a unix socket. */
+  /** Round-trip time in milliseconds, measured when the connection was made; 0 on a unix socket. */
   get roundTripMs(): number {
     return this.options.roundTripMs ?? 0;
   }
 
-  /** Bytes accepted for sending that the kernel has not taken yet. */
+  /** Bytes accepted for sending that the kernel has not yet taken. */
   get bufferedBytes(): number {
     return this.socket.bufferedAmount;
   }
 
-  /** Milliseconds since the peer was last heard of; 0 while we do not listen. */
+  /** Milliseconds since anything was received from the peer; 0 while receiving is paused. */
   get silentMs(): number {
     if (this.isPaused) return 0;
     return this.options.clock.monotonicMs() - this.lastHeardMs;
   }
 
-  /** Sets the one listener. Messages that break the table's rules never reach it; what it throws ends the connection. */
+  /**
+   * Records whether the peer owes an answer. A peer that answers pings but withholds the answer counts as dead
+   * after the same time as a silent peer.
+   */
+  owes(isOwed: boolean): void {
+    this.owesSinceMs = isOwed ? (this.owesSinceMs ?? this.options.clock.monotonicMs()) : undefined;
+  }
+
+  /**
+   * Sets the only listener. Messages that break the rules of the message table never reach it; an error that it
+   * throws ends the connection.
+   */
   onMessage(listener: (name: MessageName, bytes: Buffer) => void): void {
     this.listener = listener;
   }
 
-  /** Encodes and sends. Silently does nothing once the connection is over. */
+  /** Encodes and sends a message. Does nothing once the connection is over. */
   send<N extends MessageName>(name: N, head: Head<N>): void {
     this.sendEncoded(encodeMessage(name, head, undefined, this.options.compressHeads));
   }
 
-  /** Sends head and attachment as two fragments of one message, copying neither. */
+  /** Sends head and attachment as two fragments of one message, without copying either. */
   sendEncoded(message: EncodedMessage): void {
     if (this.isOver) return;
     if (message.attachment === undefined) {
@@ -131,7 +144,7 @@ export class Connection {
     this.socket.send(message.attachment, { fin: true, binary: true });
   }
 
-  /** Sends bytes that were encoded elsewhere. */
+  /** Sends a message that is already encoded. Does nothing once the connection is over. */
   sendBytes(bytes: Uint8Array): void {
     if (!this.isOver) this.socket.send(bytes);
   }
@@ -147,21 +160,21 @@ export class Connection {
     this.socket.resume();
   }
 
-  /** Tells the peer why, then ends the connection. */
+  /** Sends the error to the peer, if this end is the server, and ends the connection. */
   fail(error: unknown): void {
     if (this.isOver || this.failure !== undefined) return;
     this.failure = asTardisError(error);
-    // Only a server says why; a client just goes.
+    // Only a server sends its error; a client just closes the connection.
     const mayTell = this.options.receives === 'to-server';
     if (mayTell && this.socket.readyState === this.socket.OPEN) {
       const { code, message, context } = toWire(this.failure);
-      const isBug = code === 'INTERNAL'; // its stack stays here, in the log
+      const isBug = code === 'INTERNAL'; // the stack trace stays in the server's log
       this.send('error', { code, message, context: isBug ? {} : { ...context } });
     }
     this.close();
   }
 
-  /** Ends the connection in order; cuts it when the peer does not answer. */
+  /** Closes the connection in order; cuts it if the peer does not answer. */
   close(): void {
     if (this.isOver) return;
     this.socket.close(CLOSE_NORMAL);
@@ -169,12 +182,12 @@ export class Connection {
   }
 
   /**
-   * Ends the connection in order without waiting for the peer's farewell, which nobody needs: for who
-   * has heard all there is to hear.
+   * Closes the connection in order without waiting for the peer's close frame. For a caller that has received
+   * everything it needs.
    */
   leave(): void {
     this.close();
-    // The farewell is with the kernel, which sends it whatever becomes of us.
+    // The kernel has our close frame and sends it even if this process exits.
     if (this.bufferedBytes > 0) return;
     this.finish(CLOSE_NORMAL);
     this.socket.terminate();
@@ -185,7 +198,10 @@ export class Connection {
     this.socket.terminate();
   }
 
-  /** After a sleep only the answer to what was asked since then counts: older ones may have waited here. */
+  /**
+   * Handles a pong. After a sleep, only the answer to a ping sent since then counts: older pongs may have been
+   * waiting in the socket's buffer.
+   */
   private ponged(data: Buffer): void {
     this.heard();
     if (AWAKE.equals(data)) this.wokeAtMs = undefined;
@@ -198,11 +214,12 @@ export class Connection {
   private receive(data: Buffer, isBinary: boolean): void {
     this.heard();
     if (this.isOver || this.failure !== undefined) return;
+    if (this.owesSinceMs !== undefined) this.owesSinceMs = this.lastHeardMs;
     try {
       if (!isBinary) throw new TardisError('PROTOCOL_VIOLATION', 'a message is text');
       const name = peekMessage(data, this.options.receives);
       if (name === 'error') {
-        this.failure = fromWire(decodeMessage('error', data).head);
+        this.failure = this.explained(fromWire(decodeMessage('error', data).head));
         this.close();
         return;
       }
@@ -212,16 +229,18 @@ export class Connection {
     }
   }
 
+  /** Adds to a failed login over a network the causes other than a wrong password. */
+  private explained(error: TardisError): TardisError {
+    if (error.code !== 'LOGIN_FAILED' || this.channel.kind === 'unix') return error;
+    const what = `${error.message}; where both are right, somebody may be between you and the server, or its store has lost the keys of the client (its log says so)`;
+    return new TardisError(error.code, what, error.context);
+  }
+
   private beat(): void {
     this.noticeSleep();
-    const { timeoutMs } = this.options;
-    if (this.silentMs > timeoutMs || this.isDeadAfterSleep) {
-      this.failure ??= new TardisError(
-        'TIMED_OUT',
-        this.isDeadAfterSleep
-          ? 'nothing was heard since this machine slept'
-          : `nothing was heard for ${Math.round(timeoutMs / 1000)} s`,
-      );
+    const why = this.whyDead();
+    if (why !== undefined) {
+      this.failure ??= new TardisError('TIMED_OUT', why);
       this.socket.terminate();
       return;
     }
@@ -229,7 +248,20 @@ export class Connection {
     this.socket.ping(this.wokeAtMs === undefined ? '' : AWAKE);
   }
 
-  /** While a machine sleeps its monotonic clock stands still: a link that died meanwhile would be trusted on. */
+  private whyDead(): string | undefined {
+    const { timeoutMs, clock } = this.options;
+    const seconds = Math.round(timeoutMs / 1000);
+    if (this.isDeadAfterSleep) return 'nothing was heard since this machine slept';
+    if (this.silentMs > timeoutMs) return `nothing was heard for ${seconds} s`;
+    if (this.isPaused || this.owesSinceMs === undefined) return undefined;
+    if (clock.monotonicMs() - this.owesSinceMs <= timeoutMs) return undefined;
+    return `a question was not answered for ${seconds} s`;
+  }
+
+  /**
+   * Records a sleep of the machine. The monotonic clock stops during a sleep, so a connection that died meanwhile
+   * would still count as alive.
+   */
   private noticeSleep(): void {
     const { clock } = this.options;
     const [wallMs, monotonicMs] = [clock.nowMs(), clock.monotonicMs()];
@@ -254,7 +286,9 @@ export class Connection {
   }
 }
 
-/** ws's own protocol errors (bad frames, too large payloads) are the peer's doing. */
+/**
+ * Converts an error of ws. Its protocol errors (bad frames, payloads that are too large) are caused by the peer.
+ */
 function wrapSocketError(error: Error): TardisError {
   const code = (error as NodeJS.ErrnoException).code ?? '';
   if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') {

@@ -1,7 +1,7 @@
 /**
- * A bounded allowance, given out first come, first served. Taking waits while too much is out;
- * a request larger than the whole allowance waits until nothing is out. After `fail`, all waiters
- * and later takers are rejected: nobody waits on a dead peer.
+ * A bounded allowance, granted first come, first served. `take` waits while too much is granted; a request larger
+ * than the whole allowance waits until nothing is granted. After `fail`, all pending and later requests are
+ * rejected, so that no caller waits for a dead peer.
  */
 interface Waiter {
   readonly amount: number;
@@ -24,23 +24,26 @@ export class Credit {
     return this.limitAmount;
   }
 
-  /** Gives out so much more from now on. */
+  /** Raises the limit, and grants pending requests that now fit. */
   grow(amount: number): void {
     this.limitAmount += amount;
     this.give(0);
   }
 
-  /** How much is out now. */
+  /** Amount that is granted at present. */
   get used(): number {
     return this.out;
   }
 
-  /** The most that was ever out. */
+  /** Largest amount that was ever granted at one time. */
   get usedPeak(): number {
     return this.peak;
   }
 
-  /** Takes at once if possible, else returns a promise. Order of calls is kept. */
+  /**
+   * Grants the amount at once and returns undefined if it fits, or returns a promise. Requests are granted in
+   * order.
+   */
   take(amount: number): Promise<void> | undefined {
     if (this.failure !== undefined) return Promise.reject(this.failure);
     if (this.waiters.length === 0 && this.fits(amount)) {

@@ -1,15 +1,15 @@
 /**
- * What strangers may take from a server: connections that have not logged in. Each has a deadline, and
- * they are few, in all and from one address. When they are too many, the oldest one of the address that
- * has the most goes: who fills the place makes room for the others himself.
+ * Limits for connections that have not logged in. Each has a deadline, and their number is limited in total and for
+ * each address. If there are too many, the oldest connection of the address with the most is cut. So an attacker
+ * that fills the places loses its own connections first.
  */
 import type { Socket } from 'node:net';
 import { addressGroup } from '../system/index.js';
 
 export interface GateLimits {
-  /** From the connection's first moment until it is admitted. */
+  /** Milliseconds from the accepted connection to its login. */
   readonly deadlineMs: number;
-  /** Connections that wait, in all and from one address. */
+  /** Most connections without a login, in total and from one address. */
   readonly maxWaiting: number;
   readonly maxPerAddress: number;
 }
@@ -17,10 +17,10 @@ export interface GateLimits {
 export const DEFAULT_GATE: GateLimits = Object.freeze({
   deadlineMs: 60_000,
   maxWaiting: 256,
-  maxPerAddress: 192, // many clients may share one, and begin at the same minute
+  maxPerAddress: 192, // many clients may share one address, and start in the same minute
 });
 
-/** Those of a unix socket have no address. */
+/** Address of all unix socket connections. */
 const NO_ADDRESS = '';
 
 interface Stranger {
@@ -28,12 +28,12 @@ interface Stranger {
   readonly socket: Socket;
   readonly address: string;
   readonly timer: NodeJS.Timeout;
-  /** Tells why and cuts; set by who speaks with it. */
+  /** Ends the connection; replaced by a function that sends the reason first. */
   cut: () => void;
 }
 
 export class Gate {
-  /** By what identifies a connection on either side of TLS. */
+  /** Connections by a key that is the same on the inner and the outer side of TLS. */
   private readonly strangers = new Map<string | Socket, Stranger>();
   private readonly byAddress = new Map<string, Set<Stranger>>();
   private readonly limits: GateLimits;
@@ -42,12 +42,12 @@ export class Gate {
     this.limits = limits;
   }
 
-  /** Connections that have not been admitted. */
+  /** Number of connections that have not logged in. */
   get waiting(): number {
     return this.strangers.size;
   }
 
-  /** A connection has come: room is made for it. */
+  /** Registers a new connection; cuts an old one if there is no place for it. */
   enter(socket: Socket): void {
     const { deadlineMs, maxWaiting, maxPerAddress } = this.limits;
     const address = addressGroup(socket.remoteAddress);
@@ -70,19 +70,22 @@ export class Gate {
     socket.once('close', () => this.leave(stranger));
   }
 
-  /** At its deadline it is told first. The socket may be the one on the inner side of TLS. */
+  /**
+   * Sets a function that is called at the deadline, instead of destroying the socket. The socket may be the one
+   * inside TLS.
+   */
   onLate(socket: Socket, tell: () => void): void {
     const stranger = this.strangers.get(keyOf(socket));
     if (stranger !== undefined) stranger.cut = tell;
   }
 
-  /** It has logged in. */
+  /** Removes the limits of a connection that has logged in. */
   admit(socket: Socket): void {
     const stranger = this.strangers.get(keyOf(socket));
     if (stranger !== undefined) this.leave(stranger);
   }
 
-  /** Cuts all that wait. */
+  /** Cuts all connections that have not logged in. */
   close(): void {
     for (const stranger of this.strangers.values()) {
       this.leave(stranger);
@@ -115,7 +118,10 @@ export class Gate {
   }
 }
 
-/** The outer and the inner side of TLS are two objects with one peer; a unix socket has no peer's name. */
+/**
+ * Returns the key of a connection. The sockets outside and inside TLS are two objects with the same remote address
+ * and port; a unix socket has neither.
+ */
 function keyOf(socket: Socket): string | Socket {
   const { remoteAddress, remotePort } = socket;
   return remoteAddress === undefined ? socket : `${remoteAddress}|${remotePort}`;

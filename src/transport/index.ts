@@ -5,6 +5,7 @@ export { Credit } from './credit.js';
 export { DEFAULT_GATE, type GateLimits } from './gate.js';
 export type { FieldKind, MessageRow } from './message-row.js';
 export * from './messages.js';
+export { NOTHING_SETTLED } from './nothing-settled.js';
 export * from './reading-messages.js';
 export * from './report-messages.js';
 export { RateLimit } from './rate-limit.js';

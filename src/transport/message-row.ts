@@ -1,9 +1,9 @@
-/** What a row of the message table says, and how rows are written down. */
+/** Rows of the message table, and functions that build them. */
 import type { Right } from '../model/index.js';
 
 export type Direction = 'to-server' | 'to-client';
 
-/** Field kinds a message's head may have; the codec checks every one. */
+/** Kinds of fields in a message's head; the codec checks each field. */
 export type FieldKind =
   | 'uint'
   | 'int'
@@ -19,9 +19,9 @@ export type FieldKind =
 export interface MessageRow {
   readonly number: number;
   readonly direction: Direction;
-  /** Checked at the dispatcher before any handler runs. */
+  /** The right that the message needs; the dispatcher checks it before any handler runs. */
   readonly right: Right | undefined;
-  /** Head and attachment together. */
+  /** Largest size of head and attachment together. */
   readonly maxBytes: number;
   readonly beforeLogin: boolean;
   readonly hasAttachment: boolean;

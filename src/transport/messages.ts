@@ -1,10 +1,10 @@
 /**
- * The protocol as one table: number, name, direction, the right a message needs, its largest size,
- * and whether it may come before login. The dispatcher, the codec and docs/protocol.md all follow it
- * (a test compares the document). Numbers are never reused.
+ * The protocol as one table: number, name, direction, the right that a message needs, its largest size, and whether
+ * it may be sent before login. The dispatcher, the codec and docs/protocol.md all follow this table (a test
+ * compares the document). Numbers are never reused.
  *
- * Ranges: 1–15 session, 16–47 backup, 48–63 reading, 64–79 answers to backups, 80–95 to readers,
- * 96–111 login, 112–127 signatures and deltas, 128–143 changes of sets, 144–159 reports and kept settings.
+ * Ranges: 1–15 session, 16–47 backup, 48–63 reading, 64–79 answers to backups, 80–95 to readers, 96–111 login,
+ * 112–127 signatures and deltas, 128–143 changes of sets, 144–175 reports and kept settings.
  */
 import { KIB, type MessageRow, MIB, toClient, toServer } from './message-row.js';
 import { READING_MESSAGES } from './reading-messages.js';
@@ -44,10 +44,15 @@ export const MESSAGES = {
     expendable: 'bool',
     tags: 'texts',
   }),
-  closeSet: toServer(3, 'add', 4 * KIB, { stats: 'counts', seal: 'bytes', purge: 'bool' }),
-  /** Counted by neither end: it is of the connection, not of the session. */
+  closeSet: toServer(3, 'add', 4 * KIB, {
+    stats: 'counts',
+    seal: 'bytes',
+    purge: 'bool',
+    waits: 'bool',
+  }),
+  /** Neither end counts this message, because it belongs to the connection and not to the session. */
   acknowledge: toServer(4, undefined, KIB, { ticket: 'bytes', upTo: 'uint' }),
-  /** What the client is set to, in its own words; of the set that is open. */
+  /** The client's own configuration as text; it is stored with the open set. */
   configuration: toServer(5, 'add', 64 * KIB, { config: 'text' }),
   // backup
   heads: toServer(16, 'add', 4 * MIB, {
@@ -163,6 +168,9 @@ export const MESSAGES = {
     sealedSet: 'uint',
     seal: 'bytes',
     lastEntries: 'uint',
+    doubtfulUpTo: 'uint',
+    lostRecords: 'uint',
+    strangePacks: 'texts',
   }),
   headsAnswer: toClient(66, 4 * MIB, { slots: 'uints', same: 'bytes', seals: 'bytes' }),
   differs: toClient(67, 8 * MIB, {
@@ -170,11 +178,32 @@ export const MESSAGES = {
     last: 'bool',
     wanted: 'bytes',
     known: 'bytes',
+    gone: 'byteses',
   }),
   verdicts: toClient(68, 4 * MIB, { ask: 'uint', verdicts: 'bytes' }),
   received: toClient(69, KIB, { upTo: 'uint' }),
   durable: toClient(70, KIB, { upTo: 'uint' }),
   setClosed: toClient(71, 4 * KIB, { set: 'uint', storedBytes: 'uint', usedBytes: 'uint' }),
+  /** The server's work after a session is done. Sent only to a client that waits for it. */
+  settled: toClient(73, 4 * MIB, {
+    /** Sets deleted by the retention rules, and sets deleted early because space was low. */
+    purged: 'uints',
+    early: 'uints',
+    /** Number of sets that are kept only because they are too young to delete. */
+    young: 'uint',
+    /** True if the rules were applied as for an account without the right to purge. */
+    cautious: 'bool',
+    contents: 'uint',
+    packs: 'uint',
+    freedBytes: 'uint',
+    deletedFiles: 'uint',
+    deletedBytes: 'uint',
+    /** False if garbage collection was interrupted; the rest is done later. */
+    isDone: 'bool',
+    inDoubt: 'bool',
+    /** The reason why nothing was deleted or freed; empty if it succeeded or nothing was due. */
+    failure: 'text',
+  }),
   error: toClient(
     72,
     16 * KIB,
@@ -222,34 +251,48 @@ export type Head<N extends MessageName> = {
     keyof KindTypes];
 };
 
-/** What a session is for: to add a set, or to read. */
+/** Purposes of a session: to add a set, or to read the client's history. */
 export const Purpose = Object.freeze({ backup: 'backup', read: 'read' });
 export type PurposeName = (typeof Purpose)[keyof typeof Purpose];
 
-/** Users and groups whose names a session tells at most, and the longest name. */
+/** Most user and group names that a session may send; the longest name is `MAX_OWNER_NAME_BYTES`. */
 export const MAX_OWNERS: number = 1 << 16;
 export const MAX_OWNER_NAME_BYTES = 256;
 
-/** What a client wants of a basis: no more of it, a sample of its signature, or the signature. */
+/**
+ * A client's requests about a basis: to give it back, or to send a sample of its signature or the whole signature.
+ */
 export const BasisWish = Object.freeze({ nothing: 0, sample: 1, signature: 2 });
 
-/** Bases a session may have open; beyond, files are sent whole. */
+/** Most bases that a session may have open; further files are sent whole. */
 export const MAX_OPEN_BASES = 4096;
 
-/** Answers to one asked digest. */
+/** Answers to a query for one digest. */
 export const Verdict = Object.freeze({ want: 0, have: 1, coming: 2 });
 
-/** Answers to one listed entry: nothing to do, send its bytes, or hash it before sending it. */
-export const Wanted = Object.freeze({ no: 0, yes: 1, hashFirst: 2 });
+/**
+ * Answers to one declared directory, besides 0. HEAD_SAME: its listing is unchanged. HEAD_HELD: it is a mount point
+ * without the file system of the last set, and nothing of it is backed up.
+ */
+export const HEAD_SAME = 1;
+export const HEAD_HELD = 2;
 
-/** Why a root is held: nothing of it is taken, so that nothing of it is closed. */
+/**
+ * Answers to one listed entry. `no`: nothing to do. `yes`: send its bytes. `hashFirst`: hash it before sending it.
+ * `held`: its stored entry is kept, because it is a mount point without its file system.
+ */
+export const Wanted = Object.freeze({ no: 0, yes: 1, hashFirst: 2, held: 3 });
+
+/** Reasons for protecting a root. Nothing is backed up from a protected root, so none of its entries are closed. */
 export const Held = Object.freeze({ no: '', empty: 'empty', otherDevice: 'other-device' });
 export type HeldReason = (typeof Held)[keyof typeof Held];
 
-/** Bytes of a ticket, by which a client goes on with its session over another connection. */
+/** Bytes of a ticket, with which a client resumes its session over another connection. */
 export const TICKET_BYTES = 16;
 
-/** The first slot of a root: parents below 0 name roots, -1 the first. */
+/**
+ * Returns the negative number that identifies a root in place of a slot: -1 for the first root, then -2, and so on.
+ */
 export function rootParent(rootIndex: number): number {
   return -1 - rootIndex;
 }

@@ -1,12 +1,12 @@
 /**
- * A token bucket: what is sent may not pass a rate, which may change with the time of day. A message
- * goes whole as soon as the bucket is not empty, and what it takes too much is waited for afterwards;
- * so the rate holds on average, and a message larger than the bucket is no special case.
+ * A token bucket for the rate of sending, which may change with the time of day. A message is sent whole as soon as
+ * the bucket is not empty. If it takes more than the bucket has, later messages wait for the difference. So the
+ * rate holds on average, and a message larger than the bucket needs no special case.
  */
 import { rateAt, type RatePeriod } from '../config/index.js';
 import type { Clock } from '../system/index.js';
 
-/** What may be sent at once after a pause: this part of a second's worth. */
+/** Most that may be sent at once after a pause, in seconds of the rate. */
 const BURST_SECONDS = 0.25;
 const MIN_BURST_BYTES = 16 << 10;
 /** The rate is looked up again at least this often. */
@@ -25,7 +25,7 @@ export class RateLimit {
     this.tokens = burstOf(this.rate() ?? 0);
   }
 
-  /** How long to wait before something may be sent, at most a second; then ask again. 0: go. */
+  /** Milliseconds to wait before sending, at most one second; then call again. 0 means that sending is allowed. */
   waitMs(): number {
     const rate = this.rate();
     this.fill(rate);
@@ -33,7 +33,7 @@ export class RateLimit {
     return Math.min(MAX_WAIT_MS, Math.max(1, Math.ceil(((1 - this.tokens) / rate) * 1000)));
   }
 
-  /** Bytes were sent. What is sent while there is no limit is not waited for later. */
+  /** Takes bytes that were sent from the bucket. Bytes that are sent without a limit do not count. */
   spend(bytes: number): void {
     if (this.rate() !== undefined) this.tokens -= bytes;
   }

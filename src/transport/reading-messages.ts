@@ -1,20 +1,20 @@
 /**
- * The rows of the message table for reading a client's history over a connection. Every question has a
- * number of the asker's choice and is answered once, in the order of the questions. Lists of a message
- * belong together item by item.
+ * Rows of the message table for reading a client's history over a connection. The reader chooses the number of each
+ * question. Each question gets one answer, in the order of the questions. The lists in a message are parallel:
+ * items with the same index belong together.
  */
 import { KIB, MIB, toClient, toServer } from './message-row.js';
 
-/** Numbers for each entry in `entriesAre`. */
+/** Number of integers for each entry in `entriesAre.numbers`. */
 export const ENTRY_NUMBERS = 6;
-/** Numbers for each piece in `placesAre`. */
+/** Number of integers for each piece in `placesAre.numbers`. */
 export const PIECE_NUMBERS = 6;
 
-/** Answers that a server sends before the reader has said that it took some. */
+/** Bytes of answers that a server sends before the reader acknowledges some by `taken`. */
 export const READING_CREDIT_BYTES: number = 16 * MIB;
-/** Questions that may wait for their answers. */
+/** Most questions that may wait for their answers. */
 export const MAX_QUESTIONS = 1024;
-/** What one question may ask for. */
+/** Most bytes that one question may request. */
 export const MAX_READ_BYTES: number = 2 * MIB;
 export const MAX_PAGE_ENTRIES = 4096;
 export const MAX_LOCATED = 4096;
@@ -32,7 +32,7 @@ export const READING_MESSAGES = {
     after: 'bytes',
     limit: 'uint',
     withDigests: 'bool',
-    /** A set, or 0: only directories, and what is not the same as of that set. */
+    /** A set, or 0. With a set, the answer has only directories, and entries that differ from that set. */
     unlike: 'uint',
   }),
   readVersions: toServer(54, 'list', 4 * MIB, { question: 'uint', path: 'bytes' }),
@@ -44,9 +44,9 @@ export const READING_MESSAGES = {
     position: 'uint',
     bytes: 'uint',
   }),
-  /** So many bytes of answers were taken; as many more may come. */
+  /** The reader has processed this many bytes of answers; the server may send as many more. */
   taken: toServer(58, 'list', KIB, { bytes: 'uint' }),
-  /** Pieces of the signature of what a reader has. */
+  /** Pieces of the signature of a file version that the reader has. */
   readerSignature: toServer(
     59,
     'read',
@@ -54,14 +54,14 @@ export const READING_MESSAGES = {
     { question: 'uint', signature: 'uint', basisBytes: 'uint', last: 'bool' },
     { hasAttachment: true },
   ),
-  /** The next part of the delta of a content on that. */
+  /** Requests the next part of a content's delta on that version. */
   readDelta: toServer(60, 'read', KIB, {
     question: 'uint',
     signature: 'uint',
     digest: 'bytes',
     first: 'bool',
   }),
-  /** What is said of sets: `change` has what becomes of their marks but the tags. */
+  /** Changes the marks of sets. `change` has all changes except those of tags. */
   markSets: toServer(128, 'purge', 64 * KIB, {
     question: 'uint',
     sets: 'uints',
@@ -70,77 +70,83 @@ export const READING_MESSAGES = {
     removeTags: 'texts',
   }),
   setsMarked: toClient(129, KIB, { question: 'uint' }),
-  /** The server's own rules are to be followed. */
+  /** Deletes sets by the server's retention rules. */
   purgeSets: toServer(130, 'purge', KIB, { question: 'uint' }),
-  /** What would go by them, were it now. */
+  /** Requests a preview: the sets that the rules would delete now. */
   previewPurge: toServer(158, 'list', KIB, { question: 'uint' }),
-  /** For each set why it is kept, as a list in JSON; an empty one: it goes. */
+  /** The reasons for keeping each set, as a list in JSON; an empty list means that the set is deleted. */
   setsPurged: toClient(131, 4 * MIB, {
     question: 'uint',
     sets: 'uints',
     reasons: 'texts',
     inDoubt: 'bool',
   }),
-  /** Paths are to be forgotten, so long from now; with `preview` it is only told what would go with them. */
+  /** Requests that paths be forgotten after `undoMs`. With `preview`, only reports what would be removed. */
   forgetPaths: toServer(132, 'purge', 4 * MIB, {
     question: 'uint',
     paths: 'byteses',
     undoMs: 'uint',
     preview: 'bool',
   }),
-  /** Nor are they, by the numbers of the requests. */
+  /** Withdraws requests to forget, by their numbers. */
   withdrawForgets: toServer(134, 'purge', 8 * KIB, { question: 'uint', ids: 'uints' }),
   readForgets: toServer(136, 'list', KIB, { question: 'uint' }),
-  /** Requests to forget something: those that were asked for, or all there are. */
+  /** Requests to forget paths: the new ones, or all that are stored. */
   forgetsAre: toClient(133, 16 * MIB, {
     question: 'uint',
     ids: 'uints',
     paths: 'byteses',
     lastSets: 'uints',
-    /** When they were asked for, and when they are due; the server's clock. */
+    /** Times of the request and of its due date, by the server's clock. */
     askedAt: 'ints',
     dueAt: 'ints',
-    /** What would go; empty where that was not asked. */
+    /** Figures of what would be removed; empty without `preview`. */
     report: 'counts',
   }),
-  /** The store of the client is to be checked: how much is read (`none`, `all`, `part` of `of`, `bytes`, `percent` in thousandths). */
+  /**
+   * Starts a check of the client's store. `data` selects what is read: `none`, `all`, `part` (part `amount` of
+   * `of`), `bytes`, or `percent` (in thousandths).
+   */
   checkStore: toServer(138, 'read', KIB, {
     question: 'uint',
     data: 'text',
     amount: 'uint',
     of: 'uint',
-    /** What was read later than so long ago is not read again. */
+    /** Contents that were read within this time are not read again. */
     leastAgeMs: 'uint',
     mark: 'bool',
   }),
-  /** What nothing needs is to be freed. */
+  /** Starts garbage collection. */
   freeUnneeded: toServer(140, 'purge', KIB, { question: 'uint' }),
-  /** What has come of it since the last answer. */
+  /** Requests the news of the running work since the last answer. */
   askWork: toServer(142, 'list', KIB, { question: 'uint' }),
   workIs: toClient(139, 16 * MIB, {
     question: 'uint',
-    /** JSON, each. */
+    /** Findings in JSON. */
     findings: 'texts',
-    /** So many more were found than could wait to be told. */
+    /** Number of findings so far that were discarded because too many were pending. */
     omitted: 'uint',
-    /** JSON; empty: nothing is known of it. */
+    /** JSON; empty if no progress is known. */
     progress: 'text',
-    /** JSON; empty: it goes on. */
+    /** JSON; empty while the work is running. */
     result: 'text',
   }),
-  /** Sets that are no longer to be kept; with `preview` it is only told whether they may go. */
+  /** Deletes sets. With `preview`, only reports whether they may be deleted. */
   dropSets: toServer(63, 'purge', 64 * KIB, {
     question: 'uint',
     sets: 'uints',
     preview: 'bool',
   }),
-  /** Seals of a set's directories, behind a directory. */
+  /** Requests the seals of a set's directories with ids greater than `after`. */
   readSeals: toServer(62, 'list', KIB, { question: 'uint', set: 'uint', after: 'uint' }),
   dropSignature: toServer(61, 'read', KIB, { question: 'uint', signature: 'uint' }),
   // answers
   setsAre: toClient(80, 16 * MIB, {
     question: 'uint',
-    /** Number, server's time of the beginning, client's, of the end (-1: none), 1 if doubtful. */
+    /**
+     * Five integers for each set: number, start by the server's clock, start by the client's clock, end (-1: none),
+     * and 1 if the set is doubtful.
+     */
     numbers: 'ints',
     names: 'texts',
     states: 'texts',
@@ -174,11 +180,14 @@ export const READING_MESSAGES = {
   }),
   entriesAre: toClient(84, 16 * MIB, {
     question: 'uint',
-    /** Packed rows, with digests as far as they were asked for. */
+    /** Packed rows, with digests if the question requested them. */
     rows: 'bytes',
-    /** Directory, first set, last set, content, child (0: none), flags. */
+    /**
+     * Six integers for each entry: directory, first set, last set, content, child, flags. Last set, content and
+     * child are 0 if there is none.
+     */
     numbers: 'uints',
-    /** Of versions: first and last set (0: none) at the path. */
+    /** For versions: the first and last set (0: none) that had the version at the path. */
     spans: 'uints',
     more: 'bool',
   }),
@@ -190,16 +199,19 @@ export const READING_MESSAGES = {
   }),
   placesAre: toClient(86, 16 * MIB, {
     question: 'uint',
-    /** For each content its list of pieces, from 1 on; -1: its bytes are missing. */
+    /** For each content the number of its list of pieces, counted from 1; -1 if its bytes are missing. */
     places: 'ints',
-    /** How many pieces each list has; lists that others are based on come before them. */
+    /** Number of pieces in each list. The list of a basis precedes the lists that depend on it. */
     lengths: 'uints',
-    /** Which object, position, length of the record, offset in the frame, size, list of its basis (0: none). */
+    /**
+     * Six integers for each piece: index of its object, position, length of the record, offset in the frame, size,
+     * and number of the list of its basis (0: none).
+     */
     numbers: 'uints',
     digests: 'byteses',
     objects: 'texts',
   }),
-  /** The attachment is shorter than what was asked for only at the object's end. */
+  /** The attachment is shorter than requested only at the end of the object. */
   objectIs: toClient(
     87,
     MAX_READ_BYTES + 4 * KIB,
@@ -212,18 +224,18 @@ export const READING_MESSAGES = {
     directories: 'uints',
     seals: 'bytes',
     more: 'bool',
-    /** Of the set itself; empty: it has none. */
+    /** Seal of the set itself; empty if it has none. */
     setSeal: 'bytes',
   }),
   signatureTaken: toClient(89, KIB, { question: 'uint' }),
-  /** The attachment is the length of what the part decodes to (u32), and a chunk. */
+  /** The attachment is the decoded length of the part (u32), followed by a chunk. */
   deltaIs: toClient(
     90,
     2 * MIB,
     { question: 'uint', last: 'bool', useless: 'bool' },
     { hasAttachment: true },
   ),
-  /** That question failed; others may be answered. */
+  /** The question failed; other questions are still answered. */
   questionFailed: toClient(88, 16 * KIB, {
     question: 'uint',
     code: 'text',

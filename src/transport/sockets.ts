@@ -1,4 +1,4 @@
-/** Making connections, over a unix socket, TCP or TLS: listening, and connecting. */
+/** Connections over a unix socket, TCP or TLS: listening and connecting. */
 import fs from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
@@ -16,18 +16,18 @@ import {
 import { type Channel, Connection } from './connection.js';
 import { DEFAULT_GATE, Gate, type GateLimits } from './gate.js';
 
-/** Larger than any row of the message table. */
+/** Larger than the largest size in the message table. */
 const MAX_MESSAGE_BYTES = 17 << 20;
 const CONNECT_TIMEOUT_MS = 30_000;
 const BACKLOG_CONNECTIONS = 128;
 const HTTP_HEAD_BYTES = 8 << 10;
-/** What may come over a WebSocket before its peer has logged in: greeting, proof, a small first message. */
+/** Most bytes received before the login: greeting, proof, a small first message. */
 const MAX_STRANGER_BYTES = 4 << 10;
-/** Both ends of a TLS connection compute the same from this label, and nobody between them. */
+/** Label from which both ends of a TLS connection derive the same keying material; a relay between them cannot. */
 const EXPORTER_LABEL = 'EXPORTER-tardis-login';
 const KEYING_BYTES = 32;
 const TLS_VERSION = 'TLSv1.3';
-/** So many pings must be lost before a link is dead. */
+/** Number of pings sent within the timeout of a link. */
 const PINGS_IN_TIME = 3;
 const MIN_PING_MS = 30;
 
@@ -43,7 +43,7 @@ export const DEFAULT_LINK: LinkOptions = Object.freeze({
   compressHeads: false,
 });
 
-/** A link that is dead after a silence; it is asked for a sign of life often enough for that. */
+/** Returns options for a link that times out after `timeoutMs`; pings are frequent enough for that. */
 export function linkWith(timeoutMs: number): LinkOptions {
   const pingMs = Math.max(MIN_PING_MS, Math.min(DEFAULT_LINK.pingMs, timeoutMs / PINGS_IN_TIME));
   return { ...DEFAULT_LINK, timeoutMs, pingMs };
@@ -56,18 +56,21 @@ export interface Certificate {
 }
 
 export interface ListenOptions {
-  /** TLS with this certificate; plain without it. */
+  /** Uses TLS with this certificate; plain TCP without one. */
   readonly certificate?: Certificate | undefined;
   readonly gate?: GateLimits;
 }
 
 export interface Listener {
   readonly address: Address;
-  /** Stops accepting; open connections stay. */
+  /** Stops accepting; open connections stay open. */
   close(): Promise<void>;
 }
 
-/** Listens until closed. Throws LISTEN_FAILED, CONFIG_INVALID for too long a path. A unix socket gets mode 0600. */
+/**
+ * Listens until closed. A unix socket gets mode 0600. Throws LISTEN_FAILED, and CONFIG_INVALID if the path is too
+ * long.
+ */
 export async function listen(
   system: System,
   address: Address,
@@ -84,7 +87,7 @@ export async function listen(
     maxPayload: MAX_MESSAGE_BYTES,
     perMessageDeflate: false,
     skipUTF8Validation: true,
-    // A browser always sends its page's origin: no page may open a session with a local server.
+    // Browsers always send the origin of the page, so no web page can connect to a local server.
     verifyClient: ({ origin }: { origin: string | undefined }) => origin === undefined,
   });
   sockets.on('connection', (socket, request) => {
@@ -100,7 +103,7 @@ export async function listen(
         server.close(() => resolve());
         sockets.close();
         gate.close();
-        server.closeAllConnections(); // half-sent requests; sessions have left HTTP behind
+        server.closeAllConnections(); // cuts half-sent HTTP requests; upgraded connections are not affected
       }),
   };
 }
@@ -114,7 +117,7 @@ function httpServer(certificate: Certificate | undefined): http.Server {
   return https.createServer({ ...limits, ...certificate, minVersion: TLS_VERSION }, refuse);
 }
 
-/** A connection whose peer has not logged in: it may not send much, and must hurry. */
+/** Returns a connection whose peer has not logged in; its bytes and its time are limited. */
 function strangersConnection(
   system: System,
   socket: WebSocket,
@@ -155,7 +158,7 @@ function channelOf(socket: net.Socket): Channel {
   return { kind: 'tls', keyingMaterial, peerAddress };
 }
 
-/** A socket that nobody listens on is what a killed server has left. */
+/** Removes a unix socket on which no process listens: a killed server left it. */
 async function removeStaleSocket(address: Address): Promise<void> {
   if (address.kind !== 'unix') return;
   if (fs.lstatSync(address.path, { throwIfNoEntry: false })?.isSocket() !== true) return;
@@ -183,7 +186,7 @@ function start(server: http.Server, address: Address): Promise<void> {
       );
     });
     if (address.kind === 'unix') {
-      const umask = process.umask(0o177); // the socket is 0600 from its first moment
+      const umask = process.umask(0o177); // the socket has mode 0600 from the start
       server.listen({ path: address.path, backlog: BACKLOG_CONNECTIONS }, () => {
         fs.chmodSync(address.path, 0o600);
         resolve();
@@ -196,39 +199,51 @@ function start(server: http.Server, address: Address): Promise<void> {
   });
 }
 
-/** With port 0 the system chose one. */
+/** Returns the bound address; it has the real port if port 0 was requested. */
 function boundAddress(server: http.Server, address: Address): Address {
   if (address.kind === 'unix') return address;
   const bound = server.address() as net.AddressInfo;
   return { kind: 'tcp', host: address.host || bound.address, port: bound.port };
 }
 
-/** The mask guards proxies on the way against crafted bytes; on a unix socket and in TLS there are none. */
+/**
+ * Sets the mask of frames to zero. The mask protects proxies from crafted bytes; there are no proxies on a unix
+ * socket or inside TLS.
+ */
 function zeroMask(mask: Buffer): void {
   mask.fill(0);
 }
 
-/** How a client takes TLS. */
+/** A client's TLS settings. */
 export interface TlsWish {
-  /** Whether the certificate must be one that this machine trusts, for the host asked for. */
+  /** True if the certificate must be trusted by this machine, for the requested host. */
   readonly validate: boolean;
 }
 
-/** Connects, by TLS if wished. Throws SERVER_UNREACHABLE, CERTIFICATE_REFUSED, and TIMED_OUT when a server says nothing. */
+/** Returns host and port as in a URL, which cannot contain a zone: `fe80::1%eth0` becomes `[fe80::1]`. */
+function hostInHeader({ host, port }: Address & { kind: 'tcp' }): string {
+  return `${hostInUrl(host).replace(/%[^\]]*/, '')}:${port}`;
+}
+
+/**
+ * Connects, over TLS if `wish` is given. Throws SERVER_UNREACHABLE, CERTIFICATE_REFUSED, and TIMED_OUT if the
+ * server does not answer.
+ */
 export function connect(
   system: System,
   address: Address,
   link: LinkOptions,
   wish?: TlsWish,
 ): Promise<Connection> {
-  const host = address.kind === 'tcp' ? `${hostInUrl(address.host)}:${address.port}` : 'localhost';
+  const host = address.kind === 'tcp' ? hostInHeader(address) : 'localhost';
   let startMs = system.clock.monotonicMs();
   let raw: net.Socket | undefined;
   const isSafe = address.kind === 'unix' || wish !== undefined;
   const socket = new WebSocket(`ws://${host}/`, {
     createConnection: () => {
       raw = dial(system, address, wish);
-      // Here the way is measured, not how long TLS takes on both ends.
+      // Starts the measurement again after the TLS handshake, since the computations of both ends would count
+      // otherwise.
       raw.once('secureConnect', () => void (startMs = system.clock.monotonicMs()));
       return raw;
     },
@@ -238,13 +253,13 @@ export function connect(
     skipUTF8Validation: true,
   });
   return new Promise((resolve, reject) => {
-    // Not ws's own handshakeTimeout: it has no effect on a connection that others make.
+    // ws's own handshakeTimeout has no effect on a connection that is made by `createConnection`.
     const patienceMs = Math.min(CONNECT_TIMEOUT_MS, link.timeoutMs);
     const timer = setTimeout(() => {
       const where = describeAddress(address);
       const text = `no answer from ${where} in ${patienceMs / 1000} s`;
-      reject(new TardisError('TIMED_OUT', text));
-      socket.terminate(); // its error finds the promise settled
+      reject(new TardisError('TIMED_OUT', text, { isUnanswered: true }));
+      socket.terminate(); // its error is ignored, because the promise is settled
     }, patienceMs);
     socket.once('open', () => {
       clearTimeout(timer);
@@ -287,5 +302,5 @@ function connectError(error: Error, address: Address): TardisError {
   }
   const hint = /^(ERR_SSL_|EPROTO)/.test(code) ? 'it speaks no TLS 1.3: ' : '';
   const text = `cannot reach the server at ${where}: ${hint}${error.message}`;
-  return new TardisError('SERVER_UNREACHABLE', text, {}, error);
+  return new TardisError('SERVER_UNREACHABLE', text, { cause: code }, error);
 }

@@ -1,17 +1,17 @@
-/** Whether a file that is there already has the content that a restore would give it. */
+/** Compares an existing file with the content that a restore would write. */
 import { contentDigest, type ContentKeys, DIGEST_BYTES } from '../model/index.js';
 import { OpenKind, type System } from '../system/index.js';
 import { createHash } from 'node:crypto';
 
 const READ_BYTES = 1 << 20;
 
-/** The pieces of a content, one after another. */
+/** A piece of a content; the pieces follow one another. */
 export interface WantedPiece {
   readonly digest: Uint8Array;
   readonly sizeBytes: number;
 }
 
-/** False also when there is nothing, or no regular file, of that name. Throws what reading throws. */
+/** True if the file consists of these pieces. Throws any error of opening and reading it. */
 export function hasContent(
   system: System,
   directoryFd: number,

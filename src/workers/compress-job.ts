@@ -1,7 +1,7 @@
 /**
- * The compress stage: makes records of contents. Small ones share frames (those of types that never
- * shrink apart, stored raw), larger ones get a record each. The records lie one after another in one
- * buffer, ready to be sent. Contents that are to be encrypted differently never share a record.
+ * The compress stage: makes records of contents. Small contents share frames; those of incompressible types have
+ * separate frames and are stored raw. Each larger content gets its own record. The records follow one another in one
+ * buffer, ready to be sent. Contents with different encryption never share a record.
  */
 import {
   BytesBuilder,
@@ -36,13 +36,13 @@ export function compressJob(input: CompressInput, native: SealingCalls): JobResu
   return { output, transfer: memoryOf(output.records) };
 }
 
-/** Room for the records of a parcel that compresses well; more is taken when it does not. */
+/** Initial memory for the records of a parcel, enough if it compresses well. It grows if needed. */
 const RECORDS_HINT_BYTES = 1 << 20;
 
-/** Makes a cipher for a new record of a scheme. */
+/** Returns a cipher for a new record of a scheme. */
 export type CipherMaker = (scheme: SchemeNumber | undefined) => RecordCipher;
 
-/** Undefined where nothing is encrypted. */
+/** Returns undefined if nothing is encrypted. */
 export function cipherMaker(
   native: SealingCalls,
   keys: ContentKeys | undefined,
@@ -50,10 +50,10 @@ export function cipherMaker(
   return keys && ((scheme) => RecordCipher.fresh(native, keys, scheme));
 }
 
-/** Contents are stored raw by it. */
+/** Compression for contents that are stored raw. */
 const RAW: Compression = { codec: Codec.none, level: 0 };
 
-/** `wanted` undefined: all of them. `memory`: used before, to be filled again. */
+/** Compresses the contents with 1 in `wanted`; all if that is undefined. `memory` is older memory to reuse. */
 export function compressContents(
   contents: ContentBlock,
   wanted: Uint8Array | undefined,
@@ -66,7 +66,7 @@ export function compressContents(
   const target =
     memory === undefined ? new BytesBuilder(RECORDS_HINT_BYTES) : BytesBuilder.over(memory);
   const recordLengths: number[] = [];
-  // A record has one scheme and one way of compression, and so has a frame.
+  // All contents of a frame have the same scheme and compression.
   const frames = new Map<number, FrameCollector>();
   const framesOf = (scheme: SchemeNumber | undefined, compression: Compression): FrameCollector => {
     const key = 2 * (scheme ?? 0) + (compression === RAW ? 1 : 0);
@@ -104,13 +104,13 @@ function schemeAt({ schemes }: ContentBlock, index: number): SchemeNumber | unde
   return isScheme(scheme) ? scheme : undefined;
 }
 
-/** Contents by kind, and within a kind as they were met. */
+/** Returns the indexes of the contents ordered by kind, and within a kind in their original order. */
 function inOrderOfKinds(kinds: Uint32Array): number[] {
   const order = Array.from(kinds, (_kind, index) => index);
   return order.sort((a, b) => kinds[a]! - kinds[b]! || a - b);
 }
 
-/** Gathers small contents until a frame is full. */
+/** Collects small contents until a frame is full. */
 class FrameCollector {
   private slices: Slice[] = [];
   private bytes = 0;

@@ -1,4 +1,4 @@
-/** Directories to walk, or walked, packed for a quick crossing between threads. */
+/** Directories to walk, or walked, packed for fast transfer between threads. */
 import { packChains, type RuleLink, unpackChains } from '../excludes/index.js';
 import { BytesBuilder } from '../model/index.js';
 import { memoryOf, runOf } from './block-builder.js';
@@ -9,13 +9,13 @@ export interface DirectoryTask {
   readonly parent: number;
   readonly path: Buffer;
   readonly row: Buffer;
-  /** Below its root; 0 if not given. */
+  /** Depth below the root; absent for 0. */
   readonly depth?: number;
-  /** The rule files above it, the nearest first. */
+  /** The rule files above the directory, nearest first. */
   readonly rules?: RuleLink | undefined;
 }
 
-/** Packs directories (walk order, or a stack with its top last). */
+/** Packs directories. They are in walk order, or a stack whose top is last. */
 export function packBlock(tasks: readonly DirectoryTask[]): DirectoryBlock {
   const rows = new BytesBuilder(tasks.length * 112);
   const paths = new BytesBuilder(tasks.length * 64);
@@ -51,7 +51,7 @@ export function unpackBlock(block: DirectoryBlock): DirectoryTask[] {
   }));
 }
 
-/** Cuts a block into blocks of at most so many directories, in the same order. */
+/** Splits a block into blocks of at most `mostTasks` directories, in the same order. */
 export function splitBlock(block: DirectoryBlock, mostTasks: number): DirectoryBlock[] {
   const tasks = unpackBlock(block);
   const blocks: DirectoryBlock[] = [];
@@ -66,7 +66,7 @@ export function blockMemory(block: DirectoryBlock): ArrayBuffer[] {
   return memoryOf(slots, parents, depths, rows, rowEnds, paths, pathEnds);
 }
 
-/** A block of one of the directories of a block. */
+/** Returns a block with one directory of another block. */
 export function oneOfBlock(block: DirectoryBlock, index: number): DirectoryBlock {
   const own: DirectoryBlock = {
     slots: block.slots.slice(index, index + 1),

@@ -1,6 +1,6 @@
 /**
- * A store that another thread reaches for us: a job that runs far from the store asks through a port,
- * whoever started it answers.
+ * Access to a store through another thread. A job without direct access sends requests through a port; the thread that
+ * started the job answers them.
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { DeltaPart, DeltaSource } from '../delta/index.js';
@@ -22,7 +22,7 @@ interface Told {
   readonly number: number;
   readonly part: DeltaPart | undefined;
   readonly error: WireError | undefined;
-  /** The system's code, where there is one. */
+  /** The system's error code, if there is one. */
   readonly code: string | undefined;
 }
 
@@ -31,7 +31,7 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** The asking end. */
+/** The requesting end. */
 export class FarStore implements ObjectReader, DeltaSource {
   private readonly waiting = new Map<number, Waiting>();
   private lastNumber = 0;
@@ -91,7 +91,7 @@ function errorOf(error: WireError | undefined, code: string | undefined): Error 
 
 const NOTHING = new Uint8Array(0);
 
-/** The answering end: does what is asked for at `port` until that is closed. */
+/** The answering end: serves requests from `port` until it is closed. */
 export function serveFarStore(port: MessagePort, reader: ObjectReader, deltas: DeltaSource): void {
   port.on('message', ({ number, ask }: Asked) => {
     answer(ask, reader, deltas).then(

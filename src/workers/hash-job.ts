@@ -1,7 +1,7 @@
 /**
- * The hash stage: reads and hashes the files of a parcel, in one go and synchronously. A file that
- * changes while it is read is read again a few times, then kept as it was read and flagged. In a
- * first backup (nothing to ask) the same job runs the compress stage on what it just read.
+ * The hash stage: reads and hashes all files of a parcel synchronously. A file that changes while it is read is read
+ * again, up to MAX_TRIES times; then the last reading is kept and flagged. A first backup does not query the server, so
+ * the same job runs the compress stage on the contents.
  */
 import { systemCode } from '../errors/index.js';
 import { type CryptFilter, cryptFilter } from '../excludes/index.js';
@@ -36,7 +36,7 @@ import { mayHaveMore, readAttributesOf } from './read-attributes.js';
 import { nowNs, racyFromNs } from './inspect.js';
 
 const MAX_TRIES = 3;
-/** What the attributes of a parcel's entries may take in all. */
+/** Limit of the attributes of all entries of a parcel. */
 const MAX_PARCEL_ATTRIBUTE_BYTES = 64 << 20;
 
 export function hashJob(
@@ -49,7 +49,7 @@ export function hashJob(
   return job.result();
 }
 
-/** Contents are read into one buffer for each thread when they need not leave it. */
+/** Buffer of this thread for contents that need not leave the thread. */
 let scratch: Buffer = Buffer.alloc(0);
 
 function contentBuffer(bytes: number, mustOwn: boolean): Buffer {
@@ -78,6 +78,7 @@ class HashParcel {
   private files = 0;
   private repeats = 0;
   private readBytes = 0;
+  private holeBytes = 0;
   private readonly parcel: ParcelInput;
   private readonly frames: HashInput['frames'];
   private readonly memory: Uint8Array | undefined;
@@ -112,10 +113,13 @@ class HashParcel {
       const end = parcel.rowEnds[section]!;
       const slot = parcel.slots[section]!;
       const directory = this.openDirectory(path);
+      let isSizeKnown: boolean | undefined;
       try {
         while (at < end) {
           const rowBytes = rows.rowBytes(at);
-          if (rows.type(at) !== EntryType.file || rows.sizeBytes(at) === 0) {
+          const isFile = rows.type(at) === EntryType.file;
+          if (isFile && rows.sizeBytes(at) === 0) isSizeKnown ??= this.reportsSizes(directory);
+          if (!isFile || (rows.sizeBytes(at) === 0 && isSizeKnown === true)) {
             this.plain(slot, path, directory, at);
           } else if (typeof directory === 'number') this.file(slot, path, directory, at);
           else this.fail(slot, path, at, directory);
@@ -129,7 +133,7 @@ class HashParcel {
     }
   }
 
-  /** Opens a section's directory; the error when that fails: then all of its files have failed. */
+  /** Opens a section's directory. Returns the error if that fails; then all of its files fail. */
   private openDirectory(path: Buffer): number | Error {
     try {
       return this.system.native.openDirectory(path);
@@ -139,14 +143,19 @@ class HashParcel {
     }
   }
 
-  /** An entry without content. */
+  /** True if files of size 0 are empty on this file system, or if the directory could not be opened. */
+  private reportsSizes(directory: number | Error): boolean {
+    return typeof directory !== 'number' || this.system.native.reportsSizes(directory);
+  }
+
+  /** Adds an entry without content. */
   private plain(slot: number, path: Buffer, directory: number | Error, at: number): void {
     const row = this.rows.row(at);
     if (typeof directory !== 'number') this.out.append(row);
     else this.out.append(this.withMore(slot, path, directory, at) ?? row);
   }
 
-  /** The row with what a listing does not have: attributes. Undefined when there are none. */
+  /** Returns the row with attributes, which listings lack; undefined if there are none. */
   private withMore(slot: number, path: Buffer, directory: number, at: number): Buffer | undefined {
     const more = readAttributesOf(this.system, directory, this.rows, at);
     this.attributeBytes += more.packed.length;
@@ -154,7 +163,7 @@ class HashParcel {
     const failure = isTooMuch ? 'E2BIG' : more.failure;
     if (failure !== undefined) {
       this.failures.push(this.failure(slot, path, at, 'incomplete', failure));
-      this.rows.setFlags(at, this.rows.flags(at) | RowFlag.unsettled); // tried again next time
+      this.rows.setFlags(at, this.rows.flags(at) | RowFlag.unsettled); // tried again in the next backup
     }
     if (more.packed.length === 0 || isTooMuch) return undefined;
     this.owners.meetAcls(more.packed);
@@ -170,22 +179,26 @@ class HashParcel {
     try {
       sizeBytes = this.read(directory, at, digestAt, roomBytes);
     } catch (error) {
-      if (systemCode(error) === 'EFBIG') {
-        const row = Buffer.from(rows.row(at));
-        this.grown.push({ slot, path: Buffer.from(path), row });
-      } else this.fail(slot, path, at, error);
+      if (systemCode(error) === 'EFBIG') this.stream(slot, path, at);
+      else this.fail(slot, path, at, error);
+      return;
+    }
+    const isSparse = (rows.flags(at) & RowFlag.sparse) !== 0;
+    if (!isSparse && sizeBytes !== rows.sizeBytes(at)) {
+      this.stream(slot, path, at);
       return;
     }
     if ((rows.flags(at) & RowFlag.changedWhileRead) !== 0) {
       this.failures.push(this.failure(slot, path, at, 'changed', 'read'));
     }
     this.readBytes += sizeBytes;
+    if (isSparse) this.holeBytes += rows.sizeBytes(at) - sizeBytes;
     const more = mayHaveMore(rows, at) ? this.withMore(slot, path, directory, at) : undefined;
     const final = more === undefined ? rows : new RowReader(more);
     const finalAt = more === undefined ? at : 0;
     final.setFlags(finalAt, final.flags(finalAt) & ~RowFlag.mayHaveAttributes);
     if (sizeBytes === 0) {
-      this.out.append(final.row(finalAt)); // it became empty: no content
+      this.out.append(final.row(finalAt)); // the file became empty: it has no content
       return;
     }
     contentDigest(this.system.native, this.keys, this.digests, digestAt);
@@ -194,7 +207,7 @@ class HashParcel {
     this.out.commit(copyRowWithDigest(final, finalAt, digest, buffer, outAt) - outAt);
     if (this.recent.has(digest)) {
       this.repeats += 1;
-      return; // on its way already: neither its bytes nor its digest are needed again
+      return; // already sent: neither its bytes nor its digest are needed again
     }
     if (this.frames !== undefined) this.recent.add(digest);
     this.starts.push(this.contentAt);
@@ -205,7 +218,13 @@ class HashParcel {
     this.contentAt += sizeBytes;
   }
 
-  /** Reads one file to the next free place, again if it changed meanwhile; returns its size. */
+  /** Leaves a file to be read like a large one: to its end, wherever that is. */
+  private stream(slot: number, path: Buffer, at: number): void {
+    this.files -= 1;
+    this.grown.push({ slot, path: Buffer.from(path), row: Buffer.from(this.rows.row(at)) });
+  }
+
+  /** Reads one file into the next free range of the buffer, again if it changed meanwhile. Returns its size. */
   private read(directory: number, at: number, digestAt: number, roomBytes: number): number {
     const { rows } = this;
     const keptFlags = rows.flags(at) & ~(RowFlag.changedWhileRead | RowFlag.unsettled);
@@ -224,8 +243,8 @@ class HashParcel {
         digestAt,
       );
       const hasChanged = (rows.flags(at) & RowFlag.changedWhileRead) !== 0;
-      // The first try may find a file changed since it was listed; only a change during the last
-      // reading makes what was read doubtful.
+      // The first try may find that a file changed after it was listed. Only a change during the last reading makes the
+      // data doubtful.
       if (hasChanged && tries < MAX_TRIES) continue;
       if (hasChanged || rows.ctimeNs(at) >= racyFromNs(this.system, startNs)) {
         rows.setFlags(at, rows.flags(at) | RowFlag.unsettled);
@@ -273,6 +292,7 @@ class HashParcel {
       owners: this.owners.take(),
       grown: this.grown,
       readBytes: this.readBytes,
+      holeBytes: this.holeBytes,
       files: this.files,
       repeats: this.repeats,
     };

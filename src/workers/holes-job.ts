@@ -1,4 +1,4 @@
-/** Looks how large a file is and where it has data, so that its holes are never read. */
+/** Determines a file's size and its data ranges, so that holes are never read. */
 import fs from 'node:fs';
 import { systemCode } from '../errors/index.js';
 import { RowReader } from '../model/index.js';
@@ -10,7 +10,7 @@ import { MAX_EXTENTS } from './sparse.js';
 export function holesJob(input: HolesInput, system: System): JobResult<HolesOutput> {
   try {
     const found = look(input, system);
-    const head = Uint8Array.from(found.head); // in memory of its own, to be moved
+    const head = Uint8Array.from(found.head); // a copy in memory of its own, to be transferred
     return { output: { failure: '', head, sizeBytes: found.sizeBytes }, transfer: memoryOf(head) };
   } catch (error) {
     const failure = systemCode(error);

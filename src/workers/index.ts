@@ -8,9 +8,24 @@ export type { PoolOptions } from './pool.js';
 export type { RawRules } from './raw-types.js';
 export { readAttributesOf } from './read-attributes.js';
 export { MAX_EXTENTS, SparseMap, SparseWriter, sparseData } from './sparse.js';
-export { attributeNotSet, moveOver, targetFull, temporaryName } from './target-file.js';
+export {
+  attributeNotSet,
+  FLAGS_OF_INODE,
+  immutableTarget,
+  moveOver,
+  targetError,
+  targetFull,
+  temporaryName,
+} from './target-file.js';
 export { serveFarStore } from './far-store.js';
 export { SharedDigests } from './recent-digests.js';
-export { blockMemory, oneOfBlock, packBlock, splitBlock } from './directory-block.js';
+export {
+  blockMemory,
+  type DirectoryTask,
+  oneOfBlock,
+  packBlock,
+  splitBlock,
+  unpackBlock,
+} from './directory-block.js';
 export { RACY_WINDOW_NS } from './inspect.js';
 export { MOST_NAMES } from './large-directory.js';

@@ -1,5 +1,5 @@
 /**
- * Jobs in the calling thread, one at a time and in order: for tests that need determinism, and for
+ * Runs jobs in the calling thread, one at a time and in order. This serves tests that must be deterministic, and
  * machines with too little memory for threads.
  */
 import type { MessagePort } from 'node:worker_threads';
@@ -37,7 +37,7 @@ export class InlineJobs implements JobRunner {
     return this.inTurn(async () => {
       const startMs = performance.now();
       const { output, transfer: kept } = await runJob(name, input, { system, recent });
-      // As in a pool, what was handed over is gone; a job may have filled it again for its output.
+      // Transferred memory is released, as in a pool, unless the job reused it for its output.
       const gone = new Set(transfer.filter((moved) => moved instanceof ArrayBuffer));
       for (const buffer of kept) gone.delete(buffer);
       releaseBuffers([...gone]);
@@ -62,12 +62,12 @@ export class InlineJobs implements JobRunner {
             return { ...next.value, busyMs: performance.now() - startMs };
           }
           const taken = onChunk(next.value);
-          taken.catch(() => undefined); // shows where it is waited for, unless an earlier one failed
+          taken.catch(() => undefined); // rejects where it is awaited, unless an earlier one failed
           open.push(taken);
           if (open.length >= windowChunks) await open.shift();
         }
       } finally {
-        chunks.return({} as RangeOutput); // closes the file when no more is wanted of it
+        chunks.return({} as RangeOutput); // closes the file if the caller stops early
       }
     });
   }
@@ -85,9 +85,9 @@ export class InlineJobs implements JobRunner {
   }
 
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    // Between jobs sockets have their turn: a row of jobs in one thread must not keep them waiting.
+    // Sockets are served between jobs, so that many jobs in one thread do not delay them.
     const done = this.last.then(turn).then(work);
-    this.last = done.catch(() => undefined); // the caller sees the failure
+    this.last = done.catch(() => undefined); // the caller gets the error
     return done.catch((error: unknown) => {
       throw asTardisError(error);
     });

@@ -1,28 +1,30 @@
-/** Looks through the rows of a listing: counts, finds directories, and marks what may change again. */
+/**
+ * Inspects the rows of a listing: counts them, finds directories, and marks entries that may change again unnoticed.
+ */
 import { systemCode } from '../errors/index.js';
 import { EntryType, joinPath, RowFlag, type RowReader } from '../model/index.js';
 import { type System, wallMs } from '../system/index.js';
 import type { Failure } from './jobs.js';
 import type { OwnerNames } from './owner-names.js';
 
-/** An entry changed later than this before it was read may change again without a trace. */
+/** An entry that changed less than this before it was read may change again without a different time. */
 export const RACY_WINDOW_NS = 2_000_000_000n;
 
 export interface Inspected {
   readonly entries: number;
   /** Bytes of the regular files. */
   readonly fileBytes: number;
-  /** No row is unreadable or may change again. */
+  /** True if no row is unreadable or may change again unnoticed. */
   readonly isSettled: boolean;
   /** Offsets of the rows of directories. */
   readonly directories: readonly number[];
-  /** Offsets of rows that only say that something is there. */
+  /** Offsets of rows that record only that an entry exists. */
   readonly unreadable: readonly number[];
 }
 
 /**
- * Marks entries that were changed at or after `fromNs` (see `racyFromNs`):
- * clocks are coarse, and a later change could show the same time.
+ * Inspects rows, and marks entries that changed at or after `fromNs` (see `racyFromNs`). Clocks are coarse, so a later
+ * change could have the same time.
  */
 export function inspectRows(rows: RowReader, fromNs: bigint, owners: OwnerNames): Inspected {
   const directories: number[] = [];
@@ -34,6 +36,7 @@ export function inspectRows(rows: RowReader, fromNs: bigint, owners: OwnerNames)
     owners.meet(rows.uid(at), rows.gid(at));
     if ((flags & RowFlag.unreadable) !== 0) {
       isSettled = false;
+      rows.setFlags(at, flags & ~RowFlag.unknownType);
       unreadable.push(at);
       continue;
     }
@@ -48,21 +51,21 @@ export function inspectRows(rows: RowReader, fromNs: bigint, owners: OwnerNames)
   return { entries, fileBytes, isSettled, directories, unreadable };
 }
 
-/** The clock of listings. */
+/** Returns the wall-clock time in nanoseconds. */
 export function nowNs(system: System): bigint {
   return BigInt(wallMs(system.clock)) * 1_000_000n;
 }
 
 /**
- * From when on a change may have been overlooked by what was read since `startNs`. A clock that was set back
- * meanwhile dates changes earlier than that.
+ * Returns the time from which on a read that began at `startNs` may have missed a change. If the clock was set back
+ * during the read, changes have earlier times, so the end of the read counts then.
  */
 export function racyFromNs(system: System, startNs: bigint): bigint {
   const endNs = nowNs(system);
   return (endNs < startNs ? endNs : startNs) - RACY_WINDOW_NS;
 }
 
-/** What to tell of unreadable rows. */
+/** Returns the failures of unreadable rows. */
 export function unreadableFailures(
   system: System,
   slot: number,
@@ -78,11 +81,14 @@ export function unreadableFailures(
   });
 }
 
-/** The listing says only that an entry could not be looked at: so it is looked at once more. */
+/**
+ * Returns the reason why an entry is unreadable. The listing does not contain the reason, so the entry is read once
+ * more.
+ */
 function whyUnreadable(system: System, path: Buffer, name: Buffer): string {
   try {
     system.native.statRow(path, name);
-    return 'EAGAIN'; // this time it could
+    return 'EAGAIN'; // this time it was readable
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;

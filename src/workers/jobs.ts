@@ -1,54 +1,55 @@
 /**
- * The jobs a worker can do, in one table of types: what goes in, what comes out. Everything here
- * crosses a thread: plain data, with bytes in a few large buffers that are moved, not copied.
- * The job functions (one file each) know nothing of threads.
+ * Types of the inputs and outputs of all jobs of the worker threads. All of it crosses threads: plain data, with bytes
+ * in a few large buffers that are moved, not copied. The job functions (one file each) do not depend on threads.
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { LoadedSignature } from '../delta/index.js';
 import type { CryptWish, ExcludeOptions, LeftOut, PackedChains } from '../excludes/index.js';
-import type { ContentKeys } from '../model/index.js';
+import type { ContentKeys, NoteKind } from '../model/index.js';
 import type { CipherHead, Compression } from '../store/index.js';
 import type { SealingCalls } from '../system/index.js';
 import type { RawRules } from './raw-types.js';
 import type { RestoreInput, RestoreOutput } from './restore-types.js';
 
-/** Directories to walk, last one first. Their own rows and paths lie one after another. */
+/** Directories to walk, last one first. Their own rows and paths are concatenated. */
 export interface WalkInput {
   readonly tasks: DirectoryBlock;
-  /** New directories get this slot and every `slotStride`-th after it. */
+  /** New directories get this slot, and every `slotStride`-th after it. */
   readonly firstFreeSlot: number;
   readonly slotStride: number;
-  /** Other file systems below are entered too. */
+  /** True to enter other file systems below. */
   readonly crossDevices?: boolean;
-  /** Directories this deep below their roots are not entered; 0: no limit. */
+  /** Depth below the roots from which on directories are not entered; 0 for no limit. */
   readonly maxDepth?: number;
-  /** Stop after the directory with which this many entries are reached. */
+  /** The job ends after the directory that reaches this number of entries. */
   readonly maxEntries: number;
   readonly excludes: ExcludeOptions;
+  /** By slot: the only entry to read, for a root that is a file. No rule leaves it out. */
+  readonly files?: Readonly<Record<number, Uint8Array>>;
 }
 
-/** Some directories in packed form: the n-th has slots[n], parents[n], and a run in rows and paths. */
+/** Directories in packed form. The n-th has slots[n], parents[n], and a range of rows and paths. */
 export interface DirectoryBlock {
   readonly slots: Uint32Array;
-  /** Parent slots; below 0, roots. */
+  /** Slots of the parents; roots are below 0. */
   readonly parents: Int32Array;
-  /** How deep they are below their roots, which are at 0. */
+  /** Depths below the roots, which have depth 0. */
   readonly depths: Uint32Array;
   /** The directories' own rows. */
   readonly rows: Uint8Array;
   readonly rowEnds: Uint32Array;
   readonly paths: Uint8Array;
   readonly pathEnds: Uint32Array;
-  /** The rule files above them, if there are any. */
+  /** The rule files above the directories; undefined if there are none. */
   readonly rules: PackedChains | undefined;
 }
 
 export interface WalkOutput {
   /** Directories that were listed, in walk order. */
   readonly walked: DirectoryBlock;
-  /** Their skip hashes, 32 bytes each; zeros where the listing is not settled. */
+  /** Their skip hashes, 32 bytes each; zeros if the listing is not settled. */
   readonly hashes: Uint8Array;
-  /** Their listings, sorted rows without digests. */
+  /** Their listings: sorted rows without digests. */
   readonly listings: Uint8Array;
   readonly listingEnds: Uint32Array;
   /** Directories whose listings are empty here, because their names are held (see listOrHold). */
@@ -59,29 +60,29 @@ export interface WalkOutput {
   /** Directories still to be walked, last one first. */
   readonly pending: DirectoryBlock;
   readonly nextFreeSlot: number;
-  /** Who owns what was listed. */
+  /** Owners of the listed entries. */
   readonly owners: readonly OwnerName[];
-  /** Directories that could not be listed. */
+  /** Directories that could not be listed, and entries that could not be read. */
   readonly failures: readonly Failure[];
-  /** How many entries were left out, and which ones if that is to be told. */
+  /** Number of entries that were left out, and their paths if those are reported. */
   readonly leftOut: number;
   readonly leftOutPaths: readonly LeftOut[];
 }
 
 export interface HeldDirectory {
-  /** Which one of the walked. */
+  /** Index among the walked directories. */
   readonly index: number;
   readonly held: number;
-  /** How many of its entries stay. */
+  /** Number of its entries that are not left out. */
   readonly entries: number;
 }
 
-/** A page of a large directory is to be listed once more. */
+/** Lists a page of a large directory again. */
 export interface PageInput {
-  /** That directory alone. */
+  /** A block with the directory only. */
   readonly directory: DirectoryBlock;
   readonly held: number;
-  /** The first of its names. */
+  /** Index of the first name of the page. */
   readonly from: number;
   readonly excludes: ExcludeOptions;
 }
@@ -89,53 +90,53 @@ export interface PageInput {
 export interface PageOutput {
   /** Sorted rows without digests. */
   readonly rows: Uint8Array;
-  /** The directory's skip hash is the SHA-256 of those of its pages. */
+  /** Hash of the page. The directory's skip hash is the SHA-256 of its pages' hashes. */
   readonly hash: Uint8Array;
-  /** Where the page after it begins. */
+  /** Index of the next page's first name. */
   readonly next: number;
   readonly isLast: boolean;
   readonly owners: readonly OwnerName[];
   readonly failures: readonly Failure[];
 }
 
-/** A user or group that something belongs to, or that an ACL names. */
+/** A user or group that owns an entry, or that an ACL names. */
 export interface OwnerName {
   readonly isGroup: boolean;
   readonly id: number;
-  /** Empty: the system knows no name for it. */
+  /** Empty if the system has no name for the id. */
   readonly name: Uint8Array;
 }
 
-/** Something that could not be read: `name` in the directory of `slot` (or root, below 0). */
+/** An entry that could not be read: `name` in the directory of `slot` (or a root, below 0). */
 export interface Failure {
   readonly slot: number;
   readonly name: Uint8Array;
   readonly path: Uint8Array;
-  readonly what: 'unreadable' | 'vanished' | 'changed' | 'incomplete' | 'held';
+  readonly what: NoteKind;
   readonly reason: string;
 }
 
-/** Files of some directories ("sections"): the n-th section has a run in rows and in paths. */
+/** Files of some directories ("sections"). The n-th section has a range of rows and paths. */
 export interface ParcelInput {
   readonly slots: Uint32Array;
   readonly rows: Uint8Array;
   readonly rowEnds: Uint32Array;
   readonly paths: Uint8Array;
   readonly pathEnds: Uint32Array;
-  /** Room the files need, by their rows. */
+  /** Bytes of the files, according to their rows. */
   readonly contentBytes: number;
 }
 
 export interface HashInput {
   readonly parcel: ParcelInput;
-  /** Given: compress at once what no recent parcel has sent. Else the contents come back. */
+  /** If given, contents that no recent parcel sent are compressed at once; otherwise the contents are returned. */
   readonly frames: FrameOptions | undefined;
-  /** Memory of records that were sent, to be filled again. */
+  /** Memory of records that were sent, to be reused. */
   readonly memory: Uint8Array | undefined;
   readonly rawRules?: RawRules;
-  /** Of a client that encrypts. */
+  /** Given if the client encrypts. */
   readonly keys?: ContentKeys | undefined;
-  /** What its contents are encrypted with, if the user says so. */
+  /** The user's choice of encryption schemes, if there is one. */
   readonly crypt?: CryptWish | undefined;
 }
 
@@ -143,32 +144,34 @@ export interface FrameOptions {
   readonly compression: Compression;
   /** Files up to this size share frames. */
   readonly smallBytes: number;
-  /** The same for files that are stored as they are, which gain nothing by it. */
+  /** Limit for files that are stored raw, which gain nothing by sharing frames. */
   readonly smallRawBytes: number;
-  /** Contents compressed together at most. */
+  /** Largest size of a frame's contents. */
   readonly frameBytes: number;
 }
 
 export interface HashOutput {
   readonly slots: Uint32Array;
-  /** The rows with digests, fewer when files vanished. */
+  /** The rows with digests; fewer if files vanished. */
   readonly rows: Uint8Array;
   readonly rowEnds: Uint32Array;
   readonly failures: readonly Failure[];
-  /** Whom ACLs name. */
+  /** Users and groups that ACLs name. */
   readonly owners: readonly OwnerName[];
-  /** Files that have grown too large for a parcel meanwhile: slot, path and row. */
+  /** Files that grew too large for a parcel, or had more or fewer bytes than their size. They are streamed instead. */
   readonly grown: readonly GrownFile[];
   /** Whole records, one after another (with `frames`). */
   readonly records: Uint8Array | undefined;
   readonly recordLengths: readonly number[];
-  /** The contents read, to be asked for (without `frames`). */
+  /** The contents that were read, for the query to the server (without `frames`). */
   readonly contents: ContentBlock | undefined;
   readonly readBytes: number;
+  /** Bytes of holes, which were not read. */
+  readonly holeBytes: number;
   readonly files: number;
-  /** Part of the job's time that went into compression. */
+  /** Time of the job that was spent on compression. */
   readonly compressMs: number;
-  /** Files whose content a recent parcel has sent already. */
+  /** Files whose content a recent parcel already sent. */
   readonly repeats: number;
 }
 
@@ -178,17 +181,17 @@ export interface GrownFile {
   readonly row: Uint8Array;
 }
 
-/** Contents side by side: the n-th has 32 bytes in digests, a start, a size, and may be kept raw. */
+/** Contents in one buffer. The n-th has a start, a size, 32 bytes in digests, and may be stored raw. */
 export interface ContentBlock {
   readonly bytes: Uint8Array;
   readonly digests: Uint8Array;
   readonly starts: Uint32Array;
   readonly sizes: Uint32Array;
-  /** 1: of a type that never shrinks. */
+  /** 1 for types that compression never shrinks. */
   readonly isRaw: Uint8Array;
-  /** Numbers of the kinds of files: one kind compresses better together. */
+  /** Numbers of the kinds of files; contents of one kind compress better together. */
   readonly kinds: Uint32Array;
-  /** Scheme of each content's record; 0: the usual one. */
+  /** Scheme of each content's record; 0 for the usual one. */
   readonly schemes: Uint8Array;
 }
 
@@ -197,9 +200,9 @@ export interface CompressInput {
   /** 1 for each content that is wanted. */
   readonly wanted: Uint8Array;
   readonly frames: FrameOptions;
-  /** Memory of records that were sent, to be filled again. */
+  /** Memory of records that were sent, to be reused. */
   readonly memory: Uint8Array | undefined;
-  /** Of a client that encrypts. */
+  /** Given if the client encrypts. */
   readonly keys?: ContentKeys | undefined;
 }
 
@@ -208,18 +211,18 @@ export interface CompressOutput {
   readonly recordLengths: readonly number[];
 }
 
-/** A large file that has fewer blocks than its size says. */
+/** A large file with fewer blocks than its size. */
 export interface HolesInput {
   readonly directoryPath: Uint8Array;
   readonly row: Uint8Array;
 }
 
 export interface HolesOutput {
-  /** The system's reason when the file could not be looked at; else empty. */
+  /** The system's error code if the file could not be read; otherwise empty. */
   readonly failure: string;
-  /** Head of its sparse form; empty when it has no holes worth it. */
+  /** Head of the sparse form; empty if the file has no holes worth skipping. */
   readonly head: Uint8Array;
-  /** Of the file as it is now. */
+  /** Current size of the file. */
   readonly sizeBytes: number;
 }
 
@@ -227,51 +230,51 @@ export interface HolesOutput {
 export interface RangeInput {
   readonly directoryPath: Uint8Array;
   readonly row: Uint8Array;
-  /** Given: the file is read in its sparse form, and the range is one of that. */
+  /** If given, the file is read in its sparse form, and the range is one of that form. */
   readonly sparseHead: Uint8Array | undefined;
   readonly offset: number;
-  /** At most this many bytes; fewer when the file ends before. */
+  /** Largest number of bytes to read; fewer are read at the end of the file. */
   readonly bytes: number;
-  /** Given: the bytes come out in encoded chunks. Else they are only hashed. */
+  /** If given, the bytes are returned in encoded chunks; otherwise they are only hashed. */
   readonly compression: Compression | undefined;
   readonly rawRules?: RawRules;
-  /** Given: the range's signature is made too, of blocks of this length. */
+  /** If given, a signature of the range is also made, with blocks of this length. */
   readonly signatureBlockBytes?: number | undefined;
-  /** Given: what comes out is a delta. */
+  /** If given, the chunks contain a delta. */
   readonly delta?: DeltaRequest | undefined;
-  /** Of a client that encrypts: digests are keyed. */
+  /** Given if the client encrypts; digests are keyed then. */
   readonly keys?: ContentKeys | undefined;
-  /** The same: chunks are encrypted. */
+  /** Given if the client encrypts; chunks are encrypted then. */
   readonly cipher?: CipherHead | undefined;
 }
 
 export interface DeltaRequest {
-  /** The number of the signature of the basis, which `loadSignature` gave. */
+  /** Number of the signature of the basis, from `loadSignature`. */
   readonly signature: number;
-  /** It is dropped when more than this is new, */
+  /** The delta is dropped if more bytes than this are new, */
   readonly mostNewBytes: number;
-  /** or more than this share of what was read, once that is `evidenceBytes`, */
+  /** or a larger percentage of the bytes read, once those are `evidenceBytes`, */
   readonly mostNewPercent: number;
   readonly evidenceBytes: number;
-  /** or when making it has taken this long. */
+  /** or if making it has taken this long. */
   readonly mostMs: number;
 }
 
 export interface DeltaOutcome {
-  /** It does not pay: nothing of what came out is of use, and the rest was not read. */
+  /** True if a delta does not pay. The returned chunks are useless then, and the rest of the range was not read. */
   readonly isDropped: boolean;
-  /** Length of the delta, not compressed. */
+  /** Length of the delta before compression. */
   readonly rawBytes: number;
 }
 
-/** Whether a file has anything in common with its basis. */
+/** Tests whether a file has anything in common with its basis. */
 export interface SniffInput {
   readonly directoryPath: Uint8Array;
   readonly row: Uint8Array;
   readonly sparseHead: Uint8Array | undefined;
-  /** The number of a sample of the basis's signature. */
+  /** Number of a sample of the basis's signature. */
   readonly signature: number;
-  /** Where to look, and how far from there. */
+  /** Positions to search at, and the number of bytes to search from each. */
   readonly places: readonly number[];
   readonly bytes: number;
 }
@@ -282,18 +285,20 @@ export interface SniffOutput {
 }
 
 export interface RangeOutput {
-  /** The system's reason (ENOENT, EACCES, EIO, …) when the file could not be read; else empty. */
+  /** The system's error code (ENOENT, EACCES, EIO, …) if the file could not be read; otherwise empty. */
   readonly failure: string;
   readonly digest: Uint8Array;
   readonly sizeBytes: number;
-  /** The row as the file was when it was opened. */
+  /** The row of the file at the time it was opened. */
   readonly row: Uint8Array;
   readonly hasChanged: boolean;
-  /** Why its attributes could not be read; empty if they could. */
+  /** True if the bytes read contradict the size, though that did not change; implies `hasChanged`. */
+  readonly isInconsistent: boolean;
+  /** The error of reading the attributes; empty if they could be read. */
   readonly incomplete: string;
-  /** Whom its ACLs name. */
+  /** Users and groups that the file's ACLs name. */
   readonly owners: readonly OwnerName[];
-  /** Of what was read, if it was asked for. */
+  /** Signature of the bytes read, if it was requested. */
   readonly signature: Uint8Array | undefined;
   readonly delta: DeltaOutcome | undefined;
 }
@@ -301,7 +306,7 @@ export interface RangeOutput {
 export interface JobTable {
   walk: { input: WalkInput; output: WalkOutput };
   page: { input: PageInput; output: PageOutput };
-  /** No page of the directory will be asked for any more. */
+  /** Frees the held names of a directory; no page of it is needed any more. */
   dropNames: { input: { readonly held: number }; output: null };
   hash: { input: HashInput; output: HashOutput };
   compress: { input: CompressInput; output: CompressOutput };
@@ -314,49 +319,49 @@ export type JobName = keyof JobTable;
 export type JobInput<N extends JobName> = JobTable[N]['input'];
 export type JobOutput<N extends JobName> = JobTable[N]['output'];
 
-/** What a job function returns: its output, and the buffers that move with it. */
+/** Result of a job function: its output, and the buffers that move with it. */
 export interface JobResult<T> {
   readonly output: T;
   readonly transfer: readonly ArrayBuffer[];
 }
 
-/** Runs jobs somewhere: in a pool of threads, or here. */
+/** Runs jobs, in a pool of threads or in the calling thread. */
 export interface JobRunner {
-  /** Rejects with a TardisError. The input's `transfer` buffers are gone afterwards. */
+  /** Rejects with a TardisError. The buffers in `transfer` cannot be used afterwards. */
   run<N extends JobName>(
     name: N,
     input: JobInput<N>,
     transfer?: readonly (ArrayBuffer | MessagePort)[],
   ): Promise<TimedOutput<N>>;
   /**
-   * Reads a range of a file; `onChunk` gets each encoded chunk and holds the reader back while its
-   * promise is open (at most `windowChunks` chunks ahead).
+   * Reads a range of a file. `onChunk` gets each encoded chunk. The reader pauses while `windowChunks` promises of
+   * `onChunk` are pending.
    */
   runRange(
     input: RangeInput,
     windowChunks: number,
     onChunk: (chunk: Uint8Array) => Promise<void>,
   ): Promise<RangeOutput & { readonly busyMs: number }>;
-  /** Takes a signature in, for delta jobs of any thread; see LoadedSignature. */
+  /** Loads a signature for delta jobs in any thread; see LoadedSignature. */
   loadSignature(basisBytes: number, signedBytes?: number): LoadedSignature;
   /** The addon, in the calling thread. */
   readonly native: SealingCalls;
-  /** Digests of contents this session has sent, or knows the server has. */
+  /** Digests of contents that this session has sent, or that the server is known to have. */
   readonly recent: RecentDigests;
   close(): Promise<void>;
 }
 
 export interface TimedOutput<N extends JobName> {
   readonly output: JobOutput<N>;
-  /** Time the job ran, without waiting for a thread. */
+  /** Time that the job ran, without the wait for a thread. */
   readonly busyMs: number;
 }
 
-/** A bounded set of digests that may forget, shared by all threads. */
+/** A bounded set of digests shared by all threads. It may forget digests. */
 export interface RecentDigests {
   has(digest: Uint8Array): boolean;
   add(digest: Uint8Array): void;
-  /** How many digests were added. */
+  /** Number of digests added. */
   readonly added: number;
   readonly capacity: number;
 }

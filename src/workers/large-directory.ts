@@ -1,7 +1,7 @@
 /**
- * Directories with so many names that their rows shall not be in memory at once. The names are held by
- * the addon, sorted; rows are made page by page, and made again if the pages are wanted. So a million
- * unchanged files cost 10 bytes each, not a hundred.
+ * Directories with too many names to keep all their rows in memory. The addon holds the sorted names. Rows are made
+ * page by page, and made again if a page is needed. So a million unchanged files cost 10 bytes each instead of a
+ * hundred.
  */
 import {
   type DirectoryDecider,
@@ -12,15 +12,15 @@ import {
 } from '../excludes/index.js';
 import type { System } from '../system/index.js';
 
-/** With more names than this a directory is listed in pages. */
+/** Directories with more names than this are listed in pages. */
 export const MOST_NAMES = 16_384;
-/** Names of a page. Skip hashes depend on it, so a change of it makes one comparison more. */
+/** Number of names in a page. Skip hashes depend on it, so a change of it costs one more comparison. */
 const PAGE_NAMES = 4096;
 
 export type LargeTask = Omit<ListedDirectory, 'rows'>;
 
 export class LargeDirectory {
-  /** Undefined where nothing is left out. */
+  /** Undefined if nothing is left out. */
   readonly decider: DirectoryDecider | undefined;
   private readonly count: number;
   private readonly system: System;
@@ -28,7 +28,7 @@ export class LargeDirectory {
   private readonly held: number;
   private readonly tellsPaths: boolean;
 
-  /** `held`: of `listOrHold`. Throws what the system says of the directory. */
+  /** `held` is an id from `listOrHold`. Throws the system's errors of accessing the directory. */
   constructor(
     system: System,
     excluder: Excluder,
@@ -44,7 +44,7 @@ export class LargeDirectory {
     this.decider = excluder.enter({ ...task, rows: excluder.markRows(task.path) });
   }
 
-  /** What stays of the page from the `from`-th name on. */
+  /** Returns the page that begins at the `from`-th name, without entries that are left out. */
   page(from: number): Filtered & { readonly next: number; readonly isLast: boolean } {
     const next = Math.min(from + PAGE_NAMES, this.count);
     const listing = this.system.native.heldRows(this.held, from, next - from);

@@ -1,10 +1,10 @@
-/** A delta in the making, given up as soon as it shows that it does not pay. */
+/** Makes a delta, and drops it as soon as it is clear that it does not pay. */
 import { DeltaMaker, MAX_COMMANDS } from '../delta/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import type { NativeCalls } from '../system/index.js';
 import type { DeltaOutcome, DeltaRequest } from './jobs.js';
 
-/** So often it is looked at. What is new costs most: some 20 ms for each MiB. */
+/** Number of bytes between two checks. New data costs the most: about 20 ms per MiB. */
 const STEP_BYTES = 128 << 10;
 
 export class MeasuredDelta {
@@ -20,7 +20,7 @@ export class MeasuredDelta {
     this.maker = new DeltaMaker(native, request.signature, STREAM_CHUNK_BYTES);
   }
 
-  /** Yields pieces of the delta, each good until the next one is asked for. */
+  /** Yields pieces of the delta. Each is valid until the next one is requested. */
   *push(bytes: Buffer): Generator<Buffer, void, undefined> {
     for (let at = 0; at < bytes.length && !this.isDropped; at += STEP_BYTES) {
       const step = bytes.subarray(at, at + STEP_BYTES);
@@ -43,7 +43,7 @@ export class MeasuredDelta {
     this.maker.close();
   }
 
-  /** Counts the time in which pieces are made, not that in which they are taken. */
+  /** Measures the time of making the pieces, without the time of consuming them. */
   private *timed(pieces: Generator<Buffer, void, undefined>): Generator<Buffer, void, undefined> {
     for (;;) {
       const startMs = performance.now();

@@ -1,11 +1,11 @@
-/** Where jobs run is a setting; only what it needs is loaded. */
+/** Chooses where jobs run, and loads only the modules for that. */
 import type { System } from '../system/index.js';
 import type { JobRunner } from './jobs.js';
 import type { PoolOptions } from './pool.js';
 
 /**
- * Jobs in a pool of threads, or with 0 threads in the calling one, which saves an isolate of V8 and the
- * libraries that threads load: about 17 MB (measured).
+ * Returns a pool of threads, or a runner in the calling thread if `threads` is 0. The latter saves an isolate of V8 and
+ * the libraries that threads load: about 17 MB (measured).
  */
 export async function openJobs(system: System, options: PoolOptions): Promise<JobRunner> {
   if (options.threads === 0) {

@@ -1,7 +1,6 @@
 /**
- * Names of the users and groups that own what a job meets: a number says little on another machine.
- * They are asked for in a worker, where a slow directory service holds up nothing but itself, and once
- * for each thread.
+ * Names of the users and groups that own entries, since ids mean little on another machine. The names are looked up in
+ * a worker, where a slow directory service delays nothing else, and once per thread.
  */
 import { systemCode } from '../errors/index.js';
 import { aclOwners } from '../model/index.js';
@@ -13,12 +12,12 @@ interface Known {
   readonly groups: Map<number, Buffer>;
 }
 
-/** Numbers remembered by a thread at most; beyond, all are asked for again. */
+/** Largest number of ids that a thread remembers. Above it, all are looked up again. */
 const MOST_KNOWN = 1 << 16;
 const NO_NAME = Buffer.alloc(0);
 const knownOf = new WeakMap<NativeCalls, Known>();
 
-/** Collects the owners that one job meets. */
+/** Collects the owners that one job finds. */
 export class OwnerNames {
   private readonly users = new Set<number>();
   private readonly groups = new Set<number>();
@@ -30,7 +29,7 @@ export class OwnerNames {
     this.native = system.native;
   }
 
-  /** Cheap for a long run of entries with the same owner. */
+  /** Adds an owner. It is cheap for consecutive entries with the same owner. */
   meet(user: number, group: number): void {
     if (user !== this.lastUser) this.users.add(user);
     if (group !== this.lastGroup) this.groups.add(group);
@@ -38,14 +37,14 @@ export class OwnerNames {
     this.lastGroup = group;
   }
 
-  /** Whom the ACLs among some packed attributes name. */
+  /** Adds the users and groups named by the ACLs among some packed attributes. */
   meetAcls(attributes: Buffer): void {
     for (const { isGroup, id } of aclOwners(attributes)) {
       (isGroup ? this.groups : this.users).add(id);
     }
   }
 
-  /** All that were met, with their names as far as the system can tell now. */
+  /** Returns all owners found, with their names if the system can look them up now. */
   take(): OwnerName[] {
     let known = knownOf.get(this.native);
     if (known === undefined) {
@@ -75,7 +74,7 @@ function named(
         name = ask(id) ?? NO_NAME;
       } catch (error) {
         if (systemCode(error) === undefined) throw error;
-        continue; // the service does not answer now: what was known before stays
+        continue; // the service does not answer now; the set keeps the name known before
       }
       known.set(id, name);
     }

@@ -1,4 +1,4 @@
-/** One page of a large directory that differs; and the end of what is held for it. */
+/** Lists one page of a large directory that differs, and frees the names held for it. */
 import { Excluder } from '../excludes/index.js';
 import { RowReader } from '../model/index.js';
 import type { System } from '../system/index.js';

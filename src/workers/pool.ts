@@ -1,4 +1,4 @@
-/** Jobs in a pool of worker threads: the only file that knows piscina from the outside. */
+/** Runs jobs in a pool of worker threads. Outside of the threads, only this file uses piscina. */
 import { once } from 'node:events';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
@@ -19,21 +19,21 @@ import type { ThreadAnswer, ThreadTask } from './thread-entry.js';
 
 export interface PoolOptions {
   readonly threads: number;
-  /** Digests remembered to keep repeats off the wire; a power of two, 32 bytes each. */
+  /** Number of digests remembered so that repeated contents are not sent; a power of two, 32 bytes each. */
   readonly recentDigests: number;
 }
 
-/** Starting a thread again costs more than keeping it through a pause. */
+/** Keeping a thread through a pause costs less than starting it again. */
 const IDLE_TIMEOUT_MS = 600_000;
-/** Small young generations: a worker's garbage is short-lived, and its memory counts. */
+/** Small young generations: a worker's garbage is short-lived, and its memory matters. */
 const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 4 };
-/** A thread that starts has loaded its modules within this time, or something else is wrong with it. */
+/** Time within which a thread loads its modules, unless something is wrong with it. */
 const LOAD_TIMEOUT_MS = 10_000;
 
 export class JobPool implements JobRunner {
   readonly recent: SharedDigests;
   private readonly piscina: Piscina<ThreadTask, ThreadAnswer>;
-  /** Resolves when the first thread has loaded its modules, or could not: that shows in its jobs. */
+  /** Resolves when the first thread has loaded its modules, or failed to; its jobs report the failure. */
   private readonly loaded: Promise<unknown>;
   private readonly system: System;
 
@@ -50,7 +50,7 @@ export class JobPool implements JobRunner {
       workerData: { recent: this.recent.buffer },
       recordTiming: false,
     });
-    // Its first message, which piscina sends, says that it is ready.
+    // The thread's first message, which piscina sends, means that it is ready.
     const ready = this.piscina.threads.map((thread) => once(thread, 'message'));
     this.loaded = Promise.allSettled(ready);
   }
@@ -78,10 +78,10 @@ export class JobPool implements JobRunner {
     let failure: unknown;
     const taken = takeChunks(port1, allowed, onChunk);
     taken.catch((error: unknown) => {
-      failure = error; // the reader still runs, and will end because of this
+      failure = error; // the reader still runs, and ends because of this
     });
     try {
-      // The first failure counts: a reader that was stopped says only that.
+      // The first failure counts: a stopped reader reports only that it was stopped.
       const sent = this.send({ kind: 'range', input, port: port2, allowed }, [port2]);
       const [answer] = await Promise.all([sent, taken]);
       return { ...(answer.output as RangeOutput), busyMs: answer.busyMs };
@@ -101,7 +101,7 @@ export class JobPool implements JobRunner {
     return new LoadedSignature(this.system.native, basisBytes, signedBytes);
   }
 
-  /** Ends all threads, whatever they do; the first when it has loaded, since Node crashes before that. */
+  /** Ends all threads, even while they work. It waits until the first has loaded, since Node crashes before that. */
   async close(): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise((resolve) => {
@@ -109,7 +109,7 @@ export class JobPool implements JobRunner {
     });
     await Promise.race([this.loaded, late]);
     clearTimeout(timer);
-    // The answer to a job that is given up may be on its way: piscina calls that an error, and would crash us.
+    // The answer of an abandoned job may be in flight. Piscina emits an error for it, which would crash the process.
     this.piscina.on('error', () => undefined);
     await this.piscina.destroy();
   }
@@ -130,9 +130,9 @@ export class JobPool implements JobRunner {
 }
 
 /**
- * Hands each chunk on in order, allowing one more for each one that is done with; resolves when the
- * reader has said that there are no more (null) and all are done with. (A port's `close` event does
- * not serve: the thread goes to sleep for its next task before it would send one.)
+ * Passes each chunk to `onChunk` in order, and allows one more for each that is done. Resolves when the reader has sent
+ * null (no more chunks) and all chunks are done. A port's `close` event is no substitute: the thread sleeps until its
+ * next task before it would send one.
  */
 function takeChunks(
   port: MessagePort,
@@ -162,7 +162,7 @@ function takeChunks(
   });
 }
 
-/** Wakes the reader and makes it give up. */
+/** Wakes the reader and makes it stop. */
 function stop(allowed: Int32Array): void {
   Atomics.store(allowed, 0, -1);
   Atomics.notify(allowed, 0);

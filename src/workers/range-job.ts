@@ -1,6 +1,6 @@
 /**
- * Hash and compress stages for a large file, or a part of one: read chunk by chunk, never whole in
- * memory. A generator, so that whoever runs it decides how far it may run ahead.
+ * The hash and compress stages for a large file, or a part of one. It is read chunk by chunk and is never whole in
+ * memory. A generator lets the caller decide how far it may run ahead.
  */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
@@ -11,6 +11,7 @@ import {
   EntryType,
   RowFlag,
   RowReader,
+  timeInRow,
   RowOffset,
   withAttributes,
 } from '../model/index.js';
@@ -34,8 +35,8 @@ import { nowNs, racyFromNs } from './inspect.js';
 let scratch: Buffer = Buffer.alloc(0);
 
 /**
- * Yields encoded chunks (none when there is no compression: hash only); returns the digest, or why
- * the file could not be read.
+ * Yields encoded chunks (none without compression: the range is only hashed). Returns the digest, or the error of
+ * reading the file.
  */
 export function* rangeJob(
   input: RangeInput,
@@ -50,6 +51,7 @@ export function* rangeJob(
       digest: Buffer.alloc(0),
       sizeBytes: 0,
       hasChanged: false,
+      isInconsistent: false,
       incomplete: '',
       owners: [],
       signature: undefined,
@@ -72,7 +74,7 @@ function* readRange(input: RangeInput, system: System): Generator<Buffer, RangeO
   }
 }
 
-/** One range of one open file, from its first byte to what is told of it. */
+/** The reading of one range of one open file. */
 class RangeReading {
   private readonly row: Buffer;
   private readonly rows: RowReader;
@@ -83,7 +85,7 @@ class RangeReading {
   private readonly sparse: SparseMap | undefined;
   private readonly signature: SignatureMaker | undefined;
   private readonly delta: MeasuredDelta | undefined;
-  /** Undefined: the chunks are not encrypted. */
+  /** Undefined if the chunks are not encrypted. */
   private readonly cipher: RecordCipher | undefined;
   private chunks = 0;
   private sizeBytes = 0;
@@ -115,7 +117,7 @@ class RangeReading {
     }
   }
 
-  /** Yields what is to be sent. */
+  /** Yields the chunks to send. */
   *read(): Generator<Buffer, void, undefined> {
     const { input, hash, signature } = this;
     const compression = this.compression();
@@ -143,7 +145,7 @@ class RangeReading {
     return buildChunk(raw, compression, place);
   }
 
-  /** The chunk as it is, or the delta as far as it is made. */
+  /** Yields the chunk itself, or the pieces of the delta that it completes. */
   private *encoded(chunk: Buffer, compression: Compression): Generator<Buffer, void, undefined> {
     if (this.delta === undefined) {
       yield this.chunk(chunk, compression);
@@ -166,16 +168,20 @@ class RangeReading {
 
   result(): RangeOutput {
     const { rows, row, input, system, directory, sizeBytes } = this;
-    const hasChanged = this.hasChanged();
+    const after = fs.fstatSync(this.file, { bigint: true });
+    const gaveOthers = this.gaveOtherBytes(after);
+    const isResized = this.isResized(after);
+    const isInconsistent = gaveOthers && !isResized;
+    const hasChanged = gaveOthers || isResized || this.isTouched(after);
     let flags = rows.flags(0) & ~READING_FLAGS;
     if (this.sparse !== undefined) flags |= RowFlag.sparse;
     if (hasChanged) flags |= RowFlag.changedWhileRead | RowFlag.unsettled;
     if (this.before.ctimeNs >= racyFromNs(system, this.startNs)) flags |= RowFlag.unsettled;
     rows.setFlags(0, flags);
-    // Once for the whole file is enough.
+    // The attributes are read only with the first range of the file.
     const more = input.offset === 0 ? readAttributesOf(system, directory, rows, 0) : undefined;
     const incomplete = more?.failure ?? '';
-    if (incomplete !== '') rows.setFlags(0, flags | RowFlag.unsettled); // tried again next time
+    if (incomplete !== '') rows.setFlags(0, flags | RowFlag.unsettled); // tried again in the next backup
     const whole = more === undefined ? row : withAttributes(row, more.packed);
     const named = new OwnerNames(system);
     if (more !== undefined) named.meetAcls(more.packed);
@@ -183,23 +189,29 @@ class RangeReading {
     const digest = contentDigest(system.native, input.keys, this.hash.digest());
     const delta = this.delta?.outcome();
     const signature = delta?.isDropped === true ? undefined : this.signature?.finish();
-    const read = { digest, sizeBytes, row: whole, hasChanged };
+    const read = { digest, sizeBytes, row: whole, hasChanged, isInconsistent };
     return { failure: '', ...read, incomplete, owners, signature, delta };
   }
 
-  private hasChanged(): boolean {
-    const { input, sparse, before, sizeBytes } = this;
-    const after = fs.fstatSync(this.file, { bigint: true });
+  private isTouched({ mtimeNs, ctimeNs }: fs.BigIntStats): boolean {
+    return this.before.mtimeNs !== mtimeNs || this.before.ctimeNs !== ctimeNs;
+  }
+
+  /** True if the size differs from that of the opened file, or of its sparse form. */
+  private isResized({ size }: fs.BigIntStats): boolean {
+    const { before, sparse } = this;
+    return before.size !== size || (sparse !== undefined && BigInt(sparse.fileBytes) !== size);
+  }
+
+  /** True if the data that was read ends elsewhere than the size indicates. */
+  private gaveOtherBytes(after: fs.BigIntStats): boolean {
+    const { input, sparse, sizeBytes } = this;
     const bytesThere = sparse === undefined ? after.size : BigInt(sparse.formBytes);
     const end = BigInt(input.offset + sizeBytes);
-    return (
-      before.size !== after.size ||
-      before.mtimeNs !== after.mtimeNs ||
-      before.ctimeNs !== after.ctimeNs ||
-      (sparse !== undefined && BigInt(sparse.fileBytes) !== after.size) ||
-      end > bytesThere ||
-      (sizeBytes < input.bytes && end !== bytesThere)
-    );
+    if (end > bytesThere) return true;
+    if (sizeBytes < input.bytes) return end !== bytesThere;
+    // The reading has not reached the end of the file yet.
+    return sparse === undefined && end === bytesThere && this.readChunk(1) > 0;
   }
 
   close(): void {
@@ -217,7 +229,7 @@ function signatureMaker(input: RangeInput, system: System): SignatureMaker | und
 
 const READING_FLAGS = RowFlag.changedWhileRead | RowFlag.unsettled | RowFlag.sparse;
 
-/** Brings a row up to what the open file is now. */
+/** Updates a row from the open file. */
 function refreshRow(row: Buffer, stat: fs.BigIntStats): void {
   row[RowOffset.type] = EntryType.file;
   row.writeUInt16LE(Number(stat.mode & 0o7777n), RowOffset.permissions);
@@ -225,7 +237,7 @@ function refreshRow(row: Buffer, stat: fs.BigIntStats): void {
   row.writeUInt32LE(Number(stat.gid), RowOffset.gid);
   row.writeUInt32LE(Number(stat.nlink), RowOffset.linkCount);
   row.writeBigUInt64LE(stat.size, RowOffset.sizeBytes);
-  row.writeBigInt64LE(stat.mtimeNs, RowOffset.mtimeNs);
-  row.writeBigInt64LE(stat.ctimeNs, RowOffset.ctimeNs);
-  row.writeBigUInt64LE(stat.ino, RowOffset.inode);
+  row.writeBigInt64LE(timeInRow(stat.mtimeNs), RowOffset.mtimeNs);
+  row.writeBigInt64LE(timeInRow(stat.ctimeNs), RowOffset.ctimeNs);
+  row.writeBigUInt64LE(BigInt.asUintN(64, stat.ino), RowOffset.inode); // Node returns large numbers as negative ones
 }

@@ -1,4 +1,4 @@
-/** File types that are compressed already: trying again only costs time. By name, as users see it. */
+/** Endings of file types that are already compressed; compressing them again only costs time. */
 const EXTENSIONS = new Set(
   (
     '7z aac apk avi avif br bz2 cab crx deb docx dmg epub flac flv gif gz heic heif jar jpeg jpg jxl ' +
@@ -8,15 +8,15 @@ const EXTENSIONS = new Set(
 );
 const DOT = 0x2e;
 
-/** What a user wants to have stored raw, besides the types above. Plain data: it crosses threads. */
+/** The user's rules for files to store raw, besides the types above. Plain data, since it crosses threads. */
 export interface RawRules {
   /** Endings in lower case, without the dot. */
   readonly endings: readonly string[];
-  /** Files of fewer bytes. */
+  /** Files with fewer bytes are stored raw. */
   readonly belowBytes: number;
 }
 
-/** Whether a file is stored as it is: its type never shrinks, or the rules say so. */
+/** True if a file is stored raw, because of its type or of the rules. */
 export function isStoredRaw(name: Buffer, sizeBytes: number, rules: RawRules | undefined): boolean {
   if (rules !== undefined && sizeBytes < rules.belowBytes) return true;
   const dot = name.lastIndexOf(DOT);
@@ -26,8 +26,8 @@ export function isStoredRaw(name: Buffer, sizeBytes: number, rules: RawRules | u
 }
 
 /**
- * A number for the kind of file a name tells (its ending): contents of one kind compress better side
- * by side. Names without an ending are one kind; equal numbers of different endings do no harm.
+ * Returns a number for the kind of a file, from the ending of its name. Contents of one kind compress better together.
+ * Names without an ending are one kind; collisions of endings do no harm.
  */
 export function kindOfName(name: Buffer): number {
   const dot = name.lastIndexOf(DOT);
@@ -42,5 +42,5 @@ export function kindOfName(name: Buffer): number {
 /** FNV-1a, 32 bits: http://www.isthe.com/chongo/tech/comp/fnv/ */
 const FNV_OFFSET = 0x811c_9dc5;
 const FNV_PRIME = 0x0100_0193;
-/** A dot and the characters behind it, at most. */
+/** Largest length of an ending, with its dot. */
 const MAX_ENDING = 12;

@@ -1,26 +1,25 @@
 /**
- * Reading extended attributes, where rows become final: of entries that are new or changed only, so
- * that a walk over what is unchanged costs nothing more. A change of attributes shows in the time of
- * the change, which the skip hash covers.
+ * Reads extended attributes when rows become final. Only new and changed entries are read, so a walk over unchanged
+ * entries costs nothing more. A change of attributes changes the ctime, which the skip hash covers.
  */
 import { systemCode } from '../errors/index.js';
 import { isTimeBeyond, MAX_ATTRIBUTES_BYTES, RowFlag, type RowReader } from '../model/index.js';
 import type { System } from '../system/index.js';
 
 export interface ReadAttributes {
-  /** Packed; empty when there are none, or they could not be read. */
+  /** Packed attributes; empty if there are none, or if they could not be read. */
   readonly packed: Buffer;
-  /** Why they could not be read: the system's reason, or E2BIG for more than a row carries. */
+  /** The error of reading them: the system's error code, or E2BIG if a row cannot hold them. */
   readonly failure: string | undefined;
 }
 
 const NONE: ReadAttributes = Object.freeze({ packed: Buffer.alloc(0), failure: undefined });
-/** Passing states: it is gone again, or has become something else; the next backup sees it. */
+/** Errors of temporary states: the entry vanished or was replaced, which the next backup sees. */
 const PASSING = /^(ENOENT|ENOTDIR|ELOOP|ENAMETOOLONG)$/;
 
 /**
- * Reads the attributes of the entry that a row at `at` stands for, and its exact time. `name`: empty
- * for the open directory itself.
+ * Reads the attributes of an entry, and its exact modification time if the row cannot hold it. An empty `name` means
+ * the open directory itself.
  */
 export function readAttributesOf(
   system: System,
@@ -40,7 +39,7 @@ export function readAttributesOf(
   }
 }
 
-/** Whether a file that was just read has something that `readAttributesOf` would find. */
+/** True if `readAttributesOf` may find something for a file that was just read. */
 export function mayHaveMore(rows: RowReader, at: number): boolean {
   return (rows.flags(at) & RowFlag.mayHaveAttributes) !== 0 || isTimeBeyond(rows.mtimeNs(at));
 }

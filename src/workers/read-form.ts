@@ -1,8 +1,10 @@
-/** Reading what is sent of a file: its bytes, or its sparse form. */
+/** Reads the form of a file that is sent: its bytes, or its sparse form. */
 import type { System } from '../system/index.js';
 import type { SparseMap } from './sparse.js';
 
-/** Reads a stretch of it to the start of `target`; fewer bytes when the file has become shorter. */
+/**
+ * Reads a range of that form to the start of `target`. Returns the number of bytes; fewer if the file was truncated.
+ */
 export function readForm(
   system: System,
   file: number,

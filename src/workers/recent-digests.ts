@@ -1,7 +1,7 @@
 /**
- * Digests of contents that are on their way to the server or there, shared by all threads without a
- * lock. It may forget (then something is sent twice and dropped there), but never remembers what was
- * not added: a digest counts only if all of its 32 bytes are equal, so a torn write shows nothing.
+ * Digests of contents that the server has or is about to receive, shared by all threads without a lock. The set may
+ * forget a digest, which costs a second transfer that the server drops. It never contains a digest that was not added:
+ * all 32 bytes must be equal, so a torn write matches nothing.
  */
 import type { RecentDigests } from './jobs.js';
 
@@ -20,7 +20,7 @@ export class SharedDigests implements RecentDigests {
     this.slots = (this.words.length - HEADER_WORDS) / WORDS;
   }
 
-  /** `slots` is a power of two; each takes 32 bytes. */
+  /** `slots` must be a power of two; each takes 32 bytes. */
   static create(slots: number): SharedDigests {
     return new SharedDigests(new SharedArrayBuffer((HEADER_WORDS + slots * WORDS) * 4));
   }
@@ -52,7 +52,7 @@ export class SharedDigests implements RecentDigests {
   add(digest: Uint8Array): void {
     const view = viewOf(digest);
     const first = view.getInt32(0, true);
-    if (first === 0) return; // marks an empty slot; such a digest is just never remembered
+    if (first === 0) return; // 0 marks an empty slot, so such a digest is never remembered
     const home = view.getUint32(4, true);
     let at = this.at(home);
     for (let probe = 0; probe < PROBES; probe += 1) {

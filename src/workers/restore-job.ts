@@ -1,7 +1,7 @@
 /**
- * The restore stages in one job: fetch records, decompress, check every content against its digest,
- * write the files. Everything is opened beneath the target without following links, so that no name
- * from the store leads outside. A file that fails leaves nothing behind and does not stop the others.
+ * All stages of a restore in one job: fetches records, decompresses them, checks every content against its digest, and
+ * writes the files. Everything is opened beneath the target without following links, so no name from the store leads
+ * outside. A file that fails is removed, and does not stop the others.
  */
 import { LEAST_DELTA_BYTES, ReaderMemory, RecordReader } from '../delta/index.js';
 import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
@@ -21,7 +21,13 @@ import type {
   RestoreRecord,
 } from './restore-types.js';
 import { FarStore } from './far-store.js';
-import { attributeNotSet, moveOver, targetFull, temporaryName } from './target-file.js';
+import {
+  attributeNotSet,
+  immutableTarget,
+  moveOver,
+  targetFull,
+  temporaryName,
+} from './target-file.js';
 import { FileUpdate } from './update-file.js';
 
 const memory = new ReaderMemory();
@@ -44,7 +50,7 @@ interface FileTask {
   readonly name: Buffer;
   /** Bits of RestoreHow. */
   readonly how: number;
-  /** None for an empty file. */
+  /** Empty for an empty file. */
   readonly pieces: readonly RestorePiece[];
 }
 
@@ -52,7 +58,7 @@ class RestoreRun {
   private readonly rows: RowReader;
   private readonly inParts: ReadonlyMap<number, readonly RestorePiece[]>;
   private readonly failures: RestoreJobFailure[] = [];
-  /** The piece of the current file that is being read. */
+  /** Index of the piece of the current file that is being read. */
   private piece = 0;
   private readonly directoryFds = new Map<number, number>();
   private readonly rootFd: number;
@@ -61,7 +67,7 @@ class RestoreRun {
   private unchanged = 0;
   private readonly reader: RecordReader;
   private readonly backend: ObjectReader;
-  /** The same, where the store is not on this machine. */
+  /** The backend, if the store is on another machine. */
   private readonly far: FarStore | undefined;
   private readonly input: RestoreInput;
   private readonly system: System;
@@ -71,7 +77,7 @@ class RestoreRun {
     this.system = system;
     this.rows = new RowReader(input.rows);
     this.inParts = new Map(input.inParts.map(({ file, pieces }) => [file, pieces]));
-    // For one job only: a pack may be replaced, and its name used by another store, at any time.
+    // Opened for one job only. At any time a pack may be replaced, and its name reused by another store.
     const { source } = input;
     this.far = 'port' in source ? new FarStore(source.port) : undefined;
     this.backend = 'path' in source ? new DirectoryBackend(source.path, system.files) : this.far!;
@@ -103,12 +109,17 @@ class RestoreRun {
           file: index,
           isRestored: false,
           digest: digest && Buffer.from(digest),
-          error: describe(error),
+          error: this.whyImmutable(file, error) ?? describe(error),
         });
       }
     }
     const { files, bytes, unchanged, failures } = this;
     return { files, bytes, unchanged, failures };
+  }
+
+  private whyImmutable({ directory, name }: FileTask, error: unknown): WireError | undefined {
+    const path = runOf(this.input.directories, this.input.directoryEnds, directory);
+    return immutableTarget(this.system, this.rootFd, { directory: path, name }, error);
   }
 
   private fileAt(rowAt: number, index: number): FileTask {
@@ -145,25 +156,43 @@ class RestoreRun {
     return fd;
   }
 
-  /** Returns which attributes could not be put; undefined when the file was there and is the same. */
+  /** Restores a file. Returns the attributes that could not be set; undefined if the existing file is the same. */
   private async restore(file: FileTask): Promise<FailedAttribute[] | undefined> {
     const directoryFd = this.directoryFd(file.directory);
     const { name, how } = file;
     if ((how & RestoreHow.compare) !== 0) {
-      // What is stored of a sparse file is not its bytes: it counts as different.
+      // The stored form of a sparse file is not its bytes, so it counts as different.
       const isSame =
         !this.isSparse(file) &&
         hasContent(this.system, directoryFd, name, file.pieces, this.input.keys);
-      if (isSame) return undefined;
+      if (isSame) return this.dress(directoryFd, file);
       if ((how & RestoreHow.replace) === 0) {
         throw new TardisError('TARGET_EXISTS', 'another file is there');
       }
+    } else if ((how & RestoreHow.dress) !== 0) {
+      return this.dress(directoryFd, file);
     }
     if ((how & RestoreHow.pretend) !== 0) {
       this.bytes += this.rows.sizeBytes(file.rowAt);
       return [];
     }
     return failedAttributes(await this.write(directoryFd, file));
+  }
+
+  /** Sets the metadata of an existing file, if that is requested. Returns the same as `restore`. */
+  private dress(
+    directoryFd: number,
+    { name, how, rowAt }: FileTask,
+  ): FailedAttribute[] | undefined {
+    if ((how & RestoreHow.dress) === 0 || (how & RestoreHow.pretend) !== 0) return undefined;
+    const { native } = this.system;
+    const fd = native.openBeneath(directoryFd, name, OpenKind.file);
+    try {
+      const missing = native.finishFile(fd, this.input.rows, rowAt, this.input.ownerOptions);
+      return failedAttributes(missing);
+    } finally {
+      native.close(fd);
+    }
   }
 
   private isSparse(file: FileTask): boolean {
@@ -175,7 +204,7 @@ class RestoreRun {
     const isSparse = this.isSparse(file);
     const write = async (target: Buffer, older?: Buffer): Promise<Buffer | undefined> => {
       const [only] = file.pieces;
-      // Of a large file far away nothing is read before it is known whether a delta does.
+      // A large file is not read from a remote store before it is known if a delta suffices.
       const isFarAndLarge = this.far !== undefined && (only?.sizeBytes ?? 0) >= LEAST_DELTA_BYTES;
       const isOne = file.pieces.length <= 1 && !isSparse && !isFarAndLarge;
       if (isOne && (only === undefined || (await this.reader.isWhole(this.record(only))))) {
@@ -227,20 +256,20 @@ class RestoreRun {
     return missing;
   }
 
-  /** Of a store far away only what a file lacks is fetched, if there is an older one. */
+  /** Prepares an update from an older file, so that only the differences are fetched from a remote store. */
   private async updateFrom(
     directoryFd: number,
     name: Buffer,
     file: FileTask,
   ): Promise<FileUpdate | undefined> {
-    // A server makes no deltas of what it cannot read.
+    // A server cannot make deltas of encrypted contents.
     const canUpdate = this.far !== undefined && this.input.keys === undefined;
     if (!canUpdate || this.isSparse(file)) return undefined;
     const wantedBytes = file.pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0);
     return FileUpdate.begin(this.system, this.far, { directoryFd, name, wantedBytes });
   }
 
-  /** A file in parts or chunks: written as it is decoded, removed again if a digest is wrong. */
+  /** Writes a file in parts or chunks while it is decoded. Removes it again if a digest is wrong. */
   private async writeStreaming(
     directoryFd: number,
     name: Buffer,
@@ -272,7 +301,7 @@ class RestoreRun {
             continue;
           } catch (error) {
             if (!isDamage(error)) throw error;
-            // What was there has changed, most likely: the piece is read whole.
+            // The older file has probably changed, so the piece is read whole.
             [position, this.bytes] = [startAt, startBytes];
           }
         }
@@ -294,16 +323,16 @@ function isDamage(error: unknown): boolean {
   return code === 'CONTENT_DAMAGED' || code === 'RECORD_DAMAGED';
 }
 
-/** The basis whose damage is to blame, if the content itself is a delta. */
+/** Returns the digest of the damaged basis, if the content is a delta. */
 function damagedOf(error: unknown): Buffer | undefined {
   const damaged = error instanceof TardisError ? error.context['damaged'] : undefined;
   return typeof damaged === 'string' ? Buffer.from(damaged, 'hex') : undefined;
 }
 
-/** Why a single file was not restored, without mapping EACCES & co. to the store's errors. */
+/** Returns the error of a single file. It does not map EACCES and similar codes to errors of the store. */
 function describe(error: unknown): WireError {
   const code = systemCode(error);
-  if (code === undefined) return toWire(error);
+  if (code === undefined || code === 'EFBIG' || code === 'EMFILE') return toWire(error);
   const isTaken = code === 'EEXIST' || code === 'EISDIR';
   const kind = isTaken ? 'TARGET_EXISTS' : 'TARGET_NOT_WRITABLE';
   return { code: kind, message: (error as Error).message, context: { cause: code } };

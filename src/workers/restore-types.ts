@@ -1,45 +1,47 @@
-/** A restore job: what goes in, and what comes out. Plain data, as in jobs.ts. */
+/** Types of a restore job's input and output. Plain data, as in jobs.ts. */
 import type { MessagePort } from 'node:worker_threads';
 import type { RecordPlace, StoredPiece } from '../delta/index.js';
 import type { WireError } from '../errors/index.js';
 import type { ContentKeys } from '../model/index.js';
 
-/** Where the objects of the store are: on this machine, or whoever holds the other end of the port reads them. */
+/** Source of the store's objects: a path on this machine, or a port whose other end reads them. */
 export type RestoreSource = { readonly path: string } | { readonly port: MessagePort };
 
-/** One restore job: records to read, and the files to make of them, packed for a quick crossing. */
+/** Input of one restore job: records to read, and the files to write, packed for fast transfer. */
 export interface RestoreInput {
   readonly source: RestoreSource;
   readonly targetPath: Uint8Array;
   readonly records: readonly RestoreRecord[];
-  /** Rows of the files; with a digest where the content is one piece. */
+  /** Rows of the files. They contain a digest if the content is one piece. */
   readonly rows: Uint8Array;
   /**
-   * For each file four numbers: its directory, its record (or NO_RECORD), the offset in a frame, and
-   * how it is to be put there (RestoreHow).
+   * Four numbers for each file: its directory, its record (or NO_RECORD), the offset in a frame, and how to restore it
+   * (RestoreHow).
    */
   readonly places: Uint32Array;
-  /** Directories beneath the target, one after another. */
+  /** Directories beneath the target, concatenated. */
   readonly directories: Uint8Array;
   readonly directoryEnds: Uint32Array;
   /** The pieces of files in parts, and of sparse files. */
   readonly inParts: readonly { readonly file: number; readonly pieces: readonly RestorePiece[] }[];
   /** See MetadataOption of the addon. */
   readonly ownerOptions: number;
-  /** Of a client that encrypts. */
+  /** Given if the client encrypts. */
   readonly keys?: ContentKeys | undefined;
-  /** How names of files begin that are to be renamed once they are whole. */
+  /** Prefix of the temporary names of files that are renamed once they are complete. */
   readonly temporaryPrefix: string;
 }
 
-/** What to do about a file of the same name, as bits; without any, that one stays and is told. */
+/** Handling of an existing file of the same name, as bits. Without any, that file is kept and reported. */
 export const RestoreHow = Object.freeze({
-  /** A new file takes its place, once it is whole. */
+  /** Replaces it by a new file, once that is complete. */
   replace: 1,
-  /** If it has the wanted content already it stays, and counts as unchanged. */
+  /** Keeps it if it has the right content; it counts as unchanged then. */
   compare: 2,
-  /** Write nothing, only count. */
+  /** Writes nothing, and only counts. */
   pretend: 4,
+  /** Sets the metadata of a file that is kept. Without `compare` its content is known to be right. */
+  dress: 8,
 });
 
 /** In `places`: the file is empty, or in parts. */
@@ -53,26 +55,26 @@ export interface RestorePiece {
   readonly record: number;
   readonly digest: Uint8Array;
   readonly sizeBytes: number;
-  /** Within the decoded frame. */
+  /** Offset in the decoded frame. */
   readonly offset: number;
-  /** Of a delta: what it was made on. */
+  /** Pieces of the basis, if the piece is a delta. */
   readonly basis?: readonly StoredPiece[] | undefined;
 }
 
 export interface RestoreOutput {
   readonly files: number;
   readonly bytes: number;
-  /** Files that were there already with the same content. */
+  /** Files that already existed with the same content. */
   readonly unchanged: number;
   readonly failures: readonly RestoreJobFailure[];
 }
 
 export interface RestoreJobFailure {
-  /** Which file of the job. */
+  /** Index of the file in the job. */
   readonly file: number;
-  /** The file is there, but an attribute of it is not. */
+  /** True if the file was restored, but without one of its attributes. */
   readonly isRestored: boolean;
-  /** The piece that was being read or written. */
+  /** Digest of the piece that was being read or written. */
   readonly digest: Uint8Array | undefined;
   readonly error: WireError;
 }

@@ -1,4 +1,4 @@
-/** From a job's name to its function: the one switch that threads and the inline runner share. */
+/** Maps a job's name to its function, for worker threads and the inline runner. */
 import type { System } from '../system/index.js';
 import { compressJob } from './compress-job.js';
 import { hashJob } from './hash-job.js';
@@ -32,7 +32,7 @@ const JOBS: JobFunctions = {
   restore: (input, { system }) => restoreJob(input, system),
 };
 
-/** Runs one job. Throws what the job throws. */
+/** Runs one job. Throws the errors of the job. */
 export async function runJob<N extends JobName>(
   name: N,
   input: JobInput<N>,

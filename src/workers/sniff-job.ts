@@ -1,6 +1,6 @@
 /**
- * Looks whether a file has anything in common with its basis, by a sample of the basis's signature: a few
- * stretches of the file are compared, and the first block that is found will do.
+ * Tests if a file has anything in common with its basis, by a sample of the basis's signature. Some ranges of the file
+ * are compared; the first matching block suffices.
  */
 import { DeltaMaker } from '../delta/index.js';
 import { systemCode } from '../errors/index.js';

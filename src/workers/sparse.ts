@@ -1,32 +1,32 @@
 /**
- * The sparse form of a file (docs/formats.md): a head that tells where its data lies, then the data
- * alone. A stretch of zeros nobody wrote is neither read, hashed, stored nor written.
+ * The sparse form of a file (docs/formats.md): a head with the positions of its data, then the data alone. Holes are
+ * neither read, hashed, stored nor written.
  */
 import { TardisError } from '../errors/index.js';
 
-/** Pieces of data told apart at most; beyond, the smallest holes are read as zeros. */
+/** Largest number of data ranges. Above it, the smallest holes are read as zeros. */
 export const MAX_EXTENTS: number = 1 << 18;
 const FIXED_BYTES = 16;
 const EXTENT_BYTES = 16;
 
 interface Extent {
-  /** In the file. */
+  /** Offset in the file. */
   readonly offset: number;
   readonly bytes: number;
-  /** In the sparse form. */
+  /** Offset in the sparse form. */
   readonly at: number;
 }
 
-/** Where the bytes of the sparse form are in the file. */
+/** Maps the bytes of the sparse form to positions in the file. */
 export class SparseMap {
-  /** Of the file, holes and all. */
+  /** Size of the file, holes included. */
   readonly fileBytes: number;
-  /** Of the sparse form. */
+  /** Size of the sparse form. */
   readonly formBytes: number;
   private readonly extents: readonly Extent[];
   private readonly head: Buffer;
 
-  /** Takes a whole head, of unknown origin. Throws CONTENT_DAMAGED. */
+  /** Takes a whole head, which is untrusted. Throws CONTENT_DAMAGED. */
   constructor(bytes: Uint8Array) {
     this.head = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (this.head.length !== headBytes(this.head)) throw malformed();
@@ -47,8 +47,8 @@ export class SparseMap {
   }
 
   /**
-   * Calls back for each piece of the sparse form from `from` on, `bytes` long in all: its place in
-   * the file, or (for the head) the bytes themselves.
+   * Calls `visit` for each piece of `bytes` bytes of the sparse form from `from` on, with its offset in the file or,
+   * for the head, the bytes themselves.
    */
   forEachPiece(
     from: number,
@@ -71,7 +71,7 @@ export class SparseMap {
     }
   }
 
-  /** The extent that holds a place behind the head. */
+  /** Returns the index of the extent that contains an offset after the head. */
   private indexOf(at: number): number {
     let [low, high] = [0, this.extents.length - 1];
     while (low < high) {
@@ -83,13 +83,13 @@ export class SparseMap {
   }
 }
 
-/** Collects the head from the beginning of a stream, then says where the rest belongs. */
+/** Collects the head from the start of a stream, then returns the file positions of the rest. */
 export class SparseWriter {
   map: SparseMap | undefined;
   private head: Buffer = Buffer.alloc(0);
   private at = 0;
 
-  /** Calls `write` with what of these bytes is data, and its place in the file. */
+  /** Calls `write` with the data among these bytes, and its position in the file. Throws CONTENT_DAMAGED. */
   push(bytes: Buffer, write: (data: Buffer, position: number) => void): void {
     let rest = bytes;
     if (this.map === undefined) {
@@ -110,14 +110,14 @@ export class SparseWriter {
     this.at += rest.length;
   }
 
-  /** Size of the file, once all of the sparse form has come. Throws CONTENT_DAMAGED. */
+  /** Returns the size of the file, once the whole sparse form was pushed. Throws CONTENT_DAMAGED. */
   finish(): number {
     if (this.map === undefined || this.at !== this.map.formBytes) throw malformed();
     return this.map.fileBytes;
   }
 }
 
-/** What `push` finds in these bytes, for who must wait between writes. */
+/** Returns the data that `push` finds in these bytes, for callers that must wait between writes. */
 export function sparseData(
   writer: SparseWriter,
   bytes: Buffer,
@@ -127,7 +127,7 @@ export function sparseData(
   return found;
 }
 
-/** Length of a head by its first 16 bytes. */
+/** Returns the length of a head from its first 16 bytes. Throws CONTENT_DAMAGED. */
 function headBytes(head: Buffer): number {
   if (head.length < FIXED_BYTES) throw malformed();
   const count = safeNumber(head, 8);

@@ -1,15 +1,16 @@
-/** What writing to the target of a restore is, whichever thread does it. */
-import { systemCode, TardisError, type WireError } from '../errors/index.js';
-import type { FailedAttribute, System } from '../system/index.js';
+/** Operations on the target of a restore, for any thread. */
+import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
+import { displayName, InodeFlag } from '../model/index.js';
+import { type FailedAttribute, OpenKind, type System } from '../system/index.js';
 
 const TEMPORARY_BYTES = 8;
 
-/** A name nobody has, for what will be renamed. */
+/** Returns an unused name for a file that will be renamed. */
 export function temporaryName({ random }: System, prefix: string): string {
   return prefix + random.bytes(TEMPORARY_BYTES).toString('hex');
 }
 
-/** Gives what was made beside `name` that name, in place of what has it; on failure it is removed. */
+/** Renames a temporary file to `name`, replacing any file there. Removes the temporary file if that fails. */
 export function moveOver({ native }: System, fd: number, temporary: Buffer, name: Buffer): void {
   try {
     native.renameAt(fd, temporary, fd, name);
@@ -19,15 +20,62 @@ export function moveOver({ native }: System, fd: number, temporary: Buffer, name
   }
 }
 
-/** TARGET_FULL for what the system says of a full disk or quota; undefined for all else. */
+/** Returns TARGET_FULL for the system's errors of a full disk or quota; undefined for all others. */
 export function targetFull(error: unknown): TardisError | undefined {
   const code = systemCode(error);
   if (code !== 'ENOSPC' && code !== 'EDQUOT') return undefined;
   return new TardisError('TARGET_FULL', 'the target is full', { cause: code }, error);
 }
 
-/** An attribute that could not be put: the file is there without it. */
+/** Name of the inode flags among attributes that could not be set. */
+export const FLAGS_OF_INODE = 'flags';
+
+/**
+ * Returns TARGET_IMMUTABLE if a change was not permitted because of a flag of a file or of its directory; undefined
+ * otherwise. Both are beneath `rootFd`.
+ */
+export function immutableTarget(
+  { native }: System,
+  rootFd: number,
+  { directory, name }: { readonly directory: Buffer; readonly name: Buffer },
+  error: unknown,
+): WireError | undefined {
+  if (systemCode(error) !== 'EPERM') return undefined;
+  const fd = native.openBeneath(rootFd, directory, OpenKind.directory);
+  try {
+    for (const [what, at] of [
+      ['what is there', name],
+      ['the directory it is in', Buffer.alloc(0)],
+    ] as const) {
+      const flags = native.flagsAt(fd, at);
+      const how = flags & InodeFlag.immutable ? 'immutable' : 'append-only';
+      if ((flags & (InodeFlag.immutable | InodeFlag.append)) === 0) continue;
+      return {
+        code: 'TARGET_IMMUTABLE',
+        message: `${what} is ${how}`,
+        context: { cause: 'EPERM' },
+      };
+    }
+    return undefined;
+  } finally {
+    native.close(fd);
+  }
+}
+
+/**
+ * Returns the error of one entry of a restore; a refused write is an error of the target. `place` is the restore's
+ * target.
+ */
+export function targetError(error: unknown, place: Buffer): WireError {
+  const wire = toWire(error);
+  if (wire.code !== 'STORE_NOT_WRITABLE') return wire;
+  const message = `${wire.message} (restoring to ${displayName(place)})`;
+  return { ...wire, code: 'TARGET_NOT_WRITABLE', message };
+}
+
+/** Returns the error of an attribute that could not be set on a restored file. */
 export function attributeNotSet({ name, code }: FailedAttribute): WireError {
-  const message = `its attribute "${name}" could not be set`;
+  const what = name === FLAGS_OF_INODE ? 'its flags (chattr)' : `its attribute "${name}"`;
+  const message = `${what} could not be set`;
   return { code: 'ATTRIBUTE_NOT_SET', message, context: { cause: code } };
 }

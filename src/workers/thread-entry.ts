@@ -1,4 +1,4 @@
-/** Entry of a worker thread: runs jobs and sends their results back as plain data. */
+/** Entry point of a worker thread: runs jobs and sends their results back as plain data. */
 import type { MessagePort } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
 import { toWire, type WireError } from '../errors/index.js';
@@ -14,9 +14,9 @@ export type ThreadTask =
   | {
       readonly kind: 'range';
       readonly input: RangeInput;
-      /** Encoded chunks go here. */
+      /** Receives the encoded chunks. */
       readonly port: MessagePort;
-      /** How many chunks may have been sent so far; -1 stops the reader. */
+      /** Number of chunks that may have been sent so far; -1 stops the reader. */
       readonly allowed: Int32Array;
     };
 
@@ -32,14 +32,17 @@ const context = {
   system: nodeSystem(),
   recent: SharedDigests.over((workerData as { recent: SharedArrayBuffer }).recent),
 };
-/** The main thread is gone or stuck if it allows nothing for this long. */
+/** If the main thread allows no chunk for this long, it has ended or is stuck. */
 const ALLOW_TIMEOUT_MS = 24 * 3600 * 1000;
 
-/** What the job before was given and did not hand on. Its answer, which may hold views of it, has been sent. */
+/**
+ * Input memory of the previous job that it did not transfer. Its answer, which may have views of that memory, has been
+ * sent.
+ */
 let spent: readonly ArrayBuffer[] = [];
 
 export default async function runTask(task: ThreadTask): Promise<unknown> {
-  // A thread makes little garbage beside its buffers, so its collector would leave them for long.
+  // A thread makes little garbage besides its buffers, so its collector would free them late.
   releaseBuffers(spent);
   spent = [];
   const startMs = performance.now();
@@ -58,7 +61,7 @@ export default async function runTask(task: ThreadTask): Promise<unknown> {
   }
 }
 
-/** The memory behind a job's input, which is this thread's alone. */
+/** Returns the memory of a job's input, which only this thread uses. */
 function buffersOf(input: object): ArrayBuffer[] {
   const found = new Set<ArrayBuffer>();
   const look = (value: unknown): void => {
@@ -77,7 +80,7 @@ function moved(answer: ThreadAnswer, transfer: readonly ArrayBuffer[]): unknown 
   return move({ [transferableSymbol]: distinct, [valueSymbol]: answer });
 }
 
-/** Sends chunks as far ahead as the main thread allows, sleeping in between. */
+/** Sends as many chunks ahead as the main thread allows, and sleeps in between. */
 function pumpRange(task: Extract<ThreadTask, { kind: 'range' }>): RangeOutput {
   const { port, allowed } = task;
   const chunks = rangeJob(task.input, context.system);

@@ -1,6 +1,6 @@
 /**
- * A new version of a file from the one that is there: of a store far away only what differs is fetched.
- * The signature of what is there goes to the store, deltas come back; each piece is checked against its
+ * Builds a new version of a file from an existing one, so that only the differences are fetched from a remote store.
+ * The signature of the existing file is sent to the store, which returns deltas. Each piece is checked against its
  * digest as if it had been read whole.
  */
 import { createHash } from 'node:crypto';
@@ -22,15 +22,15 @@ import {
 } from '../store/index.js';
 import { OpenKind, type System } from '../system/index.js';
 
-/** Signatures go out in pieces of about this size. */
+/** Approximate size of the pieces in which a signature is sent. */
 const SIGNATURE_PIECE_BYTES = 256 << 10;
 const READ_BYTES = 1 << 20;
-/** Parts of a delta that are asked for ahead: hides the way there and back. */
+/** Number of parts of a delta requested ahead, which hides the round trips. */
 const PARTS_AHEAD = 3;
 
 const NUMBER_BYTES = 6;
 
-/** What is at the place, and how much is to be there. */
+/** The existing file, and the size that it should get. */
 export interface OlderFile {
   readonly directoryFd: number;
   readonly name: Buffer;
@@ -47,7 +47,7 @@ export class FileUpdate {
   private readonly source: DeltaSource;
   private readonly fd: number;
   private readonly sizeBytes: number;
-  /** Whatever else is updated in this process has another one. */
+  /** Random number of the signature, which differs from those of all other updates in this process. */
   private readonly signature: number;
   private parts: DeltaParts | undefined;
 
@@ -59,10 +59,7 @@ export class FileUpdate {
     this.signature = system.random.bytes(NUMBER_BYTES).readUIntBE(0, NUMBER_BYTES);
   }
 
-  /**
-   * Prepares an update from the file of a name. Undefined where it does not pay, or nothing can be made of
-   * what is there.
-   */
+  /** Prepares an update from an existing file. Returns undefined if it does not pay, or if the file cannot be used. */
   static async begin(
     system: System,
     source: DeltaSource,
@@ -76,7 +73,7 @@ export class FileUpdate {
       const update = new FileUpdate(system, source, fd, size);
       if (size >= LEAST_DELTA_BYTES && (await update.sign())) return update;
     } catch (error) {
-      // Whatever it is: the file is read whole, and what is really wrong shows there.
+      // The file is read whole after any error, and a real problem shows there.
       if (systemCode(error) === undefined && !(error instanceof TardisError)) throw error;
     }
     if (fd !== undefined) system.native.close(fd);
@@ -106,7 +103,7 @@ export class FileUpdate {
     }
   }
 
-  /** Whether a piece has something of what is there; if not, or nobody can tell, it is read whole. */
+  /** True if a delta of a piece is useful. If it is not, or if that is unknown, the piece is read whole. */
   async isOfUse({ digest }: WantedBytes): Promise<boolean> {
     this.parts = new DeltaParts(this.source, this.signature, digest);
     try {
@@ -118,8 +115,8 @@ export class FileUpdate {
   }
 
   /**
-   * The bytes of the piece that was asked about last, each part good until the next one is asked for. Throws
-   * CONTENT_DAMAGED at the end if they are wrong.
+   * Yields the bytes of the piece that was last passed to `isOfUse`. Each part is valid until the next one is
+   * requested. Throws CONTENT_DAMAGED at the end if the bytes are wrong.
    */
   async *pieceBytes({ digest, sizeBytes }: WantedBytes): AsyncGenerator<Buffer> {
     const basis = {
@@ -145,7 +142,7 @@ export class FileUpdate {
     bytes: number,
   ): Promise<void> {
     const got = this.system.files.read(this.fd, target, at, bytes, position);
-    // It changes while it is read: then the digest is wrong, too.
+    // The file changes while it is read, so the digest would be wrong too.
     if (got < bytes)
       throw new TardisError('CONTENT_DAMAGED', 'the file that was there has changed');
   }
@@ -156,12 +153,12 @@ export class FileUpdate {
       await this.source.drop(this.signature);
     } catch (error) {
       if (!(error instanceof TardisError)) throw error;
-      // A connection that is gone has nothing to drop.
+      // A closed connection has nothing to drop.
     }
   }
 }
 
-/** The parts of one delta, some asked for ahead. */
+/** The parts of one delta, some of them requested ahead. */
 class DeltaParts {
   private readonly asked: ReturnType<DeltaSource['next']>[] = [];
   private isEnd = false;
@@ -197,13 +194,13 @@ class DeltaParts {
     while (!this.isEnd && this.asked.length < PARTS_AHEAD) {
       const part = this.source.next(this.signature, this.digest, this.isFirst);
       this.isFirst = false;
-      part.catch(() => undefined); // told to who waits for it
+      part.catch(() => undefined); // rejects where it is awaited
       this.asked.push(part);
     }
   }
 }
 
-/** A chunk says the length of what is stored, and its own bytes that of what it decodes to. */
+/** Decodes a part. A chunk contains the stored length; the 4 bytes before it are the decoded length. */
 function decodedChunk(chunk: Uint8Array, target: Buffer): Buffer {
   const buffer = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
   const rawBytes = buffer.readUInt32LE(0);

@@ -1,7 +1,6 @@
 /**
- * The walk stage: lists directories in pre-order (names by their bytes) until enough entries have
- * been seen. A listing is settled, and gets a skip hash, only if no entry in it has changed in the
- * two seconds before it was read.
+ * The walk stage: lists directories in pre-order (names in byte order) until it has seen enough entries. A listing is
+ * settled, and gets a skip hash, only if no entry in it changed in the two seconds before it was read.
  */
 import { createHash } from 'node:crypto';
 import { systemCode } from '../errors/index.js';
@@ -14,6 +13,7 @@ import {
 } from '../excludes/index.js';
 import {
   BytesBuilder,
+  EntryType,
   joinPath,
   releaseAll,
   releaseMemory,
@@ -30,12 +30,12 @@ import { OwnerNames } from './owner-names.js';
 
 const HASH_BYTES = 32;
 
-/** What stays of a listing. */
+/** The part of a listing that is not left out. */
 interface Kept {
   readonly listing: Buffer;
-  /** For what is below. */
+  /** Rules for the directories below. */
   readonly rules: RuleLink | undefined;
-  /** Every rule file could be read. */
+  /** True if every rule file could be read. */
   readonly isCertain: boolean;
 }
 
@@ -55,7 +55,7 @@ class Walk {
   private readonly failures: Failure[] = [];
   private readonly excluder: Excluder;
   private readonly leftOutPaths: LeftOut[] = [];
-  /** Listings that have been copied: in a thread nothing else makes its collector free them soon. */
+  /** Listings that were copied. They are freed by hand, since a thread's collector would free them late. */
   private readonly spent: Buffer[] = [];
   private leftOut = 0;
   private readonly owners: OwnerNames;
@@ -75,7 +75,7 @@ class Walk {
   }
 
   run(): void {
-    // A directory counts too: a long row of empty ones must not make one endless job.
+    // Directories count too, so that many empty ones do not make one endless job.
     while (this.entries + this.walked.length < this.input.maxEntries) {
       const task = this.stack.pop();
       if (task === undefined) return;
@@ -86,6 +86,11 @@ class Walk {
   private visit(task: DirectoryTask): void {
     const startNs = nowNs(this.system);
     try {
+      const file = this.input.files?.[task.slot];
+      if (file !== undefined) {
+        this.visitFile(task, Buffer.from(file), startNs);
+        return;
+      }
       const listed = this.system.native.listOrHold(task.path, MOST_NAMES);
       if (typeof listed === 'number') this.visitLarge(task, listed);
       else this.visitListed(task, listed, startNs);
@@ -94,9 +99,22 @@ class Walk {
     }
   }
 
+  /** Reads a root that is one file; nothing else in its directory is read. */
+  private visitFile(task: DirectoryTask, name: Buffer, startNs: bigint): void {
+    const listing = this.system.native.statRow(joinPath(task.path, name), name);
+    if (new RowReader(listing).type(0) === EntryType.directory) {
+      this.failAt(task, 'unreadable', 'it is a directory now');
+    } else this.visitKept(task, { listing, rules: undefined, isCertain: true }, startNs);
+  }
+
   private visitListed(task: DirectoryTask, listed: Buffer, startNs: bigint): void {
-    const { listing, rules, isCertain } = this.keep(task, listed);
-    if (listing !== listed) this.spent.push(listed);
+    const kept = this.keep(task, listed);
+    if (kept.listing !== listed) this.spent.push(listed);
+    this.visitKept(task, kept, startNs);
+  }
+
+  private visitKept(task: DirectoryTask, kept: Kept, startNs: bigint): void {
+    const { listing, rules, isCertain } = kept;
     const rows = new RowReader(listing);
     const inspected = inspectRows(rows, racyFromNs(this.system, startNs), this.owners);
     const { slot, path } = task;
@@ -111,7 +129,7 @@ class Walk {
     this.listingEnds.push(this.listings.length);
   }
 
-  /** Of a large directory only the hash and the children are taken now; see LargeDirectory. */
+  /** Reads only the hash and the children of a large directory; see LargeDirectory. */
   private visitLarge(task: DirectoryTask, held: number): void {
     const { native } = this.system;
     try {
@@ -155,7 +173,7 @@ class Walk {
     this.fileBytes += fileBytes;
   }
 
-  /** The directories to be walked among some rows, in their order. */
+  /** Returns the directories to walk among some rows, in their order. */
   private childrenIn(
     rows: RowReader,
     { directories }: Inspected,
@@ -167,7 +185,7 @@ class Walk {
     if (maxDepth > 0 && depth >= maxDepth) return [];
     const children: DirectoryTask[] = [];
     for (const at of directories) {
-      // Another file system begins here: its mount point is kept, what is in it is not entered.
+      // The directory is a mount point of another file system. It is kept, but not entered.
       if ((rows.flags(at) & RowFlag.otherDevice) !== 0 && !crossDevices) continue;
       const path = joinPath(task.path, rows.name(at));
       const row = Buffer.from(rows.row(at));
@@ -198,7 +216,7 @@ class Walk {
     for (const each of told) this.leftOutPaths.push(each);
   }
 
-  /** False if there are any: rule files that cannot be read may have said anything. */
+  /** Records unreadable rule files; false if there are any, since their rules are unknown. */
   private noteProblems({ path, slot }: DirectoryTask, problems: readonly RuleProblem[]): boolean {
     for (const { name, reason } of problems) {
       const file = joinPath(path, name);
@@ -210,11 +228,25 @@ class Walk {
   private fail(task: DirectoryTask, error: unknown): void {
     const code = systemCode(error);
     if (code === undefined) throw error;
-    const isGone = code === 'ENOENT' || code === 'ENOTDIR';
-    const name = new RowReader(task.row).name(0);
-    const what = isGone ? 'vanished' : 'unreadable';
-    const { parent: slot, path } = task;
-    this.failures.push({ slot, name: Buffer.from(name), path, what, reason: code });
+    const isGone = (code === 'ENOENT' || code === 'ENOTDIR') && !this.isThere(task.path);
+    this.failAt(task, isGone ? 'vanished' : 'unreadable', code);
+  }
+
+  private failAt(task: DirectoryTask, what: 'vanished' | 'unreadable', reason: string): void {
+    const name = Buffer.from(new RowReader(task.row).name(0));
+    const file = this.input.files?.[task.slot];
+    const path = file === undefined ? task.path : joinPath(task.path, Buffer.from(file));
+    this.failures.push({ slot: task.parent, name, path, what, reason });
+  }
+
+  /** True if a directory exists although listing it failed with ENOENT, for example one that autofs cannot mount. */
+  private isThere(path: Buffer): boolean {
+    try {
+      return new RowReader(this.system.native.statRow(path, path)).type(0) === EntryType.directory;
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error;
+      return false;
+    }
   }
 
   result(): JobResult<WalkOutput> {

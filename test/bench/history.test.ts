@@ -10,7 +10,7 @@ import { scratch } from '../helpers/scratch.js';
 const FILES = 200;
 const RELEASES = 5;
 
-/** The digests of a tree's files, by their paths. */
+/** Returns the digests of the files in a tree, by their paths. */
 function digestsOf(root: string): Map<string, string> {
   const files = fs.readdirSync(root, { recursive: true, withFileTypes: true });
   return new Map(
@@ -25,7 +25,7 @@ function digestsOf(root: string): Map<string, string> {
   );
 }
 
-/** Makes the releases of a seed; the files of each one. */
+/** Makes the releases of a seed; returns the files of each with their digests. */
 function releasesOf(t: ExecutionContext, seed: number): Map<string, string>[] {
   const root = path.join(scratch(t), 'tree');
   const tree = new EditedTree(root, { seed, files: FILES });

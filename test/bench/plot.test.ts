@@ -1,7 +1,7 @@
 import test from 'ava';
 import { barChart, lineChart } from '../../bench/plot.js';
 
-/** Attributes of all elements of a kind, as numbers where they are some. */
+/** Returns the attributes of all elements with a name. */
 function elements(svg: string, name: string): Record<string, string>[] {
   return [...svg.matchAll(new RegExp(`<${name}\\b([^>]*)>`, 'g'))].map(([, text = '']) =>
     Object.fromEntries([...text.matchAll(/([\w-]+)="([^"]*)"/g)].map(([, k, v]) => [k, v])),

@@ -3,7 +3,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { Proxy, type ProxyOptions } from '../../bench/proxy.js';
 
-/** A server that sends back what it gets, behind a proxy, and a connection to it. */
+/** Starts an echo server behind a proxy; returns the proxy and a connection to it. */
 async function echo(
   t: ExecutionContext,
   options: Omit<ProxyOptions, 'host' | 'port'>,
@@ -33,7 +33,7 @@ async function allOf(socket: Socket): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-/** However it ended. */
+/** Resolves once the socket is closed, with or without an error. */
 function closed(socket: Socket): Promise<void> {
   return new Promise((resolve) => {
     socket.on('close', () => resolve());

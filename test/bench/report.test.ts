@@ -3,7 +3,7 @@ import { FigureTable, median, ratioOf } from '../../bench/figures.js';
 import { formatTable, linesOf } from '../../bench/report.js';
 import { judge } from '../../bench/targets.js';
 
-/** A table in which ours took these times and restic the others. */
+/** Returns a table with these times for tardis and for restic. */
 function tableOf(ours: number[], theirs: number[]): FigureTable {
   const table = new FigureTable();
   for (const question of ['first', 'unchanged', 'restore'] as const) {
@@ -24,7 +24,7 @@ test('the median of an odd and of an even number of values', (t) => {
 });
 
 test('the ratio of medians and the median of the ratios of each round are two things', (t) => {
-  // Medians 2 and 4; by pairs 1/4, 2/2 and 6/8.
+  // Medians 2 and 4; ratios by pairs 1/4, 2/2 and 6/8.
   t.deepEqual(ratioOf([1, 2, 6], [4, 2, 8]), { ofMedians: 0.5, pairwise: 0.75 });
 });
 

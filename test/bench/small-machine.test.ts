@@ -5,7 +5,7 @@ import test from 'ava';
 import { makeSmallMachine, type SmallMachine } from '../../bench/small-machine.js';
 import { scratch } from '../helpers/scratch.js';
 
-/** What a command says that runs there, and the files written, by their names. */
+/** Runs a command on the small machine; returns its output, and the files written, by their names. */
 function tried(machine: SmallMachine, root: string): { said: string; files: Map<string, string> } {
   const [first, ...rest] = [...machine.prefix, 'echo', 'a b', 'c'] as const;
   const { stdout } = spawnSync(first, rest, { encoding: 'utf8' });

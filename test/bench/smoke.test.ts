@@ -1,4 +1,4 @@
-/** The benchmark itself, as small as it goes: that it runs, answers, and cleans up. */
+/** The benchmark at its smallest: it runs, answers, and cleans up. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
@@ -11,7 +11,7 @@ const MAIN = fileURLToPath(new URL('../../bench/main.js', import.meta.url));
 const TIMEOUT_MS = 240_000;
 const RELEASES = ['--releases', '--without', 'restic', '--without', 'borg'];
 
-/** Runs a question; returns what it printed, its figures, and the names of its plots. */
+/** Runs the benchmark for one question; returns its output, its figures, and the names of its plots. */
 async function ask(
   t: ExecutionContext,
   ...args: string[]

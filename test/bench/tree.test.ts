@@ -10,7 +10,7 @@ import { planTree, writeTree } from '../../bench/tree.js';
 
 const FILES = 200;
 
-/** Runs with a generated tree that is removed afterwards. */
+/** Runs `use` with a generated tree, which is removed afterwards. */
 function withTree<T>(seed: number, use: (root: string) => T): T {
   const parent = mkdtempSync(join(tmpdir(), 'bench-tree-'));
   try {
@@ -22,7 +22,7 @@ function withTree<T>(seed: number, use: (root: string) => T): T {
   }
 }
 
-/** Everything that the generator decides: names, kinds, modes, times and contents, path by path. */
+/** Returns everything that the generator decides, by path: kind, mode, time and content. */
 function describe(root: string): Map<string, string> {
   const entries = new Map<string, string>();
   for (const path of readdirSync(root, { recursive: true, encoding: 'utf8' }).sort()) {
@@ -92,7 +92,7 @@ test('a change rewrites its share of the files, within their size class, and is 
         const sizeClass = Math.floor(Math.log2(sizes.get(path) ?? 0));
         t.is(Math.floor(Math.log2(lstatSync(join(root, path)).size)), sizeClass);
       }
-      // Not the time: it is now.
+      // The time is left out, because it is the present time.
       return new Map(differing.map(([path, what]) => [path, what.split(' ').at(-1) ?? '']));
     });
   const first = changed(3);

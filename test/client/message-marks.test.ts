@@ -11,7 +11,7 @@ test('how many bytes are durable is known to the message, and roughly when there
   t.is(marks.upTo(10), 1000);
   t.is(marks.upTo(10), 1000);
 
-  const many = 100_000; // of which a server says nothing for long
+  const many = 100_000; // the server acknowledges nothing for a long time
   for (let message = 11; message <= many; message += 1) marks.note(message, message * 100);
   const half = marks.upTo(many / 2);
   t.true(half <= many * 50 && half > many * 45, `${half}`);

@@ -1,6 +1,6 @@
 /**
- * A client whose server's answers are changed in some way: a backup ends with an error of the table, or well;
- * it never breaks, and it ends when it is told to.
+ * One of the server's first answers is mutated. The backup succeeds or fails with an error of the table other than
+ * INTERNAL, and it can be aborted.
  */
 import path from 'node:path';
 import test from 'ava';
@@ -19,18 +19,18 @@ import {
   scratch,
   text,
 } from '../helpers/tree.js';
+import { shareOf } from '../helpers/share.js';
 
-/** Backups; more by the variable. Each one that encrypts takes a memory-hard call. */
-const ROUNDS = Number(process.env['TARDIS_TEST_FRAMES'] ?? 300);
+/** Number of backups. Each encrypting backup makes a memory-hard call. */
+const ROUNDS = shareOf(2000);
 const SEALED_SHARE = 3;
 const PATIENCE_MS = 5000;
 
-// What clients remember is of no use after the test.
 const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;
 test.after.always(() => removeScratch(state));
 
-/** A host one of whose first answers is changed. */
+/** Returns a wrapper of hosts that mutates one of the first eight answers. */
 function lying(random: ReturnType<typeof seededRandom>): (host: StorageHost) => StorageHost {
   let left = Math.floor(random.next() * 8);
   return tapped(() => ({
@@ -61,7 +61,7 @@ for (const [what, password, rounds] of [
     let refused = 0;
     for (let round = 0; round < rounds; round += 1) {
       try {
-        // A server may keep a client waiting; but whoever waits can be told to stop.
+        // A mutated answer may leave the client waiting; the signal aborts the wait.
         const signal = AbortSignal.timeout(PATIENCE_MS);
         const wrapHost = lying(random);
         await backupInline(system, place, [source], { ...options, wrapHost, signal });

@@ -1,10 +1,10 @@
 import test from 'ava';
 import { parseDate } from '../../src/config/index.js';
 
-/** A Friday, half past eleven. */
+/** Friday, 20 November 2026, 11:30 local time. */
 const NOW = new Date(2026, 10, 20, 11, 30, 0);
 
-/** Local time, as the ISO format has it. */
+/** Returns the meaning of a date text as local time in ISO format. */
 async function meaning(text: string, now = NOW): Promise<string> {
   const date = new Date(await parseDate(text, now.getTime()));
   const pad = (value: number): string => String(value).padStart(2, '0');

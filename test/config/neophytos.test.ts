@@ -1,4 +1,4 @@
-/** Every option of Neophytos' client has its place in the table, and what the table names is there. */
+/** Every option of Neophytos' client is in the table, and everything that the table names exists. */
 import test from 'ava';
 import {
   ABSENT,
@@ -11,7 +11,7 @@ import {
 import { inOurWords, toolCommand } from '../../src/tools/index.js';
 import { run } from '../helpers/commands.js';
 
-/** As its own description lists them. */
+/** Options as the description of Neophytos lists them. */
 const OPTIONS =
   '--lpath --rpath --password --push --pull --sync-rdel --host --port --cipher --filter-file ' +
   '--make-sample-filter-file --authcode --no-ssl --debug --no-sformat';
@@ -44,10 +44,10 @@ test('every option of Neophytos is in the table, and what it is here exists', (t
   t.true(NEOPHYTOS_ONLY.length > 0);
 });
 
-/** What is told of a command line, as far as it is the line to write. */
+/** Returns the line to write from the message about a command line of Neophytos. */
 function written(name: string, line: string): string | undefined {
   const told = inOurWords(name, splitWords(line, 'test'));
-  return /; write: (.*?)(?:; nothing| \(docs)/.exec(told ?? '')?.[1];
+  return /; use: (.*?)(?:; there is no| \(docs)/.exec(told ?? '')?.[1];
 }
 
 test('a command line of Neophytos is told in our words', async (t) => {
@@ -84,9 +84,9 @@ test('a command line of Neophytos is told in our words', async (t) => {
   }
   t.regex(
     inOurWords('tardis', ['--push', '--cipher=RC4', '--no-sformat'])!,
-    /place of --cipher, --no-sformat/,
+    /no replacement for --cipher, --no-sformat/,
   );
-  t.is(inOurWords('tardis', ['--server', 'h', '--password', 'x', '/x']), undefined);
+  t.is(inOurWords('tardis', ['--server', 'h', '--password=x', '/x']), undefined);
   t.is(inOurWords('sonic', ['--push']), undefined);
 });
 
@@ -102,7 +102,7 @@ test('whoever types options of Neophytos is told what to write, and nothing is d
   t.is(stdout, '');
   t.regex(
     stderr,
-    /write: tardis --server h --password-file FILE --kept-as \/peach \/x \(docs\/neophytos\.md\)/,
+    /use: tardis --server h --password-file FILE --kept-as \/peach \/x \(docs\/neophytos\.md\)/,
   );
   t.notRegex(stderr, /e3xample/);
 });

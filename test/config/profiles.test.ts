@@ -1,4 +1,4 @@
-/** Profiles: the defaults of tuning for a kind of machine. */
+/** Profiles: defaults of tuning settings for a kind of machine. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';

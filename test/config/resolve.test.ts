@@ -16,7 +16,7 @@ import { scratch } from '../helpers/scratch.js';
 
 type Texts = Readonly<Record<string, string | readonly string[]>>;
 
-/** No file of the machine these tests run on is read. */
+/** Reads no defaults file of the machine on which the tests run. */
 const ALONE = { TARDIS_DEFAULTS: '' };
 
 function resolve<T extends Tool>(
@@ -44,7 +44,7 @@ function written(t: ExecutionContext, text: string, name = 'tardis.cfg'): string
   return file;
 }
 
-/** The message of the refusal. */
+/** Returns the message of the error with which `act` must fail. */
 function refusal(
   t: ExecutionContext,
   act: () => unknown,
@@ -96,7 +96,7 @@ test('the server takes its settings in the same order', (t) => {
   const named = { ...environment, TARDIS_DAEMON_CONFIG: daemonConfig };
   t.like(settingsOf('tardisd', {}, named), { single: true });
   t.is(storeOf({}, named), '/3');
-  // What a parent started on its own socket reads only the file the parent named.
+  // A server that a parent process starts on its own socket reads only the file that the parent names.
   t.is(storeOf({ localSocket: '/run/s' }, named), '/1');
 });
 
@@ -132,7 +132,7 @@ test('every section is checked, whichever is read', (t) => {
   const configFiles = written(t, '[Tardis]\nPort = 1\n[later]\nPort = high\n');
   const message = refusal(t, () => resolve('lstardis', { configFiles }));
   t.regex(message, /tardis\.cfg:4: Port is "high"/);
-  // A key for another tool is checked, and set aside.
+  // A key for another tool is checked, and then ignored.
   const others = written(t, '[Tardis]\nClient = me\nVerbosity = 2\n');
   t.is(settingsOf('lstardis', { configFiles: others }).client, 'me');
   t.false('verbosity' in settingsOf('lstardis', { configFiles: others }));
@@ -145,7 +145,7 @@ test('an unknown key is refused with its line and the nearest one', (t) => {
     ['[Pipeline]\nPort = 1\n', /\[Pipeline\] has no key "Port"/],
     ['[Tardis]\nconstructor = 1\n', /no key "constructor"/],
     ['[Tardis]\n__proto__ = 1\n', /no key "__proto__"/],
-    ['[DEFAULT]\nPort = 1\n', /\[DEFAULT\] is not read/],
+    ['[DEFAULT]\nPort = 1\n', /\[DEFAULT\] is not supported/],
     ['[Tardis]\nBaseDir = /srv\n', /no key "BaseDir"/],
   ];
   for (const [text, wanted] of client) {
@@ -282,7 +282,7 @@ test('every default could be written as a value', (t) => {
     const given = typeof row.default === 'function' ? row.default() : row.default;
     t.true(row.help.length > 5, name);
     if (given === undefined) continue;
-    const isList = typeof given === 'object' && row.type !== 'command'; // an option holds all its words
+    const isList = typeof given === 'object' && row.type !== 'command'; // the words of a command are one text
     const texts = isList ? given : [formatValue(given, row)];
     const value = parseGiven(texts, row, name);
     const isPath = row.type === 'path' || row.type === 'paths';

@@ -1,4 +1,4 @@
-/** Every name of the systems that this one carries on is a setting, or is refused by name. */
+/** Every name of the systems that this one continues is a setting, or is refused by name. */
 import test from 'ava';
 import { ABSENT, type AbsentKind, allRows, nearest, refuseAbsent } from '../../src/config/index.js';
 import { thrownCode } from '../helpers/codes.js';

@@ -1,4 +1,4 @@
-/** What src/store/backend.ts promises, asked of whatever implements it. */
+/** Tests of the contract in src/store/backends/backend.ts, for every implementation. */
 import { randomBytes } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import type { Backend, ObjectWriter } from '../../src/store/index.js';
@@ -6,7 +6,7 @@ import { rejectedCode, thrownCode } from '../helpers/codes.js';
 
 const SOME_MANY = 150;
 
-/** Everything an object holds. */
+/** Returns all bytes of an object. */
 async function contentOf(backend: Backend, name: string): Promise<Buffer> {
   const bytes = await backend.size(name);
   const target = Buffer.alloc((bytes ?? 0) + 10);
@@ -19,7 +19,7 @@ function write(writer: ObjectWriter, ...texts: string[]): ObjectWriter {
   return writer;
 }
 
-/** Declares the tests. `make` gives a backend without objects, for one test. */
+/** Declares the tests. `make` returns an empty backend for one test. */
 export function backendSuite(make: (t: ExecutionContext) => Backend): void {
   creatingSuite(make);
   stagingSuite(make);
@@ -232,6 +232,18 @@ function readingSuite(make: (t: ExecutionContext) => Backend): void {
     t.is(await backend.size('packs/1'), undefined);
     write(backend.create('packs/1'), 'second').close();
     t.is((await contentOf(backend, 'packs/1')).toString(), 'second');
+  });
+
+  test('an object that is shortened ends there, and is never made longer', async (t) => {
+    const backend = make(t);
+    t.is(await rejectedCode(backend.shorten('packs/1', 0)), 'ENOENT');
+    write(backend.create('packs/1'), 'a pack with an end').close();
+    t.is(await backend.read('packs/1', 0, Buffer.alloc(4), 4), 4);
+    await backend.shorten('packs/1', 6);
+    t.is(await backend.size('packs/1'), 6);
+    t.is((await contentOf(backend, 'packs/1')).toString(), 'a pack');
+    await backend.shorten('packs/1', 100);
+    t.is(await backend.size('packs/1'), 6);
   });
 
   test('removing what is not there is fine', async (t) => {

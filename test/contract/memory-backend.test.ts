@@ -1,4 +1,4 @@
-import { MemoryBackend } from '../../src/store/index.js';
+import { MemoryBackend } from '../support/memory-backend.js';
 import { backendSuite } from './backend.suite.js';
 
 backendSuite(() => new MemoryBackend());

@@ -1,4 +1,4 @@
-/** The key file: its form, what is refused of it, and that no step of a change can lose keys. */
+/** The key file: its format, the files that are refused, and changes that lose no keys wherever they stop. */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -23,18 +23,18 @@ import {
 import { TardisError } from '../../src/errors/index.js';
 import { changeKeys } from '../../src/server/index.js';
 import { createClientDirectory, newestKeys, openClientDirectory } from '../../src/store/index.js';
-import { type FaultMode, faultySystem, nodeSystem, type System } from '../../src/system/index.js';
+import { type FaultMode, faultySystem } from '../support/faults.js';
+import { nodeSystem, type System } from '../../src/system/index.js';
 import { rejectedCode, thrownCode } from '../helpers/codes.js';
 import { Ledger, Plan } from '../helpers/faults.js';
 import { WatchedDisk } from '../helpers/watched-disk.js';
 import { scratchInMemory } from '../helpers/scratch.js';
+import { LIGHT } from '../helpers/light.js';
 
 const system = nodeSystem(0o077);
 const { modPow } = system.native;
 const PASSWORD = Buffer.from('correct horse');
 const OTHER = Buffer.from('battery staple');
-/** The least that is allowed, to save time. */
-const LIGHT = { logN: 14, r: 8, p: 1 };
 
 async function newRecord(): Promise<KeyRecord> {
   return (await newKeyRecord(modPow, PASSWORD, true, LIGHT)).record;
@@ -47,7 +47,7 @@ async function nextRecord(record: KeyRecord, password = PASSWORD): Promise<KeyRe
 const textOf = (bytes: Buffer): KeyFileText => KeyFileText.parse(bytes, 'F');
 const EMPTY = Buffer.alloc(0);
 
-/** The place of a key file that is not there yet. */
+/** Returns the path of a key file that does not exist yet, and the object for it. */
 function newPlace(t: Parameters<typeof scratchInMemory>[0]): { file: string; keys: KeyFile } {
   const file = path.join(scratchInMemory(t), 'keys');
   return { file, keys: new KeyFile(system, Buffer.from(file)) };
@@ -74,7 +74,7 @@ test('a record without keys serves logins and opens nothing, and nonsense is ref
     thrownCode(() => wholeRecord(bare, undefined, 'me')),
     'KEYS_ELSEWHERE',
   );
-  // It has no nonce, and no keys that do not encrypt; and the other kind has room for its keys.
+  // A record without keys has no nonce and belongs to a client that encrypts. A record with keys has room for them.
   const { record: waiting } = await newKeyRecord(modPow, PASSWORD, false, LIGHT);
   t.is(
     thrownCode(() => withoutKeys(waiting)),
@@ -111,7 +111,7 @@ test('a file holds several clients, and leaves others as they are, to the byte',
   const first = textOf(EMPTY).with('laptop', [one]);
   const second = textOf(first).with('desk.top-1', [two]);
   t.deepEqual(second.subarray(0, first.length), first, 'it is added behind');
-  // What people and editors do to it stays: comments, line ends, spaces, and a damaged section.
+  // Edits by users and editors are kept: comments, line ends, spaces, and a damaged section.
   const mine = Buffer.from(
     second
       .toString('latin1')
@@ -137,7 +137,7 @@ test('a file holds several clients, and leaves others as they are, to the byte',
     );
     t.deepEqual(textOf(bytes).find(two.keysetId)[0]?.bytes, two.bytes);
   }
-  // Two stores may have a client of one name, and two files are joined by cat.
+  // Two stores may have clients of the same name, and two files may be joined by cat.
   const both = Buffer.concat([
     textOf(EMPTY).with('laptop', [one]),
     textOf(EMPTY).with('laptop', [two]),
@@ -189,7 +189,7 @@ test('what is no key file, or damaged where it is wanted, is refused', async (t)
   ] as const) {
     t.is(code(bytes), 'KEY_FILE_INVALID', what);
   }
-  // Each letter of the armour counts, and damage to one client's is not another's.
+  // Each character of the armour counts. Damage to the section of one client does not affect another client.
   const from = text.indexOf(line);
   for (let at = from; at < text.indexOf('[desktop]') - 2; at += 3) {
     if (!/[A-Za-z0-9+/]/.test(text[at]!)) continue;
@@ -204,6 +204,78 @@ test('what is no key file, or damaged where it is wanted, is refused', async (t)
     );
   }
   t.throws(() => textOf(EMPTY).with('x', [one, ...Array<KeyRecord>(2000).fill(one)]));
+});
+
+test('a key file that was typed from paper needs no blanks, and may have others', async (t) => {
+  const one = await newRecord();
+  const text = textOf(EMPTY).with('laptop', [one]).toString();
+  for (const typed of [
+    text.replaceAll(/^ +/gm, ''),
+    text.replaceAll(/^(?=.)/gm, '\t   '),
+    `\r\n \n${text.replaceAll('\n', '\r\n')}`,
+  ]) {
+    const [found] = textOf(Buffer.from(typed)).find(one.keysetId);
+    t.true(found?.bytes.equals(one.bytes), typed);
+  }
+});
+
+test('a slip of typing is told by its line, and sums need not be typed', async (t) => {
+  const one = await newRecord();
+  const text = textOf(EMPTY).with('laptop', [one]).toString();
+  const lines = text.match(/^ {2}\S+ #[0-9a-f]{4}$/gm)!;
+  t.true(lines.length > 2);
+  const why = (typed: string): string =>
+    t.throws(() => textOf(Buffer.from(typed)).find(one.keysetId)).message;
+  for (const [index, line] of lines.entries()) {
+    const [armour, sum] = line.trim().split(' ') as [string, string];
+    const wrong = `${armour.slice(0, 3)}${armour[3] === 'A' ? 'B' : 'A'}${armour.slice(4)}`;
+    t.true(why(text.replace(armour, wrong)).includes(`${sum}: "${wrong}"`));
+    t.true(why(text.replace(armour, armour.slice(1))).includes(`${sum}: "${armour.slice(1)}"`));
+    const next = lines[index + 1];
+    if (next === undefined) continue;
+    const [after, afterSum] = next.trim().split(' ') as [string, string];
+    t.true(why(text.replace(`${line}\n`, '')).includes(`${afterSum}: "${after}"`));
+  }
+  const [found] = textOf(Buffer.from(text.replaceAll(/ #[0-9a-f]{4}$/gm, ''))).find(one.keysetId);
+  t.true(found?.bytes.equals(one.bytes));
+});
+
+test('lines that are missing at the end, or that lack their sums, are named', async (t) => {
+  const one = await newRecord();
+  const text = textOf(EMPTY).with('laptop', [one]).toString();
+  const lines = text.match(/^ {2}\S+ #[0-9a-f]{4}$/gm)!;
+  const why = (typed: string): string =>
+    t.throws(() => textOf(Buffer.from(typed)).find(one.keysetId)).message;
+  const first = (count: number): string =>
+    text.replace(lines.join('\n'), lines.slice(0, count).join('\n'));
+  const whole = lines.length;
+  t.regex(
+    why(first(whole - 1)),
+    new RegExp(`the last line is missing: ${whole - 1} of ${whole} lines were typed$`),
+  );
+  t.regex(
+    why(first(2)),
+    new RegExp(`the last ${whole - 2} lines are missing: 2 of ${whole} lines were typed$`),
+  );
+  t.regex(why(first(1)), /only 1 of its lines was typed$/);
+  t.regex(why(first(0)), /only 0 of its lines was typed$/);
+
+  const withoutSum = (line: string): string => line.replace(/ #.*/, '');
+  const slipped = (line: string): string =>
+    line.replace(/[A-Za-z0-9+/]/, (c) => (c === 'A' ? 'B' : 'A'));
+  for (const [index, line] of lines.entries()) {
+    const bare = slipped(withoutSum(line));
+    const told = why(text.replace(line, bare));
+    t.true(told.includes(`: line ${index + 1} "${bare.trim()}" lacks its checksum: `), told);
+    const both = text.replace(line, bare).replace(lines.at(-2)!, withoutSum(lines.at(-2)!));
+    if (index >= whole - 2) continue;
+    t.true(why(both).includes(` "${bare.trim()}", line ${whole - 1} "`));
+    // Without check sums the missing line cannot be named. The first two lines contain the number of lines.
+    const bareText = text.replaceAll(/ #[0-9a-f]{4}$/gm, '').replace(`${withoutSum(line)}\n`, '');
+    const lost = index < 2 ? /lack their checksums: / : /: a line is missing: \d+ of \d+ lines/;
+    t.regex(why(bareText), lost);
+  }
+  t.regex(why(text.replace('record 1\n', 'record 7\n')), /"record 7" that should be "record 1"/);
 });
 
 test('no change of bytes in a key file is more than an error', async (t) => {
@@ -245,7 +317,7 @@ test('a key file has mode 0600, keeps its link, and is replaced as a whole', asy
   t.not(fs.statSync(file).ino, inode);
   t.is(fs.statSync(file).mode & 0o777, 0o600, 'also if somebody had opened it to others');
   t.deepEqual(fs.readdirSync(path.dirname(file)).sort(), ['keys', 'keys link']);
-  // What is there already is not written again.
+  // An unchanged file is not written again.
   const before = fs.statSync(file).ino;
   await keys.put('laptop', [one, ...keys.recordsOf(one.keysetId).slice(1)]);
   t.is(fs.statSync(file).ino, before);
@@ -261,7 +333,7 @@ test('a key file has mode 0600, keeps its link, and is replaced as a whole', asy
     t.is(await rejectedCode(new KeyFile(system, Buffer.from(at)).put('laptop', [one])), code, at);
   }
   t.false(fs.existsSync(path.join(path.dirname(file), 'not there')));
-  // A planted link beside it leads the writing nowhere else.
+  // A planted link at the name of the temporary file does not redirect the write.
   const canary = `${file} canary`;
   fs.writeFileSync(canary, 'canary');
   fs.symlinkSync(canary, `${file}.new`);
@@ -302,14 +374,14 @@ test('a file that is older, newer or other than the store is told', async (t) =>
   }
   t.regex(
     t.throws(() => keys.recordOf(withoutKeys(three), 'laptop')).message,
-    /record 2 .* store 3/,
+    /record 2 .* store has 3/,
   );
   const other = await newRecord();
-  t.regex(t.throws(() => keys.recordOf(other, 'laptop')).message, /\[laptop\] of other keys/);
+  t.regex(t.throws(() => keys.recordOf(other, 'laptop')).message, /\[laptop\] with other keys/);
   t.regex(t.throws(() => keys.recordOf(other, 'desktop')).message, /no section of "desktop"/);
   fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replace(/keys = ...../, 'keys = ?'));
   t.regex(t.throws(() => keys.recordOf(two, 'laptop')).message, /damaged section \[laptop\]/);
-  // A server that says of a client with a key file that it has no password is not believed.
+  // The client has a key file, so a server that claims that the client has no password is not trusted.
   t.is(
     thrownCode(() => wholeRecord(undefined, keys, 'laptop')),
     'PASSWORD_NOT_SET',
@@ -350,7 +422,7 @@ test('the server takes no record that has lost what it never had', async (t) => 
   t.is(await change(await nextRecord(two)), undefined, 'and back');
 });
 
-/** Each change, as the store and the file have it before and after. */
+/** Each change: whether the store has the keys before it (`keptBefore`) and after it (`keepsKeys`). */
 const CHANGES = [
   { what: 'a new password', keptBefore: false, keepsKeys: false },
   { what: 'a new password of a client with a copy of its keys', keptBefore: true, keepsKeys: true },
@@ -394,7 +466,7 @@ for (const { what, keptBefore, keepsKeys } of CHANGES) {
         const plan = new Plan(at, mode);
         const ledger = new Ledger(system);
         await change(home, faultySystem(ledger.system, plan)).catch(() => undefined);
-        ledger.closeAll(); // as the end of the process does
+        ledger.closeAll(); // as at the end of a process
         t.is(ledger.strayCloses, 0);
         isUntouched = plan.hit === undefined;
         const file = new KeyFile(system, Buffer.from(path.join(home, 'keys')));

@@ -1,4 +1,4 @@
-/** The key record: what it holds, what it costs to guess at, and what is refused of it. */
+/** The key record: its contents, the cost of a guess at its password, and the records that are refused. */
 import { createHash, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import test from 'ava';
@@ -27,14 +27,13 @@ import {
 import { nodeSystem } from '../../src/system/index.js';
 import { rejectedCode, thrownCode } from '../helpers/codes.js';
 import { makeScratch, removeScratch } from '../helpers/tree.js';
+import { LIGHT } from '../helpers/light.js';
 
 const { modPow } = nodeSystem().native;
 const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;
 test.after.always(() => removeScratch(state));
 const PASSWORD = Buffer.from('correct horse');
-/** The least that is allowed, to save time. */
-const LIGHT = { logN: 14, r: 8, p: 1 };
 
 test('a record gives its keys to the right password only', async (t) => {
   const { record } = await newKeyRecord(modPow, PASSWORD, true);
@@ -78,8 +77,8 @@ test('keys that take the place of others name them, and no other ones', async (t
     keys: (await unlockKeyRecord(record, PASSWORD)).keys,
   });
   const before = await former((await first!).record);
-  const second = await former((await replaceKeys(modPow, PASSWORD, before)).record);
-  const third = await former((await replaceKeys(modPow, PASSWORD, second)).record);
+  const second = await former((await replaceKeys(modPow, PASSWORD, before, LIGHT)).record);
+  const third = await former((await replaceKeys(modPow, PASSWORD, second, LIGHT)).record);
   t.deepEqual(formerIds(third.keys), [before.record.keysetId, second.record.keysetId]);
   t.true(third.record.isEncrypting);
   t.is(third.record.number, 1);
@@ -90,7 +89,7 @@ test('keys that take the place of others name them, and no other ones', async (t
   const all = [before, second, third].flatMap(({ keys }) => secret(keys));
   t.is(new Set(all).size, 12, 'none is used again');
   t.deepEqual(
-    formerIds((await former((await replaceKeys(modPow, PASSWORD, undefined)).record)).keys),
+    formerIds((await former((await replaceKeys(modPow, PASSWORD, undefined, LIGHT)).record)).keys),
     [],
   );
   const next = (await changePassword(modPow, third.record, PASSWORD, PASSWORD)).record;
@@ -100,7 +99,7 @@ test('keys that take the place of others name them, and no other ones', async (t
     'a new password keeps them',
   );
 
-  // Whoever has met the new ones refuses the old ones, and nothing else.
+  // A machine that has seen the new keys refuses the old ones, and nothing else.
   meetKeys(before.record, before.keys);
   meetKeys(third.record, third.keys);
   for (const { record, keys } of [before, second]) {
@@ -112,7 +111,7 @@ test('keys that take the place of others name them, and no other ones', async (t
   meetKeys(third.record, third.keys);
   const plain = await former((await waiting!).record);
   meetKeys(plain.record, plain.keys);
-  const encrypted = await former((await replaceKeys(modPow, PASSWORD, plain)).record);
+  const encrypted = await former((await replaceKeys(modPow, PASSWORD, plain, LIGHT)).record);
   meetKeys(encrypted.record, encrypted.keys);
   const back = thrownCode(() => meetKeys(plain.record, plain.keys));
   t.is(back, 'STORE_ROLLED_BACK', 'a client that encrypts is not made to stop');
@@ -134,7 +133,7 @@ test('wrap key and login secret say nothing about each other, and the verifier c
 test('no guess at a record is cheaper than the memory-hard call', async (t) => {
   const { record } = await newKeyRecord(modPow, PASSWORD, true, LIGHT);
   const { salt } = record;
-  // What a guesser would rather compute: each leaves out scrypt.
+  // Derivations that a guesser would prefer; each leaves out scrypt.
   const cheap = [
     PASSWORD,
     createHash('sha256').update(PASSWORD).digest(),
@@ -144,12 +143,14 @@ test('no guess at a record is cheaper than the memory-hard call', async (t) => {
     const key = srpPrivateKey(srpGroup(), salt, 'tardis', secret);
     t.notDeepEqual(await srpPower(modPow, srpGroup(), key), record.verifier);
   }
-  // And no parameters that make it cheap, or so dear that they stop a client, are taken from anybody.
+  // Parameters that make a guess cheap, or that are so expensive that they block a client, are refused from any source.
   for (const bad of [
     { logN: 1, r: 8, p: 1 },
     { logN: 13, r: 8, p: 1 },
     { logN: 17, r: 1, p: 1 },
-    { logN: 16, r: 8, p: 1 },
+    { logN: 19, r: 8, p: 1 },
+    { logN: 18, r: 8, p: 3 },
+    { logN: 17, r: 8, p: 5 },
     { logN: 15, r: 8, p: 17 },
     { logN: 15, r: 255, p: 1 },
     { logN: 200, r: 8, p: 1 },
@@ -184,7 +185,7 @@ test('each changed bit of a record is found, with and without a right checksum',
       `byte ${at}`,
     );
     if (at >= bytes.length - 4) continue;
-    // Who changes it on purpose makes a new checksum; the password's owner finds it all the same.
+    // An attacker can write a new checksum; a client with the password detects the change all the same.
     const code = thrownCode(() => {
       openKeyRecord(parseKeyRecord(withChecksum(bytes)), secrets.wrapKey);
     });

@@ -1,4 +1,4 @@
-/** The two sides of a login, without anything between them. */
+/** The client and the server side of a login, without a connection between them. */
 import test from 'ava';
 import {
   type Challenge,
@@ -9,9 +9,9 @@ import {
 } from '../../src/crypto/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { rejectedCode, thrownCode } from '../helpers/codes.js';
+import { LIGHT } from '../helpers/light.js';
 
 const { modPow } = nodeSystem().native;
-const LIGHT = { logN: 14, r: 8, p: 1 };
 
 const CONTEXT: LoginContext = {
   channelKind: 'tls',

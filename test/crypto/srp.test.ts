@@ -1,4 +1,4 @@
-/** SRP-6a against the vectors of RFC 5054, and against ends that do not play by the rules. */
+/** SRP-6a with the vectors of RFC 5054, and with peers that violate the protocol. */
 import { randomBytes } from 'node:crypto';
 import test from 'ava';
 import {
@@ -22,7 +22,7 @@ function bytes(text: string): Buffer {
   return Buffer.from(text.replaceAll(/\s/g, ''), 'hex');
 }
 
-// RFC 5054, appendix A: the 1024-bit group, here for the vectors only.
+// The 1024-bit group of RFC 5054, appendix A. Only the test vectors use it.
 const VECTOR_GROUP: SrpGroup = {
   hash: 'sha1',
   generator: 2,
@@ -33,7 +33,7 @@ const VECTOR_GROUP: SrpGroup = {
     68EDBC3C 05726CC0 2FD4CBF4 976EAA9A FD5138FE 8376435B 9FC61D2F C0EB06E3`),
 };
 
-// RFC 5054, appendix B.
+// The test vectors of RFC 5054, appendix B.
 const VECTOR = {
   salt: bytes('BEB25379 D1A8581E B5A72767 3A2441EE'),
   multiplier: BigInt('0x7556AA045AEF2CDD07ABAF0F665C3E818913186F'),
@@ -132,7 +132,7 @@ test('values that would make the key known are refused at both ends', async (t) 
     const client = { privateKey, secret, clientPublic: honest, serverPublic: value };
     t.is(await rejectedCode(srpClientKey(modPow, group, client)), 'LOGIN_FAILED', `B is ${what}`);
   }
-  // A B without its random part would make the client's base 0.
+  // A value of B without its random part would make the client's base 0.
   const client = { privateKey, secret, clientPublic: honest, serverPublic: number(kv) };
   t.is(await rejectedCode(srpClientKey(modPow, group, client)), 'LOGIN_FAILED');
 });

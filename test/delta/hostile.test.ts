@@ -1,4 +1,4 @@
-/** Signatures and deltas that are cut off, swapped, flipped or made up: an error, and never a wrong byte. */
+/** Signatures and deltas that are truncated, swapped, flipped or made up give an error, and never a wrong byte. */
 import { createHash } from 'node:crypto';
 import test from 'ava';
 import { DeltaIndex, LoadedSignature } from '../../src/delta/index.js';
@@ -17,7 +17,7 @@ function sha(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Cuts, flips, swaps or makes longer. */
+/** Truncates, flips bits, swaps ranges, appends or overwrites. */
 function spoil(bytes: Buffer, random: ReturnType<typeof seededRandom>): Buffer {
   const upTo = (most: number): number => Math.floor(random.next() * (most + 1));
   const spoilt = Buffer.from(bytes);
@@ -43,7 +43,10 @@ function spoil(bytes: Buffer, random: ReturnType<typeof seededRandom>): Buffer {
   }
 }
 
-/** What comes out of a reader that checks the digest, as all do: the right bytes, or an error of ours. */
+/**
+ * Runs a reader that checks the digest, as all readers do. Returns `right`, or `error` for RECORD_DAMAGED and for a
+ * wrong digest.
+ */
 async function checkedRead(
   wanted: Buffer,
   read: () => Promise<Buffer>,
@@ -96,7 +99,7 @@ test('5000 spoilt signatures: refused, or what is made of them is right or found
   t.true(counts.refused > ROUNDS / 3 && counts.right > 0);
 });
 
-/** A signature's header with other numbers in it. */
+/** Returns the header of a signature with these numbers, followed by `sums` empty block sums. */
 function header(magic: number, blockBytes: number, strongBytes: number, sums = 0): Buffer {
   const made = Buffer.alloc(12 + sums * (4 + Math.min(strongBytes, 64)));
   made.writeUInt32BE(magic, 0);
@@ -124,16 +127,16 @@ test('headers of signatures that would take memory or sense are refused', (t) =>
     [RK_BLAKE2, 0, 16],
     [RK_BLAKE2, 0x7fff_ffff, 16],
     [RK_BLAKE2, 0xffff_ffff, 16],
-    [RK_BLAKE2, 65_537, 16], // far longer than what its basis has
+    [RK_BLAKE2, 65_537, 16], // far longer than the basis
     [RK_BLAKE2, 1024, 0, 4],
     [RK_BLAKE2, 1024, 8, 4],
     [RK_BLAKE2, 1024, 15, 4],
     [RK_BLAKE2, 1024, 33, 4],
     [RK_BLAKE2, 1024, 0xffff_ffff],
-    [0x72730136, 1024, 16, 4], // MD4, which can be made to collide
+    [0x72730136, 1024, 16, 4], // MD4, for which collisions can be made
     [0x72730146, 1024, 16, 4],
     [0x12345678, 1024, 16, 4],
-    [RK_BLAKE2, 1024, 16, 3], // not as many blocks as the basis has
+    [RK_BLAKE2, 1024, 16, 3], // a wrong number of blocks for this basis
     [RK_BLAKE2, 1024, 16, 5],
   ];
   for (const [magic, block, strong, sums] of wrong) {
@@ -142,7 +145,7 @@ test('headers of signatures that would take memory or sense are refused', (t) =>
   t.is(loading(header(RK_BLAKE2, 1, 16, 5000), 4000), 'RECORD_DAMAGED', 'too many blocks');
 });
 
-/** A delta that is one command. */
+/** Returns a delta with one command. */
 function command(op: number, ...numbers: [value: bigint, bytes: number][]): Buffer {
   const parts = numbers.map(([value, bytes]) => {
     const part = Buffer.alloc(8);

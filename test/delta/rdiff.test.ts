@@ -1,4 +1,4 @@
-/** The contract with the command `rdiff`: it reads what we make, and we read what it makes. */
+/** Compatibility with the command `rdiff`: it reads what this code writes, and this code reads what it writes. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -11,7 +11,7 @@ const BATCH = 100;
 const BLOCK_BYTES = [256, 1000, 1024, 2048, 4096];
 const SEED = 20_260_101;
 
-/** Everything `rdiff` does for the files of a batch, in one process of a shell. */
+/** Runs all `rdiff` commands for a batch of files in one shell process. */
 const SCRIPT = `
 for n in "$@"; do
   rdiff -s -b "$(cat "$n.block")" -S 16 signature "$n.before" "$n.rsig" 2>/dev/null || exit 1

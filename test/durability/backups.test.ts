@@ -1,6 +1,6 @@
 /**
- * Power cuts at every operation of backups, of clearing up and of a restore: after each of them what was
- * promised is there, and the next run goes on. See docs/testing.md.
+ * Power cuts at every operation of backups, of a purge and of a restore. After each one, everything acknowledged is
+ * stored, and the next run continues. See docs/testing.md.
  */
 import test from 'ava';
 import { RESTORE } from '../helpers/crash-restores.js';

@@ -1,27 +1,34 @@
 /**
- * The checker of traces finds what it is for: without the syncs of one kind, or with them behind the answer,
- * every kind of work is found out. And so do the checks after a power cut.
+ * Tests of the trace checker: it reports every kind of fsync that is missing or comes after the answer, in every kind
+ * of work. The checks after a power cut report missing fsyncs too.
  */
 import path from 'node:path';
 import test from 'ava';
-import { SimulatedDisk, type TracedAct, tracedSystem, DiskTrace } from '../../src/system/index.js';
+import { SimulatedDisk } from '../support/simulated-disk.js';
+import { type TracedAct, DiskTrace } from '../support/disk-trace.js';
+import { tracedSystem } from '../support/traced-system.js';
 import { RESTORE } from '../helpers/crash-restores.js';
 import { crashAll, newGround, type Run, times } from '../helpers/crash-runs.js';
 import { FIRST, SECOND, tellingBackup } from '../helpers/crash-scenarios.js';
 import { recorded } from '../helpers/crash-sweep.js';
-import { PURGE, REKEY, TENDING } from '../helpers/crash-tending.js';
+import { PURGE, PURGE_SHORT, REKEY, TENDING } from '../helpers/crash-tending.js';
 import { ANSWER, OrderChecker } from '../helpers/durable-order.js';
 import { inlineSystem } from '../helpers/inline.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 
-/** What nobody relies on: what is made anew when it is missing, and a catalog that is not finished. */
+/**
+ * Matches fsyncs that nothing relies on: those of files that are recreated when missing, and of an unfinished catalog.
+ */
 const NEEDLESS = /^sync(Directory)? (\.login.*|.*rekey\.db(-wal|-journal)?|.*\.new-(wal|journal))$/;
 
-/** Nothing is told while these have their catalog open, and then its file alone is the catalog. */
-const TELLING_AT_END: ReadonlySet<string> = new Set([PURGE.name, REKEY.name]);
+/**
+ * Work that sends no answer while its catalog is open. Afterwards the catalog needs no log, so no answer relies on an
+ * fsync of the log.
+ */
+const TELLING_AT_END: ReadonlySet<string> = new Set([PURGE.name, PURGE_SHORT.name, REKEY.name]);
 const LOG = /^sync .*-wal$/;
 
-/** Syncs by their kind, which is what is synced, with numbers and digests left out. Only kinds that cover something. */
+/** Groups fsyncs by kind: the path without numbers and digests. Returns only kinds that make something durable. */
 function kindsOf({ trace, scenario }: Run<unknown>): Map<string, Set<number>> {
   const kinds = new Map<string, Set<number>>();
   const covering = new Set<string>();
@@ -41,7 +48,7 @@ function kindsOf({ trace, scenario }: Run<unknown>): Map<string, Set<number>> {
   return new Map([...kinds].filter(([kind]) => covering.has(kind)));
 }
 
-/** The syncs come behind the next answer (or the end): what they cover came too late. */
+/** Moves fsyncs behind the next answer (or to the end), which is too late for what they cover. */
 function delayed(acts: readonly TracedAct[], late: ReadonlySet<number>): TracedAct[] {
   const result: TracedAct[] = [];
   let held: TracedAct[] = [];
@@ -72,7 +79,7 @@ for (const scenario of [FIRST, SECOND, PURGE, ...TENDING]) {
   });
 }
 
-/** Kinds of syncs without which a power cut loses what was promised. */
+/** Kinds of fsyncs without which a power cut loses acknowledged data. */
 const LOSING = [/^sync me\/packs\/N/, /^syncDirectory me\/packs$/, /^sync me\/tardis\.db-wal$/];
 
 for (const pattern of LOSING) {

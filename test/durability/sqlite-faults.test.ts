@@ -1,7 +1,7 @@
 /**
- * Each call by which SQLite changes a catalog's files fails in turn: the disk is full, or broken, once or from then
- * on, or takes half a write. The backup tells a code or goes on, and what was there before is there, with nothing
- * done by hand. TEST_SEED replays a run, TARDIS_DISK_TIMES hits more calls.
+ * Each call by which SQLite changes the files of a catalog fails in turn: the disk is full or broken, once or from then
+ * on, or writes only half. The backup fails with an error code or continues. Earlier sets stay, and no manual step is
+ * needed. TEST_SEED replays a run; TEST_SHARE multiplies the number of failed calls.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -30,12 +30,15 @@ const FAULTS: readonly Fault[] = [
   { name: 'errors from then on', how: 'error', lasts: true },
 ];
 
-/** Calls that are hit, of each kind of fault. */
+/** Number of failed calls for each kind of fault. */
 const HITS = 25 * times;
 
 const random = seededRandom(seed);
 
-/** Backs up while the call fails. Undefined: nothing was hit; else what, and whether the set is complete. */
+/**
+ * Backs up while one call fails. Returns undefined if no call failed, otherwise the call and whether the set is
+ * complete.
+ */
 async function troubled(
   ground: Ground,
   at: number,
@@ -90,7 +93,7 @@ for (const fault of FAULTS) {
       const ground = groundIn(start, path.join(home, `${at}`));
       const what = `${fault.name} at call ${at} of ${calls} (seed ${seed})`;
       const outcome = await troubled(ground, at, fault);
-      if (outcome === undefined) continue; // fewer calls than in peace
+      if (outcome === undefined) continue; // this run made fewer calls than the run without faults
       kinds.add(outcome.hit);
       const told = {
         answers: outcome.isDone ? ['set second'] : [],

@@ -1,4 +1,4 @@
-/** Power cuts at every operation of what is done to a store beside backups. See docs/testing.md. */
+/** Power cuts at every operation of background jobs, and of the backup of a file in parts. See docs/testing.md. */
 import test from 'ava';
 import { PARTS } from '../helpers/crash-scenarios.js';
 import { sweep } from '../helpers/crash-sweep.js';

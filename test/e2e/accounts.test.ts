@@ -1,8 +1,8 @@
-/** Sub-accounts of a client: what the rights of each say, and no more, whatever its program sends. */
+/** Sub-accounts of a client: each has exactly the rights it was given, even if its program is malicious. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { Login } from '../../src/login/index.js';
+import { Login } from '../../src/transport/login/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import {
   connect,
@@ -34,7 +34,7 @@ interface Lab {
   readonly source: string;
   readonly owner: readonly string[];
   at(name: string): string;
-  /** Arguments by which an account logs in, at a server. */
+  /** Returns the arguments with which an account logs in to a server. */
   as(account: string, server: Server): string[];
   sonic(...args: string[]): Promise<Outcome>;
 }
@@ -92,12 +92,47 @@ test('accounts are made, changed, listed and removed', async (t) => {
   t.is((await sonic('--remove', 'phone')).status, 0);
   t.deepEqual(await listed(), []);
   t.regex((await run('lstardis', asPhone)).stderr, /NO_SUCH_ACCOUNT/);
-  // What a machine that stopped left of one is in nobody's way.
+  // An incomplete account, left by a machine that crashed, does not block a new one of the same name.
   fs.mkdirSync(path.join(store, 'me', 'accounts', 'phone', 'keys'), { recursive: true });
   fs.writeFileSync(path.join(store, 'me', 'accounts', 'phone', 'keys', '00000001.key'), 'half');
   t.deepEqual(await listed(), []);
   t.is((await sonic('--add', 'phone', '--rights', 'list')).status, 0);
   await succeed('lstardis', asPhone);
+});
+
+test('a check names accounts whose rights are damaged or gone, on the machine and through a server', async (t) => {
+  const { owner, sonic, store, at } = await labWith(t, { phone: 'list', tablet: 'read,list' });
+  const check = ['check', ...owner, '--json'];
+  const found = async (args: readonly string[]): Promise<unknown[]> => {
+    const { status, stdout } = await run('sonic', args);
+    const lines = jsonLines<{ finding: string; account?: string; state?: string }>(stdout);
+    const faults = lines.filter(({ finding }) => finding === 'account');
+    t.is(status, faults.length > 0 ? 3 : 0, stdout);
+    t.like(lines.at(-1), { finding: 'end', isClean: faults.length === 0 });
+    return faults.map(({ account, state }) => [account, state]);
+  };
+  t.deepEqual(await found(check), []);
+  const rights = (name: string): string => path.join(store, 'me', 'accounts', name, 'rights');
+  fs.writeFileSync(rights('phone'), '');
+  fs.rmSync(rights('tablet'));
+  const faults = [
+    ['phone', 'senseless'],
+    ['tablet', 'gone'],
+  ];
+  t.deepEqual(await found(check), faults);
+  const { stdout, status } = await run('sonic', ['check', ...owner]);
+  t.is(status, 3, stdout);
+  t.regex(stdout, /^account: "phone" has no rights, since its file is invalid/m);
+  t.notRegex(stdout, /No damage found/);
+  const server = await Server.start(store);
+  t.teardown(() => server.kill());
+  const far = ['-C', 'me', '-F', at('owner'), ...server.clientArgs];
+  t.deepEqual(await found(['check', ...far, '--json']), faults);
+  fs.writeFileSync(rights('phone'), 'everything\n');
+  t.deepEqual(await found(check), faults);
+  t.is((await sonic('--change', 'phone', '--rights', 'list')).status, 0);
+  t.is((await sonic('--add', 'tablet', '--rights', 'read')).status, 0);
+  t.deepEqual(await found(check), []);
 });
 
 test('accounts do what their rights say, and no more', async (t) => {
@@ -121,12 +156,12 @@ test('accounts do what their rights say, and no more', async (t) => {
   await refused('tardis', [...as('reader', server), source]);
   await succeed('regenerate', [...as('reader', server), '-o', at('out'), source]);
   t.deepEqual(differences(look(source), look(path.join(at('out'), 'tree'))), []);
-  // Neither the owner's password nor another account's name opens it.
+  // The owner's password opens no account, and an account's password opens no other name.
   const wrong = [...server.clientArgs, '-C', 'me', '-F', at('owner'), '--account', 'reader'];
   t.is((await run('lstardis', [...wrong, source])).status, 12);
   t.is((await run('lstardis', [...as('nobody', server), source])).status, 12);
   t.is((await run('lstardis', [...as('', server), source])).status, 12);
-  // The next session has the rights of then.
+  // A change of rights applies to the next session.
   await lab.sonic('--change', 'looker', '--rights', 'read,list');
   await succeed('regenerate', [...as('looker', server), '-o', at('later'), source]);
 });
@@ -144,7 +179,7 @@ const BLANK: Readonly<Record<FieldKind, () => unknown>> = {
   counts: () => ({}),
 };
 
-/** A message of a program that sends what it likes. */
+/** Returns a message with placeholder values in all fields, as a malicious program could send it. */
 function blank(name: MessageName): Buffer {
   const fields = Object.entries(MESSAGES[name].fields as Record<string, FieldKind>);
   const head = Object.fromEntries(fields.map(([field, kind]) => [field, BLANK[kind]()]));
@@ -196,7 +231,7 @@ test('what is taken from an account counts in sessions that are under way', asyn
   const server = await Server.start(store);
   t.teardown(() => server.kill());
   makeTree(at('more'), [file('large', noise(2, 40 << 20))]);
-  // A slow link: the session lasts longer than the server looks away.
+  // The slow link makes the session last longer than the server's interval between checks of rights (2 s).
   const args = [...as('adder', server), '--bandwidth-limit', '1M', at('more')];
   const adding = run('tardis', [...args, source]);
   await pause(3000);

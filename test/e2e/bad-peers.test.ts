@@ -1,23 +1,17 @@
 /**
- * Peers that break the rules: each is told by a code and cut off, nothing that was finished is lost, and
- * the next one is served.
+ * Peers that break the rules: each gets an error code and is disconnected, no finished set is lost, and the
+ * next peer is served.
  */
 import net from 'node:net';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { WebSocket } from 'ws';
-import { encodeRow, type Entry, EntryType } from '../../src/model/index.js';
-import {
-  decodeMessage,
-  encodeMessage,
-  ENVELOPE_BYTES,
-  type Head,
-  type MessageName,
-  peekMessage,
-} from '../../src/transport/index.js';
+import { type Entry, EntryType } from '../../src/model/index.js';
+import { encodeMessage, ENVELOPE_BYTES, type Head } from '../../src/transport/index.js';
 import { helloBytes } from '../helpers/greetings.js';
+import { Peer, PLAIN_SET } from '../helpers/hand-made-peer.js';
+import { rowOf } from '../helpers/rows.js';
 import { backup, pause, runWhenFree, Server, succeed } from '../helpers/commands.js';
-import { withArchive } from '../helpers/inline.js';
+import { withHistory } from '../helpers/inline.js';
 import {
   differences,
   file,
@@ -28,8 +22,6 @@ import {
   removeScratch,
   text,
 } from '../helpers/tree.js';
-
-const DEADLINE_MS = 30_000;
 
 const home = makeScratch();
 const store = path.join(home, 'store');
@@ -46,84 +38,13 @@ test.after.always(() => {
   removeScratch(home);
 });
 
-/** A hand-made client. */
-class Peer {
-  /** Codes of the errors the server sent. */
-  readonly codes: string[] = [];
-  readonly names: MessageName[] = [];
-  readonly verdicts: number[][] = [];
-  closeCode = 0;
-  ticket: Buffer = Buffer.alloc(0);
-  readonly closed: Promise<void>;
-  private readonly socket: WebSocket;
+const connect = (): Promise<Peer> => Peer.connect(server.port);
+const login = (client: string, create = true): Promise<Peer> =>
+  Peer.login(server.port, client, { create });
 
-  private constructor(socket: WebSocket) {
-    this.socket = socket;
-    socket.on('error', () => undefined); // the close tells
-    socket.on('message', (data: Buffer) => {
-      const name = peekMessage(data, 'to-client');
-      this.names.push(name);
-      if (name === 'welcome') this.ticket = decodeMessage(name, data).head.ticket;
-      if (name === 'error') this.codes.push(decodeMessage(name, data).head.code);
-      if (name === 'verdicts') this.verdicts.push([...decodeMessage(name, data).head.verdicts]);
-    });
-    this.closed = new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error('the server did not hang up')), DEADLINE_MS);
-      socket.once('close', (code) => {
-        this.closeCode = code;
-        clearTimeout(timer);
-        resolve();
-      });
-    });
-    this.closed.catch(() => undefined); // whoever waits is told
-  }
-
-  static async connect(): Promise<Peer> {
-    const socket = new WebSocket(`ws://127.0.0.1:${server.port}/`);
-    const peer = new Peer(socket);
-    await new Promise<void>((resolve, reject) => {
-      socket.once('open', () => resolve());
-      socket.once('error', reject);
-    });
-    return peer;
-  }
-
-  /** With a greeting and its answer. */
-  static async login(client: string, create = true): Promise<Peer> {
-    const peer = await Peer.connect();
-    peer.raw(hello({ client, create }));
-    await peer.hears('welcome');
-    peer.say('acknowledge', { ticket: peer.ticket, upTo: 0 });
-    return peer;
-  }
-
-  raw(data: Buffer | string): void {
-    this.socket.send(data);
-  }
-
-  say<N extends MessageName>(name: N, head: Head<N>, attachment?: Buffer): void {
-    const message = encodeMessage(name, head);
-    this.raw(attachment === undefined ? message.head : Buffer.concat([message.head, attachment]));
-  }
-
-  async hears(name: MessageName): Promise<void> {
-    const start = performance.now();
-    while (!this.names.includes(name)) {
-      if (performance.now() - start > DEADLINE_MS || this.socket.readyState === WebSocket.CLOSED) {
-        throw new Error(`no "${name}", but ${this.codes.join()}`);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  }
-
-  cut(): void {
-    this.socket.terminate();
-  }
-}
-
-/** The server still serves others. */
+/** Checks that the server still serves other peers. */
 async function isAlive(t: ExecutionContext): Promise<void> {
-  const peer = await Peer.connect();
+  const peer = await connect();
   peer.raw(hello({ client: 'nobody here', create: false }));
   await peer.closed;
   t.deepEqual(peer.codes, ['CLIENT_NAME_INVALID']);
@@ -140,7 +61,7 @@ function hello(changes: Partial<Head<'hello'>> = {}): Buffer {
   return helloBytes('x', { create: true, ...changes });
 }
 
-/** An envelope around any bytes. */
+/** Returns an envelope with any bytes as its body; `claimed` is the length that it declares. */
 function envelope(number: number, body: Buffer, flags = 0, claimed = body.length): Buffer {
   const head = Buffer.alloc(ENVELOPE_BYTES);
   head[0] = number;
@@ -175,7 +96,7 @@ const BEFORE_LOGIN: readonly [what: string, bytes: () => Buffer | string, codes:
   ],
   [
     'a backup before the greeting',
-    () => encodeMessage('closeSet', { stats: {}, seal: NOTHING, purge: false }).head,
+    () => encodeMessage('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false }).head,
     ['NOT_PERMITTED'],
   ],
   ['a name that leads elsewhere', () => hello({ client: '../x' }), ['CLIENT_NAME_INVALID']],
@@ -191,14 +112,14 @@ const BEFORE_LOGIN: readonly [what: string, bytes: () => Buffer | string, codes:
 
 for (const [what, bytes, codes] of BEFORE_LOGIN) {
   test(`${what}: ${codes.join()}`, async (t) => {
-    const peer = await Peer.connect();
+    const peer = await connect();
     peer.raw(bytes());
     await isCutOff(t, peer, codes);
   });
 }
 
 test('a client that is not there is asked for its password', async (t) => {
-  const peer = await Peer.connect();
+  const peer = await connect();
   peer.raw(hello({ client: 'y', create: false }));
   await peer.hears('loginChallenge');
   peer.say('loginProof', { clientPublic: Buffer.alloc(384, 2), proof: Buffer.alloc(32) });
@@ -206,7 +127,7 @@ test('a client that is not there is asked for its password', async (t) => {
 });
 
 test('a second proof is none', async (t) => {
-  const peer = await Peer.connect();
+  const peer = await connect();
   peer.raw(hello({ client: 'z', create: false }));
   await peer.hears('loginChallenge');
   const proof = { clientPublic: Buffer.alloc(384, 2), proof: Buffer.alloc(32) };
@@ -218,19 +139,19 @@ test('a second proof is none', async (t) => {
 });
 
 test('a frame that is too large for any message', async (t) => {
-  const peer = await Peer.connect();
+  const peer = await connect();
   peer.raw(Buffer.alloc(18 << 20, 1));
   await isCutOff(t, peer, ['MESSAGE_TOO_LARGE']);
-  const admitted = await Peer.login('wide');
+  const admitted = await login('wide');
   admitted.raw(Buffer.alloc(18 << 20, 1));
   await admitted.closed;
-  t.is(admitted.closeCode, 1009); // WebSocket's own "message too big"; it leaves no room for ours
+  t.is(admitted.closeCode, 1009); // WebSocket's own "message too big"; no error code can follow it
   await isAlive(t);
 });
 
 test('random bytes: cut off each time, whatever they look like', async (t) => {
   for (let round = 0; round < 60; round += 1) {
-    const peer = await Peer.connect();
+    const peer = await connect();
     const bytes = noise(`garbage ${round}`, 1 + ((round * 37) % 3000));
     if (round % 2 === 0) bytes[0] = [1, 2, 3, 16, 18, 23][round % 6]!;
     peer.raw(bytes);
@@ -256,25 +177,8 @@ test('what is no WebSocket at all', async (t) => {
   await isAlive(t);
 });
 
-const ENTRY: Entry = {
-  name: Buffer.from('name'),
-  type: EntryType.directory,
-  flags: 0,
-  permissions: 0o755,
-  uid: 0,
-  gid: 0,
-  linkCount: 1,
-  sizeBytes: 0,
-  mtimeNs: 0n,
-  ctimeNs: 0n,
-  birthTimeNs: 0n,
-  inode: 1n,
-  device: 0n,
-  digest: undefined,
-  linkTarget: undefined,
-  attributes: undefined,
-};
-const row = (changes: Partial<Entry> = {}): Buffer => encodeRow({ ...ENTRY, ...changes });
+const row = (changes: Partial<Entry> = {}): Buffer =>
+  rowOf('name', { type: EntryType.directory, ...changes });
 const aFile = { type: EntryType.file, sizeBytes: 5, inode: 2n };
 const NOTHING = Buffer.alloc(0);
 const digest = Buffer.alloc(32, 7);
@@ -284,21 +188,8 @@ const openSignature = (peer: Peer): void => {
   openSet(peer);
   peer.say('signatureOpen', { stream: 1, cipher: NOTHING });
 };
-const SET = {
-  name: '',
-  clientTimeMs: 0,
-  devices: ['1'],
-  empties: Buffer.alloc(1),
-  trust: false,
-  full: false,
-  priority: 0,
-  expendable: false,
-  tags: [],
-};
-
 function openSet(peer: Peer, root = '/somewhere', more: Partial<Head<'openSet'>> = {}): void {
-  const roots = { paths: [Buffer.from(root)], rows: row({ name: Buffer.from('root') }) };
-  peer.say('openSet', { ...SET, ...roots, ...more });
+  peer.say('openSet', { ...PLAIN_SET, paths: [Buffer.from(root)], ...more });
 }
 
 function openRoot(peer: Peer): void {
@@ -311,7 +202,7 @@ function parcel(peer: Peer, rows: Buffer, records: number[] = [], attachment?: B
   peer.say('parcel', { slots: [0], lengths: [rows.length], rows, records }, attachment);
 }
 
-/** What may not be said of owners. */
+/** Invalid fields of an `owners` message. */
 const OWNERS: readonly [what: string, wrong: Partial<Head<'owners'>>][] = [
   ['more numbers than names', { ids: [1, 2] }],
   ['a number above 32 bits', { ids: [2 ** 32] }],
@@ -323,7 +214,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
   ['a second greeting', (peer) => peer.raw(hello())],
   [
     'an end before the beginning',
-    (peer) => peer.say('closeSet', { stats: {}, seal: NOTHING, purge: false }),
+    (peer) => peer.say('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false }),
   ],
   ['what it is set to before its set', (peer) => peer.say('configuration', { config: '{}' })],
   [
@@ -333,7 +224,10 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
       for (const config of ['{}', '{"a":1}']) peer.say('configuration', { config });
     },
   ],
-  ['a set without roots', (peer) => peer.say('openSet', { ...SET, paths: [], rows: NOTHING })],
+  [
+    'a set without roots',
+    (peer) => peer.say('openSet', { ...PLAIN_SET, paths: [], rows: NOTHING }),
+  ],
   ['a root without a device', (peer) => openSet(peer, '/somewhere', { devices: [] })],
   ['more roots that are empty than roots', (peer) => openSet(peer, '/x', { empties: digest })],
   ['a set name of two lines', (peer) => openSet(peer, '/x', { name: 'a\nb' })],
@@ -434,7 +328,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     'a seal of a set that is too short',
     (peer) => [
       openSet(peer),
-      peer.say('closeSet', { stats: {}, seal: Buffer.alloc(39), purge: false }),
+      peer.say('closeSet', { stats: {}, seal: Buffer.alloc(39), purge: false, waits: false }),
     ],
   ],
   [
@@ -464,7 +358,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     (peer) => {
       openSet(peer);
       peer.say('streamOpen', CONTENT);
-      peer.say('closeSet', { stats: {}, seal: NOTHING, purge: false });
+      peer.say('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false });
     },
   ],
   [
@@ -519,7 +413,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     (peer) => {
       openRoot(peer);
       parcel(peer, row({ ...aFile, digest }));
-      peer.say('closeSet', { stats: {}, seal: NOTHING, purge: false });
+      peer.say('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false });
     },
   ],
 ];
@@ -527,13 +421,13 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
 for (const [index, [what, act]] of AFTER_LOGIN.entries()) {
   test(`${what}: PROTOCOL_VIOLATION`, async (t) => {
     const client = `bad-${index}`;
-    const peer = await Peer.login(client);
+    const peer = await login(client);
     act(peer);
     await isCutOff(t, peer, VIOLATION);
-    // What the broken session began is not listed as finished, and the client can go on.
-    const sets = await withArchive({ store, client }, (archive) => archive.sets());
+    // The set of the broken session is not listed as complete, and the client can continue.
+    const sets = await withHistory({ store, client }, (history) => history.sets());
     t.true(sets.every(({ state }) => state === 'unfinished'));
-    if (index % 6 !== 0) return; // the rest takes its time, and is the same for all
+    if (index % 6 !== 0) return; // the rest is slow and the same for all cases
     const place = ['-D', store, '-C', client];
     const next = await runWhenFree('tardis', ['-C', client, ...server.clientArgs, source]);
     t.is(next.status, 0, next.stderr);
@@ -544,7 +438,7 @@ for (const [index, [what, act]] of AFTER_LOGIN.entries()) {
 }
 
 test('only a peer that promised to send what is wanted is waited for', async (t) => {
-  const peer = await Peer.login('promises');
+  const peer = await login('promises');
   openSet(peer);
   const WANT = 0;
   const COMING = 2;
@@ -557,11 +451,11 @@ test('only a peer that promised to send what is wanted is waited for', async (t)
   await peer.closed;
 });
 
-/** The server may notice the end of one connection a moment after the beginning of the next. */
+/** Logs in. Retries, since the server may notice the end of the previous connection a moment late. */
 async function loginSoon(client: string, create: boolean): Promise<Peer> {
   for (let tries = 0; ; tries += 1) {
     try {
-      return await Peer.login(client, create);
+      return await login(client, create);
     } catch (error) {
       if (tries > 100 || !String(error).includes('CLIENT_BUSY')) throw error;
       await pause(20);

@@ -1,4 +1,4 @@
-/** Servers that break the rules: a client tells what is wrong, and ends. */
+/** Servers that break the rules: a client reports what is wrong, and exits. */
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -15,7 +15,7 @@ test.before(() => {
 });
 test.after.always(() => removeScratch(home));
 
-/** A server that answers a greeting in its own way. */
+/** Runs a backup against a server that replies to the greeting with `answer`. */
 async function badServer(
   t: ExecutionContext,
   answer: (socket: WebSocket) => void,

@@ -1,4 +1,4 @@
-/** The limit on what a client sends, by command. Only a lower bound on the time can be told. */
+/** The bandwidth limit of a client, by command. Only a lower bound of the time can be tested. */
 import path from 'node:path';
 import test from 'ava';
 import { backup, run } from '../helpers/commands.js';
@@ -13,7 +13,7 @@ test('BandwidthLimit holds back what is sent', async (t) => {
   ]);
   const place = ['-D', path.join(home, 'store'), '-C', 'me', '--local', '--create'];
   const limited = await backup([...place, '--bandwidth-limit', '*=500K', source]);
-  // All but the burst and the last message, which nobody waits for.
+  // The limit delays all but the burst and the last message, for which the client does not wait.
   t.true(limited.elapsedMs > 1000, `${limited.elapsedMs} ms`);
   t.true(limited.wireBytes > 2_000_000);
 });

@@ -1,12 +1,12 @@
 /**
- * What a hostile server, or a thief who comes back, may do to the store of a client that encrypts: nothing
- * of it may pass for the client's own. Each test changes one thing, with every means a server has.
+ * Changes that a hostile server, or a thief who returns, may make to the store of an encrypting client: none
+ * may be accepted as the client's own. Each test makes one change, with all the means that a server has.
  */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
-import { backup, run, succeed } from '../helpers/commands.js';
+import { backup, run, Server, succeed } from '../helpers/commands.js';
 import {
   differences,
   dir,
@@ -25,7 +25,7 @@ const source = path.join(home, 'tree');
 const secret = path.join(home, 'password');
 const store = path.join(home, 'store');
 const olderStore = path.join(home, 'older');
-/** What is remembered is a matter of a test of its own. */
+/** Returns an environment that remembers no client; another test covers remembered state. */
 function forgetful(): Record<string, string> {
   copies += 1;
   return { XDG_STATE_HOME: path.join(home, `state ${copies}`) };
@@ -67,7 +67,7 @@ function copied(): string {
   return copy;
 }
 
-/** What comes out of a store: nothing, or what was in the set. */
+/** Restores the newest set of a store into a new directory, without remembered state. */
 async function restored(of: string): Promise<{ status: number | null; told: string; out: string }> {
   const out = `${of} out`;
   const args = [...place(of), '--json', '-o', out, source];
@@ -81,7 +81,7 @@ test('as it is, the store is believed', async (t) => {
   t.deepEqual(differences(look(source), look(out)), []);
 });
 
-/** Scripts of SQL; those of one change are tried one after another, since ids are the server's to choose. */
+/** SQL scripts that make a change. All scripts of a change are tried, since the server may choose the ids. */
 const CHANGES: readonly [what: string, ...scripts: string[]][] = [
   [
     'two files have each other’s contents',
@@ -185,8 +185,8 @@ for (const [what, ...scripts] of CHANGES) {
         continue;
       }
       shown += 1;
-      t.regex(told, /NOT_AUTHENTIC|CONTENT_DAMAGED|RECORD_DAMAGED|NO_SUCH_PATH/);
-      // What did come out is as it was; only directories may lack something.
+      t.regex(told, /NOT_AUTHENTIC|CONTENT_DAMAGED|RECORD_DAMAGED|NO_SUCH_PATH|CATALOG_DAMAGED/);
+      // Everything that was restored is correct; only directories may lack entries.
       for (const [name, words] of found) {
         if (!words.startsWith('directory')) t.is(right.get(name), words, name);
       }
@@ -195,17 +195,68 @@ for (const [what, ...scripts] of CHANGES) {
   });
 }
 
-test('a store that was put back shows on the machine that knew it', async (t) => {
-  const args = [...place(olderStore), '-o', path.join(home, 'put back'), source];
-  const known = await run('regenerate', args, { env: remembering });
-  t.not(known.status, 0);
-  t.regex(known.stderr, /STORE_ROLLED_BACK/);
-  t.regex(
-    (await run('tardis', [...place(olderStore), '--local', source], { env: remembering })).stderr,
-    /STORE_ROLLED_BACK/,
-  );
-  // Who has never seen the newer one cannot know.
-  await succeed('regenerate', args, { env: forgetful() });
+test('a store that was put back is read with a warning, and written to only when that is trusted', async (t) => {
+  const store = path.join(home, 'put back store');
+  fs.cpSync(olderStore, store, { recursive: true });
+  const env = forgetful();
+  fs.cpSync(remembering.XDG_STATE_HOME, env['XDG_STATE_HOME']!, { recursive: true });
+  const out = path.join(home, 'put back');
+  const args = [...place(store), '-o', out, source];
+  const missing =
+    /warning: the newest set of the store is 1, .*: (set 2 is|sets 2 to \d are) missing \[STORE_ROLLED_BACK\]/;
+  for (const [tool, words, status] of [
+    ['regenerate', args, 3],
+    ['lstardis', place(store), 3],
+    ['lstardis', [...place(store), source], 3],
+    ['sonic', ['list', ...place(store)], 3],
+    ['tardiff', [...place(store), source], 2],
+  ] as const) {
+    const known = await run(tool, words, { env });
+    t.regex(known.stderr, missing, tool);
+    t.is(known.status, status, `${tool} ${known.stderr}`);
+  }
+  t.true(fs.existsSync(out));
+  for (const words of [['check'], ['check', '-F', secret]]) {
+    const checked = await run('sonic', [...words, '-D', store, '-C', 'me'], { env });
+    t.regex(checked.stderr, missing, words.join(' '));
+    t.is(checked.status, 3);
+  }
+  const server = await Server.start(store);
+  t.teardown(() => server.kill());
+  const there = ['-C', 'me', '-F', secret, ...server.clientArgs];
+  t.regex((await run('sonic', ['check', ...there], { env })).stderr, missing);
+  const next = path.join(home, 'next password');
+  fs.writeFileSync(next, 'another password of the tests\n');
+  const proven = ['--authenticate', ...place(store), '-o', `${out} proven`, source];
+  t.regex((await run('regenerate', proven, { env })).stderr, /NOT_PROVEN/);
+  t.false(fs.existsSync(`${out} proven`));
+  const save = [...place(store), '--local', source];
+  for (const [tool, words] of [
+    ['tardis', save],
+    ['sonic', ['rekey', '--yes', ...place(store)]],
+    ['tardis', [...there, source]],
+    ['sonic', ['tag', '--add', 'kept', ...place(store), '1']],
+    ['sonic', ['forget-path', '--yes', ...place(store), path.join(source, 'any')]],
+    ['sonic', ['setconfig', ...place(store), 'SaveConfig', 'no']],
+    ['sonic', ['setconfig', ...there, 'SaveConfig', 'no']],
+    ['sonic', ['chpass', ...place(store), '--newpassword-file', next]],
+    ['sonic', ['chpass', ...there, '--newpassword-file', next]],
+  ] as const) {
+    const refused = await run(tool, words, { env });
+    t.regex(refused.stderr, /\[STORE_ROLLED_BACK\]/, tool);
+    t.is(refused.status, 1);
+  }
+  const sets = await succeed('sonic', ['list', '--json', ...place(store)], { env: forgetful() });
+  t.notRegex(sets, /unfinished/, 'a backup that is refused leaves no set behind');
+  const trusted = await run('tardis', [...save, '--trust-store'], { env });
+  t.is(trusted.status, 0, trusted.stderr);
+  t.regex(trusted.stderr, /missing; it is taken as it is now/);
+  const after = await run('lstardis', place(store), { env });
+  t.deepEqual([after.status, after.stderr], [0, '']);
+  // A machine that has never seen the newer store cannot detect the older one.
+  await succeed('regenerate', [...place(olderStore), '-o', `${out} unknown`, source], {
+    env: forgetful(),
+  });
 });
 
 test('a history that was forked shows by what follows the set that is missing', async (t) => {
@@ -236,6 +287,40 @@ test('which set a date means is not the server’s to say', async (t) => {
   t.deepEqual(differences(look(source), look(path.join(`${copy} out`, 'tree'))), []);
 });
 
+test('names that no set has at their paths are left out of what is found', async (t) => {
+  const copy = copied();
+  const find = [...place(copy), '--json', '--find', 't*'];
+  const honest = (await succeed('lstardis', find, { env: forgetful() })).trim().split('\n');
+  const lies = [
+    `UPDATE entries SET first_set = 1 WHERE first_set = 2`,
+    `UPDATE entries SET last_set = NULL WHERE last_set = 1`,
+    `UPDATE entries SET last_set = 2 WHERE last_set = 1`,
+    `UPDATE OR REPLACE entries SET directory_id = (SELECT max(directory_id) FROM directories)
+     WHERE type = 1 AND size_bytes = 5000`,
+    `UPDATE entries SET child_id = 5 - child_id WHERE child_id IN (2, 3)`,
+    `UPDATE entries SET child_id = 7 - child_id WHERE child_id IN (3, 4)`,
+  ];
+  let refused = 0;
+  for (const sql of lies) {
+    const changed = copied();
+    changeCatalog(changed, (catalog) =>
+      catalog.exec(sql.replace('UPDATE entries', 'UPDATE OR REPLACE entries')),
+    );
+    const args = [...place(changed), '--json', '--find', 't*'];
+    const found = await run('lstardis', args, { env: forgetful() });
+    const shown = found.stdout.split('\n').filter((line) => line.includes('"name"'));
+    t.deepEqual(
+      shown.filter((line) => !honest.includes(line)),
+      [],
+      sql,
+    );
+    if (found.status === 0) continue;
+    refused += 1;
+    t.regex(`${found.stdout}${found.stderr}`, /NOT_AUTHENTIC/);
+  }
+  t.true(refused > 2, String(refused));
+});
+
 test('a digest restores the content it is of, or none', async (t) => {
   const copy = copied();
   let digest = '';
@@ -250,4 +335,37 @@ test('a digest restores the content it is of, or none', async (t) => {
   const { status, stderr } = await run('regenerate', args, { env: forgetful() });
   t.not(status, 0);
   t.regex(stderr, /NOT_AUTHENTIC/);
+});
+
+for (const through of ['on this machine', 'through a server'] as const) {
+  test(`no backup ${through} builds on a catalog of sealed rows that another program has changed`, async (t) => {
+    const copy = copied();
+    const env = forgetful();
+    const server = through === 'through a server' ? await Server.start(copy) : undefined;
+    t.teardown(() => server?.kill());
+    const save =
+      server === undefined
+        ? [...place(copy), '--local', source]
+        : ['-C', 'me', '-F', secret, ...server.clientArgs, source];
+    changeCatalog(copy, (catalog) =>
+      catalog.exec(`UPDATE entries SET metadata = CAST(substr(metadata, 1, 2) || x'ff0f' || substr(metadata, 5) AS BLOB)
+        WHERE type = 1 AND size_bytes = 3145728`),
+    );
+    for (let time = 0; time < 2; time += 1) {
+      const refused = await run('tardis', save, { env });
+      t.is(refused.status, 1, refused.stderr);
+      t.regex(refused.stderr, /changed by another program \[CATALOG_DAMAGED\]\n.*`sonic rebuild /);
+    }
+    await succeed('sonic', ['rebuild', ...place(copy)], { env });
+    await succeed('tardis', save, { env });
+    t.is((await restored(copy)).status, 0);
+  });
+}
+
+test('an older catalog that was put back is brought up to what the packs hold, and backups go on', async (t) => {
+  const copy = copied();
+  const older = path.join(olderStore, 'me', 'tardis.db');
+  fs.copyFileSync(older, path.join(copy, 'me', 'tardis.db'));
+  await backup([...place(copy), '--local', source], { env: forgetful() });
+  t.is((await restored(copy)).status, 0);
 });

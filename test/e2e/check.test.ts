@@ -1,4 +1,4 @@
-/** `sonic check` and `sonic rebuild` as commands: what they say, and how they end. */
+/** `sonic check` and `sonic rebuild` as commands: their output and exit status. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
@@ -34,15 +34,12 @@ function spoilPack(store: string): void {
 
 test('a check tells what is damaged, in words and as JSON, and ends with status 3', async (t) => {
   const { place, source, store } = lab(t);
-  const body = Buffer.concat([Buffer.from('KEEP'), noise(1, 9000)]); // found again: it is not compressed
+  const body = Buffer.concat([Buffer.from('KEEP'), noise(1, 9000)]); // not compressed, so "KEEP" is found in the pack
   fs.writeFileSync(path.join(source, 'noise.gz'), body);
   await backup([...place, '--local', '--create', source]);
   const clean = await run('sonic', ['check', '--read-data', ...place]);
   t.is(clean.status, 0, clean.stderr);
-  t.regex(
-    clean.stdout,
-    /^Looked at \d+ records? of "me"; [\d.]+ k?B read.*\nNothing is wrong\.\n$/,
-  );
+  t.regex(clean.stdout, /^Checked \d+ records? of "me"; [\d.]+ k?B read.*\nNo damage found\.\n$/);
   t.is(clean.stderr, '', 'quiet in a pipe');
   spoilPack(store);
   const heads = await run('sonic', ['check', ...place]);
@@ -58,7 +55,7 @@ test('a check tells what is damaged, in words and as JSON, and ends with status 
   const told = await run('sonic', ['check', '--read-data=all', ...place]);
   t.is(told.status, 3);
   t.regex(told.stdout, /lost: .*noise\.gz, version 1, in set 1: damaged/);
-  t.regex(told.stdout, /Marked: the next backup/);
+  t.regex(told.stdout, /Marked as damaged: the next backup/);
   await backup([...place, '--local', source]);
   const healed = await run('sonic', ['check', '--read-data', '--json', ...place]);
   t.is(healed.status, 0, healed.stdout);
@@ -87,12 +84,12 @@ test('a client that encrypts is checked without its password, and named with it'
   const bytes = fs.readFileSync(pack);
   changeCatalog(store, (catalog) => {
     const last = 'SELECT max(position + record_bytes) FROM records WHERE pack = 1';
-    bytes[(catalog.prepare(last).pluck().get() as number) - 20]! ^= 1; // in the record
+    bytes[(catalog.prepare(last).pluck().get() as number) - 20]! ^= 1; // inside the last record
   });
   fs.writeFileSync(pack, bytes);
   const sealed = await run('sonic', ['check', '--read-data', '--no-mark', ...place]);
   t.is(sealed.status, 3);
-  t.regex(sealed.stdout, /checksums only: no password was given/);
+  t.regex(sealed.stdout, /only compared with its checksums: no password was given/);
   t.false(sealed.stdout.includes(path.basename(source)));
   const opened = await run('sonic', ['check', '--read-data', ...place, ...secret]);
   t.is(opened.status, 3);
@@ -120,7 +117,7 @@ test('a server keeps as many copies of a catalog as DBBackups says, and a rebuil
   const before = await succeed('lstardis', ['--json', ...place]);
   fs.rmSync(path.join(store, 'me', 'tardis.db'));
   const lost = await run('lstardis', place);
-  t.regex(lost.stderr, /CATALOG_DAMAGED[^]*sonic rebuild --from-backup/);
+  t.regex(lost.stderr, /CATALOG_DAMAGED[^]*sonic rebuild/);
   const made = await run('sonic', ['rebuild', '--from-backup', '--json', ...place]);
   t.is(made.status, 0, made.stderr);
   t.like(JSON.parse(made.stdout), {

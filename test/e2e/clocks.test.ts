@@ -1,4 +1,4 @@
-/** Clocks that jump, of a client and of its server, during backups and between them: nothing is lost or refused. */
+/** Clocks of client and server that jump during backups and between them: nothing is lost or refused. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
@@ -10,7 +10,7 @@ import {
   rebuildInline,
   restoreInline,
   startInline,
-  withArchive,
+  withHistory,
 } from '../helpers/inline.js';
 import { sha256 } from '../helpers/rows.js';
 import { differences, dir, file, look, makeTree, scratch, text } from '../helpers/tree.js';
@@ -20,28 +20,28 @@ const DAYS = 365;
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
 const YEAR_MS = 365 * DAY_MS;
-/** Whole restores are compared on every n-th day. */
+/** Number of days between comparisons of a whole restore. */
 const RESTORE_EVERY = 73;
 
-/** Where clocks go when they lose themselves. */
+/** Times that a broken clock may show. */
 const ODD_MOMENTS: readonly number[] = [
   0, // 1970
-  -1, // before
+  -1, // before 1970
   -YEAR_MS,
   2 ** 31 * 1000 - 1, // 2038
   2 ** 31 * 1000 + 1,
   2 ** 32 * 1000 - 1, // 2106
   2 ** 32 * 1000 + 1,
   253_402_300_800_000, // the year 10000
-  8_640_000_000_000_000, // the last that a date can say
-  Date.UTC(2026, 2, 29, 0, 59, 59, 999), // the hour that summer time takes
-  Date.UTC(2026, 9, 25, 0, 59, 59, 999), // and gives back
+  8_640_000_000_000_000, // the largest time of a Date
+  Date.UTC(2026, 2, 29, 0, 59, 59, 999), // just before European summer time begins
+  Date.UTC(2026, 9, 25, 0, 59, 59, 999), // just before it ends
   NaN,
   Infinity,
 ];
 const JUMPS_MS: readonly number[] = [5 * MINUTE_MS, 60 * MINUTE_MS, DAY_MS, YEAR_MS, 10 * YEAR_MS];
 
-/** A wall clock that goes on by days, and jumps when it is asked for the n-th time. */
+/** A wall clock that advances by days, and jumps at the n-th call. */
 class JumpyClock implements Clock {
   private readonly base: Clock;
   private offsetMs = 0;
@@ -64,7 +64,7 @@ class JumpyClock implements Clock {
     return this.fixedMs ?? this.base.nowMs() + this.offsetMs;
   }
 
-  /** A day passes; today it may jump at once, or in the middle of what is done. */
+  /** Advances by a day. The clock may also jump, at once or at a later call in the middle of a backup. */
   nextDay(): void {
     this.offsetMs += DAY_MS;
     this.callsToJump = Infinity;
@@ -109,10 +109,10 @@ test('a year of backups with clocks that jump: each set is complete, in order, a
     fs.writeFileSync(path.join(source, name), content);
     const result = await backupTo(client, reach, 'me', [source], { create: day === 1 });
     t.is(result.set, day);
-    const saved = await withArchive(place, async (archive) => {
-      const newest = await archive.findSet(undefined);
+    const saved = await withHistory(place, async (history) => {
+      const newest = await history.findSet(undefined);
       t.is(newest.set, day, 'order is by number');
-      return archive.find(Buffer.from(path.join(source, name)), day);
+      return history.find(Buffer.from(path.join(source, name)), day);
     });
     t.deepEqual(saved?.digest, sha256(content), `day ${day}: ${name}`);
     if (day % RESTORE_EVERY > 0) continue;

@@ -1,4 +1,4 @@
-/** Many clients at once, with deletions and restores beside their backups; see test/helpers/crowd.ts. */
+/** Many clients at once, with deletions and restores in parallel to backups; see test/helpers/crowd.ts. */
 import test from 'ava';
 import { crowd } from '../helpers/crowd.js';
 import { scratch } from '../helpers/tree.js';

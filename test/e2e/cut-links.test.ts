@@ -1,7 +1,7 @@
 /**
- * Backups over links that are cut anywhere, in either direction, several times in one backup: what is stored is what
- * an uncut link would have stored, and no more is sent again than may be unreceived. TARDIS_LINK_CUTS asks for more
- * cuts, TEST_SEED replays.
+ * Backups over links that are cut anywhere, in either direction, several times in one backup. The store gets the same
+ * data as over an uncut link, and only data that may not have arrived is sent again. TEST_SHARE multiplies the number
+ * of cuts, TEST_SEED replays.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -13,15 +13,19 @@ import { type Fate, Link, randomFates, UPGRADE_BYTES, type Way } from '../helper
 import { PASSWORD, toldBy } from '../helpers/rekeys.js';
 import { dir, file, makeScratch, makeTree, noise, removeScratch, text } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
+import { shareOf } from '../helpers/share.js';
 
 const KIB = 1 << 10;
-const CUTS = Number(process.env['TARDIS_LINK_CUTS'] ?? 100);
-/** One message may pass it: of these trees a chunk of 1 MiB is the largest. */
+const CUTS = shareOf(600);
+/** Credit of a session. One message may exceed it; the largest one of these trees is a chunk of 1 MiB. */
 const CREDIT_BYTES = 512 * KIB;
 const LARGEST_BYTES = 1100 * KIB;
-/** Greetings, logins, acknowledgements, and parcels that were cut elsewhere because answers came later. */
+/** Allowance for greetings, logins, acknowledgements, and parcels that end elsewhere because answers came later. */
 const AROUND_BYTES = 160 * KIB;
-/** After so many either way a session is open: greeting, proof and challenge take some 1,600 (more where it waits). */
+/**
+ * After this many bytes in either direction a session is open. Greeting, proof and challenge take about 1,600; more
+ * if the login has to wait.
+ */
 const OPENED_BYTES = 4 * KIB;
 const MOST_CUTS = 5;
 const PATIENCE = { forMs: 60_000, firstWaitMs: 1 };
@@ -37,7 +41,7 @@ test.after.always(() => removeScratch(home));
 interface Scenario {
   readonly name: string;
   readonly password: string | undefined;
-  /** A store to begin with; undefined: the client is made. */
+  /** The store to start from; undefined if the backup creates the client. */
   readonly base: string | undefined;
 }
 
@@ -61,7 +65,7 @@ function makeSource(): void {
   ]);
 }
 
-/** Some of it is another, so that listings are compared and deltas made. */
+/** Changes part of the source, so that listings are compared and deltas made. */
 function changeSource(): void {
   const changed = Buffer.from(LARGE);
   noise('change', 64 * KIB).copy(changed, 1 << 20);
@@ -107,7 +111,7 @@ async function backUp(scenario: Scenario, fates: readonly Fate[]): Promise<Outco
   }
 }
 
-/** All but when it was, and how much was sent for it. */
+/** Removes from the lines of sets their times and the bytes sent, which differ between runs. */
 function entriesOf(told: readonly string[]): string[] {
   return told.map((line) => {
     if (!line.startsWith('set ')) return line;
@@ -146,13 +150,13 @@ function missing(from: readonly string[], lines: readonly string[]): string[] {
   return from.filter((line) => !all.has(line)).slice(0, 20);
 }
 
-/** How many of the first connections may end before there is a session. */
+/** Returns the number of connections at the start that may end before a session is open. */
 function beforeOpened(fates: readonly Fate[]): number {
   const first = fates.findIndex(({ afterBytes }) => afterBytes >= OPENED_BYTES);
   return first === -1 ? fates.length : first;
 }
 
-/** One backup, cut as its fates say. Returns how often. */
+/** Runs one backup whose links are cut as the fates say, and checks it. Returns the number of cuts. */
 async function cutBackup(
   t: ExecutionContext,
   { scenario, told, bytes }: Uncut,
@@ -163,7 +167,7 @@ async function cutBackup(
   const { result, link, told: found } = await backUp(scenario, fates);
   const [only, lacking] = [missing(found, told), missing(told, found)];
   t.deepEqual([only, lacking], [[], []], round);
-  // Cut before its set was opened, a session has nothing to go on with.
+  // A session that is cut before its set is open cannot be resumed, so the backup starts again.
   t.true(result.restarts <= mostRestarts, round);
   const most = link.cuts * (CREDIT_BYTES + LARGEST_BYTES);
   t.true(result.resentBytes <= most, `${round}: ${result.resentBytes} bytes sent again`);
@@ -183,7 +187,7 @@ test.serial(
     }
     const wanted = { cuts: 0, resent: 0, rounds: 0 };
     for (let round = 0; wanted.cuts < CUTS; round += 1) {
-      // The first rounds are those of every scenario, so that none is left out.
+      // The first rounds use each scenario once, so that none is left out.
       const one = all[round % all.length]!;
       const count = 1 + ((seed + round) % MOST_CUTS);
       const fates = randomFates(seed + round, count, one.bytes);
@@ -200,7 +204,7 @@ test.serial('a cut at every step of the greeting and the login, and at the very 
   fs.rmSync(source, { recursive: true, force: true });
   makeTree(source, [dir('a', [file('b', text('b', 20 * KIB))]), file('c', noise('c', 100 * KIB))]);
   const encrypted = await uncut({ name: 'small', password: PASSWORD, base: undefined });
-  // The upgrade takes some 200 bytes each way, the greeting some 500, the proof 450, the challenge 450.
+  // The upgrade takes about 200 bytes each way, the greeting 500, the proof 450, the challenge 450.
   for (const way of ['to-server', 'to-client'] as const) {
     for (const afterBytes of [UPGRADE_BYTES, 400, 700, 900, 1100, 1300, 1500]) {
       const fates: Fate[] = [{ way, afterBytes, how: afterBytes % 3 === 0 ? 'end' : 'reset' }];

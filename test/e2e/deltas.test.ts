@@ -1,4 +1,4 @@
-/** Deltas: of large files only what is new is sent and stored, and any version comes back exact. */
+/** Deltas: only the new data of large files is sent and stored, and any version restores exactly. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -14,7 +14,7 @@ import {
   type Place,
   rebuildInline,
   restoreInline,
-  withArchive,
+  withHistory,
 } from '../helpers/inline.js';
 import { dumpCatalog } from '../helpers/packed-store.js';
 import { recordsIn } from '../helpers/records.js';
@@ -24,7 +24,7 @@ import { dir, file, makeTree, noise, sparse } from '../helpers/tree.js';
 
 const MIB = 1 << 20;
 
-/** A source with one large file, its store, and all versions it ever had. */
+/** A source with one large file, its store, and all versions of the file. */
 class Versions {
   readonly home: string;
   readonly source: string;
@@ -51,7 +51,7 @@ class Versions {
     return this.all.at(-1)!;
   }
 
-  /** Backs the next version up, in a set of its own. */
+  /** Backs up the next version in a set of its own. */
   async save(content: Buffer, options: InlineBackup = {}) {
     fs.writeFileSync(this.file, content);
     this.all.push(content);
@@ -81,9 +81,9 @@ class Versions {
     return kinds.filter((kind) => CONTENT_KINDS.has(kind));
   }
 
-  /** How many deltas are applied, one on the other, to read the n-th piece of the file as it is. */
+  /** Returns the length of the chain of deltas that a reader applies for the first piece of the newest version. */
   async chain(): Promise<number> {
-    return withArchive(this.place, async (archive) => {
+    return withHistory(this.place, async (archive) => {
       const { set } = await archive.findSet(undefined);
       const entry = await archive.find(Buffer.from(this.file), set);
       let [pieces] = await archive.locate([entry!]);
@@ -133,7 +133,7 @@ test('a file in parts is compared with all of its basis, and a part that is ther
   const versions = new Versions(t);
   const first = noise('p', 66 * MIB);
   await versions.save(first);
-  // Everything moves by some bytes, across the border of the parts.
+  // Shifts all bytes, so that some move across the border between the parts.
   const shifted = Buffer.concat([Buffer.from('shifted'), changed(first, 3, 20)]);
   const { progress } = await versions.save(shifted);
   t.is(progress.deltasSent, 2);
@@ -161,7 +161,7 @@ test('ranges of a chain are read without what is before them', async (t) => {
   }
   t.is(await versions.chain(), 4);
   const random = seededRandom(5);
-  await withArchive(versions.place, async (archive) => {
+  await withHistory(versions.place, async (archive) => {
     const { set } = await archive.findSet(undefined);
     const entry = await archive.find(Buffer.from(versions.file), set);
     const [pieces] = await archive.locate([entry!]);
@@ -211,7 +211,7 @@ test('a rewritten file, one of mostly holes and one that grew too much are sent 
   t.is(grown.progress.deltasSent, 0);
   const small = await versions.save(noise('t', 3 * MIB));
   t.is(small.progress.deltasSent, 0);
-  // One that turns out to be new while it is compared: dropped, and sent whole.
+  // The comparison finds this file to be mostly new: it drops the delta and sends the whole file.
   const half = Buffer.concat([noise('n', 2 * MIB), versions.newest.subarray(0, MIB)]);
   const dropped = await versions.save(half);
   t.like(dropped.progress, { contentsSent: 1, deltasSent: 0 });
@@ -233,7 +233,7 @@ test('a basis that is damaged is told for what rests on it, and both are sent ag
   await versions.save(changed(versions.newest, 1, 3));
   await versions.save(changed(versions.newest, 2, 3));
   const { place, file: large } = versions;
-  await withArchive(place, async (archive) => {
+  await withHistory(place, async (archive) => {
     const { set } = await archive.findSet('1');
     const entry = await archive.find(Buffer.from(large), set);
     const [pieces] = await archive.locate([entry!]);
@@ -245,8 +245,8 @@ test('a basis that is damaged is told for what rests on it, and both are sent ag
   const store = ['-D', place.store, '-C', 'me'];
   const found = await run('regenerate', [...store, '-o', path.join(versions.home, 'bad'), large]);
   t.is(found.status, 3, found.stderr);
-  t.regex(found.stderr, /large: a content that it is made from is damaged.*\[RECORD_DAMAGED\]/);
-  t.regex(found.stderr, /the damage is noted/);
+  t.regex(found.stderr, /large: a content that it depends on is damaged.*\[RECORD_DAMAGED\]/);
+  t.regex(found.stderr, /the damage was marked/);
   const { progress } = await backupInline(inlineSystem(), place, [versions.source]);
   t.like(progress, { contentsSent: 1, deltasSent: 0 });
   t.true((await versions.restored(4)).equals(versions.newest));
@@ -296,7 +296,7 @@ test('SendSig stores the signatures of large files', async (t) => {
   t.is(await signatures('key', '--config', config), 1);
 });
 
-/** Backs versions up by the commands; tells for each whether it came as a delta. */
+/** Backs up versions by command. Returns for each one whether it was stored as a delta. */
 async function areDeltas(
   t: ExecutionContext,
   server: string,
@@ -344,7 +344,7 @@ test('SaveFull stores whole files only', async (t) => {
 test('Full sends whole files, in place of deltas too', async (t) => {
   const full = (index: number): string[] => (index === 2 ? ['--full'] : []);
   t.deepEqual(await areDeltas(t, '', SERIES.slice(0, 4), full), [false, true, false, true]);
-  // Nothing has changed but that a whole file is wanted.
+  // The file is unchanged: only the key Full makes the client send it again, whole.
   const { at, store, source, written } = lab(t);
   const place = ['-D', store, '-C', 'me', '--local'];
   const large = path.join(source, 'large');

@@ -1,4 +1,4 @@
-/** What a backup must not cost: unchanged, renamed and equal things are neither sent nor stored again. */
+/** Unchanged, renamed and equal files are neither sent nor stored again. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
@@ -56,7 +56,7 @@ test('a tree backed up while it was fresh is looked at once more, then never aga
   const source = path.join(home, 'tree');
   makeTree(source, [dir('a', manyFiles(20, 5000, 'a')), file('large', noise(1, 2 * MIB))]);
   const place = { store: path.join(home, 'store'), client: 'me' };
-  // By a clock that is behind, everything has just been made.
+  // By a clock that is an hour behind, every file has just been created.
   const behind = inlineSystem({
     clock: { ...nodeSystem().clock, nowMs: () => Date.now() - HOUR_MS },
   });
@@ -119,7 +119,7 @@ test('three equal trees cost little more than one', async (t) => {
   const ratios = { packs: three.packs / one.packs, all: three.all / one.all };
   t.log(`${ratios.packs.toFixed(4)} times the packs, ${ratios.all.toFixed(4)} with the catalog`);
   t.true(ratios.packs <= 1.02);
-  t.true(ratios.all <= 1.02); // the catalog takes some 100 bytes for an entry, whatever its size
+  t.true(ratios.all <= 1.02); // the catalog takes about 100 bytes per entry, whatever its size
 });
 
 test('equal large files are stored once', async (t) => {

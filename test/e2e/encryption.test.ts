@@ -1,4 +1,4 @@
-/** What a store of an encrypting client shows, and what it gives back to who has the password. */
+/** Stores of encrypting clients: they show nothing in clear, and the password restores everything. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -63,7 +63,7 @@ test('an encrypted store shows no name, content, target, attribute or name of a 
   const sealed = made(t, 'a password of the tests');
   await backup([...sealed.place, ...args, '--create', sealed.source]);
   t.deepEqual(wordsIn(sealed.store), []);
-  // While a session is open, with what its log of the catalog holds.
+  // The same after a second backup, which changes one file.
   fs.writeFileSync(path.join(sealed.source, WORDS.directory, WORDS.name), `${WORDS.content} again`);
   await backup([...sealed.place, '--local', '--compress-data', 'none', sealed.source]);
   t.deepEqual(wordsIn(sealed.store), []);
@@ -111,7 +111,7 @@ test('listings of encrypted names are in order, in large directories too', async
     entries.map((entry) => entry['name']),
     names,
   );
-  // So large that it is listed in pages.
+  // The directory becomes so large that it is listed in pages.
   for (let index = 0; index < 13_000; index += 1) {
     fs.writeFileSync(path.join(many, `g ${index}`), '');
   }
@@ -133,7 +133,7 @@ test('a large encrypted file that changes a little sends a little', async (t) =>
     fs.closeSync(fd);
     const { progress } = await backup([...place, '--local', source]);
     t.is(progress.deltasSent, 1, `round ${round}`);
-    // Its signature goes with it: 20 bytes for each 2 KiB.
+    // The signature is sent with the delta: 20 bytes for each 2 KiB.
     t.true(progress.sentBytes < 100_000, `${progress.sentBytes}`);
   }
   await succeed('regenerate', [...place, '-o', at('out'), source]);
@@ -154,7 +154,7 @@ test('an encrypting client backs up to a server, and reads from it', async (t) =
   t.is(there, here);
   await succeed('regenerate', [...far, '-o', at('out'), source]);
   t.deepEqual(differences(look(source), look(path.join(at('out'), 'tree'))), []);
-  // Once more over what is there, of which some is another version.
+  // Restores over the existing files, one of which is another version.
   const parts = path.join(at('out'), 'tree', 'parts');
   fs.appendFileSync(parts, 'more');
   const json = await succeed('regenerate', [...far, '--json', '-O', '-o', at('out'), source]);
@@ -168,7 +168,7 @@ test('a client without encryption has a password all the same', async (t) => {
   t.true(wordsIn(store).includes('name'));
   t.is((await run('lstardis', ['-D', store, '-C', 'me'])).status, 12);
   await succeed('lstardis', [...place, source]);
-  // It stays what it is, whatever a later run is told.
+  // The client stays unencrypted, even if a later run sets --crypt.
   await backup([...place, '--local', '--crypt', source]);
   t.true(wordsIn(store).includes('name'));
 });
@@ -194,12 +194,15 @@ test('after a rotation old and new contents are read, and the newest key record 
   t.is((await backup([...place, '--local', source])).progress.contentsSent, 1);
   await succeed('regenerate', [...place, '-o', at('out'), source]);
   t.deepEqual(differences(look(source), look(path.join(at('out'), 'tree'))), []);
-  // A server that shows an older record would have an old password, or an old key, be used again.
+  // With an older key record, a server would bring an old password or an old key back into use.
   const keys = path.join(store, 'me', 'keys');
   t.deepEqual(fs.readdirSync(keys), ['00000001.key', '00000002.key']);
   fs.rmSync(path.join(keys, '00000002.key'));
+  fs.rmSync(path.join(store, 'me', 'packs', 'keys', '00000002.key'));
   t.regex((await run('lstardis', place)).stderr, /STORE_ROLLED_BACK/);
   t.regex((await run('tardis', [...place, '--local', source])).stderr, /STORE_ROLLED_BACK/);
+  const trusted = await run('lstardis', [...place, '--trust-store']);
+  t.is(trusted.status, 0, trusted.stderr);
 });
 
 test('a rebuild keeps apart what belongs to which root, and old sets stay proven', async (t) => {
@@ -263,7 +266,9 @@ test('a set in which a root was held can be read, and the next one too', async (
   fs.renameSync(at('aside'), path.join(other, 'below'));
   await backup([...place, '--local', source, other]);
   for (const set of ['1', '2', '3']) {
-    await succeed('regenerate', [...place, '-b', set, '-o', at(set), source, other]);
+    const restored = await run('regenerate', [...place, '-b', set, '-o', at(set), source, other]);
+    // The client did not read the protected root in set 2, so nothing in that set proves its entries.
+    t.is(restored.status, set === '2' ? 3 : 0, restored.stderr);
     t.deepEqual(differences(look(source), look(path.join(at(set), 'tree'))), [], set);
     t.is(fs.readFileSync(path.join(at(set), 'other', 'below', 'kept'), 'utf8'), 'kept', set);
   }

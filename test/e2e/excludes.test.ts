@@ -1,9 +1,9 @@
-/** What is left out, by every option, key and variable that says so. */
+/** Exclusion of files, by every option, key and variable for it. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { type CommandOptions, backup, run, succeed } from '../helpers/commands.js';
+import { type CommandOptions, backup, jsonLines, run, succeed } from '../helpers/commands.js';
 import { savedPaths } from '../helpers/saved.js';
 import { isRoot, scratch } from '../helpers/tree.js';
 import { fill } from '../helpers/jobs.js';
@@ -13,11 +13,11 @@ const OTHER_USER = 65_534;
 interface Bench {
   readonly home: string;
   readonly tree: string;
-  /** Saves the tree into a new client; returns the paths that are there. */
+  /** Backs up the tree into a new client, and returns the saved paths. */
   save(args?: readonly string[], options?: CommandOptions): Promise<string[]>;
-  /** The same by `--explain`, which takes far less time. */
+  /** Returns the same paths as `save` by `--explain`, which takes far less time. */
   kept(args?: readonly string[], options?: CommandOptions): Promise<string[]>;
-  /** A configuration file with these lines in its section; returns the arguments that name it. */
+  /** Writes a configuration file with these lines in its section, and returns the arguments that name it. */
   config(...lines: string[]): string[];
 }
 
@@ -72,6 +72,36 @@ test('patterns come from option and key, and may hold any byte', async (t) => {
   const byByte = config('ExcludePatterns = \u00ff?');
   fs.writeFileSync(byByte[1]!, fs.readFileSync(byByte[1]!, 'utf8'), 'latin1');
   t.deepEqual(await save(byByte), without('\u00ff\u00e9'));
+});
+
+test('lists in configuration files have commas or blanks between their items', async (t) => {
+  const files = { 'a.o': '', 'b.tmp': '', 'c,d': '', e: '', 'f.log': '', 'sub/g': '', 'two/h': '' };
+  const { home, tree, save, config } = bench(t, files);
+  const kept = (line: string): Promise<string[]> => save(config(...line.split('\n')));
+  t.deepEqual(await kept('ExcludePatterns = *.o, *.tmp,*.log,\n  "c,d"'), [
+    'e',
+    'sub',
+    'sub/g',
+    'two',
+    'two/h',
+  ]);
+  t.true((await kept('ExcludePatterns = c\\,?, e')).includes('a.o'));
+  t.false((await kept('ExcludePatterns = c\\,?, e')).includes('c,d'));
+  const dirs = await kept(`ExcludeDirs = ${tree}/sub, ${tree}/two`);
+  t.false(dirs.some((name) => /^(sub|two)/.test(name)));
+  const [one, two] = [path.join(home, 'one'), path.join(home, 'two')];
+  fs.writeFileSync(one, '*.o\n');
+  fs.writeFileSync(two, '*.tmp\n');
+  const byFiles = await kept(`ExcludeFiles = ${one}, ${two}`);
+  t.false(byFiles.some((name) => /\.(o|tmp)$/.test(name)));
+  const logs = [path.join(home, 'log 1'), path.join(home, 'log2')];
+  await kept(`LogFiles = "${logs[0]}", ${logs[1]}`);
+  for (const log of logs) t.true(fs.existsSync(log), log);
+  const place = ['-D', path.join(home, 'apart'), '-C', 'me'];
+  const both = config(`Directories = ${tree}/sub, ${tree}/two`);
+  await succeed('tardis', [...place, '--local', '--create', ...both]);
+  const listed = await succeed('lstardis', [...place, '--json', tree]);
+  t.is(jsonLines(listed).length, 2);
 });
 
 test('patterns come from the files of --exclude-file and ExcludeFiles', async (t) => {
@@ -323,20 +353,23 @@ test('--explain names the rule, its file and its line', async (t) => {
     await explain('out/x'),
     `${tree}/out/x: left out, as ${tree}/out is left out: ${rules}:4: out/\n`,
   );
-  t.is(await explain('plain'), `${tree}/plain: kept; nothing says anything about it\n`);
+  t.is(await explain('plain'), `${tree}/plain: kept; no rule matches it\n`);
   t.is(await explain('plain', '-x', 'p*'), `${tree}/plain: left out: --exclude: p*\n`);
   t.is(
     await explain('sub/b'),
     `${tree}/sub/b: left out: ${tree}/sub/.tardis-local-excludes:1: b\n`,
   );
-  t.is(await explain('sub/c/b'), `${tree}/sub/c/b: kept; nothing says anything about it\n`);
-  t.regex(await explain('skipped/x'), /left out: a skip file lies in its directory\n$/);
-  t.regex(await explain('skipped'), /kept.*, but nothing that is in it: a skip file/);
-  t.regex(await explain('../other'), /in none of the directories/);
+  t.is(await explain('sub/c/b'), `${tree}/sub/c/b: kept; no rule matches it\n`);
+  t.regex(await explain('skipped/x'), /left out: its directory contains a skip file\n$/);
+  t.regex(
+    await explain('skipped'),
+    /kept.*, but without its contents: its directory contains a skip file/,
+  );
+  t.regex(await explain('../other'), /not in any of the directories/);
   const missing = await run('tardis', ['--explain', `${tree}/none/x`, tree]);
   t.is(missing.status, 1);
-  t.is(missing.stdout, `${tree}/none/x: ${tree}/none is not there\n`);
-  // Directories come from where they come from for a backup.
+  t.is(missing.stdout, `${tree}/none/x: ${tree}/none is missing\n`);
+  // The directories may come from the configuration, as for a backup.
   const args = [
     '--explain',
     'tree/a.o',
@@ -395,7 +428,7 @@ test('a rule file that is too large is saved, and told in every run until it is 
   const place = { store: path.join(home, 'store'), client: 'me' };
   t.deepEqual(await savedPaths(place, tree), ['.tardis-excludes', 'a.o', 'b']);
   const told = await succeed('tardis', ['--explain', `${tree}/a.o`, tree]);
-  t.regex(told, /kept by .*cannot be read.*\n {2}.*does not hold \(rules: too large\)/);
+  t.regex(told, /kept by .*cannot be read.*\n {2}.*does not apply \(rules: too large\)/);
   fs.writeFileSync(path.join(tree, '.tardis-excludes'), '*.o\n');
   await succeed('tardis', args);
   t.deepEqual(await savedPaths(place, tree), ['.tardis-excludes', 'b']);

@@ -1,4 +1,4 @@
-/** A server far away: what is sent before it answers, what a link that is cut leaves behind. */
+/** A distant server: messages that a client sends before the first reply, and links that are cut. */
 import type net from 'node:net';
 import path from 'node:path';
 import test from 'ava';
@@ -55,7 +55,7 @@ test('a long way gets more in flight, up to LinkBudget', async (t) => {
     return (await backup(args)).budgetBytes;
   };
   t.is(await budgetOf('none', '--link-budget', '0'), 2 * MIB);
-  // 60 ms or more make 9 MB or more.
+  // A round trip of 60 ms or more makes 9 MB or more.
   t.is(await budgetOf('some', '--link-budget', '5M'), 7 * MIB);
   t.true((await budgetOf('default')) > 10 * MIB);
   const local = ['-D', path.join(home, 'other'), '--local', '--create', '-C', 'me', source];
@@ -72,7 +72,7 @@ test('a link that is cut leaves what arrived, and the next run sends the rest', 
   const { port } = server;
   const proxy = await Proxy.start({ host: '127.0.0.1', port, delayMs: 1, cutAfterBytes: 3 * MIB });
   t.teardown(() => proxy.close());
-  // With 1 MiB in flight at most, the server has received 2 MiB when 3 have gone.
+  // With at most 1 MiB in flight, the server has received 2 MiB when 3 MiB have been sent.
   const small = ['--budget', '1M', '--link-budget', '0', '--parcel-size', '256K'];
   const there = ['--insecure-tcp', '-C', 'me', '--server', '127.0.0.1'];
   const cut = await run('tardis', [
@@ -103,11 +103,12 @@ test('a link that is cut by hand ends a client that waits', async (t) => {
   makeTree(source, [file('a', 'a')]);
   const server = await Server.start(path.join(home, 'store'));
   t.teardown(() => server.kill());
-  // Nothing gets through within the time of the test.
+  // The delay is longer than the test, so nothing gets through.
   const proxy = await Proxy.start({ host: '127.0.0.1', port: server.port, delayMs: 600_000 });
   t.teardown(() => proxy.close());
   const there = ['--server', '127.0.0.1', '--port', String(proxy.port), '--insecure-tcp'];
-  const running = new Running('tardis', [...there, '-C', 'me', '--create', source]);
+  const args = [...there, '-C', 'me', '--reconnect', '0', '--create', source];
+  const running = new Running('tardis', args);
   await running.until('connection', () => proxy.connections > 0);
   proxy.cut();
   const { status, stderr } = await running.ended;

@@ -1,23 +1,24 @@
 /**
- * Every operation on files, addon and database is made to fail, or to be the last one, in turn: over a
- * first backup, over a second one with changes, and over a restore. Whatever happened, finished sets
- * restore exactly, the next run completes with nothing done by hand, and the packs alone tell the same.
+ * Makes every operation on files, addon and database fail, or be the last one, in turn: during a first backup,
+ * during a second one with changes, and during a restore. After each fault, finished sets restore exactly, the
+ * next run completes without manual work, and a rebuild from the packs alone gives the same history.
  *
- * TEST_SEED replays a run; TARDIS_FAULT_STRIDE=1 leaves out nothing.
+ * TEST_SEED replays a run; TEST_SHARE=1 hits every operation.
  */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { faultySystem, seededRandom } from '../../src/system/index.js';
+import { faultySystem } from '../support/faults.js';
+import { seededRandom } from '../../src/system/index.js';
 import { copyStore, watchOnly, type Trouble, TROUBLES } from '../helpers/faults.js';
 import {
   backupInline,
-  history,
+  dumpHistory,
   inlineSystem,
   type Place,
   rebuildInline,
   restoreInline,
-  withArchive,
+  withHistory,
 } from '../helpers/inline.js';
 import { freshPaths, strike } from '../helpers/strike.js';
 import { here } from '../helpers/kinds.js';
@@ -39,10 +40,13 @@ import {
   text,
 } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
+import { share } from '../helpers/share.js';
 
 const random = seededRandom(seed);
-/** Of operations that are many and change nothing on the disk, one in so many is hit. */
-const stride = Number(process.env['TARDIS_FAULT_STRIDE'] ?? 20);
+/** One in this many operations is hit: by another kind of trouble each, so that a run hits almost all. */
+const STRIDE = Math.max(1, Math.round(0.5 / share));
+/** One in this many is hit of the operations that are frequent and change nothing on the disk. */
+const THIN_STRIDE = Math.max(1, Math.round(4 / share));
 const THINNED = /^(sql\.(run|get|all|iterate)|files\.(status|read)|native\.sha256)$/;
 const ALWAYS_HIT = 2;
 
@@ -50,7 +54,7 @@ const home = makeScratch();
 test.after.always(() => removeScratch(home));
 const freshPath = freshPaths(home);
 
-/** More than a parcel holds, but quickly sent: only its beginning does not shrink. */
+/** Returns a content that is larger than a parcel but quick to send: only its first bytes do not compress. */
 function large(name: string, noiseBytes: number): Buffer {
   return Buffer.concat([
     noise(`${seed} ${name}`, noiseBytes),
@@ -58,7 +62,7 @@ function large(name: string, noiseBytes: number): Buffer {
   ]);
 }
 
-/** A small tree that can be changed to and fro, in every way that matters, in place. */
+/** A small tree that changes back and forth in place, in every way that matters. */
 class ChangingTree {
   readonly source = path.join(home, 'tree');
   private isChanged = false;
@@ -118,22 +122,21 @@ class ChangingTree {
 
 const tree = new ChangingTree();
 
-/** A place whose finished sets are known by their names. */
+/** A place, and the expected files of its finished sets by name of the set. */
 interface Known {
   readonly place: Place;
   readonly wanted: ReadonlyMap<string, Snapshot>;
 }
 
-/** Numbers of the operations to hit. */
-function pointsOf(operations: readonly string[]): number[] {
-  const offset = Math.floor(random.next() * stride);
+/** Returns the numbers of the operations to hit. */
+function pointsOf(operations: readonly string[], trouble: Trouble): number[] {
+  const turn = TROUBLES.indexOf(trouble) + seed;
   const counts = new Map<string, number>();
   return operations.flatMap((operation, index) => {
     const count = (counts.get(operation) ?? 0) + 1;
     counts.set(operation, count);
-    const isHit =
-      !THINNED.test(operation) || count <= ALWAYS_HIT || (index + offset) % stride === 0;
-    return isHit ? [index + 1] : [];
+    const isThinned = THINNED.test(operation) && count > ALWAYS_HIT;
+    return (index + turn) % (isThinned ? THIN_STRIDE : STRIDE) === 0 ? [index + 1] : [];
   });
 }
 
@@ -146,9 +149,9 @@ async function restored(place: Place, set: string, into = freshPath('out')): Pro
   return seen;
 }
 
-/** Every finished set restores exactly. Returns their names. */
+/** Checks that every finished set restores exactly. Returns their names. */
 async function checkSets(t: ExecutionContext, known: Known, what: string): Promise<string[]> {
-  const sets = await withArchive(known.place, (archive) => archive.sets());
+  const sets = await withHistory(known.place, (history) => history.sets());
   const finished = sets.filter(({ state }) => state === 'complete');
   for (const { set, name } of finished) {
     const wanted = known.wanted.get(name);
@@ -159,25 +162,27 @@ async function checkSets(t: ExecutionContext, known: Known, what: string): Promi
   return finished.map(({ name }) => name);
 }
 
-/** Whatever fails is told by a code; only the dead need not tell. */
+/** Checks that a failure has an error code, which a killed process need not report. */
 function checkError(t: ExecutionContext, error: unknown, trouble: Trouble): void {
   const { code } = error as { code?: string };
   t.not(code, 'TIMED_OUT', 'one side did not notice the trouble of the other');
   if (trouble.dies !== true) t.truthy(code, `an error without a code: ${String(error)}`);
 }
 
-/** The next run, as a user would start it: nothing is tidied up before. */
+/** Runs the next backup as a user would start it, without any clean-up before. */
 async function nextRun(place: Place, setName: string): Promise<void> {
   const system = inlineSystem();
   try {
     await backupInline(system, place, [tree.source], { create: true, setName });
   } catch (error) {
     if ((error as { code?: string }).code !== 'CLIENT_EXISTS') throw error;
+    const sets = await withHistory(place, (history) => history.sets());
+    if (sets.every(({ state }) => state !== 'complete')) throw error; // --create may continue it
     await backupInline(system, place, [tree.source], { setName });
   }
 }
 
-/** One backup that meets trouble at the n-th operation, and all that must hold after it. */
+/** Runs one backup with a fault at the n-th operation, and checks everything that must hold after it. */
 async function troubledBackup(
   t: ExecutionContext,
   start: Known | undefined,
@@ -217,20 +222,20 @@ async function troubledBackup(
   await nextRun(place, 'after');
   const names = await checkSets(t, { place, wanted }, `${what}, after the next run`);
   t.true(names.includes('after'), what);
-  const told = await history(place);
+  const told = await dumpHistory(place);
   t.false(
     told.some((line) => line.includes('"unfinished"')),
     `${what}: unfinished sets stay`,
   );
   const { damagedRecords } = await rebuildInline(place);
   t.is(damagedRecords, 0, what);
-  t.deepEqual(await history(place), told, `${what}: rebuilt from the packs`);
+  t.deepEqual(await dumpHistory(place), told, `${what}: rebuilt from the packs`);
   await checkSets(t, { place, wanted }, `${what}, rebuilt`);
   removeScratch(place.store);
   return hit;
 }
 
-/** A finished backup of the tree as it is now. */
+/** Backs up the tree in its present state into a new store. */
 async function finishedBackup(): Promise<Known> {
   const place = { store: freshPath('finished'), client: 'me' };
   const options = { create: true, setName: 'before' };
@@ -238,7 +243,7 @@ async function finishedBackup(): Promise<Known> {
   return { place, wanted: new Map([['before', look(tree.source)]]) };
 }
 
-/** The operations of one backup without trouble. */
+/** Returns the operations of one backup without a fault. */
 async function watched(start: Known | undefined): Promise<readonly string[]> {
   const place = { store: freshPath('watched'), client: 'me' };
   if (start !== undefined) copyStore(start.place.store, place.store);
@@ -257,28 +262,28 @@ for (const trouble of TROUBLES) {
   test.serial(`a first backup: ${trouble.name}`, async (t) => {
     const operations = await watched(undefined);
     const hits: (string | undefined)[] = [];
-    for (const at of pointsOf(operations)) {
+    for (const at of pointsOf(operations, trouble)) {
       hits.push(await troubledBackup(t, undefined, trouble, at));
     }
     report(t, hits, operations.length);
   });
 
   test.serial(`a second backup with changes: ${trouble.name}`, async (t) => {
-    // The tree goes to and fro; each run is over the finished set of the other state.
+    // The tree alternates between two states; each run starts from the finished set of the other state.
     const starts = new Map([[tree.state, await finishedBackup()]]);
     tree.change();
     starts.set(tree.state, await finishedBackup());
     const other = (): Known => starts.get(tree.state === 'first' ? 'second' : 'first')!;
     const operations = await watched(other());
     const hits: (string | undefined)[] = [];
-    for (const at of pointsOf(operations)) {
+    for (const at of pointsOf(operations, trouble)) {
       hits.push(await troubledBackup(t, other(), trouble, at));
     }
     report(t, hits, operations.length);
   });
 }
 
-/** One restore that meets trouble: what it does not tell of is right. */
+/** Runs one restore with a fault: every file that it does not report as failed is correct. */
 async function troubledRestore(
   t: ExecutionContext,
   known: Known,
@@ -315,7 +320,7 @@ for (const trouble of TROUBLES) {
     const request = { paths: [tree.source], output: freshPath('out') };
     await restoreInline(faultySystem(inlineSystem(), plan), known.place, request);
     const hits: (string | undefined)[] = [];
-    for (const at of pointsOf(plan.seen)) {
+    for (const at of pointsOf(plan.seen, trouble)) {
       hits.push(await troubledRestore(t, known, trouble, at));
       t.deepEqual(await checkSets(t, known, 'a fresh restore'), ['before']);
     }

@@ -1,6 +1,6 @@
 /**
- * A file system of 64 MiB is filled to the last byte again and again (test/helpers/fill-up.ts), and real
- * processes meet one that is full. TARDIS_FILL_PASSES=100 fills it more often, TEST_SEED replays.
+ * Fills a file system of 64 MiB to the last byte again and again (test/helpers/fill-up.ts), and runs real
+ * processes on a full one. TEST_SHARE=1 fills it more often, TEST_SEED replays.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -10,10 +10,11 @@ import test from 'ava';
 import { BIN } from '../helpers/commands.js';
 import { isRoot, noise, scratch } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
+import { shareOf } from '../helpers/share.js';
 
 const MIB = 1 << 20;
-const passes = Number(process.env['TARDIS_FILL_PASSES'] ?? 20);
-/** A mount of our own: it ends with the process. An ordinary user needs user namespaces for it. */
+const passes = shareOf(200);
+/** Command that runs another in a mount namespace, which ends with it. Needs user namespaces if not root. */
 const NAMESPACE = ['unshare', isRoot ? '-m' : '-rm'] as const;
 const FILL_UP = fileURLToPath(new URL('../helpers/fill-up.js', import.meta.url));
 
@@ -39,7 +40,7 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** Runs a command with mounts of its own. */
+/** Runs a command in its own mount namespace. */
 async function inNamespace(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
   const [command, flag] = NAMESPACE;
   const child = spawn(command, [flag, ...args], { env: { ...process.env, ...env } });
@@ -101,13 +102,13 @@ testMounted?.(
     const told = (name: string): number =>
       Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(stdout)?.[1]);
     t.is(told('status'), 1, stderr);
-    t.regex(stderr, /the disk with the store \S+ is full: \d+ bytes are free.*\[DISK_FULL\]/);
+    t.regex(stderr, /the disk with the store \S+ is full: [\d.]+ [kM]?B are free.*\[DISK_FULL\]/);
     t.true(told('late') < 5000, `${told('late')} ms after it was full`);
     t.is(told('free'), 0);
     for (const name of ['listed', 'restored', 'again', 'room', 'same'])
       t.is(told(name), 0, `${name}: ${stderr}`);
     t.is(told('onto it'), 1);
-    t.regex(stderr, /the target is full: \S+, 0 bytes are free.*\[TARGET_FULL\]/);
+    t.regex(stderr, /the target is full: \S+, 0 B are free.*\[TARGET_FULL\]/);
     t.is(told('read-only'), 1);
     t.regex(stderr, /\[STORE_NOT_WRITABLE\]/);
   },

@@ -1,4 +1,4 @@
-/** Filters of names and of encryption, through the commands. */
+/** Filters for names and for encryption, by command. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -10,7 +10,7 @@ import { bytesOfFile, filesBelow } from '../helpers/plaintext.js';
 
 const MIB = 1 << 20;
 
-/** Accepts a path below `top`, read by JavaScript's own engine, whose expressions mean the same here. */
+/** True if the filter accepts a path below `top`, by JavaScript's expressions, which mean the same here. */
 function naiveAccepts(filter: string, top: string, below: string): boolean {
   const isThere = (full: string): boolean => fs.lstatSync(full).isDirectory();
   const parts = below.split('/');
@@ -63,7 +63,7 @@ test('a filter file comes from option and key, and leaves out what it does not a
     t.deepEqual(await savedPaths(place, tree), wanted, filter);
     t.is(progress.leftOut > 0, wanted.length < all.length);
   }
-  // A slip in the file must not make all that was there count as gone.
+  // A mistake in the file must be an error: otherwise all files would count as removed.
   for (const empty of ['', '# nothing\n', 'any reject x\n']) {
     fs.writeFileSync(file, empty);
     const args = [
@@ -100,9 +100,9 @@ test('excludes and a filter must both let a path in, and --explain names the lin
     succeed('tardis', ['--efilter-file', crypt, '--def-crypt', 'chacha', ...args, tree]);
   const asked = ['a.c', 'd.x', '.'].flatMap((name) => ['--explain', path.join(tree, name)]);
   t.deepEqual((await told(...asked)).trim().replaceAll(`${home}/`, '').split('\n'), [
-    'tree/a.c: kept; nothing says anything about it; encryption none by #o, efilter:2: file accept a',
-    'tree/d.x: kept; nothing says anything about it; encryption chacha by the default',
-    'tree: kept; nothing says anything about it',
+    'tree/a.c: kept; no rule matches it; encryption none by #o, efilter:2: file accept a',
+    'tree/d.x: kept; no rule matches it; encryption chacha by the default',
+    'tree: kept; no rule matches it',
   ]);
   const { explanations } = JSON.parse(await told('--json', ...asked)) as {
     explanations: { encryption: unknown }[];
@@ -154,7 +154,7 @@ interface Mixed {
   readonly filter: string;
 }
 
-/** Contents of each choice, of each way a content is stored in: each begins with a word of its own. */
+/** Choices of encryption and ways of storing a content. Each combination has a file with a unique word. */
 const CHOICES = ['open', 'cha', 'usual'] as const;
 const WAYS: Readonly<Record<string, number>> = {
   frame: 40,
@@ -169,7 +169,7 @@ function mixed(t: ExecutionContext): Mixed {
   const tree = path.join(home, 'tree');
   for (const choice of CHOICES) {
     for (const [way, bytes] of Object.entries(WAYS)) {
-      if (way === 'parts' && choice === 'usual') continue; // two such files show it
+      if (way === 'parts' && choice === 'usual') continue; // two files of this size are enough
       const content = Buffer.concat([Buffer.from(wordOf(choice, way)), noise(choice + way, bytes)]);
       fill(tree, { [`${choice}/${way}`]: content });
     }
@@ -190,7 +190,7 @@ function mixed(t: ExecutionContext): Mixed {
   };
 }
 
-/** Which words stand in the store. */
+/** Returns the words that occur in the store. */
 function wordsIn(store: string, words: readonly string[]): string[] {
   const found = filesBelow(store).flatMap((name) => {
     const bytes = bytesOfFile(name);
@@ -199,7 +199,7 @@ function wordsIn(store: string, words: readonly string[]): string[] {
   return [...new Set(found)].sort();
 }
 
-/** Schemes that stand in records of contents, by the catalog; lists of parts are the server's own. */
+/** Returns the schemes of records, by the catalog; except lists of parts (kind 4), which are the server's own. */
 async function schemesIn(store: string): Promise<number[]> {
   const { default: Database } = await import('better-sqlite3');
   const catalog = new Database(path.join(store, 'me', 'tardis.db'), { readonly: true });
@@ -240,7 +240,7 @@ test('contents are encrypted as file and default say, and come back from everywh
   const server = await Server.start(store);
   t.teardown(() => server.kill());
   t.deepEqual(await restored('far', [...server.clientArgs, '-C', 'me', ...secret]), []);
-  // By a configuration file, and through a server.
+  // The same by a configuration file, and through a server.
   const config = path.join(home, 'config');
   const lines = [
     '[Tardis]',
@@ -264,7 +264,7 @@ test('a choice that has changed holds for what is sent from then on', async (t) 
   const place = ['-D', store, '-C', 'me', ...secret];
   const args = ['--local', '--compress-data', 'none', '--efilter-file', filter];
   await backup([...place, ...args, '--create', tree]);
-  // Seen so far: encrypted. A first change makes it known what the file is like, a second is sent as a delta.
+  // The file is encrypted so far. Its first change stores a signature, so that the second is sent as a delta.
   const large = path.join(tree, 'usual', 'large');
   const insert = (word: string): void => {
     const bytes = fs.readFileSync(large);
@@ -279,7 +279,7 @@ test('a choice that has changed holds for what is sent from then on', async (t) 
   fs.writeFileSync(filter, '#o,none\npath accept /.*/usual/\n');
   insert('Zebrafink-2-7F3A9C');
   fill(tree, { 'usual/new': 'Axolotl-new-3C9E', 'open/new': 'Axolotl-secret-3C9E' });
-  // Equal contents are stored once, as first stored.
+  // A copy of a stored content is not stored again, so it stays as first stored.
   fs.copyFileSync(path.join(tree, 'usual', 'single'), path.join(tree, 'usual', 'copy'));
   const { progress } = await backup([...place, ...args, tree]);
   t.is(progress.deltasSent, 1, 'on a basis that is encrypted');
@@ -305,7 +305,7 @@ test('a client that does not encrypt is not told what to encrypt with', async (t
   const refused = async (...args: string[]): Promise<void> => {
     const { status, stderr } = await run('tardis', [...place, ...args, path.join(tree, 'open')]);
     t.is(status, 1);
-    t.regex(stderr, /me does not encrypt, so it takes no .*\[CONFIG_INVALID\]/);
+    t.regex(stderr, /me does not encrypt, so it cannot use .*\[CONFIG_INVALID\]/);
   };
   await refused('--create', '--efilter-file', filter);
   await refused('--create', ...secret, '--no-crypt', '--def-crypt', 'aes');

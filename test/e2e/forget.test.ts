@@ -1,4 +1,4 @@
-/** `sonic forget-path`, on the machine of the store and through a server. */
+/** `sonic forget-path`, on the store's machine and through a server. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -36,14 +36,14 @@ test('a path is forgotten: shown before, taken back, and gone when its time is o
   const forget = (...args: string[]) => run('sonic', ['forget-path', ...place, ...args]);
   for (const option of ['--preview', '--dry-run']) {
     const shown = await succeed('sonic', ['forget-path', ...place, option, hidden]);
-    t.regex(shown, /4 versions in 2 sets would go/);
-    t.regex(shown, /1 content would stay: other paths hold the same/);
-    t.regex(shown, /It is in the newest set/);
+    t.regex(shown, /4 versions in 2 sets would be deleted/);
+    t.regex(shown, /1 content would be kept, since other paths use/);
+    t.regex(shown, /The newest set has it/);
   }
   t.deepEqual((await told())['requests'], []);
   t.regex((await forget(hidden)).stderr, /CONFIRMATION_NEEDED/);
   t.regex((await forget('--yes', at('tree', 'never'))).stderr, /NO_SUCH_PATH/);
-  t.regex((await forget('--yes', at('tree'))).stderr, /a root is there, or below it.*USAGE/);
+  t.regex((await forget('--yes', at('tree'))).stderr, /is a root or contains one.*USAGE/);
   t.regex((await forget('--list', '-n')).stderr, /USAGE/);
   t.regex((await forget('--list', hidden)).stderr, /USAGE/);
   t.regex((await forget('--now', hidden)).stderr, /USAGE/);
@@ -53,20 +53,20 @@ test('a path is forgotten: shown before, taken back, and gone when its time is o
   t.not(no.status, 0);
   const yes = await runOnTerminal('sonic', ['forget-path', ...place, hidden], ['y\r']);
   t.is(yes.status, 0, yes.shown);
-  t.regex(yes.shown, /--undo 1` takes it back/);
+  t.regex(yes.shown, /--undo 1` undoes this/);
   const [asked] = (await told())['requests'] as { dueAtMs: number; askedAtMs: number }[];
   t.like(asked, { id: 1, lastSet: 2, name: hidden });
   t.is(asked!.dueAtMs - asked!.askedAtMs, 7 * 86_400_000);
   t.regex(await shows('1'), /private/, 'until then it is there');
-  t.regex(await succeed('sonic', ['forget-path', '--finish', ...place]), /Nothing .* is due/);
+  t.regex(await succeed('sonic', ['forget-path', '--finish', ...place]), /No requests .* are due/);
   await succeed('sonic', ['rebuild', ...place]);
   t.is(((await told())['requests'] as unknown[]).length, 1, 'a request survives the catalog');
   for (const more of [[], ['-n']]) {
     t.regex((await forget('--undo', '2', ...more)).stderr, /NO_SUCH_REQUEST/);
   }
-  t.regex((await forget('--undo', '1', '--dry-run')).stdout, /would take back: 1/);
+  t.regex((await forget('--undo', '1', '--dry-run')).stdout, /would undo: 1/);
   t.is(((await told())['requests'] as unknown[]).length, 1);
-  t.regex((await forget('--yes', hidden)).stdout, /^1: .*private was asked for before/m);
+  t.regex((await forget('--yes', hidden)).stdout, /^1: .*private was already requested/m);
   await succeed('sonic', ['forget-path', ...place, '--undo', '2']);
   await succeed('sonic', ['forget-path', ...place, '--undo', '1']);
   t.deepEqual((await told())['requests'], []);
@@ -87,7 +87,7 @@ test('a path is forgotten: shown before, taken back, and gone when its time is o
   t.regex(await shows('3'), /private/, 'what was saved since stays');
   const kept = await succeed('regenerate', [...place, '-o', at('out'), at('tree')]);
   t.regex(kept, /Restored 5 files/);
-  t.regex(await succeed('sonic', ['check', '--read-data', ...place]), /Nothing is wrong/);
+  t.regex(await succeed('sonic', ['check', '--read-data', ...place]), /No damage found/);
   t.true((await decodedBytes({ store, client: 'me' })).includes('what stays'));
 });
 
@@ -108,15 +108,12 @@ test('no copy of the catalog keeps what was forgotten', async (t) => {
 });
 
 test('a client that encrypts forgets with its keys, and gets new ones', async (t) => {
-  const { at, place, hidden, shows, source } = await withSecret(t, [
-    '--password',
-    'of a test 4711',
-  ]);
+  const { at, place, hidden, shows, source } = await withSecret(t, ['--password=of a test 4711']);
   fs.rmSync(hidden, { recursive: true });
   await backup([...place, '--local', source]);
   await succeed('sonic', ['forget-path', ...place, '--yes', '--undo-period', '0d', hidden]);
   t.regex(await succeed('sonic', ['forget-path', '--list', ...place]), new RegExp(hidden));
-  const wrong = ['-D', at('store'), '-C', 'me', '--password', 'wrong'];
+  const wrong = ['-D', at('store'), '-C', 'me', '--password=wrong'];
   const refused = await run('sonic', ['forget-path', '--finish', '--yes', ...wrong]);
   t.regex(refused.stderr, /LOGIN_FAILED/);
   t.regex(
@@ -127,7 +124,7 @@ test('a client that encrypts forgets with its keys, and gets new ones', async (t
   for (const set of ['1', '2', '3']) t.notRegex(await shows(set), /private/);
   await succeed('regenerate', [...place, '--authenticate', '-o', at('out'), source]);
   await backup([...place, '--local', source]);
-  t.regex(await succeed('sonic', ['check', '--read-data', ...place]), /Nothing is wrong/);
+  t.regex(await succeed('sonic', ['check', '--read-data', ...place]), /No damage found/);
 });
 
 test('over the network no path is forgotten before ForgetAfter', async (t) => {
@@ -168,5 +165,5 @@ test('over the network no path is forgotten before ForgetAfter', async (t) => {
   t.notRegex(listing, /private/);
   t.regex(listing, /stays/, 'the account is still there');
   t.false((await decodedBytes({ store, client: 'me' })).includes(SECRET));
-  t.regex(await succeed('sonic', ['check', '--read-data', ...place]), /Nothing is wrong/);
+  t.regex(await succeed('sonic', ['check', '--read-data', ...place]), /No damage found/);
 });

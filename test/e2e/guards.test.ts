@@ -1,28 +1,29 @@
 /**
- * "Unchanged" never hides a loss: whatever kept an entry or its content from being saved, the next
- * run sends it, and until then the older version stays.
+ * "Unchanged" never hides a loss: if an entry or its content was not saved, for whatever reason, the next run
+ * sends it. Until then the older version stays.
  *
- * One test after the other: client and server are in this thread, and of twenty pairs at once some would wait for
- * each other longer than they may.
+ * The tests run serially: client and server are in this thread, and of twenty pairs at once some would time out
+ * waiting for each other.
  */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { createClientDirectory } from '../../src/store/index.js';
-import { faultySystem, type System } from '../../src/system/index.js';
+import { faultySystem } from '../support/faults.js';
+import { type System } from '../../src/system/index.js';
 import type { JobRunner } from '../../src/workers/index.js';
 import { run, succeed } from '../helpers/commands.js';
 import { copyStore, killWhen, Ledger, type Plan } from '../helpers/faults.js';
 import {
   backupInline,
-  history,
+  dumpHistory,
   type InlineBackup,
   type InlineServer,
   inlineSystem,
   type Place,
   restoreInline,
   SMALL_STORE,
-  withArchive,
+  withHistory,
   withNative,
 } from '../helpers/inline.js';
 import {
@@ -61,7 +62,7 @@ class Lab {
     return backupInline(system, this.place, [this.source], options);
   }
 
-  /** What a restore of a set (by default the newest) gives. */
+  /** Restores a set (by default the newest), and returns a snapshot of the result. */
   async restored(set?: string): Promise<Snapshot> {
     restores += 1;
     const output = path.join(this.home, `restored ${restores}`);
@@ -71,7 +72,7 @@ class Lab {
     return look(path.join(output, 'tree'));
   }
 
-  /** Runs a backup that a plan kills; from then on the store is the copy of that moment. */
+  /** Runs a backup that a plan kills. From then on the lab uses a copy of the store from that moment. */
   async crash(
     planned: (onHit: () => void) => Plan,
     options: InlineBackup & InlineServer = {},
@@ -85,7 +86,7 @@ class Lab {
       await this.backup(options, faultySystem(ledger.system, plan));
       isThrough = true;
     } catch {
-      isThrough = false; // as planned
+      isThrough = false; // the planned crash
     }
     ledger.closeAll();
     if (isThrough || plan.hit === undefined) throw new Error('the crash did not happen');
@@ -95,11 +96,11 @@ class Lab {
 
 const isSync = (operation: string): boolean => operation === 'files.sync';
 
-/** Between the last parcel and its checkpoint: at the checkpoint's first sync. */
+/** Kills between the last parcel and its checkpoint: at the checkpoint's first fsync. */
 const beforeCheckpoint = (number: number) => (onHit: () => void) =>
   killWhen((operation, plan) => isSync(operation) && plan.times('files.sync') > number - 1, onHit);
 
-/** The checkpoint is on the disk, but the catalog does not know it yet. */
+/** Kills when the checkpoint is on the disk, but not yet in the catalog. */
 const beforeCommit = (onHit: () => void) =>
   killWhen(
     (operation, plan) =>
@@ -174,7 +175,7 @@ test.serial('a crash after some checkpoints: what they cover is not sent again',
   t.deepEqual(differences(look(lab.source), await lab.restored()), []);
 });
 
-/** A system on which one file or directory cannot be read. */
+/** Returns a system on which one file or directory cannot be read. */
 function unreadable(name: string): System {
   const refuse = (given: Buffer): void => {
     if (!given.toString().endsWith(name)) return;
@@ -216,13 +217,13 @@ for (const [what, bytes] of [
       );
       t.is(second.progress.unreadable, 1);
       t.deepEqual(told, [lab.at('a', 'secret')]);
-      await withArchive(lab.place, async (archive) => {
-        const versions = await archive.versions(Buffer.from(lab.at('a', 'secret')));
+      await withHistory(lab.place, async (history) => {
+        const versions = await history.versions(Buffer.from(lab.at('a', 'secret')));
         t.deepEqual(
           versions.map(({ firstSet, lastSet }) => [firstSet, lastSet]),
           [[1, undefined]],
         );
-        const [note] = await archive.notes(2);
+        const [note] = await history.notes(2);
         t.like(note, { what: 'unreadable', reason: 'EACCES' });
       });
       const kept = await lab.restored('2');
@@ -308,7 +309,7 @@ test.serial(
       readFileAt: (fd, name, rows, rowAt, ...rest) => {
         const got = real.readFileAt(fd, name, rows, rowAt, ...rest);
         if (name.toString() === 'busy') {
-          rows[rowAt + 9]! |= 8; // as the call itself does when the file changed meanwhile
+          rows[rowAt + 9]! |= 8; // the flag that the call sets if the file changed meanwhile
           const handle = fs.openSync(lab.at('a', 'busy'), 'r+');
           fs.writeSync(handle, `${process.hrtime.bigint()}`);
           fs.closeSync(handle);
@@ -329,7 +330,7 @@ test.serial(
   'a file changed after its listing was read, with equal times and size, is not missed',
   async (t) => {
     const lab = new Lab(scratch(t), [dir('a', [file('busy', text(1, 5000)), file('quiet', 'q')])]);
-    // At half a second after the last change nothing may count as settled.
+    // Half a second after the last change, no file may count as settled.
     const thenMs = Math.round(fs.statSync(lab.at('a', 'quiet')).ctimeMs) + 500;
     const clock = { nowMs: () => thenMs, monotonicMs: () => performance.now() };
     const present = inlineSystem({ clock });
@@ -365,16 +366,16 @@ test.serial(
   },
 );
 
-/** Turns one bit of a file's content in the store. */
+/** Flips one bit of a file's content in the store. */
 async function damage(place: Place, name: string): Promise<void> {
-  await withArchive(place, async (archive) => {
-    const set = await archive.findSet(undefined);
-    const entry = await archive.find(Buffer.from(name), set.set);
-    const [pieces] = await archive.locate([entry!]);
+  await withHistory(place, async (history) => {
+    const set = await history.findSet(undefined);
+    const entry = await history.find(Buffer.from(name), set.set);
+    const [pieces] = await history.locate([entry!]);
     const { object, position, recordBytes } = pieces!.at(-1)!;
-    const handle = fs.openSync(path.join(archive.clientPath!, object), 'r+');
+    const handle = fs.openSync(path.join(history.clientPath!, object), 'r+');
     const byte = Buffer.alloc(1);
-    const at = position + recordBytes - 5; // in the body, which comes last
+    const at = position + recordBytes - 5; // in the body, the last part of a record
     fs.readSync(handle, byte, 0, 1, at);
     byte[0]! ^= 0x10;
     fs.writeSync(handle, byte, 0, 1, at);
@@ -401,7 +402,7 @@ for (const [what, bytes] of [
     const found = await run('regenerate', [...place, '-o', out, lab.source]);
     t.is(found.status, 3, found.stderr);
     t.regex(found.stderr, /tree\/a\/hit: .*\[(CONTENT|RECORD)_DAMAGED\]/);
-    t.regex(found.stderr, /the damage is noted/);
+    t.regex(found.stderr, /the damage was marked/);
     const wanted = look(lab.source);
     const partly = look(path.join(out, 'tree'));
     t.deepEqual(
@@ -415,9 +416,9 @@ for (const [what, bytes] of [
     await succeed('regenerate', [...place, '-o', path.join(lab.home, 'whole'), lab.source]);
     t.deepEqual(differences(wanted, look(path.join(lab.home, 'whole', 'tree'))), []);
     t.deepEqual(differences(wanted, await lab.restored('1')), []);
-    const told = await history(lab.place);
-    await succeed('sonic', ['rebuild', ...place]).catch(() => undefined); // 3: it leaves out the bad one
-    t.deepEqual(await history(lab.place), told);
+    const told = await dumpHistory(lab.place);
+    await succeed('sonic', ['rebuild', ...place]).catch(() => undefined); // 3: the damaged record is left out
+    t.deepEqual(await dumpHistory(lab.place), told);
     t.deepEqual(differences(wanted, await lab.restored()), []);
   });
 }
@@ -438,7 +439,7 @@ test.serial(
       t.is(status, 3, stderr);
       const found = look(path.join(out, 'tree'));
       const lacking = [...wanted.keys()].filter((name) => found.get(name) !== wanted.get(name));
-      t.is(lacking.length, 1, `${round}: ${lacking.join()}`); // the last of the frame has the flipped bit
+      t.is(lacking.length, 1, `${round}: ${lacking.join()}`); // the flipped bit is in the frame's last content
       if (round === 'after') return;
       const rebuilt = await run('sonic', ['rebuild', ...place]);
       t.is(rebuilt.status, 3, rebuilt.stderr);
@@ -451,7 +452,7 @@ for (const [what, spoil] of [
   ['gone', (pack: string) => fs.rmSync(pack)],
 ] as const) {
   test.serial(
-    `a rebuild over a pack that is ${what} keeps the old catalog, which knew more`,
+    `a rebuild over a pack that is ${what} keeps what the old catalog knew, and the catalog`,
     async (t) => {
       const lab = new Lab(scratch(t), [
         dir('a', [file('in an object', noise(1, 3 * MIB)), file('in a pack', noise(2, 300_000))]),
@@ -459,15 +460,14 @@ for (const [what, spoil] of [
       const storage = { ...SMALL_STORE, store: { packBytes: 64 * MIB, packContentBytes: MIB } };
       await lab.backup({ create: true, storage });
       const { store, client } = lab.place;
-      const catalog = path.join(store, client, 'tardis.db');
       spoil(path.join(store, client, 'packs', '00000001.pack'));
       const place = ['-D', store, '-C', client];
       const { status, stdout } = await run('sonic', ['rebuild', ...place, '--json']);
       t.is(status, 3);
       const told = JSON.parse(stdout) as { lostCommits: number; keptCatalog: string };
       t.true(told.lostCommits > 0);
-      t.is(told.keptCatalog, 'tardis.db.before-rebuild');
-      fs.renameSync(`${catalog}.before-rebuild`, catalog);
+      t.is(told.keptCatalog, 'tardis.db.before-rebuild-1');
+      t.true(fs.existsSync(path.join(store, client, told.keptCatalog)));
       const out = path.join(lab.home, 'out');
       t.is((await run('regenerate', [...place, '-o', out, lab.source])).status, 3);
       t.deepEqual(

@@ -1,11 +1,11 @@
-/** What is run and told around a backup, by option and key. */
+/** Hooks and notifications around a backup, by option and key. */
 import fs from 'node:fs';
 import test from 'ava';
 import { backup, run, Running, succeed } from '../helpers/commands.js';
 import { urlListener } from '../helpers/listener.js';
 import { lab } from '../helpers/settings.js';
 
-/** A hook that writes its name and what it is told as a line of a file. */
+/** Returns a hook that appends its event, the client and the named values as a line to a file. */
 const noting = (file: string, ...names: string[]): string => {
   const values = names.map((name) => `$TARDIS_HOOK_${name}`).join(' ');
   return `sh -c 'echo "$TARDIS_HOOK_EVENT $TARDIS_HOOK_CLIENT ${values}" >>${file}'`;
@@ -25,7 +25,7 @@ test('hooks run before, after, on failure and on warning, and are told what happ
   const local = [...place, '--local', ...config];
   await backup(['--create', ...local, source]);
   t.deepEqual(notes(told), ['before me ', 'after me 0 1 ']);
-  // A hook may use our commands, whatever its variables are called.
+  // A hook may run our commands: its TARDIS_HOOK_ variables do not disturb them.
   await backup([...local, '--hook-before', 'tardis --version', source], {
     env: { PATH: `${process.cwd()}/bin:${process.env['PATH']}` },
   });
@@ -42,7 +42,7 @@ test('hooks run before, after, on failure and on warning, and are told what happ
 
   fs.rmSync(told);
   fs.rmSync(source, { recursive: true });
-  fs.mkdirSync(source); // suddenly empty: held
+  fs.mkdirSync(source); // suddenly empty, so the root is protected
   t.is((await run('tardis', [...local, source])).status, 3);
   t.deepEqual(notes(told).slice(1), ['warning me 3 0 0', 'after me 3 3 ']);
 });
@@ -63,11 +63,11 @@ test('a hook before the backup that fails keeps it from running', async (t) => {
   t.regex(stderr, /^tardis: hook before: mount: no such disk$/m);
   t.regex(
     stderr,
-    /the hook before the backup: it ended with status 32 \(mount: no such disk\) \[HOOK_FAILED\]/,
+    /the hook before the backup failed: exit status 32 \(mount: no such disk\) \[HOOK_FAILED\]/,
   );
   t.deepEqual(notes(at('told')), ['after me HOOK_FAILED']);
   t.false(fs.existsSync(store));
-  // It may mount what the local server needs.
+  // The hook may mount the disk that the local server needs.
   const mount = ['--hook-before', `mkdir ${at('mounted')}`];
   const mounted = ['-D', at('mounted', 'store'), '-C', 'me', '--local', '--create'];
   await backup([...mounted, ...mount, source]);
@@ -88,11 +88,11 @@ test('a hook that takes longer than HookTimeout is ended', async (t) => {
     ...config,
     source,
   ]);
-  t.deepEqual(JSON.parse(json).warnings, ['the hook "after": it took longer than 0.2 s']);
+  t.deepEqual(JSON.parse(json).warnings, ['the hook "after" failed: timed out after 0.2 s']);
   const option = ['--hook-timeout', '0.2', '--hook-before', 'sleep 60'];
   const { status, stderr } = await run('tardis', [...place, '--local', ...option, source]);
   t.is(status, 1);
-  t.regex(stderr, /it took longer than 0\.2 s \[HOOK_FAILED\]/);
+  t.regex(stderr, /timed out after 0\.2 s \[HOOK_FAILED\]/);
 });
 
 test('an interruption ends the hook before the backup, and the hooks at the end run all the same', async (t) => {
@@ -139,7 +139,7 @@ test('addresses are told of start, success and failure', async (t) => {
   const explained = await succeed('tardis', ['--explain-config', ...local, source]);
   t.notRegex(explained, /\/k\//);
   const wrong = await run('tardis', [...local, '--url-start', 'mailto:secret', source]);
-  t.regex(wrong.stderr, /UrlStart must be an address .* \[CONFIG_INVALID\]/);
+  t.regex(wrong.stderr, /UrlStart must be a URL .* \[CONFIG_INVALID\]/);
   t.notRegex(wrong.stderr, /secret/);
 });
 
@@ -150,7 +150,7 @@ test('an address that does not answer costs three times UrlTimeout, and no backu
   const config = ['--config', written('cfg', text)];
   const local = [...place, '--local', '--create', '--json', ...config];
   const { warnings } = JSON.parse(await succeed('tardis', [...local, source]));
-  t.deepEqual(warnings, [`${base} was not told: no answer in time`]);
+  t.deepEqual(warnings, [`the request to ${base} failed: no answer in time`]);
   t.is(asked.length, 3);
   t.notRegex(fs.readFileSync(at('log'), 'utf8'), /secret/);
 });
@@ -166,4 +166,18 @@ test('a failed backup is told by mail', async (t) => {
     /^From: me@host\nTo: ops@example\.org\nSubject: .* of me has failed \[SOURCE_MISSING\]$/m,
   );
   t.regex(mail, /^code: SOURCE_MISSING$/m);
+});
+
+test('a backup that could not save everything is told by mail', async (t) => {
+  const { place, at, source, written } = lab(t);
+  const text = `[Tardis]\nMailTo = ops@example.org\nMailCommand = tee -a ${at('mail')}\n`;
+  const args = [...place, '--local', '--config', written('cfg', text)];
+  await succeed('tardis', [...args, '--create', source]);
+  t.false(fs.existsSync(at('mail')));
+  fs.rmSync(source, { recursive: true });
+  fs.mkdirSync(source); // suddenly empty, so the root is protected
+  t.is((await run('tardis', [...args, source])).status, 3);
+  const mail = fs.readFileSync(at('mail'), 'utf8');
+  t.regex(mail, /^Subject: .* of me has not saved everything$/m);
+  t.regex(mail, /^status: 3$/m);
 });

@@ -1,4 +1,4 @@
-/** Readers that ask what no reader asks: the server refuses them, shows nothing else, and serves on. */
+/** Readers with invalid requests: the server refuses them, reveals nothing else, and continues to serve. */
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
@@ -25,7 +25,7 @@ let server: Running;
 test.before(async () => {
   makeTree(source, [file('a', text(1, 5000)), file('b', noise(2, 20 << 20))]);
   await backup(['-D', store, '-C', 'me', '--local', '--create', source]);
-  // Over a network a reader needs a password.
+  // A unix socket, since a reader needs a password over a network.
   server = new Running('tardisd', ['-D', store, '--local', socketPath, '-v'], {
     timeoutMs: 600_000,
   });
@@ -55,7 +55,7 @@ class Reader {
       this.bytes += data.length;
       this.wake();
     });
-    socket.on('error', () => undefined); // the close tells
+    socket.on('error', () => undefined); // `closed` shows the end
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
   }
 
@@ -110,7 +110,7 @@ async function isAlive(): Promise<void> {
   reader.close();
 }
 
-/** Asks for so many times two MiB of the large file. */
+/** Requests 2 MiB of the large file, the given number of times. */
 function askForMore(reader: Reader, times: number): void {
   const place = path.join(store, 'me');
   const object = (fs.readdirSync(place, { recursive: true }) as string[]).find((name) =>
@@ -123,7 +123,7 @@ function askForMore(reader: Reader, times: number): void {
   }
 }
 
-/** Of a signature as librsync makes them: blocks of 1 KiB, sums of 16 bytes. */
+/** Head of a signature by librsync, with blocks of 1 KiB and checksums of 16 bytes. */
 const SIGNATURE_HEAD = Buffer.from('727301470000040000000010', 'hex');
 
 const OBJECTS = [
@@ -231,7 +231,7 @@ test('questions that cannot be are refused', async (t) => {
     [
       'more questions than may wait',
       (reader) => {
-        askForMore(reader, 10); // than the credit
+        askForMore(reader, 10); // more than the credit
         for (let question = 1; question <= 5000; question += 1) {
           reader.say('readSets', { question });
         }

@@ -1,6 +1,6 @@
 /**
- * Hostile strings in what a store or a tree holds, and a target that changes while a restore writes: names come
- * back as they were, or are refused; nothing outside of the target is touched.
+ * Hostile strings in a store or a tree, and a target that changes while a restore writes: names are restored
+ * unchanged, or are refused; nothing outside of the target is touched.
  */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -13,7 +13,7 @@ import { changeCatalog } from '../helpers/changed-catalog.js';
 import { run } from '../helpers/commands.js';
 import { sandbox } from '../helpers/guarded.js';
 import { isFileName, strings, Tally, toldCode, tried } from '../helpers/hostile-strings.js';
-import { backupInline, inlineSystem, restoreInline, withArchive } from '../helpers/inline.js';
+import { backupInline, inlineSystem, restoreInline, withHistory } from '../helpers/inline.js';
 import {
   differences,
   dir,
@@ -25,7 +25,7 @@ import {
   symlink,
 } from '../helpers/tree.js';
 
-// What clients remember is of no use after the test.
+// The state that clients remember is not needed after the test.
 const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;
 test.after.always(() => removeScratch(state));
@@ -39,7 +39,7 @@ test('paths and sets that are asked for on this machine', async (t) => {
   await backupInline(system, place, [guard.source], { create: true });
   const tally = new Tally();
   const sets = new Tally();
-  await withArchive(place, async (archive) => {
+  await withHistory(place, async (archive) => {
     for (const bytes of strings(t, guard)) {
       await tried(t, bytes, () => archive.find(bytes, 1));
       await tried(t, bytes, () => archive.versions(bytes));
@@ -91,7 +91,7 @@ for (const [what, password] of [
     const more = password === undefined ? {} : { password };
     await backupInline(system, place, [guard.source], { create: true, ...more });
     const output = ['-o', guard.target, guard.source];
-    const login = password === undefined ? [] : ['-P', password];
+    const login = password === undefined ? [] : [`--password=${password}`];
     const { status, stderr } = await run('regenerate', [
       '-D',
       guard.store,
@@ -106,7 +106,7 @@ for (const [what, password] of [
   });
 }
 
-/** A copy of an entry under another name. */
+/** Returns SQL that copies an entry under another name. */
 const copyOf = (name: string): string =>
   `INSERT OR REPLACE INTO entries (name, directory_id, first_set, last_set, type, flags, size_bytes, content_id,
      child_id, metadata)
@@ -145,13 +145,13 @@ for (const [what, sql] of [
       tally.add(toldCode(t, new TardisError(error.code, error.message), name));
     }
     t.deepEqual(guard.touched(), []);
-    // An empty name is never met; what is a name, but too long for a file system, fails there.
+    // Empty names are never listed. Valid names that are too long for a file system fail there with another code.
     const bad = all.filter((bytes) => bytes.length > 0 && !isEntryName(bytes)).length;
     t.true(bad > 300);
     t.is(tally.of('RECORD_DAMAGED'), what === 'owners' ? 0 : bad);
     t.true(what !== 'owners' || failures.length === 0);
     t.log(what, Object.fromEntries(tally.counts));
-    // An archive is unpacked by who believes its names.
+    // Tar unpacks an archive, and trusts its names.
     const archive = path.join(guard.target, 'archive.tar');
     const args = ['-D', guard.store, '-C', 'me', '--tar', archive, guard.source];
     const { status, stderr } = await run('regenerate', args);
@@ -214,7 +214,7 @@ test('a store that was made to mislead a restore: paths of roots', async (t) => 
   t.deepEqual(guard.touched(), []);
 });
 
-/** Puts a link in the place of a directory and back, as fast as it can, until it is told to end. */
+/** Swaps a directory for a link and back, as fast as possible, until `counts[0]` is set. */
 const SWAPPER = `
   const { workerData: { directory, aside, outside, shared } } = require('node:worker_threads');
   const fs = require('node:fs');
@@ -226,7 +226,7 @@ const SWAPPER = `
       Atomics.add(counts, 1, 1);
       attempt(() => fs.unlinkSync(directory));
     }
-    // What the restore has made meanwhile in its place makes way.
+    // A directory that the restore has made there meanwhile is removed.
     if (!attempt(() => fs.renameSync(aside, directory))) {
       attempt(() => fs.rmSync(directory, { recursive: true, force: true }));
       attempt(() => fs.renameSync(aside, directory));
@@ -246,7 +246,7 @@ for (const [what, overwrite] of [
     const place = { store: guard.store, client: 'me' };
     const many = (letter: string): ReturnType<typeof file>[] =>
       Array.from({ length: 30 }, (_, at) => file(`${letter} ${at}`, `${letter}${at}`));
-    // The names that lie where the link leads to are in the tree too.
+    // The tree has the same names as the directory to which the link points.
     const victim = dir('victim', [
       file('canary', 'not a canary'),
       ...many('f'),
@@ -273,11 +273,11 @@ for (const [what, overwrite] of [
     let linksSeen = 0;
     try {
       for (let round = 0; round < RESTORES || Atomics.load(counts, 1) < ENOUGH_SWAPS; round += 1) {
-        // Who goes by names would be led outside.
+        // Counts how often access by path name leads outside.
         for (let look = 0; look < LOOKS; look += 1) {
           if (fs.existsSync(path.join(directory, 'me'))) linksSeen += 1;
         }
-        // So that there is something to write.
+        // Gives the restore a file to write.
         fs.rmSync(path.join(directory, `f ${round % 30}`), { force: true });
         const code = await tried(t, Buffer.from(`${round}`), async () => {
           for (const { error } of await restore()) {

@@ -1,7 +1,7 @@
 /**
- * More than five hundred hostile strings, in each name and id that comes from outside: what they say is
- * refused by an error of the table, or taken for the name it is; and nothing outside of the client's directory,
- * or of the target of a restore, is touched.
+ * More than five hundred hostile strings, in each name and id that comes from outside: each is refused by an
+ * error of the table, or is a valid name and used unchanged. Nothing outside of the client's directory, or of the
+ * target of a restore, is touched.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -44,17 +44,17 @@ import { backupInline, inlineSystem, SMALL_STORE } from '../helpers/inline.js';
 import { rowOf } from '../helpers/rows.js';
 import { differences, file, look, makeScratch, makeTree, removeScratch } from '../helpers/tree.js';
 
-// What clients remember is of no use after the test.
+// The state that clients remember is not needed after the test.
 const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;
 test.after.always(() => removeScratch(state));
 
 const system = inlineSystem();
-/** A purpose is no name, so not all are tried. */
+/** Only every n-th string is tried as a purpose and an account, to save time. */
 const PURPOSES_EVERY = 8;
 const AT_ONCE = 8;
 
-/** A text field cannot hold any bytes by way of a string: they are put in afterwards. */
+/** Makes a message with any bytes in a text field. They are put in after encoding, since a string cannot have them. */
 function withBytes<N extends MessageName>(
   name: N,
   make: (text: string) => Head<N>,
@@ -76,9 +76,10 @@ test('names of clients in greetings', async (t) => {
       baseDir: guard.store,
       catalogFile: 'tardis.db',
       allowCreate: true,
+      newHostsAtOnce: 1_000_000,
       onlyClient: undefined,
       requirePassword: false,
-      loginTimeoutMs: 600_000, // so much is done in this thread at once
+      loginTimeoutMs: 600_000, // logins are slow, since this thread does all the work
       creditBytes: 17 << 20,
       timeoutMs: 600_000,
       single: false,
@@ -122,7 +123,7 @@ test('names of clients in greetings', async (t) => {
     if (isGood || index % PURPOSES_EVERY !== 0) return;
     const purpose = withBytes('hello', (text) => ({ ...head, client: 'me', purpose: text }), name);
     tally.add(`purpose: ${await answerTo(purpose)}`);
-    if (name.length === 0) return; // that is the owner
+    if (name.length === 0) return; // an empty name means the owner
     const account = withBytes('hello', (text) => ({ ...head, create: false, account: text }), name);
     tally.add(`account: ${await answerTo(account)}`);
   };
@@ -139,7 +140,7 @@ test('names of clients in greetings', async (t) => {
     'account: ACCOUNT_INVALID',
     'account: MESSAGE_TOO_LARGE',
   ]);
-  // Only directories with harmless names were made, and what was there is as it was.
+  // Only directories with valid client names were made, and the existing client is unchanged.
   const made = fs.readdirSync(guard.store).filter((name) => !isClientName(name));
   t.deepEqual(
     made.filter((name) => name !== '.login'),
@@ -160,7 +161,7 @@ test('names of clients on this machine', async (t) => {
     const code = await tried(t, name, () => openClientDirectory(system, { store, client }));
     tally.add(code);
     t.true(
-      ['CLIENT_NAME_INVALID', 'NO_SUCH_CLIENT', 'RECORD_DAMAGED', ''].includes(code),
+      ['CLIENT_NAME_INVALID', 'NO_SUCH_CLIENT', 'FORMAT_DAMAGED', ''].includes(code),
       `${client}: ${code}`,
     );
     if (isClientName(client)) continue;
@@ -174,7 +175,7 @@ test('names of clients on this machine', async (t) => {
   t.deepEqual(guard.touched(), []);
 });
 
-/** Some of each kind, since a process is dear. */
+/** Some strings of each kind, since starting a process is expensive. */
 const TYPED = [
   '../canary',
   '..',
@@ -213,7 +214,7 @@ for (const [tool, args] of [
 
 type StorageHandle = Awaited<ReturnType<InlineStorageHost['open']>>;
 
-/** A storage session that is opened again when it was refused something. */
+/** A storage session that is opened again after a message was refused. */
 class Session {
   private handle: StorageHandle | undefined;
   private failure: TardisError | undefined;
@@ -224,14 +225,14 @@ class Session {
   private readonly purpose: PurposeName;
   private readonly begin: readonly Buffer[];
 
-  /** `begin`: what is said first each time. */
+  /** `begin`: messages that are sent first in each session. */
   constructor(store: string, purpose: PurposeName, begin: readonly Buffer[]) {
     this.store = store;
     this.purpose = purpose;
     this.begin = begin;
   }
 
-  /** What the session made of a message: an error, or undefined. */
+  /** Sends a message. Returns the error of the session, or undefined. */
   async say(bytes: Buffer): Promise<TardisError | undefined> {
     if (this.handle === undefined) {
       await this.open();
@@ -245,7 +246,7 @@ class Session {
     return failure;
   }
 
-  /** Gives up what was said since the last time. */
+  /** Abandons the session with all messages sent in it. */
   async abandon(): Promise<void> {
     const { handle } = this;
     this.handle = undefined;
@@ -273,7 +274,7 @@ class Session {
     });
   }
 
-  /** As the dispatcher does: what cannot be read is refused before the session sees it. */
+  /** Refuses an unreadable message before the session sees it, as the dispatcher does. */
   private async hand(bytes: Buffer): Promise<TardisError | undefined> {
     let name: MessageName;
     try {
@@ -312,7 +313,7 @@ function openSet(changes: Partial<Head<'openSet'>> = {}): Head<'openSet'> {
   };
 }
 
-/** Declares the directory of the first root. */
+/** Message that declares the directory of the first root. */
 const HEADS = encodeMessage('heads', {
   ask: false,
   slots: [0],
@@ -329,7 +330,7 @@ function parcel(row: Buffer): Buffer {
 const link = (name: Buffer | string, target: Buffer | string): Buffer =>
   rowOf(name, { type: EntryType.symlink, linkTarget: Buffer.from(target) });
 
-/** Each field of a backup that a client fills, by the message with a string in it. */
+/** Each field of a backup that a client fills, with a function that makes a message with a string in it. */
 const FIELDS: readonly [what: string, isFirst: boolean, make: (bytes: Buffer) => Buffer][] = [
   ['name of a set', true, (bytes) => withBytes('openSet', (name) => openSet({ name }), bytes)],
   [

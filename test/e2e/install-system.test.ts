@@ -1,4 +1,4 @@
-/** What is put into a system, and taken away again; units, scripts and sample files. */
+/** Installation into a system and its removal; systemd units, scripts and sample files. */
 import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -23,7 +23,14 @@ function installer(t: ExecutionContext) {
   };
 }
 
-/** All that is no directory, from there. */
+/** True for SQLite and our own addon, which every backup needs. */
+function isOfThisSystem(file: string): boolean {
+  return (
+    file.endsWith('tardis_native.node') || file.endsWith(`prebuilds/linux-${process.arch}.node`)
+  );
+}
+
+/** Returns the relative paths of everything in a folder except directories. */
 function filesIn(folder: string): string[] {
   return fs
     .readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -39,12 +46,21 @@ test.serial('what is installed works by itself, and all of it goes again', (t) =
   const source = path.join(top, 'source');
   fs.mkdirSync(source);
   fs.writeFileSync(path.join(source, 'file'), 'content');
-  // Far from any checkout: nothing of one can help.
+  // The installed commands are far from any checkout, so they cannot use its files.
   const place = ['-D', path.join(top, 'store'), '-C', 'me'];
   const backup = runHere(at('usr/bin/tardis'), [...place, '--local', '--create', '--json', source]);
   t.is(backup.status, 0, backup.stderr);
   t.is(JSON.parse(backup.stdout).set, 1);
   t.is(runHere(at('usr/bin/sonic'), ['check', ...place]).status, 0);
+  const password = path.join(top, 'password');
+  fs.writeFileSync(password, 'four quiet otters juggle turnips\n', { mode: 0o600 });
+  const other = ['-D', path.join(top, 'store'), '-C', 'other', '--password-file', password];
+  t.is(runHere(at('usr/bin/sonic'), ['create', ...other]).status, 0);
+  const paper = path.join(top, 'keys.pdf');
+  const printed = runHere(at('usr/bin/sonic'), ['keys', ...other, '--pdf', paper]);
+  t.is(printed.status, 0, printed.stderr);
+  fs.rmSync(paper);
+  fs.rmSync(password);
   t.is(fs.readlinkSync(at('usr/bin/tardis')), '../lib/tardis/bin/tardis');
   t.is(fs.statSync(at('etc/tardis/tardis.cfg')).mode & 0o777, 0o600);
   t.regex(
@@ -56,8 +72,18 @@ test.serial('what is installed works by itself, and all of it goes again', (t) =
   )) {
     t.notRegex(fs.readFileSync(at('etc', file), 'utf8'), /@PREFIX@/, file);
   }
+  for (const native of filesIn(at('usr/lib/tardis')).filter(isOfThisSystem)) {
+    const file = at('usr/lib/tardis', native);
+    const bytes = fs.readFileSync(file);
+    fs.writeFileSync(file, 'of another system');
+    const failed = runHere(at('usr/bin/tardis'), [...place, '--local', source]);
+    t.is(failed.status, 1);
+    t.regex(failed.stderr, /cannot be loaded.*\[NATIVE_MISSING\]\ntardis: Run `npm run setup`/);
+    t.notRegex(failed.stderr, /bug/);
+    fs.writeFileSync(file, bytes);
+  }
   t.is(run('uninstall').status, 0);
-  t.deepEqual(fs.readdirSync(top).sort(), ['source', 'store']); // it had made the rest
+  t.deepEqual(fs.readdirSync(top).sort(), ['source', 'store']); // the installer had made the rest
   t.regex(run('uninstall').stderr, /nothing is installed here/);
 });
 
@@ -108,10 +134,12 @@ test.serial('units and scripts are what their readers understand', (t) => {
   t.is(runHere(init, ['frobnicate']).status, 2);
   const units = filesIn(path.join(top, 'usr/lib/systemd/system'));
   t.deepEqual(units, ['tardis.service', 'tardis.timer', 'tardisd.service']);
+  const backup = path.join(top, 'usr/lib/systemd/system', 'tardis.service');
+  t.notRegex(fs.readFileSync(backup, 'utf8'), /^SuccessExitStatus/m, 'a partial backup shows');
   for (const unit of units) {
     const args = ['verify', '--man=no', path.join(top, 'usr/lib/systemd/system', unit)];
     const verified = runHere('systemd-analyze', args);
-    if (verified.error !== undefined) continue; // not there on every machine
+    if (verified.error !== undefined) continue; // not on every machine
     t.is(verified.stderr.replaceAll(/^.*(?:sysctl|unit file|cgroup).*\n/gim, ''), '', unit);
     t.is(verified.status, 0, unit);
   }
@@ -126,7 +154,7 @@ test('the sample files are configurations', async (t) => {
   t.regex(server, /overdueSeconds +93600 /);
   const client = ['--explain-config', '--config', 'system/etc/tardis.cfg'];
   t.regex(await succeed('tardis', client), /passwordFile +\/etc\/tardis\/password /);
-  // What is commented out is meant to be uncommented.
+  // Settings that are commented out in the samples must be valid too.
   const folder = scratch(t);
   for (const [tool, file] of [
     ['tardisd', 'tardisd.cfg'],
@@ -141,7 +169,7 @@ test('the sample files are configurations', async (t) => {
 
 test('logwatch is told what sessions came to, and what is to be looked at', (t) => {
   const script = 'system/logwatch/scripts/tardisd';
-  if (runHere('perl', ['-MJSON::PP', '-e', '1']).status !== 0) return t.pass(); // not there on every machine
+  if (runHere('perl', ['-MJSON::PP', '-e', '1']).status !== 0) return t.pass(); // not on every machine
   const now = Date.now();
   const line = (fields: object): string =>
     `${JSON.stringify({ level: 30, time: now, ...fields })}\n`;

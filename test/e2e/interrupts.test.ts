@@ -1,4 +1,4 @@
-/** Ctrl-C: once, long work ends in order and says so; twice, it ends at once. Nothing is harmed by either. */
+/** Ctrl-C: the first ends long work in order, with a message; the second ends it at once. Neither does any harm. */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -18,8 +18,8 @@ interface Ended {
 }
 
 /**
- * Runs a command and interrupts it as soon as it shows progress; it is held still while the signal is sent, so that
- * it cannot be done before.
+ * Runs a command and interrupts it as soon as it shows progress. The command is stopped while the signal is sent, so
+ * that it cannot finish before.
  */
 function interrupted(tool: Tool, args: readonly string[]): Promise<Ended> {
   const child = spawn(path.join(BIN, tool), [...args, '--progress'], {
@@ -43,7 +43,10 @@ function interrupted(tool: Tool, args: readonly string[]): Promise<Ended> {
   });
 }
 
-/** The same of a command that may be given again and again: on a busy machine it may be done before it hears of the signal. */
+/**
+ * Interrupts a command that may be repeated. On a busy machine the command may finish before it handles the signal;
+ * then it is run again.
+ */
 async function interruptedAtWork(tool: Tool, args: readonly string[]): Promise<Ended> {
   for (let tries = 1; ; tries += 1) {
     const ended = await interrupted(tool, args);
@@ -51,7 +54,7 @@ async function interruptedAtWork(tool: Tool, args: readonly string[]): Promise<E
   }
 }
 
-/** A client with two sets of many small files, the first of which alone holds some. */
+/** Makes a client with two sets of many small files, some of which are in the first set only. */
 async function storeOf(t: ExecutionContext, more: readonly string[]) {
   const home = scratch(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
@@ -74,32 +77,32 @@ test.serial(
     for (const [name, ...args] of [['check', '--read-data'], ['rebuild']] as const) {
       const { status, stderr } = await interruptedAtWork('sonic', [name, ...place, ...args]);
       t.is(status, INTERRUPTED_STATUS, `${name}: ${stderr}`);
-      t.regex(stderr, new RegExp(`^sonic ${name}: ending in order`, 'm'));
+      t.regex(stderr, new RegExp(`^sonic ${name}: stopping cleanly`, 'm'));
       t.regex(stderr, /\[INTERRUPTED\]/);
       t.notRegex(stderr, /\n\s+at /);
     }
-    t.regex(await succeed('sonic', ['check', '--read-data', ...place]), /Nothing is wrong/);
+    t.regex(await succeed('sonic', ['check', '--read-data', ...place]), /No damage found/);
     for (let n = 0; n < FILES; n += 1) fs.writeFileSync(path.join(source, `more${n}`), `more ${n}`);
     const backup = await interrupted('tardis', [...place, '--local', source]);
     t.is(backup.status, INTERRUPTED_STATUS, backup.stderr);
-    t.regex(backup.stderr, /^tardis: ending in order .*the next run goes on/m);
+    t.regex(backup.stderr, /^tardis: stopping cleanly .*the next run continues/m);
     await succeed('tardis', [...place, '--local', source]);
     const args = [...place, '-o', path.join(home, 'out'), source];
     const restore = await interrupted('regenerate', args);
     t.is(restore.status, INTERRUPTED_STATUS, restore.stderr);
-    t.regex(restore.stderr, /^regenerate: ending in order .*goes on with it/m);
+    t.regex(restore.stderr, /^regenerate: stopping cleanly .*the same command continues it/m);
     await succeed('regenerate', args);
     t.deepEqual(differences(look(source), look(path.join(home, 'out', 'tree'))), []);
   },
 );
 
 test.serial('new keys for a store are interrupted, and the same command goes on', async (t) => {
-  const { place } = await storeOf(t, ['--password', 'of a test']);
+  const { place } = await storeOf(t, ['--password=of a test']);
   const { status, stderr } = await interrupted('sonic', ['rekey', ...place, '--yes']);
   t.is(status, INTERRUPTED_STATUS, stderr);
-  t.regex(stderr, /^sonic rekey: ending in order/m);
+  t.regex(stderr, /^sonic rekey: stopping cleanly/m);
   t.regex(await succeed('sonic', ['rekey', ...place, '--yes']), /has new keys/);
-  t.regex(await succeed('sonic', ['check', ...place]), /Nothing is wrong/);
+  t.regex(await succeed('sonic', ['check', ...place]), /No damage found/);
 });
 
 test.serial('the second interrupt ends a command at once, whatever it waits for', async (t) => {
@@ -119,7 +122,7 @@ test.serial('the second interrupt ends a command at once, whatever it waits for'
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
-    child.kill('SIGINT'); // it has said that it ends, and cannot: nobody reads what it writes
+    child.kill('SIGINT'); // the command is ending, but blocks: its output is not read
   });
   child.stdout.once('readable', () => child.kill('SIGINT'));
   const ended = new Promise<number | null>((resolve) => {
@@ -128,6 +131,6 @@ test.serial('the second interrupt ends a command at once, whatever it waits for'
   t.is(await ended, INTERRUPTED_STATUS, stderr);
   t.regex(
     stderr,
-    /^regenerate: ending in order \(once more: at once\); the output will not be whole$/m,
+    /^regenerate: stopping cleanly \(interrupt again to stop at once\); the output will be incomplete$/m,
   );
 });

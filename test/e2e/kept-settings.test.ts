@@ -1,8 +1,8 @@
-/** Settings that are kept with a client, what a client tells of its own, and catalogs of earlier releases. */
+/** Settings stored with a client, the configuration that a client sends, and catalogs of earlier releases. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { CATALOG_VERSION } from '../../src/catalog/index.js';
+import { CATALOG_VERSION } from '../../src/store/catalog/index.js';
 import { backup, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { downgrade } from '../helpers/crash-tending.js';
 import { lab } from '../helpers/settings.js';
@@ -27,7 +27,7 @@ test('settings are kept with a client, shown and removed, here and through a ser
   t.deepEqual(await shown(own), {});
   t.regex(
     await succeed('sonic', ['setconfig', ...own, 'maxdeltachain', '3']),
-    /MaxDeltaChain of "me" is 3/,
+    /MaxDeltaChain of "me" is now 3/,
   );
   await succeed('sonic', ['setconfig', ...boss, 'KeepDaily', '14']);
   await succeed('sonic', ['setconfig', ...boss, 'Formats', 'Monthly-%Y-%m, Daily-%Y-%m-%d']);
@@ -97,21 +97,13 @@ test('nothing secret is told of what a client is set to, and of one that encrypt
   const { place, store, source, written } = lab(t);
   const secret = written('the-file', 'the words of the owner');
   const prog = `--password-prog=cat ${secret}`;
-  await backup([
-    ...place,
-    '--local',
-    '--create',
-    '--nocrypt',
-    '--password',
-    'open sesame 17',
-    source,
-  ]);
+  await backup([...place, '--local', '--create', '--nocrypt', '--password=open sesame 17', source]);
   const cfg = written(
     'cfg',
     `[Tardis]\nPassword = open sesame 17\nServer = ftp://me:hidden@host\nExcludePatterns = http://me:hidden@x\nHookAfter = true hidden\n`,
   );
   await backup([...place, '--local', '--config', cfg, source]);
-  const all = JSON.stringify(await configsTold([...place, '-P', 'open sesame 17']));
+  const all = JSON.stringify(await configsTold([...place, '--password=open sesame 17']));
   t.notRegex(all, /sesame|hidden/);
   t.regex(all, /"password":"\(not shown\)"/);
   t.regex(all, /"exclude":"\(not shown\)"/);
@@ -156,5 +148,5 @@ test('a server without AllowSchemaUpgrades leaves an older catalog as it is, and
   t.regex((await run('sonic', ['upgrade', ...place])).stderr, /is missing.*CATALOG_DAMAGED/);
   const fresh = ['-D', store, '-C', 'fresh'];
   await succeed('sonic', ['create', ...fresh]);
-  t.regex(await succeed('sonic', ['upgrade', ...fresh]), /not there yet/);
+  t.regex(await succeed('sonic', ['upgrade', ...fresh]), /does not exist yet/);
 });

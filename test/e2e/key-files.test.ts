@@ -1,4 +1,4 @@
-/** Clients whose keys are in a file of their owner, which the store has not. */
+/** Clients whose keys are not in the store, but in a file of their owner. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -15,7 +15,7 @@ function codeIn({ stderr }: Outcome): string | undefined {
   return /\[([A-Z_]+)\]/.exec(stderr)?.[1];
 }
 
-/** The key records of a client, by number: whether each has keys. */
+/** Returns the number of each key record of a client, and true if the record has keys. */
 function records(store: string, client = 'me'): [number: number, hasKeys: boolean][] {
   const folder = path.join(store, client, 'keys');
   return fs
@@ -27,7 +27,7 @@ function records(store: string, client = 'me'): [number: number, hasKeys: boolea
 
 interface Keyed extends Lab {
   readonly file: string;
-  /** Place, password and key file. */
+  /** Arguments for place, password and key file. */
   readonly all: readonly string[];
   restored(name: string, args: readonly string[]): Promise<string[]>;
 }
@@ -38,7 +38,7 @@ function keyed(t: ExecutionContext): Keyed {
   return {
     ...made,
     file,
-    all: [...made.place, '-P', SECRET, '--keys', file],
+    all: [...made.place, `--password=${SECRET}`, '--keys', file],
     async restored(name, args) {
       await succeed('regenerate', [...args, '-o', made.at(name), made.source]);
       return differences(look(made.source), look(path.join(made.at(name), 'tree')));
@@ -59,7 +59,7 @@ test('a client whose keys are in a file is made, backed up, listed and restored 
   await succeed('sonic', ['list', ...all]);
   await succeed('lstardis', [...all, source]);
   t.deepEqual(await restored('out', all), []);
-  // The same by a configuration file, and for a client that tardis makes.
+  // The same by a configuration file, and for a client that tardis creates.
   const config = written('cfg', `[Tardis]\nKeyFile = ${file}\nPassword = ${SECRET}\n`);
   await succeed('lstardis', [...place, '--config', config, source]);
   const second = ['-D', store, '-C', 'second', '--config', config];
@@ -67,14 +67,14 @@ test('a client whose keys are in a file is made, backed up, listed and restored 
   t.deepEqual(records(store, 'second'), [[1, false]]);
   t.deepEqual(await restored('second', second), []);
   await succeed('lstardis', [...all, source]);
-  // Without the file the password opens nothing, and nothing is backed up.
-  const locked = [...place, '-P', SECRET];
+  // Without the key file the password opens nothing, and no backup is made.
+  const locked = [...place, `--password=${SECRET}`];
   const calls = [
     ['lstardis', [...locked, source]],
     ['regenerate', [...locked, '-o', at('nothing'), source]],
     ['sonic', ['list', ...locked]],
     ['tardis', [...locked, '--local', source]],
-    ['sonic', ['chpass', ...locked, '--newpassword', OTHER]],
+    ['sonic', ['chpass', ...locked, `--newpassword=${OTHER}`]],
     ['sonic', ['rotate', ...locked]],
   ] as const;
   for (const [tool, args] of calls) {
@@ -84,8 +84,8 @@ test('a client whose keys are in a file is made, backed up, listed and restored 
     t.regex(outcome.stderr, /--keys/);
   }
   t.false(fs.existsSync(at('nothing')));
-  t.is((await run('lstardis', [...place, '-P', 'wrong', '--keys', file])).status, 12);
-  // Who makes a client that is there spoils nothing.
+  t.is((await run('lstardis', [...place, '--password=wrong', '--keys', file])).status, 12);
+  // An attempt to create an existing client changes nothing.
   const before = fs.readFileSync(file);
   t.is(codeIn(await run('sonic', ['create', ...all])), 'CLIENT_EXISTS');
   t.is(codeIn(await run('tardis', [...all, '--local', '--create', source])), 'CLIENT_EXISTS');
@@ -96,7 +96,7 @@ test('a server serves clients whose keys it has not', async (t) => {
   const { store, source, file, restored, at } = keyed(t);
   const server = await Server.start(store);
   t.teardown(() => server.kill());
-  const far = [...server.clientArgs, '-C', 'me', '-P', SECRET];
+  const far = [...server.clientArgs, '-C', 'me', `--password=${SECRET}`];
   const all = [...far, '--keys', file];
   await succeed('sonic', ['create', ...all]);
   t.deepEqual(records(store), [[1, false]]);
@@ -107,8 +107,7 @@ test('a server serves clients whose keys it has not', async (t) => {
     ...server.clientArgs,
     '-C',
     'two',
-    '-P',
-    SECRET,
+    `--password=${SECRET}`,
     '--keys',
     file,
     '--create',
@@ -119,12 +118,12 @@ test('a server serves clients whose keys it has not', async (t) => {
     ['lstardis', [...far, source]],
     ['tardis', [...far, source]],
     ['regenerate', [...far, '-o', at('nothing'), source]],
-    ['sonic', ['chpass', ...far, '--newpassword', OTHER]],
+    ['sonic', ['chpass', ...far, `--newpassword=${OTHER}`]],
   ] as const) {
     t.is(codeIn(await run(tool, args)), 'KEYS_ELSEWHERE', tool);
   }
-  await succeed('sonic', ['chpass', ...all, '--newpassword', OTHER]);
-  const next = [...server.clientArgs, '-C', 'me', '-P', OTHER, '--keys', file];
+  await succeed('sonic', ['chpass', ...all, `--newpassword=${OTHER}`]);
+  const next = [...server.clientArgs, '-C', 'me', `--password=${OTHER}`, '--keys', file];
   t.is((await run('lstardis', all)).status, 12);
   await succeed('sonic', ['rotate', ...next]);
   t.deepEqual(records(store), [
@@ -135,11 +134,11 @@ test('a server serves clients whose keys it has not', async (t) => {
   fs.writeFileSync(path.join(source, 'new'), 'new');
   await succeed('tardis', [...next, source]);
   t.deepEqual(await restored('again', next), []);
-  // In and out through the server: what was there before can be removed on its machine only.
+  // Inserts and removes the keys through the server. Older records with keys can be removed on its machine only.
   await succeed('sonic', ['keys', '--insert', ...next]);
   await succeed('lstardis', [...next.slice(0, -2), source]);
   const said = await succeed('sonic', ['keys', '--extract', '--remove', ...next]);
-  t.regex(said, /Older ones, with keys, are gone when/);
+  t.regex(said, /To remove older records, which have keys, run/);
   t.deepEqual(records(store).slice(3), [
     [4, true],
     [5, false],
@@ -154,7 +153,7 @@ test('a server serves clients whose keys it has not', async (t) => {
 
 test('keys are extracted, taken out of the store, and inserted again', async (t) => {
   const { store, place, source, file, all, restored, written, at } = keyed(t);
-  const open = [...place, '-P', SECRET];
+  const open = [...place, `--password=${SECRET}`];
   await succeed('tardis', [...open, '--local', '--create', source]);
   t.is(codeIn(await run('lstardis', [...all, source])), 'KEY_FILE_INVALID', 'there is none');
   const keys = (...args: string[]): Promise<Outcome> => run('sonic', ['keys', ...args]);
@@ -166,14 +165,14 @@ test('keys are extracted, taken out of the store, and inserted again', async (t)
   ]) {
     t.is(codeIn(await keys(...args)), 'USAGE', args.join(' '));
   }
-  t.is((await keys('--extract', ...place, '-P', 'wrong', '--keys', file)).status, 12);
+  t.is((await keys('--extract', ...place, '--password=wrong', '--keys', file)).status, 12);
   t.false(fs.existsSync(file));
-  // A copy: the store has them too.
+  // Extracts a copy: the store still has the keys.
   t.is((await keys('--extract', ...all)).status, 0);
   t.deepEqual(records(store), [[1, true]]);
   t.deepEqual(await restored('copy', all), []);
   await succeed('lstardis', [...open, source]);
-  // For good: nothing with keys stays, and the same again changes nothing.
+  // Removes the keys: no record with keys stays, and a second run changes nothing.
   for (const round of [1, 2]) {
     const said = await keys('--extract', '--remove', ...all);
     t.is(said.status, 0, said.stderr);
@@ -182,13 +181,13 @@ test('keys are extracted, taken out of the store, and inserted again', async (t)
   const master = fs.readFileSync(file, 'utf8');
   t.is(codeIn(await run('lstardis', [...open, source])), 'KEYS_ELSEWHERE');
   t.is(
-    codeIn(await keys('--extract', ...place, '-P', SECRET, '--keys', at('new'))),
+    codeIn(await keys('--extract', ...place, `--password=${SECRET}`, '--keys', at('new'))),
     'KEY_FILE_INVALID',
   );
   fs.writeFileSync(path.join(source, 'new'), 'new');
   await succeed('tardis', [...all, '--local', source]);
   t.deepEqual(await restored('moved', all), []);
-  // A file that is not this client's, or spoilt, is told as what it is.
+  // A key file of another client, or a damaged one, is reported as invalid.
   for (const [what, text, code] of [
     ['empty', '', 'KEY_FILE_INVALID'],
     ['another file', 'hello\n', 'KEY_FILE_INVALID'],
@@ -214,13 +213,13 @@ test('a change of password or key goes into file and store, and an older copy of
   await succeed('tardis', [...all, '--local', '--create', source]);
   const old = at('old copy');
   fs.copyFileSync(file, old);
-  await succeed('sonic', ['chpass', ...all, '--newpassword', OTHER]);
-  const next = [...place, '-P', OTHER];
+  await succeed('sonic', ['chpass', ...all, `--newpassword=${OTHER}`]);
+  const next = [...place, `--password=${OTHER}`];
   t.is((await run('lstardis', all)).status, 12, 'the old password opens nothing');
   t.deepEqual(await restored('changed', [...next, '--keys', file]), []);
   const stale = await run('lstardis', [...next, '--keys', old]);
   t.is(codeIn(stale), 'KEY_FILE_DIFFERS');
-  t.regex(stale.stderr, /has key record 1 of "me", and the store 2/);
+  t.regex(stale.stderr, /has key record 1 of "me", and the store has 2/);
   fs.copyFileSync(file, old);
   await succeed('sonic', ['rotate', ...next, '--keys', file]);
   t.deepEqual(records(store), [
@@ -231,16 +230,18 @@ test('a change of password or key goes into file and store, and an older copy of
   fs.writeFileSync(path.join(source, 'new'), 'x'.repeat(1000));
   await succeed('tardis', [...next, '--keys', file, '--local', source]);
   t.deepEqual(await restored('rotated', [...next, '--keys', file]), []);
-  for (const args of [['rotate'], ['chpass', '--newpassword', 'x'], ['keys', '--insert']]) {
+  for (const args of [['rotate'], ['chpass', '--newpassword=x'], ['keys', '--insert']]) {
     const outcome = await run('sonic', [...args, ...next, '--keys', old]);
     t.is(codeIn(outcome), 'KEY_FILE_DIFFERS', args.join(' '));
   }
   t.deepEqual(records(store).length, 3);
-  // A store that was put back: this machine has seen its newer record, and the file has it.
-  fs.rmSync(path.join(store, 'me', 'keys', '00000003.key'));
+  // The store is rolled back: this machine has seen the newer record, and the key file has it.
+  for (const folder of ['keys', 'packs/keys']) {
+    fs.rmSync(path.join(store, 'me', folder, '00000003.key'));
+  }
   t.is(codeIn(await run('lstardis', [...next, '--keys', file])), 'KEY_FILE_DIFFERS');
   t.is(codeIn(await run('lstardis', [...next, '--keys', old])), 'STORE_ROLLED_BACK');
-  // Its owner goes on with the newer file, since that has all keys.
+  // The owner continues with the newer file, since it has all keys.
   await succeed('sonic', ['keys', '--insert', ...next, '--keys', file]);
   t.deepEqual(records(store), [
     [1, false],
@@ -265,7 +266,7 @@ test('a key file is refused where it means nothing', async (t) => {
   t.is(codeIn(await run('tardis', [...all, '--no-crypt', ...local])), 'USAGE');
   t.is(codeIn(await run('tardis', [...place, '--keys', file, ...local])), 'PASSWORD_NEEDED');
   t.false(fs.existsSync(file));
-  await succeed('tardis', [...place, '-P', SECRET, '--no-crypt', ...local]);
+  await succeed('tardis', [...place, `--password=${SECRET}`, '--no-crypt', ...local]);
   fs.writeFileSync(file, '');
   t.is(codeIn(await run('sonic', ['keys', '--extract', ...all])), 'USAGE', 'it does not encrypt');
   t.is(codeIn(await run('lstardis', [...all, source])), 'KEY_FILE_INVALID');
@@ -278,18 +279,26 @@ test('keys are printed, and from the paper alone a client is read again', async 
   const pdf = at('keys.pdf');
   const paper = ['keys', '--pdf', pdf, ...all];
   t.is(
-    codeIn(await run('sonic', ['keys', '--pdf', pdf, ...place, '-P', OTHER, '--keys', file])),
+    codeIn(
+      await run('sonic', ['keys', '--pdf', pdf, ...place, `--password=${OTHER}`, '--keys', file]),
+    ),
     'LOGIN_FAILED',
   );
   t.is(codeIn(await run('sonic', [...paper, '--insert'])), 'USAGE');
   await succeed('sonic', paper);
   t.is(fs.statSync(pdf).mode & 0o077, 0, 'for nobody but its owner');
   t.is(codeIn(await run('sonic', paper)), 'USAGE', 'no paper is written over');
-  const codes = await succeed('sonic', ['keys', '--qr', ...all]);
+  const here = all.map((word) => (word === at('store') ? 'store' : word));
+  const codes = await succeed('sonic', ['keys', '--qr', ...here], { cwd: at() });
+  t.true(
+    codes.includes(` -D ${fs.realpathSync(at('store'))} `),
+    'a path that holds wherever it is typed',
+  );
   const told = JSON.parse(await succeed('sonic', ['keys', '--qr', ...all, '--json'])) as {
     qr: string[];
   };
-  t.is(told.qr.join('\n').trim(), codes.trim());
+  t.true(codes.includes(told.qr.join('\n').trim()));
+  t.regex(codes, /^Keys of the backups of "me"\. Key id: ([0-9a-f]{8} ?){4}$/m);
   const lines = textOfPdf(fs.readFileSync(pdf));
   fs.rmSync(file);
   t.not((await run('lstardis', [...all, source])).status, 0);
@@ -301,5 +310,22 @@ test('keys are printed, and from the paper alone a client is read again', async 
   fs.writeFileSync(file, textOfCodes(codes), { mode: 0o600 });
   t.deepEqual(await restored('scanned', all), []);
   await succeed('sonic', ['keys', '--insert', ...all]);
-  t.deepEqual(await restored('inserted', [...place, '-P', SECRET]), []);
+  t.deepEqual(await restored('inserted', [...place, `--password=${SECRET}`]), []);
+});
+
+test('keys are extracted through a server into a file that is not there yet, and into one without them', async (t) => {
+  const { place, source, store, at, written } = lab(t);
+  const password = `--password=${SECRET}`;
+  await succeed('tardis', [...place, password, '--local', '--create', source]);
+  const server = await Server.start(store);
+  try {
+    const there = ['-C', 'me', password, ...server.clientArgs];
+    for (const file of [at('new file'), written('empty', '')]) {
+      await succeed('sonic', ['keys', '--extract', '--keys', file, ...there]);
+      await succeed('lstardis', [...there, '--keys', file]);
+      t.regex(fs.readFileSync(file, 'utf8'), /\[me\]/);
+    }
+  } finally {
+    await server.stop();
+  }
 });

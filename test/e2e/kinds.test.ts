@@ -1,4 +1,4 @@
-/** Everything a file is, through backup, catalog, rebuild and restore, by the commands. */
+/** All types and properties of files, through backup, catalog, rebuild and restore, by command. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -128,7 +128,7 @@ test('a change of attributes alone makes a version, and sends no content again',
   t.is(jsonLines(versions).length, 1);
 });
 
-/** Has every process of Node that a command starts say, as it ends, the most memory it ever had. */
+/** Script that makes each Node process of a command append its peak memory to a file when it exits. */
 const SAY_PEAK = `process.on('exit', () => {
   const fs = require('node:fs');
   const peak = /^VmHWM:\\s+(\\d+) kB/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1];

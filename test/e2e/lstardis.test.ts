@@ -1,4 +1,4 @@
-/** What `lstardis` lists of entries, versions and sets, and how. */
+/** Lists of entries, versions and sets by `lstardis`, in all their forms. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
@@ -17,7 +17,7 @@ function at(...names: string[]): string {
   return path.join(source, ...names);
 }
 
-/** Sets 1 to 6, on days of two weeks, three months and two years. */
+/** Times of sets 1 to 6, over several weeks, three months and two years. */
 const MOMENTS = [
   '2026-11-02T10:00:00Z', // a Monday
   '2026-11-02T12:00:00Z',
@@ -27,7 +27,7 @@ const MOMENTS = [
   '2027-01-05T10:00:00Z',
 ];
 
-/** What becomes of `letter` before each set but the first. */
+/** Changes to the tree before each set but the first, most of them to `letter`. */
 const CHANGES = [
   () => fs.writeFileSync(at('letter'), 'two\n'),
   () => fs.chmodSync(at('letter'), 0o600),
@@ -58,7 +58,7 @@ async function list(...args: string[]): Promise<string[]> {
   return shown.split('\n').slice(0, -1);
 }
 
-/** The sets and sizes of the versions that are listed; `gone` for none. */
+/** Returns sets and size of each listed version of `letter`; `gone` instead of the size if it is deleted. */
 async function versions(...args: string[]): Promise<string[]> {
   const rows = await list(...args, at('letter'));
   return rows.slice(2).map((row) => {

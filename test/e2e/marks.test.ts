@@ -1,4 +1,7 @@
-/** What users say of backup sets: tags, locks, priorities, other names; here, through a server, and after a rebuild. */
+/**
+ * Marks of backup sets (tags, locks, priorities, new names), set in the store and through a server, and kept by a
+ * rebuild.
+ */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -72,7 +75,7 @@ test('sets get tags, locks, priorities and other names, here and through a serve
   t.deepEqual((await told())[4]?.tags, ['Zaunkoenig-17']);
   t.false(holds(store, 'Zaunkoenig'), 'tags are sealed as names are');
   await succeed('sonic', ['tag', ...place, '--remove', 'Zaunkoenig-17', '1']);
-  // A set that has another name is proven all the same, and found by that.
+  // A renamed set can still be proven, and its new name finds it.
   const out = path.join(home, 'out');
   await succeed('regenerate', [...place, '-b', 'better 1', '-o', out, source]);
   t.is(fs.readFileSync(path.join(out, 'tree', 'changes'), 'utf8'), '1');
@@ -158,7 +161,7 @@ test('what a set has already is told as that', async (t) => {
   );
   t.is(
     await succeed('sonic', ['tag', ...place, '--add', 'x', '1', '2']),
-    '1 backup set of "me" tagged: 2\n1 backup set of "me" as before: 1\n',
+    '1 backup set of "me" tagged: 2\n1 backup set of "me" unchanged: 1\n',
   );
   const json = await succeed('sonic', ['tag', ...place, '--remove', 'y', '--json', '1-2']);
   t.like(jsonLines(json)[0], { changed: [], unchanged: [1, 2] });
@@ -183,6 +186,6 @@ test('with --dry-run it is told what would be done, and nothing is', async (t) =
     /KeepDaily .* would be 3/,
   );
   t.is(await succeed('sonic', ['getconfig', ...place]), '');
-  t.regex(await succeed('sonic', ['orphans', ...place, '-n']), /about .* would go/);
+  t.regex(await succeed('sonic', ['orphans', ...place, '-n']), /about .* would be deleted/);
   t.deepEqual(await told(), before);
 });

@@ -1,6 +1,6 @@
 /**
- * A generated tree of ten thousand odd names and every kind of entry, and one deeper than a path may be
- * long, compared with what was restored by tools that know nothing of this project.
+ * Restores a generated tree of ten thousand odd names with every kind of entry, and a tree deeper than the longest
+ * path. Independent tools compare the result with the source.
  *
  * TEST_SEED replays a run.
  */
@@ -33,7 +33,7 @@ const PRINTED = '%T@ %m %U %G %y %n %l';
 const MOST_OUTPUT_BYTES = 256 << 20;
 const RSYNC_TIMEOUT_MS = 240_000;
 
-/** A random number below a bound. */
+/** Returns a random integer from 0 to `bound` - 1. */
 type Below = (bound: number) => number;
 
 function oddName(below: Below, taken: Set<string>): Buffer {
@@ -42,7 +42,8 @@ function oddName(below: Below, taken: Set<string>): Buffer {
     const name = Buffer.alloc(bytes);
     const kind = below(3);
     for (let at = 0; at < bytes; at += 1) {
-      // Any bytes; letters; what shells and terminals choke on.
+      // Three kinds of names: any bytes, letters only, or control characters and blanks, which trouble shells and
+      // terminals.
       name[at] = kind === 0 ? 1 + below(255) : kind === 1 ? 97 + below(26) : below(32) + 1;
       if (name[at] === 0x2f) name[at] = 0x5c;
     }
@@ -68,7 +69,7 @@ function oddEntry(name: Buffer, below: Below, children: () => TreeNode[]): TreeN
   switch (below(12)) {
     case 0:
     case 1: {
-      // Whoever runs the test must be able to enter, and tidy up.
+      // The user who runs the test must be able to enter the directory and delete it.
       return dir(name, children(), { ...meta, mode: (meta.mode! & 0o7777) | 0o700 });
     }
     case 2: {
@@ -94,7 +95,7 @@ function oddEntry(name: Buffer, below: Below, children: () => TreeNode[]): TreeN
   }
 }
 
-/** Directories of odd entries until there are enough. */
+/** Makes directories of odd entries until there are `ENTRIES` entries. */
 function oddTree(random: ReturnType<typeof seededRandom>): TreeNode[] {
   const below: Below = (bound) => Math.floor(random.next() * bound);
   const wanted = { left: ENTRIES };
@@ -114,9 +115,9 @@ function oddTree(random: ReturnType<typeof seededRandom>): TreeNode[] {
   return tops;
 }
 
-/** What `find` says of everything in a directory, in the order of the paths. */
+/** Returns what `find` prints about each entry below a directory, sorted by path. */
 function found(directory: string): string[] {
-  // The size of a directory is a matter of its file system.
+  // The size of a directory depends on the file system, so it is not printed.
   const print = [
     '-type',
     'd',
@@ -138,10 +139,13 @@ function found(directory: string): string[] {
   return lines.sort();
 }
 
-/** Its holes would take rsync hours. */
+/** Part of the name of a sparse file that rsync leaves out, because reading its holes would take hours. */
 const TOO_SPARSE = 'of 2 TiB';
 
-/** What `rsync` would do to make the second directory like the first: nothing, if all came back. */
+/**
+ * Returns the exit status and the changes by which `rsync` would make the second directory equal the first; no change
+ * if all was restored.
+ */
 function differencesByRsync(t: ExecutionContext, from: string, to: string): string | undefined {
   const { error, status, stdout, stderr } = spawnSync(
     'rsync',
@@ -188,7 +192,7 @@ test('ten thousand odd names and every kind of entry come back to the last digit
 const DEPTH = 1000;
 const MIB = 1 << 20;
 
-/** Directories in one another, with something in every hundredth. */
+/** Makes nested directories, with files in every hundredth. */
 function makeDeep(top: string): void {
   const { native } = nodeSystem();
   fs.mkdirSync(top);

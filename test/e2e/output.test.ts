@@ -1,4 +1,4 @@
-/** What becomes of work when nobody hears what it says: a reader that has gone, a disk that is full. */
+/** Backups and restores finish although their output cannot be written: its reader has ended, or the disk is full. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
@@ -12,13 +12,13 @@ const TREE = Array.from({ length: 40 }, (_, index) =>
   dir(`d${index}`, [file('one', text(index, 3000)), file('two', text(index + 50, 100))]),
 );
 
-/** Runs a command whose output goes to a full disk, or where nobody reads (any more). */
+/** Runs a command whose output is written to a full disk, or to a pipe without a reader. */
 async function runDeaf(
   tool: Tool,
   args: readonly string[],
   where: { readonly stdout?: 'full' | 'gone'; readonly stderr?: 'full' | 'gone' },
 ): Promise<{ status: number | null; said: string }> {
-  // The reader of the pipe has ended before the command begins.
+  // The reader of the pipe has already ended when the command starts.
   const opened = { full: '/dev/full', gone: '>(exit 0); wait $!' };
   const script = [
     where.stdout === undefined ? '' : `exec 1> ${opened[where.stdout]}`,
@@ -55,7 +55,7 @@ for (const how of ['full', 'gone'] as const) {
       (await listedSets(store[1]!, 'me')).map(({ state }) => state),
       ['complete'],
     );
-    // Something else is in the way of some files: that is told, and the exit status says so too.
+    // A directory is in the way of one file. The restore continues, and its exit status reports the failure.
     const output = path.join(folder, 'out');
     fs.mkdirSync(path.join(output, 'source/d3/one/in the way'), { recursive: true });
     const restoring = [...store, '--overwrite', 'always', '--progress', '-o', output, source];

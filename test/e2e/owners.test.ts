@@ -1,4 +1,4 @@
-/** Owners and groups: by number and name, through backup, catalog, rebuild and restore. */
+/** Owners and groups by number and name, through backup, catalog, rebuild and restore. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -9,16 +9,16 @@ import {
   type Place,
   rebuildInline,
   restoreInline,
-  withArchive,
+  withHistory,
   withNative,
 } from '../helpers/inline.js';
 import { ACL, here } from '../helpers/kinds.js';
 import { dir, file, isRoot, makeTree, node, scratch, symlink } from '../helpers/tree.js';
 
-/** Of the machine that was backed up: users and groups by number. */
+/** Users and groups of the backed-up machine, by number. */
 const USERS: Readonly<Record<number, string>> = { 1001: 'anna', 1002: 'bert', 4321: 'carl' };
 const GROUPS: Readonly<Record<number, string>> = { 2001: 'anglers', 2002: 'bakers' };
-/** Numbers of the machine that is restored to. */
+/** Numbers of users and groups on the machine that is restored to, by name. */
 const LOCAL_USERS: Readonly<Record<string, number>> = { anna: 7001, carl: 7003, bert: 1002 };
 const LOCAL_GROUPS: Readonly<Record<string, number>> = { anglers: 8001 };
 
@@ -40,7 +40,7 @@ const targetMachine = withNative(() => ({
 }));
 
 async function told(place: Place, set: number): Promise<string[]> {
-  const owners = await withArchive(place, (archive) => archive.owners(set));
+  const owners = await withHistory(place, (history) => history.owners(set));
   return owners.map(({ isGroup, id, name }) => `${isGroup ? 'g' : 'u'}${id}=${name.toString()}`);
 }
 

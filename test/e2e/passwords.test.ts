@@ -1,4 +1,4 @@
-/** Passwords of every tool: where they come from, what they open, and that they show nowhere. */
+/** Passwords of every tool: their sources, what they open, and that they are never shown. */
 import fs from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -12,16 +12,23 @@ import { differences, look } from '../helpers/tree.js';
 const SECRET = 'gravel-Otter9-lamp';
 const OTHER = 'kelp-Sundry7-mulch';
 
-/** A lab with a client that has a password, and a set. */
+/** Creates a lab with a client that has a password and one set. */
 async function lockedLab(t: ExecutionContext): Promise<Lab> {
   const made = lab(t);
   await succeed('sonic', ['create', ...made.place, `--password=${SECRET}`]);
-  await succeed('tardis', [...made.place, '--local', '-P', SECRET, made.source]);
+  await succeed('tardis', [...made.place, '--local', `--password=${SECRET}`, made.source]);
   return made;
 }
 
 function codeIn({ stderr }: Outcome): string | undefined {
   return /\[([A-Z_]+)\]/.exec(stderr)?.[1];
+}
+
+/** Returns the packs of a client with their bytes. The copies of key records beside them are left out. */
+function packsOf(store: string): [name: string, bytes: Buffer][] {
+  const folder = path.join(store, 'me', 'packs');
+  const names = fs.readdirSync(folder).filter((name) => name.endsWith('.pack'));
+  return names.map((name) => [name, fs.readFileSync(path.join(folder, name))]);
 }
 
 test('a password comes from option, terminal, file, program and keys', async (t) => {
@@ -35,7 +42,7 @@ test('a password comes from option, terminal, file, program and keys', async (t)
   ];
   for (const args of [
     [`--password=${SECRET}`],
-    ['-P', SECRET],
+    [`--password=${SECRET}`],
     ['--password-file', file],
     ['-F', `file://${file}`],
     ['--password-prog', program],
@@ -43,7 +50,7 @@ test('a password comes from option, terminal, file, program and keys', async (t)
     config(`Password = ${SECRET}`),
     config(`PasswordFile = ${file}`),
     config(`PasswordProg = '${program}'`),
-    // What is on the command line wins over the file.
+    // An option on the command line overrides the configuration file.
     [...config('Password = wrong'), '--password-file', file],
   ]) {
     await succeed('lstardis', [...place, ...args]);
@@ -54,7 +61,7 @@ test('a password comes from option, terminal, file, program and keys', async (t)
     t.regex(shown, /Password of me: /);
     t.false(shown.includes(SECRET), 'nothing typed is shown');
   }
-  // Typing errors can be taken back.
+  // Typing errors can be corrected: Ctrl-U deletes the line, Delete the last character.
   const typed = `x\x15${SECRET}ü\x7f\n`;
   t.is((await runOnTerminal('lstardis', place, [typed])).status, 0);
   t.is((await runOnTerminal('lstardis', place, ['\x03'])).status, 130);
@@ -63,7 +70,7 @@ test('a password comes from option, terminal, file, program and keys', async (t)
     [['--password-file', written('empty', '\n')], 'PASSWORD_NEEDED'],
     [['--password-prog', 'false'], 'CONFIG_INVALID'],
     [['--password-prog', at('nothing')], 'CONFIG_INVALID'],
-    [['-P', SECRET, '-F', file], 'CONFIG_INVALID'],
+    [[`--password=${SECRET}`, '-F', file], 'CONFIG_INVALID'],
     [config(`Password = x\nPasswordFile = ${file}`), 'CONFIG_INVALID'],
     [['--password-file', 'ftp://localhost/x'], 'CONFIG_INVALID'],
     [['--password'], 'PASSWORD_NEEDED'], // no terminal here
@@ -72,6 +79,43 @@ test('a password comes from option, terminal, file, program and keys', async (t)
     t.is(codeIn(outcome), code, args.join(' '));
     t.false(outcome.stderr.includes(SECRET));
   }
+});
+
+test('a bare -P asks and takes no word: what follows is backed up, and only what was typed opens it', async (t) => {
+  const { place, source, at } = lab(t);
+  const typed = [`${SECRET}\r`, `${SECRET}\r`];
+  const made = await runOnTerminal(
+    'tardis',
+    [...place, '--local', '--create', '-P', source],
+    typed,
+  );
+  t.is(made.status, 0, made.shown);
+  await runOnTerminal('regenerate', [...place, '-P', '-o', at('out'), source], typed.slice(1));
+  t.deepEqual(differences(look(source), look(path.join(at('out'), path.basename(source)))), []);
+  // -P works in one word with another option and in front of a path; the long name works too.
+  for (const args of [['-lP'], ['-P'], ['--password']]) {
+    const { status, shown } = await runOnTerminal(
+      'lstardis',
+      [...place, ...args, source],
+      [typed[0]!],
+    );
+    t.is(status, 0, `${args.join(' ')}: ${shown}`);
+    t.regex(shown, /Password of me: /);
+  }
+  // The path after -P was not taken as the password.
+  t.is((await run('lstardis', [...place, `--password=${source}`])).status, 12);
+  // A value right after -P could be meant as further options. The command refuses it, and does not repeat it in the
+  // message.
+  for (const args of [[`-P${SECRET}`], ['-Pl'], [`-lP${SECRET}`]]) {
+    const refused = await run('lstardis', [...place, ...args]);
+    t.is(codeIn(refused), 'USAGE', args.join(' '));
+    t.regex(refused.stderr, /-P takes no value and asks for it/);
+    t.false(refused.stderr.includes(SECRET));
+  }
+  const changed = ['chpass', ...place, `--password=${SECRET}`, '--newpassword', OTHER];
+  const refused = await run('sonic', changed);
+  t.is(codeIn(refused), 'USAGE');
+  t.false(refused.stderr.includes(OTHER));
 });
 
 test('a password is fetched from a URL, which may lead on to another', async (t) => {
@@ -98,6 +142,9 @@ test('a password is fetched from a URL, which may lead on to another', async (t)
     t.is(codeIn(outcome), 'CONFIG_INVALID', name);
     t.false(outcome.stderr.includes('hidden'));
   }
+  const far = await run('lstardis', [...place, '--password-file', 'http://192.0.2.1/secret']);
+  t.is(codeIn(far), 'CONFIG_INVALID');
+  t.regex(far.stderr, /not fetched by http from 192\.0\.2\.1.*use https/);
 });
 
 test('no tool opens a client without its password', async (t) => {
@@ -122,11 +169,33 @@ test('no tool opens a client without its password', async (t) => {
     await succeed(tool, [...args, `--password=${SECRET}`]);
   }
   t.deepEqual(differences(look(source), look(path.join(output, path.basename(source)))), []);
-  // Keys are not in the packs: a rebuild needs no password, and leaves the client locked.
+  // Packs contain no keys: a rebuild needs no password, and the client still needs one afterwards.
   fs.rmSync(path.join(store, 'me', 'tardis.db'));
   await succeed('sonic', ['rebuild', ...place]);
   t.is((await run('lstardis', place)).status, 12);
   await succeed('lstardis', [...place, `--password=${SECRET}`]);
+});
+
+test('a wrong password speaks of somebody between only where there is a network', async (t) => {
+  const { place, source, store } = await lockedLab(t);
+  const wrong = '--password=wrong';
+  const server = await Server.start(store);
+  try {
+    const far = await run('lstardis', [...server.clientArgs, '-C', 'me', wrong]);
+    t.is(far.status, 12);
+    t.regex(far.stderr, /password is wrong, or the server has no client.* somebody may be between/);
+  } finally {
+    await server.stop();
+  }
+  for (const near of [
+    await run('lstardis', [...place, wrong]),
+    await run('tardis', [...place, wrong, '--local', source]),
+    await run('sonic', ['chpass', ...place, wrong, `--newpassword=${OTHER}`]),
+  ]) {
+    t.is(near.status, 12);
+    t.regex(near.stderr, /the password is wrong \[LOGIN_FAILED\]/);
+    t.notRegex(near.stderr, /between|server/);
+  }
 });
 
 test('a client gets a password later, and what is stored stays as it is', async (t) => {
@@ -134,14 +203,13 @@ test('a client gets a password later, and what is stored stays as it is', async 
   await succeed('tardis', [...place, '--local', '--create', source]);
   const unset = await run('tardis', [...place, '--local', `--password=${SECRET}`, source]);
   t.is(codeIn(unset), 'PASSWORD_NOT_SET');
-  const chpass = ['chpass', ...place, '-P', 'x', '--newpassword', 'y'];
+  const chpass = ['chpass', ...place, '--password=x', '--newpassword=y'];
   t.is(codeIn(await run('sonic', chpass)), 'PASSWORD_NOT_SET');
-  const packs = path.join(store, 'me', 'packs');
-  const before = look(packs);
+  const before = packsOf(store);
   const told = await succeed('sonic', ['setpass', ...place, '--json', `--password=${SECRET}`]);
   const { strength } = JSON.parse(told) as { strength: { bits: number; word: string } };
   t.true(strength.bits > 40);
-  t.deepEqual(differences(before, look(packs)), []);
+  t.deepEqual(packsOf(store), before);
   t.is((await run('lstardis', place)).status, 12);
   const again = await run('sonic', ['setpass', ...place, `--password=${OTHER}`]);
   t.is(codeIn(again), 'PASSWORD_IS_SET');
@@ -150,29 +218,28 @@ test('a client gets a password later, and what is stored stays as it is', async 
 
 test('a password is changed, and the old one opens nothing any more', async (t) => {
   const { store, place, source, written } = await lockedLab(t);
-  const packs = path.join(store, 'me', 'packs');
-  const before = look(packs);
+  const before = packsOf(store);
   const change = (from: string, ...to: string[]): Promise<Outcome> =>
     run('sonic', ['chpass', ...place, `--password=${from}`, ...to]);
   t.is((await change('wrong', `--newpassword=${OTHER}`)).status, 12);
   const said = await change(SECRET, `--newpassword=${OTHER}`);
   t.is(said.status, 0, said.stderr);
   t.regex(said.stdout, /changed.*\n.*guesses/);
-  t.deepEqual(differences(before, look(packs)), []);
+  t.deepEqual(packsOf(store), before);
   t.deepEqual(fs.readdirSync(path.join(store, 'me', 'keys')), ['00000001.key', '00000002.key']);
-  t.is((await run('lstardis', [...place, '-P', SECRET])).status, 12);
-  t.is((await run('tardis', [...place, '--local', '-P', SECRET, source])).status, 12);
-  await succeed('tardis', [...place, '--local', '-P', OTHER, source]);
+  t.is((await run('lstardis', [...place, `--password=${SECRET}`])).status, 12);
+  t.is((await run('tardis', [...place, '--local', `--password=${SECRET}`, source])).status, 12);
+  await succeed('tardis', [...place, '--local', `--password=${OTHER}`, source]);
   t.is((await change(OTHER, '--newpassword-prog', `echo third`)).status, 0);
   t.is((await change('third', '--newpassword-file', written('fourth', 'fourth\n'))).status, 0);
-  await succeed('lstardis', [...place, '-P', 'fourth']);
-  // On a terminal it is asked for twice.
+  await succeed('lstardis', [...place, '--password=fourth']);
+  // On a terminal, the new password is requested twice.
   const answers = ['fourth\r', 'fifth\r', 'fifth\r'];
   const typed = await runOnTerminal('sonic', ['chpass', ...place], answers);
   t.is(typed.status, 0, typed.shown);
   const slip = await runOnTerminal('sonic', ['chpass', ...place], ['fifth\r', 'a\r', 'b\r']);
   t.is(slip.status, 12, slip.shown);
-  await succeed('lstardis', [...place, '-P', 'fifth']);
+  await succeed('lstardis', [...place, '--password=fifth']);
 });
 
 test('sonic makes a client and changes its password through a server', async (t) => {
@@ -181,28 +248,28 @@ test('sonic makes a client and changes its password through a server', async (t)
   t.teardown(() => server.kill());
   const to = (client: string): string[] => [...server.clientArgs, '-C', client];
   await succeed('sonic', ['create', ...to('me'), `--password=${SECRET}`]);
-  t.is(codeIn(await run('sonic', ['create', ...to('me'), '-P', 'x'])), 'CLIENT_EXISTS');
+  t.is(codeIn(await run('sonic', ['create', ...to('me'), '--password=x'])), 'CLIENT_EXISTS');
   await succeed('sonic', ['create', ...to('open')]);
   await succeed('sonic', ['setpass', ...to('open'), `--password=${OTHER}`]);
-  // To who does not know the password it looks like a client that asks for one.
-  t.is((await run('sonic', ['setpass', ...to('open'), '-P', 'x'])).status, 12);
+  // Without the right password, the command fails at the login, like any other command.
+  t.is((await run('sonic', ['setpass', ...to('open'), '--password=x'])).status, 12);
   await succeed('sonic', ['create', ...to('used')]);
   await succeed('tardis', [...to('used'), source]);
-  const late = await run('sonic', ['setpass', ...to('used'), '-P', OTHER]);
+  const late = await run('sonic', ['setpass', ...to('used'), `--password=${OTHER}`]);
   t.is(codeIn(late), 'NOT_PERMITTED', 'it would open what is there');
   t.regex(late.stderr, /on the machine of the store/);
   await succeed('tardis', [...to('used'), source]);
-  await succeed('sonic', ['chpass', ...to('me'), '-P', SECRET, '--newpassword', OTHER]);
-  t.is((await run('tardis', [...to('me'), '-P', SECRET, source])).status, 12);
+  await succeed('sonic', ['chpass', ...to('me'), `--password=${SECRET}`, `--newpassword=${OTHER}`]);
+  t.is((await run('tardis', [...to('me'), `--password=${SECRET}`, source])).status, 12);
   for (const client of ['me', 'open']) {
-    await succeed('tardis', [...to(client), '-P', OTHER, source]);
-    await succeed('lstardis', ['-D', store, '-C', client, '-P', OTHER]);
+    await succeed('tardis', [...to(client), `--password=${OTHER}`, source]);
+    await succeed('lstardis', ['-D', store, '-C', client, `--password=${OTHER}`]);
   }
-  const made = await run('tardis', [...to('third'), '--create', '-P', SECRET, source]);
+  const made = await run('tardis', [...to('third'), '--create', `--password=${SECRET}`, source]);
   t.is(made.status, 0, made.stderr);
   t.regex(made.stderr, /tardis: The password is (good|strong)/);
   t.is((await run('tardis', [...to('third'), source])).status, 12);
-  await succeed('tardis', [...to('third'), '-P', SECRET, source]);
+  await succeed('tardis', [...to('third'), `--password=${SECRET}`, source]);
   const typed = await runOnTerminal('tardis', [...to('third'), source], [`${SECRET}\r`]);
   t.is(typed.status, 0, typed.shown);
 });
@@ -210,17 +277,21 @@ test('sonic makes a client and changes its password through a server', async (t)
 test('RequirePassword serves no client without a password', async (t) => {
   const { store, source, written } = lab(t);
   await succeed('sonic', ['create', '-D', store, '-C', 'open']);
-  await succeed('sonic', ['create', '-D', store, '-C', 'locked', '-P', SECRET]);
+  await succeed('sonic', ['create', '-D', store, '-C', 'locked', `--password=${SECRET}`]);
   const config = written('config', '[Tardis]\nRequirePassword = yes\n');
   const server = await Server.start(store, ['--config', config]);
   t.teardown(() => server.kill());
   const to = (client: string): string[] => [...server.clientArgs, '-C', client];
-  for (const args of [to('open'), [...to('open'), '-P', SECRET], [...to('new'), '--create']]) {
+  for (const args of [
+    to('open'),
+    [...to('open'), `--password=${SECRET}`],
+    [...to('new'), '--create'],
+  ]) {
     t.is((await run('tardis', [...args, source])).status, 12, args.join(' '));
   }
   t.false(fs.existsSync(path.join(store, 'new')));
-  await succeed('tardis', [...to('locked'), '-P', SECRET, source]);
-  await succeed('tardis', [...to('new'), '--create', '-P', SECRET, source]);
+  await succeed('tardis', [...to('locked'), `--password=${SECRET}`, source]);
+  await succeed('tardis', [...to('new'), '--create', `--password=${SECRET}`, source]);
 });
 
 test('a password is in no output, log, file or argument list', async (t) => {
@@ -233,9 +304,9 @@ test('a password is in no output, log, file or argument list', async (t) => {
     await run('sonic', ['create', ...to, `--password=${SECRET}`]),
     await run('tardis', [...to, `--password=${SECRET}`, '-v', '-v', '--logfile', log, source]),
     await run('tardis', [...to, `--password=${SECRET}!`, '--logfile', log, source]),
-    await run('lstardis', ['-D', store, '-C', 'me', '-P', `${SECRET}!`]),
-    await run('lstardis', ['-D', store, '-C', 'me', '-P', SECRET, '--explain-config']),
-    await run('lstardis', ['-D', store, '-P', SECRET, '--explain-config', '--json']),
+    await run('lstardis', ['-D', store, '-C', 'me', `--password=${SECRET}!`]),
+    await run('lstardis', ['-D', store, '-C', 'me', `--password=${SECRET}`, '--explain-config']),
+    await run('lstardis', ['-D', store, `--password=${SECRET}`, '--explain-config', '--json']),
     await run('lstardis', ['-D', store, `--pasword=${SECRET}`]),
     await run('lstardis', ['--config', written('slip', `[Tardis]\nPassword ${SECRET}\n`)]),
   ];
@@ -260,15 +331,15 @@ function filesBelow(directory: string): [string, Buffer][] {
 
 test('the list of processes does not show a password for long', async (t) => {
   const { place } = await lockedLab(t);
-  // It waits for its second password for ever, so that there is time to look.
-  const args = ['chpass', ...place, '-P', SECRET, '--newpassword-prog', 'sleep 100'];
+  // The program that returns the new password never ends, so that there is time to look at the list of processes.
+  const args = ['chpass', ...place, `--password=${SECRET}`, '--newpassword-prog', 'sleep 100'];
   const running = new Running('sonic', args);
   t.teardown(() => running.signalGroup('SIGKILL'));
   const shownBy = (pid: number): string => {
     const file = `/proc/${pid}/cmdline`;
     return fs.existsSync(file) ? fs.readFileSync(file, 'latin1') : '';
   };
-  // The launcher, a shell, may have children of its own before, which show its arguments at first.
+  // Wait for this program: the launcher is a shell, and earlier children of it show its arguments for a moment.
   const isAsking = (): boolean =>
     running.childPids().some((pid) => shownBy(pid).startsWith('sleep\0'));
   await running.until('its program', isAsking);

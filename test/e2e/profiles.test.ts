@@ -1,11 +1,12 @@
-/** Profiles, by command: what they save is in how the processes are started and what they load. */
+/** Profiles, tested with the commands: a profile changes how processes are started and which modules they load. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { run, succeed } from '../helpers/commands.js';
 import { differences, dir, file, makeTree, noise, scratch, look, text } from '../helpers/tree.js';
+import { ROOT } from '../tidy/house.js';
 
 const MIB = 1 << 20;
 const BIN = fileURLToPath(new URL('../../../bin', import.meta.url));
@@ -41,7 +42,7 @@ test('the local server gets the profile of the client, unless its own file says 
   const said = path.join(home, 'said');
   const serverFile = path.join(home, 'server.cfg');
   fs.writeFileSync(serverFile, '[Tardis]\n');
-  // Instead of a server: something that tells how it was called.
+  // A command in place of the server that prints its arguments.
   const command = `sh -c 'echo "$@" > ${said}' server`;
   const place = ['-D', path.join(home, 'store'), '-C', 'me', '--local', '--create', home];
   const started = await run('tardis', ['--local-server-cmd', command, '--profile', 'pi', ...place]);
@@ -51,17 +52,55 @@ test('the local server gets the profile of the client, unless its own file says 
   t.notRegex(fs.readFileSync(said, 'utf8'), /--profile/);
 });
 
-test('the launcher knows the profile from its variable and from the command line', (t) => {
-  const fake = scratch(t);
-  fs.writeFileSync(path.join(fake, 'node'), '#!/bin/sh\necho "$MALLOC_MMAP_THRESHOLD_" "$@"\n', {
-    mode: 0o755,
-  });
-  const started = (args: string[], env: Record<string, string> = {}): string => {
-    const PATH = `${fake}:${process.env['PATH'] ?? ''}`;
-    return spawnSync(path.join(BIN, 'tardis'), args, { env: { PATH, ...env }, encoding: 'utf8' })
-      .stdout;
+test('a local server that its own file keeps from starting ends the run with its own error', async (t) => {
+  const home = scratch(t);
+  const serverFile = path.join(home, 'server.cfg');
+  fs.writeFileSync(serverFile, '[Tardis]\nPort = many\n');
+  const command = `'${ROOT}/bin/tardisd' --config '${serverFile}'`;
+  const place = ['-D', path.join(home, 'store'), '-C', 'me', '--local', '--create', home];
+  const { status, stderr } = await run('tardis', ['--local-server-cmd', command, ...place]);
+  t.is(status, 1);
+  t.regex(stderr, /^tardis: the local server: .*Port.* \[CONFIG_INVALID\]$/m);
+  t.notRegex(stderr, /SERVER_UNREACHABLE/);
+});
+
+/**
+ * Returns a function that starts `tardis`. A script that prints its arguments replaces node. `isOld` gives the script a
+ * time before the build.
+ */
+function launcher(t: ExecutionContext, isOld: boolean) {
+  const node = path.join(scratch(t), 'node');
+  fs.writeFileSync(node, '#!/bin/sh\necho "$MALLOC_MMAP_THRESHOLD_" "$@"\n', { mode: 0o755 });
+  if (isOld) fs.utimesSync(node, 0, 0);
+  return (args: string[], more: Record<string, string> = {}): string => {
+    const env = { PATH: process.env['PATH'] ?? '', TARDIS_NODE: node, ...more };
+    return spawnSync(path.join(BIN, 'tardis'), args, { env, encoding: 'utf8' }).stdout;
   };
-  const isPi = (said: string): boolean => said.includes('--single-threaded');
+}
+
+test('the launcher gives a node that is not the one of the build such flags only as every one knows', (t) => {
+  for (const isOld of [false, true]) {
+    const started = launcher(t, isOld);
+    for (const profile of ['pi', 'desktop']) {
+      const flags = started([`--profile=${profile}`]).match(/--\S+/g) ?? [];
+      t.true(flags.length > 1);
+      for (const flag of flags.filter((one) => !one.startsWith('--profile'))) {
+        t.true(process.allowedNodeEnvironmentFlags.has(flag.replace(/=.*/, '')), flag);
+      }
+    }
+  }
+});
+
+test('the launcher starts the node of TARDIS_NODE, or says that it cannot', (t) => {
+  const env = { PATH: process.env['PATH'] ?? '', TARDIS_NODE: '/nowhere/node' };
+  const { status, stderr } = spawnSync(path.join(BIN, 'tardis'), [], { env, encoding: 'utf8' });
+  t.is(status, 1);
+  t.regex(stderr, /^tardis: TARDIS_NODE=\/nowhere\/node is no program/);
+});
+
+test('the launcher knows the profile from its variable and from the command line', (t) => {
+  const started = launcher(t, true);
+  const isPi = (said: string): boolean => said.startsWith('32768 ');
   for (const args of [
     ['--profile', 'pi'],
     ['--profile=pi'],

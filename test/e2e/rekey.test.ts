@@ -1,4 +1,4 @@
-/** Clients written anew with other keys by the commands: `sonic encrypt` and `sonic rekey`. */
+/** Rewrites of clients with new keys by the commands `sonic encrypt` and `sonic rekey`. */
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -43,7 +43,7 @@ interface Lab {
 
 const attributed = here.attributes ? { attributes: { 'user.note': WORDS.attribute } } : {};
 
-/** A client with one set, of a few files with words to be found and some that take time. */
+/** Creates a client with one set: a few files that contain known words, and one that takes time to rewrite. */
 async function small(t: ExecutionContext, largeBytes = 2 * MIB): Promise<Lab> {
   const home = scratch(t);
   const at = (...names: string[]): string => path.join(home, ...names);
@@ -75,7 +75,7 @@ async function restored(
   return look(path.join(at(name), 'tree'));
 }
 
-/** What the sets and all their directories show as JSON, but for what depends on the keys. */
+/** Returns the JSON output about the sets and all their directories, without the digests, which depend on the keys. */
 async function shown({ place, source }: Lab, args: readonly string[]): Promise<string[]> {
   const told: string[] = [await succeed('sonic', ['list', ...place, ...args, '--json'])];
   const directories = [
@@ -135,7 +135,7 @@ test('an unencrypted client is encrypted, and shows and gives back what it did',
   const all = Object.keys(WORDS).filter((what) => what !== 'attribute' || here.attributes);
   t.deepEqual(wordsIn(store), all.sort(), 'what is searched for is found where it is');
 
-  const args = ['-P', SECRET];
+  const args = [`--password=${SECRET}`];
   const asked = ['encrypt', ...place, ...args, '--all', '--yes', '--json'];
   const [report] = jsonLines(await succeed('sonic', asked));
   t.like(report, { client: 'me', state: 'done', sets: 2, lostVersions: 0 });
@@ -157,48 +157,58 @@ test('an unencrypted client is encrypted, and shows and gives back what it did',
 test('new keys and a new password: the old ones open nothing, and are told apart', async (t) => {
   const lab = await small(t);
   const { place, source, store, at } = lab;
-  await succeed('sonic', ['encrypt', ...place, '-P', SECRET, '--yes']);
+  await succeed('sonic', ['encrypt', ...place, `--password=${SECRET}`, '--yes']);
   fs.appendFileSync(path.join(source, 'large'), 'a little');
   await rest();
-  await backup([...place, '-P', SECRET, '--local', source]);
+  await backup([...place, `--password=${SECRET}`, '--local', source]);
   const wanted = look(source);
   fs.cpSync(store, at('stolen'), { recursive: true });
-  t.is(codeIn(await run('sonic', ['rekey', ...place, '-P', OTHER, '--yes'])), 'LOGIN_FAILED');
-  const asked = ['rekey', ...place, '-P', SECRET, '--newpassword', OTHER, '--yes'];
+  t.is(
+    codeIn(await run('sonic', ['rekey', ...place, `--password=${OTHER}`, '--yes'])),
+    'LOGIN_FAILED',
+  );
+  const asked = ['rekey', ...place, `--password=${SECRET}`, `--newpassword=${OTHER}`, '--yes'];
   t.regex(await succeed('sonic', asked), /has new keys: 2 sets/);
-  t.is(codeIn(await run('lstardis', [...place, '-P', SECRET])), 'LOGIN_FAILED');
-  t.deepEqual(differences(wanted, await restored(lab, ['-P', OTHER], 'out', '2')), []);
+  t.is(codeIn(await run('lstardis', [...place, `--password=${SECRET}`])), 'LOGIN_FAILED');
+  t.deepEqual(differences(wanted, await restored(lab, [`--password=${OTHER}`], 'out', '2')), []);
 
   const server = await Server.start(store);
   t.teardown(() => server.kill());
   fs.appendFileSync(path.join(source, 'large'), 'and more');
   await rest();
-  const changed = await backup([...server.clientArgs, '-C', 'me', '-P', OTHER, source]);
+  const changed = await backup([...server.clientArgs, '-C', 'me', `--password=${OTHER}`, source]);
   t.is(changed.progress.deltasSent, 1, 'signatures are there, to make deltas');
   await server.stop();
-  // Whoever has kept the old generation cannot show it again where the new one was seen.
+  // A saved copy of the old generation is refused on a machine that has seen the new one.
   fs.rmSync(store, { recursive: true });
   fs.renameSync(at('stolen'), store);
   for (const tool of ['lstardis', 'tardis'] as const) {
     const more = tool === 'tardis' ? ['--local', source] : [];
-    t.is(codeIn(await run(tool, [...place, '-P', SECRET, ...more])), 'STORE_ROLLED_BACK', tool);
+    t.is(
+      codeIn(await run(tool, [...place, `--password=${SECRET}`, ...more])),
+      'STORE_ROLLED_BACK',
+      tool,
+    );
   }
 });
 
 test('a client with a password that does not encrypt keeps it when it is encrypted', async (t) => {
   const lab = await small(t);
   const { place, store, source } = lab;
-  await succeed('sonic', ['setpass', ...place, '-P', SECRET]);
-  t.is(codeIn(await run('sonic', ['rekey', ...place, '-P', SECRET, '--yes'])), 'USAGE');
-  t.is(codeIn(await run('sonic', ['encrypt', ...place, '-P', OTHER, '--yes'])), 'LOGIN_FAILED');
-  await succeed('sonic', ['encrypt', ...place, '-P', SECRET, '--yes']);
+  await succeed('sonic', ['setpass', ...place, `--password=${SECRET}`]);
+  t.is(codeIn(await run('sonic', ['rekey', ...place, `--password=${SECRET}`, '--yes'])), 'USAGE');
+  t.is(
+    codeIn(await run('sonic', ['encrypt', ...place, `--password=${OTHER}`, '--yes'])),
+    'LOGIN_FAILED',
+  );
+  await succeed('sonic', ['encrypt', ...place, `--password=${SECRET}`, '--yes']);
   t.deepEqual(wordsIn(store), []);
-  t.deepEqual(differences(look(source), await restored(lab, ['-P', SECRET], 'out')), []);
+  t.deepEqual(differences(look(source), await restored(lab, [`--password=${SECRET}`], 'out')), []);
 });
 
 test('names by format go on after new keys, and what the user has called a set is sealed', async (t) => {
   const { store, source, place } = await small(t, 1000);
-  const key = ['-P', SECRET];
+  const key = [`--password=${SECRET}`];
   const names = async (): Promise<string[]> => {
     const sets = await listedSets(store, 'me', key);
     return sets.map(({ name }) => name.replace(/-.*/, ''));
@@ -217,11 +227,11 @@ test('names by format go on after new keys, and what the user has called a set i
 
 test('the old generation is removed by nobody who was not asked', async (t) => {
   const { place, store } = await small(t);
-  const asked = ['encrypt', ...place, '-P', SECRET];
+  const asked = ['encrypt', ...place, `--password=${SECRET}`];
   t.is(codeIn(await run('sonic', asked)), 'CONFIRMATION_NEEDED');
   const no = await runOnTerminal('sonic', asked, ['n\r']);
   t.is(no.status, 1, no.shown);
-  t.regex(no.shown, /Go on\? \[y\/N\]: /);
+  t.regex(no.shown, /Continue\? \[y\/N\]: /);
   t.true(wordsIn(store).length > 0);
   t.deepEqual(fs.readdirSync(store), ['me'], 'nothing was begun');
   const yes = await runOnTerminal('sonic', asked, ['y\r']);
@@ -230,12 +240,13 @@ test('the old generation is removed by nobody who was not asked', async (t) => {
 });
 
 /**
- * Runs `sonic encrypt` and takes the client's lock while it works: all but the switch is done. For tests that run
- * alone: what others do in this thread meanwhile may take longer than the work.
+ * Runs `sonic encrypt` and takes the client's lock while the command works, so that all but the switch to the new
+ * generation is done. Tests that use this must run alone: other tests in this thread could take longer than the
+ * command.
  */
 async function heldUp(lab: Lab): Promise<Outcome> {
   const lock = path.join(lab.store, 'me', 'lock');
-  const command = new Running('sonic', ['encrypt', ...lab.place, '-P', SECRET, '--yes']);
+  const command = new Running('sonic', ['encrypt', ...lab.place, `--password=${SECRET}`, '--yes']);
   const begun = path.join(lab.store, '.me.next', 'rekey.db');
   await command.until('second generation', () => fs.existsSync(begun));
   command.signalGroup('SIGSTOP');
@@ -254,7 +265,7 @@ test.serial('a new generation is read before the switch, unless that is left out
   const lab = await small(t, 128 * MIB);
   const { place, store, source } = lab;
   t.is(codeIn(await heldUp(lab)), 'CLIENT_BUSY');
-  await backup([...place, '--local', source]); // it is still there, to be read and backed up to
+  await backup([...place, '--local', source]); // the old generation can still be read and backed up to
   const packs = path.join(store, '.me.next', 'packs');
   const objects = fs
     .readdirSync(path.join(store, '.me.next'))
@@ -271,7 +282,7 @@ test.serial('a new generation is read before the switch, unless that is left out
   const fd = fs.openSync(large, 'r+');
   fs.writeSync(fd, Buffer.from('damage'), 0, 6, 20 * MIB);
   fs.closeSync(fd);
-  const again = ['encrypt', ...place, '-P', SECRET, '--yes', '--json'];
+  const again = ['encrypt', ...place, `--password=${SECRET}`, '--yes', '--json'];
   const found = await run('sonic', again);
   t.is(found.status, 1);
   t.regex(codeIn(found) ?? '', /RECORD_DAMAGED|CONTENT_DAMAGED/);
@@ -289,7 +300,7 @@ test('damaged contents hold a re-key up until they are given up by name', async 
     const at = bytes.indexOf(noise(1, 2 * MIB).subarray(0, 64));
     if (at >= 0) fs.writeFileSync(path.join(packs, name), bytes.fill(0, at, at + 64));
   }
-  const asked = ['encrypt', ...place, '-P', SECRET, '--yes', '--json'];
+  const asked = ['encrypt', ...place, `--password=${SECRET}`, '--yes', '--json'];
   const refused = await run('sonic', asked);
   t.is(codeIn(refused), 'CONTENT_DAMAGED');
   t.regex(refused.stdout, /1 version of a file/);
@@ -298,9 +309,12 @@ test('damaged contents hold a re-key up until they are given up by name', async 
   const accepted = await run('sonic', [...asked, '--accept-damage']);
   t.is(accepted.status, 3, accepted.stderr);
   t.like(jsonLines(accepted.stdout)[0], { state: 'done', lostVersions: 1 });
-  const mended = await backup([...place, '-P', SECRET, '--local', source]);
+  const mended = await backup([...place, `--password=${SECRET}`, '--local', source]);
   t.is(mended.progress.contentsSent, 1, 'the next backup sends it again');
-  t.deepEqual(differences(look(source), await restored(lab, ['-P', SECRET], 'out', '2')), []);
+  t.deepEqual(
+    differences(look(source), await restored(lab, [`--password=${SECRET}`], 'out', '2')),
+    [],
+  );
 });
 
 test.serial('an unfinished run is given up, and the client is as it was', async (t) => {
@@ -310,12 +324,12 @@ test.serial('an unfinished run is given up, and the client is as it was', async 
   const abort = ['encrypt', ...place, '--abort'];
   t.is(codeIn(await run('sonic', abort)), 'USAGE');
   t.is(codeIn(await heldUp(lab)), 'CLIENT_BUSY');
-  const wrong = await run('sonic', ['encrypt', ...place, '-P', OTHER, '--yes']);
+  const wrong = await run('sonic', ['encrypt', ...place, `--password=${OTHER}`, '--yes']);
   t.is(codeIn(wrong), 'LOGIN_FAILED', 'a run goes on with the password it began with');
   await succeed('sonic', abort);
   t.deepEqual(fs.readdirSync(store), ['me']);
   t.deepEqual(await shown(lab, []), before);
-  await succeed('sonic', ['encrypt', ...place, '-P', OTHER, '--yes']);
+  await succeed('sonic', ['encrypt', ...place, `--password=${OTHER}`, '--yes']);
 });
 
 test('killed at any point, the next run does the rest', async (t) => {
@@ -324,7 +338,7 @@ test('killed at any point, the next run does the rest', async (t) => {
   addTo(source, dir('more', [file('file', noise(5, 12 * MIB))]));
   await backup([...place, '--local', source]);
   const wanted = look(source);
-  const asked = ['encrypt', ...place, '-P', SECRET, '--yes'];
+  const asked = ['encrypt', ...place, `--password=${SECRET}`, '--yes'];
   const next = path.join(store, '.me.next');
   const marks: readonly [string, () => boolean][] = [
     ['directory', () => fs.existsSync(next)],
@@ -347,7 +361,7 @@ test('killed at any point, the next run does the rest', async (t) => {
       t.deepEqual(differences(wanted, await restored(lab, [], `out ${mark}`, '2')), [], mark);
     } else {
       t.deepEqual(
-        differences(wanted, await restored(lab, ['-P', SECRET], `out ${mark}`, '2')),
+        differences(wanted, await restored(lab, [`--password=${SECRET}`], `out ${mark}`, '2')),
         [],
         mark,
       );
@@ -357,5 +371,8 @@ test('killed at any point, the next run does the rest', async (t) => {
   t.true(last.status === 0 || codeIn(last) === 'CLIENT_ENCRYPTS', last.stderr);
   t.deepEqual(fs.readdirSync(store), ['me']);
   t.deepEqual(wordsIn(store), []);
-  t.deepEqual(differences(wanted, await restored(lab, ['-P', SECRET], 'at last', '2')), []);
+  t.deepEqual(
+    differences(wanted, await restored(lab, [`--password=${SECRET}`], 'at last', '2')),
+    [],
+  );
 });

@@ -1,4 +1,4 @@
-/** Reading from a server: the same answers and the same files as from a store on this machine. */
+/** Reading from a server gives the same answers and files as reading a store on this machine. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
@@ -86,7 +86,7 @@ test.serial('a tree comes back from a server, as of any set', async (t) => {
     t.deepEqual(differences(nearTree!, farTree!), []);
   }
   t.deepEqual(differences(look(source), look(path.join(home, 'there 2', 'tree'))), []);
-  // Once more over what is there: nothing is written again.
+  // A second restore over the first one writes nothing.
   const args = [...far, '--json', '-o', path.join(home, 'there 2'), source];
   const { files, unchanged } = JSON.parse(await succeed('regenerate', args)) as Record<
     string,
@@ -133,7 +133,7 @@ test.serial('a reader does not hold up a backup, nor a backup a reader', async (
 
 test.serial('who asks for what is not there is told so', async (t) => {
   const nobody = await run('lstardis', [...server.clientArgs, '-C', 'nobody', '-F', password]);
-  t.is(nobody.status, 12); // who it is that is not there, nobody is told
+  t.is(nobody.status, 12); // the message does not reveal that the client does not exist
   t.regex(nobody.stderr, /\[LOGIN_FAILED\]/);
   await backup(['-D', store, '-C', 'open', '--local', '--create', at('a')]);
   const open = await run('lstardis', [...server.clientArgs, '-C', 'open']);
@@ -142,7 +142,7 @@ test.serial('who asks for what is not there is told so', async (t) => {
   const place = ['--server', '127.0.0.1', '--port', '1', '-C', 'me', '-F', password];
   const plain = await run('lstardis', [...place, '--no-ssl']);
   t.regex(plain.stderr, /\[INSECURE_TCP_REFUSED\]/);
-  const gone = await run('lstardis', [...far, '--port', '1']);
+  const gone = await run('lstardis', [...far, '--port', '1', '--reconnect', '0']);
   t.regex(gone.stderr, /\[SERVER_UNREACHABLE\]/);
 });
 

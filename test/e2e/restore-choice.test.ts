@@ -1,4 +1,4 @@
-/** What is restored: by date, by name, by pattern, by digest. */
+/** Selection of what to restore: by date, by name, by pattern, by digest. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -51,7 +51,7 @@ class Lab {
     return sets;
   }
 
-  /** Restores to a fresh place; the names of what is there then, sorted. */
+  /** Restores to a new directory. Returns the names found there, sorted. */
   async names(...args: string[]): Promise<string[]> {
     this.outputs += 1;
     const out = path.join(this.home, `out ${this.outputs}`);

@@ -1,4 +1,4 @@
-/** Restoring to a place that is not empty, and setting less than all. */
+/** Restores to a directory that is not empty, and restores that set only a part of the metadata. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -95,7 +95,7 @@ test('what is there already and is the same is not written again', async (t) => 
   t.is(lab.differences().length, 1, 'a directory that was there keeps its time');
   t.like(await lab.restore('-O'), { status: 0, files: 0 });
   t.deepEqual(lab.differences(), []);
-  // A name that is a file of its own is linked again only where all is to be as in the set.
+  // Without -O, a missing hard link becomes a separate file. With -O it is linked again.
   fs.rmSync(lab.at('second'));
   t.like(await lab.restore(), { status: 0, files: 1, unchanged: 6 });
   t.is(fs.statSync(lab.at('second')).nlink, 1);
@@ -211,7 +211,7 @@ test('a file that is replaced stays whole if the new one is damaged', async (t) 
   for (const { name, parentPath } of objects) {
     const full = path.join(parentPath, name);
     const bytes = fs.readFileSync(full);
-    // Whatever a content's bytes are, none of them is left as it was.
+    // XOR changes every byte of the pack, whatever its value.
     fs.writeFileSync(
       full,
       bytes.map((byte) => byte ^ 0x55),
@@ -300,7 +300,7 @@ test('times, permissions, owners and hard links are set unless that is switched 
   t.is((await seen('--no-hardlinks')).nlink, 1);
   t.is(fs.readFileSync(lab.at('d', 'g'), 'utf8'), 'content');
 
-  // What is the same but for what is not set is not written again.
+  // A file that differs only in what the options leave unset is not written again.
   await seen('--no-set-times');
   t.like(await lab.restore('--no-set-times'), { status: 0, files: 0, unchanged: 2 });
   await succeed('regenerate', [...lab.place, '-o', lab.out, '-O', '--no-set-perms', lab.source]);

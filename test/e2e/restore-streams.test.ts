@@ -1,4 +1,4 @@
-/** `regenerate --stdout` and `--tar`: what comes out of a pipe is exact, checked, and waits for its reader. */
+/** `regenerate --stdout` and `--tar`: the output to a pipe is exact and checked, and it waits for a slow reader. */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
@@ -25,7 +25,7 @@ import {
 const MIB = 1 << 20;
 const REGENERATE = fileURLToPath(new URL('../../../bin/regenerate', import.meta.url));
 
-/** Runs a command; standard output goes to a file, so that it need not be text. */
+/** Runs a command with its standard output in a file, so that the output need not be text. */
 function runInto(
   file_: string,
   args: readonly string[],
@@ -124,7 +124,7 @@ test('everything a file is goes through a tar archive', async (t) => {
     path.join(home, 'out'),
   ];
   makeTree(source, everyKind());
-  // Tar has no sockets, and knows further names of files only.
+  // The archive contains no sockets, and hard links of regular files only.
   fs.rmSync(path.join(source, 'special', 'socket'));
   for (const name of [
     'special/second name of fifo',
@@ -150,7 +150,7 @@ test('everything a file is goes through a tar archive', async (t) => {
   t.true(fs.readFileSync(one).equals(fs.readFileSync(middle)));
 });
 
-/** Spoils the stored bytes of a content that no other shares. */
+/** Damages every file of the store with at least `sizeBytes` bytes. */
 function spoil(store: string, sizeBytes: number): void {
   const objects = fs
     .readdirSync(store, { recursive: true, withFileTypes: true })
@@ -180,7 +180,7 @@ test('a damaged file is left out of an archive and told, the others are in it', 
   t.is(status, 3, stderr);
   t.regex(stderr, /tree\/also bad: .*_DAMAGED\]/);
   t.regex(stderr, /tree\/a\/bad: .*_DAMAGED\]/);
-  t.regex(stderr, /the damage is noted/);
+  t.regex(stderr, /the damage was marked/);
   const listed = spawnSync('tar', ['-tf', archive]);
   t.is(listed.status, 0);
   t.deepEqual(listed.stdout.toString().trim().split('\n').sort(), [
@@ -252,7 +252,7 @@ test('a reader that is slow holds a stream up, not the memory; one that goes is 
     const before = bytes;
     bytes += (chunk as Buffer).length;
     if (bytes >> 24 === before >> 24) continue;
-    await pause(20); // what would be read ahead has time to be
+    await pause(20); // gives time for any read-ahead
     peakBytes = Math.max(peakBytes, residentBytes(child.pid!));
   }
   t.is(await ended, 0);

@@ -1,14 +1,14 @@
-/** What is walked: roots that are suddenly empty or elsewhere, other file systems, depth, base paths. */
+/** Roots of a walk: roots that are suddenly empty or elsewhere, other file systems, depth, base paths. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'ava';
 import { backup, type BackupReport, BIN, jsonLines, run, succeed } from '../helpers/commands.js';
-import { history } from '../helpers/inline.js';
+import { dumpHistory } from '../helpers/inline.js';
 import { dir, differences, file, look, makeTree, removeScratch, scratch } from '../helpers/tree.js';
 
-/** A run that is to end with this status; what it reports. */
+/** Runs a backup that must end with this status; returns its report. */
 async function ends(
   status: number,
   args: readonly string[],
@@ -54,10 +54,10 @@ test('a root that is suddenly empty is left as it was unless that is meant', asy
   t.deepEqual(await restored('out'), []);
   t.deepEqual(await names(place, other), ['x', 'y'], 'the other root goes on');
 
-  const told = await history({ store, client: 'me' });
+  const told = await dumpHistory({ store, client: 'me' });
   fs.rmSync(path.join(store, 'me', 'tardis.db'));
   await succeed('sonic', ['rebuild', ...place]);
-  t.deepEqual(await history({ store, client: 'me' }), told);
+  t.deepEqual(await dumpHistory({ store, client: 'me' }), told);
   t.is((await ends(3, local)).progress.held, 1);
   t.deepEqual(await restored('rebuilt'), []);
 
@@ -163,7 +163,7 @@ test('directories are kept under full, shortened or no paths', async (t) => {
   const kept = async (style: string, directories: readonly string[]): Promise<string[]> => {
     const place = ['-D', path.join(home, 'store'), '-C', `${style}${directories.length}`];
     await backup([...place, '--local', '--create', '--basepath', style, ...directories]);
-    const set = await history({ store: place[1]!, client: place[3]! });
+    const set = await dumpHistory({ store: place[1]!, client: place[3]! });
     return set
       .map((line) => /^1 (\S+\/\S+) 1,/.exec(line)?.[1])
       .filter((name) => name !== undefined)
@@ -180,7 +180,7 @@ test('directories are kept under full, shortened or no paths', async (t) => {
   t.deepEqual(await kept('none', [one, two]), ['/one/one', '/two/two']);
   const refused = await run('tardis', ['-D', home, '--local', '--basepath', 'none', ...sources]);
   t.is(refused.status, 1);
-  t.regex(refused.stderr, /would both be kept as \/two.*\[USAGE\]/s);
+  t.regex(refused.stderr, /would both be stored as \/two.*\[USAGE\]/s);
 });
 
 test('of several directories those that are there are saved, and the others are held', async (t) => {
@@ -222,11 +222,11 @@ test('directories are kept under the paths that are given for them', async (t) =
   await backup(['--create', ...to, '--kept-as', 'peach', '--kept-as', '/fruit/plum', one, two]);
   t.is(await succeed('lstardis', [...place, '/peach']), 'one\n');
   t.is(await succeed('lstardis', [...place, '/fruit/plum']), 'two\n');
-  // Targets in runs of their own: a set has one of them, and each is found by its newest version.
+  // Paths saved by separate runs: each set contains one of them, and `--last` finds the newest version of each.
   const config = path.join(home, 'cfg');
   fs.writeFileSync(config, `[Tardis]\nDirectories = "${one}"\nKeptAs = /pear\n`);
   await backup(['--config', config, ...to]);
-  await backup([...to, '--kept-as', '/peach', two]); // from another directory than last time
+  await backup([...to, '--kept-as', '/peach', two]); // this path had another directory in the last run
   const out = path.join(home, 'out');
   await succeed('regenerate', [...place, '--last', '-o', out, '/peach', '/pear', '/fruit/plum']);
   t.deepEqual(
@@ -234,13 +234,13 @@ test('directories are kept under the paths that are given for them', async (t) =
     [['two'], ['one'], ['two']],
   );
   for (const [args, why] of [
-    [['--kept-as', '/a', one, two], /1 of them for 2 directories/],
+    [['--kept-as', '/a', one, two], /1 given for 2 directories/],
     [['--kept-as', '/a', '--kept-as', '/a/b', one, two], /\/a\/b is in \/a/],
     [['--kept-as', '/a', '--kept-as', '/a', one, two], /\/a is in \/a/],
     [['--kept-as', '/a', '--kept-as', '/b', one, one], /two paths at once/],
-    [['--kept-as', '/', one], /no path/],
-    [['--kept-as', '/a/../b', one], /no path/],
-    [['--kept-as', '/a', '--basepath', 'none', one], /does not go with --basepath/],
+    [['--kept-as', '/', one], /not a path/],
+    [['--kept-as', '/a/../b', one], /not a path/],
+    [['--kept-as', '/a', '--basepath', 'none', one], /cannot be used with --basepath/],
   ] as const) {
     const refused = await run('tardis', [...to, ...args]);
     t.is(refused.status, 1);

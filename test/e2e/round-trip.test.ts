@@ -1,4 +1,4 @@
-/** What goes in comes back: odd trees through the real commands, by every codec, local and over TCP. */
+/** Backup and restore of odd trees with the real commands, with every codec, locally and over TCP. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
@@ -24,7 +24,7 @@ const KIB = 1 << 10;
 const MIB = 1 << 20;
 const LONG_AGO_NS = -1_234_567_890_123_456_789n;
 
-/** One file for every byte a name may be made of. */
+/** Makes one file for every byte that a name may contain. */
 function byteNames(): TreeNode[] {
   const bytes = Array.from({ length: 255 }, (_, index) => index + 1);
   return bytes
@@ -32,7 +32,7 @@ function byteNames(): TreeNode[] {
     .map((byte) => file(Buffer.from([byte]), `byte ${byte}`));
 }
 
-/** What only root can make, or read again. */
+/** Makes entries that only root can create or read. */
 function rootOnly(): TreeNode[] {
   if (!isRoot) return [];
   return [
@@ -43,7 +43,7 @@ function rootOnly(): TreeNode[] {
   ];
 }
 
-/** Everything odd that is small. */
+/** Makes small entries of every odd kind. */
 function oddTree(): TreeNode[] {
   return [
     dir('empty'),
@@ -104,7 +104,7 @@ function oddTree(): TreeNode[] {
   ];
 }
 
-/** Directories in a snapshot that a command can be told of (by UTF-8 arguments). */
+/** Returns the directories of a snapshot whose paths are valid UTF-8, so that a command can get them as arguments. */
 function directoriesIn(root: string, snapshot: Snapshot): string[] {
   return [...snapshot]
     .filter(([, words]) => words.startsWith('directory'))
@@ -113,7 +113,7 @@ function directoriesIn(root: string, snapshot: Snapshot): string[] {
     .map((name) => path.join(root, name.toString()));
 }
 
-/** All that `lstardis` shows of a set, in one text. */
+/** Returns everything that `lstardis` prints about a set, as one text. */
 async function listing(
   place: readonly string[],
   set: number,
@@ -156,7 +156,7 @@ test('an odd tree with large files comes back, also from a rebuilt catalog', asy
   const lost = await run('lstardis', place);
   t.is(lost.status, 1);
   t.regex(lost.stderr, /\[CATALOG_DAMAGED\]\n.*sonic rebuild/);
-  t.regex(await succeed('sonic', ['rebuild', ...place]), /made anew from \d+ checkpoints/);
+  t.regex(await succeed('sonic', ['rebuild', ...place]), /rebuilt from \d+ checkpoints/);
   t.is(await listing(place, 1, directories), listed);
   t.is(await succeed('lstardis', [...place, '--json']), sets);
   await succeed('regenerate', [...place, '-o', path.join(home, 'again'), source]);
@@ -237,7 +237,7 @@ test('over TCP, with several roots; a file and a directory by themselves', async
   await succeed('regenerate', [...place, '-o', box, path.join(second, 'box')]);
   t.deepEqual(differences(look(path.join(second, 'box')), look(path.join(box, 'box'))), []);
 
-  // What is there already is not touched unless that is asked for.
+  // An existing file is not changed without --overwrite.
   fs.writeFileSync(path.join(alone, 'thing'), 'mine');
   const refused = await run('regenerate', [...place, '-o', alone, chosen[0]!]);
   t.is(refused.status, 1);
@@ -248,7 +248,7 @@ test('over TCP, with several roots; a file and a directory by themselves', async
   t.is((await server.stop()).status, 0);
 });
 
-/** Every way in which a tree can change between two sets. */
+/** Changes a tree in every way that is possible between two sets. */
 function changeTree(source: string): void {
   const at = (...names: string[]): string => path.join(source, ...names);
   fs.rmSync(at('goes away'));
@@ -327,7 +327,7 @@ test('every set keeps what was there, whatever changes after it', async (t) => {
     [
       [1, 1, 6],
       [2, 2, 7],
-      [3, undefined, undefined], // gone
+      [3, undefined, undefined], // deleted in set 3
     ],
   );
   const everything = async (): Promise<string[]> =>
@@ -354,8 +354,8 @@ test('sonic makes clients and lists them and their sets', async (t) => {
   const twice = await run('sonic', ['create', '-D', store, '-C', 'one']);
   t.is(twice.status, 1);
   t.regex(twice.stderr, /\[CLIENT_EXISTS\]/);
-  const clients = await succeed('sonic', ['list', '-D', store, '--clients', '--json']);
-  t.deepEqual(JSON.parse(clients), { version: 1, clients: ['one', 'two'] });
+  const clients = await succeed('sonic', ['clients', '-D', store, '--json']);
+  t.like(JSON.parse(clients), { version: 1, clients: [{ client: 'one' }, { client: 'two' }] });
   t.regex(await succeed('sonic', ['list', '-D', store, '-C', 'one']), /No backup sets yet/);
   await backup(['-D', store, '-C', 'one', '--local', '--name', 'first', source]);
   t.regex(await succeed('sonic', ['list', '-D', store, '-C', 'one']), /first .*complete/);

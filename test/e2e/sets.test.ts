@@ -1,11 +1,11 @@
-/** What is told of backup sets: their roots, which of them has a path, and the names they may have. */
+/** Reports on backup sets: their roots, the sets that contain a path, and the names that sets may have. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, jsonLines, run, succeed } from '../helpers/commands.js';
 import { dir, file, makeTree, scratch } from '../helpers/tree.js';
 
-/** Two jobs of one client: set 1 has home, set 2 has two others. */
+/** Makes two sets of one client: set 1 has the root `home`, set 2 has two other roots. */
 async function twoJobs(t: ExecutionContext) {
   const home = scratch(t);
   const at = (...names: string[]): string => path.join(home, ...names);
@@ -97,7 +97,7 @@ test('a set has a name that can be shown and asked for', async (t) => {
 
 test('a server does not start on what is no store', async (t) => {
   const home = scratch(t);
-  const [missing, plain] = [path.join(home, 'missing'), path.join(home, 'file')];
+  const [missing, plain] = [path.join(home, 'missing', 'store'), path.join(home, 'file')];
   fs.writeFileSync(plain, '');
   const tcp = ['--port', '0', '--insecure-tcp'];
   for (const args of [

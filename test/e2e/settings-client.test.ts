@@ -1,4 +1,4 @@
-/** What the client's settings do, by option, key and variable. */
+/** Effects of the client's settings, given by option, key and variable. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -28,7 +28,7 @@ test('directories come from arguments or the key', async (t) => {
   t.deepEqual(await rootsOf(1), [true, true]);
   await backup([...local, '--config', config, at('tree')]);
   t.deepEqual(await rootsOf(2), [false, true]);
-  await backup(local, { cwd: at('with space') }); // the default: where it is started
+  await backup(local, { cwd: at('with space') }); // the default is the working directory
   t.deepEqual(await rootsOf(3), [true, false]);
 });
 
@@ -47,7 +47,7 @@ test('the server comes from option, key and variable', async (t) => {
     [['--config', written('other', `[Tardis]\nServer = ${elsewhere}\n`)], {}],
   ] as const) {
     const { stderr } = await run('tardis', [...more, ...args], { env });
-    t.regex(stderr, /192\.0\.2\.1.*INSECURE_TCP_REFUSED/); // refused before anybody is asked
+    t.regex(stderr, /192\.0\.2\.1.*INSECURE_TCP_REFUSED/); // refused before any connection is made
   }
 });
 
@@ -149,7 +149,7 @@ test('LogFiles take what is told, and how it ended', async (t) => {
   t.is(fs.readFileSync(at('log 1'), 'utf8'), one);
   const full = await run('tardis', [...local, '--logfile', '/dev/full', '--logfile', at('log 4')]);
   t.is(full.status, 0);
-  t.regex(full.stderr, /a log file is given up: ENOSPC/);
+  t.regex(full.stderr, /cannot write to a log file, closing it: ENOSPC/);
   t.regex(fs.readFileSync(at('log 4'), 'utf8'), /complete\.$/m);
   const nowhere = await run('tardis', [...local, '--logfile', at('no', 'log')]);
   t.regex(nowhere.stderr, /cannot log to .*ENOENT \[CONFIG_INVALID\]/);
@@ -175,7 +175,7 @@ test('each codec of CompressData is the one that is stored', async (t) => {
   }
 });
 
-/** The bytes a first backup stores with these settings. */
+/** Returns the bytes that a first backup stores with these settings. */
 async function stored(t: ExecutionContext, source: string, args: string[]): Promise<number> {
   const { place } = lab(t);
   return (await backup([...place, '--local', '--create', ...args, source])).storedBytes;
@@ -197,7 +197,7 @@ test('a higher CompressLevel stores less', async (t) => {
   }
 });
 
-/** What a second backup stores: bytes, and how many records of at least 128 KiB hold it. */
+/** Returns the bytes that a second backup stores, and the number of records of at least 128 KiB that contain them. */
 async function storedOfChanges(
   t: ExecutionContext,
   args: string[],
@@ -269,7 +269,7 @@ test('types of NoCompress and NoCompressFile are stored as they are', async (t) 
     source,
     dir('b', [file('one.CSV', text(1, 200 * KIB)), file('large.odd', text(2, 2 * MIB))]),
   );
-  /** Of the CSV file and of the large one, whether it is stored as it is. */
+  /** Returns two booleans, true if uncompressed: for the CSV file and for the large one. */
   const raw = async (args: string[], env: Record<string, string> = {}): Promise<boolean[]> => {
     fs.rmSync(at('store'), { recursive: true, force: true });
     const local = [...place, '--local', '--create', ...args, source];
@@ -287,7 +287,7 @@ test('types of NoCompress and NoCompressFile are stored as they are', async (t) 
   const named = written('cfg2', `[Tardis]\nNoCompressFile = ${types}\n`);
   t.deepEqual(await raw(['--config', named]), [true, true]);
   const wrong = await run('tardis', [...place, '--local', '--nocompress', 'video/odd', source]);
-  t.regex(wrong.stderr, /"video\/odd" is no MIME type .*CONFIG_INVALID/);
+  t.regex(wrong.stderr, /"video\/odd" is not a MIME type .*CONFIG_INVALID/);
   const missing = { env: { TARDIS_NOCOMPRESS: at('none') } };
   t.regex((await run('tardis', [...place, '--local', source], missing)).stderr, /ENOENT/);
 });
@@ -299,7 +299,7 @@ test('a file above ChecksumContent is hashed first, and only its new parts are s
     fs.appendFileSync(at('tree', 'large'), Buffer.alloc(bytes, 1));
   grow(65 * MIB);
   await backup(['--create', ...local]);
-  // Of another size than anything stored: nobody would look for a copy.
+  // No stored content has this size, so the client has no reason to look for a copy.
   grow(MIB);
   t.is((await backup(local)).progress.contentsSent, 2);
   grow(MIB);
@@ -341,7 +341,7 @@ test('pipeline settings reach the stages they are named for', async (t) => {
   t.is(of(tuned, 'compress'), 7);
   t.is(of(tuned, 'large'), 4);
   const workers = await figures(['--workers', '3']);
-  t.is(of(workers, 'hash'), 4); // one more than workers
+  t.is(of(workers, 'hash'), 4); // one more than the workers
   const small = await figures(['--frame-size', '128K']);
   t.true(small.records > workers.records, 'smaller frames are more');
   const single = await figures(['--small-size', '0']);

@@ -1,4 +1,4 @@
-/** What the server's settings do, by option, key and variable. */
+/** Effects of the server's settings, given by option, key and variable. */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
@@ -15,7 +15,7 @@ import { addTo, dir, file, isRoot, noise } from '../helpers/tree.js';
 const MIB = 1 << 20;
 const NOBODY = 65_534;
 
-/** A server that lives as long as the test, and listens. */
+/** Starts a server that is killed at the end of the test; returns once it listens. */
 async function started(
   t: ExecutionContext,
   args: readonly string[],
@@ -70,7 +70,7 @@ test('a server of one client refuses others', async (t) => {
   await backup(['--create', ...to(String(server.port)), source]);
 });
 
-/** Sends a greeting by a socket; the credit of the welcome. */
+/** Sends a greeting over a WebSocket; returns the credit in the welcome. */
 async function creditOf(port: string): Promise<number> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
   await once(socket, 'open');
@@ -147,7 +147,7 @@ test('Verbose chooses what is logged', async (t) => {
     const config = written(`cfg ${verbose}`, `[Tardis]\nVerbose = ${verbose}\n`);
     const args = ['-D', store, '--local', socket, '--single', '--config', config];
     const running = await started(t, args, () => fs.existsSync(socket));
-    // A session that is refused is the server's one session.
+    // With --single the server ends after one session, and a refused one counts.
     const client = new WebSocket(`ws+unix://${socket}:/`);
     await once(client, 'open');
     client.send(helloBytes('nobody'));
@@ -178,7 +178,7 @@ test('LogExceptions logs the call chain of a refusal', async (t) => {
   }
 });
 
-/** The permissions of all in a store, without repetitions. */
+/** Returns the modes of all files and directories in a store, without repetitions. */
 function modesIn(store: string): { files: string[]; directories: string[] } {
   const [files, directories] = [new Set<string>(), new Set<string>()];
   const add = (at: string): void => {
@@ -209,7 +209,7 @@ test('Umask decides about the permissions of a store', async (t) => {
   await succeed('sonic', ['create', '-D', at('usual'), '-C', 'me']);
   await backup(['-D', at('usual'), '-C', 'me', '--local', source]);
   const { files, directories } = modesIn(at('usual'));
-  // Less where the process that runs the tests has a stricter umask of its own.
+  // If the process that runs the tests has a stricter umask, the modes have fewer bits.
   const own = process.umask();
   t.deepEqual(files, [(0o640 & ~own).toString(8)]);
   t.deepEqual(directories, [(0o750 & ~own).toString(8)]);
@@ -234,7 +234,7 @@ function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch {
-    return false; // there is no such process
+    return false; // no such process
   }
 }
 
@@ -242,7 +242,7 @@ async function ended(pid: number): Promise<void> {
   while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
-/** Starts a server in the background; returns its number and port. */
+/** Starts a server in the background; returns its process id and port. */
 async function inBackground(
   t: ExecutionContext,
   { at, store }: Lab,
@@ -272,7 +272,7 @@ test('Daemon runs in the background, with a PidFile, and tells what keeps it fro
     const { pid, port } = await inBackground(t, its, args, env);
     await backup([...to(port), source]);
     const second = await run('tardisd', ['-D', store, '--insecure-tcp', '--pidfile', at('pid')]);
-    t.regex(second.stderr, new RegExp(`names process ${pid}, .*\\[SERVER_RUNS\\]`));
+    t.regex(second.stderr, new RegExp(`contains the id of process ${pid}, .*\\[SERVER_RUNS\\]`));
     process.kill(pid, 'SIGTERM');
     await ended(pid);
     t.false(fs.existsSync(at('pid')));
@@ -338,7 +338,7 @@ test('Reserve is the room that each client keeps', async (t) => {
   };
   t.is(await kept(''), 16 * MIB);
   t.is(await kept('Reserve = 3M\n'), 3 * MIB);
-  // It takes its room also where the file system compresses.
+  // The contents of the file do not compress, so it takes its full size on a compressing file system too.
   t.true(deflateSync(fs.readFileSync(reserve)).length > 3 * MIB);
   t.is(await kept('Reserve = 0M  \n'), undefined);
 });
@@ -351,7 +351,7 @@ test('no backup begins with less free space than LeastFree', async (t) => {
   t.is(status, 1);
   t.regex(
     stderr,
-    /is full: \d+ bytes are free, of which \d+ stay free \(LeastFree\).*\[DISK_FULL\]/,
+    /is full: [\d.]+ [kMGT]?B are free, and a backup leaves [\d.]+ [kMGTP]?B free \(LeastFree\).*\[DISK_FULL\]/,
   );
   await backup([...place, source]);
 });

@@ -1,8 +1,20 @@
-/** Where client and server meet: paths that are too long, addresses with colons, and what a killed run leaves. */
+/**
+ * Connections between client and server: unix sockets with too long paths, addresses with colons, and leftovers of a
+ * killed run.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { listedSets, pause, run, Running, succeed } from '../helpers/commands.js';
+import {
+  BIN,
+  cleanEnvironment,
+  listedSets,
+  pause,
+  run,
+  Running,
+  succeed,
+} from '../helpers/commands.js';
 import { dir, file, makeTree, noise, scratch } from '../helpers/tree.js';
 
 interface Place {
@@ -53,13 +65,13 @@ test('an address with colons is an address', async (t) => {
   const { source, store } = place(t);
   for (const host of ['::1', '[::1]']) {
     const args = ['--server', host, '--port', '1', '--insecure-tcp', ...store.slice(2), source];
-    const { status, stderr } = await run('tardis', args);
+    const { status, stderr } = await run('tardis', [...args, '--reconnect', '0']);
     t.is(status, 1);
     t.regex(stderr, /cannot reach the server at \[::1\]:1: .*\[SERVER_UNREACHABLE\]/);
   }
 });
 
-/** A backup that is in the middle of its large file, and stays there for long. */
+/** Starts a backup that stays for a long time in the middle of its large file. */
 async function slowBackup(t: ExecutionContext, { source, store, temporary }: Place) {
   const slowly = ['--bandwidth-limit', '16K', '--progress'];
   const args = [...store, '--local', '--create', ...slowly, source];
@@ -89,6 +101,73 @@ test('a killed backup leaves no directory of its socket', async (t) => {
   const running = await slowBackup(t, its);
   running.signal('SIGKILL');
   await running.ended;
-  while (fs.readdirSync(its.temporary).length > 0) await pause(20); // until its server has seen it
+  while (fs.readdirSync(its.temporary).length > 0) await pause(20); // until its server has noticed
   t.pass();
 });
+
+test('every tool reaches a server by the path of its unix socket', async (t) => {
+  const { home, source } = place(t);
+  const [store, socket] = [path.join(home, 'store'), path.join(home, 'sock')];
+  await succeed('sonic', ['create', '-D', store, '-C', 'first']);
+  const server = new Running('tardisd', ['-D', store, '--local', socket, '--allow-new-hosts']);
+  t.teardown(() => server.signalGroup('SIGKILL'));
+  await server.until('its socket', () => fs.existsSync(socket));
+  const to = ['--server', socket, '-C', 'me'];
+  await succeed('tardis', [...to, '--create', '--password=of a test', source]);
+  const own = [...to, '--password=of a test'];
+  const large = path.join(source, 'd', 'large');
+  await succeed('lstardis', [...own, '-l', source]);
+  await succeed('tardiff', [...own, large]);
+  await succeed('regenerate', [...own, '-o', path.join(home, 'out'), large]);
+  t.deepEqual(fs.readFileSync(path.join(home, 'out', 'large')), fs.readFileSync(large));
+  await succeed('sonic', ['info', ...own]);
+  await succeed('sonic', ['create', '--server', socket, '-C', 'third']);
+  // The path may come from a configuration file too. TLS does not apply to a unix socket.
+  const config = path.join(home, 'config');
+  fs.writeFileSync(config, `[Tardis]\nServer = ${socket}\nSSL = yes\n`);
+  await succeed('lstardis', ['--config', config, '-C', 'me', '--password=of a test']);
+  const gone = await run('lstardis', [
+    '--server',
+    `${socket}.none`,
+    '-C',
+    'me',
+    '--reconnect',
+    '0',
+  ]);
+  t.is(gone.status, 1);
+  t.regex(gone.stderr, /sock\.none: .*\[SERVER_UNREACHABLE\]/);
+});
+
+/** Starts a command as nohup does, with SIGHUP ignored. */
+function withoutHangup(tool: string, args: readonly string[]): ChildProcess {
+  const words = ['-c', `trap '' HUP; exec "$0" "$@"`, path.join(BIN, tool), ...args];
+  return spawn('sh', words, { stdio: ['ignore', 'ignore', 'pipe'], env: cleanEnvironment() });
+}
+
+test('a SIGHUP that was ignored at the start stays ignored, by a server and by a backup', async (t) => {
+  const { home, source, store } = place(t);
+  const socket = path.join(home, 'sock');
+  fs.mkdirSync(store[1]!);
+  const server = withoutHangup('tardisd', [...store.slice(0, 2), '--local', socket]);
+  t.teardown(() => server.kill('SIGKILL'));
+  while (!fs.existsSync(socket)) await pause(20);
+  server.kill('SIGHUP');
+  const mark = path.join(home, 'begun');
+  const hook = ['--hook-before', `sh -c "touch ${mark}; sleep 2"`];
+  const to = ['--server', socket, '-C', 'me', '--create'];
+  const backup = withoutHangup('tardis', [...to, ...hook, source]);
+  t.teardown(() => backup.kill('SIGKILL'));
+  while (!fs.existsSync(mark)) await pause(20);
+  backup.kill('SIGHUP');
+  t.is(await statusOf(backup), 0);
+  t.is((await listedSets(store[1]!, 'me')).length, 1);
+  server.kill('SIGHUP');
+  server.kill('SIGTERM');
+  t.is(await statusOf(server), 0);
+});
+
+function statusOf(child: ChildProcess): Promise<number | null> {
+  return new Promise((resolve) => {
+    child.once('exit', (status) => resolve(status));
+  });
+}

@@ -1,4 +1,5 @@
-/** A server that stands still, one that stops, and a client that is interrupted: in the middle of a backup. */
+/** A server that hangs or ends, and a client that is interrupted, in the middle of a backup. */
+import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import {
@@ -15,13 +16,13 @@ import { differences, dir, file, look, makeTree, noise, scratch, text } from '..
 const MIB = 1 << 20;
 const FILES = 100;
 const LARGE = 20;
-/** Directories of the tree that has to be much larger than what may be in flight. */
+/** Number of directories of a tree that is much larger than the bytes that may be in flight. */
 const MANY = 120;
 const FEW = 30;
-/** Between two looks at a client whose server stands still, and so many at most. */
+/** Milliseconds between two looks at a client whose server hangs; MOST_LOOKS is the largest number of looks. */
 const LOOK_MS = 2500;
 const MOST_LOOKS = 8;
-/** Of this much some files, at least, have arrived as a whole. */
+/** Once this many megabytes are sent, some files have arrived completely. */
 const MUCH_MB = 12;
 
 function makeLargeTree(source: string, directories: number): void {
@@ -38,7 +39,7 @@ function makeLargeTree(source: string, directories: number): void {
   ]);
 }
 
-/** Slow enough to be caught in the middle, with little in flight. */
+/** Options that make a backup slow enough to be interrupted, with little in flight. */
 const SLOWLY = ['--compress-level', '12', '--budget', '4M', '--budget-items', '1000', '--progress'];
 
 interface Sight {
@@ -51,7 +52,7 @@ function scanned(running: Running): number {
   return Number(all.at(-1)?.[1]?.replaceAll(',', '') ?? 0);
 }
 
-/** So that it is caught in the middle on a machine, too, that looks away for seconds. */
+/** Slow on any machine: a fast one would finish too soon, and on a busy one the test may react seconds late. */
 const AT_ANY_PACE = [...SLOWLY, '--bandwidth-limit', '3M'];
 
 function hasSentMuch(running: Running): boolean {
@@ -62,17 +63,21 @@ function hasSentMuch(running: Running): boolean {
 test('while the server stands still the walk stops and memory stays; then all goes on', async (t) => {
   const home = scratch(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  makeLargeTree(source, MANY);
+  fs.mkdirSync(source);
   const server = await Server.start(store);
   t.teardown(() => server.kill());
-  const args = ['-C', 'me', '--create', ...server.clientArgs, ...SLOWLY, source];
+  const place = ['-C', 'me', ...server.clientArgs];
+  // Only a later backup prints the number of scanned entries; a first backup prints a percentage.
+  await succeed('tardis', [...place, '--create', source]);
+  makeLargeTree(path.join(source, 'all'), MANY);
+  const args = [...place, ...SLOWLY, '--bandwidth-limit', '8M', source];
   const running = new Running('tardis', args);
   await running.until('progress', () => scanned(running) > 0);
   server.running.signal('SIGSTOP');
   const entries = MANY * (FILES + 1) + LARGE;
   const sight = (): Sight => ({ entries: scanned(running), bytes: residentBytes(running.pid) });
   let [before, after] = [sight(), sight()];
-  // What was under way comes to rest first, the sooner the faster the machine is.
+  // Work in flight ends first, which takes longer on a slower machine.
   for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
     before = after;
     await pause(LOOK_MS);

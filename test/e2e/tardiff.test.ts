@@ -1,4 +1,4 @@
-/** `tardiff` and `sonic diff`: what they show, of a store here and through a server, and their exit status. */
+/** `tardiff` and `sonic diff`: their output for a local store and through a server, and their exit status. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -63,7 +63,7 @@ test.after.always(() => {
   removeScratch(home);
 });
 
-/** What tardiff prints, and its exit status. */
+/** Runs tardiff; returns its lines and its exit status. */
 async function diff(...args: string[]): Promise<{ lines: string[]; status: number | null }> {
   const { stdout, status } = await run('tardiff', [...near, ...args]);
   return { lines: stdout.split('\n').slice(0, -1), status };
@@ -98,7 +98,7 @@ test.serial(
       [['--no-such'], 'USAGE'],
     ] as const) {
       const failed = await run('tardiff', [...near, ...args]);
-      t.is(failed.status, 2, code); // 1 would say that something differs
+      t.is(failed.status, 2, code); // status 1 would mean a difference
       t.true(failed.stderr.includes(`[${code}]`), failed.stderr);
     }
     t.is((await run('tardiff', ['-D', at('never'), source])).status, 10);

@@ -1,4 +1,4 @@
-/** How things are told: one of a thing, many failures, why something was not read, what was mistyped. */
+/** Messages: singular forms, many failures, reasons why something was not read, mistyped names. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
@@ -34,7 +34,7 @@ test('of very many failures a restore names the first, and JSON names all', asyn
   const { status, stdout, stderr } = await run('regenerate', args);
   t.is(status, 3);
   t.is(stderr.match(/^regenerate: .*\/f\d+: .*\[TARGET_EXISTS\]$/gm)?.length, 100, stderr);
-  t.regex(stderr, /^regenerate: … and 30 more; --json names all$/m);
+  t.regex(stderr, /^regenerate: … and 30 more; --json lists all$/m);
   t.regex(stdout, /^130 could not be restored\.$/m);
   const asJson = await run('regenerate', [...args, '--json']);
   t.is((JSON.parse(asJson.stdout) as { failed: unknown[] }).failed.length, 130);
@@ -57,7 +57,13 @@ test('a link in a store is no further client', async (t) => {
   const store = path.join(scratch(t), 'store');
   await succeed('sonic', ['create', '-D', store, '-C', 'real']);
   fs.symlinkSync('real', path.join(store, 'link'));
-  t.is(await succeed('sonic', ['list', '--clients', '-D', store]), 'real\n');
+  const listed = JSON.parse(await succeed('sonic', ['clients', '-D', store, '--json'])) as {
+    clients: { client: string }[];
+  };
+  t.deepEqual(
+    listed.clients.map(({ client }) => client),
+    ['real'],
+  );
 });
 
 if (isRoot) {

@@ -1,4 +1,7 @@
-/** A server checks and clears up a client's store for who may ask for it, in a thread of its own. */
+/**
+ * Background jobs: a server checks and clears up a client's store in a thread of its own, for accounts with the right
+ * to do so.
+ */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -64,7 +67,7 @@ for (const [what, more] of [
     const findings = ({ stdout }: { stdout: string }): unknown[] =>
       jsonLines(stdout)
         .filter(({ finding }) => finding !== 'end')
-        // Who has the keys says it in other words.
+        // A check that has the keys words the reason differently, so `why` is compared for versions only.
         .map(({ why, ...line }) =>
           JSON.stringify(line['finding'] === 'version' ? { ...line, why } : line),
         )
@@ -73,7 +76,7 @@ for (const [what, more] of [
     t.deepEqual(findings(there), findings(here));
     t.true(there.stdout.includes(path.join(source, 'f')), 'names are opened');
     const marked = await run('sonic', ['check', ...as('tidier'), '--read-data=100%']);
-    t.regex(marked.stdout, /Marked: the next backup sends again/);
+    t.regex(marked.stdout, /Marked as damaged: the next backup sends again/);
     t.regex((await run('sonic', ['check', ...as('looker')])).stderr, /NOT_PERMITTED/);
     await succeed('sonic', [
       'check',
@@ -96,5 +99,5 @@ test('what nothing needs is freed through a server, by who may delete', async (t
   });
   await succeed('sonic', ['orphans', ...as('tidier')]);
   t.true(bytesIn(packs) < before / 2, `${bytesIn(packs)} of ${before} bytes`);
-  t.regex(await succeed('sonic', ['check', '--read-data', ...place]), /Nothing is wrong/);
+  t.regex(await succeed('sonic', ['check', '--read-data', ...place]), /No damage found/);
 });

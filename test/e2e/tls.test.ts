@@ -1,4 +1,4 @@
-/** TLS between the commands: what is listened on, which certificates are taken, and who is between. */
+/** TLS between the commands: addresses to listen on, accepted certificates, and relays between client and server. */
 import fs from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import os from 'node:os';
@@ -27,16 +27,16 @@ interface TlsLab extends Lab {
   readonly certFile: string;
   readonly keyFile: string;
   readonly certificate: Certificate;
-  /** Arguments of a client that go to a port of this machine. */
+  /** Returns the arguments of a client that connects to a port of this machine. */
   to(port: number, ...more: string[]): string[];
 }
 
-/** A server by TLS with a locked client `me` and an open one. */
+/** Starts a server with TLS. The client `me` has a password, the client `open` has none. */
 async function tlsLab(t: ExecutionContext, args: readonly string[] = []): Promise<TlsLab> {
   const made = lab(t);
   const certificate = await certificateIn(made.top);
   const { certFile, keyFile } = certificate;
-  await succeed('sonic', ['create', ...made.place, '-P', SECRET]);
+  await succeed('sonic', ['create', ...made.place, `--password=${SECRET}`]);
   await succeed('sonic', ['create', '-D', made.store, '-C', 'open']);
   const pair = ['--ssl', '--certfile', certFile, '--keyfile', keyFile];
   const server = await Server.start(made.store, [...pair, '--address', '127.0.0.1', ...args]);
@@ -62,19 +62,25 @@ function codeIn({ stderr }: Outcome): string | undefined {
 test('a server with SSL is reached by TLS, and by nothing else', async (t) => {
   const { server, source, to, store, certFile, keyFile, written } = await tlsLab(t);
   const { port } = server;
-  await succeed('tardis', to(port, '-P', SECRET, source));
-  const plain = await run('tardis', to(port, '--insecure-tcp', '-P', SECRET, source));
+  await succeed('tardis', to(port, `--password=${SECRET}`, source));
+  const plain = await run(
+    'tardis',
+    to(port, '--insecure-tcp', '--reconnect', '0', `--password=${SECRET}`, source),
+  );
   t.is(codeIn(plain), 'SERVER_UNREACHABLE');
-  const asked = await run('tardis', to(port, '--insecure-tcp', '--ssl', '-P', SECRET, source));
+  const asked = await run(
+    'tardis',
+    to(port, '--insecure-tcp', '--ssl', `--password=${SECRET}`, source),
+  );
   t.is(asked.status, 0, asked.stderr);
-  // By keys, and a client to a server without.
+  // The same settings as keys. Then a client with TLS connects to a server without it.
   const text = `[Tardis]\nSSL = yes\nCertFile = ${certFile}\nKeyFile = ${keyFile}\nAddress = 127.0.0.1\n`;
   const keyed = await Server.start(store, ['--config', written('config', text)]);
   t.teardown(() => keyed.kill());
-  await succeed('tardis', to(keyed.port, '-P', SECRET, source));
+  await succeed('tardis', to(keyed.port, `--password=${SECRET}`, source));
   const other = await Server.start(store);
   t.teardown(() => other.kill());
-  const wrong = await run('tardis', to(other.port, '-P', SECRET, source));
+  const wrong = await run('tardis', to(other.port, `--password=${SECRET}`, source));
   t.is(codeIn(wrong), 'SERVER_UNREACHABLE');
 });
 
@@ -101,16 +107,16 @@ test('a certificate is checked unless a password proves the server', async (t) =
     const outcome = await run('tardis', to(server.port, ...args, source), options);
     return outcome.status === 0 ? 'fine' : codeIn(outcome);
   };
-  t.is(await call(['-P', SECRET]), 'fine');
-  t.is(await call(['-P', SECRET, '--validate-certs']), 'CERTIFICATE_REFUSED');
-  t.is(await call(['-P', SECRET, '--validate-certs'], trusting), 'fine');
+  t.is(await call([`--password=${SECRET}`]), 'fine');
+  t.is(await call([`--password=${SECRET}`, '--validate-certs']), 'CERTIFICATE_REFUSED');
+  t.is(await call([`--password=${SECRET}`, '--validate-certs'], trusting), 'fine');
   t.is(await call(['-C', 'open']), 'CERTIFICATE_REFUSED');
   t.is(await call(['-C', 'open', '--no-validate-certs']), 'fine');
   t.is(await call(['-C', 'open', '--novalidate-certs']), 'fine');
   t.is(await call(['-C', 'open'], trusting), 'fine');
-  // A new password is told to no server that nothing proves.
-  t.is(await call(['-C', 'new', '--create', '-P', SECRET]), 'CERTIFICATE_REFUSED');
-  t.is(await call(['-C', 'new', '--create', '-P', SECRET], trusting), 'fine');
+  // A new password is not sent to a server whose identity nothing proves.
+  t.is(await call(['-C', 'new', '--create', `--password=${SECRET}`]), 'CERTIFICATE_REFUSED');
+  t.is(await call(['-C', 'new', '--create', `--password=${SECRET}`], trusting), 'fine');
 });
 
 test('a self-signed pair is made once, if it is asked for', async (t) => {
@@ -133,7 +139,7 @@ test('a self-signed pair is made once, if it is asked for', async (t) => {
     fs.readdirSync(top).filter((name) => name.endsWith('.new')),
     [],
   );
-  // Never over a half of a pair, which somebody may have put there.
+  // Never overwrites one half of a pair, which the user may have put there.
   fs.rmSync(key);
   const half = ['-D', store, '--allow-new-hosts', '--port', '0', ...args, '--make-certificate'];
   t.is(codeIn(await run('tardisd', half)), 'CERTIFICATE_UNUSABLE');
@@ -162,20 +168,20 @@ test('a server listens beyond loopback with TLS only', async (t) => {
   const pair = ['--ssl', '--certfile', certFile, '--keyfile', keyFile];
   const open = await addressOf(pair);
   t.regex(open.stderr, /"address":"(\[::\]|0\.0\.0\.0):\d+"/);
-  t.regex(open.stderr, /clients without a password are open/);
+  t.regex(open.stderr, /can use clients without a password/);
   const port = Number(/:(\d+)","msg":"listening"/.exec(open.stderr)?.[1]);
   const own = Object.values(os.networkInterfaces()).flat();
   const outer = own.find((one) => one?.family === 'IPv4' && !one.internal)?.address ?? '127.0.0.1';
-  await succeed('tardis', [...to(port, '-P', SECRET, source), '--server', outer]);
+  await succeed('tardis', [...to(port, `--password=${SECRET}`, source), '--server', outer]);
   const named = await addressOf([...pair, '--address', '127.0.0.2', '--require-password']);
   t.regex(named.stderr, /"address":"127\.0\.0\.2:\d+"/);
   t.notRegex(named.stderr, /are open/);
   t.regex((await addressOf(['--insecure-tcp'])).stderr, /"address":"127\.0\.0\.1:\d+"/);
   const loud = await addressOf(['--insecure-network', '--address', '0.0.0.0']);
-  t.regex(loud.stderr, /plain TCP beyond loopback: all that is sent can be read/);
+  t.regex(loud.stderr, /plain TCP beyond loopback: everything sent can be read/);
 });
 
-/** Passes bytes on, opening TLS on the way if it has a certificate. */
+/** Starts a relay that forwards bytes; with a certificate it terminates TLS at both sides. Returns its port. */
 async function relay(t: ExecutionContext, to: number, certificate?: Certificate): Promise<number> {
   const pass = (socket: net.Socket): void => {
     const onward =
@@ -197,20 +203,20 @@ async function relay(t: ExecutionContext, to: number, certificate?: Certificate)
 test('a relay with its own certificate fails the login, with the right password too', async (t) => {
   const { server, source, top, to, certificate } = await tlsLab(t);
   const honest = await relay(t, server.port);
-  await succeed('tardis', to(honest, '-P', SECRET, source));
-  // With the server's own certificate and key it still has two connections of its own.
+  await succeed('tardis', to(honest, `--password=${SECRET}`, source));
+  // Even with the server's own certificate and key, the relay has two separate TLS connections.
   for (const own of [await certificateIn(top, 'relay'), certificate]) {
     const between = await relay(t, server.port, own);
-    const outcome = await run('tardis', to(between, '-P', SECRET, source));
+    const outcome = await run('tardis', to(between, `--password=${SECRET}`, source));
     t.is(outcome.status, 12, outcome.stderr);
     t.is(codeIn(outcome), 'LOGIN_FAILED');
   }
-  // Without login and without validation, nothing would tell.
+  // Without login and without validation, the client cannot notice the relay.
   const blind = await relay(t, server.port, certificate);
   await succeed('tardis', to(blind, '-C', 'open', '--no-validate-certs', source));
 });
 
-/** Plays a server by TLS; returns its port, and the numbers of the messages it was sent. */
+/** Plays a server over TLS; returns its port, and the numbers of the messages that it received. */
 async function impostor(
   t: ExecutionContext,
   certificate: Certificate,
@@ -262,12 +268,14 @@ test('a server that does not know the password gets nothing', async (t) => {
     ['lets in without asking', first(welcome), 'PASSWORD_NOT_SET', [1]],
     ['asks, and proves nothing', first(challenge({})), 'SERVER_NOT_PROVEN', [1, 97]],
     ['asks for a cheap proof', first(challenge({ logN: 1 })), 'LOGIN_FAILED', [1]],
+    ['asks for more memory', first(challenge({ logN: 19 })), 'LOGIN_FAILED', [1]],
+    ['asks for more time', first(challenge({ logN: 18, p: 3 })), 'LOGIN_FAILED', [1]],
     ['asks for a dear proof', first(challenge({ logN: 30 })), 'LOGIN_FAILED', [1]],
     ['sends 0', first(challenge({ serverPublic: Buffer.alloc(384) })), 'LOGIN_FAILED', [1]],
     ['wants another group', first(challenge({ group: 2 })), 'LOGIN_FAILED', [1]],
   ] as const) {
     const { port, heard } = await impostor(t, certificate, answer);
-    const outcome = await run('tardis', to(port, '-P', SECRET, source));
+    const outcome = await run('tardis', to(port, `--password=${SECRET}`, source));
     t.is(codeIn(outcome), code, `${what}: ${outcome.stderr}`);
     t.deepEqual(heard, [...told], what);
   }
@@ -291,10 +299,11 @@ test('who does not log in in time is cut, however slowly he goes on', async (t) 
         }),
     ),
   );
-  // A program may take its time: it is asked before the server is.
+  // A password program may take longer than LoginTimeout, because it runs before the connection is made.
   const program = `sh -c "sleep 3; echo ${SECRET}"`;
   await succeed('tardis', to(port, '--password-prog', program, source));
-  // Who is asked while the server waits is told that it waited in vain, or asked again.
+  // The user is prompted while the server waits. After the timeout the command fails, or prompts again if it may
+  // reconnect.
   const args = to(port, '--no-validate-certs', '--reconnect', '0', source);
   const thinking = await runOnTerminal('tardis', args, []);
   t.is(thinking.status, 1);

@@ -1,4 +1,4 @@
-/** A day in the life: every step of docs/tour.md works, and the document has every step. */
+/** Every step of docs/tour.md works, and the document contains every step. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';

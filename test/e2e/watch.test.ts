@@ -1,4 +1,4 @@
-/** What a server tells of its clients, by option and key. */
+/** Reports of a server about its clients (alerts, metrics, profiles), by option and key. */
 import fs from 'node:fs';
 import test from 'ava';
 import { backup, run, Server } from '../helpers/commands.js';
@@ -45,7 +45,7 @@ test('all clients are looked at every WatchInterval', async (t) => {
   const server = await Server.start(store, ['--config', written('cfg', text)]);
   t.teardown(() => server.kill());
   await backup(['--create', '-C', 'me', ...server.clientArgs, source]);
-  // Long before the look that follows a session.
+  // This is long before the look that follows a session.
   await server.running.until('look', () => read(file).includes('last_good_set{client="me"} 1\n'));
   const first = readOpenMetrics(read(file)).get('tardis_last_look_timestamp_seconds');
   const isLater = (): boolean =>
@@ -124,7 +124,7 @@ test('a session that comes to no complete set is told by the server', async (t) 
   t.is(read(told), 'me the session was over before its set was complete\n');
 });
 
-/** How many samples of each `.cpuprofile` of a part are in functions of a file that is named so. */
+/** Returns, for each `.cpuprofile` of a part, the number of samples in functions of matching files. */
 function samplesIn(folder: string, part: string, file: RegExp): number[] {
   const names = fs.readdirSync(folder).filter((name) => name.endsWith(`-${part}.cpuprofile`));
   return names.sort().map((name) => {
@@ -157,7 +157,7 @@ test('Profile writes where the time of each session goes, and ProfilesKept how m
     const samples = samplesIn(folder, part, /dist\/bundle/);
     t.true(samples.reduce((sum, count) => sum + count, 0) > 0, part);
   }
-  // One that cannot be written ends no session.
+  // A profile that cannot be written ends no session.
   fs.rmSync(folder, { recursive: true });
   fs.writeFileSync(folder, 'in the way');
   const again = await Server.start(store, ['--profile-sessions']);

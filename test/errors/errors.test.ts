@@ -11,7 +11,7 @@ import {
   toWire,
 } from '../../src/errors/index.js';
 
-/** What a thread or a socket does to a value. */
+/** Returns the error after a structured clone in wire format, as a thread or a connection passes it on. */
 function crossed(error: unknown): TardisError {
   return fromWire(structuredClone(toWire(error)));
 }

@@ -1,4 +1,4 @@
-/** Filter files: what their lines mean, what is wrong with them, and that no expression holds anybody up. */
+/** Filter files: the meaning of their lines, errors in them, and expressions that would take too long elsewhere. */
 import test from 'ava';
 import { TardisError } from '../../src/errors/index.js';
 import {
@@ -19,7 +19,7 @@ function fileOf(...lines: string[]): FilterFile {
   return { path: '/etc/filter', bytes: Buffer.from(lines.join('\n'), 'latin1') };
 }
 
-/** What an error says, behind its code; empty when there is none. */
+/** Returns the code and the message of the error; empty if there is none. */
 function said(parse: () => unknown): string {
   try {
     parse();
@@ -30,7 +30,10 @@ function said(parse: () => unknown): string {
   return '';
 }
 
-/** Number of the line that decides, with a plus if it accepts; empty: none does. */
+/**
+ * Returns a function that gives the number of the deciding line, with `+` if that line accepts and `-` if it rejects;
+ * empty if no line decides.
+ */
 function decider(...lines: string[]): (path: string, isDirectory?: boolean) => string {
   const rules = new FilterRules(parseFilterFile(fileOf(...lines)));
   return (path, isDirectory = false) => {
@@ -82,8 +85,8 @@ test('names and expressions are bytes', (t) => {
 test('what is wrong with a filter file is told with its line', (t) => {
   const tell = (...lines: string[]): string => said(() => parseFilterFile(fileOf(...lines)));
   const cases: readonly [line: string, what: RegExp][] = [
-    ['file accept', /a line is: file, dir, any or path; accept or reject/],
-    ['files accept .*', /"files" is none of file, dir, any, path/],
+    ['file accept', /a line must be: file, dir, any or path; accept or reject/],
+    ['files accept .*', /"files" is not one of file, dir, any, path/],
     ['file take .*', /"take" is neither accept nor reject/],
     ['file accept (a', /"\(a": missing closing \)/],
     ['file accept (?=a)', /"\(\?=a\)": invalid or unsupported Perl syntax/],
@@ -106,7 +109,7 @@ test('what is wrong with a filter file is told with its line', (t) => {
   t.is(tell(...many), '');
   t.regex(tell(...many, 'any accept y'), /:1001: a filter file has at most 1000 rules/);
   const large = Array.from({ length: 20 }, () => 'any accept (a|b){400}');
-  t.regex(tell(...large), /:\d+: the expressions so far are too large together/);
+  t.regex(tell(...large), /:\d+: the expressions up to this line are too large together/);
   t.regex(tell('#'.repeat(MAX_FILTER_FILE_BYTES + 1)), /:1: a filter file has at most 256 KiB/);
 });
 
@@ -120,7 +123,7 @@ test('no expression takes more than time in proportion to a name', (t) => {
   ];
   for (const expression of hostile) {
     const ask = decider(`any accept ${expression}`);
-    // A backtracking engine would take longer than the world has; the bound is a generous one.
+    // A backtracking engine would take exponential time; the bound is generous.
     const startMs = performance.now();
     t.is(ask(`/${'a'.repeat(4000)}!x!`), expression.endsWith('x') ? '1+' : '', expression);
     t.true(performance.now() - startMs < 5000, expression);
@@ -167,17 +170,17 @@ test('the first tag whose rules accept a file chooses', (t) => {
 test('what is wrong with tags is told with its line', (t) => {
   const tell = (...lines: string[]): string => said(() => parseCryptFile(fileOf(...lines)));
   const rule = 'any accept x';
-  t.regex(tell(rule, '#a,aes'), /filter:1: a rule stands behind the line of its tag/);
+  t.regex(tell(rule, '#a,aes'), /filter:1: a rule must follow the line of its tag/);
   t.regex(
     tell('#a,aes', rule, '#b,rot13', rule),
-    /filter:3: "rot13" is none of the algorithms aes/,
+    /filter:3: "rot13" is not one of the algorithms aes/,
   );
-  t.regex(tell('#a'), /filter:1: "" is none of the algorithms/);
-  t.regex(tell('#a b,aes', rule), /filter:1: "a b" is no name of a tag/);
-  t.regex(tell('#,aes', rule), /filter:1: "" is no name of a tag/);
+  t.regex(tell('#a'), /filter:1: "" is not one of the algorithms/);
+  t.regex(tell('#a b,aes', rule), /filter:1: "a b" is not a valid tag name/);
+  t.regex(tell('#,aes', rule), /filter:1: "" is not a valid tag name/);
   t.regex(tell('#a,aes,pass:secret,0.5', rule), /filter:1: aes has no option "pass:secret,0.5"/);
   t.regex(tell('#a,aes,', rule), /filter:1: aes has no option ""/);
-  t.regex(tell('#a,aes', rule, '#a,none', rule), /filter:3: the tag a is there twice/);
+  t.regex(tell('#a,aes', rule, '#a,none', rule), /filter:3: duplicate tag a/);
   t.regex(tell('#a,aes', '#b,none', rule), /filter:1: the tag a has no rules/);
   t.regex(tell('#a,aes', rule, 'dir accept x'), /filter:3: a directory has no content/);
   t.regex(tell('#a,aes', 'file accept ('), /filter:2: "\(": missing closing \)/);

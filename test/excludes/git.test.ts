@@ -1,4 +1,4 @@
-/** Rule files mean what git makes of them: the same trees, asked of both, rule by rule. */
+/** Rule files mean the same as in git: both decide about the same trees, compared rule by rule. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -20,12 +20,11 @@ import { scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
 
 const TREES = 1000;
-/** Set it to look at a failure again. */
 const RULE_FILE = '.gitignore';
 const OPTIONS: ExcludeOptions = { ...NO_EXCLUDES, ruleFileNames: [RULE_FILE] };
 const system = nodeSystem();
 
-/** What decides about a path: `file:line` and whether it is left out; empty when nothing does. */
+/** The rule that decides about each path, as `file:line` and `out` or `kept`; empty if no rule decides. */
 type Answers = ReadonlyMap<string, string>;
 
 function answer(file: string, line: number | string, isLeftOut: boolean): string {
@@ -61,7 +60,7 @@ function askGit(repository: string, paths: readonly string[]): Answers {
   return answers;
 }
 
-/** Asks the engine about everything in a tree, walking it as a backup does. */
+/** Returns the engine's decision about every entry of a tree, walking the tree as a backup does. */
 function askExcluder(repository: string, tree: string): Answers {
   const excluder = new Excluder(OPTIONS, system);
   const answers = new Map<string, string>();
@@ -124,7 +123,7 @@ test(`rules equal git check-ignore on ${TREES} generated trees`, async (t) => {
         wrong.push(`${JSON.stringify(name)}: git "${said}", here "${found.get(name)}"`);
       }
     }
-    // What is told to users is the same once more, for one path of each tree.
+    // The explanation for users must agree too. It is compared for one path of each tree.
     const one = `${tree}/${dice.of(paths)}`;
     const told = explainPath(
       system,
@@ -141,6 +140,6 @@ test(`rules equal git check-ignore on ${TREES} generated trees`, async (t) => {
   }
   t.log({ seed: seed, paths: all.length, ...counts });
   t.deepEqual(wrong.slice(0, 10), [], `seed ${seed}: ${wrong.length} of ${all.length} differ`);
-  // The generator makes something of every kind.
+  // The generator must produce enough of every kind.
   t.true(Math.min(...Object.values(counts)) > TREES / 2);
 });

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { compileGlob } from '../../src/excludes/index.js';
 
-/** Glob, what it matches, what it does not: what git makes of each (its oddities too). */
+/** Globs, the texts that they match, and texts that they do not match, as in git (with its oddities). */
 const CASES: [glob: string, matching: string[], other: string[]][] = [
   ['', [''], ['a']],
   ['a', ['a'], ['', 'aa', 'A', 'a/a']],
@@ -15,7 +15,7 @@ const CASES: [glob: string, matching: string[], other: string[]][] = [
   ['a/**/b', ['a/b', 'a/x/b', 'a/x/y/b'], ['ab', 'a/xb']],
   ['**/**/**/a', ['a', 'b/a'], ['ab']],
   ['a/**b', ['a/b', 'a/xb'], ['a/x/b']],
-  ['a**/b', ['ab', 'a/b', 'axx/b', 'a/x/b'], ['b']], // behind plain text git sees a beginning
+  ['a**/b', ['ab', 'a/b', 'axx/b', 'a/x/b'], ['b']], // behind plain text git matches as at the beginning
   ['?**/b', ['a/b', 'ax/b'], ['ab', 'a/x/b']],
   ['*/b', ['a/b', '/b'], ['b', 'a/c/b']],
   ['[abc]', ['a', 'c'], ['d', '', '/']],
@@ -52,7 +52,7 @@ for (const [glob, matching, other] of CASES) {
 }
 
 test('hostile globs take no more steps than their length times that of the text', (t) => {
-  // With backtracking each would take longer than the age of the universe.
+  // With backtracking each of these would take exponential time.
   const long = 'a'.repeat(4000);
   for (const [piece, end] of [
     ['a*', 'b'],

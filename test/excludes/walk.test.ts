@@ -1,4 +1,4 @@
-/** What the walk leaves out, over real files. */
+/** Entries that the walk leaves out, tested with real files. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
@@ -36,7 +36,7 @@ interface Walk {
   readonly system?: System;
 }
 
-/** Walks to the end, in jobs of at most so many entries; paths without the rule files. */
+/** Walks to the end, in jobs of at most `maxEntries` entries. Returns the paths without those of rule files. */
 async function walk(
   folder: string,
   { excludes, maxEntries = 1e5, system }: Walk = {},
@@ -68,7 +68,7 @@ async function walk(
           `${path.relative(folder, Buffer.from(file).toString())} ${what} ${reason}`,
       ),
     );
-    // As between threads, plain data; and cut, as for several walks at once.
+    // The output is cloned, as between threads, and split, as for several concurrent walks.
     const { pending } = structuredClone(output);
     const half = Math.max(1, Math.ceil(pending.slots.length / 2));
     waiting.push(...splitBlock(pending, half));
@@ -200,7 +200,7 @@ test('rule files have a bound, each and together', async (t) => {
   );
   t.deepEqual(failures.sort(), [
     'b/.tardis-excludes unreadable rules: too large',
-    `${last}/.tardis-excludes unreadable rules: too many above`,
+    `${last}/.tardis-excludes unreadable rules: too many rules in the directories above`,
   ]);
 });
 
@@ -214,8 +214,8 @@ test('only regular files are rule files', async (t) => {
     ['a', 'rules', 'sub', 'sub/a'],
   );
   t.deepEqual(failures.sort(), [
-    '.tardis-excludes unreadable rules: no regular file',
-    'sub/.tardis-excludes unreadable rules: no regular file',
+    '.tardis-excludes unreadable rules: not a regular file',
+    'sub/.tardis-excludes unreadable rules: not a regular file',
   ]);
 });
 

@@ -1,9 +1,9 @@
-/** Certificates of tests, made by the command that tardisd uses. */
+/** Certificates for tests, created by the code that tardisd uses. */
 import path from 'node:path';
 import { readCertificate } from '../../src/server/index.js';
 import type { Certificate } from '../../src/transport/index.js';
 
-/** A new self-signed pair in a folder, and where it is. */
+/** Creates a new self-signed certificate and key in a folder; returns both and their paths. */
 export async function certificateIn(
   folder: string,
   name = 'server',

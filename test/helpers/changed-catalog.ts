@@ -1,4 +1,4 @@
-/** What whoever holds a store may do to the catalog of its client "me". */
+/** Changes the catalog of the client "me", as an attacker with access to the store could. */
 import path from 'node:path';
 import { nodeSystem, type SqlDatabase } from '../../src/system/index.js';
 

@@ -1,7 +1,7 @@
-/** Which error a call ended with, by the code that callers look at. */
+/** Returns the error codes with which calls and commands fail. */
 import { systemCode, TardisError } from '../../src/errors/index.js';
 
-/** The code of one of our errors, or of the system's. Anything else is thrown on: it is a bug. */
+/** Returns the code of one of our errors, or of the system's. Rethrows any other error, which is a bug. */
 export function codeOf(error: unknown): string {
   if (error instanceof TardisError) return error.code;
   const code = systemCode(error);
@@ -9,7 +9,7 @@ export function codeOf(error: unknown): string {
   return code;
 }
 
-/** The code a call throws; undefined when it returns. */
+/** Returns the code of the error that a call throws; undefined if it returns. */
 export function thrownCode(call: () => unknown): string | undefined {
   try {
     call();
@@ -19,7 +19,7 @@ export function thrownCode(call: () => unknown): string | undefined {
   return undefined;
 }
 
-/** The code a promise is rejected with; undefined when it resolves. */
+/** Returns the code of the error that a promise is rejected with; undefined if it resolves. */
 export async function rejectedCode(promise: Promise<unknown>): Promise<string | undefined> {
   try {
     await promise;
@@ -27,4 +27,9 @@ export async function rejectedCode(promise: Promise<unknown>): Promise<string | 
     return codeOf(error);
   }
   return undefined;
+}
+
+/** Returns the code of the error that a command has printed. */
+export function codeIn({ stderr }: { readonly stderr: string }): string | undefined {
+  return /\[([A-Z_]+)\]/.exec(stderr)?.[1];
 }

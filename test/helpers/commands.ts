@@ -17,23 +17,25 @@ export interface Outcome {
 }
 
 export interface CommandOptions {
-  /** The command is killed, and the test fails, after this long. */
+  /** Milliseconds after which the command is killed and the test fails. */
   readonly timeoutMs?: number;
   readonly uid?: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** The id of a process whose mounts the command sees in place of its own. */
+  readonly mountsOf?: number | undefined;
 }
 
 const TIMEOUT_MS = 120_000;
 const POLL_MS = 10;
-/** Of the checkout; this file is compiled to dist/test/helpers. */
+/** The folder bin of the checkout; this file is compiled to dist/test/helpers. */
 export const BIN = fileURLToPath(new URL('../../../bin', import.meta.url));
 
-/** A command that runs. */
+/** A running command. */
 export class Running {
   stdout = '';
   stderr = '';
-  /** Resolves when the command has ended and all it said has been read. */
+  /** Resolves once the command has ended and all its output has been read. */
   readonly ended: Promise<Outcome>;
   private outcome: Outcome | undefined;
   private readonly child: ChildProcess;
@@ -41,7 +43,10 @@ export class Running {
 
   constructor(tool: Tool, args: readonly string[], options: CommandOptions = {}) {
     this.line = `${tool} ${args.join(' ')}`;
-    this.child = spawn(path.join(BIN, tool), args, {
+    const inside = options.mountsOf === undefined ? [] : ['-m', '-t', String(options.mountsOf)];
+    const words = [...inside, path.join(BIN, tool), ...args];
+    const program = inside.length > 0 ? 'nsenter' : words.shift()!;
+    this.child = spawn(program, words, {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...cleanEnvironment(), ...options.env },
@@ -56,7 +61,7 @@ export class Running {
       this.stderr += said;
     });
     this.ended = this.watch(options.timeoutMs ?? TIMEOUT_MS);
-    this.ended.catch(() => undefined); // whoever waits for it is told
+    this.ended.catch(() => undefined); // the caller that awaits it gets the error
   }
 
   private watch(timeoutMs: number): Promise<Outcome> {
@@ -92,7 +97,7 @@ export class Running {
     this.child.kill(name);
   }
 
-  /** Sends a signal to the command and to all it has started, as a terminal does. */
+  /** Sends a signal to the command and to all processes that it has started, as a terminal does. */
   signalGroup(name: NodeJS.Signals): void {
     try {
       process.kill(-this.pid, name);
@@ -101,7 +106,7 @@ export class Running {
     }
   }
 
-  /** The processes this command has started and that still run. */
+  /** Returns the running child processes of this command. */
   childPids(): number[] {
     return fs
       .readdirSync('/proc')
@@ -109,7 +114,7 @@ export class Running {
       .map(Number);
   }
 
-  /** Waits until something holds; fails when the command ends before, or it takes too long. */
+  /** Waits until `holds` returns true. Throws if the command ends before, or if this takes too long. */
   async until(what: string, holds: () => boolean, timeoutMs = TIMEOUT_MS): Promise<void> {
     const start = performance.now();
     while (!holds()) {
@@ -123,7 +128,7 @@ export class Running {
   }
 }
 
-/** Tests of one file run side by side; their commands do so only as far as the machine can. */
+/** Limits the commands that run at once; the tests of one file run concurrently. */
 const places = new Credit(4);
 
 /** Runs a command to its end. */
@@ -140,7 +145,7 @@ export async function run(
   }
 }
 
-/** Runs a command that must succeed; returns what it printed. */
+/** Runs a command that must succeed; returns its standard output. */
 export async function succeed(
   tool: Tool,
   args: readonly string[],
@@ -153,7 +158,7 @@ export async function succeed(
   return stdout;
 }
 
-/** What `tardis --json` prints, as far as tests look at it. */
+/** The output of `tardis --json`, as far as tests use it. */
 export interface BackupReport {
   readonly elapsedMs: number;
   readonly set: number;
@@ -176,6 +181,9 @@ export interface BackupReport {
     readonly changed: number;
     readonly leftOut: number;
     readonly incomplete: number;
+    readonly inconsistent: number;
+    readonly holeBytes: number;
+    readonly missingBytes: number;
     readonly held: number;
     readonly readBytes: number;
   };
@@ -193,7 +201,7 @@ const BUSY_STATUS = 11;
 const BUSY_PAUSE_MS = 50;
 const MAX_BUSY = 200;
 
-/** Runs a command again while its client is busy: the end of a broken session may take a moment. */
+/** Repeats a command while its client is busy: the end of a broken session may take a moment. */
 export async function runWhenFree(
   tool: Tool,
   args: readonly string[],
@@ -206,7 +214,7 @@ export async function runWhenFree(
   }
 }
 
-/** The lines of a command's JSON output. */
+/** Returns the lines of a command's JSON output. */
 export function jsonLines<T = Record<string, unknown>>(stdout: string): T[] {
   return stdout
     .split('\n')
@@ -218,6 +226,7 @@ export interface ListedSet {
   readonly set: number;
   readonly name: string;
   readonly state: string;
+  readonly isDoubtful: boolean;
 }
 
 export async function listedSets(
@@ -229,7 +238,7 @@ export async function listedSets(
   return (JSON.parse(shown) as { sets: ListedSet[] }).sets;
 }
 
-/** A server of its own process, on a port the system chose. */
+/** A server in a process of its own, on a port that the system chose. */
 export class Server {
   readonly running: Running;
   private portNumber: number | undefined;
@@ -243,10 +252,12 @@ export class Server {
     args: readonly string[] = [],
     options: CommandOptions = {},
   ): Promise<Server> {
-    const all = ['-D', store, '--port', '0', '--insecure-tcp', '--allow-new-hosts', '-v', ...args];
+    const many = ['--allow-new-hosts', '--new-hosts-at-once', '1000000'];
+    const all = ['-D', store, '--port', '0', '--insecure-tcp', ...many, '-v', ...args];
     const running = new Running('tardisd', all, { timeoutMs: 600_000, ...options });
     const server = new Server(running);
     await running.until('listening server', () => server.findPort() !== undefined);
+    forgetServer(server.port);
     return server;
   }
 
@@ -260,12 +271,12 @@ export class Server {
     return this.portNumber!;
   }
 
-  /** Arguments by which a client reaches it. */
+  /** The arguments with which a client connects to it. */
   get clientArgs(): string[] {
     return ['--server', '127.0.0.1', '--port', String(this.port), '--insecure-tcp'];
   }
 
-  /** Asks it to stop, and waits until it has. */
+  /** Sends SIGTERM, and waits until the server has ended. */
   async stop(): Promise<Outcome> {
     this.running.signal('SIGTERM');
     return this.running.ended;
@@ -282,12 +293,15 @@ export function pause(ms: number): Promise<void> {
   });
 }
 
-/** Changed later than this before a walk, an entry may change again without a trace. */
+/**
+ * Waits so that the next backup trusts recent changes: an entry changed shortly before a walk may change again
+ * unnoticed.
+ */
 export function rest(): Promise<void> {
   return pause(2200);
 }
 
-/** Resident memory of a process in bytes. */
+/** Returns the resident memory of a process in bytes. */
 export function residentBytes(pid: number): number {
   const found = /^VmRSS:\s+(\d+) kB$/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'));
   return Number(found?.[1] ?? 0) * 1024;
@@ -302,16 +316,30 @@ function parentOf(pid: string): number | undefined {
   }
 }
 
-/** Without settings that would change what the commands do. */
-/** What commands remember of stores, for the tests of this file only: others run beside it in this process. */
+/** State directory of the commands of this test file, separate because other files may run in parallel. */
 const STATE = path.join(os.tmpdir(), `tardis-test-state-${randomUUID()}`);
 process.once('exit', () => fs.rmSync(STATE, { recursive: true, force: true }));
 
+/** Removes the state of a port, which another server of this file with other clients may have used. */
+function forgetServer(port: number): void {
+  const clients = path.join(STATE, 'tardis', 'clients');
+  if (!fs.existsSync(clients)) return;
+  // Other names are temporary files of commands that are running now; they may be renamed at any time.
+  for (const name of fs.readdirSync(clients).filter((each) => each.endsWith('.json'))) {
+    const file = path.join(clients, name);
+    if (fs.readFileSync(file, 'utf8').includes(`"server 127.0.0.1:${port}"`)) fs.rmSync(file);
+  }
+}
+
+/**
+ * Returns an environment without settings that change the commands; logins use as little memory and time as
+ * possible.
+ */
 export function cleanEnvironment(): NodeJS.ProcessEnv {
   const inherited = Object.fromEntries(
     Object.entries(process.env).filter(
       ([name]) => !name.startsWith('TARDIS_') && name !== 'NODE_OPTIONS',
     ),
   );
-  return { ...inherited, XDG_STATE_HOME: STATE };
+  return { ...inherited, XDG_STATE_HOME: STATE, TARDIS_PASSWORD_MEMORY: '16M' };
 }

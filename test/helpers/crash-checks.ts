@@ -1,20 +1,21 @@
-/** What must hold of a client after a power cut, asked of the real code. */
+/** Checks a client after a power cut with the real code. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { Catalog } from '../../src/catalog/index.js';
-import { ClientStore, rebuildCatalog } from '../../src/keeper/index.js';
+import { Catalog } from '../../src/store/catalog/index.js';
+import { StoreWriter } from '../../src/store/writer/index.js';
+import { rebuildCatalog } from '../../src/maintenance/gc/index.js';
 import { isClientDirectory, openClientDirectory } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import type { Crash, Ground } from './crash-runs.js';
 import { backupInline, inlineSystem, type Place, SMALL_STORE } from './inline.js';
 import { toldBy } from './rekeys.js';
 
-/** What each set tells, by its name: its entries with what they contain, not when they came and went. */
+/** The entries of each set, by its name, with their contents but without the first and last set of each version. */
 export type History = ReadonlyMap<string, readonly string[]>;
 
-/** An answer of this form promises a set. */
+/** Prefix of an answer that promises a set. */
 export const SET_CLOSED = 'set ';
-/** The set that the next run makes. */
+/** Name of the set that the next run makes. */
 export const NEXT_SET = 'next';
 
 const system = nodeSystem();
@@ -23,7 +24,7 @@ export async function historyIn(place: Place): Promise<History> {
   return grouped(await toldBy(place)).sets;
 }
 
-/** The number of the last checkpoint that a catalog knows; 0: there is none. */
+/** Returns the number of the last checkpoint in a catalog; 0 if there is none. */
 export function lastCommit(place: Place): number {
   const file = path.join(place.store, place.client, 'tardis.db');
   if (!fs.existsSync(file)) return 0;
@@ -37,7 +38,7 @@ export function lastCommit(place: Place): number {
 
 interface Grouped {
   readonly sets: History;
-  /** Names of those that are complete. */
+  /** Names of the complete sets. */
   readonly complete: ReadonlySet<string>;
 }
 
@@ -58,7 +59,7 @@ function grouped(lines: readonly string[]): Grouped {
   return { sets, complete };
 }
 
-/** What is wrong with sets, of which some must be there. */
+/** Returns what is wrong with the sets found; all promised ones must be complete. */
 function compare(
   found: Grouped,
   truth: History,
@@ -80,16 +81,16 @@ function compare(
 
 export interface StoreCheck {
   readonly truth: History;
-  /** Sets that were there before. */
+  /** Sets that existed before. */
   readonly before: readonly string[];
-  /** Checkpoints that were there before; undefined: they are not counted. */
+  /** Checkpoints that existed before; undefined if they are not counted. */
   readonly commits?: number;
-  /** The next run of whoever was interrupted; makes the set `next` of what `like` has. */
+  /** The next run after the interruption; makes the set `next` with the content of the set `like`. */
   readonly next?: (ground: Ground) => Promise<void>;
   readonly like: string;
 }
 
-/** A client's store: reading, recovery, rebuilding, and the next backup. */
+/** Checks a client's store: reading, recovery, rebuilding, and the next backup. */
 export async function checkStore(crash: Crash, check: StoreCheck): Promise<string[]> {
   const { ground, told } = crash;
   const { place } = ground;
@@ -106,7 +107,7 @@ export async function checkStore(crash: Crash, check: StoreCheck): Promise<strin
   if (promised.length > 0) {
     wrong.push(...compare(grouped(await toldBy(place)), truth, promised, 'as it is'));
   }
-  const store = await ClientStore.open(system, openClientDirectory(system, place), LIMITS);
+  const store = await StoreWriter.open(system, openClientDirectory(system, place), LIMITS);
   const { commit } = store.catalog.state.readCommitPoint();
   store.close();
   const promisedCommit = check.commits === undefined ? 0 : check.commits + told.commits;
@@ -124,7 +125,7 @@ export async function checkStore(crash: Crash, check: StoreCheck): Promise<strin
 
 const LIMITS = SMALL_STORE.store;
 
-/** The next run needs nobody's help, and after it nothing is unfinished. */
+/** The next run needs no manual help, and leaves nothing unfinished. */
 async function goOn(
   { ground }: Crash,
   { truth, next, like }: StoreCheck,

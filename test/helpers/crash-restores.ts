@@ -1,4 +1,4 @@
-/** Restores that power cuts strike: the same command finishes them. */
+/** Restores that a power cut interrupts. A second run of the command must finish them. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { nodeSystem, type System } from '../../src/system/index.js';
@@ -9,7 +9,7 @@ import { differences, look, type Snapshot } from './tree.js';
 
 const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id';
 
-/** The system after a power cut: it was started anew. */
+/** Returns a system with another boot id, as after a reboot. */
 function startedAnew(home: string): System {
   const { files } = nodeSystem();
   const other = path.join(home, 'boot id');

@@ -1,7 +1,7 @@
 /**
- * Work whose every step is a crash point: it runs once with a trace, and from the trace come the states in
- * which a power cut may leave the disk, each to be checked with the real code. TEST_SEED replays
- * a run, TARDIS_DISK_TIMES looks at so many times more states.
+ * Runs work in which every step is a crash point. The work runs once with a trace. The trace yields the states in
+ * which a power cut may leave the disk, and the real code checks each of them. TEST_SEED replays a run;
+ * TEST_SHARE multiplies the number of states.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -10,68 +10,68 @@ import {
   byChance,
   type CrashChoice,
   type DiskState,
-  DiskTrace,
   HOLLOW,
   LOST,
   NAMELESS,
-  seededRandom,
   SimulatedDisk,
-  type System,
-  type TracedAct,
-  tracedSystem,
-} from '../../src/system/index.js';
+} from '../support/simulated-disk.js';
+import { DiskTrace, type TracedAct } from '../support/disk-trace.js';
+import { seededRandom, type System } from '../../src/system/index.js';
+import { tracedSystem } from '../support/traced-system.js';
 import { readHeader, RecordKind } from '../../src/store/index.js';
 import { putState, STORE_MODES, TARGET_MODES } from './disk-states.js';
 import { ANSWER, END, KILLED } from './durable-order.js';
 import { inlineSystem, type Place } from './inline.js';
 import { SqliteDisk } from './sqlite-disk.js';
 import { seed } from './seed.js';
+import { share } from './share.js';
 
-export const times = Number(process.env['TARDIS_DISK_TIMES'] ?? 1);
+/** Multiplies the number of states of each scenario: 0.2 in `npm test`, 2 in a soak run. */
+export const times = 2 * share;
 
-/** Where a scenario plays: everything is below `home`. */
+/** The directories of a scenario; all are below `home`. */
 export interface Ground {
   readonly home: string;
   readonly place: Place;
   /** The tree that is backed up. */
   readonly source: string;
-  /** What a restore writes to. */
+  /** The target of a restore. */
   readonly output: string;
 }
 
-/** What was told to somebody before the power cut. */
+/** The acknowledgements sent before the power cut. */
 export interface Told {
-  /** Answers, without what they begin with, in order. */
+  /** Answers, without their prefix, in order. */
   readonly answers: readonly string[];
   /** Commit records that were written before the last answer. */
   readonly commits: number;
   readonly isOver: boolean;
 }
 
-/** One state of the disk, for a check. */
+/** One state of the disk to check. */
 export interface Crash {
   readonly ground: Ground;
   readonly told: Told;
-  /** Do all that is to be done afterwards too, which takes longer. */
+  /** True to check the following commands too, which takes longer. */
   readonly isThorough: boolean;
 }
 
-/** One entry of a table: to add one is all that a new kind of work needs. */
+/** One kind of work. To add a new kind, add one entry to a table. */
 export interface Scenario<T = unknown> {
   readonly name: string;
-  /** How many states are looked at. */
+  /** Number of states to check. */
   readonly states: number;
-  /** One state in so many is checked thoroughly. */
+  /** One state in this many is checked thoroughly. */
   readonly thoroughEvery: number;
-  /** What the power cut strikes; the store if not given. */
+  /** The directory that the power cut affects; the store by default. */
   readonly traced?: 'store' | 'output';
-  /** What is there before; nothing of it is traced. */
+  /** Creates the initial state, which is not traced and is durable. */
   prepare(ground: Ground): Promise<void>;
-  /** `answer` says that something was told to somebody, who may rely on it. */
+  /** Does the work. `answer` records an acknowledgement that a peer may rely on. */
   work(system: System, ground: Ground, answer: (what: string) => void): Promise<void>;
-  /** What is known after the work was done in peace. */
+  /** Returns the facts to check against, after the work has run without a crash. */
   truth(ground: Ground): Promise<T>;
-  /** What is wrong with a state; nothing is left to be done by hand. */
+  /** Returns what is wrong with a state. Recovery must need no manual step. */
   check(crash: Crash, truth: T): Promise<string[]>;
 }
 
@@ -82,7 +82,7 @@ export interface Run<T> {
   readonly truth: T;
 }
 
-/** Does the work once, in peace, and traces it. */
+/** Runs the work once without a crash, and traces it. */
 export async function record<T>(scenario: Scenario<T>, home: string): Promise<Run<T>> {
   const ground = newGround(home);
   await scenario.prepare(ground);
@@ -90,7 +90,7 @@ export async function record<T>(scenario: Scenario<T>, home: string): Promise<Ru
   return { scenario, ground, trace, truth: await scenario.truth(ground) };
 }
 
-/** An empty place to play. */
+/** Creates an empty ground. */
 export function newGround(home: string): Ground {
   const ground: Ground = {
     home,
@@ -106,7 +106,7 @@ export function newGround(home: string): Ground {
 
 type Earlier = ConstructorParameters<typeof DiskTrace>[2];
 
-/** `earlier`: what led to what is there, if not all of it is durable. */
+/** `earlier` is the trace that produced the present files, if not all of them are durable. */
 async function traceWork(
   scenario: Pick<Scenario, 'traced' | 'work'>,
   ground: Ground,
@@ -126,18 +126,18 @@ async function traceWork(
   }
 }
 
-/** What went before a run that recovers. */
+/** The crash that precedes a recovery run. */
 export interface Before<T> {
   readonly run: Run<T>;
   readonly point: number;
   readonly choice: CrashChoice;
-  /** A kill, and not a power cut: what was not synced is not durable yet. */
+  /** True for a kill, not a power cut: data that was not synced is not durable yet, but not lost. */
   readonly isKill: boolean;
 }
 
 /**
- * The run that comes after a crash, traced as well, so that it can be struck again. It needs no
- * preparing: what it finds is what the crash left.
+ * Traces the run after a crash too, so that a second crash can hit it. It starts from the state that the crash
+ * left.
  */
 export async function recordAfter<T>(
   { run, point, choice, isKill }: Before<T>,
@@ -164,7 +164,7 @@ const SURE: readonly CrashChoice[] = [LOST, ARRIVED, HOLLOW, NAMELESS];
 const CHANCES = 4;
 const POINT_STEP = 7919;
 
-/** One state among those a crash point may leave. */
+/** One of the states that a crash point may leave. */
 interface Candidate {
   readonly point: number;
   readonly choice: number;
@@ -175,9 +175,9 @@ function choiceOf({ point, choice }: Candidate): CrashChoice {
 }
 
 export interface CrashOptions {
-  /** Instead of the trace's own. */
+  /** Replaces the acts of the trace. */
   readonly acts?: readonly TracedAct[];
-  /** False: the disk said that it had synced, and had not. */
+  /** Returns false for a sync that reported success but did nothing. */
   readonly isHonest?: (sync: TracedAct) => boolean;
   readonly states?: number;
   /** The first crash point. */
@@ -190,14 +190,14 @@ export interface CrashReport {
   readonly wrong: string[];
 }
 
-/** How much is told of what is wrong. */
+/** Number of problems after which checking stops. */
 const MOST_WRONG = 5;
 
-/** Checks states of a run; ends when enough is wrong. */
+/** Checks states of a run; stops after enough problems. */
 export async function crashAll<T>(run: Run<T>, options: CrashOptions = {}): Promise<CrashReport> {
   const { scenario, ground, trace } = run;
   const acts = options.acts ?? trace.acts;
-  const wanted = (options.states ?? scenario.states) * times;
+  const wanted = Math.round((options.states ?? scenario.states) * times);
   const chosen = choose(candidatesOf(run, acts, options), wanted);
   const disk = new SimulatedDisk(trace.start, options.isHonest);
   const wrong: string[] = [];
@@ -235,14 +235,14 @@ async function checkState<T>(run: Run<T>, crash: Crash, state: DiskState): Promi
   }
 }
 
-/** A place of its own for what was struck; all else is what was there. */
+/** Returns a ground with a separate place for the damaged directory; all else is shared. */
 function groundOf({ traced }: Pick<Scenario, 'traced'>, ground: Ground, name: string): Ground {
   const home = path.join(ground.home, name);
   if (traced === 'output') return { ...ground, home, output: path.join(home, 'output') };
   return { ...ground, home, place: { ...ground.place, store: path.join(home, 'store') } };
 }
 
-/** States that differ, in the order of their points. */
+/** Returns distinct states, in the order of their crash points. */
 function candidatesOf(
   run: Run<unknown>,
   acts: readonly TracedAct[],
@@ -267,7 +267,7 @@ function candidatesOf(
   return found;
 }
 
-/** As many as are wanted, spread over all points. */
+/** Returns at most `wanted` candidates, spread over all crash points. */
 function choose(candidates: readonly Candidate[], wanted: number): Candidate[] {
   if (candidates.length <= wanted) return [...candidates];
   const random = seededRandom(seed);

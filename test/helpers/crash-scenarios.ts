@@ -1,4 +1,4 @@
-/** Work on a store that power cuts strike: one entry for each kind of it. */
+/** Work on a store that a power cut interrupts: one scenario for each kind of work. */
 import fs from 'node:fs';
 import path from 'node:path';
 import type { System } from '../../src/system/index.js';
@@ -15,7 +15,7 @@ import {
 } from './inline.js';
 import { addTo, dir, file, hardlink, makeTree, noise, symlink, text } from './tree.js';
 
-/** What a store told before, and after. */
+/** The history of a store, the sets that existed before the work, and its checkpoints then. */
 export interface StoreTruth {
   readonly history: History;
   readonly before: readonly string[];
@@ -28,7 +28,7 @@ const MESSAGE_NAMES = new Map(
   Object.entries(MESSAGES).map(([name, { number }]) => [number, name as MessageName]),
 );
 
-/** A backup whose answers are told. */
+/** Runs a backup and reports the acknowledgements that the server sends. */
 export async function tellingBackup(
   system: System,
   ground: Ground,
@@ -47,10 +47,10 @@ export async function tellingBackup(
   await backupInline(system, ground.place, [ground.source], { ...options, setName, wrapHost });
 }
 
-/** Each with some small files. */
+/** Number of directories with some small files each. */
 const DIRECTORIES = 26;
 
-/** Contents of each kind of record: frames, contents of their own, streams, an object, deltas later. */
+/** Creates contents for each kind of record: frames, large contents, streams, an object, and later deltas. */
 function makeSource(source: string): void {
   makeTree(source, [
     dir('docs', [
@@ -78,12 +78,12 @@ function makeSource(source: string): void {
   ]);
 }
 
-/** More than a parcel holds, but quickly sent: only its beginning does not shrink. */
+/** Returns content larger than a parcel that is quickly sent: only its beginning is incompressible. */
 function large(name: string, noiseBytes: number): Buffer {
   return Buffer.concat([noise(name, noiseBytes), Buffer.alloc(1_100_000 - noiseBytes)]);
 }
 
-/** Of every kind; the large file becomes a delta. */
+/** Makes changes of every kind; the large file becomes a delta. */
 function changeSource(source: string): void {
   const at = (...names: string[]): string => path.join(source, ...names);
   fs.renameSync(at('moves'), at('moved'));
@@ -101,7 +101,7 @@ function changeSource(source: string): void {
   addTo(source, dir('more', [file('other', large('other', 140_000)), file('x', text('x', 3000))]));
 }
 
-/** Small parcels, and a checkpoint for every few records. */
+/** Small parcels, and a checkpoint after every few records. */
 export const OFTEN: InlineBackup & Required<Pick<InlineServer, 'storage'>> = {
   settings: { parcelFiles: 1 },
   storage: {
@@ -127,7 +127,7 @@ export async function bothBackups(ground: Ground): Promise<void> {
   await backupInline(inlineSystem(), ground.place, [ground.source], options);
 }
 
-/** The truth of a store: what it tells now, and which sets were there before. */
+/** Returns a function for the truth of a store: its history now, and the sets that existed before. */
 export function truthWith(
   before: readonly string[],
   commits: (ground: Ground) => number,
@@ -146,7 +146,7 @@ export function storeCheck(like: string): StoreScenario['check'] {
 
 const commitsBefore = new WeakMap<Ground, number>();
 
-/** For the truth of a store in which something was done before. */
+/** Records the number of checkpoints before the work. */
 export function countCommits(ground: Ground): void {
   commitsBefore.set(ground, lastCommit(ground.place));
 }
@@ -182,7 +182,7 @@ export const SECOND: StoreScenario = {
 
 const PART_BYTES = 64 << 20;
 
-/** Few states: each reads the contents three times. */
+/** Few states, because each reads the contents three times. */
 export const PARTS: StoreScenario = {
   name: 'a file in parts',
   states: 40,

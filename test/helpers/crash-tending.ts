@@ -1,7 +1,7 @@
-/** Work on a store that is no backup, and that power cuts strike. */
+/** Work on a store other than backups that a power cut interrupts. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { Catalog, CATALOG_VERSION } from '../../src/catalog/index.js';
+import { Catalog, CATALOG_VERSION } from '../../src/store/catalog/index.js';
 import { withKeys } from '../../src/client/index.js';
 import {
   changePassword,
@@ -10,7 +10,7 @@ import {
   parseKeyRecord,
   unlockKeyRecord,
 } from '../../src/crypto/index.js';
-import { rebuildCatalog } from '../../src/keeper/index.js';
+import { rebuildCatalog } from '../../src/maintenance/gc/index.js';
 import { changeKeys } from '../../src/server/index.js';
 import { newestKeys, openClientDirectory, withClient } from '../../src/store/index.js';
 import { nodeSystem, seededRandom, type System } from '../../src/system/index.js';
@@ -30,7 +30,8 @@ import {
 } from './crash-scenarios.js';
 import { backupInline, inlineSystem, type Place, withDaemon } from './inline.js';
 import { freshKeys, PASSWORD, rekeyInline } from './rekeys.js';
-import { changeTree, dropInline, keepUpInline } from './upkeep.js';
+import { changeTree, dropInline, collectInline } from './upkeep.js';
+import { LIGHT } from './light.js';
 
 const system = nodeSystem();
 const BOTH = ['first', 'second'];
@@ -51,7 +52,7 @@ const REBUILD: StoreScenario = {
   check: storeCheck('second'),
 };
 
-/** A catalog whose session was killed: what it committed last is in its log alone. */
+/** Leaves a catalog as after a kill: its last commit is only in SQLite's log. */
 function leaveLog({ store, client }: Place): void {
   const file = path.join(store, client, 'tardis.db');
   const catalog = Catalog.openForWriting(system, file);
@@ -74,16 +75,19 @@ const REBUILD_AFTER_KILL: StoreScenario = {
   },
 };
 
-/** How what came with each version goes. */
+/** The statements that undo the changes of each version. */
 const UNDONE: Readonly<Record<number, readonly string[]>> = {
   2: ['DROP TABLE signatures', 'DROP INDEX contents_by_basis'],
   3: ['directory_seals', 'skip_seals', 'set_seals'].map((table) => `DROP TABLE ${table}`),
   4: ['removed_packs', 'removed_objects', 'pack_metadata'].map((table) => `DROP TABLE ${table}`),
   5: ['ALTER TABLE backup_sets DROP COLUMN marks'],
   6: ['settings', 'set_configs', 'forget_requests'].map((table) => `DROP TABLE ${table}`),
+  7: ['account_sets', 'unproven_contents', 'unproven_signatures'].map(
+    (table) => `DROP TABLE ${table}`,
+  ),
 };
 
-/** Makes of a catalog what a release of an earlier version would have made. */
+/** Converts a catalog to an earlier version, as a release of that version would have made it. */
 export function downgrade({ store, client }: Place, version: number): void {
   const database = system.openDatabase(path.join(store, client, 'tardis.db'), { readonly: false });
   try {
@@ -112,13 +116,13 @@ function upgrade(version: number): StoreScenario {
   };
 }
 
-/** In the store's directory: over a network a client that has backups gets no first password. */
+/** Sets the first password in the store's directory: over a network, a client with backups cannot do so. */
 async function setKeysOf(traced: System, { place }: Ground, first: KeyRecord): Promise<number> {
   const directory = openClientDirectory(traced, place);
   return withClient(traced, directory, () => changeKeys(traced, directory, first.bytes));
 }
 
-/** What a session is told that changes the keys. */
+/** Changes the keys in a session, as the client's command does; returns the number of the new key record. */
 async function changeKeysOf(
   traced: System,
   { place }: Ground,
@@ -148,7 +152,7 @@ async function changeKeysOf(
 
 const KEYS_SET = 'keys ';
 
-/** A first password, then another one (which is the same, so that all checks can log in). */
+/** A first password, then a second one (the same word, so that all checks can log in). */
 const KEYS: StoreScenario = {
   name: 'changes of keys',
   states: 200,
@@ -160,7 +164,7 @@ const KEYS: StoreScenario = {
   work: async (traced, ground, answer) => {
     const password = Buffer.from(PASSWORD);
     const { modPow } = system.native;
-    const first = (await newKeyRecord(modPow, password, false)).record;
+    const first = (await newKeyRecord(modPow, password, false, LIGHT)).record;
     const set = await setKeysOf(traced, ground, first);
     answer(`${KEYS_SET}${set}`);
     const changed = await changeKeysOf(traced, ground, async (found) => {
@@ -175,7 +179,7 @@ const KEYS: StoreScenario = {
     const wanted = Number(told.at(-1)?.slice(KEYS_SET.length) ?? 0);
     const newest = newestKeys(system, path.join(place.store, place.client));
     if ((newest?.number ?? 0) < wanted) return [`key record ${wanted} is gone`];
-    // Whatever it is, the password opens it.
+    // The password opens the key record, whichever it is.
     if (newest !== undefined && crash.isThorough) {
       await unlockKeyRecord(parseKeyRecord(newest.bytes), Buffer.from(PASSWORD));
     }
@@ -190,7 +194,7 @@ const KEYS: StoreScenario = {
 const DROPPED = [1, 3];
 const historyBefore = new WeakMap<Ground, History>();
 
-/** Sets go, then what only they needed, then the packs that are half empty are made anew. */
+/** Deletes sets, then contents that only they used, then repacks packs that are half empty. */
 export const PURGE: StoreScenario = {
   name: 'sets are dropped and cleared up',
   states: 600,
@@ -209,7 +213,7 @@ export const PURGE: StoreScenario = {
     await dropInline(place, DROPPED, traced);
     answer('dropped');
     const all = { limits: OFTEN.storage.store, wasteRatio: 0.02, isThorough: true };
-    await keepUpInline(place, all, traced);
+    await collectInline(place, all, traced);
     answer('cleared up');
   },
   truth: async (ground) => {
@@ -224,9 +228,31 @@ export const PURGE: StoreScenario = {
     const left = DROPPED.filter((set) => told.has(`set ${set}`)).length;
     const isDropped = crash.told.answers.includes('dropped');
     if (left > 0 && (isDropped || left < DROPPED.length)) wrong.push(`${left} dropped sets`);
-    if (crash.isThorough) await keepUpInline(place);
+    if (crash.isThorough) await collectInline(place);
     const check = { truth: history, before, commits, like: 'set 5' };
     return [...wrong, ...(await checkStore(crash, check))];
+  },
+};
+
+/** Less free space than the used half of a pack needs, so that packs are moved in pieces. */
+const SHORT_BYTES = 240 << 10;
+
+/**
+ * Deletes sets and frees their space with little free space: packs are removed at once, and some are truncated
+ * after a part was moved.
+ */
+export const PURGE_SHORT: StoreScenario = {
+  ...PURGE,
+  name: 'sets are dropped and cleared up where space is short',
+  states: 200,
+  work: async (traced, { place }, answer) => {
+    const files = { ...traced.files, freeBytes: () => SHORT_BYTES };
+    await dropInline(place, DROPPED, traced);
+    answer('dropped');
+    const { store: limits } = OFTEN.storage;
+    const all = { limits, wantedFreeBytes: 2 * SHORT_BYTES, isThorough: true };
+    await collectInline(place, all, { ...traced, files });
+    answer('cleared up');
   },
 };
 
@@ -255,7 +281,7 @@ export const REKEY: Scenario<RekeyTruth> = {
   },
   check: async (crash, { history }) => {
     const { place } = crash.ground;
-    // At any moment there is a client, and it tells all it did.
+    // At any moment a client exists, and shows its complete history.
     const check = { truth: history, before: BOTH, like: 'second' };
     const wrong = await checkStore({ ...crash, isThorough: false }, check);
     if (!crash.isThorough) return wrong;
@@ -278,5 +304,6 @@ export const TENDING: readonly Scenario<StoreTruth>[] = [
   upgrade(3),
   upgrade(1),
   KEYS,
+  PURGE_SHORT,
   REKEY,
 ];

@@ -1,8 +1,8 @@
 /**
- * Many clients of one server at once, each backing up, restoring and having sets deleted and its store looked
- * through at the same time. Nothing may be refused but a deletion, which may find its client busy; every set that is
- * listed restores to what the tree was. The test runs a few clients for some seconds,
- * `node scripts/crowd.mjs 64 3600` as many and as long as wanted.
+ * Many clients of one server at once. Each backs up, and meanwhile restores, deletes sets, frees space or checks
+ * its store. No command may fail, except that a deletion, a clean-up or a check may find its client busy. Every
+ * listed set must restore to its tree. The test runs a few clients for some seconds;
+ * `node scripts/crowd.mjs 64 3600` runs as many clients, and for as many seconds, as given.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -23,11 +23,11 @@ export interface CrowdReport {
   backups: number;
   restores: number;
   deletions: number;
-  /** Deletions that found their client busy. */
+  /** Commands that found their client busy. */
   busy: number;
   clearings: number;
   checks: number;
-  /** Of backups alone, and of those beside a deletion or a clearing up; milliseconds. */
+  /** Durations in milliseconds of backups alone, and of backups beside a deletion. */
   readonly aloneMs: number[];
   readonly besideMs: number[];
   readonly problems: string[];
@@ -120,7 +120,7 @@ class Member {
     }
   }
 
-  /** Every set that is there is what it was, and none is missing that nobody deleted. */
+  /** Checks that every listed set restores correctly, and that no set is missing except deleted ones. */
   async checkAll(): Promise<void> {
     const sets = await this.sets();
     const names = new Set(sets.map(({ name }) => name));
@@ -183,7 +183,7 @@ class Member {
     await this.work('sonic', ['orphans', '-D', this.store, '-C', this.name], 'clearings');
   }
 
-  /** It must find nothing, whatever goes on beside it. */
+  /** Runs a check, which must find no damage, whatever runs beside it. */
   private async check(): Promise<void> {
     const place = ['-D', this.store, '-C', this.name];
     await this.work('sonic', ['check', ...place, '--read-data=all'], 'checks');

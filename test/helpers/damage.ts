@@ -1,13 +1,13 @@
-/** A store with a history, damaged in every way, and what is then left of it: by restoring everything of every set. */
+/** Damages a store in every way, and finds what is left of it by reading every file of every set. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import {
   Access,
-  type Archive,
-  openLocalArchive,
-  unsealedArchive,
-} from '../../src/archive/index.js';
+  type History,
+  openLocalHistory,
+  unsealedHistory,
+} from '../../src/history/index.js';
 import type { Keyring } from '../../src/crypto/index.js';
 import { TardisError } from '../../src/errors/index.js';
 import { ContentReader } from '../../src/restore/index.js';
@@ -23,7 +23,7 @@ import {
   type CheckOptions,
   type CheckResult,
   type Finding,
-} from '../../src/verify/index.js';
+} from '../../src/maintenance/check/index.js';
 import { type Place, SMALL_STORE } from './inline.js';
 import { keysIn, ringOf } from './rekeys.js';
 
@@ -39,7 +39,7 @@ export async function keyringOfPlace(place: Place): Promise<Keyring | undefined>
   return keys?.record.isEncrypting === true ? ringOf(system, keys) : undefined;
 }
 
-/** A check of everything, marking nothing, unless said otherwise. */
+/** Checks everything without marking anything, unless the options change that. */
 export async function checkInline(
   place: Place,
   options: Partial<CheckOptions> = {},
@@ -61,7 +61,7 @@ export async function checkInline(
   return { ...result, findings };
 }
 
-/** `set path` of each version that was named, in each set that has it. */
+/** Returns `set path` of each version in the findings, for each set that contains it. */
 export function namedBy({ findings }: Checked): string[] {
   return findings
     .flatMap((finding) => {
@@ -71,34 +71,34 @@ export function namedBy({ findings }: Checked): string[] {
     .sort();
 }
 
-/** What each file of each set has in it, by `set path`; `lost` where it cannot be restored. */
+/** Returns a checksum of each file of each set by `set path`; `lost` if it cannot be restored. */
 export async function contentsOf(
   place: Place,
   keyring: Keyring | undefined,
 ): Promise<Map<string, string>> {
   const system = nodeSystem();
-  const local = openLocalArchive(system, { ...place, access: new Access(undefined) });
-  const archive = keyring === undefined ? local : unsealedArchive(local, keyring, system.native);
-  const reader = new ContentReader(system, archive);
+  const local = openLocalHistory(system, { ...place, access: new Access(undefined) });
+  const history = keyring === undefined ? local : unsealedHistory(local, keyring, system.native);
+  const reader = new ContentReader(system, history);
   const found = new Map<string, string>();
   try {
-    for (const { set } of await archive.sets()) {
-      for (const root of await archive.roots(set)) {
-        const top = await archive.find(root.path, set);
+    for (const { set } of await history.sets()) {
+      for (const root of await history.roots(set)) {
+        const top = await history.find(root.path, set);
         if (top?.childId !== undefined) {
-          await below(archive, reader, set, root.path.toString('latin1'), top.childId, found);
+          await below(history, reader, set, root.path.toString('latin1'), top.childId, found);
         }
       }
     }
     return found;
   } finally {
     reader.close();
-    archive.close();
+    history.close();
   }
 }
 
 async function below(
-  archive: Archive,
+  history: History,
   reader: ContentReader,
   set: number,
   at: string,
@@ -106,12 +106,12 @@ async function below(
   found: Map<string, string>,
 ): Promise<void> {
   const page = { directory, set, after: Buffer.alloc(0), limit: 1e5, withDigests: true };
-  for (const entry of await archive.list(page)) {
+  for (const entry of await history.list(page)) {
     const name = `${at}/${entry.name.toString('latin1')}`;
     if (entry.childId !== undefined) {
-      await below(archive, reader, set, name, entry.childId, found);
+      await below(history, reader, set, name, entry.childId, found);
     } else if (entry.contentId !== undefined) {
-      const [pieces] = await archive.locate([entry]);
+      const [pieces] = await history.locate([entry]);
       found.set(`${set} ${name}`, pieces === undefined ? 'lost' : await hashOf(reader, pieces));
     }
   }
@@ -120,7 +120,7 @@ async function below(
 type Pieces = Parameters<ContentReader['bytes']>[0];
 
 async function hashOf(reader: ContentReader, pieces: Pieces): Promise<string> {
-  let sum = 0; // of many megabytes in a thousand cases
+  let sum = 0; // fast, for many megabytes in a thousand cases
   try {
     for await (const bytes of reader.bytes(pieces)) sum = crc32(bytes, sum);
     return sum.toString(16);
@@ -130,7 +130,7 @@ async function hashOf(reader: ContentReader, pieces: Pieces): Promise<string> {
   }
 }
 
-/** `set path` of what is not as it was. */
+/** Returns `set path` of everything that has changed. */
 export function lostOf(
   before: ReadonlyMap<string, string>,
   after: ReadonlyMap<string, string>,
@@ -138,14 +138,14 @@ export function lostOf(
   return [...before].flatMap(([key, hash]) => (after.get(key) === hash ? [] : [key])).sort();
 }
 
-/** The packs and objects of a client, below its directory. */
+/** Returns the packs and objects of a client, relative to its directory. */
 export function dataFiles({ store, client }: Place): string[] {
   const home = path.join(store, client);
   const all = fs.readdirSync(home, { recursive: true, encoding: 'utf8' });
-  return all.filter((name) => /^packs\/|^[0-9a-f]{2}\/[0-9a-f]{2}\/./.test(name)).sort();
+  return all.filter((name) => /^packs\/\d+\.pack$|^[0-9a-f]{2}\/[0-9a-f]{2}\/./.test(name)).sort();
 }
 
-/** One way to damage a store; says what it did. */
+/** One way to damage a store; returns a description of the damage. */
 type Damage = (home: string, files: readonly string[], random: Random) => Promise<string>;
 
 function below1(random: Random, end: number): number {
@@ -156,7 +156,7 @@ function oneOf<T>(random: Random, items: readonly T[]): T {
   return items[below1(random, items.length)]!;
 }
 
-/** Large files are hit more often than small ones, as by chance. */
+/** Returns a random position in all files; large files are hit more often than small ones, as by chance. */
 function placeIn(home: string, files: readonly string[], random: Random): [string, number] {
   const sizes = files.map((name) => fs.statSync(path.join(home, name)).size);
   let at = below1(
@@ -174,7 +174,10 @@ function change(file: string, how: (bytes: Buffer) => Buffer): void {
   fs.writeFileSync(file, how(fs.readFileSync(file)));
 }
 
-async function recordsOf(home: string, pack: number): Promise<{ from: number; to: number }[]> {
+export async function recordsOf(
+  home: string,
+  pack: number,
+): Promise<{ from: number; to: number }[]> {
   const backend = new DirectoryBackend(home, nodeSystem().files);
   try {
     const records: { from: number; to: number }[] = [];
@@ -256,7 +259,7 @@ export const DAMAGES: Readonly<Record<string, Damage>> = {
   },
 };
 
-/** All bytes of a client's data, to tell whether something was changed at all. */
+/** Returns sizes and checksums of a client's data files, to detect any change. */
 export function fingerprint(place: Place): string {
   return dataFiles(place)
     .map((name) => {

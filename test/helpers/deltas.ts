@@ -1,4 +1,4 @@
-/** Pairs of contents, and what src/delta makes of them, whole. */
+/** Generates pairs of contents, and applies src/delta to whole contents. */
 import {
   type Basis,
   DeltaIndex,
@@ -29,13 +29,13 @@ const KINDS = [
   'other',
 ];
 
-/** The n-th generated pair of a seed: each kind in turn, from nothing to some 60 KiB. */
+/** Returns the n-th generated pair of a seed: each kind in turn, from nothing to some 60 KiB. */
 export function makePair(seed: number, n: number): Pair {
   const random = seededRandom(seed + n * 7919);
   const upTo = (most: number): number => Math.floor(random.next() * (most + 1));
   const kind = KINDS[n % KINDS.length]!;
   const before = kind === 'from-empty' ? Buffer.alloc(0) : random.bytes(1 + upTo(60_000));
-  // Every third one repeats itself, as zeros and tables do.
+  // The content of every third pair repeats itself, as zeros and tables do.
   if (n % 3 === 0) before.fill(before.subarray(0, 1 + upTo(40)), upTo(before.length));
   const at = upTo(before.length);
   const [head, tail] = [before.subarray(0, at), before.subarray(at)];
@@ -67,7 +67,7 @@ export function makePair(seed: number, n: number): Pair {
   }
 }
 
-/** Pieces of uneven lengths, so that no boundary is where it would be convenient. */
+/** Returns pieces of uneven lengths, so that no boundary is where it would be convenient. */
 export function* piecesOf(bytes: Buffer, seed: number): Generator<Buffer> {
   const random = seededRandom(seed);
   for (let at = 0; at < bytes.length; ) {
@@ -131,7 +131,7 @@ export async function patchOf(before: Buffer, delta: Buffer, sizeBytes: number):
   return Buffer.concat(made);
 }
 
-/** A range of what the delta makes, by the index of its commands. */
+/** Returns a range of the result of a delta, by the index of its commands. */
 export async function rangeOf(
   before: Buffer,
   delta: Buffer,

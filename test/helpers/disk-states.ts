@@ -1,22 +1,23 @@
-/** A directory as a power cut left it, put on a real file system. */
+/** Writes a directory, as a power cut left it, to a real file system. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { type DiskState, MetadataOption, nodeSystem } from '../../src/system/index.js';
+import { type DiskState } from '../support/simulated-disk.js';
+import { MetadataOption, nodeSystem } from '../../src/system/index.js';
 
-/** What a file has that got no metadata of its own. */
+/** Modes of files and directories without metadata of their own. */
 export interface PlainModes {
   readonly file: number;
   readonly directory: number;
 }
 
-/** As a store's are, and those of a restore before they are given theirs. */
+/** Modes in a store, and modes in a restore before its metadata is set. */
 export const STORE_MODES: PlainModes = Object.freeze({ file: 0o640, directory: 0o750 });
 export const TARGET_MODES: PlainModes = Object.freeze({ file: 0o600, directory: 0o700 });
 
 const { native } = nodeSystem();
 const OPTIONS = process.geteuid?.() === 0 ? MetadataOption.setOwner : 0;
 
-/** Makes files in the order in which they were made, so that their birth times tell the same. */
+/** Creates files in the order of their original creation, so that their birth times have the same order. */
 export function putState(state: DiskState, directory: string, modes: PlainModes): void {
   fs.mkdirSync(directory, { recursive: true });
   const made = new Map<number, string>();

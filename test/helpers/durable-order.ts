@@ -1,41 +1,37 @@
 /**
- * Whether everything that an answer covers was on the disk before it, by the trace of a run: contents
- * before the commit record that names them, that before the catalog's commit, that before the answer. It
- * asks the disk after each act what is not synced yet, and knows from a store's layout what counts.
+ * Checks in the trace of a run that everything an answer covers was durable before it. Contents must precede the
+ * commit record that names them, the commit record the catalog's commit, and that commit the answer. After each
+ * act the checker queries the simulated disk for unsynced changes; the layout of a store decides which of them
+ * matter.
  */
-import {
-  type DiskStart,
-  type DiskTrace,
-  SimulatedDisk,
-  type TracedAct,
-  type Unsynced,
-} from '../../src/system/index.js';
+import { type DiskStart, type DiskTrace, type TracedAct } from '../support/disk-trace.js';
+import { SimulatedDisk, type Unsynced } from '../support/simulated-disk.js';
 import { readHeader, RecordKind } from '../../src/store/index.js';
 
-/** What is against the order: the rule, where, and what was not synced. */
+/** A violation of the order: the rule, the position, and the unsynced changes. */
 export interface Disorder {
   readonly rule: string;
   readonly at: number;
   readonly unsynced: readonly string[];
 }
 
-/** Begins a mark at which everything before must be durable. */
+/** Prefix of a mark before which everything must be durable. */
 export const ANSWER = 'answer: ';
-/** The same where a tool ends: of the catalog its file counts alone. */
+/** The mark at the end of a tool: everything must be durable too, but of the catalog only its file counts. */
 export const END = 'end';
-/** What wrote so far was killed; what it had not synced is still under way. */
+/** The mark of a kill: the unsynced changes of the killed process are still in flight. */
 export const KILLED = 'killed';
 
 type Kind = 'content' | 'keys' | 'catalog' | 'journal' | 'temporary' | 'nothing';
 
 const CONTENT = /\/(packs(\/\d+\.pack)?|[0-9a-f]{2}(\/[0-9a-f]{2}(\/[0-9a-f]{64})?)?)$/;
 const KEYS = /\/(format\.json|generation\.json|rights|keys(\/\d+\.key)?|accounts(\/[^/]+)?)$/;
-/** A client's directory, a second generation, or what is made of a store. */
+/** Matches a client's directory, a second generation, or the result of rewriting a store. */
 const CLIENT = /^[^/]+$/;
 
-/** What a path in a store is for. */
+/** Returns the purpose of a path in a store. */
 function kindOf(path: string): Kind {
-  if (path === '.login' || path.startsWith('.login/')) return 'nothing'; // made anew when it is missing
+  if (path === '.login' || path.startsWith('.login/')) return 'nothing'; // recreated if it is missing
   if (path.endsWith('.db')) return path.endsWith('rekey.db') ? 'nothing' : 'catalog';
   if (path.endsWith('.db-wal') || path.endsWith('.db-journal')) {
     return path.includes('rekey.db') ? 'nothing' : 'journal';
@@ -47,21 +43,28 @@ function kindOf(path: string): Kind {
   return KEYS.test(path) ? 'keys' : 'nothing';
 }
 
-/** What stays when nobody has the store open. */
+/** The files that remain if no process has the store open. */
 const LASTING: ReadonlySet<Kind> = new Set(['content', 'keys', 'catalog']);
 
+/** Kind and least length of a block of page sums (docs/formats.md). */
+const FLUX = 1;
+const FLUX_LEAST_BYTES = 12;
 const FRAME_HEAD_BYTES = 24;
 const LOG_HEAD_BYTES = 32;
 
 export class OrderChecker {
   readonly found: Disorder[] = [];
-  /** Syncs that covered something, by `at`. */
+  /** Syncs that made something durable, by `at`. */
   readonly needed: number[] = [];
   private readonly disk: SimulatedDisk;
-  /** Logs of which nothing is unsynced but that they were made shorter. */
+  /** Logs whose only unsynced change is a truncation. */
   private readonly cutLogs = new Set<string>();
+  /** Files of page sums that announce writes of pages, and do not contain the new sums yet. */
+  private readonly fluxes = new Set<string>();
+  /** Files of page sums that were emptied, because their content is no longer valid. */
+  private readonly emptied = new Set<string>();
   private isRecovering = false;
-  /** Packs and objects of a session that was killed, as far as recovery had no use for what was not synced. */
+  /** Unsynced packs and objects of a killed session that recovery did not use. */
   private dead: ReadonlySet<string> = new Set();
 
   constructor(start: DiskStart) {
@@ -102,6 +105,7 @@ export class OrderChecker {
         return;
       case 'resize': {
         const path = this.disk.pathOf(act.file) ?? '';
+        if (path.endsWith('-sums') && act.sizeBytes === 0) this.emptied.add(path);
         if (kindOf(path) !== 'journal') return;
         if (act.sizeBytes === 0) this.beforeLogEnds(act, path);
         const isSynced = !this.disk
@@ -121,8 +125,12 @@ export class OrderChecker {
   private beforeWrite(act: Extract<TracedAct, { act: 'write' }>): void {
     const path = this.disk.pathOf(act.file) ?? '';
     const kind = kindOf(path);
+    if (path.endsWith('-sums')) {
+      this.emptied.delete(path);
+      this.noteFlux(path, act.bytes);
+    }
     if (kind === 'content' && readHeader(act.bytes, 0)?.kind === RecordKind.commit) {
-      // A pack that begins with it gets its name with the sync that follows.
+      // A pack that begins with the commit record gets its name with the sync that follows.
       this.require(act, 'a commit record', [], (one) => {
         const isBegun = one.path === path && act.position === 0;
         return kindOf(one.path) === 'content' && !isBegun;
@@ -131,20 +139,28 @@ export class OrderChecker {
     if (kind === 'journal' && path.endsWith('-wal')) {
       const { position, bytes } = act;
       if (position === 0) this.beforeLogEnds(act, path);
-      // A frame that ends a transaction tells the size of the database.
+      // A frame that ends a transaction contains the size of the database.
       const isFrame = position >= LOG_HEAD_BYTES && bytes.length === FRAME_HEAD_BYTES;
       if (isFrame && bytes.readUInt32BE(4) > 0) {
-        this.require(act, "the catalog's commit", ['content', 'keys']);
+        this.require(act, "the catalog's commit", ['content', 'keys'], (unsynced) =>
+          this.emptied.has(unsynced.path),
+        );
       }
     }
     if (kind === 'catalog') {
       this.require(act, 'a page of the catalog', [], (unsynced) =>
-        [`${path}-wal`, `${path}-journal`].includes(unsynced.path),
+        [`${path}-wal`, `${path}-journal`, ...this.fluxes].includes(unsynced.path),
       );
     }
   }
 
-  /** What is in a log or journal is needed until the database has it. */
+  /** Until the new sums follow, a crash must show that these pages are being changed. */
+  private noteFlux(path: string, block: Uint8Array): void {
+    if (block[0] === FLUX && block.length > FLUX_LEAST_BYTES) this.fluxes.add(path);
+    else this.fluxes.delete(path);
+  }
+
+  /** The content of a log or journal is needed until it is in the database. */
   private beforeLogEnds(act: TracedAct, log: string): void {
     const database = log.replace(/-(wal|journal)$/, '');
     this.require(act, 'the end of a log', [], ({ path, what }) => {
@@ -152,16 +168,19 @@ export class OrderChecker {
     });
   }
 
-  /** While a catalog has a log, what its file lacks is in that. */
+  /**
+   * True if an unsynced change matters to an answer. Changes that a catalog's file lacks are in its log, if it
+   * has one.
+   */
   private countsNow({ path, what }: Unsynced): boolean {
     const kind = kindOf(path);
     if (kind === 'catalog' && what === 'data' && this.disk.isThere(`${path}-wal`)) return false;
-    // What SQLite cuts off behind the last commit is of an earlier round of the log, and says so.
+    // Truncated bytes after the last commit are from an earlier pass through the log, and are marked so.
     if (kind === 'journal' && what === 'data' && this.cutLogs.has(path)) return false;
     return kind === 'journal' || LASTING.has(kind);
   }
 
-  /** With its first pack a session has done with what came before. */
+  /** Ends recovery: with its first pack a session has finished handling the earlier one. */
   private endRecovery(): void {
     this.isRecovering = false;
     const dead = this.disk.unsynced().filter(({ path }) => kindOf(path) === 'content');
@@ -179,8 +198,9 @@ export class OrderChecker {
       const kind = kindOf(path);
       if (file === undefined && kind === 'journal') this.beforeLogEnds(act, path);
       if (file === undefined && (kind === 'content' || kind === 'keys' || kind === 'catalog')) {
+        // Files that were created and removed again without a sync never mattered.
         this.require(act, `removing ${path}`, [], (one) => {
-          return !one.isGone && LASTING.has(kindOf(one.path));
+          return !one.isGone && one.path !== path && LASTING.has(kindOf(one.path));
         });
       }
       const from = file === undefined ? undefined : this.disk.pathOf(file);
@@ -191,7 +211,7 @@ export class OrderChecker {
     }
   }
 
-  /** Nothing of these kinds, and nothing that `also` fits, may be unsynced. */
+  /** Reports unsynced changes of these kinds, and those for which `also` returns true. */
   private require(
     act: TracedAct,
     rule: string,
@@ -200,7 +220,7 @@ export class OrderChecker {
   ): void {
     const unsynced = this.disk
       .unsynced()
-      // A log that came back would tell only what the database has.
+      // A removed log that reappears contains only what the database has.
       .filter((one) => !(one.isGone && kindOf(one.path) === 'journal') && !this.dead.has(one.path))
       .filter((one) => kinds.includes(kindOf(one.path)) || also(one));
     if (unsynced.length === 0) return;

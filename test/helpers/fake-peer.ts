@@ -1,4 +1,4 @@
-/** A server of the pipeline, written by hand: it remembers what it got, and answers when it is told. */
+/** A hand-written server for the pipeline: it records what it receives, and answers when the test allows it. */
 import type {
   BackupPeer,
   HeadBatch,
@@ -25,7 +25,7 @@ import { Verdict, Wanted } from '../../src/transport/index.js';
 import { type Failure, type OwnerName, runOf } from '../../src/workers/index.js';
 import { entriesOf, sha256 } from './rows.js';
 
-/** Every call of the peer whose answer can be held back or made to fail. */
+/** Every call of the peer whose answer can be delayed or made to fail. */
 export type PeerCall = 'heads' | 'listing' | 'ask' | 'parcel' | 'chunk' | 'end';
 
 export interface SentStream {
@@ -41,27 +41,27 @@ export class FakePeer implements BackupPeer {
   readonly isEmpty: boolean;
   readonly contentKeys = undefined;
   readonly takesPages = true;
-  /** Directories by slot: their path below the roots, as their heads told it. */
+  /** Maps slots to directories: their path below the roots, from their heads. */
   readonly paths = new Map<number, string>();
-  /** Rows as they arrived: by path. Two of one path are an error. */
+  /** The received rows by path. Two rows of one path are an error. */
   readonly rows = new Map<string, Entry>();
   /** Contents by digest, in hexadecimal. */
   readonly contents = new Map<string, Buffer>();
   readonly signatures = new Map<string, Buffer>();
   readonly finished = new Map<number, boolean>();
   readonly failures: Failure[] = [];
-  /** By `user` or `group` and number. */
+  /** Names by `user` or `group` and number. */
   readonly ownerNames = new Map<string, string>();
   readonly streams: SentStream[] = [];
   readonly assemblies: { digest: string; sizeBytes: number }[] = [];
   readonly asked: string[] = [];
-  /** Bytes of contents sent and not received yet, and the most there ever were. */
+  /** Bytes of contents sent and not received yet, and their maximum. */
   unreceivedBytes = 0;
   unreceivedPeak = 0;
-  /** Chunks handed over and not taken yet. */
+  /** Chunks sent and not received yet. */
   openChunks = 0;
   openChunksPeak = 0;
-  /** What is unchanged, which rows are wanted, which contents are known; as a test sets it. */
+  /** Tests set these: which directories are unchanged, which rows are wanted, which contents are stored already. */
   isSame: (path: string) => boolean = () => false;
   wants: (path: string) => number = () => Wanted.yes;
   knows: (digest: string) => boolean = () => false;
@@ -220,12 +220,15 @@ export class FakePeer implements BackupPeer {
     this.assemblies.push({ digest: Buffer.from(digest).toString('hex'), sizeBytes });
   }
 
-  /** The digests of files, in hexadecimal, sorted. */
+  /** Returns the digests of files, in hexadecimal, sorted. */
   digestsOf(...paths: string[]): string[] {
     return paths.map((path) => this.rows.get(path)!.digest!.toString('hex')).sort();
   }
 
-  /** Whether the last rows of a directory have come, and it may be skipped next time. */
+  /**
+   * True if the last rows of a directory have arrived and it may be skipped next time; undefined if it is not
+   * finished.
+   */
   settledOf(path: string): boolean | undefined {
     const slot = [...this.paths].find(([, other]) => other === path)?.[0];
     return slot === undefined ? undefined : this.finished.get(slot);

@@ -1,21 +1,15 @@
 /**
- * Crashes and failures on purpose, and what the world looks like after them. A killed process is
- * imitated by a copy of its store, taken at the very moment: whatever the code does on its way out
- * does not reach the copy. What a cut power line leaves: disk-states.ts.
+ * Injects crashes and failures, and shows the state after them. A killed process is imitated by a copy of its
+ * store, made at that moment: clean-up by the code does not affect the copy. For the state after a power cut see
+ * disk-states.ts.
  */
 import fs from 'node:fs';
-import {
-  type FaultMode,
-  FaultPlan,
-  isWriting,
-  KilledError,
-  type SqlDatabase,
-  type System,
-} from '../../src/system/index.js';
+import { type FaultMode, FaultPlan, isWriting, KilledError } from '../support/faults.js';
+import { type SqlDatabase, type System } from '../../src/system/index.js';
 
-/** A plan that tells when it hits, and may choose its moment by more than a count. */
+/** A plan that reports when it hits, and may choose its moment by more than a count. */
 export class Plan extends FaultPlan {
-  /** Every operation that was asked for, in order. */
+  /** All operations requested up to the hit, in order. */
   readonly seen: string[] = [];
   private readonly onHit: (operation: string) => void;
   private readonly fits: ((operation: string, plan: Plan) => boolean) | undefined;
@@ -47,20 +41,20 @@ export class Plan extends FaultPlan {
     }
   }
 
-  /** How often an operation was asked for. */
+  /** Returns how often an operation was requested up to the hit. */
   times(operation: string): number {
     return this.seen.filter((seen) => seen === operation).length;
   }
 }
 
-/** Of the operations that may need room on a disk, the n-th is hit: they come in the same order in every run. */
+/** Hits the n-th operation that may need space on a disk. These operations have the same order in every run. */
 export class WritePlan extends Plan {
   override step(operation: string, values: readonly unknown[] = []): void {
     if (isWriting(operation, values)) super.step(operation, values);
   }
 }
 
-/** Kills at the first operation that fits. */
+/** Returns a plan that kills at the first operation for which `fits` returns true. */
 export function killWhen(
   fits: (operation: string, plan: Plan) => boolean,
   onHit?: (operation: string) => void,
@@ -68,7 +62,7 @@ export function killWhen(
   return new Plan(Infinity, { kind: 'kill' }, onHit, fits);
 }
 
-/** Only counts and remembers. */
+/** Returns a plan that only counts and records. */
 export function watchOnly(): Plan {
   return new Plan(Infinity, { kind: 'kill' });
 }
@@ -78,15 +72,15 @@ export function copyStore(from: string, to: string): void {
 }
 
 /**
- * Stands below the faults and knows what is open, so that a test can close what a killed process would
- * have closed, and find what an error path forgot.
+ * Wraps a system below the faults and tracks open files. A test can then close what a killed process would have
+ * closed, and find what an error path forgot to close.
  */
 export class Ledger {
   readonly system: System;
-  /** Descriptors closed that were not open: by now they may be somebody else's. */
+  /** Number of closed descriptors that were not open: another owner may have them by now. */
   strayCloses = 0;
   private readonly descriptors = new Map<number, string>();
-  /** Of these, the ones the addon opened: it has to close them too. */
+  /** The descriptors that the addon opened, which it must also close. */
   private readonly native = new Set<number>();
   private readonly databases = new Set<SqlDatabase>();
   private readonly base: System;
@@ -154,7 +148,7 @@ export class Ledger {
     this.native.delete(fd);
   }
 
-  /** What is open now. */
+  /** Descriptions of all open files and databases. */
   get open(): string[] {
     return [...this.descriptors.values(), ...[...this.databases].map(() => 'a database')];
   }
@@ -170,11 +164,11 @@ export class Ledger {
   }
 }
 
-/** What can happen to a program in the middle of its work. */
+/** A failure that can hit a program in the middle of its work. */
 export interface Trouble {
   readonly name: string;
   readonly mode: FaultMode;
-  /** The process is gone: what was on the disk at that moment is all there is. */
+  /** True if the process is gone: only what was on the disk at that moment remains. */
   readonly dies?: boolean;
 }
 

@@ -1,31 +1,33 @@
 /**
- * Fills a small file system again and again: a program of its own, since the file system belongs to the
- * process that mounts it. Arguments: an empty directory, the number of passes, a seed. Prints one line of
- * JSON for each pass; ends with 77 where nothing can be mounted, else with 1 at the first thing wrong.
+ * Fills a small file system again and again. It is a separate program, since the file system belongs to the
+ * process that mounts it. Arguments: an empty directory, the number of passes, a seed. Prints one line of JSON
+ * for each pass; exits with 77 if nothing can be mounted, else with 1 at the first problem.
  *
- * A pass gives some room (by taking a filler away), backs a changing tree up until the disk is full, fills
- * what is left to the last byte, and lists and restores.
+ * A pass frees some space (by removing a filler), backs up a changing tree until the disk is full, fills the rest
+ * to the last byte, and lists and restores.
  */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { faultySystem, seededRandom } from '../../src/system/index.js';
+import { faultySystem } from '../support/faults.js';
+import { seededRandom } from '../../src/system/index.js';
 import { Ledger, Plan } from './faults.js';
+import { fillUp, freeBytes } from './fill-disk.js';
 import {
   backupInline,
-  history,
+  dumpHistory,
   inlineSystem,
   type Place,
   restoreInline,
   SMALL_STORE,
-  withArchive,
+  withHistory,
 } from './inline.js';
 import { differences, look, noise, type Snapshot } from './tree.js';
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;
 const DISK_MIB = 64;
-/** What the store begins with; the rest is fillers, one for each pass. */
+/** Space for the store at the start; the rest is fillers, one for each pass. */
 const FIRST_ROOM_BYTES = 20 * MIB;
 const FILES = 12;
 const RESTORES_A_PASS = 3;
@@ -49,31 +51,7 @@ function need(isRight: boolean, what: string): void {
   if (!isRight) throw new Error(`${what} (seed ${seed})`);
 }
 
-/** Writes until the disk has no byte left. */
-function fillUp(file: string): void {
-  const fd = fs.openSync(file, 'w');
-  try {
-    for (let bytes = MIB; bytes >= 1; ) {
-      try {
-        const written = fs.writeSync(fd, Buffer.alloc(bytes, 1));
-        if (written < bytes) bytes = Math.max(1, bytes >> 1);
-      } catch (error) {
-        need((error as { code?: string }).code === 'ENOSPC', `filling up: ${String(error)}`);
-        if (bytes === 1) return;
-        bytes >>= 1;
-      }
-    }
-  } finally {
-    fs.closeSync(fd);
-  }
-}
-
-function freeBytes(): number {
-  const { bavail, bsize } = fs.statfsSync(disk);
-  return bavail * bsize;
-}
-
-/** Some files are new, some gone, some longer, and one is large now and then. */
+/** Changes the tree: some files are new, some removed, some longer, and one is large now and then. */
 function changeTree(round: number): void {
   fs.mkdirSync(source, { recursive: true });
   for (const name of fs.readdirSync(source)) {
@@ -91,7 +69,7 @@ function changeTree(round: number): void {
   fs.appendFileSync(path.join(source, first!), noise(`${seed} ${round}`, 3000));
 }
 
-/** Every other pass has a reserve and stops early; the others meet the last byte. */
+/** Every other pass has a reserve and stops early; the others reach the last byte. */
 function storageOf(pass: number) {
   const stops = pass % 2 === 0;
   return {
@@ -117,14 +95,14 @@ async function backUp(pass: number): Promise<'done' | 'full'> {
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     need(code === 'DISK_FULL', `a backup ended with ${code}: ${message}`);
-    need(/is full: \d+ bytes are free/.test(message), message);
+    need(/is full: [\d.]+ [kM]?B are free/.test(message), message);
     return 'full';
   }
   wanted.set(setName, before);
   return 'done';
 }
 
-/** A process is killed in the middle, at a moment when the disk is nearly full. */
+/** Kills a process in the middle of a backup, while the disk is nearly full. */
 async function killedBackup(pass: number): Promise<void> {
   const plan = new Plan(40 + pick(200), { kind: 'kill' });
   const ledger = new Ledger(inlineSystem());
@@ -133,7 +111,7 @@ async function killedBackup(pass: number): Promise<void> {
     setName: 'killed',
     storage: storageOf(pass),
   }).catch(
-    () => undefined, // that is what was asked for
+    () => undefined, // the kill is intended
   );
   ledger.closeAll(); // as the end of a process does
 }
@@ -149,7 +127,7 @@ async function checkSet(name: string): Promise<void> {
 }
 
 async function completeSets(): Promise<string[]> {
-  const sets = await withArchive(place, (archive) => archive.sets());
+  const sets = await withHistory(place, (history) => history.sets());
   return sets.filter(({ state }) => state === 'complete').map(({ name }) => name);
 }
 
@@ -176,15 +154,15 @@ async function pass(number: number): Promise<void> {
   if (number % 5 === 4) await killedBackup(number);
   const rest = path.join(disk, 'rest');
   fillUp(rest);
-  need(freeBytes() === 0, `${freeBytes()} bytes are free`);
-  // At the last byte also temporary files have no room, in some passes.
+  need(freeBytes(disk) === 0, `${freeBytes(disk)} bytes are free`);
+  // At the last byte temporary files have no space either, in some passes.
   if (number % 3 === 0) process.env['TMPDIR'] = disk;
   const names = [...wanted.keys()];
   const some = Array.from({ length: RESTORES_A_PASS - 1 }, () => names[pick(names.length)]!);
   await checkHistory([names.at(-1)!, ...some]);
   need((await backUp(number)) === 'full', 'a backup without a byte of room completed');
   await checkHistory([names.at(-1)!]);
-  need((await history(place)).length > 0, 'nothing is listed');
+  need((await dumpHistory(place)).length > 0, 'nothing is listed');
   delete process.env['TMPDIR'];
   fs.rmSync(rest);
   process.stdout.write(`${JSON.stringify({ pass: number, done, slowestMs })}\n`);
@@ -207,7 +185,7 @@ async function main(): Promise<void> {
     wanted.size >= passes / 2,
     `${wanted.size} backups completed though there was room for more`,
   );
-  // All the room there is: everything that was ever finished, once more.
+  // With all space in use, every completed set is checked once more.
   await checkHistory([...wanted.keys()]);
   process.stdout.write(`${JSON.stringify({ sets: wanted.size })}\n`);
 }

@@ -1,8 +1,8 @@
-/** Paths that a client forgets, told a second way: what each set lists, but for what is at or below them. */
+/** Computes the expected result of forgetting paths in another way: the listing of each set without those paths. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { changeSets, forgetRequestsOf, type StoreLimits } from '../../src/keeper/index.js';
-import { finishSwitched, forgetHere } from '../../src/rekey/index.js';
+import { changeSets, forgetRequestsOf, type StoreLimits } from '../../src/store/writer/index.js';
+import { finishSwitched, forgetHere } from '../../src/maintenance/rewrite/index.js';
 import type { ForgetRequest } from '../../src/model/index.js';
 import {
   Codec,
@@ -23,7 +23,7 @@ export function requestFor(id: number, forgotten: string, lastSet: number): Forg
   return { id, path: Buffer.from(forgotten), lastSet, askedAtMs: 1, dueAtMs: 1 };
 }
 
-/** Asks for it, as it is given. */
+/** Records forget requests unchanged. */
 export async function askInline(
   { store, client }: Place,
   requests: readonly ForgetRequest[],
@@ -35,7 +35,7 @@ export async function askInline(
   );
 }
 
-/** Carries out what was asked for, as a server does it, of a client that does not encrypt. */
+/** Executes the requests as a server does, for a client that does not encrypt. */
 export async function forgetInline(
   system: System,
   place: Place,
@@ -55,7 +55,7 @@ export async function forgetInline(
   });
 }
 
-/** Lines of `toldBy` without what is forgotten, and without the sets that a version is valid from and to. */
+/** Returns lines of `toldBy` without forgotten entries, and without the first and last set of each version. */
 export function toldWithout(
   lines: readonly string[],
   requests: readonly { readonly path: Buffer; readonly lastSet: number }[],
@@ -71,7 +71,7 @@ export function toldWithout(
   });
 }
 
-/** All that the records of a client that does not encrypt decode to, and its other files as they are. */
+/** Returns all decoded records of a client that does not encrypt, and its other files as they are. */
 export async function decodedBytes({ store, client }: Place): Promise<Buffer> {
   const directory = path.join(store, client);
   const { files } = nodeSystem();

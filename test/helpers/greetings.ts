@@ -1,4 +1,4 @@
-/** The first message of a session, as a client says it. */
+/** Builds the first message of a client's session. */
 import { encodeMessage, type Head, PROTOCOL_VERSION } from '../../src/transport/index.js';
 
 export function helloOf(client: string, changes: Partial<Head<'hello'>> = {}): Head<'hello'> {
@@ -16,7 +16,7 @@ export function helloOf(client: string, changes: Partial<Head<'hello'>> = {}): H
   };
 }
 
-/** The same as it goes over the wire. */
+/** Returns that message in its wire format. */
 export function helloBytes(client: string, changes: Partial<Head<'hello'>> = {}): Buffer {
   return encodeMessage('hello', helloOf(client, changes)).head;
 }

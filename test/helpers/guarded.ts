@@ -1,6 +1,6 @@
 /**
- * A sandbox around a store and a target of restores, full of things that nobody may touch. In `in` are the
- * store, the source and the target; canaries lie beside them, above them, and where links lead.
+ * A sandbox around a store and the target of restores, full of files that nothing may modify. The store, the
+ * source and the target are in `in`; canaries are beside them, above them, and at the targets of links.
  */
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
@@ -12,13 +12,13 @@ export interface Sandbox {
   readonly store: string;
   readonly source: string;
   readonly target: string;
-  /** A directory that links lead to. */
+  /** The directory that links lead to. */
   readonly outside: string;
-  /** What has changed outside of what may change (paths beneath `in`), as texts; all is looked at again. */
+  /** Returns descriptions of changes outside the allowed paths (beneath `in`); it looks at everything again. */
   touched(): string[];
 }
 
-/** `changes`: which names in `in` may change; the store's clients but for `me` may not. */
+/** `changes`: names in `in` that may change. In the store only the client `me` may change. */
 export function sandbox(t: ExecutionContext, changes: readonly string[]): Sandbox {
   const top = path.join(scratchInMemory(t), 'sandbox');
   const canary = file('canary', 'a canary');
@@ -37,7 +37,7 @@ export function sandbox(t: ExecutionContext, changes: readonly string[]): Sandbo
   ]);
   const at = (name: string): string => path.join(top, 'in', name);
   const seen = (): Map<string, string> => {
-    // What holds it has another time afterwards.
+    // A parent of an allowed path has another modification time afterwards.
     const mayChange = (found: string): boolean =>
       changes.some(
         (name) => `in/${name}/`.startsWith(`${found}/`) || found.startsWith(`in/${name}/`),

@@ -1,6 +1,6 @@
 /**
- * Names as an enemy would choose them: more than five hundred, some written down, the others put together from
- * parts in all ways. Bytes, since not all are UTF-8.
+ * File names as an attacker would choose them: more than five hundred, some written by hand, the others combined
+ * from parts. They are bytes, since not all are UTF-8.
  */
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
@@ -31,7 +31,7 @@ const UP = [
 ];
 const AIMS = ['canary', 'outside/canary', 'etc/passwd', 'tardis.db', 'me/format.json'];
 
-/** Names the store, the system or another program knows. */
+/** Names that have a meaning to the store, the system or another program. */
 const KNOWN = [
   'me',
   'other',
@@ -243,7 +243,7 @@ const BYTES: readonly number[][] = [
   [0x01],
 ];
 
-/** Paths from where `sandbox` is to a file in it that nobody may touch, and the like, among the others. */
+/** Returns the names, including paths from `sandbox` to a file in it that nothing may modify. */
 export function hostileStrings(sandbox: string): Buffer[] {
   const texts = [
     '',
@@ -286,7 +286,7 @@ export function hostileStrings(sandbox: string): Buffer[] {
   return [...new Map(all.map((bytes) => [bytes.toString('latin1'), bytes])).values()];
 }
 
-/** Whether a file system takes it as a name. */
+/** True if file systems accept this name. */
 export function isFileName(name: Buffer): boolean {
   const isDots = ['', '.', '..'].includes(name.toString('latin1'));
   return !isDots && name.length <= 255 && !name.includes(0) && !name.includes(0x2f);
@@ -294,18 +294,18 @@ export function isFileName(name: Buffer): boolean {
 
 const ENOUGH = 500;
 
-/** What a terminal obeys. */
+/** Matches characters that a terminal interprets. */
 // eslint-disable-next-line no-control-regex
 export const CONTROL: RegExp = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/;
 
-/** All of them, for a sandbox. */
+/** Returns all names for a sandbox, and checks their number. */
 export function strings(t: ExecutionContext, { top }: Sandbox): Buffer[] {
   const all = hostileStrings(top);
   t.true(all.length >= ENOUGH, `${all.length} strings`);
   return all;
 }
 
-/** The code of an error that is one for users or peers; anything else fails the test. */
+/** Returns the code of an error meant for users or peers; any other error fails the test. */
 export function toldCode(t: ExecutionContext, error: unknown, what: Buffer): string {
   if (error instanceof TardisError && error.code !== 'INTERNAL') return error.code;
   const shown = JSON.stringify(what.toString('latin1').slice(0, 80));
@@ -313,7 +313,7 @@ export function toldCode(t: ExecutionContext, error: unknown, what: Buffer): str
   return 'INTERNAL';
 }
 
-/** The code that something ends with; '' if it ends well. */
+/** Returns the code of the error that `work` throws; '' if it succeeds. */
 export async function tried(
   t: ExecutionContext,
   what: Buffer,
@@ -327,7 +327,7 @@ export async function tried(
   }
 }
 
-/** Counts how often each code, or '' for none, was told. */
+/** Counts the occurrences of each code, or '' for none. */
 export class Tally {
   readonly counts = new Map<string, number>();
 
@@ -339,7 +339,7 @@ export class Tally {
     return this.counts.get(code) ?? 0;
   }
 
-  /** Those that were told, sorted. */
+  /** The codes that occurred, sorted. */
   get codes(): string[] {
     return [...this.counts.keys()].filter((code) => code !== '').sort();
   }

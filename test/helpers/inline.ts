@@ -1,7 +1,7 @@
 /**
- * Client and server in one thread, with an injected system: jobs and storage run inline, one after
- * the other, and only the socket between them is real (TCP: a unix socket needs a umask, which a test's
- * thread may not set). The clock runs ahead, so that entries made a moment ago count as settled.
+ * Runs client and server in one thread, with an injected system. Jobs and storage run inline, one after the
+ * other; only the socket between them is real. It is TCP, since a unix socket needs a umask, which a test's
+ * thread may not set. The clock runs ahead, so that entries made a moment ago count as settled.
  */
 import {
   type MessageName,
@@ -10,7 +10,7 @@ import {
   type Retry,
 } from '../../src/transport/index.js';
 import { pino } from 'pino';
-import { type Archive, type ArchiveEntry, openLocalArchive } from '../../src/archive/index.js';
+import { type History, type HistoryEntry, openLocalHistory } from '../../src/history/index.js';
 import { type BackupResult, runBackup } from '../../src/client/index.js';
 import {
   newRestoreProgress,
@@ -20,7 +20,7 @@ import {
 } from '../../src/restore/index.js';
 import { type ExcludeOptions, NO_EXCLUDES } from '../../src/excludes/index.js';
 import type { PipelineSettings } from '../../src/pipeline/index.js';
-import { rebuildCatalog } from '../../src/keeper/index.js';
+import { rebuildCatalog } from '../../src/maintenance/gc/index.js';
 import {
   Daemon,
   InlineStorageHost,
@@ -30,6 +30,7 @@ import {
 import { Codec, openClientDirectory } from '../../src/store/index.js';
 import { type Address, type NativeCalls, nodeSystem, type System } from '../../src/system/index.js';
 import { type Failure, InlineJobs, type JobRunner } from '../../src/workers/index.js';
+import { LIGHT } from './light.js';
 
 /** A client in a store. */
 export interface Place {
@@ -40,10 +41,10 @@ export interface Place {
 const KIB = 1 << 10;
 const AHEAD_MS = 10_000;
 const MANY_ATTEMPTS = { burst: 1e6, refillMs: 1 };
-/** Nothing inline takes this long; whatever does hangs. */
+/** Milliseconds after which an inline operation counts as hung. */
 const DEADLINE_MS = 240_000;
 
-/** The real system with a clock that runs ahead, and some parts replaced. */
+/** Returns the real system with a clock that runs ahead, and with some parts replaced. */
 export function inlineSystem(parts: Partial<System> = {}): System {
   const base = nodeSystem();
   return {
@@ -57,13 +58,13 @@ export function inlineSystem(parts: Partial<System> = {}): System {
   };
 }
 
-/** A system of which some calls of the addon are replaced. */
+/** Returns a system in which some calls of the addon are replaced. */
 export function withNative(change: (real: NativeCalls) => Partial<NativeCalls>): System {
   const { native } = nodeSystem();
   return inlineSystem({ native: { ...native, ...change(native) } });
 }
 
-/** Small limits, so that a small tree passes every way: parcels, parts of frames, several packs. */
+/** Small limits, so that a small tree uses every path: parcels, parts of frames, several packs. */
 export const SMALL_SETTINGS: PipelineSettings = Object.freeze({
   workers: 2,
   budgetBytes: 1024 * KIB,
@@ -95,11 +96,11 @@ export interface InlineBackup {
   readonly settings?: Partial<PipelineSettings>;
   readonly onFailures?: (failures: readonly Failure[]) => void;
   readonly signal?: AbortSignal;
-  /** The client encrypts with it. */
+  /** The password with which the client encrypts. */
   readonly password?: string;
-  /** What the client says it is set to. */
+  /** The settings that the client reports. */
   readonly config?: string;
-  /** Stands between pipeline and jobs. */
+  /** Wraps the jobs that the pipeline uses. */
   readonly wrapJobs?: (jobs: JobRunner) => JobRunner;
   readonly timeoutMs?: number;
   readonly patience?: Patience;
@@ -108,7 +109,7 @@ export interface InlineBackup {
 
 export interface InlineServer {
   readonly storage?: StorageOptions;
-  /** Stands between server and storage. */
+  /** Wraps the storage that the server uses. */
   readonly wrapHost?: (host: StorageHost) => StorageHost;
   readonly port?: number;
   readonly creditBytes?: number;
@@ -117,13 +118,13 @@ export interface InlineServer {
   readonly maxParked?: number;
 }
 
-/** What passes between a server and its storage: messages to look at, answers to look at or to change. */
+/** Observes the messages from a server to its storage, and observes or changes the answers. */
 export interface Tap {
   message?(name: MessageName, bytes: Buffer): void;
   answer?(answer: Buffer): Buffer;
 }
 
-/** For `wrapHost`. Each session has a tap of its own. */
+/** Returns a function for `wrapHost`. Each session has a tap of its own. */
 export function tapped(tapOf: () => Tap): (host: StorageHost) => StorageHost {
   return (host) => ({
     open: async (directory, purpose, options, events) => {
@@ -145,13 +146,13 @@ export function tapped(tapOf: () => Tap): (host: StorageHost) => StorageHost {
     },
     measure: (directory, withEntries) => host.measure(directory, withEntries),
     standing: (directory, withFigures) => host.standing(directory, withFigures),
-    keepUp: (directory, work) => host.keepUp(directory, work),
+    collectGarbage: (directory, work) => host.collectGarbage(directory, work),
     halt: () => host.halt(),
     close: () => host.close(),
   });
 }
 
-/** A server over TCP. */
+/** Starts a server over TCP. */
 export function startInline(
   system: System,
   store: string,
@@ -165,6 +166,7 @@ export function startInline(
       baseDir: store,
       catalogFile: 'tardis.db',
       allowCreate: true,
+      newHostsAtOnce: 1_000_000,
       onlyClient: undefined,
       requirePassword: false,
       loginTimeoutMs: 60_000,
@@ -174,14 +176,14 @@ export function startInline(
       parkMs: options.parkMs ?? 600_000,
       maxParked: options.maxParked ?? 16,
       storageOptions: options.storage ?? SMALL_STORE,
-      // Many logins from one address are what a test does.
+      // A test makes many logins from one address.
       attempts: { pair: MANY_ATTEMPTS, address: MANY_ATTEMPTS },
     },
     pino({ level: process.env['TARDIS_TEST_LOG'] ?? 'silent' }),
   );
 }
 
-/** One backup to a server that runs. Throws what the client is told. */
+/** Makes one backup to a running server. Throws the error that the client receives. */
 export async function backupTo(
   system: System,
   reach: () => Promise<Address>,
@@ -215,7 +217,7 @@ export async function backupTo(
   return within(done, 'the backup');
 }
 
-/** Something done with a server of its own in this thread, which has stopped when it returns. */
+/** Runs `work` with a server of its own in this thread, which has stopped when the promise resolves. */
 export async function withDaemon<T>(
   system: System,
   place: Place,
@@ -230,7 +232,7 @@ export async function withDaemon<T>(
   }
 }
 
-/** One whole backup; the server has stopped when it returns. Throws what the client is told. */
+/** Makes one backup with a server of its own, which is then stopped. Throws the error that the client receives. */
 export function backupInline(
   system: System,
   place: Place,
@@ -245,33 +247,33 @@ export function backupInline(
 function credentialsOf(password: string | undefined) {
   if (password === undefined) return {};
   const bytes = Buffer.from(password);
-  return { credentials: { password: bytes, ask: () => Promise.resolve(bytes) } };
+  return { credentials: { password: bytes, stretch: LIGHT, ask: () => Promise.resolve(bytes) } };
 }
 
 export interface InlineRestore {
   readonly paths: readonly string[];
   readonly output: string;
-  /** A set's number or name; the newest complete one if not given. */
+  /** A set's number or name; the newest complete set by default. */
   readonly set?: string;
   readonly numericIds?: boolean;
   readonly policy?: PolicyOptions;
 }
 
-/** Restores; returns what could not be restored. */
+/** Restores; returns the entries that could not be restored. */
 export async function restoreInline(
   system: System,
   place: Place,
   { paths, output, set, policy, numericIds = false }: InlineRestore,
 ): Promise<RestoreFailure[]> {
-  const archive = openLocalArchive(system, place);
+  const history = openLocalHistory(system, place);
   const jobs = new InlineJobs(system);
   const progress = newRestoreProgress();
   try {
-    const found = await archive.findSet(set);
+    const found = await history.findSet(set);
     const { failures } = await within(
       runRestore(
         system,
-        archive,
+        history,
         jobs,
         {
           set: found.set,
@@ -288,7 +290,7 @@ export async function restoreInline(
     return failures;
   } finally {
     await jobs.close();
-    archive.close();
+    history.close();
   }
 }
 
@@ -297,58 +299,58 @@ export async function rebuildInline(place: Place): Promise<{ readonly damagedRec
   return rebuildCatalog(system, openClientDirectory(system, place));
 }
 
-/** Opens a client for reading, for the time of one question. */
-export async function withArchive<T>(
+/** Opens a client for reading, for one query. */
+export async function withHistory<T>(
   place: Place,
-  ask: (archive: Archive) => Promise<T>,
+  ask: (history: History) => Promise<T>,
 ): Promise<T> {
-  const archive = openLocalArchive(nodeSystem(), place);
+  const history = openLocalHistory(nodeSystem(), place);
   try {
-    return await ask(archive);
+    return await ask(history);
   } finally {
-    archive.close();
+    history.close();
   }
 }
 
-/** Everything a client's history tells: its sets, and all entries of each, one line each. */
-export function history(place: Place): Promise<string[]> {
-  return withArchive(place, (archive) => historyOf(archive, digestOf));
+/** Returns a client's whole history: its sets, and all entries of each, one line each. */
+export function dumpHistory(place: Place): Promise<string[]> {
+  return withHistory(place, (history) => historyOf(history, digestOf));
 }
 
-type Described = (entry: ArchiveEntry) => Promise<string> | string;
+type Described = (entry: HistoryEntry) => Promise<string> | string;
 
-function digestOf({ digest }: ArchiveEntry): string {
+function digestOf({ digest }: HistoryEntry): string {
   return digest?.toString('hex') ?? '';
 }
 
-/** The same of any archive; `contentOf` says what of a content is told. */
-export async function historyOf(archive: Archive, contentOf: Described): Promise<string[]> {
+/** Returns the lines of any history; `contentOf` describes a content. */
+export async function historyOf(history: History, contentOf: Described): Promise<string[]> {
   const lines: string[] = [];
-  for (const set of await archive.sets()) {
-    // A rebuild may have doubts about what had been damaged, a catalog that saw it healed has not.
+  for (const set of await history.sets()) {
+    // A rebuild may mark a set as doubtful that a catalog, which recorded the repair, does not.
     lines.push(`set ${JSON.stringify({ ...set, isDoubtful: undefined })}`);
-    for (const note of await archive.notes(set.set)) lines.push(`note ${JSON.stringify(note)}`);
-    for (const { isGroup, id, name } of await archive.owners(set.set)) {
+    for (const note of await history.notes(set.set)) lines.push(`note ${JSON.stringify(note)}`);
+    for (const { isGroup, id, name } of await history.owners(set.set)) {
       lines.push(`owner ${isGroup} ${id} ${name.toString('latin1')}`);
     }
-    for (const root of await archive.roots(set.set)) {
-      const top = await archive.find(root.path, set.set);
+    for (const root of await history.roots(set.set)) {
+      const top = await history.find(root.path, set.set);
       if (top === undefined) continue;
       const path = root.path.toString('latin1');
-      lines.push(...(await tell(archive, set.set, path, top, contentOf)));
+      lines.push(...(await tell(history, set.set, path, top, contentOf)));
     }
   }
   return lines;
 }
 
 async function tell(
-  archive: Archive,
+  history: History,
   set: number,
   at: string,
-  entry: ArchiveEntry,
+  entry: HistoryEntry,
   contentOf: Described,
 ): Promise<string[]> {
-  // Not told: numbers that name rows of this catalog only, and flags, which no record keeps.
+  // Left out: numbers of rows in this catalog, and flags, which no record contains.
   const { type, permissions, uid, gid, linkCount, sizeBytes, mtimeNs, ctimeNs, inode } = entry;
   const { device, linkTarget, attributes, firstSet, lastSet, childId } = entry;
   const shown = [
@@ -359,9 +361,9 @@ async function tell(
   const lines = [`${set} ${at} ${shown}`];
   if (childId === undefined) return lines;
   const page = { directory: childId, set, after: Buffer.alloc(0), limit: 1e5, withDigests: true };
-  for (const child of await archive.list(page)) {
+  for (const child of await history.list(page)) {
     const below = `${at}/${child.name.toString('latin1')}`;
-    lines.push(...(await tell(archive, set, below, child, contentOf)));
+    lines.push(...(await tell(history, set, below, child, contentOf)));
   }
   return lines;
 }

@@ -1,4 +1,4 @@
-/** Jobs over real files, in this thread, with a clock and system calls that a test can change. */
+/** Runs jobs over real files in this thread, with a clock and system calls that a test can replace. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { type Entry, forEachRow, RowReader } from '../../src/model/index.js';
@@ -14,13 +14,13 @@ import { entriesOf } from './rows.js';
 
 const system = nodeSystem();
 
-/** Late enough that nothing made just now counts as changed a moment ago. */
+/** A clock so far ahead that no new file counts as recently changed. */
 export const LATER: Clock = {
   nowMs: () => Date.now() + 60_000,
   monotonicMs: () => performance.now(),
 };
 
-/** The real system with some calls of the addon, or the clock, replaced. */
+/** Returns the real system with some calls of the addon, or the clock, replaced. */
 export function systemWith(native: Partial<NativeCalls> = {}, clock: Clock = LATER): System {
   const calls = new Proxy({} as NativeCalls, {
     get: (_empty, key): unknown => Reflect.get(native, key) ?? Reflect.get(system.native, key),
@@ -28,12 +28,12 @@ export function systemWith(native: Partial<NativeCalls> = {}, clock: Clock = LAT
   return { ...system, clock, native: calls };
 }
 
-/** An error as the addon throws it. */
+/** Returns an error like those of the addon. */
 export function systemError(code: string): Error {
   return Object.assign(new Error(`${code}: injected, open`), { code, errno: -1, syscall: 'open' });
 }
 
-/** Where a walk begins: these directories, the first on top, as roots of slots 0, 1, … */
+/** Returns the start of a walk: these directories, the first on top, as roots of slots 0, 1, … */
 export function startAt(...folders: readonly string[]): DirectoryBlock {
   const tasks = folders.map((folder, index) => {
     const bytes = Buffer.from(folder);
@@ -51,13 +51,13 @@ export interface WalkedDirectory {
   readonly slot: number;
   readonly parent: number;
   readonly path: string;
-  /** Undefined where the listing is not settled. */
+  /** Undefined if the listing is not settled. */
   readonly hash: Buffer | undefined;
   readonly entries: readonly Entry[];
   readonly listing: Buffer;
 }
 
-/** What a walk job found, directory by directory. */
+/** Returns the results of a walk job, directory by directory. */
 export function walkedOf(output: WalkOutput): WalkedDirectory[] {
   const { walked, hashes, listings, listingEnds } = output;
   return Array.from(walked.slots, (slot, index) => {
@@ -74,14 +74,14 @@ export function walkedOf(output: WalkOutput): WalkedDirectory[] {
   });
 }
 
-/** A parcel of everything that is in some folders, one section for each. */
+/** Returns a parcel with all entries of some folders, one section for each. */
 export function parcelOf(...folders: readonly string[]): ParcelInput {
   return parcelOfRows(
     folders.map((folder) => [folder, system.native.listDirectory(Buffer.from(folder))]),
   );
 }
 
-/** A parcel of given rows, section by section; the n-th section is slot 10 + n. */
+/** Returns a parcel of given rows, section by section; the n-th section is slot 10 + n. */
 export function parcelOfRows(sections: readonly (readonly [string, Buffer])[]): ParcelInput {
   let [rowEnd, pathEnd, contentBytes] = [0, 0, 0];
   const rowEnds = sections.map(([, rows]) => (rowEnd += rows.length));
@@ -102,7 +102,7 @@ export function parcelOfRows(sections: readonly (readonly [string, Buffer])[]): 
   };
 }
 
-/** Files by their path beneath a folder; a name that ends with a slash is a directory. */
+/** Creates files by their path beneath a folder; a name that ends with a slash is a directory. */
 export function fill(folder: string, files: Readonly<Record<string, string | Buffer>>): void {
   for (const [name, content] of Object.entries(files)) {
     const file = path.join(folder, name);

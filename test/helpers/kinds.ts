@@ -1,4 +1,4 @@
-/** Every kind of entry a file system holds, as far as whoever runs the test may make it. */
+/** Every kind of entry of a file system, as far as the user who runs the test may create it. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -21,7 +21,7 @@ const KIB = 1 << 10;
 const MIB = 1 << 20;
 const TIB = 2 ** 40;
 
-/** Whether a place keeps attributes of users, and holes; asked once, where tests have their trees. */
+/** Tests once if the test directory's file system supports user attributes and ACLs. */
 function probe(): { attributes: boolean; acls: boolean } {
   const home = makeScratch();
   try {
@@ -40,7 +40,7 @@ function probe(): { attributes: boolean; acls: boolean } {
 
 export const here: Readonly<{ attributes: boolean; acls: boolean }> = Object.freeze(probe());
 
-/** What a test leaves out here, in words; nothing where it leaves out nothing. */
+/** Returns descriptions of what a test leaves out here; empty if nothing. */
 export function leftOut(): string[] {
   return [
     ...(isRoot ? [] : ['device nodes, owners and attributes of root: not root']),
@@ -98,7 +98,7 @@ function ofRoot(): TreeNode[] {
   ];
 }
 
-/** A directory for each thing that is more than a plain file. */
+/** Returns a directory for each feature beyond plain files. */
 export function everyKind(): TreeNode[] {
   return [
     dir('special', [

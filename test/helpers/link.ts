@@ -1,7 +1,6 @@
 /**
- * A link between a client and a server, in this process, that does what links do: it delays, cuts after so many
- * bytes in either direction, stalls, and says what it has heard once more to whoever listens. All of it follows from
- * a seed; TEST_SEED replays one.
+ * A link between a client and a server in this process. It can delay, cut after a number of bytes in either
+ * direction, stall, and replay recorded bytes to a server. All of it follows from a seed; TEST_SEED replays one.
  */
 import net from 'node:net';
 import { seededRandom } from '../../src/system/index.js';
@@ -9,31 +8,34 @@ import { resetSocket } from '../../bench/reset-socket.js';
 
 export type Way = 'to-server' | 'to-client';
 
-/** What becomes of one connection. */
+/** The end of one connection. */
 export interface Fate {
-  /** Whose bytes are counted. */
+  /** The direction whose bytes are counted. */
   readonly way: Way;
-  /** So many of them get through. */
+  /** Number of bytes that get through. */
   readonly afterBytes: number;
-  /** `reset`: what is on its way is lost as well; `end`: what got through arrives; `stall`: nobody is told. */
+  /**
+   * `reset`: bytes in flight are lost as well; `end`: bytes that got through arrive; `stall`: neither side is
+   * notified.
+   */
   readonly how: 'reset' | 'end' | 'stall';
 }
 
 export interface LinkOptions {
-  /** Where it leads; asked for each connection, since a server that is started anew may be elsewhere. */
+  /** Returns the server's port. Called for each connection, since a restarted server may have another port. */
   readonly port: () => number;
   readonly delayMs?: number;
-  /** Of the connections, in their order; those beyond live as long as they like. */
+  /** Fates of the connections, in their order; later connections are never cut. */
   readonly fates?: readonly Fate[];
-  /** Keep what clients say, for `replay`. */
+  /** True to record the clients' bytes, for `replay`. */
   readonly records?: boolean;
 }
 
-/** More than the upgrade to a WebSocket takes, either way. */
+/** More bytes than the upgrade to a WebSocket takes, in either direction. */
 export const UPGRADE_BYTES = 300;
 const MAX_RECORDED_BYTES = 64 << 20;
 
-/** Fates that are chosen anywhere in so many bytes each way. */
+/** Returns fates at random positions within these numbers of bytes in each direction. */
 export function randomFates(
   seed: number,
   count: number,
@@ -42,9 +44,9 @@ export function randomFates(
   const { next } = seededRandom(seed);
   return Array.from({ length: count }, (_, index) => {
     const way: Way = next() < 0.7 ? 'to-server' : 'to-client';
-    // Each connection after the first goes on where the one before was cut.
+    // Each connection after the first resumes where the previous one was cut.
     const most = bytes[way] / Math.max(1, count / 2);
-    // A server that cannot be reached at first is told of at once.
+    // A server that is unreachable at first is reported at once, so the first connection survives the upgrade.
     const afterBytes = Math.floor(next() ** 2 * most) + (index === 0 ? UPGRADE_BYTES : 0);
     return { way, afterBytes, how: next() < 0.5 ? 'reset' : 'end' };
   });
@@ -60,7 +62,7 @@ export class Link {
   /** Bytes that got through, of all connections. */
   readonly bytes: Record<Way, number> = { 'to-server': 0, 'to-client': 0 };
   connections = 0;
-  /** Connections that met their fate. */
+  /** Number of connections that were cut. */
   cuts = 0;
   private readonly pairs: Pair[] = [];
   private readonly open = new Set<net.Socket>();
@@ -87,13 +89,13 @@ export class Link {
     return (this.listener.address() as net.AddressInfo).port;
   }
 
-  /** Cuts all that is open, without a farewell; new connections are taken. */
+  /** Resets all open connections; new ones are accepted. */
   cut(): void {
     for (const socket of this.open) resetSocket(socket);
     this.cuts += 1;
   }
 
-  /** Neither lets anything through nor says so; new connections are taken. */
+  /** Stops forwarding on all connections without closing them; new ones are accepted. */
   stall(): void {
     for (const { client, server } of this.pairs) {
       client.removeAllListeners('data').pause();
@@ -102,8 +104,8 @@ export class Link {
   }
 
   /**
-   * Says to the server, over a connection of its own, what a client said over connection `index`. Resolves with
-   * all that the server answered, once it hangs up or `forMs` is over.
+   * Sends the bytes that a client sent over connection `index` to the server, over a new connection. Resolves
+   * with all answers once the server closes it or `forMs` milliseconds are over.
    */
   async replay(index: number, forMs: number): Promise<Buffer> {
     const socket = net.connect({ host: '127.0.0.1', port: this.options.port() });

@@ -1,4 +1,4 @@
-/** An HTTP server that takes note of what it is asked, and answers as the test says. */
+/** An HTTP server that records requests, and answers as the test specifies. */
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -16,7 +16,7 @@ export interface UrlListener {
   readonly asked: Asked[];
 }
 
-/** `statusOf`: the answer; undefined: none, ever. */
+/** `statusOf` returns the status of the answer; undefined to never answer. */
 export async function urlListener(
   t: ExecutionContext,
   statusOf: (asked: Asked, index: number) => number | undefined = () => 200,

@@ -18,7 +18,7 @@ export interface Lived {
   readonly right: ReadonlyMap<string, string>;
 }
 
-/** Three sets: frames, contents of their own, objects, deltas on deltas, moved directories, equal files. */
+/** Makes three sets with frames, large contents, objects, deltas on deltas, moved directories and equal files. */
 export async function lived(t: ExecutionContext, isEncrypting = false): Promise<Lived> {
   const home = scratchInMemory(t);
   const at = (...names: string[]): string => path.join(home, ...names);

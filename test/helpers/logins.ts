@@ -15,6 +15,7 @@ import { createClientDirectory } from '../../src/store/index.js';
 import { nodeSystem, type System } from '../../src/system/index.js';
 import { type Channel, encodeMessage } from '../../src/transport/index.js';
 import { helloOf } from './greetings.js';
+import { LIGHT } from './light.js';
 
 export const NETWORK: Channel = Object.freeze({
   kind: 'tls',
@@ -22,7 +23,7 @@ export const NETWORK: Channel = Object.freeze({
   peerAddress: '10.0.0.1',
 });
 
-/** No attempt is one too many. */
+/** A limit that no number of attempts reaches. */
 const BOUNDLESS = { burst: 1e9, refillMs: 1 };
 
 export function serviceOf(
@@ -36,6 +37,7 @@ export function serviceOf(
       baseDir: store,
       catalogFile: 'tardis.db',
       allowCreate: false,
+      newHostsAtOnce: 20,
       onlyClient: undefined,
       requirePassword: false,
       attempts: { pair: BOUNDLESS, address: BOUNDLESS },
@@ -46,7 +48,7 @@ export function serviceOf(
   );
 }
 
-/** Makes a client in a store, with a password or without. */
+/** Creates a client in a store, with or without a password. */
 export async function makeClient(
   store: string,
   client: string,
@@ -57,7 +59,7 @@ export async function makeClient(
   const made =
     password === undefined
       ? undefined
-      : await newKeyRecord(system.native.modPow, Buffer.from(password), isEncrypting);
+      : await newKeyRecord(system.native.modPow, Buffer.from(password), isEncrypting, LIGHT);
   await createClientDirectory(system, {
     store,
     client,
@@ -66,17 +68,17 @@ export async function makeClient(
 }
 
 export interface Tried {
-  /** From greeting to challenge, and from proof to answer. */
+  /** Milliseconds from greeting to challenge, and from proof to answer. */
   readonly challengeMs: number;
   readonly answerMs: number;
-  /** Undefined when the login succeeded. */
+  /** Undefined if the login succeeded. */
   readonly error: Error | undefined;
 }
 
-/** Stretched once for each salt: what a client pays for is not what a server is measured by. */
+/** Stretched passwords by password and salt: the client's work must not affect the server's times. */
 const stretched = new Map<string, Promise<StretchedPassword>>();
 
-/** One login. `password` is stretched with parameters of the challenge, once for each salt. */
+/** Performs one login. `password` is stretched with the parameters of the challenge, once for each salt. */
 export async function tryLogin(
   service: LoginService,
   client: string,
@@ -118,7 +120,7 @@ export async function tryLogin(
   }
 }
 
-/** Welch's t of two samples: how many standard errors their means are apart. */
+/** Returns Welch's t of two samples: the distance of their means in standard errors. */
 export function welch(a: readonly number[], b: readonly number[]): number {
   const mean = (of: readonly number[]): number => of.reduce((sum, x) => sum + x, 0) / of.length;
   const error = (of: readonly number[]): number => {
@@ -129,8 +131,8 @@ export function welch(a: readonly number[], b: readonly number[]): number {
 }
 
 /**
- * A login with a proof that is a guess: A is a power like any other, what is proven with it random. The
- * server does the same work for it as for a right one, and the client nearly none.
+ * Attempts a login with a guessed proof: A is a valid power, the proof is random. The server does the same work
+ * for it as for a correct proof, and the client almost none.
  */
 async function guess(service: LoginService, client: string, clientPublic: Buffer): Promise<Tried> {
   const startMs = performance.now();
@@ -152,8 +154,9 @@ async function guess(service: LoginService, client: string, clientPublic: Buffer
 }
 
 /**
- * Logins of a known client and an unknown one, guessed at in random order; Welch's t of the times of
- * challenges and of answers. The slowest tenth is left out on both sides: there the machine was busy.
+ * Times guessed logins of an existing client and of an unknown one in random order. Returns Welch's t of the
+ * times of challenges and of answers. The slowest tenth of both samples is excluded, because the machine was busy
+ * then.
  */
 export async function compareTimes(
   service: LoginService,

@@ -1,4 +1,4 @@
-/** Messages as an enemy would send them: some almost right, some not at all. */
+/** Mutates messages as an attacker would: some are almost right, some are not at all. */
 import { Packr } from 'msgpackr';
 import { ENVELOPE_BYTES } from '../../src/transport/index.js';
 import type { seededRandom } from '../../src/system/index.js';
@@ -8,7 +8,7 @@ type Random = ReturnType<typeof seededRandom>;
 const packr = new Packr({ useRecords: false, mapsAsObjects: true });
 const EXTREMES = [0, 1, -1, 0x7f, 0xff, 0xffff, 0x7fff_ffff, 0xffff_ffff, 2 ** 53 - 1, 2 ** 60];
 
-/** A changed copy of an encoded message. */
+/** Returns a changed copy of an encoded message. */
 export function mutated(message: Buffer, random: Random): Buffer {
   const kind = Math.floor(random.next() * 8);
   return kind < 4 ? otherHead(message, random) : otherBytes(message, kind, random);
@@ -37,7 +37,7 @@ function otherBytes(message: Buffer, kind: number, random: Random): Buffer {
   }
 }
 
-/** A head with one field changed, so that it passes the envelope's checks at least. */
+/** Returns the message with one field of its head changed, so that it still passes the envelope's checks. */
 function otherHead(message: Buffer, random: Random): Buffer {
   const headBytes = message.readUInt32LE(4);
   const head = packr.unpack(message.subarray(ENVELOPE_BYTES, ENVELOPE_BYTES + headBytes)) as Record<

@@ -1,7 +1,7 @@
 /**
- * The read side of the native addon in plain Node: the same rows to the byte, over paths instead of
- * open directories. The file calls are injected, so that a test can fail the n-th of them; the price
- * is speed, and that a directory replaced by a link in the wrong moment is not noticed.
+ * The read side of the native addon in plain Node: the same rows to the byte, with paths instead of open
+ * directories. The file calls are injected, so that a test can fail the n-th of them. It is slower, and does not
+ * notice if a directory is replaced by a link at the wrong moment.
  */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
@@ -21,7 +21,7 @@ export type BasicCalls = Pick<
 >;
 
 export interface FallbackCalls extends ListingCalls {
-  /** `readFileAt` of the addon, by the path of the directory. */
+  /** `readFileAt` of the addon, with the path of the directory. */
   readFile(
     directoryPath: Buffer,
     name: Buffer,
@@ -81,7 +81,7 @@ function view(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** The name's offset within the row at an offset; throws EINVAL when the row is malformed. */
+/** Returns the offset of the name within a row; throws EINVAL if the row is malformed. */
 function checkRow(rows: Buffer, offset: number, syscall: string): number {
   checkRange(rows, offset, ROW_FIXED_BYTES, syscall);
   const hasDigest = (rows.readUInt8(offset + RowOffset.flags) & RowFlag.hasDigest) !== 0;
@@ -130,7 +130,7 @@ function emptyRow(name: Buffer, link: Buffer): Buffer {
   return row;
 }
 
-/** What a file can tell of itself once it is open: everything but birth time and device number. */
+/** Writes the fields that an open file provides: everything but birth time and device number. */
 function putStatus(row: Buffer, status: Status): void {
   row.writeUInt8(typeOf(status), RowOffset.type);
   row.writeUInt16LE(Number(status.mode & 0o7777n), RowOffset.permissions);
@@ -196,8 +196,9 @@ class Fallback implements FallbackCalls {
         if (code === 'ENOENT') continue;
         types ??= this.typesIn(path);
         const row = emptyRow(name, Buffer.alloc(0));
-        row[RowOffset.type] = types.get(name.toString('latin1')) ?? EntryType.file;
-        row[RowOffset.flags] = RowFlag.unreadable;
+        const type = types.get(name.toString('latin1'));
+        row[RowOffset.type] = type ?? EntryType.file;
+        row[RowOffset.flags] = RowFlag.unreadable | (type === undefined ? RowFlag.unknownType : 0);
         rows.push(row);
       }
     }
@@ -256,7 +257,7 @@ class Fallback implements FallbackCalls {
     }
   }
 
-  /** The row of what a path names, and its status. */
+  /** Returns the row and the status of a path. */
   private look(path: Buffer, name: Buffer): [Buffer, Status] {
     const status = this.calls.lstatSync(path, { bigint: true });
     const link = status.isSymbolicLink()
@@ -265,7 +266,7 @@ class Fallback implements FallbackCalls {
     return [rowOf(status, name, link), status];
   }
 
-  /** What the directory itself says of the types of its entries; nothing if it does not. */
+  /** Returns the types of a directory's entries as the directory reports them; empty if it does not. */
   private typesIn(path: Buffer): Map<string, number> {
     try {
       const entries = this.calls.readdirSync(path, { encoding: 'latin1', withFileTypes: true });
@@ -302,7 +303,7 @@ function markChanged(row: Buffer): void {
   row[RowOffset.flags]! |= RowFlag.changedWhileRead;
 }
 
-/** The calls of the fallback, over Node's own file calls or others like them. */
+/** Returns the reference calls, over Node's own file calls or replacements. */
 export function createFallback(calls: BasicCalls = fs): FallbackCalls {
   return new Fallback(calls);
 }

@@ -1,4 +1,4 @@
-/** What the tests of the native addon and of its fallback share. */
+/** Helpers that the tests of the native addon and of its reference share. */
 import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -14,7 +14,7 @@ import {
   forEachRow,
   RowReader,
 } from '../../src/model/index.js';
-import { createFallback } from '../helpers/native-reference.js';
+import { createFallback } from './native-reference.js';
 import { loadNative } from '../../src/system/native.js';
 
 export const native = loadNative();
@@ -61,7 +61,7 @@ export function rowLike(changes: Partial<Entry> = {}): Buffer {
   });
 }
 
-/** The fields of an error that callers look at. */
+/** Returns the properties of an error that callers use. */
 export function failing(call: () => unknown): { code: string; errno: number; syscall: string } {
   try {
     call();
@@ -74,7 +74,7 @@ export function failing(call: () => unknown): { code: string; errno: number; sys
   throw new Error('did not fail');
 }
 
-/** Runs a module in a process of its own, with `native` loaded; returns what it prints. */
+/** Runs a module in a separate process, with `native` loaded; returns its output. */
 export function inChild(body: string, values: readonly string[], prefix = ''): string {
   const module = `import { loadNative } from ${JSON.stringify(NATIVE_URL)};
     import fs from 'node:fs';
@@ -134,7 +134,7 @@ export async function makeAllKinds(t: ExecutionContext, folder: string): Promise
   await once(server, 'listening');
 }
 
-/** Forty entries a level: files, links and, down to `depth`, directories, with names of any bytes. */
+/** Creates forty entries on each level: files, links and, down to `depth`, directories, with names of any bytes. */
 export function makeTree(folder: Buffer, depth: number): void {
   for (let index = 0; index < 40; index += 1) {
     const name = randomBytes(1 + (index % 9)).map((byte) =>

@@ -1,4 +1,4 @@
-/** A reader of OpenMetrics 1.0 as far as gauges go, which takes nothing that the format does not allow. */
+/** A strict parser of the gauges of OpenMetrics 1.0, which rejects anything that the format does not allow. */
 
 const NAME = '[a-zA-Z_:][a-zA-Z0-9_:]*';
 const LABEL = String.raw`[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"`;
@@ -6,7 +6,7 @@ const SAMPLE = new RegExp(String.raw`^(${NAME})(?:\{((?:${LABEL}(?:,${LABEL})*)?
 const META = new RegExp(`^# (TYPE|UNIT|HELP) (${NAME}) (.*)$`);
 const NUMBER = /^(?:[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|NaN|[+-]Inf)$/;
 
-/** Values by name and labels, as `name{client="a"}`. Throws on the first line that is wrong. */
+/** Returns values by name and labels, as `name{client="a"}`. Throws on the first invalid line. */
 export function readOpenMetrics(text: string): Map<string, number> {
   const lines = text.split('\n');
   if (lines.pop() !== '' || lines.pop() !== '# EOF') throw new Error('it does not end with # EOF');

@@ -1,6 +1,6 @@
 /**
- * A client's packs in memory and its catalog in a file, written as a session writes them: every
- * change goes into both, and a checkpoint makes it count. What stands in the packs can be spoiled.
+ * A client's packs in memory and its catalog in a file, written as a session writes them. Every change is written
+ * to both, and a checkpoint commits it. Tests can damage the packs.
  */
 import {
   applyContentRecord,
@@ -9,9 +9,10 @@ import {
   Catalog,
   recoverCatalog,
   type RecoveryReport,
-} from '../../src/catalog/index.js';
+} from '../../src/store/catalog/index.js';
 import { type Entry, EntryType, encodeParts, partsDigest } from '../../src/model/index.js';
 import {
+  bodyChecksumOf,
   buildCommit,
   buildEvent,
   buildListing,
@@ -20,15 +21,16 @@ import {
   type Counters,
   type ListingSection,
   type Location,
-  MemoryBackend,
   NO_PACK,
   PackWriter,
+  markOfAccount,
   readHeader,
   RECORD_HEADER_BYTES,
   RecordKind,
   type StoreEvent,
   writeContentIndex,
 } from '../../src/store/index.js';
+import { MemoryBackend } from '../support/memory-backend.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { contentRecord, frameRecord, sliced } from './records.js';
 import { rowsOf, sha256 } from './rows.js';
@@ -39,8 +41,8 @@ const COMPRESSION = { codec: Codec.zstd, level: 1 };
 type Row = Record<string, unknown>;
 
 /**
- * All that a catalog file says, table by table, for comparing two of them: contents by digest and
- * records by what they are, not by number; without skip hashes, which a rebuild does not keep.
+ * Returns all facts in a catalog file, table by table, to compare two catalogs. Contents are shown by digest and
+ * records by their fields, not by number. Skip hashes are left out, because a rebuild does not restore them.
  */
 export function dumpCatalog(catalogPath: string): Record<string, string[]> {
   const database = system.openDatabase(catalogPath, { readonly: true });
@@ -76,7 +78,7 @@ export function dumpCatalog(catalogPath: string): Record<string, string[]> {
   }
 }
 
-/** A catalog that was made anew wants to be cleared up; that is no fact about the client. */
+/** Returns a condition that excludes the state of garbage collection: a rebuilt catalog requests one. */
 function saidIn(table: string): string {
   return table === 'state' ? "key NOT LIKE 'upkeep.%'" : 'true';
 }
@@ -98,7 +100,10 @@ export class PackedStore {
   private readonly catalogPath: string;
   private readonly packBytes: number;
   private commit: number;
+  /** The checksum of the last commit. */
+  private checksum: number;
   private objects: { digest: Buffer; bytes: number }[] = [];
+  private isAccount = false;
 
   private constructor(
     backend: MemoryBackend,
@@ -114,11 +119,12 @@ export class PackedStore {
     this.report = report;
     this.counters = { ...report.counters };
     this.commit = report.point.commit;
+    this.checksum = report.point.checksum;
     this.packs = new PackWriter(backend, report.lastPack, packBytes);
     catalog.begin();
   }
 
-  /** Opens for writing, applying what the catalog lacks. */
+  /** Opens the store for writing, and applies records that the catalog lacks. */
   static async open(
     catalogPath: string,
     backend = new MemoryBackend(),
@@ -149,7 +155,7 @@ export class PackedStore {
     for (const section of sections) applySection(this.catalog, section);
   }
 
-  /** Opens a set over one root, whose directory has the root's number. */
+  /** Opens a set with one root, whose directory has the root's number. */
   openSet(name = ''): number {
     this.counters.set += 1;
     const { set } = this.counters;
@@ -164,7 +170,7 @@ export class PackedStore {
     this.event({ type: 'set-closed', set, closedAtMs: 1000 * set + 500, stats: { set } });
   }
 
-  /** New or changed entries of a directory, and names that are gone. */
+  /** Records new or changed entries of a directory, and removed names. */
   change(
     set: number,
     directory: number,
@@ -175,7 +181,7 @@ export class PackedStore {
     this.listing(sectionOf(set, directory, entries, removed, children));
   }
 
-  /** Small contents, in one frame. */
+  /** Stores small contents in one frame. */
   frame(...contents: readonly Buffer[]): void {
     const { source, slices } = sliced(contents);
     this.stored(frameRecord(source, slices, COMPRESSION));
@@ -186,7 +192,7 @@ export class PackedStore {
     this.stored(contentRecord(source, slices[0]!, COMPRESSION));
   }
 
-  /** A content as an object of its own. */
+  /** Stores a content as a separate object. */
   object(content: Buffer): void {
     const { source, slices } = sliced([content]);
     const record = contentRecord(source, slices[0]!, COMPRESSION);
@@ -198,7 +204,7 @@ export class PackedStore {
     this.apply(record, { pack: NO_PACK, position: 0 });
   }
 
-  /** A content in parts, each a record; returns its digest. */
+  /** Stores a content in parts, one record each; returns its digest. */
   inParts(...contents: readonly Buffer[]): Buffer {
     const fileSizeBytes = contents.reduce((sum, content) => sum + content.length, 0);
     const parts = contents.map((content) => {
@@ -217,7 +223,7 @@ export class PackedStore {
     return digest;
   }
 
-  /** A signature (any bytes) of a content. */
+  /** Stores a signature (any bytes) of a content. */
   signature(content: Buffer, signature: Buffer): void {
     const size = { sizeBytes: content.length, fileSizeBytes: 0, chunkBytes: 0 };
     const index = writeContentIndex({ digest: sha256(content), ...size });
@@ -225,7 +231,16 @@ export class PackedStore {
     this.stored(buildRecord(header, index, signature));
   }
 
+  /** Stores a content and a signature of it as an account sends them. */
+  byAccount(content: Buffer, signature: Buffer): void {
+    this.isAccount = true;
+    this.content(content);
+    this.signature(content, signature);
+    this.isAccount = false;
+  }
+
   private stored(record: Buffer): void {
+    if (this.isAccount) markOfAccount(record);
     this.apply(record, this.packs.append(record));
   }
 
@@ -236,14 +251,15 @@ export class PackedStore {
     applyContentRecord(this.catalog, header, index, location, record.subarray(bodyAt));
   }
 
-  /** Writes the commit record only: a process may end here. */
+  /** Writes only the commit record; a process may crash at this point. */
   async commitPacks(): Promise<Location & { bytes: number }> {
     const ranges = this.packs.takeRanges();
     await this.packs.sync();
     this.commit += 1;
     const sequence = this.nextSequence();
-    const { commit, objects, counters } = this;
-    const record = buildCommit(sequence, { commit, ranges, objects, counters });
+    const { commit, objects, counters, checksum: previous } = this;
+    const record = buildCommit(sequence, { commit, previous, ranges, objects, counters });
+    this.checksum = bodyChecksumOf(record);
     const location = this.packs.appendCommit(record);
     await this.packs.sync();
     this.objects = [];
@@ -252,19 +268,20 @@ export class PackedStore {
 
   async checkpoint(): Promise<void> {
     const { pack, position, bytes } = await this.commitPacks();
-    const { commit } = this;
-    this.catalog.state.write(this.counters, { commit, pack, position: position + bytes });
+    const { commit, checksum } = this;
+    const point = { commit, pack, position: position + bytes, checksum };
+    this.catalog.state.write(this.counters, point);
     this.catalog.commit();
     this.catalog.begin();
   }
 
-  /** Ends in order. What no checkpoint covered is given up. */
+  /** Closes the store. Changes after the last checkpoint are lost. */
   close(): void {
     this.packs.close();
     this.catalog.close();
   }
 
-  /** The process is gone: the packs keep what was written, the catalog what was committed. */
+  /** Simulates a crash: the packs keep what was written, the catalog what was committed. */
   async crash(): Promise<PackedStore> {
     this.packs.close();
     this.catalog.abandon();
@@ -293,7 +310,7 @@ export function sectionOf(
   };
 }
 
-/** Makes a catalog from packs alone, as `sonic rebuild` does. */
+/** Rebuilds a catalog from packs alone, as `sonic rebuild` does. */
 export async function rebuild(
   catalogPath: string,
   backend: MemoryBackend,

@@ -1,14 +1,14 @@
-/** What can be read off a paper with keys: its text, and its QR codes. */
+/** Reads a paper backup of keys: its text and its QR codes. */
 import { inflateSync } from 'node:zlib';
 import jsQrModule from 'jsqr';
 
-// The package is in the older module format.
+// The package uses the older module format.
 const jsQr = jsQrModule as unknown as typeof jsQrModule.default;
 
-/** Each dot of a code in so many pixels a side. */
+/** Width and height of a dot in pixels. */
 const PIXELS = 4;
 
-/** Lines of text in a PDF whose fonts have one byte a character. */
+/** Returns the lines of text in a PDF whose fonts use one byte per character. */
 export function textOfPdf(pdf: Buffer): string[] {
   const source = pdf.toString('latin1');
   return [...source.matchAll(/stream\r?\n([^]*?)\r?\nendstream/g)].flatMap(([, body]) => {
@@ -16,7 +16,7 @@ export function textOfPdf(pdf: Buffer): string[] {
     try {
       content = inflateSync(Buffer.from(body!, 'latin1')).toString('latin1');
     } catch {
-      return []; // it is no text
+      return []; // it is not text
     }
     return [...content.matchAll(/\[([^\]]*)\] TJ/g)].map(([, shown]) =>
       [...shown!.matchAll(/<([0-9a-f]*)>/g)]
@@ -26,7 +26,7 @@ export function textOfPdf(pdf: Buffer): string[] {
   });
 }
 
-/** What the codes in an output say that are drawn with blocks, one behind the other. */
+/** Returns the contents of the QR codes drawn with block characters in an output, joined. */
 export function textOfCodes(output: string): string {
   const codes = output.split(/\n(?=[^ █▀▄]*\n)|\n\n+/).filter((part) => /[█▀▄]/.test(part));
   return codes.map((drawn) => readCode(drawn)).join('');
@@ -35,7 +35,7 @@ export function textOfCodes(output: string): string {
 function readCode(drawn: string): string {
   const lines = drawn.split('\n').filter((line) => line !== '');
   const width = Math.max(...lines.map((line) => line.length));
-  // On a dark terminal what is drawn is light.
+  // On a dark terminal a drawn block is light.
   const isLight = (line: string, column: number, half: 0 | 1): boolean =>
     ['█', half === 0 ? '▀' : '▄'].includes(line[column] ?? '█');
   const size = width * PIXELS;

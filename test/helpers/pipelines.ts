@@ -1,4 +1,4 @@
-/** Backup pipelines over real trees, without threads, against a hand-written peer. */
+/** Backup pipelines over real trees, without threads, with a hand-written peer. */
 import { type ExcludeOptions, NO_EXCLUDES } from '../../src/excludes/index.js';
 import { type Entry, EntryType } from '../../src/model/index.js';
 import { BackupPipeline, type PipelineSettings } from '../../src/pipeline/index.js';
@@ -32,7 +32,7 @@ export interface RunningPipeline {
   readonly done: Promise<void>;
 }
 
-/** Starts a backup of a folder; `done` is what `run` gives. */
+/** Starts a backup of a folder; `done` is the promise that `run` returns. */
 export function startPipeline(
   folder: string,
   peer: FakePeer,
@@ -50,21 +50,21 @@ export function startPipeline(
   return { pipeline, failures, done: pipeline.run() };
 }
 
-/** What the peer has of a file: its content, or undefined without one. */
+/** Returns the content that the peer has of a file; undefined if it has none. */
 export function contentOf(peer: FakePeer, path: string): Buffer | undefined {
   const entry: Entry | undefined = peer.rows.get(path);
   if (entry?.digest === undefined) return undefined;
   return peer.contents.get(entry.digest.toString('hex'));
 }
 
-/** Paths of the rows that came, sorted; directories with a slash at their end. */
+/** Returns the paths of the received rows, sorted; directories end with a slash. */
 export function pathsAt(peer: FakePeer): string[] {
   return [...peer.rows]
     .map(([path, { type }]) => (type === EntryType.directory ? `${path}/` : path))
     .sort();
 }
 
-/** Lets everything run that can. */
+/** Waits for some turns of the event loop, so that all pending work proceeds. */
 export async function settle(turns = 50): Promise<void> {
   for (let turn = 0; turn < turns; turn += 1) {
     await new Promise((resolve) => {

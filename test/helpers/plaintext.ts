@@ -1,8 +1,8 @@
-/** Words that are searched for byte by byte, where a store must not show them. */
+/** Words for byte-wise searches in a store that must not contain them. */
 import fs from 'node:fs';
 import path from 'node:path';
 
-/** Found nowhere by chance, and not made shorter by any codec. */
+/** They occur nowhere by chance, and no codec shortens them. */
 export const WORDS = {
   name: 'Zebrafink-name-7F3A9C',
   directory: 'Quastenflosser-directory-51B2',
@@ -19,7 +19,10 @@ export function filesBelow(directory: string): string[] {
   });
 }
 
-/** What is being made beside a test, such as a copy of a catalog, may have another name by now. */
+/**
+ * Returns the bytes of a file; empty if it is gone. A file being written, such as a copy of a catalog, may be
+ * renamed.
+ */
 export function bytesOfFile(file: string): Buffer {
   try {
     return fs.readFileSync(file);
@@ -29,7 +32,7 @@ export function bytesOfFile(file: string): Buffer {
   }
 }
 
-/** Which of the words stand somewhere in a store: in names of files, or in what they hold. */
+/** Returns which of the words occur in a store, in names or contents of files. */
 export function wordsIn(store: string): string[] {
   const found = new Set<string>();
   for (const path of filesBelow(store)) {

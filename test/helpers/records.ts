@@ -1,19 +1,27 @@
-/** Records of contents, one at a time. */
+/** Builds and reads single records of contents. */
+import { crc32 } from 'node:zlib';
 import { BytesBuilder } from '../../src/model/index.js';
 import {
+  buildChunk,
   buildContent,
   buildFrame,
+  type CodecNumber,
   type Compression,
   DirectoryBackend,
   listPacks,
+  RECORD_CHUNKED,
+  RECORD_HEADER_BYTES,
   type RecordHeader,
+  RecordKind,
   scanPack,
   type Slice,
+  writeContentIndex,
+  writeHeader,
 } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { sha256 } from './rows.js';
 
-/** A frame of contents that stand somewhere in `source`. */
+/** Returns a frame of contents that are parts of `source`. */
 export function frameRecord(
   source: Buffer,
   slices: readonly Slice[],
@@ -24,14 +32,14 @@ export function frameRecord(
   return target.take();
 }
 
-/** A record of a content that stands somewhere in `source`. */
+/** Returns a record of a content that is a part of `source`. */
 export function contentRecord(source: Buffer, slice: Slice, compression: Compression): Buffer {
   const target = new BytesBuilder(64);
   buildContent(source, slice, compression, target);
   return target.take();
 }
 
-/** The headers of all records in the packs of a client's directory, in their order. */
+/** Returns the headers of all records in the packs of a client's directory, in order. */
 export async function recordsIn(clientPath: string): Promise<RecordHeader[]> {
   const backend = new DirectoryBackend(clientPath, nodeSystem().files);
   const headers: RecordHeader[] = [];
@@ -45,7 +53,7 @@ export async function recordsIn(clientPath: string): Promise<RecordHeader[]> {
   return headers;
 }
 
-/** Contents one after another, with `gap` other bytes behind each. */
+/** Returns contents joined, with `gap` other bytes after each. */
 export function sliced(
   contents: readonly Uint8Array[],
   gap = 0,
@@ -59,4 +67,30 @@ export function sliced(
     return slice;
   });
   return { source: Buffer.concat(pieces), slices };
+}
+
+/** Returns a record of a content in chunks small enough for a test. */
+export function chunkedRecord(content: Buffer, chunkBytes: number, codec: CodecNumber): Buffer {
+  const chunks: Buffer[] = [];
+  for (let at = 0; at < content.length; at += chunkBytes) {
+    chunks.push(buildChunk(content.subarray(at, at + chunkBytes), { codec, level: 1 }));
+  }
+  const index = writeContentIndex({
+    digest: sha256(content),
+    sizeBytes: content.length,
+    fileSizeBytes: content.length,
+    chunkBytes,
+  });
+  const body = Buffer.concat(chunks);
+  const record = Buffer.concat([Buffer.alloc(RECORD_HEADER_BYTES), index, body]);
+  writeHeader(record, 0, {
+    kind: RecordKind.content,
+    codec,
+    flags: RECORD_CHUNKED,
+    rawBytes: content.length,
+    bodyBytes: body.length,
+    indexBytes: index.length,
+    bodyChecksum: crc32(index),
+  });
+  return record;
 }

@@ -1,7 +1,7 @@
-/** A client with a history, written anew in this process, and what its generations tell. */
+/** Re-keys a client with a history in this process, and reads what its generations show. */
 import { crc32 } from 'node:zlib';
 import path from 'node:path';
-import { Access, openLocalArchive, unsealedArchive } from '../../src/archive/index.js';
+import { Access, openLocalHistory, unsealedHistory } from '../../src/history/index.js';
 import {
   type FormerKeys,
   type Keyring,
@@ -20,16 +20,17 @@ import {
   type RekeyResult,
   removeOld,
   requestsDigest,
-} from '../../src/rekey/index.js';
+} from '../../src/maintenance/rewrite/index.js';
 import { ContentReader } from '../../src/restore/index.js';
 import { addKeys, newestKeys, openClientDirectory } from '../../src/store/index.js';
 import { nodeSystem, type System } from '../../src/system/index.js';
 import { historyOf, type Place, SMALL_STORE } from './inline.js';
+import { LIGHT } from './light.js';
 
-/** Of every client here. */
+/** The password of every client here. */
 export const PASSWORD = 'of a test';
 
-/** The keys in a directory, opened. */
+/** Returns the unlocked keys in a directory. */
 export async function keysIn(system: System, directory: string): Promise<FormerKeys | undefined> {
   const found = newestKeys(system, directory);
   return found && opened(found.bytes);
@@ -37,7 +38,7 @@ export async function keysIn(system: System, directory: string): Promise<FormerK
 
 const openedBefore = new Map<string, FormerKeys>();
 
-/** The keys in a record. Each record is opened once, since that takes its time on purpose. */
+/** Returns the keys in a record. Each record is unlocked once, because unlocking is slow by design. */
 async function opened(bytes: Buffer): Promise<FormerKeys> {
   const known = openedBefore.get(bytes.toString('latin1'));
   if (known !== undefined) return known;
@@ -51,10 +52,15 @@ export function ringOf(system: System, { record, keys }: FormerKeys): Keyring {
   return keyringOf(system.native, record, keys, Scheme.aes);
 }
 
-/** Gives a client its first keys, encrypting or waiting. */
+/** Gives a client its first keys. Without `isEncrypting` they only protect its logins. */
 export async function giveKeys(place: Place, isEncrypting: boolean): Promise<void> {
   const system = nodeSystem();
-  const { record } = await newKeyRecord(system.native.modPow, Buffer.from(PASSWORD), isEncrypting);
+  const { record } = await newKeyRecord(
+    system.native.modPow,
+    Buffer.from(PASSWORD),
+    isEncrypting,
+    LIGHT,
+  );
   await addKeys(system, path.join(place.store, place.client), { number: 1, bytes: record.bytes });
 }
 
@@ -63,13 +69,13 @@ export interface RekeyChoice {
   readonly acceptDamage?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: RekeyProgress;
-  /** What is left out. */
+  /** The paths to leave out. */
   readonly forgotten?: readonly ForgetRequest[];
-  /** Keys that were made before, since making them takes its time. */
+  /** Keys created before, because creating them is slow. */
   readonly keys?: Buffer;
 }
 
-/** Does whatever is still to be done, as the commands do. Undefined: only the old generation was left. */
+/** Completes a re-key as the commands do. Undefined if only the old generation had to be removed. */
 export async function rekeyInline(
   system: System,
   place: Place,
@@ -107,29 +113,34 @@ export async function rekeyInline(
 }
 
 export async function freshKeys(former: FormerKeys | undefined): Promise<Buffer> {
-  const { record } = await replaceKeys(nodeSystem().native.modPow, Buffer.from(PASSWORD), former);
+  const { record } = await replaceKeys(
+    nodeSystem().native.modPow,
+    Buffer.from(PASSWORD),
+    former,
+    LIGHT,
+  );
   return record.bytes;
 }
 
-/** What a client tells to who has its password: all of its history, with what is in each version. */
+/** Returns a client's whole history as a user with the password sees it, including the content of each version. */
 export async function toldBy(place: Place): Promise<string[]> {
   const system = nodeSystem();
   const found = newestKeys(system, path.join(place.store, place.client));
   const keys = found && (await opened(found.bytes));
-  const sealed = openLocalArchive(system, { ...place, access: new Access(undefined) });
-  const archive =
+  const sealed = openLocalHistory(system, { ...place, access: new Access(undefined) });
+  const history =
     keys?.record.isEncrypting === true
-      ? unsealedArchive(sealed, ringOf(system, keys), system.native)
+      ? unsealedHistory(sealed, ringOf(system, keys), system.native)
       : sealed;
-  const reader = new ContentReader(system, archive);
+  const reader = new ContentReader(system, history);
   /** Each content is read once, however many versions have it. */
   const read = new Map<number, string>();
   try {
-    return await historyOf(archive, async (entry) => {
+    return await historyOf(history, async (entry) => {
       if (entry.contentId === undefined) return '';
       const known = read.get(entry.contentId);
       if (known !== undefined) return known;
-      const [pieces] = await archive.locate([entry]);
+      const [pieces] = await history.locate([entry]);
       if (pieces === undefined) return 'lost';
       const content = await contentOf(reader.bytes(pieces));
       read.set(entry.contentId, content);
@@ -137,13 +148,13 @@ export async function toldBy(place: Place): Promise<string[]> {
     });
   } finally {
     reader.close();
-    archive.close();
+    history.close();
   }
 }
 
 /**
- * What is damaged is told as such: nobody takes it for a content. The reader has proven the rest by its digest; a
- * checksum beside that tells contents apart.
+ * Returns size and checksum of a content, or a description of its damage. The reader has verified the digest; the
+ * checksum only distinguishes contents.
  */
 async function contentOf(pieces: AsyncIterable<Uint8Array>): Promise<string> {
   let [checksum, sizeBytes] = [0, 0];

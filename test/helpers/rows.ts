@@ -1,4 +1,4 @@
-/** Entries and rows to test with. */
+/** Entries and rows for tests. */
 import { createHash } from 'node:crypto';
 import * as fc from 'fast-check';
 import {
@@ -15,7 +15,7 @@ export function sha256(data: Uint8Array | string): Buffer {
   return createHash('sha256').update(data).digest();
 }
 
-/** A file, unless the changes say otherwise. */
+/** Returns a file, unless the changes override its type. */
 export function entryOf(name: string | Buffer, changes: Partial<Entry> = {}): Entry {
   return {
     name: Buffer.from(name),
@@ -53,7 +53,7 @@ export function entriesOf(rows: Uint8Array): Entry[] {
   return entries;
 }
 
-/** Any bytes that may be a name. */
+/** Any bytes that are a valid name. */
 export const anyName: fc.Arbitrary<Buffer> = fc
   .uint8Array({ minLength: 1, maxLength: 40 })
   .map((bytes) => Buffer.from(bytes.map((byte) => (byte === 0 || byte === 0x2f ? 0x41 : byte))))
@@ -75,7 +75,7 @@ const anyAttributes: fc.Arbitrary<Buffer | undefined> = fc
   .map((attributes) => attributes.toSorted((a, b) => Buffer.compare(a.name, b.name)))
   .map((attributes) => (attributes.length === 0 ? undefined : packAttributes(attributes)));
 
-/** Any entry the format can hold. */
+/** Any entry that the format can represent. */
 export const anyEntry: fc.Arbitrary<Entry> = fc
   .record({
     name: anyName,

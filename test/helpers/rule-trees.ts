@@ -1,11 +1,11 @@
 /**
- * Small trees with rule files, made from a seed: odd names, and patterns that have a chance to match
- * them. Names and patterns are bytes as latin1 strings.
+ * Small trees with rule files, generated from a seed: odd names, and patterns that are likely to match them.
+ * Names and patterns are bytes as latin1 strings.
  */
 import fs from 'node:fs';
 
 export interface RuleTree {
-  /** Paths of all entries beneath the top, directories first. */
+  /** Paths of all entries beneath the top, directories before their content. */
   readonly paths: readonly string[];
 }
 
@@ -69,7 +69,7 @@ const CLASSES = [
   'nonsense',
 ];
 
-/** Text and choices out of a source of random numbers. */
+/** Random choices from a source of random numbers. */
 export class Dice {
   private readonly random: { next(): number };
 
@@ -90,7 +90,7 @@ export class Dice {
   }
 }
 
-/** Makes a tree in a new directory; its rule files have the given name. */
+/** Creates a tree in a new directory; its rule files have the given name. */
 export function makeRuleTree(dice: Dice, top: string, ruleFileName: string): RuleTree {
   const paths: string[] = [];
   fs.mkdirSync(top);
@@ -134,7 +134,7 @@ function ruleLine(dice: Dice): string {
   return start + pattern(dice) + end;
 }
 
-/** A few names with slashes between them, with wildcards in place of parts. */
+/** Returns a few names joined by slashes, with wildcards in place of parts. */
 export function pattern(dice: Dice): string {
   const count = dice.of([1, 1, 1, 2, 2, 3]);
   const parts = Array.from({ length: count }, () => {
@@ -171,7 +171,7 @@ function part(dice: Dice, name: string): string {
   }).join('');
 }
 
-/** What stands in brackets: odd more often than not. */
+/** Returns the inside of brackets, odd more often than not. */
 function set(dice: Dice): string {
   const pieces = [
     'a',

@@ -1,27 +1,27 @@
-/** Folders that go with the test that made them. */
+/** Folders that are removed with the test that made them. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 
-/** Files here cost no disk; not there on every machine. */
+/** A file system in memory, which does not exist on every machine. */
 const MEMORY = '/dev/shm';
 const MEMORY_WANTED_BYTES = 2 ** 30;
 
 function folderIn(t: ExecutionContext, parent: string): string {
   const folder = fs.mkdtempSync(path.join(parent, 'tardis-test-'));
-  // rm, because it removes paths longer than the system takes at once.
+  // rm can remove paths longer than the system accepts at once.
   t.teardown(() => void spawnSync('rm', ['-rf', folder]));
   return folder;
 }
 
-/** A new empty folder, removed when the test is over. */
+/** Creates an empty folder, which is removed when the test is over. */
 export function scratch(t: ExecutionContext): string {
   return folderIn(t, os.tmpdir());
 }
 
-/** The same in memory where that can be had: for tests that commit often. */
+/** Creates such a folder in memory if possible, for tests that commit often. */
 export function scratchInMemory(t: ExecutionContext): string {
   return hasRoomInMemory() ? folderIn(t, MEMORY) : scratch(t);
 }
@@ -32,6 +32,6 @@ function hasRoomInMemory(): boolean {
     fs.accessSync(MEMORY, fs.constants.W_OK);
     return bavail * bsize > MEMORY_WANTED_BYTES;
   } catch {
-    return false; // then a disk has to do
+    return false; // use a disk then
   }
 }

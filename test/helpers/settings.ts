@@ -1,4 +1,4 @@
-/** A store, a tree and configuration files, for tests of what a setting does. */
+/** A store, a tree and configuration files, for tests of the effects of a setting. */
 import fs from 'node:fs';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
@@ -9,14 +9,14 @@ export interface Lab {
   readonly top: string;
   readonly store: string;
   readonly source: string;
-  /** `-D … -C me`. */
+  /** The arguments `-D … -C me`. */
   readonly place: readonly string[];
   at(...names: string[]): string;
   /** Writes a file into the lab and returns its path. */
   written(name: string, text: string | Buffer): string;
 }
 
-/** A lab with a small tree in `source`, and no store yet. */
+/** Creates a lab with a small tree in `source`, and no store yet. */
 export function lab(t: ExecutionContext): Lab {
   const top = scratch(t);
   const at = (...names: string[]): string => path.join(top, ...names);
@@ -35,7 +35,7 @@ export function lab(t: ExecutionContext): Lab {
   };
 }
 
-/** The codecs of the records that hold at least `rawBytes`, by the catalog. */
+/** Returns the codecs of the records with at least `rawBytes`, from the catalog. */
 export function codecsStored(store: string, rawBytes: number): number[] {
   const database = nodeSystem().openDatabase(path.join(store, 'me', 'tardis.db'), {
     readonly: true,
@@ -48,7 +48,7 @@ export function codecsStored(store: string, rawBytes: number): number[] {
   }
 }
 
-/** Of `--explain-config --json`: the settings by name. */
+/** Parses the output of `--explain-config --json` into settings by name. */
 export function explained(stdout: string): Map<string, Explained> {
   const { settings } = JSON.parse(stdout) as { settings: Explained[] };
   return new Map(settings.map((row) => [row.name, row]));

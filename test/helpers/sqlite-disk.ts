@@ -1,17 +1,20 @@
-/** SQLite's own calls on its files, told and made to fail by the test extension native/testing/sqlite-disk.cc. */
+/**
+ * Records SQLite's own calls on its files and makes them fail, with the test extension
+ * native/testing/sqlite-disk.cc.
+ */
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
-import type { ForeignAct } from '../../src/system/index.js';
+import type { ForeignAct } from '../support/disk-trace.js';
 
 const EXTENSION = path.join(process.cwd(), 'native', 'build', 'Release', 'sqlite_disk.so');
 const ACTS = [undefined, 'create', 'write', 'resize', 'sync', 'remove', 'syncDirectory'] as const;
 const HEAD_BYTES = 20;
 
-/** How a call of SQLite fails: as where the disk is full, as where it is broken. */
+/** The failure of a call of SQLite: a full disk, or a broken one. */
 export type SqliteFailure = 'full' | 'error';
 
-/** Watches SQLite's files below one directory; several may, each its own. */
+/** Watches SQLite's files below one directory. Several instances may watch, each a directory of its own. */
 export class SqliteDisk {
   private readonly control = new Database(':memory:');
 
@@ -20,7 +23,7 @@ export class SqliteDisk {
     this.ask('disk_watch(?)', realpathSync(directory));
   }
 
-  /** What was done since the last call. */
+  /** Returns the changes since the last call. */
   take(): ForeignAct[] {
     const told = this.ask('disk_take()') as Buffer;
     const acts: ForeignAct[] = [];
@@ -40,18 +43,18 @@ export class SqliteDisk {
     return acts;
   }
 
-  /** The call `at` from now on (1: the next) fails; with `lasts` all later ones too. */
+  /** Makes the call `at` from now on fail (1 is the next); with `lasts` all later ones too. */
   failAt(at: number, how: SqliteFailure, more: { lasts?: boolean; isShort?: boolean } = {}): void {
     const { lasts = false, isShort = false } = more;
     this.ask('disk_fault(?, ?, ?, ?)', at, how, Number(lasts), Number(isShort));
   }
 
-  /** Calls since `failAt`. */
+  /** Number of calls since `failAt`. */
   get calls(): number {
     return this.ask('disk_calls()') as number;
   }
 
-  /** The call that failed first; undefined: none. */
+  /** The call that failed first; undefined if none did. */
   get hit(): string | undefined {
     return (this.ask('disk_hit()') as string | null) ?? undefined;
   }

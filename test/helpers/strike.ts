@@ -1,13 +1,14 @@
-/** One piece of work that meets trouble at its n-th operation, and what it leaves. */
+/** Runs work with a failure at its n-th operation, and returns the result. */
 import fs from 'node:fs';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { faultySystem, type System } from '../../src/system/index.js';
+import { faultySystem } from '../support/faults.js';
+import { type System } from '../../src/system/index.js';
 import { copyStore, Ledger, Plan, type Trouble } from './faults.js';
 import { type Place, inlineSystem } from './inline.js';
 import { removeScratch } from './tree.js';
 
-/** New paths in a directory, each for a purpose. */
+/** Returns a function that returns a new path in a directory for each call. */
 export function freshPaths(home: string): (what: string) => string {
   let count = 0;
   return (what) => {
@@ -16,7 +17,7 @@ export function freshPaths(home: string): (what: string) => string {
   };
 }
 
-/** The store of `place` at another path. */
+/** Copies the store of `place` to another path. */
 export function copyAt(place: Place, store: string): Place {
   copyStore(place.store, store);
   return { ...place, store };
@@ -26,23 +27,23 @@ export interface Strike {
   readonly trouble: Trouble;
   /** The number of the operation; 1 is the first. */
   readonly at: number;
-  /** Told in messages, to replay it. */
+  /** The seed, shown in messages for a replay. */
   readonly seed: number;
 }
 
 export interface Struck<T> {
-  /** The operation that was hit; undefined: there were not so many. */
+  /** The operation that failed; undefined if the work had fewer operations. */
   readonly hit: string | undefined;
-  /** For messages. */
+  /** A description for messages. */
   readonly what: string;
-  /** Undefined: the work failed, with `error`. */
+  /** Undefined if the work failed with `error`. */
   readonly result: T | undefined;
   readonly error: unknown;
 }
 
 /**
- * Works, and checks that an error has a code, that nothing is left open, and that nothing is closed twice. Of a process
- * that died `directory` is afterwards what it was at that moment.
+ * Runs the work. Checks that an error has a code, that no file is left open, and that none is closed twice. If
+ * the process died, `directory` is then restored to its state at that moment.
  */
 export async function strike<T>(
   t: ExecutionContext,
@@ -66,7 +67,7 @@ export async function strike<T>(
   const what = `${trouble.name} at operation ${at}, ${hit} (seed ${seed})`;
   if (trouble.dies !== true) {
     if (error !== undefined) t.truthy((error as { code?: string }).code, `${what}: no code`);
-    // A close that failed has closed nothing, as far as the ledger knows.
+    // A close that failed has closed nothing, as far as the ledger can tell.
     if (hit?.endsWith('.close') !== true) t.deepEqual(ledger.open, [], `${what}: still open`);
   }
   t.is(ledger.strayCloses, 0, `${what}: closed twice`);

@@ -1,4 +1,4 @@
-/** Commands on a terminal of their own, by the system's `script`, with somebody who types. */
+/** Runs commands on a separate terminal, with the system's `script`, and types answers. */
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { BIN, type Tool } from './commands.js';
@@ -6,7 +6,7 @@ import { BIN, type Tool } from './commands.js';
 const TIMEOUT_MS = 120_000;
 
 /**
- * Runs a command, and types the next answer whenever a colon and a blank end what was shown. Returns all
+ * Runs a command, and types the next answer whenever the output ends with a colon and a space. Returns everything
  * that the terminal showed.
  */
 export function runOnTerminal(
@@ -19,6 +19,7 @@ export function runOnTerminal(
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true,
     timeout: TIMEOUT_MS,
+    env: { ...process.env, TERM: 'xterm' }, // a dumb terminal shows no progress
   });
   const left = [...answers];
   let shown = '';

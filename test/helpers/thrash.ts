@@ -1,8 +1,8 @@
 /**
- * Backups of a growing tree whose client or server is killed at random moments, again and again, while old
- * sets are deleted beside them by commands that are killed too; then every set that was finished, and that nobody
- * asked to delete, must restore to what the tree was at its time, with nothing done by hand.
- * The test runs a few rounds, `node scripts/thrash.mjs 50` as many as wanted.
+ * Backups of a growing tree whose client or server is killed at random moments, again and again. Meanwhile
+ * commands that are killed too delete old sets. Afterwards every finished set that was not deleted must restore
+ * to its tree, without any manual step. The test runs a few rounds; `node scripts/thrash.mjs 50` runs as many as
+ * given.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -25,26 +25,26 @@ export interface ThrashOptions {
   readonly rounds: number;
   readonly seed: number;
   readonly say: (line: string) => void;
-  /** A server or a listing that takes longer after a kill is a problem; undefined: none is. */
+  /** Limit of the time that a server or a listing takes after a kill; undefined for no limit. */
   readonly maxRestartMs?: number;
 }
 
 export interface ThrashReport {
   /** Runs that a kill ended. */
   killed: number;
-  /** Runs that were through before the kill came. */
+  /** Runs that were finished before the kill. */
   survived: number;
-  /** Times a run had to wait for the session of a killed one to end. */
+  /** Number of times that a run waited for the end of a killed one's session. */
   busy: number;
   finishedSets: number;
-  /** Deletions of a set that a kill ended, and that were through. */
+  /** Deletions of a set that a kill ended, and those that finished. */
   purgesKilled: number;
   purges: number;
-  /** Checks of the store that came to their end beside all that. */
+  /** Checks of the store that finished meanwhile. */
   checks: number;
-  /** The longest that a server took to listen, or a listing to come, after a kill. */
+  /** The longest time until a server listened, or a listing was complete, after a kill. */
   longestRestartMs: number;
-  /** What went wrong; empty when all is well. */
+  /** Problems found; empty if there are none. */
   readonly problems: string[];
 }
 
@@ -53,18 +53,18 @@ type Victim = (typeof VICTIMS)[number];
 
 const CLIENT = 'thrashed';
 const BUSY_STATUS = 11;
-/** Of the rounds, and of their deletions. */
+/** Share of the rounds with a deletion, and share of the deletions that are killed. */
 const PURGE_SHARE = 0.6;
 const PURGE_KILLED_SHARE = 0.7;
 const PURGE_MS = 500;
-/** Of the rounds, and of their checks. */
+/** Share of the rounds with a check, and share of the checks that are killed. */
 const CHECK_SHARE = 0.5;
 const CHECK_KILLED_SHARE = 0.3;
-/** These are never deleted. */
+/** Number of newest sets that are never deleted. */
 const NEWEST_KEPT = 2;
 const BUSY_PAUSE_MS = 100;
 const MAX_BUSY = 300;
-/** A command needs this long before it does anything that a kill could disturb. */
+/** Milliseconds of start-up before a command does anything that a kill could disturb. */
 const START_MS = 60;
 
 export async function thrash(options: ThrashOptions): Promise<ThrashReport> {
@@ -92,13 +92,13 @@ class Thrash {
   private readonly store: string;
   private readonly source: string;
   private readonly place: readonly string[];
-  /** What the tree was when a set of this name was made. */
+  /** The tree at the time when the set of this name was made. */
   private readonly wanted = new Map<string, Snapshot>();
-  /** Finished sets that were ever listed, and those somebody asked to delete. */
+  /** Finished sets that were ever listed, and sets whose deletion was requested. */
   private readonly seen = new Set<string>();
   private readonly asked = new Set<string>();
   private server: Server | undefined;
-  /** How long a whole run takes now. */
+  /** Present duration of a whole run in milliseconds. */
   private runMs = 700;
   private made = 0;
   private readonly options: ThrashOptions;
@@ -144,7 +144,7 @@ class Thrash {
 
   // --- deleting ----------------------------------------------------------------------------------
 
-  /** Begins to delete an old set, beside whatever goes on, and mostly kills that too. */
+  /** Starts to delete an old set, beside any other work, and mostly kills the command. */
   private async purgeOne(): Promise<void> {
     if (!fs.existsSync(path.join(this.store, CLIENT, 'tardis.db'))) return;
     const old = ((await this.readable(() => this.finished())) ?? []).slice(0, -NEWEST_KEPT);
@@ -165,7 +165,7 @@ class Thrash {
     }
   }
 
-  /** Looks at the store with all its data, beside whatever goes on: it must find nothing. */
+  /** Checks the store with all its data, beside any other work. The check must find no damage. */
   private async checkStore(): Promise<void> {
     if (!fs.existsSync(path.join(this.store, CLIENT, 'tardis.db'))) return;
     const args = ['check', ...this.place, '--read-data=all', '--json'];
@@ -207,7 +207,7 @@ class Thrash {
     fs.writeFileSync(path.join(this.source, `large ${this.made}`), large);
   }
 
-  /** Changes, removes and renames some of what is there. */
+  /** Changes, removes and renames some files. */
   private change(): void {
     const directories = fs.readdirSync(this.source).filter((name) => name.startsWith('directory'));
     const pick = (): string => path.join(this.source, directories[this.below(directories.length)]!);
@@ -233,11 +233,11 @@ class Thrash {
       this.server = await Server.start(this.store, [], this.env());
       this.cameBack(startMs, 'a server');
     }
-    const there = [...this.server.clientArgs, '--reconnect', '0']; // a killed server stays away
+    const there = [...this.server.clientArgs, '--reconnect', '0']; // a killed server does not come back
     return ['-C', CLIENT, ...there, '--json', '--name', name, this.source];
   }
 
-  /** Starts a run and kills somebody in the middle of it. */
+  /** Starts a run and kills one or both sides in the middle of it. */
   private async killOne(name: string): Promise<void> {
     const victim = VICTIMS[this.below(VICTIMS.length)]!;
     this.wanted.set(name, look(this.source));
@@ -282,7 +282,7 @@ class Thrash {
     }
   }
 
-  /** Whoever survives tells what happened by a code, and never by a stack. */
+  /** Checks that a survivor reports a code, and never a stack. */
   private judge(victim: Victim, isThrough: boolean, outcome: Outcome): void {
     const { status, stdout, stderr } = outcome;
     if (/\n\s+at /.test(stderr) || stdout.includes('"INTERNAL"')) {
@@ -294,12 +294,12 @@ class Thrash {
     }
     if (isThrough || isClient || status === 0) return;
     const code = /"code":"(\w+)"/.exec(stdout)?.[1] ?? 'none';
-    const isFitting = ['CONNECTION_LOST', 'SERVER_UNREACHABLE'].includes(code);
+    const isFitting = ['CONNECTION_LOST', 'SERVER_DIED', 'SERVER_UNREACHABLE'].includes(code);
     if (status === 1 && isFitting) return;
     this.report.problems.push(`${victim} killed: exit ${status}, code ${code}: ${stderr}`);
   }
 
-  /** A run that nobody disturbs: it must complete. */
+  /** Makes a run without a kill, which must complete. */
   private async finishOne(name: string): Promise<void> {
     this.wanted.set(name, look(this.source));
     const args = await this.args(name, this.random.next() < 0.3);
@@ -339,7 +339,7 @@ class Thrash {
     for (const set of sets) await this.check(set, when);
   }
 
-  /** After a kill everything is there again within a moment, whatever must be recovered. */
+  /** Checks that recovery after a kill takes only a moment. */
   private cameBack(startMs: number, what: string): void {
     const tookMs = performance.now() - startMs;
     this.report.longestRestartMs = Math.max(this.report.longestRestartMs, tookMs);
@@ -347,7 +347,7 @@ class Thrash {
     this.report.problems.push(`${what} took ${Math.round(tookMs)} ms after a kill`);
   }
 
-  /** Reading needs no lock, but a session that begins or ends may hold a reader up. */
+  /** Runs a query. Reading needs no lock, but a session that begins or ends may delay a reader. */
   private async readable<T>(ask: () => Promise<T>): Promise<T | undefined> {
     try {
       return await ask();

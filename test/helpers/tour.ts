@@ -1,12 +1,12 @@
 /**
- * A day in the life of a store: what a user does with it, by the commands themselves, step by step. A test runs it and
- * looks at every answer; scripts/make-tour.mjs prints it into docs/tour.md.
+ * A day in the life of a store: the work of a user, with the commands themselves, step by step. A test runs it
+ * and checks every answer; scripts/make-tour.mjs prints it into docs/tour.md.
  */
 import fs from 'node:fs';
 import path from 'node:path';
 import { type Outcome, pause, run, Server, type Tool } from './commands.js';
 
-/** A heading with some words, a file that the user writes, or a command with what it must answer. */
+/** A heading with some words, a file that the user writes, or a command with its expected output. */
 export type Step =
   | { readonly kind: 'say'; readonly heading?: string; readonly text: string }
   | { readonly kind: 'file'; readonly name: string; readonly content: string }
@@ -20,7 +20,7 @@ export type Step =
   | { readonly kind: 'server'; readonly config: string }
   | { readonly kind: 'figures'; readonly name: string; readonly lines: RegExp };
 
-/** What came of a step, as it is shown. */
+/** The output of a step. */
 export interface Shown {
   readonly step: Step;
   readonly output: string;
@@ -100,7 +100,10 @@ export const TOUR: readonly Step[] = [
   ),
   say('What goes, and why the rest stays; then it goes.', 'Old sets'),
   command('sonic lock --config laptop.cfg first', /1 backup set of "laptop" locked/),
-  command('sonic purge --config laptop.cfg --keep-last 1 --preview', /1 backup set of 3 would go/),
+  command(
+    'sonic purge --config laptop.cfg --keep-last 1 --preview',
+    /1 backup set of 3 would be deleted/,
+  ),
   command('sonic purge --config laptop.cfg --keep-last 1 --yes', /1 backup set of "laptop" purged/),
   say(
     'Every record is read and checked, and every version that is still there could be restored.',
@@ -113,8 +116,12 @@ export const TOUR: readonly Step[] = [
   { kind: 'figures', name: 'store.prom', lines: /^tardis_client_(last_good|entries|overdue)/ },
 ];
 
-/** Takes the steps in a directory of their own; whoever calls looks at what is shown. */
-export async function takeTour(home: string, steps: readonly Step[] = TOUR): Promise<Shown[]> {
+/** Runs the steps in a separate directory, and returns their output. */
+export async function takeTour(
+  home: string,
+  steps: readonly Step[] = TOUR,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Shown[]> {
   const shown: Shown[] = [];
   let server: Server | undefined;
   try {
@@ -124,7 +131,7 @@ export async function takeTour(home: string, steps: readonly Step[] = TOUR): Pro
           cwd: home,
         });
         shown.push({ step, output: '' });
-      } else shown.push({ step, output: (await outputOf(home, step)).replaceAll(home, HOME) });
+      } else shown.push({ step, output: (await outputOf(home, step, env)).replaceAll(home, HOME) });
     }
   } finally {
     server?.kill();
@@ -132,7 +139,11 @@ export async function takeTour(home: string, steps: readonly Step[] = TOUR): Pro
   return shown;
 }
 
-async function outputOf(home: string, step: Step): Promise<string> {
+async function outputOf(
+  home: string,
+  step: Step,
+  env: Readonly<Record<string, string>>,
+): Promise<string> {
   switch (step.kind) {
     case 'file': {
       const name = path.join(home, step.name);
@@ -145,7 +156,7 @@ async function outputOf(home: string, step: Step): Promise<string> {
       return '';
     case 'run': {
       const [tool, ...args] = wordsOf(step.line);
-      return said(await run(tool as Tool, args, { cwd: home }), step);
+      return said(await run(tool as Tool, args, { cwd: home, env }), step);
     }
     case 'figures':
       return figuresIn(path.join(home, step.name), step.lines);
@@ -174,12 +185,12 @@ async function figuresIn(name: string, lines: RegExp): Promise<string> {
   }
 }
 
-/** A command line of the tour: words, some of them in double quotes. */
+/** Splits a command line of the tour into words, some of them in double quotes. */
 function wordsOf(line: string): string[] {
   return [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain!);
 }
 
-/** The tour as a document. */
+/** Returns the tour as a document. */
 export function tourDocument(shown: readonly Shown[]): string {
   const parts = [
     '# A day in the life\n\nWhat a day with a store looks like: every command here is run by a test, and the answers are those of one run. Paths are as if it was done in `/home/you`.',
@@ -195,7 +206,7 @@ export function tourDocument(shown: readonly Shown[]): string {
   return `${parts.join('\n\n')}\n`;
 }
 
-/** What is typed for a step. */
+/** Returns the command line of a step. */
 export function lineOf(step: Step): string {
   if (step.kind === 'run') return step.line;
   if (step.kind === 'remove') return `rm ${step.name}`;

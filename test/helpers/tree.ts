@@ -1,7 +1,7 @@
 /**
- * Trees as literals: the same literal is made on the disk, looked at, and compared after a restore.
- * Names are bytes; what is compared is all that a backup must bring back: names, types, modes,
- * owners, times to the nanosecond, targets of symbolic links, groups of hard links and contents.
+ * Trees as literals. A literal is created on the disk, read back, and compared after a restore. Names are bytes.
+ * The comparison covers all that a backup must restore: names, types, modes, owners, times to the nanosecond,
+ * targets of symbolic links, groups of hard links, and contents.
  */
 import { spawnSync } from 'node:child_process';
 import { createCipheriv, createHash } from 'node:crypto';
@@ -23,7 +23,7 @@ export interface Metadata {
   readonly mode?: number;
   /** Nanoseconds since 1970. */
   readonly mtimeNs?: bigint;
-  /** Root only; left as it is for others. */
+  /** Owner; used only if root runs the test. */
   readonly uid?: number;
   readonly gid?: number;
   /** Extended attributes by name. */
@@ -36,7 +36,7 @@ export type TreeNode = Metadata & { readonly name: Buffer } & (
     | { readonly kind: 'directory'; readonly children: readonly TreeNode[] }
     | { readonly kind: 'file'; readonly bytes: Buffer }
     | { readonly kind: 'symlink'; readonly target: Buffer }
-    /** `to`: names from the top of the tree to the file that is linked, made before this one. */
+    /** `to`: names from the top of the tree to the linked file, created before this one. */
     | { readonly kind: 'hardlink'; readonly to: readonly Name[] }
     /** A file of `sizeBytes` with data in some places only. */
     | {
@@ -77,24 +77,24 @@ export function sparse(
   return { kind: 'sparse', name: bytesOf(name), sizeBytes, data, ...meta };
 }
 
-/** Device nodes need root. */
+/** Returns a special file; device nodes need root. */
 export function node(name: Name, type: NodeType, meta: Metadata = {}, device = 0n): TreeNode {
   return { kind: 'node', name: bytesOf(name), type, device, ...meta };
 }
 
-/** Makes a directory that holds `children`. */
+/** Creates a directory with `children`. */
 export function makeTree(at: Name, children: readonly TreeNode[], meta: Metadata = {}): void {
   makeDirectory(bytesOf(at), bytesOf(at), children, meta);
 }
 
-/** Makes one more entry in a directory of a tree; the directory's time becomes the present. */
+/** Adds an entry to a directory of a tree; the directory's modification time becomes the present. */
 export function addTo(directory: Name, node: TreeNode): void {
   make(bytesOf(directory), node, bytesOf(directory));
 }
 
 const { native } = nodeSystem();
 
-/** A tree that lacks attributes is not the one that was asked for. */
+/** Throws if attributes could not be set: the tree would not be the intended one. */
 function whole(told: Buffer | undefined): void {
   const failed = failedAttributes(told);
   if (failed.length > 0) throw new Error(`attributes: ${JSON.stringify(failed)}`);
@@ -203,10 +203,10 @@ function packed(attributes: Metadata['attributes'] = {}): Buffer | undefined {
 
 // --- looking and comparing -----------------------------------------------------------------------
 
-/** What is at a path below some directory, in words; by the path's bytes as Latin-1 ('' on top). */
+/** Descriptions of files by their path below a directory, as Latin-1 ('' for the directory itself). */
 export type Snapshot = ReadonlyMap<string, string>;
 
-/** Looks at everything in and below a directory, itself included. */
+/** Reads a directory and everything below it. */
 export function look(directory: Name): Snapshot {
   const seen = new Map<string, string>();
   const groups = new Map<bigint, string>();
@@ -236,7 +236,7 @@ export function look(directory: Name): Snapshot {
   return seen;
 }
 
-/** Whether there is anything, and what differs: one line each, empty when all is equal. */
+/** Returns the differences, one line each; empty if both are equal. */
 export function differences(wanted: Snapshot, found: Snapshot): string[] {
   const lines: string[] = [];
   for (const [name, words] of wanted) {
@@ -261,14 +261,18 @@ function typeOf(stat: fs.BigIntStats): string {
 const EXTENT_BYTES = 16;
 const MOST_EXTENTS = 4096;
 
-/** Of a file with holes: of the places and bytes of its data, so that no hole is read. */
+/**
+ * Returns a digest of a file. For a file with holes it covers positions and bytes of its data, so that no hole is
+ * read.
+ */
 function digestOf(full: Buffer, stat: fs.BigIntStats): string {
   const hash = createHash('sha256');
   const fd = fs.openSync(full, 'r');
   try {
     const mayHaveHoles = stat.blocks * 512n < stat.size;
     const head = mayHaveHoles ? native.sparseHead(fd, Number(stat.size), MOST_EXTENTS) : undefined;
-    if (head === undefined || head.length === 0) hash.update(fs.readFileSync(fd));
+    // Read by path, because the search for holes has moved the descriptor's offset.
+    if (head === undefined || head.length === 0) hash.update(fs.readFileSync(full));
     else {
       hash.update(head);
       for (let at = EXTENT_BYTES; at < head.length; at += EXTENT_BYTES) {
@@ -297,20 +301,20 @@ function attributesOf(full: Buffer): Buffer {
 
 // --- material ------------------------------------------------------------------------------------
 
-/** Bytes that no compression makes smaller; the same for the same seed. */
+/** Returns incompressible bytes; the same for the same seed. */
 export function noise(seed: number | string, bytes: number): Buffer {
   const key = createHash('sha256').update(String(seed)).digest();
   const cipher = createCipheriv('aes-128-ctr', key.subarray(0, 16), key.subarray(16));
   return cipher.update(Buffer.alloc(bytes));
 }
 
-/** Text that shrinks a little, as different for each seed as noise. */
+/** Returns slightly compressible text, as different for each seed as noise. */
 export function text(seed: number | string, bytes: number): Buffer {
   const letters = noise(seed, bytes).toString('hex').slice(0, bytes);
   return Buffer.from(letters);
 }
 
-/** An empty directory for one test, in memory where that is possible. */
+/** Creates an empty directory for one test, in memory if possible. */
 export function makeScratch(): string {
   const memory = '/dev/shm';
   let parent = os.tmpdir();
@@ -323,12 +327,12 @@ export function makeScratch(): string {
   return fs.mkdtempSync(path.join(parent, 'tardis-e2e-'));
 }
 
-/** Removes whatever the test left, modes and odd names included. */
+/** Removes a test's directory, whatever its modes and names. */
 export function removeScratch(directory: string): void {
   try {
     fs.rmSync(directory, { recursive: true, force: true });
   } catch {
-    spawnSync('rm', ['-rf', '--', directory]); // names that are no UTF-8
+    spawnSync('rm', ['-rf', '--', directory]); // names that are not UTF-8
   }
 }
 
@@ -338,7 +342,7 @@ export function scratch(t: { teardown(work: () => void): void }): string {
   return directory;
 }
 
-/** Bytes of all files in a directory, as their lengths say, but for the room that a store keeps. */
+/** Returns the sum of the lengths of all files in a directory, except the store's reserve. */
 export function sizeOf(directory: string): number {
   let bytes = 0;
   for (const entry of fs.readdirSync(directory, { withFileTypes: true })) {

@@ -1,26 +1,26 @@
-/** A client with a history of many sets, and upkeep of it without a server. */
+/** Garbage collection of a client with a history of many sets, without a server. */
 import fs from 'node:fs';
 import path from 'node:path';
+import { dropSets } from '../../src/store/writer/index.js';
 import {
-  dropSets,
   type FrameTools,
-  keepUp,
-  type UpkeepOptions,
-  type UpkeepReport,
-} from '../../src/keeper/index.js';
+  collectGarbage,
+  type GcOptions,
+  type GcReport,
+} from '../../src/maintenance/gc/index.js';
 import { openClientDirectory } from '../../src/store/index.js';
 import type { System } from '../../src/system/index.js';
 import { inlineSystem, type Place, SMALL_STORE } from './inline.js';
 import { keysIn, ringOf } from './rekeys.js';
 import { noise, text } from './tree.js';
 
-/** Upkeep with small limits, at once. */
-export async function keepUpInline(
+/** Collects garbage with small limits, immediately. */
+export async function collectInline(
   place: Place,
-  options: Partial<UpkeepOptions> = {},
+  options: Partial<GcOptions> = {},
   system: System = inlineSystem(),
-): Promise<UpkeepReport> {
-  return keepUp(system, openClientDirectory(system, place), {
+): Promise<GcReport> {
+  return collectGarbage(system, openClientDirectory(system, place), {
     limits: SMALL_STORE.store,
     graceMs: 0,
     wasteRatio: 0.25,
@@ -38,7 +38,7 @@ export function dropInline(
   return dropSets(system, openClientDirectory(system, place), SMALL_STORE.store, sets, 0);
 }
 
-/** What opens the frames of a client that encrypts with the password of the tests. */
+/** Returns the tools that open the frames of a client that encrypts with the password of the tests. */
 export async function frameTools(place: Place): Promise<FrameTools> {
   const system = inlineSystem();
   const keys = await keysIn(system, path.join(place.store, place.client));
@@ -48,7 +48,7 @@ export async function frameTools(place: Place): Promise<FrameTools> {
   };
 }
 
-/** The lines of each set, by its number, of what `toldBy` tells. */
+/** Groups lines of `toldBy` by set number. */
 export function bySet(told: readonly string[]): Map<number, string[]> {
   const sets = new Map<number, string[]>();
   let current: string[] = [];
@@ -63,7 +63,7 @@ export function bySet(told: readonly string[]): Map<number, string[]> {
   return sets;
 }
 
-/** What a directory takes. */
+/** Returns the size of all files below a directory. */
 export function bytesIn(directory: string): number {
   return fs
     .readdirSync(directory, { recursive: true, withFileTypes: true })
@@ -71,7 +71,7 @@ export function bytesIn(directory: string): number {
     .reduce((sum, entry) => sum + fs.statSync(path.join(entry.parentPath, entry.name)).size, 0);
 }
 
-/** Changes some files of a tree: new ones, other bytes, gone, moved, small, middle and large. */
+/** Changes some files of a tree: new, changed, removed and moved ones, of small, medium and large size. */
 export function changeTree(source: string, round: number, random: { next(): number }): void {
   fs.mkdirSync(source, { recursive: true });
   const pick = (count: number): number => Math.floor(random.next() * count);

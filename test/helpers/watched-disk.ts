@@ -1,16 +1,13 @@
-/** File calls below one directory, of which it can be asked what a power cut would leave. */
+/** File calls below one directory that record changes, to compute what a power cut would leave. */
 import path from 'node:path';
-import {
-  DiskTrace,
-  type Files,
-  nodeSystem,
-  SimulatedDisk,
-  tracedSystem,
-} from '../../src/system/index.js';
+import { DiskTrace } from '../support/disk-trace.js';
+import { type Files, nodeSystem } from '../../src/system/index.js';
+import { SimulatedDisk } from '../support/simulated-disk.js';
+import { tracedSystem } from '../support/traced-system.js';
 
 export class WatchedDisk {
   readonly files: Files;
-  /** The most descriptors that were open at once. */
+  /** The largest number of descriptors that were open at once. */
   openPeak = 0;
   private readonly open = new Set<number>();
   private readonly trace: DiskTrace;
@@ -40,7 +37,7 @@ export class WatchedDisk {
     return this.open.size;
   }
 
-  /** Whether a file would be there, with all its bytes, whatever a power cut left. */
+  /** True if a file would survive any power cut with all its bytes. */
   isDurable(file: string): boolean {
     for (const act of this.trace.acts.slice(this.seen)) this.disk.apply(act);
     this.seen = this.trace.acts.length;

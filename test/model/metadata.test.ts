@@ -34,7 +34,7 @@ const attribute = (name: string, value = 'v'): { name: Buffer; value: Buffer } =
 test('what the catalog keeps of a row makes the row again', (t) => {
   fc.assert(
     fc.property(anyEntry, fc.nat(9), (entry, gap) => {
-      // Only device nodes have a device number; of the others it is not kept.
+      // Only device nodes have a device number; metadata of other types does not store it.
       const isDevice =
         entry.type === EntryType.characterDevice || entry.type === EntryType.blockDevice;
       const kept = { ...entry, device: isDevice ? entry.device : 0n };
@@ -106,7 +106,7 @@ test('attributes are added to a row, replaced and taken away', (t) => {
 
 test('a time beyond 64 bits of nanoseconds is told by the attribute without a name', (t) => {
   const value = Buffer.alloc(12);
-  value.writeBigInt64LE(-11_644_473_600n, 0); // 1601
+  value.writeBigInt64LE(-11_644_473_600n, 0); // the year 1601
   value.writeUInt32LE(5, 8);
   const packed = packAttributes([{ name: Buffer.alloc(0), value }, attribute('user.a')]);
   t.is(exactMtimeNs(-(2n ** 63n), packed), -11_644_473_599_999_999_995n);

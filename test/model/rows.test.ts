@@ -120,7 +120,7 @@ test('names that do not rise are refused where order is asked for', (t) => {
   t.is(code(rowsOf(high, b!), true), 'PROTOCOL_VIOLATION');
 });
 
-/** The row with other bytes at an offset. */
+/** Returns a copy of the row with other bytes at an offset. */
 function changed(row: Buffer, at: number, ...bytes: readonly number[]): Buffer {
   const copy = Buffer.from(row);
   copy.set(bytes, at);

@@ -1,4 +1,4 @@
-/** Commands, addresses and mail: bounded in time and output, and what goes wrong is told, not thrown. */
+/** Commands, URLs and mail: time and output are bounded, and failures are returned as text, not thrown. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
@@ -27,13 +27,13 @@ test('a command is run as it is given, and its end is told in words', async (t) 
     undefined,
     ['one', 'two', 'three'],
   ]);
-  t.deepEqual((await lines('exit 3'))[0], 'it ended with status 3');
-  t.deepEqual((await lines('kill -9 $$'))[0], 'it was ended by SIGKILL');
+  t.deepEqual((await lines('exit 3'))[0], 'exit status 3');
+  t.deepEqual((await lines('kill -9 $$'))[0], 'killed by SIGKILL');
   const options = { timeoutMs: 20_000 };
-  t.is(await runCommand(['/nowhere/at/all'], options), 'it cannot be run: ENOENT');
-  t.is(await runCommand(['/etc'], options), 'it cannot be run: EACCES');
-  t.is(await runCommand([], options), 'it has no name');
-  t.is(await runCommand([''], options), 'it has no name');
+  t.is(await runCommand(['/nowhere/at/all'], options), 'cannot run it: ENOENT');
+  t.is(await runCommand(['/etc'], options), 'cannot run it: EACCES');
+  t.is(await runCommand([], options), 'the command is empty');
+  t.is(await runCommand([''], options), 'the command is empty');
   t.is(await runCommand(['true'], { ...options, input: 'x'.repeat(1 << 20) }), undefined);
 });
 
@@ -43,7 +43,7 @@ test('what a command says is cut into short lines, and is not much', async (t) =
   );
   t.is(why, undefined);
   t.deepEqual(said.slice(0, 2), [String.raw`a\x1b[2J`, 'b']);
-  t.is(said.at(-1), '(the rest of its output is left out)');
+  t.is(said.at(-1), '(further output omitted)');
   t.true(said.every((line) => line.length <= 1000));
   t.true(said.join('').length <= 65 << 10);
 });
@@ -52,7 +52,7 @@ test('a command that takes too long is ended with all it has started', async (t)
   const at = path.join(scratch(t), 'alive');
   const start = performance.now();
   const script = `(trap '' TERM; while :; do echo x >>${at}; sleep 0.05; done) & trap 'exit 0' TERM; wait`;
-  t.is((await lines(script, 300))[0], 'it took longer than 0.3 s');
+  t.is((await lines(script, 300))[0], 'timed out after 0.3 s');
   t.true(performance.now() - start < 4000);
   const size = fs.statSync(at).size;
   await new Promise((resolve) => setTimeout(resolve, 200));
@@ -70,7 +70,7 @@ test('an interruption ends a command, or keeps it from being run', async (t) => 
   const { signal } = controller;
   const running = runCommand(['sleep', '30'], { timeoutMs: 60_000, signal });
   setTimeout(() => controller.abort(), 50);
-  t.is(await running, 'it was interrupted');
+  t.is(await running, 'interrupted');
   t.regex((await runCommand(['true'], { timeoutMs: 1000, signal }))!, /interrupted/);
 });
 
@@ -91,10 +91,10 @@ test('an address is told again where that may help, and nowhere else', async (t)
   const url = new URL(`${base}/secret-path?key=secret`);
   t.is(await callUrl(url, CALL), undefined);
   t.is(asked.length, 3);
-  t.is(await callUrl(url, CALL), `${base} was not told: it answered 404`);
-  t.regex((await callUrl(url, CALL))!, /answered 301 \(give the address it leads to\)/);
+  t.is(await callUrl(url, CALL), `the request to ${base} failed: status 404`);
+  t.regex((await callUrl(url, CALL))!, /status 301 \(give the URL it redirects to\)/);
   t.is(asked.length, 5);
-  t.is(await callUrl(url, CALL), `${base} was not told: it answered 500`);
+  t.is(await callUrl(url, CALL), `the request to ${base} failed: status 500`);
   t.is(asked.length, 8);
   t.true(asked.every((one) => one.method === 'GET' && one.url === '/secret-path?key=secret'));
 });
@@ -102,10 +102,10 @@ test('an address is told again where that may help, and nowhere else', async (t)
 test('an address that is silent or gone is given up, and its secrets are not told', async (t) => {
   const { base, asked } = await urlListener(t, () => undefined);
   const silent = await callUrl(new URL(`${base}/secret`), { ...CALL, timeoutMs: 1000 });
-  t.is(silent, `${base} was not told: no answer in time`);
+  t.is(silent, `the request to ${base} failed: no answer in time`);
   t.is(asked.length, 3);
   const gone = await callUrl(new URL('http://user:secret@127.0.0.1:1/secret'), CALL);
-  t.is(gone, 'http://127.0.0.1:1 was not told: ECONNREFUSED');
+  t.is(gone, 'the request to http://127.0.0.1:1 failed: ECONNREFUSED');
   for (const text of ['ftp://a/secret', 'secret', '', 'file:///secret', 'http://']) {
     const error = t.throws(() => parseUrl(text, 'UrlStart'));
     t.notRegex(error.message, /secret/);
@@ -153,5 +153,5 @@ test('a mail command that fails is told with the last it said', async (t) => {
   t.regex(fs.readFileSync(at, 'utf8'), /^From: tardis@host\n[^]*\n\nl\n$/);
   const mailCommand = ['sh', '-c', 'echo first; echo no route >&2; exit 75'];
   const why = await sendMail({ ...MAIL, mailCommand }, mail);
-  t.is(why, 'mail was not sent by sh: it ended with status 75 (no route)');
+  t.is(why, 'sh could not send mail: exit status 75 (no route)');
 });

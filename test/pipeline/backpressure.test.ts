@@ -1,4 +1,4 @@
-/** A peer that answers late, or never, or with a failure. */
+/** A peer that answers late, never, or with a failure. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -14,10 +14,10 @@ import { scratchInMemory } from '../helpers/scratch.js';
 
 const { native } = nodeSystem();
 const MIB = 1 << 20;
-/** As it is, so that bytes of contents and bytes of records can be compared. */
+/** No compression, so that bytes of contents and bytes of records can be compared. */
 const PLAIN = { compression: { codec: Codec.none, level: 1 } };
 
-/** Files of noise, some in each of several directories. */
+/** Writes files of noise into several directories. */
 function makeTree(folder: string, directories: number, files: number, bytes: number): void {
   const random = seededRandom(directories + files);
   const noise = random.bytes(bytes + 4);
@@ -31,7 +31,7 @@ function makeTree(folder: string, directories: number, files: number, bytes: num
   }
 }
 
-/** Answers that wait until they are let go, all or one by one. */
+/** Answers that wait until the test releases them, all at once or one by one. */
 class Gate {
   isOpen = false;
   private readonly waiting: (() => void)[] = [];
@@ -55,7 +55,7 @@ class Gate {
   }
 }
 
-/** Waits until nothing more comes to the gate. */
+/** Waits until no further call reaches the gate. */
 async function untilQuiet(gate: Gate): Promise<void> {
   for (let seen = -1; seen !== gate.waitingCount; ) {
     seen = gate.waitingCount;
@@ -123,7 +123,7 @@ test('a huge directory of empty files is sent as the budget allows', async (t) =
   const peer = new FakePeer();
   const gate = new Gate();
   peer.beforeAnswer = (call) => (call === 'parcel' ? gate.pass() : undefined);
-  // Some 80 bytes of a row for each: they are what takes memory.
+  // The rows take the memory, about 80 bytes for each file.
   const { pipeline, done } = startPipeline(folder, peer, { ...PLAIN, budgetBytes: 400_000 });
   await untilQuiet(gate);
   t.true(peer.rows.size > 0 && peer.rows.size < 8000, `${peer.rows.size} rows sent`);
@@ -210,14 +210,14 @@ test('files that have grown since they were listed do not wait for what they hol
   }
 });
 
-/** As they were listed at first, so that they can grow again. */
+/** Truncates the files to their first size, so that they can grow again. */
 function makeGrownSmall(directory: string): void {
   for (let file = 0; file < 40; file += 8) {
     fs.writeFileSync(path.join(directory, `file ${file}`), Buffer.alloc(1000, file));
   }
 }
 
-/** A tree in which every call of the peer is made many times. */
+/** Makes a tree with which every call of the peer occurs many times. */
 function treeForFailures(t: ExecutionContext): string {
   const folder = scratchInMemory(t);
   makeTree(folder, 12, 40, 500);
@@ -240,7 +240,7 @@ for (const failing of CALLS) {
       peer.beforeAnswer = (call) => {
         if (call === failing) calls += 1;
         if (calls === at && call === failing) isLost = true;
-        // As on a connection: after the failure everything fails.
+        // As on a real connection, everything fails after the first failure.
         if (isLost) throw new TardisError('CONNECTION_LOST', `${call} failed`);
       };
       const settings = { budgetBytes: MIB, budgetItems: 64, parcelFiles: 10 };

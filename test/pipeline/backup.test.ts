@@ -1,4 +1,4 @@
-/** What arrives of a tree, and what is asked and told about it. */
+/** Entries and contents of a tree that reach the peer, and the requests and notes about them. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
@@ -134,7 +134,7 @@ test('what may change again is not settled', async (t) => {
   const folder = scratchInMemory(t);
   fill(folder, { 'old/file': 'x', 'new/file': 'y' });
   const ofNew = fs.statSync(path.join(folder, 'new/file'), { bigint: true }).ctimeNs;
-  // The listing of "old" tells of times long ago.
+  // The listing of "old" reports times of long ago.
   const clock = { ...systemClock, nowMs: () => Number(ofNew / 1_000_000n) + 1000 };
   const system = systemWith(
     {
@@ -204,7 +204,7 @@ test('a directory that cannot be read is told of, after the one it is in', async
       return native.listDirectory(directory);
     },
   });
-  const peer = new FakePeer(); // refuses a note of a slot it does not know
+  const peer = new FakePeer(); // it refuses a note with an unknown slot
   const { failures, done } = startPipeline(folder, peer, { system });
   await done;
   t.is(failures.length, 1);
@@ -264,7 +264,7 @@ test('a file over the size of a part comes in parts, each with its digest', asyn
   t.is(row.flags, RowFlag.hasDigest);
 });
 
-/** Opens large files, but does something first: for the n-th opening. */
+/** Returns a system that calls `beforeOpening` before the n-th opening of a large file. */
 function openingSystem(beforeOpening: (opening: number) => void) {
   let opening = 0;
   return systemWith({

@@ -1,4 +1,4 @@
-/** When contents are compressed with more effort, and with how much. */
+/** Compression effort: the contents that get more of it, and how much. */
 import test from 'ava';
 import { Effort, type EffortSettings } from '../../src/pipeline/index.js';
 import { Codec } from '../../src/store/index.js';

@@ -1,4 +1,4 @@
-/** Directories with more names than one listing holds in memory: listed in pages, and only if they differ. */
+/** Directories with more names than one listing holds in memory are listed in pages, and only if they differ. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -11,12 +11,12 @@ import { pathsAt, startPipeline } from '../helpers/pipelines.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 
 const { native } = nodeSystem();
-/** When nothing that a test has made may change again without a trace. */
+/** A clock by which no change of the test is so recent that another one could go unnoticed. */
 const LATER = { ...systemClock, nowMs: () => systemClock.nowMs() + 60_000 };
-/** Some pages. */
+/** Number of names, enough for several pages. */
 const NAMES = 9000;
 
-/** A folder with one large directory (`many`) beside a small one. */
+/** Makes a folder with one large directory (`many`) and a small one. */
 function makeFolder(t: ExecutionContext): string {
   const folder = scratchInMemory(t);
   fill(folder, { 'few/a': 'a', 'many/sub/b': 'b', 'many/name 00005': 'five', 'many/z/': '' });
@@ -30,7 +30,10 @@ function nameOf(index: number): string {
   return `name ${String(index).padStart(5, '0')}`;
 }
 
-/** Directories of more than 100 names count as large; `held` has the numbers of what was held. */
+/**
+ * Returns a system in which directories of more than 100 names are large. The numbers of held listings are added to
+ * `held`.
+ */
 function largeFrom100(
   held: number[] = [],
   more: Partial<System['native']> = {},

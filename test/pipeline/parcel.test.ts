@@ -44,7 +44,7 @@ function cut(directories: readonly Directory[], limits = LIMITS): Cut {
   return { parcels, larges };
 }
 
-/** `slot/name` of each row, in order; the paths must be those of the slots. */
+/** Returns `slot/name` of each row, in order. Throws if the paths are not those of the slots. */
 function namesOf({ input, slots }: Parcel): string[] {
   if (slots.join() !== input.slots.join()) throw new Error('the slots differ');
   return slots.flatMap((slot, section) => {

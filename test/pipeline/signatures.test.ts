@@ -1,4 +1,7 @@
-/** The signature stage: what arrives is what librsync makes of the whole content, whatever its parts. */
+/**
+ * The signature stage: the signature that arrives is the one that librsync makes of the whole content, whatever the
+ * parts.
+ */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';

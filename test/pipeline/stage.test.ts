@@ -2,7 +2,7 @@ import test from 'ava';
 import { from, lastValueFrom, Subject, toArray } from 'rxjs';
 import { stage, StageCounters } from '../../src/pipeline/index.js';
 
-/** Work that is finished by hand, in any order. */
+/** Work that the test finishes, in any order. */
 class ManualWork {
   readonly started: number[] = [];
   private readonly open = new Map<number, { resolve(): void; reject(error: Error): void }>();
@@ -118,7 +118,7 @@ test('the failure of a source goes through', async (t) => {
 test('counters add up what passed, and what was spent waiting', (t) => {
   const counters = new StageCounters('hash', 3);
   counters.count(5, 100, 40, 50);
-  counters.count(1, 20, 10, 5); // clocks of two threads may disagree
+  counters.count(1, 20, 10, 5); // clocks of two threads may differ
   t.deepEqual(counters.figures(), {
     name: 'hash',
     concurrency: 3,

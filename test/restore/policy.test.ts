@@ -1,7 +1,7 @@
-/** Every case of "there is something already". */
+/** Every case of an existing entry in the place of a restored one. */
 import test from 'ava';
-import type { ArchiveEntry } from '../../src/archive/index.js';
-import { type PolicyOptions, RestorePolicy } from '../../src/restore/index.js';
+import type { HistoryEntry } from '../../src/history/index.js';
+import { FailedBefore, type PolicyOptions, RestorePolicy } from '../../src/restore/index.js';
 import { encodeRow, type Entry, EntryType } from '../../src/model/index.js';
 
 const SECOND = 1_000_000_000n;
@@ -28,7 +28,16 @@ const BASE: Entry = {
   attributes: undefined,
 };
 const LINK: Partial<Entry> = { type: EntryType.symlink, linkTarget: Buffer.from('to') };
-const RESUME = { sinceNs: SINCE, set: 3, isSameSet: true, isSameBoot: true };
+const RESUME = {
+  sinceNs: SINCE,
+  isBrokenOff: true,
+  firstSinceNs: SINCE,
+  failed: FailedBefore.none,
+  set: 3,
+  isSameSet: true,
+  isSameBoot: true,
+};
+const AT = Buffer.from('a/name');
 const BORN: Partial<Entry> = { birthTimeNs: SINCE + 1n };
 
 function verdict(
@@ -40,7 +49,7 @@ function verdict(
   const policy = new RestorePolicy(options, 0);
   if (resume !== undefined) policy.resume = { ...RESUME, ...resume };
   const row = encodeRow({ ...BASE, ...there });
-  const found = policy.decide({ ...BASE, ...wanted } as ArchiveEntry, row);
+  const found = policy.decide({ ...BASE, ...wanted } as HistoryEntry, row, AT);
   return found.do === 'write' ? `write ${found.how}` : found.do;
 }
 
@@ -86,6 +95,13 @@ test('contents are compared when asked for, or when times tell nothing', (t) => 
   t.is(verdict({ setTimes: false }, { mtimeNs: TIME + SECOND * 99n }), COMPARE);
   const seconds = { mtimeNs: (TIME / SECOND) * SECOND };
   t.is(verdict({}, seconds), COMPARE, 'a file system that keeps seconds only');
+  for (const unit of [1_000_000n, 1000n, 100n]) {
+    const kept = (TIME / unit) * unit;
+    t.is(verdict({}, { mtimeNs: kept }), COMPARE, `a file system that keeps ${unit} ns`);
+    t.is(verdict({}, { mtimeNs: kept + unit }), COMPARE, `one that rounds up to ${unit} ns`);
+    t.is(verdict({}, { mtimeNs: kept - unit }), 'refuse', `another time, of ${unit} ns`);
+    t.is(verdict({}, { mtimeNs: kept + 2n * unit }), 'refuse');
+  }
   t.is(verdict({}, { mtimeNs: TIME + 1n }), 'refuse');
 });
 
@@ -111,4 +127,33 @@ test('what a killed run left is known by its birth and its state', (t) => {
     verdict({}, { birthTimeNs: 0n, ctimeNs: SINCE + 1n, permissions: 0o600, sizeBytes: 3 }, {}, {}),
     REPLACE,
   );
+});
+
+test('what a run that came to its end could not make whole gets its metadata again', (t) => {
+  const ended = { isBrokenOff: false, failed: FailedBefore.of([AT]) };
+  t.is(verdict({}, BORN, {}, ended), 'write 8');
+  t.is(verdict({}, { ...LINK, ...BORN }, LINK, ended), REPLACE);
+  t.is(verdict({ compareContents: true }, BORN, {}, ended), 'write 10');
+  t.is(verdict({}, BORN, {}, { isBrokenOff: false }), 'nothing');
+  const others = { isBrokenOff: false, failed: FailedBefore.of([Buffer.from('a/other')]) };
+  t.is(verdict({}, BORN, {}, others), 'nothing');
+  // The last run left no file half-written, so a file that looks half-written is the user's own.
+  const half: Partial<Entry> = {
+    ...BORN,
+    sizeBytes: 1,
+    permissions: 0o600,
+    uid: process.geteuid!(),
+  };
+  t.is(verdict({}, half, {}, ended), 'refuse');
+  t.is(verdict({}, half, {}, {}), REPLACE);
+});
+
+test('paths that failed are remembered by their bytes, and too many as all', (t) => {
+  const odd = Buffer.from([0x61, 0x2f, 0xff, 0xfe]);
+  const few = FailedBefore.from(JSON.parse(JSON.stringify(FailedBefore.of([odd]).toJson())));
+  t.true(few.has(odd));
+  t.false(few.has(AT));
+  const many = FailedBefore.of(Array.from({ length: 20_000 }, (_, n) => Buffer.from(String(n))));
+  t.true(FailedBefore.from(JSON.parse(JSON.stringify(many.toJson()))).has(AT));
+  t.false(FailedBefore.from({ nonsense: 1 }).has(AT));
 });

@@ -1,4 +1,4 @@
-/** Headers of tar archives, as the standard has them; that tar reads them is tested end to end. */
+/** Headers of tar archives as the standard defines them. That tar can read them is tested end to end. */
 import test from 'ava';
 import {
   TAR_BLOCK_BYTES,
@@ -19,7 +19,7 @@ const BASE: TarEntry = {
   mtimeNs: 1_400_000_000n * 1_000_000_000n,
 };
 
-/** The records of the extended header, by key; undefined where there is none. */
+/** Returns the records of the extended header by key; undefined if there is no extended header. */
 function records(entry: Partial<TarEntry>): Map<string, Buffer> | undefined {
   const header = tarHeader({ ...BASE, ...entry });
   if (header.length === TAR_BLOCK_BYTES) return undefined;

@@ -1,8 +1,15 @@
-/** What rules keep where something is odd: clocks before there were stamps, releases without priorities, damage, sealed tags. */
+/**
+ * Retention in odd cases: clocks from before monotonic ages were stored, releases without priorities, damage, sealed
+ * tags.
+ */
 import test from 'ava';
 import {
   decideRetention,
+  isNameByFormat,
+  isReason,
+  nameByFormat,
   NO_RULES,
+  periodOf,
   type RetentionRules,
   type RetentionSet,
   type RetentionWish,
@@ -36,7 +43,7 @@ function gone(
     rules: { ...NO_RULES, ...rules },
     nowMs: START_MS + nowDay * DAY_MS,
     leastAgeMs: 0,
-    lastCountsDays: false,
+    resistsFloods: false,
     keepsDoubtful: true,
     trustsClock: false,
     ...more,
@@ -71,6 +78,46 @@ test('what may lack something since a rebuild stays until an operator has looked
   const sets = [set(1, 0, { isDoubtful: true }), set(2, 1), set(3, 2)];
   t.deepEqual(gone(sets, { keepLast: 1 }, 3), [2]);
   t.deepEqual(gone(sets, { keepLast: 1 }, 3, { keepsDoubtful: false }), [1, 2]);
+});
+
+test('of a day the newest set stays, or the oldest where floods must evict none; the reason says which', (t) => {
+  const sets = [set(1, 0), set(2, 0.1), set(3, 0.2), set(4, 1), set(5, 1.1), set(6, 2)];
+  const rules = { keepDaily: 7 };
+  t.deepEqual(gone(sets, rules, 2), [1, 2, 4]);
+  t.deepEqual(gone(sets, rules, 2, { resistsFloods: true }), [2, 3, 5]);
+  for (const resistsFloods of [false, true]) {
+    const wish = { rules: { ...NO_RULES, ...rules }, nowMs: START_MS + 2 * DAY_MS, leastAgeMs: 0 };
+    const how = { resistsFloods, keepsDoubtful: true, trustsClock: false };
+    const { verdicts } = decideRetention(sets, { ...wish, ...how });
+    const which = resistsFloods ? 'oldest' : 'newest';
+    t.like(verdicts[resistsFloods ? 0 : 2]!.reasons[0], { why: 'day', which });
+    t.true(verdicts.flatMap(({ reasons }) => reasons).every(isReason));
+  }
+  t.false(isReason({ why: 'day', which: 'middle' }));
+});
+
+test('where floods must evict none, the last sets are counted one a day', (t) => {
+  const sets = [set(1, 0), set(2, 1), set(3, 2), set(4, 2.1), set(5, 2.2)];
+  t.deepEqual(gone(sets, { keepLast: 2 }, 3), [1, 2, 3]);
+  t.deepEqual(gone(sets, { keepLast: 2 }, 3, { resistsFloods: true }), [1]);
+});
+
+test('names by year and week of ISO 8601 go with the week of the rules', (t) => {
+  for (const [date, name] of [
+    [new Date(2026, 10, 22, 12), 'W-2026-47'],
+    [new Date(2027, 0, 3, 12), 'W-2026-53'],
+    [new Date(2027, 0, 4, 12), 'W-2027-01'],
+    [new Date(2024, 11, 30, 12), 'W-2025-01'],
+  ] as const) {
+    const formats = [{ format: 'W-%G-%V', priority: 1 }];
+    const none = (): boolean => false;
+    t.is(nameByFormat(formats, date.getTime(), none, none)?.name, name);
+    t.is(periodOf('week', date.getTime()), name.replace(/W-(\d+)-/, '$1-W'));
+    t.true(isNameByFormat(['W-%G-%V'], name, date.getTime()));
+  }
+  const literal = [{ format: '%%G-%Y', priority: 1 }];
+  const never = (): boolean => false;
+  t.is(nameByFormat(literal, START_MS, never, never)?.name, '%G-2026');
 });
 
 test('a sealed tag may be one to keep; a set of 1970 is as old as what is around it', (t) => {

@@ -1,4 +1,4 @@
-/** Files of accounts: what they say, what is refused and where, and whose a client is. */
+/** Account files: their meaning, errors with file and line, and the account that a client belongs to. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';

@@ -1,4 +1,4 @@
-/** How often a password may be guessed, and who is held up by that. */
+/** Limits on guesses at a password, and the peers that these limits hold up. */
 import test from 'ava';
 import { Attempts, DEFAULT_ATTEMPTS } from '../../src/server/index.js';
 import { ManualClock } from '../../src/system/index.js';

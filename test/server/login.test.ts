@@ -1,4 +1,4 @@
-/** Who gets in, and what everybody else can learn. */
+/** Logins that succeed and fail, and what other peers can learn from them. */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -51,9 +51,17 @@ test('a decoy is the same for a name each time, after a restart too, and has the
   t.notDeepEqual(first.salt, other.salt);
   t.notDeepEqual(first.serverPublic, again.serverPublic);
   const real = await challengeOf('known');
-  const shapeOf = ({ salt, serverPublic, ...rest }: typeof real) =>
+  const shapeOf = ({ salt, serverPublic, logN: _, ...rest }: typeof real) =>
     JSON.stringify({ ...rest, salt: salt.length, shown: serverPublic.length });
   t.is(shapeOf(first), shapeOf(real));
+  // The cost of a guess is one that clients of either profile have, and it is constant for a name.
+  const names = Array.from({ length: 64 }, (_, index) => `n${index}`);
+  const prices = await Promise.all(names.map(async (name) => (await challengeOf(name)).logN));
+  t.deepEqual(
+    [...new Set(prices)].toSorted((one, other) => one - other),
+    [15, 17],
+  );
+  t.is(first.logN, again.logN);
 });
 
 test('a server without a store shows the decoy that the store gets later', async (t) => {
@@ -70,24 +78,33 @@ test('a server without a store shows the decoy that the store gets later', async
   t.deepEqual(listClients(nodeSystem(), store), ['known']);
 });
 
+/** A t of Welch's test that occurs by chance in one of 150,000 comparisons. */
+const LEAKING_T = 4.5;
+const MOST_ROUNDS = 3;
+
 test.serial('known and unknown clients take the same time', async (t) => {
   t.timeout(30 * 60_000); // 5,000 logins on a slow machine
   const store = scratchInMemory(t);
   await makeClient(store, 'known', 'secret');
   const service = serviceOf(store);
   const names = { known: 'known', unknown: 'unheard' };
-  await compareTimes(service, names, 100); // until the code is warm
-  const { challenge, answer } = await compareTimes(service, names, 5000);
-  t.log(`Welch t: challenge ${challenge.toFixed(2)}, answer ${answer.toFixed(2)}`);
-  t.true(Math.abs(challenge) < 4.5, `challenge: ${challenge}`);
-  t.true(Math.abs(answer) < 4.5, `answer: ${answer}`);
+  await compareTimes(service, names, 100); // warms up the code
+  // Other work on the machine causes a difference now and then; a leak causes one each time.
+  for (let round = 1; ; round += 1) {
+    const { challenge, answer } = await compareTimes(service, names, 5000);
+    const told = `Welch t: challenge ${challenge.toFixed(2)}, answer ${answer.toFixed(2)}`;
+    t.log(told);
+    if (Math.max(Math.abs(challenge), Math.abs(answer)) < LEAKING_T) break;
+    if (round === MOST_ROUNDS) return t.fail(told);
+  }
+  t.pass();
 });
 
 test('the comparison of times finds a difference where there is one', (t) => {
   const noisy = (middle: number): number[] =>
     Array.from({ length: 2500 }, () => middle + Math.random());
-  t.true(Math.abs(welch(noisy(3), noisy(3))) < 4.5);
-  t.true(Math.abs(welch(noisy(3), noisy(3.1))) > 4.5);
+  t.true(Math.abs(welch(noisy(3), noisy(3))) < LEAKING_T);
+  t.true(Math.abs(welch(noisy(3), noisy(3.1))) > LEAKING_T);
 });
 
 test('a challenge comes no sooner than it may', async (t) => {
@@ -124,8 +141,8 @@ test('a recorded session allows no test of a guess, cheap or dear', async (t) =>
   const { verifier } = parseKeyRecord(newestKeys(system, path.join(store, 'known'))!.bytes);
   const wrong = randomBytes(384);
   wrong[0] = 0;
-  // Taking k v away from B leaves g^b: were that a square for the right guess more often than for a
-  // wrong one, each recorded session would halve the guesses. It is one every second time for both.
+  // B minus k v is g^b for the right guess. If that were a square more often for the right guess than for a wrong one,
+  // each recorded session would halve the guesses. It is a square half of the time for both.
   const squares = { right: 0, wrong: 0 };
   const sessions = 150;
   const seen = new Set<string>();
@@ -145,7 +162,7 @@ test('a recorded session allows no test of a guess, cheap or dear', async (t) =>
   }
   t.is(seen.size, sessions);
   for (const [which, count] of Object.entries(squares)) {
-    // Six standard deviations from one half.
+    // The limit is six standard deviations from one half.
     t.true(Math.abs(count - sessions / 2) < 3 * Math.sqrt(sessions), `${which}: ${count}`);
   }
 });
@@ -166,10 +183,19 @@ test('over a unix socket errors are exact', async (t) => {
   t.is(await rejectedCode(strict.begin(helloOf('open'), UNIX)), 'PASSWORD_NOT_SET');
   fs.appendFileSync(path.join(store, 'locked', 'keys', '00000001.key'), 'x');
   t.is(await rejectedCode(service.begin(helloOf('locked'), UNIX)), 'KEYS_DAMAGED');
-  // Over a network a damaged record looks like an unknown client.
+  // Over a network, a damaged record looks like an unknown client.
   t.is(asTardisError((await tryLogin(service, 'locked', 'secret')).error).code, 'LOGIN_FAILED');
   fs.rmSync(path.join(store, 'locked', 'keys', '00000001.key'));
   t.is(asTardisError((await tryLogin(service, 'locked', 'secret')).error).code, 'LOGIN_FAILED');
+});
+
+test('over a unix socket nobody learns which accounts a client has', async (t) => {
+  const store = scratch(t);
+  await makeClient(store, 'locked', 'secret');
+  const service = serviceOf(store);
+  const pending = await service.begin({ ...helloOf('locked'), account: 'nobody' }, UNIX);
+  t.truthy(pending?.challenge);
+  pending?.abandon();
 });
 
 test('a server that requires passwords lets nobody in without, and tells no network why', async (t) => {
@@ -201,6 +227,53 @@ test('too many failures are refused before anything is computed, and an abandone
     clock.advance(1001);
     t.not(await service.begin(helloOf(client), NETWORK), undefined);
   }
+});
+
+test('guesses made at once are no more than one after the other, and the owner is not refused for his own logins', async (t) => {
+  const store = scratch(t);
+  await makeClient(store, 'known', 'secret');
+  const system = { ...nodeSystem(), native: nodeSystem().native, clock: new ManualClock(0) };
+  const attempts = {
+    pair: { burst: 3, refillMs: 1000 },
+    address: { burst: 100, refillMs: 1000 },
+  };
+  const many = <T>(what: () => Promise<T>): Promise<T>[] => Array.from({ length: 12 }, what);
+  for (const client of ['known', 'unknown']) {
+    const service = serviceOf(store, { attempts }, system);
+    const guesses = many(async () => {
+      const { error } = await tryLogin(service, client, 'wrong');
+      return asTardisError(error).code;
+    });
+    const settled = await Promise.allSettled(guesses);
+    const codes = settled.map((one) =>
+      one.status === 'fulfilled' ? one.value : asTardisError(one.reason).code,
+    );
+    t.is(codes.filter((code) => code === 'LOGIN_FAILED').length, 3, codes.join());
+    t.is(codes.filter((code) => code === 'TOO_MANY_ATTEMPTS').length, 9, codes.join());
+  }
+  const service = serviceOf(store, { attempts }, system);
+  const own = await Promise.all(many(() => tryLogin(service, 'known', 'secret')));
+  t.true(own.every(({ error }) => error === undefined));
+});
+
+test('one address makes NewHostsAtOnce clients, others and a unix socket as many as they like', async (t) => {
+  const store = scratch(t);
+  const clock = new ManualClock(0);
+  const system = { ...nodeSystem(), native: nodeSystem().native, clock };
+  const service = serviceOf(store, { allowCreate: true }, system);
+  const make = (name: string, channel = NETWORK) =>
+    rejectedCode(service.begin(helloOf(name, { create: true }), channel));
+  const codes: (string | undefined)[] = [];
+  for (let count = 0; count < 25; count += 1) codes.push(await make(`c${count}`));
+  t.is(codes.indexOf('TOO_MANY_ATTEMPTS'), 20);
+  t.is(codes.lastIndexOf(undefined), 19);
+  t.is(fs.readdirSync(store).filter((name) => name.startsWith('c')).length, 20);
+  t.is(await make('elsewhere', { ...NETWORK, peerAddress: '10.0.0.2' }), undefined);
+  t.is(await make('local', { ...NETWORK, kind: 'unix' }), undefined);
+  clock.advance(60_001);
+  t.is(await make('later'), undefined);
+  t.is(await make('too soon'), 'CLIENT_NAME_INVALID');
+  t.is(await make('too-soon'), 'TOO_MANY_ATTEMPTS');
 });
 
 test('a name that is none never reaches a path', async (t) => {

@@ -1,6 +1,6 @@
 /**
- * A server that is sent thousands of messages of backups, each changed in some way: it refuses them with an error
- * of the table, or takes them for what they say; it never breaks, and what was finished stays as it is.
+ * A server receives thousands of mutated messages of backups. It refuses a message with an error of the table other
+ * than INTERNAL, or processes it as it is. It never crashes, and complete sets stay as they are.
  */
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -15,7 +15,7 @@ import {
 } from '../../src/transport/index.js';
 import {
   backupInline,
-  history,
+  dumpHistory,
   inlineSystem,
   type Place,
   SMALL_STORE,
@@ -35,18 +35,18 @@ import {
   symlink,
   text,
 } from '../helpers/tree.js';
+import { shareOf } from '../helpers/share.js';
 
 const KIB = 1 << 10;
-/** Of each kind; more by the variable. */
-const FRAMES = Number(process.env['TARDIS_TEST_FRAMES'] ?? 2000);
-// What clients remember is of no use after the test.
+/** Mutated messages for each kind of client. */
+const FRAMES = shareOf(4000);
 const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;
 test.after.always(() => removeScratch(state));
 
-/** One message in so many is changed, so that most of them meet a session that has got somewhere. */
+/** One of this many messages is mutated, so that most of the mutated ones meet a session in progress. */
 const EVERY = 4;
-/** Nothing is committed but by the end of a set. */
+/** Limits with which nothing is committed before the end of a set. */
 const LARGE_STEPS = {
   ...SMALL_STORE,
   checkpoint: { bytes: 1 << 30, entries: 1 << 30, intervalMs: 3_600_000 },
@@ -57,13 +57,13 @@ interface Message {
   readonly bytes: Buffer;
 }
 
-/** A host that keeps a copy of what clients say. */
+/** Returns a wrapper of hosts that copies the messages of clients. */
 const recording = (messages: Message[]): ((host: StorageHost) => StorageHost) =>
   tapped(() => ({
     message: (name, bytes) => void messages.push({ name, bytes: Buffer.from(bytes) }),
   }));
 
-/** What a client says that backs up a tree, and once more when some of it has changed. */
+/** Records the messages of two backups of a tree, the second one after some changes. */
 async function recorded(t: ExecutionContext, password?: string): Promise<[Place, Message[][]]> {
   const home = scratch(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
@@ -86,7 +86,7 @@ async function recorded(t: ExecutionContext, password?: string): Promise<[Place,
   return [place, sessions];
 }
 
-/** What the dispatcher makes of a message: it, or why it is refused. */
+/** Decodes a message as the dispatcher does; returns it, or the error that refuses it. */
 function read(bytes: Buffer): Message | Error {
   try {
     const name = peekMessage(bytes, 'to-server');
@@ -97,7 +97,7 @@ function read(bytes: Buffer): Message | Error {
   }
 }
 
-/** Whether it is an error for whoever sent the message, and no bug. */
+/** True if the error is meant for the peer, and is not a bug. */
 function isTold(error: unknown): boolean {
   return error instanceof TardisError && error.code !== 'INTERNAL';
 }
@@ -121,12 +121,12 @@ async function replay(
     });
     for (const { name, bytes } of sessions[Math.floor(random.next() * sessions.length)]!) {
       const isChanged = random.next() * EVERY < 1;
-      // The end of a set would keep what came before it.
+      // An unchanged end of a set would keep everything sent before it.
       if (name === 'closeSet' && !isChanged) break;
       frames += isChanged ? 1 : 0;
       const sent = isChanged ? read(mutated(bytes, random)) : { name, bytes: Buffer.from(bytes) };
       if (sent instanceof Error) {
-        // Refused before anything saw it: the session can be used for the next one.
+        // The session has not seen the refused message, so it continues with the original one.
         failure = sent;
         refused += 1;
         if (isTold(sent)) failure = undefined;
@@ -152,13 +152,13 @@ for (const [what, password] of [
   test(`messages of a client ${what}, changed, do no harm`, async (t) => {
     const [place, sessions] = await recorded(t, password);
     t.true(sessions.every((messages) => messages.length > 4));
-    const before = password === undefined ? await history(place) : [];
+    const before = password === undefined ? await dumpHistory(place) : [];
     const { frames, refused } = await replay(t, place, sessions, 1);
     t.true(refused > frames / 4, `${refused} of ${frames}`);
     if (password === undefined) {
-      const after = await history(place);
+      const after = await dumpHistory(place);
       t.deepEqual(after.slice(0, 1), before.slice(0, 1));
-      // A changed end of a set may be a good one: then versions of before may have an end.
+      // A mutated end of a set may be valid; then it may end versions of earlier sets.
       const withoutEnd = (line: string): string => line.replace(/\d*$/, '');
       const kept = new Set(after.map(withoutEnd));
       for (const line of before.filter((one) => /^[12] /.test(one))) {

@@ -1,31 +1,22 @@
-/** Who goes on with a session: tickets, what is replayed, and what a stranger can do to a parked session. */
+/** Continuing a session: tickets, replayed bytes, and attacks by another peer on a parked session. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { WebSocket } from 'ws';
 import type { BackupResult } from '../../src/client/index.js';
-import { ClientStore } from '../../src/keeper/index.js';
-import { EntryType } from '../../src/model/index.js';
+import { StoreWriter } from '../../src/store/writer/index.js';
 import type { Daemon } from '../../src/server/index.js';
 import { openClientDirectory } from '../../src/store/index.js';
 import type { Address } from '../../src/system/index.js';
-import {
-  decodeMessage,
-  encodeMessage,
-  type Head,
-  type MessageName,
-  peekMessage,
-} from '../../src/transport/index.js';
-import { helloBytes } from '../helpers/greetings.js';
+import type { Head } from '../../src/transport/index.js';
+import { Peer, PLAIN_SET } from '../helpers/hand-made-peer.js';
 import {
   backupTo,
-  history,
+  dumpHistory,
   type InlineBackup,
   inlineSystem,
   startInline,
 } from '../helpers/inline.js';
 import { type Fate, Link } from '../helpers/link.js';
-import { rowOf } from '../helpers/rows.js';
 import { dir, file, makeTree, noise, scratch, text } from '../helpers/tree.js';
 
 const KIB = 1 << 10;
@@ -67,70 +58,16 @@ function save({ source }: Lab, port: number, options: InlineBackup = {}): Promis
   return backupTo(system, reach, 'me', [source], { patience: PATIENCE, ...options });
 }
 
-/** A hand-made client. */
-class Peer {
-  readonly names: MessageName[] = [];
-  readonly codes: string[] = [];
-  welcome: Head<'welcome'> | undefined;
-  readonly closed: Promise<void>;
-  private readonly socket: WebSocket;
+const greet = (port: number, { client = 'me', ...hello }: Partial<Head<'hello'>>): Promise<Peer> =>
+  Peer.greet(port, client, hello);
 
-  private constructor(port: number) {
-    this.socket = new WebSocket(`ws://127.0.0.1:${port}/`);
-    this.closed = new Promise((resolve) => this.socket.once('close', () => resolve()));
-    this.socket.on('error', () => undefined);
-    this.socket.on('message', (data: Buffer) => {
-      const name = peekMessage(data, 'to-client');
-      this.names.push(name);
-      if (name === 'welcome') this.welcome = decodeMessage(name, data).head;
-      if (name === 'error') this.codes.push(decodeMessage(name, data).head.code);
-    });
-  }
-
-  static async greet(port: number, changes: Partial<Head<'hello'>>): Promise<Peer> {
-    const peer = new Peer(port);
-    await new Promise((resolve) => peer.socket.once('open', resolve));
-    peer.socket.send(helloBytes('me', changes));
-    return peer;
-  }
-
-  say<N extends MessageName>(name: N, head: Head<N>): void {
-    this.socket.send(encodeMessage(name, head).head);
-  }
-
-  async hears(name: MessageName): Promise<void> {
-    for (let tries = 0; !this.names.includes(name); tries += 1) {
-      if (tries > 2000) throw new Error(`no "${name}", but ${this.names.join()}`);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  }
-
-  cut(): void {
-    this.socket.terminate();
-  }
-}
-
-const SET: Head<'openSet'> = {
-  name: '',
-  clientTimeMs: 0,
-  paths: [Buffer.from('/somewhere')],
-  rows: rowOf('root', { type: EntryType.directory, digest: undefined, sizeBytes: 0 }),
-  devices: ['1'],
-  empties: Buffer.alloc(1),
-  trust: false,
-  full: false,
-  priority: 0,
-  expendable: false,
-  tags: [],
-};
-
-/** A session that has been cut after it sent the beginning of a set. */
+/** Makes a session that is cut after it sent the beginning of a set; returns its welcome. */
 async function parked({ port }: Lab): Promise<Head<'welcome'>> {
-  const peer = await Peer.greet(port, { create: true });
+  const peer = await greet(port, { create: true });
   await peer.hears('welcome');
   const welcome = peer.welcome!;
   peer.say('acknowledge', { ticket: welcome.ticket, upTo: 0 });
-  peer.say('openSet', SET);
+  peer.say('openSet', PLAIN_SET);
   await peer.hears('setOpened');
   peer.cut();
   await peer.closed;
@@ -153,40 +90,40 @@ test('a ticket that is not right is refused, and the session stays for the one w
     ['longer', Buffer.concat([ticket, Buffer.alloc(1)])],
     ['zeros', Buffer.alloc(16)],
   ] as const) {
-    await refused(t, await Peer.greet(at.port, { ticket: shown }), 'SESSION_GONE', what);
+    await refused(t, await greet(at.port, { ticket: shown }), 'SESSION_GONE', what);
   }
-  const reader = await Peer.greet(at.port, { ticket, purpose: 'read' });
+  const reader = await greet(at.port, { ticket, purpose: 'read' });
   await refused(t, reader, 'NOT_PERMITTED', 'another purpose');
-  const other = await Peer.greet(at.port, { ticket, client: 'you', create: true });
+  const other = await greet(at.port, { ticket, client: 'you', create: true });
   await refused(t, other, 'SESSION_GONE', 'another client');
-  const ahead = await Peer.greet(at.port, { ticket, upTo: 1000 });
+  const ahead = await greet(at.port, { ticket, upTo: 1000 });
   await refused(t, ahead, 'PROTOCOL_VIOLATION', 'answers that were never given');
 
-  const owner = await Peer.greet(at.port, { ticket });
+  const owner = await greet(at.port, { ticket });
   await owner.hears('welcome');
   const { welcome } = owner;
   t.is(welcome!.upTo, 1, 'the message that came');
   t.notDeepEqual(welcome!.ticket, ticket, 'each connection has a ticket of its own');
-  await owner.hears('setOpened'); // said again
+  await owner.hears('setOpened'); // sent again
   owner.say('acknowledge', { ticket: welcome!.ticket, upTo: 1 });
   owner.cut();
   await owner.closed;
-  await refused(t, await Peer.greet(at.port, { ticket }), 'SESSION_GONE', 'a ticket of before');
+  await refused(t, await greet(at.port, { ticket }), 'SESSION_GONE', 'a ticket of before');
 });
 
 test('nothing is taken from who has not shown the newest ticket', async (t) => {
   const at = await lab(t);
   const { ticket } = await parked(at);
-  const thief = await Peer.greet(at.port, { ticket });
+  const thief = await greet(at.port, { ticket });
   await thief.hears('welcome');
-  thief.say('closeSet', { stats: {}, seal: NO_TICKET, purge: false }); // as recorded of another connection
+  thief.say('closeSet', { stats: {}, seal: NO_TICKET, purge: false, waits: false }); // as recorded from another connection
   await refused(t, thief, 'PROTOCOL_VIOLATION', 'before the ticket');
-  const second = await Peer.greet(at.port, { ticket });
+  const second = await greet(at.port, { ticket });
   await second.hears('welcome');
   second.say('acknowledge', { ticket, upTo: 0 });
   await refused(t, second, 'PROTOCOL_VIOLATION', 'with an old ticket');
-  // The session is still there, for who had not heard of the newer tickets.
-  const owner = await Peer.greet(at.port, { ticket });
+  // The session still exists for the client, which has not received the newer tickets.
+  const owner = await greet(at.port, { ticket });
   await owner.hears('welcome');
   await owner.hears('setOpened');
   t.is(owner.welcome!.upTo, 1);
@@ -198,9 +135,9 @@ test('a new login ends a parked session at once, and is refused while one is ali
   await parked(at);
   const result = await save(at, at.port);
   t.is(result.set, 2);
-  const live = await Peer.greet(at.port, {});
+  const live = await greet(at.port, {});
   await live.hears('welcome');
-  await refused(t, await Peer.greet(at.port, {}), 'CLIENT_BUSY', 'while it is alive');
+  await refused(t, await greet(at.port, {}), 'CLIENT_BUSY', 'while it is alive');
   live.cut();
 });
 
@@ -211,22 +148,22 @@ test('what was recorded of a link stores nothing when it is said again', async (
     { way: 'to-client', afterBytes: 700, how: 'reset' },
     { way: 'to-server', afterBytes: 900 * KIB, how: 'end' },
   ];
-  // So that no greeting is refused for the client it would make.
+  // The client must exist. Otherwise a replayed greeting would be refused because it creates the client.
   await save(at, at.port, { create: true });
   fs.writeFileSync(path.join(at.source, 'large'), noise('another', 3 << 20));
   const link = await linked(t, at, fates);
   const during: Promise<Buffer>[] = [];
   const result = await save(at, link.port, {
-    // While the client is away, and its session is parked, another one says what it said.
+    // While the client is disconnected and its session is parked, another peer replays its bytes.
     onRetry: () => during.push(link.replay(0, 2000)),
   });
   await Promise.all(during);
   t.true(result.replacedConnections + result.restarts > 0);
   const place = { store: at.store, client: 'me' };
-  const before = await history(place);
+  const before = await dumpHistory(place);
   for (let index = 0; index < link.connections; index += 1) await link.replay(index, 300);
-  t.deepEqual(await history(place), before);
-  // The next one is as if nothing had been.
+  t.deepEqual(await dumpHistory(place), before);
+  // The next backup is not affected.
   fs.writeFileSync(path.join(at.source, 'a', 'b'), 'other');
   const next = await save(at, at.port);
   t.is(next.restarts, 0);
@@ -236,11 +173,11 @@ test('a parked session holds its lock against who can wait, and the server that 
   const at = await lab(t);
   await parked(at);
   const directory = openClientDirectory(system, { store: at.store, client: 'me' });
-  // Who can wait does not ask for it.
+  // A process that can wait does not request the lock.
   const limits = { packBytes: 1 << 20, packContentBytes: 1 << 20, asksForLock: false };
-  const open = (): Promise<{ abandon(): void }> => ClientStore.open(system, directory, limits);
+  const open = (): Promise<{ abandon(): void }> => StoreWriter.open(system, directory, limits);
   await t.throwsAsync(open(), { code: 'CLIENT_BUSY' });
   await at.daemon.stop();
   (await open()).abandon();
-  t.true((await history({ store: at.store, client: 'me' }))[0]!.includes('unfinished'));
+  t.true((await dumpHistory({ store: at.store, client: 'me' }))[0]!.includes('unfinished'));
 });

@@ -1,4 +1,4 @@
-/** The server's eye on its clients: who is overdue, whose backups fail, and the figures of all. */
+/** The server's watch over its clients: alerts for overdue clients and failing backups, and metrics of all clients. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -19,7 +19,7 @@ import { scratch } from '../helpers/scratch.js';
 const HOUR_MS = 3_600_000;
 const START_MS = Date.UTC(2026, 0, 1);
 
-/** A store with clients that back up by a clock of ours, and a watch that tells by commands. */
+/** Makes a store whose clients back up by a manual clock, and a watch that notifies by commands. */
 function observatory(t: ExecutionContext) {
   const home = scratch(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
@@ -148,7 +148,7 @@ test('a failed backup is told once, until there is a complete set', async (t) =>
   watch.sessionEnded('me', 'none');
   await watch.lookAt('me');
   t.deepEqual(heard(), []);
-  busy.add('me'); // it tries again
+  busy.add('me'); // the client is trying again
   await fail();
   t.deepEqual(heard(), []);
   busy.delete('me');

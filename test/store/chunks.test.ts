@@ -1,5 +1,4 @@
-/** Contents too large for one piece: bodies in chunks, each with its own checksum. */
-import { crc32 } from 'node:zlib';
+/** Contents too large for one piece are stored in chunks, each with its own checksum. */
 import test from 'ava';
 import {
   buildChunk,
@@ -7,49 +6,19 @@ import {
   CHUNK_HEADER_BYTES,
   Codec,
   CODEC_NAMES,
-  type CodecNumber,
   decodeChunk,
   encodedBound,
   isRecordSound,
-  MemoryBackend,
   readChunkHeader,
   readHeader,
-  RECORD_CHUNKED,
   RECORD_HEADER_BYTES,
   RecordKind,
   STREAM_CHUNK_BYTES,
-  writeContentIndex,
-  writeHeader,
 } from '../../src/store/index.js';
+import { MemoryBackend } from '../support/memory-backend.js';
 import { seededRandom } from '../../src/system/index.js';
 import { thrownCode } from '../helpers/codes.js';
-import { sha256 } from '../helpers/rows.js';
-
-/** A record of a content in chunks of a size a test can afford. */
-function chunkedRecord(content: Buffer, chunkBytes: number, codec: CodecNumber): Buffer {
-  const chunks: Buffer[] = [];
-  for (let at = 0; at < content.length; at += chunkBytes) {
-    chunks.push(buildChunk(content.subarray(at, at + chunkBytes), { codec, level: 1 }));
-  }
-  const index = writeContentIndex({
-    digest: sha256(content),
-    sizeBytes: content.length,
-    fileSizeBytes: content.length,
-    chunkBytes,
-  });
-  const body = Buffer.concat(chunks);
-  const record = Buffer.concat([Buffer.alloc(RECORD_HEADER_BYTES), index, body]);
-  writeHeader(record, 0, {
-    kind: RecordKind.content,
-    codec,
-    flags: RECORD_CHUNKED,
-    rawBytes: content.length,
-    bodyBytes: body.length,
-    indexBytes: index.length,
-    bodyChecksum: crc32(index),
-  });
-  return record;
-}
+import { chunkedRecord } from '../helpers/records.js';
 
 function decodeAll(record: Buffer, chunkBytes: number): Buffer {
   const header = readHeader(record, 0)!;
@@ -126,7 +95,7 @@ test('a chunk that claims more than a chunk can have is damaged', (t) => {
 });
 
 test('every flipped bit in a body of chunks is detected when it is decoded', (t) => {
-  const content = MIXED.subarray(700, 1500); // some of it shrinks, some does not
+  const content = MIXED.subarray(700, 1500); // some chunks compress, some do not
   const record = chunkedRecord(content, 300, Codec.zstd);
   const bodyAt = RECORD_HEADER_BYTES + readHeader(record, 0)!.indexBytes;
   t.deepEqual(decodeAll(record, 300), content);
@@ -152,7 +121,7 @@ test('every flipped bit in a record of chunks makes it unsound, and so does a cu
     const damaged = Buffer.from(record);
     damaged[bit >> 3]! ^= 1 << (bit & 7);
     const isRawBit = await isSoundAs(damaged);
-    // The bit that says "stored raw" is not covered by a chunk's checksum: the digest finds it.
+    // A chunk's checksum does not cover the bit "stored raw"; the digest detects a change of that bit.
     if (isRawBit) wrongs += 1;
   }
   t.true(wrongs <= 3, 'one for each chunk at most');

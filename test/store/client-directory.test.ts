@@ -14,13 +14,8 @@ import {
   openClientDirectory,
   STORE_FORMAT,
 } from '../../src/store/index.js';
-import {
-  FaultPlan,
-  faultySystem,
-  KilledError,
-  nodeSystem,
-  type System,
-} from '../../src/system/index.js';
+import { FaultPlan, faultySystem, KilledError } from '../support/faults.js';
+import { nodeSystem, type System } from '../../src/system/index.js';
 import { rejectedCode, thrownCode } from '../helpers/codes.js';
 import { scratch } from '../helpers/scratch.js';
 
@@ -135,11 +130,11 @@ test('a client of a later format is left alone, a broken format file is damage',
   const formats: [string, string][] = [
     [`{"format":${STORE_FORMAT + 1}}`, 'STORE_NEWER'],
     ['{"format":1e9,"more":true}', 'STORE_NEWER'],
-    ['', 'RECORD_DAMAGED'],
-    ['{"format":1', 'RECORD_DAMAGED'],
-    ['null', 'RECORD_DAMAGED'],
-    ['{}', 'RECORD_DAMAGED'],
-    ['{"format":"1"}', 'RECORD_DAMAGED'],
+    ['', 'FORMAT_DAMAGED'],
+    ['{"format":1', 'FORMAT_DAMAGED'],
+    ['null', 'FORMAT_DAMAGED'],
+    ['{}', 'FORMAT_DAMAGED'],
+    ['{"format":"1"}', 'FORMAT_DAMAGED'],
   ];
   for (const [text, expected] of formats) {
     fs.writeFileSync(path.join(directory, 'format.json'), text);
@@ -151,7 +146,7 @@ test('a client of a later format is left alone, a broken format file is damage',
   }
 });
 
-/** The system, but with one file call that fails. */
+/** Returns the system with one file call that always fails. */
 function failing(call: keyof System['files'], code: string): System {
   const fail = (): never => {
     throw Object.assign(new Error(`${code}: injected`), { code });
@@ -215,7 +210,7 @@ test('a client whose making was killed at any point can be made again', async (t
 
 // --- the lock ----------------------------------------------------------------------------------
 
-/** A process that holds the client's lock until it is killed. */
+/** Starts a process that holds the client's lock until it is killed. */
 async function holdElsewhere(directory: ClientDirectory): Promise<{ kill(): Promise<void> }> {
   const child = spawn(
     process.execPath,

@@ -1,4 +1,4 @@
-/** What the backend over a directory promises beyond the contract of all backends. */
+/** Guarantees of the directory backend beyond the contract of all backends. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
@@ -10,7 +10,7 @@ import { scratch } from '../helpers/scratch.js';
 interface Step {
   readonly what: 'create' | 'stage' | 'append' | 'sync' | 'restart';
   readonly name: string;
-  /** Which of the writers there are. */
+  /** Chooses one of the present writers. */
   readonly pick: number;
 }
 

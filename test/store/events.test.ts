@@ -25,7 +25,7 @@ import { anyEntry, anyName, entryOf, rowOf, rowsOf, sha256 } from '../helpers/ro
 
 const packr = new Packr({ useRecords: false });
 
-/** A record with a sound checksum around whatever a hostile writer says. */
+/** Returns an event record with a valid checksum around any body, as a hostile writer could make it. */
 function saying(body: unknown): ParsedRecord {
   return around(packr.pack(body));
 }
@@ -91,7 +91,7 @@ test('an event this release does not know is of a newer store', (t) => {
   }
 });
 
-/** Values that are wrong wherever a whole number, a text, bytes or a list is wanted. */
+/** Values that are invalid as a whole number, a text, bytes and a list. */
 const WRONG = [
   undefined,
   null,
@@ -106,7 +106,7 @@ const WRONG = [
   2n ** 64n - 1n,
 ];
 
-/** The value with one of its parts, at any depth, replaced by each of the wrong ones. */
+/** Yields copies of a value in which one part, at any depth, is replaced by each of the wrong values. */
 function* spoiled(value: unknown): Generator<unknown> {
   if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return;
   for (const key of Object.keys(value)) {
@@ -126,7 +126,7 @@ test('an event with a part of a wrong kind is damage, whichever part it is', (t)
   for (const event of EVENTS) {
     for (const wrong of spoiled(event)) {
       const { type } = wrong as Partial<StoreEvent>;
-      // What is no event at all may be one of a newer store.
+      // An event of another type may be one of a newer store.
       if (type !== event.type || isAllowed(wrong as Record<string, unknown>)) continue;
       tried += 1;
       const code = thrownCode(() => readEvent(saying(wrong)));
@@ -151,12 +151,12 @@ test('a root may tell its device, in words', (t) => {
   }
 });
 
-/** Any time may be before 1970, any number may be a statistic. */
+/** True if the changed event is valid: any time may be before 1970, and any number may be a statistic. */
 function isAllowed({ openedAtMs, clientTimeMs, closedAtMs, set, stats }: Record<string, unknown>) {
   if ([openedAtMs, clientTimeMs, closedAtMs].includes(-1)) return true;
   if (set !== 3 || closedAtMs !== CLOSED_AT_MS || typeof stats !== 'object') return false;
   const counts = Object.values(stats ?? [true]);
-  // A large whole number is a number again once it was written.
+  // A bigint that was written is read as a number.
   const isCount = (count: unknown): boolean => typeof count === 'bigint' || Number.isFinite(count);
   return !Array.isArray(stats) && counts.every(isCount);
 }
@@ -279,6 +279,7 @@ test('a listing has one id for each directory in it, and sound rows', (t) => {
 
 const COMMIT: CommitBody = {
   commit: 12,
+  previous: 0xffff_ffff,
   ranges: [
     { pack: 1, from: 100, to: 2 ** 33, checksum: 0xffff_ffff },
     { pack: 2, from: 0, to: 50, checksum: 0 },

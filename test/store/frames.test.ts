@@ -28,7 +28,7 @@ function compressionOf(name: CodecName): Compression {
   return { codec: Codec[name], level: name === 'zlib' ? 6 : 3 };
 }
 
-/** The contents of a frame, as a restore finds them. */
+/** Returns the contents of a frame, located as a restore locates them. */
 function contentsOf(record: Buffer): Buffer[] {
   const { header, index, body } = parseRecord(record);
   const decoded = Buffer.alloc(header.rawBytes);
@@ -158,7 +158,7 @@ for (const name of CODEC_NAMES.filter((codec) => codec !== 'none')) {
       }
       outcomes.add(thrownCode(() => decode(Codec[name], broken, Buffer.alloc(TEXT.length))));
     }
-    outcomes.delete(undefined); // a flip in a literal: found by checksum and digest
+    outcomes.delete(undefined); // a flip in a literal, which only checksum and digest detect
     t.deepEqual([...outcomes], ['RECORD_DAMAGED']);
     const noise = thrownCode(() => decode(Codec[name], random.bytes(300), Buffer.alloc(300)));
     t.is(noise, 'RECORD_DAMAGED');
@@ -171,7 +171,7 @@ test('a snappy input that lies about its length is refused before it is believed
   const honest = encoded('snappy', TEXT);
   const lies = [
     Buffer.from([0xff, 0xff, 0xff, 0xff, 0x0f]), // 4 GiB
-    Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff]), // without an end
+    Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff]), // a length without an end
     Buffer.from([0x00]),
   ];
   for (const lie of lies) {

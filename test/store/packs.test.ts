@@ -5,8 +5,8 @@ import {
   type Backend,
   buildRecord,
   Codec,
+  LABEL_BYTES,
   listPacks,
-  MemoryBackend,
   objectName,
   type ObjectWriter,
   packName,
@@ -18,10 +18,11 @@ import {
   scanPack,
   type ScannedRecord,
 } from '../../src/store/index.js';
+import { MemoryBackend } from '../support/memory-backend.js';
 import { rejectedCode, thrownCode } from '../helpers/codes.js';
 import { sha256 } from '../helpers/rows.js';
 
-/** What ends in its CRC-32 has always the same one: the header's own is left out. */
+/** The CRC-32 of bytes that end in their own CRC-32 is always the same. So the header's own checksum is left out. */
 const HEADER_CHECKSUM_AT = 68;
 
 function recordOf(text: string, index = ''): Buffer {
@@ -47,7 +48,7 @@ async function* piecesOf(record: Buffer, bytes: number): AsyncGenerator<Buffer> 
   }
 }
 
-/** A pack of these bytes. */
+/** Returns a backend with one pack of these bytes. */
 function packOf(bytes: Buffer, pack = 1): Backend {
   const backend = new MemoryBackend();
   const writer = backend.create(packName(pack));
@@ -68,7 +69,8 @@ test('a record is found again where the writer says it starts', async (t) => {
     const { body } = await readRecord(backend, packName(pack), position, length);
     t.is(body.toString(), texts[at]!);
   }
-  t.is(packs.appendedBytes, Buffer.concat(records).length);
+  const labels = packs.highestPack * LABEL_BYTES;
+  t.is(packs.appendedBytes, labels + Buffer.concat(records).length);
   packs.close();
 });
 
@@ -82,12 +84,12 @@ test('a pack that has twice its size is followed by the next number', async (t) 
   await packs.sync();
   packs.close();
   t.deepEqual(await listPacks(backend), [7, 8, 9]);
-  t.is(await backend.size(packName(7)), 200);
+  t.is(await backend.size(packName(7)), LABEL_BYTES + 200);
 });
 
 test('a pack that has reached its size at a commit is followed by the next number', async (t) => {
   const backend = new MemoryBackend();
-  const packs = new PackWriter(backend, 0, 200);
+  const packs = new PackWriter(backend, 0, LABEL_BYTES + 200);
   const record = recordOf('x'.repeat(28)); // 100 bytes
   const commitAfter = (count: number): number[] => {
     const used = Array.from({ length: count }, () => packs.append(record).pack);
@@ -101,7 +103,7 @@ test('a pack that has reached its size at a commit is followed by the next numbe
   t.deepEqual(await listPacks(backend), [1, 2]);
 });
 
-/** A backend whose writers fail when they have written half of what is to be appended. */
+/** A backend whose writers fail after half of the bytes to append. */
 class FullBackend extends MemoryBackend {
   isFull = false;
   canCut = true;
@@ -143,7 +145,7 @@ for (const canCut of [true, false]) {
     );
     backend.isFull = false;
     const place = packs.append(second);
-    t.is(place.position, place.pack === 1 ? first.length : 0);
+    t.is(place.position, LABEL_BYTES + (place.pack === 1 ? first.length : 0));
     t.is(place.pack === 1, canCut);
     const ranges = packs.takeRanges();
     t.is(ranges[0]!.checksum, headersChecksum(canCut ? [first, second] : [first]));
@@ -154,8 +156,9 @@ for (const canCut of [true, false]) {
     packs.appendCommit(recordOf('commit'));
     await packs.sync();
     const found = await scanAll(backend, place.pack);
-    t.is(found.length, canCut ? 3 : 2);
-    t.is(packs.appendedBytes, first.length + second.length + recordOf('commit').length);
+    t.is(found.length, canCut ? 4 : 3);
+    const labels = (canCut ? 1 : 2) * LABEL_BYTES;
+    t.is(packs.appendedBytes, labels + first.length + second.length + recordOf('commit').length);
     packs.close();
   });
 }
@@ -167,40 +170,50 @@ test('the number of a pack is never used again', async (t) => {
   first.close();
   const [last] = await listPacks(backend);
   const second = new PackWriter(backend, last!, 1000);
-  t.deepEqual(second.append(recordOf('of the next')), { pack: 2, position: 0 });
-  t.is((await scanAll(backend, 1)).length, 1);
-  // A writer that does not know better must not get at what is there.
+  t.deepEqual(second.append(recordOf('of the next')), { pack: 2, position: LABEL_BYTES });
+  t.is((await scanAll(backend, 1)).length, 2);
+  // A writer with a stale highest number must not write to an existing pack.
   const wrong = new PackWriter(backend, 0, 1000);
   const code = thrownCode(() => wrong.append(recordOf('of a confused one')));
   t.is(code, 'EEXIST');
-  t.is((await scanAll(backend, 1)).length, 1);
+  t.is((await scanAll(backend, 1)).length, 2);
 });
 
 test('the ranges of a commit cover what was appended since the last, by its headers', async (t) => {
   const backend = new MemoryBackend();
-  const packs = new PackWriter(backend, 0, 200);
+  const packs = new PackWriter(backend, 0, 300);
   const record = (text: string): Buffer => recordOf(text.padEnd(28)); // 100 bytes
-  const first = ['a', 'b', 'c', 'd', 'e'].map(record);
+  const first = ['a', 'b', 'c', 'd', 'e', 'g', 'h'].map(record);
   for (const one of first) packs.append(one);
-  t.is(packs.uncommittedBytes, 500);
+  t.is(packs.uncommittedBytes, 700);
   t.deepEqual(packs.takeRanges(), [
-    { pack: 1, from: 0, to: 400, checksum: headersChecksum(first.slice(0, 4)) },
-    { pack: 2, from: 0, to: 100, checksum: headersChecksum(first.slice(4)) },
+    {
+      pack: 1,
+      from: LABEL_BYTES,
+      to: LABEL_BYTES + 600,
+      checksum: headersChecksum(first.slice(0, 6)),
+    },
+    {
+      pack: 2,
+      from: LABEL_BYTES,
+      to: LABEL_BYTES + 100,
+      checksum: headersChecksum(first.slice(6)),
+    },
   ]);
   t.is(packs.uncommittedBytes, 0);
   t.not(headersChecksum(first.slice(0, 3)), headersChecksum([first[1]!, first[0]!, first[2]!]));
   t.deepEqual(packs.takeRanges(), []);
 
   const commit = recordOf('commit');
-  t.deepEqual(packs.appendCommit(commit), { pack: 2, position: 100 });
+  t.deepEqual(packs.appendCommit(commit), { pack: 2, position: LABEL_BYTES + 100 });
   t.deepEqual(packs.takeRanges(), [], 'a commit record is in no range');
   const second = record('f');
   packs.append(second);
   t.deepEqual(packs.takeRanges(), [
     {
       pack: 2,
-      from: 100 + commit.length,
-      to: 200 + commit.length,
+      from: LABEL_BYTES + 100 + commit.length,
+      to: LABEL_BYTES + 200 + commit.length,
       checksum: headersChecksum([second]),
     },
   ]);
@@ -210,10 +223,10 @@ test('a commit record stands in the pack of what it covers, however large that i
   const packs = new PackWriter(new MemoryBackend(), 0, 100);
   packs.append(recordOf('x'.repeat(28)));
   const [range] = packs.takeRanges();
-  t.like(range, { pack: 1, from: 0, to: 100 });
+  t.like(range, { pack: 1, from: LABEL_BYTES, to: LABEL_BYTES + 100 });
   const commit = recordOf('commit');
-  t.deepEqual(packs.appendCommit(commit), { pack: 1, position: 100 });
-  t.deepEqual(packs.append(recordOf('y')), { pack: 2, position: 0 });
+  t.deepEqual(packs.appendCommit(commit), { pack: 1, position: LABEL_BYTES + 100 });
+  t.deepEqual(packs.append(recordOf('y')), { pack: 2, position: LABEL_BYTES });
 });
 
 test('ranges and scan agree, however records are spread over packs', async (t) => {
@@ -247,15 +260,15 @@ test('a staged record is copied whole, and counts as one', async (t) => {
   const record = recordOf('staged '.repeat(100));
   const location = await packs.appendStaged(piecesOf(record, 99));
   packs.append(recordOf('after'));
-  t.deepEqual(location, { pack: 1, position: recordOf('before').length });
+  t.deepEqual(location, { pack: 1, position: LABEL_BYTES + recordOf('before').length });
   const { body } = await readRecord(backend, packName(1), location.position, record.length);
   t.is(body.toString(), 'staged '.repeat(100));
   const all = [recordOf('before'), record, recordOf('after')];
-  t.like(packs.takeRanges()[0], { from: 0, checksum: headersChecksum(all) });
-  t.is((await scanAll(backend, 1)).length, 3);
+  t.like(packs.takeRanges()[0], { from: LABEL_BYTES, checksum: headersChecksum(all) });
+  t.is((await scanAll(backend, 1)).length, 4);
 });
 
-/** Counts what writers are asked to do. */
+/** Records which writers are synced and closed. */
 class WatchedBackend extends MemoryBackend {
   readonly synced: string[] = [];
   readonly closed: string[] = [];

@@ -1,4 +1,4 @@
-/** Records of every scheme with keys: what was changed, moved or made by others is never opened. */
+/** Records of every scheme with keys: a record that was changed, moved or made without the keys is never opened. */
 import { crc32 } from 'node:zlib';
 import test from 'ava';
 import { ReaderMemory, RecordReader } from '../../src/delta/index.js';
@@ -35,13 +35,13 @@ function recordOf(cipher: RecordCipher | undefined): Buffer {
   return Buffer.from(target.view().subarray(0, bytes));
 }
 
-/** Makes the checksum of the header fit again, as whoever changes a store would. */
+/** Updates the checksum of the header, as an attacker who changes a store would. */
 function checked(record: Buffer): Buffer {
   record.writeUInt32LE(crc32(record.subarray(0, 68)), 68);
   return record;
 }
 
-/** Reads the one content of a record; resolves with what went wrong, or with its text. */
+/** Reads the only content of a record. Resolves with its text, or with the error code. */
 async function read(record: Buffer): Promise<string> {
   const backend = {
     read: (_name: string, position: number, into: Buffer, bytes: number) =>
@@ -70,12 +70,12 @@ for (const [name, scheme] of Object.entries(Scheme)) {
     for (let at = 0; at < record.length; at += 1) {
       const changed = Buffer.from(record);
       changed[at] = changed[at]! ^ (1 << (at % 8));
-      // The checksum of the body is for accidents: who has a tag does not look at it.
+      // These bytes are checksums. The one of the body is for accidental damage, and a reader with a tag ignores it.
       if (at >= 64 && at < 72) continue;
       const result = await read(checked(changed));
-      // Of the head some values are of no release that we know.
+      // Some values in the head belong to a newer release.
       const isNewer = at < 48 && result === 'STORE_NEWER';
-      // An epoch that is none yet: whoever reads may lack its key.
+      // A changed epoch may be one whose key the reader does not have.
       const isRefused = result === 'RECORD_DAMAGED' || result === 'KEY_MISSING';
       t.true(isNewer || isRefused, `byte ${at}: ${result}`);
     }

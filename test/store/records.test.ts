@@ -27,7 +27,7 @@ import { Scheme } from '../../src/model/index.js';
 import { thrownCode } from '../helpers/codes.js';
 import { sha256 } from '../helpers/rows.js';
 
-/** The header's layout, as docs/formats.md has it. */
+/** The layout of the header (docs/formats.md). */
 const AT = { version: 4, kind: 5, codec: 6, scheme: 7, flags: 12, sequence: 16, rawBytes: 24 };
 const BODY_BYTES_AT = 32;
 const INDEX_BYTES_AT = 40;
@@ -48,7 +48,7 @@ function headerOf(header: NewHeader): Buffer {
   return bytes;
 }
 
-/** The same header with other bytes at an offset, and a checksum that fits: hostile, not damaged. */
+/** Returns the header with another value at an offset and a valid checksum: forged, not damaged. */
 function forged(header: Buffer, at: number, value: bigint, bytes: 1 | 4 | 8): Buffer {
   const copy = Buffer.from(header);
   if (bytes === 1) copy.writeUInt8(Number(value), at);
@@ -141,12 +141,12 @@ test('a sound header of a later version, or with what this release does not know
     ['version 0', AT.version, 0n, 1],
     ['version 2', AT.version, 2n, 1],
     ['kind 0', AT.kind, 0n, 1],
-    ['kind 11', AT.kind, 11n, 1],
+    ['kind 12', AT.kind, 12n, 1],
     ['codec 4', AT.codec, 4n, 1],
     ['codec 255', AT.codec, 255n, 1],
     ['scheme 0', AT.scheme, 0n, 1],
     ['scheme 5', AT.scheme, 5n, 1],
-    ['flag 2', AT.flags, 2n, 4],
+    ['flag 4', AT.flags, 4n, 4],
     ['flag 1 and another', AT.flags, 0x8000_0001n, 4],
   ];
   for (const [what, at, value, bytes] of forgeries) {

@@ -59,7 +59,7 @@ for (const call of ['openBeneath', 'walkBeneath'] as const) {
       t.is(failing(() => open(name, kind)).code, code, name);
     t.is(failing(() => native[call](-100, Buffer.from('a'), 0)).code, 'EBADF');
 
-    // A directory replaced by a link to the outside after it was seen.
+    // The directory is replaced by a link to the outside after it was seen.
     fs.renameSync(path.join(folder, 'root/a/b'), path.join(folder, 'root/a/c'));
     fs.symlinkSync('../../outside', path.join(folder, 'root/a/b'));
     t.is(failing(() => open('a/b/file', OpenKind.file)).code, 'ELOOP');
@@ -102,7 +102,7 @@ for (const call of ['openBeneath', 'walkBeneath'] as const) {
       seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
     }
     t.true(often('content') && often('ELOOP'));
-    // ENOENT between two renames; ENOTDIR when the link is gone before the walk can tell it was one.
+    // ENOENT between two renames; ENOTDIR if the link disappears before the call can identify it as a link.
     for (const outcome of seen.keys()) {
       t.true(['content', 'ELOOP', 'ENOENT', 'ENOTDIR'].includes(outcome), outcome);
     }

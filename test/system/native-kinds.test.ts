@@ -121,7 +121,7 @@ test('without /proc, and without the newer calls, attributes are missed with an 
     t.pass();
     return;
   }
-  // The process starts with /proc, which node needs, and covers it then.
+  // The process starts with /proc, which node needs, and then covers it.
   const cover = `
     const { spawnSync } = await import('node:child_process');
     spawnSync('mount', ['-t', 'tmpfs', 'none', '/proc']);`;

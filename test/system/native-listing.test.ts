@@ -241,7 +241,7 @@ test('up to a number of names a directory is listed, beyond it its names are hel
   const rows = Array.from({ length: 8 }, (_, index) => native.heldRows(held, index, 1));
   t.deepEqual(Buffer.concat(rows), whole);
   t.is(native.heldRows(held, 8, 0).length, 0);
-  // Rows are made when they are asked for: of the same directory, whatever became of its path.
+  // Rows are made on request, from the same directory even if its path has changed.
   fs.unlinkSync(path.join(folder, 'a'));
   fs.renameSync(folder, `${folder}-moved`);
   t.teardown(() => fs.rmSync(`${folder}-moved`, { recursive: true }));
@@ -261,7 +261,7 @@ test('up to a number of names a directory is listed, beyond it its names are hel
   native.dropNames(held);
   t.is(failing(() => native.heldNames(held)).code, 'EINVAL');
   t.is(failing(() => native.heldRows(held, 0, 1)).code, 'EINVAL');
-  native.dropNames(held); // a second time is no harm
+  native.dropNames(held); // a second call does no harm
   return undefined;
 });
 
@@ -272,7 +272,7 @@ test('held names are in the order of their bytes, whatever they begin with', (t)
     fs.writeFileSync(path.join(folder, name), '');
   }
   const at = Buffer.from(folder);
-  const held = native.listOrHold(at, 10); // in several runs
+  const held = native.listOrHold(at, 10); // sorted in several runs
   if (typeof held !== 'number') return t.fail('it was not held');
   t.deepEqual(native.heldRows(held, 0, 3000), fallback.listDirectory(at));
   native.dropNames(held);

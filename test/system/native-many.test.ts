@@ -7,7 +7,7 @@ import { scratchInMemory } from '../helpers/scratch.js';
 
 const { native } = nodeSystem();
 
-/** Names and inodes of a listing, in its order. */
+/** Returns the names and inodes of a listing, in its order. */
 function listed(folder: string): [name: string, inode: bigint][] {
   const listing = native.listDirectory(Buffer.from(folder));
   const rows = new RowReader(listing);
@@ -35,7 +35,7 @@ test('a directory of so many names that its rows come in pieces is listed whole,
   for (const [name, inode] of [found[0]!, found[6000]!, found.at(-1)!]) {
     t.is(inode, fs.lstatSync(path.join(folder, name), { bigint: true }).ino);
   }
-  // What was kept of it does not show in the next one.
+  // Memory kept from this listing must not show in the next one.
   const small = scratchInMemory(t);
   t.deepEqual(listed(small), []);
   fs.writeFileSync(path.join(small, 'one'), '');

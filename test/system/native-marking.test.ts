@@ -1,4 +1,4 @@
-/** What is in no row but decides whether an entry is left out. */
+/** Facts that are not in a row, but decide whether an entry is left out: the no-dump flag, and read access. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -6,7 +6,7 @@ import test from 'ava';
 import { entriesOf, failing, inChild, isRoot, makeAllKinds, native } from '../helpers/native.js';
 import { scratch, scratchInMemory } from '../helpers/scratch.js';
 
-/** Names of the rows that are marked. */
+/** Returns the names of the marked rows. */
 function marked(rows: Buffer, marks: Buffer): string[] {
   const entries = entriesOf(rows);
   if (marks.length !== entries.length) throw new Error('not one mark for each row');

@@ -1,4 +1,4 @@
-/** What a simulated disk may leave, and what not. */
+/** States that a simulated disk may leave after a crash, and states that it must not leave. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -6,17 +6,15 @@ import {
   ARRIVED,
   byChance,
   type CrashChoice,
-  DiskTrace,
   HOLLOW,
   LOST,
   NAMELESS,
-  nodeSystem,
   SECTOR_BYTES,
-  seededRandom,
   SimulatedDisk,
-  type System,
-  tracedSystem,
-} from '../../src/system/index.js';
+} from '../support/simulated-disk.js';
+import { DiskTrace } from '../support/disk-trace.js';
+import { nodeSystem, seededRandom, type System } from '../../src/system/index.js';
+import { tracedSystem } from '../support/traced-system.js';
 import { thrownCode } from '../helpers/codes.js';
 import { putState, STORE_MODES } from '../helpers/disk-states.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -27,7 +25,7 @@ interface Lab {
   readonly trace: DiskTrace;
   readonly system: System;
   at(name: string): string;
-  /** Names and contents as a power cut would leave them now. */
+  /** Returns the names and contents that a power cut would leave now. */
   left(choice: CrashChoice): Record<string, string>;
 }
 

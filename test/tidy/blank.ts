@@ -1,18 +1,18 @@
-/** A run of plain code, a comment, a text, a regular expression, or one bracket; tried in this order. */
+/** Matches a run of plain code, a comment, a string, a regular expression, or one bracket; tried in this order. */
 const TOKEN =
   /[^/'"`{}]+|\/\/[^\n]*|\/\*[^]*?\*\/|'(?:\\[^]|[^'\\\n])*'|"(?:\\[^]|[^"\\\n])*"|[`{}]|\/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/[\\\n])+\/[a-z]*/gy;
 
-/** After one of these a slash begins a regular expression; after a value it divides. */
+/** Matches code after which a slash begins a regular expression; after a value a slash divides. */
 const BEFORE_EXPRESSION = /(?:^|[=([{}:;,!&|?+\-*%^~<>]|\b(?:return|typeof|case|of|in))\s*$/;
 
 /**
- * TypeScript with the insides of comments, texts and regular expressions turned to spaces, so that
- * what is left is code; every line stays where it is. Code within `${}` of a template is kept.
+ * Returns TypeScript source in which comments, strings and regular expressions are replaced by spaces, so that only
+ * code is left. Every line stays where it is. Code within `${}` of a template is kept.
  */
 export function withoutCommentsAndTexts(source: string): string {
   let result = '';
   let position = 0;
-  /** For each open `${`, how many braces within it are open. */
+  /** Number of open braces within each open `${`. */
   const templates: number[] = [];
   while (position < source.length) {
     const token = tokenAt(source, position, result);
@@ -36,7 +36,7 @@ export function withoutCommentsAndTexts(source: string): string {
     if (depth !== undefined) templates.push(depth + (brace === '{' ? 1 : -1));
   }
 
-  /** Blanks a template's text up to its end or the next `${`; returns where code goes on. */
+  /** Blanks a template's text up to its end or the next `${`; returns the position where code continues. */
   function skipTemplate(from: number): number {
     let at = from;
     while (at < source.length && source[at] !== '`' && !source.startsWith('${', at)) {
@@ -50,7 +50,7 @@ export function withoutCommentsAndTexts(source: string): string {
   }
 }
 
-/** The token at a position, or the one character there. */
+/** Returns the token at a position, or the single character there. */
 function tokenAt(source: string, position: number, before: string): string {
   TOKEN.lastIndex = position;
   const token = TOKEN.exec(source)?.[0] ?? source[position] ?? '';

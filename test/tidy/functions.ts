@@ -1,9 +1,9 @@
 import { withoutCommentsAndTexts } from './blank.js';
 
-/** Statements and types whose block is no function. */
+/** Matches statements and types whose block is not a function. */
 const OTHER_BLOCK =
   /^(?:\} )?(?:else|if|for|while|do|switch|try|catch|finally|case|default|with|(?:export )?(?:default )?(?:declare )?(?:abstract )?(?:class|interface|enum|namespace|type))\b/;
-/** A line that ends by opening a function's body: after parameters, a return type, or an arrow. */
+/** Matches a line that ends by opening a function's body: after parameters, a return type, or an arrow. */
 const OPENS_BODY = /(?:=>|\)(?:\s*:.*)?)\s*\{$/;
 
 function indentOf(line: string): number {
@@ -11,9 +11,8 @@ function indentOf(line: string): number {
 }
 
 /**
- * `file:line: length` of each function that is longer than `maxLines`, signature included. Goes by
- * the indentation, which the formatter makes sure of: a body ends at the first later line that is
- * indented as the line that opens it.
+ * Returns `file:line: length` of each function longer than `maxLines`, signature included. It relies on the indentation
+ * that the formatter ensures: a body ends at the first later line with the indentation of the line that opens it.
  */
 export function longFunctions(file: string, text: string, maxLines: number): string[] {
   const lines = withoutCommentsAndTexts(text).split('\n');

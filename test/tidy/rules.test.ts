@@ -1,9 +1,10 @@
-/** Tests of the rules themselves: a rule that finds nothing anywhere would pass too. */
+/** Tests of the rules themselves, because a rule that never finds anything would pass too. */
 import test from 'ava';
 import { withoutCommentsAndTexts } from './blank.js';
 import { longFunctions } from './functions.js';
 import { filesOfHouse, linesMatching } from './house.js';
 import { forbiddenImports, MAY_IMPORT } from './imports.js';
+import { oddOpenings } from './words.js';
 
 test('the arrows between folders make no circle', (t) => {
   const isFree = (folder: string, seen: readonly string[]): boolean =>
@@ -18,7 +19,10 @@ test('an import against the arrows or past an index is found', (t) => {
   t.is(found('src/store/pack.ts', "import { a } from './record.js';"), 0);
   t.is(found('src/store/pack.ts', "import { a } from 'rxjs';"), 0);
   t.is(found('src/store/pack.ts', "import { a } from '../errors/table.js';"), 1);
-  t.is(found('src/store/pack.ts', "import type {\n  A,\n} from '../catalog/index.js';"), 1);
+  t.is(found('src/store/pack.ts', "import type {\n  A,\n} from './catalog/index.js';"), 1);
+  t.is(found('src/store/catalog/a.ts', "import { a } from '../index.js';"), 0);
+  t.is(found('src/store/catalog/a.ts', "import { a } from '../packs/record.js';"), 1);
+  t.is(found('src/store/packs/a.ts', "import { a } from '../backends/backend.js';"), 0);
   t.is(found('src/store/pack.ts', "export * from '../pipeline/index.js';"), 1);
   t.is(found('src/store/pack.ts', "await import('../tools/index.js');"), 1);
   t.is(found('src/store/pack.ts', "import '../../test/helpers/trees.js';"), 1);
@@ -66,4 +70,13 @@ test('the files of the house are found, those of others are not', (t) => {
   for (const file of ['package.json', 'scripts/setup.sh', '.ci/run']) t.true(files.includes(file));
   t.false(files.some((file) => /^(node_modules|dist|native\/build|\.git)\//.test(file)));
   t.deepEqual(linesMatching('f', 'a\n  b', /b/), ['f:2: b']);
+});
+
+test('a comment that begins with a private turn is found', (t) => {
+  t.is(oddOpenings('f', '/** What a session holds. */').length, 1);
+  t.is(oddOpenings('f', ' * Whoever was killed wants it no more.').length, 1);
+  t.is(oddOpenings('f', '// The same.').length, 1);
+  t.is(oddOpenings('f', '/** Of a file: its size. */').length, 1);
+  t.is(oddOpenings('f', '/** Returns what a session holds. */').length, 0);
+  t.is(oddOpenings('f', "t.is(what, '// What');").length, 0);
 });

@@ -1,4 +1,4 @@
-/** The rules of the house. Each failure names file and line, and what to do instead. */
+/** Rules for the files of the repository. Each failure names file and line, and what to do instead. */
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -8,6 +8,7 @@ import { withoutCommentsAndTexts } from './blank.js';
 import { forbiddenImports } from './imports.js';
 import { filesOfHouse, linesMatching, ROOT } from './house.js';
 import { longFunctions } from './functions.js';
+import { oddOpenings } from './words.js';
 
 const MAX_SOURCE_LINES = 400;
 const MAX_TEST_LINES = 600;
@@ -24,13 +25,13 @@ function read(file: string): string {
   return readFileSync(path.join(ROOT, file), 'utf8');
 }
 
-/** Passes when nothing was found; else fails with all of it and with the advice. */
+/** Passes if nothing was found; otherwise fails with all findings and the advice. */
 function expectNone(t: ExecutionContext, found: readonly string[], advice: string): void {
   if (found.length === 0) t.pass();
   else t.fail(`${advice}\n${found.map((line) => `  ${line}`).join('\n')}`);
 }
 
-/** Where code, not a comment or a text, matches. */
+/** Returns the lines where code matches; comments and strings do not count. */
 function inCode(among: readonly string[], pattern: RegExp): string[] {
   return among.flatMap((file) => linesMatching(file, withoutCommentsAndTexts(read(file)), pattern));
 }
@@ -76,6 +77,14 @@ test('nothing is left for later', (t) => {
     .filter((file) => places.test(file))
     .flatMap((file) => linesMatching(file, read(file), marks));
   expectNone(t, found, 'Do it now, or open an issue and remove the mark:');
+});
+
+test('comments say first what a thing does or returns', (t) => {
+  const places = /^(src|test|bench|native|scripts|packaging)\/|^schema\/tardis\.sql$/;
+  const found = textFiles
+    .filter((file) => places.test(file))
+    .flatMap((file) => oddOpenings(file, read(file)));
+  expectNone(t, found, 'Begin with a verb or a plain noun (CONTRIBUTING.md):');
 });
 
 test('every test runs', (t) => {
@@ -152,6 +161,50 @@ test('the lock file has the optional packages for other systems too', (t) => {
     ),
   );
   expectNone(t, found, 'npm ci would refuse it; run `node scripts/complete-lock.mjs`:');
+});
+
+test('the lock file has the hash of each package that is installed on Linux', (t) => {
+  interface Package {
+    readonly integrity?: string;
+    readonly optional?: boolean;
+    readonly os?: readonly string[];
+    readonly cpu?: readonly string[];
+    readonly libc?: readonly string[];
+  }
+  const { packages } = JSON.parse(read('package-lock.json')) as {
+    packages: Record<string, Package>;
+  };
+  const isElsewhere = ({ os = ['linux'], cpu = ['x64'], libc = ['glibc'] }: Package): boolean =>
+    !os.includes('linux') ||
+    !libc.includes('glibc') ||
+    !['x64', 'arm64'].some((one) => cpu.includes(one));
+  const found = Object.entries(packages).flatMap(([place, one]) => {
+    const isHashed = /^sha512-[A-Za-z0-9+/]{86}==$/.test(one.integrity ?? '');
+    return place === '' || isHashed || (one.optional === true && isElsewhere(one)) ? [] : [place];
+  });
+  expectNone(t, found, 'run `node scripts/complete-lock.mjs`:');
+});
+
+test('packages without a hash in a lock file are those that docs/packages.md names', (t) => {
+  const named = read('docs/packages.md')
+    .split('\n')
+    .flatMap((line) => {
+      const [, prefix, words] = /^\| `(@[^`]+[-/])` \|[^|]*\| (.+) \|$/.exec(line) ?? [];
+      return (words ?? '')
+        .split(' ')
+        .flatMap((word) => (word === '' ? [] : [`${prefix}${word.slice(1, -1)}`]));
+    });
+  const lockFiles = files.filter((file) => path.basename(file) === 'package-lock.json');
+  t.true(lockFiles.length > 2);
+  const lacking = lockFiles.flatMap((file) => {
+    const { packages } = JSON.parse(read(file)) as {
+      packages: Record<string, { integrity?: string }>;
+    };
+    return Object.entries(packages).flatMap(([place, { integrity }]) =>
+      place === '' || integrity !== undefined ? [] : [place.slice('node_modules/'.length)],
+    );
+  });
+  t.deepEqual(named.sort(), lacking.sort());
 });
 
 test('generated documents say what the tables say', async (t) => {

@@ -1,4 +1,4 @@
-/** The words of --help, and that every example of it is a command that could be given. */
+/** The text of --help. Every example in it is a valid command. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -6,7 +6,7 @@ import { rowsOf, type Settings, splitWords, type Tool, TOOLS } from '../../src/c
 import { checkUsage, HELP, helpText, sonicHelpText, toolCommand } from '../../src/tools/index.js';
 import { scratch } from '../helpers/scratch.js';
 
-/** The words of an example up to where the shell takes over, with this home directory. */
+/** Returns the words of an example up to a pipe or a redirection, with this home directory. */
 function wordsOf(line: string, home: string): string[] {
   const [own = ''] = line.split(/ [|>] /);
   return splitWords(own, line).map((word) => word.replace(/^~/, home));
@@ -30,7 +30,7 @@ async function parsed<T extends Tool>(
   return settings;
 }
 
-/** A home directory with what the examples name. */
+/** Makes a home directory with the files that the examples name. */
 function homeOf(t: ExecutionContext): string {
   const home = scratch(t);
   fs.writeFileSync(path.join(home, '.tardis.cfg'), '[laptop]\nDirectories = /home\n');
@@ -44,7 +44,7 @@ for (const tool of TOOLS) {
     t.true(examples.length > 0);
     t.is(new Set(examples.map(({ line }) => line)).size, examples.length);
     for (const { line, what } of examples) {
-      if (line.includes('--config /etc')) continue; // a file that is not there
+      if (line.includes('--config /etc')) continue; // the file does not exist
       t.true(line.startsWith(`${tool} `), line);
       const words = wordsOf(line, home).slice(tool.split(' ').length);
       const settings = await parsed(tool, words);

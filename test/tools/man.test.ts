@@ -1,4 +1,4 @@
-/** The manual pages are whole, and roff that formatters take without a warning. */
+/** The manual pages are complete, and formatters accept their roff without a warning. */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -16,7 +16,7 @@ function pageOf(command: string): string {
   return path.join(DIRECTORY, `${command}.${section}`);
 }
 
-/** The text as it is read: without fonts and escapes. */
+/** Returns the text of a page without fonts and escapes. */
 function plain(page: string): string {
   return page
     .replaceAll(/\\f[BIR]/g, '')

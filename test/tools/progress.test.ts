@@ -1,12 +1,12 @@
-/** What is shown of long work: amounts that are known, and the time that is left only where that can be known. */
+/** Progress of long work: known amounts, and the remaining time only if it can be estimated. */
 import test from 'ava';
-import { BackupProgress } from '../../src/pipeline/index.js';
+import { BackupProgress, PartUnderWay } from '../../src/pipeline/index.js';
 import { newRestoreProgress } from '../../src/restore/index.js';
 import { ShownBackup, ShownRestore, showsColors, TimeLeft } from '../../src/tools/index.js';
 
 const MINUTE_MS = 60_000;
 
-/** A clock by hand. */
+/** Returns a clock that the test sets by hand. */
 function clock(): { nowMs: number; readonly read: () => number } {
   const hand = { nowMs: 1000, read: () => hand.nowMs };
   return hand;
@@ -52,7 +52,22 @@ test('a first backup tells what is left when the walk is done, a later one while
   first.isWalkDone = true;
   shown.text();
   hand.nowMs += 20_000;
-  t.regex(shown.text(), /1\.0 MB {2}read .* stored 5\.0 kB, about 40 s left$/);
+  t.is(
+    shown.text(),
+    '[#####-----] 50 %, about 40 s left  read 500 kB of 1.0 MB, sent 9.0 kB, stored 5.0 kB',
+  );
+  // The walk waits for reading. If the entries were counted ahead, the totals are known earlier.
+  first.isWalkDone = false;
+  t.notRegex(shown.text(), /%/);
+  shown.expect({ files: 1000, bytes: 2_000_000 });
+  t.regex(shown.text(), /^\[####------\] 4\d %, about .* left {2}read 500 kB of 2\.0 MB, /);
+  // A large file counts while it is sent.
+  const part = new PartUnderWay(first);
+  part.sent(700_000);
+  t.regex(shown.text(), /read 1\.2 MB of 2\.0 MB, sent 709 kB/);
+  part.end();
+  t.is(first.readingBytes, 0);
+  t.regex(shown.text(), /read 1\.2 MB/, 'it does not go back');
 
   const later = new BackupProgress();
   shown.begin(later);
@@ -79,15 +94,20 @@ test('a restore of a whole set tells what is left, any other does not', (t) => {
   shown.expect({ state: 'complete', stats });
   shown.text();
   hand.nowMs += 10_000;
-  t.is(shown.text(), 'restored 90 files in 10 directories, 1.0 MB, about 30 s left');
+  t.is(
+    shown.text(),
+    '[##--------] 25 %, about 30 s left  restored 90 files in 10 directories, 1.0 MB',
+  );
   progress.unchanged = 100;
   t.is(
     shown.text(),
-    'restored 90 files in 10 directories, 1.0 MB, 100 were there, about 10 s left',
+    '[#####-----] 50 %, about 10 s left  restored 90 files in 10 directories, 1.0 MB, 100 unchanged',
   );
+  progress.unchanged = 0;
+  t.regex(shown.text(), /^\[#####-----\] 50 %/, 'it does not go back');
   shown.expect({ state: 'unfinished', stats });
   hand.nowMs += 10_000;
-  t.notRegex(shown.text(), /left/, 'how much an unfinished set holds nobody has counted');
+  t.notRegex(shown.text(), /left|%/, 'how much an unfinished set holds nobody has counted');
 });
 
 test('colors are for terminals that know them, and never where NO_COLOR is set', (t) => {

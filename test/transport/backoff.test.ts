@@ -5,7 +5,7 @@ import { Backoff, hungUp, type Retry } from '../../src/transport/index.js';
 
 const LOST = new TardisError('CONNECTION_LOST', 'cut');
 
-/** The waits that are told of, without waiting for them. */
+/** Returns the reported waits, without waiting for them. */
 async function waits(forMs: number, seed: number): Promise<number[]> {
   const clock = new ManualClock(0);
   const told: number[] = [];

@@ -30,10 +30,10 @@ interface Pair {
   readonly client: Connection;
 }
 
-/** A port the system chooses. (A unix socket needs the umask, which a test's thread cannot set.) */
+/** A TCP port that the system chooses. (A unix socket needs the umask, which a test's thread cannot set.) */
 const ANY_PORT: Address = { kind: 'tcp', host: '127.0.0.1', port: 0 };
 
-/** Both ends of a connection. */
+/** Returns both ends of a new connection. */
 async function connected(
   t: ExecutionContext,
   link: LinkOptions = DEFAULT_LINK,
@@ -46,7 +46,7 @@ async function connected(
   const listener = await listen(within, ANY_PORT, link, (connection) => onServer(connection));
   const client = await connect(within, listener.address, link);
   const server = await accepted;
-  server.admit(); // the limits of strangers have tests of their own
+  server.admit(); // the limits before the login have tests of their own
   t.teardown(async () => {
     client.terminate();
     server.terminate();
@@ -55,7 +55,7 @@ async function connected(
   return { server, client };
 }
 
-/** The next messages a connection receives, by name. */
+/** Returns the messages that a connection receives, in order, by name. */
 function messagesOf(connection: Connection): { next(): Promise<[MessageName, Buffer]> } {
   const received: [MessageName, Buffer][] = [];
   const waiting: ((message: [MessageName, Buffer]) => void)[] = [];
@@ -139,7 +139,7 @@ test('a peer that is cut off is a lost connection', async (t) => {
   t.is((await server.closed)?.code, 'CONNECTION_LOST');
 });
 
-/** A peer that speaks WebSocket and nothing else of ours. */
+/** Returns a connection whose peer uses WebSocket but not this protocol. */
 async function rawPeer(t: ExecutionContext): Promise<{ server: Connection; raw: WebSocket }> {
   let onServer: (connection: Connection) => void;
   const accepted = new Promise<Connection>((resolve) => {
@@ -191,22 +191,44 @@ test('a peer that is silent for too long is given up', async (t) => {
   const stopped: System = { ...system, native: system.native, clock };
   const link = { ...DEFAULT_LINK, pingMs: 5, timeoutMs: 1000 };
   const { server, client } = await connected(t, link, stopped);
-  server.pause(); // it hears nothing, and says so
+  server.pause(); // a paused connection does not count as silent
   clock.advance(900);
   t.is(server.silentMs, 0);
   server.resume();
-  // Again and again, since a pong on its way may come in between.
+  // Repeated, because a pong in flight may arrive in between.
   const timer = setInterval(() => clock.advance(1001), 1);
   t.teardown(() => clearInterval(timer));
   const reasons = await Promise.all([server.closed, client.closed]);
   t.true(reasons.some((reason) => reason?.code === 'TIMED_OUT'));
 });
 
-/** So many pings, and none in so long is no slow machine. */
+test('a peer that owes an answer is given up, however well it answers pings', async (t) => {
+  const clock = new ManualClock(0);
+  const timed: System = { ...system, native: system.native, clock };
+  const link = { ...DEFAULT_LINK, pingMs: 5, timeoutMs: 50 * PINGS };
+  const { server, client } = await connected(t, link, timed);
+  const ends = { hasEnded: false };
+  const ended = client.closed.then((reason) => {
+    ends.hasEnded = true;
+    return reason;
+  });
+  for (let round = 0; round < 60; round += 1) await beats(clock, [client, server]);
+  t.false(ends.hasEnded, 'it owes nothing');
+  client.owes(true);
+  const going = async (): Promise<undefined> => {
+    while (!ends.hasEnded) await beats(clock, [client, server]);
+    return undefined;
+  };
+  const reason = await Promise.race([ended, going()]);
+  t.is(reason?.code, 'TIMED_OUT');
+  t.regex(reason?.message ?? '', /was not answered/);
+});
+
+/** Number of pings in one call of `beats`. After PATIENCE_MS without an answer, the machine is not merely slow. */
 const PINGS = 10;
 const PATIENCE_MS = 20_000;
 
-/** Waits while some pings and their answers come and go; PINGS milliseconds pass by the clock of the test. */
+/** Waits for some pings and their answers; PINGS milliseconds pass by the clock of the test. */
 async function beats(clock: ManualClock, ends: readonly Connection[]): Promise<void> {
   for (let ping = 0; ping < PINGS; ping += 1) {
     clock.advance(1);
@@ -225,7 +247,7 @@ test('a machine that slept asks whether its peer is still there, and waits 10 s 
   const { server, client } = await connected(t, link, stopped);
   const ends = [server, client];
   await beats(clock, ends);
-  server.pause(); // neither does it answer from here on
+  server.pause(); // from here on the server does not answer pings
   await beats(clock, ends);
   clock.jumpTo(clock.nowMs() + 3_600_000);
   await beats(clock, ends);

@@ -2,7 +2,7 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { Credit } from '../../src/transport/index.js';
 
-/** Lets promises that are settled be noticed. */
+/** Waits until the callbacks of settled promises have run. */
 async function settle(): Promise<void> {
   await new Promise((resolve) => {
     setImmediate(resolve);

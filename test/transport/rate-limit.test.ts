@@ -1,4 +1,4 @@
-/** The token bucket and the rates, by a clock that moves when told. */
+/** The token bucket and the rates, with a manual clock. */
 import test from 'ava';
 import { parseRates, rateAt } from '../../src/config/index.js';
 import { ManualClock } from '../../src/system/index.js';
@@ -8,7 +8,7 @@ import { thrownCode } from '../helpers/codes.js';
 const KIB = 1 << 10;
 const MINUTE_MS = 60_000;
 
-/** Local time, so that the test holds in every zone. */
+/** Returns a clock at a local time, so that the test holds in every time zone. */
 function clockAt(hour: number, minute: number): ManualClock {
   return new ManualClock(new Date(2026, 4, 17, hour, minute).getTime());
 }

@@ -1,4 +1,4 @@
-/** What a connection may do before its peer has logged in, and what TLS gives to both ends. */
+/** Limits of a connection before its peer has logged in, and what TLS gives to both ends. */
 import { once } from 'node:events';
 import net from 'node:net';
 import tls from 'node:tls';
@@ -53,7 +53,7 @@ function closedOf(socket: net.Socket): Promise<void> {
   return new Promise((resolve) => void socket.once('close', () => resolve()));
 }
 
-/** Waits until something holds. */
+/** Waits until `holds` returns true. */
 async function until(t: ExecutionContext, what: string, holds: () => boolean): Promise<void> {
   for (let waited = 0; !holds(); waited += 1) {
     if (waited > 3000) throw new Error(`in vain: ${what}`);
@@ -62,7 +62,7 @@ async function until(t: ExecutionContext, what: string, holds: () => boolean): P
   t.true(holds(), what);
 }
 
-/** Opens a WebSocket; from 127.0.0.`host` if that matters. */
+/** Opens a WebSocket from the address 127.0.0.`host`. */
 async function stranger(port: number, host = 1): Promise<WebSocket> {
   const localAddress = `127.0.0.${host}`;
   const socket = new WebSocket(`ws://127.0.0.1:${port}/`, { localAddress });
@@ -71,7 +71,9 @@ async function stranger(port: number, host = 1): Promise<WebSocket> {
   return socket;
 }
 
-/** The code of the error a server says before it hangs up, if it says one. */
+/**
+ * Resolves with the code of the error that a server sends before it closes the connection; undefined if it sends none.
+ */
 function saidAtEnd(socket: WebSocket): Promise<string | undefined> {
   return new Promise((resolve) => {
     let code: string | undefined;
@@ -94,7 +96,7 @@ test('who says nothing, or goes on slowly, is cut at the deadline', async (t) =>
   upgraded.send(HELLO);
   const [told] = await Promise.all([
     saidAtEnd(upgraded),
-    // Not `once` of events: it would take a reset connection for a failure.
+    // `once` of events would reject if the connection is reset.
     ...[silent, slow].map((socket) => closedOf(socket.resume())),
   ]);
   t.is(told, 'TIMED_OUT');
@@ -142,7 +144,8 @@ test('one address fills its own places only, and makes room itself', async (t) =
   const isOpen = (socket: WebSocket): boolean => socket.readyState === WebSocket.OPEN;
   await until(t, 'three of one address', () => crowd.filter(isOpen).length === 3);
   t.true(crowd.slice(-3).every(isOpen), 'the oldest ones went');
-  // Many addresses: still no more than there are places, and the largest crowd loses one for each.
+  // With many addresses there are still no more than `maxWaiting` connections. For each new one, the address with the
+  // most connections loses one.
   for (let host = 3; host < 9; host += 1) crowd.push(await stranger(port, host));
   await until(t, 'eight in all', () => [patient, ...crowd].filter(isOpen).length <= 8);
   t.true(isOpen(patient), 'who came alone stays');

@@ -55,7 +55,7 @@ interface Group {
   readonly contents: readonly Buffer[];
 }
 
-/** Runs the job and takes its records apart; every content must be what its digest says. */
+/** Runs the job and parses its records; each content must match its digest. */
 async function compress(
   contents: readonly Content[],
   frames: FrameOptions = FRAMES,

@@ -39,7 +39,7 @@ async function hash(
   return (await jobs.run('hash', { parcel, frames, memory: undefined })).output;
 }
 
-/** The contents of a block by their digests. */
+/** Returns the contents of a block by their digests. */
 function contentsOf(block: ContentBlock | undefined): Map<string, Buffer> {
   const { bytes, digests, starts, sizes } = block!;
   const found = new Map<string, Buffer>();
@@ -50,7 +50,7 @@ function contentsOf(block: ContentBlock | undefined): Map<string, Buffer> {
   return found;
 }
 
-/** The contents in records, by their digests. */
+/** Returns the contents in records by their digests. */
 function recordedOf({ records, recordLengths }: HashOutput): Map<string, Buffer> {
   const found = new Map<string, Buffer>();
   let at = 0;
@@ -79,7 +79,7 @@ function find(output: HashOutput, name: string): Entry {
   return entriesOf(output.rows).find((entry) => entry.name.toString() === name)!;
 }
 
-/** What is told about failures, without the paths. */
+/** Returns the reported failures, without the paths. */
 function failuresOf(output: HashOutput): [number, string, string, string][] {
   return output.failures.map(({ slot, name, what, reason }) => [
     slot,
@@ -199,7 +199,7 @@ test('a file that became empty has no content', async (t) => {
   t.is(output.contents!.starts.length, 1);
 });
 
-/** Reads, but does something to the file first: for the n-th reading of it. */
+/** Returns a system that calls `disturb` before the n-th reading of a file. */
 function disturbing(t: ExecutionContext, disturb: (reading: number) => void) {
   let reading = 0;
   return systemWith({
@@ -360,7 +360,7 @@ test('what is handed over to a job in this thread is gone afterwards, as in a po
   const folder = scratch(t);
   fill(folder, { a: 'small', b: 'small too' });
   const jobs = new InlineJobs(systemWith());
-  const rows = Uint8Array.from(parcelOf(folder).rows); // memory of its own
+  const rows = Uint8Array.from(parcelOf(folder).rows); // a buffer of its own, which can be transferred
   const parcel = { ...parcelOf(folder), rows };
   const memory = new Uint8Array(1 << 20);
   const transfer = [rows.buffer, memory.buffer];

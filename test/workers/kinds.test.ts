@@ -1,4 +1,4 @@
-/** What jobs find besides bytes: attributes, owners, holes; and how far a walk goes. */
+/** Results of jobs besides bytes: attributes, owners, holes, and the limits of a walk. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
@@ -35,7 +35,7 @@ function packed(value: string | Buffer, name = 'user.a'): Buffer {
   return packAttributes([{ name: Buffer.from(name), value: Buffer.from(value) }]);
 }
 
-/** Every file read is said to have attributes. */
+/** Calls that mark every file read as one that may have attributes. */
 const attributed: Parameters<typeof systemWith>[0] = {
   readFileAt: (...values) => {
     const got = native.readFileAt(...values);

@@ -20,7 +20,7 @@ const { native } = nodeSystem();
 const ZSTD: Compression = { codec: Codec.zstd, level: 1 };
 const MIB = 1 << 20;
 
-/** Three and a half chunks, some of it noise. */
+/** A content of three and a half chunks, a part of which is noise. */
 const CONTENT = Buffer.concat([
   Buffer.alloc(MIB, 'text '),
   seededRandom(1).bytes(MIB / 2),

@@ -6,7 +6,7 @@ import { SharedDigests } from '../../src/workers/index.js';
 
 const INDEX_URL = new URL('../../src/workers/index.js', import.meta.url).href;
 
-/** Digests by number, quicker than real ones; those of another series never meet. */
+/** Returns a digest by number, faster than a real one. Digests of different series are never equal. */
 function digestOf(series: string, number: number): Buffer {
   const digest = Buffer.alloc(32);
   let mixed = number + series.length;

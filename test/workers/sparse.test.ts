@@ -20,7 +20,7 @@ function headOf(
   return head;
 }
 
-/** Extents in order, as lengths of hole, data, hole, data … */
+/** Generates extents in order, from the lengths of hole, data, hole, data … */
 const anyExtents = fc
   .array(fc.tuple(fc.nat(50), fc.integer({ min: 1, max: 40 })), { maxLength: 8 })
   .map((pairs) => {

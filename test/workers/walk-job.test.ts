@@ -33,7 +33,7 @@ async function walk(
   return (await new InlineJobs(system).run('walk', input)).output;
 }
 
-/** All names found, with the paths they are in, relative to a folder. */
+/** Returns all names found as paths relative to a folder. */
 function pathsOf(output: WalkOutput, folder: string): string[] {
   return walkedOf(output).flatMap(({ path: directory, entries }) =>
     entries.map(({ name }) => path.relative(folder, `${directory}/${name.toString()}`)),
@@ -146,7 +146,7 @@ test('what was changed a moment ago, or will be, is not settled and has no skip 
   const folder = scratch(t);
   fill(folder, { 'old/file': 'x', 'old/other': 'x', 'empty/': '' });
   const file = path.join(folder, 'old/file');
-  fs.utimesSync(file, 1, 1); // the time of its last change is now; its times say something else
+  fs.utimesSync(file, 1, 1); // the time of its last change is now, while its other times are old
   const { ctimeNs } = fs.statSync(file, { bigint: true });
   const found = async (nowNs: bigint) => {
     const clock = { ...systemClock, nowMs: () => Number(nowNs / 1_000_000n) };
@@ -197,6 +197,9 @@ test('a directory that is gone or closed is told of in the one it is in; the wal
       if (code !== undefined) throw systemError(code);
       return native.listDirectory(directory);
     },
+    statRow: (directory) => {
+      throw systemError(errors[path.basename(directory.toString())]!);
+    },
   });
   const output = await walk(startAt(folder), {}, system);
   t.deepEqual(
@@ -216,6 +219,9 @@ test('a directory that is gone or closed is told of in the one it is in; the wal
     walkedOf(output).map(({ path: directory }) => path.relative(folder, directory)),
     ['', 'z'],
   );
+  const unmounted = systemWith({ listOrHold: system.native.listOrHold });
+  const still = await walk(startAt(folder), {}, unmounted);
+  t.is(still.failures[1]!.what, 'unreadable', 'it is there, as one that autofs cannot mount');
   const bug = systemWith({
     listOrHold: () => {
       throw new TypeError('a bug');

@@ -1,15 +1,15 @@
-/** How a client stands: its newest complete set, and what its store holds. Read from the catalog, without a lock. */
-import { type BackupSet, Catalog } from '../../catalog/index.js';
+/** State of a client: its newest complete set, and figures of its store. Read from the catalog, without a lock. */
+import { type BackupSet, Catalog } from '../../store/catalog/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import { breather, type System } from '../../system/index.js';
 import { measureSpace } from './measure-space.js';
 
 export interface GoodSet {
   readonly set: number;
-  /** By the server's clock. */
+  /** Times by the server's clock. */
   readonly openedAtMs: number;
   readonly closedAtMs: number;
-  /** What its client said of it, and `storedBytes`. */
+  /** Figures sent by the client, and `storedBytes`. */
   readonly counts: Readonly<Record<string, number>>;
 }
 
@@ -19,17 +19,20 @@ export interface StoreFigures {
 }
 
 export interface ClientStanding {
-  /** The newest complete one; undefined: there is none. */
+  /** The newest complete set; undefined if there is none. */
   readonly newest: GoodSet | undefined;
   readonly completeSets: number;
-  /** Only if asked for: it looks at each pack and content. */
+  /** Present only if requested, since it needs a look at each pack and content. */
   readonly figures: StoreFigures | undefined;
 }
 
-/** Contents that are counted by one statement. */
+/** Number of contents counted by one statement. */
 const COUNT_SLICE = 65_536;
 
-/** Lets other sessions of the thread in meanwhile. Throws what opening a catalog throws, and system errors. */
+/**
+ * Returns the state of a client. Yields to other sessions of the thread. Throws errors of opening a catalog, and
+ * system errors.
+ */
 export async function standingOf(
   system: System,
   directory: ClientDirectory,
@@ -63,10 +66,11 @@ function goodSet(set: BackupSet | undefined): GoodSet | undefined {
 
 async function countDamaged({ damageCounts }: Catalog): Promise<number> {
   const breathe = breather();
-  const last = damageCounts.lastContent();
   let damaged = 0;
-  for (let from = 0; from <= last; from += COUNT_SLICE) {
+  let from = damageCounts.nextContent(0);
+  while (from !== undefined) {
     damaged += damageCounts.between(from, from + COUNT_SLICE);
+    from = damageCounts.nextContent(from + COUNT_SLICE);
     await breathe();
   }
   return damaged;

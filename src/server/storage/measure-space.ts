@@ -1,25 +1,28 @@
 /**
- * What a client takes on the server: the bytes of its packs, objects and key records, and how many
- * versions of entries its catalog holds. The catalog itself is not counted: it holds nothing that the
- * packs do not, and grows with the entries.
+ * Space used by a client on the server: the bytes of its packs, objects and key records, and the number of versions
+ * in its catalog. The catalog itself is not counted: it contains nothing that the packs do not, and grows with the
+ * entries.
  */
 import path from 'node:path';
-import { Catalog } from '../../catalog/index.js';
+import { Catalog } from '../../store/catalog/index.js';
 import { type ClientDirectory, KEYS_DIRECTORY, PACKS_PREFIX } from '../../store/index.js';
 import { breather, type System } from '../../system/index.js';
 
 export interface SpaceTaken {
   readonly bytes: number;
-  /** Versions of all that is no directory. */
+  /** Number of versions of all entries that are not directories. */
   readonly files: number;
   readonly directories: number;
 }
 
-/** Directories whose entries are counted by one statement. */
+/** Number of directories whose entries are counted by one statement. */
 const COUNT_SLICE = 4096;
 const HEX = /^[0-9a-f]{2}$/;
 
-/** Lets other sessions of the thread in meanwhile. Throws what opening a catalog throws, and system errors. */
+/**
+ * Returns the space used by a client. Yields to other sessions of the thread. Throws errors of opening a catalog,
+ * and system errors.
+ */
 export async function measureSpace(
   system: System,
   directory: ClientDirectory,
@@ -64,10 +67,11 @@ async function countEntries(
   const catalog = Catalog.openForReading(system, catalogPath);
   try {
     const { entryCounts } = catalog;
-    const last = entryCounts.lastDirectory();
     let [files, directories] = [0, 0];
-    for (let from = 0; from <= last; from += COUNT_SLICE) {
+    let from = entryCounts.nextDirectory(0);
+    while (from !== undefined) {
       const found = entryCounts.between(from, from + COUNT_SLICE);
+      from = entryCounts.nextDirectory(from + COUNT_SLICE);
       files += found.all - found.directories;
       directories += found.directories;
       await breathe();

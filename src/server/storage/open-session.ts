@@ -1,11 +1,11 @@
-/** A session of either purpose, in whatever thread it is to run. */
-import type { CatalogCopies } from '../../keeper/index.js';
+/** Opens a session of either purpose, in the calling thread. */
+import type { CatalogCopies } from '../../store/writer/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { type MessageName, Purpose, type PurposeName } from '../../transport/index.js';
 import type { AnswerSink, StorageOptions } from './storage-options.js';
-import { StorageSession } from './storage-session.js';
-import { wishFor } from './upkeep-work.js';
+import { StorageSession } from '../ingest/storage-session.js';
+import { wishFor } from './gc-work.js';
 
 export interface SessionRequest {
   readonly directory: ClientDirectory;
@@ -13,7 +13,7 @@ export interface SessionRequest {
   readonly options: StorageOptions;
 }
 
-/** What both kinds of sessions do. */
+/** Operations of both kinds of sessions. */
 export interface AnySession {
   post(name: MessageName, bytes: Buffer): void;
   checkpointSoon(): void;
@@ -21,10 +21,10 @@ export interface AnySession {
   abandon(): Promise<void>;
 }
 
-/** Where nothing else is said. */
+/** Default settings for garbage collection. */
 const FREEING = { graceMs: 3_600_000, wasteRatio: 0.5 } as const;
 
-/** What only readers need is loaded for them only. */
+/** Opens a session. The code for readers is loaded on demand. */
 export async function openSession(
   system: System,
   { directory, purpose, options }: SessionRequest,
@@ -36,15 +36,23 @@ export async function openSession(
     const session = await StorageSession.open(system, directory, options, sink, onFailure);
     return withCopy(session, copies, directory, options.catalogCopies ?? 0);
   }
-  const { ReadingSession } = await import('../reading/reading-session.js');
-  const { store, leastAgeMs = 0, forgetAfterMs = 0, rules } = options;
-  const rights = { leastAgeMs, forgetAfterMs, wishFor: wishFor({ leastAgeMs, rules }) };
+  const { ReadingSession } = await import('../queries/reading-session.js');
+  const { store, leastAgeMs = 0, forgetAfterMs = 0, rules, mayPurge = false } = options;
+  const resistsFloods = !mayPurge;
+  const rights = {
+    leastAgeMs,
+    forgetAfterMs,
+    wishFor: wishFor({ leastAgeMs, rules, resistsFloods }),
+  };
   const { freeing = FREEING, umask } = options;
   const tending = { limits: store, umask, ...freeing };
   return ReadingSession.open(system, directory, tending, rights, sink, onFailure);
 }
 
-/** Behind a session that changed something its catalog is copied; nobody waits for that. */
+/**
+ * Wraps a session, so that its catalog is copied after its end if it changed anything. The end does not wait for
+ * the copy.
+ */
 function withCopy(
   session: StorageSession,
   copies: CatalogCopies,

@@ -1,10 +1,10 @@
 /**
- * Where storage sessions run: in threads of their own (so that a slow disk never stalls the event
- * loop that serves sockets), or in this thread for tests. Both give the same handle.
+ * Runs storage sessions in threads of their own, so that a slow disk never stalls the event loop of the sockets, or
+ * in the calling thread for tests. Both kinds return the same handle.
  */
 import { Worker } from 'node:worker_threads';
 import { fromWire, TardisError, type WireError } from '../../errors/index.js';
-import { CatalogCopies } from '../../keeper/index.js';
+import { CatalogCopies } from '../../store/writer/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import { STORE_UMASK, type System } from '../../system/index.js';
 import type { MessageName, PurposeName } from '../../transport/index.js';
@@ -13,30 +13,30 @@ import { type ClientStanding, standingOf } from './client-standing.js';
 import { measureSpace, type SpaceTaken } from './measure-space.js';
 import { openSession, type SessionRequest } from './open-session.js';
 import type { StorageOptions } from './storage-options.js';
-import { keepUpHere, type UpkeepDone, type UpkeepWork } from './upkeep-work.js';
+import { collectGarbageHere, type GcResult, type GcWork } from './gc-work.js';
 
 export interface StorageEvents {
-  /** An answer for the client (if any); `processedBytes` of messages were handled. */
+  /** Delivers an answer for the client, if any; `processedBytes` of messages were handled with it. */
   answer(answer: Buffer | undefined, processedBytes: number): void;
-  /** The session failed and its store is closed; nothing follows. */
+  /** Reports that the session failed and its store is closed; no further events follow. */
   failed(error: TardisError): void;
 }
 
 export interface StorageHandle {
-  /** Hands over one message. The buffer belongs to the storage from now on. */
+  /** Passes one message to the storage. The buffer belongs to the storage from then on. */
   post(name: MessageName, bytes: Buffer): void;
-  /** What has come becomes durable soon, though nothing more may come. */
+  /** Makes received data durable soon, even if no further message arrives. */
   checkpoint(): void;
-  /** Ends at a checkpoint. */
+  /** Ends the session at a checkpoint. */
   end(): Promise<void>;
-  /** Ends at once, giving up what no checkpoint covered. */
+  /** Ends the session at once and discards what no checkpoint covered. */
   abandon(): Promise<void>;
 }
 
 export interface StorageHost {
   /**
-   * Opens a client: for a backup with its lock, for a reader without. Throws CLIENT_BUSY and what opening
-   * a catalog throws.
+   * Opens a client: with its lock for a backup, without it for a reader. Throws CLIENT_BUSY and errors of opening a
+   * catalog.
    */
   open(
     directory: ClientDirectory,
@@ -44,21 +44,25 @@ export interface StorageHost {
     options: StorageOptions,
     events: StorageEvents,
   ): Promise<StorageHandle>;
-  /** What a client takes; its entries are counted only if asked for. Throws what opening a catalog throws. */
+  /**
+   * Returns the space used by a client; counts its entries only if requested. Throws errors of opening a catalog.
+   */
   measure(directory: ClientDirectory, withEntries: boolean): Promise<SpaceTaken>;
-  /** How a client stands; its store is measured only if asked for. Throws what opening a catalog throws. */
+  /** Returns the state of a client; measures its store only if requested. Throws errors of opening a catalog. */
   standing(directory: ClientDirectory, withFigures: boolean): Promise<ClientStanding>;
-  /** Clears a client up, until somebody wants it or `halt` is called. Throws CLIENT_BUSY, … */
-  keepUp(directory: ClientDirectory, work: UpkeepWork): Promise<UpkeepDone>;
-  /** Breaks off what is being cleared up. */
+  /**
+   * Collects the garbage of a client, until another session waits for it or `halt` is called. Throws CLIENT_BUSY, …
+   */
+  collectGarbage(directory: ClientDirectory, work: GcWork): Promise<GcResult>;
+  /** Interrupts garbage collection. */
   halt(): void;
   close(): Promise<void>;
 }
 
-/** What nothing else depends on. */
+/** Work on which nothing else depends. */
 export type SideWork = 'copy of the catalog' | 'profile of the session';
 
-/** Told when such could not be made. */
+/** Called when side work has failed. */
 export type SideWorkFailed = (client: string, error: TardisError, what: SideWork) => void;
 
 const UNTOLD: SideWorkFailed = () => undefined;
@@ -105,8 +109,8 @@ export class InlineStorageHost implements StorageHost {
     return standingOf(this.system, directory, withFigures);
   }
 
-  keepUp(directory: ClientDirectory, work: UpkeepWork): Promise<UpkeepDone> {
-    return keepUpHere(this.system, directory, work, this.halting.signal);
+  collectGarbage(directory: ClientDirectory, work: GcWork): Promise<GcResult> {
+    return collectGarbageHere(this.system, directory, work, this.halting.signal);
   }
 
   halt(): void {
@@ -118,14 +122,14 @@ export class InlineStorageHost implements StorageHost {
   }
 }
 
-/** What a storage thread starts with. */
+/** Data with which a storage thread is started. */
 export interface StorageThreadData {
-  /** What the thread makes has no permission of it. */
+  /** Permissions that files created by the thread do not get. */
   readonly umask: number;
   readonly profiles?: ProfilePlan | undefined;
 }
 
-/** What goes to the storage thread. */
+/** Messages to a storage thread. */
 export type ToStorage =
   | { op: 'open'; session: number; request: SessionRequest }
   | { op: 'message'; session: number; name: MessageName; bytes: Uint8Array }
@@ -133,13 +137,13 @@ export type ToStorage =
   | { op: 'ask'; question: number; asked: StorageQuestion }
   | { op: 'halt' | 'finish' };
 
-/** What is asked of a thread beside sessions. */
+/** Requests to a storage thread that belong to no session. */
 export type StorageQuestion =
   | { kind: 'measure'; directory: ClientDirectory; withEntries: boolean }
   | { kind: 'standing'; directory: ClientDirectory; withFigures: boolean }
-  | { kind: 'keepUp'; directory: ClientDirectory; work: UpkeepWork };
+  | { kind: 'collectGarbage'; directory: ClientDirectory; work: GcWork };
 
-/** What comes back. */
+/** Messages from a storage thread. */
 export type FromStorage =
   | { op: 'opened' | 'ended'; session: number; error?: WireError }
   | { op: 'answer'; session: number; answer: Uint8Array | undefined; processedBytes: number }
@@ -148,11 +152,13 @@ export type FromStorage =
   | { op: 'sideWorkFailed'; client: string; error: WireError; what: SideWork }
   | { op: 'finished' };
 
-/** A small young generation: the thread's garbage is short-lived and its memory counts. */
+/**
+ * Size of V8's young generation. It is small, because the thread's garbage is short-lived and its memory counts.
+ */
 const YOUNG_GENERATION_MB = 4;
 
-/** The answer to a question. */
-export type Told = SpaceTaken | ClientStanding | UpkeepDone;
+/** The answer to a request. */
+export type Told = SpaceTaken | ClientStanding | GcResult;
 
 interface OpenSession {
   readonly events: StorageEvents;
@@ -160,7 +166,7 @@ interface OpenSession {
   ended: ((error: TardisError | undefined) => void) | undefined;
 }
 
-/** Storage in threads; each client belongs to one of them. */
+/** Storage in threads; each session runs in one of them. */
 export class ThreadStorageHost implements StorageHost {
   private readonly threads: StorageThread[];
   private nextThread = 0;
@@ -193,15 +199,15 @@ export class ThreadStorageHost implements StorageHost {
     return (await this.thread.ask({ kind: 'standing', directory, withFigures })) as ClientStanding;
   }
 
-  async keepUp(directory: ClientDirectory, work: UpkeepWork): Promise<UpkeepDone> {
-    return (await this.thread.ask({ kind: 'keepUp', directory, work })) as UpkeepDone;
+  async collectGarbage(directory: ClientDirectory, work: GcWork): Promise<GcResult> {
+    return (await this.thread.ask({ kind: 'collectGarbage', directory, work })) as GcResult;
   }
 
   halt(): void {
     for (const thread of this.threads) thread.halt();
   }
 
-  /** The one that is next to get a session. */
+  /** The thread that gets the next session or request. */
   private get thread(): StorageThread {
     return this.threads[this.nextThread % this.threads.length]!;
   }
@@ -269,7 +275,7 @@ class StorageThread {
     if (this.dead === undefined) this.send({ op: 'halt' });
   }
 
-  /** What it is still making is finished first. */
+  /** Ends the thread after its unfinished copies of catalogs. */
   async close(): Promise<void> {
     if (this.dead === undefined) {
       await new Promise<void>((resolve) => {
@@ -284,7 +290,10 @@ class StorageThread {
     this.worker.postMessage(message, transfer);
   }
 
-  /** Large messages own their memory and are moved; small ones share a block and are copied. */
+  /**
+   * Sends a message. The memory of a large message belongs to it alone and is moved; a small one is copied out of a
+   * shared block.
+   */
   private post(session: number, name: MessageName, bytes: Buffer): void {
     const { buffer } = bytes;
     const isOwner = buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength;
@@ -333,13 +342,13 @@ class StorageThread {
         return;
       }
       case 'failed':
-        // The thread has let go of it; who is ending it still waits for an answer.
+        // The thread has released the session; a caller that is ending it still waits for an answer.
         if (open.ended === undefined) this.sessions.delete(message.session);
         open.events.failed(fromWire(message.error));
     }
   }
 
-  /** The thread is gone (a bug, or out of memory): every session of it is told. */
+  /** Fails every session and request of a thread that died (a bug, or out of memory). */
   private died(cause: Error): void {
     this.dead ??= new TardisError('INTERNAL', 'the storage thread died', {}, cause);
     this.onFinished?.();

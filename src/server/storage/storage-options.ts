@@ -1,7 +1,7 @@
-/** What a storage session is told about how to store, and where its answers go. */
-import type { SpaceGrant, StoreLimits } from '../../keeper/index.js';
+/** Options of a storage session, and the function that receives its answers. */
+import type { SpaceGrant, StoreLimits } from '../../store/writer/index.js';
 import type { FormatWords, RuleWords } from '../../retention/index.js';
-import type { DeltaLimits } from './basis-offers.js';
+import type { DeltaLimits } from '../ingest/basis-offers.js';
 
 export interface CheckpointLimits {
   readonly bytes: number;
@@ -13,25 +13,29 @@ export interface StorageOptions {
   readonly store: StoreLimits;
   readonly deltas: DeltaLimits;
   readonly checkpoint: CheckpointLimits;
-  /** Of a session whose account has a quota. */
+  /** The account of the session; empty or undefined for the client itself. */
+  readonly account?: string;
+  /** True if the session's account has the right to purge. */
+  readonly mayPurge?: boolean;
+  /** The quota of the session's account, if it has one. */
   readonly space?: SpaceGrant | undefined;
-  /** Copies of the catalog that are kept; none if not given. */
+  /** Number of catalog copies that are kept; none if undefined. */
   readonly catalogCopies?: number;
-  /** Sets that are younger cannot be deleted over the network. */
+  /** Sets younger than this cannot be deleted over the network. */
   readonly leastAgeMs?: number;
-  /** What a client is to forget goes no sooner after it was asked for, over the network. */
+  /** Least time between a request over the network to forget a path and its due date. */
   readonly forgetAfterMs?: number;
-  /** How what nothing needs is freed when a client asks for it. */
+  /** Settings for garbage collection at a client's request. */
   readonly freeing?: { readonly graceMs: number; readonly wasteRatio: number };
-  /** Permissions that nothing in the store gets. */
+  /** Permissions that files in the store do not get. */
   readonly umask?: number;
-  /** Keep what clients are set to, if they tell; true if not given. */
+  /** True to store the configurations that clients send; true if undefined. */
   readonly saveConfig?: boolean;
-  /** For sets that the client gives no name. */
+  /** Name formats for sets that have no name from the client. */
   readonly names?: FormatWords;
-  /** Which sets are kept when the server purges. */
+  /** Retention rules for purges by the server. */
   readonly rules?: RuleWords;
 }
 
-/** Where answers go; `processedBytes` of messages have been handled since the last call. */
+/** Receives an answer; `processedBytes` of messages were handled since the last call. */
 export type AnswerSink = (answer: Buffer | undefined, processedBytes: number) => void;

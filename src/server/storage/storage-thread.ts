@@ -1,7 +1,8 @@
-/** Entry of the storage thread: hands messages to storage sessions, and their answers back. */
+/** Entry point of a storage thread: passes messages to storage sessions, and their answers back. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { toWire } from '../../errors/index.js';
-import { CatalogCopies } from '../../keeper/index.js';
+import { CatalogCopies } from '../../store/writer/index.js';
+import { guardClient } from '../../store/index.js';
 import { nodeSystem } from '../../system/index.js';
 import { standingOf } from './client-standing.js';
 import type {
@@ -11,7 +12,7 @@ import type {
   Told,
   ToStorage,
 } from './storage-host.js';
-import { keepUpHere } from './upkeep-work.js';
+import { collectGarbageHere } from './gc-work.js';
 import { SessionProfile } from '../session-profile.js';
 import { measureSpace } from './measure-space.js';
 import { type AnySession, openSession } from './open-session.js';
@@ -33,6 +34,7 @@ function send(message: FromStorage): void {
 async function open(message: Extract<ToStorage, { op: 'open' }>): Promise<void> {
   const { session } = message;
   const { directory } = message.request;
+  guardClient(directory);
   const profile = SessionProfile.start(settings.profiles, directory.client, 'storage', (error) =>
     send({
       op: 'sideWorkFailed',
@@ -48,7 +50,7 @@ async function open(message: Extract<ToStorage, { op: 'open' }>): Promise<void> 
       message.request,
       (answer, processedBytes) => send({ op: 'answer', session, answer, processedBytes }),
       (error) => {
-        sessions.delete(session); // it has let go of all it had
+        sessions.delete(session); // the session has already released everything
         endProfile(session);
         send({ op: 'failed', session, error: toWire(error) });
       },
@@ -92,13 +94,14 @@ async function tell(question: number, asked: StorageQuestion): Promise<void> {
 }
 
 function answerTo(asked: StorageQuestion): Promise<Told> {
+  guardClient(asked.directory);
   switch (asked.kind) {
     case 'measure':
       return measureSpace(system, asked.directory, asked.withEntries);
     case 'standing':
       return standingOf(system, asked.directory, asked.withFigures);
-    case 'keepUp':
-      return keepUpHere(system, asked.directory, asked.work, halting.signal);
+    case 'collectGarbage':
+      return collectGarbageHere(system, asked.directory, asked.work, halting.signal);
   }
 }
 

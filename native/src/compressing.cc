@@ -1,0 +1,63 @@
+// Compression by zstd. Each thread reuses one context of each kind, since creating one costs more than a small
+// frame.
+#include <zstd.h>
+
+#include <memory>
+
+#include "calls.h"
+
+namespace tardis::calls {
+
+namespace {
+
+struct FreeContext {
+  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+  void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+};
+
+template <typename Context>
+Context* made(std::unique_ptr<Context, FreeContext>& held, Context* (*make)(), const char* call) {
+  if (!held) held.reset(make());
+  if (!held) throw Failure{ENOMEM, call};
+  return held.get();
+}
+
+// Returns a size or setting that zstd returned; throws if it is an error.
+size_t checked(size_t result, const char* call) {
+  if (ZSTD_isError(result)) throw Failure{0, call, "EZSTD", ZSTD_getErrorName(result)};
+  return result;
+}
+
+}  // namespace
+
+napi_value zstdCompress(const Call& call) {
+  thread_local std::unique_ptr<ZSTD_CCtx, FreeContext> held;
+  thread_local unsigned settings[2] = {0, 0};
+  const Bytes source = call.bytes(0);
+  const Bytes target = call.bytes(1);
+  const size_t at = call.count(2);
+  uint8_t* into = target.range(at, 0, call.name());
+  const unsigned level = call.bits(3);
+  const unsigned hashLog = call.bits(4);
+  const bool isNew = !held;
+  ZSTD_CCtx* context = made(held, ZSTD_createCCtx, call.name());
+  if (isNew || settings[0] != level || settings[1] != hashLog) {
+    settings[0] = settings[1] = 0;  // until both are accepted
+    checked(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, static_cast<int>(level)), call.name());
+    checked(ZSTD_CCtx_setParameter(context, ZSTD_c_hashLog, static_cast<int>(hashLog)), call.name());
+    settings[0] = level;
+    settings[1] = hashLog;
+  }
+  return call.number(checked(ZSTD_compress2(context, into, target.size - at, source.data, source.size), call.name()));
+}
+
+napi_value zstdDecompress(const Call& call) {
+  thread_local std::unique_ptr<ZSTD_DCtx, FreeContext> held;
+  const Bytes source = call.bytes(0);
+  const Bytes target = call.bytes(1);
+  ZSTD_DCtx* context = made(held, ZSTD_createDCtx, call.name());
+  return call.number(
+      checked(ZSTD_decompressDCtx(context, target.data, target.size, source.data, source.size), call.name()));
+}
+
+}  // namespace tardis::calls

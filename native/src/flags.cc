@@ -1,0 +1,84 @@
+// Reads the flags of inodes, and sets them on restored files.
+#include "flags.h"
+
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "calls.h"
+#include "files.h"
+
+namespace tardis {
+
+namespace {
+
+constexpr uint32_t kKept =
+    FS_SYNC_FL | FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL | FS_DIRSYNC_FL;
+// STATX_ATTR_IMMUTABLE, _APPEND, _NODUMP, which older headers lack; their values equal those of the flags.
+constexpr uint64_t kTold = FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL;
+constexpr int kOpenFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+
+bool lookAt(int directory, const char* name, struct statx* stat) {
+  constexpr int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH;
+  return retry([&] { return statx(directory, name, flags, STATX_TYPE, stat); }) == 0;
+}
+
+uint32_t keptOf(int fd) {
+  int flags = 0;
+  return ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 ? static_cast<uint32_t>(flags) & kKept : 0;
+}
+
+}  // namespace
+
+uint32_t flagsOf(int directory, const char* name) {
+  struct statx stat;
+  // Only file systems that report some flags by statx are queried for all: others may pass the request to a
+  // program.
+  if (!lookAt(directory, name, &stat) || (stat.stx_attributes_mask & kTold) == 0) return 0;
+  if (!S_ISREG(stat.stx_mode) && !S_ISDIR(stat.stx_mode)) return 0;
+  if (name[0] == 0) return keptOf(directory);
+  const Fd fd(retry([&] { return openat(directory, name, kOpenFlags); }));
+  return fd.valid() ? keptOf(fd.get()) : static_cast<uint32_t>(stat.stx_attributes & kTold);
+}
+
+bool hasFlags(int fd, dev_t device) {
+  static thread_local dev_t known = 0;
+  static thread_local bool tells = false;
+  if (device != known || known == 0) {
+    struct statx stat;
+    tells = lookAt(fd, "", &stat) && (stat.stx_attributes_mask & kTold) != 0;
+    known = device;
+  }
+  return tells && keptOf(fd) != 0;
+}
+
+namespace calls {
+
+napi_value flagsAt(const Call& call) {
+  const int directory = call.fd(0);
+  Name name;
+  name.text[0] = 0;  // the directory itself
+  if (call.bytes(1).size > 0) call.name(1, &name);
+  struct statx stat;
+  if (!lookAt(directory, name.text, &stat)) return call.number(0);
+  return call.number(static_cast<double>(stat.stx_attributes & stat.stx_attributes_mask & kTold));
+}
+
+napi_value setFlagsAt(const Call& call) {
+  const int directory = call.fd(0);
+  Name name;
+  call.name(1, &name);
+  const uint32_t wanted = call.bits(2) & kKept;
+  const Fd fd(retry([&] { return openat(directory, name.text, kOpenFlags); }));
+  if (!fd.valid()) throw Failure{errno, "openat"};
+  int flags = 0;
+  if (ioctl(fd.get(), FS_IOC_GETFLAGS, &flags) != 0) throw Failure{errno, "FS_IOC_GETFLAGS"};
+  const int changed = static_cast<int>((static_cast<uint32_t>(flags) & ~kKept) | wanted);
+  if (changed == flags) return call.nothing();
+  if (ioctl(fd.get(), FS_IOC_SETFLAGS, &changed) != 0) throw Failure{errno, "FS_IOC_SETFLAGS"};
+  return call.nothing();
+}
+
+}  // namespace calls
+
+}  // namespace tardis

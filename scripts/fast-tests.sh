@@ -1,0 +1,21 @@
+#!/bin/sh
+# Runs the unit and contract tests: those that start no command and take seconds. Arguments go to ava. `npm run test:fast`
+# sets up before.
+set -eu
+cd "$(dirname "$(readlink -f "$0")")/.."
+# Every folder of tests but those whose tests start commands, fail at each operation, or take minutes.
+slow='bench damage durability e2e filesystems fuzz maintenance packages threats'
+fast=''
+for folder in dist/test/*/; do
+  name=${folder#dist/test/}
+  case " $slow helpers support " in *" ${name%/} "*) continue ;; esac
+  fast="$fast $folder**/*.test.js"
+done
+# Files of the other folders that take over five seconds each.
+for file in client/mutated-answers delta/hostile delta/rdiff server/login server/mutated-messages tools/completions \
+  transport/connection; do
+  fast="$fast !dist/test/$file.test.js"
+done
+set -f # ava expands the patterns
+# shellcheck disable=SC2086
+exec ava "$@" $fast

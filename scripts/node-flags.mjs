@@ -1,0 +1,25 @@
+/**
+ * Finds out which of the flags that the launchers would like this node knows, and writes dist/bundle/flags (or the file
+ * that is named), which they read. V8 drops flags from version to version, and node does not start with one that it does not know.
+ */
+import { spawnSync } from 'node:child_process';
+import { realpathSync, writeFileSync } from 'node:fs';
+
+/** Flags of the profile `pi`. bin/launch.sh says what each is for. */
+const WANTED = [
+  '--max-semi-space-size=1',
+  '--single-threaded',
+  '--optimize-for-size',
+  '--invocation-count-for-maglev=2500',
+  '--invocation-count-for-maglev-osr=600',
+  '--invocation-count-for-turbofan=20000',
+];
+
+function knows(flag) {
+  return spawnSync(process.execPath, [flag, '-e', '0'], { stdio: 'ignore' }).status === 0;
+}
+
+const flags = `known_pi_flags='${WANTED.filter(knows).join(' ')}'\n`;
+const head = `# Flags for bin/launch.sh, of those that node ${process.version} knows. Made by \`npm run build\`.\n`;
+const known = `known_node='${realpathSync(process.execPath).replaceAll("'", `'\\''`)}'\n`;
+writeFileSync(process.argv[2] ?? 'dist/bundle/flags', head + known + flags);

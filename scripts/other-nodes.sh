@@ -1,0 +1,28 @@
+#!/bin/sh
+# Runs the fast tests, and backups, restores and checks of an encrypting client, with each other Node.js that is supported. Fetches
+# them from the npm registry, compared with the hashes in runtime/others/package-lock.json: `sh scripts/other-nodes.sh`, after set-up.
+set -eu
+cd "$(dirname "$(readlink -f "$0")")/.."
+
+case $(uname -m) in
+x86_64) arch=x64 ;;
+aarch64) arch=arm64 ;;
+*)
+  echo "other-nodes: there is no Node.js for $(uname -m) in the npm registry; left out"
+  exit 0
+  ;;
+esac
+sh scripts/with-node.sh npm ci --prefix runtime/others --include=optional --ignore-scripts --no-audit --no-fund \
+  --loglevel=error </dev/null >/dev/null
+
+for major in 22 26; do
+  TARDIS_NODE=$(pwd -P)/runtime/others/node_modules/node-$major-$arch/bin/node
+  export TARDIS_NODE
+  version=$("$TARDIS_NODE" --version)
+  if ! sh scripts/with-node.sh sh scripts/fast-tests.sh --tap dist/test/e2e/encryption.test.js >dist/other-node.tap; then
+    grep -A 40 '^not ok' dist/other-node.tap || tail -n 40 dist/other-node.tap
+    echo "other-nodes: tests fail with Node.js $version" >&2
+    exit 1
+  fi
+  echo "other-nodes: $(grep -c '^ok' dist/other-node.tap) tests are right with Node.js $version"
+done

@@ -1,0 +1,101 @@
+/**
+ * Checks repeatedly during a backup that its roots, and the mount points below them, are still the same
+ * directories. After an unmount, the same path shows another directory.
+ */
+import fs from 'node:fs';
+import { systemCode } from '../errors/index.js';
+import { ROOT_NAME } from '../model/index.js';
+import type { Place, Presence } from '../pipeline/index.js';
+import { rootParent } from '../transport/index.js';
+
+/** Identifies a directory for the duration of a backup. */
+export interface Identity {
+  readonly device: bigint;
+  /** Undefined if the file system reports a different number each time. */
+  readonly inode: bigint | undefined;
+  readonly birthTimeNs: bigint;
+}
+
+interface KnownPlace extends Place {
+  readonly identity: Identity | undefined;
+}
+
+const SLASH = 0x2f;
+
+/** Returns the identity of the directory at `path`. Throws system errors. */
+export function identityAt(path: Buffer): Identity {
+  const { dev, ino, birthtimeNs } = fs.lstatSync(path, { bigint: true });
+  const again = fs.lstatSync(path, { bigint: true });
+  return { device: dev, inode: again.ino === ino ? ino : undefined, birthTimeNs: birthtimeNs };
+}
+
+export class Places implements Presence {
+  private readonly there = new Map<string, KnownPlace>();
+  private readonly roots: readonly Place[];
+
+  constructor(roots: readonly { readonly path: Buffer; readonly identity: Identity }[]) {
+    this.roots = roots.map(({ path }, index) => ({
+      slot: rootParent(index),
+      name: ROOT_NAME,
+      path,
+    }));
+    for (const [index, { path, identity }] of roots.entries()) {
+      this.there.set(path.toString('latin1'), { ...this.roots[index]!, identity });
+    }
+  }
+
+  enter(path: Buffer): void {
+    const key = path.toString('latin1');
+    if (this.there.has(key)) return;
+    const root = this.roots.find((one) => isBelow(path, one.path));
+    if (root !== undefined) this.there.set(key, { ...root, path, identity: mountAt(path) });
+  }
+
+  lost(): readonly Place[] {
+    const lost: Place[] = [];
+    for (const [key, { slot, name, path, identity }] of this.there) {
+      if (identity !== undefined && isThere(path, identity)) continue;
+      lost.push({ slot, name, path });
+      this.there.delete(key);
+    }
+    return lost;
+  }
+}
+
+/**
+ * Returns the identity of a mount point that was just entered; undefined if no other file system is mounted
+ * there any more.
+ */
+function mountAt(path: Buffer): Identity | undefined {
+  try {
+    const identity = identityAt(path);
+    const above = path.subarray(0, Math.max(1, path.lastIndexOf(SLASH)));
+    return fs.lstatSync(above, { bigint: true }).dev === identity.device ? undefined : identity;
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
+/**
+ * True if `path` still has this identity. A network file system that was remounted has another device number,
+ * but the same inode and birth time.
+ */
+function isThere(path: Buffer, known: Identity): boolean {
+  try {
+    const { dev, ino, birthtimeNs } = fs.lstatSync(path, { bigint: true });
+    if (known.inode === undefined) return dev === known.device;
+    if (ino !== known.inode) return false;
+    return dev === known.device || (birthtimeNs !== 0n && birthtimeNs === known.birthTimeNs);
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return false;
+  }
+}
+
+function isBelow(path: Buffer, directory: Buffer): boolean {
+  if (path.length <= directory.length || !directory.equals(path.subarray(0, directory.length))) {
+    return false;
+  }
+  return directory.at(-1) === SLASH || path[directory.length] === SLASH;
+}

@@ -1,0 +1,60 @@
+/** Waits for the server's work after a set: purging sets and freeing space. */
+import { asTardisError, TardisError } from '../errors/index.js';
+import { displayName } from '../model/index.js';
+import { type Head, NOTHING_SETTLED } from '../transport/index.js';
+
+export interface Settled {
+  /** Sets that the rules removed. */
+  readonly purged: readonly number[];
+  /** Expendable sets that were removed because space was low. */
+  readonly early: readonly number[];
+  /** Number of sets that no rule keeps, and that are kept only because they are too young. */
+  readonly young: number;
+  /** True if the rules were applied as for an account without the right to purge. */
+  readonly isCautious: boolean;
+  /** Contents that were deleted, and packs that were rewritten. */
+  readonly contents: number;
+  readonly packs: number;
+  /** Bytes saved once the removed files are deleted. */
+  readonly freedBytes: number;
+  readonly deletedFiles: number;
+  readonly deletedBytes: number;
+  /** False if a part of the work is left for later. */
+  readonly isDone: boolean;
+  /** True if nothing was purged because the clock has jumped. */
+  readonly isClockInDoubt: boolean;
+  /** Reason why nothing, or not everything, was done. */
+  readonly failure?: string;
+}
+
+/** Limit of the wait; garbage collection of a large store takes long. */
+const MOST_WAIT_MS = 24 * 3_600_000;
+
+/**
+ * Waits for the server's result, for a day at most. Never throws: the set is complete in any case. Calls
+ * `onLost` with a function to call when the connection is lost.
+ */
+export async function untilSettled(
+  answer: Promise<Head<'settled'>>,
+  onLost: (lost: (reason: TardisError) => void) => void,
+): Promise<Settled> {
+  let timer: NodeJS.Timeout | undefined;
+  const never = new Promise<never>((_resolve, reject) => {
+    onLost(reject);
+    const late = new TardisError('TIMED_OUT', 'the server has not reported it for a day');
+    timer = setTimeout(() => reject(late), MOST_WAIT_MS);
+  });
+  try {
+    return settledFrom(await Promise.race([answer, never]));
+  } catch (error) {
+    const why = `the result of the purge is not known: ${asTardisError(error).message}`;
+    return { ...settledFrom(NOTHING_SETTLED), isDone: false, failure: why };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function settledFrom({ inDoubt, cautious, failure, ...rest }: Head<'settled'>): Settled {
+  const why = failure === '' ? {} : { failure: displayName(Buffer.from(failure)) };
+  return { ...rest, isCautious: cautious, isClockInDoubt: inDoubt, ...why };
+}

@@ -1,0 +1,6 @@
+export {
+  type ClientPlace,
+  type IdentityOptions,
+  KnownClient,
+  shownKeyId,
+} from './known-client.js';

@@ -1,0 +1,278 @@
+/**
+ * The identity of a client at a place (a store on this machine, or a server): whether it encrypts, and with which
+ * keys. This machine remembers the identity when it first meets the client, and compares it each time after that.
+ * So a store that was swapped, or a server that omits the keys, is rejected. See docs/threat-model.md, "The
+ * identity of a client".
+ */
+import { createHash } from 'node:crypto';
+import { formerIds, type KeyRecord, type MasterKey } from '../index.js';
+import { TardisError } from '../../errors/index.js';
+import { displayName } from '../../model/index.js';
+import { readState, statePath, writeState } from '../../system/index.js';
+
+/** The place of a client, as the user names it. */
+export interface ClientPlace {
+  /**
+   * `store PATH` or `server HOST:PORT`. A store that is reached through a link has two names, the given path and
+   * the real path. The memory of both counts, so that a link that now leads elsewhere is detected.
+   */
+  readonly places: readonly [string, ...string[]];
+  readonly client: string;
+}
+
+export interface IdentityOptions {
+  /** True if the user accepts an identity other than the remembered one. The new one is then remembered. */
+  readonly trustsChange: boolean;
+  /** Prints a line for the user. */
+  say(line: string): void;
+}
+
+interface Remembered {
+  readonly place: string;
+  readonly client: string;
+  /** Id of the keys, in hexadecimal; null if the client does not encrypt. */
+  readonly keys: string | null;
+}
+
+const FORM = 1;
+const KEY_ID = /^[0-9a-f]{32}$/;
+const PRINT_KEYS = 'print the keys with `sonic keys --pdf FILE`';
+const KEEP_PASSWORD = `Without the password nobody can restore it: keep it safe, and ${PRINT_KEYS}.`;
+
+export class KnownClient {
+  private readonly at: ClientPlace;
+  private readonly options: IdentityOptions;
+
+  constructor(at: ClientPlace, options: IdentityOptions) {
+    this.at = at;
+    this.options = options;
+  }
+
+  /** Remembers a client that this machine has just created, whatever was at its place before. */
+  made(record: KeyRecord): void {
+    const id = idOf(record);
+    const former = this.read(false).find((one) => one !== null && one !== id);
+    this.write(id);
+    if (typeof former === 'string') {
+      this.say(
+        `this machine remembered another client here, with the key id ${shownKeyId(former)}: if you did not remove it, the store was exchanged`,
+      );
+    }
+    if (id === null) return;
+    this.say(`made with the key id ${shownKeyId(id)}. ${KEEP_PASSWORD}`);
+  }
+
+  /**
+   * Compares a client with the remembered identity, after the password has opened its key record, and remembers
+   * it. Keys that name the remembered ones as their predecessors are accepted. Throws KEYS_CHANGED,
+   * ENCRYPTION_GONE.
+   */
+  meet(record: KeyRecord, keys: readonly MasterKey[]): void {
+    if (record.isEncrypting) this.meetKeys(record, keys);
+    else this.meetPlain();
+  }
+
+  /**
+   * Compares like `meet` but remembers nothing, for a run that may still be refused. Throws KEYS_CHANGED,
+   * ENCRYPTION_GONE.
+   */
+  compare(record: KeyRecord, keys: readonly MasterKey[]): void {
+    if (record.isEncrypting) this.knownBefore(idOf(record)!, keys);
+    else this.requirePlain();
+  }
+
+  /**
+   * True if a record has the remembered keys, so that it need not be opened for a comparison. Throws
+   * MEMORY_DAMAGED.
+   */
+  isKnown(record: KeyRecord | undefined): boolean {
+    const known = this.read();
+    return known.length > 0 && known.every((keys) => keys === idOf(record));
+  }
+
+  /**
+   * Returns a message if the client's keys are not the remembered ones and no password is available to show
+   * whether they may follow those; otherwise undefined. Throws MEMORY_DAMAGED.
+   */
+  unprovenKeys(record: KeyRecord): string | undefined {
+    const id = idOf(record);
+    if (this.trustsChange || this.read().every((known) => known === null || known === id))
+      return undefined;
+    return `${this.name} has other keys (key id ${shownKeyId(id)}) than this machine remembers: with the password it shows whether they took the place of those`;
+  }
+
+  /** True if this machine remembers keys of the client. Throws MEMORY_DAMAGED. */
+  get isKnownToEncrypt(): boolean {
+    return this.read().some((keys) => keys !== null);
+  }
+
+  /** True if the user accepts the store as it is now. */
+  get trustsChange(): boolean {
+    return this.options.trustsChange;
+  }
+
+  /** True if an older state of the store is accepted; the user is then warned with `what`. */
+  acceptsOlder(what: string): boolean {
+    if (this.trustsChange) this.say(`${what}; it is taken as it is now`);
+    return this.trustsChange;
+  }
+
+  /** Returns the remembered key ids, if keys with this id may follow them. Throws KEYS_CHANGED. */
+  private knownBefore(id: string, keys: readonly MasterKey[]): readonly (string | null)[] {
+    const known = this.read();
+    const former = shownFormerIds(keys);
+    const other = known.find((one) => one !== null && one !== id && !former.includes(one));
+    if (typeof other === 'string' && !this.options.trustsChange) throw this.changed(other, id);
+    return known;
+  }
+
+  private meetKeys(record: KeyRecord, keys: readonly MasterKey[]): void {
+    const id = idOf(record)!;
+    const known = this.knownBefore(id, keys);
+    const isNew = known.length === 0;
+    const isSame = known.every((one) => one === id);
+    if (!isSame || known.length < this.at.places.length) this.write(id);
+    if (isSame && !isNew) return;
+    this.say(this.firstWords(known, id, keys));
+  }
+
+  /** Returns the message for the user about keys that are new on this machine. */
+  private firstWords(
+    known: readonly (string | null)[],
+    id: string,
+    keys: readonly MasterKey[],
+  ): string {
+    const shown = shownKeyId(id);
+    const sheet = 'Compare it with your printed sheet.';
+    if (known.length === 0) return `first time on this machine: key id ${shown}. ${sheet}`;
+    if (known.every((one) => one === null)) {
+      return `it encrypts now: key id ${shown}. ${KEEP_PASSWORD}`;
+    }
+    const former = shownFormerIds(keys);
+    const isNext = known.every((one) => one === id || (one !== null && former.includes(one)));
+    if (!isNext) return `new keys: key id ${shown}. ${sheet}`;
+    return `new keys in the place of those that this machine knew: key id ${shown}. Sheets and key files of the former ones open nothing here any more: ${PRINT_KEYS}.`;
+  }
+
+  /** Compares a client that does not encrypt with the remembered identity, and remembers it. Throws ENCRYPTION_GONE. */
+  meetPlain(): void {
+    const known = this.read();
+    const keys = this.keysIn(known);
+    if (known.length === this.at.places.length && keys === undefined) return;
+    this.write(null);
+    if (keys !== undefined) this.say('it does not encrypt any more');
+  }
+
+  /**
+   * Compares like `meetPlain` but remembers nothing. It serves runs that are or may still be refused, and servers
+   * that have not shown the client. `how` is the reason that the client does not encrypt. Throws ENCRYPTION_GONE.
+   */
+  requirePlain(how?: string): void {
+    this.keysIn(this.read(), how);
+  }
+
+  /**
+   * Returns the remembered key id of a client that does not encrypt now. Throws ENCRYPTION_GONE, unless the user
+   * accepts the change.
+   */
+  private keysIn(
+    known: readonly (string | null)[],
+    how: string = 'does not encrypt',
+  ): string | undefined {
+    const keys = known.find((one) => one !== null);
+    if (typeof keys === 'string' && !this.options.trustsChange) {
+      throw new TardisError(
+        'ENCRYPTION_GONE',
+        `${this.name} ${how}, and had the key id ${shownKeyId(keys)} when this machine saw it last`,
+      );
+    }
+    return keys ?? undefined;
+  }
+
+  private changed(known: string, id: string): TardisError {
+    return new TardisError(
+      'KEYS_CHANGED',
+      `${this.name} has other keys (key id ${shownKeyId(id)}) than this machine remembers (${shownKeyId(known)})`,
+    );
+  }
+
+  private get name(): string {
+    const { places, client } = this.at;
+    return `the client "${client}" (${displayName(Buffer.from(places[0]))})`;
+  }
+
+  private say(text: string): void {
+    this.options.say(`${this.name}: ${text}`);
+  }
+
+  /**
+   * Returns the remembered key ids, one for each name of the place that has one. Throws MEMORY_DAMAGED if
+   * `isStrict`; otherwise ignores damaged files.
+   */
+  private read(isStrict = !this.options.trustsChange): (string | null)[] {
+    return this.at.places.flatMap((place) => {
+      const file = this.fileOf(place);
+      const text = readState(file);
+      if (text === undefined) return [];
+      const remembered = this.rememberedIn(text, place);
+      if (remembered !== undefined) return [remembered.keys];
+      if (!isStrict) return [];
+      throw new TardisError(
+        'MEMORY_DAMAGED',
+        `${file}, in which this machine remembers ${this.name}, is damaged`,
+      );
+    });
+  }
+
+  private rememberedIn(text: string, place: string): Remembered | undefined {
+    const value = parsed(text);
+    if (typeof value !== 'object' || value === null) return undefined;
+    const { form, client, keys, ...other } = value as Partial<Remembered> & { form?: number };
+    const isOurs = form === FORM && other.place === place && client === this.at.client;
+    const isKeys = keys === null || (typeof keys === 'string' && KEY_ID.test(keys));
+    return isOurs && isKeys ? { place, client, keys } : undefined;
+  }
+
+  private write(keys: string | null): void {
+    const { places, client } = this.at;
+    for (const place of places) {
+      const file = this.fileOf(place);
+      const code = writeState(file, `${JSON.stringify({ form: FORM, place, client, keys })}\n`);
+      if (code === undefined) continue;
+      this.say(
+        `its keys are not remembered: ${file}: ${code}; a store that is swapped would not show`,
+      );
+    }
+  }
+
+  private fileOf(place: string): string {
+    const name = createHash('sha256')
+      .update(JSON.stringify([place, this.at.client]))
+      .digest('hex');
+    return statePath('clients', `${name.slice(0, 32)}.json`);
+  }
+}
+
+/** Returns the id of the keys in hexadecimal; null for a client that does not encrypt. */
+function idOf(record: KeyRecord | undefined): string | null {
+  return record?.isEncrypting === true ? record.keysetId.toString('hex') : null;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return undefined;
+  }
+}
+
+/** Returns a key id as people compare it: four groups of eight characters. */
+export function shownKeyId(id: string | null): string {
+  return id === null ? 'none' : id.replace(/(.{8})(?=.)/g, '$1 ');
+}
+
+/** Returns the ids of the keys that these have replaced, in hexadecimal. */
+function shownFormerIds(keys: readonly MasterKey[]): string[] {
+  return formerIds(keys).map((one) => one.toString('hex'));
+}

@@ -1,0 +1,46 @@
+/** Wraps a history so that its errors show if the catalog is damaged, rather than the program that reads it. */
+import type { History } from './history.js';
+
+type Explain = (error: unknown) => unknown;
+
+/** Returns the history and its reports, with each error that a call throws or rejects with passed through `explain`. */
+export function explainedHistory(history: History, explain: Explain): History {
+  const reports = explained(history.reports, explain);
+  return explained(history, explain, new Map<PropertyKey, unknown>([['reports', reports]]));
+}
+
+function explained<T extends object>(
+  calls: T,
+  explain: Explain,
+  replaced: ReadonlyMap<PropertyKey, unknown> = new Map(),
+): T {
+  const known = new Map(replaced);
+  return new Proxy(calls, {
+    get: (target, name) => {
+      if (known.has(name)) return known.get(name);
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function') return value;
+      const call = explainedCall(target, value as (...args: unknown[]) => unknown, explain);
+      known.set(name, call);
+      return call;
+    },
+  });
+}
+
+function explainedCall(
+  target: object,
+  call: (...args: unknown[]) => unknown,
+  explain: Explain,
+): (...args: unknown[]) => unknown {
+  return (...args) => {
+    try {
+      const answer = call.apply(target, args);
+      if (!(answer instanceof Promise)) return answer;
+      return answer.catch((error: unknown) => {
+        throw explain(error);
+      });
+    } catch (error) {
+      throw explain(error);
+    }
+  };
+}

@@ -1,0 +1,122 @@
+/**
+ * The interface for reading a client's history. Every tool that lists, restores or compares uses these calls, on a
+ * local store or on a server. Long results are split into pages, so that no call takes long.
+ */
+import type {
+  BackupSet,
+  CatalogEntry,
+  ListingPage,
+  LocatedPiece,
+  SealedDirectory,
+} from '../store/catalog/index.js';
+import type { DeltaSource } from '../delta/index.js';
+import type { ContentKeys } from '../model/index.js';
+import type { ObjectReader, OwnerRecord, RootRecord, SetNote } from '../store/index.js';
+import type { Access } from './local/access.js';
+import type { Reports } from './reports.js';
+
+export type HistoryEntry = CatalogEntry;
+
+/** One version of a path, with the sets in which it was at that path. */
+export interface PathVersion {
+  readonly entry: HistoryEntry;
+  /** The first and the last set in which this version was at the path; `lastSet` is undefined while it is current. */
+  readonly firstSet: number;
+  readonly lastSet: number | undefined;
+}
+
+/** The seals that prove that a set is the client's own, if the client encrypts. */
+export interface SetSeals {
+  readonly directories: readonly SealedDirectory[];
+  readonly setSeal: Buffer | undefined;
+}
+
+/** One stored piece of a content. */
+export type ContentPiece = LocatedPiece;
+
+/** A content without a name. */
+export interface FoundContent {
+  readonly contentId: number;
+  readonly digest: Buffer;
+  readonly sizeBytes: number;
+}
+
+/** A content to locate. If the store is untrusted, the location is checked against the digest or the proof. */
+export type WantedContent = Pick<CatalogEntry, 'contentId'> &
+  Partial<Pick<CatalogEntry, 'digest' | 'proof' | 'metadata'>>;
+
+/** The pieces of a content in their order; undefined if its bytes are missing. */
+export type ContentLocation = readonly ContentPiece[] | undefined;
+
+export interface History {
+  readonly client: string;
+  /** Bytes of contents fetched over a connection so far. */
+  readonly fetchedBytes: number;
+  /** True if each call takes a round trip to a server, so that callers should request data ahead. */
+  readonly isFar: boolean;
+  /** Keys that decrypt contents and key their digests; undefined if nothing is encrypted. */
+  readonly contentKeys: ContentKeys | undefined;
+  /** Warnings about returned data that nothing proves, as text for the user. */
+  readonly doubts: readonly string[];
+  /** True if entries were returned whose directory or set nothing proves; undefined if the history has no proofs. */
+  readonly hasUnproven?: boolean;
+  /** Reports on sets and on the whole store, as opposed to single entries. */
+  readonly reports: Reports;
+  /** Path of the client's directory, for jobs that read its objects; undefined if it is not on this machine. */
+  readonly clientPath: string | undefined;
+  /**
+   * The access rights of the reader. Calls that take a path enforce them. A caller that walks with `list` must
+   * check every directory before its entries, and every file before its content.
+   */
+  readonly access: Access;
+  /**
+   * Accepts sets that do not match their seals. From then on the entries of such a set are proven one by one, and
+   * `doubts` reports it. Undefined if the client has no seals.
+   */
+  acceptUnproven?(): void;
+  /**
+   * Accepts a store that is older than this machine has seen. `tell` receives a description of what is missing.
+   * Undefined if nothing is remembered about the store.
+   */
+  acceptOlder?(tell: (what: string) => void): void;
+  /** True if the store is older than this machine has seen. */
+  readonly isOlder?: boolean;
+  /**
+   * Returns CATALOG_DAMAGED for an error that looks like a bug but that damage of the catalog explains; returns
+   * other errors unchanged. Undefined if the catalog is not on this machine.
+   */
+  explain?(error: unknown): unknown;
+  /** Returns the listed sets, oldest first. */
+  sets(): Promise<BackupSet[]>;
+  /** Returns a set by number or name; without a text, the newest complete set. Throws NO_SUCH_SET. */
+  findSet(text: string | undefined): Promise<BackupSet>;
+  roots(set: number): Promise<RootRecord[]>;
+  /**
+   * Returns the seals of at most `limit` directories of a set with ids after `after`, and the seal of the set, if
+   * any.
+   */
+  seals(set: number, after: number, limit: number): Promise<SetSeals>;
+  notes(set: number): Promise<SetNote[]>;
+  /** Returns the names of users and groups as of a set. */
+  owners(set: number): Promise<OwnerRecord[]>;
+  /** Returns the newest complete set that began at a time or before it. Throws NO_SUCH_SET. */
+  findSetAt(momentMs: number): Promise<BackupSet>;
+  /**
+   * Returns the entry at an absolute path as of a set. Throws NO_ACCESS if a directory on the path may not be
+   * searched.
+   */
+  find(path: Buffer, set: number): Promise<HistoryEntry | undefined>;
+  /** Returns a page of a directory as of a set, sorted by name. */
+  list(page: ListingPage): Promise<HistoryEntry[]>;
+  /** Returns at most `limit` contents whose digests begin with these bytes (at least 8). */
+  findContents(prefix: Buffer, limit: number): Promise<FoundContent[]>;
+  /** Returns every version that was ever at an absolute path, oldest first, as far as the reader may see it. */
+  versions(path: Buffer): Promise<PathVersion[]>;
+  /** Returns the locations of contents, in the order of the request. */
+  locate(contents: readonly WantedContent[]): Promise<ContentLocation[]>;
+  /** Returns a reader for the objects that contain the contents. */
+  objects(): ObjectReader;
+  /** Returns a source of deltas made where the store is; undefined if contents are read without deltas. */
+  deltas(): DeltaSource | undefined;
+  close(): void;
+}

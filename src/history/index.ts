@@ -1,0 +1,69 @@
+export type { BackupSet } from '../store/catalog/index.js';
+export type { ObjectReader, RootRecord, SetNote } from '../store/index.js';
+export { circleAt, type OnWay } from './circles.js';
+export { contentsAsFiles } from './contents-history.js';
+export type {
+  History,
+  HistoryEntry,
+  ContentLocation,
+  ContentPiece,
+  FoundContent,
+  PathVersion,
+  SetSeals,
+  WantedContent,
+} from './history.js';
+export { Access, noAccess } from './local/access.js';
+export { openHistoryIn, openLocalHistory } from './local/local-history.js';
+export { restBelow, rootAbove } from './local/roots.js';
+export { setAt, setNamed } from './local/sets.js';
+export { noSuchPath } from './no-such-path.js';
+export {
+  type ChangesFound,
+  type ChangesPage,
+  FIRST_PLACE,
+  type NamedPage,
+  type NamesFound,
+  type Reports,
+  STORE_FIGURES,
+  type StoreFigures,
+} from './reports.js';
+export { isSameContent } from './same-content.js';
+export { ListingFaults } from './sealed/listing-faults.js';
+export { EntryOpener } from './sealed/opened-entries.js';
+export { provenHistory } from './sealed/proven-history.js';
+export { type ProvenSet, ProvenSets } from './sealed/proven-sets.js';
+export { unsealedHistory } from './sealed/unsealed-history.js';
+export {
+  type ClientOverview,
+  clientsFromWire,
+  clientsToWire,
+  type Protection,
+} from './wire/client-overview.js';
+export {
+  setChangeFromWire,
+  setChangeToWire,
+  type Verdicts,
+  verdictsFromWire,
+  verdictsToWire,
+} from './wire/wire-changes.js';
+export { forgetReportFromWire, forgetsFromWire, forgetsToWire } from './wire/wire-forgets.js';
+export {
+  changesFromWire,
+  changesToWire,
+  figuresFromWire,
+  figuresToWire,
+  namesFromWire,
+  namesToWire,
+  setRootsFromWire,
+  setRootsToWire,
+} from './wire/wire-reports.js';
+export {
+  entriesFromWire,
+  entriesToWire,
+  placesFromWire,
+  placesToWire,
+  setsFromWire,
+  setsToWire,
+  versionsFromWire,
+  versionsToWire,
+} from './wire/wire.js';

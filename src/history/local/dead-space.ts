@@ -1,0 +1,137 @@
+/** Measures the space that no listed set needs, and the space that only sets before the newest complete one need. */
+import path from 'node:path';
+import { addRests, type Catalog, type IdSet } from '../../store/catalog/index.js';
+import {
+  type ClientDirectory,
+  NO_PACK,
+  objectName,
+  packName,
+  packNumber,
+  PACKS_PREFIX,
+  RecordKind,
+} from '../../store/index.js';
+import type { Files } from '../../system/index.js';
+
+const SLICE_ROWS = 4096;
+
+/** Contents that listed sets show, with all contents that these depend on. */
+export interface ShownContents {
+  readonly all: IdSet;
+  /** Contents of the newest complete set and of later sets. */
+  readonly recent: IdSet;
+}
+
+export interface DeadSpace {
+  /** Upper bound of the bytes that garbage collection frees. */
+  readonly deadBytes: number;
+  /** Bytes that it would free in addition if all sets before the newest complete one were deleted. */
+  readonly olderBytes: number;
+}
+
+/** Adds the contents that shown contents depend on: parts, and bases of deltas. */
+export function completeShown({ gc }: Catalog, shown: ShownContents): void {
+  const needs = [...gc.needs()];
+  addRests(needs, shown.all);
+  addRests(needs, shown.recent);
+}
+
+type Breathe = () => Promise<void> | undefined;
+
+/** Number of decoded bytes of each record that are needed, by record id. */
+interface Uses {
+  readonly all: ReadonlyMap<number, number>;
+  readonly recent: ReadonlyMap<number, number>;
+}
+
+export async function measureDeadSpace(
+  catalog: Catalog,
+  directory: ClientDirectory,
+  files: Files,
+  shown: ShownContents,
+  breathe: Breathe,
+): Promise<DeadSpace> {
+  const uses = await usesOf(catalog, shown, breathe);
+  /** Bytes of the records in each pack, and how many of them are needed. */
+  const records = new Map<number, { bytes: number; needed: number }>();
+  let olderBytes = 0;
+  for (let after = 0; ; ) {
+    const page = catalog.gc.records(after, SLICE_ROWS);
+    for (const [recordId, kind, pack, , bytes, rawBytes] of page) {
+      const shareOf = (used: number | undefined): number => {
+        if (used === undefined) return 0;
+        return kind === RecordKind.frame ? Math.min(1, used / Math.max(1, rawBytes)) : 1;
+      };
+      const needed = bytes * shareOf(uses.all.get(recordId));
+      olderBytes += needed - bytes * shareOf(uses.recent.get(recordId));
+      const known = records.get(pack) ?? { bytes: 0, needed: 0 };
+      records.set(pack, { bytes: known.bytes + bytes, needed: known.needed + needed });
+    }
+    if (page.length < SLICE_ROWS) break;
+    after = page.at(-1)![0];
+    await breathe();
+  }
+  const lost = lostIn(catalog, directory, files, records);
+  return { deadBytes: Math.round(lost), olderBytes: Math.round(olderBytes) };
+}
+
+async function usesOf(catalog: Catalog, shown: ShownContents, breathe: Breathe): Promise<Uses> {
+  const all = new Map<number, number>();
+  const recent = new Map<number, number>();
+  const add = (uses: Map<number, number>, recordId: number, bytes: number): void => {
+    uses.set(recordId, (uses.get(recordId) ?? 0) + Math.max(1, bytes));
+  };
+  for (let after = 0; ; ) {
+    const page = catalog.gc.contentUses(after, SLICE_ROWS);
+    for (const [contentId, recordId, sizeBytes] of page) {
+      if (recordId === null) continue;
+      if (shown.all.has(contentId)) add(all, recordId, sizeBytes);
+      if (shown.recent.has(contentId)) add(recent, recordId, sizeBytes);
+    }
+    if (page.length < SLICE_ROWS) break;
+    after = page.at(-1)![0];
+    await breathe();
+  }
+  for (const [contentId, recordId] of catalog.gc.signatureUses()) {
+    if (shown.all.has(contentId)) add(all, recordId, 1);
+    if (shown.recent.has(contentId)) add(recent, recordId, 1);
+  }
+  return { all, recent };
+}
+
+/**
+ * Returns the number of bytes that nothing needs: in records, in packs outside of records, and in files that are
+ * removed but not deleted yet. Pack bytes outside of records count only if it is known how many of them are
+ * metadata.
+ */
+function lostIn(
+  { gc, state }: Catalog,
+  { path: root }: ClientDirectory,
+  files: Files,
+  records: ReadonlyMap<number, { readonly bytes: number; readonly needed: number }>,
+): number {
+  const sizeOf = (name: string): number => files.status(path.join(root, name))?.sizeBytes ?? 0;
+  const image = state.readImage();
+  const { pack: lastPack } = state.readCommitPoint();
+  let lost = 0;
+  for (const [pack, { bytes, needed }] of records) if (pack === NO_PACK) lost += bytes - needed;
+  const removed = new Set(gc.removedPacks());
+  for (const pack of packsIn(files, root)) {
+    if (pack > lastPack) continue; // a running session is writing this pack
+    const sizeBytes = sizeOf(packName(pack));
+    const { bytes, needed } = records.get(pack) ?? { bytes: 0, needed: 0 };
+    const metadataBytes = pack < image.pack ? 0 : gc.metadataBytes(pack);
+    if (removed.has(pack)) lost += sizeBytes;
+    else if (metadataBytes === undefined || pack === lastPack) lost += bytes - needed;
+    else lost += Math.max(0, sizeBytes - metadataBytes - needed);
+  }
+  for (const digest of gc.removedObjects()) {
+    if (!gc.isObject(digest)) lost += sizeOf(objectName(digest));
+  }
+  return lost;
+}
+
+function packsIn(files: Files, root: string): number[] {
+  const folder = path.join(root, PACKS_PREFIX);
+  if (files.status(folder) === undefined) return [];
+  return files.list(folder).flatMap((name) => packNumber(PACKS_PREFIX + name) ?? []);
+}

@@ -1,0 +1,349 @@
+/** The history of a store on this machine. Reading takes no lock and needs only read permission. */
+import {
+  Catalog,
+  type BackupSet,
+  type ListingPage,
+  Locator,
+  ROOTS_DIRECTORY,
+  damagedEntry,
+} from '../../store/catalog/index.js';
+import {
+  type ClientDirectory,
+  DirectoryBackend,
+  type ObjectReader,
+  type OwnerRecord,
+  openClientDirectory,
+  type RootRecord,
+  type SetNote,
+} from '../../store/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
+import { metadataFault } from '../../model/index.js';
+import { breather, type Files, type System } from '../../system/index.js';
+import { Access, noAccess } from './access.js';
+import { explainedHistory } from '../explained-history.js';
+import { LocalReports } from './local-reports.js';
+import type { Reports } from '../reports.js';
+import { restBelow, rootAbove } from './roots.js';
+import { setAt, setNamed } from './sets.js';
+import type {
+  History,
+  HistoryEntry,
+  ContentLocation,
+  FoundContent,
+  PathVersion,
+  SetSeals,
+  WantedContent,
+} from '../history.js';
+
+export interface LocalHistoryOptions {
+  readonly store: string;
+  readonly client: string;
+  readonly catalogFile?: string;
+  /** The access rights of the reader; by default those of the user of this process. */
+  readonly access?: Access;
+}
+
+/** Opens a client for reading. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, CATALOG_*. */
+export function openLocalHistory(system: System, options: LocalHistoryOptions): History {
+  const directory = openClientDirectory(system, options);
+  return openHistoryIn(system, directory, options.access ?? Access.ofThisProcess());
+}
+
+/**
+ * Opens a client whose directory was found already. Throws CATALOG_*. Calls within `sliceMs` share one read
+ * transaction. With 0 there is no read transaction, for a caller that shares its thread with a writer.
+ */
+export function openHistoryIn(
+  system: System,
+  directory: ClientDirectory,
+  access: Access,
+  sliceMs = READING_SLICE_MS,
+): History {
+  const catalog = Catalog.openForReading(system, directory.catalogPath);
+  const history = new LocalHistory(system.files, directory, catalog, access, sliceMs);
+  return explainedHistory(history, (error) => history.explain(error));
+}
+
+/**
+ * Appends a version, or joins it to the last one if they are the same entry. A change of a directory above splits
+ * one version in two.
+ */
+function joinVersions(versions: RootVersion[], next: RootVersion): RootVersion[] {
+  const last = versions.at(-1);
+  const isSame =
+    last !== undefined &&
+    last.entry.directory === next.entry.directory &&
+    last.entry.firstSet === next.entry.firstSet &&
+    last.lastSet !== undefined &&
+    last.lastSet + 1 >= next.firstSet;
+  if (isSame) versions[versions.length - 1] = { ...last, lastSet: next.lastSet };
+  else versions.push(next);
+  return versions;
+}
+
+/** A root with the names of a path below it, and the sets that have this root, oldest first. */
+interface RootEver {
+  readonly root: RootRecord;
+  readonly rest: Buffer[];
+  readonly sets: readonly number[];
+}
+
+/** A version with the sets that have its root, oldest first. */
+type RootVersion = PathVersion & Pick<RootEver, 'sets'>;
+
+/** Returns a version limited to the sets that have its root; undefined if none of them shows it. */
+function withinRoot(
+  { entry, firstSet, lastSet, sets }: RootVersion,
+  newest: number | undefined,
+): PathVersion | undefined {
+  const first = sets.find((set) => set >= firstSet);
+  const last = sets.findLast((set) => set <= (lastSet ?? Infinity));
+  if (first === undefined || last === undefined || last < first) return undefined;
+  const isOpen = lastSet === undefined && last === newest;
+  return { entry, firstSet: first, lastSet: isOpen ? undefined : last };
+}
+
+/** Id of a directory that was at the path in question, with the sets in which it was there. */
+interface Reached {
+  readonly directory: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Returns the entry, or a stand-in if its row is damaged. */
+function soundOrDamaged(entry: HistoryEntry): HistoryEntry {
+  const fault = metadataFault(entry.metadata);
+  if (fault === undefined) return entry;
+  return damagedEntry(
+    entry,
+    new TardisError('CATALOG_DAMAGED', `its row in the catalog (entries.metadata) ${fault}`),
+  );
+}
+
+/** Duration of a read transaction, which all calls within this time share. */
+const READING_SLICE_MS = 20;
+
+class LocalHistory implements History {
+  readonly client: string;
+  readonly isFar = false;
+  readonly fetchedBytes = 0;
+  readonly contentKeys = undefined;
+  readonly doubts = [];
+  readonly clientPath: string;
+  readonly access: Access;
+  readonly reports: Reports;
+  private sliceEndsMs = 0;
+  private sliceTimer: NodeJS.Timeout | undefined;
+  private readonly locator = new Locator();
+  private readonly catalog: Catalog;
+  private readonly files: Files;
+
+  private readonly sliceMs: number;
+
+  constructor(
+    files: Files,
+    directory: ClientDirectory,
+    catalog: Catalog,
+    access: Access,
+    sliceMs: number,
+  ) {
+    this.sliceMs = sliceMs;
+    this.files = files;
+    this.access = access;
+    this.client = directory.client;
+    this.clientPath = directory.path;
+    this.catalog = catalog;
+    this.reports = new LocalReports(() => this.reading(), directory, files, access);
+  }
+
+  /** Returns the catalog, inside a read transaction of one slice at most; without one if `sliceMs` is 0. */
+  private reading(): Catalog {
+    if (this.sliceMs === 0) return this.catalog;
+    const nowMs = performance.now();
+    if (nowMs >= this.sliceEndsMs) {
+      this.catalog.endReading();
+      this.catalog.beginReading();
+      this.sliceEndsMs = nowMs + this.sliceMs;
+      clearTimeout(this.sliceTimer);
+      this.sliceTimer = setTimeout(() => {
+        try {
+          this.endSlice();
+        } catch {
+          return; // the next call fails in the same way and reports it
+        }
+      }, this.sliceMs);
+    }
+    return this.catalog;
+  }
+
+  private endSlice(): void {
+    this.sliceEndsMs = 0;
+    this.catalog.endReading();
+  }
+
+  explain(error: unknown): unknown {
+    return this.catalog.explained(error);
+  }
+
+  async sets(): Promise<BackupSet[]> {
+    return this.catalog.sets.listed();
+  }
+
+  async findSet(text: string | undefined): Promise<BackupSet> {
+    return setNamed(this.client, this.catalog.sets.listed(), text);
+  }
+
+  async findSetAt(momentMs: number): Promise<BackupSet> {
+    return setAt(this.client, this.catalog.sets.listed(), momentMs);
+  }
+
+  async roots(set: number): Promise<RootRecord[]> {
+    return this.catalog.sets.rootsOf(set);
+  }
+
+  async seals(set: number, after: number, limit: number): Promise<SetSeals> {
+    const { seals } = this.reading();
+    return { directories: seals.asOf(set, after, limit), setSeal: seals.ofSet(set) };
+  }
+
+  async notes(set: number): Promise<SetNote[]> {
+    return this.catalog.sets.notesOf(set);
+  }
+
+  async owners(set: number): Promise<OwnerRecord[]> {
+    return this.catalog.owners.asOf(set);
+  }
+
+  async find(path: Buffer, set: number): Promise<HistoryEntry | undefined> {
+    const start = rootAbove(this.catalog.sets.rootsOf(set), path);
+    if (start === undefined) return undefined;
+    const { entries } = this.reading();
+    let entry = entries.findAsOf(ROOTS_DIRECTORY, Buffer.from(String(start.root.root)), set);
+    for (const name of start.rest) {
+      if (entry?.childId === undefined) return undefined;
+      if (!this.access.maySearch(entry)) throw noAccess(path);
+      entry = entries.findAsOf(entry.childId, name, set);
+    }
+    if (entry === undefined) return undefined;
+    const { damage } = soundOrDamaged(entry);
+    if (damage !== undefined) throw damage;
+    return this.shown(entry);
+  }
+
+  async list(page: ListingPage): Promise<HistoryEntry[]> {
+    const found = await this.listed(page).catch((error: unknown) => {
+      throw asTardisError(error, 'reading a directory in the catalog');
+    });
+    const entries = found.map(soundOrDamaged);
+    return this.access.isUnrestricted ? entries : entries.map((entry) => this.shown(entry));
+  }
+
+  private async listed(page: ListingPage): Promise<HistoryEntry[]> {
+    return page.unlike === undefined
+      ? this.reading().entries.listAsOf(page)
+      : this.listUnlike(page, page.unlike);
+  }
+
+  /** Lists the entries that differ from another set, in slices, since a large directory may have very few of them. */
+  private async listUnlike(page: ListingPage, unlike: number): Promise<HistoryEntry[]> {
+    const found: HistoryEntry[] = [];
+    const breathe = breather();
+    for (let { after } = page; ; ) {
+      const rest = { ...page, after, limit: page.limit - found.length };
+      const { entries, upTo } = this.reading().differing.list(rest, unlike);
+      found.push(...entries);
+      if (upTo === undefined || found.length >= page.limit) return found;
+      after = upTo;
+      await breathe();
+    }
+  }
+
+  /**
+   * Returns the entry without digest and attributes if the reader may not read it. A digest reveals as much as the
+   * content, since it shows whether two files are equal. Attributes may reveal as much.
+   */
+  private shown(entry: HistoryEntry): HistoryEntry {
+    if (this.access.mayRead(entry)) return entry;
+    const hidden = { value: undefined };
+    return Object.create(entry, { digest: hidden, attributes: hidden }) as HistoryEntry;
+  }
+
+  async findContents(prefix: Buffer, limit: number): Promise<FoundContent[]> {
+    return this.reading().contents.findByPrefix(prefix, limit);
+  }
+
+  async versions(path: Buffer): Promise<PathVersion[]> {
+    const listed = this.catalog.sets.listed().map(({ set }) => set);
+    const found = new Map<string, RootVersion>();
+    for (const root of this.rootsEver(path, listed)) {
+      const name = Buffer.from(String(root.root.root));
+      let reached: Reached[] = [{ directory: ROOTS_DIRECTORY, from: 1, to: Infinity }];
+      let matches: PathVersion[] = [];
+      for (const component of [name, ...root.rest]) {
+        matches = reached.flatMap((place) => this.versionsAt(place, component));
+        reached = matches.flatMap(({ entry, firstSet, lastSet }) =>
+          entry.childId === undefined || !this.access.maySearch(entry)
+            ? []
+            : [{ directory: entry.childId, from: firstSet, to: lastSet ?? Infinity }],
+        );
+      }
+      for (const match of matches) {
+        found.set(`${match.entry.directory}/${match.firstSet}`, { ...match, sets: root.sets });
+      }
+    }
+    const versions = [...found.values()].sort((a, b) => a.firstSet - b.firstSet);
+    const joined = versions.reduce<RootVersion[]>(joinVersions, []);
+    return joined.flatMap((version) => withinRoot(version, listed.at(-1)) ?? []);
+  }
+
+  private versionsAt(place: Reached, name: Buffer): PathVersion[] {
+    const versions: PathVersion[] = [];
+    for (const entry of this.catalog.entries.versions(place.directory, name)) {
+      const from = Math.max(place.from, entry.firstSet);
+      const to = Math.min(place.to, entry.lastSet ?? Infinity);
+      if (from > to) continue;
+      const lastSet = to === Infinity ? undefined : to;
+      versions.push({ entry: this.shown(entry), firstSet: from, lastSet });
+    }
+    return versions;
+  }
+
+  /** Returns the roots of any listed set at or above the path, each with the sets that have it. */
+  private rootsEver(path: Buffer, listed: readonly number[]): RootEver[] {
+    const seen = new Map<number, { root: RootRecord; sets: number[] }>();
+    for (const set of listed) {
+      for (const root of this.catalog.sets.rootsOf(set)) {
+        const sets = seen.get(root.root)?.sets ?? [];
+        sets.push(set);
+        seen.set(root.root, { root, sets });
+      }
+    }
+    return [...seen.values()].flatMap(({ root, sets }) => {
+      const rest = restBelow(root.path, path);
+      return rest === undefined ? [] : [{ root, rest, sets }];
+    });
+  }
+
+  async locate(contents: readonly WantedContent[]): Promise<ContentLocation[]> {
+    return contents.map(({ contentId = 0 }) =>
+      this.locator.locate(this.reading().contents, contentId),
+    );
+  }
+
+  deltas(): undefined {
+    return undefined;
+  }
+
+  objects(): ObjectReader {
+    return new DirectoryBackend(this.clientPath, this.files);
+  }
+
+  close(): void {
+    clearTimeout(this.sliceTimer);
+    try {
+      this.endSlice();
+    } finally {
+      this.catalog.close();
+    }
+  }
+}

@@ -1,0 +1,298 @@
+/** Reports on a store on this machine. */
+import path from 'node:path';
+import {
+  type Catalog,
+  type EntryPlace,
+  IdSet,
+  ROOTS_DIRECTORY,
+} from '../../store/catalog/index.js';
+import type { KeptSetting } from '../../model/index.js';
+import { type ClientDirectory, PACKS_PREFIX, RecordKind } from '../../store/index.js';
+import { breather, type Files } from '../../system/index.js';
+import type { Access } from './access.js';
+import type { HistoryEntry } from '../history.js';
+import { completeShown, measureDeadSpace } from './dead-space.js';
+import { DirectoryPaths } from './directory-paths.js';
+import {
+  type BusyDirectory,
+  type ChangesFound,
+  type ChangesPage,
+  MOST_BUSY,
+  type NamedPage,
+  type NamesFound,
+  type Reports,
+  type StoreFigures,
+} from '../reports.js';
+
+/** Number of directories that one query covers. */
+const SLICE_DIRECTORIES = 4096;
+const COUNTED_DIRECTORIES = 512;
+const SLICE_ROWS = 4096;
+/** Maximum number of sets whose directory paths are cached. */
+const MAX_REMEMBERED = 4;
+const HEX = /^[0-9a-f]{2}$/;
+
+export class LocalReports implements Reports {
+  private readonly places = new Map<number, DirectoryPaths>();
+  /** Roots of the set that was requested last. */
+  private roots: { readonly set: number; readonly roots: ReadonlySet<number> } | undefined;
+  private readonly catalog: () => Catalog;
+  private readonly directory: ClientDirectory;
+  private readonly files: Files;
+  private readonly access: Access;
+
+  /** `catalog` returns the catalog to read from at the moment of the call. */
+  constructor(catalog: () => Catalog, directory: ClientDirectory, files: Files, access: Access) {
+    this.catalog = catalog;
+    this.directory = directory;
+    this.files = files;
+    this.access = access;
+  }
+
+  async rootsOfSets(): Promise<ReadonlyMap<number, readonly Buffer[]>> {
+    const roots = new Map<number, Buffer[]>();
+    for (const [set, root] of this.catalog().reports.rootsOfSets()) {
+      const known = roots.get(set);
+      if (known === undefined) roots.set(set, [root]);
+      else known.push(root);
+    }
+    return roots;
+  }
+
+  async changes({ after, limit, before, set }: ChangesPage): Promise<ChangesFound> {
+    const { reports } = this.catalog();
+    const span = { before, set };
+    const wanted = Math.max(2, limit) + 1; // the last name may have another version
+    const rest = after.directory < 0 ? [] : reports.restOf(after, span, wanted);
+    if (rest.length >= wanted) return this.found(span, rest, true);
+    const upTo = after.directory + SLICE_DIRECTORIES;
+    const more = reports.between(after.directory, upTo, span, wanted - rest.length);
+    const entries = [...rest, ...more];
+    if (entries.length >= wanted) return this.found(span, entries, true);
+    const following = reports.nextDirectory(upTo + 1);
+    const { entries: shown } = this.found(span, entries, false);
+    const next =
+      following === undefined ? undefined : { directory: following - 1, name: LAST_NAME };
+    return { entries: shown, next };
+  }
+
+  /** Finds names in all directories. Access rights are checked not here but in `directoryPaths`. */
+  async named({ after, literal, isMatch }: NamedPage): Promise<NamesFound> {
+    const { named } = this.catalog();
+    const from = after.directory < 0 ? BEHIND_ROOTS : after;
+    const scanned = literal.length === 0 ? FEW_VERSIONS : MANY_VERSIONS;
+    const next = named.placeBehind(from, scanned);
+    const found = named.find(from, next ?? LAST_PLACE, literal);
+    return { versions: found.filter(({ name }) => isMatch(name)), next };
+  }
+
+  /**
+   * Returns a page of changes. If `isCut`, the last name is left for the next page, since it may have another
+   * version.
+   */
+  private found(
+    span: { before: number; set: number },
+    entries: HistoryEntry[],
+    isCut: boolean,
+  ): ChangesFound {
+    const last = entries.at(-1);
+    const whole =
+      isCut && last !== undefined ? entries.filter((entry) => !isSameName(entry, last)) : entries;
+    const end = whole.at(-1);
+    const next =
+      isCut && end !== undefined ? { directory: end.directory, name: end.name } : undefined;
+    return { entries: whole.filter((entry) => this.mayShow(span, entry)), next };
+  }
+
+  /** True if the reader may see an entry and its root is one of the set. Other roots may have changed in other sets. */
+  private mayShow({ before, set }: { before: number; set: number }, entry: HistoryEntry): boolean {
+    const { directory, name } = entry;
+    const roots = this.rootsIn(set);
+    if (directory === ROOTS_DIRECTORY) return roots.has(Number(name.toString('latin1')));
+    const place = this.placesIn(set).of(directory) ?? this.placesIn(before).of(directory);
+    return place?.mayList === true && roots.has(this.catalog().reports.rootOf(directory));
+  }
+
+  private rootsIn(set: number): ReadonlySet<number> {
+    if (this.roots?.set !== set) {
+      const roots = new Set(
+        this.catalog()
+          .sets.rootsOf(set)
+          .map(({ root }) => root),
+      );
+      this.roots = { set, roots };
+    }
+    return this.roots.roots;
+  }
+
+  async directoryPaths(
+    set: number,
+    directories: readonly number[],
+  ): Promise<(Buffer | undefined)[]> {
+    const places = this.placesIn(set);
+    return directories.map((directory) => {
+      const place = places.of(directory);
+      return place?.mayList === true ? place.path : undefined;
+    });
+  }
+
+  private placesIn(set: number): DirectoryPaths {
+    let places = this.places.get(set);
+    if (places === undefined) {
+      places = new DirectoryPaths(this.catalog(), set, this.access);
+      const [oldest] = this.places.keys();
+      if (this.places.size >= MAX_REMEMBERED) this.places.delete(oldest!);
+      this.places.set(set, places);
+    }
+    return places;
+  }
+
+  async settings(): Promise<readonly KeptSetting[]> {
+    return this.catalog().settings.all();
+  }
+
+  async clientConfig(set: number): Promise<string | undefined> {
+    return this.catalog().settings.configOf(set);
+  }
+
+  async figures(): Promise<StoreFigures> {
+    const breathe = breather();
+    const { shown, busiest, ...versions } = await this.versions(breathe);
+    const contents = await this.contents(breathe);
+    const { directory, files: calls } = this;
+    const dead = await measureDeadSpace(this.catalog(), directory, calls, shown, breathe);
+    const { count: records, recordBytes, rawBytes } = this.catalog().reports.records();
+    const sets = this.catalog().sets.listed().length;
+    const files = await this.filesTaken(breathe);
+    return {
+      numbers: {
+        ...files,
+        sets,
+        ...versions,
+        ...contents,
+        ...dead,
+        records,
+        recordBytes,
+        rawBytes,
+      },
+      busiest,
+    };
+  }
+
+  /** Counts all versions, in slices of directories. */
+  private async versions(breathe: () => Promise<void> | undefined) {
+    const shown = { all: new IdSet(), recent: new IdSet() };
+    const sets = this.catalog().sets.listed();
+    const newest = sets.findLast(({ state }) => state === 'complete')?.set ?? 0;
+    const busy = new Busiest();
+    let [versions, openVersions, versionBytes] = [0, 0, 0];
+    let first = this.catalog().reports.nextDirectory(0);
+    while (first !== undefined) {
+      const after = first - 1;
+      const upTo = after + COUNTED_DIRECTORIES;
+      const { reports } = this.catalog();
+      for (const [directory, all, open, bytes, older, olderBytes] of reports.uses(after, upTo)) {
+        versions += all;
+        openVersions += open;
+        versionBytes += bytes;
+        if (older > 0) busy.add({ directory, versions: older, bytes: olderBytes });
+      }
+      for (const [contentId, isRecent] of reports.shownIn(after, upTo, newest)) {
+        shown.all.add(contentId);
+        if (isRecent === 1) shown.recent.add(contentId);
+      }
+      first = reports.nextDirectory(upTo + 1);
+      await breathe();
+    }
+    completeShown(this.catalog(), shown);
+    return { shown, busiest: busy.most(), versions, openVersions, versionBytes };
+  }
+
+  /** Counts the stored contents and their bytes, each content once. */
+  private async contents(breathe: () => Promise<void> | undefined) {
+    let [contents, contentBytes, deltas] = [0, 0, 0];
+    for (let after = 0; ; ) {
+      const page = this.catalog().reports.stored(after, SLICE_ROWS);
+      for (const [, sizeBytes, kind] of page) {
+        contents += 1;
+        if (kind === RecordKind.delta) deltas += 1;
+        if (kind !== RecordKind.assembly) contentBytes += sizeBytes; // the parts of an assembly are counted
+      }
+      if (page.length < SLICE_ROWS) break;
+      after = page.at(-1)![0];
+      await breathe();
+    }
+    return { contents, contentBytes, deltas };
+  }
+
+  private async filesTaken(breathe: () => Promise<void> | undefined) {
+    const { files, directory } = this;
+    const sum = async (below: string, isOne: (name: string) => boolean) => {
+      let [count, bytes] = [0, 0];
+      for (const name of listed(files, below)) {
+        const status = isOne(name) ? files.status(path.join(below, name)) : undefined;
+        await breathe();
+        if (status?.isFile !== true) continue;
+        count += 1;
+        bytes += status.sizeBytes;
+      }
+      return { count, bytes };
+    };
+    const packs = await sum(path.join(directory.path, PACKS_PREFIX), () => true);
+    const name = path.basename(directory.catalogPath);
+    const catalog = await sum(directory.path, (file) => file === name || file === `${name}-wal`);
+    const isCopy = (file: string): boolean => file.startsWith(`${name}.`) && file.endsWith('.zst');
+    const copies = await sum(directory.path, isCopy);
+    const objects = { count: 0, bytes: 0 };
+    for (const first of listed(files, directory.path).filter((one) => HEX.test(one))) {
+      const below = path.join(directory.path, first);
+      for (const second of listed(files, below).filter((one) => HEX.test(one))) {
+        const found = await sum(path.join(below, second), () => true);
+        objects.count += found.count;
+        objects.bytes += found.bytes;
+      }
+    }
+    return {
+      packs: packs.count,
+      packBytes: packs.bytes,
+      objects: objects.count,
+      objectBytes: objects.bytes,
+      catalogBytes: catalog.bytes,
+      catalogCopies: copies.count,
+      catalogCopyBytes: copies.bytes,
+    };
+  }
+}
+
+/** A name that sorts after all others, since no byte of a name is greater than 0xff. */
+const LAST_NAME: Buffer = Buffer.alloc(4097, 0xff);
+const LAST_PLACE: EntryPlace = { directory: Number.MAX_SAFE_INTEGER, name: LAST_NAME };
+/** The place after all roots, whose names are numbers. */
+const BEHIND_ROOTS: EntryPlace = { directory: ROOTS_DIRECTORY, name: LAST_NAME };
+/** Versions that one query covers: FEW_VERSIONS if all of them are returned, MANY_VERSIONS if only a few are. */
+const FEW_VERSIONS = 8192;
+const MANY_VERSIONS = 16_384;
+
+function isSameName(one: EntryPlace, other: EntryPlace): boolean {
+  return one.directory === other.directory && one.name.equals(other.name);
+}
+
+function listed(files: Files, directory: string): string[] {
+  return files.status(directory)?.isDirectory === true ? files.list(directory) : [];
+}
+
+/** Collects the directories whose older versions have the most bytes, largest first. */
+class Busiest {
+  private found: BusyDirectory[] = [];
+
+  add(one: BusyDirectory): void {
+    const least = this.found.at(-1);
+    if (this.found.length >= MOST_BUSY && least!.bytes >= one.bytes) return;
+    const all = [...this.found, one].sort((first, second) => second.bytes - first.bytes);
+    this.found = all.slice(0, MOST_BUSY);
+  }
+
+  most(): readonly BusyDirectory[] {
+    return this.found;
+  }
+}

@@ -1,0 +1,41 @@
+/** Finds one of a client's sets by number, name or time. */
+import type { BackupSet } from '../../store/catalog/index.js';
+import { TardisError } from '../../errors/index.js';
+import { displayName } from '../../model/index.js';
+
+/**
+ * Returns a set by number or name; if undefined, the newest complete set. Throws NO_SUCH_SET, and USAGE for a name
+ * of several sets.
+ */
+export function setNamed(
+  client: string,
+  sets: readonly BackupSet[],
+  text: string | undefined,
+): BackupSet {
+  let found: BackupSet | undefined;
+  if (text === undefined) found = sets.findLast((set) => set.state === 'complete');
+  else if (/^\d+$/.test(text)) found = sets.find((set) => set.set === Number(text));
+  else found = onlyOne(sets.filter((set) => set.name === text));
+  if (found !== undefined) return found;
+  const what =
+    text === undefined
+      ? 'no complete backup set'
+      : `no backup set "${displayName(Buffer.from(text))}"`;
+  throw new TardisError('NO_SUCH_SET', `the client "${client}" has ${what}`);
+}
+
+function onlyOne(named: readonly BackupSet[]): BackupSet | undefined {
+  if (named.length <= 1) return named[0];
+  const numbers = named.map(({ set }) => set).join(', ');
+  throw new TardisError('USAGE', `several backup sets have this name: say which of ${numbers}`);
+}
+
+/** Returns the newest complete set that began at a time or before it. Throws NO_SUCH_SET. */
+export function setAt(client: string, sets: readonly BackupSet[], momentMs: number): BackupSet {
+  const found = sets.findLast((set) => set.state === 'complete' && set.openedAtMs <= momentMs);
+  if (found !== undefined) return found;
+  throw new TardisError(
+    'NO_SUCH_SET',
+    `the client "${client}" has no complete backup set that old`,
+  );
+}

@@ -1,0 +1,45 @@
+/** The error for a path that a set does not contain. It names the set's roots and another set that has the path. */
+import { TardisError } from '../errors/index.js';
+import { displayName, shownRoot } from '../model/index.js';
+import type { History } from './history.js';
+import { rootAbove } from './local/roots.js';
+
+/** Maximum number of roots that the message names. */
+const MAX_ROOTS_NAMED = 5;
+/** Maximum number of sets that are searched, newest first. */
+const MAX_SETS_TRIED = 200;
+
+/** Returns NO_SUCH_PATH for an absolute path, with the set's roots and the newest other set that has the path. */
+export async function noSuchPath(
+  history: History,
+  set: number,
+  path: Buffer,
+): Promise<TardisError> {
+  const roots = await history.roots(set);
+  const named = roots.slice(0, MAX_ROOTS_NAMED).map((root) => displayName(shownRoot(root.path)));
+  const more = roots.length > named.length ? ` and ${roots.length - named.length} more` : '';
+  const held = roots.length === 0 ? '' : ` (its roots: ${named.join(', ')}${more})`;
+  const isRoot = roots.some((root) => shownRoot(root.path).equals(path));
+  const other = await newestWith(history, set, path);
+  const hint = other === undefined ? '' : `; set ${other} has it: -b ${other}`;
+  const name = displayName(path);
+  const what = isRoot
+    ? `set ${set} has nothing of its root "${name}"`
+    : `set ${set} has no "${name}"${held}`;
+  return new TardisError('NO_SUCH_PATH', `${what}${hint}`);
+}
+
+async function newestWith(history: History, not: number, path: Buffer) {
+  const sets = (await history.sets()).filter(
+    ({ set, state }) => set !== not && state === 'complete',
+  );
+  for (const { set } of sets.toReversed().slice(0, MAX_SETS_TRIED)) {
+    if (rootAbove(await history.roots(set), path) === undefined) continue;
+    try {
+      if ((await history.find(path, set)) !== undefined) return set;
+    } catch (error) {
+      if (!(error instanceof TardisError) || error.code !== 'NO_ACCESS') throw error;
+    }
+  }
+  return undefined;
+}

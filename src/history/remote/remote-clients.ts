@@ -1,0 +1,21 @@
+/** Lists the clients that an account of a server may see. */
+import { type ClientOverview, clientsFromWire } from '../index.js';
+import type { System } from '../../system/index.js';
+import { RemotePeer, type RemotePlace } from './remote-peer.js';
+
+/**
+ * Logs in, requests the clients and ends the session. Throws NOT_PERMITTED, LOGIN_FAILED, NO_SUCH_CLIENT,
+ * SERVER_UNREACHABLE, …
+ */
+export async function remoteClients(
+  system: System,
+  place: RemotePlace,
+): Promise<readonly ClientOverview[]> {
+  const { peer } = await RemotePeer.open(system, place);
+  try {
+    const { head } = await peer.ask('readClients', 'clientsAre', {});
+    return clientsFromWire(head);
+  } finally {
+    peer.close();
+  }
+}

@@ -1,0 +1,288 @@
+/**
+ * A server that answers a reader's requests. Each request is a promise; answers arrive in the order of the
+ * requests. Requests do not depend on each other, so after a lost connection the pending ones are sent again over
+ * a new one. Only requests about deltas depend on their connection, and fail with it.
+ */
+import type { Keyring } from '../../crypto/index.js';
+import { asTardisError, fromWire, TardisError } from '../../errors/index.js';
+import { type Credentials, Login, NO_CREDENTIALS } from '../../transport/login/index.js';
+import type { Address, System } from '../../system/index.js';
+import {
+  Backoff,
+  connect,
+  type Connection,
+  decodeMessage,
+  type DecodedMessage,
+  DEFAULT_LINK,
+  type EncodedMessage,
+  encodeMessage,
+  type Head,
+  hungUp,
+  type LinkOptions,
+  MAX_QUESTIONS,
+  type MessageName,
+  NO_PATIENCE,
+  type Patience,
+  Purpose,
+  type Retry,
+  type TlsWish,
+} from '../../transport/index.js';
+
+/** Bytes of answers to receive before they are acknowledged: a share of what the server may send ahead. */
+const TELL_TAKEN_BYTES = 1 << 20;
+
+/** A client of a server, and the way to connect to it. */
+export interface RemotePlace {
+  readonly address: Address;
+  readonly client: string;
+  /** Undefined for a connection without TLS. */
+  readonly tls?: TlsWish | undefined;
+  readonly credentials?: Credentials;
+  readonly link?: LinkOptions;
+  /** Limits of the retries if a connection is lost or cannot be made; undefined for no retries. */
+  readonly patience?: Patience;
+  onRetry?(retry: Retry): void;
+}
+
+interface Waiting {
+  readonly question: number;
+  readonly message: EncodedMessage;
+  readonly answer: MessageName;
+  /** True if the request builds on earlier ones of the same connection, so that it is useless on another one. */
+  readonly isBound: boolean;
+  readonly resolve: (bytes: Buffer) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Greeted {
+  readonly connection: Connection;
+  readonly login: Login;
+  readonly resolve: (welcome: Head<'welcome'>) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A request without its number, which the peer assigns. */
+export type Question<N extends MessageName> = {
+  [F in keyof Head<N> as string extends F ? never : F extends 'question' ? never : F]: Head<N>[F];
+};
+
+export class RemotePeer {
+  /** Number of the current connection. Data that the server keeps for a connection is lost with it. */
+  generation = 0;
+  private waiting: Waiting[] = [];
+  private lastQuestion = 0;
+  private untoldBytes = 0;
+  private answered = 0;
+  /** Value of `answered` when a connection was lost last. */
+  private answeredBefore = 0;
+  private backoff: Backoff | undefined;
+  private failure: TardisError | undefined;
+  private greeted: Greeted | undefined;
+  private connection: Connection | undefined;
+  private login: Login;
+  private readonly over = new AbortController();
+  private readonly system: System;
+  private readonly place: RemotePlace;
+
+  private constructor(system: System, place: RemotePlace, login: Login) {
+    this.system = system;
+    this.place = place;
+    this.login = login;
+  }
+
+  /** Connects and logs in. Throws SERVER_UNREACHABLE, NO_SUCH_CLIENT, LOGIN_FAILED, … */
+  static async open(
+    system: System,
+    place: RemotePlace,
+  ): Promise<{ peer: RemotePeer; keyring: Keyring | undefined }> {
+    const { client, credentials = NO_CREDENTIALS } = place;
+    const target = { client, create: false, purpose: Purpose.read };
+    const login = await Login.prepare(system, target, credentials);
+    const peer = new RemotePeer(system, place, login);
+    const welcome = await peer.connectFirst();
+    try {
+      return { peer, keyring: peer.login.keyring(welcome) };
+    } catch (error) {
+      peer.fail(asTardisError(error));
+      throw error;
+    }
+  }
+
+  /**
+   * Sends a request. `answer` is the type of the message that answers it. Rejects with the error of the server.
+   * `generation` is the connection on which the request makes sense, if it depends on earlier ones.
+   */
+  async ask<N extends MessageName, A extends MessageName>(
+    name: N,
+    answer: A,
+    question: Question<N>,
+    { attachment, generation }: { attachment?: Uint8Array; generation?: number } = {},
+  ): Promise<DecodedMessage<A>> {
+    if (this.failure !== undefined) throw this.failure;
+    if (generation !== undefined && generation !== this.generation) throw replaced();
+    if (this.waiting.length >= MAX_QUESTIONS) {
+      throw new TardisError('INTERNAL', 'more questions are open than a server takes');
+    }
+    this.lastQuestion += 1;
+    const number = this.lastQuestion;
+    const head = { ...question, question: number } as unknown as Head<N>;
+    const message = encodeMessage(name, head, attachment);
+    const isBound = generation !== undefined;
+    const bytes = await new Promise<Buffer>((resolve, reject) => {
+      this.waiting.push({ question: number, message, answer, isBound, resolve, reject });
+      this.connection?.owes(true);
+      this.connection?.sendEncoded(message);
+    });
+    return decodeMessage(answer, bytes);
+  }
+
+  close(): void {
+    this.failure ??= new TardisError('CONNECTION_LOST', 'it was closed');
+    this.over.abort();
+    this.connection?.leave();
+  }
+
+  /**
+   * Makes the first connection, and retries after temporary errors. Throws the errors of connecting and of the
+   * login.
+   */
+  private async connectFirst(): Promise<Head<'welcome'>> {
+    const backoff = this.newBackoff();
+    for (;;) {
+      try {
+        return await this.connect();
+      } catch (error) {
+        this.login.refused(asTardisError(error));
+        if (!Backoff.mayPassAtFirst(error)) throw error;
+        await backoff.wait(error, (retry) => this.place.onRetry?.(retry));
+        this.login = this.login.again({ isMade: true });
+      }
+    }
+  }
+
+  private newBackoff(): Backoff {
+    const { patience = NO_PATIENCE } = this.place;
+    return new Backoff(this.system, patience, this.over.signal);
+  }
+
+  /** Makes a connection, logs in, and sends the pending requests again. */
+  private async connect(): Promise<Head<'welcome'>> {
+    const { system, place, login } = this;
+    const { address, tls, link = DEFAULT_LINK } = place;
+    const connection = await connect(system, address, link, tls);
+    connection.onMessage((name, bytes) => this.receive(connection, name, bytes));
+    connection.closed.then(
+      (reason) => this.lost(connection, reason),
+      (error: unknown) => this.lost(connection, fromWire(error)),
+    );
+    const welcome = await new Promise<Head<'welcome'>>((resolve, reject) => {
+      this.greeted = { connection, login, resolve, reject };
+      connection.owes(true);
+      login.greet(connection);
+    });
+    this.connection = connection;
+    this.untoldBytes = 0;
+    if (this.failure !== undefined) connection.leave(); // the peer was closed meanwhile
+    connection.owes(this.waiting.length > 0);
+    for (const { message } of this.waiting) connection.sendEncoded(message);
+    return welcome;
+  }
+
+  private receive(connection: Connection, name: MessageName, bytes: Buffer): void {
+    if (this.greeted !== undefined) {
+      this.receiveGreeting(this.greeted, name, bytes);
+      return;
+    }
+    const next = this.waiting[0]; // stays pending if this is no answer: the end of the connection rejects it
+    if (next === undefined || (name !== next.answer && name !== 'questionFailed')) {
+      throw new TardisError(
+        'PROTOCOL_VIOLATION',
+        `the server sent "${name}" where it has no place`,
+      );
+    }
+    this.waiting.shift();
+    this.answered += 1;
+    connection.owes(this.waiting.length > 0);
+    this.take(connection, bytes.length);
+    if (name === next.answer) {
+      next.resolve(bytes);
+      return;
+    }
+    const { code, message, context } = decodeMessage('questionFailed', bytes).head;
+    next.reject(fromWire({ code, message, context }));
+  }
+
+  private receiveGreeting(greeted: Greeted, name: MessageName, bytes: Buffer): void {
+    const { connection, login, resolve } = greeted;
+    if (name === 'loginChallenge') {
+      login.answer(connection, bytes).catch((error: unknown) => connection.fail(error));
+      return;
+    }
+    if (name !== 'welcome') {
+      throw new TardisError('PROTOCOL_VIOLATION', `the server sent "${name}" before its welcome`);
+    }
+    const { head } = decodeMessage(name, bytes);
+    login.confirm(head);
+    this.greeted = undefined;
+    resolve(head);
+  }
+
+  private take(connection: Connection, bytes: number): void {
+    this.untoldBytes += bytes;
+    if (this.untoldBytes < TELL_TAKEN_BYTES) return;
+    connection.send('taken', { bytes: this.untoldBytes });
+    this.untoldBytes = 0;
+  }
+
+  private lost(connection: Connection, reason: TardisError | undefined): void {
+    const why = reason ?? hungUp();
+    const { greeted } = this;
+    if (greeted?.connection === connection) {
+      this.greeted = undefined;
+      greeted.reject(why);
+    } else if (this.connection === connection) {
+      this.connection = undefined;
+      if (this.failure !== undefined) this.fail(why);
+      else this.goOn(why).catch((error: unknown) => this.fail(asTardisError(error)));
+    }
+  }
+
+  /**
+   * Replaces a lost connection. Throws the reason of the loss, or a later error, if it is permanent or the time is
+   * up.
+   */
+  private async goOn(reason: TardisError): Promise<void> {
+    this.generation += 1;
+    const bound = this.waiting.filter(({ isBound }) => isBound);
+    this.waiting = this.waiting.filter(({ isBound }) => !isBound);
+    for (const { reject } of bound) reject(replaced());
+    // A connection without any answer is no success: the time limit continues from the first one that was lost.
+    if (this.answered > this.answeredBefore || this.backoff === undefined) {
+      this.backoff = this.newBackoff();
+    }
+    const { backoff } = this;
+    this.answeredBefore = this.answered;
+    for (let why: unknown = reason; ; ) {
+      await backoff.wait(why, (retry) => this.place.onRetry?.(retry));
+      this.login = this.login.again({ isMade: true });
+      try {
+        await this.connect();
+        return;
+      } catch (error) {
+        why = error;
+      }
+    }
+  }
+
+  private fail(error: TardisError): void {
+    this.failure ??= error;
+    this.over.abort();
+    this.connection?.fail(error);
+    for (const { reject } of this.waiting.splice(0)) reject(error);
+  }
+}
+
+/** Returns the error for requests that depend on a connection that was replaced. Their callers read without a delta. */
+function replaced(): TardisError {
+  return new TardisError('CONNECTION_LOST', 'the connection was replaced');
+}

@@ -1,0 +1,98 @@
+/** Reports on a client's history: changes between sets, names, settings, and the space that everything takes. */
+import type { EntryPlace, NamedVersion, SetSpan } from '../store/catalog/index.js';
+import type { KeptSetting } from '../model/index.js';
+import type { HistoryEntry } from './history.js';
+
+/** A request for the changes after a place. */
+export interface ChangesPage extends SetSpan {
+  readonly after: EntryPlace;
+  readonly limit: number;
+}
+
+export interface ChangesFound {
+  /**
+   * Versions that only one of the two sets shows, sorted by directory and name, so that those of a name are
+   * adjacent.
+   */
+  readonly entries: readonly HistoryEntry[];
+  /** The place to continue after; undefined if this is the last page. */
+  readonly next: EntryPlace | undefined;
+}
+
+/** A request for the names after a place. */
+export interface NamedPage {
+  readonly after: EntryPlace;
+  /** Bytes that each opened name must contain; empty for any name. */
+  readonly literal: Buffer;
+  readonly isMatch: (name: Buffer) => boolean;
+}
+
+export interface NamesFound {
+  /** Sorted by directory, then by the name as stored. */
+  readonly versions: readonly NamedVersion[];
+  /** The place to continue after; undefined if this is the last page. */
+  readonly next: EntryPlace | undefined;
+}
+
+/** The place before the first entry. */
+export const FIRST_PLACE: EntryPlace = Object.freeze({ directory: -1, name: Buffer.alloc(0) });
+
+/** Figures about the space that a client takes. */
+export interface StoreFigures {
+  /** Counts and bytes of each kind (docs/operations.md). */
+  readonly numbers: Readonly<Record<StoreFigure, number>>;
+  /** Directories whose files' older versions have the most bytes, largest first. */
+  readonly busiest: readonly BusyDirectory[];
+}
+
+export interface BusyDirectory {
+  readonly directory: number;
+  /** Number of versions of files that are not the newest. */
+  readonly versions: number;
+  readonly bytes: number;
+}
+
+export const STORE_FIGURES = [
+  'packs',
+  'packBytes',
+  'objects',
+  'objectBytes',
+  'catalogBytes',
+  'catalogCopies',
+  'catalogCopyBytes',
+  'sets',
+  'versions',
+  'openVersions',
+  'versionBytes',
+  'contents',
+  'contentBytes',
+  'records',
+  'recordBytes',
+  'rawBytes',
+  'deltas',
+  'deadBytes',
+  'olderBytes',
+] as const;
+export type StoreFigure = (typeof STORE_FIGURES)[number];
+
+/** Maximum number of directories in the report. */
+export const MOST_BUSY = 10;
+
+export interface Reports {
+  /** Returns the paths of the roots of every listed set. For an encrypting client these are unproven. */
+  rootsOfSets(): Promise<ReadonlyMap<number, readonly Buffer[]>>;
+  /** Returns the entries that only one of two sets shows. A renamed directory is one change, without its entries. */
+  changes(page: ChangesPage): Promise<ChangesFound>;
+  /**
+   * Returns all versions of matching names in all sets, except roots. A page may be empty without being the last
+   * one.
+   */
+  named(page: NamedPage): Promise<NamesFound>;
+  /** Returns the paths of directories as of a set; undefined for those it does not have or the reader may not list. */
+  directoryPaths(set: number, directories: readonly number[]): Promise<(Buffer | undefined)[]>;
+  /** Returns the settings that are stored with the client, sorted by key. */
+  settings(): Promise<readonly KeptSetting[]>;
+  /** Returns the configuration of the client when it made a set, as the client sent it. */
+  clientConfig(set: number): Promise<string | undefined>;
+  figures(): Promise<StoreFigures>;
+}

@@ -1,0 +1,115 @@
+/**
+ * Compares the listings in a catalog with the seals of their directories. This check needs the keys, but no
+ * contents. Each listing is added up again only for a set in which it or its seal changed.
+ */
+import type { Catalog, SealSpan } from '../../store/catalog/index.js';
+import { type Keyring, SealSum } from '../../crypto/index.js';
+import { asTardisError, throwIfAborted } from '../../errors/index.js';
+import { metadataFault, SEAL_BYTES } from '../../model/index.js';
+import { breather, type NativeCalls } from '../../system/index.js';
+import { EntryOpener } from './opened-entries.js';
+
+const PAGE_DIRECTORIES = 1024;
+const PAGE_ENTRIES = 2048;
+const NOTHING: Buffer = Buffer.alloc(0);
+
+export class ListingFaults {
+  /** Number of directories that are not as the client sealed them, by set. */
+  readonly bySet = new Map<number, number>();
+  /** Sets of each root, read when its first directory is checked. Sets that complete later are left out. */
+  private readonly setsOfRoots = new Map<number, readonly number[]>();
+  private readonly breathe = breather();
+  private readonly opener: EntryOpener;
+  private readonly catalog: Catalog;
+  private readonly keyring: Keyring;
+
+  constructor(catalog: Catalog, keyring: Keyring, native: NativeCalls) {
+    this.catalog = catalog;
+    this.keyring = keyring;
+    this.opener = new EntryOpener(keyring, native);
+  }
+
+  /** Checks all sealed directories and fills `bySet`. Throws CATALOG_DAMAGED, INTERRUPTED. */
+  async find(signal: AbortSignal): Promise<void> {
+    const { seals } = this.catalog;
+    for (let after = 0; ; ) {
+      const page = seals.directories(after, PAGE_DIRECTORIES);
+      for (const directory of page) {
+        await this.compare(directory, signal);
+      }
+      if (page.length < PAGE_DIRECTORIES) return;
+      after = page.at(-1)!;
+    }
+  }
+
+  private async compare(directory: number, signal: AbortSignal): Promise<void> {
+    const { seals, history, sets: table } = this.catalog;
+    const sets = this.setsWith(directory);
+    const spans = seals.spansOf(directory);
+    const starts = spans.map(({ firstSet }) => firstSet);
+    const changes = [...history.changesOf(directory), ...starts].sort((a, b) => a - b);
+    let [change, at] = [0, 0];
+    let isRight = true;
+    for (const set of sets) {
+      while ((spans[at + 1]?.firstSet ?? Infinity) <= set) at += 1;
+      const span = spans[at];
+      // The set did not visit this directory, or could not read all of it.
+      if (span === undefined || !isWithin(set, span) || isPartial(span)) continue;
+      const isChanged = (changes[change] ?? Infinity) <= set;
+      while ((changes[change] ?? Infinity) <= set) change += 1;
+      if (isChanged) isRight = await this.fits(directory, set, span, signal);
+      if (isRight || table.find(set)?.state !== 'complete') continue; // the set may have been deleted meanwhile
+      this.bySet.set(set, (this.bySet.get(set) ?? 0) + 1);
+    }
+  }
+
+  private setsWith(directory: number): readonly number[] {
+    const { seals } = this.catalog;
+    const root = seals.rootOf(directory);
+    if (root === undefined) return [];
+    const known = this.setsOfRoots.get(root) ?? seals.setsOf(root);
+    this.setsOfRoots.set(root, known);
+    return known;
+  }
+
+  private async fits(
+    directory: number,
+    set: number,
+    { seal }: SealSpan,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const sum = new SealSum();
+    for (let after = NOTHING; ; ) {
+      throwIfAborted(signal);
+      await this.breathe();
+      const asked = { directory, set, after, limit: PAGE_ENTRIES, withDigests: true };
+      const page = this.catalog.entries.listAsOf(asked);
+      const next = page.at(-1)?.name ?? NOTHING;
+      if (!this.add(page, sum)) return false;
+      if (page.length < PAGE_ENTRIES) break;
+      after = next;
+    }
+    return this.keyring.tree.listing(sum).equals(seal.subarray(SEAL_BYTES));
+  }
+
+  /** Adds entries to `sum`. Returns false if the client did not seal one of them. */
+  private add(entries: Parameters<EntryOpener['open']>[0], sum: SealSum): boolean {
+    if (entries.some(({ metadata }) => metadataFault(metadata) !== undefined)) return false;
+    try {
+      this.opener.open(entries, sum);
+      return true;
+    } catch (error) {
+      if (asTardisError(error).code !== 'NOT_AUTHENTIC') throw error;
+      return false;
+    }
+  }
+}
+
+function isWithin(set: number, { firstSet, lastSet }: SealSpan): boolean {
+  return firstSet <= set && (lastSet ?? Infinity) >= set;
+}
+
+/** True for the seal of a directory that the client could not read completely. */
+function isPartial({ seal }: SealSpan): boolean {
+  return seal.subarray(SEAL_BYTES).every((byte) => byte === 0);
+}

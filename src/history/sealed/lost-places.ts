@@ -1,0 +1,149 @@
+/**
+ * Makes stand-ins for lost entries that led to existing directories of an encrypting client. Entries are lost if
+ * packs were lost together with every catalog that had them. The reader makes the stand-ins and only shows them: a
+ * store cannot make an entry that the client has not sealed.
+ */
+import { entryOfParts, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
+import { metadataOf, newDirectoryRow, RowReader } from '../../model/index.js';
+import type { RootRecord } from '../../store/index.js';
+import type { History, HistoryEntry } from '../history.js';
+import { FIRST_PLACE } from '../reports.js';
+
+/** Directory for what was lost, in the first root of a set; it gets another name if this one is taken. */
+const LOST_AND_FOUND = 'lost+found';
+/** Id of that directory, which no catalog assigns. */
+export const FOUND_DIRECTORY = -1;
+const PERMISSIONS = 0o700;
+/** Maximum number of directories shown in it. */
+const MAX_FOUND = 1 << 18;
+/** Maximum number of sets whose lost directories are cached. */
+const MAX_KEPT = 4;
+const PAGE_ENTRIES = 2048;
+const NOTHING: Buffer = Buffer.alloc(0);
+
+export class LostPlaces {
+  /** Messages about stand-ins for lost entries. */
+  readonly doubts = new Set<string>();
+  private readonly kept = new Map<number, Promise<readonly number[]>>();
+  private readonly sealed: History;
+
+  constructor(sealed: History) {
+    this.sealed = sealed;
+  }
+
+  /**
+   * Returns a stand-in for the lost entry of a root. Returns undefined if the root has no entries and `orEmpty` is
+   * false.
+   */
+  async rootEntry(
+    set: number,
+    { root, directory }: RootRecord,
+    orEmpty: boolean,
+  ): Promise<HistoryEntry | undefined> {
+    const page = { directory, set, after: NOTHING, limit: 1, withDigests: false };
+    if (!orEmpty && (await this.sealed.list(page)).length === 0) return undefined;
+    this.doubts.add(
+      `the entry of a root of set ${set} is lost: nobody knows its owner, permissions and time`,
+    );
+    return standIn(set, ROOTS_DIRECTORY, Buffer.from(String(root)), directory);
+  }
+
+  /** Returns the entry of the directory for lost directories; empty if there are none. */
+  async foundEntry(
+    set: number,
+    roots: readonly RootRecord[],
+    beside: readonly HistoryEntry[],
+  ): Promise<HistoryEntry[]> {
+    const [first] = roots;
+    if (first === undefined || (await this.of(set, roots)).length === 0) return [];
+    const isTaken = (name: Buffer): boolean => beside.some((entry) => entry.name.equals(name));
+    let name = Buffer.from(LOST_AND_FOUND);
+    for (let n = 2; isTaken(name); n += 1) name = Buffer.from(`${LOST_AND_FOUND}-${n}`);
+    return [standIn(set, first.directory, name, FOUND_DIRECTORY)];
+  }
+
+  /** Returns entries for the lost directories, sorted by name. */
+  async entries(set: number, roots: readonly RootRecord[]): Promise<HistoryEntry[]> {
+    const found = await this.of(set, roots);
+    return found
+      .map((directory) =>
+        standIn(set, FOUND_DIRECTORY, Buffer.from(`directory-${directory}`), directory),
+      )
+      .sort((one, other) => Buffer.compare(one.name, other.name));
+  }
+
+  /**
+   * Returns the directories that have entries in a set but no entry that leads to them. Reads the names of all
+   * sets.
+   */
+  private of(set: number, roots: readonly RootRecord[]): Promise<readonly number[]> {
+    let found = this.kept.get(set);
+    if (found === undefined) {
+      found = this.find(set, roots);
+      this.kept.set(set, found);
+      const [oldest] = this.kept.keys();
+      if (this.kept.size > MAX_KEPT) this.kept.delete(oldest!);
+    }
+    return found;
+  }
+
+  private async find(set: number, roots: readonly RootRecord[]): Promise<readonly number[]> {
+    const directories = await this.directoriesIn(set);
+    const paths = await this.sealed.reports.directoryPaths(set, directories);
+    const unplaced = directories.filter((_, index) => paths[index] === undefined);
+    const known = new Set(roots.map(({ directory }) => directory));
+    for (const directory of unplaced) await this.addChildren(set, directory, known);
+    const found = unplaced.filter((directory) => !known.has(directory));
+    if (found.length > 0) this.doubts.add(lostText(set, found.length));
+    return found.slice(0, MAX_FOUND);
+  }
+
+  private async directoriesIn(set: number): Promise<number[]> {
+    const directories = new Set<number>();
+    for (let after = FIRST_PLACE; ; ) {
+      const page = { after, literal: NOTHING, isMatch: () => true };
+      const { versions, next } = await this.sealed.reports.named(page);
+      for (const { directory, firstSet, lastSet } of versions) {
+        if (firstSet <= set && (lastSet === undefined || lastSet >= set))
+          directories.add(directory);
+      }
+      if (next === undefined) break;
+      after = next;
+    }
+    directories.delete(ROOTS_DIRECTORY);
+    return [...directories];
+  }
+
+  /** Adds the directories that the entries of a directory lead to. */
+  private async addChildren(set: number, directory: number, known: Set<number>): Promise<void> {
+    for (let after = NOTHING; ; ) {
+      const page = { directory, set, after, limit: PAGE_ENTRIES, withDigests: false };
+      const entries = await this.sealed.list(page);
+      for (const { childId } of entries) if (childId !== undefined) known.add(childId);
+      if (entries.length < PAGE_ENTRIES) return;
+      after = entries.at(-1)!.name;
+    }
+  }
+}
+
+function lostText(set: number, count: number): string {
+  const what = count === 1 ? 'a directory has' : `${count} directories have`;
+  const most = count > MAX_FOUND ? `, the first ${MAX_FOUND} of them` : '';
+  return `${what} lost the place in set ${set}: see ${LOST_AND_FOUND} in its first root${most}`;
+}
+
+/** Returns an entry for a directory of which only the id is known. */
+function standIn(set: number, directory: number, name: Buffer, childId: number): HistoryEntry {
+  const row = newDirectoryRow({ name, permissions: PERMISSIONS, uid: 0, gid: 0 }, 0);
+  return entryOfParts({
+    directory,
+    name,
+    firstSet: set,
+    lastSet: set,
+    flags: 0,
+    contentId: undefined,
+    childId,
+    metadata: Buffer.from(metadataOf(new RowReader(row), 0)),
+    digest: undefined,
+  });
+}

@@ -1,0 +1,148 @@
+/** Opens the entries of an encrypting client in place, and rejects entries that this client did not seal. */
+import {
+  type ContentProof,
+  damagedEntry,
+  openInPlace,
+  ROOTS_DIRECTORY,
+} from '../../store/catalog/index.js';
+import { type Keyring, SealSum } from '../../crypto/index.js';
+import { TardisError } from '../../errors/index.js';
+import {
+  appendRow,
+  BytesBuilder,
+  DIGEST_BYTES,
+  EntryType,
+  isSparse,
+  metadataOf,
+  ROOT_NAME,
+  RowReader,
+  SEAL_BYTES,
+} from '../../model/index.js';
+import type { NativeCalls } from '../../system/index.js';
+import type { HistoryEntry } from '../history.js';
+import { type DoubtedEntry, doubtEntry } from './doubted-entries.js';
+
+const ROW_HINT_BYTES = 256;
+
+export class EntryOpener {
+  private readonly sealedRootName: Buffer;
+  /** Bytes from which a seal covers a content (docs/formats.md): 1 if it is sparse, then its digest; and their hash. */
+  private readonly covered = Buffer.alloc(1 + DIGEST_BYTES);
+  private readonly hash = Buffer.alloc(DIGEST_BYTES);
+  private readonly keyring: Keyring;
+  private readonly native: NativeCalls;
+
+  constructor(keyring: Keyring, native: NativeCalls) {
+    this.keyring = keyring;
+    this.native = native;
+    this.sealedRootName = keyring.names.name(ROOT_NAME);
+  }
+
+  /**
+   * Opens entries in place and adds their seals to `sum`. An untrustworthy entry is replaced by a stand-in with
+   * `damage`. Returns the entries that do not match their seals; these add nothing to `sum`.
+   */
+  openEach(entries: HistoryEntry[], sum: SealSum): DoubtedEntry[] {
+    const trial = copyOf(sum);
+    if (this.openAll(entries, trial, true)) {
+      take(sum, trial);
+      return [];
+    }
+    const doubted: DoubtedEntry[] = [];
+    for (const [index, entry] of entries.entries()) {
+      const one = [entry];
+      const added = copyOf(sum);
+      if (entry.damage === undefined && this.openAll(one, added, true)) {
+        take(sum, added);
+        entries[index] = one[0]!;
+        continue;
+      }
+      const doubt = doubtEntry(entry, this.keyring, this.native);
+      entries[index] = doubt.shown;
+      doubted.push(doubt);
+    }
+    return doubted;
+  }
+
+  /** Opens entries in place and adds their seals to `sum`. Throws NOT_AUTHENTIC. */
+  open(entries: readonly HistoryEntry[], sum: SealSum): void {
+    for (const { damage } of entries) if (damage !== undefined) throw damage;
+    if (!this.openAll([...entries], sum, false)) {
+      throw new TardisError(
+        'NOT_AUTHENTIC',
+        'an entry was not sealed with the keys of this client',
+      );
+    }
+  }
+
+  /**
+   * Returns false, and opens nothing, if a seal does not match. An entry may lead to a content or directory that
+   * its seal does not allow. This is thrown as an error or, with `marks`, the entry is replaced by a stand-in with
+   * `damage`.
+   */
+  private openAll(entries: HistoryEntry[], sum: SealSum, marks: boolean): boolean {
+    if (entries.length === 0) return true;
+    if (entries.some(({ damage }) => damage !== undefined)) return false;
+    const sealed = new BytesBuilder(entries.length * ROW_HINT_BYTES);
+    for (const { metadata, directory, name } of entries) {
+      appendRow(sealed, metadata, directory === ROOTS_DIRECTORY ? this.sealedRootName : name);
+    }
+    const opened = this.keyring.tree.open(sealed.view(), entries.length, sum);
+    if (opened === undefined) return false;
+    const reader = new RowReader(opened.rows);
+    const { contents: hashes } = opened;
+    let at = 0;
+    for (const [index, entry] of entries.entries()) {
+      const name = entry.directory === ROOTS_DIRECTORY ? entry.name : reader.name(at);
+      const metadata = metadataOf(reader, at);
+      const proof = { hashes, at: index * SEAL_BYTES };
+      openInPlace(entry, { name, metadata, proof });
+      const damage = this.strayOf(entry, proof);
+      if (damage !== undefined && !marks) throw damage;
+      if (damage !== undefined) entries[index] = damagedEntry(entry, damage);
+      at += reader.rowBytes(at);
+    }
+    return true;
+  }
+
+  /**
+   * Returns an error if the content or the directory of an entry is not the one its seal allows. The store must
+   * not decide these.
+   */
+  private strayOf(entry: HistoryEntry, proof: ContentProof): TardisError | undefined {
+    const hasContent = proof.hashes
+      .subarray(proof.at, proof.at + SEAL_BYTES)
+      .some((byte) => byte !== 0);
+    const { digest, metadata } = entry;
+    if (hasContent !== (entry.contentId !== undefined)) return otherContent();
+    if ((entry.type === EntryType.directory) !== (entry.childId !== undefined)) {
+      return new TardisError('NOT_AUTHENTIC', 'an entry leads where it should not');
+    }
+    const isOther = digest !== undefined && !this.isProven(proof, metadata, digest);
+    return isOther ? otherContent() : undefined;
+  }
+
+  /** True if a content is the one that an entry's seal covers. */
+  isProven({ hashes, at }: ContentProof, metadata: Buffer, digest: Uint8Array): boolean {
+    const { covered, hash } = this;
+    covered[0] = isSparse(metadata) ? 1 : 0;
+    covered.set(digest, 1);
+    this.native.sha256(covered, 0, covered.length, hash, 0);
+    return hash.compare(hashes, at, at + SEAL_BYTES, 0, SEAL_BYTES) === 0;
+  }
+}
+
+export function otherContent(): TardisError {
+  return new TardisError('NOT_AUTHENTIC', 'the store has another content than an entry says');
+}
+
+function copyOf(sum: SealSum): SealSum {
+  const copy = new SealSum();
+  take(copy, sum);
+  return copy;
+}
+
+function take(sum: SealSum, from: SealSum): void {
+  from.bytes.copy(sum.bytes);
+  sum.count = from.count;
+}

@@ -1,0 +1,34 @@
+/** A history that returns only what is proven. It throws instead of reporting a doubt. */
+import { TardisError } from '../../errors/index.js';
+import type { History } from '../history.js';
+
+/**
+ * Returns a history whose roots, entries and listings are all proven by the client's seals. Throws NOT_PROVEN,
+ * immediately if the client does not encrypt, since it then has no seals.
+ */
+export function provenHistory(history: History): History {
+  if (history.contentKeys === undefined) {
+    throw new TardisError(
+      'NOT_PROVEN',
+      `the client "${history.client}" does not encrypt, so it has no seals`,
+    );
+  }
+  const proven = async <T>(answer: Promise<T>): Promise<T> => {
+    const found = await answer;
+    const older = 'the store shows less than this machine has seen';
+    const doubt = history.isOlder === true ? older : history.doubts[0];
+    if (doubt !== undefined) throw new TardisError('NOT_PROVEN', doubt);
+    return found;
+  };
+  return Object.create(history, {
+    roots: { value: (set: number) => proven(history.roots(set)) },
+    find: { value: (path: Buffer, set: number) => proven(history.find(path, set)) },
+    list: {
+      value: async (page: Parameters<History['list']>[0]) => {
+        const entries = await proven(history.list(page));
+        for (const { damage } of entries) if (damage !== undefined) throw damage;
+        return entries;
+      },
+    },
+  }) as History;
+}

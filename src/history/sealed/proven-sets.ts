@@ -1,0 +1,240 @@
+/**
+ * Proves sets of an encrypting client with its keys: the roots and directories of each set, and the seal of every
+ * listing. No statement of the server is trusted.
+ */
+import {
+  type Keyring,
+  ownSetSeal,
+  type Remembered,
+  SealMemory,
+  SealSum,
+} from '../../crypto/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
+import {
+  NO_SEAL,
+  SEAL_BYTES,
+  sealIn,
+  SET_SEAL_BYTES,
+  DIRECTORY_SEAL_BYTES,
+} from '../../model/index.js';
+import type { RootRecord } from '../../store/index.js';
+import type { History } from '../history.js';
+
+/** Number of directory seals requested at once. */
+const PAGE_DIRECTORIES = 1 << 16;
+/** Maximum number of proven sets that are cached. */
+const MAX_KEPT = 4;
+
+export interface ProvenRoot extends RootRecord {
+  /** The sealed path; `path` is the opened one. */
+  readonly sealedPath: Buffer;
+  readonly place: Buffer;
+  /** The seal of the root's own entry. */
+  readonly seal: Buffer;
+}
+
+export interface ProvenSet {
+  readonly set: number;
+  /** False for an incomplete set, which is never sealed, and for a set that does not match its seal. */
+  readonly isSealed: boolean;
+  /** True if the set does not match its seal, or has lost it, but such sets are accepted. */
+  readonly isBroken: boolean;
+  readonly roots: readonly ProvenRoot[];
+  /** Returns the seal of the listing at a place; undefined if the client did not list it. */
+  listingAt(place: Buffer): Buffer | undefined;
+}
+
+export class ProvenSets {
+  private readonly kept = new Map<number, Promise<ProvenSet>>();
+  /** Messages about sets that nothing proves or that cannot be remembered. */
+  readonly doubts = new Set<string>();
+  /** True to treat sets that do not match their seals like sets without a seal. */
+  acceptsUnproven = false;
+  /** Receives what is missing if the store is older than this machine has seen; undefined to reject such a store. */
+  tellOlder: ((what: string) => void) | undefined;
+  /** True if the store is older than this machine has seen. */
+  isOlder = false;
+  private remembered: Promise<void> | undefined;
+  private readonly sealed: History;
+  private readonly keyring: Keyring;
+  private readonly memory: SealMemory;
+
+  constructor(sealed: History, keyring: Keyring) {
+    this.sealed = sealed;
+    this.keyring = keyring;
+    this.memory = new SealMemory(keyring.id);
+  }
+
+  /**
+   * Returns a proven set. Throws NOT_AUTHENTIC if the set is not as the client made it, STORE_ROLLED_BACK,
+   * NO_SUCH_SET.
+   */
+  of(set: number): Promise<ProvenSet> {
+    let proven = this.kept.get(set);
+    if (proven === undefined) {
+      proven = this.prove(set);
+      this.kept.set(set, proven);
+      const [oldest] = this.kept.keys();
+      if (this.kept.size > MAX_KEPT) this.kept.delete(oldest!);
+    }
+    return proven;
+  }
+
+  /** Checks that the store still has what this machine remembers. Throws STORE_ROLLED_BACK. */
+  checkMemory(): Promise<void> {
+    this.remembered ??= this.compareMemory().catch((error: unknown) => {
+      const { code, message } = asTardisError(error);
+      const { tellOlder } = this;
+      // NOT_AUTHENTIC means that the set after the remembered one does not match its seal.
+      const isOfMemory = code === 'STORE_ROLLED_BACK' || code === 'NOT_AUTHENTIC';
+      if (tellOlder === undefined || !isOfMemory) throw error;
+      this.isOlder = true;
+      tellOlder(message);
+    });
+    return this.remembered;
+  }
+
+  private async compareMemory(): Promise<void> {
+    const remembered = this.memory.read();
+    if (remembered.set === 0) return;
+    const complete = (await this.sealed.sets()).filter(({ state }) => state === 'complete');
+    const newest = Math.max(0, ...complete.map(({ set }) => set));
+    const { setSeal } = await this.sealed.seals(remembered.set, 0, 1);
+    const isThere = complete.some(({ set }) => set === remembered.set);
+    this.memory.check(newest, () => (isThere ? ownSetSeal(setSeal ?? Buffer.alloc(0)) : undefined));
+    const next = complete.find(({ set }) => set > remembered.set);
+    if (!isThere && next !== undefined) await this.checkSuccessor(remembered, next.set);
+  }
+
+  /**
+   * Checks the set after a remembered set that is gone, for example because it was purged. The seal of that set
+   * names its predecessor, so it shows if the history was forked before it.
+   */
+  private async checkSuccessor(remembered: Remembered, next: number): Promise<void> {
+    const { setSeal } = await this.proveUnremembered(next);
+    if (setSeal === undefined) return;
+    const { previousSet, previousSeal } = before(setSeal);
+    if (previousSet > remembered.set) return; // sets between the two are gone as well, and nothing is known about them
+    const isNext = previousSet === remembered.set;
+    this.memory.check(next, () => (isNext ? previousSeal : NO_SEAL));
+  }
+
+  private async prove(set: number): Promise<ProvenSet> {
+    await this.checkMemory();
+    const proven = await this.proveUnremembered(set);
+    const { setSeal } = proven;
+    if (setSeal !== undefined && set > this.memory.read().set) {
+      const doubt = this.memory.write(set, ownSetSeal(setSeal));
+      if (doubt !== undefined) this.doubts.add(doubt);
+    }
+    return proven;
+  }
+
+  private async proveUnremembered(
+    set: number,
+  ): Promise<ProvenSet & { setSeal: Buffer | undefined }> {
+    const { sealed, keyring } = this;
+    const [sets, seals, roots] = await Promise.all([
+      sealed.sets(),
+      this.sealsOf(set),
+      this.rootsOf(set),
+    ]);
+    const found = sets.find((one) => one.set === set);
+    if (found === undefined) throw new TardisError('NO_SUCH_SET', `there is no set ${set}`);
+    const listings = listingsIn(seals.directories);
+    const listingAt = (place: Buffer): Buffer | undefined => listings.get(keyOf(place));
+    const { setSeal } = seals;
+    let isBroken = false;
+    if (setSeal !== undefined) {
+      const directories = new SealSum();
+      keyring.tree.addDirectories(seals.directories, directories);
+      const { firstName: name, clientTimeMs } = found;
+      const covered = {
+        set,
+        name,
+        clientTimeMs,
+        ...before(setSeal),
+        roots: roots.map(({ sealedPath, place, seal }) => ({
+          path: sealedPath,
+          seal,
+          isHeld: listingAt(place) === undefined,
+        })),
+      };
+      const isNumber = Number.isSafeInteger(covered.previousSet);
+      if (!isNumber || !keyring.tree.set(covered, directories).equals(setSeal)) {
+        this.doubt(`set ${set} is not what the client made`);
+        isBroken = true;
+      }
+    } else if (found.state === 'complete') {
+      this.doubt(`set ${set} has lost its seal`);
+      isBroken = true;
+    }
+    const isSealed = setSeal !== undefined && !isBroken;
+    return { set, isSealed, isBroken, roots, listingAt, setSeal: isSealed ? setSeal : undefined };
+  }
+
+  /** Throws NOT_AUTHENTIC, unless sets that nothing proves as a whole are accepted; then records a message. */
+  doubt(why: string): void {
+    if (!this.acceptsUnproven) {
+      const hint = 'after a loss of packs, --allow-unproven restores what is proven entry by entry';
+      throw new TardisError('NOT_AUTHENTIC', `${why} (${hint})`);
+    }
+    this.doubts.add(
+      `${why}: each entry is proven alone, but not its place, nor that all are there`,
+    );
+  }
+
+  private async sealsOf(
+    set: number,
+  ): Promise<{ directories: Buffer; setSeal: Buffer | undefined }> {
+    const all: Buffer[] = [];
+    for (let after = 0; ; ) {
+      const { directories, setSeal } = await this.sealed.seals(set, after, PAGE_DIRECTORIES);
+      for (const { seal } of directories) {
+        if (seal.length !== DIRECTORY_SEAL_BYTES) {
+          throw new TardisError('NOT_AUTHENTIC', 'the seal of a directory has another length');
+        }
+        all.push(seal);
+      }
+      if (directories.length < PAGE_DIRECTORIES) {
+        return { directories: Buffer.concat(all), setSeal };
+      }
+      after = directories.at(-1)!.directory;
+    }
+  }
+
+  private async rootsOf(set: number): Promise<ProvenRoot[]> {
+    const { names, tree } = this.keyring;
+    const roots = await this.sealed.roots(set);
+    return Promise.all(
+      roots.map(async (root) => {
+        const { path: sealedPath } = root;
+        const seal = sealIn((await this.sealed.find(sealedPath, set))?.attributes);
+        const [path, place] = [names.openPath(sealedPath), tree.rootPlace(sealedPath)];
+        return { ...root, path, sealedPath, place, seal };
+      }),
+    );
+  }
+}
+
+/** Returns the number and the seal of the previous sealed set, as stored in a set's seal. */
+function before(setSeal: Buffer): { previousSet: number; previousSeal: Buffer } {
+  return {
+    previousSet: setSeal.length === SET_SEAL_BYTES ? Number(setSeal.readBigUInt64LE(0)) : 0,
+    previousSeal: Buffer.from(setSeal.subarray(8, 8 + SEAL_BYTES)),
+  };
+}
+
+function listingsIn(seals: Buffer): Map<string, Buffer> {
+  const listings = new Map<string, Buffer>();
+  for (let at = 0; at < seals.length; at += DIRECTORY_SEAL_BYTES) {
+    const middle = at + SEAL_BYTES;
+    const listing = seals.subarray(middle, at + DIRECTORY_SEAL_BYTES);
+    listings.set(keyOf(seals.subarray(at, middle)), listing);
+  }
+  return listings;
+}
+
+function keyOf(place: Buffer): string {
+  return place.toString('latin1');
+}

@@ -1,0 +1,399 @@
+/**
+ * The history of an encrypting client, for a reader that has its keys. Requests are sealed. Answers are opened and
+ * rejected unless this client sealed them, in this set, at this place. Unless they are very large, listings are
+ * sorted here, since a store sorts the sealed names.
+ */
+import { type BackupSet, type ListingPage, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
+import { type Keyring, SealSum } from '../../crypto/index.js';
+import { TardisError } from '../../errors/index.js';
+import { type ContentKeys, mappedMarks, NO_SEAL, sealIn, splitPath } from '../../model/index.js';
+import type { ObjectReader, OwnerRecord, RootRecord, SetNote } from '../../store/index.js';
+import type { NativeCalls } from '../../system/index.js';
+import { Access } from '../local/access.js';
+import type {
+  History,
+  HistoryEntry,
+  ContentLocation,
+  FoundContent,
+  PathVersion,
+  SetSeals,
+  WantedContent,
+} from '../history.js';
+import { DirectoryPlaces } from './directory-places.js';
+import { type DoubtedEntry, settleDoubts } from './doubted-entries.js';
+import { FOUND_DIRECTORY, LostPlaces } from './lost-places.js';
+import { explainedHistory } from '../explained-history.js';
+import { EntryOpener } from './opened-entries.js';
+import { provenLocations } from './proven-contents.js';
+import { type ProvenSet, ProvenSets } from './proven-sets.js';
+import type { Reports } from '../reports.js';
+import { rootAbove } from '../local/roots.js';
+import { setAt, setNamed } from '../local/sets.js';
+import { differenceOf } from './sum-difference.js';
+import { UnsealedReports } from './unsealed-reports.js';
+
+/** Directories with more entries are listed in the order of their sealed names. */
+const MAX_SORTED_ENTRIES = 16_384;
+const PAGE_ENTRIES = 2048;
+/** Maximum number of cached listings. */
+const MAX_LISTED = 4;
+const NOTHING = Buffer.alloc(0);
+/** Seal of a listing that could not be read completely; its entries are proven one by one only. */
+const PARTIAL = NO_SEAL;
+
+/** Returns a history that opens what `sealed` returns, and takes ownership of it. */
+export function unsealedHistory(sealed: History, keyring: Keyring, native: NativeCalls): History {
+  const history = new UnsealedHistory(sealed, keyring, native);
+  return explainedHistory(history, (error) => sealed.explain?.(error) ?? error);
+}
+
+interface Listed {
+  /** Entries of a proven listing, sorted by name; undefined if there are too many. */
+  readonly entries: readonly HistoryEntry[] | undefined;
+  /** Sum of the entries of each page, by the name that precedes the page. */
+  readonly pages: ReadonlyMap<string, Buffer>;
+}
+
+class UnsealedHistory implements History {
+  readonly client: string;
+  readonly isFar: boolean;
+  readonly clientPath: string | undefined;
+  readonly contentKeys: ContentKeys;
+  readonly reports: Reports;
+  /** A reader with the keys may read everything. */
+  readonly access = new Access(undefined);
+  /** Listings requested last; the next page is usually from one of them. */
+  private readonly listed = new Map<string, Listed>();
+  private readonly places = new DirectoryPlaces();
+  private unprovenDirectories = 0;
+  private damagedVersions = 0;
+  private readonly unsealedSets = new Set<number>();
+  private readonly opener: EntryOpener;
+  private readonly proven: ProvenSets;
+  private readonly lost: LostPlaces;
+  private readonly sealed: History;
+  private readonly keyring: Keyring;
+  private readonly native: NativeCalls;
+
+  constructor(sealed: History, keyring: Keyring, native: NativeCalls) {
+    this.sealed = sealed;
+    this.keyring = keyring;
+    this.native = native;
+    this.client = sealed.client;
+    this.isFar = sealed.isFar;
+    this.clientPath = sealed.clientPath;
+    this.contentKeys = keyring.contents;
+    this.proven = new ProvenSets(sealed, keyring);
+    this.lost = new LostPlaces(sealed);
+    this.opener = new EntryOpener(keyring, native);
+    this.reports = new UnsealedReports(sealed.reports, keyring, this.opener);
+  }
+
+  get fetchedBytes(): number {
+    return this.sealed.fetchedBytes;
+  }
+
+  get doubts(): readonly string[] {
+    const sets = [...this.unsealedSets].map(
+      (set) =>
+        `set ${set} is not complete, so it has no seal: nothing proves which entries it has, and in which directories; ` +
+        'a file may come from another directory or another time',
+    );
+    sets.push(...this.proven.doubts, ...this.lost.doubts);
+    if (this.damagedVersions > 0) {
+      sets.push(`${this.damagedVersions} versions are left out: their entries are damaged`);
+    }
+    const count = this.unprovenDirectories;
+    if (count === 0) return sets;
+    const what = count === 1 ? 'a directory was' : `${count} directories were`;
+    return [...sets, `${what} not read whole by this set: nothing proves which entries are there`];
+  }
+
+  get hasUnproven(): boolean {
+    const unproven = this.unsealedSets.size + this.unprovenDirectories + this.damagedVersions;
+    return unproven + this.lost.doubts.size > 0;
+  }
+
+  acceptUnproven(): void {
+    this.proven.acceptsUnproven = true;
+  }
+
+  acceptOlder(tell: (what: string) => void): void {
+    this.proven.tellOlder = tell;
+  }
+
+  get isOlder(): boolean {
+    return this.proven.isOlder;
+  }
+
+  async sets(): Promise<BackupSet[]> {
+    await this.proven.checkMemory();
+    const { names } = this.keyring;
+    const sets = await this.sealed.sets();
+    return sets.map((set) => ({
+      ...set,
+      name: names.openText(set.name),
+      firstName: names.openText(set.firstName),
+      marks: mappedMarks(set.marks, (text) => names.openText(text)),
+    }));
+  }
+
+  async findSet(text: string | undefined): Promise<BackupSet> {
+    return setNamed(this.client, await this.sets(), text);
+  }
+
+  /**
+   * Finds a set by the client's clock, since the server's time is not sealed. The set after the chosen one is
+   * proven too, so that no set can be skipped by a wrong time.
+   */
+  async findSetAt(momentMs: number): Promise<BackupSet> {
+    const sets = await this.sets();
+    const timed = sets.map((set) => ({ ...set, openedAtMs: set.clientTimeMs }));
+    const { set: chosen } = setAt(this.client, timed, momentMs);
+    const next = sets.find(({ set, state }) => state === 'complete' && set > chosen);
+    if (next !== undefined) await this.provenSet(next.set);
+    return sets.find(({ set }) => set === chosen)!;
+  }
+
+  async roots(set: number): Promise<RootRecord[]> {
+    const { roots } = await this.provenSet(set);
+    return [...roots].sort((one, other) => Buffer.compare(one.path, other.path));
+  }
+
+  seals(set: number, after: number, limit: number): Promise<SetSeals> {
+    return this.sealed.seals(set, after, limit);
+  }
+
+  async notes(set: number): Promise<SetNote[]> {
+    const { names } = this.keyring;
+    const notes = await this.sealed.notes(set);
+    return notes.map((note) => ({
+      ...note,
+      name: note.directory === ROOTS_DIRECTORY ? note.name : names.openName(note.name),
+      reason: names.openText(note.reason),
+    }));
+  }
+
+  async owners(set: number): Promise<OwnerRecord[]> {
+    const { names } = this.keyring;
+    const owners = await this.sealed.owners(set);
+    return owners.map((owner) => ({ ...owner, name: names.openOwner(owner) }));
+  }
+
+  /** Finds an entry in the proven listing of each directory on the path. */
+  async find(path: Buffer, set: number): Promise<HistoryEntry | undefined> {
+    const proven = await this.provenSet(set);
+    const above = rootAbove([...proven.roots], path);
+    const root = proven.roots.find((one) => one.root === above?.root.root);
+    if (above === undefined || root === undefined) return undefined;
+    let entry = await this.sealed.find(root.sealedPath, set);
+    // The proof of the set read this entry before: it must be the same one.
+    if (proven.isSealed && !sealIn(entry?.attributes).equals(root.seal)) {
+      throw new TardisError('NOT_AUTHENTIC', `a root is not as set ${set} had it`);
+    }
+    if (entry !== undefined) this.open([entry], new SealSum());
+    else entry = await this.lost.rootEntry(set, root, this.proven.acceptsUnproven);
+    if (entry?.childId !== undefined) this.places.add(set, entry.childId, root.place);
+    for (const name of above.rest) {
+      if (entry?.childId === undefined) return undefined;
+      entry = await this.entryIn(entry.childId, set, name);
+      if (entry?.damage !== undefined) throw entry.damage;
+    }
+    return entry;
+  }
+
+  private async entryIn(
+    directory: number,
+    set: number,
+    name: Buffer,
+  ): Promise<HistoryEntry | undefined> {
+    const page = { directory, set, after: NOTHING, limit: PAGE_ENTRIES, withDigests: true };
+    const { entries } = await this.prove(page);
+    if (entries !== undefined) return entries.find((entry) => entry.name.equals(name));
+    // The listing is too large to keep, so each page is compared with what was proven of it.
+    for (let after: Buffer = NOTHING; ; ) {
+      const found = await this.listProven({ ...page, after });
+      const entry = found.find((one) => one.name.equals(name));
+      if (entry !== undefined || found.length < PAGE_ENTRIES) return entry;
+      after = found.at(-1)!.name;
+    }
+  }
+
+  /** Returns versions, each proven to be of this client. Only the sets themselves prove which sets had it. */
+  async versions(path: Buffer): Promise<PathVersion[]> {
+    await this.proven.checkMemory();
+    const versions = await this.sealed.versions(this.keyring.names.path(path));
+    // One entry may have been at the path several times.
+    const unique = [...new Set(versions.map(({ entry }) => entry))];
+    const opened = [...unique];
+    this.opener.openEach(opened, new SealSum());
+    const sound = versions.flatMap((version) => {
+      const entry = opened[unique.indexOf(version.entry)]!;
+      return entry.damage === undefined ? [{ ...version, entry }] : [];
+    });
+    this.damagedVersions += opened.filter(({ damage }) => damage !== undefined).length;
+    const name = splitPath(path).at(-1) ?? NOTHING;
+    for (const { entry } of sound) {
+      if (entry.directory !== ROOTS_DIRECTORY && !entry.name.equals(name)) {
+        throw new TardisError('NOT_AUTHENTIC', 'a version is one of another name');
+      }
+    }
+    return sound;
+  }
+
+  async list(page: ListingPage): Promise<HistoryEntry[]> {
+    const { entries } = await this.prove(page);
+    if (entries === undefined) return this.listProven(page);
+    const { after, limit } = page;
+    if (after.length === 0) return entries.slice(0, limit);
+    const from = entries.findIndex(({ name }) => Buffer.compare(name, after) > 0);
+    return from < 0 ? [] : entries.slice(from, from + limit);
+  }
+
+  /** Returns the whole listing of a directory after comparing it with its seal. Throws NOT_AUTHENTIC. */
+  private async prove({ directory, set, limit, withDigests }: ListingPage): Promise<Listed> {
+    const places = this.places.of(set, directory);
+    const key = this.listingKey({ directory, set, limit, withDigests });
+    const known = this.listed.get(key);
+    if (known !== undefined) return known;
+    const proven = await this.provenSet(set);
+    if (directory === FOUND_DIRECTORY) {
+      return { entries: await this.lost.entries(set, proven.roots), pages: new Map() };
+    }
+    const sum = new SealSum();
+    const pages = new Map<string, Buffer>();
+    const entries: HistoryEntry[] = [];
+    const doubted: DoubtedEntry[] = [];
+    let isTooMuch = false;
+    for (let after: Buffer = NOTHING; ; ) {
+      const page = { directory, set, after, limit, withDigests };
+      const found = await this.sealed.list(page);
+      const before = Buffer.from(sum.bytes);
+      const last = found.at(-1)?.name;
+      this.placeBelow(set, places, found);
+      doubted.push(...this.opener.openEach(found, sum));
+      pages.set(after.toString('latin1'), differenceOf(sum.bytes, before));
+      if (!isTooMuch) entries.push(...found);
+      isTooMuch ||= entries.length > MAX_SORTED_ENTRIES;
+      if (isTooMuch) entries.length = 0;
+      if (last === undefined || found.length < limit) break;
+      after = last; // the sealed name
+    }
+    for (const right of this.checkListing(proven, places, sum, doubted)) {
+      this.mend(entries, right);
+    }
+    if (directory === proven.roots[0]?.directory && !isTooMuch)
+      await this.addFound(proven, entries);
+    entries.sort((one, other) => Buffer.compare(one.name, other.name));
+    const listed = { entries: isTooMuch ? undefined : entries, pages };
+    const [oldest] = this.listed.keys();
+    if (this.listed.size >= MAX_LISTED) this.listed.delete(oldest!);
+    this.listed.set(key, listed);
+    return listed;
+  }
+
+  /** Returns the doubted entries that the seal of the listing proves right. Throws NOT_AUTHENTIC. */
+  private checkListing(
+    proven: ProvenSet,
+    places: readonly Buffer[],
+    sum: SealSum,
+    doubted: readonly DoubtedEntry[],
+  ): Iterable<DoubtedEntry> {
+    if (!proven.isSealed) return [];
+    let right: Iterable<DoubtedEntry> = [];
+    let isProven = false;
+    for (const place of places) {
+      const expected = proven.listingAt(place);
+      if (expected === undefined || expected.equals(PARTIAL)) continue;
+      const isListing = (all: SealSum): boolean => this.keyring.tree.listing(all).equals(expected);
+      const settled = settleDoubts(doubted, sum, isListing, this.keyring);
+      if (settled === undefined) {
+        this.proven.doubt(`a directory is not as set ${proven.set} had it`);
+        return [];
+      }
+      right = settled;
+      isProven = true;
+    }
+    if (!isProven) this.unprovenDirectories += 1;
+    return right;
+  }
+
+  /** Adds the directory of lost directories, if sets are accepted that nothing proves as a whole. */
+  private async addFound(proven: ProvenSet, entries: HistoryEntry[]): Promise<void> {
+    if (!this.proven.acceptsUnproven || !(proven.isSealed || proven.isBroken)) return;
+    entries.push(...(await this.lost.foundEntry(proven.set, proven.roots, entries)));
+  }
+
+  /** Replaces the stand-in of an entry whose seal alone was damaged by that entry. */
+  private mend(entries: HistoryEntry[], { shown, mended }: DoubtedEntry): void {
+    const index = entries.indexOf(shown);
+    if (index < 0 || mended === undefined) return;
+    this.open([mended.entry], new SealSum());
+    entries[index] = mended.entry;
+  }
+
+  /** Returns a page of a very large directory that was proven before, in the order of the store. */
+  private async listProven(page: ListingPage): Promise<HistoryEntry[]> {
+    const after = page.after.length === 0 ? NOTHING : this.keyring.names.name(page.after);
+    const found = await this.sealed.list({ ...page, after });
+    const sum = new SealSum();
+    this.opener.openEach(found, sum);
+    const { pages } = this.listed.get(this.listingKey(page)) ?? { pages: undefined };
+    if (pages?.get(after.toString('latin1'))?.equals(sum.bytes) !== true) {
+      throw new TardisError('NOT_AUTHENTIC', 'a listing is another one than it was a moment ago');
+    }
+    return found;
+  }
+
+  private placeBelow(
+    set: number,
+    places: readonly Buffer[],
+    sealed: readonly HistoryEntry[],
+  ): void {
+    for (const { childId, name } of sealed) {
+      if (childId === undefined) continue;
+      for (const place of places) {
+        this.places.add(set, childId, this.keyring.tree.place(place, name));
+      }
+    }
+  }
+
+  /** Returns the cache key of a listing. A listing that was proven for one place is not proven for another. */
+  private listingKey({ directory, set, limit, withDigests }: Omit<ListingPage, 'after'>): string {
+    const count = this.places.of(set, directory).length;
+    return `${set}/${directory}/${limit}/${withDigests}/${count}`;
+  }
+
+  private async provenSet(set: number): Promise<ProvenSet> {
+    const proven = await this.proven.of(set);
+    if (!proven.isSealed && !proven.isBroken) this.unsealedSets.add(set);
+    return proven;
+  }
+
+  private open(entries: readonly HistoryEntry[], sum: SealSum): void {
+    this.opener.open(entries, sum);
+  }
+
+  findContents(prefix: Buffer, limit: number): Promise<FoundContent[]> {
+    return this.sealed.findContents(prefix, limit);
+  }
+
+  async locate(contents: readonly WantedContent[]): Promise<ContentLocation[]> {
+    const locations = await this.sealed.locate(contents);
+    const proof = { opener: this.opener, keys: this.contentKeys, native: this.native };
+    return provenLocations(proof, contents, locations);
+  }
+
+  objects(): ObjectReader {
+    return this.sealed.objects();
+  }
+
+  /** Returns undefined: a server cannot compare contents that it cannot read. */
+  deltas(): undefined {
+    return undefined;
+  }
+
+  close(): void {
+    this.sealed.close();
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * Reports on an encrypting client, for a reader that has its keys. Results are opened, and rejected if this client
+ * did not seal them. Nothing proves that a report is complete; listing or restoring a set proves that.
+ */
+import { type NamedVersion, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
+import { type Keyring, SealSum } from '../../crypto/index.js';
+import { TardisError } from '../../errors/index.js';
+import type { KeptSetting } from '../../model/index.js';
+import type { EntryOpener } from './opened-entries.js';
+import type {
+  ChangesFound,
+  ChangesPage,
+  NamedPage,
+  NamesFound,
+  Reports,
+  StoreFigures,
+} from '../reports.js';
+
+const NOTHING: Buffer = Buffer.alloc(0);
+
+export class UnsealedReports implements Reports {
+  private readonly sealed: Reports;
+  private readonly keyring: Keyring;
+  private readonly opener: EntryOpener;
+
+  constructor(sealed: Reports, keyring: Keyring, opener: EntryOpener) {
+    this.sealed = sealed;
+    this.keyring = keyring;
+    this.opener = opener;
+  }
+
+  async rootsOfSets(): Promise<ReadonlyMap<number, readonly Buffer[]>> {
+    const { names } = this.keyring;
+    const opened = new Map<string, Buffer>(); // most roots are the same in every set
+    const open = (path: Buffer): Buffer => {
+      const key = path.toString('latin1');
+      const known = opened.get(key) ?? names.openPath(path);
+      opened.set(key, known);
+      return known;
+    };
+    const roots = await this.sealed.rootsOfSets();
+    return new Map([...roots].map(([set, paths]) => [set, paths.map(open)]));
+  }
+
+  /** Returns a page of changes sorted by opened name. The place to continue after is in the order of the store. */
+  async changes(page: ChangesPage): Promise<ChangesFound> {
+    const { entries, next } = await this.sealed.changes(page);
+    this.opener.open(entries, new SealSum());
+    const inOrder = entries.toSorted(
+      (one, other) => one.directory - other.directory || Buffer.compare(one.name, other.name),
+    );
+    return { entries: inOrder, next };
+  }
+
+  /** Requests all names and filters them here, since a store cannot match sealed names. */
+  async named({ after, isMatch }: NamedPage): Promise<NamesFound> {
+    const { names } = this.keyring;
+    const all = { after, literal: NOTHING, isMatch: () => true };
+    const { versions, next } = await this.sealed.named(all);
+    const found: NamedVersion[] = [];
+    for (const version of versions) {
+      if (version.directory === ROOTS_DIRECTORY) continue;
+      const name = names.openName(version.name);
+      if (isMatch(name)) found.push({ ...version, name });
+    }
+    return { versions: found, next };
+  }
+
+  async directoryPaths(
+    set: number,
+    directories: readonly number[],
+  ): Promise<(Buffer | undefined)[]> {
+    const { names } = this.keyring;
+    const paths = await this.sealed.directoryPaths(set, directories);
+    return paths.map((path) => path && names.openPath(path));
+  }
+
+  settings(): Promise<readonly KeptSetting[]> {
+    return this.sealed.settings();
+  }
+
+  /** Returns the opened configuration. Throws NOT_AUTHENTIC if it is not sealed, since the store then made it up. */
+  async clientConfig(set: number): Promise<string | undefined> {
+    const config = await this.sealed.clientConfig(set);
+    if (config === undefined) return undefined;
+    const opened = this.keyring.names.openText(config);
+    if (opened !== config) return opened;
+    throw new TardisError(
+      'NOT_AUTHENTIC',
+      `what the client was set to in set ${set} is not its own`,
+    );
+  }
+
+  figures(): Promise<StoreFigures> {
+    return this.sealed.figures();
+  }
+}

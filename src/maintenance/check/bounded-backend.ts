@@ -1,0 +1,69 @@
+/** A read-only view of a store as it was at a commit. Later data is hidden. */
+import type { CommitPoint } from '../../store/catalog/index.js';
+import { TardisError } from '../../errors/index.js';
+import { type Backend, type ObjectWriter, packName, packNumber } from '../../store/index.js';
+
+export class BoundedBackend implements Backend {
+  private readonly backend: Backend;
+  private readonly point: CommitPoint | undefined;
+
+  /** `point` undefined shows the whole store. */
+  constructor(backend: Backend, point: CommitPoint | undefined) {
+    this.backend = backend;
+    this.point = point;
+  }
+
+  async read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
+    const most = this.endOf(name) - position;
+    return most <= 0 ? 0 : this.backend.read(name, position, target, Math.min(bytes, most));
+  }
+
+  async size(name: string): Promise<number | undefined> {
+    const sizeBytes = await this.backend.size(name);
+    const end = this.endOf(name);
+    return sizeBytes === undefined || end === 0 ? undefined : Math.min(sizeBytes, end);
+  }
+
+  owner(): string | undefined {
+    return this.backend.owner();
+  }
+
+  async list(prefix: string): Promise<string[]> {
+    return (await this.backend.list(prefix)).filter((name) => this.endOf(name) > 0);
+  }
+
+  /** Does nothing: no data made from this view needs to last. */
+  async sync(): Promise<void> {
+    return undefined;
+  }
+
+  create(): ObjectWriter {
+    throw readOnly();
+  }
+
+  stage(): ObjectWriter {
+    throw readOnly();
+  }
+
+  async shorten(): Promise<void> {
+    throw readOnly();
+  }
+
+  async remove(): Promise<void> {
+    throw readOnly();
+  }
+
+  close(): void {
+    this.backend.close();
+  }
+
+  private endOf(name: string): number {
+    const pack = packNumber(name);
+    if (this.point === undefined || pack === undefined || pack < this.point.pack) return Infinity;
+    return name === packName(this.point.pack) ? this.point.position : 0;
+  }
+}
+
+function readOnly(): TardisError {
+  return new TardisError('INTERNAL', 'a check writes nothing into a store');
+}

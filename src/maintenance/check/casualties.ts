@@ -1,0 +1,132 @@
+/**
+ * Finds the contents that cannot be read because of damaged records, with all contents that rest on them:
+ * deltas, and contents in parts. Each one is tried before it is reported lost, since a delta need not use the
+ * damaged part of its basis.
+ */
+import type { AuditedContent, CatalogAudit } from '../../store/catalog/index.js';
+import type { SeenContent } from '../../store/writer/index.js';
+import type { VersionFinding } from './findings.js';
+import type { ContentProver } from './prover.js';
+
+export interface Lost {
+  readonly contentId: number;
+  readonly digest: Buffer;
+  readonly why: VersionFinding['why'];
+}
+
+export class Casualties {
+  private readonly lost = new Map<number, Lost>();
+  /** Contents that can be read although their record is damaged: a rebuild would lose them. */
+  private readonly weak = new Map<number, AuditedContent>();
+  /** Contents that were read successfully while they, or the contents they rest on, counted as damaged. */
+  private readonly proven = new Map<number, AuditedContent>();
+  private readonly audit: CatalogAudit;
+  private readonly prover: ContentProver;
+
+  constructor(audit: CatalogAudit, prover: ContentProver) {
+    this.audit = audit;
+    this.prover = prover;
+  }
+
+  get all(): readonly Lost[] {
+    return [...this.lost.values()];
+  }
+
+  /**
+   * Takes contents whose record is damaged. Returns true if the damage is real: a content is lost, or the
+   * present catalog still has it in this record.
+   */
+  async suspect(contents: readonly AuditedContent[]): Promise<boolean> {
+    let isReal = false;
+    for (const content of contents) {
+      const { contentId, digest } = content;
+      if (this.lost.has(contentId)) {
+        isReal = true;
+        continue;
+      }
+      if (!(await this.prover.isReadable(contentId))) {
+        isReal = true;
+        this.lost.set(contentId, { contentId, digest, why: 'damaged' });
+      } else if (!(await this.prover.isElsewhere(digest, this.audit.recordOf(contentId)))) {
+        isReal = true;
+        this.weak.set(contentId, content);
+      }
+    }
+    return isReal;
+  }
+
+  /** Takes a content whose own record is whole, but whose basis may be damaged. */
+  async suspectBasis(content: AuditedContent): Promise<void> {
+    const { contentId, digest } = content;
+    if (this.lost.has(contentId) || (await this.prover.isReadable(contentId))) return;
+    this.lost.set(contentId, { contentId, digest, why: 'rests' });
+  }
+
+  /** Takes contents that entries, or other contents, name and that are stored nowhere. */
+  async missing(contentIds: readonly number[]): Promise<void> {
+    for (const contentId of contentIds) {
+      if (this.lost.has(contentId)) continue;
+      const digest = this.audit.content(contentId)?.digest ?? Buffer.alloc(0);
+      if (digest.length > 0 && (await this.prover.isElsewhere(digest, undefined))) continue;
+      this.lost.set(contentId, { contentId, digest, why: 'missing' });
+    }
+  }
+
+  /** Takes contents that are marked as damaged: they may have been healed, or never have been damaged. */
+  async proveMarked(contentIds: readonly number[], isWholeRecord: IsWholeRecord): Promise<void> {
+    for (const contentId of contentIds) {
+      const content = this.audit.content(contentId);
+      if (content === undefined || this.lost.has(contentId) || this.weak.has(contentId)) continue;
+      if (!(await this.prover.isReadable(contentId))) {
+        const isOwn = !(await isWholeRecord(contentId));
+        this.lost.set(contentId, {
+          contentId,
+          digest: content.digest,
+          why: isOwn ? 'damaged' : 'rests',
+        });
+      } else if (this.prover.canOpen && (await isWholeRecord(contentId))) {
+        this.proven.set(contentId, content);
+      }
+    }
+  }
+
+  /** Extends the losses to everything that rests on a lost content. */
+  async spread(): Promise<void> {
+    for (const { contentId } of this.lost.values()) {
+      for (const dependant of this.audit.catalog.bases.dependants(contentId)) {
+        if (this.lost.has(dependant)) continue;
+        const content = this.audit.content(dependant);
+        if (content === undefined) continue;
+        // A content that cannot be opened cannot be tried.
+        const { canOpen } = this.prover;
+        if (canOpen && (await this.prover.isReadable(dependant))) {
+          this.proven.set(dependant, content);
+          continue;
+        }
+        const { digest } = content;
+        this.lost.set(dependant, { contentId: dependant, digest, why: 'rests' });
+      }
+    }
+  }
+
+  /** Returns the contents to mark as damaged, and those whose marks to clear. */
+  marks(): { damaged: SeenContent[]; sound: SeenContent[] } {
+    const damaged: SeenContent[] = [];
+    for (const contentId of [...this.lost.keys(), ...this.weak.keys()]) {
+      const content = this.audit.content(contentId);
+      // A content that is stored nowhere is requested by the next backup anyway.
+      if (content === undefined || content.isDamaged !== 0) continue;
+      const location = this.audit.recordOf(contentId);
+      if (location !== undefined) damaged.push({ digest: content.digest, location });
+    }
+    const sound = [...this.proven].flatMap(([contentId, content]) => {
+      const location = this.audit.recordOf(contentId);
+      const isMarked = content.isDamaged !== 0 || damaged.length > 0; // a mark spreads
+      return location !== undefined && isMarked ? [{ digest: content.digest, location }] : [];
+    });
+    return { damaged, sound };
+  }
+}
+
+/** True if the record of a content is whole. */
+type IsWholeRecord = (contentId: number) => Promise<boolean>;

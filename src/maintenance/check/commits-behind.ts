@@ -1,0 +1,42 @@
+/**
+ * Finds a catalog that is older than its packs. Each checkpoint writes to both. So a catalog that ends before
+ * the packs is an older copy that was put in its place, and does not list later sets.
+ */
+import { Catalog, type CommitPoint, CommitWalk } from '../../store/catalog/index.js';
+import type { Backend } from '../../store/index.js';
+import type { System } from '../../system/index.js';
+
+/** Offset of the write version in SQLite's header. The value 2 means a write-ahead log. */
+const WRITE_VERSION_AT = 18;
+const BY_LOG = 2;
+
+/**
+ * Returns how many checkpoints the packs contain that the catalog should contain, but does not. `seen`: the
+ * state of a copy of the catalog, taken a moment ago.
+ */
+export async function commitsBehind(
+  system: System,
+  catalogPath: string,
+  backend: Backend,
+  seen: { readonly point: CommitPoint; readonly sequence: number },
+): Promise<number> {
+  let last = seen.point.commit;
+  for await (const commit of new CommitWalk(backend, { ...seen, isThorough: true }).commits()) {
+    if (commit.matches || !commit.isLast) last = Math.max(last, commit.body.commit);
+  }
+  if (last === seen.point.commit) return 0;
+  // A session that runs, or was killed, has written a commit record before the catalog contains it.
+  const ahead = isWrittenByLog(system, catalogPath) ? 1 : 0;
+  const known = Catalog.reading(system, catalogPath, ({ state }) => state.readCommitPoint().commit);
+  return last - known > ahead ? last - known : 0;
+}
+
+function isWrittenByLog({ files }: System, catalogPath: string): boolean {
+  const fd = files.open(catalogPath, 'read');
+  try {
+    const byte = Buffer.alloc(1);
+    return files.read(fd, byte, 0, 1, WRITE_VERSION_AT) === 1 && byte[0] === BY_LOG;
+  } finally {
+    files.close(fd);
+  }
+}

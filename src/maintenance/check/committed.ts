@@ -1,0 +1,181 @@
+/**
+ * Committed ranges of the packs, by their commit records, and the committed bytes in them. Reads only headers
+ * and commit records.
+ */
+import { findRemovals, isRemoved } from '../../store/catalog/index.js';
+import { TardisError } from '../../errors/index.js';
+import {
+  addToRangeChecksum,
+  type Backend,
+  listPacks,
+  packName,
+  type PackRange,
+  readCommit,
+  readRecord,
+  recordBytes,
+  RecordKind,
+  scanPack,
+} from '../../store/index.js';
+
+/** A damaged commit record, or a range that does not match its commit. */
+export interface CommitFault {
+  readonly object: string;
+  readonly position: number;
+  readonly bytes: number;
+  readonly why: string;
+}
+
+/** A record without a sequence number: a record of contents or of data that belongs to them. */
+export interface PackedRecord {
+  readonly pack: number;
+  readonly position: number;
+  readonly bytes: number;
+}
+
+/** Header of a record seen since the last commit, to compute the checksum of a range. */
+interface SeenHeader {
+  readonly pack: number;
+  readonly position: number;
+  readonly end: number;
+  readonly headerBytes: Buffer;
+}
+
+export class CommittedRanges {
+  readonly packs: number[] = [];
+  readonly faults: CommitFault[] = [];
+  /** Ranges that the records between the previous commit and their own do not fill. */
+  private uncounted: PackRange[] = [];
+  private readonly ranges = new Map<number, PackRange[]>();
+
+  /** Reads all packs that are not removed. `onRecord` gets each record of contents, committed or not. */
+  static async read(
+    backend: Backend,
+    onRecord: (record: PackedRecord) => void,
+    breathe: () => Promise<void> | undefined,
+  ): Promise<CommittedRanges> {
+    const committed = new CommittedRanges();
+    const removals = await findRemovals(backend);
+    const counts = (pack: number): boolean => !isRemoved(removals, pack);
+    committed.packs.push(...(await listPacks(backend)).filter(counts));
+    // A commit covers the records since the previous commit, in all packs.
+    let since: SeenHeader[] = [];
+    for (const pack of committed.packs) {
+      for await (const { header, headerBytes, position } of scanPack(backend, pack, 0, true)) {
+        await breathe();
+        if (header.kind === RecordKind.label) continue;
+        const bytes = recordBytes(header);
+        if (header.sequence === 0) onRecord({ pack, position, bytes });
+        if (header.kind === RecordKind.commit) {
+          await committed.add(backend, { pack, position, bytes }, since, counts);
+          since = [];
+        } else since.push({ pack, position, end: position + bytes, headerBytes });
+      }
+    }
+    for (const pack of committed.ranges.keys()) if (!counts(pack)) committed.ranges.delete(pack);
+    await committed.clip(backend, removals.image?.point.pack ?? 0);
+    return committed;
+  }
+
+  /**
+   * Clips the ranges of packs before the newest image to the ends of their files: such packs may have been
+   * truncated while they were emptied.
+   */
+  private async clip(backend: Backend, imagePack: number): Promise<void> {
+    for (const [pack, ranges] of this.ranges) {
+      if (pack >= imagePack) continue;
+      const end = await backend.size(packName(pack));
+      if (end === undefined) continue;
+      const there = ranges.filter(({ from }) => from < end);
+      this.ranges.set(
+        pack,
+        there.map((range) => ({ ...range, to: Math.min(range.to, end) })),
+      );
+      const isWhole = (range: PackRange): boolean => range.pack !== pack || range.to <= end;
+      this.uncounted = this.uncounted.filter(isWhole);
+    }
+  }
+
+  /** Numbers of the packs that commits name. */
+  get spokenOf(): number[] {
+    return [...this.ranges.keys()];
+  }
+
+  /** True if a commit covers a place. */
+  covers(pack: number, position: number): boolean {
+    const ranges = this.ranges.get(pack) ?? [];
+    return ranges.some(({ from, to }) => position >= from && position < to);
+  }
+
+  /** Returns the ends of the ranges of a pack. */
+  endsOf(pack: number): number[] {
+    return (this.ranges.get(pack) ?? []).map(({ to }) => to);
+  }
+
+  /** Returns the number of committed bytes in a stretch of a pack. */
+  bytesIn(pack: number, from: number, to: number): number {
+    const ranges = this.ranges.get(pack) ?? [];
+    return ranges.reduce(
+      (sum, range) => sum + Math.max(0, Math.min(to, range.to) - Math.max(from, range.from)),
+      0,
+    );
+  }
+
+  private async add(
+    backend: Backend,
+    { pack, position, bytes }: PackedRecord,
+    since: readonly SeenHeader[],
+    counts: (pack: number) => boolean,
+  ): Promise<void> {
+    try {
+      const commit = readCommit(await readRecord(backend, packName(pack), position, bytes));
+      for (const range of commit.ranges) {
+        const known = this.ranges.get(range.pack);
+        if (known === undefined) this.ranges.set(range.pack, [range]);
+        else known.push(range);
+        if (counts(range.pack)) this.compare(range, since);
+      }
+    } catch (error) {
+      if (!(error instanceof TardisError) || error.code !== 'RECORD_DAMAGED') throw error;
+      const why = `a commit record is damaged: ${error.message}`;
+      this.faults.push({ object: packName(pack), position, bytes, why });
+    }
+  }
+
+  /**
+   * Compares a range with the records before its commit. Records in another order than at the commit have valid
+   * headers all the same.
+   */
+  private compare(range: PackRange, since: readonly SeenHeader[]): void {
+    const { pack, from, to, checksum } = range;
+    const within = since.filter(
+      (seen) => seen.pack === pack && seen.position >= from && seen.position < to,
+    );
+    const isTiled =
+      within[0]?.position === from &&
+      within.at(-1)?.end === to &&
+      within.every(({ position }, at) => at === 0 || within[at - 1]!.end === position);
+    if (!isTiled) {
+      this.uncounted.push(range);
+      return;
+    }
+    const found = within.reduce((sum, { headerBytes }) => addToRangeChecksum(sum, headerBytes), 0);
+    if (found === checksum) return;
+    this.faults.push(otherOrder(range));
+  }
+
+  /**
+   * Returns the ranges of a pack that are without gaps, but hold other records than those right before their
+   * commit.
+   */
+  disordered(pack: number, gaps: readonly { from: number; to: number }[]): CommitFault[] {
+    return this.uncounted
+      .filter((range) => range.pack === pack)
+      .filter(({ from, to }) => !gaps.some((gap) => gap.from < to && gap.to > from))
+      .map(otherOrder);
+  }
+}
+
+function otherOrder({ pack, from, to }: PackRange): CommitFault {
+  const why = 'other records stand here than were committed';
+  return { object: packName(pack), position: from, bytes: to - from, why };
+}

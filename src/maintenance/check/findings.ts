@@ -1,0 +1,177 @@
+/** Findings of a check: plain data, for text and JSON alike. */
+import type { StrangePack, Stray } from '../../store/index.js';
+
+/** Purpose of a damaged record. */
+export type RecordRole =
+  /** Contents of versions of files, or contents that those rest on. */
+  | 'contents'
+  /** Data from which deltas are made; it can be made again. */
+  | 'signature'
+  /** Listings, events and commits; the catalog contains their facts. */
+  | 'metadata'
+  /** Data that is not needed any more. */
+  | 'unneeded';
+
+/** A place in the store with other bytes than it should have. */
+export interface RecordFinding {
+  readonly finding: 'record';
+  /** Path of the file below the client's directory. */
+  readonly object: string;
+  readonly position: number;
+  readonly bytes: number;
+  readonly role: RecordRole;
+  readonly why: string;
+}
+
+/** A version of a file that cannot be restored. */
+export interface VersionFinding {
+  readonly finding: 'version';
+  readonly path: Buffer;
+  /** Numbers of the sets that show it, ascending. */
+  readonly sets: readonly number[];
+  /** Number of the version in the catalog: the set in which it began. */
+  readonly firstSet: number;
+  readonly sizeBytes: number;
+  readonly digest: Buffer;
+  /** `damaged`, `missing` (its bytes are not stored), or `rests` (it rests on damaged or missing contents). */
+  readonly why: 'damaged' | 'missing' | 'rests';
+}
+
+/** A rule that the catalog breaks, or a difference between the catalog and the packs. */
+export interface CatalogFinding {
+  readonly finding: 'catalog';
+  readonly what: string;
+}
+
+/** Listings, events or checkpoints that the packs have lost: only the catalog still contains their facts. */
+export interface HistoryFinding {
+  readonly finding: 'history';
+  /**
+   * Number of versions that a rebuild would lose; undefined if the catalog cannot be used either. `sets`: those
+   * they began in.
+   */
+  readonly versions: number | undefined;
+  readonly sets: readonly number[];
+}
+
+/** Sets that may lack entries because of an earlier loss. The missing entries are unknown. */
+export interface DoubtfulFinding {
+  readonly finding: 'doubtful';
+  readonly sets: readonly number[];
+}
+
+/** A key record that is not as it was written. */
+export interface KeysFinding {
+  readonly finding: 'keys';
+  /** Path below the client's directory; for lost records, the directory that they were in. */
+  readonly file: string;
+  /**
+   * `mended`: repaired from its other place. `damaged`: it can be repaired. `lost`: it is whole nowhere.
+   * `gone`: no record is left in either place. `other`: it is whole, but differs from the record in the other
+   * place.
+   */
+  readonly state: 'mended' | 'damaged' | 'lost' | 'gone' | 'other';
+}
+
+/** A sub-account whose rights cannot be determined, so that it has none. */
+export interface AccountFinding {
+  readonly finding: 'account';
+  /** Name of the sub-account. */
+  readonly account: string;
+  /** `senseless`: its rights file contains no right, or more than rights. `gone`: it has keys, but no rights file. */
+  readonly state: 'senseless' | 'gone';
+}
+
+/** A file in the place of packs that contains another pack than its name says, or a pack of another client. */
+export interface PackFinding extends StrangePack {
+  readonly finding: 'pack';
+  /** Name of the client that the label names, if the tool that prints the finding can find it. */
+  readonly client?: string;
+}
+
+/** Something that does not belong in its place. */
+export interface StrayFinding extends Stray {
+  readonly finding: 'stray';
+}
+
+/** A file that the disk cannot read, or that this user may not read. */
+export interface UnreadableFinding {
+  readonly finding: 'unreadable';
+  /** Path below the client's directory. */
+  readonly file: string;
+  readonly why: string;
+}
+
+/**
+ * A complete set of a client that encrypts that differs from what the client sealed. Only a check with the keys
+ * finds it.
+ */
+export interface SealFinding {
+  readonly finding: 'seal';
+  readonly set: number;
+  /**
+   * Number of directories with other entries than were sealed; undefined if the set as a whole does not match
+   * its seal.
+   */
+  readonly directories?: number;
+}
+
+export type Finding =
+  | RecordFinding
+  | VersionFinding
+  | CatalogFinding
+  | HistoryFinding
+  | DoubtfulFinding
+  | KeysFinding
+  | AccountFinding
+  | PackFinding
+  | StrayFinding
+  | UnreadableFinding
+  | SealFinding;
+
+export interface CheckCounts {
+  /** Number of records examined, and of those whose bytes were read. */
+  records: number;
+  recordsRead: number;
+  bytesRead: number;
+  /** Number of bytes to read in this run. */
+  bytesToRead: number;
+  /** Number of findings, by kind. */
+  catalogFaults: number;
+  damagedRecords: number;
+  damagedMetadata: number;
+  unneededDamaged: number;
+  lostVersions: number;
+  /** Number of sets that may lack entries because of an earlier loss. */
+  doubtfulSets: number;
+  damagedKeys: number;
+  damagedAccounts: number;
+  strangePacks: number;
+  strayFiles: number;
+  unreadableFiles: number;
+  /** Number of marks set, and of marks cleared. */
+  marked: number;
+  cleared: number;
+}
+
+export function newCounts(): CheckCounts {
+  return {
+    records: 0,
+    recordsRead: 0,
+    bytesRead: 0,
+    bytesToRead: 0,
+    catalogFaults: 0,
+    damagedRecords: 0,
+    damagedMetadata: 0,
+    unneededDamaged: 0,
+    lostVersions: 0,
+    doubtfulSets: 0,
+    damagedKeys: 0,
+    damagedAccounts: 0,
+    strangePacks: 0,
+    strayFiles: 0,
+    unreadableFiles: 0,
+    marked: 0,
+    cleared: 0,
+  };
+}

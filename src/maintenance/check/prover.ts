@@ -1,0 +1,318 @@
+/**
+ * Checks whether a record is whole, and whether a content can be read, by the same steps as a restore. So no
+ * content is called lost that a restore would return, and none sound that it would not. A content that cannot
+ * be read is looked up again in the present catalog, since it may have been moved.
+ */
+import {
+  type AuditedContent,
+  type AuditedRecord,
+  Catalog,
+  type CatalogAudit,
+  Locator,
+} from '../../store/catalog/index.js';
+import {
+  fetchRecord,
+  headIn,
+  ReaderMemory,
+  RecordReader,
+  type RecordSource,
+} from '../../delta/index.js';
+import { TardisError } from '../../errors/index.js';
+import {
+  contentDigest,
+  type ContentKeys,
+  decodeParts,
+  digestKey,
+  DIGEST_BYTES,
+  encodeParts,
+  type PartDigest,
+  partsDigest,
+} from '../../model/index.js';
+import {
+  type Backend,
+  decode,
+  isRecordSound,
+  type Location,
+  locationName,
+  MAX_FRAME_RAW_BYTES,
+  openBody,
+  parseRecord,
+  readContentIndex,
+  readDeltaIndex,
+  readFrameIndex,
+  readHeader,
+  RECORD_CHUNKED,
+  RECORD_HEADER_BYTES,
+  recordBytes,
+  type RecordHeader,
+  RecordKind,
+  unreadableObject,
+} from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import { crc32 } from 'node:zlib';
+
+export interface ProverOptions {
+  readonly backend: Backend;
+  /** Keys of a client that encrypts, if they are known. */
+  readonly keys: ContentKeys | undefined;
+  /** False if encrypted data is only compared with checksums. */
+  readonly canOpen: boolean;
+  /** Path of the present catalog; undefined if there is none. */
+  readonly catalogPath: string | undefined;
+}
+
+/** Description of what is wrong with a record; undefined if nothing was found. */
+export type Fault = string | undefined;
+
+export class ContentProver {
+  private readonly reader: RecordReader;
+  private readonly source: RecordSource;
+  private readonly locator = new Locator();
+  private readonly digest = Buffer.alloc(DIGEST_BYTES);
+  private decoded: Buffer = Buffer.alloc(0);
+  private readonly system: System;
+  private readonly audit: CatalogAudit;
+  private readonly options: ProverOptions;
+
+  constructor(system: System, audit: CatalogAudit, options: ProverOptions) {
+    this.system = system;
+    this.audit = audit;
+    this.options = options;
+    const { backend, keys } = options;
+    this.source = { backend, native: system.native, keys };
+    this.reader = new RecordReader(backend, system.native, new ReaderMemory(), keys);
+  }
+
+  /** True if contents are read, not only compared with checksums. */
+  get canOpen(): boolean {
+    return this.options.canOpen;
+  }
+
+  /** Checks that header and index match a record of the catalog, with its contents at their places. */
+  async headFault(
+    object: string,
+    record: AuditedRecord,
+    contents: readonly AuditedContent[],
+  ): Promise<Fault> {
+    return faultOf(async () => {
+      const header = await this.headerAt(object, record);
+      const index = Buffer.allocUnsafe(header.indexBytes);
+      await fetchRecord(this.options.backend, { object, ...record }, RECORD_HEADER_BYTES, index);
+      if ((header.flags & RECORD_CHUNKED) !== 0 && crc32(index) !== header.bodyChecksum) {
+        throw damage('its index does not match its checksum');
+      }
+      requireContents(header, index, contents);
+    });
+  }
+
+  private async headerAt(object: string, record: AuditedRecord): Promise<RecordHeader> {
+    const start = Buffer.allocUnsafe(RECORD_HEADER_BYTES);
+    await fetchRecord(this.options.backend, { object, ...record }, 0, start);
+    const header = readHeader(start, 0);
+    if (header === undefined) throw damage('no record stands at its place');
+    const isSame =
+      recordBytes(header) === record.recordBytes &&
+      header.kind === record.kind &&
+      header.rawBytes === record.rawBytes &&
+      header.codec === record.codec &&
+      header.scheme === record.scheme &&
+      header.epoch === record.epoch;
+    if (!isSame) throw damage('another record stands at its place');
+    return header;
+  }
+
+  /** Reads the whole of a record whose header is right. If it can be opened, checks each of its contents too. */
+  async bodyFault(
+    object: string,
+    record: AuditedRecord,
+    contents: readonly AuditedContent[],
+  ): Promise<Fault> {
+    const { backend, canOpen } = this.options;
+    return faultOf(async () => {
+      const header = await this.headerAt(object, record);
+      const isChunked = (header.flags & RECORD_CHUNKED) !== 0;
+      const [content] = contents;
+      if (isChunked && canOpen && content !== undefined && header.kind !== RecordKind.signature) {
+        await this.readContent(this.audit.catalog, content.contentId);
+        return;
+      }
+      if (isChunked || !canOpen || record.recordBytes > 2 * MAX_FRAME_RAW_BYTES) {
+        if (await isRecordSound(backend, object, record.position, header)) return;
+        throw damage('it does not match its checksum');
+      }
+      await this.readWhole(object, record, contents);
+    });
+  }
+
+  /** Reads a frame, a content in one piece or an assembly once, and checks every content in it. */
+  private async readWhole(
+    object: string,
+    record: AuditedRecord,
+    contents: readonly AuditedContent[],
+  ): Promise<void> {
+    const place = { object, ...record };
+    const bytes = Buffer.allocUnsafe(record.recordBytes);
+    await fetchRecord(this.options.backend, place, 0, bytes);
+    const { header, body } = parseRecord(bytes);
+    if (header.kind === RecordKind.assembly) {
+      for (const content of contents) this.requireParts(content, decodeParts(body));
+      return;
+    }
+    const { cipher } = headIn(this.source, place, bytes);
+    if (header.rawBytes > MAX_FRAME_RAW_BYTES) throw damage('it claims too much');
+    if (this.decoded.length < header.rawBytes) {
+      this.decoded = Buffer.allocUnsafeSlow(header.rawBytes);
+    }
+    const raw = this.decoded.subarray(0, header.rawBytes);
+    decode(header.codec, openBody(bytes, header, cipher), raw);
+    for (const { digest, offset, sizeBytes } of contents) {
+      if (offset + sizeBytes > raw.length) throw damage('a content is longer than its record');
+      this.system.native.sha256(raw, offset, sizeBytes, this.digest, 0);
+      contentDigest(this.system.native, this.options.keys, this.digest);
+      if (!this.digest.equals(digest)) throw damage('a content differs from its digest');
+    }
+  }
+
+  /** Throws RECORD_DAMAGED unless the parts in the catalog match the assembly, and the content's digest. */
+  private requireParts({ contentId, digest }: AuditedContent, listed: readonly PartDigest[]): void {
+    const parts = this.partsOf(contentId);
+    const found = contentDigest(this.system.native, this.options.keys, partsDigest(parts));
+    if (!found.equals(digest)) throw damage('its parts are not those that its digest covers');
+    if (!encodeParts(parts).equals(encodeParts(listed))) {
+      throw damage('its parts are other ones than the catalog says');
+    }
+  }
+
+  private partsOf(contentId: number): PartDigest[] {
+    return this.audit.catalog.contents.partsOf(contentId).map((partId) => {
+      const part = this.audit.content(partId);
+      if (part === undefined) throw damage('a part of it is not known');
+      return part;
+    });
+  }
+
+  /**
+   * True if a content can be restored, by the catalog of the check or else by the present catalog. A content
+   * that the present catalog no longer contains is not a loss.
+   */
+  async isReadable(contentId: number): Promise<boolean> {
+    const content = this.audit.content(contentId);
+    const fault = await faultOf(() => this.readContent(this.audit.catalog, contentId));
+    if (fault === undefined) return true;
+    if (content === undefined || this.options.catalogPath === undefined) return false;
+    const record = this.audit.recordOf(contentId);
+    return this.isElsewhere(content.digest, record);
+  }
+
+  /** True if a content has been moved, healed or removed since the check began. */
+  async isElsewhere(digest: Buffer, was: Location | undefined): Promise<boolean> {
+    const { catalogPath } = this.options;
+    if (catalogPath === undefined) return false;
+    const catalog = Catalog.openForReading(this.system, catalogPath);
+    try {
+      const found = catalog.contents.find(digest);
+      if (found === undefined) return true;
+      const now = catalog.contents.stored(found.contentId);
+      if (now?.pack === was?.pack && now?.position === was?.position) return false;
+      return (await faultOf(() => this.readContent(catalog, found.contentId))) === undefined;
+    } finally {
+      catalog.close();
+    }
+  }
+
+  /** Reads a content. Throws RECORD_DAMAGED, CONTENT_DAMAGED, IO_FAILED. */
+  private async readContent(catalog: Catalog, contentId: number): Promise<void> {
+    const pieces = this.locator.locate(catalog.contents, contentId);
+    if (pieces === undefined) throw damage('its bytes are not there');
+    if (!this.options.canOpen) {
+      for (const piece of pieces) await this.requireChecksums(piece.object, piece);
+      return;
+    }
+    const stored = catalog.contents.stored(contentId);
+    if (stored?.kind === RecordKind.assembly) {
+      const found = contentDigest(this.system.native, this.options.keys, partsDigest(pieces));
+      if (!found.equals(stored.digest)) throw damage('its parts are not those of its digest');
+    }
+    for (const piece of pieces) {
+      // The content has been read whole when the loop ends, and is checked then.
+      for await (const _ of this.reader.pieceBytes(piece, piece));
+    }
+  }
+
+  /** Compares a record with its checksums, whatever it contains. */
+  checksumFault(
+    object: string,
+    place: { readonly position: number; readonly recordBytes: number },
+  ): Promise<Fault> {
+    return faultOf(() => this.requireChecksums(object, place));
+  }
+
+  private async requireChecksums(
+    object: string,
+    place: { readonly position: number; readonly recordBytes: number },
+  ): Promise<void> {
+    const { backend } = this.options;
+    const start = Buffer.allocUnsafe(RECORD_HEADER_BYTES);
+    await fetchRecord(backend, { object, ...place }, 0, start);
+    const header = readHeader(start, 0);
+    const isSound =
+      header !== undefined &&
+      recordBytes(header) === place.recordBytes &&
+      (await isRecordSound(backend, object, place.position, header));
+    if (!isSound) throw damage('it does not match its checksum');
+  }
+
+  close(): void {
+    this.reader.release();
+  }
+}
+
+/** Returns the name of the file that contains a record of the catalog. */
+export function objectOf(record: AuditedRecord, contents: readonly AuditedContent[]): string {
+  return locationName(record, contents[0]?.digest ?? Buffer.alloc(DIGEST_BYTES));
+}
+
+/** Throws RECORD_DAMAGED unless an index has all these contents, at these places. */
+function requireContents(
+  header: RecordHeader,
+  index: Buffer,
+  contents: readonly AuditedContent[],
+): void {
+  if (header.kind === RecordKind.frame) {
+    const entries = readFrameIndex(header, index);
+    const places = new Map(entries.map((entry) => [digestKey(entry.digest), entry]));
+    for (const { digest, offset, sizeBytes } of contents) {
+      const entry = places.get(digestKey(digest));
+      if (entry?.offset !== offset || entry.sizeBytes !== sizeBytes) throw otherIndex();
+    }
+    return;
+  }
+  const read = header.kind === RecordKind.delta ? readDeltaIndex : readContentIndex;
+  const { digest, sizeBytes } = read(index);
+  if (header.kind === RecordKind.signature) return; // the catalog names its content
+  for (const content of contents) {
+    if (!digest.equals(content.digest) || sizeBytes !== content.sizeBytes) throw otherIndex();
+  }
+}
+
+function otherIndex(): TardisError {
+  return damage('its index has other contents than the catalog');
+}
+
+function damage(what: string): TardisError {
+  return new TardisError('RECORD_DAMAGED', what);
+}
+
+/** Returns a description of damage in stored bytes; throws every other error. */
+export async function faultOf(work: () => Promise<void>): Promise<Fault> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof TardisError)) throw error;
+    const isUnreadable = unreadableObject(error) !== undefined;
+    const isDamage = error.code === 'RECORD_DAMAGED' || error.code === 'CONTENT_DAMAGED';
+    if (!isDamage && !isUnreadable) throw error;
+    return error.message;
+  }
+}

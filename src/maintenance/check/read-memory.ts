@@ -1,0 +1,172 @@
+/**
+ * Stores when each record was last read and found right, in a file beside the catalog. The file is only a hint:
+ * if it is lost or unreadable, the next check begins anew. If it cannot be written, as on a full disk, nothing
+ * is remembered.
+ */
+import path from 'node:path';
+import { fromSystem, isDiskFull, systemCode } from '../../errors/index.js';
+import { CHECKED_FILE, PACKS_PREFIX } from '../../store/index.js';
+import type { SqlDatabase, SqlStatement, System } from '../../system/index.js';
+
+/** Rows written in one transaction. */
+const BATCH = 1024;
+const VERSION = 1;
+const TABLE =
+  'CREATE TABLE reads (object TEXT, position INTEGER, read_at_ms INTEGER NOT NULL, PRIMARY KEY (object, position)) WITHOUT ROWID';
+
+export class ReadMemory {
+  private waiting: { object: string; position: number; atMs: number }[] = [];
+  private database: SqlDatabase | undefined;
+  private find: SqlStatement | undefined;
+  /** True if nothing more is written: the disk is full, or another check writes. */
+  private isStopped = false;
+  private readonly system: System;
+  private readonly file: string;
+
+  private constructor(system: System, file: string, database: SqlDatabase | undefined) {
+    this.system = system;
+    this.file = file;
+    this.use(database);
+  }
+
+  /** Opens or creates the file. `folder`: the client's directory. */
+  static open(system: System, folder: string): ReadMemory {
+    const file = path.join(folder, CHECKED_FILE);
+    if (!system.files.isWritable(folder)) return new ReadMemory(system, file, undefined);
+    try {
+      return new ReadMemory(system, file, openFile(system, file));
+    } catch (error) {
+      if (isDiskFull(error)) return new ReadMemory(system, file, undefined);
+      // The file is damaged, or of another version. That is no loss.
+      return new ReadMemory(system, file, openAnew(system, file));
+    }
+  }
+
+  private use(database: SqlDatabase | undefined): void {
+    this.database = database;
+    this.find = database
+      ?.prepare('SELECT read_at_ms FROM reads WHERE object = ? AND position = ?')
+      .pluck();
+  }
+
+  /** True if nothing more of this run is stored. */
+  get isForgetful(): boolean {
+    return this.database === undefined || this.isStopped;
+  }
+
+  /** Returns when a record was last read, in ms since 1970; 0 if never, or if the time is unknown. */
+  readAtMs(object: string, position: number): number {
+    const atMs = this.orAnew(() => this.find?.get(object, position));
+    return typeof atMs === 'number' && Number.isSafeInteger(atMs) ? atMs : 0;
+  }
+
+  note(object: string, position: number, atMs: number): void {
+    if (this.isForgetful) return;
+    this.waiting.push({ object, position, atMs });
+    if (this.waiting.length >= BATCH) this.flush();
+  }
+
+  /** Deletes the rows of packs that no longer exist. */
+  keepOnly(packs: ReadonlySet<string>): void {
+    this.orAnew((database) => {
+      const known = database.prepare('SELECT DISTINCT object FROM reads').pluck().all();
+      const remove = database.prepare('DELETE FROM reads WHERE object = ?');
+      for (const object of known) {
+        const isGone = typeof object !== 'string' || (isInPack(object) && !packs.has(object));
+        if (isGone) remove.run(object as string);
+      }
+    });
+  }
+
+  close(): void {
+    try {
+      this.flush();
+    } finally {
+      this.database?.close();
+    }
+  }
+
+  private flush(): void {
+    const { waiting } = this;
+    this.waiting = [];
+    if (waiting.length === 0 || this.isStopped) return;
+    this.orAnew((database) => {
+      const put = database.prepare('INSERT OR REPLACE INTO reads VALUES (?, ?, ?)');
+      database.exec('BEGIN IMMEDIATE');
+      for (const { object, position, atMs } of waiting) put.run(object, position, atMs);
+      database.exec('COMMIT');
+    });
+  }
+
+  /** Writes the pending rows. Returns true if the file contains everything that was read. */
+  settle(): boolean {
+    this.flush();
+    return !this.isForgetful;
+  }
+
+  /**
+   * Runs a query. If SQLite finds damage, the file is created anew. If the file cannot be written, it is only
+   * read from then on.
+   */
+  private orAnew<T>(work: (database: SqlDatabase) => T): T | undefined {
+    const { database, system, file } = this;
+    if (database === undefined) return undefined;
+    try {
+      return work(database);
+    } catch (error) {
+      if (!isDamage(error)) {
+        if (fromSystem(error) === undefined) throw error;
+        this.isStopped = true;
+        if (database.inTransaction) database.exec('ROLLBACK');
+        return undefined;
+      }
+      this.use(undefined);
+      database.close();
+      this.use(openAnew(system, file));
+      return undefined;
+    }
+  }
+}
+
+function isInPack(object: string): boolean {
+  return object.startsWith(PACKS_PREFIX);
+}
+
+function isDamage(error: unknown): boolean {
+  const code = systemCode(error) ?? '';
+  return code.startsWith('SQLITE_CORRUPT') || code.startsWith('SQLITE_NOTADB');
+}
+
+/**
+ * Creates the file anew. Returns undefined if that fails, as for a directory or on a full disk: then nothing is
+ * remembered.
+ */
+function openAnew(system: System, file: string): SqlDatabase | undefined {
+  try {
+    for (const suffix of ['', '-journal', '-wal', '-shm']) {
+      if (system.files.status(file + suffix) !== undefined) system.files.unlink(file + suffix);
+    }
+    return openFile(system, file);
+  } catch {
+    return undefined;
+  }
+}
+
+function openFile(system: System, file: string): SqlDatabase {
+  const database = system.openDatabase(file, { readonly: false });
+  try {
+    database.pragma('synchronous = OFF'); // the file may be lost
+    const version = database.pragma('user_version', { simple: true });
+    if (version === 0) {
+      database.exec(TABLE);
+      database.pragma(`user_version = ${VERSION}`);
+    } else if (version !== VERSION) throw new Error('another version');
+    const tables = database.prepare('SELECT sql FROM sqlite_schema').pluck().all();
+    const isWhole = database.prepare('PRAGMA quick_check(1)').pluck().get() === 'ok';
+    if (!isWhole || tables.length !== 1 || tables[0] !== TABLE) throw new Error('damaged');
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}

@@ -1,0 +1,105 @@
+/** Chooses the records whose bytes a check reads: all of them, one part of several, or those not read for longest. */
+import { crc32 } from 'node:zlib';
+import type { ReadMemory } from './read-memory.js';
+
+/** Part of the stored data to read. */
+export type ReadData =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'all' }
+  /** The n-th of several parts, counted from 1. */
+  | { readonly kind: 'part'; readonly part: number; readonly of: number }
+  | { readonly kind: 'percent'; readonly percent: number }
+  | { readonly kind: 'bytes'; readonly bytes: number };
+
+export interface ReadRequest {
+  readonly data: ReadData;
+  /** Age in ms below which a record is not read again; 0 excludes none. */
+  readonly leastAgeMs: number;
+}
+
+export interface PlannedRecord {
+  readonly object: string;
+  readonly position: number;
+  readonly bytes: number;
+}
+
+export class ReadPlan {
+  bytesToRead = 0;
+  private readonly request: ReadRequest;
+  private readonly memory: ReadMemory;
+  private readonly nowMs: number;
+  /** Records that were chosen one by one. */
+  private readonly chosen: Set<string> | undefined;
+
+  private constructor(request: ReadRequest, memory: ReadMemory, nowMs: number, isByAge: boolean) {
+    this.request = request;
+    this.memory = memory;
+    this.nowMs = nowMs;
+    this.chosen = isByAge ? new Set() : undefined;
+  }
+
+  static make(
+    request: ReadRequest,
+    memory: ReadMemory,
+    nowMs: number,
+    records: readonly PlannedRecord[],
+  ): ReadPlan {
+    const { data } = request;
+    const plan = new ReadPlan(
+      request,
+      memory,
+      nowMs,
+      data.kind === 'percent' || data.kind === 'bytes',
+    );
+    if (data.kind === 'percent' || data.kind === 'bytes') {
+      const all = records.reduce((sum, { bytes }) => sum + bytes, 0);
+      plan.choose(records, data.kind === 'bytes' ? data.bytes : (all * data.percent) / 100);
+    } else {
+      for (const record of records) {
+        if (plan.includes(record.object, record.position)) plan.bytesToRead += record.bytes;
+      }
+    }
+    return plan;
+  }
+
+  includes(object: string, position: number): boolean {
+    const { data } = this.request;
+    if (data.kind === 'none') return false;
+    if (this.chosen !== undefined) return this.chosen.has(keyOf(object, position));
+    if (data.kind === 'part' && crc32(keyOf(object, position)) % data.of !== data.part - 1) {
+      return false;
+    }
+    return this.isOldEnough(this.lastReadMs(object, position));
+  }
+
+  /** Chooses records until there are enough: first those never read, then those not read for longest. */
+  private choose(records: readonly PlannedRecord[], budgetBytes: number): void {
+    const ordered = records
+      .map((record) => ({ ...record, atMs: this.lastReadMs(record.object, record.position) }))
+      .filter(({ atMs }) => this.isOldEnough(atMs))
+      .sort((a, b) => a.atMs - b.atMs); // stable: keeps the order of the packs
+    for (const { object, position, bytes } of ordered) {
+      if (this.bytesToRead >= budgetBytes) return;
+      this.chosen!.add(keyOf(object, position));
+      this.bytesToRead += bytes;
+    }
+  }
+
+  /**
+   * Returns when a record was last read; 0 if never. A time in the future is from a wrong clock, and counts as
+   * never.
+   */
+  private lastReadMs(object: string, position: number): number {
+    const atMs = this.memory.readAtMs(object, position);
+    return atMs > this.nowMs ? 0 : atMs;
+  }
+
+  private isOldEnough(atMs: number): boolean {
+    const { leastAgeMs } = this.request;
+    return leastAgeMs === 0 || atMs === 0 || this.nowMs - atMs >= leastAgeMs;
+  }
+}
+
+function keyOf(object: string, position: number): string {
+  return `${object}@${position}`;
+}

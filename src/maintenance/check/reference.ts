@@ -1,0 +1,66 @@
+/**
+ * A catalog rebuilt from the packs for the duration of a check, outside the store. The client's own catalog is
+ * compared with it.
+ */
+import {
+  Catalog,
+  CatalogAudit,
+  type Inconsistency,
+  recoverCatalog,
+  type RecoveryReport,
+} from '../../store/catalog/index.js';
+import { letGo } from '../../errors/index.js';
+import type { Backend } from '../../store/index.js';
+import { PrivateFolder, type System } from '../../system/index.js';
+
+const FILE = 'reference.db';
+
+export class Reference {
+  readonly report: RecoveryReport;
+  private readonly system: System;
+  private readonly folder: PrivateFolder;
+
+  private constructor(system: System, folder: PrivateFolder, report: RecoveryReport) {
+    this.system = system;
+    this.folder = folder;
+    this.report = report;
+  }
+
+  /** Replays listings and events; the bodies of contents are not read. Throws DISK_FULL, STORE_NEWER. */
+  static async make(system: System, backend: Backend): Promise<Reference> {
+    const folder = new PrivateFolder(system);
+    let catalog: Catalog | undefined;
+    try {
+      catalog = Catalog.openTemporary(system, folder.file(FILE));
+      const options = { checkBodies: true, onlyMetadata: true };
+      const report = await recoverCatalog(catalog, backend, options);
+      catalog.close();
+      return new Reference(system, folder, report);
+    } catch (error) {
+      const explained = folder.explain(error);
+      letGo(
+        () => catalog?.abandon(),
+        () => folder.remove(),
+      );
+      throw explained;
+    }
+  }
+
+  differencesTo(audit: CatalogAudit): Inconsistency[] {
+    return audit.differencesFrom(this.folder.file(FILE));
+  }
+
+  /** Returns what a rebuild would lose: versions that only the client's own catalog contains. */
+  lacks(audit: CatalogAudit): { versions: number; sets: number[] } {
+    return audit.lackingIn(this.folder.file(FILE));
+  }
+
+  /** Opens the rebuilt catalog, for a client whose own catalog cannot be used. */
+  audit(): CatalogAudit {
+    return CatalogAudit.open(this.system, this.folder.file(FILE));
+  }
+
+  close(): void {
+    this.folder.remove();
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * Places of a store that cannot be read. A check reports each such file once, and continues as if it contained
+ * zeros there.
+ */
+import { TardisError } from '../../errors/index.js';
+import { type Backend, unreadableObject } from '../../store/index.js';
+import type { UnreadableFinding } from './findings.js';
+
+/** A range that cannot be read at once is read in pieces of this size, so that one bad sector hides little. */
+const PIECE_BYTES = 4096;
+/** Number of failures in one file after which the rest of it is not tried: each failure may take a disk seconds. */
+const MAX_FAILURES = 64;
+
+export class UnreadablePlaces {
+  /** Number of failures of each file. */
+  private readonly failures = new Map<string, number>();
+  private readonly onFound: (finding: UnreadableFinding) => void;
+  private firstDenied: TardisError | undefined;
+
+  constructor(onFound: (finding: UnreadableFinding) => void) {
+    this.onFound = onFound;
+  }
+
+  /**
+   * Returns the error of the first file that this user may not read. Such a file need not be damaged, so
+   * nothing is marked then.
+   */
+  get denied(): TardisError | undefined {
+    return this.firstDenied;
+  }
+
+  /** Returns a backend that reports what cannot be read, and still rejects. */
+  reporting(backend: Backend): Backend {
+    return withRead(backend, async (name, position, target, bytes) => {
+      try {
+        return await backend.read(name, position, target, bytes);
+      } catch (error) {
+        this.note(error);
+        throw error;
+      }
+    });
+  }
+
+  /** Returns a backend that reports what cannot be read, and returns zeros in its place. */
+  zeroed(backend: Backend): Backend {
+    const read: Backend['read'] = async (name, position, target, bytes) => {
+      try {
+        if (!this.isGivenUp(name)) return await backend.read(name, position, target, bytes);
+      } catch (error) {
+        if (!this.note(error)) throw error;
+        if (bytes > PIECE_BYTES) return inPieces(read, name, position, target, bytes);
+      }
+      const sizeBytes = (await backend.size(name)) ?? 0;
+      const got = Math.max(0, Math.min(bytes, sizeBytes - position));
+      target.fill(0, 0, got);
+      return got;
+    };
+    return withRead(backend, read);
+  }
+
+  private isGivenUp(name: string): boolean {
+    return (this.failures.get(name) ?? 0) >= MAX_FAILURES;
+  }
+
+  /** Records a failed read. Returns false if the error is of another kind. */
+  private note(error: unknown): boolean {
+    const file = unreadableObject(error);
+    if (file === undefined || !(error instanceof TardisError)) return false;
+    const known = this.failures.get(file) ?? 0;
+    const isDenied = error.code === 'STORE_NOT_READABLE';
+    this.failures.set(file, isDenied ? MAX_FAILURES : known + 1);
+    if (isDenied) this.firstDenied ??= error;
+    if (known === 0) this.onFound({ finding: 'unreadable', file, why: error.message });
+    return true;
+  }
+}
+
+/** Reads piece by piece, and returns the number of bytes: fewer than requested only at the end. */
+async function inPieces(
+  read: Backend['read'],
+  name: string,
+  position: number,
+  target: Uint8Array,
+  bytes: number,
+): Promise<number> {
+  let done = 0;
+  while (done < bytes) {
+    const at = position + done;
+    const most = Math.min(bytes - done, PIECE_BYTES - (at % PIECE_BYTES));
+    const got = await read(name, at, target.subarray(done, done + most), most);
+    done += got;
+    if (got < most) break;
+  }
+  return done;
+}
+
+function withRead(backend: Backend, read: Backend['read']): Backend {
+  return {
+    read,
+    create: (name) => backend.create(name),
+    stage: () => backend.stage(),
+    sync: (name) => backend.sync(name),
+    size: (name) => backend.size(name),
+    owner: () => backend.owner(),
+    list: (prefix) => backend.list(prefix),
+    shorten: (name, sizeBytes) => backend.shorten(name, sizeBytes),
+    remove: (name) => backend.remove(name),
+    close: () => backend.close(),
+  };
+}

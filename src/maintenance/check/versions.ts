@@ -1,0 +1,129 @@
+/** Finds the versions of files that hold a content, with their paths and sets. */
+import {
+  type BackupSet,
+  type CatalogAudit,
+  type HeldVersion,
+  ROOTS_DIRECTORY,
+} from '../../store/catalog/index.js';
+import type { NameSealer } from '../../crypto/index.js';
+import { TardisError } from '../../errors/index.js';
+import { splitRoot } from '../../model/index.js';
+import type { VersionFinding } from './findings.js';
+
+/** A path, with the first and the last set in which it leads to an entry. */
+interface Way {
+  readonly path: Buffer;
+  /** The root at which the path begins. */
+  readonly root: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Greatest depth of a path. A deeper one is a circle in a damaged catalog. */
+const MAX_DEPTH = 4096;
+/** Number of directories whose paths are cached. */
+const MAX_KNOWN = 4096;
+const SLASH = Buffer.from('/');
+
+export class VersionNames {
+  private readonly sets: readonly BackupSet[];
+  private readonly roots = new Map<number, { path: Buffer; sets: Set<number> }>();
+  private readonly known = new Map<number, readonly Way[]>();
+  private readonly audit: CatalogAudit;
+  private readonly names: NameSealer | undefined;
+
+  /** `names` opens the names of a client that encrypts. Without it, names are returned as they are stored. */
+  constructor(audit: CatalogAudit, names: NameSealer | undefined) {
+    this.audit = audit;
+    this.names = names;
+    this.sets = audit.catalog.sets.listed();
+    for (const { set } of this.sets) {
+      for (const { root, path } of audit.catalog.sets.rootsOf(set)) {
+        const known = this.roots.get(root);
+        if (known === undefined) {
+          this.roots.set(root, {
+            path: splitRoot(this.openedPath(path)).directory,
+            sets: new Set([set]),
+          });
+        } else known.sets.add(set);
+      }
+    }
+  }
+
+  /** Yields the versions with this content that a listed set shows. */
+  *of(contentId: number): Generator<Omit<VersionFinding, 'finding' | 'digest' | 'why'>> {
+    for (const version of this.audit.versionsOf(contentId)) {
+      const byPath = new Map<string, { path: Buffer; sets: Set<number> }>();
+      for (const way of this.waysOf(version, 0)) {
+        const sets = this.setsOf(way);
+        if (sets.length === 0) continue;
+        const key = way.path.toString('latin1');
+        const known = byPath.get(key) ?? { path: way.path, sets: new Set() };
+        for (const set of sets) known.sets.add(set);
+        byPath.set(key, known);
+      }
+      const { firstSet, sizeBytes } = version;
+      for (const { path, sets } of byPath.values()) {
+        yield { path, sets: [...sets].sort((a, b) => a - b), firstSet, sizeBytes };
+      }
+    }
+  }
+
+  /** Returns the listed sets that show the end of a path. */
+  private setsOf({ root, from, to }: Way): number[] {
+    const shown = this.roots.get(root)?.sets ?? new Set();
+    return this.sets
+      .map(({ set }) => set)
+      .filter((set) => set >= from && set <= to && shown.has(set));
+  }
+
+  private waysOf({ directory, name, firstSet, lastSet }: HeldVersion, depth: number): Way[] {
+    const to = lastSet ?? Infinity;
+    if (directory === ROOTS_DIRECTORY) {
+      const root = Number(name.toString('latin1'));
+      const path = this.roots.get(root)?.path;
+      return path === undefined ? [] : [{ path, root, from: firstSet, to }];
+    }
+    return this.waysTo(directory, depth).flatMap((way) => {
+      const [from, end] = [Math.max(way.from, firstSet), Math.min(way.to, to)];
+      if (from > end) return [];
+      const path = joined(way.path, this.openedName(name));
+      return [{ path, root: way.root, from, to: end }];
+    });
+  }
+
+  private waysTo(directory: number, depth: number): readonly Way[] {
+    const known = this.known.get(directory);
+    if (known !== undefined) return known;
+    if (depth > MAX_DEPTH) return [];
+    const ways = this.audit.waysTo(directory).flatMap((entry) => this.waysOf(entry, depth + 1));
+    if (this.known.size >= MAX_KNOWN) this.known.clear();
+    this.known.set(directory, ways);
+    return ways;
+  }
+
+  private openedName(name: Buffer): Buffer {
+    return this.opened(name, (names) => names.openName(name));
+  }
+
+  private openedPath(path: Buffer): Buffer {
+    return this.opened(path, (names) => names.openPath(path));
+  }
+
+  /** Opens a name. A name that its owner did not seal is returned as it is. */
+  private opened(sealed: Buffer, open: (names: NameSealer) => Buffer): Buffer {
+    if (this.names === undefined) return sealed;
+    try {
+      return open(this.names);
+    } catch (error) {
+      if (error instanceof TardisError) return sealed;
+      throw error;
+    }
+  }
+}
+
+function joined(directory: Buffer, name: Buffer): Buffer {
+  return directory.equals(SLASH)
+    ? Buffer.concat([directory, name])
+    : Buffer.concat([directory, SLASH, name]);
+}

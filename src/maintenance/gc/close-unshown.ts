@@ -1,0 +1,87 @@
+/**
+ * Closes open entries below roots that the newest sets no longer include, as far as no listed set shows them.
+ * Each closing is written to the packs too, like any change of an entry: a rebuilt catalog must not show the
+ * entry again when its root returns. Entries that a listed set shows stay open, and a root that returns
+ * continues from them.
+ */
+import { ROOTS_DIRECTORY, type RootUse } from '../../store/catalog/index.js';
+import type { StoreWriter } from '../../store/writer/index.js';
+import { SetJournal } from '../../store/writer/index.js';
+import type { Breathe } from './survey.js';
+
+/** Directories read, or names closed, in one slice. */
+const SLICE_ROWS = 2048;
+/** Changes between two checkpoints. */
+const CHECKPOINT_CHANGES = 1 << 16;
+
+/**
+ * Closes open entries that no listed set shows, below roots that the newest sets lack. It may be interrupted;
+ * the next run closes the rest.
+ */
+export async function closeUnlisted(store: StoreWriter, breathe: Breathe): Promise<void> {
+  const roots = store.catalog.unshown.roots();
+  const newest = Math.max(0, ...roots.map((root) => root.newest));
+  const left = roots.filter((root) => root.newest < newest);
+  if (left.length > 0) await new Closing(store, left, breathe).run();
+}
+
+class Closing {
+  private readonly roots: ReadonlyMap<number, RootUse>;
+  private readonly journal: SetJournal;
+  private readonly store: StoreWriter;
+  private readonly breathe: Breathe;
+
+  constructor(store: StoreWriter, roots: readonly RootUse[], breathe: Breathe) {
+    this.store = store;
+    this.roots = new Map(roots.map((root) => [root.root, root]));
+    this.breathe = breathe;
+    // Entries are closed as of the newest set. No version began after it, and no closed version reaches into
+    // it.
+    this.journal = new SetJournal(store, store.counters.set);
+  }
+
+  async run(): Promise<void> {
+    const { unshown } = this.store.catalog;
+    for (const root of this.roots.values()) this.closeRoot(root);
+    for (let after = 0; ; ) {
+      const page = unshown.rootsOfDirectories(after, SLICE_ROWS);
+      for (const [directory, number] of page) {
+        const root = this.roots.get(number);
+        if (root !== undefined) await this.closeIn(directory, root);
+      }
+      if (page.length < SLICE_ROWS) break;
+      after = page.at(-1)![0];
+      await this.breathe();
+    }
+    // These directories have no place and no open entries. When their root returns without them, nothing in
+    // them could be closed.
+    for (const [directory, root] of unshown.emptyUnplaced()) {
+      if (this.roots.has(root)) this.journal.closeDirectory(root, directory);
+    }
+    await this.journal.checkpoint();
+  }
+
+  private closeRoot({ root, newest }: RootUse): void {
+    const name = Buffer.from(String(root));
+    const open = this.store.catalog.entries.findOpen(ROOTS_DIRECTORY, name);
+    if (open === undefined || open.firstSet <= newest) return;
+    this.journal.remove({ root, directory: ROOTS_DIRECTORY, isNew: false }, name);
+  }
+
+  private async closeIn(directory: number, { root, newest }: RootUse): Promise<void> {
+    const { unshown, directories } = this.store.catalog;
+    if (unshown.isSealOpenSince(directory, newest)) this.journal.seal(directory, undefined);
+    for (;;) {
+      const names = unshown.openSince(directory, newest, SLICE_ROWS);
+      if (names.length === 0) return;
+      for (const [name] of names) {
+        this.journal.remove({ root, directory, isNew: false }, name);
+      }
+      // The listing differs now from the one that a client compares with.
+      directories.setSkipHash(directory, undefined);
+      if (this.journal.entriesSinceCheckpoint >= CHECKPOINT_CHANGES)
+        await this.journal.checkpoint();
+      await this.breathe();
+    }
+  }
+}

@@ -1,0 +1,226 @@
+/**
+ * Garbage collection of one client. Sets are deleted at once; data that only they used is removed in steps.
+ * Each step may be interrupted at any moment, and the next run repeats or continues it. It holds the client's
+ * lock only while it works, and releases it within one time slice when a session requests the lock. So no
+ * session waits for it.
+ */
+import path from 'node:path';
+import { throwIfAborted } from '../../errors/index.js';
+import {
+  type ClientDirectory,
+  forgetAsking,
+  isLockWanted,
+  objectName,
+  packName,
+} from '../../store/index.js';
+import { breather, type System } from '../../system/index.js';
+import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
+import { listCopies } from '../../store/writer/index.js';
+import { closeUnlisted } from './close-unshown.js';
+import { compact } from './compact.js';
+import { Headroom } from './headroom.js';
+import type { FrameTools } from './repack.js';
+import { requireNoSecond } from '../../store/writer/index.js';
+import { hasGarbage, requireSoundCatalog } from './sound-catalog.js';
+import { dropVersions, type Pace, sweep } from './sweep.js';
+import { writeWantedImage } from './wanted-image.js';
+
+export type GcStep = 'versions' | 'contents' | 'packs' | 'files';
+
+export interface GcOptions {
+  readonly limits: StoreLimits;
+  /**
+   * Time for which unneeded files are kept after they were found, in ms. Meanwhile a reader finds the new place
+   * of the data.
+   */
+  readonly graceMs: number;
+  /**
+   * Free bytes without which no backup begins. With less, unneeded files are deleted at once. Undefined means
+   * the least free space and the reserve in `limits`.
+   */
+  readonly wantedFreeBytes?: number;
+  /** A pack is rewritten if at least this share of it is unneeded. */
+  readonly wasteRatio: number;
+  /** Undefined if frames of the client cannot be opened; they are then copied as they are. */
+  readonly frames: FrameTools | undefined;
+  /** True to look for unneeded contents and packs even if nothing indicates that there are any. */
+  readonly isThorough: boolean;
+  readonly signal?: AbortSignal | undefined;
+  /** Reports progress; `of` is undefined if the amount of work is unknown. */
+  readonly onProgress?: (step: GcStep, done: number, of: number | undefined) => void;
+}
+
+export interface GcReport {
+  /** False if another process requested the client; the next run does the rest. */
+  readonly isDone: boolean;
+  /** Number of unneeded contents. */
+  readonly contents: number;
+  /** Number of packs that were rewritten. */
+  readonly packs: number;
+  /** Bytes saved once the old packs and the unneeded objects are deleted. */
+  readonly freedBytes: number;
+  /** Number of deleted files, including those left by earlier runs. */
+  readonly deletedFiles: number;
+  readonly deletedBytes: number;
+}
+
+/** Files deleted between two checkpoints. */
+const MAX_OBJECTS = 1024;
+
+/** Thrown to stop when another process requests the client. */
+class Yielded extends Error {}
+
+/**
+ * Cleans up after sets were deleted, and deletes files that have been unneeded for long enough. Throws
+ * CLIENT_BUSY, CATALOG_DAMAGED.
+ */
+export async function collectGarbage(
+  system: System,
+  directory: ClientDirectory,
+  options: GcOptions,
+): Promise<GcReport> {
+  if (options.isThorough || hasGarbage(system, directory)) {
+    await requireSoundCatalog(system, directory);
+  }
+  const store = await StoreWriter.open(system, directory, options.limits);
+  const run = new Run(system, directory, store, options);
+  try {
+    requireNoSecond(system, directory);
+    forgetAsking(system, directory);
+    await run.all();
+    await run.writeImage();
+    store.close();
+    return { ...run.report, isDone: true };
+  } catch (error) {
+    const told = store.letGo(error);
+    if (error instanceof Yielded) return { ...run.report, isDone: false };
+    throw told;
+  }
+}
+
+class Run {
+  readonly report = { contents: 0, packs: 0, freedBytes: 0, deletedFiles: 0, deletedBytes: 0 };
+  private readonly turn = breather();
+  private readonly system: System;
+  private readonly directory: ClientDirectory;
+  private readonly store: StoreWriter;
+  private readonly options: GcOptions;
+  private readonly headroom: Headroom;
+
+  constructor(system: System, directory: ClientDirectory, store: StoreWriter, options: GcOptions) {
+    this.system = system;
+    this.directory = directory;
+    this.store = store;
+    this.options = options;
+    const catalogBytes = (): number => system.files.status(directory.catalogPath)?.sizeBytes ?? 0;
+    const { graceMs, limits } = options;
+    const { leastFreeBytes = 0, reserveBytes = 0 } = limits;
+    const { wantedFreeBytes = leastFreeBytes + reserveBytes } = options;
+    this.headroom = new Headroom(store, { graceMs, wantedFreeBytes }, catalogBytes);
+  }
+
+  async all(): Promise<void> {
+    const { store, options, report } = this;
+    const { state } = store.catalog;
+    const nowMs = this.system.clock.nowMs();
+    const breathe = (): Promise<void> => this.breathe();
+    const pace: Pace = { breathe, isShort: () => this.headroom.isShort };
+    await this.deleteFiles(nowMs);
+    const waste = state.readWaste();
+    if (waste.versions || options.isThorough) {
+      this.tell('versions', 0);
+      await closeUnlisted(store, pace.breathe);
+      await dropVersions(store, pace);
+      state.writeWaste({ versions: false, contents: true });
+      await store.checkpoint();
+    }
+    if (!state.readWaste().contents && !options.isThorough) return;
+    this.tell('contents', 0);
+    const swept = await sweep(store, nowMs, pace);
+    report.contents += swept.contents;
+    report.freedBytes += swept.objectBytes;
+    await store.checkpoint();
+    if (this.headroom.isShort) await this.deleteFiles(nowMs); // before anything is written to packs
+    const { wasteRatio, frames } = options;
+    const compacted = await compact(store, {
+      wasteRatio,
+      frames,
+      nowMs,
+      breathe,
+      headroom: this.headroom,
+      onProgress: (done, of) => this.tell('packs', done, of),
+      onRemoved: () => this.deleteFiles(nowMs),
+      sacrifice: () => this.dropOldCopies(),
+    });
+    report.packs += compacted.packs;
+    report.freedBytes += compacted.freedBytes;
+    state.writeWaste({ versions: false, contents: false });
+    await store.checkpoint();
+    await this.deleteFiles(nowMs);
+  }
+
+  /**
+   * Deletes copies of the catalog except the newest: the packs contain the same facts. Returns false if there
+   * was none.
+   */
+  private dropOldCopies(): boolean {
+    const { system, directory } = this;
+    const [, ...older] = listCopies(system, directory);
+    for (const { name } of older) system.files.unlink(path.join(directory.path, name));
+    return older.length > 0;
+  }
+
+  /** Writes an image if one is wanted. It runs last, since it needs space. */
+  async writeImage(): Promise<void> {
+    await writeWantedImage(this.store, () => this.breathe());
+  }
+
+  private tell(step: GcStep, done: number, of?: number): void {
+    throwIfAborted(this.options.signal);
+    this.options.onProgress?.(step, done, of);
+  }
+
+  /** Lets other work run in this thread, and throws `Yielded` if another process requests the client. */
+  private async breathe(): Promise<void> {
+    const pause = this.turn();
+    if (pause === undefined) return;
+    await pause;
+    throwIfAborted(this.options.signal);
+    if (isLockWanted(this.system, this.directory)) throw new Yielded();
+  }
+
+  /**
+   * Deletes files that have been unneeded for long enough. The events that record this are durable, since the
+   * catalog has them.
+   */
+  private async deleteFiles(nowMs: number): Promise<void> {
+    const { gc } = this.store.catalog;
+    const { graceMs } = this.headroom;
+    this.tell('files', this.report.deletedFiles);
+    for (const pack of gc.duePacks(nowMs, graceMs)) {
+      await this.breathe();
+      await this.deleteFile(packName(pack));
+      gc.forgetPack(pack);
+    }
+    for (;;) {
+      const due = gc.dueObjects(nowMs, graceMs, MAX_OBJECTS);
+      for (const digest of due) {
+        await this.breathe();
+        if (!gc.isObject(digest)) await this.deleteFile(objectName(digest));
+        gc.forgetObject(digest);
+      }
+      await this.store.checkpoint();
+      if (due.length < MAX_OBJECTS) return;
+    }
+  }
+
+  private async deleteFile(name: string): Promise<void> {
+    const { backend } = this.store;
+    const sizeBytes = await backend.size(name);
+    if (sizeBytes === undefined) return;
+    await backend.remove(name);
+    this.report.deletedFiles += 1;
+    this.tell('files', this.report.deletedFiles);
+    this.report.deletedBytes += sizeBytes;
+  }
+}

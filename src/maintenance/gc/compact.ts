@@ -1,0 +1,299 @@
+/**
+ * Compaction: rewrites packs that contain much unneeded data, without that data. Packs without any needed data
+ * are removed first, then those that free most for each byte written, in rounds that fit into the free space.
+ * The new records are read back from the disk before an event removes the old packs. If needed, the same commit
+ * has an image, which replaces their listings and events. A pack that does not fit as a whole is moved piece by
+ * piece from its end, and truncated after each piece.
+ */
+import { applyEvent, type RecordUse } from '../../store/catalog/index.js';
+import { TardisError } from '../../errors/index.js';
+import { formatBytes } from '../../model/index.js';
+import { buildEvent, packName, type StoreEvent } from '../../store/index.js';
+import type { StoreWriter } from '../../store/writer/index.js';
+import type { Headroom } from './headroom.js';
+import { appendImage, measureImage } from './image-writer.js';
+import { byYield, measurePacks, neededOf, type PackUse, wastedBytes } from './pack-uses.js';
+import { type MoverOptions, RecordMover } from './record-mover.js';
+import { measureRecords } from './survey.js';
+
+const SLICE_ROWS = 2048;
+/** If space is short, a pack is rewritten if at least this share of it is unneeded. */
+const LEAST_WASTE_RATIO = 0.01;
+/** Most bytes moved at once from the end of a pack that does not fit as a whole. */
+const MAX_PIECE_BYTES = 64 << 20;
+/** Divisor of the available space for the size of the first piece. If truncating frees nothing, no more is lost. */
+const FIRST_PIECE_PART = 8;
+/**
+ * Fewest bytes of a cut that shows whether cuts free space. A smaller cut may free less because of block sizes,
+ * or because other processes write meanwhile.
+ */
+const SHOWING_BYTES = 256 << 10;
+
+export interface CompactOptions extends Omit<MoverOptions, 'used'> {
+  /** A pack is rewritten if at least this share of it is unneeded. */
+  readonly wasteRatio: number;
+  readonly nowMs: number;
+  readonly headroom: Headroom;
+  readonly onProgress: (packs: number, of: number) => void;
+  /** Deletes the files of removed packs that are due. */
+  readonly onRemoved: () => Promise<void>;
+  /** Frees space that only makes a later recovery faster. Returns false if there was none. */
+  readonly sacrifice: () => boolean;
+}
+
+export interface CompactReport {
+  /** Number of packs that were rewritten. */
+  readonly packs: number;
+  readonly freedBytes: number;
+}
+
+/** Rewrites packs to free space. Throws DISK_FULL if space is short and no rewrite that would free some fits. */
+export async function compact(store: StoreWriter, options: CompactOptions): Promise<CompactReport> {
+  const { breathe, frames } = options;
+  const used = await measureRecords(store.catalog, breathe);
+  const measuring = { opensFrames: frames !== undefined, breathe };
+  const packs = await measurePacks(store, used, measuring);
+  await store.checkpoint(); // the metadata sizes of packs need not be measured again
+  return new Compaction(store, { ...options, used }, packs).run();
+}
+
+class Compaction {
+  private left: PackUse[];
+  private done = 0;
+  private freedBytes = 0;
+  /** The first pack with a record that did not fit. */
+  private tooLarge: PackUse | undefined;
+  /** True if truncating a pack frees space on this file system; undefined until a cut has shown it. */
+  private cutsFree: boolean | undefined;
+  /** Bytes that a new image would take; undefined until measured. */
+  private imageBytes: number | undefined;
+  private readonly store: StoreWriter;
+  private readonly options: CompactOptions & MoverOptions;
+
+  constructor(
+    store: StoreWriter,
+    options: CompactOptions & MoverOptions,
+    packs: readonly PackUse[],
+  ) {
+    this.store = store;
+    this.options = options;
+    this.left = packs.toSorted(byYield);
+  }
+
+  async run(): Promise<CompactReport> {
+    const { packs: written } = this.store;
+    const before = written.appendedBytes;
+    for (;;) {
+      await this.options.headroom.settle();
+      const candidates = await this.candidates();
+      const [first] = candidates;
+      if (first === undefined) break;
+      this.options.onProgress(this.done, this.done + candidates.length);
+      await this.round(candidates, first);
+    }
+    this.options.onProgress(this.done, this.done);
+    if (this.tooLarge !== undefined && this.options.headroom.isShort) {
+      throw this.full(wastedBytes(this.tooLarge), this.tooLarge.neededBytes);
+    }
+    const freedBytes = Math.max(0, this.freedBytes - (written.appendedBytes - before));
+    return { packs: this.done, freedBytes };
+  }
+
+  /** Returns the packs that are worth a rewrite, the best first. Throws DISK_FULL. */
+  private async candidates(): Promise<PackUse[]> {
+    const { wasteRatio, headroom, sacrifice } = this.options;
+    const ratio = headroom.isShort ? Math.min(LEAST_WASTE_RATIO, wasteRatio) : wasteRatio;
+    const wasteful = this.left.filter((pack) => wastedBytes(pack) >= ratio * pack.sizeBytes);
+    const image = this.store.catalog.state.readImage();
+    const free = wasteful.filter(({ pack }) => pack < image.pack);
+    if (free.length === wasteful.length) return wasteful;
+    if (!headroom.isShort) return this.isWorthAnImage(wasteful) ? wasteful : [];
+    const imageBytes = await this.measuredImage();
+    const freed = wasteful.reduce((sum, pack) => sum + pack.sizeBytes - pack.neededBytes, 0);
+    if (freed <= imageBytes) return free;
+    if (headroom.bytes >= imageBytes) return wasteful;
+    if (free.length > 0 || !sacrifice()) return this.orFull(free, freed, imageBytes);
+    return this.candidates();
+  }
+
+  private orFull(free: PackUse[], freedBytes: number, neededBytes: number): PackUse[] {
+    if (free.length > 0) return free;
+    throw this.full(freedBytes, neededBytes);
+  }
+
+  private full(freedBytes: number, neededBytes: number): TardisError {
+    const { reserve } = this.store;
+    const { message, context } = reserve.full();
+    const why = `${formatBytes(freedBytes)} that no set needs would be freed, which takes ${formatBytes(neededBytes)} first`;
+    return new TardisError('DISK_FULL', `${message}; ${why}`, context);
+  }
+
+  private async measuredImage(): Promise<number> {
+    this.imageBytes ??= await measureImage(this.store, this.options.breathe);
+    return this.imageBytes;
+  }
+
+  /**
+   * True if an image takes less than it frees. An image is not larger than the listings and events before it,
+   * since it contains the same facts.
+   */
+  private isWorthAnImage(packs: readonly PackUse[]): boolean {
+    const freed = packs.reduce((sum, pack) => sum + pack.sizeBytes - pack.neededBytes, 0);
+    const lasting = this.left.reduce((sum, { metadataBytes }) => sum + metadataBytes, 0);
+    return freed > lasting;
+  }
+
+  /** Writes an image. Afterwards nothing needs the listings and events of earlier packs. */
+  private async writeImage(without: ReadonlySet<number>): Promise<void> {
+    await appendImage(this.store, without, this.options.breathe);
+    for (const pack of this.left) pack.metadataBytes = 0;
+  }
+
+  private async round(candidates: readonly PackUse[], first: PackUse): Promise<void> {
+    const { headroom } = this.options;
+    const image = this.store.catalog.state.readImage();
+    const needsImage = candidates.some(({ pack }) => pack >= image.pack);
+    const forImage = needsImage && headroom.isShort ? await this.measuredImage() : 0;
+    const roomBytes = headroom.bytes - forImage;
+    const dead = candidates.filter(({ neededBytes }) => neededBytes === 0);
+    if (dead.length > 0) return this.rewrite(dead, forImage);
+    const fitting: PackUse[] = [];
+    let sum = 0;
+    for (const pack of candidates) {
+      if (sum + pack.neededBytes > roomBytes) continue;
+      sum += pack.neededBytes;
+      fitting.push(pack);
+    }
+    if (fitting.length > 0) return this.rewrite(fitting, sum + forImage);
+    if (headroom.graceMs === 0 && (await this.moveInPieces(first))) return;
+    this.left = this.left.filter((one) => one !== first);
+    this.tooLarge ??= first;
+  }
+
+  /** Rewrites packs, and removes the old ones. */
+  private async rewrite(packs: readonly PackUse[], bytes: number): Promise<void> {
+    const { store, options } = this;
+    await options.headroom.lend(bytes);
+    const numbers = new Set(packs.map(({ pack }) => pack));
+    const mover = new RecordMover(store, options, numbers);
+    for (const { records } of packs.toSorted((one, other) => one.pack - other.pack)) {
+      await mover.move(records);
+    }
+    if (packs.some(({ neededBytes }) => neededBytes > 0)) await mover.settle();
+    await this.requireEmpty((pack) => numbers.has(pack));
+    await this.remove(numbers);
+    this.left = this.left.filter(({ pack }) => !numbers.has(pack));
+    this.done += packs.length;
+    this.freedBytes += packs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    await options.onRemoved();
+  }
+
+  /**
+   * Moves the needed records of a pack in pieces that fit, from its end, and truncates the pack after each
+   * piece. Returns false if a record is larger than the free space, or if truncating frees none.
+   */
+  private async moveInPieces(use: PackUse): Promise<boolean> {
+    const { store, options } = this;
+    const { headroom } = options;
+    if (use.pack >= store.catalog.state.readImage().pack) {
+      await headroom.lend(await this.measuredImage());
+      await this.writeImage(new Set());
+      await store.checkpoint();
+    }
+    const records = use.records.toSorted((one, other) => one[3] - other[3]);
+    while (use.neededBytes > headroom.bytes) {
+      if (this.cutsFree === false) return false;
+      const piece = this.takePiece(records);
+      const last = records.at(-1);
+      const to = last === undefined ? 0 : last[3] + last[4];
+      if (to >= use.sizeBytes) return false;
+      const pieceBytes = this.costOf(piece);
+      await headroom.lend(pieceBytes);
+      const mover = new RecordMover(store, options, new Set([use.pack]));
+      await mover.move(piece);
+      if (piece.length > 0) await mover.settle();
+      const cutBytes = use.sizeBytes - to;
+      await this.cut(use.pack, to, cutBytes);
+      this.freedBytes += cutBytes;
+      Object.assign(use, { sizeBytes: to, neededBytes: this.costOf(records), records });
+    }
+    await this.rewrite([use], use.neededBytes);
+    return true;
+  }
+
+  /** Takes records that fit from the end of a list; fewer of them until a cut has shown that it frees space. */
+  private takePiece(records: RecordUse[]): RecordUse[] {
+    const most = Math.min(this.options.headroom.bytes, MAX_PIECE_BYTES);
+    const wanted = this.cutsFree === undefined ? most / FIRST_PIECE_PART : most;
+    const piece: RecordUse[] = [];
+    let sum = 0;
+    for (let last = records.at(-1); last !== undefined; last = records.at(-1)) {
+      sum += this.costOf([last]);
+      if (sum > (piece.length === 0 ? most : wanted)) break;
+      piece.push(records.pop()!);
+    }
+    return piece;
+  }
+
+  private costOf(records: readonly RecordUse[]): number {
+    const { used, frames } = this.options;
+    return records.reduce((sum, one) => sum + neededOf(one, used, frames !== undefined), 0);
+  }
+
+  /**
+   * Truncates a pack behind its last needed record, once an event that records this is durable. The first cut
+   * of enough bytes shows whether cuts free space here. On btrfs they do not: it keeps the blocks of an extent
+   * until all of them are free.
+   */
+  private async cut(pack: number, to: number, cutBytes: number): Promise<void> {
+    const { store } = this;
+    const { headroom } = this.options;
+    await this.requireEmpty((one, position) => one === pack && position >= to);
+    const event: StoreEvent = { type: 'cut', pack, to };
+    store.appendOwn(buildEvent(store.nextSequence(), event));
+    applyEvent(store.catalog, event);
+    await store.checkpoint();
+    const shows = this.cutsFree === undefined && cutBytes >= SHOWING_BYTES;
+    if (shows) await headroom.settle();
+    const { freeBytes } = store.reserve;
+    await store.backend.shorten(packName(pack), to);
+    await headroom.settle();
+    if (shows) this.cutsFree = store.reserve.freeBytes - freeBytes >= cutBytes / 2;
+  }
+
+  /**
+   * Throws INTERNAL if a place that is to be removed still has a needed content. This is looked up in the
+   * catalog.
+   */
+  private async requireEmpty(goes: (pack: number, position: number) => boolean): Promise<void> {
+    const { catalog } = this.store;
+    const { breathe } = this.options;
+    const used = await measureRecords(catalog, breathe);
+    for (let after = 0; ; ) {
+      const page = catalog.gc.records(after, SLICE_ROWS);
+      for (const [recordId, , pack, position] of page) {
+        if (!goes(pack, position) || !used.has(recordId)) continue;
+        throw new TardisError('INTERNAL', `${packName(pack)} still holds what is needed`);
+      }
+      if (page.length < SLICE_ROWS) return;
+      after = page.at(-1)![0];
+      await breathe();
+    }
+  }
+
+  /**
+   * Commits the removal of packs: an image if one is needed, and the event that removes the packs. Their files
+   * are deleted later.
+   */
+  private async remove(packs: ReadonlySet<number>): Promise<void> {
+    const { store, options } = this;
+    const removed = [...packs].sort((one, other) => one - other);
+    if (removed.some((pack) => pack >= store.catalog.state.readImage().pack)) {
+      await this.writeImage(packs);
+    }
+    const event: StoreEvent = { type: 'removed', packs: removed, objects: [], atMs: options.nowMs };
+    store.appendOwn(buildEvent(store.nextSequence(), event));
+    applyEvent(store.catalog, event);
+    await store.checkpoint();
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * Decides which sets are deleted early when space runs low: only expendable ones of the client whose session
+ * needs the space, oldest first. The newest complete set and sets younger than a least age stay. The decision
+ * is a pure function of the catalog. The caller decides again after each deletion, since only then the space
+ * that it freed is certain.
+ */
+import { isOldEnough, seenMoments, type TimedSet } from '../../store/writer/index.js';
+
+export interface EarlySet extends TimedSet {
+  readonly state: 'unfinished' | 'complete';
+  readonly isExpendable: boolean;
+  readonly isLocked: boolean;
+  /** Equal texts mean the same roots. The newest complete set of the same roots stays. */
+  readonly roots: string;
+  /** Bytes that deleting this set alone certainly frees; 0 if none, or if the number is unknown. */
+  readonly freedBytes: number;
+}
+
+export interface EarlyPurgeWish {
+  readonly neededBytes: number;
+  readonly nowMs: number;
+  readonly leastAgeMs: number;
+}
+
+/**
+ * Returns the sets to delete, in this order, until the freed bytes suffice. If they never do, returns all that
+ * may be deleted. Sets are given in any order, each once.
+ */
+export function setsToDeleteForSpace(
+  sets: readonly EarlySet[],
+  { neededBytes, nowMs, leastAgeMs }: EarlyPurgeWish,
+): number[] {
+  const ordered = [...sets].sort((a, b) => a.set - b.set);
+  const newest = new Map<string, number>();
+  for (const { set, state, roots } of ordered) if (state === 'complete') newest.set(roots, set);
+  const seen = seenMoments(ordered);
+  const chosen: number[] = [];
+  let freedBytes = 0;
+  for (const set of ordered) {
+    if (freedBytes >= neededBytes) break;
+    const mayGo = set.isExpendable && !set.isLocked && set.state === 'complete';
+    if (!mayGo || set.set === newest.get(set.roots)) continue;
+    if (!isOldEnough(seen.get(set.set), nowMs, leastAgeMs)) continue;
+    chosen.push(set.set);
+    freedBytes += Math.max(0, set.freedBytes);
+  }
+  return chosen;
+}

@@ -1,0 +1,78 @@
+/**
+ * Computes how much garbage collection may write. If space is short, it deletes unneeded files at once, and
+ * writes into the space of the reserve. Each step then frees at least what it took.
+ */
+import type { StoreWriter } from '../../store/writer/index.js';
+
+/** A step changes at most a quarter of the catalog, and at most CATALOG_BYTES of its pages. */
+const CATALOG_PART = 4;
+const CATALOG_BYTES = 4 << 20;
+/** Bytes that a step writes besides packs and catalog: events, a commit, names. */
+const STEP_BYTES = 128 << 10;
+/**
+ * Part of the usable space that the estimated bytes may fill. A repacked frame may be larger than its estimate,
+ * since less data compresses less well.
+ */
+const LEAST_FIT = 7 / 8;
+
+export interface HeadroomWish {
+  /** Free bytes without which no backup begins. */
+  readonly wantedFreeBytes: number;
+  /** Time for which removed packs are kept if space is not short. */
+  readonly graceMs: number;
+}
+
+export class Headroom {
+  private readonly store: StoreWriter;
+  private readonly wish: HeadroomWish;
+  private readonly catalogBytes: () => number;
+
+  constructor(store: StoreWriter, wish: HeadroomWish, catalogBytes: () => number) {
+    this.store = store;
+    this.wish = wish;
+    this.catalogBytes = catalogBytes;
+  }
+
+  /** True if space is so short that no backup begins, or soon none will. */
+  get isShort(): boolean {
+    return this.store.reserve.freeBytes < this.wish.wantedFreeBytes;
+  }
+
+  /**
+   * Time for which removed packs are kept. If space is short they are deleted at once, and a reader looks up
+   * again what it misses.
+   */
+  get graceMs(): number {
+    return this.isShort ? 0 : this.wish.graceMs;
+  }
+
+  /**
+   * Bytes that the next step may append to packs. The space that it frees must be available before the step
+   * after it.
+   */
+  get bytes(): number {
+    const { reserve } = this.store;
+    const isReturned = this.graceMs === 0;
+    const usable = isReturned
+      ? reserve.freeBytes + reserve.sizeBytes
+      : reserve.freeBytes - this.wish.wantedFreeBytes;
+    return Math.max(0, Math.floor((usable - this.ownBytes) * LEAST_FIT));
+  }
+
+  /** Releases the reserve if a step would not fit beside it. */
+  async lend(bytes: number): Promise<void> {
+    const { reserve } = this.store;
+    if (reserve.freeBytes >= bytes / LEAST_FIT + this.ownBytes) return;
+    if (reserve.release()) await reserve.settleFree();
+  }
+
+  /** If space is short, waits until the free space includes everything removed so far, the reserve too. */
+  async settle(): Promise<void> {
+    if (this.isShort) await this.store.reserve.settleFree();
+  }
+
+  /** Bytes that a step writes besides packs: the log of the catalog, events, a commit, names. */
+  private get ownBytes(): number {
+    return STEP_BYTES + Math.min(this.catalogBytes() / CATALOG_PART, CATALOG_BYTES);
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Early purge: when space runs low, deletes expendable sets of the client that has grown, one after the other,
+ * until there is space again. early-purge.ts decides which sets may be deleted; nothing else of the client is
+ * changed.
+ */
+import type { ClientDirectory, StoreEvent } from '../../store/index.js';
+import { throwIfAborted } from '../../errors/index.js';
+import type { System } from '../../system/index.js';
+import { type EarlySet, setsToDeleteForSpace } from './early-purge.js';
+import { rootsText } from './purge.js';
+import { isClockInDoubt } from '../../store/writer/index.js';
+import { changeSets } from '../../store/writer/index.js';
+import { collectGarbage, type GcOptions } from './collect-garbage.js';
+
+export interface EarlyWish {
+  /** Free bytes of the store's file system below which sets are deleted. */
+  readonly belowBytes: number;
+  /** Age by the server's clock; younger sets stay. */
+  readonly leastAgeMs: number;
+}
+
+/**
+ * Deletes sets until there is space, and frees their data at once: a reader of such a set finds it gone. Ends
+ * early if a session requests the client. Returns the sets. Throws CLIENT_BUSY, INTERRUPTED.
+ */
+export async function deleteForSpace(
+  system: System,
+  directory: ClientDirectory,
+  wish: EarlyWish,
+  options: GcOptions,
+): Promise<number[]> {
+  const dropped: number[] = [];
+  for (;;) {
+    throwIfAborted(options.signal);
+    const missingBytes = wish.belowBytes - system.files.freeBytes(directory.path);
+    if (missingBytes <= 0) return dropped;
+    const set = await dropOne(system, directory, wish, options, missingBytes);
+    if (set === undefined) return dropped;
+    dropped.push(set);
+    const { isDone } = await collectGarbage(system, directory, { ...options, graceMs: 0 });
+    if (!isDone) return dropped;
+  }
+}
+
+async function dropOne(
+  system: System,
+  directory: ClientDirectory,
+  { leastAgeMs }: EarlyWish,
+  { limits }: GcOptions,
+  neededBytes: number,
+): Promise<number | undefined> {
+  const nowMs = system.clock.nowMs();
+  let chosen: number | undefined;
+  await changeSets(system, directory, limits, (listed, catalog): StoreEvent[] => {
+    const sets = listed
+      .filter(({ state }) => state !== 'superseded')
+      .map(
+        ({ set, state, openedAtMs, closedAtMs, marks }): EarlySet => ({
+          set,
+          state: state === 'complete' ? 'complete' : 'unfinished',
+          openedAtMs,
+          closedAtMs,
+          isExpendable: marks.isExpendable,
+          isLocked: marks.isLocked,
+          roots: rootsText(catalog, set),
+          freedBytes: 0, // known only after the deletion
+        }),
+      );
+    if (isClockInDoubt(listed, nowMs)) return [];
+    [chosen] = setsToDeleteForSpace(sets, { neededBytes, nowMs, leastAgeMs });
+    return chosen === undefined ? [] : [{ type: 'dropped', sets: [chosen] }];
+  });
+  return chosen;
+}

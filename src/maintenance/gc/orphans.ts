@@ -1,0 +1,136 @@
+/**
+ * Places orphans: directories whose entries survived a rebuild from packs with holes, but not the entry that
+ * led to them. Each gets a place in `lost+found` below the first root, by listings like those of a session, so
+ * that it can be listed and restored. The next backup closes that place again.
+ */
+import { Catalog, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
+import { BytesBuilder, newDirectoryRow, RowReader } from '../../model/index.js';
+import type { ClientDirectory, RootRecord } from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
+import { SetJournal } from '../../store/writer/index.js';
+
+/** Name of the directory below a root. A backed-up directory of this name keeps it, and the new one gets a number. */
+export const LOST_AND_FOUND = 'lost+found';
+const PERMISSIONS = 0o700;
+const ROW_HINT_BYTES = 128;
+/** Entries written between two checkpoints. */
+const CHECKPOINT_ENTRIES = 65_536;
+
+/** A root, and the first listed set that has it. */
+interface RootPlace extends RootRecord {
+  readonly set: number;
+}
+
+/** Places all orphans, and returns how many there were. Throws CLIENT_BUSY and the errors of opening. */
+export async function placeOrphans(
+  system: System,
+  directory: ClientDirectory,
+  limits: StoreLimits,
+): Promise<number> {
+  if (!hasOrphans(system, directory)) return 0;
+  const store = await StoreWriter.open(system, directory, limits);
+  try {
+    const placed = await new Placing(store, system.clock.nowMs()).run();
+    store.close();
+    return placed;
+  } catch (error) {
+    store.abandon();
+    throw error;
+  }
+}
+
+function hasOrphans(system: System, { catalogPath }: ClientDirectory): boolean {
+  return Catalog.reading(system, catalogPath, ({ history }) => history.orphans(1).length > 0);
+}
+
+class Placing {
+  private readonly roots: readonly RootPlace[];
+  private readonly journals = new Map<number, SetJournal>();
+  private readonly store: StoreWriter;
+  private readonly nowMs: number;
+
+  constructor(store: StoreWriter, nowMs: number) {
+    this.store = store;
+    this.nowMs = nowMs;
+    this.roots = rootsIn(store.catalog);
+  }
+
+  async run(): Promise<number> {
+    const { catalog } = this.store;
+    for (const root of this.roots) {
+      const name = Buffer.from(String(root.root));
+      const isKnown = catalog.entries.versions(ROOTS_DIRECTORY, name).length > 0;
+      if (!isKnown) this.put(root, ROOTS_DIRECTORY, name, root.directory);
+    }
+    const [root] = this.roots;
+    const placed = root === undefined ? 0 : await this.placeBelow(root);
+    await this.checkpoint();
+    return placed;
+  }
+
+  private async placeBelow(root: RootPlace): Promise<number> {
+    const { catalog } = this.store;
+    let placed = 0;
+    let found: number | undefined;
+    for (;;) {
+      const orphans = catalog.history.orphans(CHECKPOINT_ENTRIES);
+      if (orphans.length === 0) break;
+      found ??= this.makeLostAndFound(root);
+      for (const orphan of orphans) {
+        this.put(root, found, Buffer.from(`directory-${orphan}`), orphan);
+        placed += 1;
+      }
+      await this.checkpoint();
+    }
+    return placed;
+  }
+
+  private async checkpoint(): Promise<void> {
+    for (const journal of this.journals.values()) await journal.checkpoint();
+  }
+
+  private makeLostAndFound(root: RootPlace): number {
+    const { catalog, counters } = this.store;
+    const isTaken = (name: string): boolean =>
+      catalog.entries.versions(root.directory, Buffer.from(name)).length > 0;
+    let name = LOST_AND_FOUND;
+    for (let n = 2; isTaken(name); n += 1) name = `${LOST_AND_FOUND}-${n}`;
+    counters.directory += 1;
+    const { directory } = counters;
+    this.put(root, root.directory, Buffer.from(name), directory);
+    return directory;
+  }
+
+  /** Writes the entry of a directory, from the first set of its root on. */
+  private put(root: RootPlace, parent: number, name: Buffer, child: number): void {
+    const { directories } = this.store.catalog;
+    const rows = new BytesBuilder(ROW_HINT_BYTES);
+    // The owner is unknown.
+    const owner = { name, permissions: PERMISSIONS, uid: 0, gid: 0 };
+    rows.append(newDirectoryRow(owner, this.nowMs));
+    const place = { root: root.root, directory: parent, isNew: true };
+    const ids = { contentId: undefined, childId: child };
+    this.journalOf(root.set).put(place, new RowReader(rows.view()), 0, ids);
+    const identity = { root: root.root, parent, name, inode: 0n, birthTimeNs: 0n };
+    if (directories.exists(child)) directories.place(child, identity);
+    else directories.add(child, identity);
+  }
+
+  private journalOf(set: number): SetJournal {
+    const journal = this.journals.get(set) ?? new SetJournal(this.store, set);
+    this.journals.set(set, journal);
+    return journal;
+  }
+}
+
+/** Returns the roots of all listed sets, each with the first set that has it. */
+function rootsIn({ sets }: Catalog): RootPlace[] {
+  const roots = new Map<number, RootPlace>();
+  for (const { set } of sets.listed()) {
+    for (const root of sets.rootsOf(set)) {
+      if (!roots.has(root.root)) roots.set(root.root, { ...root, set });
+    }
+  }
+  return [...roots.values()];
+}

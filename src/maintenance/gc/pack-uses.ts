@@ -1,0 +1,144 @@
+/** Measures how much of each pack is needed, and what a rewrite of that would write and free. */
+import { missingIn, type RecordUse } from '../../store/catalog/index.js';
+import { listPacks, packName, recordBytes, RecordKind, scanPack } from '../../store/index.js';
+import type { StoreWriter } from '../../store/writer/index.js';
+import type { Breathe } from './survey.js';
+
+const SLICE_ROWS = 2048;
+/** A frame is repacked if less than this share of it is needed. */
+const WORTH_REMAKING = 0.75;
+
+/** Needed and unneeded parts of one pack. */
+export interface PackUse {
+  readonly pack: number;
+  /** Size of the pack's file in bytes. */
+  sizeBytes: number;
+  /** Bytes of needed contents, which must be written elsewhere before the pack can be removed. */
+  neededBytes: number;
+  /**
+   * Bytes of listings, events, images and commits that are needed until the next image; 0 before the newest
+   * image.
+   */
+  metadataBytes: number;
+  /** Records with needed contents. */
+  records: RecordUse[];
+}
+
+export interface MeasureOptions {
+  /** True if frames can be repacked from a part of their contents. */
+  readonly opensFrames: boolean;
+  readonly breathe: Breathe;
+}
+
+/** Returns the packs that may be rewritten: those that no session and no recovery uses any more. */
+export async function measurePacks(
+  store: StoreWriter,
+  used: ReadonlyMap<number, number>,
+  { opensFrames, breathe }: MeasureOptions,
+): Promise<PackUse[]> {
+  const { gc } = store.catalog;
+  const uses = await emptyUses(store);
+  for (let after = 0; ; ) {
+    const page = gc.records(after, SLICE_ROWS);
+    for (const record of page) {
+      const use = uses.get(record[2]);
+      if (use === undefined || !used.has(record[0])) continue;
+      use.neededBytes += neededOf(record, used, opensFrames);
+      use.records.push(record);
+    }
+    if (page.length < SLICE_ROWS) break;
+    after = page.at(-1)![0];
+    await breathe();
+  }
+  const image = store.catalog.state.readImage();
+  for (const use of uses.values()) {
+    if (use.pack >= image.pack) use.metadataBytes = await metadataIn(store, use.pack, breathe);
+  }
+  if (store.catalog.history.brokenVersions === 0) return [...uses.values()];
+  const free: PackUse[] = [];
+  for (const use of uses.values()) {
+    const isDead = use.neededBytes === 0;
+    if (!isDead || !(await holdsMissing(store, use.pack, breathe))) free.push(use);
+  }
+  return free;
+}
+
+/** True if a pack contains missing contents: it was lost and put back. It is kept, so that a rebuild can use it. */
+async function holdsMissing(
+  { backend, catalog }: StoreWriter,
+  pack: number,
+  breathe: Breathe,
+): Promise<boolean> {
+  const records = missingIn(catalog, backend, pack, breathe);
+  const first = await records.next();
+  await records.return(undefined);
+  return first.done !== true;
+}
+
+async function emptyUses({
+  backend,
+  catalog,
+  commitPoint,
+  firstOwnPack,
+}: StoreWriter): Promise<Map<number, PackUse>> {
+  const kept = new Set([
+    ...catalog.gc.removedPacks(),
+    ...catalog.gc.damagedPacks(), // their contents may prove sound
+    commitPoint.pack,
+  ]);
+  const uses = new Map<number, PackUse>();
+  for (const pack of await listPacks(backend)) {
+    if (kept.has(pack) || pack >= firstOwnPack) continue;
+    const sizeBytes = (await backend.size(packName(pack))) ?? 0;
+    uses.set(pack, { pack, sizeBytes, neededBytes: 0, metadataBytes: 0, records: [] });
+  }
+  return uses;
+}
+
+/** Returns how many bytes of a record must be written again. */
+export function neededOf(
+  [recordId, kind, , , bytes, rawBytes]: Readonly<RecordUse>,
+  used: ReadonlyMap<number, number>,
+  opensFrames: boolean,
+): number {
+  const usedBytes = used.get(recordId);
+  if (usedBytes === undefined) return 0;
+  if (kind !== RecordKind.frame || !opensFrames) return bytes;
+  return isWorthRepacking(usedBytes, rawBytes) ? bytes * (usedBytes / rawBytes) : bytes;
+}
+
+export function isWorthRepacking(usedBytes: number, rawBytes: number): boolean {
+  return usedBytes < WORTH_REMAKING * rawBytes;
+}
+
+/** Returns the bytes of listings, events, images and commits in a pack, and stores that number in the catalog. */
+async function metadataIn(
+  { backend, catalog }: StoreWriter,
+  pack: number,
+  breathe: Breathe,
+): Promise<number> {
+  const known = catalog.gc.metadataBytes(pack);
+  if (known !== undefined) return known;
+  let bytes = 0;
+  for await (const { header } of scanPack(backend, pack, 0)) {
+    if (header.sequence > 0) bytes += recordBytes(header);
+    await breathe();
+  }
+  catalog.gc.putMetadataBytes(pack, bytes);
+  return bytes;
+}
+
+/** Returns the bytes of a pack that a rewrite frees. */
+export function wastedBytes({ sizeBytes, neededBytes, metadataBytes }: PackUse): number {
+  return sizeBytes - neededBytes - metadataBytes;
+}
+
+/** Orders packs by the bytes freed for each byte written; packs that need no write are first. */
+export function byYield(one: PackUse, other: PackUse): number {
+  const difference = yieldOf(other) - yieldOf(one);
+  return difference === 0 || Number.isNaN(difference) ? one.pack - other.pack : difference;
+}
+
+function yieldOf({ sizeBytes, neededBytes }: PackUse): number {
+  return neededBytes === 0 ? Infinity : sizeBytes / neededBytes;
+}

@@ -1,0 +1,87 @@
+/**
+ * Purge by rules: decides which of a client's sets are kept, and why. The others are deleted at once, in one
+ * event.
+ */
+import { type BackupSet, Catalog } from '../../store/catalog/index.js';
+import {
+  decideRetention,
+  type Decision,
+  type RetentionSet,
+  type RetentionWish,
+} from '../../retention/index.js';
+import type { ClientDirectory, StoreEvent } from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import type { StoreLimits } from '../../store/writer/index.js';
+import { changeSets } from '../../store/writer/index.js';
+import { stampIn } from '../../store/writer/index.js';
+
+export type PurgeWish = Omit<RetentionWish, 'nowMs'>;
+
+export interface PurgeReport extends Decision {
+  /** Numbers of the deleted sets, or (in a preview) of those that would be deleted. */
+  readonly gone: readonly number[];
+}
+
+/**
+ * Decides over all listed sets, and deletes those that no rule keeps. Throws CLIENT_BUSY and the errors of
+ * `wishFor`.
+ */
+export async function purgeByRules(
+  system: System,
+  directory: ClientDirectory,
+  limits: StoreLimits,
+  wishFor: (catalog: Catalog) => PurgeWish,
+): Promise<PurgeReport> {
+  let report: PurgeReport | undefined;
+  await changeSets(system, directory, limits, (_, catalog): StoreEvent[] => {
+    report = previewPurge(catalog, wishFor(catalog), system.clock.nowMs());
+    return report.gone.length === 0 ? [] : [{ type: 'dropped', sets: report.gone }];
+  });
+  return report!;
+}
+
+/** Returns the report that `purgeByRules` would return, and deletes nothing. */
+function previewPurge(catalog: Catalog, wish: PurgeWish, nowMs: number): PurgeReport {
+  const { sets } = catalog;
+  const judged = sets.listed().map((set) => retentionSet(set, rootsText(catalog, set.set)));
+  const decision = decideRetention(judged, { ...wish, nowMs });
+  const gone = decision.verdicts.filter(({ reasons }) => reasons.length === 0);
+  return { ...decision, gone: gone.map(({ set }) => set) };
+}
+
+/**
+ * Returns the report that `purgeByRules` would return, without the client's lock. Throws the errors of opening
+ * a catalog.
+ */
+export function previewPurgeOf(
+  system: System,
+  directory: ClientDirectory,
+  wishFor: (catalog: Catalog) => PurgeWish,
+): PurgeReport {
+  return Catalog.reading(system, directory.catalogPath, (catalog) =>
+    previewPurge(catalog, wishFor(catalog), system.clock.nowMs()),
+  );
+}
+
+/** Returns a text that is equal for sets of the same roots. */
+export function rootsText({ sets }: Catalog, set: number): string {
+  return sets
+    .rootsOf(set)
+    .map(({ root }) => root)
+    .join(' ');
+}
+
+function retentionSet(set: BackupSet, roots: string): RetentionSet {
+  const { priority, isLocked, tags } = set.marks;
+  return {
+    set: set.set,
+    openedAtMs: set.openedAtMs,
+    stamp: stampIn(set),
+    isComplete: set.state === 'complete',
+    isDoubtful: set.isDoubtful,
+    priority,
+    isLocked,
+    tags,
+    roots,
+  };
+}

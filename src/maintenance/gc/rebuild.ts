@@ -1,0 +1,31 @@
+/** Rebuilds a client's catalog outside a session, with the client's lock held. */
+import { asTardisError } from '../../errors/index.js';
+import { acquireClient, clearIncoming, type ClientDirectory } from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import {
+  type RebuildOptions,
+  type RebuildReport,
+  remakeCatalog,
+} from '../../store/writer/index.js';
+import { Reserve } from '../../store/writer/index.js';
+
+/**
+ * Rebuilds the catalog from the packs and checks every record; with `fromCopy`, those after a copy. Throws
+ * CLIENT_BUSY, STORE_NOT_WRITABLE, DISK_FULL, STORE_NEWER.
+ */
+export async function rebuildCatalog(
+  system: System,
+  directory: ClientDirectory,
+  options: RebuildOptions = {},
+): Promise<RebuildReport> {
+  const lock = await acquireClient(system, directory);
+  try {
+    clearIncoming(system, directory);
+    return await remakeCatalog(system, directory, options);
+  } catch (error) {
+    const told = new Reserve(system, directory.path, {}).explain(error);
+    throw asTardisError(told, `rebuilding ${directory.catalogPath}`);
+  } finally {
+    lock.release();
+  }
+}

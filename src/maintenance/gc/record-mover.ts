@@ -1,0 +1,163 @@
+/**
+ * Copies needed records to the end of the newest pack. Frames of which little is needed are repacked. All of it
+ * is fsynced and read back before it counts.
+ */
+import { applyContentRecord, type RecordUse } from '../../store/catalog/index.js';
+import { TardisError } from '../../errors/index.js';
+import { digestKey } from '../../model/index.js';
+import {
+  type Backend,
+  buildEvent,
+  isRecordSound,
+  type Location,
+  packName,
+  readFrameIndex,
+  readHeader,
+  RECORD_HEADER_BYTES,
+  recordBytes,
+  type RecordHeader,
+  RecordKind,
+  type StoreEvent,
+} from '../../store/index.js';
+import type { StoreWriter } from '../../store/writer/index.js';
+import { isWorthRepacking } from './pack-uses.js';
+import { FrameRepacker, type FrameTools, proveFrame, type RepackedFrame } from './repack.js';
+import type { Breathe } from './survey.js';
+
+const COPY_BYTES = 1 << 20;
+/** Bytes written between two checkpoints: the most that an interruption loses. */
+const CHECKPOINT_BYTES = 64 << 20;
+
+export interface MoverOptions {
+  /** Undefined if frames cannot be opened, since no keys were given; frames are then copied as they are. */
+  readonly frames: FrameTools | undefined;
+  readonly breathe: Breathe;
+  /** Needed decoded bytes of each record, by record id. */
+  readonly used: ReadonlyMap<number, number>;
+}
+
+/** Copied records and repacked frames, which must be checked before the old bytes are removed. */
+interface Moved {
+  readonly copies: { location: Location; header: RecordHeader }[];
+  readonly frames: RepackedFrame[];
+}
+
+export class RecordMover {
+  private moved: Moved = { copies: [], frames: [] };
+  private sinceCheckpoint = 0;
+  private readonly remaker: FrameRepacker | undefined;
+  private readonly store: StoreWriter;
+  private readonly options: MoverOptions;
+  private readonly packs: ReadonlySet<number>;
+
+  /** `packs`: the packs that all records are from. */
+  constructor(store: StoreWriter, options: MoverOptions, packs: ReadonlySet<number>) {
+    this.store = store;
+    this.options = options;
+    this.packs = packs;
+    this.remaker = options.frames && new FrameRepacker(store, options.frames, packs);
+  }
+
+  /** Moves records of one pack. Throws RECORD_DAMAGED. */
+  async move(records: readonly RecordUse[]): Promise<void> {
+    if (records.length === 0) return;
+    if (this.sinceCheckpoint === 0) this.begin();
+    for (const record of records.toSorted((one, other) => one[3] - other[3])) {
+      await this.options.breathe();
+      await this.moveOne(record);
+    }
+  }
+
+  /** Makes the moved records durable and reads them back; from then on they count. Throws RECORD_DAMAGED. */
+  async settle(): Promise<void> {
+    const { store, options } = this;
+    for (const frame of this.remaker?.finish() ?? []) this.moved.frames.push(frame);
+    await store.checkpoint();
+    const { copies, frames } = this.moved;
+    this.moved = { copies: [], frames: [] };
+    this.sinceCheckpoint = 0;
+    for (const { location, header } of copies) {
+      await options.breathe();
+      const name = packName(location.pack);
+      if (await isRecordSound(store.backend, name, location.position, header)) continue;
+      throw new TardisError('RECORD_DAMAGED', `what was just written to ${name} is wrong`);
+    }
+    for (const frame of frames) {
+      await options.breathe();
+      await proveFrame(store.backend, options.frames!, frame);
+    }
+  }
+
+  /**
+   * Appends the event that names the packs whose contents this commit replaces, for a recovery that replays the
+   * commit.
+   */
+  private begin(): void {
+    const event: StoreEvent = { type: 'moved', packs: [...this.packs] };
+    this.store.appendOwn(buildEvent(this.store.nextSequence(), event));
+  }
+
+  private async moveOne(record: RecordUse): Promise<void> {
+    const [recordId, kind, , , bytes, rawBytes] = record;
+    const usedBytes = this.options.used.get(recordId);
+    if (usedBytes === undefined) return;
+    const { remaker } = this;
+    const isRemade =
+      kind === RecordKind.frame && remaker !== undefined && isWorthRepacking(usedBytes, rawBytes);
+    const frames = isRemade ? await remaker.take(record) : undefined;
+    if (frames === undefined) await this.copy(record);
+    else this.moved.frames.push(...frames);
+    this.sinceCheckpoint += bytes;
+    if (this.sinceCheckpoint < CHECKPOINT_BYTES) return;
+    await this.settle();
+    this.begin();
+  }
+
+  private async copy([, , pack, position, bytes]: Readonly<RecordUse>): Promise<void> {
+    const { backend, catalog, packs } = this.store;
+    const name = packName(pack);
+    const start = Buffer.alloc(RECORD_HEADER_BYTES);
+    await backend.read(name, position, start, start.length);
+    const header = readHeader(start, 0);
+    const isSound =
+      header !== undefined &&
+      recordBytes(header) === bytes &&
+      (await isRecordSound(backend, name, position, header));
+    if (!isSound) {
+      throw new TardisError('RECORD_DAMAGED', `a record in ${name} is damaged`, { position });
+    }
+    const location = await packs.appendStaged(piecesOf(backend, name, position, bytes));
+    const index = Buffer.alloc(header.indexBytes);
+    await backend.read(name, position + RECORD_HEADER_BYTES, index, index.length);
+    const body = Buffer.alloc(header.kind === RecordKind.assembly ? header.bodyBytes : 0);
+    await backend.read(name, position + RECORD_HEADER_BYTES + index.length, body, body.length);
+    const { contents, gc } = catalog;
+    const forgotten =
+      header.kind === RecordKind.frame
+        ? readFrameIndex(header, index).filter(({ digest }) => contents.find(digest) === undefined)
+        : [];
+    const ids = applyContentRecord(catalog, header, index, location, body, this.packs);
+    for (const { digest } of forgotten) gc.dropContent(ids.get(digestKey(digest))!);
+    this.moved.copies.push({ location, header });
+  }
+}
+
+async function* piecesOf(
+  backend: Backend,
+  name: string,
+  position: number,
+  bytes: number,
+): AsyncGenerator<Buffer> {
+  const buffer = Buffer.allocUnsafe(Math.min(COPY_BYTES, bytes));
+  for (let at = 0; at < bytes; ) {
+    const got = await backend.read(
+      name,
+      position + at,
+      buffer,
+      Math.min(buffer.length, bytes - at),
+    );
+    if (got === 0) throw new TardisError('RECORD_DAMAGED', `${name} is cut off`);
+    yield buffer.subarray(0, got);
+    at += got;
+  }
+}

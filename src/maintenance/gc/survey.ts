@@ -1,0 +1,61 @@
+/**
+ * Finds what a store still needs: contents that a version names, contents that those rest on, and the used part
+ * of each record. It reads every row once, in slices. Meanwhile no set is open, so nothing changes.
+ */
+import {
+  addRests,
+  type Catalog,
+  type EntryKey,
+  FIRST_ENTRY,
+  IdSet,
+} from '../../store/catalog/index.js';
+
+/** Rows in one slice. */
+const SLICE_ROWS = 4096;
+
+/** Lets other work run, or throws if this work is to be abandoned. */
+export type Breathe = () => Promise<void>;
+
+export interface Needed {
+  readonly contents: IdSet;
+  /** Directories that a version leads to, or that have open entries. */
+  readonly directories: IdSet;
+}
+
+/** Reads all versions, and returns what they need. */
+export async function findNeeded(catalog: Catalog, breathe: Breathe): Promise<Needed> {
+  const needed = { contents: new IdSet(), directories: new IdSet() };
+  for (let after: EntryKey = FIRST_ENTRY; ; ) {
+    const page = catalog.gc.entryUses(after, SLICE_ROWS);
+    for (const [directory, , , isOpen, contentId, childId] of page) {
+      if (isOpen === 1) needed.directories.add(directory);
+      if (contentId !== null) needed.contents.add(contentId);
+      if (childId !== null) needed.directories.add(childId);
+    }
+    if (page.length < SLICE_ROWS) break;
+    const [directory, name, firstSet] = page.at(-1)!;
+    after = [directory, name, firstSet];
+    await breathe();
+  }
+  addRests(catalog.gc.needs(), needed.contents);
+  return needed;
+}
+
+/** Returns, by record id, the decoded bytes of each record that known contents use: at least 1. */
+export async function measureRecords(
+  catalog: Catalog,
+  breathe: Breathe,
+): Promise<ReadonlyMap<number, number>> {
+  const used = new Map<number, number>();
+  for (let after = 0; ; ) {
+    const page = catalog.gc.contentUses(after, SLICE_ROWS);
+    for (const [, recordId, sizeBytes] of page) {
+      if (recordId !== null) used.set(recordId, (used.get(recordId) ?? 0) + Math.max(1, sizeBytes));
+    }
+    if (page.length < SLICE_ROWS) break;
+    after = page.at(-1)![0];
+    await breathe();
+  }
+  for (const [, recordId] of catalog.gc.signatureUses()) used.set(recordId, 1);
+  return used;
+}

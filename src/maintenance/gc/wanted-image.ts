@@ -1,0 +1,49 @@
+/**
+ * After a rebuild of packs with holes the catalog contains more than the packs. An image of the catalog is
+ * written into the packs, so that the next rebuild finds the same history, with no more doubt.
+ */
+import { Catalog } from '../../store/catalog/index.js';
+import { isDiskFull } from '../../errors/index.js';
+import type { ClientDirectory } from '../../store/index.js';
+import { breather, type System } from '../../system/index.js';
+import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
+import { appendImage } from './image-writer.js';
+import type { Breathe } from './survey.js';
+
+/** Writes the image that a rebuild has requested, if any. Durable when it returns. */
+export async function writeWantedImage(store: StoreWriter, breathe: Breathe): Promise<void> {
+  if (!store.catalog.state.readImageWanted()) return;
+  await appendImage(store, new Set(), breathe);
+  await store.checkpoint();
+}
+
+/**
+ * Writes the requested image at the end of a session. If there is no space now, garbage collection writes it
+ * later.
+ */
+export async function writeImageIfRoom(store: StoreWriter): Promise<void> {
+  const turn = breather();
+  try {
+    await writeWantedImage(store, async () => turn());
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+  }
+}
+
+/** Opens a client to write the image that is wanted. Throws CLIENT_BUSY, DISK_FULL and the errors of opening. */
+export async function writeMissingImage(
+  system: System,
+  directory: ClientDirectory,
+  limits: StoreLimits,
+): Promise<void> {
+  const { catalogPath } = directory;
+  if (!Catalog.reading(system, catalogPath, ({ state }) => state.readImageWanted())) return;
+  const store = await StoreWriter.open(system, directory, limits);
+  const turn = breather();
+  try {
+    await writeWantedImage(store, async () => turn());
+    store.close();
+  } catch (error) {
+    throw store.letGo(error);
+  }
+}

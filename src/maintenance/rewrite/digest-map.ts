@@ -1,0 +1,74 @@
+/**
+ * Maps old digests to the digests under the new keys. The map is stored beside the new generation, so that a
+ * later run need not read everything again.
+ */
+import path from 'node:path';
+import { asTardisError } from '../../errors/index.js';
+import type { SqlDatabase, System } from '../../system/index.js';
+
+const MAP_FILE = 'rekey.db';
+
+export class DigestMap {
+  private readonly database: SqlDatabase;
+  private readonly statements;
+
+  private constructor(database: SqlDatabase) {
+    this.database = database;
+    database.pragma('journal_mode = WAL');
+    database.pragma('synchronous = FULL');
+    database.exec(
+      'CREATE TABLE IF NOT EXISTS digests (old BLOB PRIMARY KEY, new BLOB NOT NULL) WITHOUT ROWID',
+    );
+    this.statements = {
+      find: database.prepare('SELECT new FROM digests WHERE old = ?').pluck(),
+      put: database.prepare('INSERT OR REPLACE INTO digests VALUES (?, ?)'),
+    };
+    database.exec('BEGIN');
+  }
+
+  /** Creates or opens the map in a generation's directory. */
+  static open(system: System, directory: string): DigestMap {
+    const file = path.join(directory, MAP_FILE);
+    let database: SqlDatabase | undefined;
+    try {
+      database = system.openDatabase(file, { readonly: false });
+      return new DigestMap(database);
+    } catch (error) {
+      database?.close();
+      throw asTardisError(error, `opening ${file}`);
+    }
+  }
+
+  find(old: Uint8Array): Buffer | undefined {
+    return this.statements.find.get(old) as Buffer | undefined;
+  }
+
+  put(old: Uint8Array, fresh: Uint8Array): void {
+    this.statements.put.run(old, fresh);
+  }
+
+  /**
+   * Makes the added digests durable. A digest that is added before its content is durable is used only if the
+   * content is there.
+   */
+  commit(): void {
+    this.database.exec('COMMIT');
+    this.database.exec('BEGIN');
+  }
+
+  close(): void {
+    try {
+      if (this.database.inTransaction) this.database.exec('ROLLBACK');
+    } finally {
+      this.database.close();
+    }
+  }
+}
+
+/** Deletes the map: it shows which contents of two sets of keys are the same. */
+export function removeMap({ files }: System, directory: string): void {
+  for (const suffix of ['-wal', '-shm', '-journal', '']) {
+    const file = path.join(directory, MAP_FILE + suffix);
+    if (files.status(file) !== undefined) files.unlink(file);
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * Forgetting: rewrites a client without some paths, and without the data that only they used. No byte of that
+ * remains in records, frames, listings or copies of the catalog. For a client that encrypts this needs its
+ * keys, and gives it new ones: seals under the old keys would show what existed.
+ */
+import { createHash } from 'node:crypto';
+import { asTardisError } from '../../errors/index.js';
+import type { ForgetRequest } from '../../model/index.js';
+import { unfinishedRekey } from '../../store/writer/index.js';
+import type { ClientDirectory } from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import { Generations } from './generations.js';
+import { rekeyClient, type RekeyRequest, type RekeyResult, removeOld } from './job.js';
+
+/** Returns a digest that identifies a list of requests; empty for an empty list. */
+export function requestsDigest(requests: readonly ForgetRequest[]): string {
+  if (requests.length === 0) return '';
+  const hash = createHash('sha256');
+  for (const { id, path, lastSet } of requests) {
+    hash.update(`${id} ${lastSet} ${path.length} `).update(path);
+  }
+  return hash.digest('hex');
+}
+
+export interface ForgetOptions
+  extends Omit<RekeyRequest, 'generations' | 'oldKeyring' | 'keyring' | 'forgotten'> {
+  /** Name of a file that keeps the client out of a backup of the store's machine. */
+  readonly skipFile: string;
+}
+
+/**
+ * Rewrites a client that does not encrypt, without these paths. After a kill or an interruption another run
+ * continues; after any other failure nothing is left. Throws CLIENT_BUSY (also while another process rewrites
+ * the client), REKEY_UNFINISHED, CONTENT_DAMAGED, DISK_FULL, INTERRUPTED, STORE_NOT_WRITABLE.
+ */
+export async function forgetHere(
+  system: System,
+  directory: ClientDirectory,
+  requests: readonly ForgetRequest[],
+  { skipFile, ...options }: ForgetOptions,
+): Promise<RekeyResult> {
+  const generations = new Generations(system, directory);
+  const lock = await generations.lock();
+  try {
+    await beginHere(system, generations, requestsDigest(requests), skipFile);
+    const parts = { generations, oldKeyring: undefined, keyring: undefined, forgotten: requests };
+    return await rekeyClient(system, { ...options, ...parts });
+  } catch (error) {
+    const failure = asTardisError(error);
+    if (GO_ON.has(failure.code)) await generations.removeUnwritten();
+    else if (generations.stage() !== 'switched') {
+      await generations.removeSecond().catch(() => undefined); // the next run removes it
+    }
+    throw failure;
+  } finally {
+    lock.release();
+  }
+}
+
+/** Errors after which the next run continues. */
+const GO_ON: ReadonlySet<string> = new Set(['INTERRUPTED', 'CLIENT_BUSY', 'REKEY_UNFINISHED']);
+
+async function beginHere(
+  system: System,
+  generations: Generations,
+  without: string,
+  skipFile: string,
+): Promise<void> {
+  let stage = generations.stage();
+  if (stage === 'switched') {
+    await removeOld(generations, () => undefined);
+    stage = 'none';
+  }
+  if (stage === 'making') {
+    const { clientId, from, without: before } = generations.marker()!;
+    const wanted = generations.markerFor(undefined, without);
+    if (before === '') throw unfinishedRekey(system, generations.first);
+    if (clientId === wanted.clientId && from === wanted.from && before === without) return;
+  }
+  if (stage !== 'none') await generations.removeSecond();
+  await generations.begin(undefined, skipFile, without);
+}
+
+/** Finishes a run that was killed after the switch: removes the old generation. */
+export async function finishSwitched(system: System, directory: ClientDirectory): Promise<void> {
+  const generations = new Generations(system, directory);
+  if (generations.stage() !== 'switched') return;
+  const lock = await generations.lock();
+  try {
+    if (generations.stage() === 'switched') await removeOld(generations, () => undefined);
+  } finally {
+    lock.release();
+  }
+}

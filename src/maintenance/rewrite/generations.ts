@@ -1,0 +1,331 @@
+/**
+ * The two directories of a client that is being rewritten. The second is made beside the first, under a name
+ * that no client has, and takes its place in one step. The file generation.json shows the state:
+ *
+ * - In STORE/.CLIENT.next: the second generation is being made, and the first is unchanged.
+ * - In STORE/CLIENT: the two were exchanged, and STORE/.CLIENT.next is the old one, to be removed.
+ * - In neither: STORE/.CLIENT.next was only begun, and contains nothing yet.
+ */
+import path from 'node:path';
+import { parseKeyRecord } from '../../crypto/index.js';
+import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
+import {
+  addKeys,
+  type ClientDirectory,
+  type ClientLock,
+  FORMAT_FILE,
+  GENERATION_FILE,
+  keyFileNumber,
+  KEYS_DIRECTORY,
+  MAX_GENERATION_BYTES,
+  newestKeys,
+  readFormat,
+  secondGenerationPath,
+  SUB_ACCOUNTS_DIRECTORY,
+  tryLock,
+  writeFormat,
+} from '../../store/index.js';
+import {
+  type Files,
+  guardDirectory,
+  lockPatiently,
+  readStart,
+  replaceFile,
+  type System,
+  textBytes,
+  writeNew,
+} from '../../system/index.js';
+import { removeMap } from './digest-map.js';
+import { requireOwnPacks } from './own-packs.js';
+
+const MARKER_VERSION = 1;
+const MAX_COPIED_BYTES = 64 << 10;
+/** Depth of accounts/NAME/keys. */
+const MAX_COPIED_DEPTH = 3;
+/** Names for a trial exchange: a file system that cannot exchange names is reported before the work, not after it. */
+const TRIAL = ['trial-a', 'trial-b'] as const;
+
+/** Source and keys of a second generation. */
+export interface Marker {
+  /** The id in `format.json`. */
+  readonly clientId: string;
+  /** Id of the keys of the first generation, in hexadecimal; empty if it has none. */
+  readonly from: string;
+  readonly to: string;
+  /** Digest of the requests that it is made without (`requestsDigest`); empty if nothing is left out. */
+  readonly without: string;
+}
+
+export type Stage = 'none' | 'begun' | 'making' | 'switched';
+
+export class Generations {
+  /** The generation that is read and backed up to. */
+  readonly first: ClientDirectory;
+  /** The generation beside it, at STORE/.CLIENT.next. */
+  readonly second: ClientDirectory;
+  private readonly store: string;
+  private readonly system: System;
+  private readonly files: Files;
+
+  constructor(system: System, first: ClientDirectory) {
+    this.system = system;
+    this.files = system.files;
+    this.first = first;
+    this.store = path.dirname(first.path);
+    if (this.files.isLink(first.path)) {
+      const what = `${first.path} is a link: name the client by the directory it leads to`;
+      throw new TardisError('USAGE', what);
+    }
+    const beside = secondGenerationPath(first);
+    guardDirectory(beside, first.path);
+    const catalogPath = path.join(beside, path.basename(first.catalogPath));
+    this.second = { client: first.client, path: beside, catalogPath };
+  }
+
+  /** Takes a lock that excludes every other run. Releasing it deletes its file. Throws CLIENT_BUSY. */
+  async lock(): Promise<ClientLock> {
+    const { files, system, second } = this;
+    const file = `${second.path}.lock`;
+    const lock = await lockPatiently(() => tryLock(system, file));
+    if (lock === undefined) {
+      throw new TardisError('CLIENT_BUSY', `"${second.client}" is being written anew already`);
+    }
+    return {
+      release: () => {
+        try {
+          if (files.status(file) !== undefined) files.unlink(file); // a waiting process checks the file again
+        } finally {
+          lock.release();
+        }
+      },
+    };
+  }
+
+  /** Returns how far an earlier run got. Throws RECORD_DAMAGED if a marker is invalid. */
+  stage(): Stage {
+    if (this.readMarker(this.first) !== undefined) return 'switched';
+    if (this.files.status(this.second.path) === undefined) return 'none';
+    return this.readMarker(this.second) === undefined ? 'begun' : 'making';
+  }
+
+  /** Returns the marker of the second generation; undefined if it has none. */
+  marker(): Marker | undefined {
+    return this.readMarker(this.second);
+  }
+
+  /**
+   * Begins a second generation with its first key record; durable when it returns. If `keys` is undefined, the
+   * client does not encrypt, and gets the present key records at the end. `skipFile`: the name of a file that
+   * keeps the client out of a backup of the server's machine; it is copied if it exists. Throws PACKS_STRANGE.
+   */
+  async begin(keys: Buffer | undefined, skipFile?: string, without = ''): Promise<void> {
+    const { files, system, second } = this;
+    await requireOwnPacks(system, this.first);
+    files.makeDirectory(second.path);
+    this.tryExchange();
+    if (keys !== undefined) await addKeys(system, second.path, { number: 1, bytes: keys });
+    if (keys === undefined) await this.copySmall(FORMAT_FILE);
+    else await writeFormat(files, second.path, { clientId: this.clientId(), keys: 'encryption' });
+    if (skipFile !== undefined) await this.copySmall(skipFile);
+    await files.syncDirectory(second.path); // the marker implies that the names before it exist
+    await this.writeMarker(this.markerFor(keys, without));
+    await files.syncDirectory(this.store);
+  }
+
+  /** Returns the marker of a second generation with this key record. */
+  markerFor(keys: Buffer | undefined, without: string): Marker {
+    return {
+      clientId: this.clientId(),
+      from: keysetIn(newestKeys(this.system, this.first.path)?.bytes),
+      to: keysetIn(keys),
+      without,
+    };
+  }
+
+  /** Copies the present keys and accounts, for a second generation with the same keys. Durable when it returns. */
+  async copyKeys(): Promise<void> {
+    for (const name of [KEYS_DIRECTORY, SUB_ACCOUNTS_DIRECTORY]) {
+      const there = path.join(this.second.path, name);
+      if (this.files.status(there) !== undefined) this.removeTree(there, () => undefined);
+      await this.copyTree(name, 0);
+    }
+    await this.files.syncDirectory(this.second.path);
+  }
+
+  private async copyTree(name: string, depth: number): Promise<void> {
+    const { files } = this;
+    const from = path.join(this.first.path, name);
+    if (depth > MAX_COPIED_DEPTH || files.status(from) === undefined) return;
+    const to = path.join(this.second.path, name);
+    files.makeDirectory(to, path.basename(to) === path.basename(KEYS_DIRECTORY));
+    for (const entry of files.list(from)) {
+      const below = path.join(name, entry);
+      if (files.status(path.join(from, entry))?.isDirectory === true) {
+        await this.copyTree(below, depth + 1);
+      } else await this.copySmall(below);
+    }
+    await files.syncDirectory(to);
+  }
+
+  /**
+   * Removes a second generation that contains only its keys. Never throws: what is left is removed by the next
+   * run.
+   */
+  async removeUnwritten(): Promise<void> {
+    try {
+      const isWritten = this.files.status(this.second.catalogPath) !== undefined;
+      if (!isWritten && this.stage() !== 'switched') await this.removeSecond();
+    } catch {
+      return; // the failure that led here is the one to report
+    }
+  }
+
+  /** Returns the bytes that the second generation takes on the disk. */
+  secondBytes(): number {
+    return this.sizeOf(this.second.path);
+  }
+
+  /** Returns the free bytes beside the first generation. */
+  freeBytes(): number {
+    return this.files.freeBytes(this.store);
+  }
+
+  /**
+   * Exchanges the two generations in one step, durable when it returns. The caller holds the locks of both, or
+   * the lock of the first while no other process uses the second. Throws PACKS_STRANGE.
+   */
+  async exchange(): Promise<void> {
+    await requireOwnPacks(this.system, this.first);
+    this.exchangeNames(this.store, path.basename(this.first.path), path.basename(this.second.path));
+    await this.files.syncDirectory(this.store);
+  }
+
+  /** Removes the generation at STORE/.CLIENT.next, then the marker. It may be called again after a crash. */
+  async removeOld(onRemoved: () => void = () => undefined): Promise<void> {
+    removeMap(this.system, this.first.path);
+    await this.removeSecond(onRemoved);
+    const marker = path.join(this.first.path, GENERATION_FILE);
+    if (this.files.status(marker) === undefined) return;
+    this.files.unlink(marker);
+    await this.files.syncDirectory(this.first.path);
+  }
+
+  /** Removes STORE/.CLIENT.next with everything in it. */
+  async removeSecond(onRemoved: () => void = () => undefined): Promise<void> {
+    if (this.files.status(this.second.path) === undefined) return;
+    try {
+      // The marker is removed first: a half-removed generation must not pass for one that is being made.
+      const marker = path.join(this.second.path, GENERATION_FILE);
+      if (this.files.status(marker) !== undefined) this.files.unlink(marker);
+      await this.files.syncDirectory(this.second.path);
+      this.removeTree(this.second.path, onRemoved);
+      await this.files.syncDirectory(this.store);
+    } catch (error) {
+      throw asTardisError(error, `removing ${this.second.path}`);
+    }
+  }
+
+  private removeTree(directory: string, onRemoved: () => void): void {
+    const { files } = this;
+    for (const name of files.list(directory)) {
+      const entry = path.join(directory, name);
+      if (!files.isLink(entry) && files.status(entry)?.isDirectory === true) {
+        this.removeTree(entry, onRemoved);
+      } else files.unlink(entry);
+      onRemoved();
+    }
+    files.removeDirectory(directory);
+  }
+
+  private sizeOf(directory: string): number {
+    const { files } = this;
+    let bytes = 0;
+    for (const name of files.list(directory)) {
+      const entry = path.join(directory, name);
+      const status = files.isLink(entry) ? undefined : files.status(entry);
+      if (status?.isDirectory === true) bytes += this.sizeOf(entry);
+      else bytes += status?.sizeBytes ?? 0;
+    }
+    return bytes;
+  }
+
+  private tryExchange(): void {
+    for (const name of TRIAL) this.files.makeDirectory(path.join(this.second.path, name));
+    this.exchangeNames(this.second.path, ...TRIAL);
+    for (const name of TRIAL) this.files.removeDirectory(path.join(this.second.path, name));
+  }
+
+  private exchangeNames(directory: string, one: string, other: string): void {
+    const { native } = this.system;
+    const fd = native.openDirectory(textBytes(directory));
+    try {
+      native.exchangeAt(fd, textBytes(one), fd, textBytes(other));
+    } catch (error) {
+      if (!['EINVAL', 'ENOSYS'].includes(systemCode(error) ?? '')) throw asTardisError(error);
+      const what = `the file system of ${this.store} cannot exchange two directories in one step`;
+      throw new TardisError('STORE_NOT_WRITABLE', what, {}, error);
+    } finally {
+      native.close(fd);
+    }
+  }
+
+  private clientId(): string {
+    return readFormat(this.files, this.first.path)?.clientId ?? '';
+  }
+
+  private async copySmall(name: string): Promise<void> {
+    const bytes = this.readSmall(path.join(this.first.path, name));
+    if (bytes === undefined) return;
+    const isSecret = keyFileNumber(path.basename(name)) !== undefined;
+    await writeNew(this.files, path.join(this.second.path, name), bytes, { isSecret });
+  }
+
+  private readSmall(file: string): Buffer | undefined {
+    return readStart(this.files, file, MAX_COPIED_BYTES);
+  }
+
+  private readMarker(directory: ClientDirectory): Marker | undefined {
+    const file = path.join(directory.path, GENERATION_FILE);
+    if ((this.files.status(file)?.sizeBytes ?? 0) > MAX_GENERATION_BYTES) throw badMarker(file);
+    const text = this.readSmall(file)?.toString('utf8');
+    if (text === undefined) return undefined;
+    const marker = parsed(text);
+    const { version, clientId, from, to, without = '' } = marker;
+    if (typeof version === 'number' && version > MARKER_VERSION) {
+      throw new TardisError('STORE_NEWER', `${file} has version ${version}`);
+    }
+    const isWhole =
+      version === MARKER_VERSION &&
+      typeof clientId === 'string' &&
+      typeof from === 'string' &&
+      typeof to === 'string' &&
+      typeof without === 'string';
+    if (!isWhole) throw badMarker(file);
+    return { clientId, from, to, without };
+  }
+
+  private async writeMarker(marker: Marker): Promise<void> {
+    const file = path.join(this.second.path, GENERATION_FILE);
+    const text = JSON.stringify({ version: MARKER_VERSION, ...marker });
+    await replaceFile(this.files, file, Buffer.from(`${text}\n`));
+  }
+}
+
+/** Returns the id of a key record's keys, in hexadecimal; empty if there is no record. */
+function keysetIn(record: Buffer | undefined): string {
+  return record === undefined ? '' : parseKeyRecord(record).keysetId.toString('hex');
+}
+
+function parsed(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  } catch {
+    return {}; // the caller reports it as damaged
+  }
+  return {};
+}
+
+function badMarker(file: string): TardisError {
+  return new TardisError('RECORD_DAMAGED', `${file} makes no sense`);
+}

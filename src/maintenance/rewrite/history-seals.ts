@@ -1,0 +1,234 @@
+/**
+ * Seals the sets of the new generation. If the old generation has seals, each set is proven by them first. A
+ * set that the store has mixed up must not get a seal of the new keys. If it has none, sets are sealed as the
+ * store shows them.
+ */
+import { type History, EntryOpener, type ProvenSet, ProvenSets } from '../../history/index.js';
+import {
+  type BackupSet,
+  type Catalog,
+  type CatalogEntry,
+  ROOTS_DIRECTORY,
+} from '../../store/catalog/index.js';
+import { type Keyring, ownSetSeal, SealSum } from '../../crypto/index.js';
+import { TardisError } from '../../errors/index.js';
+import { DIRECTORY_SEAL_BYTES, NO_SEAL, sealIn } from '../../model/index.js';
+import type { StoreWriter, SetJournal } from '../../store/writer/index.js';
+import type { RootRecord } from '../../store/index.js';
+import type { NativeCalls } from '../../system/index.js';
+import type { OldGeneration } from './old-generation.js';
+import { pages } from './pages.js';
+
+const PAGE_ENTRIES = 2048;
+const NOTHING: Buffer = Buffer.alloc(0);
+
+interface Child {
+  readonly directory: number;
+  /** Name of the directory, sealed with the new keys. */
+  readonly name: Buffer;
+}
+
+/** A directory on a path through a set. */
+interface Way {
+  readonly directory: number;
+  readonly place: Buffer;
+  /** Place of the directory under the old keys. */
+  readonly oldPlace: Buffer;
+}
+
+interface Met extends Way {
+  /** Seal of its listing under the old keys, if there is one. */
+  readonly expected: Buffer | undefined;
+  /** True if the client read it in this set. */
+  readonly isLookedAt: boolean;
+}
+
+/** Seals of a proven listing in both generations, valid until the listing changes. */
+interface ProvenListing {
+  readonly old: Buffer;
+  readonly fresh: Buffer;
+}
+
+export class HistorySeals {
+  private readonly listings = new Map<number, ProvenListing>();
+  private readonly opener: EntryOpener;
+  private readonly proven: ProvenSets | undefined;
+  private readonly old: OldGeneration;
+  private readonly store: StoreWriter;
+  private readonly keyring: Keyring;
+
+  /** `history`: the history of the old generation, still sealed. */
+  constructor(
+    native: NativeCalls,
+    old: OldGeneration,
+    history: History,
+    store: StoreWriter,
+    keyring: Keyring,
+  ) {
+    this.old = old;
+    this.store = store;
+    this.keyring = keyring;
+    this.opener = new EntryOpener(keyring, native);
+    this.proven = old.keyring && new ProvenSets(history, old.keyring);
+  }
+
+  /** Forgets the proven listings of directories that a set without a seal changed. */
+  changed(directories: readonly number[]): void {
+    for (const directory of directories) this.listings.delete(directory);
+  }
+
+  /**
+   * Seals a set whose entries are complete. `roots` are sealed; `changed` are the directories that the set
+   * changed. Throws NOT_AUTHENTIC, STORE_ROLLED_BACK.
+   */
+  async seal(
+    journal: SetJournal,
+    set: BackupSet,
+    roots: readonly RootRecord[],
+    changed: readonly number[],
+  ): Promise<void> {
+    this.changed(changed);
+    const { store } = this;
+    const proven = await this.proven?.of(set.set);
+    const seals: Buffer[] = [];
+    const looked = new Set<number>();
+    for (const { directory, place, expected, isLookedAt } of this.meet(roots, proven)) {
+      if (!isLookedAt) {
+        journal.seal(directory, undefined); // the client did not read it in this set
+        continue;
+      }
+      looked.add(directory);
+      const listing = this.listingOf(set.set, directory, expected);
+      const seal = Buffer.concat([place, listing], DIRECTORY_SEAL_BYTES);
+      seals.push(seal);
+      journal.seal(directory, seal);
+    }
+    for (const { root } of roots) {
+      for (const directory of store.catalog.seals.openOf(root)) {
+        if (!looked.has(directory)) journal.seal(directory, undefined);
+      }
+    }
+    this.put(journal, set, roots, looked, Buffer.concat(seals));
+  }
+
+  /**
+   * Returns the directories of a set, each once. A directory that was moved out of one that could not be read
+   * then appears in two places; the place that the old generation has sealed counts. Throws NOT_AUTHENTIC if
+   * both are sealed.
+   */
+  private meet(roots: readonly RootRecord[], proven: ProvenSet | undefined): Iterable<Met> {
+    const children = childrenIn(this.store.catalog);
+    const oldPlaces = new Map(proven?.roots.map(({ root, place }) => [root, place]));
+    const met = new Map<number, Met>();
+    for (const { root, directory, path } of roots) {
+      const place = this.keyring.tree.rootPlace(path);
+      const ways: Way[] = [{ directory, place, oldPlace: oldPlaces.get(root) ?? NOTHING }];
+      for (let way = ways.pop(); way !== undefined; way = ways.pop()) {
+        const expected = proven?.listingAt(way.oldPlace);
+        const isLookedAt = proven === undefined || expected !== undefined;
+        const known = met.get(way.directory);
+        if (known !== undefined && (known.isLookedAt || !isLookedAt)) {
+          if (proven !== undefined && known.isLookedAt && isLookedAt) throw inTwoPlaces();
+          continue;
+        }
+        met.set(way.directory, { ...way, expected, isLookedAt });
+        ways.push(...this.below(way, children.get(way.directory) ?? []));
+      }
+    }
+    return met.values();
+  }
+
+  private below({ place, oldPlace }: Way, children: readonly Child[]): Way[] {
+    const { tree, names } = this.keyring;
+    const former = this.old.keyring;
+    return children.map(({ directory, name }) => ({
+      directory,
+      place: tree.place(place, name),
+      oldPlace: former?.tree.place(oldPlace, former.names.name(names.openName(name))) ?? NOTHING,
+    }));
+  }
+
+  private put(
+    journal: SetJournal,
+    { set, clientTimeMs }: BackupSet,
+    roots: readonly RootRecord[],
+    looked: ReadonlySet<number>,
+    seals: Buffer,
+  ): void {
+    const { keyring, store } = this;
+    const sum = new SealSum();
+    keyring.tree.addDirectories(seals, sum);
+    const before = store.catalog.seals.newestSet();
+    const sealed = {
+      set,
+      name: store.catalog.sets.find(set)!.firstName,
+      clientTimeMs,
+      previousSet: before?.set ?? 0,
+      previousSeal: before === undefined ? NO_SEAL : ownSetSeal(before.seal),
+      roots: roots.map(({ root, directory, path }) => ({
+        path,
+        seal: this.rootSeal(root, set),
+        isHeld: !looked.has(directory),
+      })),
+    };
+    const seal = keyring.tree.set(sealed, sum);
+    store.catalog.seals.putSet(set, seal);
+    journal.appendEvent({ type: 'set-sealed', set, seal });
+  }
+
+  private rootSeal(root: number, set: number): Buffer {
+    const name = Buffer.from(String(root));
+    const entry = this.store.catalog.entries.findAsOf(ROOTS_DIRECTORY, name, set);
+    return Buffer.from(sealIn(entry?.attributes));
+  }
+
+  /**
+   * Returns the new seal of a listing. `expected`: the old seal, if the old generation has seals. Throws
+   * NOT_AUTHENTIC.
+   */
+  private listingOf(set: number, directory: number, expected: Buffer | undefined): Buffer {
+    if (expected?.equals(NO_SEAL) === true) return NO_SEAL; // it was never read whole
+    const known = this.listings.get(directory);
+    if (known?.old.equals(expected ?? NO_SEAL) === true) return known.fresh;
+    const { old, keyring, opener, store } = this;
+    if (old.keyring !== undefined && expected !== undefined) {
+      const sum = sumOf(old.catalog, directory, set, (entries, to) => old.open(entries, to));
+      if (!old.keyring.tree.listing(sum).equals(expected)) {
+        throw new TardisError('NOT_AUTHENTIC', `a directory is not as set ${set} had it`);
+      }
+    }
+    const sum = sumOf(store.catalog, directory, set, (entries, to) => opener.open(entries, to));
+    const fresh = keyring.tree.listing(sum);
+    this.listings.set(directory, { old: Buffer.from(expected ?? NO_SEAL), fresh });
+    return fresh;
+  }
+}
+
+/** Returns the sum of the seals of a directory's entries as of a set. */
+export function sumOf(
+  catalog: Catalog,
+  directory: number,
+  set: number,
+  open: (entries: readonly CatalogEntry[], sum: SealSum) => void,
+): SealSum {
+  const sum = new SealSum();
+  const ask = (after: Buffer): CatalogEntry[] =>
+    catalog.entries.listAsOf({ directory, set, after, limit: PAGE_ENTRIES, withDigests: true });
+  for (const entries of pages(NOTHING, PAGE_ENTRIES, ask, ({ name }) => name)) open(entries, sum);
+  return sum;
+}
+
+/** Returns the open directories of the head, by their parent directory. */
+function childrenIn(catalog: Catalog): Map<number, Child[]> {
+  const children = new Map<number, Child[]>();
+  for (const [above, name, directory] of catalog.history.openDirectories()) {
+    const others = children.get(above);
+    if (others === undefined) children.set(above, [{ directory, name }]);
+    else others.push({ directory, name });
+  }
+  return children;
+}
+
+function inTwoPlaces(): TardisError {
+  return new TardisError('NOT_AUTHENTIC', 'one directory is in two places');
+}

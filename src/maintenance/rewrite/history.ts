@@ -1,0 +1,337 @@
+/**
+ * Copies sets into the new generation, oldest first, each as the changes that it made. The numbers of sets,
+ * roots and directories stay the same, and so do all dates. A set is durable with everything it has, or not at
+ * all.
+ */
+import { defaultOf } from '../../config/index.js';
+import {
+  applyEvent,
+  type BackupSet,
+  type CatalogEntry,
+  contentOfRow,
+  identityOf,
+  ROOTS_DIRECTORY,
+  settingsOf,
+} from '../../store/catalog/index.js';
+import { TardisError, throwIfAborted } from '../../errors/index.js';
+import {
+  BytesBuilder,
+  type ForgetRequest,
+  joinRow,
+  mappedMarks,
+  metadataOf,
+  ROOT_NAME,
+  RowFlag,
+  RowOffset,
+  RowReader,
+} from '../../model/index.js';
+import { isNameByFormat } from '../../retention/index.js';
+import { type StoreWriter, defaultSetName, SetJournal } from '../../store/writer/index.js';
+import { buildEvent, type RootRecord } from '../../store/index.js';
+import { breather } from '../../system/index.js';
+import type { ContentMover } from './contents.js';
+import type { NewKeys } from './new-keys.js';
+import type { OldGeneration } from './old-generation.js';
+import type { HistorySeals } from './history-seals.js';
+import { pages } from './pages.js';
+
+const PAGE_ENTRIES = 2048;
+const PAGE_DIRECTORIES = 1024;
+const NOTHING: Buffer = Buffer.alloc(0);
+const NO_CONTENTS: ReadonlyMap<string, number> = new Map();
+/** Flags that may change without a new version. */
+const LOOSE_FLAGS = RowFlag.unsettled | RowFlag.changedWhileRead;
+const ROW_HINT_BYTES = 256;
+
+export class CopiedHistory {
+  private readonly breathe = breather();
+  /** Undefined if the new generation has no seals. */
+  private readonly seals: HistorySeals | undefined;
+  private readonly old: OldGeneration;
+  private readonly store: StoreWriter;
+  private readonly keys: NewKeys;
+  private readonly contents: ContentMover;
+
+  constructor(
+    old: OldGeneration,
+    store: StoreWriter,
+    keys: NewKeys,
+    contents: ContentMover,
+    seals: HistorySeals | undefined,
+  ) {
+    this.old = old;
+    this.store = store;
+    this.keys = keys;
+    this.contents = contents;
+    this.seals = seals;
+  }
+
+  /**
+   * Copies the missing sets that will not change any more. With `isAlone` it copies all of them, since no other
+   * process has the old generation open. Throws NOT_AUTHENTIC, INTERRUPTED.
+   */
+  async replayNew(
+    isAlone: boolean,
+    signal: AbortSignal,
+    onSet: (set: number, newest: number) => void,
+  ): Promise<void> {
+    const { sets } = this.old.catalog;
+    const all = sets.all();
+    const newest = all.at(-1)?.set ?? 0;
+    const missing = all.filter(({ set }) => this.store.catalog.sets.find(set) === undefined);
+    // A session may still be writing the newest set.
+    const isOpen = !isAlone && missing.at(-1)?.state === 'unfinished';
+    if (isOpen) missing.pop();
+    if (missing.length === 0) return;
+    this.bringAccounts();
+    const done = all.findLast(({ set }) => set < missing[0]!.set)?.set ?? 0;
+    const changes = this.changesFrom(done + 1);
+    const numbers = [...changes.keys()].sort((one, other) => one - other);
+    for (const set of missing) {
+      throwIfAborted(signal);
+      onSet(set.set, newest);
+      // There may be entries of a set whose beginning was lost to damage.
+      for (const number of numbers.splice(0, numbers.filter((one) => one < set.set).length)) {
+        await this.replay(number, undefined, changes.get(number)!);
+      }
+      if (numbers[0] === set.set) numbers.shift();
+      await this.replay(set.set, set, changes.get(set.set) ?? []);
+    }
+    if (isAlone)
+      for (const number of numbers) await this.replay(number, undefined, changes.get(number)!);
+  }
+
+  /**
+   * Copies the records of which accounts made which sets. Deleted sets are included, since entries of them may
+   * still be open.
+   */
+  private bringAccounts(): void {
+    const { accounts } = this.store.catalog;
+    const known = new Set(accounts.sets().map(({ set, root }) => `${set} ${root}`));
+    for (const { set, root, account } of this.old.catalog.accounts.sets()) {
+      if (known.has(`${set} ${root}`)) continue;
+      const event = { type: 'by-account', set, account, roots: [root] } as const;
+      this.store.appendOwn(buildEvent(this.store.nextSequence(), event));
+      applyEvent(this.store.catalog, event);
+    }
+  }
+
+  /** Returns the directories in which an entry began or ended, by set. */
+  private changesFrom(first: number): Map<number, number[]> {
+    const { history } = this.old.catalog;
+    const changes = new Map<number, number[]>();
+    const ask = (after: number): number[] => history.directories(after, PAGE_DIRECTORIES);
+    for (const page of pages(-1, PAGE_DIRECTORIES, ask, Number)) {
+      for (const directory of page) {
+        for (const set of history.changesOf(directory)) {
+          if (set < first) continue;
+          const directories = changes.get(set);
+          if (directories === undefined) changes.set(set, [directory]);
+          else directories.push(directory);
+        }
+      }
+    }
+    return changes;
+  }
+
+  /** Replays all changes of one set. `set` is undefined if nothing else of it is known. */
+  private async replay(
+    number: number,
+    set: BackupSet | undefined,
+    directories: readonly number[],
+  ): Promise<void> {
+    const journal = new SetJournal(this.store, number);
+    const roots = set === undefined ? [] : this.openSet(journal, set);
+    for (const directory of directories) {
+      this.replayEnds(journal, directory);
+      this.replayBeginnings(journal, directory);
+      await this.breathe();
+    }
+    if (set?.state === 'complete') {
+      this.closeGone(journal);
+      await this.seals?.seal(journal, set, roots, directories);
+      const { closedAtMs = set.openedAtMs, stats } = set;
+      this.store.catalog.sets.complete(number, closedAtMs, stats);
+      journal.appendEvent({ type: 'set-closed', set: number, closedAtMs, stats });
+    } else this.seals?.changed(directories);
+    await journal.checkpoint();
+  }
+
+  private openSet(journal: SetJournal, set: BackupSet): RootRecord[] {
+    const { old, keys, store } = this;
+    const { history, sets } = old.catalog;
+    const { set: number, openedAtMs, clientTimeMs } = set;
+    const name = this.nameOf(set);
+    const roots = history.rootsOf(number).map((root) => ({
+      ...root,
+      path: keys.path(old.openPath(root.path)),
+      device: keys.device(old.openDevice(root.device ?? '')),
+    }));
+    store.catalog.sets.open(number, name, openedAtMs, clientTimeMs);
+    for (const root of roots) store.catalog.sets.addRoot(number, root);
+    const opened = { set: number, name, openedAtMs, clientTimeMs, roots };
+    journal.appendEvent({ type: 'set-opened', ...opened });
+    this.bringMarks(journal, set);
+    this.bringConfig(journal, number);
+    // Owners that were reported by a set deleted since then belong to this set, too.
+    const before = sets.all().findLast((one) => one.set < number)?.set ?? 0;
+    for (const owner of history.ownersBetween(before, number)) {
+      journal.addOwner({ ...owner, name: keys.owner({ ...owner, name: old.openOwner(owner) }) });
+    }
+    for (const note of sets.notesOf(number)) {
+      const plain = old.openName(note.directory, note.name);
+      const reason = keys.text(old.openText(note.reason));
+      journal.addNote({ ...note, name: this.sealName(note.directory, plain), reason });
+    }
+    return roots;
+  }
+
+  private bringMarks(journal: SetJournal, { marks }: BackupSet): void {
+    journal.mark(mappedMarks(marks, (text) => this.keys.text(this.old.openText(text))));
+  }
+
+  /** Copies the client's configuration of a set. It is sealed, since it contains names. */
+  private bringConfig(journal: SetJournal, set: number): void {
+    const config = this.old.catalog.settings.configOf(set);
+    if (config !== undefined) journal.configure(this.keys.text(this.old.openText(config)));
+  }
+
+  /** Copies the present settings. Settings that were copied before may have changed. */
+  bringSettings(): void {
+    const { old, store } = this;
+    const [now, before] = [settingsOf(old.catalog), settingsOf(store.catalog)];
+    for (const key of new Set([...before.keys(), ...now.keys()])) {
+      const value = now.get(key);
+      if (value === before.get(key)) continue;
+      const event = { type: 'setting', key, ...(value === undefined ? {} : { value }) } as const;
+      store.appendOwn(buildEvent(store.nextSequence(), event));
+      store.catalog.settings.put(key, value);
+    }
+  }
+
+  /** Copies the requests to forget that remain. `done`: the requests that this generation is made without. */
+  bringForgets(done: readonly ForgetRequest[]): void {
+    const { old, keys, store } = this;
+    for (const request of old.catalog.forgets.all()) {
+      if (done.some(({ id }) => id === request.id)) continue;
+      const path = keys.path(old.openPath(request.path));
+      const event = { type: 'forget-asked', ...request, path } as const;
+      store.appendOwn(buildEvent(store.nextSequence(), event));
+      store.catalog.forgets.put(event);
+    }
+  }
+
+  /**
+   * Returns the name of a set. A name that the user gave is sealed. A name that a server made is not, since the
+   * server uses such names.
+   */
+  private nameOf(set: BackupSet): string {
+    const plain = this.old.openText(set.firstName);
+    return this.isMadeUp(set, plain) ? plain : this.keys.text(plain);
+  }
+
+  private isMadeUp({ set, firstName, openedAtMs }: BackupSet, plain: string): boolean {
+    if (this.old.keyring !== undefined) return plain === firstName;
+    const kept = this.old.catalog.settings.all().find(({ key }) => key === 'Formats')?.value;
+    const formats = [...defaultOf('formats'), ...(kept?.split(/[\s,]+/) ?? [])];
+    return plain === defaultSetName(set, openedAtMs) || isNameByFormat(formats, plain, openedAtMs);
+  }
+
+  private replayEnds(journal: SetJournal, directory: number): void {
+    const { history } = this.old.catalog;
+    const place = { root: history.rootOf(directory), directory, isNew: false };
+    const ask = (after: Buffer): Buffer[] =>
+      history.endedIn(directory, journal.set, after, PAGE_ENTRIES);
+    for (const names of pages(NOTHING, PAGE_ENTRIES, ask, (last) => last)) {
+      for (const name of names) {
+        journal.remove(place, this.sealName(directory, this.old.openName(directory, name)));
+      }
+    }
+  }
+
+  private replayBeginnings(journal: SetJournal, directory: number): void {
+    const { history } = this.old.catalog;
+    const ask = (after: Buffer): CatalogEntry[] =>
+      history.begunIn(directory, journal.set, after, PAGE_ENTRIES);
+    for (const entries of pages(NOTHING, PAGE_ENTRIES, ask, ({ name }) => name)) {
+      const children = entries.map(({ childId }) => childId);
+      const rows = this.sealedRows(directory, entries);
+      let at = 0;
+      for (const [index, entry] of entries.entries()) {
+        const sealed = rows.row(at);
+        at += sealed.length;
+        const row = directory === ROOTS_DIRECTORY ? renamed(sealed, entry.name) : sealed;
+        this.put(journal, directory, new RowReader(row), children[index]);
+      }
+    }
+  }
+
+  private put(
+    journal: SetJournal,
+    directory: number,
+    row: RowReader,
+    childId: number | undefined,
+  ): void {
+    const { catalog } = this.store;
+    const isRoot = directory === ROOTS_DIRECTORY;
+    const root = isRoot
+      ? Number(row.name(0).toString('latin1'))
+      : this.old.catalog.history.rootOf(directory);
+    const contentId = contentOfRow(catalog, row, 0, NO_CONTENTS);
+    if (childId !== undefined) {
+      const identity = identityOf(root, directory, row, 0);
+      if (catalog.directories.exists(childId)) catalog.directories.place(childId, identity);
+      else catalog.directories.add(childId, identity);
+    }
+    journal.put({ root, directory, isNew: false }, row, 0, { contentId, childId });
+  }
+
+  /** Returns rows as the owner of the new keys writes them; the rows of roots have the name "root". */
+  private sealedRows(directory: number, entries: readonly CatalogEntry[]): RowReader {
+    this.old.open(entries);
+    const rows = new BytesBuilder(entries.length * ROW_HINT_BYTES);
+    for (const entry of entries) {
+      const name = directory === ROOTS_DIRECTORY ? ROOT_NAME : entry.name;
+      const row = joinRow(entry.metadata, name, this.digestOf(entry));
+      const fixed = row[RowOffset.flags]! & ~LOOSE_FLAGS;
+      row[RowOffset.flags] = fixed | (entry.flags & LOOSE_FLAGS);
+      rows.append(row);
+    }
+    return new RowReader(this.keys.rows(rows.view(), entries.length));
+  }
+
+  private digestOf({ contentId, digest }: CatalogEntry): Buffer | undefined {
+    if (contentId === undefined) return undefined;
+    if (digest === undefined) throw new TardisError('CATALOG_DAMAGED', 'a content has no digest');
+    return this.contents.digestOf(digest) ?? this.contents.standIn(digest);
+  }
+
+  sealName(directory: number, name: Buffer): Buffer {
+    return directory === ROOTS_DIRECTORY ? name : this.keys.name(name);
+  }
+
+  /** Closes directories that the end of a set has closed, since they had no place. */
+  private closeGone(journal: SetJournal): void {
+    const { old, store } = this;
+    for (const directory of store.catalog.history.unplaced()) {
+      if (old.catalog.history.hasAny(directory, journal.set)) continue;
+      journal.closeDirectory(store.catalog.history.rootOf(directory), directory);
+    }
+  }
+
+  /** Copies the flags that a later backup has set on unchanged versions: which files must be read again. */
+  copyFlags(): void {
+    const { old, store } = this;
+    for (const { directory, name, firstSet, flags } of old.catalog.history.flaggedHeads()) {
+      const sealed = this.sealName(directory, old.openName(directory, name));
+      const head = store.catalog.entries.findHead(directory, sealed);
+      if (head?.firstSet !== firstSet) continue;
+      store.catalog.entries.setFlags(directory, sealed, firstSet, head.flags | flags);
+    }
+  }
+}
+
+/** Returns a copy of a row with another name. */
+function renamed(row: Buffer, name: Buffer): Buffer {
+  return joinRow(metadataOf(new RowReader(row), 0), name, undefined);
+}

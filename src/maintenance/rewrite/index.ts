@@ -1,0 +1,11 @@
+export { finishSwitched, forgetHere, type ForgetOptions, requestsDigest } from './forget.js';
+export { Generations, type Marker, type Stage } from './generations.js';
+export { requireOwnPacks } from './own-packs.js';
+export {
+  rekeyClient,
+  type RekeyProgress,
+  type RekeyRequest,
+  type RekeyResult,
+  type RekeyStep,
+  removeOld,
+} from './job.js';

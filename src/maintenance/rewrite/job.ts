@@ -1,0 +1,380 @@
+/**
+ * Rewrites a client with other keys or without some paths. It makes a second generation beside the first, which
+ * is read and backed up to meanwhile. At the end, under the client's lock, the second takes the place of the
+ * first in one step. A run may be killed at any point; work that a checkpoint covers is not repeated.
+ */
+import path from 'node:path';
+import { Access, type History, openHistoryIn } from '../../history/index.js';
+import { Catalog, ForgettingCopy, recoverCatalog } from '../../store/catalog/index.js';
+import type { Keyring } from '../../crypto/index.js';
+import { letGo, TardisError } from '../../errors/index.js';
+import { type ForgetRequest, formatBytes } from '../../model/index.js';
+import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
+import { requireSoundCatalog } from '../gc/index.js';
+import {
+  acquireClient,
+  clearIncoming,
+  type ClientDirectory,
+  DirectoryBackend,
+  newestKeys,
+} from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import { ContentMover } from './contents.js';
+import { DigestMap } from './digest-map.js';
+import type { Generations } from './generations.js';
+import { CopiedHistory } from './history.js';
+import { HistorySeals } from './history-seals.js';
+import { NewKeys } from './new-keys.js';
+import { OldGeneration } from './old-generation.js';
+import { Verifier } from './verify.js';
+
+/** Bytes needed besides the contents, and besides twice the catalog with its log. */
+const SPARE_BYTES = 16 << 20;
+/** New keys add 16 bytes to each record and 32 to each row; compressed data keeps its size. */
+const GROWTH_PERCENT = 5;
+
+export type RekeyStep = 'contents' | 'sets' | 'verify' | 'compare' | 'remove';
+
+/** Reports how far a run is; `of` is undefined if the total is unknown. */
+export type RekeyProgress = (step: RekeyStep, done: number, of: number | undefined) => void;
+
+export interface RekeyRequest {
+  readonly generations: Generations;
+  /** Keys to read the first generation; undefined if it does not encrypt. */
+  readonly oldKeyring: Keyring | undefined;
+  /** Keys to write the second generation; undefined if it does not encrypt either. */
+  readonly keyring: Keyring | undefined;
+  /** Requests whose paths are left out, with the data that only those paths need. */
+  readonly forgotten: readonly ForgetRequest[];
+  readonly limits: StoreLimits;
+  /** True to read all contents again from the disk before the switch. */
+  readonly verify: boolean;
+  /** True to continue without contents that are damaged or missing. */
+  readonly acceptDamage: boolean;
+  readonly signal: AbortSignal;
+  readonly onProgress: RekeyProgress;
+}
+
+export interface RekeyResult {
+  readonly sets: number;
+  readonly contents: number;
+  readonly verifiedContents: number;
+  /** Number of versions of files whose contents were lost before. */
+  readonly lostVersions: number;
+  readonly storedBytes: number;
+}
+
+/**
+ * Does everything that an earlier run has not done, including the switch and the removal of the old generation.
+ * Throws CLIENT_BUSY if a session does not release the client (another run does the rest), CATALOG_DAMAGED,
+ * CONTENT_DAMAGED, NOT_AUTHENTIC, DISK_FULL, INTERRUPTED.
+ */
+export async function rekeyClient(system: System, request: RekeyRequest): Promise<RekeyResult> {
+  try {
+    return await rekeySound(system, request);
+  } catch (error) {
+    throw Catalog.explainedAt(system, request.generations.first.catalogPath, error);
+  }
+}
+
+async function rekeySound(system: System, request: RekeyRequest): Promise<RekeyResult> {
+  const { generations } = request;
+  const { first } = generations;
+  const lock = await acquireClient(system, first);
+  let run: Run;
+  try {
+    await recover(system, first);
+    run = await Run.open(system, request);
+  } finally {
+    lock.release();
+  }
+  try {
+    await run.catchUp(false);
+    const last = await acquireClient(system, first);
+    try {
+      await recover(system, first);
+      if (request.forgotten.length > 0) {
+        // The first generation changes no more, so the data to leave out is now determined for good.
+        const { verifiedUpTo } = run;
+        run.abandon();
+        run = await Run.open(system, request, verifiedUpTo);
+      }
+      const result = await run.finish();
+      if (request.keyring === undefined) await generations.copyKeys();
+      await generations.exchange();
+      // This is now the lock of the old generation, which no other process can open before it is removed.
+      await removeOld(generations, request.onProgress);
+      return result;
+    } finally {
+      last.release();
+    }
+  } finally {
+    run.abandon();
+  }
+}
+
+/** Removes the old generation after the switch, even one that an earlier run has left. */
+export async function removeOld(
+  generations: Generations,
+  onProgress: RekeyProgress,
+): Promise<void> {
+  let removed = 0;
+  await generations.removeOld(() => {
+    removed += 1;
+    onProgress('remove', removed, undefined);
+  });
+}
+
+/**
+ * Brings the catalog of the first generation up to date with its packs, and to the newest version. Throws
+ * CATALOG_DAMAGED: damage would be copied, and the evidence of it removed with the old generation.
+ */
+async function recover(system: System, directory: ClientDirectory): Promise<void> {
+  clearIncoming(system, directory);
+  await requireSoundCatalog(system, directory);
+  const catalog = Catalog.openForWriting(system, directory.catalogPath);
+  const backend = new DirectoryBackend(directory.path, system.files);
+  try {
+    const isLost = catalog.state.readCommitPoint().commit === 0;
+    await recoverCatalog(catalog, backend, { checkBodies: isLost });
+  } catch (error) {
+    catalog.abandon();
+    throw error;
+  } finally {
+    backend.close();
+  }
+  catalog.close();
+}
+
+/** Resources that a run holds open. */
+interface Parts {
+  readonly old: OldGeneration;
+  readonly whole: OldGeneration;
+  readonly left: ForgettingCopy | undefined;
+  readonly oldHistory: History;
+  readonly store: StoreWriter;
+  readonly map: DigestMap;
+}
+
+class Run {
+  private isOpen = true;
+  private readonly system: System;
+  private readonly request: RekeyRequest;
+  /** The part of the first generation that is to be copied. */
+  private readonly old: OldGeneration;
+  /** The whole first generation. */
+  private readonly whole: OldGeneration;
+  private readonly left: ForgettingCopy | undefined;
+  private readonly oldHistory: History;
+  private readonly store: StoreWriter;
+  private readonly map: DigestMap;
+  private readonly mover: ContentMover;
+  private readonly history: CopiedHistory;
+  private readonly verifier: Verifier;
+  /** Number of the first generation's newest key record when this run began. */
+  private readonly keysNumber: number;
+
+  private constructor(system: System, request: RekeyRequest, parts: Parts) {
+    const { old, whole, left, oldHistory, store, map } = parts;
+    const { keyring, generations } = request;
+    const { native } = system;
+    this.system = system;
+    this.request = request;
+    this.old = old;
+    this.oldHistory = oldHistory;
+    this.store = store;
+    this.map = map;
+    this.whole = whole;
+    this.left = left;
+    const keys = new NewKeys(native, keyring);
+    this.mover = new ContentMover(native, old, store, keys, map, left?.needed);
+    const seals = keyring && new HistorySeals(native, whole, oldHistory, store, keyring);
+    this.history = new CopiedHistory(old, store, keys, this.mover, seals);
+    this.verifier = new Verifier(native, old, store, keys, this.mover);
+    this.keysNumber = newestKeys(system, generations.first.path)?.number ?? 0;
+  }
+
+  /** Opens both generations. Throws DISK_FULL if there is no space for a second one. */
+  static async open(system: System, request: RekeyRequest, verifiedUpTo = 0): Promise<Run> {
+    const { generations, oldKeyring, limits, forgotten } = request;
+    const { first, second } = generations;
+    const whole = new OldGeneration(system, first, oldKeyring);
+    let left: ForgettingCopy | undefined;
+    let old = whole;
+    let oldHistory: History | undefined;
+    let store: StoreWriter | undefined;
+    let map: DigestMap | undefined;
+    try {
+      if (forgotten.length > 0) {
+        left = ForgettingCopy.make(system, first.catalogPath, forgotten);
+        old = new OldGeneration(system, first, oldKeyring, left.catalogPath);
+      }
+      requireAsked(whole.catalog, forgotten);
+      requireRoom(system, request, old);
+      oldHistory = openHistoryIn(system, first, new Access(undefined), 0);
+      store = await StoreWriter.open(system, second, limits);
+      map = DigestMap.open(system, second.path);
+      const run = new Run(system, request, { old, whole, left, oldHistory, store, map });
+      run.verifier.goOnAfter(verifiedUpTo);
+      return run;
+    } catch (error) {
+      letGo(
+        () => store?.abandon(),
+        () => map?.close(),
+        () => oldHistory?.close(),
+        ...closersOf(old, whole, left),
+      );
+      throw error;
+    }
+  }
+
+  /** Id of the last content of the second generation that was read and found right. */
+  get verifiedUpTo(): number {
+    return this.verifier.lastContent;
+  }
+
+  /** Copies what the second generation lacks; with `isAlone`, all of it. */
+  async catchUp(isAlone: boolean): Promise<void> {
+    const { mover, history, request, old } = this;
+    const { signal, onProgress, verify } = request;
+    this.copyCounters();
+    if (this.left !== undefined) this.requireContents(old.catalog); // before anything is copied
+    const all = old.catalog.history.contentCount;
+    await mover.moveNew(signal, () => onProgress('contents', Math.min(mover.contents, all), all));
+    // Without some paths, sets are copied only once the first generation cannot change any more.
+    if (isAlone || this.left === undefined) {
+      await history.replayNew(isAlone, signal, (set, of) => onProgress('sets', set, of));
+      this.requireContents(this.store.catalog);
+    }
+    if (!verify) return;
+    const fresh = this.store.catalog.history.contentCount;
+    await this.verifier.readNewContents(signal, (done) => onProgress('verify', done, fresh));
+  }
+
+  /** Copies the rest, with the client's lock held. Afterwards the second generation is complete and closed. */
+  async finish(): Promise<RekeyResult> {
+    const { system, request, old, store, map, history, verifier } = this;
+    const { generations, signal, onProgress } = request;
+    this.requireSame();
+    await this.catchUp(true);
+    history.bringSettings();
+    history.bringForgets(request.forgotten);
+    // Deleted sets were copied with all their data. The next garbage collection removes it.
+    store.catalog.state.writeWaste({ versions: true, contents: true });
+    history.copyFlags();
+    store.catalog.state.writeDoubtfulUpTo(old.catalog.state.readDoubtfulUpTo());
+    this.copyCounters();
+    await store.checkpoint();
+    onProgress('compare', 0, undefined);
+    const fresh = openHistoryIn(system, generations.second, new Access(undefined), 0);
+    try {
+      await verifier.compare(fresh, signal);
+    } finally {
+      fresh.close();
+    }
+    const result = {
+      sets: store.catalog.sets.listed().length,
+      contents: store.catalog.history.contentCount,
+      verifiedContents: verifier.contents,
+      lostVersions: store.catalog.history.lostVersions,
+      storedBytes: store.catalog.history.recordBytes,
+    };
+    this.closeReading();
+    map.close();
+    store.close();
+    this.isOpen = false;
+    return result;
+  }
+
+  /** Throws CLIENT_BUSY if the keys changed, or the catalog was rebuilt, since this run began. */
+  private requireSame(): void {
+    const number = newestKeys(this.system, this.request.generations.first.path)?.number ?? 0;
+    if (number === this.keysNumber && this.whole.isCurrent) return;
+    const what = 'the keys were changed, or the catalog was made anew, meanwhile';
+    throw new TardisError('CLIENT_BUSY', `${what}: run this again`);
+  }
+
+  /** Closes everything; a later run continues from the last checkpoint. Never throws. */
+  abandon(): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    const { store, map, oldHistory, old, whole, left } = this;
+    letGo(
+      () => store.abandon(),
+      () => map.close(),
+      () => oldHistory.close(),
+      ...closersOf(old, whole, left),
+    );
+  }
+
+  private closeReading(): void {
+    this.oldHistory.close();
+    for (const close of closersOf(this.old, this.whole, this.left)) close();
+  }
+
+  /** Copies the counters, so that no number is assigned twice. */
+  private copyCounters(): void {
+    const { counters } = this.store;
+    const known = this.old.catalog.state.readCounters();
+    counters.set = Math.max(counters.set, known.set);
+    counters.root = Math.max(counters.root, known.root);
+    counters.directory = Math.max(counters.directory, known.directory);
+  }
+
+  private requireContents({ history }: Catalog): void {
+    const { lostVersions } = history;
+    if (lostVersions === 0 || this.request.acceptDamage) return;
+    throw new TardisError(
+      'CONTENT_DAMAGED',
+      `the contents of ${counted(lostVersions)} are damaged or missing; --accept-damage goes on without them`,
+    );
+  }
+}
+
+/** Throws CLIENT_BUSY if a request to forget was withdrawn or replaced meanwhile. */
+function requireAsked({ forgets }: Catalog, forgotten: readonly ForgetRequest[]): void {
+  const asked = forgets.all();
+  const isAsked = forgotten.every((request) =>
+    asked.some(
+      ({ id, path: where, lastSet }) =>
+        id === request.id && lastSet === request.lastSet && where.equals(request.path),
+    ),
+  );
+  if (isAsked) return;
+  const what = 'what is to be forgotten was taken back, or asked for anew, meanwhile';
+  throw new TardisError('CLIENT_BUSY', `${what}: run this again`);
+}
+
+function closersOf(
+  old: OldGeneration,
+  whole: OldGeneration,
+  left: ForgettingCopy | undefined,
+): (() => void)[] {
+  const generations = old === whole ? [whole] : [old, whole];
+  return [...generations.map((one) => () => one.close()), () => left?.close()];
+}
+
+function requireRoom(
+  system: System,
+  { generations, limits }: RekeyRequest,
+  old: OldGeneration,
+): void {
+  const { catalogPath, path: directory } = old.directory;
+  const catalogBytes = system.files.status(catalogPath)?.sizeBytes ?? 0;
+  const contentBytes = old.catalog.history.recordBytes * (1 + GROWTH_PERCENT / 100);
+  const neededBytes = Math.ceil(contentBytes) + 4 * catalogBytes + SPARE_BYTES;
+  const { leastFreeBytes = 0 } = limits;
+  const spareBytes = generations.freeBytes() - leastFreeBytes;
+  const missingBytes = neededBytes - generations.secondBytes() - spareBytes;
+  if (missingBytes <= 0) return;
+  const kept = leastFreeBytes > 0 ? `, beside ${formatBytes(leastFreeBytes)} (LeastFree)` : '';
+  throw new TardisError(
+    'DISK_FULL',
+    `a second generation of "${path.basename(directory)}" takes about ${formatBytes(neededBytes)} of the disk with the store ${path.dirname(directory)}: ${formatBytes(missingBytes)} more than are free${kept}`,
+    { path: path.dirname(directory), neededBytes, missingBytes },
+  );
+}
+
+function counted(versions: number): string {
+  return versions === 1 ? '1 version of a file' : `${versions} versions of files`;
+}

@@ -1,0 +1,67 @@
+/** Keys that a new generation is written with. Without keys everything stays in the clear. */
+import { EntryOpener } from '../../history/index.js';
+import type { CatalogEntry } from '../../store/catalog/index.js';
+import { type Keyring, SealSum } from '../../crypto/index.js';
+import { contentDigest, type ContentKeys } from '../../model/index.js';
+import { type OwnerRecord, RecordCipher } from '../../store/index.js';
+import type { NativeCalls } from '../../system/index.js';
+
+export class NewKeys {
+  /** Undefined if the new generation does not encrypt. */
+  readonly keyring: Keyring | undefined;
+  private readonly native: NativeCalls;
+  private readonly opener: EntryOpener | undefined;
+
+  constructor(native: NativeCalls, keyring: Keyring | undefined) {
+    this.native = native;
+    this.keyring = keyring;
+    this.opener = keyring && new EntryOpener(keyring, native);
+  }
+
+  get contents(): ContentKeys | undefined {
+    return this.keyring?.contents;
+  }
+
+  /** Returns the digest of a content. `hash`: its plain SHA-256, which may be overwritten. */
+  digest(hash: Buffer): Buffer {
+    return contentDigest(this.native, this.contents, hash);
+  }
+
+  /** Returns a cipher for one record; undefined if it is not encrypted. */
+  freshCipher(): RecordCipher | undefined {
+    return this.contents && RecordCipher.fresh(this.native, this.contents);
+  }
+
+  rows(rows: Buffer, count: number): Buffer {
+    return this.keyring?.tree.rows(rows, count, new SealSum()) ?? rows;
+  }
+
+  name(name: Buffer): Buffer {
+    return this.keyring?.names.name(name) ?? name;
+  }
+
+  path(path: Buffer): Buffer {
+    return this.keyring?.names.path(path) ?? path;
+  }
+
+  text(text: string): string {
+    return this.keyring?.names.text(text) ?? text;
+  }
+
+  device(device: string): string {
+    return this.keyring?.names.device(device) ?? device;
+  }
+
+  owner(owner: OwnerRecord): Buffer {
+    return this.keyring?.names.owner(owner) ?? owner.name;
+  }
+
+  openText(text: string): string {
+    return this.keyring?.names.openText(text) ?? text;
+  }
+
+  /** Opens entries of the new generation in place, and adds their seals to `sum`. Throws NOT_AUTHENTIC. */
+  open(entries: readonly CatalogEntry[], sum: SealSum = new SealSum()): void {
+    this.opener?.open(entries, sum);
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * The old generation is removed as a whole. Files in it that do not belong to its client must be moved away
+ * before.
+ */
+import { TardisError } from '../../errors/index.js';
+import {
+  type ClientDirectory,
+  DirectoryBackend,
+  PACKS_PREFIX,
+  strangePacks,
+  strays,
+} from '../../store/index.js';
+import type { System } from '../../system/index.js';
+
+/** Most files that an error names. */
+const MOST_NAMED = 16;
+
+/** Throws PACKS_STRANGE if files lie in the place of packs that are not packs of the client. */
+export async function requireOwnPacks(system: System, directory: ClientDirectory): Promise<void> {
+  const backend = new DirectoryBackend(directory.path, system.files);
+  const found: string[] = [];
+  try {
+    for (const { file } of await strangePacks(backend)) found.push(file);
+  } finally {
+    backend.close();
+  }
+  for (const { file } of strays(system, directory.path)) {
+    if (file.startsWith(PACKS_PREFIX)) found.push(file);
+  }
+  if (found.length === 0) return;
+  const more = found.length > MOST_NAMED ? `, and ${found.length - MOST_NAMED} more` : '';
+  const names = `${found.slice(0, MOST_NAMED).join(', ')}${more}`;
+  const what = `in ${directory.path} lie files that are no packs of "${directory.client}", and would be removed with the old generation`;
+  throw new TardisError('PACKS_STRANGE', `${what}: ${names}`);
+}

@@ -1,0 +1,222 @@
+/**
+ * Compares the two generations before the switch: every version of every name, every set, and every content by
+ * its digest.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { type History, ProvenSets } from '../../history/index.js';
+import {
+  type AfterVersion,
+  type CatalogEntry,
+  FIRST_VERSION,
+  Locator,
+  type PlacedContent,
+  type SealedDirectory,
+} from '../../store/catalog/index.js';
+import type { Keyring } from '../../crypto/index.js';
+import { ReaderMemory, RecordReader } from '../../delta/index.js';
+import { TardisError, throwIfAborted } from '../../errors/index.js';
+import { mappedMarks, METADATA_FLAGS_AT, RowFlag, SEAL_BYTES } from '../../model/index.js';
+import type { StoreWriter } from '../../store/writer/index.js';
+import { RecordKind } from '../../store/index.js';
+import { breather, type NativeCalls } from '../../system/index.js';
+import type { ContentMover } from './contents.js';
+import { sumOf } from './history-seals.js';
+import type { NewKeys } from './new-keys.js';
+import type { OldGeneration } from './old-generation.js';
+import { pages } from './pages.js';
+
+const PAGE_ENTRIES = 2048;
+const PAGE_DIRECTORIES = 1024;
+const PAGE_CONTENTS = 512;
+
+export class Verifier {
+  /** Number of contents that were read and found right. */
+  contents = 0;
+  /** Id of the last of these contents. */
+  lastContent = 0;
+  private readonly locator = new Locator();
+  private readonly breathe = breather();
+  private readonly reader: RecordReader;
+  private readonly old: OldGeneration;
+  private readonly store: StoreWriter;
+  private readonly keys: NewKeys;
+  private readonly mover: ContentMover;
+
+  constructor(
+    native: NativeCalls,
+    old: OldGeneration,
+    store: StoreWriter,
+    keys: NewKeys,
+    mover: ContentMover,
+  ) {
+    this.old = old;
+    this.store = store;
+    this.keys = keys;
+    this.mover = mover;
+    this.reader = new RecordReader(store.backend, native, new ReaderMemory(), keys.contents);
+  }
+
+  /** Continues after this content: an earlier run has read the contents up to it. */
+  goOnAfter(contentId: number): void {
+    this.lastContent = contentId;
+  }
+
+  /**
+   * Reads all contents that were added to the new generation since the last call. Throws CONTENT_DAMAGED,
+   * RECORD_DAMAGED.
+   */
+  async readNewContents(signal: AbortSignal, onRead: (done: number) => void): Promise<void> {
+    const { history } = this.store.catalog;
+    for (;;) {
+      const page = history.contents(this.lastContent, PAGE_CONTENTS);
+      for (const content of page) {
+        throwIfAborted(signal);
+        await this.read(content);
+        await this.breathe();
+        this.lastContent = content.contentId;
+        onRead(this.contents);
+      }
+      if (page.length < PAGE_CONTENTS) break;
+    }
+    this.reader.release();
+  }
+
+  private async read({ contentId, kind }: PlacedContent): Promise<void> {
+    const pieces = this.locator.locate(this.store.catalog.contents, contentId);
+    if (pieces === undefined) {
+      throw new TardisError('CONTENT_DAMAGED', 'a content of the new generation is not whole');
+    }
+    this.contents += 1;
+    if (kind === RecordKind.assembly) return; // its parts are contents, and are read themselves
+    const [piece] = pieces;
+    // The content has been read whole when the loop ends, and is checked then.
+    for await (const _ of this.reader.pieceBytes(piece!, piece!));
+  }
+
+  /**
+   * Compares every version of every name, and every set, in both generations; the new keys must prove each set.
+   * Nothing may be written to the old generation meanwhile. Throws CATALOG_DAMAGED, NOT_AUTHENTIC.
+   */
+  async compare(oldHistory: History, signal: AbortSignal): Promise<void> {
+    const [old, fresh] = [this.old.catalog, this.store.catalog];
+    for (let after = -1; ; ) {
+      const page = old.history.directories(after, PAGE_DIRECTORIES);
+      if (!same(page, fresh.history.directories(after, PAGE_DIRECTORIES)))
+        throw differs('a directory');
+      for (const directory of page) {
+        throwIfAborted(signal);
+        this.compareDirectory(directory);
+        await this.breathe();
+      }
+      if (page.length < PAGE_DIRECTORIES) break;
+      after = page.at(-1)!;
+    }
+    await this.compareSets(oldHistory, signal);
+  }
+
+  private compareDirectory(directory: number): void {
+    const old = this.versionsOf(directory, false);
+    const fresh = this.versionsOf(directory, true);
+    if (!same([...old.keys()].sort(), [...fresh.keys()].sort())) throw differs('a name');
+    for (const [key, entry] of old) {
+      if (entry !== fresh.get(key)) throw differs('an entry');
+    }
+  }
+
+  /** Returns the facts of each version that must be equal, by name and set. */
+  private versionsOf(directory: number, isNew: boolean): Map<string, string> {
+    const { history } = isNew ? this.store.catalog : this.old.catalog;
+    const versions = new Map<string, string>();
+    const ask = (after: AfterVersion): CatalogEntry[] =>
+      history.versionsIn(directory, after, PAGE_ENTRIES);
+    const behind = ({ name, firstSet }: CatalogEntry): AfterVersion => ({ name, firstSet });
+    for (const entries of pages(FIRST_VERSION, PAGE_ENTRIES, ask, behind)) {
+      if (isNew) this.keys.open(entries);
+      else this.old.open(entries);
+      for (const entry of entries) {
+        const key = `${entry.firstSet}/${entry.name.toString('latin1')}`;
+        versions.set(key, this.described(entry, isNew));
+      }
+    }
+    return versions;
+  }
+
+  private described(entry: CatalogEntry, isNew: boolean): string {
+    const metadata = Buffer.from(entry.metadata);
+    // The other flags may have changed since.
+    metadata[METADATA_FLAGS_AT]! &= RowFlag.sparse | RowFlag.hasAttributes | RowFlag.otherDevice;
+    const { digest, lastSet, childId } = entry;
+    const moved =
+      isNew || digest === undefined
+        ? digest
+        : (this.mover.digestOf(digest) ?? this.mover.standIn(digest));
+    const numbers = [lastSet ?? 0, childId ?? 0, moved?.toString('hex') ?? ''];
+    return `${numbers.join('/')}/${metadata.toString('latin1')}`;
+  }
+
+  private async compareSets(oldHistory: History, signal: AbortSignal): Promise<void> {
+    const [old, fresh] = [this.old.catalog, this.store.catalog];
+    const { keyring } = this.keys;
+    const proven = keyring && new ProvenSets(oldHistory, keyring);
+    const sets = old.sets.all();
+    if (sets.length !== fresh.sets.all().length) throw differs('the number of sets');
+    for (const set of sets) {
+      throwIfAborted(signal);
+      const other = fresh.sets.find(set.set);
+      const [name, otherName] = [this.old.openText(set.name), other?.name ?? ''];
+      const marks = mappedMarks(set.marks, (text) => this.old.openText(text));
+      const otherMarks = other && mappedMarks(other.marks, (text) => this.keys.openText(text));
+      const isSame =
+        other !== undefined &&
+        name === this.keys.openText(otherName) &&
+        isDeepStrictEqual(marks, otherMarks) &&
+        other.state === set.state &&
+        other.openedAtMs === set.openedAtMs &&
+        other.clientTimeMs === set.clientTimeMs &&
+        other.closedAtMs === set.closedAtMs &&
+        JSON.stringify(other.stats) === JSON.stringify(set.stats) &&
+        same(rootsIn(old.sets.rootsOf(set.set)), rootsIn(fresh.sets.rootsOf(set.set))) &&
+        fresh.sets.notesOf(set.set).length === old.sets.notesOf(set.set).length &&
+        fresh.owners.asOf(set.set).length === old.owners.asOf(set.set).length;
+      if (!isSame) throw differs(`set ${set.set}`);
+      if (set.state === 'complete') await proven?.of(set.set);
+    }
+    const newest = sets.findLast(({ state }) => state === 'complete');
+    if (newest !== undefined && keyring !== undefined)
+      await this.proveListings(keyring, newest.set, signal);
+  }
+
+  /** Throws NOT_AUTHENTIC unless the seals that a set covers match the stored listings. */
+  private async proveListings({ tree }: Keyring, set: number, signal: AbortSignal): Promise<void> {
+    const { catalog } = this.store;
+    const ask = (after: number): SealedDirectory[] =>
+      catalog.seals.asOf(set, after, PAGE_DIRECTORIES);
+    for (const page of pages(0, PAGE_DIRECTORIES, ask, ({ directory }) => directory)) {
+      for (const { directory, seal } of page) {
+        throwIfAborted(signal);
+        const listing = seal.subarray(SEAL_BYTES);
+        if (listing.every((byte) => byte === 0)) continue; // never read whole
+        const sum = sumOf(catalog, directory, set, (entries, to) => this.keys.open(entries, to));
+        if (!tree.listing(sum).equals(listing)) {
+          throw new TardisError('NOT_AUTHENTIC', `a directory is not as set ${set} has it`);
+        }
+        await this.breathe();
+      }
+    }
+  }
+}
+
+function rootsIn(roots: readonly { root: number; directory: number }[]): string[] {
+  return roots.map(({ root, directory }) => `${root}/${directory}`).sort();
+}
+
+function same<T>(one: readonly T[], other: readonly T[]): boolean {
+  return one.length === other.length && one.every((value, index) => value === other[index]);
+}
+
+function differs(what: string): TardisError {
+  return new TardisError(
+    'CATALOG_DAMAGED',
+    `${what} is not the same in what was written anew: the catalog and the packs may not agree`,
+  );
+}

@@ -1,0 +1,40 @@
+/**
+ * Paths of roots. Most roots are directories, stored under their paths. A root that is a single file has the
+ * path `DIRECTORY/./NAME`. Its directory contains only that entry, so that readers, seals and copies can treat
+ * it like any other root.
+ */
+import { joinPath, splitPath } from './names.js';
+
+const MARK = Buffer.from('/./');
+const SLASH = Buffer.from('/');
+
+export interface SplitRoot {
+  /** Path of the root's directory. */
+  readonly directory: Buffer;
+  /** Names behind the `/./`: one for a file, none for a directory. */
+  readonly below: readonly Buffer[];
+}
+
+export function splitRoot(path: Buffer): SplitRoot {
+  const at = path.indexOf(MARK);
+  if (at < 0) return { directory: path, below: [] };
+  const directory = at === 0 ? SLASH : path.subarray(0, at);
+  return { directory, below: splitPath(path.subarray(at + MARK.length)) };
+}
+
+/** Returns the path of a root that is a single file. */
+export function fileRootPath(directory: Buffer, name: Buffer): Buffer {
+  const above = directory.equals(SLASH) ? Buffer.alloc(0) : directory;
+  return Buffer.concat([above, MARK, name]);
+}
+
+/** Returns the path as a user writes it: that of the directory, or of the file. */
+export function shownRoot(path: Buffer): Buffer {
+  const { directory, below } = splitRoot(path);
+  return below.reduce<Buffer>((above, name) => joinPath(above, name), directory);
+}
+
+/** Returns the paths as a user writes them, sorted. */
+export function shownRoots(paths: readonly Buffer[]): Buffer[] {
+  return paths.map(shownRoot).sort((one, other) => Buffer.compare(one, other));
+}

@@ -1,0 +1,59 @@
+/**
+ * Reports mount points on which nothing is mounted any more. The server protects them: their entries stay as they were.
+ */
+import { forEachRow, joinPath, RowReader } from '../model/index.js';
+import { Wanted } from '../transport/index.js';
+import { type DirectoryBlock, type Failure, runOf } from '../workers/index.js';
+import type { BackupPeer } from './peer.js';
+
+const REASON = 'what was mounted on it is not there';
+
+export class HeldMounts {
+  /** Paths that were reported already. */
+  private readonly told = new Set<string>();
+  /** Paths of the directories whose listings are being compared, by slot. */
+  private readonly asked = new Map<number, Buffer>();
+  private readonly peer: BackupPeer;
+  private readonly tell: (failures: readonly Failure[]) => void;
+
+  constructor(peer: BackupPeer, tell: (failures: readonly Failure[]) => void) {
+    this.peer = peer;
+    this.tell = tell;
+    peer.onMountsGone = (slot, names) => {
+      const path = this.asked.get(slot);
+      if (path !== undefined) for (const name of names) this.hold(slot, path, name);
+    };
+  }
+
+  /** Sends a listing, or a page of one, to be compared. Resolves with a `Wanted` for each row. */
+  async listing(slot: number, path: Buffer, rows: Buffer, isLast: boolean): Promise<Uint8Array> {
+    this.asked.set(slot, Buffer.from(path));
+    const wanted = await this.peer.listing(slot, rows, isLast);
+    if (isLast) this.asked.delete(slot);
+    if (!wanted.includes(Wanted.held)) return wanted;
+    const reader = new RowReader(rows);
+    let index = 0;
+    forEachRow(reader, (at) => {
+      if (wanted[index] === Wanted.held) this.hold(slot, path, reader.name(at));
+      index += 1;
+    });
+    return wanted;
+  }
+
+  /** Reports a declared directory that the server protects. */
+  directory({ parents, rows, paths, pathEnds }: DirectoryBlock): void {
+    const path = Buffer.from(runOf(paths, pathEnds, 0));
+    this.once({ slot: parents[0]!, name: new RowReader(rows).name(0), path });
+  }
+
+  private hold(slot: number, directory: Buffer, name: Uint8Array): void {
+    this.once({ slot, name, path: joinPath(directory, Buffer.from(name)) });
+  }
+
+  private once({ slot, name, path }: Pick<Failure, 'slot' | 'name' | 'path'>): void {
+    const key = Buffer.from(path).toString('latin1');
+    if (this.told.has(key)) return;
+    this.told.add(key);
+    this.tell([{ slot, name: Uint8Array.from(name), path, what: 'held', reason: REASON }]);
+  }
+}

@@ -1,4 +1,0 @@
-export { openRemoteArchive } from './remote-archive.js';
-export type { RemotePlace } from './remote-peer.js';
-export type { RemoteCheck, RemoteFreed, WorkHooks, WorkProgress } from './remote-work.js';
-export { openRemoteSets, type RemoteSets } from './remote-sets.js';

@@ -1,0 +1,161 @@
+/** Compares the contents of files on either side, and reads them. */
+import type { History, ContentPiece } from '../../history/index.js';
+import { isSameContent, noAccess } from '../../history/index.js';
+import { TardisError } from '../../errors/index.js';
+import { displayName, isSparse, lastComponent } from '../../model/index.js';
+import { ContentReader } from '../index.js';
+import { OpenKind, type System } from '../../system/index.js';
+import { hasContent, sparseData, SparseWriter } from '../../workers/index.js';
+import { directoryOf, unreadable } from './disk-side.js';
+import type { Seen } from './side.js';
+
+const CHUNK_BYTES = 256 << 10;
+const ZEROS = Buffer.alloc(CHUNK_BYTES);
+
+export class Contents {
+  private openReader: ContentReader | undefined;
+  private readonly system: System;
+  private readonly history: History;
+  /** True to read a file on the disk even if its metadata are those of the backup. */
+  private readonly alwaysReads: boolean;
+
+  constructor(system: System, history: History, alwaysReads: boolean) {
+    this.system = system;
+    this.history = history;
+    this.alwaysReads = alwaysReads;
+  }
+
+  /** True if two files have the same content. Throws NO_ACCESS, CONTENT_DAMAGED, SOURCE_UNREADABLE. */
+  async areSame(before: Seen, after: Seen): Promise<boolean> {
+    if (before.entry.sizeBytes !== after.entry.sizeBytes) return false;
+    if (before.entry.sizeBytes === 0) return true;
+    if (before.stored !== undefined && after.stored !== undefined) {
+      return isSameContent(before.stored, after.stored);
+    }
+    const [stored, disk] = before.stored === undefined ? [after, before] : [before, after];
+    if (!this.alwaysReads && looksSame(stored.entry, disk.entry)) return true;
+    return this.isOnDisk(stored, disk);
+  }
+
+  private async isOnDisk(stored: Seen, disk: Seen): Promise<boolean> {
+    const pieces = await this.piecesOf(stored);
+    if (isSparse(stored.stored!.metadata)) return this.sameBytes(stored, disk);
+    const { native } = this.system;
+    try {
+      const fd = native.openDirectory(directoryOf(disk.path));
+      try {
+        const name = lastComponent(disk.path);
+        return hasContent(this.system, fd, name, pieces, this.history.contentKeys);
+      } finally {
+        native.close(fd);
+      }
+    } catch (error) {
+      throw unreadable(disk.path, error);
+    }
+  }
+
+  /** Compares two files byte by byte, since the same file may have its holes elsewhere. */
+  private async sameBytes(one: Seen, other: Seen): Promise<boolean> {
+    const chunks = this.bytes(other);
+    let rest: Buffer = Buffer.alloc(0);
+    try {
+      for await (let bytes of this.bytes(one)) {
+        while (bytes.length > 0) {
+          if (rest.length === 0) {
+            const next = await chunks.next();
+            if (next.done === true) return false;
+            rest = next.value;
+          }
+          const count = Math.min(bytes.length, rest.length);
+          if (bytes.compare(rest, 0, count, 0, count) !== 0) return false;
+          bytes = bytes.subarray(count);
+          rest = rest.subarray(count);
+        }
+      }
+      return rest.length === 0 && (await chunks.next()).done === true;
+    } finally {
+      await chunks.return();
+    }
+  }
+
+  /** Yields all bytes of a file, with holes as zeros. Each chunk is valid until the next one is requested. */
+  async *bytes(seen: Seen): AsyncGenerator<Buffer, void> {
+    if (seen.stored === undefined) yield* this.diskBytes(seen.path);
+    else if (seen.stored.contentId !== undefined) {
+      const pieces = await this.piecesOf(seen);
+      this.openReader ??= new ContentReader(this.system, this.history);
+      const chunks = this.openReader.bytes(pieces);
+      yield* isSparse(seen.stored.metadata) ? expanded(chunks) : chunks;
+    }
+  }
+
+  private async *diskBytes(path: Buffer): AsyncGenerator<Buffer, void> {
+    const { native, files } = this.system;
+    const open = (): number => {
+      const directory = native.openDirectory(directoryOf(path));
+      try {
+        return native.openBeneath(directory, lastComponent(path), OpenKind.file);
+      } finally {
+        native.close(directory);
+      }
+    };
+    let fd: number | undefined;
+    try {
+      fd = open();
+      const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+      for (let position = 0; ; ) {
+        const bytes = files.read(fd, buffer, 0, CHUNK_BYTES, position);
+        if (bytes === 0) return;
+        yield buffer.subarray(0, bytes);
+        position += bytes;
+      }
+    } catch (error) {
+      throw unreadable(path, error);
+    } finally {
+      if (fd !== undefined) native.close(fd);
+    }
+  }
+
+  private async piecesOf({ path, stored }: Seen): Promise<readonly ContentPiece[]> {
+    if (!this.history.access.mayRead(stored!)) throw noAccess(path);
+    const [pieces] = await this.history.locate([stored!]);
+    if (pieces !== undefined) return pieces;
+    const shown = displayName(path);
+    throw new TardisError('CONTENT_DAMAGED', `the content of "${shown}" is not in the store`);
+  }
+
+  close(): void {
+    this.openReader?.close();
+  }
+}
+
+/** True if a file looks unchanged, by the same criteria as in a backup. */
+function looksSame(stored: Seen['entry'], disk: Seen['entry']): boolean {
+  return (
+    stored.mtimeNs === disk.mtimeNs &&
+    stored.ctimeNs === disk.ctimeNs &&
+    stored.inode === disk.inode &&
+    stored.sizeBytes === disk.sizeBytes
+  );
+}
+
+/** Yields the bytes of a sparse file, with its holes as zeros. */
+async function* expanded(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
+  const writer = new SparseWriter();
+  let at = 0;
+  function* zerosTo(position: number): Generator<Buffer, void> {
+    while (at < position) {
+      const bytes = Math.min(CHUNK_BYTES, position - at);
+      yield ZEROS.subarray(0, bytes);
+      at += bytes;
+    }
+  }
+  for await (const bytes of chunks) {
+    for (const [data, position] of sparseData(writer, bytes)) {
+      yield* zerosTo(position);
+      yield data;
+      at += data.length;
+    }
+  }
+  yield* zerosTo(writer.finish());
+}

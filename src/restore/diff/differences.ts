@@ -1,0 +1,314 @@
+/**
+ * Walks two trees in parallel, in the order of names, and yields the differences. One directory of each is open at
+ * a time, so memory is bounded by the depth and width of the tree, not by its size.
+ */
+import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.js';
+import { displayName, EntryType, splitPath } from '../../model/index.js';
+import { breather, type System } from '../../system/index.js';
+import type { Contents } from './contents.js';
+import { attributesOnDisk, isHidden, unreadable } from './disk-side.js';
+import type { Seen, Side, Visit } from './side.js';
+
+/** A property in which the two entries of a path differ. */
+export type Aspect =
+  | 'type'
+  | 'content'
+  | 'target'
+  | 'device'
+  | 'permissions'
+  | 'owner'
+  | 'time'
+  | 'attributes';
+
+export interface Difference {
+  readonly path: Buffer;
+  readonly before: Seen | undefined;
+  readonly after: Seen | undefined;
+  /** Empty if only one side has the path. */
+  readonly aspects: readonly Aspect[];
+}
+
+/** A path that could not be compared. */
+export interface NotCompared {
+  readonly path: Buffer;
+  readonly error: TardisError;
+}
+
+export type Compared = Difference | NotCompared;
+
+export interface CompareRequest {
+  readonly system: System;
+  readonly before: Side;
+  readonly after: Side;
+  readonly contents: Pick<Contents, 'areSame'>;
+  /** Absolute paths, one for each side. */
+  readonly paths: readonly { readonly before: Buffer; readonly after: Buffer }[];
+  /** True to compare the directories within the named ones as well. */
+  readonly recurse: boolean;
+  /** True to compare everything in a directory that only one side has. */
+  readonly entersOnly: boolean;
+  /** True to compare permissions, owners, times and attributes as well. */
+  readonly metadata: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Pair {
+  readonly before: Seen | undefined;
+  readonly after: Seen | undefined;
+  readonly depth: number;
+}
+
+/** Number of directories at the top of the stack that are requested ahead. */
+const TOP_AHEAD = 256;
+
+export function isDifference(compared: Compared): compared is Difference {
+  return 'aspects' in compared;
+}
+
+/** Yields the differences of two trees. Throws only errors that end the whole comparison, such as a lost connection. */
+export async function* compareTrees(request: CompareRequest): AsyncGenerator<Compared, void> {
+  const roots = {
+    before: rootKeys(await request.before.roots()),
+    after: rootKeys(await request.after.roots()),
+  };
+  for (const paths of request.paths) {
+    const start = await startAt(request, paths);
+    const walk = new Walk(request, roots);
+    yield* start === undefined ? walk.above(paths) : walk.from(start);
+  }
+}
+
+type Roots = Readonly<Record<'before' | 'after', ReadonlySet<string>>>;
+
+function rootKeys(paths: readonly Buffer[]): Set<string> {
+  return new Set(paths.map((path) => path.toString('latin1')));
+}
+
+async function startAt(
+  { before, after }: CompareRequest,
+  paths: { before: Buffer; after: Buffer },
+): Promise<Pair | undefined> {
+  const pair = {
+    before: await before.find(paths.before),
+    after: await after.find(paths.after),
+    depth: 0,
+  };
+  return pair.before === undefined && pair.after === undefined ? undefined : pair;
+}
+
+class Walk {
+  private readonly request: CompareRequest;
+  /** Paths of the roots of each set. A path within a root of one set may be a root of its own in the other. */
+  private readonly roots: Roots;
+  private readonly breathe = breather();
+
+  constructor(request: CompareRequest, roots: Roots) {
+    this.request = request;
+    this.roots = roots;
+  }
+
+  /** Compares the roots below a path for which neither side has an entry. */
+  async *above(paths: { before: Buffer; after: Buffer }): AsyncGenerator<Compared, void> {
+    const { before, after } = this.request;
+    const below = [...new Set([...this.roots.before, ...this.roots.after])]
+      .map((key) => Buffer.from(key, 'latin1'))
+      .filter((root) => isBelow(root, paths.before) && isBelow(root, paths.after))
+      .sort((one, other) => Buffer.compare(one, other));
+    const outermost = below.filter((root) => !below.some((other) => isWithin(root, other)));
+    if (outermost.length === 0) throw nowhere(paths.before);
+    for (const path of outermost) {
+      yield* this.from({
+        before: await before.find(path),
+        after: await after.find(path),
+        depth: 0,
+      });
+    }
+  }
+
+  async *from(start: Pair): AsyncGenerator<Compared, void> {
+    const { signal } = this.request;
+    const stack: Pair[] = [];
+    yield* this.compare(start, stack);
+    while (stack.length > 0) {
+      throwIfAborted(signal);
+      await this.breathe();
+      this.comeNext(stack);
+      const pair = stack.pop()!;
+      const below: Pair[] = [];
+      yield* this.enter(pair, below);
+      for (const next of below.toReversed()) stack.push(next);
+    }
+  }
+
+  private comeNext(stack: readonly Pair[]): void {
+    const { before, after } = this.request;
+    const top = stack.slice(-TOP_AHEAD);
+    before.comeNext(top.flatMap((pair) => visitOf(pair, 'before') ?? []));
+    after.comeNext(top.flatMap((pair) => visitOf(pair, 'after') ?? []));
+  }
+
+  /** Compares the names of both directories in parallel. */
+  private async *enter(pair: Pair, below: Pair[]): AsyncGenerator<Compared, void> {
+    const before = new Names(this.request.before, visitOf(pair, 'before'));
+    const after = new Names(this.request.after, visitOf(pair, 'after'));
+    const depth = pair.depth + 1;
+    try {
+      await before.advance();
+      await after.advance();
+      while (before.current !== undefined || after.current !== undefined) {
+        const order = orderOf(before.current, after.current);
+        const next = {
+          before: order <= 0 ? before.current : await this.rootAt('before', after.current!),
+          after: order >= 0 ? after.current : await this.rootAt('after', before.current!),
+          depth,
+        };
+        yield* this.compare(next, below);
+        if (order <= 0) await before.advance();
+        if (order >= 0) await after.advance();
+        await this.breathe();
+      }
+    } catch (error) {
+      yield { path: (pair.before ?? pair.after)!.path, error: tolerable(error) };
+    } finally {
+      await before.close();
+      await after.close();
+    }
+  }
+
+  /**
+   * Returns the entry of a path if it is a root of this side, although it lies within a directory on the other
+   * side.
+   */
+  private async rootAt(side: 'before' | 'after', { path }: Seen): Promise<Seen | undefined> {
+    if (!this.roots[side].has(path.toString('latin1'))) return undefined;
+    return this.request[side].find(path);
+  }
+
+  private async *compare(pair: Pair, below: Pair[]): AsyncGenerator<Compared, void> {
+    const { before, after, depth } = pair;
+    const { path } = (before ?? after)!;
+    try {
+      const aspects = await this.aspectsOf(before, after);
+      const isOne = before === undefined || after === undefined;
+      if (isOne || aspects.length > 0) yield { path, before, after, aspects };
+      if (depth > 0 && !this.request.recurse) return;
+      if (isOne ? this.request.entersOnly : !aspects.includes('type')) {
+        if (isDirectory(before ?? after)) below.push(pair);
+      } else if (!isOne && this.request.entersOnly) {
+        if (isDirectory(before)) below.push({ before, after: undefined, depth });
+        if (isDirectory(after)) below.push({ before: undefined, after, depth });
+      }
+    } catch (error) {
+      yield { path, error: tolerable(error) };
+    }
+  }
+
+  private async aspectsOf(before: Seen | undefined, after: Seen | undefined): Promise<Aspect[]> {
+    for (const seen of [before, after]) {
+      if (seen?.stored?.damage !== undefined) throw seen.stored.damage;
+      if (seen !== undefined && isHidden(seen)) {
+        throw unreadable(seen.path, Object.assign(new Error('no metadata'), { code: 'EACCES' }));
+      }
+    }
+    if (before === undefined || after === undefined) return [];
+    const [one, other] = [before.entry, after.entry];
+    if (one.type !== other.type) return ['type'];
+    const aspects: Aspect[] = [];
+    if (one.type === EntryType.file) {
+      if (!(await this.request.contents.areSame(before, after))) aspects.push('content');
+    } else if (one.type === EntryType.symlink) {
+      if (one.linkTarget?.equals(other.linkTarget ?? Buffer.alloc(0)) !== true) {
+        aspects.push('target');
+      }
+    } else if (isDevice(one.type) && one.device !== other.device) aspects.push('device');
+    if (this.request.metadata) aspects.push(...this.metadataOf(before, after));
+    return aspects;
+  }
+
+  private metadataOf(before: Seen, after: Seen): Aspect[] {
+    const [one, other] = [before.entry, after.entry];
+    const aspects: Aspect[] = [];
+    if (one.permissions !== other.permissions) aspects.push('permissions');
+    if (one.uid !== other.uid || one.gid !== other.gid) aspects.push('owner');
+    // The time of a directory changes with its entries.
+    if (one.type !== EntryType.directory && one.mtimeNs !== other.mtimeNs) aspects.push('time');
+    const [had, has] = [this.attributesOf(before), this.attributesOf(after)];
+    const isSame = had === undefined || has === undefined ? had === has : had.equals(has);
+    if (!isSame) aspects.push('attributes');
+    return aspects;
+  }
+
+  private attributesOf(seen: Seen): Buffer | undefined {
+    return seen.stored === undefined
+      ? attributesOnDisk(this.request.system, seen)
+      : seen.stored.attributes;
+  }
+}
+
+/** Reads the names of a directory on one side, one after another. */
+class Names {
+  current: Seen | undefined;
+  private readonly entries: AsyncGenerator<Seen, void> | undefined;
+
+  constructor(side: Side, visit: Visit | undefined) {
+    this.entries = visit === undefined ? undefined : side.entries(visit);
+  }
+
+  async advance(): Promise<void> {
+    const next = await this.entries?.next();
+    this.current = next === undefined || next.done === true ? undefined : next.value;
+  }
+
+  async close(): Promise<void> {
+    await this.entries?.return();
+  }
+}
+
+function visitOf({ before, after }: Pair, side: 'before' | 'after'): Visit | undefined {
+  const [directory, twin] = side === 'before' ? [before, after] : [after, before];
+  return isDirectory(directory) ? { directory: directory!, twin } : undefined;
+}
+
+function orderOf(one: Seen | undefined, other: Seen | undefined): number {
+  if (one === undefined) return 1;
+  if (other === undefined) return -1;
+  return Buffer.compare(one.entry.name, other.entry.name);
+}
+
+function isDirectory(seen: Seen | undefined): boolean {
+  return seen?.entry.type === EntryType.directory;
+}
+
+function isDevice(type: number): boolean {
+  return type === EntryType.characterDevice || type === EntryType.blockDevice;
+}
+
+/** True if a path is a directory or lies below it. */
+function isBelow(path: Buffer, directory: Buffer): boolean {
+  const [parts, above] = [splitPath(path), splitPath(directory)];
+  return above.length <= parts.length && above.every((part, index) => part.equals(parts[index]!));
+}
+
+function isWithin(path: Buffer, other: Buffer): boolean {
+  return !path.equals(other) && isBelow(path, other);
+}
+
+const OF_ONE_PATH: ReadonlySet<string> = new Set([
+  'NO_ACCESS',
+  'SOURCE_UNREADABLE',
+  'CONTENT_DAMAGED',
+  'RECORD_DAMAGED',
+  'NOT_AUTHENTIC',
+  'CATALOG_DAMAGED',
+]);
+
+/** Returns an error that concerns one path, to report it. Throws any other error, which ends the comparison. */
+function tolerable(error: unknown): TardisError {
+  const failure = asTardisError(error);
+  if (OF_ONE_PATH.has(failure.code)) return failure;
+  throw error;
+}
+
+function nowhere(path: Buffer): TardisError {
+  return new TardisError('NO_SUCH_PATH', `neither side has "${displayName(path)}"`);
+}

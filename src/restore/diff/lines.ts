@@ -1,0 +1,87 @@
+/**
+ * Compares two texts line by line. A text has one character for each byte (latin1), so that all bytes are
+ * preserved.
+ */
+import type { Contents } from './contents.js';
+import type { Seen } from './side.js';
+
+/** Adjacent lines that differ, with their context. */
+export interface Hunk {
+  /** Number of the first line, from 1; with no lines, that of the line before it (0 at the start). */
+  readonly beforeStart: number;
+  readonly beforeLines: number;
+  readonly afterStart: number;
+  readonly afterLines: number;
+  /** Each line begins with a blank, `+`, `-`, or a backslash for "No newline at end of file". */
+  readonly lines: readonly string[];
+}
+
+export interface LineOptions {
+  /** Number of equal lines around each difference; Infinity for all. */
+  readonly context: number;
+  /** Maximum size of a file; larger ones are only reported to differ. */
+  readonly mostBytes: number;
+  /** True to show files that contain zero bytes as well. */
+  readonly showsBinary: boolean;
+  /**
+   * Time limit; a comparison that takes longer only reports that the files differ. The time grows with the product
+   * of size and differences.
+   */
+  readonly timeoutMs: number;
+}
+
+export type LineDifference =
+  | { readonly hunks: readonly Hunk[] }
+  | { readonly why: 'binary' | 'too large' | 'too different' };
+
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * Returns the differing lines of two files, or of one if the other is missing. Throws the errors of reading
+ * contents.
+ */
+export async function lineDifference(
+  contents: Contents,
+  before: Seen | undefined,
+  after: Seen | undefined,
+  { context, mostBytes, showsBinary, timeoutMs: timeout }: LineOptions,
+): Promise<LineDifference> {
+  const texts: string[] = [];
+  for (const seen of [before, after]) {
+    const bytes = seen === undefined ? NOTHING : await readWhole(contents, seen, mostBytes);
+    if (bytes === undefined) return { why: 'too large' };
+    if (!showsBinary && bytes.includes(0)) return { why: 'binary' };
+    texts.push(bytes.toString('latin1'));
+  }
+  const { structuredPatch } = await import('diff'); // most runs do not need it
+  const patch = structuredPatch('', '', texts[0]!, texts[1]!, '', '', {
+    context,
+    timeout,
+  });
+  if (patch === undefined) return { why: 'too different' };
+  const hunks = patch.hunks.map(({ oldStart, oldLines, newStart, newLines, lines }) => ({
+    beforeStart: oldLines === 0 ? oldStart - 1 : oldStart,
+    beforeLines: oldLines,
+    afterStart: newLines === 0 ? newStart - 1 : newStart,
+    afterLines: newLines,
+    lines,
+  }));
+  return { hunks };
+}
+
+/** Returns the content of a file; undefined if it is larger than `mostBytes`. */
+async function readWhole(
+  contents: Contents,
+  seen: Seen,
+  mostBytes: number,
+): Promise<Buffer | undefined> {
+  if (seen.entry.sizeBytes > mostBytes) return undefined;
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of contents.bytes(seen)) {
+    bytes += chunk.length;
+    if (bytes > mostBytes) return undefined; // the file has grown meanwhile
+    chunks.push(Buffer.from(chunk));
+  }
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,89 @@
+/** A backup set as one side of a comparison. */
+import { type HistoryEntry, circleAt, noAccess } from '../../history/index.js';
+import { isEntryName, joinPath, shownRoot } from '../../model/index.js';
+import { ListingsAhead, PAGE_ENTRIES } from '../index.js';
+import { badName, type ComparedSet, type Seen, type Side, type Visit } from './side.js';
+
+const NO_NAME = Buffer.alloc(0);
+
+export class SetSide implements Side {
+  private readonly whole: ListingsAhead;
+  /** Lists directories, and entries that differ from the other set. */
+  private readonly differing: ListingsAhead | undefined;
+  private readonly compared: ComparedSet;
+
+  constructor(compared: ComparedSet) {
+    const { history, set, other } = compared;
+    this.compared = compared;
+    this.whole = new ListingsAhead(history, set, false);
+    this.differing =
+      other === undefined ? undefined : new ListingsAhead(history, set, true, { unlike: other });
+  }
+
+  async find(path: Buffer): Promise<Seen | undefined> {
+    const { history, set } = this.compared;
+    const entry = await history.find(path, set);
+    return entry === undefined ? undefined : { path, entry, stored: entry };
+  }
+
+  async roots(): Promise<readonly Buffer[]> {
+    const { history, set } = this.compared;
+    return (await history.roots(set)).map(({ path }) => shownRoot(path));
+  }
+
+  async *entries(visit: Visit): AsyncGenerator<Seen, void> {
+    const { stored, path } = visit.directory;
+    if (stored?.childId === undefined) return;
+    if (!this.compared.history.access.mayRead(stored)) throw noAccess(path);
+    const above = { entry: stored, above: visit.directory.above };
+    for await (const entry of inOrder(this.listingsFor(visit), stored.childId)) {
+      if (!isEntryName(entry.name)) throw badName();
+      const circle = circleAt(entry, above);
+      if (circle !== undefined) throw circle;
+      yield { path: joinPath(path, entry.name), entry, stored: entry, above };
+    }
+  }
+
+  /**
+   * Returns the listings for a directory. Entries that are the same in both sets may be omitted only if both sides
+   * show the very same directory.
+   */
+  private listingsFor({ directory, twin }: Visit): ListingsAhead {
+    const isSame = twin?.stored?.childId === directory.stored?.childId;
+    return (isSame ? this.differing : undefined) ?? this.whole;
+  }
+
+  comeNext(visits: readonly Visit[]): void {
+    if (!this.compared.history.isFar) return;
+    for (const listings of [this.whole, this.differing]) {
+      const own = visits.filter((visit) => this.listingsFor(visit) === listings);
+      listings?.comeNext(own.map(({ directory }) => ({ entry: directory.stored })));
+    }
+  }
+}
+
+/**
+ * Yields the entries of a directory sorted by name. Very large directories of an encrypting client are returned in
+ * another order, so they are read completely first.
+ */
+async function* inOrder(
+  listings: ListingsAhead,
+  directory: number,
+): AsyncGenerator<HistoryEntry, void> {
+  let page = await listings.page(directory, NO_NAME);
+  const isInOrder = isAscending(page);
+  const all: HistoryEntry[] = [];
+  for (;;) {
+    if (isInOrder) yield* page;
+    else all.push(...page);
+    if (page.length < PAGE_ENTRIES) break;
+    page = await listings.page(directory, page.at(-1)!.name);
+  }
+  yield* all.sort((one, other) => Buffer.compare(one.name, other.name));
+}
+
+function isAscending(page: readonly HistoryEntry[]): boolean {
+  return page.every(
+    ({ name }, index) => index === 0 || Buffer.compare(page[index - 1]!.name, name) < 0,
+  );
+}

@@ -1,0 +1,47 @@
+/** The two sides of a comparison: a set of a history, or the current files on the disk. */
+import type { History, HistoryEntry, OnWay } from '../../history/index.js';
+import { TardisError } from '../../errors/index.js';
+import type { Entry } from '../../model/index.js';
+
+/** An entry as one of the sides has it. */
+export interface Seen {
+  /** Absolute path. */
+  readonly path: Buffer;
+  readonly entry: Entry;
+  /** The entry in the history; undefined if the entry is on the disk. */
+  readonly stored: HistoryEntry | undefined;
+  /** The directory that contains the entry, in the history. */
+  readonly above?: OnWay;
+}
+
+/** A directory, with the entry that has its path on the other side. */
+export interface Visit {
+  readonly directory: Seen;
+  readonly twin: Seen | undefined;
+}
+
+export interface Side {
+  /** Returns the entry at a path. Throws NO_ACCESS, or the error of the system, if it may not be read. */
+  find(path: Buffer): Promise<Seen | undefined>;
+  /** Returns the paths at which this side begins; empty if it has all paths. */
+  roots(): Promise<readonly Buffer[]>;
+  /**
+   * Yields the entries of a directory sorted by name. If `twin`, the same path on the other side, is the same
+   * directory, entries that are the same there may be omitted, except directories. Throws the errors of reading.
+   */
+  entries(visit: Visit): AsyncGenerator<Seen, void>;
+  /** Announces the directories that are visited next, the first one last. */
+  comeNext(visits: readonly Visit[]): void;
+}
+
+/** A set of a history. `other` is the set on the other side, if that side is a set. */
+export interface ComparedSet {
+  readonly history: History;
+  readonly set: number;
+  readonly other: number | undefined;
+}
+
+/** Returns the error for a name that is not that of an entry. */
+export function badName(): TardisError {
+  return new TardisError('RECORD_DAMAGED', 'the store has an entry whose name is none');
+}

@@ -1,0 +1,109 @@
+/**
+ * Detects names that collide on a file system that ignores case. If the file system takes two names for the same
+ * one, the second is refused. Otherwise it would replace the entry that was restored first.
+ */
+import { systemCode, TardisError } from '../errors/index.js';
+import { displayName } from '../model/index.js';
+import { OpenKind, type System } from '../system/index.js';
+import { temporaryName } from '../workers/index.js';
+
+/** True if a file system finds `present`, which is in the directory, by the same name in capitals. */
+export function foldsCase({ native }: System, directoryFd: number, present: Buffer): boolean {
+  const capitals = Buffer.from(present.toString('latin1').toUpperCase(), 'latin1');
+  try {
+    native.close(native.openBeneath(directoryFd, capitals, OpenKind.file));
+    return true;
+  } catch {
+    return false; // not found or not readable, so the names count as different
+  }
+}
+
+/**
+ * True if a file system takes two names for the same one. Creates a temporary file with the one name and looks it
+ * up by the other. Names that are too long for that count as the same: the restore then refuses more, but loses
+ * nothing.
+ */
+export function areOneName(
+  system: System,
+  directoryFd: number,
+  prefix: string,
+  one: Buffer,
+  other: Buffer,
+): boolean {
+  const { native } = system;
+  const start = Buffer.from(`${temporaryName(system, prefix)}-`);
+  const made = Buffer.concat([start, one]);
+  try {
+    native.close(native.createFileAt(directoryFd, made));
+  } catch (error) {
+    if (systemCode(error) === 'ENAMETOOLONG') return true;
+    throw error;
+  }
+  try {
+    native.close(native.openBeneath(directoryFd, Buffer.concat([start, other]), OpenKind.file));
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw error;
+  } finally {
+    native.unlinkAt(directoryFd, made);
+  }
+}
+
+/** A directory of the output. */
+interface Directory {
+  readonly path: Buffer;
+}
+
+/** Names in a directory, by their folded form. */
+type Names = Map<string, Buffer[]>;
+
+export class FoldedNames {
+  private readonly taken = new WeakMap<Directory, Names>();
+  private readonly byPath: Map<string, Names> | undefined;
+
+  /**
+   * `isShared` is for several restores into one output, which visit a directory again. Names are then kept to the
+   * end.
+   */
+  constructor(isShared = false) {
+    this.byPath = isShared ? new Map() : undefined;
+  }
+
+  /**
+   * Records a name of a directory. Throws TARGET_EXISTS if another name of this restore collides with it. `areOne`
+   * tests two similar names on the file system.
+   */
+  claim(directory: Directory, name: Buffer, areOne: (one: Buffer, other: Buffer) => boolean): void {
+    const names = this.namesIn(directory);
+    const key = fold(name);
+    const alike = names.get(key) ?? [];
+    if (alike.some((other) => other.equals(name))) return;
+    const other = alike.find((one) => areOne(one, name));
+    if (other !== undefined) {
+      const what = `the file system of the target takes its name for that of "${displayName(other)}"`;
+      throw new TardisError('TARGET_EXISTS', `${what}, which is restored`);
+    }
+    names.set(key, [...alike, Buffer.from(name)]);
+  }
+
+  private namesIn(directory: Directory): Names {
+    const path = directory.path.toString('latin1');
+    const known = this.byPath?.get(path) ?? this.taken.get(directory);
+    if (known !== undefined) return known;
+    const names: Names = new Map();
+    if (this.byPath === undefined) this.taken.set(directory, names);
+    else this.byPath.set(path, names);
+    return names;
+  }
+}
+
+/**
+ * Returns the folded form of a name, which is equal for names that a file system may take for the same one. It
+ * ignores case and the encoding of accents.
+ */
+function fold(name: Buffer): string {
+  const text = name.toString('utf8');
+  if (!Buffer.from(text, 'utf8').equals(name)) return name.toString('latin1').toLowerCase();
+  return text.normalize('NFKD').toUpperCase().toLowerCase();
+}

@@ -1,0 +1,28 @@
+/** The request and the result of a restore. */
+import type { FoldedNames } from './folded-names.js';
+import type { Resume } from './journal.js';
+import type { PolicyOptions } from './policy.js';
+import type { RestoreFailure } from './progress.js';
+import type { Selection } from './walk.js';
+
+export interface RestoreRequest extends Selection {
+  readonly output: Buffer;
+  readonly workers: number;
+  readonly policy?: PolicyOptions;
+  /** False to restore the names of a hard-linked file as separate files. */
+  readonly hardLinks?: boolean;
+  /** True to restore owners by their numbers, not by their names. */
+  readonly numericIds?: boolean;
+  /** Shared by the restores of one command into one output, if there are several. */
+  readonly foldedNames?: FoldedNames | undefined;
+  /** True to inspect and count only, and create nothing. */
+  readonly dryRun?: boolean;
+}
+
+export interface RestoreResult {
+  readonly failures: RestoreFailure[];
+  /** The run that this one continued; undefined if there was none. */
+  readonly resume: Resume | undefined;
+  /** Attributes that the file system of the target accepts without an error but does not keep. */
+  readonly losses: readonly string[];
+}

@@ -1,0 +1,171 @@
+/**
+ * Offers of bases for deltas. When a listing shows that a large file has changed, its previous version is offered
+ * as a basis, if a delta on it is allowed. The signature of the basis (or a sample, if it is large and has no
+ * stored signature) is sent at once while few such bytes are in flight, and otherwise on request. So no step waits
+ * for a round trip.
+ *
+ * An offer is valid until the client gives it back, or until its directory is done.
+ */
+import type { HeadRow } from '../../store/catalog/index.js';
+import {
+  blockBytesFor,
+  LEAST_DELTA_BYTES,
+  SAMPLED_FROM_BYTES,
+  signatureBytesFor,
+} from '../../delta/index.js';
+import { TardisError } from '../../errors/index.js';
+import { EntryType, METADATA_FROM, RowOffset, type RowReader } from '../../model/index.js';
+import type { System } from '../../system/index.js';
+import { BasisWish, type Head, MAX_OPEN_BASES, type MessageName } from '../../transport/index.js';
+import type { StoreWriter } from '../../store/writer/index.js';
+import { SignatureSource } from './signature-source.js';
+import type { SlotState } from './slots.js';
+import type { Trust } from './trust.js';
+
+export interface DeltaLimits {
+  /** Longest chain of deltas on deltas; 0 stores everything whole. */
+  readonly maxChain: number;
+  /**
+   * A file is sent whole if its size changed by more than this, or its delta would be a larger part of its size.
+   */
+  readonly maxChangePercent: number;
+  /** True to store everything whole. */
+  readonly saveFull: boolean;
+}
+
+/** Signatures and samples are sent without a request while at most this many bytes of them are in flight. */
+const PUSH_WINDOW_BYTES = 8 << 20;
+/** Larger than any sample. */
+const SAMPLE_BYTES = 64 << 10;
+
+export type Answer = <N extends MessageName>(name: N, head: Head<N>) => void;
+
+interface Offer {
+  readonly number: number;
+  readonly slot: number;
+  readonly contentId: number;
+  readonly sizeBytes: number;
+  /** Bytes of the signature, if it was sent without a request; 0 otherwise. */
+  readonly pushedBytes: number;
+}
+
+export class BasisOffers {
+  private readonly open = new Map<number, Offer>();
+  private readonly bySlot = new Map<number, number[]>();
+  private last = 0;
+  private pushedBytes = 0;
+  private readonly source: SignatureSource;
+  private readonly store: StoreWriter;
+  private readonly limits: DeltaLimits;
+  private readonly answer: Answer;
+  private readonly trust: Trust;
+
+  constructor(
+    system: System,
+    store: StoreWriter,
+    limits: DeltaLimits,
+    trust: Trust,
+    answer: Answer,
+  ) {
+    this.trust = trust;
+    this.store = store;
+    this.limits = limits;
+    this.answer = answer;
+    this.source = new SignatureSource(system, store, trust, answer);
+  }
+
+  /** Examines a file that has changed, and may offer a basis. `at` is its new row, `head` its stored entry. */
+  consider(slot: SlotState, rows: RowReader, at: number, head: HeadRow): void {
+    const { limits, store } = this;
+    const { contentId, metadata } = head;
+    if (limits.saveFull || limits.maxChain === 0 || this.open.size >= MAX_OPEN_BASES) return;
+    if (contentId === undefined || !head.isStored || !this.trust.inContent(contentId)) return;
+    const isFile = metadata[RowOffset.type - METADATA_FROM] === EntryType.file;
+    const newBytes = rows.sizeBytes(at);
+    const oldBytes = Number(metadata.readBigUInt64LE(RowOffset.sizeBytes - METADATA_FROM));
+    if (!isFile || newBytes < LEAST_DELTA_BYTES) return;
+    if (Math.abs(newBytes - oldBytes) > (oldBytes * limits.maxChangePercent) / 100) return;
+    const { bases, contents, signatures } = store.catalog;
+    const { sizeBytes = 0, digest } = contents.stored(contentId) ?? {};
+    const blockBytes = blockBytesFor(sizeBytes);
+    if (sizeBytes < LEAST_DELTA_BYTES || blockBytes === undefined || digest === undefined) return;
+    if (bases.chainLength(contentId) >= limits.maxChain) return;
+    const hasSignature =
+      signatures.find(contentId) !== undefined && this.trust.inSignature(contentId);
+    const signatureBytes = signatureBytesFor(sizeBytes, blockBytes);
+    // A signature without a request should be useful: a file of unchanged size may only have a new time.
+    const isSample = !hasSignature && sizeBytes > SAMPLED_FROM_BYTES;
+    const bytes = isSample ? SAMPLE_BYTES : signatureBytes;
+    const isOfUse = hasSignature || isSample || newBytes !== oldBytes;
+    const isPushed = isOfUse && this.pushedBytes + bytes <= PUSH_WINDOW_BYTES;
+    this.last += 1;
+    const offer = {
+      number: this.last,
+      slot: slot.number,
+      contentId,
+      sizeBytes,
+      pushedBytes: isPushed ? bytes : 0,
+    };
+    this.open.set(offer.number, offer);
+    const others = this.bySlot.get(slot.number);
+    if (others === undefined) this.bySlot.set(slot.number, [offer.number]);
+    else others.push(offer.number);
+    this.answer('basis', {
+      basis: offer.number,
+      slot: slot.number,
+      name: rows.name(at),
+      sizeBytes,
+      mostPercent: limits.maxChangePercent,
+      hasSignature,
+      digest,
+    });
+    this.pushedBytes += offer.pushedBytes;
+    if (isPushed) this.source.send(offer.number, contentId, isSample);
+  }
+
+  /** Handles a client's request for an offer's signature, or the return of an offer. Throws PROTOCOL_VIOLATION. */
+  wish({ basis, wish }: Head<'basisWish'>): void {
+    if (!Object.values<number>(BasisWish).includes(wish)) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'an unknown wish');
+    }
+    const offer = this.open.get(basis);
+    // The offer may have ended with its directory while the message was in flight.
+    if (offer === undefined) return;
+    if (wish === BasisWish.nothing) this.close(offer);
+    else this.source.send(basis, offer.contentId, wish === BasisWish.sample);
+  }
+
+  /** Returns the content of an open offer. Throws PROTOCOL_VIOLATION. */
+  contentOf(basis: number): number {
+    const offer = this.open.get(basis);
+    if (offer === undefined) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a delta on what was not offered');
+    }
+    return offer.contentId;
+  }
+
+  /** Ends the offers of a directory that is done. */
+  slotDone(slot: number): void {
+    for (const number of this.bySlot.get(slot) ?? []) {
+      const offer = this.open.get(number);
+      if (offer !== undefined) this.close(offer);
+    }
+    this.bySlot.delete(slot);
+  }
+
+  /** Sends no more; does not wait for a read in progress. */
+  halt(): void {
+    this.source.halt();
+  }
+
+  /** Sends no more; resolves when no read is in progress. */
+  stop(): Promise<void> {
+    return this.source.stop();
+  }
+
+  private close(offer: Offer): void {
+    this.open.delete(offer.number);
+    this.pushedBytes -= offer.pushedBytes;
+    this.source.forget(offer.number);
+  }
+}

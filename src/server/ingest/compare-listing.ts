@@ -1,0 +1,128 @@
+/**
+ * Compares a page of a listing with the head, as one walk over two sorted sequences. Entries that are gone are
+ * closed. For each other entry, the result is whether it differs. A row that differs is sent again in its final
+ * form, with its content and attributes.
+ */
+import type { Catalog, HeadRow } from '../../store/catalog/index.js';
+import { TardisError } from '../../errors/index.js';
+import {
+  EntryType,
+  forEachRow,
+  LARGE_FILE_BYTES,
+  RowFlag,
+  type RowReader,
+  sameMetadata,
+} from '../../model/index.js';
+import { Wanted } from '../../transport/index.js';
+import { KnownEntries } from './known-entries.js';
+import type { SetJournal } from '../../store/writer/index.js';
+import type { Slots, SlotState } from './slots.js';
+
+/** Sorts after every possible name. */
+const NAME_MAX: Buffer = Buffer.alloc(4097, 0xff);
+
+/** Rules of the set for comparing rows. */
+export interface ComparingRules {
+  /** False if the stored entry must not be relied on, even if it looks unchanged. */
+  isTrusted(head: HeadRow): boolean;
+  /** True if a stored content may stay as it is stored. */
+  isStoredWell(contentId: number): boolean;
+  /** Called when a large file differs from its stored entry. */
+  onChanged(at: number, head: HeadRow): unknown;
+}
+
+/** The result for one page. */
+export interface Compared {
+  /** A `Wanted` for each row. */
+  readonly wanted: Uint8Array;
+  /**
+   * Data by which a client that seals identifies unchanged entries: KNOWN_BYTES for each row. Empty for other
+   * clients.
+   */
+  readonly known: Buffer;
+  /** Names of protected mount points that are missing from the listing; their entries are kept. */
+  readonly gone: readonly Buffer[];
+}
+
+/** Compares one page; the pages of a slot are in order. Throws PROTOCOL_VIOLATION. */
+export function compareListing(
+  catalog: Catalog,
+  journal: SetJournal,
+  slots: Slots,
+  slot: SlotState,
+  rows: RowReader,
+  isLast: boolean,
+  rules: ComparingRules,
+): Compared {
+  const after = slot.listedUpTo;
+  let last: Buffer = after;
+  forEachRow(rows, (at) => {
+    last = rows.name(at);
+  });
+  const upTo = isLast ? NAME_MAX : last;
+  if (Buffer.compare(after, upTo) > 0) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'a listing went backwards');
+  }
+  slot.listedUpTo = Buffer.from(upTo);
+  const head = slot.isNew ? [] : catalog.entries.headRange(slot.directory, after, upTo);
+  const gone: Buffer[] = [];
+  let headAt = 0;
+  /** Closes the head's entries before `name`; returns the open row of `name`, if there is one. */
+  const advanceTo = (name: Buffer): HeadRow | undefined => {
+    for (;;) {
+      const open = head[headAt];
+      if (open === undefined) return undefined;
+      const order = Buffer.compare(open.name, name);
+      if (order > 0) return undefined;
+      headAt += 1;
+      if (order === 0) return open;
+      if (slots.isMountKept(open, rows, undefined)) gone.push(Buffer.from(open.name));
+      else journal.remove(slot, open.name);
+    }
+  };
+  const wanted: number[] = [];
+  const known = new KnownEntries();
+  forEachRow(rows, (at) => {
+    const open = advanceTo(rows.name(at));
+    const want = compareRow(catalog, slots, slot, rows, at, open, rules);
+    if (want === Wanted.no) known.add(wanted.length, open);
+    wanted.push(want);
+  });
+  advanceTo(upTo);
+  if (gone.length > 0 || wanted.includes(Wanted.held)) slot.hasHeldMounts = true;
+  return { wanted: Uint8Array.from(wanted), known: known.take(wanted.length), gone };
+}
+
+function compareRow(
+  catalog: Catalog,
+  slots: Slots,
+  slot: SlotState,
+  rows: RowReader,
+  at: number,
+  head: HeadRow | undefined,
+  rules: ComparingRules,
+): number {
+  if ((rows.flags(at) & RowFlag.unreadable) !== 0) return Wanted.no; // an unreadable entry is not deleted
+  if (head !== undefined && slots.isMountKept(head, rows, at)) return Wanted.held;
+  const isSame =
+    head !== undefined &&
+    (head.flags & RowFlag.unsettled) === 0 &&
+    rules.isTrusted(head) &&
+    sameMetadata(head.metadata, rows, at);
+  if (rows.type(at) === EntryType.file && rows.sizeBytes(at) > 0) {
+    const isThere = isSame && head.isStored;
+    const isWell = head?.contentId === undefined || rules.isStoredWell(head.contentId);
+    if (isThere && isWell) return Wanted.no;
+    if (head !== undefined && rows.sizeBytes(at) > LARGE_FILE_BYTES) rules.onChanged(at, head);
+    return wantFile(catalog, rows.sizeBytes(at));
+  }
+  const childId = slots.childOf(slot, rows, at);
+  return isSame && head.childId === childId ? Wanted.no : Wanted.yes;
+}
+
+function wantFile(catalog: Catalog, sizeBytes: number): number {
+  if (sizeBytes <= LARGE_FILE_BYTES) return Wanted.yes;
+  const { contents } = catalog;
+  const isKnown = contents.hasLargeOfSize(sizeBytes) || contents.hasPartsOfFile(sizeBytes);
+  return isKnown ? Wanted.hashFirst : Wanted.yes;
+}

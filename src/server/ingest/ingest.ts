@@ -1,0 +1,395 @@
+/**
+ * Writes one backup set into a client's store. Each call handles one message, in the order of the wire, inside the
+ * transaction that is open from checkpoint to checkpoint. This code is independent of sockets and threads.
+ *
+ * A row never enters the catalog before its content. A row whose content is still in flight waits in `waiting` until
+ * the record with that content has been appended.
+ */
+import { type Catalog, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
+import { TardisError } from '../../errors/index.js';
+import {
+  checkRows,
+  countRows,
+  DIGEST_BYTES,
+  digestKey,
+  EntryType,
+  MAX_SEALED_SET_NAME_BYTES,
+  RowFlag,
+  RowReader,
+  sameAttributes,
+  sameMetadata,
+  setNameFault,
+} from '../../model/index.js';
+import type { OwnerRecord } from '../../store/index.js';
+import { HEAD_SAME, MAX_OWNERS, Verdict } from '../../transport/index.js';
+import type { BasisOffers } from './basis-offers.js';
+import type { StoreWriter } from '../../store/writer/index.js';
+import { type Compared, compareListing } from './compare-listing.js';
+import { defaultSetName, SetJournal } from '../../store/writer/index.js';
+import { storeContents } from './store-contents.js';
+import type { OpenedSet, SetRequest } from './set-request.js';
+import { SetRoots } from './set-roots.js';
+import { SetSeals } from './set-seals.js';
+import { type Place, Slots, type SlotState } from './slots.js';
+import type { Trust } from './trust.js';
+import { WaitingRows } from './waiting-rows.js';
+
+/** Longest reason of a note. A sealed reason is longer than its plain text. */
+const MAX_REASON_CHARS = 128;
+/** Most digests that may be in flight in one session. */
+const MAX_COMING_DIGESTS = 1 << 20;
+
+export class Ingest {
+  readonly set: number;
+  readonly isEmpty: boolean;
+  private readonly journal: SetJournal;
+  private readonly roots: SetRoots;
+  private readonly slots: Slots;
+  readonly seals: SetSeals;
+  private readonly waiting = new WaitingRows();
+  private readonly coming = new Set<string>();
+  /** Roots that were present when the set began, and of which a part disappeared during the backup. */
+  private readonly lostRoots = new Set<number>();
+  private isClosed = false;
+  private ownersTold = 0;
+  private readonly store: StoreWriter;
+  private readonly catalog: Catalog;
+
+  private readonly isFull: boolean;
+  private readonly offers: BasisOffers;
+  private readonly trust: Trust;
+
+  private constructor(
+    store: StoreWriter,
+    journal: SetJournal,
+    roots: SetRoots,
+    more: {
+      isEmpty: boolean;
+      isFull: boolean;
+      trustsRoots: boolean;
+      offers: BasisOffers;
+      trust: Trust;
+    },
+  ) {
+    this.trust = more.trust;
+    this.isFull = more.isFull;
+    this.offers = more.offers;
+    this.store = store;
+    this.catalog = store.catalog;
+    this.set = journal.set;
+    this.journal = journal;
+    this.roots = roots;
+    this.isEmpty = more.isEmpty;
+    this.slots = new Slots(store.catalog, more.isFull, more.trustsRoots, () => {
+      store.counters.directory += 1;
+      return store.counters.directory;
+    });
+    this.seals = new SetSeals(store.catalog, journal, this.slots);
+  }
+
+  /** Opens the next set on top of the head. `request.rows` has one row for each root. */
+  static open(
+    store: StoreWriter,
+    request: SetRequest,
+    offers: BasisOffers,
+    trust: Trust,
+  ): { ingest: Ingest; opened: OpenedSet } {
+    const rows = checkRows(request.rows, false);
+    const fault =
+      request.name === '' ? undefined : setNameFault(request.name, MAX_SEALED_SET_NAME_BYTES);
+    if (fault !== undefined) {
+      throw new TardisError('PROTOCOL_VIOLATION', `the name of a set ${fault}`);
+    }
+    const { sets, directories, entries, contents } = store.catalog;
+    const isEmpty = entries.isEmpty() && contents.isEmpty();
+    store.counters.set += 1;
+    const set = store.counters.set;
+    const { nowMs, clientTimeMs } = request;
+    const name = request.name === '' ? defaultSetName(set, nowMs) : request.name;
+    if (sets.find(set - 1)?.state !== 'complete') directories.unplaceStranded();
+    sets.open(set, name, nowMs, clientTimeMs);
+    const journal = new SetJournal(store, set);
+    const roots = new SetRoots(store, journal, request, rows);
+    const times = { openedAtMs: nowMs, clientTimeMs };
+    journal.appendEvent({ type: 'set-opened', set, name, ...times, roots: roots.records });
+    journal.mark(request.marks);
+    const numbers = roots.records.map(({ root }) => root);
+    trust.begin(set, numbers);
+    if (!trust.isClient) {
+      journal.appendEvent({ type: 'by-account', set, account: trust.account, roots: numbers });
+    }
+    const { full: isFull, trust: trustsRoots } = request;
+    const more = { isEmpty, isFull, trustsRoots, offers, trust };
+    const ingest = new Ingest(store, journal, roots, more);
+    return { ingest, opened: { set, name, isEmpty, held: roots.held } };
+  }
+
+  /** Number of entries written since the last checkpoint. */
+  get entriesSinceCheckpoint(): number {
+    return this.journal.entriesSinceCheckpoint;
+  }
+
+  /** Registers the directory of each slot. Returns HEAD_SAME, HEAD_HELD or 0 for each slot. */
+  heads(head: {
+    ask: boolean;
+    slots: readonly number[];
+    parents: readonly number[];
+    rows: Buffer;
+    hashes: Buffer;
+  }): Uint8Array {
+    const rows = checkRows(head.rows, false);
+    const count = head.slots.length;
+    const isWhole =
+      head.parents.length === count &&
+      head.hashes.length === count * DIGEST_BYTES &&
+      countRows(rows) === count;
+    if (!isWhole) throw new TardisError('PROTOCOL_VIOLATION', 'heads do not add up');
+    const same = new Uint8Array(count);
+    let at = 0;
+    for (let index = 0; index < count; index += 1) {
+      const hash = head.hashes.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
+      const [number, parent] = [head.slots[index]!, head.parents[index]!];
+      // The client may not have received the list of protected roots yet.
+      const isHeld = parent < 0 ? this.roots.isHeld(parent) : this.slots.isHeld(parent);
+      if (isHeld) this.slots.openHeld(number);
+      same[index] = isHeld
+        ? HEAD_SAME
+        : this.slots.open(number, this.place(parent), rows, at, hash);
+      at += rows.rowBytes(at);
+    }
+    return same;
+  }
+
+  /** Returns the place of a declared directory: below another slot's directory, or (below 0) as a root. */
+  private place(parent: number): Place {
+    if (parent >= 0) {
+      const { slots } = this;
+      const isParentNew = slots.isNew(parent);
+      return { root: slots.rootOf(parent), parent: slots.directoryOf(parent), isParentNew };
+    }
+    const { root, directory } = this.roots.at(parent);
+    return { root, parent: ROOTS_DIRECTORY, directory };
+  }
+
+  /**
+   * Compares a page of a listing (sorted rows without digests) with the head. Closes entries that are gone, and returns
+   * for each row whether it is wanted.
+   */
+  listing(slotNumber: number, bytes: Buffer, isLast: boolean): Compared {
+    const rows = checkRows(bytes, true);
+    const slot = this.slots.get(slotNumber);
+    const { catalog, isFull, trust } = this;
+    return compareListing(catalog, this.journal, this.slots, slot, rows, isLast, {
+      isTrusted: ({ firstSet }) => trust.inSet(firstSet),
+      isStoredWell: (contentId) =>
+        (!isFull || catalog.bases.chainLength(contentId) === 0) && trust.inContent(contentId),
+      onChanged: (at, head) => isFull || this.offers.consider(slot, rows, at, head),
+    });
+  }
+
+  /** Appends the records of a parcel, then writes those of its rows whose contents are stored. */
+  parcel(
+    head: { slots: readonly number[]; lengths: readonly number[]; rows: Buffer },
+    records: readonly Buffer[],
+  ): void {
+    const known = new Map<string, number>();
+    for (const record of records) storeContents(this.store, record, known, !this.trust.isClient);
+    const rows = checkRows(head.rows, false);
+    let at = 0;
+    for (const [index, slotNumber] of head.slots.entries()) {
+      const slot = this.slots.get(slotNumber);
+      const end = at + (head.lengths[index] ?? 0);
+      if (end > rows.rows.length)
+        throw new TardisError('PROTOCOL_VIOLATION', 'a parcel is cut off');
+      while (at < end) {
+        this.finalRow(slot, rows, at, known);
+        at += rows.rowBytes(at);
+      }
+      if (at !== end) throw new TardisError('PROTOCOL_VIOLATION', 'a parcel cuts through a row');
+    }
+    if (at !== rows.rows.length) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a parcel has rows of no slot');
+    }
+    for (const key of known.keys()) this.release(key, known);
+  }
+
+  /** Writes a row whose content is stored, or queues it until its content arrives. */
+  private finalRow(
+    slot: SlotState,
+    rows: RowReader,
+    at: number,
+    known: ReadonlyMap<string, number>,
+  ): void {
+    const needsContent = rows.type(at) === EntryType.file && rows.sizeBytes(at) > 0;
+    if (needsContent !== rows.hasDigest(at)) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a final row without its digest');
+    }
+    if ((rows.flags(at) & RowFlag.unreadable) !== 0) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a final row of what could not be read');
+    }
+    let contentId: number | undefined;
+    if (needsContent) {
+      const key = digestKey(rows.digest(at));
+      contentId = known.get(key) ?? this.storedContent(rows.digest(at));
+      if (contentId === undefined) {
+        this.waiting.add(key, { slot, row: Buffer.from(rows.row(at)) });
+        return;
+      }
+    }
+    const childId = this.slots.childOf(slot, rows, at);
+    if (!slot.isNew && this.isUnchanged(slot, rows, at, contentId, childId)) return;
+    this.slots.fresh.fill(slot.directory);
+    this.journal.put(slot, rows, at, { contentId, childId });
+    if (childId !== undefined) this.slots.fresh.place(childId);
+  }
+
+  private storedContent(digest: Buffer): number | undefined {
+    const found = this.catalog.contents.find(digest);
+    if (found?.isStored !== true || !this.trust.inContent(found.contentId)) return undefined;
+    const isDelta = this.isFull && this.catalog.bases.chainLength(found.contentId) > 0;
+    return isDelta ? undefined : found.contentId;
+  }
+
+  /** True if an entry is the same as the stored one, so that it needs no new version. Updates the stored flags. */
+  private isUnchanged(
+    slot: SlotState,
+    rows: RowReader,
+    at: number,
+    contentId: number | undefined,
+    childId: number | undefined,
+  ): boolean {
+    const name = rows.name(at);
+    const head = this.catalog.entries.findHead(slot.directory, name);
+    if (head === undefined || !sameMetadata(head.metadata, rows, at)) return false;
+    if (!this.trust.inSet(head.firstSet)) return false; // its new version belongs to this set
+    if (!sameAttributes(head.metadata, rows, at)) return false;
+    if (head.contentId !== contentId || head.childId !== childId) return false;
+    this.catalog.entries.setFlags(slot.directory, name, head.firstSet, rows.flags(at));
+    return true;
+  }
+
+  /** Writes the rows that waited for a content, which is now stored. */
+  private release(key: string, known: ReadonlyMap<string, number>): void {
+    this.coming.delete(key);
+    for (const { slot, row } of this.waiting.take(key)) {
+      this.finalRow(slot, new RowReader(row), 0, known);
+      this.slots.settle(slot);
+    }
+  }
+
+  /**
+   * Returns a verdict for each digest: want, have, or coming (another parcel brings it). With `promise`, the client
+   * guarantees to send what is wanted, so that it need not be sent by others.
+   */
+  ask(digests: Buffer, promise: boolean): Uint8Array {
+    if (digests.length % DIGEST_BYTES !== 0) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a question has half a digest');
+    }
+    const verdicts = new Uint8Array(digests.length / DIGEST_BYTES);
+    for (let index = 0; index < verdicts.length; index += 1) {
+      const digest = digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
+      const key = digestKey(digest);
+      if (this.storedContent(digest) !== undefined) verdicts[index] = Verdict.have;
+      else if (this.coming.has(key)) verdicts[index] = Verdict.coming;
+      else if (promise && this.coming.size < MAX_COMING_DIGESTS) this.coming.add(key);
+    }
+    return verdicts;
+  }
+
+  /** True if a content is stored; a stream with the same content is then discarded. */
+  isStored(digest: Buffer): boolean {
+    return this.storedContent(digest) !== undefined;
+  }
+
+  /** True if a signature of this content should be stored. */
+  mayBeBasis(digest: Buffer, sizeBytes: number): boolean {
+    const contentId = this.storedContent(digest);
+    if (contentId === undefined) return false;
+    const { contents, signatures } = this.catalog;
+    if (contents.find(digest)?.sizeBytes !== sizeBytes) return false;
+    return signatures.find(contentId) === undefined || !this.trust.inSignature(contentId);
+  }
+
+  /** Records that a streamed content is stored. */
+  placed(digest: Buffer, ids: Map<string, number>): void {
+    this.release(digestKey(digest), ids);
+  }
+
+  /** Marks directories whose last rows have been sent. Directories that are `settled` may be skipped next time. */
+  done(slots: readonly number[], settled: Buffer): void {
+    slots.forEach((slotNumber, index) => {
+      const slot = this.slots.get(slotNumber);
+      slot.isDone = true;
+      slot.isSettled = settled[index] === 1;
+      this.slots.settle(slot);
+    });
+  }
+
+  /** Records an entry that could not be saved, or not reliably; its stored version stays open. */
+  note(slotNumber: number, name: Buffer, what: string, reason: string): void {
+    if (this.slots.isHeld(slotNumber)) return;
+    const root = slotNumber < 0 ? this.roots.at(slotNumber) : undefined;
+    if (what === 'held' && root !== undefined) this.lostRoots.add(root.root);
+    const note = {
+      directory: root === undefined ? this.slots.directoryOf(slotNumber) : ROOTS_DIRECTORY,
+      name: root === undefined ? Buffer.from(name) : Buffer.from(String(root.root)),
+      what: what.slice(0, 32),
+      reason: reason.slice(0, MAX_REASON_CHARS),
+    };
+    this.journal.addNote(note);
+  }
+
+  /** Stores the client's configuration. Throws PROTOCOL_VIOLATION if it was sent before. */
+  configure(config: string): void {
+    this.journal.configure(config);
+  }
+
+  /** Stores the name of a user or group that owns an entry. Throws PROTOCOL_VIOLATION if there are too many. */
+  addOwner(owner: OwnerRecord): void {
+    this.ownersTold += 1;
+    if (this.ownersTold > MAX_OWNERS) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'owners do not add up');
+    }
+    this.journal.addOwner(owner);
+  }
+
+  /** Makes everything so far durable. */
+  checkpoint(): Promise<void> {
+    return this.journal.checkpoint();
+  }
+
+  /** Ends the set: closes directories that have no place, and makes the complete set durable. */
+  async complete(
+    nowMs: number,
+    stats: Readonly<Record<string, number>>,
+    seal: Buffer,
+  ): Promise<void> {
+    if (this.waiting.count > 0) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a set ends while contents are missing');
+    }
+    if (this.isClosed) throw new TardisError('PROTOCOL_VIOLATION', 'the set is closed already');
+    this.isClosed = true;
+    // An entry that was not met may still exist if a part of its root disappeared during the backup.
+    const roots = this.roots.taken().filter((root) => !this.lostRoots.has(root));
+    this.slots.fresh.giveUp();
+    for (const root of roots) await this.closeUnplaced(root);
+    // Protected roots were not examined, so their directories have no seals in this set.
+    const all = this.roots.records.map(({ root }) => root);
+    this.seals.close(all, seal);
+    this.catalog.sets.complete(this.set, nowMs, stats);
+    this.journal.appendEvent({ type: 'set-closed', set: this.set, closedAtMs: nowMs, stats });
+    await this.journal.checkpoint();
+  }
+
+  private async closeUnplaced(root: number): Promise<void> {
+    for (;;) {
+      const directory = this.catalog.directories.nextUnplaced(root);
+      if (directory === undefined) return;
+      this.journal.closeDirectory(root, directory);
+      if (this.journal.entriesSinceCheckpoint % CLOSE_SLICE === 0) await this.journal.checkpoint();
+    }
+  }
+}
+
+/** Directories closed between two checkpoints at the end of a set. */
+const CLOSE_SLICE = 4096;

@@ -1,0 +1,98 @@
+/**
+ * Directories that a set has declared and no row has placed yet. They enter the catalog with the first row that
+ * leads to them or lies in them. So a client cannot fill a catalog with declarations alone, which no pack contains
+ * and no quota counts.
+ */
+import type { Catalog, DirectoryIdentity } from '../../store/catalog/index.js';
+import { TardisError } from '../../errors/index.js';
+
+/** Clients have fewer in flight, since their budget counts entries. */
+const MAX_WAITING_DIRECTORIES = 1 << 20;
+
+interface Waiting {
+  readonly identity: DirectoryIdentity;
+  readonly key: string;
+  skipHash: Buffer | undefined;
+  skipSeal: Buffer | undefined;
+}
+
+export class NewDirectories {
+  private readonly waiting = new Map<number, Waiting>();
+  private readonly byKey = new Map<string, number>();
+  /** Directories in the catalog that contain rows, and to which no row leads yet. */
+  private readonly unplaced = new Set<number>();
+  private readonly catalog: Catalog;
+
+  constructor(catalog: Catalog) {
+    this.catalog = catalog;
+  }
+
+  find(identity: DirectoryIdentity): number | undefined {
+    return this.waiting.size === 0 ? undefined : this.byKey.get(keyOf(identity));
+  }
+
+  /** Registers a directory that is not in the catalog. Throws PROTOCOL_VIOLATION if there are too many. */
+  add(directory: number, identity: DirectoryIdentity): void {
+    if (this.waiting.size >= MAX_WAITING_DIRECTORIES) {
+      const text = `more than ${MAX_WAITING_DIRECTORIES} directories are named and in no listing`;
+      throw new TardisError('PROTOCOL_VIOLATION', text);
+    }
+    const key = keyOf(identity);
+    const name = Buffer.from(identity.name); // a copy, so that its whole message need not stay in memory
+    this.waiting.set(directory, {
+      identity: { ...identity, name },
+      key,
+      skipHash: undefined,
+      skipSeal: undefined,
+    });
+    this.byKey.set(key, directory);
+  }
+
+  /** Records that a row leads to a directory. */
+  place(directory: number): void {
+    this.enter(directory);
+    this.unplaced.delete(directory);
+  }
+
+  /** Records that a row lies in a directory. */
+  fill(directory: number): void {
+    if (this.enter(directory)) this.unplaced.add(directory);
+  }
+
+  /** Stores the skip hash and the seal of a listing; undefined leaves the old value. */
+  keepSkip(directory: number, hash: Buffer | undefined, seal: Buffer | undefined): void {
+    const waiting = this.waiting.get(directory);
+    if (waiting !== undefined) {
+      waiting.skipHash = hash ?? waiting.skipHash;
+      waiting.skipSeal = seal ?? waiting.skipSeal;
+      return;
+    }
+    if (hash !== undefined) this.catalog.directories.setSkipHash(directory, hash);
+    if (seal !== undefined) this.catalog.seals.setSkipSeal(directory, seal);
+  }
+
+  /** At the end of a set, marks directories to which no row leads as unplaced, so that their entries are closed. */
+  giveUp(): void {
+    for (const directory of this.unplaced) {
+      const location = this.catalog.directories.location(directory);
+      if (location === undefined) continue;
+      this.catalog.directories.unplace(directory, location.parent, location.name);
+    }
+    this.unplaced.clear();
+  }
+
+  /** Moves a directory into the catalog. Returns true if it was not there before. */
+  private enter(directory: number): boolean {
+    const waiting = this.waiting.get(directory);
+    if (waiting === undefined) return false;
+    this.waiting.delete(directory);
+    this.byKey.delete(waiting.key);
+    this.catalog.directories.add(directory, waiting.identity);
+    this.keepSkip(directory, waiting.skipHash, waiting.skipSeal);
+    return true;
+  }
+}
+
+function keyOf({ root, parent, name, inode, birthTimeNs }: DirectoryIdentity): string {
+  return `${root} ${parent} ${inode} ${birthTimeNs} ${name.toString('latin1')}`;
+}

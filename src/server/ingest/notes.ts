@@ -1,0 +1,51 @@
+/** Information that a client sends about a set, besides its entries. */
+import { TardisError } from '../../errors/index.js';
+import { MAX_TOLD_CONFIG_BYTES } from '../../model/index.js';
+import { isOwner } from '../../store/index.js';
+import type { Head } from '../../transport/index.js';
+import type { Ingest } from './ingest.js';
+
+/** Stores notes on files that could not be saved, or not reliably. Throws PROTOCOL_VIOLATION. */
+export function takeNotes(ingest: Ingest, { slots, names, whats, reasons }: Head<'notes'>): void {
+  if (names.length !== slots.length || whats.length !== slots.length) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'notes do not add up');
+  }
+  for (const [index, slot] of slots.entries()) {
+    ingest.note(slot, names[index]!, whats[index]!, reasons[index] ?? '');
+  }
+}
+
+/** Stores names of users and groups that own entries. Throws PROTOCOL_VIOLATION. */
+export function takeOwners(ingest: Ingest, { groups, ids, names }: Head<'owners'>): void {
+  if (groups.length !== ids.length || names.length !== ids.length) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'owners do not add up');
+  }
+  for (const [index, id] of ids.entries()) {
+    const owner = { isGroup: groups[index] === 1, id, name: Buffer.from(names[index]!) };
+    if (!isOwner(owner)) throw new TardisError('PROTOCOL_VIOLATION', 'an owner makes no sense');
+    ingest.addOwner(owner);
+  }
+}
+
+/** Returns those figures of a set that are numbers. */
+export function countsIn(stats: Head<'closeSet'>['stats']): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(stats).filter((entry): entry is [string, number] => isCount(entry[1])),
+  );
+}
+
+function isCount(value: unknown): boolean {
+  return typeof value === 'number' && Number.isFinite(value);
+}
+
+/** Stores a client's configuration; with `isWanted` false, only checks its length. Throws PROTOCOL_VIOLATION. */
+export function takeConfiguration(
+  set: Ingest,
+  { config }: Head<'configuration'>,
+  isWanted = true,
+): void {
+  if (Buffer.byteLength(config) > MAX_TOLD_CONFIG_BYTES) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'a configuration is too large');
+  }
+  if (isWanted) set.configure(config);
+}

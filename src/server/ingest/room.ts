@@ -1,0 +1,95 @@
+/**
+ * Limits on the space of one session: its account's quota, and the disk. If one is exceeded, the session ends in
+ * order: received data that fits is kept at a checkpoint, and the client receives the reason.
+ */
+import { causeCode, isDiskFull, TardisError } from '../../errors/index.js';
+import type { StoreWriter } from '../../store/writer/index.js';
+import type { IncomingContents } from './incoming-contents.js';
+
+/** The free space is checked after this many bytes, so a session may use this much of LeastFree. */
+const LOOK_EVERY_BYTES = 1 << 20;
+
+/** A file system may not count data of the last seconds yet; this is the most that a fast disk writes in them. */
+const UNCOUNTED_BYTES = 1 << 30;
+
+export class Room {
+  private lookedAtBytes = 0;
+  /** A measurement of the free bytes, with the bytes stored at that moment. */
+  private exact: { readonly freeBytes: number; readonly storedBytes: number } | undefined;
+  private readonly store: StoreWriter;
+  private readonly large: IncomingContents;
+
+  constructor(store: StoreWriter, large: IncomingContents) {
+    this.store = store;
+    this.large = large;
+  }
+
+  private get storedBytes(): number {
+    return this.store.packs.appendedBytes + this.large.stagedBytes;
+  }
+
+  /** Checks both limits before a set is opened. Throws QUOTA_EXCEEDED, DISK_FULL. */
+  require(): void {
+    this.store.space?.requireRoom();
+    this.store.reserve.require();
+  }
+
+  /**
+   * Counts the data of a message. Throws DISK_FULL if too little space is left for another one, unless it was the
+   * last.
+   */
+  async count(isLast: boolean): Promise<void> {
+    this.settle();
+    if (isLast) return;
+    const { reserve, isRunningOut } = this.store;
+    if (isRunningOut) throw reserve.full();
+    const { storedBytes } = this;
+    // The number shrinks when staged streams are stored.
+    if (Math.abs(storedBytes - this.lookedAtBytes) < LOOK_EVERY_BYTES) return;
+    this.lookedAtBytes = storedBytes;
+    reserve.requireFree();
+    if (this.hasRoom(storedBytes)) return;
+    await reserve.settleFree();
+    this.exact = { freeBytes: reserve.freeBytes, storedBytes };
+    reserve.requireFree();
+  }
+
+  /** True if enough is free even if the file system has not counted the data since the last measurement. */
+  private hasRoom(storedBytes: number): boolean {
+    const { freeBytes, leastFreeBytes } = this.store.reserve;
+    if (this.exact === undefined) {
+      if (freeBytes < leastFreeBytes + UNCOUNTED_BYTES) return false;
+      this.exact = { freeBytes, storedBytes };
+    }
+    return this.exact.freeBytes - (storedBytes - this.exact.storedBytes) >= leastFreeBytes;
+  }
+
+  /** Corrects the number that counts for the quota. */
+  settle(): void {
+    this.store.space?.settle(this.storedBytes);
+  }
+
+  /**
+   * Handles a failure. If the disk or a quota is full, keeps what fits, by `checkpoint`. After a failure that
+   * leaves catalog and packs inconsistent (SQLite may have stopped in the middle of a change), the last checkpoint
+   * counts.
+   */
+  async keep(error: unknown, checkpoint: () => Promise<void>): Promise<void> {
+    const isQuota = error instanceof TardisError && error.code === 'QUOTA_EXCEEDED';
+    const isDisk = isDiskFull(error) && causeCode(error)?.startsWith('SQLITE_') !== true;
+    if (!(isQuota || isDisk) || !this.store.isWhole) return;
+    try {
+      this.large.dropAll();
+      await checkpoint();
+      this.settle();
+    } catch (second) {
+      // The first failure is the one to report; a full disk here only means that the last checkpoint counts.
+      if (!isDiskFull(second)) throw second;
+    }
+  }
+
+  /** Returns the failure as reported to the client. */
+  told(error: unknown): unknown {
+    return this.store.reserve.explain(error);
+  }
+}

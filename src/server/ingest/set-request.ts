@@ -1,0 +1,113 @@
+/** Opening of a set: the client's request, and the server's answer. */
+import type { Catalog } from '../../store/catalog/index.js';
+import type { StoreWriter } from '../../store/writer/index.js';
+import { TardisError } from '../../errors/index.js';
+import { changedMarks, NO_MARKS, type SetMarks } from '../../model/index.js';
+import { nameByFormat, type NameFormat, withoutCount } from '../../retention/index.js';
+import { packName, type RootRecord } from '../../store/index.js';
+import type { Head, HeldReason } from '../../transport/index.js';
+import type { RootsRequest } from './set-roots.js';
+
+/** A client's request to open a set. */
+export interface SetRequest extends RootsRequest {
+  /** Empty to let the server choose a name. */
+  readonly name: string;
+  readonly nowMs: number;
+  readonly clientTimeMs: number;
+  readonly marks: SetMarks;
+  /** True to store nothing as a delta, and to request contents again that are stored as deltas. */
+  readonly full: boolean;
+}
+
+export interface OpenedSet {
+  readonly set: number;
+  readonly name: string;
+  /** True if nothing was ever stored for this client, so that the client has nothing to query. */
+  readonly isEmpty: boolean;
+  /** For each root, the reason why it is protected; empty if it is not. */
+  readonly held: readonly HeldReason[];
+}
+
+/**
+ * Returns name and marks for a set that a client opens. Without a name from the client, the name formats are used.
+ * Throws PROTOCOL_VIOLATION.
+ */
+export function named(
+  { sets }: Catalog,
+  head: Head<'openSet'>,
+  nowMs: number,
+  formats: readonly NameFormat[] = [],
+): Pick<SetRequest, 'name' | 'marks'> {
+  if (head.name !== '') return { name: head.name, marks: marksIn(head) };
+  const listed = sets.listed();
+  const others = new Set(listed.map(({ firstName }) => firstName));
+  // Unfinished sets and sets with other roots do not take the name of a period.
+  const own = new Set(
+    listed
+      .filter(({ set, state }) => state === 'complete' && hasRoots(sets.rootsOf(set), head.paths))
+      .map(({ firstName }) => withoutCount(firstName)),
+  );
+  const found = nameByFormat(
+    formats,
+    nowMs,
+    (name) => own.has(name),
+    (name) => others.has(name),
+  );
+  const { name, priority } = found ?? { name: '', priority: 0 };
+  const marks = marksIn({ ...head, priority: head.priority === 0 ? priority : head.priority });
+  return { name, marks };
+}
+
+function hasRoots(roots: readonly RootRecord[], paths: readonly Buffer[]): boolean {
+  const wanted = new Set(paths.map((path) => path.toString('latin1')));
+  return (
+    wanted.size === roots.length && roots.every(({ path }) => wanted.has(path.toString('latin1')))
+  );
+}
+
+/** Returns the marks that a client requests for a set. Throws PROTOCOL_VIOLATION. */
+function marksIn({ priority, expendable, tags }: Head<'openSet'>): SetMarks {
+  const marks = changedMarks(NO_MARKS, { priority, isExpendable: expendable, addTags: tags });
+  if (marks === undefined) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'a set is to have marks that none can have');
+  }
+  return marks;
+}
+
+const NO_SEALED_SET = { set: 0, seal: Buffer.alloc(0) };
+/** Most sets that are searched for one with the same roots. */
+const MOST_LOOKED_AT = 16;
+/** Most foreign files among the packs that are reported to a client. */
+const MOST_NAMED = 16;
+
+/** Returns the part of the answer that is about earlier sets. */
+export function setsBefore(
+  { catalog: { sets, seals, state }, strangePacks }: StoreWriter,
+  set: number,
+): Pick<
+  Head<'setOpened'>,
+  'sealedSet' | 'seal' | 'lastEntries' | 'doubtfulUpTo' | 'lostRecords' | 'strangePacks'
+> {
+  const { set: sealedSet, seal } = seals.newestSet() ?? NO_SEALED_SET;
+  const rootsOf = (one: number): string =>
+    sets
+      .rootsOf(one)
+      .map(({ root }) => root)
+      .join();
+  const roots = rootsOf(set);
+  const last = sets
+    .listed()
+    .filter(({ state }) => state === 'complete')
+    .slice(-MOST_LOOKED_AT)
+    .findLast((one) => rootsOf(one.set) === roots);
+  const entries = last?.stats['entries'] ?? 0; // as reported by the client
+  const { doubtfulUpTo, records: lostRecords } = state.readFoundLoss();
+  return {
+    doubtfulUpTo,
+    lostRecords,
+    strangePacks: strangePacks.slice(0, MOST_NAMED).map(packName),
+    sealedSet,
+    seal,
+    lastEntries: Number.isSafeInteger(entries) && entries > 0 ? entries : 0,
+  };
+}

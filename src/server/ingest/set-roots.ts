@@ -1,0 +1,161 @@
+/**
+ * The roots of one backup set: found by their paths or created, with their own entries updated. A root that had
+ * entries and is now empty, or is now another directory on another device, is most likely not mounted. It is
+ * protected, so that none of its entries are closed, unless the client trusts it.
+ */
+import { type Catalog, identityOf, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
+import { TardisError } from '../../errors/index.js';
+import {
+  countRows,
+  EntryType,
+  joinRow,
+  metadataOf,
+  RowReader,
+  sameAttributes,
+  sameMetadata,
+} from '../../model/index.js';
+import type { RootRecord } from '../../store/index.js';
+import { Held, type HeldReason } from '../../transport/index.js';
+import type { StoreWriter } from '../../store/writer/index.js';
+import type { SetJournal } from '../../store/writer/index.js';
+
+const MAX_DEVICE_CHARS = 64;
+
+/** The roots in a client's request; the lists are parallel. */
+export interface RootsRequest {
+  readonly paths: readonly Buffer[];
+  readonly rows: Buffer;
+  readonly devices: readonly string[];
+  /** 1 if the directory has no entries. */
+  readonly empties: Buffer;
+  /** True to take the roots as they are. */
+  readonly trust: boolean;
+}
+
+export class SetRoots {
+  readonly records: readonly RootRecord[];
+  /** For each root, the reason why it is protected; empty if it is not. */
+  readonly held: readonly HeldReason[];
+
+  /** Finds or creates the roots; `rows` are the checked rows of the request. Throws PROTOCOL_VIOLATION. */
+  constructor(store: StoreWriter, journal: SetJournal, request: RootsRequest, rows: RowReader) {
+    const { paths, devices, empties } = request;
+    const count = paths.length;
+    if (count === 0 || countRows(rows) !== count) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a set needs one row for each of its roots');
+    }
+    if (devices.length !== count || empties.length !== count) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a set tells not enough of its roots');
+    }
+    let at = 0;
+    const roots = paths.map((path, index) => {
+      const device = devices[index]!.slice(0, MAX_DEVICE_CHARS);
+      const isEmpty = empties[index] === 1;
+      const root = addRoot(store, journal, path, rows, at, { device, isEmpty }, request.trust);
+      at += rows.rowBytes(at);
+      return root;
+    });
+    this.records = roots.map(({ record }) => record);
+    this.held = roots.map(({ held }) => held);
+  }
+
+  /** Returns the root for a parent slot below 0; -1 is the first root. */
+  at(parent: number): RootRecord {
+    const root = this.records[-1 - parent];
+    if (root === undefined) throw new TardisError('PROTOCOL_VIOLATION', 'a slot of no root');
+    return root;
+  }
+
+  /** Returns the numbers of the roots that are not protected. */
+  taken(): number[] {
+    return this.records
+      .filter((_record, index) => this.held[index] === Held.no)
+      .map(({ root }) => root);
+  }
+
+  /** True if a root is protected. Throws PROTOCOL_VIOLATION. */
+  isHeld(parent: number): boolean {
+    this.at(parent);
+    return this.held[-1 - parent] !== Held.no;
+  }
+}
+
+interface Seen {
+  readonly device: string;
+  readonly isEmpty: boolean;
+}
+
+function addRoot(
+  store: StoreWriter,
+  journal: SetJournal,
+  path: Buffer,
+  rows: RowReader,
+  at: number,
+  seen: Seen,
+  trust: boolean,
+): { record: RootRecord; held: HeldReason } {
+  if (path[0] !== 0x2f || path.includes(0)) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'a root is no absolute path');
+  }
+  if (rows.type(at) !== EntryType.directory) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'a root is no directory');
+  }
+  const { catalog } = store;
+  const found = catalog.sets.findRoot(path);
+  const { root, directory } = found ?? newRoot(store);
+  const name = Buffer.from(String(root));
+  const row = new RowReader(renamed(rows, at, name));
+  const held = trust || found === undefined ? Held.no : doubtOf(catalog, found, name, row, seen);
+  if (held !== Held.no) {
+    const record = { root, path, directory };
+    catalog.sets.addRoot(journal.set, record);
+    return { record, held };
+  }
+  const record = { root, path, directory, device: seen.device };
+  catalog.sets.addRoot(journal.set, record);
+  const identity = identityOf(root, ROOTS_DIRECTORY, row, 0);
+  if (catalog.directories.exists(directory)) catalog.directories.place(directory, identity);
+  else catalog.directories.add(directory, identity);
+  const head = catalog.entries.findHead(ROOTS_DIRECTORY, name);
+  const isSame =
+    head !== undefined &&
+    sameMetadata(head.metadata, row, 0) &&
+    sameAttributes(head.metadata, row, 0);
+  if (!isSame) {
+    const place = { root, directory: ROOTS_DIRECTORY, isNew: false };
+    journal.put(place, row, 0, { contentId: undefined, childId: directory });
+  }
+  return { record, held };
+}
+
+/** Returns the reason for protecting a known root, or `Held.no`. */
+function doubtOf(
+  catalog: Catalog,
+  known: { readonly directory: number; readonly device: string },
+  name: Buffer,
+  row: RowReader,
+  seen: Seen,
+): HeldReason {
+  const head = catalog.entries.findHead(ROOTS_DIRECTORY, name);
+  if (head === undefined || catalog.entries.headNames(known.directory, 1).length === 0) {
+    return Held.no; // it has no entries that could be closed
+  }
+  if (seen.isEmpty) return Held.empty;
+  // Device numbers may change at a boot, and an inode when a directory is created again. Only both together
+  // indicate another file system.
+  const last = new RowReader(joinRow(head.metadata, name, undefined));
+  const isOther = last.inode(0) !== row.inode(0) || last.birthTimeNs(0) !== row.birthTimeNs(0);
+  const isElsewhere = known.device !== '' && seen.device !== '' && known.device !== seen.device;
+  return isOther && isElsewhere ? Held.otherDevice : Held.no;
+}
+
+function newRoot(store: StoreWriter): { root: number; directory: number } {
+  store.counters.root += 1;
+  store.counters.directory += 1;
+  return { root: store.counters.root, directory: store.counters.directory };
+}
+
+/** Returns a copy of a row with another name. */
+function renamed(rows: RowReader, at: number, name: Buffer): Buffer {
+  return joinRow(metadataOf(rows, at), name, undefined);
+}

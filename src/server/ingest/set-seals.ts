@@ -1,0 +1,103 @@
+/**
+ * Seals of one set, as sent by the client: for each directory that was met in it, and for the set. The server
+ * cannot interpret them; it stores them in order, so that any set can be proven later.
+ */
+import type { Catalog } from '../../store/catalog/index.js';
+import { TardisError } from '../../errors/index.js';
+import { DIRECTORY_SEAL_BYTES, SET_SEAL_BYTES, SKIP_SEAL_BYTES } from '../../model/index.js';
+import type { SetJournal } from '../../store/writer/index.js';
+import type { Slots } from './slots.js';
+
+const NO_SEAL: Buffer = Buffer.alloc(SKIP_SEAL_BYTES);
+
+export class SetSeals {
+  private readonly catalog: Catalog;
+  private readonly journal: SetJournal;
+  private readonly slots: Slots;
+
+  constructor(catalog: Catalog, journal: SetJournal, slots: Slots) {
+    this.catalog = catalog;
+    this.journal = journal;
+    this.slots = slots;
+  }
+
+  /**
+   * Returns the seals stored beside the skip hashes of unchanged directories, concatenated; empty if there are
+   * none.
+   */
+  keptOf(slots: readonly number[], same: Uint8Array): Buffer {
+    if (!this.catalog.seals.hasSkipSeals) return Buffer.alloc(0);
+    const kept: Buffer[] = [];
+    for (const [index, slot] of slots.entries()) {
+      if (same[index] !== 1) continue;
+      const seal = this.slots.isHeld(slot)
+        ? undefined
+        : this.catalog.seals.skipSeal(this.slots.directoryOf(slot));
+      kept.push(seal ?? NO_SEAL);
+    }
+    return Buffer.concat(kept);
+  }
+
+  /** Stores the seals of directories whose listings are complete. */
+  done(slots: readonly number[], seals: Buffer): void {
+    if (seals.length === 0) return;
+    this.forEach(slots, seals, (slot, seal) => {
+      if (this.slots.isHeld(slot)) return;
+      this.slots.get(slot).skipSeal = Buffer.from(seal);
+      this.put(slot, seal);
+    });
+  }
+
+  /** Stores the seals of directories that have moved but not changed. */
+  moved(slots: readonly number[], seals: Buffer): void {
+    this.forEach(slots, seals, (slot, seal) => {
+      this.slots.fresh.keepSkip(this.slots.directoryOf(slot), undefined, Buffer.from(seal));
+      this.put(slot, seal);
+    });
+  }
+
+  /**
+   * Ends the set with its seal. Directories of its roots that were not met lose their seals; directories that were
+   * met unchanged keep theirs.
+   */
+  close(roots: readonly number[], seal: Buffer): void {
+    if (seal.length === 0) return;
+    if (seal.length !== SET_SEAL_BYTES) throw wrong();
+    const { seals } = this.catalog;
+    const met = this.slots.met();
+    for (const root of roots) {
+      for (const directory of seals.openOf(root)) {
+        if (!met.delete(directory)) this.journal.seal(directory, undefined);
+      }
+    }
+    for (const directory of met) {
+      const kept = seals.skipSeal(directory);
+      if (kept !== undefined) this.journal.seal(directory, placeAndListing(kept));
+    }
+    seals.putSet(this.journal.set, seal);
+    this.journal.appendEvent({ type: 'set-sealed', set: this.journal.set, seal });
+  }
+
+  private put(slot: number, seal: Buffer): void {
+    this.journal.seal(this.slots.directoryOf(slot), placeAndListing(seal));
+  }
+
+  private forEach(
+    slots: readonly number[],
+    seals: Buffer,
+    visit: (slot: number, seal: Buffer) => void,
+  ): void {
+    if (seals.length !== slots.length * SKIP_SEAL_BYTES) throw wrong();
+    for (const [index, slot] of slots.entries()) {
+      visit(slot, seals.subarray(index * SKIP_SEAL_BYTES, (index + 1) * SKIP_SEAL_BYTES));
+    }
+  }
+}
+
+function placeAndListing(seal: Buffer): Buffer {
+  return Buffer.from(seal.subarray(0, DIRECTORY_SEAL_BYTES));
+}
+
+function wrong(): TardisError {
+  return new TardisError('PROTOCOL_VIOLATION', 'seals do not add up');
+}

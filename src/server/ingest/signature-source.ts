@@ -1,0 +1,174 @@
+/**
+ * Sends signatures, one at a time, while other messages are handled: stored signatures, or signatures computed from
+ * a content's bytes if none is stored. A sample has only the blocks at some places. At a small part of the cost it
+ * shows whether a file has anything in common with its basis.
+ */
+import { type LocatedPiece, Locator } from '../../store/catalog/index.js';
+import {
+  blockBytesFor,
+  ContentRanges,
+  ReaderMemory,
+  RecordReader,
+  samplePlaces,
+  SignatureMaker,
+} from '../../delta/index.js';
+import { TardisError } from '../../errors/index.js';
+import { releaseAll, releaseMemory } from '../../model/index.js';
+import { packName } from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import type { Answer } from './basis-offers.js';
+import type { StoreWriter } from '../../store/writer/index.js';
+import type { Trust } from './trust.js';
+
+/** Approximate size of the pieces in which a signature is sent. */
+const PIECE_BYTES = 256 << 10;
+/** Most pending signatures. The client requests each only once, so a larger number means a broken client. */
+const MAX_WAITING = 8192;
+
+interface Task {
+  readonly basis: number;
+  readonly contentId: number;
+  readonly isSample: boolean;
+}
+
+export class SignatureSource {
+  private readonly waiting: Task[] = [];
+  /** Signatures that were sent or are queued; none is sent twice. */
+  private readonly begun = new Set<string>();
+  private running: Promise<void> | undefined;
+  private current: number | undefined;
+  private isOver = false;
+  private readonly locator = new Locator();
+  private readonly system: System;
+  private readonly store: StoreWriter;
+  private readonly trust: Trust;
+  private readonly answer: Answer;
+
+  constructor(system: System, store: StoreWriter, trust: Trust, answer: Answer) {
+    this.trust = trust;
+    this.system = system;
+    this.store = store;
+    this.answer = answer;
+  }
+
+  send(basis: number, contentId: number, isSample: boolean): void {
+    const key = `${basis} ${isSample}`;
+    if (this.isOver || this.begun.has(key)) return;
+    if (this.waiting.length >= MAX_WAITING) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'too many signatures are wanted');
+    }
+    this.begun.add(key);
+    this.waiting.push({ basis, contentId, isSample });
+    this.running ??= this.run();
+  }
+
+  /** Cancels the signatures of a basis that the client no longer uses. */
+  forget(basis: number): void {
+    this.begun.delete(`${basis} true`);
+    this.begun.delete(`${basis} false`);
+    const rest = this.waiting.filter((task) => task.basis !== basis);
+    this.waiting.splice(0, this.waiting.length, ...rest);
+    if (this.current === basis) this.current = undefined;
+  }
+
+  /** Sends no more; a read in progress ends by itself. */
+  halt(): void {
+    this.isOver = true;
+    this.waiting.length = 0;
+    this.current = undefined;
+  }
+
+  async stop(): Promise<void> {
+    this.halt();
+    await this.running;
+  }
+
+  /** Never rejects. A signature that cannot be read is reported as failed, and the client sends the file whole. */
+  private async run(): Promise<void> {
+    for (;;) {
+      const task = this.waiting.shift();
+      if (task === undefined) break;
+      this.current = task.basis;
+      try {
+        await this.sendOne(task);
+      } catch {
+        this.say(task, Buffer.alloc(0), true, true);
+      }
+    }
+    this.running = undefined;
+  }
+
+  private async sendOne(task: Task): Promise<void> {
+    const { catalog, backend } = this.store;
+    const memory = new ReaderMemory();
+    const reader = new RecordReader(backend, this.system.native, memory);
+    const isStored = !task.isSample && this.trust.inSignature(task.contentId);
+    const stored = isStored ? catalog.signatures.find(task.contentId) : undefined;
+    if (stored !== undefined) {
+      const place = { ...stored, object: packName(stored.pack) };
+      // An encrypted signature is sent as it is, since the client has the keys.
+      const pieces = (await reader.encrypted(place, PIECE_BYTES)) ?? reader.body(place);
+      for await (const bytes of pieces) {
+        if (!this.say(task, Buffer.from(bytes), false)) return;
+      }
+      this.say(task, Buffer.alloc(0), true);
+      return;
+    }
+    const pieces = this.locator.locate(catalog.contents, task.contentId);
+    if (pieces === undefined) throw new TardisError('RECORD_DAMAGED', 'its bytes are missing');
+    const sizeBytes = pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0);
+    const blockBytes = blockBytesFor(sizeBytes)!;
+    const maker = new SignatureMaker(this.system.native, blockBytes, PIECE_BYTES);
+    try {
+      const content = task.isSample
+        ? this.sampled(pieces, sizeBytes, blockBytes)
+        : this.whole(pieces, reader);
+      for await (const bytes of content) {
+        maker.push(bytes);
+        if (maker.madeBytes >= PIECE_BYTES && !this.say(task, maker.take(), false)) return;
+      }
+      this.say(task, maker.finish(), true);
+    } finally {
+      maker.close();
+      reader.release();
+      releaseAll([memory.decoded, memory.stored]);
+    }
+  }
+
+  private async *whole(
+    pieces: readonly LocatedPiece[],
+    reader: RecordReader,
+  ): AsyncGenerator<Buffer> {
+    // Checksums are enough here; the digests are checked on restore.
+    for (const piece of pieces) yield* reader.uncheckedBytes(piece, piece);
+  }
+
+  private async *sampled(
+    pieces: readonly LocatedPiece[],
+    sizeBytes: number,
+    blockBytes: number,
+  ): AsyncGenerator<Buffer> {
+    const { native } = this.system;
+    const source = { backend: this.store.backend, native, keys: undefined };
+    const ranges = new ContentRanges(source, pieces);
+    const { places, bytes } = samplePlaces(sizeBytes, blockBytes);
+    const buffer = Buffer.allocUnsafe(bytes);
+    try {
+      for (const place of places) {
+        await ranges.read(place, buffer, 0, bytes);
+        yield buffer;
+      }
+    } finally {
+      ranges.release();
+    }
+  }
+
+  /** Sends a piece of a signature. Returns false if the signature is no longer needed. */
+  private say(task: Task, bytes: Buffer, last: boolean, failed = false): boolean {
+    const { basis, isSample } = task;
+    if (this.isOver || this.current !== basis) return false;
+    this.answer('signature', { basis, isSample, bytes, last, failed });
+    releaseMemory(bytes); // the message has a copy
+    return true;
+  }
+}

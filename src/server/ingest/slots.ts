@@ -1,0 +1,275 @@
+/**
+ * Slots: the numbers by which a session identifies directories, so that it need not wait for their ids. The state
+ * of a slot exists from its declaration to its last row. Only the id of its directory is kept longer, since child
+ * directories refer to their parents by slot.
+ */
+import {
+  type Catalog,
+  type DirectoryIdentity,
+  type FoundDirectory,
+  type HeadRow,
+  identityOf,
+} from '../../store/catalog/index.js';
+import { TardisError } from '../../errors/index.js';
+import { EntryType, MountState, mountState, type RowReader } from '../../model/index.js';
+import { HEAD_HELD, HEAD_SAME, NO_HASH } from '../../transport/index.js';
+import { isMountDoubtful, isMountGone } from './mounts.js';
+import { NewDirectories } from './new-directories.js';
+
+/** Most slots in a session; the tables take 8 bytes for each. */
+const MAX_SLOTS = 1 << 26;
+
+/** Marks the slot of a protected directory, in place of an id. */
+const HELD_DIRECTORY = 0xffff_ffff;
+
+export interface SlotState {
+  readonly number: number;
+  readonly root: number;
+  readonly directory: number;
+  /** True if the directory had no entries before this session. */
+  readonly isNew: boolean;
+  readonly hash: Buffer;
+  /** The last name in the listing pages so far. */
+  listedUpTo: Buffer;
+  waitingRows: number;
+  isDone: boolean;
+  isSettled: boolean;
+  /** True if the directory keeps the entry of a mount point that its listing does not have in that form. */
+  hasHeldMounts: boolean;
+  /** The seal to store beside the skip hash. */
+  skipSeal: Buffer | undefined;
+}
+
+/** The place of a directory; `directory` is set in advance for roots. */
+export interface Place {
+  readonly root: number;
+  readonly parent: number;
+  readonly directory?: number;
+  /** True if the parent had no entries before this session. */
+  readonly isParentNew?: boolean;
+}
+
+export class Slots {
+  private readonly states = new Map<number, SlotState>();
+  private directories = new Uint32Array(1024);
+  private roots = new Uint32Array(1024);
+  /** One bit for each directory id met in this set. */
+  private placed = new Uint8Array(1024);
+  private readonly created = new Set<number>();
+  readonly fresh: NewDirectories;
+  private readonly catalog: Catalog;
+  private readonly newDirectoryId: () => number;
+  private readonly isFull: boolean;
+  private readonly trustsMounts: boolean;
+
+  /**
+   * With `isFull`, every directory is listed, whatever its skip hash. With `trustsMounts`, mount points are taken
+   * as they are.
+   */
+  constructor(
+    catalog: Catalog,
+    isFull: boolean,
+    trustsMounts: boolean,
+    newDirectoryId: () => number,
+  ) {
+    this.trustsMounts = trustsMounts;
+    this.catalog = catalog;
+    this.fresh = new NewDirectories(catalog);
+    this.isFull = isFull;
+    this.newDirectoryId = newDirectoryId;
+  }
+
+  /**
+   * Opens a slot. Returns HEAD_SAME if the directory's listing is unchanged, HEAD_HELD if it is a mount point
+   * without the file system of the last set, and 0 otherwise.
+   */
+  open(number: number, place: Place, rows: RowReader, at: number, hash: Buffer): number {
+    if (number >= MAX_SLOTS || this.states.has(number)) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a slot is opened twice', { slot: number });
+    }
+    if (rows.type(at) !== EntryType.directory) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a slot is no directory', { slot: number });
+    }
+    const { root, parent } = place;
+    let { directory } = place;
+    if (directory === undefined) {
+      const identity = identityOf(root, parent, rows, at);
+      const found = this.find(identity);
+      if (this.isMountHeld(place, found, rows, at)) {
+        this.openHeld(number);
+        return HEAD_HELD;
+      }
+      directory = this.take(identity, found);
+    }
+    // A root counts as placed from the start. Otherwise a bind mount or a snapshot of the root, which looks like
+    // it, would make the root its own ancestor.
+    if (place.directory !== undefined) this.markPlaced(directory);
+    this.remember(number, root, directory);
+    const isNew = this.created.delete(directory);
+    const known = isNew ? undefined : this.catalog.directories.skipHash(directory);
+    const isSame = known !== undefined && !hash.equals(NO_HASH) && known.equals(hash);
+    if (isSame && !this.isFull) return HEAD_SAME;
+    if (known !== undefined) this.catalog.directories.setSkipHash(directory, undefined);
+    this.states.set(number, {
+      number,
+      root,
+      directory,
+      isNew,
+      hash: Buffer.from(hash),
+      listedUpTo: Buffer.alloc(0),
+      waitingRows: 0,
+      isDone: false,
+      isSettled: false,
+      hasHeldMounts: false,
+      skipSeal: undefined,
+    });
+    return 0;
+  }
+
+  /**
+   * True if a directory is a mount point without the file system of the last set. Reads the stored entry only if
+   * the directory is a different one or is empty.
+   */
+  private isMountHeld(
+    place: Place,
+    found: FoundDirectory | undefined,
+    rows: RowReader,
+    at: number,
+  ): boolean {
+    if (this.trustsMounts || place.isParentNew === true) return false;
+    if (found?.isHere === true && mountState(rows, at) !== MountState.empty) return false;
+    const known = this.catalog.entries.findHead(place.parent, rows.name(at));
+    return known !== undefined && isMountDoubtful(this.catalog, known, rows, at);
+  }
+
+  /**
+   * True if a stored entry should be kept, whatever the listing contains now. `at` is undefined if the entry is
+   * missing from the listing.
+   */
+  isMountKept(known: HeadRow, rows: RowReader, at: number | undefined): boolean {
+    if (this.trustsMounts || known.childId === undefined) return false;
+    return at === undefined
+      ? isMountGone(this.catalog, known)
+      : isMountDoubtful(this.catalog, known, rows, at);
+  }
+
+  /** Opens a slot for a protected directory, about which nothing is recorded. */
+  openHeld(number: number): void {
+    if (number >= MAX_SLOTS || (this.directories[number] ?? 0) !== 0) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a slot is opened twice', { slot: number });
+    }
+    this.remember(number, 0, HELD_DIRECTORY);
+  }
+
+  isHeld(number: number): boolean {
+    return this.directories[number] === HELD_DIRECTORY;
+  }
+
+  /** Returns the state of an open slot. Throws PROTOCOL_VIOLATION. */
+  get(number: number): SlotState {
+    const state = this.states.get(number);
+    if (state === undefined) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a message names no open slot', { slot: number });
+    }
+    return state;
+  }
+
+  directoryOf(number: number): number {
+    const directory = this.directories[number] ?? 0;
+    if (directory === 0 || directory === HELD_DIRECTORY) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a message names no slot', { slot: number });
+    }
+    return directory;
+  }
+
+  /** Returns all directories met so far, except protected ones. */
+  met(): Set<number> {
+    const met = new Set<number>(this.directories);
+    met.delete(0);
+    met.delete(HELD_DIRECTORY);
+    return met;
+  }
+
+  /** True if an open slot's directory had no entries before this session. */
+  isNew(number: number): boolean {
+    return this.states.get(number)?.isNew === true;
+  }
+
+  rootOf(number: number): number {
+    return this.roots[number] ?? 0;
+  }
+
+  /**
+   * Returns the lasting id of a directory: its old id if it is in the same place or was moved within its root, and
+   * a new id otherwise. Called for its head and for its row in its parent, in either order.
+   */
+  resolve(identity: DirectoryIdentity): number {
+    return this.take(identity, this.find(identity));
+  }
+
+  private find(identity: DirectoryIdentity): FoundDirectory | undefined {
+    return this.catalog.directories.find(identity, (id) => this.isPlaced(id));
+  }
+
+  private take(identity: DirectoryIdentity, found: FoundDirectory | undefined): number {
+    const { directories } = this.catalog;
+    if (found === undefined) {
+      const waiting = this.fresh.find(identity);
+      if (waiting !== undefined) return waiting;
+      const directory = this.newDirectoryId();
+      this.fresh.add(directory, identity);
+      this.created.add(directory);
+      this.markPlaced(directory);
+      return directory;
+    }
+    if (!found.isHere) directories.place(found.directory, identity);
+    else directories.forgetUnplaced(found.directory);
+    this.markPlaced(found.directory);
+    return found.directory;
+  }
+
+  /** Returns the lasting id of a row's directory, or undefined for other types. */
+  childOf(slot: SlotState, rows: RowReader, at: number): number | undefined {
+    if (rows.type(at) !== EntryType.directory) return undefined;
+    return this.resolve(identityOf(slot.root, slot.directory, rows, at));
+  }
+
+  /** Ends a slot whose last row is written, and stores its skip hash if it is reliable. */
+  settle(state: SlotState): void {
+    if (!state.isDone || state.waitingRows > 0) return;
+    if (state.isSettled && !state.hasHeldMounts && !state.hash.equals(NO_HASH)) {
+      this.fresh.keepSkip(state.directory, state.hash, state.skipSeal);
+    }
+    this.states.delete(state.number);
+  }
+
+  private remember(number: number, root: number, directory: number): void {
+    if (number >= this.directories.length) {
+      const size = Math.max(this.directories.length * 2, number + 1);
+      this.directories = grown(this.directories, size);
+      this.roots = grown(this.roots, size);
+    }
+    this.directories[number] = directory;
+    this.roots[number] = root;
+  }
+
+  private isPlaced(directory: number): boolean {
+    return ((this.placed[directory >>> 3] ?? 0) & (1 << (directory & 7))) !== 0;
+  }
+
+  private markPlaced(directory: number): void {
+    const at = directory >>> 3;
+    if (at >= this.placed.length) {
+      const larger = new Uint8Array(Math.max(this.placed.length * 2, at + 1));
+      larger.set(this.placed);
+      this.placed = larger;
+    }
+    this.placed[at]! |= 1 << (directory & 7);
+  }
+}
+
+function grown(array: Uint32Array<ArrayBuffer>, size: number): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(size);
+  larger.set(array);
+  return larger;
+}

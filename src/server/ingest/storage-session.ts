@@ -1,0 +1,400 @@
+/**
+ * One backup session on one client's store. It handles messages one at a time and in order, decides when a checkpoint
+ * is due, and reports how many messages are received (are in the write path) and how many are durable. It runs in a
+ * storage thread, or in the caller's thread for deterministic tests.
+ */
+import { TardisError } from '../../errors/index.js';
+import { releaseMemory } from '../../model/index.js';
+import type { ClientDirectory } from '../../store/index.js';
+import { type System, wallMs } from '../../system/index.js';
+import {
+  decodeMessage,
+  encodeMessage,
+  type Head,
+  type MessageName,
+} from '../../transport/index.js';
+import { type Answer, BasisOffers } from './basis-offers.js';
+import { formatsFor, optionsFor } from '../storage/client-settings.js';
+import { NO_LOSS } from '../../store/catalog/index.js';
+import { StoreWriter, SpaceMeter, stampFigures } from '../../store/writer/index.js';
+import { writeImageIfRoom } from '../../maintenance/gc/index.js';
+import { IncomingContents } from './incoming-contents.js';
+import { Ingest } from './ingest.js';
+import { changeKeys, requireKeys } from './key-change.js';
+import { countsIn, takeConfiguration, takeNotes, takeOwners } from './notes.js';
+import { Receipts } from './receipts.js';
+import { Room } from './room.js';
+import { SetBeginning } from './set-beginning.js';
+import { named, setsBefore } from './set-request.js';
+import { Trust } from './trust.js';
+import { splitRecords } from './split-records.js';
+import type { AnswerSink, StorageOptions } from '../storage/storage-options.js';
+
+export class StorageSession {
+  private readonly queue: { name: MessageName; bytes: Buffer }[] = [];
+  private isPumping = false;
+  private failure: unknown;
+  private isReleased = false;
+  private readonly beginning = new SetBeginning();
+  private idle: (() => void)[] = [];
+  private ingest: Ingest | undefined;
+  private readonly large: IncomingContents;
+  private readonly room: Room;
+  private readonly offers: BasisOffers;
+  private readonly trust: Trust;
+  private readonly receipts: Receipts;
+  private durableUpTo = 0;
+  private isCheckpointWanted = false;
+  private lastCheckpointMs: number;
+  private readonly timer: NodeJS.Timeout;
+  private storedBytesBefore = 0;
+  private readonly system: System;
+  private readonly store: StoreWriter;
+  private readonly directory: ClientDirectory;
+  private readonly options: StorageOptions;
+  private readonly sink: AnswerSink;
+  private readonly onFailure: (error: unknown) => void;
+
+  private constructor(
+    system: System,
+    store: StoreWriter,
+    directory: ClientDirectory,
+    options: StorageOptions,
+    sink: AnswerSink,
+    onFailure: (error: unknown) => void,
+  ) {
+    this.system = system;
+    this.store = store;
+    this.directory = directory;
+    this.trust = new Trust(store.catalog, options.account);
+    const answer: Answer = (name, head) => this.answer(name, head);
+    this.offers = new BasisOffers(system, store, options.deltas, this.trust, answer);
+    this.large = new IncomingContents(store, this.offers, this.trust);
+    this.room = new Room(store, this.large);
+    this.receipts = new Receipts((upTo, bytes) => this.tellReceived(upTo, bytes));
+    this.options = options;
+    this.sink = sink;
+    this.onFailure = onFailure;
+    this.lastCheckpointMs = system.clock.monotonicMs();
+    // A timed checkpoint has to happen even if no message arrives.
+    this.timer = setInterval(() => this.pump(), Math.max(50, options.checkpoint.intervalMs / 2));
+    this.timer.unref();
+  }
+
+  /** Locks and opens the client, recovering it if needed. Throws errors of StoreWriter.open. */
+  static async open(
+    system: System,
+    directory: ClientDirectory,
+    options: StorageOptions,
+    sink: AnswerSink,
+    onFailure: (error: unknown) => void,
+  ): Promise<StorageSession> {
+    const space = options.space && new SpaceMeter(options.space);
+    const store = await StoreWriter.open(system, directory, options.store, space);
+    try {
+      requireKeys(system, store.catalog, directory);
+      const own = optionsFor(store.catalog, options);
+      return new StorageSession(system, store, directory, own, sink, onFailure);
+    } catch (error) {
+      throw store.letGo(error);
+    }
+  }
+
+  get hasChanges(): boolean {
+    return this.store.entriesWritten > 0;
+  }
+
+  /** Queues one message; the connection's credit limits the queue. */
+  post(name: MessageName, bytes: Buffer): void {
+    if (this.failure !== undefined) return;
+    this.queue.push({ name, bytes });
+    this.pump();
+  }
+
+  /** Requests a checkpoint of the received messages, as soon as they are handled. */
+  checkpointSoon(): void {
+    this.isCheckpointWanted = true;
+    this.pump();
+  }
+
+  /** Ends at a checkpoint. Keeps everything received, but not a set that received nothing. Throws if that fails. */
+  async end(): Promise<void> {
+    clearInterval(this.timer);
+    await this.whenIdle();
+    const isBare = this.ingest !== undefined && this.durableUpTo === 0 && this.beginning.isAll;
+    if (isBare) await this.abandon();
+    await this.offers.stop();
+    if (this.failure !== undefined) return;
+    try {
+      this.large.dropAll();
+      if (this.ingest === undefined) await this.store.checkpoint();
+      else await this.ingest.checkpoint();
+      await writeImageIfRoom(this.store);
+      this.store.close();
+    } catch (error) {
+      this.failure = this.room.told(error);
+      this.letGo();
+      throw this.failure;
+    }
+  }
+
+  /** Ends the session at once and discards what no checkpoint covered. */
+  async abandon(): Promise<void> {
+    this.failure ??= new TardisError('CONNECTION_LOST', 'the session was abandoned');
+    this.queue.length = 0;
+    await this.whenIdle(); // a running checkpoint must end before the lock is released
+    await this.offers.stop();
+    this.letGo();
+  }
+
+  /** Closes everything at once, staged streams included. Never throws. */
+  private letGo(): void {
+    if (this.isReleased) return;
+    this.isReleased = true;
+    clearInterval(this.timer);
+    this.queue.length = 0;
+    this.offers.halt();
+    try {
+      this.large.dropAll();
+    } catch {
+      // The next opening removes the staged files; the failure that led here is the one to report.
+    }
+    this.store.letGo(this.failure);
+  }
+
+  private whenIdle(): Promise<void> | undefined {
+    if (!this.isPumping) return undefined;
+    return new Promise((resolve) => this.idle.push(resolve));
+  }
+
+  private pump(): void {
+    if (this.isPumping || this.failure !== undefined) return;
+    this.isPumping = true;
+    this.run().then(
+      () => this.pumped(),
+      (error: unknown) => {
+        const told = this.room.told(error);
+        this.failure = told;
+        this.letGo();
+        this.onFailure(told);
+        this.pumped();
+      },
+    );
+  }
+
+  private pumped(): void {
+    this.isPumping = false;
+    // A message may have arrived after the last look at the queue, while this pump was still running.
+    if (this.queue.length > 0) this.pump();
+    else for (const resolve of this.idle.splice(0)) resolve();
+  }
+
+  private async run(): Promise<void> {
+    for (;;) {
+      const message = this.queue.shift();
+      if (message === undefined) {
+        this.receipts.tellSoon();
+        if (!this.isCheckpointDue()) return;
+        await this.checkpoint();
+        continue;
+      }
+      try {
+        const pending = this.handle(message.name, message.bytes);
+        if (pending !== undefined) await pending;
+        await this.room.count(message.name === 'closeSet');
+      } catch (error) {
+        // The error reports the space that is free now, not the space after `keep` has made room.
+        const told = this.room.told(this.store.catalog.explained(error));
+        await this.room.keep(error, async () => this.ingest?.checkpoint());
+        throw told;
+      }
+      const { length } = message.bytes;
+      // These two contain records only, and nothing keeps a reference to them.
+      if (message.name === 'parcel' || message.name === 'streamChunk') {
+        releaseMemory(message.bytes);
+      }
+      this.receipts.add(length);
+      if (this.isCheckpointDue()) await this.checkpoint();
+    }
+  }
+
+  private tellReceived(upTo: number, bytes: number): void {
+    if (this.failure !== undefined) return;
+    this.sink(encodeMessage('received', { upTo }).head, bytes);
+  }
+
+  private isCheckpointDue(): boolean {
+    if (this.ingest === undefined) return false;
+    const { checkpoint } = this.options;
+    const { uncommittedBytes } = this.store.packs;
+    if (uncommittedBytes >= checkpoint.bytes) return true;
+    if (this.ingest.entriesSinceCheckpoint >= checkpoint.entries) return true;
+    if (uncommittedBytes === 0 && this.receipts.handled === this.durableUpTo) return false;
+    if (this.isCheckpointWanted) return true;
+    return this.system.clock.monotonicMs() - this.lastCheckpointMs >= checkpoint.intervalMs;
+  }
+
+  private async checkpoint(): Promise<void> {
+    const upTo = this.receipts.handled;
+    await this.ingest!.checkpoint();
+    this.lastCheckpointMs = this.system.clock.monotonicMs();
+    this.durableUpTo = upTo;
+    this.isCheckpointWanted = false;
+    this.answer('durable', { upTo });
+  }
+
+  private answer<N extends MessageName>(name: N, head: Head<N>): void {
+    this.sink(encodeMessage(name, head).head, 0);
+  }
+
+  private get openSet(): Ingest {
+    if (this.ingest === undefined) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a message came before its set was opened');
+    }
+    return this.ingest;
+  }
+
+  /** Handles one message. Returns a promise only if there is something to wait for. */
+  private handle(name: MessageName, bytes: Buffer): Promise<void> | undefined {
+    this.beginning.take(name);
+    switch (name) {
+      case 'openSet':
+        this.onOpenSet(decodeMessage(name, bytes).head);
+        return undefined;
+      case 'heads': {
+        const { head } = decodeMessage(name, bytes);
+        const same = this.openSet.heads(head);
+        if (head.ask) {
+          const seals = this.openSet.seals.keptOf(head.slots, same);
+          this.answer('headsAnswer', { slots: head.slots, same: Buffer.from(same), seals });
+        }
+        return undefined;
+      }
+      case 'listing': {
+        const { slot, rows, last } = decodeMessage(name, bytes).head;
+        const { wanted, known, gone } = this.openSet.listing(slot, rows, last);
+        this.answer('differs', { slot, last, wanted: Buffer.from(wanted), known, gone: [...gone] });
+        return undefined;
+      }
+      case 'parcel': {
+        const { head, attachment } = decodeMessage(name, bytes);
+        this.openSet.parcel(head, splitRecords(attachment, head.records));
+        return undefined;
+      }
+      case 'ask': {
+        const { ask, digests, promise } = decodeMessage(name, bytes).head;
+        const verdicts = Buffer.from(this.openSet.ask(digests, promise));
+        this.answer('verdicts', { ask, verdicts });
+        return undefined;
+      }
+      case 'done': {
+        const { slots, settled, seals } = decodeMessage(name, bytes).head;
+        this.openSet.seals.done(slots, seals);
+        this.openSet.done(slots, settled);
+        for (const slot of slots) this.offers.slotDone(slot);
+        return undefined;
+      }
+      case 'moved': {
+        const { slots, seals } = decodeMessage(name, bytes).head;
+        this.openSet.seals.moved(slots, seals);
+        return undefined;
+      }
+      case 'notes':
+        this.store.space?.take(bytes.length); // the number of notes is not limited otherwise
+        takeNotes(this.openSet, decodeMessage(name, bytes).head);
+        return undefined;
+      case 'configuration':
+        this.store.space?.take(bytes.length);
+        takeConfiguration(this.openSet, decodeMessage(name, bytes).head, this.options.saveConfig);
+        return undefined;
+      case 'owners':
+        takeOwners(this.openSet, decodeMessage(name, bytes).head);
+        return undefined;
+      case 'closeSet':
+        return this.onCloseSet(decodeMessage(name, bytes).head);
+      default:
+        return this.handleContent(name, bytes);
+    }
+  }
+
+  private handleContent(name: MessageName, bytes: Buffer): Promise<void> | undefined {
+    switch (name) {
+      case 'streamOpen':
+        this.large.open(decodeMessage(name, bytes).head);
+        return undefined;
+      case 'streamChunk': {
+        const { head, attachment } = decodeMessage(name, bytes);
+        this.large.chunk(head.stream, attachment);
+        return undefined;
+      }
+      case 'streamEnd':
+        return this.large.end(this.openSet, decodeMessage(name, bytes).head);
+      case 'streamAbort':
+        this.large.abort(decodeMessage(name, bytes).head.stream);
+        return undefined;
+      case 'signatureOpen':
+        this.large.openSignature(decodeMessage(name, bytes).head);
+        return undefined;
+      case 'signatureEnd':
+        return this.large.endSignature(this.openSet, decodeMessage(name, bytes).head);
+      case 'deltaOpen':
+        this.large.openDelta(decodeMessage(name, bytes).head);
+        return undefined;
+      case 'deltaEnd':
+        return this.large.endDelta(this.openSet, decodeMessage(name, bytes).head);
+      case 'basisWish':
+        this.offers.wish(decodeMessage(name, bytes).head);
+        return undefined;
+      case 'assembly':
+        this.large.assemble(this.openSet, decodeMessage(name, bytes).head);
+        return undefined;
+      case 'setKeys':
+        return this.onSetKeys(decodeMessage(name, bytes).head);
+      default:
+        throw new TardisError('PROTOCOL_VIOLATION', `"${name}" is no backup message`);
+    }
+  }
+
+  private onOpenSet(head: Head<'openSet'>): void {
+    if (this.ingest !== undefined) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'the session has a set already');
+    }
+    this.room.require();
+    const nowMs = wallMs(this.system.clock);
+    this.storedBytesBefore = this.store.packs.appendedBytes;
+    const { catalog } = this.store;
+    const chosen = named(catalog, head, nowMs, formatsFor(catalog, this.options.names));
+    const request = { ...head, ...chosen, nowMs };
+    const { ingest, opened } = Ingest.open(this.store, request, this.offers, this.trust);
+    this.ingest = ingest;
+    const { set, name, isEmpty: empty, held } = opened;
+    this.answer('setOpened', { set, name, empty, held: [...held], ...setsBefore(this.store, set) });
+  }
+
+  private async onSetKeys({ keys }: Head<'setKeys'>): Promise<void> {
+    this.answer('keysSet', { number: await changeKeys(this.system, this.directory, keys) });
+  }
+
+  private async onCloseSet({ stats, seal }: Head<'closeSet'>): Promise<void> {
+    if (this.large.openCount > 0) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a set ends while streams are open');
+    }
+    const { openSet } = this;
+    const counts = countsIn(stats);
+    const upTo = this.receipts.handled + 1;
+    // The set records the bytes stored before its end; the client's answer includes the last records too.
+    const stamp = stampFigures(this.store.catalog, openSet.set);
+    const figures = { ...counts, ...stamp, storedBytes: this.storedBytes };
+    this.store.catalog.state.writeFoundLoss(NO_LOSS); // it was reported to the client
+    await openSet.complete(wallMs(this.system.clock), figures, seal);
+    this.durableUpTo = upTo;
+    this.answer('durable', { upTo });
+    this.room.settle();
+    const usedBytes = this.store.space?.usedBytes ?? 0;
+    this.answer('setClosed', { set: openSet.set, storedBytes: this.storedBytes, usedBytes });
+  }
+
+  private get storedBytes(): number {
+    return this.store.packs.appendedBytes - this.storedBytesBefore;
+  }
+}

@@ -1,0 +1,258 @@
+/**
+ * Background jobs on a client's store that a reader requests, one at a time. One question starts a job; further
+ * questions fetch its findings and its result. A job ends with the reader's session.
+ */
+import { Worker } from 'node:worker_threads';
+import { asTardisError, fromWire, TardisError, throwIfAborted } from '../../errors/index.js';
+import type { StoreLimits } from '../../store/writer/index.js';
+import type { ForgetReport } from '../../model/index.js';
+import type { ClientDirectory } from '../../store/index.js';
+import { decodeMessage, encodeMessage, type Head } from '../../transport/index.js';
+import type { ReadData } from '../../maintenance/check/index.js';
+import type { FromJob, JobTask, JobWork } from './job.js';
+
+/** Longest time before an answer, even if there is nothing new. */
+const ANSWER_MS = 1000;
+/**
+ * Most characters of findings in one answer, and of findings that wait to be fetched; further findings are only
+ * counted.
+ */
+const MAX_TOLD_CHARS = 4 << 20;
+const MAX_WAITING_CHARS = 32 << 20;
+/** Most jobs at one time in a process; further requests get CLIENT_BUSY. */
+const MAX_JOBS = 2;
+
+/** The server's settings for background jobs. */
+export interface JobLimits {
+  readonly limits: StoreLimits;
+  readonly umask?: number | undefined;
+  readonly graceMs: number;
+  readonly wasteRatio: number;
+}
+
+/**
+ * Runs a job to its end. Returns its result as JSON. Throws the error of the job; INTERRUPTED if `signal` is
+ * aborted.
+ */
+export async function runJobThread(task: JobTask, signal?: AbortSignal): Promise<string> {
+  throwIfAborted(signal);
+  const job = new Job(task);
+  const stop = (): void => job.ask('stop');
+  signal?.addEventListener('abort', stop);
+  try {
+    for (;;) {
+      const { result } = await job.news();
+      if (result !== undefined) return result;
+    }
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    await job.stop();
+  }
+}
+
+export class BackgroundJobs {
+  private job: Job | undefined;
+  private readonly closing = new AbortController();
+  private readonly directory: ClientDirectory;
+  private readonly limits: JobLimits;
+
+  constructor(directory: ClientDirectory, limits: JobLimits) {
+    this.directory = directory;
+    this.limits = limits;
+  }
+
+  /** Answers a question about background jobs. Throws PROTOCOL_VIOLATION, and the error of the job. */
+  async answer(name: 'checkStore' | 'freeUnneeded' | 'askWork', bytes: Buffer): Promise<Buffer> {
+    if (name === 'askWork') {
+      const { question } = decodeMessage(name, bytes).head;
+      if (this.job === undefined) {
+        throw new TardisError('NO_SUCH_REQUEST', 'nothing is under way any more: ask for it again');
+      }
+      return this.told(question, this.job);
+    }
+    if (this.job?.isOver === false) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'one work at a time is done for a reader');
+    }
+    if (name === 'freeUnneeded') {
+      const { question } = decodeMessage(name, bytes).head;
+      const { graceMs, wasteRatio } = this.limits;
+      return this.told(question, this.begin({ kind: 'free', graceMs, wasteRatio }));
+    }
+    const { question, ...wish } = decodeMessage(name, bytes).head;
+    return this.told(question, this.begin(checkOf(wish)));
+  }
+
+  /** Returns the figures of what would be removed with these paths. Throws CATALOG_DAMAGED, DISK_FULL. */
+  async previewForget(paths: readonly Buffer[]): Promise<ForgetReport> {
+    const { limits, umask } = this.limits;
+    const work = { kind: 'preview', paths } as const;
+    const task = { directory: this.directory, limits, umask, work };
+    const result = await runJobThread(task, this.closing.signal);
+    return JSON.parse(result) as ForgetReport; // the result was made by this process
+  }
+
+  /** Interrupts running jobs. */
+  async close(): Promise<void> {
+    this.closing.abort();
+    await this.job?.stop();
+  }
+
+  private begin(work: JobWork): Job {
+    const { limits, umask } = this.limits;
+    this.job = new Job({ directory: this.directory, limits, umask, work });
+    return this.job;
+  }
+
+  private async told(question: number, job: Job): Promise<Buffer> {
+    const { findings, omitted, progress, result } = await job.news();
+    return encodeMessage('workIs', {
+      question,
+      findings,
+      omitted,
+      progress: progress === undefined ? '' : JSON.stringify(progress),
+      result: result ?? '',
+    }).head;
+  }
+}
+
+type CheckWish = Pick<Head<'checkStore'>, 'data' | 'amount' | 'of' | 'leastAgeMs' | 'mark'>;
+
+/** Throws PROTOCOL_VIOLATION. */
+function checkOf({ data, amount, of, leastAgeMs, mark }: CheckWish): JobWork {
+  const read = { data: dataOf(data, amount, of), leastAgeMs };
+  return { kind: 'check', read, mark };
+}
+
+function dataOf(kind: string, amount: number, of: number): ReadData {
+  if (kind === 'none' || kind === 'all') return { kind };
+  if (kind === 'part' && amount >= 1 && amount <= of) return { kind, part: amount, of };
+  if (kind === 'bytes' && amount >= 1) return { kind, bytes: amount };
+  // Percentages are sent in thousandths, since the fields are integers.
+  if (kind === 'percent' && amount >= 1 && amount <= 100_000)
+    return { kind, percent: amount / 1000 };
+  throw new TardisError('PROTOCOL_VIOLATION', 'a check asks for what cannot be read');
+}
+
+interface News {
+  readonly findings: string[];
+  readonly omitted: number;
+  readonly progress: FromProgress;
+  readonly result: string | undefined;
+}
+type FromProgress = Extract<FromJob, { op: 'progress' }>['progress'] | undefined;
+
+let jobs = 0;
+
+class Job {
+  private findings: string[] = [];
+  private waitingChars = 0;
+  private omitted = 0;
+  private progress: FromProgress;
+  private result: string | undefined;
+  private failure: TardisError | undefined;
+  private wake: (() => void) | undefined;
+  private readonly worker: Worker;
+  private readonly exited: Promise<void>;
+
+  /** Starts the job. Throws CLIENT_BUSY if too many are running. */
+  constructor(task: JobTask) {
+    if (jobs >= MAX_JOBS) {
+      const what = 'the server does as much of this at once as it can: try again in a while';
+      throw new TardisError('CLIENT_BUSY', what);
+    }
+    this.worker = new Worker(new URL('./job-thread.js', import.meta.url), {
+      name: 'tending',
+      workerData: task,
+    });
+    jobs += 1;
+    this.exited = new Promise((resolve) => {
+      this.worker.once('exit', () => {
+        jobs -= 1;
+        resolve();
+      });
+    });
+    this.worker.on('message', (message: FromJob) => this.receive(message));
+    this.worker.once('error', (error) => this.fail(asTardisError(error)));
+    this.worker.once('exit', () => {
+      this.fail(new TardisError('INTERNAL', 'a thread has ended before its work'));
+    });
+  }
+
+  get isOver(): boolean {
+    return this.result !== undefined || this.failure !== undefined;
+  }
+
+  /** Returns the news since the last call; waits a while if there are none. Throws the error of the job. */
+  async news(): Promise<News> {
+    if (this.findings.length === 0 && !this.isOver) await this.waitForNews();
+    if (this.findings.length === 0 && this.failure !== undefined) throw this.failure;
+    const findings = this.findings.splice(0, this.fitting());
+    for (const text of findings) this.waitingChars -= text.length;
+    const isAll = this.findings.length === 0;
+    const { omitted, progress } = this;
+    return { findings, omitted, progress, result: isAll ? this.result : undefined };
+  }
+
+  async stop(): Promise<void> {
+    this.ask('stop');
+    await this.exited;
+  }
+
+  ask(what: 'stop'): void {
+    if (!this.isOver) this.worker.postMessage(what);
+  }
+
+  private async waitForNews(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ANSWER_MS);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.wake = undefined;
+  }
+
+  private receive(message: FromJob): void {
+    switch (message.op) {
+      case 'finding':
+        this.take(message.text);
+        this.wake?.();
+        return;
+      case 'progress':
+        this.progress = message.progress;
+        return;
+      case 'done':
+        this.result = message.result;
+        this.wake?.();
+        return;
+      case 'failed':
+        this.fail(fromWire(message.error));
+    }
+  }
+
+  private take(text: string): void {
+    if (this.waitingChars + text.length > MAX_WAITING_CHARS) {
+      this.omitted += 1;
+      return;
+    }
+    this.findings.push(text);
+    this.waitingChars += text.length;
+  }
+
+  /** Returns the number of findings that fit into one answer; at least one. */
+  private fitting(): number {
+    let chars = 0;
+    const over = this.findings.findIndex((text) => {
+      chars += text.length;
+      return chars > MAX_TOLD_CHARS;
+    });
+    return over < 0 ? this.findings.length : Math.max(1, over);
+  }
+
+  private fail(error: TardisError): void {
+    if (this.isOver) return;
+    this.failure = error;
+    this.wake?.();
+  }
+}

@@ -1,0 +1,46 @@
+/** Background jobs: long work on a client's store that runs in a thread of its own, so that no session waits. */
+import type { WireError } from '../../errors/index.js';
+import type { StoreLimits } from '../../store/writer/index.js';
+import type { ForgetRequest } from '../../model/index.js';
+import type { ClientDirectory } from '../../store/index.js';
+import type { ReadRequest } from '../../maintenance/check/index.js';
+
+export type JobWork =
+  /** Checks the store; with `mark`, damage is recorded in the store. */
+  | { readonly kind: 'check'; readonly read: ReadRequest; readonly mark: boolean }
+  /** Runs garbage collection, even if nothing indicates that there is garbage. */
+  | { readonly kind: 'free'; readonly graceMs: number; readonly wasteRatio: number }
+  /** Computes what would be removed with these paths. */
+  | { readonly kind: 'preview'; readonly paths: readonly Uint8Array[] }
+  /** Rewrites a client, which does not encrypt, without the paths that are due. */
+  | {
+      readonly kind: 'forget';
+      readonly requests: readonly Passed[];
+      readonly skipFile: string;
+    };
+
+/** A request as passed to another thread. */
+type Passed = Omit<ForgetRequest, 'path'> & { readonly path: Uint8Array };
+
+/** Progress of a job; `of` is undefined if the total is unknown. */
+export interface JobProgress {
+  readonly step: string;
+  readonly done: number;
+  readonly of?: number;
+}
+
+/** Data with which the thread is started. */
+export interface JobTask {
+  readonly directory: ClientDirectory;
+  readonly limits: StoreLimits;
+  readonly umask: number | undefined;
+  readonly work: JobWork;
+}
+
+/** Messages from the thread. Any message to the thread stops it. */
+export type FromJob =
+  | { readonly op: 'finding'; readonly text: string }
+  | { readonly op: 'progress'; readonly progress: JobProgress }
+  /** `result` is JSON. */
+  | { readonly op: 'done'; readonly result: string }
+  | { readonly op: 'failed'; readonly error: WireError };

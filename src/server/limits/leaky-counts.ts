@@ -1,0 +1,59 @@
+/** Counts by key that decrease with time, as in a leaky bucket. The number of keys is bounded. */
+import type { Clock } from '../../system/index.js';
+
+/** A limit: `burst` at once, then one every `refillMs`. */
+export interface Allowance {
+  readonly burst: number;
+  readonly refillMs: number;
+}
+
+/** Most keys that are remembered; beyond that, the least recently used one is forgotten. */
+const MAX_REMEMBERED = 4096;
+
+interface Count {
+  readonly count: number;
+  readonly asOfMs: number;
+}
+
+export class LeakyCounts {
+  private readonly counts = new Map<string, Count>();
+  private readonly clock: Clock;
+  readonly allowance: Allowance;
+
+  constructor(clock: Clock, allowance: Allowance) {
+    this.clock = clock;
+    this.allowance = allowance;
+  }
+
+  /** Returns the present count of a key. */
+  left(key: string): number {
+    const found = this.counts.get(key);
+    if (found === undefined) return 0;
+    const elapsedMs = this.clock.monotonicMs() - found.asOfMs;
+    return Math.max(0, found.count - elapsedMs / this.allowance.refillMs);
+  }
+
+  /** Returns the milliseconds until one more is allowed; 0 means now. */
+  waitMs(key: string): number {
+    const tooMany = this.left(key) + 1 - this.allowance.burst;
+    return tooMany <= 0 ? 0 : tooMany * this.allowance.refillMs;
+  }
+
+  /** Adds to a key's count; a negative number subtracts. */
+  add(key: string, more: number): void {
+    const count = Math.max(0, this.left(key) + more);
+    remember(this.counts, key, { count, asOfMs: this.clock.monotonicMs() }, MAX_REMEMBERED);
+  }
+
+  forget(key: string): void {
+    this.counts.delete(key);
+  }
+}
+
+/** Sets a key of a map with at most `most` keys; beyond that, deletes the key that was set longest ago. */
+export function remember<T>(map: Map<string, T>, key: string, value: T, most: number): void {
+  map.delete(key); // moves the key to the end, so that the first key is the oldest
+  map.set(key, value);
+  const oldest = map.keys().next();
+  if (map.size > most && oldest.done !== true) map.delete(oldest.value);
+}

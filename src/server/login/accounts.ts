@@ -1,0 +1,211 @@
+/**
+ * Accounts: the clients that each account owns, and the space that they may use together. Each account is a text
+ * file in the store, `.accounts/NAME`, with one `Key: value` a line, written by the server's operator. The files
+ * are read again for each session, so that a change takes effect without a restart.
+ */
+import path from 'node:path';
+import { configInvalid, parseSize } from '../../config/index.js';
+import { asTardisError, type TardisError } from '../../errors/index.js';
+import { displayName } from '../../model/index.js';
+import { isClientName } from '../../store/index.js';
+import { readStart, type System } from '../../system/index.js';
+
+/** Directory in the store; no client's name begins with a dot. */
+export const ACCOUNTS_DIRECTORY = '.accounts';
+const MAX_ACCOUNTS = 256;
+const MAX_ACCOUNT_BYTES = 16 << 10;
+const MAX_TARGETS = 256;
+const MAX_SHOWN_BYTES = 80;
+
+export interface Account {
+  readonly name: string;
+  /** Most bytes that the account may use; 0 means no quota. */
+  readonly quotaBytes: number;
+  /** Bytes that the account uses outside this server. */
+  readonly usedElsewhereBytes: number;
+  /** Bytes counted for each version of a file, or of any other entry that is not a directory. */
+  readonly perFileBytes: number;
+  readonly perDirectoryBytes: number;
+  /** The clients that the account owns. */
+  readonly targets: readonly string[];
+}
+
+/** An account, as far as its file could be parsed. */
+export interface ParsedAccount {
+  readonly account: Account;
+  /** Number of the line with the targets. */
+  readonly targetsLine: number;
+  /** The first fault in the file. */
+  readonly fault: TardisError | undefined;
+}
+
+type SizeKey = 'SpaceQuota' | 'SpaceUsed' | 'SpacePerFile' | 'SpacePerDir';
+
+const SIZE_KEYS: ReadonlySet<string> = new Set<SizeKey>([
+  'SpaceQuota',
+  'SpaceUsed',
+  'SpacePerFile',
+  'SpacePerDir',
+]);
+
+class AccountReader {
+  readonly sizes = new Map<string, number>();
+  readonly targets = new Set<string>();
+  targetsLine = 0;
+  fault: TardisError | undefined;
+  private readonly seen = new Set<string>();
+  private readonly shown: string;
+
+  constructor(shown: string) {
+    this.shown = shown;
+  }
+
+  /** Parses one line. After a fault, parsing continues, because the account's clients must be known anyway. */
+  take(text: string, line: number): void {
+    try {
+      this.read(text.trim(), `${this.shown}:${line}`, line);
+    } catch (error) {
+      this.fault ??= asTardisError(error);
+    }
+  }
+
+  private read(text: string, where: string, line: number): void {
+    if (text === '' || text.startsWith('#')) return;
+    const [, key, value] = /^([A-Za-z]+)\s*:\s*(.*)$/.exec(text) ?? [];
+    if (key === undefined || value === undefined) {
+      throw configInvalid(`${where}: "${shownWord(text)}" is no "Key: value"`);
+    }
+    const isTwice = this.seen.has(key);
+    this.seen.add(key);
+    if (key === 'Targets') this.readTargets(value, where, line);
+    if (isTwice) throw configInvalid(`${where}: "${shownWord(key)}" is there twice`);
+    if (key === 'Targets') return;
+    if (key === 'DiskPath') {
+      const what = 'a server has one store, BaseDir; name the clients of the account as Targets';
+      throw configInvalid(`${where}: leave out DiskPath: ${what}`);
+    }
+    if (!SIZE_KEYS.has(key)) throw configInvalid(`${where}: there is no key "${shownWord(key)}"`);
+    this.sizes.set(key, readSize(key, value, where));
+  }
+
+  private readTargets(value: string, where: string, line: number): void {
+    this.targetsLine = line;
+    for (const target of value.split(/\s+/).filter((word) => word !== '')) {
+      if (!isClientName(target)) {
+        this.fault ??= configInvalid(`${where}: "${shownWord(target)}" is no client name`);
+      } else if (this.targets.has(target)) {
+        this.fault ??= configInvalid(`${where}: "${target}" is there twice`);
+      } else if (this.targets.size >= MAX_TARGETS) {
+        throw configInvalid(`${where}: an account has at most ${MAX_TARGETS} targets`);
+      } else {
+        this.targets.add(target);
+      }
+    }
+  }
+}
+
+function readSize(key: string, value: string, where: string): number {
+  const bytes = parseSize(value, `${where}: ${key}`);
+  if (!Number.isSafeInteger(bytes)) throw configInvalid(`${where}: ${key} is too large`);
+  if (key === 'SpaceQuota' && bytes === 0) {
+    throw configInvalid(`${where}: SpaceQuota is at least 1; leave it out for no quota`);
+  }
+  return bytes;
+}
+
+function shownWord(text: string): string {
+  return displayName(Buffer.from(text).subarray(0, MAX_SHOWN_BYTES));
+}
+
+function shownFile(name: string): string {
+  return `account file ${ACCOUNTS_DIRECTORY}/${name}`;
+}
+
+/** Parses the text of an account's file. Never throws; after a fault the account still has its clients. */
+export function parseAccount(name: string, text: string): ParsedAccount {
+  const reader = new AccountReader(shownFile(name));
+  text
+    .replace(/^\ufeff/, '')
+    .split('\n')
+    .forEach((line, index) => reader.take(line, index + 1));
+  const { sizes, targets, targetsLine, fault } = reader;
+  const account: Account = {
+    name,
+    quotaBytes: sizes.get('SpaceQuota') ?? 0,
+    usedElsewhereBytes: sizes.get('SpaceUsed') ?? 0,
+    perFileBytes: sizes.get('SpacePerFile') ?? 0,
+    perDirectoryBytes: sizes.get('SpacePerDir') ?? 0,
+    targets: [...targets],
+  };
+  return { account, targetsLine, fault };
+}
+
+/**
+ * Returns the account that owns a client, or undefined if none does. Throws CONFIG_INVALID if the account's file is
+ * broken or the client is in two accounts. Calls `onFault` for every broken file, those of other accounts included.
+ */
+export function accountOf(
+  system: System,
+  store: string,
+  client: string,
+  onFault: (fault: TardisError) => void,
+): Account | undefined {
+  const owners: ParsedAccount[] = [];
+  for (const name of accountNames(system, store)) {
+    const parsed = readAccount(system, store, name, onFault);
+    if (parsed?.account.targets.includes(client) === true) owners.push(parsed);
+  }
+  const [owner, second] = owners;
+  if (owner?.fault !== undefined) throw owner.fault;
+  if (owner !== undefined && second !== undefined) {
+    const places = [owner, second].map(
+      ({ account, targetsLine }) => `${shownFile(account.name)}:${targetsLine}`,
+    );
+    const fault = configInvalid(`the client "${client}" is in two accounts: ${places.join(', ')}`);
+    onFault(fault);
+    throw fault;
+  }
+  return owner?.account;
+}
+
+function accountNames({ files }: System, store: string): string[] {
+  const directory = path.join(store, ACCOUNTS_DIRECTORY);
+  let names: string[];
+  try {
+    if (files.status(directory) === undefined) return [];
+    // Files with other names are an editor's copies, or unrelated.
+    names = files.list(directory).filter(isClientName);
+  } catch (error) {
+    throw configInvalid(`the accounts in ${ACCOUNTS_DIRECTORY} cannot be read`, error);
+  }
+  if (names.length > MAX_ACCOUNTS) {
+    throw configInvalid(`${ACCOUNTS_DIRECTORY} has more than ${MAX_ACCOUNTS} accounts`);
+  }
+  return names.sort();
+}
+
+function readAccount(
+  { files }: System,
+  store: string,
+  name: string,
+  onFault: (fault: TardisError) => void,
+): ParsedAccount | undefined {
+  const file = path.join(store, ACCOUNTS_DIRECTORY, name);
+  let bytes: Buffer;
+  try {
+    const status = files.status(file);
+    if (status === undefined) return undefined; // removed meanwhile
+    if (!status.isFile) throw configInvalid(`${shownFile(name)} is no file`);
+    if (status.sizeBytes > MAX_ACCOUNT_BYTES) {
+      throw configInvalid(`${shownFile(name)} has more than ${MAX_ACCOUNT_BYTES >> 10} KiB`);
+    }
+    bytes = readStart(files, file, MAX_ACCOUNT_BYTES) ?? Buffer.alloc(0);
+  } catch (error) {
+    // The clients of an unreadable account are unknown, so the file is only reported.
+    onFault(asTardisError(error, `reading ${shownFile(name)}`));
+    return undefined;
+  }
+  const parsed = parseAccount(name, bytes.toString('utf8'));
+  if (parsed.fault !== undefined) onFault(parsed.fault);
+  return parsed;
+}

@@ -1,0 +1,90 @@
+/** The server's certificate: read from its files, or created once, self-signed, by the `openssl` command. */
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { execFile } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import { promisify } from 'node:util';
+import { systemCode, TardisError } from '../../errors/index.js';
+import { displayName } from '../../model/index.js';
+import { byteText, exactPath, readSmallFile, reportIfExposed } from '../../system/index.js';
+import type { Certificate } from '../../transport/index.js';
+
+const MAX_FILE_BYTES = 1 << 20;
+const OPENSSL_TIMEOUT_MS = 60_000;
+const VALID_DAYS = '3650';
+
+export interface CertificateFiles {
+  readonly certFile: Buffer;
+  readonly keyFile: Buffer;
+  /** True if both files may be created when neither exists. */
+  readonly mayMake: boolean;
+  /**
+   * Calls `make` with the privileges needed to create the files. Without it, they are created with those of the
+   * process.
+   */
+  readonly makeWith?: (make: () => Promise<void>) => Promise<void>;
+}
+
+/** Reads certificate and key, and creates both first if allowed. Throws CERTIFICATE_UNUSABLE. */
+export async function readCertificate(files: CertificateFiles): Promise<Certificate> {
+  const { certFile, keyFile, mayMake } = files;
+  const isThere = [certFile, keyFile].some((file) => fs.existsSync(exactPath(byteText(file))));
+  const { makeWith = (make) => make() } = files;
+  if (mayMake && !isThere) await makeWith(() => makeCertificate(files));
+  const [cert, key] = [read(certFile), read(keyFile)];
+  try {
+    if (new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) return { cert, key };
+  } catch (error) {
+    // OpenSSL's message, which contains no bytes of the key.
+    const why = error instanceof Error ? error.message : 'unknown';
+    throw unusable(`${displayName(certFile)} or ${displayName(keyFile)} cannot be used: ${why}`);
+  }
+  throw unusable(`the key in ${displayName(keyFile)} does not belong to ${displayName(certFile)}`);
+}
+
+function read(file: Buffer): Buffer {
+  try {
+    return readSmallFile(file, MAX_FILE_BYTES);
+  } catch (error) {
+    throw unusable(`cannot read ${displayName(file)}: ${systemCode(error) ?? 'unknown'}`);
+  }
+}
+
+/**
+ * Creates a self-signed certificate. An elliptic-curve key is generated fast, even on a Raspberry Pi. The key file
+ * is renamed last, so that its presence means a complete pair.
+ */
+async function makeCertificate({ certFile, keyFile }: CertificateFiles): Promise<void> {
+  const host = os.hostname();
+  const names = [`DNS:${host}`, 'DNS:localhost', 'IP:127.0.0.1', 'IP:::1'];
+  const paths = [keyFile, certFile].map((file) => byteText(file));
+  const [newKey, newCert] = paths.map((file) => `${file}.new`);
+  const words = ['req', '-x509', '-new', '-key', newKey!, '-out', newCert!, '-sha256'];
+  words.push('-days', VALID_DAYS, '-subj', `/CN=${host}`);
+  words.push('-addext', `subjectAltName=${names.join(',')}`);
+  try {
+    fs.rmSync(newKey!, { force: true }); // left by an interrupted run
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const pem = privateKey.export({ type: 'pkcs8', format: 'pem' });
+    fs.writeFileSync(newKey!, pem, { mode: 0o600, flag: 'wx' });
+    await promisify(execFile)('openssl', words, { timeout: OPENSSL_TIMEOUT_MS });
+    fs.chmodSync(newCert!, 0o644);
+    fs.renameSync(newCert!, paths[1]!);
+    fs.renameSync(newKey!, paths[0]!);
+    reportIfExposed(paths[0]!, 'the private key', 'with it they can pose as this server');
+  } catch (error) {
+    const told = error instanceof Error && 'stderr' in error ? String(error.stderr) : '';
+    const isMissing = systemCode(error) === 'ENOENT' && String(error).includes('openssl');
+    const why = isMissing ? 'the command openssl is missing' : lastLine(told, error);
+    throw unusable(`cannot make ${displayName(certFile)}: ${why}`);
+  }
+}
+
+function lastLine(told: string, error: unknown): string {
+  const line = told.trim().split('\n').at(-1)!.slice(0, 200);
+  return line === '' ? (systemCode(error) ?? 'openssl failed') : line;
+}
+
+function unusable(message: string): TardisError {
+  return new TardisError('CERTIFICATE_UNUSABLE', message);
+}

@@ -1,0 +1,354 @@
+/**
+ * Login: decides which clients a peer may open. A client with a key record requires its password. A client without
+ * one is open, unless the server requires passwords. Over a network an unknown client requires a password too, with
+ * the same work on a decoy, so that neither answers nor timing reveal which clients exist. Over a unix socket,
+ * which only the server's own user can open, errors are exact, except for accounts: one account learns nothing
+ * about another.
+ */
+import path from 'node:path';
+import type { Logger } from 'pino';
+import {
+  decoyKeyRecord,
+  type KeyRecord,
+  type LoginContext,
+  type ModPow,
+  parseKeyRecord,
+  ServerLogin,
+} from '../../crypto/index.js';
+import { holdsSeals, sealedWithoutKeys } from '../../store/catalog/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
+import {
+  checkClientName,
+  clientExists,
+  createClientDirectory,
+  hasKeys,
+  isAccount,
+  isClientDirectory,
+  loginDirectory,
+  newestKeys,
+  openClientDirectory,
+} from '../../store/index.js';
+import { addressGroup, type System, unguarded } from '../../system/index.js';
+import { type Channel, Credit, type Head } from '../../transport/index.js';
+import { NewClients } from './new-clients.js';
+import {
+  type Attempt,
+  Attempts,
+  type AttemptLimits,
+  DEFAULT_ATTEMPTS,
+} from '../limits/attempts.js';
+import { isBegunClient } from './begun-client.js';
+import { type Decoy, DECOY_DIRECTORY, decoyFor, keepDecoy } from './login-decoy.js';
+
+/** Most modular exponentiations at one time, since other work of the process needs the threads too. */
+const MAX_POWERS = 2;
+/** Least time between a greeting and its challenge; it hides whether a file had to be read. */
+const CHALLENGE_AFTER_MS = 10;
+
+export interface LoginOptions {
+  readonly baseDir: string;
+  readonly catalogFile: string;
+  readonly allowCreate: boolean;
+  /** Number of clients that one address may create at once. */
+  readonly newHostsAtOnce: number;
+  /** The only client that is served; undefined serves all. */
+  readonly onlyClient: string | undefined;
+  readonly requirePassword: boolean;
+  /** Name of an empty file that is created in the directory of each new client. */
+  readonly skipFile?: string;
+  readonly attempts?: AttemptLimits;
+  readonly challengeAfterMs?: number;
+}
+
+type State = 'open' | 'unknown' | 'keys';
+
+/** The result of looking up a client's name. */
+type Found =
+  | { readonly kind: 'open' | 'unknown' }
+  | { readonly kind: 'keys'; readonly record: KeyRecord }
+  | { readonly kind: 'damaged'; readonly error: TardisError };
+
+/** The owner of a client, or one of its sub-accounts. */
+interface Who {
+  readonly client: string;
+  /** Empty for the owner. */
+  readonly account: string;
+}
+
+/** Context of a login. */
+interface Asked {
+  readonly attempt: Attempt;
+  /** Undefined if the key record belongs to the client. */
+  readonly found?: Found;
+  /** True if the login would create the client, but an earlier attempt has created it. */
+  readonly isRepeated: boolean;
+  /** True if the peer may learn which clients exist. */
+  readonly isExact: boolean;
+}
+
+/** A login that waits for the client's proof. */
+export interface PendingLogin {
+  readonly challenge: Head<'loginChallenge'>;
+  /** Checks the client's proof and returns the server's. Throws LOGIN_FAILED. */
+  check(proof: Head<'loginProof'>, context: LoginContext): Promise<Buffer>;
+  /** Ends a login whose connection ended before the check. It counts as failed. */
+  abandon(): void;
+}
+
+export class LoginService {
+  private decoy: Promise<Decoy> | undefined;
+  private fallback: Promise<KeyRecord> | undefined;
+  private readonly powers = new Credit(MAX_POWERS);
+  private readonly attempts: Attempts;
+  private readonly newClients: NewClients;
+  private readonly system: System;
+  private readonly options: LoginOptions;
+  private readonly log: Logger;
+
+  constructor(system: System, options: LoginOptions, log: Logger) {
+    this.system = system;
+    this.options = options;
+    this.log = log;
+    this.newClients = new NewClients(system.clock, options.newHostsAtOnce);
+    this.attempts = new Attempts(system.clock, options.attempts ?? DEFAULT_ATTEMPTS);
+  }
+
+  /**
+   * Looks up the client, and creates it if that is requested and allowed. Returns the login that the peer must
+   * complete first, or undefined if the client is open. Throws NO_SUCH_CLIENT and NO_SUCH_STORE over a unix socket
+   * only, NOT_PERMITTED, CLIENT_EXISTS, CLIENT_NAME_INVALID, PASSWORD_NEEDED, TOO_MANY_ATTEMPTS.
+   */
+  async begin(hello: Head<'hello'>, channel: Channel): Promise<PendingLogin | undefined> {
+    const startMs = this.system.clock.monotonicMs();
+    const { client, account } = hello;
+    const { onlyClient, requirePassword } = this.options;
+    checkClientName(client);
+    if (onlyClient !== undefined && client !== onlyClient) {
+      throw new TardisError('NO_SUCH_CLIENT', `this server serves "${onlyClient}" only`);
+    }
+    const who = { client, account };
+    const own = loginDirectory(path.join(this.options.baseDir, client), account);
+    if (hello.create && account !== '') {
+      throw new TardisError('PROTOCOL_VIOLATION', 'an account is of a client that is there');
+    }
+    const address = addressGroup(channel.peerAddress || undefined);
+    const isLimited = channel.kind !== 'unix';
+    const isRepeated =
+      hello.create && !(await this.create(client, hello.keys, isLimited ? address : undefined));
+    // Existing clients have guarded directories, which must not take longer than unknown ones.
+    const state = unguarded(() => this.stateOf(who));
+    if (state === 'open') this.requireUnsealed(client);
+    if (state === 'open' && !requirePassword) return undefined;
+    const attempt = await this.attempts.begin(client, address);
+    try {
+      if (channel.kind === 'unix' && account === '') {
+        const record = this.exact(who, this.look(own, state, undefined));
+        return await this.challenge(who, address, record, { attempt, isRepeated, isExact: true });
+      }
+      const decoy = await this.openDecoy();
+      const found = unguarded(() => this.look(own, state, decoy.directory));
+      const substitute = decoyFor(who, decoy);
+      const record = found.kind === 'keys' ? found.record : substitute;
+      const asked = { attempt, found, isRepeated, isExact: false };
+      const pending = await this.challenge(who, address, record, asked);
+      await this.notBefore(startMs + (this.options.challengeAfterMs ?? CHALLENGE_AFTER_MS));
+      return pending;
+    } catch (error) {
+      attempt.dropped();
+      throw error;
+    }
+  }
+
+  /**
+   * Creates a client, and counts it for the address `countFor`. Returns false if an earlier attempt has created the
+   * client and this one may continue with it.
+   */
+  private async create(
+    client: string,
+    keys: Buffer,
+    countFor: string | undefined,
+  ): Promise<boolean> {
+    const { allowCreate, requirePassword, baseDir, catalogFile, skipFile } = this.options;
+    if (!allowCreate) {
+      throw new TardisError(
+        'NOT_PERMITTED',
+        'this server lets no session create its client: `sonic create -C NAME --password` on its machine makes it, ' +
+          'and then --create is left out; or AllowNewHosts of the server lets new clients in',
+      );
+    }
+    if (keys.length === 0 && requirePassword) {
+      throw new TardisError('PASSWORD_NEEDED', 'this server requires a password of each client');
+    }
+    if (keys.length > 0 && parseKeyRecord(keys).number !== 1) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'the keys of a new client are not its first');
+    }
+    const place = { store: baseDir, client, catalogFile };
+    if (isClientDirectory(this.system, path.join(baseDir, client))) {
+      if (isBegunClient(this.system, place, keys.length > 0)) return false;
+      throw clientExists(client);
+    }
+    if (countFor !== undefined) this.newClients.take(countFor);
+    try {
+      await createClientDirectory(this.system, {
+        ...place,
+        ...(skipFile === undefined ? {} : { skipFile }),
+        ...(keys.length === 0 ? {} : { keys }),
+      });
+      return true;
+    } catch (error) {
+      if (countFor !== undefined) this.newClients.giveBack(countFor);
+      const isThere = error instanceof TardisError && error.code === 'CLIENT_EXISTS';
+      if (!isThere || !isBegunClient(this.system, place, keys.length > 0)) throw error;
+      return false;
+    }
+  }
+
+  private stateOf({ client, account }: Who): State {
+    const directory = path.join(this.options.baseDir, client);
+    try {
+      const isThere = isClientDirectory(this.system, directory);
+      // An unknown client takes the same time, because the decoy has keys too.
+      const decoy = path.join(this.options.baseDir, DECOY_DIRECTORY);
+      const isLocked = hasKeys(this.system, isThere ? directory : decoy);
+      if (!isThere) return 'unknown';
+      if (account !== '') return isAccount(this.system, directory, account) ? 'keys' : 'unknown';
+      return isLocked ? 'keys' : 'open';
+    } catch {
+      return 'keys'; // reading the keys will report the error
+    }
+  }
+
+  /** Throws KEYS_LOST if a client without a password has encrypted data. */
+  private requireUnsealed(client: string): void {
+    const { baseDir, catalogFile } = this.options;
+    const place = { store: baseDir, client, catalogFile };
+    const { catalogPath } = openClientDirectory(this.system, place);
+    if (holdsSeals(this.system, catalogPath)) throw sealedWithoutKeys(client);
+  }
+
+  /** Reads a key record in any case: if the client has none, that of the decoy, by the same calls. */
+  private look(own: string, state: State, decoyDirectory: string | undefined): Found {
+    try {
+      const keys = newestKeys(this.system, state === 'keys' ? own : (decoyDirectory ?? own));
+      const record = keys === undefined ? undefined : parseKeyRecord(keys.bytes);
+      if (record !== undefined && record.number !== keys?.number) {
+        throw new TardisError('KEYS_DAMAGED', 'a key record has the name of another one');
+      }
+      if (state !== 'keys') return { kind: state };
+      if (record === undefined) throw new TardisError('KEYS_DAMAGED', 'a key record is missing');
+      return { kind: 'keys', record };
+    } catch (error) {
+      return { kind: 'damaged', error: asTardisError(error) };
+    }
+  }
+
+  /** Returns the key record, or throws the exact error. For a peer that may learn which clients exist. */
+  private exact({ client }: Who, found: Found): KeyRecord {
+    if (found.kind === 'keys') return found.record;
+    if (found.kind === 'damaged') throw found.error;
+    const { baseDir, catalogFile } = this.options;
+    openClientDirectory(this.system, { store: baseDir, client, catalogFile }); // throws if the client is missing
+    throw new TardisError(
+      'PASSWORD_NOT_SET',
+      `the client "${client}" has no password, and this server requires one`,
+    );
+  }
+
+  /**
+   * Logs the reason of a failed login, which the client does not learn. Called after the answer was sent, so that
+   * it does not change the answer's timing.
+   */
+  private tellOperator(client: string, address: string, found: Found): void {
+    if (found.kind === 'damaged') {
+      this.log.error({ client, err: found.error }, 'the key record of a client cannot be used');
+      return;
+    }
+    const reasons = {
+      keys: 'wrong password',
+      open: 'it has no password',
+      unknown: 'no such client',
+    };
+    this.log.warn({ client, address, reason: reasons[found.kind] }, 'login failed');
+  }
+
+  private async challenge(
+    { client }: Who,
+    address: string,
+    record: KeyRecord,
+    { attempt, found = { kind: 'keys', record }, isRepeated, isExact }: Asked,
+  ): Promise<PendingLogin> {
+    const login = await ServerLogin.begin(this.modPow, record);
+    let isOpen = true;
+    const close = (): boolean => {
+      const wasOpen = isOpen;
+      isOpen = false;
+      return wasOpen;
+    };
+    return {
+      challenge: { ...login.challenge },
+      check: async (proof, context) => {
+        if (!close()) throw new TardisError('PROTOCOL_VIOLATION', 'a login is proven twice');
+        const own = await login.check(proof, context).catch((error: unknown) => {
+          if (asTardisError(error).code === 'LOGIN_FAILED') return undefined; // the client's value is degenerate
+          attempt.dropped();
+          throw error;
+        });
+        if (own !== undefined && found.kind === 'keys') {
+          attempt.succeeded();
+          return own;
+        }
+        attempt.failed();
+        setImmediate(() => this.tellOperator(client, address, found));
+        if (isRepeated) throw clientExists(client);
+        throw isExact
+          ? new TardisError('LOGIN_FAILED', 'the password is wrong')
+          : loginFailed(client);
+      },
+      abandon: () => {
+        if (close()) attempt.failed();
+      },
+    };
+  }
+
+  /** Modular exponentiation for all logins, a few at a time. */
+  private readonly modPow: ModPow = async (base, exponent, modulus) => {
+    const turn = this.powers.take(1);
+    if (turn !== undefined) await turn;
+    try {
+      return await this.system.native.modPow(base, exponent, modulus);
+    } finally {
+      this.powers.give(1);
+    }
+  };
+
+  /**
+   * Returns the decoy. It lasts as long as the store, so that a name always has the same salt. If it cannot be
+   * stored (the store does not exist yet, or is not writable), it lasts as long as the server.
+   */
+  private async openDecoy(): Promise<Decoy> {
+    if (this.decoy !== undefined) return this.decoy;
+    this.fallback ??= decoyKeyRecord(this.modPow);
+    const fresh = await this.fallback;
+    const { system } = this;
+    const { baseDir } = this.options;
+    const directory = path.join(baseDir, DECOY_DIRECTORY);
+    // Other logins may have waited for the same work; the decoy is stored once.
+    if (this.decoy === undefined && system.files.status(baseDir) !== undefined) {
+      this.decoy = keepDecoy(system, directory, fresh, this.log);
+    }
+    return this.decoy ?? { record: fresh, directory: undefined };
+  }
+
+  private async notBefore(timeMs: number): Promise<void> {
+    const waitMs = timeMs - this.system.clock.monotonicMs();
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.ceil(waitMs)));
+  }
+}
+
+/** Returns one error for all reasons, so that the error reveals none of them. */
+function loginFailed(client: string): TardisError {
+  return new TardisError(
+    'LOGIN_FAILED',
+    `the password is wrong, or the server has no client "${client}"`,
+  );
+}

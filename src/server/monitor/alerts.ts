@@ -1,0 +1,105 @@
+/**
+ * Alerts that were already sent. An alert begins when a client is overdue or a backup fails, and ends with the
+ * client's next complete set. The number of the newest complete set identifies it, so no alert is sent twice, even
+ * after a restart of the server.
+ */
+import path from 'node:path';
+import { readStart, replaceFile, type System } from '../../system/index.js';
+
+/** File in the store; no client's name begins with a dot. */
+export const EPISODES_FILE = '.episodes.json';
+const EPISODES_FORMAT = 1;
+const MAX_FILE_BYTES = 4 << 20;
+
+export type AlertKind = 'overdue' | 'failing';
+
+/** For each client the set (0: none) after which the alert began. */
+type Told = Map<string, number>;
+
+export class Alerts {
+  private readonly told: Readonly<Record<AlertKind, Told>>;
+  private isChanged = false;
+  private readonly system: System;
+  private readonly file: string;
+
+  /** Reads the stored alerts. If the file cannot be read, all alerts are sent once more. */
+  constructor(system: System, store: string) {
+    this.system = system;
+    this.file = path.join(store, EPISODES_FILE);
+    this.told = readTold(system, this.file);
+  }
+
+  isOpen(kind: AlertKind, client: string): boolean {
+    return this.told[kind].has(client);
+  }
+
+  /** True if the alert began after this set, which is the newest complete one. */
+  isOpenSince(kind: AlertKind, client: string, set: number): boolean {
+    return this.told[kind].get(client) === set;
+  }
+
+  /** Begins an alert. Returns true if it has to be sent, because the last one was for another set. */
+  begin(kind: AlertKind, client: string, set: number): boolean {
+    if (this.told[kind].get(client) === set) return false;
+    this.told[kind].set(client, set);
+    this.isChanged = true;
+    return true;
+  }
+
+  /** Ends an alert. Returns true if there was one. */
+  end(kind: AlertKind, client: string): boolean {
+    const wasOpen = this.told[kind].delete(client);
+    this.isChanged ||= wasOpen;
+    return wasOpen;
+  }
+
+  /**
+   * Ends an alert that began after an older set, since a newer set replaces the failed backup. Returns true if it
+   * ended.
+   */
+  endIfOlder(kind: AlertKind, client: string, set: number): boolean {
+    const before = this.told[kind].get(client);
+    return before !== undefined && before < set && this.end(kind, client);
+  }
+
+  /** Removes the alerts of clients that no longer exist. */
+  keepOnly(clients: ReadonlySet<string>): void {
+    for (const kind of ['overdue', 'failing'] as const) {
+      for (const client of this.told[kind].keys()) {
+        if (!clients.has(client)) this.end(kind, client);
+      }
+    }
+  }
+
+  /** Writes the alerts to the store if they have changed. Throws system errors. */
+  async save(): Promise<void> {
+    if (!this.isChanged) return;
+    const plain = {
+      format: EPISODES_FORMAT,
+      overdue: Object.fromEntries(this.told.overdue),
+      failing: Object.fromEntries(this.told.failing),
+    };
+    await replaceFile(this.system.files, this.file, Buffer.from(`${JSON.stringify(plain)}\n`));
+    this.isChanged = false;
+  }
+}
+
+function readTold(system: System, file: string): Record<AlertKind, Told> {
+  let plain: unknown;
+  try {
+    plain = JSON.parse(readStart(system.files, file, MAX_FILE_BYTES)?.toString('utf8') ?? '{}');
+  } catch {
+    plain = {}; // damaged: all alerts are sent once more
+  }
+  const { format, overdue, failing } = (plain ?? {}) as Record<string, unknown>;
+  const isOurs = format === EPISODES_FORMAT;
+  return { overdue: mapOf(isOurs ? overdue : {}), failing: mapOf(isOurs ? failing : {}) };
+}
+
+function mapOf(plain: unknown): Told {
+  const isObject = typeof plain === 'object' && plain !== null;
+  const entries: [string, unknown][] = isObject ? Object.entries(plain) : [];
+  return new Map(
+    entries.filter((entry): entry is [string, number] => Number.isSafeInteger(entry[1])),
+  );
+}

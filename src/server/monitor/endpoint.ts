@@ -1,0 +1,76 @@
+/** HTTP endpoint for collectors of metrics: serves GET /metrics and nothing else. */
+import { once } from 'node:events';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { systemCode, TardisError } from '../../errors/index.js';
+
+const MAX_CONNECTIONS = 32;
+const MAX_HEAD_BYTES = 8 << 10;
+const REQUEST_TIMEOUT_MS = 10_000;
+const OPEN_METRICS = 'application/openmetrics-text';
+
+export interface EndpointAddress {
+  readonly host: string;
+  /** 0 lets the system choose a port. */
+  readonly port: number;
+}
+
+export class MetricsEndpoint {
+  private text: () => string = () => '# EOF\n';
+  private readonly server: http.Server;
+
+  private constructor(server: http.Server) {
+    this.server = server;
+    server.on('request', (request, response) => this.answer(request, response));
+  }
+
+  /** Listens until closed. Throws LISTEN_FAILED. */
+  static async open({ host, port }: EndpointAddress): Promise<MetricsEndpoint> {
+    const server = http.createServer({
+      maxHeaderSize: MAX_HEAD_BYTES,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: REQUEST_TIMEOUT_MS / 2,
+    });
+    server.maxConnections = MAX_CONNECTIONS;
+    const endpoint = new MetricsEndpoint(server);
+    server.listen({ host, port });
+    try {
+      await once(server, 'listening');
+    } catch (error) {
+      const why = systemCode(error) ?? 'unknown';
+      throw new TardisError('LISTEN_FAILED', `cannot give out metrics on ${host}:${port}: ${why}`);
+    }
+    return endpoint;
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  /** Sets the function that returns the text to serve. */
+  tell(text: () => string): void {
+    this.text = text;
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    this.server.closeAllConnections();
+    await closed;
+  }
+
+  private answer(request: http.IncomingMessage, response: http.ServerResponse): void {
+    request.resume();
+    const path = (request.url ?? '').split('?', 1)[0];
+    const isRead = request.method === 'GET' || request.method === 'HEAD';
+    if (path !== '/metrics' || !isRead) {
+      response.writeHead(isRead ? 404 : 405, { 'content-type': 'text/plain' });
+      response.end(isRead ? 'look at /metrics\n' : 'only GET\n');
+      return;
+    }
+    const wantsNew = request.headers.accept?.includes(OPEN_METRICS) === true;
+    const type = wantsNew ? `${OPEN_METRICS}; version=1.0.0` : 'text/plain; version=0.0.4';
+    response.writeHead(200, { 'content-type': `${type}; charset=utf-8` }).end(this.text());
+  }
+}

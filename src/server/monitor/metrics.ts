@@ -1,0 +1,193 @@
+/** Metrics of a server and its clients, as gauges. */
+import { countErrors } from '../../model/index.js';
+import { type Gauge, openMetrics, type Sample } from './open-metrics.js';
+import type { ClientStanding, GoodSet, StoreFigures } from '../storage/client-standing.js';
+
+/** State of a client when it was last examined. */
+export interface ClientFigures {
+  readonly client: string;
+  /** Undefined if the client's catalog could not be read. */
+  readonly standing: Omit<ClientStanding, 'figures'> | undefined;
+  readonly store: StoreFigures | undefined;
+  /** Milliseconds since the newest complete set ended, or since the client was created if it has none. */
+  readonly ageMs: number;
+  /** 0 means never overdue. */
+  readonly overdueAfterMs: number;
+  readonly isOverdue: boolean;
+  /** True if the last session with a set did not complete it. */
+  readonly isFailing: boolean;
+}
+
+/** Present activity of the server. */
+export interface ServerFigures {
+  /** Clients with a backup in progress. */
+  readonly sessions: number;
+  /** Those of them that wait for their client. */
+  readonly parkedSessions: number;
+  readonly connections: number;
+  readonly startedAtMs: number;
+  /** Time at which clients were last examined; undefined if they were not examined yet. */
+  readonly lookedAtMs: number | undefined;
+  readonly freeBytes: number | undefined;
+}
+
+const seconds = (ms: number | undefined): number | undefined =>
+  ms === undefined ? undefined : Math.round(ms) / 1000;
+
+/** Returns the text for collectors of metrics. */
+export function metricsText(server: ServerFigures, clients: readonly ClientFigures[]): string {
+  return openMetrics([...serverGauges(server, clients.length), ...clientGauges(clients)]);
+}
+
+function serverGauges(server: ServerFigures, clients: number): Gauge[] {
+  const one = (name: string, help: string, value: number | undefined, unit?: Gauge['unit']) => ({
+    name: `tardis_${name}`,
+    help,
+    samples: [{ value }],
+    ...(unit === undefined ? {} : { unit }),
+  });
+  const { startedAtMs, lookedAtMs } = server;
+  return [
+    one(
+      'server_start_time_seconds',
+      'When the server was started.',
+      seconds(startedAtMs),
+      'seconds',
+    ),
+    one(
+      'last_look_timestamp_seconds',
+      'When all clients were last looked at.',
+      seconds(lookedAtMs),
+      'seconds',
+    ),
+    one('store_free_bytes', 'What is free where the store is.', server.freeBytes, 'bytes'),
+    one('sessions', 'Backups under way.', server.sessions),
+    one(
+      'parked_sessions',
+      'Backups whose connection is lost, and that wait for it.',
+      server.parkedSessions,
+    ),
+    one('connections', 'Open connections of clients.', server.connections),
+    one('clients', 'Clients in the store.', clients),
+  ];
+}
+
+/** A gauge with one sample for each client. */
+interface ClientGauge {
+  readonly name: string;
+  readonly unit?: Gauge['unit'];
+  readonly help: string;
+  readonly valueOf: (figures: ClientFigures) => number | undefined;
+}
+
+const ofGood =
+  (valueOf: (set: GoodSet) => number | undefined) =>
+  ({ standing }: ClientFigures): number | undefined =>
+    standing?.newest === undefined ? undefined : valueOf(standing.newest);
+const countOf = (name: string) => ofGood(({ counts }) => counts[name]);
+
+const GOOD_SET_GAUGES: readonly ClientGauge[] = [
+  {
+    name: 'set',
+    help: 'Number of the newest complete set.',
+    valueOf: ofGood(({ set }) => set),
+  },
+  {
+    name: 'timestamp_seconds',
+    unit: 'seconds',
+    help: 'When the newest complete set ended.',
+    valueOf: ofGood(({ closedAtMs }) => seconds(closedAtMs)),
+  },
+  {
+    name: 'age_seconds',
+    unit: 'seconds',
+    help: 'Since then, or since the client was made.',
+    valueOf: ({ ageMs }) => seconds(ageMs),
+  },
+  {
+    name: 'duration_seconds',
+    unit: 'seconds',
+    help: 'How long the newest complete set took.',
+    valueOf: ofGood(({ openedAtMs, closedAtMs }) => seconds(Math.max(0, closedAtMs - openedAtMs))),
+  },
+  { name: 'entries', help: 'Entries in it, as its client counted.', valueOf: countOf('entries') },
+  {
+    name: 'scanned_bytes',
+    unit: 'bytes',
+    help: 'Bytes of its files.',
+    valueOf: countOf('scannedBytes'),
+  },
+  {
+    name: 'sent_bytes',
+    unit: 'bytes',
+    help: 'Bytes of contents sent for it.',
+    valueOf: countOf('sentBytes'),
+  },
+  {
+    name: 'stored_bytes',
+    unit: 'bytes',
+    help: 'Bytes written for it.',
+    valueOf: countOf('storedBytes'),
+  },
+  {
+    name: 'unread_entries',
+    help: 'Entries that could not be read, or not whole.',
+    valueOf: ofGood(unreadIn),
+  },
+];
+
+const CLIENT_GAUGES: readonly ClientGauge[] = [
+  {
+    name: 'readable',
+    help: 'Whether the catalog of the client could be read.',
+    valueOf: ({ standing }) => Number(standing !== undefined),
+  },
+  ...GOOD_SET_GAUGES.map((gauge) => ({ ...gauge, name: `last_good_${gauge.name}` })),
+  {
+    name: 'sets',
+    help: 'Complete sets that are kept.',
+    valueOf: ({ standing }) => standing?.completeSets,
+  },
+  {
+    name: 'stored_bytes',
+    unit: 'bytes',
+    help: 'What the client takes in the store, without its catalog.',
+    valueOf: ({ store }) => store?.storedBytes,
+  },
+  {
+    name: 'damaged_contents',
+    help: 'Contents that are marked as damaged.',
+    valueOf: ({ store }) => store?.damagedContents,
+  },
+  {
+    name: 'overdue_after_seconds',
+    unit: 'seconds',
+    help: 'The age at which it is overdue; 0: never.',
+    valueOf: ({ overdueAfterMs }) => seconds(overdueAfterMs),
+  },
+  {
+    name: 'overdue',
+    help: 'Whether it is overdue.',
+    valueOf: ({ isOverdue }) => Number(isOverdue),
+  },
+  {
+    name: 'failing',
+    help: 'Whether the last backup came to no complete set.',
+    valueOf: ({ isFailing }) => Number(isFailing),
+  },
+];
+
+function clientGauges(clients: readonly ClientFigures[]): Gauge[] {
+  return CLIENT_GAUGES.map(({ name, unit, help, valueOf }) => ({
+    name: `tardis_client_${name}`,
+    ...(unit === undefined ? {} : { unit }),
+    help,
+    samples: clients.map(
+      (figures): Sample => ({ labels: { client: figures.client }, value: valueOf(figures) }),
+    ),
+  }));
+}
+
+function unreadIn({ counts }: GoodSet): number {
+  return countErrors(counts);
+}

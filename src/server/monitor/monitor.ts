@@ -1,0 +1,334 @@
+/**
+ * Monitoring of clients: the last complete set of each, clients that are overdue by the server's own clock, and
+ * failed backups. All clients are examined at intervals, and one client when its session is over. Each alert is
+ * sent once; the state is also published as metrics.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Logger } from 'pino';
+import { asTardisError, type TardisError } from '../../errors/index.js';
+import type { HookEvent } from '../../notify/index.js';
+import { FORMAT_FILE, listClients, openClientDirectory } from '../../store/index.js';
+import { replaceFile, type System } from '../../system/index.js';
+import type { ClientStanding, StoreFigures } from '../storage/client-standing.js';
+import type { StorageHost } from '../storage/storage-host.js';
+import type { EndpointAddress } from './endpoint.js';
+import { Alerts } from './alerts.js';
+import { type ClientFigures, metricsText, type ServerFigures } from './metrics.js';
+import { Notices, type NoticeSettings } from './notices.js';
+
+export interface WatchPlan {
+  /** Milliseconds between two examinations of all clients. */
+  readonly intervalMs: number;
+  /** Age of the newest complete set from which a client is overdue; 0 means never. */
+  readonly overdueAfterMs: number;
+  /** Limits for single clients, in place of `overdueAfterMs`. */
+  readonly overdueFor: ReadonlyMap<string, number>;
+  /** File that is written after each examination (path as byte text). */
+  readonly metricsFile: string | undefined;
+  readonly metricsAddress: EndpointAddress | undefined;
+  readonly notices: NoticeSettings;
+}
+
+/** The result of a session; `none` if it had no set. */
+export type SessionOutcome = 'none' | 'complete' | 'failed';
+
+/** The state that the server provides for monitoring. */
+export interface Watched {
+  hasSession(client: string): boolean;
+  figures(): Pick<ServerFigures, 'sessions' | 'parkedSessions' | 'connections'>;
+}
+
+interface Place {
+  readonly baseDir: string;
+  readonly catalogFile: string;
+}
+
+/** State of a client when it was last examined. */
+interface Known {
+  readonly standing: ClientStanding | undefined;
+  readonly store: StoreFigures | undefined;
+  /** Monotonic time at which the client's store was measured. */
+  readonly measuredAtMs: number;
+  /** Monotonic time at which this server first saw the newest complete set, or the client if it has none. */
+  readonly seenAtMs: number;
+  /** Wall clock time of that set's end, or of the client's creation. */
+  readonly dateMs: number;
+}
+
+/** Delay after a session, so that a client that returns at once causes no alert. */
+const AFTER_SESSION_MS = 5000;
+/** A store is measured after each session, and again after this time, since garbage collection changes it. */
+const MEASURE_AGAIN_MS = 3_600_000;
+/** Readable for other users too, since the collector of metrics usually runs as one. */
+const METRICS_MODE = 0o644;
+
+export class Watch {
+  private readonly known = new Map<string, Known>();
+  /** The error that ended a client's last session; undefined if it gave none. */
+  private readonly failures = new Map<string, TardisError | undefined>();
+  private readonly reasons = new Map<string, TardisError>();
+  private readonly episodes: Alerts;
+  private readonly notices: Notices;
+  private readonly startedAtMs: number;
+  private lookedAtMs: number | undefined;
+  /** Resolves when the last examination has ended; they run one after the other. */
+  private turn: Promise<void> = Promise.resolve();
+  private isRoundWaiting = false;
+  private isStopped = false;
+  private timer: NodeJS.Timeout | undefined;
+  private readonly system: System;
+  private readonly storage: StorageHost;
+  private readonly place: Place;
+  private readonly plan: WatchPlan;
+  private readonly watched: Watched;
+  private readonly log: Logger;
+
+  constructor(
+    [system, storage]: readonly [System, StorageHost],
+    place: Place,
+    plan: WatchPlan,
+    watched: Watched,
+    log: Logger,
+  ) {
+    this.system = system;
+    this.storage = storage;
+    this.place = place;
+    this.plan = plan;
+    this.watched = watched;
+    this.log = log;
+    this.episodes = new Alerts(system, place.baseDir);
+    this.notices = new Notices(plan.notices, log);
+    this.startedAtMs = system.clock.nowMs();
+  }
+
+  /** Examines all clients now, and then at intervals. */
+  start(): void {
+    void this.lookAtAll();
+    this.timer = setInterval(() => void this.lookAtAll(), this.plan.intervalMs);
+    this.timer.unref();
+  }
+
+  /** Stops a running hook, and waits for the examination in progress. */
+  async stop(): Promise<void> {
+    this.isStopped = true;
+    clearInterval(this.timer);
+    this.notices.stop();
+    await this.turn;
+  }
+
+  /** Records the error that ends a session of a client. */
+  refused(client: string, error: TardisError): void {
+    this.reasons.set(client, error);
+  }
+
+  /** Handles the end of a session that may add sets. */
+  sessionEnded(client: string, outcome: SessionOutcome): void {
+    const reason = this.reasons.get(client);
+    this.reasons.delete(client);
+    if (this.isStopped) return;
+    if (outcome === 'failed') this.failures.set(client, reason);
+    if (outcome === 'complete') this.failures.delete(client);
+    setTimeout(() => void this.lookAt(client), AFTER_SESSION_MS).unref();
+  }
+
+  /** Returns the metrics as text, with ages as of now. */
+  metrics(): string {
+    const server = {
+      ...this.watched.figures(),
+      startedAtMs: this.startedAtMs,
+      lookedAtMs: this.lookedAtMs,
+      freeBytes: this.freeBytes(),
+    };
+    return metricsText(
+      server,
+      [...this.known.keys()].sort().map((name) => this.figuresOf(name)),
+    );
+  }
+
+  /** Examines all clients. Never throws; resolves when the examination is done. */
+  lookAtAll(): Promise<void> {
+    if (this.isRoundWaiting) return this.turn;
+    this.isRoundWaiting = true;
+    return this.inTurn(async () => {
+      this.isRoundWaiting = false;
+      const clients = this.listed();
+      if (clients === undefined) return;
+      for (const client of clients) {
+        if (this.isStopped) return;
+        await this.look(client, false);
+      }
+      const isThere = new Set(clients);
+      for (const client of this.known.keys()) if (!isThere.has(client)) this.known.delete(client);
+      this.episodes.keepOnly(isThere);
+      this.lookedAtMs = this.system.clock.nowMs();
+      await this.judge();
+    });
+  }
+
+  /** Examines one client after its session. Never throws; resolves when the examination is done. */
+  lookAt(client: string): Promise<void> {
+    return this.inTurn(async () => {
+      await this.look(client, true);
+      await this.judge();
+    });
+  }
+
+  private inTurn(work: () => Promise<void>): Promise<void> {
+    this.turn = this.turn.then(async () => {
+      if (this.isStopped) return;
+      try {
+        await work();
+      } catch (error) {
+        const { code, message } = asTardisError(error);
+        this.log.error({ code, reason: message }, 'the watch over the clients has failed');
+      }
+    });
+    return this.turn;
+  }
+
+  /** Returns the clients; undefined if there is no store yet, or it cannot be read. */
+  private listed(): string[] | undefined {
+    try {
+      return listClients(this.system, this.place.baseDir);
+    } catch (error) {
+      const { code, message } = asTardisError(error);
+      if (code !== 'NO_SUCH_STORE')
+        this.log.error({ code, reason: message }, 'the clients cannot be listed');
+      return undefined;
+    }
+  }
+
+  private async look(client: string, isChanged: boolean): Promise<void> {
+    const before = this.known.get(client);
+    const nowMs = this.system.clock.monotonicMs();
+    const isMeasured =
+      this.plan.metricsFile !== undefined || this.plan.metricsAddress !== undefined;
+    const isOld = before?.store === undefined || nowMs - before.measuredAtMs >= MEASURE_AGAIN_MS;
+    const withFigures = isMeasured && (isChanged || isOld);
+    try {
+      const { baseDir: store, catalogFile } = this.place;
+      const directory = openClientDirectory(this.system, { store, client, catalogFile });
+      const standing = await this.storage.standing(directory, withFigures);
+      const isSame = before !== undefined && before.standing?.newest?.set === standing.newest?.set;
+      this.known.set(client, {
+        standing,
+        store: standing.figures ?? before?.store,
+        measuredAtMs: withFigures ? nowMs : (before?.measuredAtMs ?? 0),
+        seenAtMs: isSame ? before.seenAtMs : nowMs,
+        dateMs: standing.newest?.closedAtMs ?? this.madeAtMs(directory.path),
+      });
+    } catch (error) {
+      const { code, message } = asTardisError(error);
+      if (code === 'NO_SUCH_CLIENT') return; // removed just now
+      if (before === undefined || before.standing !== undefined) {
+        this.log.error({ client, code, reason: message }, 'a client cannot be looked at');
+      }
+      const unknown = {
+        store: undefined,
+        measuredAtMs: 0,
+        seenAtMs: nowMs,
+        dateMs: this.system.clock.nowMs(),
+      };
+      this.known.set(client, { ...(before ?? unknown), standing: undefined });
+    }
+  }
+
+  private madeAtMs(directory: string): number {
+    const status = this.system.files.status(path.join(directory, FORMAT_FILE));
+    return status?.mtimeMs ?? this.system.clock.nowMs();
+  }
+
+  /** Writes the metrics, then sends new alerts; the metrics do not wait for the alerts. */
+  private async judge(): Promise<void> {
+    const nowMs = this.system.clock.nowMs();
+    const failed = this.newFailures();
+    const late = this.newlyOverdue();
+    await this.writeMetrics();
+    for (const event of failed) await this.notices.failed(event, nowMs);
+    await this.notices.overdue(late, nowMs);
+    await this.episodes.save();
+  }
+
+  private newlyOverdue(): HookEvent[] {
+    const late: HookEvent[] = [];
+    for (const client of this.known.keys()) {
+      if (!this.figuresOf(client).isOverdue) {
+        if (this.episodes.end('overdue', client)) this.log.info({ client }, 'no longer overdue');
+      } else if (this.episodes.begin('overdue', client, this.newestOf(client))) {
+        late.push(this.event('overdue', client));
+      }
+    }
+    return late;
+  }
+
+  private newFailures(): HookEvent[] {
+    for (const client of this.known.keys()) {
+      this.episodes.endIfOlder('failing', client, this.newestOf(client));
+    }
+    const failed: HookEvent[] = [];
+    for (const [client, reason] of this.failures) {
+      if (this.watched.hasSession(client)) continue; // the client retries: wait for the end of that session
+      this.failures.delete(client);
+      if (!this.known.has(client)) continue;
+      if (!this.episodes.begin('failing', client, this.newestOf(client))) continue;
+      const message = reason?.message ?? 'the session was over before its set was complete';
+      failed.push({ ...this.event('failure', client), code: reason?.code, message });
+    }
+    return failed;
+  }
+
+  private newestOf(client: string): number {
+    return this.known.get(client)?.standing?.newest?.set ?? 0;
+  }
+
+  private event(event: HookEvent['event'], client: string): HookEvent {
+    const newest = this.known.get(client)?.standing?.newest;
+    const { ageMs } = this.figuresOf(client);
+    return {
+      event,
+      client,
+      set: newest?.set,
+      lastGood: newest === undefined ? undefined : new Date(newest.closedAtMs).toISOString(),
+      ageSeconds: Math.round(ageMs / 1000),
+    };
+  }
+
+  private figuresOf(client: string): ClientFigures {
+    const { standing, store, seenAtMs, dateMs } = this.known.get(client)!;
+    const { clock } = this.system;
+    // If a wrong clock dated a set into the future, its age counts from the moment when it was first seen.
+    const ageMs = Math.max(clock.nowMs() - dateMs, clock.monotonicMs() - seenAtMs);
+    const overdueAfterMs = this.plan.overdueFor.get(client) ?? this.plan.overdueAfterMs;
+    return {
+      client,
+      standing,
+      store,
+      ageMs,
+      overdueAfterMs,
+      isOverdue: overdueAfterMs > 0 && ageMs >= overdueAfterMs,
+      isFailing: this.episodes.isOpen('failing', client),
+    };
+  }
+
+  private freeBytes(): number | undefined {
+    try {
+      return this.system.files.freeBytes(this.place.baseDir);
+    } catch {
+      return undefined; // there is no store yet, or it cannot be read: the metric is left out
+    }
+  }
+
+  private async writeMetrics(): Promise<void> {
+    const { metricsFile } = this.plan;
+    if (metricsFile === undefined) return;
+    try {
+      const bytes = Buffer.from(this.metrics());
+      const prepare = (fd: number): void => fs.fchmodSync(fd, METRICS_MODE);
+      await replaceFile(this.system.files, metricsFile, bytes, { prepare });
+    } catch (error) {
+      const { code, message } = asTardisError(error, 'writing the metrics');
+      this.log.error({ code, reason: message }, 'the metrics cannot be written');
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * Metrics as text in the format of OpenMetrics 1.0. Only gauges are used, which the older format of Prometheus has
+ * too.
+ */
+
+export type Labels = Readonly<Record<string, string>>;
+
+export interface Sample {
+  readonly labels?: Labels;
+  /** Undefined if the value is unknown; the sample is then left out. */
+  readonly value: number | undefined;
+}
+
+export interface Gauge {
+  /** Ends with the unit, if there is one. */
+  readonly name: string;
+  readonly unit?: 'bytes' | 'seconds';
+  readonly help: string;
+  readonly samples: readonly Sample[];
+}
+
+/** Returns the text of gauges; those without a sample are left out. */
+export function openMetrics(gauges: readonly Gauge[]): string {
+  const lines = gauges.flatMap(({ name, unit, help, samples }) => {
+    const told = samples.flatMap(({ labels, value }) =>
+      value === undefined ? [] : [`${name}${labelsText(labels)} ${valueText(value)}`],
+    );
+    if (told.length === 0) return [];
+    const units = unit === undefined ? [] : [`# UNIT ${name} ${unit}`];
+    return [`# TYPE ${name} gauge`, ...units, `# HELP ${name} ${escaped(help)}`, ...told];
+  });
+  return `${[...lines, '# EOF'].join('\n')}\n`;
+}
+
+function labelsText(labels: Labels | undefined): string {
+  if (labels === undefined) return '';
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value)}"`);
+  return `{${pairs.join(',')}}`;
+}
+
+/** Escapes the text of a help line or the value of a label. */
+function escaped(text: string): string {
+  return text
+    .replaceAll('\\', String.raw`\\`)
+    .replaceAll('"', String.raw`\"`)
+    .replaceAll('\n', String.raw`\n`);
+}
+
+function valueText(value: number): string {
+  if (Number.isFinite(value)) return String(value);
+  if (Number.isNaN(value)) return 'NaN';
+  return value > 0 ? '+Inf' : '-Inf';
+}

@@ -1,0 +1,156 @@
+/**
+ * Deltas for a reader that has another version of a file. The reader sends the signature of its version, and
+ * receives the new parts of each content. A content that has too little in common with it is refused early, since
+ * reading it whole is then cheaper.
+ */
+import type { History } from '../../history/index.js';
+import {
+  DeltaMaker,
+  LoadedSignature,
+  MAX_SIGNATURE_BYTES,
+  ReaderMemory,
+  RecordReader,
+} from '../../delta/index.js';
+import { TardisError } from '../../errors/index.js';
+import { buildChunk, Codec, type ObjectReader, STREAM_CHUNK_BYTES } from '../../store/index.js';
+import type { System } from '../../system/index.js';
+
+/** Most signatures of one reader at one time; this limits their memory. */
+const MAX_SIGNATURES = 4;
+/** Bytes of a content that are compared before any part of its delta is sent. */
+const EVIDENCE_BYTES = 8 << 20;
+/** A delta is refused if more than this share of those bytes is new. */
+const MOST_NEW_RATIO = 0.5;
+const COMPRESSION = { codec: Codec.zstd, level: 1 } as const;
+/** Digests are looked up by their first bytes. */
+const PREFIX_BYTES = 8;
+const MOST_ALIKE = 16;
+
+export interface MadePart {
+  readonly chunk: Buffer;
+  readonly isLast: boolean;
+  readonly isUseless: boolean;
+}
+
+interface Signature {
+  readonly loaded: LoadedSignature;
+  bytes: number;
+  running: AsyncGenerator<MadePart, void> | undefined;
+}
+
+export class ReaderDeltas {
+  private readonly signatures = new Map<number, Signature>();
+  private readonly system: System;
+  private readonly history: History;
+  private readonly objects: ObjectReader;
+
+  constructor(system: System, history: History, objects: ObjectReader) {
+    this.system = system;
+    this.history = history;
+    this.objects = objects;
+  }
+
+  /**
+   * Adds bytes to a signature. Throws RECORD_DAMAGED if they are not a signature, PROTOCOL_VIOLATION for too many
+   * signatures.
+   */
+  sign(number: number, basisBytes: number, bytes: Buffer, isLast: boolean): void {
+    let signature = this.signatures.get(number);
+    if (signature === undefined) {
+      if (this.signatures.size >= MAX_SIGNATURES) {
+        throw new TardisError('PROTOCOL_VIOLATION', 'too many signatures are open');
+      }
+      const loaded = new LoadedSignature(this.system.native, basisBytes);
+      signature = { loaded, bytes: 0, running: undefined };
+      this.signatures.set(number, signature);
+    }
+    signature.bytes += bytes.length;
+    if (signature.bytes > MAX_SIGNATURE_BYTES) {
+      throw new TardisError('RECORD_DAMAGED', 'a signature has no end');
+    }
+    signature.loaded.push(bytes, isLast);
+  }
+
+  /** Returns the next part of a content's delta. Throws RECORD_DAMAGED, PROTOCOL_VIOLATION. */
+  async next(number: number, digest: Buffer, isFirst: boolean): Promise<MadePart> {
+    const signature = this.signatures.get(number);
+    if (signature === undefined) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a delta on what has no signature');
+    }
+    if (isFirst) {
+      await signature.running?.return(undefined);
+      signature.running = this.make(signature.loaded, digest);
+    }
+    const next = await signature.running?.next();
+    // A request after the end gets the end once more.
+    const end = { chunk: NOTHING, isLast: true, isUseless: false };
+    return next === undefined || next.done === true ? end : next.value;
+  }
+
+  async drop(number: number): Promise<void> {
+    const signature = this.signatures.get(number);
+    this.signatures.delete(number);
+    await signature?.running?.return(undefined);
+    signature?.loaded.close();
+  }
+
+  async close(): Promise<void> {
+    for (const number of this.signatures.keys()) await this.drop(number);
+  }
+
+  private async *make(loaded: LoadedSignature, digest: Buffer): AsyncGenerator<MadePart, void> {
+    const found = await this.history.findContents(digest.subarray(0, PREFIX_BYTES), MOST_ALIKE);
+    const content = found.find((each) => each.digest.equals(digest));
+    const [pieces] = content === undefined ? [] : await this.history.locate([content]);
+    if (pieces === undefined) throw new TardisError('RECORD_DAMAGED', 'its bytes are missing');
+    const { native } = this.system;
+    const maker = new DeltaMaker(native, loaded.number, STREAM_CHUNK_BYTES);
+    const reader = new RecordReader(this.objects, native, new ReaderMemory());
+    let readBytes = 0;
+    // Parts are held back until it is clear that the delta is useful.
+    let held: MadePart[] | undefined = [];
+    try {
+      for (const piece of pieces) {
+        // The reader of the delta checks the digest of the result.
+        for await (const bytes of reader.uncheckedBytes(piece, piece)) {
+          readBytes += bytes.length;
+          for (const part of maker.push(bytes)) {
+            if (held === undefined) yield partOf(part);
+            else held.push(partOf(part));
+          }
+          if (held !== undefined && readBytes >= EVIDENCE_BYTES) {
+            if (maker.literalBytes > readBytes * MOST_NEW_RATIO) {
+              yield { chunk: NOTHING, isLast: true, isUseless: true };
+              return;
+            }
+            yield* held;
+            held = undefined;
+          }
+          await turn();
+        }
+      }
+      yield* held ?? [];
+      for (const part of maker.finish()) yield partOf(part);
+      yield { chunk: NOTHING, isLast: true, isUseless: false };
+    } finally {
+      maker.close();
+      reader.release();
+    }
+  }
+}
+
+const NOTHING: Buffer = Buffer.alloc(0);
+const LENGTH_BYTES = 4;
+
+/** Returns a part: the decoded length, then the chunk. */
+function partOf(bytes: Buffer): MadePart {
+  const length = Buffer.alloc(LENGTH_BYTES);
+  length.writeUInt32LE(bytes.length);
+  const chunk = Buffer.concat([length, buildChunk(bytes, COMPRESSION)]);
+  return { chunk, isLast: false, isUseless: false };
+}
+
+/** Lets other work of this thread run between chunks. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

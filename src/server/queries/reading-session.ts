@@ -1,0 +1,152 @@
+/**
+ * One session of a reader. Its questions are answered one by one and in order, from the client's history, which is
+ * read without the client's lock, so that a backup may run at the same time. It runs in the same threads as storage
+ * sessions.
+ */
+import { TardisError, toWire } from '../../errors/index.js';
+import type { ClientDirectory } from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import {
+  decodeMessage,
+  encodeMessage,
+  MAX_QUESTIONS,
+  type MessageName,
+  READING_CREDIT_BYTES,
+} from '../../transport/index.js';
+import { Answers } from './answers.js';
+import type { JobLimits } from '../jobs/background-jobs.js';
+import type { PurgeRights } from './set-change-answers.js';
+
+/** Receives an answer as one buffer; `processedBytes` of questions were handled with it. */
+type AnswerSink = (answer: Buffer | undefined, processedBytes: number) => void;
+
+interface Waiting {
+  readonly name: MessageName;
+  readonly bytes: Buffer;
+}
+
+export class ReadingSession {
+  private readonly queue: Waiting[] = [];
+  /** Bytes of answers that the reader allows us to send. */
+  private creditBytes = READING_CREDIT_BYTES;
+  private isBusy = false;
+  private isOver = false;
+  private isClosed = false;
+  private idle: (() => void)[] = [];
+  private readonly answers: Answers;
+  private readonly sink: AnswerSink;
+  private readonly onFailure: (error: unknown) => void;
+
+  private constructor(answers: Answers, sink: AnswerSink, onFailure: (error: unknown) => void) {
+    this.answers = answers;
+    this.sink = sink;
+    this.onFailure = onFailure;
+  }
+
+  /** Opens a client for reading. Throws errors of opening a catalog. */
+  static open(
+    system: System,
+    directory: ClientDirectory,
+    limits: JobLimits,
+    rights: PurgeRights,
+    sink: AnswerSink,
+    onFailure: (error: unknown) => void,
+  ): ReadingSession {
+    const answers = Answers.open(system, directory, limits, rights);
+    return new ReadingSession(answers, sink, onFailure);
+  }
+
+  post(name: MessageName, bytes: Buffer): void {
+    if (this.isOver) return;
+    try {
+      if (name === 'taken') {
+        const { bytes: taken } = decodeMessage(name, bytes).head;
+        this.creditBytes = Math.min(READING_CREDIT_BYTES, this.creditBytes + taken);
+        this.sink(undefined, bytes.length);
+      } else {
+        if (this.queue.length >= MAX_QUESTIONS) {
+          throw new TardisError('PROTOCOL_VIOLATION', 'too many questions wait');
+        }
+        this.queue.push({ name, bytes });
+      }
+      this.pump();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** Does nothing, since a reader writes nothing. */
+  checkpointSoon(): void {}
+
+  /** Ends the session; pending questions are not answered. */
+  async end(): Promise<void> {
+    await this.abandon();
+  }
+
+  async abandon(): Promise<void> {
+    this.isOver = true;
+    this.queue.length = 0;
+    if (this.isBusy) await new Promise<void>((resolve) => this.idle.push(resolve));
+    else this.close();
+  }
+
+  private fail(error: unknown): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.queue.length = 0;
+    this.onFailure(error);
+    if (!this.isBusy) this.close();
+  }
+
+  private close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.answers.close().catch((error: unknown) => this.onFailure(error));
+  }
+
+  private pump(): void {
+    if (this.isBusy || this.isOver) return;
+    this.isBusy = true;
+    this.run()
+      .catch((error: unknown) => this.fail(error))
+      .finally(() => {
+        this.isBusy = false;
+        for (const resolve of this.idle.splice(0)) resolve();
+        if (this.isOver) this.close();
+        else if (this.queue.length > 0 && this.creditBytes > 0) this.pump();
+      });
+  }
+
+  private async run(): Promise<void> {
+    while (this.creditBytes > 0) {
+      const next = this.queue.shift();
+      if (next === undefined) return;
+      const answer = await this.answer(next);
+      if (this.isOver) return;
+      this.creditBytes -= answer.length;
+      this.sink(answer, next.bytes.length);
+    }
+  }
+
+  /**
+   * Answers one question. Throws for an invalid question, which ends the session; other errors become the answer.
+   */
+  private async answer({ name, bytes }: Waiting): Promise<Buffer> {
+    const question = questionIn(name, bytes);
+    try {
+      return await this.answers.to(name, bytes);
+    } catch (error) {
+      const wire = toWire(error);
+      if (wire.code === 'PROTOCOL_VIOLATION' || wire.code === 'INTERNAL') throw error;
+      const { code, message, context } = wire;
+      return encodeMessage('questionFailed', { question, code, message, context: { ...context } })
+        .head;
+    }
+  }
+}
+
+/** Returns the number of a question; all questions have it in the same field. */
+function questionIn(name: MessageName, bytes: Buffer): number {
+  if (name === 'readerSignature') return decodeMessage(name, bytes).head.question;
+  return decodeMessage('readSets', bytes).head.question;
+}

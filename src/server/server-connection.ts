@@ -1,0 +1,378 @@
+/**
+ * One connection on the server: greeting, login, rights, and passing its messages to the client's session. That
+ * session is a new one, or one that has lost its connection.
+ *
+ *   greeting ──hello──▸ (challenged ──loginProof──▸) opening ──▸ ready ──closeSet──▸ ready ──▸ over
+ *
+ * Messages that arrive during the login or while the client is opened wait; before the login they are few and
+ * small. Every message is checked against the connection's rights before any other code handles it. A backup client
+ * must first return the ticket from the welcome of this connection, so that messages recorded on another one are
+ * refused.
+ */
+import { Catalog } from '../store/catalog/index.js';
+import { asTardisError, type ErrorCode, TardisError } from '../errors/index.js';
+import type { Right } from '../model/index.js';
+import {
+  type ClientDirectory,
+  loginDirectory,
+  newestKeys,
+  openClientDirectory,
+  readRights,
+} from '../store/index.js';
+import type { System } from '../system/index.js';
+import {
+  type Connection,
+  decodeMessage,
+  encodeMessage,
+  type Head,
+  type MessageName,
+  MESSAGES,
+  PROTOCOL_VERSION,
+  Purpose,
+  type PurposeName,
+} from '../transport/index.js';
+import { ClientSession, type ClientSessionServices, type SessionOwner } from './client-session.js';
+import type { LoginService, PendingLogin } from './login/login.js';
+import { toldSpace } from './limits/quotas.js';
+import { SOFTWARE } from './software.js';
+
+type Rights = ReadonlySet<Right>;
+
+/** Rights of the owner of a client: adding and reading, but not deleting. */
+const DEFAULT_RIGHTS: Rights = new Set(['add', 'read', 'list', 'keys']);
+
+/** Errors of a connection after which its client may return. */
+const CUT: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CONNECTION_LOST', 'TIMED_OUT']);
+/** Most messages that may wait while a client is opened. */
+const MAX_EARLY_MESSAGES = 64;
+const MAX_EARLY_BYTES = 64 << 10;
+/** Interval for reading the rights of a sub-account again; a revoked right ends in open connections too. */
+const RIGHTS_CHECK_MS = 2000;
+
+export interface SessionServices extends ClientSessionServices {
+  readonly system: System;
+  readonly baseDir: string;
+  readonly catalogFile: string;
+  readonly login: LoginService;
+  readonly incarnation: Buffer;
+  /** True if the server serves this session only. */
+  readonly single: boolean;
+  /** True to log every refusal with its stack trace, not only bugs. */
+  readonly logExceptions?: boolean;
+  /** Makes room for this session: ends a dead or parked one of the same client, or throws CLIENT_BUSY. */
+  claim(session: ClientSession): Promise<void>;
+  /** The backup session of a client, if it has one. */
+  sessionOf(client: string): ClientSession | undefined;
+}
+
+/** A client that received a challenge, and the bytes that its proof covers. */
+interface Challenged {
+  readonly login: PendingLogin;
+  readonly hello: Head<'hello'>;
+  readonly greeting: Buffer;
+  readonly challenge: Buffer;
+}
+
+export class ServerConnection {
+  /**
+   * Resolves when the connection is over, and the client's session too unless it continues without a connection.
+   */
+  readonly over: Promise<void>;
+  /** Set after the login; for a backup, when no other session has the client. */
+  private session: ClientSession | undefined;
+  private early: { name: MessageName; bytes: Buffer }[] | undefined;
+  private earlyBytes = 0;
+  private rights: Rights | undefined;
+  private rightsCheck: NodeJS.Timeout | undefined;
+  private isGreeted = false;
+  /** True once the client has returned the ticket from our welcome. */
+  private isMet = false;
+  /** True if the connection resumes a session that has lost its connection. */
+  private isReturn = false;
+  /** True if the peer is authenticated. */
+  private isProven = false;
+  private challenged: Challenged | undefined;
+  private isOver = false;
+  private opening: Promise<void> | undefined;
+  readonly connection: Connection;
+  private readonly services: SessionServices;
+
+  constructor(connection: Connection, services: SessionServices) {
+    this.connection = connection;
+    this.services = services;
+    connection.onMessage((name, bytes) => this.receive(name, bytes));
+    this.over = this.run();
+  }
+
+  /** True if this counts as a session; over TCP only after login. */
+  get counts(): boolean {
+    return this.session !== undefined || this.connection.channel.kind === 'unix';
+  }
+
+  /** Name of the client, once there is a session. */
+  get client(): string | undefined {
+    return this.session?.client;
+  }
+
+  /** Ends the session at a checkpoint and sends the reason to the client. */
+  async stop(reason: TardisError): Promise<void> {
+    await this.session?.end();
+    this.connection.fail(reason);
+  }
+
+  private async run(): Promise<void> {
+    const reason = await this.connection.closed;
+    this.isOver = true;
+    this.challenged?.login.abandon();
+    await this.opening;
+    clearInterval(this.rightsCheck);
+    const isCut = reason !== undefined && CUT.has(reason.code);
+    this.session?.lost(this, isCut || this.isUnprovenReturn);
+    const goesOn = this.session?.isEnding === false;
+    if (!goesOn) await this.session?.over; // until then the client's lock is held
+  }
+
+  /**
+   * True if the peer has resumed a session but not returned its new ticket. An attacker may have recorded an older
+   * ticket on the wire, so the session stays open for its real client.
+   */
+  private get isUnprovenReturn(): boolean {
+    return this.isReturn && !this.isMet;
+  }
+
+  private receive(name: MessageName, bytes: Buffer): void {
+    try {
+      this.dispatch(name, bytes);
+    } catch (error) {
+      this.refuse(error);
+    }
+  }
+
+  private dispatch(name: MessageName, bytes: Buffer): void {
+    const row = MESSAGES[name];
+    if (this.rights === undefined && !row.beforeLogin && this.early === undefined) {
+      throw new TardisError('NOT_PERMITTED', `"${name}" came before the greeting`);
+    }
+    if (name === 'hello') {
+      this.greet(bytes);
+      return;
+    }
+    if (name === 'loginProof') {
+      this.opening = this.prove(bytes).catch((error: unknown) => this.refuse(error));
+      return;
+    }
+    if (this.early !== undefined) {
+      this.earlyBytes += bytes.length;
+      if (this.early.length >= MAX_EARLY_MESSAGES || this.earlyBytes > MAX_EARLY_BYTES) {
+        throw new TardisError('PROTOCOL_VIOLATION', 'too many messages before the welcome');
+      }
+      this.early.push({ name, bytes });
+      return;
+    }
+    const { rights, session } = this;
+    if (rights === undefined || session === undefined) return; // the connection was refused
+    if (row.right !== undefined) requireRight(rights, row.right, session.account);
+    if (name === 'setKeys') this.requireNoBackups(session.client);
+    if (name === 'acknowledge') {
+      const { ticket, upTo } = decodeMessage(name, bytes).head;
+      session.acknowledge(ticket, upTo);
+      this.isMet = true;
+      return;
+    }
+    if (!this.isMet && session.purpose === Purpose.backup) {
+      throw new TardisError('PROTOCOL_VIOLATION', `"${name}" came before the ticket was shown`);
+    }
+    session.post(name, bytes);
+  }
+
+  private greet(bytes: Buffer): void {
+    if (this.isGreeted) throw new TardisError('PROTOCOL_VIOLATION', 'a second greeting');
+    this.isGreeted = true;
+    const { head } = decodeMessage('hello', bytes);
+    if (head.protocol !== PROTOCOL_VERSION) {
+      throw new TardisError(
+        'PROTOCOL_VERSION',
+        `the client speaks protocol ${head.protocol}, this server ${PROTOCOL_VERSION}`,
+        { client: head.protocol, server: PROTOCOL_VERSION },
+      );
+    }
+    if (head.create && purposeOf(head.purpose) !== Purpose.backup) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a reader makes no client');
+    }
+    this.early = [];
+    this.opening = this.enter(head, bytes).catch((error: unknown) => this.refuse(error));
+  }
+
+  private async enter(hello: Head<'hello'>, greeting: Buffer): Promise<void> {
+    const login = await this.services.login.begin(hello, this.connection.channel);
+    if (login === undefined) {
+      await this.open(hello, Buffer.alloc(0));
+      return;
+    }
+    if (this.isOver) {
+      login.abandon();
+      return;
+    }
+    const challenge = encodeMessage('loginChallenge', login.challenge);
+    this.challenged = { login, hello, greeting, challenge: challenge.head };
+    this.connection.sendEncoded(challenge);
+  }
+
+  private async prove(bytes: Buffer): Promise<void> {
+    const { challenged } = this;
+    if (challenged === undefined) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a proof that nobody asked for');
+    }
+    this.challenged = undefined;
+    const { login, hello, greeting, challenge } = challenged;
+    const { kind: channelKind, keyingMaterial } = this.connection.channel;
+    const context = { channelKind, keyingMaterial, greeting, challenge };
+    const proof = await login.check(decodeMessage('loginProof', bytes).head, context);
+    await this.open(hello, proof);
+  }
+
+  /**
+   * Opens or resumes the session of a client after its login. The limits for unauthenticated peers no longer apply.
+   */
+  private async open(hello: Head<'hello'>, proof: Buffer): Promise<void> {
+    const { client, account, ticket } = hello;
+    const { system, baseDir, catalogFile } = this.services;
+    this.connection.admit();
+    const purpose = purposeOf(hello.purpose);
+    const isProven = proof.length > 0 || this.connection.channel.kind === 'unix';
+    if (purpose === Purpose.read && !isProven) {
+      const why = 'over a network only who has a password may read';
+      throw new TardisError(
+        'NOT_PERMITTED',
+        `${why}; the client has none: \`sonic setpass\` on the machine of the store`,
+      );
+    }
+    const directory = openClientDirectory(system, { store: baseDir, client, catalogFile });
+    this.isProven = isProven;
+    const rights = rightsOf(system, directory.path, account);
+    requireRight(rights, purpose === Purpose.backup ? 'add' : 'list', account);
+    if (ticket.length > 0) {
+      if (this.isOver) return;
+      this.session = this.resumed(hello);
+      this.isReturn = true;
+    } else {
+      const mayPurge = rights.has('purge') || this.isOwnChild;
+      await this.begin({ client, account, purpose, mayPurge }, directory);
+      if (this.isOver) return;
+    }
+    if (account !== '') this.watchRights(directory.path, account);
+    const keys = newestKeys(system, loginDirectory(directory.path, account))?.bytes;
+    this.welcome(rights, proof, keys ?? Buffer.alloc(0));
+  }
+
+  /**
+   * True for the server of `tardis --local`: a process that opens its socket can access the files of the store too.
+   */
+  private get isOwnChild(): boolean {
+    return this.services.single && this.connection.channel.kind === 'unix';
+  }
+
+  private async begin(owner: SessionOwner, directory: ClientDirectory): Promise<void> {
+    const session = new ClientSession(owner, this, this.services);
+    if (owner.purpose === Purpose.backup) await this.services.claim(session);
+    this.session = session;
+    await session.open(directory);
+  }
+
+  /** Resumes the client's session. Throws SESSION_GONE, with one text for all reasons, and PROTOCOL_VIOLATION. */
+  private resumed({ client, account, purpose, ticket, upTo }: Head<'hello'>): ClientSession {
+    const session = this.services.sessionOf(client);
+    const isSame = session?.account === account && session.purpose === purpose;
+    if (session === undefined || !isSame || !session.accepts(ticket)) {
+      throw new TardisError('SESSION_GONE', 'there is no session to go on with');
+    }
+    session.resume(this, ticket, upTo);
+    return session;
+  }
+
+  /**
+   * Throws NOT_PERMITTED if an unauthenticated peer would set the first password of a client that has backups. With
+   * that password it could read all of them and lock out every other user. Over a network, any peer may send a
+   * greeting.
+   */
+  private requireNoBackups(client: string): void {
+    if (this.isProven) return;
+    const { system, baseDir, catalogFile } = this.services;
+    const { catalogPath } = openClientDirectory(system, { store: baseDir, client, catalogFile });
+    const hasNone = ({ sets }: Catalog): boolean => sets.all().length === 0;
+    if (Catalog.reading(system, catalogPath, hasNone)) return;
+    const why = 'over a network nobody sets the first password of a client that has backups';
+    const instead = 'run `sonic setpass` on the machine of the store';
+    throw new TardisError('NOT_PERMITTED', `${why}: ${instead}`);
+  }
+
+  private watchRights(client: string, account: string): void {
+    this.rightsCheck = setInterval(() => {
+      try {
+        this.rights &&= rightsOf(this.services.system, client, account);
+      } catch (error) {
+        this.refuse(error);
+      }
+    }, RIGHTS_CHECK_MS);
+    this.rightsCheck.unref();
+  }
+
+  private welcome(rights: Rights, proof: Buffer, keys: Buffer): void {
+    const { creditBytes, incarnation, log } = this.services;
+    const session = this.session!;
+    const { client, account } = session;
+    this.rights = rights;
+    log.info({ client, account: account || undefined }, 'session begins');
+    this.connection.send('welcome', {
+      protocol: PROTOCOL_VERSION,
+      software: SOFTWARE,
+      incarnation,
+      creditBytes,
+      proof,
+      keys,
+      ...toldSpace(session.space),
+      ticket: session.newestTicket,
+      upTo: session.receivedCount,
+    });
+    session.sayAgain();
+    const early = this.early ?? [];
+    this.early = undefined;
+    for (const { name, bytes } of early) this.receive(name, bytes);
+  }
+
+  refuse(error: unknown): void {
+    const failure = asTardisError(error);
+    const { log } = this.services;
+    const { code, message } = failure;
+    const client = this.session?.client;
+    if (client !== undefined && this.session?.purpose === Purpose.backup) {
+      this.services.refused(client, failure);
+    }
+    if (failure.row.kind === 'bug') log.error({ client, err: failure }, 'a bug');
+    else {
+      const detail = this.services.logExceptions === true ? { err: failure } : {};
+      log.warn({ client, code, reason: message, ...detail }, 'session refused');
+    }
+    // Discards everything after the last checkpoint, since the message may have been applied in part.
+    if (!this.isUnprovenReturn) void this.session?.abandon();
+    this.connection.fail(failure);
+  }
+}
+
+/** Returns the rights of an account, or of the owner. Throws NO_SUCH_ACCOUNT, ACCOUNT_INVALID. */
+function rightsOf(system: System, client: string, account: string): Rights {
+  return account === '' ? DEFAULT_RIGHTS : new Set(readRights(system, client, account));
+}
+
+/** Throws NOT_PERMITTED if a right is missing. */
+function requireRight(rights: Rights, right: Right, account: string): void {
+  if (rights.has(right)) return;
+  const who = account === '' ? 'this session' : `the account "${account}"`;
+  const more = right === 'list' ? ', which every session takes that reads or changes sets' : '';
+  throw new TardisError('NOT_PERMITTED', `${who} does not have the right "${right}"${more}`);
+}
+
+function purposeOf(text: string): PurposeName {
+  if (text === Purpose.backup || text === Purpose.read) return text;
+  throw new TardisError('PROTOCOL_VIOLATION', 'a session of an unknown purpose');
+}

@@ -1,0 +1,13 @@
+/** The report on the server's work after a session, as the message for a client that waits for it. */
+import { type Head, NOTHING_SETTLED } from '../transport/index.js';
+import type { GcOutcome } from './gc-scheduler.js';
+
+export function settledHead(outcome: GcOutcome): Head<'settled'> {
+  if (outcome === undefined) return NOTHING_SETTLED;
+  if ('failure' in outcome) return { ...NOTHING_SETTLED, isDone: false, failure: outcome.failure };
+  const { purged, early, young, isCautious, isClockInDoubt, purgeFailure = '' } = outcome.done;
+  const { contents, packs, freedBytes, deletedFiles, deletedBytes, isDone } = outcome.done;
+  const cleared = { contents, packs, freedBytes, deletedFiles, deletedBytes, isDone };
+  const gone = { purged: [...purged], early: [...early], young, cautious: isCautious };
+  return { ...gone, ...cleared, inDoubt: isClockInDoubt, failure: purgeFailure };
+}

@@ -1,0 +1,184 @@
+/** Garbage collection of a client by a server, which can open the frames of unencrypted clients only. */
+import { Catalog } from '../../store/catalog/index.js';
+import { runJobThread } from '../jobs/background-jobs.js';
+import { parseKeyRecord } from '../../crypto/index.js';
+import { dueForgets, isClockInDoubt, rulesFor } from '../../store/writer/index.js';
+import {
+  type EarlyWish,
+  collectGarbage,
+  purgeByRules,
+  deleteForSpace,
+  type PurgeWish,
+  type GcOptions,
+  type GcReport,
+} from '../../maintenance/gc/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
+import type { ForgetRequest } from '../../model/index.js';
+import { type ClientDirectory, newestKeys, secondGenerationPath } from '../../store/index.js';
+import type { RuleWords, Verdict } from '../../retention/index.js';
+import type { System } from '../../system/index.js';
+
+/** Settings of purges by the server. */
+export interface ServerPurge {
+  readonly rules: RuleWords | undefined;
+  readonly leastAgeMs: number;
+  /** True if the sets may come from an account that must not delete any. */
+  readonly resistsFloods: boolean;
+}
+
+/** Returns the rules that decide which sets of a client are kept. If the clock is in doubt, all sets are kept. */
+export function wishFor({
+  rules,
+  leastAgeMs,
+  resistsFloods,
+}: ServerPurge): (catalog: Catalog) => PurgeWish {
+  return (catalog) => ({
+    rules: rulesFor(catalog, rules),
+    leastAgeMs,
+    resistsFloods,
+    keepsDoubtful: true,
+    trustsClock: false,
+  });
+}
+
+/** The settings of garbage collection that can be passed to another thread. */
+export interface GcWork
+  extends Pick<GcOptions, 'limits' | 'graceMs' | 'wasteRatio' | 'isThorough'> {
+  /** Undefined if no set is to be deleted early. */
+  readonly early?: EarlyWish | undefined;
+  /** The rules for deleting sets; undefined deletes none by rules. */
+  readonly purge?: ServerPurge | undefined;
+  /** Name of the file that excludes clients from a backup of this machine. */
+  readonly skipFile: string;
+  /** Permissions that files in the store do not get. */
+  readonly umask?: number | undefined;
+  /** Free bytes that must remain in the store; a client is not rewritten if that would need them. */
+  readonly leastFreeBytes: number;
+  /** True to forget the paths that are due. */
+  readonly forgets: boolean;
+}
+
+export interface GcResult extends GcReport {
+  /** Number of requests to forget a path that were carried out. */
+  readonly forgotten: number;
+  /** The reason why due requests could not be carried out. */
+  readonly forgetFailure: string | undefined;
+  /** Sets deleted early because space was low. */
+  readonly early: readonly number[];
+  /** Sets deleted by the rules. */
+  readonly purged: readonly number[];
+  /** Number of sets that are kept only because they are too young to delete. */
+  readonly young: number;
+  /** True if the rules were applied as for an account that must not delete sets. */
+  readonly isCautious: boolean;
+  /** True if the rules were not applied because the clock is in doubt. */
+  readonly isClockInDoubt: boolean;
+  /** The reason why the rules could not be applied: those stored with the client are invalid. */
+  readonly purgeFailure: string | undefined;
+}
+
+/**
+ * Collects the garbage of a client in this thread, in slices, until a session waits for the client or `signal` is
+ * aborted. Throws CLIENT_BUSY, INTERRUPTED.
+ */
+export async function collectGarbageHere(
+  system: System,
+  directory: ClientDirectory,
+  work: GcWork,
+  signal: AbortSignal,
+): Promise<GcResult> {
+  const keys = newestKeys(system, directory.path);
+  const isEncrypted = keys !== undefined && parseKeyRecord(keys.bytes).isEncrypting;
+  const frames = isEncrypted ? undefined : { native: system.native, keys: undefined };
+  const { early: wish, purge, limits, graceMs, wasteRatio, isThorough } = work;
+  const options = { limits, graceMs, wasteRatio, isThorough, frames, signal };
+  const forgot = isEncrypted ? NOTHING_FORGOTTEN : await forgetDue(system, directory, work, signal);
+  const report = purge && (await followRules(system, directory, work, purge));
+  const early = wish === undefined ? [] : await deleteForSpace(system, directory, wish, options);
+  const done = await collectGarbage(system, directory, options);
+  const { gone: purged = [], verdicts = [], isClockInDoubt = false, purgeFailure } = report ?? {};
+  const young = verdicts.filter(isOnlyYoung).length;
+  const isCautious = purge?.resistsFloods === true;
+  return { ...done, ...forgot, early, purged, young, isCautious, isClockInDoubt, purgeFailure };
+}
+
+function isOnlyYoung({ reasons }: Verdict): boolean {
+  return reasons.length > 0 && reasons.every(({ why }) => why === 'young');
+}
+
+type Forgotten = Pick<GcResult, 'forgotten' | 'forgetFailure'>;
+const NOTHING_FORGOTTEN: Forgotten = { forgotten: 0, forgetFailure: undefined };
+
+/**
+ * Rewrites the client without the paths that are due to be forgotten, unless the clock is in doubt. A client that
+ * encrypts has to use its own keys (`sonic forget-path --finish`). Throws CLIENT_BUSY, INTERRUPTED.
+ */
+async function forgetDue(
+  system: System,
+  directory: ClientDirectory,
+  work: GcWork,
+  signal: AbortSignal,
+): Promise<Forgotten> {
+  const { due, isInDoubt } = dueHere(system, directory);
+  const hasSecond = system.files.status(secondGenerationPath(directory)) !== undefined;
+  if (due.length === 0 && !hasSecond) return NOTHING_FORGOTTEN;
+  if (hasSecond) {
+    const { finishSwitched } = await import('../../maintenance/rewrite/index.js'); // rarely needed
+    await finishSwitched(system, directory);
+  }
+  if (due.length === 0 || !work.forgets) return NOTHING_FORGOTTEN;
+  if (isInDoubt) {
+    const why = 'the clock has jumped, or nobody backed up for long';
+    return {
+      forgotten: 0,
+      forgetFailure: `${why}: \`sonic forget-path --finish\` does it all the same`,
+    };
+  }
+  try {
+    // Runs in a thread of its own: it rewrites the whole client, and this thread has other sessions too.
+    const { umask, skipFile, leastFreeBytes } = work;
+    const limits = { ...work.limits, leastFreeBytes };
+    const task = { kind: 'forget', requests: due, skipFile } as const;
+    await runJobThread({ directory, limits, umask, work: task }, signal);
+    return { forgotten: due.length, forgetFailure: undefined };
+  } catch (error) {
+    const { code, message } = asTardisError(error);
+    if (code === 'CLIENT_BUSY' || code === 'INTERRUPTED') throw error;
+    return { forgotten: 0, forgetFailure: message };
+  }
+}
+
+function dueHere(
+  system: System,
+  directory: ClientDirectory,
+): { due: readonly ForgetRequest[]; isInDoubt: boolean } {
+  const nowMs = system.clock.nowMs();
+  return Catalog.reading(system, directory.catalogPath, ({ forgets, sets }) => {
+    const due = dueForgets(forgets.all(), nowMs);
+    return { due, isInDoubt: due.length > 0 && isClockInDoubt(sets.listed(), nowMs) };
+  });
+}
+
+interface Purged {
+  readonly gone?: readonly number[];
+  readonly verdicts?: readonly Verdict[];
+  readonly isClockInDoubt?: boolean;
+  readonly purgeFailure?: string;
+}
+
+/**
+ * Purges sets by the rules. Invalid rules purge nothing and do not block garbage collection. Throws CLIENT_BUSY.
+ */
+async function followRules(
+  system: System,
+  directory: ClientDirectory,
+  { limits }: GcWork,
+  purge: ServerPurge,
+): Promise<Purged> {
+  try {
+    return await purgeByRules(system, directory, limits, wishFor(purge));
+  } catch (error) {
+    if (!(error instanceof TardisError) || error.code !== 'CONFIG_INVALID') throw error;
+    return { purgeFailure: error.message };
+  }
+}

@@ -1,0 +1,249 @@
+/**
+ * The backend over a directory. Staged objects are files in `incoming/` and are renamed when published. An object's
+ * sync also syncs the directories that hold its name (directory fsync).
+ */
+import path from 'node:path';
+import { systemCode, TardisError } from '../../errors/index.js';
+import type { Files } from '../../system/index.js';
+import type { Backend, ObjectWriter } from './backend.js';
+import { readFormat } from '../client/format-file.js';
+import { INCOMING_DIRECTORY } from '../client/layout.js';
+import { unreadable } from '../packs/unreadable.js';
+
+/** Largest number of read descriptors kept open. */
+const MAX_OPEN_READERS = 64;
+
+export class DirectoryBackend implements Backend {
+  private readonly readers = new Map<string, number>();
+  /** Directories whose names are durable, together with those of their parents. */
+  private readonly lasting = new Set<string>();
+  private readonly places: Places = {
+    place: (name) => this.place(name),
+    lasts: (file) => this.lasts(file),
+  };
+  private stagedCount = 0;
+  private readonly root: string;
+  private readonly files: Files;
+
+  constructor(root: string, files: Files) {
+    this.root = path.resolve(root);
+    this.files = files;
+  }
+
+  create(name: string): ObjectWriter {
+    const full = this.resolve(name);
+    const newDirectories = this.ensureDirectory(path.dirname(full));
+    const fd = this.files.open(full, 'create');
+    return new FileWriter(this.files, fd, full, newDirectories, this.places);
+  }
+
+  stage(): ObjectWriter {
+    this.stagedCount += 1;
+    const staged = this.resolve(`${INCOMING_DIRECTORY}/${process.pid}-${this.stagedCount}`);
+    this.ensureDirectory(path.dirname(staged));
+    const fd = this.files.open(staged, 'create');
+    return new FileWriter(this.files, fd, undefined, new Set(), this.places, staged);
+  }
+
+  async read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
+    try {
+      return this.files.read(this.reader(name), target, 0, bytes, position);
+    } catch (error) {
+      throw unreadable(error, name);
+    }
+  }
+
+  async sync(name: string): Promise<void> {
+    await this.files.sync(this.reader(name));
+    await this.files.syncDirectory(path.dirname(this.resolve(name)));
+  }
+
+  async size(name: string): Promise<number | undefined> {
+    return this.files.status(this.resolve(name))?.sizeBytes;
+  }
+
+  owner(): string | undefined {
+    try {
+      return readFormat(this.files, this.root)?.clientId || undefined;
+    } catch (error) {
+      // Opening the client reports a damaged format file.
+      if (error instanceof TardisError && error.code === 'FORMAT_DAMAGED') return undefined;
+      throw error;
+    }
+  }
+
+  async list(prefix: string): Promise<string[]> {
+    if (this.files.status(this.resolve(prefix)) === undefined) return [];
+    return this.below(prefix).sort();
+  }
+
+  async shorten(name: string, sizeBytes: number): Promise<void> {
+    const fd = this.files.open(this.resolve(name), 'write');
+    try {
+      if (this.files.statusOf(fd).sizeBytes <= sizeBytes) return;
+      this.files.truncate(fd, sizeBytes);
+      await this.files.sync(fd);
+    } finally {
+      this.files.close(fd);
+    }
+  }
+
+  async remove(name: string): Promise<void> {
+    const open = this.readers.get(name);
+    if (open !== undefined) this.files.close(open); // otherwise reads would still return the removed file
+    this.readers.delete(name);
+    try {
+      this.files.unlink(this.resolve(name));
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error;
+      return;
+    }
+    await this.files.syncDirectory(path.dirname(this.resolve(name)));
+  }
+
+  close(): void {
+    const open = [...this.readers.values()];
+    this.readers.clear(); // first, so that no descriptor is closed twice
+    for (const fd of open) this.files.close(fd);
+  }
+
+  private below(prefix: string): string[] {
+    return this.files.list(this.resolve(prefix)).flatMap((name) => {
+      const isDirectory = this.files.status(this.resolve(prefix + name))?.isDirectory === true;
+      return isDirectory ? this.below(`${prefix}${name}/`) : [prefix + name];
+    });
+  }
+
+  private resolve(name: string): string {
+    return path.join(this.root, name);
+  }
+
+  /** Returns a descriptor for reading. Closes the least recently used one if too many are open. */
+  private reader(name: string): number {
+    const open = this.readers.get(name);
+    if (open !== undefined) {
+      this.readers.delete(name);
+      this.readers.set(name, open);
+      return open;
+    }
+    if (this.readers.size >= MAX_OPEN_READERS) {
+      const [oldest, fd] = this.readers.entries().next().value!;
+      this.files.close(fd);
+      this.readers.delete(oldest);
+    }
+    const fd = this.files.open(this.resolve(name), 'read');
+    this.readers.set(name, fd);
+    return fd;
+  }
+
+  /**
+   * Creates a directory and its parents. Returns the directories that must be synced to make it durable. An existing
+   * directory may have been left by a session that ended before its sync, so only this backend's own syncs count.
+   */
+  private ensureDirectory(directory: string): Set<string> {
+    if (this.lasting.has(directory)) return new Set();
+    const isThere = this.files.status(directory) !== undefined;
+    if (isThere && !this.isOurs(directory)) return new Set();
+    const parent = path.dirname(directory);
+    const unsynced = this.ensureDirectory(parent);
+    if (!isThere) this.files.makeDirectory(directory);
+    return unsynced.add(parent);
+  }
+
+  /** Records that the directories on the path of a file have been synced. */
+  private lasts(file: string): void {
+    let directory = path.dirname(file);
+    while (this.isOurs(directory)) {
+      this.lasting.add(directory);
+      directory = path.dirname(directory);
+    }
+  }
+
+  private isOurs(directory: string): boolean {
+    return directory.startsWith(this.root + path.sep);
+  }
+
+  private place(name: string): { full: string; newDirectories: Set<string> } {
+    const full = this.resolve(name);
+    if (this.files.status(full) !== undefined) {
+      throw Object.assign(new Error(`EEXIST: object exists, ${name}`), { code: 'EEXIST' });
+    }
+    return { full, newDirectories: this.ensureDirectory(path.dirname(full)) };
+  }
+}
+
+/** The methods of the backend that a writer uses. */
+interface Places {
+  place(name: string): { full: string; newDirectories: Set<string> };
+  lasts(file: string): void;
+}
+
+class FileWriter implements ObjectWriter {
+  sizeBytes = 0;
+  private isOpen = true;
+  /** Directories whose entries changed since the last sync. */
+  private unsynced: Set<string>;
+  private readonly files: Files;
+  private readonly fd: number;
+  private final: string | undefined;
+  private readonly places: Places;
+  private readonly staged: string | undefined;
+
+  constructor(
+    files: Files,
+    fd: number,
+    final: string | undefined,
+    newDirectories: Set<string>,
+    places: Places,
+    staged?: string,
+  ) {
+    this.files = files;
+    this.fd = fd;
+    this.final = final;
+    this.places = places;
+    this.staged = staged;
+    this.unsynced = newDirectories;
+    if (final !== undefined) this.unsynced.add(path.dirname(final));
+  }
+
+  append(bytes: Uint8Array): void {
+    this.files.write(this.fd, bytes, this.sizeBytes);
+    this.sizeBytes += bytes.length;
+  }
+
+  cut(sizeBytes: number): void {
+    this.files.truncate(this.fd, sizeBytes);
+    this.sizeBytes = sizeBytes;
+  }
+
+  readBack(position: number, target: Uint8Array, bytes: number): number {
+    return this.files.read(this.fd, target, 0, bytes, position);
+  }
+
+  replaceStart(bytes: Uint8Array): void {
+    this.files.write(this.fd, bytes, 0);
+  }
+
+  async sync(): Promise<void> {
+    const { final } = this;
+    await this.files.sync(this.fd);
+    const directories = [...this.unsynced];
+    await Promise.all(directories.map((directory) => this.files.syncDirectory(directory)));
+    for (const directory of directories) this.unsynced.delete(directory);
+    if (final !== undefined) this.places.lasts(final);
+  }
+
+  publish(name: string): void {
+    const { full, newDirectories } = this.places.place(name);
+    this.files.rename(this.staged!, full);
+    this.final = full;
+    this.unsynced = newDirectories.add(path.dirname(full));
+  }
+
+  close(): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.files.close(this.fd);
+    if (this.final === undefined) this.files.unlink(this.staged!);
+  }
+}

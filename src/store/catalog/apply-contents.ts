@@ -1,0 +1,192 @@
+/**
+ * Turns records of contents into catalog rows: the place of each content, and which of several records counts.
+ */
+import { TardisError } from '../../errors/index.js';
+import { decodeParts, digestKey } from '../../model/index.js';
+import {
+  type ContentIndex,
+  type DeltaRecordIndex,
+  isOfAccount,
+  type Location,
+  readContentIndex,
+  readDeltaIndex,
+  readFrameIndex,
+  RecordKind,
+  type RecordHeader,
+} from '../index.js';
+import { applyDamage } from './apply.js';
+import type { Catalog } from './catalog.js';
+import type { ContentRow } from './contents.js';
+
+const NO_PACKS: ReadonlySet<number> = new Set();
+
+/**
+ * Adds the contents of a frame, content, part, assembly, delta or signature record. A stored content keeps its
+ * place, with two exceptions. A whole content replaces a delta, and a record of the client replaces one of an
+ * account. A record of an account never replaces one of the client. So the result does not depend on the order
+ * of records. Returns the ids of the contents by digest key.
+ */
+export function applyContentRecord(
+  catalog: Catalog,
+  header: RecordHeader,
+  index: Buffer,
+  location: Location,
+  /** The list of parts, for an assembly. */
+  body: Buffer = Buffer.alloc(0),
+  /** Packs whose contents this record replaces. */
+  moved: ReadonlySet<number> = NO_PACKS,
+): Map<string, number> {
+  const ids = new Map<string, number>();
+  const { contents, accounts } = catalog;
+  const isUnproven = isOfAccount(header);
+  let recordId: number | undefined;
+  const add = (digest: Buffer, sizeBytes: number, offset: number): Added => {
+    const found = contents.find(digest);
+    const isPlaced = found === undefined || yields(catalog, found, header, moved);
+    let contentId = found?.contentId ?? 0;
+    if (isPlaced) {
+      recordId ??= contents.addRecord(header, location);
+      if (found === undefined) contentId = contents.add(digest, sizeBytes, recordId, offset);
+      else contents.fill(found.contentId, recordId, offset, sizeBytes);
+      accounts.markContent(contentId, isUnproven);
+    }
+    ids.set(digestKey(digest), contentId);
+    return { contentId, isPlaced };
+  };
+  if (header.kind === RecordKind.frame) {
+    for (const entry of readFrameIndex(header, index)) {
+      add(Buffer.from(entry.digest), entry.sizeBytes, entry.offset);
+    }
+    return ids;
+  }
+  if (header.kind === RecordKind.delta) {
+    applyDelta(catalog, readDeltaIndex(index), add);
+    return ids;
+  }
+  const content = readContentIndex(index);
+  if (header.kind === RecordKind.signature) {
+    applySignature(catalog, header, content, location);
+    return ids;
+  }
+  const { contentId, isPlaced } = add(content.digest, content.sizeBytes, 0);
+  if (header.kind === RecordKind.part) {
+    catalog.contents.addPartSource(contentId, content.fileSizeBytes);
+  }
+  if (header.kind === RecordKind.assembly && isPlaced) {
+    decodeParts(body).forEach((part, partNumber) => {
+      const partId =
+        catalog.contents.find(part.digest)?.contentId ??
+        catalog.contents.add(part.digest, part.sizeBytes, undefined, 0);
+      catalog.contents.addPart(contentId, partNumber, partId);
+    });
+  }
+  return ids;
+}
+
+interface Added {
+  readonly contentId: number;
+  /** True if the record is now the place of the content. */
+  readonly isPlaced: boolean;
+}
+
+/** True if a new record becomes the place of the content. */
+function yields(
+  catalog: Catalog,
+  found: ContentRow,
+  header: RecordHeader,
+  moved: ReadonlySet<number>,
+): boolean {
+  if (!stays(catalog, found, moved)) return true;
+  const wasUnproven = catalog.accounts.isUnproven(found.contentId);
+  if (isOfAccount(header) && !wasUnproven) return false;
+  // A record of a commit that moves packs may also have contents that nothing needs there; those keep their
+  // place.
+  if (!isOfAccount(header) && wasUnproven && moved.size === 0) return true;
+  return found.isDelta && header.kind !== RecordKind.delta;
+}
+
+/** True if a content is stored outside of the packs that are moved. */
+function stays(catalog: Catalog, content: ContentRow, moved: ReadonlySet<number>): boolean {
+  if (!content.isStored || moved.size === 0) return content.isStored;
+  const place = catalog.contents.stored(content.contentId);
+  return place === undefined || !moved.has(place.pack);
+}
+
+/** Adds a content stored as a delta. A content that already has a place keeps it. */
+function applyDelta(
+  catalog: Catalog,
+  { digest, sizeBytes, fileSizeBytes, basis, isPart }: DeltaRecordIndex,
+  add: (digest: Buffer, sizeBytes: number, offset: number) => Added,
+): void {
+  const { contents, bases } = catalog;
+  const { contentId, isPlaced } = add(digest, sizeBytes, 0);
+  if (isPart) contents.addPartSource(contentId, fileSizeBytes);
+  if (!isPlaced) return;
+  const basisId = contents.find(basis)?.contentId ?? contents.add(basis, 0, undefined, 0);
+  bases.set(contentId, basisId);
+}
+
+/** Returns the digests of the contents in a record. Throws RECORD_DAMAGED if its index is malformed. */
+export function digestsOf(header: RecordHeader, index: Buffer): Buffer[] {
+  if (header.kind !== RecordKind.frame) return [contentOf(header, index)];
+  return readFrameIndex(header, index).map((entry) => Buffer.from(entry.digest));
+}
+
+/** Returns the digests of the contents in a record; none if its index is malformed. */
+export function digestsIn(header: RecordHeader, index: Buffer): Buffer[] {
+  try {
+    return digestsOf(header, index);
+  } catch (error) {
+    if (!(error instanceof TardisError) || error.code !== 'RECORD_DAMAGED') throw error;
+    return [];
+  }
+}
+
+function contentOf(header: RecordHeader, index: Buffer): Buffer {
+  const read = header.kind === RecordKind.delta ? readDeltaIndex : readContentIndex;
+  return read(index).digest;
+}
+
+/**
+ * Adds a signature; its content need not be known yet. The newest signature counts, but one of an account never
+ * replaces one of the client.
+ */
+function applySignature(
+  catalog: Catalog,
+  header: RecordHeader,
+  { digest, sizeBytes }: ContentIndex,
+  location: Location,
+): void {
+  const contentId =
+    catalog.contents.find(digest)?.contentId ??
+    catalog.contents.add(digest, sizeBytes, undefined, 0);
+  const { signatures, accounts } = catalog;
+  const isUnproven = isOfAccount(header);
+  const isKept = isUnproven && signatures.find(contentId) !== undefined;
+  if (isKept && !accounts.isSignatureUnproven(contentId)) return;
+  signatures.put(contentId, catalog.contents.addRecord(header, location));
+  accounts.markSignature(contentId, isUnproven);
+}
+
+/**
+ * Adds the contents of a record whose bytes do not match its checksum. Each content keeps this place, since its
+ * digest may still match, but counts as missing, so that the next backup sends it again. Contents stored
+ * elsewhere are not changed. Returns the digests that now count as missing. Throws RECORD_DAMAGED if the index
+ * is malformed.
+ */
+export function applyUnsoundRecord(
+  catalog: Catalog,
+  header: RecordHeader,
+  index: Buffer,
+  location: Location,
+): Buffer[] {
+  if (header.kind === RecordKind.signature) return []; // a new signature can be made
+  const digests = digestsOf(header, index);
+  const lacking = digests.filter((digest) => {
+    const found = catalog.contents.find(digest);
+    return found?.isStored !== true || yields(catalog, found, header, NO_PACKS);
+  });
+  applyContentRecord(catalog, header, index, location);
+  for (const digest of lacking) applyDamage(catalog, digest);
+  return lacking;
+}

@@ -1,0 +1,248 @@
+/**
+ * Queries of a check. They run on a private copy of the catalog, so they may take long and have indexes of
+ * their own. Results are untrusted, since the catalog is what is being checked.
+ */
+import { asTardisError, letGo, TardisError } from '../../errors/index.js';
+import { PrivateFolder, type SqlDatabase, type System } from '../../system/index.js';
+import { Catalog } from './catalog.js';
+import {
+  contradictionsIn,
+  differencesIn,
+  type Inconsistency,
+  inconsistenciesIn,
+  lackingIn,
+} from './audit-rules.js';
+import { snapshotCatalog } from './snapshot.js';
+import { wrongColumns } from './wrong-values.js';
+
+/** A record with contents or a signature, as the catalog has it. */
+export interface AuditedRecord {
+  readonly recordId: number;
+  readonly kind: number;
+  readonly pack: number;
+  readonly position: number;
+  readonly recordBytes: number;
+  readonly rawBytes: number;
+  readonly codec: number;
+  readonly scheme: number;
+  readonly epoch: number;
+}
+
+/** A content in a record. */
+export interface AuditedContent {
+  readonly contentId: number;
+  readonly digest: Buffer;
+  readonly sizeBytes: number;
+  readonly offset: number;
+  readonly isDamaged: number;
+  readonly basisId: number | null;
+}
+
+/** A version of a name that has a content. */
+export interface HeldVersion {
+  readonly directory: number;
+  readonly name: Buffer;
+  readonly firstSet: number;
+  readonly lastSet: number | null;
+  readonly sizeBytes: number;
+}
+
+const RECORD = `record_id AS recordId, kind, pack, position, record_bytes AS recordBytes,
+  raw_bytes AS rawBytes, codec, scheme, epoch`;
+const CONTENT = `content_id AS contentId, digest, size_bytes AS sizeBytes, offset,
+  is_damaged AS isDamaged, basis_id AS basisId`;
+const VERSION = `directory_id AS directory, name, first_set AS firstSet, last_set AS lastSet,
+  size_bytes AS sizeBytes`;
+const MAX_TOLD = 100;
+
+export class CatalogAudit {
+  /** The private copy, opened for the usual queries. */
+  readonly catalog: Catalog;
+  private readonly database: SqlDatabase;
+  private readonly folder: PrivateFolder;
+  private statements: ReturnType<typeof statementsOf> | undefined;
+
+  private constructor(folder: PrivateFolder, database: SqlDatabase, catalog: Catalog) {
+    this.folder = folder;
+    this.database = database;
+    this.catalog = catalog;
+  }
+
+  /** Copies a catalog and opens the copy. Throws CATALOG_DAMAGED, CATALOG_NEWER, CLIENT_BUSY, DISK_FULL. */
+  static open(system: System, catalogPath: string): CatalogAudit {
+    const folder = new PrivateFolder(system);
+    const copy = folder.file('catalog.db');
+    let database: SqlDatabase | undefined;
+    let catalog: Catalog | undefined;
+    try {
+      snapshotCatalog(system, catalogPath, copy);
+      catalog = Catalog.openForReading(system, copy);
+      database = system.openDatabase(copy, { readonly: false });
+      if (database.pragma('user_version', { simple: true }) === 0) {
+        throw new TardisError('CATALOG_DAMAGED', `the catalog ${catalogPath} is empty`);
+      }
+      database.pragma('journal_mode = MEMORY');
+      database.pragma('synchronous = OFF');
+      database.pragma('temp_store = MEMORY');
+      return new CatalogAudit(folder, database, catalog);
+    } catch (error) {
+      const explained = folder.explain(error);
+      letGo(
+        () => database?.close(),
+        () => catalog?.close(),
+        () => folder.remove(),
+      );
+      throw asTardisError(explained, `reading ${catalogPath}`);
+    }
+  }
+
+  /**
+   * Returns the faults that SQLite finds, or else the columns with impossible values; empty if there are none.
+   */
+  integrity(): string[] {
+    const rows = this.database.prepare(`PRAGMA integrity_check(${MAX_TOLD})`).pluck().all();
+    const told = rows as string[];
+    if (told.length !== 1 || told[0] !== 'ok') return told.map((fault) => `SQLite: ${fault}`);
+    return wrongColumns(this.database).map((name) => `a value in ${name} cannot be there`);
+  }
+
+  /** Returns the violated consistency rules. Throws SQLite's errors if tables cannot be read. */
+  inconsistencies(): Inconsistency[] {
+    return inconsistenciesIn(this.database);
+  }
+
+  /** Returns the tables in which the catalog at `otherPath`, made from the same packs, differs. */
+  differencesFrom(otherPath: string): Inconsistency[] {
+    return differencesIn(this.database, otherPath);
+  }
+
+  /** Returns the number of versions that another catalog lacks, and the sets in which they began. */
+  lackingIn(otherPath: string): { versions: number; sets: number[] } {
+    return lackingIn(this.database, otherPath);
+  }
+
+  /**
+   * Returns the number of versions that another catalog contradicts; undefined if that one is of another
+   * history.
+   */
+  contradictionsTo(otherPath: string): number | undefined {
+    return contradictionsIn(this.database, otherPath);
+  }
+
+  private get ask(): ReturnType<typeof statementsOf> {
+    this.statements ??= statementsOf(this.database);
+    return this.statements;
+  }
+
+  /** Returns the packs that have records; 0 stands for objects. */
+  packs(): number[] {
+    return this.ask.packs.all() as number[];
+  }
+
+  recordsIn(pack: number): AuditedRecord[] {
+    return this.ask.recordsIn.all(pack) as AuditedRecord[];
+  }
+
+  /** Returns the packs to be deleted, with the times of their removal in ms. */
+  removedPacks(): [pack: number, atMs: number][] {
+    return this.ask.removedPacks.all() as [number, number][];
+  }
+
+  removedObjects(): [digest: Buffer, atMs: number][] {
+    return this.ask.removedObjects.all() as [Buffer, number][];
+  }
+
+  get recordBytes(): number {
+    return this.ask.recordBytes.get() as number;
+  }
+
+  contentsOf(recordId: number): AuditedContent[] {
+    return this.ask.contentsOf.all(recordId) as AuditedContent[];
+  }
+
+  /** True if a record holds the signature of a content. */
+  isSignature(recordId: number): boolean {
+    return this.ask.signature.get(recordId) !== undefined;
+  }
+
+  recordOf(contentId: number): AuditedRecord | undefined {
+    return this.ask.recordOf.get(contentId) as AuditedRecord | undefined;
+  }
+
+  content(contentId: number): AuditedContent | undefined {
+    return this.ask.content.get(contentId) as AuditedContent | undefined;
+  }
+
+  /** Returns contents that entries, parts or deltas need but that have no record. */
+  missingContents(): number[] {
+    return this.ask.missing.all() as number[];
+  }
+
+  /** Returns contents that have a record but are marked as damaged. */
+  markedContents(): number[] {
+    return this.ask.marked.all() as number[];
+  }
+
+  versionsOf(contentId: number): HeldVersion[] {
+    return this.ask.versionsOf.all(contentId) as HeldVersion[];
+  }
+
+  /** Returns the entries that ever led to a directory. */
+  waysTo(directory: number): HeldVersion[] {
+    return this.ask.waysTo.all(directory) as HeldVersion[];
+  }
+
+  close(): void {
+    try {
+      this.catalog.close();
+      this.database.close();
+    } finally {
+      this.folder.remove();
+    }
+  }
+}
+
+/** Creates indexes that are too expensive for backups, and prepares the queries that need them. */
+function statementsOf(database: SqlDatabase) {
+  database.exec(`
+    CREATE INDEX IF NOT EXISTS audit_records ON records (pack, position);
+    CREATE INDEX IF NOT EXISTS audit_contents ON contents (record_id);
+    CREATE INDEX IF NOT EXISTS audit_entries ON entries (content_id) WHERE content_id IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS audit_ways ON entries (child_id) WHERE child_id IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS audit_signatures ON signatures (record_id);
+    CREATE INDEX IF NOT EXISTS audit_parts ON content_parts (part_id);`);
+  return {
+    packs: database.prepare('SELECT DISTINCT pack FROM records ORDER BY pack').pluck(),
+    recordsIn: database.prepare(`SELECT ${RECORD} FROM records WHERE pack = ? ORDER BY position`),
+    removedPacks: database.prepare('SELECT pack, removed_at_ms FROM removed_packs').raw(),
+    removedObjects: database.prepare('SELECT digest, removed_at_ms FROM removed_objects').raw(),
+    recordBytes: database.prepare('SELECT coalesce(sum(record_bytes), 0) FROM records').pluck(),
+    contentsOf: database.prepare(`SELECT ${CONTENT} FROM contents WHERE record_id = ?`),
+    signature: database.prepare('SELECT 1 FROM signatures WHERE record_id = ?'),
+    recordOf: database.prepare(
+      `SELECT ${RECORD} FROM records WHERE record_id = (SELECT record_id FROM contents WHERE content_id = ?)`,
+    ),
+    content: database.prepare(`SELECT ${CONTENT} FROM contents WHERE content_id = ?`),
+    missing: database
+      .prepare(
+        `SELECT content_id FROM contents WHERE record_id IS NULL
+           AND EXISTS (SELECT 1 FROM entries WHERE entries.content_id = contents.content_id)
+         UNION SELECT content_id FROM entries WHERE content_id IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM contents WHERE contents.content_id = entries.content_id)
+         UNION SELECT contents.content_id FROM contents
+           JOIN content_parts ON content_parts.part_id = contents.content_id WHERE record_id IS NULL
+         UNION SELECT basis.content_id FROM contents JOIN contents basis ON basis.content_id = contents.basis_id
+           WHERE basis.record_id IS NULL`,
+      )
+      .pluck(),
+    marked: database
+      .prepare('SELECT content_id FROM contents WHERE is_damaged AND record_id IS NOT NULL')
+      .pluck(),
+    versionsOf: database.prepare(
+      `SELECT ${VERSION} FROM entries WHERE content_id = ? ORDER BY directory_id, name, first_set`,
+    ),
+    waysTo: database.prepare(
+      `SELECT ${VERSION} FROM entries WHERE child_id = ? ORDER BY first_set`,
+    ),
+  };
+}

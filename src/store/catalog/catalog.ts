@@ -1,0 +1,314 @@
+/**
+ * The catalog of one client: its tables and their transactions. A session keeps one transaction open from
+ * checkpoint to checkpoint, so that the committed catalog never contains more than the packs on disk.
+ */
+import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
+import type { SqlDatabase, System } from '../../system/index.js';
+import { AccountTable } from './accounts.js';
+import { BasisTable } from './bases.js';
+import { ContentTable } from './contents.js';
+import { DifferingEntries } from './differing-entries.js';
+import { DamageCounts } from './damage-counts.js';
+import { DirectoryTable } from './directories.js';
+import { EntryCounts } from './entry-counts.js';
+import { EntryTable } from './entries.js';
+import { ForgetRequests } from './forget-requests.js';
+import { HistoryTable } from './history.js';
+import {
+  closeAfterWriting,
+  openForReading,
+  openForWriting,
+  openWithSums,
+  type WritingOptions,
+} from './open.js';
+import { OwnerTable } from './owners.js';
+import type { PageSums } from './page-sums.js';
+import { SealTable } from './seals.js';
+import { SetTable } from './sets.js';
+import { NamedEntries } from './named-entries.js';
+import { ReportTable } from './reports.js';
+import { KeptSettings } from './settings.js';
+import { SignatureTable } from './signatures.js';
+import { StateTable } from './state.js';
+import { UnlistedTable } from './unshown.js';
+import { GcTable } from './gc-queries.js';
+import { wrongColumns, wrongValues } from './wrong-values.js';
+import { ImageTable } from './image.js';
+
+export class Catalog {
+  readonly sets: SetTable;
+  readonly directories: DirectoryTable;
+  readonly entries: EntryTable;
+  readonly contents: ContentTable;
+  readonly bases: BasisTable;
+  readonly owners: OwnerTable;
+  readonly state: StateTable;
+  private signatureTable: SignatureTable | undefined;
+  private sealTable: SealTable | undefined;
+  private damageCountsTable: DamageCounts | undefined;
+  private entryCountsTable: EntryCounts | undefined;
+  private differingEntries: DifferingEntries | undefined;
+  private namedEntries: NamedEntries | undefined;
+  private historyTable: HistoryTable | undefined;
+  private reportTable: ReportTable | undefined;
+  private settingsTable: KeptSettings | undefined;
+  private forgetRequests: ForgetRequests | undefined;
+  private accountTable: AccountTable | undefined;
+  private upkeepTable: GcTable | undefined;
+  private unshownTable: UnlistedTable | undefined;
+  private imageTable: ImageTable | undefined;
+  private readonly database: SqlDatabase;
+  private readonly isWriter: boolean;
+  /** Page checksums; only for a writer whose catalog is kept. */
+  private readonly sums: PageSums | undefined;
+
+  private constructor(database: SqlDatabase, isWriter: boolean, sums: PageSums | undefined) {
+    this.database = database;
+    this.isWriter = isWriter;
+    this.sums = sums;
+    this.sets = new SetTable(database);
+    this.directories = new DirectoryTable(database);
+    this.entries = new EntryTable(database);
+    this.contents = new ContentTable(database);
+    this.bases = new BasisTable(database);
+    this.owners = new OwnerTable(database);
+    this.state = new StateTable(database);
+  }
+
+  /** For writers only: a catalog of the first version, which can be read as it is, has no such table. */
+  get signatures(): SignatureTable {
+    this.signatureTable ??= new SignatureTable(this.database);
+    return this.signatureTable;
+  }
+
+  /** Missing in a catalog of an older version; no client that encrypts has one. */
+  get seals(): SealTable {
+    this.sealTable ??= new SealTable(this.database);
+    return this.sealTable;
+  }
+
+  get named(): NamedEntries {
+    this.namedEntries ??= new NamedEntries(this.database);
+    return this.namedEntries;
+  }
+
+  get differing(): DifferingEntries {
+    this.differingEntries ??= new DifferingEntries(this.database);
+    return this.differingEntries;
+  }
+
+  get entryCounts(): EntryCounts {
+    this.entryCountsTable ??= new EntryCounts(this.database);
+    return this.entryCountsTable;
+  }
+
+  get damageCounts(): DamageCounts {
+    this.damageCountsTable ??= new DamageCounts(this.database);
+    return this.damageCountsTable;
+  }
+
+  /** Requires a catalog of the newest version. */
+  get history(): HistoryTable {
+    this.historyTable ??= new HistoryTable(this.database);
+    return this.historyTable;
+  }
+
+  get reports(): ReportTable {
+    this.reportTable ??= new ReportTable(this.database);
+    return this.reportTable;
+  }
+
+  get settings(): KeptSettings {
+    this.settingsTable ??= new KeptSettings(this.database);
+    return this.settingsTable;
+  }
+
+  /** Sets and contents that accounts of the client wrote; for writers only. */
+  get accounts(): AccountTable {
+    this.accountTable ??= new AccountTable(this.database);
+    return this.accountTable;
+  }
+
+  /** Pending forget requests. */
+  get forgets(): ForgetRequests {
+    this.forgetRequests ??= new ForgetRequests(this.database);
+    return this.forgetRequests;
+  }
+
+  /** For writers only, like the tables below. */
+  get gc(): GcTable {
+    this.upkeepTable ??= new GcTable(this.database);
+    return this.upkeepTable;
+  }
+
+  get unshown(): UnlistedTable {
+    this.unshownTable ??= new UnlistedTable(this.database);
+    return this.unshownTable;
+  }
+
+  get image(): ImageTable {
+    this.imageTable ??= new ImageTable(this.database);
+    return this.imageTable;
+  }
+
+  /**
+   * Opens for writing; the caller must hold the client's lock. Throws CATALOG_NEWER, CATALOG_OLDER,
+   * CATALOG_DAMAGED.
+   */
+  static openForWriting(system: System, catalogPath: string, options?: WritingOptions): Catalog {
+    const { database, sums } = openWithSums(system, catalogPath, options);
+    return Catalog.around(database, catalogPath, true, sums);
+  }
+
+  /**
+   * Opens a temporary catalog for writing. Nothing is synced to disk. Throws the errors of `openForWriting`.
+   */
+  static openTemporary(system: System, catalogPath: string): Catalog {
+    const database = openForWriting(system, catalogPath);
+    database.pragma('synchronous = OFF');
+    return Catalog.around(database, catalogPath, true);
+  }
+
+  /** Opens for reading. Sees committed data, even while a session writes. */
+  static openForReading(system: System, catalogPath: string): Catalog {
+    return Catalog.around(openForReading(system, catalogPath), catalogPath, false);
+  }
+
+  /**
+   * Opens a catalog for reading while `look` runs. `look` must be synchronous, and its result must not need the
+   * catalog.
+   */
+  static reading<T>(system: System, catalogPath: string, look: (catalog: Catalog) => T): T {
+    const catalog = Catalog.openForReading(system, catalogPath);
+    try {
+      return look(catalog);
+    } finally {
+      catalog.close();
+    }
+  }
+
+  private static around(
+    database: SqlDatabase,
+    catalogPath: string,
+    isWriter: boolean,
+    sums?: PageSums,
+  ): Catalog {
+    try {
+      return new Catalog(database, isWriter, sums);
+    } catch (error) {
+      database.close();
+      if (systemCode(error) !== 'SQLITE_ERROR')
+        throw asTardisError(error, `opening ${catalogPath}`);
+      // The statements are correct, so the tables are not those of a catalog.
+      throw new TardisError('CATALOG_DAMAGED', `${catalogPath} has other tables`, {}, error);
+    }
+  }
+
+  begin(): void {
+    this.database.exec('BEGIN IMMEDIATE');
+  }
+
+  /**
+   * Begins a short read transaction. Without one, every statement locks and unlocks the file, which costs more
+   * than the statement. The transaction must be short, since it can block a session that begins or ends.
+   */
+  beginReading(): void {
+    if (!this.database.inTransaction) this.database.exec('BEGIN');
+  }
+
+  /**
+   * Ends the read transaction. If an earlier statement met damage, SQLite reports it here again; that error is
+   * ignored.
+   */
+  endReading(): void {
+    if (!this.database.inTransaction) return;
+    try {
+      this.database.exec('COMMIT');
+    } catch (error) {
+      if (systemCode(error)?.startsWith('SQLITE_') !== true) throw error;
+      this.rollback(); // a reader has nothing to commit
+    }
+  }
+
+  /** True if SQLite finds damage in the file: in its pages, its rows, or an index that lacks rows. */
+  isDamaged(): boolean {
+    return this.database.prepare('PRAGMA integrity_check(1)').pluck().get() !== 'ok';
+  }
+
+  /** Returns columns with values of types that no writer stores, as `table.column`. Reads all tables. */
+  wrongColumns(): string[] {
+    return wrongColumns(this.database);
+  }
+
+  /**
+   * Returns the error to throw for one that occurred while the catalog was read. It is CATALOG_DAMAGED if the
+   * error looks like a bug and the catalog contains impossible values, which takes a read of all tables.
+   * Otherwise it is the error itself.
+   */
+  explained(error: unknown): unknown {
+    if (asTardisError(error).code !== 'INTERNAL') return error;
+    const wrong = wrongValues(this.database);
+    if (wrong.length === 0) return error;
+    const message = `the catalog holds values that cannot be there, in ${wrong.join(', ')}`;
+    return new TardisError('CATALOG_DAMAGED', message, {}, error);
+  }
+
+  /**
+   * Returns the result of `explained` for a catalog that is not open; the catalog's own CATALOG_DAMAGED if it
+   * cannot be read.
+   */
+  static explainedAt(system: System, catalogPath: string, error: unknown): unknown {
+    if (asTardisError(error).code !== 'INTERNAL') return error;
+    try {
+      return Catalog.reading(system, catalogPath, (catalog) => catalog.explained(error));
+    } catch (failure) {
+      return asTardisError(failure).code === 'CATALOG_DAMAGED' ? failure : error;
+    }
+  }
+
+  /** Returns when the transaction is durable. */
+  commit(): void {
+    this.database.exec('COMMIT');
+  }
+
+  rollback(): void {
+    if (this.database.inTransaction) this.database.exec('ROLLBACK');
+  }
+
+  /** Folds the write-ahead log into the file. Must be called between transactions. */
+  foldLog(): void {
+    this.folding(() => this.database.pragma('wal_checkpoint(PASSIVE)'));
+  }
+
+  /**
+   * Runs `fold`, which folds the log into the file (closing the last connection does so too), and updates the
+   * page checksums.
+   */
+  private folding(fold: () => void): void {
+    if (this.sums === undefined) fold();
+    else this.sums.around(fold);
+  }
+
+  /** True if the changes since `begin` can still be committed. */
+  get isInTransaction(): boolean {
+    return this.database.inTransaction;
+  }
+
+  /**
+   * Closes the catalog; a writer's log is folded into it. `makeRoom` is called if the disk is full, and returns
+   * false if there is no more to free.
+   */
+  close(makeRoom: () => boolean = () => false): void {
+    if (!this.isWriter) {
+      this.database.close();
+      return;
+    }
+    this.rollback();
+    this.folding(() => closeAfterWriting(this.database, makeRoom));
+  }
+
+  /** Closes the file without cleaning up, as a crash would; for tests and after failures. */
+  abandon(): void {
+    this.folding(() => this.database.close());
+  }
+}

@@ -1,0 +1,231 @@
+/** Contents by digest, and the records that hold them. */
+import { TardisError } from '../../errors/index.js';
+import type { Location, RecordHeader } from '../index.js';
+import { recordBytes } from '../index.js';
+import type { SqlDatabase } from '../../system/index.js';
+import { DigestFilter } from './digest-filter.js';
+
+export interface ContentRow {
+  readonly contentId: number;
+  readonly sizeBytes: number;
+  /** False if an entry names the content but its bytes are missing or damaged. */
+  readonly isStored: boolean;
+  /** True if it is stored as a delta on another content. */
+  readonly isDelta: boolean;
+}
+
+/** A content and its digest. */
+export interface NamedContent {
+  readonly contentId: number;
+  readonly digest: Buffer;
+  readonly sizeBytes: number;
+}
+
+/** The place of a content's bytes. */
+export interface StoredContent {
+  readonly digest: Buffer;
+  readonly sizeBytes: number;
+  readonly kind: number;
+  readonly pack: number;
+  readonly position: number;
+  readonly recordBytes: number;
+  /** Within the decoded frame. */
+  readonly offset: number;
+  /** The content it is a delta on; null if it is whole. */
+  readonly basisId: number | null;
+}
+
+/**
+ * Rows are read as arrays: a restore reads one for each file, and SQLite's binding takes twice as long for
+ * objects.
+ */
+type StoredColumns = [Buffer, number, number, number, number, number, number, number | null];
+const SELECT_STORED = `
+  SELECT digest, size_bytes, kind, pack, position, record_bytes, offset, basis_id
+  FROM contents JOIN records USING (record_id)`;
+
+export class ContentTable {
+  private readonly statements;
+  /** Contains every digest of the table; undefined if the table was not empty when it was opened. */
+  private readonly filter: DigestFilter | undefined;
+
+  constructor(database: SqlDatabase) {
+    this.statements = {
+      find: database
+        .prepare(
+          `SELECT content_id, size_bytes, record_id IS NOT NULL AND NOT is_damaged,
+             basis_id IS NOT NULL FROM contents
+           WHERE substr(digest, 1, 8) = substr(?, 1, 8) AND digest = ?`,
+        )
+        .raw(),
+      findByPrefix: database.prepare(
+        `SELECT content_id AS contentId, digest, size_bytes AS sizeBytes FROM contents
+         WHERE substr(digest, 1, 8) = substr(?, 1, 8) AND substr(digest, 1, length(?)) = ? LIMIT ?`,
+      ),
+      insert: database.prepare(
+        'INSERT INTO contents (digest, size_bytes, record_id, offset) VALUES (?, ?, ?, ?)',
+      ),
+      fill: database.prepare(
+        `UPDATE contents SET record_id = ?, offset = ?, size_bytes = ?, is_damaged = 0, basis_id = NULL
+         WHERE content_id = ?`,
+      ),
+      empty: database.prepare('UPDATE contents SET is_damaged = 1 WHERE content_id = ?'),
+      sound: database.prepare(
+        'UPDATE contents SET is_damaged = 0 WHERE content_id = ? AND record_id IS NOT NULL',
+      ),
+      breakAssemblies: database.prepare(
+        `UPDATE contents SET is_damaged = 1 WHERE content_id IN (
+           SELECT content_parts.content_id FROM content_parts
+           JOIN contents part ON part.content_id = part_id
+           WHERE part.record_id IS NULL OR part.is_damaged) AND NOT is_damaged`,
+      ),
+      addPart: database.prepare('INSERT OR REPLACE INTO content_parts VALUES (?, ?, ?)'),
+      parts: database
+        .prepare('SELECT part_id FROM content_parts WHERE content_id = ? ORDER BY part_number')
+        .pluck(),
+      insertRecord: database.prepare(
+        `INSERT INTO records (kind, pack, position, record_bytes, raw_bytes, codec, scheme, epoch)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      ),
+      hasSize: database
+        .prepare(
+          'SELECT 1 FROM contents WHERE size_bytes = ? AND size_bytes > 1048576 AND record_id IS NOT NULL AND NOT is_damaged LIMIT 1',
+        )
+        .pluck(),
+      addPartSource: database.prepare('INSERT OR REPLACE INTO part_sources VALUES (?, ?)'),
+      hasParts: database
+        .prepare('SELECT 1 FROM part_sources WHERE file_size_bytes = ? LIMIT 1')
+        .pluck(),
+      stored: database.prepare(`${SELECT_STORED} WHERE content_id = ?`).raw(),
+      holders: database
+        .prepare(
+          'SELECT DISTINCT directory_id FROM entries WHERE content_id = ? AND last_set IS NULL',
+        )
+        .pluck(),
+      missing: database.prepare(
+        `SELECT content_id AS contentId, digest FROM contents
+         WHERE record_id IS NULL AND content_id > ? ORDER BY content_id LIMIT ?`,
+      ),
+      any: database.prepare('SELECT 1 FROM contents LIMIT 1').pluck(),
+    };
+    this.filter = this.isEmpty() ? new DigestFilter() : undefined;
+  }
+
+  find(digest: Uint8Array): ContentRow | undefined {
+    if (this.filter?.mayHave(digest) === false) return undefined;
+    const row = this.statements.find.get(digest, digest) as
+      | [number, number, number, number]
+      | undefined;
+    if (row === undefined) return undefined;
+    const [contentId, sizeBytes, isStored, isDelta] = row;
+    return { contentId, sizeBytes, isStored: isStored === 1, isDelta: isDelta === 1 };
+  }
+
+  /** Returns contents whose digest begins with `prefix`, which must have at least 8 bytes. */
+  findByPrefix(prefix: Buffer, limit: number): NamedContent[] {
+    return this.statements.findByPrefix.all(prefix, prefix, prefix, limit) as NamedContent[];
+  }
+
+  addRecord(header: RecordHeader, location: Location): number {
+    const { lastInsertRowid } = this.statements.insertRecord.run(
+      header.kind,
+      location.pack,
+      location.position,
+      recordBytes(header),
+      header.rawBytes,
+      header.codec,
+      header.scheme,
+      header.epoch,
+    );
+    return Number(lastInsertRowid);
+  }
+
+  /** Adds a content; `recordId` is undefined if its bytes are missing. */
+  add(digest: Uint8Array, sizeBytes: number, recordId: number | undefined, offset: number): number {
+    this.filter?.add(digest);
+    const { lastInsertRowid } = this.statements.insert.run(
+      digest,
+      sizeBytes,
+      recordId ?? null,
+      offset,
+    );
+    return Number(lastInsertRowid);
+  }
+
+  /** Sets the place of a content, and its size, which is certain only now. */
+  fill(contentId: number, recordId: number, offset: number, sizeBytes: number): void {
+    this.statements.fill.run(recordId, offset, sizeBytes, contentId);
+  }
+
+  /** Returns up to `limit` contents without a record, by id, with ids above `after`. */
+  missing(after: number, limit: number): Pick<NamedContent, 'contentId' | 'digest'>[] {
+    return this.statements.missing.all(after, limit) as NamedContent[];
+  }
+
+  /** Marks a content as damaged, so that its bytes count as missing. */
+  markMissing(contentId: number): void {
+    this.statements.empty.run(contentId);
+  }
+
+  /** Unmarks a damaged content if it has a record. */
+  markSound(contentId: number): void {
+    this.statements.sound.run(contentId);
+  }
+
+  /** Marks contents with a missing part as missing. Returns true if there were any. */
+  breakAssemblies(): boolean {
+    return this.statements.breakAssemblies.run().changes > 0;
+  }
+
+  addPart(contentId: number, partNumber: number, partId: number): void {
+    this.statements.addPart.run(contentId, partNumber, partId);
+  }
+
+  /** Returns the parts of an assembly, in order. */
+  partsOf(contentId: number): number[] {
+    return this.statements.parts.all(contentId) as number[];
+  }
+
+  /** True if a large content of exactly this size is stored. */
+  hasLargeOfSize(sizeBytes: number): boolean {
+    return this.statements.hasSize.get(sizeBytes) !== undefined;
+  }
+
+  addPartSource(contentId: number, fileSizeBytes: number): void {
+    this.statements.addPartSource.run(contentId, fileSizeBytes);
+  }
+
+  /** True if parts of a file of exactly this size are stored. */
+  hasPartsOfFile(fileSizeBytes: number): boolean {
+    return this.statements.hasParts.get(fileSizeBytes) !== undefined;
+  }
+
+  stored(contentId: number): StoredContent | undefined {
+    const row = this.statements.stored.get(contentId) as StoredColumns | undefined;
+    if (row === undefined) return undefined;
+    requirePlace(row);
+    const [digest, sizeBytes, kind, pack, position, recordBytes, offset, basisId] = row;
+    return { digest, sizeBytes, kind, pack, position, recordBytes, offset, basisId };
+  }
+
+  /** Returns directories with an open entry that has this content. Scans the entries. */
+  directoriesHolding(contentId: number): number[] {
+    return this.statements.holders.all(contentId) as number[];
+  }
+
+  isEmpty(): boolean {
+    return this.statements.any.get() === undefined;
+  }
+}
+
+/** Throws CATALOG_DAMAGED if a value has a type that no writer stores. Runs for each file of a restore. */
+function requirePlace(row: StoredColumns): void {
+  const [digest, sizeBytes, kind, pack, position, bytes, offset, basisId] = row;
+  const isPlace = Number.isSafeInteger(pack) && Number.isSafeInteger(position);
+  const isRecord = Number.isSafeInteger(kind) && Number.isSafeInteger(bytes);
+  const isPart = Number.isSafeInteger(sizeBytes) && Number.isSafeInteger(offset);
+  const isBasis = basisId === null || Number.isSafeInteger(basisId);
+  if (digest instanceof Buffer && isPlace && isRecord && isPart && isBasis) return;
+  const what = 'its content has no place in the catalog that makes sense (contents, records)';
+  throw new TardisError('CATALOG_DAMAGED', what);
+}

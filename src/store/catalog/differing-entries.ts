@@ -1,0 +1,54 @@
+/**
+ * Entries of a directory that differ between two sets. An entry that is valid in both is one row, and is
+ * skipped.
+ */
+import type { SqlDatabase } from '../../system/index.js';
+import {
+  AS_OF,
+  type CatalogEntry,
+  type EntryColumns,
+  type ListingPage,
+  SELECT_ROW,
+  toEntry,
+} from './entries.js';
+
+/** A scanned part of a listing. */
+export interface ScannedEntries {
+  readonly entries: CatalogEntry[];
+  /** The last name that was scanned; undefined if the listing was scanned to its end. */
+  readonly upTo: Buffer | undefined;
+}
+
+/** Number of versions scanned at once, which takes some milliseconds. */
+const SCAN_VERSIONS = 16_384;
+/** Sorts after every valid name. */
+const NAME_MAX: Buffer = Buffer.alloc(4097, 0xff);
+
+export class DifferingEntries {
+  private readonly statements;
+
+  constructor(database: SqlDatabase) {
+    this.statements = {
+      scanEnd: database
+        .prepare(
+          'SELECT name FROM entries WHERE directory_id = ? AND name > ? ORDER BY name LIMIT 1 OFFSET ?',
+        )
+        .pluck(),
+      page: database
+        .prepare(
+          `${SELECT_ROW} WHERE directory_id = ? AND name > ? AND name <= ? AND ${AS_OF}
+             AND (child_id IS NOT NULL OR NOT (${AS_OF})) ORDER BY name LIMIT ?`,
+        )
+        .raw(),
+    };
+  }
+
+  /** Returns directories as of `set`, and entries that are another row than as of `unlike`, by name. */
+  list({ directory, set, after, limit }: ListingPage, unlike: number): ScannedEntries {
+    const { scanEnd, page } = this.statements;
+    const upTo = scanEnd.get(directory, after, SCAN_VERSIONS - 1) as Buffer | undefined;
+    const end = upTo ?? NAME_MAX;
+    const bounds = [directory, after, end, set, set, unlike, unlike, limit] as const;
+    return { entries: (page.all(...bounds) as EntryColumns[]).map(toEntry), upTo };
+  }
+}

@@ -1,0 +1,35 @@
+/** Counts versions of entries, which quotas of accounts are charged for. */
+import { EntryType } from '../../model/index.js';
+import type { SqlDatabase, SqlStatement } from '../../system/index.js';
+import { NextId } from './next-id.js';
+
+export interface VersionCounts {
+  readonly all: number;
+  /** Number of directories among them. */
+  readonly directories: number;
+}
+
+export class EntryCounts {
+  private readonly ids: NextId;
+  private readonly count: SqlStatement;
+
+  constructor(database: SqlDatabase) {
+    this.ids = new NextId(database, 'entries', 'directory_id');
+    this.count = database
+      .prepare(
+        'SELECT count(*), total(type = ?) FROM entries WHERE directory_id >= ? AND directory_id < ?',
+      )
+      .raw();
+  }
+
+  /** Returns the first directory with entries whose id is at or above `from`; undefined if there is none. */
+  nextDirectory(from: number): number | undefined {
+    return this.ids.from(from);
+  }
+
+  /** Counts the versions in directories with ids from `from` to below `upTo`. */
+  between(from: number, upTo: number): VersionCounts {
+    const [all, directories] = this.count.get(EntryType.directory, from, upTo) as [number, number];
+    return { all, directories };
+  }
+}

@@ -1,0 +1,339 @@
+/**
+ * Queries for garbage collection: versions that no set shows, contents that no version names, and the places of
+ * records that are still needed. Each call handles a bounded slice. The caller must hold the client's lock, and
+ * no set may be open.
+ */
+import type { SqlDatabase, SqlStatement } from '../../system/index.js';
+import { isShown } from './shown.js';
+
+/** Key of a row in a table of versions. */
+export type EntryKey = readonly [directory: number, name: Buffer, firstSet: number];
+
+export const FIRST_ENTRY: EntryKey = [-1, Buffer.alloc(0), 0];
+
+/** A version, and the content and directory that it needs. */
+export type EntryUse = [
+  directory: number,
+  name: Buffer,
+  firstSet: number,
+  isOpen: number,
+  contentId: number | null,
+  childId: number | null,
+];
+
+export type ContentUse = [contentId: number, recordId: number | null, sizeBytes: number];
+
+/** A record with contents. */
+export type RecordUse = [
+  recordId: number,
+  kind: number,
+  pack: number,
+  position: number,
+  recordBytes: number,
+  rawBytes: number,
+];
+
+/** True for a version that has ended and that no listed set shows. */
+const SHOWN_BY_NONE = `last_set IS NOT NULL AND NOT ${isShown({ table: 'entries' })}`;
+const SEALS_SHOWN_BY_NONE = `last_set IS NOT NULL AND NOT ${isShown({ table: 'directory_seals' })}`;
+const IS_DUE = 'removed_at_ms <= ? OR removed_at_ms > ?';
+const IN_CUT = 'SELECT record_id FROM records WHERE pack = ? AND position >= ?';
+const IN_REMOVED = 'SELECT record_id FROM records WHERE pack IN (SELECT pack FROM removed_packs)';
+
+export class GcTable {
+  private readonly statements;
+
+  private forgetAccountMade: readonly SqlStatement[] | undefined;
+  private readonly database: SqlDatabase;
+
+  constructor(database: SqlDatabase) {
+    this.database = database;
+    this.statements = { ...wasteStatements(database), ...removalStatements(database) };
+  }
+
+  /**
+   * Deletes versions that have ended and that no listed set shows, among the `limit` versions after `after`.
+   * Returns the key to continue after; undefined at the end.
+   */
+  dropVersions(after: EntryKey, limit: number): EntryKey | undefined {
+    const upTo = this.statements.key.get(...after, limit - 1) as EntryKey | undefined;
+    if (upTo === undefined) this.statements.dropRest.run(...after);
+    else this.statements.dropUpTo.run(...after, ...upTo);
+    return upTo;
+  }
+
+  /** Deletes seals of directories that have ended and that no listed set shows, and superseded sets. */
+  dropTheirSets(): void {
+    this.statements.dropSeals.run();
+    for (const statement of this.statements.dropSuperseded) statement.run();
+  }
+
+  entryUses(after: EntryKey, limit: number): EntryUse[] {
+    return this.statements.entryUses.all(...after, limit) as EntryUse[];
+  }
+
+  contentUses(after: number, limit: number): ContentUse[] {
+    return this.statements.contentUses.all(after, limit) as ContentUse[];
+  }
+
+  /** Returns the basis of each delta, and the parts of each assembly. */
+  needs(): IterableIterator<[contentId: number, needed: number]> {
+    return this.statements.needs.iterate() as IterableIterator<[number, number]>;
+  }
+
+  signatureUses(): IterableIterator<[contentId: number, recordId: number]> {
+    return this.statements.signatures.iterate() as IterableIterator<[number, number]>;
+  }
+
+  records(after: number, limit: number): RecordUse[] {
+    return this.statements.records.all(after, limit) as RecordUse[];
+  }
+
+  /** Deletes a content. Returns its digest if it is an object, which is then unneeded. */
+  dropContent(contentId: number): Buffer | undefined {
+    const object = this.statements.object.get(contentId) as Buffer | undefined;
+    for (const statement of this.statements.dropContent) statement.run(contentId);
+    for (const statement of this.forgetAccount) statement.run(contentId);
+    return object;
+  }
+
+  /** Prepared on first use: a catalog of an older version, which can be read as it is, has no such tables. */
+  private get forgetAccount(): readonly SqlStatement[] {
+    this.forgetAccountMade ??= ['unproven_contents', 'unproven_signatures'].map((table) =>
+      this.database.prepare(`DELETE FROM ${table} WHERE content_id = ?`),
+    );
+    return this.forgetAccountMade;
+  }
+
+  /** True if the content's place is this record. */
+  isIn(contentId: number, recordId: number): boolean {
+    return this.statements.recordOf.get(contentId) === recordId;
+  }
+
+  /** Returns packs that hold contents marked as damaged. */
+  damagedPacks(): number[] {
+    return this.statements.damagedPacks.all() as number[];
+  }
+
+  dropRecord(recordId: number): void {
+    this.statements.dropRecord.run(recordId);
+  }
+
+  /** Returns up to `limit` directories after `after` that are neither roots nor unplaced. */
+  directories(after: number, limit: number): number[] {
+    return this.statements.directories.all(after, limit) as number[];
+  }
+
+  dropDirectory(directory: number): void {
+    this.statements.dropDirectory.run(directory);
+    this.statements.dropSkipSeal.run(directory);
+  }
+
+  /**
+   * Records unneeded packs and objects for deletion. Contents that the catalog still has there count as
+   * missing.
+   */
+  remove(packs: readonly number[], objects: readonly Buffer[], nowMs: number): void {
+    for (const pack of packs) this.statements.removePack.run(pack, nowMs);
+    if (packs.length > 0) {
+      this.statements.loseContents.run();
+      this.statements.loseSignatures.run();
+      this.statements.loseRecords.run();
+    }
+    for (const digest of objects) {
+      this.statements.removeObject.run(digest, nowMs);
+      this.statements.loseObject.run(digest, digest);
+    }
+  }
+
+  /**
+   * Records that a pack is unneeded from a position on. Contents that the catalog still has there count as
+   * missing.
+   */
+  cut(pack: number, to: number): void {
+    this.statements.cutContents.run(pack, to);
+    this.statements.cutSignatures.run(pack, to);
+    this.statements.cutRecords.run(pack, to);
+  }
+
+  /** Returns the bytes of a pack that are not contents, if that is known. */
+  metadataBytes(pack: number): number | undefined {
+    return this.statements.metadataBytes.get(pack) as number | undefined;
+  }
+
+  putMetadataBytes(pack: number, bytes: number): void {
+    this.statements.putMetadataBytes.run(pack, bytes);
+  }
+
+  removedPacks(): number[] {
+    return this.statements.removedPacks.all() as number[];
+  }
+
+  /** True if packs or objects are waiting to be deleted. */
+  isSomethingRemoved(): boolean {
+    return this.statements.isRemoved.get() === 1;
+  }
+
+  /**
+   * Returns the packs that were removed at least `graceMs` ago. A removal more than `graceMs` in the future is
+   * due to a wrong clock, and counts too.
+   */
+  duePacks(nowMs: number, graceMs: number): number[] {
+    return this.statements.duePacks.all(nowMs - graceMs, nowMs + graceMs) as number[];
+  }
+
+  dueObjects(nowMs: number, graceMs: number, limit: number): Buffer[] {
+    const due = this.statements.dueObjects.all(nowMs - graceMs, nowMs + graceMs, limit);
+    return due as Buffer[];
+  }
+
+  removedObjects(): Buffer[] {
+    return this.statements.removedObjects.all() as Buffer[];
+  }
+
+  forgetPack(pack: number): void {
+    this.statements.forgetPack.run(pack);
+    this.statements.forgetMetadata.run(pack);
+  }
+
+  forgetObject(digest: Buffer): void {
+    this.statements.forgetObject.run(digest);
+  }
+
+  /** True if a content is an object (again). */
+  isObject(digest: Buffer): boolean {
+    return this.statements.isObject.get(digest, digest) !== undefined;
+  }
+}
+
+function wasteStatements(database: SqlDatabase) {
+  return { ...versionStatements(database), ...contentStatements(database) };
+}
+
+function versionStatements(database: SqlDatabase) {
+  return {
+    key: database
+      .prepare(
+        `SELECT directory_id, name, first_set FROM entries
+           WHERE (directory_id, name, first_set) > (?, ?, ?)
+           ORDER BY directory_id, name, first_set LIMIT 1 OFFSET ?`,
+      )
+      .raw(),
+    dropUpTo: database.prepare(
+      `DELETE FROM entries WHERE (directory_id, name, first_set) > (?, ?, ?)
+           AND (directory_id, name, first_set) <= (?, ?, ?) AND ${SHOWN_BY_NONE}`,
+    ),
+    dropRest: database.prepare(
+      `DELETE FROM entries WHERE (directory_id, name, first_set) > (?, ?, ?) AND ${SHOWN_BY_NONE}`,
+    ),
+    dropSeals: database.prepare(`DELETE FROM directory_seals WHERE ${SEALS_SHOWN_BY_NONE}`),
+    dropSuperseded: [
+      "DELETE FROM backup_sets WHERE state = 'superseded'",
+      ...['set_roots', 'set_notes', 'set_seals', 'set_configs'].map(
+        (table) =>
+          `DELETE FROM ${table} WHERE set_number NOT IN (SELECT set_number FROM backup_sets)`,
+      ),
+    ].map((sql) => database.prepare(sql)),
+    entryUses: database
+      .prepare(
+        `SELECT directory_id, name, first_set, last_set IS NULL, content_id, child_id FROM entries
+           WHERE (directory_id, name, first_set) > (?, ?, ?)
+           ORDER BY directory_id, name, first_set LIMIT ?`,
+      )
+      .raw(),
+  };
+}
+
+function contentStatements(database: SqlDatabase) {
+  return {
+    contentUses: database
+      .prepare(
+        `SELECT content_id, record_id, size_bytes FROM contents
+           WHERE content_id > ? ORDER BY content_id LIMIT ?`,
+      )
+      .raw(),
+    needs: database
+      .prepare(
+        `SELECT content_id, basis_id FROM contents WHERE basis_id IS NOT NULL
+           UNION ALL SELECT content_id, part_id FROM content_parts`,
+      )
+      .raw(),
+    signatures: database.prepare('SELECT content_id, record_id FROM signatures').raw(),
+    records: database
+      .prepare(
+        `SELECT record_id, kind, pack, position, record_bytes, raw_bytes FROM records
+           WHERE record_id > ? ORDER BY record_id LIMIT ?`,
+      )
+      .raw(),
+    object: database
+      .prepare(
+        'SELECT digest FROM contents JOIN records USING (record_id) WHERE content_id = ? AND pack = 0',
+      )
+      .pluck(),
+    dropContent: [
+      'DELETE FROM contents WHERE content_id = ?',
+      'DELETE FROM content_parts WHERE content_id = ?',
+      'DELETE FROM part_sources WHERE content_id = ?',
+      'DELETE FROM signatures WHERE content_id = ?',
+    ].map((sql) => database.prepare(sql)),
+    recordOf: database.prepare('SELECT record_id FROM contents WHERE content_id = ?').pluck(),
+    damagedPacks: database
+      .prepare('SELECT DISTINCT pack FROM contents JOIN records USING (record_id) WHERE is_damaged')
+      .pluck(),
+    dropRecord: database.prepare('DELETE FROM records WHERE record_id = ?'),
+    directories: database
+      .prepare(
+        `SELECT directory_id FROM directories WHERE directory_id > ? AND parent_id != 0
+             AND directory_id NOT IN (SELECT directory_id FROM unplaced_directories)
+           ORDER BY directory_id LIMIT ?`,
+      )
+      .pluck(),
+    dropDirectory: database.prepare('DELETE FROM directories WHERE directory_id = ?'),
+    dropSkipSeal: database.prepare('DELETE FROM skip_seals WHERE directory_id = ?'),
+  };
+}
+
+function removalStatements(database: SqlDatabase) {
+  return {
+    removePack: database.prepare('INSERT OR REPLACE INTO removed_packs VALUES (?, ?)'),
+    removeObject: database.prepare('INSERT OR REPLACE INTO removed_objects VALUES (?, ?)'),
+    loseContents: database.prepare(
+      `UPDATE contents SET record_id = NULL, basis_id = NULL WHERE record_id IN (${IN_REMOVED})`,
+    ),
+    loseSignatures: database.prepare(`DELETE FROM signatures WHERE record_id IN (${IN_REMOVED})`),
+    loseRecords: database.prepare(
+      'DELETE FROM records WHERE pack IN (SELECT pack FROM removed_packs)',
+    ),
+    cutContents: database.prepare(
+      `UPDATE contents SET record_id = NULL, basis_id = NULL WHERE record_id IN (${IN_CUT})`,
+    ),
+    cutSignatures: database.prepare(`DELETE FROM signatures WHERE record_id IN (${IN_CUT})`),
+    cutRecords: database.prepare('DELETE FROM records WHERE pack = ? AND position >= ?'),
+    loseObject: database.prepare(
+      `UPDATE contents SET record_id = NULL WHERE substr(digest, 1, 8) = substr(?, 1, 8) AND digest = ?
+           AND record_id IN (SELECT record_id FROM records WHERE pack = 0)`,
+    ),
+    removedPacks: database.prepare('SELECT pack FROM removed_packs ORDER BY pack').pluck(),
+    removedObjects: database.prepare('SELECT digest FROM removed_objects').pluck(),
+    isRemoved: database
+      .prepare('SELECT EXISTS (SELECT 1 FROM removed_packs UNION SELECT 1 FROM removed_objects)')
+      .pluck(),
+    duePacks: database
+      .prepare(`SELECT pack FROM removed_packs WHERE ${IS_DUE} ORDER BY pack`)
+      .pluck(),
+    dueObjects: database
+      .prepare(`SELECT digest FROM removed_objects WHERE ${IS_DUE} LIMIT ?`)
+      .pluck(),
+    metadataBytes: database.prepare('SELECT bytes FROM pack_metadata WHERE pack = ?').pluck(),
+    putMetadataBytes: database.prepare('INSERT OR REPLACE INTO pack_metadata VALUES (?, ?)'),
+    forgetMetadata: database.prepare('DELETE FROM pack_metadata WHERE pack = ?'),
+    forgetPack: database.prepare('DELETE FROM removed_packs WHERE pack = ?'),
+    forgetObject: database.prepare('DELETE FROM removed_objects WHERE digest = ?'),
+    isObject: database
+      .prepare(
+        `SELECT 1 FROM contents JOIN records USING (record_id)
+           WHERE substr(digest, 1, 8) = substr(?, 1, 8) AND digest = ? AND pack = 0`,
+      )
+      .pluck(),
+  };
+}

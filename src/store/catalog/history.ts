@@ -1,0 +1,245 @@
+/**
+ * Queries on the whole history of a catalog, set by set, for rewriting it. Each query is short, since a session
+ * may be writing meanwhile.
+ */
+import { RowFlag } from '../../model/index.js';
+import type { OwnerRecord, RootRecord } from '../index.js';
+import type { SqlDatabase } from '../../system/index.js';
+import { type CatalogEntry, type EntryColumns, SELECT_ENTRY, toEntry } from './entries.js';
+import { isShown } from './shown.js';
+
+/** The place of a content, or of its signature. */
+export interface PlacedContent {
+  readonly contentId: number;
+  readonly digest: Buffer;
+  readonly kind: number;
+  readonly pack: number;
+  readonly position: number;
+  readonly recordBytes: number;
+}
+
+/** The version before the first one of a page. */
+export type AfterVersion = Pick<CatalogEntry, 'name' | 'firstSet'>;
+
+export const FIRST_VERSION: AfterVersion = { name: Buffer.alloc(0), firstSet: 0 };
+
+/** An open version that has other flags than the one for sparse contents. */
+export interface FlaggedHead {
+  readonly directory: number;
+  readonly name: Buffer;
+  readonly firstSet: number;
+  readonly flags: number;
+}
+
+const PLACED = `content_id AS contentId, digest, kind, pack, position, record_bytes AS recordBytes`;
+
+export class HistoryTable {
+  private readonly statements;
+  private readonly placed;
+
+  constructor(database: SqlDatabase) {
+    this.placed = placedStatements(database);
+    this.statements = {
+      directories: database
+        .prepare(
+          'SELECT directory_id FROM entries WHERE directory_id > ? GROUP BY directory_id LIMIT ?',
+        )
+        .pluck(),
+      orphans: database
+        .prepare(
+          `SELECT directory_id FROM entries WHERE directory_id != 0
+           EXCEPT SELECT child_id FROM entries WHERE child_id IS NOT NULL LIMIT ?`,
+        )
+        .pluck(),
+      changes: database
+        .prepare(
+          `SELECT first_set FROM entries WHERE directory_id = ?
+           UNION SELECT last_set + 1 FROM entries WHERE directory_id = ? AND last_set IS NOT NULL`,
+        )
+        .pluck(),
+      begun: database
+        .prepare(
+          `${SELECT_ENTRY} WHERE directory_id = ? AND name > ? AND first_set = ? ORDER BY name LIMIT ?`,
+        )
+        .raw(),
+      ended: database
+        .prepare(
+          `SELECT name FROM entries WHERE directory_id = ? AND name > ? AND last_set = ?
+             AND NOT EXISTS (SELECT 1 FROM entries next WHERE next.directory_id = entries.directory_id
+               AND next.name = entries.name AND next.first_set = entries.last_set + 1)
+           ORDER BY name LIMIT ?`,
+        )
+        .pluck(),
+      versions: database
+        .prepare(
+          `${SELECT_ENTRY} WHERE directory_id = ? AND (name, first_set) > (?, ?)
+           ORDER BY name, first_set LIMIT ?`,
+        )
+        .raw(),
+      anyAsOf: database
+        .prepare(
+          `SELECT 1 FROM entries WHERE directory_id = ? AND first_set <= ?
+           AND (last_set IS NULL OR last_set >= ?) LIMIT 1`,
+        )
+        .pluck(),
+      rootOf: database.prepare('SELECT root_id FROM directories WHERE directory_id = ?').pluck(),
+      roots: database.prepare(
+        `SELECT roots.root_id AS root, path, directory_id AS directory, device
+         FROM set_roots JOIN roots USING (root_id) WHERE set_number = ? ORDER BY root`,
+      ),
+      owners: database.prepare(
+        `SELECT is_group AS isGroup, id, name FROM owner_names WHERE first_set > ? AND first_set <= ?
+         ORDER BY first_set`,
+      ),
+      children: database
+        .prepare(
+          `SELECT directory_id, name, child_id FROM entries
+           WHERE child_id IS NOT NULL AND last_set IS NULL`,
+        )
+        .raw(),
+      unplaced: database.prepare('SELECT directory_id FROM unplaced_directories').pluck(),
+      flagged: database.prepare(
+        `SELECT directory_id AS directory, name, first_set AS firstSet, flags FROM entries
+         WHERE last_set IS NULL AND (flags & ~${RowFlag.sparse}) != 0`,
+      ),
+    };
+  }
+
+  /** Returns up to `limit` directories after `after` that ever had an entry. */
+  directories(after: number, limit: number): number[] {
+    return this.statements.directories.all(after, limit) as number[];
+  }
+
+  /** Returns directories with entries that no entry ever led to, because that entry was lost. */
+  orphans(limit: number): number[] {
+    return this.statements.orphans.all(limit) as number[];
+  }
+
+  /** Returns the sets in which versions of a directory began or ended. */
+  changesOf(directory: number): number[] {
+    return this.statements.changes.all(directory, directory) as number[];
+  }
+
+  /** Returns the versions in a directory that began in a set, by name. */
+  begunIn(directory: number, set: number, after: Buffer, limit: number): CatalogEntry[] {
+    const rows = this.statements.begun.all(directory, after, set, limit) as EntryColumns[];
+    return rows.map(toEntry);
+  }
+
+  /** Returns the names in a directory that were in the set before `set` but are not in `set`. */
+  endedIn(directory: number, set: number, after: Buffer, limit: number): Buffer[] {
+    return this.statements.ended.all(directory, after, set - 1, limit) as Buffer[];
+  }
+
+  /** Returns all versions in a directory, by name and first set. */
+  versionsIn(directory: number, after: AfterVersion, limit: number): CatalogEntry[] {
+    const { name, firstSet } = after;
+    const rows = this.statements.versions.all(directory, name, firstSet, limit) as EntryColumns[];
+    return rows.map(toEntry);
+  }
+
+  /** True if a directory has an entry as of a set. */
+  hasAny(directory: number, set: number): boolean {
+    return this.statements.anyAsOf.get(directory, set, set) !== undefined;
+  }
+
+  /** Returns the root of a directory; 0 if it is unknown. */
+  rootOf(directory: number): number {
+    return (this.statements.rootOf.get(directory) as number | undefined) ?? 0;
+  }
+
+  /** Returns the roots of a set, with the devices they were last on. */
+  rootsOf(set: number): RootRecord[] {
+    return this.statements.roots.all(set) as RootRecord[];
+  }
+
+  /** Returns the names of owners recorded after one set and up to another, oldest first. */
+  ownersBetween(after: number, upTo: number): OwnerRecord[] {
+    type Row = { isGroup: number; id: number; name: Buffer };
+    const rows = this.statements.owners.all(after, upTo) as Row[];
+    return rows.map(({ isGroup, id, name }) => ({ isGroup: isGroup === 1, id, name }));
+  }
+
+  /** Yields the open entries of directories: the parent, the name, and the id of the directory. */
+  openDirectories(): IterableIterator<[directory: number, name: Buffer, child: number]> {
+    return this.statements.children.iterate() as IterableIterator<[number, Buffer, number]>;
+  }
+
+  unplaced(): number[] {
+    return this.statements.unplaced.all() as number[];
+  }
+
+  flaggedHeads(): FlaggedHead[] {
+    return this.statements.flagged.all() as FlaggedHead[];
+  }
+
+  /** Returns up to `limit` contents with a place after `after`, in the order in which they were stored. */
+  contents(after: number, limit: number): PlacedContent[] {
+    return this.placed.contents.all(after, limit) as PlacedContent[];
+  }
+
+  /** Returns contents with a signature, and the place of that. */
+  signatures(after: number, limit: number): PlacedContent[] {
+    return this.placed.signatures.all(after, limit) as PlacedContent[];
+  }
+
+  get contentCount(): number {
+    return this.placed.contentCount.get() as number;
+  }
+
+  /** Number of versions of files that a listed set shows and whose contents are missing. */
+  get lostVersions(): number {
+    return this.placed.lostVersions.get() as number;
+  }
+
+  /** Number of versions of files that a listed set shows and whose contents are missing or damaged. */
+  get unreadableVersions(): number {
+    return this.placed.unreadableVersions.get() as number;
+  }
+
+  /**
+   * Number of versions of files that a listed set shows and whose contents are missing or depend on a missing
+   * basis.
+   */
+  get brokenVersions(): number {
+    return this.placed.brokenVersions.get() as number;
+  }
+
+  /** Total size of the records of contents. */
+  get recordBytes(): number {
+    return this.placed.recordBytes.get() as number;
+  }
+}
+
+/** Contents that are missing, and the deltas that depend on them, directly or indirectly. */
+const BROKEN = `WITH RECURSIVE broken (content_id) AS (
+  SELECT content_id FROM contents WHERE record_id IS NULL
+  UNION SELECT contents.content_id FROM contents JOIN broken ON basis_id = broken.content_id)`;
+
+/** Returns a query that counts versions of files in listed sets whose contents meet a condition. */
+function countVersions(which: string): string {
+  return `SELECT count(*) FROM entries JOIN contents USING (content_id)
+    WHERE ${which} AND (last_set IS NULL OR ${isShown({ table: 'entries' })})`;
+}
+
+function placedStatements(database: SqlDatabase) {
+  return {
+    contents: database.prepare(
+      `SELECT ${PLACED} FROM contents JOIN records USING (record_id)
+       WHERE content_id > ? ORDER BY content_id LIMIT ?`,
+    ),
+    signatures: database.prepare(
+      `SELECT ${PLACED} FROM signatures JOIN records ON records.record_id = signatures.record_id
+       JOIN contents USING (content_id) WHERE content_id > ? ORDER BY content_id LIMIT ?`,
+    ),
+    contentCount: database
+      .prepare('SELECT count(*) FROM contents WHERE record_id IS NOT NULL')
+      .pluck(),
+    lostVersions: database.prepare(countVersions('record_id IS NULL')).pluck(),
+    unreadableVersions: database
+      .prepare(countVersions('(record_id IS NULL OR is_damaged)'))
+      .pluck(),
+    brokenVersions: database.prepare(`${BROKEN} ${countVersions('content_id IN broken')}`).pluck(),
+    recordBytes: database.prepare('SELECT coalesce(sum(record_bytes), 0) FROM records').pluck(),
+  };
+}

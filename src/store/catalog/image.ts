@@ -1,0 +1,399 @@
+/** Converts a catalog, apart from the places of contents, to items of an image, and back. */
+import {
+  DIRECTORY_SEAL_BYTES,
+  EntryType,
+  forEachRow,
+  joinRow,
+  type KeptSetting,
+  metadataOf,
+  RowReader,
+  STORED_FLAGS,
+} from '../../model/index.js';
+import type {
+  ImageDirectory,
+  ImageItem,
+  ImageSet,
+  OwnerRecord,
+  RootRecord,
+  SetNote,
+} from '../index.js';
+import { AccountTable } from './accounts.js';
+import { ForgetRequests } from './forget-requests.js';
+import { marksOf, statsOf } from './sets.js';
+import type { SqlDatabase } from '../../system/index.js';
+
+const PAGE = 1024;
+
+type DirectoryColumns = [bigint, bigint, bigint, Buffer, bigint, bigint, bigint];
+type EntryColumns = [
+  name: Buffer,
+  firstSet: number,
+  lastSet: number | null,
+  flags: number,
+  childId: number | null,
+  metadata: Buffer,
+  digest: Buffer | null,
+];
+type SealColumns = [directory: number, firstSet: number, lastSet: number | null, seal: Buffer];
+type SetColumns = [
+  number,
+  string,
+  string,
+  number,
+  number,
+  number | null,
+  string,
+  string,
+  Buffer | null,
+];
+
+export class ImageTable {
+  private readonly statements;
+  private readonly inserts;
+  private readonly forgets: ForgetRequests;
+  private readonly accounts: AccountTable;
+
+  constructor(database: SqlDatabase) {
+    this.inserts = insertsOf(database);
+    this.forgets = new ForgetRequests(database);
+    this.accounts = new AccountTable(database);
+    this.statements = {
+      roots: database.prepare(
+        'SELECT root_id AS root, path, directory_id AS directory, device FROM roots ORDER BY root_id',
+      ),
+      sets: database
+        .prepare(
+          `SELECT set_number, name, state, opened_at_ms, client_time_ms, closed_at_ms, stats, marks,
+                  seal
+           FROM backup_sets LEFT JOIN set_seals USING (set_number) WHERE set_number > ?
+           ORDER BY set_number LIMIT ?`,
+        )
+        .raw(),
+      setRoots: database
+        .prepare('SELECT root_id FROM set_roots WHERE set_number = ? ORDER BY root_id')
+        .pluck(),
+      configuredSets: database
+        .prepare('SELECT set_number FROM set_configs ORDER BY set_number')
+        .pluck(),
+      config: database.prepare('SELECT config FROM set_configs WHERE set_number = ?').pluck(),
+      settings: database.prepare('SELECT key, value FROM settings ORDER BY key'),
+      notedSets: database.prepare('SELECT DISTINCT set_number FROM set_notes').pluck(),
+      notes: database.prepare(
+        `SELECT directory_id AS directory, name, what, reason FROM set_notes WHERE set_number = ?
+         ORDER BY directory_id, name`,
+      ),
+      ownedSets: database
+        .prepare('SELECT DISTINCT first_set FROM owner_names ORDER BY first_set')
+        .pluck(),
+      owners: database.prepare(
+        'SELECT is_group AS isGroup, id, name FROM owner_names WHERE first_set = ? ORDER BY is_group, id',
+      ),
+      directories: database
+        .prepare(
+          `SELECT directory_id, root_id, parent_id, name, inode, birth_time_ns,
+             directory_id IN (SELECT directory_id FROM unplaced_directories)
+           FROM directories WHERE directory_id > ? ORDER BY directory_id LIMIT ?`,
+        )
+        .safeIntegers()
+        .raw(),
+      withEntries: database
+        .prepare(
+          'SELECT directory_id FROM entries WHERE directory_id > ? GROUP BY directory_id LIMIT ?',
+        )
+        .pluck(),
+      entries: database
+        .prepare(
+          `SELECT name, first_set, last_set, flags, child_id, metadata,
+             (SELECT digest FROM contents WHERE contents.content_id = entries.content_id)
+           FROM entries WHERE directory_id = ? AND (name, first_set) > (?, ?)
+           ORDER BY name, first_set LIMIT ?`,
+        )
+        .raw(),
+      seals: database
+        .prepare(
+          `SELECT directory_id, first_set, last_set, seal FROM directory_seals
+           WHERE (directory_id, first_set) > (?, ?) ORDER BY directory_id, first_set LIMIT ?`,
+        )
+        .raw(),
+      objects: database
+        .prepare('SELECT digest FROM contents JOIN records USING (record_id) WHERE pack = 0')
+        .pluck(),
+      damaged: database.prepare('SELECT digest FROM contents WHERE is_damaged').pluck(),
+    };
+  }
+
+  /** Yields all data about sets and their entries in items of bounded size. */
+  *items(): Generator<ImageItem> {
+    for (const digests of pagesOf(this.statements.objects.all() as Buffer[])) {
+      yield { type: 'objects', digests };
+    }
+    for (const digests of pagesOf(this.statements.damaged.all() as Buffer[])) {
+      yield { type: 'damaged', digests };
+    }
+    for (const roots of pagesOf(this.statements.roots.all() as RootRecord[])) {
+      yield { type: 'roots', roots };
+    }
+    for (let after = 0; ; ) {
+      const sets = (this.statements.sets.all(after, PAGE) as SetColumns[]).map((row) =>
+        this.set(row),
+      );
+      if (sets.length === 0) break;
+      yield { type: 'sets', sets };
+      after = sets.at(-1)!.set;
+    }
+    for (const set of this.statements.configuredSets.all() as number[]) {
+      yield { type: 'config', set, config: this.statements.config.get(set) as string };
+    }
+    for (const settings of pagesOf(this.statements.settings.all() as KeptSetting[])) {
+      yield { type: 'settings', settings };
+    }
+    for (const requests of pagesOf(this.forgets.all())) yield { type: 'forgets', requests };
+    for (const sets of pagesOf(this.accounts.sets())) yield { type: 'accounts', sets };
+    for (const set of this.statements.notedSets.all() as number[]) {
+      for (const notes of pagesOf(this.statements.notes.all(set) as SetNote[])) {
+        yield { type: 'notes', set, notes };
+      }
+    }
+    yield* this.owners();
+    yield* this.directories();
+    yield* this.entries();
+    yield* this.seals();
+  }
+
+  private set(row: SetColumns): ImageSet {
+    const [set, name, state, openedAtMs, clientTimeMs, closedAtMs, stats, marks, seal] = row;
+    return {
+      set,
+      name,
+      state,
+      openedAtMs,
+      clientTimeMs,
+      closedAtMs: closedAtMs ?? 0,
+      stats: statsOf(stats),
+      roots: this.statements.setRoots.all(set) as number[],
+      seal: seal ?? Buffer.alloc(0),
+      marks: marksOf(marks),
+    };
+  }
+
+  private *owners(): Generator<ImageItem> {
+    type Row = { isGroup: number; id: number; name: Buffer };
+    for (const set of this.statements.ownedSets.all() as number[]) {
+      const owners = (this.statements.owners.all(set) as Row[]).map(
+        (owner): OwnerRecord => ({ ...owner, isGroup: owner.isGroup === 1 }),
+      );
+      for (const page of pagesOf(owners)) yield { type: 'owners', set, owners: page };
+    }
+  }
+
+  private *directories(): Generator<ImageItem> {
+    for (let after = -1; ; ) {
+      const page = this.statements.directories.all(after, PAGE) as DirectoryColumns[];
+      if (page.length === 0) return;
+      yield { type: 'directories', directories: page.map(directoryOf) };
+      after = Number(page.at(-1)![0]);
+    }
+  }
+
+  private *entries(): Generator<ImageItem> {
+    for (let after = -1; ; ) {
+      const page = this.statements.withEntries.all(after, PAGE) as number[];
+      for (const directory of page) yield* this.entriesOf(directory);
+      if (page.length < PAGE) return;
+      after = page.at(-1)!;
+    }
+  }
+
+  private *entriesOf(directory: number): Generator<ImageItem> {
+    for (let after: [Buffer, number] = [Buffer.alloc(0), 0]; ; ) {
+      const page = this.statements.entries.all(directory, ...after, PAGE) as EntryColumns[];
+      if (page.length === 0) return;
+      yield {
+        type: 'entries',
+        directory,
+        rows: Buffer.concat(page.map(rowOf)),
+        flags: Buffer.from(page.map(([, , , flags]) => flags)),
+        firsts: page.map(([, firstSet]) => firstSet),
+        lasts: page.map(([, , lastSet]) => lastSet ?? 0),
+        children: page.flatMap(([, , , , childId, metadata]) =>
+          metadata[0] === EntryType.directory ? [childId ?? 0] : [],
+        ),
+      };
+      const [name, firstSet] = page.at(-1)!;
+      after = [name, firstSet];
+    }
+  }
+
+  private *seals(): Generator<ImageItem> {
+    for (let after: [number, number] = [-1, 0]; ; ) {
+      const page = this.statements.seals.all(...after, PAGE) as SealColumns[];
+      if (page.length === 0) return;
+      yield {
+        type: 'seals',
+        directories: page.map(([directory]) => directory),
+        firsts: page.map(([, firstSet]) => firstSet),
+        lasts: page.map(([, , lastSet]) => lastSet ?? 0),
+        seals: Buffer.concat(page.map(([, , , seal]) => seal)),
+      };
+      const [directory, firstSet] = page.at(-1)!;
+      after = [directory, firstSet];
+    }
+  }
+
+  /**
+   * Inserts an item into an empty catalog. `contentOf` returns the id of the content that a row's digest names.
+   * The caller must apply the items about contents.
+   */
+  load(item: ImageItem, contentOf: (rows: RowReader, at: number) => number | undefined): void {
+    const { inserts } = this;
+    switch (item.type) {
+      case 'head':
+      case 'objects':
+      case 'damaged':
+        return;
+      case 'roots':
+        for (const { root, path, directory, device } of item.roots) {
+          inserts.root.run(root, path, directory, device ?? '');
+        }
+        return;
+      case 'sets':
+        for (const set of item.sets) this.loadSet(set);
+        return;
+      case 'config':
+        inserts.setConfig.run(item.set, item.config);
+        return;
+      case 'settings':
+        for (const { key, value } of item.settings) inserts.setting.run(key, value);
+        return;
+      case 'forgets':
+        for (const request of item.requests) this.forgets.put(request);
+        return;
+      case 'accounts':
+        return this.accounts.addSets(item.sets);
+      case 'notes':
+        for (const { directory, name, what, reason } of item.notes) {
+          inserts.note.run(item.set, directory, name, what, reason);
+        }
+        return;
+      case 'owners':
+        for (const { isGroup, id, name } of item.owners) {
+          inserts.owner.run(isGroup ? 1 : 0, id, item.set, name);
+        }
+        return;
+      case 'directories':
+        for (const directory of item.directories) this.loadDirectory(directory);
+        return;
+      case 'entries':
+        this.loadEntries(item, contentOf);
+        return;
+      case 'seals':
+        item.directories.forEach((directory, index) => {
+          const at = index * DIRECTORY_SEAL_BYTES;
+          const seal = Buffer.from(item.seals.subarray(at, at + DIRECTORY_SEAL_BYTES));
+          inserts.seal.run(directory, item.firsts[index]!, item.lasts[index]! || null, seal);
+        });
+    }
+  }
+
+  private loadSet(set: ImageSet): void {
+    const { set: number, name, state, openedAtMs, clientTimeMs, closedAtMs, stats, marks } = set;
+    const closed = closedAtMs === 0 ? null : closedAtMs;
+    this.inserts.set.run(
+      number,
+      name,
+      state,
+      openedAtMs,
+      clientTimeMs,
+      closed,
+      JSON.stringify(stats),
+      JSON.stringify(marks ?? {}),
+    );
+    for (const root of set.roots) this.inserts.setRoot.run(number, root);
+    if (set.seal.length > 0) this.inserts.setSeal.run(number, set.seal);
+  }
+
+  private loadDirectory(found: ImageDirectory): void {
+    const { directory, root, parent, name, inode, birthTimeNs, isUnplaced } = found;
+    this.inserts.directory.run(
+      directory,
+      root,
+      parent,
+      name,
+      inode.readBigInt64LE(),
+      birthTimeNs.readBigInt64LE(),
+    );
+    if (isUnplaced) this.inserts.unplaced.run(directory);
+  }
+
+  private loadEntries(
+    item: Extract<ImageItem, { type: 'entries' }>,
+    contentOf: (rows: RowReader, at: number) => number | undefined,
+  ): void {
+    const rows = new RowReader(item.rows);
+    let index = 0;
+    let nextChild = 0;
+    forEachRow(rows, (at) => {
+      const isDirectory = rows.type(at) === EntryType.directory;
+      const childId = isDirectory ? item.children[nextChild]! : 0;
+      if (isDirectory) nextChild += 1;
+      this.inserts.entry.run(
+        item.directory,
+        rows.name(at),
+        item.firsts[index]!,
+        item.lasts[index]! || null,
+        rows.type(at),
+        item.flags[index]! & STORED_FLAGS,
+        rows.sizeBytes(at),
+        contentOf(rows, at) ?? null,
+        childId || null,
+        metadataOf(rows, at),
+      );
+      index += 1;
+    });
+  }
+}
+
+function* pagesOf<T>(items: readonly T[]): Generator<T[]> {
+  for (let at = 0; at < items.length; at += PAGE) yield items.slice(at, at + PAGE);
+}
+
+function directoryOf(columns: DirectoryColumns): ImageDirectory {
+  const [directory, root, parent, name, inode, birthTimeNs, isUnplaced] = columns;
+  const bytesOf = (value: bigint): Buffer => {
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigInt64LE(value);
+    return bytes;
+  };
+  return {
+    directory: Number(directory),
+    root: Number(root),
+    parent: Number(parent),
+    name,
+    inode: bytesOf(inode),
+    birthTimeNs: bytesOf(birthTimeNs),
+    isUnplaced: isUnplaced === 1n,
+  };
+}
+
+function rowOf([name, , , , , metadata, digest]: EntryColumns): Buffer {
+  return joinRow(metadata, name, digest ?? undefined);
+}
+
+function insertsOf(database: SqlDatabase) {
+  return {
+    root: database.prepare('INSERT OR REPLACE INTO roots VALUES (?, ?, ?, ?)'),
+    set: database.prepare('INSERT OR REPLACE INTO backup_sets VALUES (?, ?, ?, ?, ?, ?, ?, ?)'),
+    setRoot: database.prepare('INSERT OR IGNORE INTO set_roots VALUES (?, ?)'),
+    setSeal: database.prepare('INSERT OR REPLACE INTO set_seals VALUES (?, ?)'),
+    setConfig: database.prepare('INSERT OR REPLACE INTO set_configs VALUES (?, ?)'),
+    setting: database.prepare('INSERT OR REPLACE INTO settings VALUES (?, ?)'),
+    note: database.prepare('INSERT OR REPLACE INTO set_notes VALUES (?, ?, ?, ?, ?)'),
+    owner: database.prepare('INSERT OR REPLACE INTO owner_names VALUES (?, ?, ?, ?)'),
+    directory: database.prepare(
+      'INSERT OR REPLACE INTO directories VALUES (?, ?, ?, ?, ?, ?, NULL)',
+    ),
+    unplaced: database.prepare('INSERT OR IGNORE INTO unplaced_directories VALUES (?)'),
+    entry: database.prepare('INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
+    seal: database.prepare('INSERT OR REPLACE INTO directory_seals VALUES (?, ?, ?, ?)'),
+  };
+}

@@ -1,0 +1,46 @@
+export type { NamedVersion } from './named-entries.js';
+export type { SealedDirectory, SealSpan } from './seals.js';
+export * from './apply.js';
+export * from './apply-contents.js';
+export { Catalog } from './catalog.js';
+export type { ContentRow, StoredContent } from './contents.js';
+export { damagedEntry } from './damaged-entry.js';
+export { type DirectoryIdentity, type FoundDirectory, ROOTS_DIRECTORY } from './directories.js';
+export { type LocatedPiece, Locator } from './locate.js';
+export {
+  type CatalogEntry,
+  type ContentProof,
+  entryOfParts,
+  openInPlace,
+  type HeadRow,
+  type ListingPage,
+} from './entries.js';
+export { type AfterVersion, FIRST_VERSION, HistoryTable, type PlacedContent } from './history.js';
+export { CATALOG_VERSION, catalogVersion, isCatalogLost, isUnusedClient } from './open.js';
+export { recoverCatalog, type RecoveryOptions, type RecoveryReport } from './recover.js';
+export type { BackupSet, SetState } from './sets.js';
+export type { EntryPlace, SetSpan } from './reports.js';
+export { type ForgottenPath, ForgettingCopy } from './forget.js';
+export { IdSet } from './id-set.js';
+export { KeptSettings, settingsOf } from './settings.js';
+export { addRests } from './rests.js';
+export { type CommitPoint, type FoundLoss, type ImagePoint, NO_LOSS, type Waste } from './state.js';
+export { type EntryKey, FIRST_ENTRY, type RecordUse } from './gc-queries.js';
+export type { RootUse } from './unshown.js';
+export {
+  type AuditedContent,
+  type AuditedRecord,
+  CatalogAudit,
+  type HeldVersion,
+} from './audit.js';
+export type { Inconsistency } from './audit-rules.js';
+export { CommitWalk } from './commit-walk.js';
+export { imagePieces } from './image-pieces.js';
+export { KnownHistory } from './known-history.js';
+export { believePages, comparePages, fingerprintOf, type PagesVerdict } from './catalog-pages.js';
+export { holdsSeals, sealedWithoutKeys } from './sealed.js';
+export { pagesDamaged } from './page-errors.js';
+export { PageSums } from './page-sums.js';
+export { snapshotCatalog } from './snapshot.js';
+export { missingIn } from './found-contents.js';
+export { findRemovals, isRemoved, type Removals } from './from-image.js';

@@ -1,0 +1,55 @@
+/** Finds names in all directories and sets, in slices of versions, since a session may be waiting. */
+import type { SqlDatabase } from '../../system/index.js';
+import type { EntryPlace } from './reports.js';
+
+/** A version of a name, with its place and its sets. */
+export interface NamedVersion extends EntryPlace {
+  readonly firstSet: number;
+  /** Undefined for an open version. */
+  readonly lastSet: number | undefined;
+}
+
+export class NamedEntries {
+  private readonly statements;
+
+  constructor(database: SqlDatabase) {
+    this.statements = {
+      behind: database
+        .prepare(
+          `SELECT directory_id, name FROM entries WHERE (directory_id, name) > (?, ?)
+           ORDER BY directory_id, name, first_set LIMIT 1 OFFSET ?`,
+        )
+        .raw(),
+      named: database
+        .prepare(
+          `SELECT directory_id, name, first_set, last_set FROM entries
+           WHERE (directory_id, name) > (?, ?) AND (directory_id, name) <= (?, ?)
+             AND (? = 0 OR instr(name, ?) > 0)
+           ORDER BY directory_id, name, first_set`,
+        )
+        .raw(),
+    };
+  }
+
+  /** Returns the place `versions` versions after the given one; undefined if there are fewer. */
+  placeBehind({ directory, name }: EntryPlace, versions: number): EntryPlace | undefined {
+    const row = this.statements.behind.get(directory, name, versions - 1);
+    if (row === undefined) return undefined;
+    const [behind, last] = row as [number, Buffer];
+    return { directory: behind, name: last };
+  }
+
+  /** Returns all versions after one place and up to another whose names contain the bytes of `literal`. */
+  find(after: EntryPlace, upTo: EntryPlace, literal: Buffer): NamedVersion[] {
+    const between = [after.directory, after.name, upTo.directory, upTo.name];
+    const rows = this.statements.named.all(...between, literal.length, literal);
+    return (rows as [number, Buffer, number, number | null][]).map(
+      ([directory, name, firstSet, lastSet]) => ({
+        directory,
+        name,
+        firstSet,
+        lastSet: lastSet ?? undefined,
+      }),
+    );
+  }
+}

@@ -1,0 +1,353 @@
+/**
+ * Opens a catalog: schema version, migrations, and the settings that make a checkpoint durable. While a session
+ * writes, the journal mode is WAL with synchronous=FULL and manual checkpoints. At its end the mode becomes
+ * TRUNCATE again, so that a reader needs only read permission.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { asTardisError, isDiskFull, systemCode, TardisError } from '../../errors/index.js';
+import { CHECKED_FILE, RESERVE_FILE } from '../index.js';
+import { PrivateFolder, type SqlDatabase, type System } from '../../system/index.js';
+import { needsCopy, openCopy } from './private-copy.js';
+import { logOfAnother, pagesChanged, pagesDamaged } from './page-errors.js';
+import { PageSums } from './page-sums.js';
+import { SealTable } from './seals.js';
+import { hasShape, requireShape } from './shape.js';
+
+export const CATALOG_VERSION = 7;
+const CACHE_BYTES = 6 << 20;
+/**
+ * Size of the part of a catalog that is compared with its checksums before a session begins, another part each
+ * time. It takes a millisecond or two.
+ */
+const COMPARED_AT_ONCE_BYTES: number = 1 << 20;
+/** Names in a client's directory (docs/formats.md): packs, keys, and the first level of large contents. */
+const PACKS = 'packs';
+const KEYS = 'keys';
+const OBJECTS = /^[0-9a-f]{2}$/;
+
+/** Returns the folder `schema/` of the package, searched upward from this file. */
+export function schemaDirectory(): string {
+  let directory = path.dirname(fileURLToPath(import.meta.url));
+  while (!fs.existsSync(path.join(directory, 'schema', 'tardis.sql'))) {
+    const parent = path.dirname(directory);
+    if (parent === directory) throw new Error('the schema folder of the package is missing');
+    directory = parent;
+  }
+  return path.join(directory, 'schema');
+}
+
+export interface WritingOptions {
+  readonly cacheBytes?: number | undefined;
+  /** False to reject a catalog of an earlier version. */
+  readonly mayUpgrade?: boolean | undefined;
+  /**
+   * False to keep no page checksums: the catalog is renamed when it is complete, and gets its checksums then.
+   */
+  readonly keepsSums?: boolean | undefined;
+  /** Called when the catalog is open but nothing has been written yet. */
+  readonly beforeWriting?: ((database: SqlDatabase) => void) | undefined;
+}
+
+/** A catalog opened for writing, and its page checksums; undefined if there are none that can be trusted. */
+interface SummedCatalog {
+  readonly database: SqlDatabase;
+  readonly sums: PageSums | undefined;
+}
+
+/**
+ * Opens for writing as `openForWriting` does, and keeps the page checksums. Throws CATALOG_DAMAGED also if
+ * pages are damaged, or if the log beside the catalog belongs to another file. In a catalog with seals, it
+ * throws CATALOG_DAMAGED if another program has changed pages: readers would reject a set based on such a
+ * change.
+ */
+export function openWithSums(
+  system: System,
+  catalogPath: string,
+  options: WritingOptions = {},
+): SummedCatalog {
+  if (options.keepsSums === false) {
+    return { database: openForWriting(system, catalogPath, options), sums: undefined };
+  }
+  const { files } = system;
+  const isNew = (files.status(catalogPath)?.sizeBytes ?? 0) === 0;
+  if (isNew) PageSums.forget(files, catalogPath);
+  const before = isNew ? undefined : PageSums.read(files, catalogPath);
+  const share = system.random.bytes(4).readUInt32LE() / 2 ** 32;
+  const damage = before?.damageInPart(COMPARED_AT_ONCE_BYTES, share) ?? 0;
+  if (damage > 0) throw pagesDamaged(catalogPath, damage);
+  const isUnknown = !isNew && before === undefined;
+  const beforeWriting = isUnknown ? forgetUnknown(system, catalogPath) : undefined;
+  const database = openForWriting(system, catalogPath, { ...options, beforeWriting });
+  try {
+    const sums = isNew ? PageSums.begin(files, catalogPath) : before;
+    sums?.noteStamp();
+    return { database, sums };
+  } catch (error) {
+    database.close();
+    throw asTardisError(error, `opening ${catalogPath}`);
+  }
+}
+
+/**
+ * Prepares a catalog without known checksums. Returns a function to be called before the first write: it
+ * deletes checksums of an earlier state, which would not match what is written now. Both throw CATALOG_DAMAGED.
+ */
+function forgetUnknown({ files }: System, catalogPath: string): (database: SqlDatabase) => void {
+  const mixed = PageSums.mixedWithLog(files, catalogPath);
+  if (mixed > 0) throw logOfAnother(catalogPath, mixed);
+  const changed = PageSums.changedByOthers(files, catalogPath);
+  return (database) => {
+    const hasSeals = (): boolean =>
+      versionOf(database) === CATALOG_VERSION && new SealTable(database).isAny;
+    if (changed > 0 && hasSeals()) throw pagesChanged(catalogPath, changed);
+    PageSums.forget(files, catalogPath);
+  };
+}
+
+/**
+ * Returns the version of a catalog; 0 if the client has no backup yet. Throws CATALOG_NEWER, CATALOG_DAMAGED.
+ */
+export function catalogVersion(system: System, catalogPath: string): number {
+  if (isUnusedClient(system, catalogPath)) return 0;
+  const database = openForReading(system, catalogPath);
+  try {
+    return versionOf(database);
+  } finally {
+    database.close();
+  }
+}
+
+/** Opens for writing; creates or migrates the catalog. Throws CATALOG_NEWER, CATALOG_OLDER, CATALOG_DAMAGED. */
+export function openForWriting(
+  system: System,
+  catalogPath: string,
+  { cacheBytes = CACHE_BYTES, mayUpgrade = true, beforeWriting }: WritingOptions = {},
+): SqlDatabase {
+  let database: SqlDatabase | undefined;
+  try {
+    database = system.openDatabase(catalogPath, { readonly: false });
+    requireKnownVersion(database, catalogPath);
+    if (!mayUpgrade) requireNewest(database, catalogPath);
+    beforeWriting?.(database);
+    // WAL first: the schema must not be durable before the journal mode is.
+    database.pragma('journal_mode = WAL');
+    database.pragma('synchronous = FULL');
+    database.pragma('wal_autocheckpoint = 0');
+    database.pragma('journal_size_limit = 0'); // the log file is as large as its contents
+    database.pragma(`cache_size = -${Math.floor(cacheBytes / 1024)}`);
+    database.pragma('temp_store = MEMORY');
+    migrate(database);
+    return database;
+  } catch (error) {
+    database?.close();
+    throw asTardisError(error, `opening ${catalogPath}`);
+  }
+}
+
+/**
+ * Opens read-only. The catalog must exist, unless the client has no backup yet. Throws CATALOG_NEWER,
+ * CATALOG_DAMAGED.
+ */
+export function openForReading(system: System, catalogPath: string): SqlDatabase {
+  if (isUnusedClient(system, catalogPath)) return openEmpty(system);
+  if (system.files.status(catalogPath) === undefined) {
+    throw missing(system, catalogPath);
+  }
+  try {
+    return openChecked(catalogPath, () => system.openDatabase(catalogPath, { readonly: true }));
+  } catch (error) {
+    if (!needsCopy(error)) throw asTardisError(error, `opening ${catalogPath}`);
+    return openCopied(system, catalogPath, error);
+  }
+}
+
+/**
+ * Returns the error for a missing catalog. If there is a catalog of another name, the configured name may be
+ * wrong, and nothing is damaged.
+ */
+function missing({ files }: System, catalogPath: string): TardisError {
+  const [directory, name] = [path.dirname(catalogPath), path.basename(catalogPath)];
+  const other = files.list(directory).find((one) => one.endsWith('.db') && one !== CHECKED_FILE);
+  if (other === undefined) {
+    return new TardisError('CATALOG_DAMAGED', `the catalog ${catalogPath} is missing`);
+  }
+  const why = `there is no catalog "${name}" in ${directory}, but "${other}"`;
+  return new TardisError('CONFIG_INVALID', `${why}: look at DBName (TARDIS_DBNAME)`);
+}
+
+/**
+ * True if a client has no catalog, or one without tables, and no data that would need one. It was created, but
+ * its first backup has not begun, or was killed at its beginning.
+ */
+export function isUnusedClient(system: System, catalogPath: string): boolean {
+  const { files } = system;
+  const directory = path.dirname(catalogPath);
+  if (files.status(directory) === undefined) return false;
+  const copy = `${path.basename(catalogPath)}.`;
+  const hasNothing = files.list(directory).every((name) => {
+    if (name === PACKS) return files.list(path.join(directory, name)).every((one) => one === KEYS);
+    return !name.startsWith(copy) && !OBJECTS.test(name);
+  });
+  return hasNothing && !isCatalogLost(system, catalogPath) && isWithoutTables(system, catalogPath);
+}
+
+/**
+ * True if a client has no catalog, but files that a session creates only after the catalog. The catalog was
+ * lost, and its packs may have been too.
+ */
+export function isCatalogLost({ files }: System, catalogPath: string): boolean {
+  if ((files.status(catalogPath)?.sizeBytes ?? 0) > 0) return false;
+  const directory = path.dirname(catalogPath);
+  return [PACKS, RESERVE_FILE].some(
+    (name) => files.status(path.join(directory, name)) !== undefined,
+  );
+}
+
+/** True if the catalog has no tables or does not exist. */
+function isWithoutTables(system: System, catalogPath: string): boolean {
+  if ((system.files.status(catalogPath)?.sizeBytes ?? 0) === 0) return true;
+  let database: SqlDatabase | undefined;
+  try {
+    database = system.openDatabase(catalogPath, { readonly: true });
+    return versionOf(database) === 0 && hasShape(database, 0);
+  } catch {
+    return false; // opening it later reports the error
+  } finally {
+    database?.close();
+  }
+}
+
+/** Opens a temporary catalog without sets, which is deleted on closing. */
+function openEmpty(system: System): SqlDatabase {
+  const folder = new PrivateFolder(system);
+  try {
+    const file = folder.file('none.db');
+    closeAfterWriting(openForWriting(system, file), () => false);
+    return system.openDatabase(file, { readonly: true }); // the open file stays readable after it is deleted
+  } finally {
+    folder.remove();
+  }
+}
+
+function openCopied(system: System, catalogPath: string, original: unknown): SqlDatabase {
+  try {
+    return openChecked(catalogPath, () => {
+      const database = openCopy(system, catalogPath);
+      if (database === undefined) throw original;
+      return database;
+    });
+  } catch (error) {
+    throw asTardisError(error, `opening ${catalogPath}`);
+  }
+}
+
+/** Opens a database, and closes it again if it is not a catalog of a known version. */
+function openChecked(catalogPath: string, open: () => SqlDatabase): SqlDatabase {
+  const database = open();
+  try {
+    requireKnownVersion(database, catalogPath);
+    if (versionOf(database) === 0) {
+      throw new TardisError('CATALOG_DAMAGED', `the catalog ${catalogPath} is empty`);
+    }
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/**
+ * Ends a session: folds the log into the file, so that the file alone is the catalog. If there is no room for
+ * that, the log stays beside the catalog, complete and durable, and the end of the next session tries again.
+ */
+export function closeAfterWriting(database: SqlDatabase, makeRoom: () => boolean): void {
+  try {
+    while (!isFolded(database) && makeRoom());
+  } finally {
+    database.close();
+  }
+}
+
+function isFolded(database: SqlDatabase): boolean {
+  try {
+    database.pragma('wal_checkpoint(TRUNCATE)');
+    toTruncate(database);
+    return true;
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+    return false;
+  }
+}
+
+/**
+ * Sets the journal mode to TRUNCATE. During a read by another process it stays WAL, and the end of the next
+ * session tries again.
+ */
+function toTruncate(database: SqlDatabase): void {
+  try {
+    database.pragma('journal_mode = TRUNCATE');
+  } catch (error) {
+    if (systemCode(error)?.startsWith('SQLITE_BUSY') !== true) throw error;
+  }
+}
+
+/** Throws unless the version is known and the catalog has its tables. Queries and migrations rely on those. */
+function requireKnownVersion(database: SqlDatabase, catalogPath: string): void {
+  const version = versionOf(database);
+  if (version > CATALOG_VERSION) {
+    throw new TardisError(
+      'CATALOG_NEWER',
+      `${catalogPath} has version ${version}, this software knows ${CATALOG_VERSION}`,
+      { version },
+    );
+  }
+  requireShape(database, version);
+}
+
+/** Throws CATALOG_OLDER for a catalog of an earlier version. An empty catalog passes, since it is created. */
+function requireNewest(database: SqlDatabase, catalogPath: string): void {
+  const version = versionOf(database);
+  if (version === 0 || version === CATALOG_VERSION) return;
+  throw new TardisError(
+    'CATALOG_OLDER',
+    `${catalogPath} has version ${version}, this software writes ${CATALOG_VERSION} (AllowSchemaUpgrades is off)`,
+    { version },
+  );
+}
+
+function versionOf(database: SqlDatabase): number {
+  return database.pragma('user_version', { simple: true }) as number;
+}
+
+function migrate(database: SqlDatabase): void {
+  const version = versionOf(database);
+  if (version === CATALOG_VERSION) return;
+  const schema = schemaDirectory();
+  const steps: { to: number; sql: string }[] = [];
+  if (version === 0) {
+    steps.push({
+      to: CATALOG_VERSION,
+      sql: fs.readFileSync(path.join(schema, 'tardis.sql'), 'utf8'),
+    });
+  } else {
+    const migrations = path.join(schema, 'migrations');
+    for (const file of fs.readdirSync(migrations).sort()) {
+      const to = Number.parseInt(file, 10);
+      if (!file.endsWith('.sql') || to <= version) continue;
+      steps.push({ to, sql: fs.readFileSync(path.join(migrations, file), 'utf8') });
+    }
+  }
+  for (const step of steps) {
+    database.exec('BEGIN IMMEDIATE');
+    try {
+      database.exec(step.sql);
+      database.pragma(`user_version = ${step.to}`);
+      database.exec('COMMIT');
+    } catch (error) {
+      if (database.inTransaction) database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+}

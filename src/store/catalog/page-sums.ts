@@ -1,0 +1,396 @@
+/**
+ * Checksums of the pages of a catalog's file as they were last written, in a file beside it (docs/formats.md,
+ * "Sums of pages"). SQLite's own checks do not detect a flipped bit in a row. In WAL mode the file changes only
+ * when the log is folded into it, so checksums are compared and updated then, only for the pages in the log.
+ * Copying a catalog compares all of them.
+ */
+import { crc32 } from 'node:zlib';
+import { asTardisError, systemCode, type TardisError } from '../../errors/index.js';
+import { readStart, type Files } from '../../system/index.js';
+import { decodeSums, encodeSumBlock, SumBlock, type SumBlockKind, SumTable } from './sum-blocks.js';
+
+const MAX_SUMS_BYTES: number = 1 << 29;
+/** The file is rewritten if it is longer than twice the size of the current checksums plus this. */
+const SLACK_BYTES: number = 64 << 10;
+const SUM_BYTES = 8;
+
+const WAL_HEAD_BYTES = 32;
+const FRAME_HEAD_BYTES = 24;
+/** The last bit gives the byte order of the log's own checksums. */
+const WAL_MAGIC = 0x377f0682;
+const PAGE_SIZE_AT = 16;
+const COUNTER_AT = 24;
+const DATABASE_HEAD_BYTES = 100;
+const READ_BYTES: number = 1 << 20;
+/** Bytes of the first page that change with the journal mode: format versions, change counter, sizes. */
+const VOLATILE: readonly (readonly [from: number, to: number])[] = [
+  [18, 20],
+  [24, 32],
+  [92, 100],
+];
+
+/** Returns the path of the checksums of a catalog. */
+export function pageSumsPath(catalogPath: string): string {
+  return `${catalogPath}-sums`;
+}
+
+export class PageSums {
+  /** End of the last block; 0 if no checksums can be kept. */
+  private endsAt = 0;
+  private table = new SumTable();
+  /** The error that made the checksums stale, if they cannot be deleted. */
+  private stale: TardisError | undefined;
+  private readonly files: Files;
+  private readonly catalogPath: string;
+  private readonly pageBytes: number;
+
+  private constructor(files: Files, catalogPath: string, pageBytes: number) {
+    this.files = files;
+    this.catalogPath = catalogPath;
+    this.pageBytes = pageBytes;
+  }
+
+  /**
+   * Returns the checksums of a catalog that no session has open. Undefined if their file is missing or damaged,
+   * or if a program that keeps no checksums has changed or replaced the catalog.
+   */
+  static read(files: Files, catalogPath: string): PageSums | undefined {
+    const sums = PageSums.ofAnyState(files, catalogPath);
+    return sums?.table.stamp === headOf(files, catalogPath)?.counter ? sums : undefined;
+  }
+
+  /**
+   * Returns the number of pages changed by another program that increased the change counter but kept no
+   * checksums. 0 if there are no checksums, or if the catalog is an older state of itself.
+   */
+  static changedByOthers(files: Files, catalogPath: string): number {
+    const sums = PageSums.ofAnyState(files, catalogPath);
+    const { stamp } = sums?.table ?? {};
+    const isLater = stamp !== undefined && (headOf(files, catalogPath)?.counter ?? 0) > stamp;
+    return sums !== undefined && isLater ? sums.differing().length : 0;
+  }
+
+  /**
+   * Returns the number of pages that do not belong to the log beside the catalog; 0 without log or checksums.
+   * If the catalog was replaced by another file or an older state, SQLite would mix the two. Pages in the log
+   * do not count, since an interrupted fold may have written some of them.
+   */
+  static mixedWithLog(files: Files, catalogPath: string): number {
+    const sums = PageSums.ofAnyState(files, catalogPath);
+    const inLog = new Set(sums?.pagesInLog());
+    if (sums === undefined || inLog.size === 0) return 0;
+    return sums.differing().filter((page) => !inLog.has(page)).length;
+  }
+
+  /**
+   * Returns the stored checksums, even if the catalog has changed since; undefined if their file is missing or
+   * damaged.
+   */
+  private static ofAnyState(files: Files, catalogPath: string): PageSums | undefined {
+    const head = headOf(files, catalogPath);
+    const bytes = readStart(files, pageSumsPath(catalogPath), MAX_SUMS_BYTES);
+    const read = head && bytes && decodeSums(bytes, head.pageBytes);
+    if (read === undefined) return undefined;
+    const sums = new PageSums(files, catalogPath, head!.pageBytes);
+    sums.table = read.table;
+    sums.endsAt = read.endsAt;
+    return sums;
+  }
+
+  /** Truncates the file of checksums durably, before the catalog is rebuilt or replaced. */
+  static forget(files: Files, catalogPath: string): void {
+    const file = pageSumsPath(catalogPath);
+    if ((files.status(file)?.sizeBytes ?? 0) === 0) return;
+    const fd = files.open(file, 'write');
+    try {
+      files.truncate(fd, 0);
+      files.syncNow(fd);
+    } finally {
+      files.close(fd);
+    }
+  }
+
+  /** Begins to keep checksums of a catalog that has no tables yet. */
+  static begin(files: Files, catalogPath: string): PageSums | undefined {
+    const head = headOf(files, catalogPath);
+    if (head === undefined) return undefined;
+    const sums = new PageSums(files, catalogPath, head.pageBytes);
+    sums.table.stamp = head.counter;
+    sums.orGivenUp(() => sums.writeAll());
+    return sums;
+  }
+
+  /** Computes all checksums of a closed catalog that was just created, or that a check found intact. */
+  static takeAll(files: Files, catalogPath: string): void {
+    PageSums.forget(files, catalogPath);
+    const head = headOf(files, catalogPath);
+    if (head === undefined) return;
+    const sums = new PageSums(files, catalogPath, head.pageBytes);
+    sums.table.stamp = head.counter;
+    const last = sums.pagesInFile();
+    for (let page = 1; page <= last; page += sums.step) {
+      sums.eachPage(range(page, Math.min(last, page + sums.step - 1)), (at, sum) =>
+        sums.table.set(at, sum),
+      );
+    }
+    sums.orGivenUp(() => sums.writeAll());
+  }
+
+  /** Number of pages that an earlier session or copy found damaged. */
+  get knownDamage(): number {
+    return this.table.damaged.size;
+  }
+
+  /** Stores SQLite's change counter, which opening and closing for writing change. */
+  noteStamp(): void {
+    const counter = headOf(this.files, this.catalogPath)?.counter;
+    if (counter === undefined || counter === this.table.stamp) return;
+    this.table.stamp = counter;
+    this.orGivenUp(() => this.append(SumBlock.stamp, [counter]));
+  }
+
+  /**
+   * Runs `fold`, which folds the log into the file. The pages that it replaces are compared first, since what
+   * the session wrote over them includes their damage.
+   */
+  around(fold: () => void): void {
+    const pages = this.orGivenUp(() => this.beforeFold()) ?? [];
+    if (this.stale) throw this.stale;
+    fold();
+    this.orGivenUp(() => this.afterFold(pages));
+  }
+
+  private beforeFold(): number[] {
+    const pages = this.pagesInLog();
+    this.noteDamage(this.differingAmong(pages));
+    for (const page of pages) this.table.forget(page);
+    this.append(SumBlock.flux, pages, true);
+    return pages;
+  }
+
+  private afterFold(pages: readonly number[]): void {
+    const fresh: number[] = [];
+    this.eachPage(pages, (page, sum) => {
+      this.table.set(page, sum);
+      fresh.push(page, sum);
+    });
+    this.append(SumBlock.sums, fresh);
+    this.noteStamp();
+    const isLong = this.endsAt > 2 * SUM_BYTES * this.table.last + SLACK_BYTES;
+    if (isLong) this.writeAll();
+  }
+
+  /** Runs `work`. If it fails with a system error, the checksums are given up: no session depends on them. */
+  private orGivenUp<T>(work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error;
+      this.endsAt = 0;
+      this.giveUp(error);
+      return undefined;
+    }
+  }
+
+  /** Deletes the checksums. If that fails too, nothing may be folded into the catalog. */
+  private giveUp(why: unknown): void {
+    const { files, catalogPath } = this;
+    try {
+      PageSums.forget(files, catalogPath);
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error;
+      this.stale = removed(files, pageSumsPath(catalogPath)) ? undefined : asTardisError(why);
+    }
+  }
+
+  /** Records damaged pages durably, so that no further session writes to the catalog. */
+  noteDamage(pages: readonly number[]): void {
+    if (pages.length === 0) return;
+    for (const page of pages) this.table.damaged.add(page);
+    this.append(SumBlock.damaged, pages, true);
+  }
+
+  /**
+   * Returns the pages that differ from their checksums. A page without one, for example after a crash, counts
+   * as intact. `breathe` yields to other tasks.
+   */
+  async compare(breathe: () => Promise<void> | undefined): Promise<number[]> {
+    const damaged: number[] = [];
+    for (const some of this.slices()) {
+      damaged.push(...this.differingAmong(some));
+      await breathe();
+    }
+    return damaged;
+  }
+
+  /** Compares all pages as `compare` does, but synchronously. */
+  private differing(): number[] {
+    return [...this.slices()].flatMap((some) => this.differingAmong(some));
+  }
+
+  /** Yields the numbers of all pages that exist or should exist, in slices that are read at once. */
+  private *slices(): Generator<number[]> {
+    const last = Math.max(this.pagesInFile(), this.table.last);
+    for (let page = 1; page <= last; page += this.step) {
+      yield range(page, Math.min(last, page + this.step - 1));
+    }
+  }
+
+  /**
+   * Compares a part of the file, and returns the number of damaged pages found now and earlier. `share` (from
+   * 0, below 1) is the start of the part, which wraps around at the last page.
+   */
+  damageInPart(partBytes: number, share: number): number {
+    const last = Math.max(this.pagesInFile(), this.table.last);
+    if (this.knownDamage > 0 || last === 0) return this.knownDamage;
+    const count = Math.min(last, Math.ceil(partBytes / this.pageBytes));
+    const first = 1 + Math.floor(share * last);
+    const end = first + count - 1;
+    this.noteDamage(this.differingAmong(range(first, Math.min(last, end))));
+    this.noteDamage(this.differingAmong(range(1, end - last)));
+    return this.knownDamage;
+  }
+
+  // --- the catalog and its log ---------------------------------------------------------------------
+
+  /** Number of pages read at once. */
+  private get step(): number {
+    return Math.max(1, Math.floor(READ_BYTES / this.pageBytes));
+  }
+
+  private pagesInFile(): number {
+    const sizeBytes = this.files.status(this.catalogPath)?.sizeBytes ?? 0;
+    return Math.floor(sizeBytes / this.pageBytes);
+  }
+
+  /** Returns the pages that are missing or differ from their checksums. `pages` must rise. */
+  private differingAmong(pages: readonly number[]): number[] {
+    const damaged: number[] = [];
+    let index = 0;
+    const passGone = (upTo: number): void => {
+      for (; index < pages.length && pages[index]! < upTo; index += 1) {
+        if (this.table.get(pages[index]!) !== undefined) damaged.push(pages[index]!);
+      }
+    };
+    this.eachPage(pages, (page, sum) => {
+      passGone(page);
+      index += 1;
+      const known = this.table.get(page);
+      if (known !== undefined && known !== sum) damaged.push(page);
+    });
+    passGone(Infinity);
+    return damaged;
+  }
+
+  /**
+   * Returns the pages in SQLite's log, rising. Page 1 is always included. Pages that a crash left after the
+   * log's end may be included too.
+   */
+  private pagesInLog(): number[] {
+    const { files, pageBytes } = this;
+    const log = `${this.catalogPath}-wal`;
+    const sizeBytes = files.status(log)?.sizeBytes ?? 0;
+    if (sizeBytes <= WAL_HEAD_BYTES) return [];
+    const pages = new Set<number>([1]);
+    const fd = files.open(log, 'read');
+    try {
+      const head = Buffer.alloc(WAL_HEAD_BYTES);
+      files.read(fd, head, 0, WAL_HEAD_BYTES, 0);
+      if ((head.readUInt32BE(0) & ~1) !== WAL_MAGIC) return [];
+      const frame = Buffer.alloc(FRAME_HEAD_BYTES);
+      for (let at = WAL_HEAD_BYTES; at < sizeBytes; at += FRAME_HEAD_BYTES + pageBytes) {
+        if (files.read(fd, frame, 0, FRAME_HEAD_BYTES, at) < FRAME_HEAD_BYTES) break;
+        if (frame.compare(head, 16, 24, 8, 16) !== 0) break; // the rest is from an earlier log
+        pages.add(frame.readUInt32BE(0));
+      }
+    } finally {
+      files.close(fd);
+    }
+    return [...pages].sort((one, other) => one - other);
+  }
+
+  /** Calls `tell` with the checksum of each of these pages that exists in the file. `pages` must rise. */
+  private eachPage(pages: readonly number[], tell: (page: number, sum: number) => void): void {
+    const { files, pageBytes, catalogPath, step } = this;
+    if (pages.length === 0) return;
+    const fd = files.open(catalogPath, 'read');
+    try {
+      const buffer = Buffer.allocUnsafe(Math.min(step, pages.length) * pageBytes);
+      for (let index = 0; index < pages.length; ) {
+        const first = pages[index]!;
+        let count = 1;
+        while (count < step && pages[index + count] === first + count) count += 1;
+        const got = files.read(fd, buffer, 0, count * pageBytes, (first - 1) * pageBytes);
+        for (let nth = 0; (nth + 1) * pageBytes <= got; nth += 1) {
+          const page = buffer.subarray(nth * pageBytes, (nth + 1) * pageBytes);
+          tell(first + nth, sumOf(first + nth, page));
+        }
+        index += count;
+      }
+    } finally {
+      files.close(fd);
+    }
+  }
+
+  // --- the file of sums ----------------------------------------------------------------------------
+
+  private append(kind: SumBlockKind, values: readonly number[], isDurable = false): void {
+    if (values.length === 0 || this.endsAt === 0) return;
+    this.write(encodeSumBlock(kind, values), this.endsAt, isDurable);
+  }
+
+  /**
+   * Rewrites the file in place. After a crash, readers find it damaged and ignore it, or find the old contents.
+   */
+  private writeAll(): void {
+    this.write(this.table.encode(this.pageBytes), 0, false);
+  }
+
+  private write(bytes: Buffer, at: number, isDurable: boolean): void {
+    const { files } = this;
+    const file = pageSumsPath(this.catalogPath);
+    const fd = files.open(file, files.status(file) === undefined ? 'create' : 'write');
+    try {
+      files.truncate(fd, at);
+      files.write(fd, bytes, at);
+      if (isDurable) files.syncNow(fd);
+      this.endsAt = at + bytes.length;
+    } finally {
+      files.close(fd);
+    }
+  }
+}
+
+/** Deletes a file. Returns false if that fails. */
+function removed(files: Files, file: string): boolean {
+  try {
+    files.unlink(file);
+    return true;
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    return code === 'ENOENT';
+  }
+}
+
+function sumOf(page: number, bytes: Buffer): number {
+  if (page === 1) for (const [from, to] of VOLATILE) bytes.fill(0, from, to);
+  return crc32(bytes);
+}
+
+/** Returns page size and change counter from a database's first page; undefined if there is none. */
+function headOf(
+  files: Files,
+  catalogPath: string,
+): { pageBytes: number; counter: number } | undefined {
+  const head = readStart(files, catalogPath, DATABASE_HEAD_BYTES);
+  if (head === undefined || head.length < DATABASE_HEAD_BYTES) return undefined;
+  const said = head.readUInt16BE(PAGE_SIZE_AT);
+  const pageBytes = said === 1 ? 1 << 16 : said;
+  const isSize = pageBytes >= 512 && (pageBytes & (pageBytes - 1)) === 0;
+  return isSize ? { pageBytes, counter: head.readUInt32BE(COUNTER_AT) } : undefined;
+}
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
+}

@@ -1,0 +1,168 @@
+/**
+ * Queries for reports on sets and on the use of space. Each reads a bounded slice of the catalog, since a
+ * session may be writing or waiting meanwhile.
+ */
+import { EntryType } from '../../model/index.js';
+import type { SqlDatabase } from '../../system/index.js';
+import { type CatalogEntry, type EntryColumns, SELECT_ENTRY, toEntry } from './entries.js';
+import { NextId } from './next-id.js';
+import { isShown } from './shown.js';
+
+/** A place among the entries, which are sorted by directory and name. */
+export interface EntryPlace {
+  readonly directory: number;
+  readonly name: Buffer;
+}
+
+/** Two sets to compare. Entries that only one of them shows have changed. */
+export interface SetSpan {
+  /** 0 to compare with an empty set. */
+  readonly before: number;
+  readonly set: number;
+}
+
+/**
+ * Counts of a directory's versions: all, open ones, bytes of files, then versions of files that have ended, and
+ * their bytes.
+ */
+export type DirectoryUse = [
+  directory: number,
+  versions: number,
+  openVersions: number,
+  bytes: number,
+  olderVersions: number,
+  olderBytes: number,
+];
+
+/** A content, and the kind of its record. */
+export type StoredUse = [contentId: number, sizeBytes: number, kind: number];
+
+/** A content that a listed set shows; `isRecent` is 1 if a set from a given one on shows it. */
+export type ShownContent = [contentId: number, isRecent: 0 | 1];
+
+const FILE = EntryType.file;
+
+const CHANGED = `((first_set > ? AND first_set <= ? AND (last_set IS NULL OR last_set >= ?))
+  OR (first_set <= ? AND last_set >= ? AND last_set < ?))`;
+
+export class ReportTable {
+  private readonly statements;
+  private readonly ids: NextId;
+
+  constructor(database: SqlDatabase) {
+    this.ids = new NextId(database, 'entries', 'directory_id');
+    this.statements = {
+      rootsOfSets: database
+        .prepare(
+          'SELECT set_number, path FROM set_roots JOIN roots USING (root_id) ORDER BY set_number, path',
+        )
+        .raw(),
+      restOf: database
+        .prepare(
+          `${SELECT_ENTRY} WHERE directory_id = ? AND name > ? AND ${CHANGED}
+           ORDER BY name, first_set LIMIT ?`,
+        )
+        .raw(),
+      between: database
+        .prepare(
+          `${SELECT_ENTRY} WHERE directory_id > ? AND directory_id <= ? AND ${CHANGED}
+           ORDER BY directory_id, name, first_set LIMIT ?`,
+        )
+        .raw(),
+      openChildren: database
+        .prepare(
+          `SELECT child_id, directory_id, name FROM entries
+           WHERE child_id IS NOT NULL AND first_set <= ? AND (last_set IS NULL OR last_set >= ?)`,
+        )
+        .raw(),
+      rootOf: database.prepare('SELECT root_id FROM directories WHERE directory_id = ?').pluck(),
+      uses: database
+        .prepare(
+          `SELECT directory_id, count(*), total(last_set IS NULL), total((type = ${FILE}) * size_bytes),
+             total(type = ${FILE} AND last_set IS NOT NULL),
+             total((type = ${FILE} AND last_set IS NOT NULL) * size_bytes)
+           FROM entries WHERE directory_id > ? AND directory_id <= ? GROUP BY directory_id`,
+        )
+        .raw(),
+      shownIn: database
+        .prepare(
+          `SELECT content_id, max(${isShown({ table: 'entries' }, '?')}) FROM entries
+           WHERE directory_id > ? AND directory_id <= ? AND content_id IS NOT NULL
+             AND ${isShown({ table: 'entries' })}
+           GROUP BY content_id`,
+        )
+        .raw(),
+      stored: database
+        .prepare(
+          `SELECT content_id, size_bytes, kind FROM contents JOIN records USING (record_id)
+           WHERE content_id > ? ORDER BY content_id LIMIT ?`,
+        )
+        .raw(),
+      records: database
+        .prepare('SELECT count(*), total(record_bytes), total(raw_bytes) FROM records')
+        .raw(),
+    };
+  }
+
+  /** Returns the paths of the roots of every set, in one query. */
+  rootsOfSets(): [set: number, path: Buffer][] {
+    return this.statements.rootsOfSets.all() as [number, Buffer][];
+  }
+
+  /** Returns versions after `place` in the same directory that only one of two sets shows. */
+  restOf(place: EntryPlace, span: SetSpan, limit: number): CatalogEntry[] {
+    return this.read(
+      this.statements.restOf.all(place.directory, place.name, ...changed(span), limit),
+    );
+  }
+
+  /** Returns versions that only one of two sets shows, in the directories after `directory` up to `upTo`. */
+  between(directory: number, upTo: number, span: SetSpan, limit: number): CatalogEntry[] {
+    return this.read(this.statements.between.all(directory, upTo, ...changed(span), limit));
+  }
+
+  private read(rows: unknown[]): CatalogEntry[] {
+    return (rows as EntryColumns[]).map(toEntry);
+  }
+
+  /** Returns the first directory with entries whose id is at or above `from`; undefined if there is none. */
+  nextDirectory(from: number): number | undefined {
+    return this.ids.from(from);
+  }
+
+  /** Returns the place of every directory as of a set. Scans all entries. */
+  placesIn(set: number): Map<number, EntryPlace> {
+    const rows = this.statements.openChildren.all(set, set) as [number, number, Buffer][];
+    return new Map(rows.map(([child, directory, name]) => [child, { directory, name }]));
+  }
+
+  /** Returns the root of a directory; 0 if it is unknown. */
+  rootOf(directory: number): number {
+    return (this.statements.rootOf.get(directory) as number | undefined) ?? 0;
+  }
+
+  /** Returns the counts of the directories after `directory` up to `upTo`. */
+  uses(directory: number, upTo: number): DirectoryUse[] {
+    return this.statements.uses.all(directory, upTo) as DirectoryUse[];
+  }
+
+  /**
+   * Returns the contents in these directories that listed sets show, and whether a set from `recent` on does.
+   */
+  shownIn(directory: number, upTo: number, recent: number): ShownContent[] {
+    return this.statements.shownIn.all(recent, directory, upTo) as ShownContent[];
+  }
+
+  stored(after: number, limit: number): StoredUse[] {
+    return this.statements.stored.all(after, limit) as StoredUse[];
+  }
+
+  records(): { count: number; recordBytes: number; rawBytes: number } {
+    const row = this.statements.records.get() as [number, number, number];
+    return { count: row[0], recordBytes: row[1], rawBytes: row[2] };
+  }
+}
+
+function changed({ before, set }: SetSpan): number[] {
+  return [before, set, set, before, before, set];
+}

@@ -1,0 +1,18 @@
+/** Finds the contents that others depend on: parts of assemblies, and bases of deltas. */
+import type { IdSet } from './id-set.js';
+
+/** An assembly or a delta, and a content that it needs. */
+export type ContentNeed = readonly [contentId: number, needed: number];
+
+/** Adds all contents that those in the set need, directly or indirectly. */
+export function addRests(needs: Iterable<ContentNeed>, contents: IdSet): void {
+  const pairs = [...needs];
+  for (let isMore = true; isMore; ) {
+    isMore = false;
+    for (const [contentId, rest] of pairs) {
+      if (!contents.has(contentId) || contents.has(rest)) continue;
+      contents.add(rest);
+      isMore = true; // a content examined earlier may need this one
+    }
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * Detects clients that encrypt by the seals in the catalog, even if format file and key records show no
+ * encryption.
+ */
+import { systemCode, TardisError } from '../../errors/index.js';
+import type { System } from '../../system/index.js';
+import { isUnusedClient, openForReading } from './open.js';
+import { SealTable } from './seals.js';
+
+/** True if a catalog has seals; false if it cannot be read. */
+export function holdsSeals(system: System, catalogPath: string): boolean {
+  try {
+    if (isUnusedClient(system, catalogPath)) return false;
+    const database = openForReading(system, catalogPath);
+    try {
+      return new SealTable(database).isAny;
+    } finally {
+      database.close();
+    }
+  } catch (error) {
+    if (error instanceof TardisError || systemCode(error) !== undefined) return false;
+    throw error;
+  }
+}
+
+/** Returns the error for a client whose catalog has seals but that has no key record with encryption. */
+export function sealedWithoutKeys(client: string): TardisError {
+  return new TardisError(
+    'KEYS_LOST',
+    `the keys of the client "${client}" are lost: what it has stored is encrypted, and no key record of that is left`,
+  );
+}

@@ -1,0 +1,185 @@
+/**
+ * Seals of a client that encrypts, which prove that directories and sets are its own. The server cannot
+ * interpret them; it stores them and returns them as of any set. Seals of directories are intervals of sets
+ * with an open end, as entries are.
+ */
+import { TardisError } from '../../errors/index.js';
+import type { SqlDatabase } from '../../system/index.js';
+
+export interface SealedDirectory {
+  readonly directory: number;
+  readonly seal: Buffer;
+}
+
+/** A seal of a directory, and the sets for which it is valid. */
+export interface SealSpan {
+  readonly firstSet: number;
+  /** Undefined if it is still valid. */
+  readonly lastSet: number | undefined;
+  readonly seal: Buffer;
+}
+
+type Open = { first_set: number; seal: Buffer };
+
+export class SealTable {
+  private readonly statements;
+  private hasSkip = false;
+
+  constructor(database: SqlDatabase) {
+    this.statements = {
+      open: database.prepare(
+        'SELECT first_set, seal FROM directory_seals WHERE directory_id = ? AND last_set IS NULL',
+      ),
+      insert: database.prepare('INSERT OR REPLACE INTO directory_seals VALUES (?, ?, NULL, ?)'),
+      close: database.prepare(
+        'UPDATE directory_seals SET last_set = ? WHERE directory_id = ? AND first_set = ?',
+      ),
+      remove: database.prepare(
+        'DELETE FROM directory_seals WHERE directory_id = ? AND first_set = ?',
+      ),
+      openOf: database
+        .prepare(
+          `SELECT directory_id FROM directory_seals JOIN directories USING (directory_id)
+           WHERE last_set IS NULL AND root_id = ?`,
+        )
+        .pluck(),
+      asOf: database.prepare(
+        `SELECT directory_id AS directory, seal FROM directory_seals
+         JOIN directories USING (directory_id)
+         WHERE directory_id > ? AND first_set <= ? AND (last_set IS NULL OR last_set >= ?)
+           AND root_id IN (SELECT root_id FROM set_roots WHERE set_number = ?)
+         ORDER BY directory_id LIMIT ?`,
+      ),
+      directories: database
+        .prepare(
+          `SELECT directory_id FROM directory_seals WHERE directory_id > ?
+           GROUP BY directory_id LIMIT ?`,
+        )
+        .pluck(),
+      spans: database.prepare(
+        `SELECT first_set AS firstSet, last_set AS lastSet, seal FROM directory_seals
+         WHERE directory_id = ? ORDER BY first_set`,
+      ),
+      setsOf: database
+        .prepare(
+          `SELECT set_number FROM set_roots
+           JOIN set_seals USING (set_number) JOIN backup_sets USING (set_number)
+           WHERE root_id = ? AND state = 'complete' ORDER BY set_number`,
+        )
+        .pluck(),
+      rootOf: database.prepare('SELECT root_id FROM directories WHERE directory_id = ?').pluck(),
+      skip: database.prepare('SELECT seal FROM skip_seals WHERE directory_id = ?').pluck(),
+      any: database.prepare(
+        'SELECT 1 FROM set_seals UNION ALL SELECT 1 FROM directory_seals LIMIT 1',
+      ),
+      anySkip: database.prepare('SELECT 1 FROM skip_seals LIMIT 1'),
+      putSkip: database.prepare('INSERT OR REPLACE INTO skip_seals VALUES (?, ?)'),
+      ofSet: database.prepare('SELECT seal FROM set_seals WHERE set_number = ?').pluck(),
+      putSet: database.prepare('INSERT OR REPLACE INTO set_seals VALUES (?, ?)'),
+      dropSet: database.prepare('DELETE FROM set_seals WHERE set_number = ?'),
+      newestSet: database.prepare(
+        `SELECT set_number AS 'set', seal FROM set_seals JOIN backup_sets USING (set_number)
+         WHERE state = 'complete' ORDER BY set_number DESC LIMIT 1`,
+      ),
+    };
+  }
+
+  /** True if there are seals; only clients that encrypt make them. */
+  get isAny(): boolean {
+    return this.statements.any.get() !== undefined;
+  }
+
+  /**
+   * Stores the seal of a directory from `set` on; undefined if it has none. Returns false if nothing changes.
+   */
+  put(directory: number, set: number, seal: Buffer | undefined): boolean {
+    const open = this.statements.open.get(directory) as Open | undefined;
+    if (seal === undefined ? open === undefined : open?.seal.equals(seal) === true) return false;
+    if (open !== undefined) {
+      if (open.first_set >= set) this.statements.remove.run(directory, open.first_set);
+      else this.statements.close.run(set - 1, directory, open.first_set);
+    }
+    if (seal !== undefined) this.statements.insert.run(directory, set, seal);
+    return true;
+  }
+
+  /** Returns the current seal of a directory. */
+  current(directory: number): Buffer | undefined {
+    return sealIn((this.statements.open.get(directory) as Open | undefined)?.seal);
+  }
+
+  /** Returns the directories of a root that have a current seal. */
+  openOf(root: number): number[] {
+    return this.statements.openOf.all(root) as number[];
+  }
+
+  /** Returns seals as of a set, of directories after `after` below the set's roots. */
+  asOf(set: number, after: number, limit: number): SealedDirectory[] {
+    const found = this.statements.asOf.all(after, set, set, set, limit) as SealedDirectory[];
+    for (const { seal } of found) sealIn(seal);
+    return found;
+  }
+
+  /** Returns directories after `after` that have or had a seal, by number. */
+  directories(after: number, limit: number): number[] {
+    return this.statements.directories.all(after, limit) as number[];
+  }
+
+  /** Returns the seals of a directory, the oldest first. */
+  spansOf(directory: number): SealSpan[] {
+    type Row = Omit<SealSpan, 'lastSet'> & { lastSet: number | null };
+    return (this.statements.spans.all(directory) as Row[]).map(({ lastSet, ...span }) => {
+      sealIn(span.seal);
+      return { ...span, lastSet: lastSet ?? undefined };
+    });
+  }
+
+  /** Returns the complete sets with a seal that show a root, rising. */
+  setsOf(root: number): number[] {
+    return this.statements.setsOf.all(root) as number[];
+  }
+
+  /** Returns the root of a directory. */
+  rootOf(directory: number): number | undefined {
+    return this.statements.rootOf.get(directory) as number | undefined;
+  }
+
+  /** True if the client makes seals at all. */
+  get hasSkipSeals(): boolean {
+    this.hasSkip ||= this.statements.anySkip.get() !== undefined;
+    return this.hasSkip;
+  }
+
+  skipSeal(directory: number): Buffer | undefined {
+    return sealIn(this.statements.skip.get(directory));
+  }
+
+  setSkipSeal(directory: number, seal: Buffer): void {
+    this.statements.putSkip.run(directory, seal);
+  }
+
+  ofSet(set: number): Buffer | undefined {
+    return sealIn(this.statements.ofSet.get(set));
+  }
+
+  putSet(set: number, seal: Buffer): void {
+    this.statements.putSet.run(set, seal);
+  }
+
+  dropSet(set: number): void {
+    this.statements.dropSet.run(set);
+  }
+
+  /** Returns the newest complete set that has a seal. */
+  newestSet(): { set: number; seal: Buffer } | undefined {
+    const newest = this.statements.newestSet.get() as { set: number; seal: Buffer } | undefined;
+    sealIn(newest?.seal);
+    return newest;
+  }
+}
+
+/** Returns a seal that was read. Throws CATALOG_DAMAGED for a value of another type. */
+function sealIn(value: unknown): Buffer | undefined {
+  if (value === undefined || Buffer.isBuffer(value)) return value;
+  throw new TardisError('CATALOG_DAMAGED', 'a seal in the catalog has a wrong type');
+}

@@ -1,0 +1,196 @@
+/** Queries on backup sets, roots and notes. */
+import { isSetMarks, NO_MARKS, type SetMarks } from '../../model/index.js';
+import type { RootRecord, SetNote } from '../index.js';
+import type { SqlDatabase } from '../../system/index.js';
+
+export type SetState = 'unfinished' | 'complete' | 'superseded';
+
+export interface BackupSet {
+  readonly set: number;
+  /** The current name. */
+  readonly name: string;
+  /** The original name, which the client's seal of the set covers. */
+  readonly firstName: string;
+  readonly state: SetState;
+  readonly openedAtMs: number;
+  readonly clientTimeMs: number;
+  readonly closedAtMs: number | undefined;
+  readonly stats: Readonly<Record<string, number>>;
+  readonly marks: SetMarks;
+  /** True if it may lack entries lost to damage, as a rebuild found. */
+  readonly isDoubtful: boolean;
+}
+
+interface SetRow {
+  set_number: number;
+  name: string;
+  state: SetState;
+  opened_at_ms: number;
+  client_time_ms: number;
+  closed_at_ms: number | null;
+  stats: string;
+  /** Missing in a catalog of an older version. */
+  marks: string | undefined;
+  doubtful: number;
+}
+
+function toSet(row: SetRow): BackupSet {
+  const marks = marksOf(row.marks);
+  return {
+    set: row.set_number,
+    name: marks.title === '' ? row.name : marks.title,
+    firstName: row.name,
+    state: STATES.has(row.state) ? row.state : 'unfinished',
+    openedAtMs: row.opened_at_ms,
+    clientTimeMs: row.client_time_ms,
+    closedAtMs: row.closed_at_ms ?? undefined,
+    stats: statsOf(row.stats),
+    marks,
+    isDoubtful: row.doubtful === 1,
+  };
+}
+
+/** Returns marks from their text; no marks if it is missing or malformed. */
+export function marksOf(text = '{}'): SetMarks {
+  const marks = parsed(text);
+  return isSetMarks(marks) ? marks : NO_MARKS;
+}
+
+const STATES: ReadonlySet<string> = new Set<SetState>(['unfinished', 'complete', 'superseded']);
+const FIGURE = /^[A-Za-z]{1,64}$/;
+const MAX_FIGURES = 64;
+
+/** Returns figures from their text. Malformed ones are left out, and a check reports them. */
+export function statsOf(text: string): Record<string, number> {
+  const stats = parsed(text);
+  if (typeof stats !== 'object' || stats === null) return {};
+  const isFigure = (entry: [string, unknown]): entry is [string, number] =>
+    FIGURE.test(entry[0]) && Number.isFinite(entry[1]);
+  return Object.fromEntries(Object.entries(stats).filter(isFigure).slice(0, MAX_FIGURES));
+}
+
+/** Returns undefined if the text is damaged. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** True if a rebuild has found that sets up to this one may lack entries. */
+const DOUBTFUL = `
+  set_number <= coalesce((SELECT value FROM state WHERE key = 'doubtful.up_to_set'), 0) AS doubtful`;
+
+export class SetTable {
+  private readonly statements;
+  private setMarks: ReturnType<SqlDatabase['prepare']> | undefined;
+  private readonly database: SqlDatabase;
+
+  constructor(database: SqlDatabase) {
+    this.database = database;
+    this.statements = {
+      insert: database.prepare(
+        `INSERT OR REPLACE INTO backup_sets (set_number, name, state, opened_at_ms, client_time_ms)
+         VALUES (?, ?, 'unfinished', ?, ?)`,
+      ),
+      insertRoot: database.prepare('INSERT OR IGNORE INTO set_roots VALUES (?, ?)'),
+      complete: database.prepare(
+        `UPDATE backup_sets SET state = 'complete', closed_at_ms = ?, stats = ? WHERE set_number = ?`,
+      ),
+      // An unfinished set is superseded if the completed set has all of its roots.
+      supersede: database.prepare(
+        `UPDATE backup_sets SET state = 'superseded'
+         WHERE state = 'unfinished' AND set_number < ? AND NOT EXISTS (
+           SELECT 1 FROM set_roots old WHERE old.set_number = backup_sets.set_number
+             AND old.root_id NOT IN (SELECT root_id FROM set_roots WHERE set_number = ?))`,
+      ),
+      listed: database.prepare(
+        `SELECT *, ${DOUBTFUL} FROM backup_sets WHERE state != 'superseded' ORDER BY set_number`,
+      ),
+      all: database.prepare(`SELECT *, ${DOUBTFUL} FROM backup_sets ORDER BY set_number`),
+      one: database.prepare(`SELECT *, ${DOUBTFUL} FROM backup_sets WHERE set_number = ?`),
+      rootByPath: database.prepare(
+        'SELECT root_id AS root, directory_id AS directory, device FROM roots WHERE path = ?',
+      ),
+      setDevice: database.prepare('UPDATE roots SET device = ? WHERE root_id = ?'),
+      insertNewRoot: database.prepare(
+        'INSERT OR IGNORE INTO roots (root_id, path, directory_id) VALUES (?, ?, ?)',
+      ),
+      rootsOfSet: database.prepare(
+        `SELECT roots.root_id AS root, path, directory_id AS directory, device
+         FROM set_roots JOIN roots USING (root_id) WHERE set_number = ? ORDER BY path`,
+      ),
+      insertNote: database.prepare('INSERT OR REPLACE INTO set_notes VALUES (?, ?, ?, ?, ?)'),
+      notes: database.prepare(
+        `SELECT directory_id AS directory, name, what, reason FROM set_notes
+         WHERE set_number = ? ORDER BY directory_id, name`,
+      ),
+    };
+  }
+
+  open(set: number, name: string, openedAtMs: number, clientTimeMs: number): void {
+    this.statements.insert.run(set, name, openedAtMs, clientTimeMs);
+  }
+
+  addRoot(set: number, root: RootRecord): void {
+    this.statements.insertNewRoot.run(root.root, root.path, root.directory);
+    this.statements.insertRoot.run(set, root.root);
+    if (root.device !== undefined) this.statements.setDevice.run(root.device, root.root);
+  }
+
+  complete(set: number, closedAtMs: number, stats: Readonly<Record<string, number>>): void {
+    this.statements.complete.run(closedAtMs, JSON.stringify(stats), set);
+    this.statements.supersede.run(set, set);
+  }
+
+  /** Replaces the marks of a set. */
+  mark(set: number, marks: SetMarks): void {
+    // Prepared on first use, since a catalog of an older version has no such column. Such a catalog is only
+    // read.
+    this.setMarks ??= this.database.prepare(
+      'UPDATE backup_sets SET marks = ? WHERE set_number = ?',
+    );
+    this.setMarks.run(JSON.stringify(marks), set);
+  }
+
+  /** Deletes a set. Versions that no other set shows stay until garbage collection. */
+  drop(set: number): void {
+    for (const table of ['backup_sets', 'set_roots', 'set_notes', 'set_configs']) {
+      this.database.prepare(`DELETE FROM ${table} WHERE set_number = ?`).run(set);
+    }
+  }
+
+  /** Returns the listed sets: complete ones, and unfinished ones that are not superseded. */
+  listed(): BackupSet[] {
+    return (this.statements.listed.all() as SetRow[]).map(toSet);
+  }
+
+  /** Returns all sets, including those that are not listed. */
+  all(): BackupSet[] {
+    return (this.statements.all.all() as SetRow[]).map(toSet);
+  }
+
+  find(set: number): BackupSet | undefined {
+    const row = this.statements.one.get(set) as SetRow | undefined;
+    return row === undefined ? undefined : toSet(row);
+  }
+
+  findRoot(path: Buffer): { root: number; directory: number; device: string } | undefined {
+    return this.statements.rootByPath.get(path) as
+      | { root: number; directory: number; device: string }
+      | undefined;
+  }
+
+  rootsOf(set: number): RootRecord[] {
+    return this.statements.rootsOfSet.all(set) as RootRecord[];
+  }
+
+  addNote(set: number, note: SetNote): void {
+    this.statements.insertNote.run(set, note.directory, note.name, note.what, note.reason);
+  }
+
+  notesOf(set: number): SetNote[] {
+    return this.statements.notes.all(set) as SetNote[];
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * Checks that a catalog has the tables that the queries expect. SQLite's own checks cannot: a schema with a
+ * changed bit in a name is still valid. A catalog must not contain triggers or views from elsewhere either.
+ */
+import { createHash } from 'node:crypto';
+import { systemCode, TardisError } from '../../errors/index.js';
+import type { SqlDatabase } from '../../system/index.js';
+
+/**
+ * The shape of each version; version 0 has no tables. A change of the schema must add one, which the error's
+ * context gives.
+ */
+const SHAPES = [
+  'e3b0c44298fc1c14',
+  '396634016b9e7350',
+  '73eefc5660127511',
+  'd105a0e6e4a0a92f',
+  '4288fbba2809d58e',
+  'f5b6d7d7397f9cc1',
+  'd09bcef46d3d47ac',
+  '396703c415a92eaa',
+];
+
+/** Indexes are left out: they change no result, and SQLite's integrity check covers them. */
+const LINES = `SELECT s.type || ' ' || s.name || coalesce(
+    printf('.%s %s %d %d %s', c.name, c.type, c."notnull", c.pk, c.dflt_value), '')
+  FROM sqlite_schema s LEFT JOIN pragma_table_info(s.name) c
+  WHERE s.type != 'index' AND s.name NOT GLOB 'sqlite_*' ORDER BY 1`;
+
+/**
+ * Returns a digest of tables and columns. Their order does not count, since a migrated catalog has another
+ * order.
+ */
+function shapeOf(database: SqlDatabase): string {
+  const lines = linesOf(database);
+  return createHash('sha256').update(lines.join('\n')).digest('hex').slice(0, 16);
+}
+
+/**
+ * Returns the tables and columns. Throws CATALOG_DAMAGED if SQLite rejects the query, since the query is
+ * correct.
+ */
+function linesOf(database: SqlDatabase): string[] {
+  try {
+    return database.prepare(LINES).pluck().all() as string[];
+  } catch (error) {
+    if (systemCode(error) !== 'SQLITE_ERROR') throw error;
+    const why = (error as Error).message;
+    throw new TardisError('CATALOG_DAMAGED', `the catalog cannot be read: ${why}`, {}, error);
+  }
+}
+
+/** True if a catalog has exactly the tables and columns of a version. */
+export function hasShape(database: SqlDatabase, version: number): boolean {
+  return shapeOf(database) === SHAPES[version];
+}
+
+/** Throws CATALOG_DAMAGED unless a catalog has exactly the tables and columns of its version. */
+export function requireShape(database: SqlDatabase, version: number): void {
+  if (hasShape(database, version)) return;
+  const message = `the catalog has other tables than those of version ${version}`;
+  throw new TardisError('CATALOG_DAMAGED', message, { shape: shapeOf(database) });
+}

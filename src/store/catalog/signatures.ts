@@ -1,0 +1,35 @@
+/** Places of the signatures of contents. */
+import type { SqlDatabase } from '../../system/index.js';
+
+/** The place of the record with a signature. */
+export interface StoredSignature {
+  readonly pack: number;
+  readonly position: number;
+  readonly recordBytes: number;
+  /** Size of the signature itself. */
+  readonly rawBytes: number;
+}
+
+export class SignatureTable {
+  private readonly statements;
+
+  constructor(database: SqlDatabase) {
+    this.statements = {
+      put: database.prepare(
+        'INSERT OR REPLACE INTO signatures (content_id, record_id) VALUES (?, ?)',
+      ),
+      find: database.prepare(
+        `SELECT pack, position, record_bytes AS recordBytes, raw_bytes AS rawBytes
+         FROM signatures JOIN records USING (record_id) WHERE content_id = ?`,
+      ),
+    };
+  }
+
+  put(contentId: number, recordId: number): void {
+    this.statements.put.run(contentId, recordId);
+  }
+
+  find(contentId: number): StoredSignature | undefined {
+    return this.statements.find.get(contentId) as StoredSignature | undefined;
+  }
+}

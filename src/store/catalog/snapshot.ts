@@ -1,0 +1,61 @@
+/**
+ * Copies a catalog as of one moment without taking the client's lock, so that a long query blocks no session.
+ */
+import { asTardisError, TardisError } from '../../errors/index.js';
+import type { System } from '../../system/index.js';
+import { copyUnchanged } from './private-copy.js';
+
+/** Number of attempts to copy the files if they change meanwhile. */
+const MAX_COPIES = 3;
+
+/**
+ * Copies a catalog to `target`, which must not exist and whose folder must belong to the caller alone. The copy
+ * needs no file beside it. If a session is writing, SQLite makes the copy: in WAL mode its readers block no
+ * writer. Throws CATALOG_DAMAGED, CLIENT_BUSY, DISK_FULL.
+ */
+export function snapshotCatalog(system: System, catalogPath: string, target: string): void {
+  const { files } = system;
+  if (files.status(catalogPath) === undefined) {
+    throw new TardisError('CATALOG_DAMAGED', `the catalog ${catalogPath} is missing`);
+  }
+  try {
+    for (let copies = 0; copies < MAX_COPIES; copies += 1) {
+      if (copyUnchanged(system, catalogPath, target)) {
+        foldCopy(system, target);
+        return;
+      }
+      removeCopy(system, target);
+    }
+    copyByReading(system, catalogPath, target);
+  } catch (error) {
+    throw asTardisError(error, `copying ${catalogPath}`);
+  }
+}
+
+/** Folds the log of the copy into its file. */
+function foldCopy(system: System, copy: string): void {
+  const database = system.openDatabase(copy, { readonly: false });
+  try {
+    database.pragma('journal_mode = TRUNCATE');
+  } finally {
+    database.close();
+  }
+}
+
+function copyByReading(system: System, catalogPath: string, target: string): void {
+  const database = system.openDatabase(catalogPath, { readonly: true });
+  try {
+    if (database.pragma('journal_mode', { simple: true }) !== 'wal') {
+      throw new TardisError('CLIENT_BUSY', `${catalogPath} changes while it is read`);
+    }
+    database.prepare('VACUUM INTO ?').run(target);
+  } finally {
+    database.close();
+  }
+}
+
+function removeCopy({ files }: System, copy: string): void {
+  for (const suffix of ['', '-wal', '-shm', '-journal']) {
+    if (files.status(copy + suffix) !== undefined) files.unlink(copy + suffix);
+  }
+}

@@ -1,0 +1,79 @@
+/** Queries for open versions that no listed set shows, and that garbage collection must close. */
+import type { SqlDatabase } from '../../system/index.js';
+
+/** An open version of a name, with the fields needed to close it. */
+type OpenName = [name: Buffer, firstSet: number];
+
+/** A root and its own directory. */
+export interface RootUse {
+  readonly root: number;
+  readonly directory: number;
+  /** The newest listed set that has the root; 0 if there is none. */
+  readonly newest: number;
+}
+
+export class UnlistedTable {
+  private readonly statements;
+
+  constructor(database: SqlDatabase) {
+    this.statements = openStatements(database);
+  }
+
+  /** Returns all roots. */
+  roots(): RootUse[] {
+    return this.statements.roots.all() as RootUse[];
+  }
+
+  /** Returns up to `limit` directories after `after`, with their roots. */
+  rootsOfDirectories(after: number, limit: number): [directory: number, root: number][] {
+    return this.statements.rootsOfDirectories.all(after, limit) as [number, number][];
+  }
+
+  /** Returns up to `limit` open versions in a directory that began after a set. */
+  openSince(directory: number, set: number, limit: number): OpenName[] {
+    return this.statements.openSince.all(directory, set, limit) as OpenName[];
+  }
+
+  /** True if a directory has an open seal that began after a set. */
+  isSealOpenSince(directory: number, set: number): boolean {
+    return this.statements.sealSince.get(directory, set) !== undefined;
+  }
+
+  /** Returns unplaced directories without open entries, with their roots. Directories of roots are left out. */
+  emptyUnplaced(): [directory: number, root: number][] {
+    return this.statements.emptyUnplaced.all() as [number, number][];
+  }
+}
+
+function openStatements(database: SqlDatabase) {
+  return {
+    roots: database.prepare(
+      `SELECT root_id AS root, directory_id AS directory, coalesce((SELECT max(set_number)
+         FROM set_roots JOIN backup_sets USING (set_number)
+         WHERE set_roots.root_id = roots.root_id AND state != 'superseded'), 0) AS newest
+       FROM roots`,
+    ),
+    rootsOfDirectories: database
+      .prepare(
+        `SELECT directory_id, root_id FROM directories WHERE directory_id > ?
+         ORDER BY directory_id LIMIT ?`,
+      )
+      .raw(),
+    openSince: database
+      .prepare(
+        `SELECT name, first_set FROM entries
+         WHERE directory_id = ? AND last_set IS NULL AND first_set > ? ORDER BY name LIMIT ?`,
+      )
+      .raw(),
+    sealSince: database.prepare(
+      'SELECT 1 FROM directory_seals WHERE directory_id = ? AND last_set IS NULL AND first_set > ?',
+    ),
+    emptyUnplaced: database
+      .prepare(
+        `SELECT directory_id, root_id FROM unplaced_directories JOIN directories USING (directory_id)
+         WHERE parent_id != 0 AND NOT EXISTS (SELECT 1 FROM entries
+           WHERE entries.directory_id = directories.directory_id AND last_set IS NULL)`,
+      )
+      .raw(),
+  };
+}

@@ -1,0 +1,266 @@
+/**
+ * Creates, opens and lists client directories. A store is a directory with one directory for each client, which
+ * contains the client's format file, lock, catalog, packs and large contents. Locking is in client-lock.ts.
+ */
+import path from 'node:path';
+import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
+import { type Files, guardDirectory, requireNoLink, type System } from '../../system/index.js';
+import { checkClientName, isClientName } from './client-name.js';
+import { DirectoryBackend } from '../backends/directory-backend.js';
+import { type NeededKeys, readFormat, STORE_FORMAT, writeFormat } from './format-file.js';
+import { addKeys, dropKeys, neededBy, newestKeys } from './key-files.js';
+import { CATALOG_FILE, FORMAT_FILE, INCOMING_DIRECTORY, PACKS_PREFIX } from './layout.js';
+import { clientOfPacks } from '../packs/pack-label.js';
+
+export interface ClientDirectory {
+  readonly client: string;
+  readonly path: string;
+  readonly catalogPath: string;
+}
+
+interface OpenOptions {
+  readonly store: string;
+  readonly client: string;
+  /** File name of the catalog; `tardis.db` unless configured. */
+  readonly catalogFile?: string;
+}
+
+interface CreateOptions extends OpenOptions {
+  /** Name of an empty file to create, which makes a backup of the server's machine leave the client out. */
+  readonly skipFile?: string;
+  /** The client's first key record. Without one, any user with access to the store can use the client. */
+  readonly keys?: Uint8Array;
+}
+
+/**
+ * Confines this thread's file access to the client's directory, whatever symbolic links it contains. Opening and
+ * locking a client do this too. Call it in a thread that uses a client which another thread has opened.
+ */
+export function guardClient(directory: ClientDirectory): void {
+  guardDirectory(directory.path);
+}
+
+/**
+ * Opens a client's directory. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, STORE_NEWER, STORE_NOT_READABLE, FORMAT_DAMAGED.
+ */
+export function openClientDirectory(system: System, options: OpenOptions): ClientDirectory {
+  const { files } = system;
+  checkClientName(options.client);
+  requireStore(files, options.store);
+  const directory = path.join(options.store, options.client);
+  guardDirectory(directory);
+  const format = readFormat(files, directory)?.format;
+  if (format === undefined) {
+    if (holdsPacks(files, directory)) {
+      throw new TardisError('FORMAT_DAMAGED', `${path.join(directory, FORMAT_FILE)} is missing`);
+    }
+    throw new TardisError(
+      'NO_SUCH_CLIENT',
+      `the store ${options.store} has no client "${options.client}"`,
+    );
+  }
+  if (format !== STORE_FORMAT) {
+    throw new TardisError('STORE_NEWER', `${directory} has format ${format}`, { format });
+  }
+  requirePacksFolder(files, directory);
+  return describe(options, directory);
+}
+
+function packsFolder(directory: string): string {
+  return path.join(directory, path.basename(PACKS_PREFIX));
+}
+
+/**
+ * Throws PACKS_DAMAGED if `packs` is no directory, which would look like a failing disk later; STORE_UNSAFE if it is
+ * a symbolic link.
+ */
+function requirePacksFolder(files: Files, directory: string): void {
+  const packs = packsFolder(directory);
+  if (files.status(packs)?.isDirectory !== false) return;
+  requireNoLink(files, packs);
+  throw new TardisError('PACKS_DAMAGED', `${packs} is no directory`);
+}
+
+/**
+ * Opens a client like `openClientDirectory`, but writes a missing or damaged format file again. A rebuild uses it: it
+ * reads every record, and so recognizes a newer store by its records. `knownPack` returns the number of a pack that
+ * certainly belongs to the client.
+ */
+export async function repairClientDirectory(
+  system: System,
+  options: OpenOptions,
+  knownPack: (directory: ClientDirectory) => Promise<number | undefined>,
+): Promise<ClientDirectory> {
+  try {
+    return openClientDirectory(system, options);
+  } catch (error) {
+    if (!(error instanceof TardisError) || error.code !== 'FORMAT_DAMAGED') throw error;
+    const directory = path.join(options.store, options.client);
+    const formatPath = path.join(directory, FORMAT_FILE);
+    try {
+      const known = await knownPack(describe(options, directory));
+      const backend = new DirectoryBackend(directory, system.files);
+      const clientId = await clientOfPacks(backend, known).finally(() => backend.close());
+      if (system.files.status(formatPath) !== undefined) system.files.unlink(formatPath);
+      await makeFormat(system, directory, neededBy(newestKeys(system, directory)), clientId);
+    } catch (second) {
+      throw asTardisError(second, `writing ${formatPath}`);
+    }
+    return openClientDirectory(system, options);
+  }
+}
+
+function holdsPacks(files: Files, directory: string): boolean {
+  return files.status(packsFolder(directory)) !== undefined;
+}
+
+/**
+ * Creates a client, and the store if needed. Throws CLIENT_EXISTS, CLIENT_NAME_INVALID, STORE_NOT_WRITABLE,
+ * DISK_FULL. The format file is written last: a directory without it is no client yet.
+ */
+export async function createClientDirectory(
+  system: System,
+  options: CreateOptions,
+): Promise<ClientDirectory> {
+  const { files } = system;
+  checkClientName(options.client);
+  const directory = path.join(options.store, options.client);
+  guardDirectory(directory);
+  try {
+    await makeIfMissing(files, options.store);
+    requireNoLink(files, directory);
+    await makeIfMissing(files, directory);
+    if (files.status(path.join(directory, FORMAT_FILE)) !== undefined) {
+      throw clientExists(options.client);
+    }
+    if (holdsPacks(files, directory)) {
+      throw new TardisError('FORMAT_DAMAGED', `${path.join(directory, FORMAT_FILE)} is missing`);
+    }
+    makeSkipFile(files, directory, options.skipFile);
+    await makeKeys(system, directory, options.keys);
+    await makeFormat(system, directory, neededBy(newestKeys(system, directory)));
+    await files.syncDirectory(options.store);
+  } catch (error) {
+    throw asTardisError(error, `making ${directory}`);
+  }
+  return describe(options, directory);
+}
+
+export function clientExists(client: string): TardisError {
+  return new TardisError('CLIENT_EXISTS', `the client "${client}" exists already`);
+}
+
+/** True if a directory is a client's. */
+export function isClientDirectory({ files }: System, directory: string): boolean {
+  return files.status(path.join(directory, FORMAT_FILE)) !== undefined;
+}
+
+/**
+ * Returns the names of the clients in a store, sorted. Symbolic links are left out, since they are other names of
+ * clients. Throws NO_SUCH_STORE.
+ */
+export function listClients({ files }: System, store: string): string[] {
+  requireStore(files, store);
+  return files
+    .list(store)
+    .filter((name) => isClientName(name) && !files.isLink(path.join(store, name)))
+    .filter((name) => files.status(path.join(store, name, FORMAT_FILE)) !== undefined)
+    .sort();
+}
+
+function requireStore(files: Files, store: string): void {
+  let status;
+  try {
+    status = files.status(store);
+  } catch (error) {
+    throw new TardisError('STORE_NOT_READABLE', `cannot look at ${store}`, {}, error);
+  }
+  if (status === undefined) throw new TardisError('NO_SUCH_STORE', `there is no store at ${store}`);
+  if (!status.isDirectory) {
+    throw new TardisError('NO_SUCH_STORE', `there is no store at ${store}: it is no directory`);
+  }
+}
+
+/**
+ * Checks a store before it is served; true if it exists. With `mayBeMissing` a store that does not exist is no error.
+ * Throws NO_SUCH_STORE, STORE_NOT_READABLE.
+ */
+export function checkStore({ files }: System, store: string, mayBeMissing: boolean): boolean {
+  try {
+    if (mayBeMissing && files.status(store) === undefined) return false;
+  } catch (error) {
+    throw new TardisError('STORE_NOT_READABLE', `cannot look at ${store}`, {}, error);
+  }
+  requireStore(files, store);
+  return true;
+}
+
+function describe(options: OpenOptions, directory: string): ClientDirectory {
+  const catalogPath = path.join(directory, options.catalogFile ?? CATALOG_FILE);
+  return { client: options.client, path: directory, catalogPath };
+}
+
+/** Creates a directory and its missing parents, each durable in its parent. */
+async function makeIfMissing(files: Files, directory: string): Promise<void> {
+  const status = files.status(directory);
+  if (status?.isDirectory === true) return;
+  if (status !== undefined) {
+    throw new TardisError('STORE_NOT_WRITABLE', `${directory} is there, but is no directory`);
+  }
+  await makeIfMissing(files, path.dirname(directory));
+  try {
+    files.makeDirectory(directory);
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error; // another process created it first
+  }
+  await files.syncDirectory(path.dirname(directory));
+}
+
+function makeSkipFile(files: Files, directory: string, name: string | undefined): void {
+  if (name === undefined) return;
+  const file = path.join(directory, name);
+  if (files.status(file) === undefined) files.close(files.open(file, 'create'));
+}
+
+/**
+ * Writes the first key record. This happens before the client exists, so a client never exists without its password.
+ */
+async function makeKeys(
+  system: System,
+  directory: string,
+  keys: Uint8Array | undefined,
+): Promise<void> {
+  dropKeys(system, directory); // left by an interrupted creation; they protect nothing
+  if (keys !== undefined) await addKeys(system, directory, { number: 1, bytes: Buffer.from(keys) });
+}
+
+/** Writes the format file of a client, with a new id if none is given. */
+async function makeFormat(
+  system: System,
+  directory: string,
+  keys: NeededKeys,
+  clientId = system.random.bytes(16).toString('hex'),
+): Promise<void> {
+  await writeFormat(system.files, directory, { clientId, keys });
+}
+
+/**
+ * Path of the directory in which a rewrite builds the client's second generation. It is next to the client's; no client
+ * can have this name.
+ */
+export function secondGenerationPath({ client, path: directory }: ClientDirectory): string {
+  return path.join(path.dirname(directory), `.${client}.next`);
+}
+
+/** Throws STORE_UNSAFE if the directory of staged contents is a symbolic link. */
+export function checkIncoming({ files }: System, directory: ClientDirectory): void {
+  const incoming = path.join(directory.path, INCOMING_DIRECTORY);
+  if (files.status(incoming) !== undefined) files.list(incoming);
+}
+
+/** Removes the contents that an interrupted session had staged. Call with the lock held. */
+export function clearIncoming(system: System, directory: ClientDirectory): void {
+  const incoming = path.join(directory.path, INCOMING_DIRECTORY);
+  if (system.files.status(incoming) === undefined) return;
+  for (const name of system.files.list(incoming)) system.files.unlink(path.join(incoming, name));
+}

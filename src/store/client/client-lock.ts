@@ -1,0 +1,142 @@
+/** The lock of a client. At any time one process, and in it one session, writes to a client's store. */
+import path from 'node:path';
+import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
+import { type Files, inheritOwner, lockPatiently, type System } from '../../system/index.js';
+import { type ClientDirectory, guardClient } from './client-directory.js';
+import { LOCK_FILE, WANTED_FILE } from './layout.js';
+
+/** Excludes every other process and session from writing to a client, until `release`. */
+export interface ClientLock {
+  /** May be called twice. */
+  release(): void;
+}
+
+/**
+ * Takes the client's lock, or throws CLIENT_BUSY without waiting. The kernel releases the lock if this process dies.
+ */
+export function lockClient(system: System, directory: ClientDirectory): ClientLock {
+  guardClient(directory);
+  return tryLock(system, lockPathOf(directory)) ?? refuseBusy(directory);
+}
+
+function refuseBusy({ client }: ClientDirectory): never {
+  throw new TardisError('CLIENT_BUSY', `the client "${client}" is in use`);
+}
+
+function lockPathOf(directory: ClientDirectory): string {
+  return path.join(directory.path, LOCK_FILE);
+}
+
+/** Takes a lock file, creating it if needed. Returns undefined if another process or session holds it. */
+export function tryLock(system: System, lockPath: string): ClientLock | undefined {
+  const { files, native } = system;
+  let fd: number;
+  try {
+    if (files.status(lockPath) === undefined) {
+      try {
+        makeLockFile(files, lockPath);
+      } catch (error) {
+        if (systemCode(error) !== 'EEXIST') throw error; // another process created it first
+      }
+    }
+    fd = files.open(lockPath, 'write');
+  } catch (error) {
+    throw asTardisError(error, `opening ${lockPath}`);
+  }
+  let isHeld = false;
+  try {
+    // The directory may have been exchanged, or the file removed, since the file was opened.
+    isHeld = native.flock(fd, true) && isStill(files, fd, lockPath);
+  } finally {
+    if (!isHeld) files.close(fd);
+  }
+  if (!isHeld) return undefined;
+  return {
+    release: () => {
+      if (!isHeld) return; // the descriptor's number may belong to another file by now
+      isHeld = false;
+      files.close(fd);
+    },
+  };
+}
+
+function makeLockFile(files: Files, lockPath: string): void {
+  const fd = files.open(lockPath, 'create');
+  try {
+    inheritOwner(fd, path.dirname(lockPath));
+  } finally {
+    files.close(fd);
+  }
+}
+
+function isStill(files: Files, fd: number, path: string): boolean {
+  return files.status(path)?.identity === files.statusOf(fd).identity;
+}
+
+/**
+ * Takes the client's lock, and waits a moment for a holder that is about to finish. Creates `lock.wanted`, at which a
+ * holder that does deferrable work releases the lock. Throws CLIENT_BUSY.
+ */
+export async function acquireClient(
+  system: System,
+  directory: ClientDirectory,
+): Promise<ClientLock> {
+  guardClient(directory);
+  const lock = await lockPatiently(() => {
+    const held = tryLock(system, lockPathOf(directory));
+    if (held === undefined) askForLock(system, directory);
+    return held;
+  });
+  try {
+    forgetAsking(system, directory);
+  } catch (error) {
+    lock?.release();
+    throw error;
+  }
+  return lock ?? refuseBusy(directory);
+}
+
+function wantedPathOf(directory: ClientDirectory): string {
+  return path.join(directory.path, WANTED_FILE);
+}
+
+function askForLock({ files }: System, directory: ClientDirectory): void {
+  const wanted = wantedPathOf(directory);
+  try {
+    if (files.status(wanted) === undefined) files.close(files.open(wanted, 'create'));
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw asTardisError(error, `making ${wanted}`);
+  }
+}
+
+/**
+ * Removes `lock.wanted`, which may be stale after its process was killed; a live waiter recreates it. Call with the
+ * lock held.
+ */
+export function forgetAsking({ files }: System, directory: ClientDirectory): void {
+  const wanted = wantedPathOf(directory);
+  try {
+    if (files.status(wanted) !== undefined) files.unlink(wanted);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw asTardisError(error, `removing ${wanted}`);
+  }
+}
+
+/** True if another process or session waits for the lock, which the caller holds. */
+export function isLockWanted({ files }: System, directory: ClientDirectory): boolean {
+  return files.status(wantedPathOf(directory)) !== undefined;
+}
+
+/** Runs `work` under the client's lock. Throws CLIENT_BUSY, and any error of `work`. */
+export async function withClient<T>(
+  system: System,
+  directory: ClientDirectory,
+  work: () => Promise<T>,
+): Promise<T> {
+  const lock = await acquireClient(system, directory);
+  try {
+    return await work();
+  } finally {
+    lock.release();
+  }
+}

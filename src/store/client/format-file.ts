@@ -1,0 +1,69 @@
+/**
+ * The format file of a client; a directory with one is a client. It contains the number of the format, the client's
+ * id, and which kind of key records the client needs. So a client that lost its key records is never taken for one
+ * without a password.
+ */
+import path from 'node:path';
+import { crc32 } from 'node:zlib';
+import { asTardisError, TardisError } from '../../errors/index.js';
+import { type Files, readStart, replaceFile } from '../../system/index.js';
+import { FORMAT_FILE } from './layout.js';
+
+export const STORE_FORMAT = 1;
+const MAX_FORMAT_FILE_BYTES = 64 << 10;
+
+/** Kind of key records that a client must have: none, those of a password alone, or those that encrypt. */
+export type NeededKeys = 'none' | 'password' | 'encryption';
+
+export interface ClientFormat {
+  readonly format: number;
+  readonly clientId: string;
+  readonly keys: NeededKeys;
+}
+
+/** Writes the format file of a client, durable when it resolves. Throws DISK_FULL, STORE_NOT_WRITABLE. */
+export async function writeFormat(
+  files: Files,
+  directory: string,
+  { clientId, keys }: Pick<ClientFormat, 'clientId' | 'keys'>,
+): Promise<void> {
+  const body = { format: STORE_FORMAT, clientId, keys };
+  const text = JSON.stringify({ ...body, sum: formatSum(body) });
+  const formatPath = path.join(directory, FORMAT_FILE);
+  try {
+    await replaceFile(files, formatPath, Buffer.from(`${text}\n`));
+  } catch (error) {
+    throw asTardisError(error, `writing ${formatPath}`);
+  }
+}
+
+/**
+ * Returns a checksum of the body. It distinguishes a flipped bit in the number of the format from a store of another
+ * format.
+ */
+function formatSum(body: object): string {
+  return crc32(JSON.stringify(body)).toString(16).padStart(8, '0');
+}
+
+/** Reads the format file; undefined if there is none. Throws STORE_NOT_READABLE, FORMAT_DAMAGED. */
+export function readFormat(files: Files, directory: string): ClientFormat | undefined {
+  const formatPath = path.join(directory, FORMAT_FILE);
+  let text: string;
+  try {
+    const bytes = readStart(files, formatPath, MAX_FORMAT_FILE_BYTES);
+    if (bytes === undefined) return undefined;
+    text = bytes.toString('utf8');
+  } catch (error) {
+    if (error instanceof TardisError) throw error;
+    throw new TardisError('STORE_NOT_READABLE', `cannot read ${formatPath}`, {}, error);
+  }
+  try {
+    const { sum, ...body } = JSON.parse(text) as { format?: unknown; sum?: unknown };
+    const { format, clientId = '', keys = 'none' } = body as Partial<ClientFormat>;
+    const isWhole = sum === undefined || sum === formatSum(body);
+    if (isWhole && typeof format === 'number') return { format, clientId, keys };
+  } catch (error) {
+    throw new TardisError('FORMAT_DAMAGED', `${formatPath} is damaged`, {}, error);
+  }
+  throw new TardisError('FORMAT_DAMAGED', `${formatPath} is damaged`);
+}

@@ -1,0 +1,277 @@
+/**
+ * Key records of a client, stored as files: `keys/00000001.key` and so on. The one with the highest number is in force.
+ * No file is ever replaced and no session removes one, so a session cannot lock the owner out. The newest record has a
+ * copy in `packs/keys/` (docs/formats.md, "Key records"). This file treats records as bytes; src/crypto reads them.
+ */
+import path from 'node:path';
+import { crc32 } from 'node:zlib';
+import { asTardisError, TardisError } from '../../errors/index.js';
+import { type Files, readStart, replaceFile, type System } from '../../system/index.js';
+import { type NeededKeys, readFormat, writeFormat } from './format-file.js';
+import { KEY_COPIES_DIRECTORY, KEYS_DIRECTORY, keyFileName, keyFileNumber } from './layout.js';
+
+const MAX_KEY_FILE_BYTES = 64 << 10;
+/** Largest number of key records. Without a limit a hostile session could fill the disk with them. */
+const MAX_KEY_FILES = 1024;
+/** Offsets in a key record (whether it encrypts; its number), and the length of the checksum at its end. */
+const ENCRYPTS_AT = 11;
+const NUMBER_AT = 12;
+const CRC_BYTES = 4;
+
+export interface StoredKeys {
+  readonly number: number;
+  readonly bytes: Buffer;
+}
+
+/** Both directories of key records: the records, and the copy of the newest one. */
+const PLACES = [KEYS_DIRECTORY, KEY_COPIES_DIRECTORY] as const;
+
+/**
+ * True if a directory has a key record, intact or not, or belongs to a client that has lost them. A folder without a
+ * record is what a first password leaves that was interrupted: it locks nobody out.
+ */
+export function hasKeys(system: System, directory: string): boolean {
+  const isThere = (place: string): boolean =>
+    numbersIn(system.files, path.join(directory, place)).length > 0;
+  return PLACES.some(isThere) || lostKeys(system, directory) !== 'none';
+}
+
+/**
+ * Returns the newest key record of a client (or of any directory with key records): the one with the highest number in
+ * either place. If one of its two files is intact, that one is returned. If neither is, the damaged record is returned,
+ * and the reader refuses it. An older record never replaces it, since its password may have been revoked. Returns
+ * undefined if the client has no password. Throws STORE_NOT_READABLE, and KEYS_LOST for a client that has lost its key
+ * records.
+ */
+export function newestKeys(
+  { files }: Pick<System, 'files'>,
+  directory: string,
+): StoredKeys | undefined {
+  const found = keysThere(files, directory);
+  const needed = found === undefined ? lostKeys({ files }, directory) : 'none';
+  if (needed === 'none') return found;
+  const what = needed === 'encryption' ? 'and it encrypts' : 'and it has a password';
+  const where = `no key record is left in ${path.join(directory, KEYS_DIRECTORY)} and ${KEY_COPIES_DIRECTORY}`;
+  throw new TardisError('KEYS_LOST', `the keys of the client are lost: ${where}, ${what}`);
+}
+
+/** Returns the kind of key records that a client needs and has lost; `none` if nothing is lost. */
+export function lostKeys({ files }: Pick<System, 'files'>, directory: string): NeededKeys {
+  if (keysThere(files, directory) !== undefined) return 'none';
+  return readFormat(files, directory)?.keys ?? 'none';
+}
+
+/** Returns the kind of key records that a client with this key record needs. */
+export function neededBy(keys: StoredKeys | undefined): NeededKeys {
+  if (keys === undefined) return 'none';
+  return keys.bytes[ENCRYPTS_AT] === 0 ? 'password' : 'encryption';
+}
+
+/** True if a client has a key record that encrypts. */
+export function hasEncryptingKeys({ files }: Pick<System, 'files'>, directory: string): boolean {
+  return neededBy(keysThere(files, directory)) === 'encryption';
+}
+
+/**
+ * Records in the format file which kind of key records the client needs, unless it is recorded already. The change is
+ * durable when the call resolves.
+ */
+export async function noteNeededKeys(
+  { files }: Pick<System, 'files'>,
+  directory: string,
+  keys: NeededKeys,
+): Promise<void> {
+  const format = readFormat(files, directory);
+  if (format === undefined || format.keys === keys || keys === 'none') return;
+  await writeFormat(files, directory, { ...format, keys });
+}
+
+function keysThere(files: Files, directory: string): StoredKeys | undefined {
+  try {
+    const folders = PLACES.map((place) => path.join(directory, place));
+    const number = Math.max(0, ...folders.flatMap((folder) => numbersIn(files, folder)));
+    if (number === 0) return undefined;
+    const found = folders.flatMap((folder) => {
+      const bytes = readStart(files, path.join(folder, keyFileName(number)), MAX_READ_BYTES);
+      return bytes === undefined ? [] : [bytes];
+    });
+    const bytes = found.find((one) => isWhole(one, number)) ?? found[0];
+    if (bytes === undefined) throw new Error(`key record ${number} is gone`);
+    return { number, bytes };
+  } catch (error) {
+    if (error instanceof TardisError) throw error;
+    throw new TardisError('STORE_NOT_READABLE', `cannot read the keys in ${directory}`, {}, error);
+  }
+}
+
+/** Bytes to read of a key record: one more than the limit, so that a file that is too long is recognized. */
+const MAX_READ_BYTES: number = MAX_KEY_FILE_BYTES + 1;
+
+/** True if a record has the right checksum, and the number that its file name has. */
+function isWhole(bytes: Buffer, number: number): boolean {
+  const end = bytes.length - CRC_BYTES;
+  if (end < NUMBER_AT + 4 || bytes.length > MAX_KEY_FILE_BYTES) return false;
+  const isUnchanged = crc32(bytes.subarray(0, end)) === bytes.readUInt32LE(end);
+  return isUnchanged && bytes.readUInt32LE(NUMBER_AT) === number;
+}
+
+/** Returns the numbers of the key records in a folder; none if the folder does not exist. */
+function numbersIn(files: Files, folder: string): number[] {
+  if (files.status(folder) === undefined) return [];
+  return files.list(folder).flatMap((name) => keyFileNumber(name) ?? []);
+}
+
+/** Removes all key records of a directory that is not a client yet, or no account any more. */
+export function dropKeys({ files }: System, directory: string): void {
+  for (const place of PLACES) {
+    const folder = path.join(directory, place);
+    for (const number of numbersIn(files, folder)) {
+      files.unlink(path.join(folder, keyFileName(number)));
+    }
+  }
+}
+
+/** Removes the empty folders of an account's key records. */
+export function dropKeyFolders({ files }: System, directory: string): void {
+  for (const folder of [KEYS_DIRECTORY, KEY_COPIES_DIRECTORY, path.dirname(KEY_COPIES_DIRECTORY)]) {
+    const full = path.join(directory, folder);
+    if (files.status(full) !== undefined) files.removeDirectory(full);
+  }
+}
+
+/**
+ * Removes the key records with numbers below `before`, durably. It is used if the owner has their keys in a file and
+ * wants no others. Returns the number of records removed. Call with the client's lock held.
+ */
+export async function removeOlderKeys(
+  { files }: System,
+  directory: string,
+  before: number,
+): Promise<number> {
+  let removed = 0;
+  for (const place of PLACES) {
+    const folder = path.join(directory, place);
+    try {
+      const older = numbersIn(files, folder).filter((number) => number < before);
+      for (const number of older) files.unlink(path.join(folder, keyFileName(number)));
+      if (files.status(folder) !== undefined) await files.syncDirectory(folder);
+      if (place === KEYS_DIRECTORY) removed = older.length;
+    } catch (error) {
+      throw asTardisError(error, `removing key records in ${folder}`);
+    }
+  }
+  return removed;
+}
+
+/**
+ * Adds a key record and its copy, durable when it resolves. Call with the client's lock held, or before the client
+ * exists. Throws KEYS_DAMAGED if a file of that number exists, NOT_PERMITTED if there are too many records.
+ */
+export async function addKeys(
+  system: System,
+  directory: string,
+  { number, bytes }: StoredKeys,
+): Promise<void> {
+  const { files } = system;
+  const folder = path.join(directory, KEYS_DIRECTORY);
+  const file = path.join(folder, keyFileName(number));
+  try {
+    if (files.status(folder) === undefined) files.makeDirectory(folder, true);
+    const numbers = numbersIn(files, folder);
+    if (numbers.length >= MAX_KEY_FILES) {
+      throw new TardisError('NOT_PERMITTED', `the client has ${numbers.length} key records`);
+    }
+    if (numbers.includes(number)) throw new TardisError('KEYS_DAMAGED', `${file} is there already`);
+    await replaceFile(files, file, bytes, { isSecret: true });
+    await files.syncDirectory(directory);
+  } catch (error) {
+    throw asTardisError(error, `writing ${file}`);
+  }
+  await mendKeys(system, directory);
+}
+
+/** A file that differs from the newest key record. */
+export interface KeyFault {
+  /** Path relative to the directory that the keys belong to. */
+  readonly file: string;
+  /** True if the file was damaged or lost; false if the copy was never made. */
+  readonly isDamage: boolean;
+  /**
+   * True if the file is intact, but is another record, for example of another client. Nothing shows which one is right,
+   * so neither is replaced.
+   */
+  readonly isOther: boolean;
+}
+
+/** Returns the files that differ from the newest key record. A client has no copy before its first pack. */
+export function keyFaults({ files }: System, directory: string): KeyFault[] {
+  const newest = newestKeys({ files }, directory);
+  if (newest === undefined || !isWhole(newest.bytes, newest.number)) return [];
+  return PLACES.flatMap((place) => {
+    const above = path.dirname(path.join(directory, place));
+    if (files.status(above) === undefined) return [];
+    const file = path.join(place, keyFileName(newest.number));
+    const there = readStart(files, path.join(directory, file), MAX_READ_BYTES);
+    if (there?.equals(newest.bytes) === true) return [];
+    const isOther = there !== undefined && isWhole(there, newest.number);
+    return [{ file, isDamage: place === KEYS_DIRECTORY || there !== undefined, isOther }];
+  });
+}
+
+/**
+ * Repairs the newest key record in each of the two places from the other, durably, and then removes older copies.
+ * Returns the faults that were repaired. Call with the client's lock held.
+ */
+export async function mendKeys(system: System, directory: string): Promise<KeyFault[]> {
+  const { files } = system;
+  const newest = newestKeys(system, directory);
+  const faults = keyFaults(system, directory).filter(({ isOther }) => !isOther);
+  for (const fault of faults) {
+    const file = path.join(directory, fault.file);
+    const folder = path.dirname(file);
+    try {
+      const isNew = files.status(folder) === undefined;
+      if (isNew) files.makeDirectory(folder, true);
+      await replaceFile(files, file, newest!.bytes, { isSecret: true });
+      if (isNew) await files.syncDirectory(path.dirname(folder));
+    } catch (error) {
+      throw asTardisError(error, `writing ${file}`);
+    }
+  }
+  if (newest !== undefined && !areKeysLost(system, directory)) {
+    await removeOlderCopies(system, directory, newest.number);
+  }
+  return faults;
+}
+
+/**
+ * Removes older copies, so that no copy accepts a revoked password. An intact copy that differs from its record is
+ * kept, since it may be the right one.
+ */
+async function removeOlderCopies(
+  { files }: System,
+  directory: string,
+  before: number,
+): Promise<void> {
+  const folder = path.join(directory, KEY_COPIES_DIRECTORY);
+  const older = numbersIn(files, folder).filter((number) => {
+    if (number >= before) return false;
+    const [record, copy] = PLACES.map((place) =>
+      readStart(files, path.join(directory, place, keyFileName(number)), MAX_READ_BYTES),
+    );
+    if (record === undefined || copy === undefined) return true;
+    return copy.equals(record) || !isWhole(copy, number);
+  });
+  try {
+    for (const number of older) files.unlink(path.join(folder, keyFileName(number)));
+    if (older.length > 0) await files.syncDirectory(folder);
+  } catch (error) {
+    throw asTardisError(error, `removing key records in ${folder}`);
+  }
+}
+
+/** True if there is a newest key record, but neither of its files is intact. */
+export function areKeysLost(system: System, directory: string): boolean {
+  const newest = newestKeys(system, directory);
+  return newest !== undefined && !isWhole(newest.bytes, newest.number);
+}

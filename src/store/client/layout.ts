@@ -1,0 +1,69 @@
+/** Names of files in a client's directory. All object names are made here. */
+export const PACKS_PREFIX = 'packs/';
+export const INCOMING_DIRECTORY = 'incoming';
+export const LOCK_FILE = 'lock';
+/** Exists while a process waits for the lock. */
+export const WANTED_FILE = 'lock.wanted';
+export const FORMAT_FILE = 'format.json';
+export const CATALOG_FILE = 'tardis.db';
+/** Disk space reserved for writes that must succeed on a full disk. */
+export const RESERVE_FILE = 'reserve';
+/** Records when a check read which data; a hint only. */
+export const CHECKED_FILE = 'checked.db';
+export const KEYS_DIRECTORY = 'keys';
+/** Describes what a second generation is made from. */
+export const GENERATION_FILE = 'generation.json';
+export const MAX_GENERATION_BYTES = 64 << 10;
+/** Directory of the copy of the newest key record. It is inside the packs' directory, which must not be lost either. */
+export const KEY_COPIES_DIRECTORY = 'packs/keys';
+/** Contains a directory for each sub-account. */
+export const SUB_ACCOUNTS_DIRECTORY = 'accounts';
+export const RIGHTS_FILE = 'rights';
+
+export function keyFileName(number: number): string {
+  return `${number.toString().padStart(8, '0')}.key`;
+}
+
+/** Returns the number in the name of a key record, or undefined for any other name. */
+export function keyFileNumber(name: string): number | undefined {
+  const match = /^(\d{8,10})\.key$/.exec(name);
+  const number = match === null ? undefined : Number(match[1]);
+  return number !== undefined && keyFileName(number) === name ? number : undefined;
+}
+
+/** Pack number that means an object outside of packs, named by its digest. */
+export const NO_PACK = 0;
+
+export function packName(pack: number): string {
+  return `${PACKS_PREFIX}${pack.toString().padStart(8, '0')}.pack`;
+}
+
+/** Returns the number in a pack's name, or undefined for any other name. */
+export function packNumber(name: string): number | undefined {
+  const match = /^packs\/(\d{8,15})\.pack$/.exec(name);
+  const number = match === null ? undefined : Number(match[1]);
+  return number !== undefined && packName(number) === name ? number : undefined;
+}
+
+/** Returns the name of a large content's object, in two levels of directories (00–ff each). */
+export function objectName(digest: Buffer): string {
+  const hex = digest.toString('hex');
+  return `${hex.slice(0, 2)}/${hex.slice(2, 4)}/${hex}`;
+}
+
+/** True if an untrusted name is one that an object of a store can have. */
+export function isObjectName(name: string): boolean {
+  return (
+    packNumber(name) !== undefined || /^([0-9a-f]{2})\/([0-9a-f]{2})\/\1\2[0-9a-f]{60}$/.test(name)
+  );
+}
+
+/** Position of a record: in a pack, or (pack 0) at the start of its digest's own object. */
+export interface Location {
+  readonly pack: number;
+  readonly position: number;
+}
+
+export function locationName(location: Location, digest: Buffer): string {
+  return location.pack === NO_PACK ? objectName(digest) : packName(location.pack);
+}

@@ -1,0 +1,261 @@
+/**
+ * Sub-accounts of a client, stored as files in its directory. `accounts/NAME/` contains `rights`, one line of words,
+ * and `keys/`, with the account's own key records for the client's keys. Only the operator of the store's machine
+ * writes them.
+ */
+import path from 'node:path';
+import { asTardisError, TardisError } from '../../errors/index.js';
+import { type RightName, RIGHTS } from '../../model/index.js';
+import { readStart, replaceFile, type System } from '../../system/index.js';
+import { isClientName, shownName } from './client-name.js';
+import {
+  addKeys,
+  areKeysLost,
+  dropKeyFolders,
+  dropKeys,
+  hasKeys,
+  type KeyFault,
+  keyFaults,
+  lostKeys,
+  mendKeys,
+  neededBy,
+  newestKeys,
+  noteNeededKeys,
+} from './key-files.js';
+import { KEY_COPIES_DIRECTORY, RIGHTS_FILE, SUB_ACCOUNTS_DIRECTORY } from './layout.js';
+
+/** Largest number of accounts of one client. */
+const MAX_ACCOUNTS = 1000;
+const MAX_RIGHTS_BYTES = 256;
+
+export interface SubAccount {
+  readonly name: string;
+  readonly rights: readonly RightName[];
+}
+
+/** Returns the directory of an account. Throws ACCOUNT_INVALID before the name is used in a path. */
+export function accountDirectory(client: string, name: string): string {
+  if (!isClientName(name)) {
+    throw new TardisError('ACCOUNT_INVALID', `"${shownName(name)}" is no name of an account`);
+  }
+  return path.join(client, SUB_ACCOUNTS_DIRECTORY, name);
+}
+
+/** Returns the directory of the key records of a client, or of one of its sub-accounts. Throws ACCOUNT_INVALID. */
+export function loginDirectory(client: string, account: string | undefined): string {
+  return account === undefined || account === '' ? client : accountDirectory(client, account);
+}
+
+/** Throws NO_SUCH_ACCOUNT if the account does not exist, ACCOUNT_INVALID for a bad name. */
+export function requireAccount(system: System, client: string, name: string): void {
+  if (!isAccount(system, client, name)) throw noSuchAccount(name);
+}
+
+function noSuchAccount(name: string): TardisError {
+  return new TardisError('NO_SUCH_ACCOUNT', `the client has no account "${name}"`);
+}
+
+/** Parses names of rights, in any order, and removes duplicates. Throws ACCOUNT_INVALID for an unknown right. */
+export function parseRights(words: readonly string[]): RightName[] {
+  for (const word of words) {
+    if (RIGHTS.some((right) => right === word)) continue;
+    const known = RIGHTS.join(', ');
+    throw new TardisError('ACCOUNT_INVALID', `"${shownName(word)}" is no right (${known})`);
+  }
+  return RIGHTS.filter((right) => words.includes(right));
+}
+
+/**
+ * Reads the rights of an account. Throws NO_SUCH_ACCOUNT; ACCOUNT_INVALID if the file is malformed, which means that
+ * the account has no rights.
+ */
+export function readRights({ files }: System, client: string, name: string): RightName[] {
+  const file = path.join(accountDirectory(client, name), RIGHTS_FILE);
+  const bytes = readStart(files, file, MAX_RIGHTS_BYTES + 1);
+  if (bytes === undefined) throw noSuchAccount(name);
+  if (bytes.length > MAX_RIGHTS_BYTES) {
+    throw new TardisError('ACCOUNT_INVALID', `${file} is too long`);
+  }
+  return parseRights(
+    bytes
+      .toString('latin1')
+      .split(/\s+/)
+      .filter((word) => word !== ''),
+  );
+}
+
+/** True if a login by this account is possible. An account whose creation was interrupted has no rights file yet. */
+export function isAccount(system: System, client: string, name: string): boolean {
+  const directory = accountDirectory(client, name);
+  const hasRights = system.files.status(path.join(directory, RIGHTS_FILE)) !== undefined;
+  return hasRights && hasKeys(system, directory);
+}
+
+function rightsIfAny(system: System, client: string, name: string): RightName[] {
+  try {
+    return readRights(system, client, name);
+  } catch (error) {
+    if (asTardisError(error).code === 'ACCOUNT_INVALID') return [];
+    throw error;
+  }
+}
+
+/**
+ * Returns all accounts, sorted by name. An account with a malformed rights file has no rights. Throws NOT_PERMITTED if
+ * there are too many.
+ */
+export function listAccounts(system: System, client: string): SubAccount[] {
+  return accountNames(system, client)
+    .filter((name) => isAccount(system, client, name))
+    .map((name) => ({ name, rights: rightsIfAny(system, client, name) }));
+}
+
+/** Returns the names of all accounts that have a directory, sorted. Throws NOT_PERMITTED if there are too many. */
+function accountNames(system: System, client: string): string[] {
+  const folder = path.join(client, SUB_ACCOUNTS_DIRECTORY);
+  if (system.files.status(folder) === undefined) return [];
+  const names = system.files.list(folder).filter(isClientName).toSorted();
+  if (names.length > MAX_ACCOUNTS) {
+    throw new TardisError('NOT_PERMITTED', `the client has more than ${MAX_ACCOUNTS} accounts`);
+  }
+  return names;
+}
+
+/**
+ * An account without any rights: its rights file is malformed (`senseless`), or missing while its keys exist (`gone`).
+ */
+export interface AccountFault {
+  readonly account: string;
+  readonly state: 'senseless' | 'gone';
+}
+
+/** Returns the faulty accounts. Throws NOT_PERMITTED if there are too many accounts. */
+export function accountFaults(system: System, client: string): AccountFault[] {
+  return accountNames(system, client).flatMap((account): AccountFault[] => {
+    if (!hasKeys(system, accountDirectory(client, account))) return [];
+    if (!isAccount(system, client, account)) return [{ account, state: 'gone' }];
+    const hasRights = rightsIfAny(system, client, account).length > 0;
+    return hasRights ? [] : [{ account, state: 'senseless' }];
+  });
+}
+
+/**
+ * Throws NOT_PERMITTED if the client has accounts. Call it before the keys are moved out of the store, since accounts
+ * have copies of them there.
+ */
+export function requireNoAccounts(system: System, client: string): void {
+  if (listAccounts(system, client).length === 0) return;
+  const why = 'accounts of the client have its keys too: remove them (`sonic account --remove`)';
+  throw new TardisError('NOT_PERMITTED', why);
+}
+
+/**
+ * Creates a sub-account with a key record, or changes the rights of one. The change is durable when the call resolves.
+ * The rights are written last: an account without them was not completely created or removed. Throws DISK_FULL and
+ * similar errors.
+ */
+export async function putAccount(
+  system: System,
+  client: string,
+  { name, rights }: SubAccount,
+  keys: Buffer | undefined,
+): Promise<void> {
+  const { files } = system;
+  const directory = accountDirectory(client, name);
+  const folder = path.dirname(directory);
+  try {
+    if (files.status(folder) === undefined) files.makeDirectory(folder);
+    if (files.status(directory) === undefined) files.makeDirectory(directory);
+    makeCopyFolder(system, directory);
+    if (keys !== undefined) {
+      dropKeys(system, directory);
+      await addKeys(system, directory, { number: 1, bytes: keys });
+    }
+    const file = path.join(directory, RIGHTS_FILE);
+    await replaceFile(files, file, Buffer.from(`${rights.join(' ')}\n`));
+    for (const changed of [folder, client]) await files.syncDirectory(changed);
+  } catch (error) {
+    throw asTardisError(error, `writing ${directory}`);
+  }
+}
+
+/** Removes an account. It cannot log in any more, and a server soon ends its sessions. Throws NO_SUCH_ACCOUNT. */
+export async function removeAccount(system: System, client: string, name: string): Promise<void> {
+  const { files } = system;
+  requireAccount(system, client, name);
+  const directory = accountDirectory(client, name);
+  try {
+    files.unlink(path.join(directory, RIGHTS_FILE));
+    await files.syncDirectory(directory);
+    dropKeys(system, directory);
+    dropKeyFolders(system, directory);
+    files.removeDirectory(directory);
+    await files.syncDirectory(path.dirname(directory));
+  } catch (error) {
+    throw asTardisError(error, `removing ${directory}`);
+  }
+}
+
+/**
+ * Creates the folder that contains an account's key copy. It is named like the packs' folder, though an account has no
+ * packs.
+ */
+function makeCopyFolder({ files }: System, directory: string): void {
+  const folder = path.join(directory, path.dirname(KEY_COPIES_DIRECTORY));
+  if (files.status(folder) === undefined) files.makeDirectory(folder);
+}
+
+/** State of the key records of a client and its accounts. */
+export interface KeysState {
+  /** Files that differ from the newest key record and can be restored from the other place. */
+  readonly faults: readonly KeyFault[];
+  /**
+   * Directories whose newest key record is intact nowhere, relative to the client's; an empty string is the client's
+   * own.
+   */
+  readonly lost: readonly string[];
+  /** True if no key record of the client itself is left in either place. */
+  readonly isGone: boolean;
+}
+
+/** Returns the state of the key records of a client and of its accounts. */
+export function stateOfKeys(system: System, client: string): KeysState {
+  const isGone = lostKeys(system, client) !== 'none';
+  const directories = keyDirectories(system, client).slice(isGone ? 1 : 0);
+  const of = (directory: string): string => path.join(client, directory);
+  return {
+    faults: directories.flatMap((directory) =>
+      keyFaults(system, of(directory)).map((fault) => below(directory, fault)),
+    ),
+    lost: directories.filter((directory) => areKeysLost(system, of(directory))),
+    isGone,
+  };
+}
+
+/**
+ * Repairs the key records of a client and its accounts where possible, and returns the repaired faults. Records in the
+ * format file which kind of key records the client needs. Call with the client's lock held.
+ */
+export async function mendAllKeys(system: System, client: string): Promise<KeyFault[]> {
+  const mended: KeyFault[] = [];
+  const isGone = lostKeys(system, client) !== 'none';
+  for (const directory of keyDirectories(system, client).slice(isGone ? 1 : 0)) {
+    const full = path.join(client, directory);
+    if (directory !== '') makeCopyFolder(system, full);
+    for (const fault of await mendKeys(system, full)) mended.push(below(directory, fault));
+  }
+  if (!isGone && !areKeysLost(system, client)) {
+    await noteNeededKeys(system, client, neededBy(newestKeys(system, client)));
+  }
+  return mended;
+}
+
+function below(directory: string, fault: KeyFault): KeyFault {
+  return { ...fault, file: path.join(directory, fault.file) };
+}
+
+/** Returns the directories with key records, relative to the client's: its own, and those of its accounts. */
+function keyDirectories(system: System, client: string): string[] {
+  const accounts = listAccounts(system, client);
+  return ['', ...accounts.map(({ name }) => path.join(SUB_ACCOUNTS_DIRECTORY, name))];
+}

@@ -1,0 +1,108 @@
+/** Compression codecs by number. Each thread loads a codec's library at its first use. */
+import zlib from 'node:zlib';
+import { TardisError } from '../../errors/index.js';
+import { loadNative, loadSnappy, type NativeCalls } from '../../system/index.js';
+
+export const Codec = Object.freeze({ none: 0, zstd: 1, zlib: 2, snappy: 3 });
+export type CodecName = keyof typeof Codec;
+export type CodecNumber = (typeof Codec)[CodecName];
+
+export const CODEC_NAMES = Object.keys(Codec) as CodecName[];
+
+export function isCodec(value: number): value is CodecNumber {
+  return Number.isInteger(value) && value >= 0 && value <= 3;
+}
+
+/**
+ * Hash table size (log2) for zstd level 1: twice the usual. On frames of source text the result is 1.8 % smaller for 7
+ * % more compression time. Level 2 is a worse trade (3 % for 15 %). A value of 0 leaves the choice to zstd.
+ */
+const LEVEL_1_HASH_LOG = 15;
+
+let native: NativeCalls | undefined;
+
+function loaded(): NativeCalls {
+  native ??= loadNative();
+  return native;
+}
+
+/** Returns an upper bound for the encoded length of `rawBytes` bytes. */
+export function encodedBound(codec: CodecNumber, rawBytes: number): number {
+  if (codec === Codec.none) return rawBytes;
+  return rawBytes + Math.ceil(rawBytes / 6) + 1024;
+}
+
+/**
+ * Encodes `source` into `target` at `at` and returns the encoded length. `target` needs room for `encodedBound`
+ * bytes. `level` is zstd's (1 to 19) or zlib's (1 to 9).
+ */
+export function encode(
+  codec: CodecNumber,
+  level: number,
+  source: Uint8Array,
+  target: Buffer,
+  at: number,
+): number {
+  if (codec === Codec.zstd) {
+    const hashLog = level === 1 ? LEVEL_1_HASH_LOG : 0;
+    return loaded().zstdCompress(source, target, at, level, hashLog);
+  }
+  if (codec === Codec.none) {
+    target.set(source, at);
+    return source.length;
+  }
+  const encoded =
+    codec === Codec.zlib
+      ? zlib.deflateSync(source, { level: Math.min(level, 9) })
+      : loadSnappy().compressSync(Buffer.from(source.buffer, source.byteOffset, source.length), {
+          copyOutputData: true,
+        });
+  target.set(encoded, at);
+  return encoded.length;
+}
+
+/**
+ * Decodes into `target`, which has exactly the expected length. Throws RECORD_DAMAGED if the input is damaged or
+ * decodes to any other length. It never allocates the length that the input claims.
+ */
+export function decode(codec: CodecNumber, source: Uint8Array, target: Buffer): void {
+  let decodedBytes: number;
+  try {
+    decodedBytes = decodeInto(codec, source, target);
+  } catch (error) {
+    throw new TardisError('RECORD_DAMAGED', 'compressed bytes are broken', {}, error);
+  }
+  if (decodedBytes !== target.length) {
+    throw new TardisError('RECORD_DAMAGED', 'compressed bytes decode to another length');
+  }
+}
+
+function decodeInto(codec: CodecNumber, source: Uint8Array, target: Buffer): number {
+  if (codec === Codec.zstd) return loaded().zstdDecompress(source, target);
+  if (codec === Codec.none) {
+    if (source.length === target.length) target.set(source);
+    return source.length;
+  }
+  const input = Buffer.from(source.buffer, source.byteOffset, source.length);
+  const decoded =
+    codec === Codec.zlib
+      ? zlib.inflateSync(input, { maxOutputLength: Math.max(target.length, 1) })
+      : decodeSnappy(input, target.length);
+  if (decoded.length === target.length) target.set(decoded);
+  return decoded.length;
+}
+
+/**
+ * Decodes snappy. Its format starts with the decoded length (a varint), which is checked before anything is
+ * allocated.
+ */
+function decodeSnappy(input: Buffer, expectedBytes: number): Buffer {
+  let claimed = 0;
+  for (let at = 0; at < 5; at += 1) {
+    const byte = input[at] ?? 0;
+    claimed += (byte & 0x7f) * 2 ** (7 * at);
+    if (byte < 0x80) break;
+  }
+  if (claimed !== expectedBytes) throw new Error('wrong decoded length');
+  return loadSnappy().uncompressSync(input, { asBuffer: true, copyOutputData: true }) as Buffer;
+}

@@ -1,0 +1,379 @@
+/**
+ * Bodies of listing, event and commit records. All are msgpack; listings are compressed with zstd. Decoding checks
+ * shapes, since a store may be hostile.
+ */
+import { TardisError } from '../../errors/index.js';
+import {
+  checkRows,
+  DIRECTORY_SEAL_BYTES,
+  EntryType,
+  forEachRow,
+  type ForgetRequest,
+  isClientConfig,
+  isForgetRequest,
+  isSetMarks,
+  isSettingKey,
+  isSettingValue,
+  type RowReader,
+  SET_SEAL_BYTES,
+  type SetMarks,
+} from '../../model/index.js';
+import { plainPackr } from '../../system/msgpack/index.js';
+import { isClientName } from '../client/client-name.js';
+import { Codec, decode, encode, encodedBound } from './codec.js';
+import type { PackRange } from './pack-writer.js';
+import { buildRecord, type ParsedRecord, RecordKind } from './record.js';
+import { isDigest, isId, isListOf, isShape, type Shape } from './shapes.js';
+
+const packr = plainPackr();
+
+/** The changes of one directory in one set. */
+export interface ListingSection {
+  readonly set: number;
+  readonly root: number;
+  readonly directory: number;
+  /** New or changed entries, as packed rows with digests. */
+  readonly rows: Buffer;
+  /** The id of each directory among the rows, in their order. */
+  readonly children: readonly number[];
+  /** Names that were removed. */
+  readonly removed: readonly Buffer[];
+  /** True if every entry that is still open is closed, since the directory itself was removed. */
+  readonly closed: boolean;
+}
+
+export interface RootRecord {
+  readonly root: number;
+  readonly path: Buffer;
+  readonly directory: number;
+  /** The device of the root, as the client names it; if absent, it is unchanged. */
+  readonly device?: string;
+}
+
+export type StoreEvent =
+  | {
+      readonly type: 'set-opened';
+      readonly set: number;
+      readonly name: string;
+      readonly openedAtMs: number;
+      readonly clientTimeMs: number;
+      readonly roots: readonly RootRecord[];
+    }
+  /** An account of the client made a set, with these roots. */
+  | {
+      readonly type: 'by-account';
+      readonly set: number;
+      readonly account: string;
+      readonly roots: readonly number[];
+    }
+  /** The client's configuration in a set; sealed if the client encrypts. */
+  | { readonly type: 'set-configured'; readonly set: number; readonly config: string }
+  /** A change of a setting stored with the client; without a value the setting is removed. */
+  | { readonly type: 'setting'; readonly key: string; readonly value?: string }
+  /** A request to forget a path. */
+  | ({ readonly type: 'forget-asked' } & ForgetRequest)
+  /** The withdrawal of such a request. */
+  | { readonly type: 'forget-withdrawn'; readonly id: number }
+  /** All marks that users gave a set (title, priority, locks, tags). */
+  | { readonly type: 'set-marked'; readonly set: number; readonly marks: SetMarks }
+  | {
+      readonly type: 'set-closed';
+      readonly set: number;
+      readonly closedAtMs: number;
+      readonly stats: Readonly<Record<string, number>>;
+    }
+  | {
+      readonly type: 'notes';
+      readonly set: number;
+      readonly notes: readonly SetNote[];
+    }
+  | { readonly type: 'owners'; readonly set: number; readonly owners: readonly OwnerRecord[] }
+  | {
+      /** Seals of directories, DIRECTORY_SEAL_BYTES each; zeros remove a directory's seal. */
+      readonly type: 'seals';
+      readonly set: number;
+      readonly directories: readonly number[];
+      readonly seals: Buffer;
+    }
+  | { readonly type: 'set-sealed'; readonly set: number; readonly seal: Buffer }
+  | { readonly type: 'damage'; readonly digests: readonly Buffer[] }
+  /** Contents that were marked as damaged and have been read whole since. */
+  | { readonly type: 'sound'; readonly digests: readonly Buffer[] }
+  /** Sets that were deleted. */
+  | { readonly type: 'dropped'; readonly sets: readonly number[] }
+  /** The contents in records of this commit replace those in these packs. */
+  | { readonly type: 'moved'; readonly packs: readonly number[] }
+  /** Nothing needs the bytes of a pack from `to` on; the pack is about to be truncated there, or has been. */
+  | { readonly type: 'cut'; readonly pack: number; readonly to: number }
+  /** Packs and objects that nothing needs; they are about to be removed, or have been. */
+  | {
+      readonly type: 'removed';
+      readonly packs: readonly number[];
+      readonly objects: readonly Buffer[];
+      /** Time by the server's clock. */
+      readonly atMs: number;
+    };
+
+/** A note about one entry that could not be saved, or perhaps not correctly. */
+export interface SetNote {
+  readonly directory: number;
+  readonly name: Buffer;
+  /** `unreadable`, `vanished` or `changed`. */
+  readonly what: string;
+  /** The system's error code, such as EACCES. */
+  readonly reason: string;
+}
+
+/** The name that a user or group has from a set on. */
+export interface OwnerRecord {
+  readonly isGroup: boolean;
+  readonly id: number;
+  /** Empty if the id has no name. */
+  readonly name: Buffer;
+}
+
+export interface CommitBody {
+  readonly commit: number;
+  /** The body checksum in the header of the previous commit; 0 if there is none. */
+  readonly previous: number;
+  readonly ranges: readonly PackRange[];
+  /** Objects outside of packs that this commit covers. */
+  readonly objects: readonly { readonly digest: Buffer; readonly bytes: number }[];
+  readonly counters: Counters;
+}
+
+export interface Counters {
+  readonly set: number;
+  readonly root: number;
+  readonly directory: number;
+  readonly sequence: number;
+}
+
+/** Returns the higher of both values for each counter. */
+export function higherCounters(one: Counters, other: Counters): Counters {
+  return {
+    set: Math.max(one.set, other.set),
+    root: Math.max(one.root, other.root),
+    directory: Math.max(one.directory, other.directory),
+    sequence: Math.max(one.sequence, other.sequence),
+  };
+}
+
+/** zstd level for listings: a low one, since they are small and compressed in the storage thread. */
+const LISTING_LEVEL = 1;
+const EMPTY = Buffer.alloc(0);
+/** Limit of a listing record's decoded body; the writer splits listings far below it. */
+const MAX_LISTING_RAW_BYTES = 64 << 20;
+
+export function buildListing(sequence: number, sections: readonly ListingSection[]): Buffer {
+  return buildCompressed(RecordKind.listing, sequence, sections);
+}
+
+/** Builds a metadata record with a compressed body. */
+export function buildCompressed(
+  kind: typeof RecordKind.listing | typeof RecordKind.image,
+  sequence: number,
+  value: unknown,
+): Buffer {
+  const raw = packr.pack(value);
+  const body = Buffer.allocUnsafe(encodedBound(Codec.zstd, raw.length));
+  const bodyBytes = encode(Codec.zstd, LISTING_LEVEL, raw, body, 0);
+  return buildRecord(
+    { kind, codec: Codec.zstd, rawBytes: raw.length, sequence },
+    EMPTY,
+    body.subarray(0, bodyBytes),
+  );
+}
+
+export function buildEvent(sequence: number, event: StoreEvent): Buffer {
+  const body = packr.pack(event);
+  return buildRecord(
+    { kind: RecordKind.event, codec: Codec.none, rawBytes: body.length, sequence },
+    EMPTY,
+    body,
+  );
+}
+
+export function buildCommit(sequence: number, commit: CommitBody): Buffer {
+  const body = packr.pack(commit);
+  return buildRecord(
+    { kind: RecordKind.commit, codec: Codec.none, rawBytes: body.length, sequence },
+    EMPTY,
+    body,
+  );
+}
+
+/** Decodes the msgpack body of a metadata record. Throws RECORD_DAMAGED. */
+export function decodeBody(record: ParsedRecord): unknown {
+  const { header, body } = record;
+  if (header.rawBytes > MAX_LISTING_RAW_BYTES) throw damaged('a metadata record is too large');
+  let raw: Buffer = body;
+  if (header.codec !== Codec.none) {
+    raw = Buffer.allocUnsafeSlow(header.rawBytes);
+    decode(header.codec, body, raw);
+  }
+  try {
+    return packr.unpack(raw);
+  } catch (error) {
+    throw new TardisError('RECORD_DAMAGED', 'a metadata record cannot be decoded', {}, error);
+  }
+}
+
+/** Decodes and checks a listing. Throws RECORD_DAMAGED. */
+export function readListing(record: ParsedRecord): ListingSection[] {
+  const sections = decodeBody(record);
+  if (!Array.isArray(sections)) throw damaged('a listing is no list');
+  for (const section of sections as (Partial<ListingSection> | null)[]) {
+    const isWhole =
+      isId(section?.set) &&
+      isId(section.root) &&
+      isId(section.directory) &&
+      Buffer.isBuffer(section.rows) &&
+      isListOf(section.children, isId) &&
+      isListOf(section.removed, (name) => Buffer.isBuffer(name)) &&
+      typeof section.closed === 'boolean';
+    if (!isWhole) throw damaged('a listing has a wrong shape');
+    if (countDirectories(section.rows) !== section.children.length) {
+      throw damaged('a listing has not one id for each directory');
+    }
+  }
+  return sections as ListingSection[];
+}
+
+/** Checks the rows, and returns the number of directories among them. */
+function countDirectories(bytes: Buffer): number {
+  let count = 0;
+  let rows: RowReader;
+  try {
+    rows = checkRows(bytes, false);
+  } catch (error) {
+    throw new TardisError('RECORD_DAMAGED', 'a listing has a wrong row', {}, error);
+  }
+  forEachRow(rows, (at) => {
+    if (rows.type(at) === EntryType.directory) count += 1;
+  });
+  return count;
+}
+
+/** Checks of the fields of each type of event. */
+const EVENT_SHAPES: Readonly<Record<StoreEvent['type'], (event: Shape) => boolean>> = {
+  'set-opened': (event) =>
+    isId(event['set']) &&
+    typeof event['name'] === 'string' &&
+    Number.isSafeInteger(event['openedAtMs']) &&
+    Number.isSafeInteger(event['clientTimeMs']) &&
+    isListOf(event['roots'], isRootRecord),
+  'by-account': (event) =>
+    isId(event['set']) &&
+    typeof event['account'] === 'string' &&
+    isClientName(event['account']) &&
+    isListOf(event['roots'], isId),
+  'set-marked': (event) => isId(event['set']) && isSetMarks(event['marks']),
+  'set-configured': (event) => isId(event['set']) && isClientConfig(event['config']),
+  setting: (event) =>
+    isSettingKey(event['key']) && (event['value'] === undefined || isSettingValue(event['value'])),
+  'forget-asked': isForgetRequest,
+  'forget-withdrawn': (event) => isId(event['id']),
+  'set-closed': (event) =>
+    isId(event['set']) &&
+    Number.isSafeInteger(event['closedAtMs']) &&
+    isShape(event['stats']) &&
+    Object.values(event['stats']).every((count) => Number.isFinite(count)),
+  notes: (event) => isId(event['set']) && isListOf(event['notes'], isNote),
+  owners: (event) => isId(event['set']) && isListOf(event['owners'], isOwner),
+  seals: (event) =>
+    isId(event['set']) &&
+    isListOf(event['directories'], isId) &&
+    Buffer.isBuffer(event['seals']) &&
+    event['seals'].length === event['directories'].length * DIRECTORY_SEAL_BYTES,
+  'set-sealed': (event) =>
+    isId(event['set']) && Buffer.isBuffer(event['seal']) && event['seal'].length === SET_SEAL_BYTES,
+  damage: (event) => isListOf(event['digests'], isDigest),
+  sound: (event) => isListOf(event['digests'], isDigest),
+  dropped: (event) => isListOf(event['sets'], isId),
+  moved: (event) => isListOf(event['packs'], isId),
+  cut: (event) => isId(event['pack']) && isId(event['to']),
+  removed: (event) =>
+    isListOf(event['packs'], isId) &&
+    isListOf(event['objects'], isDigest) &&
+    Number.isSafeInteger(event['atMs']),
+};
+
+/** True if an untrusted value is a root. */
+export function isRootRecord(value: unknown): boolean {
+  return (
+    isShape(value) &&
+    isId(value['root']) &&
+    Buffer.isBuffer(value['path']) &&
+    isId(value['directory']) &&
+    (value['device'] === undefined || typeof value['device'] === 'string')
+  );
+}
+
+/** True if an untrusted value is a note. */
+export function isNote(value: unknown): boolean {
+  return (
+    isShape(value) &&
+    isId(value['directory']) &&
+    Buffer.isBuffer(value['name']) &&
+    typeof value['what'] === 'string' &&
+    typeof value['reason'] === 'string'
+  );
+}
+
+const MAX_OWNER_NAME_BYTES = 256;
+
+/** True if an untrusted value is the name of an owner. */
+export function isOwner(value: unknown): value is OwnerRecord {
+  return (
+    isShape(value) &&
+    typeof value['isGroup'] === 'boolean' &&
+    isId(value['id']) &&
+    value['id'] <= 0xffff_ffff &&
+    Buffer.isBuffer(value['name']) &&
+    value['name'].length <= MAX_OWNER_NAME_BYTES &&
+    !value['name'].includes(0)
+  );
+}
+
+/** Decodes and checks an event. Throws RECORD_DAMAGED for a wrong shape, STORE_NEWER for an unknown type of event. */
+export function readEvent(record: ParsedRecord): StoreEvent {
+  const event = decodeBody(record);
+  const type = isShape(event) ? event['type'] : undefined;
+  if (!isShape(event) || typeof type !== 'string') throw damaged('an event has no type');
+  if (!Object.hasOwn(EVENT_SHAPES, type)) {
+    throw new TardisError('STORE_NEWER', `the store holds an event "${type.slice(0, 40)}"`);
+  }
+  const isWhole = EVENT_SHAPES[type as StoreEvent['type']];
+  if (!isWhole(event)) throw damaged('an event has a wrong shape');
+  return event as unknown as StoreEvent;
+}
+
+/** Decodes and checks a commit record. Throws RECORD_DAMAGED. */
+export function readCommit(record: ParsedRecord): CommitBody {
+  const commit = decodeBody(record);
+  const isWhole =
+    isShape(commit) &&
+    isId(commit['commit']) &&
+    isId(commit['previous']) &&
+    isListOf(commit['ranges'], isRange) &&
+    isListOf(commit['objects'], isObject) &&
+    isShape(commit['counters']) &&
+    ['set', 'root', 'directory', 'sequence'].every((name) =>
+      isId((commit['counters'] as Shape)[name]),
+    );
+  if (!isWhole) throw damaged('a commit record has a wrong shape');
+  return commit as unknown as CommitBody;
+}
+
+function isRange(value: unknown): boolean {
+  return isShape(value) && ['pack', 'from', 'to', 'checksum'].every((name) => isId(value[name]));
+}
+
+function isObject(value: unknown): boolean {
+  return isShape(value) && isDigest(value['digest']) && isId(value['bytes']);
+}
+
+function damaged(what: string): TardisError {
+  return new TardisError('RECORD_DAMAGED', what);
+}

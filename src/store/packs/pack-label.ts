@@ -1,0 +1,124 @@
+/**
+ * Pack labels. A label is the record at the start of each pack, with the pack's number and the id of its client. It
+ * shows that a file is a copy of a pack under another number, or a pack of another client. Format: docs/formats.md,
+ * "Labels".
+ */
+import { systemCode, TardisError } from '../../errors/index.js';
+import type { Backend } from '../backends/backend.js';
+import { packName, packNumber, PACKS_PREFIX } from '../client/layout.js';
+import { buildRecord, parseRecord, RECORD_HEADER_BYTES, RecordKind } from './record.js';
+import { Codec } from './codec.js';
+import { unreadableObject } from './unreadable.js';
+
+const CLIENT_BYTES = 16;
+const INDEX_BYTES = CLIENT_BYTES + 8;
+/** Length of the label record. */
+export const LABEL_BYTES: number = RECORD_HEADER_BYTES + INDEX_BYTES;
+const NO_BODY: Buffer = Buffer.alloc(0);
+const CLIENT_ID = /^[0-9a-f]{32}$/;
+
+export interface PackLabel {
+  readonly pack: number;
+  /** In hexadecimal; undefined if the writer did not have it. */
+  readonly client: string | undefined;
+}
+
+/** Returns the record that a pack begins with. `client` is the id in the format file. */
+export function buildLabel(pack: number, client: string | undefined): Buffer {
+  const index = Buffer.alloc(INDEX_BYTES);
+  if (client !== undefined && CLIENT_ID.test(client)) index.write(client, 'hex');
+  index.writeBigUInt64LE(BigInt(pack), CLIENT_BYTES);
+  return buildRecord({ kind: RecordKind.label, codec: Codec.none, rawBytes: 0 }, index, NO_BODY);
+}
+
+/**
+ * Returns the label at the start of a pack; undefined if it is absent or damaged. Throws if the file cannot be read.
+ */
+export async function labelOf(backend: Backend, pack: number): Promise<PackLabel | undefined> {
+  const bytes = Buffer.alloc(LABEL_BYTES);
+  try {
+    const got = await backend.read(packName(pack), 0, bytes, LABEL_BYTES);
+    if (got < LABEL_BYTES) return undefined;
+    const { header, index } = parseRecord(bytes);
+    if (header.kind !== RecordKind.label || index.length !== INDEX_BYTES) return undefined;
+    const client = index.toString('hex', 0, CLIENT_BYTES);
+    const isKnown = index.subarray(0, CLIENT_BYTES).some((byte) => byte !== 0);
+    const number = Number(index.readBigUInt64LE(CLIENT_BYTES));
+    return { pack: number, client: isKnown ? client : undefined };
+  } catch (error) {
+    // A scan of the pack finds and reports records that are damaged or newer.
+    if (unreadableObject(error) !== undefined) throw error;
+    if (error instanceof TardisError || systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * True if the label of a pack can be read. Otherwise nothing shows that the file is the pack that its name indicates.
+ */
+export async function hasLabel(backend: Backend, pack: number): Promise<boolean> {
+  return (await labelOf(backend, pack)) !== undefined;
+}
+
+/** Returns the numbers of all files named like packs, ascending. Some may be no packs of this client. */
+export async function listPackFiles(backend: Backend): Promise<number[]> {
+  const names = await backend.list(PACKS_PREFIX);
+  return names
+    .map((name) => packNumber(name))
+    .filter((pack): pack is number => pack !== undefined)
+    .sort((a, b) => a - b);
+}
+
+/** The files named like packs. */
+export interface PackFiles {
+  /** Numbers of the packs of this client, ascending. */
+  readonly packs: readonly number[];
+  /** Numbers of files whose label has another number than their name, or another client. */
+  readonly strange: readonly number[];
+}
+
+/**
+ * Separates the packs of a client from misplaced files by their labels. A pack with an unreadable label counts as one
+ * of the client's.
+ */
+export async function sortPackFiles(backend: Backend, from = 0): Promise<PackFiles> {
+  const owner = backend.owner();
+  const packs: number[] = [];
+  const strange: number[] = [];
+  for (const pack of await listPackFiles(backend)) {
+    if (pack < from) continue;
+    const label = await labelOf(backend, pack);
+    const isOther =
+      label !== undefined &&
+      (label.pack !== pack ||
+        (owner !== undefined && label.client !== undefined && label.client !== owner));
+    (isOther ? strange : packs).push(pack);
+  }
+  return { packs, strange };
+}
+
+/** Returns the numbers of this client's packs from `from` on, ascending. */
+export async function listPacks(backend: Backend, from = 0): Promise<readonly number[]> {
+  return (await sortPackFiles(backend, from)).packs;
+}
+
+/**
+ * Returns the client id in the labels of the packs; undefined if no label has one. `known` is the number of a pack that
+ * certainly belongs to the client. Throws FORMAT_DAMAGED if the packs are of several clients and none is known.
+ */
+export async function clientOfPacks(backend: Backend, known?: number): Promise<string | undefined> {
+  const packs = new Map<string, number>();
+  for (const pack of await listPackFiles(backend)) {
+    const label = await labelOf(backend, pack);
+    if (label?.client === undefined || label.pack !== pack) continue;
+    if (pack === known) return label.client;
+    if (!packs.has(label.client)) packs.set(label.client, pack);
+  }
+  const [one, other] = [...packs.values()];
+  if (other !== undefined) {
+    const names = `${packName(one!)} and ${packName(other)}`;
+    const what = `${names} are of different clients, and no catalog shows which is this one's`;
+    throw new TardisError('FORMAT_DAMAGED', `${what}: move the packs of the other client away`);
+  }
+  return packs.keys().next().value;
+}

@@ -1,0 +1,221 @@
+/**
+ * Appends records to packs. A writer belongs to one session of one client, which holds the lock. A pack is append-only
+ * and never reopened, and its number is never reused. A new pack is begun at the first commit at which the current one
+ * has reached its size, so that a checkpoint has one pack to sync. Between commits, a new one is begun only at twice
+ * that size. A failed append is truncated away; if that fails too, the pack ends there.
+ *
+ * Between two commits the writer keeps, for each pack that it touched, the range written and a running checksum over
+ * the record headers in it. Each header contains the checksum of its body, so the range's checksum covers the bodies
+ * too. A pack begins with its label, which belongs to no range.
+ */
+import type { Backend, ObjectWriter } from '../backends/backend.js';
+import { type Location, objectName, packName } from '../client/layout.js';
+import { buildLabel } from './pack-label.js';
+import { addToRangeChecksum, RECORD_HEADER_BYTES } from './record.js';
+
+/** A range of one pack, as a commit record contains it. */
+export interface PackRange {
+  readonly pack: number;
+  readonly from: number;
+  readonly to: number;
+  /** CRC-32 over the headers of all records in the range, without the headers' own checksums. */
+  readonly checksum: number;
+}
+
+interface OpenPack {
+  readonly pack: number;
+  readonly writer: ObjectWriter;
+}
+
+interface OpenRange {
+  from: number;
+  checksum: number;
+}
+
+export class PackWriter {
+  private current: OpenPack | undefined;
+  private range: OpenRange = { from: 0, checksum: 0 };
+  private closedRanges: PackRange[] = [];
+  /** Writers with bytes that no sync has covered yet. */
+  private unsynced = new Set<ObjectWriter>();
+  private retired: ObjectWriter[] = [];
+  private lastPack: number;
+  /** End of the last commit record in the current pack. */
+  private committedTo = 0;
+  private appended = 0;
+  /** Bytes of objects added since the last commit. */
+  private adopted = 0;
+  private readonly backend: Backend;
+  private readonly packBytes: number;
+  private readonly client: string | undefined;
+
+  /** `lastPack` is the highest number that any pack of this client ever had. */
+  constructor(backend: Backend, lastPack: number, packBytes: number) {
+    this.backend = backend;
+    this.lastPack = lastPack;
+    this.packBytes = packBytes;
+    this.client = backend.owner();
+  }
+
+  get highestPack(): number {
+    return this.lastPack;
+  }
+
+  /** Number of bytes written by this writer, objects included. */
+  get appendedBytes(): number {
+    return this.appended;
+  }
+
+  /** Number of bytes appended since the last commit, objects included. A crash would lose them. */
+  get uncommittedBytes(): number {
+    const open = this.current === undefined ? 0 : this.current.writer.sizeBytes - this.range.from;
+    return this.closedRanges.reduce(
+      (sum, range) => sum + range.to - range.from,
+      open + this.adopted,
+    );
+  }
+
+  /** Appends one whole record, and returns its position. */
+  append(record: Buffer): Location {
+    const { pack, writer } = this.writable();
+    const position = this.appendWhole(writer, record);
+    this.range.checksum = addToRangeChecksum(this.range.checksum, record);
+    return { pack, position };
+  }
+
+  /** Appends a staged record to the pack, piece by piece, and returns its position. */
+  async appendStaged(pieces: AsyncIterable<Buffer>): Promise<Location> {
+    const { pack, writer } = this.writable();
+    const position = writer.sizeBytes;
+    this.unsynced.add(writer);
+    let header: Buffer | undefined;
+    try {
+      for await (const piece of pieces) {
+        writer.append(piece);
+        header ??= Buffer.from(piece.subarray(0, RECORD_HEADER_BYTES));
+      }
+    } catch (error) {
+      this.cutBack(writer, position);
+      throw error;
+    }
+    this.appended += writer.sizeBytes - position;
+    if (header !== undefined) {
+      this.range.checksum = addToRangeChecksum(this.range.checksum, header);
+    }
+    return { pack, position };
+  }
+
+  /** Publishes a staged record as an object outside of packs. The next checkpoint syncs it. */
+  adopt(writer: ObjectWriter, digest: Buffer): void {
+    writer.publish(objectName(digest));
+    this.appended += writer.sizeBytes;
+    this.adopted += writer.sizeBytes;
+    this.unsynced.add(writer);
+    this.retired.push(writer);
+  }
+
+  /** Makes everything appended so far durable; all files are synced in parallel. */
+  async sync(): Promise<void> {
+    const writers = [...this.unsynced];
+    await Promise.all(writers.map((writer) => writer.sync()));
+    for (const writer of writers) this.unsynced.delete(writer);
+    for (const writer of this.retired) if (!this.unsynced.has(writer)) writer.close();
+    this.retired = this.retired.filter((writer) => this.unsynced.has(writer));
+  }
+
+  /** Returns the ranges written since the last call, for a commit record. */
+  takeRanges(): PackRange[] {
+    this.closeRange();
+    const ranges = this.closedRanges;
+    this.closedRanges = [];
+    this.adopted = 0;
+    return ranges;
+  }
+
+  /** Appends a commit record. It belongs to no range; the next range starts after it. */
+  appendCommit(record: Buffer): Location {
+    const { pack, writer } = this.current ?? this.begin();
+    const position = this.appendWhole(writer, record);
+    this.range = { from: writer.sizeBytes, checksum: 0 };
+    this.committedTo = writer.sizeBytes;
+    return { pack, position };
+  }
+
+  /** Truncates the current pack to its last commit record, to free the space. Never throws. */
+  giveUp(): void {
+    if (this.current === undefined) return;
+    this.cutBack(this.current.writer, this.committedTo);
+  }
+
+  close(): void {
+    this.current?.writer.close();
+    for (const writer of this.retired) writer.close();
+    this.current = undefined;
+    this.retired = [];
+  }
+
+  private writable(): OpenPack {
+    const size = this.current?.writer.sizeBytes ?? 0;
+    const isAtCommit = size === this.range.from;
+    if (size >= (isAtCommit ? this.packBytes : 2 * this.packBytes)) this.retire(size);
+    return this.current ?? this.begin();
+  }
+
+  private begin(): OpenPack {
+    // The number is used up even if creating the pack fails, since a file may have been left.
+    this.lastPack += 1;
+    const writer = this.backend.create(packName(this.lastPack));
+    this.current = { pack: this.lastPack, writer };
+    try {
+      this.appendWhole(writer, buildLabel(this.lastPack, this.client));
+    } catch (error) {
+      this.retire(0);
+      throw error;
+    }
+    this.range = { from: writer.sizeBytes, checksum: 0 };
+    this.committedTo = writer.sizeBytes;
+    return this.current;
+  }
+
+  /** Ends the current pack at `to`. */
+  private retire(to: number): void {
+    if (this.current === undefined) return;
+    this.closeRange(to);
+    this.retired.push(this.current.writer);
+    this.current = undefined;
+    this.range = { from: 0, checksum: 0 };
+  }
+
+  /** Appends a whole record, or nothing; returns its position. */
+  private appendWhole(writer: ObjectWriter, record: Buffer): number {
+    const position = writer.sizeBytes;
+    this.unsynced.add(writer);
+    try {
+      writer.append(record);
+    } catch (error) {
+      this.cutBack(writer, position);
+      throw error;
+    }
+    this.appended += record.length;
+    return position;
+  }
+
+  /**
+   * Truncates after a failed append, since nothing may follow bytes that are no record. If that fails, the pack ends
+   * there.
+   */
+  private cutBack(writer: ObjectWriter, position: number): void {
+    try {
+      writer.cut(position);
+    } catch {
+      this.retire(position); // the caller reports the first failure
+    }
+  }
+
+  private closeRange(to = this.current?.writer.sizeBytes ?? 0): void {
+    if (this.current === undefined) return;
+    const { from, checksum } = this.range;
+    if (to > from) this.closedRanges.push({ pack: this.current.pack, from, to, checksum });
+    this.range = { from: to, checksum: 0 };
+  }
+}

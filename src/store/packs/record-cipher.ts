@@ -1,0 +1,203 @@
+/**
+ * Encrypts the body of one record, or authenticates a body that is readable without keys. Each record has a random salt
+ * and so its own keys; the nonces are chunk numbers. docs/formats.md, "Encrypted records", has every byte. The data
+ * decrypted here is read from a store and is untrusted.
+ */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { TardisError } from '../../errors/index.js';
+import { type ContentKeys, isScheme, Scheme, type SchemeNumber } from '../../model/index.js';
+import {
+  BODY_NONCE_BYTES,
+  BODY_TAG_BYTES,
+  BodyCipher,
+  type BodyCipherNumber,
+  type SealingCalls,
+} from '../../system/index.js';
+import { RECORD_SALT_BYTES, RECORD_SEAL_BYTES } from './record.js';
+
+/** The fields of a record's header that determine its encryption. */
+export interface CipherHead {
+  readonly scheme: SchemeNumber;
+  readonly epoch: number;
+  readonly salt: Uint8Array;
+}
+
+const KEY_BYTES = 32;
+const CIPHER_HEAD_BYTES: number = 1 + 4 + RECORD_SALT_BYTES;
+
+/** Encodes a cipher head for the wire: scheme (u8), epoch (u32), salt. */
+export function encodeCipherHead({ scheme, epoch, salt }: CipherHead): Buffer {
+  const bytes = Buffer.alloc(CIPHER_HEAD_BYTES);
+  bytes[0] = scheme;
+  bytes.writeUInt32LE(epoch, 1);
+  bytes.set(salt, 5);
+  return bytes;
+}
+
+/** Decodes a cipher head; undefined if the bytes cannot be one. */
+export function decodeCipherHead(bytes: Buffer): CipherHead | undefined {
+  const scheme = bytes[0] ?? 0;
+  if (bytes.length !== CIPHER_HEAD_BYTES || !isScheme(scheme) || scheme === Scheme.plain) {
+    return undefined;
+  }
+  return { scheme, epoch: bytes.readUInt32LE(1), salt: Buffer.from(bytes.subarray(5)) };
+}
+
+/** Number for a body in one piece; no chunk has it. */
+const WHOLE = 0xffff_ffff;
+const CHUNK_ALSO_BYTES = 5;
+
+export class RecordCipher {
+  readonly head: CipherHead;
+  private readonly calls: SealingCalls;
+  private readonly cipher: BodyCipherNumber;
+  private readonly master: Uint8Array;
+  private readonly bodyKey: Buffer;
+
+  /** Throws RECORD_DAMAGED for an epoch without a key, KEY_MISSING if the epoch is newer than all keys. */
+  constructor(calls: SealingCalls, keys: ContentKeys, head: CipherHead) {
+    this.calls = calls;
+    this.head = head;
+    if (head.scheme === Scheme.plain) {
+      throw new TardisError(
+        'RECORD_DAMAGED',
+        'a record is not encrypted, as those of this client are',
+      );
+    }
+    this.cipher =
+      head.scheme === Scheme.chaCha ? BodyCipher.chaCha20Poly1305 : BodyCipher.aes256Gcm;
+    const master = keys.contents.find(({ epoch }) => epoch === head.epoch)?.key;
+    if (master === undefined) {
+      // A newer epoch is no damage: an account has only the keys that existed when it was created.
+      const isNewer = head.epoch > keys.epoch;
+      throw new TardisError(
+        isNewer ? 'KEY_MISSING' : 'RECORD_DAMAGED',
+        `there is no key of epoch ${head.epoch}`,
+      );
+    }
+    this.master = master;
+    this.bodyKey = this.keyFor('body');
+  }
+
+  /** Returns a cipher for a new record, in the usual scheme unless another is given. */
+  static fresh(
+    calls: SealingCalls,
+    keys: ContentKeys,
+    scheme: SchemeNumber = keys.scheme,
+  ): RecordCipher {
+    const { epoch } = keys;
+    return new RecordCipher(calls, keys, { scheme, epoch, salt: randomBytes(RECORD_SALT_BYTES) });
+  }
+
+  /**
+   * Encrypts a body in one piece, in place; `data` needs room for the tag behind it. `also` is the additional data:
+   * header and index.
+   */
+  encryptWhole(also: Uint8Array, data: Buffer, at: number, bytes: number): void {
+    this.encrypt(WHOLE, also, data, at, bytes);
+  }
+
+  /** Decrypts a body in one piece, in place, and returns it without its tag. Throws RECORD_DAMAGED. */
+  decryptWhole(also: Uint8Array, body: Buffer): Buffer {
+    return this.decrypt(WHOLE, also, body);
+  }
+
+  encryptChunk(number: number, isRaw: boolean, data: Buffer, at: number, bytes: number): void {
+    this.encrypt(number, chunkAlso(number, isRaw), data, at, bytes);
+  }
+
+  /** Decrypts a chunk in place, and returns it without its tag. Throws RECORD_DAMAGED. */
+  decryptChunk(number: number, isRaw: boolean, stored: Buffer): Buffer {
+    return this.decrypt(number, chunkAlso(number, isRaw), stored);
+  }
+
+  /**
+   * Returns the seal of a chunked record: a MAC over its kind, codec, decoded length and index. With it no chunk can be
+   * missing or belong to another content.
+   */
+  sealOf(kind: number, codec: number, rawBytes: number, index: Uint8Array): Buffer {
+    const fixed = Buffer.alloc(10);
+    fixed.set([kind, codec]);
+    fixed.writeBigUInt64LE(BigInt(rawBytes), 2);
+    const seal = Buffer.allocUnsafe(RECORD_SEAL_BYTES);
+    const covered = Buffer.concat([fixed, index]);
+    this.calls.mac(this.keyFor('seal'), covered, 0, covered.length, seal, 0, seal.length);
+    return seal;
+  }
+
+  /** Throws RECORD_DAMAGED unless the seal at the end of an index is correct. */
+  checkSeal(kind: number, codec: number, rawBytes: number, index: Buffer): void {
+    const from = Math.max(0, index.length - RECORD_SEAL_BYTES);
+    const seal = index.subarray(from);
+    const expected = this.sealOf(kind, codec, rawBytes, index.subarray(0, from));
+    if (seal.length !== expected.length || !timingSafeEqual(seal, expected)) throw changed();
+  }
+
+  private keyFor(label: string): Buffer {
+    const { scheme, epoch, salt } = this.head;
+    const place = Buffer.alloc(5);
+    place[0] = scheme;
+    place.writeUInt32LE(epoch, 1);
+    const said = Buffer.concat([Buffer.from(`tardis record 1: ${label}`), place, salt]);
+    const key = Buffer.allocUnsafe(KEY_BYTES);
+    this.calls.mac(this.master, said, 0, said.length, key, 0, KEY_BYTES);
+    return key;
+  }
+
+  private encrypt(number: number, also: Uint8Array, data: Buffer, at: number, bytes: number): void {
+    if (this.head.scheme === Scheme.readable) {
+      data.set(this.tagOf(number, also, data.subarray(at, at + bytes)), at + bytes);
+      return;
+    }
+    this.calls.encryptBody(this.cipher, this.bodyKey, nonceOf(number), also, data, at, bytes);
+  }
+
+  private decrypt(number: number, also: Uint8Array, data: Buffer): Buffer {
+    const bytes = data.length - BODY_TAG_BYTES;
+    if (bytes < 0 || !this.open(number, also, data, bytes)) throw changed();
+    return data.subarray(0, bytes);
+  }
+
+  private open(number: number, also: Uint8Array, data: Buffer, bytes: number): boolean {
+    if (this.head.scheme === Scheme.readable) {
+      return timingSafeEqual(
+        this.tagOf(number, also, data.subarray(0, bytes)),
+        data.subarray(bytes),
+      );
+    }
+    const { calls, cipher, bodyKey } = this;
+    return calls.decryptBody(cipher, bodyKey, nonceOf(number), also, data, 0, bytes);
+  }
+
+  /**
+   * Returns the tag that authenticates a readable body. Nonce and hash have fixed lengths, so no byte of one can be
+   * taken for `also`.
+   */
+  private tagOf(number: number, also: Uint8Array, body: Uint8Array): Buffer {
+    const covered = Buffer.concat([
+      nonceOf(number),
+      also,
+      createHash('sha256').update(body).digest(),
+    ]);
+    const tag = Buffer.allocUnsafe(BODY_TAG_BYTES);
+    this.calls.mac(this.bodyKey, covered, 0, covered.length, tag, 0, BODY_TAG_BYTES);
+    return tag;
+  }
+}
+
+function nonceOf(number: number): Buffer {
+  const nonce = Buffer.alloc(BODY_NONCE_BYTES);
+  nonce.writeUInt32LE(number);
+  return nonce;
+}
+
+function chunkAlso(number: number, isRaw: boolean): Buffer {
+  const also = Buffer.alloc(CHUNK_ALSO_BYTES);
+  also.writeUInt32LE(number);
+  also[4] = isRaw ? 1 : 0;
+  return also;
+}
+
+function changed(): TardisError {
+  return new TardisError('RECORD_DAMAGED', 'an encrypted record is not what its owner wrote');
+}

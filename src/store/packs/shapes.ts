@@ -1,0 +1,21 @@
+/** Checks the shape of values decoded from a store, which may be hostile. */
+import { DIGEST_BYTES } from '../../model/index.js';
+
+export type Shape = Readonly<Record<string, unknown>>;
+
+export function isShape(value: unknown): value is Shape {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+export function isListOf(value: unknown, is: (item: unknown) => boolean): value is unknown[] {
+  return Array.isArray(value) && value.every(is);
+}
+
+export function isDigest(value: unknown): boolean {
+  return Buffer.isBuffer(value) && value.length === DIGEST_BYTES;
+}
+
+/** True for a number that may be a count or an id. */
+export function isId(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}

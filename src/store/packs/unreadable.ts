@@ -1,0 +1,31 @@
+/**
+ * Errors of reading a file of a store. They name the file; the system's error names only the call, or nothing at all.
+ */
+import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
+
+const DENIED: ReadonlySet<string> = new Set(['EACCES', 'EPERM']);
+/**
+ * Error codes that mean a failing disk. All others are temporary: this process, or an unreachable network, causes them.
+ */
+const OF_DISK: ReadonlySet<string> = new Set(['EIO', 'EUCLEAN', 'EBADMSG', 'ENODATA']);
+
+/**
+ * Returns the error to throw if reading an object failed, with the object's name. The error of a missing object stays
+ * ENOENT. The code is STORE_NOT_READABLE if this user may not read the file, IO_FAILED if the disk cannot.
+ */
+export function unreadable(error: unknown, name: string): unknown {
+  const code = systemCode(error);
+  if (code === undefined || code === 'ENOENT' || !(error instanceof Error)) return error;
+  const isDenied = DENIED.has(code);
+  if (!isDenied && !OF_DISK.has(code)) return asTardisError(error, `reading ${name}`);
+  const message = `${name} cannot be read: ${error.message}`;
+  const kind = isDenied ? 'STORE_NOT_READABLE' : 'IO_FAILED';
+  return new TardisError(kind, message, { cause: code, unreadable: name }, error);
+}
+
+/** Returns the name of the object that could not be read; undefined for any other error. */
+export function unreadableObject(error: unknown): string | undefined {
+  if (!(error instanceof TardisError)) return undefined;
+  const name = error.context['unreadable'];
+  return typeof name === 'string' ? name : undefined;
+}

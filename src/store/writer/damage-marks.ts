@@ -1,0 +1,85 @@
+/**
+ * Marks contents whose bytes are damaged, and removes such marks, with the client's lock held. The next backup
+ * sends a marked content again if the source has it.
+ */
+import { applyDamage, applySound } from '../catalog/index.js';
+import { buildEvent, type ClientDirectory, type Location } from '../index.js';
+import type { System } from '../../system/index.js';
+import { StoreWriter, type StoreLimits } from './store-writer.js';
+
+/** A content, and its place when it was read; `location` is undefined if it had none. */
+export interface SeenContent {
+  readonly digest: Buffer;
+  readonly location: Location | undefined;
+}
+
+/** Most digests in one event. */
+const MAX_DIGESTS = 4096;
+
+/** Marks contents as damaged. Durable when it returns. Throws CLIENT_BUSY and the errors of opening. */
+export async function markDamaged(
+  system: System,
+  directory: ClientDirectory,
+  limits: StoreLimits,
+  digests: readonly Buffer[],
+): Promise<void> {
+  await withStore(system, directory, limits, async (store) => {
+    append(store, 'damage', digests);
+    await store.checkpoint();
+  });
+}
+
+/**
+ * Stores the result of a check as marks. Contents that were healed or moved meanwhile keep their marks. Returns
+ * the number of marks set and cleared. Throws CLIENT_BUSY and the errors of opening.
+ */
+export async function settleMarks(
+  system: System,
+  directory: ClientDirectory,
+  limits: StoreLimits,
+  found: { readonly damaged: readonly SeenContent[]; readonly sound: readonly SeenContent[] },
+): Promise<{ marked: number; cleared: number }> {
+  return withStore(system, directory, limits, async (store) => {
+    const isThere = (seen: SeenContent): boolean => isWhere(store, seen);
+    const damaged = found.damaged.filter(isThere).map(({ digest }) => digest);
+    const sound = found.sound.filter(isThere).map(({ digest }) => digest);
+    // Marks are set first, and spread to everything that rests on a content. Then the superfluous ones are
+    // cleared.
+    append(store, 'damage', damaged);
+    append(store, 'sound', sound);
+    await store.checkpoint();
+    return { marked: damaged.length, cleared: sound.length };
+  });
+}
+
+async function withStore<T>(
+  system: System,
+  directory: ClientDirectory,
+  limits: StoreLimits,
+  work: (store: StoreWriter) => Promise<T>,
+): Promise<T> {
+  const store = await StoreWriter.open(system, directory, limits);
+  try {
+    const result = await work(store);
+    store.close();
+    return result;
+  } catch (error) {
+    throw store.letGo(error);
+  }
+}
+
+function append(store: StoreWriter, type: 'damage' | 'sound', digests: readonly Buffer[]): void {
+  const apply = type === 'damage' ? applyDamage : applySound;
+  for (let at = 0; at < digests.length; at += MAX_DIGESTS) {
+    const some = digests.slice(at, at + MAX_DIGESTS);
+    store.appendOwn(buildEvent(store.nextSequence(), { type, digests: some }));
+    for (const digest of some) apply(store.catalog, digest);
+  }
+}
+
+function isWhere({ catalog }: StoreWriter, { digest, location }: SeenContent): boolean {
+  const found = catalog.contents.find(digest);
+  if (found === undefined) return false;
+  const stored = catalog.contents.stored(found.contentId);
+  return stored?.pack === location?.pack && stored?.position === location?.position;
+}

@@ -1,0 +1,30 @@
+export { CatalogCopies, copyCatalog, listCopies } from './catalog-copies.js';
+export { StoreWriter, type StoreLimits } from './store-writer.js';
+export { markDamaged, type SeenContent, settleMarks } from './damage-marks.js';
+export {
+  askToForget,
+  dueForgets,
+  forgetRequestsOf,
+  previewForget,
+  requireRequests,
+  withdrawForget,
+} from './forget-requests.js';
+export { formatsFor, ownRulesFor, rulesFor } from './kept-rules.js';
+export { packOfCatalog } from './known-histories.js';
+export { type RebuildOptions, type RebuildReport, remakeCatalog } from './remake-catalog.js';
+export { Reserve } from './reserve.js';
+export { requireNoSecond, unfinishedRekey } from './second-generation.js';
+export { isOldEnough, seenMoments, type TimedSet } from './set-ages.js';
+export { changeSets, dropSets, markSets, previewDrop } from './set-changes.js';
+export { defaultSetName, SetJournal } from './set-journal.js';
+export { isClockInDoubt, STAMP_FIGURES, stampFigures, stampIn } from './set-stamps.js';
+export { changeSetting, requireSetting } from './settings-changes.js';
+export {
+  addTo,
+  type SharedCount,
+  sharedCount,
+  type SpaceGrant,
+  SpaceMeter,
+  valueOf,
+} from './space-meter.js';
+export { IncomingStream, MAX_OPEN_STREAMS, type StreamStart } from './streams.js';

@@ -1,0 +1,192 @@
+/**
+ * Finds a history to fill holes in the packs: the old catalog or a copy of it. Each is used only if it is sound
+ * and belongs to the same history as the packs.
+ */
+import {
+  Catalog,
+  comparePages,
+  type CommitPoint,
+  KnownHistory,
+  type RecoveryReport,
+} from '../catalog/index.js';
+import { asTardisError } from '../../errors/index.js';
+import {
+  type Backend,
+  type ClientDirectory,
+  DirectoryBackend,
+  packName,
+  readCommit,
+  readRecord,
+  recordBytes,
+  RecordKind,
+  scanPack,
+} from '../index.js';
+import { PrivateFolder, type System } from '../../system/index.js';
+import { listCopies, unpackCopy } from './catalog-copies.js';
+
+const UNPACKED = 'copy.db';
+
+/** A history and its source: the copy of this name, or the catalog if `copy` is undefined. */
+export interface FoundHistory {
+  readonly history: KnownHistory;
+  readonly copy: string | undefined;
+  /** Commit point of the history, clipped to the end of what is left of its pack: the catalog may contain more. */
+  readonly point: CommitPoint;
+  /** Number of versions that the packs contradict. */
+  readonly contradictions: number;
+}
+
+/** A catalog that was rebuilt from the packs alone, and its recovery report. */
+export interface PackReplay {
+  readonly catalogPath: string;
+  readonly report: RecoveryReport;
+}
+
+/**
+ * Returns the best history that fits; undefined if there is none. The caller closes it. `copiesFirst` prefers
+ * the copies, for a catalog under suspicion. Throws DISK_FULL.
+ */
+export async function findHistory(
+  system: System,
+  directory: ClientDirectory,
+  backend: Backend,
+  told: PackReplay,
+  { copiesFirst }: { readonly copiesFirst: boolean },
+): Promise<FoundHistory | undefined> {
+  const ofCatalog = (): Promise<FoundHistory | undefined> =>
+    findInCatalog(system, directory, backend, told);
+  const ofCopies = (): Promise<FoundHistory | undefined> =>
+    findInCopies(system, directory, backend, told);
+  if (copiesFirst) return (await ofCopies()) ?? ofCatalog();
+  return (await ofCatalog()) ?? ofCopies();
+}
+
+async function findInCatalog(
+  system: System,
+  { catalogPath }: ClientDirectory,
+  backend: Backend,
+  told: PackReplay,
+): Promise<FoundHistory | undefined> {
+  if (system.files.status(catalogPath) === undefined) return undefined;
+  if ((await comparePages(system, catalogPath, false)).kind === 'damaged') return undefined;
+  const found = await fitting(system, catalogPath, backend, told);
+  return found && { ...found, copy: undefined };
+}
+
+/** Tries the copies, newest first. */
+async function findInCopies(
+  system: System,
+  directory: ClientDirectory,
+  backend: Backend,
+  told: PackReplay,
+): Promise<FoundHistory | undefined> {
+  for (const copy of listCopies(system, directory)) {
+    const folder = new PrivateFolder(system);
+    try {
+      await unpackCopy(system, directory, copy, folder.file(UNPACKED));
+      const found = await fitting(system, folder.file(UNPACKED), backend, told);
+      if (found !== undefined) return { ...found, copy: copy.name };
+    } catch (error) {
+      requireDamage(error);
+    } finally {
+      folder.remove();
+    }
+  }
+  return undefined;
+}
+
+/** Opens a catalog as a history; undefined if it is damaged or does not belong to the packs. */
+async function fitting(
+  system: System,
+  catalogPath: string,
+  backend: Backend,
+  told: PackReplay,
+): Promise<Omit<FoundHistory, 'copy'> | undefined> {
+  let history: KnownHistory | undefined;
+  try {
+    history = KnownHistory.open(system, catalogPath);
+    const contradictions = (await isOfPacks(history, backend, told.report))
+      ? history.contradictionsTo(told.catalogPath)
+      : undefined;
+    if (contradictions !== undefined) {
+      const point = await clipped(history.point, backend);
+      return { history, point, contradictions };
+    }
+  } catch (error) {
+    history?.close();
+    requireDamage(error);
+    return undefined;
+  }
+  history.close();
+  return undefined;
+}
+
+/** True if a catalog ends at a commit that the packs contain, or after all of theirs. */
+async function isOfPacks(
+  { point, counters }: KnownHistory,
+  backend: Backend,
+  { point: end, imageCommit, counters: told }: RecoveryReport,
+): Promise<boolean> {
+  // Listings and events between the catalog's end and an image may be gone.
+  if (point.commit === 0 || imageCommit > point.commit) return false;
+  if (point.commit < end.commit) return hasCommit(backend, point);
+  // An abandoned history may have as many commits, but not all of the numbers.
+  const names = ['set', 'root', 'directory', 'sequence'] as const;
+  if (names.some((name) => told[name] > counters[name])) return false;
+  if (point.commit > end.commit) return isBehind(point, end);
+  return (
+    point.pack === end.pack && point.position === end.position && point.checksum === end.checksum
+  );
+}
+
+/**
+ * Returns the pack with the last commit of the catalog, which therefore belongs to the client; undefined if the
+ * catalog is of no use. Throws CATALOG_NEWER.
+ */
+export async function packOfCatalog(
+  system: System,
+  { path, catalogPath }: ClientDirectory,
+): Promise<number | undefined> {
+  const backend = new DirectoryBackend(path, system.files);
+  try {
+    if (system.files.status(catalogPath) === undefined) return undefined;
+    const point = Catalog.reading(system, catalogPath, ({ state }) => state.readCommitPoint());
+    return point.commit > 0 && (await hasCommit(backend, point)) ? point.pack : undefined;
+  } catch (error) {
+    if (asTardisError(error).code === 'CATALOG_NEWER') throw error;
+    return undefined; // the rebuild works without it
+  } finally {
+    backend.close();
+  }
+}
+
+function isBehind(one: CommitPoint, other: CommitPoint): boolean {
+  return one.pack === other.pack ? one.position > other.position : one.pack > other.pack;
+}
+
+/** True if the record of a commit ends at this point. Throws RECORD_DAMAGED. */
+export async function hasCommit(
+  backend: Backend,
+  { commit, pack, position, checksum }: CommitPoint,
+): Promise<boolean> {
+  if ((await backend.size(packName(pack))) === undefined) return false;
+  for await (const { header, position: at } of scanPack(backend, pack, 0, true)) {
+    const bytes = recordBytes(header);
+    if (at + bytes !== position || header.kind !== RecordKind.commit) continue;
+    if (header.bodyChecksum !== checksum) return false;
+    return readCommit(await readRecord(backend, packName(pack), at, bytes)).commit === commit;
+  }
+  return false;
+}
+
+/** Returns the point, with its position clipped to the end of the pack. */
+async function clipped(point: CommitPoint, backend: Backend): Promise<CommitPoint> {
+  const sizeBytes = (await backend.size(packName(point.pack))) ?? 0;
+  return { ...point, position: Math.min(point.position, sizeBytes) };
+}
+
+/** Throws the error, unless it is damage of a catalog or a copy. */
+function requireDamage(error: unknown): void {
+  const { code } = asTardisError(error);
+  if (code !== 'CATALOG_DAMAGED' && code !== 'RECORD_DAMAGED') throw error;
+}

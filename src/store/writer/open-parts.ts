@@ -1,0 +1,115 @@
+/** Opens the parts of a client's store: the packs, and the catalog, brought up to date with the packs. */
+import { Catalog, type CommitPoint, recoverCatalog } from '../catalog/index.js';
+import {
+  type Backend,
+  type ClientDirectory,
+  type Counters,
+  DirectoryBackend,
+  listPacks,
+  PackWriter,
+} from '../index.js';
+import type { System } from '../../system/index.js';
+import { listCopies } from './catalog-copies.js';
+import { remakeCatalog } from './remake-catalog.js';
+import { removeDatabase } from './replace-catalog.js';
+
+/** Options for opening a catalog. */
+interface CatalogLimits {
+  /** Bytes of memory for pages of the catalog. */
+  readonly catalogCacheBytes?: number;
+  /** False refuses a catalog of an earlier version with CATALOG_OLDER, and leaves it unchanged. */
+  readonly mayUpgrade?: boolean;
+}
+
+/** Options for opening catalog and packs. */
+interface PartsLimits extends CatalogLimits {
+  /** Size in bytes at which a pack is closed. */
+  readonly packBytes: number;
+}
+
+export interface OpenedParts {
+  readonly catalog: Catalog;
+  readonly backend: Backend;
+  readonly packs: PackWriter;
+  readonly counters: Counters;
+  readonly point: CommitPoint;
+  readonly lastPack: number;
+  /** Numbers of files that are not packs of this client, from the pack of `point` on. */
+  readonly strangePacks: readonly number[];
+}
+
+/**
+ * Fsyncs SQLite's rollback journal, if there is one. A process that truncated or just created it may have been
+ * killed before its fsync. After a power cut an older journal could then return, and undo what was written
+ * since.
+ */
+async function endJournal({ files }: System, { catalogPath }: ClientDirectory): Promise<void> {
+  const journal = `${catalogPath}-journal`;
+  if (files.status(journal) === undefined) return;
+  const fd = files.open(journal, 'write');
+  try {
+    await files.sync(fd);
+  } finally {
+    files.close(fd);
+  }
+}
+
+/**
+ * Opens catalog and packs, and applies commits that a crash kept from the catalog. A lost catalog is rebuilt as
+ * by `rebuildCatalog`, with the same doubts. A transaction is open afterwards.
+ */
+export async function openParts(
+  system: System,
+  directory: ClientDirectory,
+  limits: PartsLimits,
+): Promise<OpenedParts> {
+  await endJournal(system, directory);
+  let catalog = openCatalog(system, directory, limits);
+  const backend = new DirectoryBackend(directory.path, system.files);
+  try {
+    const isUnwritten = !catalog.state.isWritten();
+    if (isUnwritten && (await isOfSomething(system, directory, backend))) {
+      catalog.abandon();
+      removeDatabase(system, directory.catalogPath);
+      await remakeCatalog(system, directory, { notesLoss: true });
+      catalog = openCatalog(system, directory, limits);
+    }
+    const report = await recoverCatalog(catalog, backend, { checkBodies: false });
+    const { counters, point, lastPack } = report;
+    catalog.begin();
+    if (isUnwritten) {
+      // This is written before the first pack exists, so that a first checkpoint that was cut short is not
+      // mistaken for an acknowledged one.
+      catalog.state.write(counters, point);
+      catalog.commit();
+      catalog.begin();
+    }
+    const strangePacks = report.strangePacks.filter((pack) => pack >= point.pack);
+    const packs = new PackWriter(backend, lastPack, limits.packBytes);
+    return { catalog, backend, packs, counters, point, lastPack, strangePacks };
+  } catch (error) {
+    const explained = catalog.explained(error);
+    backend.close();
+    catalog.abandon();
+    throw explained;
+  }
+}
+
+function openCatalog(
+  system: System,
+  { catalogPath }: ClientDirectory,
+  { catalogCacheBytes, mayUpgrade }: CatalogLimits,
+): Catalog {
+  const options = { cacheBytes: catalogCacheBytes, mayUpgrade };
+  return Catalog.openForWriting(system, catalogPath, options);
+}
+
+/** True if there are packs or copies, so that a catalog must have existed. */
+async function isOfSomething(
+  system: System,
+  directory: ClientDirectory,
+  backend: Backend,
+): Promise<boolean> {
+  const packs = await listPacks(backend);
+  return packs.length > 0 || listCopies(system, directory).length > 0;
+}

@@ -1,0 +1,299 @@
+/**
+ * Rebuilds a catalog from the packs, with the client's lock held. Holes in the packs are filled from a sound
+ * catalog or a copy of it. If a part is found nowhere, all sets so far are marked as doubtful. Rebuilds use
+ * this code, and so do sessions that find no catalog.
+ */
+import path from 'node:path';
+import { Catalog, findRemovals, recoverCatalog, type RecoveryReport } from '../catalog/index.js';
+import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.js';
+import {
+  type ClientDirectory,
+  type Counters,
+  DirectoryBackend,
+  higherCounters,
+  sortPackFiles,
+} from '../index.js';
+import type { System } from '../../system/index.js';
+import { type CatalogCopy, listCopies, unpackCopy } from './catalog-copies.js';
+import { nextKeptPath, pruneKept } from './kept-catalogs.js';
+import { findHistory, type FoundHistory, hasCommit } from './known-histories.js';
+import { removeDatabase, replaceCatalog } from './replace-catalog.js';
+
+export interface RebuildReport extends RecoveryReport {
+  /** Number of checkpoints that a catalog contained and the packs no longer do. */
+  readonly lostCommits: number;
+  /** Name of the file in which the old catalog is kept; undefined if there was none. */
+  readonly keptCatalog: string | undefined;
+  /** Name of the copy that the rebuild began with; undefined if none. */
+  readonly fromCopy: string | undefined;
+  /** True if the packs have holes, and the history is that of the old catalog or a copy. */
+  readonly knowsMore: boolean;
+}
+
+export interface RebuildOptions {
+  /** True to begin with the newest usable copy of the catalog. */
+  readonly fromCopy?: boolean;
+  /** True to use only the packs, even if a catalog or a copy contains more. */
+  readonly packsOnly?: boolean;
+  /** True to note losses in the catalog, for the next backup to report. */
+  readonly notesLoss?: boolean;
+  /** Ends the rebuild early with INTERRUPTED; the old catalog stays. */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (pack: number, lastPack: number) => void;
+}
+
+/** `knownCommit`: the last commit that the old catalog contained. A later one was never acknowledged. */
+interface Replaying extends RebuildOptions {
+  readonly knownCommit?: number;
+}
+
+interface Replayed extends RecoveryReport {
+  readonly fromCopy: string | undefined;
+  readonly knowsMore: boolean;
+  /** Number of checkpoints that are known to have existed beyond those in the packs. */
+  readonly lostCommits: number;
+}
+
+/** State of the old catalog. */
+interface OldCatalog {
+  readonly commit: number;
+  /** False if the catalog was just made in place of a lost one. */
+  readonly isWritten: boolean;
+  readonly counters: Counters;
+}
+
+/**
+ * Replaces the old catalog with a new one once that is complete, and keeps the old one beside it. No skip hash
+ * survives: the next backup compares everything. Throws DISK_FULL, STORE_NEWER, INTERRUPTED.
+ */
+export async function remakeCatalog(
+  system: System,
+  directory: ClientDirectory,
+  options: RebuildOptions,
+): Promise<RebuildReport> {
+  const { catalogPath } = directory;
+  const fresh = `${catalogPath}.new`;
+  const backend = new DirectoryBackend(directory.path, system.files);
+  try {
+    const old = readOld(system, catalogPath);
+    const known = old?.isWritten === true ? { knownCommit: old.commit } : {};
+    const work = new Remaking(system, directory, backend, { ...options, ...known });
+    const replayed = await work.replayed(old, options.fromCopy === true);
+    throwIfAborted(options.signal);
+    const [copy] = listCopies(system, directory);
+    const report = withLosses(replayed, old, copy?.commit ?? 0);
+    finish(system, fresh, report, options.notesLoss === true);
+    const isThere = (system.files.status(catalogPath)?.sizeBytes ?? 0) > 0;
+    const kept = isThere ? nextKeptPath(system, directory) : undefined;
+    await replaceCatalog(system, fresh, catalogPath, kept);
+    pruneKept(system, directory);
+    const strangePacks = (await sortPackFiles(backend)).strange; // including those before the image
+    return { ...report, strangePacks, keptCatalog: kept && path.basename(kept) };
+  } catch (error) {
+    dropUnfinished(system, fresh);
+    throw error;
+  } finally {
+    backend.close();
+  }
+}
+
+class Remaking {
+  private readonly fresh: string;
+  private readonly system: System;
+  private readonly directory: ClientDirectory;
+  private readonly backend: DirectoryBackend;
+  private readonly options: Replaying;
+
+  constructor(
+    system: System,
+    directory: ClientDirectory,
+    backend: DirectoryBackend,
+    options: Replaying,
+  ) {
+    this.fresh = `${directory.catalogPath}.new`;
+    this.system = system;
+    this.directory = directory;
+    this.backend = backend;
+    this.options = options;
+  }
+
+  /** Fills the new catalog from the best source. */
+  async replayed(old: OldCatalog | undefined, fromCopy: boolean): Promise<Replayed> {
+    const quick = fromCopy ? await this.replayCopies() : undefined;
+    if (quick !== undefined && !this.isLacking(quick, old)) return quick;
+    const told = await this.replay({});
+    const { packsOnly = false } = this.options;
+    if (packsOnly || !this.isLacking(told, old)) return told;
+    const { system, directory, backend, fresh } = this;
+    const source = { catalogPath: fresh, report: told };
+    const found = await findHistory(system, directory, backend, source, { copiesFirst: fromCopy });
+    if (found === undefined) return told;
+    try {
+      return await this.replayHistory(found, told);
+    } finally {
+      found.history.close();
+    }
+  }
+
+  /** True if the packs lack a part of the history. */
+  private isLacking(replayed: Replayed, old: OldCatalog | undefined): boolean {
+    const [newest] = listCopies(this.system, this.directory);
+    const known = Math.max(old?.commit ?? 0, newest?.commit ?? 0);
+    return replayed.isMetadataLost || known > replayed.point.commit;
+  }
+
+  /** Replays the packs on a known history, and returns the report of the replay. */
+  private async replayHistory(found: FoundHistory, told: RecoveryReport): Promise<Replayed> {
+    const { history, point, copy, contradictions } = found;
+    const start = history.endingAt(point);
+    const replayed = await this.replay({ start });
+    return {
+      ...replayed,
+      // Two records contradict each other about a version, so one of them is wrong.
+      isMetadataLost: replayed.isMetadataLost || contradictions > 0,
+      damagedRecords: Math.max(replayed.damagedRecords, contradictions > 0 ? 1 : 0),
+      fromCopy: copy,
+      knowsMore: true,
+      lostCommits: Math.max(0, point.commit - told.point.commit),
+    };
+  }
+
+  /** Tries the copies, newest first; undefined if none is usable. */
+  private async replayCopies(): Promise<Replayed | undefined> {
+    for (const copy of listCopies(this.system, this.directory)) {
+      try {
+        return await this.replay({ copy });
+      } catch (error) {
+        if (asTardisError(error).code !== 'CATALOG_DAMAGED') throw error;
+      }
+    }
+    return undefined;
+  }
+
+  /** Makes a new catalog from the packs; after a copy or a history, only from the later part of the packs. */
+  private async replay({
+    copy,
+    start,
+  }: {
+    readonly copy?: CatalogCopy;
+    readonly start?: ReturnType<FoundHistory['history']['endingAt']>;
+  }): Promise<Replayed> {
+    const { system, directory, backend, fresh } = this;
+    const { onProgress, knownCommit, signal } = this.options;
+    removeDatabase(system, fresh);
+    if (copy !== undefined) await unpackCopy(system, directory, copy, fresh);
+    const catalog = Catalog.openForWriting(system, fresh, { keepsSums: false });
+    try {
+      if (copy !== undefined) await requireFitting(catalog, backend);
+      const report = await recoverCatalog(catalog, backend, {
+        checkBodies: true,
+        ...(start === undefined ? {} : { start }),
+        ...(knownCommit === undefined ? {} : { knownCommit }),
+        ...(onProgress === undefined ? {} : { onProgress }),
+        ...(signal === undefined ? {} : { signal }),
+      });
+      catalog.close();
+      return { ...report, fromCopy: copy?.name, knowsMore: false, lostCommits: 0 };
+    } catch (error) {
+      catalog.abandon();
+      throw error;
+    }
+  }
+}
+
+/**
+ * Throws CATALOG_DAMAGED unless a copy can be continued: its last commit is where it says, and no commits are
+ * missing. Its skip hashes are dropped, since they are not trusted.
+ */
+async function requireFitting(catalog: Catalog, backend: DirectoryBackend): Promise<void> {
+  if (catalog.isDamaged()) throw new TardisError('CATALOG_DAMAGED', 'the copy is damaged');
+  const point = catalog.state.readCommitPoint();
+  if (!(await hasCommit(backend, point))) {
+    throw new TardisError(
+      'CATALOG_DAMAGED',
+      `the packs have no commit ${point.commit} where the copy says`,
+    );
+  }
+  // Listings and events between the copy and an image may be gone.
+  const { image, isHollow } = await findRemovals(backend);
+  if (image !== undefined && image.body.commit > point.commit) {
+    throw new TardisError('CATALOG_DAMAGED', `the packs begin anew after commit ${point.commit}`);
+  }
+  if (isHollow) throw new TardisError('CATALOG_DAMAGED', 'the packs have holes');
+  catalog.begin();
+  catalog.directories.forgetSkipHashes();
+  catalog.commit();
+}
+
+/** Notes in the new catalog what to clean up, which sets are doubtful, and whether the packs need an image of it. */
+function finish(system: System, fresh: string, report: RebuildReport, notesLoss: boolean): void {
+  const catalog = Catalog.openForWriting(system, fresh, { keepsSums: false });
+  const { state } = catalog;
+  try {
+    catalog.begin();
+    state.writeWaste({ versions: true, contents: true });
+    if (report.isMetadataLost) {
+      state.write(report.counters, report.point);
+      state.writeDoubtfulUpTo(report.counters.set);
+    }
+    if (report.isMetadataLost || report.knowsMore || report.lostCommits > 0) {
+      state.writeImageWanted(true);
+    }
+    if (notesLoss) {
+      const { damagedRecords, lostCommits, isMetadataLost, counters } = report;
+      const doubtfulUpTo = isMetadataLost ? counters.set : 0;
+      state.writeFoundLoss({ doubtfulUpTo, records: damagedRecords + lostCommits });
+    }
+    catalog.commit();
+  } catch (error) {
+    catalog.abandon();
+    throw error;
+  }
+  catalog.close();
+}
+
+/** Returns the state of the old catalog; undefined if it cannot be opened. Throws CATALOG_NEWER. */
+function readOld(system: System, catalogPath: string): OldCatalog | undefined {
+  try {
+    return Catalog.reading(system, catalogPath, ({ state }) => ({
+      commit: state.readCommitPoint().commit,
+      isWritten: state.isWritten(),
+      counters: state.readCounters(),
+    }));
+  } catch (error) {
+    if (asTardisError(error).code === 'CATALOG_NEWER') throw error;
+    return undefined;
+  }
+}
+
+/**
+ * Compares the recovered state with the known one, and adds the losses. Counters never decrease, so that no
+ * number is assigned twice.
+ */
+function withLosses(
+  replayed: Replayed,
+  old: OldCatalog | undefined,
+  copiedCommit: number,
+): RebuildReport {
+  const knownCommit = Math.max(old?.commit ?? 0, copiedCommit);
+  const unknownCommits = Math.max(0, knownCommit - replayed.point.commit);
+  const report = { ...replayed, keptCatalog: undefined };
+  if (unknownCommits === 0) return report;
+  const found = replayed.counters;
+  const known = old?.counters ?? found;
+  return {
+    ...report,
+    lostCommits: unknownCommits + replayed.lostCommits,
+    isMetadataLost: true,
+    counters: higherCounters(known, found),
+  };
+}
+
+/** Deletes the incomplete catalog, which is of no use and takes space on a full disk. */
+function dropUnfinished(system: System, fresh: string): void {
+  try {
+    removeDatabase(system, fresh);
+  } catch {
+    // The next rebuild removes it. The failure that led here is the one to report.
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Replaces a catalog with a finished one in one step, so that after any interruption one of them can be read.
+ * The side files of the old catalog, its log above all, must be durably removed before: SQLite would apply them
+ * to the new one.
+ */
+import path from 'node:path';
+import { PageSums } from '../catalog/index.js';
+import { systemCode } from '../../errors/index.js';
+import { type SqlDatabase, type System, textBytes } from '../../system/index.js';
+
+const SIDE_SUFFIXES = ['-wal', '-shm', '-journal', '-sums'] as const;
+
+/**
+ * Renames `fresh`, which is closed, to the catalog's path; durable when it returns. The old catalog is kept
+ * under `keptPath`, if that is given and no file has the name.
+ */
+export async function replaceCatalog(
+  system: System,
+  fresh: string,
+  catalogPath: string,
+  keptPath: string | undefined,
+): Promise<void> {
+  const { files } = system;
+  const directory = path.dirname(catalogPath);
+  const isThere = files.status(catalogPath) !== undefined;
+  const isKept = isThere && keptPath !== undefined && files.status(keptPath) === undefined;
+  const isWhole = isThere && foldsLog(system, catalogPath);
+  if (isKept && !(isWhole && links(system, directory, catalogPath, keptPath))) {
+    moveAside(system, catalogPath, keptPath);
+  } else if (isThere && !isWhole) {
+    // A catalog without its log is useless, and so is the log without the catalog.
+    files.unlink(catalogPath);
+  }
+  await files.syncDirectory(directory);
+  removeSideFiles(system, catalogPath);
+  removeSideFiles(system, fresh);
+  await files.syncDirectory(directory);
+  files.rename(fresh, catalogPath);
+  await files.syncDirectory(directory);
+  PageSums.takeAll(files, catalogPath);
+}
+
+/** Deletes a catalog and its side files. */
+export function removeDatabase(system: System, catalogPath: string): void {
+  removeSideFiles(system, catalogPath);
+  if (system.files.status(catalogPath) !== undefined) system.files.unlink(catalogPath);
+}
+
+/** Folds the log of a catalog into its file. Returns false if the catalog is damaged, or another process reads it. */
+function foldsLog(system: System, catalogPath: string): boolean {
+  let database: SqlDatabase | undefined;
+  try {
+    database = system.openDatabase(catalogPath, { readonly: false });
+    database.pragma('wal_checkpoint(TRUNCATE)');
+    return database.pragma('journal_mode = TRUNCATE', { simple: true }) === 'truncate';
+  } catch (error) {
+    if (systemCode(error)?.startsWith('SQLITE_') !== true) throw error;
+    return false; // the catalog is about to be replaced
+  } finally {
+    database?.close();
+  }
+}
+
+/**
+ * Gives the catalog a second name, so that the first one always exists. Returns false if the file system has no
+ * hard links.
+ */
+function links(system: System, directory: string, from: string, to: string): boolean {
+  const { native } = system;
+  const fd = native.openDirectory(textBytes(directory));
+  try {
+    const names = [from, to].map((file) => textBytes(path.basename(file)));
+    native.linkAt(fd, names[0]!, fd, names[1]!);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return false; // the catalog is moved then
+  } finally {
+    native.close(fd);
+  }
+}
+
+function moveAside({ files }: System, catalogPath: string, keptPath: string): void {
+  for (const suffix of ['-wal', '']) {
+    const from = catalogPath + suffix;
+    if (files.status(from) !== undefined) files.rename(from, keptPath + suffix);
+  }
+}
+
+function removeSideFiles({ files }: System, catalogPath: string): void {
+  for (const suffix of SIDE_SUFFIXES) {
+    const file = catalogPath + suffix;
+    if (files.status(file) !== undefined) files.unlink(file);
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * Space that a client's store reserves for a full disk. It is a file of bytes that no file system can compress,
+ * and empty files for a file system without free inodes. The reserve is released when something must be written
+ * that must not be lost: the records and the transaction of a checkpoint, or the log that is folded. It is made
+ * again when there is space. The caller holds the client's lock.
+ */
+import path from 'node:path';
+import { asTardisError, causeCode, isDiskFull, TardisError } from '../../errors/index.js';
+import { formatBytes } from '../../model/index.js';
+import { RESERVE_FILE } from '../index.js';
+import type { System } from '../../system/index.js';
+
+export interface ReserveLimits {
+  /** Size of the file in bytes. 0 means no reserve; undefined leaves the present one as it is. */
+  readonly reserveBytes?: number;
+  /** Free bytes below which a session ends or does not begin. */
+  readonly leastFreeBytes?: number;
+}
+
+const PIECE_BYTES = 1 << 20;
+/**
+ * Number of empty files: as many as garbage collection creates at once, for a pack, the catalog's journals, and
+ * new versions of small files.
+ */
+const SPARE_FILES = 8;
+const PROBE_BYTES = 64 << 10;
+/** Bytes that an incomplete reserve leaves free, for the names and logs of the process that completes it. */
+const LEFT_BYTES = 256 << 10;
+
+export class Reserve {
+  private readonly file: string;
+  private readonly wantedBytes: number | undefined;
+  /** Free bytes below which a session ends or does not begin. */
+  readonly leastFreeBytes: number;
+  private isGiven = false;
+  /** Size of the file in bytes when it was released. */
+  private givenBytes = 0;
+  private readonly system: System;
+  private readonly directory: string;
+
+  constructor(system: System, directory: string, limits: ReserveLimits) {
+    this.system = system;
+    this.directory = directory;
+    this.file = path.join(directory, RESERVE_FILE);
+    this.wantedBytes = limits.reserveBytes;
+    this.leastFreeBytes = limits.leastFreeBytes ?? 0;
+  }
+
+  /** True if the reserve was released, because the disk is or was nearly full. */
+  get wasReleased(): boolean {
+    return this.isGiven;
+  }
+
+  /** Size of the file in bytes; 0 if there is none. */
+  get sizeBytes(): number {
+    return this.system.files.status(this.file)?.sizeBytes ?? 0;
+  }
+
+  /** Free bytes of the file system with the store. */
+  get freeBytes(): number {
+    return this.system.files.freeBytes(this.directory);
+  }
+
+  /**
+   * Waits until `freeBytes` includes everything written and removed so far: btrfs counts it only once it is on
+   * the disk. This takes as long as a sync of the whole file system, so it is for when space is, or seems,
+   * short.
+   */
+  async settleFree(): Promise<void> {
+    const { files, native } = this.system;
+    const fd = files.open(this.directory, 'directory');
+    try {
+      await native.syncfs(fd);
+    } finally {
+      files.close(fd);
+    }
+  }
+
+  /** Throws DISK_FULL if less space is free than required. */
+  requireFree(): void {
+    const { freeBytes, leastFreeBytes } = this;
+    if (freeBytes < leastFreeBytes) throw this.full();
+  }
+
+  /** Checks the free space and makes the reserve at the start of a session. Throws DISK_FULL. */
+  require(): void {
+    this.requireFree();
+    const { wantedBytes } = this;
+    try {
+      if (wantedBytes !== undefined) this.make(wantedBytes);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      this.restore();
+      throw this.full(error);
+    }
+    this.requireFree();
+  }
+
+  /**
+   * Makes the reserve again, as large as the free space allows. The rest is made when the next session begins.
+   * A lack of space is not an error.
+   */
+  restore(): void {
+    try {
+      const bytes = this.wantedBytes ?? this.givenBytes;
+      const { sizeBytes } = this;
+      if (bytes > 0) this.makeSpares();
+      if (sizeBytes >= bytes) return;
+      const room = this.freeBytes + sizeBytes - LEFT_BYTES;
+      const pieces = Math.floor(room / PIECE_BYTES) * PIECE_BYTES;
+      const possible = room >= bytes ? bytes : Math.max(0, pieces);
+      if (possible > sizeBytes) this.make(possible);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error; // a quota may be tighter than the disk
+    }
+  }
+
+  /** Releases the reserve. Returns true if there was any. */
+  release(): boolean {
+    const { files } = this.system;
+    const sizeBytes = files.status(this.file)?.sizeBytes;
+    const spares = this.removeSpares();
+    if (sizeBytes !== undefined) files.unlink(this.file);
+    if (sizeBytes === undefined && spares === 0) return false;
+    this.isGiven = true;
+    this.givenBytes = Math.max(this.givenBytes, sizeBytes ?? 0);
+    return true;
+  }
+
+  /**
+   * Returns a write error of this store with its real reason. SQLite reports a full disk as an I/O error, or as
+   * a file that cannot be opened. So a test write finds out the error of the disk.
+   */
+  explain(error: unknown): unknown {
+    const code = causeCode(error) ?? '';
+    const isVague = code.startsWith('SQLITE_IOERR') || code.startsWith('SQLITE_CANTOPEN');
+    const reason = isVague ? (this.probe() ?? error) : error;
+    const isTold = reason instanceof TardisError && 'freeBytes' in reason.context;
+    if (isDiskFull(reason) && !isTold) return this.full(reason);
+    return asTardisError(reason, this.directory);
+  }
+
+  /** Tries to write a little, and returns the error; undefined if it succeeds. */
+  private probe(): unknown {
+    const { files } = this.system;
+    const file = `${this.file}.probe`;
+    try {
+      if (files.status(file) !== undefined) files.unlink(file);
+      const fd = files.open(file, 'create');
+      try {
+        files.write(fd, Buffer.alloc(PROBE_BYTES, 1), 0);
+      } finally {
+        files.close(fd);
+        files.unlink(file);
+      }
+      return undefined;
+    } catch (error) {
+      return error;
+    }
+  }
+
+  /** Returns the error that reports a full disk. */
+  full(cause?: unknown): TardisError {
+    const { directory, freeBytes, leastFreeBytes } = this;
+    const hasInodes = this.system.files.freeInodes(directory) > SPARE_FILES;
+    const kept =
+      leastFreeBytes > 0
+        ? `, and a backup leaves ${formatBytes(leastFreeBytes)} free (LeastFree)`
+        : '';
+    const inodes = hasInodes ? '' : ', and it has as many files as it can hold (no inode is free)';
+    const reason = isDiskFull(cause) && cause instanceof Error ? ` (${cause.message})` : '';
+    return new TardisError(
+      'DISK_FULL',
+      `the disk with the store ${directory} is full: ${formatBytes(freeBytes)} are free${kept}${inodes}${reason}`,
+      { path: directory, freeBytes, leastFreeBytes },
+      cause,
+    );
+  }
+
+  private get spares(): string[] {
+    return Array.from({ length: SPARE_FILES }, (_, index) => `${this.file}.${index + 1}`);
+  }
+
+  private makeSpares(): void {
+    const { files } = this.system;
+    for (const spare of this.spares) {
+      if (files.status(spare) === undefined) files.close(files.open(spare, 'create'));
+    }
+  }
+
+  /** Deletes the empty files, and returns how many there were. */
+  private removeSpares(): number {
+    const { files } = this.system;
+    const there = this.spares.filter((spare) => files.status(spare) !== undefined);
+    for (const spare of there) files.unlink(spare);
+    return there.length;
+  }
+
+  private make(wantedBytes: number): void {
+    const { file } = this;
+    const { files, random } = this.system;
+    const sizeBytes = files.status(file)?.sizeBytes;
+    if (wantedBytes > 0) this.makeSpares();
+    else this.removeSpares();
+    if ((sizeBytes ?? 0) === wantedBytes) return;
+    if (sizeBytes !== undefined) files.unlink(file); // of another size, or left by a killed process
+    if (wantedBytes === 0) return;
+    const fd = files.open(file, 'create');
+    try {
+      for (let at = 0; at < wantedBytes; at += PIECE_BYTES) {
+        // Zeros or repeated bytes might take no space on the disk.
+        files.write(fd, random.bytes(Math.min(PIECE_BYTES, wantedBytes - at)), at);
+      }
+    } catch (error) {
+      files.unlink(file);
+      throw error;
+    } finally {
+      files.close(fd);
+    }
+  }
+}

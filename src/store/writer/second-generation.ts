@@ -1,0 +1,67 @@
+/** Refuses changes that would remove data from a client while it has a second generation. */
+import path from 'node:path';
+import { TardisError } from '../../errors/index.js';
+import {
+  type ClientDirectory,
+  GENERATION_FILE,
+  hasEncryptingKeys,
+  MAX_GENERATION_BYTES,
+  secondGenerationPath,
+  tryLock,
+} from '../index.js';
+import { type Files, readStart, type System } from '../../system/index.js';
+
+/**
+ * Throws CLIENT_BUSY while a run writes a second generation of the client, REKEY_UNFINISHED if an unfinished
+ * one is left. A second generation is made from the first, set by set.
+ */
+export function requireNoSecond(system: System, directory: ClientDirectory): void {
+  const { files } = system;
+  const second = secondGenerationPath(directory);
+  if (files.status(second) === undefined) return;
+  const { client } = directory;
+  if (isBeingMade(system, second)) {
+    throw new TardisError('CLIENT_BUSY', `"${client}" is being written anew (sonic rekey)`);
+  }
+  throw unfinishedRekey(system, directory);
+}
+
+/** Returns the error for a second generation that no run is writing. */
+export function unfinishedRekey(system: System, directory: ClientDirectory): TardisError {
+  const { files } = system;
+  const second = secondGenerationPath(directory);
+  if (files.status(path.join(directory.path, GENERATION_FILE)) !== undefined) {
+    const what = `${second}, the old generation of "${directory.client}", is not removed yet`;
+    return new TardisError('REKEY_UNFINISHED', `${what}: \`sonic rekey\` removes it`);
+  }
+  const command = commandOf(system, directory, second);
+  const what = `a run that writes "${directory.client}" anew has not finished (${second})`;
+  const ways = `\`sonic ${command}\` goes on with it, \`sonic ${abortOf(command)}\` gives it up`;
+  return new TardisError('REKEY_UNFINISHED', `${what}: ${ways}`);
+}
+
+function abortOf(command: string): string {
+  return `${command.split(' ', 1)[0]} --abort`;
+}
+
+/** Returns the command that continues a second generation. */
+function commandOf(system: System, { path: first }: ClientDirectory, second: string): string {
+  if (isWithoutSome(system.files, path.join(second, GENERATION_FILE))) {
+    return 'forget-path --finish';
+  }
+  return hasEncryptingKeys(system, first) ? 'rekey' : 'encrypt';
+}
+
+function isBeingMade(system: System, second: string): boolean {
+  const file = `${second}.lock`;
+  if (system.files.status(file) === undefined) return false;
+  const lock = tryLock(system, file);
+  lock?.release();
+  return lock === undefined;
+}
+
+/** True if a marker says that paths are left out. False for an invalid marker, which the run itself reports. */
+function isWithoutSome(files: Files, marker: string): boolean {
+  const text = readStart(files, marker, MAX_GENERATION_BYTES)?.toString('utf8');
+  return text !== undefined && /"without":"[0-9a-f]/.test(text);
+}

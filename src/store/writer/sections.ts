@@ -1,0 +1,89 @@
+/**
+ * Collects changes of directories until they are written as one listing record. Consecutive changes of the same
+ * directory share a section.
+ */
+import { BytesBuilder } from '../../model/index.js';
+import { buildListing, type ListingSection } from '../index.js';
+
+interface OpenSection {
+  readonly set: number;
+  readonly root: number;
+  readonly directory: number;
+  readonly rows: BytesBuilder;
+  readonly children: number[];
+  readonly removed: Buffer[];
+  closed: boolean;
+}
+
+/** Bytes of rows at which a listing record is written. */
+const FLUSH_BYTES = 512 << 10;
+const ROWS_HINT_BYTES = 1024;
+
+export class SectionCollector {
+  private sections: OpenSection[] = [];
+  private current: OpenSection | undefined;
+  private bytes = 0;
+  private readonly set: number;
+
+  constructor(set: number) {
+    this.set = set;
+  }
+
+  get isFull(): boolean {
+    return this.bytes >= FLUSH_BYTES;
+  }
+
+  private section(root: number, directory: number): OpenSection {
+    if (this.current?.directory !== directory) {
+      const { set } = this;
+      this.current = {
+        set,
+        root,
+        directory,
+        rows: new BytesBuilder(ROWS_HINT_BYTES),
+        children: [],
+        removed: [],
+        closed: false,
+      };
+      this.sections.push(this.current);
+    }
+    return this.current;
+  }
+
+  /** Adds a new or changed entry; the row is copied. `child` is the id of a directory entry. */
+  put(root: number, directory: number, row: Buffer, child: number | undefined): void {
+    const section = this.section(root, directory);
+    section.rows.append(row);
+    if (child !== undefined) section.children.push(child);
+    this.bytes += row.length;
+  }
+
+  /** Adds a removed name, in a section that has no rows yet. */
+  remove(root: number, directory: number, name: Buffer): void {
+    // Removals are applied before rows, so a removal after a row needs another section.
+    if (this.current?.directory === directory && this.current.rows.length > 0) {
+      this.current = undefined;
+    }
+    this.section(root, directory).removed.push(Buffer.from(name));
+    this.bytes += name.length;
+  }
+
+  closeDirectory(root: number, directory: number): void {
+    this.current = undefined;
+    this.section(root, directory).closed = true;
+    this.bytes += 64;
+  }
+
+  /** Returns the listing record of everything collected; undefined if nothing was. */
+  take(nextSequence: () => number): Buffer | undefined {
+    if (this.sections.length === 0) return undefined;
+    const sections: ListingSection[] = this.sections.map((section) => ({
+      ...section,
+      rows: section.rows.view(),
+    }));
+    this.sections = [];
+    this.current = undefined;
+    this.bytes = 0;
+    return buildListing(nextSequence(), sections);
+  }
+}

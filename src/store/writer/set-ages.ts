@@ -1,0 +1,43 @@
+/**
+ * Ages of sets that no wrong clock can increase. Ages are by the server's clock, which may have been wrong. A
+ * set is at least as old as any later set. So its age counts from the latest time recorded of it or of an
+ * earlier set. A clock that ran ahead can only keep sets longer. A clock that was set back (or began in 1970)
+ * makes no set older than the sets around it.
+ */
+
+export interface TimedSet {
+  readonly set: number;
+  /** Milliseconds since 1970, by the server's clock. */
+  readonly openedAtMs: number;
+  /** Undefined if the set has not ended. */
+  readonly closedAtMs: number | undefined;
+}
+
+/** Earlier times are those of a clock that had not been set: no server ran then. */
+const FIRST_SENSIBLE_MS = Date.UTC(2000, 0, 1);
+
+/**
+ * Returns the latest time recorded of each set or of one before it, by the number of the set. A set has none
+ * while only unset clocks have recorded times. Sets are given in the order of their numbers.
+ */
+export function seenMoments(ordered: readonly TimedSet[]): Map<number, number> {
+  const seen = new Map<number, number>();
+  let latest: number | undefined;
+  for (const { set, openedAtMs, closedAtMs } of ordered) {
+    for (const moment of [openedAtMs, closedAtMs]) {
+      if (moment === undefined || !(moment >= FIRST_SENSIBLE_MS)) continue;
+      latest = Math.max(latest ?? moment, moment);
+    }
+    if (latest !== undefined) seen.set(set, latest);
+  }
+  return seen;
+}
+
+/** True if a set is at least this old. A set without a recorded time has no age. */
+export function isOldEnough(
+  seenMs: number | undefined,
+  nowMs: number,
+  leastAgeMs: number,
+): boolean {
+  return seenMs !== undefined && nowMs - seenMs >= leastAgeMs;
+}

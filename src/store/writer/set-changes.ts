@@ -1,0 +1,124 @@
+/**
+ * Changes of whole sets outside of backups: deletions and new marks. Each change is one event, durable before
+ * it is acknowledged. A change takes the client's lock for a moment, or throws CLIENT_BUSY.
+ */
+import { applyEvent, type BackupSet, Catalog } from '../catalog/index.js';
+import { TardisError } from '../../errors/index.js';
+import { areSameMarks, marksAfter, type SetChange } from '../../model/index.js';
+import { buildEvent, type ClientDirectory, type StoreEvent } from '../index.js';
+import type { System } from '../../system/index.js';
+import { StoreWriter, type StoreLimits } from './store-writer.js';
+import { isOldEnough, seenMoments } from './set-ages.js';
+import { isClockInDoubt } from './set-stamps.js';
+import { requireNoSecond } from './second-generation.js';
+
+/**
+ * Deletes sets. When it returns, the sets are durably removed from every list. Their data takes space until
+ * garbage collection. Refuses sets younger than `leastAgeMs` by the clock of this machine. Throws NO_SUCH_SET,
+ * SET_IS_NEWEST, SET_LOCKED, SET_TOO_YOUNG, CLIENT_BUSY.
+ */
+export async function dropSets(
+  system: System,
+  directory: ClientDirectory,
+  limits: StoreLimits,
+  sets: readonly number[],
+  leastAgeMs: number,
+): Promise<void> {
+  const nowMs = system.clock.nowMs();
+  await changeSets(system, directory, limits, (listed) => {
+    requireAllDroppable(directory.client, listed, sets, leastAgeMs, nowMs);
+    return [{ type: 'dropped', sets }];
+  });
+}
+
+/** Throws if these sets could not be deleted now: the errors of `dropSets`, except CLIENT_BUSY. */
+export function previewDrop(
+  system: System,
+  directory: ClientDirectory,
+  sets: readonly number[],
+  leastAgeMs: number,
+): void {
+  const listed = Catalog.reading(system, directory.catalogPath, (catalog) => catalog.sets.listed());
+  requireAllDroppable(directory.client, listed, sets, leastAgeMs, system.clock.nowMs());
+}
+
+function requireAllDroppable(
+  client: string,
+  listed: readonly BackupSet[],
+  sets: readonly number[],
+  leastAgeMs: number,
+  nowMs: number,
+): void {
+  const seen = seenMoments(listed);
+  const isInDoubt = leastAgeMs > 0 && isClockInDoubt(listed, nowMs);
+  for (const set of sets) {
+    requireDroppable(client, listed, set);
+    const isOld = !isInDoubt && isOldEnough(seen.get(set), nowMs, leastAgeMs);
+    if (leastAgeMs === 0 || isOld) continue;
+    const age = `${Math.ceil(leastAgeMs / 1000)} seconds`;
+    const why = `${set} of "${client}" is not surely older than ${age} (LeastAge)`;
+    throw new TardisError('SET_TOO_YOUNG', why);
+  }
+}
+
+/** Changes the marks of all these sets, or of none. Throws NO_SUCH_SET, MARKS_INVALID, CLIENT_BUSY. */
+export async function markSets(
+  system: System,
+  directory: ClientDirectory,
+  limits: StoreLimits,
+  sets: readonly number[],
+  wish: SetChange,
+): Promise<void> {
+  await changeSets(system, directory, limits, (listed) =>
+    [...new Set(sets)].flatMap((set) => {
+      const before = requireListed(directory.client, listed, set);
+      const marks = marksAfter(directory.client, before, wish);
+      return areSameMarks(before.marks, marks) ? [] : [{ type: 'set-marked', set, marks }];
+    }),
+  );
+}
+
+/**
+ * Writes the events that `eventsOf` returns for the present sets. All are durable, or none is. Throws
+ * CLIENT_BUSY.
+ */
+export async function changeSets(
+  system: System,
+  directory: ClientDirectory,
+  limits: StoreLimits,
+  eventsOf: (listed: readonly BackupSet[], catalog: Catalog) => readonly StoreEvent[],
+): Promise<void> {
+  const store = await StoreWriter.open(system, directory, limits);
+  try {
+    requireNoSecond(system, directory);
+    const events = eventsOf(store.catalog.sets.listed(), store.catalog);
+    for (const event of events) {
+      store.appendOwn(buildEvent(store.nextSequence(), event));
+      applyEvent(store.catalog, event);
+    }
+    if (events.length > 0) await store.checkpoint();
+    store.close();
+  } catch (error) {
+    throw store.letGo(error);
+  }
+}
+
+function requireListed(client: string, listed: readonly BackupSet[], set: number): BackupSet {
+  const found = listed.find((one) => one.set === set);
+  if (found !== undefined) return found;
+  throw new TardisError('NO_SUCH_SET', `"${client}" has no backup set ${set}`);
+}
+
+/**
+ * Throws if a set is locked or needed. The newest complete set is needed: the next backup is compared with it,
+ * and a client that encrypts expects it. A later unfinished set is what the next backup continues.
+ */
+function requireDroppable(client: string, listed: readonly BackupSet[], set: number): void {
+  const { isLocked } = requireListed(client, listed, set).marks;
+  if (isLocked) throw new TardisError('SET_LOCKED', `${set} of "${client}" is locked`);
+  const newest = listed.findLast(({ state }) => state === 'complete')?.set ?? 0;
+  if (set < newest) return;
+  const what =
+    set === newest ? 'is the newest complete set' : 'is what the next backup goes on with';
+  throw new TardisError('SET_IS_NEWEST', `${set} ${what} of "${client}"`);
+}

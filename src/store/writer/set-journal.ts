@@ -1,0 +1,176 @@
+/**
+ * Writes the changes of one backup set, to the catalog and as records. Every change of an entry passes through
+ * here, so that the two cannot differ. Changes are collected into listing records; events and listings keep
+ * their order.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { closeDirectory, closeName, putRow } from '../catalog/index.js';
+import { TardisError } from '../../errors/index.js';
+import {
+  DIRECTORY_SEAL_BYTES,
+  EntryType,
+  isEntryName,
+  isNoteKind,
+  NO_MARKS,
+  type RowReader,
+  type SetMarks,
+} from '../../model/index.js';
+import { buildEvent, type OwnerRecord, type SetNote, type StoreEvent } from '../index.js';
+import type { StoreWriter } from './store-writer.js';
+import { SectionCollector } from './sections.js';
+
+/** A directory whose entries change. */
+export interface ChangedDirectory {
+  readonly root: number;
+  readonly directory: number;
+  /** True if the directory had no entries before this session, so that no entry needs to be closed. */
+  readonly isNew: boolean;
+}
+
+const MAX_NOTES_PER_EVENT = 4096;
+const NO_SEAL: Buffer = Buffer.alloc(DIRECTORY_SEAL_BYTES);
+
+export class SetJournal {
+  /** Number of entries written since the last checkpoint. */
+  entriesSinceCheckpoint = 0;
+  readonly set: number;
+  private isConfigured = false;
+  private readonly sections: SectionCollector;
+  private notes: SetNote[] = [];
+  private seals: { readonly directory: number; readonly seal: Buffer }[] = [];
+  private owners: OwnerRecord[] = [];
+  private readonly store: StoreWriter;
+
+  constructor(store: StoreWriter, set: number) {
+    this.store = store;
+    this.set = set;
+    this.sections = new SectionCollector(set);
+  }
+
+  /** Writes the row at `at` as the open version of its name. */
+  put(
+    place: ChangedDirectory,
+    rows: RowReader,
+    at: number,
+    ids: { contentId: number | undefined; childId: number | undefined },
+  ): void {
+    const { set, store } = this;
+    const { root, directory, isNew } = place;
+    store.space?.takeEntry(rows.type(at) === EntryType.directory);
+    putRow(store.catalog, { set, directory }, rows, at, { ...ids, isNew });
+    this.sections.put(root, directory, rows.row(at), ids.childId);
+    this.afterChange();
+  }
+
+  /** Closes the open version of a name. */
+  remove(place: ChangedDirectory, name: Buffer): void {
+    closeName(this.store.catalog, place.directory, name, this.set);
+    this.sections.remove(place.root, place.directory, name);
+    this.afterChange();
+  }
+
+  /** Closes all entries of a removed directory. */
+  closeDirectory(root: number, directory: number): void {
+    closeDirectory(this.store.catalog, directory, this.set);
+    this.sections.closeDirectory(root, directory);
+    this.afterChange();
+  }
+
+  /** Stores the marks of the set; writes nothing if it has none. */
+  mark(marks: SetMarks): void {
+    if (isDeepStrictEqual(marks, NO_MARKS)) return;
+    this.store.catalog.sets.mark(this.set, marks);
+    this.appendEvent({ type: 'set-marked', set: this.set, marks });
+  }
+
+  /** Stores the configuration of the client as the client sent it. Throws PROTOCOL_VIOLATION the second time. */
+  configure(config: string): void {
+    if (this.isConfigured)
+      throw new TardisError('PROTOCOL_VIOLATION', 'a set has one configuration');
+    this.isConfigured = true;
+    this.store.catalog.settings.putConfig(this.set, config);
+    this.appendEvent({ type: 'set-configured', set: this.set, config });
+  }
+
+  /** Adds a note. Throws PROTOCOL_VIOLATION if its kind or its name is invalid. */
+  addNote(note: SetNote): void {
+    const isNamed = note.name.length === 0 || isEntryName(note.name);
+    if (!isNoteKind(note.what) || !isNamed) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a note that makes no sense');
+    }
+    this.store.catalog.sets.addNote(this.set, note);
+    this.notes.push(note);
+    if (this.notes.length >= MAX_NOTES_PER_EVENT) this.flushNotes();
+  }
+
+  /** Stores the name that an owner has from this set on; writes nothing if it has not changed. */
+  addOwner(owner: OwnerRecord): void {
+    if (!this.store.catalog.owners.put(this.set, owner)) return;
+    this.owners.push(owner);
+    if (this.owners.length >= MAX_NOTES_PER_EVENT) this.flushOwners();
+  }
+
+  /** Stores the seal that a directory has from this set on; undefined removes the seal. */
+  seal(directory: number, seal: Buffer | undefined): void {
+    if (!this.store.catalog.seals.put(directory, this.set, seal)) return;
+    this.seals.push({ directory, seal: seal ?? NO_SEAL });
+    if (this.seals.length >= MAX_NOTES_PER_EVENT) this.flushSeals();
+  }
+
+  /** Appends an event after all changes so far. The caller applies it to the catalog. */
+  appendEvent(event: StoreEvent): void {
+    this.flush();
+    this.store.appendOwn(buildEvent(this.store.nextSequence(), event));
+  }
+
+  /** Writes the collected changes as records, and makes everything so far durable. */
+  async checkpoint(): Promise<void> {
+    this.flush();
+    this.flushNotes();
+    this.flushOwners();
+    this.flushSeals();
+    this.entriesSinceCheckpoint = 0;
+    await this.store.checkpoint();
+  }
+
+  private flushOwners(): void {
+    const { owners } = this;
+    this.owners = [];
+    if (owners.length > 0) this.appendEvent({ type: 'owners', set: this.set, owners });
+  }
+
+  private flushSeals(): void {
+    const { seals } = this;
+    this.seals = [];
+    if (seals.length === 0) return;
+    this.appendEvent({
+      type: 'seals',
+      set: this.set,
+      directories: seals.map(({ directory }) => directory),
+      seals: Buffer.concat(seals.map(({ seal }) => seal)),
+    });
+  }
+
+  private flushNotes(): void {
+    const { notes } = this;
+    this.notes = [];
+    if (notes.length > 0) this.appendEvent({ type: 'notes', set: this.set, notes });
+  }
+
+  private afterChange(): void {
+    this.entriesSinceCheckpoint += 1;
+    this.store.entriesWritten += 1;
+    if (this.sections.isFull) this.flush();
+  }
+
+  private flush(): void {
+    const record = this.sections.take(() => this.store.nextSequence());
+    if (record !== undefined) this.store.appendOwn(record);
+  }
+}
+
+/** Returns the name of a set that the client gave no name. */
+export function defaultSetName(set: number, nowMs: number): string {
+  const time = new Date(nowMs).toISOString().slice(0, 19).replaceAll(':', '-');
+  return `Backup-${set}-${time}`;
+}

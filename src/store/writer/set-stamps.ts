@@ -1,0 +1,43 @@
+/** Monotonic ages of sets, which are stored among their statistics (src/retention/time-line.ts). */
+import type { BackupSet, Catalog } from '../catalog/index.js';
+import { type ClockStamp, nowAfter, stampOf, type TimedSet } from '../../retention/index.js';
+
+/** True if the clock does not plausibly follow the newest complete set, or jumped a short time ago. */
+export function isClockInDoubt(listed: readonly BackupSet[], nowMs: number): boolean {
+  const complete = listed.filter(({ state }) => state === 'complete');
+  if (complete.length === 0) return false;
+  return nowAfter(complete.map(timed), nowMs).isInDoubt;
+}
+
+function timed(set: BackupSet): TimedSet {
+  return { set: set.set, openedAtMs: set.openedAtMs, stamp: stampIn(set) };
+}
+
+/** Returns the monotonic age among the statistics of a complete set; undefined if it has none. */
+export function stampIn({ state, stats }: BackupSet): ClockStamp | undefined {
+  const { countedMs, clockStretch: stretch, stretchMs } = stats;
+  if (state !== 'complete' || countedMs === undefined) return undefined;
+  return { countedMs, stretch: stretch ?? 0, stretchMs: stretchMs ?? 0 };
+}
+
+/** Names of the statistics that hold the monotonic age. */
+export const STAMP_FIGURES: ReadonlySet<string> = new Set([
+  'countedMs',
+  'clockStretch',
+  'stretchMs',
+]);
+
+/**
+ * Returns the statistics that hold a set's monotonic age, counted up to its beginning. The set gets them at its
+ * end.
+ */
+export function stampFigures(catalog: Catalog, set: number): Record<string, number> {
+  const openedAtMs = catalog.sets.find(set)?.openedAtMs;
+  if (openedAtMs === undefined) return {};
+  const before = catalog.sets
+    .listed()
+    .filter((one) => one.state === 'complete' && one.set < set)
+    .map(timed);
+  const { countedMs, stretch, stretchMs } = stampOf(before, openedAtMs);
+  return { countedMs, clockStretch: stretch, stretchMs };
+}

@@ -1,0 +1,97 @@
+/**
+ * Counts what a session adds to its account, and refuses what exceeds the account's quota. All sessions of an
+ * account count in one number that their threads share, so that concurrent sessions cannot exceed it together.
+ */
+import { TardisError } from '../../errors/index.js';
+
+/** A number of bytes in memory shared by threads. */
+export type SharedCount = BigInt64Array<SharedArrayBuffer>;
+
+/** Limits and counters of what a session may add. */
+export interface SpaceGrant {
+  readonly account: string;
+  readonly quotaBytes: number;
+  readonly perFileBytes: number;
+  readonly perDirectoryBytes: number;
+  /** Bytes that the account uses; this session and others add to it. */
+  readonly used: SharedCount;
+  /** Bytes that this session has added. */
+  readonly added: SharedCount;
+}
+
+export function sharedCount(): SharedCount {
+  return new BigInt64Array(new SharedArrayBuffer(BigInt64Array.BYTES_PER_ELEMENT));
+}
+
+/** Adds to a count; a negative number is subtracted. */
+export function addTo(count: SharedCount, bytes: number): void {
+  Atomics.add(count, 0, BigInt(bytes));
+}
+
+export function valueOf(count: SharedCount): number {
+  return Math.max(0, Number(Atomics.load(count, 0)));
+}
+
+export class SpaceMeter {
+  /** Bytes counted so far that are in the store, or are about to be. */
+  private countedBytes = 0;
+  private readonly grant: SpaceGrant;
+
+  constructor(grant: SpaceGrant) {
+    this.grant = grant;
+  }
+
+  get usedBytes(): number {
+    return valueOf(this.grant.used);
+  }
+
+  /** Throws QUOTA_EXCEEDED if nothing is left. */
+  requireRoom(): void {
+    if (this.usedBytes >= this.grant.quotaBytes) throw this.exceeded();
+  }
+
+  /** Counts bytes before they are stored. If they are too many, counts none and throws QUOTA_EXCEEDED. */
+  take(bytes: number): void {
+    this.reserve(bytes);
+    this.countedBytes += bytes;
+  }
+
+  /** Counts the cost of an entry besides its bytes. Throws QUOTA_EXCEEDED. */
+  takeEntry(isDirectory: boolean): void {
+    this.reserve(isDirectory ? this.grant.perDirectoryBytes : this.grant.perFileBytes);
+  }
+
+  /**
+   * Corrects the count. `storedBytes`: bytes that the session has written, staged contents included. Records of
+   * the server itself are counted only here, and never refused.
+   */
+  settle(storedBytes: number): void {
+    const change = storedBytes - this.countedBytes;
+    addTo(this.grant.used, change);
+    addTo(this.grant.added, change);
+    this.countedBytes = storedBytes;
+  }
+
+  private reserve(bytes: number): void {
+    const { used, added, quotaBytes } = this.grant;
+    for (;;) {
+      const now = Atomics.load(used, 0);
+      const then = now + BigInt(bytes);
+      if (then > BigInt(quotaBytes)) throw this.exceeded();
+      // Retry if another session was faster. Refused bytes must not have been counted for a moment.
+      if (Atomics.compareExchange(used, 0, now, then) === now) break;
+    }
+    addTo(added, bytes);
+  }
+
+  private exceeded(): TardisError {
+    const { usedBytes } = this;
+    const { account, quotaBytes } = this.grant;
+    const used = `${usedBytes} of ${quotaBytes} bytes are used`;
+    return new TardisError(
+      'QUOTA_EXCEEDED',
+      `the account "${account}" has no space left for this: ${used}`,
+      { quotaBytes, usedBytes },
+    );
+  }
+}

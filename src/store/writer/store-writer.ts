@@ -1,0 +1,325 @@
+/**
+ * The writer: one client's store opened for writing, with its lock, packs, catalog, and the checkpoint that
+ * joins them (see ARCHITECTURE.md). A checkpoint fsyncs the appended data, then appends and fsyncs a commit
+ * record that covers it, then commits the catalog's transaction. So the catalog never contains more than the
+ * disk.
+ */
+import type { Catalog, CommitPoint } from '../catalog/index.js';
+import { isDiskFull, letGo } from '../../errors/index.js';
+import {
+  acquireClient,
+  type Backend,
+  bodyChecksumOf,
+  buildCommit,
+  clearIncoming,
+  type ClientDirectory,
+  type ClientLock,
+  type Counters,
+  type Location,
+  lockClient,
+  mendAllKeys,
+  NO_PACK,
+  objectName,
+  type ObjectWriter,
+  type PackWriter,
+  RecordKind,
+} from '../index.js';
+import type { System } from '../../system/index.js';
+import { openParts } from './open-parts.js';
+import { Reserve, type ReserveLimits } from './reserve.js';
+import type { SpaceMeter } from './space-meter.js';
+import type { FinishedStream } from './streams.js';
+
+export interface StoreLimits extends ReserveLimits {
+  /** Size in bytes at which a pack is closed. */
+  readonly packBytes: number;
+  /** Largest stored size of a streamed content that is copied into a pack. A larger content becomes an object. */
+  readonly packContentBytes: number;
+  /** Bytes of memory for pages of the catalog. */
+  readonly catalogCacheBytes?: number;
+  /** False refuses a catalog of an earlier version with CATALOG_OLDER, and leaves it unchanged. */
+  readonly mayUpgrade?: boolean;
+  /** False for work that can wait: the holder of the client's lock is not requested to release it. */
+  readonly asksForLock?: boolean;
+}
+
+/**
+ * Size of the catalog's log at which it is folded into the catalog's file. It is folded earlier if it reaches
+ * 1/FOLD_FREE_PART of the free space, since folding needs space too. A fold costs up to three fsyncs.
+ */
+const FOLD_LOG_BYTES = 48 << 20;
+const FOLD_FREE_PART = 8;
+
+/**
+ * Space that a checkpoint needs for changed pages of the catalog that are still in memory: the usual size of
+ * its cache.
+ */
+const USUAL_CACHE_BYTES = 6 << 20;
+/** Space that a checkpoint needs for the records that precede the transaction. */
+const RECORDS_BYTES = 2 << 20;
+
+const COPY_BYTES = 1 << 20;
+
+async function* piecesOf(writer: ObjectWriter): AsyncGenerator<Buffer> {
+  const buffer = Buffer.allocUnsafe(Math.min(COPY_BYTES, writer.sizeBytes));
+  for (let at = 0; at < writer.sizeBytes; ) {
+    const got = writer.readBack(at, buffer, Math.min(buffer.length, writer.sizeBytes - at));
+    yield buffer.subarray(0, got);
+    at += got;
+  }
+}
+
+export class StoreWriter {
+  readonly catalog: Catalog;
+  readonly packs: PackWriter;
+  readonly backend: Backend;
+  readonly counters: { -readonly [K in keyof Counters]: number };
+  readonly limits: StoreLimits;
+  /** Set in a session whose account has a quota. */
+  readonly space: SpaceMeter | undefined;
+  readonly reserve: Reserve;
+  /** Lowest number of a pack that this writer makes. */
+  readonly firstOwnPack: number;
+  /** Numbers of files behind the last commit that are not packs of this client. They are ignored. */
+  readonly strangePacks: readonly number[];
+  /** Number of entries changed since the store was opened. */
+  entriesWritten = 0;
+  private isAtOdds = false;
+  private hasMendedKeys = false;
+  private point: CommitPoint;
+  private objects: { digest: Buffer; bytes: number }[] = [];
+  private readonly logBytes: () => number;
+  private readonly mendKeys: () => Promise<unknown>;
+  private readonly lock: ClientLock;
+
+  private constructor(parts: {
+    lock: ClientLock;
+    catalog: Catalog;
+    backend: Backend;
+    limits: StoreLimits;
+    counters: Counters;
+    point: CommitPoint;
+    lastPack: number;
+    strangePacks: readonly number[];
+    packs: PackWriter;
+    space: SpaceMeter | undefined;
+    reserve: Reserve;
+    logBytes: () => number;
+    mendKeys: () => Promise<unknown>;
+  }) {
+    this.lock = parts.lock;
+    this.catalog = parts.catalog;
+    this.backend = parts.backend;
+    this.limits = parts.limits;
+    this.space = parts.space;
+    this.reserve = parts.reserve;
+    this.logBytes = parts.logBytes;
+    this.mendKeys = parts.mendKeys;
+    this.counters = { ...parts.counters };
+    this.point = parts.point;
+    this.strangePacks = parts.strangePacks;
+    this.firstOwnPack = parts.lastPack + 1;
+    this.packs = parts.packs;
+  }
+
+  /**
+   * Locks and opens the store, and applies commits that a crash kept from the catalog. A transaction is open
+   * afterwards. Throws CLIENT_BUSY, CATALOG_NEWER, CATALOG_DAMAGED, STORE_NOT_WRITABLE, DISK_FULL.
+   */
+  static async open(
+    system: System,
+    directory: ClientDirectory,
+    limits: StoreLimits,
+    space?: SpaceMeter,
+  ): Promise<StoreWriter> {
+    const { asksForLock = true } = limits;
+    const lock = asksForLock
+      ? await acquireClient(system, directory)
+      : lockClient(system, directory);
+    const reserve = new Reserve(system, directory.path, limits);
+    try {
+      clearIncoming(system, directory);
+      const opened = await openParts(system, directory, limits).catch(async (error: unknown) => {
+        if (!isDiskFull(reserve.explain(error)) || !reserve.release()) throw error;
+        return openParts(system, directory, limits);
+      });
+      const log = `${directory.catalogPath}-wal`;
+      const logBytes = (): number => system.files.status(log)?.sizeBytes ?? 0;
+      const mendKeys = (): Promise<unknown> => mendAllKeys(system, directory.path);
+      return new StoreWriter({ lock, limits, space, reserve, logBytes, mendKeys, ...opened });
+    } catch (error) {
+      const told = reserve.explain(error);
+      try {
+        if (isDiskFull(told)) reserve.restore();
+      } finally {
+        lock.release();
+      }
+      throw told;
+    }
+  }
+
+  /** The last commit record that was written. */
+  get commitPoint(): CommitPoint {
+    return this.point;
+  }
+
+  nextSequence(): number {
+    this.counters.sequence += 1;
+    return this.counters.sequence;
+  }
+
+  /** True if the disk is full or nearly full, so that required writes have begun to use the reserve. */
+  get isRunningOut(): boolean {
+    return this.reserve.wasReleased;
+  }
+
+  /**
+   * True if packs and catalog agree, so that a checkpoint may join them. False if one of the store's own
+   * records could not be written, if a checkpoint failed, or if SQLite rolled back its transaction.
+   */
+  get isWhole(): boolean {
+    return !this.isAtOdds && this.catalog.isInTransaction;
+  }
+
+  /**
+   * Appends a record of the store's own (listing, event). The catalog already contains its facts, so the record
+   * must reach the packs and may use the reserve. Contents may not use it: they are appended to `packs`.
+   */
+  appendOwn(record: Buffer): Location {
+    try {
+      return this.withReserve(() => this.packs.append(record));
+    } catch (error) {
+      this.isAtOdds = true;
+      throw error;
+    }
+  }
+
+  /**
+   * Stores a staged record and returns its place. A record of middle size is copied into a pack. A larger one
+   * becomes an object, named by the digest of its content. Signatures are always copied into packs, since their
+   * content already has that name.
+   */
+  async placeStaged({ writer, digest, header }: FinishedStream): Promise<Location> {
+    const bytes = writer.sizeBytes;
+    const name = objectName(digest);
+    const isLarge = bytes > this.limits.packContentBytes && header.kind !== RecordKind.signature;
+    if (isLarge && (await this.backend.size(name)) === undefined) {
+      this.packs.adopt(writer, digest);
+      this.objects.push({ digest, bytes });
+      return { pack: NO_PACK, position: 0 };
+    }
+    // An existing object of that name is stale or damaged. No object is replaced, so the record is copied into
+    // a pack.
+    const location = await this.packs.appendStaged(piecesOf(writer));
+    writer.close();
+    return location;
+  }
+
+  /**
+   * Makes everything so far durable, in the order described above, and begins a new transaction. If less space
+   * is free than a transaction may need, the reserve is released first.
+   */
+  async checkpoint(): Promise<void> {
+    const { catalogCacheBytes = USUAL_CACHE_BYTES } = this.limits;
+    const { freeBytes } = this.reserve;
+    if (freeBytes < catalogCacheBytes + RECORDS_BYTES) this.reserve.release();
+    this.isAtOdds = true; // until it has succeeded: a failed checkpoint is not retried
+    const ranges = this.packs.takeRanges();
+    const { objects } = this;
+    if (ranges.length > 0 || objects.length > 0) {
+      await this.packs.sync();
+      await this.mendKeysOnce();
+      const commit = this.point.commit + 1;
+      const sequence = this.nextSequence();
+      const { counters, point } = this;
+      const body = { commit, previous: point.checksum, ranges, objects, counters };
+      const record = buildCommit(sequence, body);
+      const { pack, position } = this.withReserve(() => this.packs.appendCommit(record));
+      await this.packs.sync();
+      const checksum = bodyChecksumOf(record);
+      this.point = { commit, pack, position: position + record.length, checksum };
+      this.objects = [];
+    }
+    this.catalog.state.write(this.counters, this.point);
+    this.catalog.commit();
+    this.isAtOdds = false;
+    if (this.logBytes() >= Math.min(FOLD_LOG_BYTES, freeBytes / FOLD_FREE_PART)) this.foldLog();
+    this.catalog.begin();
+  }
+
+  /**
+   * Repairs the key records once in a session, when there are packs: the copies of key records lie among them.
+   * On a full disk the next session does it.
+   */
+  private async mendKeysOnce(): Promise<void> {
+    if (this.hasMendedKeys) return;
+    this.hasMendedKeys = true;
+    try {
+      await this.mendKeys();
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+    }
+  }
+
+  /** Folds the catalog's log into its file. If there is no space, the log stays: its data is durable there too. */
+  private foldLog(): void {
+    try {
+      this.withReserve(() => this.catalog.foldLog());
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+    }
+  }
+
+  /** Runs a write that must not fail on a full disk; releases the reserve if it would. */
+  private withReserve<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (!isDiskFull(error) || !this.reserve.release()) throw error;
+      return work();
+    }
+  }
+
+  /**
+   * Closes the store in order. Changes that no checkpoint covers are rolled back. A released reserve is made
+   * again if there is space.
+   */
+  close(): void {
+    try {
+      this.packs.close();
+      this.backend.close();
+      this.catalog.close(() => this.reserve.release());
+      if (this.reserve.wasReleased) this.reserve.restore();
+    } finally {
+      this.lock.release();
+    }
+  }
+
+  /**
+   * Closes the store after a failure, and returns the error to report. Never throws. On a full disk it folds
+   * the catalog's log if it can, so that the catalog can be read without a byte of free space.
+   */
+  letGo(error: unknown): unknown {
+    const told = this.reserve.explain(error);
+    try {
+      if (isDiskFull(told)) {
+        this.packs.giveUp();
+        this.close();
+      }
+    } catch {
+      // A reader copies the catalog as it is left. The failure that led here is the one to report.
+    }
+    this.abandon();
+    return told;
+  }
+
+  /** Closes the store at once after a failure; the next opening recovers it. Never throws. */
+  abandon(): void {
+    letGo(
+      () => this.packs.close(),
+      () => this.backend.close(),
+      () => this.catalog.abandon(),
+      () => this.lock.release(),
+    );
+  }
+}

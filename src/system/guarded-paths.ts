@@ -1,0 +1,167 @@
+/**
+ * Guarded directories, whose content may belong to another user than this process runs as. A path in a guarded
+ * directory is opened component by component, and never through a symbolic link, so that nobody can lead root out
+ * of a store. Files that root creates there get the owner of the directory. The path of the directory itself may
+ * contain links.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { systemCode, TardisError } from '../errors/index.js';
+import type { Files } from './files.js';
+import { exactPath } from './process-input.js';
+
+/** Linux's O_PATH, which Node does not define: opens without reading, and drops no lock on close. */
+export const O_PATH = 0o10000000;
+const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+const WAY = O_PATH | O_DIRECTORY | O_NOFOLLOW;
+
+/** Maps each guarded directory to the path whose owner new files in it get. */
+const guarded = new Map<string, string>();
+
+/**
+ * Guards a directory, which need not exist yet, from now on in this thread. Files that root creates below it get
+ * the owner of `ownerFrom`.
+ */
+export function guardDirectory(directory: string, ownerFrom: string = directory): void {
+  guarded.set(directory, ownerFrom);
+  guarded.set(path.resolve(directory), path.resolve(ownerFrom));
+}
+
+let isSuspended = false;
+
+/**
+ * Runs `work`, which only reads, without guards. A login uses it, so that real and decoy accounts take the same
+ * time.
+ */
+export function unguarded<T>(work: () => T): T {
+  isSuspended = true;
+  try {
+    return work();
+  } finally {
+    isSuspended = false;
+  }
+}
+
+interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** A path to pass to a system call. */
+export interface Way {
+  readonly at: string | Buffer;
+  /** True in a guarded directory: the last component must not be followed either. */
+  readonly isGuarded: boolean;
+}
+
+/** Calls `work` with a path to the same file as `file` that no link can redirect. Throws STORE_UNSAFE. */
+export function onGuardedWay<T>(file: string, work: (way: Way) => T): T {
+  const root = rootOf(file);
+  if (root === undefined) return work({ at: exactPath(file), isGuarded: false });
+  const fd = openParent(root, file);
+  const short = `/proc/self/fd/${fd}/`;
+  try {
+    return work({ at: exactPath(short + path.basename(file)), isGuarded: true });
+  } catch (error) {
+    throw renamed(error, short, `${path.dirname(file)}/`, file);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** Opens the path without waiting for the other end of a fifo; follows no link if the path is guarded. */
+export function openOnWay({ at, isGuarded }: Way, flags: number, mode?: number): number {
+  return fs.openSync(at, flags | O_NONBLOCK | (isGuarded ? O_NOFOLLOW : 0), mode);
+}
+
+/** Throws STORE_UNSAFE if the path exists and is not a plain file: SQLite would block on a fifo. */
+export function requirePlainAt(file: string): void {
+  onGuardedWay(file, ({ at, isGuarded }) => {
+    const stat = (isGuarded ? fs.lstatSync : fs.statSync)(at, { throwIfNoEntry: false });
+    if (stat === undefined || stat.isFile()) return;
+    throw unsafe(file, stat.isSymbolicLink() ? 'is a symbolic link' : 'is no plain file');
+  });
+}
+
+/** Throws STORE_UNSAFE if the path itself is a symbolic link, which a store never creates there. */
+export function requireNoLink(files: Pick<Files, 'isLink'>, file: string): void {
+  if (files.isLink(file)) throw unsafe(file, 'is a symbolic link');
+}
+
+/** Throws STORE_UNSAFE unless an open descriptor is of a plain file. */
+export function requirePlain(fd: number, file: string): void {
+  const stat = fs.fstatSync(fd);
+  if (stat.isSymbolicLink()) throw unsafe(file, 'is a symbolic link');
+  if (!stat.isFile()) throw notPlain(file);
+}
+
+/** Returns a STORE_UNSAFE error for a path that is not a plain file. */
+export function notPlain(file: string, cause?: unknown): TardisError {
+  return unsafe(file, 'is no plain file', cause);
+}
+
+/** Returns the owner for a new file at a path; undefined if that is the process's own user. */
+export function ownerFor(file: string): Owner | undefined {
+  if (process.geteuid?.() !== 0) return undefined;
+  const root = rootOf(file);
+  if (root !== undefined) return ownerOf(guarded.get(root)!);
+  const from = guarded.get(file);
+  if (from === undefined) return undefined;
+  return ownerOf(from === file ? path.dirname(file) : from);
+}
+
+function ownerOf(file: string): Owner {
+  const { uid, gid } = fs.statSync(exactPath(file));
+  return { uid, gid };
+}
+
+/** Returns the guarded directory that contains a path, if any. */
+function rootOf(file: string): string | undefined {
+  if (guarded.size === 0 || isSuspended) return undefined;
+  for (let at = path.dirname(file), below = file; at !== below; ) {
+    if (guarded.has(at)) return at;
+    below = at;
+    at = path.dirname(at);
+  }
+  return undefined;
+}
+
+/** Opens the directory of a path, component by component from the guarded directory on. */
+function openParent(root: string, file: string): number {
+  let directory = root;
+  let fd = fs.openSync(exactPath(root), O_PATH | O_DIRECTORY);
+  for (const name of path.relative(root, path.dirname(file)).split(path.sep)) {
+    if (name === '') continue;
+    const above = fd;
+    const short = `/proc/self/fd/${above}/`;
+    const prefix = `${directory}/`;
+    directory = path.join(directory, name);
+    try {
+      fd = fs.openSync(exactPath(short + name), WAY);
+    } catch (error) {
+      throw renamed(error, short, prefix, directory);
+    } finally {
+      fs.closeSync(above);
+    }
+  }
+  return fd;
+}
+
+/** Returns the error with the path that the caller passed, or STORE_UNSAFE if a link was found. */
+function renamed(error: unknown, short: string, prefix: string, file: string): unknown {
+  if (error instanceof TardisError || !(error instanceof Error)) return error;
+  if (isLinkMet(error, file)) return unsafe(file, 'is a symbolic link', error);
+  error.message = error.message.replaceAll(short, prefix);
+  return error;
+}
+
+function isLinkMet(error: Error, file: string): boolean {
+  const code = systemCode(error);
+  if (code === 'ELOOP') return true;
+  if (code !== 'ENOTDIR') return false;
+  return fs.lstatSync(exactPath(file), { throwIfNoEntry: false })?.isSymbolicLink() === true;
+}
+
+function unsafe(file: string, why: string, cause?: unknown): TardisError {
+  return new TardisError('STORE_UNSAFE', `${file} ${why}`, {}, cause);
+}

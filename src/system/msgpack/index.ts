@@ -1,0 +1,30 @@
+/**
+ * MessagePack as the protocol and the store use it: numbers, texts, bytes, lists and maps, but no extension
+ * types.
+ */
+// Must be the first import: it guards the addon that the library loads.
+import '../whole-addons.js';
+import { addExtension, Packr } from 'msgpackr';
+
+/**
+ * Extension types that the library decodes: dates, sets, errors, expressions, typed arrays, references, large
+ * integers.
+ */
+const MEANT = [0x42, 0x62, 0x65, 0x69, 0x70, 0x73, 0x74, 0x78, 0xff];
+
+for (const type of MEANT) {
+  addExtension({
+    type,
+    unpack: () => {
+      throw new Error(`an extension of type ${type}, which has no meaning here`);
+    },
+  });
+}
+
+/**
+ * Returns an encoder of plain maps without records, so that any MessagePack reader can read its output. Its
+ * decoder throws on extension types.
+ */
+export function plainPackr(): Packr {
+  return new Packr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' });
+}

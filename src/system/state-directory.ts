@@ -1,0 +1,100 @@
+/** Small files in which this machine records facts about clients, for the user who runs the tool. */
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { systemCode } from '../errors/index.js';
+import { reportIfExposed } from './exposed-secrets.js';
+
+/** Returns the path of a file in the state directory. */
+export function statePath(...names: string[]): string {
+  const given = process.env['XDG_STATE_HOME'];
+  const isGiven = given !== undefined && path.isAbsolute(given);
+  const above = isGiven ? given : path.join(homeDirectory(), '.local', 'state');
+  return path.join(above, 'tardis', ...names);
+}
+
+/**
+ * Returns HOME, or the user's home directory if HOME is no absolute path: state must not depend on the current
+ * directory.
+ */
+function homeDirectory(): string {
+  const home = os.homedir();
+  return path.isAbsolute(home) ? home : os.userInfo().homedir;
+}
+
+/** Error codes if this user has no such file, or if the file belongs to another user. */
+const NOT_OURS: readonly string[] = ['ENOENT', 'ENOTDIR', 'EACCES'];
+
+/** Bytes of the longest state file: it contains a path and a name. */
+const MAX_STATE_BYTES: number = 64 << 10;
+
+/**
+ * Returns the text of a state file; undefined if this user has none. Returns '' if it cannot be read, is no plain
+ * file (one that never ends would block every command), or is larger than any state file.
+ */
+export function readState(file: string): string | undefined {
+  try {
+    const fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+    try {
+      return readPlain(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    return NOT_OURS.includes(code) ? undefined : '';
+  }
+}
+
+function readPlain(fd: number): string {
+  const status = fs.fstatSync(fd);
+  if (!status.isFile() || status.size > MAX_STATE_BYTES) return '';
+  const bytes = Buffer.alloc(status.size);
+  return bytes.toString('utf8', 0, fs.readSync(fd, bytes, 0, bytes.length, 0));
+}
+
+const STATE = 'what this machine remembers of a client in';
+const STATE_RISK =
+  'who changes it can hide that a store was swapped or put back; set XDG_STATE_HOME to a directory elsewhere';
+
+/**
+ * Replaces a state file, readable by its owner only, durably. The temporary file has a random name, so that no
+ * reader sees a partial file when two processes write at once. Returns the system's error code on failure.
+ */
+export function writeState(file: string, text: string): string | undefined {
+  const fresh = `${file}.${randomBytes(6).toString('hex')}.new`;
+  try {
+    makeDirectories(path.dirname(file));
+    fs.writeFileSync(fresh, text, { mode: 0o600, flush: true, flag: 'wx' });
+    const isNew = !fs.existsSync(file);
+    fs.renameSync(fresh, file);
+    if (isNew) reportIfExposed(file, STATE, STATE_RISK);
+    return undefined;
+  } catch (error) {
+    removeLeft(fresh);
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    return code;
+  }
+}
+
+function removeLeft(file: string): void {
+  try {
+    fs.rmSync(file, { force: true });
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error; // nothing was created; the first error is the one to report
+  }
+}
+
+/**
+ * Creates missing directories one by one. Node's recursive mkdir never returns below a directory like /proc,
+ * where nothing can be created.
+ */
+function makeDirectories(directory: string): void {
+  if (fs.existsSync(directory)) return;
+  const above = path.dirname(directory);
+  if (above !== directory) makeDirectories(above);
+  fs.mkdirSync(directory, { mode: 0o700 });
+}

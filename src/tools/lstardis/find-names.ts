@@ -1,0 +1,222 @@
+/** Implements `lstardis --find`: lists every version of every name that matches a pattern, in any directory and set. */
+import {
+  type History,
+  type BackupSet,
+  FIRST_PLACE,
+  type PathVersion,
+  restBelow,
+} from '../../history/index.js';
+import { TardisError } from '../../errors/index.js';
+import { displayName, joinPath, lastComponent, shownRoots } from '../../model/index.js';
+import { listedSpan } from './listed-spans.js';
+import type { NamePattern } from './name-pattern.js';
+
+/** Bound on the paths that are collected for sorting; further paths are not shown. */
+export const MOST_FOUND = 10_000;
+/** Number of paths for which versions are requested at once. */
+const ASKED_AT_ONCE = 16;
+
+export interface FoundPath {
+  readonly path: Buffer;
+  /** Versions of the path, newest first; at least one. */
+  readonly versions: readonly PathVersion[];
+  /** The first complete set without the path; undefined if the path still exists. */
+  readonly goneSince: number | undefined;
+}
+
+export interface Finding {
+  /** Paths found, those with the newest versions first. */
+  readonly paths: readonly FoundPath[];
+  /** True if more paths matched than were collected. */
+  readonly isCut: boolean;
+}
+
+interface Request {
+  readonly history: History;
+  /** Paths of the roots of each set. */
+  readonly roots: ReadonlyMap<number, readonly Buffer[]>;
+  /** The sets to search, oldest first. */
+  readonly sets: readonly BackupSet[];
+  readonly pattern: NamePattern;
+  /** Absolute paths to search; none searches everything. */
+  readonly below: readonly Buffer[];
+}
+
+/** Finds all paths that match. Throws NO_SUCH_PATH if nothing matches, and the errors of the history. */
+export async function findNames(asked: Omit<Request, 'roots'>): Promise<Finding> {
+  const request = { ...asked, roots: await asked.history.reports.rootsOfSets() };
+  const finder = new Finder(request, jobsOf(request));
+  await finder.roots();
+  await finder.entries();
+  const { pattern } = request;
+  const found = await finder.found();
+  if (found.paths.length === 0) {
+    throw new TardisError(
+      'NO_SUCH_PATH',
+      `no set has a name that matches "${displayName(pattern.text)}"`,
+    );
+  }
+  return found;
+}
+
+/** Sets with the same roots, newest first. A directory that one of them can reach is reachable in the others too. */
+type Job = readonly BackupSet[];
+
+function jobsOf({ sets, roots }: Request): Job[] {
+  const jobs = new Map<string, BackupSet[]>();
+  for (const set of sets.toReversed()) {
+    const key = Buffer.concat((roots.get(set.set) ?? []).flatMap((path) => [path, NUL]));
+    const job = jobs.get(key.toString('latin1'));
+    if (job === undefined) jobs.set(key.toString('latin1'), [set]);
+    else job.push(set);
+  }
+  return [...jobs.values()];
+}
+
+/** A version for which a path is sought. */
+interface Wanted {
+  readonly directory: number;
+  readonly name: Buffer;
+  /** Sets that show the version, one for each job; newest first. */
+  readonly candidates: { readonly set: number; readonly job: Job }[];
+}
+
+class Finder {
+  private isCut = false;
+  private readonly byPath = new Map<string, { readonly path: Buffer; readonly job: Job }>();
+  private readonly request: Request;
+  private readonly jobs: readonly Job[];
+
+  constructor(request: Request, jobs: readonly Job[]) {
+    this.request = request;
+    this.jobs = jobs;
+  }
+
+  /** Finds roots by their paths, since they have no name in a directory. */
+  async roots(): Promise<void> {
+    const { history, pattern, roots } = this.request;
+    const paths = new Map(
+      shownRoots([...roots.values()].flat()).map((path) => [path.toString('latin1'), path]),
+    );
+    for (const path of paths.values()) {
+      if (!pattern.isMatch(lastComponent(path))) continue;
+      const newest = (await history.versions(path)).at(-1);
+      const seen = newest && this.seenIn(newest.firstSet, newest.lastSet)[0];
+      if (seen !== undefined) this.add(path, seen);
+    }
+  }
+
+  async entries(): Promise<void> {
+    const { reports } = this.request.history;
+    const { literal, isMatch } = this.request.pattern;
+    for (let after = FIRST_PLACE; !this.isCut; ) {
+      const { versions, next } = await reports.named({ after, literal, isMatch });
+      const wanted = versions.map((version) => ({
+        ...version,
+        candidates: this.seenIn(version.firstSet, version.lastSet),
+      }));
+      await this.place(wanted);
+      if (next === undefined) return;
+      after = next;
+    }
+  }
+
+  /** Returns for each job the newest set that shows versions of this span; newest first. */
+  private seenIn(firstSet: number, lastSet: number | undefined): Wanted['candidates'] {
+    const found = this.jobs.flatMap((job) => {
+      const newest = job.find(({ set }) => set >= firstSet && set <= (lastSet ?? Infinity));
+      return newest === undefined ? [] : [{ set: newest.set, job }];
+    });
+    return found.sort((one, other) => other.set - one.set);
+  }
+
+  /**
+   * Looks up the path of each version in its newest set. A version not found in it is looked up in the set of the
+   * next job, which has other roots.
+   */
+  private async place(wanted: readonly Wanted[]): Promise<void> {
+    let left = wanted.filter(({ candidates }) => candidates.length > 0);
+    for (let turn = 0; left.length > 0; turn += 1) {
+      const bySet = new Map<number, Wanted[]>();
+      for (const one of left) {
+        const { set } = one.candidates[turn]!;
+        const those = bySet.get(set);
+        if (those === undefined) bySet.set(set, [one]);
+        else those.push(one);
+      }
+      const missed: Wanted[] = [];
+      for (const [set, those] of bySet) missed.push(...(await this.placeIn(set, those, turn)));
+      left = missed.filter(({ candidates }) => candidates.length > turn + 1);
+    }
+  }
+
+  /** Adds each version with a directory that has a path in the set. Returns the other versions. */
+  private async placeIn(set: number, wanted: readonly Wanted[], turn: number): Promise<Wanted[]> {
+    const directories = [...new Set(wanted.map(({ directory }) => directory))];
+    const paths = await this.request.history.reports.directoryPaths(set, directories);
+    const placed = new Map(directories.map((directory, index) => [directory, paths[index]]));
+    return wanted.filter(({ directory, name, candidates }) => {
+      const above = placed.get(directory);
+      if (above === undefined) return true;
+      this.add(joinPath(above, name), candidates[turn]!);
+      return false;
+    });
+  }
+
+  private add(path: Buffer, { job }: Wanted['candidates'][number]): void {
+    const { pattern, below } = this.request;
+    const isBelow = below.length === 0 || below.some((one) => restBelow(one, path) !== undefined);
+    const key = path.toString('latin1');
+    if (!isBelow || !pattern.isPathMatch(path) || this.byPath.has(key)) return;
+    if (this.byPath.size < MOST_FOUND) this.byPath.set(key, { path, job });
+    else this.isCut = true;
+  }
+
+  /**
+   * Returns the paths with the versions the history has at each. A directory that was moved had its files at other
+   * paths before, so versions are read by path.
+   */
+  async found(): Promise<Finding> {
+    const all = [...this.byPath.values()];
+    const listed = await this.request.history.sets();
+    const paths: FoundPath[] = [];
+    for (let from = 0; from < all.length; from += ASKED_AT_ONCE) {
+      const some = all.slice(from, from + ASKED_AT_ONCE);
+      const found = await Promise.all(
+        some.map(({ path, job }) => this.versionsAt(path, job, listed)),
+      );
+      paths.push(...found.filter(({ versions }) => versions.length > 0));
+    }
+    return { paths: paths.sort(newestThenPath), isCut: this.isCut };
+  }
+
+  private async versionsAt(
+    path: Buffer,
+    job: Job,
+    listed: readonly BackupSet[],
+  ): Promise<FoundPath> {
+    const { history, sets } = this.request;
+    const all = await history.versions(path);
+    const versions = all
+      .toReversed()
+      .filter(({ firstSet, lastSet }) =>
+        sets.some(({ set }) => set >= firstSet && set <= (lastSet ?? Infinity)),
+      )
+      .flatMap((version) => listedSpan(version, listed) ?? []);
+    const last = all.at(-1)?.lastSet ?? Infinity;
+    // A set without a root above the path does not show that the path was gone.
+    const covers = (set: number): boolean =>
+      this.request.roots.get(set)?.some((root) => restBelow(root, path) !== undefined) === true;
+    const without = job.findLast(
+      ({ set, state }) => state === 'complete' && set > last && covers(set),
+    );
+    return { path, versions, goneSince: without?.set };
+  }
+}
+
+function newestThenPath(one: FoundPath, other: FoundPath): number {
+  const [first, second] = [one.versions[0]!, other.versions[0]!];
+  return second.firstSet - first.firstSet || Buffer.compare(one.path, other.path);
+}
+
+const NUL = Buffer.alloc(1);

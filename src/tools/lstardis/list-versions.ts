@@ -1,0 +1,237 @@
+/** Prints the versions of a path for `lstardis`, and the sets in which it was gone. */
+import { type History, type BackupSet, type PathVersion, rootAbove } from '../../history/index.js';
+import { displayName, jsonName, lastComponent } from '../../model/index.js';
+import { jsonEntry, modeText, sizeText, timeOf, type View } from './list-entries.js';
+import { listedSpan } from './listed-spans.js';
+import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { formatTable, formatTime } from '../shared/units.js';
+import { jsonText } from '../shared/json-text.js';
+
+/** A version to show; without an entry, the path was gone. */
+interface Shown {
+  readonly entry: PathVersion['entry'] | undefined;
+  readonly firstSet: number;
+  /** Undefined if the version is still current. */
+  readonly lastSet: number | undefined;
+}
+
+export type Which = NonNullable<View['versions']>;
+
+/** Prints the versions of a path within some sets (oldest first). */
+export async function printVersions(
+  history: History,
+  path: Buffer,
+  versions: readonly PathVersion[],
+  sets: readonly BackupSet[],
+  which: Which,
+  view: View,
+): Promise<void> {
+  const all = await history.sets();
+  const chosen = await choose(history, path, versions, sets, which);
+  const shown = chosen.flatMap((version) => listedSpan(version, all) ?? []);
+  const wanted = view.deletions ? shown : shown.filter(({ entry }) => entry !== undefined);
+  const inOrder = view.reverse ? wanted.toReversed() : wanted;
+  if (view.json) {
+    for (const version of inOrder) print(jsonVersion(version, path, view));
+    return;
+  }
+  if (view.oneline) {
+    const spans = inOrder.map((one) =>
+      one.entry === undefined ? view.paint.part('gone', `(${spanText(one)} gone)`) : spanText(one),
+    );
+    print([view.paint.part('header', displayName(path)), ...spans].join('  '));
+    return;
+  }
+  printTable(inOrder, path, all, view);
+}
+
+async function choose(
+  history: History,
+  path: Buffer,
+  versions: readonly PathVersion[],
+  sets: readonly BackupSet[],
+  which: Which,
+): Promise<Shown[]> {
+  const within = versions.filter((version) => sets.some(({ set }) => isAt(version, set)));
+  const complete = sets.filter(({ state }) => state === 'complete');
+  switch (which) {
+    case 'none':
+    case 'last':
+      return within.slice(-1);
+    case 'change':
+    case 'checksum': {
+      const kept = which === 'change' ? within : sameContentJoined(within);
+      return withGaps(history, path, kept, versions, complete);
+    }
+    case 'all':
+      return asOfEach(history, path, within, sets);
+    default:
+      return asOfEach(history, path, within, newestOfEach(complete, which));
+  }
+}
+
+function isAt(
+  { firstSet, lastSet }: Pick<PathVersion, 'firstSet' | 'lastSet'>,
+  set: number,
+): boolean {
+  return set >= firstSet && set <= (lastSet ?? Infinity);
+}
+
+/** Joins consecutive versions that differ in metadata only. */
+function sameContentJoined(versions: readonly PathVersion[]): PathVersion[] {
+  const joined: PathVersion[] = [];
+  for (const version of versions) {
+    const last = joined.at(-1);
+    const isNext = last?.lastSet !== undefined && last.lastSet + 1 >= version.firstSet;
+    if (last !== undefined && isNext && isSameContent(last.entry, version.entry)) {
+      joined[joined.length - 1] = { ...version, firstSet: last.firstSet };
+    } else joined.push(version);
+  }
+  return joined;
+}
+
+type Entry = PathVersion['entry'];
+
+function isSameContent(one: Entry, other: Entry): boolean {
+  if (one.type !== other.type || one.sizeBytes !== other.sizeBytes) return false;
+  const same = (a: Buffer | undefined, b: Buffer | undefined): boolean =>
+    a === undefined || b === undefined ? a === b : a.equals(b);
+  return same(one.digest, other.digest) && same(one.linkTarget, other.linkTarget);
+}
+
+/**
+ * Returns the versions, with entries for the sets between and after them that did not have the path. `all` includes
+ * versions that are not shown.
+ */
+async function withGaps(
+  history: History,
+  path: Buffer,
+  shown: readonly PathVersion[],
+  all: readonly PathVersion[],
+  sets: readonly BackupSet[],
+): Promise<Shown[]> {
+  const found: Shown[] = [];
+  for (const version of shown) {
+    const { lastSet } = version;
+    found.push(version);
+    if (lastSet === undefined) continue;
+    const end = all.find(({ firstSet }) => firstSet > lastSet)?.firstSet ?? Infinity;
+    const between = sets.filter(({ set }) => set > lastSet && set < end);
+    const first = await firstCovering(history, path, between);
+    const last = await firstCovering(history, path, between.toReversed());
+    if (first === undefined || last === undefined) continue;
+    const isStill = end === Infinity && last === sets.at(-1);
+    found.push({
+      entry: undefined,
+      firstSet: first.set,
+      lastSet: isStill ? undefined : last.set,
+    });
+  }
+  return found;
+}
+
+/** Returns the first set that has a root at or above the path. The other sets prove nothing about the path. */
+async function firstCovering(
+  history: History,
+  path: Buffer,
+  sets: readonly BackupSet[],
+): Promise<BackupSet | undefined> {
+  for (const set of sets) {
+    if (rootAbove(await history.roots(set.set), path) !== undefined) return set;
+  }
+  return undefined;
+}
+
+/** Returns the version in each set, beginning with the first version. */
+async function asOfEach(
+  history: History,
+  path: Buffer,
+  versions: readonly PathVersion[],
+  sets: readonly BackupSet[],
+): Promise<Shown[]> {
+  const start = versions[0]?.firstSet ?? Infinity;
+  const shown: Shown[] = [];
+  for (const one of sets.filter(({ set }) => set >= start)) {
+    const { set } = one;
+    const entry = versions.find((version) => isAt(version, set))?.entry;
+    const isTold = entry !== undefined || (await firstCovering(history, path, [one])) !== undefined;
+    if (isTold) shown.push({ entry, firstSet: set, lastSet: set });
+  }
+  return shown;
+}
+
+type Period = Exclude<Which, 'none' | 'last' | 'change' | 'checksum' | 'all'>;
+
+/** Returns the newest set of each period, in local time; weeks begin on Mondays. */
+function newestOfEach(sets: readonly BackupSet[], period: Period): BackupSet[] {
+  const newest = new Map<number, BackupSet>();
+  for (const set of sets) newest.set(startOf(period, set.openedAtMs), set);
+  return [...newest.values()].sort((one, other) => one.set - other.set);
+}
+
+function startOf(period: Period, momentMs: number): number {
+  const date = new Date(momentMs);
+  date.setHours(0, 0, 0, 0);
+  if (period === 'week') date.setDate(date.getDate() - ((date.getDay() + 6) % 7));
+  if (period === 'month' || period === 'year') date.setDate(1);
+  if (period === 'year') date.setMonth(0);
+  return date.getTime();
+}
+
+/** Returns the sets of a version: `3`, `1–4`, or `2–` if the newest set has it. */
+export function spanText({ firstSet, lastSet }: Pick<Shown, 'firstSet' | 'lastSet'>): string {
+  return lastSet === firstSet ? String(firstSet) : `${firstSet}–${lastSet ?? ''}`;
+}
+
+function jsonVersion(version: Shown, path: Buffer, view: View): string {
+  const { entry, firstSet, lastSet } = version;
+  if (entry !== undefined) {
+    return jsonText({ ...jsonEntry(entry, view), firstSet, lastSet });
+  }
+  const name = jsonName(lastComponent(path));
+  return jsonText({ version: JSON_VERSION, ...name, gone: true, firstSet, lastSet });
+}
+
+const SHORT_DIGITS = 16;
+
+function printTable(
+  versions: readonly Shown[],
+  path: Buffer,
+  sets: readonly BackupSet[],
+  view: View,
+): void {
+  const { paint, headers, showsDigest, showsInode } = view;
+  if (headers) print(paint.part('header', `${displayName(path)}:`));
+  const rows: string[][] = headers
+    ? [
+        [
+          'sets',
+          'backed up',
+          'mode',
+          'size',
+          'modified',
+          ...(showsInode ? ['inode'] : []),
+          'digest',
+        ],
+      ]
+    : [];
+  for (const version of versions) {
+    const { entry, firstSet } = version;
+    const openedMs = sets.find(({ set }) => set === firstSet)?.openedAtMs;
+    const head = [spanText(version), openedMs === undefined ? '' : formatTime(openedMs)];
+    if (entry === undefined) {
+      rows.push([...head, paint.part('gone', 'gone')]);
+      continue;
+    }
+    const digest = entry.digest?.toString('hex') ?? '';
+    rows.push([
+      ...head,
+      modeText(entry),
+      sizeText(entry, view),
+      timeOf(entry),
+      ...(showsInode ? [String(entry.inode)] : []),
+      showsDigest ? digest : digest.slice(0, SHORT_DIGITS),
+    ]);
+  }
+  if (rows.length > 0) print(formatTable(rows, [3]));
+}

@@ -1,0 +1,51 @@
+/** The pattern of `lstardis --find`. It matches names, or the ends of paths if it has a slash. */
+import { compileGlob } from '../../excludes/index.js';
+import { splitPath } from '../../model/index.js';
+
+export interface NamePattern {
+  /** The pattern as it was typed. */
+  readonly text: Buffer;
+  /** A byte string that every matching name contains; empty if none is known. */
+  readonly literal: Buffer;
+  readonly isMatch: (name: Buffer) => boolean;
+  /** True if the directories above the name match too. */
+  readonly isPathMatch: (path: Buffer) => boolean;
+}
+
+const WILD = /[*?[\\]/;
+
+/** Parses a pattern. A name without wildcards matches all names that contain it. */
+export function namePattern(text: Buffer): NamePattern {
+  const parts = splitPath(text);
+  const last = parts.at(-1) ?? Buffer.alloc(0);
+  const above = parts.slice(0, -1).map((part) => matcherOf(part, false));
+  const isAbsolute = text[0] === SLASH;
+  return {
+    text,
+    literal: literalIn(last),
+    isMatch: matcherOf(last, above.length === 0 && !isAbsolute),
+    isPathMatch: (path) => {
+      const names = splitPath(path).slice(0, -1);
+      const from = names.length - above.length;
+      if (from < 0 || (isAbsolute && from > 0)) return false;
+      return above.every((matches, index) => matches(names[from + index]!));
+    },
+  };
+}
+
+function matcherOf(part: Buffer, isPart: boolean): (name: Buffer) => boolean {
+  if (!WILD.test(part.toString('latin1'))) {
+    return isPart ? (name) => name.includes(part) : (name) => name.equals(part);
+  }
+  const glob = compileGlob(part.toString('latin1'));
+  return (name) => glob.matches(name.toString('latin1'));
+}
+
+/** Returns the longest literal run before the first class or escape. */
+function literalIn(part: Buffer): Buffer {
+  const [plain = ''] = part.toString('latin1').split(/[[\\]/);
+  const runs = plain.split(/[*?]+/).sort((one, other) => other.length - one.length);
+  return Buffer.from(runs[0] ?? '', 'latin1');
+}
+
+const SLASH = 0x2f;

@@ -1,0 +1,237 @@
+/**
+ * Proves the results of `lstardis --find` for a client that encrypts. The first and the last set of each version
+ * must show it at its path. The set since which a path is gone must not show it. Nothing proves that the result is
+ * complete.
+ */
+import {
+  type History,
+  type HistoryEntry,
+  type BackupSet,
+  isSameContent,
+  type PathVersion,
+  rootAbove,
+} from '../../history/index.js';
+import { isOfOneListing, PAGE_ENTRIES } from '../../restore/index.js';
+import type { FoundPath } from './find-names.js';
+
+export interface ProvenFinds {
+  /** The proven part of the given paths, in their order. */
+  readonly paths: readonly FoundPath[];
+  /** Paths with versions that are left out, since they are not proven. */
+  readonly refused: readonly Buffer[];
+}
+
+/** A version that a set must show at a path. */
+interface Claim {
+  readonly path: Buffer;
+  /** Undefined if the path must not exist. */
+  readonly version: PathVersion | undefined;
+  /** The first of these sets with a root above the path must show the version. */
+  readonly sets: readonly number[];
+  isProven: boolean;
+}
+
+/**
+ * The entry at each path of a set; undefined if the path does not exist. Paths below no root of the set, and paths
+ * that cannot be proven, have no item.
+ */
+type Shown = Map<string, HistoryEntry | undefined>;
+
+/**
+ * Leaves out everything that no set proves. Throws the errors of the history, except damage of a single set or
+ * listing.
+ */
+export async function provenFinds(
+  history: History,
+  paths: readonly FoundPath[],
+): Promise<ProvenFinds> {
+  const spans = new Spans(await history.sets());
+  const claims = new Map(paths.map((found) => [found, claimsOf(found, spans)]));
+  await prove(
+    history,
+    [...claims.values()].flatMap((of) => [...of.values()].flat()),
+  );
+  const proven: FoundPath[] = [];
+  const refused: Buffer[] = [];
+  for (const [found, of] of claims) {
+    const holds = (what: PathVersion | undefined): boolean =>
+      of.get(what)?.every(({ isProven }) => isProven) !== false;
+    const versions = found.versions.filter(holds);
+    const isGone = holds(undefined);
+    if (versions.length < found.versions.length || !isGone) refused.push(found.path);
+    if (versions.length > 0 && isGone) proven.push({ ...found, versions });
+  }
+  return { paths: proven, refused };
+}
+
+interface Span {
+  readonly up: readonly number[];
+  readonly down: readonly number[];
+}
+
+/**
+ * The sets that can prove a version: those that show it and are complete. If none is complete, all sets that show
+ * it.
+ */
+class Spans {
+  private readonly known = new Map<string, Span>();
+  private readonly listed: readonly BackupSet[];
+
+  constructor(listed: readonly BackupSet[]) {
+    this.listed = listed;
+  }
+
+  of({ firstSet, lastSet = Infinity }: PathVersion): Span {
+    const key = `${firstSet}/${lastSet}`;
+    const known = this.known.get(key);
+    if (known !== undefined) return known;
+    const within = this.listed.filter(({ set }) => set >= firstSet && set <= lastSet);
+    const complete = within.filter(({ state }) => state === 'complete');
+    const up = (complete.length > 0 ? complete : within).map(({ set }) => set);
+    const span = { up, down: up.toReversed() };
+    this.known.set(key, span);
+    return span;
+  }
+}
+
+/** Returns the claims to prove for each version, and under undefined those for the path being gone. */
+function claimsOf(
+  { path, versions, goneSince }: FoundPath,
+  spans: Spans,
+): Map<PathVersion | undefined, Claim[]> {
+  const claims = new Map<PathVersion | undefined, Claim[]>();
+  for (const version of versions) {
+    const { up, down } = spans.of(version);
+    const claim = (sets: readonly number[]): Claim => ({ path, version, sets, isProven: false });
+    claims.set(version, [claim(up), claim(down)]);
+  }
+  if (goneSince !== undefined) {
+    claims.set(undefined, [{ path, version: undefined, sets: [goneSince], isProven: false }]);
+  }
+  return claims;
+}
+
+/** Checks each claim in its first set. Claims below no root of that set are checked in their next set. */
+async function prove(history: History, claims: readonly Claim[]): Promise<void> {
+  let left = claims;
+  for (let turn = 0; left.length > 0; turn += 1) {
+    const bySet = new Map<number, Claim[]>();
+    for (const claim of left) {
+      const set = claim.sets[turn];
+      if (set === undefined) continue;
+      const those = bySet.get(set);
+      if (those === undefined) bySet.set(set, [claim]);
+      else those.push(claim);
+    }
+    const elsewhere: Claim[] = [];
+    for (const [set, those] of bySet) elsewhere.push(...(await proveIn(history, set, those)));
+    left = elsewhere;
+  }
+}
+
+/** Returns the claims with paths below no root of the set. */
+async function proveIn(history: History, set: number, claims: readonly Claim[]): Promise<Claim[]> {
+  const shown: Shown = new Map();
+  const elsewhere: Claim[] = [];
+  const byRoot = new Map<string, { root: Buffer; below: Below[] }>();
+  await unlessDamaged(async () => {
+    const roots = await history.roots(set);
+    for (const claim of claims) {
+      const above = rootAbove(roots, claim.path);
+      if (above === undefined) {
+        elsewhere.push(claim);
+        continue;
+      }
+      const { path: root } = above.root;
+      const key = keyOf(root);
+      const those = byRoot.get(key) ?? { root, below: [] };
+      those.below.push({ path: claim.path, rest: above.rest });
+      byRoot.set(key, those);
+    }
+  });
+  for (const { root, below } of byRoot.values()) {
+    await unlessDamaged(async () => {
+      await look(history, set, await history.find(root, set), below, shown);
+    });
+  }
+  for (const claim of claims) claim.isProven = holdsIn(shown, claim);
+  return elsewhere;
+}
+
+/** A path to look up, and the part of it below the current directory. */
+interface Below {
+  readonly path: Buffer;
+  readonly rest: readonly Buffer[];
+}
+
+/** Looks up paths at an entry and below it. Each directory is listed once. */
+async function look(
+  history: History,
+  set: number,
+  entry: HistoryEntry | undefined,
+  wanted: readonly Below[],
+  shown: Shown,
+): Promise<void> {
+  const isEnd = entry?.childId === undefined;
+  const byName = new Map<string, Below[]>();
+  for (const { path, rest } of wanted) {
+    const [name, ...further] = rest;
+    if (name === undefined) shown.set(keyOf(path), entry);
+    else if (isEnd) shown.set(keyOf(path), undefined);
+    else {
+      const those = byName.get(keyOf(name)) ?? [];
+      those.push({ path, rest: further });
+      byName.set(keyOf(name), those);
+    }
+  }
+  if (entry?.childId === undefined || byName.size === 0) return;
+  const { childId } = entry;
+  await unlessDamaged(async () => {
+    const found = await entriesNamed(history, set, childId, byName);
+    for (const [name, below] of byName) {
+      const one = found.get(name);
+      if (one?.damage === undefined) await look(history, set, one, below, shown);
+    }
+  });
+}
+
+async function entriesNamed(
+  history: History,
+  set: number,
+  directory: number,
+  names: ReadonlyMap<string, unknown>,
+): Promise<Map<string, HistoryEntry>> {
+  const found = new Map<string, HistoryEntry>();
+  for (let after: Buffer = NO_NAME; ; ) {
+    const page = { directory, set, after, limit: PAGE_ENTRIES, withDigests: true };
+    const entries = await history.list(page);
+    for (const entry of entries) {
+      if (names.has(keyOf(entry.name))) found.set(keyOf(entry.name), entry);
+    }
+    if (entries.length < PAGE_ENTRIES) return found;
+    after = entries.at(-1)!.name;
+  }
+}
+
+function holdsIn(shown: Shown, { path, version }: Claim): boolean {
+  const key = keyOf(path);
+  if (!shown.has(key)) return false;
+  const entry = shown.get(key);
+  if (entry === undefined || version === undefined) return entry === version;
+  return entry.metadata.equals(version.entry.metadata) && isSameContent(entry, version.entry);
+}
+
+/** Runs the work, and ignores damage of a single set or listing; its claims stay unproven. */
+async function unlessDamaged(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!isOfOneListing(error)) throw error;
+  }
+}
+
+function keyOf(bytes: Buffer): string {
+  return bytes.toString('latin1');
+}
+
+const NO_NAME = Buffer.alloc(0);

@@ -1,0 +1,55 @@
+/** Selects the sets within a range of sets or of dates: `--range first:last`, `--dates from..to`. */
+import { type BackupSet, setNamed } from '../../history/index.js';
+import { parseDate } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
+
+export interface RangeWish {
+  readonly setRange: string | undefined;
+  readonly dateRange: string | undefined;
+  readonly recentSet: string;
+}
+
+export function hasRange({ setRange, dateRange }: RangeWish): boolean {
+  return setRange !== undefined || dateRange !== undefined;
+}
+
+/** Returns the selected sets; all sets if no range is set. Throws USAGE, BAD_DATE, NO_SUCH_SET. */
+export async function setsWithin(
+  client: string,
+  sets: readonly BackupSet[],
+  { setRange, dateRange, recentSet }: RangeWish,
+  nowMs: number,
+): Promise<BackupSet[]> {
+  if (setRange !== undefined && dateRange !== undefined) {
+    throw new TardisError('USAGE', '--range and --dates cannot be used together');
+  }
+  if (setRange !== undefined) {
+    const [first, last] = halvesOf(setRange, /^([^:]*):([^:]*)$/, '--range', 'first:last');
+    const numberOf = (word: string, open: number): number =>
+      word === '' ? open : setNamed(client, sets, word === recentSet ? undefined : word).set;
+    const [from, to] = [numberOf(first, 0), numberOf(last, Infinity)];
+    return sets.filter(({ set }) => set >= from && set <= to);
+  }
+  if (dateRange === undefined) return [...sets];
+  const [from, to] = halvesOf(dateRange, /^(.*?)\.\.(.*)$/, '--dates', 'from..to');
+  const fromMs = from === '' ? -Infinity : await startOf(from, nowMs);
+  const toMs = to === '' ? Infinity : await parseDate(to, nowMs);
+  return sets.filter(({ openedAtMs }) => openedAtMs >= fromMs && openedAtMs <= toMs);
+}
+
+function halvesOf(text: string, pattern: RegExp, option: string, form: string): [string, string] {
+  const match = pattern.exec(text.trim());
+  if (match === null) throw new TardisError('USAGE', `${option} takes ${form}`);
+  return [match[1]!.trim(), match[2]!.trim()];
+}
+
+/**
+ * Returns the start of a range of dates. A day without a time is parsed as its end, so it is changed to the
+ * beginning of the day.
+ */
+async function startOf(text: string, nowMs: number): Promise<number> {
+  const momentMs = await parseDate(text, nowMs);
+  const date = new Date(momentMs);
+  const isEndOfDay = date.getHours() === 23 && date.getMilliseconds() === 999;
+  return isEndOfDay ? date.setHours(0, 0, 0, 0) : momentMs;
+}

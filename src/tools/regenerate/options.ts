@@ -1,0 +1,62 @@
+/** Checks the options of `regenerate` for conflicts, and converts them for a restore. */
+import type { PolicyOptions } from '../../restore/index.js';
+import type { Found, SettingName, Settings } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
+
+export type RegenerateSettings = Settings<'regenerate'>;
+
+/** Conflicts between options, by the names of the settings and as they are written. */
+const CONFLICTS: readonly [one: SettingName, written: string, others: readonly SettingName[]][] = [
+  ['last', '--last', ['backup', 'date', 'all', 'byChecksum']],
+  ['all', '--all', ['paths', 'byChecksum', 'toStdout']],
+  ['byChecksum', '--checksum', ['backup', 'date', 'hierarchy', 'include', 'leaveOut']],
+  [
+    'toStdout',
+    '--stdout',
+    ['output', 'tar', 'overwrite', 'compareContents', 'dryRun', 'hierarchy'],
+  ],
+  ['toStdout', '--stdout', ['include', 'leaveOut']],
+  ['authenticate', '--authenticate', ['allowUnproven']],
+  ['tar', '--tar', ['output', 'compareContents', 'dryRun']],
+];
+
+const WRITTEN: Readonly<Partial<Record<SettingName, string>>> = {
+  paths: 'paths',
+  byChecksum: '--checksum',
+  leaveOut: '--exclude',
+  toStdout: '--stdout',
+  compareContents: '--compare-contents',
+  dryRun: '--dry-run',
+  allowUnproven: '--allow-unproven',
+};
+
+/** Throws USAGE for options that exclude each other, or if an option is missing. */
+export function checkUsage(settings: RegenerateSettings, found: ReadonlyMap<string, Found>): void {
+  const wrong = (text: string): never => {
+    throw new TardisError('USAGE', text);
+  };
+  const isGiven = (name: SettingName): boolean => found.get(name)?.source === 'command line';
+  for (const [one, written, others] of CONFLICTS) {
+    const other = isGiven(one) ? others.find(isGiven) : undefined;
+    if (other !== undefined)
+      wrong(`${written} cannot be used with ${WRITTEN[other] ?? `--${other}`}`);
+  }
+  const { all, paths, toStdout, tar } = settings;
+  if (!all && paths.length === 0) wrong('no path to restore was given; --all restores everything');
+  if (toStdout && paths.length !== 1) wrong('--stdout writes one file: give one path');
+  if ((toStdout || isStdout(tar)) && process.stdout.isTTY) {
+    wrong('the output is a terminal: redirect it');
+  }
+}
+
+/** True if the tar archive is written to standard output. */
+export function isStdout(tar: Buffer | undefined): boolean {
+  return tar?.toString('latin1') === '-';
+}
+
+export function policyOf(settings: RegenerateSettings): PolicyOptions {
+  const { overwrite, compareContents } = settings;
+  const { setTimes, setPermissions, setOwner, setAttributes, setFlags } = settings;
+  const metadata = { setTimes, setPermissions, setOwner, setAttributes, setFlags };
+  return { overwrite, compareContents, ...metadata };
+}

@@ -1,0 +1,102 @@
+/** Prints the result of `regenerate`, and marks damage in the store. */
+import type { RestoreFailure, RestoreProgress } from '../../restore/index.js';
+import { asTardisError, ERROR_TABLE, isErrorCode } from '../../errors/index.js';
+import { displayName, displayText, jsonName } from '../../model/index.js';
+import { markDamaged } from '../../store/writer/index.js';
+import { openClientDirectory } from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import type { RegenerateSettings } from './options.js';
+import { JSON_VERSION, say } from '../shared/run-tool.js';
+import { counted, formatBytes, formatCount, formatSeconds } from '../shared/units.js';
+import { clientPlace, storeLimits } from '../shared/local-store.js';
+import { jsonText } from '../shared/json-text.js';
+
+export interface RestoreReport {
+  readonly sets: readonly number[];
+  /** The sets among them with an interrupted backup. */
+  readonly unfinished: readonly number[];
+  readonly dryRun: boolean;
+  readonly resumed: boolean;
+  /** Metadata that the file system of the output cannot store. */
+  readonly losses: readonly string[];
+  readonly elapsedMs: number;
+  /** Parts that nothing proves, for a client that encrypts. */
+  readonly doubts: readonly string[];
+}
+
+/** Bound on the failures printed, since a lost pack affects many files; --json prints all. */
+const MAX_FAILURES_SHOWN = 100;
+
+export function tellResult(
+  { sets, unfinished, dryRun, resumed, losses, elapsedMs, doubts }: RestoreReport,
+  progress: RestoreProgress,
+  failures: readonly RestoreFailure[],
+  asJson: boolean,
+): void {
+  if (asJson) {
+    const failed = failures.map(({ path: name, error }) => ({ ...jsonName(name), ...error }));
+    const counts = { sets, unfinished, dryRun, resumed, ...progress, elapsedMs, doubts, losses };
+    say(jsonText({ version: JSON_VERSION, ...counts, failed }));
+    return;
+  }
+  if (losses.length > 0) {
+    process.stderr.write(`regenerate: the file system does not support ${losses.join(', ')}\n`);
+  }
+  for (const doubt of doubts) process.stderr.write(`regenerate: ${displayText(doubt)}\n`);
+  for (const { path: name, error } of failures.slice(0, MAX_FAILURES_SHOWN)) {
+    process.stderr.write(
+      `regenerate: ${displayName(name)}: ${displayText(error.message)} [${error.code}]\n`,
+    );
+  }
+  for (const code of new Set(failures.map(({ error }) => error.code))) {
+    if (isErrorCode(code) && ERROR_TABLE[code].kind === 'damage') {
+      process.stderr.write(`regenerate: ${ERROR_TABLE[code].guidance}\n`);
+    }
+  }
+  const more = failures.length - MAX_FAILURES_SHOWN;
+  if (more > 0) {
+    process.stderr.write(`regenerate: … and ${formatCount(more)} more; --json lists all\n`);
+  }
+  const { files, directories, links, bytes, unchanged, kept, leftOut, fetchedBytes } = progress;
+  const done = dryRun ? 'Would restore' : 'Restored';
+  const took = dryRun ? '' : `, in ${formatSeconds(elapsedMs)}`;
+  say(
+    `${done} ${counted(files, 'file')}, ${counted(directories, 'directory', 'directories')} and ` +
+      `${counted(links, 'link')}, ${formatBytes(bytes)}${took}.`,
+  );
+  if (fetchedBytes > 0) say(`${formatBytes(fetchedBytes)} fetched from the server.`);
+  if (unchanged > 0) say(`${counted(unchanged, 'was', 'were')} already present and unchanged.`);
+  if (kept > 0) say(`${counted(kept, 'was', 'were')} already present but different, and kept.`);
+  if (leftOut > 0) say(`${counted(leftOut, 'was', 'were')} left out by --include and --exclude.`);
+  const lacking = failures.filter(({ error }) => error.code === 'ATTRIBUTE_NOT_SET').length;
+  const failed = failures.length - lacking;
+  if (lacking > 0) {
+    say(`${counted(lacking, 'was', 'were')} restored without some of the attributes.`);
+  }
+  if (failed > 0) say(`${formatCount(failed)} could not be restored.`);
+}
+
+/** Marks damaged contents in the store, so that the next backup sends them again. */
+export async function noteDamage(
+  system: System,
+  options: RegenerateSettings,
+  failures: readonly RestoreFailure[],
+  isRemote: boolean,
+): Promise<void> {
+  const digests = failures.flatMap(({ digest }) => (digest === undefined ? [] : [digest]));
+  if (digests.length === 0) return;
+  if (isRemote) {
+    process.stderr.write("regenerate: the damage is in the server's store; inform its operator\n");
+    return;
+  }
+  try {
+    const directory = openClientDirectory(system, clientPlace(options));
+    await markDamaged(system, directory, storeLimits(), digests);
+    process.stderr.write(
+      'regenerate: the damage was marked; the next backup sends the contents again\n',
+    );
+  } catch (error) {
+    const { code } = asTardisError(error);
+    process.stderr.write(`regenerate: the damage could not be marked in the store [${code}]\n`);
+  }
+}

@@ -1,0 +1,55 @@
+/** Progress of a running restore as one line: the entries restored, and the time left if a whole set is restored. */
+import type { BackupSet } from '../../history/index.js';
+import type { RestoreProgress } from '../../restore/index.js';
+import { progressBar } from '../shared/progress-bar.js';
+import { TimeLeft } from '../shared/time-left.js';
+import { formatBytes, formatCount } from '../shared/units.js';
+
+/** Creating a small file costs as much as writing this many bytes of a large one. */
+const BYTES_AN_ENTRY = 16_384;
+
+export class ShownRestore {
+  private total: BackupSet['stats'] | undefined;
+  /** Share that was shown as done. */
+  private shareDone = 0;
+  private readonly timeLeft: TimeLeft;
+  private readonly progress: RestoreProgress;
+
+  constructor(progress: RestoreProgress, nowMs: () => number = () => performance.now()) {
+    this.progress = progress;
+    this.timeLeft = new TimeLeft(nowMs);
+  }
+
+  /** Sets the set that is restored as a whole. The statistics of its backup give the total work. */
+  expect(set: Pick<BackupSet, 'stats' | 'state'> | undefined): void {
+    this.total = set?.state === 'complete' ? set.stats : undefined;
+    this.shareDone = 0;
+    this.timeLeft.restart();
+  }
+
+  /** Returns the line. The estimate is first, since the end may be cut off. */
+  text(): string {
+    const { files, directories, bytes, unchanged } = this.progress;
+    const there = unchanged === 0 ? '' : `, ${formatCount(unchanged)} unchanged`;
+    return (
+      `${this.share()}restored ${formatCount(files)} files in ${formatCount(directories)} directories, ` +
+      `${formatBytes(bytes)}${there}`
+    );
+  }
+
+  /** Returns `[####------] 42 %, about 3 min left ` if the total is known, otherwise an empty text. */
+  private share(): string {
+    const { files, directories, links, bytes, unchanged, kept, failures } = this.progress;
+    const { entries, scannedBytes } = this.total ?? {};
+    if (entries === undefined || scannedBytes === undefined) return '';
+    const entriesDone = files + directories + links + unchanged + kept + failures;
+    // The bytes of files that existed before are not counted, so then only entries are compared.
+    const [done, all] =
+      unchanged + kept > 0
+        ? [entriesDone, entries]
+        : [bytes + entriesDone * BYTES_AN_ENTRY, scannedBytes + entries * BYTES_AN_ENTRY];
+    // The share never decreases, even if the method of counting changes.
+    this.shareDone = Math.max(this.shareDone, all === 0 ? 1 : Math.min(1, done / all));
+    return `${progressBar(this.shareDone, 1)}${this.timeLeft.text(done, all)}  `;
+  }
+}

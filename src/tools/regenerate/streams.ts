@@ -1,0 +1,139 @@
+/** Implements `regenerate --stdout` and `--tar`: writes one file, or a tar archive, as a stream of bytes. */
+import path from 'node:path';
+import { type History, noAccess, noSuchPath } from '../../history/index.js';
+import {
+  ByteSink,
+  ContentReader,
+  type RestoreFailure,
+  type RestoreProgress,
+  type TarRequest,
+  writeTar,
+} from '../../restore/index.js';
+import { systemCode, TardisError, throwIfAborted } from '../../errors/index.js';
+import { displayName, EntryType, isSparse } from '../../model/index.js';
+import type { System } from '../../system/index.js';
+import { sparseData, SparseWriter, targetFull, temporaryName } from '../../workers/index.js';
+
+/** Returns a sink that waits for each write, so that a slow reader delays the work but uses no memory. */
+export function stdoutSink(): ByteSink {
+  return new ByteSink(
+    (bytes) =>
+      new Promise((resolve) => {
+        process.stdout.write(bytes, (error) => {
+          if (error === null || error === undefined) resolve(); // an error ends the process
+        });
+      }),
+  );
+}
+
+/** Writes the content of one file. Throws NO_SUCH_PATH, NO_ACCESS, USAGE, CONTENT_DAMAGED. */
+export async function writeContent(
+  system: System,
+  history: History,
+  set: number,
+  wanted: Buffer,
+  progress: RestoreProgress,
+  signal: AbortSignal,
+): Promise<void> {
+  const entry = await history.find(wanted, set);
+  const shown = displayName(wanted);
+  if (entry === undefined) throw await noSuchPath(history, set, wanted);
+  if (!history.access.mayRead(entry)) throw noAccess(wanted);
+  if (entry.type !== EntryType.file) throw new TardisError('USAGE', `"${shown}" is not a file`);
+  const [pieces] = entry.contentId === undefined ? [[]] : await history.locate([entry]);
+  if (pieces === undefined) {
+    throw new TardisError('CONTENT_DAMAGED', `the content of "${shown}" is not in the store`);
+  }
+  const sink = stdoutSink();
+  const reader = new ContentReader(system, history);
+  try {
+    const chunks = until(signal, reader.bytes(pieces));
+    if (isSparse(entry.metadata)) await writeSparse(chunks, sink);
+    else for await (const bytes of chunks) await sink.write(bytes);
+    await sink.flush();
+  } finally {
+    reader.close();
+  }
+  progress.files += 1;
+  progress.bytes += sink.bytes;
+}
+
+/** Yields the chunks until the signal aborts. Throws INTERRUPTED then. */
+async function* until(signal: AbortSignal, chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const bytes of chunks) {
+    throwIfAborted(signal);
+    yield bytes;
+  }
+}
+
+const ZEROS = Buffer.alloc(64 << 10);
+
+/** Writes a sparse file with its holes as zeros, since a pipe cannot have holes. */
+async function writeSparse(chunks: AsyncIterable<Buffer>, sink: ByteSink): Promise<void> {
+  const writer = new SparseWriter();
+  const fillTo = async (position: number): Promise<void> => {
+    while (sink.bytes < position) {
+      await sink.write(ZEROS.subarray(0, Math.min(ZEROS.length, position - sink.bytes)));
+    }
+  };
+  for await (const bytes of chunks) {
+    for (const [data, position] of sparseData(writer, bytes)) {
+      await fillTo(position);
+      await sink.write(data);
+    }
+  }
+  await fillTo(writer.finish());
+}
+
+export interface TarOutput {
+  /** Path of the tar archive; `-` for standard output. */
+  readonly file: string;
+  readonly mayReplace: boolean;
+}
+
+/**
+ * Writes a tar archive. A file gets its name only when it is complete. Throws TARGET_EXISTS, TARGET_NOT_WRITABLE,
+ * TARGET_FULL.
+ */
+export async function writeTarTo(
+  system: System,
+  history: History,
+  request: TarRequest,
+  { file, mayReplace }: TarOutput,
+  progress: RestoreProgress,
+  signal: AbortSignal,
+): Promise<RestoreFailure[]> {
+  if (file === '-') {
+    return writeTar(system, history, request, stdoutSink(), progress, signal);
+  }
+  const { files } = system;
+  const taken = files.status(file);
+  if (taken !== undefined && !(mayReplace && taken.isFile)) {
+    throw new TardisError('TARGET_EXISTS', `${file} exists already`);
+  }
+  const temporary = path.join(path.dirname(file), temporaryName(system, '.tardis-'));
+  let fd: number;
+  try {
+    fd = files.open(temporary, 'create');
+  } catch (error) {
+    const code = systemCode(error) ?? 'unknown';
+    throw new TardisError('TARGET_NOT_WRITABLE', `cannot create ${file}: ${code}`, {}, error);
+  }
+  let isWhole = false;
+  try {
+    let position = 0;
+    const sink = new ByteSink(async (bytes) => {
+      files.write(fd, bytes, position);
+      position += bytes.length;
+    });
+    const failures = await writeTar(system, history, request, sink, progress, signal);
+    files.rename(temporary, file);
+    isWhole = true;
+    return failures;
+  } catch (error) {
+    throw targetFull(error) ?? error;
+  } finally {
+    files.close(fd);
+    if (!isWhole) files.unlink(temporary);
+  }
+}

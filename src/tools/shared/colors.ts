@@ -1,0 +1,109 @@
+/** Colors of printed text, from `TARDIS_LS_COLORS` (`header=bold:directory=blue,bold`) and `LS_COLORS`. */
+import { inspect } from 'node:util';
+import { configInvalid } from '../../config/index.js';
+import { isDumb } from './terminal.js';
+import { type Entry, EntryType } from '../../model/index.js';
+import { LsColors } from './ls-colors.js';
+
+const PARTS = ['header', 'directory', 'link', 'file', 'executable', 'other', 'gone'] as const;
+export type ColorPart = (typeof PARTS)[number];
+
+/** Returns the text in a style, given by its name in Node. */
+export function styled(name: string, text: string): string {
+  const [begin, end] = styleOf(name);
+  return `\u001b[${begin}m${text}\u001b[${end}m`;
+}
+
+/** The escape codes that begin and end a style. */
+type Style = readonly [begin: number, end: number];
+
+type Styles = ReadonlyMap<string, readonly Style[]>;
+
+/**
+ * True if an output is styled. `isWanted` is the option. If it is undefined, a terminal is styled that is not dumb,
+ * unless NO_COLOR is set (https://no-color.org).
+ */
+export function showsColors(
+  isWanted: boolean | undefined,
+  { isTTY }: { readonly isTTY?: boolean },
+  environment: Readonly<Record<string, string | undefined>>,
+): boolean {
+  if (isWanted !== undefined) return isWanted;
+  return isTTY === true && (environment['NO_COLOR'] ?? '') === '' && !isDumb(environment);
+}
+
+/** Styles the text of a part, or the name of an entry. */
+export interface Paint {
+  part(part: ColorPart, text: string): string;
+  entry(entry: Entry, text: string): string;
+}
+
+export interface ColorChoice {
+  /** Styles of parts, as in `TARDIS_LS_COLORS`. If `isChosen`, the user has set them, and they win over `lsColors`. */
+  readonly spec: string;
+  readonly isChosen: boolean;
+  readonly lsColors: string | undefined;
+  /** Undefined styles a terminal, unless NO_COLOR is set. */
+  readonly isWanted: boolean | undefined;
+}
+
+const PLAIN: Paint = Object.freeze({
+  part: (_part: ColorPart, text: string) => text,
+  entry: (_entry: Entry, text: string) => text,
+});
+
+/** Returns the styles for this output. Throws CONFIG_INVALID for an unknown part or style. */
+export function painter({ spec, isChosen, lsColors, isWanted }: ColorChoice): Paint {
+  const styles = stylesOf(spec);
+  if (!showsColors(isWanted, process.stdout, process.env)) return PLAIN;
+  const codes = lsColors === undefined || lsColors === '' ? undefined : new LsColors(lsColors);
+  const part = (name: ColorPart, text: string): string => inStyles(styles.get(name), text);
+  return {
+    part,
+    entry: (entry, text) => {
+      const own = partOf(entry);
+      if (codes === undefined || (isChosen && styles.has(own))) return part(own, text);
+      const code = codes.codeOf(entry);
+      return code === undefined ? text : `\u001b[${code}m${text}\u001b[0m`;
+    },
+  };
+}
+
+function stylesOf(spec: string): Styles {
+  const styles = new Map<string, Style[]>();
+  for (const item of spec.split(':').filter((part) => part.trim() !== '')) {
+    const [part = '', ...names] = item.split(/[=,]/).map((word) => word.trim());
+    if (!PARTS.some((known) => known === part)) {
+      throw configInvalid(`TARDIS_LS_COLORS: "${part}" is not one of ${PARTS.join(', ')}`);
+    }
+    styles.set(part, names.filter((name) => name !== '' && name !== 'none').map(styleOf));
+  }
+  return styles;
+}
+
+function inStyles(styles: readonly Style[] | undefined, text: string): string {
+  return (styles ?? []).reduce(
+    (inner, [begin, end]) => `\u001b[${begin}m${inner}\u001b[${end}m`,
+    text,
+  );
+}
+
+const EXECUTE = 0o111;
+
+function partOf({ type, permissions }: Entry): ColorPart {
+  if (type === EntryType.directory) return 'directory';
+  if (type === EntryType.symlink) return 'link';
+  if (type !== EntryType.file) return 'other';
+  return (permissions & EXECUTE) === 0 ? 'file' : 'executable';
+}
+
+/** Returns a style of Node by its name; `on_red` is an alias of the red background. */
+function styleOf(name: string): Style {
+  const ground = /^on_(.)(.*)$/.exec(name);
+  const known = ground === null ? name : `bg${ground[1]!.toUpperCase()}${ground[2]}`;
+  const style = Object.hasOwn(inspect.colors, known) ? inspect.colors[known] : undefined;
+  if (style !== undefined) return style;
+  throw configInvalid(
+    `TARDIS_LS_COLORS: "${name}" is not one of the styles ${Object.keys(inspect.colors).join(', ')}`,
+  );
+}

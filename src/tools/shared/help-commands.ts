@@ -1,0 +1,143 @@
+/** Help of the commands: summaries and examples. */
+import type { Tool } from '../../config/index.js';
+import { D, example, type ToolHelp } from './help-rows.js';
+
+export const COMMANDS_HELP = {
+  tardis: {
+    summary: 'Backs up directories and files to a tardis store.',
+    examples: [
+      example(`tardis ${D} --local --create ~`, 'first backup of your home directory'),
+      example(`tardis ${D} --local ~`, 'every later backup'),
+      example(`tardis ${D} --local ~/docs ~/notes.txt`, 'a directory and a single file'),
+      example(
+        'tardis --server backup.example.org --password-file ~/.tardis-password /etc /home',
+        'to a server, over TLS and with a password',
+      ),
+      example(
+        'tardis --config ~/.tardis.cfg --job laptop',
+        'with the settings in section [laptop] of the file',
+      ),
+      example(`tardis ${D} --local -x '*.o' --skip-caches ~`, 'without object files and caches'),
+      example(
+        `tardis ${D} --local --filter-file ~/.tardis-filter ~`,
+        'only what the filter file accepts',
+      ),
+      example("tardis --dry-run -vv -x '*.o' ~", 'only show what would be saved and left out'),
+      example(
+        "tardis --explain ~/a/b.o -x '*.o' ~",
+        'show which rule includes or excludes a file, without a server',
+      ),
+    ],
+    notes: [
+      'Ctrl-C ends a backup at a checkpoint, and the next run continues from there; a second Ctrl-C ends it at once.',
+      'Exit status: 0 done, 1 failed, 3 done but some files could not be read, 10 no such store or client, 11 busy, ' +
+        '12 wrong or missing password, 130 interrupted.',
+    ],
+  },
+  tardisd: {
+    summary: 'Serves a tardis store to clients.',
+    examples: [
+      example(`tardisd ${D} --port 7420 --insecure-tcp`, 'for clients on this machine'),
+      example(
+        `tardisd ${D} --ssl --certfile cert.pem --keyfile key.pem --make-certificate`,
+        'for a network, with a certificate that is created if it does not exist',
+      ),
+      example(
+        'tardisd --config /etc/tardis/tardisd.cfg --local /run/tardisd.sock',
+        'with a configuration file, on a unix socket',
+      ),
+    ],
+    notes: [
+      'SIGTERM, SIGINT and SIGHUP end every session at a checkpoint; the clients can continue later.',
+    ],
+  },
+} as const satisfies Partial<Record<Tool, ToolHelp>>;
+
+export const READERS_HELP = {
+  regenerate: {
+    summary: 'Restores files and directories.',
+    about: [
+      'Each PATH is restored as OUTPUT/its-last-component (with --hierarchy, OUTPUT/its-whole-path), and checked against its ' +
+        'digests. Existing files with the same type, size and time are kept; a file is replaced only when the new one is ' +
+        'complete. To continue an interrupted restore, run the same command again. Users other than root can restore only ' +
+        'what the owners and permissions in the set let them read.',
+      'A date without a time means the end of that day, in local time. Ages: 30min, 12h, 3d, 2w, 6mo, 1y.',
+    ],
+    examples: [
+      example(
+        `regenerate ${D} -o /tmp/back /home/me/letters`,
+        'a directory from the newest set, as /tmp/back/letters',
+      ),
+      example(`regenerate ${D} -b 3 /etc/fstab`, 'a file from set 3, into the current directory'),
+      example(
+        `regenerate ${D} -d "3 days ago" --overwrite=newer -o /home/me /home/me/letters`,
+        'to its original place, replacing files of which the set has a newer version',
+      ),
+      example(
+        `regenerate ${D} --include '*.c' --dry-run /home/me/src`,
+        'only show what would be restored',
+      ),
+      example(`regenerate ${D} --stdout /etc/fstab | less`, 'one file to a pipe'),
+      example(
+        `regenerate ${D} --all --tar - | zstd > all.tar.zst`,
+        'the whole set as a tar archive',
+      ),
+    ],
+    notes: [
+      'Exit status: 0 done, 1 failed, 3 done but some files could not be restored, 10 no such store or client, 11 the same ' +
+        'restore is running, 12 wrong or missing password, 130 interrupted.',
+    ],
+  },
+  lstardis: {
+    summary: 'Lists backup sets, a directory as of a set, or all versions of a file.',
+    about: [
+      'Without a path, the backup sets are listed, with -l also their roots. A directory above the roots of a set lists those.',
+    ],
+    examples: [
+      example(`lstardis ${D} -l`, 'the backup sets and their roots'),
+      example(`lstardis ${D} -l /home/me`, 'a directory as of the newest set'),
+      example(`lstardis ${D} -b 3 /home/me`, 'the same as of set 3'),
+      example(`lstardis ${D} -d yesterday /home/me`, 'the same as of the end of yesterday'),
+      example(`lstardis ${D} /home/me/letter.txt`, 'all versions of a file'),
+      example(`lstardis ${D} --dates "a week ago.."`, 'the sets of the last week'),
+      example(`lstardis ${D} --glob '/home/me/*.c'`, 'what matches a pattern'),
+      example(
+        `lstardis ${D} --find 'letter*.txt'`,
+        'find a file by name, whether it was deleted or not',
+      ),
+      example(`lstardis ${D} -V week /home/me/a.txt`, 'the newest version of each week'),
+      example(`lstardis ${D} -V checksum -O /home/me/a.txt`, 'which sets have each content'),
+    ],
+    notes: [
+      'Users other than root see only what the owners and permissions in the set allow.',
+      'Colors are shown on a terminal, unless NO_COLOR is set or TERM is dumb; --color and --nocolor override both.',
+    ],
+  },
+  tardiff: {
+    summary: 'Compares versions of files and directories, with each other or with the disk.',
+    about: [
+      'Without -b and -d, the newest complete set is compared with the disk; with one of them, that set; with two of them, the first set with the second. In a comparison with the disk, files that a backup leaves out are reported as new.',
+      'On a terminal, control characters are shown as \\xNN; to a pipe or file the contents are written unchanged, so that patch(1) can use them. Files over --max-size, binary files, and those that take more than 10 s are only reported to differ.',
+    ],
+    examples: [
+      example(`tardiff ${D} ~/letter.txt`, 'changes since the last backup'),
+      example(`tardiff ${D} -d "3 days ago" ~/letter.txt`, 'changes since three days ago'),
+      example(`tardiff ${D} -b 3 -b 5 /etc/fstab`, 'changes between two sets'),
+      example(
+        `tardiff ${D} -r --list -b 3 -d yesterday /etc`,
+        'only the names of files that differ',
+      ),
+      example(
+        'tardiff --server backup.example.org -r -M /etc',
+        'also owners, permissions and times',
+      ),
+      example(
+        `tardiff ${D} --reduce-path /mnt/old/home/me`,
+        'with a disk that is mounted elsewhere',
+      ),
+    ],
+    notes: [
+      'Exit status: 0 nothing differs, 1 something does, 2 failed, or something could not be compared, 10 no such store or client, 11 busy, 12 wrong password, 130 interrupted.',
+    ],
+  },
+} as const satisfies Partial<Record<Tool, ToolHelp>>;

@@ -1,0 +1,283 @@
+/** Help of the sub-commands of sonic: summaries and examples. */
+import { KEPT_KEYS, type Tool } from '../../config/index.js';
+import { AT, D, example, type ToolHelp } from './help-rows.js';
+
+export const KEYS_HELP = {
+  'sonic create': {
+    summary: 'create a client (and the store, if it does not exist), with or without a password',
+    examples: [
+      example(`sonic create ${AT} --password`, 'a client that encrypts; asks for the password'),
+      example(
+        `sonic create ${AT} --password --nocrypt`,
+        'a client with a password that does not encrypt',
+      ),
+      example(
+        'sonic create --server backup.example.org -C laptop',
+        'through a server that allows new clients',
+      ),
+    ],
+  },
+  'sonic setpass': {
+    summary: 'set a password for a client that has none (stored data is not changed)',
+    examples: [
+      example(`sonic setpass ${AT}`, 'asks for the password twice'),
+      example(
+        `sonic setpass ${AT} --password-file ~/.tardis-password`,
+        'reads it from the first line of a file',
+      ),
+    ],
+  },
+  'sonic chpass': {
+    summary: 'change the password of a client (only the keys are rewritten)',
+    examples: [
+      example(`sonic chpass ${AT}`, 'asks for the old and the new password'),
+      example('sonic chpass --server backup.example.org -C laptop', 'the same through a server'),
+    ],
+  },
+  'sonic rotate': {
+    summary: 'encrypt everything stored from now on with a new key',
+    examples: [example(`sonic rotate ${AT}`, 'data stored before stays readable with the old key')],
+  },
+  'sonic rekey': {
+    summary:
+      'rewrite all data of an encrypting client with new keys (continues after an interruption)',
+    examples: [
+      example(`sonic rekey ${AT} --newpassword`, 'also sets a new password'),
+      example(`sonic rekey ${AT} --yes`, 'for scripts: asks only for the password'),
+      example(`sonic rekey ${AT} --abort`, 'discards an unfinished run'),
+    ],
+  },
+  'sonic encrypt': {
+    summary: 'encrypt all data of a client that does not encrypt (continues after an interruption)',
+    examples: [
+      example(`sonic encrypt ${AT} --password`, 'encrypts all sets; asks for the password'),
+    ],
+  },
+  'sonic keys': {
+    summary: 'write the wrapped keys of a client to a key file, back to the store, or to paper',
+    examples: [
+      example(`sonic keys --extract --keys ~/laptop.keys ${AT}`, 'a copy for a safe place'),
+      example(
+        `sonic keys --extract --remove --keys ~/laptop.keys ${AT}`,
+        'moves the keys out of the store: without the file nothing can be read',
+      ),
+      example(
+        `sonic keys --insert --keys ~/laptop.keys ${AT}`,
+        'puts the keys back into the store',
+      ),
+      example(`sonic keys --pdf laptop-keys.pdf ${AT}`, 'as a PDF to print, with text and QR code'),
+      example(`sonic keys --qr ${AT}`, 'as a QR code on the terminal'),
+    ],
+  },
+  'sonic account': {
+    summary: 'list, create, change or remove the accounts of a client, each with its own rights',
+    examples: [
+      example(`sonic account ${AT}`, 'lists the accounts'),
+      example(
+        `sonic account --add phone --rights add,list ${AT}`,
+        'creates an account that may back up and list, but not restore',
+      ),
+      example(
+        `sonic account --change phone --rights read,list ${AT}`,
+        'changes its rights, so that it can only read',
+      ),
+      example(`sonic account --remove phone ${AT}`, 'removes it, so that it can no longer log in'),
+    ],
+  },
+} as const satisfies Partial<Record<Tool, ToolHelp>>;
+
+/** Text that lists the settings that can be stored with a client. */
+const KEPT = `Keys: ${Object.keys(KEPT_KEYS).join(', ')}. For a key that is not set, the setting of the server applies. Through a server, an account needs the right list, and the right admin to change a setting.`;
+
+export const SETS_HELP = {
+  'sonic clients': {
+    summary: 'list the clients of a store: newest set, protection, and whether it is overdue',
+    about: [
+      'A client is overdue if a server with OverdueAfter has found it overdue, or by --overdue-after. Through a server, an account with the right admin sees the clients of its owner (.accounts).',
+    ],
+    examples: [
+      example(`sonic clients ${D}`, 'all clients'),
+      example(
+        `sonic clients ${D} --overdue-after 172800`,
+        'also those without a set for two days as overdue',
+      ),
+      example(
+        'sonic clients --server backup.example.org -C laptop --account ops',
+        'the clients of the same owner, on a server',
+      ),
+    ],
+  },
+  'sonic list': {
+    summary: 'list the backup sets of a client',
+    examples: [
+      example(`sonic list ${AT}`, 'the backup sets of a client'),
+      example(`sonic list -l ${AT}`, 'with their roots'),
+    ],
+  },
+  'sonic files': {
+    summary: 'list the files that changed in a backup set: added (+), changed (~), gone (-)',
+    examples: [
+      example(`sonic files ${AT}`, 'the changes in the newest set'),
+      example(
+        `sonic files --long --fullpath ${AT} 12`,
+        'the changes in set 12, with details and whole paths',
+      ),
+    ],
+  },
+  'sonic info': {
+    summary: 'show all details of backup sets',
+    examples: [
+      example(`sonic info ${AT} 10-12`, 'three sets'),
+      example(`sonic info --json ${AT} Current`, 'the newest complete set, for a script'),
+    ],
+  },
+  'sonic stats': {
+    summary: 'show how much space the store of a client uses, and how much of it is needed',
+    examples: [example(`sonic stats ${AT}`, 'the space used, and the largest files')],
+  },
+  'sonic getconfig': {
+    summary: 'show settings of the server that are stored with a client',
+    examples: [
+      example(`sonic getconfig ${AT}`, 'all settings'),
+      example(`sonic getconfig ${AT} KeepDaily`, 'one setting'),
+    ],
+    about: [KEPT],
+  },
+  'sonic setconfig': {
+    summary: 'store a setting of the server with a client, for which it then applies',
+    examples: [
+      example(`sonic setconfig ${AT} KeepDaily 14`, 'keep a set of each day for 14 days'),
+      example(`sonic setconfig --remove ${AT} KeepDaily`, 'use the setting of the server again'),
+    ],
+    about: [KEPT],
+  },
+  'sonic upgrade': {
+    summary: 'upgrade the catalog of a client to the newest version',
+    examples: [example(`sonic upgrade --dry-run ${AT}`, 'only show what would be done')],
+  },
+  'sonic diff': {
+    summary: 'show what differs between two backup sets',
+    about: [
+      'Each line begins with + for a new entry, - for a missing one, M for a different content, T for a different type, U for different metadata (with --metadata); sizes follow. Two sets of different jobs have different roots, so all entries of the first are missing, and all of the second are new.',
+    ],
+    examples: [
+      example(`sonic diff ${AT} 3 5`, 'all differences'),
+      example(`sonic diff ${AT} "3 days ago" Current /home/me`, 'differences below a path'),
+    ],
+    notes: [
+      'Exit status: 0 done, whether anything differs or not, 3 some entries could not be compared.',
+    ],
+  },
+  'sonic check': {
+    summary: 'check the store of a client, and list what can no longer be restored',
+    examples: [
+      example(`sonic check ${AT}`, 'the catalog, and the head of every record'),
+      example(`sonic check --read-data ${AT}`, 'also all stored data'),
+      example(
+        `sonic check --read-data=3/7 ${AT}`,
+        'the third of seven parts: seven runs read all data',
+      ),
+      example(
+        `sonic check --read-data=20G --read-data-age 30 ${AT}`,
+        '20 GiB of the data not read for 30 days',
+      ),
+      example(
+        `sonic check --against-source ${AT}`,
+        'also the backed-up directories: each file is read again and compared',
+      ),
+      example(
+        'sonic check --server backup.example.org -C laptop',
+        'through a server, which has no keys and checks only checksums of encrypted data',
+      ),
+    ],
+    notes: ['Exit status: 0 no damage found, 3 damage found, 1 the check failed.'],
+  },
+  'sonic delete': {
+    summary: 'delete backup sets, and free the space that only they use',
+    examples: [
+      example(`sonic delete ${AT} 3 10-20`, 'deletes these sets after confirmation'),
+      example(`sonic delete ${AT} --dry-run 10-20`, 'only show which sets would be deleted'),
+      example(`sonic delete ${AT} --yes 3`, 'for scripts: does not ask'),
+    ],
+  },
+  'sonic purge': {
+    summary: 'delete old backup sets by rules, and free the space that only they use',
+    examples: [
+      example(
+        `sonic purge --keep-daily 14 --keep-monthly 12 --preview ${AT}`,
+        'only show which sets would be deleted, and why the others are kept',
+      ),
+      example(
+        `sonic purge --keep-daily 14 --keep-monthly 12 ${AT}`,
+        'deletes these sets after confirmation',
+      ),
+      example(
+        `sonic purge --before "1 year ago" --yes ${AT}`,
+        'for scripts: deletes sets older than a year',
+      ),
+    ],
+  },
+  'sonic forget-path': {
+    summary: 'delete paths from all sets permanently, after a period in which this can be undone',
+    examples: [
+      example(
+        `sonic forget-path --preview ${AT} /home/me/secret`,
+        'only show what would be deleted',
+      ),
+      example(
+        `sonic forget-path --undo-period 2d ${AT} /home/me/secret`,
+        'forgets it in two days, after confirmation',
+      ),
+      example(`sonic forget-path --list ${AT}`, 'the pending requests, with their numbers'),
+      example(`sonic forget-path --undo 1 ${AT}`, 'undoes request 1'),
+      example(
+        `sonic forget-path --finish ${AT}`,
+        'carries out requests that are due (needed for a client that encrypts, which gets new keys)',
+      ),
+    ],
+  },
+  'sonic tag': {
+    summary: 'add tags to backup sets, or remove them',
+    examples: [example(`sonic tag --add before-upgrade ${AT} Current`, 'the newest complete set')],
+  },
+  'sonic lock': {
+    summary: 'lock backup sets, so that they cannot be deleted; or unlock them',
+    examples: [
+      example(`sonic lock ${AT} 3`, 'nobody can delete set 3'),
+      example(`sonic lock --unlock ${AT} 3`, 'set 3 can be deleted again'),
+    ],
+  },
+  'sonic priority': {
+    summary: 'change the priority of backup sets',
+    examples: [example(`sonic priority --to 10 ${AT} 3 10-20`, 'the sets 3 and 10 to 20')],
+  },
+  'sonic rename': {
+    summary: 'rename a backup set',
+    examples: [example(`sonic rename --to before-upgrade ${AT} 3`, 'set 3')],
+  },
+  'sonic expendable': {
+    summary: 'choose backup sets that may be deleted early when space runs low',
+    examples: [
+      example(`sonic expendable ${AT} 3 10-20`, 'the sets 3 and 10 to 20'),
+      example(`sonic expendable --not ${AT} 3`, 'set 3 is no longer deleted early'),
+    ],
+  },
+  'sonic orphans': {
+    summary: 'free all space that no backup set needs (garbage collection)',
+    examples: [
+      example(`sonic orphans ${AT}`, 'examines everything, whether sets were deleted or not'),
+      example('sonic orphans --server backup.example.org -C laptop', 'the server does it'),
+    ],
+  },
+  'sonic rebuild': {
+    summary: 'rebuild the catalog of a client from its packs, and list what is lost',
+    examples: [
+      example(`sonic rebuild ${AT}`, 'from all packs'),
+      example(
+        `sonic rebuild --from-backup ${AT}`,
+        'from its newest copy, and what was written to the packs after it',
+      ),
+    ],
+    notes: ['Exit status: 0 everything is intact, 3 something is damaged or missing, 1 failed.'],
+  },
+} as const satisfies Partial<Record<Tool, ToolHelp>>;

@@ -1,0 +1,49 @@
+/**
+ * Help of each command: --help and the man pages are generated from it and from the table of settings. A test parses
+ * every example.
+ */
+import type { Tool } from '../../config/index.js';
+import { COMMANDS_HELP, READERS_HELP } from './help-commands.js';
+import type { ToolHelp } from './help-rows.js';
+import { KEYS_HELP, SETS_HELP } from './help-sonic.js';
+
+export type { Example, ToolHelp } from './help-rows.js';
+
+export const HELP: Readonly<Record<Tool, ToolHelp>> = {
+  ...COMMANDS_HELP,
+  ...READERS_HELP,
+  ...KEYS_HELP,
+  ...SETS_HELP,
+};
+
+/** Summary of `sonic` itself. */
+export const SONIC_SUMMARY = 'Administers a tardis store.';
+
+const WIDTH = 100;
+const EXAMPLE_INDENT = 6;
+
+/** Returns the text below the options in --help. */
+export function helpText({ about = [], examples, notes = [] }: ToolHelp): string {
+  const shown = examples.map(({ line, what }) => `  ${line}\n${' '.repeat(EXAMPLE_INDENT)}${what}`);
+  const parts = [...about.map(folded), `Examples:\n${shown.join('\n')}`, ...notes.map(folded)];
+  return `\n${parts.join('\n\n')}`;
+}
+
+/** Returns the help of `sonic` itself: an example of each sub-command. */
+export function sonicHelpText(): string {
+  const lines = Object.entries(HELP)
+    .filter(([tool]) => tool.startsWith('sonic '))
+    .map(([, { examples }]) => `  ${examples[0]!.line}`);
+  return `\nExamples:\n${lines.join('\n')}\n\nEach command has more with --help.`;
+}
+
+/** Returns the text wrapped between words. */
+function folded(text: string): string {
+  const lines: string[] = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)!;
+    if (line !== '' && line.length + 1 + word.length > WIDTH) lines.push(word);
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+  }
+  return lines.join('\n');
+}

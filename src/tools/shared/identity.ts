@@ -1,0 +1,59 @@
+/** The identity of the client that a tool works with, as this machine remembers it for a store or server. */
+import path from 'node:path';
+import type { History } from '../../history/index.js';
+import { KnownClient } from '../../crypto/identity/index.js';
+import { displayText } from '../../model/index.js';
+import {
+  absolutePath,
+  type Address,
+  byteText,
+  describeAddress,
+  realPathOf,
+  textBytes,
+} from '../../system/index.js';
+import { sayAbove } from './progress-line.js';
+
+export interface IdentitySettings {
+  readonly database: Buffer;
+  readonly client: string;
+  readonly trustStore: boolean;
+}
+
+/** Returns the identity that this machine remembers for a client of the store, or of the server at this address. */
+export function identityAt(
+  { database, client, trustStore }: IdentitySettings,
+  server: Address | undefined,
+): KnownClient {
+  const options = { trustsChange: trustStore, say: sayAbove };
+  if (server !== undefined) {
+    const shown = describeAddress(server);
+    // Host names are case-insensitive; paths of sockets are not.
+    const name = server.kind === 'tcp' ? shown.toLowerCase() : shown;
+    return new KnownClient({ places: [`server ${name}`], client }, options);
+  }
+  const [real, given] = [realPath(database), byteText(absolutePath(database))];
+  const others = given === real ? [] : [`store ${given}`];
+  return new KnownClient({ places: [`store ${real}`, ...others], client }, options);
+}
+
+/**
+ * Lets a tool that changes sets work on a store that shows less than this machine has seen, if the user trusts the
+ * store.
+ */
+export function trustOlder(
+  history: History,
+  { trustStore }: Pick<IdentitySettings, 'trustStore'>,
+): void {
+  if (!trustStore) return;
+  history.acceptOlder?.((what) => sayAbove(`${displayText(what)}; its present state is accepted`));
+}
+
+/** Returns the path with its links resolved. For a store that does not exist yet, the existing part is resolved. */
+function realPath(given: Buffer): string {
+  const absolute = byteText(absolutePath(given));
+  for (let above = absolute; ; above = path.dirname(above)) {
+    const real = realPathOf(textBytes(above));
+    if (real !== undefined) return path.join(byteText(real), path.relative(above, absolute));
+    if (above === path.dirname(above)) return absolute;
+  }
+}

@@ -1,0 +1,25 @@
+/** Locates the store on this machine that a tool uses, and sets the permissions and sizes of its files. */
+import { defaultOf } from '../../config/index.js';
+import type { StoreLimits } from '../../store/writer/index.js';
+import { byteText, nodeSystem, type System } from '../../system/index.js';
+
+/** Returns the location of a client, for tools that read a store. */
+export function clientPlace(settings: {
+  readonly database: Buffer;
+  readonly client: string;
+  readonly catalogFile: string;
+}): { store: string; client: string; catalogFile: string } {
+  const { client, catalogFile } = settings;
+  return { store: byteText(settings.database), client, catalogFile };
+}
+
+/** Returns the system, with this umask as the only limit on permissions of new files and directories. */
+export function storeSystem(umask: number): System {
+  process.umask(umask);
+  return nodeSystem(umask);
+}
+
+/** Returns the size limits of packs that a tool writes itself. */
+export function storeLimits(): StoreLimits {
+  return { packBytes: defaultOf('packBytes'), packContentBytes: defaultOf('packContentBytes') };
+}

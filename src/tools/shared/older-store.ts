@@ -1,0 +1,157 @@
+/** Detects stores that were rolled back, by this machine's memory of the newest set and key record of a client. */
+import { Catalog } from '../../store/catalog/index.js';
+import type { KeysRequest } from '../../client/index.js';
+import {
+  type KeyRecord,
+  noteKeys,
+  ownSetSeal,
+  parseKeyRecord,
+  SealMemory,
+} from '../../crypto/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
+import { newestKeys, openClientDirectory } from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import { identityAt, type IdentitySettings, trustOlder } from './identity.js';
+import { clientPlace } from './local-store.js';
+import { warnOlder } from './open-history.js';
+import { donePartly } from './output.js';
+import { sayAbove } from './progress-line.js';
+import { isWithoutKeys, keysOf, refuseInClear } from './unlock.js';
+
+type PlaceSettings = Parameters<typeof clientPlace>[0];
+
+/**
+ * Returns STORE_ROLLED_BACK for a local store that shows less than this machine has seen, otherwise undefined. Needs
+ * no password. A key record or catalog that cannot be read is ignored here and reported elsewhere. Throws
+ * MEMORY_DAMAGED, unless the store is trusted.
+ */
+export function olderThanKnown(
+  system: System,
+  settings: PlaceSettings & IdentitySettings,
+): TardisError | undefined {
+  try {
+    requireNewest(system, settings);
+    return undefined;
+  } catch (error) {
+    const { code } = asTardisError(error);
+    if (code === 'STORE_ROLLED_BACK') return asTardisError(error);
+    if (code === 'MEMORY_DAMAGED' && settings.trustStore) return undefined;
+    if (code === 'CATALOG_DAMAGED' || isWithoutKeys(error)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Compares a client in the store with this machine's memory, for a tool that opens no keys. Warns of other keys and
+ * of an older state; the run then ends with status 3. Throws ENCRYPTION_GONE if the client encrypted before and does
+ * not now, MEMORY_DAMAGED.
+ */
+export function compareShown(system: System, settings: PlaceSettings & IdentitySettings): void {
+  refuseInClear(system, settings);
+  warnOfOtherKeys(system, settings);
+  warnIfOlder(system, settings);
+}
+
+/**
+ * Warns of a store that shows less than this machine has seen; the run then ends with status 3. Throws
+ * MEMORY_DAMAGED.
+ */
+export function warnIfOlder(system: System, settings: PlaceSettings & IdentitySettings): void {
+  const older = olderThanKnown(system, settings);
+  if (older !== undefined) warnOlder(older.message);
+}
+
+function warnOfOtherKeys(system: System, settings: PlaceSettings & IdentitySettings): void {
+  let record: KeyRecord | undefined;
+  try {
+    record = keysOf(system, clientPlace(settings));
+  } catch (error) {
+    if (!isWithoutKeys(error)) throw error;
+  }
+  if (record?.isEncrypting !== true) return;
+  const what = identityAt(settings, undefined).unprovenKeys(record);
+  if (what === undefined) return;
+  sayAbove(`warning: ${what} [KEYS_CHANGED]`);
+  donePartly();
+}
+
+/**
+ * Returns the differences of a client from this machine's memory, for a tool that lists many clients: the errors and
+ * warnings of `compareShown`. Opens the catalog only if something is remembered. Needs no password, and remembers
+ * nothing.
+ */
+export function differencesFromKnown(
+  system: System,
+  settings: PlaceSettings & IdentitySettings,
+): TardisError[] {
+  try {
+    const identity = identityAt(settings, undefined);
+    const { path } = openClientDirectory(system, clientPlace(settings));
+    const keys = newestKeys(system, path);
+    const record = keys && parseKeyRecord(keys.bytes);
+    if (record?.isEncrypting !== true) {
+      if (identity.isKnownToEncrypt) refuseInClear(system, settings);
+      return [];
+    }
+    const others = identity.unprovenKeys(record);
+    const older = olderThanKnown(system, settings);
+    return [
+      ...(others === undefined ? [] : [new TardisError('KEYS_CHANGED', others)]),
+      ...(older === undefined ? [] : [older]),
+    ];
+  } catch (error) {
+    return isWithoutKeys(error) ? [] : [asTardisError(error)];
+  }
+}
+
+/**
+ * Throws if a local store shows less than this machine has seen. `ownNumber` is the number of the newest key record
+ * in a key file, and is used if it is the higher one. Throws STORE_ROLLED_BACK, MEMORY_DAMAGED, KEYS_DAMAGED,
+ * KEYS_LOST, CATALOG_DAMAGED.
+ */
+export function requireNewest(system: System, settings: PlaceSettings, ownNumber = 0): void {
+  const record = keysOf(system, clientPlace(settings));
+  if (record?.isEncrypting !== true) return;
+  const memory = new SealMemory(record.keysetId.toString('hex'));
+  const remembered = memory.read();
+  const number = Math.max(record.number, ownNumber);
+  if (remembered.isReplaced || remembered.keys > number) memory.checkKeys(number);
+  if (remembered.set === 0) return;
+  const { catalogPath } = openClientDirectory(system, clientPlace(settings));
+  Catalog.reading(system, catalogPath, ({ seals }) => {
+    memory.check(seals.newestSet()?.set ?? 0, (set) => {
+      const seal = seals.ofSet(set);
+      return seal && ownSetSeal(seal);
+    });
+  });
+}
+
+/** Remembers a key record that a tool has just stored. Warns the user if that fails. */
+export function noteStored(
+  { trustStore }: Pick<IdentitySettings, 'trustStore'>,
+  record: KeyRecord,
+): void {
+  const failure = noteKeys(record, { trustsOlder: trustStore });
+  if (failure !== undefined) sayAbove(`warning: ${failure}`);
+}
+
+/**
+ * Compares a client on a server with this machine's memory before its keys are changed there. Throws
+ * STORE_ROLLED_BACK, unless the store is trusted.
+ */
+export async function requireNewestThere(
+  system: System,
+  settings: Pick<IdentitySettings, 'trustStore'>,
+  { address, tls, client, credentials, timeoutMs }: KeysRequest,
+): Promise<void> {
+  const { openRemoteHistory } = await import('../../history/remote/index.js'); // most runs need no connection
+  const { linkWith } = await import('../../transport/index.js');
+  const link = linkWith(timeoutMs);
+  const history = await openRemoteHistory(system, { address, tls, client, credentials, link });
+  try {
+    trustOlder(history, settings);
+    await history.sets();
+  } finally {
+    history.close();
+  }
+}

@@ -1,0 +1,184 @@
+/** Opens the history that a reading tool uses: in a store on this machine, or on a server. */
+import path from 'node:path';
+import { Access, type History, openLocalHistory, unsealedHistory } from '../../history/index.js';
+import { Catalog, comparePages } from '../../store/catalog/index.js';
+import type { Found } from '../../config/index.js';
+import type { Keyring } from '../../crypto/index.js';
+import { displayText } from '../../model/index.js';
+import type { RemotePlace } from '../../history/remote/index.js';
+import { nodeSystem, type System } from '../../system/index.js';
+import { donePartly } from './output.js';
+import { sayAbove } from './progress-line.js';
+import { retryText } from './server-address.js';
+import { remotePlace, type ServerLoginSettings } from './server-login.js';
+import { unlockClient } from './unlock.js';
+import { clientPlace } from './local-store.js';
+
+type PlaceSettings = ServerLoginSettings & Parameters<typeof clientPlace>[0];
+type HistorySettings = PlaceSettings & { readonly reconnectSeconds: number };
+type ReadingSettings = HistorySettings & { readonly server: string };
+type AdministeringSettings = HistorySettings & { readonly throughServer: string | undefined };
+type ReportSettings = PlaceSettings & { readonly throughServer: string | undefined };
+
+/** Settings for a lost connection. */
+type Waiting = Pick<RemotePlace, 'patience' | 'onRetry'>;
+
+/** Sources of settings, the highest precedence first. */
+const SOURCES: readonly Found['source'][] = [
+  'command line',
+  'configuration file',
+  'environment',
+  'system defaults',
+];
+
+/** True if a server is used: one is set, by a source of higher precedence than any that sets a store. */
+export function asksServer(found: ReadonlyMap<string, Found>): boolean {
+  const rank = (name: string): number => {
+    const source = found.get(name)?.source;
+    const index = source === undefined ? -1 : SOURCES.indexOf(source);
+    return index < 0 ? SOURCES.length : index;
+  };
+  return rank('server') < rank('database');
+}
+
+export interface Opening {
+  /** Prints reports of lost and replaced connections. */
+  readonly tell: (line: string) => void;
+  /**
+   * If true, the catalog of a store on this machine is compared with the checksums of its pages, regardless of its
+   * size.
+   */
+  readonly comparesAll?: boolean;
+}
+
+/** Largest catalog that is compared if the answer should be immediate: about 50 milliseconds. */
+const COMPARED_AT_ONCE_BYTES: number = 32 << 20;
+
+/**
+ * Opens the history that a tool reads. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, CATALOG_*, LOGIN_FAILED,
+ * SERVER_UNREACHABLE, INSECURE_TCP_REFUSED, …
+ */
+export async function openHistory(
+  system: System,
+  settings: ReadingSettings,
+  found: ReadonlyMap<string, Found>,
+  { tell, comparesAll = false }: Opening,
+): Promise<History> {
+  const host = asksServer(found) ? settings.server : undefined;
+  const more = waiting(settings.reconnectSeconds, tell);
+  const most = comparesAll ? Infinity : COMPARED_AT_ONCE_BYTES;
+  return openAt(host, system, settings, found, more, most);
+}
+
+/**
+ * Warns of a damaged catalog. SQLite does not detect a flipped bit in a row, so rows could be wrong without a
+ * warning.
+ */
+async function warnOfDamage(system: System, catalogPath: string, mostBytes: number): Promise<void> {
+  if ((system.files.status(catalogPath)?.sizeBytes ?? 0) > mostBytes) return;
+  const verdict = await comparePages(system, catalogPath, false);
+  let what: string | undefined;
+  if (verdict.kind === 'damaged') {
+    const pages = verdict.pages === 1 ? 'a page' : `${verdict.pages} pages`;
+    what = `${pages} of the catalog changed on the disk`;
+  } else if (verdict.kind === 'unknown') {
+    // Without checksums of pages, only values of wrong types can be found; such a value would hide its row.
+    const wrong = Catalog.reading(system, catalogPath, (catalog) => catalog.wrongColumns());
+    if (wrong.length > 0) what = `the catalog has invalid values (${wrong.join(', ')})`;
+  }
+  if (what === undefined) return;
+  const then = 'entries may be missing or wrong; `sonic rebuild` rebuilds it';
+  sayAbove(`warning: ${what}: ${then} [CATALOG_DAMAGED]`);
+  donePartly();
+}
+
+/** Opens the history for a sub-command of `sonic`, which uses a server only if one is named. */
+export async function openAdministered(
+  system: System,
+  settings: AdministeringSettings,
+  found: ReadonlyMap<string, Found>,
+  tell: (line: string) => void,
+): Promise<History> {
+  const { throughServer, reconnectSeconds } = settings;
+  return openAt(throughServer, system, settings, found, waiting(reconnectSeconds, tell));
+}
+
+/**
+ * Opens the history for a tool that reports and does not wait for a lost server. Closes the history in any case.
+ * Throws the errors of opening a store, or of logging in to a server.
+ */
+export async function withReports<T>(
+  settings: ReportSettings,
+  found: ReadonlyMap<string, Found>,
+  use: (history: History) => Promise<T>,
+): Promise<T> {
+  const history = await openAt(settings.throughServer, nodeSystem(), settings, found);
+  try {
+    return await use(history);
+  } finally {
+    history.close();
+  }
+}
+
+/**
+ * Opens a history; `more` is for a server only. The catalog of a store on this machine is compared with the
+ * checksums of its pages.
+ */
+async function openAt(
+  host: string | undefined,
+  system: System,
+  settings: PlaceSettings,
+  found: ReadonlyMap<string, Found>,
+  more: Waiting = {},
+  mostComparedBytes = COMPARED_AT_ONCE_BYTES,
+): Promise<History> {
+  const history = await openKeyed(host, system, settings, found, more);
+  const { clientPath } = history;
+  try {
+    history.acceptOlder?.(warnOlder);
+    // If a client encrypts, each entry is proven by its seal instead.
+    if (history.contentKeys === undefined && clientPath !== undefined) {
+      await warnOfDamage(system, path.join(clientPath, settings.catalogFile), mostComparedBytes);
+    }
+    return history;
+  } catch (error) {
+    history.close();
+    throw error;
+  }
+}
+
+async function openKeyed(
+  host: string | undefined,
+  system: System,
+  settings: PlaceSettings,
+  found: ReadonlyMap<string, Found>,
+  more: Waiting,
+): Promise<History> {
+  if (host === undefined) {
+    return openUnlocked(system, clientPlace(settings), await unlockClient(system, settings, found));
+  }
+  const place = await remotePlace(host, settings, found);
+  const { openRemoteHistory } = await import('../../history/remote/index.js'); // most runs need no connection
+  return openRemoteHistory(system, { ...place, ...more });
+}
+
+/** Warns of a store that was rolled back. It is read, but the run ends with status 3. */
+export function warnOlder(what: string): void {
+  sayAbove(`warning: ${displayText(what)} [STORE_ROLLED_BACK]`);
+  donePartly();
+}
+
+function waiting(forSeconds: number, tell: (line: string) => void): Waiting {
+  return { patience: { forMs: forSeconds * 1000 }, onRetry: (retry) => tell(retryText(retry)) };
+}
+
+/** Opens a store on this machine. With the keys of a client, all of it can be read. */
+export function openUnlocked(
+  system: System,
+  place: ReturnType<typeof clientPlace>,
+  keyring: Keyring | undefined,
+): History {
+  if (keyring === undefined) return openLocalHistory(system, place);
+  const access = new Access(undefined);
+  return unsealedHistory(openLocalHistory(system, { ...place, access }), keyring, system.native);
+}

@@ -1,0 +1,87 @@
+/**
+ * Prepares the words of a command line so that an option with an optional value takes only words that are its value.
+ */
+import { Command, type Option } from 'commander';
+import { TardisError } from '../../errors/index.js';
+
+/** Kinds of optional values: a number, or a value attached to the option. */
+type Taking = 'number' | 'attached';
+
+const takings = new WeakMap<Option, Taking>();
+
+/** Lets the option take the next word only if the word is a number. */
+export function takeNumbers(option: Option): void {
+  takings.set(option, 'number');
+}
+
+/** Lets the option take only an attached value: `--password=VALUE`. */
+export function takeAttached(option: Option): void {
+  takings.set(option, 'attached');
+}
+
+/** A command of commander that parses its words after `withPresets`. */
+export class ToolCommand extends Command {
+  override parseOptions(words: string[]): ReturnType<Command['parseOptions']> {
+    return super.parseOptions(withPresets(this.options, words));
+  }
+}
+
+/**
+ * Returns the words with preset values written out. An option with an optional value, which is one of a few words or
+ * a number, takes the next word only if that fits. An option for a secret never does. Throws USAGE for a secret
+ * attached to a short option.
+ */
+function withPresets(options: readonly Option[], words: readonly string[]): string[] {
+  const out: string[] = [];
+  for (let at = 0; at < words.length; at += 1) {
+    const word = words[at]!;
+    if (word === '--') return [...out, ...words.slice(at)];
+    const { before, option, attached } = lastOption(options, word);
+    const next = words[at + 1];
+    if (option?.required === true && attached === '' && next !== undefined) {
+      out.push(word, next);
+      at += 1;
+    } else if (option?.presetArg !== undefined && !isTaken(option, attached, next)) {
+      if (before !== '') out.push(before);
+      out.push(`${option.long}=${option.presetArg as string}`);
+    } else out.push(word);
+  }
+  return out;
+}
+
+interface LastOption {
+  /** Short options without values before the option in the same word: `-l` of `-lP`. */
+  readonly before: string;
+  readonly option?: Option;
+  /** Text that follows a short option in its word. */
+  readonly attached: string;
+}
+
+/** Returns the option that ends a word: `-P`, `--password`, the `P` of `-lP`; none for `--password=x`. */
+function lastOption(options: readonly Option[], word: string): LastOption {
+  const whole = options.find(({ short, long }) => word === short || word === long);
+  if (whole !== undefined) return { before: '', option: whole, attached: '' };
+  const letters = /^-[^-]./.test(word) ? word.length : 0;
+  for (let at = 1; at < letters; at += 1) {
+    const option = options.find(({ short }) => short === `-${word[at]}`);
+    if (option === undefined) break;
+    const before = at === 1 ? '' : word.slice(0, at);
+    if (option.required || option.optional) return { before, option, attached: word.slice(at + 1) };
+  }
+  return { before: '', attached: '' };
+}
+
+/** True if commander reads the value correctly by itself. */
+function isTaken(option: Option, attached: string, next: string | undefined): boolean {
+  const taking = takings.get(option);
+  if (taking === 'attached' && attached !== '') {
+    throw new TardisError(
+      'USAGE',
+      `${option.short} takes no value and asks for it on the terminal; to give a value, use ${option.long}=…`,
+    );
+  }
+  if (attached !== '') return true;
+  if (taking === 'attached') return false;
+  if (taking === 'number') return /^\d+$/.test(next ?? '');
+  return option.argChoices?.includes(next ?? '') ?? true;
+}

@@ -1,0 +1,89 @@
+/**
+ * Output of tools, and its failures. Work continues if standard error is closed, or if its file is on a full disk.
+ * If the reader of standard output ends (`| head`), a listing ends too, but not a backup or a restore.
+ */
+let isStdoutData = false;
+let isWork = false;
+let lostOutput: string | undefined;
+/** Exit status of a failure without a status of its own; 0 and 1 may be answers. */
+let failureStatus = 1;
+let cutStatus = 0;
+let isPartly = false;
+/** Exit status if the work is done but something is missing or damaged. */
+const PARTLY_STATUS = 3;
+
+/** Declares that standard output carries the requested data: it must be complete, and contain nothing else. */
+export function stdoutIsData(): void {
+  isStdoutData = true;
+}
+
+/** Declares that the tool does work that continues to its end, even if its output fails. */
+export function outputIsReport(): void {
+  isWork = true;
+}
+
+/** Declares that exit statuses below `status` are answers, which a failure must not return. */
+export function statusIsAnswer(status: number): void {
+  failureStatus = status;
+  cutStatus = status;
+}
+
+/** Makes the exit status report that something was missing, regardless of later results. */
+export function donePartly(): void {
+  isPartly = true;
+}
+
+/** Returns the final exit status for the status that a command returned. */
+export function endStatus(status: number): number {
+  const partly = failureStatus === 1 ? PARTLY_STATUS : failureStatus;
+  return isPartly ? Math.max(status, partly) : status;
+}
+
+/** Returns the exit status for a failure that is `usual` in other tools. */
+export function failedStatus(usual: number): number {
+  return usual === 1 ? failureStatus : usual;
+}
+
+/** Prints bytes unchanged, and ends the line. */
+export function printBytes(bytes: Uint8Array): void {
+  process.stdout.write(Buffer.concat([bytes, NEWLINE]));
+}
+
+const NEWLINE = Buffer.from('\n');
+
+export function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** Prints a line of a report, on standard error if standard output carries data. */
+export function say(line: string): void {
+  if (isStdoutData) process.stderr.write(`${line}\n`);
+  else print(line);
+}
+
+// Errors of standard error are ignored; the exit status still reports the result.
+process.stderr.on('error', () => undefined);
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  const code = error.code ?? 'unknown';
+  if (isStdoutData) {
+    process.stderr.write(`the output was not read to its end [${code}]\n`);
+    process.exit(failureStatus);
+  }
+  if (code !== 'EPIPE') tellLost(code);
+  else if (!isWork) process.exit(cutStatus);
+});
+
+/**
+ * Reports once that the output could not be written, such as on a full disk. The exit status reports it too, if it
+ * is 0 otherwise.
+ */
+function tellLost(code: string): void {
+  if (lostOutput !== undefined) return;
+  lostOutput = code;
+  process.stderr.write(`the output could not be written: ${code} [IO_FAILED]\n`);
+  if (!isWork) process.exit(failureStatus);
+  process.on('exit', (status) => {
+    if (status === 0) process.exitCode = failureStatus;
+  });
+}

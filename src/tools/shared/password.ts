@@ -1,0 +1,270 @@
+/**
+ * Reads passwords from the command line, the terminal, a file, a URL or a program. A password is passed only to the
+ * call that needs it.
+ */
+import { spawn } from 'node:child_process';
+import http from 'node:http';
+import https from 'node:https';
+import { fileURLToPath } from 'node:url';
+import type { Readable } from 'node:stream';
+import type { Found, Source } from '../../config/index.js';
+import { configInvalid } from '../../config/index.js';
+import {
+  normalPassword,
+  passwordStrength,
+  stretchBytes,
+  stretchOf,
+  type StretchParameters,
+} from '../../crypto/index.js';
+import { systemCode, TardisError } from '../../errors/index.js';
+import { displayName } from '../../model/index.js';
+import { byteText, isLoopback, readSmallFile, textBytes } from '../../system/index.js';
+import { askSecret } from './terminal.js';
+
+const MAX_PASSWORD_BYTES = 4096;
+const MAX_SOURCE_BYTES = 64 << 10;
+const FETCH_TIMEOUT_MS = 30_000;
+const MAX_REDIRECTS = 5;
+/** A program may prompt a person. */
+const PROGRAM_TIMEOUT_MS = 300_000;
+
+export interface PasswordSettings {
+  readonly password: string | undefined;
+  readonly passwordFile: Buffer | undefined;
+  readonly passwordProg: readonly string[] | undefined;
+}
+
+/** Names of the three settings, which exclude each other. */
+type Names = readonly [text: string, file: string, prog: string];
+
+const PASSWORD: Names = ['password', 'passwordFile', 'passwordProg'];
+const NEW_PASSWORD: Names = ['newPassword', 'newPasswordFile', 'newPasswordProg'];
+
+/** Prompt for a password. A new password is prompted for twice, since a typing error would lock its owner out. */
+export interface AskOptions {
+  readonly prompt: string;
+  readonly isNew: boolean;
+}
+
+/**
+ * Returns the password in the settings; undefined if they contain none. Throws CONFIG_INVALID for two of one
+ * precedence, PASSWORD_NEEDED if there is no terminal or the password is empty.
+ */
+export function givenPassword(
+  settings: PasswordSettings,
+  found: ReadonlyMap<string, Found>,
+  ask: AskOptions,
+): Promise<Buffer | undefined> {
+  return readPassword(settings, chosen(found, PASSWORD), ask);
+}
+
+/** Returns the new password of `sonic chpass`, as `givenPassword` does. */
+export function givenNewPassword(
+  settings: {
+    readonly newPassword: string | undefined;
+    readonly newPasswordFile: Buffer | undefined;
+    readonly newPasswordProg: readonly string[] | undefined;
+  },
+  found: ReadonlyMap<string, Found>,
+  ask: AskOptions,
+): Promise<Buffer | undefined> {
+  const { newPassword, newPasswordFile, newPasswordProg } = settings;
+  const same = {
+    password: newPassword,
+    passwordFile: newPasswordFile,
+    passwordProg: newPasswordProg,
+  };
+  return readPassword(same, chosen(found, NEW_PASSWORD), ask);
+}
+
+/** Returns the password in the settings, or prompts for it. Throws the errors of `givenPassword` and `askPassword`. */
+export async function requirePassword(
+  ...[settings, found, ask]: Parameters<typeof givenPassword>
+): Promise<Buffer> {
+  return (await givenPassword(settings, found, ask)) ?? (await askPassword(ask));
+}
+
+/** Returns the new password in the settings, or prompts for it. */
+export async function requireNewPassword(
+  ...[settings, found, ask]: Parameters<typeof givenNewPassword>
+): Promise<Buffer> {
+  return (await givenNewPassword(settings, found, ask)) ?? (await askPassword(ask));
+}
+
+type Kind = 'text' | 'file' | 'prog';
+const KINDS: readonly Kind[] = ['text', 'file', 'prog'];
+const RANKS: readonly Source[] = [
+  'command line',
+  'configuration file',
+  'environment',
+  'system defaults',
+];
+
+/** Returns which of the three settings has the highest precedence; the command line wins over a file. */
+function chosen(found: ReadonlyMap<string, Found>, names: Names): Kind | undefined {
+  for (const rank of RANKS) {
+    const given = KINDS.filter((_kind, index) => found.get(names[index]!)?.source === rank);
+    if (given.length > 1) {
+      const where = found.get(names[KINDS.indexOf(given[1]!)]!)!.where;
+      throw configInvalid(`${where}: more than one password is given in the same place`);
+    }
+    if (given[0] !== undefined) return given[0];
+  }
+  return undefined;
+}
+
+async function readPassword(
+  { password, passwordFile, passwordProg }: PasswordSettings,
+  kind: Kind | undefined,
+  ask: AskOptions,
+): Promise<Buffer | undefined> {
+  switch (kind) {
+    case 'text':
+      return password === '' ? askPassword(ask) : normalPassword(textBytes(password!));
+    case 'file':
+      return firstLine(await readSource(passwordFile!), displayName(passwordFile!));
+    case 'prog':
+      return firstLine(await runProgram(passwordProg!), passwordProg![0]!);
+    case undefined:
+      return undefined;
+  }
+}
+
+/** Prompts on the terminal. Throws PASSWORD_NEEDED without a terminal, INTERRUPTED at Ctrl-C. */
+export async function askPassword(
+  { prompt, isNew }: AskOptions,
+  signal?: AbortSignal,
+): Promise<Buffer> {
+  const typed = normalPassword(await askSecret(`${prompt}: `, MAX_PASSWORD_BYTES, signal));
+  if (!isNew) return typed;
+  const again = normalPassword(await askSecret(`${prompt} again: `, MAX_PASSWORD_BYTES));
+  if (typed.equals(again)) return typed;
+  throw new TardisError('PASSWORD_NEEDED', 'the two passwords differ');
+}
+
+/** Returns the first line, without its line end. */
+function firstLine(bytes: Buffer, shown: string): Buffer {
+  const end = bytes.indexOf('\n');
+  const line = end < 0 ? bytes : bytes.subarray(0, end);
+  const bare = line.at(-1) === 0x0d ? line.subarray(0, -1) : line;
+  if (bare.length === 0)
+    throw new TardisError('PASSWORD_NEEDED', `${shown}: it contains no password`);
+  if (bare.length > MAX_PASSWORD_BYTES) {
+    throw configInvalid(`${shown}: a password has at most ${MAX_PASSWORD_BYTES} bytes`);
+  }
+  return normalPassword(bare);
+}
+
+function readSource(given: Buffer): Promise<Buffer> {
+  const text = byteText(given);
+  const scheme = /^([a-z][a-z0-9+.-]*):\/?\/?/i.exec(text)?.[1]?.toLowerCase();
+  if (scheme === 'http' || scheme === 'https') return fetchSource(new URL(text), MAX_REDIRECTS);
+  if (scheme === 'ftp') {
+    throw configInvalid('a password is not fetched by ftp, which does not encrypt it: use https');
+  }
+  const file = scheme === 'file' ? Buffer.from(fileURLToPath(text)) : given;
+  try {
+    return Promise.resolve(readSmallFile(file, MAX_SOURCE_BYTES));
+  } catch (error) {
+    const why = systemCode(error) ?? 'unknown';
+    throw configInvalid(`cannot read the password file ${displayName(given)}: ${why}`, error);
+  }
+}
+
+/** Fetches a password. Follows redirects, but never from https to http. */
+async function fetchSource(url: URL, redirects: number): Promise<Buffer> {
+  const shown = `${url.protocol}//${url.host}${url.pathname}`; // without user and query, which may be secret
+  if (url.protocol === 'http:' && !isLoopback(url.hostname.replaceAll(/[[\]]/g, ''))) {
+    throw configInvalid(
+      `a password is not fetched by http from ${url.host}, which does not encrypt it on the way: use https`,
+    );
+  }
+  const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS);
+  const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
+    const get = url.protocol === 'https:' ? https.get : http.get;
+    get(url, { signal }, resolve).once('error', reject);
+  }).catch((error: unknown) => {
+    const why = systemCode(error) ?? 'no answer';
+    throw configInvalid(`cannot fetch the password from ${shown}: ${why}`);
+  });
+  const { statusCode = 0, headers } = response;
+  if (statusCode >= 300 && statusCode < 400 && headers.location !== undefined) {
+    response.destroy();
+    const next = new URL(headers.location, url);
+    const isWorse = url.protocol === 'https:' && next.protocol !== 'https:';
+    if (redirects === 0 || isWorse || !/^https?:$/.test(next.protocol)) {
+      throw configInvalid(
+        `cannot fetch the password from ${shown}: the redirection is not followed`,
+      );
+    }
+    return fetchSource(next, redirects - 1);
+  }
+  if (statusCode !== 200) {
+    response.destroy();
+    throw configInvalid(`cannot fetch the password from ${shown}: status ${statusCode}`);
+  }
+  return readAll(response, shown);
+}
+
+async function readAll(stream: Readable, shown: string): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of stream) {
+      chunks.push(chunk as Buffer);
+      bytes += (chunk as Buffer).length;
+      if (bytes > MAX_SOURCE_BYTES) throw configInvalid(`${shown}: too long for a password`);
+    }
+  } catch (error) {
+    if (error instanceof TardisError) throw error;
+    throw configInvalid(
+      `cannot read the password from ${shown}: ${systemCode(error) ?? 'cut off'}`,
+    );
+  }
+  return Buffer.concat(chunks);
+}
+
+/**
+ * Runs a program that prints the password. The program has our standard input and error, since it may prompt on the
+ * terminal.
+ */
+async function runProgram([command, ...words]: readonly string[]): Promise<Buffer> {
+  if (command === undefined) throw configInvalid('the command of the password program is empty');
+  const child = spawn(command, words, {
+    stdio: ['inherit', 'pipe', 'inherit'],
+  });
+  // The timeout of spawn would keep this process alive if the program could not be started.
+  const timer = setTimeout(() => child.kill(), PROGRAM_TIMEOUT_MS).unref();
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  const told = readAll(child.stdout, command);
+  const [status] = await Promise.all([ended, told]).catch((error: unknown) => {
+    child.kill();
+    if (error instanceof TardisError) throw error;
+    throw configInvalid(
+      `cannot run ${command} for the password: ${systemCode(error) ?? 'unknown'}`,
+    );
+  });
+  clearTimeout(timer);
+  if (status !== 0) throw configInvalid(`${command} gave no password: exit status ${status}`);
+  return told;
+}
+
+export interface MemorySettings {
+  readonly passwordMemoryBytes: number;
+}
+
+/** Returns the parameters that stretch the password of new key records. */
+export function stretchFor({ passwordMemoryBytes }: MemorySettings): StretchParameters {
+  return stretchOf(passwordMemoryBytes);
+}
+
+/** Returns a line about the strength of a new password. */
+export function strengthLine(password: Buffer, settings: MemorySettings): string {
+  const { bits, word } = passwordStrength(password);
+  const mib = stretchBytes(stretchFor(settings)) >> 20;
+  const advice = bits < 56 ? '; several unrelated words are better' : '';
+  return `The password is ${word}: about 2^${bits} guesses, each of which needs ${mib} MiB of memory${advice}.`;
+}

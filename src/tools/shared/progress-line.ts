@@ -1,0 +1,83 @@
+/** A progress line on a terminal that is redrawn in place. Nothing is shown in a pipe, unless requested. */
+import { isDumb } from './terminal.js';
+
+const INTERVAL_MS = 200;
+/** Interval between lines if the output cannot redraw a line. */
+const LINES_INTERVAL_MS = 1000;
+const CLEAR_LINE = '\r\u001b[K';
+
+/** Clears the line that is shown. At most one line is shown, since a command does one thing at a time. */
+let clearShown: (() => void) | undefined;
+
+/** Prints a line to standard error, above the progress line if one is shown. */
+export function sayAbove(line: string): void {
+  clearShown?.();
+  process.stderr.write(`${line}\n`);
+}
+
+export class ProgressLine {
+  private timer: NodeJS.Timeout | undefined;
+  private isSilent = false;
+  readonly isShown: boolean;
+  /** True if standard error is a terminal that can redraw a line. */
+  private readonly redraws = process.stderr.isTTY && !isDumb(process.env);
+  private readonly text: () => string;
+
+  /** An undefined `wanted` shows the line only if standard error is such a terminal. */
+  constructor(wanted: boolean | undefined, text: () => string) {
+    this.isShown = wanted ?? this.redraws;
+    this.text = text;
+  }
+
+  start(): void {
+    if (!this.isShown || this.timer !== undefined) return;
+    this.timer = setInterval(() => this.draw(), this.redraws ? INTERVAL_MS : LINES_INTERVAL_MS);
+    this.timer.unref();
+    clearShown = () => this.clear();
+    this.draw();
+  }
+
+  /** Clears the line, so that other output can be printed in its place. The next redraw shows it again. */
+  clear(): void {
+    if (this.timer !== undefined && this.redraws) process.stderr.write(CLEAR_LINE);
+  }
+
+  /** Prints a line above the progress line. */
+  interject(line: string): void {
+    this.clear();
+    process.stderr.write(`${line}\n`);
+  }
+
+  stop(): void {
+    if (this.timer === undefined) return;
+    this.clear();
+    clearInterval(this.timer);
+    this.timer = undefined;
+    clearShown = undefined;
+  }
+
+  /** Hides the line while a user is prompted on the terminal. */
+  async silentDuring<T>(asking: () => Promise<T>): Promise<T> {
+    this.isSilent = true;
+    this.clear();
+    try {
+      return await asking();
+    } finally {
+      this.isSilent = false;
+    }
+  }
+
+  /** Redraws the line at once, for a new step. */
+  refresh(): void {
+    if (this.timer !== undefined) this.draw();
+  }
+
+  private draw(): void {
+    const text = this.text();
+    if (this.isSilent || text === '') return;
+    if (this.redraws) {
+      const width = Math.max(20, (process.stderr.columns ?? 80) - 1);
+      process.stderr.write(CLEAR_LINE + text.slice(0, width));
+    } else process.stderr.write(`${text}\n`);
+  }
+}

@@ -1,0 +1,131 @@
+/** Formats the differences between two versions of a tree, as text and as JSON. */
+import type { Aspect, Difference, NotCompared, Seen } from '../../restore/diff/index.js';
+import {
+  displayName,
+  EntryType,
+  jsonName,
+  flagLetters,
+  inodeFlags,
+  readAttributes,
+} from '../../model/index.js';
+import { JSON_VERSION } from './run-tool.js';
+import { formatTime } from './units.js';
+import { jsonText } from './json-text.js';
+
+const TYPE_NAMES: Readonly<Record<number, string>> = Object.fromEntries(
+  Object.entries(EntryType).map(([name, number]) => [number, name]),
+);
+const TYPE_WORDS: Readonly<Record<string, string>> = {
+  symlink: 'symbolic link',
+  characterDevice: 'character device',
+  blockDevice: 'block device',
+};
+
+export type DifferenceKind = 'added' | 'removed' | 'changed';
+
+export function kindOf({ before, after }: Difference): DifferenceKind {
+  if (before === undefined) return 'added';
+  return after === undefined ? 'removed' : 'changed';
+}
+
+export function typeWord({ entry }: Seen): string {
+  const name = TYPE_NAMES[entry.type] ?? 'unknown';
+  return TYPE_WORDS[name] ?? name;
+}
+
+/** Returns the size of a file; 0 for all other entries. */
+export function sizeOf(seen: Seen | undefined): number {
+  return seen?.entry.type === EntryType.file ? seen.entry.sizeBytes : 0;
+}
+
+function octal(permissions: number): string {
+  return permissions.toString(8).padStart(4, '0');
+}
+
+function attributeNames({ entry }: Seen): string {
+  const names = readAttributes(entry.attributes).map(({ name }) => displayName(name));
+  const flags = inodeFlags(entry.attributes);
+  if (flags !== 0) names.unshift(`flags=${flagLetters(flags)}`);
+  return names.length === 0 ? 'none' : names.join(' ');
+}
+
+/** Returns an aspect before and after; undefined if the aspect has no values to show. */
+function valuesOf(aspect: Aspect, before: Seen, after: Seen): [string, string] | undefined {
+  const [one, other] = [before.entry, after.entry];
+  switch (aspect) {
+    case 'type':
+      return [typeWord(before), typeWord(after)];
+    case 'target':
+      return [displayName(one.linkTarget ?? NOTHING), displayName(other.linkTarget ?? NOTHING)];
+    case 'permissions':
+      return [octal(one.permissions), octal(other.permissions)];
+    case 'owner':
+      return [`${one.uid}:${one.gid}`, `${other.uid}:${other.gid}`];
+    case 'time':
+      return [timeText(one.mtimeNs), timeText(other.mtimeNs)];
+    case 'attributes':
+      return [attributeNames(before), attributeNames(after)];
+    case 'content':
+    case 'device':
+      return undefined;
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+
+function timeText(timeNs: bigint): string {
+  return formatTime(Number(timeNs / 1_000_000n));
+}
+
+/** Returns `permissions 0644 → 0600, owner 0:0 → 7:7`, for the selected aspects. */
+export function aspectsText(
+  { before, after, aspects }: Difference,
+  isWanted: (aspect: Aspect) => boolean,
+): string {
+  if (before === undefined || after === undefined) return '';
+  const texts = aspects.filter(isWanted).map((aspect) => {
+    const values = valuesOf(aspect, before, after);
+    if (values === undefined) return aspect;
+    const [was, is] = values;
+    return was === is ? aspect : `${aspect} ${was} → ${is}`;
+  });
+  return texts.join(', ');
+}
+
+function jsonSeen(seen: Seen | undefined): Record<string, unknown> | undefined {
+  if (seen === undefined) return undefined;
+  const { entry } = seen;
+  return {
+    type: TYPE_NAMES[entry.type],
+    permissions: octal(entry.permissions),
+    uid: entry.uid,
+    gid: entry.gid,
+    sizeBytes: entry.sizeBytes,
+    mtimeNs: String(entry.mtimeNs),
+    linkTarget: entry.linkTarget === undefined ? undefined : jsonName(entry.linkTarget),
+  };
+}
+
+/** Returns one line of JSON; `more` has further fields. */
+export function jsonDifference(difference: Difference, more: Record<string, unknown> = {}): string {
+  const { path, before, after, aspects } = difference;
+  return jsonText({
+    version: JSON_VERSION,
+    ...jsonName(path),
+    kind: kindOf(difference),
+    aspects,
+    before: jsonSeen(before),
+    after: jsonSeen(after),
+    ...more,
+  });
+}
+
+export function jsonNotCompared({ path, error }: NotCompared): string {
+  const { code, message } = error;
+  return jsonText({
+    version: JSON_VERSION,
+    ...jsonName(path),
+    kind: 'notCompared',
+    error: { code, message },
+  });
+}

@@ -1,0 +1,67 @@
+/** Formats the result of a purge: the deleted sets, the space freed, or the reason why nothing was deleted. */
+import type { Settled } from '../../client/index.js';
+import { gcSummary } from './clear-up.js';
+import { counted } from './units.js';
+
+/** Bound on the ranges of sets that are listed. */
+const MOST_RANGES = 40;
+
+/** Returns numbers of sets as `1-3, 7`. */
+export function setRanges(sets: readonly number[]): string {
+  const ranges: [number, number][] = [];
+  for (const set of [...sets].sort((one, other) => one - other)) {
+    const last = ranges.at(-1);
+    if (last?.[1] === set - 1) last[1] = set;
+    else ranges.push([set, set]);
+  }
+  const named = ranges.slice(0, MOST_RANGES);
+  const texts = named.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`));
+  return texts.join(', ') + (ranges.length > named.length ? ', …' : '');
+}
+
+/** Returns `2 backup sets of "me" purged (1-2)`. */
+export function purgedText(client: string, sets: readonly number[]): string {
+  const which = sets.length === 0 ? '' : ` (${setRanges(sets)})`;
+  return `${counted(sets.length, 'backup set')} of "${client}" purged${which}`;
+}
+
+export const CLOCK_IN_DOUBT =
+  'nothing is purged, since the clock has jumped or no backup was made for a long time';
+
+/** Returns lines for the report of a backup. `isAsked` is true if the run requested a purge. */
+export function settledLines(client: string, settled: Settled, isAsked: boolean): string[] {
+  const { purged, early, isClockInDoubt, failure } = settled;
+  const lines: string[] = [];
+  if (early.length > 0) {
+    const many = counted(early.length, 'expendable backup set');
+    lines.push(`Space was low: ${many} deleted early (${setRanges(early)}).`);
+  }
+  const isPurged = isAsked && !isClockInDoubt && failure === undefined;
+  if (isPurged || purged.length > 0)
+    lines.push(`${purgedText(client, purged)}${whyNone(settled)}.`);
+  if (settled.contents + settled.packs + settled.deletedFiles > 0 || purged.length > 0) {
+    lines.push(gcSummary(settled));
+  }
+  return lines;
+}
+
+/** Returns the reason why a purge deleted nothing; empty if it deleted sets. */
+function whyNone({ purged, young, isCautious }: Settled): string {
+  if (purged.length > 0) return '';
+  const reasons = [
+    ...(young === 0
+      ? []
+      : [`${counted(young, 'set')} that no rule keeps, but younger than LeastAge`]),
+    ...(isCautious
+      ? ['without the right `purge`, rules count one set a day and keep the oldest of each period']
+      : []),
+  ];
+  return `: ${reasons.length === 0 ? 'every set is kept by a rule' : reasons.join('; ')}`;
+}
+
+/** Returns the warning to print; undefined without a warning. */
+export function settledWarning({ isClockInDoubt, failure }: Settled): string | undefined {
+  if (failure !== undefined) return failure;
+  if (!isClockInDoubt) return undefined;
+  return `${CLOCK_IN_DOUBT}; \`sonic purge --preview\` shows details, and --trust-clock purges anyway`;
+}

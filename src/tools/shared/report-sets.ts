@@ -1,0 +1,89 @@
+/** Prints a list of backup sets. */
+import type { History, BackupSet } from '../../history/index.js';
+import { displayName, jsonName, shownRoots } from '../../model/index.js';
+import { JSON_VERSION, print } from './run-tool.js';
+import { formatBytes, formatCount, formatSeconds, formatTable, formatTime } from './units.js';
+import { jsonText } from './json-text.js';
+
+function stateText(set: BackupSet): string {
+  const unread = set.stats['unreadable'] ?? 0;
+  const { isLocked, isExpendable } = set.marks;
+  const parts = [
+    set.state,
+    unread > 0 ? `${unread} unread` : '',
+    set.isDoubtful ? 'damaged' : '',
+    isLocked ? 'locked' : '',
+    isExpendable ? 'expendable' : '',
+  ];
+  return parts.filter((part) => part !== '').join(', ');
+}
+
+/** Bound on the roots of a set in the table. */
+const MAX_ROOTS_SHOWN = 8;
+
+export interface SetsView {
+  readonly json: boolean;
+  /** Shows the roots; JSON always has them. */
+  readonly long?: boolean;
+  /** Shows the header of the table, unless false. */
+  readonly headers?: boolean;
+}
+
+/** Prints sets of a client. */
+export async function printSets(
+  history: History,
+  sets: readonly BackupSet[],
+  { json, long = false, headers = true }: SetsView,
+): Promise<void> {
+  const isWanted = json || long;
+  const roots = isWanted ? await history.reports.rootsOfSets() : undefined;
+  const rootsOf = (set: number): Buffer[] => shownRoots(roots?.get(set) ?? []);
+  if (json) {
+    const all = sets.map(({ firstName, marks: { title, ...marks }, ...set }) => ({
+      ...set,
+      ...marks,
+      ...(title === '' ? {} : { firstName }),
+      roots: rootsOf(set.set).map(jsonName),
+    }));
+    print(jsonText({ version: JSON_VERSION, sets: all }));
+    return;
+  }
+  if (sets.length === 0) {
+    print('No backup sets yet.');
+    return;
+  }
+  const rows = [['set', 'name', 'begun', 'took', 'entries', 'size', 'sent', 'stored', 'state']];
+  const hasPriorities = sets.some(({ marks }) => marks.priority !== 0);
+  const hasTags = sets.some(({ marks }) => marks.tags.length > 0);
+  if (hasPriorities) rows[0]!.push('priority');
+  if (hasTags) rows[0]!.push('tags');
+  if (long) rows[0]!.push('roots');
+  for (const set of sets) {
+    const stat = (name: string): number => set.stats[name] ?? 0;
+    const tookMs = (set.closedAtMs ?? -1) - set.openedAtMs;
+    // A negative duration means that the clock was set back, so it is not shown.
+    const took = set.closedAtMs === undefined || tookMs < 0 ? '' : formatSeconds(tookMs);
+    const isComplete = set.state === 'complete';
+    rows.push([
+      String(set.set),
+      displayName(Buffer.from(set.name)),
+      formatTime(set.openedAtMs),
+      took,
+      isComplete ? formatCount(stat('entries')) : '',
+      isComplete ? formatBytes(stat('scannedBytes')) : '',
+      isComplete ? formatBytes(stat('sentBytes')) : '',
+      isComplete ? formatBytes(stat('storedBytes')) : '',
+      stateText(set),
+      ...(hasPriorities ? [String(set.marks.priority)] : []),
+      ...(hasTags ? [set.marks.tags.join(' ')] : []),
+      ...(long ? [rootsText(rootsOf(set.set))] : []),
+    ]);
+  }
+  print(formatTable(headers ? rows : rows.slice(1), [0, 3, 4, 5, 6, 7]));
+}
+
+function rootsText(roots: readonly Buffer[]): string {
+  const shown = roots.slice(0, MAX_ROOTS_SHOWN).map(displayName).join(' ');
+  const more = roots.length - MAX_ROOTS_SHOWN;
+  return more > 0 ? `${shown} … and ${more} more` : shown;
+}

@@ -1,0 +1,290 @@
+/**
+ * Code shared by all commands: parses the command line by the table of settings, prints errors, and sets the exit
+ * status. A command gets its settings and returns its exit status (or nothing for 0). For a user's error one line
+ * and advice are printed; for a bug also its stack.
+ */
+import { type Command, CommanderError, Option } from 'commander';
+import {
+  explain,
+  expandArguments,
+  type Found,
+  formatValue,
+  headingOf,
+  refuseAbsent,
+  type Resolved,
+  resolveSettings,
+  type SettingRow,
+  rowsOf,
+  type SettingName,
+  type Settings,
+  type Tool,
+} from '../../config/index.js';
+import { asTardisError, TardisError, toWire } from '../../errors/index.js';
+import { displayName, displayText } from '../../model/index.js';
+import {
+  onExposedSecret,
+  processArguments,
+  processEnvironment,
+  programVersion,
+} from '../../system/index.js';
+import { HELP, helpText } from './help.js';
+import { inOurWords } from './neophytos.js';
+import { takeAttached, takeNumbers, ToolCommand } from './option-words.js';
+import { requireNode } from './node-version.js';
+import { endStatus, failedStatus, outputIsReport, print, say } from './output.js';
+import { sayAbove } from './progress-line.js';
+import { endingSignals, keepHangupIgnored } from './signals.js';
+import { reportUnfinished } from './unfinished.js';
+import { formatTable } from './units.js';
+import { jsonText } from './json-text.js';
+
+export { print, say, stdoutIsData } from './output.js';
+
+export const VERSION = programVersion();
+/** Version of all JSON that --json prints. */
+export const JSON_VERSION = 1;
+
+export interface ToolSpec<T extends Tool> {
+  readonly tool: T;
+  /** True if the command does more than print; its work continues when the output is closed. */
+  readonly isWork?: boolean;
+  /** Runs the tool. Returns the exit status; nothing means 0. */
+  run(settings: Settings<T>, found: ReadonlyMap<string, Found>): Promise<number | void>;
+}
+
+/**
+ * Returns the command of a tool: options and arguments from the table of settings, texts and examples from the help.
+ */
+export function toolCommand<T extends Tool>(spec: ToolSpec<T>): Command {
+  const { tool } = spec;
+  const command = describeTool(new ToolCommand(), tool.split(' ').at(-1)!, HELP[tool].summary);
+  for (const [name, row] of rowsOf(tool)) {
+    if (row.argument !== undefined) command.argument(row.argument, helpOf(row));
+    if (row.flags !== undefined) addFlags(command, name, row);
+  }
+  command.addHelpText('after', helpText(HELP[tool]));
+  return command.action(async () => {
+    const resolved = resolveSettings(tool, {
+      commandLine: givenTo(tool, command),
+      environment: processEnvironment(),
+    });
+    if (isSecretShown(tool, resolved)) process.title = command.name(); // hides the arguments from `ps` from now on
+    const isOn = (name: SettingName): boolean => resolved.found.get(name)?.value === true;
+    if (isOn('explainConfig')) printExplained(tool, resolved, isOn('json'));
+    else {
+      if (spec.isWork === true) outputIsReport();
+      process.exitCode = endStatus((await runExplained(spec, resolved)) ?? 0);
+    }
+  });
+}
+
+/** Runs the command. Throws CATALOG_DAMAGED for a bug that values in the catalog explain. */
+async function runExplained<T extends Tool>(
+  spec: ToolSpec<T>,
+  { settings, found }: Resolved<T>,
+): Promise<number | void> {
+  try {
+    return await spec.run(settings, found);
+  } catch (error) {
+    if (asTardisError(error).code !== 'INTERNAL') throw error;
+    const { explainBug } = await import('./explain-bug.js'); // loaded only after a bug
+    throw explainBug(error, settings, found);
+  }
+}
+
+/** True if the command line, which every user of the machine can see, contains a secret. */
+function isSecretShown<T extends Tool>(tool: T, { found }: Resolved<T>): boolean {
+  return rowsOf(tool).some(([name, row]) => {
+    const given = row.isSecret === true ? found.get(name) : undefined;
+    return given?.source === 'command line' && given.value !== '';
+  });
+}
+
+/** Sets the name, the version and the help of a command, as all commands have them. */
+export function describeTool(command: Command, name: string, summary: string): Command {
+  return command
+    .name(name)
+    .description(summary)
+    .version(`${name} ${VERSION}`, '--version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .configureHelp({ optionTerm: (option) => optionTerm(option, command) })
+    .showHelpAfterError(false)
+    .exitOverride();
+}
+
+/** Adds an option that collects its values as texts; the table of settings parses them later. */
+function addFlags(command: Command, name: string, row: SettingRow): void {
+  const isFlag = row.type === 'bool' || row.type === 'count';
+  const option = new Option(row.flags!.replace('[=', ' ['), helpOf(row));
+  if (row.preset !== undefined) option.preset(row.preset);
+  if (row.preset !== undefined && row.choices !== undefined) option.choices(row.choices);
+  if (row.preset !== undefined && row.isNumberOrNothing === true) takeNumbers(option);
+  if (row.isSecret === true) takeAttached(option);
+  option.flags = row.flags!;
+  option.attributeName = () => name;
+  option.helpGroup(headingOf(name));
+  if (row.type === 'count') option.argParser((_text, before?: number) => (before ?? 0) + 1);
+  if (!isFlag) option.argParser((text, before?: string[]) => [...(before ?? []), text]);
+  command.addOption(option);
+  if (row.negatable !== true) return;
+  const word = row.flags!.replace(/^.*--/, '');
+  const negative = new Option(`--no${word}, --no-${word}`);
+  negative.attributeName = () => name;
+  command.addOption(negative.hideHelp()); // shown in the term of the positive option
+}
+
+/** Returns the left column of --help: `--[no]progress` for a flag that can be negated. */
+function optionTerm({ flags, long }: Option, command: Command): string {
+  const word = long?.slice(2) ?? '';
+  const isNegatable = command.options.some((other) => other.long === `--no-${word}`);
+  return isNegatable ? flags.replace(`--${word}`, `--[no]${word}`) : flags;
+}
+
+/** Returns `description (default: …; TARDIS_…; key)`. */
+function helpOf(row: SettingRow): string {
+  const { default: given, defaultText, variable } = row;
+  const notes: string[] = [];
+  if (defaultText !== undefined) notes.push(`default: ${defaultText}`);
+  else if (given !== undefined && typeof given !== 'function' && hasShownDefault(given)) {
+    const value = typeof given === 'object' ? given.join(' ') : formatValue(given, row);
+    notes.push(`default: ${value}`);
+  }
+  if (variable !== undefined) notes.push(variable);
+  return notes.length === 0 ? row.help : `${row.help} (${notes.join('; ')})`;
+}
+
+function hasShownDefault(given: string | number | boolean | readonly string[]): boolean {
+  return given !== false && given !== '' && !(typeof given === 'object' && given.length === 0);
+}
+
+/** Returns the values from the command line, as texts by the names of their rows. */
+function givenTo(tool: Tool, command: Command): Map<string, string[]> {
+  const given = new Map<string, string[]>();
+  for (const [name, row] of rowsOf(tool)) {
+    if (row.argument !== undefined) {
+      if (command.args.length > 0) given.set(name, command.args);
+      continue;
+    }
+    const value: unknown = command.getOptionValue(name);
+    if (command.getOptionValueSource(name) !== 'cli') continue;
+    given.set(name, Array.isArray(value) ? value.map(String) : [String(value)]);
+  }
+  return given;
+}
+
+function printExplained<T extends Tool>(tool: T, resolved: Resolved<T>, asJson: boolean): void {
+  const rows = explain(tool, resolved);
+  if (asJson) {
+    const settings = rows.map(({ name, value, source, where }) => ({ name, value, source, where }));
+    print(jsonText({ version: JSON_VERSION, tool, settings }));
+    return;
+  }
+  const shown = rows.map(({ name, shown: text, source, where }) => [
+    name,
+    text ?? '(not set)',
+    where === '' ? source : `${source}: ${where}`,
+  ]);
+  print(formatTable(shown, []));
+}
+
+/** Runs a command to its end and sets the exit status of the process. */
+export async function runTool(command: Command): Promise<void> {
+  let wantsJson = false;
+  let words: string[] = [];
+  keepHangupIgnored();
+  onExposedSecret((text) => sayAbove(`${command.name()}: warning: ${text}`));
+  reportUnfinished((error) => {
+    process.exitCode = tellError(command.name(), error, wantsJson);
+  });
+  configureOutput(command);
+  try {
+    words = expandArguments(processArguments());
+    wantsJson = words.includes('--json');
+    requireNode();
+    requireHelpThere(command, words);
+    await command.parseAsync(words, { from: 'user' });
+  } catch (error) {
+    const isUnknown = error instanceof CommanderError && error.code === 'commander.unknownOption';
+    const meant = isUnknown ? inOurWords(command.name(), words) : undefined;
+    const failure = meant === undefined ? error : new TardisError('USAGE', meant);
+    process.exitCode = tellError(command.name(), failure, wantsJson);
+  }
+}
+
+/** Throws the error of commander for help on an unknown command, for which commander would show the general help. */
+function requireHelpThere(command: Command, [first, asked]: readonly string[]): void {
+  if (first !== 'help' || asked === undefined || command.commands.length === 0) return;
+  if (command.commands.some((sub) => sub.name() === asked) || /^(help$|-)/.test(asked)) return;
+  throw new CommanderError(1, 'commander.unknownCommand', `error: unknown command '${asked}'`);
+}
+
+/** Sets the output of a command and its sub-commands, which do not inherit it. */
+function configureOutput(command: Command): void {
+  command.exitOverride().configureOutput({ outputError: () => undefined });
+  for (const sub of command.commands) configureOutput(sub);
+}
+
+/** Converts an error of commander to one of our errors. */
+function usageError(name: string, error: CommanderError): TardisError {
+  // If the option is mistyped, the text after it may be a secret.
+  const text = error.message
+    .replace(/^error: /, '')
+    .replaceAll('\n', ' ')
+    .replace(/('-[^'=]*)=[^']*'/, "$1'")
+    .replace(/(\bbut got \d+): .*$/, '$1');
+  const option = /^unknown option '([^'=]+)/.exec(text)?.[1];
+  const command = /^unknown command '([^']+)/.exec(text)?.[1];
+  try {
+    if (option !== undefined) refuseAbsent('option', option, 'command line');
+    if (command !== undefined) refuseAbsent('command', `${name} ${command}`, 'command line');
+  } catch (refusal) {
+    return asTardisError(refusal);
+  }
+  return new TardisError('USAGE', text);
+}
+
+/** Prints an error and returns its exit status. */
+export function tellError(name: string, error: unknown, wantsJson: boolean): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0; // help or version was printed
+    if (error.code === 'commander.help') return failedStatus(1); // help was printed, since no command was given
+    return tellError(name, usageError(name, error), wantsJson);
+  }
+  const failure = asTardisError(error);
+  const { kind, exitStatus, guidance } = failure.row;
+  if (wantsJson) {
+    const { code, message, context } = toWire(failure);
+    say(jsonText({ version: JSON_VERSION, error: { code, message, context, guidance } }));
+    return failedStatus(exitStatus);
+  }
+  // A message may contain text from a peer or a store, which must not control the terminal.
+  const shown = displayName(Buffer.from(failure.message));
+  process.stderr.write(`${name}: ${shown} [${failure.code}]\n`);
+  process.stderr.write(`${name}: ${guidance}\n`);
+  if (kind === 'bug') {
+    const original = failure.cause instanceof Error ? failure.cause : failure;
+    const stack = failure.context['stack'];
+    const told = typeof stack === 'string' ? stack : (original.stack ?? '');
+    process.stderr.write(`${displayText(told)}\n`);
+  }
+  return failedStatus(exitStatus);
+}
+
+const INTERRUPTED_STATUS = 130;
+
+/**
+ * Returns a signal that aborts at the first SIGINT, SIGTERM or SIGHUP (a closed terminal, unless SIGHUP was
+ * ignored). The command then ends in order, and `then` is printed about the result. A second signal ends the process
+ * at once.
+ */
+export function interruptSignal(name: string, then: string): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of endingSignals('SIGINT', 'SIGTERM')) {
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(INTERRUPTED_STATUS);
+      sayAbove(`${name}: stopping cleanly (interrupt again to stop at once); ${then}`);
+      controller.abort();
+    });
+  }
+  return controller.signal;
+}

@@ -1,0 +1,70 @@
+/** Determines the address of a server, and the use of TLS. */
+import { TardisError } from '../../errors/index.js';
+import { displayName } from '../../model/index.js';
+import { type Address, hostInUrl, isHost, isLoopback } from '../../system/index.js';
+import type { Retry, TlsWish } from '../../transport/index.js';
+
+export interface ServerSettings {
+  readonly port: number;
+  readonly ssl: boolean | undefined;
+  readonly validateCerts: boolean | undefined;
+  readonly insecureTcp: boolean;
+  readonly insecureNetwork: boolean;
+}
+
+export interface ServerPlace {
+  readonly address: Address;
+  /** Undefined for a connection without TLS. */
+  readonly tls: TlsWish | undefined;
+}
+
+/** Returns the line that announces a retry. */
+export function retryText({ reason, waitMs }: Retry): string {
+  const isSilent = reason.code === 'TIMED_OUT' && reason.context['isUnanswered'] !== true;
+  const isLost = reason.code === 'CONNECTION_LOST' || isSilent;
+  const what = isLost ? 'connection lost' : displayName(Buffer.from(reason.message));
+  return `${what}, trying again in ${Math.max(1, Math.round(waitMs / 1000))} s`;
+}
+
+/**
+ * Returns a unix socket if the host is an absolute path; otherwise TLS, unless an option requests plain TCP.
+ * `isProven` is true if a password will authenticate the server, so that its certificate need not be valid. Throws
+ * CONFIG_INVALID, INSECURE_TCP_REFUSED.
+ */
+export function serverPlace(
+  host: string,
+  { port, ssl, validateCerts, insecureTcp, insecureNetwork }: ServerSettings,
+  isProven: boolean,
+): ServerPlace {
+  // A unix socket needs no TLS: the permissions of its directory limit access.
+  if (host.startsWith('/')) return { address: { kind: 'unix', path: host }, tls: undefined };
+  requireHost(host);
+  if (port === 0) throw new TardisError('CONFIG_INVALID', 'the port must not be 0');
+  const address: Address = { kind: 'tcp', host, port };
+  const isPlainAllowed = insecureTcp || insecureNetwork;
+  if (ssl ?? !isPlainAllowed) {
+    return { address, tls: { validate: validateCerts ?? !isProven } };
+  }
+  if (!isPlainAllowed || (!isLoopback(host) && !insecureNetwork)) {
+    const where = `${hostInUrl(host)}:${port}`;
+    throw new TardisError('INSECURE_TCP_REFUSED', `refusing plain TCP to ${where}`);
+  }
+  if (!isLoopback(host)) {
+    process.stderr.write(
+      'warning: the connection is plain TCP: everything sent can be read and changed on its way\n',
+    );
+  }
+  return { address, tls: undefined };
+}
+
+/** Throws CONFIG_INVALID for text that is not a host, such as HOST:PORT. */
+function requireHost(host: string): void {
+  if (isHost(host)) return;
+  const shown = displayName(Buffer.from(host));
+  const parts = /^(.+):(\d{1,5})$/.exec(host);
+  const isWithPort = parts !== null && isHost(parts[1]!);
+  const advice = isWithPort
+    ? `give the port with --port ${parts[2]} (Port in a file)`
+    : 'Server is a host name, an IP address, or the absolute path of a unix socket';
+  throw new TardisError('CONFIG_INVALID', `"${shown}" is not a host: ${advice}`);
+}

@@ -1,0 +1,13 @@
+/** Quotes words for a shell, in printable ASCII. */
+
+/** Returns the word, quoted if necessary. Bytes that paper cannot show are written as $'\xNN'. */
+export function shellWord(word: string): string {
+  if (/^[\w./:@%+,=-]+$/.test(word)) return word;
+  if (/^[\x20-\x7e]*$/.test(word)) return `'${word.replaceAll("'", `'\\''`)}'`;
+  const bytes = [...Buffer.from(word)].map((byte) =>
+    /[\w./:@%+,=-]/.test(String.fromCharCode(byte))
+      ? String.fromCharCode(byte)
+      : `\\x${byte.toString(16).padStart(2, '0')}`,
+  );
+  return `$'${bytes.join('')}'`;
+}

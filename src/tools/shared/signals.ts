@@ -1,0 +1,22 @@
+/** Selects the signals that end a command. */
+
+/** Set by the launcher, since Node does not preserve which signals were ignored at its start. */
+const HANGUP_VARIABLE = 'TARDIS_HANGUP';
+
+/** True if SIGHUP was ignored when the command was started, as by nohup; it then stays ignored. */
+function ignoresHangup(): boolean {
+  return process.env[HANGUP_VARIABLE] === 'ignored';
+}
+
+/** Prevents SIGHUP from ending the process, if it was ignored at the start. */
+export function keepHangupIgnored(): void {
+  if (ignoresHangup()) process.on('SIGHUP', () => undefined);
+}
+
+/**
+ * Returns the signals that end a command. SIGHUP (a closed terminal) is one of them unless it was ignored at the
+ * start.
+ */
+export function endingSignals<S extends NodeJS.Signals>(...others: S[]): (S | 'SIGHUP')[] {
+  return ignoresHangup() ? others : [...others, 'SIGHUP'];
+}

@@ -1,0 +1,104 @@
+/** Prompts on the terminal without echo, regardless of standard input and output. */
+import fs from 'node:fs';
+import tty from 'node:tty';
+import { TardisError } from '../../errors/index.js';
+
+const TERMINAL = '/dev/tty';
+const [INTERRUPT, END, BACKSPACE, LINE_FEED, RETURN, ERASE_LINE, DELETE] = [
+  3, 4, 8, 10, 13, 21, 127,
+];
+
+/** Opens the terminal; undefined if this process has none. */
+function openTerminal(): number | undefined {
+  try {
+    const fd = fs.openSync(TERMINAL, 'r+');
+    if (tty.isatty(fd)) return fd;
+    fs.closeSync(fd);
+  } catch {
+    return undefined; // no terminal belongs to this process
+  }
+  return undefined;
+}
+
+/** Shows a prompt and reads a line without echo. Throws PASSWORD_NEEDED (also if `signal` aborts), INTERRUPTED. */
+export async function askSecret(
+  prompt: string,
+  maxBytes: number,
+  signal?: AbortSignal,
+): Promise<Buffer> {
+  const fd = openTerminal();
+  if (fd === undefined) {
+    throw new TardisError(
+      'PASSWORD_NEEDED',
+      'a password is needed, and there is no terminal to ask on',
+    );
+  }
+  const input = new tty.ReadStream(fd);
+  try {
+    input.setRawMode(true);
+    fs.writeSync(fd, prompt);
+    return await readLine(input, maxBytes, signal);
+  } finally {
+    input.setRawMode(false);
+    fs.writeSync(fd, '\n');
+    input.destroy();
+  }
+}
+
+function readLine(
+  input: tty.ReadStream,
+  maxBytes: number,
+  signal: AbortSignal | undefined,
+): Promise<Buffer> {
+  const line = Buffer.alloc(maxBytes);
+  let length = 0;
+  return new Promise((resolve, reject) => {
+    const finish = (): void => resolve(Buffer.from(line.subarray(0, length)));
+    const take = (byte: number): boolean => {
+      if (byte === INTERRUPT) reject(new TardisError('INTERRUPTED', 'interrupted'));
+      else if (byte === LINE_FEED || byte === RETURN || byte === END) finish();
+      else if (byte === ERASE_LINE) length = 0;
+      else if (byte === BACKSPACE || byte === DELETE) length = lastLetter(line, length);
+      else if (length < maxBytes) line[length++] = byte;
+      return [INTERRUPT, LINE_FEED, RETURN, END].includes(byte);
+    };
+    const giveUp = (): void => {
+      reject(new TardisError('PASSWORD_NEEDED', 'the password is no longer needed'));
+    };
+    if (signal?.aborted === true) giveUp();
+    signal?.addEventListener('abort', giveUp, { once: true });
+    input.on('data', (bytes: Buffer) => void bytes.some(take));
+    input.once('end', finish);
+    input.once('error', () =>
+      reject(new TardisError('PASSWORD_NEEDED', 'the terminal was closed')),
+    );
+  });
+}
+
+/** Returns the offset of the last character, which may have several bytes in UTF-8. */
+function lastLetter(line: Buffer, length: number): number {
+  let at = length - 1;
+  while (at > 0 && (line[at]! & 0xc0) === 0x80) at -= 1;
+  return Math.max(0, at);
+}
+
+/** True for a terminal that can neither redraw a line nor show colors. */
+export function isDumb(environment: Readonly<Record<string, string | undefined>>): boolean {
+  return environment['TERM'] === 'dumb';
+}
+
+const MAX_ANSWER_BYTES = 64;
+
+/** Prompts for yes or no. False for any answer other than yes; undefined without a terminal. */
+export function askYes(question: string): boolean | undefined {
+  const fd = openTerminal();
+  if (fd === undefined) return undefined;
+  try {
+    fs.writeSync(fd, `${question} [y/N]: `);
+    const answer = Buffer.alloc(MAX_ANSWER_BYTES);
+    const bytes = fs.readSync(fd, answer, 0, answer.length, null); // one line, since the terminal is line-buffered
+    return /^y(es)?$/i.test(answer.toString('utf8', 0, bytes).trim());
+  } finally {
+    fs.closeSync(fd);
+  }
+}

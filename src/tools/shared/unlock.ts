@@ -1,0 +1,235 @@
+/** Unlocks a client with its password, for tools that read a store on this machine. */
+import {
+  compareKeys,
+  KeyFile,
+  type Keyring,
+  type KeyRecord,
+  keyringOf,
+  type MasterKey,
+  meetKeys,
+  type MeetOptions,
+  parseKeyRecord,
+  unlockKeyRecord,
+  wholeRecord,
+} from '../../crypto/index.js';
+import { holdsSeals, sealedWithoutKeys } from '../../store/catalog/index.js';
+import type { Found } from '../../config/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
+import { loginDirectory, newestKeys, openClientDirectory, readRights } from '../../store/index.js';
+import { nodeSystem, type System } from '../../system/index.js';
+import { identityAt, type IdentitySettings } from './identity.js';
+import { type PasswordSettings, requirePassword } from './password.js';
+import { clientPlace } from './local-store.js';
+
+type PlaceSettings = Parameters<typeof clientPlace>[0] & IdentitySettings;
+type UnlockSettings = PasswordSettings & PlaceSettings & KeysSettings;
+
+const NO_PASSWORD = Buffer.alloc(0);
+
+export interface KeysSettings {
+  /** Name of the sub-account; undefined for the owner of the client. */
+  readonly account: string | undefined;
+  readonly keysFile: Buffer | undefined;
+}
+
+/** Umask for key files, which only their owner may read. */
+export const KEY_FILE_UMASK = 0o077;
+
+export function keyFileOf({ keysFile }: Pick<KeysSettings, 'keysFile'>): KeyFile | undefined {
+  return keysFile && new KeyFile(nodeSystem(KEY_FILE_UMASK), keysFile);
+}
+
+/**
+ * Returns the newest key record of a client, as the store has it. Throws KEYS_DAMAGED, KEYS_LOST, NO_SUCH_STORE,
+ * NO_SUCH_CLIENT.
+ */
+export function keysOf(
+  system: System,
+  place: ReturnType<typeof clientPlace>,
+  account?: string,
+): KeyRecord | undefined {
+  const { path, catalogPath, client } = openClientDirectory(system, place);
+  if (account !== undefined) readRights(system, path, account);
+  const keys = newestKeys(system, loginDirectory(path, account));
+  const record = keys === undefined ? undefined : parseKeyRecord(keys.bytes);
+  if (record?.isEncrypting !== true && holdsSeals(system, catalogPath)) {
+    throw sealedWithoutKeys(client);
+  }
+  return record;
+}
+
+/** True if a client encrypts, or may do so because its key record is damaged or lost. For tools that check. */
+export function mayEncrypt(system: System, place: ReturnType<typeof clientPlace>): boolean {
+  try {
+    return keysOf(system, place)?.isEncrypting === true;
+  } catch (error) {
+    if (!isWithoutKeys(error)) throw error;
+    return true;
+  }
+}
+
+/**
+ * Returns the key record like `keysOf`, but fails if the client does not encrypt although this machine remembers
+ * that it did. Needs no password, and remembers nothing. Throws ENCRYPTION_GONE, MEMORY_DAMAGED.
+ */
+export function keysOfKnown(system: System, settings: PlaceSettings): KeyRecord | undefined {
+  const shown = keysOf(system, clientPlace(settings));
+  if (shown?.isEncrypting !== true) identityAt(settings, undefined).requirePlain();
+  return shown;
+}
+
+/**
+ * Throws ENCRYPTION_GONE if a client does not encrypt but did before. Accepts a client with damaged or lost keys.
+ * Throws MEMORY_DAMAGED.
+ */
+export function refuseInClear(system: System, settings: PlaceSettings): void {
+  if (!mayEncrypt(system, clientPlace(settings))) identityAt(settings, undefined).requirePlain();
+}
+
+/** True for the errors of a client without a usable key record. */
+export function isWithoutKeys(error: unknown): boolean {
+  const { code } = asTardisError(error);
+  return code === 'KEYS_DAMAGED' || code === 'KEYS_LOST';
+}
+
+interface WholeRecord {
+  readonly record: KeyRecord | undefined;
+  /** True if the store has no record to compare with, so that only decrypting the backups can prove the keys. */
+  readonly isOfFileOnly: boolean;
+}
+
+/**
+ * Returns the key record with the keys: that of the key file if one is given, else the store's. Throws the errors of
+ * `unlockClient`.
+ */
+function wholeRecordOf(system: System, settings: UnlockSettings): WholeRecord {
+  const { client, account } = settings;
+  const file = keyFileOf(settings);
+  let shown: KeyRecord | undefined;
+  try {
+    shown = keysOf(system, clientPlace(settings), account);
+  } catch (error) {
+    if (file === undefined || account !== undefined || !isWithoutKeys(error)) throw error;
+    return { record: file.newestOf(client), isOfFileOnly: true };
+  }
+  if (shown === undefined) identityAt(settings, undefined).requirePlain();
+  return { record: wholeRecord(shown, file, client), isOfFileOnly: false };
+}
+
+/**
+ * Prompts for the password of a client that has one, and returns its keyring if it encrypts. Throws:
+ *
+ * - LOGIN_FAILED for a wrong password, PASSWORD_NEEDED for none without a terminal
+ * - PASSWORD_NOT_SET for a password of a client without one
+ * - KEYS_CHANGED, ENCRYPTION_GONE, NOT_AUTHENTIC for the key file of another client
+ * - KEYS_DAMAGED and KEYS_LOST without a key file; KEYS_ELSEWHERE, KEY_FILE_*
+ */
+export async function unlockClient(
+  system: System,
+  settings: UnlockSettings,
+  found: ReadonlyMap<string, Found>,
+): Promise<Keyring | undefined> {
+  const { client, account } = settings;
+  const { record, isOfFileOnly } = wholeRecordOf(system, settings);
+  if (record === undefined) {
+    if (hasPassword(found)) throw passwordNotSet(client);
+    identityAt(settings, undefined).meetPlain();
+    return undefined;
+  }
+  const ask = promptFor(client, account);
+  const password = await requirePassword(settings, found, ask);
+  const { keys } = await unlockKeyRecord(record, password);
+  password.fill(0);
+  const options = { account, trustsOlder: settings.trustStore };
+  if (!isOfFileOnly || (await isProven(system, settings, record, keys, options)))
+    meetOpened(settings, record, keys, options);
+  if (!record.isEncrypting) return undefined;
+  return keyringOf(system.native, record, keys);
+}
+
+/**
+ * Returns false if the catalog cannot be read to prove the keys; a check still accepts them. Throws the errors of
+ * `proveOpened`.
+ */
+async function isProven(
+  system: System,
+  settings: UnlockSettings,
+  record: KeyRecord,
+  keys: readonly MasterKey[],
+  options: MeetOptions,
+): Promise<boolean> {
+  const { proveOpened } = await import('../sonic/prove-keys.js'); // most runs need no proof
+  try {
+    await proveOpened(system, settings, record, keys, options);
+    return true;
+  } catch (error) {
+    if (asTardisError(error).code !== 'CATALOG_DAMAGED') throw error;
+    return false;
+  }
+}
+
+/**
+ * Compares an unlocked key record of a local store with this machine's memory, and remembers it. Throws
+ * STORE_ROLLED_BACK, KEYS_CHANGED, ENCRYPTION_GONE.
+ */
+export function meetOpened(
+  settings: IdentitySettings,
+  record: KeyRecord,
+  keys: readonly MasterKey[],
+  options?: MeetOptions,
+): void {
+  meetKeys(record, keys, options);
+  identityAt(settings, undefined).meet(record, keys);
+}
+
+/** Compares like `meetOpened`, but remembers nothing. Throws STORE_ROLLED_BACK, KEYS_CHANGED, ENCRYPTION_GONE. */
+export function compareOpened(
+  settings: IdentitySettings,
+  record: KeyRecord,
+  keys: readonly MasterKey[],
+  options?: MeetOptions,
+): void {
+  compareKeys(record, options);
+  identityAt(settings, undefined).compare(record, keys);
+}
+
+/**
+ * Compares the key record of a store with this machine's memory, before a tool with the password changes the record
+ * or copies its keys. Unlocks the record only if it is not the remembered one. Returns a function that remembers the
+ * record; the caller runs it after success. Throws KEYS_CHANGED, ENCRYPTION_GONE, LOGIN_FAILED.
+ */
+export async function meetShown(
+  settings: IdentitySettings & { readonly keysFile?: Buffer | undefined },
+  shown: KeyRecord | undefined,
+  password: Buffer | undefined,
+): Promise<() => void> {
+  const identity = identityAt(settings, undefined);
+  if (identity.isKnown(shown)) return () => undefined;
+  if (shown?.isEncrypting !== true) {
+    identity.requirePlain();
+    return () => identity.meetPlain();
+  }
+  const { keysFile, client } = settings;
+  const record = shown.hasKeys ? shown : wholeRecord(shown, keyFileOf({ keysFile }), client)!;
+  const { keys } = await unlockKeyRecord(record, password ?? NO_PASSWORD);
+  identity.compare(record, keys);
+  return () => identity.meet(record, keys);
+}
+
+/** True if a password was given, so that no prompt is needed. */
+export function hasPassword(found: ReadonlyMap<string, Found>): boolean {
+  return ['password', 'passwordFile', 'passwordProg'].some((name) => found.has(name));
+}
+
+/** Returns the error for a password of a client without one; the store may not be the intended one. */
+function passwordNotSet(client: string): TardisError {
+  return new TardisError(
+    'PASSWORD_NOT_SET',
+    `a password was given, but the client "${client}" has none in this store`,
+  );
+}
+
+export function promptFor(client: string, account?: string): { prompt: string; isNew: false } {
+  const who = account === undefined ? client : `the account ${account} of ${client}`;
+  return { prompt: `Password of ${who}`, isNew: false };
+}

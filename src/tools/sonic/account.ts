@@ -1,0 +1,138 @@
+/**
+ * Implements `sonic account`: sub-accounts of a client, each with its own password and rights. Only a user of the
+ * store's machine can grant rights. A new account needs the owner's password, since it gets the owner's keys.
+ */
+import type { Found, Settings } from '../../config/index.js';
+import { newAccountRecord } from '../../crypto/index.js';
+import { TardisError } from '../../errors/index.js';
+import type { RightName } from '../../model/index.js';
+import {
+  accountDirectory,
+  isAccount,
+  listAccounts,
+  openClientDirectory,
+  parseRights,
+  putAccount,
+  removeAccount,
+  requireAccount,
+  withClient,
+} from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import { compareShown, requireNewest } from '../shared/older-store.js';
+import { requireNewPassword, requirePassword, stretchFor } from '../shared/password.js';
+import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { newPassword, requireOne, tell } from './passwords.js';
+import { formatTable } from '../shared/units.js';
+import { keysOfKnown, meetShown, promptFor } from '../shared/unlock.js';
+import { clientPlace, storeSystem } from '../shared/local-store.js';
+import { jsonText } from '../shared/json-text.js';
+
+type Options = Settings<'sonic account'>;
+
+export async function account(options: Options, found: ReadonlyMap<string, Found>): Promise<void> {
+  const { addAccount, changeAccount, removeAccount: gone, accountRights } = options;
+  const names = [addAccount, changeAccount, gone].filter((name) => name !== undefined);
+  if (names.length > 1) {
+    throw new TardisError('USAGE', 'give one of --add, --change and --remove');
+  }
+  const takesRights = addAccount !== undefined || changeAccount !== undefined;
+  if (takesRights !== (accountRights !== undefined)) {
+    throw new TardisError(
+      'USAGE',
+      '--rights must be used with --add or --change, and they need --rights',
+    );
+  }
+  const system = storeSystem(options.umask);
+  const { path: client } = openClientDirectory(system, clientPlace(options));
+  compareShown(system, options);
+  const [name] = names;
+  if (name === undefined) {
+    list(options, system, client);
+    return;
+  }
+  accountDirectory(client, name); // checks the name before a password prompt
+  if (addAccount !== undefined) await add(options, found, system, addAccount);
+  else if (changeAccount !== undefined) await change(options, system, changeAccount);
+  else await remove(options, system, name);
+}
+
+function list({ json, client }: Options, system: System, directory: string): void {
+  const accounts = listAccounts(system, directory);
+  if (json) {
+    print(jsonText({ version: JSON_VERSION, client, accounts }));
+    return;
+  }
+  if (accounts.length === 0) print(`The client "${client}" has no other accounts.`);
+  else {
+    const rows = accounts.map(({ name, rights }) => [
+      name,
+      rights.join(' ') || 'none: its file is invalid',
+    ]);
+    print(formatTable(rows, []));
+  }
+}
+
+async function add(
+  options: Options,
+  found: ReadonlyMap<string, Found>,
+  system: System,
+  name: string,
+): Promise<void> {
+  const { client } = options;
+  const rights = rightsIn(options);
+  const owner = requireOne(keysOfKnown(system, options), client);
+  if (!owner.hasKeys) {
+    const why = 'the keys are in a key file, and an account would put them back into the store';
+    throw new TardisError('KEYS_ELSEWHERE', why);
+  }
+  const ask = promptFor(client);
+  const password = await requirePassword(options, found, ask);
+  const remember = await meetShown(options, owner, password);
+  if (owner.isEncrypting && !options.trustStore) requireNewest(system, options);
+  const askNew = { prompt: `New password of the account ${name} of ${client}`, isNew: true };
+  const next = await requireNewPassword(options, found, askNew);
+  const made = await newAccountRecord(
+    system.native.modPow,
+    owner,
+    password,
+    next,
+    stretchFor(options),
+  );
+  const directory = openClientDirectory(system, clientPlace(options));
+  // Under the lock no other account is added, and no rewrite replaces the client.
+  await withClient(system, directory, async () => {
+    if (isAccount(system, directory.path, name)) {
+      throw new TardisError('USAGE', `the client "${client}" already has an account "${name}"`);
+    }
+    await putAccount(system, directory.path, { name, rights }, made.record.bytes);
+  });
+  remember();
+  const text = `The account "${name}" of "${client}" may: ${rights.join(', ')}.`;
+  tell(options.json, newPassword(next, options), { client, account: name }, text);
+}
+
+async function change(options: Options, system: System, name: string): Promise<void> {
+  const { client } = options;
+  const rights = rightsIn(options);
+  // Without the client's lock, so that a session of the account itself does not block the change.
+  const { path: directory } = openClientDirectory(system, clientPlace(options));
+  requireAccount(system, directory, name);
+  await putAccount(system, directory, { name, rights }, undefined);
+  const text = `The account "${name}" of "${client}" may from now on: ${rights.join(', ')}.`;
+  tell(options.json, undefined, { client, account: name }, text);
+}
+
+async function remove(options: Options, system: System, name: string): Promise<void> {
+  const { client } = options;
+  const { path: directory } = openClientDirectory(system, clientPlace(options));
+  await removeAccount(system, directory, name);
+  const text = `The account "${name}" of "${client}" is removed.`;
+  tell(options.json, undefined, { client, account: name }, text);
+}
+
+function rightsIn({ accountRights }: Options): RightName[] {
+  const words = (accountRights ?? '').split(/[\s,]+/).filter((word) => word !== '');
+  const rights = parseRights(words);
+  if (rights.length > 0) return rights;
+  throw new TardisError('ACCOUNT_INVALID', '--rights contains no right');
+}

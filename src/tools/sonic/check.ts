@@ -1,0 +1,255 @@
+/** Implements `sonic check`: checks the store of a client, and names the versions of files that cannot be restored. */
+import { configInvalid, type Found, parseSize, type Settings } from '../../config/index.js';
+import type { Keyring } from '../../crypto/index.js';
+import { TardisError, toWire } from '../../errors/index.js';
+import { openClientDirectory } from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import {
+  checkClient,
+  type CheckOptions,
+  type CheckStep,
+  type Finding,
+  type ReadData,
+  type SealFinding,
+} from '../../maintenance/check/index.js';
+import { brokenSets, sealFindings } from './check-seals.js';
+import { checkSource, isSourceWrong, sourceLines } from './check-source.js';
+import { compareShown, warnIfOlder } from '../shared/older-store.js';
+import { warnOlder } from '../shared/open-history.js';
+import { progressBar } from '../shared/progress-bar.js';
+import { ProgressLine } from '../shared/progress-line.js';
+import { isDamaged, Teller, tellJson, tellText, type Told } from './report-check.js';
+import { interruptSignal, print } from '../shared/run-tool.js';
+import { clientNames } from './shown-packs.js';
+import { TimeLeft } from '../shared/time-left.js';
+import { formatBytes } from '../shared/units.js';
+import {
+  hasPassword,
+  isWithoutKeys,
+  mayEncrypt,
+  refuseInClear,
+  unlockClient,
+} from '../shared/unlock.js';
+import { clientPlace, storeSystem, storeLimits } from '../shared/local-store.js';
+import { openServerSets } from '../shared/server-login.js';
+
+type Options = Settings<'sonic check'>;
+
+/** Exit status if damage was found. */
+const FOUND_STATUS = 3;
+const DAY_MS = 86_400_000;
+/** Phrase for a check that was interrupted. */
+const SO_FAR = 'what was found so far is reported';
+
+const STEPS: Readonly<Record<CheckStep, string>> = {
+  catalog: 'checking the catalog',
+  packs: 'comparing the catalog with the packs',
+  records: 'checking records',
+  marks: 'marking damage',
+};
+
+export async function check(options: Options, found: ReadonlyMap<string, Found>): Promise<number> {
+  const data = readDataOf(options.readData);
+  const system = storeSystem(options.umask);
+  const wish = {
+    read: { data, leastAgeMs: options.readDataAgeDays * DAY_MS },
+    mark: options.mark,
+  };
+  const startMs = system.clock.monotonicMs();
+  let signal: AbortSignal | undefined;
+  const interrupted = (): AbortSignal => (signal ??= interruptSignal('sonic check', SO_FAR));
+  const progress = new Progress(options.progress, () => system.clock.monotonicMs());
+  const teller = new Teller(options.json, progress.line);
+  const { result, hasKeys } =
+    options.throughServer === undefined
+      ? await checkHere(system, options, found, wish, progress, teller, interrupted)
+      : await checkThere(
+          system,
+          options.throughServer,
+          options,
+          found,
+          wish,
+          progress,
+          teller,
+          interrupted,
+        );
+  const source = options.againstSource ? await checkSource(options, found, interrupted) : undefined;
+  const elapsedMs = system.clock.monotonicMs() - startMs;
+  if (options.json) tellJson(options, result, elapsedMs, source);
+  else {
+    tellText(options, result, elapsedMs, { data, hasKeys, shown: teller });
+    if (source !== undefined) sourceLines(source).forEach(print);
+  }
+  return isDamaged(result) || isSourceWrong(source) ? FOUND_STATUS : 0;
+}
+
+/** The data to read, and the choice to mark damage. */
+type Wish = Pick<CheckOptions, 'read' | 'mark'>;
+/**
+ * Handles interruptions from the first call on. Before that, such as during a password prompt, they end the process.
+ */
+type Interrupted = () => AbortSignal;
+
+interface Checked {
+  readonly result: Told;
+  readonly hasKeys: boolean;
+}
+
+async function checkHere(
+  system: System,
+  options: Options,
+  found: ReadonlyMap<string, Found>,
+  wish: Wish,
+  progress: Progress,
+  teller: Teller,
+  interrupted: Interrupted,
+): Promise<Checked> {
+  const directory = openClientDirectory(system, clientPlace(options));
+  // With a password, the keys are compared when they are unlocked.
+  if (hasPassword(found)) {
+    refuseInClear(system, options);
+    warnIfOlder(system, options);
+  } else {
+    compareShown(system, options);
+  }
+  const isEncrypted = mayEncrypt(system, clientPlace(options));
+  // No prompt, since much can be checked without the password.
+  const keyring = hasPassword(found) ? await keyringForCheck(system, options, found) : undefined;
+  const named = clientNames(system, clientPlace(options).store);
+  progress.line.start();
+  try {
+    const result = await checkClient(system, directory, {
+      ...wish,
+      keyring,
+      isEncrypted,
+      limits: storeLimits(),
+      signal: interrupted(),
+      onFinding: (finding) => teller.tell(named(finding)),
+      onStep: (step) => progress.enter(step),
+      onRead: (doneBytes, ofBytes) => progress.read(doneBytes, ofBytes),
+    });
+    const notMarked = result.notMarked && toWire(result.notMarked);
+    const withListings = wish.read.data.kind !== 'none';
+    const seals =
+      keyring === undefined || result.catalogFaults > 0 || result.records === 0
+        ? []
+        : await sealFindings(system, options, keyring, withListings, interrupted());
+    const told = { ...result, notMarked, omitted: 0, unprovenSets: tellSeals(teller, seals) };
+    return { result: told, hasKeys: keyring !== undefined };
+  } finally {
+    progress.line.stop();
+  }
+}
+
+/** Returns the keys; undefined also if they are damaged or lost, since the check reports that. */
+async function keyringForCheck(
+  system: System,
+  options: Options,
+  found: ReadonlyMap<string, Found>,
+): Promise<Keyring | undefined> {
+  try {
+    return await unlockClient(system, { ...options, account: undefined }, found);
+  } catch (error) {
+    if (!isWithoutKeys(error)) throw error;
+    return undefined;
+  }
+}
+
+/** Lets the server check, which has no keys; names are decrypted here. */
+async function checkThere(
+  system: System,
+  host: string,
+  options: Options,
+  found: ReadonlyMap<string, Found>,
+  wish: Wish,
+  progress: Progress,
+  teller: Teller,
+  interrupted: Interrupted,
+): Promise<Checked> {
+  const there = await openServerSets(system, host, options, found);
+  const { keyring } = there;
+  try {
+    there.history.acceptOlder?.(warnOlder);
+    await there.history.sets(); // compares the sets with this machine's memory
+    progress.line.start();
+    const result = await there.check(wish, {
+      signal: interrupted(),
+      onFinding: (finding) => teller.tell(openedFinding(finding, keyring)),
+      onProgress: ({ step, done, of }) => {
+        if (of !== undefined) progress.read(done, of);
+        else if (Object.hasOwn(STEPS, step)) progress.enter(step as CheckStep);
+      },
+    });
+    const seals =
+      keyring === undefined
+        ? []
+        : await brokenSets(there.history, wish.read.data.kind !== 'none', interrupted());
+    return { result: { ...result, unprovenSets: tellSeals(teller, seals) }, hasKeys: false };
+  } finally {
+    progress.line.stop();
+    there.history.close();
+  }
+}
+
+/** Reports sets that do not fit their seals, and returns their number. */
+function tellSeals(teller: Teller, findings: readonly SealFinding[]): number {
+  for (const finding of findings) teller.tell(finding);
+  return new Set(findings.map(({ set }) => set)).size;
+}
+
+/** Decrypts the path of a finding. A path that the client did not seal is shown as it is. */
+function openedFinding(finding: Finding, keyring: Keyring | undefined): Finding {
+  if (finding.finding !== 'version' || keyring === undefined) return finding;
+  try {
+    return { ...finding, path: keyring.names.openPath(finding.path) };
+  } catch (error) {
+    if (error instanceof TardisError) return finding;
+    throw error;
+  }
+}
+
+/** Parses the value of --read-data. Throws CONFIG_INVALID. */
+export function readDataOf(text: string | undefined): ReadData {
+  if (text === undefined) return { kind: 'none' };
+  if (text === 'all') return { kind: 'all' };
+  const part = /^(\d{1,6})\/(\d{1,6})$/.exec(text);
+  if (part !== null) {
+    const [n, of] = [Number(part[1]), Number(part[2])];
+    if (n >= 1 && n <= of) return { kind: 'part', part: n, of };
+    throw configInvalid(`--read-data is "${text}", but in n/t, n must be 1 to t`);
+  }
+  const share = /^(\d{1,3}(?:\.\d{1,3})?)%$/.exec(text);
+  if (share !== null) {
+    const percent = Number(share[1]);
+    if (percent > 0 && percent <= 100) return { kind: 'percent', percent };
+    throw configInvalid(`--read-data is "${text}", but must be more than 0% and at most 100%`);
+  }
+  const bytes = parseSize(text, '--read-data');
+  if (bytes === 0) throw configInvalid('--read-data is 0: omit the option to read nothing');
+  return { kind: 'bytes', bytes };
+}
+
+class Progress {
+  readonly line: ProgressLine;
+  private text = '';
+  private isReading = false;
+  private readonly timeLeft: TimeLeft;
+
+  constructor(wanted: boolean | undefined, nowMs: () => number) {
+    this.timeLeft = new TimeLeft(nowMs);
+    this.line = new ProgressLine(wanted, () => this.text);
+  }
+
+  enter(step: CheckStep): void {
+    this.text = STEPS[step];
+    this.line.refresh();
+  }
+
+  read(doneBytes: number, ofBytes: number): void {
+    const left = this.timeLeft.text(doneBytes, ofBytes);
+    const bar = progressBar(doneBytes, ofBytes);
+    this.text = `${bar}${left}  read ${formatBytes(doneBytes)} of ${formatBytes(ofBytes)}`;
+    if (!this.isReading) this.line.refresh();
+    this.isReading = true;
+  }
+}

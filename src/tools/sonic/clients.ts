@@ -1,0 +1,90 @@
+/**
+ * Implements `sonic clients`: lists the clients of a store, with newest set, protection, and an alert if no recent
+ * set exists.
+ */
+import type { ClientOverview } from '../../history/index.js';
+import type { Found, Settings } from '../../config/index.js';
+import { displayText } from '../../model/index.js';
+import { overviewOf } from '../../server/index.js';
+import { listClients } from '../../store/index.js';
+import { nodeSystem, type System } from '../../system/index.js';
+import { clientPlace } from '../shared/local-store.js';
+import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { differencesFromKnown } from '../shared/older-store.js';
+import { donePartly } from '../shared/output.js';
+import { sayAbove } from '../shared/progress-line.js';
+import { remotePlace } from '../shared/server-login.js';
+import { formatTable, formatTime } from '../shared/units.js';
+import { jsonText } from '../shared/json-text.js';
+
+export async function clients(
+  options: Settings<'sonic clients'>,
+  found: ReadonlyMap<string, Found>,
+): Promise<void> {
+  const system = nodeSystem();
+  const all = await overview(system, options, found);
+  const shown = all.map((one) => ({ ...one, isOverdue: isOverdue(one, system, options) }));
+  if (options.json) {
+    print(jsonText({ version: JSON_VERSION, clients: shown }));
+    return;
+  }
+  if (shown.length === 0) print('No clients yet.');
+  else print(formatTable([HEAD, ...shown.map(rowOf)], [1]));
+}
+
+async function overview(
+  system: System,
+  options: Settings<'sonic clients'>,
+  found: ReadonlyMap<string, Found>,
+): Promise<readonly ClientOverview[]> {
+  if (options.throughServer === undefined) {
+    const { store, catalogFile } = clientPlace(options);
+    const all = await overviewOf(system, store, listClients(system, store), catalogFile);
+    for (const one of all) warnOfOther(system, options, one);
+    return all;
+  }
+  const place = await remotePlace(options.throughServer, options, found);
+  const { remoteClients } = await import('../../history/remote/index.js'); // most runs need no connection
+  return remoteClients(system, place);
+}
+
+/** Warns of a client that differs from this machine's memory; the run then ends with status 3. */
+function warnOfOther(
+  system: System,
+  options: Settings<'sonic clients'>,
+  { client, fault }: ClientOverview,
+): void {
+  const settings = { ...options, client, trustStore: false };
+  for (const { code, message } of differencesFromKnown(system, settings)) {
+    if (code === fault) continue; // the table shows it
+    const name = message.includes(`"${client}"`) ? '' : `the client "${client}": `;
+    sayAbove(`warning: ${name}${displayText(message)} [${code}]`);
+    donePartly();
+  }
+}
+
+/** True if a server has raised an alert, or if the newest set is older than the requested age. */
+function isOverdue(
+  { isOverdue: isTold, newestAtMs, fault }: ClientOverview,
+  { clock }: System,
+  { overdueSeconds }: Settings<'sonic clients'>,
+): boolean {
+  const isOld = clock.nowMs() - newestAtMs >= overdueSeconds * 1000;
+  return isTold || (overdueSeconds > 0 && fault === '' && isOld);
+}
+
+const HEAD = ['client', 'sets', 'newest set', 'of', 'protection', 'state'];
+
+function rowOf({ client, ...one }: ClientOverview): string[] {
+  const { completeSets, newestSet, newestAtMs, protection, fault } = one;
+  const isThere = newestSet > 0;
+  const state = fault === '' ? (one.isOverdue ? 'overdue' : '') : `cannot be read: ${fault}`;
+  return [
+    client,
+    fault === '' ? String(completeSets) : '',
+    isThere ? String(newestSet) : '',
+    isThere ? formatTime(newestAtMs) : '',
+    protection,
+    state,
+  ];
+}

@@ -1,0 +1,65 @@
+/** Implements `sonic getconfig` and `setconfig`: server settings that are stored with a client and apply to it. */
+import { type Found, keptKey, type Settings } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
+import { requireSetting } from '../../store/writer/index.js';
+import { displayName } from '../../model/index.js';
+import { openClientSets } from './client-sets.js';
+import { withReports } from '../shared/open-history.js';
+import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { formatTable } from '../shared/units.js';
+import { storeSystem } from '../shared/local-store.js';
+import { jsonText } from '../shared/json-text.js';
+
+type Sources = ReadonlyMap<string, Found>;
+
+export function getConfig(options: Settings<'sonic getconfig'>, found: Sources): Promise<void> {
+  const keys = options.keysToShow.map(keptKey);
+  return withReports(options, found, async (history) => {
+    await history.sets(); // compares the sets with this machine's memory
+    const kept = new Map((await history.reports.settings())?.map(({ key, value }) => [key, value]));
+    const shown = keys.length === 0 ? [...kept.keys()] : keys;
+    if (options.json) {
+      const settings = Object.fromEntries(shown.map((key) => [key, kept.get(key) ?? null]));
+      print(jsonText({ version: JSON_VERSION, client: options.client, settings }));
+      return;
+    }
+    const rows = shown.map((key) => {
+      const value = kept.get(key);
+      return [key, value === undefined ? '(not set)' : displayName(Buffer.from(value))];
+    });
+    if (rows.length > 0) print(formatTable(rows, []));
+  });
+}
+
+/** Stores or removes a setting. Throws USAGE, CONFIG_INVALID. */
+export async function setConfig(
+  options: Settings<'sonic setconfig'>,
+  found: Sources,
+): Promise<void> {
+  const { client, settingToKeep, removeSetting, rehearse, json } = options;
+  const [given, value, ...others] = settingToKeep;
+  const isWhole = removeSetting ? value === undefined : value !== undefined;
+  if (given === undefined || !isWhole || others.length > 0) {
+    throw new TardisError('USAGE', 'give a key and its value, or a key and --remove');
+  }
+  const key = requireSetting(given, value);
+  const there = await openClientSets(storeSystem(options.umask), options, found);
+  try {
+    await there.sets(); // refuses a store that was rolled back
+    if (!rehearse) await there.changeSetting(key, value);
+  } finally {
+    there.close();
+  }
+  if (json) {
+    const told = { client, key, value: value ?? null, ...(rehearse ? { isPreview: true } : {}) };
+    print(jsonText({ version: JSON_VERSION, ...told }));
+    return;
+  }
+  if (value === undefined) {
+    print(`${key} of "${client}" ${rehearse ? 'would no longer be' : 'is no longer'} set.`);
+  } else {
+    print(
+      `${key} of "${client}" ${rehearse ? 'would be' : 'is now'} ${displayName(Buffer.from(value))}.`,
+    );
+  }
+}

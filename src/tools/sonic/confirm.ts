@@ -1,0 +1,31 @@
+/** Prompts for confirmation before data is deleted for good. */
+import type { BackupSet } from '../../history/index.js';
+import { TardisError } from '../../errors/index.js';
+import { displayName } from '../../model/index.js';
+import { askYes } from '../shared/terminal.js';
+import { counted, formatTime } from '../shared/units.js';
+
+/** Returns a set as one line. */
+export function setText({ set, name, openedAtMs }: BackupSet): string {
+  return `${set} ${displayName(Buffer.from(name))} (${formatTime(openedAtMs)})`;
+}
+
+/**
+ * Prompts with a question. `would` describes the action in the error message. Throws CONFIRMATION_NEEDED without a
+ * yes.
+ */
+export function requireYes(question: string, would: string): void {
+  const answer = askYes(question);
+  if (answer === true) return;
+  const why = answer === undefined ? 'there is no terminal to ask on' : 'this was not confirmed';
+  throw new TardisError('CONFIRMATION_NEEDED', `${would}, but ${why}; nothing was done`);
+}
+
+/** Prompts before sets are deleted. Throws CONFIRMATION_NEEDED without a yes. */
+export function requireYesToDelete(client: string, sets: readonly BackupSet[]): void {
+  const list = sets.map((set) => `  ${setText(set)}`).join('\n');
+  requireYes(
+    `These backup sets of "${client}", and all data that only they use, will be deleted permanently:\n${list}\nDelete them?`,
+    `${counted(sets.length, 'backup set')} would be deleted`,
+  );
+}

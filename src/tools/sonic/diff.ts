@@ -1,0 +1,178 @@
+/** Implements `sonic diff`: lists the differences between two backup sets of a client. */
+import type { History, BackupSet } from '../../history/index.js';
+import {
+  compareTrees,
+  Contents,
+  type Difference,
+  isDifference,
+  type NotCompared,
+  SetSide,
+} from '../../restore/diff/index.js';
+import type { Found, Settings } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
+import { displayName, displayText } from '../../model/index.js';
+import {
+  absolutePath,
+  byteText,
+  hasStrayBytes,
+  nodeSystem,
+  type System,
+} from '../../system/index.js';
+import { setOfWord } from '../shared/choose-set.js';
+import { openAdministered } from '../shared/open-history.js';
+import {
+  aspectsText,
+  type DifferenceKind,
+  jsonDifference,
+  jsonNotCompared,
+  kindOf,
+  sizeOf,
+  typeWord,
+} from '../shared/report-differences.js';
+import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
+import { counted, formatBytes } from '../shared/units.js';
+import { jsonText } from '../shared/json-text.js';
+
+type DiffSettings = Settings<'sonic diff'>;
+
+const LETTERS: Readonly<Record<string, string>> = {
+  type: 'T',
+  content: 'M',
+  target: 'M',
+  device: 'M',
+};
+const PARTLY = 3;
+
+interface Count {
+  entries: number;
+  bytesBefore: number;
+  bytesAfter: number;
+}
+
+export async function diffSets(
+  options: DiffSettings,
+  found: ReadonlyMap<string, Found>,
+): Promise<number> {
+  const { compared, json } = options;
+  if (compared.length < 2) throw new TardisError('USAGE', 'give two backup sets to compare');
+  const system = nodeSystem();
+  const tell = (text: string): void => {
+    if (!json) process.stderr.write(`sonic: ${displayText(text)}\n`);
+  };
+  const history = await openAdministered(system, options, found, tell);
+  try {
+    const nowMs = system.clock.nowMs();
+    const before = await setOfWord(history, wordOf(compared[0]!), options.recentSet, nowMs);
+    const after = await setOfWord(history, wordOf(compared[1]!), options.recentSet, nowMs);
+    for (const { set, state } of [before, after]) {
+      if (state !== 'complete') tell(`set ${set} is unfinished`);
+    }
+    const status = await tellDifferences(system, history, before, after, options, tell);
+    for (const doubt of history.doubts) tell(doubt);
+    return status;
+  } finally {
+    history.close();
+  }
+}
+
+function wordOf(bytes: Buffer): string {
+  const text = byteText(bytes);
+  if (!hasStrayBytes(text)) return text;
+  throw new TardisError('USAGE', `"${displayName(bytes)}" is not a backup set`);
+}
+
+async function tellDifferences(
+  system: System,
+  history: History,
+  before: BackupSet,
+  after: BackupSet,
+  { compared, metadata, json }: DiffSettings,
+  tell: (text: string) => void,
+): Promise<number> {
+  const side = (set: number, other: number): SetSide => new SetSide({ history, set, other });
+  const given = compared.slice(2).map(absolutePath);
+  const paths = given.length === 0 ? [Buffer.from('/')] : given;
+  const contents = new Contents(system, history, false);
+  const counts = newCounts();
+  const request = {
+    system,
+    before: side(before.set, after.set),
+    after: side(after.set, before.set),
+    contents,
+    paths: paths.map((path) => ({ before: path, after: path })),
+    recurse: true,
+    entersOnly: true,
+    metadata,
+    signal: interruptSignal('sonic diff', 'what was found so far is reported'),
+  };
+  let notCompared = 0;
+  try {
+    for await (const one of compareTrees(request)) {
+      if (isDifference(one)) {
+        count(counts, one);
+        print(json ? jsonDifference(one) : lineOf(one));
+      } else {
+        notCompared += 1;
+        tellNotCompared(one, json, tell);
+      }
+    }
+  } finally {
+    contents.close();
+  }
+  if (json) {
+    const sets = { from: before.set, to: after.set };
+    print(jsonText({ version: JSON_VERSION, ...sets, ...counts, notCompared }));
+  } else print(summary(before, after, counts));
+  return notCompared > 0 ? PARTLY : 0;
+}
+
+function tellNotCompared(one: NotCompared, json: boolean, tell: (text: string) => void): void {
+  if (json) print(jsonNotCompared(one));
+  else tell(`${one.error.message} [${one.error.code}]`);
+}
+
+function newCounts(): Record<DifferenceKind, Count> {
+  const none = (): Count => ({ entries: 0, bytesBefore: 0, bytesAfter: 0 });
+  return { added: none(), removed: none(), changed: none() };
+}
+
+function count(counts: Record<DifferenceKind, Count>, difference: Difference): void {
+  const kind = counts[kindOf(difference)];
+  kind.entries += 1;
+  kind.bytesBefore += sizeOf(difference.before);
+  kind.bytesAfter += sizeOf(difference.after);
+}
+
+function lineOf(difference: Difference): string {
+  const { path, before, after, aspects } = difference;
+  const name = displayName(path);
+  const kind = kindOf(difference);
+  if (kind !== 'changed') {
+    const seen = (before ?? after)!;
+    const what = sizeOf(seen) > 0 ? formatBytes(sizeOf(seen)) : typeWord(seen);
+    return `${kind === 'added' ? '+' : '-'}  ${name}  ${what}`;
+  }
+  const letter = LETTERS[aspects[0]!] ?? 'U';
+  const isContent = aspects.includes('content');
+  const texts = [
+    isContent ? `${formatBytes(sizeOf(before))} → ${formatBytes(sizeOf(after))}` : '',
+    aspectsText(difference, (aspect) => aspect !== 'content'),
+  ];
+  return `${letter}  ${name}  ${texts.filter((text) => text !== '').join(', ')}`;
+}
+
+function summary(
+  before: BackupSet,
+  after: BackupSet,
+  { added, removed, changed }: Record<DifferenceKind, Count>,
+): string {
+  const { bytesBefore, bytesAfter } = changed;
+  const grown =
+    bytesBefore === bytesAfter ? '' : ` (${formatBytes(bytesBefore)} → ${formatBytes(bytesAfter)})`;
+  return (
+    `set ${before.set} → set ${after.set}: ` +
+    `${counted(added.entries, 'entry', 'entries')} added (${formatBytes(added.bytesAfter)}), ` +
+    `${counted(removed.entries, 'entry', 'entries')} removed (${formatBytes(removed.bytesBefore)}), ` +
+    `${counted(changed.entries, 'entry', 'entries')} changed${grown}`
+  );
+}

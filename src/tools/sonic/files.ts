@@ -1,0 +1,236 @@
+/** Implements `sonic files`: lists the changes of a backup set. */
+import {
+  type History,
+  type HistoryEntry,
+  type BackupSet,
+  FIRST_PLACE,
+  setNamed,
+} from '../../history/index.js';
+import type { Found, Settings } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
+import { displayName, EntryType, joinPath, jsonName, splitRoot } from '../../model/index.js';
+import { withReports } from '../shared/open-history.js';
+import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { chosenSets } from './set-choice.js';
+import { counted, formatBytes, formatTime } from '../shared/units.js';
+import { jsonText } from '../shared/json-text.js';
+
+type FilesOptions = Settings<'sonic files'>;
+type What = 'added' | 'changed' | 'gone';
+
+/** Number of entries requested at once. */
+const PAGE_ENTRIES = 2048;
+const SIGNS: Readonly<Record<What, string>> = { added: '+', changed: '~', gone: '-' };
+const SIZE_CHARS = 10;
+
+/** A name with a different entry in the two sets. */
+interface Change {
+  readonly what: What;
+  /** Undefined if the entry is gone. */
+  readonly now: HistoryEntry | undefined;
+  readonly before: HistoryEntry | undefined;
+}
+
+export function files(options: FilesOptions, found: ReadonlyMap<string, Found>): Promise<void> {
+  return withReports(options, found, async (history) => {
+    const sets = (await history.sets()) ?? [];
+    for (const [index, [set, before]] of setsToCompare(options, sets).entries()) {
+      if (index > 0 && !options.json) print('');
+      await new FileReport(history, set, before, options).print();
+    }
+  });
+}
+
+/** Returns the sets to show, each with the set to compare it with. Throws NO_SUCH_SET, USAGE. */
+function setsToCompare(
+  { client, setsToShow, recentSet, since }: FilesOptions,
+  sets: readonly BackupSet[],
+): [set: BackupSet, before: BackupSet | undefined][] {
+  const words = setsToShow.length === 0 ? [recentSet] : setsToShow;
+  const chosen = chosenSets(client, sets, words, recentSet);
+  if (since === undefined) {
+    return chosen.map((set) => [set, sets.findLast((one) => one.set < set.set)]);
+  }
+  const before = setNamed(client, sets, since === recentSet ? undefined : since);
+  return chosen.map((set) => {
+    if (before.set < set.set) return [set, before];
+    throw new TardisError('USAGE', `--since: set ${before.set} is not before set ${set.set}`);
+  });
+}
+
+class FileReport {
+  private readonly counts = { added: 0, changed: 0, gone: 0 };
+  private readonly bytes = { added: 0, changed: 0, gone: 0 };
+  private readonly paths = new Map<number, Buffer | undefined>();
+  /** Paths of roots by their numbers, which are the names of the roots' own entries. */
+  private readonly roots = new Map<string, Buffer>();
+  private shownDirectory: number | undefined;
+  private readonly history: History;
+  private readonly set: BackupSet;
+  private readonly before: BackupSet | undefined;
+  private readonly options: FilesOptions;
+
+  constructor(
+    history: History,
+    set: BackupSet,
+    before: BackupSet | undefined,
+    options: FilesOptions,
+  ) {
+    this.history = history;
+    this.set = set;
+    this.before = before;
+    this.options = options;
+  }
+
+  async print(): Promise<void> {
+    const { set, before } = { set: this.set.set, before: this.before?.set ?? 0 };
+    for (const { root, path } of await this.history.roots(set)) {
+      this.roots.set(String(root), splitRoot(path).directory);
+    }
+    for (let after = FIRST_PLACE; ; ) {
+      const page = { set, before, after, limit: PAGE_ENTRIES };
+      const { entries, next } = await this.history.reports.changes(page);
+      const changes = changesIn(entries, set).filter((change) => this.isWanted(change));
+      await this.findPaths(changes);
+      for (const change of changes) this.tell(change);
+      if (next === undefined) break;
+      after = next;
+    }
+    if (this.options.json) this.printTotals();
+    else print(this.summary());
+  }
+
+  private isWanted({ now, before }: Change): boolean {
+    const isDirectory = (now ?? before)!.type === EntryType.directory;
+    return !isDirectory || this.options.withDirectories;
+  }
+
+  /**
+   * Looks up the paths of the directories; a directory that is gone has its path in the set before. Paths of
+   * directories on earlier pages are dropped.
+   */
+  private async findPaths(changes: readonly Change[]): Promise<void> {
+    const directories = new Set(changes.map(({ now, before }) => (now ?? before)!.directory));
+    for (const known of this.paths.keys()) if (!directories.has(known)) this.paths.delete(known);
+    const missing = [...directories].filter((one) => !this.paths.has(one));
+    await this.ask(this.set.set, missing);
+    const gone = missing.filter((one) => this.paths.get(one) === undefined);
+    if (this.before !== undefined) await this.ask(this.before.set, gone);
+  }
+
+  private async ask(set: number, directories: readonly number[]): Promise<void> {
+    if (directories.length === 0) return;
+    const paths = await this.history.reports.directoryPaths(set, directories);
+    directories.forEach((directory, index) => this.paths.set(directory, paths[index]));
+  }
+
+  private tell(change: Change): void {
+    const { what, now, before } = change;
+    const entry = (now ?? before)!;
+    this.counts[what] += 1;
+    if (entry.type === EntryType.file) this.bytes[what] += entry.sizeBytes;
+    if (this.options.json) print(jsonText(this.jsonOf(change, entry)));
+    else this.printLine(change, entry);
+  }
+
+  /** Returns the path of an entry. A root's own entry has the path of the root. */
+  private pathOf({ directory, name }: HistoryEntry): Buffer {
+    const root = directory === ROOTS ? this.roots.get(name.toString('latin1')) : undefined;
+    if (root !== undefined) return root;
+    const above = this.paths.get(directory);
+    return above === undefined ? Buffer.concat([LOST, name]) : joinPath(above, name);
+  }
+
+  private printLine(change: Change, entry: HistoryEntry): void {
+    const { fullPath } = this.options;
+    if (!fullPath && this.shownDirectory !== entry.directory) {
+      const above = displayName(this.paths.get(entry.directory) ?? LOST);
+      const title = entry.directory === ROOTS ? 'roots' : above;
+      print(`${this.shownDirectory === undefined ? '' : '\n'}${title}:`);
+      this.shownDirectory = entry.directory;
+    }
+    const isWhole = fullPath || entry.directory === ROOTS;
+    const name = displayName(isWhole ? this.pathOf(entry) : entry.name);
+    print(`${SIGNS[change.what]} ${this.columns(change, entry)} ${name}`);
+  }
+
+  private columns({ now, before }: Change, entry: HistoryEntry): string {
+    const { longReport, exactSizes, withChecksums, withInodes } = this.options;
+    const size = (one: HistoryEntry | undefined): string => {
+      if (one === undefined || one.type !== EntryType.file) return '';
+      return exactSizes ? String(one.sizeBytes) : formatBytes(one.sizeBytes);
+    };
+    const columns = [size(before).padStart(SIZE_CHARS), '→', size(now).padStart(SIZE_CHARS)];
+    if (longReport) {
+      const mode = entry.permissions.toString(8).padStart(4, '0');
+      const time = formatTime(Number(entry.mtimeNs / 1_000_000n));
+      columns.push(mode, `${entry.uid}:${entry.gid}`.padEnd(SIZE_CHARS), time);
+    }
+    if (withInodes) columns.push(String(entry.inode).padStart(SIZE_CHARS));
+    if (withChecksums) columns.push(entry.digest?.toString('hex') ?? '-'.padEnd(DIGEST_CHARS));
+    return columns.join(' ');
+  }
+
+  private jsonOf({ what, now, before }: Change, entry: HistoryEntry): Record<string, unknown> {
+    const told = (one: HistoryEntry | undefined): Record<string, unknown> | undefined =>
+      one && {
+        sizeBytes: one.sizeBytes,
+        permissions: one.permissions.toString(8).padStart(4, '0'),
+        uid: one.uid,
+        gid: one.gid,
+        mtimeNs: String(one.mtimeNs),
+        inode: String(one.inode),
+        digest: one.digest?.toString('hex'),
+      };
+    const type = Object.entries(EntryType).find(([, number]) => number === entry.type)?.[0];
+    const path = jsonName(this.pathOf(entry));
+    const { set } = this.set;
+    return {
+      version: JSON_VERSION,
+      set,
+      what,
+      ...path,
+      type,
+      now: told(now),
+      before: told(before),
+    };
+  }
+
+  private printTotals(): void {
+    const { set, before, counts, bytes } = this;
+    const totals = { set: set.set, since: before?.set ?? null, counts, bytes };
+    print(jsonText({ version: JSON_VERSION, totals }));
+  }
+
+  private summary(): string {
+    const { counts, bytes, set, before } = this;
+    const since = before === undefined ? 'the first set' : `since set ${before.set}`;
+    const of = (what: What): string => `${counts[what]} ${what} (${formatBytes(bytes[what])})`;
+    const all = counts.added + counts.changed + counts.gone;
+    const line = `set ${set.set}, ${since}: ${counted(all, 'change')}: ${of('added')}, ${of('changed')}, ${of('gone')}`;
+    return all === 0 ? line : `\n${line}`;
+  }
+}
+
+/** Number of the pseudo-directory that contains the roots' own entries. */
+const ROOTS = 0;
+/** Replaces a path that neither set has, such as after damage. */
+const LOST = Buffer.from('?');
+const DIGEST_CHARS = 64;
+
+/** Pairs the versions of a name, which follow each other. */
+function changesIn(entries: readonly HistoryEntry[], set: number): Change[] {
+  const changes: Change[] = [];
+  let last: HistoryEntry | undefined;
+  for (const entry of entries) {
+    const isNow = entry.lastSet === undefined || entry.lastSet >= set;
+    const isSame = last?.directory === entry.directory && last.name.equals(entry.name);
+    const other = isSame ? changes.pop() : undefined;
+    const now = isNow ? entry : other?.now;
+    const before = isNow ? other?.before : entry;
+    const what = now === undefined ? 'gone' : before === undefined ? 'added' : 'changed';
+    changes.push({ what, now, before });
+    last = entry;
+  }
+  return changes;
+}

@@ -1,0 +1,262 @@
+/**
+ * Implements `sonic forget-path`: deletes paths from all existing sets, with the contents that only they use. A
+ * request can first be withdrawn for a time; when that is over, the client is rewritten without the paths.
+ */
+import type { Found, Settings } from '../../config/index.js';
+import { parseKeyRecord } from '../../crypto/index.js';
+import { TardisError } from '../../errors/index.js';
+import {
+  dueForgets,
+  forgetRequestsOf,
+  previewForget,
+  requireRequests,
+} from '../../store/writer/index.js';
+import { displayName, type ForgetReport, type ForgetRequest, jsonName } from '../../model/index.js';
+import { forgetHere } from '../../maintenance/rewrite/index.js';
+import { spanOf } from '../../retention/index.js';
+import { newestKeys, openClientDirectory } from '../../store/index.js';
+import { absolutePath, type System } from '../../system/index.js';
+import { type ClientSets, openClientSets } from './client-sets.js';
+import { requireYes } from './confirm.js';
+import { withRekeyProgress } from './rekey-progress.js';
+import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
+import { abortRekey, rekeyWithout } from './rekey.js';
+import { counted, formatBytes, formatTable, formatTime } from '../shared/units.js';
+import { unlockClient } from '../shared/unlock.js';
+import { clientPlace, storeSystem, storeLimits } from '../shared/local-store.js';
+import { jsonText } from '../shared/json-text.js';
+
+type Options = Settings<'sonic forget-path'>;
+type Sources = ReadonlyMap<string, Found>;
+
+const GOES_ON = 'the same command continues it';
+
+export async function forgetPath(options: Options, found: Sources): Promise<number> {
+  requireOneWish(options);
+  if (options.abort) return abortRekey(options);
+  const system = storeSystem(options.umask);
+  if (options.finishForgets) return finish(options, found, system);
+  const there = await openClientSets(system, options, found);
+  try {
+    await there.sets(); // refuses a store that was rolled back
+    if (options.undoForgets.length > 0) return await undo(options, there);
+    if (options.pathsToForget.length === 0) return await list(options, there);
+    return await ask(options, there, system.clock.nowMs());
+  } finally {
+    there.close();
+  }
+}
+
+/** Throws USAGE unless exactly one action is selected, with options that fit it. */
+function requireOneWish(options: Options): void {
+  const { pathsToForget, listForgets, undoForgets, finishForgets, forgetNow, abort } = options;
+  const wishes = [
+    pathsToForget.length > 0,
+    listForgets,
+    undoForgets.length > 0,
+    finishForgets,
+    abort,
+  ].filter(Boolean).length;
+  if (wishes !== 1) {
+    const what = 'give the paths to forget, or one of --list, --undo, --finish and --abort';
+    throw new TardisError('USAGE', what);
+  }
+  if (
+    (options.previewForget && undoForgets.length > 0) ||
+    ((options.previewForget || options.rehearse) && (listForgets || abort))
+  ) {
+    const what = '--preview can be used with paths or --finish, --dry-run also with --undo';
+    throw new TardisError('USAGE', what);
+  }
+  if (forgetNow && !finishForgets) throw new TardisError('USAGE', '--now needs --finish');
+  if (finishForgets && options.throughServer !== undefined) {
+    throw new TardisError(
+      'CAPABILITY_MISSING',
+      'a server itself carries out requests that are due; if the client encrypts, run this on the machine of the server, without --server',
+    );
+  }
+}
+
+// --- requesting ----------------------------------------------------------------------------------
+
+async function ask(options: Options, there: ClientSets, nowMs: number): Promise<number> {
+  const { client, json } = options;
+  const undoMs = spanOf(options.undoPeriod, '--undo-period');
+  const paths = options.pathsToForget.map(absolutePath);
+  const report = await there.previewForget(paths);
+  if (report.rootsBelow > 0) {
+    const what = paths.map((path) => displayName(path)).join(', ');
+    throw new TardisError(
+      'USAGE',
+      `${what} is a root or contains one; give paths below the root, or delete the sets that have it`,
+    );
+  }
+  if (report.versions === 0) {
+    const what = paths.map((path) => displayName(path)).join(', ');
+    throw new TardisError('NO_SUCH_PATH', `no set of "${client}" has ${what} below a root`);
+  }
+  if (options.previewForget || options.rehearse) {
+    if (json) print(jsonText({ version: JSON_VERSION, client, isPreview: true, ...report }));
+    else for (const line of described(report, 'would')) print(line);
+    return 0;
+  }
+  const before = (await there.forgets()).filter((one) =>
+    paths.some((path) => path.equals(one.path)),
+  );
+  if (!options.deleteYes) requireForgetting(client, paths, report, nowMs + undoMs);
+  const requests = await there.askToForget(paths, undoMs);
+  if (json) {
+    print(jsonText({ version: JSON_VERSION, client, requests: requests.map(told), ...report }));
+    return 0;
+  }
+  for (const line of described(report, 'will')) print(line);
+  for (const { id, path, dueAtMs } of before) {
+    print(
+      `${id}: ${displayName(path)} was already requested: it will be deleted at ${formatTime(dueAtMs)}.`,
+    );
+  }
+  for (const { id, path, dueAtMs } of requests) {
+    const undoing = `\`sonic forget-path --undo ${id}\` undoes this until then`;
+    print(`${id}: ${displayName(path)} will be deleted at ${formatTime(dueAtMs)}; ${undoing}.`);
+  }
+  return 0;
+}
+
+/** Prompts before a request. Throws CONFIRMATION_NEEDED. */
+function requireForgetting(
+  client: string,
+  paths: readonly Buffer[],
+  report: ForgetReport,
+  dueAtMs: number,
+): void {
+  const list = paths.map((path) => `  ${displayName(path)}`).join('\n');
+  const what = `This will be deleted permanently from all sets of "${client}" at ${formatTime(dueAtMs)}:`;
+  requireYes(
+    `${what}\n${list}\n${described(report, 'will').join('\n')}\nForget it?`,
+    `${counted(paths.length, 'path')} would be forgotten`,
+  );
+}
+
+function described(report: ForgetReport, will: 'will' | 'would'): string[] {
+  const { versions, fileBytes, sets, lockedSets, contents, contentBytes } = report;
+  const { heldElsewhere, isInNewest } = report;
+  return [
+    `${counted(versions, 'version')} in ${counted(sets, 'set')} ${will} be deleted: ${formatBytes(fileBytes)} of files; ${counted(contents, 'content')} of ${formatBytes(contentBytes)} not used elsewhere.`,
+    ...(heldElsewhere === 0
+      ? []
+      : [`${counted(heldElsewhere, 'content')} ${will} be kept, since other paths use them.`]),
+    ...(lockedSets === 0
+      ? []
+      : [`${counted(lockedSets, 'set')} of them locked: a lock does not keep paths.`]),
+    ...(isInNewest
+      ? [
+          'The newest set has it: unless it is removed or excluded at the source, the next backup saves it again.',
+        ]
+      : []),
+  ];
+}
+
+// --- pending requests ----------------------------------------------------------------------------
+
+async function list({ client, json }: Options, there: ClientSets): Promise<number> {
+  const requests = await there.forgets();
+  if (json) {
+    print(jsonText({ version: JSON_VERSION, client, requests: requests.map(told) }));
+    return 0;
+  }
+  if (requests.length === 0) {
+    print(`No paths of "${client}" are to be forgotten.`);
+    return 0;
+  }
+  const rows = requests.map(({ id, path, lastSet, askedAtMs, dueAtMs }) => [
+    String(id),
+    formatTime(askedAtMs),
+    formatTime(dueAtMs),
+    String(lastSet),
+    displayName(path),
+  ]);
+  print(formatTable([['number', 'requested', 'due', 'up to set', 'path'], ...rows], [0, 3]));
+  return 0;
+}
+
+function told({ path, ...rest }: ForgetRequest): object {
+  return { ...rest, ...jsonName(path) };
+}
+
+async function undo(options: Options, there: ClientSets): Promise<number> {
+  const { client, json, undoForgets, rehearse } = options;
+  const ids = undoForgets.map((text) => {
+    if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
+    throw new TardisError(
+      'USAGE',
+      `"${displayName(Buffer.from(text))}" is not the number of a request`,
+    );
+  });
+  if (rehearse) requireRequests(client, await there.forgets(), ids);
+  else await there.withdrawForget(ids);
+  const told = rehearse ? { wouldUndo: ids } : { undone: ids };
+  if (json) print(jsonText({ version: JSON_VERSION, client, ...told }));
+  else if (rehearse) print(`would undo: ${ids.join(', ')}`);
+  else print(`Undone: ${ids.join(', ')}. Nothing of "${client}" was changed.`);
+  return 0;
+}
+
+// --- executing -----------------------------------------------------------------------------------
+
+async function finish(options: Options, found: Sources, system: System): Promise<number> {
+  const { client, json, forgetNow } = options;
+  const directory = openClientDirectory(system, clientPlace(options));
+  const all = forgetRequestsOf(system, directory);
+  const due = forgetNow ? all : dueForgets(all, system.clock.nowMs());
+  if (due.length === 0) {
+    if (json) print(jsonText({ version: JSON_VERSION, client, forgotten: 0 }));
+    else print(`No requests for "${client}" are due.`);
+    return 0;
+  }
+  if (options.previewForget || options.rehearse) {
+    const report = previewForget(
+      system,
+      directory,
+      due.map(({ path }) => path),
+    );
+    const told = {
+      version: JSON_VERSION,
+      client,
+      isPreview: true,
+      requests: due.length,
+      ...report,
+    };
+    if (json) print(jsonText(told));
+    else for (const line of described(report, 'would')) print(line);
+    return 0;
+  }
+  const keys = newestKeys(system, directory.path);
+  if (keys !== undefined && parseKeyRecord(keys.bytes).isEncrypting) {
+    return rekeyWithout({ ...options, yes: options.deleteYes }, found, due);
+  }
+  if (!options.deleteYes) requireFinish(client, due);
+  await unlockClient(system, options, found); // a client that does not encrypt may still have a password
+  const result = await withRekeyProgress(system, options.progress, (onProgress) =>
+    forgetHere(system, directory, due, {
+      limits: storeLimits(),
+      skipFile: options.storeSkipFile,
+      verify: options.verify,
+      acceptDamage: options.acceptDamage,
+      signal: interruptSignal('sonic forget-path', GOES_ON),
+      onProgress,
+    }),
+  );
+  if (json) {
+    print(jsonText({ version: JSON_VERSION, client, forgotten: due.length, ...result }));
+  } else print(`${counted(due.length, 'request')} carried out: "${client}" was rewritten.`);
+  return result.lostVersions === 0 ? 0 : 3;
+}
+
+/** Prompts before execution. Throws CONFIRMATION_NEEDED. */
+function requireFinish(client: string, due: readonly ForgetRequest[]): void {
+  const list = due.map(({ id, path }) => `  ${id}: ${displayName(path)}`).join('\n');
+  requireYes(
+    `This will be deleted from "${client}" now, permanently, and cannot be undone:\n${list}\nContinue?`,
+    'this cannot be undone',
+  );
+}

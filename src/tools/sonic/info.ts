@@ -1,0 +1,187 @@
+/** Implements `sonic info`: prints all information about backup sets. */
+import type { History, BackupSet, SetNote } from '../../history/index.js';
+import type { Found, Settings } from '../../config/index.js';
+import { asTardisError } from '../../errors/index.js';
+import { STAMP_FIGURES } from '../../store/writer/index.js';
+import { displayName, joinPath, jsonName, shownRoot, shownRoots } from '../../model/index.js';
+import { withReports } from '../shared/open-history.js';
+import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { chosenSets } from './set-choice.js';
+import { formatBytes, formatCount, formatSeconds, formatTime } from '../shared/units.js';
+import { jsonText } from '../shared/json-text.js';
+
+/** Bound on the notes printed; JSON has all. */
+const MAX_NOTES_SHOWN = 100;
+/** Number of the pseudo-directory that contains the roots' own entries. */
+const ROOTS = 0;
+const LABEL_CHARS = 18;
+
+interface Told {
+  readonly path: Buffer;
+  readonly what: string;
+  readonly reason: string;
+}
+
+interface SetInfo {
+  readonly set: BackupSet;
+  readonly roots: readonly Buffer[];
+  readonly notes: readonly Told[];
+  /** `proven`: checked with the client's keys. `shown`: the set has a seal, but the keys are not available here. */
+  readonly seal: 'proven' | 'shown' | 'none';
+  /** The settings of the client in this run. */
+  readonly config: ClientConfig | undefined;
+}
+
+type ClientConfig = Readonly<Record<string, unknown>>;
+
+export function info(
+  options: Settings<'sonic info'>,
+  found: ReadonlyMap<string, Found>,
+): Promise<void> {
+  const { client, setsToShow, recentSet, json } = options;
+  return withReports(options, found, async (history) => {
+    const sets = (await history.sets()) ?? [];
+    const words = setsToShow.length === 0 ? [recentSet] : setsToShow;
+    const chosen = chosenSets(client, sets, words, recentSet);
+    const told: unknown[] = [];
+    for (const set of chosen) {
+      const one = await infoOf(history, set);
+      if (json) told.push(jsonOf(one));
+      else print(`${set === chosen[0] ? '' : '\n'}${linesOf(one).join('\n')}`);
+    }
+    if (json) print(jsonText({ version: JSON_VERSION, client, sets: told }));
+  });
+}
+
+async function infoOf(history: History, set: BackupSet): Promise<SetInfo> {
+  const number = set.set;
+  const roots = await history.roots(number); // if the client encrypts, reading the roots proves the set
+  const { setSeal } = await history.seals(number, 0, 1);
+  const isProven = history.contentKeys !== undefined;
+  const config = await history.reports.clientConfig(number);
+  return {
+    set,
+    roots: shownRoots(roots.map(({ path }) => path)),
+    notes: await notesOf(history, number, roots),
+    seal: setSeal === undefined ? 'none' : isProven ? 'proven' : 'shown',
+    config: config === undefined ? undefined : parsed(config),
+  };
+}
+
+async function notesOf(
+  history: History,
+  set: number,
+  roots: readonly { readonly root: number; readonly path: Buffer }[],
+): Promise<Told[]> {
+  const notes = await history.notes(set);
+  const directories = [...new Set(notes.map(({ directory }) => directory))];
+  const paths = await history.reports.directoryPaths(set, directories);
+  const pathOf = new Map(directories.map((directory, index) => [directory, paths[index]]));
+  const placed = ({ directory, name }: SetNote): Buffer => {
+    if (directory === ROOTS) {
+      const root = roots.find((one) => String(one.root) === name.toString('latin1'));
+      return root === undefined ? name : shownRoot(root.path);
+    }
+    const above = pathOf.get(directory);
+    if (above === undefined) return name;
+    return name.length === 0 ? above : joinPath(above, name);
+  };
+  return notes.map((note) => ({ path: placed(note), what: note.what, reason: note.reason }));
+}
+
+/** Parses the configuration, which an untrusted client may have sent. */
+function parsed(text: string): ClientConfig {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      return value as ClientConfig;
+    }
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw asTardisError(error);
+  }
+  return { text }; // from another kind of client; shown as it is
+}
+
+function jsonOf({ set, roots, notes, seal, config }: SetInfo): Record<string, unknown> {
+  const { marks, firstName, ...rest } = set;
+  const { title, ...others } = marks;
+  return {
+    ...rest,
+    ...others,
+    ...(title === '' ? {} : { firstName }),
+    roots: roots.map(jsonName),
+    seal,
+    notes: notes.map(({ path, what, reason }) => ({ ...jsonName(path), what, reason })),
+    config,
+  };
+}
+
+function linesOf({ set, roots, notes, seal, config }: SetInfo): string[] {
+  const lines: string[] = [];
+  const add = (label: string, value: string): void => {
+    if (value !== '') lines.push(`${label.padEnd(LABEL_CHARS)} ${value}`);
+  };
+  const { marks } = set;
+  add('set', String(set.set));
+  add('name', shown(set.name));
+  if (set.name !== set.firstName) add('made as', shown(set.firstName));
+  add('state', `${set.state}${set.isDoubtful ? ', may lack entries (damage)' : ''}`);
+  add('begun', `${formatTime(set.openedAtMs)} (server)`);
+  add('', `${formatTime(set.clientTimeMs)} (client)`);
+  if (set.closedAtMs !== undefined) {
+    const tookMs = set.closedAtMs - set.openedAtMs;
+    // A negative duration means that the clock was set back, so it is not shown.
+    const took = tookMs < 0 ? '' : `, took ${formatSeconds(tookMs)}`;
+    add('ended', `${formatTime(set.closedAtMs)} (server)${took}`);
+  }
+  const flags = [marks.isLocked ? 'locked' : '', marks.isExpendable ? 'expendable' : ''];
+  add('marks', flags.filter((flag) => flag !== '').join(', '));
+  if (marks.priority !== 0) add('priority', String(marks.priority));
+  add('tags', marks.tags.join(' '));
+  add('seal', SEALS[seal]);
+  roots.forEach((root, index) => add(index === 0 ? 'roots' : '', displayName(root)));
+  for (const [name, value] of Object.entries(set.stats)) {
+    if (STAMP_FIGURES.has(name)) continue; // monotonic ages, used by the rules that keep sets by age; --json has them
+    add(wordsOf(name), name.endsWith('Bytes') ? formatBytes(value) : formatCount(value));
+  }
+  for (const [index, { path, what, reason }] of notes.slice(0, MAX_NOTES_SHOWN).entries()) {
+    const why = reason === '' ? what : `${what}, ${reason}`;
+    add(index === 0 ? 'notes' : '', `${displayName(path)} (${shown(why)})`);
+  }
+  const more = notes.length - MAX_NOTES_SHOWN;
+  if (more > 0) add('', `… and ${formatCount(more)} more (--json has all)`);
+  if (config !== undefined) configLines(config, add);
+  return lines;
+}
+
+const SEALS: Readonly<Record<SetInfo['seal'], string>> = {
+  proven: 'proven by the keys of the client',
+  shown: 'present; it cannot be verified without the keys',
+  none: '',
+};
+
+function configLines(config: ClientConfig, add: (label: string, value: string) => void): void {
+  const { version: _, settings, ...others } = config;
+  for (const [name, value] of Object.entries(others)) add(shown(name), shown(textOf(value)));
+  const given = typeof settings === 'object' && settings !== null ? Object.entries(settings) : [];
+  given.forEach(([name, value], index) => {
+    add(index === 0 ? 'settings' : '', `${shown(name)} = ${shown(textOf(value))}`);
+  });
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+}
+
+/** Returns any text as one line that is safe to print on a terminal. */
+function shown(text: string): string {
+  return displayName(Buffer.from(text));
+}
+
+/** Converts `sentBytes` to `sent`, `filesRead` to `files read`. */
+function wordsOf(name: string): string {
+  const words = shown(name)
+    .replace(/Bytes$/, '')
+    .replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  return words.slice(0, LABEL_CHARS);
+}

@@ -1,0 +1,216 @@
+/**
+ * Implements `sonic keys`: copies or moves the wrapped keys of a client from the store to a key file, and back. Each
+ * step in the store writes a next key record; the keys themselves never change.
+ */
+import type { Found, Settings } from '../../config/index.js';
+import {
+  changePassword,
+  type KeyFile,
+  type KeyRecord,
+  keyFileText,
+  moveOn,
+  unlockKeyRecord,
+  wholeRecord,
+} from '../../crypto/index.js';
+import { TardisError } from '../../errors/index.js';
+import {
+  openClientDirectory,
+  removeOlderKeys,
+  requireNoAccounts,
+  withClient,
+} from '../../store/index.js';
+import { nodeSystem, type System } from '../../system/index.js';
+import { qrImages, writePaper } from './keys-paper.js';
+import { areKeysMissing, putKeysBack } from './lost-keys.js';
+import { requirePassword } from '../shared/password.js';
+import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { changeRecord, type RecordChange, requireEncrypting, tell } from './passwords.js';
+import { type SheetWords, sheetWords } from './sheet-words.js';
+import { KEY_FILE_UMASK, keyFileOf, keysOf, keysOfKnown, promptFor } from '../shared/unlock.js';
+import { clientPlace, storeSystem } from '../shared/local-store.js';
+import { jsonText } from '../shared/json-text.js';
+
+type KeysOptions = Settings<'sonic keys'>;
+
+/** Parameters of the requested action. */
+interface Job {
+  readonly system: System;
+  readonly client: string;
+  readonly file: KeyFile;
+  readonly password: Buffer;
+  /** True if the store is on this machine; its owner then decides. */
+  readonly isLocal: boolean;
+}
+
+export async function moveKeys(
+  options: KeysOptions,
+  found: ReadonlyMap<string, Found>,
+): Promise<void> {
+  const { client, extractKeys, insertKeys, removeKeys, printKeys, showKeys } = options;
+  const file = keyFileOf(options);
+  const isPaper = printKeys !== undefined || showKeys;
+  if ([extractKeys, insertKeys, isPaper].filter(Boolean).length !== 1) {
+    throw new TardisError('USAGE', 'give one of --extract and --insert, or --pdf and --qr');
+  }
+  if (isPaper) {
+    const system = storeSystem(options.umask);
+    requireKeysHere(system, options);
+    const password = await requirePassword(options, found, promptFor(client));
+    return putOnPaper(system, options, file, password);
+  }
+  if (removeKeys && !extractKeys) throw new TardisError('USAGE', '--remove needs --extract');
+  if (file === undefined) throw new TardisError('USAGE', 'give the key file with --keys');
+  if (insertKeys) file.read(); // reports errors before the password prompt
+  const system = storeSystem(options.umask);
+  const isLocal = options.throughServer === undefined;
+  const isLost = insertKeys && isLocal && areKeysMissing(system, options);
+  if (!isLost) requireKeysHere(system, options);
+  if (isLocal && removeKeys) {
+    // Checked here too, before the file is changed: the server checks only after that.
+    requireNoAccounts(system, openClientDirectory(system, clientPlace(options)).path);
+  }
+  const ask = promptFor(client);
+  const password = await requirePassword(options, found, ask);
+  const job = { system, client, file, password, isLocal };
+  const change = insertKeys ? insertInto(job) : removeKeys ? takeOut(job) : copyOut(job);
+  if (isLost) await putKeysBack(system, options, file, password);
+  else {
+    const ownNumber = (shown: KeyRecord): number => fromFile(job, shown).number;
+    await changeRecord(system, options, password, change, insertKeys ? ownNumber : undefined);
+  }
+  if (!removeKeys) {
+    const text = insertKeys
+      ? `The store has the keys of "${client}". The key file has them too, and may be removed.`
+      : `The key file has the keys of "${client}". The store has them too.`;
+    tell(options.json, undefined, { client }, text);
+    return;
+  }
+  const olderRemoved = isLocal ? await forgetOlder(job, options) : 0;
+  const text = isLocal
+    ? `The keys of "${client}" are in the key file only. Do not lose it.`
+    : `The store has a key record of "${client}" without keys. To remove older records, which have keys, run the ` +
+      'same command on its machine, with -D. Do not lose the key file.';
+  tell(options.json, undefined, { client, olderRemoved, olderStay: !isLocal }, text);
+}
+
+/**
+ * Checks the client before the password prompt; a server checks it later. Throws ENCRYPTION_GONE, PASSWORD_NOT_SET,
+ * USAGE.
+ */
+function requireKeysHere(system: System, options: KeysOptions): void {
+  if (options.throughServer !== undefined) return;
+  requireEncrypting(keysOfKnown(system, options), options.client);
+}
+
+/** Writes the keys of the store, or of the key file, to a PDF or as QR codes on the terminal. */
+async function putOnPaper(
+  system: System,
+  options: KeysOptions,
+  file: KeyFile | undefined,
+  password: Buffer,
+): Promise<void> {
+  const { client, printKeys, showKeys, json } = options;
+  let text: Buffer = Buffer.alloc(0);
+  let words: SheetWords | undefined;
+  await changeRecord(system, options, password, async (shown) => {
+    const record = wholeRecord(requireEncrypting(shown, client), file, client)!;
+    await unlockKeyRecord(record, password);
+    text = keyFileText(client, record);
+    words = sheetWords(options, record);
+  });
+  if (printKeys !== undefined)
+    await writePaper(nodeSystem(KEY_FILE_UMASK), printKeys, { client, text, words: words! });
+  const qr = showKeys ? await qrImages(text) : undefined;
+  if (json && qr !== undefined) {
+    print(jsonText({ version: JSON_VERSION, client, ...words!, qr }));
+    return;
+  }
+  for (const image of qr ?? []) print(image);
+  if (qr !== undefined) printWords(client, words!);
+  if (printKeys === undefined) return;
+  const what =
+    'With the PDF and the password you can use the present keys; print another one after a change.';
+  tell(json, undefined, { client }, `The wrapped keys of "${client}" are in the PDF. ${what}`);
+}
+
+/** Prints the text of the sheet, for users that print the codes from the terminal. */
+function printWords(client: string, { keyId, about, steps }: SheetWords): void {
+  print('');
+  print(`Keys of the backups of "${client}". Key id: ${keyId}`);
+  print(about);
+  for (const { text, commands } of steps) {
+    print(text);
+    for (const command of commands) print(`    ${command}`);
+  }
+}
+
+/**
+ * Copies the keys of the store to the file, and returns the record in the file. Throws KEY_FILE_DIFFERS instead of
+ * replacing a newer record.
+ */
+async function extract({ client, file, password }: Job, shown: KeyRecord): Promise<KeyRecord> {
+  if (!shown.hasKeys) {
+    const record = file.recordOf(shown, client);
+    await unlockKeyRecord(record, password);
+    return record;
+  }
+  await unlockKeyRecord(shown, password);
+  const newest = file.recordsOf(shown.keysetId).at(-1);
+  if (newest === undefined || newest.number < shown.number) await file.put(client, [shown]);
+  return file.recordOf(shown, client);
+}
+
+function copyOut(job: Job): RecordChange {
+  return async (shown) => {
+    await extract(job, requireEncrypting(shown, job.client));
+  };
+}
+
+/** Writes a next record without keys to the store. Does nothing if the store has one already. */
+function takeOut(job: Job): RecordChange {
+  const { system, client, file, password } = job;
+  return async (shown, store) => {
+    const from = await extract(job, requireEncrypting(shown, client));
+    if (shown?.hasKeys !== true) return;
+    const to = (await changePassword(system.native.modPow, from, password, password)).record;
+    await moveOn(file, client, { from, to, keepsKeys: false }, store);
+  };
+}
+
+/** Writes a next record with keys to the store. If the store has keys already, they must be those of the file. */
+function insertInto(job: Job): RecordChange {
+  const { system, client, file, password } = job;
+  return async (shown, store) => {
+    const before = requireEncrypting(shown, client);
+    const from = fromFile(job, before);
+    await unlockKeyRecord(from, password);
+    if (before.hasKeys) return;
+    const next = { ...from, number: before.number };
+    const to = (await changePassword(system.native.modPow, next, password, password)).record;
+    await moveOn(file, client, { from, to, keepsKeys: true }, store);
+  };
+}
+
+/**
+ * Returns the record in the key file that corresponds to the store's. If an older copy of the store was restored, a
+ * newer record in the key file is accepted.
+ */
+function fromFile({ client, file, isLocal }: Job, shown: KeyRecord): KeyRecord {
+  const newest = file.recordsOf(shown.keysetId).at(-1);
+  const isPutBack = isLocal && !shown.hasKeys && (newest?.number ?? 0) > shown.number;
+  return isPutBack ? newest! : file.recordOf(shown, client);
+}
+
+/**
+ * Removes the key records before the newest one, if the newest has no keys and its keys are in the file. Returns the
+ * number removed.
+ */
+async function forgetOlder({ system, client, file }: Job, options: KeysOptions): Promise<number> {
+  const directory = openClientDirectory(system, clientPlace(options));
+  return withClient(system, directory, async () => {
+    const newest = requireEncrypting(keysOf(system, clientPlace(options)), client);
+    if (newest.hasKeys) return 0; // another process has restored the keys meanwhile
+    file.recordOf(newest, client);
+    return removeOlderKeys(system, directory.path, newest.number);
+  });
+}

@@ -1,0 +1,14 @@
+/** Implements `sonic list`: lists the backup sets of a client. */
+import type { Found, Settings } from '../../config/index.js';
+import { withReports } from '../shared/open-history.js';
+import { printSets } from '../shared/report-sets.js';
+
+export async function list(
+  options: Settings<'sonic list'>,
+  found: ReadonlyMap<string, Found>,
+): Promise<void> {
+  const { json, longReport: long } = options;
+  await withReports(options, found, async (history) => {
+    await printSets(history, (await history.sets()) ?? [], { json, long });
+  });
+}

@@ -1,0 +1,244 @@
+/**
+ * Values from a store for shell completion: clients, backup sets and their days, paths in a set. Never prompts and
+ * never contacts a server. After any error the list is empty.
+ */
+import { type History, restBelow } from '../../history/index.js';
+import {
+  type Found,
+  resolveSettings,
+  rowsOf,
+  type Settings,
+  splitWords,
+} from '../../config/index.js';
+import type { Keyring } from '../../crypto/index.js';
+import { EntryType, joinPath } from '../../model/index.js';
+import { listClients } from '../../store/index.js';
+import { absolutePath, byteText, type System, textBytes } from '../../system/index.js';
+import { chooseSet } from '../shared/choose-set.js';
+import { asksServer, openUnlocked } from '../shared/open-history.js';
+import { counted, formatTime } from '../shared/units.js';
+import { keysOf, unlockClient } from '../shared/unlock.js';
+import { clientPlace } from '../shared/local-store.js';
+
+export const LIVE_KINDS = ['clients', 'sets', 'days', 'paths'] as const;
+export type LiveKind = (typeof LIVE_KINDS)[number];
+
+/** One line for a shell: the value and its description. */
+export interface LiveValue {
+  readonly value: string;
+  readonly what: string;
+}
+
+export interface LiveQuestion {
+  readonly kind: LiveKind;
+  /** The start of the value, as typed. */
+  readonly prefix: string;
+  /** The words typed before it, without the name of the command. */
+  readonly words: readonly string[];
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+const MOST_VALUES = 500;
+/** Bound on the entries of a directory that are read. */
+const MOST_ENTRIES = 16_384;
+const PAGE_ENTRIES = 1024;
+/** The tool with all settings that locate the values. */
+const TOOL = 'lstardis';
+/** Settings that are read from the typed words. */
+const WANTED: readonly string[] = [
+  'database',
+  'client',
+  'server',
+  'configFiles',
+  'job',
+  'backup',
+  'date',
+  'account',
+  'keysFile',
+  'passwordFile',
+];
+
+type Place = Settings<typeof TOOL>;
+type Sources = ReadonlyMap<string, Found>;
+
+/** Returns the values for a question. Throws any error that prevents an answer. */
+export async function liveValues(system: System, question: LiveQuestion): Promise<LiveValue[]> {
+  const { kind, environment } = question;
+  const home = environment['HOME'] ?? '';
+  const words = question.words.map((word) => asMeant(word, home));
+  const commandLine = givenIn(words);
+  const { settings, found } = resolveSettings(TOOL, { commandLine, environment });
+  if (asksServer(found)) return [];
+  const isTilde = question.prefix.startsWith('~/');
+  const prefix = asMeant(question.prefix, isTilde ? '~' : home);
+  if (kind === 'clients') {
+    const clients = listClients(system, byteText(settings.database));
+    return clients
+      .filter((name) => name.startsWith(prefix))
+      .slice(0, MOST_VALUES)
+      .map(plainValue);
+  }
+  const keyring = await keyringOf(system, settings, found);
+  const keys = keyring === 'locked' ? undefined : keyring;
+  const history = openUnlocked(system, clientPlace(settings), keys);
+  history.acceptOlder?.(() => undefined); // completion needs no warning
+  try {
+    if (kind === 'paths') return await pathsIn(history, system, settings, prefix, home);
+    const named = await setsIn(history, keyring !== 'locked', kind);
+    return named.filter(({ value }) => value.startsWith(prefix)).slice(0, MOST_VALUES);
+  } finally {
+    history.close();
+  }
+}
+
+function plainValue(value: string): LiveValue {
+  return { value, what: '' };
+}
+
+/** Returns a word as the shell would pass it; a quote may still be open. */
+function asMeant(word: string, home: string): string {
+  const closed = ['', '"', "'"].find((quote) => {
+    try {
+      splitWords(word + quote, 'a word');
+      return true;
+    } catch {
+      return false; // the next quote may close it
+    }
+  });
+  const meant = splitWords(word + (closed ?? ''), 'a word').join(' ');
+  return meant.startsWith('~/') ? `${home}${meant.slice(1)}` : meant;
+}
+
+/** Returns the values of the relevant settings in the words; ignores all others. */
+function givenIn(words: readonly string[]): Map<string, string[]> {
+  const given = new Map<string, string[]>();
+  const rows = rowsOf(TOOL).filter(([name]) => WANTED.includes(name));
+  for (const [at, word] of words.entries()) {
+    for (const [name, { flags = '' }] of rows) {
+      const [short, long] = [/(?:^|\s)(-\w)\b/.exec(flags)?.[1], /--[a-z-]+/.exec(flags)?.[0]];
+      let value: string | undefined;
+      if (word === long || word === short) value = words[at + 1];
+      else if (long !== undefined && word.startsWith(`${long}=`))
+        value = word.slice(long.length + 1);
+      else if (short !== undefined && word.startsWith(short)) value = word.slice(short.length);
+      if (value !== undefined) given.set(name, [...(given.get(name) ?? []), value]);
+    }
+  }
+  return given;
+}
+
+/** Returns the keys, if a file contains the password. `locked` means that a prompt would be needed. */
+async function keyringOf(
+  system: System,
+  settings: Place,
+  found: Sources,
+): Promise<Keyring | 'locked' | undefined> {
+  if (keysOf(system, clientPlace(settings), settings.account) === undefined) return undefined;
+  const { passwordFile } = settings;
+  const isFile =
+    passwordFile !== undefined && system.files.status(byteText(passwordFile))?.isFile === true;
+  if (!isFile) return 'locked';
+  const onlyFile = new Map([...found].filter(([name]) => !/^password(Prog)?$/.test(name)));
+  return unlockClient(system, settings, onlyFile);
+}
+
+/** Returns the sets, newest first: all numbers and then all names, or their days. */
+async function setsIn(
+  history: History,
+  hasNames: boolean,
+  kind: 'sets' | 'days',
+): Promise<LiveValue[]> {
+  const sets = (await history.sets()).toReversed();
+  if (kind === 'days') {
+    const days = new Map<string, number>();
+    for (const { openedAtMs } of sets) {
+      const [day = ''] = formatTime(openedAtMs).split(' ');
+      days.set(day, (days.get(day) ?? 0) + 1);
+    }
+    return [...days].map(([value, count]) => ({ value, what: counted(count, 'set') }));
+  }
+  const numbers = sets.map(({ set, name, openedAtMs }) => ({
+    value: String(set),
+    what: hasNames && isPlain(name) ? `${formatTime(openedAtMs)}, ${name}` : formatTime(openedAtMs),
+  }));
+  const named = hasNames ? sets.filter(({ name }) => isPlain(name)) : [];
+  return [...numbers, ...named.map(({ set, name }) => ({ value: name, what: `set ${set}` }))];
+}
+
+/** True if a terminal shows the text as it is. */
+function isPlain(text: string): boolean {
+  return text !== '' && !/[\p{Cc}\p{Cf}\ufffd]/u.test(text);
+}
+
+/** Returns the entries of the directory in a typed path, as of the selected set. */
+async function pathsIn(
+  history: History,
+  system: System,
+  settings: Place,
+  typed: string,
+  home: string,
+): Promise<LiveValue[]> {
+  const cut = typed.lastIndexOf('/') + 1;
+  const [shown, begun] = [typed.slice(0, cut), textBytes(typed.slice(cut))];
+  const written = shown.startsWith('~/') ? `${home}${shown.slice(1)}` : shown;
+  const directory = absolutePath(textBytes(written === '' ? '.' : written));
+  const { set } = await chooseSet(history, settings, system.clock.nowMs());
+  const entries =
+    (await listed(history, directory, set, begun)) ?? (await aboveRoots(history, directory, set));
+  return entries
+    .filter(({ name }) => name.subarray(0, begun.length).equals(begun))
+    .slice(0, MOST_VALUES)
+    .flatMap(({ name, isDirectory }) => {
+      const text = name.toString('utf8');
+      if (!isPlain(text)) return [];
+      return [plainValue(`${shown}${text}${isDirectory ? '/' : ''}`)];
+    });
+}
+
+interface Named {
+  readonly name: Buffer;
+  readonly isDirectory: boolean;
+}
+
+async function listed(
+  history: History,
+  path: Buffer,
+  set: number,
+  begun: Buffer,
+): Promise<Named[] | undefined> {
+  const entry = await history.find(path, set);
+  if (entry?.childId === undefined) return undefined;
+  if (!history.access.mayRead(entry)) return [];
+  const found: Named[] = [];
+  let after: Buffer = Buffer.alloc(0);
+  for (let seen = 0; seen < MOST_ENTRIES && found.length < MOST_VALUES; seen += PAGE_ENTRIES) {
+    const question = {
+      directory: entry.childId,
+      set,
+      after,
+      limit: PAGE_ENTRIES,
+      withDigests: false,
+    };
+    const page = await history.list(question);
+    for (const { name, type } of page) {
+      if (!name.subarray(0, begun.length).equals(begun)) continue;
+      found.push({ name, isDirectory: type === EntryType.directory });
+    }
+    if (page.length < PAGE_ENTRIES) break;
+    after = page.at(-1)!.name;
+  }
+  return found;
+}
+
+/** Returns the directories that lead to roots; above its roots a set has no other entries. */
+async function aboveRoots(history: History, path: Buffer, set: number): Promise<Named[]> {
+  const names = new Map<string, Named>();
+  for (const root of await history.roots(set)) {
+    const [next] = restBelow(path, root.path) ?? [];
+    if (next === undefined) continue;
+    const isThere = (await history.find(joinPath(path, next), set))?.type;
+    const isDirectory = isThere === undefined || isThere === EntryType.directory;
+    names.set(next.toString('latin1'), { name: next, isDirectory });
+  }
+  return [...names.values()];
+}

@@ -1,0 +1,98 @@
+/** Implements `sonic tag`, `lock`, `priority`, `rename` and `expendable`, which mark backup sets. */
+import type { Found, Settings } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
+import {
+  areSameMarks,
+  displayName,
+  marksAfter,
+  type SetChange,
+  setNameFault,
+} from '../../model/index.js';
+import { openClientSets } from './client-sets.js';
+import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { chosenSets } from './set-choice.js';
+import { requireTags } from '../shared/tags.js';
+import { counted } from '../shared/units.js';
+import { storeSystem } from '../shared/local-store.js';
+import { jsonText } from '../shared/json-text.js';
+
+type Common = Omit<Settings<'sonic lock'>, 'unlock'>;
+type Sources = ReadonlyMap<string, Found>;
+
+export function tag(options: Settings<'sonic tag'>, found: Sources): Promise<number> {
+  const { addTags, removeTags } = options;
+  if (addTags.length + removeTags.length === 0) {
+    throw new TardisError('USAGE', 'give the tags: --add <word> or --remove <word>');
+  }
+  requireTags(addTags);
+  return mark(options, found, { addTags, removeTags }, 'tagged');
+}
+
+export function lock(options: Settings<'sonic lock'>, found: Sources): Promise<number> {
+  const isLocked = !options.unlock;
+  return mark(options, found, { isLocked }, isLocked ? 'locked' : 'unlocked');
+}
+
+export function prioritise(options: Settings<'sonic priority'>, found: Sources): Promise<number> {
+  const { toPriority: priority } = options;
+  if (priority === undefined) throw new TardisError('USAGE', 'give the priority: --to <n>');
+  return mark(options, found, { priority }, `given priority ${priority}`);
+}
+
+export function rename(options: Settings<'sonic rename'>, found: Sources): Promise<number> {
+  const { toName: title, recentSet } = options;
+  if (title === undefined) throw new TardisError('USAGE', 'give the name: --to <name>');
+  const fault = title === recentSet ? 'stands for the newest set' : setNameFault(title);
+  if (title !== '' && fault !== undefined) {
+    throw new TardisError(
+      'USAGE',
+      `--to: "${displayName(Buffer.from(title.slice(0, 80)))}" ${fault}`,
+    );
+  }
+  return mark(options, found, { title }, 'renamed', 1);
+}
+
+export function expend(options: Settings<'sonic expendable'>, found: Sources): Promise<number> {
+  const isExpendable = !options.notExpendable;
+  const done = isExpendable ? 'marked as expendable' : 'marked as not expendable';
+  return mark(options, found, { isExpendable }, done);
+}
+
+async function mark(
+  options: Common,
+  found: Sources,
+  wish: SetChange,
+  done: string,
+  mostSets = Infinity,
+): Promise<number> {
+  const { client, setsToMark, rehearse, json } = options;
+  if (setsToMark.length === 0) {
+    throw new TardisError('USAGE', 'give the backup sets, by number, name or range');
+  }
+  const there = await openClientSets(storeSystem(options.umask), options, found);
+  try {
+    const sets = chosenSets(client, await there.sets(), setsToMark, options.recentSet);
+    if (sets.length > mostSets) throw new TardisError('USAGE', 'give one backup set at a time');
+    const numbers = sets.map(({ set }) => set);
+    const isChanged = (one: (typeof sets)[number]): boolean =>
+      !areSameMarks(one.marks, marksAfter(client, one, wish));
+    const changed = sets.filter(isChanged).map(({ set }) => set);
+    if (!rehearse) await there.mark(numbers, wish);
+    const unchanged = numbers.filter((set) => !changed.includes(set));
+    if (json) {
+      const told = rehearse ? { wouldChange: changed } : { changed };
+      print(jsonText({ version: JSON_VERSION, client, ...told, unchanged, ...wish }));
+    } else {
+      tell(client, changed, `${rehearse ? 'would be ' : ''}${done}`);
+      tell(client, unchanged, 'unchanged');
+    }
+    return 0;
+  } finally {
+    there.close();
+  }
+}
+
+function tell(client: string, sets: readonly number[], done: string): void {
+  if (sets.length === 0) return;
+  print(`${counted(sets.length, 'backup set')} of "${client}" ${done}: ${sets.join(', ')}`);
+}

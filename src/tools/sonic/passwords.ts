@@ -1,0 +1,289 @@
+/**
+ * Implements `sonic create`, `setpass`, `chpass` and `rotate`: clients and their passwords, in a store or through a
+ * server.
+ */
+import { type KeysRequest, withKeys } from '../../client/index.js';
+import type { Found, Settings } from '../../config/index.js';
+import {
+  addEpoch,
+  changePassword,
+  type KeyRecord,
+  moveOn,
+  newKeyRecord,
+  passwordStrength,
+  unlockKeyRecord,
+  wholeRecord,
+  withNewKeys,
+  withoutKeys,
+} from '../../crypto/index.js';
+import { TardisError } from '../../errors/index.js';
+import { checkKeysOfNew } from '../../transport/login/index.js';
+import { changeKeys } from '../../server/index.js';
+import {
+  type ClientDirectory,
+  createClientDirectory,
+  lostKeys,
+  openClientDirectory,
+  withClient,
+} from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import { identityAt } from '../shared/identity.js';
+import {
+  askPassword,
+  givenPassword,
+  requireNewPassword,
+  requirePassword,
+  type MemorySettings,
+  strengthLine,
+  stretchFor,
+} from '../shared/password.js';
+import { noteStored, requireNewest, requireNewestThere } from '../shared/older-store.js';
+import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { serverPlace } from '../shared/server-address.js';
+import { keyFileOf, keysOf, keysOfKnown, meetShown, promptFor } from '../shared/unlock.js';
+import { clientPlace, storeSystem } from '../shared/local-store.js';
+import { jsonText } from '../shared/json-text.js';
+
+type Sources = ReadonlyMap<string, Found>;
+
+export async function create(options: Settings<'sonic create'>, found: Sources): Promise<void> {
+  const { client, throughServer, crypt } = options;
+  const system = storeSystem(options.umask);
+  const ask = { prompt: `New password of ${client}`, isNew: true };
+  const password = await givenPassword(options, found, ask);
+  if (throughServer !== undefined) {
+    const request = requestTo(throughServer, options, password, true);
+    await withKeys(system, request, () => Promise.resolve());
+    tell(
+      options.json,
+      newPassword(password, options),
+      { client },
+      `The client "${client}" is ready.`,
+    );
+    return;
+  }
+  const keyFile = keyFileOf(options);
+  checkKeysOfNew({ password, encrypts: crypt, keyFile });
+  const made =
+    password &&
+    (await newKeyRecord(system.native.modPow, password, crypt, stretchFor(options))).record;
+  const make = (keys: KeyRecord | undefined): Promise<ClientDirectory> =>
+    createClientDirectory(system, {
+      ...clientPlace(options),
+      skipFile: options.storeSkipFile,
+      ...(keys === undefined ? {} : { keys: keys.bytes }),
+    });
+  const { path } =
+    keyFile === undefined || made === undefined
+      ? await make(made)
+      : await withNewKeys(keyFile, client, made, () => make(withoutKeys(made)));
+  if (made !== undefined) identityAt(options, undefined).made(made);
+  tell(
+    options.json,
+    newPassword(password, options),
+    { client, path },
+    `The client "${client}" is ready in ${path}.`,
+  );
+}
+
+export async function setPassword(
+  options: Settings<'sonic setpass'>,
+  found: Sources,
+): Promise<void> {
+  const { client, throughServer } = options;
+  const system = storeSystem(options.umask);
+  if (throughServer === undefined) requireNone(keysUnlessLost(system, options), client);
+  const ask = { prompt: `New password of ${client}`, isNew: true };
+  const password = await requirePassword(options, found, ask);
+  await changeRecord(system, options, undefined, async (shown, store) => {
+    requireNone(shown, client);
+    // The existing contents are not encrypted, so later ones are not either.
+    await store(
+      (await newKeyRecord(system.native.modPow, password, false, stretchFor(options))).record,
+    );
+  });
+  tell(
+    options.json,
+    newPassword(password, options),
+    { client },
+    `The client "${client}" now has a password.`,
+  );
+}
+
+export async function changePass(options: Settings<'sonic chpass'>, found: Sources): Promise<void> {
+  const { client, throughServer } = options;
+  const system = storeSystem(options.umask);
+  const file = keyFileOf(options);
+  const whole = (shown: KeyRecord | undefined): KeyRecord =>
+    requireOne(wholeRecord(shown, file, client), client);
+  const isLocal = throughServer === undefined;
+  const before = isLocal ? whole(keysOfKnown(system, options)) : undefined;
+  const ask = promptFor(client);
+  const old = await requirePassword(options, found, ask);
+  if (before !== undefined) await unlockKeyRecord(before, old);
+  const askNew = { prompt: `New password of ${client}`, isNew: true };
+  const next = await requireNewPassword(options, found, askNew);
+  await changeRecord(system, options, old, async (shown, store) => {
+    const from = whole(shown);
+    const to = (await changePassword(system.native.modPow, from, old, next, stretchFor(options)))
+      .record;
+    await moveOn(file, client, { from, to, keepsKeys: shown?.hasKeys === true }, store);
+  });
+  tell(
+    options.json,
+    newPassword(next, options),
+    { client },
+    `The password of "${client}" is changed.`,
+  );
+}
+
+/** Implements `sonic rotate`: encrypts later contents with a new key, and leaves the existing ones as they are. */
+export async function rotate(options: Settings<'sonic rotate'>, found: Sources): Promise<void> {
+  const { client, throughServer } = options;
+  const system = storeSystem(options.umask);
+  const file = keyFileOf(options);
+  const whole = (shown: KeyRecord | undefined): KeyRecord =>
+    requireEncrypting(wholeRecord(shown, file, client), client);
+  if (throughServer === undefined) whole(keysOfKnown(system, options));
+  const ask = promptFor(client);
+  const password = await requirePassword(options, found, ask);
+  await changeRecord(system, options, password, async (shown, store) => {
+    const from = whole(shown);
+    const to = (await addEpoch(system.native.modPow, from, password)).record;
+    await moveOn(file, client, { from, to, keepsKeys: shown?.hasKeys === true }, store);
+  });
+  const text = `Data stored for "${client}" from now on is encrypted with a new key.`;
+  tell(options.json, undefined, { client }, text);
+}
+
+/** Gets the key record of the store, and may store the next one. */
+export type RecordChange = (
+  shown: KeyRecord | undefined,
+  store: (record: KeyRecord) => Promise<void>,
+) => Promise<void>;
+
+/**
+ * Changes the key record of a client, in its store or through a server. `password` is the current one. In a store
+ * the change is made under the client's lock, so that no session reads half of it and no concurrent change is lost.
+ * `ownNumber` returns the number of the record in a key file, if that record replaces the store's.
+ */
+export async function changeRecord(
+  system: System,
+  options: RecordSettings,
+  password: Buffer | undefined,
+  change: RecordChange,
+  ownNumber?: (shown: KeyRecord) => number,
+): Promise<void> {
+  const { throughServer } = options;
+  if (throughServer !== undefined) {
+    const request = requestTo(throughServer, options, password, false);
+    if (password !== undefined) await requireNewestThere(system, options, request);
+    await withKeys(system, request, ({ record }, store) =>
+      change(record, async (next) => {
+        await store(next);
+        noteStored(options, next);
+      }),
+    );
+    return;
+  }
+  const place = clientPlace(options);
+  const directory = openClientDirectory(system, place);
+  await withClient(system, directory, async () => {
+    const shown = keysUnlessLost(system, options);
+    const remember = await meetShown(options, shown, password);
+    if (shown?.isEncrypting === true && !options.trustStore)
+      requireNewest(system, options, ownNumber?.(shown));
+    await change(shown, async (next) => {
+      await changeKeys(system, directory, next.bytes);
+      noteStored(options, next);
+    });
+    remember();
+  });
+}
+
+/**
+ * Returns the key record of a client; undefined if a password that encrypts nothing was lost. Throws KEYS_LOST,
+ * KEYS_DAMAGED.
+ */
+function keysUnlessLost(system: System, options: RecordSettings): KeyRecord | undefined {
+  const place = clientPlace(options);
+  const { path } = openClientDirectory(system, place);
+  return lostKeys(system, path) === 'password' ? undefined : keysOf(system, place);
+}
+
+function requireNone(record: KeyRecord | undefined, client: string): void {
+  if (record === undefined) return;
+  throw new TardisError('PASSWORD_IS_SET', `the client "${client}" already has a password`);
+}
+
+export function requireOne(record: KeyRecord | undefined, client: string): KeyRecord {
+  if (record !== undefined) return record;
+  throw new TardisError('PASSWORD_NOT_SET', `the client "${client}" has no password`);
+}
+
+export function requireEncrypting(record: KeyRecord | undefined, client: string): KeyRecord {
+  const found = requireOne(record, client);
+  if (found.isEncrypting) return found;
+  throw new TardisError(
+    'USAGE',
+    `the client "${client}" does not encrypt: there is no key to change`,
+  );
+}
+
+type RecordSettings =
+  | Settings<'sonic setpass'>
+  | Settings<'sonic chpass'>
+  | Settings<'sonic rotate'>
+  | Settings<'sonic keys'>;
+
+function requestTo(
+  host: string,
+  options: Settings<'sonic create'> | RecordSettings,
+  password: Buffer | undefined,
+  isNew: boolean,
+): KeysRequest {
+  // A server that receives the verifier of a new password is not authenticated by that password.
+  const isProven = password !== undefined && !isNew;
+  const place = serverPlace(host, options, isProven);
+  return {
+    ...place,
+    client: options.client,
+    create: isNew,
+    credentials: {
+      password,
+      ask: (over) => askPassword(promptFor(options.client), over),
+      encrypts: 'crypt' in options ? options.crypt : true,
+      stretch: 'passwordMemoryBytes' in options ? stretchFor(options) : undefined,
+      keyFile: 'keysFile' in options ? keyFileOf(options) : undefined,
+      fillsKeyFile: 'extractKeys' in options && options.extractKeys,
+      identity: identityAt(options, place.address),
+    },
+    timeoutMs: options.timeoutSeconds * 1000,
+  };
+}
+
+/** A new password, with the memory that a guess costs. */
+type NewPassword = MemorySettings & { readonly bytes: Buffer };
+
+export function newPassword(
+  bytes: Buffer | undefined,
+  { passwordMemoryBytes }: MemorySettings,
+): NewPassword | undefined {
+  return bytes && { bytes, passwordMemoryBytes };
+}
+
+/** Prints the result, and the strength of a new password. */
+export function tell(
+  asJson: boolean,
+  password: NewPassword | undefined,
+  done: Record<string, string | boolean | number>,
+  text: string,
+): void {
+  if (asJson) {
+    const strength = password === undefined ? {} : { strength: passwordStrength(password.bytes) };
+    print(jsonText({ version: JSON_VERSION, ...done, ...strength }));
+    return;
+  }
+  print(text);
+  if (password !== undefined) print(strengthLine(password.bytes, password));
+}

@@ -1,0 +1,188 @@
+/**
+ * Implements `sonic purge`: deletes old sets by rules. A preview lists for each set the reason why it is kept, or
+ * its deletion.
+ */
+import type { BackupSet, Verdicts } from '../../history/index.js';
+import { type Found, parseDate, type Settings } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
+import type { PurgeWish, GcReport } from '../../maintenance/gc/index.js';
+import { displayName } from '../../model/index.js';
+import { hasRules, type Reason, rulesOf } from '../../retention/index.js';
+import { CLEARED_LATER, gcSummary, freeUnneeded } from '../shared/clear-up.js';
+import { type ClientSets, openClientSets } from './client-sets.js';
+import { requireYesToDelete } from './confirm.js';
+import { CLOCK_IN_DOUBT, purgedText } from '../shared/report-purge.js';
+import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
+import { counted, formatTable, formatTime } from '../shared/units.js';
+import { storeSystem } from '../shared/local-store.js';
+import { jsonText } from '../shared/json-text.js';
+
+type PurgeOptions = Settings<'sonic purge'>;
+
+const WORDS: Readonly<Record<Reason['why'], string>> = {
+  locked: 'locked',
+  newest: 'newest complete set',
+  unfinished: 'unfinished',
+  young: 'younger than LeastAge',
+  last: 'one of the last',
+  within: 'younger than KeepWithin',
+  tag: 'tag',
+  priority: 'kept by its priority',
+  clock: 'the clock is in doubt',
+  damaged: 'may lack entries since a rebuild',
+  'not meant': 'excluded by --before or --priority',
+  'no rule': 'no rule was given',
+  hour: 'of the hour',
+  day: 'of the day',
+  week: 'of the week',
+  month: 'of the month',
+  year: 'of the year',
+};
+
+export async function purge(
+  options: PurgeOptions,
+  found: ReadonlyMap<string, Found>,
+): Promise<number> {
+  const { client, throughServer, clearUp } = options;
+  const asked = await wishOf(options, found);
+  const system = storeSystem(options.umask);
+  const there = await openClientSets(system, options, found);
+  try {
+    const wish = withKeptRules(asked, options, there);
+    const sets = await there.sets();
+    const told = await there.preview(wish);
+    const gone = goneIn(told);
+    if (options.previewPurge || options.rehearse) {
+      tellPreview(options, sets, told);
+      return 0;
+    }
+    if (told.isClockInDoubt && !options.trustClock) tellDoubt();
+    if (gone.length === 0) {
+      tellPurged(options, [], undefined);
+      return 0;
+    }
+    const going = sets.filter(({ set }) => gone.includes(set));
+    if (!options.deleteYes) requireYesToDelete(client, going);
+    const signal = interruptSignal('sonic purge', CLEARED_LATER);
+    const done = await purged(there, gone);
+    const clears = throughServer === undefined && clearUp;
+    let report: GcReport | undefined;
+    try {
+      if (clears) {
+        const how = { isThorough: false, signal };
+        report = await freeUnneeded(system, options, there.keyring, how);
+      }
+    } catch (error) {
+      tellPurged(options, done, undefined); // the sets are deleted even if the garbage collection failed
+      throw error;
+    }
+    tellPurged(options, done, report);
+    return 0;
+  } finally {
+    there.close();
+  }
+}
+
+async function purged(there: ClientSets, gone: readonly number[]): Promise<readonly number[]> {
+  const told = await there.purge(gone);
+  return told === undefined ? gone : goneIn(told);
+}
+
+function goneIn({ verdicts }: Verdicts): number[] {
+  return verdicts.filter(({ reasons }) => reasons.length === 0).map(({ set }) => set);
+}
+
+/**
+ * Returns the purge that the options request, without rules stored with the client. Throws USAGE, CONFIG_INVALID,
+ * BAD_DATE.
+ */
+async function wishOf(
+  options: PurgeOptions,
+  found: ReadonlyMap<string, Found>,
+): Promise<PurgeWish> {
+  const { beforeDate, mostPriority, throughServer, trustClock } = options;
+  const rules = rulesOf(options);
+  const isLimited = beforeDate !== undefined || mostPriority !== undefined;
+  if (throughServer !== undefined) {
+    const isOwn =
+      isLimited ||
+      trustClock ||
+      hasRules(rules) ||
+      found.get('priorities')?.source === 'command line';
+    if (isOwn)
+      throw new TardisError(
+        'USAGE',
+        'a server purges by its own rules: do not give rules with --server',
+      );
+  }
+  const beforeMs = beforeDate === undefined ? Infinity : await parseDate(beforeDate, Date.now());
+  const only = isLimited ? { beforeMs, priority: mostPriority ?? Infinity } : undefined;
+  return {
+    rules,
+    leastAgeMs: 0,
+    resistsFloods: false,
+    keepsDoubtful: false,
+    trustsClock: trustClock,
+    only,
+  };
+}
+
+/** Adds the rules stored with the client, if the options have none. Throws USAGE, CONFIG_INVALID. */
+function withKeptRules(wish: PurgeWish, options: PurgeOptions, there: ClientSets): PurgeWish {
+  const isLimited = wish.only !== undefined;
+  if (options.throughServer !== undefined || isLimited || hasRules(wish.rules)) return wish;
+  const rules = there.keptRules(options);
+  if (rules !== undefined) return { ...wish, rules };
+  throw new TardisError(
+    'USAGE',
+    'give rules for what to keep: --keep-daily 7, --keep-periods 0,180,30, --before "3 months ago", …; or store rules with the client (`sonic setconfig`)',
+  );
+}
+
+function tellDoubt(): void {
+  process.stderr.write(
+    `warning: ${CLOCK_IN_DOUBT}; see --preview, and use --trust-clock if the clock is right\n`,
+  );
+}
+
+function tellPreview(options: PurgeOptions, sets: readonly BackupSet[], told: Verdicts): void {
+  const { client, json, trustClock } = options;
+  const { verdicts, isClockInDoubt } = told;
+  if (json) {
+    print(jsonText({ version: JSON_VERSION, client, isClockInDoubt, sets: verdicts }));
+    return;
+  }
+  if (isClockInDoubt && !trustClock) tellDoubt();
+  const byNumber = new Map(sets.map((set) => [set.set, set]));
+  const rows = verdicts.map(({ set, reasons }) => {
+    const known = byNumber.get(set);
+    return [
+      String(set),
+      displayName(Buffer.from(known?.name ?? '')),
+      known === undefined ? '' : formatTime(known.openedAtMs),
+      reasons.length === 0 ? 'delete' : 'keep',
+      reasons.map(reasonText).join(', '),
+    ];
+  });
+  print(formatTable([['set', 'name', 'begun', '', 'why'], ...rows], [0]));
+  const gone = goneIn(told).length;
+  print(`${counted(gone, 'backup set')} of ${verdicts.length} would be deleted.`);
+}
+
+function reasonText({ why, what, which }: Reason): string {
+  const reason = which === undefined ? WORDS[why] : `${which} ${WORDS[why]}`;
+  return what === undefined ? reason : `${reason} ${displayName(Buffer.from(what))}`;
+}
+
+function tellPurged(
+  { client, json }: PurgeOptions,
+  purgedSets: readonly number[],
+  report: GcReport | undefined,
+): void {
+  if (json) {
+    print(jsonText({ version: JSON_VERSION, client, purged: purgedSets, ...report }));
+    return;
+  }
+  print(`${purgedText(client, purgedSets)}.`);
+  if (report !== undefined) print(gcSummary(report));
+}

@@ -1,0 +1,301 @@
+/** Implements `sonic rebuild`: recreates a catalog from the remaining packs, and names everything that is lost. */
+import path from 'node:path';
+import { Catalog, holdsSeals, isCatalogLost } from '../../store/catalog/index.js';
+import type { Found, Settings } from '../../config/index.js';
+import {
+  LOST_AND_FOUND,
+  placeOrphans,
+  rebuildCatalog,
+  writeMissingImage,
+} from '../../maintenance/gc/index.js';
+import { packOfCatalog, type RebuildReport } from '../../store/writer/index.js';
+import {
+  asTardisError,
+  isDiskFull,
+  TardisError,
+  throwIfAborted,
+  toWire,
+} from '../../errors/index.js';
+import { displayName, displayText } from '../../model/index.js';
+import {
+  type ClientDirectory,
+  KEY_COPIES_DIRECTORY,
+  KEYS_DIRECTORY,
+  mendAllKeys,
+  noteNeededKeys,
+  packName,
+  repairClientDirectory,
+  stateOfKeys,
+  withClient,
+} from '../../store/index.js';
+import { type System, textBytes } from '../../system/index.js';
+import {
+  checkClient,
+  type CheckResult,
+  type Finding,
+  type KeysFinding,
+} from '../../maintenance/check/index.js';
+import { ProgressLine } from '../shared/progress-line.js';
+import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
+import { jsonOf, textOf } from './report-check.js';
+import { namedStrangePacks } from './shown-packs.js';
+import { TimeLeft } from '../shared/time-left.js';
+import { counted, formatCount } from '../shared/units.js';
+import { compareShown } from '../shared/older-store.js';
+import { hasPassword, mayEncrypt, unlockClient } from '../shared/unlock.js';
+import { clientPlace, storeSystem, storeLimits } from '../shared/local-store.js';
+import { jsonText } from '../shared/json-text.js';
+
+type Options = Settings<'sonic rebuild'>;
+
+/** Exit status if something is damaged or lost. */
+const FOUND_STATUS = 3;
+const NOTHING_LEFT =
+  'No packs are left: no backup can be restored from this store. Restore a copy of the store, or start again with a backup.';
+
+export async function rebuild(
+  options: Options,
+  found: ReadonlyMap<string, Found>,
+): Promise<number> {
+  const { client, fromBackup, packsOnly } = options;
+  if (fromBackup && packsOnly) {
+    throw new TardisError('USAGE', '--from-backup and --packs-only cannot be used together');
+  }
+  const system = storeSystem(options.umask);
+  const directory = await repairClientDirectory(system, clientPlace(options), (damaged) =>
+    packOfCatalog(system, damaged),
+  );
+  let shown = 'looking for packs';
+  await withClient(system, directory, () => mendAllKeys(system, directory.path));
+  const line = new ProgressLine(options.progress, () => shown);
+  const timeLeft = new TimeLeft(() => system.clock.monotonicMs());
+  const signal = interruptSignal(
+    'sonic rebuild',
+    'the old catalog is kept until a new one is complete',
+  );
+  const isLost = isCatalogLost(system, directory.catalogPath);
+  line.start();
+  try {
+    const report = await rebuildCatalog(system, directory, {
+      fromCopy: fromBackup,
+      packsOnly,
+      signal,
+      onProgress: (pack, lastPack) => {
+        shown = `reading pack ${pack} of ${lastPack}${timeLeft.text(pack - 1, lastPack)}`;
+      },
+    });
+    throwIfAborted(signal);
+    shown = 'looking for lost data';
+    line.refresh();
+    const after = await settle(system, directory, options, found, report, signal);
+    line.stop();
+    if (options.json) tellJson(client, report, after);
+    else tell(client, report, after, options);
+    const isNothingLeft = isLost && report.point.commit === 0;
+    if (isNothingLeft && !options.json) print(NOTHING_LEFT);
+    const isClean = after.isWhole && after.keys.length + after.doubtful.length === 0;
+    return isClean && !isNothingLeft ? 0 : FOUND_STATUS;
+  } finally {
+    line.stop();
+  }
+}
+
+/** Results of the steps after the new catalog was written. */
+interface Settled {
+  readonly isWhole: boolean;
+  /** Sets that may lack entries, from this loss or an earlier one. */
+  readonly doubtful: readonly number[];
+  /** Number of directories that had lost their place and were moved to another one. */
+  readonly placed: number;
+  /** Versions that cannot be restored. */
+  readonly lost: readonly Finding[];
+  /** The error that prevented writing history to the packs, or marking damage. */
+  readonly undone: TardisError | undefined;
+  /** Key records of which no copy is left: without them the backups cannot be decrypted. */
+  readonly keys: readonly KeysFinding[];
+  /** Files that are not the packs their names claim. */
+  readonly strange: readonly Finding[];
+  /** Files that the final check could not read. */
+  readonly unreadable: readonly Finding[];
+}
+
+/** Moves orphans to a new place, adds missing history to the packs, and finds lost versions. */
+async function settle(
+  system: System,
+  directory: ClientDirectory,
+  options: Options,
+  found: ReadonlyMap<string, Found>,
+  report: RebuildReport,
+  signal: AbortSignal,
+): Promise<Settled> {
+  if (holdsSeals(system, directory.catalogPath))
+    await noteNeededKeys(system, directory.path, 'encryption');
+  compareShown(system, options); // only now, since the catalog that shows the seals may have been lost
+  const isEncrypted = mayEncrypt(system, clientPlace(options));
+  // For an encrypting client no orphan is moved: readers reject a place that the client has not sealed.
+  const isDoubtful = (): boolean =>
+    Catalog.reading(system, directory.catalogPath, ({ state }) => state.readDoubtfulUpTo() > 0);
+  const isPlaced = !isEncrypted && (report.isMetadataLost || isDoubtful());
+  const placed = isPlaced ? await placeOrphans(system, directory, storeLimits()) : 0;
+  let undone: TardisError | undefined;
+  try {
+    await writeMissingImage(system, directory, storeLimits());
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+    undone = asTardisError(error);
+  }
+  const isWhole = report.damagedRecords + report.lostCommits === 0;
+  const keys = unusableKeys(system, directory);
+  const doubtful = doubtfulSets(system, directory);
+  const strange = await namedStrangePacks(system, directory);
+  // A catalog copy records the places of contents, but nothing has checked yet that they exist.
+  if (isWhole && report.fromCopy === undefined && doubtful.length === 0) {
+    return { isWhole, doubtful, placed, lost: [], undone, keys, strange, unreadable: [] };
+  }
+  const checked = await lostVersions(system, directory, options, found, { isEncrypted, signal });
+  const { lost, unreadable, damagedRecords, notMarked } = checked;
+  return {
+    isWhole: isWhole && lost.length + damagedRecords === 0,
+    doubtful,
+    placed,
+    lost,
+    undone: undone ?? notMarked,
+    keys,
+    strange,
+    unreadable,
+  };
+}
+
+/**
+ * Returns the sets in the new catalog that may lack entries. Sets from an earlier loss are included until they are
+ * deleted.
+ */
+function doubtfulSets(system: System, directory: ClientDirectory): number[] {
+  return Catalog.reading(system, directory.catalogPath, ({ sets }) =>
+    sets
+      .listed()
+      .filter(({ isDoubtful }) => isDoubtful)
+      .map(({ set }) => set),
+  );
+}
+
+/** Returns the key records that a rebuild cannot restore, as findings of a check. */
+function unusableKeys(system: System, directory: ClientDirectory): KeysFinding[] {
+  const { isGone, lost } = stateOfKeys(system, directory.path);
+  const both = `${KEYS_DIRECTORY}, ${KEY_COPIES_DIRECTORY}`;
+  const gone: KeysFinding[] = isGone ? [{ finding: 'keys', file: both, state: 'gone' }] : [];
+  const damaged = lost.map((account): KeysFinding => {
+    return { finding: 'keys', file: path.join(account, KEYS_DIRECTORY), state: 'lost' };
+  });
+  return [...gone, ...damaged];
+}
+
+/** Returns the versions in the new catalog that cannot be restored, and marks their contents as damaged. */
+async function lostVersions(
+  system: System,
+  directory: ClientDirectory,
+  options: Options,
+  found: ReadonlyMap<string, Found>,
+  { isEncrypted, signal }: { readonly isEncrypted: boolean; readonly signal: AbortSignal },
+): Promise<CheckResult & { readonly lost: Finding[]; readonly unreadable: Finding[] }> {
+  const lost: Finding[] = [];
+  const unreadable: Finding[] = [];
+  const unlocking = { ...options, account: undefined };
+  const keyring = hasPassword(found) ? await unlockClient(system, unlocking, found) : undefined;
+  const result = await checkClient(system, directory, {
+    read: { data: { kind: 'none' }, leastAgeMs: 0 },
+    keyring,
+    isEncrypted,
+    mark: true,
+    limits: storeLimits(),
+    signal,
+    onFinding: (finding) => {
+      if (finding.finding === 'version') lost.push(finding);
+      else if (finding.finding === 'unreadable') unreadable.push(finding);
+    },
+    onStep: () => undefined,
+    onRead: () => undefined,
+  });
+  return { ...result, lost, unreadable };
+}
+
+function tellJson(client: string, report: RebuildReport, after: Settled): void {
+  const { commits, damagedRecords, lostCommits, keptCatalog, fromCopy, knowsMore } = report;
+  const { placed, lost, undone, keys } = after;
+  const told = {
+    client,
+    commits,
+    damagedRecords,
+    lostCommits,
+    keptCatalog,
+    fromCopy,
+    knowsMore,
+    placed,
+    isDoubtful: report.isMetadataLost || after.doubtful.length > 0,
+    strangePacks: report.strangePacks.map(packName),
+    unreadable: after.unreadable,
+    undone: undone && toWire(undone),
+    keys,
+  };
+  print(jsonText({ version: JSON_VERSION, ...told, lost: lost.map(jsonOf) }));
+}
+
+function tell(client: string, report: RebuildReport, after: Settled, options: Options): void {
+  const { damagedRecords, lostCommits, keptCatalog, isMetadataLost } = report;
+  const { placed, lost, undone } = after;
+  print(madeFrom(client, report, options));
+  const doubtful: Finding[] =
+    after.doubtful.length === 0 ? [] : [{ finding: 'doubtful', sets: after.doubtful }];
+  for (const finding of [
+    ...lost,
+    ...after.keys,
+    ...doubtful,
+    ...after.strange,
+    ...after.unreadable,
+  ]) {
+    print(displayText(textOf(finding)));
+  }
+  if (!after.isWhole) {
+    const doubt = isMetadataLost ? '; sets made so far may lack entries' : '';
+    const what =
+      damagedRecords === 0
+        ? 'Records are damaged or missing'
+        : `${formatCount(damagedRecords)} records or packs are damaged or missing`;
+    print(`${what}${doubt}. The next backup sends again what the source still has.`);
+  }
+  if (lostCommits > 0) {
+    const known = counted(lostCommits, 'checkpoint');
+    print(`The packs of ${known} are truncated or missing.`);
+  }
+  if (placed > 0) {
+    const what = counted(placed, 'directory', 'directories');
+    print(
+      `${what} whose parents are lost: moved to ${LOST_AND_FOUND} of the first root, in all sets.`,
+    );
+  }
+  if (keptCatalog !== undefined) {
+    print(`The old catalog is kept beside the new one as ${displayName(textBytes(keptCatalog))}.`);
+  }
+  if (undone !== undefined) {
+    const why = `${displayText(undone.code)}: ${displayText(undone.message)}`;
+    print(`The findings could not be written to the packs (${why}).`);
+    print(`${displayText(undone.row.guidance)} Then run the rebuild again.`);
+  }
+}
+
+/** Describes the sources of the new catalog. */
+function madeFrom(client: string, report: RebuildReport, options: Options): string {
+  const { commits, fromCopy, knowsMore, lostCommits, isMetadataLost } = report;
+  const checkpoints = counted(commits, 'checkpoint');
+  if (knowsMore) {
+    const what = fromCopy ?? 'the old catalog';
+    return `Packs are incomplete: the catalog of "${client}" was rebuilt from them and from ${what}, which is intact.`;
+  }
+  if (fromCopy !== undefined) {
+    return `The catalog of "${client}" was rebuilt from ${fromCopy} and ${checkpoints} after it.`;
+  }
+  const { fromBackup, packsOnly } = options;
+  const isUseless = !packsOnly && (fromBackup || isMetadataLost || lostCommits > 0);
+  const why = isUseless ? ' (no catalog or copy of it was usable)' : '';
+  return `The catalog of "${client}" was rebuilt from ${checkpoints}${why}.`;
+}

@@ -1,0 +1,329 @@
+/**
+ * Implements `sonic rekey` and `sonic encrypt`, which rewrite a client with other keys in a store on this machine.
+ * It also rewrites an encrypting client for `sonic forget-path`.
+ */
+import type { Found, Settings } from '../../config/index.js';
+import {
+  type FormerKeys,
+  type Keyring,
+  type KeyRecord,
+  keyringOf,
+  type MasterKey,
+  parseKeyRecord,
+  replaceKeys,
+  type StretchParameters,
+  unlockKeyRecord,
+} from '../../crypto/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
+import type { ForgetRequest } from '../../model/index.js';
+import {
+  Generations,
+  rekeyClient,
+  type RekeyResult,
+  removeOld,
+  requestsDigest,
+  requireOwnPacks,
+} from '../../maintenance/rewrite/index.js';
+import { listAccounts, newestKeys, openClientDirectory } from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import { givenNewPassword, requirePassword, strengthLine, stretchFor } from '../shared/password.js';
+import { withRekeyProgress } from './rekey-progress.js';
+import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
+import { requireYes } from './confirm.js';
+import { formatBytes, formatCount } from '../shared/units.js';
+import { identityAt, type IdentitySettings } from '../shared/identity.js';
+import { keysOf, meetOpened, promptFor } from '../shared/unlock.js';
+import { clientPlace, storeSystem, storeLimits } from '../shared/local-store.js';
+import { jsonText } from '../shared/json-text.js';
+
+type Forgetting = Settings<'sonic forget-path'> & { readonly yes: boolean };
+type Options = Settings<'sonic rekey'> | Settings<'sonic encrypt'> | Forgetting;
+type Sources = ReadonlyMap<string, Found>;
+
+/** Keys of the second generation. */
+interface Keys {
+  /** Undefined if the first generation does not encrypt. */
+  readonly oldKeyring: Keyring | undefined;
+  readonly record: KeyRecord;
+  readonly masters: readonly MasterKey[];
+  /** Undefined if the password stays the same. */
+  readonly newPassword: Buffer | undefined;
+}
+
+const DONE = {
+  'sonic rekey': 'has new keys',
+  'sonic encrypt': 'is encrypted',
+  'sonic forget-path': 'has forgotten these paths, and has new keys',
+} as const;
+
+/** Implements `sonic rekey`: rewrites an encrypting client with new keys. */
+export async function rekey(options: Settings<'sonic rekey'>, found: Sources): Promise<number> {
+  return withGenerations('sonic rekey', options, [], async (system, generations) => {
+    const { client } = options;
+    const { password, former } = await ownKeys(system, generations, options, found);
+    const askNew = { prompt: `New password of ${client}`, isNew: true };
+    const next = await givenNewPassword(options, found, askNew);
+    const fresh = await freshKeys(system, generations, next ?? password, former, {
+      without: '',
+      stretch: stretchFor(options),
+    });
+    return { ...fresh, oldKeyring: openKeyring(system, former), newPassword: next };
+  });
+}
+
+/** Implements `sonic encrypt`: encrypts a client without keys, or with keys that were not used so far. */
+export async function encrypt(options: Settings<'sonic encrypt'>, found: Sources): Promise<number> {
+  return withGenerations('sonic encrypt', options, [], async (system, generations) => {
+    const { client } = options;
+    const before = keysOf(system, clientPlace(options));
+    if (before?.isEncrypting === true) {
+      throw new TardisError('CLIENT_ENCRYPTS', `the client "${client}" already encrypts`);
+    }
+    const isNew = before === undefined && generations.stage() !== 'making';
+    const ask = isNew ? { prompt: `New password of ${client}`, isNew: true } : promptFor(client);
+    const password = await requirePassword(options, found, ask);
+    if (before === undefined) identityAt(options, undefined).requirePlain();
+    const former = before && (await unlocked(options, before, password));
+    const fresh = await freshKeys(system, generations, password, former, {
+      without: '',
+      stretch: stretchFor(options),
+    });
+    return { ...fresh, oldKeyring: undefined, newPassword: isNew ? password : undefined };
+  });
+}
+
+/** Rewrites an encrypting client without some paths, with new keys and the same password. */
+export async function rekeyWithout(
+  options: Forgetting,
+  found: Sources,
+  requests: readonly ForgetRequest[],
+): Promise<number> {
+  const without = requestsDigest(requests);
+  return withGenerations('sonic forget-path', options, requests, async (system, generations) => {
+    const { password, former } = await ownKeys(system, generations, options, found);
+    const fresh = await freshKeys(system, generations, password, former, {
+      without,
+      stretch: stretchFor(options),
+    });
+    return { ...fresh, oldKeyring: openKeyring(system, former), newPassword: undefined };
+  });
+}
+
+/** Unlocks the keys of an encrypting client with its password. */
+async function ownKeys(
+  system: System,
+  generations: Generations,
+  options: Settings<'sonic rekey'> | Forgetting,
+  found: Sources,
+): Promise<{ password: Buffer; former: FormerKeys }> {
+  const { client } = options;
+  const before = recordIn(system, generations.first.path);
+  if (before === undefined || !before.isEncrypting) {
+    identityAt(options, undefined).requirePlain();
+    const what = `the client "${client}" does not encrypt`;
+    throw new TardisError('USAGE', `${what}: use \`sonic encrypt\``);
+  }
+  const password = await requirePassword(options, found, promptFor(client));
+  return { password, former: await unlocked(options, before, password) };
+}
+
+/** Removes an unfinished second generation of any of the three rewrites. */
+export async function abortRekey(options: Settings<'sonic forget-path'>): Promise<number> {
+  return withGenerations('sonic forget-path', { ...options, yes: true }, [], () => {
+    throw new TardisError('INTERNAL', 'no keys are made here');
+  });
+}
+
+/** Runs a rewrite under its lock. An unfinished earlier run is completed, removed or continued. */
+async function withGenerations(
+  tool: keyof typeof DONE,
+  options: Options,
+  requests: readonly ForgetRequest[],
+  keysFor: (system: System, generations: Generations) => Promise<Keys>,
+): Promise<number> {
+  const system = storeSystem(options.umask);
+  const generations = new Generations(system, openClientDirectory(system, clientPlace(options)));
+  const lock = await generations.lock();
+  try {
+    if (options.abort) return await giveUp(options, generations);
+    return await run(tool, options, requests, system, generations, keysFor);
+  } finally {
+    lock.release();
+  }
+}
+
+async function run(
+  tool: keyof typeof DONE,
+  options: Options,
+  requests: readonly ForgetRequest[],
+  system: System,
+  generations: Generations,
+  keysFor: (system: System, generations: Generations) => Promise<Keys>,
+): Promise<number> {
+  const { client } = options;
+  const stage = generations.stage();
+  if (stage === 'switched') {
+    await withRekeyProgress(system, options.progress, (onProgress) =>
+      removeOld(generations, onProgress),
+    );
+    tell(
+      options,
+      'finished',
+      undefined,
+      `The rest of the old generation of "${client}" was removed; the client has the keys of the earlier run.`,
+    );
+    return 0;
+  }
+  if (stage === 'begun') await generations.removeSecond();
+  const keys = await keysFor(system, generations);
+  // Only after the keys: if keys and format file are missing, all packs look foreign.
+  await requireOwnPacks(system, generations.first);
+  confirm(options, system, generations);
+  if (stage !== 'making')
+    await begin(generations, keys.record, options.storeSkipFile, requestsDigest(requests));
+  const keyring = openKeyring(system, { record: keys.record, keys: keys.masters });
+  const result = await withRekeyProgress(system, options.progress, (onProgress) =>
+    rekeyClient(system, {
+      generations,
+      oldKeyring: keys.oldKeyring,
+      keyring,
+      forgotten: requests,
+      limits: storeLimits(),
+      verify: options.verify,
+      acceptDamage: options.acceptDamage,
+      signal: interruptSignal(tool, 'the same command continues it'),
+      onProgress,
+    }),
+  ).catch(async (error: unknown) => {
+    await generations.removeUnwritten(); // a run that wrote nothing must not block the next one
+    throw error;
+  });
+  meetOpened(options, keys.record, keys.masters);
+  const { sets, contents, storedBytes, lostVersions } = result;
+  const what = DONE[tool];
+  const amount = `${formatCount(sets)} sets, ${formatCount(contents)} contents, ${formatBytes(storedBytes)}`;
+  tell(options, 'done', result, `The client "${client}" ${what}: ${amount}.`);
+  if (keys.newPassword !== undefined && !options.json)
+    print(strengthLine(keys.newPassword, options));
+  if (lostVersions === 0) return 0;
+  if (!options.json)
+    print(`The contents of ${formatCount(lostVersions)} versions of files had already been lost.`);
+  return 3;
+}
+
+async function giveUp(options: Options, generations: Generations): Promise<number> {
+  const { client } = options;
+  const stage = generations.stage();
+  if (stage === 'switched') {
+    throw new TardisError(
+      'USAGE',
+      `the new generation of "${client}" is already in use: run this without --abort to finish`,
+    );
+  }
+  if (stage === 'none') {
+    throw new TardisError('USAGE', `the client "${client}" has no unfinished generation`);
+  }
+  await generations.removeSecond();
+  tell(options, 'aborted', undefined, `The unfinished generation of "${client}" was removed.`);
+  return 0;
+}
+
+/** Prompts before the rewrite. Throws CONFIRMATION_NEEDED. */
+function confirm({ yes, client }: Options, system: System, { first }: Generations): void {
+  if (yes) return;
+  const accounts = listAccounts(system, first.path).map(({ name }) => name);
+  const gone =
+    accounts.length === 0 ? '' : ` Its accounts (${accounts.join(', ')}) will not be kept.`;
+  const question = `All of "${client}" will be rewritten and compared; then the present ${first.path} will be removed.${gone} Continue?`;
+  requireYes(question, `the old generation of "${client}" would be removed at the end`);
+}
+
+async function begin(
+  generations: Generations,
+  { bytes }: KeyRecord,
+  skipFile: string,
+  without: string,
+): Promise<void> {
+  try {
+    await generations.begin(bytes, skipFile, without);
+  } catch (error) {
+    await generations.removeSecond().catch(() => undefined); // report the first failure, not this one
+    throw error;
+  }
+}
+
+/**
+ * Returns new keys, or those of an unfinished earlier run. Throws LOGIN_FAILED if that run used another password,
+ * KEYS_DAMAGED if it rewrote another generation.
+ */
+async function freshKeys(
+  system: System,
+  generations: Generations,
+  password: Buffer,
+  former: FormerKeys | undefined,
+  { without, stretch }: { readonly without: string; readonly stretch: StretchParameters },
+): Promise<Pick<Keys, 'record' | 'masters'>> {
+  if (generations.stage() !== 'making') {
+    const { record } = await replaceKeys(system.native.modPow, password, former, stretch);
+    const { keys: masters } = await unlockKeyRecord(record, password);
+    return { record, masters };
+  }
+  const record = recordIn(system, generations.second.path);
+  const marker = generations.marker();
+  const wanted = record && generations.markerFor(record.bytes, without);
+  const isSame =
+    record !== undefined &&
+    marker?.clientId === wanted?.clientId &&
+    marker?.from === wanted?.from &&
+    marker?.to === wanted?.to &&
+    marker?.without === wanted?.without;
+  if (!isSame) {
+    const what = `${generations.second.path} was written from another generation`;
+    throw new TardisError('KEYS_DAMAGED', `${what}: remove it with --abort`);
+  }
+  try {
+    const { keys: masters } = await unlockKeyRecord(record, password);
+    return { record, masters };
+  } catch (error) {
+    if (asTardisError(error).code !== 'LOGIN_FAILED') throw error;
+    const what = 'the unfinished run was started with another new password';
+    throw new TardisError(
+      'LOGIN_FAILED',
+      `${what}: give that password, or start again after --abort`,
+    );
+  }
+}
+
+async function unlocked(
+  options: IdentitySettings,
+  record: KeyRecord,
+  password: Buffer,
+): Promise<FormerKeys> {
+  if (!record.hasKeys) {
+    throw new TardisError(
+      'KEYS_ELSEWHERE',
+      'the new keys are stored in the store: put the present keys there first (`sonic keys --insert`)',
+    );
+  }
+  const { keys } = await unlockKeyRecord(record, password);
+  meetOpened(options, record, keys);
+  return { record, keys };
+}
+
+function openKeyring(system: System, { record, keys }: FormerKeys): Keyring {
+  return keyringOf(system.native, record, keys);
+}
+
+function recordIn(system: System, directory: string): KeyRecord | undefined {
+  const keys = newestKeys(system, directory);
+  return keys && parseKeyRecord(keys.bytes);
+}
+
+function tell(
+  { json, client }: Options,
+  state: 'done' | 'finished' | 'aborted',
+  result: RekeyResult | undefined,
+  text: string,
+): void {
+  print(json ? jsonText({ version: JSON_VERSION, client, state, ...result }) : text);
+}

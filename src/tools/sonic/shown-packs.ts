@@ -1,0 +1,70 @@
+/**
+ * Names the clients of packs that a check finds in the wrong client. A label has only an id, and the store maps it
+ * to a client.
+ */
+import path from 'node:path';
+import { asTardisError } from '../../errors/index.js';
+import {
+  type ClientDirectory,
+  DirectoryBackend,
+  listClients,
+  readFormat,
+  strangePacks,
+} from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import type { Finding, PackFinding } from '../../maintenance/check/index.js';
+
+/** Returns a function that adds the name of the owning client to a finding of a pack, if the store has that client. */
+export function clientNames(system: System, store: string): (finding: Finding) => Finding {
+  let names: ReadonlyMap<string, string> | undefined;
+  return (finding) => {
+    if (finding.finding !== 'pack' || finding.isOwn || finding.clientId === '') return finding;
+    names ??= namesById(system, store);
+    const client = names.get(finding.clientId);
+    return client === undefined ? finding : { ...finding, client };
+  };
+}
+
+/** Returns findings for files that are not the packs their names claim, with the names of their clients. */
+export async function namedStrangePacks(
+  system: System,
+  directory: ClientDirectory,
+): Promise<Finding[]> {
+  const backend = new DirectoryBackend(directory.path, system.files);
+  try {
+    const named = clientNames(system, path.dirname(directory.path));
+    return (await strangePacks(backend)).map((pack) => named({ finding: 'pack', ...pack }));
+  } finally {
+    backend.close();
+  }
+}
+
+/** Describes the label of a file. */
+export function labelText({ pack, clientId, isOwn, client }: PackFinding): string {
+  if (isOwn) return `contains pack ${pack} of this client`;
+  if (client !== undefined) return `contains pack ${pack} of the client "${client}"`;
+  if (clientId === '') return `contains pack ${pack}, and its label names no client`;
+  return `contains pack ${pack} of another client (its id is ${clientId})`;
+}
+
+function namesById(system: System, store: string): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  for (const client of listClients(system, store)) {
+    const id = idOf(system, path.join(store, client));
+    if (id !== undefined) names.set(id, client);
+  }
+  return names;
+}
+
+/** Returns the id of a client; undefined if its format file cannot be read, which a check of that client reports. */
+function idOf({ files }: System, directory: string): string | undefined {
+  try {
+    return readFormat(files, directory)?.clientId;
+  } catch (error) {
+    if (
+      ['FORMAT_DAMAGED', 'STORE_NOT_READABLE', 'STORE_UNSAFE'].includes(asTardisError(error).code)
+    )
+      return undefined;
+    throw error;
+  }
+}

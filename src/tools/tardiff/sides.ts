@@ -1,0 +1,122 @@
+/** Selects the two versions that `tardiff` compares, and the paths in each of them. */
+import type { History, BackupSet } from '../../history/index.js';
+import { DiskSide, type Seen, SetSide, type Side } from '../../restore/diff/index.js';
+import type { Settings } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
+import { displayName, joinPath, splitPath } from '../../model/index.js';
+import { absolutePath, type System } from '../../system/index.js';
+import { chooseSet } from '../shared/choose-set.js';
+import { formatTime } from '../shared/units.js';
+
+export type DiffSettings = Settings<'tardiff'>;
+
+/** One of the versions, with its names. */
+export interface Version {
+  readonly side: Side;
+  readonly label: string;
+  /** For example `in set 3`, or `on the disk`. */
+  readonly where: string;
+  /** Undefined for the disk. */
+  readonly set: BackupSet | undefined;
+}
+
+export interface Versions {
+  readonly before: Version;
+  readonly after: Version;
+}
+
+const MOST_VERSIONS = 2;
+
+/** Returns the two versions. Throws USAGE, BAD_DATE, NO_SUCH_SET. */
+export async function chooseVersions(
+  system: System,
+  history: History,
+  settings: DiffSettings,
+): Promise<Versions> {
+  const [first, second] = await chooseSets(history, settings, system.clock.nowMs());
+  if (second === undefined) {
+    const side = new SetSide({ history, set: first!.set, other: undefined });
+    const disk = {
+      side: new DiskSide(system),
+      label: 'disk',
+      where: 'on the disk',
+      set: undefined,
+    };
+    return { before: { side, ...namesOf(first!) }, after: disk };
+  }
+  const version = (set: BackupSet, other: BackupSet): Version => ({
+    side: new SetSide({ history, set: set.set, other: other.set }),
+    ...namesOf(set),
+  });
+  return { before: version(first!, second), after: version(second, first!) };
+}
+
+async function chooseSets(
+  history: History,
+  { comparedSets, comparedDates, recentSet }: DiffSettings,
+  nowMs: number,
+): Promise<BackupSet[]> {
+  const wishes = [
+    ...comparedSets.map((backup) => ({ backup, date: undefined })),
+    ...comparedDates.map((date) => ({ backup: undefined, date })),
+  ];
+  if (wishes.length > MOST_VERSIONS) {
+    throw new TardisError('USAGE', 'at most two versions can be compared (-b, -d)');
+  }
+  const sets: BackupSet[] = [];
+  for (const wish of wishes) sets.push(await chooseSet(history, { ...wish, recentSet }, nowMs));
+  return sets.length > 0 ? sets : [await history.findSet(undefined)];
+}
+
+function namesOf(set: BackupSet): Omit<Version, 'side'> {
+  const label = `set ${set.set}`;
+  return { label, where: `in ${label}`, set };
+}
+
+/** Returns `path\ttime of the file\t(version)`, for the header of a diff. */
+export function headerOf(seen: Seen | undefined, other: Seen, { label }: Version): string {
+  const timeNs = seen?.entry.mtimeNs ?? 0n;
+  const time = formatTime(Number(timeNs / 1_000_000n));
+  return `${displayName((seen ?? other).path)}\t${time} (${label})`;
+}
+
+/** Returns each given path on both sides. Throws USAGE. */
+export async function comparedPaths(
+  { before, after }: Versions,
+  { paths, reducePath }: DiffSettings,
+): Promise<{ before: Buffer; after: Buffer }[]> {
+  if (paths.length === 0) throw new TardisError('USAGE', 'give one or more paths to compare');
+  const count = reducePath === undefined ? 0 : countIn(reducePath);
+  const found: { before: Buffer; after: Buffer }[] = [];
+  for (const given of paths) {
+    const path = absolutePath(given);
+    found.push({
+      before: await reduced(path, before, count),
+      after: await reduced(path, after, count),
+    });
+  }
+  return found;
+}
+
+/** Returns the number of directories to strip; undefined strips as few as possible. Throws USAGE. */
+function countIn(text: string): number | undefined {
+  if (text === 'smart') return undefined;
+  if (/^\d{1,4}$/.test(text)) return Number(text);
+  throw new TardisError('USAGE', '--reduce-path takes a number of directories, or nothing');
+}
+
+/** Returns a path of the disk as it is in a version, with its first directories stripped. */
+async function reduced(
+  path: Buffer,
+  { side, set }: Version,
+  count: number | undefined,
+): Promise<Buffer> {
+  if (set === undefined) return path;
+  const parts = splitPath(path);
+  const without = (first: number): Buffer => parts.slice(first).reduce(joinPath, Buffer.from('/'));
+  if (count !== undefined) return without(Math.min(count, parts.length));
+  for (let first = 0; first < parts.length; first += 1) {
+    if ((await side.find(without(first))) !== undefined) return without(first);
+  }
+  return path;
+}

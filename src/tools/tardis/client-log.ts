@@ -1,0 +1,41 @@
+/** Writes messages of a client to its log files (`LogFiles`), each line with its time. */
+import fs from 'node:fs';
+import { systemCode, TardisError } from '../../errors/index.js';
+import { displayName } from '../../model/index.js';
+
+export class ClientLog {
+  private fds: number[] = [];
+
+  /** Opens the files for appending. Throws CONFIG_INVALID. */
+  constructor(files: readonly Buffer[]) {
+    for (const file of files) {
+      try {
+        this.fds.push(fs.openSync(file, 'a', 0o640));
+      } catch (error) {
+        this.close();
+        const why = systemCode(error) ?? 'unknown';
+        throw new TardisError('CONFIG_INVALID', `cannot log to ${displayName(file)}: ${why}`);
+      }
+    }
+  }
+
+  /** Appends a line to each log file. A log that cannot be written is closed and does not end the backup. */
+  write(line: string): void {
+    const text = `${new Date().toISOString()} ${line}\n`;
+    this.fds = this.fds.filter((fd) => {
+      try {
+        fs.writeSync(fd, text);
+        return true;
+      } catch (error) {
+        const why = systemCode(error) ?? 'unknown';
+        process.stderr.write(`tardis: cannot write to a log file, closing it: ${why}\n`);
+        fs.closeSync(fd);
+        return false;
+      }
+    });
+  }
+
+  close(): void {
+    for (const fd of this.fds.splice(0)) fs.closeSync(fd);
+  }
+}

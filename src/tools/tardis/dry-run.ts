@@ -1,0 +1,70 @@
+/** Implements `tardis --dry-run`: walks the sources by the rules of a backup, without a server. */
+import { missingFailures, readRoots } from '../../client/index.js';
+import type { Found, Settings } from '../../config/index.js';
+import { countErrors, displayName } from '../../model/index.js';
+import { BackupProgress } from '../../pipeline/index.js';
+import { nodeSystem } from '../../system/index.js';
+import { type Failure, runOf, type WalkOutput } from '../../workers/index.js';
+import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { counted, formatBytes, formatCount } from '../shared/units.js';
+import { walkSources } from './walk-sources.js';
+import { jsonText } from '../shared/json-text.js';
+
+/** Prints the entries that a backup would save. Returns the exit status: 3 if some cannot be read. */
+export async function dryRun(
+  settings: Settings<'tardis'>,
+  found: ReadonlyMap<string, Found>,
+  signal: AbortSignal,
+): Promise<number> {
+  const system = nodeSystem();
+  const { roots, missing } = readRoots(system, settings.directories, settings);
+  const run = new DryRun(settings);
+  run.tell(missingFailures(missing));
+  const { progress } = run;
+  const onBatch = (batch: WalkOutput): void => run.take(batch);
+  const { workers: threads } = settings;
+  await walkSources({ system, settings, found, roots, progress, threads, signal, onBatch });
+  run.report();
+  return countErrors(run.progress) > 0 ? 3 : 0;
+}
+
+class DryRun {
+  readonly progress = new BackupProgress();
+  private readonly settings: Settings<'tardis'>;
+
+  constructor(settings: Settings<'tardis'>) {
+    this.settings = settings;
+  }
+
+  take({ walked, failures, leftOutPaths }: WalkOutput): void {
+    const { verbosity, json } = this.settings;
+    this.tell(failures);
+    if (json || verbosity === 0) return;
+    for (let index = 0; index < walked.slots.length; index += 1) {
+      print(`+ ${displayName(runOf(walked.paths, walked.pathEnds, index))}`);
+    }
+    for (const { path, why } of leftOutPaths) print(`x ${displayName(path)} (${why})`);
+  }
+
+  tell(failures: readonly Failure[]): void {
+    for (const { path, what, reason } of failures) {
+      this.progress[what] += 1;
+      if (this.settings.json) continue;
+      process.stderr.write(`tardis: ${displayName(path)}: ${what} (${reason})\n`);
+    }
+  }
+
+  report(): void {
+    const { entries, directories, scannedBytes, leftOut } = this.progress;
+    if (this.settings.json) {
+      print(jsonText({ version: JSON_VERSION, dryRun: true, progress: this.progress }));
+      return;
+    }
+    const what = `${counted(entries, 'entry', 'entries')} in ${counted(directories, 'directory', 'directories')}`;
+    print(
+      `A backup would save ${what}, ${formatBytes(scannedBytes)}; unchanged files are not sent again.`,
+    );
+    if (leftOut > 0) print(`${formatCount(leftOut)} left out by exclude rules (-vv lists them).`);
+    print('Nothing was done, and no server was contacted.');
+  }
+}

@@ -1,0 +1,135 @@
+/** Implements `tardis --explain`: prints the rule that includes or excludes each path, without a server. */
+import { readRoots, type Root } from '../../client/index.js';
+import type { Found, Settings } from '../../config/index.js';
+import { systemCode, TardisError } from '../../errors/index.js';
+import {
+  type CryptChoice,
+  CryptFilter,
+  type DecidingLine,
+  describeDecision,
+  describeRule,
+  type ExcludeOptions,
+  explainPath,
+  type Explanation,
+} from '../../excludes/index.js';
+import { displayName, EntryType, joinPath, jsonName, lastComponent } from '../../model/index.js';
+import { nodeSystem, type System } from '../../system/index.js';
+import { excludeOptions, placeOf } from './exclude-settings.js';
+import { cryptWishOf } from './filter-settings.js';
+import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { jsonText } from '../shared/json-text.js';
+
+/** Prints one answer for each path. Returns the exit status. */
+export function explainPaths(
+  settings: Settings<'tardis'>,
+  found: ReadonlyMap<string, Found>,
+): number {
+  const system = nodeSystem();
+  const options = excludeOptions(settings, found);
+  const wish = cryptWishOf(settings);
+  const crypt = wish && new CryptFilter(wish);
+  const { roots } = readRoots(system, settings.directories);
+  const explanations = settings.explain.map((path) => {
+    const explanation = explained(system, options, roots, placeOf(path));
+    return { ...explanation, crypt: crypt && choiceFor(crypt, explanation) };
+  });
+  if (settings.json) {
+    print(jsonText({ version: JSON_VERSION, explanations: explanations.map(plain) }));
+  } else {
+    for (const explanation of explanations) print(sentence(explanation));
+  }
+  return explanations.some(({ outcome }) => outcome === 'missing') ? 1 : 0;
+}
+
+function explained(
+  system: System,
+  options: ExcludeOptions,
+  roots: readonly Root[],
+  path: Buffer,
+): Explanation {
+  try {
+    // A file named on the command line is kept regardless of the rules.
+    const isNamed = ({ path: above, file }: Root): boolean =>
+      file !== undefined && joinPath(above, file).equals(path);
+    if (roots.some(isNamed)) {
+      const kept = { outcome: 'kept', decidedAt: path, decision: undefined } as const;
+      return { path, ...kept, type: EntryType.file, emptied: undefined, problems: [] };
+    }
+    const directories = roots.filter(({ file }) => file === undefined);
+    return explainPath(
+      system,
+      options,
+      directories.map((root) => root.path),
+      path,
+    );
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    const message = `cannot examine ${displayName(path)}: ${code}`;
+    throw new TardisError('SOURCE_MISSING', message, {}, error);
+  }
+}
+
+/** The encryption of a content, if the client encrypts. */
+interface Answer extends Explanation {
+  readonly crypt: CryptChoice | undefined;
+}
+
+/** Returns the encryption of a file; undefined if the path has no content or is not backed up. */
+function choiceFor(
+  crypt: CryptFilter,
+  { path, type, outcome }: Explanation,
+): CryptChoice | undefined {
+  if (outcome !== 'kept' || type !== EntryType.file) return undefined;
+  const name = lastComponent(path);
+  const directory = path.subarray(0, Math.max(1, path.length - name.length - 1));
+  return crypt.choose(directory.toString('latin1'), name.toString('latin1'));
+}
+
+function sentence(explanation: Answer): string {
+  const { path, outcome, decidedAt, decision, emptied, problems, crypt } = explanation;
+  const why = decision === undefined ? '' : describeDecision(decision);
+  const about = decidedAt.equals(path) ? '' : `${displayName(decidedAt)} is `;
+  const notes = problems.map(
+    (one) => `\n  ${displayName(one.path)} does not apply (${one.reason})`,
+  );
+  const empty =
+    emptied === undefined ? '' : `, but without its contents: ${describeDecision(emptied)}`;
+  const by =
+    crypt?.rule === undefined ? 'the default' : `#${crypt.tag}, ${describeRule(crypt.rule)}`;
+  const stored = crypt === undefined ? '' : `; encryption ${crypt.algorithm} by ${by}`;
+  const said = {
+    kept: why === '' ? 'kept; no rule matches it' : `kept by ${why}`,
+    leftOut: about === '' ? `left out: ${why}` : `left out, as ${about}left out: ${why}`,
+    outside: 'not in any of the directories to back up',
+    missing: about === '' ? 'it does not exist' : `${about}missing`,
+    otherDevice: `left out, as ${about}on another file system`,
+  }[outcome];
+  return `${displayName(path)}: ${said}${stored}${empty}${notes.join('')}`;
+}
+
+function plain(explanation: Answer): object {
+  const { path, outcome, decidedAt, decision, emptied, problems, crypt } = explanation;
+  return {
+    path: jsonName(path),
+    outcome,
+    decidedAt: jsonName(decidedAt),
+    reason: decision?.reason ?? null,
+    rule: decision?.rule === undefined ? null : plainRule(decision.rule),
+    encryption: crypt === undefined ? null : plainChoice(crypt),
+    emptiedBy: emptied?.reason ?? null,
+    problems: problems.map((one) => ({ file: jsonName(one.path), reason: one.reason })),
+  };
+}
+
+function plainChoice({ algorithm, tag, rule }: CryptChoice): object {
+  return { algorithm, tag: tag ?? null, rule: rule === undefined ? null : plainRule(rule) };
+}
+
+function plainRule({ origin, line, text }: DecidingLine): object {
+  const named = jsonName(Buffer.from(origin.name, 'latin1'));
+  const pattern = jsonName(Buffer.from(text, 'latin1'));
+  return origin.kind === 'file'
+    ? { file: named, line, pattern }
+    : { option: origin.name, number: line, pattern };
+}

@@ -1,0 +1,44 @@
+/** Converts the settings of `tardis` to its filters. All files are read, and all errors in them reported, at once. */
+import type { Settings } from '../../config/index.js';
+import { systemCode, TardisError } from '../../errors/index.js';
+import {
+  cryptFilter,
+  type CryptWish,
+  fileFilter,
+  type FilterFile,
+  MAX_FILTER_FILE_BYTES,
+} from '../../excludes/index.js';
+import { displayName } from '../../model/index.js';
+import { absolutePath, readSmallFile } from '../../system/index.js';
+
+/** Returns the filter file, if one is set. Throws CONFIG_INVALID with file and line. */
+export function filterFileOf({ filterFile }: Settings<'tardis'>): FilterFile | undefined {
+  const file = filterFile && readFilter(filterFile);
+  fileFilter(file);
+  return file;
+}
+
+/** Returns the rules for encrypting contents; undefined for the default. Throws CONFIG_INVALID. */
+export function cryptWishOf({
+  cryptFilterFile,
+  defaultCrypt,
+}: Settings<'tardis'>): CryptWish | undefined {
+  if (cryptFilterFile === undefined && defaultCrypt === 'auto') return undefined;
+  const wish = { file: cryptFilterFile && readFilter(cryptFilterFile), otherwise: defaultCrypt };
+  cryptFilter(wish);
+  return wish;
+}
+
+function readFilter(given: Buffer): FilterFile {
+  const place = absolutePath(given);
+  try {
+    // Copied into a buffer of its own, since each job transfers the whole underlying memory.
+    const bytes = new Uint8Array(readSmallFile(place, MAX_FILTER_FILE_BYTES));
+    return { path: place.toString('latin1'), bytes };
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    const message = `cannot read the filters in ${displayName(place)}: ${code}`;
+    throw new TardisError('CONFIG_INVALID', message, {}, error);
+  }
+}

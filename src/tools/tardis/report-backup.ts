@@ -1,0 +1,94 @@
+/** Prints the report of a finished backup. */
+import type { BackupResult } from '../../client/index.js';
+import { displayName } from '../../model/index.js';
+import { settledLines } from '../shared/report-purge.js';
+import { print } from '../shared/run-tool.js';
+import { counted, formatBytes, formatCount, formatSeconds, formatTable } from '../shared/units.js';
+
+/** Heads of records may make the bytes sent exceed the bytes read by this share and amount. */
+const HEADS_SHARE = 1.02;
+const HEADS_BYTES = 1 << 20;
+
+/** Returns the lines of the report. */
+export function backupLines(result: BackupResult, client: string, isPurge: boolean): string[] {
+  const { progress } = result;
+  const lines: string[] = [];
+  const print = (line: string): void => void lines.push(line);
+  const { entries, directories, scannedBytes, filesRead, readBytes, contentsSent } = progress;
+  print(`Backup set ${result.set} (${displayName(Buffer.from(result.setName))}) is complete.`);
+  print(
+    `${counted(entries, 'entry', 'entries')} in ` +
+      `${counted(directories, 'directory', 'directories')}, ` +
+      `${formatBytes(scannedBytes)}; read ${counted(filesRead, 'file')}, ${formatBytes(readBytes)}; ` +
+      `sent ${counted(contentsSent, 'content')}, ${formatBytes(progress.sentBytes)}; ` +
+      `stored ${formatBytes(result.storedBytes)} in ${formatSeconds(result.elapsedMs)}.`,
+  );
+  if (progress.sentBytes > readBytes * HEADS_SHARE + HEADS_BYTES) {
+    print('More was sent than read, since files that changed meanwhile were sent again.');
+  }
+  const { holeBytes, missingBytes } = progress;
+  if (holeBytes !== 0 || missingBytes !== 0) {
+    const ofHoles = holeBytes === 0 ? '' : `, ${formatBytes(holeBytes)} of them in holes`;
+    const sum = formatBytes(readBytes + holeBytes + missingBytes);
+    print(`The files that were read have a total size of ${sum}${ofHoles}.`);
+  }
+  const { vanished, changed, unreadable, incomplete, inconsistent, held, leftOut } = progress;
+  if (leftOut > 0) print(`${formatCount(leftOut)} left out by exclude rules (-vv lists them).`);
+  if (held > 0) {
+    print(
+      held === 1
+        ? '1 directory was left as it was in the last set; if its present state is right, give --trust-roots.'
+        : `${formatCount(held)} directories were left as they were in the last set; if their present ` +
+            'state is right, give --trust-roots.',
+    );
+  }
+  if (vanished > 0) print(`${formatCount(vanished)} vanished while being saved.`);
+  if (changed > 0) {
+    print(`${formatCount(changed)} changed while being read, and are read again next time.`);
+  }
+  if (inconsistent > 0) {
+    print(
+      `${formatCount(inconsistent)} returned other data than expected from their size or another reading. ` +
+        'The data is saved, and they are read again next time.',
+    );
+  }
+  if (incomplete > 0) {
+    print(`${counted(incomplete, 'was', 'were')} saved without some of their attributes.`);
+  }
+  if (unreadable > 0) {
+    print(`${formatCount(unreadable)} could not be read; older versions, if any, are kept.`);
+  }
+  if (result.settled !== undefined) lines.push(...settledLines(client, result.settled, isPurge));
+  return lines;
+}
+
+/** Prints the time spent in each stage, and the stage that limits the others. */
+export function printStages(result: BackupResult): void {
+  const rows = [['stage', 'at once', 'items', 'bytes', 'busy', 'waiting', 'load']];
+  let busiest: { name: string; load: number } | undefined;
+  for (const stage of result.stages) {
+    const load = stage.busyMs / result.elapsedMs;
+    if (busiest === undefined || load > busiest.load) busiest = { name: stage.name, load };
+    rows.push([
+      stage.name,
+      String(stage.concurrency),
+      formatCount(stage.items),
+      formatBytes(stage.bytes),
+      formatSeconds(stage.busyMs),
+      formatSeconds(stage.waitingMs),
+      load.toFixed(2),
+    ]);
+  }
+  print('');
+  print(formatTable(rows, [1, 2, 3, 4, 5, 6]));
+  const peak = formatBytes(result.peakInFlightBytes);
+  print(`wire ${formatBytes(result.wireBytes)}, at most ${peak} of contents in flight`);
+  const send = result.stages.find((stage) => stage.name === 'send');
+  const waitsForServer = send !== undefined && send.waitingMs > result.elapsedMs * send.items * 0.5;
+  print(
+    waitsForServer
+      ? 'tune: the server or the link is the slowest part (send waits).'
+      : `tune: "${busiest?.name ?? 'walk'}" is the busiest stage ` +
+          `(load ${busiest?.load.toFixed(2) ?? '0'} of a thread).`,
+  );
+}

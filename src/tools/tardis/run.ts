@@ -1,0 +1,324 @@
+/** Runs a backup for `tardis`: pool, connection, pipeline, report. Loaded while the local server starts. */
+import {
+  type BackupHooks,
+  type BackupRequest,
+  type BackupResult,
+  type LocalServer,
+  type LocalServerOnDemand,
+  notEncrypting,
+  rawRules,
+  readRoots,
+  runBackup,
+} from '../../client/index.js';
+import { type Found, parseRates, type RatePeriod, type Settings } from '../../config/index.js';
+import { asTardisError, type ErrorCode, TardisError } from '../../errors/index.js';
+import { countErrors, displayName, jsonName } from '../../model/index.js';
+import { Codec } from '../../store/index.js';
+import { type Address, nodeSystem } from '../../system/index.js';
+import { NO_PATIENCE, type Patience } from '../../transport/index.js';
+import { type JobRunner, openJobs } from '../../workers/index.js';
+import { BackupEvents } from './backup-events.js';
+import { ClientLog } from './client-log.js';
+import { excludeOptions } from './exclude-settings.js';
+import { cryptWishOf } from './filter-settings.js';
+import { identityAt } from '../shared/identity.js';
+import { askPassword, givenPassword, strengthLine, stretchFor } from '../shared/password.js';
+import { ProgressLine } from '../shared/progress-line.js';
+import { backupLines, printStages } from './report-backup.js';
+import { settledWarning } from '../shared/report-purge.js';
+import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { runningConfig } from './running-config.js';
+import { ScanAhead } from './scan-ahead.js';
+import { SavedList } from './saved-list.js';
+import { retryText, serverPlace } from '../shared/server-address.js';
+import { ShownBackup } from './shown-backup.js';
+import { requireTags } from '../shared/tags.js';
+import { keyFileOf, promptFor } from '../shared/unlock.js';
+import { jsonText } from '../shared/json-text.js';
+
+/** Digests remembered so that repeated contents are not sent again: 4 MiB. */
+const RECENT_DIGESTS = 1 << 17;
+
+/**
+ * Runs a backup with its hooks, and reports it. Returns the exit status. The local server is always ended, and
+ * before the final hooks: they may unmount the file system of the store.
+ */
+export async function backUp(
+  settings: Settings<'tardis'>,
+  found: ReadonlyMap<string, Found>,
+  server: LocalServerOnDemand | undefined,
+  signal: AbortSignal,
+): Promise<number> {
+  let told: Told | undefined;
+  let events: BackupEvents | undefined;
+  let result: BackupResult;
+  try {
+    told = new Told(settings, new ScanAhead(settings, found));
+    events = new BackupEvents(settings, (line) => told?.say(line));
+    await events.begin(signal);
+    result = await run(settings, found, server?.get(), signal, told);
+  } catch (error) {
+    // After an interruption, the interruption is reported instead of the errors it caused.
+    const isInterrupted = signal.aborted;
+    told?.line.stop();
+    await told?.scan.stop();
+    await server?.close();
+    const failure = isInterrupted
+      ? new TardisError('INTERRUPTED', 'interrupted')
+      : (deathBehind(error, server) ?? withHint(error, settings, found));
+    await events?.failed(asTardisError(failure));
+    told?.failed(failure);
+    throw failure;
+  }
+  told.line.stop();
+  await told.scan.stop();
+  await server?.close();
+  const status = countErrors(result.progress) > 0 || result.lost !== undefined ? 3 : 0;
+  await events.done(result, status);
+  // The set is complete, since the server had acknowledged all of it.
+  const death = server?.death();
+  if (death !== undefined) told.say(death.message);
+  told.done(result, [...events.warnings, ...(death === undefined ? [] : [death.message])]);
+  return status;
+}
+
+/** Errors of a connection that may be due to a dead peer. */
+const LOST: ReadonlySet<ErrorCode> = new Set([
+  'CONNECTION_LOST',
+  'SERVER_UNREACHABLE',
+  'TIMED_OUT',
+]);
+
+/** Returns the reason for a lost connection, if the local server was killed by a signal. */
+function deathBehind(
+  error: unknown,
+  server: LocalServerOnDemand | undefined,
+): TardisError | undefined {
+  return LOST.has(asTardisError(error).code) ? server?.death() : undefined;
+}
+
+/**
+ * Adds a hint to two errors: for a default server that cannot be reached, and for a new client of a server with a
+ * self-signed certificate.
+ */
+function withHint(
+  error: unknown,
+  { local, create, client }: Settings<'tardis'>,
+  found: ReadonlyMap<string, Found>,
+): unknown {
+  const { code, message } = asTardisError(error);
+  if (create && code === 'CERTIFICATE_REFUSED') {
+    const made = `create the client on the server's machine (sonic create -D STORE -C ${client} --password), and omit --create`;
+    const why = 'a password authenticates the server only if the client exists';
+    return new TardisError('CERTIFICATE_REFUSED', `${message}; ${why}: ${made}`);
+  }
+  const isNamed = found.get('server')?.source !== 'built-in';
+  if (local || isNamed || code !== 'SERVER_UNREACHABLE') return error;
+  const hint =
+    'use --local for a store in a directory of this machine, --server for another machine';
+  return new TardisError('SERVER_UNREACHABLE', `${message}; ${hint}`);
+}
+
+async function run(
+  settings: Settings<'tardis'>,
+  found: ReadonlyMap<string, Found>,
+  server: LocalServer | undefined,
+  signal: AbortSignal,
+  told: Told,
+): Promise<BackupResult> {
+  const system = nodeSystem();
+  readRoots(system, settings.directories, settings); // fails before any request to the server
+  const { client, create } = settings;
+  const cryptWish = cryptWishOf(settings);
+  const ask = create
+    ? { prompt: `New password of ${client}`, isNew: true }
+    : promptFor(client, settings.account);
+  const password = await givenPassword(settings, found, ask);
+  if (create && (password === undefined || !settings.crypt) && cryptWish !== undefined) {
+    throw notEncrypting(client);
+  }
+  if (create && password !== undefined) told.strength(strengthLine(password, settings));
+  // A server that receives the verifier of a new password is not authenticated by that password.
+  const isProven = password !== undefined && !create;
+  const place = server === undefined ? serverPlace(settings.server, settings, isProven) : undefined;
+  const request: BackupRequest = {
+    client,
+    create,
+    credentials: credentialsOf(settings, password, place?.address, told.line),
+    tls: place?.tls,
+    setName: settings.setName,
+    marks: marksOf(settings),
+    config: settings.sendConfig ? runningConfig(settings, found) : undefined,
+    directories: settings.directories,
+    excludes: excludeOptions(settings, found),
+    crossDevices: settings.crossDevice,
+    maxDepth: settings.maxDepth,
+    basePath: settings.basePath,
+    keptAs: settings.keptAs,
+    trustRoots: settings.trustRoots,
+    full: settings.full,
+    purge: settings.purge,
+    waits: server !== undefined, // a local server ends with this process
+    settings: {
+      ...settings,
+      cryptWish,
+      compression: { codec: Codec[settings.codec], level: settings.compressLevel },
+      rawRules: await rawRules({
+        types: settings.noCompress,
+        file: settings.noCompressFile,
+        belowBytes: settings.compressMinBytes,
+      }),
+    },
+    compressMessages: settings.compressMessages === 'snappy',
+    rates: ratesOf(settings),
+    timeoutMs: settings.timeoutSeconds * 1000,
+    // A local server that died is not restarted.
+    patience: server === undefined ? patienceOf(settings, found) : NO_PATIENCE,
+  };
+  const jobs = (): Promise<JobRunner> =>
+    openJobs(system, { threads: settings.workers, recentDigests: RECENT_DIGESTS });
+  const reach = async (): Promise<Address> => {
+    await server?.ready;
+    return server?.address ?? place!.address;
+  };
+  return runBackup(system, reach, jobs, request, told.hooks(), signal);
+}
+
+/** Returns the credentials; `server` is undefined for the local store. */
+function credentialsOf(
+  settings: Settings<'tardis'>,
+  password: Buffer | undefined,
+  server: Address | undefined,
+  line: ProgressLine,
+): BackupRequest['credentials'] {
+  const { account, client, crypt } = settings;
+  return {
+    password,
+    stretch: stretchFor(settings),
+    encrypts: crypt,
+    account,
+    keyFile: keyFileOf(settings),
+    identity: identityAt(settings, server),
+    ask: (over) => line.silentDuring(() => askPassword(promptFor(client, account), over)),
+  };
+}
+
+function patienceOf(
+  { reconnectSeconds }: Settings<'tardis'>,
+  found: ReadonlyMap<string, Found>,
+): Patience {
+  // If no server is named, the default one is tried once.
+  const triesFirst = found.get('server')?.source !== 'built-in';
+  return { forMs: reconnectSeconds * 1000, triesFirst };
+}
+
+/** Bound on the failures in JSON; the set has all of them. */
+const MOST_NAMED = 10_000;
+
+/** Messages to the user during the run and at its end, on the terminal and in log files. */
+class Told {
+  readonly line: ProgressLine;
+  readonly scan: ScanAhead;
+  private readonly shown = new ShownBackup();
+  /** Failures and doubts, for --json. */
+  private readonly named: Record<string, string>[] = [];
+  private readonly log: ClientLog;
+  private readonly saved: SavedList | undefined;
+  private readonly settings: Settings<'tardis'>;
+
+  constructor(settings: Settings<'tardis'>, scan: ScanAhead) {
+    this.settings = settings;
+    this.scan = scan;
+    this.log = new ClientLog(settings.logFiles);
+    this.line = new ProgressLine(settings.progress, () => this.shown.text());
+    this.saved = settings.report ? new SavedList(settings.json) : undefined;
+  }
+
+  hooks(): BackupHooks {
+    const { saved, settings } = this;
+    return {
+      onStart: (running) => {
+        this.shown.begin(running);
+        this.line.start();
+      },
+      onOpened: (opened) => {
+        this.shown.opened(opened);
+        const isLookedAt = opened.empty && this.line.isShown && settings.workers > 0;
+        if (isLookedAt) this.scan.start((total) => this.shown.expect(total));
+      },
+      onRetry: (retry) => this.say(retryText(retry)),
+      onRestart: () => {
+        this.named.length = 0;
+        this.say('the server has ended the session; starting again from its last checkpoint');
+      },
+      onFailures: (failures) => {
+        for (const { path: name, what, reason } of failures) {
+          const text = `${displayName(name)}: ${what} (${reason})`;
+          this.log.write(text);
+          if (this.named.length < MOST_NAMED)
+            this.named.push({ ...jsonName(Buffer.from(name)), what, reason });
+          if (!settings.json) this.line.interject(`tardis: ${text}`);
+        }
+      },
+      onDirectory: (directory, isSame) => {
+        if (settings.verbosity <= (isSame ? 1 : 0)) return;
+        const text = `${isSame ? '=' : '+'} ${displayName(directory)}`;
+        this.tell(text);
+      },
+      onLeftOut: (leftOut) => {
+        for (const { path, why } of leftOut) this.tell(`x ${displayName(path)} (${why})`);
+      },
+      ...(saved === undefined ? {} : { onSaved: (path) => saved.add(path) }),
+    };
+  }
+
+  /** Prints the strength of a new password. */
+  strength(line: string): void {
+    if (!this.settings.json) process.stderr.write(`tardis: ${line}\n`);
+  }
+
+  say(text: string): void {
+    this.log.write(text);
+    if (!this.settings.json) this.line.interject(`tardis: ${text}`);
+  }
+
+  private tell(text: string): void {
+    this.log.write(text);
+    this.line.interject(text);
+  }
+
+  failed(error: unknown): void {
+    const { code, message } = asTardisError(error);
+    this.log.write(`${message} [${code}]`);
+    this.log.close();
+    this.saved?.close();
+  }
+
+  done(result: BackupResult, warnings: readonly string[]): void {
+    const { json, stats, client, purge } = this.settings;
+    this.saved?.print((chunk) => process.stdout.write(chunk));
+    this.saved?.close();
+    const lines = backupLines(result, client, purge);
+    for (const line of lines) this.log.write(line);
+    const unpurged = result.settled && settledWarning(result.settled);
+    for (const doubt of [...result.doubts, ...(unpurged === undefined ? [] : [unpurged])]) {
+      this.log.write(doubt);
+      if (!json) process.stderr.write(`tardis: ${doubt}\n`);
+    }
+    this.log.close();
+    const named = { failed: this.named, warnings };
+    if (json) print(jsonText({ version: JSON_VERSION, ...result, ...named }));
+    else lines.forEach(print);
+    if (stats && !json) printStages(result);
+  }
+}
+
+/** Returns the marks of the new set. Throws USAGE for an invalid tag. */
+function marksOf({ tags, priority, expendable }: Settings<'tardis'>): BackupRequest['marks'] {
+  requireTags(tags);
+  return { tags, priority, isExpendable: expendable };
+}
+
+function ratesOf({ bandwidthLimit }: Settings<'tardis'>): RatePeriod[] | undefined {
+  return bandwidthLimit === undefined ? undefined : parseRates(bandwidthLimit, 'BandwidthLimit');
+}

@@ -1,0 +1,50 @@
+/** Implements `--report`: collects the names of everything saved in an unlinked file until they are printed. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { displayName, jsonName } from '../../model/index.js';
+import { makeTemporary } from '../../system/index.js';
+import { JSON_VERSION } from '../shared/run-tool.js';
+import { jsonText } from '../shared/json-text.js';
+
+const CHUNK_BYTES = 64 << 10;
+
+export class SavedList {
+  private readonly fd: number;
+  private readonly asJson: boolean;
+  private pending = '';
+
+  constructor(asJson: boolean) {
+    this.asJson = asJson;
+    const folder = makeTemporary('tardis-report-');
+    this.fd = fs.openSync(path.join(folder, 'saved'), 'w+', 0o600);
+    fs.rmSync(folder, { recursive: true });
+  }
+
+  add(saved: Buffer): void {
+    this.pending += this.asJson
+      ? `${jsonText({ version: JSON_VERSION, saved: jsonName(saved) })}\n`
+      : `${displayName(saved)}\n`;
+    if (this.pending.length >= CHUNK_BYTES) this.flush();
+  }
+
+  /** Passes the whole list to `write`, in chunks. */
+  print(write: (chunk: Buffer) => void): void {
+    this.flush();
+    const chunk = Buffer.alloc(CHUNK_BYTES);
+    for (let at = 0; ; ) {
+      const got = fs.readSync(this.fd, chunk, 0, chunk.length, at);
+      if (got === 0) return;
+      write(Buffer.from(chunk.subarray(0, got)));
+      at += got;
+    }
+  }
+
+  close(): void {
+    fs.closeSync(this.fd);
+  }
+
+  private flush(): void {
+    fs.writeSync(this.fd, this.pending);
+    this.pending = '';
+  }
+}

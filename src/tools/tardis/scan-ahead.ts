@@ -1,0 +1,50 @@
+/**
+ * Counts the data of a first backup in advance, so that a terminal can show the progress. The backup's own walk
+ * waits for the reading of files, and has the total only at its end. Runs in a thread of its own, and only if the
+ * progress is shown.
+ */
+import { readRoots } from '../../client/index.js';
+import type { Found, Settings } from '../../config/index.js';
+import { BackupProgress } from '../../pipeline/index.js';
+import { nodeSystem } from '../../system/index.js';
+import type { Total } from './shown-backup.js';
+import { walkSources } from './walk-sources.js';
+
+export class ScanAhead {
+  private readonly controller = new AbortController();
+  private running: Promise<void> | undefined;
+  private readonly settings: Settings<'tardis'>;
+  private readonly found: ReadonlyMap<string, Found>;
+
+  constructor(settings: Settings<'tardis'>, found: ReadonlyMap<string, Found>) {
+    this.settings = settings;
+    this.found = found;
+  }
+
+  /** Starts counting. `tell` is called with the total once it is known. */
+  start(tell: (total: Total) => void): void {
+    this.running ??= this.scan(tell);
+  }
+
+  async stop(): Promise<void> {
+    this.controller.abort();
+    await this.running;
+  }
+
+  /** Counts the sources. Never rejects, since the backup itself reports errors of the sources. */
+  private async scan(tell: (total: Total) => void): Promise<void> {
+    const { settings, found } = this;
+    const system = nodeSystem();
+    const progress = new BackupProgress();
+    const { signal } = this.controller;
+    try {
+      const { roots } = readRoots(system, settings.directories, settings);
+      const quiet = { ...settings, verbosity: 0 };
+      await walkSources({ system, settings: quiet, found, roots, progress, threads: 1, signal });
+      const { entries, directories, scannedBytes } = progress;
+      tell({ files: entries - directories, bytes: scannedBytes });
+    } catch {
+      return; // the total is then known only after the backup's own walk
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/** Walks the sources by the rules of a backup, and sends nothing. */
+import { type readRoots, rootFiles, rootTasks } from '../../client/index.js';
+import type { Found, Settings } from '../../config/index.js';
+import { throwIfAborted } from '../../errors/index.js';
+import {
+  type BackupProgress,
+  Budget,
+  itemsOf,
+  StageCounters,
+  walkBatches,
+} from '../../pipeline/index.js';
+import type { System } from '../../system/index.js';
+import { openJobs, type WalkOutput } from '../../workers/index.js';
+import { excludeOptions } from './exclude-settings.js';
+
+export interface SourceWalk {
+  readonly system: System;
+  readonly settings: Settings<'tardis'>;
+  readonly found: ReadonlyMap<string, Found>;
+  readonly roots: ReturnType<typeof readRoots>['roots'];
+  /** Counters, updated during the walk. */
+  readonly progress: BackupProgress;
+  readonly threads: number;
+  readonly signal: AbortSignal;
+  readonly onBatch?: (batch: WalkOutput) => void;
+}
+
+/** Runs the walk. Throws INTERRUPTED, and the errors that end a walk. */
+export async function walkSources(walk: SourceWalk): Promise<void> {
+  const { settings, roots, progress, signal } = walk;
+  const jobs = await openJobs(walk.system, { threads: walk.threads, recentDigests: 1 });
+  try {
+    const options = {
+      start: rootTasks(roots),
+      files: rootFiles(roots),
+      firstFreeSlot: roots.length,
+      excludes: excludeOptions(settings, walk.found),
+      crossDevices: settings.crossDevice,
+      maxDepth: settings.maxDepth,
+    };
+    const budget = new Budget(settings.budgetBytes, settings.budgetItems);
+    const counters = new StageCounters('walk', settings.walkConcurrency);
+    const nothing = (): void => undefined;
+    for await (const batch of walkBatches(jobs, options, budget, counters, progress, nothing)) {
+      throwIfAborted(signal);
+      for (const { held } of batch.large) await jobs.run('dropNames', { held });
+      walk.onBatch?.(batch);
+      budget.items.give(itemsOf(batch));
+    }
+  } finally {
+    await jobs.close();
+  }
+}

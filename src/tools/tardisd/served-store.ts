@@ -1,0 +1,42 @@
+/** Creates the store directory for a server. */
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Settings } from '../../config/index.js';
+import { systemCode, TardisError } from '../../errors/index.js';
+import { displayName } from '../../model/index.js';
+import { absolutePath, byteText, type System } from '../../system/index.js';
+import { giveTo, makeFor } from './server-process.js';
+
+/**
+ * Creates the store directory if it is missing and its parent exists. The directory belongs to the user that runs
+ * the server. Returns true if it was created. Throws STORE_NOT_WRITABLE.
+ */
+export async function makeStoreDirectory(
+  { files }: System,
+  settings: Settings<'tardisd'>,
+): Promise<boolean> {
+  const bytes = absolutePath(settings.database);
+  const store = byteText(bytes);
+  const parent = path.dirname(store);
+  if (settings.single || isThere(store) || !isThere(parent)) return false;
+  try {
+    await makeFor(settings, bytes, () => files.makeDirectory(store));
+    giveTo(settings, bytes);
+    await files.syncDirectory(parent);
+  } catch (error) {
+    const why = systemCode(error);
+    if (why === undefined) throw error;
+    const shown = displayName(Buffer.from(store));
+    throw new TardisError('STORE_NOT_WRITABLE', `cannot create ${shown}: ${why}`, {}, error);
+  }
+  return true;
+}
+
+/** True if the path exists; also for a dangling link, and for a path that cannot be examined. */
+function isThere(file: string): boolean {
+  try {
+    return fs.lstatSync(file, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    return systemCode(error) !== 'ENOTDIR';
+  }
+}

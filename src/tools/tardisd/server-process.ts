@@ -1,0 +1,208 @@
+/** The process of the server: its pid file, and its user and group. */
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import { systemCode, TardisError } from '../../errors/index.js';
+import { displayName } from '../../model/index.js';
+import { absolutePath, realPathOf } from '../../system/index.js';
+
+const MAX_PID_CHARS = 16;
+const SLASH = 0x2f;
+const STICKY = 0o1000;
+
+export interface PidFile {
+  /** Empties and removes the pid file. */
+  remove(): void;
+}
+
+/**
+ * Writes our process id. Throws SERVER_RUNS if the file names a running tardisd, CONFIG_INVALID if it cannot be
+ * written.
+ */
+export function writePidFile(file: Buffer): PidFile {
+  const shown = displayName(file);
+  let fd: number;
+  try {
+    fd = fs.openSync(
+      file,
+      fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW,
+      0o644,
+    );
+    const other = pidIn(fd);
+    if (other !== undefined && isServer(other)) {
+      throw new TardisError(
+        'SERVER_RUNS',
+        `${shown} contains the id of process ${other}, a running tardisd`,
+      );
+    }
+    fs.fchmodSync(fd, 0o644); // readable for programs that start and stop servers
+    fs.ftruncateSync(fd);
+    fs.writeSync(fd, `${process.pid}\n`, 0);
+  } catch (error) {
+    if (error instanceof TardisError) throw error;
+    const why = systemCode(error) ?? 'unknown';
+    throw new TardisError('CONFIG_INVALID', `cannot write the PidFile ${shown}: ${why}`, {}, error);
+  }
+  return {
+    remove: () => {
+      fs.ftruncateSync(fd); // as another user we may not remove it, but an empty file names no process
+      fs.closeSync(fd);
+      try {
+        fs.unlinkSync(file);
+      } catch (error) {
+        if (systemCode(error) === undefined) throw error;
+      }
+    },
+  };
+}
+
+function pidIn(fd: number): number | undefined {
+  const buffer = Buffer.alloc(MAX_PID_CHARS);
+  const text = buffer.toString('latin1', 0, fs.readSync(fd, buffer, 0, buffer.length, 0));
+  return /^\d+$/.test(text.trim()) ? Number(text) : undefined;
+}
+
+function isServer(pid: number): boolean {
+  if (pid === process.pid) return false;
+  try {
+    return fs.readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('tardisd');
+  } catch {
+    return false; // no process has this id any more
+  }
+}
+
+/** The user and group that a server runs as; undefined keeps those of the process. */
+export interface RunAs {
+  readonly user: string | undefined;
+  readonly group: string | undefined;
+}
+
+/** Changes the user and group of the process permanently. Throws CONFIG_INVALID. */
+export function becomeUser(runAs: RunAs): void {
+  if (isOurselves(runAs)) return;
+  try {
+    const { uid, gid, groups } = identityOf(runAs);
+    process.setgroups!(groups);
+    process.setgid!(gid);
+    process.setuid!(uid);
+  } catch (error) {
+    throw cannotBecome(runAs, error);
+  }
+}
+
+/**
+ * Runs `work`, which creates a file. It runs as the server's future user if that user could replace the file, such
+ * as by a link to a file of root's. Otherwise root runs it. Throws CONFIG_INVALID, and the errors of `work`.
+ */
+export async function makeFor<T>(
+  runAs: RunAs,
+  file: Uint8Array,
+  work: () => T | Promise<T>,
+): Promise<T> {
+  if (isOurselves(runAs) || process.geteuid!() !== 0) return work();
+  let identity: Identity;
+  const own = { gid: process.getegid!(), groups: process.getgroups!() };
+  try {
+    identity = identityOf(runAs);
+    if (!mayExchange(identity, file)) return work();
+    process.setgroups!(identity.groups);
+    process.setegid!(identity.gid);
+    process.seteuid!(identity.uid);
+  } catch (error) {
+    throw cannotBecome(runAs, error);
+  }
+  try {
+    return await work();
+  } finally {
+    process.seteuid!(0);
+    process.setegid!(own.gid);
+    process.setgroups!(own.groups);
+  }
+}
+
+/**
+ * Changes the owner of a file created by root to the future user and group of the server. The file must be one that
+ * no other user could replace, or one created by `makeFor`.
+ */
+export function giveTo(runAs: RunAs, file: Uint8Array): void {
+  if (isOurselves(runAs) || process.geteuid!() !== 0) return;
+  let identity: Identity;
+  try {
+    identity = identityOf(runAs);
+    if (mayExchange(identity, file)) return; // it was created with the rights of the user
+  } catch (error) {
+    throw cannotBecome(runAs, error);
+  }
+  fs.lchownSync(Buffer.from(file), identity.uid, identity.gid);
+}
+
+interface Identity {
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: number[];
+}
+
+function isOurselves({ user, group }: RunAs): boolean {
+  return user === undefined && group === undefined;
+}
+
+function identityOf({ user, group }: RunAs): Identity {
+  const groups = user === undefined ? [] : idsOf(user, '-G');
+  return {
+    uid: user === undefined ? process.getuid!() : idsOf(user, '-u')[0]!,
+    gid: group === undefined ? idsOf(user!, '-g')[0]! : groupId(group),
+    groups,
+  };
+}
+
+function cannotBecome({ user, group }: RunAs, error: unknown): TardisError {
+  const why = error instanceof Error ? error.message.trim().split('\n').at(-1)! : '';
+  const who = [user, group].filter((name) => name !== undefined).join(':');
+  return new TardisError('CONFIG_INVALID', `cannot run as ${who}: ${why}`, {}, error);
+}
+
+/** True if a user could replace a file, or a directory on the path to it. */
+function mayExchange({ uid, gid, groups }: Identity, file: Uint8Array): boolean {
+  const full = absolutePath(file);
+  const folder = full.subarray(0, Math.max(1, full.lastIndexOf(SLASH)));
+  const real = realPathOf(folder);
+  if (real === undefined) return true; // with the rights of the user the actual error appears
+  const mayWrite = (directory: Buffer, next: Buffer | undefined): boolean => {
+    const { mode, ...owner } = fs.statSync(directory);
+    if (owner.uid === uid) return true;
+    const byGroup = (mode & 0o020) !== 0 && [gid, ...groups].includes(owner.gid);
+    if (!byGroup && (mode & 0o002) === 0) return false;
+    // In a sticky directory a user cannot replace files of other users.
+    const isKept = (mode & STICKY) !== 0 && next !== undefined;
+    return !isKept || fs.lstatSync(next).uid === uid;
+  };
+  return [folder, real].some((last) => {
+    const way = aboveAndSelf(last);
+    return way.some((directory, at) => mayWrite(directory, way[at + 1]));
+  });
+}
+
+/** Returns the directory and all directories above it, from the root downwards. */
+function aboveAndSelf(directory: Buffer): Buffer[] {
+  const found: Buffer[] = [Buffer.from('/')];
+  for (let at = 1; at <= directory.length; at += 1) {
+    const isEnd = at === directory.length || directory[at] === SLASH;
+    if (isEnd && at > 1) found.push(directory.subarray(0, at));
+  }
+  return found;
+}
+
+/** Returns the ids of a user (`-u`), of its group (`-g`), or of its groups (`-G`). */
+function idsOf(user: string, which: '-u' | '-g' | '-G'): number[] {
+  const told = execFileSync('id', [which, '--', user], { stdio: 'pipe' }).toString();
+  return told.trim().split(' ').map(Number);
+}
+
+/** Returns the id of a group by name. Node reveals the id only after the process has changed to that group. */
+function groupId(group: string): number {
+  if (/^\d+$/.test(group)) return Number(group);
+  const own = process.getegid!();
+  process.setegid!(group);
+  const gid = process.getegid!();
+  process.setegid!(own);
+  return gid;
+}

@@ -1,0 +1,70 @@
+/** Prints the address of `tardisd` once it listens, and the commands to type next. */
+import os from 'node:os';
+import type { Settings } from '../../config/index.js';
+import { displayName } from '../../model/index.js';
+import { listClients } from '../../store/index.js';
+import {
+  absolutePath,
+  type Address,
+  byteText,
+  hostInUrl,
+  type System,
+} from '../../system/index.js';
+import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { jsonText } from '../shared/json-text.js';
+import { shellWord } from '../shared/shell-word.js';
+
+/**
+ * Prints to the terminal of a server started by hand. A child of `tardis --local` and a server in the background
+ * have no output.
+ */
+export function printReady(
+  system: System,
+  settings: Settings<'tardisd'>,
+  address: Address,
+  isStoreNew: boolean,
+): void {
+  const store = byteText(absolutePath(settings.database));
+  const shown =
+    address.kind === 'unix' ? address.path : `${hostInUrl(address.host)}:${address.port}`;
+  if (settings.json) {
+    print(jsonText({ version: JSON_VERSION, ready: shown, store, isStoreNew }));
+    return;
+  }
+  const [place, clients] = [shellWord(store), clientsOf(system, store)];
+  print(
+    `Ready: ${displayName(Buffer.from(shown))}, ${kindOf(settings, address)}, store ${displayName(Buffer.from(store))}.`,
+  );
+  if (isStoreNew) print('The directory of the store did not exist and was created.');
+  const known = clients.find((name) => name !== '');
+  if (known === undefined) {
+    print(
+      'There are no clients yet. Create one on this machine, in another terminal (it asks for a password):',
+    );
+    print(`  sonic create -D ${place} -C NAME --password`);
+  } else print(`\`sonic clients -D ${place}\` lists its clients.`);
+  print(
+    `Back up from a client's machine:\n  tardis ${wayTo(address, settings).join(' ')} -C ${known ?? 'NAME'} -P ~`,
+  );
+}
+
+/** Returns the clients of the store; none if the store does not exist yet. */
+function clientsOf(system: System, store: string): string[] {
+  return system.files.status(store)?.isDirectory === true ? listClients(system, store) : [];
+}
+
+function kindOf({ ssl }: Settings<'tardisd'>, { kind }: Address): string {
+  if (kind === 'unix') return 'a unix socket';
+  return ssl === true ? 'TLS' : 'plain TCP';
+}
+
+/** Returns the options with which a client connects to the server. */
+function wayTo(address: Address, { ssl }: Settings<'tardisd'>): string[] {
+  if (address.kind === 'unix') return ['--server', shellWord(address.path)];
+  const isAny = ['', '::', '0.0.0.0'].includes(address.host);
+  const host = isAny ? os.hostname() : address.host;
+  const port = address.port === USUAL_PORT ? [] : ['--port', String(address.port)];
+  return ['--server', host, ...port, ...(ssl === true ? [] : ['--insecure-tcp'])];
+}
+
+const USUAL_PORT = 7420;

@@ -1,0 +1,320 @@
+/**
+ * The client's side of greeting and login. With a password the server must prove itself, whatever its certificate.
+ * A server that accepts the client without a login is rejected. If there is no password and the server requires
+ * one, `ask` gets it from the user.
+ */
+import {
+  ClientLogin,
+  type KeyFile,
+  type Keyring,
+  type KeyRecord,
+  keyringOf,
+  type MadeKeyRecord,
+  meetKeys,
+  newKeyRecord,
+  openKeyRecord,
+  parseKeyRecord,
+  type StretchedPassword,
+  stretchPassword,
+  type StretchParameters,
+  wholeRecord,
+  withNewKeys,
+  withoutKeys,
+} from '../../crypto/index.js';
+import { TardisError } from '../../errors/index.js';
+import type { KnownClient } from '../../crypto/identity/index.js';
+import { programVersion, type System } from '../../system/index.js';
+import {
+  type Connection,
+  decodeMessage,
+  encodeMessage,
+  type Head,
+  PROTOCOL_VERSION,
+  type PurposeName,
+} from '../index.js';
+
+/** The means by which a user logs in. */
+export interface Credentials {
+  /** Undefined if none was given. */
+  readonly password: Buffer | undefined;
+  /**
+   * Prompts the user for the password if the server requires one and none was given. `signal` ends the prompt when
+   * the password is no longer needed. Throws PASSWORD_NEEDED.
+   */
+  ask(signal: AbortSignal): Promise<Buffer>;
+  /**
+   * True (the default) if a client that is created with a password encrypts; false if the password is only for the
+   * login.
+   */
+  readonly encrypts?: boolean;
+  /** Memory that stretching a new password takes; undefined for the default. */
+  readonly stretch?: StretchParameters | undefined;
+  /** The sub-account to log in with; undefined for the client's owner. */
+  readonly account?: string | undefined;
+  /** File with the wrapped keys, also of a client that is created now; undefined if they are in the store. */
+  readonly keyFile?: KeyFile | undefined;
+  /** True if the key file is to receive the keys from the store. It then need not have them yet, or exist. */
+  readonly fillsKeyFile?: boolean;
+  /** This machine's memory of the client; undefined to compare nothing. */
+  readonly identity?: KnownClient | undefined;
+}
+
+/** The client to log in to, and whether to create it. */
+export interface LoginTarget {
+  readonly client: string;
+  readonly create: boolean;
+  readonly purpose: PurposeName;
+}
+
+/**
+ * The session to resume: its ticket (empty for a new session), and the number of its answers that have been
+ * handled.
+ */
+export type SessionPlace = Pick<Head<'hello'>, 'ticket' | 'upTo'>;
+
+const NO_SESSION: SessionPlace = Object.freeze({ ticket: Buffer.alloc(0), upTo: 0 });
+
+/** For a caller without a password and without a user to prompt. */
+export const NO_CREDENTIALS: Credentials = Object.freeze({
+  password: undefined,
+  ask: () => Promise.reject(new TardisError('PASSWORD_NEEDED', 'the server asks for a password')),
+});
+
+const SOFTWARE = `tardis-pipeline ${programVersion()}`;
+
+export class Login {
+  /** The password that was used, if one was needed. */
+  password: Buffer | undefined;
+  private greeting: Buffer = Buffer.alloc(0);
+  private readonly login: ClientLogin;
+  /** The stretched password, once it was needed. */
+  private secrets: StretchedPassword | undefined;
+  /** The salt and the parameters of `secrets`. */
+  private stretched: string | undefined;
+  private readonly system: System;
+  private readonly target: LoginTarget;
+  private readonly credentials: Credentials;
+  /** Keys of a client that this greeting creates; undefined once it turns out that an earlier run has created it. */
+  private made: MadeKeyRecord | undefined;
+
+  private constructor(
+    system: System,
+    target: LoginTarget,
+    credentials: Credentials,
+    made: MadeKeyRecord | undefined,
+  ) {
+    this.target = target;
+    this.credentials = credentials;
+    this.made = made;
+    this.password = credentials.password;
+    this.system = system;
+    this.login = new ClientLogin(system.native.modPow);
+  }
+
+  /** Prepares a login. For a client that is to be created with a password, also makes its keys. */
+  static async prepare(
+    system: System,
+    target: LoginTarget,
+    credentials: Credentials,
+  ): Promise<Login> {
+    const { password, keyFile } = credentials;
+    const isNew = target.create && password !== undefined;
+    const { modPow } = system.native;
+    const encrypts = credentials.encrypts !== false;
+    if (target.create) {
+      checkKeysOfNew(credentials);
+      // This must be checked before the client is created.
+      if (password === undefined) credentials.identity?.requirePlain('would be made in clear');
+    } else if (credentials.fillsKeyFile !== true) {
+      keyFile?.read(); // fails before the user is prompted
+    }
+    const made = isNew
+      ? await newKeyRecord(modPow, password, encrypts, credentials.stretch)
+      : undefined;
+    return new Login(system, target, credentials, made);
+  }
+
+  /**
+   * Runs `greet`, which sends the greeting and waits for the welcome. If the keys of a new client belong in a
+   * file, they are written to it first. They are removed again if the server did not create the client, or
+   * continues with one that has other keys. Throws KEY_FILE_*, and the errors of `greet`.
+   */
+  async keepingKeys(greet: () => Promise<Head<'welcome'>>): Promise<Head<'welcome'>> {
+    const { keyFile } = this.credentials;
+    const record = this.made?.record;
+    if (record === undefined || keyFile === undefined) return greet();
+    const welcome = await withNewKeys(keyFile, this.target.client, record, greet);
+    const isOurs = welcome.keys.length > 0 && isOfSameKeys(parseKeyRecord(welcome.keys), record);
+    if (!isOurs) await keyFile.drop(record.keysetId);
+    return welcome;
+  }
+
+  /** Returns a login for another connection, with what is known by now. `isMade` means that the client exists. */
+  again({ isMade }: { readonly isMade: boolean }): Login {
+    const { system, target, credentials, made } = this;
+    const create = target.create && !isMade;
+    const next = new Login(system, { ...target, create }, credentials, made);
+    next.password = this.password;
+    next.secrets = this.secrets;
+    next.stretched = this.stretched;
+    return next;
+  }
+
+  /** Sends the greeting. Must be called once, before anything else. */
+  greet(connection: Connection, place: SessionPlace = NO_SESSION): void {
+    const made = this.made?.record;
+    const told =
+      made === undefined || this.credentials.keyFile === undefined ? made : withoutKeys(made);
+    const message = encodeMessage('hello', {
+      protocol: PROTOCOL_VERSION,
+      software: SOFTWARE,
+      ...this.target,
+      ...place,
+      account: this.credentials.account ?? '',
+      keys: told?.bytes ?? Buffer.alloc(0),
+    });
+    this.greeting = message.head;
+    connection.sendEncoded(message);
+  }
+
+  /** Answers a challenge. Throws LOGIN_FAILED, and the errors of prompting the user. */
+  async answer(connection: Connection, bytes: Buffer): Promise<void> {
+    const { head } = decodeMessage('loginChallenge', bytes);
+    if (this.login.isAwaitingProof) throw unexpected();
+    this.password ??= await this.ask(connection);
+    const { kind: channelKind, keyingMaterial } = connection.channel;
+    const context = { channelKind, keyingMaterial, greeting: this.greeting, challenge: bytes };
+    const proof = await this.login.answer(head, context, (salt, parameters) =>
+      this.stretch(salt, parameters),
+    );
+    connection.send('loginProof', { ...proof });
+  }
+
+  private async ask(connection: Connection): Promise<Buffer> {
+    const over = new AbortController();
+    connection.closed.then(
+      () => over.abort(),
+      () => over.abort(),
+    );
+    return this.credentials.ask(over.signal);
+  }
+
+  /** Checks the welcome. Throws PROTOCOL_VERSION, ENCRYPTION_GONE, PASSWORD_NOT_SET, SERVER_NOT_PROVEN. */
+  confirm({ protocol, proof }: Head<'welcome'>): void {
+    if (protocol !== PROTOCOL_VERSION) {
+      throw new TardisError(
+        'PROTOCOL_VERSION',
+        `the server speaks protocol ${protocol}, this client ${PROTOCOL_VERSION}`,
+      );
+    }
+    if (this.login.isAwaitingProof) {
+      this.login.confirm(proof);
+    } else if (this.password !== undefined) {
+      this.credentials.identity?.requirePlain();
+      throw new TardisError(
+        'PASSWORD_NOT_SET',
+        `the server did not ask for the password: the client "${this.target.client}" has none, or this is not your server`,
+      );
+    }
+  }
+
+  /**
+   * Handles a server that refused the greeting. If it did so without requiring a password, it treats the client as
+   * one without a password. Throws ENCRYPTION_GONE if this machine remembers that the client encrypts.
+   */
+  refused({ code }: TardisError): void {
+    if (code === 'NOT_PERMITTED' && this.secrets === undefined) {
+      this.credentials.identity?.requirePlain();
+    }
+  }
+
+  /**
+   * Returns the keys of the client, from the key record in the welcome; undefined if it does not encrypt. A client
+   * that was to be created may have the keys of an earlier run, if the same password opens them. Throws:
+   * - KEYS_DAMAGED;
+   * - LOGIN_FAILED for a record that another password opens;
+   * - NOT_AUTHENTIC if a client that was made with keys has none according to the server, or a login brought no
+   * record;
+   * - CLIENT_EXISTS if an earlier run created the client with the other choice about encryption;
+   * - ENCRYPTION_GONE, KEYS_CHANGED if the client is not the one that this machine remembers;
+   * - STORE_ROLLED_BACK for a record that is older than one that this machine has seen;
+   * - KEYS_ELSEWHERE, KEY_FILE_INVALID, KEY_FILE_DIFFERS if the keys are, or should be, in a file.
+   */
+  keyring({ keys }: Pick<Head<'welcome'>, 'keys'>): Keyring | undefined {
+    const shown = keys.length === 0 ? undefined : parseKeyRecord(keys);
+    const { made, secrets, target, credentials } = this;
+    const isMade = made !== undefined && shown !== undefined && isOfSameKeys(shown, made.record);
+    if (made !== undefined && !isMade && (shown === undefined || !target.create)) {
+      throw new TardisError(
+        'NOT_AUTHENTIC',
+        'the server has other keys than the client was made with',
+      );
+    }
+    if (shown === undefined && secrets !== undefined) throw withoutRecord(target.client);
+    const { account, keyFile, fillsKeyFile } = credentials;
+    const isFilled = fillsKeyFile === true && shown?.hasKeys === true;
+    const record = wholeRecord(shown, isFilled ? undefined : keyFile, target.client);
+    if (record === undefined) {
+      credentials.identity?.meetPlain();
+      return undefined;
+    }
+    const wrapKey = secrets?.wrapKey;
+    if (wrapKey === undefined) throw unexpected();
+    const masters = openKeyRecord(record, wrapKey);
+    if (made !== undefined && !isMade) {
+      // The password opens the record, so the same user made it. But a server must not choose another kind of
+      // client.
+      if (record.isEncrypting !== made.record.isEncrypting) {
+        const how = record.isEncrypting ? 'with encryption' : 'without encryption';
+        const what = `the client "${target.client}" exists already, ${how}`;
+        throw new TardisError('CLIENT_EXISTS', what);
+      }
+      this.made = undefined;
+    }
+    meetKeys(record, masters, { account, trustsOlder: credentials.identity?.trustsChange });
+    if (isMade) credentials.identity?.made(record);
+    else credentials.identity?.meet(record, masters);
+    if (!record.isEncrypting) return undefined;
+    return keyringOf(this.system.native, record, masters);
+  }
+
+  /** Returns the stretched password. A client that was just made has its secrets already. */
+  private async stretch(salt: Buffer, parameters: StretchParameters): Promise<StretchedPassword> {
+    const { made } = this;
+    const isMade = made?.record.salt.equals(salt) === true;
+    const like = JSON.stringify([salt.toString('hex'), parameters]);
+    if (this.secrets !== undefined && this.stretched === like) return this.secrets;
+    this.secrets = isMade ? made.secrets : await stretchPassword(this.password!, salt, parameters);
+    this.stretched = like;
+    return this.secrets;
+  }
+}
+
+/** Checks the options for a new client. Throws USAGE, PASSWORD_NEEDED if it has a key file but no keys for it. */
+export function checkKeysOfNew({ password, encrypts, keyFile }: Omit<Credentials, 'ask'>): void {
+  if (keyFile === undefined) return;
+  if (encrypts === false) {
+    throw new TardisError('USAGE', 'a client that does not encrypt has no keys for a key file');
+  }
+  if (password !== undefined) return;
+  throw new TardisError('PASSWORD_NEEDED', 'the keys in a key file are wrapped by a password');
+}
+
+/**
+ * Returns the error for a server that required a password and omits the key record. Every password has a record,
+ * so such a server hides the keys.
+ */
+function withoutRecord(client: string): TardisError {
+  return new TardisError(
+    'NOT_AUTHENTIC',
+    `the server asked for the password of "${client}" and left its key record out`,
+  );
+}
+
+function isOfSameKeys(one: KeyRecord, other: KeyRecord): boolean {
+  return one.keysetId.equals(other.keysetId);
+}
+
+function unexpected(): TardisError {
+  return new TardisError('PROTOCOL_VIOLATION', 'the server asks for a login twice');
+}

@@ -1,0 +1,17 @@
+/** The server's message after a session that left it no work. */
+import type { Head } from './messages.js';
+
+export const NOTHING_SETTLED: Head<'settled'> = Object.freeze({
+  purged: [],
+  early: [],
+  young: 0,
+  cautious: false,
+  contents: 0,
+  packs: 0,
+  freedBytes: 0,
+  deletedFiles: 0,
+  deletedBytes: 0,
+  isDone: true,
+  inDoubt: false,
+  failure: '',
+});

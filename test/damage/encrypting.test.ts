@@ -1,0 +1,4 @@
+import test from 'ava';
+import { testDamage } from '../helpers/damage-tests.js';
+
+testDamage(test, true);

@@ -1,0 +1,234 @@
+/**
+ * Bits that the disk changes in a catalog: they reach no copy, no backup builds on them, and undamaged rows are
+ * still read.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { type Outcome, run, Server, succeed } from '../helpers/commands.js';
+import { blobsIn, flipAt, rotBlob } from '../helpers/rot.js';
+import { type Lab, lab } from '../helpers/settings.js';
+import { addTo, differences, dir, file, look, text } from '../helpers/tree.js';
+
+const SECRET = 'gravel-Otter9-lamp';
+const FILES = 24;
+/** Offset of the flags in metadata. The bit below declares attributes, which the entry does not have. */
+const FLAGS_AT = 1;
+const ATTRIBUTES_BIT = 5;
+/** Offset of one byte of the modification time in metadata. */
+const TIME_AT = 26;
+
+interface Rotting extends Lab {
+  readonly all: readonly string[];
+  copies(): Record<string, string>;
+  backup(): Promise<Outcome>;
+  restored(name: string): Promise<string[]>;
+}
+
+async function rotting(t: ExecutionContext, password?: string): Promise<Rotting> {
+  const made = lab(t);
+  const { source, place, at, store } = made;
+  const files = [...Array(FILES).keys()].map((n) => file(`name-${n}`, text(n + 1, 200 + n)));
+  addTo(source, dir('many', files));
+  addTo(source, dir('beside', [file('other', 'other')]));
+  const all = password === undefined ? place : [...place, `--password=${password}`];
+  const backup = (): Promise<Outcome> => run('tardis', [...all, '--local', source]);
+  await succeed('tardis', [...all, '--local', '--create', source]);
+  fs.writeFileSync(path.join(source, 'later'), 'later');
+  await succeed('tardis', [...all, '--local', source]);
+  return {
+    ...made,
+    all,
+    backup,
+    copies: () => {
+      const home = path.join(store, 'me');
+      const names = fs.readdirSync(home).filter((name) => name.endsWith('.zst'));
+      return Object.fromEntries(
+        names.map((name) => [name, fs.readFileSync(path.join(home, name)).toString('base64')]),
+      );
+    },
+    async restored(name) {
+      await succeed('regenerate', [...all, '-o', at(name), source]);
+      return differences(look(source), look(path.join(at(name), 'tree')));
+    },
+  };
+}
+
+/** Returns the metadata of all entries of regular files. Each metadata is unique. */
+function fileRows(store: string): Buffer[] {
+  return blobsIn(store, 'SELECT metadata FROM entries WHERE type = 1 ORDER BY name');
+}
+
+const ROWS: Readonly<Record<string, string>> = {
+  entries: "SELECT metadata FROM entries WHERE CAST(name AS TEXT) = 'name-7'",
+  contents: 'SELECT digest FROM contents ORDER BY content_id DESC LIMIT 1',
+  directories: "SELECT name FROM directories WHERE CAST(name AS TEXT) = 'beside'",
+  'backup sets': 'SELECT CAST(name AS BLOB) FROM backup_sets ORDER BY set_number DESC LIMIT 1',
+  roots: 'SELECT path FROM roots',
+};
+
+for (const [table, sql] of Object.entries(ROWS)) {
+  test(`a bit that has changed in a row of ${table} reaches no copy, the next backup is refused, and a rebuild heals it`, async (t) => {
+    const { store, source, place, copies, backup, restored } = await rotting(t);
+    const before = copies();
+    t.is(Object.keys(before).length, 2);
+    rotBlob(store, blobsIn(store, sql)[0]!, 2);
+    fs.writeFileSync(path.join(source, 'newest'), 'newest');
+    for (let time = 0; time < 2; time += 1) {
+      const refused = await backup();
+      t.is(refused.status, 1);
+      t.regex(refused.stderr, /not as written \[CATALOG_DAMAGED\]\n.*`sonic rebuild -D/);
+      t.deepEqual(copies(), before);
+    }
+    const checked = await run('sonic', ['check', ...place]);
+    t.is(checked.status, 3);
+    t.regex(checked.stdout, /^catalog: .* not as written$/m);
+    await succeed('sonic', ['rebuild', ...place]);
+    t.is((await backup()).status, 0);
+    t.is(Object.keys(copies()).length, 3);
+    t.deepEqual(await restored('back'), []);
+    t.is((await run('sonic', ['check', ...place])).status, 0);
+  });
+}
+
+test('a rebuild from a copy gives what the catalog said before the disk changed it', async (t) => {
+  const { store, place, backup, restored } = await rotting(t);
+  rotBlob(store, blobsIn(store, ROWS['entries']!)[0]!, TIME_AT);
+  t.is((await backup()).status, 1);
+  await succeed('sonic', ['rebuild', '--from-backup', ...place]);
+  t.deepEqual(await restored('back'), []);
+});
+
+test('a catalog of which nobody knows whether it is as written is copied again when a check has found it right', async (t) => {
+  const { store, place, copies, source, backup } = await rotting(t);
+  const before = copies();
+  flipAt(path.join(store, 'me', 'tardis.db-sums'), 20);
+  fs.writeFileSync(path.join(source, 'newer'), 'newer');
+  t.is((await backup()).status, 0);
+  t.deepEqual(copies(), before);
+  await succeed('sonic', ['check', ...place]);
+  fs.writeFileSync(path.join(source, 'newest'), 'newest');
+  t.is((await backup()).status, 0);
+  t.is(Object.keys(copies()).length, 3);
+});
+
+/** Checks that each reading command names the damaged entry and the remedy, and reads everything else. */
+async function readsAllElse(
+  t: ExecutionContext,
+  { at, source }: Rotting,
+  args: readonly string[],
+  lost: string,
+  code: string,
+): Promise<void> {
+  const remedy = /`sonic rebuild -D DIR -C NAME`/;
+  const back = at(`back-${args.length}`);
+  const restored = await run('regenerate', [...args, '-o', back, source]);
+  t.is(restored.status, 3, restored.stderr);
+  t.regex(restored.stderr, new RegExp(`^regenerate: tree/many/${lost}: .* \\[${code}\\]$`, 'm'));
+  t.regex(restored.stderr, remedy);
+  const missing = differences(look(source), look(path.join(back, 'tree')));
+  t.is(missing.length, 1, missing.join('\n'));
+  t.true(missing[0]!.includes(lost));
+
+  const tar = at(`all-${args.length}.tar`);
+  const archived = await run('regenerate', [...args, '--tar', tar, source]);
+  t.is(archived.status, 3);
+  t.regex(archived.stderr, new RegExp(`many/${lost}: .* \\[${code}\\]`));
+  const bytes = fs.readFileSync(tar);
+  t.true(bytes.includes('tree/many/name-1'));
+  t.false(bytes.includes(`tree/many/${lost}`));
+
+  const other = path.join(source, 'many', lost === 'name-3' ? 'name-4' : 'name-3');
+  const beside = await run('regenerate', [...args, '--stdout', other]);
+  t.is(beside.stdout, fs.readFileSync(other, 'utf8'));
+  // Without encryption nothing proves the intact entry either, so the exit status is 3.
+  t.is(beside.status, code === 'CATALOG_DAMAGED' ? 3 : 0, beside.stderr);
+  const one = await run('regenerate', [...args, '--stdout', path.join(source, 'many', lost)]);
+  t.is(one.status, 1);
+  t.regex(one.stderr, new RegExp(`\\[${code}\\]`));
+
+  const listed = await run('lstardis', [...args, path.join(source, 'many')]);
+  t.is(listed.status, 3);
+  t.is(listed.stdout.trim().split(/\s+/).length, FILES - 1);
+  t.regex(listed.stderr, new RegExp(`many/${lost}: .* \\[${code}\\]`));
+  t.regex(listed.stderr, remedy);
+
+  const compared = await run('tardiff', [...args, '-b', '1', '-b', '2', source]);
+  t.not(compared.status, 0);
+  t.regex(compared.stdout, /Only .*later/);
+}
+
+test('of an encrypting client everything beside a damaged entry is restored, and proven', async (t) => {
+  const rotten = await rotting(t, SECRET);
+  const { store, all } = rotten;
+  const sealed = fileRows(store);
+  const row = sealed.find((one) => one.readBigUInt64LE(16) === BigInt(200 + 3))!;
+  rotBlob(store, row, TIME_AT);
+  await readsAllElse(t, rotten, all, 'name-3', 'NOT_AUTHENTIC');
+  const server = await Server.start(store);
+  try {
+    const args = [...server.clientArgs, '-C', 'me', `--password=${SECRET}`];
+    await readsAllElse(t, rotten, args, 'name-3', 'NOT_AUTHENTIC');
+  } finally {
+    await server.stop();
+  }
+});
+
+test('an entry is restored whose seal alone is damaged: that of its directory proves it', async (t) => {
+  const { store, restored } = await rotting(t, SECRET);
+  const [first, second] = fileRows(store);
+  for (const row of [first!, second!]) rotBlob(store, row, row.indexOf('seal') + 6);
+  t.deepEqual(await restored('back'), []);
+});
+
+test('a directory that is not as sealed is named, and everything beside it is restored', async (t) => {
+  const { store, all, at, source } = await rotting(t, SECRET);
+  // Damages the seals of all entries in the directory, so that no seal shows which of them are genuine.
+  for (const row of fileRows(store)) {
+    if (Number(row.readBigUInt64LE(16)) < 200) continue;
+    rotBlob(store, row, row.indexOf('seal') + 6);
+  }
+  const restored = await run('regenerate', [...all, '-o', at('back'), source]);
+  t.is(restored.status, 3);
+  t.regex(restored.stderr, /^regenerate: tree\/many: .* \[NOT_AUTHENTIC\]$/m);
+  t.is(fs.readFileSync(at('back', 'tree', 'beside', 'other'), 'utf8'), 'other');
+  t.is(fs.readFileSync(at('back', 'tree', 'later'), 'utf8'), 'later');
+});
+
+test('of a client that does not encrypt everything beside a damaged row is restored', async (t) => {
+  const rotten = await rotting(t);
+  const { store, place } = rotten;
+  rotBlob(store, blobsIn(store, ROWS['entries']!)[0]!, FLAGS_AT, ATTRIBUTES_BIT);
+  await readsAllElse(t, rotten, place, 'name-7', 'CATALOG_DAMAGED');
+});
+
+test('readers of a client that does not encrypt warn of pages that changed, and end with 3', async (t) => {
+  const { place, source, store, at } = lab(t);
+  addTo(
+    source,
+    dir(
+      'many',
+      [...Array(300).keys()].map((n) => file(`file ${n}`, `content ${n}`)),
+    ),
+  );
+  await succeed('tardis', [...place, '--local', '--create', source]);
+  const catalog = path.join(store, 'me', 'tardis.db');
+  const bytes = fs.readFileSync(catalog);
+  const name = bytes.indexOf('file 123');
+  t.true(name > 0);
+  bytes[name + 7]! ^= 1; // "file 122" twice: SQLite itself finds no error
+  fs.writeFileSync(catalog, bytes);
+  for (const [tool, words] of [
+    ['regenerate', ['-o', at('out'), source]],
+    ['lstardis', [path.join(source, 'many')]],
+    ['sonic', ['list']],
+    ['sonic', ['info']],
+    ['sonic', ['files']],
+    ['sonic', ['stats']],
+    ['sonic', ['diff', '1', '1']],
+  ] as const) {
+    const outcome = await run(tool, [...words, ...place]);
+    t.is(outcome.status, 3, outcome.stderr);
+    t.regex(outcome.stderr, /a page of the catalog changed on the disk.*\[CATALOG_DAMAGED\]/);
+  }
+});

@@ -1,0 +1,110 @@
+/** `sonic check --against-source`: reads the source again, and compares it with the newest set. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { changeCatalog } from '../helpers/changed-catalog.js';
+import { backup, rest, run, Server, succeed } from '../helpers/commands.js';
+import { lab } from '../helpers/settings.js';
+
+interface Line {
+  readonly finding: string;
+  readonly what?: string;
+  readonly name?: string;
+  readonly aspects?: readonly string[];
+  readonly isClean?: boolean;
+  readonly source?: { readonly set: number; readonly files: number; readonly changed: number };
+}
+
+function linesOf(stdout: string): Line[] {
+  return stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Line);
+}
+
+function found(stdout: string, what: string): string[] {
+  return linesOf(stdout)
+    .filter((line) => line.finding === 'source' && line.what === what)
+    .map(({ name }) => path.basename(name ?? ''));
+}
+
+test('a check against the source names what differs from the newest set and has not changed since', async (t) => {
+  const { place, source, store } = lab(t);
+  for (const name of ['changed', 'gone', 'unlike', 'left.out']) {
+    fs.writeFileSync(path.join(source, name), `${name}, of eighteen`.padEnd(30));
+  }
+  await rest();
+  await backup([...place, '--local', '--create', '-x', '*.out', source]);
+  const checked = ['check', '--against-source', ...place];
+  const clean = await run('sonic', checked);
+  t.is(clean.status, 0, clean.stderr);
+  t.regex(clean.stdout, /^not in the set: .*left\.out$/m);
+  t.regex(clean.stdout, /The set matches the source, except for what has changed since\.\n$/);
+
+  fs.writeFileSync(path.join(source, 'changed'), 'new');
+  fs.writeFileSync(path.join(source, 'new'), 'new');
+  fs.rmSync(path.join(source, 'gone'));
+  changeCatalog(store, (catalog) => {
+    const content = `SELECT content_id FROM entries WHERE name = CAST('changed' AS BLOB)`;
+    const set = `UPDATE entries SET content_id = (${content}) WHERE name = CAST('unlike' AS BLOB)`;
+    t.is(catalog.prepare(set).run().changes, 1);
+  });
+  const wrong = await run('sonic', [...checked, '--json']);
+  t.is(wrong.status, 3, wrong.stderr);
+  t.deepEqual(found(wrong.stdout, 'differs'), ['unlike']);
+  t.deepEqual(found(wrong.stdout, 'unsaved'), ['left.out']);
+  t.like(linesOf(wrong.stdout).at(-1), { finding: 'end', isClean: false, source: { changed: 3 } });
+  const text = await run('sonic', checked);
+  t.regex(text.stdout, /^differs: .*unlike \(content\), although its times are the same$/m);
+
+  fs.renameSync(source, `${source} away`);
+  const away = await run('sonic', [...checked, '--json']);
+  t.is(away.status, 3);
+  t.deepEqual(found(away.stdout, 'unread'), [path.basename(source)]);
+});
+
+test('a check against a source of which a root is missing claims nothing of all', async (t) => {
+  const { place, source, at } = lab(t);
+  const other = at('other');
+  fs.mkdirSync(other);
+  fs.writeFileSync(path.join(other, 'file'), 'text');
+  await rest();
+  await succeed('tardis', [...place, '--local', '--create', source, other]);
+  fs.renameSync(other, at('away'));
+  const { status, stdout } = await run('sonic', ['check', '--against-source', ...place]);
+  t.is(status, 3, stdout);
+  t.regex(stdout, /1 entry could not be compared\./);
+  t.notRegex(stdout, /The set matches the source/);
+  t.regex(stdout, /Nothing that was compared differs from the source\.\n$/);
+});
+
+test('a check against a source of which nothing is as old as the set says that it compared nothing', async (t) => {
+  const { place, source, at } = lab(t);
+  await succeed('tardis', [...place, '--local', '--create', source]);
+  fs.renameSync(source, at('moved'));
+  fs.cpSync(at('moved'), source, { recursive: true, preserveTimestamps: true });
+  const copied = await run('sonic', ['check', '--against-source', ...place]);
+  t.is(copied.status, 3, copied.stdout);
+  t.regex(copied.stdout, /^Read 0 files .* [2-9] entries changed since\.$/m);
+  t.regex(copied.stdout, /Nothing was compared/);
+});
+
+test('a check against the source compares with a server, and with what is encrypted', async (t) => {
+  const { place, source, store, written } = lab(t);
+  const password = written('password', 'word of pass\n');
+  const secret = [...place, '--password-file', password];
+  await rest();
+  await succeed('tardis', [...secret, '--local', '--create', source]);
+  const here = await run('sonic', ['check', '--against-source', ...secret]);
+  t.is(here.status, 0, here.stderr);
+  t.regex(here.stdout, /^Read 2 files of the source again/m);
+  const server = await Server.start(store);
+  try {
+    const there = ['-C', 'me', '--password-file', password, ...server.clientArgs];
+    const remote = await run('sonic', ['check', '--against-source', ...there]);
+    t.is(remote.status, 0, remote.stderr);
+    t.regex(remote.stdout, /^Read 2 files of the source again/m);
+  } finally {
+    await server.stop();
+  }
+});

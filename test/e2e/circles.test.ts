@@ -1,0 +1,58 @@
+/**
+ * A directory that a store shows inside itself: no command loops forever, each names the directory, and everything
+ * else is restored.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { changeCatalog } from '../helpers/changed-catalog.js';
+import { backup, run, type Tool } from '../helpers/commands.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, makeTree } from '../helpers/tree.js';
+
+const PATIENCE_MS = 60_000;
+
+test('a directory within itself is refused by all that reads a set', async (t) => {
+  const top = scratchInMemory(t);
+  const [store, source] = [path.join(top, 'store'), path.join(top, 'source')];
+  const place = ['-D', store, '-C', 'me'];
+  makeTree(source, [
+    dir('outer', [dir('inner', [dir('circle', [file('lost', 'lost')]), file('kept', 'kept')])]),
+    file('beside', 'beside'),
+  ]);
+  await backup([...place, '--local', '--create', source]);
+  fs.writeFileSync(path.join(source, 'beside'), 'beside, and changed');
+  await backup([...place, '--local', source]);
+  changeCatalog(store, (catalog) => {
+    const { changes } = catalog
+      .prepare(
+        `UPDATE entries SET child_id = (SELECT child_id FROM entries WHERE name = CAST('outer' AS BLOB))
+         WHERE name = CAST('circle' AS BLOB)`,
+      )
+      .run();
+    t.is(changes, 1);
+  });
+  const out = path.join(top, 'out');
+  const tar = path.join(top, 'all.tar');
+  const commands: readonly (readonly [Tool, string[], number | undefined])[] = [
+    ['regenerate', [...place, '-o', out, source], 3],
+    ['regenerate', [...place, '--tar', tar, source], 3],
+    ['lstardis', [...place, '--recurse', source], 3],
+    ['tardiff', [...place, '-r', '--list', '-b', '1', '-b', '2', source], 2],
+    ['lstardis', [...place, '--find', '*kept*'], undefined],
+    ['sonic', ['files', ...place, '2'], undefined],
+    ['sonic', ['check', ...place], 3],
+    ['sonic', ['forget-path', ...place, '--preview', path.join(source, 'outer')], undefined],
+  ];
+  for (const [tool, words, status] of commands) {
+    const told = await run(tool, words, { timeoutMs: PATIENCE_MS });
+    const shown = `${tool} ${words.join(' ')}: ${told.status}\n${told.stderr}`;
+    t.notRegex(told.stderr, /INTERNAL|USAGE/, shown);
+    if (status === undefined) continue;
+    t.is(told.status, status, shown);
+    if (tool !== 'sonic') t.regex(told.stderr, /CATALOG_DAMAGED/, shown);
+  }
+  t.is(fs.readFileSync(path.join(out, 'source/outer/inner/kept'), 'utf8'), 'kept');
+  t.is(fs.readFileSync(path.join(out, 'source/beside'), 'utf8'), 'beside, and changed');
+  t.false(fs.existsSync(path.join(out, 'source/outer/inner/circle/inner')));
+});

@@ -1,0 +1,146 @@
+/** `sonic clients`: the clients of a store and their state. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { backup, run, Server, succeed } from '../helpers/commands.js';
+import { lab } from '../helpers/settings.js';
+
+const WORD = '--password=of a test';
+
+interface Shown {
+  readonly client: string;
+  readonly completeSets: number;
+  readonly newestSet: number;
+  readonly newestAtMs: number;
+  readonly protection: string;
+  readonly isOverdue: boolean;
+  readonly fault: string;
+}
+
+async function shownBy(args: readonly string[]): Promise<Shown[]> {
+  const told = await succeed('sonic', ['clients', '--json', ...args]);
+  return (JSON.parse(told) as { clients: Shown[] }).clients;
+}
+
+test('sonic clients shows newest sets, protection and damage of the clients of a store', async (t) => {
+  const { store, source } = lab(t);
+  const place = (client: string): string[] => ['-D', store, '-C', client];
+  await backup([...place('plain'), '--local', '--create', source]);
+  await backup([...place('plain'), '--local', source]);
+  await backup([...place('secret'), '--local', '--create', WORD, source]);
+  await succeed('sonic', ['create', ...place('locked'), '--nocrypt', WORD]);
+  await succeed('sonic', ['create', ...place('broken')]);
+  fs.writeFileSync(path.join(store, 'broken', 'tardis.db'), 'no catalog');
+
+  const shown = await shownBy(['-D', store]);
+  t.deepEqual(
+    shown.map(({ client, completeSets, newestSet, protection }) => [
+      client,
+      completeSets,
+      newestSet,
+      protection,
+    ]),
+    [
+      ['broken', 0, 0, 'none'],
+      ['locked', 0, 0, 'password'],
+      ['plain', 2, 2, 'none'],
+      ['secret', 1, 1, 'encrypted'],
+    ],
+  );
+  t.regex(shown[0]!.fault, /^CATALOG_/);
+  t.true(shown.every(({ isOverdue }) => !isOverdue));
+  t.true(Math.abs(shown[2]!.newestAtMs - Date.now()) < 3_600_000);
+  const text = await succeed('sonic', ['clients', '-D', store]);
+  t.regex(text, /^client +sets +newest set +of +protection +state$/m);
+  t.regex(text, /^broken .*cannot be read: CATALOG_/m);
+  t.regex(text, /^secret +1 +1 +\d{4}-\d\d-\d\d .* encrypted$/m);
+  // A client without any set is overdue too.
+  const late = await succeed('sonic', ['clients', '-D', store, '--overdue-after', '3600']);
+  t.regex(late, /^locked .*overdue$/m);
+  t.notRegex(late, /^plain .*overdue$/m);
+
+  const nowhere = await run('sonic', ['clients', '-D', path.join(store, 'none')]);
+  t.is(nowhere.status, 10);
+  t.regex((await run('lstardis', place('forgotten'))).stderr, /`sonic clients` lists those/);
+});
+
+test('sonic clients warns of clients that were exchanged, put back or made to encrypt no more', async (t) => {
+  const { at, store, source } = lab(t);
+  const env = { XDG_STATE_HOME: at('state') };
+  const other = { XDG_STATE_HOME: at('state of another machine') };
+  const place = (client: string): string[] => ['-D', store, '-C', client];
+  const make = (client: string, more: readonly string[] = [WORD]): Promise<string> =>
+    succeed('tardis', [...place(client), '--local', '--create', ...more, source], { env });
+  for (const client of ['exchanged', 'beside', 'put-back', 'fine', 'in-clear']) await make(client);
+  await make('plain', []);
+  const list = ['clients', '-D', store];
+  const before = await run('sonic', list, { env });
+  t.is(before.status, 0);
+  t.is(before.stderr, '');
+
+  const directory = (client: string): string => path.join(store, client);
+  fs.cpSync(directory('put-back'), at('kept'), { recursive: true });
+  fs.writeFileSync(path.join(source, 'more'), 'more');
+  await succeed('tardis', [...place('put-back'), '--local', WORD, source], { env });
+  fs.rmSync(directory('put-back'), { recursive: true });
+  fs.renameSync(at('kept'), directory('put-back'));
+  fs.renameSync(directory('exchanged'), at('aside'));
+  fs.renameSync(directory('beside'), directory('exchanged'));
+  fs.renameSync(at('aside'), directory('beside'));
+  fs.rmSync(directory('in-clear'), { recursive: true });
+  await succeed('tardis', [...place('in-clear'), '--local', '--create', source], { env: other });
+
+  const { status, stdout, stderr } = await run('sonic', list, { env });
+  t.is(status, 3, stderr);
+  t.regex(stdout, /^fine /m);
+  const warned = (client: string): string[] =>
+    stderr.split('\n').filter((line) => line.startsWith(`warning: the client "${client}"`));
+  t.regex(warned('exchanged').join('\n'), /has other keys \(key id .*\[KEYS_CHANGED\]$/);
+  t.regex(warned('beside').join('\n'), /has other keys \(key id .*\[KEYS_CHANGED\]$/);
+  t.regex(warned('put-back').join('\n'), /was 2 when this .*\[STORE_ROLLED_BACK\]$/);
+  t.regex(warned('in-clear').join('\n'), /does not encrypt, and had .*\[ENCRYPTION_GONE\]$/);
+  t.deepEqual([...warned('fine'), ...warned('plain')], []);
+  t.is(stderr.trim().split('\n').length, 4, stderr);
+  // A machine that has never used these clients has nothing to compare them with.
+  t.is((await run('sonic', list, { env: { XDG_STATE_HOME: at('new') } })).stderr, '');
+});
+
+test('an account with the right admin sees the clients of its owner through a server, and who is overdue', async (t) => {
+  const { store, source, written } = lab(t);
+  for (const client of ['mine', 'also-mine', 'foreign']) {
+    await backup(['-D', store, '-C', client, '--local', '--create', WORD, source]);
+  }
+  const word = '--newpassword=of an account';
+  const rights = ['--rights', 'list,admin'];
+  const ops = ['account', '-D', store, '-C', 'mine', WORD, '--add', 'ops'];
+  await succeed('sonic', [...ops, ...rights, word]);
+  const config = written('cfg', '[Tardis]\nOverdueAfter = 1\nWatchInterval = 1\n');
+  const server = await Server.start(store, ['--config', config]);
+  t.teardown(() => server.kill());
+  const to = [...server.clientArgs, '-C', 'mine'];
+  const asOps = [...to, '--account', 'ops', '--password=of an account'];
+  t.deepEqual(
+    (await shownBy(asOps)).map(({ client }) => client),
+    ['mine'],
+  );
+  const refused = await run('sonic', ['clients', ...to, WORD]);
+  t.regex(refused.stderr, /\[NOT_PERMITTED\]/);
+
+  fs.mkdirSync(path.join(store, '.accounts'));
+  fs.writeFileSync(path.join(store, '.accounts', 'owner'), 'Targets: mine also-mine gone\n');
+  const told = path.join(store, '.episodes.json');
+  await server.running.until(
+    'client that is overdue',
+    () => fs.existsSync(told) && fs.readFileSync(told, 'utf8').includes('"mine"'),
+  );
+  const shown = await shownBy(asOps);
+  t.deepEqual(
+    shown.map(({ client, newestSet, protection }) => [client, newestSet, protection]),
+    [
+      ['also-mine', 1, 'encrypted'],
+      ['mine', 1, 'encrypted'],
+    ],
+  );
+  t.true(shown[1]!.isOverdue);
+  t.true((await shownBy(['-D', store])).find(({ client }) => client === 'mine')!.isOverdue);
+});

@@ -1,0 +1,86 @@
+/** A program reports what happened if its native code is damaged, or if its server process dies. */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { codeIn } from '../helpers/codes.js';
+import { run, Running } from '../helpers/commands.js';
+import { scratch } from '../helpers/scratch.js';
+
+const NATIVE = /\.node$|\.so(?:\.\d+)*$/;
+
+test('native code that is cut short is reported by each command, and never ends one by a signal', (t) => {
+  const top = scratch(t);
+  const env = { ...process.env, DESTDIR: path.join(top, 'root'), PREFIX: '/usr', SYSCONFDIR: '' };
+  const installed = spawnSync(process.execPath, ['scripts/install-system.mjs'], { env });
+  t.is(installed.status, 0, installed.stderr.toString());
+  const source = path.join(top, 'source');
+  fs.mkdirSync(source);
+  fs.writeFileSync(path.join(source, 'file'), 'content '.repeat(1000));
+  const place = ['-D', path.join(top, 'store'), '-C', 'me'];
+  const backUp = ['--local', '--compress-msgs', 'snappy', '--compress-data', 'snappy'];
+  const tool = (name: string, args: readonly string[]) =>
+    spawnSync(path.join(top, 'root/usr/bin', name), [...place, ...args], { encoding: 'utf8' });
+  t.is(tool('tardis', [...backUp, '--create', source]).status, 0);
+
+  const program = path.join(top, 'root/usr/lib/tardis');
+  const files = fs
+    .readdirSync(program, { recursive: true, encoding: 'utf8' })
+    .filter((file) => NATIVE.test(file) && !file.includes('musl'));
+  t.true(files.length > 2, files.join(' '));
+  const refused = new Set<string>();
+  for (const file of files) {
+    const full = path.join(program, file);
+    const bytes = fs.readFileSync(full);
+    for (const keptBytes of [1000, bytes.length >> 1, bytes.length - 100]) {
+      fs.writeFileSync(full, bytes.subarray(0, keptBytes));
+      fs.writeFileSync(path.join(source, 'file'), `${file} ${keptBytes} `.repeat(100)); // so that the backup has something to send
+      for (const { status, signal, stderr } of [
+        tool('tardis', [...backUp, source]),
+        tool('lstardis', []),
+      ]) {
+        t.is(signal, null, `${file} with ${keptBytes} bytes: ${stderr}`);
+        if (status === 0) continue; // not all native code is needed
+        t.is(status, 1, stderr);
+        t.regex(stderr, /cannot be loaded.*\[NATIVE_MISSING\]\n\w+: Run `npm run setup`/);
+        t.notRegex(stderr, /bug/);
+        refused.add(path.basename(file));
+      }
+    }
+    fs.writeFileSync(full, bytes);
+  }
+  t.log([...refused].join(' '));
+  for (const needed of ['tardis_native.node', `linux-${process.arch}.node`])
+    t.true(refused.has(needed), needed);
+  t.is(tool('tardis', [...backUp, source]).status, 0);
+});
+
+for (const signal of ['SIGSEGV', 'SIGBUS', 'SIGKILL'] as const) {
+  test(`a local server that is ended by ${signal} is reported with the signal's name`, async (t) => {
+    const top = scratch(t);
+    const source = path.join(top, 'source');
+    fs.mkdirSync(source);
+    fs.writeFileSync(path.join(source, 'file'), Buffer.alloc(4 << 20, 'abcdefgh'));
+    const place = ['-D', path.join(top, 'store'), '-C', 'me', '--create', '--local'];
+    const says = (stderr: string, when: string): void => {
+      t.is(codeIn({ stderr }), 'SERVER_DIED', stderr);
+      t.regex(stderr, new RegExp(`the local server process was killed by ${signal}\\b`), when);
+      t.regex(stderr, /\ntardis: Run again; /);
+    };
+
+    const broken = path.join(top, 'broken');
+    fs.writeFileSync(broken, `#!/bin/sh\nkill -${signal.slice(3)} $$\n`, { mode: 0o755 });
+    const early = await run('tardis', [...place, '--local-server-cmd', broken, source]);
+    t.is(early.status, 1);
+    says(early.stderr, 'as it starts');
+
+    const slowly = ['--bandwidth-limit', '1K', '--compress-data', 'none'];
+    const running = new Running('tardis', [...place, ...slowly, source]);
+    const catalog = path.join(top, 'store/me/tardis.db');
+    await running.until('the session has begun', () => fs.existsSync(catalog));
+    for (const pid of running.childPids()) process.kill(pid, signal);
+    const { status, stderr } = await running.ended;
+    t.is(status, 1);
+    says(stderr, 'in a session');
+  });
+}

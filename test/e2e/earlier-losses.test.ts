@@ -1,0 +1,54 @@
+/** A loss that a rebuild has found is reported by each later rebuild, until the affected sets are deleted. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { listedSets, run } from '../helpers/commands.js';
+import { scratch } from '../helpers/scratch.js';
+import { makeScratch, removeScratch } from '../helpers/tree.js';
+
+const state = makeScratch();
+process.env['XDG_STATE_HOME'] = state;
+test.after.always(() => removeScratch(state));
+
+const SETS = 4;
+const FOUND = 3;
+const MOST_MS = 120_000;
+
+test.serial('a second rebuild reports what the first one could not make anew', async (t) => {
+  t.timeout(MOST_MS);
+  const home = scratch(t);
+  const store = path.join(home, 'store');
+  const source = path.join(home, 'source');
+  const words = ['-D', store, '-C', 'c'];
+  fs.mkdirSync(source);
+  const backUp = async (set: number) => {
+    fs.writeFileSync(path.join(source, `file ${set}`), `text ${set}`);
+    return run('tardis', [...words, ...(set === 1 ? ['--create'] : []), '--local', source]);
+  };
+  for (let set = 1; set <= SETS; set += 1) t.is((await backUp(set)).status, 0);
+  for (const name of fs.readdirSync(path.join(store, 'c'))) {
+    if (name.startsWith('tardis.db')) fs.rmSync(path.join(store, 'c', name));
+  }
+  fs.rmSync(path.join(store, 'c', 'packs', '00000003.pack'));
+
+  const doubtful = async () =>
+    (await listedSets(store, 'c')).filter(({ isDoubtful }) => isDoubtful).map(({ set }) => set);
+  const first = await run('sonic', ['rebuild', ...words, '--json']);
+  t.is(first.status, FOUND);
+  const sets = await doubtful();
+  t.true(sets.length > 0);
+  for (const more of [[], [], ['--packs-only'], ['--from-backup']]) {
+    const again = await run('sonic', ['rebuild', ...words, '--json', ...more]);
+    t.is(again.status, FOUND, again.stdout);
+    t.true((JSON.parse(again.stdout) as { isDoubtful: boolean }).isDoubtful);
+    t.deepEqual(await doubtful(), sets);
+  }
+  const text = await run('sonic', ['rebuild', ...words]);
+  t.is(text.status, FOUND);
+  t.regex(text.stdout, /^doubtful: sets? /m);
+
+  t.is((await backUp(SETS + 1)).status, 0);
+  for (const set of sets) await run('sonic', ['delete', ...words, String(set), '--yes']);
+  t.deepEqual(await doubtful(), []);
+  t.is((await run('sonic', ['rebuild', ...words])).status, 0);
+});

@@ -1,0 +1,113 @@
+/** A first connection that fails is retried like a lost one, if a retry may help. */
+import net from 'node:net';
+import test from 'ava';
+import { run, Running, Server, succeed } from '../helpers/commands.js';
+import { codeIn } from '../helpers/codes.js';
+import { lab } from '../helpers/settings.js';
+import { look } from '../helpers/tree.js';
+
+const PASSWORD = '--password=of this test';
+const TRIED_AGAIN = /trying again/;
+
+/** Returns a port on which no process listens: it was closed a moment ago. */
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as net.AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+test('a backup and a restore wait for a server that is not there yet', async (t) => {
+  const { store, source, at } = lab(t);
+  const port = String(await freePort());
+  const there = ['--server', '127.0.0.1', '--port', port, '--insecure-tcp', '-C', 'me', PASSWORD];
+  const waits = async (command: Running): Promise<void> => {
+    await command.until('second attempt', () => TRIED_AGAIN.test(command.stderr));
+    t.regex(command.stderr, /cannot reach the server at 127\.0\.0\.1:\d+: .*, trying again in/);
+  };
+  const saving = new Running('tardis', [...there, '--create', source]);
+  await waits(saving);
+  const server = await Server.start(store, ['--port', port]);
+  t.teardown(() => server.kill());
+  const saved = await saving.ended;
+  t.is(saved.status, 0, saved.stderr);
+  await server.stop();
+
+  const out = at('out');
+  const commands = [
+    new Running('lstardis', [...there, source]),
+    new Running('regenerate', [...there, '-o', out, source]),
+    new Running('tardiff', [...there, '-r', source]),
+    new Running('sonic', ['diff', ...there, '1', '1']),
+  ];
+  for (const command of commands) await waits(command);
+  const second = await Server.start(store, ['--port', port]);
+  t.teardown(() => second.kill());
+  for (const command of commands) {
+    const { status, stderr } = await command.ended;
+    t.is(status, 0, stderr);
+  }
+  t.deepEqual(look(at('out', 'tree')), look(source));
+});
+
+test('a client that is made while its server starts is not taken for one of this run', async (t) => {
+  const { store, source, place } = lab(t);
+  await succeed('tardis', [...place, '--local', '--create', source]);
+  const port = String(await freePort());
+  const there = ['--server', '127.0.0.1', '--port', port, '--insecure-tcp', '-C', 'me'];
+  const command = new Running('tardis', [...there, '--create', source]);
+  await command.until('second attempt', () => TRIED_AGAIN.test(command.stderr));
+  const server = await Server.start(store, ['--port', port]);
+  t.teardown(() => server.kill());
+  const outcome = await command.ended;
+  t.is(codeIn(outcome), 'CLIENT_EXISTS', outcome.stderr);
+});
+
+test('what waiting cannot mend ends the first connection at once', async (t) => {
+  const { store, source, at, written } = lab(t);
+  const config = written('cfg', '[Tardis]\nAddress = 127.0.0.1\n');
+  const pair = ['--certfile', at('cert'), '--keyfile', at('key'), '--make-certificate'];
+  const server = await Server.start(store, ['--config', config, '--ssl', ...pair]);
+  t.teardown(() => server.kill());
+  const mute = net.createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
+  await new Promise<void>((resolve) => void mute.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => mute.close());
+  const { port: noServer } = mute.address() as net.AddressInfo;
+  const nobody = String(await freePort());
+  const to = (host: string, port: number | string): string[] => {
+    return ['--server', host, '--port', String(port), '-C', 'me'];
+  };
+  const here = to('127.0.0.1', server.port);
+  await succeed('tardis', [...here, '--create', '--no-validate-certs', PASSWORD, source]);
+  const refused: readonly (readonly [code: string, args: readonly string[]])[] = [
+    ['SERVER_UNREACHABLE', [...to('no..host', 7420), PASSWORD]], // an invalid host name
+    ['SERVER_UNREACHABLE', [...to('127.0.0.1', noServer), '--insecure-tcp']],
+    ['SERVER_UNREACHABLE', [...to('127.0.0.1', noServer), PASSWORD]], // not a TLS server
+    ['CERTIFICATE_REFUSED', [...here, '--validate-certs', PASSWORD]],
+    ['LOGIN_FAILED', [...here, '--password=wrong']],
+    ['SERVER_UNREACHABLE', [...to('127.0.0.1', nobody), PASSWORD, '--reconnect', '0']],
+    // No option names this server, so it may not exist at all.
+    ['SERVER_UNREACHABLE', ['--port', nobody, '-C', 'me', PASSWORD]],
+  ];
+  for (const [code, args] of refused) {
+    const outcome = await run('tardis', [...args, source]);
+    t.is(codeIn(outcome), code, `${args.join(' ')}: ${outcome.stderr}`);
+    t.notRegex(outcome.stderr, TRIED_AGAIN);
+  }
+});
+
+test('Reconnect bounds the first connection too', async (t) => {
+  const { source } = lab(t);
+  const there = ['--server', '127.0.0.1', '--port', String(await freePort()), '--insecure-tcp'];
+  const args = [...there, '-C', 'me', '--reconnect', '1.5', source];
+  for (const tool of ['tardis', 'lstardis'] as const) {
+    const outcome = await run(tool, args);
+    t.is(outcome.status, 1);
+    t.is(codeIn(outcome), 'SERVER_UNREACHABLE', outcome.stderr);
+    t.regex(outcome.stderr, TRIED_AGAIN);
+  }
+});

@@ -1,0 +1,67 @@
+/** From the first start of a server to the backup of a second machine, by following what the server prints. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { run, Running, succeed } from '../helpers/commands.js';
+import { lab } from '../helpers/settings.js';
+import { differences, look } from '../helpers/tree.js';
+
+const WORD = '--password=gravel-Otter9-lamp';
+
+test('a server prints that it is ready and what to type, and that leads to a backup of a second machine', async (t) => {
+  const { store, source, at } = lab(t);
+  const [cert, key] = [at('cert.pem'), at('key.pem')];
+  const tls = ['--ssl', '--certfile', cert, '--keyfile', key, '--make-certificate'];
+  const args = ['-D', store, '--port', '0', '--address', '127.0.0.1', ...tls];
+  const server = new Running('tardisd', args);
+  t.teardown(() => server.signalGroup('SIGKILL'));
+  await server.until('its lines', () => /tardis --server .*\n/.test(server.stdout));
+  t.regex(server.stdout, /^Ready: 127\.0\.0\.1:\d+, TLS, store /);
+  t.is(server.stderr, '');
+  t.regex(server.stdout, /^The directory of the store did not exist and was created\.$/m);
+  t.true(fs.statSync(store).isDirectory());
+  const lineOf = (tool: string): string[] => {
+    const line = server.stdout.split('\n').find((one) => one.startsWith(`  ${tool} `))!;
+    return line.trim().split(' ').slice(1);
+  };
+  const make = lineOf('sonic').map((word) => (word === 'NAME' ? 'laptop' : word));
+  const save = lineOf('tardis').map((word) => (word === 'NAME' ? 'laptop' : word));
+  t.deepEqual(make, ['create', '-D', store, '-C', 'laptop', '--password']);
+  t.deepEqual(save.slice(-3), ['laptop', '-P', '~']);
+  const typed = (words: string[]): string[] =>
+    words.map((word) => (/^(-P|--password)$/.test(word) ? WORD : word === '~' ? source : word));
+
+  // The first attempts of a new user fail with an error that names the right commands.
+  const early = await run('tardis', ['--create', ...typed(save)]);
+  t.is(early.status, 1);
+  t.regex(early.stderr, /sonic create -D STORE -C laptop --password\), and omit --create \[CERT/);
+  const blind = await run('tardis', ['--create', '--no-validate-certs', ...typed(save)]);
+  t.regex(
+    blind.stderr,
+    /lets no session create .*`sonic create .*AllowNewHosts.* \[NOT_PERMITTED\]/,
+  );
+
+  await succeed('sonic', typed(make));
+  await succeed('tardis', typed(save));
+  const way = typed(save).slice(0, -1);
+  await succeed('regenerate', [...way, '-o', at('out'), source]);
+  t.deepEqual(differences(look(source), look(path.join(at('out'), path.basename(source)))), []);
+
+  server.signal('SIGTERM');
+  await server.ended;
+  const again = new Running('tardisd', [...args, '--json']);
+  t.teardown(() => again.signalGroup('SIGKILL'));
+  await again.until('its line', () => again.stdout.includes('\n'));
+  t.like(JSON.parse(again.stdout), { version: 1, store, isStoreNew: false });
+  again.signal('SIGTERM');
+  await again.ended;
+});
+
+test('a server makes no store below a directory that is missing too', async (t) => {
+  const { at } = lab(t);
+  const args = ['-D', at('none', 'store'), '--port', '0', '--insecure-tcp'];
+  const { status, stderr } = await run('tardisd', args);
+  t.is(status, 10);
+  t.regex(stderr, /\[NO_SUCH_STORE\]/);
+  t.false(fs.existsSync(at('none')));
+});

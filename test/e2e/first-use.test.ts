@@ -1,0 +1,120 @@
+/** Commands that users of other programs type, dry runs, and passwords from the environment. */
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import test from 'ava';
+import { backup, run, succeed } from '../helpers/commands.js';
+import { lab } from '../helpers/settings.js';
+import { isRoot, makeTree, file, dir } from '../helpers/tree.js';
+
+const SECRET = 'gravel-Otter9-lamp';
+
+test('a password comes from the file or program that the environment or system.defaults names', async (t) => {
+  const { place, source, written } = lab(t);
+  const right = written('right', `${SECRET}\n`);
+  const wrong = written('wrong', 'wrong\n');
+  const byFile = { env: { TARDIS_PASSWORD_FILE: right } };
+  await backup([...place, '--local', '--create', source], byFile);
+  t.is((await run('lstardis', place)).status, 12, 'it has a password');
+  await succeed('lstardis', place, byFile);
+  await succeed('sonic', ['info', ...place], byFile);
+  await succeed('lstardis', place, { env: { TARDIS_PASSWORD_PROG: `echo ${SECRET}` } });
+  const defaults = written('defaults', `[Tardis]\nTARDIS_PASSWORD_FILE = ${right}\n`);
+  await succeed('lstardis', place, { env: { TARDIS_DEFAULTS: defaults } });
+  // The command line and a configuration file take precedence.
+  const byWrong = { env: { TARDIS_PASSWORD_FILE: wrong } };
+  t.is((await run('lstardis', place, byWrong)).status, 12);
+  await succeed('lstardis', [...place, '-F', right], byWrong);
+  const config = written('config', `[Tardis]\nPasswordFile = ${right}\n`);
+  await succeed('lstardis', [...place, '--config', config], byWrong);
+  const both = { TARDIS_PASSWORD_FILE: right, TARDIS_PASSWORD_PROG: 'echo x' };
+  t.regex(
+    (await run('lstardis', place, { env: both })).stderr,
+    /more than one password .*CONFIG_INVALID/,
+  );
+});
+
+test('tardis --dry-run tells what a backup would save, asks no server and changes nothing', async (t) => {
+  const { at, written } = lab(t);
+  makeTree(at('home'), [
+    file('one', 'one'),
+    file('two.o', 'x'.repeat(1000)),
+    dir('sub', [file('three', 'three'), dir('deep', [])]),
+  ]);
+  const notes = written('notes.txt', 'notes');
+  const options = ['--dry-run', '-D', at('none'), '--local', '--create', '-x', '*.o'];
+  const told = await succeed('tardis', [...options, at('home'), notes]);
+  t.regex(told, /would save 5 entries in 4 directories, 13 B;/);
+  t.regex(told, /1 left out by exclude rules/);
+  t.false(fs.existsSync(at('none')));
+  const named = await succeed('tardis', [...options, '-vv', at('home')]);
+  t.true(named.includes(`+ ${at('home', 'sub', 'deep')}\n`), named);
+  t.true(named.includes(`x ${at('home', 'two.o')} (`), named);
+  // A real run saves the same; a dry run needs no server even if the real one does.
+  const real = await backup([
+    '-D',
+    at('store'),
+    '--local',
+    '--create',
+    '-x',
+    '*.o',
+    at('home'),
+    notes,
+  ]);
+  const { progress } = JSON.parse(
+    await succeed('tardis', ['-n', '--json', '-x', '*.o', at('home'), notes]),
+  ) as { progress: Record<string, number> };
+  for (const name of ['entries', 'directories', 'scannedBytes', 'leftOut'] as const) {
+    t.is(progress[name], real.progress[name as 'entries'], name);
+  }
+  const partly = await run('tardis', ['-n', at('home'), at('nothing')]);
+  t.is(partly.status, 3);
+  t.regex(partly.stderr, /nothing: unreadable \(it cannot be opened: ENOENT\)/);
+  if (isRoot) {
+    t.log('left out: a directory that root may not read');
+    return;
+  }
+  fs.chmodSync(at('home', 'sub'), 0);
+  t.is((await run('tardis', ['-n', at('home')])).status, 3);
+  fs.chmodSync(at('home', 'sub'), 0o755);
+});
+
+test('commands of other programs are told what is written here, and nothing is done', async (t) => {
+  const { at, source, top } = lab(t);
+  for (const [words, line] of [
+    [['backup', source], /use: tardis \[options\] DIRECTORY/],
+    [['restore', source], /use: regenerate /],
+    [['init'], /use: tardis --create/],
+    [['snapshots'], /use: lstardis/],
+  ] as const) {
+    const outcome = await run('tardis', ['-D', at('store'), '--local', '--create', ...words], {
+      cwd: top,
+    });
+    t.is(outcome.status, 1, words.join(' '));
+    t.regex(outcome.stderr, line);
+    t.regex(outcome.stderr, /\[USAGE\]/);
+  }
+  t.false(fs.existsSync(at('store')));
+  // An existing directory of that name is backed up.
+  fs.mkdirSync(path.join(top, 'backup'));
+  await backup(['-D', at('store'), '--local', '--create', 'backup', source], { cwd: top });
+});
+
+test('where nobody named a server and there is none, the hint says --local', async (t) => {
+  const { at, source } = lab(t);
+  const free = await new Promise<number>((resolve) => {
+    const server = net.createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as net.AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+  const args = ['-D', at('store'), '--create', '--port', String(free), '--reconnect', '0'];
+  const unnamed = await run('tardis', [...args, source]);
+  t.is(unnamed.status, 1);
+  t.regex(
+    unnamed.stderr,
+    /cannot reach .*use --local .*--server for another machine \[SERVER_UNREACHABLE\]/,
+  );
+  const named = await run('tardis', [...args, '--server', 'localhost', source]);
+  t.notRegex(named.stderr, /--local/);
+});

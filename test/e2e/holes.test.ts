@@ -1,0 +1,60 @@
+/** Files with more extents than their sparse form can record, on a file system with small blocks. */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { backup, rest, succeed } from '../helpers/commands.js';
+import { isRoot, noise, scratch } from '../helpers/tree.js';
+
+const BLOCK_BYTES = 1024;
+const IMAGE_BYTES = 32 << 20;
+
+/** Mounts a new ext4 with blocks of 1 KiB. Returns the reason if that is not possible here. */
+function mountSmallBlocks(t: ExecutionContext, home: string, at: string): string | undefined {
+  if (!isRoot) return 'mounting needs root';
+  const image = path.join(home, 'image');
+  fs.writeFileSync(image, '');
+  fs.truncateSync(image, IMAGE_BYTES);
+  const make = ['-q', '-F', '-b', String(BLOCK_BYTES), image];
+  const made = spawnSync('mkfs.ext4', make, { encoding: 'utf8' });
+  if (made.status !== 0) return `mkfs.ext4: ${made.error?.message ?? made.stderr}`;
+  fs.mkdirSync(at);
+  const mounted = spawnSync('mount', ['-o', 'loop', image, at], { encoding: 'utf8' });
+  if (mounted.status !== 0) return `mount: ${mounted.error?.message ?? mounted.stderr}`;
+  t.teardown(() => void spawnSync('umount', ['-l', at]));
+  return undefined;
+}
+
+/** Writes every other block, including the last one if their number is odd. */
+function makeAlternating(file: string, blocks: number): void {
+  const fd = fs.openSync(file, 'wx');
+  for (let block = 0; block < blocks; block += 2) {
+    fs.writeSync(fd, noise(block + 1, BLOCK_BYTES), 0, BLOCK_BYTES, block * BLOCK_BYTES);
+  }
+  fs.fsyncSync(fd);
+  fs.closeSync(fd);
+}
+
+test('a file with more extents than its sparse form keeps apart is saved with every byte', async (t) => {
+  const home = scratch(t);
+  const source = path.join(home, 'source');
+  const missing = mountSmallBlocks(t, home, source);
+  if (missing !== undefined) {
+    t.log(`left out: ${missing}`);
+    t.pass();
+    return;
+  }
+  const counts = [255, 511, 513, 515, 601, 1023];
+  for (const blocks of counts) makeAlternating(path.join(source, `${blocks} blocks`), blocks);
+  await rest();
+  const place = ['-D', path.join(home, 'store'), '-C', 'me'];
+  const { progress } = await backup([...place, '--local', '--create', source]);
+  t.is(progress.changed, 0);
+  const out = path.join(home, 'out');
+  await succeed('regenerate', [...place, '-o', out, source]);
+  for (const blocks of counts) {
+    const name = `${blocks} blocks`;
+    const restored = fs.readFileSync(path.join(out, 'source', name));
+    t.true(restored.equals(fs.readFileSync(path.join(source, name))), name);
+  }
+});

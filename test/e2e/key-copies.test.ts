@@ -1,0 +1,146 @@
+/** Key records and their copies: one repairs damage in the other, and no old password becomes valid again. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { run, Server, succeed } from '../helpers/commands.js';
+import { flipAt } from '../helpers/rot.js';
+import { type Lab, lab } from '../helpers/settings.js';
+import { differences, look } from '../helpers/tree.js';
+
+const SECRET = 'gravel-Otter9-lamp';
+const NEXT = 'kelp-Sundry7-mulch';
+const RECORD_BYTES = 644;
+
+interface Keyed extends Lab {
+  readonly all: readonly string[];
+  /** Returns the path of a file in the client's directory. */
+  home(...names: string[]): string;
+  restored(name: string, args?: readonly string[]): Promise<string[]>;
+}
+
+async function keyed(t: ExecutionContext): Promise<Keyed> {
+  const made = lab(t);
+  const all = [...made.place, `--password=${SECRET}`];
+  await succeed('tardis', [...all, '--local', '--create', made.source]);
+  return {
+    ...made,
+    all,
+    home: (...names) => path.join(made.store, 'me', ...names),
+    async restored(name, args = all) {
+      await succeed('regenerate', [...args, '-o', made.at(name), made.source]);
+      return differences(look(made.source), look(path.join(made.at(name), 'tree')));
+    },
+  };
+}
+
+const PRIMARY = ['keys', '00000001.key'] as const;
+const COPY = ['packs', 'keys', '00000001.key'] as const;
+
+test('whatever bit of a key record has changed, its copy opens the client, and a check mends it', async (t) => {
+  const { home, place, restored } = await keyed(t);
+  const right = fs.readFileSync(home(...PRIMARY));
+  t.is(right.length, RECORD_BYTES);
+  t.deepEqual(fs.readFileSync(home(...COPY)), right);
+  // One position in each field (docs/formats.md, "Key records").
+  const places = [0, 4, 6, 11, 12, 20, 40, 50, 70, 77, 200, 500, 635, 642];
+  for (const [index, at] of places.entries()) {
+    const damaged = index % 2 === 0 ? PRIMARY : COPY;
+    flipAt(home(...damaged), at, index % 8);
+    if (index % 5 === 0) t.deepEqual(await restored(`back-${index}`), []);
+    const checked = await run('sonic', ['check', ...place]);
+    t.is(checked.status, 3);
+    t.regex(
+      checked.stdout,
+      new RegExp(`^keys: ${damaged.join('/')} was damaged or lost, and has been restored`, 'm'),
+    );
+    t.deepEqual(fs.readFileSync(home(...PRIMARY)), right);
+    t.deepEqual(fs.readFileSync(home(...COPY)), right);
+  }
+  t.is((await run('sonic', ['check', ...place])).status, 0);
+});
+
+test('a client whose folder of keys is gone is read, written and mended', async (t) => {
+  const { home, all, source, restored, place } = await keyed(t);
+  const right = fs.readFileSync(home(...PRIMARY));
+  fs.rmSync(home('keys'), { recursive: true });
+  t.deepEqual(await restored('back'), []);
+  t.is((await run('regenerate', [...place, `--password=${NEXT}`, source])).status, 12);
+  fs.writeFileSync(path.join(source, 'new'), 'new');
+  await succeed('tardis', [...all, '--local', source]);
+  t.deepEqual(fs.readFileSync(home(...PRIMARY)), right);
+  fs.rmSync(home('keys'), { recursive: true });
+  await succeed('sonic', ['rebuild', ...place]);
+  t.deepEqual(fs.readFileSync(home(...PRIMARY)), right);
+  fs.rmSync(home('packs', 'keys'), { recursive: true });
+  fs.writeFileSync(path.join(source, 'newer'), 'newer');
+  await succeed('tardis', [...all, '--local', source]);
+  t.deepEqual(fs.readFileSync(home(...COPY)), right);
+});
+
+test('a damaged newest key record lets no password in that was given up', async (t) => {
+  const { home, place, source, restored, at } = await keyed(t);
+  await succeed('sonic', ['chpass', ...place, `--password=${SECRET}`, `--newpassword=${NEXT}`]);
+  const [newest, copy] = [home('keys', '00000002.key'), home('packs', 'keys', '00000002.key')];
+  t.deepEqual(fs.readFileSync(copy), fs.readFileSync(newest));
+  t.false(fs.existsSync(home(...COPY)), 'the copy of the old one is gone');
+  const next = [...place, `--password=${NEXT}`];
+  const old = [...place, `--password=${SECRET}`];
+  flipAt(newest, 100);
+  t.deepEqual(await restored('by-copy', next), []);
+  t.is((await run('regenerate', [...old, '-o', at('old'), source])).status, 12);
+  fs.rmSync(newest);
+  t.deepEqual(await restored('by-copy-alone', next), []);
+  t.is((await run('regenerate', [...old, '-o', at('old'), source])).status, 12);
+  flipAt(copy, 100);
+  for (const args of [old, next]) {
+    const refused = await run('regenerate', [...args, '-o', at('none'), source]);
+    t.is(refused.status, 1);
+    t.regex(refused.stderr, /\[KEYS_DAMAGED\]\n.*packs\/keys\//);
+  }
+  const checked = await run('sonic', ['check', ...place]);
+  t.is(checked.status, 3);
+  t.regex(checked.stdout, /^keys: keys the newest key record is damaged, and so is its copy$/m);
+  const state = { env: { XDG_STATE_HOME: at('another machine') } };
+  // The user takes the step that the error names.
+  fs.rmSync(copy);
+  await succeed('regenerate', [...old, '-o', at('again'), source], state);
+});
+
+test('keys that are taken out of the store are in no copy', async (t) => {
+  const { home, all, at } = await keyed(t);
+  const wrapped = fs.readFileSync(home(...PRIMARY)).subarray(464, 624);
+  await succeed('sonic', ['keys', ...all, '--extract', '--remove', '--keys', at('file')]);
+  for (const name of fs.readdirSync(home(), { recursive: true, encoding: 'utf8' })) {
+    const file = home(name);
+    if (fs.statSync(file).isFile()) t.false(fs.readFileSync(file).includes(wrapped), name);
+  }
+  t.deepEqual(fs.readdirSync(home('packs', 'keys')), ['00000002.key']);
+});
+
+test('an account gets in by the copy of its key record, and a removed one by none', async (t) => {
+  const { home, all, store, place, source } = await keyed(t);
+  const password = [`--newpassword=${NEXT}`];
+  await succeed('sonic', [
+    'account',
+    ...all,
+    '--add',
+    'reader',
+    '--rights',
+    'list,read',
+    ...password,
+  ]);
+  const folder = home('accounts', 'reader');
+  flipAt(path.join(folder, 'keys', '00000001.key'), 90);
+  const server = await Server.start(store);
+  try {
+    const reader = [...server.clientArgs, '-C', 'me', '--account', 'reader', `--password=${NEXT}`];
+    await succeed('lstardis', [...reader, source]);
+    const checked = await run('sonic', ['check', ...place]);
+    t.regex(checked.stdout, /^keys: accounts\/reader\/keys\/00000001.key was damaged/m);
+    await succeed('sonic', ['account', ...all, '--remove', 'reader']);
+    t.false(fs.existsSync(folder));
+    t.not((await run('lstardis', [...reader, source])).status, 0);
+  } finally {
+    await server.stop();
+  }
+});

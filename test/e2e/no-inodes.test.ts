@@ -1,0 +1,73 @@
+/**
+ * A store on a file system with free space but no free inode: the error names the cause, nothing is lost, and sets can
+ * be deleted.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { run } from '../helpers/commands.js';
+import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import { addTo, differences, file, look, noise } from '../helpers/tree.js';
+
+const MIB = 1 << 20;
+const INODES = 400;
+
+/** Creates empty files until no inode is free. */
+function takeInodes(directory: string): void {
+  fs.mkdirSync(directory, { recursive: true });
+  try {
+    for (let number = fs.readdirSync(directory).length; number <= 100 * INODES; number += 1) {
+      fs.writeFileSync(path.join(directory, String(number)), '');
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOSPC') return;
+    throw error;
+  }
+  throw new Error('there are more inodes than expected');
+}
+
+for (const [what, password] of [
+  ['plain', []],
+  ['encrypting', ['--password=long enough for this']],
+] as const) {
+  test(`a ${what} client on a file system without an inode left is told so, and sonic delete frees its sets`, async (t) => {
+    await unlessLeftOut(t, async () => {
+      const mounts = await Mounts.open(t);
+      const mkfs = ['mkfs.ext4', '-q', '-F', '-N', String(INODES)] as const;
+      const disk = mounts.mountImage('disk', 256 * MIB, mkfs, 'ext4');
+      const { mountsOf } = mounts;
+      const source = mounts.directory('source');
+      const place = ['-D', path.join(disk, 'store'), '-C', 'me', ...password];
+      const backUp = (seed: number, ...more: string[]): ReturnType<typeof run> => {
+        fs.rmSync(path.join(source, 'file'), { force: true });
+        addTo(source, file('file', noise(seed, MIB)));
+        return run('tardis', [...place, '--local', ...more, source], { mountsOf });
+      };
+      t.is((await backUp(1, '--create')).status, 0);
+      for (const seed of [2, 3]) t.is((await backUp(seed)).status, 0);
+      const saved = look(source);
+      const filler = path.join(mounts.view(disk), 'filler');
+      takeInodes(filler);
+
+      const refused = await backUp(4);
+      t.is(refused.status, 1, refused.stderr);
+      t.regex(refused.stderr, /as many files as it can hold \(no inode is free\).*\[DISK_FULL\]/);
+      takeInodes(filler);
+      const sonic = (...args: string[]): ReturnType<typeof run> =>
+        run('sonic', [...args, ...place], { mountsOf });
+      const checked = await sonic('check');
+      t.is(checked.status, 0, checked.stderr);
+      const gone = await sonic('delete', '--yes', '1-2');
+      t.is(gone.status, 0, gone.stderr);
+      t.regex(gone.stdout, /2 backup sets of "me" deleted; .* 2 files of .* deleted/);
+
+      fs.rmSync(filler, { recursive: true });
+      const out = mounts.directory('out');
+      const back = await run('regenerate', [...place, '-o', out, source], { mountsOf });
+      t.is(back.status, 0, back.stderr);
+      t.deepEqual(differences(saved, look(path.join(out, 'source'))), []);
+      t.is((await backUp(5)).status, 0);
+      t.is((await sonic('check')).status, 0);
+    });
+  });
+}

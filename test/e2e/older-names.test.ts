@@ -1,0 +1,87 @@
+/** Settings and options of older releases: each works, or the error message says what to write instead. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { backup, BIN, run, Server, succeed } from '../helpers/commands.js';
+import { lab } from '../helpers/settings.js';
+
+test('keys and options of older releases are answered with what to write', async (t) => {
+  const { source, place, written } = lab(t);
+  for (const [key, instead] of [
+    ['MonthFmt', /use Formats/],
+    ['WeekFmt', /use Formats/],
+    ['DayFmt', /use Formats/],
+    ['MonthKeep', /use KeepPeriods/],
+    ['WeekKeep', /use KeepPeriods/],
+    ['DayKeep', /use KeepPeriods/],
+  ] as const) {
+    const config = written('server.cfg', `[Tardis]\n${key} = 1\n`);
+    const { status, stderr } = await run('tardisd', ['--config', config]);
+    t.is(status, 1);
+    t.regex(stderr, instead, key);
+  }
+  for (const option of ['-A', '-H']) {
+    const { stderr } = await run('tardis', [...place, '--local', option, source]);
+    t.regex(stderr, /remove it; each run saves what has changed/, option);
+  }
+  const off = written('off.cfg', '[Tardis]\nForce = False\n');
+  await backup([...place, '--local', '--create', '--config', off, source]);
+  const on = written('on.cfg', '[Tardis]\nForce = True\n');
+  t.regex((await run('tardis', [...place, '--config', on, source])).stderr, /CAPABILITY_MISSING/);
+
+  const dated = await run('regenerate', ['-D', '3 days ago', source]);
+  t.is(dated.status, 10);
+  t.regex(dated.stderr, /-D is the store: to give a date, use -d "3 days ago" \[NO_SUCH_STORE\]/);
+  t.notRegex((await run('regenerate', ['-D', '/no/store', source])).stderr, /to give a date/);
+});
+
+test('LocalServerCmd may end in --config, as the default of older releases does', async (t) => {
+  const { source, place, written } = lab(t);
+  const command = `LocalServerCmd = ${path.join(BIN, 'tardisd')} --config`;
+  const config = written('cfg', `[Tardis]\nLocal = yes\n${command}\n`);
+  await backup([...place, '--create', '--config', config, source]);
+  const local = written('local.cfg', '[Tardis]\nUmask = 077\n');
+  const second = await backup([...place, '--config', config, '--local-config', local, source]);
+  t.is(second.set, 2);
+});
+
+test('another name of the catalog is a matter of the setting, not damage', async (t) => {
+  const { source, place, store } = lab(t);
+  await backup([...place, '--local', '--create', source]);
+  const env = { TARDIS_DBNAME: 'other.db' };
+  const { status, stderr } = await run('lstardis', place, { env });
+  t.is(status, 1);
+  t.regex(
+    stderr,
+    /no catalog "other\.db" in .*, but "tardis\.db": look at DBName .*\[CONFIG_INVALID\]/,
+  );
+  fs.rmSync(path.join(store, 'me', 'tardis.db'));
+  t.regex((await run('lstardis', place)).stderr, /is missing \[CATALOG_DAMAGED\]/);
+});
+
+test('lists of sets have no head where --noheaders is asked for', async (t) => {
+  const { source, place } = lab(t);
+  await backup([...place, '--local', '--create', source]);
+  t.regex(await succeed('lstardis', place), /^set +name/);
+  const [line, ...rest] = (await succeed('lstardis', [...place, '--noheaders'])).split('\n');
+  t.regex(line!, /^ *1 /);
+  t.deepEqual(rest, ['']);
+});
+
+test('who lacks the right to list is told that changing settings takes it, too', async (t) => {
+  const { source, place, store } = lab(t);
+  const word = '--password=of a test';
+  await backup([...place, '--local', '--create', word, source]);
+  const account = ['account', ...place, word, '--newpassword=of an account', '--add', 'ops'];
+  await succeed('sonic', [...account, '--rights', 'admin']);
+  const server = await Server.start(store);
+  t.teardown(() => server.kill());
+  const as = ['-C', 'me', '--account', 'ops', '--password=of an account'];
+  const set = ['setconfig', ...server.clientArgs, ...as, 'KeepDaily', '7'];
+  const { stderr } = await run('sonic', set);
+  t.regex(stderr, /right "list", which every session takes that reads or changes sets/);
+  t.regex(
+    await succeed('sonic', ['setconfig', '--help']),
+    /the\s+right\s+list,\s+and\s+the\s+right\s+admin\s+to\s+change/,
+  );
+});

@@ -1,0 +1,107 @@
+/** A FIFO in place of a file of the store blocks no command; opening it would wait for the other end. */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { run, Server, succeed } from '../helpers/commands.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+
+import { file, makeTree } from '../helpers/tree.js';
+
+const PASSWORD = '--password=long enough for this';
+/** Milliseconds for one command, far more than any of them takes here. */
+const TIMEOUT_MS = 60_000;
+const FILES = [
+  'lock',
+  'format.json',
+  'reserve',
+  'tardis.db-journal',
+  'tardis.db-wal',
+  'tardis.db-sums',
+  'packs/00000001.pack',
+  'keys/00000001.key',
+  'packs/keys/00000001.key',
+];
+
+interface Lab {
+  readonly store: string;
+  readonly source: string;
+  readonly password: readonly string[];
+}
+
+async function lab(t: ExecutionContext, password: readonly string[]): Promise<Lab> {
+  const top = scratchInMemory(t);
+  const [store, source] = [path.join(top, 'store'), path.join(top, 'source')];
+  makeTree(source, [file('one', 'one')]);
+  for (const client of ['me', 'healthy']) {
+    await succeed('tardis', [
+      '-D',
+      store,
+      '-C',
+      client,
+      ...password,
+      '--local',
+      '--create',
+      source,
+    ]);
+  }
+  return { store, source, password };
+}
+
+/** Replaces a file of a client by a FIFO while `work` runs. */
+async function withPipe(at: string, work: () => Promise<void>): Promise<void> {
+  const isThere = fs.existsSync(at);
+  if (!fs.existsSync(path.dirname(at))) return;
+  if (isThere) fs.renameSync(at, `${at}-aside`);
+  spawnSync('mkfifo', [at]);
+  try {
+    await work();
+  } finally {
+    fs.rmSync(at, { force: true });
+    if (isThere) fs.renameSync(`${at}-aside`, at);
+  }
+}
+
+for (const password of [[], [PASSWORD]]) {
+  const kind = password.length === 0 ? 'plain' : 'encrypting';
+  test(`a pipe in place of a file of a client holds no command up: ${kind}`, async (t) => {
+    t.timeout(20 * TIMEOUT_MS);
+    const { store, source } = await lab(t, password);
+    const place = ['-D', store, '-C', 'me', ...password];
+    for (const name of FILES) {
+      await withPipe(path.join(store, 'me', name), async () => {
+        for (const [tool, ...words] of [
+          ['tardis', ...place, '--local', source],
+          ['lstardis', ...place],
+          ['regenerate', ...place, '-o', path.join(store, '..', 'out'), source],
+          ['sonic', 'check', ...place],
+          ['sonic', 'clients', '-D', store],
+          ['sonic', 'rebuild', ...place],
+        ] as ['tardis', ...string[]][]) {
+          const { stderr } = await run(tool, words, { timeoutMs: TIMEOUT_MS });
+          t.notRegex(stderr, /INTERNAL|USAGE/, `${name}: ${tool} ${words[0]}`);
+        }
+      });
+    }
+  });
+}
+
+test('a pipe in the directory of one client stops no server', async (t) => {
+  t.timeout(20 * TIMEOUT_MS);
+  const { store } = await lab(t, [PASSWORD]);
+  const server = await Server.start(store);
+  try {
+    const names = FILES.map((name) => path.join('me', name));
+    for (const name of [...names, '.login/keys/00000001.key']) {
+      await withPipe(path.join(store, name), async () => {
+        for (const client of ['me', 'unheard', 'healthy']) {
+          const args = [...server.clientArgs, '-C', client, PASSWORD];
+          const { status } = await run('lstardis', args, { timeoutMs: TIMEOUT_MS });
+          if (client === 'healthy') t.is(status, 0, name);
+        }
+      });
+    }
+  } finally {
+    await server.stop();
+  }
+});

@@ -1,0 +1,77 @@
+/** Runs the commands of README line by line, as a newcomer types them. */
+import fs from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { run, Running, type Tool } from '../helpers/commands.js';
+import { lab } from '../helpers/settings.js';
+import { dir, file, makeTree } from '../helpers/tree.js';
+
+const README = fileURLToPath(new URL('../../../README.md', import.meta.url));
+const PASSWORD = 'gravel-Otter9-lamp';
+const LEAST_LINES = 20;
+/** Matches commands that need a set of some age, which a new store does not have. */
+const NOT_YET = /with a set that old/;
+
+/** Returns the lines below "Use", each as words and comment. */
+function lines(): { words: string[]; comment: string }[] {
+  const use = fs.readFileSync(README, 'utf8').split('\n## Use\n')[1]!;
+  return use
+    .split('```')[1]!
+    .trim()
+    .split('\n')
+    .map((line) => {
+      const [, command = '', comment = ''] = /^(.*?)\s+# (.*)$/.exec(line)!;
+      const words = [...command.matchAll(/"([^"]*)"|\S+/g)].map(([word, text]) => text ?? word);
+      return { words, comment };
+    });
+}
+
+test('the commands of README work one after the other', async (t) => {
+  const { at, written } = lab(t);
+  const home = at('home');
+  makeTree(home, [
+    dir('docs', [file('one', 'one')]),
+    dir('letters', [file('a.txt', 'dear')]),
+    file('a.txt', 'a'),
+  ]);
+  fs.mkdirSync(at('tmp'));
+  const passwordFile = written('password', PASSWORD);
+  fs.chmodSync(passwordFile, 0o600);
+  const config = `[home]\nDatabase = ${at('backup')}\nClient = me\nLocal = yes\nDirectories = ${home}\n`;
+  written('tardis.cfg', config);
+  const put = (word: string): string =>
+    word
+      .replace('~/.tardis-password', passwordFile)
+      .replace('~/.tardis.cfg', at('tardis.cfg'))
+      .replace(/^~/, home)
+      .replace(/^\/(backup|tmp\b)/, (_, name: string) => at(name))
+      .replace(/^([ck]\.pem)$/, (name) => at(name));
+  let isAsked = false;
+  let port: string | undefined;
+  const all = lines();
+  t.true(all.length > LEAST_LINES);
+  for (const { words, comment } of all) {
+    const [tool, ...args] = words.map(put) as [Tool, ...string[]];
+    if (tool === 'tardisd') {
+      const server = new Running(tool, [...args, '--port', '0', '--address', '127.0.0.1']);
+      t.teardown(() => server.signalGroup('SIGKILL'));
+      await server.until('its lines', () => /--port \d+/.test(server.stdout));
+      port = /--port (\d+)/.exec(server.stdout)![1]!;
+      continue;
+    }
+    isAsked ||= args.includes('setpass');
+    // The test has no terminal on which to type a password or `yes`.
+    const typed = isAsked && !/^(-F|--password-file)$/m.test(args.join('\n'));
+    const given = args.flatMap((word) => {
+      if (word === '-P') return ['--password-file', passwordFile];
+      return word === 'HOST' ? ['127.0.0.1', '--port', port!] : [word];
+    });
+    if (typed) given.push('--password-file', passwordFile);
+    if (args.includes('encrypt')) given.push('--yes');
+    const env = { HOME: at('state') };
+    const { status, stderr } = await run(tool, given, { env });
+    if (NOT_YET.test(comment)) t.regex(stderr, /NO_SUCH_SET/);
+    else t.is(status, 0, `${words.join(' ')}: ${stderr}`);
+  }
+  t.is(fs.readFileSync(at('tmp', 'back', 'letters', 'a.txt'), 'utf8'), 'dear');
+});

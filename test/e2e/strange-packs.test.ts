@@ -1,0 +1,185 @@
+/**
+ * Pack files whose content does not match their name: a copy under another number, and a pack of another client. No
+ * command takes such a file for a pack of the client, and nothing is lost by it.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { jsonLines, run } from '../helpers/commands.js';
+import { PASSWORD } from '../helpers/rekeys.js';
+import { scratch } from '../helpers/scratch.js';
+import { makeScratch, removeScratch } from '../helpers/tree.js';
+
+const state = makeScratch();
+process.env['XDG_STATE_HOME'] = state;
+test.after.always(() => removeScratch(state));
+
+const SETS = 4;
+const FOUND = 3;
+const MOST_MS = 240_000;
+
+interface Client {
+  readonly store: string;
+  readonly words: readonly string[];
+  readonly source: string;
+}
+
+const packOf = ({ store }: Client, pack: number): string =>
+  path.join(store, 'c', 'packs', `${String(pack).padStart(8, '0')}.pack`);
+
+async function backUp({ words, source }: Client, text: string, more: readonly string[] = []) {
+  fs.writeFileSync(path.join(source, 'file'), text);
+  return run('tardis', [...words, ...more, '--local', source]);
+}
+
+/** Creates a client with four sets, each in a pack of its own. */
+async function client(t: ExecutionContext, secret: readonly string[] = []): Promise<Client> {
+  const home = scratch(t);
+  const store = path.join(home, 'store');
+  const source = path.join(home, 'source');
+  fs.mkdirSync(source);
+  const made: Client = { store, source, words: ['-D', store, '-C', 'c', ...secret] };
+  for (let set = 1; set <= SETS; set += 1) {
+    t.is((await backUp(made, `text ${set}`, set === 1 ? ['--create'] : [])).status, 0);
+    t.true(fs.existsSync(packOf(made, set)));
+  }
+  return made;
+}
+
+/** Restores the file of a set; returns its content. */
+async function restored(t: ExecutionContext, { words, source }: Client, set: number) {
+  const into = scratch(t);
+  const file = path.join(source, 'file');
+  const ended = await run('regenerate', [...words, '-b', String(set), '-o', into, file]);
+  t.is(ended.status, 0, ended.stderr);
+  return fs.readFileSync(path.join(into, 'file'), 'utf8');
+}
+
+async function isWhole(t: ExecutionContext, made: Client, sets = SETS): Promise<void> {
+  for (let set = 1; set <= sets; set += 1) t.is(await restored(t, made, set), `text ${set}`);
+}
+
+async function checksAndRebuilds(t: ExecutionContext, made: Client, name: RegExp) {
+  const check = await run('sonic', ['check', ...made.words, '--read-data']);
+  t.is(check.status, FOUND, check.stdout + check.stderr);
+  t.regex(check.stdout, name);
+  const rebuild = await run('sonic', ['rebuild', ...made.words]);
+  t.is(rebuild.status, 0, rebuild.stdout + rebuild.stderr);
+  t.regex(rebuild.stdout, name);
+  await isWhole(t, made);
+}
+
+for (const [kind, secret] of [
+  ['plain', []],
+  ['encrypting', [`--password=${PASSWORD}`]],
+] as const) {
+  for (const [from, to] of [
+    [4, 9],
+    [1, 5],
+  ] as const) {
+    test.serial(`pack ${from} copied as pack ${to} takes nothing away: ${kind}`, async (t) => {
+      t.timeout(MOST_MS);
+      const made = await client(t, secret);
+      fs.copyFileSync(packOf(made, from), packOf(made, to));
+      const holds = `packs/0000000${to}\\.pack contains pack ${from} of this client`;
+      await checksAndRebuilds(t, made, new RegExp(holds));
+      const backup = await backUp(made, 'text 5');
+      t.is(backup.status, 0, backup.stderr);
+      t.regex(backup.stdout + backup.stderr, new RegExp(`0000000${to}\\.pack`));
+      t.is((await run('sonic', ['rebuild', ...made.words])).status, 0);
+      await isWhole(t, made, SETS + 1);
+      fs.rmSync(packOf(made, to));
+      const check = await run('sonic', ['check', ...made.words, '--read-data']);
+      t.is(check.status, 0, check.stdout);
+    });
+  }
+}
+
+test.serial('a pack of another client is not taken for one of the client', async (t) => {
+  t.timeout(MOST_MS);
+  const made = await client(t);
+  const other = await client(t, [`--password=${PASSWORD}`]);
+  t.is((await backUp(other, 'text 5')).status, 0);
+  fs.copyFileSync(packOf(other, 5), packOf(made, 5));
+  const backup = await backUp(made, 'text 5');
+  t.is(backup.status, 0, backup.stderr);
+  t.regex(backup.stdout + backup.stderr, /00000005\.pack/);
+  const { clientId } = JSON.parse(
+    fs.readFileSync(path.join(other.store, 'c', 'format.json'), 'utf8'),
+  ) as { clientId: string };
+  const holds = 'packs/00000005\\.pack contains pack 5 of';
+  await checksAndRebuilds(
+    t,
+    made,
+    new RegExp(`${holds} another client \\(its id is ${clientId}\\)`),
+  );
+  await isWhole(t, made, SETS + 1);
+  // The store now contains the other client, so the report can name it.
+  fs.cpSync(path.join(other.store, 'c'), path.join(made.store, 'other'), { recursive: true });
+  await checksAndRebuilds(t, made, new RegExp(`${holds} the client "other"`));
+  const [told] = jsonLines((await run('sonic', ['check', ...made.words, '--json'])).stdout);
+  t.like(told, { finding: 'pack', pack: 5, clientId, isOwn: false, client: 'other' });
+});
+
+test.serial('a client whose packs are mixed with others is not written anew', async (t) => {
+  t.timeout(MOST_MS);
+  const made = await client(t);
+  const other = await client(t);
+  t.is((await backUp(other, 'text 5')).status, 0);
+  fs.copyFileSync(packOf(other, 5), packOf(made, 7));
+  const stray = path.join(made.store, 'c', 'packs', 'of the operator');
+  fs.writeFileSync(stray, 'kept');
+  const secret = `--password=${PASSWORD}`;
+  const refused = async (verb: string, ...more: string[]): Promise<void> => {
+    const ended = await run('sonic', [verb, ...made.words, ...more, '--yes']);
+    t.is(ended.status, 1, ended.stdout + ended.stderr);
+    t.regex(ended.stderr, /packs\/00000007\.pack, packs\/of the operator \[PACKS_STRANGE\]/);
+    t.deepEqual(fs.readdirSync(made.store), ['c']);
+    t.true(fs.readFileSync(packOf(made, 7)).equals(fs.readFileSync(packOf(other, 5))));
+    t.is(fs.readFileSync(stray, 'utf8'), 'kept');
+  };
+  await refused('encrypt', secret);
+  const file = path.join(made.source, 'file');
+  t.is((await run('sonic', ['forget-path', ...made.words, '--yes', file])).status, 0);
+  await refused('forget-path', '--finish', '--now');
+  fs.rmSync(packOf(made, 7));
+  fs.rmSync(stray);
+  const ended = await run('sonic', ['forget-path', ...made.words, '--finish', '--now', '--yes']);
+  t.is(ended.status, 0, ended.stdout + ended.stderr);
+});
+
+test.serial('packs are known for those of the client after its format file is lost', async (t) => {
+  t.timeout(MOST_MS);
+  const made = await client(t);
+  fs.rmSync(path.join(made.store, 'c', 'format.json'));
+  const rebuild = await run('sonic', ['rebuild', ...made.words]);
+  t.is(rebuild.status, 0, rebuild.stdout + rebuild.stderr);
+  await isWhole(t, made);
+  t.is((await run('sonic', ['check', ...made.words, '--read-data'])).status, 0);
+});
+
+test.serial(
+  'more packs of another client do not make the client that one, with its format file lost',
+  async (t) => {
+    t.timeout(MOST_MS);
+    const made = await client(t);
+    const other = await client(t, [`--password=${PASSWORD}`]);
+    for (const text of ['text 5', 'text 6']) t.is((await backUp(other, text)).status, 0);
+    const strange = [1, 2, 5, 6];
+    for (const pack of strange) fs.copyFileSync(packOf(other, pack), packOf(made, pack));
+    fs.rmSync(path.join(made.store, 'c', 'format.json'));
+    const rebuild = await run('sonic', ['rebuild', ...made.words]);
+    t.is(rebuild.status, FOUND, rebuild.stdout + rebuild.stderr);
+    for (const set of [3, 4]) t.is(await restored(t, made, set), `text ${set}`);
+    fs.rmSync(path.join(made.store, 'c', 'format.json'));
+    for (const name of fs.readdirSync(path.join(made.store, 'c'))) {
+      if (name.startsWith('tardis.db')) fs.rmSync(path.join(made.store, 'c', name));
+    }
+    const refused = await run('sonic', ['rebuild', ...made.words]);
+    t.is(refused.status, 1, refused.stdout);
+    t.regex(refused.stderr, /are of different clients.*FORMAT_DAMAGED/);
+    for (const pack of strange) fs.rmSync(packOf(made, pack));
+    t.is((await run('sonic', ['rebuild', ...made.words])).status, FOUND);
+    t.is(await restored(t, made, 4), 'text 4');
+  },
+);

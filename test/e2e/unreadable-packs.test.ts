@@ -1,0 +1,197 @@
+/**
+ * Packs that cannot be read, because the disk fails or because the user may not open the file. A check reports the file
+ * and continues. A command that cannot continue reports the file too, and changes nothing.
+ */
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { jsonLines, type Outcome, run, succeed } from '../helpers/commands.js';
+import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import { PASSWORD } from '../helpers/rekeys.js';
+import { isRoot, makeScratch, removeScratch } from '../helpers/tree.js';
+
+const state = makeScratch();
+process.env['XDG_STATE_HOME'] = state;
+test.after.always(() => removeScratch(state));
+
+const SETS = 4;
+const FOUND = 3;
+/** More bytes than a check skips around an unreadable place. */
+const NOISE_BYTES = 64 << 10;
+const NOBODY = 65_534;
+const PACK = 'packs/00000002.pack';
+
+class Lab {
+  readonly mounts: Mounts;
+  readonly words: readonly string[];
+  readonly client: string;
+  private readonly source: string;
+
+  private constructor(mounts: Mounts, secret: readonly string[]) {
+    this.mounts = mounts;
+    this.source = mounts.directory('source');
+    const store = path.join(mounts.home, 'store');
+    this.client = path.join(store, 'c');
+    this.words = ['-D', store, '-C', 'c', ...secret];
+  }
+
+  /** Creates a client with four sets, each in a pack of its own. */
+  static async open(t: ExecutionContext, secret: readonly string[] = []): Promise<Lab> {
+    const lab = new Lab(await Mounts.open(t), secret);
+    for (let set = 1; set <= SETS; set += 1) {
+      fs.writeFileSync(path.join(lab.source, `file ${set}`), `text ${set}`);
+      fs.writeFileSync(path.join(lab.source, 'changing'), randomBytes(NOISE_BYTES));
+      const create = set === 1 ? ['--create'] : [];
+      await succeed('tardis', [...lab.words, ...create, '--local', lab.source]);
+    }
+    return lab;
+  }
+
+  /** Makes reads of the second pack fail between two offsets, from now on. */
+  async spoil(badFrom: number, badTo: number): Promise<void> {
+    const [real, shown] = [path.join(this.mounts.home, 'packs'), path.join(this.client, 'packs')];
+    if (fs.existsSync(real)) this.mounts.run('umount', shown);
+    else fs.renameSync(shown, real);
+    await this.mounts.lie('store/c/packs', real, { bad: '00000002.pack', badFrom, badTo });
+  }
+
+  sonic(verb: string, ...more: string[]): Promise<Outcome> {
+    const { mountsOf } = this.mounts;
+    return run('sonic', [verb, ...this.words, ...more], { mountsOf });
+  }
+
+  catalog(): Buffer {
+    return fs.readFileSync(path.join(this.client, 'tardis.db'));
+  }
+
+  packBytes(): number {
+    return fs.statSync(path.join(this.mounts.view(this.client), PACK)).size;
+  }
+}
+
+/** Returns the number of records that a check has read. */
+function looked(stdout: string): number {
+  return Number(/^Checked (\d+) records/m.exec(stdout)![1]);
+}
+
+/** A rebuild reports the pack, and leaves the catalog as it is. */
+async function rebuildStops(t: ExecutionContext, lab: Lab): Promise<void> {
+  const before = lab.catalog();
+  const rebuild = await lab.sonic('rebuild');
+  t.is(rebuild.status, 1, rebuild.stdout + rebuild.stderr);
+  t.regex(rebuild.stderr, /packs\/00000002\.pack cannot be read: EIO.*IO_FAILED/);
+  t.regex(rebuild.stderr, /Check the disk/);
+  t.true(lab.catalog().equals(before));
+  const listed = await run('lstardis', [...lab.words, '-l'], { mountsOf: lab.mounts.mountsOf });
+  t.is(listed.status, 0, listed.stderr);
+}
+
+for (const [kind, secret] of [
+  ['plain', []],
+  ['encrypting', [`--password=${PASSWORD}`]],
+] as const) {
+  test(`a check names a pack that the disk does not give, and goes on: ${kind}`, async (t) => {
+    await unlessLeftOut(t, async () => {
+      const lab = await Lab.open(t, secret);
+      await lab.spoil(0, 1 << 30);
+      const check = await lab.sonic('check', '--no-mark');
+      t.is(check.status, FOUND, check.stdout + check.stderr);
+      t.regex(check.stdout, /^unreadable: packs\/00000002\.pack cannot be read: EIO/m);
+      t.regex(check.stdout, /^1 file cannot be read/m);
+      t.is(check.stdout.match(/^unreadable:/gm)!.length, 1);
+      t.regex(check.stdout, /^Checked \d+ records/m);
+      t.notRegex(check.stdout, /lost: .*file [134]/, 'other packs were looked at');
+      const lines = jsonLines((await lab.sonic('check', '--no-mark', '--json')).stdout);
+      t.like(
+        lines.find((line) => (line as { finding: string }).finding === 'unreadable'),
+        { file: PACK },
+      );
+      t.like(lines.at(-1), { finding: 'end', isClean: false, unreadableFiles: 1 });
+      await rebuildStops(t, lab);
+    });
+  });
+}
+
+test('a check finds the records on both sides of a place that cannot be read', async (t) => {
+  await unlessLeftOut(t, async () => {
+    const lab = await Lab.open(t);
+    await lab.spoil(0, 1 << 30);
+    const without = looked((await lab.sonic('check', '--no-mark')).stdout);
+    await lab.spoil(0, 200);
+    const check = await lab.sonic('check', '--no-mark', '--read-data=all');
+    t.is(check.status, FOUND, check.stdout + check.stderr);
+    t.regex(check.stdout, /^unreadable: packs\/00000002\.pack cannot be read: EIO/m);
+    t.true(looked(check.stdout) > without, check.stdout);
+    await rebuildStops(t, lab);
+  });
+});
+
+test('bodies that cannot be read are named when data is read', async (t) => {
+  await unlessLeftOut(t, async () => {
+    const lab = await Lab.open(t);
+    const bytes = lab.packBytes();
+    await lab.spoil(bytes - 1, bytes); // the end of the last commit
+    const check = await lab.sonic('check', '--no-mark', '--read-data=all');
+    t.is(check.status, FOUND, check.stdout + check.stderr);
+    t.regex(check.stdout, /^unreadable: packs\/00000002\.pack cannot be read: EIO/m);
+    await rebuildStops(t, lab);
+  });
+});
+
+test('a rebuild that begins with a copy of the catalog names a pack that it cannot read, too', async (t) => {
+  await unlessLeftOut(t, async () => {
+    const lab = await Lab.open(t);
+    await lab.spoil(0, 1 << 30);
+    const rebuild = await lab.sonic('rebuild', '--from-backup');
+    t.not(rebuild.status, 0, rebuild.stdout + rebuild.stderr);
+    t.regex(rebuild.stdout + rebuild.stderr, /packs\/00000002\.pack cannot be read: EIO/);
+    const listed = await run('lstardis', [...lab.words, '-l'], { mountsOf: lab.mounts.mountsOf });
+    t.is(listed.status, 0, listed.stderr);
+  });
+});
+
+test('clearing up names a pack that it cannot read, and loses nothing', async (t) => {
+  await unlessLeftOut(t, async () => {
+    const lab = await Lab.open(t);
+    await lab.spoil(0, 1 << 30);
+    const ended = await lab.sonic('delete', '--waste', '1', '--yes', '2');
+    t.is(ended.status, 1, ended.stdout + ended.stderr);
+    t.regex(ended.stderr, /packs\/00000002\.pack cannot be read: EIO.*IO_FAILED/);
+    const orphans = await lab.sonic('orphans', '--waste', '1');
+    t.is(orphans.status, 1, orphans.stdout + orphans.stderr);
+    t.regex(orphans.stderr, /packs\/00000002\.pack cannot be read: EIO.*IO_FAILED/);
+    t.true(lab.packBytes() > 0);
+  });
+});
+
+test('a pack that the user may not open is named, and its contents are not marked', async (t) => {
+  await unlessLeftOut(t, async () => {
+    const lab = await Lab.open(t);
+    fs.chmodSync(lab.mounts.home, 0o755);
+    for (const name of [
+      'store',
+      ...fs
+        .readdirSync(path.join(lab.mounts.home, 'store'), { recursive: true })
+        .map((name) => path.join('store', String(name))),
+    ])
+      fs.chownSync(path.join(lab.mounts.home, name), NOBODY, NOBODY);
+    const pack = path.join(lab.client, PACK);
+    fs.chmodSync(pack, 0);
+    const state = lab.mounts.directory('state');
+    fs.chownSync(state, NOBODY, NOBODY);
+    const as = { uid: NOBODY, env: { XDG_STATE_HOME: state } };
+    if (!isRoot || (await run('sonic', ['--version'], as)).status !== 0) {
+      throw new LeftOut('commands cannot run as somebody else here');
+    }
+    const check = await run('sonic', ['check', ...lab.words], as);
+    t.is(check.status, FOUND, check.stdout + check.stderr);
+    t.regex(check.stdout, /^unreadable: packs\/00000002\.pack cannot be read: EACCES/m);
+    t.regex(check.stdout, /could not be marked \(STORE_NOT_READABLE/);
+    const rebuild = await run('sonic', ['rebuild', ...lab.words], as);
+    t.is(rebuild.status, 1, rebuild.stdout + rebuild.stderr);
+    t.regex(rebuild.stderr, /packs\/00000002\.pack cannot be read.*STORE_NOT_READABLE/);
+    fs.chmodSync(pack, 0o640);
+    t.is((await run('sonic', ['check', ...lab.words, '--read-data=all'], as)).status, 0);
+  });
+});

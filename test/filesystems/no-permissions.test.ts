@@ -1,0 +1,87 @@
+/** Secrets on a file system that gives every file the same mode: the commands report that other users can read them. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { run, Running } from '../helpers/commands.js';
+import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';
+
+const MIB = 1 << 20;
+const FIRST = '--password=gravel-Otter9-lamp';
+const NEXT = '--newpassword=kelp-Sundry7-mulch';
+
+/** Mounts vfat if this machine can, otherwise NTFS, which ignores modes without a mapping of users. */
+async function withoutPermissions(mounts: Mounts): Promise<string> {
+  try {
+    return mounts.mountImage('vfat', 48 * MIB, ['mkfs.vfat'], 'vfat');
+  } catch (error) {
+    if (!(error instanceof LeftOut)) throw error;
+  }
+  const image = path.join(mounts.home, 'ntfs.image');
+  fs.writeFileSync(image, '');
+  fs.truncateSync(image, 32 * MIB);
+  mounts.run('mkfs.ntfs', '-q', '-F', '-f', image);
+  return mounts.serve('ntfs', 'lowntfs-3g', ['-o', 'no_detach', image]);
+}
+
+test('keys, sheets and memory that a file system shows to everybody are reported once, with their paths', async (t) => {
+  await unlessLeftOut(t, async () => {
+    const mounts = await Mounts.open(t);
+    const target = await withoutPermissions(mounts);
+    t.log(path.basename(target));
+    const source = mounts.directory('source');
+    fs.writeFileSync(path.join(source, 'file'), 'content');
+    const place = ['-D', path.join(mounts.home, 'store'), '-C', 'me'];
+    const there = {
+      mountsOf: mounts.mountsOf,
+      env: { XDG_STATE_HOME: path.join(target, 'state') },
+    };
+    const warned = async (...line: Parameters<typeof run>): Promise<string[]> => {
+      const { status, stderr } = await run(...line);
+      t.is(status, 0, stderr);
+      return stderr.split('\n').filter((text) => text.includes('warning: other users can read'));
+    };
+    const keys = path.join(target, 'my.keys');
+    const own = [...place, '--keys', keys];
+    const made = await warned('tardis', [...own, '--local', '--create', FIRST, source], there);
+    const ofKeys = made.filter((text) => text.includes(` the key file ${keys}: `));
+    t.is(ofKeys.length, 1, made.join('\n'));
+    t.regex(
+      ofKeys[0]!,
+      /does not keep permissions \(mode 0[0-7]{3}, not 0600\); with it they can test/,
+    );
+    const ofMemory = made.filter((text) => text.includes(` of a client in ${target}/state/`));
+    t.true(ofMemory.length > 0, made.join('\n'));
+    t.is(new Set(made).size, made.length);
+    t.deepEqual(await warned('tardis', [...own, '--local', FIRST, source], there), [], 'again');
+    t.is((await warned('sonic', ['chpass', ...own, FIRST, NEXT], there)).length, 1);
+    const sheet = path.join(target, 'sheet.pdf');
+    const second = NEXT.replace('new', '');
+    const printed = await warned('sonic', ['keys', ...own, second, '--pdf', sheet], there);
+    t.is(printed.filter((text) => text.includes(` the sheet ${sheet}: `)).length, 1);
+    const cert = path.join(target, 'c.pem');
+    const key = path.join(target, 'k.pem');
+    const server = ['--ssl', '--certfile', cert, '--keyfile', key, '--make-certificate'];
+    const store = ['-D', path.join(mounts.home, 'store'), '--port', '0'];
+    const running = new Running('tardisd', [...store, ...server], there);
+    await running.until('the server is ready', () => running.stdout.includes('Ready: '));
+    running.signal('SIGTERM');
+    const { stderr } = await running.ended;
+    t.regex(stderr, new RegExp(`can read .*the private key ${key}: .*; with it they can pose as`));
+  });
+});
+
+test('what lies on a file system with permissions is not reported', async (t) => {
+  await unlessLeftOut(t, async () => {
+    const mounts = await Mounts.open(t);
+    const source = mounts.directory('source');
+    const place = ['-D', path.join(mounts.home, 'store'), '-C', 'me'];
+    const keys = ['--keys', path.join(mounts.home, 'my.keys'), FIRST];
+    const { status, stderr } = await run(
+      'tardis',
+      [...place, ...keys, '--local', '--create', source],
+      { env: { XDG_STATE_HOME: path.join(mounts.home, 'state') } },
+    );
+    t.is(status, 0, stderr);
+    t.notRegex(stderr, /other users can/);
+  });
+});

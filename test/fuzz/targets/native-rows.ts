@@ -1,0 +1,83 @@
+/** Unchecked rows passed to the addon. It must not read or write past their end. */
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { systemCode } from '../../../src/errors/index.js';
+import { loadNative, MetadataOption } from '../../../src/system/native.js';
+import { magnitude, type Target } from '../engine/target.js';
+import { sampleRows } from '../samples/rows.js';
+
+const native = loadNative();
+const NAME = Buffer.from('made');
+const LISTED = Buffer.from('listed');
+const OPTIONS = MetadataOption.setOwner | MetadataOption.forgiveOwner | MetadataOption.dropAcl;
+const FILE_BYTES = 100;
+
+let ground: { folder: string; fd: number; file: number } | undefined;
+
+/** Returns a directory to work in, which is created once. */
+function open(): { folder: string; fd: number; file: number } {
+  if (ground !== undefined) return ground;
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'rows-'));
+  mkdirSync(path.join(folder, 'listed'));
+  for (const name of ['a', 'b', 'c', 'd']) writeFileSync(path.join(folder, 'listed', name), 'x');
+  writeFileSync(path.join(folder, 'file'), 'y'.repeat(FILE_BYTES));
+  const fd = openSync(folder, 'r');
+  ground = { folder, fd, file: openSync(path.join(folder, 'file'), 'r+') };
+  process.on('exit', () => {
+    closeSync(fd);
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return ground;
+}
+
+/** Returns the code of a system error. Rethrows any other error, which is a fault. */
+function code(call: () => unknown): string {
+  try {
+    call();
+    return 'done';
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === undefined || !/^E[A-Z0-9]+$/.test(code)) throw error;
+    return code;
+  }
+}
+
+export const target: Target = {
+  about: 'unchecked rows in the native addon: refused with a system error, or taken as they are',
+  seeds: () => sampleRows().map((rows) => Buffer.concat([Buffer.alloc(2), rows])),
+  fuzz: (data) => {
+    const { folder, fd, file } = open();
+    // The first two bytes are the offset of the row. The rows end where their memory ends.
+    const at = data.length < 2 ? 0 : data.readUInt16LE(0);
+    const rows = Buffer.from(new Uint8Array(data.subarray(2)).buffer);
+    const room = Buffer.alloc(FILE_BYTES + 1);
+    const digest = Buffer.alloc(32);
+    const listed = Buffer.concat([Buffer.from(`${folder}/`), LISTED]);
+    const words = [
+      code(() => native.hashRows(rows)),
+      code(() => native.noDumpRows(listed, rows)),
+      code(() => native.forbiddenRows(listed, rows)),
+      code(() => native.writeFileAt(fd, NAME, room, 0, 5, rows, at, OPTIONS)),
+      code(() => native.unlinkAt(fd, NAME)),
+      code(() => native.symlinkAt(fd, NAME, Buffer.from('to'), rows, at, OPTIONS)),
+      code(() => native.unlinkAt(fd, NAME)),
+      code(() => native.makeNodeAt(fd, NAME, rows, at, 0)),
+      code(() => native.unlinkAt(fd, NAME)),
+      code(() => native.finishFile(file, rows, at, 0)),
+      code(() =>
+        native.readFileAt(fd, Buffer.from('file'), rows, at, room, 0, FILE_BYTES, digest, 0),
+      ),
+    ];
+    return `${words.join()} ${magnitude(readdirSync(folder).length)}`;
+  },
+  tokens: ['system.posix_acl_access', 'security.x', 'user.x'],
+};

@@ -1,0 +1,58 @@
+/**
+ * A malicious proxy between a client and an honest server on plain loopback TCP, where a login is not bound to
+ * the connection. It changes, omits or repeats the server's messages.
+ */
+import type { AddressInfo } from 'node:net';
+import type { ExecutionContext } from 'ava';
+import { WebSocket, WebSocketServer } from 'ws';
+import { type MessageName, MESSAGES } from '../../src/transport/index.js';
+import type { Server } from './commands.js';
+
+/** Returns the messages to forward in place of a message of the server: none to omit it, two to repeat it. */
+export type Lie = (name: MessageName, bytes: Buffer) => readonly Buffer[];
+
+const NAMES = new Map(
+  Object.entries(MESSAGES).map(([name, row]) => [row.number, name as MessageName]),
+);
+
+/**
+ * Starts the proxy in front of a server until the test ends. Returns the arguments with which a client connects
+ * to it.
+ */
+export async function lyingServer(
+  t: ExecutionContext,
+  honest: Server,
+  lie: Lie,
+  hear: (bytes: Buffer) => void = () => undefined,
+): Promise<readonly string[]> {
+  const sockets = new WebSocketServer({ host: '127.0.0.1', port: 0, maxPayload: 1 << 28 });
+  t.teardown(() => sockets.close());
+  sockets.on('connection', (client) => join(client, honest.port, lie, hear));
+  await new Promise((resolve) => void sockets.once('listening', resolve));
+  const { port } = sockets.address() as AddressInfo;
+  return ['--server', '127.0.0.1', '--port', String(port), '--insecure-tcp', '--reconnect', '0'];
+}
+
+function join(client: WebSocket, port: number, lie: Lie, hear: (bytes: Buffer) => void): void {
+  const server = new WebSocket(`ws://127.0.0.1:${port}/`, { maxPayload: 1 << 28 });
+  const waiting: Buffer[] = [];
+  server.once('open', () => {
+    for (const bytes of waiting) server.send(bytes);
+  });
+  client.on('message', (bytes: Buffer) => {
+    hear(bytes);
+    if (server.readyState === WebSocket.OPEN) server.send(bytes);
+    else waiting.push(bytes);
+  });
+  server.on('message', (bytes: Buffer) => {
+    const name = NAMES.get(bytes[0]!);
+    for (const told of name === undefined ? [bytes] : lie(name, bytes)) client.send(told);
+  });
+  for (const [one, other] of [
+    [client, server],
+    [server, client],
+  ] as const) {
+    one.on('close', () => other.close());
+    one.on('error', () => other.terminate());
+  }
+}

@@ -1,0 +1,65 @@
+/** If space runs low, expendable sets are deleted one after the other, and no more than needed. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { markSets } from '../../../src/store/writer/index.js';
+import { deleteForSpace } from '../../../src/maintenance/gc/index.js';
+import { openClientDirectory } from '../../../src/store/index.js';
+import type { System } from '../../../src/system/index.js';
+import {
+  backupInline,
+  inlineSystem,
+  type Place,
+  SMALL_STORE,
+  withHistory,
+} from '../../helpers/inline.js';
+import { scratch } from '../../helpers/scratch.js';
+import { noise } from '../../helpers/tree.js';
+import { bytesIn } from '../../helpers/upkeep.js';
+
+const KIB = 1 << 10;
+
+test('sets go until there is room, the oldest first, and what they held is free at once', async (t) => {
+  const home = scratch(t);
+  const place: Place = { store: path.join(home, 'store'), client: 'me' };
+  const source = path.join(home, 'tree');
+  fs.mkdirSync(source);
+  for (let set = 1; set <= 6; set += 1) {
+    fs.writeFileSync(path.join(source, 'changes'), noise(set, 300 * KIB));
+    await backupInline(inlineSystem(), place, [source], { create: set === 1 });
+  }
+  const plain = inlineSystem();
+  const directory = openClientDirectory(plain, place);
+  await markSets(plain, directory, SMALL_STORE.store, [1, 3, 4, 5, 6], { isExpendable: true });
+  const packs = path.join(directory.path, 'packs');
+  const fullBytes = bytesIn(packs);
+  // A disk with the size of the present packs and 100 KiB more.
+  const system: System = {
+    ...plain,
+    files: Object.create(plain.files, {
+      freeBytes: { value: () => fullBytes + 100 * KIB - bytesIn(packs) },
+    }) as System['files'],
+  };
+  const listed = (): Promise<number[]> =>
+    withHistory(place, async (history) => (await history.sets()).map(({ set }) => set));
+  const purge = (belowBytes: number, leastAgeMs = 0): Promise<number[]> =>
+    deleteForSpace(
+      system,
+      directory,
+      { belowBytes, leastAgeMs },
+      {
+        limits: SMALL_STORE.store,
+        graceMs: 3_600_000,
+        wasteRatio: 0.25,
+        frames: { native: system.native, keys: undefined },
+        isThorough: false,
+      },
+    );
+  t.deepEqual(await purge(100 * KIB), [], 'there is room');
+  t.deepEqual(await purge(600 * KIB, 3_600_000), [], 'they are younger than that');
+  t.deepEqual(await purge(600 * KIB), [1, 3]);
+  t.deepEqual(await listed(), [2, 4, 5, 6]);
+  t.true(system.files.freeBytes(packs) >= 600 * KIB);
+  t.deepEqual(await purge(1e12), [4, 5], 'all that may go');
+  t.deepEqual(await listed(), [2, 6]);
+});

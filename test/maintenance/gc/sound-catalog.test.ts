@@ -1,0 +1,69 @@
+/** A damaged catalog neither causes data to be deleted nor is copied into a rewritten client. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { PageSums } from '../../../src/store/catalog/index.js';
+import { nodeSystem } from '../../../src/system/index.js';
+import { changeCatalog } from '../../helpers/changed-catalog.js';
+import { rejectedCode } from '../../helpers/codes.js';
+import {
+  backupInline,
+  dumpHistory,
+  inlineSystem,
+  type Place,
+  rebuildInline,
+} from '../../helpers/inline.js';
+import { freshKeys, rekeyInline } from '../../helpers/rekeys.js';
+import { flipAt } from '../../helpers/rot.js';
+import { scratchInMemory } from '../../helpers/scratch.js';
+import { dir, file, makeTree, text } from '../../helpers/tree.js';
+import { dropInline, collectInline } from '../../helpers/upkeep.js';
+
+/** With this many more bytes, a session does not check the whole catalog when it opens it. */
+const COMPARED_AT_ONCE_BYTES: number = 16 << 20;
+const NAME = 'a name that is found';
+const state = fs.mkdtempSync('/tmp/tardis-test-state-');
+process.env['XDG_STATE_HOME'] = state;
+test.after.always(() => fs.rmSync(state, { recursive: true, force: true }));
+
+/** Makes a client with three sets, drops the first one, and flips a bit in a name in its catalog. */
+async function damaged(t: ExecutionContext): Promise<{ place: Place; packs: () => string[] }> {
+  const home = scratchInMemory(t);
+  const source = path.join(home, 'tree');
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  makeTree(source, [dir(NAME, [file('one', text(1, 9000))])]);
+  for (const seed of [2, 3, 4]) {
+    fs.writeFileSync(path.join(source, 'changes'), text(seed, 5000));
+    await backupInline(inlineSystem(), place, [source], { create: seed === 2 });
+  }
+  await dropInline(place, [1]);
+  const catalog = path.join(place.store, 'me', 'tardis.db');
+  const bytes = fs.readFileSync(catalog);
+  const name = Math.min(bytes.indexOf(NAME), bytes.lastIndexOf(NAME)); // at a place that nothing below writes to
+  changeCatalog(place.store, (database) => {
+    const fill = database.prepare("INSERT INTO settings VALUES ('large', ?)");
+    fill.run(Buffer.alloc(COMPARED_AT_ONCE_BYTES));
+  });
+  PageSums.takeAll(nodeSystem().files, catalog);
+  flipAt(catalog, name);
+  return { place, packs: () => fs.readdirSync(path.join(place.store, 'me', 'packs')).sort() };
+}
+
+test('nothing is deleted by what a damaged catalog says', async (t) => {
+  const { place, packs } = await damaged(t);
+  const before = packs();
+  t.is(await rejectedCode(collectInline(place)), 'CATALOG_DAMAGED');
+  t.deepEqual(packs(), before);
+  await rebuildInline(place);
+  t.true((await collectInline(place)).isDone);
+  t.is((await dumpHistory(place)).filter((line) => line.startsWith('set ')).length, 2);
+});
+
+test('a client is not written anew by what a damaged catalog says', async (t) => {
+  const { place } = await damaged(t);
+  const keys = await freshKeys(undefined);
+  t.is(await rejectedCode(rekeyInline(inlineSystem(), place, { keys })), 'CATALOG_DAMAGED');
+  t.true(fs.existsSync(path.join(place.store, 'me', 'format.json')), 'it is there as it was');
+  await rebuildInline(place);
+  t.is((await rekeyInline(inlineSystem(), place, { keys }))?.sets, 2);
+});

@@ -1,0 +1,123 @@
+/** Sets are dropped. Only data that no other set needs is deleted; all other sets are listed and restored as before. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { asTardisError } from '../../../src/errors/index.js';
+import { rebuildCatalog } from '../../../src/maintenance/gc/index.js';
+import { openClientDirectory } from '../../../src/store/index.js';
+import { seededRandom } from '../../../src/system/index.js';
+import { backupInline, inlineSystem, type Place, rebuildInline } from '../../helpers/inline.js';
+import { PASSWORD, toldBy } from '../../helpers/rekeys.js';
+import { scratch } from '../../helpers/scratch.js';
+import {
+  bySet,
+  bytesIn,
+  changeTree,
+  dropInline,
+  frameTools,
+  collectInline,
+} from '../../helpers/upkeep.js';
+import { seed } from '../../helpers/seed.js';
+
+async function manySets(t: ExecutionContext, sets: number, password?: string) {
+  const home = scratch(t);
+  const place: Place = { store: path.join(home, 'store'), client: 'me' };
+  const source = path.join(home, 'tree');
+  const random = seededRandom(seed);
+  t.log(`seed ${seed}`);
+  const backup = async (round: number): Promise<void> => {
+    changeTree(source, round, random);
+    const secret = password === undefined ? {} : { password };
+    await backupInline(inlineSystem(), place, [source], { create: round === 1, ...secret });
+  };
+  for (let round = 1; round <= sets; round += 1) await backup(round);
+  return { place, source, backup, client: path.join(place.store, 'me') };
+}
+
+/**
+ * Drops sets and collects garbage; all other sets must stay as they were, even after a rebuild. Returns the deleted
+ * bytes.
+ */
+async function purge(t: ExecutionContext, place: Place, sets: readonly number[]): Promise<number> {
+  const before = bySet(await toldBy(place));
+  await dropInline(place, sets);
+  for (const set of sets) before.delete(set);
+  const kept = [...before.values()].flat();
+  t.deepEqual(await toldBy(place), kept, 'dropped');
+  const frames = await frameTools(place);
+  const report = await collectInline(place, { frames });
+  t.true(report.isDone);
+  t.deepEqual(await toldBy(place), kept, 'cleared up');
+  t.is((await rebuildInline(place)).damagedRecords, 0);
+  t.deepEqual(await toldBy(place), kept, 'rebuilt');
+  return report.deletedBytes;
+}
+
+for (const [who, password] of [
+  ['a client without a password', undefined],
+  ['a client that encrypts', PASSWORD],
+] as const) {
+  test.serial(`sets are dropped and cleared up, and all others stay: ${who}`, async (t) => {
+    const { place, client, backup } = await manySets(t, 10, password);
+    const full = bytesIn(client);
+    let deletedBytes = await purge(t, place, [3]);
+    deletedBytes += await purge(t, place, [1, 2, 4, 5, 6, 7, 8]);
+    t.true(deletedBytes > 0);
+    t.true(bytesIn(client) < full, `${bytesIn(client)} of ${full} bytes`);
+    await backup(11);
+    await purge(t, place, [9]);
+    await backup(12);
+    await purge(t, place, [10, 11]);
+    const frames = await frameTools(place);
+    await collectInline(place, { frames });
+    const again = await collectInline(place, { isThorough: true, frames });
+    t.like(again, { isDone: true, contents: 0, packs: 0, deletedFiles: 0 });
+  });
+}
+
+const MOST_STEPS = 8;
+
+test.serial(
+  'clearing up and a rebuild end where they are interrupted, and are done the next time',
+  async (t) => {
+    const { place } = await manySets(t, 6);
+    await dropInline(place, [1, 2, 3, 4]);
+    const told = await toldBy(place);
+    let interrupted = 0;
+    for (let last = 1; last <= MOST_STEPS; last += 1) {
+      const controller = new AbortController();
+      let steps = 0;
+      const onProgress = (): void => {
+        steps += 1;
+        if (steps === last) controller.abort();
+      };
+      try {
+        await collectInline(place, { signal: controller.signal, onProgress });
+      } catch (error) {
+        t.is(asTardisError(error).code, 'INTERRUPTED');
+        t.is(steps, last, 'nothing was begun after it');
+        interrupted += 1;
+      }
+    }
+    t.true(interrupted >= 3, `${interrupted} of ${MOST_STEPS}`);
+    t.deepEqual(await toldBy(place), told);
+    t.true((await collectInline(place)).isDone);
+    t.deepEqual(await toldBy(place), told);
+
+    const system = inlineSystem();
+    const directory = openClientDirectory(system, place);
+    for (const isLate of [false, true]) {
+      const controller = new AbortController();
+      if (!isLate) controller.abort();
+      const onProgress = (): void => controller.abort();
+      const options = { signal: controller.signal, onProgress };
+      await t.throwsAsync(() => rebuildCatalog(system, directory, options), {
+        code: 'INTERRUPTED',
+      });
+      t.false(fs.existsSync(`${directory.catalogPath}.new`));
+      t.deepEqual(await toldBy(place), told, 'the old catalog stays');
+    }
+    await rebuildInline(place);
+    t.deepEqual(await toldBy(place), told);
+  },
+);

@@ -1,0 +1,71 @@
+/** The schedule of maintenance: which run answers which request. */
+import path from 'node:path';
+import { pino } from 'pino';
+import test from 'ava';
+import {
+  InlineStorageHost,
+  GcScheduler,
+  type GcResult,
+  type GcPlan,
+  type GcWork,
+} from '../../src/server/index.js';
+import { createClientDirectory } from '../../src/store/index.js';
+import { inlineSystem, SMALL_STORE } from '../helpers/inline.js';
+import { scratch } from '../helpers/scratch.js';
+
+const NOTHING_DONE: GcResult = {
+  isDone: true,
+  contents: 0,
+  packs: 0,
+  freedBytes: 0,
+  deletedFiles: 0,
+  deletedBytes: 0,
+  early: [],
+  purged: [],
+  young: 0,
+  isCautious: false,
+  purgeFailure: undefined,
+  forgotten: 0,
+  forgetFailure: undefined,
+  isClockInDoubt: false,
+};
+
+test('a purge that is requested while another run is under way gets the result of its own run', async (t) => {
+  const system = inlineSystem();
+  const store = path.join(scratch(t), 'store');
+  await createClientDirectory(system, { store, client: 'me' });
+  const runs: { work: GcWork; end: () => void }[] = [];
+  const storage = new InlineStorageHost(system);
+  storage.collectGarbage = (_, work) =>
+    new Promise((resolve) => {
+      const purged = work.purge === undefined ? [] : [3];
+      runs.push({ work, end: () => resolve({ ...NOTHING_DONE, purged }) });
+    });
+  const place = { baseDir: store, catalogFile: 'tardis.db' };
+  const plan: GcPlan = {
+    limits: SMALL_STORE.store,
+    graceMs: 0,
+    skipFile: '.tardis-skip',
+    leastFreeBytes: 0,
+    intervalMs: 0,
+    early: undefined,
+    wasteRatio: 0.5,
+    isThorough: false,
+    purge: { rules: undefined, leastAgeMs: 0 },
+    isOneSession: false,
+    purgeIntervalMs: 0,
+  };
+  const upkeep = new GcScheduler(system, storage, place, plan, pino({ level: 'silent' }));
+  const first = upkeep.sessionEnded('me', { isPurge: true, mayPurge: true });
+  t.is(runs.length, 1);
+  const second = upkeep.sessionEnded('me', { isPurge: true });
+  runs[0]!.end();
+  t.like(await first, { done: { purged: [3] } });
+  t.is(runs.length, 2, 'a run of its own');
+  t.true(runs[1]!.work.purge?.resistsFloods);
+  const waiting = await Promise.race([second, Promise.resolve('not yet')]);
+  t.is(waiting, 'not yet');
+  runs[1]!.end();
+  t.like(await second, { done: { purged: [3] } });
+  await upkeep.stop();
+});

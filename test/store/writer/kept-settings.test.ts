@@ -1,0 +1,197 @@
+/**
+ * Settings stored with a client, and the client configurations stored with its sets: they survive rebuilds, and change
+ * backups.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { Catalog, settingsOf } from '../../../src/store/catalog/index.js';
+import { changeSetting } from '../../../src/store/writer/index.js';
+import {
+  buildImagePiece,
+  openClientDirectory,
+  parseRecord,
+  readImagePiece,
+  RecordKind,
+} from '../../../src/store/index.js';
+import { rejectedCode } from '../../helpers/codes.js';
+import {
+  backupInline,
+  type InlineServer,
+  inlineSystem,
+  type Place,
+  rebuildInline,
+  SMALL_STORE,
+} from '../../helpers/inline.js';
+import { recordsIn } from '../../helpers/records.js';
+import { giveKeys, rekeyInline } from '../../helpers/rekeys.js';
+import { scratchInMemory } from '../../helpers/scratch.js';
+import { file, makeTree, noise } from '../../helpers/tree.js';
+import { dropInline, collectInline } from '../../helpers/upkeep.js';
+
+const system = inlineSystem();
+
+function ground(t: ExecutionContext) {
+  const home = scratchInMemory(t);
+  const place: Place = { store: path.join(home, 'store'), client: 'me' };
+  const source = path.join(home, 'tree');
+  makeTree(source, [file('stays', 'the same')]);
+  const set = (key: string, value: string | undefined): Promise<void> =>
+    changeSetting(system, openClientDirectory(system, place), SMALL_STORE.store, key, value);
+  return { home, place, source, set };
+}
+
+function inCatalog<T>({ store, client }: Place, ask: (catalog: Catalog) => T): T {
+  const catalog = Catalog.openForReading(system, path.join(store, client, 'tardis.db'));
+  try {
+    return ask(catalog);
+  } finally {
+    catalog.close();
+  }
+}
+
+function told(place: Place) {
+  return inCatalog(place, (catalog) => ({
+    settings: [...settingsOf(catalog)],
+    configs: catalog.sets.all().map(({ set }) => [set, catalog.settings.configOf(set)]),
+  }));
+}
+
+test('settings and what clients were set to outlive the catalog, upkeep and the keys', async (t) => {
+  const { place, source, set } = ground(t);
+  for (const round of [1, 2, 3]) {
+    fs.writeFileSync(path.join(source, 'changes'), noise(round, 300_000));
+    const config = round === 2 ? {} : { config: `{"round":${round}}` };
+    await backupInline(system, place, [source], { create: round === 1, ...config });
+  }
+  await set('KeepDaily', '7');
+  await set('maxdeltachain', '3');
+  await set('KeepDaily', '14');
+  await set('SaveFull', 'yes');
+  await set('SaveFull', undefined);
+  const wanted = {
+    settings: [
+      ['KeepDaily', '14'],
+      ['MaxDeltaChain', '3'],
+    ] as [string, string][],
+    configs: [
+      [1, '{"round":1}'],
+      [2, undefined],
+      [3, '{"round":3}'],
+    ],
+  };
+  t.deepEqual(told(place), wanted);
+  await rebuildInline(place);
+  t.deepEqual(told(place), wanted, 'rebuilt');
+  await dropInline(place, [1]);
+  await collectInline(place, { wasteRatio: 0.01, isThorough: true });
+  const later = { ...wanted, configs: wanted.configs.slice(1) };
+  t.deepEqual(told(place), later, 'cleared up');
+  const kinds = (await recordsIn(path.join(place.store, 'me'))).map(({ kind }) => kind);
+  t.true(kinds.includes(RecordKind.image), 'what stood in the removed pack is in an image');
+  await rebuildInline(place);
+  t.deepEqual(told(place), later, 'rebuilt from an image');
+  await giveKeys(place, false);
+  await rekeyInline(system, place);
+  t.deepEqual(told(place).settings, wanted.settings, 'written anew');
+  const [two, three] = told(place).configs;
+  t.deepEqual(two, [2, undefined]);
+  t.regex(String(three![1]), /^~/, 'sealed by the new keys');
+  await rebuildInline(place);
+  t.deepEqual(told(place).settings, wanted.settings);
+});
+
+test('items of an image with settings are taken as they were written, and no others', (t) => {
+  const build = (item: unknown): Buffer =>
+    buildImagePiece(1, { image: 1, piece: 0, isLast: true, items: [item as never] });
+  const read = (item: unknown) => readImagePiece(parseRecord(build(item))).items;
+  for (const item of [
+    { type: 'settings', settings: [{ key: 'SaveFull', value: 'no' }] },
+    { type: 'config', set: 3, config: '{}' },
+  ]) {
+    t.deepEqual(read(item), [item as never]);
+  }
+  for (const item of [
+    { type: 'settings', settings: [{ key: 'Save Full', value: 'no' }] },
+    { type: 'settings', settings: [{ key: 'SaveFull', value: 1 }] },
+    { type: 'settings', settings: [{ key: 'SaveFull', value: 'x'.repeat(5000) }] },
+    { type: 'settings' },
+    { type: 'config', set: -1, config: '{}' },
+    { type: 'config', set: 1, config: 'x'.repeat(70_000) },
+    { type: 'config', set: 1 },
+  ]) {
+    t.throws(() => read(item), { code: 'RECORD_DAMAGED' }, JSON.stringify(item).slice(0, 60));
+  }
+});
+
+test('a key that nobody knows, and a value that it cannot have, are refused', async (t) => {
+  const { place, source, set } = ground(t);
+  await backupInline(system, place, [source], { create: true });
+  const before = fs.readFileSync(path.join(place.store, 'me', 'tardis.db'));
+  for (const [key, value] of [
+    ['NoSuchKey', '1'],
+    ['', '1'],
+    ['__proto__', '1'],
+    ['MaxDeltaChain', 'many'],
+    ['MaxDeltaChain', '33'],
+    ['MaxChangePercent', '101'],
+    ['SaveFull', 'perhaps'],
+    ['KeepTags', 'x'.repeat(5000)],
+    ['NoSuchKey', undefined],
+  ] as const) {
+    t.is(await rejectedCode(set(key, value)), 'CONFIG_INVALID', `${key} ${value?.slice(0, 20)}`);
+  }
+  t.deepEqual(told(place).settings, []);
+  t.deepEqual(fs.readFileSync(path.join(place.store, 'me', 'tardis.db')), before);
+});
+
+/** Returns the number of versions after the first that are stored as deltas. */
+async function deltas(
+  t: ExecutionContext,
+  settings: readonly (readonly [string, string])[],
+  server: InlineServer = {},
+): Promise<number> {
+  const { place, source, set } = ground(t);
+  const large = noise('large', 2 << 20);
+  for (let round = 1; round <= 3; round += 1) {
+    large.fill(round, 1000 * round, 1000 * round + 100);
+    const grown = Buffer.concat([large, noise(round, 10_000 * round)]);
+    fs.writeFileSync(path.join(source, 'large'), grown);
+    await backupInline(system, place, [source], { create: round === 1, ...server });
+    if (round === 1) for (const [key, value] of settings) await set(key, value);
+  }
+  const records = await recordsIn(path.join(place.store, 'me'));
+  return records.filter(({ kind }) => kind === RecordKind.delta).length;
+}
+
+test("settings of deltas that are kept with a client hold for it in place of the server's", async (t) => {
+  t.is(await deltas(t, []), 2);
+  t.is(await deltas(t, [['MaxDeltaChain', '1']]), 1);
+  t.is(await deltas(t, [['MaxDeltaChain', '0']]), 0);
+  t.is(await deltas(t, [['SaveFull', 'yes']]), 0);
+  t.is(await deltas(t, [['MaxChangePercent', '0']]), 0);
+  const full = { ...SMALL_STORE, deltas: { ...SMALL_STORE.deltas, saveFull: true } };
+  t.is(await deltas(t, [], { storage: full }), 0);
+  t.is(await deltas(t, [['SaveFull', 'no']], { storage: full }), 2);
+});
+
+test('what a client is set to is kept unless the server, or what is kept with the client, says no', async (t) => {
+  const { place, source, set } = ground(t);
+  const config = '{"settings":{}}';
+  const never = { ...SMALL_STORE, saveConfig: false };
+  await backupInline(system, place, [source], { create: true, config });
+  await backupInline(system, place, [source], { config, storage: never });
+  await set('SaveConfig', 'yes');
+  await backupInline(system, place, [source], { config, storage: never });
+  await set('SaveConfig', 'no');
+  await backupInline(system, place, [source], { config });
+  t.deepEqual(told(place).configs, [
+    [1, config],
+    [2, undefined],
+    [3, config],
+    [4, undefined],
+  ]);
+  const huge = 'x'.repeat(50_000);
+  const code = await rejectedCode(backupInline(system, place, [source], { config: huge }));
+  t.is(code, 'PROTOCOL_VIOLATION');
+});

@@ -1,0 +1,161 @@
+/**
+ * Fault injection: a plan counts every operation on the injected system, and fails or kills at the n-th. "Kill"
+ * means that the process is gone: that operation and every later one throws `KilledError`. Nothing is cleaned up,
+ * and only what had reached the operating system stays, as after kill -9. A test runs its scenario for n = 1, 2,
+ * 3 … until a run passes untouched.
+ */
+import type { SqlDatabase, SqlStatement } from '../../src/system/index.js';
+import type { Files } from '../../src/system/index.js';
+import type { System } from '../../src/system/index.js';
+
+export type FaultMode =
+  /** The n-th operation fails with `code`; later ones work. */
+  | { readonly kind: 'fail-once'; readonly code: string }
+  /** The n-th operation and all later ones that write fail with `code`, as on a full disk. */
+  | {
+      readonly kind: 'fail-from';
+      readonly code: string;
+      /** True if a failing write to a file has written the first half. */
+      readonly isShort?: boolean;
+    }
+  | { readonly kind: 'kill' };
+
+export class KilledError extends Error {
+  constructor() {
+    super('killed by the fault plan');
+    this.name = 'KilledError';
+  }
+}
+
+const WRITING = new Set([
+  'files.write',
+  'files.truncate',
+  'files.sync',
+  'files.syncNow',
+  'files.syncDirectory',
+  'files.makeDirectory',
+  'files.rename',
+  'sql.run',
+  'sql.exec',
+  'native.writeFileAt',
+  'native.createFileAt',
+  'native.makeDirectoryAt',
+  'native.symlinkAt',
+  'native.linkAt',
+  'native.makeNodeAt',
+  'native.renameAt',
+]);
+
+/** True if an operation, with its arguments, may need space on a disk. */
+export function isWriting(operation: string, values: readonly unknown[]): boolean {
+  const [, how] = values;
+  const isMaking = how === 'create' || how === 'createSecret';
+  return WRITING.has(operation) || (operation === 'files.open' && isMaking);
+}
+
+export class FaultPlan {
+  /** Number of operations seen so far. */
+  count = 0;
+  /** The first operation that failed; undefined before. */
+  hit: string | undefined;
+  private readonly at: number;
+  private readonly mode: FaultMode;
+
+  constructor(at: number, mode: FaultMode) {
+    this.at = at;
+    this.mode = mode;
+  }
+
+  get isKilled(): boolean {
+    return this.hit !== undefined && this.mode.kind === 'kill';
+  }
+
+  get writesHalf(): boolean {
+    return this.mode.kind === 'fail-from' && this.mode.isShort === true;
+  }
+
+  /** Counts one operation. Throws if it is the one to fail, or if the process is dead. */
+  step(operation: string, values: readonly unknown[] = []): void {
+    if (this.isKilled) throw new KilledError();
+    this.count += 1;
+    if (this.count < this.at) return;
+    if (this.count > this.at) {
+      if (this.mode.kind !== 'fail-from' || !isWriting(operation, values)) return;
+    }
+    this.hit ??= operation;
+    if (this.mode.kind === 'kill') throw new KilledError();
+    throw injected(this.mode.code, operation);
+  }
+}
+
+function injected(code: string, operation: string): Error {
+  const sql = operation.startsWith('sql.');
+  const shown = sql ? (code === 'ENOSPC' ? 'SQLITE_FULL' : 'SQLITE_IOERR') : code;
+  return Object.assign(new Error(`${shown}: injected, ${operation}`), { code: shown });
+}
+
+/** Wraps every function of `target`, so that the plan sees each call first. */
+export function withFaults<T extends object>(target: T, plan: FaultPlan, area: string): T {
+  // Wraps an empty object: a proxy must return the members of a frozen target unchanged.
+  return new Proxy({} as T, {
+    get(_empty, key): unknown {
+      const member: unknown = Reflect.get(target, key);
+      if (typeof member !== 'function' || typeof key !== 'string') return member;
+      return (...values: unknown[]): unknown => {
+        plan.step(`${area}.${key}`, values);
+        return Reflect.apply(member, target, values);
+      };
+    },
+  });
+}
+
+function faultyDatabase(database: SqlDatabase, plan: FaultPlan): SqlDatabase {
+  const wrapStatement = (statement: SqlStatement): SqlStatement => ({
+    run: (...values) => (plan.step('sql.run'), statement.run(...values)),
+    get: (...values) => (plan.step('sql.get'), statement.get(...values)),
+    all: (...values) => (plan.step('sql.all'), statement.all(...values)),
+    iterate: (...values) => (plan.step('sql.iterate'), statement.iterate(...values)),
+    safeIntegers: () => wrapStatement(statement.safeIntegers()),
+    raw: () => wrapStatement(statement.raw()),
+    pluck: () => wrapStatement(statement.pluck()),
+  });
+  return {
+    prepare: (sql) => wrapStatement(database.prepare(sql)),
+    exec: (sql) => (plan.step('sql.exec'), database.exec(sql)),
+    pragma: (text, options) => database.pragma(text, options),
+    close: () => database.close(),
+    get inTransaction() {
+      return database.inTransaction;
+    },
+  };
+}
+
+function withShortWrites(real: Files, faulty: Files, plan: FaultPlan): Files {
+  if (!plan.writesHalf) return faulty;
+  const write: Files['write'] = (fd, data, position) => {
+    try {
+      faulty.write(fd, data, position);
+    } catch (error) {
+      real.write(fd, data.subarray(0, data.length >> 1), position);
+      throw error;
+    }
+  };
+  return new Proxy(faulty, {
+    get: (target, key): unknown => (key === 'write' ? write : Reflect.get(target, key)),
+  });
+}
+
+/** Returns a system whose files, addon and databases obey the plan; clock and randomness stay as given. */
+export function faultySystem(base: System, plan: FaultPlan): System {
+  return {
+    clock: base.clock,
+    random: base.random,
+    network: base.network,
+    files: withShortWrites(base.files, withFaults(base.files, plan, 'files'), plan),
+    native: withFaults(base.native, plan, 'native'),
+    openDatabase: (path, options) => {
+      plan.step('sql.open');
+      return faultyDatabase(base.openDatabase(path, options), plan);
+    },
+  };
+}
