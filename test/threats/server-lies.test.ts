@@ -22,8 +22,9 @@ const SHARE = Math.min(1, 1.5 * share);
 /**
  * Readers time out if a server withholds an answer. A backup waits as long as its server lives, so the test ends it.
  */
-const TIMEOUT = ['--timeout', '4'];
-const PATIENCE_MS = 20_000;
+const IMPATIENT: Patience = { args: ['--timeout', '4'], backupMs: 10_000, readerMs: 20_000 };
+/** Honest sessions wait long enough for a busy machine. */
+const PATIENT: Patience = { args: [], backupMs: 120_000, readerMs: 120_000 };
 /** Prefix of the names of files that a restore has not finished. */
 const UNFINISHED = '.tardis-restore-';
 /** Matches the code of a failure, as text or as JSON, or a report that something is left out. */
@@ -33,6 +34,12 @@ const SECRET_NAME = 'secret-name';
 
 const KINDS = ['backup', 'restore', 'list', 'find', 'compare'] as const;
 type Kind = (typeof KINDS)[number];
+
+interface Patience {
+  readonly args: readonly string[];
+  readonly backupMs: number;
+  readonly readerMs: number;
+}
 
 interface World extends Lab {
   readonly server: Server;
@@ -47,9 +54,10 @@ function commandOf(
   kind: Kind,
   there: readonly string[],
   out: string,
+  patience: Patience,
 ): Promise<Outcome> {
-  const login = ['-C', 'me', ...world.login, ...there, ...TIMEOUT];
-  const limits = { timeoutMs: kind === 'backup' ? PATIENCE_MS / 2 : PATIENCE_MS };
+  const login = ['-C', 'me', ...world.login, ...there, ...patience.args];
+  const limits = { timeoutMs: kind === 'backup' ? patience.backupMs : patience.readerMs };
   switch (kind) {
     case 'backup':
       return run('tardis', [...login, world.source], limits);
@@ -100,7 +108,8 @@ async function world(t: ExecutionContext): Promise<World> {
   ];
   for (const kind of KINDS) {
     fs.appendFileSync(path.join(source, 'two'), 'more');
-    await commandOf(made, kind, backThen, at('older'));
+    const { status, stderr } = await commandOf(made, kind, backThen, at('older'), PATIENT);
+    t.is(status, statusOf(kind), `${kind}: ${stderr}`);
   }
   const other = ['-C', 'other', ...login, ...theirs];
   fs.writeFileSync(at('theirs', 'one'), 'theirs, other bytes');
@@ -126,6 +135,7 @@ async function namesOf(
     kind,
     await lyingServer(t, made.server, lie),
     made.at(`honest ${kind}`),
+    PATIENT,
   );
   t.is(status, statusOf(kind), stderr);
   return new Map([...recorded].map(([name, messages]) => [name, messages.length]));
@@ -163,7 +173,7 @@ async function wrongWith(
   const there = await lyingServer(t, made.server, told.lie, (bytes) => heard.push(bytes));
   const out = made.at(`out ${made.runs}`);
   const honest = await answered(made, kind);
-  const ended = await commandOf(made, kind, there, out).catch((error: Error) => error);
+  const ended = await commandOf(made, kind, there, out, IMPATIENT).catch((error: Error) => error);
   const wrong: string[] = [];
   const sent = Buffer.concat(heard);
   if (sent.includes(SECRET) || sent.includes(SECRET_NAME)) wrong.push('a secret left in clear');
@@ -190,7 +200,7 @@ function statusOf(kind: Kind): number {
 /** Returns what a reader prints with an honest server. */
 async function answered(made: World, kind: Kind): Promise<string> {
   if (kind === 'backup' || kind === 'restore') return '';
-  return (await commandOf(made, kind, made.server.clientArgs, '')).stdout;
+  return (await commandOf(made, kind, made.server.clientArgs, '', PATIENT)).stdout;
 }
 
 function isFalse(kind: Kind, shown: string, honest: string): boolean {
