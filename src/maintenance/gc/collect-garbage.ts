@@ -21,7 +21,7 @@ import { compact } from './compact.js';
 import { Headroom } from './headroom.js';
 import type { FrameTools } from './repack.js';
 import { requireNoSecond } from '../../store/writer/index.js';
-import { hasGarbage, requireSoundCatalog } from './sound-catalog.js';
+import { hasGarbage, requireSoundUnlocked } from './sound-catalog.js';
 import { dropVersions, type Pace, sweep } from './sweep.js';
 import { writeWantedImage } from './wanted-image.js';
 
@@ -64,6 +64,8 @@ export interface GcReport {
   readonly deletedBytes: number;
 }
 
+const NOTHING = { contents: 0, packs: 0, freedBytes: 0, deletedFiles: 0, deletedBytes: 0 };
+
 /** Files deleted between two checkpoints. */
 const MAX_OBJECTS = 1024;
 
@@ -80,7 +82,7 @@ export async function collectGarbage(
   options: GcOptions,
 ): Promise<GcReport> {
   if (options.isThorough || hasGarbage(system, directory)) {
-    await requireSoundCatalog(system, directory);
+    if (!(await isProvenSound(system, directory, options))) return { ...NOTHING, isDone: false };
   }
   const store = await StoreWriter.open(system, directory, options.limits);
   const run = new Run(system, directory, store, options);
@@ -98,8 +100,35 @@ export async function collectGarbage(
   }
 }
 
+/** Returns false if another process requests the client meanwhile. Throws CATALOG_DAMAGED, CLIENT_BUSY. */
+async function isProvenSound(
+  system: System,
+  directory: ClientDirectory,
+  { signal }: GcOptions,
+): Promise<boolean> {
+  const turn = breather();
+  try {
+    await requireSoundUnlocked(system, directory, () =>
+      turn()?.then(() => yieldIfWanted(system, directory, signal)),
+    );
+    return true;
+  } catch (error) {
+    if (error instanceof Yielded) return false;
+    throw error;
+  }
+}
+
+function yieldIfWanted(
+  system: System,
+  directory: ClientDirectory,
+  signal: AbortSignal | undefined,
+): void {
+  throwIfAborted(signal);
+  if (isLockWanted(system, directory)) throw new Yielded();
+}
+
 class Run {
-  readonly report = { contents: 0, packs: 0, freedBytes: 0, deletedFiles: 0, deletedBytes: 0 };
+  readonly report = { ...NOTHING };
   private readonly turn = breather();
   private readonly system: System;
   private readonly directory: ClientDirectory;
@@ -185,8 +214,7 @@ class Run {
     const pause = this.turn();
     if (pause === undefined) return;
     await pause;
-    throwIfAborted(this.options.signal);
-    if (isLockWanted(this.system, this.directory)) throw new Yielded();
+    yieldIfWanted(this.system, this.directory, this.options.signal);
   }
 
   /**

@@ -10,20 +10,58 @@ import {
   pagesDamaged,
 } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
-import type { ClientDirectory } from '../../store/index.js';
-import type { System } from '../../system/index.js';
+import { type ClientDirectory, withClient } from '../../store/index.js';
+import { breather, type System } from '../../system/index.js';
+
+/** Comparisons under the client's lock. Only a reader's empty log can come or go meanwhile. */
+const MOST_COMPARISONS = 3;
 
 /**
  * Throws CATALOG_DAMAGED unless every page of a client's catalog matches its checksum. If there are no page
- * checksums, SQLite's own check must find nothing wrong, and each value must have its type.
+ * checksums, SQLite's own check must find nothing wrong, and each value must have its type. The caller must hold
+ * the client's lock. `breathe` is called between slices, and may throw. Throws CLIENT_BUSY if the catalog changes
+ * all the same.
  */
 export async function requireSoundCatalog(
   system: System,
-  { catalogPath }: ClientDirectory,
+  directory: ClientDirectory,
+  breathe: () => Promise<void> | undefined = breather(),
 ): Promise<void> {
-  const verdict = await comparePages(system, catalogPath, true);
+  for (let comparison = 0; comparison < MOST_COMPARISONS; comparison += 1) {
+    if (await isFoundSound(system, directory, breathe)) return;
+  }
+  const what = `the catalog of the client "${directory.client}" changes while it is checked`;
+  throw new TardisError('CLIENT_BUSY', what);
+}
+
+/**
+ * Checks like `requireSoundCatalog`, for a caller without the client's lock. The lock is taken only if the catalog
+ * changes while it is compared: then nothing is known about it. `breathe` is called while the lock is held.
+ */
+export async function requireSoundUnlocked(
+  system: System,
+  directory: ClientDirectory,
+  breathe: () => Promise<void> | undefined,
+): Promise<void> {
+  if (await isFoundSound(system, directory, breather())) return;
+  await withClient(system, directory, () => requireSoundCatalog(system, directory, breathe));
+}
+
+/** Returns false if the catalog changes meanwhile. Throws CATALOG_DAMAGED. */
+async function isFoundSound(
+  system: System,
+  { catalogPath }: ClientDirectory,
+  breathe: () => Promise<void> | undefined,
+): Promise<boolean> {
+  const verdict = await comparePages(system, catalogPath, true, breathe);
   if (verdict.kind === 'damaged') throw pagesDamaged(catalogPath, verdict.pages);
-  if (verdict.kind !== 'unknown' || !isOfThisVersion(system, catalogPath)) return;
+  if (verdict.kind === 'unknown') requireSoundValues(system, catalogPath);
+  return verdict.kind !== 'changing';
+}
+
+/** Throws CATALOG_DAMAGED if SQLite finds damage, or a value has another type than its column. */
+function requireSoundValues(system: System, catalogPath: string): void {
+  if (!isOfThisVersion(system, catalogPath)) return;
   const found = Catalog.reading(system, catalogPath, (catalog) => {
     if (catalog.isDamaged()) return 'SQLite finds damage in it';
     const wrong = catalog.wrongColumns();

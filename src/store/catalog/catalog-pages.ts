@@ -8,7 +8,7 @@ export type PagesVerdict =
   | { readonly kind: 'right' }
   /** There are no checksums: the catalog was not made here, or they were lost. */
   | { readonly kind: 'unknown' }
-  /** A session began meanwhile. */
+  /** A session began meanwhile, so nothing is known about the pages. */
   | { readonly kind: 'changing' }
   | { readonly kind: 'damaged'; readonly pages: number };
 
@@ -24,20 +24,22 @@ export function fingerprintOf(files: Files, catalogPath: string): string {
 
 /**
  * Reads all of a catalog's file in slices and compares it with the checksums. With `mayRemember`, damage is
- * recorded, so that no further session writes to the catalog.
+ * recorded, so that no further session writes to the catalog. `breathe` is called between slices, and may throw.
  */
 export async function comparePages(
   { files }: System,
   catalogPath: string,
   mayRemember: boolean,
+  breathe: () => Promise<void> | undefined = breather(),
 ): Promise<PagesVerdict> {
   const before = fingerprintOf(files, catalogPath);
   const sums = PageSums.read(files, catalogPath);
   if (sums === undefined) {
     const mixed = PageSums.mixedWithLog(files, catalogPath);
+    if (fingerprintOf(files, catalogPath) !== before) return { kind: 'changing' };
     return mixed > 0 ? { kind: 'damaged', pages: mixed } : { kind: 'unknown' };
   }
-  const damaged = await sums.compare(breather());
+  const damaged = await sums.compare(breathe);
   if (fingerprintOf(files, catalogPath) !== before) return { kind: 'changing' };
   const pages = damaged.length + sums.knownDamage;
   if (pages === 0) return { kind: 'right' };

@@ -21,6 +21,8 @@ import { dropInline, collectInline } from '../../helpers/upkeep.js';
 
 /** With this many more bytes, a session does not check the whole catalog when it opens it. */
 const COMPARED_AT_ONCE_BYTES: number = 16 << 20;
+/** The catalog is opened for reading its head first, and then to compare its pages. */
+const CHANGES_AT = 3;
 const NAME = 'a name that is found';
 const state = fs.mkdtempSync('/tmp/tardis-test-state-');
 process.env['XDG_STATE_HOME'] = state;
@@ -57,6 +59,39 @@ test('nothing is deleted by what a damaged catalog says', async (t) => {
   await rebuildInline(place);
   t.true((await collectInline(place)).isDone);
   t.is((await dumpHistory(place)).filter((line) => line.startsWith('set ')).length, 2);
+});
+
+test('a catalog that changes while its pages are compared is compared again under the lock', async (t) => {
+  const { place, packs } = await damaged(t);
+  const before = packs();
+  const catalog = path.join(place.store, 'me', 'tardis.db');
+  const { files } = nodeSystem();
+  let reads = 0;
+  const open: typeof files.open = (name, how) => {
+    // As if a session had written something at this moment.
+    if (name === catalog && how === 'read' && (reads += 1) === CHANGES_AT) {
+      fs.utimesSync(catalog, new Date(), new Date());
+    }
+    return files.open(name, how);
+  };
+  const system = inlineSystem({ files: { ...files, open } });
+  t.is(await rejectedCode(collectInline(place, {}, system)), 'CATALOG_DAMAGED');
+  t.true(reads > CHANGES_AT);
+  t.deepEqual(packs(), before);
+});
+
+test('a catalog that never stays as it is counts as in use', async (t) => {
+  const { place, packs } = await damaged(t);
+  const before = packs();
+  const catalog = path.join(place.store, 'me', 'tardis.db');
+  const { files } = nodeSystem();
+  const open: typeof files.open = (name, how) => {
+    if (name === catalog && how === 'read') fs.utimesSync(catalog, new Date(), new Date());
+    return files.open(name, how);
+  };
+  const system = inlineSystem({ files: { ...files, open } });
+  t.is(await rejectedCode(collectInline(place, {}, system)), 'CLIENT_BUSY');
+  t.deepEqual(packs(), before);
 });
 
 test('a client is not written anew by what a damaged catalog says', async (t) => {
