@@ -22,13 +22,15 @@ export interface RestoreJob {
   readonly input: Omit<RestoreInput, 'source' | 'targetPath' | 'ownerOptions' | 'temporaryPrefix'>;
   /** The files of the input, in its order. */
   readonly files: readonly FileToRestore[];
-  /** Number of decoded bytes, which bounds the work in flight. */
+  /** Bytes of memory that the job counts as, which bound the work in flight: its decoded contents and its files. */
   readonly bytes: number;
 }
 
 /** A job ends with the record in which it reaches one of these limits. */
 const JOB_BYTES = 2 << 20;
 const JOB_FILES = 512;
+/** Bytes that a file counts as beside its contents, so that empty files are bounded too. */
+const FILE_BYTES = 1 << 10;
 
 export interface LocatedFile {
   readonly file: FileToRestore;
@@ -125,11 +127,11 @@ class JobBuilder {
     return this.bytes >= JOB_BYTES || this.files.length >= JOB_FILES;
   }
 
-  /** True if these pieces begin in the record that was added last. */
-  endsWith(pieces: readonly ContentPiece[]): boolean {
+  /** True if these pieces begin in the record that was added last. An empty file begins in none. */
+  endsWith([first]: readonly ContentPiece[]): boolean {
     const last = this.records.at(-1);
-    const first = pieces[0];
-    return last?.object === first?.object && last?.position === first?.position;
+    if (first === undefined || last === undefined) return false;
+    return last.object === first.object && last.position === first.position;
   }
 
   add({ file, pieces }: LocatedFile): void {
@@ -158,7 +160,8 @@ class JobBuilder {
   }
 
   build(): RestoreJob {
-    const { records, files, bytes, inParts } = this;
+    const { records, files, inParts } = this;
+    const bytes = this.bytes + files.length * FILE_BYTES;
     const input = {
       records,
       rows: this.rows.take(),
