@@ -167,26 +167,36 @@ export class LostPlaces {
       const path = Buffer.from(paths[section]!);
       const isLost = this.isLost(path);
       for (; at < end; at += reader.rowBytes(at)) {
-        if (isLost && reader.type(at) === EntryType.file) {
+        const isFile = reader.type(at) === EntryType.file;
+        if (isLost) {
           const name = Buffer.from(reader.name(at));
-          const slot = output.slots[section]!;
-          failures.push({
-            slot,
-            name,
-            path: joinPath(path, name),
-            what: 'unreadable',
-            reason: GONE,
-          });
-        } else {
+          const what = isFile ? 'unreadable' : 'incomplete';
+          failures.push(unread(output.slots[section]!, path, name, what));
+        }
+        if (!isLost || !isFile) {
+          // The listing was read in time, but not the attributes: the next backup reads them again.
+          if (isLost) reader.setFlags(at, reader.flags(at) | RowFlag.unsettled);
           rows.push(reader.row(at));
           bytes += reader.rowBytes(at);
         }
       }
       rowEnds[section] = bytes;
     }
-    const grown = output.grown.filter(({ path }) => !this.isLost(path));
+    const grown: HashOutput['grown'][number][] = [];
+    for (const file of output.grown) {
+      const path = Buffer.from(file.path);
+      if (this.isLost(path)) {
+        const name = Buffer.from(new RowReader(file.row).name(0));
+        failures.push(unread(file.slot, path, name, 'unreadable'));
+      } else grown.push(file);
+    }
     return { ...output, rows: Buffer.concat(rows), rowEnds, failures, grown };
   }
+}
+
+/** Returns the failure of an entry of a directory in a missing place. */
+function unread(slot: number, directory: Buffer, name: Buffer, what: Failure['what']): Failure {
+  return { slot, name, path: joinPath(directory, name), what, reason: GONE };
 }
 
 /** Returns copies of a parcel's directory paths. The job takes the originals away. */

@@ -239,13 +239,17 @@ class Walk {
     this.failures.push({ slot: task.parent, name, path, what, reason });
   }
 
-  /** True if a directory exists although listing it failed with ENOENT, for example one that autofs cannot mount. */
+  /**
+   * True unless a directory is certainly gone. It may exist although listing it failed with ENOENT, for example if
+   * autofs cannot mount it; and another error of looking shows nothing.
+   */
   private isThere(path: Buffer): boolean {
     try {
       return new RowReader(this.system.native.statRow(path, path)).type(0) === EntryType.directory;
     } catch (error) {
-      if (systemCode(error) === undefined) throw error;
-      return false;
+      const code = systemCode(error);
+      if (code === undefined) throw error;
+      return code !== 'ENOENT' && code !== 'ENOTDIR';
     }
   }
 

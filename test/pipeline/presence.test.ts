@@ -1,0 +1,117 @@
+/** What was read from a place that went away is not used, and all of it is noted. */
+import test from 'ava';
+import { EntryType, RowFlag } from '../../src/model/index.js';
+import { LostPlaces, type Place } from '../../src/pipeline/presence.js';
+import type { Failure, HashOutput } from '../../src/workers/index.js';
+import { systemError, systemWith, startAt } from '../helpers/jobs.js';
+import { InlineJobs } from '../../src/workers/index.js';
+import { NO_EXCLUDES } from '../../src/excludes/index.js';
+import { entriesOf, entryOf, rowOf, rowsOf } from '../helpers/rows.js';
+import { scratch } from '../helpers/scratch.js';
+
+const GONE_ROOT: Place = { slot: -1, name: Buffer.from('root'), path: Buffer.from('/gone') };
+
+/** Returns the places after one of them went away, and the failures that were told. */
+function afterLoss(): { places: LostPlaces; told: Failure[] } {
+  const told: Failure[] = [];
+  let lost: readonly Place[] = [GONE_ROOT];
+  const presence = {
+    enter: () => undefined,
+    lost: () => {
+      const now = lost;
+      lost = [];
+      return now;
+    },
+  };
+  return { places: new LostPlaces(presence, (failures) => told.push(...failures)), told };
+}
+
+function outputOf(parts: Partial<HashOutput>): HashOutput {
+  return {
+    slots: Uint32Array.of(7),
+    rows: Buffer.alloc(0),
+    rowEnds: Uint32Array.of(0),
+    failures: [],
+    owners: [],
+    grown: [],
+    records: undefined,
+    recordLengths: [],
+    contents: undefined,
+    readBytes: 0,
+    holeBytes: 0,
+    files: 0,
+    compressMs: 0,
+    repeats: 0,
+    ...parts,
+  };
+}
+
+function said(failures: readonly Failure[]): string[] {
+  return failures.map(
+    ({ slot, path, what, reason }) => `${slot} ${Buffer.from(path).toString()} ${what} ${reason}`,
+  );
+}
+
+test('a file that grew in a place that went away is noted as unread', (t) => {
+  const { places } = afterLoss();
+  const row = rowOf('grows');
+  const grown = [{ slot: 7, path: Buffer.from('/gone/d'), row }];
+  const output = places.hashed(outputOf({ grown }), [Buffer.from('/gone/d')]);
+  t.is(output.grown.length, 0);
+  t.deepEqual(said(output.failures), ['7 /gone/d/grows unreadable ESTALE']);
+});
+
+test('attributes of entries in a place that went away are read again next time', (t) => {
+  const { places, told } = afterLoss();
+  const link = entryOf('link', { type: EntryType.symlink });
+  const rows = rowsOf(link, entryOf('file'));
+  const paths = [Buffer.from('/gone/d')];
+  const output = places.hashed(outputOf({ rows, rowEnds: Uint32Array.of(rows.length) }), paths);
+  t.deepEqual(said(told), ['-1 /gone held it went away during the backup']);
+  const kept = entriesOf(output.rows);
+  t.deepEqual(
+    kept.map(({ name }) => name.toString()),
+    ['link'],
+  );
+  t.is(kept[0]!.flags & RowFlag.unsettled, RowFlag.unsettled);
+  t.deepEqual(said(output.failures), [
+    '7 /gone/d/link incomplete ESTALE',
+    '7 /gone/d/file unreadable ESTALE',
+  ]);
+});
+
+test('what is in other places is used', (t) => {
+  const { places } = afterLoss();
+  const rows = rowsOf(entryOf('file'));
+  const row = rowOf('grows');
+  const grown = [{ slot: 7, path: Buffer.from('/there/d'), row }];
+  const given = outputOf({ rows, rowEnds: Uint32Array.of(rows.length), grown });
+  t.is(places.hashed(given, [Buffer.from('/there/d')]), given);
+});
+
+for (const [code, what] of [
+  ['ENOENT', 'vanished'],
+  ['ENOTDIR', 'vanished'],
+  ['EIO', 'unreadable'],
+  ['ESTALE', 'unreadable'],
+  ['EACCES', 'unreadable'],
+] as const) {
+  test(`a directory that is not found counts as ${what} if looking again says ${code}`, async (t) => {
+    const folder = scratch(t);
+    const tasks = startAt(folder);
+    const system = systemWith({
+      listOrHold: () => {
+        throw systemError('ENOENT');
+      },
+      statRow: () => {
+        throw systemError(code);
+      },
+    });
+    const input = { tasks, firstFreeSlot: 1, slotStride: 1, maxEntries: 10, excludes: NO_EXCLUDES };
+    const { output } = await new InlineJobs(system).run('walk', input);
+    t.deepEqual(
+      output.failures.map((failure) => failure.what),
+      [what],
+    );
+  });
+}
