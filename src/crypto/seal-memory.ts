@@ -26,6 +26,25 @@ const NOTHING: Remembered = Object.freeze({
   isReplaced: false,
 });
 
+/** A fact to remember, and what goes unnoticed if it is not. */
+interface Fact {
+  readonly what: string;
+  readonly risk: string;
+}
+
+const NEWEST_SET: Fact = {
+  what: 'the newest set',
+  risk: 'a store that is rolled back would not be noticed',
+};
+const NEWEST_KEYS: Fact = {
+  what: 'the newest key record',
+  risk: 'an older one, which a replaced password opens, would not be noticed',
+};
+const REPLACED_KEYS: Fact = {
+  what: 'that other keys have replaced the former ones',
+  risk: 'a store with the former keys would not be noticed',
+};
+
 export interface MeetOptions {
   /** Name of the sub-account; undefined for the owner of the client. */
   readonly account?: string | undefined;
@@ -36,16 +55,18 @@ export interface MeetOptions {
  * Checks and remembers a key record that was opened with its password, and marks the key sets it replaces. Throws
  * STORE_ROLLED_BACK if the record is older than one this machine has seen, or its key set was replaced. With
  * `trustsOlder` an older record is accepted and remembered; a replaced key set is still refused. The number of a
- * sub-account's record is not compared, since sub-accounts have their own numbering.
+ * sub-account's record is not compared, since sub-accounts have their own numbering. Returns a message for each fact
+ * that cannot be remembered.
  */
 export function meetKeys(
   record: KeyRecord,
   keys: readonly MasterKey[],
   { account, trustsOlder = false }: MeetOptions = {},
-): void {
+): string[] {
   const memory = memoryOf(record);
-  memory.checkKeys(countedNumber(record, account), trustsOlder);
-  for (const id of formerIds(keys)) new SealMemory(id.toString('hex')).replaced();
+  const failures = [memory.checkKeys(countedNumber(record, account), trustsOlder)];
+  for (const id of formerIds(keys)) failures.push(new SealMemory(id.toString('hex')).replaced());
+  return failures.filter((failure) => failure !== undefined);
 }
 
 /** Checks like `meetKeys`, but remembers nothing: for keys that have not yet proven to be the client's. */
@@ -111,17 +132,18 @@ export class SealMemory {
 
   /** Remembers the newest sealed set. Returns the reason as a message if that fails. */
   write(set: number, seal: Buffer): string | undefined {
-    return this.put({ ...this.read(), set, seal });
+    return this.put({ ...this.read(), set, seal }, NEWEST_SET);
   }
 
   /**
    * Checks the number of a key record against the newest one seen, and remembers it. Throws STORE_ROLLED_BACK if it
    * is older or its key set was replaced, since a changed password must not open anything again. `number` is 0 for a
-   * record that is not compared. With `trustsOlder` an older record is remembered.
+   * record that is not compared. With `trustsOlder` an older record is remembered. Returns the reason as a message
+   * if it cannot be remembered.
    */
-  checkKeys(number: number, trustsOlder = false): void {
+  checkKeys(number: number, trustsOlder = false): string | undefined {
     this.compareKeys(number, trustsOlder);
-    this.noteKeys(number, trustsOlder);
+    return this.noteKeys(number, trustsOlder);
   }
 
   /**
@@ -129,7 +151,7 @@ export class SealMemory {
    * empty memory. Throws STORE_ROLLED_BACK, MEMORY_DAMAGED.
    */
   compareKeys(number: number, trustsOlder: boolean): void {
-    if (trustsOlder && this.readWhole() === undefined) this.put(NOTHING);
+    if (trustsOlder && this.readWhole() === undefined) this.put(NOTHING, NEWEST_SET);
     const remembered = this.read();
     if (remembered.isReplaced) {
       const what = 'the store shows keys that were replaced by others';
@@ -151,20 +173,24 @@ export class SealMemory {
     const remembered = this.read();
     if (number === 0 || number === remembered.keys) return undefined;
     if (number < remembered.keys && !trustsOlder) return undefined;
-    return this.put({ ...remembered, keys: number });
+    return this.put({ ...remembered, keys: number }, NEWEST_KEYS);
   }
 
-  /** Marks the key set as replaced: its records are refused from now on. Keeps the rest of the memory. */
-  replaced(): void {
+  /**
+   * Marks the key set as replaced: its records are refused from now on. Keeps the rest of the memory. Returns the
+   * reason as a message if that fails.
+   */
+  replaced(): string | undefined {
     const remembered = this.readWhole();
-    if (remembered?.isReplaced !== true) this.put({ ...(remembered ?? NOTHING), isReplaced: true });
+    if (remembered?.isReplaced === true) return undefined;
+    return this.put({ ...(remembered ?? NOTHING), isReplaced: true }, REPLACED_KEYS);
   }
 
-  private put({ set, seal, keys, isReplaced }: Remembered): string | undefined {
+  private put({ set, seal, keys, isReplaced }: Remembered, fact: Fact): string | undefined {
     const line = `${set} ${seal.toString('hex')} ${keys}${isReplaced ? ' replaced' : ''}`;
     const code = writeState(this.file, `${line} ${this.sumOf(line)}\n`);
     if (code === undefined) return undefined;
-    return `the newest set is not remembered: ${this.file}: ${code}; a store that is rolled back would not be noticed`;
+    return `${fact.what} is not remembered: ${this.file}: ${code}; ${fact.risk} [MEMORY_NOT_WRITTEN]`;
   }
 
   private sumOf(line: string): string {

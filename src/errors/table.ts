@@ -342,6 +342,11 @@ export const ERROR_TABLE = Object.freeze({
     1,
     'Run `lstardis --trust-store` once: it recreates the file, and only reads the store. If the file is in clients/, it prints the key id; compare it with your printed sheet before the next backup. Another id, or none although the client encrypts, means that the store was exchanged. If the file is in seals/, check that the newest set is in the list: there is no other sign that the store was rolled back before.',
   ),
+  MEMORY_NOT_WRITTEN: row(
+    'environment',
+    1,
+    'Check owner, permissions and free space of the directory of the file that is named, or set XDG_STATE_HOME to a directory that you may write to; then run any command on the client again. Nothing in the store is wrong.',
+  ),
   ENCRYPTION_GONE: row(
     'damage',
     1,

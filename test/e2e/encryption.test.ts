@@ -230,7 +230,11 @@ test('a place where nothing can be remembered is told, and the set is complete',
     env,
   });
   t.is(status, 0, stderr);
-  t.regex(stderr, /not remembered/);
+  t.regex(stderr, /newest set is not remembered/);
+  t.regex(stderr, /warning: .*its keys are not remembered.*\[MEMORY_NOT_WRITTEN\]/);
+  const again = await run('tardis', [...place, '--local', source], { env });
+  t.is(again.status, 0, again.stderr);
+  t.regex(again.stderr, /warning: .*newest key record is not remembered.*\[MEMORY_NOT_WRITTEN\]/);
 });
 
 test('what does not encrypt has no key to change', async (t) => {

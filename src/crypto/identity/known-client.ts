@@ -201,6 +201,11 @@ export class KnownClient {
     return `the client "${client}" (${displayName(Buffer.from(places[0]))})`;
   }
 
+  /** Tells the user a warning about this client. */
+  warn(text: string): void {
+    this.options.say(`warning: ${this.name}: ${text}`);
+  }
+
   private say(text: string): void {
     this.options.say(`${this.name}: ${text}`);
   }
@@ -239,8 +244,8 @@ export class KnownClient {
       const file = this.fileOf(place);
       const code = writeState(file, `${JSON.stringify({ form: FORM, place, client, keys })}\n`);
       if (code === undefined) continue;
-      this.say(
-        `its keys are not remembered: ${file}: ${code}; a store that is swapped would not show`,
+      this.warn(
+        `its keys are not remembered: ${file}: ${code}; a store that is swapped would not show [MEMORY_NOT_WRITTEN]`,
       );
     }
   }

@@ -178,8 +178,9 @@ export function meetOpened(
   keys: readonly MasterKey[],
   options?: MeetOptions,
 ): void {
-  meetKeys(record, keys, options);
-  identityAt(settings, undefined).meet(record, keys);
+  const identity = identityAt(settings, undefined);
+  for (const failure of meetKeys(record, keys, options)) identity.warn(failure);
+  identity.meet(record, keys);
 }
 
 /** Compares like `meetOpened`, but remembers nothing. Throws STORE_ROLLED_BACK, KEYS_CHANGED, ENCRYPTION_GONE. */

@@ -271,7 +271,9 @@ export class Login {
       }
       this.made = undefined;
     }
-    meetKeys(record, masters, { account, trustsOlder: credentials.identity?.trustsChange });
+    const trustsOlder = credentials.identity?.trustsChange;
+    const failures = meetKeys(record, masters, { account, trustsOlder });
+    for (const failure of failures) credentials.identity?.warn(failure);
     if (isMade) credentials.identity?.made(record);
     else credentials.identity?.meet(record, masters);
     if (!record.isEncrypting) return undefined;
