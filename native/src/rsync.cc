@@ -64,9 +64,9 @@ struct FreeJob {
 // The sums of a content. After indexing nothing changes in them but librsync's counters.
 struct Signature {
   std::unique_ptr<rs_signature_t, FreeSignature> sums;
+  std::mutex indexing;  // guards both
   bool isLoaded = false;
   bool isIndexed = false;
-  std::mutex indexing;
 };
 
 struct Job {
@@ -176,8 +176,9 @@ rs_result copyFromBasis(void* opaque, rs_long_t position, size_t* bytes, void**)
 
 void loadDone(const Call& call, Job* job) {
   checkWhole(call, job);
-  job->signature->isLoaded = true;
   job->job.reset();
+  const std::lock_guard<std::mutex> hold(job->signature->indexing);  // under which another thread asks for it
+  job->signature->isLoaded = true;
 }
 
 }  // namespace
