@@ -198,8 +198,8 @@ export class HistoryTable {
   }
 
   /**
-   * Number of versions of files that a listed set shows and whose contents are missing or depend on a missing
-   * basis.
+   * Number of versions of files that a listed set shows and whose contents are missing, or depend on a missing basis
+   * or part.
    */
   get brokenVersions(): number {
     return this.placed.brokenVersions.get() as number;
@@ -211,10 +211,14 @@ export class HistoryTable {
   }
 }
 
-/** Contents that are missing, and the deltas that depend on them, directly or indirectly. */
+/**
+ * Contents that are missing, and those that depend on them, directly or indirectly: deltas, and contents with them
+ * as a part.
+ */
 const BROKEN = `WITH RECURSIVE broken (content_id) AS (
   SELECT content_id FROM contents WHERE record_id IS NULL
-  UNION SELECT contents.content_id FROM contents JOIN broken ON basis_id = broken.content_id)`;
+  UNION SELECT contents.content_id FROM broken JOIN contents ON basis_id = broken.content_id
+  UNION SELECT content_parts.content_id FROM broken JOIN content_parts ON part_id = broken.content_id)`;
 
 /** Returns a query that counts versions of files in listed sets whose contents meet a condition. */
 function countVersions(which: string): string {

@@ -2,6 +2,8 @@ import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { EntryType } from '../../../src/model/index.js';
+import { Catalog } from '../../../src/store/catalog/index.js';
+import { nodeSystem } from '../../../src/system/index.js';
 import {
   buildCommit,
   buildEvent,
@@ -495,3 +497,32 @@ function strangeEvent(sequence: number): Buffer {
   const event = { type: 'purge', set: 1 } as unknown as StoreEvent;
   return buildEvent(sequence, event);
 }
+
+test('a version whose part is lost, or rests on a lost basis, counts as broken', async (t) => {
+  const { live } = places(t);
+  const store = await PackedStore.open(live);
+  const set = store.openSet();
+  const [first, second, basis] = [3, 4, 5].map((byte) => Buffer.alloc(700, byte));
+  store.content(basis!);
+  const whole = store.inParts(first!, second!);
+  const { catalog } = store;
+  store.change(set, 1, [entryOf('parts', { digest: whole, sizeBytes: 1400 })]);
+  store.closeSet(set);
+  await store.checkpoint();
+  const idOf = (content: Buffer): number => catalog.contents.find(sha256(content))!.contentId;
+  catalog.bases.set(idOf(second!), idOf(basis!));
+  await store.checkpoint();
+  t.is(catalog.history.brokenVersions, 0);
+  store.close();
+  for (const lost of [first!, second!, basis!]) {
+    const database = nodeSystem().openDatabase(live, { readonly: false });
+    const lose = database.prepare('UPDATE contents SET record_id = ? WHERE digest = ?');
+    const recordOf = database.prepare('SELECT record_id FROM contents WHERE digest = ?').pluck();
+    const record = recordOf.get(sha256(lost)) as number;
+    lose.run(null, sha256(lost));
+    const broken = Catalog.reading(nodeSystem(), live, ({ history }) => history.brokenVersions);
+    t.is(broken, 1);
+    lose.run(record, sha256(lost));
+    database.close();
+  }
+});
