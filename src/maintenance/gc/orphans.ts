@@ -1,11 +1,25 @@
 /**
  * Places orphans: directories whose entries survived a rebuild from packs with holes, but not the entry that
- * led to them. Each gets a place in `lost+found` below the first root, by listings like those of a session, so
- * that it can be listed and restored. The next backup closes that place again.
+ * led to them. Each gets a place in `lost+found` below its own root, by listings like those of a session, so that
+ * it can be listed and restored. The next backup closes that place again.
  */
 import { Catalog, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import { BytesBuilder, newDirectoryRow, RowReader } from '../../model/index.js';
-import type { ClientDirectory, RootRecord } from '../../store/index.js';
+import { asTardisError } from '../../errors/index.js';
+import {
+  type Backend,
+  type ClientDirectory,
+  type ListingSection,
+  listPacks,
+  packName,
+  readListing,
+  readRecord,
+  recordBytes,
+  type RecordHeader,
+  RecordKind,
+  type RootRecord,
+  scanPack,
+} from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
 import { SetJournal } from '../../store/writer/index.js';
@@ -63,27 +77,30 @@ class Placing {
       const isKnown = catalog.entries.versions(ROOTS_DIRECTORY, name).length > 0;
       if (!isKnown) this.put(root, ROOTS_DIRECTORY, name, root.directory);
     }
-    const [root] = this.roots;
-    const placed = root === undefined ? 0 : await this.placeBelow(root);
+    const placed = await this.placeAll();
     await this.checkpoint();
     return placed;
   }
 
-  private async placeBelow(root: RootPlace): Promise<number> {
+  private async placeAll(): Promise<number> {
     const { catalog } = this.store;
-    let placed = 0;
-    let found: number | undefined;
-    for (;;) {
+    const [first] = this.roots;
+    if (first === undefined) return 0;
+    const byNumber = new Map(this.roots.map((root) => [root.root, root]));
+    const found = new Map<RootPlace, number>();
+    for (let placed = 0; ; ) {
       const orphans = catalog.history.orphans(CHECKPOINT_ENTRIES);
-      if (orphans.length === 0) break;
-      found ??= this.makeLostAndFound(root);
+      if (orphans.length === 0) return placed;
+      const rootOf = await rootsOf(this.store, orphans);
       for (const orphan of orphans) {
-        this.put(root, found, Buffer.from(`directory-${orphan}`), orphan);
+        const root = byNumber.get(rootOf.get(orphan) ?? 0) ?? first;
+        const directory = found.get(root) ?? this.makeLostAndFound(root);
+        found.set(root, directory);
+        this.put(root, directory, Buffer.from(`directory-${orphan}`), orphan);
         placed += 1;
       }
       await this.checkpoint();
     }
-    return placed;
   }
 
   private async checkpoint(): Promise<void> {
@@ -121,6 +138,49 @@ class Placing {
     const journal = this.journals.get(set) ?? new SetJournal(this.store, set);
     this.journals.set(set, journal);
     return journal;
+  }
+}
+
+/**
+ * Returns the numbers of the roots of directories. A catalog knows only those of directories that an entry led to,
+ * so the others are looked up in the listings in the packs.
+ */
+async function rootsOf(
+  { catalog, backend }: StoreWriter,
+  directories: readonly number[],
+): Promise<ReadonlyMap<number, number>> {
+  const roots = new Map<number, number>();
+  const unknown = new Set<number>();
+  for (const directory of directories) {
+    const root = catalog.history.rootOf(directory);
+    if (root > 0) roots.set(directory, root);
+    else unknown.add(directory);
+  }
+  if (unknown.size === 0) return roots;
+  for (const pack of await listPacks(backend)) {
+    for await (const { header, position } of scanPack(backend, pack, 0)) {
+      if (header.kind !== RecordKind.listing) continue;
+      for (const { directory, root } of await sectionsAt(backend, pack, position, header)) {
+        if (unknown.delete(directory)) roots.set(directory, root);
+      }
+    }
+    if (unknown.size === 0) break;
+  }
+  return roots;
+}
+
+/** Returns the sections of a listing; none if its record is damaged, which the rebuild has counted. */
+async function sectionsAt(
+  backend: Backend,
+  pack: number,
+  position: number,
+  header: RecordHeader,
+): Promise<ListingSection[]> {
+  try {
+    return readListing(await readRecord(backend, packName(pack), position, recordBytes(header)));
+  } catch (error) {
+    if (asTardisError(error).code !== 'RECORD_DAMAGED') throw error;
+    return [];
   }
 }
 

@@ -270,7 +270,7 @@ function tell(client: string, report: RebuildReport, after: Settled, options: Op
   if (placed > 0) {
     const what = counted(placed, 'directory', 'directories');
     print(
-      `${what} whose parents are lost: moved to ${LOST_AND_FOUND} of the first root, in all sets.`,
+      `${what} whose parents are lost: moved to ${LOST_AND_FOUND} of their roots, in all sets.`,
     );
   }
   if (keptCatalog !== undefined) {

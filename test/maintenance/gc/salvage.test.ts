@@ -87,6 +87,26 @@ test('what is below a directory whose listing is lost is found again', async (t)
   );
 });
 
+test('what is found again is below its own root', async (t) => {
+  const home = scratch(t);
+  const sources = ['one', 'two'].map((name) => path.join(home, name));
+  for (const source of sources) makeTree(source, [dir('a', [dir('b', [file('x', 'x')])])]);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  await backupInline(inlineSystem(), place, sources, { create: true });
+  for (const [index, source] of sources.entries()) {
+    fs.writeFileSync(path.join(source, 'a', 'b', `found ${index}`), text(index, 3000));
+  }
+  await backupInline(inlineSystem(), place, sources);
+  const packs = path.join(place.store, 'me', 'packs');
+  fs.rmSync(path.join(packs, fs.readdirSync(packs).sort()[0]!)); // the whole first set
+  t.is((await salvage(place, true)).placed, 2);
+  const names = [...(await contentsOf(place, undefined)).keys()];
+  t.deepEqual(
+    names.map((name) => name.replace(/directory-\d+/, 'directory')).sort(),
+    sources.map((source, index) => `2 ${source}/${LOST_AND_FOUND}/directory/found ${index}`),
+  );
+});
+
 /** Returns the digests that a path had in any set. */
 function everAt(right: ReadonlyMap<string, string>, name: string): Set<string> {
   const pathOf = (key: string): string => key.slice(key.indexOf(' '));
