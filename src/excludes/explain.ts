@@ -19,7 +19,9 @@ export interface Explanation {
     /** Does not exist. */
     | 'missing'
     /** Below a mount point that is not entered. */
-    | 'otherDevice';
+    | 'otherDevice'
+    /** Below a directory that is too deep to be entered. */
+    | 'tooDeep';
   /** Type of the path; undefined for a root, and for paths that were not examined. */
   readonly type: number | undefined;
   /** The path that decides the outcome: the path itself, or a directory above it that is excluded or missing. */
@@ -32,16 +34,25 @@ export interface Explanation {
   readonly problems: readonly { readonly path: Buffer; readonly reason: string }[];
 }
 
+/** The limits of the walk, as it gets them. */
+export interface WalkReach {
+  /** True if other file systems are entered. */
+  readonly crossDevices?: boolean;
+  /** Directories this deep below a root are not entered; 0 means no limit. */
+  readonly maxDepth?: number;
+}
+
 /** Explains an absolute path without symbolic links in its directories. Throws system errors. */
 export function explainPath(
   system: System,
   options: ExcludeOptions,
   roots: readonly Buffer[],
   path: Buffer,
+  reach: WalkReach = {},
 ): Explanation {
   const explanations = roots
     .filter((root) => isWithin(root, path))
-    .map((root) => explainWithin(system, options, root, path));
+    .map((root) => explainWithin(system, options, root, path, reach));
   const nothing = { type: undefined, decision: undefined, emptied: undefined, problems: [] };
   return (
     explanations.find(({ outcome }) => outcome === 'kept') ??
@@ -60,6 +71,7 @@ function explainWithin(
   options: ExcludeOptions,
   root: Buffer,
   path: Buffer,
+  { crossDevices = false, maxDepth = 0 }: WalkReach,
 ): Explanation {
   const excluder = new Excluder(options, system);
   const problems: { path: Buffer; reason: string }[] = [];
@@ -89,10 +101,11 @@ function explainWithin(
     const isLast = index === names.length - 1;
     type = rows.type(found.at);
     const isDirectory = type === EntryType.directory;
-    const isEntered = isDirectory && (rows.flags(found.at) & RowFlag.otherDevice) === 0;
-    if (isLast && !isEntered) break;
+    const isOther = !crossDevices && (rows.flags(found.at) & RowFlag.otherDevice) !== 0;
+    const isTooDeep = maxDepth > 0 && index + 1 >= maxDepth;
+    if (isLast && (!isDirectory || isOther || isTooDeep)) break;
     if (!isDirectory) return tell('missing');
-    if (!isEntered) return tell('otherDevice');
+    if (isOther || isTooDeep) return tell(isTooDeep ? 'tooDeep' : 'otherDevice');
     rules = decider === undefined ? rules : decider.rules;
     directory = here;
   }

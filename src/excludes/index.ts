@@ -23,7 +23,7 @@ export {
   type Reason,
   type RuleProblem,
 } from './excluder.js';
-export { explainPath, type Explanation } from './explain.js';
+export { explainPath, type Explanation, type WalkReach } from './explain.js';
 export { MAX_EXPRESSION_BYTES, MAX_EXPRESSION_STEPS } from './expressions.js';
 export { fileFilter } from './file-filter.js';
 export { type Filtered, filterListing, type LeftOut } from './filter.js';

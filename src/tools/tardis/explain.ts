@@ -11,6 +11,7 @@ import {
   type ExcludeOptions,
   explainPath,
   type Explanation,
+  type WalkReach,
 } from '../../excludes/index.js';
 import { displayName, EntryType, joinPath, jsonName, lastComponent } from '../../model/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
@@ -29,8 +30,9 @@ export function explainPaths(
   const wish = cryptWishOf(settings);
   const crypt = wish && new CryptFilter(wish);
   const { roots } = readRoots(system, settings.directories);
+  const reach = { crossDevices: settings.crossDevice, maxDepth: settings.maxDepth };
   const explanations = settings.explain.map((path) => {
-    const explanation = explained(system, options, roots, placeOf(path));
+    const explanation = explained(system, options, roots, placeOf(path), reach);
     return { ...explanation, crypt: crypt && choiceFor(crypt, explanation) };
   });
   if (settings.json) {
@@ -46,6 +48,7 @@ function explained(
   options: ExcludeOptions,
   roots: readonly Root[],
   path: Buffer,
+  reach: WalkReach,
 ): Explanation {
   try {
     // A file named on the command line is kept regardless of the rules.
@@ -61,6 +64,7 @@ function explained(
       options,
       directories.map((root) => root.path),
       path,
+      reach,
     );
   } catch (error) {
     const code = systemCode(error);
@@ -104,6 +108,7 @@ function sentence(explanation: Answer): string {
     outside: 'not in any of the directories to back up',
     missing: about === '' ? 'it does not exist' : `${about}missing`,
     otherDevice: `left out, as ${about}on another file system`,
+    tooDeep: `left out, as ${about}too deep to be entered (--maxdepth)`,
   }[outcome];
   return `${displayName(path)}: ${said}${stored}${empty}${notes.join('')}`;
 }
