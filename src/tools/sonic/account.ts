@@ -3,7 +3,7 @@
  * store's machine can grant rights. A new account needs the owner's password, since it gets the owner's keys.
  */
 import type { Found, Settings } from '../../config/index.js';
-import { newAccountRecord } from '../../crypto/index.js';
+import { type KeyRecord, newAccountRecord } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { RightName } from '../../model/index.js';
 import {
@@ -23,7 +23,7 @@ import { requireNewPassword, requirePassword, stretchFor } from '../shared/passw
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { newPassword, requireOne, tell } from './passwords.js';
 import { formatTable } from '../shared/units.js';
-import { keysOfKnown, meetShown, promptFor } from '../shared/unlock.js';
+import { keysOf, keysOfKnown, meetShown, promptFor } from '../shared/unlock.js';
 import { clientPlace, storeSystem } from '../shared/local-store.js';
 import { jsonText } from '../shared/json-text.js';
 
@@ -101,6 +101,7 @@ async function add(
   const directory = openClientDirectory(system, clientPlace(options));
   // Under the lock no other account is added, and no rewrite replaces the client.
   await withClient(system, directory, async () => {
+    requireSameKeys(owner, keysOf(system, clientPlace(options)), client);
     if (isAccount(system, directory.path, name)) {
       throw new TardisError('USAGE', `the client "${client}" already has an account "${name}"`);
     }
@@ -109,6 +110,16 @@ async function add(
   remember();
   const text = `The account "${name}" of "${client}" may: ${rights.join(', ')}.`;
   tell(options.json, newPassword(next, options), { client, account: name }, text);
+}
+
+/**
+ * Throws CLIENT_BUSY if the keys of a client were changed since they were read, for example while a password was typed:
+ * an account with the former ones could not read what comes, or would put keys back into the store.
+ */
+function requireSameKeys(before: KeyRecord, now: KeyRecord | undefined, client: string): void {
+  if (now?.number === before.number && now.keysetId.equals(before.keysetId)) return;
+  const what = `the keys of the client "${client}" were changed meanwhile: run this again`;
+  throw new TardisError('CLIENT_BUSY', what);
 }
 
 async function change(options: Options, system: System, name: string): Promise<void> {
