@@ -1,13 +1,15 @@
 /**
  * Decides which sets are deleted early when space runs low: only expendable ones of the client whose session
- * needs the space, oldest first. The newest complete set and sets younger than a least age stay. The decision
- * is a pure function of the catalog. The caller decides again after each deletion, since only then the space
+ * needs the space, oldest first. The newest complete set stays, and if that may lack entries, so does the newest
+ * that does not; so do sets younger than a least age. The decision is a pure function of the catalog. The caller decides again after each deletion, since only then the space
  * that it freed is certain.
  */
 import { isOldEnough, seenMoments, type TimedSet } from '../../store/writer/index.js';
 
 export interface EarlySet extends TimedSet {
   readonly state: 'unfinished' | 'complete';
+  /** True if a rebuild has found that the set may lack something. */
+  readonly isDoubtful: boolean;
   readonly isExpendable: boolean;
   readonly isLocked: boolean;
   /** Equal texts mean the same roots. The newest complete set of the same roots stays. */
@@ -32,14 +34,20 @@ export function setsToDeleteForSpace(
 ): number[] {
   const ordered = [...sets].sort((a, b) => a.set - b.set);
   const newest = new Map<string, number>();
-  for (const { set, state, roots } of ordered) if (state === 'complete') newest.set(roots, set);
+  const newestSound = new Map<string, number>();
+  for (const { set, state, roots, isDoubtful } of ordered) {
+    if (state !== 'complete') continue;
+    newest.set(roots, set);
+    if (!isDoubtful) newestSound.set(roots, set);
+  }
   const seen = seenMoments(ordered);
   const chosen: number[] = [];
   let freedBytes = 0;
   for (const set of ordered) {
     if (freedBytes >= neededBytes) break;
     const mayGo = set.isExpendable && !set.isLocked && set.state === 'complete';
-    if (!mayGo || set.set === newest.get(set.roots)) continue;
+    const isNewest = [newest, newestSound].some((one) => one.get(set.roots) === set.set);
+    if (!mayGo || isNewest) continue;
     if (!isOldEnough(seen.get(set.set), nowMs, leastAgeMs)) continue;
     chosen.push(set.set);
     freedBytes += Math.max(0, set.freedBytes);

@@ -55,9 +55,10 @@ async function dropOne(
     const sets = listed
       .filter(({ state }) => state !== 'superseded')
       .map(
-        ({ set, state, openedAtMs, closedAtMs, marks }): EarlySet => ({
+        ({ set, state, openedAtMs, closedAtMs, isDoubtful, marks }): EarlySet => ({
           set,
           state: state === 'complete' ? 'complete' : 'unfinished',
+          isDoubtful,
           openedAtMs,
           closedAtMs,
           isExpendable: marks.isExpendable,

@@ -13,6 +13,7 @@ function set(number: number, ageDays: number, more: Partial<EarlySet> = {}): Ear
     state: 'complete',
     openedAtMs,
     closedAtMs: openedAtMs + 60_000,
+    isDoubtful: false,
     isExpendable: true,
     isLocked: false,
     roots: 'all',
@@ -36,6 +37,16 @@ test('the oldest go first, no more than are needed', (t) => {
   t.deepEqual(chosen(sets, 101), [1, 2]);
   t.deepEqual(chosen(sets, 0), []);
   t.deepEqual(chosen(sets, 1e9), [1, 2, 3, 4], 'all that may go, if they do not suffice');
+});
+
+test('a newest set that may lack entries does not stand for the newest sound one', (t) => {
+  const sets = [
+    set(1, 40),
+    set(2, 30),
+    set(3, 20, { isDoubtful: true }),
+    set(4, 9, { isDoubtful: true }),
+  ];
+  t.deepEqual(chosen(sets), [1, 3]);
 });
 
 test('what gives nothing back for sure does not count', (t) => {
@@ -94,6 +105,7 @@ const anySet = fc.record({
   state: fc.constantFrom('complete' as const, 'unfinished' as const),
   openedAtMs: fc.integer({ min: -1e12, max: 4e12 }),
   closedAtMs: fc.option(fc.integer({ min: -1e12, max: 4e12 }), { nil: undefined }),
+  isDoubtful: fc.boolean(),
   isExpendable: fc.boolean(),
   isLocked: fc.boolean(),
   roots: fc.constantFrom('home', 'etc'),
