@@ -19,6 +19,15 @@ interface Way {
   readonly to: number;
 }
 
+/** A directory whose paths are being found. */
+interface Step {
+  readonly directory: number;
+  /** The entries that lead to it. */
+  readonly entries: readonly HeldVersion[];
+  next: number;
+  readonly ways: Way[];
+}
+
 /** Greatest depth of a path. A deeper one is a circle in a damaged catalog. */
 const MAX_DEPTH = 4096;
 /** Number of directories whose paths are cached. */
@@ -54,7 +63,10 @@ export class VersionNames {
   *of(contentId: number): Generator<Omit<VersionFinding, 'finding' | 'digest' | 'why'>> {
     for (const version of this.audit.versionsOf(contentId)) {
       const byPath = new Map<string, { path: Buffer; sets: Set<number> }>();
-      for (const way of this.waysOf(version, 0)) {
+      const above = version.directory;
+      const isRoot = above === ROOTS_DIRECTORY;
+      const ways = isRoot ? [] : (this.known.get(above) ?? this.waysTo(above));
+      for (const way of this.waysOf(version, ways)) {
         const sets = this.setsOf(way);
         if (sets.length === 0) continue;
         const key = way.path.toString('latin1');
@@ -77,14 +89,16 @@ export class VersionNames {
       .filter((set) => set >= from && set <= to && shown.has(set));
   }
 
-  private waysOf({ directory, name, firstSet, lastSet }: HeldVersion, depth: number): Way[] {
+  /** Returns the paths of an entry, given those of its directory. */
+  private waysOf(entry: HeldVersion, above: readonly Way[]): Way[] {
+    const { directory, name, firstSet, lastSet } = entry;
     const to = lastSet ?? Infinity;
     if (directory === ROOTS_DIRECTORY) {
       const root = Number(name.toString('latin1'));
       const path = this.roots.get(root)?.path;
       return path === undefined ? [] : [{ path, root, from: firstSet, to }];
     }
-    return this.waysTo(directory, depth).flatMap((way) => {
+    return above.flatMap((way) => {
       const [from, end] = [Math.max(way.from, firstSet), Math.min(way.to, to)];
       if (from > end) return [];
       const path = joined(way.path, this.openedName(name));
@@ -92,14 +106,48 @@ export class VersionNames {
     });
   }
 
-  private waysTo(directory: number, depth: number): readonly Way[] {
-    const known = this.known.get(directory);
-    if (known !== undefined) return known;
-    if (depth > MAX_DEPTH) return [];
-    const ways = this.audit.waysTo(directory).flatMap((entry) => this.waysOf(entry, depth + 1));
+  /**
+   * Returns the paths of a directory. Keeps its own stack, since a path may have more names than JavaScript allows
+   * calls. In a circle, which only a damaged catalog has, no path leads through a directory twice.
+   */
+  private waysTo(directory: number): readonly Way[] {
+    const open = new Set<number>();
+    const cut = new Set<number>();
+    const stack: Step[] = [];
+    const enter = (below: number): void => {
+      open.add(below);
+      stack.push({ directory: below, entries: this.audit.waysTo(below), next: 0, ways: [] });
+    };
+    enter(directory);
+    /** The paths of the directory that was resolved last. */
+    let found: { readonly directory: number; readonly ways: readonly Way[] } | undefined;
+    for (let step = stack.at(-1); step !== undefined; step = stack.at(-1)) {
+      const entry = step.entries[step.next];
+      if (entry === undefined) {
+        stack.pop();
+        open.delete(step.directory);
+        found = step;
+        this.keep(step);
+        continue;
+      }
+      const above = entry.directory;
+      const isCut = open.has(above) || cut.has(above) || stack.length > MAX_DEPTH;
+      if (isCut) cut.add(step.directory);
+      const ways = found?.directory === above ? found.ways : this.known.get(above);
+      if (ways === undefined && !isCut && above !== ROOTS_DIRECTORY) {
+        enter(above);
+        continue;
+      }
+      step.next += 1;
+      step.ways.push(...this.waysOf(entry, ways ?? []));
+    }
+    for (const each of cut) this.known.delete(each); // from elsewhere, other paths may lead to it
+    return found!.ways;
+  }
+
+  private keep({ directory, ways }: Step): void {
     if (this.known.size >= MAX_KNOWN) this.known.clear();
     this.known.set(directory, ways);
-    return ways;
   }
 
   private openedName(name: Buffer): Buffer {
