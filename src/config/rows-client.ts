@@ -28,7 +28,7 @@ export const CLIENT_ROWS = {
     flags: '--local',
     negatable: true,
     clientKey: 'Local',
-    help: 'write to a store on this machine, through a server that is started for this run',
+    help: 'write to a store on this machine, through a server that is started for this run; not if --server is set with a higher precedence',
     test: 'a job may say Local and its own LocalServerCmd',
   },
   localConfig: {

@@ -13,6 +13,7 @@ import { TardisError } from '../errors/index.js';
 import { displayName, setNameFault } from '../model/index.js';
 import { checkClientName } from '../store/client/client-name.js';
 import { absolutePath, isThere } from '../system/index.js';
+import { isSetAbove } from './shared/precedence.js';
 import { interruptSignal, runTool, toolCommand } from './shared/run-tool.js';
 import { refuseVerb } from './tardis/verbs.js';
 
@@ -38,7 +39,8 @@ const command = toolCommand({
     checkSetName(settings);
     // From here on an interruption needs an orderly end.
     const signal = interruptSignal('tardis', 'the next run continues from the last checkpoint');
-    const server = settings.local ? localOnDemand(settings, found) : undefined;
+    const isLocal = settings.local && !isSetAbove(found, 'server', 'local');
+    const server = isLocal ? localOnDemand(settings, found) : undefined;
     if (settings.hookBefore === undefined) server?.get(); // otherwise the hook may have to mount the store first
     const { backUp } = await import('./tardis/run.js');
     return backUp(settings, found, server, signal);

@@ -68,6 +68,12 @@ test('a job may say Local and its own LocalServerCmd', async (t) => {
   t.false(fs.existsSync(at('was here')));
   const args = ['--config', config, '--job', 'home', '--no-local', '--no-ssl'];
   t.regex((await run('tardis', args)).stderr, /INSECURE_TCP_REFUSED/);
+  // A server that the command line names is meant, whatever the file says; a variable counts less than the file.
+  const named = ['--config', config, '--job', 'home', '--no-ssl'];
+  const elsewhere = await run('tardis', [...named, '--server', '192.0.2.1']);
+  t.regex(elsewhere.stderr, /192\.0\.2\.1.*INSECURE_TCP_REFUSED/);
+  await backup(named, { env: { TARDIS_SERVER: '192.0.2.1' } });
+  await backup([...named, '--local', '--server', '192.0.2.1']);
 });
 
 test('the local server reads its own configuration', async (t) => {

@@ -8,6 +8,7 @@ import { displayText } from '../../model/index.js';
 import type { RemotePlace } from '../../history/remote/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
 import { donePartly } from './output.js';
+import { isSetAbove } from './precedence.js';
 import { sayAbove } from './progress-line.js';
 import { retryText } from './server-address.js';
 import { remotePlace, type ServerLoginSettings } from './server-login.js';
@@ -23,22 +24,9 @@ type ReportSettings = PlaceSettings & { readonly throughServer: string | undefin
 /** Settings for a lost connection. */
 type Waiting = Pick<RemotePlace, 'patience' | 'onRetry'>;
 
-/** Sources of settings, the highest precedence first. */
-const SOURCES: readonly Found['source'][] = [
-  'command line',
-  'configuration file',
-  'environment',
-  'system defaults',
-];
-
 /** True if a server is used: one is set, by a source of higher precedence than any that sets a store. */
 export function asksServer(found: ReadonlyMap<string, Found>): boolean {
-  const rank = (name: string): number => {
-    const source = found.get(name)?.source;
-    const index = source === undefined ? -1 : SOURCES.indexOf(source);
-    return index < 0 ? SOURCES.length : index;
-  };
-  return rank('server') < rank('database');
+  return isSetAbove(found, 'server', 'database');
 }
 
 export interface Opening {

@@ -1,0 +1,24 @@
+/** Compares the sources of settings that contradict each other. */
+import type { Found, SettingName } from '../../config/index.js';
+
+/** Sources of settings, the highest precedence first. */
+const SOURCES: readonly Found['source'][] = [
+  'command line',
+  'configuration file',
+  'environment',
+  'system defaults',
+];
+
+/** True if a setting is set by a source of higher precedence than any that sets the other one. */
+export function isSetAbove(
+  found: ReadonlyMap<string, Found>,
+  name: SettingName,
+  other: SettingName,
+): boolean {
+  const rank = (setting: SettingName): number => {
+    const source = found.get(setting)?.source;
+    const index = source === undefined ? -1 : SOURCES.indexOf(source);
+    return index < 0 ? SOURCES.length : index;
+  };
+  return rank(name) < rank(other);
+}

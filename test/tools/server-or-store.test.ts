@@ -1,0 +1,40 @@
+/**
+ * Readers use a server only if it is set with a higher precedence than a store, and a backup with Local only if it is
+ * set with a higher precedence than Local.
+ */
+import test from 'ava';
+import type { Found } from '../../src/config/index.js';
+import { asksServer } from '../../src/tools/shared/open-history.js';
+import { isSetAbove } from '../../src/tools/shared/precedence.js';
+
+/** Sources as docs/configuration.md orders them, the lowest first. */
+const RISING: readonly Found['source'][] = [
+  'built-in',
+  'system defaults',
+  'environment',
+  'configuration file',
+  'command line',
+];
+
+function foundAt(
+  sources: Readonly<Record<string, Found['source'] | undefined>>,
+): Map<string, Found> {
+  const found = new Map<string, Found>();
+  for (const [name, source] of Object.entries(sources)) {
+    if (source !== undefined) found.set(name, { value: 'x', source, where: '' });
+  }
+  return found;
+}
+
+for (const [database, store] of [undefined, ...RISING].entries()) {
+  for (const [server, host] of [undefined, ...RISING].entries()) {
+    const title = `a server from ${host ?? 'nowhere'} and a store from ${store ?? 'nowhere'}`;
+    test(title, (t) => {
+      // What is built in names no server that anybody chose.
+      const rank = (index: number): number => Math.max(index, 1);
+      const isAbove = rank(server) > rank(database);
+      t.is(asksServer(foundAt({ server: host, database: store })), isAbove);
+      t.is(isSetAbove(foundAt({ server: host, local: store }), 'server', 'local'), isAbove);
+    });
+  }
+}
