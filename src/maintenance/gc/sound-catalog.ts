@@ -4,9 +4,8 @@
  */
 import {
   Catalog,
-  CATALOG_VERSION,
-  catalogVersion,
   comparePages,
+  hasNewestVersion,
   pagesDamaged,
 } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
@@ -23,7 +22,7 @@ export async function requireSoundCatalog(
 ): Promise<void> {
   const verdict = await comparePages(system, catalogPath, true);
   if (verdict.kind === 'damaged') throw pagesDamaged(catalogPath, verdict.pages);
-  if (verdict.kind !== 'unknown' || !isOfThisVersion(system, catalogPath)) return;
+  if (verdict.kind !== 'unknown' || !hasNewestVersion(system, catalogPath)) return;
   const found = Catalog.reading(system, catalogPath, (catalog) => {
     if (catalog.isDamaged()) return 'SQLite finds damage in it';
     const wrong = catalog.wrongColumns();
@@ -34,13 +33,9 @@ export async function requireSoundCatalog(
 
 /** True if garbage collection has something to delete or to look for. */
 export function hasGarbage(system: System, { catalogPath }: ClientDirectory): boolean {
-  if (!isOfThisVersion(system, catalogPath)) return false; // opening it migrates it; the next run looks again
+  if (!hasNewestVersion(system, catalogPath)) return false; // opening it upgrades it; the next run looks again
   return Catalog.reading(system, catalogPath, ({ state, gc }) => {
     const { versions, contents } = state.readWaste();
     return versions || contents || gc.isSomethingRemoved();
   });
-}
-
-function isOfThisVersion(system: System, catalogPath: string): boolean {
-  return catalogVersion(system, catalogPath) === CATALOG_VERSION;
 }
