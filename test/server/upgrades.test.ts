@@ -20,12 +20,7 @@ function backupLater(
   t: Awaited<ReturnType<typeof lab>>,
   options: InlineServer = {},
 ): Promise<unknown> {
-  return backupInline(
-    inlineSystem({ catalogSteps: LATER_STEPS }),
-    t.place,
-    [t.source],
-    options,
-  );
+  return backupInline(inlineSystem({ catalogSteps: LATER_STEPS }), t.place, [t.source], options);
 }
 
 /** Makes a store with one backup by this release. */
