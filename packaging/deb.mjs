@@ -89,10 +89,10 @@ export function makeDeb({ out, work, arch, parts, libraries, level }) {
 
 /** Reads the version of catalogs from the source that defines it. */
 function catalogVersion() {
-  const text = fs.readFileSync(path.join(ROOT, 'src/store/catalog/open.ts'), 'utf8');
+  const text = fs.readFileSync(path.join(ROOT, 'src/store/catalog/versions.ts'), 'utf8');
   const found = /export const CATALOG_VERSION = (\d+);/.exec(text)?.[1];
   if (found === undefined)
-    throw new PackageError('src/store/catalog/open.ts has no CATALOG_VERSION');
+    throw new PackageError('src/store/catalog/versions.ts has no CATALOG_VERSION');
   return { CATALOG_VERSION: found };
 }
 

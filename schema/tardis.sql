@@ -1,5 +1,5 @@
 -- The catalog of one client: an index of its packs. It can be rebuilt from the packs at any time
--- (docs/formats.md). PRAGMA user_version holds the schema version; the migrations set it.
+-- (docs/formats.md). PRAGMA user_version holds its version (src/store/catalog/versions.ts).
 --
 -- Times ending in _ns are nanoseconds since 1970, in _ms milliseconds; sizes are bytes.
 

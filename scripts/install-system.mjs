@@ -28,6 +28,7 @@ const UNWANTED =
 /** SQLite's own folder has it for every system. */
 const arch = process.env.ARCH || process.arch;
 const OF_OTHERS = new RegExp(`(?:^|/)prebuilds/(?!linux-${arch}\\.node$)`);
+const [MANUALS, COMPLETIONS] = ['dist/man', 'dist/completions'];
 const MANIFEST_VERSION = 1;
 const [PROGRAM_MODE, FILE_MODE, SECRET_MODE] = [0o755, 0o644, 0o600];
 
@@ -124,6 +125,8 @@ function planProgram(put, read, copyAll) {
   for (const [file, how] of [
     [path.join(bundle, 'tardis.js'), 'npm run build'],
     [addon, 'npm run build:native'],
+    [MANUALS, 'npm run build'],
+    [COMPLETIONS, 'npm run build'],
   ]) {
     if (source(file) === undefined) fail(`${file} is not there: run \`${how}\` first`);
   }
@@ -175,7 +178,7 @@ function planSystem(put, read) {
   config('logwatch/scripts/services/tardisd', 'logwatch/scripts/tardisd', PROGRAM_MODE);
 }
 
-/** Documents; man pages and completions, if they were made. */
+/** Plans documents, man pages and completions. */
 function planManuals(put, read, copyAll) {
   const share = path.join(prefix, 'share');
   const documents = path.join(share, 'doc', 'tardis');
@@ -184,20 +187,14 @@ function planManuals(put, read, copyAll) {
   }
   copyAll('docs', path.join(documents, 'docs'), (file) => file.endsWith('.md'));
   const each = (folder, place) => {
-    if (!fs.existsSync(path.join(ROOT, folder))) return;
-    for (const file of filesBelow(path.join(ROOT, folder))) {
-      const to = place(path.basename(file));
-      if (to !== undefined) put(path.join(share, to), read(path.join(folder, file)));
+    for (const name of filesBelow(path.join(ROOT, folder))) {
+      put(path.join(share, place(name)), read(path.join(folder, name)));
     }
   };
-  each('man', (name) => {
-    const section = /\.([1-8])(?:\.gz)?$/.exec(name)?.[1];
-    return section === undefined ? undefined : path.join('man', `man${section}`, name);
-  });
-  each('completions', (name) => {
+  each(MANUALS, (name) => path.join('man', `man${name.at(-1)}`, name));
+  each(COMPLETIONS, (name) => {
     if (name.endsWith('.fish')) return path.join('fish/vendor_completions.d', name);
     if (name.startsWith('_')) return path.join('zsh/site-functions', name);
-    if (name.endsWith('.zsh')) return path.join('zsh/site-functions', `_${name.slice(0, -4)}`);
     return path.join('bash-completion/completions', name.replace(/\.bash$/, ''));
   });
 }

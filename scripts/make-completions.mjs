@@ -1,10 +1,10 @@
-// Completions of bash, zsh and fish, made from the table of settings: make-docs.mjs writes them. What a store
+// Completions of bash, zsh and fish, made from the table of settings: make-manuals.mjs writes them. What a store
 // holds (clients, sets, days, paths in a set) they ask `sonic complete`, which is silent where it cannot tell.
 import { headingOf, rowsOf, TOOLS } from '../dist/src/config/index.js';
 import { HELP } from '../dist/src/tools/index.js';
 
 const COMMANDS = [...new Set(TOOLS.map((tool) => tool.split(' ')[0]))];
-const NOTE = '# Made by scripts/make-docs.mjs from the table of settings; do not edit.';
+const NOTE = '# Made by scripts/make-manuals.mjs from the table of settings; do not edit.';
 
 /** Settings whose values a store knows. */
 const LIVE = { client: 'clients', backup: 'sets', date: 'days' };

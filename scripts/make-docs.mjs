@@ -1,12 +1,10 @@
-// Writes the parts of docs/, and the files of man/ and completions/, that say what a table of the program says: `node scripts/make-docs.mjs`
-// (after a build), or with --check tells which files differ. A test does the same in memory.
+// Writes the parts of docs/ that say what a table of the program says: `node scripts/make-docs.mjs` (after a build), or with --check
+// tells which files differ. A test does the same in memory.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ABSENT, allRows, formatValue, NEOPHYTOS, TOOLS } from '../dist/src/config/index.js';
 import { ERROR_TABLE } from '../dist/src/errors/index.js';
-import { completions } from './make-completions.mjs';
-import { manPages } from './make-man.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const KIB = 1024;
@@ -254,7 +252,6 @@ export function replaceSection(text, name, section) {
 
 /** A file, and how its text is made from what it is now (undefined: there is none). */
 const GENERATED = [
-  ...[...manPages(), ...completions()].map(({ file, text }) => ({ file, generate: () => text })),
   { file: 'docs/errors.md', generate: () => errorsDocument() },
   { file: 'docs/neophytos.md', generate: () => neophytosDocument() },
   { file: 'docs/configuration.md', generate: () => configurationDocument() },

@@ -1,4 +1,4 @@
-// The manual pages, made from the table of settings and that of help: make-docs.mjs writes them.
+// The manual pages, made from the table of settings and that of help: make-manuals.mjs writes them.
 import { readFileSync } from 'node:fs';
 import { allRows, formatValue, headingOf, rowsOf, TOOLS } from '../dist/src/config/index.js';
 import { HELP, SONIC_SUMMARY } from '../dist/src/tools/index.js';
@@ -116,7 +116,7 @@ function page(command) {
   const files = [...FILES.client, ...(command === 'tardisd' ? FILES.tardisd : [])];
   const others = COMMANDS.filter((other) => other !== command);
   return [
-    '.\\" Made by scripts/make-docs.mjs; do not edit.',
+    '.\\" Made by scripts/make-manuals.mjs; do not edit.',
     `.TH ${command.toUpperCase()} ${section} "" "tardis ${version}" "Tardis"`,
     '.SH NAME',
     `${command} \\- ${roff(summary.replace(/\.$/, '').replace(/^./, (letter) => letter.toLowerCase()))}`,

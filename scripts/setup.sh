@@ -99,7 +99,7 @@ wanted_packages="$(cksum <package-lock.json) $platform"
 is_newer_than() { # STAMP PATH...: is anything newer? A directory is when a name in it came or went.
   is_newer_stamp=$1
   shift
-  [ -n "$(find "$@" \( -type d -o -name '*.ts' -o -name '*.json' -o -name '*.sql' -o -name '*.cc' \
+  [ -n "$(find "$@" \( -type d -o -name '*.ts' -o -name '*.mjs' -o -name '*.json' -o -name '*.sql' -o -name '*.cc' \
     -o -name '*.h' -o -name '*.gyp' \) -newer "$is_newer_stamp" -print 2>/dev/null | head -n 1)" ]
 }
 
@@ -134,8 +134,9 @@ if is_addon_stale; then
 fi
 
 must_build=no
-if [ $must_install = yes ] || [ ! -e $build_stamp ] ||
-  is_newer_than $build_stamp src test bench schema tsconfig.json; then
+if [ $must_install = yes ] || [ ! -e $build_stamp ] || [ ! -e dist/man ] || [ ! -e dist/completions ] ||
+  is_newer_than $build_stamp src test bench schema tsconfig.json package.json \
+    scripts/bundle.mjs scripts/make-man.mjs scripts/make-completions.mjs scripts/make-manuals.mjs; then
   must_build=yes
 fi
 

@@ -69,7 +69,7 @@ export const ABSENT: readonly AbsentRow[] = [
       ['server key', 'WeekPrio'],
       ['server key', 'DayPrio'],
     ],
-    'is from an older release: use Priorities, with one number for each of Formats',
+    'is from an older Tardis: use Priorities, with one number for each of Formats',
   ),
   ...replaced([['option', '--clients']], 'is not supported: use `sonic clients`'),
   ...replaced(
@@ -78,7 +78,7 @@ export const ABSENT: readonly AbsentRow[] = [
       ['server key', 'WeekFmt'],
       ['server key', 'DayFmt'],
     ],
-    'is from an older release: use Formats, with one word for each kind of set',
+    'is from an older Tardis: use Formats, with one word for each kind of set',
   ),
   ...replaced(
     [
@@ -86,14 +86,14 @@ export const ABSENT: readonly AbsentRow[] = [
       ['server key', 'WeekKeep'],
       ['server key', 'DayKeep'],
     ],
-    'is from an older release: use KeepPeriods, with one time for each of Formats (0: for ever)',
+    'is from an older Tardis: use KeepPeriods, with one time for each of Formats (0: for ever)',
   ),
   ...replaced(
     [
       ['option', '-A'],
       ['option', '-H'],
     ],
-    'is from an older release: remove it; each run saves what has changed, and Formats names its set by the time',
+    'is from an older Tardis: remove it; each run saves what has changed, and Formats names its set by the time',
   ),
   ...replaced([['client key', 'PassswordProg']], 'is misspelt: write PasswordProg'),
   ...replaced(

@@ -147,9 +147,9 @@ function keepAlways(
 }
 
 function keepByItself(
-  { set, tags, priority, stamp }: RetentionSet,
+  { set, tags, priority }: RetentionSet,
   ageMs: number,
-  { keepTags, keepWithinMs, periods, isUsual }: RetentionRules,
+  { keepTags, keepWithinMs, periods }: RetentionRules,
   keep: Keep,
 ): void {
   if (hasKeptTag(tags, keepTags)) keep(set, 'tag');
@@ -157,7 +157,6 @@ function keepByItself(
   const byRank = [...periods].sort((one, other) => one.priority - other.priority);
   const period = byRank.findLast((one) => one.priority <= priority) ?? byRank[0];
   if (period === undefined) return;
-  if (isUsual === true && stamp === undefined) keep(set, 'priority', 'of an earlier release');
   if (period.days === 0) keep(set, 'priority', 'for ever');
   else if (ageMs < period.days * DAY_MS) keep(set, 'priority', `${period.days} days`);
 }

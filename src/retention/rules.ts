@@ -23,8 +23,6 @@ export interface RetentionRules {
   readonly keepWithinMs: number;
   /** Sets with one of these tags are kept. */
   readonly keepTags: readonly string[];
-  /** True if the periods are defaults: they do not apply to sets of releases that gave no priorities. */
-  readonly isUsual?: boolean;
 }
 
 /** The rules that keep one set of each period, by the name of the period. */
@@ -51,7 +49,7 @@ export const NO_RULES: RetentionRules = Object.freeze({
 
 /** True if there is any rule. */
 export function hasRules(rules: RetentionRules): boolean {
-  const { periods, keepTags, isUsual: _, ...counts } = rules;
+  const { periods, keepTags, ...counts } = rules;
   return periods.length + keepTags.length > 0 || Object.values(counts).some((count) => count > 0);
 }
 

@@ -20,7 +20,7 @@ export interface TimedSet {
   readonly set: number;
   /** Time by the server's clock, in milliseconds since 1970. */
   readonly openedAtMs: number;
-  /** Undefined if the set is not complete, or if it is from a release without stamps. */
+  /** Undefined if the set is not complete, or if its statistics are damaged. */
   readonly stamp: ClockStamp | undefined;
 }
 
@@ -126,7 +126,7 @@ function longestGap(sets: readonly Stamped[]): number {
   return Math.min(MOST_GAP_MS, Math.max(LEAST_GAP_MS, USUAL_GAPS * usualMs));
 }
 
-/** Computes stamps for sets of releases that stored none. */
+/** Computes the stamps of sets without one. */
 function stamped(sets: readonly TimedSet[]): Stamped[] {
   const placed: Stamped[] = [];
   for (const { openedAtMs, stamp } of sets) {

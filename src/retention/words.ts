@@ -61,9 +61,7 @@ export function serverRules(words: RuleWords): RetentionRules {
   if (hasRules(rules)) return rules;
   const { priorities } = words;
   const isUsual = numbersOf(priorities, 'Priorities').length === USUAL_PERIODS.length;
-  return isUsual
-    ? { ...rules, periods: periodsOf(priorities, USUAL_PERIODS), isUsual: true }
-    : rules;
+  return isUsual ? { ...rules, periods: periodsOf(priorities, USUAL_PERIODS) } : rules;
 }
 
 /** Parses the formats. Throws CONFIG_INVALID. */

@@ -55,7 +55,7 @@ export { type Random, seededRandom } from './random.js';
 export { readStart, replaceFile, writeNew } from './small-files.js';
 export { loadSnappy } from './snappy.js';
 export { readState, statePath, writeState } from './state-directory.js';
-export { nodeSystem, type System } from './system.js';
+export { type CatalogStep, nodeSystem, type System } from './system.js';
 export {
   checkSocketPath,
   makeSocketFolder,

@@ -6,6 +6,14 @@ import { loadNative, type NativeCalls } from './native.js';
 import { type Network, systemNetwork } from './network.js';
 import { type Random, systemRandom } from './random.js';
 
+/** A later version of the catalog, and how to get there from the version before it (src/store/catalog/versions.ts). */
+export interface CatalogStep {
+  /** Statements that turn a catalog of the version before into one of this version. */
+  readonly sql: string;
+  /** Digest of the tables and columns of this version. */
+  readonly shape: string;
+}
+
 export interface System {
   readonly clock: Clock;
   readonly random: Random;
@@ -13,6 +21,8 @@ export interface System {
   readonly native: NativeCalls;
   readonly network: Network;
   openDatabase(path: string, options: OpenDatabaseOptions): SqlDatabase;
+  /** Versions of the catalog after those of this software; only a test has any. */
+  readonly catalogSteps?: readonly CatalogStep[] | undefined;
 }
 
 let native: NativeCalls | undefined;

@@ -118,7 +118,7 @@ async function restore(
   return statusOf(progress, failures, chosen.isDoubtful || isUnproven);
 }
 
-/** Throws the error, with a hint if the value of -D is a date. In older releases -D was the option for the date. */
+/** Throws the error, with a hint if the value of -D is a date. In older versions of Tardis -D was the option for the date. */
 async function throwNamingDate(
   error: unknown,
   { database }: RegenerateSettings,

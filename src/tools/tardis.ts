@@ -105,7 +105,7 @@ function localServer(
   };
 }
 
-/** Removes a trailing `--config`, as in older configurations, since the option is added before the file name anyway. */
+/** Removes a trailing `--config`, which Tardis has in its default, since the option is added before the file name anyway. */
 function withoutConfig(command: readonly string[] | undefined): readonly string[] | undefined {
   return command?.at(-1) === '--config' ? command.slice(0, -1) : command;
 }

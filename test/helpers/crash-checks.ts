@@ -5,7 +5,7 @@ import { Catalog } from '../../src/store/catalog/index.js';
 import { StoreWriter } from '../../src/store/writer/index.js';
 import { rebuildCatalog } from '../../src/maintenance/gc/index.js';
 import { isClientDirectory, openClientDirectory } from '../../src/store/index.js';
-import { nodeSystem } from '../../src/system/index.js';
+import { nodeSystem, type System } from '../../src/system/index.js';
 import type { Crash, Ground } from './crash-runs.js';
 import { backupInline, inlineSystem, type Place, SMALL_STORE } from './inline.js';
 import { toldBy } from './rekeys.js';
@@ -18,14 +18,14 @@ export const SET_CLOSED = 'set ';
 /** Name of the set that the next run makes. */
 export const NEXT_SET = 'next';
 
-const system = nodeSystem();
+const realSystem = nodeSystem();
 
-export async function historyIn(place: Place): Promise<History> {
-  return grouped(await toldBy(place)).sets;
+export async function historyIn(place: Place, system?: System): Promise<History> {
+  return grouped(await toldBy(place, system)).sets;
 }
 
 /** Returns the number of the last checkpoint in a catalog; 0 if there is none. */
-export function lastCommit(place: Place): number {
+export function lastCommit(place: Place, system: System = realSystem): number {
   const file = path.join(place.store, place.client, 'tardis.db');
   if (!fs.existsSync(file)) return 0;
   const catalog = Catalog.openForReading(system, file);
@@ -86,15 +86,17 @@ export interface StoreCheck {
   /** Checkpoints that existed before; undefined if they are not counted. */
   readonly commits?: number;
   /** The next run after the interruption; makes the set `next` with the content of the set `like`. */
-  readonly next?: (ground: Ground) => Promise<void>;
+  readonly next?: (ground: Ground, system: System | undefined) => Promise<void>;
   readonly like: string;
+  /** The system of all that reads and writes the store afterwards; the real one by default. */
+  readonly system?: System;
 }
 
 /** Checks a client's store: reading, recovery, rebuilding, and the next backup. */
 export async function checkStore(crash: Crash, check: StoreCheck): Promise<string[]> {
   const { ground, told } = crash;
   const { place } = ground;
-  const { truth } = check;
+  const { truth, system = realSystem } = check;
   const promised = [...check.before];
   for (const answer of told.answers) {
     if (answer.startsWith(SET_CLOSED)) promised.push(answer.slice(SET_CLOSED.length));
@@ -105,20 +107,20 @@ export async function checkStore(crash: Crash, check: StoreCheck): Promise<strin
   }
   const wrong: string[] = [];
   if (promised.length > 0) {
-    wrong.push(...compare(grouped(await toldBy(place)), truth, promised, 'as it is'));
+    wrong.push(...compare(grouped(await toldBy(place, system)), truth, promised, 'as it is'));
   }
   const store = await StoreWriter.open(system, openClientDirectory(system, place), LIMITS);
   const { commit } = store.catalog.state.readCommitPoint();
   store.close();
   const promisedCommit = check.commits === undefined ? 0 : check.commits + told.commits;
   if (commit < promisedCommit) wrong.push(`commit ${promisedCommit} is gone, not ${commit}`);
-  const recovered = await toldBy(place);
+  const recovered = await toldBy(place, system);
   wrong.push(...compare(grouped(recovered), truth, promised, 'recovered'));
   if (crash.isThorough) wrong.push(...(await goOn(crash, check, promised)));
-  const before = crash.isThorough ? await toldBy(place) : recovered;
+  const before = crash.isThorough ? await toldBy(place, system) : recovered;
   const report = await rebuildCatalog(system, openClientDirectory(system, place));
   if (report.damagedRecords > 0) wrong.push(`${report.damagedRecords} damaged records`);
-  const rebuilt = await toldBy(place);
+  const rebuilt = await toldBy(place, system);
   if (rebuilt.join('\n') !== before.join('\n')) wrong.push('a rebuild tells something else');
   return wrong;
 }
@@ -128,11 +130,11 @@ const LIMITS = SMALL_STORE.store;
 /** The next run needs no manual help, and leaves nothing unfinished. */
 async function goOn(
   { ground }: Crash,
-  { truth, next, like }: StoreCheck,
+  { truth, next, like, system }: StoreCheck,
   promised: readonly string[],
 ): Promise<string[]> {
-  await (next ?? backUpNext)(ground);
-  const found = grouped(await toldBy(ground.place));
+  await (next ?? backUpNext)(ground, system);
+  const found = grouped(await toldBy(ground.place, system));
   const wrong = compare(found, truth, [...promised, NEXT_SET], 'after the next run');
   const unfinished = [...found.sets.keys()].filter((name) => !found.complete.has(name));
   if (unfinished.length > 0) wrong.push(`unfinished: ${unfinished.join(', ')}`);
@@ -142,7 +144,8 @@ async function goOn(
   return wrong;
 }
 
-async function backUpNext({ place, source }: Ground): Promise<void> {
-  const create = !isClientDirectory(system, path.join(place.store, place.client));
-  await backupInline(inlineSystem(), place, [source], { create, setName: NEXT_SET });
+async function backUpNext({ place, source }: Ground, system?: System): Promise<void> {
+  const create = !isClientDirectory(realSystem, path.join(place.store, place.client));
+  const inline = inlineSystem({ catalogSteps: system?.catalogSteps });
+  await backupInline(inline, place, [source], { create, setName: NEXT_SET });
 }

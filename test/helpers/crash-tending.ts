@@ -1,7 +1,7 @@
 /** Work on a store other than backups that a power cut interrupts. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { Catalog, CATALOG_VERSION } from '../../src/store/catalog/index.js';
+import { Catalog, hasNewestVersion } from '../../src/store/catalog/index.js';
 import { withKeys } from '../../src/client/index.js';
 import {
   changePassword,
@@ -29,6 +29,7 @@ import {
   truthWith,
 } from './crash-scenarios.js';
 import { backupInline, inlineSystem, type Place, withDaemon } from './inline.js';
+import { LATER_STEPS, laterSystem } from './later-catalogs.js';
 import { freshKeys, PASSWORD, rekeyInline } from './rekeys.js';
 import { changeTree, dropInline, collectInline } from './upkeep.js';
 import { LIGHT } from './light.js';
@@ -75,46 +76,29 @@ const REBUILD_AFTER_KILL: StoreScenario = {
   },
 };
 
-/** The statements that undo the changes of each version. */
-const UNDONE: Readonly<Record<number, readonly string[]>> = {
-  2: ['DROP TABLE signatures', 'DROP INDEX contents_by_basis'],
-  3: ['directory_seals', 'skip_seals', 'set_seals'].map((table) => `DROP TABLE ${table}`),
-  4: ['removed_packs', 'removed_objects', 'pack_metadata'].map((table) => `DROP TABLE ${table}`),
-  5: ['ALTER TABLE backup_sets DROP COLUMN marks'],
-  6: ['settings', 'set_configs', 'forget_requests'].map((table) => `DROP TABLE ${table}`),
-  7: ['account_sets', 'unproven_contents', 'unproven_signatures'].map(
-    (table) => `DROP TABLE ${table}`,
-  ),
+const later = laterSystem();
+
+const UPGRADE: StoreScenario = {
+  name: 'a catalog of an earlier version meets a later release',
+  states: 200,
+  thoroughEvery: 15,
+  prepare: async (ground) => {
+    await firstBackup(ground);
+    countCommits(ground);
+  },
+  work: (traced, ground, answer) => {
+    const system = { ...traced, catalogSteps: LATER_STEPS };
+    return tellingBackup(system, ground, 'second', answer, OFTEN);
+  },
+  truth: async (ground) => {
+    const { catalogPath } = openClientDirectory(later, ground.place);
+    if (!hasNewestVersion(later, catalogPath)) throw new Error('the catalog was not upgraded');
+    const history = await historyIn(ground.place, later);
+    return { history, before: ['first'], commits: commitsCounted(ground) };
+  },
+  check: (crash, { history, before, commits }) =>
+    checkStore(crash, { truth: history, before, commits, like: 'second', system: later }),
 };
-
-/** Converts a catalog to an earlier version, as a release of that version would have made it. */
-export function downgrade({ store, client }: Place, version: number): void {
-  const database = system.openDatabase(path.join(store, client, 'tardis.db'), { readonly: false });
-  try {
-    for (let later = CATALOG_VERSION; later > version; later -= 1) {
-      for (const statement of UNDONE[later]!) database.exec(statement);
-    }
-    database.pragma(`user_version = ${version}`);
-  } finally {
-    database.close();
-  }
-}
-
-function upgrade(version: number): StoreScenario {
-  return {
-    name: `a catalog of version ${version} meets this release`,
-    states: 200,
-    thoroughEvery: 15,
-    prepare: async (ground) => {
-      await firstBackup(ground);
-      countCommits(ground);
-      downgrade(ground.place, version);
-    },
-    work: (traced, ground, answer) => tellingBackup(traced, ground, 'second', answer, OFTEN),
-    truth: truthWith(['first'], commitsCounted),
-    check: storeCheck('second'),
-  };
-}
 
 /** Sets the first password in the store's directory: over a network, a client with backups cannot do so. */
 async function setKeysOf(traced: System, { place }: Ground, first: KeyRecord): Promise<number> {
@@ -301,8 +285,7 @@ export const REKEY: Scenario<RekeyTruth> = {
 export const TENDING: readonly Scenario<StoreTruth>[] = [
   REBUILD,
   REBUILD_AFTER_KILL,
-  upgrade(3),
-  upgrade(1),
+  UPGRADE,
   KEYS,
   PURGE_SHORT,
   REKEY,

@@ -123,8 +123,7 @@ export async function freshKeys(former: FormerKeys | undefined): Promise<Buffer>
 }
 
 /** Returns a client's whole history as a user with the password sees it, including the content of each version. */
-export async function toldBy(place: Place): Promise<string[]> {
-  const system = nodeSystem();
+export async function toldBy(place: Place, system: System = nodeSystem()): Promise<string[]> {
   const found = newestKeys(system, path.join(place.store, place.client));
   const keys = found && (await opened(found.bytes));
   const sealed = openLocalHistory(system, { ...place, access: new Access(undefined) });

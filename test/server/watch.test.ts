@@ -11,7 +11,8 @@ import {
   Watch,
   type WatchPlan,
 } from '../../src/server/index.js';
-import { ManualClock, type System } from '../../src/system/index.js';
+import { createClientDirectory } from '../../src/store/index.js';
+import { ManualClock, nodeSystem, type System } from '../../src/system/index.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
 import { readOpenMetrics } from '../helpers/open-metrics.js';
 import { scratch } from '../helpers/scratch.js';
@@ -100,9 +101,7 @@ test('an overdue client is told once for each episode, by a server started anew 
 
 test('a client without any set is overdue from the time when it was made', async (t) => {
   const { clock, newWatch, store, heard } = observatory(t);
-  const client = path.join(store, 'new');
-  fs.mkdirSync(client, { recursive: true });
-  fs.writeFileSync(path.join(client, 'format.json'), '{"format":1,"clientId":"00"}\n');
+  const { path: client } = await createClientDirectory(nodeSystem(), { store, client: 'new' });
   fs.utimesSync(path.join(client, 'format.json'), START_MS / 1000, START_MS / 1000);
   const watch = newWatch();
   await watch.lookAtAll();

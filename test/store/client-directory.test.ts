@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
+import { crc32 } from 'node:zlib';
 import test from 'ava';
 import {
   type ClientDirectory,
@@ -123,19 +124,36 @@ test('what is missing has a name', (t) => {
   );
 });
 
+const OF_CLIENT = { clientId: '00', keys: 'none' };
+
+/** Returns the text of a format file with its sum. */
+function summed(body: object): string {
+  const sum = crc32(JSON.stringify(body)).toString(16).padStart(8, '0');
+  return JSON.stringify({ ...body, sum });
+}
+
 test('a client of a later format is left alone, a broken format file is damage', async (t) => {
   const store = scratch(t);
   const options = { store, client: 'c' };
   const { path: directory } = await createClientDirectory(system, options);
   const formats: [string, string][] = [
-    [`{"format":${STORE_FORMAT + 1}}`, 'STORE_NEWER'],
-    ['{"format":1e9,"more":true}', 'STORE_NEWER'],
+    [summed({ format: STORE_FORMAT + 1 }), 'STORE_NEWER'],
+    [summed({ format: 1e9, more: true }), 'STORE_NEWER'],
+    [`{"format":${STORE_FORMAT + 1}}`, 'FORMAT_DAMAGED'],
+    [summed({ format: '1', ...OF_CLIENT }), 'FORMAT_DAMAGED'],
+    [summed({ format: 1, keys: 'none' }), 'FORMAT_DAMAGED'],
+    [summed({ format: 1, clientId: '00' }), 'FORMAT_DAMAGED'],
+    [summed({ format: 1, clientId: '00', keys: 'some' }), 'FORMAT_DAMAGED'],
+    [JSON.stringify({ format: 1, ...OF_CLIENT }), 'FORMAT_DAMAGED'],
+    [summed({ format: 1, ...OF_CLIENT }).replace('none', 'password'), 'FORMAT_DAMAGED'],
     ['', 'FORMAT_DAMAGED'],
     ['{"format":1', 'FORMAT_DAMAGED'],
     ['null', 'FORMAT_DAMAGED'],
     ['{}', 'FORMAT_DAMAGED'],
     ['{"format":"1"}', 'FORMAT_DAMAGED'],
   ];
+  fs.writeFileSync(path.join(directory, 'format.json'), summed({ format: 1, ...OF_CLIENT }));
+  t.notThrows(() => openClientDirectory(system, options), 'with its sum it is sound');
   for (const [text, expected] of formats) {
     fs.writeFileSync(path.join(directory, 'format.json'), text);
     t.is(

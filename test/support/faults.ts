@@ -151,6 +151,7 @@ export function faultySystem(base: System, plan: FaultPlan): System {
     clock: base.clock,
     random: base.random,
     network: base.network,
+    catalogSteps: base.catalogSteps,
     files: withShortWrites(base.files, withFaults(base.files, plan, 'files'), plan),
     native: withFaults(base.native, plan, 'native'),
     openDatabase: (path, options) => {

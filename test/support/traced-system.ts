@@ -21,6 +21,7 @@ export function tracedSystem(base: System, trace: DiskTrace): System {
     clock: base.clock,
     random: base.random,
     network: base.network,
+    catalogSteps: base.catalogSteps,
     files: tracedFiles(base.files, trace, open),
     native: tracedNative(base.native, trace, open),
     openDatabase: (file, options) => {

@@ -13,7 +13,7 @@ import { scratch } from '../helpers/scratch.js';
 import { ROOT } from '../tidy/house.js';
 
 const COMMANDS = [...new Set(TOOLS.map((tool) => tool.split(' ')[0]!))];
-const DIRECTORY = path.join(ROOT, 'completions');
+const DIRECTORY = path.join(ROOT, 'dist', 'completions');
 
 /** Returns what bash would offer at the end of a line. `words` are the parts into which bash splits the line. */
 function offered(words: readonly string[], line = words.join(' ')): string[] {

@@ -7,7 +7,7 @@ import { rowsOf, TOOLS } from '../../src/config/index.js';
 import { HELP } from '../../src/tools/index.js';
 import { ROOT } from '../tidy/house.js';
 
-const DIRECTORY = path.join(ROOT, 'man');
+const DIRECTORY = path.join(ROOT, 'dist', 'man');
 const COMMANDS = [...new Set(TOOLS.map((tool) => tool.split(' ')[0]!))];
 const REQUESTS = /^\.(TH|SH|SS|PP|TP|RS 4|RE|nf|fi|br|\\")/;
 

@@ -4,9 +4,8 @@
  */
 import {
   Catalog,
-  CATALOG_VERSION,
-  catalogVersion,
   comparePages,
+  hasNewestVersion,
   pagesDamaged,
 } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
@@ -61,7 +60,7 @@ async function isFoundSound(
 
 /** Throws CATALOG_DAMAGED if SQLite finds damage, or a value has another type than its column. */
 function requireSoundValues(system: System, catalogPath: string): void {
-  if (!isOfThisVersion(system, catalogPath)) return;
+  if (!hasNewestVersion(system, catalogPath)) return;
   const found = Catalog.reading(system, catalogPath, (catalog) => {
     if (catalog.isDamaged()) return 'SQLite finds damage in it';
     const wrong = catalog.wrongColumns();
@@ -72,13 +71,9 @@ function requireSoundValues(system: System, catalogPath: string): void {
 
 /** True if garbage collection has something to delete or to look for. */
 export function hasGarbage(system: System, { catalogPath }: ClientDirectory): boolean {
-  if (!isOfThisVersion(system, catalogPath)) return false; // opening it migrates it; the next run looks again
+  if (!hasNewestVersion(system, catalogPath)) return false; // opening it upgrades it; the next run looks again
   return Catalog.reading(system, catalogPath, ({ state, gc }) => {
     const { versions, contents } = state.readWaste();
     return versions || contents || gc.isSomethingRemoved();
   });
-}
-
-function isOfThisVersion(system: System, catalogPath: string): boolean {
-  return catalogVersion(system, catalogPath) === CATALOG_VERSION;
 }

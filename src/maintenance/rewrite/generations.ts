@@ -290,7 +290,7 @@ export class Generations {
     const text = this.readSmall(file)?.toString('utf8');
     if (text === undefined) return undefined;
     const marker = parsed(text);
-    const { version, clientId, from, to, without = '' } = marker;
+    const { version, clientId, from, to, without } = marker;
     if (typeof version === 'number' && version > MARKER_VERSION) {
       throw new TardisError('STORE_NEWER', `${file} has version ${version}`);
     }

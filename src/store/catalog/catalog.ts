@@ -75,13 +75,11 @@ export class Catalog {
     this.state = new StateTable(database);
   }
 
-  /** For writers only: a catalog of the first version, which can be read as it is, has no such table. */
   get signatures(): SignatureTable {
     this.signatureTable ??= new SignatureTable(this.database);
     return this.signatureTable;
   }
 
-  /** Missing in a catalog of an older version; no client that encrypts has one. */
   get seals(): SealTable {
     this.sealTable ??= new SealTable(this.database);
     return this.sealTable;
@@ -107,7 +105,6 @@ export class Catalog {
     return this.damageCountsTable;
   }
 
-  /** Requires a catalog of the newest version. */
   get history(): HistoryTable {
     this.historyTable ??= new HistoryTable(this.database);
     return this.historyTable;

@@ -3,7 +3,7 @@
  * records that are still needed. Each call handles a bounded slice. The caller must hold the client's lock, and
  * no set may be open.
  */
-import type { SqlDatabase, SqlStatement } from '../../system/index.js';
+import type { SqlDatabase } from '../../system/index.js';
 import { isShown } from './shown.js';
 
 /** Key of a row in a table of versions. */
@@ -43,11 +43,7 @@ const IN_REMOVED = 'SELECT record_id FROM records WHERE pack IN (SELECT pack FRO
 export class GcTable {
   private readonly statements;
 
-  private forgetAccountMade: readonly SqlStatement[] | undefined;
-  private readonly database: SqlDatabase;
-
   constructor(database: SqlDatabase) {
-    this.database = database;
     this.statements = { ...wasteStatements(database), ...removalStatements(database) };
   }
 
@@ -93,16 +89,7 @@ export class GcTable {
   dropContent(contentId: number): Buffer | undefined {
     const object = this.statements.object.get(contentId) as Buffer | undefined;
     for (const statement of this.statements.dropContent) statement.run(contentId);
-    for (const statement of this.forgetAccount) statement.run(contentId);
     return object;
-  }
-
-  /** Prepared on first use: a catalog of an older version, which can be read as it is, has no such tables. */
-  private get forgetAccount(): readonly SqlStatement[] {
-    this.forgetAccountMade ??= ['unproven_contents', 'unproven_signatures'].map((table) =>
-      this.database.prepare(`DELETE FROM ${table} WHERE content_id = ?`),
-    );
-    return this.forgetAccountMade;
   }
 
   /** True if the content's place is this record. */
@@ -275,6 +262,8 @@ function contentStatements(database: SqlDatabase) {
       'DELETE FROM content_parts WHERE content_id = ?',
       'DELETE FROM part_sources WHERE content_id = ?',
       'DELETE FROM signatures WHERE content_id = ?',
+      'DELETE FROM unproven_contents WHERE content_id = ?',
+      'DELETE FROM unproven_signatures WHERE content_id = ?',
     ].map((sql) => database.prepare(sql)),
     recordOf: database.prepare('SELECT record_id FROM contents WHERE content_id = ?').pluck(),
     damagedPacks: database

@@ -306,7 +306,7 @@ export class ImageTable {
       clientTimeMs,
       closed,
       JSON.stringify(stats),
-      JSON.stringify(marks ?? {}),
+      JSON.stringify(marks),
     );
     for (const root of set.roots) this.inserts.setRoot.run(number, root);
     if (set.seal.length > 0) this.inserts.setSeal.run(number, set.seal);

@@ -16,7 +16,9 @@ export {
   type ListingPage,
 } from './entries.js';
 export { type AfterVersion, FIRST_VERSION, HistoryTable, type PlacedContent } from './history.js';
-export { CATALOG_VERSION, catalogVersion, isCatalogLost, isUnusedClient } from './open.js';
+export { catalogVersion, hasNewestVersion, isCatalogLost, isUnusedClient } from './open.js';
+export { shapeOf } from './shape.js';
+export { CATALOG_VERSION, newestVersion } from './versions.js';
 export { recoverCatalog, type RecoveryOptions, type RecoveryReport } from './recover.js';
 export type { BackupSet, SetState } from './sets.js';
 export type { EntryPlace, SetSpan } from './reports.js';

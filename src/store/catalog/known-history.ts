@@ -14,7 +14,7 @@ import type { System } from '../../system/index.js';
 import { CatalogAudit } from './audit.js';
 import type { HistoryStart } from './from-image.js';
 import { imagePieces } from './image-pieces.js';
-import { CATALOG_VERSION, catalogVersion } from './open.js';
+import { hasNewestVersion } from './open.js';
 import type { CommitPoint } from './state.js';
 
 export class KnownHistory implements HistoryStart {
@@ -42,7 +42,7 @@ export class KnownHistory implements HistoryStart {
    * nothing wrong with it; CLIENT_BUSY, DISK_FULL.
    */
   static open(system: System, catalogPath: string): KnownHistory {
-    if (catalogVersion(system, catalogPath) !== CATALOG_VERSION) {
+    if (!hasNewestVersion(system, catalogPath)) {
       throw new TardisError('CATALOG_DAMAGED', `${catalogPath} is of another version`);
     }
     const audit = CatalogAudit.open(system, catalogPath);

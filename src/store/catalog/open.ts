@@ -1,11 +1,9 @@
 /**
- * Opens a catalog: schema version, migrations, and the settings that make a checkpoint durable. While a session
- * writes, the journal mode is WAL with synchronous=FULL and manual checkpoints. At its end the mode becomes
- * TRUNCATE again, so that a reader needs only read permission.
+ * Opens a catalog: its version, upgrades, and the settings that make a checkpoint durable. While a session writes,
+ * the journal mode is WAL with synchronous=FULL and manual checkpoints. At its end the mode becomes TRUNCATE again,
+ * so that a reader needs only read permission.
  */
-import fs from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { asTardisError, isDiskFull, systemCode, TardisError } from '../../errors/index.js';
 import { CHECKED_FILE, RESERVE_FILE } from '../index.js';
 import { PrivateFolder, type SqlDatabase, type System } from '../../system/index.js';
@@ -13,9 +11,15 @@ import { needsCopy, openCopy } from './private-copy.js';
 import { logOfAnother, pagesChanged, pagesDamaged } from './page-errors.js';
 import { PageSums } from './page-sums.js';
 import { SealTable } from './seals.js';
-import { hasShape, requireShape } from './shape.js';
+import { hasNoTables } from './shape.js';
+import {
+  bringUpToDate,
+  newestVersion,
+  requireKnownVersion,
+  requireNewest,
+  versionOf,
+} from './versions.js';
 
-export const CATALOG_VERSION = 7;
 const CACHE_BYTES = 6 << 20;
 /**
  * Size of the part of a catalog that is compared with its checksums before a session begins, another part each
@@ -26,17 +30,6 @@ const COMPARED_AT_ONCE_BYTES: number = 1 << 20;
 const PACKS = 'packs';
 const KEYS = 'keys';
 const OBJECTS = /^[0-9a-f]{2}$/;
-
-/** Returns the folder `schema/` of the package, searched upward from this file. */
-export function schemaDirectory(): string {
-  let directory = path.dirname(fileURLToPath(import.meta.url));
-  while (!fs.existsSync(path.join(directory, 'schema', 'tardis.sql'))) {
-    const parent = path.dirname(directory);
-    if (parent === directory) throw new Error('the schema folder of the package is missing');
-    directory = parent;
-  }
-  return path.join(directory, 'schema');
-}
 
 export interface WritingOptions {
   readonly cacheBytes?: number | undefined;
@@ -99,8 +92,7 @@ function forgetUnknown({ files }: System, catalogPath: string): (database: SqlDa
   if (mixed > 0) throw logOfAnother(catalogPath, mixed);
   const changed = PageSums.changedByOthers(files, catalogPath);
   return (database) => {
-    const hasSeals = (): boolean =>
-      versionOf(database) === CATALOG_VERSION && new SealTable(database).isAny;
+    const hasSeals = (): boolean => versionOf(database) > 0 && new SealTable(database).isAny;
     if (changed > 0 && hasSeals()) throw pagesChanged(catalogPath, changed);
     PageSums.forget(files, catalogPath);
   };
@@ -119,7 +111,12 @@ export function catalogVersion(system: System, catalogPath: string): number {
   }
 }
 
-/** Opens for writing; creates or migrates the catalog. Throws CATALOG_NEWER, CATALOG_OLDER, CATALOG_DAMAGED. */
+/** True if a catalog has the newest version; false if it has an earlier one, or the client has no backup yet. Throws as `catalogVersion`. */
+export function hasNewestVersion(system: System, catalogPath: string): boolean {
+  return catalogVersion(system, catalogPath) === newestVersion(system);
+}
+
+/** Opens for writing; creates or upgrades the catalog. Throws CATALOG_NEWER, CATALOG_OLDER, CATALOG_DAMAGED. */
 export function openForWriting(
   system: System,
   catalogPath: string,
@@ -128,8 +125,8 @@ export function openForWriting(
   let database: SqlDatabase | undefined;
   try {
     database = system.openDatabase(catalogPath, { readonly: false });
-    requireKnownVersion(database, catalogPath);
-    if (!mayUpgrade) requireNewest(database, catalogPath);
+    requireKnownVersion(system, database, catalogPath);
+    if (!mayUpgrade) requireNewest(system, database, catalogPath);
     beforeWriting?.(database);
     // WAL first: the schema must not be durable before the journal mode is.
     database.pragma('journal_mode = WAL');
@@ -138,7 +135,7 @@ export function openForWriting(
     database.pragma('journal_size_limit = 0'); // the log file is as large as its contents
     database.pragma(`cache_size = -${Math.floor(cacheBytes / 1024)}`);
     database.pragma('temp_store = MEMORY');
-    migrate(database);
+    bringUpToDate(system, database);
     return database;
   } catch (error) {
     database?.close();
@@ -156,7 +153,9 @@ export function openForReading(system: System, catalogPath: string): SqlDatabase
     throw missing(system, catalogPath);
   }
   try {
-    return openChecked(catalogPath, () => system.openDatabase(catalogPath, { readonly: true }));
+    return openChecked(system, catalogPath, () =>
+      system.openDatabase(catalogPath, { readonly: true }),
+    );
   } catch (error) {
     if (!needsCopy(error)) throw asTardisError(error, `opening ${catalogPath}`);
     return openCopied(system, catalogPath, error);
@@ -211,7 +210,7 @@ function isWithoutTables(system: System, catalogPath: string): boolean {
   let database: SqlDatabase | undefined;
   try {
     database = system.openDatabase(catalogPath, { readonly: true });
-    return versionOf(database) === 0 && hasShape(database, 0);
+    return versionOf(database) === 0 && hasNoTables(database);
   } catch {
     return false; // opening it later reports the error
   } finally {
@@ -233,7 +232,7 @@ function openEmpty(system: System): SqlDatabase {
 
 function openCopied(system: System, catalogPath: string, original: unknown): SqlDatabase {
   try {
-    return openChecked(catalogPath, () => {
+    return openChecked(system, catalogPath, () => {
       const database = openCopy(system, catalogPath);
       if (database === undefined) throw original;
       return database;
@@ -244,10 +243,10 @@ function openCopied(system: System, catalogPath: string, original: unknown): Sql
 }
 
 /** Opens a database, and closes it again if it is not a catalog of a known version. */
-function openChecked(catalogPath: string, open: () => SqlDatabase): SqlDatabase {
+function openChecked(system: System, catalogPath: string, open: () => SqlDatabase): SqlDatabase {
   const database = open();
   try {
-    requireKnownVersion(database, catalogPath);
+    requireKnownVersion(system, database, catalogPath);
     if (versionOf(database) === 0) {
       throw new TardisError('CATALOG_DAMAGED', `the catalog ${catalogPath} is empty`);
     }
@@ -290,64 +289,5 @@ function toTruncate(database: SqlDatabase): void {
     database.pragma('journal_mode = TRUNCATE');
   } catch (error) {
     if (systemCode(error)?.startsWith('SQLITE_BUSY') !== true) throw error;
-  }
-}
-
-/** Throws unless the version is known and the catalog has its tables. Queries and migrations rely on those. */
-function requireKnownVersion(database: SqlDatabase, catalogPath: string): void {
-  const version = versionOf(database);
-  if (version > CATALOG_VERSION) {
-    throw new TardisError(
-      'CATALOG_NEWER',
-      `${catalogPath} has version ${version}, this software knows ${CATALOG_VERSION}`,
-      { version },
-    );
-  }
-  requireShape(database, version);
-}
-
-/** Throws CATALOG_OLDER for a catalog of an earlier version. An empty catalog passes, since it is created. */
-function requireNewest(database: SqlDatabase, catalogPath: string): void {
-  const version = versionOf(database);
-  if (version === 0 || version === CATALOG_VERSION) return;
-  throw new TardisError(
-    'CATALOG_OLDER',
-    `${catalogPath} has version ${version}, this software writes ${CATALOG_VERSION} (AllowSchemaUpgrades is off)`,
-    { version },
-  );
-}
-
-function versionOf(database: SqlDatabase): number {
-  return database.pragma('user_version', { simple: true }) as number;
-}
-
-function migrate(database: SqlDatabase): void {
-  const version = versionOf(database);
-  if (version === CATALOG_VERSION) return;
-  const schema = schemaDirectory();
-  const steps: { to: number; sql: string }[] = [];
-  if (version === 0) {
-    steps.push({
-      to: CATALOG_VERSION,
-      sql: fs.readFileSync(path.join(schema, 'tardis.sql'), 'utf8'),
-    });
-  } else {
-    const migrations = path.join(schema, 'migrations');
-    for (const file of fs.readdirSync(migrations).sort()) {
-      const to = Number.parseInt(file, 10);
-      if (!file.endsWith('.sql') || to <= version) continue;
-      steps.push({ to, sql: fs.readFileSync(path.join(migrations, file), 'utf8') });
-    }
-  }
-  for (const step of steps) {
-    database.exec('BEGIN IMMEDIATE');
-    try {
-      database.exec(step.sql);
-      database.pragma(`user_version = ${step.to}`);
-      database.exec('COMMIT');
-    } catch (error) {
-      if (database.inTransaction) database.exec('ROLLBACK');
-      throw error;
-    }
   }
 }

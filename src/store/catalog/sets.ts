@@ -29,8 +29,7 @@ interface SetRow {
   client_time_ms: number;
   closed_at_ms: number | null;
   stats: string;
-  /** Missing in a catalog of an older version. */
-  marks: string | undefined;
+  marks: string;
   doubtful: number;
 }
 
@@ -50,8 +49,8 @@ function toSet(row: SetRow): BackupSet {
   };
 }
 
-/** Returns marks from their text; no marks if it is missing or malformed. */
-export function marksOf(text = '{}'): SetMarks {
+/** Returns marks from their text; no marks if it is malformed. */
+export function marksOf(text: string): SetMarks {
   const marks = parsed(text);
   return isSetMarks(marks) ? marks : NO_MARKS;
 }
@@ -84,7 +83,6 @@ const DOUBTFUL = `
 
 export class SetTable {
   private readonly statements;
-  private setMarks: ReturnType<SqlDatabase['prepare']> | undefined;
   private readonly database: SqlDatabase;
 
   constructor(database: SqlDatabase) {
@@ -98,6 +96,7 @@ export class SetTable {
       complete: database.prepare(
         `UPDATE backup_sets SET state = 'complete', closed_at_ms = ?, stats = ? WHERE set_number = ?`,
       ),
+      setMarks: database.prepare('UPDATE backup_sets SET marks = ? WHERE set_number = ?'),
       // An unfinished set is superseded if the completed set has all of its roots.
       supersede: database.prepare(
         `UPDATE backup_sets SET state = 'superseded'
@@ -146,12 +145,7 @@ export class SetTable {
 
   /** Replaces the marks of a set. */
   mark(set: number, marks: SetMarks): void {
-    // Prepared on first use, since a catalog of an older version has no such column. Such a catalog is only
-    // read.
-    this.setMarks ??= this.database.prepare(
-      'UPDATE backup_sets SET marks = ? WHERE set_number = ?',
-    );
-    this.setMarks.run(JSON.stringify(marks), set);
+    this.statements.setMarks.run(JSON.stringify(marks), set);
   }
 
   /** Deletes a set. Versions that no other set shows stay until garbage collection. */

@@ -1,42 +1,23 @@
 /** Settings stored with a client, and the configurations that clients reported with their sets. */
 import type { KeptSetting } from '../../model/index.js';
-import type { SqlDatabase, SqlStatement } from '../../system/index.js';
+import type { SqlDatabase } from '../../system/index.js';
 
 export class KeptSettings {
-  /** False for a catalog of an older version, which has no such tables but can be read as it is. */
-  private readonly isThere: boolean;
-  private statementsMade: Readonly<Record<'all' | 'put' | 'remove', SqlStatement>> | undefined;
-  private configsMade: Readonly<Record<'of' | 'put', SqlStatement>> | undefined;
-  private readonly database: SqlDatabase;
+  private readonly statements;
 
   constructor(database: SqlDatabase) {
-    this.database = database;
-    const find = database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'set_configs'");
-    this.isThere = find.get() !== undefined;
-  }
-
-  private get statements() {
-    const { database } = this;
-    this.statementsMade ??= {
+    this.statements = {
       all: database.prepare('SELECT key, value FROM settings ORDER BY key'),
       put: database.prepare('INSERT OR REPLACE INTO settings VALUES (?, ?)'),
       remove: database.prepare('DELETE FROM settings WHERE key = ?'),
+      config: database.prepare('SELECT config FROM set_configs WHERE set_number = ?').pluck(),
+      putConfig: database.prepare('INSERT OR REPLACE INTO set_configs VALUES (?, ?)'),
     };
-    return this.statementsMade;
-  }
-
-  private get configs() {
-    const { database } = this;
-    this.configsMade ??= {
-      of: database.prepare('SELECT config FROM set_configs WHERE set_number = ?').pluck(),
-      put: database.prepare('INSERT OR REPLACE INTO set_configs VALUES (?, ?)'),
-    };
-    return this.configsMade;
   }
 
   /** Returns the settings, sorted by key. */
   all(): KeptSetting[] {
-    return this.isThere ? (this.statements.all.all() as KeptSetting[]) : [];
+    return this.statements.all.all() as KeptSetting[];
   }
 
   /** Stores a setting; an undefined `value` deletes it. */
@@ -47,11 +28,11 @@ export class KeptSettings {
 
   /** Returns the configuration of the client that made a set, if it was reported. */
   configOf(set: number): string | undefined {
-    return this.isThere ? (this.configs.of.get(set) as string | undefined) : undefined;
+    return this.statements.config.get(set) as string | undefined;
   }
 
   putConfig(set: number, config: string): void {
-    this.configs.put.run(set, config);
+    this.statements.putConfig.run(set, config);
   }
 }
 

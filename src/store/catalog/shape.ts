@@ -6,20 +6,8 @@ import { createHash } from 'node:crypto';
 import { systemCode, TardisError } from '../../errors/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 
-/**
- * The shape of each version; version 0 has no tables. A change of the schema must add one, which the error's
- * context gives.
- */
-const SHAPES = [
-  'e3b0c44298fc1c14',
-  '396634016b9e7350',
-  '73eefc5660127511',
-  'd105a0e6e4a0a92f',
-  '4288fbba2809d58e',
-  'f5b6d7d7397f9cc1',
-  'd09bcef46d3d47ac',
-  '396703c415a92eaa',
-];
+/** The shape of a database without tables. */
+export const NO_TABLES = 'e3b0c44298fc1c14';
 
 /** Indexes are left out: they change no result, and SQLite's integrity check covers them. */
 const LINES = `SELECT s.type || ' ' || s.name || coalesce(
@@ -28,10 +16,10 @@ const LINES = `SELECT s.type || ' ' || s.name || coalesce(
   WHERE s.type != 'index' AND s.name NOT GLOB 'sqlite_*' ORDER BY 1`;
 
 /**
- * Returns a digest of tables and columns. Their order does not count, since a migrated catalog has another
+ * Returns a digest of tables and columns. Their order does not count, since an upgraded catalog has another
  * order.
  */
-function shapeOf(database: SqlDatabase): string {
+export function shapeOf(database: SqlDatabase): string {
   const lines = linesOf(database);
   return createHash('sha256').update(lines.join('\n')).digest('hex').slice(0, 16);
 }
@@ -50,14 +38,22 @@ function linesOf(database: SqlDatabase): string[] {
   }
 }
 
-/** True if a catalog has exactly the tables and columns of a version. */
-export function hasShape(database: SqlDatabase, version: number): boolean {
-  return shapeOf(database) === SHAPES[version];
+/** True if a catalog has no tables. */
+export function hasNoTables(database: SqlDatabase): boolean {
+  return shapeOf(database) === NO_TABLES;
 }
 
-/** Throws CATALOG_DAMAGED unless a catalog has exactly the tables and columns of its version. */
-export function requireShape(database: SqlDatabase, version: number): void {
-  if (hasShape(database, version)) return;
+/**
+ * Throws CATALOG_DAMAGED unless a catalog has exactly the tables and columns of its version; `wanted` is its shape,
+ * undefined if there is no such version. The error's context has the shape of the catalog.
+ */
+export function requireShape(
+  database: SqlDatabase,
+  version: number,
+  wanted: string | undefined,
+): void {
+  const shape = shapeOf(database);
+  if (shape === wanted) return;
   const message = `the catalog has other tables than those of version ${version}`;
-  throw new TardisError('CATALOG_DAMAGED', message, { shape: shapeOf(database) });
+  throw new TardisError('CATALOG_DAMAGED', message, { shape });
 }

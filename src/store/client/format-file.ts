@@ -15,6 +15,8 @@ const MAX_FORMAT_FILE_BYTES = 64 << 10;
 /** Kind of key records that a client must have: none, those of a password alone, or those that encrypt. */
 export type NeededKeys = 'none' | 'password' | 'encryption';
 
+const KINDS_OF_KEYS: ReadonlySet<unknown> = new Set<NeededKeys>(['none', 'password', 'encryption']);
+
 export interface ClientFormat {
   readonly format: number;
   readonly clientId: string;
@@ -45,6 +47,13 @@ function formatSum(body: object): string {
   return crc32(JSON.stringify(body)).toString(16).padStart(8, '0');
 }
 
+/** True for a file of this format, and for one of another format, of which only the number is known. */
+function isFormat(body: object): body is ClientFormat {
+  const { format, clientId, keys } = body as Readonly<Record<string, unknown>>;
+  if (format !== STORE_FORMAT) return typeof format === 'number';
+  return typeof clientId === 'string' && KINDS_OF_KEYS.has(keys);
+}
+
 /** Reads the format file; undefined if there is none. Throws STORE_NOT_READABLE, FORMAT_DAMAGED. */
 export function readFormat(files: Files, directory: string): ClientFormat | undefined {
   const formatPath = path.join(directory, FORMAT_FILE);
@@ -58,10 +67,8 @@ export function readFormat(files: Files, directory: string): ClientFormat | unde
     throw new TardisError('STORE_NOT_READABLE', `cannot read ${formatPath}`, {}, error);
   }
   try {
-    const { sum, ...body } = JSON.parse(text) as { format?: unknown; sum?: unknown };
-    const { format, clientId = '', keys = 'none' } = body as Partial<ClientFormat>;
-    const isWhole = sum === undefined || sum === formatSum(body);
-    if (isWhole && typeof format === 'number') return { format, clientId, keys };
+    const { sum, ...body } = JSON.parse(text) as { sum?: unknown };
+    if (sum === formatSum(body) && isFormat(body)) return body;
   } catch (error) {
     throw new TardisError('FORMAT_DAMAGED', `${formatPath} is damaged`, {}, error);
   }

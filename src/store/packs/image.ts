@@ -50,8 +50,7 @@ export interface ImageSet {
   readonly roots: readonly number[];
   /** Empty if the set has none. */
   readonly seal: Buffer;
-  /** Absent if there are none. */
-  readonly marks?: SetMarks;
+  readonly marks: SetMarks;
 }
 
 export interface ImageDirectory {
@@ -188,7 +187,7 @@ function isSet(value: unknown): boolean {
     Object.values(value['stats']).every((count) => Number.isFinite(count)) &&
     isListOf(value['roots'], isId) &&
     Buffer.isBuffer(value['seal']) &&
-    (value['marks'] === undefined || isSetMarks(value['marks']))
+    isSetMarks(value['marks'])
   );
 }
 

@@ -28,3 +28,4 @@ export {
   valueOf,
 } from './space-meter.js';
 export { IncomingStream, MAX_OPEN_STREAMS, type StreamStart } from './streams.js';
+export { type CatalogUpgrade, upgradeCatalog } from './upgrade-catalog.js';

@@ -13,6 +13,7 @@ import {
   NO_RULES,
   type RetentionRules,
   type RuleWords,
+  rulesOf,
   serverRules,
 } from '../../retention/index.js';
 
@@ -21,9 +22,13 @@ import {
  * CONFIG_INVALID.
  */
 export function rulesFor(catalog: Catalog, words: RuleWords | undefined): RetentionRules {
-  if (words === undefined) return NO_RULES;
+  return words === undefined ? NO_RULES : serverRules(ownWords(catalog, words));
+}
+
+/** Returns the words of the rules: those stored with the client, and the server's for all others. */
+function ownWords(catalog: Catalog, words: RuleWords): RuleWords {
   const own = new KeptWords(catalog);
-  return serverRules({
+  return {
     priorities: own.list('Priorities') ?? words.priorities,
     keepPeriods: own.list('KeepPeriods') ?? words.keepPeriods,
     keepLast: own.count('KeepLast') ?? words.keepLast,
@@ -34,7 +39,7 @@ export function rulesFor(catalog: Catalog, words: RuleWords | undefined): Retent
     keepYearly: own.count('KeepYearly') ?? words.keepYearly,
     keepWithin: own.text('KeepWithin') ?? words.keepWithin,
     keepTags: own.list('KeepTags') ?? words.keepTags,
-  });
+  };
 }
 
 /**
@@ -42,8 +47,8 @@ export function rulesFor(catalog: Catalog, words: RuleWords | undefined): Retent
  * Throws CONFIG_INVALID.
  */
 export function ownRulesFor(catalog: Catalog, words: RuleWords): RetentionRules | undefined {
-  const rules = rulesFor(catalog, words);
-  return hasRules(rules) && rules.isUsual !== true ? rules : undefined;
+  const rules = rulesOf(ownWords(catalog, words));
+  return hasRules(rules) ? rules : undefined;
 }
 
 /**

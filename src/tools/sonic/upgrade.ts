@@ -1,7 +1,6 @@
 /** Implements `sonic upgrade`: upgrades the catalog of a client to the version of this software. */
-import { CATALOG_VERSION, catalogVersion } from '../../store/catalog/index.js';
 import type { Settings } from '../../config/index.js';
-import { StoreWriter } from '../../store/writer/index.js';
+import { type CatalogUpgrade, upgradeCatalog } from '../../store/writer/index.js';
 import { openClientDirectory } from '../../store/index.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { compareShown } from '../shared/older-store.js';
@@ -14,29 +13,17 @@ export async function upgrade(options: Settings<'sonic upgrade'>): Promise<void>
   const system = storeSystem(options.umask);
   const directory = openClientDirectory(system, clientPlace(options));
   compareShown(system, options);
-  const from = catalogVersion(system, directory.catalogPath);
-  const isThere = from > 0;
-  const isOlder = isThere && from < CATALOG_VERSION;
-  if (isOlder && !rehearse) {
-    const store = await StoreWriter.open(system, directory, storeLimits());
-    try {
-      store.close();
-    } catch (error) {
-      throw store.letGo(error);
-    }
-  }
-  const isDone = isOlder && !rehearse;
+  const done = await upgradeCatalog(system, directory, storeLimits(), rehearse);
   if (json) {
-    const told = { client, from: isThere ? from : null, to: CATALOG_VERSION, upgraded: isDone };
-    print(jsonText({ version: JSON_VERSION, ...told }));
+    const { from, to, isDone: upgraded } = done;
+    print(jsonText({ version: JSON_VERSION, client, from: from > 0 ? from : null, to, upgraded }));
     return;
   }
-  print(`The catalog of "${client}" ${said(from, isDone)}.`);
+  print(`The catalog of "${client}" ${said(done)}.`);
 }
 
-function said(from: number, isDone: boolean): string {
+function said({ from, to, isDone }: CatalogUpgrade): string {
   if (from === 0) return 'does not exist yet: the next backup creates it';
-  if (from === CATALOG_VERSION) return `has version ${from}, the newest one`;
-  const what = isDone ? 'was upgraded' : 'would be upgraded';
-  return `${what} from version ${from} to ${CATALOG_VERSION}`;
+  if (from === to) return `has version ${from}, the newest one`;
+  return `${isDone ? 'was upgraded' : 'would be upgraded'} from version ${from} to ${to}`;
 }

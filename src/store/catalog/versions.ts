@@ -1,0 +1,109 @@
+/**
+ * The versions of the catalog. A new catalog is made from `schema/tardis.sql`. A catalog of an earlier version is
+ * upgraded by one step for each version that it lacks, when it is opened for writing. A catalog of a later version
+ * is refused.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { TardisError } from '../../errors/index.js';
+import type { CatalogStep, SqlDatabase, System } from '../../system/index.js';
+import { NO_TABLES, requireShape } from './shape.js';
+
+/** The version that `schema/tardis.sql` makes. It is in PRAGMA user_version; an empty database has version 0. */
+export const CATALOG_VERSION = 1;
+
+/** The shape of version 1. */
+const FIRST_SHAPE = '396703c415a92eaa';
+
+/** Versions from 2 on, in order. A step of a release is never changed. */
+const STEPS: readonly CatalogStep[] = [];
+
+/** Returns the steps from version 1 on. */
+function stepsOf({ catalogSteps = [] }: System): readonly CatalogStep[] {
+  return [...STEPS, ...catalogSteps];
+}
+
+/** Returns the newest version that this software knows. */
+export function newestVersion(system: System): number {
+  return 1 + stepsOf(system).length;
+}
+
+export function versionOf(database: SqlDatabase): number {
+  return database.pragma('user_version', { simple: true }) as number;
+}
+
+/** Returns the shape of a version; undefined if there is no such version. */
+function shapeOfVersion(system: System, version: number): string | undefined {
+  return [NO_TABLES, FIRST_SHAPE, ...stepsOf(system).map(({ shape }) => shape)][version];
+}
+
+/**
+ * Throws CATALOG_NEWER, or CATALOG_DAMAGED unless the catalog has the tables of its version. Queries and upgrades
+ * rely on those.
+ */
+export function requireKnownVersion(
+  system: System,
+  database: SqlDatabase,
+  catalogPath: string,
+): void {
+  const [version, newest] = [versionOf(database), newestVersion(system)];
+  if (version > newest) {
+    throw new TardisError(
+      'CATALOG_NEWER',
+      `${catalogPath} has version ${version}, this software knows ${newest}`,
+      { version },
+    );
+  }
+  requireShape(database, version, shapeOfVersion(system, version));
+}
+
+/** Throws CATALOG_OLDER for a catalog of an earlier version. An empty catalog passes, since it is created. */
+export function requireNewest(system: System, database: SqlDatabase, catalogPath: string): void {
+  const [version, newest] = [versionOf(database), newestVersion(system)];
+  if (version === 0 || version === newest) return;
+  throw new TardisError(
+    'CATALOG_OLDER',
+    `${catalogPath} has version ${version}, this software writes ${newest} (AllowSchemaUpgrades is off)`,
+    { version },
+  );
+}
+
+/**
+ * Creates the tables of an empty catalog, and upgrades one of an earlier version. Each step is a transaction with
+ * its version, so an interruption leaves the catalog at one of the versions. Throws CATALOG_DAMAGED if a step makes
+ * other tables than its version has; the step is then undone.
+ */
+export function bringUpToDate(system: System, database: SqlDatabase): void {
+  if (versionOf(database) === 0) make(system, database, CATALOG_VERSION, newSchema());
+  const steps = stepsOf(system);
+  for (let version = versionOf(database) + 1; version <= newestVersion(system); version += 1) {
+    make(system, database, version, steps[version - 2]!.sql);
+  }
+}
+
+/** Makes a catalog of a version by statements, in one transaction. */
+function make(system: System, database: SqlDatabase, version: number, sql: string): void {
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    database.exec(sql);
+    requireShape(database, version, shapeOfVersion(system, version));
+    database.pragma(`user_version = ${version}`);
+    database.exec('COMMIT');
+  } catch (error) {
+    if (database.inTransaction) database.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+/** Returns `schema/tardis.sql` of the package, searched upward from this file. */
+function newSchema(): string {
+  const name = path.join('schema', 'tardis.sql');
+  let directory = path.dirname(fileURLToPath(import.meta.url));
+  while (!fs.existsSync(path.join(directory, name))) {
+    const parent = path.dirname(directory);
+    if (parent === directory) throw new Error('the schema folder of the package is missing');
+    directory = parent;
+  }
+  return fs.readFileSync(path.join(directory, name), 'utf8');
+}
