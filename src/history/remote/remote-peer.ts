@@ -3,19 +3,19 @@
  * requests. Requests do not depend on each other, so after a lost connection the pending ones are sent again over
  * a new one. Only requests about deltas depend on their connection, and fail with it.
  */
+import { decodeReply, encodeRequest, type Reply, type Request } from '../index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { asTardisError, fromWire, TardisError } from '../../errors/index.js';
 import { type Credentials, Login, NO_CREDENTIALS } from '../../transport/login/index.js';
 import type { Address, System } from '../../system/index.js';
 import {
+  answerTo,
   Backoff,
   connect,
   type Connection,
   decodeMessage,
-  type DecodedMessage,
   DEFAULT_LINK,
   type EncodedMessage,
-  encodeMessage,
   type Head,
   hungUp,
   type LinkOptions,
@@ -24,6 +24,7 @@ import {
   NO_PATIENCE,
   type Patience,
   Purpose,
+  type QuestionName,
   type Retry,
   type TlsWish,
 } from '../../transport/index.js';
@@ -45,7 +46,6 @@ export interface RemotePlace {
 }
 
 interface Waiting {
-  readonly question: number;
   readonly message: EncodedMessage;
   readonly answer: MessageName;
   /** True if the request builds on earlier ones of the same connection, so that it is useless on another one. */
@@ -60,11 +60,6 @@ interface Greeted {
   readonly resolve: (welcome: Head<'welcome'>) => void;
   readonly reject: (error: Error) => void;
 }
-
-/** A request without its number, which the peer assigns. */
-export type Question<N extends MessageName> = {
-  [F in keyof Head<N> as string extends F ? never : F extends 'question' ? never : F]: Head<N>[F];
-};
 
 export class RemotePeer {
   /** Number of the current connection. Data that the server keeps for a connection is lost with it. */
@@ -109,31 +104,29 @@ export class RemotePeer {
   }
 
   /**
-   * Sends a request. `answer` is the type of the message that answers it. Rejects with the error of the server.
-   * `generation` is the connection on which the request makes sense, if it depends on earlier ones.
+   * Sends a question and returns its answer. Rejects with the error of the server. `generation` is the connection on
+   * which the question makes sense, if it depends on earlier ones.
    */
-  async ask<N extends MessageName, A extends MessageName>(
+  async ask<N extends QuestionName>(
     name: N,
-    answer: A,
-    question: Question<N>,
-    { attachment, generation }: { attachment?: Uint8Array; generation?: number } = {},
-  ): Promise<DecodedMessage<A>> {
+    request: Request<N>,
+    generation?: number,
+  ): Promise<Reply<N>> {
     if (this.failure !== undefined) throw this.failure;
     if (generation !== undefined && generation !== this.generation) throw replaced();
     if (this.waiting.length >= MAX_QUESTIONS) {
       throw new TardisError('INTERNAL', 'more questions are open than a server takes');
     }
     this.lastQuestion += 1;
-    const number = this.lastQuestion;
-    const head = { ...question, question: number } as unknown as Head<N>;
-    const message = encodeMessage(name, head, attachment);
+    const asked = { number: this.lastQuestion, request };
+    const message = encodeRequest(name, asked.number, request);
     const isBound = generation !== undefined;
     const bytes = await new Promise<Buffer>((resolve, reject) => {
-      this.waiting.push({ question: number, message, answer, isBound, resolve, reject });
+      this.waiting.push({ message, answer: answerTo(name), isBound, resolve, reject });
       this.connection?.owes(true);
       this.connection?.sendEncoded(message);
     });
-    return decodeMessage(answer, bytes);
+    return decodeReply(name, asked, bytes);
   }
 
   close(): void {
