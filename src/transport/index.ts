@@ -11,4 +11,5 @@ export * from './questions.js';
 export * from './reading-messages.js';
 export * from './report-messages.js';
 export { RateLimit } from './rate-limit.js';
+export { Reconnecting } from './reconnecting.js';
 export * from './sockets.js';
