@@ -84,7 +84,7 @@ function size(bytes) {
 function kindShown(kind) {
   if (typeof kind === 'string') return kind;
   if (kind.maybe !== undefined) return `${kindShown(kind.maybe)}?`;
-  if (kind.words !== undefined) return kind.words.map((word) => `"${word}"`).join(' or ');
+  if (kind.words !== undefined) return `(${kind.words.map((word) => `"${word}"`).join(' or ')})`;
   if (kind.listOf !== undefined) return `[${kindShown(kind.listOf)}]`;
   if (kind.fields !== undefined) return `{${fieldsShown(kind.fields)}}`;
   const cases = Object.entries(kind.cases).map(

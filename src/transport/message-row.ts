@@ -95,7 +95,8 @@ export interface MessageRow {
 }
 
 /** A row whose types keep the fields, the answer and the attachment. */
-interface Row<P extends Part, D extends Direction, F extends Fields, M extends More> extends MessageRow {
+interface Row<P extends Part, D extends Direction, F extends Fields, M extends More>
+  extends MessageRow {
   readonly part: P;
   readonly direction: D;
   readonly fields: F;
@@ -165,11 +166,7 @@ export function toBackup<const F extends Fields>(
 const NUMBERED = { question: 'uint' } as const;
 
 /** Returns a row for a reader's question. `answer` is the name of the only message that answers it. */
-export function asks<
-  const F extends Fields,
-  const A extends string,
-  const M extends More = object,
->(
+export function asks<const F extends Fields, const A extends string, const M extends More = object>(
   number: number,
   right: Right,
   maxBytes: number,

@@ -39,38 +39,62 @@ export const MESSAGES = {
     },
     { beforeLogin: true, answer: 'welcome' },
   ),
-  openSet: ofBackup(2, 'add', 4 * MIB, {
-    name: 'text',
-    clientTimeMs: 'int',
-    paths: 'byteses',
-    rows: 'bytes',
-    devices: 'texts',
-    empties: 'bytes',
-    trust: 'bool',
-    full: 'bool',
-    priority: 'int',
-    expendable: 'bool',
-    tags: 'texts',
-  }, { answer: 'setOpened' }),
-  closeSet: ofBackup(3, 'add', 4 * KIB, {
-    stats: 'counts',
-    seal: 'bytes',
-    purge: 'bool',
-    waits: 'bool',
-  }, { answer: 'setClosed' }),
+  openSet: ofBackup(
+    2,
+    'add',
+    4 * MIB,
+    {
+      name: 'text',
+      clientTimeMs: 'int',
+      paths: 'byteses',
+      rows: 'bytes',
+      devices: 'texts',
+      empties: 'bytes',
+      trust: 'bool',
+      full: 'bool',
+      priority: 'int',
+      expendable: 'bool',
+      tags: 'texts',
+    },
+    { answer: 'setOpened' },
+  ),
+  closeSet: ofBackup(
+    3,
+    'add',
+    4 * KIB,
+    {
+      stats: 'counts',
+      seal: 'bytes',
+      purge: 'bool',
+      waits: 'bool',
+    },
+    { answer: 'setClosed' },
+  ),
   /** Neither end counts this message, because it belongs to the connection and not to the session. */
   acknowledge: ofConnection('to-server', 4, KIB, { ticket: 'bytes', upTo: 'uint' }),
   /** The client's own configuration as text; it is stored with the open set. */
   configuration: ofBackup(5, 'add', 64 * KIB, { config: 'text' }),
   // backup
-  heads: ofBackup(16, 'add', 4 * MIB, {
-    ask: 'bool',
-    slots: 'uints',
-    parents: 'ints',
-    rows: 'bytes',
-    hashes: 'bytes',
-  }, { answer: 'headsAnswer' }),
-  listing: ofBackup(17, 'add', 8 * MIB, { slot: 'uint', last: 'bool', rows: 'bytes' }, { answer: 'differs' }),
+  heads: ofBackup(
+    16,
+    'add',
+    4 * MIB,
+    {
+      ask: 'bool',
+      slots: 'uints',
+      parents: 'ints',
+      rows: 'bytes',
+      hashes: 'bytes',
+    },
+    { answer: 'headsAnswer' },
+  ),
+  listing: ofBackup(
+    17,
+    'add',
+    8 * MIB,
+    { slot: 'uint', last: 'bool', rows: 'bytes' },
+    { answer: 'differs' },
+  ),
   parcel: ofBackup(
     18,
     'add',
@@ -85,7 +109,13 @@ export const MESSAGES = {
     whats: 'texts',
     reasons: 'texts',
   }),
-  ask: ofBackup(21, 'add', 4 * MIB, { ask: 'uint', digests: 'bytes', promise: 'bool' }, { answer: 'verdicts' }),
+  ask: ofBackup(
+    21,
+    'add',
+    4 * MIB,
+    { ask: 'uint', digests: 'bytes', promise: 'bool' },
+    { answer: 'verdicts' },
+  ),
   streamOpen: ofBackup(22, 'add', KIB, {
     stream: 'uint',
     isPart: 'bool',
@@ -260,7 +290,8 @@ export type QuestionName = Selected<{ part: 'reading'; direction: 'to-server'; a
 export type AnswerTo<N extends QuestionName> = Rows[N]['answer'] & MessageName;
 
 /** The fields of a message without the number of its question, and its attachment if it has one. */
-export type Body<N extends MessageName> = ValuesOf<Omit<Rows[N]['fields'], 'question'>> & (Rows[N]['hasAttachment'] extends true ? { attachment: Buffer } : unknown);
+export type Body<N extends MessageName> = ValuesOf<Omit<Rows[N]['fields'], 'question'>> &
+  (Rows[N]['hasAttachment'] extends true ? { attachment: Buffer } : unknown);
 
 /** True if a message is one of a backup to its server. */
 export function isBackupMessage(name: MessageName): name is BackupMessage {

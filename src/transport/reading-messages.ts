@@ -230,12 +230,7 @@ export const READING_MESSAGES = {
     objects: 'texts',
   }),
   /** The attachment is shorter than requested only at the end of the object. */
-  objectIs: answers(
-    87,
-    MAX_READ_BYTES + 4 * KIB,
-    { exists: 'bool' },
-    { hasAttachment: true },
-  ),
+  objectIs: answers(87, MAX_READ_BYTES + 4 * KIB, { exists: 'bool' }, { hasAttachment: true }),
   setsDropped: answers(92, KIB, {}),
   sealsAre: answers(91, 2 * MIB, {
     directories: 'uints',
@@ -246,12 +241,7 @@ export const READING_MESSAGES = {
   }),
   signatureTaken: answers(89, KIB, {}),
   /** The attachment is the decoded length of the part (u32), followed by a chunk. */
-  deltaIs: answers(
-    90,
-    2 * MIB,
-    { last: 'bool', useless: 'bool' },
-    { hasAttachment: true },
-  ),
+  deltaIs: answers(90, 2 * MIB, { last: 'bool', useless: 'bool' }, { hasAttachment: true }),
   /** The question failed; other questions are still answered. */
   questionFailed: answers(88, 16 * KIB, {
     code: 'text',

@@ -67,12 +67,22 @@ test('sets, verdicts, requests to forget and news of jobs come back as they are'
 
   const path = Buffer.from('/a');
   const requests = [{ id: 1, path, lastSet: 2, askedAtMs: 3, dueAtMs: 4 }];
-  t.deepEqual(passed('readForgets', undefined, { requests, report: undefined }).reply.requests, requests);
+  t.deepEqual(
+    passed('readForgets', undefined, { requests, report: undefined }).reply.requests,
+    requests,
+  );
 
-  const version = { finding: 'version', path, sets: [1, 3], firstSet: 1, sizeBytes: 9 } as const;
   const news: Reply<'askWork'> = {
     findings: [
-      { ...version, digest: DIGEST, why: 'missing' },
+      {
+        finding: 'version',
+        path,
+        sets: [1, 3],
+        firstSet: 1,
+        sizeBytes: 9,
+        digest: DIGEST,
+        why: 'missing',
+      },
       { finding: 'history', versions: undefined, sets: [1] },
     ],
     omitted: 2,
@@ -99,8 +109,12 @@ test('an answer to another question is refused', (t) => {
 
 test('answers whose fields contradict each other or the question are refused', (t) => {
   const wrong: readonly (() => unknown)[] = [
-    answering('readSets', undefined, { sets: [{ ...wire(), marks: { ...marks(), tags: ['a b'] } }] }),
-    answering('readSets', undefined, { sets: [{ ...wire(), marks: { ...marks(), priority: 1e9 } }] }),
+    answering('readSets', undefined, {
+      sets: [{ ...wire(), marks: { ...marks(), tags: ['a b'] } }],
+    }),
+    answering('readSets', undefined, {
+      sets: [{ ...wire(), marks: { ...marks(), priority: 1e9 } }],
+    }),
     answering('previewPurge', undefined, {
       verdicts: [{ set: 1, reasons: [{ why: 'because' }] }],
       inDoubt: false,
@@ -108,11 +122,7 @@ test('answers whose fields contradict each other or the question are refused', (
     answering('readForgets', undefined, {
       requests: [{ id: 1, path: Buffer.from('a'), lastSet: 1, askedAtMs: 0, dueAtMs: 0 }],
     }),
-    answering(
-      'readRoots',
-      { set: 1 },
-      { roots: [1], directories: [], paths: [], devices: [] },
-    ),
+    answering('readRoots', { set: 1 }, { roots: [1], directories: [], paths: [], devices: [] }),
     answering(
       'readSeals',
       { set: 1, after: 5 },
@@ -132,7 +142,8 @@ test('questions that ask for too much are refused where they arrive', (t) => {
     ['readDigests', encodeQuestion('readDigests', 1, { prefix: Buffer.alloc(4), limit: 1 })],
     ['forgetPaths', encodeQuestion('forgetPaths', 1, { paths: [after], undoMs: 0, preview: true })],
   ] as const;
-  for (const [name, message] of wrong) t.throws(() => decodeRequest(name, whole(message)), VIOLATION);
+  for (const [name, message] of wrong)
+    t.throws(() => decodeRequest(name, whole(message)), VIOLATION);
 });
 
 function answering<N extends QuestionName>(

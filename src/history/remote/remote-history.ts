@@ -128,7 +128,9 @@ class RemoteHistory implements History {
     const contentIds = wanted.map(({ contentId = 0 }) => contentId);
     const asked: Promise<readonly ContentLocation[]>[] = [];
     for (let from = 0; from < contentIds.length; from += MAX_LOCATED) {
-      asked.push(this.peer.ask('readPlaces', { contents: contentIds.slice(from, from + MAX_LOCATED) }));
+      asked.push(
+        this.peer.ask('readPlaces', { contents: contentIds.slice(from, from + MAX_LOCATED) }),
+      );
     }
     return (await Promise.all(asked)).flat();
   }

@@ -1,5 +1,13 @@
 /** Reports of a server. Its answers are checked, and each page must advance, so that their number is bounded. */
-import type { ChangesFound, ChangesPage, NamedPage, NamesFound, Reply, Reports, StoreFigures } from '../index.js';
+import type {
+  ChangesFound,
+  ChangesPage,
+  NamedPage,
+  NamesFound,
+  Reply,
+  Reports,
+  StoreFigures,
+} from '../index.js';
 import type { KeptSetting } from '../../model/index.js';
 import { MAX_DIRECTORY_PATHS } from '../../transport/index.js';
 import type { RemotePeer } from './remote-peer.js';

@@ -16,7 +16,15 @@ import {
 } from '../../transport/index.js';
 import { CLIENTS } from './client-overview.js';
 import { asIs, type Coded, type Coder, NOTHING } from './coder.js';
-import { DELTA, DELTA_PART, DIGESTS, FOUND, OBJECT, OBJECT_PART, SIGNATURE } from './wire-contents.js';
+import {
+  DELTA,
+  DELTA_PART,
+  DIGESTS,
+  FOUND,
+  OBJECT,
+  OBJECT_PART,
+  SIGNATURE,
+} from './wire-contents.js';
 import { ENTRY, LISTING, PAGE, VERSIONS } from './wire-entries.js';
 import { FORGETS, SET_CHANGE, TO_FORGET, VERDICTS } from './wire-changes.js';
 import { PLACES, PLACES_WANTED } from './wire-places.js';
@@ -79,8 +87,10 @@ export const QUESTIONS = {
   readClients: coded('readClients', NOTHING, CLIENTS),
 } satisfies { readonly [N in QuestionName]: Coded<N, unknown, unknown> };
 
-/** What is asked with a question, and what answers it. */
-export type Request<N extends QuestionName> = ReturnType<(typeof QUESTIONS)[N]['request']['fromWire']>;
+/** The value that a question carries, and the one that its answer carries. */
+export type Request<N extends QuestionName> = ReturnType<
+  (typeof QUESTIONS)[N]['request']['fromWire']
+>;
 export type Reply<N extends QuestionName> = ReturnType<(typeof QUESTIONS)[N]['reply']['fromWire']>;
 
 const CODECS: { readonly [N in QuestionName]: Coded<N, Request<N>, Reply<N>> } = QUESTIONS;

@@ -52,12 +52,15 @@ function reasonOf({ why, what, which }: { why: string; what?: string; which?: st
   return reason;
 }
 
-export const TO_FORGET: Coder<Body<'forgetPaths'>, Body<'forgetPaths'>, unknown> =
-  asIs<'forgetPaths'>(({ paths }) => {
-    if (paths.length > MAX_FORGET_REQUESTS || !paths.every(isForgetPath)) {
-      throw refused('a path to forget');
-    }
-  });
+export const TO_FORGET: Coder<
+  Body<'forgetPaths'>,
+  Body<'forgetPaths'>,
+  unknown
+> = asIs<'forgetPaths'>(({ paths }) => {
+  if (paths.length > MAX_FORGET_REQUESTS || !paths.every(isForgetPath)) {
+    throw refused('a path to forget');
+  }
+});
 
 /** Requests to forget paths; `report` has the figures of what would be removed, after a preview. */
 export interface Forgets {

@@ -8,12 +8,15 @@ import { asIs, type Coder, isParallel, odd, refused } from './coder.js';
 /** Digests are looked up by at least this many bytes. */
 const LEAST_PREFIX_BYTES = 8;
 
-export const DIGESTS: Coder<Body<'readDigests'>, Body<'readDigests'>, unknown> =
-  asIs<'readDigests'>(({ prefix, limit }) => {
-    if (prefix.length < LEAST_PREFIX_BYTES || limit > MAX_PAGE_ENTRIES) {
-      throw refused('a prefix or a limit');
-    }
-  });
+export const DIGESTS: Coder<
+  Body<'readDigests'>,
+  Body<'readDigests'>,
+  unknown
+> = asIs<'readDigests'>(({ prefix, limit }) => {
+  if (prefix.length < LEAST_PREFIX_BYTES || limit > MAX_PAGE_ENTRIES) {
+    throw refused('a prefix or a limit');
+  }
+});
 
 export const FOUND: Coder<readonly FoundContent[], Body<'digestsAre'>, unknown> = {
   toWire: (found) => ({
@@ -40,7 +43,10 @@ export const OBJECT: Coder<Body<'readObject'>, Body<'readObject'>, unknown> = as
 
 /** The bytes of an object, fewer than requested only at its end; undefined if there is no such object. */
 export const OBJECT_PART: Coder<Buffer | undefined, Body<'objectIs'>, Body<'readObject'>> = {
-  toWire: (attachment) => ({ exists: attachment !== undefined, attachment: attachment ?? NO_BYTES }),
+  toWire: (attachment) => ({
+    exists: attachment !== undefined,
+    attachment: attachment ?? NO_BYTES,
+  }),
   fromWire: ({ exists, attachment }, { bytes }) => {
     if (attachment.length > bytes) throw odd('bytes');
     return exists ? attachment : undefined;

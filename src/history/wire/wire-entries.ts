@@ -4,7 +4,14 @@
  */
 import { damagedEntry, entryOfParts, type ListingPage } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
-import { BytesBuilder, checkRows, forEachRow, isEntryName, joinRow, metadataOf } from '../../model/index.js';
+import {
+  BytesBuilder,
+  checkRows,
+  forEachRow,
+  isEntryName,
+  joinRow,
+  metadataOf,
+} from '../../model/index.js';
 import { type Body, ENTRY_NUMBERS, MAX_PAGE_ENTRIES } from '../../transport/index.js';
 import type { HistoryEntry, PathVersion } from '../history.js';
 import { type Coder, fitting, odd, refused } from './coder.js';

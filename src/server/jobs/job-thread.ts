@@ -37,7 +37,12 @@ function toldOf(finding: Finding): ToldFinding | undefined {
       return undefined;
     case 'version': {
       const [path, digest] = [Uint8Array.from(finding.path), Uint8Array.from(finding.digest)];
-      return { ...finding, sets: [...finding.sets], path: bufferOf(path), digest: bufferOf(digest) };
+      return {
+        ...finding,
+        sets: [...finding.sets],
+        path: bufferOf(path),
+        digest: bufferOf(digest),
+      };
     }
     case 'history':
     case 'doubtful':

@@ -64,7 +64,8 @@ export function forgetHandlers(
       const report = await jobs.previewForget(paths);
       if (preview) return { requests: [], report };
       const { lockedSets } = report;
-      if (lockedSets > 0) throw new TardisError('SET_LOCKED', `it is in locked sets (${lockedSets})`);
+      if (lockedSets > 0)
+        throw new TardisError('SET_LOCKED', `it is in locked sets (${lockedSets})`);
       // Waits for the least age of sets too, so that no young set is deleted path by path.
       const afterMs = Math.max(undoMs, forgetAfterMs, leastAgeMs);
       return { requests: await askToForget(system, directory, limits, paths, afterMs) };

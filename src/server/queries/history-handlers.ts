@@ -1,5 +1,10 @@
 /** Handlers of questions about a client's history: sets, entries, contents and reports. */
-import { type ClientOverview, type Handlers, type History, PAGE_ITEMS } from '../../history/index.js';
+import {
+  type ClientOverview,
+  type Handlers,
+  type History,
+  PAGE_ITEMS,
+} from '../../history/index.js';
 import { systemCode } from '../../errors/index.js';
 import type { Backend } from '../../store/index.js';
 import type { ReaderDeltas } from './delta-maker.js';

@@ -1,12 +1,6 @@
 /** Greets a server over a new connection and logs in. Backups, readers and changes of keys begin with it. */
 import { fromWire, TardisError } from '../../errors/index.js';
-import {
-  type Connection,
-  decodeMessage,
-  type Head,
-  hungUp,
-  type MessageName,
-} from '../index.js';
+import { type Connection, decodeMessage, type Head, hungUp, type MessageName } from '../index.js';
 import type { Login, SessionPlace } from './client-login.js';
 
 export interface Greeted {
