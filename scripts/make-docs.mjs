@@ -78,6 +78,24 @@ function size(bytes) {
   return bytes % MIB === 0 ? `${bytes / MIB} MiB` : `${bytes / KIB} KiB`;
 }
 
+/** A kind of field in words; the fields of a map are in braces, items of a list in brackets. */
+function kindShown(kind) {
+  if (typeof kind === 'string') return kind;
+  if (kind.maybe !== undefined) return `${kindShown(kind.maybe)}?`;
+  if (kind.words !== undefined) return `(${kind.words.map((word) => `"${word}"`).join(' or ')})`;
+  if (kind.listOf !== undefined) return `[${kindShown(kind.listOf)}]`;
+  if (kind.fields !== undefined) return `{${fieldsShown(kind.fields)}}`;
+  const cases = Object.entries(kind.cases).map(
+    ([name, fields]) => `\`${kind.tag}\` "${name}", ${fieldsShown(fields)}`,
+  );
+  return cases.map((shown) => `{${shown}}`).join(' or ');
+}
+
+function fieldsShown(fields) {
+  const shown = Object.entries(fields).map(([name, kind]) => `\`${name}\` ${kindShown(kind)}`);
+  return shown.join(', ');
+}
+
 async function messagesTable() {
   const { MESSAGES } = await import('../dist/src/transport/messages.js');
   const rows = Object.entries(MESSAGES)
@@ -86,11 +104,27 @@ async function messagesTable() {
       row.number,
       `\`${name}\``,
       row.direction === 'to-server' ? 'to server' : 'to client',
+      row.part,
       row.right ?? 'none',
       size(row.maxBytes),
       row.beforeLogin ? 'yes' : 'no',
+      fieldsShown(row.fields) + (row.hasAttachment ? '; attachment' : ''),
+      code(row.answer),
     ]);
-  return table(['number', 'name', 'direction', 'right', 'largest size', 'before login'], rows);
+  return table(
+    [
+      'number',
+      'name',
+      'direction',
+      'part',
+      'right',
+      'largest size',
+      'before login',
+      'fields',
+      'answer',
+    ],
+    rows,
+  );
 }
 
 const code = (text) => (text === undefined ? '' : `\`${text}\``);

@@ -5,14 +5,13 @@ import type { Address, System } from '../system/index.js';
 import {
   connect,
   type Connection,
-  decodeMessage,
   type Head,
   linkWith,
   type MessageName,
   Purpose,
   type TlsWish,
 } from '../transport/index.js';
-import { type Credentials, Login } from '../transport/login/index.js';
+import { type Credentials, greet, Login } from '../transport/login/index.js';
 
 export interface KeysRequest {
   readonly address: Address;
@@ -49,14 +48,11 @@ export async function withKeys(
   const link = linkWith(request.timeoutMs);
   const connection = await connect(system, request.address, link, request.tls);
   try {
-    let session: KeysSession | undefined;
-    const { keys } = await login.keepingKeys(() => {
-      session = new KeysSession(connection, login);
-      return session.welcomed;
-    });
+    const session = new KeysSession(connection, login);
+    const { keys } = await login.keepingKeys(() => session.greet());
     login.keyring({ keys }); // compares the client with what this machine remembers
     const record = keys.length === 0 ? undefined : parseKeyRecord(keys);
-    await change({ record, password: login.password }, (next) => session!.store(next));
+    await change({ record, password: login.password }, (next) => session.store(next));
     connection.leave();
     await connection.closed;
   } catch (error) {
@@ -67,49 +63,39 @@ export async function withKeys(
 }
 
 class KeysSession {
-  readonly welcomed: Promise<Head<'welcome'>>;
-  private readonly stored: Promise<void>;
-  private settleWelcomed!: (head: Head<'welcome'>) => void;
-  private settleStored!: () => void;
+  private stored: ((error?: TardisError) => void) | undefined;
+  private failure: TardisError | undefined;
   private readonly connection: Connection;
   private readonly login: Login;
 
   constructor(connection: Connection, login: Login) {
     this.connection = connection;
     this.login = login;
-    const over = connection.closed.then((reason): never => {
-      throw reason ?? new TardisError('CONNECTION_LOST', 'the server closed the connection');
+  }
+
+  greet(): Promise<Head<'welcome'>> {
+    return greet(this.connection, this.login, {
+      welcome: ({ ticket }) => this.connection.send('acknowledge', { ticket, upTo: 0 }),
+      hear: (name) => this.hear(name),
+      lost: (reason) => {
+        this.failure = reason;
+        this.stored?.(reason);
+      },
     });
-    const welcome = new Promise<Head<'welcome'>>((resolve) => void (this.settleWelcomed = resolve));
-    const stored = new Promise<void>((resolve) => void (this.settleStored = resolve));
-    this.welcomed = Promise.race([welcome, over]);
-    this.stored = Promise.race([stored, over]);
-    this.stored.catch(() => undefined); // reported by `store`, if it is called
-    connection.onMessage((name, bytes) => this.receive(name, bytes));
-    login.greet(connection);
   }
 
   store({ bytes }: KeyRecord): Promise<void> {
-    this.connection.send('setKeys', { keys: bytes });
-    return this.stored;
+    return new Promise((resolve, reject) => {
+      this.stored = (error) => (error === undefined ? resolve() : reject(error));
+      if (this.failure === undefined) this.connection.send('setKeys', { keys: bytes });
+      else reject(this.failure);
+    });
   }
 
-  private receive(name: MessageName, bytes: Buffer): void {
+  private hear(name: MessageName): void {
     switch (name) {
-      case 'loginChallenge':
-        this.login
-          .answer(this.connection, bytes)
-          .catch((error: unknown) => this.connection.fail(error));
-        return;
-      case 'welcome': {
-        const { head } = decodeMessage(name, bytes);
-        this.login.confirm(head);
-        this.connection.send('acknowledge', { ticket: head.ticket, upTo: 0 });
-        this.settleWelcomed(head);
-        return;
-      }
       case 'keysSet':
-        this.settleStored();
+        this.stored?.();
         return;
       case 'received':
       case 'durable':

@@ -12,6 +12,7 @@ import {
   type Head,
   type LinkOptions,
   type Patience,
+  Reconnecting,
   type Retry,
   type TlsWish,
 } from '../transport/index.js';
@@ -43,9 +44,7 @@ export class Lifeline {
   /** Number of lost connections that were replaced. */
   replaced = 0;
   private connection: Connection | undefined;
-  /** Retry timer of the last loss, and the number of answers that had been received by then. */
-  private patience: Backoff | undefined;
-  private handledBefore = 0;
+  private readonly reconnecting: Reconnecting;
   private failure: TardisError | undefined;
   private readonly over = new AbortController();
   private readonly system: System;
@@ -58,6 +57,9 @@ export class Lifeline {
     this.line = line;
     this.reach = reach;
     this.events = events;
+    this.reconnecting = new Reconnecting(system, reach.patience, this.over.signal, (retry) =>
+      events.retrying(retry),
+    );
   }
 
   /**
@@ -68,7 +70,7 @@ export class Lifeline {
   async begin(first: Login, isAgain: boolean): Promise<Begun> {
     let login = first;
     let wasCut = isAgain;
-    const backoff = this.backoff();
+    const wait = this.reconnecting.first();
     for (;;) {
       let isConnected = false;
       try {
@@ -85,7 +87,7 @@ export class Lifeline {
         wasCut ||= isConnected && (isCode(error, 'CONNECTION_LOST') || isCode(error, 'TIMED_OUT'));
         const { triesFirst = true } = this.reach.patience;
         if (!wasCut && !(triesFirst && Backoff.mayPassAtFirst(error))) throw error;
-        await this.wait(backoff, error);
+        await wait(error);
         // The attempt that was cut may have created the client; the server continues with a client that is
         // unfinished.
         login = login.again({ isMade: false });
@@ -130,33 +132,14 @@ export class Lifeline {
    * Replaces a lost connection. Throws the reason of the loss when the retry time is over, SESSION_GONE, and
    * errors that a retry cannot solve.
    */
-  private async goOn(login: Login, reason: TardisError): Promise<void> {
-    // A connection that brought no answers does not restart the retry time: it counts from the first loss.
-    if (this.line.handledCount > this.handledBefore) this.patience = this.backoff();
-    const { patience: backoff = this.backoff() } = this;
-    this.patience = backoff;
-    this.handledBefore = this.line.handledCount;
-    for (let why: unknown = reason; ; ) {
-      await this.wait(backoff, why);
-      try {
-        const connection = await this.connect();
-        const next = login.again({ isMade: true });
-        this.line.onLost = (other) => this.lost(next, other);
-        await this.line.greet(connection, next);
-        this.replaced += 1;
-        return;
-      } catch (error) {
-        why = error;
-      }
-    }
-  }
-
-  private backoff(): Backoff {
-    return new Backoff(this.system, this.reach.patience, this.over.signal);
-  }
-
-  private async wait(backoff: Backoff, reason: unknown): Promise<void> {
-    await backoff.wait(reason, (retry) => this.events.retrying(retry));
+  private goOn(login: Login, reason: TardisError): Promise<void> {
+    return this.reconnecting.replace(reason, this.line.handledCount, async () => {
+      const connection = await this.connect();
+      const next = login.again({ isMade: true });
+      this.line.onLost = (other) => this.lost(next, other);
+      await this.line.greet(connection, next);
+      this.replaced += 1;
+    });
   }
 
   private async connect(): Promise<Connection> {

@@ -14,8 +14,10 @@ import type {
 } from '../pipeline/index.js';
 import type { CipherHead } from '../store/index.js';
 import {
+  type BackupAnswer,
   decodeMessage,
   type Head,
+  isBackupAnswer,
   MAX_OWNER_NAME_BYTES,
   MAX_OWNERS,
   type MessageName,
@@ -37,6 +39,9 @@ interface ListingQuestion extends Question<ListingAnswer> {
   readonly messages: number;
   readonly answers: ListingAnswer[];
 }
+
+/** Takes each message of the server; `bytes` is the message as it came. */
+type Takers = { readonly [N in BackupAnswer]: (head: Head<N>, bytes: Buffer) => void };
 
 /** The server's answer to a listing. */
 export interface ListingAnswer {
@@ -69,6 +74,31 @@ export class ServerPeer implements BackupPeer {
   readonly line: SessionLine;
   /** Keys of a client that encrypts; set before the first request. */
   contentKeys: ContentKeys | undefined;
+  /** One function for each message of the server to a backup. */
+  private readonly takers: Takers = {
+    received: ({ upTo }) => this.sender.received(upTo),
+    durable: ({ upTo }) => this.sender.durable(upTo),
+    setOpened: (head) => {
+      this.isEmpty = head.empty;
+      this.opened?.resolve(head);
+    },
+    setClosed: (head) => this.closed?.resolve(head),
+    settled: (head) => {
+      if (this.settling === undefined) throw unexpected('settled');
+      this.settling.resolve(head);
+    },
+    headsAnswer: (head) => this.takeHeads(head),
+    differs: ({ slot, wanted, known, gone }) => this.takeDiffers(slot, { wanted, known, gone }),
+    verdicts: (head) => this.takeVerdicts(head),
+    basis: (head) => this.bases.offer(head),
+    signature: (head, bytes) => {
+      this.bases.piece(head);
+      releaseMemory(bytes); // the checksums have been copied
+    },
+    keysSet: () => {
+      throw unexpected('keysSet');
+    },
+  };
   private readonly bases: OfferedBases;
   private readonly streams: OutgoingStreams;
   private opened: Question<Head<'setOpened'>> | undefined;
@@ -281,58 +311,27 @@ export class ServerPeer implements BackupPeer {
   }
 
   private receive(name: MessageName, bytes: Buffer): void {
-    switch (name) {
-      case 'received':
-        this.sender.received(decodeMessage(name, bytes).head.upTo);
-        return;
-      case 'durable':
-        this.sender.durable(decodeMessage(name, bytes).head.upTo);
-        return;
-      case 'setOpened': {
-        const { head } = decodeMessage(name, bytes);
-        this.isEmpty = head.empty;
-        this.opened?.resolve(head);
-        return;
-      }
-      case 'setClosed':
-        this.closed?.resolve(decodeMessage(name, bytes).head);
-        return;
-      case 'settled':
-        if (this.settling === undefined) throw unexpected(name);
-        this.settling.resolve(decodeMessage(name, bytes).head);
-        return;
-      case 'headsAnswer': {
-        const { same, seals } = decodeMessage(name, bytes).head;
-        // If this is not an answer to the first request, that request stays in the queue.
-        const [question] = this.heading;
-        if (question?.count !== same.length) throw unexpected(name);
-        this.heading.shift();
-        question.resolve({ same, seals });
-        return;
-      }
-      case 'differs': {
-        const { slot, wanted, known, gone } = decodeMessage(name, bytes).head;
-        this.takeDiffers(slot, { wanted, known, gone });
-        return;
-      }
-      case 'basis':
-        this.bases.offer(decodeMessage(name, bytes).head);
-        return;
-      case 'signature':
-        this.bases.piece(decodeMessage(name, bytes).head);
-        releaseMemory(bytes); // the checksums have been copied
-        return;
-      case 'verdicts': {
-        const { ask, verdicts } = decodeMessage(name, bytes).head;
-        const question = this.asks.get(ask);
-        if (question === undefined) throw unexpected(name);
-        this.asks.delete(ask);
-        question.resolve(verdicts);
-        return;
-      }
-      default:
-        throw unexpected(name);
-    }
+    if (!isBackupAnswer(name)) throw unexpected(name);
+    this.take(name, bytes);
+  }
+
+  private take<N extends BackupAnswer>(name: N, bytes: Buffer): void {
+    this.takers[name](decodeMessage(name, bytes).head, bytes);
+  }
+
+  private takeHeads({ same, seals }: HeadsAnswer): void {
+    // If this is not an answer to the first request, that request stays in the queue.
+    const [question] = this.heading;
+    if (question?.count !== same.length) throw unexpected('headsAnswer');
+    this.heading.shift();
+    question.resolve({ same, seals });
+  }
+
+  private takeVerdicts({ ask, verdicts }: Head<'verdicts'>): void {
+    const question = this.asks.get(ask);
+    if (question === undefined) throw unexpected('verdicts');
+    this.asks.delete(ask);
+    question.resolve(verdicts);
   }
 }
 

@@ -3,16 +3,9 @@
  * logged in, presents the ticket of the session, and reports how many of the server's answers have been
  * handled. All other messages are independent of connections.
  */
-import { fromWire, TardisError } from '../errors/index.js';
-import type { Login } from '../transport/login/index.js';
-import {
-  type Connection,
-  decodeMessage,
-  type Head,
-  hungUp,
-  type MessageName,
-  TICKET_BYTES,
-} from '../transport/index.js';
+import { TardisError } from '../errors/index.js';
+import { greet, type Login } from '../transport/login/index.js';
+import { type Connection, type Head, type MessageName, TICKET_BYTES } from '../transport/index.js';
 import { requireSpace } from './quota.js';
 import type { Sender } from './sender.js';
 
@@ -21,17 +14,9 @@ const ACKNOWLEDGE_MESSAGES = 128;
 const ACKNOWLEDGE_BYTES = 256 << 10;
 const NO_TICKET: Buffer = Buffer.alloc(0);
 
-interface Greeted {
-  readonly connection: Connection;
-  readonly login: Login;
-  readonly resolve: (welcome: Head<'welcome'>) => void;
-  readonly reject: (error: Error) => void;
-}
-
 export class SessionLine {
   /** Called when the connection is lost after its welcome. */
   onLost: (reason: TardisError) => void = () => undefined;
-  private greeted: Greeted | undefined;
   private connection: Connection | undefined;
   /** Ticket of the session; empty until the first welcome. */
   private ticket = NO_TICKET;
@@ -58,48 +43,31 @@ export class SessionLine {
    * are sent.
    */
   greet(connection: Connection, login: Login): Promise<Head<'welcome'>> {
-    connection.onMessage((name, bytes) => this.receive(connection, name, bytes));
-    connection.closed.then(
-      (reason) => this.lost(connection, reason),
-      (error: unknown) => this.lost(connection, fromWire(error)),
-    );
-    return new Promise((resolve, reject) => {
-      this.greeted = { connection, login, resolve, reject };
-      connection.owes(true);
-      login.greet(connection, { ticket: this.ticket, upTo: this.handled });
-    });
+    const greeted = {
+      welcome: (head: Head<'welcome'>) => this.takeWelcome(connection, head),
+      hear: (name: MessageName, bytes: Buffer) => this.receive(connection, name, bytes),
+      lost: (reason: TardisError) => this.lost(connection, reason),
+    };
+    return greet(connection, login, greeted, { ticket: this.ticket, upTo: this.handled });
   }
 
   private receive(connection: Connection, name: MessageName, bytes: Buffer): void {
-    const { greeted } = this;
-    if (greeted === undefined) {
-      if (this.connection !== connection) return; // from an abandoned connection
-      this.hear(name, bytes);
-      this.count(bytes.length);
-    } else if (name === 'loginChallenge') {
-      greeted.login.answer(connection, bytes).catch((error: unknown) => connection.fail(error));
-    } else if (name === 'welcome') {
-      this.takeWelcome(greeted, decodeMessage(name, bytes).head);
-    } else {
-      throw new TardisError('PROTOCOL_VIOLATION', `the server sent "${name}" before its welcome`);
-    }
+    if (this.connection !== connection) return; // from an abandoned connection
+    this.hear(name, bytes);
+    this.count(bytes.length);
   }
 
-  private takeWelcome({ connection, login, resolve }: Greeted, head: Head<'welcome'>): void {
-    login.confirm(head);
+  private takeWelcome(connection: Connection, head: Head<'welcome'>): void {
     if (head.ticket.length !== TICKET_BYTES) {
       throw new TardisError('PROTOCOL_VIOLATION', 'the server sent no valid ticket');
     }
     const isNew = this.ticket.length === 0;
     if (isNew) requireSpace(head); // before anything is sent
-    this.greeted = undefined;
-    connection.owes(false);
     this.connection = connection;
     this.ticket = head.ticket;
     this.acknowledge(connection);
     this.sender.welcome(head.creditBytes);
     this.sender.resume(connection, head.upTo);
-    resolve(head);
   }
 
   private count(bytes: number): void {
@@ -117,16 +85,10 @@ export class SessionLine {
     connection.send('acknowledge', { ticket: this.ticket, upTo: this.handled });
   }
 
-  private lost(connection: Connection, reason: TardisError | undefined): void {
-    const why = reason ?? hungUp();
-    const { greeted } = this;
-    if (greeted?.connection === connection) {
-      this.greeted = undefined;
-      greeted.reject(why);
-    } else if (this.connection === connection) {
-      this.connection = undefined;
-      this.sender.detach();
-      this.onLost(why);
-    }
+  private lost(connection: Connection, reason: TardisError): void {
+    if (this.connection !== connection) return;
+    this.connection = undefined;
+    this.sender.detach();
+    this.onLost(reason);
   }
 }

@@ -33,37 +33,24 @@ export { EntryOpener } from './sealed/opened-entries.js';
 export { provenHistory } from './sealed/proven-history.js';
 export { type ProvenSet, ProvenSets } from './sealed/proven-sets.js';
 export { unsealedHistory } from './sealed/unsealed-history.js';
+export type { ClientOverview, Protection } from './wire/client-overview.js';
+export { odd, PAGE_ITEMS } from './wire/coder.js';
 export {
-  type ClientOverview,
-  clientsFromWire,
-  clientsToWire,
-  type Protection,
-} from './wire/client-overview.js';
-export {
-  setChangeFromWire,
-  setChangeToWire,
-  type Verdicts,
-  verdictsFromWire,
-  verdictsToWire,
-} from './wire/wire-changes.js';
-export { forgetReportFromWire, forgetsFromWire, forgetsToWire } from './wire/wire-forgets.js';
+  type Asked,
+  decodeReply,
+  decodeRequest,
+  encodeReply,
+  encodeRequest,
+  type Handlers,
+  type Reply,
+  type Request,
+} from './wire/questions.js';
+export type { Verdicts } from './wire/wire-changes.js';
 export {
   changesFromWire,
   changesToWire,
   figuresFromWire,
   figuresToWire,
-  namesFromWire,
-  namesToWire,
   setRootsFromWire,
   setRootsToWire,
 } from './wire/wire-reports.js';
-export {
-  entriesFromWire,
-  entriesToWire,
-  placesFromWire,
-  placesToWire,
-  setsFromWire,
-  setsToWire,
-  versionsFromWire,
-  versionsToWire,
-} from './wire/wire.js';

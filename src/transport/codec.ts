@@ -6,20 +6,26 @@
 import { TardisError } from '../errors/index.js';
 import { plainPackr } from '../system/msgpack/index.js';
 import { loadSnappy } from '../system/index.js';
-import type { FieldKind, MessageRow } from './message-row.js';
+import { checked, sendableMap, WRONG } from './field-values.js';
+import type { MessageRow } from './message-row.js';
 import { type Head, type MessageName, MESSAGES } from './messages.js';
 
 export const ENVELOPE_BYTES = 8;
 const FLAG_SNAPPY = 1;
 /** Heads shorter than this are not compressed. */
 const SNAPPY_MIN_BYTES = 256;
-const MAX_LIST_ITEMS = 1 << 20;
-const MAX_COUNTS = 64;
 
 const packr = plainPackr();
 
 const NAMES_BY_NUMBER = new Map<number, MessageName>(
   Object.entries(MESSAGES).map(([name, row]) => [row.number, name as MessageName]),
+);
+
+/** Messages with fields that are not plain; only their heads are rebuilt before they are encoded. */
+const STRUCTURED: ReadonlySet<MessageName> = new Set(
+  [...NAMES_BY_NUMBER.values()].filter((name) =>
+    Object.values<unknown>(MESSAGES[name].fields).some((kind) => typeof kind !== 'string'),
+  ),
 );
 
 export interface EncodedMessage {
@@ -36,7 +42,8 @@ export function encodeMessage<N extends MessageName>(
   attachment?: Uint8Array,
   compress = false,
 ): EncodedMessage {
-  let body: Buffer = packr.pack(head);
+  const { number, fields }: MessageRow = MESSAGES[name];
+  let body: Buffer = packr.pack(STRUCTURED.has(name) ? sendableMap(head, fields) : head);
   let flags = 0;
   if (compress && body.length >= SNAPPY_MIN_BYTES) {
     const packed = loadSnappy().compressSync(body, { copyOutputData: true });
@@ -46,7 +53,7 @@ export function encodeMessage<N extends MessageName>(
     }
   }
   const message = Buffer.allocUnsafe(ENVELOPE_BYTES + body.length);
-  message[0] = MESSAGES[name].number;
+  message[0] = number;
   message[1] = flags;
   message.writeUInt16LE(0, 2);
   message.writeUInt32LE(body.length, 4);
@@ -86,66 +93,26 @@ export function decodeMessage<N extends MessageName>(
   if (headEnd > buffer.length || (!row.hasAttachment && headEnd !== buffer.length)) {
     throw violation(name, 'has a wrong length');
   }
-  let head: unknown;
+  let unpacked: unknown;
   try {
     const body = buffer.subarray(ENVELOPE_BYTES, headEnd);
-    head = packr.unpack((buffer[1]! & FLAG_SNAPPY) === 0 ? body : inflateHead(body, row.maxBytes));
+    const isPlain = (buffer[1]! & FLAG_SNAPPY) === 0;
+    unpacked = packr.unpack(isPlain ? body : inflateHead(body, row.maxBytes));
   } catch (error) {
     throw new TardisError('PROTOCOL_VIOLATION', `a message "${name}" cannot be decoded`, {}, error);
   }
-  if (typeof head !== 'object' || head === null) throw violation(name, 'has no head');
+  if (typeof unpacked !== 'object' || unpacked === null) throw violation(name, 'has no head');
+  const head = unpacked as Record<string, unknown>;
   for (const [field, kind] of Object.entries(row.fields)) {
-    if (!isOfKind((head as Record<string, unknown>)[field], kind)) {
-      throw violation(name, `has a wrong field "${field}"`);
-    }
+    const value = checked(head[field], kind);
+    if (value === WRONG) throw violation(name, `has a wrong field "${field}"`);
+    if (typeof kind !== 'string') head[field] = value;
   }
   return { head: head as Head<N>, attachment: buffer.subarray(headEnd) };
 }
 
 function violation(name: MessageName, what: string): TardisError {
   return new TardisError('PROTOCOL_VIOLATION', `a message "${name}" ${what}`);
-}
-
-function isUint(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
-}
-
-function isListOf(value: unknown, is: (item: unknown) => boolean): boolean {
-  return Array.isArray(value) && value.length <= MAX_LIST_ITEMS && value.every(is);
-}
-
-function isOfKind(value: unknown, kind: FieldKind): boolean {
-  switch (kind) {
-    case 'uint':
-      return isUint(value);
-    case 'int':
-      return Number.isSafeInteger(value);
-    case 'text':
-      return typeof value === 'string';
-    case 'bytes':
-      return Buffer.isBuffer(value);
-    case 'bool':
-      return typeof value === 'boolean';
-    case 'uints':
-      return isListOf(value, isUint);
-    case 'ints':
-      return isListOf(value, Number.isSafeInteger);
-    case 'texts':
-      return isListOf(value, (item) => typeof item === 'string');
-    case 'byteses':
-      return isListOf(value, (item) => Buffer.isBuffer(item));
-    case 'counts':
-      return isCounts(value);
-  }
-}
-
-function isCounts(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  const items = Object.values(value);
-  return (
-    items.length <= MAX_COUNTS &&
-    items.every((item) => ['number', 'string', 'boolean'].includes(typeof item))
-  );
 }
 
 /** Decompresses a head after checking its claimed length, a varint at its start. */

@@ -1,22 +1,30 @@
 /**
- * The protocol as one table: number, name, direction, the right that a message needs, its largest size, and whether
- * it may be sent before login. The dispatcher, the codec and docs/protocol.md all follow this table (a test
- * compares the document). Numbers are never reused.
+ * The protocol as one table: number, name, direction, the part of an end that it belongs to, the right that a message
+ * needs, its largest size, its fields, its answer, and whether it may be sent before login. The dispatchers, the codec
+ * and docs/protocol.md all follow this table (a test compares the document). Numbers are never reused.
  *
  * Ranges: 1–15 session, 16–47 backup, 48–63 reading, 64–79 answers to backups, 80–95 to readers, 96–111 login,
  * 112–127 signatures and deltas, 128–143 changes of sets, 144–175 reports and kept settings.
  */
-import { KIB, type MessageRow, MIB, toClient, toServer } from './message-row.js';
+import {
+  KIB,
+  type MessageRow,
+  MIB,
+  ofBackup,
+  ofConnection,
+  toBackup,
+  type ValuesOf,
+} from './message-row.js';
 import { READING_MESSAGES } from './reading-messages.js';
 import { REPORT_MESSAGES } from './report-messages.js';
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 export const MESSAGES = {
   // session
-  hello: toServer(
+  hello: ofConnection(
+    'to-server',
     1,
-    undefined,
     4 * KIB,
     {
       protocol: 'uint',
@@ -29,88 +37,118 @@ export const MESSAGES = {
       ticket: 'bytes',
       upTo: 'uint',
     },
-    { beforeLogin: true },
+    { beforeLogin: true, answer: 'welcome' },
   ),
-  openSet: toServer(2, 'add', 4 * MIB, {
-    name: 'text',
-    clientTimeMs: 'int',
-    paths: 'byteses',
-    rows: 'bytes',
-    devices: 'texts',
-    empties: 'bytes',
-    trust: 'bool',
-    full: 'bool',
-    priority: 'int',
-    expendable: 'bool',
-    tags: 'texts',
-  }),
-  closeSet: toServer(3, 'add', 4 * KIB, {
-    stats: 'counts',
-    seal: 'bytes',
-    purge: 'bool',
-    waits: 'bool',
-  }),
+  openSet: ofBackup(
+    2,
+    'add',
+    4 * MIB,
+    {
+      name: 'text',
+      clientTimeMs: 'int',
+      paths: 'byteses',
+      rows: 'bytes',
+      devices: 'texts',
+      empties: 'bytes',
+      trust: 'bool',
+      full: 'bool',
+      priority: 'int',
+      expendable: 'bool',
+      tags: 'texts',
+    },
+    { answer: 'setOpened' },
+  ),
+  closeSet: ofBackup(
+    3,
+    'add',
+    4 * KIB,
+    {
+      stats: 'counts',
+      seal: 'bytes',
+      purge: 'bool',
+      waits: 'bool',
+    },
+    { answer: 'setClosed' },
+  ),
   /** Neither end counts this message, because it belongs to the connection and not to the session. */
-  acknowledge: toServer(4, undefined, KIB, { ticket: 'bytes', upTo: 'uint' }),
+  acknowledge: ofConnection('to-server', 4, KIB, { ticket: 'bytes', upTo: 'uint' }),
   /** The client's own configuration as text; it is stored with the open set. */
-  configuration: toServer(5, 'add', 64 * KIB, { config: 'text' }),
+  configuration: ofBackup(5, 'add', 64 * KIB, { config: 'text' }),
   // backup
-  heads: toServer(16, 'add', 4 * MIB, {
-    ask: 'bool',
-    slots: 'uints',
-    parents: 'ints',
-    rows: 'bytes',
-    hashes: 'bytes',
-  }),
-  listing: toServer(17, 'add', 8 * MIB, { slot: 'uint', last: 'bool', rows: 'bytes' }),
-  parcel: toServer(
+  heads: ofBackup(
+    16,
+    'add',
+    4 * MIB,
+    {
+      ask: 'bool',
+      slots: 'uints',
+      parents: 'ints',
+      rows: 'bytes',
+      hashes: 'bytes',
+    },
+    { answer: 'headsAnswer' },
+  ),
+  listing: ofBackup(
+    17,
+    'add',
+    8 * MIB,
+    { slot: 'uint', last: 'bool', rows: 'bytes' },
+    { answer: 'differs' },
+  ),
+  parcel: ofBackup(
     18,
     'add',
     16 * MIB,
     { slots: 'uints', lengths: 'uints', rows: 'bytes', records: 'uints' },
     { hasAttachment: true },
   ),
-  done: toServer(19, 'add', MIB, { slots: 'uints', settled: 'bytes', seals: 'bytes' }),
-  notes: toServer(20, 'add', 4 * MIB, {
+  done: ofBackup(19, 'add', MIB, { slots: 'uints', settled: 'bytes', seals: 'bytes' }),
+  notes: ofBackup(20, 'add', 4 * MIB, {
     slots: 'ints',
     names: 'byteses',
     whats: 'texts',
     reasons: 'texts',
   }),
-  ask: toServer(21, 'add', 4 * MIB, { ask: 'uint', digests: 'bytes', promise: 'bool' }),
-  streamOpen: toServer(22, 'add', KIB, {
+  ask: ofBackup(
+    21,
+    'add',
+    4 * MIB,
+    { ask: 'uint', digests: 'bytes', promise: 'bool' },
+    { answer: 'verdicts' },
+  ),
+  streamOpen: ofBackup(22, 'add', KIB, {
     stream: 'uint',
     isPart: 'bool',
     codec: 'uint',
     fileSizeBytes: 'uint',
     cipher: 'bytes',
   }),
-  streamChunk: toServer(23, 'add', 4 * MIB, { stream: 'uint' }, { hasAttachment: true }),
-  streamEnd: toServer(24, 'add', KIB, {
+  streamChunk: ofBackup(23, 'add', 4 * MIB, { stream: 'uint' }, { hasAttachment: true }),
+  streamEnd: ofBackup(24, 'add', KIB, {
     stream: 'uint',
     digest: 'bytes',
     sizeBytes: 'uint',
     seal: 'bytes',
   }),
-  streamAbort: toServer(25, 'add', KIB, { stream: 'uint' }),
-  assembly: toServer(26, 'add', 16 * MIB, {
+  streamAbort: ofBackup(25, 'add', KIB, { stream: 'uint' }),
+  assembly: ofBackup(26, 'add', 16 * MIB, {
     digest: 'bytes',
     sizeBytes: 'uint',
     parts: 'bytes',
     isKeyed: 'bool',
   }),
-  moved: toServer(28, 'add', MIB, { slots: 'uints', seals: 'bytes' }),
-  owners: toServer(27, 'add', MIB, { groups: 'bytes', ids: 'uints', names: 'byteses' }),
+  moved: ofBackup(28, 'add', MIB, { slots: 'uints', seals: 'bytes' }),
+  owners: ofBackup(27, 'add', MIB, { groups: 'bytes', ids: 'uints', names: 'byteses' }),
   // signatures and deltas
-  signatureOpen: toServer(112, 'add', KIB, { stream: 'uint', cipher: 'bytes' }),
-  signatureEnd: toServer(113, 'add', KIB, {
+  signatureOpen: ofBackup(112, 'add', KIB, { stream: 'uint', cipher: 'bytes' }),
+  signatureEnd: ofBackup(113, 'add', KIB, {
     stream: 'uint',
     digest: 'bytes',
     sizeBytes: 'uint',
     rawBytes: 'uint',
     seal: 'bytes',
   }),
-  deltaOpen: toServer(114, 'add', KIB, {
+  deltaOpen: ofBackup(114, 'add', KIB, {
     stream: 'uint',
     basis: 'uint',
     isPart: 'bool',
@@ -118,15 +156,15 @@ export const MESSAGES = {
     fileSizeBytes: 'uint',
     cipher: 'bytes',
   }),
-  deltaEnd: toServer(115, 'add', KIB, {
+  deltaEnd: ofBackup(115, 'add', KIB, {
     stream: 'uint',
     digest: 'bytes',
     sizeBytes: 'uint',
     rawBytes: 'uint',
     seal: 'bytes',
   }),
-  basisWish: toServer(116, 'add', KIB, { basis: 'uint', wish: 'uint' }),
-  basis: toClient(117, 8 * KIB, {
+  basisWish: ofBackup(116, 'add', KIB, { basis: 'uint', wish: 'uint' }, { answer: 'signature' }),
+  basis: toBackup(117, 8 * KIB, {
     basis: 'uint',
     slot: 'uint',
     name: 'bytes',
@@ -135,7 +173,7 @@ export const MESSAGES = {
     hasSignature: 'bool',
     digest: 'bytes',
   }),
-  signature: toClient(118, 2 * MIB, {
+  signature: toBackup(118, 2 * MIB, {
     basis: 'uint',
     isSample: 'bool',
     bytes: 'bytes',
@@ -143,7 +181,8 @@ export const MESSAGES = {
     failed: 'bool',
   }),
   // answers
-  welcome: toClient(
+  welcome: ofConnection(
+    'to-client',
     64,
     68 * KIB,
     {
@@ -160,7 +199,7 @@ export const MESSAGES = {
     },
     { beforeLogin: true },
   ),
-  setOpened: toClient(65, MIB, {
+  setOpened: toBackup(65, MIB, {
     set: 'uint',
     name: 'text',
     empty: 'bool',
@@ -172,20 +211,20 @@ export const MESSAGES = {
     lostRecords: 'uint',
     strangePacks: 'texts',
   }),
-  headsAnswer: toClient(66, 4 * MIB, { slots: 'uints', same: 'bytes', seals: 'bytes' }),
-  differs: toClient(67, 8 * MIB, {
+  headsAnswer: toBackup(66, 4 * MIB, { slots: 'uints', same: 'bytes', seals: 'bytes' }),
+  differs: toBackup(67, 8 * MIB, {
     slot: 'uint',
     last: 'bool',
     wanted: 'bytes',
     known: 'bytes',
     gone: 'byteses',
   }),
-  verdicts: toClient(68, 4 * MIB, { ask: 'uint', verdicts: 'bytes' }),
-  received: toClient(69, KIB, { upTo: 'uint' }),
-  durable: toClient(70, KIB, { upTo: 'uint' }),
-  setClosed: toClient(71, 4 * KIB, { set: 'uint', storedBytes: 'uint', usedBytes: 'uint' }),
+  verdicts: toBackup(68, 4 * MIB, { ask: 'uint', verdicts: 'bytes' }),
+  received: toBackup(69, KIB, { upTo: 'uint' }),
+  durable: toBackup(70, KIB, { upTo: 'uint' }),
+  setClosed: toBackup(71, 4 * KIB, { set: 'uint', storedBytes: 'uint', usedBytes: 'uint' }),
   /** The server's work after a session is done. Sent only to a client that waits for it. */
-  settled: toClient(73, 4 * MIB, {
+  settled: toBackup(73, 4 * MIB, {
     /** Sets deleted by the retention rules, and sets deleted early because space was low. */
     purged: 'uints',
     early: 'uints',
@@ -204,52 +243,67 @@ export const MESSAGES = {
     /** The reason why nothing was deleted or freed; empty if it succeeded or nothing was due. */
     failure: 'text',
   }),
-  error: toClient(
+  error: ofConnection(
+    'to-client',
     72,
     16 * KIB,
     { code: 'text', message: 'text', context: 'counts' },
     { beforeLogin: true },
   ),
   // login
-  loginChallenge: toClient(
+  loginChallenge: ofConnection(
+    'to-client',
     96,
     KIB,
     { group: 'uint', salt: 'bytes', logN: 'uint', r: 'uint', p: 'uint', serverPublic: 'bytes' },
     { beforeLogin: true },
   ),
-  loginProof: toServer(
+  loginProof: ofConnection(
+    'to-server',
     97,
-    undefined,
     KIB,
     { clientPublic: 'bytes', proof: 'bytes' },
-    { beforeLogin: true },
+    { beforeLogin: true, answer: 'welcome' },
   ),
-  setKeys: toServer(98, 'keys', 68 * KIB, { keys: 'bytes' }),
-  keysSet: toClient(99, KIB, { number: 'uint' }),
+  setKeys: ofBackup(98, 'keys', 68 * KIB, { keys: 'bytes' }, { answer: 'keysSet' }),
+  keysSet: toBackup(99, KIB, { number: 'uint' }),
   ...READING_MESSAGES,
   ...REPORT_MESSAGES,
 } as const satisfies Record<string, MessageRow>;
 
 export type MessageName = keyof typeof MESSAGES;
 
-interface KindTypes {
-  uint: number;
-  int: number;
-  text: string;
-  bytes: Buffer;
-  bool: boolean;
-  uints: number[];
-  ints: number[];
-  texts: string[];
-  byteses: Buffer[];
-  counts: Record<string, string | number | boolean>;
-}
+type Rows = typeof MESSAGES;
 
 /** The decoded head of a message. */
-export type Head<N extends MessageName> = {
-  -readonly [F in keyof (typeof MESSAGES)[N]['fields']]: KindTypes[(typeof MESSAGES)[N]['fields'][F] &
-    keyof KindTypes];
-};
+export type Head<N extends MessageName> = ValuesOf<Rows[N]['fields']>;
+
+/** Names of the messages whose rows have these properties. */
+type Selected<W> = { [N in MessageName]: Rows[N] extends W ? N : never }[MessageName];
+
+/** Messages of a backup to its server, and of the server to a backup. */
+export type BackupMessage = Selected<{ part: 'backup'; direction: 'to-server' }>;
+export type BackupAnswer = Selected<{ part: 'backup'; direction: 'to-client' }>;
+/** Questions of readers. */
+export type QuestionName = Selected<{ part: 'reading'; direction: 'to-server'; answer: string }>;
+/** The message that answers a question. */
+export type AnswerTo<N extends QuestionName> = Rows[N]['answer'] & MessageName;
+
+/** The fields of a message without the number of its question, and its attachment if it has one. */
+export type Body<N extends MessageName> = ValuesOf<Omit<Rows[N]['fields'], 'question'>> &
+  (Rows[N]['hasAttachment'] extends true ? { attachment: Buffer } : unknown);
+
+/** True if a message is one of a backup to its server. */
+export function isBackupMessage(name: MessageName): name is BackupMessage {
+  const { part, direction }: MessageRow = MESSAGES[name];
+  return part === 'backup' && direction === 'to-server';
+}
+
+/** True if a message is one of a server to a backup. */
+export function isBackupAnswer(name: MessageName): name is BackupAnswer {
+  const { part, direction }: MessageRow = MESSAGES[name];
+  return part === 'backup' && direction === 'to-client';
+}
 
 /** Purposes of a session: to add a set, or to read the client's history. */
 export const Purpose = Object.freeze({ backup: 'backup', read: 'read' });

@@ -3,7 +3,8 @@
  * question. Each question gets one answer, in the order of the questions. The lists in a message are parallel:
  * items with the same index belong together.
  */
-import { KIB, MIB, toClient, toServer } from './message-row.js';
+import { answers, asks, KIB, listOf, mapOf, maybe, MIB, ofReader, words } from './message-row.js';
+import { FINDING, PROGRESS, RESULT } from './work-fields.js';
 
 /** Number of integers for each entry in `entriesAre.numbers`. */
 export const ENTRY_NUMBERS = 6;
@@ -19,14 +20,51 @@ export const MAX_READ_BYTES: number = 2 * MIB;
 export const MAX_PAGE_ENTRIES = 4096;
 export const MAX_LOCATED = 4096;
 
+/** A backup set. */
+const SET = mapOf({
+  set: 'uint',
+  /** The current name, and the original one. */
+  name: 'text',
+  firstName: 'text',
+  state: words('unfinished', 'complete', 'superseded'),
+  /** Its start by the server's clock, and by the client's. */
+  openedAtMs: 'int',
+  clientTimeMs: 'int',
+  closedAtMs: maybe('int'),
+  stats: 'figures',
+  marks: mapOf({
+    title: 'text',
+    priority: 'int',
+    isLocked: 'bool',
+    isExpendable: 'bool',
+    tags: 'texts',
+  }),
+  isDoubtful: 'bool',
+});
+
+/** A reason to keep a set. */
+const REASON = mapOf({ why: 'line', what: maybe('line'), which: maybe(words('newest', 'oldest')) });
+
+/** Effects of forgetting a path now. */
+const FORGET_REPORT = mapOf({
+  versions: 'uint',
+  fileBytes: 'uint',
+  sets: 'uint',
+  lockedSets: 'uint',
+  rootsBelow: 'uint',
+  isInNewest: 'bool',
+  contents: 'uint',
+  contentBytes: 'uint',
+  heldElsewhere: 'uint',
+});
+
 export const READING_MESSAGES = {
-  readSets: toServer(48, 'list', KIB, { question: 'uint' }),
-  readRoots: toServer(49, 'list', KIB, { question: 'uint', set: 'uint' }),
-  readNotes: toServer(50, 'list', KIB, { question: 'uint', set: 'uint', from: 'uint' }),
-  readOwners: toServer(51, 'list', KIB, { question: 'uint', set: 'uint', from: 'uint' }),
-  readEntry: toServer(52, 'list', 4 * MIB, { question: 'uint', set: 'uint', path: 'bytes' }),
-  readListing: toServer(53, 'list', 8 * KIB, {
-    question: 'uint',
+  readSets: asks(48, 'list', KIB, 'setsAre', {}),
+  readRoots: asks(49, 'list', KIB, 'rootsAre', { set: 'uint' }),
+  readNotes: asks(50, 'list', KIB, 'notesAre', { set: 'uint', from: 'uint' }),
+  readOwners: asks(51, 'list', KIB, 'ownersAre', { set: 'uint', from: 'uint' }),
+  readEntry: asks(52, 'list', 4 * MIB, 'entriesAre', { set: 'uint', path: 'bytes' }),
+  readListing: asks(53, 'list', 8 * KIB, 'entriesAre', {
     set: 'uint',
     directory: 'uint',
     after: 'bytes',
@@ -35,80 +73,82 @@ export const READING_MESSAGES = {
     /** A set, or 0. With a set, the answer has only directories, and entries that differ from that set. */
     unlike: 'uint',
   }),
-  readVersions: toServer(54, 'list', 4 * MIB, { question: 'uint', path: 'bytes' }),
-  readDigests: toServer(55, 'list', KIB, { question: 'uint', prefix: 'bytes', limit: 'uint' }),
-  readPlaces: toServer(56, 'read', 64 * KIB, { question: 'uint', contents: 'uints' }),
-  readObject: toServer(57, 'read', KIB, {
-    question: 'uint',
+  readVersions: asks(54, 'list', 4 * MIB, 'entriesAre', { path: 'bytes' }),
+  readDigests: asks(55, 'list', KIB, 'digestsAre', { prefix: 'bytes', limit: 'uint' }),
+  readPlaces: asks(56, 'read', 64 * KIB, 'placesAre', { contents: 'uints' }),
+  readObject: asks(57, 'read', KIB, 'objectIs', {
     object: 'text',
     position: 'uint',
     bytes: 'uint',
   }),
   /** The reader has processed this many bytes of answers; the server may send as many more. */
-  taken: toServer(58, 'list', KIB, { bytes: 'uint' }),
+  taken: ofReader(58, 'list', KIB, { bytes: 'uint' }),
   /** Pieces of the signature of a file version that the reader has. */
-  readerSignature: toServer(
+  readerSignature: asks(
     59,
     'read',
     512 * KIB,
-    { question: 'uint', signature: 'uint', basisBytes: 'uint', last: 'bool' },
+    'signatureTaken',
+    { signature: 'uint', basisBytes: 'uint', last: 'bool' },
     { hasAttachment: true },
   ),
   /** Requests the next part of a content's delta on that version. */
-  readDelta: toServer(60, 'read', KIB, {
-    question: 'uint',
+  readDelta: asks(60, 'read', KIB, 'deltaIs', {
     signature: 'uint',
     digest: 'bytes',
     first: 'bool',
   }),
   /** Changes the marks of sets. `change` has all changes except those of tags. */
-  markSets: toServer(128, 'purge', 64 * KIB, {
-    question: 'uint',
+  markSets: asks(128, 'purge', 64 * KIB, 'setsMarked', {
     sets: 'uints',
-    change: 'counts',
+    change: mapOf({
+      title: maybe('text'),
+      priority: maybe('int'),
+      isLocked: maybe('bool'),
+      isExpendable: maybe('bool'),
+    }),
     addTags: 'texts',
     removeTags: 'texts',
   }),
-  setsMarked: toClient(129, KIB, { question: 'uint' }),
+  setsMarked: answers(129, KIB, {}),
   /** Deletes sets by the server's retention rules. */
-  purgeSets: toServer(130, 'purge', KIB, { question: 'uint' }),
+  purgeSets: asks(130, 'purge', KIB, 'setsPurged', {}),
   /** Requests a preview: the sets that the rules would delete now. */
-  previewPurge: toServer(158, 'list', KIB, { question: 'uint' }),
-  /** The reasons for keeping each set, as a list in JSON; an empty list means that the set is deleted. */
-  setsPurged: toClient(131, 4 * MIB, {
-    question: 'uint',
-    sets: 'uints',
-    reasons: 'texts',
+  previewPurge: asks(158, 'list', KIB, 'setsPurged', {}),
+  /** The verdict on each set. A set without a reason to keep it is deleted. */
+  setsPurged: answers(131, 4 * MIB, {
+    verdicts: listOf(mapOf({ set: 'uint', reasons: listOf(REASON) })),
     inDoubt: 'bool',
   }),
   /** Requests that paths be forgotten after `undoMs`. With `preview`, only reports what would be removed. */
-  forgetPaths: toServer(132, 'purge', 4 * MIB, {
-    question: 'uint',
+  forgetPaths: asks(132, 'purge', 4 * MIB, 'forgetsAre', {
     paths: 'byteses',
     undoMs: 'uint',
     preview: 'bool',
   }),
   /** Withdraws requests to forget, by their numbers. */
-  withdrawForgets: toServer(134, 'purge', 8 * KIB, { question: 'uint', ids: 'uints' }),
-  readForgets: toServer(136, 'list', KIB, { question: 'uint' }),
+  withdrawForgets: asks(134, 'purge', 8 * KIB, 'forgetsAre', { ids: 'uints' }),
+  readForgets: asks(136, 'list', KIB, 'forgetsAre', {}),
   /** Requests to forget paths: the new ones, or all that are stored. */
-  forgetsAre: toClient(133, 16 * MIB, {
-    question: 'uint',
-    ids: 'uints',
-    paths: 'byteses',
-    lastSets: 'uints',
-    /** Times of the request and of its due date, by the server's clock. */
-    askedAt: 'ints',
-    dueAt: 'ints',
-    /** Figures of what would be removed; empty without `preview`. */
-    report: 'counts',
+  forgetsAre: answers(133, 16 * MIB, {
+    requests: listOf(
+      mapOf({
+        id: 'uint',
+        path: 'bytes',
+        lastSet: 'uint',
+        /** Times of the request and of its due date, by the server's clock. */
+        askedAtMs: 'int',
+        dueAtMs: 'int',
+      }),
+    ),
+    /** Figures of what would be removed; only after a preview. */
+    report: maybe(FORGET_REPORT),
   }),
   /**
    * Starts a check of the client's store. `data` selects what is read: `none`, `all`, `part` (part `amount` of
    * `of`), `bytes`, or `percent` (in thousandths).
    */
-  checkStore: toServer(138, 'read', KIB, {
-    question: 'uint',
+  checkStore: asks(138, 'read', KIB, 'workIs', {
     data: 'text',
     amount: 'uint',
     of: 'uint',
@@ -117,69 +157,49 @@ export const READING_MESSAGES = {
     mark: 'bool',
   }),
   /** Starts garbage collection. */
-  freeUnneeded: toServer(140, 'purge', KIB, { question: 'uint' }),
+  freeUnneeded: asks(140, 'purge', KIB, 'workIs', {}),
   /** Requests the news of the running work since the last answer. */
-  askWork: toServer(142, 'list', KIB, { question: 'uint' }),
-  workIs: toClient(139, 16 * MIB, {
-    question: 'uint',
-    /** Findings in JSON. */
-    findings: 'texts',
+  askWork: asks(142, 'list', KIB, 'workIs', {}),
+  workIs: answers(139, 16 * MIB, {
+    findings: listOf(FINDING),
     /** Number of findings so far that were discarded because too many were pending. */
     omitted: 'uint',
-    /** JSON; empty if no progress is known. */
-    progress: 'text',
-    /** JSON; empty while the work is running. */
-    result: 'text',
+    progress: maybe(PROGRESS),
+    /** Missing while the work is running. */
+    result: maybe(RESULT),
   }),
   /** Deletes sets. With `preview`, only reports whether they may be deleted. */
-  dropSets: toServer(63, 'purge', 64 * KIB, {
-    question: 'uint',
+  dropSets: asks(63, 'purge', 64 * KIB, 'setsDropped', {
     sets: 'uints',
     preview: 'bool',
   }),
   /** Requests the seals of a set's directories with ids greater than `after`. */
-  readSeals: toServer(62, 'list', KIB, { question: 'uint', set: 'uint', after: 'uint' }),
-  dropSignature: toServer(61, 'read', KIB, { question: 'uint', signature: 'uint' }),
+  readSeals: asks(62, 'list', KIB, 'sealsAre', { set: 'uint', after: 'uint' }),
+  dropSignature: asks(61, 'read', KIB, 'signatureTaken', { signature: 'uint' }),
   // answers
-  setsAre: toClient(80, 16 * MIB, {
-    question: 'uint',
-    /**
-     * Five integers for each set: number, start by the server's clock, start by the client's clock, end (-1: none),
-     * and 1 if the set is doubtful.
-     */
-    numbers: 'ints',
-    names: 'texts',
-    states: 'texts',
-    /** JSON. */
-    stats: 'texts',
-    firstNames: 'texts',
-    /** JSON. */
-    marks: 'texts',
+  setsAre: answers(80, 16 * MIB, {
+    sets: listOf(SET),
   }),
-  rootsAre: toClient(81, 16 * MIB, {
-    question: 'uint',
+  rootsAre: answers(81, 16 * MIB, {
     roots: 'uints',
     directories: 'uints',
     paths: 'byteses',
     devices: 'texts',
   }),
-  notesAre: toClient(82, 8 * MIB, {
-    question: 'uint',
+  notesAre: answers(82, 8 * MIB, {
     directories: 'uints',
     names: 'byteses',
     whats: 'texts',
     reasons: 'texts',
     more: 'bool',
   }),
-  ownersAre: toClient(83, 8 * MIB, {
-    question: 'uint',
+  ownersAre: answers(83, 8 * MIB, {
     groups: 'bytes',
     ids: 'uints',
     names: 'byteses',
     more: 'bool',
   }),
-  entriesAre: toClient(84, 16 * MIB, {
-    question: 'uint',
+  entriesAre: answers(84, 16 * MIB, {
     /** Packed rows, with digests if the question requested them. */
     rows: 'bytes',
     /**
@@ -191,14 +211,12 @@ export const READING_MESSAGES = {
     spans: 'uints',
     more: 'bool',
   }),
-  digestsAre: toClient(85, MIB, {
-    question: 'uint',
+  digestsAre: answers(85, MIB, {
     contents: 'uints',
     digests: 'byteses',
     sizes: 'uints',
   }),
-  placesAre: toClient(86, 16 * MIB, {
-    question: 'uint',
+  placesAre: answers(86, 16 * MIB, {
     /** For each content the number of its list of pieces, counted from 1; -1 if its bytes are missing. */
     places: 'ints',
     /** Number of pieces in each list. The list of a basis precedes the lists that depend on it. */
@@ -212,32 +230,20 @@ export const READING_MESSAGES = {
     objects: 'texts',
   }),
   /** The attachment is shorter than requested only at the end of the object. */
-  objectIs: toClient(
-    87,
-    MAX_READ_BYTES + 4 * KIB,
-    { question: 'uint', exists: 'bool' },
-    { hasAttachment: true },
-  ),
-  setsDropped: toClient(92, KIB, { question: 'uint' }),
-  sealsAre: toClient(91, 2 * MIB, {
-    question: 'uint',
+  objectIs: answers(87, MAX_READ_BYTES + 4 * KIB, { exists: 'bool' }, { hasAttachment: true }),
+  setsDropped: answers(92, KIB, {}),
+  sealsAre: answers(91, 2 * MIB, {
     directories: 'uints',
     seals: 'bytes',
     more: 'bool',
     /** Seal of the set itself; empty if it has none. */
     setSeal: 'bytes',
   }),
-  signatureTaken: toClient(89, KIB, { question: 'uint' }),
+  signatureTaken: answers(89, KIB, {}),
   /** The attachment is the decoded length of the part (u32), followed by a chunk. */
-  deltaIs: toClient(
-    90,
-    2 * MIB,
-    { question: 'uint', last: 'bool', useless: 'bool' },
-    { hasAttachment: true },
-  ),
+  deltaIs: answers(90, 2 * MIB, { last: 'bool', useless: 'bool' }, { hasAttachment: true }),
   /** The question failed; other questions are still answered. */
-  questionFailed: toClient(88, 16 * KIB, {
-    question: 'uint',
+  questionFailed: answers(88, 16 * KIB, {
     code: 'text',
     message: 'text',
     context: 'counts',

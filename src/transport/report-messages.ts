@@ -1,14 +1,13 @@
 /** Rows of the message table for reports on a client's history, and for settings stored with a client. */
-import { KIB, MIB, toClient, toServer } from './message-row.js';
+import { answers, asks, KIB, MIB } from './message-row.js';
 
 /** Most directories whose paths one question may request. */
 export const MAX_DIRECTORY_PATHS = 4096;
 
 export const REPORT_MESSAGES = {
   /** Requests the roots of all sets from set `from` on. */
-  readSetRoots: toServer(144, 'list', KIB, { question: 'uint', from: 'uint' }),
-  setRootsAre: toClient(145, 16 * MIB, {
-    question: 'uint',
+  readSetRoots: asks(144, 'list', KIB, 'setRootsAre', { from: 'uint' }),
+  setRootsAre: answers(145, 16 * MIB, {
     /** The distinct paths of the roots. */
     paths: 'byteses',
     /** For each root of each set: the number of the set, and in `roots` the index of its path. */
@@ -20,16 +19,14 @@ export const REPORT_MESSAGES = {
    * Requests the differences between a set and an earlier set `before`, in both directions. Starts after `name` in
    * `directory` (-1: at the beginning).
    */
-  readChanges: toServer(146, 'list', 8 * KIB, {
-    question: 'uint',
+  readChanges: asks(146, 'list', 8 * KIB, 'changesAre', {
     before: 'uint',
     set: 'uint',
     directory: 'int',
     name: 'bytes',
     limit: 'uint',
   }),
-  changesAre: toClient(147, 16 * MIB, {
-    question: 'uint',
+  changesAre: answers(147, 16 * MIB, {
     rows: 'bytes',
     numbers: 'uints',
     spans: 'uints',
@@ -42,14 +39,12 @@ export const REPORT_MESSAGES = {
    * Requests all versions of names that contain the bytes `literal`. Starts after `name` in `directory` (-1: at the
    * beginning). The lists of the answer are parallel.
    */
-  readNamed: toServer(162, 'list', 16 * KIB, {
-    question: 'uint',
+  readNamed: asks(162, 'list', 16 * KIB, 'namesAre', {
     directory: 'int',
     name: 'bytes',
     literal: 'bytes',
   }),
-  namesAre: toClient(163, 16 * MIB, {
-    question: 'uint',
+  namesAre: answers(163, 16 * MIB, {
     directories: 'uints',
     names: 'byteses',
     firstSets: 'uints',
@@ -59,8 +54,7 @@ export const REPORT_MESSAGES = {
     directory: 'int',
     name: 'bytes',
   }),
-  readDirectoryPaths: toServer(148, 'list', 64 * KIB, {
-    question: 'uint',
+  readDirectoryPaths: asks(148, 'list', 64 * KIB, 'directoryPathsAre', {
     set: 'uint',
     directories: 'uints',
   }),
@@ -68,25 +62,23 @@ export const REPORT_MESSAGES = {
    * Paths of the first requested directories, of at least one. An empty path means that the set has no such
    * directory.
    */
-  directoryPathsAre: toClient(149, 16 * MIB, { question: 'uint', paths: 'byteses' }),
-  readSettings: toServer(150, 'list', KIB, { question: 'uint' }),
-  settingsAre: toClient(151, 256 * KIB, { question: 'uint', keys: 'texts', values: 'texts' }),
+  directoryPathsAre: answers(149, 16 * MIB, { paths: 'byteses' }),
+  readSettings: asks(150, 'list', KIB, 'settingsAre', {}),
+  settingsAre: answers(151, 256 * KIB, { keys: 'texts', values: 'texts' }),
   /** With `isSet` false, removes the setting. */
-  changeSetting: toServer(152, 'admin', 8 * KIB, {
-    question: 'uint',
+  changeSetting: asks(152, 'admin', 8 * KIB, 'settingChanged', {
     key: 'text',
     value: 'text',
     isSet: 'bool',
   }),
-  settingChanged: toClient(153, KIB, { question: 'uint' }),
-  readConfiguration: toServer(154, 'list', KIB, { question: 'uint', set: 'uint' }),
+  settingChanged: answers(153, KIB, {}),
+  readConfiguration: asks(154, 'list', KIB, 'configurationIs', { set: 'uint' }),
   /** Empty if the client of the set sent no configuration. */
-  configurationIs: toClient(155, 128 * KIB, { question: 'uint', config: 'text' }),
+  configurationIs: answers(155, 128 * KIB, { config: 'text' }),
   /** Requests an overview of the clients owned by the account that owns this client. */
-  readClients: toServer(160, 'admin', KIB, { question: 'uint' }),
+  readClients: asks(160, 'admin', KIB, 'clientsAre', {}),
   /** The lists are parallel: items with the same index belong to one client. */
-  clientsAre: toClient(161, 256 * KIB, {
-    question: 'uint',
+  clientsAre: answers(161, 256 * KIB, {
     clients: 'texts',
     sets: 'uints',
     newest: 'uints',
@@ -95,9 +87,8 @@ export const REPORT_MESSAGES = {
     overdue: 'bytes',
     faults: 'texts',
   }),
-  readFigures: toServer(156, 'list', KIB, { question: 'uint' }),
-  figuresAre: toClient(157, 64 * KIB, {
-    question: 'uint',
+  readFigures: asks(156, 'list', KIB, 'figuresAre', {}),
+  figuresAre: answers(157, 64 * KIB, {
     /** Counts and bytes by name. */
     numbers: 'counts',
     /**

@@ -8,13 +8,14 @@ import {
   connect,
   DEFAULT_LINK,
   encodeMessage,
-  type FieldKind,
   type Head,
   type MessageName,
   MESSAGES,
   Purpose,
+  type PlainKind,
   type PurposeName,
 } from '../../src/transport/index.js';
+import { valueOfKind, valuesOfFields } from '../helpers/field-values.js';
 import {
   backup,
   jsonLines,
@@ -166,9 +167,11 @@ test('accounts do what their rights say, and no more', async (t) => {
   await succeed('regenerate', [...as('looker', server), '-o', at('later'), source]);
 });
 
-const BLANK: Readonly<Record<FieldKind, () => unknown>> = {
+const BLANK: Readonly<Record<PlainKind, () => unknown>> = {
   uint: () => 1,
   int: () => 1,
+  number: () => 1,
+  line: () => '',
   text: () => '',
   bytes: () => Buffer.alloc(0),
   bool: () => false,
@@ -177,12 +180,18 @@ const BLANK: Readonly<Record<FieldKind, () => unknown>> = {
   texts: () => [],
   byteses: () => [],
   counts: () => ({}),
+  figures: () => ({}),
 };
 
 /** Returns a message with placeholder values in all fields, as a malicious program could send it. */
 function blank(name: MessageName): Buffer {
-  const fields = Object.entries(MESSAGES[name].fields as Record<string, FieldKind>);
-  const head = Object.fromEntries(fields.map(([field, kind]) => [field, BLANK[kind]()]));
+  const head = valuesOfFields(MESSAGES[name].fields, (kind) =>
+    valueOfKind(
+      kind,
+      (plain) => BLANK[plain](),
+      () => 0,
+    ),
+  );
   return encodeMessage(name, head as Head<typeof name>).head;
 }
 

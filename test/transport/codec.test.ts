@@ -8,22 +8,27 @@ import {
   ENVELOPE_BYTES,
   encodeMessage,
   type FieldKind,
+  type Fields,
   type Head,
   type MessageName,
   type MessageRow,
   MESSAGES,
   peekMessage,
+  type PlainKind,
 } from '../../src/transport/index.js';
 import { thrownCode } from '../helpers/codes.js';
+import { valueOfKind, valuesOfFields } from '../helpers/field-values.js';
 
 const packr = new Packr({ useRecords: false });
 const snappy = createRequire(import.meta.url)('snappy') as typeof import('snappy');
 const ROWS = Object.entries(MESSAGES) as [MessageName, MessageRow][];
 const FLAG_SNAPPY = 1;
 
-const RIGHT: Readonly<Record<FieldKind, readonly unknown[]>> = {
+const RIGHT: Readonly<Record<PlainKind, readonly unknown[]>> = {
   uint: [7, 0, 1, 2 ** 32, Number.MAX_SAFE_INTEGER],
   int: [-7, 0, -(2 ** 40), Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER],
+  number: [0.5, 0, -7, 2 ** 60],
+  line: ['line', '', 'x'.repeat(4096)],
   text: ['text', '', 'ä\0€ \u{1f4be}', 'x'.repeat(300)],
   bytes: [Buffer.from([1, 2, 3]), Buffer.alloc(0), Buffer.alloc(300, 0xff)],
   bool: [true, false],
@@ -32,11 +37,14 @@ const RIGHT: Readonly<Record<FieldKind, readonly unknown[]>> = {
   texts: [['a', ''], [], ['ä']],
   byteses: [[Buffer.from('a'), Buffer.alloc(0)], []],
   counts: [{ files: 1, name: 'x', isTrue: true }, {}, { ratio: 0.5 }],
+  figures: [{ files: 1, ratio: 0.5 }, {}],
 };
 
-const WRONG: Readonly<Record<FieldKind, readonly unknown[]>> = {
+const WRONG: Readonly<Record<PlainKind, readonly unknown[]>> = {
   uint: [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, 2n ** 64n - 1n, '7', true, [7]],
   int: [0.5, Number.NaN, Number.NEGATIVE_INFINITY, -(2 ** 53), '7', false, [7]],
+  number: [Number.NaN, Number.POSITIVE_INFINITY, '7', true, [7]],
+  line: [7, Buffer.from('line'), ['line'], 'x'.repeat(4097)],
   text: [7, Buffer.from('text'), ['text'], true, { length: 4 }],
   bytes: ['text', [1, 2], 7, { length: 3 }],
   bool: [0, 1, 'true', [], {}],
@@ -45,17 +53,47 @@ const WRONG: Readonly<Record<FieldKind, readonly unknown[]>> = {
   texts: ['a', [1], [Buffer.from('a')], [null]],
   byteses: [Buffer.from('a'), ['a'], [[1]], [null]],
   counts: [[], [1], 7, 'x', { a: [] }, { a: {} }, { a: null }, { a: Buffer.from('x') }],
+  figures: [[], [1], 7, 'x', { a: '1' }, { a: true }, { a: Number.NaN }, { a: null }],
 };
 const NEVER: readonly unknown[] = [null, undefined];
 
+/** Returns the sample-th value of a kind. */
+function rightOf(kind: FieldKind, sample: number): unknown {
+  return valueOfKind(
+    kind,
+    (plain) => RIGHT[plain][Math.min(sample, RIGHT[plain].length - 1)],
+    (limit) => (sample + 1) % limit,
+  );
+}
+
+/** Returns values that are not of a kind. */
+function wrongOf(kind: FieldKind): readonly unknown[] {
+  if (typeof kind === 'string') return WRONG[kind];
+  if ('maybe' in kind) return wrongOf(kind.maybe);
+  if ('words' in kind) return ['no such word', 7, [...kind.words]];
+  if ('listOf' in kind) return [7, 'x', {}, [null], ...wrongOf(kind.listOf).map((item) => [item])];
+  if ('fields' in kind) return [7, 'x', [], null, ...wrongMaps(kind.fields, {})];
+  const cases = Object.entries(kind.cases);
+  return [
+    ...[7, 'x', [], {}, { [kind.tag]: 'no such case' }, { [kind.tag]: 'constructor' }],
+    ...cases.flatMap(([name, fields]) => wrongMaps(fields, { [kind.tag]: name })),
+  ];
+}
+
+/** Returns maps of which one field is wrong or missing. */
+function wrongMaps(fields: Fields, more: object): readonly unknown[] {
+  const right = { ...more, ...valuesOfFields(fields, (kind) => rightOf(kind, 0)) };
+  return Object.entries(fields).flatMap(([field, kind]) => {
+    const { [field]: _left, ...others } = right as Record<string, unknown>;
+    const isNeeded = typeof kind === 'string' || !('maybe' in kind);
+    const wrong = wrongOf(kind).map((value) => ({ ...right, [field]: value }));
+    return isNeeded ? [...wrong, others] : wrong;
+  });
+}
+
 /** Returns the sample-th head of a message; later samples repeat the last values of its fields. */
 function headOf(name: MessageName, sample = 0): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(MESSAGES[name].fields).map(([field, kind]) => {
-      const values = RIGHT[kind];
-      return [field, values[Math.min(sample, values.length - 1)]];
-    }),
-  );
+  return valuesOfFields(MESSAGES[name].fields, (kind) => rightOf(kind, sample));
 }
 
 const ATTACHMENT = Buffer.from('attachment');
@@ -120,15 +158,17 @@ test('a field that is missing or of a wrong kind is a violation', (t) => {
   let tried = 0;
   for (const [name, { fields }] of ROWS) {
     t.is(codeOf(name, encoded(name)), undefined);
-    for (const [field, kind] of Object.entries(fields)) {
+    for (const [field, kind] of Object.entries<FieldKind>(fields)) {
       const head = headOf(name);
-      for (const wrong of [...WRONG[kind], ...NEVER]) {
+      const isNeeded = typeof kind === 'string' || !('maybe' in kind);
+      for (const wrong of [...wrongOf(kind), ...(isNeeded ? NEVER : [null])]) {
         tried += 1;
         const bytes = around(name, packr.pack({ ...head, [field]: wrong }));
         t.is(codeOf(name, bytes), 'PROTOCOL_VIOLATION', `${name}.${field} ${String(wrong)}`);
       }
       const { [field]: _left, ...others } = head;
-      t.is(codeOf(name, around(name, packr.pack(others))), 'PROTOCOL_VIOLATION');
+      const code = codeOf(name, around(name, packr.pack(others)));
+      t.is(code, isNeeded ? 'PROTOCOL_VIOLATION' : undefined, `${name} without ${field}`);
     }
   }
   t.true(tried > 400, `${tried}`);
@@ -307,4 +347,26 @@ test('extensions of MessagePack are refused wherever they stand', (t) => {
       'PROTOCOL_VIOLATION',
     );
   }
+});
+
+test('each question names its answer, and each answer of a reader belongs to a question', (t) => {
+  const named = new Set(ROWS.map(([, { answer }]) => answer));
+  for (const [name, { direction, part, answer }] of ROWS) {
+    if (answer !== undefined) {
+      const row: MessageRow | undefined = MESSAGES[answer as MessageName];
+      t.deepEqual([row?.direction, row?.part, direction], ['to-client', part, 'to-server'], name);
+    }
+    const isAnswer = part === 'reading' && direction === 'to-client' && name !== 'questionFailed';
+    if (isAnswer) t.true(named.has(name), name);
+  }
+});
+
+test('fields that the table does not list are neither sent nor taken', (t) => {
+  const set = { ...(headOf('setsAre', 0)['sets'] as object[])[0], more: 'of it' };
+  const told = { question: 1, sets: [set] } as unknown as Head<'setsAre'>;
+  const { head: bytes } = encodeMessage('setsAre', told);
+  t.false(bytes.includes('of it'));
+  const foreign = around('setsAre', packr.pack(told));
+  t.true(foreign.includes('of it'));
+  t.false('more' in decodeMessage('setsAre', foreign).head.sets[0]!);
 });

@@ -1,5 +1,5 @@
 /** Lists the clients that an account of a server may see. */
-import { type ClientOverview, clientsFromWire } from '../index.js';
+import type { ClientOverview } from '../index.js';
 import type { System } from '../../system/index.js';
 import { RemotePeer, type RemotePlace } from './remote-peer.js';
 
@@ -13,8 +13,7 @@ export async function remoteClients(
 ): Promise<readonly ClientOverview[]> {
   const { peer } = await RemotePeer.open(system, place);
   try {
-    const { head } = await peer.ask('readClients', 'clientsAre', {});
-    return clientsFromWire(head);
+    return await peer.ask('readClients', undefined);
   } finally {
     peer.close();
   }

@@ -5,25 +5,20 @@ import {
   type HistoryEntry,
   type BackupSet,
   type ContentLocation,
-  entriesFromWire,
   type FoundContent,
   type ObjectReader,
   type PathVersion,
-  placesFromWire,
   type RootRecord,
   setAt,
   setNamed,
   type SetNote,
   type SetSeals,
-  setsFromWire,
   unsealedHistory,
-  versionsFromWire,
   type WantedContent,
 } from '../index.js';
 import type { Keyring } from '../../crypto/index.js';
 import type { DeltaSource } from '../../delta/index.js';
-import { asTardisError, TardisError } from '../../errors/index.js';
-import { DIGEST_BYTES, DIRECTORY_SEAL_BYTES } from '../../model/index.js';
+import { asTardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 import { MAX_LOCATED, MAX_PAGE_ENTRIES, MAX_READ_BYTES } from '../../transport/index.js';
 import { RemotePeer, type RemotePlace } from './remote-peer.js';
@@ -70,8 +65,7 @@ class RemoteHistory implements History {
   }
 
   async sets(): Promise<BackupSet[]> {
-    const { head } = await this.peer.ask('readSets', 'setsAre', {});
-    return setsFromWire(head);
+    return [...(await this.peer.ask('readSets', undefined))];
   }
 
   async findSet(text: string | undefined): Promise<BackupSet> {
@@ -83,118 +77,62 @@ class RemoteHistory implements History {
   }
 
   async roots(set: number): Promise<RootRecord[]> {
-    const { head } = await this.peer.ask('readRoots', 'rootsAre', { set });
-    const { roots, paths, directories, devices } = head;
-    const { length } = roots;
-    if ([paths, directories, devices].some((list) => list.length !== length)) throw odd('roots');
-    return roots.map((root, index) => {
-      const path = paths[index]!;
-      if (path[0] !== SLASH || path.includes(0)) throw odd('roots');
-      return { root, path, directory: directories[index]!, device: devices[index]! };
-    });
+    return [...(await this.peer.ask('readRoots', { set }))];
   }
 
   async seals(set: number, after: number, limit: number): Promise<SetSeals> {
-    const found: { directory: number; seal: Buffer }[] = [];
+    const directories: SetSeals['directories'][number][] = [];
     let setSeal: Buffer | undefined;
-    for (let more = true; more && found.length < limit; ) {
-      const question = { set, after: found.at(-1)?.directory ?? after };
-      const { head } = await this.peer.ask('readSeals', 'sealsAre', question);
-      const { directories, seals } = head;
-      if (seals.length !== directories.length * DIRECTORY_SEAL_BYTES) throw odd('seals');
-      directories.forEach((directory, index) => {
-        const at = index * DIRECTORY_SEAL_BYTES;
-        if (directory <= (found.at(-1)?.directory ?? after)) throw odd('seals');
-        found.push({ directory, seal: seals.subarray(at, at + DIRECTORY_SEAL_BYTES) });
-      });
-      setSeal = head.setSeal.length === 0 ? undefined : head.setSeal;
-      more = head.more && directories.length > 0;
+    for (let hasMore = true; hasMore && directories.length < limit; ) {
+      const question = { set, after: directories.at(-1)?.directory ?? after };
+      const page = await this.peer.ask('readSeals', question);
+      directories.push(...page.items);
+      ({ setSeal, hasMore } = page);
     }
-    return { directories: found, setSeal };
+    return { directories, setSeal };
   }
 
-  async notes(set: number): Promise<SetNote[]> {
-    const notes: SetNote[] = [];
-    for (let more = true; more; ) {
-      const { head } = await this.peer.ask('readNotes', 'notesAre', { set, from: notes.length });
-      const { directories, names, whats, reasons } = head;
-      const { length } = directories;
-      if ([names, whats, reasons].some((list) => list.length !== length)) throw odd('notes');
-      directories.forEach((directory, index) => {
-        const [name, what, reason] = [names[index]!, whats[index]!, reasons[index]!];
-        notes.push({ directory, name, what, reason });
-      });
-      more = head.more && length > 0;
-    }
-    return notes;
+  notes(set: number): Promise<SetNote[]> {
+    return allOf((from) => this.peer.ask('readNotes', { set, from }));
   }
 
-  async owners(set: number): Promise<OwnerRecord[]> {
-    const owners: OwnerRecord[] = [];
-    for (let more = true; more; ) {
-      const { head } = await this.peer.ask('readOwners', 'ownersAre', { set, from: owners.length });
-      const { groups, ids, names } = head;
-      if ([groups, names].some((list) => list.length !== ids.length)) throw odd('owners');
-      ids.forEach((id, index) => {
-        owners.push({ isGroup: groups[index] === 1, id, name: names[index]! });
-      });
-      more = head.more && ids.length > 0;
-    }
-    return owners;
+  owners(set: number): Promise<OwnerRecord[]> {
+    return allOf((from) => this.peer.ask('readOwners', { set, from }));
   }
 
-  async find(path: Buffer, set: number): Promise<HistoryEntry | undefined> {
-    const { head } = await this.peer.ask('readEntry', 'entriesAre', { set, path });
-    return entriesFromWire(head)[0];
+  find(path: Buffer, set: number): Promise<HistoryEntry | undefined> {
+    return this.peer.ask('readEntry', { set, path });
   }
 
   async list(page: ListingPage): Promise<HistoryEntry[]> {
-    const { directory, set, withDigests, unlike = 0 } = page;
-    const entries: HistoryEntry[] = [];
-    let { after } = page;
-    for (;;) {
-      const limit = Math.min(page.limit - entries.length, MAX_PAGE_ENTRIES);
-      const question = { directory, set, after, limit, withDigests, unlike };
-      const { head } = await this.peer.ask('readListing', 'entriesAre', question);
-      const found = entriesFromWire(head);
-      for (const entry of found) {
-        if (Buffer.compare(entry.name, after) <= 0) throw odd('entries');
-        after = entry.name;
-        entries.push(entry);
-      }
-      if (!head.more || found.length === 0 || entries.length >= page.limit) return entries;
+    const found: HistoryEntry[] = [];
+    for (let hasMore = true; hasMore && found.length < page.limit; ) {
+      const limit = Math.min(page.limit - found.length, MAX_PAGE_ENTRIES);
+      const after = found.at(-1)?.name ?? page.after;
+      const next = await this.peer.ask('readListing', { ...page, after, limit });
+      for (const entry of next.entries) found.push(entry);
+      ({ hasMore } = next);
     }
+    return found;
   }
 
   async findContents(prefix: Buffer, limit: number): Promise<FoundContent[]> {
-    const { head } = await this.peer.ask('readDigests', 'digestsAre', { prefix, limit });
-    const { contents, digests, sizes } = head;
-    const isOdd = [digests, sizes].some((list) => list.length !== contents.length);
-    if (isOdd || digests.some(({ length }) => length !== DIGEST_BYTES)) throw odd('digests');
-    return contents.map((contentId, index) => ({
-      contentId,
-      digest: digests[index]!,
-      sizeBytes: sizes[index]!,
-    }));
+    return [...(await this.peer.ask('readDigests', { prefix, limit }))];
   }
 
   async versions(path: Buffer): Promise<PathVersion[]> {
-    const { head } = await this.peer.ask('readVersions', 'entriesAre', { path });
-    return versionsFromWire(head);
+    return [...(await this.peer.ask('readVersions', { path }))];
   }
 
   async locate(wanted: readonly WantedContent[]): Promise<ContentLocation[]> {
     const contentIds = wanted.map(({ contentId = 0 }) => contentId);
-    const asked: Promise<ContentLocation[]>[] = [];
+    const asked: Promise<readonly ContentLocation[]>[] = [];
     for (let from = 0; from < contentIds.length; from += MAX_LOCATED) {
-      asked.push(this.locatePage(contentIds.slice(from, from + MAX_LOCATED)));
+      asked.push(
+        this.peer.ask('readPlaces', { contents: contentIds.slice(from, from + MAX_LOCATED) }),
+      );
     }
     return (await Promise.all(asked)).flat();
-  }
-
-  private async locatePage(contents: number[]): Promise<ContentLocation[]> {
-    const { head } = await this.peer.ask('readPlaces', 'placesAre', { contents });
-    return placesFromWire(head, contents.length);
   }
 
   objects(): ObjectReader {
@@ -220,20 +158,15 @@ class RemoteHistory implements History {
       sign: async (signature, basisBytes, bytes, isLast) => {
         const generation = known(signature);
         generations.set(signature, generation);
-        const question = { signature, basisBytes, last: isLast };
-        await peer.ask('readerSignature', 'signatureTaken', question, {
-          attachment: bytes,
-          generation,
-        });
+        const piece = { signature, basisBytes, isLast, bytes: asBuffer(bytes) };
+        await peer.ask('readerSignature', piece, generation);
       },
       next: async (signature, digest, isFirst) => {
         const question = { signature, digest: Buffer.from(digest), first: isFirst };
-        const generation = known(signature);
         try {
-          const asked = peer.ask('readDelta', 'deltaIs', question, { generation });
-          const { head, attachment } = await asked;
-          this.fetchedBytes += attachment.length;
-          return { chunk: attachment, isLast: head.last, isUseless: head.useless };
+          const part = await peer.ask('readDelta', question, known(signature));
+          this.fetchedBytes += part.chunk.length;
+          return part;
         } catch (error) {
           if (asTardisError(error).code !== 'CONNECTION_LOST') throw error;
           return { chunk: Buffer.alloc(0), isLast: false, isUseless: true }; // the content is then read whole
@@ -242,21 +175,19 @@ class RemoteHistory implements History {
       drop: async (signature) => {
         const generation = known(signature);
         generations.delete(signature);
-        await peer.ask('dropSignature', 'signatureTaken', { signature }, { generation });
+        await peer.ask('dropSignature', { signature }, generation);
       },
     };
   }
 
   private async readPiece(object: string, position: number, target: Uint8Array): Promise<number> {
-    const question = { object, position, bytes: target.length };
-    const { head, attachment } = await this.peer.ask('readObject', 'objectIs', question);
-    if (!head.exists) {
+    const found = await this.peer.ask('readObject', { object, position, bytes: target.length });
+    if (found === undefined) {
       throw Object.assign(new Error(`ENOENT: ${object}`), { code: 'ENOENT', syscall: 'read' });
     }
-    if (attachment.length > target.length) throw odd('bytes');
-    this.fetchedBytes += attachment.length;
-    target.set(attachment);
-    return attachment.length;
+    this.fetchedBytes += found.length;
+    target.set(found);
+    return found.length;
   }
 
   close(): void {
@@ -264,8 +195,19 @@ class RemoteHistory implements History {
   }
 }
 
-const SLASH = 0x2f;
+/** Returns all items of a list that a server gives in pages. */
+async function allOf<T>(
+  pageFrom: (from: number) => Promise<{ readonly items: readonly T[]; readonly hasMore: boolean }>,
+): Promise<T[]> {
+  const all: T[] = [];
+  for (let hasMore = true; hasMore; ) {
+    const page = await pageFrom(all.length);
+    for (const item of page.items) all.push(item);
+    ({ hasMore } = page);
+  }
+  return all;
+}
 
-function odd(what: string): TardisError {
-  return new TardisError('PROTOCOL_VIOLATION', `the ${what} in an answer do not add up`);
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

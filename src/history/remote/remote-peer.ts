@@ -3,27 +3,28 @@
  * requests. Requests do not depend on each other, so after a lost connection the pending ones are sent again over
  * a new one. Only requests about deltas depend on their connection, and fail with it.
  */
+import { decodeReply, encodeRequest, type Reply, type Request } from '../index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { asTardisError, fromWire, TardisError } from '../../errors/index.js';
-import { type Credentials, Login, NO_CREDENTIALS } from '../../transport/login/index.js';
+import { type Credentials, greet, Login, NO_CREDENTIALS } from '../../transport/login/index.js';
 import type { Address, System } from '../../system/index.js';
 import {
+  answerTo,
   Backoff,
   connect,
   type Connection,
   decodeMessage,
-  type DecodedMessage,
   DEFAULT_LINK,
   type EncodedMessage,
-  encodeMessage,
   type Head,
-  hungUp,
   type LinkOptions,
   MAX_QUESTIONS,
   type MessageName,
   NO_PATIENCE,
   type Patience,
   Purpose,
+  type QuestionName,
+  Reconnecting,
   type Retry,
   type TlsWish,
 } from '../../transport/index.js';
@@ -45,7 +46,6 @@ export interface RemotePlace {
 }
 
 interface Waiting {
-  readonly question: number;
   readonly message: EncodedMessage;
   readonly answer: MessageName;
   /** True if the request builds on earlier ones of the same connection, so that it is useless on another one. */
@@ -54,18 +54,6 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-interface Greeted {
-  readonly connection: Connection;
-  readonly login: Login;
-  readonly resolve: (welcome: Head<'welcome'>) => void;
-  readonly reject: (error: Error) => void;
-}
-
-/** A request without its number, which the peer assigns. */
-export type Question<N extends MessageName> = {
-  [F in keyof Head<N> as string extends F ? never : F extends 'question' ? never : F]: Head<N>[F];
-};
-
 export class RemotePeer {
   /** Number of the current connection. Data that the server keeps for a connection is lost with it. */
   generation = 0;
@@ -73,11 +61,8 @@ export class RemotePeer {
   private lastQuestion = 0;
   private untoldBytes = 0;
   private answered = 0;
-  /** Value of `answered` when a connection was lost last. */
-  private answeredBefore = 0;
-  private backoff: Backoff | undefined;
+  private readonly reconnecting: Reconnecting;
   private failure: TardisError | undefined;
-  private greeted: Greeted | undefined;
   private connection: Connection | undefined;
   private login: Login;
   private readonly over = new AbortController();
@@ -88,6 +73,10 @@ export class RemotePeer {
     this.system = system;
     this.place = place;
     this.login = login;
+    const { patience = NO_PATIENCE } = place;
+    this.reconnecting = new Reconnecting(system, patience, this.over.signal, (retry) =>
+      place.onRetry?.(retry),
+    );
   }
 
   /** Connects and logs in. Throws SERVER_UNREACHABLE, NO_SUCH_CLIENT, LOGIN_FAILED, … */
@@ -109,31 +98,29 @@ export class RemotePeer {
   }
 
   /**
-   * Sends a request. `answer` is the type of the message that answers it. Rejects with the error of the server.
-   * `generation` is the connection on which the request makes sense, if it depends on earlier ones.
+   * Sends a question and returns its answer. Rejects with the error of the server. `generation` is the connection on
+   * which the question makes sense, if it depends on earlier ones.
    */
-  async ask<N extends MessageName, A extends MessageName>(
+  async ask<N extends QuestionName>(
     name: N,
-    answer: A,
-    question: Question<N>,
-    { attachment, generation }: { attachment?: Uint8Array; generation?: number } = {},
-  ): Promise<DecodedMessage<A>> {
+    request: Request<N>,
+    generation?: number,
+  ): Promise<Reply<N>> {
     if (this.failure !== undefined) throw this.failure;
     if (generation !== undefined && generation !== this.generation) throw replaced();
     if (this.waiting.length >= MAX_QUESTIONS) {
       throw new TardisError('INTERNAL', 'more questions are open than a server takes');
     }
     this.lastQuestion += 1;
-    const number = this.lastQuestion;
-    const head = { ...question, question: number } as unknown as Head<N>;
-    const message = encodeMessage(name, head, attachment);
+    const asked = { number: this.lastQuestion, request };
+    const message = encodeRequest(name, asked.number, request);
     const isBound = generation !== undefined;
     const bytes = await new Promise<Buffer>((resolve, reject) => {
-      this.waiting.push({ question: number, message, answer, isBound, resolve, reject });
+      this.waiting.push({ message, answer: answerTo(name), isBound, resolve, reject });
       this.connection?.owes(true);
       this.connection?.sendEncoded(message);
     });
-    return decodeMessage(answer, bytes);
+    return decodeReply(name, asked, bytes);
   }
 
   close(): void {
@@ -147,22 +134,17 @@ export class RemotePeer {
    * login.
    */
   private async connectFirst(): Promise<Head<'welcome'>> {
-    const backoff = this.newBackoff();
+    const wait = this.reconnecting.first();
     for (;;) {
       try {
         return await this.connect();
       } catch (error) {
         this.login.refused(asTardisError(error));
         if (!Backoff.mayPassAtFirst(error)) throw error;
-        await backoff.wait(error, (retry) => this.place.onRetry?.(retry));
+        await wait(error);
         this.login = this.login.again({ isMade: true });
       }
     }
-  }
-
-  private newBackoff(): Backoff {
-    const { patience = NO_PATIENCE } = this.place;
-    return new Backoff(this.system, patience, this.over.signal);
   }
 
   /** Makes a connection, logs in, and sends the pending requests again. */
@@ -170,15 +152,9 @@ export class RemotePeer {
     const { system, place, login } = this;
     const { address, tls, link = DEFAULT_LINK } = place;
     const connection = await connect(system, address, link, tls);
-    connection.onMessage((name, bytes) => this.receive(connection, name, bytes));
-    connection.closed.then(
-      (reason) => this.lost(connection, reason),
-      (error: unknown) => this.lost(connection, fromWire(error)),
-    );
-    const welcome = await new Promise<Head<'welcome'>>((resolve, reject) => {
-      this.greeted = { connection, login, resolve, reject };
-      connection.owes(true);
-      login.greet(connection);
+    const welcome = await greet(connection, login, {
+      hear: (name, bytes) => this.receive(connection, name, bytes),
+      lost: (reason) => this.lost(connection, reason),
     });
     this.connection = connection;
     this.untoldBytes = 0;
@@ -189,10 +165,6 @@ export class RemotePeer {
   }
 
   private receive(connection: Connection, name: MessageName, bytes: Buffer): void {
-    if (this.greeted !== undefined) {
-      this.receiveGreeting(this.greeted, name, bytes);
-      return;
-    }
     const next = this.waiting[0]; // stays pending if this is no answer: the end of the connection rejects it
     if (next === undefined || (name !== next.answer && name !== 'questionFailed')) {
       throw new TardisError(
@@ -212,21 +184,6 @@ export class RemotePeer {
     next.reject(fromWire({ code, message, context }));
   }
 
-  private receiveGreeting(greeted: Greeted, name: MessageName, bytes: Buffer): void {
-    const { connection, login, resolve } = greeted;
-    if (name === 'loginChallenge') {
-      login.answer(connection, bytes).catch((error: unknown) => connection.fail(error));
-      return;
-    }
-    if (name !== 'welcome') {
-      throw new TardisError('PROTOCOL_VIOLATION', `the server sent "${name}" before its welcome`);
-    }
-    const { head } = decodeMessage(name, bytes);
-    login.confirm(head);
-    this.greeted = undefined;
-    resolve(head);
-  }
-
   private take(connection: Connection, bytes: number): void {
     this.untoldBytes += bytes;
     if (this.untoldBytes < TELL_TAKEN_BYTES) return;
@@ -234,17 +191,11 @@ export class RemotePeer {
     this.untoldBytes = 0;
   }
 
-  private lost(connection: Connection, reason: TardisError | undefined): void {
-    const why = reason ?? hungUp();
-    const { greeted } = this;
-    if (greeted?.connection === connection) {
-      this.greeted = undefined;
-      greeted.reject(why);
-    } else if (this.connection === connection) {
-      this.connection = undefined;
-      if (this.failure !== undefined) this.fail(why);
-      else this.goOn(why).catch((error: unknown) => this.fail(asTardisError(error)));
-    }
+  private lost(connection: Connection, why: TardisError): void {
+    if (this.connection !== connection) return;
+    this.connection = undefined;
+    if (this.failure !== undefined) this.fail(why);
+    else this.goOn(why).catch((error: unknown) => this.fail(asTardisError(error)));
   }
 
   /**
@@ -256,22 +207,10 @@ export class RemotePeer {
     const bound = this.waiting.filter(({ isBound }) => isBound);
     this.waiting = this.waiting.filter(({ isBound }) => !isBound);
     for (const { reject } of bound) reject(replaced());
-    // A connection without any answer is no success: the time limit continues from the first one that was lost.
-    if (this.answered > this.answeredBefore || this.backoff === undefined) {
-      this.backoff = this.newBackoff();
-    }
-    const { backoff } = this;
-    this.answeredBefore = this.answered;
-    for (let why: unknown = reason; ; ) {
-      await backoff.wait(why, (retry) => this.place.onRetry?.(retry));
+    await this.reconnecting.replace(reason, this.answered, async () => {
       this.login = this.login.again({ isMade: true });
-      try {
-        await this.connect();
-        return;
-      } catch (error) {
-        why = error;
-      }
-    }
+      await this.connect();
+    });
   }
 
   private fail(error: TardisError): void {

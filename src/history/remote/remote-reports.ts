@@ -1,18 +1,14 @@
 /** Reports of a server. Its answers are checked, and each page must advance, so that their number is bounded. */
-import {
-  changesFromWire,
-  type ChangesFound,
-  type ChangesPage,
-  figuresFromWire,
-  type NamedPage,
-  namesFromWire,
-  type NamesFound,
-  type Reports,
-  setRootsFromWire,
-  type StoreFigures,
+import type {
+  ChangesFound,
+  ChangesPage,
+  NamedPage,
+  NamesFound,
+  Reply,
+  Reports,
+  StoreFigures,
 } from '../index.js';
-import { TardisError } from '../../errors/index.js';
-import { isClientConfig, isKeptSetting, type KeptSetting } from '../../model/index.js';
+import type { KeptSetting } from '../../model/index.js';
 import { MAX_DIRECTORY_PATHS } from '../../transport/index.js';
 import type { RemotePeer } from './remote-peer.js';
 
@@ -24,27 +20,21 @@ export class RemoteReports implements Reports {
   }
 
   async rootsOfSets(): Promise<ReadonlyMap<number, readonly Buffer[]>> {
-    const all = new Map<number, Buffer[]>();
+    const all = new Map<number, readonly Buffer[]>();
     for (let from: number | undefined = 1; from !== undefined; ) {
-      const { head } = await this.peer.ask('readSetRoots', 'setRootsAre', { from });
-      from = setRootsFromWire(head, from, all);
+      const { roots, next }: Reply<'readSetRoots'> = await this.peer.ask('readSetRoots', { from });
+      for (const [set, paths] of roots) all.set(set, paths);
+      from = next;
     }
     return all;
   }
 
-  async changes({ before, set, after, limit }: ChangesPage): Promise<ChangesFound> {
-    const question = { before, set, directory: after.directory, name: after.name, limit };
-    const { head } = await this.peer.ask('readChanges', 'changesAre', question);
-    const found = changesFromWire(head);
-    if (!isFurther(found.next, after)) throw odd('changes');
-    return found;
+  changes(page: ChangesPage): Promise<ChangesFound> {
+    return this.peer.ask('readChanges', page);
   }
 
   async named({ after, literal, isMatch }: NamedPage): Promise<NamesFound> {
-    const question = { directory: after.directory, name: after.name, literal };
-    const { head } = await this.peer.ask('readNamed', 'namesAre', question);
-    const { versions, next } = namesFromWire(head);
-    if (!isFurther(next, after)) throw odd('names');
+    const { versions, next } = await this.peer.ask('readNamed', { after, literal });
     return { versions: versions.filter(({ name }) => isMatch(name)), next };
   }
 
@@ -55,49 +45,20 @@ export class RemoteReports implements Reports {
     const all: (Buffer | undefined)[] = [];
     while (all.length < directories.length) {
       const asked = directories.slice(all.length, all.length + MAX_DIRECTORY_PATHS);
-      const question = { set, directories: asked };
-      const { head } = await this.peer.ask('readDirectoryPaths', 'directoryPathsAre', question);
-      const { paths } = head;
-      if (paths.length === 0 || paths.length > asked.length) throw odd('paths');
-      for (const path of paths) {
-        if (path.length > 0 && (path[0] !== SLASH || path.includes(0))) throw odd('paths');
-        all.push(path.length === 0 ? undefined : path);
-      }
+      all.push(...(await this.peer.ask('readDirectoryPaths', { set, directories: asked })));
     }
     return all;
   }
 
-  async settings(): Promise<readonly KeptSetting[]> {
-    const { head } = await this.peer.ask('readSettings', 'settingsAre', {});
-    const { keys, values } = head;
-    const settings = keys.map((key, index) => ({ key, value: values[index]! }));
-    if (keys.length !== values.length || !settings.every(isKeptSetting)) throw odd('settings');
-    return settings;
+  settings(): Promise<readonly KeptSetting[]> {
+    return this.peer.ask('readSettings', undefined);
   }
 
-  async clientConfig(set: number): Promise<string | undefined> {
-    const { head } = await this.peer.ask('readConfiguration', 'configurationIs', { set });
-    if (!isClientConfig(head.config)) throw odd('settings');
-    return head.config === '' ? undefined : head.config;
+  clientConfig(set: number): Promise<string | undefined> {
+    return this.peer.ask('readConfiguration', { set });
   }
 
-  async figures(): Promise<StoreFigures> {
-    const { head } = await this.peer.ask('readFigures', 'figuresAre', {});
-    return figuresFromWire(head);
+  figures(): Promise<StoreFigures> {
+    return this.peer.ask('readFigures', undefined);
   }
-}
-
-const SLASH = 0x2f;
-
-/** True if a page continues after the requested place, so that a server cannot repeat pages without end. */
-function isFurther(next: ChangesFound['next'], after: ChangesPage['after']): boolean {
-  return (
-    next === undefined ||
-    next.directory > after.directory ||
-    (next.directory === after.directory && Buffer.compare(next.name, after.name) > 0)
-  );
-}
-
-function odd(what: string): TardisError {
-  return new TardisError('PROTOCOL_VIOLATION', `the ${what} in an answer do not add up`);
 }

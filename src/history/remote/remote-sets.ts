@@ -1,12 +1,5 @@
 /** The backup sets of a client on a server, for accounts with the right to change them. */
-import {
-  type History,
-  forgetReportFromWire,
-  forgetsFromWire,
-  setChangeToWire,
-  type Verdicts,
-  verdictsFromWire,
-} from '../index.js';
+import { type History, odd, type Verdicts } from '../index.js';
 import type { Keyring } from '../../crypto/index.js';
 import type { ForgetReport, ForgetRequest, SetChange } from '../../model/index.js';
 import type { System } from '../../system/index.js';
@@ -68,39 +61,26 @@ export async function openRemoteSets(system: System, place: RemotePlace): Promis
   return {
     history: historyOf(system, place.client, peer, keyring),
     keyring,
-    drop: async (sets, preview) => {
-      await peer.ask('dropSets', 'setsDropped', { sets: [...sets], preview });
-    },
-    purge: async (preview) => {
-      const { head } = await peer.ask(preview ? 'previewPurge' : 'purgeSets', 'setsPurged', {});
-      return verdictsFromWire(head);
-    },
-    mark: async (sets, wish) => {
-      await peer.ask('markSets', 'setsMarked', { sets: [...sets], ...setChangeToWire(wish) });
-    },
-    // The code that decodes findings is loaded only if a check is requested.
+    drop: (sets, preview) => peer.ask('dropSets', { sets: [...sets], preview }),
+    purge: (preview) => peer.ask(preview ? 'previewPurge' : 'purgeSets', undefined),
+    mark: (sets, change) => peer.ask('markSets', { sets, change }),
+    // The code that follows a job is loaded only if one is requested.
     check: async (wish, hooks) => (await import('./remote-work.js')).checkThere(peer, wish, hooks),
     free: async (hooks) => (await import('./remote-work.js')).freeThere(peer, hooks),
-    forgets: async () => {
-      const { head } = await peer.ask('readForgets', 'forgetsAre', {});
-      return forgetsFromWire(head);
-    },
+    forgets: async () => (await peer.ask('readForgets', undefined)).requests,
     previewForget: async (paths) => {
       const wish = { paths: [...paths], undoMs: 0, preview: true };
-      const { head } = await peer.ask('forgetPaths', 'forgetsAre', wish);
-      return forgetReportFromWire(head);
+      const { report } = await peer.ask('forgetPaths', wish);
+      if (report === undefined) throw odd('figures');
+      return report;
     },
     askToForget: async (paths, undoMs) => {
       const wish = { paths: [...paths], undoMs, preview: false };
-      const { head } = await peer.ask('forgetPaths', 'forgetsAre', wish);
-      return forgetsFromWire(head);
+      return (await peer.ask('forgetPaths', wish)).requests;
     },
     withdrawForget: async (ids) => {
-      await peer.ask('withdrawForgets', 'forgetsAre', { ids: [...ids] });
+      await peer.ask('withdrawForgets', { ids: [...ids] });
     },
-    changeSetting: async (key, value) => {
-      const change = { key, value: value ?? '', isSet: value !== undefined };
-      await peer.ask('changeSetting', 'settingChanged', change);
-    },
+    changeSetting: (key, value) => peer.ask('changeSetting', { key, value }),
   };
 }

@@ -1,13 +1,7 @@
 /** Background jobs on a client's store that its server runs on request, followed to their end. */
-import { throwIfAborted, TardisError } from '../../errors/index.js';
-import {
-  type CheckCounts,
-  type Finding,
-  findingFromWire,
-  newCounts,
-  type ReadData,
-  type ReadRequest,
-} from '../../maintenance/check/index.js';
+import { throwIfAborted } from '../../errors/index.js';
+import type { CheckCounts, Finding, ReadData, ReadRequest } from '../../maintenance/check/index.js';
+import { odd, type Reply } from '../index.js';
 import type { RemotePeer } from './remote-peer.js';
 
 export interface WorkProgress {
@@ -47,22 +41,11 @@ export async function checkThere(
   hooks: WorkHooks & { readonly onFinding: (finding: Finding) => void },
 ): Promise<RemoteCheck> {
   const wish = { data: data.kind, ...amountOf(data), leastAgeMs, mark };
-  const begun = await peer.ask('checkStore', 'workIs', wish);
-  const { result, omitted } = await follow(peer, begun.head, hooks, (text) =>
-    hooks.onFinding(findingFromWire(text)),
-  );
-  const { isOpened, isForgetful, notMarked } = result;
-  const failure = notMarked as Partial<{ code: string; message: string }> | undefined;
-  return {
-    ...countsIn(newCounts(), result),
-    isOpened: isOpened === true,
-    isForgetful: isForgetful === true,
-    notMarked:
-      failure === undefined
-        ? undefined
-        : { code: String(failure.code), message: String(failure.message) },
-    omitted,
-  };
+  const begun = await peer.ask('checkStore', wish);
+  const { result, omitted } = await follow(peer, begun, hooks, hooks.onFinding);
+  if (result.kind !== 'check') throw odd('results of a job');
+  const { kind: _, notMarked, ...counts } = result;
+  return { ...counts, notMarked, omitted };
 }
 
 /** Returns the amount of data to read, as fields of a message. */
@@ -81,67 +64,26 @@ function amountOf(data: ReadData): { amount: number; of: number } {
 
 /** Runs garbage collection on the server. Throws NOT_PERMITTED, CLIENT_BUSY, CONNECTION_LOST, INTERRUPTED. */
 export async function freeThere(peer: RemotePeer, hooks: WorkHooks): Promise<RemoteFreed> {
-  const begun = await peer.ask('freeUnneeded', 'workIs', {});
-  const { result } = await follow(peer, begun.head, hooks, () => undefined);
-  const counts = { contents: 0, packs: 0, freedBytes: 0, deletedFiles: 0, deletedBytes: 0 };
-  return { ...countsIn(counts, result), isDone: result['isDone'] === true };
+  const begun = await peer.ask('freeUnneeded', undefined);
+  const { result } = await follow(peer, begun, hooks, () => undefined);
+  if (result.kind !== 'free') throw odd('results of a job');
+  const { kind: _, ...freed } = result;
+  return freed;
 }
 
-type Told = Awaited<ReturnType<typeof askOnce>>;
-
-async function askOnce(peer: RemotePeer) {
-  const { head } = await peer.ask('askWork', 'workIs', {});
-  return head;
-}
+type News = Reply<'askWork'>;
 
 async function follow(
   peer: RemotePeer,
-  first: Told,
+  first: News,
   { signal, onProgress }: WorkHooks,
-  onFinding: (text: string) => void,
-): Promise<{ result: Readonly<Record<string, unknown>>; omitted: number }> {
-  for (let told = first; ; told = await askOnce(peer)) {
-    for (const text of told.findings) onFinding(text);
+  onFinding: (finding: Finding) => void,
+): Promise<{ result: NonNullable<News['result']>; omitted: number }> {
+  for (let news = first; ; news = await peer.ask('askWork', undefined)) {
+    for (const finding of news.findings) onFinding(finding);
     throwIfAborted(signal);
-    if (told.progress !== '') onProgress(progressIn(told.progress));
-    if (told.result !== '') return { result: objectIn(told.result), omitted: told.omitted };
+    const { progress, result, omitted } = news;
+    if (progress !== undefined) onProgress(progress);
+    if (result !== undefined) return { result, omitted };
   }
-}
-
-function progressIn(text: string): WorkProgress {
-  const { step, done, of } = objectIn(text);
-  if (typeof step !== 'string' || typeof done !== 'number') throw odd();
-  return typeof of === 'number' ? { step, done, of } : { step, done };
-}
-
-function countsIn<T extends Record<keyof T, number>>(
-  counts: T,
-  told: Readonly<Record<string, unknown>>,
-): T {
-  const found = Object.keys(counts).map((name) => {
-    const count = told[name];
-    if (!Number.isSafeInteger(count) || (count as number) < 0) throw odd();
-    return [name, count];
-  });
-  return Object.fromEntries(found) as T;
-}
-
-function objectIn(text: string): Readonly<Record<string, unknown>> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw odd(error);
-  }
-  if (typeof value !== 'object' || value === null) throw odd();
-  return value as Record<string, unknown>;
-}
-
-function odd(cause?: unknown): TardisError {
-  return new TardisError(
-    'PROTOCOL_VIOLATION',
-    'what a server tells of its work makes no sense',
-    {},
-    cause,
-  );
 }

@@ -1,7 +1,7 @@
 /** The status of the clients of a store, for tools and as fields of a message. */
-import { TardisError } from '../../errors/index.js';
 import { isClientName } from '../../store/index.js';
-import type { Head } from '../../transport/index.js';
+import type { Body } from '../../transport/index.js';
+import { type Coder, isParallel, odd } from './coder.js';
 
 /** The protection that a client's key record gives; `unknown` if the record cannot be read. */
 export const PROTECTIONS = ['none', 'password', 'encrypted', 'unknown'] as const;
@@ -21,17 +21,8 @@ export interface ClientOverview {
   readonly fault: string;
 }
 
-/** The fields of the message, without the number of the request. */
-type Told = {
-  [F in keyof Head<'clientsAre'> as string extends F
-    ? never
-    : F extends 'question'
-      ? never
-      : F]: Head<'clientsAre'>[F];
-};
-
-export function clientsToWire(clients: readonly ClientOverview[]): Told {
-  return {
+export const CLIENTS: Coder<readonly ClientOverview[], Body<'clientsAre'>, unknown> = {
+  toWire: (clients) => ({
     clients: clients.map(({ client }) => client),
     sets: clients.map(({ completeSets }) => completeSets),
     newest: clients.map(({ newestSet }) => newestSet),
@@ -39,25 +30,22 @@ export function clientsToWire(clients: readonly ClientOverview[]): Told {
     protections: Buffer.from(clients.map(({ protection }) => PROTECTIONS.indexOf(protection))),
     overdue: Buffer.from(clients.map(({ isOverdue }) => (isOverdue ? 1 : 0))),
     faults: clients.map(({ fault }) => fault),
-  };
-}
+  }),
+  fromWire: ({ clients, sets, newest, newestAt, protections, overdue, faults }) => {
+    const isWhole = isParallel(clients, sets, newest, newestAt, protections, overdue, faults);
+    const isRight = clients.every(isClientName) && faults.every((fault) => FAULT.test(fault));
+    if (!isWhole || !isRight) throw odd('clients');
+    return clients.map((client, index) => ({
+      client,
+      completeSets: sets[index]!,
+      newestSet: newest[index]!,
+      newestAtMs: newestAt[index]!,
+      protection: PROTECTIONS[protections[index]!] ?? 'unknown',
+      isOverdue: overdue[index] === 1,
+      fault: faults[index]!,
+    }));
+  },
+};
 
-/** Decodes the clients in a message. Throws PROTOCOL_VIOLATION. */
-export function clientsFromWire(told: Told): ClientOverview[] {
-  const { clients, sets, newest, newestAt, protections, overdue, faults } = told;
-  const columns = [sets, newest, newestAt, protections, overdue, faults];
-  const isWhole = columns.every(({ length }) => length === clients.length);
-  const isRight = clients.every(isClientName) && faults.every((fault) => /^[A-Z_]*$/.test(fault));
-  if (!isWhole || !isRight) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'the clients in an answer do not add up');
-  }
-  return clients.map((client, index) => ({
-    client,
-    completeSets: sets[index]!,
-    newestSet: newest[index]!,
-    newestAtMs: newestAt[index]!,
-    protection: PROTECTIONS[protections[index]!] ?? 'unknown',
-    isOverdue: overdue[index] === 1,
-    fault: faults[index]!,
-  }));
-}
+/** The code of an error, or nothing. */
+const FAULT = /^[A-Z_]*$/;

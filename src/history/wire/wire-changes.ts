@@ -1,37 +1,31 @@
-/** Converts changes of sets and retention verdicts to fields of messages and back, with checks. */
-import { TardisError } from '../../errors/index.js';
-import type { SetChange } from '../../model/index.js';
-import { isReason, type Verdict } from '../../retention/index.js';
-import type { Head } from '../../transport/index.js';
+/** Codecs of changes of sets, of retention verdicts, and of requests to forget paths. */
+import {
+  type ForgetReport,
+  type ForgetRequest,
+  isForgetPath,
+  isForgetRequest,
+  MAX_FORGET_REQUESTS,
+  type SetChange,
+} from '../../model/index.js';
+import { isReason, type Reason, type Verdict } from '../../retention/index.js';
+import type { Body } from '../../transport/index.js';
+import { asIs, type Coder, odd, refused } from './coder.js';
 
-type Fields = Pick<Head<'markSets'>, 'change' | 'addTags' | 'removeTags'>;
-
-const KINDS = {
-  title: 'string',
-  priority: 'number',
-  isLocked: 'boolean',
-  isExpendable: 'boolean',
-} as const;
-
-export function setChangeToWire(wish: SetChange): Fields {
-  const change: Fields['change'] = {};
-  for (const name of Object.keys(KINDS) as (keyof typeof KINDS)[]) {
-    const value = wish[name];
-    if (value !== undefined) change[name] = value;
-  }
-  return { change, addTags: [...(wish.addTags ?? [])], removeTags: [...(wish.removeTags ?? [])] };
+/** A change of the marks of some sets. */
+export interface SetsChange {
+  readonly sets: readonly number[];
+  readonly change: SetChange;
 }
 
-/** Decodes a change of sets. The marks are validated when they are changed, not here. Throws PROTOCOL_VIOLATION. */
-export function setChangeFromWire({ change, addTags, removeTags }: Fields): SetChange {
-  for (const [name, value] of Object.entries(change)) {
-    if (Object.hasOwn(KINDS, name) && typeof value === KINDS[name as keyof typeof KINDS]) continue;
-    throw new TardisError('PROTOCOL_VIOLATION', 'marks of sets change in a way that cannot be');
-  }
-  return { ...change, addTags, removeTags };
-}
-
-type Told = Pick<Head<'setsPurged'>, 'sets' | 'reasons' | 'inDoubt'>;
+/** The marks are validated when they are changed, not here. */
+export const SET_CHANGE: Coder<SetsChange, Body<'markSets'>, unknown> = {
+  toWire: ({ sets, change: { addTags = [], removeTags = [], ...change } }) => {
+    return { sets: [...sets], change, addTags: [...addTags], removeTags: [...removeTags] };
+  },
+  fromWire: ({ sets, change, addTags, removeTags }) => {
+    return { sets, change: { ...change, addTags, removeTags } };
+  },
+};
 
 /** The verdict on each set. */
 export interface Verdicts {
@@ -39,31 +33,46 @@ export interface Verdicts {
   readonly isClockInDoubt: boolean;
 }
 
-export function verdictsToWire({ verdicts, isClockInDoubt }: Verdicts): Told {
-  return {
-    sets: verdicts.map(({ set }) => set),
-    reasons: verdicts.map(({ reasons }) => JSON.stringify(reasons)),
+export const VERDICTS: Coder<Verdicts, Body<'setsPurged'>, unknown> = {
+  toWire: ({ verdicts, isClockInDoubt }) => ({
+    verdicts: verdicts.map(({ set, reasons }) => ({ set, reasons: [...reasons] })),
     inDoubt: isClockInDoubt,
-  };
+  }),
+  fromWire: ({ verdicts, inDoubt }) => ({
+    verdicts: verdicts.map(({ set, reasons }) => ({ set, reasons: reasons.map(reasonOf) })),
+    isClockInDoubt: inDoubt,
+  }),
+};
+
+function reasonOf({ why, what, which }: { why: string; what?: string; which?: string }): Reason {
+  const reason: Record<string, string> = { why };
+  if (what !== undefined) reason['what'] = what;
+  if (which !== undefined) reason['which'] = which;
+  if (!isReason(reason)) throw odd('reasons');
+  return reason;
 }
 
-/** Decodes verdicts. Throws PROTOCOL_VIOLATION. */
-export function verdictsFromWire({ sets, reasons, inDoubt }: Told): Verdicts {
-  if (reasons.length !== sets.length) throw oddVerdicts();
-  const verdicts = sets.map((set, index) => {
-    let told: unknown;
-    try {
-      told = JSON.parse(reasons[index]!);
-    } catch (error) {
-      throw oddVerdicts(error);
-    }
-    if (!Array.isArray(told) || !told.every(isReason)) throw oddVerdicts();
-    return { set, reasons: told };
-  });
-  return { verdicts, isClockInDoubt: inDoubt };
+export const TO_FORGET: Coder<
+  Body<'forgetPaths'>,
+  Body<'forgetPaths'>,
+  unknown
+> = asIs<'forgetPaths'>(({ paths }) => {
+  if (paths.length > MAX_FORGET_REQUESTS || !paths.every(isForgetPath)) {
+    throw refused('a path to forget');
+  }
+});
+
+/** Requests to forget paths; `report` has the figures of what would be removed, after a preview. */
+export interface Forgets {
+  readonly requests: readonly ForgetRequest[];
+  readonly report?: ForgetReport | undefined;
 }
 
-function oddVerdicts(cause?: unknown): TardisError {
-  const what = 'what is told of a purge makes no sense';
-  return new TardisError('PROTOCOL_VIOLATION', what, {}, cause);
-}
+export const FORGETS: Coder<Forgets, Body<'forgetsAre'>, unknown> = {
+  toWire: ({ requests, report }) => ({ requests: [...requests], report }),
+  fromWire: ({ requests, report }) => {
+    const isRight = requests.length <= MAX_FORGET_REQUESTS && requests.every(isForgetRequest);
+    if (!isRight) throw odd('requests to forget');
+    return { requests, report };
+  },
+};

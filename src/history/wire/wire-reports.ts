@@ -1,32 +1,41 @@
-/** Converts reports to fields of messages and back, with checks. */
-import { TardisError } from '../../errors/index.js';
-import type { Head } from '../../transport/index.js';
+/** Codecs of reports, and of settings that are stored with a client. */
+import type { EntryPlace } from '../../store/catalog/index.js';
+import { isClientConfig, isKeptSetting, type KeptSetting } from '../../model/index.js';
+import { type Body, MAX_DIRECTORY_PATHS, MAX_PAGE_ENTRIES } from '../../transport/index.js';
 import {
   type BusyDirectory,
   type ChangesFound,
+  type ChangesPage,
   MOST_BUSY,
+  type NamedPage,
   type NamesFound,
   STORE_FIGURES,
   type StoreFigures,
 } from '../reports.js';
-import { entriesFromWire, entriesToWire } from './wire.js';
-
-type Told<N extends 'setRootsAre' | 'changesAre' | 'figuresAre' | 'namesAre'> = {
-  [F in keyof Head<N> as string extends F ? never : F extends 'question' ? never : F]: Head<N>[F];
-};
+import {
+  asIs,
+  type Coder,
+  fitting,
+  isParallel,
+  isPath,
+  odd,
+  PAGE_BYTES,
+  PAGE_ITEMS,
+  refused,
+} from './coder.js';
+import { entriesFromWire, entriesToWire } from './wire-entries.js';
 
 const BUSY_NUMBERS = 3;
-const SLASH = 0x2f;
 
 /** Returns the roots of as many sets, from `from` on, as fit into one message; always those of the first one. */
 export function setRootsToWire(
   all: ReadonlyMap<number, readonly Buffer[]>,
   from: number,
   most: { readonly roots: number; readonly bytes: number },
-): Told<'setRootsAre'> {
+): Body<'setRootsAre'> {
   let bytes = 0;
   const known = new Map<string, number>();
-  const told: Told<'setRootsAre'> = { paths: [], sets: [], roots: [], more: false };
+  const told: Body<'setRootsAre'> = { paths: [], sets: [], roots: [], more: false };
   const sets = [...all].filter(([set]) => set >= from).sort(([one], [other]) => one - other);
   for (const [set, roots] of sets) {
     const isFull = told.sets.length + roots.length > most.roots || bytes > most.bytes;
@@ -51,12 +60,12 @@ export function setRootsToWire(
 
 /** Adds the decoded roots to `all`. Returns the set to continue from, if there are more. Throws PROTOCOL_VIOLATION. */
 export function setRootsFromWire(
-  { paths, sets, roots, more }: Told<'setRootsAre'>,
+  { paths, sets, roots, more }: Body<'setRootsAre'>,
   from: number,
   all: Map<number, Buffer[]>,
 ): number | undefined {
   if (sets.length !== roots.length) throw odd('roots');
-  if (paths.some((path) => path[0] !== SLASH || path.includes(0))) throw odd('roots');
+  if (!paths.every(isPath)) throw odd('roots');
   let last = from - 1;
   sets.forEach((set, index) => {
     const path = paths[roots[index]!];
@@ -74,7 +83,7 @@ export function setRootsFromWire(
 export function changesToWire(
   { entries, next }: ChangesFound,
   mostBytes: number,
-): Told<'changesAre'> {
+): Body<'changesAre'> {
   let bytes = 0;
   let end = entries.length;
   for (let at = 0; at < entries.length; at += 1) {
@@ -94,13 +103,13 @@ export function changesToWire(
 }
 
 /** Decodes a page of changes. Throws PROTOCOL_VIOLATION. */
-export function changesFromWire(told: Told<'changesAre'>): ChangesFound {
+export function changesFromWire(told: Body<'changesAre'>): ChangesFound {
   const { more, directory, name } = told;
   return { entries: entriesFromWire(told), next: more ? { directory, name } : undefined };
 }
 
 /** Encodes a page of names, whose number is bounded already. */
-export function namesToWire({ versions, next }: NamesFound): Told<'namesAre'> {
+export function namesToWire({ versions, next }: NamesFound): Body<'namesAre'> {
   const { directory, name } = next ?? { directory: -1, name: Buffer.alloc(0) };
   return {
     directories: versions.map((version) => version.directory),
@@ -114,10 +123,9 @@ export function namesToWire({ versions, next }: NamesFound): Told<'namesAre'> {
 }
 
 /** Decodes a page of names. Throws PROTOCOL_VIOLATION. */
-export function namesFromWire(told: Told<'namesAre'>): NamesFound {
+export function namesFromWire(told: Body<'namesAre'>): NamesFound {
   const { directories, names, firstSets, lastSets, more, directory, name } = told;
-  const isWhole = [names, firstSets, lastSets].every(({ length }) => length === directories.length);
-  if (!isWhole) throw odd('names');
+  if (!isParallel(directories, names, firstSets, lastSets)) throw odd('names');
   const versions = directories.map((each, index) => ({
     directory: each,
     name: names[index]!,
@@ -127,7 +135,7 @@ export function namesFromWire(told: Told<'namesAre'>): NamesFound {
   return { versions, next: more ? { directory, name } : undefined };
 }
 
-export function figuresToWire({ numbers, busiest }: StoreFigures): Told<'figuresAre'> {
+export function figuresToWire({ numbers, busiest }: StoreFigures): Body<'figuresAre'> {
   return {
     numbers: { ...numbers },
     busiest: busiest.flatMap(({ directory, versions, bytes }) => [directory, versions, bytes]),
@@ -135,7 +143,7 @@ export function figuresToWire({ numbers, busiest }: StoreFigures): Told<'figures
 }
 
 /** Decodes figures. Throws PROTOCOL_VIOLATION. */
-export function figuresFromWire({ numbers, busiest }: Told<'figuresAre'>): StoreFigures {
+export function figuresFromWire({ numbers, busiest }: Body<'figuresAre'>): StoreFigures {
   const figures = STORE_FIGURES.map((name) => {
     const value = Object.hasOwn(numbers, name) ? numbers[name] : undefined;
     if (typeof value !== 'number' || !Number.isFinite(value)) throw odd('figures');
@@ -151,6 +159,128 @@ export function figuresFromWire({ numbers, busiest }: Told<'figuresAre'>): Store
   return { numbers: Object.fromEntries(figures) as StoreFigures['numbers'], busiest: most };
 }
 
-function odd(what: string): TardisError {
-  return new TardisError('PROTOCOL_VIOLATION', `the ${what} in an answer do not add up`);
+/** Roots of sets, and the set to continue from if there are more. */
+export interface SetRoots {
+  readonly roots: ReadonlyMap<number, readonly Buffer[]>;
+  readonly next: number | undefined;
+}
+
+/** The roots of sets from a set on; the encoder cuts them to a page. */
+export const SET_ROOTS: Coder<SetRoots, Body<'setRootsAre'>, Body<'readSetRoots'>> = {
+  toWire: ({ roots }, { from }) =>
+    setRootsToWire(roots, from, { roots: PAGE_ITEMS, bytes: PAGE_BYTES }),
+  fromWire: (told, { from }) => {
+    const roots = new Map<number, Buffer[]>();
+    return { roots, next: setRootsFromWire(told, from, roots) };
+  },
+};
+
+export const CHANGES_PAGE: Coder<ChangesPage, Body<'readChanges'>, unknown> = {
+  toWire: ({ before, set, after, limit }) => ({ before, set, ...placeOf(after), limit }),
+  fromWire: ({ before, set, limit, ...after }) => {
+    if (before >= set || limit > MAX_PAGE_ENTRIES) throw refused('sets or a limit');
+    return { before, set, after: placeOf(after), limit };
+  },
+};
+
+export const CHANGES: Coder<ChangesFound, Body<'changesAre'>, Pick<ChangesPage, 'after'>> = {
+  toWire: (found) => changesToWire(found, PAGE_BYTES),
+  fromWire: (told, { after }) => {
+    const found = changesFromWire(told);
+    if (!isFurther(found.next, after)) throw odd('changes');
+    return found;
+  },
+};
+
+/** A request for names. The reader matches the names itself, since a server has no expressions of a peer to run. */
+type NamesWanted = Omit<NamedPage, 'isMatch'>;
+
+export const NAMES_PAGE: Coder<NamesWanted, Body<'readNamed'>, unknown> = {
+  toWire: ({ after, literal }) => ({ ...placeOf(after), literal }),
+  fromWire: ({ literal, ...after }) => ({ after: placeOf(after), literal }),
+};
+
+export const NAMES: Coder<NamesFound, Body<'namesAre'>, NamesWanted> = {
+  toWire: namesToWire,
+  fromWire: (told, { after }) => {
+    const found = namesFromWire(told);
+    if (!isFurther(found.next, after)) throw odd('names');
+    return found;
+  },
+};
+
+export const DIRECTORIES: Coder<
+  Body<'readDirectoryPaths'>,
+  Body<'readDirectoryPaths'>,
+  unknown
+> = asIs<'readDirectoryPaths'>(({ directories }) => {
+  if (directories.length > MAX_DIRECTORY_PATHS) throw refused('a number of directories');
+});
+
+/** The paths of the first requested directories, at least of one; undefined for one that the set does not have. */
+export const DIRECTORY_PATHS: Coder<
+  readonly (Buffer | undefined)[],
+  Body<'directoryPathsAre'>,
+  Body<'readDirectoryPaths'>
+> = {
+  toWire: (found) => ({
+    paths: fitting(found, (path) => path?.length ?? 0).map((path) => path ?? NO_BYTES),
+  }),
+  fromWire: ({ paths }, { directories }) => {
+    const isRight = paths.length > 0 && paths.length <= directories.length;
+    if (!isRight || !paths.every((path) => path.length === 0 || isPath(path))) throw odd('paths');
+    return paths.map((path) => (path.length === 0 ? undefined : path));
+  },
+};
+
+export const SETTINGS: Coder<readonly KeptSetting[], Body<'settingsAre'>, unknown> = {
+  toWire: (settings) => ({
+    keys: settings.map(({ key }) => key),
+    values: settings.map(({ value }) => value),
+  }),
+  fromWire: ({ keys, values }) => {
+    const settings = keys.map((key, index) => ({ key, value: values[index]! }));
+    if (!isParallel(keys, values) || !settings.every(isKeptSetting)) throw odd('settings');
+    return settings;
+  },
+};
+
+/** A change of a setting; without a value, it is removed. */
+export interface SettingChange {
+  readonly key: string;
+  readonly value: string | undefined;
+}
+
+export const SETTING: Coder<SettingChange, Body<'changeSetting'>, unknown> = {
+  toWire: ({ key, value }) => ({ key, value: value ?? '', isSet: value !== undefined }),
+  fromWire: ({ key, value, isSet }) => ({ key, value: isSet ? value : undefined }),
+};
+
+/** The configuration that a client sent with a set, if it sent one. */
+export const CONFIGURATION: Coder<string | undefined, Body<'configurationIs'>, unknown> = {
+  toWire: (config) => ({ config: config ?? '' }),
+  fromWire: ({ config }) => {
+    if (!isClientConfig(config)) throw odd('settings');
+    return config === '' ? undefined : config;
+  },
+};
+
+export const FIGURES: Coder<StoreFigures, Body<'figuresAre'>, unknown> = {
+  toWire: figuresToWire,
+  fromWire: figuresFromWire,
+};
+
+const NO_BYTES: Buffer = Buffer.alloc(0);
+
+function placeOf({ directory, name }: EntryPlace): EntryPlace {
+  return { directory, name };
+}
+
+/** True if a page continues after the requested place, so that a server cannot repeat pages without end. */
+function isFurther(next: EntryPlace | undefined, after: EntryPlace): boolean {
+  return (
+    next === undefined ||
+    next.directory > after.directory ||
+    (next.directory === after.directory && Buffer.compare(next.name, after.name) > 0)
+  );
 }

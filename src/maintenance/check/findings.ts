@@ -50,7 +50,7 @@ export interface HistoryFinding {
    * Number of versions that a rebuild would lose; undefined if the catalog cannot be used either. `sets`: those
    * they began in.
    */
-  readonly versions: number | undefined;
+  readonly versions?: number | undefined;
   readonly sets: readonly number[];
 }
 

@@ -8,11 +8,14 @@ import { releaseMemory } from '../../model/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import { type System, wallMs } from '../../system/index.js';
 import {
+  type BackupMessage,
   decodeMessage,
   encodeMessage,
   type Head,
+  isBackupMessage,
   type MessageName,
 } from '../../transport/index.js';
+import { type BackupHandlers, backupHandlers } from './backup-handlers.js';
 import { type Answer, BasisOffers } from './basis-offers.js';
 import { formatsFor, optionsFor } from '../storage/client-settings.js';
 import { NO_LOSS } from '../../store/catalog/index.js';
@@ -21,13 +24,12 @@ import { writeImageIfRoom } from '../../maintenance/gc/index.js';
 import { IncomingContents } from './incoming-contents.js';
 import { Ingest } from './ingest.js';
 import { changeKeys, requireKeys } from './key-change.js';
-import { countsIn, takeConfiguration, takeNotes, takeOwners } from './notes.js';
+import { countsIn } from './notes.js';
 import { Receipts } from './receipts.js';
 import { Room } from './room.js';
 import { SetBeginning } from './set-beginning.js';
 import { named, setsBefore } from './set-request.js';
 import { Trust } from './trust.js';
-import { splitRecords } from './split-records.js';
 import type { AnswerSink, StorageOptions } from '../storage/storage-options.js';
 
 export class StorageSession {
@@ -43,6 +45,7 @@ export class StorageSession {
   private readonly offers: BasisOffers;
   private readonly trust: Trust;
   private readonly receipts: Receipts;
+  private readonly handlers: BackupHandlers;
   private durableUpTo = 0;
   private isCheckpointWanted = false;
   private lastCheckpointMs: number;
@@ -75,6 +78,16 @@ export class StorageSession {
     this.options = options;
     this.sink = sink;
     this.onFailure = onFailure;
+    this.handlers = {
+      openSet: (head) => this.onOpenSet(head),
+      closeSet: (head) => this.onCloseSet(head),
+      setKeys: (head) => this.onSetKeys(head),
+      ...backupHandlers(store, this.large, this.offers, {
+        openSet: () => this.openSet,
+        answer,
+        savesConfig: options.saveConfig,
+      }),
+    };
     this.lastCheckpointMs = system.clock.monotonicMs();
     // A timed checkpoint has to happen even if no message arrives.
     this.timer = setInterval(() => this.pump(), Math.max(50, options.checkpoint.intervalMs / 2));
@@ -257,105 +270,19 @@ export class StorageSession {
   /** Handles one message. Returns a promise only if there is something to wait for. */
   private handle(name: MessageName, bytes: Buffer): Promise<void> | undefined {
     this.beginning.take(name);
-    switch (name) {
-      case 'openSet':
-        this.onOpenSet(decodeMessage(name, bytes).head);
-        return undefined;
-      case 'heads': {
-        const { head } = decodeMessage(name, bytes);
-        const same = this.openSet.heads(head);
-        if (head.ask) {
-          const seals = this.openSet.seals.keptOf(head.slots, same);
-          this.answer('headsAnswer', { slots: head.slots, same: Buffer.from(same), seals });
-        }
-        return undefined;
-      }
-      case 'listing': {
-        const { slot, rows, last } = decodeMessage(name, bytes).head;
-        const { wanted, known, gone } = this.openSet.listing(slot, rows, last);
-        this.answer('differs', { slot, last, wanted: Buffer.from(wanted), known, gone: [...gone] });
-        return undefined;
-      }
-      case 'parcel': {
-        const { head, attachment } = decodeMessage(name, bytes);
-        this.openSet.parcel(head, splitRecords(attachment, head.records));
-        return undefined;
-      }
-      case 'ask': {
-        const { ask, digests, promise } = decodeMessage(name, bytes).head;
-        const verdicts = Buffer.from(this.openSet.ask(digests, promise));
-        this.answer('verdicts', { ask, verdicts });
-        return undefined;
-      }
-      case 'done': {
-        const { slots, settled, seals } = decodeMessage(name, bytes).head;
-        this.openSet.seals.done(slots, seals);
-        this.openSet.done(slots, settled);
-        for (const slot of slots) this.offers.slotDone(slot);
-        return undefined;
-      }
-      case 'moved': {
-        const { slots, seals } = decodeMessage(name, bytes).head;
-        this.openSet.seals.moved(slots, seals);
-        return undefined;
-      }
-      case 'notes':
-        this.store.space?.take(bytes.length); // the number of notes is not limited otherwise
-        takeNotes(this.openSet, decodeMessage(name, bytes).head);
-        return undefined;
-      case 'configuration':
-        this.store.space?.take(bytes.length);
-        takeConfiguration(this.openSet, decodeMessage(name, bytes).head, this.options.saveConfig);
-        return undefined;
-      case 'owners':
-        takeOwners(this.openSet, decodeMessage(name, bytes).head);
-        return undefined;
-      case 'closeSet':
-        return this.onCloseSet(decodeMessage(name, bytes).head);
-      default:
-        return this.handleContent(name, bytes);
+    if (!isBackupMessage(name)) {
+      throw new TardisError('PROTOCOL_VIOLATION', `"${name}" is no backup message`);
     }
+    return this.take(name, bytes);
   }
 
-  private handleContent(name: MessageName, bytes: Buffer): Promise<void> | undefined {
-    switch (name) {
-      case 'streamOpen':
-        this.large.open(decodeMessage(name, bytes).head);
-        return undefined;
-      case 'streamChunk': {
-        const { head, attachment } = decodeMessage(name, bytes);
-        this.large.chunk(head.stream, attachment);
-        return undefined;
-      }
-      case 'streamEnd':
-        return this.large.end(this.openSet, decodeMessage(name, bytes).head);
-      case 'streamAbort':
-        this.large.abort(decodeMessage(name, bytes).head.stream);
-        return undefined;
-      case 'signatureOpen':
-        this.large.openSignature(decodeMessage(name, bytes).head);
-        return undefined;
-      case 'signatureEnd':
-        return this.large.endSignature(this.openSet, decodeMessage(name, bytes).head);
-      case 'deltaOpen':
-        this.large.openDelta(decodeMessage(name, bytes).head);
-        return undefined;
-      case 'deltaEnd':
-        return this.large.endDelta(this.openSet, decodeMessage(name, bytes).head);
-      case 'basisWish':
-        this.offers.wish(decodeMessage(name, bytes).head);
-        return undefined;
-      case 'assembly':
-        this.large.assemble(this.openSet, decodeMessage(name, bytes).head);
-        return undefined;
-      case 'setKeys':
-        return this.onSetKeys(decodeMessage(name, bytes).head);
-      default:
-        throw new TardisError('PROTOCOL_VIOLATION', `"${name}" is no backup message`);
-    }
+  /** Decodes a message and passes it to its handler. */
+  private take<N extends BackupMessage>(name: N, bytes: Buffer): Promise<void> | undefined {
+    const { head, attachment } = decodeMessage(name, bytes);
+    return this.handlers[name](head, attachment, bytes.length);
   }
 
-  private onOpenSet(head: Head<'openSet'>): void {
+  private onOpenSet(head: Head<'openSet'>): undefined {
     if (this.ingest !== undefined) {
       throw new TardisError('PROTOCOL_VIOLATION', 'the session has a set already');
     }

@@ -7,18 +7,18 @@ import { asTardisError, fromWire, TardisError, throwIfAborted } from '../../erro
 import type { StoreLimits } from '../../store/writer/index.js';
 import type { ForgetReport } from '../../model/index.js';
 import type { ClientDirectory } from '../../store/index.js';
-import { decodeMessage, encodeMessage, type Head } from '../../transport/index.js';
+import type { Reply, Request } from '../../history/index.js';
 import type { ReadData } from '../../maintenance/check/index.js';
-import type { FromJob, JobTask, JobWork } from './job.js';
+import type { FromJob, JobProgress, JobResult, JobTask, JobWork, ToldFinding } from './job.js';
 
 /** Longest time before an answer, even if there is nothing new. */
 const ANSWER_MS = 1000;
-/**
- * Most characters of findings in one answer, and of findings that wait to be fetched; further findings are only
- * counted.
- */
-const MAX_TOLD_CHARS = 4 << 20;
-const MAX_WAITING_CHARS = 32 << 20;
+/** Most bytes of findings in one answer, and of findings that wait to be fetched; further ones are only counted. */
+const MAX_TOLD_BYTES = 4 << 20;
+const MAX_WAITING_BYTES = 32 << 20;
+/** Bytes that a finding takes besides its texts, lists and bytes, and bytes of a number. */
+const FINDING_BYTES = 128;
+const NUMBER_BYTES = 9;
 /** Most jobs at one time in a process; further requests get CLIENT_BUSY. */
 const MAX_JOBS = 2;
 
@@ -31,10 +31,10 @@ export interface JobLimits {
 }
 
 /**
- * Runs a job to its end. Returns its result as JSON. Throws the error of the job; INTERRUPTED if `signal` is
+ * Runs a job to its end. Returns its result. Throws the error of the job; INTERRUPTED if `signal` is
  * aborted.
  */
-export async function runJobThread(task: JobTask, signal?: AbortSignal): Promise<string> {
+export async function runJobThread(task: JobTask, signal?: AbortSignal): Promise<JobResult> {
   throwIfAborted(signal);
   const job = new Job(task);
   const stop = (): void => job.ask('stop');
@@ -61,25 +61,24 @@ export class BackgroundJobs {
     this.limits = limits;
   }
 
-  /** Answers a question about background jobs. Throws PROTOCOL_VIOLATION, and the error of the job. */
-  async answer(name: 'checkStore' | 'freeUnneeded' | 'askWork', bytes: Buffer): Promise<Buffer> {
-    if (name === 'askWork') {
-      const { question } = decodeMessage(name, bytes).head;
-      if (this.job === undefined) {
-        throw new TardisError('NO_SUCH_REQUEST', 'nothing is under way any more: ask for it again');
-      }
-      return this.told(question, this.job);
+  /** Starts a check. Throws PROTOCOL_VIOLATION, CLIENT_BUSY, and the error of the check. */
+  check({ data, amount, of, leastAgeMs, mark }: Request<'checkStore'>): Promise<Reply<'askWork'>> {
+    const read = { data: dataOf(data, amount, of), leastAgeMs };
+    return told(this.begin({ kind: 'check', read, mark }));
+  }
+
+  /** Starts garbage collection. Throws PROTOCOL_VIOLATION, CLIENT_BUSY, and the error of the job. */
+  free(): Promise<Reply<'askWork'>> {
+    const { graceMs, wasteRatio } = this.limits;
+    return told(this.begin({ kind: 'free', graceMs, wasteRatio }));
+  }
+
+  /** Returns the news of the job. Throws NO_SUCH_REQUEST if there is none, and the error of the job. */
+  async news(): Promise<Reply<'askWork'>> {
+    if (this.job === undefined) {
+      throw new TardisError('NO_SUCH_REQUEST', 'nothing is under way any more: ask for it again');
     }
-    if (this.job?.isOver === false) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'one work at a time is done for a reader');
-    }
-    if (name === 'freeUnneeded') {
-      const { question } = decodeMessage(name, bytes).head;
-      const { graceMs, wasteRatio } = this.limits;
-      return this.told(question, this.begin({ kind: 'free', graceMs, wasteRatio }));
-    }
-    const { question, ...wish } = decodeMessage(name, bytes).head;
-    return this.told(question, this.begin(checkOf(wish)));
+    return told(this.job);
   }
 
   /** Returns the figures of what would be removed with these paths. Throws CATALOG_DAMAGED, DISK_FULL. */
@@ -88,7 +87,8 @@ export class BackgroundJobs {
     const work = { kind: 'preview', paths } as const;
     const task = { directory: this.directory, limits, umask, work };
     const result = await runJobThread(task, this.closing.signal);
-    return JSON.parse(result) as ForgetReport; // the result was made by this process
+    if (result.kind !== 'preview') throw new TardisError('INTERNAL', 'a job did other work');
+    return result.report;
   }
 
   /** Interrupts running jobs. */
@@ -98,31 +98,22 @@ export class BackgroundJobs {
   }
 
   private begin(work: JobWork): Job {
+    if (this.job?.isOver === false) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'one work at a time is done for a reader');
+    }
     const { limits, umask } = this.limits;
     this.job = new Job({ directory: this.directory, limits, umask, work });
     return this.job;
   }
-
-  private async told(question: number, job: Job): Promise<Buffer> {
-    const { findings, omitted, progress, result } = await job.news();
-    return encodeMessage('workIs', {
-      question,
-      findings,
-      omitted,
-      progress: progress === undefined ? '' : JSON.stringify(progress),
-      result: result ?? '',
-    }).head;
-  }
 }
 
-type CheckWish = Pick<Head<'checkStore'>, 'data' | 'amount' | 'of' | 'leastAgeMs' | 'mark'>;
+async function told(job: Job): Promise<Reply<'askWork'>> {
+  const { findings, omitted, progress, result } = await job.news();
+  const isTold = result?.kind === 'check' || result?.kind === 'free';
+  return { findings, omitted, progress, result: isTold ? result : undefined };
+}
 
 /** Throws PROTOCOL_VIOLATION. */
-function checkOf({ data, amount, of, leastAgeMs, mark }: CheckWish): JobWork {
-  const read = { data: dataOf(data, amount, of), leastAgeMs };
-  return { kind: 'check', read, mark };
-}
-
 function dataOf(kind: string, amount: number, of: number): ReadData {
   if (kind === 'none' || kind === 'all') return { kind };
   if (kind === 'part' && amount >= 1 && amount <= of) return { kind, part: amount, of };
@@ -134,21 +125,26 @@ function dataOf(kind: string, amount: number, of: number): ReadData {
 }
 
 interface News {
-  readonly findings: string[];
+  readonly findings: ToldFinding[];
   readonly omitted: number;
-  readonly progress: FromProgress;
-  readonly result: string | undefined;
+  readonly progress: JobProgress | undefined;
+  readonly result: JobResult | undefined;
 }
-type FromProgress = Extract<FromJob, { op: 'progress' }>['progress'] | undefined;
+
+/** A finding that waits, and about as many bytes as it takes in a message. */
+interface Waiting {
+  readonly finding: ToldFinding;
+  readonly bytes: number;
+}
 
 let jobs = 0;
 
 class Job {
-  private findings: string[] = [];
-  private waitingChars = 0;
+  private findings: Waiting[] = [];
+  private waitingBytes = 0;
   private omitted = 0;
-  private progress: FromProgress;
-  private result: string | undefined;
+  private progress: JobProgress | undefined;
+  private result: JobResult | undefined;
   private failure: TardisError | undefined;
   private wake: (() => void) | undefined;
   private readonly worker: Worker;
@@ -186,8 +182,9 @@ class Job {
   async news(): Promise<News> {
     if (this.findings.length === 0 && !this.isOver) await this.waitForNews();
     if (this.findings.length === 0 && this.failure !== undefined) throw this.failure;
-    const findings = this.findings.splice(0, this.fitting());
-    for (const text of findings) this.waitingChars -= text.length;
+    const taken = this.findings.splice(0, this.fitting());
+    for (const { bytes } of taken) this.waitingBytes -= bytes;
+    const findings = taken.map(({ finding }) => finding);
     const isAll = this.findings.length === 0;
     const { omitted, progress } = this;
     return { findings, omitted, progress, result: isAll ? this.result : undefined };
@@ -216,7 +213,7 @@ class Job {
   private receive(message: FromJob): void {
     switch (message.op) {
       case 'finding':
-        this.take(message.text);
+        this.take(message.finding);
         this.wake?.();
         return;
       case 'progress':
@@ -231,21 +228,23 @@ class Job {
     }
   }
 
-  private take(text: string): void {
-    if (this.waitingChars + text.length > MAX_WAITING_CHARS) {
+  private take(passed: ToldFinding): void {
+    const finding = withBuffers(passed);
+    const bytes = sizeOf(finding);
+    if (this.waitingBytes + bytes > MAX_WAITING_BYTES) {
       this.omitted += 1;
       return;
     }
-    this.findings.push(text);
-    this.waitingChars += text.length;
+    this.findings.push({ finding, bytes });
+    this.waitingBytes += bytes;
   }
 
   /** Returns the number of findings that fit into one answer; at least one. */
   private fitting(): number {
-    let chars = 0;
-    const over = this.findings.findIndex((text) => {
-      chars += text.length;
-      return chars > MAX_TOLD_CHARS;
+    let sum = 0;
+    const over = this.findings.findIndex(({ bytes }) => {
+      sum += bytes;
+      return sum > MAX_TOLD_BYTES;
     });
     return over < 0 ? this.findings.length : Math.max(1, over);
   }
@@ -255,4 +254,20 @@ class Job {
     this.failure = error;
     this.wake?.();
   }
+}
+
+/** Returns a finding with its bytes as Buffers, which another thread has received as plain arrays. */
+function withBuffers(finding: ToldFinding): ToldFinding {
+  if (finding.finding !== 'version') return finding;
+  const [path, digest] = [Buffer.from(finding.path), Buffer.from(finding.digest)];
+  return { ...finding, path, digest };
+}
+
+function sizeOf(finding: ToldFinding): number {
+  const sizes = Object.values<unknown>(finding).map((value) => {
+    if (Array.isArray(value)) return value.length * NUMBER_BYTES;
+    if (Buffer.isBuffer(value)) return value.length;
+    return typeof value === 'string' ? Buffer.byteLength(value) : NUMBER_BYTES;
+  });
+  return sizes.reduce((sum, bytes) => sum + bytes, FINDING_BYTES);
 }

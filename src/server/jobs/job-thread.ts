@@ -8,8 +8,8 @@ import { previewForget } from '../../store/writer/index.js';
 import { forgetHere } from '../../maintenance/rewrite/index.js';
 import { guardClient, newestKeys } from '../../store/index.js';
 import { nodeSystem } from '../../system/index.js';
-import { checkClient, findingToWire } from '../../maintenance/check/index.js';
-import type { FromJob, JobTask } from './job.js';
+import { checkClient, type Finding } from '../../maintenance/check/index.js';
+import type { FromJob, JobResult, JobTask, ToldFinding } from './job.js';
 
 const port = parentPort!;
 const { directory, limits, umask, work } = workerData as JobTask;
@@ -27,14 +27,39 @@ function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-async function run(): Promise<object> {
+/**
+ * Returns a finding as a reader is told; undefined for one that only a check with keys makes. Bytes are copied, since
+ * a view of a large buffer would be sent with all of that buffer.
+ */
+function toldOf(finding: Finding): ToldFinding | undefined {
+  switch (finding.finding) {
+    case 'seal':
+      return undefined;
+    case 'version': {
+      const [path, digest] = [Uint8Array.from(finding.path), Uint8Array.from(finding.digest)];
+      return {
+        ...finding,
+        sets: [...finding.sets],
+        path: bufferOf(path),
+        digest: bufferOf(digest),
+      };
+    }
+    case 'history':
+    case 'doubtful':
+      return { ...finding, sets: [...finding.sets] };
+    default:
+      return finding;
+  }
+}
+
+async function run(): Promise<JobResult> {
   const keys = newestKeys(system, directory.path);
   const isEncrypted = keys !== undefined && parseKeyRecord(keys.bytes).isEncrypting;
   const { signal } = stopping;
   if (work.kind === 'free') {
     const { graceMs, wasteRatio } = work;
     const frames = isEncrypted ? undefined : { native: system.native, keys: undefined };
-    return collectGarbage(system, directory, {
+    const report = await collectGarbage(system, directory, {
       limits,
       graceMs,
       wasteRatio,
@@ -44,14 +69,17 @@ async function run(): Promise<object> {
       onProgress: (step, done, of) =>
         send({ op: 'progress', progress: of === undefined ? { step, done } : { step, done, of } }),
     });
+    return { kind: 'free', ...report };
   }
   if (work.kind === 'preview') {
-    return previewForget(system, directory, work.paths.map(bufferOf));
+    const report = previewForget(system, directory, work.paths.map(bufferOf));
+    return { kind: 'preview', report };
   }
   if (work.kind === 'forget') {
     const requests = work.requests.map((request) => ({ ...request, path: bufferOf(request.path) }));
     const how = { limits, skipFile: work.skipFile, verify: true, acceptDamage: false, signal };
-    return forgetHere(system, directory, requests, { ...how, onProgress: () => undefined });
+    await forgetHere(system, directory, requests, { ...how, onProgress: () => undefined });
+    return { kind: 'forget' };
   }
   const { notMarked, ...result } = await checkClient(system, directory, {
     read: work.read,
@@ -60,16 +88,19 @@ async function run(): Promise<object> {
     mark: work.mark,
     limits,
     signal,
-    onFinding: (finding) => send({ op: 'finding', text: findingToWire(finding) }),
+    onFinding: (found) => {
+      const finding = toldOf(found);
+      if (finding !== undefined) send({ op: 'finding', finding });
+    },
     onStep: (step) => send({ op: 'progress', progress: { step, done: 0 } }),
     onRead: (done, of) => send({ op: 'progress', progress: { step: 'read', done, of } }),
   });
-  return { ...result, notMarked: notMarked && toWire(notMarked) };
+  return { kind: 'check', ...result, notMarked: notMarked && toWire(notMarked) };
 }
 
 run()
   .then(
-    (result) => send({ op: 'done', result: JSON.stringify(result) }),
+    (result) => send({ op: 'done', result }),
     (error: unknown) => {
       const explained = Catalog.explainedAt(system, directory.catalogPath, error);
       send({ op: 'failed', error: toWire(explained) });

@@ -1,9 +1,10 @@
 /** Background jobs: long work on a client's store that runs in a thread of its own, so that no session waits. */
 import type { WireError } from '../../errors/index.js';
 import type { StoreLimits } from '../../store/writer/index.js';
-import type { ForgetRequest } from '../../model/index.js';
+import type { ForgetReport, ForgetRequest } from '../../model/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import type { ReadRequest } from '../../maintenance/check/index.js';
+import type { Body } from '../../transport/index.js';
 
 export type JobWork =
   /** Checks the store; with `mark`, damage is recorded in the store. */
@@ -22,12 +23,20 @@ export type JobWork =
 /** A request as passed to another thread. */
 type Passed = Omit<ForgetRequest, 'path'> & { readonly path: Uint8Array };
 
+type News = Body<'workIs'>;
+
 /** Progress of a job; `of` is undefined if the total is unknown. */
-export interface JobProgress {
-  readonly step: string;
-  readonly done: number;
-  readonly of?: number;
-}
+export type JobProgress = NonNullable<News['progress']>;
+
+/** A finding that a reader may be told. */
+export type ToldFinding = News['findings'][number];
+
+/** The result of a job. Those of a check and of garbage collection are sent to the reader. */
+export type ToldResult = NonNullable<News['result']>;
+export type JobResult =
+  | ToldResult
+  | { readonly kind: 'preview'; readonly report: ForgetReport }
+  | { readonly kind: 'forget' };
 
 /** Data with which the thread is started. */
 export interface JobTask {
@@ -39,8 +48,7 @@ export interface JobTask {
 
 /** Messages from the thread. Any message to the thread stops it. */
 export type FromJob =
-  | { readonly op: 'finding'; readonly text: string }
+  | { readonly op: 'finding'; readonly finding: ToldFinding }
   | { readonly op: 'progress'; readonly progress: JobProgress }
-  /** `result` is JSON. */
-  | { readonly op: 'done'; readonly result: string }
+  | { readonly op: 'done'; readonly result: JobResult }
   | { readonly op: 'failed'; readonly error: WireError };

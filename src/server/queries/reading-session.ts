@@ -3,19 +3,18 @@
  * read without the client's lock, so that a backup may run at the same time. It runs in the same threads as storage
  * sessions.
  */
-import { TardisError, toWire } from '../../errors/index.js';
+import { TardisError } from '../../errors/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import {
   decodeMessage,
-  encodeMessage,
   MAX_QUESTIONS,
   type MessageName,
   READING_CREDIT_BYTES,
 } from '../../transport/index.js';
 import { Answers } from './answers.js';
 import type { JobLimits } from '../jobs/background-jobs.js';
-import type { PurgeRights } from './set-change-answers.js';
+import type { PurgeRights } from './change-handlers.js';
 
 /** Receives an answer as one buffer; `processedBytes` of questions were handled with it. */
 type AnswerSink = (answer: Buffer | undefined, processedBytes: number) => void;
@@ -121,32 +120,10 @@ export class ReadingSession {
     while (this.creditBytes > 0) {
       const next = this.queue.shift();
       if (next === undefined) return;
-      const answer = await this.answer(next);
+      const answer = await this.answers.to(next.name, next.bytes);
       if (this.isOver) return;
       this.creditBytes -= answer.length;
       this.sink(answer, next.bytes.length);
     }
   }
-
-  /**
-   * Answers one question. Throws for an invalid question, which ends the session; other errors become the answer.
-   */
-  private async answer({ name, bytes }: Waiting): Promise<Buffer> {
-    const question = questionIn(name, bytes);
-    try {
-      return await this.answers.to(name, bytes);
-    } catch (error) {
-      const wire = toWire(error);
-      if (wire.code === 'PROTOCOL_VIOLATION' || wire.code === 'INTERNAL') throw error;
-      const { code, message, context } = wire;
-      return encodeMessage('questionFailed', { question, code, message, context: { ...context } })
-        .head;
-    }
-  }
-}
-
-/** Returns the number of a question; all questions have it in the same field. */
-function questionIn(name: MessageName, bytes: Buffer): number {
-  if (name === 'readerSignature') return decodeMessage(name, bytes).head.question;
-  return decodeMessage('readSets', bytes).head.question;
 }

@@ -4,4 +4,6 @@ export {
   Login,
   type LoginTarget,
   NO_CREDENTIALS,
+  type SessionPlace,
 } from './client-login.js';
+export { greet, type Greeted } from './greeting.js';

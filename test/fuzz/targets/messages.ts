@@ -3,21 +3,22 @@ import { TardisError } from '../../../src/errors/index.js';
 import {
   decodeMessage,
   encodeMessage,
-  type FieldKind,
   type Head,
   type MessageName,
   type MessageRow,
   MESSAGES,
   peekMessage,
+  type PlainKind,
 } from '../../../src/transport/index.js';
+import { valueOfKind, valuesOfFields } from '../../helpers/field-values.js';
 import { attempt, must, type Random, type Target } from '../engine/target.js';
 
 const CODES = ['PROTOCOL_VIOLATION', 'MESSAGE_TOO_LARGE'] as const;
 const NAMES = Object.keys(MESSAGES) as MessageName[];
 const ENVELOPE_BYTES = 8;
 
-/** Returns a random value of a kind. */
-function valueOf(kind: FieldKind, random: Random): unknown {
+/** Returns a random value of a plain kind. */
+function valueOf(kind: PlainKind, random: Random): unknown {
   const below = (end: number): number => Math.floor(random.next() * end);
   const number = (): number => below(2 ** below(54));
   const list = (make: () => unknown): unknown[] => Array.from({ length: below(4) }, make);
@@ -26,7 +27,10 @@ function valueOf(kind: FieldKind, random: Random): unknown {
       return number();
     case 'int':
       return number() * (random.next() < 0.5 ? -1 : 1);
+    case 'number':
+      return number() / 4;
     case 'text':
+    case 'line':
       return random.next() < 0.1 ? 'long '.repeat(70) : 'text/\u00e9'.slice(below(6));
     case 'bytes':
       return random.bytes(below(40));
@@ -42,13 +46,19 @@ function valueOf(kind: FieldKind, random: Random): unknown {
       return list(() => random.bytes(below(20)));
     case 'counts':
       return { files: number(), name: 'x', good: true };
+    case 'figures':
+      return { files: number(), ratio: 0.5 };
   }
 }
 
 function seedOf(name: MessageName, random: Random, compress: boolean): Buffer {
   const row: MessageRow = MESSAGES[name];
-  const head = Object.fromEntries(
-    Object.entries(row.fields).map(([field, kind]) => [field, valueOf(kind, random)]),
+  const head = valuesOfFields(row.fields, (kind) =>
+    valueOfKind(
+      kind,
+      (plain) => valueOf(plain, random),
+      (limit) => Math.floor(random.next() * limit),
+    ),
   ) as Head<MessageName>;
   const attachment = row.hasAttachment ? random.bytes(20) : undefined;
   const message = encodeMessage(name, head, attachment, compress);

@@ -1,0 +1,143 @@
+/**
+ * The codec of every question that a reader may ask, and of its answer. The types of requests and replies follow from
+ * this table: the client asks with them, and the server has one handler for each question. A question of the message
+ * table that is missing here, or a codec without a question, does not compile.
+ */
+import { TardisError } from '../../errors/index.js';
+import {
+  type AnswerTo,
+  type Body,
+  decodeAnswer,
+  decodeQuestion,
+  type EncodedMessage,
+  encodeAnswer,
+  encodeQuestion,
+  type QuestionName,
+} from '../../transport/index.js';
+import { CLIENTS } from './client-overview.js';
+import { asIs, type Coded, type Coder, NOTHING } from './coder.js';
+import {
+  DELTA,
+  DELTA_PART,
+  DIGESTS,
+  FOUND,
+  OBJECT,
+  OBJECT_PART,
+  SIGNATURE,
+} from './wire-contents.js';
+import { ENTRY, LISTING, PAGE, VERSIONS } from './wire-entries.js';
+import { FORGETS, SET_CHANGE, TO_FORGET, VERDICTS } from './wire-changes.js';
+import { PLACES, PLACES_WANTED } from './wire-places.js';
+import {
+  CHANGES,
+  CHANGES_PAGE,
+  CONFIGURATION,
+  DIRECTORIES,
+  DIRECTORY_PATHS,
+  FIGURES,
+  NAMES,
+  NAMES_PAGE,
+  SET_ROOTS,
+  SETTING,
+  SETTINGS,
+} from './wire-reports.js';
+import { NOTES, OWNERS, ROOTS, SEALS, SETS } from './wire-sets.js';
+
+function coded<N extends QuestionName, Request, Reply>(
+  _question: N,
+  request: Coder<Request, Body<N>>,
+  reply: Coder<Reply, Body<AnswerTo<N>>, NoInfer<Request>>,
+): Coded<N, Request, Reply> {
+  return { request, reply };
+}
+
+export const QUESTIONS = {
+  readSets: coded('readSets', NOTHING, SETS),
+  readRoots: coded('readRoots', asIs<'readRoots'>(), ROOTS),
+  readNotes: coded('readNotes', asIs<'readNotes'>(), NOTES),
+  readOwners: coded('readOwners', asIs<'readOwners'>(), OWNERS),
+  readSeals: coded('readSeals', asIs<'readSeals'>(), SEALS),
+  readEntry: coded('readEntry', asIs<'readEntry'>(), ENTRY),
+  readListing: coded('readListing', LISTING, PAGE),
+  readVersions: coded('readVersions', asIs<'readVersions'>(), VERSIONS),
+  readDigests: coded('readDigests', DIGESTS, FOUND),
+  readPlaces: coded('readPlaces', PLACES_WANTED, PLACES),
+  readObject: coded('readObject', OBJECT, OBJECT_PART),
+  readerSignature: coded('readerSignature', SIGNATURE, NOTHING),
+  readDelta: coded('readDelta', DELTA, DELTA_PART),
+  dropSignature: coded('dropSignature', asIs<'dropSignature'>(), NOTHING),
+  dropSets: coded('dropSets', asIs<'dropSets'>(), NOTHING),
+  markSets: coded('markSets', SET_CHANGE, NOTHING),
+  purgeSets: coded('purgeSets', NOTHING, VERDICTS),
+  previewPurge: coded('previewPurge', NOTHING, VERDICTS),
+  forgetPaths: coded('forgetPaths', TO_FORGET, FORGETS),
+  withdrawForgets: coded('withdrawForgets', asIs<'withdrawForgets'>(), FORGETS),
+  readForgets: coded('readForgets', NOTHING, FORGETS),
+  checkStore: coded('checkStore', asIs<'checkStore'>(), asIs<'workIs'>()),
+  freeUnneeded: coded('freeUnneeded', NOTHING, asIs<'workIs'>()),
+  askWork: coded('askWork', NOTHING, asIs<'workIs'>()),
+  readSetRoots: coded('readSetRoots', asIs<'readSetRoots'>(), SET_ROOTS),
+  readChanges: coded('readChanges', CHANGES_PAGE, CHANGES),
+  readNamed: coded('readNamed', NAMES_PAGE, NAMES),
+  readDirectoryPaths: coded('readDirectoryPaths', DIRECTORIES, DIRECTORY_PATHS),
+  readSettings: coded('readSettings', NOTHING, SETTINGS),
+  changeSetting: coded('changeSetting', SETTING, NOTHING),
+  readConfiguration: coded('readConfiguration', asIs<'readConfiguration'>(), CONFIGURATION),
+  readFigures: coded('readFigures', NOTHING, FIGURES),
+  readClients: coded('readClients', NOTHING, CLIENTS),
+} satisfies { readonly [N in QuestionName]: Coded<N, unknown, unknown> };
+
+/** The value that a question carries, and the one that its answer carries. */
+export type Request<N extends QuestionName> = ReturnType<
+  (typeof QUESTIONS)[N]['request']['fromWire']
+>;
+export type Reply<N extends QuestionName> = ReturnType<(typeof QUESTIONS)[N]['reply']['fromWire']>;
+
+const CODECS: { readonly [N in QuestionName]: Coded<N, Request<N>, Reply<N>> } = QUESTIONS;
+
+/** One handler for each question. */
+export type Handlers = {
+  readonly [N in QuestionName]: (request: Request<N>) => Promise<Reply<N>>;
+};
+
+/** A question as its receiver decodes it. */
+export interface Asked<N extends QuestionName> {
+  readonly number: number;
+  readonly request: Request<N>;
+}
+
+export function encodeRequest<N extends QuestionName>(
+  name: N,
+  number: number,
+  request: Request<N>,
+): EncodedMessage {
+  return encodeQuestion(name, number, CODECS[name].request.toWire(request));
+}
+
+/** Decodes and checks a question. Throws PROTOCOL_VIOLATION. */
+export function decodeRequest<N extends QuestionName>(name: N, bytes: Buffer): Asked<N> {
+  const { number, body } = decodeQuestion(name, bytes);
+  return { number, request: CODECS[name].request.fromWire(body) };
+}
+
+/** Encodes the answer to a question; a long one is cut to a page. */
+export function encodeReply<N extends QuestionName>(
+  name: N,
+  { number, request }: Asked<N>,
+  reply: Reply<N>,
+): EncodedMessage {
+  return encodeAnswer(name, number, CODECS[name].reply.toWire(reply, request));
+}
+
+/** Decodes the answer to a question, and checks that it belongs to it. Throws PROTOCOL_VIOLATION. */
+export function decodeReply<N extends QuestionName>(
+  name: N,
+  { number, request }: Asked<N>,
+  bytes: Buffer,
+): Reply<N> {
+  const answer = decodeAnswer(name, bytes);
+  if (answer.number !== number) {
+    throw new TardisError('PROTOCOL_VIOLATION', `an answer to "${name}" is to another question`);
+  }
+  return CODECS[name].reply.fromWire(answer.body, request);
+}

@@ -1,0 +1,105 @@
+/** Codecs of questions about contents: digests, bytes of objects, and deltas on a version that the reader has. */
+import { DIGEST_BYTES } from '../../model/index.js';
+import { isObjectName } from '../../store/index.js';
+import { type Body, MAX_PAGE_ENTRIES, MAX_READ_BYTES } from '../../transport/index.js';
+import type { FoundContent } from '../history.js';
+import { asIs, type Coder, isParallel, odd, refused } from './coder.js';
+
+/** Digests are looked up by at least this many bytes. */
+const LEAST_PREFIX_BYTES = 8;
+
+export const DIGESTS: Coder<
+  Body<'readDigests'>,
+  Body<'readDigests'>,
+  unknown
+> = asIs<'readDigests'>(({ prefix, limit }) => {
+  if (prefix.length < LEAST_PREFIX_BYTES || limit > MAX_PAGE_ENTRIES) {
+    throw refused('a prefix or a limit');
+  }
+});
+
+export const FOUND: Coder<readonly FoundContent[], Body<'digestsAre'>, unknown> = {
+  toWire: (found) => ({
+    contents: found.map(({ contentId }) => contentId),
+    digests: found.map(({ digest }) => digest),
+    sizes: found.map(({ sizeBytes }) => sizeBytes),
+  }),
+  fromWire: ({ contents, digests, sizes }) => {
+    const isWhole = isParallel(contents, digests, sizes);
+    if (!isWhole || digests.some(({ length }) => length !== DIGEST_BYTES)) throw odd('digests');
+    return contents.map((contentId, index) => ({
+      contentId,
+      digest: digests[index]!,
+      sizeBytes: sizes[index]!,
+    }));
+  },
+};
+
+export const OBJECT: Coder<Body<'readObject'>, Body<'readObject'>, unknown> = asIs<'readObject'>(
+  ({ object, bytes }) => {
+    if (!isObjectName(object) || bytes > MAX_READ_BYTES) throw refused('an object or a length');
+  },
+);
+
+/** The bytes of an object, fewer than requested only at its end; undefined if there is no such object. */
+export const OBJECT_PART: Coder<Buffer | undefined, Body<'objectIs'>, Body<'readObject'>> = {
+  toWire: (attachment) => ({
+    exists: attachment !== undefined,
+    attachment: attachment ?? NO_BYTES,
+  }),
+  fromWire: ({ exists, attachment }, { bytes }) => {
+    if (attachment.length > bytes) throw odd('bytes');
+    return exists ? attachment : undefined;
+  },
+};
+
+/** Pieces of the signature of a version that the reader has. */
+export interface SignaturePiece {
+  readonly signature: number;
+  readonly basisBytes: number;
+  readonly isLast: boolean;
+  readonly bytes: Buffer;
+}
+
+export const SIGNATURE: Coder<SignaturePiece, Body<'readerSignature'>, unknown> = {
+  toWire: ({ signature, basisBytes, isLast, bytes }) => ({
+    signature,
+    basisBytes,
+    last: isLast,
+    attachment: bytes,
+  }),
+  fromWire: ({ signature, basisBytes, last, attachment }) => ({
+    signature,
+    basisBytes,
+    isLast: last,
+    bytes: attachment,
+  }),
+};
+
+export const DELTA: Coder<Body<'readDelta'>, Body<'readDelta'>, unknown> = asIs<'readDelta'>(
+  ({ digest }) => {
+    if (digest.length !== DIGEST_BYTES) throw refused('a digest');
+  },
+);
+
+/** The next part of a delta. If `isUseless`, too little of the content is in the reader's version. */
+export interface DeltaPart {
+  readonly chunk: Buffer;
+  readonly isLast: boolean;
+  readonly isUseless: boolean;
+}
+
+export const DELTA_PART: Coder<DeltaPart, Body<'deltaIs'>, unknown> = {
+  toWire: ({ chunk, isLast, isUseless }) => ({
+    last: isLast,
+    useless: isUseless,
+    attachment: chunk,
+  }),
+  fromWire: ({ last, useless, attachment }) => ({
+    chunk: attachment,
+    isLast: last,
+    isUseless: useless,
+  }),
+};
+
+const NO_BYTES: Buffer = Buffer.alloc(0);

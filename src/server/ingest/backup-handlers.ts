@@ -1,0 +1,145 @@
+/** Handlers of the messages of a backup, one for each row of the message table. */
+import type { StoreWriter } from '../../store/writer/index.js';
+import type { BackupMessage, Head } from '../../transport/index.js';
+import type { Answer, BasisOffers } from './basis-offers.js';
+import type { IncomingContents } from './incoming-contents.js';
+import type { Ingest } from './ingest.js';
+import { takeConfiguration, takeNotes, takeOwners } from './notes.js';
+import { splitRecords } from './split-records.js';
+
+/** Handles a message of `bytes` bytes. Returns a promise only if there is something to wait for. */
+type Handler<N extends BackupMessage> = (
+  head: Head<N>,
+  attachment: Buffer,
+  bytes: number,
+) => Promise<void> | undefined;
+
+export type BackupHandlers = { readonly [N in BackupMessage]: Handler<N> };
+
+/** The set of a session and the way back to its client. */
+interface OpenSession {
+  /** Returns the open set. Throws PROTOCOL_VIOLATION if there is none. */
+  openSet(): Ingest;
+  readonly answer: Answer;
+  /** False to discard the configurations that clients send. */
+  readonly savesConfig: boolean | undefined;
+}
+
+/** Messages that concern the session as a whole have their handlers there. */
+type OfSession = 'openSet' | 'closeSet' | 'setKeys';
+type OfContents =
+  | 'streamOpen'
+  | 'streamChunk'
+  | 'streamEnd'
+  | 'streamAbort'
+  | 'signatureOpen'
+  | 'signatureEnd'
+  | 'deltaOpen'
+  | 'deltaEnd'
+  | 'basisWish'
+  | 'assembly';
+
+export function backupHandlers(
+  store: StoreWriter,
+  large: IncomingContents,
+  offers: BasisOffers,
+  session: OpenSession,
+): Omit<BackupHandlers, OfSession> {
+  return { ...entryHandlers(store, offers, session), ...contentHandlers(large, offers, session) };
+}
+
+function entryHandlers(
+  store: StoreWriter,
+  offers: BasisOffers,
+  session: OpenSession,
+): Omit<BackupHandlers, OfSession | OfContents> {
+  const { answer } = session;
+  return {
+    heads: (head) => {
+      const set = session.openSet();
+      const same = set.heads(head);
+      if (!head.ask) return undefined;
+      const seals = set.seals.keptOf(head.slots, same);
+      answer('headsAnswer', { slots: head.slots, same: Buffer.from(same), seals });
+      return undefined;
+    },
+    listing: ({ slot, rows, last }) => {
+      const { wanted, known, gone } = session.openSet().listing(slot, rows, last);
+      answer('differs', { slot, last, wanted: Buffer.from(wanted), known, gone: [...gone] });
+      return undefined;
+    },
+    parcel: (head, attachment) => {
+      session.openSet().parcel(head, splitRecords(attachment, head.records));
+      return undefined;
+    },
+    ask: ({ ask, digests, promise }) => {
+      answer('verdicts', { ask, verdicts: Buffer.from(session.openSet().ask(digests, promise)) });
+      return undefined;
+    },
+    done: ({ slots, settled, seals }) => {
+      const set = session.openSet();
+      set.seals.done(slots, seals);
+      set.done(slots, settled);
+      for (const slot of slots) offers.slotDone(slot);
+      return undefined;
+    },
+    moved: ({ slots, seals }) => {
+      session.openSet().seals.moved(slots, seals);
+      return undefined;
+    },
+    notes: (head, _attachment, bytes) => {
+      store.space?.take(bytes); // the number of notes is not limited otherwise
+      takeNotes(session.openSet(), head);
+      return undefined;
+    },
+    configuration: (head, _attachment, bytes) => {
+      store.space?.take(bytes);
+      takeConfiguration(session.openSet(), head, session.savesConfig);
+      return undefined;
+    },
+    owners: (head) => {
+      takeOwners(session.openSet(), head);
+      return undefined;
+    },
+  };
+}
+
+function contentHandlers(
+  large: IncomingContents,
+  offers: BasisOffers,
+  session: OpenSession,
+): Pick<BackupHandlers, OfContents> {
+  return {
+    streamOpen: (head) => {
+      large.open(head);
+      return undefined;
+    },
+    streamChunk: ({ stream }, attachment) => {
+      large.chunk(stream, attachment);
+      return undefined;
+    },
+    streamEnd: (head) => large.end(session.openSet(), head),
+    streamAbort: ({ stream }) => {
+      large.abort(stream);
+      return undefined;
+    },
+    signatureOpen: (head) => {
+      large.openSignature(head);
+      return undefined;
+    },
+    signatureEnd: (head) => large.endSignature(session.openSet(), head),
+    deltaOpen: (head) => {
+      large.openDelta(head);
+      return undefined;
+    },
+    deltaEnd: (head) => large.endDelta(session.openSet(), head),
+    basisWish: (head) => {
+      offers.wish(head);
+      return undefined;
+    },
+    assembly: (head) => {
+      large.assemble(session.openSet(), head);
+      return undefined;
+    },
+  };
+}

@@ -1,0 +1,53 @@
+/** Greets a server over a new connection and logs in. Backups, readers and changes of keys begin with it. */
+import { fromWire, TardisError } from '../../errors/index.js';
+import { type Connection, decodeMessage, type Head, hungUp, type MessageName } from '../index.js';
+import type { Login, SessionPlace } from './client-login.js';
+
+export interface Greeted {
+  /** Takes the welcome, before any later message. An error that it throws ends the connection. */
+  welcome?(head: Head<'welcome'>): void;
+  /** Takes each message after the welcome. An error that it throws ends the connection. */
+  hear(name: MessageName, bytes: Buffer): void;
+  /** Called once, if the connection ends after its welcome. */
+  lost(reason: TardisError): void;
+}
+
+/**
+ * Sends the greeting and answers a challenge. Resolves with the welcome; rejects if the connection ends before it, with
+ * the error of the server or of the login. `place` is the session to resume.
+ */
+export function greet(
+  connection: Connection,
+  login: Login,
+  greeted: Greeted,
+  place?: SessionPlace,
+): Promise<Head<'welcome'>> {
+  return new Promise((resolve, reject) => {
+    let isWelcome = false;
+    const over = (reason: TardisError | undefined): void => {
+      const why = reason ?? hungUp();
+      if (isWelcome) greeted.lost(why);
+      else reject(why);
+    };
+    connection.onMessage((name, bytes) => {
+      if (isWelcome) {
+        greeted.hear(name, bytes);
+      } else if (name === 'loginChallenge') {
+        login.answer(connection, bytes).catch((error: unknown) => connection.fail(error));
+      } else if (name === 'welcome') {
+        const { head } = decodeMessage(name, bytes);
+        login.confirm(head);
+        connection.owes(false);
+        greeted.welcome?.(head);
+        isWelcome = true;
+        resolve(head);
+      } else {
+        const what = `the server sent "${name}" before its welcome`;
+        throw new TardisError('PROTOCOL_VIOLATION', what);
+      }
+    });
+    connection.closed.then(over, (error: unknown) => over(fromWire(error)));
+    connection.owes(true);
+    login.greet(connection, place);
+  });
+}

@@ -1,0 +1,78 @@
+/**
+ * Questions of readers and their answers as messages. A question and its answer carry one number, which the reader
+ * chooses; the table says which message answers which question.
+ */
+import { decodeMessage, type EncodedMessage, encodeMessage } from './codec.js';
+import type { MessageRow } from './message-row.js';
+import {
+  type AnswerTo,
+  type Body,
+  type Head,
+  type MessageName,
+  MESSAGES,
+  type QuestionName,
+} from './messages.js';
+
+/** The content of a question or an answer, and the number of the question. */
+export interface Numbered<N extends MessageName> {
+  readonly number: number;
+  readonly body: Body<N>;
+}
+
+/** True if a message is a reader's question. */
+export function isQuestion(name: MessageName): name is QuestionName {
+  const { part, direction, answer }: MessageRow = MESSAGES[name];
+  return part === 'reading' && direction === 'to-server' && answer !== undefined;
+}
+
+/** Returns the name of the message that answers a question. */
+export function answerTo<N extends QuestionName>(name: N): AnswerTo<N> {
+  const { answer } = MESSAGES[name];
+  return answer;
+}
+
+export function encodeQuestion<N extends QuestionName>(
+  name: N,
+  number: number,
+  body: Body<N>,
+): EncodedMessage {
+  return encodeNumbered(name, number, body);
+}
+
+/** Decodes and checks a question. Throws PROTOCOL_VIOLATION. */
+export function decodeQuestion<N extends QuestionName>(name: N, bytes: Uint8Array): Numbered<N> {
+  return decodeNumbered(name, bytes);
+}
+
+/** Encodes the answer to a question. */
+export function encodeAnswer<N extends QuestionName>(
+  name: N,
+  number: number,
+  body: Body<AnswerTo<N>>,
+): EncodedMessage {
+  return encodeNumbered(answerTo(name), number, body);
+}
+
+/** Decodes and checks the answer to a question. Throws PROTOCOL_VIOLATION. */
+export function decodeAnswer<N extends QuestionName>(
+  name: N,
+  bytes: Uint8Array,
+): Numbered<AnswerTo<N>> {
+  return decodeNumbered(answerTo(name), bytes);
+}
+
+function encodeNumbered<N extends MessageName>(
+  name: N,
+  number: number,
+  body: Body<N>,
+): EncodedMessage {
+  const { attachment, ...fields }: { attachment?: Buffer } = body;
+  return encodeMessage(name, { question: number, ...fields } as unknown as Head<N>, attachment);
+}
+
+function decodeNumbered<N extends MessageName>(name: N, bytes: Uint8Array): Numbered<N> {
+  const { head, attachment } = decodeMessage(name, bytes);
+  const { question: number, ...fields } = head as unknown as { question: number };
+  const body = MESSAGES[name].hasAttachment ? { ...fields, attachment } : fields;
+  return { number, body: body as unknown as Body<N> };
+}

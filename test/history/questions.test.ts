@@ -1,0 +1,166 @@
+/** Questions of readers and their answers: both come back as they were, and answers that cannot be are refused. */
+import test from 'ava';
+import {
+  decodeReply,
+  decodeRequest,
+  encodeReply,
+  encodeRequest,
+  type Reply,
+  type Request,
+} from '../../src/history/index.js';
+import { NO_MARKS } from '../../src/model/index.js';
+import {
+  type Body,
+  encodeAnswer,
+  type EncodedMessage,
+  encodeQuestion,
+  type QuestionName,
+} from '../../src/transport/index.js';
+
+const VIOLATION = { code: 'PROTOCOL_VIOLATION' };
+const DIGEST = Buffer.alloc(32, 7);
+
+function whole({ head, attachment }: EncodedMessage): Buffer {
+  return Buffer.concat([head, attachment ?? Buffer.alloc(0)]);
+}
+
+/** Returns request and reply as the two ends receive them. */
+function passed<N extends QuestionName>(
+  name: N,
+  request: Request<N>,
+  reply: Reply<N>,
+): { request: Request<N>; reply: Reply<N> } {
+  const asked = decodeRequest(name, whole(encodeRequest(name, 7, request)));
+  const answer = whole(encodeReply(name, asked, reply));
+  return { request: asked.request, reply: decodeReply(name, { number: 7, request }, answer) };
+}
+
+const SET = {
+  set: 3,
+  name: 'a title',
+  firstName: 'Backup-3',
+  state: 'complete',
+  openedAtMs: 1000,
+  clientTimeMs: -5,
+  closedAtMs: undefined,
+  stats: { files: 7, ratio: 0.5 },
+  marks: { ...NO_MARKS, title: 'a title', priority: -2, tags: ['one', 'two'] },
+  isDoubtful: true,
+} as const;
+
+test('sets, verdicts, requests to forget and news of jobs come back as they are', (t) => {
+  const sets = [SET, { ...SET, set: 4, closedAtMs: 2000 }];
+  t.deepEqual(passed('readSets', undefined, sets).reply, sets);
+
+  const change = { title: 'new', isLocked: false, addTags: ['x'], removeTags: [] };
+  const marked = passed('markSets', { sets: [1, 2], change }, undefined).request;
+  t.like(marked, { sets: [1, 2], change });
+
+  const verdicts = {
+    verdicts: [
+      { set: 1, reasons: [] },
+      { set: 2, reasons: [{ why: 'tag', what: 'kept' } as const, { why: 'newest' } as const] },
+    ],
+    isClockInDoubt: true,
+  };
+  t.deepEqual(passed('previewPurge', undefined, verdicts).reply, verdicts);
+
+  const path = Buffer.from('/a');
+  const requests = [{ id: 1, path, lastSet: 2, askedAtMs: 3, dueAtMs: 4 }];
+  t.deepEqual(
+    passed('readForgets', undefined, { requests, report: undefined }).reply.requests,
+    requests,
+  );
+
+  const news: Reply<'askWork'> = {
+    findings: [
+      {
+        finding: 'version',
+        path,
+        sets: [1, 3],
+        firstSet: 1,
+        sizeBytes: 9,
+        digest: DIGEST,
+        why: 'missing',
+      },
+      { finding: 'history', versions: undefined, sets: [1] },
+    ],
+    omitted: 2,
+    progress: { step: 'read', done: 1, of: undefined },
+    result: undefined,
+  };
+  t.deepEqual(passed('askWork', undefined, news).reply, news);
+});
+
+test('an attachment belongs to the question or the answer that has one', (t) => {
+  const piece = { signature: 1, basisBytes: 2, isLast: true, bytes: Buffer.from('signature') };
+  t.deepEqual(passed('readerSignature', piece, undefined).request, piece);
+  const wanted = { object: 'packs/00000001.pack', position: 0, bytes: 5 };
+  t.deepEqual(passed('readObject', wanted, Buffer.from('bytes')).reply, Buffer.from('bytes'));
+  t.is(passed('readObject', wanted, undefined).reply, undefined);
+  t.throws(() => passed('readObject', wanted, Buffer.from('more than that')), VIOLATION);
+});
+
+test('an answer to another question is refused', (t) => {
+  const answer = whole(encodeAnswer('readSettings', 8, { keys: [], values: [] }));
+  t.deepEqual(decodeReply('readSettings', { number: 8, request: undefined }, answer), []);
+  t.throws(() => decodeReply('readSettings', { number: 7, request: undefined }, answer), VIOLATION);
+});
+
+test('answers whose fields contradict each other or the question are refused', (t) => {
+  const wrong: readonly (() => unknown)[] = [
+    answering('readSets', undefined, {
+      sets: [{ ...wire(), marks: { ...marks(), tags: ['a b'] } }],
+    }),
+    answering('readSets', undefined, {
+      sets: [{ ...wire(), marks: { ...marks(), priority: 1e9 } }],
+    }),
+    answering('previewPurge', undefined, {
+      verdicts: [{ set: 1, reasons: [{ why: 'because' }] }],
+      inDoubt: false,
+    }),
+    answering('readForgets', undefined, {
+      requests: [{ id: 1, path: Buffer.from('a'), lastSet: 1, askedAtMs: 0, dueAtMs: 0 }],
+    }),
+    answering('readRoots', { set: 1 }, { roots: [1], directories: [], paths: [], devices: [] }),
+    answering(
+      'readSeals',
+      { set: 1, after: 5 },
+      { directories: [5], seals: Buffer.alloc(32), more: false, setSeal: Buffer.alloc(0) },
+    ),
+    answering('readDirectoryPaths', { set: 1, directories: [1] }, { paths: [] }),
+  ];
+  for (const [index, decode] of wrong.entries()) t.throws(decode, VIOLATION, `${index}`);
+});
+
+test('questions that ask for too much are refused where they arrive', (t) => {
+  const after = Buffer.alloc(0);
+  const listing = { set: 1, directory: 1, after, limit: 0, withDigests: false, unlike: 0 };
+  const wrong = [
+    ['readListing', encodeQuestion('readListing', 1, listing)],
+    ['readPlaces', encodeQuestion('readPlaces', 1, { contents: Array<number>(5000).fill(1) })],
+    ['readDigests', encodeQuestion('readDigests', 1, { prefix: Buffer.alloc(4), limit: 1 })],
+    ['forgetPaths', encodeQuestion('forgetPaths', 1, { paths: [after], undoMs: 0, preview: true })],
+  ] as const;
+  for (const [name, message] of wrong)
+    t.throws(() => decodeRequest(name, whole(message)), VIOLATION);
+});
+
+function answering<N extends QuestionName>(
+  name: N,
+  request: Request<N>,
+  body: Parameters<typeof encodeAnswer<N>>[2],
+): () => unknown {
+  const answer = whole(encodeAnswer(name, 1, body));
+  return () => decodeReply(name, { number: 1, request }, answer);
+}
+
+type WireSet = Body<'setsAre'>['sets'][number];
+
+function wire(): WireSet {
+  return { ...SET, stats: {}, marks: marks() };
+}
+
+function marks(): WireSet['marks'] {
+  return { ...NO_MARKS, tags: [] };
+}
