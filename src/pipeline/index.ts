@@ -1,4 +1,4 @@
-export { BackupPipeline } from './backup.js';
+export { BackupPipeline } from './pipeline.js';
 export type { PipelineSettings } from './settings.js';
 export { Budget } from './budget.js';
 export { Effort, type EffortSettings } from './effort.js';
