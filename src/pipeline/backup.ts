@@ -4,8 +4,9 @@
  *   walk ▸ compare ▸ cut ┬▸ hash ▸ compress ▸ encrypt ▸ send             parcels of files
  *                        └▸ hash ▸ delta ▸ compress ▸ encrypt ▸ send     large files, part by part
  *
- * Each stage is an operator in a file of its own. A stage has a concurrency and counters (counters.ts), and what all
- * stages share is the context. Items are batches of directories, parcels and large files, never single small files.
+ * Each stage is an operator in a file of its name, which says what it emits and what bounds its queue. counters.ts has
+ * the names and concurrencies of all stages, context.ts what they share. Items are batches of directories, parcels of
+ * files, and large files; no small file is an item of its own.
  *
  * The budget is the backpressure that RxJS lacks. The walk takes entries from it before it emits them, the cut stage
  * takes the bytes of a parcel, and a part of a large file takes its window of chunks. All return when the server has
@@ -17,11 +18,12 @@ import { compress } from './compress.js';
 import { compressPart } from './compress-part.js';
 import type { Context } from './context.js';
 import { cut } from './cut.js';
-import { deltaPart, findBasis } from './delta.js';
+import { deltaPart } from './delta-part.js';
+import { eachLargeFile } from './each-large-file.js';
 import { encrypt } from './encrypt.js';
+import { findBasis } from './find-basis.js';
 import { hash } from './hash.js';
 import { hashPart } from './hash-part.js';
-import { eachLargeFile } from './each-large-file.js';
 import { openLarge } from './open-large.js';
 import type { LargeFile, Parcel, Work } from './parcel.js';
 import { send } from './send.js';
@@ -31,7 +33,7 @@ import { walk } from './walk.js';
 
 /** Returns the stream that runs a backup. It emits nothing; it completes when the server has received everything. */
 export function backup(context: Context): Observable<never> {
-  // Encrypt is no job of its own: the jobs of the stages that take it along encrypt what they make.
+  // Encrypt has no jobs of its own: the stages that take it along have their jobs encrypt what they make.
   const encryption = encrypt(context);
 
   const work = walk(context).pipe(
@@ -50,16 +52,16 @@ export function backup(context: Context): Observable<never> {
   const largeFiles = merge(work.pipe(onlyLargeFiles()), context.grown).pipe(
     eachLargeFile(context, (file) =>
       file.pipe(
-        openLarge(context),
-        findBasis(context),
+        openLarge(context), // to read it whole, or without its holes
+        findBasis(context), // for deltas, if the server offers one
         sendParts(context, encryption, (part) =>
           part.pipe(
-            hashPart(context), // if the server may have it
+            hashPart(context), // if the server may have it; otherwise it is hashed while it is sent
             deltaPart(context, encryption), // if the file has a basis
             compressPart(context, encryption), // if it was not sent as a delta
           ),
         ),
-        sendLarge(context),
+        sendLarge(context), // the row, once the parts are sent
       ),
     ),
   );

@@ -17,4 +17,5 @@ export type {
 export type { Place, Presence } from './presence.js';
 export { BackupProgress, PartUnderWay } from './progress.js';
 export { stage, StageCounters, type StageFigures } from './stage.js';
+export { PartSlot, Streams } from './streams.js';
 export { itemsOf, walkBatches, type WalkOptions } from './walk.js';

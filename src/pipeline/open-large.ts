@@ -13,9 +13,9 @@ export function openLarge(context: Context): OperatorFunction<LargeFile, OpenedF
 }
 
 /**
- * Returns the source of a large file. A file with fewer blocks than its size is checked for holes. A
- * sparse file is hashed first unless the server is empty: the server stores only sizes of sparse forms, so only the
- * digest shows whether it has the content. Throws UnreadableFile.
+ * Returns the source of a large file. A file with fewer blocks than its size is checked for holes. A sparse file is
+ * hashed first unless the server is empty: the server stores only sizes of sparse forms, so only the digest shows
+ * whether it has the content. Throws UnreadableFile.
  */
 export async function sourceOf({ jobs, peer }: Context, file: LargeFile): Promise<Source> {
   const { directoryPath, row, sizeBytes } = file;

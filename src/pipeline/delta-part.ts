@@ -1,35 +1,12 @@
-/** The delta stage. Only large files that changed pass it: each is compared with its basis, part by part. */
+/** The delta stage for parts of large files. Small files have none: a whole one costs less than the round trip. */
 import { mergeMap, type OperatorFunction } from 'rxjs';
-import { RowReader } from '../model/index.js';
 import type { RangeOutput } from '../workers/index.js';
 import type { Context } from './context.js';
 import type { Encryption } from './encrypt.js';
-import { FileDelta } from './file-delta.js';
-import type { BasedFile, OpenedFile, Part, Source } from './large-file.js';
+import type { FileDelta } from './file-delta.js';
+import type { Part } from './large-file.js';
 import { readPart, startOf } from './read-part.js';
 import { PART_BYTES } from './streams.js';
-
-/**
- * Emits large files with their bases, and begins to fetch the signatures. Files wait for the memory of a signature,
- * which `context.streams` limits; the stage that sends the parts returns it.
- */
-export function findBasis(context: Context): OperatorFunction<OpenedFile, BasedFile> {
-  return mergeMap(async (file) => ({ ...file, delta: await deltaOf(context, file.source) }));
-}
-
-/** Returns undefined if the server offers no basis, or if the file does not suit a delta. */
-async function deltaOf(
-  { jobs, peer, streams }: Context,
-  source: Source,
-): Promise<FileDelta | undefined> {
-  const offer = peer.basisOf(source.slot, new RowReader(source.row).name(0));
-  if (offer === undefined) return undefined;
-  if (source.blockBytes !== undefined) {
-    return FileDelta.begin(offer, source, jobs, streams.signatureBytes);
-  }
-  offer.release();
-  return undefined;
-}
 
 /**
  * The delta stage for parts: compares a part with the whole basis and sends the delta, in one job. Parts without a
