@@ -2,14 +2,15 @@
  * The compare stage: queries the server for the listings that are unchanged, and for the entries that differ in the
  * others. In a first backup there is nothing to compare with, so all entries are selected at once.
  */
+import type { OperatorFunction } from 'rxjs';
 import { countRows, RowReader } from '../model/index.js';
 import { HEAD_HELD, HEAD_SAME } from '../transport/index.js';
 import { oneOfBlock, runOf, type WalkOutput } from '../workers/index.js';
-import type { HeldMounts } from './held-mounts.js';
+import type { Context } from './context.js';
 import type { LargeListing } from './large-listing.js';
 import type { Selection } from './parcel.js';
-import type { BackupPeer } from './peer.js';
-import type { BackupProgress } from './progress.js';
+import { stage } from './stage.js';
+import { itemsOf } from './walk.js';
 
 const HASH_BYTES = 32;
 
@@ -33,13 +34,33 @@ export interface CompareResult {
   readonly heldInVain: readonly number[];
 }
 
-export async function compareBatch(
-  batch: WalkOutput,
-  peer: BackupPeer,
-  progress: BackupProgress,
-  onDirectory: (path: Buffer, isSame: boolean) => void,
-  mounts: HeldMounts,
-): Promise<CompareResult> {
+/**
+ * The compare stage: emits, for each batch of the walk, the directories that differ and the entries to send. Answers
+ * arrive in any order, so batches may overtake each other. Batches that wait hold entries of the budget; those of
+ * unchanged directories return here.
+ */
+export function compare(context: Context): OperatorFunction<WalkOutput, CompareResult> {
+  return stage(context.counters.compare, (batch) => compareBatch(context, batch));
+}
+
+async function compareBatch(context: Context, batch: WalkOutput): Promise<CompareResult> {
+  const startMs = performance.now();
+  const { jobs, peer, budget, counters, report } = context;
+  peer.owners(batch.owners);
+  const failures = batch.failures.filter((failure) => failure.name.length > 0);
+  const comparing = selectOf(context, batch);
+  report.leftOut(batch.leftOutPaths);
+  report.note(failures); // after the heads, which declare the directories that are named here
+  const result = await comparing;
+  const elapsedMs = performance.now() - startMs;
+  counters.compare.count(itemsOf(batch), batch.listings.length, 0, elapsedMs);
+  if (result.sameItems > 0) budget.items.give(result.sameItems);
+  for (const held of result.heldInVain) await jobs.run('dropNames', { held });
+  return result;
+}
+
+async function selectOf(context: Context, batch: WalkOutput): Promise<CompareResult> {
+  const { peer, progress, mounts, report } = context;
   const { walked, hashes } = batch;
   if (walked.slots.length === 0) return { changed: [], sameItems: 0, heldInVain: [] };
   const { slots, parents, rows } = walked;
@@ -51,14 +72,14 @@ export async function compareBatch(
   const large = new Map(batch.large.map((each) => [each.index, each]));
   let sameItems = 0;
   for (let index = 0; index < slots.length; index += 1) {
-    const listing = runOf(batch.listings, batch.listingEnds, index);
-    const reader = new RowReader(listing);
+    const reader = new RowReader(runOf(batch.listings, batch.listingEnds, index));
     const held = large.get(index);
     const items = (held === undefined ? countRows(reader) : held.entries) + 1;
     const isHeld = same[index] === HEAD_HELD;
     const isSame = isHeld || same[index] === HEAD_SAME;
     if (isHeld) mounts.directory(oneOfBlock(walked, index));
-    onDirectory(runOf(walked.paths, walked.pathEnds, index), isSame);
+    const path = runOf(walked.paths, walked.pathEnds, index);
+    report.directory(path, isSame);
     if (isSame) {
       sameItems += items;
       progress.sameDirectories += 1;
@@ -68,28 +89,26 @@ export async function compareBatch(
     if (ask) progress.listings += 1;
     const hash = hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
     const isSettled = hash.some((byte) => byte !== 0);
-    const slot = slots[index]!;
+    const directory = { slot: slots[index]!, items, isSettled };
     if (held !== undefined) {
-      const directory = oneOfBlock(walked, index);
-      const pages = { directory, held: held.held, hash: Uint8Array.from(hash) };
-      const selection = undefined;
-      changed.push(Promise.resolve({ slot, selection, pages, items, isSettled }));
-    } else {
-      const path = runOf(walked.paths, walked.pathEnds, index);
-      changed.push(select(slot, path, reader, items, isSettled));
-    }
+      const block = oneOfBlock(walked, index);
+      const pages = { directory: block, held: held.held, hash: Uint8Array.from(hash) };
+      changed.push(Promise.resolve({ ...directory, selection: undefined, pages }));
+    } else changed.push(select(context, directory, path, reader, ask));
   }
   return { changed: await Promise.all(changed), sameItems, heldInVain };
+}
 
-  async function select(
-    slot: number,
-    path: Buffer,
-    reader: RowReader,
-    items: number,
-    isSettled: boolean,
-  ): Promise<ComparedDirectory> {
-    const wanted = ask ? await mounts.listing(slot, path, reader.rows, true) : undefined;
-    const selection = { slot, path, rows: reader, from: 0, to: reader.rows.length, wanted };
-    return { slot, selection, pages: undefined, items, isSettled };
-  }
+/** Selects the entries to send of a directory whose listing differs. The server is asked about them if it has others. */
+async function select(
+  { mounts }: Context,
+  directory: Pick<ComparedDirectory, 'slot' | 'items' | 'isSettled'>,
+  path: Buffer,
+  rows: RowReader,
+  ask: boolean,
+): Promise<ComparedDirectory> {
+  const { slot } = directory;
+  const wanted = ask ? await mounts.listing(slot, path, rows.rows, true) : undefined;
+  const selection = { slot, path, rows, from: 0, to: rows.rows.length, wanted };
+  return { ...directory, selection, pages: undefined };
 }

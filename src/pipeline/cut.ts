@@ -1,46 +1,40 @@
-/**
- * The cut stage: turns the entries that the compare stage selected into parcels and large files. It tracks which
- * directories have entries in them.
- */
-import type { Budget } from './budget.js';
+/** The cut stage, which turns the selected entries into parcels and large files. */
+import { concat, concatMap, merge, of, type OperatorFunction, tap } from 'rxjs';
 import type { CompareResult } from './compare.js';
-import type { OpenDirectories } from './directories.js';
-import type { Flight } from './flight.js';
-import type { LargeListing } from './large-listing.js';
-import {
-  type LargeFile,
-  type Parcel,
-  ParcelCutter,
-  type ParcelLimits,
-  type Selection,
-  type Work,
-} from './parcel.js';
+import type { Context } from './context.js';
+import { selectPages } from './large-listing.js';
+import { ParcelCutter, type Work } from './parcel.js';
 
-export type ParcelWork = Extract<Work, { parcel: Parcel }>;
-export type LargeWork = Extract<Work, { large: LargeFile }>;
-
-export interface CutContext {
-  readonly directories: OpenDirectories;
-  readonly budget: Budget;
-  readonly flight: Flight;
-  /** Yields the entries to send of a directory whose listing is sent in pages. */
-  readonly pagesOf: (slot: number, listing: LargeListing) => AsyncIterable<Selection>;
+/**
+ * The cut stage: emits parcels and large files, in the order of the compared batches, one batch at a time. Batches that
+ * wait hold entries of the budget, and a parcel is emitted once the budget has its bytes. If the walk waits and nothing
+ * is in flight, the cutter holds the budget, so it emits the entries it has.
+ */
+export function cut(context: Context): OperatorFunction<CompareResult, Work> {
+  return (compared) => {
+    const { standstills } = context.flight;
+    const cutter = new Cutter(context);
+    const selected = compared.pipe(tap({ complete: () => standstills.complete() }));
+    const rest = of(undefined);
+    return concat(merge(selected, standstills), rest).pipe(concatMap((each) => cutter.cut(each)));
+  };
 }
 
-export class CutStage {
+/** Cuts, and tracks which directories have entries in the parcels and large files. */
+class Cutter {
   private readonly cutter: ParcelCutter;
   /** Slots of directories whose last rows are still in the cutter. */
   private inCutter: number[] = [];
-  private readonly context: CutContext;
+  private readonly context: Context;
 
-  constructor(limits: ParcelLimits, context: CutContext) {
-    this.cutter = new ParcelCutter(limits);
+  constructor(context: Context) {
+    this.cutter = new ParcelCutter(context.effort);
     this.context = context;
   }
 
   /** Yields work from the selected entries, as the budget allows. `undefined` yields the rest that the cutter holds. */
   async *cut(selected: CompareResult | undefined): AsyncGenerator<Work> {
-    const { directories, flight, pagesOf } = this.context;
+    const { directories, flight } = this.context;
     if (selected === undefined) {
       const parcel = this.cutter.flush();
       if (parcel !== undefined) yield* this.admit([{ parcel }]);
@@ -50,7 +44,9 @@ export class CutStage {
       directories.open(slot, items, isSettled);
       if (selection !== undefined) yield* this.admit(this.cutter.add(selection));
       if (pages !== undefined) {
-        for await (const page of pagesOf(slot, pages)) yield* this.admit(this.cutter.add(page));
+        for await (const page of selectPages(this.context, pages)) {
+          yield* this.admit(this.cutter.add(page));
+        }
       }
       if (this.cutter.isHolding(slot)) this.inCutter.push(slot);
       else directories.cut(slot);

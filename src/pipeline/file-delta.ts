@@ -1,5 +1,5 @@
 /**
- * The delta stage for one large file. It decides whether there is a basis, whether the file has anything in common with
+ * The delta of one large file. It decides whether there is a basis, whether the file has anything in common with
  * it, and whether a delta still pays. All parts of the file are compared with the whole basis, whose signature is in
  * memory once for all threads.
  */

@@ -1,15 +1,13 @@
-/**
- * Counts the batches and parcels between the walk and the server. Calls `onStandstill` if there are none while the walk
- * waits: the budget that the walk waits for is then held by the cutter.
- */
+/** Counts the batches, parcels and large files between the walk and the server. */
+import { Subject } from 'rxjs';
+
 export class Flight {
+  /**
+   * Emits if nothing is in flight while the walk waits: the budget that the walk waits for is then held by the cutter.
+   */
+  readonly standstills = new Subject<undefined>();
   private count = 0;
   private isStarving = false;
-  private readonly onStandstill: () => void;
-
-  constructor(onStandstill: () => void) {
-    this.onStandstill = onStandstill;
-  }
 
   /** Counts a batch that leaves the walk. The walk does not wait any more. */
   enterBatch(): void {
@@ -33,6 +31,6 @@ export class Flight {
   }
 
   private check(): void {
-    if (this.isStarving && this.count === 0) this.onStandstill();
+    if (this.isStarving && this.count === 0) this.standstills.next(undefined);
   }
 }

@@ -1,4 +1,4 @@
-export { BackupPipeline } from './backup.js';
+export { BackupPipeline } from './pipeline.js';
 export type { PipelineSettings } from './settings.js';
 export { Budget } from './budget.js';
 export { Effort, type EffortSettings } from './effort.js';
@@ -17,4 +17,5 @@ export type {
 export type { Place, Presence } from './presence.js';
 export { BackupProgress, PartUnderWay } from './progress.js';
 export { stage, StageCounters, type StageFigures } from './stage.js';
+export { PartSlot, Streams } from './streams.js';
 export { itemsOf, walkBatches, type WalkOptions } from './walk.js';

@@ -1,24 +1,18 @@
 /** The state of a large file, and of its parts, while it is sent. */
 import { type CryptWish, cryptFilter } from '../excludes/index.js';
-import { type PartDigest, RowOffset, RowReader, type SchemeNumber } from '../model/index.js';
-import type { Compression } from '../store/index.js';
-import type { RangeOutput, RawRules } from '../workers/index.js';
+import {
+  joinPath,
+  type PartDigest,
+  RowOffset,
+  RowReader,
+  type SchemeNumber,
+} from '../model/index.js';
+import type { RangeOutput } from '../workers/index.js';
 import type { FileDelta } from './file-delta.js';
 import type { LargeFile } from './parcel.js';
 import type { BackupProgress } from './progress.js';
 import type { SignatureSender } from './signature-sender.js';
-
-export interface LargeOptions {
-  readonly compression: Compression;
-  readonly rawRules?: RawRules;
-  readonly cryptWish?: CryptWish | undefined;
-  /** Files above this size are always hashed before they are sent; 0 for none. */
-  readonly checksumAboveBytes?: number;
-  /** True to make signatures of everything that is sent; otherwise the server makes them when it needs them. */
-  readonly sendSignatures?: boolean;
-  /** Number of parts (or files) streamed at once. */
-  readonly streams: number;
-}
+import type { PartSlot } from './streams.js';
 
 export interface LargeResult {
   /** The row of the file at the time of reading; its size is the number of bytes read. */
@@ -81,7 +75,24 @@ export interface Source extends LargeFile {
   readonly blockBytes: number | undefined;
 }
 
-/** A large file that is being sent. */
+/** A large file between its stages, and how it is read. */
+export interface OpenedFile {
+  readonly file: LargeFile;
+  readonly source: Source;
+}
+
+/** A large file with the basis that its parts are compared with, if it has one. */
+export interface BasedFile extends OpenedFile {
+  readonly delta: FileDelta | undefined;
+}
+
+/** A large file whose parts were sent. */
+export interface SentFile {
+  readonly file: LargeFile;
+  readonly result: LargeResult;
+}
+
+/** A large file whose parts are being sent. */
 export interface Sending extends Source {
   readonly isInParts: boolean;
   /** Encryption scheme of its records; undefined for the usual one. */
@@ -90,10 +101,25 @@ export interface Sending extends Source {
   readonly signature: SignatureSender | undefined;
 }
 
-/** The readings of a part: to hash it, to send it, or both. */
-export interface Readings {
+/** A part of a large file between its stages: read to hash it, to send it, or both. */
+export interface Part {
+  readonly file: Sending;
+  readonly offset: number;
+  readonly slot: PartSlot;
+  /** The reading that only hashed it. */
   readonly first: RangeOutput | undefined;
+  /** True if the server has the content that was hashed, so nothing is sent. */
+  readonly wasThere: boolean;
+  /** The reading that was sent. */
   readonly sent: RangeOutput | undefined;
+}
+
+export function nameOf({ row }: LargeFile): Buffer {
+  return new RowReader(row).name(0);
+}
+
+export function pathOf(file: LargeFile): Buffer {
+  return joinPath(file.directoryPath, nameOf(file));
 }
 
 /** True if two rows of a file have the same size, times and inode. */

@@ -3,18 +3,10 @@
  * parcels. So memory never holds more of the listing than that, and no page waits for a round trip.
  */
 import { createHash } from 'node:crypto';
-import type { ExcludeOptions } from '../excludes/index.js';
 import { countRows, RowReader } from '../model/index.js';
-import {
-  type DirectoryBlock,
-  type Failure,
-  type JobRunner,
-  type OwnerName,
-  runOf,
-} from '../workers/index.js';
-import type { HeldMounts } from './held-mounts.js';
+import { type DirectoryBlock, runOf } from '../workers/index.js';
+import type { Context } from './context.js';
 import type { Selection } from './parcel.js';
-import type { BackupPeer } from './peer.js';
 
 /** Number of pages in flight to the server. */
 const PAGES_AHEAD = 4;
@@ -28,15 +20,6 @@ export interface LargeListing {
   readonly hash: Uint8Array;
 }
 
-export interface LargeListingSinks {
-  /** Sends a page to be compared; resolves with a `Wanted` for each row. */
-  readonly listing: HeldMounts['listing'];
-  readonly owners: (owners: readonly OwnerName[]) => void;
-  readonly failures: (failures: readonly Failure[]) => void;
-  /** Called if the listing differs from the one that its hash was computed from. */
-  readonly changed: () => void;
-}
-
 interface Asked {
   readonly rows: RowReader;
   wanted: Promise<Uint8Array | undefined>;
@@ -44,12 +27,10 @@ interface Asked {
 
 /** Yields the entries to send, page by page. The held names are always freed at the end, also after an error. */
 export async function* selectPages(
-  jobs: JobRunner,
-  peer: BackupPeer,
+  { jobs, peer, sources, mounts, directories, report }: Context,
   listing: LargeListing,
-  excludes: ExcludeOptions,
-  sinks: LargeListingSinks,
 ): AsyncGenerator<Selection> {
+  const { excludes } = sources;
   const { directory, held } = listing;
   const slot = directory.slots[0]!;
   const path = runOf(directory.paths, directory.pathEnds, 0);
@@ -63,22 +44,23 @@ export async function* selectPages(
         const { output } = await jobs.run('page', { directory, held, from, excludes });
         ({ next: from, isLast } = output);
         pages.update(output.hash);
-        sinks.owners(output.owners);
-        sinks.failures(output.failures);
+        peer.owners(output.owners);
+        report.note(output.failures);
         const rows = new RowReader(output.rows);
         const wanted =
           peer.isEmpty || isWhole
             ? Promise.resolve(undefined)
-            : sinks.listing(slot, path, rows.rows, isLast);
+            : mounts.listing(slot, path, rows.rows, isLast);
         wanted.catch(() => undefined); // rejects where it is awaited, unless an earlier page failed
         asked.push({ rows, wanted });
-        if (isLast && isWhole) await askWhole((all) => sinks.listing(slot, path, all, true), asked);
+        if (isLast && isWhole)
+          await askWhole((all) => mounts.listing(slot, path, all, true), asked);
         continue;
       }
       const { rows, wanted } = asked.shift()!;
       yield { slot, path, rows, from: 0, to: rows.rows.length, wanted: await wanted };
     }
-    if (!pages.digest().equals(listing.hash)) sinks.changed();
+    if (!pages.digest().equals(listing.hash)) directories.unsettle(slot);
   } finally {
     await jobs.run('dropNames', { held });
   }

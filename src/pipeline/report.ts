@@ -1,29 +1,75 @@
-/** Reports the path of each saved entry to the caller. */
+/** Reports to the caller: entries that were saved or left out, directories, and failures, which enter the set too. */
+import type { LeftOut } from '../excludes/index.js';
 import { EntryType, joinPath, RowReader } from '../model/index.js';
-import { type HashOutput, type ParcelInput, runOf } from '../workers/index.js';
+import { type Failure, type HashOutput, type ParcelInput, runOf } from '../workers/index.js';
+import type { OpenDirectories } from './directories.js';
+import type { PipelineHooks } from './hooks.js';
+import type { BackupPeer } from './peer.js';
+import type { BackupProgress } from './progress.js';
 
-/** Called for each entry whose new version is sent, except for directories. */
-export type OnSaved = (path: Buffer) => void;
+export class Report {
+  private readonly peer: BackupPeer;
+  private readonly progress: BackupProgress;
+  private readonly directories: OpenDirectories;
+  private readonly hooks: PipelineHooks;
 
-/**
- * Returns a function that reports a parcel's entries when its hash job is done. Create it before the job, since the job
- * takes the paths away. Without `onSaved` nothing is copied.
- */
-export function savedReporter(
-  { paths, pathEnds }: ParcelInput,
-  onSaved: OnSaved | undefined,
-): (output: HashOutput) => void {
-  if (onSaved === undefined) return () => undefined;
-  const copy = Buffer.from(paths);
-  const ends = pathEnds.slice();
-  return (output) => {
-    const rows = new RowReader(output.rows);
-    let at = 0;
-    output.rowEnds.forEach((end, section) => {
-      const directory = runOf(copy, ends, section);
-      for (; at < end; at += rows.rowBytes(at)) {
-        if (rows.type(at) !== EntryType.directory) onSaved(joinPath(directory, rows.name(at)));
-      }
-    });
-  };
+  constructor(
+    peer: BackupPeer,
+    progress: BackupProgress,
+    directories: OpenDirectories,
+    hooks: PipelineHooks,
+  ) {
+    this.peer = peer;
+    this.progress = progress;
+    this.directories = directories;
+    this.hooks = hooks;
+  }
+
+  /** Records failures in the set, and reports them. The next backup compares their directories again. */
+  note(failures: readonly Failure[]): void {
+    if (failures.length === 0) return;
+    for (const { slot } of failures) this.directories.unsettle(slot);
+    this.peer.notes(failures);
+    this.tell(failures);
+  }
+
+  /** Counts and reports failures that cannot be recorded at an entry of the set. */
+  tell(failures: readonly Failure[]): void {
+    if (failures.length === 0) return;
+    for (const { what } of failures) this.progress[what] += 1;
+    this.hooks.onFailures(failures);
+  }
+
+  directory(path: Buffer, isSame: boolean): void {
+    this.hooks.onDirectory?.(path, isSame);
+  }
+
+  leftOut(paths: readonly LeftOut[]): void {
+    if (paths.length > 0) this.hooks.onLeftOut?.(paths);
+  }
+
+  saved(path: Buffer): void {
+    this.hooks.onSaved?.(path);
+  }
+
+  /**
+   * Returns a function that reports a parcel's entries when its hash job is done. Create it before the job, since the
+   * job takes the paths away. Nothing is copied if the caller wants no report.
+   */
+  savedOf({ paths, pathEnds }: ParcelInput): (output: HashOutput) => void {
+    const { onSaved } = this.hooks;
+    if (onSaved === undefined) return () => undefined;
+    const copy = Buffer.from(paths);
+    const ends = pathEnds.slice();
+    return (output) => {
+      const rows = new RowReader(output.rows);
+      let at = 0;
+      output.rowEnds.forEach((end, section) => {
+        const directory = runOf(copy, ends, section);
+        for (; at < end; at += rows.rowBytes(at)) {
+          if (rows.type(at) !== EntryType.directory) onSaved(joinPath(directory, rows.name(at)));
+        }
+      });
+    };
+  }
 }

@@ -5,9 +5,7 @@
 import { blockBytesFor, LEAST_DELTA_BYTES, SignatureJoin } from '../delta/index.js';
 import { BytesBuilder, type SchemeNumber } from '../model/index.js';
 import { buildChunk, Codec, STREAM_CHUNK_BYTES } from '../store/index.js';
-import type { JobRunner } from '../workers/index.js';
-import type { BackupPeer } from './peer.js';
-import { RecordStream } from './record-stream.js';
+import type { Encryption, RecordStream } from './encrypt.js';
 
 /** Block checksums look random, so they cannot be compressed. */
 const AS_THEY_ARE = { codec: Codec.none, level: 0 };
@@ -33,8 +31,8 @@ export class SignatureSender {
   private readonly early = new Map<number, Uint8Array>();
 
   /** `scheme` is the content's encryption scheme; undefined for the usual one. */
-  constructor(peer: BackupPeer, jobs: JobRunner, scheme: SchemeNumber | undefined) {
-    this.stream = RecordStream.signature(peer, jobs, AS_THEY_ARE.codec, scheme);
+  constructor(encryption: Encryption, scheme: SchemeNumber | undefined) {
+    this.stream = encryption.openSignature(AS_THEY_ARE.codec, scheme);
   }
 
   /** Takes the signature of a part. All parts but the last consist of whole blocks. */

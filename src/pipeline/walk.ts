@@ -1,13 +1,11 @@
-/**
- * The walk stage, which is the source of the pipeline. It takes the entries it found from the budget before it emits
- * them, so it stops walking while too much is in flight.
- */
+/** The walk stage, which is the source of the pipeline. */
+import { from, type Observable, tap } from 'rxjs';
 import type { ExcludeOptions } from '../excludes/index.js';
-import { type JobRunner, splitBlock, type WalkInput, type WalkOutput } from '../workers/index.js';
-import type { Budget } from './budget.js';
+import { splitBlock, type WalkInput, type WalkOutput } from '../workers/index.js';
+import type { Context } from './context.js';
+import type { Counters } from './counters.js';
+import type { Flight } from './flight.js';
 import type { LostPlaces, Presence } from './presence.js';
-import type { BackupProgress } from './progress.js';
-import type { StageCounters } from './stage.js';
 
 /** Number of entries after which a walk job ends and returns its results. */
 const WALK_JOB_ENTRIES = 2048;
@@ -42,34 +40,40 @@ interface Walked {
   readonly output: WalkOutput;
 }
 
+/** The part of the context that a walk needs; a walk of its own needs no more. */
+export interface WalkContext extends Pick<Context, 'jobs' | 'sources' | 'budget' | 'progress'> {
+  readonly counters: Pick<Counters, 'walk'>;
+  readonly flight: Pick<Flight, 'starve'>;
+  readonly places?: LostPlaces;
+}
+
+/**
+ * The walk stage: emits batches of listed directories. It runs up to `walkConcurrency` jobs, each of some thousand
+ * entries. Nothing queues: it takes the entries of a batch from the budget before it emits them, so it stops walking
+ * while too much is in flight.
+ */
+export function walk(context: Context): Observable<WalkOutput> {
+  return from(walkBatches(context)).pipe(tap(() => context.flight.enterBatch()));
+}
+
 /**
  * Yields batches of listed directories as the budget allows. With one walk job at a time they are in walk order; with
  * several, each job walks a part of the known directories.
  */
-export async function* walkBatches(
-  jobs: JobRunner,
-  options: WalkOptions,
-  budget: Budget,
-  counters: StageCounters,
-  progress: BackupProgress,
-  onStarving: () => void,
-  places?: LostPlaces,
-): AsyncGenerator<WalkOutput> {
-  const slotStride = counters.concurrency;
-  const pending = new PendingDirectories(
-    options.start,
-    slotStride === 1 ? MOST_TASKS : SHARED_TASKS,
-  );
+export async function* walkBatches(context: WalkContext): AsyncGenerator<WalkOutput> {
+  const { jobs, sources, budget, progress, places } = context;
+  const slotStride = context.counters.walk.concurrency;
+  const mostTasks = slotStride === 1 ? MOST_TASKS : SHARED_TASKS;
+  const pending = new PendingDirectories(sources.start, mostTasks);
   // Each lane uses every n-th slot, so that no slot is used twice.
   const idle: Lane[] = Array.from({ length: slotStride }, (_, index) => ({
-    nextFreeSlot: options.firstFreeSlot + index,
+    nextFreeSlot: sources.firstFreeSlot + index,
   }));
   const running = new Map<Lane, Promise<Walked>>();
   for (;;) {
     while (pending.count > 0 && idle.length > 0) {
       const lane = idle.pop()!;
-      const tasks = pending.take();
-      const job = walk(lane, tasks);
+      const job = walkIn(context, lane, pending.take());
       job.catch(() => undefined); // the race below throws the first error; others may follow
       running.set(lane, job);
     }
@@ -87,23 +91,27 @@ export async function* walkBatches(
     progress.leftOut += output.leftOut;
     const granted = budget.items.take(itemsOf(output));
     if (granted !== undefined) {
-      onStarving();
+      context.flight.starve();
       await granted;
     }
     yield output;
   }
   progress.isWalkDone = true;
+}
 
-  async function walk(lane: Lane, tasks: WalkInput['tasks']): Promise<Walked> {
-    const startMs = performance.now();
-    const firstFreeSlot = lane.nextFreeSlot;
-    const { excludes, files = {}, crossDevices = false, maxDepth = 0 } = options;
-    const limits = { maxEntries: WALK_JOB_ENTRIES, crossDevices, maxDepth };
-    const input = { tasks, firstFreeSlot, slotStride, ...limits, excludes, files };
-    const { output, busyMs } = await jobs.run('walk', input);
-    counters.count(output.entries, output.listings.length, busyMs, performance.now() - startMs);
-    return { lane, output };
-  }
+async function walkIn(
+  { jobs, sources, counters }: WalkContext,
+  lane: Lane,
+  tasks: WalkInput['tasks'],
+): Promise<Walked> {
+  const startMs = performance.now();
+  const { excludes, files = {}, crossDevices = false, maxDepth = 0 } = sources;
+  const slots = { firstFreeSlot: lane.nextFreeSlot, slotStride: counters.walk.concurrency };
+  const limits = { maxEntries: WALK_JOB_ENTRIES, crossDevices, maxDepth };
+  const input = { tasks, ...slots, ...limits, excludes, files };
+  const { output, busyMs } = await jobs.run('walk', input);
+  counters.walk.count(output.entries, output.listings.length, busyMs, performance.now() - startMs);
+  return { lane, output };
 }
 
 /** A stack of blocks of directories still to be walked. */

@@ -30,7 +30,7 @@ export async function walkSources(walk: SourceWalk): Promise<void> {
   const { settings, roots, progress, signal } = walk;
   const jobs = await openJobs(walk.system, { threads: walk.threads, recentDigests: 1 });
   try {
-    const options = {
+    const sources = {
       start: rootTasks(roots),
       files: rootFiles(roots),
       firstFreeSlot: roots.length,
@@ -39,9 +39,10 @@ export async function walkSources(walk: SourceWalk): Promise<void> {
       maxDepth: settings.maxDepth,
     };
     const budget = new Budget(settings.budgetBytes, settings.budgetItems);
-    const counters = new StageCounters('walk', settings.walkConcurrency);
-    const nothing = (): void => undefined;
-    for await (const batch of walkBatches(jobs, options, budget, counters, progress, nothing)) {
+    const counters = { walk: new StageCounters('walk', settings.walkConcurrency) };
+    const flight = { starve: () => undefined };
+    const context = { jobs, sources, budget, progress, counters, flight };
+    for await (const batch of walkBatches(context)) {
       throwIfAborted(signal);
       for (const { held } of batch.large) await jobs.run('dropNames', { held });
       walk.onBatch?.(batch);

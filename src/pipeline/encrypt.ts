@@ -1,6 +1,6 @@
 /**
- * The encrypt stage for streamed contents: a record whose chunks are made one by one. The jobs that make chunks encrypt
- * them with the record's keys; the record is sealed here at its end.
+ * The encrypt stage. It has no jobs of its own: whichever job makes a record or a chunk encrypts it in place, in its
+ * thread. Records of parcels are whole then. A streamed record is made chunk by chunk, and is sealed here at its end.
  */
 import {
   type CipherHead,
@@ -12,9 +12,9 @@ import {
   writeContentIndex,
   writeDeltaIndex,
 } from '../store/index.js';
-import { Scheme, type SchemeNumber } from '../model/index.js';
-import type { JobRunner } from '../workers/index.js';
-import type { BackupPeer, OfferedBasis, PeerStream } from './peer.js';
+import { type ContentKeys, Scheme, type SchemeNumber } from '../model/index.js';
+import type { Context } from './context.js';
+import type { OfferedBasis, PeerStream } from './peer.js';
 
 const NO_SEAL: Uint8Array = new Uint8Array(0);
 
@@ -32,27 +32,28 @@ interface RecordStart {
 
 export type ContentStart = Pick<RecordStart, 'codec' | 'fileSizeBytes' | 'isPart' | 'scheme'>;
 
-export class RecordStream {
-  /** Undefined if the client does not encrypt. */
-  readonly cipher: RecordCipher | undefined;
-  private readonly stream: PeerStream;
-  private readonly start: RecordStart;
+/** Returns the encrypt stage, which the stages that run jobs take along. */
+export function encrypt(context: Pick<Context, 'jobs' | 'peer'>): Encryption {
+  return new Encryption(context);
+}
 
-  private constructor(
-    start: RecordStart,
-    cipher: RecordCipher | undefined,
-    open: (cipher: CipherHead | undefined) => PeerStream,
-  ) {
-    this.start = start;
-    this.cipher = cipher;
-    this.stream = open(cipher?.head);
+export class Encryption {
+  private readonly context: Pick<Context, 'jobs' | 'peer'>;
+
+  constructor(context: Pick<Context, 'jobs' | 'peer'>) {
+    this.context = context;
+  }
+
+  /** The keys for digests and records, for a job; undefined if the client does not encrypt. Set with the first answer. */
+  get keys(): ContentKeys | undefined {
+    return this.context.peer.contentKeys;
   }
 
   /** Opens a stream for a whole content, or a whole part. */
-  static content(peer: BackupPeer, jobs: JobRunner, start: ContentStart): RecordStream {
+  openContent(start: ContentStart): RecordStream {
     const kind = start.isPart ? RecordKind.part : RecordKind.content;
-    return new RecordStream({ ...start, kind }, newCipher(peer, jobs, start.scheme), (cipher) =>
-      peer.openStream({ ...start, cipher }),
+    return new RecordStream({ ...start, kind }, this.newCipher(start.scheme), (cipher) =>
+      this.context.peer.openStream({ ...start, cipher }),
     );
   }
 
@@ -60,14 +61,9 @@ export class RecordStream {
    * Opens a stream for a delta on the offered basis. If the client encrypts, the delta is never readable, since the
    * basis may be encrypted.
    */
-  static delta(
-    peer: BackupPeer,
-    jobs: JobRunner,
-    start: ContentStart,
-    basis: OfferedBasis,
-  ): RecordStream {
+  openDelta(start: ContentStart, basis: OfferedBasis): RecordStream {
     const record = { ...start, kind: RecordKind.delta, basis: basis.digest };
-    return new RecordStream(record, newCipher(peer, jobs, secret(start.scheme)), (cipher) =>
+    return new RecordStream(record, this.newCipher(secret(start.scheme)), (cipher) =>
       basis.openDelta({ ...start, cipher }),
     );
   }
@@ -76,16 +72,32 @@ export class RecordStream {
    * Opens a stream for a signature. If the client encrypts, the signature is never readable, since it reveals parts of
    * the content. Even a content chosen to be readable may be stored encrypted.
    */
-  static signature(
-    peer: BackupPeer,
-    jobs: JobRunner,
-    codec: CodecNumber,
-    scheme: SchemeNumber | undefined,
-  ): RecordStream {
+  openSignature(codec: CodecNumber, scheme: SchemeNumber | undefined): RecordStream {
     const record = { kind: RecordKind.signature, codec, fileSizeBytes: 0, isPart: false, scheme };
-    return new RecordStream(record, newCipher(peer, jobs, secret(scheme)), (cipher) =>
-      peer.openSignature(cipher),
+    return new RecordStream(record, this.newCipher(secret(scheme)), (cipher) =>
+      this.context.peer.openSignature(cipher),
     );
+  }
+
+  private newCipher(scheme: SchemeNumber | undefined): RecordCipher | undefined {
+    return this.keys && RecordCipher.fresh(this.context.jobs.native, this.keys, scheme);
+  }
+}
+
+export class RecordStream {
+  /** Undefined if the client does not encrypt. */
+  readonly cipher: RecordCipher | undefined;
+  private readonly stream: PeerStream;
+  private readonly start: RecordStart;
+
+  constructor(
+    start: RecordStart,
+    cipher: RecordCipher | undefined,
+    open: (cipher: CipherHead | undefined) => PeerStream,
+  ) {
+    this.start = start;
+    this.cipher = cipher;
+    this.stream = open(cipher?.head);
   }
 
   chunk(bytes: Uint8Array): Promise<void> {
@@ -117,14 +129,6 @@ export class RecordStream {
         : writeDeltaIndex({ ...content, basis: Buffer.from(basis), isPart });
     return this.cipher.sealOf(kind, codec, rawBytes, index);
   }
-}
-
-function newCipher(
-  { contentKeys }: BackupPeer,
-  { native }: JobRunner,
-  scheme: SchemeNumber | undefined,
-): RecordCipher | undefined {
-  return contentKeys && RecordCipher.fresh(native, contentKeys, scheme);
 }
 
 /** Returns the scheme if it encrypts; otherwise undefined, for the usual scheme, which does. */

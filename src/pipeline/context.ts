@@ -1,0 +1,75 @@
+/** The state that all stages of one backup share. Each stage takes the fields it needs. */
+import { Subject } from 'rxjs';
+import type { JobRunner } from '../workers/index.js';
+import { Budget } from './budget.js';
+import { Counters } from './counters.js';
+import { OpenDirectories } from './directories.js';
+import { Effort } from './effort.js';
+import { Flight } from './flight.js';
+import { HeldMounts } from './held-mounts.js';
+import type { PipelineHooks } from './hooks.js';
+import { Outbox } from './outbox.js';
+import type { LargeFile } from './parcel.js';
+import type { BackupPeer } from './peer.js';
+import { ALWAYS_THERE, LostPlaces } from './presence.js';
+import { BackupProgress } from './progress.js';
+import { Report } from './report.js';
+import type { PipelineSettings } from './settings.js';
+import { SpareMemory } from './spare-memory.js';
+import { Streams } from './streams.js';
+import type { WalkOptions } from './walk.js';
+
+export class Context {
+  readonly settings: PipelineSettings;
+  readonly sources: WalkOptions;
+  /** The worker threads. */
+  readonly jobs: JobRunner;
+  /** The server. */
+  readonly peer: BackupPeer;
+  /** Bounds the queues of all stages. */
+  readonly budget: Budget;
+  readonly counters: Counters;
+  readonly progress = new BackupProgress();
+  readonly report: Report;
+  /** Batches, parcels and large files between the walk and the server. */
+  readonly flight = new Flight();
+  readonly directories: OpenDirectories;
+  readonly outbox: Outbox;
+  /** Roots and mounts that disappear during the backup, and mount points that were empty at its start. */
+  readonly places: LostPlaces;
+  readonly mounts: HeldMounts;
+  /** Effort of compression, and the limits of parcels that follow it. */
+  readonly effort: Effort;
+  readonly spare = new SpareMemory();
+  /** Limits of the large files that are read at once. */
+  readonly streams: Streams;
+  /** Files that turned out to be too large for their parcels: the hash stage emits them, the large files end with it. */
+  readonly grown = new Subject<LargeFile>();
+
+  constructor(
+    jobs: JobRunner,
+    peer: BackupPeer,
+    sources: WalkOptions,
+    settings: PipelineSettings,
+    hooks: PipelineHooks,
+  ) {
+    this.jobs = jobs;
+    this.peer = peer;
+    this.sources = sources;
+    this.settings = settings;
+    this.budget = new Budget(settings.budgetBytes, settings.budgetItems);
+    this.counters = new Counters(settings);
+    this.outbox = new Outbox(peer, this.budget);
+    this.directories = new OpenDirectories((finished, items) =>
+      this.outbox.finish(finished, items),
+    );
+    this.report = new Report(peer, this.progress, this.directories, hooks);
+    this.places = new LostPlaces(sources.presence ?? ALWAYS_THERE, (lost) =>
+      this.report.note(lost),
+    );
+    this.mounts = new HeldMounts(peer, (held) => this.report.note(held));
+    const effort = { ...settings, smallRawBytes: settings.smallBytes };
+    this.effort = new Effort(effort, () => peer.isEmpty);
+    this.streams = new Streams(this.budget, this.counters.large);
+  }
+}

@@ -1,0 +1,85 @@
+/** The hash stage for parcels. */
+import { type OperatorFunction, tap } from 'rxjs';
+import { RowReader } from '../model/index.js';
+import { type HashOutput, memoryOf } from '../workers/index.js';
+import type { Context } from './context.js';
+import type { Encryption } from './encrypt.js';
+import type { Parcel } from './parcel.js';
+import { pathsOf } from './presence.js';
+import { stage } from './stage.js';
+
+/** Above this fraction of its capacity, the memory of recent digests forgets some; the server is queried then. */
+const RECENT_FULL_RATIO = 0.6;
+
+export interface HashedParcel extends Pick<Parcel, 'heldBytes' | 'slots'> {
+  readonly output: HashOutput;
+}
+
+/**
+ * The hash stage: reads and hashes the files of a parcel, in one job, on `hashConcurrency` parcels at once. Parcels that
+ * wait hold bytes of the budget. In a first backup, whose contents the server lacks, the same job runs compress and
+ * encrypt. Files that have grown too large leave by `context.grown`.
+ */
+export function hash(
+  context: Context,
+  encryption: Encryption,
+): OperatorFunction<Parcel, HashedParcel> {
+  return (parcels) =>
+    parcels.pipe(
+      stage(context.counters.hash, (parcel) => hashParcel(context, encryption, parcel)),
+      tap({ complete: () => context.grown.complete() }),
+    );
+}
+
+async function hashParcel(
+  context: Context,
+  { keys }: Encryption,
+  { input, heldBytes, slots }: Parcel,
+): Promise<HashedParcel> {
+  const startMs = performance.now();
+  const { counters, jobs, peer, places, report, settings } = context;
+  const frames = isCompressedAtOnce(context) ? context.effort.usualFrames : undefined;
+  const reportSaved = report.savedOf(input);
+  const paths = pathsOf(input);
+  const transfer = memoryOf(input.rows, input.rowEnds, input.paths, input.pathEnds, input.slots);
+  const memory = frames === undefined ? undefined : context.spare.take();
+  if (memory !== undefined) transfer.push(...memoryOf(memory));
+  const { rawRules, cryptWish: crypt } = settings;
+  const job = { parcel: input, frames, memory, rawRules, crypt, keys };
+  const { output: hashed, busyMs } = await jobs.run('hash', job, transfer);
+  const output = places.hashed(hashed, paths);
+  reportSaved(output);
+  const elapsedMs = performance.now() - startMs;
+  const { files, readBytes, compressMs } = output;
+  counters.hash.count(files, readBytes, busyMs - compressMs, elapsedMs - compressMs);
+  if (frames !== undefined) counters.compress.count(files, readBytes, compressMs, compressMs);
+  countRead(context, output);
+  report.note(output.failures);
+  peer.owners(output.owners);
+  streamGrown(context, output);
+  return { output, heldBytes, slots };
+}
+
+/** True if the server has no contents to ask about, and the threads remember all that were sent. */
+function isCompressedAtOnce({ jobs, peer }: Context): boolean {
+  const { added, capacity } = jobs.recent;
+  return peer.isEmpty && added <= capacity * RECENT_FULL_RATIO;
+}
+
+function countRead({ progress }: Context, output: HashOutput): void {
+  progress.filesRead += output.files;
+  progress.readBytes += output.readBytes;
+  progress.holeBytes += output.holeBytes;
+  progress.filesHad += output.repeats;
+}
+
+/** Passes on the files that must be read like large ones. Nothing waits for them: they may need this parcel's budget. */
+function streamGrown({ directories, flight, grown }: Context, output: HashOutput): void {
+  for (const { slot, path, row } of output.grown) {
+    directories.hold(slot);
+    flight.enter();
+    const sizeBytes = new RowReader(row).sizeBytes(0);
+    const [directoryPath, copy] = [Buffer.from(path), Buffer.from(row)];
+    grown.next({ slot, directoryPath, row: copy, sizeBytes, hashFirst: false });
+  }
+}

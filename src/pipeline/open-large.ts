@@ -1,0 +1,41 @@
+/** The first stage of a large file: determines what is read of it, its bytes or its sparse form. */
+import { mergeMap, type OperatorFunction } from 'rxjs';
+import { RowFlag, RowReader } from '../model/index.js';
+import { SparseMap } from '../workers/index.js';
+import type { Context } from './context.js';
+import { type OpenedFile, type Source, UnreadableFile } from './large-file.js';
+import type { LargeFile } from './parcel.js';
+import { signatureBlocks } from './signature-sender.js';
+
+/** Emits large files with their sources. It works on every file that its caller admits. */
+export function openLarge(context: Context): OperatorFunction<LargeFile, OpenedFile> {
+  return mergeMap(async (file) => ({ file, source: await sourceOf(context, file) }));
+}
+
+/**
+ * Returns the source of a large file. A file with fewer blocks than its size is checked for holes. A sparse file is
+ * hashed first unless the server is empty: the server stores only sizes of sparse forms, so only the digest shows
+ * whether it has the content. Throws UnreadableFile.
+ */
+export async function sourceOf({ jobs, peer }: Context, file: LargeFile): Promise<Source> {
+  const { directoryPath, row, sizeBytes } = file;
+  const dense = {
+    ...file,
+    sparseHead: undefined,
+    formBytes: sizeBytes,
+    blockBytes: signatureBlocks(sizeBytes, sizeBytes),
+  };
+  if ((new RowReader(row).flags(0) & RowFlag.sparse) === 0) return dense;
+  const { output } = await jobs.run('holes', { directoryPath, row });
+  if (output.failure !== '') throw new UnreadableFile(output.failure);
+  if (output.head.length === 0) return dense;
+  const map = new SparseMap(output.head);
+  return {
+    ...file,
+    sizeBytes: map.fileBytes,
+    sparseHead: output.head,
+    formBytes: map.formBytes,
+    blockBytes: signatureBlocks(map.formBytes, map.fileBytes),
+    hashFirst: !peer.isEmpty,
+  };
+}

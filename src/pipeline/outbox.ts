@@ -1,0 +1,62 @@
+/**
+ * The way of parcels to the server. Messages are received in order: once the last parcel is received, so are all before
+ * it, and the budget of the directories that they complete returns.
+ */
+import { asTardisError, type TardisError } from '../errors/index.js';
+import type { Budget } from './budget.js';
+import type { FinishedDirectory } from './directories.js';
+import type { BackupPeer, OutgoingParcel } from './peer.js';
+
+/** Number of finished directories reported in one message. */
+const DONE_BATCH = 64;
+
+export class Outbox {
+  private lastSent: Promise<void> = Promise.resolve();
+  /** First failure of a parcel that nothing awaits. */
+  private failure: TardisError | undefined;
+  private doneSlots: number[] = [];
+  private doneSettled: boolean[] = [];
+  private readonly peer: BackupPeer;
+  private readonly budget: Budget;
+
+  constructor(peer: BackupPeer, budget: Budget) {
+    this.peer = peer;
+    this.budget = budget;
+  }
+
+  /** Sends a parcel. Resolves when the server has received it. */
+  send(parcel: OutgoingParcel): Promise<void> {
+    this.lastSent = this.peer.parcel(parcel);
+    return this.lastSent;
+  }
+
+  /** Records the failure of a parcel that is not awaited. `flush` throws it; whatever waits for the budget fails. */
+  fail(error: unknown): void {
+    this.failure ??= asTardisError(error);
+    this.budget.fail(this.failure);
+  }
+
+  /** Reports that the last rows of a directory were sent. Its items return once they are received. */
+  finish({ slot, isSettled }: FinishedDirectory, items: number): void {
+    this.doneSlots.push(slot);
+    this.doneSettled.push(isSettled);
+    if (this.doneSlots.length >= DONE_BATCH) this.sendDone();
+    this.lastSent.then(
+      () => this.budget.items.give(items),
+      () => undefined, // the failure is thrown where it is awaited
+    );
+  }
+
+  /** Reports the remaining directories, at the end. Throws the first failure; later, the next request fails too. */
+  flush(): void {
+    if (this.failure !== undefined) throw this.failure;
+    this.sendDone();
+  }
+
+  private sendDone(): void {
+    if (this.doneSlots.length === 0) return;
+    this.peer.done(this.doneSlots, this.doneSettled);
+    this.doneSlots = [];
+    this.doneSettled = [];
+  }
+}

@@ -1,0 +1,70 @@
+/** The pipeline of one backup, as its caller sees it. `backup.ts` has the stages. */
+import { lastValueFrom } from 'rxjs';
+import { asTardisError } from '../errors/index.js';
+import type { Failure, JobRunner } from '../workers/index.js';
+import { backup } from './backup.js';
+import type { Budget } from './budget.js';
+import { Context } from './context.js';
+import type { PipelineHooks } from './hooks.js';
+import type { BackupPeer } from './peer.js';
+import type { BackupProgress } from './progress.js';
+import type { PipelineSettings } from './settings.js';
+import type { StageFigures } from './stage.js';
+import type { WalkOptions } from './walk.js';
+
+export class BackupPipeline {
+  private readonly context: Context;
+
+  constructor(
+    jobs: JobRunner,
+    peer: BackupPeer,
+    sources: WalkOptions,
+    settings: PipelineSettings,
+    hooks: PipelineHooks,
+  ) {
+    this.context = new Context(jobs, peer, sources, settings, hooks);
+  }
+
+  get progress(): BackupProgress {
+    return this.context.progress;
+  }
+
+  get budget(): Budget {
+    return this.context.budget;
+  }
+
+  /** Runs until the whole tree is backed up. Rejects at the first failure that affects more than one file. */
+  async run(): Promise<void> {
+    const { budget, outbox } = this.context;
+    try {
+      await lastValueFrom(backup(this.context), { defaultValue: undefined });
+      outbox.flush();
+    } catch (error) {
+      const failure = asTardisError(error);
+      budget.fail(failure);
+      throw failure;
+    }
+  }
+
+  /** Allows this many more bytes in flight, on a link with long round trips. */
+  widen(bytes: number): void {
+    const { budget, streams } = this.context;
+    budget.bytes.grow(bytes);
+    if (bytes > 0) streams.widen();
+  }
+
+  /** Returns the figures of all stages, in pipeline order. */
+  figures(): StageFigures[] {
+    return this.context.counters.figures();
+  }
+
+  /** Records failures in the set, and reports them. */
+  note(failures: readonly Failure[]): void {
+    this.context.report.note(failures);
+  }
+
+  /** Counts and reports failures that cannot be recorded at an entry of the set. */
+  tell(failures: readonly Failure[]): void {
+    this.context.report.tell(failures);
+  }
+}

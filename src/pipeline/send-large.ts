@@ -1,0 +1,43 @@
+/** The send stage for large files. */
+import { mergeMap, type OperatorFunction } from 'rxjs';
+import { copyRowWithDigest, DIGEST_BYTES, RowReader } from '../model/index.js';
+import { NO_RECORDS } from './compress.js';
+import type { Context } from './context.js';
+import { noteLarge } from './each-large-file.js';
+import {
+  countUnread,
+  inconsistency,
+  type LargeResult,
+  pathOf,
+  type SentFile,
+  UnreadableFile,
+} from './large-file.js';
+import type { LargeFile } from './parcel.js';
+import { GONE } from './presence.js';
+
+/** Sends the row of a large file once its parts are sent, and emits when the server has received the row. */
+export function sendLarge(context: Context): OperatorFunction<SentFile, void> {
+  return mergeMap(({ file, result }) => sendRow(context, file, result));
+}
+
+async function sendRow(context: Context, file: LargeFile, result: LargeResult): Promise<void> {
+  const { outbox, places, progress, report } = context;
+  if (places.isDoubtful(file.directoryPath)) throw new UnreadableFile(GONE);
+  countUnread(progress, result);
+  if (result.isInconsistent) noteLarge(context, file, 'inconsistent', inconsistency(result));
+  else if (result.hasChanged) noteLarge(context, file, 'changed', 'read');
+  if (result.incomplete !== '') noteLarge(context, file, 'incomplete', result.incomplete);
+  report.saved(pathOf(file));
+  progress.filesRead += 1;
+  const rows = withDigest(result);
+  const slots = Uint32Array.of(file.slot);
+  const rowEnds = Uint32Array.of(rows.length);
+  await outbox.send({ slots, rows, rowEnds, ...NO_RECORDS });
+}
+
+/** Returns the row with the digest of its content, if it has one. */
+function withDigest({ row, digest }: LargeResult): Buffer {
+  if (digest.length === 0) return row;
+  const final = Buffer.alloc(row.length + DIGEST_BYTES);
+  return final.subarray(0, copyRowWithDigest(new RowReader(row), 0, digest, final, 0));
+}

@@ -1,0 +1,227 @@
+/**
+ * Sends a large file as parts of 64 MiB, which run in parallel. If the server has a content of the file's size, each
+ * part is hashed first, and only new parts are sent. Otherwise it is hashed while it is sent, and the server drops a
+ * duplicate at its end.
+ */
+import { lastValueFrom, mergeMap, type Observable, of, type OperatorFunction } from 'rxjs';
+import { SAMPLED_FROM_BYTES } from '../delta/index.js';
+import {
+  contentDigest,
+  encodeParts,
+  partsDigest,
+  RowFlag,
+  RowOffset,
+  RowReader,
+} from '../model/index.js';
+import type { Context } from './context.js';
+import type { Encryption } from './encrypt.js';
+import type { FileDelta } from './file-delta.js';
+import {
+  type BasedFile,
+  isSameVersion,
+  type LargeResult,
+  type Part,
+  type PartResult,
+  type Sending,
+  type SentFile,
+  type Source,
+  UnreadableFile,
+  wantedScheme,
+} from './large-file.js';
+import { sourceOf } from './open-large.js';
+import { readPart } from './read-part.js';
+import { SignatureSender } from './signature-sender.js';
+import { PART_BYTES, PartSlot } from './streams.js';
+
+/** Number of tries for a file that keeps changing; its last reading is kept. Above MAX_AGAIN_BYTES it is 1. */
+const MAX_TRIES = 2;
+const MAX_AGAIN_BYTES = 1 << 30;
+
+/** The stages that a part passes: each turns one part into one part. */
+export type WayOfPart = (part: Observable<Part>) => Observable<Part>;
+
+/**
+ * Sends the parts of a large file on the given way, and emits the file when the server has all of them. Parts wait for
+ * slots and windows of `context.streams`. A file that changed meanwhile is sent again, unless it is very large.
+ */
+export function sendParts(
+  context: Context,
+  encryption: Encryption,
+  way: WayOfPart,
+): OperatorFunction<BasedFile, SentFile> {
+  const sender = new PartsSender(context, encryption, way);
+  return mergeMap(async (based) => ({ file: based.file, result: await sender.send(based) }));
+}
+
+class PartsSender {
+  private readonly context: Context;
+  private readonly encryption: Encryption;
+  private readonly way: WayOfPart;
+
+  constructor(context: Context, encryption: Encryption, way: WayOfPart) {
+    this.context = context;
+    this.encryption = encryption;
+    this.way = way;
+  }
+
+  /** Rejects with UnreadableFile if the file cannot be read. */
+  async send({ file, source: first, delta }: BasedFile): Promise<LargeResult> {
+    const { jobs, progress } = this.context;
+    try {
+      let source = first;
+      for (let tries = 1; ; tries += 1) {
+        const result = await this.sendSource(source, delta);
+        const { directoryPath, row } = source;
+        const isRepeated = source.sizeBytes <= MAX_AGAIN_BYTES && tries < MAX_TRIES;
+        if (!result.hasChanged || !isRepeated) return result;
+        progress.readBytes -= result.readBytes;
+        const { output } = await jobs.run('holes', { directoryPath, row });
+        const { failure, sizeBytes } = output;
+        if (failure !== '' || sizeBytes === 0) {
+          progress.readBytes += result.readBytes;
+          return result;
+        }
+        source = await sourceOf(this.context, { ...file, sizeBytes });
+      }
+    } finally {
+      delta?.close();
+    }
+  }
+
+  private async sendSource(source: Source, delta: FileDelta | undefined): Promise<LargeResult> {
+    const { formBytes } = source;
+    const file = this.sendingOf(source, delta);
+    const offsets: number[] = [];
+    for (let at = 0; at < formBytes; at += PART_BYTES) offsets.push(at);
+    // Waits for all parts before it reports an error, so that no part streams on after its file has failed.
+    const settled = await Promise.allSettled(offsets.map((offset) => this.sendPart(file, offset)));
+    const parts = settled.flatMap((part) => (part.status === 'fulfilled' ? [part.value] : []));
+    const reasons = settled.flatMap((part) => (part.status === 'rejected' ? [part.reason] : []));
+    if (reasons.length > 0) {
+      file.signature?.abort();
+      this.context.progress.readBytes -= parts.reduce((sum, part) => sum + part.sizeBytes, 0);
+      throw reasons.find((reason) => !(reason instanceof UnreadableFile)) ?? reasons[0];
+    }
+    return this.finish(file, parts);
+  }
+
+  /** Decides how the file is sent. */
+  private sendingOf(source: Source, delta: FileDelta | undefined): Sending {
+    const { formBytes } = source;
+    const { settings, streams } = this.context;
+    const { checksumAboveBytes = 0 } = settings;
+    const isAbove = checksumAboveBytes > 0 && formBytes > checksumAboveBytes;
+    const mustSign = this.isSigned(formBytes) && source.blockBytes !== undefined;
+    const scheme = wantedScheme(settings.cryptWish, source);
+    const mayBeThere =
+      source.hashFirst || streams.sentSizes.has(formBytes) || delta?.isMadeMeanwhile === true;
+    streams.sentSizes.add(formBytes);
+    return {
+      ...source,
+      scheme,
+      isInParts: formBytes > PART_BYTES,
+      hashFirst: isAbove || mayBeThere,
+      delta,
+      signature: mustSign ? new SignatureSender(this.encryption, scheme) : undefined,
+    };
+  }
+
+  /**
+   * True if signatures are sent. A server cannot make those of encrypted contents, so the client sends those of changed
+   * files, and of files that are expensive to send whole.
+   */
+  private isSigned(formBytes: number): boolean {
+    const { peer, settings } = this.context;
+    if (settings.sendSignatures === true) return true;
+    return peer.contentKeys !== undefined && (!peer.isEmpty || formBytes >= SAMPLED_FROM_BYTES);
+  }
+
+  private async sendPart(file: Sending, offset: number): Promise<PartResult> {
+    // Without a basis a part is hashed and sent under one slot, so that a second file of its content finds it on the
+    // server. With a basis it gives the slot back: other files are read while it waits for the signature.
+    const isKept = file.delta === undefined;
+    const slot = new PartSlot(this.context.streams, file.formBytes, isKept);
+    const start = { file, offset, slot, first: undefined, wasThere: false, sent: undefined };
+    try {
+      return await this.resultOf(await lastValueFrom(this.way(of<Part>(start))));
+    } finally {
+      slot.leave();
+    }
+  }
+
+  /** Joins the readings of a part, and passes on its block checksums. */
+  private async resultOf({ file, offset, slot, first, wasThere, sent }: Part): Promise<PartResult> {
+    slot.leave();
+    const { progress } = this.context;
+    const result = (sent ?? first)!;
+    if (wasThere && offset === 0 && result.sizeBytes > 0) progress.filesHad += 1;
+    const digest = Buffer.from(result.digest);
+    const isFirstSame = first !== undefined && digest.equals(first.digest);
+    // Two readings of an unchanged version gave different bytes.
+    const differs = sent !== undefined && first !== undefined && !isFirstSame && !sent.hasChanged;
+    const isTwoVersions = differs && !isSameVersion(Buffer.from(first.row), Buffer.from(sent.row));
+    const sums = result.signature ?? (isFirstSame ? first.signature : undefined);
+    if (sums !== undefined) await file.signature?.part(offset / PART_BYTES, sums);
+    const { sizeBytes, incomplete } = result;
+    const isInconsistent = result.isInconsistent || (differs && !isTwoVersions);
+    const hasChanged = result.hasChanged || isInconsistent;
+    progress.readBytes += sizeBytes; // counted once, even if it was read twice
+    const row = Buffer.from(result.row);
+    const isSigned = sums !== undefined;
+    return { digest, sizeBytes, row, hasChanged, isInconsistent, incomplete, wasThere, isSigned };
+  }
+
+  /** Joins the results of the parts. */
+  private async finish(file: Sending, parts: readonly PartResult[]): Promise<LargeResult> {
+    const { jobs, peer } = this.context;
+    const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
+    const row = Buffer.from(parts[0]!.row);
+    // Each part may be stable, but from another version of the file. The file may also have outgrown the bytes read.
+    const isSparse = file.sparseHead !== undefined;
+    const fileBytes = isSparse ? file.sizeBytes : sizeBytes;
+    const claimedBytes = new RowReader(row).sizeBytes(0);
+    const isInconsistent = parts.some((part) => part.isInconsistent);
+    const hasChanged =
+      parts.some((part) => part.hasChanged || !isSameVersion(part.row, row)) ||
+      claimedBytes !== fileBytes;
+    row.writeBigUInt64LE(BigInt(fileBytes), RowOffset.sizeBytes);
+    if (hasChanged) {
+      const rows = new RowReader(row);
+      rows.setFlags(0, rows.flags(0) | RowFlag.changedWhileRead | RowFlag.unsettled);
+    }
+    const full = parts.filter((part) => part.sizeBytes > 0);
+    let digest = full[0]?.digest ?? Buffer.alloc(0);
+    if (file.isInParts && full.length > 0) {
+      digest = contentDigest(jobs.native, peer.contentKeys, partsDigest(full));
+      peer.assembly(digest, sizeBytes, encodeParts(full));
+    }
+    const { signature } = file;
+    // Parts of a changed file may end anywhere, so their block checksums cannot be joined.
+    if (!hasChanged && digest.length > 0) await this.signRest(file, parts);
+    if (!hasChanged && digest.length > 0 && signature?.isWhole(parts.length) === true) {
+      await signature.end(digest, sizeBytes);
+    } else signature?.abort();
+    const read = { hasChanged, isInconsistent, readBytes: sizeBytes, claimedBytes, isSparse };
+    return { row, digest, ...read, incomplete: parts[0]!.incomplete };
+  }
+
+  /** Makes the missing signatures of parts that the server already had, if other parts were sent. */
+  private async signRest(file: Sending, parts: readonly PartResult[]): Promise<void> {
+    const { signature } = file;
+    if (signature === undefined || signature.isWhole(parts.length)) return;
+    // If the server had all parts, it has the signature too, or the next version can do without it.
+    if (parts.every((part) => part.wasThere)) return;
+    await Promise.all(
+      parts.map(async (part, number) => {
+        if (part.isSigned) return;
+        const slot = new PartSlot(this.context.streams, file.formBytes, false);
+        const result = await slot.reading(() =>
+          readPart(this.context, file, number * PART_BYTES, { isSigning: true }),
+        );
+        const isSame = part.digest.equals(result.digest);
+        if (isSame && result.signature !== undefined)
+          await signature.part(number, result.signature);
+      }),
+    );
+  }
+}

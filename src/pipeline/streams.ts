@@ -1,0 +1,98 @@
+/**
+ * Limits of the large files, and of their parts, that are read at once: a slot and a window of the budget for each part
+ * that is read, and the memory of the signatures that deltas need.
+ */
+import { STREAM_CHUNK_BYTES } from '../store/index.js';
+import { Credit } from '../transport/index.js';
+import type { Budget } from './budget.js';
+import { MAX_LOADED_BYTES } from './file-delta.js';
+import { SentSizes } from './sent-sizes.js';
+import type { StageCounters } from './stage.js';
+
+/** Contents above this size are cut into parts of this size. */
+export const PART_BYTES = 64 << 20;
+/** Number of large files sent in parallel on a link with long round trips. */
+export const FILES_IN_FLIGHT = 8;
+const MIN_WINDOW_CHUNKS = 2;
+const MAX_WINDOW_CHUNKS = 16;
+
+export class Streams {
+  /** Limits the memory of the signatures of bases. */
+  readonly signatureBytes = new Credit(MAX_LOADED_BYTES);
+  /** Sizes of files sent in this session. A second file of the same size may be a copy. */
+  readonly sentSizes = new SentSizes();
+  /** Time and bytes of sending whole parts. */
+  sending = { ms: 0, bytes: 0 };
+  private readonly slots: Credit;
+  private readonly most: number;
+  private readonly budget: Budget;
+  private readonly counters: StageCounters;
+
+  /** The concurrency of `counters` is the number of parts (or files) streamed at once. */
+  constructor(budget: Budget, counters: StageCounters) {
+    this.budget = budget;
+    this.counters = counters;
+    this.most = counters.concurrency;
+    this.slots = new Credit(this.most);
+  }
+
+  /** Number of chunks of one stream that may be in flight. The budget grows on a link with long round trips. */
+  get windowChunks(): number {
+    const share = this.budget.bytes.limit / 2 / this.most / STREAM_CHUNK_BYTES;
+    return Math.min(MAX_WINDOW_CHUNKS, Math.max(MIN_WINDOW_CHUNKS, Math.floor(share)));
+  }
+
+  /** Lets more parts wait for their answers while others are read, for a link with long round trips. */
+  widen(): void {
+    this.slots.grow(Math.max(0, FILES_IN_FLIGHT - this.most));
+    this.counters.concurrency = Math.max(FILES_IN_FLIGHT, this.most);
+  }
+
+  /** Waits for a slot and for the window of a part. Returns the bytes of the window, which `leave` takes back. */
+  async enter(formBytes: number): Promise<number> {
+    await this.slots.take(1);
+    // The whole window is taken before the job starts. A job that waited for the shared budget while it keeps a thread
+    // could wait for work that needs that thread.
+    const mostBytes = Math.min(formBytes, PART_BYTES) + STREAM_CHUNK_BYTES;
+    const windowBytes = Math.min(this.windowChunks * STREAM_CHUNK_BYTES, mostBytes);
+    await this.budget.bytes.take(windowBytes);
+    return windowBytes;
+  }
+
+  leave(windowBytes: number): void {
+    this.budget.bytes.give(windowBytes);
+    this.slots.give(1);
+  }
+}
+
+/** The slot of one part of a large file. */
+export class PartSlot {
+  private windowBytes = 0;
+  private readonly streams: Streams;
+  private readonly formBytes: number;
+  private readonly isKept: boolean;
+
+  /** A kept slot stays with the part between its readings, until `leave`. */
+  constructor(streams: Streams, formBytes: number, isKept: boolean) {
+    this.streams = streams;
+    this.formBytes = formBytes;
+    this.isKept = isKept;
+  }
+
+  /** Runs `read` once a slot is free and the part's window fits into the budget. */
+  async reading<T>(read: () => Promise<T>): Promise<T> {
+    if (this.windowBytes === 0) this.windowBytes = await this.streams.enter(this.formBytes);
+    try {
+      return await read();
+    } finally {
+      if (!this.isKept) this.leave();
+    }
+  }
+
+  /** Frees the slot, if the part still has it. */
+  leave(): void {
+    const { windowBytes } = this;
+    this.windowBytes = 0;
+    if (windowBytes > 0) this.streams.leave(windowBytes);
+  }
+}
