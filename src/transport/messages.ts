@@ -18,7 +18,7 @@ import {
 import { READING_MESSAGES } from './reading-messages.js';
 import { REPORT_MESSAGES } from './report-messages.js';
 
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 1;
 
 export const MESSAGES = {
   // session
