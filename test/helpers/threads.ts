@@ -6,7 +6,7 @@ const CHANNEL = 'worker_threads';
 
 /** Runs `work`, and returns its result with the threads that were started meanwhile in this thread. */
 export async function threadsOf<T>(
-  work: () => T | Promise<T>,
+  work: (threads: readonly Worker[]) => T | Promise<T>,
 ): Promise<{ result: T; threads: readonly Worker[] }> {
   const threads: Worker[] = [];
   const note = (message: unknown): void => {
@@ -14,7 +14,7 @@ export async function threadsOf<T>(
   };
   subscribe(CHANNEL, note);
   try {
-    return { result: await work(), threads };
+    return { result: await work(threads), threads };
   } finally {
     unsubscribe(CHANNEL, note);
   }

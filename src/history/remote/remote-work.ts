@@ -1,7 +1,7 @@
 /** Background jobs on a client's store that its server runs on request, followed to their end. */
 import { throwIfAborted, TardisError } from '../../errors/index.js';
+import type { FarCheck, FarFreed, WorkHooks, WorkProgress } from '../../maintenance/admin/index.js';
 import {
-  type CheckCounts,
   type Finding,
   findingFromWire,
   newCounts,
@@ -10,42 +10,12 @@ import {
 } from '../../maintenance/check/index.js';
 import type { RemotePeer } from './remote-peer.js';
 
-export interface WorkProgress {
-  readonly step: string;
-  readonly done: number;
-  readonly of?: number;
-}
-
-export interface WorkHooks {
-  readonly signal: AbortSignal;
-  readonly onProgress: (progress: WorkProgress) => void;
-}
-
-export interface RemoteCheck extends CheckCounts {
-  /** False if encrypted data was only compared with checksums. */
-  readonly isOpened: boolean;
-  readonly isForgetful: boolean;
-  /** The error that prevented marking what was found; undefined if there was none. */
-  readonly notMarked: { readonly code: string; readonly message: string } | undefined;
-  /** Number of findings that were not sent, since there were too many. */
-  readonly omitted: number;
-}
-
-export interface RemoteFreed {
-  readonly isDone: boolean;
-  readonly contents: number;
-  readonly packs: number;
-  readonly freedBytes: number;
-  readonly deletedFiles: number;
-  readonly deletedBytes: number;
-}
-
 /** Checks the store on the server. Throws NOT_PERMITTED, CONNECTION_LOST, INTERRUPTED, and the errors of a check. */
 export async function checkThere(
   peer: RemotePeer,
   { read: { data, leastAgeMs }, mark }: { readonly read: ReadRequest; readonly mark: boolean },
   hooks: WorkHooks & { readonly onFinding: (finding: Finding) => void },
-): Promise<RemoteCheck> {
+): Promise<FarCheck> {
   const wish = { data: data.kind, ...amountOf(data), leastAgeMs, mark };
   const begun = await peer.ask('checkStore', 'workIs', wish);
   const { result, omitted } = await follow(peer, begun.head, hooks, (text) =>
@@ -80,7 +50,7 @@ function amountOf(data: ReadData): { amount: number; of: number } {
 }
 
 /** Runs garbage collection on the server. Throws NOT_PERMITTED, CLIENT_BUSY, CONNECTION_LOST, INTERRUPTED. */
-export async function freeThere(peer: RemotePeer, hooks: WorkHooks): Promise<RemoteFreed> {
+export async function freeThere(peer: RemotePeer, hooks: WorkHooks): Promise<FarFreed> {
   const begun = await peer.ask('freeUnneeded', 'workIs', {});
   const { result } = await follow(peer, begun.head, hooks, () => undefined);
   const counts = { contents: 0, packs: 0, freedBytes: 0, deletedFiles: 0, deletedBytes: 0 };
