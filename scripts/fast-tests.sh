@@ -12,8 +12,8 @@ for folder in dist/test/*/; do
   fast="$fast $folder**/*.test.js"
 done
 # Files of the other folders that take over five seconds each.
-for file in client/mutated-answers delta/hostile delta/rdiff server/login server/mutated-messages tools/completions \
-  transport/connection; do
+for file in client/mutated-answers delta/hostile delta/rdiff server/background-jobs server/login \
+  server/mutated-messages tools/completions transport/connection; do
   fast="$fast !dist/test/$file.test.js"
 done
 set -f # ava expands the patterns

@@ -90,6 +90,7 @@ export interface History {
   sets(): Promise<BackupSet[]>;
   /** Returns a set by number or name; without a text, the newest complete set. Throws NO_SUCH_SET. */
   findSet(text: string | undefined): Promise<BackupSet>;
+  /** Returns the roots of a set. A number of no set has none, or throws NO_SUCH_SET where sets are proven. */
   roots(set: number): Promise<RootRecord[]>;
   /**
    * Returns the seals of at most `limit` directories of a set with ids after `after`, and the seal of the set, if
@@ -106,9 +107,9 @@ export interface History {
    * searched.
    */
   find(path: Buffer, set: number): Promise<HistoryEntry | undefined>;
-  /** Returns a page of a directory as of a set, sorted by name. */
+  /** Returns a page of a directory as of a set, sorted by name. A page has a limit of at least 1. */
   list(page: ListingPage): Promise<HistoryEntry[]>;
-  /** Returns at most `limit` contents whose digests begin with these bytes (at least 8). */
+  /** Returns at most `limit` contents (1 to 4096) whose digests begin with these bytes (at least 8). */
   findContents(prefix: Buffer, limit: number): Promise<FoundContent[]>;
   /** Returns every version that was ever at an absolute path, oldest first, as far as the reader may see it. */
   versions(path: Buffer): Promise<PathVersion[]>;

@@ -1,45 +1,16 @@
 /** Background jobs on a client's store that its server runs on request, followed to their end. */
 import { throwIfAborted } from '../../errors/index.js';
-import type { CheckCounts, Finding, ReadData, ReadRequest } from '../../maintenance/check/index.js';
+import type { FarCheck, FarFreed, WorkHooks } from '../../maintenance/admin/index.js';
+import type { Finding, ReadData, ReadRequest } from '../../maintenance/check/index.js';
 import { odd, type Reply } from '../index.js';
 import type { RemotePeer } from './remote-peer.js';
-
-export interface WorkProgress {
-  readonly step: string;
-  readonly done: number;
-  readonly of?: number;
-}
-
-export interface WorkHooks {
-  readonly signal: AbortSignal;
-  readonly onProgress: (progress: WorkProgress) => void;
-}
-
-export interface RemoteCheck extends CheckCounts {
-  /** False if encrypted data was only compared with checksums. */
-  readonly isOpened: boolean;
-  readonly isForgetful: boolean;
-  /** The error that prevented marking what was found; undefined if there was none. */
-  readonly notMarked: { readonly code: string; readonly message: string } | undefined;
-  /** Number of findings that were not sent, since there were too many. */
-  readonly omitted: number;
-}
-
-export interface RemoteFreed {
-  readonly isDone: boolean;
-  readonly contents: number;
-  readonly packs: number;
-  readonly freedBytes: number;
-  readonly deletedFiles: number;
-  readonly deletedBytes: number;
-}
 
 /** Checks the store on the server. Throws NOT_PERMITTED, CONNECTION_LOST, INTERRUPTED, and the errors of a check. */
 export async function checkThere(
   peer: RemotePeer,
   { read: { data, leastAgeMs }, mark }: { readonly read: ReadRequest; readonly mark: boolean },
   hooks: WorkHooks & { readonly onFinding: (finding: Finding) => void },
-): Promise<RemoteCheck> {
+): Promise<FarCheck> {
   const wish = { data: data.kind, ...amountOf(data), leastAgeMs, mark };
   const begun = await peer.ask('checkStore', wish);
   const { result, omitted } = await follow(peer, begun, hooks, hooks.onFinding);
@@ -63,7 +34,7 @@ function amountOf(data: ReadData): { amount: number; of: number } {
 }
 
 /** Runs garbage collection on the server. Throws NOT_PERMITTED, CLIENT_BUSY, CONNECTION_LOST, INTERRUPTED. */
-export async function freeThere(peer: RemotePeer, hooks: WorkHooks): Promise<RemoteFreed> {
+export async function freeThere(peer: RemotePeer, hooks: WorkHooks): Promise<FarFreed> {
   const begun = await peer.ask('freeUnneeded', undefined);
   const { result } = await follow(peer, begun, hooks, () => undefined);
   if (result.kind !== 'free') throw odd('results of a job');

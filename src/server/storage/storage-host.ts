@@ -3,7 +3,7 @@
  * in the calling thread for tests. Both kinds return the same handle.
  */
 import { Worker } from 'node:worker_threads';
-import { fromWire, TardisError, type WireError } from '../../errors/index.js';
+import { asTardisError, fromWire, TardisError, type WireError } from '../../errors/index.js';
 import { CatalogCopies } from '../../store/writer/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import { STORE_UMASK, type System } from '../../system/index.js';
@@ -67,6 +67,21 @@ export type SideWorkFailed = (client: string, error: TardisError, what: SideWork
 
 const UNTOLD: SideWorkFailed = () => undefined;
 
+/** Returns a handle that drops messages after its end has begun, and whose later ends wait for the first one. */
+function endingOnce(handle: StorageHandle): StorageHandle {
+  let ending: Promise<void> | undefined;
+  return {
+    post: (name, bytes) => {
+      if (ending === undefined) handle.post(name, bytes);
+    },
+    checkpoint: () => {
+      if (ending === undefined) handle.checkpoint();
+    },
+    end: () => (ending ??= handle.end()),
+    abandon: () => (ending ??= handle.abandon()),
+  };
+}
+
 /** Storage in the calling thread. */
 export class InlineStorageHost implements StorageHost {
   private readonly halting = new AbortController();
@@ -90,15 +105,15 @@ export class InlineStorageHost implements StorageHost {
       this.system,
       { directory, purpose, options },
       (answer, processedBytes) => events.answer(answer, processedBytes),
-      (error) => events.failed(error as TardisError),
+      (error) => events.failed(asTardisError(error)),
       this.copies,
     );
-    return {
+    return endingOnce({
       post: (name, bytes) => session.post(name, bytes),
       checkpoint: () => session.checkpointSoon(),
       end: () => session.end(),
       abandon: () => session.abandon(),
-    };
+    });
   }
 
   measure(directory: ClientDirectory, withEntries: boolean): Promise<SpaceTaken> {
@@ -251,12 +266,12 @@ class StorageThread {
       this.sessions.delete(session);
       throw error;
     }
-    return {
+    return endingOnce({
       post: (name, bytes) => this.post(session, name, bytes),
       checkpoint: () => this.send({ op: 'checkpoint', session }),
       end: () => this.finish(session, 'end'),
       abandon: () => this.finish(session, 'abandon'),
-    };
+    });
   }
 
   async ask(asked: StorageQuestion): Promise<Told> {

@@ -1,9 +1,8 @@
 /** Credentials and address with which a tool logs in to a server. */
 import type { Found } from '../../config/index.js';
-import type { RemotePlace, RemoteSets } from '../../history/remote/index.js';
-import type { System } from '../../system/index.js';
+import type { RemotePlace } from '../../history/remote/index.js';
 import { linkWith } from '../../transport/index.js';
-import { identityAt, type IdentitySettings, trustOlder } from './identity.js';
+import { identityAt, type IdentitySettings } from './identity.js';
 import { askPassword, givenPassword, type PasswordSettings } from './password.js';
 import { serverPlace, type ServerSettings } from './server-address.js';
 import { keyFileOf, type KeysSettings, promptFor } from './unlock.js';
@@ -38,18 +37,4 @@ export async function remotePlace(
     },
     link: linkWith(timeoutSeconds * 1000),
   };
-}
-
-/** Opens a session that can change a client on the server. Throws the errors of logging in. */
-export async function openServerSets(
-  system: System,
-  host: string,
-  settings: ServerLoginSettings,
-  found: ReadonlyMap<string, Found>,
-): Promise<RemoteSets> {
-  const place = await remotePlace(host, settings, found);
-  const { openRemoteSets } = await import('../../history/remote/index.js'); // most runs need no connection
-  const there = await openRemoteSets(system, place);
-  trustOlder(there.history, settings);
-  return there;
 }

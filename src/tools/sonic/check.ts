@@ -15,6 +15,7 @@ import {
 import { brokenSets, sealFindings } from './check-seals.js';
 import { checkSource, isSourceWrong, sourceLines } from './check-source.js';
 import { compareShown, warnIfOlder } from '../shared/older-store.js';
+import { openAdminThere } from '../shared/open-admin.js';
 import { warnOlder } from '../shared/open-history.js';
 import { progressBar } from '../shared/progress-bar.js';
 import { ProgressLine } from '../shared/progress-line.js';
@@ -31,7 +32,6 @@ import {
   unlockClient,
 } from '../shared/unlock.js';
 import { clientPlace, storeSystem, storeLimits } from '../shared/local-store.js';
-import { openServerSets } from '../shared/server-login.js';
 
 type Options = Settings<'sonic check'>;
 
@@ -166,13 +166,13 @@ async function checkThere(
   teller: Teller,
   interrupted: Interrupted,
 ): Promise<Checked> {
-  const there = await openServerSets(system, host, options, found);
+  const there = await openAdminThere(system, host, options, found);
   const { keyring } = there;
   try {
-    there.history.acceptOlder?.(warnOlder);
-    await there.history.sets(); // compares the sets with this machine's memory
+    there.far.history.acceptOlder?.(warnOlder);
+    await there.sets(); // compares the sets with this machine's memory
     progress.line.start();
-    const result = await there.check(wish, {
+    const result = await there.far.check(wish, {
       signal: interrupted(),
       onFinding: (finding) => teller.tell(openedFinding(finding, keyring)),
       onProgress: ({ step, done, of }) => {
@@ -183,11 +183,11 @@ async function checkThere(
     const seals =
       keyring === undefined
         ? []
-        : await brokenSets(there.history, wish.read.data.kind !== 'none', interrupted());
+        : await brokenSets(there.far.history, wish.read.data.kind !== 'none', interrupted());
     return { result: { ...result, unprovenSets: tellSeals(teller, seals) }, hasKeys: false };
   } finally {
     progress.line.stop();
-    there.history.close();
+    there.close();
   }
 }
 

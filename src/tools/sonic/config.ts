@@ -3,7 +3,7 @@ import { type Found, keptKey, type Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { requireSetting } from '../../store/writer/index.js';
 import { displayName } from '../../model/index.js';
-import { openClientSets } from './client-sets.js';
+import { openAdmin } from '../shared/open-admin.js';
 import { withReports } from '../shared/open-history.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { formatTable } from '../shared/units.js';
@@ -43,7 +43,7 @@ export async function setConfig(
     throw new TardisError('USAGE', 'give a key and its value, or a key and --remove');
   }
   const key = requireSetting(given, value);
-  const there = await openClientSets(storeSystem(options.umask), options, found);
+  const there = await openAdmin(storeSystem(options.umask), options, found);
   try {
     await there.sets(); // refuses a store that was rolled back
     if (!rehearse) await there.changeSetting(key, value);

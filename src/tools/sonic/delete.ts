@@ -7,7 +7,7 @@ import { displayName } from '../../model/index.js';
 import { openClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { CLEARED_LATER, gcSummary, freeUnneeded } from '../shared/clear-up.js';
-import { openClientSets } from './client-sets.js';
+import { openAdmin, openAdminThere } from '../shared/open-admin.js';
 import { requireYesToDelete, setText } from './confirm.js';
 import { ProgressLine } from '../shared/progress-line.js';
 import { warnIfOlder } from '../shared/older-store.js';
@@ -17,7 +17,6 @@ import { chosenSets } from './set-choice.js';
 import { counted, formatBytes, formatCount } from '../shared/units.js';
 import { unlockClient } from '../shared/unlock.js';
 import { clientPlace, storeSystem } from '../shared/local-store.js';
-import { openServerSets } from '../shared/server-login.js';
 import { jsonText } from '../shared/json-text.js';
 
 type DeleteOptions = Settings<'sonic delete'>;
@@ -29,7 +28,7 @@ export async function deleteSets(options: DeleteOptions, found: Sources): Promis
     throw new TardisError('USAGE', 'give the backup sets to delete, by number, name or range');
   }
   const system = storeSystem(options.umask);
-  const there = await openClientSets(system, options, found);
+  const there = await openAdmin(system, options, found);
   const { keyring } = there;
   try {
     const sets = chosenSets(
@@ -97,14 +96,14 @@ async function orphansThere(
   options: OrphanOptions,
   found: Sources,
 ): Promise<number> {
-  const there = await openServerSets(system, host, options, found);
+  const there = await openAdminThere(system, host, options, found);
   let shown = 'looking for unneeded contents';
   const line = new ProgressLine(options.progress, () => shown);
   try {
-    there.history.acceptOlder?.(warnOlder);
-    await there.history.sets(); // compares the sets with this machine's memory
+    there.far.history.acceptOlder?.(warnOlder);
+    await there.sets(); // compares the sets with this machine's memory
     line.start();
-    const report = await there.free({
+    const report = await there.far.free({
       signal: interruptSignal('sonic orphans', CLEARED_LATER),
       onProgress: ({ step, done, of }) => {
         const total = of === undefined ? '' : ` of ${formatCount(of)}`;
@@ -118,7 +117,7 @@ async function orphansThere(
     return 0;
   } finally {
     line.stop();
-    there.history.close();
+    there.close();
   }
 }
 

@@ -16,7 +16,8 @@ import { forgetHere } from '../../maintenance/rewrite/index.js';
 import { spanOf } from '../../retention/index.js';
 import { newestKeys, openClientDirectory } from '../../store/index.js';
 import { absolutePath, type System } from '../../system/index.js';
-import { type ClientSets, openClientSets } from './client-sets.js';
+import type { Admin } from '../../maintenance/admin/index.js';
+import { openAdmin } from '../shared/open-admin.js';
 import { requireYes } from './confirm.js';
 import { withRekeyProgress } from './rekey-progress.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
@@ -36,7 +37,7 @@ export async function forgetPath(options: Options, found: Sources): Promise<numb
   if (options.abort) return abortRekey(options);
   const system = storeSystem(options.umask);
   if (options.finishForgets) return finish(options, found, system);
-  const there = await openClientSets(system, options, found);
+  const there = await openAdmin(system, options, found);
   try {
     await there.sets(); // refuses a store that was rolled back
     if (options.undoForgets.length > 0) return await undo(options, there);
@@ -79,7 +80,7 @@ function requireOneWish(options: Options): void {
 
 // --- requesting ----------------------------------------------------------------------------------
 
-async function ask(options: Options, there: ClientSets, nowMs: number): Promise<number> {
+async function ask(options: Options, there: Admin, nowMs: number): Promise<number> {
   const { client, json } = options;
   const undoMs = spanOf(options.undoPeriod, '--undo-period');
   const paths = options.pathsToForget.map(absolutePath);
@@ -158,7 +159,7 @@ function described(report: ForgetReport, will: 'will' | 'would'): string[] {
 
 // --- pending requests ----------------------------------------------------------------------------
 
-async function list({ client, json }: Options, there: ClientSets): Promise<number> {
+async function list({ client, json }: Options, there: Admin): Promise<number> {
   const requests = await there.forgets();
   if (json) {
     print(jsonText({ version: JSON_VERSION, client, requests: requests.map(told) }));
@@ -183,7 +184,7 @@ function told({ path, ...rest }: ForgetRequest): object {
   return { ...rest, ...jsonName(path) };
 }
 
-async function undo(options: Options, there: ClientSets): Promise<number> {
+async function undo(options: Options, there: Admin): Promise<number> {
   const { client, json, undoForgets, rehearse } = options;
   const ids = undoForgets.map((text) => {
     if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);

@@ -8,7 +8,7 @@ import {
   type SetChange,
   setNameFault,
 } from '../../model/index.js';
-import { openClientSets } from './client-sets.js';
+import { openAdmin } from '../shared/open-admin.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { chosenSets } from './set-choice.js';
 import { requireTags } from '../shared/tags.js';
@@ -69,7 +69,7 @@ async function mark(
   if (setsToMark.length === 0) {
     throw new TardisError('USAGE', 'give the backup sets, by number, name or range');
   }
-  const there = await openClientSets(storeSystem(options.umask), options, found);
+  const there = await openAdmin(storeSystem(options.umask), options, found);
   try {
     const sets = chosenSets(client, await there.sets(), setsToMark, options.recentSet);
     if (sets.length > mostSets) throw new TardisError('USAGE', 'give one backup set at a time');

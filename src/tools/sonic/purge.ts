@@ -9,7 +9,8 @@ import type { PurgeWish, GcReport } from '../../maintenance/gc/index.js';
 import { displayName } from '../../model/index.js';
 import { hasRules, type Reason, rulesOf } from '../../retention/index.js';
 import { CLEARED_LATER, gcSummary, freeUnneeded } from '../shared/clear-up.js';
-import { type ClientSets, openClientSets } from './client-sets.js';
+import type { Admin } from '../../maintenance/admin/index.js';
+import { openAdmin } from '../shared/open-admin.js';
 import { requireYesToDelete } from './confirm.js';
 import { CLOCK_IN_DOUBT, purgedText } from '../shared/report-purge.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
@@ -46,11 +47,11 @@ export async function purge(
   const { client, throughServer, clearUp } = options;
   const asked = await wishOf(options, found);
   const system = storeSystem(options.umask);
-  const there = await openClientSets(system, options, found);
+  const there = await openAdmin(system, options, found);
   try {
     const wish = withKeptRules(asked, options, there);
     const sets = await there.sets();
-    const told = await there.preview(wish);
+    const told = await there.previewPurge(wish);
     const gone = goneIn(told);
     if (options.previewPurge || options.rehearse) {
       tellPreview(options, sets, told);
@@ -83,7 +84,7 @@ export async function purge(
   }
 }
 
-async function purged(there: ClientSets, gone: readonly number[]): Promise<readonly number[]> {
+async function purged(there: Admin, gone: readonly number[]): Promise<readonly number[]> {
   const told = await there.purge(gone);
   return told === undefined ? gone : goneIn(told);
 }
@@ -128,7 +129,7 @@ async function wishOf(
 }
 
 /** Adds the rules stored with the client, if the options have none. Throws USAGE, CONFIG_INVALID. */
-function withKeptRules(wish: PurgeWish, options: PurgeOptions, there: ClientSets): PurgeWish {
+function withKeptRules(wish: PurgeWish, options: PurgeOptions, there: Admin): PurgeWish {
   const isLimited = wish.only !== undefined;
   if (options.throughServer !== undefined || isLimited || hasRules(wish.rules)) return wish;
   const rules = there.keptRules(options);

@@ -1,0 +1,41 @@
+/** Changes of an encrypting client: names, titles, tags and paths are sealed on their way, and opened on the way back. */
+import type { Keyring } from '../../crypto/index.js';
+import type { ForgetRequest, SetChange } from '../../model/index.js';
+import type { Admin } from './admin.js';
+
+/** Returns an object that seals what it passes to `admin`. The sets of `admin` are opened by their history. */
+export function sealedAdmin(admin: Admin, keyring: Keyring): Admin {
+  const { names } = keyring;
+  const text = (words: string): string => names.text(words);
+  const paths = (all: readonly Buffer[]): readonly Buffer[] => all.map((path) => names.path(path));
+  const opened = (requests: readonly ForgetRequest[]): readonly ForgetRequest[] =>
+    requests.map((request) => ({ ...request, path: names.openPath(request.path) }));
+  return {
+    keyring,
+    far: admin.far,
+    sets: () => admin.sets(),
+    drop: (sets) => admin.drop(sets),
+    previewDrop: (sets) => admin.previewDrop(sets),
+    previewPurge: ({ rules, ...wish }) =>
+      admin.previewPurge({ ...wish, rules: { ...rules, keepTags: rules.keepTags.map(text) } }),
+    purge: (gone) => admin.purge(gone),
+    keptRules: (words) => admin.keptRules(words),
+    mark: (sets, wish) => admin.mark(sets, sealedChange(wish, text)),
+    forgets: async () => opened(await admin.forgets()),
+    previewForget: (all) => admin.previewForget(paths(all)),
+    askToForget: async (all, undoMs) => opened(await admin.askToForget(paths(all), undoMs)),
+    withdrawForget: (ids) => admin.withdrawForget(ids),
+    changeSetting: (key, value) => admin.changeSetting(key, value),
+    close: () => admin.close(),
+  };
+}
+
+function sealedChange(wish: SetChange, seal: (text: string) => string): SetChange {
+  const { title, addTags, removeTags } = wish;
+  return {
+    ...wish,
+    title: title && seal(title),
+    addTags: addTags?.map(seal),
+    removeTags: removeTags?.map(seal),
+  };
+}

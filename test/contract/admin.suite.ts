@@ -1,0 +1,191 @@
+/** Tests of the interface `Admin` in src/maintenance/admin/admin.ts, for every implementation. */
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { openRemoteAdmin } from '../../src/history/remote/index.js';
+import { type Admin, localAdmin } from '../../src/maintenance/admin/index.js';
+import { rulesOf } from '../../src/retention/index.js';
+import { openClientDirectory } from '../../src/store/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import { rejectedCode } from '../helpers/codes.js';
+import {
+  type HistoryLab,
+  makeHistoryLab,
+  openHere,
+  openThere,
+  removeHistoryLab,
+} from '../helpers/history-lab.js';
+import { SMALL_STORE } from '../helpers/inline.js';
+import { PASSWORD } from '../helpers/rekeys.js';
+
+export type OpenAdmin = (lab: HistoryLab) => Promise<Admin>;
+
+/** Opens the store on this machine. */
+export async function adminHere(lab: HistoryLab): Promise<Admin> {
+  const system = nodeSystem();
+  const sets = async () => {
+    const history = await openHere(lab, 'me');
+    try {
+      return await history.sets();
+    } finally {
+      history.close();
+    }
+  };
+  const directory = openClientDirectory(system, lab.place);
+  return localAdmin(system, { directory, limits: SMALL_STORE.store, keyring: lab.keyring, sets });
+}
+
+/** Opens the store through its server. */
+export function adminThere(lab: HistoryLab): Promise<Admin> {
+  const password = Buffer.from(PASSWORD);
+  const credentials = { password, ask: async () => password };
+  const { address } = lab.daemon;
+  return openRemoteAdmin(nodeSystem(), { address, client: 'me', credentials });
+}
+
+/** Declares the tests, which change one store one after the other. */
+export function adminSuite(isEncrypting: boolean, open: OpenAdmin): void {
+  let lab: HistoryLab;
+  let admin: Admin;
+  test.before(async () => {
+    lab = await makeHistoryLab(isEncrypting);
+    admin = await open(lab);
+  });
+  test.after.always(async () => {
+    admin.close();
+    await removeHistoryLab(lab);
+  });
+  const change = (
+    title: string,
+    work: (t: ExecutionContext, admin: Admin, lab: HistoryLab) => Promise<void>,
+  ): void => test.serial(title, (t) => work(t, admin, lab));
+  marksSuite(change);
+  forgettingSuite(change);
+  settingsSuite(change);
+  dropSuite(change);
+}
+
+type Change = (
+  title: string,
+  work: (t: ExecutionContext, admin: Admin, lab: HistoryLab) => Promise<void>,
+) => void;
+
+function marksSuite(change: Change): void {
+  change(
+    'marks change on all named sets, and are read back in the clear',
+    async (t, admin, lab) => {
+      await admin.mark([1, 3], { addTags: ['täx', 'old'], title: undefined });
+      await admin.mark([3], { removeTags: ['old'], title: 'a title', priority: 5 });
+      const sets = await admin.sets();
+      const marks = (set: number) => sets.find((one) => one.set === set)!.marks;
+      t.deepEqual([...marks(1).tags].sort(), ['old', 'täx']);
+      t.deepEqual([...marks(3).tags], ['täx']);
+      t.like(marks(3), { title: 'a title', priority: 5 });
+      const reader = await openThere(lab, 'me');
+      t.is((await reader.findSet('a title')).set, 3, 'every reader sees the same');
+      reader.close();
+    },
+  );
+
+  change('marks of sets that there are not are refused, and nothing changes', async (t, admin) => {
+    const before = await admin.sets();
+    for (const sets of [[99], [1, 4], [0]]) {
+      t.is(await rejectedCode(admin.mark(sets, { isLocked: true })), 'NO_SUCH_SET');
+    }
+    t.deepEqual(await admin.sets(), before);
+  });
+}
+
+function forgettingSuite(change: Change): void {
+  change('paths to forget are asked for, listed and withdrawn', async (t, admin, lab) => {
+    const path1 = Buffer.from(path.join(lab.source, 'many'));
+    const report = await admin.previewForget([Buffer.from(`${lab.source}/none`)]);
+    t.like(report, { versions: 0, rootsBelow: 0 });
+    t.like(await admin.previewForget([Buffer.from(lab.source)]), { rootsBelow: 1 });
+    t.deepEqual(await admin.forgets(), []);
+    t.true((await admin.previewForget([path1])).versions > 100);
+    await admin.mark([2], { isLocked: false });
+    const [asked] = await admin.askToForget([path1], 3_600_000);
+    t.deepEqual(asked!.path, path1);
+    t.is(asked!.dueAtMs - asked!.askedAtMs, 3_600_000);
+    t.deepEqual(await admin.forgets(), [asked!]);
+    t.is(await rejectedCode(admin.withdrawForget([asked!.id, 77])), 'NO_SUCH_REQUEST');
+    t.is((await admin.forgets()).length, 1);
+    await admin.withdrawForget([asked!.id]);
+    t.deepEqual(await admin.forgets(), []);
+    await admin.mark([2], { isLocked: true });
+  });
+}
+
+function settingsSuite(change: Change): void {
+  change(
+    'settings are stored, replaced and removed; wrong ones are refused',
+    async (t, admin, lab) => {
+      const kept = async () => {
+        const history = await openHere(lab, 'me');
+        const settings = await history.reports.settings();
+        history.close();
+        return Object.fromEntries(settings.map(({ key, value }) => [key, value]));
+      };
+      await admin.changeSetting('KeepWeekly', '3');
+      await admin.changeSetting('KeepWeekly', '4');
+      t.deepEqual(await kept(), { KeepDaily: '7', KeepWeekly: '4' });
+      await admin.changeSetting('KeepWeekly', undefined);
+      await admin.changeSetting('KeepWeekly', undefined);
+      t.deepEqual(await kept(), { KeepDaily: '7' });
+      t.is(await rejectedCode(admin.changeSetting('Nothing', '1')), 'CONFIG_INVALID');
+      t.is(await rejectedCode(admin.changeSetting('KeepDaily', 'x')), 'CONFIG_INVALID');
+      t.deepEqual(await kept(), { KeepDaily: '7' });
+    },
+  );
+}
+
+function dropSuite(change: Change): void {
+  change('a preview of a purge names each set, and changes nothing', async (t, admin) => {
+    const rules = rulesOf({
+      priorities: [],
+      keepPeriods: undefined,
+      keepLast: 1,
+      keepHourly: 0,
+      keepDaily: 0,
+      keepWeekly: 0,
+      keepMonthly: 0,
+      keepYearly: 0,
+      keepWithin: '',
+      keepTags: ['täx'],
+    });
+    const before = await admin.sets();
+    const wish = {
+      rules,
+      leastAgeMs: 0,
+      resistsFloods: false,
+      keepsDoubtful: false,
+      trustsClock: true,
+    };
+    const { verdicts } = await admin.previewPurge(wish);
+    t.deepEqual(
+      verdicts.map(({ set }) => set),
+      before.map(({ set }) => set),
+    );
+    t.true(verdicts.find(({ set }) => set === 6)!.reasons.length > 0, 'the newest complete one');
+    t.true(verdicts.find(({ set }) => set === 2)!.reasons.length > 0, 'locked');
+    t.deepEqual(await admin.sets(), before);
+  });
+
+  change(
+    'sets that are needed, locked or unknown are not deleted, and their preview says so',
+    async (t, admin) => {
+      const before = await admin.sets();
+      for (const [sets, code] of [
+        [[99], 'NO_SUCH_SET'],
+        [[4], 'NO_SUCH_SET'],
+        [[2], 'SET_LOCKED'],
+        [[6], 'SET_IS_NEWEST'],
+        [[7], 'SET_IS_NEWEST'],
+        [[1, 2], 'SET_LOCKED'],
+      ] as const) {
+        t.is(await rejectedCode(admin.previewDrop(sets)), code, `${sets.join()}`);
+      }
+      t.deepEqual(await admin.sets(), before);
+    },
+  );
+}

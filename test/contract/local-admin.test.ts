@@ -1,0 +1,3 @@
+import { adminHere, adminSuite } from './admin.suite.js';
+
+adminSuite(false, adminHere);

@@ -1,0 +1,188 @@
+/** The small decisions of the tools: numbers for people, words for a shell, patterns, sets and servers. */
+import { spawnSync } from 'node:child_process';
+import test from 'ava';
+import {
+  chosenSets,
+  counted,
+  formatCount,
+  formatSeconds,
+  formatTable,
+  formatTime,
+  namePattern,
+  serverPlace,
+  shellWord,
+  TimeLeft,
+} from '../../src/tools/index.js';
+import { thrownCode } from '../helpers/codes.js';
+
+type Sets = Parameters<typeof chosenSets>[1];
+
+test('counts have separators, and their nouns a number', (t) => {
+  const shown = [0, 1, 999, 1000, 1_234_567, Number.MAX_SAFE_INTEGER].map(formatCount);
+  t.deepEqual(shown, ['0', '1', '999', '1,000', '1,234,567', '9,007,199,254,740,991']);
+  t.is(counted(1, 'entry', 'entries'), '1 entry');
+  t.is(counted(0, 'file'), '0 files');
+  t.is(counted(2000, 'entry', 'entries'), '2,000 entries');
+});
+
+test('times are short, and one that no calendar has is no error', (t) => {
+  t.is(formatSeconds(0), '0.00 s');
+  t.is(formatSeconds(1234), '1.23 s');
+  t.is(formatSeconds(60_000), '1 min 0 s');
+  t.is(formatSeconds(3_599_600), '60 min 0 s');
+  t.is(formatTime(Number.NaN), 'no date');
+  t.is(formatTime(Number.MAX_SAFE_INTEGER), 'no date');
+  t.regex(formatTime(0), /^19(69|70)-\d\d-\d\d \d\d:\d\d:00$/);
+});
+
+test('a table is as wide as its cells, and its lines have no blank ends', (t) => {
+  const rows = [
+    ['n', 'name', ''],
+    ['1', 'a', 'x'],
+    ['100', 'longer', ''],
+  ];
+  t.is(formatTable(rows, [0]), '  n  name\n  1  a       x\n100  longer');
+  t.is(formatTable([], [0]), '');
+  t.is(formatTable([['a', 'b'], ['c']], []), 'a  b\nc');
+});
+
+test('the time left is told once enough is done, and never without a total', (t) => {
+  let nowMs = 5000;
+  const left = new TimeLeft(() => nowMs);
+  t.is(left.text(0, 100), '');
+  nowMs += 1999;
+  t.is(left.text(50, 100), '');
+  nowMs += 1;
+  t.is(left.text(1, 100), '', 'too little is done');
+  t.is(left.text(50, 100), ', about 2 s left');
+  t.is(left.text(2, 1000), '');
+  for (const of of [undefined, 0, -5, 50]) t.is(left.text(50, of), '');
+  nowMs += 98_000;
+  t.is(left.text(50, 100), ', about 2 min left');
+  nowMs += 100 * 3_600_000;
+  t.is(left.text(5, 100), '', 'too long to be right');
+  left.restart();
+  t.is(left.text(50, 100), '');
+});
+
+test('a word for a shell is read back as it was', (t) => {
+  const words = [
+    'plain',
+    '',
+    'two words',
+    "it's",
+    '$(reboot)',
+    '`x`',
+    '!',
+    '*',
+    '~',
+    'a\nb',
+    'é☃',
+    '\u001b[31m',
+    '-n',
+    '\\',
+    '\u0001f',
+  ];
+  for (const word of words) {
+    const { stdout } = spawnSync('bash', ['-c', `printf '%s' ${shellWord(word)}`]);
+    if (word !== '-n') t.is(stdout.toString(), word, shellWord(word));
+    t.regex(shellWord(word), /^[\x20-\x7e]+$/, 'printable');
+  }
+  t.is(shellWord('/a/b-c_d.e:f@g%h+i,j=k'), '/a/b-c_d.e:f@g%h+i,j=k');
+});
+
+test('a pattern matches names, and with a slash the directories above them', (t) => {
+  const matches = (text: string, path: string): boolean => {
+    const { isMatch, isPathMatch, literal } = namePattern(Buffer.from(text));
+    const name = Buffer.from(path.slice(path.lastIndexOf('/') + 1));
+    const isFound = isMatch(name) && isPathMatch(Buffer.from(path));
+    if (isMatch(name)) t.true(name.includes(literal), `${text} ${path}`);
+    return isFound;
+  };
+  for (const [text, path, wanted] of [
+    ['port', '/a/report.txt', true],
+    ['Port', '/a/report.txt', false],
+    ['*.txt', '/a/report.txt', true],
+    ['*.tx', '/a/report.txt', false],
+    ['a/report.txt', '/b/a/report.txt', true],
+    ['a/port', '/a/report.txt', false],
+    ['a/*.txt', '/b/report.txt', false],
+    ['/a/*.txt', '/a/report.txt', true],
+    ['/a/*.txt', '/b/a/report.txt', false],
+    ['?eport*', '/report.txt', true],
+    ['[rR]eport.txt', '/Report.txt', true],
+    ['x/y/z', '/z', false],
+    ['re\\*port', '/re*port', true],
+    ['re\\*port', '/report', false],
+  ] as const) {
+    t.is(matches(text, path), wanted, `${text} ${path}`);
+  }
+});
+
+test('sets are chosen by number, name, word and range, once each and in their order', (t) => {
+  const sets = [
+    { set: 1, name: 'one', state: 'complete' },
+    { set: 2, name: '3-9', state: 'complete' },
+    { set: 4, name: 'twice', state: 'complete' },
+    { set: 5, name: 'twice', state: 'unfinished' },
+  ] as unknown as Sets;
+  const chosen = (...words: string[]): number[] =>
+    chosenSets('me', sets, words, 'recent').map(({ set }) => set);
+  t.deepEqual(chosen('4', 'one', '1'), [1, 4]);
+  t.deepEqual(chosen('recent'), [4], 'the newest complete one');
+  t.deepEqual(chosen('2-4'), [2, 4]);
+  t.deepEqual(chosen('3-9'), [2], 'a name comes before a range');
+  t.deepEqual(chosen(), []);
+  for (const word of ['3', '6-9', '4-2', 'none', '-1', '1-', '']) {
+    t.is(
+      thrownCode(() => chosen(word)),
+      'NO_SUCH_SET',
+      word,
+    );
+  }
+  t.is(
+    thrownCode(() => chosen('twice')),
+    'USAGE',
+  );
+});
+
+test('a server is reached by TLS, unless a socket or a loopback makes that needless', (t) => {
+  const settings = {
+    port: 7420,
+    ssl: undefined,
+    validateCerts: undefined,
+    insecureTcp: false,
+    insecureNetwork: false,
+  };
+  t.deepEqual(serverPlace('/run/socket', settings, false), {
+    address: { kind: 'unix', path: '/run/socket' },
+    tls: undefined,
+  });
+  t.deepEqual(serverPlace('host.example', settings, false).tls, { validate: true });
+  t.deepEqual(serverPlace('host.example', settings, true).tls, { validate: false });
+  const strict = { ...settings, validateCerts: true };
+  t.deepEqual(serverPlace('host.example', strict, true).tls, { validate: true });
+  const plain = { ...settings, insecureTcp: true };
+  t.is(serverPlace('127.0.0.1', plain, false).tls, undefined);
+  t.is(
+    thrownCode(() => serverPlace('host.example', plain, true)),
+    'INSECURE_TCP_REFUSED',
+  );
+  const noTls = { ...settings, ssl: false };
+  t.is(
+    thrownCode(() => serverPlace('127.0.0.1', noTls, true)),
+    'INSECURE_TCP_REFUSED',
+  );
+  for (const host of ['', 'host:7420', 'a b', 'user@host', 'http://host', 'run/socket']) {
+    t.is(
+      thrownCode(() => serverPlace(host, settings, true)),
+      'CONFIG_INVALID',
+      host,
+    );
+  }
+  const noPort = { ...settings, port: 0 };
+  t.is(
+    thrownCode(() => serverPlace('host', noPort, true)),
+    'CONFIG_INVALID',
+  );
+});
