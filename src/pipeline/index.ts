@@ -14,7 +14,7 @@ export type {
   StreamEnd,
   StreamStart,
 } from './peer.js';
-export type { Place, Presence } from './presence.js';
+export { LostPlaces, type Place, type Presence } from './presence.js';
 export { BackupProgress, PartUnderWay } from './progress.js';
 export { stage, StageCounters, type StageFigures } from './stage.js';
 export { PartSlot, Streams } from './streams.js';

@@ -2,6 +2,7 @@ export { ByteSink } from './byte-sink.js';
 export { ContentReader } from './content-reader.js';
 export { FoldedNames } from './folded-names.js';
 export { type PathFilter, pathFilter } from './filter.js';
+export { type LocatedFile, planJobs } from './plan.js';
 export { type PolicyOptions, RestorePolicy } from './policy.js';
 export { ListingsAhead, PAGE_ENTRIES } from './listings-ahead.js';
 export { newRestoreProgress, type RestoreFailure, type RestoreProgress } from './progress.js';

@@ -1,11 +1,10 @@
-/** What was read from a place that went away is not used, and all of it is noted. */
+/** Places that go away: nothing that was read from them is used, and all of it is noted. */
 import test from 'ava';
-import { EntryType, RowFlag } from '../../src/model/index.js';
-import { LostPlaces, type Place } from '../../src/pipeline/presence.js';
-import type { Failure, HashOutput } from '../../src/workers/index.js';
-import { systemError, systemWith, startAt } from '../helpers/jobs.js';
-import { InlineJobs } from '../../src/workers/index.js';
 import { NO_EXCLUDES } from '../../src/excludes/index.js';
+import { EntryType, RowFlag } from '../../src/model/index.js';
+import { LostPlaces, type Place } from '../../src/pipeline/index.js';
+import { type Failure, type HashOutput, InlineJobs } from '../../src/workers/index.js';
+import { systemError, systemWith, startAt } from '../helpers/jobs.js';
 import { entriesOf, entryOf, rowOf, rowsOf } from '../helpers/rows.js';
 import { scratch } from '../helpers/scratch.js';
 

@@ -1,7 +1,7 @@
 /** Restore jobs end at their limits, whatever their files are. */
 import test from 'ava';
 import type { ContentPiece, HistoryEntry } from '../../src/history/index.js';
-import { type LocatedFile, planJobs } from '../../src/restore/plan.js';
+import { type LocatedFile, planJobs } from '../../src/restore/index.js';
 import { metadataOf, RowReader } from '../../src/model/index.js';
 import { rowOf, sha256 } from '../helpers/rows.js';
 

@@ -4,8 +4,7 @@
  */
 import test from 'ava';
 import type { Found } from '../../src/config/index.js';
-import { asksServer } from '../../src/tools/shared/open-history.js';
-import { isSetAbove } from '../../src/tools/shared/precedence.js';
+import { asksServer, isSetAbove } from '../../src/tools/index.js';
 
 /** Sources as docs/configuration.md orders them, the lowest first. */
 const RISING: readonly Found['source'][] = [
@@ -30,7 +29,7 @@ for (const [database, store] of [undefined, ...RISING].entries()) {
   for (const [server, host] of [undefined, ...RISING].entries()) {
     const title = `a server from ${host ?? 'nowhere'} and a store from ${store ?? 'nowhere'}`;
     test(title, (t) => {
-      // What is built in names no server that anybody chose.
+      // A built-in default names no server that anybody chose.
       const rank = (index: number): number => Math.max(index, 1);
       const isAbove = rank(server) > rank(database);
       t.is(asksServer(foundAt({ server: host, database: store })), isAbove);

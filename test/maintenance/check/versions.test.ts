@@ -1,6 +1,6 @@
 /** The paths of damaged versions are found however deep they are, and in catalogs that make no sense. */
 import test from 'ava';
-import { VersionNames } from '../../../src/maintenance/check/versions.js';
+import { VersionNames } from '../../../src/maintenance/check/index.js';
 import type { CatalogAudit, HeldVersion } from '../../../src/store/catalog/index.js';
 
 const CONTENT = 1;

@@ -103,7 +103,7 @@ test('what is found again is below its own root', async (t) => {
   const names = [...(await contentsOf(place, undefined)).keys()];
   t.deepEqual(
     names.map((name) => name.replace(/directory-\d+/, 'directory')).sort(),
-    sources.map((source, index) => `2 ${source}/${LOST_AND_FOUND}/directory/found ${index}`),
+    sources.map((source, index) => `2 ${source}/${LOST_AND_FOUND}/directory/b/found ${index}`),
   );
 });
 
