@@ -8,7 +8,6 @@ import {
   connect,
   DEFAULT_LINK,
   encodeMessage,
-  type Head,
   type MessageName,
   MESSAGES,
   Purpose,
@@ -192,7 +191,7 @@ function blank(name: MessageName): Buffer {
       () => 0,
     ),
   );
-  return encodeMessage(name, head as Head<typeof name>).head;
+  return encodeMessage(name, head).head;
 }
 
 test('every message is refused to who lacks its right, whatever program sends it', async (t) => {

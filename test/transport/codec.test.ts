@@ -75,7 +75,12 @@ function wrongOf(kind: FieldKind): readonly unknown[] {
   if ('fields' in kind) return [7, 'x', [], null, ...wrongMaps(kind.fields, {})];
   const cases = Object.entries(kind.cases);
   return [
-    ...[7, 'x', [], {}, { [kind.tag]: 'no such case' }, { [kind.tag]: 'constructor' }],
+    7,
+    'x',
+    [],
+    {},
+    { [kind.tag]: 'no such case' },
+    { [kind.tag]: 'constructor' },
     ...cases.flatMap(([name, fields]) => wrongMaps(fields, { [kind.tag]: name })),
   ];
 }
@@ -104,7 +109,7 @@ function encoded(
   compress = false,
 ): Buffer {
   const attachment = MESSAGES[name].hasAttachment ? ATTACHMENT : undefined;
-  const message = encodeMessage(name, head as Head<MessageName>, attachment, compress);
+  const message = encodeMessage(name, head, attachment, compress);
   const bytes = Buffer.concat([message.head, message.attachment ?? Buffer.alloc(0)]);
   if (bytes.length !== message.bytes) throw new Error('a wrong length is told');
   return bytes;

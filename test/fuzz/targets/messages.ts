@@ -3,7 +3,6 @@ import { TardisError } from '../../../src/errors/index.js';
 import {
   decodeMessage,
   encodeMessage,
-  type Head,
   type MessageName,
   type MessageRow,
   MESSAGES,
@@ -59,7 +58,7 @@ function seedOf(name: MessageName, random: Random, compress: boolean): Buffer {
       (plain) => valueOf(plain, random),
       (limit) => Math.floor(random.next() * limit),
     ),
-  ) as Head<MessageName>;
+  );
   const attachment = row.hasAttachment ? random.bytes(20) : undefined;
   const message = encodeMessage(name, head, attachment, compress);
   return Buffer.concat([message.head, message.attachment ?? Buffer.alloc(0)]);
