@@ -1,7 +1,7 @@
 /** Loads the code of sockets when they are first used: a command that reads a store on this machine needs none. */
 import type * as sockets from './sockets.js';
 
-/** Listens until closed; the same as `listen` of sockets.ts. */
+/** Listens until closed, by `listen` of sockets.ts. */
 export async function listen(
   ...args: Parameters<typeof sockets.listen>
 ): ReturnType<typeof sockets.listen> {
@@ -9,7 +9,7 @@ export async function listen(
   return listenNow(...args);
 }
 
-/** Connects; the same as `connect` of sockets.ts. */
+/** Connects, by `connect` of sockets.ts. */
 export async function connect(
   ...args: Parameters<typeof sockets.connect>
 ): ReturnType<typeof sockets.connect> {
