@@ -99,6 +99,8 @@ for (const [output, { inputs }] of made.flatMap(({ outputs }) => Object.entries(
 const listed = Object.keys(inside)
   .sort()
   .map((place) => [place, [...inside[place]].sort()]);
+// Node's compiled code of earlier builds, which tests keep there.
+rmSync('dist/compiled', { recursive: true, force: true });
 writeFileSync(
   'dist/bundle/packages.json',
   `${JSON.stringify(Object.fromEntries(listed), null, 1)}\n`,

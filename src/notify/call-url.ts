@@ -2,10 +2,10 @@
  * Sends a request to a URL when something has happened, for services that monitor jobs. Retries if that may
  * help. The path and query of a URL may be its secret, so they are never shown.
  */
-import http from 'node:http';
-import https from 'node:https';
+import type { OutgoingHttpHeaders } from 'node:http';
 import { configInvalid } from '../config/index.js';
 import { systemCode } from '../errors/index.js';
+import { loadHttp, loadHttps } from '../system/index.js';
 
 const TRIES = 3;
 const FIRST_PAUSE_MS = 1000;
@@ -66,18 +66,19 @@ function isPassing(status: number): boolean {
 /** Sends one request. Returns the status of the answer, or why there is none. */
 function ask(url: URL, { method, body, timeoutMs }: CallOptions): Promise<number | string> {
   const payload = method === 'POST' ? Buffer.from(body) : undefined;
-  const headers: http.OutgoingHttpHeaders = { 'user-agent': 'tardis' };
+  const headers: OutgoingHttpHeaders = { 'user-agent': 'tardis' };
   if (payload !== undefined) {
     headers['content-type'] = 'application/json';
     headers['content-length'] = payload.length;
   }
   const signal = AbortSignal.timeout(timeoutMs);
   return new Promise((resolve) => {
-    const request = url.protocol === 'https:' ? https.request : http.request;
-    request(url, { method, headers, signal, agent: false }, (response) => {
-      response.on('error', () => undefined).destroy(); // only the status matters
-      resolve(response.statusCode ?? 0);
-    })
+    const web = url.protocol === 'https:' ? loadHttps() : loadHttp();
+    web
+      .request(url, { method, headers, signal, agent: false }, (response) => {
+        response.on('error', () => undefined).destroy(); // only the status matters
+        resolve(response.statusCode ?? 0);
+      })
       .on('error', (error) =>
         resolve(signal.aborted ? 'no answer in time' : (systemCode(error) ?? 'no answer')),
       )

@@ -63,3 +63,4 @@ export {
   removeSocketFolder,
   SOCKET_FOLDER_ARGUMENTS,
 } from './temporary.js';
+export { loadHttp, loadHttps } from './web.js';

@@ -1,7 +1,6 @@
 /** Connections over a unix socket, TCP or TLS: listening and connecting. */
 import fs from 'node:fs';
-import http from 'node:http';
-import https from 'node:https';
+import type http from 'node:http';
 import net from 'node:net';
 import tls from 'node:tls';
 import { WebSocket, WebSocketServer } from 'ws';
@@ -11,10 +10,13 @@ import {
   checkSocketPath,
   describeAddress,
   hostInUrl,
+  loadHttp,
+  loadHttps,
   type System,
 } from '../system/index.js';
 import { type Channel, Connection } from './connection.js';
 import { DEFAULT_GATE, Gate, type GateLimits } from './gate.js';
+import type { LinkOptions } from './link.js';
 
 /** Larger than the largest size in the message table. */
 const MAX_MESSAGE_BYTES = 17 << 20;
@@ -27,27 +29,6 @@ const MAX_STRANGER_BYTES = 4 << 10;
 const EXPORTER_LABEL = 'EXPORTER-tardis-login';
 const KEYING_BYTES = 32;
 const TLS_VERSION = 'TLSv1.3';
-/** Number of pings sent within the timeout of a link. */
-const PINGS_IN_TIME = 3;
-const MIN_PING_MS = 30;
-
-export interface LinkOptions {
-  readonly pingMs: number;
-  readonly timeoutMs: number;
-  readonly compressHeads: boolean;
-}
-
-export const DEFAULT_LINK: LinkOptions = Object.freeze({
-  pingMs: 5000,
-  timeoutMs: 300_000,
-  compressHeads: false,
-});
-
-/** Returns options for a link that times out after `timeoutMs`; pings are frequent enough for that. */
-export function linkWith(timeoutMs: number): LinkOptions {
-  const pingMs = Math.max(MIN_PING_MS, Math.min(DEFAULT_LINK.pingMs, timeoutMs / PINGS_IN_TIME));
-  return { ...DEFAULT_LINK, timeoutMs, pingMs };
-}
 
 /** A certificate with its chain, and its private key, as PEM. */
 export interface Certificate {
@@ -113,8 +94,8 @@ function httpServer(certificate: Certificate | undefined): http.Server {
     response.writeHead(426, { connection: 'close' }).end();
   };
   const limits = { maxHeaderSize: HTTP_HEAD_BYTES };
-  if (certificate === undefined) return http.createServer(limits, refuse);
-  return https.createServer({ ...limits, ...certificate, minVersion: TLS_VERSION }, refuse);
+  if (certificate === undefined) return loadHttp().createServer(limits, refuse);
+  return loadHttps().createServer({ ...limits, ...certificate, minVersion: TLS_VERSION }, refuse);
 }
 
 /** Returns a connection whose peer has not logged in; its bytes and its time are limited. */

@@ -1,5 +1,6 @@
 /**
- * More than five hundred hostile strings, in each name and id that comes from outside: each is refused by an
+ * Hostile strings, in each name and id that comes from outside (all of more than five hundred, or those written by
+ * hand and some of the others): each is refused by an
  * error of the table, or is a valid name and used unchanged. Nothing outside of the client's directory, or of the
  * target of a restore, is touched.
  */
@@ -35,6 +36,7 @@ import { sandbox } from '../helpers/guarded.js';
 import {
   CONTROL,
   hostileStrings,
+  someStrings,
   strings,
   Tally,
   toldCode,
@@ -127,11 +129,11 @@ test('names of clients in greetings', async (t) => {
     const account = withBytes('hello', (text) => ({ ...head, create: false, account: text }), name);
     tally.add(`account: ${await answerTo(account)}`);
   };
-  const all = strings(t, guard);
+  const all = someStrings(t, guard);
   for (let from = 0; from < all.length; from += AT_ONCE) {
     await Promise.all(all.slice(from, from + AT_ONCE).map((name, at) => greet(name, from + at)));
   }
-  t.true(tally.of('CLIENT_NAME_INVALID') > 400);
+  t.true(tally.of('CLIENT_NAME_INVALID') > all.length / 2);
   t.deepEqual(tally.codes.filter((code) => code.startsWith('purpose')).sort(), [
     'purpose: MESSAGE_TOO_LARGE',
     'purpose: PROTOCOL_VIOLATION',
@@ -384,7 +386,7 @@ for (const [what, isFirst, make] of FIELDS) {
     const begin = isFirst ? [] : [encodeMessage('openSet', openSet()).head, HEADS];
     const session = new Session(guard.store, Purpose.backup, begin);
     const tally = new Tally();
-    for (const bytes of strings(t, guard)) {
+    for (const bytes of someStrings(t, guard)) {
       const failure = await session.say(make(bytes));
       tally.add(failure && toldCode(t, failure, bytes));
       if (failure !== undefined) t.notRegex(failure.message, CONTROL);
@@ -433,7 +435,7 @@ test('what a reader asks for', async (t) => {
   for (const [what, make] of QUESTIONS) {
     const session = new Session(guard.store, Purpose.read, []);
     const tally = new Tally();
-    for (const bytes of strings(t, guard)) {
+    for (const bytes of someStrings(t, guard)) {
       const failure = await session.say(make(bytes));
       tally.add(failure && toldCode(t, failure, bytes));
     }

@@ -331,6 +331,11 @@ function forgetServer(port: number): void {
   }
 }
 
+/** Compiled code of the bundles, which each build removes; a command compiles only what it does not find there. */
+const COMPILED = fileURLToPath(new URL('../../compiled', import.meta.url));
+/** Variables that change Node.js itself. Authorities of the machine are read at each start that loads TLS. */
+const OF_NODE = ['NODE_OPTIONS', 'NODE_EXTRA_CA_CERTS'];
+
 /**
  * Returns an environment without settings that change the commands; logins use as little memory and time as
  * possible.
@@ -338,8 +343,13 @@ function forgetServer(port: number): void {
 export function cleanEnvironment(): NodeJS.ProcessEnv {
   const inherited = Object.fromEntries(
     Object.entries(process.env).filter(
-      ([name]) => !name.startsWith('TARDIS_') && name !== 'NODE_OPTIONS',
+      ([name]) => !name.startsWith('TARDIS_') && !OF_NODE.includes(name),
     ),
   );
-  return { ...inherited, XDG_STATE_HOME: STATE, TARDIS_PASSWORD_MEMORY: '16M' };
+  return {
+    ...inherited,
+    XDG_STATE_HOME: STATE,
+    TARDIS_PASSWORD_MEMORY: '16M',
+    NODE_COMPILE_CACHE: COMPILED,
+  };
 }

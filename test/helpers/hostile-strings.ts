@@ -5,7 +5,10 @@
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { TardisError } from '../../src/errors/index.js';
+import { seededRandom } from '../../src/system/index.js';
 import type { Sandbox } from './guarded.js';
+import { seed } from './seed.js';
+import { share } from './share.js';
 
 const KIB = 1 << 10;
 const MANY = 8;
@@ -243,8 +246,8 @@ const BYTES: readonly number[][] = [
   [0x01],
 ];
 
-/** Returns the names, including paths from `sandbox` to a file in it that nothing may modify. */
-export function hostileStrings(sandbox: string): Buffer[] {
+/** Returns the names written by hand, with controls and lengths, and paths from `sandbox` to a file in it. */
+function written(sandbox: string): Buffer[] {
   const texts = [
     '',
     '.',
@@ -266,6 +269,16 @@ export function hostileStrings(sandbox: string): Buffer[] {
     `${sandbox}/in/../canary`,
     `${sandbox}/in/store/../../canary\0`,
   ];
+  for (let control = 0; control < 32; control += 1) texts.push(`a${String.fromCharCode(control)}b`);
+  for (const bytes of [127, 128, 129, 143, 144, 255, 256, 1023, 4095, 4096, 4097, 5 * KIB]) {
+    texts.push('a'.repeat(bytes), '../'.repeat(Math.ceil(bytes / 3)).slice(0, bytes));
+  }
+  return [...texts.map((text) => Buffer.from(text)), ...BYTES.map((list) => Buffer.from(list))];
+}
+
+/** Returns the names that are combined from parts. */
+function combined(): Buffer[] {
+  const texts: string[] = [];
   for (const up of UP) {
     for (const aim of AIMS) {
       for (const times of [1, 2, MANY]) texts.push(`${up.repeat(times)}${aim}`);
@@ -275,15 +288,16 @@ export function hostileStrings(sandbox: string): Buffer[] {
   for (const text of [...KNOWN.slice(0, 20), ...SHELL.slice(0, 8), ...TERMINAL.slice(0, 8)]) {
     texts.push(`../${text}`, `${text}\0`, `x${text}`);
   }
-  for (let control = 0; control < 32; control += 1) texts.push(`a${String.fromCharCode(control)}b`);
-  for (const bytes of [127, 128, 129, 143, 144, 255, 256, 1023, 4095, 4096, 4097, 5 * KIB]) {
-    texts.push('a'.repeat(bytes), '../'.repeat(Math.ceil(bytes / 3)).slice(0, bytes));
-  }
-  const all = [
-    ...texts.map((text) => Buffer.from(text)),
-    ...BYTES.map((list) => Buffer.from(list)),
-  ];
+  return texts.map((text) => Buffer.from(text));
+}
+
+function withoutRepeats(all: readonly Buffer[]): Buffer[] {
   return [...new Map(all.map((bytes) => [bytes.toString('latin1'), bytes])).values()];
+}
+
+/** Returns all names, including paths from `sandbox` to a file in it that nothing may modify. */
+export function hostileStrings(sandbox: string): Buffer[] {
+  return withoutRepeats([...written(sandbox), ...combined()]);
 }
 
 /** True if file systems accept this name. */
@@ -293,6 +307,8 @@ export function isFileName(name: Buffer): boolean {
 }
 
 const ENOUGH = 500;
+/** Combined names are tried so much more often than the share of a run says. */
+const MORE_OFTEN = 1.5;
 
 /** Matches characters that a terminal interprets. */
 // eslint-disable-next-line no-control-regex
@@ -303,6 +319,17 @@ export function strings(t: ExecutionContext, { top }: Sandbox): Buffer[] {
   const all = hostileStrings(top);
   t.true(all.length >= ENOUGH, `${all.length} strings`);
   return all;
+}
+
+/**
+ * Returns the names for a test in which each one costs a session: all that are written by hand, and of the combined
+ * ones, which differ little, some that TEST_SEED chooses.
+ */
+export function someStrings(t: ExecutionContext, { top }: Sandbox): Buffer[] {
+  const { next } = seededRandom(seed);
+  const some = combined().filter(() => next() < MORE_OFTEN * share);
+  t.log(`seed ${seed}: ${some.length} combined names`);
+  return withoutRepeats([...written(top), ...some]);
 }
 
 /** Returns the code of an error meant for users or peers; any other error fails the test. */

@@ -1,8 +1,9 @@
 /** HTTP endpoint for collectors of metrics: serves GET /metrics and nothing else. */
 import { once } from 'node:events';
-import http from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { systemCode, TardisError } from '../../errors/index.js';
+import { loadHttp } from '../../system/index.js';
 
 const MAX_CONNECTIONS = 32;
 const MAX_HEAD_BYTES = 8 << 10;
@@ -17,16 +18,16 @@ export interface EndpointAddress {
 
 export class MetricsEndpoint {
   private text: () => string = () => '# EOF\n';
-  private readonly server: http.Server;
+  private readonly server: Server;
 
-  private constructor(server: http.Server) {
+  private constructor(server: Server) {
     this.server = server;
     server.on('request', (request, response) => this.answer(request, response));
   }
 
   /** Listens until closed. Throws LISTEN_FAILED. */
   static async open({ host, port }: EndpointAddress): Promise<MetricsEndpoint> {
-    const server = http.createServer({
+    const server = loadHttp().createServer({
       maxHeaderSize: MAX_HEAD_BYTES,
       requestTimeout: REQUEST_TIMEOUT_MS,
       headersTimeout: REQUEST_TIMEOUT_MS,
@@ -60,7 +61,7 @@ export class MetricsEndpoint {
     await closed;
   }
 
-  private answer(request: http.IncomingMessage, response: http.ServerResponse): void {
+  private answer(request: IncomingMessage, response: ServerResponse): void {
     request.resume();
     const path = (request.url ?? '').split('?', 1)[0];
     const isRead = request.method === 'GET' || request.method === 'HEAD';

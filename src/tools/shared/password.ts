@@ -3,8 +3,7 @@
  * call that needs it.
  */
 import { spawn } from 'node:child_process';
-import http from 'node:http';
-import https from 'node:https';
+import type { IncomingMessage } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import type { Readable } from 'node:stream';
 import type { Found, Source } from '../../config/index.js';
@@ -18,7 +17,14 @@ import {
 } from '../../crypto/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
-import { byteText, isLoopback, readSmallFile, textBytes } from '../../system/index.js';
+import {
+  byteText,
+  isLoopback,
+  loadHttp,
+  loadHttps,
+  readSmallFile,
+  textBytes,
+} from '../../system/index.js';
 import { askSecret } from './terminal.js';
 
 const MAX_PASSWORD_BYTES = 4096;
@@ -180,9 +186,9 @@ async function fetchSource(url: URL, redirects: number): Promise<Buffer> {
     );
   }
   const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS);
-  const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
-    const get = url.protocol === 'https:' ? https.get : http.get;
-    get(url, { signal }, resolve).once('error', reject);
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const web = url.protocol === 'https:' ? loadHttps() : loadHttp();
+    web.get(url, { signal }, resolve).once('error', reject);
   }).catch((error: unknown) => {
     const why = systemCode(error) ?? 'no answer';
     throw configInvalid(`cannot fetch the password from ${shown}: ${why}`);

@@ -1,0 +1,23 @@
+/** Settings of a connection: how soon a silent peer is noticed. */
+
+/** Number of pings sent within the timeout of a link. */
+const PINGS_IN_TIME = 3;
+const MIN_PING_MS = 30;
+
+export interface LinkOptions {
+  readonly pingMs: number;
+  readonly timeoutMs: number;
+  readonly compressHeads: boolean;
+}
+
+export const DEFAULT_LINK: LinkOptions = Object.freeze({
+  pingMs: 5000,
+  timeoutMs: 300_000,
+  compressHeads: false,
+});
+
+/** Returns options for a link that times out after `timeoutMs`; pings are frequent enough for that. */
+export function linkWith(timeoutMs: number): LinkOptions {
+  const pingMs = Math.max(MIN_PING_MS, Math.min(DEFAULT_LINK.pingMs, timeoutMs / PINGS_IN_TIME));
+  return { ...DEFAULT_LINK, timeoutMs, pingMs };
+}
