@@ -24,7 +24,7 @@ import {
   Purpose,
   RateLimit,
   type Retry,
-  type TlsWish,
+  type TlsOptions,
 } from '../transport/index.js';
 import type { JobRunner } from '../workers/index.js';
 import {
@@ -38,8 +38,8 @@ import {
   type Root,
 } from './roots.js';
 import { type Credentials, Login, NO_CREDENTIALS } from '../transport/login/index.js';
-import { Places } from './places.js';
-import { Lifeline } from './lifeline.js';
+import { RootPresence } from './root-presence.js';
+import { SessionConnector } from './session-connector.js';
 import { spaceDoubt } from './quota.js';
 import { SealingPeer } from './sealing-peer.js';
 import { ServerPeer } from './server-peer.js';
@@ -51,7 +51,7 @@ export interface BackupRequest {
   readonly create: boolean;
   readonly credentials?: Credentials;
   /** Undefined if TLS is not used. */
-  readonly tls?: TlsWish | undefined;
+  readonly tls?: TlsOptions | undefined;
   /** Name of the set; if empty, the server chooses one. */
   readonly setName: string;
   /** Marks to store with the set. */
@@ -178,7 +178,7 @@ class BackupRun {
   private settled: (() => Promise<Settled>) | undefined;
   private readonly server: ServerPeer;
   private readonly peer: SealingPeer;
-  private readonly lifeline: Lifeline;
+  private readonly lifeline: SessionConnector;
   private readonly pipeline: BackupPipeline;
   private readonly roots: readonly Root[];
   private readonly missing: ReturnType<typeof readRoots>['missing'];
@@ -213,7 +213,7 @@ class BackupRun {
     );
     const { tls, patience = NO_PATIENCE } = request;
     const how = { address: reach, link: linkOf(request), tls, patience };
-    this.lifeline = new Lifeline(system, this.server.line, how, {
+    this.lifeline = new SessionConnector(system, this.server.line, how, {
       retrying: (retry) => hooks.onRetry?.(retry),
       failed: (error) => this.peer.fail(error),
     });
@@ -383,7 +383,7 @@ function pipelineOf(
     excludes: request.excludes,
     crossDevices: request.crossDevices === true,
     maxDepth: request.maxDepth ?? 0,
-    presence: new Places(roots),
+    presence: new RootPresence(roots),
   };
   return new BackupPipeline(jobs, peer, walk, request.settings, hooks);
 }

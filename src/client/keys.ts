@@ -9,14 +9,14 @@ import {
   linkWith,
   type MessageName,
   Purpose,
-  type TlsWish,
+  type TlsOptions,
 } from '../transport/index.js';
 import { type Credentials, greet, Login } from '../transport/login/index.js';
 
 export interface KeysRequest {
   readonly address: Address;
   /** Undefined if TLS is not used. */
-  readonly tls?: TlsWish | undefined;
+  readonly tls?: TlsOptions | undefined;
   readonly client: string;
   readonly create: boolean;
   readonly credentials: Credentials;

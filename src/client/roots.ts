@@ -14,7 +14,7 @@ import {
 } from '../model/index.js';
 import { absolutePath, type System } from '../system/index.js';
 import { type Head, Held, rootParent } from '../transport/index.js';
-import { type Identity, identityAt } from './places.js';
+import { type Identity, identityAt } from './root-presence.js';
 import { type Failure, packBlock, readAttributesOf } from '../workers/index.js';
 
 export interface Root {

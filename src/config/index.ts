@@ -6,7 +6,7 @@ export { HOOK_VARIABLES } from './hook-variables.js';
 export { type IniSection, parseIni, readIni } from './ini.js';
 export { configInvalid } from './invalid.js';
 export type { Found, Source } from './layers.js';
-export { KEPT_KEYS, keptKey, keptValue, meantSettings } from './kept-settings.js';
+export { KEPT_KEYS, keptKey, keptValue, meantSettings } from './client-settings.js';
 export { NEOPHYTOS, NEOPHYTOS_ONLY, type NeophytosRow } from './neophytos.js';
 export { nearest } from './nearest.js';
 export { type Given, type Resolved, resolveSettings } from './resolve.js';

@@ -19,8 +19,8 @@ export {
 } from './login.js';
 export {
   compareKeys,
-  meetKeys,
-  type MeetOptions,
+  rememberKeyRecord,
+  type KeyMemoryOptions,
   noteKeys,
   type Remembered,
   SealMemory,

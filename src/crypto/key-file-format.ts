@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import { type KeyRecord, parseKeyRecord } from './key-record.js';
-import { slipIn, type TypedLine } from './typed-slips.js';
+import { describeTypingErrors, type TypedLine } from './typing-errors.js';
 
 export const MAX_KEY_FILE_BYTES: number = 1 << 20;
 const MAX_SECTIONS = 1024;
@@ -175,7 +175,7 @@ function recordsIn(
   const records = found.map(({ number, base64, lines }) => {
     const record = recordOf(base64);
     if (record === undefined) {
-      const slip = slipIn(lines, LINE_CHARS, shown);
+      const slip = describeTypingErrors(lines, LINE_CHARS, shown);
       throw refuse(`whose key record ${number} is damaged${slip === undefined ? '' : `: ${slip}`}`);
     }
     if (record.number !== number)

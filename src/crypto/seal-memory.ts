@@ -45,7 +45,7 @@ const REPLACED_KEYS: Fact = {
   risk: 'a store with the former keys would not be noticed',
 };
 
-export interface MeetOptions {
+export interface KeyMemoryOptions {
   /** Name of the sub-account; undefined for the owner of the client. */
   readonly account?: string | undefined;
   readonly trustsOlder?: boolean | undefined;
@@ -58,10 +58,10 @@ export interface MeetOptions {
  * sub-account's record is not compared, since sub-accounts have their own numbering. Returns a message for each fact
  * that cannot be remembered.
  */
-export function meetKeys(
+export function rememberKeyRecord(
   record: KeyRecord,
   keys: readonly MasterKey[],
-  { account, trustsOlder = false }: MeetOptions = {},
+  { account, trustsOlder = false }: KeyMemoryOptions = {},
 ): string[] {
   const memory = memoryOf(record);
   const failures = [memory.checkKeys(countedNumber(record, account), trustsOlder)];
@@ -72,7 +72,7 @@ export function meetKeys(
 /** Checks like `meetKeys`, but remembers nothing: for keys that have not yet proven to be the client's. */
 export function compareKeys(
   record: KeyRecord,
-  { account, trustsOlder = false }: MeetOptions = {},
+  { account, trustsOlder = false }: KeyMemoryOptions = {},
 ): void {
   memoryOf(record).compareKeys(countedNumber(record, account), trustsOlder);
 }
@@ -83,7 +83,7 @@ export function compareKeys(
  */
 export function noteKeys(
   record: KeyRecord,
-  { account, trustsOlder = false }: MeetOptions = {},
+  { account, trustsOlder = false }: KeyMemoryOptions = {},
 ): string | undefined {
   return memoryOf(record).noteKeys(countedNumber(record, account), trustsOlder);
 }

@@ -1,4 +1,4 @@
-export { letGo } from './let-go.js';
+export { cleanUp } from './clean-up.js';
 export {
   ERROR_TABLE,
   type ErrorCode,

@@ -26,7 +26,7 @@ const SCHEMES: Readonly<Record<CryptAlgorithm, SchemeNumber>> = Object.freeze({
 });
 
 /** The user's choice, as plain data that crosses threads. */
-export interface CryptWish {
+export interface CipherChoice {
   readonly file: FilterFile | undefined;
   /** Algorithm for files that no tag accepts. */
   readonly otherwise: CryptAlgorithm | 'auto';
@@ -113,10 +113,10 @@ export class CryptFilter {
   /** For each line, the index of its tag. */
   private readonly tagOf: readonly number[];
   private readonly rules: FilterRules;
-  private readonly otherwise: CryptWish['otherwise'];
+  private readonly otherwise: CipherChoice['otherwise'];
 
   /** Throws CONFIG_INVALID. */
-  constructor({ file, otherwise }: CryptWish) {
+  constructor({ file, otherwise }: CipherChoice) {
     this.otherwise = otherwise;
     this.tags = file === undefined ? [] : parseCryptFile(file);
     this.lines = this.tags.flatMap(({ lines }) => lines);
@@ -147,10 +147,10 @@ export class CryptFilter {
   }
 }
 
-let last: { readonly wish: CryptWish; readonly filter: CryptFilter } | undefined;
+let last: { readonly wish: CipherChoice; readonly filter: CryptFilter } | undefined;
 
 /** Returns the filter, compiled once for all jobs of a thread; undefined if the machine chooses for all contents. */
-export function cryptFilter(wish: CryptWish | undefined): CryptFilter | undefined {
+export function cryptFilter(wish: CipherChoice | undefined): CryptFilter | undefined {
   if (wish === undefined || (wish.file === undefined && wish.otherwise === 'auto'))
     return undefined;
   const isSame =

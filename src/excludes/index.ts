@@ -7,7 +7,7 @@ export {
   CryptFilter,
   cryptFilter,
   type CryptTag,
-  type CryptWish,
+  type CipherChoice,
   MAX_TAGS,
   parseCryptFile,
 } from './crypt-filter.js';

@@ -1,6 +1,6 @@
 /** Reports on a client's history: changes between sets, names, settings, and the space that everything takes. */
 import type { EntryPlace, NamedVersion, SetSpan } from '../store/catalog/index.js';
-import type { KeptSetting } from '../model/index.js';
+import type { ClientSetting } from '../model/index.js';
 import type { HistoryEntry } from './history.js';
 
 /** A request for the changes after a place. */
@@ -91,7 +91,7 @@ export interface Reports {
   /** Returns the paths of directories as of a set; undefined for those it does not have or the reader may not list. */
   directoryPaths(set: number, directories: readonly number[]): Promise<(Buffer | undefined)[]>;
   /** Returns the settings that are stored with the client, sorted by key. */
-  settings(): Promise<readonly KeptSetting[]>;
+  settings(): Promise<readonly ClientSetting[]>;
   /** Returns the configuration of the client when it made a set, as the client sent it. */
   clientConfig(set: number): Promise<string | undefined>;
   figures(): Promise<StoreFigures>;

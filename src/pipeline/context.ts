@@ -6,7 +6,7 @@ import { Counters } from './counters.js';
 import { OpenDirectories } from './directories.js';
 import { Effort } from './effort.js';
 import { Flight } from './flight.js';
-import { HeldMounts } from './held-mounts.js';
+import { MissingMounts } from './missing-mounts.js';
 import type { PipelineHooks } from './hooks.js';
 import { Outbox } from './outbox.js';
 import type { LargeFile } from './parcel.js';
@@ -37,7 +37,7 @@ export class Context {
   readonly outbox: Outbox;
   /** Roots and mounts that disappear during the backup, and mount points that were empty at its start. */
   readonly places: LostPlaces;
-  readonly mounts: HeldMounts;
+  readonly mounts: MissingMounts;
   /** Effort of compression, and the limits of parcels that follow it. */
   readonly effort: Effort;
   readonly spare = new SpareMemory();
@@ -67,7 +67,7 @@ export class Context {
     this.places = new LostPlaces(sources.presence ?? ALWAYS_THERE, (lost) =>
       this.report.note(lost),
     );
-    this.mounts = new HeldMounts(peer, (held) => this.report.note(held));
+    this.mounts = new MissingMounts(peer, (held) => this.report.note(held));
     const effort = { ...settings, smallRawBytes: settings.smallBytes };
     this.effort = new Effort(effort, () => peer.isEmpty);
     this.streams = new Streams(this.budget, this.counters.large);

@@ -1,5 +1,5 @@
 /** The state of a large file, and of its parts, while it is sent. */
-import { type CryptWish, cryptFilter } from '../excludes/index.js';
+import { type CipherChoice, cryptFilter } from '../excludes/index.js';
 import {
   joinPath,
   type PartDigest,
@@ -134,7 +134,7 @@ export function isSameVersion(row: Buffer, other: Buffer): boolean {
 
 /** Returns the encryption scheme that the user chose for a file; undefined for the usual one. */
 export function wantedScheme(
-  wish: CryptWish | undefined,
+  wish: CipherChoice | undefined,
   { directoryPath, row }: LargeFile,
 ): SchemeNumber | undefined {
   return cryptFilter(wish)?.scheme(directoryPath, new RowReader(row).name(0));

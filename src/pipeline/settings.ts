@@ -1,5 +1,5 @@
 /** Settings of the pipeline. */
-import type { CryptWish } from '../excludes/index.js';
+import type { CipherChoice } from '../excludes/index.js';
 import type { Compression } from '../store/index.js';
 import type { RawRules } from '../workers/index.js';
 
@@ -24,7 +24,7 @@ export interface PipelineSettings {
   readonly compression: Compression;
   readonly rawRules?: RawRules;
   /** The user's choice of encryption schemes, if the client encrypts. */
-  readonly cryptWish?: CryptWish | undefined;
+  readonly cryptWish?: CipherChoice | undefined;
   readonly checksumAboveBytes?: number;
   readonly sendSignatures?: boolean;
 }

@@ -29,7 +29,7 @@ export interface Place extends OutputDirectory {
   state: 'unmade' | 'fresh' | 'there' | 'barred';
 }
 
-export type Settled = number | 'unchanged' | 'kept';
+export type PlacedAs = number | 'unchanged' | 'kept';
 
 /** A directory that still gets its metadata. */
 interface Unfinished {
@@ -141,7 +141,7 @@ export class RestorePlaces {
   }
 
   /** Returns how to write an entry (bits of RestoreHow), or why it is not written, and counts it in that case. */
-  settle(entry: HistoryEntry, directory: Place, name: Buffer): Settled {
+  settle(entry: HistoryEntry, directory: Place, name: Buffer): PlacedAs {
     const at = { directory: directory.path, name };
     const there = directory.state === 'fresh' ? undefined : this.target.look(at);
     if (there === undefined) {
@@ -161,7 +161,7 @@ export class RestorePlaces {
     return this.unfinished.length > 0;
   }
 
-  private count(verdict: Verdict): Settled {
+  private count(verdict: Verdict): PlacedAs {
     switch (verdict.do) {
       case 'write':
         return verdict.how;

@@ -24,7 +24,7 @@ import { FoldedNames } from './folded-names.js';
 import { OwnerMap } from './owner-map.js';
 import { LinkGroups } from './links.js';
 import { locateEach } from './locate-each.js';
-import { type Place, RestorePlaces, type Settled } from './places.js';
+import { type Place, RestorePlaces, type PlacedAs } from './places.js';
 import { RestorePolicy } from './policy.js';
 import { missingContent, type RestoreFailure, type RestoreProgress } from './progress.js';
 import type { RestoreRequest, RestoreResult } from './request.js';
@@ -140,7 +140,7 @@ class Restore implements WalkVisitor<Place> {
       });
     }
     const attempt = (path: Buffer, work: () => FailedAttribute[]): void =>
-      this.attempt(path, () => this.tellMissing(path, work()));
+      this.attempt(path, () => this.reportMissing(path, work()));
     this.places.finish(attempt, this.failures);
     await this.places.sync(); // before the journal is removed, which lists what must be checked again
     await this.journal?.end(this.failures, this.places.hasUnfinished);
@@ -222,7 +222,7 @@ class Restore implements WalkVisitor<Place> {
         entry.linkTarget === undefined
           ? target.makeNode(at, row, mayReplace)
           : target.makeSymlink(at, entry.linkTarget, row, mayReplace);
-      this.tellMissing(joinPath(directory.path, name), missing);
+      this.reportMissing(joinPath(directory.path, name), missing);
     }
     this.progress[entry.type === EntryType.symlink ? 'links' : 'files'] += 1;
   }
@@ -242,8 +242,8 @@ class Restore implements WalkVisitor<Place> {
     this.window.push({ entry, how: this.isDry ? how | RestoreHow.pretend : how, ...at });
   }
 
-  private settle(visited: Visited<Place>): Settled {
-    let how: Settled = 'kept';
+  private settle(visited: Visited<Place>): PlacedAs {
+    let how: PlacedAs = 'kept';
     try {
       how = this.places.settle(visited.entry, visited.directory, visited.name);
       return how;
@@ -333,7 +333,7 @@ class Restore implements WalkVisitor<Place> {
         continue;
       }
       if (isRestored) {
-        this.tell(joinPath(directory, name), error, undefined);
+        this.reportFailure(joinPath(directory, name), error, undefined);
         continue;
       }
       const isCompared = (how & RestoreHow.compare) !== 0;
@@ -373,16 +373,17 @@ class Restore implements WalkVisitor<Place> {
 
   private fail(full: Buffer, error: WireError, digest: Buffer | undefined): void {
     this.failedNames.add(full.toString('latin1'));
-    this.tell(full, error, digest);
+    this.reportFailure(full, error, digest);
   }
 
-  private tell(full: Buffer, error: WireError, digest: Buffer | undefined): void {
+  private reportFailure(full: Buffer, error: WireError, digest: Buffer | undefined): void {
     this.progress.failures += 1;
     this.failures.push({ path: full, error, digest });
   }
 
   /** Reports attributes that could not be set; the file exists without them. */
-  private tellMissing(full: Buffer, missing: readonly FailedAttribute[]): void {
-    for (const attribute of missing) this.tell(full, attributeNotSet(attribute), undefined);
+  private reportMissing(full: Buffer, missing: readonly FailedAttribute[]): void {
+    for (const attribute of missing)
+      this.reportFailure(full, attributeNotSet(attribute), undefined);
   }
 }

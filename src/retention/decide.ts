@@ -19,7 +19,7 @@ export interface RetentionSet extends TimedSet {
   readonly roots: string;
 }
 
-export interface RetentionWish {
+export interface RetentionOptions {
   readonly rules: RetentionRules;
   readonly nowMs: number;
   /** Younger sets are kept, regardless of the rules; 0 means no such age. */
@@ -93,7 +93,7 @@ export interface Decision {
 const DAY_MS = 86_400_000;
 
 /** Decides about all sets, which are given in the order of their numbers. */
-export function decideRetention(sets: readonly RetentionSet[], wish: RetentionWish): Decision {
+export function decideRetention(sets: readonly RetentionSet[], wish: RetentionOptions): Decision {
   const complete = sets.filter(({ isComplete }) => isComplete);
   const now =
     complete.length === 0
@@ -132,7 +132,7 @@ type Keep = (set: number, why: KeepReason, what?: string, which?: Reason['which'
 function keepAlways(
   { set, isLocked, isComplete, isDoubtful, openedAtMs, priority }: RetentionSet,
   { ageMs, countedMs }: { readonly ageMs: number; readonly countedMs: number },
-  { leastAgeMs, only, keepsDoubtful }: RetentionWish,
+  { leastAgeMs, only, keepsDoubtful }: RetentionOptions,
   hasAnyRule: boolean,
   keep: Keep,
 ): void {
@@ -169,7 +169,7 @@ function hasKeptTag(tags: readonly string[], keepTags: readonly string[]): boole
 
 function keepLast(
   complete: readonly RetentionSet[],
-  { rules, resistsFloods }: RetentionWish,
+  { rules, resistsFloods }: RetentionOptions,
   keep: Keep,
 ): void {
   let counted = 0;
@@ -191,7 +191,7 @@ function keepLast(
 function keepPeriods(
   stretches: readonly Stretch<RetentionSet>[],
   name: PeriodName,
-  { rules, resistsFloods }: RetentionWish,
+  { rules, resistsFloods }: RetentionOptions,
   keep: Keep,
 ): void {
   let left = rules[PERIOD_RULES[name]];

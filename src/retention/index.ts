@@ -5,7 +5,7 @@ export {
   type KeepReason,
   type Reason,
   type RetentionSet,
-  type RetentionWish,
+  type RetentionOptions,
   type Verdict,
 } from './decide.js';
 export {

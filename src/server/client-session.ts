@@ -22,7 +22,7 @@ import {
   type PurposeName,
   TICKET_BYTES,
 } from '../transport/index.js';
-import { KeptAnswers } from './kept-answers.js';
+import { UnacknowledgedAnswers } from './unacknowledged-answers.js';
 import type { Admission, Quotas } from './limits/quotas.js';
 import type { StorageHandle, StorageHost } from './storage/storage-host.js';
 import type { StorageOptions } from './storage/storage-options.js';
@@ -100,7 +100,7 @@ export class ClientSession implements SessionOwner {
   private unprocessedBytes = 0;
   /** Messages that are held back until the client has acknowledged answers. */
   private readonly heldBack: { name: MessageName; bytes: Buffer }[] = [];
-  private readonly answers = new KeptAnswers();
+  private readonly answers = new UnacknowledgedAnswers();
   private readonly services: ClientSessionServices;
   private profile: SessionProfile | undefined;
   private pausedConnection: Connection | undefined;

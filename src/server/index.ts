@@ -2,7 +2,7 @@ export { overviewOf } from './client-overview.js';
 export { Daemon, type DaemonOptions } from './daemon.js';
 export { GcScheduler, type GcPlan } from './gc-scheduler.js';
 export { changeKeys } from './ingest/key-change.js';
-export { KeptAnswers } from './kept-answers.js';
+export { UnacknowledgedAnswers } from './unacknowledged-answers.js';
 export { Attempts, DEFAULT_ATTEMPTS } from './limits/attempts.js';
 export { accountOf, ACCOUNTS_DIRECTORY, parseAccount } from './login/accounts.js';
 export { readCertificate } from './login/certificate.js';

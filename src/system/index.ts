@@ -1,4 +1,4 @@
-export { breather } from './breather.js';
+export { yieldRegularly } from './yielding.js';
 export { type Clock, ManualClock, systemClock, wallMs } from './clock.js';
 export type { SqlDatabase, SqlStatement, SqlValue } from './database.js';
 export { onExposedSecret, reportIfExposed } from './exposed-secrets.js';

@@ -45,7 +45,7 @@ const command = toolCommand({
       if (settings.allowUnproven) history.acceptUnproven?.();
       const status = await list(history, { ...settings, paint });
       const isDoubtful = settings.allowUnproven || history.hasUnproven === true;
-      return isDoubtful ? tellDoubts(history, status) : status;
+      return isDoubtful ? printDoubts(history, status) : status;
     } finally {
       history.close();
     }
@@ -53,7 +53,7 @@ const command = toolCommand({
 });
 
 /** Prints everything that is not proven, and returns the exit status. */
-function tellDoubts({ doubts }: History, status: number): number {
+function printDoubts({ doubts }: History, status: number): number {
   for (const doubt of doubts) process.stderr.write(`lstardis: ${displayText(doubt)}\n`);
   return doubts.length > 0 ? PARTLY : status;
 }
@@ -242,19 +242,19 @@ class Lister {
       return await this.listings.page(directory, after);
     } catch (error) {
       if (!isOfOneListing(error)) throw error;
-      this.tellDamage(path, error);
+      this.printDamage(path, error);
       return [];
     }
   }
 
   private isDamaged(entry: HistoryEntry, directory: Directory): boolean {
     const damage = entry.damage ?? circleAt(entry, directory);
-    if (damage !== undefined) this.tellDamage(joinPath(directory.path, entry.name), damage);
+    if (damage !== undefined) this.printDamage(joinPath(directory.path, entry.name), damage);
     return damage !== undefined;
   }
 
   /** Prints an error for each entry that cannot be listed, and the advice for each error code once. */
-  private tellDamage(path: Buffer, { message, code }: TardisError): void {
+  private printDamage(path: Buffer, { message, code }: TardisError): void {
     this.status = PARTLY;
     process.stderr.write(`lstardis: ${displayName(path)}: ${displayText(message)} [${code}]\n`);
     if (this.guided.has(code)) return;

@@ -18,7 +18,7 @@ import { type JobRunner, openJobs } from '../workers/index.js';
 import { chooseSet } from './shared/choose-set.js';
 import { ProgressLine } from './shared/progress-line.js';
 import { checkUsage, isStdout, policyOf, type RegenerateSettings } from './regenerate/options.js';
-import { noteDamage, tellResult } from './regenerate/report.js';
+import { noteDamage, printResult } from './regenerate/report.js';
 import { asksServer, openHistory } from './shared/open-history.js';
 import { interruptSignal, runTool, stdoutIsData, toolCommand } from './shared/run-tool.js';
 import { ShownRestore } from './regenerate/shown-restore.js';
@@ -111,7 +111,7 @@ async function restore(
   };
   const isSilent = failures.length === 0 && report.doubts.length === 0;
   const isQuiet = options.toStdout && !options.json && isSilent;
-  if (!isQuiet) tellResult(report, progress, failures, options.json);
+  if (!isQuiet) printResult(report, progress, failures, options.json);
   if (!options.dryRun) await noteDamage(system, options, failures, asksServer(found));
   const isUnproven =
     history.hasUnproven === true || (options.allowUnproven && history.doubts.length > 0);

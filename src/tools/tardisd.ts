@@ -28,7 +28,7 @@ import {
   removeSocketFolder,
   type System,
 } from '../system/index.js';
-import { goToBackground, isInBackground, tellStarter } from './tardisd/background.js';
+import { goToBackground, isInBackground, reportToStarter } from './tardisd/background.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
 import { makeStoreDirectory } from './tardisd/served-store.js';
 import { printReady } from './tardisd/server-ready.js';
@@ -61,7 +61,7 @@ async function start(
   try {
     await serve(settings, found);
   } catch (error) {
-    tellStarter(error);
+    reportToStarter(error);
     throw error;
   }
 }
@@ -140,12 +140,12 @@ async function serveUntilStopped(
     await storage.close();
     throw error;
   }
-  const isChild = !isInBackground() && tellParent(settings.localSocket, stop);
+  const isChild = !isInBackground() && reportToParent(settings.localSocket, stop);
   if (!isChild) process.on('SIGINT', stop);
   if (!isChild && !isInBackground()) {
     printReady(system, settings, daemon.address, isStoreNew);
   }
-  tellStarter();
+  reportToStarter();
   await daemon.stopped;
   if (isChild) removeSocketFolder(settings.localSocket!); // our parent may have been killed
 }
@@ -340,7 +340,7 @@ async function logDescriptor(settings: Settings<'tardisd'>): Promise<number> {
  * Reports to a parent that we listen, and stops when the parent ends. A child of `tardis --local` also ignores
  * SIGINT: Ctrl-C reaches both processes, and the client ends the session in order.
  */
-function tellParent(local: string | undefined, stop: () => void): boolean {
+function reportToParent(local: string | undefined, stop: () => void): boolean {
   if (local === undefined || !isPipe(PARENT_FD)) return false;
   try {
     fs.writeSync(PARENT_FD, '1');

@@ -14,4 +14,4 @@ export * from './report-messages.js';
 export { connect, listen } from './open.js';
 export { RateLimit } from './rate-limit.js';
 export { Reconnecting } from './reconnecting.js';
-export type { Certificate, Listener, ListenOptions, TlsWish } from './sockets.js';
+export type { Certificate, Listener, ListenOptions, TlsOptions } from './sockets.js';

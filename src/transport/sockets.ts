@@ -196,7 +196,7 @@ function zeroMask(mask: Buffer): void {
 }
 
 /** A client's TLS settings. */
-export interface TlsWish {
+export interface TlsOptions {
   /** True if the certificate must be trusted by this machine, for the requested host. */
   readonly validate: boolean;
 }
@@ -214,7 +214,7 @@ export function connect(
   system: System,
   address: Address,
   link: LinkOptions,
-  wish?: TlsWish,
+  wish?: TlsOptions,
 ): Promise<Connection> {
   const host = address.kind === 'tcp' ? hostInHeader(address) : 'localhost';
   let startMs = system.clock.monotonicMs();
@@ -259,7 +259,7 @@ export function connect(
   });
 }
 
-function dial(system: System, address: Address, wish: TlsWish | undefined): net.Socket {
+function dial(system: System, address: Address, wish: TlsOptions | undefined): net.Socket {
   const socket = system.network.connect(address);
   if (wish === undefined || address.kind === 'unix') return socket;
   const host = address.host.replace(/^\[(.*)\]$/, '$1');

@@ -17,7 +17,7 @@ export {
   targetFull,
   temporaryName,
 } from './target-file.js';
-export { serveFarStore } from './far-store.js';
+export { serveFarStore } from './store-proxy.js';
 export { SharedDigests } from './recent-digests.js';
 export {
   blockMemory,

@@ -4,7 +4,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { LoadedSignature } from '../delta/index.js';
-import type { CryptWish, ExcludeOptions, LeftOut, PackedChains } from '../excludes/index.js';
+import type { CipherChoice, ExcludeOptions, LeftOut, PackedChains } from '../excludes/index.js';
 import type { ContentKeys, NoteKind } from '../model/index.js';
 import type { CipherHead, Compression } from '../store/index.js';
 import type { SealingCalls } from '../system/index.js';
@@ -53,7 +53,7 @@ export interface WalkOutput {
   readonly listings: Uint8Array;
   readonly listingEnds: Uint32Array;
   /** Directories whose listings are empty here, because their names are held (see listOrHold). */
-  readonly large: readonly HeldDirectory[];
+  readonly large: readonly OpenDirectory[];
   readonly entries: number;
   /** Bytes of the regular files listed. */
   readonly fileBytes: number;
@@ -69,7 +69,7 @@ export interface WalkOutput {
   readonly leftOutPaths: readonly LeftOut[];
 }
 
-export interface HeldDirectory {
+export interface OpenDirectory {
   /** Index among the walked directories. */
   readonly index: number;
   readonly held: number;
@@ -137,7 +137,7 @@ export interface HashInput {
   /** Given if the client encrypts. */
   readonly keys?: ContentKeys | undefined;
   /** The user's choice of encryption schemes, if there is one. */
-  readonly crypt?: CryptWish | undefined;
+  readonly crypt?: CipherChoice | undefined;
 }
 
 export interface FrameOptions {

@@ -20,7 +20,7 @@ import type {
   RestorePiece,
   RestoreRecord,
 } from './restore-types.js';
-import { FarStore } from './far-store.js';
+import { StoreProxy } from './store-proxy.js';
 import {
   attributeNotSet,
   immutableTarget,
@@ -68,7 +68,7 @@ class RestoreRun {
   private readonly reader: RecordReader;
   private readonly backend: ObjectReader;
   /** The backend, if the store is on another machine. */
-  private readonly far: FarStore | undefined;
+  private readonly far: StoreProxy | undefined;
   private readonly input: RestoreInput;
   private readonly system: System;
 
@@ -79,7 +79,7 @@ class RestoreRun {
     this.inParts = new Map(input.inParts.map(({ file, pieces }) => [file, pieces]));
     // Opened for one job only. At any time a pack may be replaced, and its name reused by another store.
     const { source } = input;
-    this.far = 'port' in source ? new FarStore(source.port) : undefined;
+    this.far = 'port' in source ? new StoreProxy(source.port) : undefined;
     this.backend = 'path' in source ? new DirectoryBackend(source.path, system.files) : this.far!;
     this.reader = new RecordReader(this.backend, system.native, memory, input.keys);
     this.rootFd = system.native.openDirectory(Buffer.from(input.targetPath));

@@ -24,14 +24,14 @@ import type { System } from '../system/index.js';
 import { memoryOf } from './block-builder.js';
 import { blockMemory, type DirectoryTask, packBlock, unpackBlock } from './directory-block.js';
 import { type Inspected, inspectRows, nowNs, racyFromNs, unreadableFailures } from './inspect.js';
-import type { Failure, HeldDirectory, JobResult, WalkInput, WalkOutput } from './jobs.js';
+import type { Failure, OpenDirectory, JobResult, WalkInput, WalkOutput } from './jobs.js';
 import { LargeDirectory, MOST_NAMES } from './large-directory.js';
 import { OwnerNames } from './owner-names.js';
 
 const HASH_BYTES = 32;
 
 /** The part of a listing that is not left out. */
-interface Kept {
+interface KeptListing {
   readonly listing: Buffer;
   /** Rules for the directories below. */
   readonly rules: RuleLink | undefined;
@@ -51,7 +51,7 @@ class Walk {
   private readonly hashes = new BytesBuilder(4096);
   private readonly listings = new BytesBuilder(128 << 10);
   private readonly listingEnds: number[] = [];
-  private readonly large: HeldDirectory[] = [];
+  private readonly large: OpenDirectory[] = [];
   private readonly failures: Failure[] = [];
   private readonly excluder: Excluder;
   private readonly leftOutPaths: LeftOut[] = [];
@@ -113,7 +113,7 @@ class Walk {
     this.visitKept(task, kept, startNs);
   }
 
-  private visitKept(task: DirectoryTask, kept: Kept, startNs: bigint): void {
+  private visitKept(task: DirectoryTask, kept: KeptListing, startNs: bigint): void {
     const { listing, rules, isCertain } = kept;
     const rows = new RowReader(listing);
     const inspected = inspectRows(rows, racyFromNs(this.system, startNs), this.owners);
@@ -151,7 +151,7 @@ class Walk {
         isSettled &&= inspected.isSettled;
         this.count(inspected);
         entries += inspected.entries;
-        this.tellLeftOut(page.leftOut, page.told);
+        this.reportLeftOut(page.leftOut, page.told);
         children.push(...this.childrenIn(rows, inspected, task, below));
         pages.update(native.hashRows(page.listing));
         releaseMemory(page.listing);
@@ -199,19 +199,19 @@ class Walk {
     for (let index = children.length - 1; index >= 0; index -= 1) this.stack.push(children[index]!);
   }
 
-  private keep(task: DirectoryTask, listing: Buffer): Kept {
+  private keep(task: DirectoryTask, listing: Buffer): KeptListing {
     const { path, rules } = task;
     const rows = new RowReader(listing);
     const decider = this.excluder.enter({ path, rules, rows, isRoot: task.parent < 0 });
     if (decider === undefined) return { listing, rules, isCertain: true };
     const { tellsPaths } = this.input.excludes;
     const { listing: kept, leftOut, told } = filterListing(decider, path, listing, tellsPaths);
-    this.tellLeftOut(leftOut, told);
+    this.reportLeftOut(leftOut, told);
     const isCertain = this.noteProblems(task, decider.problems);
     return { listing: kept, rules: decider.rules, isCertain };
   }
 
-  private tellLeftOut(leftOut: number, told: readonly LeftOut[]): void {
+  private reportLeftOut(leftOut: number, told: readonly LeftOut[]): void {
     this.leftOut += leftOut;
     for (const each of told) this.leftOutPaths.push(each);
   }

@@ -183,7 +183,7 @@ function dropSuite(change: Change): void {
         [[7], 'SET_IS_NEWEST'],
         [[1, 2], 'SET_LOCKED'],
       ] as const) {
-        t.is(await rejectedCode(admin.previewDrop(sets)), code, `${sets.join()}`);
+        t.is(await rejectedCode(admin.previewDrop(sets)), code, sets.join());
       }
       t.deepEqual(await admin.sets(), before);
     },

@@ -341,7 +341,7 @@ function listingSuite(ask: Ask): void {
         set,
         3,
       )) {
-        const same = await found(history, lab, `docs/${entry.name}`, set);
+        const same = await found(history, lab, `docs/${entry.name.toString()}`, set);
         t.deepEqual(same?.metadata, entry.metadata);
         t.is(same?.contentId, entry.contentId);
         t.deepEqual([same?.firstSet, same?.lastSet], [entry.firstSet, entry.lastSet]);
@@ -380,7 +380,7 @@ function listingSuite(ask: Ask): void {
     const names = [...Array(50).keys()].map((n) => `many/f${String(n).padStart(3, '0')}`);
     const entries = await Promise.all(names.map((name) => found(history, lab, name)));
     t.deepEqual(
-      entries.map((entry) => `many/${entry?.name}`),
+      entries.map((entry) => `many/${entry?.name.toString()}`),
       names,
     );
   });

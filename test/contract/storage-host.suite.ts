@@ -123,18 +123,18 @@ class Session {
 
   /** Resolves once `isDone` holds after an event. */
   async until(isDone: () => boolean): Promise<void> {
-    let isLate = false;
-    const late = setTimeout(() => {
-      isLate = true;
+    const late = new AbortController();
+    const timer = setTimeout(() => {
+      late.abort();
       this.wake();
     }, WAIT_MS);
-    while (!isDone() && !isLate) {
+    while (!isDone() && !late.signal.aborted) {
       await new Promise<void>((resolve) => {
         this.wake = resolve;
       });
     }
-    clearTimeout(late);
-    if (isLate) throw new Error(`no end; heard ${this.names.join()} ${this.failures.join()}`);
+    clearTimeout(timer);
+    if (late.signal.aborted) throw new Error(`no end; heard ${this.names.join()} ${this.failures.join()}`);
   }
 }
 
@@ -317,7 +317,7 @@ function errorsSuite(lab: Lab): void {
     for (const purpose of ['backup', 'read'] as const) {
       const opening = Session.open(host, directory, purpose);
       const error = await t.throwsAsync(opening, { instanceOf: TardisError });
-      t.regex(String((error as TardisError).code), /^CATALOG_/, purpose);
+      t.regex(error.code, /^CATALOG_/, purpose);
     }
     const counting = host.measure(directory, true);
     t.regex(String(await rejectedCode(counting)), /^CATALOG_/);

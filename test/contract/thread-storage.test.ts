@@ -1,5 +1,5 @@
 import test from 'ava';
-import { TardisError } from '../../src/errors/index.js';
+import type { TardisError } from '../../src/errors/index.js';
 import { ThreadStorageHost } from '../../src/server/index.js';
 import { createClientDirectory } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';

@@ -10,7 +10,7 @@ import {
   formerIds,
   KeyPurpose,
   loginPrivateKey,
-  meetKeys,
+  rememberKeyRecord,
   MAX_KEY_RECORD_BYTES,
   newKeyRecord,
   normalPassword,
@@ -100,20 +100,20 @@ test('keys that take the place of others name them, and no other ones', async (t
   );
 
   // A machine that has seen the new keys refuses the old ones, and nothing else.
-  meetKeys(before.record, before.keys);
-  meetKeys(third.record, third.keys);
+  rememberKeyRecord(before.record, before.keys);
+  rememberKeyRecord(third.record, third.keys);
   for (const { record, keys } of [before, second]) {
     t.is(
-      thrownCode(() => meetKeys(record, keys)),
+      thrownCode(() => rememberKeyRecord(record, keys)),
       'STORE_ROLLED_BACK',
     );
   }
-  meetKeys(third.record, third.keys);
+  rememberKeyRecord(third.record, third.keys);
   const plain = await former((await waiting!).record);
-  meetKeys(plain.record, plain.keys);
+  rememberKeyRecord(plain.record, plain.keys);
   const encrypted = await former((await replaceKeys(modPow, PASSWORD, plain, LIGHT)).record);
-  meetKeys(encrypted.record, encrypted.keys);
-  const back = thrownCode(() => meetKeys(plain.record, plain.keys));
+  rememberKeyRecord(encrypted.record, encrypted.keys);
+  const back = thrownCode(() => rememberKeyRecord(plain.record, plain.keys));
   t.is(back, 'STORE_ROLLED_BACK', 'a client that encrypts is not made to stop');
 });
 
@@ -124,14 +124,14 @@ test('each fact about keys that cannot be remembered is told', async (t) => {
   const { keys: others } = await unlockKeyRecord(next, PASSWORD);
   process.env['XDG_STATE_HOME'] = '/proc/nothing';
   try {
-    const told = meetKeys(next, others);
+    const told = rememberKeyRecord(next, others);
     t.is(told.length, 2);
     t.regex(told[0]!, /newest key record is not remembered.*\[MEMORY_NOT_WRITTEN\]$/);
     t.regex(told[1]!, /replaced the former ones is not remembered.*\[MEMORY_NOT_WRITTEN\]$/);
   } finally {
     process.env['XDG_STATE_HOME'] = state;
   }
-  t.deepEqual(meetKeys(next, others), []);
+  t.deepEqual(rememberKeyRecord(next, others), []);
 });
 
 test('wrap key and login secret say nothing about each other, and the verifier comes from the latter', async (t) => {

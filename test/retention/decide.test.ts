@@ -11,7 +11,7 @@ import {
   periodOf,
   type RetentionRules,
   type RetentionSet,
-  type RetentionWish,
+  type RetentionOptions,
 } from '../../src/retention/index.js';
 
 const DAY_MS = 86_400_000;
@@ -36,7 +36,7 @@ function gone(
   sets: readonly RetentionSet[],
   rules: Partial<RetentionRules>,
   nowDay: number,
-  more: Partial<RetentionWish> = {},
+  more: Partial<RetentionOptions> = {},
 ): number[] {
   const { verdicts } = decideRetention(sets, {
     rules: { ...NO_RULES, ...rules },

@@ -68,8 +68,8 @@ export class KnownClient {
    * ENCRYPTION_GONE.
    */
   meet(record: KeyRecord, keys: readonly MasterKey[]): void {
-    if (record.isEncrypting) this.meetKeys(record, keys);
-    else this.meetPlain();
+    if (record.isEncrypting) this.rememberKeys(record, keys);
+    else this.rememberPlain();
   }
 
   /**
@@ -126,7 +126,7 @@ export class KnownClient {
     return known;
   }
 
-  private meetKeys(record: KeyRecord, keys: readonly MasterKey[]): void {
+  private rememberKeys(record: KeyRecord, keys: readonly MasterKey[]): void {
     const id = idOf(record)!;
     const known = this.knownBefore(id, keys);
     const isNew = known.length === 0;
@@ -155,7 +155,7 @@ export class KnownClient {
   }
 
   /** Compares a client that does not encrypt with the remembered identity, and remembers it. Throws ENCRYPTION_GONE. */
-  meetPlain(): void {
+  rememberPlain(): void {
     const known = this.read();
     const keys = this.keysIn(known);
     if (known.length === this.at.places.length && keys === undefined) return;

@@ -18,7 +18,7 @@ import {
 } from '../../store/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { metadataFault } from '../../model/index.js';
-import { breather, type Files, type System } from '../../system/index.js';
+import { yieldRegularly, type Files, type System } from '../../system/index.js';
 import { Access, noAccess } from './access.js';
 import { explainedHistory } from '../explained-history.js';
 import { LocalReports } from './local-reports.js';
@@ -247,7 +247,7 @@ class LocalHistory implements History {
   /** Lists the entries that differ from another set, in slices, since a large directory may have very few of them. */
   private async listUnlike(page: ListingPage, unlike: number): Promise<HistoryEntry[]> {
     const found: HistoryEntry[] = [];
-    const breathe = breather();
+    const breathe = yieldRegularly();
     for (let { after } = page; ; ) {
       const rest = { ...page, after, limit: page.limit - found.length };
       const { entries, upTo } = this.reading().differing.list(rest, unlike);

@@ -6,9 +6,9 @@ import {
   IdSet,
   ROOTS_DIRECTORY,
 } from '../../store/catalog/index.js';
-import type { KeptSetting } from '../../model/index.js';
+import type { ClientSetting } from '../../model/index.js';
 import { type ClientDirectory, PACKS_PREFIX, RecordKind } from '../../store/index.js';
-import { breather, type Files } from '../../system/index.js';
+import { yieldRegularly, type Files } from '../../system/index.js';
 import type { Access } from './access.js';
 import type { HistoryEntry } from '../history.js';
 import { completeShown, measureDeadSpace } from './dead-space.js';
@@ -147,7 +147,7 @@ export class LocalReports implements Reports {
     return places;
   }
 
-  async settings(): Promise<readonly KeptSetting[]> {
+  async settings(): Promise<readonly ClientSetting[]> {
     return this.catalog().settings.all();
   }
 
@@ -156,7 +156,7 @@ export class LocalReports implements Reports {
   }
 
   async figures(): Promise<StoreFigures> {
-    const breathe = breather();
+    const breathe = yieldRegularly();
     const { shown, busiest, ...versions } = await this.versions(breathe);
     const contents = await this.contents(breathe);
     const { directory, files: calls } = this;

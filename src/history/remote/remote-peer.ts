@@ -26,7 +26,7 @@ import {
   type QuestionName,
   Reconnecting,
   type Retry,
-  type TlsWish,
+  type TlsOptions,
 } from '../../transport/index.js';
 
 /** Bytes of answers to receive before they are acknowledged: a share of what the server may send ahead. */
@@ -37,7 +37,7 @@ export interface RemotePlace {
   readonly address: Address;
   readonly client: string;
   /** Undefined for a connection without TLS. */
-  readonly tls?: TlsWish | undefined;
+  readonly tls?: TlsOptions | undefined;
   readonly credentials?: Credentials;
   readonly link?: LinkOptions;
   /** Limits of the retries if a connection is lost or cannot be made; undefined for no retries. */

@@ -8,7 +8,7 @@ import type {
   Reports,
   StoreFigures,
 } from '../index.js';
-import type { KeptSetting } from '../../model/index.js';
+import type { ClientSetting } from '../../model/index.js';
 import { MAX_DIRECTORY_PATHS } from '../../transport/index.js';
 import type { RemotePeer } from './remote-peer.js';
 
@@ -50,7 +50,7 @@ export class RemoteReports implements Reports {
     return all;
   }
 
-  settings(): Promise<readonly KeptSetting[]> {
+  settings(): Promise<readonly ClientSetting[]> {
     return this.peer.ask('readSettings', undefined);
   }
 

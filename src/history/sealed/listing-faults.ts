@@ -6,7 +6,7 @@ import type { Catalog, SealSpan } from '../../store/catalog/index.js';
 import { type Keyring, SealSum } from '../../crypto/index.js';
 import { asTardisError, throwIfAborted } from '../../errors/index.js';
 import { metadataFault, SEAL_BYTES } from '../../model/index.js';
-import { breather, type NativeCalls } from '../../system/index.js';
+import { yieldRegularly, type NativeCalls } from '../../system/index.js';
 import { EntryOpener } from './opened-entries.js';
 
 const PAGE_DIRECTORIES = 1024;
@@ -18,7 +18,7 @@ export class ListingFaults {
   readonly bySet = new Map<number, number>();
   /** Sets of each root, read when its first directory is checked. Sets that complete later are left out. */
   private readonly setsOfRoots = new Map<number, readonly number[]>();
-  private readonly breathe = breather();
+  private readonly breathe = yieldRegularly();
   private readonly opener: EntryOpener;
   private readonly catalog: Catalog;
   private readonly keyring: Keyring;

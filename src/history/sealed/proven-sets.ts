@@ -51,7 +51,7 @@ export class ProvenSets {
   /** True to treat sets that do not match their seals like sets without a seal. */
   acceptsUnproven = false;
   /** Receives what is missing if the store is older than this machine has seen; undefined to reject such a store. */
-  tellOlder: ((what: string) => void) | undefined;
+  reportOlder: ((what: string) => void) | undefined;
   /** True if the store is older than this machine has seen. */
   isOlder = false;
   private remembered: Promise<void> | undefined;
@@ -84,12 +84,12 @@ export class ProvenSets {
   checkMemory(): Promise<void> {
     this.remembered ??= this.compareMemory().catch((error: unknown) => {
       const { code, message } = asTardisError(error);
-      const { tellOlder } = this;
+      const { reportOlder } = this;
       // NOT_AUTHENTIC means that the set after the remembered one does not match its seal.
       const isOfMemory = code === 'STORE_ROLLED_BACK' || code === 'NOT_AUTHENTIC';
-      if (tellOlder === undefined || !isOfMemory) throw error;
+      if (reportOlder === undefined || !isOfMemory) throw error;
       this.isOlder = true;
-      tellOlder(message);
+      reportOlder(message);
     });
     return this.remembered;
   }

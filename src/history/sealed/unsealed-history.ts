@@ -119,7 +119,7 @@ class UnsealedHistory implements History {
   }
 
   acceptOlder(tell: (what: string) => void): void {
-    this.proven.tellOlder = tell;
+    this.proven.reportOlder = tell;
   }
 
   get isOlder(): boolean {

@@ -5,7 +5,7 @@
 import { type NamedVersion, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import { type Keyring, SealSum } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
-import type { KeptSetting } from '../../model/index.js';
+import type { ClientSetting } from '../../model/index.js';
 import type { EntryOpener } from './opened-entries.js';
 import type {
   ChangesFound,
@@ -75,7 +75,7 @@ export class UnsealedReports implements Reports {
     return paths.map((path) => path && names.openPath(path));
   }
 
-  settings(): Promise<readonly KeptSetting[]> {
+  settings(): Promise<readonly ClientSetting[]> {
     return this.sealed.settings();
   }
 

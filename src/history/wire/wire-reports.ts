@@ -1,6 +1,6 @@
 /** Codecs of reports, and of settings that are stored with a client. */
 import type { EntryPlace } from '../../store/catalog/index.js';
-import { isClientConfig, isKeptSetting, type KeptSetting } from '../../model/index.js';
+import { isClientConfig, isClientSetting, type ClientSetting } from '../../model/index.js';
 import { type Body, MAX_DIRECTORY_PATHS, MAX_PAGE_ENTRIES } from '../../transport/index.js';
 import {
   type BusyDirectory,
@@ -233,14 +233,14 @@ export const DIRECTORY_PATHS: Coder<
   },
 };
 
-export const SETTINGS: Coder<readonly KeptSetting[], Body<'settingsAre'>, unknown> = {
+export const SETTINGS: Coder<readonly ClientSetting[], Body<'settingsAre'>, unknown> = {
   toWire: (settings) => ({
     keys: settings.map(({ key }) => key),
     values: settings.map(({ value }) => value),
   }),
   fromWire: ({ keys, values }) => {
     const settings = keys.map((key, index) => ({ key, value: values[index]! }));
-    if (!isParallel(keys, values) || !settings.every(isKeptSetting)) throw odd('settings');
+    if (!isParallel(keys, values) || !settings.every(isClientSetting)) throw odd('settings');
     return settings;
   },
 };

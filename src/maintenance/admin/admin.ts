@@ -4,7 +4,7 @@
  */
 import type { BackupSet, History, Verdicts } from '../../history/index.js';
 import type { Keyring } from '../../crypto/index.js';
-import type { PurgeWish } from '../gc/index.js';
+import type { PurgeRequest } from '../gc/index.js';
 import type { CheckCounts, Finding, ReadRequest } from '../check/index.js';
 import type { ForgetReport, ForgetRequest, SetChange } from '../../model/index.js';
 import type { RetentionRules, RuleWords } from '../../retention/index.js';
@@ -68,7 +68,7 @@ export interface Admin {
   /** Throws the errors that deleting these sets would throw now. */
   previewDrop(sets: readonly number[]): Promise<void>;
   /** Returns the sets that a purge would delete or keep: by these rules, or through a server by the server's. */
-  previewPurge(wish: PurgeWish): Promise<Verdicts>;
+  previewPurge(wish: PurgeRequest): Promise<Verdicts>;
   /** Deletes the sets that a preview listed. A server decides again, and returns its result. */
   purge(gone: readonly number[]): Promise<Verdicts | undefined>;
   /**

@@ -36,9 +36,9 @@ import {
   strays,
   withClient,
 } from '../../store/index.js';
-import { breather, type System } from '../../system/index.js';
+import { yieldRegularly, type System } from '../../system/index.js';
 import { BoundedBackend } from './bounded-backend.js';
-import { Casualties } from './casualties.js';
+import { LostContents } from './lost-contents.js';
 import { commitsBehind } from './commits-behind.js';
 import { CommittedRanges } from './committed.js';
 import { type CheckCounts, type Finding, type KeysFinding, newCounts } from './findings.js';
@@ -122,7 +122,7 @@ class Check {
     const point = own?.catalog.state.readCommitPoint();
     const backend = new BoundedBackend(files, point);
     options.onStep('packs');
-    await this.tellStrays(files);
+    await this.reportStrays(files);
     const reference = this.keep(await Reference.make(system, backend));
     this.compare(own, reference, point);
     await this.compareEnd(own, files);
@@ -131,7 +131,7 @@ class Check {
     const committed = await CommittedRanges.read(
       backend,
       ({ pack, ...place }) => planned.push({ object: packName(pack), ...place }),
-      breather(),
+      yieldRegularly(),
     );
     for (const fault of committed.faults) {
       counts.damagedMetadata += 1;
@@ -152,7 +152,7 @@ class Check {
         catalogPath: own === undefined ? undefined : directory.catalogPath,
       }),
     );
-    const casualties = new Casualties(audit, prover);
+    const casualties = new LostContents(audit, prover);
     options.onStep('records');
     const { signal, onFinding, onRead } = options;
     const parts = { audit, backend, committed, prover, casualties, plan, memory, counts };
@@ -185,7 +185,7 @@ class Check {
     const mayRemember = options.mark && system.files.isWritable(directory.path);
     const verdict = await comparePages(system, catalogPath, mayRemember);
     if (verdict.kind === 'damaged')
-      this.tellCatalog(pagesDamaged(catalogPath, verdict.pages).message);
+      this.reportCatalog(pagesDamaged(catalogPath, verdict.pages).message);
     return verdict;
   }
 
@@ -195,12 +195,12 @@ class Check {
     const { faults, lost, isGone } = stateOfKeys(system, directory.path);
     const isSealed = holdsSeals(system, directory.catalogPath);
     const damaged = faults.filter(({ isDamage, isOther }) => isDamage && !isOther);
-    for (const { file } of faults.filter(({ isOther }) => isOther)) this.tellKeys(file, 'other');
+    for (const { file } of faults.filter(({ isOther }) => isOther)) this.reportKeys(file, 'other');
     const isMended = options.mark && damaged.length > 0 && (await this.mendKeys());
-    for (const { file } of damaged) this.tellKeys(file, isMended ? 'mended' : 'damaged');
+    for (const { file } of damaged) this.reportKeys(file, isMended ? 'mended' : 'damaged');
     if (isGone || (isSealed && !hasEncryptingKeys(system, directory.path)))
-      this.tellKeys(`${KEYS_DIRECTORY}, ${KEY_COPIES_DIRECTORY}`, 'gone');
-    for (const account of lost) this.tellKeys(path.join(account, KEYS_DIRECTORY), 'lost');
+      this.reportKeys(`${KEYS_DIRECTORY}, ${KEY_COPIES_DIRECTORY}`, 'gone');
+    for (const account of lost) this.reportKeys(path.join(account, KEYS_DIRECTORY), 'lost');
   }
 
   /** Reports accounts whose rights cannot be determined. */
@@ -212,7 +212,7 @@ class Check {
   }
 
   /** Reports files that are not the packs that their names say, and files that do not belong in the store. */
-  private async tellStrays(files: Backend): Promise<void> {
+  private async reportStrays(files: Backend): Promise<void> {
     const { system, directory, options, counts } = this;
     for (const pack of await strangePacks(files)) {
       counts.strangePacks += 1;
@@ -224,7 +224,7 @@ class Check {
     }
   }
 
-  private tellKeys(file: string, state: KeysFinding['state']): void {
+  private reportKeys(file: string, state: KeysFinding['state']): void {
     this.counts.damagedKeys += 1;
     this.options.onFinding({ finding: 'keys', file, state });
   }
@@ -264,17 +264,17 @@ class Check {
       audit = CatalogAudit.open(system, directory.catalogPath);
       const faults = audit.integrity();
       if (faults.length === 0) {
-        this.tellFaults(audit.inconsistencies());
+        this.reportFaults(audit.inconsistencies());
         return this.keep(audit);
       }
-      for (const fault of faults) this.tellCatalog(fault);
+      for (const fault of faults) this.reportCatalog(fault);
     } catch (error) {
       const failure = asTardisError(error);
       if (failure.code !== 'CATALOG_DAMAGED') {
         audit?.close();
         throw failure;
       }
-      this.tellCatalog(failure.message);
+      this.reportCatalog(failure.message);
     }
     audit?.close();
     return undefined;
@@ -294,7 +294,7 @@ class Check {
       this.counts.damagedMetadata += 1;
       this.options.onFinding({ finding: 'history', versions, sets });
     } else if (audit !== undefined && report.damagedRecords === 0) {
-      this.tellFaults(reference.differencesTo(audit));
+      this.reportFaults(reference.differencesTo(audit));
     }
   }
 
@@ -311,16 +311,16 @@ class Check {
     const { catalogPath } = this.directory;
     const commits = await commitsBehind(this.system, catalogPath, files, seen);
     if (commits === 0) return;
-    this.tellCatalog(
+    this.reportCatalog(
       `it is older than the packs, which hold later sets (checkpoints it lacks: ${commits})`,
     );
   }
 
-  private tellFaults(faults: readonly Inconsistency[]): void {
-    for (const { what, rows } of faults) this.tellCatalog(`${what} (${rows})`);
+  private reportFaults(faults: readonly Inconsistency[]): void {
+    for (const { what, rows } of faults) this.reportCatalog(`${what} (${rows})`);
   }
 
-  private tellCatalog(what: string): void {
+  private reportCatalog(what: string): void {
     this.counts.catalogFaults += 1;
     this.options.onFinding({ finding: 'catalog', what });
   }
@@ -329,7 +329,7 @@ class Check {
   private async condemn(
     audit: CatalogAudit,
     prover: ContentProver,
-    casualties: Casualties,
+    casualties: LostContents,
   ): Promise<void> {
     await casualties.missing(audit.missingContents());
     await casualties.proveMarked(audit.markedContents(), async (contentId) => {
@@ -342,7 +342,7 @@ class Check {
     await casualties.spread();
   }
 
-  private name(audit: CatalogAudit, casualties: Casualties): void {
+  private name(audit: CatalogAudit, casualties: LostContents): void {
     const names = new VersionNames(audit, this.options.keyring?.names);
     for (const { contentId, digest, why } of casualties.all) {
       for (const version of names.of(contentId)) {
@@ -353,7 +353,7 @@ class Check {
   }
 
   /** Stores the marks, if there are any, under the client's lock. Returns the error if that could not be done. */
-  private async settle(casualties: Casualties | undefined): Promise<TardisError | undefined> {
+  private async settle(casualties: LostContents | undefined): Promise<TardisError | undefined> {
     const { system, directory, options, counts } = this;
     const marks = casualties?.marks();
     if (marks === undefined || marks.damaged.length + marks.sound.length === 0) return undefined;

@@ -9,7 +9,7 @@ import {
   recoverCatalog,
   type RecoveryReport,
 } from '../../store/catalog/index.js';
-import { letGo } from '../../errors/index.js';
+import { cleanUp } from '../../errors/index.js';
 import type { Backend } from '../../store/index.js';
 import { PrivateFolder, type System } from '../../system/index.js';
 
@@ -38,7 +38,7 @@ export class Reference {
       return new Reference(system, folder, report);
     } catch (error) {
       const explained = folder.explain(error);
-      letGo(
+      cleanUp(
         () => catalog?.abandon(),
         () => folder.remove(),
       );

@@ -20,8 +20,8 @@ import {
   scanPack,
   type ScannedRecord,
 } from '../../store/index.js';
-import { breather } from '../../system/index.js';
-import type { Casualties } from './casualties.js';
+import { yieldRegularly } from '../../system/index.js';
+import type { LostContents } from './lost-contents.js';
 import type { CommittedRanges } from './committed.js';
 import type { CheckCounts, Finding, RecordRole } from './findings.js';
 import { type ContentProver, type Fault, faultOf, objectOf } from './prover.js';
@@ -33,7 +33,7 @@ export interface WalkParts {
   readonly backend: Backend;
   readonly committed: CommittedRanges;
   readonly prover: ContentProver;
-  readonly casualties: Casualties;
+  readonly casualties: LostContents;
   readonly plan: ReadPlan;
   readonly memory: ReadMemory;
   readonly counts: CheckCounts;
@@ -50,7 +50,7 @@ interface Stretch {
 }
 
 export class StoreWalk {
-  private readonly breathe = breather();
+  private readonly breathe = yieldRegularly();
   private readonly parts: WalkParts;
 
   constructor(parts: WalkParts) {

@@ -2,7 +2,7 @@
 import {
   type BackupSet,
   type CatalogAudit,
-  type HeldVersion,
+  type ContentVersion,
   ROOTS_DIRECTORY,
 } from '../../store/catalog/index.js';
 import type { NameSealer } from '../../crypto/index.js';
@@ -23,7 +23,7 @@ interface Way {
 interface Step {
   readonly directory: number;
   /** The entries that lead to it. */
-  readonly entries: readonly HeldVersion[];
+  readonly entries: readonly ContentVersion[];
   next: number;
   readonly ways: Way[];
 }
@@ -90,7 +90,7 @@ export class VersionNames {
   }
 
   /** Returns the paths of an entry, given those of its directory. */
-  private waysOf(entry: HeldVersion, above: readonly Way[]): Way[] {
+  private waysOf(entry: ContentVersion, above: readonly Way[]): Way[] {
     const { directory, name, firstSet, lastSet } = entry;
     const to = lastSet ?? Infinity;
     if (directory === ROOTS_DIRECTORY) {

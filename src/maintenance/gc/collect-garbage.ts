@@ -13,7 +13,7 @@ import {
   objectName,
   packName,
 } from '../../store/index.js';
-import { breather, type System } from '../../system/index.js';
+import { yieldRegularly, type System } from '../../system/index.js';
 import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
 import { listCopies } from '../../store/writer/index.js';
 import { closeUnlisted } from './close-unshown.js';
@@ -94,7 +94,7 @@ export async function collectGarbage(
     store.close();
     return { ...run.report, isDone: true };
   } catch (error) {
-    const told = store.letGo(error);
+    const told = store.closeAfterFailure(error);
     if (error instanceof Yielded) return { ...run.report, isDone: false };
     throw told;
   }
@@ -106,7 +106,7 @@ async function isProvenSound(
   directory: ClientDirectory,
   { signal }: GcOptions,
 ): Promise<boolean> {
-  const turn = breather();
+  const turn = yieldRegularly();
   try {
     await requireSoundUnlocked(system, directory, () =>
       turn()?.then(() => yieldIfWanted(system, directory, signal)),
@@ -129,7 +129,7 @@ function yieldIfWanted(
 
 class Run {
   readonly report = { ...NOTHING };
-  private readonly turn = breather();
+  private readonly turn = yieldRegularly();
   private readonly system: System;
   private readonly directory: ClientDirectory;
   private readonly store: StoreWriter;
@@ -157,14 +157,14 @@ class Run {
     await this.deleteFiles(nowMs);
     const waste = state.readWaste();
     if (waste.versions || options.isThorough) {
-      this.tell('versions', 0);
+      this.reportStep('versions', 0);
       await closeUnlisted(store, pace.breathe);
       await dropVersions(store, pace);
       state.writeWaste({ versions: false, contents: true });
       await store.checkpoint();
     }
     if (!state.readWaste().contents && !options.isThorough) return;
-    this.tell('contents', 0);
+    this.reportStep('contents', 0);
     const swept = await sweep(store, nowMs, pace);
     report.contents += swept.contents;
     report.freedBytes += swept.objectBytes;
@@ -177,7 +177,7 @@ class Run {
       nowMs,
       breathe,
       headroom: this.headroom,
-      onProgress: (done, of) => this.tell('packs', done, of),
+      onProgress: (done, of) => this.reportStep('packs', done, of),
       onRemoved: () => this.deleteFiles(nowMs),
       sacrifice: () => this.dropOldCopies(),
     });
@@ -204,7 +204,7 @@ class Run {
     await writeWantedImage(this.store, () => this.breathe());
   }
 
-  private tell(step: GcStep, done: number, of?: number): void {
+  private reportStep(step: GcStep, done: number, of?: number): void {
     throwIfAborted(this.options.signal);
     this.options.onProgress?.(step, done, of);
   }
@@ -224,7 +224,7 @@ class Run {
   private async deleteFiles(nowMs: number): Promise<void> {
     const { gc } = this.store.catalog;
     const { graceMs } = this.headroom;
-    this.tell('files', this.report.deletedFiles);
+    this.reportStep('files', this.report.deletedFiles);
     for (const pack of gc.duePacks(nowMs, graceMs)) {
       await this.breathe();
       await this.deleteFile(packName(pack));
@@ -248,7 +248,7 @@ class Run {
     if (sizeBytes === undefined) return;
     await backend.remove(name);
     this.report.deletedFiles += 1;
-    this.tell('files', this.report.deletedFiles);
+    this.reportStep('files', this.report.deletedFiles);
     this.report.deletedBytes += sizeBytes;
   }
 }

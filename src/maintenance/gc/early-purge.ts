@@ -18,7 +18,7 @@ export interface EarlySet extends TimedSet {
   readonly freedBytes: number;
 }
 
-export interface EarlyPurgeWish {
+export interface EarlyPurgeOptions {
   readonly neededBytes: number;
   readonly nowMs: number;
   readonly leastAgeMs: number;
@@ -30,7 +30,7 @@ export interface EarlyPurgeWish {
  */
 export function setsToDeleteForSpace(
   sets: readonly EarlySet[],
-  { neededBytes, nowMs, leastAgeMs }: EarlyPurgeWish,
+  { neededBytes, nowMs, leastAgeMs }: EarlyPurgeOptions,
 ): number[] {
   const ordered = [...sets].sort((a, b) => a.set - b.set);
   const newest = new Map<string, number>();

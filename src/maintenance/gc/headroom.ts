@@ -15,7 +15,7 @@ const STEP_BYTES = 128 << 10;
  */
 const LEAST_FIT = 7 / 8;
 
-export interface HeadroomWish {
+export interface HeadroomOptions {
   /** Free bytes without which no backup begins. */
   readonly wantedFreeBytes: number;
   /** Time for which removed packs are kept if space is not short. */
@@ -24,10 +24,10 @@ export interface HeadroomWish {
 
 export class Headroom {
   private readonly store: StoreWriter;
-  private readonly wish: HeadroomWish;
+  private readonly wish: HeadroomOptions;
   private readonly catalogBytes: () => number;
 
-  constructor(store: StoreWriter, wish: HeadroomWish, catalogBytes: () => number) {
+  constructor(store: StoreWriter, wish: HeadroomOptions, catalogBytes: () => number) {
     this.store = store;
     this.wish = wish;
     this.catalogBytes = catalogBytes;

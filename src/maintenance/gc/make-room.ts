@@ -12,7 +12,7 @@ import { isClockInDoubt } from '../../store/writer/index.js';
 import { changeSets } from '../../store/writer/index.js';
 import { collectGarbage, type GcOptions } from './collect-garbage.js';
 
-export interface EarlyWish {
+export interface MakeRoomOptions {
   /** Free bytes of the store's file system below which sets are deleted. */
   readonly belowBytes: number;
   /** Age by the server's clock; younger sets stay. */
@@ -26,7 +26,7 @@ export interface EarlyWish {
 export async function deleteForSpace(
   system: System,
   directory: ClientDirectory,
-  wish: EarlyWish,
+  wish: MakeRoomOptions,
   options: GcOptions,
 ): Promise<number[]> {
   const dropped: number[] = [];
@@ -45,7 +45,7 @@ export async function deleteForSpace(
 async function dropOne(
   system: System,
   directory: ClientDirectory,
-  { leastAgeMs }: EarlyWish,
+  { leastAgeMs }: MakeRoomOptions,
   { limits }: GcOptions,
   neededBytes: number,
 ): Promise<number | undefined> {

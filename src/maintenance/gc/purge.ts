@@ -7,7 +7,7 @@ import {
   decideRetention,
   type Decision,
   type RetentionSet,
-  type RetentionWish,
+  type RetentionOptions,
 } from '../../retention/index.js';
 import type { ClientDirectory, StoreEvent } from '../../store/index.js';
 import type { System } from '../../system/index.js';
@@ -15,7 +15,7 @@ import type { StoreLimits } from '../../store/writer/index.js';
 import { changeSets } from '../../store/writer/index.js';
 import { stampIn } from '../../store/writer/index.js';
 
-export type PurgeWish = Omit<RetentionWish, 'nowMs'>;
+export type PurgeRequest = Omit<RetentionOptions, 'nowMs'>;
 
 export interface PurgeReport extends Decision {
   /** Numbers of the deleted sets, or (in a preview) of those that would be deleted. */
@@ -30,7 +30,7 @@ export async function purgeByRules(
   system: System,
   directory: ClientDirectory,
   limits: StoreLimits,
-  wishFor: (catalog: Catalog) => PurgeWish,
+  wishFor: (catalog: Catalog) => PurgeRequest,
 ): Promise<PurgeReport> {
   let report: PurgeReport | undefined;
   await changeSets(system, directory, limits, (_, catalog): StoreEvent[] => {
@@ -41,7 +41,7 @@ export async function purgeByRules(
 }
 
 /** Returns the report that `purgeByRules` would return, and deletes nothing. */
-function previewPurge(catalog: Catalog, wish: PurgeWish, nowMs: number): PurgeReport {
+function previewPurge(catalog: Catalog, wish: PurgeRequest, nowMs: number): PurgeReport {
   const { sets } = catalog;
   const judged = sets.listed().map((set) => retentionSet(set, rootsText(catalog, set.set)));
   const decision = decideRetention(judged, { ...wish, nowMs });
@@ -56,7 +56,7 @@ function previewPurge(catalog: Catalog, wish: PurgeWish, nowMs: number): PurgeRe
 export function previewPurgeOf(
   system: System,
   directory: ClientDirectory,
-  wishFor: (catalog: Catalog) => PurgeWish,
+  wishFor: (catalog: Catalog) => PurgeRequest,
 ): PurgeReport {
   return Catalog.reading(system, directory.catalogPath, (catalog) =>
     previewPurge(catalog, wishFor(catalog), system.clock.nowMs()),

@@ -10,7 +10,7 @@ import {
 } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import { type ClientDirectory, withClient } from '../../store/index.js';
-import { breather, type System } from '../../system/index.js';
+import { yieldRegularly, type System } from '../../system/index.js';
 
 /** Comparisons under the client's lock. Only a reader's empty log can come or go meanwhile. */
 const MOST_COMPARISONS = 3;
@@ -24,7 +24,7 @@ const MOST_COMPARISONS = 3;
 export async function requireSoundCatalog(
   system: System,
   directory: ClientDirectory,
-  breathe: () => Promise<void> | undefined = breather(),
+  breathe: () => Promise<void> | undefined = yieldRegularly(),
 ): Promise<void> {
   for (let comparison = 0; comparison < MOST_COMPARISONS; comparison += 1) {
     if (await isFoundSound(system, directory, breathe)) return;
@@ -42,7 +42,7 @@ export async function requireSoundUnlocked(
   directory: ClientDirectory,
   breathe: () => Promise<void> | undefined,
 ): Promise<void> {
-  if (await isFoundSound(system, directory, breather())) return;
+  if (await isFoundSound(system, directory, yieldRegularly())) return;
   await withClient(system, directory, () => requireSoundCatalog(system, directory, breathe));
 }
 

@@ -5,7 +5,7 @@
 import { Catalog } from '../../store/catalog/index.js';
 import { isDiskFull } from '../../errors/index.js';
 import type { ClientDirectory } from '../../store/index.js';
-import { breather, type System } from '../../system/index.js';
+import { yieldRegularly, type System } from '../../system/index.js';
 import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
 import { appendImage } from './image-writer.js';
 import type { Breathe } from './survey.js';
@@ -22,7 +22,7 @@ export async function writeWantedImage(store: StoreWriter, breathe: Breathe): Pr
  * later.
  */
 export async function writeImageIfRoom(store: StoreWriter): Promise<void> {
-  const turn = breather();
+  const turn = yieldRegularly();
   try {
     await writeWantedImage(store, async () => turn());
   } catch (error) {
@@ -39,11 +39,11 @@ export async function writeMissingImage(
   const { catalogPath } = directory;
   if (!Catalog.reading(system, catalogPath, ({ state }) => state.readImageWanted())) return;
   const store = await StoreWriter.open(system, directory, limits);
-  const turn = breather();
+  const turn = yieldRegularly();
   try {
     await writeWantedImage(store, async () => turn());
     store.close();
   } catch (error) {
-    throw store.letGo(error);
+    throw store.closeAfterFailure(error);
   }
 }

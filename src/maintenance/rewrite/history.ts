@@ -28,7 +28,7 @@ import {
 import { isNameByFormat } from '../../retention/index.js';
 import { type StoreWriter, defaultSetName, SetJournal } from '../../store/writer/index.js';
 import { buildEvent, type RootRecord } from '../../store/index.js';
-import { breather } from '../../system/index.js';
+import { yieldRegularly } from '../../system/index.js';
 import type { ContentMover } from './contents.js';
 import type { NewKeys } from './new-keys.js';
 import type { OldGeneration } from './old-generation.js';
@@ -44,7 +44,7 @@ const LOOSE_FLAGS = RowFlag.unsettled | RowFlag.changedWhileRead;
 const ROW_HINT_BYTES = 256;
 
 export class CopiedHistory {
-  private readonly breathe = breather();
+  private readonly breathe = yieldRegularly();
   /** Undefined if the new generation has no seals. */
   private readonly seals: HistorySeals | undefined;
   private readonly old: OldGeneration;

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { Access, type History, openHistoryIn } from '../../history/index.js';
 import { Catalog, ForgettingCopy, recoverCatalog } from '../../store/catalog/index.js';
 import type { Keyring } from '../../crypto/index.js';
-import { letGo, TardisError } from '../../errors/index.js';
+import { cleanUp, TardisError } from '../../errors/index.js';
 import { type ForgetRequest, formatBytes } from '../../model/index.js';
 import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
 import { requireSoundCatalog } from '../gc/index.js';
@@ -218,7 +218,7 @@ class Run {
       run.verifier.goOnAfter(verifiedUpTo);
       return run;
     } catch (error) {
-      letGo(
+      cleanUp(
         () => store?.abandon(),
         () => map?.close(),
         () => oldHistory?.close(),
@@ -299,7 +299,7 @@ class Run {
     if (!this.isOpen) return;
     this.isOpen = false;
     const { store, map, oldHistory, old, whole, left } = this;
-    letGo(
+    cleanUp(
       () => store.abandon(),
       () => map.close(),
       () => oldHistory.close(),

@@ -18,7 +18,7 @@ import { TardisError, throwIfAborted } from '../../errors/index.js';
 import { mappedMarks, METADATA_FLAGS_AT, RowFlag, SEAL_BYTES } from '../../model/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import { RecordKind } from '../../store/index.js';
-import { breather, type NativeCalls } from '../../system/index.js';
+import { yieldRegularly, type NativeCalls } from '../../system/index.js';
 import type { ContentMover } from './contents.js';
 import { sumOf } from './history-seals.js';
 import type { NewKeys } from './new-keys.js';
@@ -35,7 +35,7 @@ export class Verifier {
   /** Id of the last of these contents. */
   lastContent = 0;
   private readonly locator = new Locator();
-  private readonly breathe = breather();
+  private readonly breathe = yieldRegularly();
   private readonly reader: RecordReader;
   private readonly old: OldGeneration;
   private readonly store: StoreWriter;

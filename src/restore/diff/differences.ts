@@ -4,7 +4,7 @@
  */
 import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.js';
 import { displayName, EntryType, splitPath } from '../../model/index.js';
-import { breather, type System } from '../../system/index.js';
+import { yieldRegularly, type System } from '../../system/index.js';
 import type { Contents } from './contents.js';
 import { attributesOnDisk, isHidden, unreadable } from './disk-side.js';
 import type { Seen, Side, Visit } from './side.js';
@@ -100,7 +100,7 @@ class Walk {
   private readonly request: CompareRequest;
   /** Paths of the roots of each set. A path within a root of one set may be a root of its own in the other. */
   private readonly roots: Roots;
-  private readonly breathe = breather();
+  private readonly breathe = yieldRegularly();
 
   constructor(request: CompareRequest, roots: Roots) {
     this.request = request;

@@ -10,32 +10,32 @@ export class Receipts {
   private told = 0;
   private untoldBytes = 0;
   private timer: NodeJS.Timeout | undefined;
-  private readonly tell: (upTo: number, bytes: number) => void;
+  private readonly acknowledge: (upTo: number, bytes: number) => void;
 
   /** Calls `tell` with the number of handled messages, and the bytes of those handled since the last call. */
   constructor(tell: (upTo: number, bytes: number) => void) {
-    this.tell = tell;
+    this.acknowledge = tell;
   }
 
   add(bytes: number): void {
     this.handled += 1;
     this.untoldBytes += bytes;
-    if (this.untoldBytes >= TELL_RECEIVED_BYTES) this.tellNow();
+    if (this.untoldBytes >= TELL_RECEIVED_BYTES) this.acknowledgeNow();
   }
 
   /** Schedules a report; small messages that arrive in a short time share one. */
-  tellSoon(): void {
+  acknowledgeSoon(): void {
     if (this.told === this.handled || this.timer !== undefined) return;
-    this.timer = setTimeout(() => this.tellNow(), TELL_RECEIVED_MS);
+    this.timer = setTimeout(() => this.acknowledgeNow(), TELL_RECEIVED_MS);
   }
 
-  private tellNow(): void {
+  private acknowledgeNow(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
     if (this.told === this.handled) return;
     this.told = this.handled;
     const bytes = this.untoldBytes;
     this.untoldBytes = 0;
-    this.tell(this.handled, bytes);
+    this.acknowledge(this.handled, bytes);
   }
 }

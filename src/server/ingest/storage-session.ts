@@ -26,7 +26,7 @@ import { Ingest } from './ingest.js';
 import { changeKeys, requireKeys } from './key-change.js';
 import { countsIn } from './notes.js';
 import { Receipts } from './receipts.js';
-import { Room } from './room.js';
+import { SpaceLimits } from './space-limits.js';
 import { SetBeginning } from './set-beginning.js';
 import { named, setsBefore } from './set-request.js';
 import { Trust } from './trust.js';
@@ -41,7 +41,7 @@ export class StorageSession {
   private idle: (() => void)[] = [];
   private ingest: Ingest | undefined;
   private readonly large: IncomingContents;
-  private readonly room: Room;
+  private readonly room: SpaceLimits;
   private readonly offers: BasisOffers;
   private readonly trust: Trust;
   private readonly receipts: Receipts;
@@ -73,8 +73,8 @@ export class StorageSession {
     const answer: Answer = (name, head) => this.answer(name, head);
     this.offers = new BasisOffers(system, store, options.deltas, this.trust, answer);
     this.large = new IncomingContents(store, this.offers, this.trust);
-    this.room = new Room(store, this.large);
-    this.receipts = new Receipts((upTo, bytes) => this.tellReceived(upTo, bytes));
+    this.room = new SpaceLimits(store, this.large);
+    this.receipts = new Receipts((upTo, bytes) => this.acknowledge(upTo, bytes));
     this.options = options;
     this.sink = sink;
     this.onFailure = onFailure;
@@ -109,7 +109,7 @@ export class StorageSession {
       const own = optionsFor(store.catalog, options);
       return new StorageSession(system, store, directory, own, sink, onFailure);
     } catch (error) {
-      throw store.letGo(error);
+      throw store.closeAfterFailure(error);
     }
   }
 
@@ -146,7 +146,7 @@ export class StorageSession {
       this.store.close();
     } catch (error) {
       this.failure = this.room.told(error);
-      this.letGo();
+      this.release();
       throw this.failure;
     }
   }
@@ -157,11 +157,11 @@ export class StorageSession {
     this.queue.length = 0;
     await this.whenIdle(); // a running checkpoint must end before the lock is released
     await this.offers.stop();
-    this.letGo();
+    this.release();
   }
 
   /** Closes everything at once, staged streams included. Never throws. */
-  private letGo(): void {
+  private release(): void {
     if (this.isReleased) return;
     this.isReleased = true;
     clearInterval(this.timer);
@@ -172,7 +172,7 @@ export class StorageSession {
     } catch {
       // The next opening removes the staged files; the failure that led here is the one to report.
     }
-    this.store.letGo(this.failure);
+    this.store.closeAfterFailure(this.failure);
   }
 
   private whenIdle(): Promise<void> | undefined {
@@ -188,7 +188,7 @@ export class StorageSession {
       (error: unknown) => {
         const told = this.room.told(error);
         this.failure = told;
-        this.letGo();
+        this.release();
         this.onFailure(told);
         this.pumped();
       },
@@ -206,7 +206,7 @@ export class StorageSession {
     for (;;) {
       const message = this.queue.shift();
       if (message === undefined) {
-        this.receipts.tellSoon();
+        this.receipts.acknowledgeSoon();
         if (!this.isCheckpointDue()) return;
         await this.checkpoint();
         continue;
@@ -231,7 +231,7 @@ export class StorageSession {
     }
   }
 
-  private tellReceived(upTo: number, bytes: number): void {
+  private acknowledge(upTo: number, bytes: number): void {
     if (this.failure !== undefined) return;
     this.sink(encodeMessage('received', { upTo }).head, bytes);
   }

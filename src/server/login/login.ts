@@ -258,7 +258,7 @@ export class LoginService {
    * Logs the reason of a failed login, which the client does not learn. Called after the answer was sent, so that
    * it does not change the answer's timing.
    */
-  private tellOperator(client: string, address: string, found: Found): void {
+  private logForOperator(client: string, address: string, found: Found): void {
     if (found.kind === 'damaged') {
       this.log.error({ client, err: found.error }, 'the key record of a client cannot be used');
       return;
@@ -298,7 +298,7 @@ export class LoginService {
           return own;
         }
         attempt.failed();
-        setImmediate(() => this.tellOperator(client, address, found));
+        setImmediate(() => this.logForOperator(client, address, found));
         if (isRepeated) throw clientExists(client);
         throw isExact
           ? new TardisError('LOGIN_FAILED', 'the password is wrong')

@@ -14,10 +14,10 @@ const MAX_FILE_BYTES = 4 << 20;
 export type AlertKind = 'overdue' | 'failing';
 
 /** For each client the set (0: none) after which the alert began. */
-type Told = Map<string, number>;
+type SentAlerts = Map<string, number>;
 
 export class Alerts {
-  private readonly told: Readonly<Record<AlertKind, Told>>;
+  private readonly told: Readonly<Record<AlertKind, SentAlerts>>;
   private isChanged = false;
   private readonly system: System;
   private readonly file: string;
@@ -84,7 +84,7 @@ export class Alerts {
   }
 }
 
-function readTold(system: System, file: string): Record<AlertKind, Told> {
+function readTold(system: System, file: string): Record<AlertKind, SentAlerts> {
   let plain: unknown;
   try {
     plain = JSON.parse(readStart(system.files, file, MAX_FILE_BYTES)?.toString('utf8') ?? '{}');
@@ -96,7 +96,7 @@ function readTold(system: System, file: string): Record<AlertKind, Told> {
   return { overdue: mapOf(isOurs ? overdue : {}), failing: mapOf(isOurs ? failing : {}) };
 }
 
-function mapOf(plain: unknown): Told {
+function mapOf(plain: unknown): SentAlerts {
   const isObject = typeof plain === 'object' && plain !== null;
   const entries: [string, unknown][] = isObject ? Object.entries(plain) : [];
   return new Map(

@@ -1,7 +1,7 @@
 /** Handlers of questions that delete sets, change their marks or settings, or forget paths. */
 import type { Handlers } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
-import { previewPurgeOf, purgeByRules, type PurgeWish } from '../../maintenance/gc/index.js';
+import { previewPurgeOf, purgeByRules, type PurgeRequest } from '../../maintenance/gc/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import type { Catalog } from '../../store/catalog/index.js';
 import {
@@ -22,7 +22,7 @@ export interface PurgeRights {
   readonly leastAgeMs: number;
   /** Least time between a request to forget a path and its due date. */
   readonly forgetAfterMs: number;
-  readonly wishFor: (catalog: Catalog) => PurgeWish;
+  readonly wishFor: (catalog: Catalog) => PurgeRequest;
 }
 
 /** The client's store, and the limits for its changes. */

@@ -1,7 +1,7 @@
 /** State of a client: its newest complete set, and figures of its store. Read from the catalog, without a lock. */
 import { type BackupSet, Catalog } from '../../store/catalog/index.js';
 import type { ClientDirectory } from '../../store/index.js';
-import { breather, type System } from '../../system/index.js';
+import { yieldRegularly, type System } from '../../system/index.js';
 import { measureSpace } from './measure-space.js';
 
 export interface GoodSet {
@@ -65,7 +65,7 @@ function goodSet(set: BackupSet | undefined): GoodSet | undefined {
 }
 
 async function countDamaged({ damageCounts }: Catalog): Promise<number> {
-  const breathe = breather();
+  const breathe = yieldRegularly();
   let damaged = 0;
   let from = damageCounts.nextContent(0);
   while (from !== undefined) {

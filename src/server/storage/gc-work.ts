@@ -4,11 +4,11 @@ import { runJobThread } from '../jobs/background-jobs.js';
 import { parseKeyRecord } from '../../crypto/index.js';
 import { dueForgets, isClockInDoubt, rulesFor } from '../../store/writer/index.js';
 import {
-  type EarlyWish,
+  type MakeRoomOptions,
   collectGarbage,
   purgeByRules,
   deleteForSpace,
-  type PurgeWish,
+  type PurgeRequest,
   type GcOptions,
   type GcReport,
 } from '../../maintenance/gc/index.js';
@@ -31,7 +31,7 @@ export function wishFor({
   rules,
   leastAgeMs,
   resistsFloods,
-}: ServerPurge): (catalog: Catalog) => PurgeWish {
+}: ServerPurge): (catalog: Catalog) => PurgeRequest {
   return (catalog) => ({
     rules: rulesFor(catalog, rules),
     leastAgeMs,
@@ -45,7 +45,7 @@ export function wishFor({
 export interface GcWork
   extends Pick<GcOptions, 'limits' | 'graceMs' | 'wasteRatio' | 'isThorough'> {
   /** Undefined if no set is to be deleted early. */
-  readonly early?: EarlyWish | undefined;
+  readonly early?: MakeRoomOptions | undefined;
   /** The rules for deleting sets; undefined deletes none by rules. */
   readonly purge?: ServerPurge | undefined;
   /** Name of the file that excludes clients from a backup of this machine. */

@@ -6,7 +6,7 @@
 import path from 'node:path';
 import { Catalog } from '../../store/catalog/index.js';
 import { type ClientDirectory, KEYS_DIRECTORY, PACKS_PREFIX } from '../../store/index.js';
-import { breather, type System } from '../../system/index.js';
+import { yieldRegularly, type System } from '../../system/index.js';
 
 export interface SpaceTaken {
   readonly bytes: number;
@@ -35,7 +35,7 @@ export async function measureSpace(
 }
 
 async function measureBytes({ files }: System, directory: string): Promise<number> {
-  const breathe = breather();
+  const breathe = yieldRegularly();
   let sum = 0;
   const addFiles = async (below: string): Promise<void> => {
     for (const name of listed(files, below)) {
@@ -63,7 +63,7 @@ async function countEntries(
   system: System,
   catalogPath: string,
 ): Promise<{ files: number; directories: number }> {
-  const breathe = breather();
+  const breathe = yieldRegularly();
   const catalog = Catalog.openForReading(system, catalogPath);
   try {
     const { entryCounts } = catalog;

@@ -163,7 +163,7 @@ export type FromStorage =
   | { op: 'opened' | 'ended'; session: number; error?: WireError }
   | { op: 'answer'; session: number; answer: Uint8Array | undefined; processedBytes: number }
   | { op: 'failed'; session: number; error: WireError }
-  | { op: 'told'; question: number; answer: Told | WireError }
+  | { op: 'told'; question: number; answer: JobOutcome | WireError }
   | { op: 'sideWorkFailed'; client: string; error: WireError; what: SideWork }
   | { op: 'finished' };
 
@@ -173,7 +173,7 @@ export type FromStorage =
 const YOUNG_GENERATION_MB = 4;
 
 /** The answer to a request. */
-export type Told = SpaceTaken | ClientStanding | GcResult;
+export type JobOutcome = SpaceTaken | ClientStanding | GcResult;
 
 interface OpenSession {
   readonly events: StorageEvents;
@@ -235,7 +235,7 @@ export class ThreadStorageHost implements StorageHost {
 class StorageThread {
   private readonly worker: Worker;
   private readonly sessions = new Map<number, OpenSession>();
-  private readonly questions = new Map<number, (answer: Told | TardisError) => void>();
+  private readonly questions = new Map<number, (answer: JobOutcome | TardisError) => void>();
   private lastSession = 0;
   private lastQuestion = 0;
   private dead: TardisError | undefined;
@@ -274,11 +274,11 @@ class StorageThread {
     });
   }
 
-  async ask(asked: StorageQuestion): Promise<Told> {
+  async ask(asked: StorageQuestion): Promise<JobOutcome> {
     if (this.dead !== undefined) throw this.dead;
     this.lastQuestion += 1;
     const question = this.lastQuestion;
-    const answer = await new Promise<Told | TardisError>((resolve) => {
+    const answer = await new Promise<JobOutcome | TardisError>((resolve) => {
       this.questions.set(question, resolve);
       this.send({ op: 'ask', question, asked });
     });

@@ -9,7 +9,7 @@ import type {
   FromStorage,
   StorageQuestion,
   StorageThreadData,
-  Told,
+  JobOutcome,
   ToStorage,
 } from './storage-host.js';
 import { collectGarbageHere } from './gc-work.js';
@@ -93,7 +93,7 @@ async function tell(question: number, asked: StorageQuestion): Promise<void> {
   }
 }
 
-function answerTo(asked: StorageQuestion): Promise<Told> {
+function answerTo(asked: StorageQuestion): Promise<JobOutcome> {
   guardClient(asked.directory);
   switch (asked.kind) {
     case 'measure':

@@ -2,7 +2,7 @@
  * Queries of a check. They run on a private copy of the catalog, so they may take long and have indexes of
  * their own. Results are untrusted, since the catalog is what is being checked.
  */
-import { asTardisError, letGo, TardisError } from '../../errors/index.js';
+import { asTardisError, cleanUp, TardisError } from '../../errors/index.js';
 import { PrivateFolder, type SqlDatabase, type System } from '../../system/index.js';
 import { Catalog } from './catalog.js';
 import {
@@ -39,7 +39,7 @@ export interface AuditedContent {
 }
 
 /** A version of a name that has a content. */
-export interface HeldVersion {
+export interface ContentVersion {
   readonly directory: number;
   readonly name: Buffer;
   readonly firstSet: number;
@@ -87,7 +87,7 @@ export class CatalogAudit {
       return new CatalogAudit(folder, database, catalog);
     } catch (error) {
       const explained = folder.explain(error);
-      letGo(
+      cleanUp(
         () => database?.close(),
         () => catalog?.close(),
         () => folder.remove(),
@@ -183,13 +183,13 @@ export class CatalogAudit {
     return this.ask.marked.all() as number[];
   }
 
-  versionsOf(contentId: number): HeldVersion[] {
-    return this.ask.versionsOf.all(contentId) as HeldVersion[];
+  versionsOf(contentId: number): ContentVersion[] {
+    return this.ask.versionsOf.all(contentId) as ContentVersion[];
   }
 
   /** Returns the entries that ever led to a directory. */
-  waysTo(directory: number): HeldVersion[] {
-    return this.ask.waysTo.all(directory) as HeldVersion[];
+  waysTo(directory: number): ContentVersion[] {
+    return this.ask.waysTo.all(directory) as ContentVersion[];
   }
 
   close(): void {

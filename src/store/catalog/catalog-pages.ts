@@ -1,5 +1,5 @@
 /** Compares the file of a catalog with its page checksums, before it is copied and in checks. */
-import { breather, type Files, type System } from '../../system/index.js';
+import { yieldRegularly, type Files, type System } from '../../system/index.js';
 import { PageSums } from './page-sums.js';
 
 /** The result of comparing a catalog's pages with their checksums. */
@@ -30,7 +30,7 @@ export async function comparePages(
   { files }: System,
   catalogPath: string,
   mayRemember: boolean,
-  breathe: () => Promise<void> | undefined = breather(),
+  breathe: () => Promise<void> | undefined = yieldRegularly(),
 ): Promise<PagesVerdict> {
   const before = fingerprintOf(files, catalogPath);
   const sums = PageSums.read(files, catalogPath);

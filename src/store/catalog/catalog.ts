@@ -27,7 +27,7 @@ import { SealTable } from './seals.js';
 import { SetTable } from './sets.js';
 import { NamedEntries } from './named-entries.js';
 import { ReportTable } from './reports.js';
-import { KeptSettings } from './settings.js';
+import { ClientSettings } from './settings.js';
 import { SignatureTable } from './signatures.js';
 import { StateTable } from './state.js';
 import { UnlistedTable } from './unshown.js';
@@ -51,7 +51,7 @@ export class Catalog {
   private namedEntries: NamedEntries | undefined;
   private historyTable: HistoryTable | undefined;
   private reportTable: ReportTable | undefined;
-  private settingsTable: KeptSettings | undefined;
+  private settingsTable: ClientSettings | undefined;
   private forgetRequests: ForgetRequests | undefined;
   private accountTable: AccountTable | undefined;
   private upkeepTable: GcTable | undefined;
@@ -115,8 +115,8 @@ export class Catalog {
     return this.reportTable;
   }
 
-  get settings(): KeptSettings {
-    this.settingsTable ??= new KeptSettings(this.database);
+  get settings(): ClientSettings {
+    this.settingsTable ??= new ClientSettings(this.database);
     return this.settingsTable;
   }
 

@@ -24,7 +24,7 @@ import {
   scanPack,
   sortPackFiles,
 } from '../index.js';
-import { breather } from '../../system/index.js';
+import { yieldRegularly } from '../../system/index.js';
 import type { CommitPoint } from './state.js';
 
 export interface PendingRecord {
@@ -89,7 +89,7 @@ export class CommitWalk {
   private gaps: Gap[] = [];
   /** Number of unreadable commit records since the last readable one. */
   private tornCommits = 0;
-  private readonly breathe = breather();
+  private readonly breathe = yieldRegularly();
   private readonly backend: Backend;
   private readonly start: WalkStart;
 

@@ -3,7 +3,7 @@
  * rewritten. A path means what each set had there. A directory that was elsewhere in other sets keeps its
  * entries in those.
  */
-import { asTardisError, letGo } from '../../errors/index.js';
+import { asTardisError, cleanUp } from '../../errors/index.js';
 import { type ForgetReport, splitPath, splitRoot } from '../../model/index.js';
 import { PrivateFolder, type SqlDatabase, type System } from '../../system/index.js';
 import { ROOTS_DIRECTORY } from './directories.js';
@@ -78,7 +78,7 @@ export class ForgettingCopy {
       return new ForgettingCopy(folder, report, needed);
     } catch (error) {
       const explained = folder.explain(error);
-      letGo(
+      cleanUp(
         () => database?.close(),
         () => folder.remove(),
       );

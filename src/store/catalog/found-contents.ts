@@ -12,7 +12,7 @@ import {
   packName,
   scanPack,
 } from '../index.js';
-import { breather } from '../../system/index.js';
+import { yieldRegularly } from '../../system/index.js';
 import { digestsIn } from './apply-contents.js';
 import type { ContentRecords } from './apply-records.js';
 import type { Catalog } from './catalog.js';
@@ -25,7 +25,7 @@ const PAGE_CONTENTS = 1024;
 
 export class FoundContents {
   private readonly found = new Map<string, Buffer>();
-  private readonly breathe = breather();
+  private readonly breathe = yieldRegularly();
   private readonly catalog: Catalog;
   private readonly backend: Backend;
   private readonly contents: ContentRecords;

@@ -20,7 +20,7 @@ import {
   RecordKind,
   scanPack,
 } from '../index.js';
-import { breather } from '../../system/index.js';
+import { yieldRegularly } from '../../system/index.js';
 import { applyDamage, breakDependants, contentOfRow } from './apply.js';
 import { digestsIn } from './apply-contents.js';
 import type { ContentRecords } from './apply-records.js';
@@ -193,7 +193,7 @@ export class HistoryLoader {
   /** Records of contents that do not match their checksums. */
   private readonly unsound: PendingRecord[] = [];
   readonly found: FoundContents;
-  private readonly breathe = breather();
+  private readonly breathe = yieldRegularly();
   private readonly catalog: Catalog;
   private readonly backend: Backend;
   private readonly contents: ContentRecords;

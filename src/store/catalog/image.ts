@@ -4,7 +4,7 @@ import {
   EntryType,
   forEachRow,
   joinRow,
-  type KeptSetting,
+  type ClientSetting,
   metadataOf,
   RowReader,
   STORED_FLAGS,
@@ -144,7 +144,7 @@ export class ImageTable {
     for (const set of this.statements.configuredSets.all() as number[]) {
       yield { type: 'config', set, config: this.statements.config.get(set) as string };
     }
-    for (const settings of pagesOf(this.statements.settings.all() as KeptSetting[])) {
+    for (const settings of pagesOf(this.statements.settings.all() as ClientSetting[])) {
       yield { type: 'settings', settings };
     }
     for (const requests of pagesOf(this.forgets.all())) yield { type: 'forgets', requests };

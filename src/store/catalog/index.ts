@@ -24,7 +24,7 @@ export type { BackupSet, SetState } from './sets.js';
 export type { EntryPlace, SetSpan } from './reports.js';
 export { type ForgottenPath, ForgettingCopy } from './forget.js';
 export { IdSet } from './id-set.js';
-export { KeptSettings, settingsOf } from './settings.js';
+export { ClientSettings, settingsOf } from './settings.js';
 export { addRests } from './rests.js';
 export { type CommitPoint, type FoundLoss, type ImagePoint, NO_LOSS, type Waste } from './state.js';
 export { type EntryKey, FIRST_ENTRY, type RecordUse } from './gc-queries.js';
@@ -33,7 +33,7 @@ export {
   type AuditedContent,
   type AuditedRecord,
   CatalogAudit,
-  type HeldVersion,
+  type ContentVersion,
 } from './audit.js';
 export type { Inconsistency } from './audit-rules.js';
 export { CommitWalk } from './commit-walk.js';

@@ -22,7 +22,7 @@ import {
   RecordKind,
   type Location,
 } from '../index.js';
-import { breather } from '../../system/index.js';
+import { yieldRegularly } from '../../system/index.js';
 import { applyEvent, applyFound, applySection, breakDependants } from './apply.js';
 import { ContentRecords } from './apply-records.js';
 import type { Catalog } from './catalog.js';
@@ -110,7 +110,7 @@ class Recovery {
   private readonly catalog: Catalog;
   private readonly backend: Backend;
   private readonly options: RecoveryOptions;
-  private readonly turn = breather();
+  private readonly turn = yieldRegularly();
 
   constructor(catalog: Catalog, backend: Backend, options: RecoveryOptions) {
     const { checkBodies, onlyMetadata = !checkBodies } = options;

@@ -1,8 +1,8 @@
 /** Settings stored with a client, and the configurations that clients reported with their sets. */
-import type { KeptSetting } from '../../model/index.js';
+import type { ClientSetting } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 
-export class KeptSettings {
+export class ClientSettings {
   private readonly statements;
 
   constructor(database: SqlDatabase) {
@@ -16,8 +16,8 @@ export class KeptSettings {
   }
 
   /** Returns the settings, sorted by key. */
-  all(): KeptSetting[] {
-    return this.statements.all.all() as KeptSetting[];
+  all(): ClientSetting[] {
+    return this.statements.all.all() as ClientSetting[];
   }
 
   /** Stores a setting; an undefined `value` deletes it. */
@@ -38,7 +38,7 @@ export class KeptSettings {
 
 /** Returns the settings of a client by key. */
 export function settingsOf(catalog: {
-  readonly settings: KeptSettings;
+  readonly settings: ClientSettings;
 }): ReadonlyMap<string, string> {
   return new Map(catalog.settings.all().map(({ key, value }) => [key, value]));
 }

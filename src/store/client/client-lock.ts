@@ -3,7 +3,7 @@ import path from 'node:path';
 import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
 import { type Files, inheritOwner, lockPatiently, type System } from '../../system/index.js';
 import { type ClientDirectory, guardClient } from './client-directory.js';
-import { LOCK_FILE, WANTED_FILE } from './layout.js';
+import { LOCK_FILE, LOCK_REQUEST_FILE } from './layout.js';
 
 /** Excludes every other process and session from writing to a client, until `release`. */
 export interface ClientLock {
@@ -97,7 +97,7 @@ export async function acquireClient(
 }
 
 function wantedPathOf(directory: ClientDirectory): string {
-  return path.join(directory.path, WANTED_FILE);
+  return path.join(directory.path, LOCK_REQUEST_FILE);
 }
 
 function askForLock({ files }: System, directory: ClientDirectory): void {

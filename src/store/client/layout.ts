@@ -3,7 +3,7 @@ export const PACKS_PREFIX = 'packs/';
 export const INCOMING_DIRECTORY = 'incoming';
 export const LOCK_FILE = 'lock';
 /** Exists while a process waits for the lock. */
-export const WANTED_FILE = 'lock.wanted';
+export const LOCK_REQUEST_FILE = 'lock.wanted';
 export const FORMAT_FILE = 'format.json';
 export const CATALOG_FILE = 'tardis.db';
 /** Disk space reserved for writes that must succeed on a full disk. */

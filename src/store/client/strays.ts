@@ -12,7 +12,7 @@ import {
   packNumber,
   PACKS_PREFIX,
   RESERVE_FILE,
-  WANTED_FILE,
+  LOCK_REQUEST_FILE,
 } from './layout.js';
 import { labelOf, sortPackFiles } from '../packs/pack-label.js';
 
@@ -39,7 +39,7 @@ export interface Stray {
 /** Files next to the packs that are opened, or removed and recreated, as plain files. */
 const PLAIN_FILES: readonly string[] = [
   LOCK_FILE,
-  WANTED_FILE,
+  LOCK_REQUEST_FILE,
   RESERVE_FILE,
   ...Array.from({ length: 8 }, (_, index) => `${RESERVE_FILE}.${index + 1}`),
 ];

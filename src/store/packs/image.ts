@@ -16,9 +16,9 @@ import {
   isClientConfig,
   type ForgetRequest,
   isForgetRequest,
-  isKeptSetting,
+  isClientSetting,
   isSetMarks,
-  type KeptSetting,
+  type ClientSetting,
   type SetMarks,
 } from '../../model/index.js';
 import {
@@ -81,7 +81,7 @@ export type ImageItem =
   | { readonly type: 'sets'; readonly sets: readonly ImageSet[] }
   /** The client's configuration in a set. */
   | { readonly type: 'config'; readonly set: number; readonly config: string }
-  | { readonly type: 'settings'; readonly settings: readonly KeptSetting[] }
+  | { readonly type: 'settings'; readonly settings: readonly ClientSetting[] }
   | { readonly type: 'forgets'; readonly requests: readonly ForgetRequest[] }
   /** Sets that accounts made, with one root each; deleted sets are included. */
   | {
@@ -145,7 +145,7 @@ const ITEM_SHAPES: Readonly<Record<ImageItem['type'], (item: Shape) => boolean>>
   roots: (item) => isListOf(item['roots'], isRootRecord),
   sets: (item) => isListOf(item['sets'], isSet),
   config: (item) => isId(item['set']) && isClientConfig(item['config']),
-  settings: (item) => isListOf(item['settings'], isKeptSetting),
+  settings: (item) => isListOf(item['settings'], isClientSetting),
   accounts: (item) =>
     isListOf(
       item['sets'],

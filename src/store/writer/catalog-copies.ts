@@ -13,9 +13,9 @@ import {
   pagesDamaged,
   snapshotCatalog,
 } from '../catalog/index.js';
-import { asTardisError, letGo, TardisError } from '../../errors/index.js';
+import { asTardisError, cleanUp, TardisError } from '../../errors/index.js';
 import { type ClientDirectory, Codec, decode, encode, encodedBound } from '../index.js';
-import { breather, type Files, PrivateFolder, type System } from '../../system/index.js';
+import { yieldRegularly, type Files, PrivateFolder, type System } from '../../system/index.js';
 
 /** Bytes of the catalog that are compressed as one piece. */
 const PIECE_BYTES = 1 << 20;
@@ -195,7 +195,7 @@ async function pack(
     return isWhole;
   } catch (error) {
     const open = target;
-    letGo(open === undefined ? undefined : () => files.close(open), () => {
+    cleanUp(open === undefined ? undefined : () => files.close(open), () => {
       if (files.status(temporary) !== undefined) files.unlink(temporary);
     });
     throw error;
@@ -205,7 +205,7 @@ async function pack(
 }
 
 async function packInto(files: Files, from: number, to: number, commit: number): Promise<void> {
-  const breathe = breather();
+  const breathe = yieldRegularly();
   const hash = createHash('sha256');
   const raw = Buffer.allocUnsafe(PIECE_BYTES);
   const packed = Buffer.allocUnsafe(PIECE_HEAD_BYTES + encodedBound(Codec.zstd, PIECE_BYTES));

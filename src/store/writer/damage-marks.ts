@@ -64,7 +64,7 @@ async function withStore<T>(
     store.close();
     return result;
   } catch (error) {
-    throw store.letGo(error);
+    throw store.closeAfterFailure(error);
   }
 }
 

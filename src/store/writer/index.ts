@@ -9,7 +9,7 @@ export {
   requireRequests,
   withdrawForget,
 } from './forget-requests.js';
-export { formatsFor, ownRulesFor, rulesFor } from './kept-rules.js';
+export { formatsFor, ownRulesFor, rulesFor } from './client-rules.js';
 export { packOfCatalog } from './known-histories.js';
 export { type RebuildOptions, type RebuildReport, remakeCatalog } from './remake-catalog.js';
 export { Reserve } from './reserve.js';

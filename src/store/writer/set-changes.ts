@@ -99,7 +99,7 @@ export async function changeSets(
     if (events.length > 0) await store.checkpoint();
     store.close();
   } catch (error) {
-    throw store.letGo(error);
+    throw store.closeAfterFailure(error);
   }
 }
 

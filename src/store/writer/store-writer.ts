@@ -5,7 +5,7 @@
  * disk.
  */
 import type { Catalog, CommitPoint } from '../catalog/index.js';
-import { isDiskFull, letGo } from '../../errors/index.js';
+import { isDiskFull, cleanUp } from '../../errors/index.js';
 import {
   acquireClient,
   type Backend,
@@ -299,7 +299,7 @@ export class StoreWriter {
    * Closes the store after a failure, and returns the error to report. Never throws. On a full disk it folds
    * the catalog's log if it can, so that the catalog can be read without a byte of free space.
    */
-  letGo(error: unknown): unknown {
+  closeAfterFailure(error: unknown): unknown {
     const told = this.reserve.explain(error);
     try {
       if (isDiskFull(told)) {
@@ -315,7 +315,7 @@ export class StoreWriter {
 
   /** Closes the store at once after a failure; the next opening recovers it. Never throws. */
   abandon(): void {
-    letGo(
+    cleanUp(
       () => this.packs.close(),
       () => this.backend.close(),
       () => this.catalog.abandon(),

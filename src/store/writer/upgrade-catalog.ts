@@ -30,7 +30,7 @@ export async function upgradeCatalog(
   try {
     store.close();
   } catch (error) {
-    throw store.letGo(error);
+    throw store.closeAfterFailure(error);
   }
   return { from, to, isDone: true };
 }

@@ -3,13 +3,13 @@ import { type BackupSet, setNamed } from '../../history/index.js';
 import { parseDate } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 
-export interface RangeWish {
+export interface RangeOptions {
   readonly setRange: string | undefined;
   readonly dateRange: string | undefined;
   readonly recentSet: string;
 }
 
-export function hasRange({ setRange, dateRange }: RangeWish): boolean {
+export function hasRange({ setRange, dateRange }: RangeOptions): boolean {
   return setRange !== undefined || dateRange !== undefined;
 }
 
@@ -17,7 +17,7 @@ export function hasRange({ setRange, dateRange }: RangeWish): boolean {
 export async function setsWithin(
   client: string,
   sets: readonly BackupSet[],
-  { setRange, dateRange, recentSet }: RangeWish,
+  { setRange, dateRange, recentSet }: RangeOptions,
   nowMs: number,
 ): Promise<BackupSet[]> {
   if (setRange !== undefined && dateRange !== undefined) {

@@ -27,7 +27,7 @@ export interface RestoreReport {
 /** Bound on the failures printed, since a lost pack affects many files; --json prints all. */
 const MAX_FAILURES_SHOWN = 100;
 
-export function tellResult(
+export function printResult(
   { sets, unfinished, dryRun, resumed, losses, elapsedMs, doubts }: RestoreReport,
   progress: RestoreProgress,
   failures: readonly RestoreFailure[],

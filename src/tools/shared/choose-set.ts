@@ -4,7 +4,7 @@ import { parseDate } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { formatTime } from './units.js';
 
-export interface SetWish {
+export interface SetChoice {
   readonly backup: string | undefined;
   /** The word for the newest complete set. */
   readonly recentSet: string;
@@ -33,7 +33,7 @@ export async function setOfWord(
 /** Returns the selected set. Throws USAGE, BAD_DATE, NO_SUCH_SET. */
 export async function chooseSet(
   history: History,
-  { backup, recentSet, date }: SetWish,
+  { backup, recentSet, date }: SetChoice,
   nowMs: number,
 ): Promise<BackupSet> {
   if (date === undefined) return history.findSet(backup === recentSet ? undefined : backup);

@@ -70,7 +70,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.stderr.write(`the output was not read to its end [${code}]\n`);
     process.exit(failureStatus);
   }
-  if (code !== 'EPIPE') tellLost(code);
+  if (code !== 'EPIPE') reportLost(code);
   else if (!isWork) process.exit(cutStatus);
 });
 
@@ -78,7 +78,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
  * Reports once that the output could not be written, such as on a full disk. The exit status reports it too, if it
  * is 0 otherwise.
  */
-function tellLost(code: string): void {
+function reportLost(code: string): void {
   if (lostOutput !== undefined) return;
   lostOutput = code;
   process.stderr.write(`the output could not be written: ${code} [IO_FAILED]\n`);

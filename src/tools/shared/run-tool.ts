@@ -194,7 +194,7 @@ export async function runTool(command: Command): Promise<void> {
   keepHangupIgnored();
   onExposedSecret((text) => sayAbove(`${command.name()}: warning: ${text}`));
   reportUnfinished((error) => {
-    process.exitCode = tellError(command.name(), error, wantsJson);
+    process.exitCode = printError(command.name(), error, wantsJson);
   });
   configureOutput(command);
   try {
@@ -207,7 +207,7 @@ export async function runTool(command: Command): Promise<void> {
     const isUnknown = error instanceof CommanderError && error.code === 'commander.unknownOption';
     const meant = isUnknown ? inOurWords(command.name(), words) : undefined;
     const failure = meant === undefined ? error : new TardisError('USAGE', meant);
-    process.exitCode = tellError(command.name(), failure, wantsJson);
+    process.exitCode = printError(command.name(), failure, wantsJson);
   }
 }
 
@@ -244,11 +244,11 @@ function usageError(name: string, error: CommanderError): TardisError {
 }
 
 /** Prints an error and returns its exit status. */
-export function tellError(name: string, error: unknown, wantsJson: boolean): number {
+export function printError(name: string, error: unknown, wantsJson: boolean): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0; // help or version was printed
     if (error.code === 'commander.help') return failedStatus(1); // help was printed, since no command was given
-    return tellError(name, usageError(name, error), wantsJson);
+    return printError(name, usageError(name, error), wantsJson);
   }
   const failure = asTardisError(error);
   const { kind, exitStatus, guidance } = failure.row;

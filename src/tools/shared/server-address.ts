@@ -2,7 +2,7 @@
 import { TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import { type Address, hostInUrl, isHost, isLoopback } from '../../system/index.js';
-import type { Retry, TlsWish } from '../../transport/index.js';
+import type { Retry, TlsOptions } from '../../transport/index.js';
 
 export interface ServerSettings {
   readonly port: number;
@@ -15,7 +15,7 @@ export interface ServerSettings {
 export interface ServerPlace {
   readonly address: Address;
   /** Undefined for a connection without TLS. */
-  readonly tls: TlsWish | undefined;
+  readonly tls: TlsOptions | undefined;
 }
 
 /** Returns the line that announces a retry. */

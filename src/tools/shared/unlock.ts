@@ -6,8 +6,8 @@ import {
   type KeyRecord,
   keyringOf,
   type MasterKey,
-  meetKeys,
-  type MeetOptions,
+  rememberKeyRecord,
+  type KeyMemoryOptions,
   parseKeyRecord,
   unlockKeyRecord,
   wholeRecord,
@@ -133,7 +133,7 @@ export async function unlockClient(
   const { record, isOfFileOnly } = wholeRecordOf(system, settings);
   if (record === undefined) {
     if (hasPassword(found)) throw passwordNotSet(client);
-    identityAt(settings, undefined).meetPlain();
+    identityAt(settings, undefined).rememberPlain();
     return undefined;
   }
   const ask = promptFor(client, account);
@@ -142,7 +142,7 @@ export async function unlockClient(
   password.fill(0);
   const options = { account, trustsOlder: settings.trustStore };
   if (!isOfFileOnly || (await isProven(system, settings, record, keys, options)))
-    meetOpened(settings, record, keys, options);
+    rememberOpened(settings, record, keys, options);
   if (!record.isEncrypting) return undefined;
   return keyringOf(system.native, record, keys);
 }
@@ -156,7 +156,7 @@ async function isProven(
   settings: UnlockSettings,
   record: KeyRecord,
   keys: readonly MasterKey[],
-  options: MeetOptions,
+  options: KeyMemoryOptions,
 ): Promise<boolean> {
   const { proveOpened } = await import('../sonic/prove-keys.js'); // most runs need no proof
   try {
@@ -172,14 +172,14 @@ async function isProven(
  * Compares an unlocked key record of a local store with this machine's memory, and remembers it. Throws
  * STORE_ROLLED_BACK, KEYS_CHANGED, ENCRYPTION_GONE.
  */
-export function meetOpened(
+export function rememberOpened(
   settings: IdentitySettings,
   record: KeyRecord,
   keys: readonly MasterKey[],
-  options?: MeetOptions,
+  options?: KeyMemoryOptions,
 ): void {
   const identity = identityAt(settings, undefined);
-  for (const failure of meetKeys(record, keys, options)) identity.warn(failure);
+  for (const failure of rememberKeyRecord(record, keys, options)) identity.warn(failure);
   identity.meet(record, keys);
 }
 
@@ -188,7 +188,7 @@ export function compareOpened(
   settings: IdentitySettings,
   record: KeyRecord,
   keys: readonly MasterKey[],
-  options?: MeetOptions,
+  options?: KeyMemoryOptions,
 ): void {
   compareKeys(record, options);
   identityAt(settings, undefined).compare(record, keys);
@@ -199,7 +199,7 @@ export function compareOpened(
  * or copies its keys. Unlocks the record only if it is not the remembered one. Returns a function that remembers the
  * record; the caller runs it after success. Throws KEYS_CHANGED, ENCRYPTION_GONE, LOGIN_FAILED.
  */
-export async function meetShown(
+export async function checkShown(
   settings: IdentitySettings & { readonly keysFile?: Buffer | undefined },
   shown: KeyRecord | undefined,
   password: Buffer | undefined,
@@ -208,7 +208,7 @@ export async function meetShown(
   if (identity.isKnown(shown)) return () => undefined;
   if (shown?.isEncrypting !== true) {
     identity.requirePlain();
-    return () => identity.meetPlain();
+    return () => identity.rememberPlain();
   }
   const { keysFile, client } = settings;
   const record = shown.hasKeys ? shown : wholeRecord(shown, keyFileOf({ keysFile }), client)!;

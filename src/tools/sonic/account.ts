@@ -21,9 +21,9 @@ import type { System } from '../../system/index.js';
 import { compareShown, requireNewest } from '../shared/older-store.js';
 import { requireNewPassword, requirePassword, stretchFor } from '../shared/password.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { newPassword, requireOne, tell } from './passwords.js';
+import { newPassword, requireOne, printResult } from './passwords.js';
 import { formatTable } from '../shared/units.js';
-import { keysOf, keysOfKnown, meetShown, promptFor } from '../shared/unlock.js';
+import { keysOf, keysOfKnown, checkShown, promptFor } from '../shared/unlock.js';
 import { clientPlace, storeSystem } from '../shared/local-store.js';
 import { jsonText } from '../shared/json-text.js';
 
@@ -87,7 +87,7 @@ async function add(
   }
   const ask = promptFor(client);
   const password = await requirePassword(options, found, ask);
-  const remember = await meetShown(options, owner, password);
+  const remember = await checkShown(options, owner, password);
   if (owner.isEncrypting && !options.trustStore) requireNewest(system, options);
   const askNew = { prompt: `New password of the account ${name} of ${client}`, isNew: true };
   const next = await requireNewPassword(options, found, askNew);
@@ -109,7 +109,7 @@ async function add(
   });
   remember();
   const text = `The account "${name}" of "${client}" may: ${rights.join(', ')}.`;
-  tell(options.json, newPassword(next, options), { client, account: name }, text);
+  printResult(options.json, newPassword(next, options), { client, account: name }, text);
 }
 
 /**
@@ -130,7 +130,7 @@ async function change(options: Options, system: System, name: string): Promise<v
   requireAccount(system, directory, name);
   await putAccount(system, directory, { name, rights }, undefined);
   const text = `The account "${name}" of "${client}" may from now on: ${rights.join(', ')}.`;
-  tell(options.json, undefined, { client, account: name }, text);
+  printResult(options.json, undefined, { client, account: name }, text);
 }
 
 async function remove(options: Options, system: System, name: string): Promise<void> {
@@ -138,7 +138,7 @@ async function remove(options: Options, system: System, name: string): Promise<v
   const { path: directory } = openClientDirectory(system, clientPlace(options));
   await removeAccount(system, directory, name);
   const text = `The account "${name}" of "${client}" is removed.`;
-  tell(options.json, undefined, { client, account: name }, text);
+  printResult(options.json, undefined, { client, account: name }, text);
 }
 
 function rightsIn({ accountRights }: Options): RightName[] {

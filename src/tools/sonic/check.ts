@@ -19,7 +19,13 @@ import { openAdminThere } from '../shared/open-admin.js';
 import { warnOlder } from '../shared/open-history.js';
 import { progressBar } from '../shared/progress-bar.js';
 import { ProgressLine } from '../shared/progress-line.js';
-import { isDamaged, Teller, tellJson, tellText, type Told } from './report-check.js';
+import {
+  isDamaged,
+  FindingPrinter,
+  printJson,
+  printText,
+  type CheckReport,
+} from './report-check.js';
 import { interruptSignal, print } from '../shared/run-tool.js';
 import { clientNames } from './shown-packs.js';
 import { TimeLeft } from '../shared/time-left.js';
@@ -59,7 +65,7 @@ export async function check(options: Options, found: ReadonlyMap<string, Found>)
   let signal: AbortSignal | undefined;
   const interrupted = (): AbortSignal => (signal ??= interruptSignal('sonic check', SO_FAR));
   const progress = new Progress(options.progress, () => system.clock.monotonicMs());
-  const teller = new Teller(options.json, progress.line);
+  const teller = new FindingPrinter(options.json, progress.line);
   const { result, hasKeys } =
     options.throughServer === undefined
       ? await checkHere(system, options, found, wish, progress, teller, interrupted)
@@ -75,23 +81,23 @@ export async function check(options: Options, found: ReadonlyMap<string, Found>)
         );
   const source = options.againstSource ? await checkSource(options, found, interrupted) : undefined;
   const elapsedMs = system.clock.monotonicMs() - startMs;
-  if (options.json) tellJson(options, result, elapsedMs, source);
+  if (options.json) printJson(options, result, elapsedMs, source);
   else {
-    tellText(options, result, elapsedMs, { data, hasKeys, shown: teller });
+    printText(options, result, elapsedMs, { data, hasKeys, shown: teller });
     if (source !== undefined) sourceLines(source).forEach(print);
   }
   return isDamaged(result) || isSourceWrong(source) ? FOUND_STATUS : 0;
 }
 
 /** The data to read, and the choice to mark damage. */
-type Wish = Pick<CheckOptions, 'read' | 'mark'>;
+type Requested = Pick<CheckOptions, 'read' | 'mark'>;
 /**
  * Handles interruptions from the first call on. Before that, such as during a password prompt, they end the process.
  */
 type Interrupted = () => AbortSignal;
 
 interface Checked {
-  readonly result: Told;
+  readonly result: CheckReport;
   readonly hasKeys: boolean;
 }
 
@@ -99,9 +105,9 @@ async function checkHere(
   system: System,
   options: Options,
   found: ReadonlyMap<string, Found>,
-  wish: Wish,
+  wish: Requested,
   progress: Progress,
-  teller: Teller,
+  teller: FindingPrinter,
   interrupted: Interrupted,
 ): Promise<Checked> {
   const directory = openClientDirectory(system, clientPlace(options));
@@ -134,7 +140,7 @@ async function checkHere(
       keyring === undefined || result.catalogFaults > 0 || result.records === 0
         ? []
         : await sealFindings(system, options, keyring, withListings, interrupted());
-    const told = { ...result, notMarked, omitted: 0, unprovenSets: tellSeals(teller, seals) };
+    const told = { ...result, notMarked, omitted: 0, unprovenSets: printSeals(teller, seals) };
     return { result: told, hasKeys: keyring !== undefined };
   } finally {
     progress.line.stop();
@@ -161,9 +167,9 @@ async function checkThere(
   host: string,
   options: Options,
   found: ReadonlyMap<string, Found>,
-  wish: Wish,
+  wish: Requested,
   progress: Progress,
-  teller: Teller,
+  teller: FindingPrinter,
   interrupted: Interrupted,
 ): Promise<Checked> {
   const there = await openAdminThere(system, host, options, found);
@@ -184,7 +190,7 @@ async function checkThere(
       keyring === undefined
         ? []
         : await brokenSets(there.far.history, wish.read.data.kind !== 'none', interrupted());
-    return { result: { ...result, unprovenSets: tellSeals(teller, seals) }, hasKeys: false };
+    return { result: { ...result, unprovenSets: printSeals(teller, seals) }, hasKeys: false };
   } finally {
     progress.line.stop();
     there.close();
@@ -192,7 +198,7 @@ async function checkThere(
 }
 
 /** Reports sets that do not fit their seals, and returns their number. */
-function tellSeals(teller: Teller, findings: readonly SealFinding[]): number {
+function printSeals(teller: FindingPrinter, findings: readonly SealFinding[]): number {
   for (const finding of findings) teller.tell(finding);
   return new Set(findings.map(({ set }) => set)).size;
 }

@@ -50,10 +50,10 @@ export async function deleteSets(options: DeleteOptions, found: Sources): Promis
         report = await freeUnneeded(system, options, keyring, { isThorough: false, signal });
       }
     } catch (error) {
-      tellDeleted(options, numbers, undefined); // the sets are deleted even if the garbage collection failed
+      printDeleted(options, numbers, undefined); // the sets are deleted even if the garbage collection failed
       throw error;
     }
-    tellDeleted(options, numbers, report);
+    printDeleted(options, numbers, report);
   } finally {
     there.close();
   }
@@ -134,7 +134,7 @@ function mayGo(options: DeleteOptions, sets: readonly BackupSet[]): boolean {
   return true;
 }
 
-function tellDeleted(
+function printDeleted(
   { client, json }: DeleteOptions,
   sets: readonly number[],
   report: GcReport | undefined,

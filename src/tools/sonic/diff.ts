@@ -67,7 +67,7 @@ export async function diffSets(
     for (const { set, state } of [before, after]) {
       if (state !== 'complete') tell(`set ${set} is unfinished`);
     }
-    const status = await tellDifferences(system, history, before, after, options, tell);
+    const status = await printDifferences(system, history, before, after, options, tell);
     for (const doubt of history.doubts) tell(doubt);
     return status;
   } finally {
@@ -81,7 +81,7 @@ function wordOf(bytes: Buffer): string {
   throw new TardisError('USAGE', `"${displayName(bytes)}" is not a backup set`);
 }
 
-async function tellDifferences(
+async function printDifferences(
   system: System,
   history: History,
   before: BackupSet,
@@ -113,7 +113,7 @@ async function tellDifferences(
         print(json ? jsonDifference(one) : lineOf(one));
       } else {
         notCompared += 1;
-        tellNotCompared(one, json, tell);
+        printNotCompared(one, json, tell);
       }
     }
   } finally {
@@ -126,7 +126,7 @@ async function tellDifferences(
   return notCompared > 0 ? PARTLY : 0;
 }
 
-function tellNotCompared(one: NotCompared, json: boolean, tell: (text: string) => void): void {
+function printNotCompared(one: NotCompared, json: boolean, tell: (text: string) => void): void {
   if (json) print(jsonNotCompared(one));
   else tell(`${one.error.message} [${one.error.code}]`);
 }

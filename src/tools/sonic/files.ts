@@ -92,7 +92,7 @@ class FileReport {
       const { entries, next } = await this.history.reports.changes(page);
       const changes = changesIn(entries, set).filter((change) => this.isWanted(change));
       await this.findPaths(changes);
-      for (const change of changes) this.tell(change);
+      for (const change of changes) this.printChange(change);
       if (next === undefined) break;
       after = next;
     }
@@ -124,7 +124,7 @@ class FileReport {
     directories.forEach((directory, index) => this.paths.set(directory, paths[index]));
   }
 
-  private tell(change: Change): void {
+  private printChange(change: Change): void {
     const { what, now, before } = change;
     const entry = (now ?? before)!;
     this.counts[what] += 1;

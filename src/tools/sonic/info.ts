@@ -16,7 +16,7 @@ const MAX_NOTES_SHOWN = 100;
 const ROOTS = 0;
 const LABEL_CHARS = 18;
 
-interface Told {
+interface ShownNote {
   readonly path: Buffer;
   readonly what: string;
   readonly reason: string;
@@ -25,7 +25,7 @@ interface Told {
 interface SetInfo {
   readonly set: BackupSet;
   readonly roots: readonly Buffer[];
-  readonly notes: readonly Told[];
+  readonly notes: readonly ShownNote[];
   /** `proven`: checked with the client's keys. `shown`: the set has a seal, but the keys are not available here. */
   readonly seal: 'proven' | 'shown' | 'none';
   /** The settings of the client in this run. */
@@ -72,7 +72,7 @@ async function notesOf(
   history: History,
   set: number,
   roots: readonly { readonly root: number; readonly path: Buffer }[],
-): Promise<Told[]> {
+): Promise<ShownNote[]> {
   const notes = await history.notes(set);
   const directories = [...new Set(notes.map(({ directory }) => directory))];
   const paths = await history.reports.directoryPaths(set, directories);

@@ -24,7 +24,7 @@ import { qrImages, writePaper } from './keys-paper.js';
 import { areKeysMissing, putKeysBack } from './lost-keys.js';
 import { requirePassword } from '../shared/password.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { changeRecord, type RecordChange, requireEncrypting, tell } from './passwords.js';
+import { changeRecord, type RecordChange, requireEncrypting, printResult } from './passwords.js';
 import { type SheetWords, sheetWords } from './sheet-words.js';
 import { KEY_FILE_UMASK, keyFileOf, keysOf, keysOfKnown, promptFor } from '../shared/unlock.js';
 import { clientPlace, storeSystem } from '../shared/local-store.js';
@@ -82,7 +82,7 @@ export async function moveKeys(
     const text = insertKeys
       ? `The store has the keys of "${client}". The key file has them too, and may be removed.`
       : `The key file has the keys of "${client}". The store has them too.`;
-    tell(options.json, undefined, { client }, text);
+    printResult(options.json, undefined, { client }, text);
     return;
   }
   const olderRemoved = isLocal ? await forgetOlder(job, options) : 0;
@@ -90,7 +90,7 @@ export async function moveKeys(
     ? `The keys of "${client}" are in the key file only. Do not lose it.`
     : `The store has a key record of "${client}" without keys. To remove older records, which have keys, run the ` +
       'same command on its machine, with -D. Do not lose the key file.';
-  tell(options.json, undefined, { client, olderRemoved, olderStay: !isLocal }, text);
+  printResult(options.json, undefined, { client, olderRemoved, olderStay: !isLocal }, text);
 }
 
 /**
@@ -130,7 +130,12 @@ async function putOnPaper(
   if (printKeys === undefined) return;
   const what =
     'With the PDF and the password you can use the present keys; print another one after a change.';
-  tell(json, undefined, { client }, `The wrapped keys of "${client}" are in the PDF. ${what}`);
+  printResult(
+    json,
+    undefined,
+    { client },
+    `The wrapped keys of "${client}" are in the PDF. ${what}`,
+  );
 }
 
 /** Prints the text of the sheet, for users that print the codes from the terminal. */

@@ -24,7 +24,7 @@ import type { IdentitySettings } from '../shared/identity.js';
 import { clientPlace } from '../shared/local-store.js';
 import { noteStored } from '../shared/older-store.js';
 import { proveOpened } from './prove-keys.js';
-import { isWithoutKeys, keysOf, meetOpened } from '../shared/unlock.js';
+import { isWithoutKeys, keysOf, rememberOpened } from '../shared/unlock.js';
 
 type Settings = IdentitySettings & Parameters<typeof clientPlace>[0];
 
@@ -56,7 +56,7 @@ export async function putKeysBack(
   const { keys } = await unlockKeyRecord(record, password);
   const options = { trustsOlder: settings.trustStore };
   await proveOpened(system, settings, record, keys, options);
-  meetOpened(settings, record, keys, options);
+  rememberOpened(settings, record, keys, options);
   await withClient(system, directory, async () => {
     if (!areKeysMissing(system, settings)) return; // another run has restored them
     const damaged =

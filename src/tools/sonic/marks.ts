@@ -83,8 +83,8 @@ async function mark(
       const told = rehearse ? { wouldChange: changed } : { changed };
       print(jsonText({ version: JSON_VERSION, client, ...told, unchanged, ...wish }));
     } else {
-      tell(client, changed, `${rehearse ? 'would be ' : ''}${done}`);
-      tell(client, unchanged, 'unchanged');
+      printMarked(client, changed, `${rehearse ? 'would be ' : ''}${done}`);
+      printMarked(client, unchanged, 'unchanged');
     }
     return 0;
   } finally {
@@ -92,7 +92,7 @@ async function mark(
   }
 }
 
-function tell(client: string, sets: readonly number[], done: string): void {
+function printMarked(client: string, sets: readonly number[], done: string): void {
   if (sets.length === 0) return;
   print(`${counted(sets.length, 'backup set')} of "${client}" ${done}: ${sets.join(', ')}`);
 }

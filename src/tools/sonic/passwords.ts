@@ -40,7 +40,7 @@ import {
 import { noteStored, requireNewest, requireNewestThere } from '../shared/older-store.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { serverPlace } from '../shared/server-address.js';
-import { keyFileOf, keysOf, keysOfKnown, meetShown, promptFor } from '../shared/unlock.js';
+import { keyFileOf, keysOf, keysOfKnown, checkShown, promptFor } from '../shared/unlock.js';
 import { clientPlace, storeSystem } from '../shared/local-store.js';
 import { jsonText } from '../shared/json-text.js';
 
@@ -54,7 +54,7 @@ export async function create(options: Settings<'sonic create'>, found: Sources):
   if (throughServer !== undefined) {
     const request = requestTo(throughServer, options, password, true);
     await withKeys(system, request, () => Promise.resolve());
-    tell(
+    printResult(
       options.json,
       newPassword(password, options),
       { client },
@@ -78,7 +78,7 @@ export async function create(options: Settings<'sonic create'>, found: Sources):
       ? await make(made)
       : await withNewKeys(keyFile, client, made, () => make(withoutKeys(made)));
   if (made !== undefined) identityAt(options, undefined).made(made);
-  tell(
+  printResult(
     options.json,
     newPassword(password, options),
     { client, path },
@@ -102,7 +102,7 @@ export async function setPassword(
       (await newKeyRecord(system.native.modPow, password, false, stretchFor(options))).record,
     );
   });
-  tell(
+  printResult(
     options.json,
     newPassword(password, options),
     { client },
@@ -129,7 +129,7 @@ export async function changePass(options: Settings<'sonic chpass'>, found: Sourc
       .record;
     await moveOn(file, client, { from, to, keepsKeys: shown?.hasKeys === true }, store);
   });
-  tell(
+  printResult(
     options.json,
     newPassword(next, options),
     { client },
@@ -153,7 +153,7 @@ export async function rotate(options: Settings<'sonic rotate'>, found: Sources):
     await moveOn(file, client, { from, to, keepsKeys: shown?.hasKeys === true }, store);
   });
   const text = `Data stored for "${client}" from now on is encrypted with a new key.`;
-  tell(options.json, undefined, { client }, text);
+  printResult(options.json, undefined, { client }, text);
 }
 
 /** Gets the key record of the store, and may store the next one. */
@@ -190,7 +190,7 @@ export async function changeRecord(
   const directory = openClientDirectory(system, place);
   await withClient(system, directory, async () => {
     const shown = keysUnlessLost(system, options);
-    const remember = await meetShown(options, shown, password);
+    const remember = await checkShown(options, shown, password);
     if (shown?.isEncrypting === true && !options.trustStore)
       requireNewest(system, options, ownNumber?.(shown));
     await change(shown, async (next) => {
@@ -273,7 +273,7 @@ export function newPassword(
 }
 
 /** Prints the result, and the strength of a new password. */
-export function tell(
+export function printResult(
   asJson: boolean,
   password: NewPassword | undefined,
   done: Record<string, string | boolean | number>,

@@ -4,7 +4,7 @@ import {
   type KeyRecord,
   keyringOf,
   type MasterKey,
-  type MeetOptions,
+  type KeyMemoryOptions,
 } from '../../crypto/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
@@ -24,7 +24,7 @@ export async function proveOpened(
   settings: Settings,
   record: KeyRecord,
   keys: readonly MasterKey[],
-  options: MeetOptions,
+  options: KeyMemoryOptions,
 ): Promise<void> {
   compareOpened(settings, record, keys, options);
   const keyring = keyringOf(system.native, record, keys);

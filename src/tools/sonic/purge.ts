@@ -5,7 +5,7 @@
 import type { BackupSet, Verdicts } from '../../history/index.js';
 import { type Found, parseDate, type Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
-import type { PurgeWish, GcReport } from '../../maintenance/gc/index.js';
+import type { PurgeRequest, GcReport } from '../../maintenance/gc/index.js';
 import { displayName } from '../../model/index.js';
 import { hasRules, type Reason, rulesOf } from '../../retention/index.js';
 import { CLEARED_LATER, gcSummary, freeUnneeded } from '../shared/clear-up.js';
@@ -54,12 +54,12 @@ export async function purge(
     const told = await there.previewPurge(wish);
     const gone = goneIn(told);
     if (options.previewPurge || options.rehearse) {
-      tellPreview(options, sets, told);
+      printPreview(options, sets, told);
       return 0;
     }
-    if (told.isClockInDoubt && !options.trustClock) tellDoubt();
+    if (told.isClockInDoubt && !options.trustClock) printDoubt();
     if (gone.length === 0) {
-      tellPurged(options, [], undefined);
+      printPurged(options, [], undefined);
       return 0;
     }
     const going = sets.filter(({ set }) => gone.includes(set));
@@ -74,10 +74,10 @@ export async function purge(
         report = await freeUnneeded(system, options, there.keyring, how);
       }
     } catch (error) {
-      tellPurged(options, done, undefined); // the sets are deleted even if the garbage collection failed
+      printPurged(options, done, undefined); // the sets are deleted even if the garbage collection failed
       throw error;
     }
-    tellPurged(options, done, report);
+    printPurged(options, done, report);
     return 0;
   } finally {
     there.close();
@@ -100,7 +100,7 @@ function goneIn({ verdicts }: Verdicts): number[] {
 async function wishOf(
   options: PurgeOptions,
   found: ReadonlyMap<string, Found>,
-): Promise<PurgeWish> {
+): Promise<PurgeRequest> {
   const { beforeDate, mostPriority, throughServer, trustClock } = options;
   const rules = rulesOf(options);
   const isLimited = beforeDate !== undefined || mostPriority !== undefined;
@@ -129,7 +129,7 @@ async function wishOf(
 }
 
 /** Adds the rules stored with the client, if the options have none. Throws USAGE, CONFIG_INVALID. */
-function withKeptRules(wish: PurgeWish, options: PurgeOptions, there: Admin): PurgeWish {
+function withKeptRules(wish: PurgeRequest, options: PurgeOptions, there: Admin): PurgeRequest {
   const isLimited = wish.only !== undefined;
   if (options.throughServer !== undefined || isLimited || hasRules(wish.rules)) return wish;
   const rules = there.keptRules(options);
@@ -140,20 +140,20 @@ function withKeptRules(wish: PurgeWish, options: PurgeOptions, there: Admin): Pu
   );
 }
 
-function tellDoubt(): void {
+function printDoubt(): void {
   process.stderr.write(
     `warning: ${CLOCK_IN_DOUBT}; see --preview, and use --trust-clock if the clock is right\n`,
   );
 }
 
-function tellPreview(options: PurgeOptions, sets: readonly BackupSet[], told: Verdicts): void {
+function printPreview(options: PurgeOptions, sets: readonly BackupSet[], told: Verdicts): void {
   const { client, json, trustClock } = options;
   const { verdicts, isClockInDoubt } = told;
   if (json) {
     print(jsonText({ version: JSON_VERSION, client, isClockInDoubt, sets: verdicts }));
     return;
   }
-  if (isClockInDoubt && !trustClock) tellDoubt();
+  if (isClockInDoubt && !trustClock) printDoubt();
   const byNumber = new Map(sets.map((set) => [set.set, set]));
   const rows = verdicts.map(({ set, reasons }) => {
     const known = byNumber.get(set);
@@ -175,7 +175,7 @@ function reasonText({ why, what, which }: Reason): string {
   return what === undefined ? reason : `${reason} ${displayName(Buffer.from(what))}`;
 }
 
-function tellPurged(
+function printPurged(
   { client, json }: PurgeOptions,
   purgedSets: readonly number[],
   report: GcReport | undefined,

@@ -89,8 +89,8 @@ export async function rebuild(
     line.refresh();
     const after = await settle(system, directory, options, found, report, signal);
     line.stop();
-    if (options.json) tellJson(client, report, after);
-    else tell(client, report, after, options);
+    if (options.json) printJson(client, report, after);
+    else printText(client, report, after, options);
     const isNothingLeft = isLost && report.point.commit === 0;
     if (isNothingLeft && !options.json) print(NOTHING_LEFT);
     const isClean = after.isWhole && after.keys.length + after.doubtful.length === 0;
@@ -219,7 +219,7 @@ async function lostVersions(
   return { ...result, lost, unreadable };
 }
 
-function tellJson(client: string, report: RebuildReport, after: Settled): void {
+function printJson(client: string, report: RebuildReport, after: Settled): void {
   const { commits, damagedRecords, lostCommits, keptCatalog, fromCopy, knowsMore } = report;
   const { placed, lost, undone, keys } = after;
   const told = {
@@ -240,7 +240,7 @@ function tellJson(client: string, report: RebuildReport, after: Settled): void {
   print(jsonText({ version: JSON_VERSION, ...told, lost: lost.map(jsonOf) }));
 }
 
-function tell(client: string, report: RebuildReport, after: Settled, options: Options): void {
+function printText(client: string, report: RebuildReport, after: Settled, options: Options): void {
   const { damagedRecords, lostCommits, keptCatalog, isMetadataLost } = report;
   const { placed, lost, undone } = after;
   print(madeFrom(client, report, options));

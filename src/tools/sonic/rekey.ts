@@ -32,7 +32,7 @@ import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
 import { requireYes } from './confirm.js';
 import { formatBytes, formatCount } from '../shared/units.js';
 import { identityAt, type IdentitySettings } from '../shared/identity.js';
-import { keysOf, meetOpened, promptFor } from '../shared/unlock.js';
+import { keysOf, rememberOpened, promptFor } from '../shared/unlock.js';
 import { clientPlace, storeSystem, storeLimits } from '../shared/local-store.js';
 import { jsonText } from '../shared/json-text.js';
 
@@ -166,7 +166,7 @@ async function run(
     await withRekeyProgress(system, options.progress, (onProgress) =>
       removeOld(generations, onProgress),
     );
-    tell(
+    printResult(
       options,
       'finished',
       undefined,
@@ -198,11 +198,11 @@ async function run(
     await generations.removeUnwritten(); // a run that wrote nothing must not block the next one
     throw error;
   });
-  meetOpened(options, keys.record, keys.masters);
+  rememberOpened(options, keys.record, keys.masters);
   const { sets, contents, storedBytes, lostVersions } = result;
   const what = DONE[tool];
   const amount = `${formatCount(sets)} sets, ${formatCount(contents)} contents, ${formatBytes(storedBytes)}`;
-  tell(options, 'done', result, `The client "${client}" ${what}: ${amount}.`);
+  printResult(options, 'done', result, `The client "${client}" ${what}: ${amount}.`);
   if (keys.newPassword !== undefined && !options.json)
     print(strengthLine(keys.newPassword, options));
   if (lostVersions === 0) return 0;
@@ -224,7 +224,12 @@ async function giveUp(options: Options, generations: Generations): Promise<numbe
     throw new TardisError('USAGE', `the client "${client}" has no unfinished generation`);
   }
   await generations.removeSecond();
-  tell(options, 'aborted', undefined, `The unfinished generation of "${client}" was removed.`);
+  printResult(
+    options,
+    'aborted',
+    undefined,
+    `The unfinished generation of "${client}" was removed.`,
+  );
   return 0;
 }
 
@@ -306,7 +311,7 @@ async function unlocked(
     );
   }
   const { keys } = await unlockKeyRecord(record, password);
-  meetOpened(options, record, keys);
+  rememberOpened(options, record, keys);
   return { record, keys };
 }
 
@@ -319,7 +324,7 @@ function recordIn(system: System, directory: string): KeyRecord | undefined {
   return keys && parseKeyRecord(keys.bytes);
 }
 
-function tell(
+function printResult(
   { json, client }: Options,
   state: 'done' | 'finished' | 'aborted',
   result: RekeyResult | undefined,

@@ -24,7 +24,7 @@ interface ToldOptions {
 }
 
 /** The result of a check, local or through a server. */
-export interface Told extends Omit<CheckResult, 'notMarked'> {
+export interface CheckReport extends Omit<CheckResult, 'notMarked'> {
   readonly notMarked: { readonly code: string; readonly message: string } | undefined;
   /** Number of findings beyond the limit of a server. */
   readonly omitted: number;
@@ -33,7 +33,7 @@ export interface Told extends Omit<CheckResult, 'notMarked'> {
 }
 
 /** True if something that is needed is damaged. Damage that nothing depends on is reported, but is not a failure. */
-export function isDamaged(result: Told): boolean {
+export function isDamaged(result: CheckReport): boolean {
   const { catalogFaults, damagedRecords, damagedMetadata, lostVersions, damagedKeys } = result;
   const lost = lostVersions + result.doubtfulSets;
   const { strangePacks, strayFiles, unreadableFiles } = result;
@@ -43,7 +43,7 @@ export function isDamaged(result: Told): boolean {
 }
 
 /** Prints each finding when it is found. */
-export class Teller {
+export class FindingPrinter {
   versions = 0;
   private readonly asJson: boolean;
   private readonly line: ProgressLine;
@@ -166,9 +166,9 @@ function setsText(sets: readonly number[]): string {
   return `${sets.length === 1 ? 'set' : 'sets'} ${text}`;
 }
 
-export function tellJson(
+export function printJson(
   { client }: ToldOptions,
-  result: Told,
+  result: CheckReport,
   elapsedMs: number,
   source: SourceResult | undefined,
 ): void {
@@ -189,11 +189,11 @@ export function tellJson(
   );
 }
 
-export function tellText(
+export function printText(
   options: ToldOptions,
-  result: Told,
+  result: CheckReport,
   elapsedMs: number,
-  { data, hasKeys, shown }: { data: ReadData; hasKeys: boolean; shown: Teller },
+  { data, hasKeys, shown }: { data: ReadData; hasKeys: boolean; shown: FindingPrinter },
 ): void {
   const { client } = options;
   if (shown.versions > MAX_SHOWN) {
@@ -224,7 +224,7 @@ export function tellText(
     print('There is no backup: none was made yet, or all data of the client is gone.');
   } else if (!isDamaged(result)) {
     print(data.kind === 'none' ? 'No damage found; contents were not read.' : 'No damage found.');
-  } else tellDamage(options, result);
+  } else printDamage(options, result);
   if (result.cleared > 0) {
     print(
       `${counted(result.cleared, 'content')} no longer marked as damaged, since they can be read.`,
@@ -233,7 +233,7 @@ export function tellText(
 }
 
 /** Prints a summary of the damage, and advice. */
-function tellDamage({ mark }: ToldOptions, result: Told): void {
+function printDamage({ mark }: ToldOptions, result: CheckReport): void {
   const { catalogFaults, damagedMetadata, damagedRecords, lostVersions, marked } = result;
   const { notMarked } = result;
   if (lostVersions > 0) print(`${counted(lostVersions, 'version')} of files cannot be restored.`);

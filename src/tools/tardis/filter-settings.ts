@@ -3,7 +3,7 @@ import type { Settings } from '../../config/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
 import {
   cryptFilter,
-  type CryptWish,
+  type CipherChoice,
   fileFilter,
   type FilterFile,
   MAX_FILTER_FILE_BYTES,
@@ -22,7 +22,7 @@ export function filterFileOf({ filterFile }: Settings<'tardis'>): FilterFile | u
 export function cryptWishOf({
   cryptFilterFile,
   defaultCrypt,
-}: Settings<'tardis'>): CryptWish | undefined {
+}: Settings<'tardis'>): CipherChoice | undefined {
   if (cryptFilterFile === undefined && defaultCrypt === 'auto') return undefined;
   const wish = { file: cryptFilterFile && readFilter(cryptFilterFile), otherwise: defaultCrypt };
   cryptFilter(wish);

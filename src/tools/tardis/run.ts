@@ -49,11 +49,11 @@ export async function backUp(
   server: LocalServerOnDemand | undefined,
   signal: AbortSignal,
 ): Promise<number> {
-  let told: Told | undefined;
+  let told: RunMessages | undefined;
   let events: BackupEvents | undefined;
   let result: BackupResult;
   try {
-    told = new Told(settings, new ScanAhead(settings, found));
+    told = new RunMessages(settings, new ScanAhead(settings, found));
     events = new BackupEvents(settings, (line) => told?.say(line));
     await events.begin(signal);
     result = await run(settings, found, server?.get(), signal, told);
@@ -124,7 +124,7 @@ async function run(
   found: ReadonlyMap<string, Found>,
   server: LocalServer | undefined,
   signal: AbortSignal,
-  told: Told,
+  told: RunMessages,
 ): Promise<BackupResult> {
   const system = nodeSystem();
   readRoots(system, settings.directories, settings); // fails before any request to the server
@@ -216,7 +216,7 @@ function patienceOf(
 const MOST_NAMED = 10_000;
 
 /** Messages to the user during the run and at its end, on the terminal and in log files. */
-class Told {
+class RunMessages {
   readonly line: ProgressLine;
   readonly scan: ScanAhead;
   private readonly shown = new ShownBackup();

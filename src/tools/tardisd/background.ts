@@ -70,7 +70,7 @@ function errorOf(told: string): Error {
 }
 
 /** Reports to the starter that this process serves, or the error that prevents it. Does nothing in the foreground. */
-export function tellStarter(error?: unknown): void {
+export function reportToStarter(error?: unknown): void {
   if (!isInBackground()) return;
   delete process.env[READY_VARIABLE];
   fs.writeSync(READY_FD, error === undefined ? READY : JSON.stringify(toWire(error)));

@@ -10,7 +10,7 @@ import {
   type KeyRecord,
   keyringOf,
   type MadeKeyRecord,
-  meetKeys,
+  rememberKeyRecord,
   newKeyRecord,
   openKeyRecord,
   parseKeyRecord,
@@ -255,7 +255,7 @@ export class Login {
     const isFilled = fillsKeyFile === true && shown?.hasKeys === true;
     const record = wholeRecord(shown, isFilled ? undefined : keyFile, target.client);
     if (record === undefined) {
-      credentials.identity?.meetPlain();
+      credentials.identity?.rememberPlain();
       return undefined;
     }
     const wrapKey = secrets?.wrapKey;
@@ -272,7 +272,7 @@ export class Login {
       this.made = undefined;
     }
     const trustsOlder = credentials.identity?.trustsChange;
-    const failures = meetKeys(record, masters, { account, trustsOlder });
+    const failures = rememberKeyRecord(record, masters, { account, trustsOlder });
     for (const failure of failures) credentials.identity?.warn(failure);
     if (isMade) credentials.identity?.made(record);
     else credentials.identity?.meet(record, masters);

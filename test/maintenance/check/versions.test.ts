@@ -1,7 +1,7 @@
 /** The paths of damaged versions are found however deep they are, and in catalogs that make no sense. */
 import test from 'ava';
 import { VersionNames } from '../../../src/maintenance/check/index.js';
-import type { CatalogAudit, HeldVersion } from '../../../src/store/catalog/index.js';
+import type { CatalogAudit, ContentVersion } from '../../../src/store/catalog/index.js';
 
 const CONTENT = 1;
 
@@ -15,8 +15,8 @@ interface Row {
 
 /** Returns the paths and sets that are named for the only content of a catalog with these rows, and two sets. */
 function named(rows: readonly Row[]): string[] {
-  const held = ({ directory, name, firstSet = 1, lastSet }: Row): HeldVersion =>
-    ({ directory, name: Buffer.from(name), firstSet, lastSet, sizeBytes: 5 }) as HeldVersion;
+  const held = ({ directory, name, firstSet = 1, lastSet }: Row): ContentVersion =>
+    ({ directory, name: Buffer.from(name), firstSet, lastSet, sizeBytes: 5 }) as ContentVersion;
   const audit = {
     catalog: {
       sets: {

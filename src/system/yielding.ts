@@ -3,7 +3,7 @@
 const SLICE_MS = 20;
 
 /** Returns a function to await between steps; about every 20 ms it waits for one turn of the event loop. */
-export function breather(): () => Promise<void> | undefined {
+export function yieldRegularly(): () => Promise<void> | undefined {
   let sliceEndsMs = performance.now() + SLICE_MS;
   return () => {
     if (performance.now() < sliceEndsMs) return undefined;

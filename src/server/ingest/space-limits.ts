@@ -12,7 +12,7 @@ const LOOK_EVERY_BYTES = 1 << 20;
 /** A file system may not count data of the last seconds yet; this is the most that a fast disk writes in them. */
 const UNCOUNTED_BYTES = 1 << 30;
 
-export class Room {
+export class SpaceLimits {
   private lookedAtBytes = 0;
   /** A measurement of the free bytes, with the bytes stored at that moment. */
   private exact: { readonly freeBytes: number; readonly storedBytes: number } | undefined;

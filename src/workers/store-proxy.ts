@@ -13,12 +13,12 @@ type Ask =
   | { what: 'next'; signature: number; digest: Uint8Array; isFirst: boolean }
   | { what: 'drop'; signature: number };
 
-interface Asked {
+interface ProxyRequest {
   readonly number: number;
   readonly ask: Ask;
 }
 
-interface Told {
+interface ProxyAnswer {
   readonly number: number;
   readonly part: DeltaPart | undefined;
   readonly error: WireError | undefined;
@@ -32,14 +32,14 @@ interface Waiting {
 }
 
 /** The requesting end. */
-export class FarStore implements ObjectReader, DeltaSource {
+export class StoreProxy implements ObjectReader, DeltaSource {
   private readonly waiting = new Map<number, Waiting>();
   private lastNumber = 0;
   private readonly port: MessagePort;
 
   constructor(port: MessagePort) {
     this.port = port;
-    port.on('message', ({ number, part, error, code }: Told) => {
+    port.on('message', ({ number, part, error, code }: ProxyAnswer) => {
       const waiting = this.waiting.get(number);
       this.waiting.delete(number);
       if (part !== undefined) waiting?.resolve(part);
@@ -79,7 +79,7 @@ export class FarStore implements ObjectReader, DeltaSource {
     const number = this.lastNumber;
     return new Promise((resolve, reject) => {
       this.waiting.set(number, { resolve, reject });
-      this.port.postMessage({ number, ask } satisfies Asked);
+      this.port.postMessage({ number, ask } satisfies ProxyRequest);
     });
   }
 }
@@ -93,18 +93,18 @@ const NOTHING = new Uint8Array(0);
 
 /** The answering end: serves requests from `port` until it is closed. */
 export function serveFarStore(port: MessagePort, reader: ObjectReader, deltas: DeltaSource): void {
-  port.on('message', ({ number, ask }: Asked) => {
+  port.on('message', ({ number, ask }: ProxyRequest) => {
     answer(ask, reader, deltas).then(
       (part) => {
         const { chunk } = part;
         const isOwner = chunk.length > 0 && chunk.length === chunk.buffer.byteLength;
-        const told: Told = { number, part, error: undefined, code: undefined };
+        const told: ProxyAnswer = { number, part, error: undefined, code: undefined };
         port.postMessage(told, isOwner ? [chunk.buffer as ArrayBuffer] : []);
       },
       (error: unknown) => {
         const code = systemCode(error);
         const wire = toWire(code === undefined ? error : asTardisError(error));
-        port.postMessage({ number, part: undefined, error: wire, code } satisfies Told);
+        port.postMessage({ number, part: undefined, error: wire, code } satisfies ProxyAnswer);
       },
     );
   });

@@ -2,7 +2,7 @@
  * Runs every cleanup step after a failure, even if some of them fail, and never throws: the failure that led
  * here is the one to report. Undefined steps are skipped.
  */
-export function letGo(...steps: readonly ((() => void) | undefined)[]): void {
+export function cleanUp(...steps: readonly ((() => void) | undefined)[]): void {
   for (const step of steps) {
     try {
       step?.();

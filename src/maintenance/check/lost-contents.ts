@@ -14,7 +14,7 @@ export interface Lost {
   readonly why: VersionFinding['why'];
 }
 
-export class Casualties {
+export class LostContents {
   private readonly lost = new Map<number, Lost>();
   /** Contents that can be read although their record is damaged: a rebuild would lose them. */
   private readonly weak = new Map<number, AuditedContent>();

@@ -4,7 +4,7 @@
  */
 import { TardisError } from '../errors/index.js';
 
-export class KeptAnswers {
+export class UnacknowledgedAnswers {
   /** Bytes of the answers that are kept. */
   bytes = 0;
   private acknowledged = 0;

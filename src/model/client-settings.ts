@@ -3,7 +3,7 @@
  * about form, not about meaning.
  */
 
-export interface KeptSetting {
+export interface ClientSetting {
   readonly key: string;
   readonly value: string;
 }
@@ -25,9 +25,9 @@ export function isSettingValue(value: unknown): value is string {
 }
 
 /** True if an untrusted value is a setting. */
-export function isKeptSetting(value: unknown): value is KeptSetting {
+export function isClientSetting(value: unknown): value is ClientSetting {
   if (typeof value !== 'object' || value === null) return false;
-  const { key, value: text } = value as Partial<KeptSetting>;
+  const { key, value: text } = value as Partial<ClientSetting>;
   return isSettingKey(key) && isSettingValue(text);
 }
 

@@ -8,7 +8,7 @@ import type { BackupPeer } from './peer.js';
 
 const REASON = 'what was mounted on it is not there';
 
-export class HeldMounts {
+export class MissingMounts {
   /** Paths that were reported already. */
   private readonly told = new Set<string>();
   /** Paths of the directories whose listings are being compared, by slot. */

@@ -1,8 +1,8 @@
 import test from 'ava';
-import { KeptAnswers } from '../../src/server/index.js';
+import { UnacknowledgedAnswers } from '../../src/server/index.js';
 
 test('answers are kept in their order until they are acknowledged', (t) => {
-  const kept = new KeptAnswers();
+  const kept = new UnacknowledgedAnswers();
   const answers = [1, 2, 3, 4].map((bytes) => Buffer.alloc(bytes));
   for (const answer of answers) kept.keep(answer);
   t.is(kept.bytes, 10);

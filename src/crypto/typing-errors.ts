@@ -13,7 +13,7 @@ const MAX_NAMED = 4;
  * Describes the lines that are missing or have no checksum. Undefined if no line is missing and each has its
  * checksum. `lineChars` is the length of all lines but the last. `shown` makes a line printable.
  */
-export function slipIn(
+export function describeTypingErrors(
   lines: readonly TypedLine[],
   lineChars: number,
   shown: (text: string) => string,

@@ -29,7 +29,7 @@ export function identityAt(path: Buffer): Identity {
   return { device: dev, inode: again.ino === ino ? ino : undefined, birthTimeNs: birthtimeNs };
 }
 
-export class Places implements Presence {
+export class RootPresence implements Presence {
   private readonly there = new Map<string, KnownPlace>();
   private readonly roots: readonly Place[];
 

@@ -9,7 +9,7 @@ const MAX_FILE_BYTES = 1 << 20;
 /** Limit of extensions; every file's extension is looked up among them. */
 const MAX_ENDINGS = 4096;
 
-export interface RawWishes {
+export interface RawRuleOptions {
   /** For example `video/mp4`, `image/*` or `.iso`. */
   readonly types: readonly string[];
   /** Path of a file that contains such words. */
@@ -18,7 +18,7 @@ export interface RawWishes {
 }
 
 /** Returns the rules. Throws CONFIG_INVALID for an unknown type, or for a file that cannot be read. */
-export async function rawRules({ types, file, belowBytes }: RawWishes): Promise<RawRules> {
+export async function rawRules({ types, file, belowBytes }: RawRuleOptions): Promise<RawRules> {
   const words = file === undefined ? types : [...types, ...wordsOf(file)];
   const endings = new Set<string>();
   for (const word of words) {

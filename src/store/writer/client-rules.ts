@@ -27,7 +27,7 @@ export function rulesFor(catalog: Catalog, words: RuleWords | undefined): Retent
 
 /** Returns the words of the rules: those stored with the client, and the server's for all others. */
 function ownWords(catalog: Catalog, words: RuleWords): RuleWords {
-  const own = new KeptWords(catalog);
+  const own = new ClientSettingWords(catalog);
   return {
     priorities: own.list('Priorities') ?? words.priorities,
     keepPeriods: own.list('KeepPeriods') ?? words.keepPeriods,
@@ -57,7 +57,7 @@ export function ownRulesFor(catalog: Catalog, words: RuleWords): RetentionRules 
  */
 export function formatsFor(catalog: Catalog, words: FormatWords | undefined): NameFormat[] {
   if (words === undefined) return [];
-  const own = new KeptWords(catalog);
+  const own = new ClientSettingWords(catalog);
   const formats = own.list('Formats') ?? words.formats;
   try {
     return formatsOf({ formats, priorities: own.list('Priorities') ?? words.priorities });
@@ -68,7 +68,7 @@ export function formatsFor(catalog: Catalog, words: FormatWords | undefined): Na
 }
 
 /** Settings stored with a client, by type. */
-class KeptWords {
+class ClientSettingWords {
   private readonly kept: ReturnType<typeof meantSettings>;
 
   constructor(catalog: Catalog) {

@@ -14,7 +14,7 @@ import {
   type Patience,
   Reconnecting,
   type Retry,
-  type TlsWish,
+  type TlsOptions,
 } from '../transport/index.js';
 import type { SessionLine } from './session-line.js';
 
@@ -23,24 +23,24 @@ export interface Reach {
   readonly address: () => Promise<Address>;
   readonly link: LinkOptions;
   /** Undefined if TLS is not used. */
-  readonly tls: TlsWish | undefined;
+  readonly tls: TlsOptions | undefined;
   readonly patience: Patience;
 }
 
-export interface LifelineEvents {
+export interface ConnectorEvents {
   retrying(retry: Retry): void;
   /** Called when the session is lost for good. */
   failed(error: TardisError): void;
 }
 
 /** The first connection of a session, logged in. */
-export interface Begun {
+export interface FirstConnection {
   readonly welcome: Head<'welcome'>;
   readonly login: Login;
   readonly connection: Connection;
 }
 
-export class Lifeline {
+export class SessionConnector {
   /** Number of lost connections that were replaced. */
   replaced = 0;
   private connection: Connection | undefined;
@@ -50,9 +50,9 @@ export class Lifeline {
   private readonly system: System;
   private readonly line: SessionLine;
   private readonly reach: Reach;
-  private readonly events: LifelineEvents;
+  private readonly events: ConnectorEvents;
 
-  constructor(system: System, line: SessionLine, reach: Reach, events: LifelineEvents) {
+  constructor(system: System, line: SessionLine, reach: Reach, events: ConnectorEvents) {
     this.system = system;
     this.line = line;
     this.reach = reach;
@@ -67,7 +67,7 @@ export class Lifeline {
    * thrown at once. `isAgain` is true if there were attempts before. Throws the errors of connecting and of
    * the login.
    */
-  async begin(first: Login, isAgain: boolean): Promise<Begun> {
+  async begin(first: Login, isAgain: boolean): Promise<FirstConnection> {
     let login = first;
     let wasCut = isAgain;
     const wait = this.reconnecting.first();
