@@ -49,7 +49,10 @@ async function named(history: History, literal: string, isMatch: (name: Buffer) 
 export function reportsSuite(ask: Ask): void {
   ask('each listed set has its roots in one report', async (t, history, { source, other }) => {
     const all = await history.reports.rootsOfSets();
-    t.deepEqual([...all.keys()].sort((a, b) => a - b), [...COMPLETE, BROKEN_OFF]);
+    t.deepEqual(
+      [...all.keys()].sort((a, b) => a - b),
+      [...COMPLETE, BROKEN_OFF],
+    );
     for (const roots of all.values()) {
       t.deepEqual(roots.map(String).sort(), [other, source].sort());
     }
@@ -71,7 +74,10 @@ export function reportsSuite(ask: Ask): void {
 
   ask('names are found in all directories and sets', async (t, history) => {
     const changes = await named(history, 'changes', (name) => name.toString() === 'changes');
-    t.deepEqual(changes.map(({ firstSet }) => firstSet).sort((a, b) => a - b), [1, 2]);
+    t.deepEqual(
+      changes.map(({ firstSet }) => firstSet).sort((a, b) => a - b),
+      [1, 2],
+    );
     const seven = await named(history, '', (name) => /^f..7$/.test(name.toString()));
     t.is(seven.length, MANY / 10 + 1);
     t.deepEqual(await named(history, 'nothing like it', () => true), []);

@@ -134,7 +134,8 @@ class Session {
       });
     }
     clearTimeout(timer);
-    if (late.signal.aborted) throw new Error(`no end; heard ${this.names.join()} ${this.failures.join()}`);
+    if (late.signal.aborted)
+      throw new Error(`no end; heard ${this.names.join()} ${this.failures.join()}`);
   }
 }
 
