@@ -112,3 +112,10 @@ function writeTime(
   target.writeBigInt64LE((timeNs - rest) / NS_PER_SECOND, secondsAt);
   target.writeUInt32LE(Number(rest), restAt);
 }
+
+/** Returns the attributes of an entry that is not sparse. */
+export function attributeBytes(entry: HistoryEntry): Buffer {
+  const bytes = Buffer.alloc(ATTRIBUTE_BYTES);
+  writeAttributes(bytes, 0, entry, { low: 1, high: 0 }, undefined);
+  return bytes;
+}

@@ -3,7 +3,7 @@
  * in memory is answered at once; everything else in any order, as it is read.
  */
 import type { History } from '../history/index.js';
-import { asTardisError, type TardisError } from '../errors/index.js';
+import { asTardisError, TardisError } from '../errors/index.js';
 import { displayName, readAttributes } from '../model/index.js';
 import type { System } from '../system/index.js';
 import type { JobRunner } from '../workers/index.js';
@@ -208,7 +208,7 @@ export class FileSystem {
         body.writeUInt32LE(parent.validSeconds, OUT_HEADER_BYTES + 16);
         return { bodyBytes };
       }
-      if (shown.nodeLow === 0 && shown.nodeHigh === 0) throw shown.entry.damage ?? damaged();
+      if (shown.nodeLow === 0 && shown.nodeHigh === 0) throw shown.entry.damage ?? circle();
       const { tree } = placeOf(shown.nodeLow, shown.nodeHigh);
       const owner = this.trees.tree(tree);
       writeEntry(body, OUT_HEADER_BYTES, shown, Math.min(parent.validSeconds, owner.validSeconds));
@@ -407,8 +407,8 @@ export class FileSystem {
   }
 }
 
-function damaged(): TardisError {
-  return asTardisError(new FuseError(Errno.EIO));
+function circle(): TardisError {
+  return new TardisError('CATALOG_DAMAGED', 'a directory in it leads back to one above it');
 }
 
 /** Returns the error number that a program gets. */

@@ -40,15 +40,17 @@ export interface Mounted {
 /** Mounts, after a mount of a process that was killed is taken away. Throws MOUNT_FAILED, FUSE_MISSING. */
 export async function mountAt(system: System, request: MountRequest): Promise<Mounted> {
   const isRoot = process.geteuid?.() === 0;
-  requireDevice();
+  requireDevice(isRoot);
   await takeOver(system, request.path, isRoot);
   const fd = isRoot ? mountAsRoot(system, request) : await mountAsUser(system, request);
   return { fd, unmount: () => unmount(system, request.path, isRoot) };
 }
 
-function requireDevice(): void {
+/** Throws FUSE_MISSING. For users other than root, fusermount3 reports what they may not do. */
+function requireDevice(isRoot: boolean): void {
   try {
-    fs.closeSync(fs.openSync(DEVICE, fs.constants.O_RDWR));
+    if (isRoot) fs.closeSync(fs.openSync(DEVICE, fs.constants.O_RDWR));
+    else fs.accessSync(DEVICE);
   } catch (error) {
     const code = systemCode(error);
     const why = code === 'ENOENT' || code === 'ENODEV' ? 'is not there' : `cannot be opened: ${code}`;

@@ -36,3 +36,8 @@ export function nodeLow({ directory, entry }: NodePlace): number {
 export function nodeHigh({ tree, directory }: NodePlace, isBare: boolean): number {
   return (((tree << 18) | (directory >>> 8)) >>> 0) + (isBare ? BARE_NODE_BIT : 0);
 }
+
+/** Returns a node id in two halves. */
+export function nodeOf(place: NodePlace, isBare: boolean): { low: number; high: number } {
+  return { low: nodeLow(place), high: nodeHigh(place, isBare) };
+}

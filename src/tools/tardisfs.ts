@@ -20,24 +20,26 @@ const command = toolCommand({
   run: start,
 });
 
-async function start(given: MountSettings, found: FoundSettings): Promise<void> {
+async function start(given: MountSettings, found: FoundSettings): Promise<number> {
   const { settings, mountPoint } = placesOf(given, found);
   if (!settings.foreground && !isInBackground()) {
     await goToBackground(settings);
-    return;
+    return 0;
   }
   if (!isInBackground()) {
     await serveMount(settings, found, { mountPoint, onReady: () => undefined });
-    return;
+    return 0;
   }
   process.stderr.on('error', () => undefined); // nobody reads it once the starter has ended
   try {
     const secret = secretOfStarter();
     const unlocked = secret.length === 0 ? { settings, found } : withPassword(settings, found, secret);
     await serveMount(unlocked.settings, unlocked.found, { mountPoint, onReady: () => tellStarter() });
+    return 0;
   } catch (error) {
-    tellStarter(error);
-    throw error;
+    if (!isInBackground()) throw error; // the starter has ended
+    tellStarter(error); // which prints it
+    return 1;
   }
 }
 
