@@ -5,7 +5,15 @@
 import os from 'node:os';
 import { RECENT_SET } from '../model/index.js';
 import type { SettingTable } from './row.js';
-import { BOTH_ENDS, CLIENT_TOOLS, MARKING, READERS, TOOLS, USER_TOOLS, KEY_MAKERS } from './tools.js';
+import {
+  BOTH_ENDS,
+  CLIENT_TOOLS,
+  MARKING,
+  READERS,
+  TOOLS,
+  USER_TOOLS,
+  KEY_MAKERS,
+} from './tools.js';
 
 export const DEFAULT_PORT = 7420;
 export const DEFAULT_STORE = '/srv/tardis';

@@ -1,12 +1,6 @@
 /** Writes what `stat` shows of an entry, as the kernel takes it. */
 import type { HistoryEntry } from '../history/index.js';
-import {
-  EntryType,
-  METADATA_FLAGS_AT,
-  METADATA_FROM,
-  RowFlag,
-  RowOffset,
-} from '../model/index.js';
+import { EntryType, METADATA_FLAGS_AT, METADATA_FROM, RowFlag, RowOffset } from '../model/index.js';
 import { ATTRIBUTE_BYTES } from './protocol.js';
 
 /** Format bits of the mode by type, and the types of directory entries. */

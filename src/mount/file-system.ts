@@ -416,4 +416,3 @@ function errnoOf({ code }: TardisError): number {
   if (code === 'NO_ACCESS') return Errno.EACCES;
   return code === 'NO_SUCH_SET' ? Errno.ESTALE : Errno.EIO;
 }
-

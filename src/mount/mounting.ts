@@ -53,7 +53,8 @@ function requireDevice(isRoot: boolean): void {
     else fs.accessSync(DEVICE);
   } catch (error) {
     const code = systemCode(error);
-    const why = code === 'ENOENT' || code === 'ENODEV' ? 'is not there' : `cannot be opened: ${code}`;
+    const why =
+      code === 'ENOENT' || code === 'ENODEV' ? 'is not there' : `cannot be opened: ${code}`;
     throw new TardisError('FUSE_MISSING', `${DEVICE} ${why}`, {}, error);
   }
 }
@@ -92,7 +93,8 @@ function mountAsRoot(system: System, request: MountRequest): number {
     return system.native.fuseMount(path, from, with_, flags);
   } catch (error) {
     const code = systemCode(error);
-    if (code === 'ENODEV') throw new TardisError('FUSE_MISSING', 'the kernel has no FUSE', {}, error);
+    if (code === 'ENODEV')
+      throw new TardisError('FUSE_MISSING', 'the kernel has no FUSE', {}, error);
     throw mountFailed(path, code ?? 'unknown', error);
   }
 }

@@ -319,12 +319,7 @@ export class SetTree implements Tree {
       const device = node?.entry === undefined ? table.device(directory) : node.device;
       const number =
         table.find(directory, position) ??
-        table.add(
-          directory,
-          position,
-          entry.childId ?? node?.id ?? -1,
-          deviceIn(entry, device),
-        );
+        table.add(directory, position, entry.childId ?? node?.id ?? -1, deviceIn(entry, device));
       if (node !== undefined) this.rootNodes.set(number, node);
       return this.shownDirectory(entry, number);
     }

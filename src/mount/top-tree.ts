@@ -99,7 +99,12 @@ export class TopTree implements Tree {
       const item = { type: EntryType.directory, timeMs: set.openedAtMs, set };
       this.folders.get(0)!.items.push({ name: Buffer.from(name), number: -1, ...item });
       const date = new Date(set.openedAtMs);
-      const days = [BY_DATE, String(date.getFullYear()), two(date.getMonth() + 1), two(date.getDate())];
+      const days = [
+        BY_DATE,
+        String(date.getFullYear()),
+        two(date.getMonth() + 1),
+        two(date.getDate()),
+      ];
       let folder = 0;
       for (const [depth] of days.entries()) {
         folder = this.folder(folder, days.slice(0, depth + 1), set.openedAtMs);

@@ -132,7 +132,10 @@ export class Units {
     return (
       this.known(key) ??
       this.add(key, async () => {
-        const sizeBytes = Math.min(STREAM_CHUNK_BYTES, layout.rawBytes - number * STREAM_CHUNK_BYTES);
+        const sizeBytes = Math.min(
+          STREAM_CHUNK_BYTES,
+          layout.rawBytes - number * STREAM_CHUNK_BYTES,
+        );
         if (sizeBytes <= 0) throw tooLarge(record);
         while (layout.places.length <= number) await this.findNext(record, layout);
         const at = layout.places[number]!;
@@ -260,4 +263,3 @@ function digestsIn(rows: Uint8Array): Map<number, DecodedDigest> {
 function tooLarge({ object }: RecordPlace): TardisError {
   return new TardisError('RECORD_DAMAGED', `a record in ${object} has an impossible length`);
 }
-

@@ -55,7 +55,11 @@ export interface ListingCalls {
 }
 
 export interface NativeCalls
-  extends ListingCalls, CompressingCalls, FuseCalls, RsyncCalls, SealingCalls {
+  extends ListingCalls,
+    CompressingCalls,
+    FuseCalls,
+    RsyncCalls,
+    SealingCalls {
   /**
    * Returns what `listDirectory` returns if the directory has at most `mostNames` names. For a larger directory
    * the process holds the sorted names, some 10 bytes each, and the open directory until `dropNames`. The call

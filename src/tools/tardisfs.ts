@@ -1,7 +1,12 @@
 /** Implements `tardisfs`: mounts the backup sets of a client as a read-only file system. */
 import type { Found, Settings } from '../config/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
-import { isInBackground, secretOfStarter, startInBackground, tellStarter } from './shared/background.js';
+import {
+  isInBackground,
+  secretOfStarter,
+  startInBackground,
+  tellStarter,
+} from './shared/background.js';
 import { askPassword } from './shared/password.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
 import { promptFor } from './shared/unlock.js';
@@ -33,8 +38,12 @@ async function start(given: MountSettings, found: FoundSettings): Promise<number
   process.stderr.on('error', () => undefined); // nobody reads it once the starter has ended
   try {
     const secret = secretOfStarter();
-    const unlocked = secret.length === 0 ? { settings, found } : withPassword(settings, found, secret);
-    await serveMount(unlocked.settings, unlocked.found, { mountPoint, onReady: () => tellStarter() });
+    const unlocked =
+      secret.length === 0 ? { settings, found } : withPassword(settings, found, secret);
+    await serveMount(unlocked.settings, unlocked.found, {
+      mountPoint,
+      onReady: () => tellStarter(),
+    });
     return 0;
   } catch (error) {
     if (!isInBackground()) throw error; // the starter has ended

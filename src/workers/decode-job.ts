@@ -32,7 +32,9 @@ export async function decodeJob(
 ): Promise<JobResult<DecodeOutput>> {
   const { source, keys } = input;
   const backend =
-    'path' in source ? new DirectoryBackend(source.path, system.files) : memoryReader(source.stored);
+    'path' in source
+      ? new DirectoryBackend(source.path, system.files)
+      : memoryReader(source.stored);
   try {
     const from = { backend, native: system.native, keys };
     const output =

@@ -38,7 +38,7 @@ class Lab {
   private constructor(mounts: Mounts) {
     this.mounts = mounts;
     this.home = mounts.home;
-    this.source = mounts.directory('source');
+    this.source = path.join(this.home, 'source');
     this.store = path.join(this.home, 'store');
     this.point = mounts.directory('mount');
     fs.chmodSync(this.home, 0o755);
@@ -54,7 +54,8 @@ class Lab {
   }
 
   async save(more: readonly string[] = []): Promise<void> {
-    await backup([...this.place, '--local', '--create', ...more, this.source]);
+    const first = fs.existsSync(this.store) ? [] : ['--create'];
+    await backup([...this.place, '--local', ...first, ...more, this.source]);
   }
 
   mount(options: string, ...more: string[]): ReturnType<typeof run> {
@@ -131,7 +132,10 @@ function everything(): TreeNode[] {
       symlink('nowhere', Buffer.from([0x2f, 0xff])),
       file('marked', 'm', { attributes: { 'user.note': 'value' }, mode: 0o4750, uid: 7, gid: 8 }),
     ]),
-    dir('many', Array.from({ length: 3000 }, (_, n) => file(`n${n}`, text(n, n % 900)))),
+    dir(
+      'many',
+      Array.from({ length: 3000 }, (_, n) => file(`n${n}`, text(n, n % 900))),
+    ),
     dir('empty'),
     node('fifo', 'fifo'),
     node('socket', 'socket'),
@@ -152,40 +156,45 @@ mounted('rsync finds no difference between a source and its mount', async (lab, 
   await lab.mountStore();
   t.is(lab.differences(), '');
   t.is(lab.differences(), ''); // from the kernel's memory
-  t.is(fs.statSync(lab.view('Current', lab.source, 'docs/again')).ino,
-       fs.statSync(lab.view('Current', lab.source, 'docs/letter.txt')).ino);
+  t.is(
+    fs.statSync(lab.view('Current', lab.source, 'docs/again')).ino,
+    fs.statSync(lab.view('Current', lab.source, 'docs/letter.txt')).ino,
+  );
   t.true(lab.inside('touch', lab.at('new')).stderr.includes('Read-only'));
   t.is(lab.inside('umount', lab.point).status, 0);
   t.true(await lab.ended());
 });
 
-mounted('a client that encrypts is mounted with its password, here and through a server', async (lab, t) => {
-  makeTree(lab.source, everything());
-  const password = path.join(lab.home, 'password');
-  fs.writeFileSync(password, 'secret\n', { mode: 0o600 });
-  await lab.save(['--password-file', password]);
-  await lab.mountStore(`,pwfile=${password}`);
-  t.is(lab.differences(), '');
-  t.is(lab.inside('umount', lab.point).status, 0);
-  t.true(await lab.ended());
+mounted(
+  'a client that encrypts is mounted with its password, here and through a server',
+  async (lab, t) => {
+    makeTree(lab.source, everything());
+    const password = path.join(lab.home, 'password');
+    fs.writeFileSync(password, 'secret\n', { mode: 0o600 });
+    await lab.save(['--password-file', password]);
+    await lab.mountStore(`,pwfile=${password}`);
+    t.is(lab.differences(), '');
+    t.is(lab.inside('umount', lab.point).status, 0);
+    t.true(await lab.ended());
 
-  const wrong = path.join(lab.home, 'wrong');
-  fs.writeFileSync(wrong, 'guess\n');
-  const refused = await lab.mount(`database=${lab.store},client=me,pwfile=${wrong}`);
-  t.is(refused.status, 12);
-  t.is(refused.stderr.split('LOGIN_FAILED').length, 2); // it is said once
-  t.is((await lab.mount(`database=${lab.store},client=me`)).status, 12);
-  t.deepEqual(fs.readdirSync(lab.view()), []);
+    const wrong = path.join(lab.home, 'wrong');
+    fs.writeFileSync(wrong, 'guess\n');
+    const refused = await lab.mount(`database=${lab.store},client=me,pwfile=${wrong}`);
+    t.is(refused.status, 12);
+    t.is(refused.stderr.split('LOGIN_FAILED').length, 2); // it is said once
+    t.is((await lab.mount(`database=${lab.store},client=me`)).status, 12);
+    t.deepEqual(fs.readdirSync(lab.view()), []);
 
-  const server = await Server.start(lab.store);
-  t.teardown(() => server.stop());
-  const place = `server=127.0.0.1,port=${server.port},insecure_tcp`;
-  const far = await lab.mount(`${place},client=me,pwfile=${password}`);
-  t.is(far.status, 0, far.stderr);
-  t.is(lab.differences(), '');
-  t.is(lab.inside('umount', lab.point).status, 0);
-  t.true(await lab.ended());
-});
+    const server = await Server.start(lab.store);
+    t.teardown(() => server.stop());
+    const place = `server=127.0.0.1,port=${server.port},insecure_tcp`;
+    const far = await lab.mount(`${place},client=me,pwfile=${password}`);
+    t.is(far.status, 0, far.stderr);
+    t.is(lab.differences(), '');
+    t.is(lab.inside('umount', lab.point).status, 0);
+    t.true(await lab.ended());
+  },
+);
 
 mounted('new sets appear, and what is open in a deleted one is stale', async (lab, t) => {
   makeTree(lab.source, [file('a', 'first'), dir('d', [file('b', 'first')])]);
@@ -243,9 +252,10 @@ mounted('a mount whose process was killed is taken over by the next one', async 
 mounted('a store is mounted by a line of fstab, and as options say', async (lab, t) => {
   makeTree(lab.source, [file('a', 'content', { mode: 0o755 })]);
   await lab.save();
-  const path_ = `${BIN}:${process.env['PATH'] ?? ''}`;
-  const mount = (...args: string[]) =>
-    lab.inside('env', `PATH=${path_}`, 'mount', ...args);
+  // mount(8) looks for the program in these directories only.
+  lab.mounts.run('mount', '-t', 'tmpfs', 'tmpfs', '/usr/local/sbin');
+  lab.mounts.run('ln', '-s', path.join(BIN, 'tardisfs'), '/usr/local/sbin/tardisfs');
+  const mount = (...args: string[]) => lab.inside('mount', ...args);
   const found = mount('-t', 'fuse.tardisfs', lab.store, lab.point, '-o', 'client=me,noexec,noauto');
   if (found.status !== 0 && found.stderr.includes('mount.fuse')) throw new LeftOut(found.stderr);
   t.is(found.status, 0, found.stderr);

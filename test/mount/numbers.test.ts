@@ -78,7 +78,10 @@ test('directories keep their numbers however many there are', (t) => {
   const table = new DirectoryNumbers();
   table.add(0, 0xffff_ffff, 1, 'device 1');
   for (let number = 1; number < 5000; number += 1) {
-    t.is(table.add(Math.floor(number / 10), number % 10, number + 1, `device ${number % 3}`), number);
+    t.is(
+      table.add(Math.floor(number / 10), number % 10, number + 1, `device ${number % 3}`),
+      number,
+    );
   }
   for (let number = 1; number < 5000; number += 1) {
     t.is(table.find(Math.floor(number / 10), number % 10), number);

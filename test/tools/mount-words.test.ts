@@ -4,7 +4,13 @@ import { mountWords } from '../../src/tools/tardisfs/mount-words.js';
 
 test('options of a mount become long options', (t) => {
   const words = ['-o', 'database=/srv/tardis,client=me,allow_other', '/mnt', '-f'];
-  t.deepEqual(mountWords(words), ['--database=/srv/tardis', '--client=me', '--allow-other', '/mnt', '-f']);
+  t.deepEqual(mountWords(words), [
+    '--database=/srv/tardis',
+    '--client=me',
+    '--allow-other',
+    '/mnt',
+    '-f',
+  ]);
   t.deepEqual(mountWords(['-oserver=host,port=1', '/mnt']), ['--server=host', '--port=1', '/mnt']);
   t.deepEqual(mountWords(['--options=reconnect=5', '/mnt']), ['--reconnect=5', '/mnt']);
 });
@@ -25,10 +31,10 @@ test("names of the predecessor and of mount are understood, and mount's own mean
     '--logfile=/l',
     '--keys=/k',
   ]);
-  t.deepEqual(mountWords(['0', '/mnt', '-o', 'rw,user,noauto,nosuid,_netdev,x-systemd.automount']), [
-    '0',
-    '/mnt',
-  ]);
+  t.deepEqual(
+    mountWords(['0', '/mnt', '-o', 'rw,user,noauto,nosuid,_netdev,x-systemd.automount']),
+    ['0', '/mnt'],
+  );
   t.deepEqual(mountWords(['-o', 'no_ssl,insecure_tcp,no_validate_certs']), [
     '--no-ssl',
     '--insecure-tcp',

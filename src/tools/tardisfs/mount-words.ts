@@ -75,7 +75,8 @@ export function mountWords(words: readonly string[]): string[] {
       const next = words[index];
       if (next === undefined) throw new TardisError('USAGE', `${word} needs options`);
       translated.push(...listWords(next));
-    } else if (word === '-n' || word === '-s') continue; // of mount(8)
+    } else if (word === '-n' || word === '-s')
+      continue; // of mount(8)
     else translated.push(word);
   }
   return translated;
