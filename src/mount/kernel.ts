@@ -1,4 +1,5 @@
 /** The connection to the kernel, as the file system uses it. Tests have one of their own. */
+import fs from 'node:fs';
 import type { FuseCalls } from '../system/index.js';
 import { NotifyCode, OUT_HEADER_BYTES, type Request } from './protocol.js';
 
@@ -27,11 +28,13 @@ export interface Kernel {
 const NOTHING = new Uint8Array(0);
 /** Bytes for one batch of requests, twice: one is worked on while the other one is filled. */
 const BATCH_BYTES = 2 * (128 << 10);
-const MAX_NAME_BYTES = 1024;
+/** Length of struct fuse_notify_inval_entry_out, which the name follows. */
+const FORGET_NAME_BYTES = 16;
+const NO_REQUEST: Unique = { uniqueLow: 0, uniqueHigh: 0 };
 
 /** The kernel behind a descriptor of /dev/fuse. */
 export class FuseKernel implements Kernel {
-  private readonly small = Buffer.alloc(OUT_HEADER_BYTES + 16 + MAX_NAME_BYTES);
+  private readonly small = Buffer.alloc(OUT_HEADER_BYTES);
   private readonly native: FuseCalls;
   private readonly fd: number;
   private readonly onLost: (errno: number) => void;
@@ -66,18 +69,14 @@ export class FuseKernel implements Kernel {
   }
 
   forgetName(parentLow: number, parentHigh: number, name: Buffer): void {
-    const { small } = this;
-    const bytes = OUT_HEADER_BYTES + 16 + name.length + 1;
-    if (bytes > small.length) return; // no name of the top level is that long
-    writeHead(small, bytes, NotifyCode.invalidateEntry, { uniqueLow: 0, uniqueHigh: 0 });
-    small.writeUInt32LE(parentLow, OUT_HEADER_BYTES);
-    small.writeUInt32LE(parentHigh, OUT_HEADER_BYTES + 4);
-    small.writeUInt32LE(name.length, OUT_HEADER_BYTES + 8);
-    small.writeUInt32LE(0, OUT_HEADER_BYTES + 12);
-    name.copy(small, OUT_HEADER_BYTES + 16);
-    small[bytes - 1] = 0;
-    // ENOENT: the kernel does not know the name.
-    this.native.fuseReply(this.fd, small, bytes, NOTHING, 0, 0);
+    const message = Buffer.alloc(OUT_HEADER_BYTES + FORGET_NAME_BYTES + name.length + 1);
+    writeHead(message, message.length, NotifyCode.invalidateEntry, NO_REQUEST);
+    message.writeUInt32LE(parentLow, OUT_HEADER_BYTES);
+    message.writeUInt32LE(parentHigh, OUT_HEADER_BYTES + 4);
+    message.writeUInt32LE(name.length, OUT_HEADER_BYTES + 8);
+    name.copy(message, OUT_HEADER_BYTES + FORGET_NAME_BYTES);
+    // In another thread: the kernel waits until requests about that directory are answered, which this thread does.
+    fs.write(this.fd, message, 0, message.length, null, () => undefined); // ENOENT: it does not know the name
   }
 
   private send(head: Buffer, headBytes: number, data?: ReplyData): void {
