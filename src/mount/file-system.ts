@@ -9,6 +9,7 @@ import type { System } from '../system/index.js';
 import type { JobRunner } from '../workers/index.js';
 import { writeNumber } from './attributes.js';
 import { Contents } from './contents.js';
+import { plainPart, plusPart } from './directory-parts.js';
 import { type Kernel, type ReplyData, type Unique, uniqueOf } from './kernel.js';
 import { greet, type GreetingOptions } from './greeting.js';
 import { type NodePlace, placeOf } from './node-ids.js';
@@ -29,13 +30,15 @@ import {
 import { SetTree } from './set-tree.js';
 import { Trees } from './trees.js';
 import { writeAttributes } from './attributes.js';
-import { after, type PackedPage, type Soon, type Tree } from './tree.js';
+import { after, type Soon, type Tree } from './tree.js';
 
 const ATTRIBUTE_REPLY_BYTES = OUT_HEADER_BYTES + 16 + 88;
 /** Longest page of a directory, or list of attributes, that one reply holds. */
 const MAX_REPLY_BYTES = 1 << 20;
 const DOT_NAMES = [Buffer.from('.'), Buffer.from('..')];
 const SEEK_DATA = 3;
+/** How long a request goes on after a signal to its process. */
+const INTERRUPT_MS = 2000;
 const SPACE_BYTES = 80;
 const MAX_NAME_BYTES = 255;
 
@@ -105,6 +108,10 @@ export class FileSystem {
       this.forget(request);
       return;
     }
+    if (opcode === Op.interrupt) {
+      this.interrupt(request);
+      return;
+    }
     const to = uniqueOf(request);
     const place = placeOf(request.nodeLow, request.nodeHigh);
     try {
@@ -114,6 +121,19 @@ export class FileSystem {
     } catch (error) {
       this.fail(to, place, error);
     }
+  }
+
+  /**
+   * Ends a request whose process got a signal, if it waits for a server that may be away. A reply that comes later is
+   * refused by the kernel, and dropped. Everything else is answered soon.
+   */
+  private interrupt({ bytes, bodyAt }: Request): void {
+    const { history, kernel } = this.options;
+    if (!history.isFar) return;
+    const uniqueLow = bytes.readUInt32LE(bodyAt);
+    const uniqueHigh = bytes.readUInt32LE(bodyAt + 4);
+    const end = (): void => kernel.fail({ uniqueLow, uniqueHigh }, Errno.EINTR);
+    setTimeout(end, INTERRUPT_MS).unref();
   }
 
   private later(to: Unique, place: NodePlace, soon: Promise<Reply>): void {
@@ -303,50 +323,11 @@ export class FileSystem {
         }
         if (page === undefined) return { bodyBytes: at };
         const left = room - (at - OUT_HEADER_BYTES);
-        return isPlus
-          ? this.plusPage(tree, page, position, at, left)
-          : this.plainPage(page, position, at, left);
+        const from = position - page.first;
+        if (isPlus) return { bodyBytes: at, data: plusPart(tree, page, from, left) };
+        return { bodyBytes: plainPart(page, from, this.body, at, left) };
       }),
     );
-  }
-
-  /** Replies with whole entries of a page, without copying them. */
-  private plusPage(
-    tree: Tree,
-    { packed, starts, first }: PackedPage,
-    position: number,
-    bodyBytes: number,
-    room: number,
-  ): Built {
-    const begin = position - first;
-    const last = starts.length - 1;
-    if (begin >= last) return { bodyBytes };
-    const from = starts[begin]!;
-    let end = begin;
-    while (end < last && starts[end + 1]! - from <= room) {
-      const at = starts[end]!;
-      if (packed.readUInt32LE(at) !== 0 || packed.readUInt32LE(at + 4) !== 0) tree.lookups += 1;
-      end += 1;
-    }
-    const data = { data: packed, from, bytes: starts[end]! - from };
-    return { bodyBytes, data };
-  }
-
-  private plainPage(
-    { packed, starts, first }: PackedPage,
-    position: number,
-    from: number,
-    room: number,
-  ): Built {
-    let at = from;
-    for (let index = position - first; index < starts.length - 1; index += 1) {
-      const start = starts[index]! + ENTRY_BYTES;
-      const bytes = starts[index + 1]! - start;
-      if (at - from + bytes > room) break;
-      packed.copy(this.body, at, start, start + bytes);
-      at += bytes;
-    }
-    return { bodyBytes: at };
   }
 
   // --- contents -------------------------------------------------------------------------------------

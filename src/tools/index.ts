@@ -8,5 +8,6 @@ export { HELP, helpText, SONIC_SUMMARY, sonicHelpText, type ToolHelp } from './s
 export { inOurWords } from './shared/neophytos.js';
 export { checkUsage } from './regenerate/options.js';
 export { sheetWords } from './sonic/sheet-words.js';
+export { mountWords } from './tardisfs/mount-words.js';
 export { toolCommand } from './shared/run-tool.js';
 export { requireNode } from './shared/node-version.js';

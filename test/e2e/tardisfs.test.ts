@@ -22,10 +22,10 @@ const POLL_MS = 20;
 const MOST_POLLS = 1000;
 const MIB = 1 << 20;
 
-function mounted(title: string, body: (lab: Lab, t: ExecutionContext) => Promise<void>): void {
-  test.serial(title, async (t) => {
-    await unlessLeftOut(t, async () => body(await Lab.open(t), t));
-  });
+/** Runs a test with a mount namespace, or logs why it is left out. */
+function mounted(body: (lab: Lab, t: ExecutionContext) => Promise<void>) {
+  return (t: ExecutionContext): Promise<void> =>
+    unlessLeftOut(t, async () => body(await Lab.open(t), t));
 }
 
 class Lab {
@@ -74,17 +74,17 @@ class Lab {
     return spawnSync('nsenter', words, { encoding: 'utf8' });
   }
 
-  /** A path below the mount, as programs inside see it. */
+  /** Returns the path of something in the mount, as programs inside see it. */
   at(...names: string[]): string {
     return path.join(this.point, ...names);
   }
 
-  /** The same, as this process sees it. */
+  /** Returns the path of something in the mount, as this process sees it. */
   view(...names: string[]): string {
     return this.mounts.view(this.at(...names));
   }
 
-  /** The source as the newest set shows it. */
+  /** Path of the source in the newest set. */
   get shown(): string {
     return this.at('Current', this.source);
   }
@@ -150,24 +150,27 @@ function everything(): TreeNode[] {
   ];
 }
 
-mounted('rsync finds no difference between a source and its mount', async (lab, t) => {
-  makeTree(lab.source, everything());
-  await lab.save();
-  await lab.mountStore();
-  t.is(lab.differences(), '');
-  t.is(lab.differences(), ''); // from the kernel's memory
-  t.is(
-    fs.statSync(lab.view('Current', lab.source, 'docs/again')).ino,
-    fs.statSync(lab.view('Current', lab.source, 'docs/letter.txt')).ino,
-  );
-  t.true(lab.inside('touch', lab.at('new')).stderr.includes('Read-only'));
-  t.is(lab.inside('umount', lab.point).status, 0);
-  t.true(await lab.ended());
-});
+test.serial(
+  'rsync finds no difference between a source and its mount',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, everything());
+    await lab.save();
+    await lab.mountStore();
+    t.is(lab.differences(), '');
+    t.is(lab.differences(), ''); // from the kernel's memory
+    t.is(
+      fs.statSync(lab.view('Current', lab.source, 'docs/again')).ino,
+      fs.statSync(lab.view('Current', lab.source, 'docs/letter.txt')).ino,
+    );
+    t.true(lab.inside('touch', lab.at('new')).stderr.includes('Read-only'));
+    t.is(lab.inside('umount', lab.point).status, 0);
+    t.true(await lab.ended());
+  }),
+);
 
-mounted(
+test.serial(
   'a client that encrypts is mounted with its password, here and through a server',
-  async (lab, t) => {
+  mounted(async (lab, t) => {
     makeTree(lab.source, everything());
     const password = path.join(lab.home, 'password');
     fs.writeFileSync(password, 'secret\n', { mode: 0o600 });
@@ -193,131 +196,162 @@ mounted(
     t.is(lab.differences(), '');
     t.is(lab.inside('umount', lab.point).status, 0);
     t.true(await lab.ended());
-  },
+  }),
 );
 
-mounted('new sets appear, and what is open in a deleted one is stale', async (lab, t) => {
-  makeTree(lab.source, [file('a', 'first'), dir('d', [file('b', 'first')])]);
-  await lab.save(['--name', 'one']);
-  await lab.mountStore();
-  t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'first');
-  fs.writeFileSync(path.join(lab.source, 'a'), 'second');
-  await lab.save(['--name', 'two']);
-  await until(() => fs.readdirSync(lab.view()).includes('two'));
-  await until(() => fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8') === 'second');
-  t.is(fs.readFileSync(lab.view('one', lab.source, 'a'), 'utf8'), 'first');
-  const [year] = fs.readdirSync(lab.view('by-date'));
-  t.regex(year!, /^\d{4}$/);
-  const inside = spawn('nsenter', [
-    ...['-m', '-t', String(lab.mounts.mountsOf)],
-    ...['sh', '-c', 'cd "$1" && echo in && read word && cat a', 'sh', lab.at('one', lab.source)],
-  ]);
-  let said = '';
-  inside.stderr.on('data', (more: Buffer) => (said += more.toString()));
-  await new Promise((resolve) => inside.stdout.once('data', resolve));
-  await succeed('sonic', ['delete', ...lab.place, '--yes', 'one']);
-  await until(() => !fs.readdirSync(lab.view()).includes('one'));
-  inside.stdin.end('go\n');
-  await new Promise((resolve) => inside.once('close', resolve));
-  t.true(said.includes('Stale'), said);
-});
+test.serial(
+  'new sets appear, and what is open in a deleted one is stale',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [file('a', 'first'), dir('d', [file('b', 'first')])]);
+    await lab.save(['--name', 'one']);
+    await lab.mountStore();
+    t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'first');
+    fs.writeFileSync(path.join(lab.source, 'a'), 'second');
+    await lab.save(['--name', 'two']);
+    await until(() => fs.readdirSync(lab.view()).includes('two'));
+    await until(() => fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8') === 'second');
+    t.is(fs.readFileSync(lab.view('one', lab.source, 'a'), 'utf8'), 'first');
+    const [year] = fs.readdirSync(lab.view('by-date'));
+    t.regex(year!, /^\d{4}$/);
+    const inside = spawn('nsenter', [
+      ...['-m', '-t', String(lab.mounts.mountsOf)],
+      ...['sh', '-c', 'cd "$1" && echo in && read word && cat a', 'sh', lab.at('one', lab.source)],
+    ]);
+    let said = '';
+    inside.stderr.on('data', (more: Buffer) => (said += more.toString()));
+    await new Promise((resolve) => inside.stdout.once('data', resolve));
+    await succeed('sonic', ['delete', ...lab.place, '--yes', 'one']);
+    await until(() => !fs.readdirSync(lab.view()).includes('one'));
+    inside.stdin.end('go\n');
+    await new Promise((resolve) => inside.once('close', resolve));
+    t.true(said.includes('Stale'), said);
+  }),
+);
 
-mounted('a mount in the foreground ends with its signal and leaves nothing', async (lab, t) => {
-  makeTree(lab.source, [file('a', 'content')]);
-  await lab.save();
-  const options = `database=${lab.store},client=me`;
-  const command = new Running('tardisfs', ['-f', '-o', options, lab.point], {
-    mountsOf: lab.mounts.mountsOf,
-  });
-  await command.until('mount', () => fs.readdirSync(lab.view()).length > 0);
-  t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'content');
-  command.signal('SIGTERM');
-  t.is((await command.ended).status, 0);
-  t.deepEqual(fs.readdirSync(lab.view()), []);
-});
+test.serial(
+  'a mount in the foreground ends with its signal and leaves nothing',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [file('a', 'content')]);
+    await lab.save();
+    const options = `database=${lab.store},client=me`;
+    const command = new Running('tardisfs', ['-f', '-o', options, lab.point], {
+      mountsOf: lab.mounts.mountsOf,
+    });
+    await command.until('mount', () => fs.readdirSync(lab.view()).length > 0);
+    t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'content');
+    command.signal('SIGTERM');
+    t.is((await command.ended).status, 0);
+    t.deepEqual(fs.readdirSync(lab.view()), []);
+  }),
+);
 
-mounted('a mount whose process was killed is taken over by the next one', async (lab, t) => {
-  makeTree(lab.source, [file('a', 'content')]);
-  await lab.save();
-  await lab.mountStore();
-  const before = fs.statSync(lab.view('Current', lab.source, 'a')).ino;
-  for (const pid of lab.servers()) process.kill(pid, 'SIGKILL');
-  t.true(await lab.ended());
-  t.throws(() => fs.readdirSync(lab.view()));
-  await lab.mountStore();
-  t.is(fs.statSync(lab.view('Current', lab.source, 'a')).ino, before);
-  t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'content');
-});
+test.serial(
+  'a mount whose process was killed is taken over by the next one',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [file('a', 'content')]);
+    await lab.save();
+    await lab.mountStore();
+    const before = fs.statSync(lab.view('Current', lab.source, 'a')).ino;
+    for (const pid of lab.servers()) process.kill(pid, 'SIGKILL');
+    t.true(await lab.ended());
+    t.throws(() => fs.readdirSync(lab.view()));
+    await lab.mountStore();
+    t.is(fs.statSync(lab.view('Current', lab.source, 'a')).ino, before);
+    t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'content');
+  }),
+);
 
-mounted('a store is mounted by a line of fstab, and as options say', async (lab, t) => {
-  makeTree(lab.source, [file('a', 'content', { mode: 0o755 })]);
-  await lab.save();
-  // mount(8) looks for the program in these directories only.
-  lab.mounts.run('mount', '-t', 'tmpfs', 'tmpfs', '/usr/local/sbin');
-  lab.mounts.run('ln', '-s', path.join(BIN, 'tardisfs'), '/usr/local/sbin/tardisfs');
-  const mount = (...args: string[]) => lab.inside('mount', ...args);
-  const found = mount('-t', 'fuse.tardisfs', lab.store, lab.point, '-o', 'client=me,noexec,noauto');
-  if (found.status !== 0 && found.stderr.includes('mount.fuse')) throw new LeftOut(found.stderr);
-  t.is(found.status, 0, found.stderr);
-  t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'content');
-  t.regex(lab.inside('cat', '/proc/mounts').stdout, /mount fuse\.tardisfs ro,nosuid,nodev,noexec/);
-  t.is(lab.inside('umount', lab.point).status, 0);
-  t.true(await lab.ended());
-  const options = `user,noauto,default_permissions,allow_other,database=${lab.store}/,client=me`;
-  t.is(mount('-t', 'fuse', 'tardisfs#0', lab.point, '-o', options).status, 0);
-  t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'content');
-  t.regex(lab.inside('cat', '/proc/mounts').stdout, /mount fuse\.tardisfs ro,.*allow_other/);
-});
+test.serial(
+  'a store is mounted by a line of fstab, and as options say',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [file('a', 'content', { mode: 0o755 })]);
+    await lab.save();
+    // mount(8) looks for the program in these directories only.
+    lab.mounts.run('mount', '-t', 'tmpfs', 'tmpfs', '/usr/local/sbin');
+    lab.mounts.run('ln', '-s', path.join(BIN, 'tardisfs'), '/usr/local/sbin/tardisfs');
+    const mount = (...args: string[]) => lab.inside('mount', ...args);
+    const found = mount(
+      '-t',
+      'fuse.tardisfs',
+      lab.store,
+      lab.point,
+      '-o',
+      'client=me,noexec,noauto',
+    );
+    if (found.status !== 0 && found.stderr.includes('mount.fuse')) throw new LeftOut(found.stderr);
+    t.is(found.status, 0, found.stderr);
+    t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'content');
+    t.regex(
+      lab.inside('cat', '/proc/mounts').stdout,
+      /mount fuse\.tardisfs ro,nosuid,nodev,noexec/,
+    );
+    t.is(lab.inside('umount', lab.point).status, 0);
+    t.true(await lab.ended());
+    const options = `user,noauto,default_permissions,allow_other,database=${lab.store}/,client=me`;
+    t.is(mount('-t', 'fuse', 'tardisfs#0', lab.point, '-o', options).status, 0);
+    t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'content');
+    t.regex(lab.inside('cat', '/proc/mounts').stdout, /mount fuse\.tardisfs ro,.*allow_other/);
+  }),
+);
 
-mounted('other users see what the permissions in the set let them see', async (lab, t) => {
-  makeTree(lab.source, [
-    file('open', 'for all', { mode: 0o644 }),
-    file('closed', 'for root', { mode: 0o600 }),
-    dir('private', [file('in', 'x')], { mode: 0o700 }),
-  ]);
-  fs.chmodSync(lab.source, 0o755);
-  await lab.save();
-  await lab.mountStore(',allow_other');
-  const asNobody = (...words: string[]) =>
-    lab.inside('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...words);
-  t.is(asNobody('cat', path.join(lab.shown, 'open')).stdout, 'for all');
-  t.true(asNobody('cat', path.join(lab.shown, 'closed')).stderr.includes('Permission denied'));
-  t.true(asNobody('ls', path.join(lab.shown, 'private')).stderr.includes('Permission denied'));
-  t.is(lab.inside('cat', path.join(lab.shown, 'closed')).stdout, 'for root');
-});
+test.serial(
+  'other users see what the permissions in the set let them see',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [
+      file('open', 'for all', { mode: 0o644 }),
+      file('closed', 'for root', { mode: 0o600 }),
+      dir('private', [file('in', 'x')], { mode: 0o700 }),
+    ]);
+    fs.chmodSync(lab.source, 0o755);
+    await lab.save();
+    await lab.mountStore(',allow_other');
+    const asNobody = (...words: string[]) =>
+      lab.inside('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...words);
+    t.is(asNobody('cat', path.join(lab.shown, 'open')).stdout, 'for all');
+    t.true(asNobody('cat', path.join(lab.shown, 'closed')).stderr.includes('Permission denied'));
+    t.true(asNobody('ls', path.join(lab.shown, 'private')).stderr.includes('Permission denied'));
+    t.is(lab.inside('cat', path.join(lab.shown, 'closed')).stdout, 'for root');
+  }),
+);
 
-mounted('what cannot be mounted is refused before the command ends', async (lab, t) => {
-  makeTree(lab.source, [file('a')]);
-  await lab.save();
-  const store = `database=${lab.store},client=me`;
-  t.is((await lab.mount(`${store},bla`)).status, 1);
-  t.is((await lab.mount(`database=${lab.home}/nothing`)).status, 10);
-  t.is((await lab.mount(`database=${lab.store},client=other`)).status, 10);
-  const nowhere = await run('tardisfs', ['-o', store, path.join(lab.home, 'nowhere')]);
-  t.is(nowhere.status, 1);
-  t.true(nowhere.stderr.includes('[MOUNT_FAILED]'));
-  t.deepEqual(fs.readdirSync(lab.view()), []);
-});
+test.serial(
+  'what cannot be mounted is refused before the command ends',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [file('a')]);
+    await lab.save();
+    const store = `database=${lab.store},client=me`;
+    t.is((await lab.mount(`${store},bla`)).status, 1);
+    t.is((await lab.mount(`database=${lab.home}/nothing`)).status, 10);
+    t.is((await lab.mount(`database=${lab.store},client=other`)).status, 10);
+    const nowhere = await run('tardisfs', ['-o', store, path.join(lab.home, 'nowhere')]);
+    t.is(nowhere.status, 1);
+    t.true(nowhere.stderr.includes('[MOUNT_FAILED]'));
+    t.deepEqual(fs.readdirSync(lab.view()), []);
+  }),
+);
 
-mounted('damaged contents fail with EIO, alone, and the log names the file', async (lab, t) => {
-  makeTree(lab.source, [file('small', 'sound'), file('large', noise(9, 3 * MIB))]);
-  await lab.save();
-  const packs = path.join(lab.store, 'me', 'packs');
-  for (const name of fs.readdirSync(packs, { recursive: true, encoding: 'utf8' })) {
-    const pack = path.join(packs, name);
-    if (!fs.statSync(pack).isFile()) continue;
-    const bytes = fs.readFileSync(pack);
-    const at = bytes.indexOf(noise(9, 3 * MIB).subarray(2 * MIB, 2 * MIB + 64));
-    if (at < 0) continue;
-    bytes[at + 10]! ^= 0xff;
-    fs.writeFileSync(pack, bytes);
-  }
-  const log = path.join(lab.home, 'log');
-  await lab.mountStore(`,log=${log}`);
-  t.is(fs.readFileSync(lab.view('Current', lab.source, 'small'), 'utf8'), 'sound');
-  t.throws(() => fs.readFileSync(lab.view('Current', lab.source, 'large')), { code: 'EIO' });
-  t.regex(fs.readFileSync(log, 'utf8'), /source\/large: .*DAMAGED/);
-});
+test.serial(
+  'damaged contents fail with EIO, alone, and the log names the file',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [file('small', 'sound'), file('large', noise(9, 3 * MIB))]);
+    await lab.save();
+    const packs = path.join(lab.store, 'me', 'packs');
+    for (const name of fs.readdirSync(packs, { recursive: true, encoding: 'utf8' })) {
+      const pack = path.join(packs, name);
+      if (!fs.statSync(pack).isFile()) continue;
+      const bytes = fs.readFileSync(pack);
+      const at = bytes.indexOf(noise(9, 3 * MIB).subarray(2 * MIB, 2 * MIB + 64));
+      if (at < 0) continue;
+      bytes[at + 10]! ^= 0xff;
+      fs.writeFileSync(pack, bytes);
+    }
+    const log = path.join(lab.home, 'log');
+    await lab.mountStore(`,log=${log}`);
+    t.is(fs.readFileSync(lab.view('Current', lab.source, 'small'), 'utf8'), 'sound');
+    t.throws(() => fs.readFileSync(lab.view('Current', lab.source, 'large')), { code: 'EIO' });
+    t.regex(fs.readFileSync(log, 'utf8'), /source\/large: .*DAMAGED/);
+  }),
+);
 
 async function until(holds: () => boolean): Promise<void> {
   for (let polls = 0; !holds(); polls += 1) {

@@ -1,6 +1,6 @@
 /** The options of a mount are the long options of the command. */
 import test from 'ava';
-import { mountWords } from '../../src/tools/tardisfs/mount-words.js';
+import { mountWords } from '../../src/tools/index.js';
 
 test('options of a mount become long options', (t) => {
   const words = ['-o', 'database=/srv/tardis,client=me,allow_other', '/mnt', '-f'];

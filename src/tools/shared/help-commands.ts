@@ -130,7 +130,6 @@ export const READERS_HELP = {
         "this machine's sets on a server",
       ),
       example(`tardisfs ${D} -f /mnt/backups`, 'in the foreground, with its log'),
-      example('fusermount3 -u /mnt/backups', 'the end'),
     ],
     notes: [
       'With allow_other, the kernel checks the permissions in the sets for every user. Users other than root see only what the owners and permissions in the set allow.',
