@@ -28,7 +28,8 @@
         "src/entry-seals.cc",
         "src/bodies.cc",
         "src/marking.cc",
-        "src/rsync.cc"
+        "src/rsync.cc",
+        "src/fuse.cc"
       ],
       "libraries": ["-lrsync", "-lzstd"],
       "defines": ["NAPI_VERSION=8", "_FILE_OFFSET_BITS=64"],

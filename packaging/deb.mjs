@@ -163,7 +163,7 @@ function controlText(top, files, arch) {
     'Installed-Size': kib,
     Depends: dependencies(top, files).join(', '),
     Recommends: 'openssl',
-    Suggests: 'logrotate, logwatch',
+    Suggests: 'fuse3, logrotate, logwatch',
     Section: 'utils',
     Priority: 'optional',
     Description: about.description,
@@ -175,8 +175,8 @@ function controlText(top, files, arch) {
  have.
  .
  This package brings client and server (tardis, tardisd), the tools to restore
- and to look into a store (regenerate, lstardis, tardiff, sonic), and its own
- Node.js. It enables and starts nothing by itself.
+ and to look into a store (regenerate, lstardis, tardiff, tardisfs, sonic), and
+ its own Node.js. It enables and starts nothing by itself.
 `;
   const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}`);
   return lines.join('\n') + long;

@@ -8,7 +8,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-const TOOLS = ['tardis', 'tardisd', 'regenerate', 'lstardis', 'tardiff', 'sonic'];
+const TOOLS = ['tardis', 'tardisd', 'regenerate', 'lstardis', 'tardiff', 'tardisfs', 'sonic'];
 
 const ENTRIES = [
   ...TOOLS.map((tool) => `src/tools/${tool}.ts`),

@@ -57,6 +57,7 @@ class Call {
   std::string path(int index) const;
   void name(int index, Name* into) const;
   Bytes text(int index) const;      // bytes without a NUL
+  napi_value raw(int index) const { return values_[index]; }
 
   napi_value nothing() const;
   napi_value number(double value) const;

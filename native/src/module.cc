@@ -18,7 +18,8 @@ const CallInfo kCalls[] = {
     CALL(userId), CALL(groupId), CALL(rsyncSignature), CALL(rsyncLoad), CALL(rsyncDelta), CALL(rsyncPatch),
     CALL(rsyncStep), CALL(rsyncClose), CALL(modPow), CALL(keyDigests), CALL(sealBytes), CALL(openBytes),
     CALL(sealRows), CALL(checkKnown), CALL(openRows), CALL(mac), CALL(addMacs), CALL(encryptBody), CALL(decryptBody),
-    CALL(zstdCompress), CALL(zstdDecompress),
+    CALL(zstdCompress), CALL(zstdDecompress), CALL(fuseSockets), CALL(fuseReceive), CALL(fuseMount), CALL(fuseUnmount),
+    CALL(fuseListen), CALL(fuseReply),
 };
 
 #undef CALL

@@ -14,7 +14,7 @@ export const CLIENT_ROWS = {
   server: {
     type: 'text',
     default: 'localhost',
-    tools: ['tardis', 'regenerate', 'lstardis', 'tardiff'],
+    tools: ['tardis', 'regenerate', 'lstardis', 'tardiff', 'tardisfs'],
     flags: '--server <host>',
     variable: 'TARDIS_SERVER',
     clientKey: 'Server',

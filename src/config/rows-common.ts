@@ -5,7 +5,15 @@
 import os from 'node:os';
 import { RECENT_SET } from '../model/index.js';
 import type { SettingTable } from './row.js';
-import { BOTH_ENDS, CLIENT_TOOLS, MARKING, TOOLS, USER_TOOLS, KEY_MAKERS } from './tools.js';
+import {
+  BOTH_ENDS,
+  CLIENT_TOOLS,
+  MARKING,
+  READERS,
+  TOOLS,
+  USER_TOOLS,
+  KEY_MAKERS,
+} from './tools.js';
 
 export const DEFAULT_PORT = 7420;
 export const DEFAULT_STORE = '/srv/tardis';
@@ -63,7 +71,7 @@ export const COMMON_ROWS = {
     min: 0,
     max: 604_800,
     default: 600,
-    tools: ['tardis', 'regenerate', 'lstardis', 'tardiff', 'sonic diff'],
+    tools: ['tardis', ...READERS, 'sonic diff'],
     flags: '--reconnect <seconds>',
     clientKey: 'Reconnect',
     help: 'seconds to keep trying to connect, at the start or when a connection is lost; 0: do not retry',
@@ -140,7 +148,7 @@ export const COMMON_ROWS = {
     max: 64,
     default: () => Math.min(os.availableParallelism(), 8),
     defaultText: 'number of processors, at most 8',
-    tools: ['tardis', 'regenerate'],
+    tools: ['tardis', 'regenerate', 'tardisfs'],
     flags: '--workers <n>',
     clientKey: 'Workers',
     isTuning: true,
@@ -162,6 +170,7 @@ export const COMMON_ROWS = {
       'regenerate',
       'lstardis',
       'tardiff',
+      'tardisfs',
       'sonic diff',
       'sonic delete',
       'sonic files',

@@ -61,7 +61,7 @@ export const SERVER_ROWS = {
   },
   logFile: {
     type: 'path',
-    tools: ['tardisd'],
+    tools: ['tardisd', 'tardisfs'],
     flags: '--logfile <file>',
     serverKey: 'LogFile',
     help: 'log to this file instead of standard error',

@@ -12,6 +12,7 @@ import { LISTING_ROWS } from './rows-listing.js';
 import { HOOK_ROWS } from './rows-hooks.js';
 import { LOGIN_ROWS } from './rows-login.js';
 import { MARK_ROWS } from './rows-marks.js';
+import { MOUNT_ROWS } from './rows-mount.js';
 import { REKEY_ROWS } from './rows-rekey.js';
 import { REPORT_ROWS } from './rows-reports.js';
 import { RESTORE_ROWS } from './rows-restore.js';
@@ -37,6 +38,7 @@ export const SETTINGS = {
   ...REKEY_ROWS,
   ...UPKEEP_ROWS,
   ...MARK_ROWS,
+  ...MOUNT_ROWS,
   ...RETENTION_ROWS,
   ...REPORT_ROWS,
   ...CHECK_ROWS,

@@ -69,7 +69,7 @@ export function rememberKeyRecord(
   return failures.filter((failure) => failure !== undefined);
 }
 
-/** Checks like `meetKeys`, but remembers nothing: for keys that have not yet proven to be the client's. */
+/** Checks like `rememberKeyRecord`, but remembers nothing: for keys that have not yet proven to be the client's. */
 export function compareKeys(
   record: KeyRecord,
   { account, trustsOlder = false }: KeyMemoryOptions = {},

@@ -285,6 +285,16 @@ export const ERROR_TABLE = Object.freeze({
     1,
     'Install Node.js 22.20, 24.12, 26 or later, and make sure that `node` in PATH is that version; or set TARDIS_NODE to its path. The Debian packages, archives and images include their own.',
   ),
+  FUSE_MISSING: row(
+    'environment',
+    1,
+    'Load the kernel module (modprobe fuse) and, for users other than root, install fusermount3: on Debian and Ubuntu, apt-get install fuse3.',
+  ),
+  MOUNT_FAILED: row(
+    'environment',
+    1,
+    'Name an existing directory that you own; for allow_other, users other than root need user_allow_other in /etc/fuse.conf.',
+  ),
   NATIVE_MISSING: row(
     'environment',
     1,

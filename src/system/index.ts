@@ -12,6 +12,7 @@ export {
   RsyncStatus,
   type RsyncStatusNumber,
 } from './native-rsync.js';
+export { BARE_NODE_BIT, type FuseCalls } from './native-fuse.js';
 export {
   BODY_NONCE_BYTES,
   BODY_TAG_BYTES,

@@ -11,6 +11,7 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { CompressingCalls } from './native-compressing.js';
+import type { FuseCalls } from './native-fuse.js';
 import type { RsyncCalls } from './native-rsync.js';
 import type { SealingCalls } from './native-sealing.js';
 import { packageRoot } from './package-root.js';
@@ -53,7 +54,12 @@ export interface ListingCalls {
   hashRows(rows: Uint8Array): Buffer;
 }
 
-export interface NativeCalls extends ListingCalls, CompressingCalls, RsyncCalls, SealingCalls {
+export interface NativeCalls
+  extends ListingCalls,
+    CompressingCalls,
+    FuseCalls,
+    RsyncCalls,
+    SealingCalls {
   /**
    * Returns what `listDirectory` returns if the directory has at most `mostNames` names. For a larger directory
    * the process holds the sorted names, some 10 bytes each, and the open directory until `dropNames`. The call

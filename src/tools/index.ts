@@ -10,6 +10,7 @@ export { asksServer } from './shared/open-history.js';
 export { isSetAbove } from './shared/precedence.js';
 export { checkUsage } from './regenerate/options.js';
 export { sheetWords } from './sonic/sheet-words.js';
+export { mountWords } from './tardisfs/mount-words.js';
 export { toolCommand } from './shared/run-tool.js';
 export { requireNode } from './shared/node-version.js';
 export { counted, formatCount, formatSeconds, formatTable, formatTime } from './shared/units.js';

@@ -28,7 +28,8 @@ import {
   removeSocketFolder,
   type System,
 } from '../system/index.js';
-import { goToBackground, isInBackground, reportToStarter } from './tardisd/background.js';
+import { isInBackground, reportToStarter } from './shared/background.js';
+import { goToBackground } from './tardisd/background.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
 import { makeStoreDirectory } from './tardisd/served-store.js';
 import { printReady } from './tardisd/server-ready.js';

@@ -7,7 +7,7 @@ export { openJobs } from './open-jobs.js';
 export type { PoolOptions } from './pool.js';
 export type { RawRules } from './raw-types.js';
 export { readAttributesOf } from './read-attributes.js';
-export { MAX_EXTENTS, SparseMap, SparseWriter, sparseData } from './sparse.js';
+export { MAX_EXTENTS, SparseMap, SparseWriter, sparseData, sparseHeadBytes } from './sparse.js';
 export {
   attributeNotSet,
   FLAGS_OF_INODE,

@@ -3,10 +3,10 @@
  * in a few large buffers that are moved, not copied. The job functions (one file each) do not depend on threads.
  */
 import type { MessagePort } from 'node:worker_threads';
-import type { LoadedSignature } from '../delta/index.js';
+import type { LoadedSignature, RecordPlace } from '../delta/index.js';
 import type { CipherChoice, ExcludeOptions, LeftOut, PackedChains } from '../excludes/index.js';
 import type { ContentKeys, NoteKind } from '../model/index.js';
-import type { CipherHead, Compression } from '../store/index.js';
+import type { ChunkHeader, CipherHead, Compression } from '../store/index.js';
 import type { SealingCalls } from '../system/index.js';
 import type { RawRules } from './raw-types.js';
 import type { RestoreInput, RestoreOutput } from './restore-types.js';
@@ -303,6 +303,35 @@ export interface RangeOutput {
   readonly delta: DeltaOutcome | undefined;
 }
 
+/** A stored record, or one chunk of it, to decode. */
+export interface DecodeInput {
+  /** Directory of the client, whose objects the job reads; or the stored bytes themselves. */
+  readonly source: { readonly path: string } | { readonly stored: Uint8Array };
+  readonly record: RecordPlace;
+  /** If given, one chunk is decoded; `source.stored` then has the chunk without its header. */
+  readonly chunk?: ChunkToDecode | undefined;
+  /** Given if the client encrypts. */
+  readonly keys?: ContentKeys | undefined;
+}
+
+export interface ChunkToDecode extends ChunkHeader {
+  readonly number: number;
+  /** Offset of its stored bytes in the record. */
+  readonly at: number;
+  /** Decoded length. */
+  readonly sizeBytes: number;
+  /** Header and index of the record. */
+  readonly head: Uint8Array;
+}
+
+export interface DecodeOutput {
+  /** False if the record is chunked, so that only chunks of it are decoded. */
+  readonly isWhole: boolean;
+  readonly bytes: Uint8Array;
+  /** The contents of a whole record: 32 bytes of digest, computed from the bytes, and two u32 for offset and size. */
+  readonly digests: Uint8Array;
+}
+
 export interface JobTable {
   walk: { input: WalkInput; output: WalkOutput };
   page: { input: PageInput; output: PageOutput };
@@ -313,6 +342,7 @@ export interface JobTable {
   holes: { input: HolesInput; output: HolesOutput };
   sniff: { input: SniffInput; output: SniffOutput };
   restore: { input: RestoreInput; output: RestoreOutput };
+  decode: { input: DecodeInput; output: DecodeOutput };
 }
 
 export type JobName = keyof JobTable;

@@ -1,6 +1,7 @@
 /** Maps a job's name to its function, for worker threads and the inline runner. */
 import type { System } from '../system/index.js';
 import { compressJob } from './compress-job.js';
+import { decodeJob } from './decode-job.js';
 import { hashJob } from './hash-job.js';
 import { holesJob } from './holes-job.js';
 import type { JobInput, JobName, JobResult, JobTable, RecentDigests } from './jobs.js';
@@ -30,6 +31,7 @@ const JOBS: JobFunctions = {
   holes: (input, { system }) => holesJob(input, system),
   sniff: (input, { system }) => sniffJob(input, system),
   restore: (input, { system }) => restoreJob(input, system),
+  decode: (input, { system }) => decodeJob(input, system),
 };
 
 /** Runs one job. Throws the errors of the job. */

@@ -9,6 +9,7 @@ export const MAX_EXTENTS: number = 1 << 18;
 const FIXED_BYTES = 16;
 const EXTENT_BYTES = 16;
 
+/** A range of data in a sparse file. */
 interface Extent {
   /** Offset in the file. */
   readonly offset: number;
@@ -71,6 +72,18 @@ export class SparseMap {
     }
   }
 
+  /** Returns the data that contains an offset of the file, or the next one after it; undefined after the last one. */
+  dataFrom(offset: number): Extent | undefined {
+    let [low, high] = [0, this.extents.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const extent = this.extents[middle]!;
+      if (extent.offset + extent.bytes > offset) high = middle;
+      else low = middle + 1;
+    }
+    return this.extents[low];
+  }
+
   /** Returns the index of the extent that contains an offset after the head. */
   private indexOf(at: number): number {
     let [low, high] = [0, this.extents.length - 1];
@@ -125,6 +138,11 @@ export function sparseData(
   const found: [Buffer, number][] = [];
   writer.push(bytes, (data, position) => found.push([data, position]));
   return found;
+}
+
+/** Returns the length of a head from its start; without one, the length of the start. Throws CONTENT_DAMAGED. */
+export function sparseHeadBytes(start: Buffer | undefined): number {
+  return start === undefined ? FIXED_BYTES : headBytes(start);
 }
 
 /** Returns the length of a head from its first 16 bytes. Throws CONTENT_DAMAGED. */

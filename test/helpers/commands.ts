@@ -7,7 +7,14 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Credit } from '../../src/transport/index.js';
 
-export type Tool = 'tardis' | 'tardisd' | 'regenerate' | 'lstardis' | 'tardiff' | 'sonic';
+export type Tool =
+  | 'tardis'
+  | 'tardisd'
+  | 'regenerate'
+  | 'lstardis'
+  | 'tardiff'
+  | 'tardisfs'
+  | 'sonic';
 
 export interface Outcome {
   readonly status: number | null;

@@ -144,7 +144,15 @@ ofPackages(
       t.regex(mode!, /^(?:d|-|l)(?:rwxr-xr-x|rw-r--r--|rwxrwxrwx|rw-------)$/, line);
       if (!mode!.startsWith('d')) files.set(name!, mode!);
     }
-    for (const tool of ['tardis', 'tardisd', 'regenerate', 'lstardis', 'tardiff', 'sonic']) {
+    for (const tool of [
+      'tardis',
+      'tardisd',
+      'regenerate',
+      'lstardis',
+      'tardiff',
+      'tardisfs',
+      'sonic',
+    ]) {
       t.true(files.has(`/usr/bin/${tool}`), tool);
       t.true(
         files.has(

@@ -164,7 +164,7 @@ export class KnownClient {
   }
 
   /**
-   * Compares like `meetPlain` but remembers nothing. It serves runs that are or may still be refused, and servers
+   * Compares like `rememberPlain` but remembers nothing. It serves runs that are or may still be refused, and servers
    * that have not shown the client. `how` is the reason that the client does not encrypt. Throws ENCRYPTION_GONE.
    */
   requirePlain(how?: string): void {

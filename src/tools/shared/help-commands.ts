@@ -113,6 +113,29 @@ export const READERS_HELP = {
       'Colors are shown on a terminal, unless NO_COLOR is set or TERM is dumb; --color and --nocolor override both.',
     ],
   },
+  tardisfs: {
+    summary: 'Mounts the backup sets of a client as a read-only file system.',
+    about: [
+      'The directory has a directory for each set, the link Current to the newest complete one, and by-date/YYYY/MM/DD with links to all of them. Each set shows its whole tree under the full paths of its roots. New sets appear by themselves.',
+      'Each long option can also be given with -o, with its name and = before its value: -o database=/srv/tardis,client=laptop. Shorter names are pwfile, pwprog and log. Options of mount(8) that mean nothing here are accepted. With two paths, the first one is the source of /etc/fstab: a store, if it begins with a slash.',
+      'Without -f the command returns once the directory is mounted, or fails. It is unmounted by fusermount3 -u, umount or SIGTERM.',
+    ],
+    examples: [
+      example(
+        'tardisfs -o database=/srv/tardis,client=laptop /mnt/laptop',
+        'the sets of a client in a store on this machine',
+      ),
+      example(
+        'tardisfs -o server=backup.example.org,pwfile=/root/.tardis-password /mnt/backups',
+        "this machine's sets on a server",
+      ),
+      example(`tardisfs ${D} -f /mnt/backups`, 'in the foreground, with its log'),
+    ],
+    notes: [
+      'With allow_other, the kernel checks the permissions in the sets for every user. Users other than root see only what the owners and permissions in the set allow.',
+      'Exit status: 0 mounted (with -f: unmounted again), 1 failed, 10 no such store or client, 11 busy, 12 wrong or missing password.',
+    ],
+  },
   tardiff: {
     summary: 'Compares versions of files and directories, with each other or with the disk.',
     about: [

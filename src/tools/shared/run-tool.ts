@@ -187,8 +187,11 @@ function printExplained<T extends Tool>(tool: T, resolved: Resolved<T>, asJson: 
   print(formatTable(shown, []));
 }
 
-/** Runs a command to its end and sets the exit status of the process. */
-export async function runTool(command: Command): Promise<void> {
+/** Runs a command to its end and sets the exit status of the process. `translate` changes the words it was given. */
+export async function runTool(
+  command: Command,
+  translate: (words: string[]) => string[] = (words) => words,
+): Promise<void> {
   let wantsJson = false;
   let words: string[] = [];
   keepHangupIgnored();
@@ -200,6 +203,7 @@ export async function runTool(command: Command): Promise<void> {
   try {
     words = expandArguments(processArguments());
     wantsJson = words.includes('--json');
+    words = translate(words);
     requireNode();
     requireHelpThere(command, words);
     await command.parseAsync(words, { from: 'user' });

@@ -183,7 +183,7 @@ export function rememberOpened(
   identity.meet(record, keys);
 }
 
-/** Compares like `meetOpened`, but remembers nothing. Throws STORE_ROLLED_BACK, KEYS_CHANGED, ENCRYPTION_GONE. */
+/** Compares like `rememberOpened`, but remembers nothing. Throws STORE_ROLLED_BACK, KEYS_CHANGED, ENCRYPTION_GONE. */
 export function compareOpened(
   settings: IdentitySettings,
   record: KeyRecord,

@@ -1,0 +1,53 @@
+/** Settings of `tardisfs`, which mounts a client's sets. */
+import type { SettingTable } from './row.js';
+
+export const MOUNT_ROWS = {
+  mountPaths: {
+    type: 'paths',
+    default: [],
+    tools: ['tardisfs'],
+    argument: '<path...>',
+    help: 'directory to mount at, after an optional source as in /etc/fstab',
+    test: 'a store is mounted by a line of fstab, and as options say',
+  },
+  mountOptions: {
+    type: 'texts',
+    default: [],
+    tools: ['tardisfs'],
+    flags: '-o, --options <name[=value],...>',
+    help: 'options, separated by commas: the names of the long options, and those of mount(8)',
+    test: 'a store is mounted by a line of fstab, and as options say',
+  },
+  foreground: {
+    type: 'bool',
+    default: false,
+    tools: ['tardisfs'],
+    flags: '-f, --foreground',
+    help: 'stay in the foreground, with the log on standard error',
+    test: 'a mount in the foreground ends with its signal and leaves nothing',
+  },
+  allowOther: {
+    type: 'bool',
+    default: false,
+    tools: ['tardisfs'],
+    flags: '--allow-other',
+    help: 'let all users in; the permissions of each entry then apply to them',
+    test: 'other users see what the permissions in the set let them see',
+  },
+  defaultPermissions: {
+    type: 'bool',
+    default: false,
+    tools: ['tardisfs'],
+    flags: '--default-permissions',
+    help: 'let the kernel check the permissions of each entry (always with --allow-other)',
+    test: 'other users see what the permissions in the set let them see',
+  },
+  noExec: {
+    type: 'bool',
+    default: false,
+    tools: ['tardisfs'],
+    flags: '--noexec',
+    help: 'do not let programs in the sets be run',
+    test: 'a store is mounted by a line of fstab, and as options say',
+  },
+} as const satisfies SettingTable;

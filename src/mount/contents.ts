@@ -1,0 +1,166 @@
+/** Reads the contents of files by their nodes, and looks ahead to the files that are probably read next. */
+import type { ContentLocation, History, HistoryEntry } from '../history/index.js';
+import { TardisError } from '../errors/index.js';
+import { EntryType, isSparse } from '../model/index.js';
+import type { System } from '../system/index.js';
+import type { JobRunner } from '../workers/index.js';
+import { DeltaIndexes } from './delta-indexes.js';
+import type { ReplyData } from './kernel.js';
+import type { NodePlace } from './node-ids.js';
+import { OpenContent } from './open-content.js';
+import type { LoadedPage } from './page-cache.js';
+import { Errno, FuseError } from './protocol.js';
+import type { SetTree } from './set-tree.js';
+import { after, type Soon } from './tree.js';
+import { Units } from './units.js';
+
+/** Contents of neighbours in a directory are located together. */
+const LOCATED_TOGETHER = 64;
+/** Neighbours whose records are decoded ahead, and how many records at once. */
+const LOOK_AHEAD = 16;
+const MAX_AHEAD = 2;
+
+export class Contents {
+  private readonly memory;
+  private readonly objects;
+  private readonly history: History;
+
+  constructor(system: System, history: History, jobs: JobRunner) {
+    this.history = history;
+    this.objects = history.objects();
+    const source = { backend: this.objects, native: system.native, keys: history.contentKeys };
+    const units = new Units(source, jobs, history.clientPath);
+    this.memory = { units, indexes: new DeltaIndexes() };
+  }
+
+  close(): void {
+    this.objects.close();
+  }
+
+  /** Returns bytes of a file; they must be used at once. Throws FuseError, and the errors of damaged contents. */
+  read(tree: SetTree, place: NodePlace, position: number, bytes: number): Soon<ReplyData> {
+    return after(tree.pageOf(place.directory, place.entry), (page) => {
+      const read = (content: OpenContent): Soon<ReplyData> => content.read(position, bytes);
+      const index = place.entry - page.first;
+      if (position === 0) this.lookAhead(page, index);
+      return this.withContent(page, index, read);
+    });
+  }
+
+  /** Returns where data (or a hole) begins at or after a position; undefined after the end. */
+  seek(
+    tree: SetTree,
+    place: NodePlace,
+    position: number,
+    isData: boolean,
+  ): Soon<number | undefined> {
+    return after(tree.pageOf(place.directory, place.entry), (page) =>
+      this.withContent(page, place.entry - page.first, (content) =>
+        seekIn(content, position, isData),
+      ),
+    );
+  }
+
+  /** Uses a content. If its records were moved since it was located, it is located and used again. */
+  private withContent<T>(
+    page: LoadedPage,
+    index: number,
+    use: (content: OpenContent) => Soon<T>,
+  ): Soon<T> {
+    const soon = after(this.opened(page, index), use);
+    if (!(soon instanceof Promise)) return soon;
+    return soon.catch((error: unknown) => {
+      if (!(error instanceof TardisError) || error.context['isGone'] !== true) throw error;
+      page.contents.length = 0;
+      return after(this.opened(page, index), use);
+    });
+  }
+
+  private opened(page: LoadedPage, index: number): Soon<OpenContent> {
+    const known = page.contents[index];
+    if (known !== undefined) return known;
+    const entry = page.entries[index]?.entry;
+    if (entry === undefined) throw new FuseError(Errno.ESTALE);
+    if (entry.type !== EntryType.file) throw new FuseError(Errno.EINVAL);
+    if (!this.history.access.mayRead(entry)) throw new FuseError(Errno.EACCES);
+    return this.locate(page, index).then(() => {
+      const found = page.contents[index];
+      if (found === undefined) throw missing();
+      return found;
+    });
+  }
+
+  /** Locates the contents of an entry and of those after it. */
+  private async locate(page: LoadedPage, index: number): Promise<void> {
+    const entries = page.entries
+      .slice(index, index + LOCATED_TOGETHER)
+      .map(({ entry }) => entry)
+      .filter((entry) => entry.type === EntryType.file && entry.damage === undefined);
+    const stored = entries.filter(({ contentId }) => contentId !== undefined);
+    const found = await this.locateEach(stored);
+    const byEntry = new Map(stored.map((entry, at) => [entry, found[at]]));
+    page.entries.slice(index, index + LOCATED_TOGETHER).forEach(({ entry }, at) => {
+      const place = index + at;
+      if (entry.type !== EntryType.file || page.contents[place] !== undefined) return;
+      const pieces = entry.contentId === undefined ? withoutContent(entry) : byEntry.get(entry);
+      if (pieces === undefined) return;
+      const opening = OpenContent.open(pieces, isSparse(entry.metadata), this.memory);
+      page.contents[place] = opening;
+      if (!(opening instanceof Promise)) return;
+      opening.then(
+        (content) => {
+          page.contents[place] = content;
+        },
+        () => {
+          page.contents[place] = undefined; // the reader gets the error
+        },
+      );
+    });
+  }
+
+  /** Locates contents; one by one if that fails for one of them. The first one's error is thrown. */
+  private async locateEach(entries: readonly HistoryEntry[]): Promise<ContentLocation[]> {
+    try {
+      return await this.history.locate(entries);
+    } catch (error) {
+      if (entries.length <= 1) throw error;
+      const [first, ...others] = entries;
+      const found = await this.history.locate([first!]);
+      return [...found, ...others.map(() => undefined)];
+    }
+  }
+
+  /** Begins to decode the records of the files after one in its directory, in which a walk reads them. */
+  private lookAhead(page: LoadedPage, index: number): void {
+    for (let next = index + 1; next <= index + LOOK_AHEAD; next += 1) {
+      if (this.memory.units.running >= MAX_AHEAD) return;
+      const content = page.contents[next];
+      if (content instanceof OpenContent) content.warm();
+    }
+  }
+}
+
+/** An empty file has no content. */
+function withoutContent({ sizeBytes }: HistoryEntry): ContentLocation {
+  return sizeBytes === 0 ? [] : undefined;
+}
+
+function seekIn(
+  { sizeBytes, map }: OpenContent,
+  position: number,
+  isData: boolean,
+): number | undefined {
+  if (position < 0 || position >= sizeBytes) return undefined;
+  if (map === undefined) return isData ? position : sizeBytes;
+  const data = map.dataFrom(position);
+  if (isData) return data === undefined ? undefined : Math.max(position, data.offset);
+  let at = position;
+  for (let next = data; next !== undefined && next.offset <= at; next = map.dataFrom(at)) {
+    at = next.offset + next.bytes;
+  }
+  return at;
+}
+
+function missing(): TardisError {
+  return new TardisError('CONTENT_DAMAGED', 'the store lacks the content');
+}

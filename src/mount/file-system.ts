@@ -1,0 +1,399 @@
+/**
+ * Answers the kernel's requests. It knows no binding: requests come in batches, and replies go to a `Kernel`. What is
+ * in memory is answered at once; everything else in any order, as it is read.
+ */
+import type { History } from '../history/index.js';
+import { asTardisError, TardisError } from '../errors/index.js';
+import { displayName, readAttributes } from '../model/index.js';
+import type { System } from '../system/index.js';
+import type { JobRunner } from '../workers/index.js';
+import { writeNumber } from './attributes.js';
+import { Contents } from './contents.js';
+import { plainPart, plusPart } from './directory-parts.js';
+import { type Kernel, type ReplyData, type Unique, uniqueOf } from './kernel.js';
+import { greet, type GreetingOptions } from './greeting.js';
+import { type NodePlace, placeOf } from './node-ids.js';
+import { DOTS, writeDot, writeEntry } from './packing.js';
+import { PageCache } from './page-cache.js';
+import {
+  ENTRY_BYTES,
+  Errno,
+  forEachRequest,
+  FuseError,
+  nameIn,
+  Op,
+  OUT_HEADER_BYTES,
+  type Request,
+  ROOT_NODE,
+  WRITING,
+} from './protocol.js';
+import { SetTree } from './set-tree.js';
+import { Trees } from './trees.js';
+import { writeAttributes } from './attributes.js';
+import { after, type Soon, type Tree } from './tree.js';
+
+const ATTRIBUTE_REPLY_BYTES = OUT_HEADER_BYTES + 16 + 88;
+/** Longest page of a directory, or list of attributes, that one reply holds. */
+const MAX_REPLY_BYTES = 1 << 20;
+const DOT_NAMES = [Buffer.from('.'), Buffer.from('..')];
+const SEEK_DATA = 3;
+/** How long a request goes on after a signal to its process. */
+const INTERRUPT_MS = 2000;
+const SPACE_BYTES = 80;
+const MAX_NAME_BYTES = 255;
+
+export interface FileSystemOptions extends GreetingOptions {
+  readonly system: System;
+  readonly history: History;
+  readonly jobs: JobRunner;
+  readonly kernel: Kernel;
+  /** Name of the link to the newest complete set. */
+  readonly current: string;
+  /** Writes a line to the log. */
+  readonly log: (line: string) => void;
+  /** Size of the file system that has the store: its blocks, and those that are free. */
+  readonly space: () => { blocks: number; free: number; blockBytes: number };
+}
+
+/** A reply in the body that all requests share. */
+interface Built {
+  /** End of what is in the body. */
+  readonly bodyBytes: number;
+  readonly data?: ReplyData | undefined;
+}
+
+/** Builds a reply right before it is sent, since the next request uses the same body. */
+type Reply = () => Built;
+
+export class FileSystem {
+  private readonly trees: Trees;
+  private readonly contents: Contents;
+  private readonly cache = new PageCache();
+  /** Body of a reply that is sent at once. */
+  private readonly body = Buffer.alloc(MAX_REPLY_BYTES + OUT_HEADER_BYTES);
+  /** Requests that wait for a promise. */
+  private pending = 0;
+  private isIdleLater = false;
+  private readonly options: FileSystemOptions;
+
+  constructor(options: FileSystemOptions) {
+    this.options = options;
+    const { history, system, jobs, kernel, current } = options;
+    this.contents = new Contents(system, history, jobs);
+    this.trees = new Trees({
+      history: () => history,
+      cache: this.cache,
+      current,
+      nowMs: () => system.clock.nowMs(),
+      forgetName: (name) => kernel.forgetName(ROOT_NODE, 0, Buffer.from(name)),
+    });
+  }
+
+  /** Looks for new and deleted sets. Call it from time to time, since the kernel may know all that is asked for. */
+  async refresh(): Promise<void> {
+    await this.trees.top.refresh();
+  }
+
+  batch(memory: Buffer, offset: number, bytes: number): void {
+    forEachRequest(memory, offset, bytes, (request) => this.request(request));
+  }
+
+  close(): void {
+    this.contents.close();
+  }
+
+  private request(request: Request): void {
+    const { opcode } = request;
+    if (opcode === Op.forget || opcode === Op.batchForget) {
+      this.forget(request);
+      return;
+    }
+    if (opcode === Op.interrupt) {
+      this.interrupt(request);
+      return;
+    }
+    const to = uniqueOf(request);
+    const place = placeOf(request.nodeLow, request.nodeHigh);
+    try {
+      const soon = this.answer(request, place);
+      if (soon instanceof Promise) this.later(to, place, soon);
+      else this.send(to, soon);
+    } catch (error) {
+      this.fail(to, place, error);
+    }
+  }
+
+  /**
+   * Ends a request whose process got a signal, if it waits for a server that may be away. A reply that comes later is
+   * refused by the kernel, and dropped. Everything else is answered soon.
+   */
+  private interrupt({ bytes, bodyAt }: Request): void {
+    const { history, kernel } = this.options;
+    if (!history.isFar) return;
+    const uniqueLow = bytes.readUInt32LE(bodyAt);
+    const uniqueHigh = bytes.readUInt32LE(bodyAt + 4);
+    const end = (): void => kernel.fail({ uniqueLow, uniqueHigh }, Errno.EINTR);
+    setTimeout(end, INTERRUPT_MS).unref();
+  }
+
+  private later(to: Unique, place: NodePlace, soon: Promise<Reply>): void {
+    this.pending += 1;
+    soon
+      .then((reply) => this.send(to, reply))
+      .catch((error: unknown) => this.fail(to, place, error))
+      .finally(() => {
+        this.pending -= 1;
+      });
+  }
+
+  private send(to: Unique, reply: Reply): void {
+    const { bodyBytes, data } = reply();
+    this.options.kernel.reply(to, this.body, bodyBytes, data);
+  }
+
+  private fail(to: Unique, place: NodePlace, error: unknown): void {
+    const { kernel } = this.options;
+    if (error instanceof FuseError) {
+      kernel.fail(to, error.number);
+      return;
+    }
+    const failure = asTardisError(error);
+    kernel.fail(to, errnoOf(failure));
+    if (failure.code !== 'NO_ACCESS') void this.tell(place, failure);
+  }
+
+  /** Writes a line about a request that failed, with the set and the path. */
+  private async tell(place: NodePlace, failure: TardisError): Promise<void> {
+    let path = '(unknown)';
+    try {
+      const tree = this.trees.tree(place.tree);
+      path = displayName(await tree.pathOf(place.directory, place.entry));
+    } catch {
+      // The path cannot be read either; the error that is reported is the first one.
+    }
+    this.options.log(`${path}: ${failure.message} [${failure.code}]`);
+  }
+
+  private answer(request: Request, place: NodePlace): Soon<Reply> {
+    const { opcode } = request;
+    switch (opcode) {
+      case Op.lookup:
+        return this.lookup(place, nameIn(request));
+      case Op.getattr:
+        return this.attributes(place);
+      case Op.readlink:
+        return this.readLink(place);
+      case Op.read:
+        return this.read(request, place);
+      case Op.readdir:
+      case Op.readdirplus:
+        return this.readDirectory(request, place);
+      case Op.getxattr:
+      case Op.listxattr:
+        return this.extended(request, place);
+      case Op.lseek:
+        return this.seek(request, place);
+      case Op.statfs:
+        return this.space();
+      case Op.init:
+        return this.greeting(request);
+      case Op.destroy:
+        return () => ({ bodyBytes: OUT_HEADER_BYTES });
+      default:
+        // Without opens, locks and the like the kernel goes on by itself, and asks no more.
+        throw new FuseError(WRITING.has(opcode) ? Errno.EROFS : Errno.ENOSYS);
+    }
+  }
+
+  private greeting(request: Request): Reply {
+    const bodyBytes = greet(request, this.body, this.options);
+    return () => ({ bodyBytes });
+  }
+
+  private tree(place: NodePlace): Tree {
+    return this.trees.tree(place.tree);
+  }
+
+  // --- names and metadata ---------------------------------------------------------------------------
+
+  private lookup(place: NodePlace, name: Buffer): Soon<Reply> {
+    if (place.entry >= 0) throw new FuseError(Errno.ENOTDIR);
+    const parent = this.tree(place);
+    return after(parent.lookup(place.directory, name), (shown) => () => {
+      const { body } = this;
+      const bodyBytes = OUT_HEADER_BYTES + ENTRY_BYTES;
+      body.fill(0, OUT_HEADER_BYTES, bodyBytes);
+      if (shown === undefined) {
+        // A node of 0 means that there is no such name, which the kernel may remember.
+        body.writeUInt32LE(parent.validSeconds, OUT_HEADER_BYTES + 16);
+        return { bodyBytes };
+      }
+      if (shown.nodeLow === 0 && shown.nodeHigh === 0) throw shown.entry.damage ?? circle();
+      const { tree } = placeOf(shown.nodeLow, shown.nodeHigh);
+      const owner = this.trees.tree(tree);
+      writeEntry(body, OUT_HEADER_BYTES, shown, Math.min(parent.validSeconds, owner.validSeconds));
+      owner.lookups += 1;
+      return { bodyBytes };
+    });
+  }
+
+  private attributes(place: NodePlace): Soon<Reply> {
+    const tree = this.tree(place);
+    return after(tree.entryAt(place.directory, place.entry), (shown) => () => {
+      const { body } = this;
+      body.fill(0, OUT_HEADER_BYTES, OUT_HEADER_BYTES + 16);
+      body.writeUInt32LE(tree.validSeconds, OUT_HEADER_BYTES);
+      const { entry, inode, storedBytes } = shown;
+      writeAttributes(body, OUT_HEADER_BYTES + 16, entry, inode, storedBytes);
+      return { bodyBytes: ATTRIBUTE_REPLY_BYTES };
+    });
+  }
+
+  private readLink(place: NodePlace): Soon<Reply> {
+    return after(this.tree(place).entryAt(place.directory, place.entry), ({ entry }) => {
+      if (entry.linkTarget === undefined) throw new FuseError(Errno.EINVAL);
+      return this.bytes(entry.linkTarget);
+    });
+  }
+
+  private bytes(data: Uint8Array): Reply {
+    const reply = { bodyBytes: OUT_HEADER_BYTES, data: { data, from: 0, bytes: data.length } };
+    return () => reply;
+  }
+
+  private extended(request: Request, place: NodePlace): Soon<Reply> {
+    const wantedBytes = request.bytes.readUInt32LE(request.bodyAt);
+    const isOne = request.opcode === Op.getxattr;
+    const name = isOne ? nameIn(request, 8) : undefined;
+    return after(this.tree(place).entryAt(place.directory, place.entry), ({ entry }) => {
+      const all = readAttributes(entry.attributes);
+      let value: Buffer | undefined;
+      if (name === undefined) {
+        const end = Buffer.alloc(1);
+        value = Buffer.concat(all.flatMap((one) => [one.name, end]));
+      } else {
+        value = all.find((one) => one.name.equals(name))?.value;
+      }
+      if (value === undefined) throw new FuseError(Errno.ENODATA);
+      if (wantedBytes === 0) return this.number(value.length);
+      if (value.length > wantedBytes) throw new FuseError(Errno.ERANGE);
+      return this.bytes(value);
+    });
+  }
+
+  private number(value: number): Reply {
+    return () => {
+      writeNumber(this.body, OUT_HEADER_BYTES, value);
+      return { bodyBytes: OUT_HEADER_BYTES + 8 };
+    };
+  }
+
+  private space(): Reply {
+    const { blocks, free, blockBytes } = this.options.space();
+    return () => {
+      const { body } = this;
+      const at = OUT_HEADER_BYTES;
+      body.fill(0, at, at + SPACE_BYTES);
+      writeNumber(body, at, blocks);
+      writeNumber(body, at + 8, free);
+      writeNumber(body, at + 16, free);
+      body.writeUInt32LE(blockBytes, at + 40);
+      body.writeUInt32LE(MAX_NAME_BYTES, at + 44);
+      body.writeUInt32LE(blockBytes, at + 48);
+      return { bodyBytes: at + SPACE_BYTES };
+    };
+  }
+
+  // --- directories ----------------------------------------------------------------------------------
+
+  private readDirectory(request: Request, place: NodePlace): Soon<Reply> {
+    if (place.entry >= 0) throw new FuseError(Errno.ENOTDIR);
+    const { bytes, bodyAt, opcode } = request;
+    const offset = bytes.readUInt32LE(bodyAt + 8);
+    const room = Math.min(bytes.readUInt32LE(bodyAt + 16), MAX_REPLY_BYTES);
+    const isPlus = opcode === Op.readdirplus;
+    const tree = this.tree(place);
+    const position = Math.max(0, offset - DOTS);
+    return after(tree.page(place.directory, position), (page) =>
+      after(tree.dots(place.directory), (dots) => () => {
+        let at = OUT_HEADER_BYTES;
+        for (let index = offset; index < DOTS; index += 1) {
+          const dot = { inode: dots[index]!, offset: index + 1, name: DOT_NAMES[index]! };
+          at += writeDot(this.body, at, dot, isPlus);
+        }
+        if (page === undefined) return { bodyBytes: at };
+        const left = room - (at - OUT_HEADER_BYTES);
+        const from = position - page.first;
+        if (isPlus) return { bodyBytes: at, data: plusPart(tree, page, from, left) };
+        return { bodyBytes: plainPart(page, from, this.body, at, left) };
+      }),
+    );
+  }
+
+  // --- contents -------------------------------------------------------------------------------------
+
+  private read(request: Request, place: NodePlace): Soon<Reply> {
+    const { bytes, bodyAt } = request;
+    const position = bytes.readUInt32LE(bodyAt + 8) + bytes.readUInt32LE(bodyAt + 12) * 2 ** 32;
+    const count = Math.min(bytes.readUInt32LE(bodyAt + 16), MAX_REPLY_BYTES);
+    const data = this.contents.read(this.fileTree(place), place, position, count);
+    return after(data, (found) => () => ({ bodyBytes: OUT_HEADER_BYTES, data: found }));
+  }
+
+  private seek(request: Request, place: NodePlace): Soon<Reply> {
+    const { bytes, bodyAt } = request;
+    const position = Number(bytes.readBigInt64LE(bodyAt + 8));
+    const isData = bytes.readUInt32LE(bodyAt + 16) === SEEK_DATA;
+    const found = this.contents.seek(this.fileTree(place), place, position, isData);
+    return after(found, (at) => {
+      if (at === undefined) throw new FuseError(Errno.ENXIO);
+      return this.number(at);
+    });
+  }
+
+  private fileTree(place: NodePlace): SetTree {
+    const tree = this.tree(place);
+    if (place.entry < 0 || !(tree instanceof SetTree)) throw new FuseError(Errno.EISDIR);
+    return tree;
+  }
+
+  // --- references -----------------------------------------------------------------------------------
+
+  private forget(request: Request): void {
+    const { bytes, bodyAt, opcode, nodeLow, nodeHigh } = request;
+    if (opcode === Op.forget) {
+      this.dropLookups(nodeLow, nodeHigh, Number(bytes.readBigUInt64LE(bodyAt)));
+      return;
+    }
+    const count = bytes.readUInt32LE(bodyAt);
+    for (let index = 0; index < count; index += 1) {
+      const at = bodyAt + 8 + index * 16;
+      const lookups = Number(bytes.readBigUInt64LE(at + 8));
+      this.dropLookups(bytes.readUInt32LE(at), bytes.readUInt32LE(at + 4), lookups);
+    }
+  }
+
+  private dropLookups(low: number, high: number, count: number): void {
+    const number = placeOf(low, high).tree;
+    if (number === 0) return;
+    const tree = this.trees.tree(number);
+    tree.lookups -= count;
+    if (tree.lookups > 0 || this.isIdleLater) return;
+    this.isIdleLater = true;
+    setImmediate(() => {
+      this.isIdleLater = false;
+      // A request on its way may hand out numbers of a tree that has no reference yet.
+      if (this.pending === 0) this.trees.dropIdle();
+    });
+  }
+}
+
+function circle(): TardisError {
+  return new TardisError('CATALOG_DAMAGED', 'a directory in it leads back to one above it');
+}
+
+/** Returns the error number that a program gets. */
+function errnoOf({ code }: TardisError): number {
+  if (code === 'NO_ACCESS') return Errno.EACCES;
+  return code === 'NO_SUCH_SET' ? Errno.ESTALE : Errno.EIO;
+}

@@ -1,0 +1,105 @@
+/** The connection to the kernel, as the file system uses it. Tests have one of their own. */
+import fs from 'node:fs';
+import type { FuseCalls } from '../system/index.js';
+import { NotifyCode, OUT_HEADER_BYTES, type Request } from './protocol.js';
+
+/** The number of a request, by which it is answered. */
+export interface Unique {
+  readonly uniqueLow: number;
+  readonly uniqueHigh: number;
+}
+
+/** A reply: bytes in memory that may be reused once `reply` returns. */
+export interface ReplyData {
+  readonly data: Uint8Array;
+  readonly from: number;
+  readonly bytes: number;
+}
+
+export interface Kernel {
+  /** Sends a reply: the bytes of `body` after room for a header, then `data`. */
+  reply(to: Unique, body: Buffer, bodyBytes: number, data?: ReplyData): void;
+  /** Sends an error. */
+  fail(to: Unique, errno: number): void;
+  /** Makes the kernel forget a name in a directory, and everything below it. */
+  forgetName(parentLow: number, parentHigh: number, name: Buffer): void;
+}
+
+const NOTHING = new Uint8Array(0);
+/** Bytes for one batch of requests, twice: one is worked on while the other one is filled. */
+const BATCH_BYTES = 2 * (128 << 10);
+/** Length of struct fuse_notify_inval_entry_out, which the name follows. */
+const FORGET_NAME_BYTES = 16;
+const NO_REQUEST: Unique = { uniqueLow: 0, uniqueHigh: 0 };
+
+/** The kernel behind a descriptor of /dev/fuse. */
+export class FuseKernel implements Kernel {
+  private readonly small = Buffer.alloc(OUT_HEADER_BYTES);
+  private readonly native: FuseCalls;
+  private readonly fd: number;
+  private readonly onLost: (errno: number) => void;
+
+  /** `onLost` is called if a reply cannot be sent. */
+  constructor(native: FuseCalls, fd: number, onLost: (errno: number) => void) {
+    this.native = native;
+    this.fd = fd;
+    this.onLost = onLost;
+  }
+
+  /** Passes each batch to `onBatch`, and calls `onEnd` when the connection ends. */
+  listen(
+    onBatch: (memory: Buffer, offset: number, bytes: number) => void,
+    onEnd: (errno: number) => void,
+  ): void {
+    const memory = Buffer.allocUnsafeSlow(BATCH_BYTES);
+    this.native.fuseListen(this.fd, memory, (offset, bytes, errno) => {
+      if (bytes > 0) onBatch(memory, offset, bytes);
+      if (errno !== 0) onEnd(errno);
+    });
+  }
+
+  reply(to: Unique, body: Buffer, bodyBytes: number, data?: ReplyData): void {
+    writeHead(body, bodyBytes + (data?.bytes ?? 0), 0, to);
+    this.send(body, bodyBytes, data);
+  }
+
+  fail(to: Unique, errno: number): void {
+    writeHead(this.small, OUT_HEADER_BYTES, -errno, to);
+    this.send(this.small, OUT_HEADER_BYTES);
+  }
+
+  forgetName(parentLow: number, parentHigh: number, name: Buffer): void {
+    const message = Buffer.alloc(OUT_HEADER_BYTES + FORGET_NAME_BYTES + name.length + 1);
+    writeHead(message, message.length, NotifyCode.invalidateEntry, NO_REQUEST);
+    message.writeUInt32LE(parentLow, OUT_HEADER_BYTES);
+    message.writeUInt32LE(parentHigh, OUT_HEADER_BYTES + 4);
+    message.writeUInt32LE(name.length, OUT_HEADER_BYTES + 8);
+    name.copy(message, OUT_HEADER_BYTES + FORGET_NAME_BYTES);
+    // In another thread: the kernel waits until requests about that directory are answered, which this thread does.
+    fs.write(this.fd, message, 0, message.length, null, () => undefined); // ENOENT: it does not know the name
+  }
+
+  private send(head: Buffer, headBytes: number, data?: ReplyData): void {
+    const { native, fd } = this;
+    const errno =
+      data === undefined
+        ? native.fuseReply(fd, head, headBytes, NOTHING, 0, 0)
+        : native.fuseReply(fd, head, headBytes, data.data, data.from, data.bytes);
+    if (errno !== 0 && errno !== ABANDONED) this.onLost(errno);
+  }
+}
+
+/** ENOENT: nobody waits for the reply any more. */
+const ABANDONED = 2;
+
+function writeHead(head: Buffer, bytes: number, error: number, to: Unique): void {
+  head.writeUInt32LE(bytes, 0);
+  head.writeInt32LE(error, 4);
+  head.writeUInt32LE(to.uniqueLow, 8);
+  head.writeUInt32LE(to.uniqueHigh, 12);
+}
+
+/** Returns the number of a request, for a reply after its memory was reused. */
+export function uniqueOf({ uniqueLow, uniqueHigh }: Request): Unique {
+  return { uniqueLow, uniqueHigh };
+}

@@ -1,0 +1,154 @@
+/**
+ * Mounts and unmounts. Root mounts by itself; another user through fusermount3, which opens /dev/fuse and sends the
+ * descriptor back.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { systemCode, TardisError } from '../errors/index.js';
+import { displayName } from '../model/index.js';
+import { byteText, type System } from '../system/index.js';
+
+const FUSERMOUNT = 'fusermount3';
+const DEVICE = '/dev/fuse';
+/** Flags of mount(2). */
+const NO_SUID = 2;
+const NO_DEV = 4;
+const NO_EXEC = 8;
+const MAX_TOLD_CHARS = 4096;
+/** FUSE's name for programs: what fusermount3 reads to find its socket. */
+const SOCKET_VARIABLE = '_FUSE_COMMFD';
+const MAX_READ_BYTES = 1 << 20;
+
+export interface MountRequest {
+  /** Absolute path of an existing directory. */
+  readonly path: Buffer;
+  /** Name of the source in lists of mounts. */
+  readonly source: string;
+  /** True to let all users in; the kernel then checks the permissions of each entry. */
+  readonly allowsOthers: boolean;
+  readonly checksPermissions: boolean;
+  readonly isNoExec: boolean;
+}
+
+export interface Mounted {
+  readonly fd: number;
+  /** Unmounts, even while the mount is in use. Does nothing if it is not mounted any more. */
+  unmount(): Promise<void>;
+}
+
+/** Mounts, after a mount of a process that was killed is taken away. Throws MOUNT_FAILED, FUSE_MISSING. */
+export async function mountAt(system: System, request: MountRequest): Promise<Mounted> {
+  const isRoot = process.geteuid?.() === 0;
+  requireDevice(isRoot);
+  await takeOver(system, request.path, isRoot);
+  const fd = isRoot ? mountAsRoot(system, request) : await mountAsUser(system, request);
+  return { fd, unmount: () => unmount(system, request.path, isRoot) };
+}
+
+/** Throws FUSE_MISSING. For users other than root, fusermount3 reports what they may not do. */
+function requireDevice(isRoot: boolean): void {
+  try {
+    if (isRoot) fs.closeSync(fs.openSync(DEVICE, fs.constants.O_RDWR));
+    else fs.accessSync(DEVICE);
+  } catch (error) {
+    const code = systemCode(error);
+    const why =
+      code === 'ENOENT' || code === 'ENODEV' ? 'is not there' : `cannot be opened: ${code}`;
+    throw new TardisError('FUSE_MISSING', `${DEVICE} ${why}`, {}, error);
+  }
+}
+
+/** Unmounts what a killed process left. Throws MOUNT_FAILED if the path is no directory. */
+async function takeOver(system: System, path: Buffer, isRoot: boolean): Promise<void> {
+  try {
+    if (fs.statSync(path).isDirectory()) return;
+  } catch (error) {
+    if (systemCode(error) !== 'ENOTCONN' && systemCode(error) !== 'ECONNABORTED') {
+      throw mountFailed(path, `it cannot be opened (${systemCode(error) ?? 'unknown'})`, error);
+    }
+    await unmount(system, path, isRoot);
+    return takeOver(system, path, isRoot);
+  }
+  throw mountFailed(path, 'it is no directory');
+}
+
+function mountFailed(path: Buffer, why: string, cause?: unknown): TardisError {
+  return new TardisError('MOUNT_FAILED', `cannot mount at ${displayName(path)}: ${why}`, {}, cause);
+}
+
+function optionsOf({ allowsOthers, checksPermissions }: MountRequest): string[] {
+  const options = [`max_read=${MAX_READ_BYTES}`];
+  if (allowsOthers) options.push('allow_other');
+  if (checksPermissions) options.push('default_permissions');
+  return options;
+}
+
+function mountAsRoot(system: System, request: MountRequest): number {
+  const { path, source, isNoExec } = request;
+  const options = ['rootmode=40000', 'user_id=0', 'group_id=0', ...optionsOf(request)];
+  const flags = NO_SUID | NO_DEV | (isNoExec ? NO_EXEC : 0);
+  const [from, with_] = [Buffer.from(source), Buffer.from(options.join(','))];
+  try {
+    return system.native.fuseMount(path, from, with_, flags);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'ENODEV')
+      throw new TardisError('FUSE_MISSING', 'the kernel has no FUSE', {}, error);
+    throw mountFailed(path, code ?? 'unknown', error);
+  }
+}
+
+async function mountAsUser(system: System, request: MountRequest): Promise<number> {
+  const { path, source, isNoExec } = request;
+  const fsname = source.replaceAll(/[,\\]/g, '_');
+  const options = ['ro', 'nosuid', 'nodev', `fsname=${fsname}`, 'subtype=tardisfs'];
+  if (isNoExec) options.push('noexec');
+  options.push(...optionsOf(request));
+  const sockets = system.native.fuseSockets();
+  const [ours, theirs] = [sockets.readInt32LE(0), sockets.readInt32LE(4)];
+  try {
+    await runFusermount(['-o', options.join(','), '--', byteText(path)], path, theirs);
+    return system.native.fuseReceive(ours);
+  } catch (error) {
+    if (error instanceof TardisError) throw error;
+    throw mountFailed(path, `${FUSERMOUNT} sent no descriptor`, error);
+  } finally {
+    system.native.close(ours);
+    system.native.close(theirs);
+  }
+}
+
+/** Runs fusermount3. Throws FUSE_MISSING if it is not installed, MOUNT_FAILED with its message. */
+async function runFusermount(words: string[], path: Buffer, socket?: number): Promise<void> {
+  const inherited = socket === undefined ? [] : [socket];
+  const child = spawn(FUSERMOUNT, words, {
+    stdio: ['ignore', 'ignore', 'pipe', ...inherited],
+    env: { ...process.env, [SOCKET_VARIABLE]: '3' },
+  });
+  let told = '';
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    told = (told + text).slice(0, MAX_TOLD_CHARS);
+  });
+  try {
+    const [status] = (await once(child, 'close')) as [number | null];
+    if (status === 0) return;
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    throw new TardisError('FUSE_MISSING', `${FUSERMOUNT} is not installed`, {}, error);
+  }
+  throw mountFailed(path, told.trim().replace(/^fusermount3: /, '') || `${FUSERMOUNT} failed`);
+}
+
+async function unmount(system: System, path: Buffer, isRoot: boolean): Promise<void> {
+  if (!isRoot) {
+    await runFusermount(['-u', '-z', '-q', '--', byteText(path)], path);
+    return;
+  }
+  try {
+    system.native.fuseUnmount(path, true);
+  } catch (error) {
+    // It was unmounted meanwhile.
+    if (systemCode(error) !== 'EINVAL' && systemCode(error) !== 'ENOENT') throw error;
+  }
+}

@@ -1,0 +1,291 @@
+/**
+ * One content, of which any range can be read without what is before it. What is decoded is kept in `Units`; a delta's
+ * commands are indexed, so that a range is read from its literals and from its basis in the same way.
+ */
+import { DeltaIndex, MAX_CHAIN, type StoredPiece } from '../delta/index.js';
+import { TardisError } from '../errors/index.js';
+import { STREAM_CHUNK_BYTES } from '../store/index.js';
+import { SparseMap, sparseHeadBytes } from '../workers/index.js';
+import type { DeltaIndexes } from './delta-indexes.js';
+import type { ReplyData } from './kernel.js';
+import { after, type Soon } from './tree.js';
+import type { Unit, Units } from './units.js';
+
+/** How far ahead of a sequential reader chunks are decoded. */
+const AHEAD_CHUNKS = 3;
+
+export interface ContentMemory {
+  readonly units: Units;
+  readonly indexes: DeltaIndexes;
+}
+
+/** Pieces that follow one another. */
+class Pieces {
+  readonly sizeBytes: number;
+  private readonly starts: number[] = [];
+  readonly pieces: readonly StoredPiece[];
+
+  constructor(pieces: readonly StoredPiece[]) {
+    this.pieces = pieces;
+    let sizeBytes = 0;
+    for (const piece of pieces) {
+      this.starts.push(sizeBytes);
+      sizeBytes += piece.sizeBytes;
+    }
+    this.sizeBytes = sizeBytes;
+  }
+
+  /** Returns the piece that has a position, and the position in it. */
+  at(position: number): { piece: StoredPiece; from: number } {
+    let [low, high] = [0, this.starts.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (this.starts[middle]! <= position) low = middle;
+      else high = middle - 1;
+    }
+    return { piece: this.pieces[low]!, from: position - this.starts[low]! };
+  }
+}
+
+export class OpenContent {
+  /** Size of the file. */
+  readonly sizeBytes: number;
+  /** Where the data of a sparse file is. */
+  readonly map: SparseMap | undefined;
+  private lastEnd = -1;
+  private readonly form: Pieces;
+  private readonly memory: ContentMemory;
+
+  private constructor(form: Pieces, memory: ContentMemory, map: SparseMap | undefined) {
+    this.form = form;
+    this.memory = memory;
+    this.map = map;
+    this.sizeBytes = map?.fileBytes ?? form.sizeBytes;
+  }
+
+  /** Opens a content. Of a sparse file the head of its form is read. */
+  static open(
+    pieces: readonly StoredPiece[],
+    isSparse: boolean,
+    memory: ContentMemory,
+  ): Soon<OpenContent> {
+    const form = new Pieces(pieces);
+    if (!isSparse) return new OpenContent(form, memory, undefined);
+    return OpenContent.openSparse(form, memory);
+  }
+
+  private static async openSparse(form: Pieces, memory: ContentMemory): Promise<OpenContent> {
+    const plain = new OpenContent(form, memory, undefined);
+    const start = Buffer.alloc(sparseHeadBytes(undefined));
+    if (form.sizeBytes < start.length) throw tooShort();
+    await plain.fill(0, start);
+    const bytes = sparseHeadBytes(start);
+    if (form.sizeBytes < bytes) throw tooShort();
+    const head = Buffer.alloc(bytes);
+    await plain.fill(0, head);
+    const map = new SparseMap(head);
+    if (map.formBytes !== form.sizeBytes) throw tooShort();
+    return new OpenContent(form, memory, map);
+  }
+
+  /** Returns at most `bytes` bytes from a position; fewer at the end. They must be used at once (see Unit). */
+  read(position: number, bytes: number): Soon<ReplyData> {
+    const count = Math.max(0, Math.min(bytes, this.sizeBytes - position));
+    if (count === 0) return NOTHING;
+    if (this.map === undefined) this.readAhead(position, count);
+    const there = this.map === undefined ? this.inOneUnit(position, count) : undefined;
+    return after(there, (data) => data ?? this.copied(position, count));
+  }
+
+  private async copied(position: number, count: number): Promise<ReplyData> {
+    const target = Buffer.allocUnsafeSlow(count);
+    if (this.map === undefined) await this.fill(position, target);
+    else await this.fillSparse(this.map, position, target);
+    return { data: target, from: 0, bytes: count };
+  }
+
+  /** Returns a view of a decoded unit, if one has the whole range. */
+  private inOneUnit(position: number, count: number): Soon<ReplyData | undefined> {
+    const { piece, from } = this.form.at(position);
+    if (piece.basis !== undefined || from + count > piece.sizeBytes) return undefined;
+    const { units } = this.memory;
+    return after(units.layout(piece), (layout) => {
+      if (layout !== undefined) {
+        const number = Math.floor(from / STREAM_CHUNK_BYTES);
+        const start = from - number * STREAM_CHUNK_BYTES;
+        if (start + count > STREAM_CHUNK_BYTES) return undefined;
+        return after(units.chunk(piece, layout, number), ({ bytes }) => {
+          return { data: bytes, from: start, bytes: count };
+        });
+      }
+      return after(units.whole(piece), (unit) => {
+        if (unit === undefined) return undefined;
+        checkPiece(unit, piece);
+        return { data: unit.bytes, from: piece.offset + from, bytes: count };
+      });
+    });
+  }
+
+  /** Fills `target` from a position of the stored form. */
+  private async fill(position: number, target: Buffer): Promise<void> {
+    await fillFrom(this.form, position, target, this.memory, 0);
+  }
+
+  private async fillSparse(map: SparseMap, position: number, target: Buffer): Promise<void> {
+    target.fill(0);
+    const end = position + target.length;
+    for (let at = position; at < end; ) {
+      const data = map.dataFrom(at);
+      if (data === undefined || data.offset >= end) return;
+      const from = Math.max(at, data.offset);
+      const to = Math.min(end, data.offset + data.bytes);
+      const part = target.subarray(from - position, to - position);
+      await this.fill(data.at + (from - data.offset), part);
+      at = to;
+    }
+  }
+
+  /** Begins to decode what a sequential reader reads next. */
+  private readAhead(position: number, count: number): void {
+    const isNext = position === this.lastEnd;
+    this.lastEnd = position + count;
+    if (!isNext) return;
+    const { units } = this.memory;
+    const first = Math.floor(this.lastEnd / STREAM_CHUNK_BYTES);
+    for (let next = first; next < first + AHEAD_CHUNKS; next += 1) {
+      const at = Math.max(this.lastEnd, next * STREAM_CHUNK_BYTES);
+      if (at >= this.sizeBytes || units.running >= AHEAD_CHUNKS) return;
+      const { piece, from } = this.form.at(at);
+      if (piece.basis !== undefined) return;
+      const layout = units.layout(piece);
+      if (layout === undefined) continue;
+      if (layout instanceof Promise) {
+        layout.catch(() => undefined); // the reader gets the error
+        return;
+      }
+      const number = Math.floor(from / STREAM_CHUNK_BYTES);
+      if (units.has(piece, number)) continue;
+      const chunk = units.chunk(piece, layout, number);
+      if (chunk instanceof Promise) chunk.catch(() => undefined); // the reader gets the error
+    }
+  }
+
+  /** Begins to decode the whole record in which a small content is. */
+  warm(): void {
+    const [piece] = this.form.pieces;
+    const { units } = this.memory;
+    if (piece === undefined || piece.basis !== undefined || units.has(piece)) return;
+    const layout = units.layout(piece);
+    if (layout !== undefined) return;
+    const unit = units.whole(piece);
+    if (unit instanceof Promise) unit.catch(() => undefined); // the reader gets the error
+  }
+}
+
+const NOTHING: ReplyData = { data: new Uint8Array(0), from: 0, bytes: 0 };
+
+async function fillFrom(
+  form: Pieces,
+  position: number,
+  target: Buffer,
+  memory: ContentMemory,
+  depth: number,
+): Promise<void> {
+  if (depth > MAX_CHAIN) {
+    throw new TardisError('RECORD_DAMAGED', 'the chain of deltas is too long');
+  }
+  if (position + target.length > form.sizeBytes) throw tooShort();
+  for (let done = 0; done < target.length; ) {
+    const { piece, from } = form.at(position + done);
+    const bytes = Math.min(target.length - done, piece.sizeBytes - from);
+    if (bytes <= 0) throw tooShort();
+    await fillPiece(piece, from, target.subarray(done, done + bytes), memory, depth);
+    done += bytes;
+  }
+}
+
+async function fillPiece(
+  piece: StoredPiece,
+  from: number,
+  target: Buffer,
+  memory: ContentMemory,
+  depth: number,
+): Promise<void> {
+  if (piece.basis === undefined) {
+    await fillRecord(piece, from + piece.offset, target, memory, true);
+    return;
+  }
+  const basis = new Pieces(piece.basis);
+  const index = await memory.indexes.of(piece, basis.sizeBytes, () =>
+    DeltaIndex.read(recordBytes(piece, memory), basis.sizeBytes, piece.sizeBytes),
+  );
+  let done = 0;
+  for (const stretch of index.stretches(from, target.length)) {
+    const part = target.subarray(done, done + stretch.bytes);
+    if (stretch.isLiteral) await fillRecord(piece, stretch.from, part, memory, false);
+    else await fillFrom(basis, stretch.from, part, memory, depth + 1);
+    done += stretch.bytes;
+  }
+  if (done < target.length) throw tooShort();
+}
+
+/** Fills `target` from a position of a decoded record. `isContent`: the record's piece is its content, not a delta. */
+async function fillRecord(
+  piece: StoredPiece,
+  from: number,
+  target: Buffer,
+  { units }: ContentMemory,
+  isContent: boolean,
+): Promise<void> {
+  let layout = await units.layout(piece);
+  if (layout === undefined) {
+    const unit = await units.whole(piece);
+    if (unit !== undefined) {
+      if (isContent) checkPiece(unit, piece);
+      if (from + target.length > unit.bytes.length) throw tooShort();
+      unit.bytes.copy(target, 0, from, from + target.length);
+      return;
+    }
+    layout = await units.layout(piece);
+    if (layout === undefined) throw tooShort();
+  }
+  for (let done = 0; done < target.length; ) {
+    const at = from + done;
+    const number = Math.floor(at / STREAM_CHUNK_BYTES);
+    const { bytes } = await units.chunk(piece, layout, number);
+    const start = at - number * STREAM_CHUNK_BYTES;
+    const copied = bytes.copy(target, done, start, start + target.length - done);
+    if (copied === 0) throw tooShort();
+    done += copied;
+  }
+}
+
+/** Yields a whole decoded record. */
+async function* recordBytes(piece: StoredPiece, { units }: ContentMemory): AsyncGenerator<Buffer> {
+  let layout = await units.layout(piece);
+  if (layout === undefined) {
+    const unit = await units.whole(piece);
+    if (unit !== undefined) {
+      yield unit.bytes;
+      return;
+    }
+    layout = await units.layout(piece);
+  }
+  const rawBytes = layout?.rawBytes ?? 0;
+  for (let number = 0; number * STREAM_CHUNK_BYTES < rawBytes; number += 1) {
+    yield (await units.chunk(piece, layout!, number)).bytes;
+  }
+}
+
+/** Throws CONTENT_DAMAGED if a piece of a decoded record has not the digest that the catalog has. */
+function checkPiece({ digests, bytes }: Unit, { digest, offset, sizeBytes }: StoredPiece): void {
+  const found = digests.get(offset);
+  const isSame = found?.sizeBytes === sizeBytes && found.digest.equals(digest);
+  if (!isSame || offset + sizeBytes > bytes.length) {
+    throw new TardisError('CONTENT_DAMAGED', 'the data does not match its digest');
+  }
+}
+
+function tooShort(): TardisError {
+  return new TardisError('RECORD_DAMAGED', 'a content ends before the requested range');
+}

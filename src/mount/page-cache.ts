@@ -1,0 +1,75 @@
+/** Pages of directories that were read last, bounded by their entries. */
+import type { OpenContent } from './open-content.js';
+import type { PackedPage, ShownEntry, Soon } from './tree.js';
+
+export const PAGE_ENTRIES = 2048;
+/** Largest number of entries in all pages that are kept: about 25 MB. */
+const MAX_ENTRIES = 24 * 1024;
+/** A page has a price even if its directory is empty. */
+const PAGE_WEIGHT = 8;
+
+export interface LoadedPage {
+  /** Position of the first entry in its directory. */
+  readonly first: number;
+  readonly entries: readonly ShownEntry[];
+  readonly isLast: boolean;
+  readonly isSorted: boolean;
+  packed: PackedPage | undefined;
+  /** By the index of the entry: the contents that were looked up. */
+  readonly contents: (Soon<OpenContent> | undefined)[];
+}
+
+export class PageCache {
+  private readonly pages = new Map<number, Soon<LoadedPage>>();
+  private entries = 0;
+
+  get(key: number): Soon<LoadedPage> | undefined {
+    const page = this.pages.get(key);
+    if (page === undefined || page instanceof Promise) return page;
+    this.pages.delete(key);
+    this.pages.set(key, page);
+    return page;
+  }
+
+  /** Keeps a page once it is loaded. A page that cannot be loaded is not kept. */
+  load(key: number, loading: Promise<LoadedPage>): Promise<LoadedPage> {
+    this.pages.set(key, loading);
+    const settled = loading.then(
+      (page) => {
+        if (this.pages.get(key) === settled) this.put(key, page);
+        return page;
+      },
+      (error: unknown) => {
+        if (this.pages.get(key) === settled) this.pages.delete(key);
+        throw error;
+      },
+    );
+    this.pages.set(key, settled);
+    return settled;
+  }
+
+  /** Drops all pages whose keys are within a range. */
+  drop(from: number, to: number): void {
+    for (const [key, page] of this.pages) {
+      if (key < from || key >= to) continue;
+      this.pages.delete(key);
+      if (!(page instanceof Promise)) this.entries -= weightOf(page);
+    }
+  }
+
+  private put(key: number, page: LoadedPage): void {
+    this.pages.delete(key);
+    this.pages.set(key, page);
+    this.entries += weightOf(page);
+    for (const [oldest, old] of this.pages) {
+      if (this.entries <= MAX_ENTRIES || oldest === key) return;
+      if (old instanceof Promise) continue;
+      this.pages.delete(oldest);
+      this.entries -= weightOf(old);
+    }
+  }
+}
+
+function weightOf(page: LoadedPage): number {
+  return page.entries.length + PAGE_WEIGHT;
+}

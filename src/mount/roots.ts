@@ -1,0 +1,61 @@
+/** The roots of a set as a tree of names, since a set shows each root under its whole path. */
+import { crc32 } from 'node:zlib';
+import type { History, HistoryEntry } from '../history/index.js';
+import { asTardisError } from '../errors/index.js';
+import { joinPath, splitPath, splitRoot } from '../model/index.js';
+
+export interface RootNode {
+  readonly name: Buffer;
+  readonly children: Map<string, RootNode>;
+  /** The entry of the root that is here, under its own name; undefined if this is only on the way to one. */
+  entry: HistoryEntry | undefined;
+  /** Key of the device of the root. */
+  device: string;
+  /** A negative number for the directory here, in place of the id that it lacks: the same at each mount. */
+  readonly id: number;
+}
+
+function newNode(name: Buffer, above?: RootNode): RootNode {
+  const id = -2 - crc32(name, above === undefined ? 0 : -2 - above.id);
+  return { name, children: new Map(), entry: undefined, device: '', id };
+}
+
+/** Returns the roots of a set. A root that the reader may not see is left out. */
+export async function rootsOf(history: History, set: number): Promise<RootNode> {
+  const top = newNode(Buffer.from('/'));
+  for (const root of await history.roots(set)) {
+    const { directory, below } = splitRoot(root.path);
+    const names = [...splitPath(directory), ...below];
+    const path = below.reduce<Buffer>((above, name) => joinPath(above, name), directory);
+    const entry = await findRoot(history, path, set);
+    if (entry === undefined) continue;
+    let node = top;
+    for (const name of names) {
+      const key = name.toString('latin1');
+      const next = node.children.get(key) ?? newNode(name, node);
+      node.children.set(key, next);
+      node = next;
+    }
+    node.entry = named(entry, node.name);
+    node.device = root.device ? `device ${root.device}` : `root ${root.root}`;
+  }
+  return top;
+}
+
+async function findRoot(
+  history: History,
+  path: Buffer,
+  set: number,
+): Promise<HistoryEntry | undefined> {
+  try {
+    return await history.find(path, set);
+  } catch (error) {
+    if (asTardisError(error).code === 'NO_ACCESS') return undefined;
+    throw error;
+  }
+}
+
+/** Returns an entry under another name. */
+export function named(entry: HistoryEntry, name: Buffer): HistoryEntry {
+  return Object.create(entry, { name: { value: name } }) as HistoryEntry;
+}

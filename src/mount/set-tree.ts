@@ -1,0 +1,361 @@
+/**
+ * The tree of one set. Its directories are numbered as they are met, and their pages are read from the history when
+ * they are needed. A set that is complete never changes, so that a position in a directory is always that of the
+ * same entry.
+ */
+import { type BackupSet, type History, type HistoryEntry } from '../history/index.js';
+import { EntryType, isSparse, joinPath } from '../model/index.js';
+import { deviceIn } from '../restore/index.js';
+import { DirectoryTable } from './directory-table.js';
+import { inodeOf, inodeOfDirectory } from './inodes.js';
+import { MAX_ENTRIES, nodeHigh, nodeLow } from './node-ids.js';
+import { packPage } from './packing.js';
+import { type LoadedPage, PAGE_ENTRIES, type PageCache } from './page-cache.js';
+import { Errno, FuseError, ROOT_NODE } from './protocol.js';
+import { type RootNode, rootsOf } from './roots.js';
+import { after, type PackedPage, type ShownEntry, type Soon, type Tree } from './tree.js';
+import { virtualDirectory } from './virtual.js';
+
+const NOTHING = Buffer.alloc(0);
+const MAX_PAGES = Math.ceil(MAX_ENTRIES / PAGE_ENTRIES);
+const FOREVER_SECONDS = 0x3fff_ffff;
+/** How long the kernel may keep what it knows of a set that a backup is still writing. */
+const UNFINISHED_SECONDS = 1;
+/** Largest number of entries of an unfinished set that are kept: its positions hold only while they are. */
+const MAX_PINNED_ENTRIES = 256 * 1024;
+
+export interface SetTreeOptions {
+  readonly history: () => History;
+  readonly set: BackupSet;
+  /** Number of the tree in node ids. */
+  readonly tree: number;
+  readonly cache: PageCache;
+}
+
+export class SetTree implements Tree {
+  readonly set: BackupSet;
+  readonly validSeconds: number;
+  lookups = 0;
+  /** True if the set was deleted. */
+  isGone = false;
+  private roots: RootNode | undefined;
+  private loadingRoots: Promise<RootNode> | undefined;
+  private table = new DirectoryTable();
+  /** Directories that are roots or above roots. */
+  private readonly rootNodes = new Map<number, RootNode>();
+  /** The first names of the pages after the first one, of directories that have some. */
+  private readonly boundaries = new Map<number, Buffer[]>();
+  /** Pages of an unfinished set, which are never dropped. */
+  private readonly pinned = new Map<number, LoadedPage>();
+  private pinnedEntries = 0;
+  private readonly options: SetTreeOptions;
+
+  constructor(options: SetTreeOptions) {
+    this.options = options;
+    this.set = options.set;
+    this.validSeconds = options.set.state === 'complete' ? FOREVER_SECONDS : UNFINISHED_SECONDS;
+  }
+
+  private get history(): History {
+    return this.options.history();
+  }
+
+  entryAt(directory: number, entry: number): Soon<ShownEntry> {
+    if (entry >= 0) return this.entryOf(directory, entry);
+    if (directory === 0) return after(this.ready(), (roots) => this.shownTop(roots));
+    this.requireKnown(directory);
+    return this.entryOf(this.table.parent(directory), this.table.place(directory));
+  }
+
+  private entryOf(directory: number, position: number): Soon<ShownEntry> {
+    return after(this.loaded(directory, Math.floor(position / PAGE_ENTRIES)), (page) => {
+      const shown = page.entries[position - page.first];
+      if (shown === undefined) throw new FuseError(Errno.ESTALE);
+      return shown;
+    });
+  }
+
+  /** The page and the index of an entry, for what is kept beside it. */
+  pageOf(directory: number, position: number): Soon<LoadedPage> {
+    return this.loaded(directory, Math.floor(position / PAGE_ENTRIES));
+  }
+
+  lookup(directory: number, name: Buffer): Soon<ShownEntry | undefined> {
+    return after(this.entryAt(directory, -1), ({ entry }) => {
+      if (!this.history.access.maySearch(entry)) throw new FuseError(Errno.EACCES);
+      const number = this.pageFor(directory, name);
+      return after(this.loaded(directory, number), (page) => {
+        const found = foundIn(page, name);
+        if (found !== undefined || page.isLast) return found;
+        return this.searchOn(directory, name, page, number);
+      });
+    });
+  }
+
+  /** Searches the pages after one that lacks the name. */
+  private async searchOn(
+    directory: number,
+    name: Buffer,
+    first: LoadedPage,
+    from: number,
+  ): Promise<ShownEntry | undefined> {
+    let page = first;
+    for (let number = from + 1; !page.isLast && !endsAfter(page, name); number += 1) {
+      page = await this.loaded(directory, number);
+      const found = foundIn(page, name);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** Returns the last known page that begins at or before a name. */
+  private pageFor(directory: number, name: Buffer): number {
+    const names = this.boundaries.get(directory);
+    if (names === undefined) return 0;
+    let number = 0;
+    while (number < names.length && Buffer.compare(names[number]!, name) < 0) number += 1;
+    return number;
+  }
+
+  page(directory: number, position: number): Soon<PackedPage | undefined> {
+    return after(this.entryAt(directory, -1), ({ entry }) => {
+      if (!this.history.access.mayRead(entry)) throw new FuseError(Errno.EACCES);
+      const number = Math.floor(position / PAGE_ENTRIES);
+      const isAfter = number > 0 && position % PAGE_ENTRIES === 0;
+      // A full page may be the last one, and then there is no next one.
+      const before = isAfter ? this.loaded(directory, number - 1) : undefined;
+      return after(before, (previous) => {
+        if (previous?.isLast === true) return undefined;
+        return after(this.loaded(directory, number), (page) => {
+          page.packed ??= packPage(page.entries, page.first, page.isLast, this.validSeconds);
+          return page.packed;
+        });
+      });
+    });
+  }
+
+  dots(directory: number): Soon<readonly [ShownEntry['inode'], ShownEntry['inode']]> {
+    return after(this.ready(), () => {
+      this.requireKnown(directory);
+      const { set } = this.set;
+      const own = inodeOfDirectory(set, this.table.id(directory));
+      if (directory === 0) return [own, { low: ROOT_NODE, high: 0 }] as const;
+      return [own, inodeOfDirectory(set, this.table.id(this.table.parent(directory)))] as const;
+    });
+  }
+
+  async pathOf(directory: number, entry: number): Promise<Buffer> {
+    let path = entry < 0 ? NOTHING : (await this.entryAt(directory, entry)).entry.name;
+    for (let at = directory; at !== 0; at = this.table.parent(at)) {
+      const { name } = (await this.entryAt(at, -1)).entry;
+      path = path.length === 0 ? name : joinPath(name, path);
+    }
+    return joinPath(Buffer.from(`/${this.set.name}`), path);
+  }
+
+  /** Forgets all numbers, once the kernel has no reference left. */
+  clear(): void {
+    this.table = new DirectoryTable();
+    this.roots = undefined;
+    this.rootNodes.clear();
+    this.boundaries.clear();
+    this.pinned.clear();
+    this.pinnedEntries = 0;
+    this.options.cache.drop(this.keyOf(0, 0), this.keyOf(0, 0) + TREE_KEYS);
+  }
+
+  private requireKnown(directory: number): void {
+    if (directory >= this.table.count) throw new FuseError(Errno.ESTALE);
+  }
+
+  private ready(): Soon<RootNode> {
+    if (this.isGone) throw new FuseError(Errno.ESTALE);
+    if (this.roots !== undefined) return this.roots;
+    this.loadingRoots ??= this.loadRoots().finally(() => {
+      this.loadingRoots = undefined;
+    });
+    return this.loadingRoots;
+  }
+
+  private async loadRoots(): Promise<RootNode> {
+    const roots = await rootsOf(this.history, this.set.set);
+    this.table.add(0, NO_PLACE, roots.entry?.childId ?? roots.id, roots.device);
+    this.rootNodes.set(0, roots);
+    this.roots = roots;
+    return roots;
+  }
+
+  private shownTop(roots: RootNode): ShownEntry {
+    const entry = roots.entry ?? virtualDirectory(NOTHING, this.set.openedAtMs);
+    return this.shownDirectory(entry, 0);
+  }
+
+  private shownDirectory(entry: HistoryEntry, number: number): ShownEntry {
+    const place = { tree: this.options.tree, directory: number, entry: -1 };
+    return {
+      entry,
+      inode: inodeOfDirectory(this.set.set, this.table.id(number)),
+      nodeLow: nodeLow(place),
+      nodeHigh: nodeHigh(place, entry.attributes === undefined),
+      storedBytes: undefined,
+    };
+  }
+
+  private keyOf(directory: number, number: number): number {
+    return this.options.tree * TREE_KEYS + directory * MAX_PAGES + number;
+  }
+
+  private loaded(directory: number, number: number): Soon<LoadedPage> {
+    if (this.isGone) throw new FuseError(Errno.ESTALE);
+    const key = this.keyOf(directory, number);
+    const known = this.pinned.get(key) ?? this.options.cache.get(key);
+    if (known !== undefined) return known;
+    return this.options.cache.load(key, this.load(directory, number)).then((page) => {
+      this.pin(key, page);
+      return page;
+    });
+  }
+
+  private pin(key: number, page: LoadedPage): void {
+    if (this.set.state === 'complete' || this.pinned.has(key)) return;
+    this.pinnedEntries += page.entries.length;
+    if (this.pinnedEntries > MAX_PINNED_ENTRIES) throw new FuseError(Errno.ENOMEM);
+    this.pinned.set(key, page);
+  }
+
+  private async load(directory: number, number: number): Promise<LoadedPage> {
+    await this.ready();
+    this.requireKnown(directory);
+    const node = this.rootNodes.get(directory);
+    const first = number * PAGE_ENTRIES;
+    const entries =
+      node === undefined
+        ? await this.list(directory, number)
+        : (await this.withRoots(directory, node)).slice(first, first + PAGE_ENTRIES);
+    const isLast = entries.length < PAGE_ENTRIES;
+    if (!isLast) this.note(directory, number + 1, entries.at(-1)!.name);
+    const stored = await this.storedSizes(entries);
+    const shown = entries.map((entry, index) => this.show(directory, first + index, entry, stored));
+    const isSorted = entries.every(
+      ({ name }, index) => index === 0 || Buffer.compare(entries[index - 1]!.name, name) < 0,
+    );
+    return { first, entries: shown, isLast, isSorted, packed: undefined, contents: [] };
+  }
+
+  private note(directory: number, number: number, name: Buffer): void {
+    const names = this.boundaries.get(directory) ?? [];
+    this.boundaries.set(directory, names);
+    names[number - 1] ??= name;
+  }
+
+  /** Lists a page. The page before it must be read first, if it was never read. */
+  private async list(directory: number, number: number): Promise<HistoryEntry[]> {
+    if (number >= MAX_PAGES) throw new FuseError(Errno.ENOMEM);
+    for (let known = (this.boundaries.get(directory) ?? []).length; known < number; known += 1) {
+      const { isLast } = await this.loaded(directory, known);
+      if (isLast) return [];
+    }
+    const start = number === 0 ? NOTHING : this.boundaries.get(directory)![number - 1]!;
+    return this.history.list({
+      directory: this.table.id(directory),
+      set: this.set.set,
+      after: start,
+      limit: PAGE_ENTRIES,
+      withDigests: false,
+    });
+  }
+
+  /** Returns all entries of a directory that is a root or above one: what it has, and the roots in it. */
+  private async withRoots(directory: number, node: RootNode): Promise<HistoryEntry[]> {
+    const entries = new Map<string, HistoryEntry>();
+    const id = this.table.id(directory);
+    for (let start: Buffer | undefined = id < 0 ? undefined : NOTHING; start !== undefined; ) {
+      const page = { directory: id, set: this.set.set, after: start, limit: PAGE_ENTRIES };
+      const found = await this.history.list({ ...page, withDigests: false });
+      for (const entry of found) entries.set(entry.name.toString('latin1'), entry);
+      start = found.length < PAGE_ENTRIES ? undefined : found.at(-1)!.name;
+    }
+    for (const [key, child] of node.children) {
+      const there = entries.get(key);
+      const isOnWay = there?.type === EntryType.directory && there.damage === undefined;
+      const way = isOnWay ? there : virtualDirectory(child.name, this.set.openedAtMs);
+      entries.set(key, child.entry ?? way);
+    }
+    return [...entries.values()].sort((one, other) => Buffer.compare(one.name, other.name));
+  }
+
+  /** Returns the bytes of data of sparse files. */
+  private async storedSizes(entries: readonly HistoryEntry[]): Promise<Map<HistoryEntry, number>> {
+    const sparse = entries.filter(
+      ({ metadata, damage, contentId }) =>
+        damage === undefined && contentId !== undefined && isSparse(metadata),
+    );
+    if (sparse.length === 0) return new Map();
+    const located = await this.history.locate(sparse).catch(() => []); // reading the file reports it
+    return new Map(
+      sparse.map((entry, index) => {
+        const pieces = located[index] ?? [];
+        return [entry, pieces.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)];
+      }),
+    );
+  }
+
+  private show(
+    directory: number,
+    position: number,
+    entry: HistoryEntry,
+    stored: ReadonlyMap<HistoryEntry, number>,
+  ): ShownEntry {
+    const { set } = this.set;
+    const { table } = this;
+    const isDirectory = entry.type === EntryType.directory && entry.damage === undefined;
+    const node = this.rootNodes.get(directory)?.children.get(entry.name.toString('latin1'));
+    const isCircle = entry.childId !== undefined && table.isWithin(directory, entry.childId);
+    if (entry.damage !== undefined || isCircle) {
+      const inode = inodeOf(set, table.id(directory), entry, '');
+      return { entry, inode, nodeLow: 0, nodeHigh: 0, storedBytes: undefined };
+    }
+    if (isDirectory) {
+      const device = node?.entry === undefined ? table.device(directory) : node.device;
+      const number =
+        table.find(directory, position) ??
+        table.add(directory, position, entry.childId ?? node?.id ?? -1, deviceIn(entry, device));
+      if (node !== undefined) this.rootNodes.set(number, node);
+      return this.shownDirectory(entry, number);
+    }
+    const place = { tree: this.options.tree, directory, entry: position };
+    const device = node?.entry === undefined ? table.device(directory) : node.device;
+    return {
+      entry,
+      inode: inodeOf(set, table.id(directory), entry, device),
+      nodeLow: nodeLow(place),
+      nodeHigh: nodeHigh(place, entry.attributes === undefined),
+      storedBytes: stored.get(entry),
+    };
+  }
+}
+
+/** The place of the top directory, which is an entry of no other one. */
+const NO_PLACE = 0xffff_ffff;
+/** Keys of the pages of one tree. */
+const TREE_KEYS = 2 ** 26 * MAX_PAGES;
+
+/** Returns the entry of a name, by halving if the page is sorted. */
+function foundIn({ entries, isSorted }: LoadedPage, name: Buffer): ShownEntry | undefined {
+  if (!isSorted) return entries.find(({ entry }) => entry.name.equals(name));
+  let [low, high] = [0, entries.length - 1];
+  while (low <= high) {
+    const middle = (low + high) >>> 1;
+    const order = Buffer.compare(entries[middle]!.entry.name, name);
+    if (order === 0) return entries[middle];
+    if (order < 0) low = middle + 1;
+    else high = middle - 1;
+  }
+  return undefined;
+}
+
+/** True if no later page of a sorted directory has the name. */
+function endsAfter({ entries, isSorted }: LoadedPage, name: Buffer): boolean {
+  const last = entries.at(-1);
+  return isSorted && last !== undefined && Buffer.compare(last.entry.name, name) > 0;
+}

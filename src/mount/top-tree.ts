@@ -1,0 +1,230 @@
+/**
+ * The top level: `Current`, a directory for each set, and links to the sets by date. It is made again when the sets
+ * change, which is looked for at most once a second, and only if somebody looks at it.
+ */
+import type { BackupSet } from '../history/index.js';
+import { isEntryName, type EntryTypeNumber, EntryType } from '../model/index.js';
+import type { Inode } from './attributes.js';
+import { nodeHigh, nodeLow } from './node-ids.js';
+import { packPage } from './packing.js';
+import { Errno, FuseError, ROOT_NODE } from './protocol.js';
+import { after, type PackedPage, type ShownEntry, type Soon, type Tree } from './tree.js';
+import { virtualDirectory, virtualLink } from './virtual.js';
+import { inodeOfDirectory } from './inodes.js';
+
+const VALID_SECONDS = 1;
+const REFRESH_MS = 1000;
+const BY_DATE = 'by-date';
+
+/** A set as the top level shows it. */
+export interface ShownSet {
+  readonly name: string;
+  readonly set: BackupSet;
+}
+
+export interface TopOptions {
+  /** Name of the link to the newest complete set. */
+  readonly current: string;
+  readonly nowMs: () => number;
+  /** Returns the sets, after trees of deleted sets were ended. */
+  readonly sets: () => Promise<readonly BackupSet[]>;
+  /** Called with the names that are there now. */
+  readonly onSets: (sets: readonly ShownSet[]) => void;
+  /** Returns the directory of a set. Throws FuseError. */
+  readonly top: (set: BackupSet) => Soon<ShownEntry>;
+}
+
+interface Item {
+  readonly name: Buffer;
+  readonly type: EntryTypeNumber;
+  /** Number of the item, which is its directory if it is one. */
+  readonly number: number;
+  readonly set?: BackupSet;
+  readonly target?: string;
+  readonly timeMs: number;
+}
+
+interface Folder {
+  readonly parent: number;
+  readonly items: Item[];
+  readonly timeMs: number;
+}
+
+export class TopTree implements Tree {
+  readonly validSeconds = VALID_SECONDS;
+  lookups = 0;
+  private folders = new Map<number, Folder>();
+  private items = new Map<number, Item>();
+  /** Numbers of folders and links, by path and target; they stay while the process runs. */
+  private readonly numbers = new Map<string, number>();
+  private shown = '';
+  private changedMs: number;
+  private lookedMs = -Infinity;
+  private looking: Promise<void> | undefined;
+  private readonly options: TopOptions;
+
+  constructor(options: TopOptions) {
+    this.options = options;
+    this.changedMs = options.nowMs();
+  }
+
+  /** Looks for new and deleted sets, unless that was done just now. */
+  refresh(): Soon<void> {
+    if (performance.now() - this.lookedMs < REFRESH_MS) return undefined;
+    this.looking ??= this.look().finally(() => {
+      this.looking = undefined;
+    });
+    return this.looking;
+  }
+
+  private async look(): Promise<void> {
+    const sets = await this.options.sets();
+    this.lookedMs = performance.now();
+    const shown = JSON.stringify(sets.map(({ set, name, state }) => [set, name, state]));
+    if (shown === this.shown) return;
+    this.shown = shown;
+    this.changedMs = this.options.nowMs();
+    this.build(sets);
+  }
+
+  private build(sets: readonly BackupSet[]): void {
+    this.folders = new Map([[0, { parent: 0, items: [], timeMs: this.changedMs }]]);
+    this.items = new Map();
+    const named = namedSets(sets, [this.options.current, BY_DATE]);
+    const newest = named.findLast(({ set }) => set.state === 'complete');
+    if (newest !== undefined) {
+      this.addLink(0, this.options.current, newest.name, newest.set.openedAtMs);
+    }
+    for (const { name, set } of named) {
+      const item = { type: EntryType.directory, timeMs: set.openedAtMs, set };
+      this.folders.get(0)!.items.push({ name: Buffer.from(name), number: -1, ...item });
+      const date = new Date(set.openedAtMs);
+      const days = [
+        BY_DATE,
+        String(date.getFullYear()),
+        two(date.getMonth() + 1),
+        two(date.getDate()),
+      ];
+      let folder = 0;
+      for (const [depth] of days.entries()) {
+        folder = this.folder(folder, days.slice(0, depth + 1), set.openedAtMs);
+      }
+      this.addLink(folder, name, `../../../../${name}`, set.openedAtMs);
+    }
+    for (const { items } of this.folders.values()) {
+      items.sort((one, other) => Buffer.compare(one.name, other.name));
+    }
+    this.options.onSets(named);
+  }
+
+  private numberOf(key: string): number {
+    const number = this.numbers.get(key) ?? this.numbers.size + 1;
+    this.numbers.set(key, number);
+    return number;
+  }
+
+  private folder(parent: number, path: readonly string[], timeMs: number): number {
+    const number = this.numberOf(path.join('/'));
+    if (this.folders.has(number)) return number;
+    this.folders.set(number, { parent, items: [], timeMs });
+    const name = Buffer.from(path.at(-1)!);
+    const item = { name, type: EntryType.directory, number, timeMs };
+    this.items.set(number, item);
+    this.folders.get(parent)!.items.push(item);
+    return number;
+  }
+
+  /** A link to another target is another node, since the kernel keeps targets. */
+  private addLink(folder: number, name: string, target: string, timeMs: number): void {
+    const number = this.numberOf(`${folder}/${name} -> ${target}`);
+    const item = { name: Buffer.from(name), type: EntryType.symlink, number, target, timeMs };
+    this.items.set(number, item);
+    this.folders.get(folder)!.items.push(item);
+  }
+
+  entryAt(directory: number, entry: number): Soon<ShownEntry> {
+    if (entry >= 0) throw new FuseError(Errno.ESTALE);
+    return after(this.refresh(), () => {
+      if (directory !== 0) return this.show(this.itemOf(directory));
+      const shown = virtualDirectory(Buffer.from('/'), this.changedMs);
+      const node = { nodeLow: ROOT_NODE, nodeHigh: 0 };
+      return { entry: shown, inode: ROOT_INODE, ...node, storedBytes: undefined };
+    });
+  }
+
+  lookup(directory: number, name: Buffer): Soon<ShownEntry | undefined> {
+    return after(this.refresh(), () => {
+      const found = this.folderOf(directory).items.find((item) => item.name.equals(name));
+      if (found?.set !== undefined) return this.options.top(found.set);
+      return found && this.show(found);
+    });
+  }
+
+  page(directory: number, position: number): Soon<PackedPage | undefined> {
+    return after(this.refresh(), () => {
+      const { items } = this.folderOf(directory);
+      if (position > items.length) return undefined;
+      const shown = items.map((item) => this.show(item));
+      return packPage(shown, 0, true, VALID_SECONDS);
+    });
+  }
+
+  dots(directory: number): readonly [Inode, Inode] {
+    const { parent } = this.folderOf(directory);
+    return [inodeAt(directory), inodeAt(parent)];
+  }
+
+  async pathOf(directory: number): Promise<Buffer> {
+    return Buffer.from(`/${directory === 0 ? '' : this.itemOf(directory).name.toString()}`);
+  }
+
+  private folderOf(directory: number): Folder {
+    const folder = this.folders.get(directory);
+    if (folder === undefined) throw new FuseError(Errno.ESTALE);
+    return folder;
+  }
+
+  private itemOf(number: number): Item {
+    const item = this.items.get(number);
+    if (item === undefined) throw new FuseError(Errno.ESTALE);
+    return item;
+  }
+
+  /** A set is shown without a node: the kernel asks for it when somebody wants more than its name. */
+  private show(item: Item): ShownEntry {
+    const { name, timeMs, target, number, set } = item;
+    const entry =
+      target === undefined ? virtualDirectory(name, timeMs) : virtualLink(name, target, timeMs);
+    const place = { tree: 0, directory: number, entry: -1 };
+    const isNode = set === undefined;
+    return {
+      entry,
+      inode: set === undefined ? inodeAt(number) : inodeOfDirectory(set.set, -2),
+      nodeLow: isNode ? nodeLow(place) : 0,
+      nodeHigh: isNode ? nodeHigh(place, true) : 0,
+      storedBytes: undefined,
+    };
+  }
+}
+
+const ROOT_INODE: Inode = { low: ROOT_NODE, high: 0 };
+
+function inodeAt(number: number): Inode {
+  return number === 0 ? ROOT_INODE : inodeOfDirectory(0, -number);
+}
+
+function two(number: number): string {
+  return String(number).padStart(2, '0');
+}
+
+/** Returns the sets with the names of their directories: a set of a name that is taken is shown by its number. */
+function namedSets(sets: readonly BackupSet[], taken: readonly string[]): ShownSet[] {
+  const names = new Set(taken);
+  return sets.map((set) => {
+    const isFree = isEntryName(Buffer.from(set.name)) && !names.has(set.name);
+    let name = isFree ? set.name : String(set.set);
+    while (names.has(name)) name += '_';
+    names.add(name);
+    return { name, set };
+  });
+}

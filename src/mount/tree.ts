@@ -1,0 +1,50 @@
+/** A tree of nodes: the top level, or one set. The file system answers requests from these calls. */
+import type { HistoryEntry } from '../history/index.js';
+import type { Inode } from './attributes.js';
+
+/** An entry with all that a reply about it needs. */
+export interface ShownEntry {
+  readonly entry: HistoryEntry;
+  readonly inode: Inode;
+  /** The node, in two halves; both 0 if the entry is damaged, so that only its name is shown. */
+  readonly nodeLow: number;
+  readonly nodeHigh: number;
+  /** Bytes of data of a sparse file. */
+  readonly storedBytes: number | undefined;
+}
+
+/** A part of a directory, packed as the kernel takes it (struct fuse_direntplus). */
+export interface PackedPage {
+  /** Position in the directory of the first entry of this page. */
+  readonly first: number;
+  readonly packed: Buffer;
+  /** Where each entry begins in `packed`. */
+  readonly starts: Uint32Array;
+  /** Position after the last entry if this is the last page; undefined otherwise. */
+  readonly isLast: boolean;
+}
+
+/** A result that is often known at once. A promise for each request would cost more than the request. */
+export type Soon<T> = T | Promise<T>;
+
+export interface Tree {
+  /** Number of seconds for which the kernel may keep what it was told. */
+  readonly validSeconds: number;
+  /** References of the kernel to nodes of this tree. */
+  lookups: number;
+  /** The entry of a directory, or an entry in it (`entry` of at least 0). Throws FuseError. */
+  entryAt(directory: number, entry: number): Soon<ShownEntry>;
+  /** Returns the entry of a name, or undefined. Throws FuseError. */
+  lookup(directory: number, name: Buffer): Soon<ShownEntry | undefined>;
+  /** Returns the page that has a position; undefined after the last entry. Throws FuseError. */
+  page(directory: number, position: number): Soon<PackedPage | undefined>;
+  /** Returns the inode numbers of a directory and the one above it, for `.` and `..`. */
+  dots(directory: number): Soon<readonly [Inode, Inode]>;
+  /** Returns the path of a node below the mount point, for the log. */
+  pathOf(directory: number, entry: number): Promise<Buffer>;
+}
+
+/** Calls `then` with a result, at once if it is there. */
+export function after<T, U>(soon: Soon<T>, then: (value: T) => Soon<U>): Soon<U> {
+  return soon instanceof Promise ? soon.then(then) : then(soon);
+}

@@ -1,0 +1,110 @@
+/** The trees of a mount by their numbers: 0 is the top level, the others are sets. */
+import type { BackupSet, History } from '../history/index.js';
+import { MAX_TREES } from './node-ids.js';
+import type { PageCache } from './page-cache.js';
+import { Errno, FuseError } from './protocol.js';
+import { SetTree } from './set-tree.js';
+import { type ShownSet, TopTree } from './top-tree.js';
+import type { ShownEntry, Soon, Tree } from './tree.js';
+
+/** Trees without references of the kernel that keep their numbers for the next look. */
+const MAX_IDLE_TREES = 256;
+
+export interface TreesOptions {
+  readonly history: () => History;
+  readonly cache: PageCache;
+  readonly current: string;
+  readonly nowMs: () => number;
+  /** Makes the kernel forget a name of the top level, and everything below it. */
+  readonly forgetName: (name: string) => void;
+}
+
+export class Trees {
+  readonly top: TopTree;
+  private readonly trees = new Map<number, Tree>();
+  private readonly bySet = new Map<number, { tree: SetTree; number: number }>();
+  /** Names of the top level, by the sets that they show. */
+  private names = new Map<number, string>();
+  private currentName: string | undefined;
+  private readonly options: TreesOptions;
+
+  constructor(options: TreesOptions) {
+    this.options = options;
+    const { current, nowMs } = options;
+    this.top = new TopTree({
+      current,
+      nowMs,
+      sets: () => this.look(),
+      onSets: (sets) => this.keepNames(sets),
+      top: (set) => this.topOf(set),
+    });
+    this.trees.set(0, this.top);
+  }
+
+  /** Throws ESTALE for a tree that is not there any more. */
+  tree(number: number): Tree {
+    const tree = this.trees.get(number);
+    if (tree === undefined) throw new FuseError(Errno.ESTALE);
+    return tree;
+  }
+
+  /** Returns the sets, and ends the trees of those that are deleted or have another state. */
+  private async look(): Promise<BackupSet[]> {
+    const sets = await this.options.history().sets();
+    const now = new Map(sets.map((set) => [set.set, set]));
+    for (const [set, name] of this.names) {
+      const found = now.get(set);
+      const known = this.bySet.get(set);
+      const isSame = found !== undefined && (known?.tree.set.state ?? found.state) === found.state;
+      if (isSame && found.name === this.titles.get(set)) continue;
+      if (!isSame && known !== undefined) {
+        known.tree.isGone = true;
+        known.tree.clear();
+        this.bySet.delete(set);
+        // The number stays with the dead tree, so that what is open there answers ESTALE.
+      }
+      this.options.forgetName(name);
+    }
+    return sets;
+  }
+
+  private titles = new Map<number, string>();
+
+  private keepNames(sets: readonly ShownSet[]): void {
+    this.names = new Map(sets.map(({ name, set }) => [set.set, name]));
+    this.titles = new Map(sets.map(({ set }) => [set.set, set.name]));
+    const newest = sets.findLast(({ set }) => set.state === 'complete')?.name;
+    if (newest === this.currentName) return;
+    this.currentName = newest;
+    this.options.forgetName(this.options.current);
+  }
+
+  private topOf(set: BackupSet): Soon<ShownEntry> {
+    const known = this.bySet.get(set.set);
+    if (known !== undefined) return known.tree.entryAt(0, -1);
+    const number = this.freeNumber();
+    const { history, cache } = this.options;
+    const tree = new SetTree({ history, set, tree: number, cache });
+    this.trees.set(number, tree);
+    this.bySet.set(set.set, { tree, number });
+    return tree.entryAt(0, -1);
+  }
+
+  private freeNumber(): number {
+    if (this.trees.size > MAX_IDLE_TREES) this.dropIdle();
+    for (let number = 1; number <= MAX_TREES; number += 1) {
+      if (!this.trees.has(number)) return number;
+    }
+    throw new FuseError(Errno.ENOMEM);
+  }
+
+  /** Drops the trees to which the kernel has no reference. */
+  dropIdle(): void {
+    for (const [number, tree] of this.trees) {
+      if (!(tree instanceof SetTree) || tree.lookups > 0) continue;
+      tree.clear();
+      this.trees.delete(number);
+      if (this.bySet.get(tree.set.set)?.tree === tree) this.bySet.delete(tree.set.set);
+    }
+  }
+}

@@ -1,0 +1,265 @@
+/**
+ * Decoded records and chunks, kept by use within a bound. Each is decoded once, in a worker thread, however many
+ * requests wait for it.
+ */
+import type { RecordPlace, RecordSource } from '../delta/index.js';
+import { fetchHead, fetchRecord } from '../delta/index.js';
+import { TardisError } from '../errors/index.js';
+import { DIGEST_BYTES, releaseAll } from '../model/index.js';
+import {
+  CHUNK_HEADER_BYTES,
+  MAX_FRAME_RAW_BYTES,
+  readChunkHeader,
+  RECORD_CHUNKED,
+  RECORD_HEADER_BYTES,
+  STREAM_CHUNK_BYTES,
+} from '../store/index.js';
+import type { DecodeInput, JobRunner } from '../workers/index.js';
+import type { Soon } from './tree.js';
+
+/** Bytes of decoded data that are kept. */
+const MAX_UNIT_BYTES = 32 << 20;
+/** Records whose chunks were found; each takes some hundred bytes. */
+const MAX_RECORDS = 256;
+const DIGEST_ROW_BYTES = DIGEST_BYTES + 8;
+const NO_DIGESTS: ReadonlyMap<number, DecodedDigest> = new Map();
+
+interface DecodedDigest {
+  readonly digest: Buffer;
+  readonly sizeBytes: number;
+}
+
+/**
+ * Decoded bytes. They may be freed in the next turn of the event loop, so that they must be used or copied before
+ * anything else is awaited.
+ */
+export interface Unit {
+  readonly bytes: Buffer;
+  /** Digests that were computed from the bytes, by the offsets of the contents. */
+  readonly digests: ReadonlyMap<number, DecodedDigest>;
+}
+
+/** A record in chunks. */
+interface ChunkedRecord {
+  readonly head: Buffer;
+  readonly rawBytes: number;
+  /** Offsets in the record of the chunks that were found so far. */
+  readonly places: number[];
+  finding: Promise<void> | undefined;
+}
+
+/** Undefined if the record is in one piece. */
+type Layout = ChunkedRecord | undefined;
+
+export class Units {
+  private readonly units = new Map<string, Soon<Unit>>();
+  private bytes = 0;
+  private readonly records = new Map<string, Soon<Layout>>();
+  /** Decoding jobs that run or wait. */
+  running = 0;
+  private readonly source: RecordSource;
+  private readonly jobs: JobRunner;
+  private readonly path: string | undefined;
+
+  /** `path`: directory of the client, if the store is on this machine. */
+  constructor(source: RecordSource, jobs: JobRunner, path: string | undefined) {
+    this.source = source;
+    this.jobs = jobs;
+    this.path = path;
+  }
+
+  /** True if the record is in chunks. */
+  layout(record: RecordPlace): Soon<Layout> {
+    const key = keyOf(record);
+    const known = this.records.get(key);
+    if (known !== undefined || this.records.has(key)) return known;
+    if (record.recordBytes <= STREAM_CHUNK_BYTES / 2) {
+      // Chunked records are larger, except for a few; those show when they are decoded.
+      return undefined;
+    }
+    return this.findLayout(key, record);
+  }
+
+  private findLayout(key: string, record: RecordPlace): Promise<Layout> {
+    const finding = this.readLayout(record);
+    this.keepLayout(key, finding);
+    return finding.then(
+      (layout) => {
+        if (this.records.get(key) === finding) this.records.set(key, layout);
+        return layout;
+      },
+      (error: unknown) => {
+        if (this.records.get(key) === finding) this.records.delete(key);
+        throw error;
+      },
+    );
+  }
+
+  private keepLayout(key: string, layout: Soon<Layout>): void {
+    this.records.set(key, layout);
+    const [oldest] = this.records.keys();
+    if (this.records.size > MAX_RECORDS) this.records.delete(oldest!);
+  }
+
+  private async readLayout(record: RecordPlace): Promise<Layout> {
+    const { header } = await fetchHead(this.source, record);
+    if ((header.flags & RECORD_CHUNKED) === 0) return undefined;
+    const head = Buffer.alloc(RECORD_HEADER_BYTES + header.indexBytes);
+    await fetchRecord(this.source.backend, record, 0, head);
+    return { head, rawBytes: header.rawBytes, places: [head.length], finding: undefined };
+  }
+
+  /** Returns a decoded record that is in one piece; undefined if it is in chunks after all. */
+  whole(record: RecordPlace): Soon<Unit | undefined> {
+    const key = keyOf(record);
+    const known = this.known(key);
+    if (known !== undefined) return known;
+    if (record.recordBytes > 2 * MAX_FRAME_RAW_BYTES) throw tooLarge(record);
+    const unit = this.add(key, async () => {
+      const output = await this.decode({ record }, record.position, record.recordBytes);
+      if (!output.isWhole) throw new NotWhole();
+      return { bytes: buffer(output.bytes), digests: digestsIn(output.digests) };
+    });
+    return unit.catch((error: unknown) => {
+      if (!(error instanceof NotWhole)) throw error;
+      return this.findLayout(key, record).then(() => undefined);
+    });
+  }
+
+  /** Returns one decoded chunk. */
+  chunk(record: RecordPlace, layout: ChunkedRecord, number: number): Soon<Unit> {
+    const key = `${keyOf(record)}#${number}`;
+    return (
+      this.known(key) ??
+      this.add(key, async () => {
+        const sizeBytes = Math.min(
+          STREAM_CHUNK_BYTES,
+          layout.rawBytes - number * STREAM_CHUNK_BYTES,
+        );
+        if (sizeBytes <= 0) throw tooLarge(record);
+        while (layout.places.length <= number) await this.findNext(record, layout);
+        const at = layout.places[number]!;
+        const header = await this.chunkHeader(record, at);
+        const from = at + CHUNK_HEADER_BYTES;
+        const chunk = { ...header, number, at: from, sizeBytes, head: layout.head };
+        const { bytes } = await this.decode(
+          { record, chunk },
+          record.position + from,
+          header.storedBytes,
+        );
+        return { bytes: buffer(bytes), digests: NO_DIGESTS };
+      })
+    );
+  }
+
+  /** True if a chunk or record is decoded, or being decoded. */
+  has(record: RecordPlace, number?: number): boolean {
+    return this.units.has(number === undefined ? keyOf(record) : `${keyOf(record)}#${number}`);
+  }
+
+  /** Finds where the next chunk begins. Requests that come meanwhile wait for the same answer. */
+  private async findNext(record: RecordPlace, layout: ChunkedRecord): Promise<void> {
+    layout.finding ??= (async () => {
+      const at = layout.places.at(-1)!;
+      const { storedBytes } = await this.chunkHeader(record, at);
+      layout.places.push(at + CHUNK_HEADER_BYTES + storedBytes);
+    })().finally(() => {
+      layout.finding = undefined;
+    });
+    await layout.finding;
+  }
+
+  private async chunkHeader(record: RecordPlace, at: number) {
+    const head = Buffer.allocUnsafe(CHUNK_HEADER_BYTES);
+    await fetchRecord(this.source.backend, record, at, head);
+    return readChunkHeader(head, STREAM_CHUNK_BYTES);
+  }
+
+  private async decode(
+    what: Pick<DecodeInput, 'record' | 'chunk'>,
+    position: number,
+    bytes: number,
+  ) {
+    const { keys, backend } = this.source;
+    this.running += 1;
+    try {
+      if (this.path !== undefined) {
+        const input = { ...what, source: { path: this.path }, keys };
+        return (await this.jobs.run('decode', input)).output;
+      }
+      const { object } = what.record;
+      const stored = Buffer.allocUnsafeSlow(bytes);
+      const place = { object, position, recordBytes: bytes };
+      await fetchRecord(backend, place, 0, stored);
+      const input = { ...what, source: { stored }, keys };
+      return (await this.jobs.run('decode', input, [stored.buffer as ArrayBuffer])).output;
+    } finally {
+      this.running -= 1;
+    }
+  }
+
+  private known(key: string): Soon<Unit> | undefined {
+    const unit = this.units.get(key);
+    if (unit === undefined || unit instanceof Promise) return unit;
+    this.units.delete(key);
+    this.units.set(key, unit);
+    return unit;
+  }
+
+  private add(key: string, make: () => Promise<Unit>): Promise<Unit> {
+    const making = make().then(
+      (unit) => {
+        this.put(key, unit);
+        return unit;
+      },
+      (error: unknown) => {
+        this.units.delete(key);
+        throw error;
+      },
+    );
+    this.units.set(key, making);
+    return making;
+  }
+
+  private put(key: string, unit: Unit): void {
+    this.units.delete(key);
+    this.units.set(key, unit);
+    this.bytes += unit.bytes.length;
+    const gone: Buffer[] = [];
+    for (const [oldest, old] of this.units) {
+      if (this.bytes <= MAX_UNIT_BYTES || oldest === key) break;
+      if (old instanceof Promise) continue;
+      this.units.delete(oldest);
+      this.bytes -= old.bytes.length;
+      gone.push(old.bytes);
+    }
+    // Those who wait for them get them before the next turn.
+    if (gone.length > 0) setImmediate(() => releaseAll(gone));
+  }
+}
+
+/** Thrown if a record that was taken for one piece is in chunks. */
+class NotWhole extends Error {}
+
+function keyOf({ object, position }: RecordPlace): string {
+  return `${object}@${position}`;
+}
+
+function buffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function digestsIn(rows: Uint8Array): Map<number, DecodedDigest> {
+  const all = buffer(rows);
+  const digests = new Map<number, DecodedDigest>();
+  for (let at = 0; at + DIGEST_ROW_BYTES <= all.length; at += DIGEST_ROW_BYTES) {
+    const digest = all.subarray(at, at + DIGEST_BYTES);
+    const offset = all.readUInt32LE(at + DIGEST_BYTES);
+    digests.set(offset, { digest, sizeBytes: all.readUInt32LE(at + DIGEST_BYTES + 4) });
+  }
+  return digests;
+}
+
+function tooLarge({ object }: RecordPlace): TardisError {
+  return new TardisError('RECORD_DAMAGED', `a record in ${object} has an impossible length`);
+}

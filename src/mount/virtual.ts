@@ -1,0 +1,51 @@
+/** Entries that no backup has: directories of the top level and above the roots of a set, and links to sets. */
+import type { HistoryEntry } from '../history/index.js';
+import {
+  encodeRow,
+  EntryType,
+  type EntryTypeNumber,
+  metadataOf,
+  RowReader,
+} from '../model/index.js';
+
+const NS_PER_MS = 1_000_000n;
+
+function virtualEntry(
+  name: Buffer,
+  type: EntryTypeNumber,
+  permissions: number,
+  timeMs: number,
+  linkTarget?: Buffer,
+): HistoryEntry {
+  const timeNs = BigInt(Math.trunc(timeMs)) * NS_PER_MS;
+  const entry = {
+    name,
+    type,
+    flags: 0,
+    permissions,
+    uid: 0,
+    gid: 0,
+    linkCount: type === EntryType.directory ? 2 : 1,
+    sizeBytes: 0,
+    mtimeNs: timeNs,
+    ctimeNs: timeNs,
+    birthTimeNs: timeNs,
+    inode: 0n,
+    device: 0n,
+    digest: undefined,
+    linkTarget,
+    attributes: undefined,
+  } as const;
+  const metadata = Buffer.from(metadataOf(new RowReader(encodeRow(entry)), 0));
+  const place = { directory: 0, firstSet: 0, lastSet: undefined };
+  return { ...entry, ...place, contentId: undefined, childId: undefined, metadata };
+}
+
+/** Returns a directory that everybody may enter. */
+export function virtualDirectory(name: Buffer, timeMs: number): HistoryEntry {
+  return virtualEntry(name, EntryType.directory, 0o755, timeMs);
+}
+
+export function virtualLink(name: Buffer, target: string, timeMs: number): HistoryEntry {
+  return virtualEntry(name, EntryType.symlink, 0o777, timeMs, Buffer.from(target));
+}

@@ -1,0 +1,39 @@
+/** Calls of the addon for mounts by the kernel's FUSE protocol (linux/fuse.h). */
+export interface FuseCalls {
+  /** Returns two connected sockets, as two numbers of 32 bits. */
+  fuseSockets(): Buffer;
+  /** Returns the descriptor that was sent through a socket. Throws EAGAIN if none was sent. */
+  fuseReceive(socket: number): number;
+  /**
+   * Mounts a directory read-only and returns the descriptor of the connection. `flags` are those of mount(2).
+   * Throws ENOENT without /dev/fuse, and EPERM without the privilege to mount.
+   */
+  fuseMount(path: Buffer, source: Buffer, options: Buffer, flags: number): number;
+  /** Unmounts a path; with `isLazy` also one that is in use. Throws EINVAL if nothing is mounted there. */
+  fuseUnmount(path: Buffer, isLazy: boolean): void;
+  /**
+   * Reads requests in a thread until the connection ends. Calls `onBatch` with each batch: its offset in `memory`,
+   * its bytes, and the errno that ended the connection (ENODEV after an unmount) or 0. A request begins at a
+   * multiple of 8 bytes. Its memory is reused once `onBatch` returns, so that an exception must not leave it.
+   */
+  fuseListen(
+    fd: number,
+    memory: Buffer,
+    onBatch: (offset: number, bytes: number, errno: number) => void,
+  ): void;
+  /**
+   * Writes a reply: the first bytes of `head`, then a range of `data`. Returns 0 or the errno; ENOENT means that
+   * the request was abandoned.
+   */
+  fuseReply(
+    fd: number,
+    head: Buffer,
+    headBytes: number,
+    data: Uint8Array,
+    from: number,
+    bytes: number,
+  ): number;
+}
+
+/** Bit of the upper half of a node id: the entry has no extended attributes, which the addon then answers itself. */
+export const BARE_NODE_BIT: number = 1 << 30;

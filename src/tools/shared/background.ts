@@ -1,0 +1,106 @@
+/**
+ * Starts a command again in the background, in a new session. The starter ends when the new process is ready, or
+ * with the error that prevents it.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ErrorCode, fromWire, TardisError, toWire } from '../../errors/index.js';
+
+/**
+ * Environment variable with the descriptor on which the starter listens; set only for the process in the background.
+ */
+const READY_VARIABLE = 'TARDIS_READY_FD';
+const READY_FD = 3;
+const SECRET_FD = 4;
+const READY = 'ready';
+const MAX_TOLD_CHARS = 64 << 10;
+const MAX_SECRET_BYTES = 8 << 10;
+/** Longest wait from the end of the pipe to the end of the process. */
+const MAX_END_MS = 5000;
+
+export interface BackgroundOptions {
+  /** The error of a process that ends without a message, and the name of what ended. */
+  readonly failure: ErrorCode;
+  readonly what: string;
+  /** If given, its standard error is shown until it is ready, and it can read this secret. */
+  readonly secret?: Buffer;
+}
+
+/** True if this process is the one in the background. */
+export function isInBackground(): boolean {
+  return process.env[READY_VARIABLE] !== undefined;
+}
+
+/** Starts this command in the background. Throws the error that prevents it from being ready. */
+export async function startInBackground(options: BackgroundOptions): Promise<void> {
+  const { secret } = options;
+  const more = secret === undefined ? [] : ['pipe' as const];
+  const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
+    detached: true,
+    stdio: ['ignore', 'ignore', secret === undefined ? 'ignore' : 'pipe', 'pipe', ...more],
+    env: { ...process.env, [READY_VARIABLE]: String(READY_FD) },
+  });
+  child.stderr?.on('data', (text: Buffer) => process.stderr.write(text));
+  if (secret !== undefined) giveSecret(child.stdio[SECRET_FD] as unknown as Writable, secret);
+  const pipe = child.stdio[READY_FD] as Readable;
+  let told = '';
+  pipe.setEncoding('utf8').on('data', (text: string) => {
+    told = (told + text).slice(0, MAX_TOLD_CHARS);
+  });
+  await new Promise<void>((resolve, reject) => {
+    pipe.once('end', resolve);
+    child.once('error', reject);
+  });
+  if (told === '') throw await silentEnd(child, options);
+  child.unref();
+  child.stderr?.destroy();
+  if (told !== READY) throw errorOf(told, options);
+}
+
+function giveSecret(pipe: Writable, secret: Buffer): void {
+  pipe.on('error', () => undefined); // the process ended, which is reported
+  pipe.end(secret);
+}
+
+/** Returns the error for a process that closed its pipe and ended without a message. */
+async function silentEnd(
+  child: ChildProcess,
+  { failure, what }: BackgroundOptions,
+): Promise<Error> {
+  if (child.exitCode === null && child.signalCode === null)
+    await Promise.race([once(child, 'exit'), sleep(MAX_END_MS, undefined, { ref: false })]);
+  const how = child.signalCode === null ? 'at once' : `by ${child.signalCode}`;
+  return new TardisError(failure, `${what} ended ${how}`);
+}
+
+function errorOf(told: string, { failure, what }: BackgroundOptions): Error {
+  try {
+    return fromWire(JSON.parse(told));
+  } catch {
+    return new TardisError(failure, `${what} ended at once: ${told.slice(0, 200)}`);
+  }
+}
+
+/** Returns the secret that the starter passed; empty if it passed none. Only for the process in the background. */
+export function secretOfStarter(): Buffer {
+  const secret = Buffer.alloc(MAX_SECRET_BYTES);
+  let bytes = 0;
+  for (;;) {
+    const got = fs.readSync(SECRET_FD, secret, bytes, secret.length - bytes, null);
+    bytes += got;
+    if (got === 0 || bytes === secret.length) break;
+  }
+  fs.closeSync(SECRET_FD);
+  return secret.subarray(0, bytes);
+}
+
+/** Reports to the starter that this process is ready, or the error that prevents it. Does nothing in the foreground. */
+export function reportToStarter(error?: unknown): void {
+  if (!isInBackground()) return;
+  delete process.env[READY_VARIABLE];
+  fs.writeSync(READY_FD, error === undefined ? READY : JSON.stringify(toWire(error)));
+  fs.closeSync(READY_FD);
+}

@@ -1,0 +1,101 @@
+/** Implements `tardisfs`: mounts the backup sets of a client as a read-only file system. */
+import type { Found, Settings } from '../config/index.js';
+import { asTardisError, TardisError } from '../errors/index.js';
+import {
+  isInBackground,
+  secretOfStarter,
+  startInBackground,
+  reportToStarter,
+} from './shared/background.js';
+import { askPassword } from './shared/password.js';
+import { runTool, toolCommand } from './shared/run-tool.js';
+import { promptFor } from './shared/unlock.js';
+import { mountWords } from './tardisfs/mount-words.js';
+import { serveMount } from './tardisfs/serve-mount.js';
+
+type MountSettings = Settings<'tardisfs'>;
+type FoundSettings = ReadonlyMap<string, Found>;
+
+const SLASH = 0x2f;
+const NO_SECRET = Buffer.alloc(0);
+
+const command = toolCommand({
+  tool: 'tardisfs',
+  isWork: true,
+  run: start,
+});
+
+async function start(given: MountSettings, found: FoundSettings): Promise<number> {
+  const { settings, mountPoint } = placesOf(given, found);
+  if (!settings.foreground && !isInBackground()) {
+    await goToBackground(settings);
+    return 0;
+  }
+  if (!isInBackground()) {
+    await serveMount(settings, found, { mountPoint, onReady: () => undefined });
+    return 0;
+  }
+  process.stderr.on('error', () => undefined); // nobody reads it once the starter has ended
+  try {
+    const secret = secretOfStarter();
+    const unlocked =
+      secret.length === 0 ? { settings, found } : withPassword(settings, found, secret);
+    await serveMount(unlocked.settings, unlocked.found, {
+      mountPoint,
+      onReady: () => reportToStarter(),
+    });
+    return 0;
+  } catch (error) {
+    if (!isInBackground()) throw error; // the starter has ended
+    reportToStarter(error); // which prints it
+    return 1;
+  }
+}
+
+/** Splits the paths into a source and the mount point. A source that begins with a slash is a store. */
+function placesOf(
+  settings: MountSettings,
+  found: FoundSettings,
+): { settings: MountSettings; mountPoint: Buffer } {
+  const [first, second, ...others] = settings.mountPaths;
+  if (first === undefined || others.length > 0) {
+    throw new TardisError('USAGE', 'give the directory to mount at');
+  }
+  if (second === undefined) return { settings, mountPoint: first };
+  const isStore = first[0] === SLASH && found.get('database')?.source !== 'command line';
+  return {
+    settings: isStore ? { ...settings, database: first } : settings,
+    mountPoint: second,
+  };
+}
+
+/** Mounts in another process. Asks for a password if that process needs one, since it has no terminal. */
+async function goToBackground(settings: MountSettings): Promise<void> {
+  const options = { failure: 'MOUNT_FAILED', what: 'the mount' } as const;
+  try {
+    await startInBackground({ ...options, secret: NO_SECRET });
+  } catch (error) {
+    const { passwordFile, passwordProg, client, account } = settings;
+    const isElsewhere = passwordFile !== undefined || passwordProg !== undefined;
+    if (isElsewhere || asTardisError(error).code !== 'PASSWORD_NEEDED') throw error;
+    const secret = await askPassword(promptFor(client, account));
+    await startInBackground({ ...options, secret });
+  }
+}
+
+/** Returns the settings with a password that was typed, in place of any other. */
+function withPassword(
+  settings: MountSettings,
+  found: FoundSettings,
+  secret: Buffer,
+): { settings: MountSettings; found: FoundSettings } {
+  const password = secret.toString('utf8');
+  const source = 'command line';
+  const typed: Found = { value: password, source, where: 'the terminal' };
+  return {
+    settings: { ...settings, password },
+    found: new Map(found).set('password', typed),
+  };
+}
+
+await runTool(command, mountWords);

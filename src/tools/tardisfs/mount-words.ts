@@ -1,0 +1,125 @@
+/** Translates the options of a mount (`-o name=value,…`) into long options, which the table of settings knows. */
+import { rowsOf } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
+
+/** Options of mount(8) and of FUSE that change nothing here: every mount is read-only, without programs of root. */
+const WITHOUT_MEANING = new Set([
+  'defaults',
+  'ro',
+  'rw',
+  'user',
+  'users',
+  'nouser',
+  'owner',
+  'group',
+  'auto',
+  'noauto',
+  'nofail',
+  '_netdev',
+  'exec',
+  'suid',
+  'nosuid',
+  'dev',
+  'nodev',
+  'async',
+  'sync',
+  'dirsync',
+  'atime',
+  'noatime',
+  'diratime',
+  'nodiratime',
+  'relatime',
+  'norelatime',
+  'strictatime',
+  'nostrictatime',
+  'lazytime',
+  'nolazytime',
+  'silent',
+  'loud',
+  'iversion',
+  'noiversion',
+  'mand',
+  'nomand',
+  'nonempty',
+  'kernel_cache',
+  'auto_unmount',
+  'fsname',
+  'subtype',
+  'comment',
+  'user_id',
+  'group_id',
+]);
+/** Other names of long options, mostly of the predecessor. */
+const ALIASES: Readonly<Record<string, string>> = {
+  pwfile: 'password-file',
+  pwprog: 'password-prog',
+  passwordfile: 'password-file',
+  passwordprog: 'password-prog',
+  path: 'database',
+  host: 'client',
+  log: 'logfile',
+};
+/** Options whose value may be left out. */
+const OPTIONAL_VALUE = new Set(['password']);
+
+/** Returns the words with each `-o list` replaced by long options. Throws USAGE. */
+export function mountWords(words: readonly string[]): string[] {
+  const translated: string[] = [];
+  for (let index = 0; index < words.length; index += 1) {
+    const word = words[index]!;
+    if (word === '--') return [...translated, ...words.slice(index)];
+    const list = attachedList(word);
+    if (list !== undefined) translated.push(...listWords(list));
+    else if (word === '-o' || word === '--options') {
+      index += 1;
+      const next = words[index];
+      if (next === undefined) throw new TardisError('USAGE', `${word} needs options`);
+      translated.push(...listWords(next));
+    } else if (word === '-n' || word === '-s')
+      continue; // of mount(8)
+    else translated.push(word);
+  }
+  return translated;
+}
+
+/** Returns the list in `-oLIST` or `--options=LIST`. */
+function attachedList(word: string): string | undefined {
+  if (word.startsWith('--options=')) return word.slice('--options='.length);
+  return /^-o./.test(word) ? word.slice(2) : undefined;
+}
+
+function listWords(list: string): string[] {
+  const options = list.match(/(?:\\.|[^,\\])+/g) ?? [];
+  return options.flatMap((text) => optionWords(text.replaceAll(/\\(.)/g, '$1')));
+}
+
+function optionWords(option: string): string[] {
+  const equals = option.indexOf('=');
+  const name = equals < 0 ? option : option.slice(0, equals);
+  const value = equals < 0 ? undefined : option.slice(equals + 1);
+  if (WITHOUT_MEANING.has(name) || name.startsWith('x-')) return [];
+  const long = ALIASES[name] ?? name.replaceAll('_', '-');
+  const flags = rowsOf('tardisfs').find(([, row]) => longOf(row.flags) === long)?.[1];
+  const negated = /^no-?(.+)$/.exec(long)?.[1];
+  const isNegated = rowsOf('tardisfs').some(
+    ([, row]) => row.negatable === true && longOf(row.flags) === negated,
+  );
+  if (flags === undefined && isNegated && value === undefined) return [`--no-${negated!}`];
+  if (flags === undefined || long === 'options') {
+    throw new TardisError('USAGE', `there is no mount option "${name}"`);
+  }
+  const isFlag = flags.type === 'bool' || flags.type === 'count';
+  if (isFlag) {
+    if (value !== undefined) throw new TardisError('USAGE', `option "${name}" takes no value`);
+    return [`--${long}`];
+  }
+  if (value === undefined || (value === '' && OPTIONAL_VALUE.has(long))) {
+    if (OPTIONAL_VALUE.has(long)) return [`--${long}`];
+    throw new TardisError('USAGE', `option "${name}" needs a value: ${name}=…`);
+  }
+  return [`--${long}=${value}`];
+}
+
+function longOf(flags: string | undefined): string | undefined {
+  return /--([a-z-]+)/.exec(flags ?? '')?.[1];
+}

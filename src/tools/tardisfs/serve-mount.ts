@@ -1,0 +1,169 @@
+/** Mounts, and serves the mount until it is unmounted or a signal comes. */
+import fs from 'node:fs';
+import type { Found, Settings } from '../../config/index.js';
+import { systemCode, TardisError } from '../../errors/index.js';
+import type { History } from '../../history/index.js';
+import { displayName, displayText } from '../../model/index.js';
+import { FileSystem, FuseKernel, mountAt, type Mounted } from '../../mount/index.js';
+import { absolutePath, nodeSystem, type System } from '../../system/index.js';
+import { type JobRunner, openJobs } from '../../workers/index.js';
+import { asksServer, openHistory } from '../shared/open-history.js';
+import { endingSignals } from '../shared/signals.js';
+
+const RECENT_DIGESTS = 8; // a mount sends nothing
+/** How often new and deleted sets are looked for while nobody asks for them. */
+const LOCAL_REFRESH_MS = 5000;
+const FAR_REFRESH_MS = 30_000;
+/** Longest wait for the end of a mount that is in use when it is taken away. */
+const MAX_END_MS = 1000;
+const BLOCK_BYTES = 4096;
+
+type MountSettings = Settings<'tardisfs'>;
+
+export interface ServeOptions {
+  readonly mountPoint: Buffer;
+  /** Called once the directory is mounted. */
+  readonly onReady: () => void;
+}
+
+/** Returns when the directory is unmounted again. Throws the errors of opening the history and of mounting. */
+export async function serveMount(
+  settings: MountSettings,
+  found: ReadonlyMap<string, Found>,
+  { mountPoint, onReady }: ServeOptions,
+): Promise<void> {
+  const log = logTo(settings);
+  const system = nodeSystem();
+  const history = await openHistory(system, settings, found, { tell: log });
+  let jobs: JobRunner | undefined;
+  try {
+    if (settings.allowUnproven) history.acceptUnproven?.();
+    await history.sets(); // a store that cannot be read is not mounted
+    jobs = await openJobs(system, { threads: settings.workers, recentDigests: RECENT_DIGESTS });
+    const path = absolutePath(mountPoint);
+    // For other users the kernel must check permissions; for one who may not read all, it does so as early as it can.
+    const checksPermissions =
+      settings.defaultPermissions || settings.allowOther || !history.access.isUnrestricted;
+    const mounted = await mountAt(system, {
+      path,
+      source: asksServer(found) ? settings.server : displayName(settings.database),
+      allowsOthers: settings.allowOther,
+      checksPermissions,
+      isNoExec: settings.noExec,
+    });
+    await serve({ system, settings, history, jobs, mounted, log, checksPermissions, onReady });
+  } finally {
+    await jobs?.close();
+    history.close();
+  }
+}
+
+interface Serving {
+  readonly system: System;
+  readonly settings: MountSettings;
+  readonly history: History;
+  readonly jobs: JobRunner;
+  readonly mounted: Mounted;
+  readonly log: (line: string) => void;
+  readonly checksPermissions: boolean;
+  readonly onReady: () => void;
+}
+
+async function serve(serving: Serving): Promise<void> {
+  const { system, settings, history, jobs, mounted, log, checksPermissions } = serving;
+  const isRoot = process.geteuid?.() === 0;
+  const kernel = new FuseKernel(system.native, mounted.fd, (errno) =>
+    log(`a reply could not be sent (errno ${errno})`),
+  );
+  const files = new FileSystem({
+    system,
+    history,
+    jobs,
+    kernel,
+    current: settings.recentSet,
+    log,
+    // Root may read everything, so that only the keeping of ACLs remains of these checks.
+    checksAcls: checksPermissions || isRoot,
+    space: () => spaceOf(history),
+  });
+  const ended = new Promise<void>((resolve) => {
+    kernel.listen(
+      (memory, offset, bytes) => files.batch(memory, offset, bytes),
+      () => resolve(),
+    );
+  });
+  const refreshing = setInterval(
+    () => {
+      files.refresh().catch((error: unknown) => log(`the sets cannot be read: ${String(error)}`));
+    },
+    history.isFar ? FAR_REFRESH_MS : LOCAL_REFRESH_MS,
+  );
+  try {
+    serving.onReady();
+    if (!settings.foreground) process.stderr.destroy();
+    await Promise.race([ended, interrupted(mounted, ended, log)]);
+  } finally {
+    clearInterval(refreshing);
+    files.close();
+    fs.closeSync(mounted.fd);
+  }
+}
+
+/** Unmounts at the first signal, and waits until the mount ends. */
+function interrupted(
+  mounted: Mounted,
+  ended: Promise<void>,
+  log: (line: string) => void,
+): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = (): void => {
+      mounted
+        .unmount()
+        .then(() => Promise.race([ended, later(MAX_END_MS)]))
+        .catch((error: unknown) => log(`unmounting failed: ${String(error)}`))
+        .finally(resolve);
+    };
+    for (const name of endingSignals('SIGINT', 'SIGTERM')) process.on(name, stop);
+  });
+}
+
+function later(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
+}
+
+/** Returns the size of the file system that has the store; nothing is known of a server's. */
+function spaceOf({ clientPath }: History): { blocks: number; free: number; blockBytes: number } {
+  if (clientPath === undefined) return { blocks: 0, free: 0, blockBytes: BLOCK_BYTES };
+  const { blocks, bfree, bsize } = fs.statfsSync(clientPath);
+  return { blocks, free: bfree, blockBytes: bsize };
+}
+
+/** Opens the log: a file, or standard error in the foreground. Throws CONFIG_INVALID. */
+function logTo({ logFile, foreground }: MountSettings): (line: string) => void {
+  const write = writerTo(logFile, foreground);
+  return (line) => write(`${new Date().toISOString()} tardisfs: ${displayText(line)}\n`);
+}
+
+function writerTo(logFile: Buffer | undefined, foreground: boolean): (text: string) => void {
+  if (logFile === undefined) {
+    return (text) => {
+      if (foreground || process.stderr.writable) process.stderr.write(text);
+    };
+  }
+  let fd: number;
+  try {
+    fd = fs.openSync(logFile, 'a', 0o640);
+  } catch (error) {
+    const why = systemCode(error) ?? 'unknown';
+    throw new TardisError('CONFIG_INVALID', `cannot open the log ${displayName(logFile)}: ${why}`);
+  }
+  return (text) => {
+    try {
+      fs.writeSync(fd, text);
+    } catch {
+      // A log that cannot be written, as on a full disk, ends no mount.
+    }
+  };
+}

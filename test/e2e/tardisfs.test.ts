@@ -1,0 +1,361 @@
+/** Real mounts of backup sets, in a mount namespace of the test. Without root or FUSE the tests say that they are left out. */
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { backup, BIN, pause, run, Running, Server, succeed } from '../helpers/commands.js';
+import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import {
+  dir,
+  file,
+  hardlink,
+  makeTree,
+  node,
+  noise,
+  sparse,
+  symlink,
+  text,
+  type TreeNode,
+} from '../helpers/tree.js';
+
+const POLL_MS = 20;
+const MOST_POLLS = 1000;
+const MIB = 1 << 20;
+
+/** Runs a test with a mount namespace, or logs why it is left out. */
+function mounted(body: (lab: Lab, t: ExecutionContext) => Promise<void>) {
+  return (t: ExecutionContext): Promise<void> =>
+    unlessLeftOut(t, async () => body(await Lab.open(t), t));
+}
+
+class Lab {
+  readonly mounts: Mounts;
+  readonly home: string;
+  readonly source: string;
+  readonly store: string;
+  readonly point: string;
+
+  private constructor(mounts: Mounts) {
+    this.mounts = mounts;
+    this.home = mounts.home;
+    this.source = path.join(this.home, 'source');
+    this.store = path.join(this.home, 'store');
+    this.point = mounts.directory('mount');
+    fs.chmodSync(this.home, 0o755);
+  }
+
+  static async open(t: ExecutionContext): Promise<Lab> {
+    if (!fs.existsSync('/dev/fuse')) throw new LeftOut('there is no /dev/fuse');
+    return new Lab(await Mounts.open(t));
+  }
+
+  get place(): string[] {
+    return ['-D', this.store, '-C', 'me'];
+  }
+
+  async save(more: readonly string[] = []): Promise<void> {
+    const first = fs.existsSync(this.store) ? [] : ['--create'];
+    await backup([...this.place, '--local', ...first, ...more, this.source]);
+  }
+
+  mount(options: string, ...more: string[]): ReturnType<typeof run> {
+    const args = ['-o', options, this.point, ...more];
+    return run('tardisfs', args, { mountsOf: this.mounts.mountsOf });
+  }
+
+  async mountStore(more = ''): Promise<void> {
+    const { status, stderr } = await this.mount(`database=${this.store},client=me${more}`);
+    if (status !== 0) throw new Error(stderr);
+  }
+
+  /** Runs a program that sees the mount; returns its status and output. */
+  inside(program: string, ...args: string[]) {
+    const words = ['-m', '-t', String(this.mounts.mountsOf), program, ...args];
+    return spawnSync('nsenter', words, { encoding: 'utf8' });
+  }
+
+  /** Returns the path of something in the mount, as programs inside see it. */
+  at(...names: string[]): string {
+    return path.join(this.point, ...names);
+  }
+
+  /** Returns the path of something in the mount, as this process sees it. */
+  view(...names: string[]): string {
+    return this.mounts.view(this.at(...names));
+  }
+
+  /** Path of the source in the newest set. */
+  get shown(): string {
+    return this.at('Current', this.source);
+  }
+
+  /** Returns what rsync would change to make the source of the shown tree. */
+  differences(): string {
+    const args = ['-anHAXic', '--delete', `${this.source}/`, `${this.shown}/`];
+    const { status, stdout, stderr } = this.inside('rsync', ...args);
+    return status === 0 ? stdout : `${status}: ${stdout}${stderr}`;
+  }
+
+  servers(): number[] {
+    return fs
+      .readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name) && isServing(name, this.point))
+      .map(Number);
+  }
+
+  async ended(): Promise<boolean> {
+    for (let polls = 0; polls < MOST_POLLS; polls += 1) {
+      if (this.servers().length === 0) return true;
+      await pause(POLL_MS);
+    }
+    return false;
+  }
+}
+
+function isServing(pid: string, point: string): boolean {
+  try {
+    const line = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    return line.includes('tardisfs.js') && line.includes(point);
+  } catch {
+    return false; // it ended
+  }
+}
+
+function everything(): TreeNode[] {
+  return [
+    dir('docs', [
+      file('letter.txt', 'hello\n', { mtimeNs: 1_234_567_890_123_456_789n }),
+      file(Buffer.from([0x62, 0xff, 0xfe, 0x0a, 0x63]), 'bytes'),
+      file('old', 'x', { mtimeNs: -1_500_000_000n }),
+      hardlink('again', 'docs', 'letter.txt'),
+      symlink('link', 'letter.txt'),
+      symlink('nowhere', Buffer.from([0x2f, 0xff])),
+      file('marked', 'm', { attributes: { 'user.note': 'value' }, mode: 0o4750, uid: 7, gid: 8 }),
+    ]),
+    dir(
+      'many',
+      Array.from({ length: 3000 }, (_, n) => file(`n${n}`, text(n, n % 900))),
+    ),
+    dir('empty'),
+    node('fifo', 'fifo'),
+    node('socket', 'socket'),
+    node('device', 'characterDevice', {}, 0x0105n),
+    sparse('holes', 30 * MIB, [
+      [5 * MIB, noise(1, 70_000)],
+      [20 * MIB + 17, noise(2, 5)],
+    ]),
+    file('large', noise(3, 5 * MIB + 123)),
+    file('compressible', text(4, 3 * MIB)),
+    file('none', ''),
+  ];
+}
+
+test.serial(
+  'rsync finds no difference between a source and its mount',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, everything());
+    await lab.save();
+    await lab.mountStore();
+    t.is(lab.differences(), '');
+    t.is(lab.differences(), ''); // from the kernel's memory
+    t.is(
+      fs.statSync(lab.view('Current', lab.source, 'docs/again')).ino,
+      fs.statSync(lab.view('Current', lab.source, 'docs/letter.txt')).ino,
+    );
+    t.true(lab.inside('touch', lab.at('new')).stderr.includes('Read-only'));
+    t.is(lab.inside('umount', lab.point).status, 0);
+    t.true(await lab.ended());
+  }),
+);
+
+test.serial(
+  'a client that encrypts is mounted with its password, here and through a server',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, everything());
+    const password = path.join(lab.home, 'password');
+    fs.writeFileSync(password, 'secret\n', { mode: 0o600 });
+    await lab.save(['--password-file', password]);
+    await lab.mountStore(`,pwfile=${password}`);
+    t.is(lab.differences(), '');
+    t.is(lab.inside('umount', lab.point).status, 0);
+    t.true(await lab.ended());
+
+    const wrong = path.join(lab.home, 'wrong');
+    fs.writeFileSync(wrong, 'guess\n');
+    const refused = await lab.mount(`database=${lab.store},client=me,pwfile=${wrong}`);
+    t.is(refused.status, 12);
+    t.is(refused.stderr.split('LOGIN_FAILED').length, 2); // it is said once
+    t.is((await lab.mount(`database=${lab.store},client=me`)).status, 12);
+    t.deepEqual(fs.readdirSync(lab.view()), []);
+
+    const server = await Server.start(lab.store);
+    t.teardown(() => server.stop());
+    const place = `server=127.0.0.1,port=${server.port},insecure_tcp`;
+    const far = await lab.mount(`${place},client=me,pwfile=${password}`);
+    t.is(far.status, 0, far.stderr);
+    t.is(lab.differences(), '');
+    t.is(lab.inside('umount', lab.point).status, 0);
+    t.true(await lab.ended());
+  }),
+);
+
+test.serial(
+  'new sets appear, and what is open in a deleted one is stale',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [file('a', 'first'), dir('d', [file('b', 'first')])]);
+    await lab.save(['--name', 'one']);
+    await lab.mountStore();
+    t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'first');
+    fs.writeFileSync(path.join(lab.source, 'a'), 'second');
+    await lab.save(['--name', 'two']);
+    await until(() => fs.readdirSync(lab.view()).includes('two'));
+    await until(() => fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8') === 'second');
+    t.is(fs.readFileSync(lab.view('one', lab.source, 'a'), 'utf8'), 'first');
+    const [year] = fs.readdirSync(lab.view('by-date'));
+    t.regex(year!, /^\d{4}$/);
+    const inside = spawn('nsenter', [
+      ...['-m', '-t', String(lab.mounts.mountsOf)],
+      ...['sh', '-c', 'cd "$1" && echo in && read word && cat a', 'sh', lab.at('one', lab.source)],
+    ]);
+    let said = '';
+    inside.stderr.on('data', (more: Buffer) => (said += more.toString()));
+    await new Promise((resolve) => inside.stdout.once('data', resolve));
+    await succeed('sonic', ['delete', ...lab.place, '--yes', 'one']);
+    await until(() => !fs.readdirSync(lab.view()).includes('one'));
+    inside.stdin.end('go\n');
+    await new Promise((resolve) => inside.once('close', resolve));
+    t.true(said.includes('Stale'), said);
+  }),
+);
+
+test.serial(
+  'a mount in the foreground ends with its signal and leaves nothing',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [file('a', 'content')]);
+    await lab.save();
+    const options = `database=${lab.store},client=me`;
+    const command = new Running('tardisfs', ['-f', '-o', options, lab.point], {
+      mountsOf: lab.mounts.mountsOf,
+    });
+    await command.until('mount', () => fs.readdirSync(lab.view()).length > 0);
+    t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'content');
+    command.signal('SIGTERM');
+    t.is((await command.ended).status, 0);
+    t.deepEqual(fs.readdirSync(lab.view()), []);
+  }),
+);
+
+test.serial(
+  'a mount whose process was killed is taken over by the next one',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [file('a', 'content')]);
+    await lab.save();
+    await lab.mountStore();
+    const before = fs.statSync(lab.view('Current', lab.source, 'a')).ino;
+    for (const pid of lab.servers()) process.kill(pid, 'SIGKILL');
+    t.true(await lab.ended());
+    t.throws(() => fs.readdirSync(lab.view()));
+    await lab.mountStore();
+    t.is(fs.statSync(lab.view('Current', lab.source, 'a')).ino, before);
+    t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'content');
+  }),
+);
+
+test.serial(
+  'a store is mounted by a line of fstab, and as options say',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [file('a', 'content', { mode: 0o755 })]);
+    await lab.save();
+    // mount(8) looks for the program in these directories only.
+    lab.mounts.run('mount', '-t', 'tmpfs', 'tmpfs', '/usr/local/sbin');
+    lab.mounts.run('ln', '-s', path.join(BIN, 'tardisfs'), '/usr/local/sbin/tardisfs');
+    const mount = (...args: string[]) => lab.inside('mount', ...args);
+    const found = mount(
+      '-t',
+      'fuse.tardisfs',
+      lab.store,
+      lab.point,
+      '-o',
+      'client=me,noexec,noauto',
+    );
+    if (found.status !== 0 && found.stderr.includes('mount.fuse')) throw new LeftOut(found.stderr);
+    t.is(found.status, 0, found.stderr);
+    t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'content');
+    t.regex(
+      lab.inside('cat', '/proc/mounts').stdout,
+      /mount fuse\.tardisfs ro,nosuid,nodev,noexec/,
+    );
+    t.is(lab.inside('umount', lab.point).status, 0);
+    t.true(await lab.ended());
+    const options = `user,noauto,default_permissions,allow_other,database=${lab.store}/,client=me`;
+    t.is(mount('-t', 'fuse', 'tardisfs#0', lab.point, '-o', options).status, 0);
+    t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'content');
+    t.regex(lab.inside('cat', '/proc/mounts').stdout, /mount fuse\.tardisfs ro,.*allow_other/);
+  }),
+);
+
+test.serial(
+  'other users see what the permissions in the set let them see',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [
+      file('open', 'for all', { mode: 0o644 }),
+      file('closed', 'for root', { mode: 0o600 }),
+      dir('private', [file('in', 'x')], { mode: 0o700 }),
+    ]);
+    fs.chmodSync(lab.source, 0o755);
+    await lab.save();
+    await lab.mountStore(',allow_other');
+    const asNobody = (...words: string[]) =>
+      lab.inside('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...words);
+    t.is(asNobody('cat', path.join(lab.shown, 'open')).stdout, 'for all');
+    t.true(asNobody('cat', path.join(lab.shown, 'closed')).stderr.includes('Permission denied'));
+    t.true(asNobody('ls', path.join(lab.shown, 'private')).stderr.includes('Permission denied'));
+    t.is(lab.inside('cat', path.join(lab.shown, 'closed')).stdout, 'for root');
+  }),
+);
+
+test.serial(
+  'what cannot be mounted is refused before the command ends',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [file('a')]);
+    await lab.save();
+    const store = `database=${lab.store},client=me`;
+    t.is((await lab.mount(`${store},bla`)).status, 1);
+    t.is((await lab.mount(`database=${lab.home}/nothing`)).status, 10);
+    t.is((await lab.mount(`database=${lab.store},client=other`)).status, 10);
+    const nowhere = await run('tardisfs', ['-o', store, path.join(lab.home, 'nowhere')]);
+    t.is(nowhere.status, 1);
+    t.true(nowhere.stderr.includes('[MOUNT_FAILED]'));
+    t.deepEqual(fs.readdirSync(lab.view()), []);
+  }),
+);
+
+test.serial(
+  'damaged contents fail with EIO, alone, and the log names the file',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [file('small', 'sound'), file('large', noise(9, 3 * MIB))]);
+    await lab.save();
+    const packs = path.join(lab.store, 'me', 'packs');
+    for (const name of fs.readdirSync(packs, { recursive: true, encoding: 'utf8' })) {
+      const pack = path.join(packs, name);
+      if (!fs.statSync(pack).isFile()) continue;
+      const bytes = fs.readFileSync(pack);
+      const at = bytes.indexOf(noise(9, 3 * MIB).subarray(2 * MIB, 2 * MIB + 64));
+      if (at < 0) continue;
+      bytes[at + 10]! ^= 0xff;
+      fs.writeFileSync(pack, bytes);
+    }
+    const log = path.join(lab.home, 'log');
+    await lab.mountStore(`,log=${log}`);
+    t.is(fs.readFileSync(lab.view('Current', lab.source, 'small'), 'utf8'), 'sound');
+    t.throws(() => fs.readFileSync(lab.view('Current', lab.source, 'large')), { code: 'EIO' });
+    t.regex(fs.readFileSync(log, 'utf8'), /source\/large: .*DAMAGED/);
+  }),
+);
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let polls = 0; !holds(); polls += 1) {
+    if (polls >= MOST_POLLS) throw new Error('it never happened');
+    await pause(POLL_MS);
+  }
+}

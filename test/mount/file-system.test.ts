@@ -1,0 +1,284 @@
+/** The file system by its requests and replies, with a kernel and a history of the test. */
+import test, { type ExecutionContext } from 'ava';
+import {
+  Access,
+  type BackupSet,
+  type History,
+  type HistoryEntry,
+} from '../../src/history/index.js';
+import {
+  encodeRow,
+  EntryType,
+  type EntryTypeNumber,
+  metadataOf,
+  packAttributes,
+  RowReader,
+} from '../../src/model/index.js';
+import { Errno, FileSystem, type Kernel, Op } from '../../src/mount/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import { InlineJobs } from '../../src/workers/index.js';
+
+const ROOT = { low: 1, high: 0 };
+const FILES = 5000;
+const NOTHING = Buffer.alloc(0);
+
+function entryOf(
+  directory: number,
+  name: string,
+  type: EntryTypeNumber,
+  more: Partial<HistoryEntry> = {},
+): HistoryEntry {
+  const entry = {
+    name: Buffer.from(name),
+    type,
+    flags: 0,
+    permissions: 0o755,
+    uid: 0,
+    gid: 0,
+    linkCount: 1,
+    sizeBytes: 0,
+    mtimeNs: 5n,
+    ctimeNs: 6n,
+    birthTimeNs: 0n,
+    inode: 9n,
+    device: 0n,
+    digest: undefined,
+    linkTarget: undefined,
+    attributes: undefined,
+    directory,
+    firstSet: 1,
+    lastSet: undefined,
+    contentId: undefined,
+    childId: undefined,
+    ...more,
+  };
+  return { ...entry, metadata: metadataOf(new RowReader(encodeRow(entry)), 0) };
+}
+
+function setOf(set: number, name: string): BackupSet {
+  const times = { openedAtMs: set * 1000, clientTimeMs: set * 1000, closedAtMs: set * 1000 };
+  const marks = { tags: [], isLocked: false, title: '' } as unknown as BackupSet['marks'];
+  const more = { firstName: name, state: 'complete' as const, stats: {}, marks, isDoubtful: false };
+  return { set, name, ...times, ...more };
+}
+
+/** A history of one root, `/root`: 5000 files, a directory, a link, and a file with attributes. */
+class TestHistory {
+  sets: BackupSet[] = [setOf(1, 'first')];
+  listings = 0;
+  private readonly entries: HistoryEntry[];
+
+  constructor() {
+    const attributes = packAttributes([
+      { name: Buffer.from('user.a'), value: Buffer.from('value') },
+    ]);
+    this.entries = [
+      ...Array.from({ length: FILES }, (_, n) =>
+        entryOf(2, `f${String(n).padStart(5, '0')}`, EntryType.file),
+      ),
+      entryOf(2, 'g-dir', EntryType.directory, { childId: 3 }),
+      entryOf(2, 'h-link', EntryType.symlink, { linkTarget: Buffer.from('f00001') }),
+      entryOf(2, 'i-attributes', EntryType.file, { attributes }),
+      entryOf(2, 'j-loop', EntryType.directory, { childId: 2 }),
+    ];
+  }
+
+  asHistory(): History {
+    const root = entryOf(1, '1', EntryType.directory, { childId: 2 });
+    const history = {
+      client: 'test',
+      isFar: false,
+      clientPath: undefined,
+      contentKeys: undefined,
+      access: new Access(undefined),
+      sets: async () => this.sets,
+      roots: async () => [{ root: 1, path: Buffer.from('/root'), directory: 2, device: 1 }],
+      find: async () => root,
+      list: async ({ directory, after, limit }: Parameters<History['list']>[0]) => {
+        this.listings += 1;
+        if (directory !== 2) return [];
+        const from = this.entries.findIndex(({ name }) => Buffer.compare(name, after) > 0);
+        return from < 0 ? [] : this.entries.slice(from, from + limit);
+      },
+      locate: async () => [],
+      objects: () => ({ read: async () => 0, close: () => undefined }),
+    };
+    return history as unknown as History;
+  }
+}
+
+interface Node {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Sends requests one by one, and collects the replies. */
+class Lab {
+  readonly history = new TestHistory();
+  readonly forgotten: string[] = [];
+  private readonly waiting = new Map<number, (reply: Buffer) => void>();
+  private last = 0;
+  private readonly files: FileSystem;
+
+  constructor(t: ExecutionContext) {
+    const system = nodeSystem();
+    const jobs = new InlineJobs(system);
+    const kernel: Kernel = {
+      reply: ({ uniqueLow }, body, bodyBytes, data) => {
+        const rest =
+          data === undefined ? NOTHING : data.data.subarray(data.from, data.from + data.bytes);
+        this.waiting.get(uniqueLow)!(Buffer.concat([body.subarray(16, bodyBytes), rest]));
+      },
+      fail: ({ uniqueLow }, errno) => {
+        const failed = Buffer.alloc(4);
+        failed.writeInt32LE(-errno);
+        this.waiting.get(uniqueLow)!(failed);
+      },
+      forgetName: (_low, _high, name) => this.forgotten.push(name.toString()),
+    };
+    const more = { current: 'Current', checksAcls: false, log: (line: string) => t.log(line) };
+    const space = () => ({ blocks: 10, free: 5, blockBytes: 4096 });
+    const history = this.history.asHistory();
+    this.files = new FileSystem({ system, history, jobs, kernel, space, ...more });
+  }
+
+  ask(opcode: number, node: Node, body: Buffer): Promise<Buffer> {
+    this.last += 1;
+    const request = Buffer.alloc(40 + body.length);
+    request.writeUInt32LE(request.length, 0);
+    request.writeUInt32LE(opcode, 4);
+    request.writeUInt32LE(this.last, 8);
+    request.writeUInt32LE(node.low, 16);
+    request.writeUInt32LE(node.high, 20);
+    body.copy(request, 40);
+    const unique = this.last;
+    return new Promise((resolve) => {
+      this.waiting.set(unique, resolve);
+      const memory = Buffer.alloc((request.length + 7) & ~7);
+      request.copy(memory);
+      this.files.batch(memory, 0, memory.length);
+      memory.fill(0xee); // it is used for other requests from now on
+    });
+  }
+
+  async lookup(parent: Node, name: string): Promise<Node> {
+    const reply = await this.ask(Op.lookup, parent, Buffer.from(`${name}\0`));
+    if (reply.length === 4) throw new Error(String(reply.readInt32LE()));
+    return { low: reply.readUInt32LE(0), high: reply.readUInt32LE(4) };
+  }
+
+  async walk(...names: string[]): Promise<Node> {
+    let node: Node = ROOT;
+    for (const name of names) node = await this.lookup(node, name);
+    return node;
+  }
+
+  async readdir(opcode: number, node: Node, offset: number, bytes: number): Promise<Buffer> {
+    const body = Buffer.alloc(40);
+    body.writeBigUInt64LE(BigInt(offset), 8);
+    body.writeUInt32LE(bytes, 16);
+    return this.ask(opcode, node, body);
+  }
+
+  /** Returns the names of a directory, read in replies of some bytes from an offset. */
+  async names(opcode: number, node: Node, from: number, bytes: number): Promise<string[]> {
+    const names: string[] = [];
+    const skip = opcode === Op.readdirplus ? 128 : 0;
+    for (let offset = from; ; ) {
+      const reply = await this.readdir(opcode, node, offset, bytes);
+      if (reply.length === 0) return names;
+      for (let at = 0; at < reply.length; ) {
+        const nameBytes = reply.readUInt32LE(at + skip + 16);
+        offset = Number(reply.readBigUInt64LE(at + skip + 8));
+        names.push(reply.toString('utf8', at + skip + 24, at + skip + 24 + nameBytes));
+        at += (skip + 24 + nameBytes + 7) & ~7;
+      }
+    }
+  }
+}
+
+test('a directory is read in any pieces, from any offset, with and without attributes', async (t) => {
+  const lab = new Lab(t);
+  const root = await lab.walk('first', 'root');
+  const wanted = [
+    '.',
+    '..',
+    ...Array.from({ length: FILES }, (_, n) => `f${String(n).padStart(5, '0')}`),
+    'g-dir',
+    'h-link',
+    'i-attributes',
+    'j-loop',
+  ];
+  for (const opcode of [Op.readdir, Op.readdirplus]) {
+    for (const bytes of [512, 4096, 65_536]) {
+      t.deepEqual(await lab.names(opcode, root, 0, bytes), wanted);
+    }
+    for (const from of [1, 2, 3, 2047, 2048, 2049, 2050, 2051, 4098, FILES, wanted.length]) {
+      t.deepEqual(await lab.names(opcode, root, from, 4096), wanted.slice(from), String(from));
+    }
+  }
+});
+
+test('names are found, and those that are not are remembered as missing', async (t) => {
+  const lab = new Lab(t);
+  const root = await lab.walk('first', 'root');
+  const one = await lab.lookup(root, 'f04321');
+  t.deepEqual(await lab.lookup(root, 'f04321'), one);
+  t.deepEqual(await lab.lookup(root, 'nothing'), { low: 0, high: 0 });
+  const missing = await lab.ask(Op.lookup, root, Buffer.from('zzz\0'));
+  t.true(missing.readUInt32LE(16) > 1_000_000); // seconds for which the kernel keeps that
+  const target = await lab.ask(Op.readlink, await lab.lookup(root, 'h-link'), NOTHING);
+  t.is(target.toString(), 'f00001');
+  await t.throwsAsync(lab.lookup(one, 'below-a-file'), { message: String(-Errno.ENOTDIR) });
+});
+
+test('a directory that leads back to one above it is shown without attributes', async (t) => {
+  const lab = new Lab(t);
+  const root = await lab.walk('first', 'root');
+  await t.throwsAsync(lab.lookup(root, 'j-loop'), { message: String(-Errno.EIO) });
+});
+
+test('attributes are listed and read, and a room that is too small is refused', async (t) => {
+  const lab = new Lab(t);
+  const root = await lab.walk('first', 'root');
+  const node = await lab.lookup(root, 'i-attributes');
+  const sized = (bytes: number, name = ''): Buffer => {
+    const body = Buffer.alloc(8 + name.length + 1);
+    body.writeUInt32LE(bytes, 0);
+    body.write(name, 8);
+    return body;
+  };
+  t.is((await lab.ask(Op.listxattr, node, sized(100))).toString(), 'user.a\0');
+  t.is((await lab.ask(Op.listxattr, node, sized(0))).readUInt32LE(0), 7);
+  t.is((await lab.ask(Op.getxattr, node, sized(100, 'user.a'))).toString(), 'value');
+  const failures = [sized(100, 'user.b'), sized(3, 'user.a')];
+  const found = [];
+  for (const body of failures) found.push((await lab.ask(Op.getxattr, node, body)).readInt32LE(0));
+  t.deepEqual(found, [-Errno.ENODATA, -Errno.ERANGE]);
+});
+
+test('what would change something is refused, and unknown requests are left to the kernel', async (t) => {
+  const lab = new Lab(t);
+  const root = await lab.walk('first', 'root');
+  for (const opcode of [Op.mkdir, Op.unlink, Op.write, Op.setattr, Op.create, Op.setxattr]) {
+    t.is((await lab.ask(opcode, root, Buffer.alloc(16))).readInt32LE(0), -Errno.EROFS);
+  }
+  for (const opcode of [Op.open, Op.opendir, 999]) {
+    t.is((await lab.ask(opcode, root, Buffer.alloc(16))).readInt32LE(0), -Errno.ENOSYS);
+  }
+});
+
+test('a new set appears, and in a deleted one everything is stale', async (t) => {
+  const lab = new Lab(t);
+  const inside = await lab.walk('first', 'root');
+  lab.history.sets = [setOf(1, 'first'), setOf(2, 'second')];
+  await new Promise((resolve) => setTimeout(resolve, 1100));
+  t.true((await lab.names(Op.readdir, ROOT, 0, 4096)).includes('second'));
+  t.deepEqual(lab.forgotten, ['Current', 'Current']); // it leads to another set
+  lab.history.sets = [setOf(2, 'second')];
+  await new Promise((resolve) => setTimeout(resolve, 1100));
+  t.false((await lab.names(Op.readdir, ROOT, 0, 4096)).includes('first'));
+  t.true(lab.forgotten.includes('first'));
+  const stale = await lab.ask(Op.lookup, inside, Buffer.from('f00001\0'));
+  t.is(stale.readInt32LE(0), -Errno.ESTALE);
+});

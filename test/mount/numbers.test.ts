@@ -1,0 +1,95 @@
+/** Node ids, attributes and the table of directories: what the kernel is told in numbers. */
+import test from 'ava';
+import type { HistoryEntry } from '../../src/history/index.js';
+import { encodeRow, EntryType, metadataOf, RowReader } from '../../src/model/index.js';
+import { attributeBytes, DirectoryNumbers, nodeOf, placeOfNode } from '../../src/mount/index.js';
+
+function entryWith(over: Partial<HistoryEntry>): HistoryEntry {
+  const entry = {
+    name: Buffer.from('a'),
+    type: EntryType.file,
+    flags: 0,
+    permissions: 0o644,
+    uid: 1,
+    gid: 2,
+    linkCount: 1,
+    sizeBytes: 5,
+    mtimeNs: 0n,
+    ctimeNs: 0n,
+    birthTimeNs: 0n,
+    inode: 7n,
+    device: 0n,
+    digest: undefined,
+    linkTarget: undefined,
+    attributes: undefined,
+    directory: 1,
+    firstSet: 1,
+    lastSet: undefined,
+    contentId: undefined,
+    childId: undefined,
+    ...over,
+  };
+  return { ...entry, metadata: metadataOf(new RowReader(encodeRow(entry)), 0) };
+}
+
+function timeIn(bytes: Buffer, secondsAt: number, restAt: number): bigint {
+  return bytes.readBigInt64LE(secondsAt) * 1_000_000_000n + BigInt(bytes.readUInt32LE(restAt));
+}
+
+test('times are shown to the nanosecond, before 1970 and far in the future too', (t) => {
+  const times = [0n, 1n, 999_999_999n, 1_500_000_000_123_456_789n, 2n ** 32n - 1n, 2n ** 32n];
+  times.push(2n ** 48n + 12_345n, 2n ** 62n + 987_654_321n, 2n ** 63n - 2n, -1n, -(2n ** 62n));
+  for (let seed = 1n; seed < 2000n; seed += 1n) {
+    times.push((seed * 6_364_136_223_846_793_005n + 1_442_695_040_888_963_407n) & (2n ** 62n - 1n));
+  }
+  for (const timeNs of times) {
+    const bytes = attributeBytes(entryWith({ mtimeNs: timeNs, ctimeNs: timeNs }));
+    t.is(timeIn(bytes, 32, 52), timeNs);
+    t.is(timeIn(bytes, 40, 56), timeNs);
+  }
+});
+
+test('devices, owners, sizes and modes are shown as they were', (t) => {
+  const device = entryWith({ type: EntryType.characterDevice, device: (0x123n << 8n) | 0x45n });
+  t.is(attributeBytes(device).readUInt32LE(76), (0x123 << 8) | 0x45);
+  const large = attributeBytes(entryWith({ sizeBytes: 2 ** 52 + 1, permissions: 0o6755 }));
+  t.is(large.readBigUInt64LE(8), 2n ** 52n + 1n);
+  t.is(large.readUInt32LE(60), 0o106_755);
+  t.deepEqual([large.readUInt32LE(68), large.readUInt32LE(72)], [1, 2]);
+});
+
+test('a node id names its tree, directory and entry, and whether there are attributes', (t) => {
+  for (const place of [
+    { tree: 1, directory: 0, entry: -1 },
+    { tree: 4095, directory: 0x3ff_ffff, entry: 0xff_fffe },
+    { tree: 77, directory: 255, entry: 0 },
+    { tree: 77, directory: 256, entry: 2047 },
+  ]) {
+    const [bare, full] = [nodeOf(place, true), nodeOf(place, false)];
+    t.deepEqual(placeOfNode(bare.low, bare.high), place);
+    t.deepEqual(placeOfNode(full.low, full.high), place);
+    t.not(bare.high, full.high);
+    t.true(bare.high < 2 ** 31); // the kernel's own ids have the highest bit
+  }
+  t.deepEqual(placeOfNode(1, 0), { tree: 0, directory: 0, entry: -1 });
+});
+
+test('directories keep their numbers however many there are', (t) => {
+  const table = new DirectoryNumbers();
+  table.add(0, 0xffff_ffff, 1, 'device 1');
+  for (let number = 1; number < 5000; number += 1) {
+    t.is(
+      table.add(Math.floor(number / 10), number % 10, number + 1, `device ${number % 3}`),
+      number,
+    );
+  }
+  for (let number = 1; number < 5000; number += 1) {
+    t.is(table.find(Math.floor(number / 10), number % 10), number);
+    t.is(table.id(number), number + 1);
+    t.is(table.device(number), `device ${number % 3}`);
+  }
+  t.is(table.find(0, 11), undefined);
+  t.true(table.isWithin(4321, 1));
+  t.true(table.isWithin(4321, 433));
+  t.false(table.isWithin(4321, 434));
+});
