@@ -1,4 +1,4 @@
-/** What is read from a mount, at random and by many at once, is what the source had. */
+/** Reads mounts at random and by many at once, and compares what they give with the source. */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';

@@ -252,3 +252,33 @@ test.serial(
     t.regex(fs.readFileSync(log, 'utf8'), /source\/large: .*DAMAGED/);
   }),
 );
+
+test.serial(
+  'each version of a file is an entry of the directory of its path',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [dir('d', [file('a', 'first'), file('gone', 'x'), file('same', 'y')])]);
+    await lab.save(['--name', 'one']);
+    fs.writeFileSync(path.join(lab.source, 'd/a'), 'second version');
+    fs.rmSync(path.join(lab.source, 'd/gone'));
+    await lab.save(['--name', 'two']);
+    await lab.save(['--name', 'three']);
+    await lab.mountStore();
+    const at = (...names: string[]): string => lab.view('versions', lab.source, 'd', ...names);
+    t.deepEqual(fs.readdirSync(at()), ['a', 'same']);
+    const versions = fs.readdirSync(at('a')).sort();
+    t.deepEqual(versions.map((name) => name.replace(/^\d{4}-\d\d-\d\d_\d{6}_/, '')).sort(), [
+      'one',
+      'two',
+    ]);
+    const contents = versions.map((name) => fs.readFileSync(at('a', name), 'utf8'));
+    t.deepEqual(contents.sort(), ['first', 'second version']);
+    const sizes = versions.map((name) => fs.statSync(at('a', name)).size);
+    t.deepEqual(new Set(sizes), new Set([5, 14]));
+    t.is(fs.readdirSync(at('same')).length, 1);
+    t.is(fs.readdirSync(at('gone')).length, 1); // which the newest set lacks
+    t.throws(() => fs.readdirSync(at('never')), { code: 'ENOENT' });
+    fs.writeFileSync(path.join(lab.source, 'd/a'), 'third');
+    await lab.save(['--name', 'four']);
+    await until(() => fs.readdirSync(at('a')).length === 3);
+  }),
+);
