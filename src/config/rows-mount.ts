@@ -6,7 +6,7 @@ export const MOUNT_ROWS = {
     type: 'paths',
     default: [],
     tools: ['tardisfs'],
-    argument: '<path...>',
+    argument: '[path...]',
     help: 'directory to mount at, after an optional source as in /etc/fstab',
     test: 'a store is mounted by a line of fstab, and as options say',
   },

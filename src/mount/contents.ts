@@ -10,8 +10,7 @@ import type { NodePlace } from './node-ids.js';
 import { OpenContent } from './open-content.js';
 import type { LoadedPage } from './page-cache.js';
 import { Errno, FuseError } from './protocol.js';
-import type { SetTree } from './set-tree.js';
-import { after, type Soon } from './tree.js';
+import { after, type Soon, type Tree } from './tree.js';
 import { Units } from './units.js';
 
 /** Contents of neighbours in a directory are located together. */
@@ -19,6 +18,9 @@ const LOCATED_TOGETHER = 64;
 /** Neighbours whose records are decoded ahead, and how many records at once. */
 const LOOK_AHEAD = 16;
 const MAX_AHEAD = 2;
+
+/** A tree that has files. */
+export type FileTree = Tree & Required<Pick<Tree, 'pageOf'>>;
 
 export class Contents {
   private readonly memory;
@@ -38,7 +40,7 @@ export class Contents {
   }
 
   /** Returns bytes of a file; they must be used at once. Throws FuseError, and the errors of damaged contents. */
-  read(tree: SetTree, place: NodePlace, position: number, bytes: number): Soon<ReplyData> {
+  read(tree: FileTree, place: NodePlace, position: number, bytes: number): Soon<ReplyData> {
     return after(tree.pageOf(place.directory, place.entry), (page) => {
       const read = (content: OpenContent): Soon<ReplyData> => content.read(position, bytes);
       const index = place.entry - page.first;
@@ -49,7 +51,7 @@ export class Contents {
 
   /** Returns where data (or a hole) begins at or after a position; undefined after the end. */
   seek(
-    tree: SetTree,
+    tree: FileTree,
     place: NodePlace,
     position: number,
     isData: boolean,

@@ -8,7 +8,7 @@ import { displayName, readAttributes } from '../model/index.js';
 import type { System } from '../system/index.js';
 import type { JobRunner } from '../workers/index.js';
 import { writeNumber } from './attributes.js';
-import { Contents } from './contents.js';
+import { Contents, type FileTree } from './contents.js';
 import { plainPart, plusPart } from './directory-parts.js';
 import { type Kernel, type ReplyData, type Unique, uniqueOf } from './kernel.js';
 import { greet, type GreetingOptions } from './greeting.js';
@@ -27,7 +27,6 @@ import {
   ROOT_NODE,
   WRITING,
 } from './protocol.js';
-import { SetTree } from './set-tree.js';
 import { Trees } from './trees.js';
 import { writeAttributes } from './attributes.js';
 import { after, type Soon, type Tree } from './tree.js';
@@ -351,10 +350,10 @@ export class FileSystem {
     });
   }
 
-  private fileTree(place: NodePlace): SetTree {
+  private fileTree(place: NodePlace): FileTree {
     const tree = this.tree(place);
-    if (place.entry < 0 || !(tree instanceof SetTree)) throw new FuseError(Errno.EISDIR);
-    return tree;
+    if (place.entry < 0 || tree.pageOf === undefined) throw new FuseError(Errno.EISDIR);
+    return tree as FileTree;
   }
 
   // --- references -----------------------------------------------------------------------------------

@@ -52,6 +52,14 @@ export function inodeOfDirectory(set: number, directory: number): Inode {
   return mixer.inode();
 }
 
+/** Returns the number of a directory that is known by its path only. */
+export function inodeOfPath(path: Buffer): Inode {
+  const mixer = new Mixer();
+  mixer.number(0);
+  mixer.bytes(path);
+  return mixer.inode();
+}
+
 /** Returns the number of an entry: equal for all names of one file, if it has several. */
 export function inodeOf(
   set: number,

@@ -10,11 +10,12 @@ import { packPage } from './packing.js';
 import { Errno, FuseError, ROOT_NODE } from './protocol.js';
 import { after, type PackedPage, type ShownEntry, type Soon, type Tree } from './tree.js';
 import { virtualDirectory, virtualLink } from './virtual.js';
-import { inodeOfDirectory } from './inodes.js';
+import { inodeOfDirectory, inodeOfPath } from './inodes.js';
 
 const VALID_SECONDS = 1;
 const REFRESH_MS = 1000;
 const BY_DATE = 'by-date';
+const VERSIONS = 'versions';
 
 /** A set as the top level shows it. */
 export interface ShownSet {
@@ -30,6 +31,8 @@ export interface TopOptions {
   readonly sets: () => Promise<readonly BackupSet[]>;
   /** Called with the names that are there now. */
   readonly onSets: (sets: readonly ShownSet[]) => void;
+  /** Returns the directory of all versions. */
+  readonly versions: () => ShownEntry;
   /** Returns the directory of a set. Throws FuseError. */
   readonly top: (set: BackupSet) => Soon<ShownEntry>;
 }
@@ -58,7 +61,8 @@ export class TopTree implements Tree {
   /** Numbers of folders and links, by path and target; they stay while the process runs. */
   private readonly numbers = new Map<string, number>();
   private shown = '';
-  private changedMs: number;
+  /** Time at which the sets were seen to change, which the times of directories show. */
+  changedMs: number;
   private lookedMs = -Infinity;
   private looking: Promise<void> | undefined;
   private readonly options: TopOptions;
@@ -90,11 +94,13 @@ export class TopTree implements Tree {
   private build(sets: readonly BackupSet[]): void {
     this.folders = new Map([[0, { parent: 0, items: [], timeMs: this.changedMs }]]);
     this.items = new Map();
-    const named = namedSets(sets, [this.options.current, BY_DATE]);
+    const named = namedSets(sets, [this.options.current, BY_DATE, VERSIONS]);
     const newest = named.findLast(({ set }) => set.state === 'complete');
     if (newest !== undefined) {
       this.addLink(0, this.options.current, newest.name, newest.set.openedAtMs);
     }
+    const versions = { name: Buffer.from(VERSIONS), type: EntryType.directory, number: -1 };
+    this.folders.get(0)!.items.push({ ...versions, timeMs: this.changedMs });
     for (const { name, set } of named) {
       const item = { type: EntryType.directory, timeMs: set.openedAtMs, set };
       this.folders.get(0)!.items.push({ name: Buffer.from(name), number: -1, ...item });
@@ -156,7 +162,7 @@ export class TopTree implements Tree {
     return after(this.refresh(), () => {
       const found = this.folderOf(directory).items.find((item) => item.name.equals(name));
       if (found?.set !== undefined) return this.options.top(found.set);
-      return found && this.show(found);
+      return found?.number === -1 ? this.options.versions() : found && this.show(found);
     });
   }
 
@@ -192,14 +198,14 @@ export class TopTree implements Tree {
 
   /** A set is shown without a node: the kernel asks for it when somebody wants more than its name. */
   private show(item: Item): ShownEntry {
-    const { name, timeMs, target, number, set } = item;
+    const { name, timeMs, target, number } = item;
     const entry =
       target === undefined ? virtualDirectory(name, timeMs) : virtualLink(name, target, timeMs);
     const place = { tree: 0, directory: number, entry: -1 };
-    const isNode = set === undefined;
+    const isNode = number >= 0;
     return {
       entry,
-      inode: set === undefined ? inodeAt(number) : inodeOfDirectory(set.set, -2),
+      inode: inodeOfItem(item),
       nodeLow: isNode ? nodeLow(place) : 0,
       nodeHigh: isNode ? nodeHigh(place, true) : 0,
       storedBytes: undefined,
@@ -208,6 +214,11 @@ export class TopTree implements Tree {
 }
 
 const ROOT_INODE: Inode = { low: ROOT_NODE, high: 0 };
+
+function inodeOfItem({ set, number }: Item): Inode {
+  if (set !== undefined) return inodeOfDirectory(set.set, -2);
+  return number < 0 ? inodeOfPath(Buffer.from('/')) : inodeAt(number);
+}
 
 function inodeAt(number: number): Inode {
   return number === 0 ? ROOT_INODE : inodeOfDirectory(0, -number);

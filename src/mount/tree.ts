@@ -1,6 +1,7 @@
 /** A tree of nodes: the top level, or one set. The file system answers requests from these calls. */
 import type { HistoryEntry } from '../history/index.js';
 import type { Inode } from './attributes.js';
+import type { LoadedPage } from './page-cache.js';
 
 /** An entry with all that a reply about it needs. */
 export interface ShownEntry {
@@ -40,6 +41,8 @@ export interface Tree {
   page(directory: number, position: number): Soon<PackedPage | undefined>;
   /** Returns the inode numbers of a directory and the one above it, for `.` and `..`. */
   dots(directory: number): Soon<readonly [Inode, Inode]>;
+  /** Returns the page with a position, for what is kept beside its entries; undefined in a tree without files. */
+  pageOf?(directory: number, position: number): Soon<LoadedPage>;
   /** Returns the path of a node below the mount point, for the log. */
   pathOf(directory: number, entry: number): Promise<Buffer>;
 }

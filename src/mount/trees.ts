@@ -6,6 +6,7 @@ import { Errno, FuseError } from './protocol.js';
 import { SetTree } from './set-tree.js';
 import { type ShownSet, TopTree } from './top-tree.js';
 import type { ShownEntry, Soon, Tree } from './tree.js';
+import { VersionsTree } from './versions-tree.js';
 
 /** Trees without references of the kernel that keep their numbers for the next look. */
 const MAX_IDLE_TREES = 256;
@@ -21,6 +22,7 @@ export interface TreesOptions {
 
 export class Trees {
   readonly top: TopTree;
+  private readonly versions: VersionsTree;
   private readonly trees = new Map<number, Tree>();
   private readonly bySet = new Map<number, { tree: SetTree; number: number }>();
   /** Names of the top level, by the sets that they show. */
@@ -30,13 +32,20 @@ export class Trees {
 
   constructor(options: TreesOptions) {
     this.options = options;
-    const { current, nowMs } = options;
+    const { current, nowMs, history } = options;
+    this.versions = new VersionsTree({
+      history,
+      tree: MAX_TREES,
+      changedMs: () => this.top.changedMs,
+    });
+    this.trees.set(MAX_TREES, this.versions);
     this.top = new TopTree({
       current,
       nowMs,
       sets: () => this.look(),
       onSets: (sets) => this.keepNames(sets),
       top: (set) => this.topOf(set),
+      versions: () => this.versions.entryAt(0, -1),
     });
     this.trees.set(0, this.top);
   }
@@ -101,7 +110,9 @@ export class Trees {
   /** Drops the trees to which the kernel has no reference. */
   dropIdle(): void {
     for (const [number, tree] of this.trees) {
-      if (!(tree instanceof SetTree) || tree.lookups > 0) continue;
+      if (tree.lookups > 0) continue;
+      if (tree instanceof VersionsTree) tree.clear();
+      if (!(tree instanceof SetTree)) continue;
       tree.clear();
       this.trees.delete(number);
       if (this.bySet.get(tree.set.set)?.tree === tree) this.bySet.delete(tree.set.set);

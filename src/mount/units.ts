@@ -8,19 +8,22 @@ import { TardisError } from '../errors/index.js';
 import { DIGEST_BYTES, releaseAll } from '../model/index.js';
 import {
   CHUNK_HEADER_BYTES,
+  type ChunkHeader,
   MAX_FRAME_RAW_BYTES,
+  openChunk,
   readChunkHeader,
   RECORD_CHUNKED,
   RECORD_HEADER_BYTES,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
 import type { DecodeInput, JobRunner } from '../workers/index.js';
-import type { Soon } from './tree.js';
+import { after, type Soon } from './tree.js';
 
 /** Bytes of decoded data that are kept. */
-const MAX_UNIT_BYTES = 32 << 20;
+const MAX_UNIT_BYTES = 24 << 20;
 /** Records whose chunks were found; each takes some hundred bytes. */
 const MAX_RECORDS = 256;
+const MAX_SPARE = 2;
 const DIGEST_ROW_BYTES = DIGEST_BYTES + 8;
 const NO_DIGESTS: ReadonlyMap<number, DecodedDigest> = new Map();
 
@@ -55,6 +58,8 @@ export class Units {
   private readonly units = new Map<string, Soon<Unit>>();
   private bytes = 0;
   private readonly records = new Map<string, Soon<Layout>>();
+  /** Memory of chunks that were dropped. */
+  private readonly spare: Buffer[] = [];
   /** Decoding jobs that run or wait. */
   running = 0;
   private readonly source: RecordSource;
@@ -112,17 +117,19 @@ export class Units {
   /** Returns a decoded record that is in one piece; undefined if it is in chunks after all. */
   whole(record: RecordPlace): Soon<Unit | undefined> {
     const key = keyOf(record);
-    const known = this.known(key);
-    if (known !== undefined) return known;
     if (record.recordBytes > 2 * MAX_FRAME_RAW_BYTES) throw tooLarge(record);
-    const unit = this.add(key, async () => {
-      const output = await this.decode({ record }, record.position, record.recordBytes);
-      if (!output.isWhole) throw new NotWhole();
-      return { bytes: buffer(output.bytes), digests: digestsIn(output.digests) };
-    });
+    const unit =
+      this.known(key) ??
+      this.add(key, async () => {
+        const output = await this.decode({ record }, record.position, record.recordBytes);
+        if (!output.isWhole) throw new NotWhole();
+        return { bytes: buffer(output.bytes), digests: digestsIn(output.digests) };
+      });
+    if (!(unit instanceof Promise)) return unit;
+    // All who wait for it learn that it is not whole.
     return unit.catch((error: unknown) => {
       if (!(error instanceof NotWhole)) throw error;
-      return this.findLayout(key, record).then(() => undefined);
+      return after(this.records.get(key) ?? this.findLayout(key, record), () => undefined);
     });
   }
 
@@ -141,6 +148,9 @@ export class Units {
         const at = layout.places[number]!;
         const header = await this.chunkHeader(record, at);
         const from = at + CHUNK_HEADER_BYTES;
+        if (header.isRaw && this.path !== undefined && this.source.keys === undefined) {
+          return this.rawChunk(record, from, header, sizeBytes);
+        }
         const chunk = { ...header, number, at: from, sizeBytes, head: layout.head };
         const { bytes } = await this.decode(
           { record, chunk },
@@ -150,6 +160,20 @@ export class Units {
         return { bytes: buffer(bytes), digests: NO_DIGESTS };
       })
     );
+  }
+
+  /** Reads a chunk that is stored as it is. That takes less time than to pass it to another thread. */
+  private async rawChunk(
+    record: RecordPlace,
+    from: number,
+    header: ChunkHeader,
+    sizeBytes: number,
+  ): Promise<Unit> {
+    if (header.storedBytes !== sizeBytes) throw tooLarge(record);
+    const isFull = sizeBytes === STREAM_CHUNK_BYTES;
+    const target = (isFull ? this.spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(sizeBytes);
+    await fetchRecord(this.source.backend, record, from, target);
+    return { bytes: openChunk(header, target), digests: NO_DIGESTS };
   }
 
   /** True if a chunk or record is decoded, or being decoded. */
@@ -192,7 +216,7 @@ export class Units {
       const place = { object, position, recordBytes: bytes };
       await fetchRecord(backend, place, 0, stored);
       const input = { ...what, source: { stored }, keys };
-      return (await this.jobs.run('decode', input, [stored.buffer as ArrayBuffer])).output;
+      return (await this.jobs.run('decode', input, [stored.buffer])).output;
     } finally {
       this.running -= 1;
     }
@@ -221,6 +245,19 @@ export class Units {
     return making;
   }
 
+  /** Keeps some buffers for the next chunks, and frees the others. */
+  private reuse(gone: readonly Buffer[]): void {
+    const isKept = (bytes: Buffer): boolean =>
+      bytes.length === STREAM_CHUNK_BYTES && this.spare.length < MAX_SPARE;
+    releaseAll(
+      gone.filter((bytes) => {
+        if (!isKept(bytes)) return true;
+        this.spare.push(bytes);
+        return false;
+      }),
+    );
+  }
+
   private put(key: string, unit: Unit): void {
     this.units.delete(key);
     this.units.set(key, unit);
@@ -234,7 +271,7 @@ export class Units {
       gone.push(old.bytes);
     }
     // Those who wait for them get them before the next turn.
-    if (gone.length > 0) setImmediate(() => releaseAll(gone));
+    if (gone.length > 0) setImmediate(() => this.reuse(gone));
   }
 }
 

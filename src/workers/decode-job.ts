@@ -1,7 +1,7 @@
 /** Decodes one stored record, or one chunk of a large one, for a reader that keeps the decoded bytes. */
 import { fetchHead, headIn, type RecordSource } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
-import { contentDigest, DIGEST_BYTES, Scheme } from '../model/index.js';
+import { contentDigest, DIGEST_BYTES, releaseMemory, Scheme } from '../model/index.js';
 import {
   decode,
   decodeChunk,
@@ -24,6 +24,17 @@ import type { ChunkToDecode, DecodeInput, DecodeOutput, JobResult } from './jobs
 
 const DIGEST_ROW_BYTES = DIGEST_BYTES + 8;
 const NOTHING = new Uint8Array(0);
+/** Stored bytes, in memory that all jobs of the thread use: its collector would free those of each job late. */
+let storedRoom: Buffer = Buffer.alloc(0);
+
+function room(bytes: number): Buffer {
+  if (storedRoom.length < bytes) {
+    releaseMemory(storedRoom);
+    storedRoom = Buffer.allocUnsafeSlow(bytes);
+  }
+  return storedRoom.subarray(0, bytes);
+}
+
 const CHUNKED: DecodeOutput = { isWhole: false, bytes: NOTHING, digests: NOTHING };
 
 export async function decodeJob(
@@ -69,7 +80,7 @@ async function wholeRecord(
     const head = await fetchHead(from, record);
     if ((head.header.flags & RECORD_CHUNKED) !== 0) return CHUNKED;
   }
-  const stored = Buffer.allocUnsafeSlow(record.recordBytes);
+  const stored = room(record.recordBytes);
   const got = await from.backend.read(record.object, record.position, stored, stored.length);
   if (got !== stored.length) {
     throw new TardisError('RECORD_DAMAGED', `${record.object} is truncated`);
@@ -124,7 +135,7 @@ async function chunkOf(
   if (header === undefined) throw new TardisError('RECORD_DAMAGED', 'a record has no header');
   const isPlain = header.scheme === Scheme.plain;
   const cipher = isPlain || keys === undefined ? undefined : new RecordCipher(native, keys, header);
-  const stored = Buffer.allocUnsafeSlow(chunk.storedBytes);
+  const stored = room(chunk.storedBytes);
   const position = 'path' in source ? record.position + chunk.at : 0;
   const got = await backend.read(record.object, position, stored, stored.length);
   if (got !== stored.length) {

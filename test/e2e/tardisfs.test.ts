@@ -1,10 +1,11 @@
 /** Real mounts of backup sets, in a mount namespace of the test. Without root or FUSE the tests say that they are left out. */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import test, { type ExecutionContext } from 'ava';
-import { backup, BIN, pause, run, Running, Server, succeed } from '../helpers/commands.js';
-import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import test from 'ava';
+import { BIN, run, Running, Server, succeed } from '../helpers/commands.js';
+import { mounted, until } from '../helpers/mounted-sets.js';
+import { LeftOut } from '../helpers/mounts.js';
 import {
   dir,
   file,
@@ -18,108 +19,7 @@ import {
   type TreeNode,
 } from '../helpers/tree.js';
 
-const POLL_MS = 20;
-const MOST_POLLS = 1000;
 const MIB = 1 << 20;
-
-/** Runs a test with a mount namespace, or logs why it is left out. */
-function mounted(body: (lab: Lab, t: ExecutionContext) => Promise<void>) {
-  return (t: ExecutionContext): Promise<void> =>
-    unlessLeftOut(t, async () => body(await Lab.open(t), t));
-}
-
-class Lab {
-  readonly mounts: Mounts;
-  readonly home: string;
-  readonly source: string;
-  readonly store: string;
-  readonly point: string;
-
-  private constructor(mounts: Mounts) {
-    this.mounts = mounts;
-    this.home = mounts.home;
-    this.source = path.join(this.home, 'source');
-    this.store = path.join(this.home, 'store');
-    this.point = mounts.directory('mount');
-    fs.chmodSync(this.home, 0o755);
-  }
-
-  static async open(t: ExecutionContext): Promise<Lab> {
-    if (!fs.existsSync('/dev/fuse')) throw new LeftOut('there is no /dev/fuse');
-    return new Lab(await Mounts.open(t));
-  }
-
-  get place(): string[] {
-    return ['-D', this.store, '-C', 'me'];
-  }
-
-  async save(more: readonly string[] = []): Promise<void> {
-    const first = fs.existsSync(this.store) ? [] : ['--create'];
-    await backup([...this.place, '--local', ...first, ...more, this.source]);
-  }
-
-  mount(options: string, ...more: string[]): ReturnType<typeof run> {
-    const args = ['-o', options, this.point, ...more];
-    return run('tardisfs', args, { mountsOf: this.mounts.mountsOf });
-  }
-
-  async mountStore(more = ''): Promise<void> {
-    const { status, stderr } = await this.mount(`database=${this.store},client=me${more}`);
-    if (status !== 0) throw new Error(stderr);
-  }
-
-  /** Runs a program that sees the mount; returns its status and output. */
-  inside(program: string, ...args: string[]) {
-    const words = ['-m', '-t', String(this.mounts.mountsOf), program, ...args];
-    return spawnSync('nsenter', words, { encoding: 'utf8' });
-  }
-
-  /** Returns the path of something in the mount, as programs inside see it. */
-  at(...names: string[]): string {
-    return path.join(this.point, ...names);
-  }
-
-  /** Returns the path of something in the mount, as this process sees it. */
-  view(...names: string[]): string {
-    return this.mounts.view(this.at(...names));
-  }
-
-  /** Path of the source in the newest set. */
-  get shown(): string {
-    return this.at('Current', this.source);
-  }
-
-  /** Returns what rsync would change to make the source of the shown tree. */
-  differences(): string {
-    const args = ['-anHAXic', '--delete', `${this.source}/`, `${this.shown}/`];
-    const { status, stdout, stderr } = this.inside('rsync', ...args);
-    return status === 0 ? stdout : `${status}: ${stdout}${stderr}`;
-  }
-
-  servers(): number[] {
-    return fs
-      .readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name) && isServing(name, this.point))
-      .map(Number);
-  }
-
-  async ended(): Promise<boolean> {
-    for (let polls = 0; polls < MOST_POLLS; polls += 1) {
-      if (this.servers().length === 0) return true;
-      await pause(POLL_MS);
-    }
-    return false;
-  }
-}
-
-function isServing(pid: string, point: string): boolean {
-  try {
-    const line = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-    return line.includes('tardisfs.js') && line.includes(point);
-  } catch {
-    return false; // it ended
-  }
-}
 
 function everything(): TreeNode[] {
   return [
@@ -213,10 +113,10 @@ test.serial(
     t.is(fs.readFileSync(lab.view('one', lab.source, 'a'), 'utf8'), 'first');
     const [year] = fs.readdirSync(lab.view('by-date'));
     t.regex(year!, /^\d{4}$/);
-    const inside = spawn('nsenter', [
-      ...['-m', '-t', String(lab.mounts.mountsOf)],
-      ...['sh', '-c', 'cd "$1" && echo in && read word && cat a', 'sh', lab.at('one', lab.source)],
-    ]);
+    const script = 'cd "$1" && echo in && read word && cat a';
+    const among = ['-m', '-t', String(lab.mounts.mountsOf), 'sh', '-c'];
+    const place = lab.at('one', lab.source);
+    const inside = spawn('nsenter', [...among, script, 'sh', place]);
     let said = '';
     inside.stderr.on('data', (more: Buffer) => (said += more.toString()));
     await new Promise((resolve) => inside.stdout.once('data', resolve));
@@ -353,9 +253,32 @@ test.serial(
   }),
 );
 
-async function until(holds: () => boolean): Promise<void> {
-  for (let polls = 0; !holds(); polls += 1) {
-    if (polls >= MOST_POLLS) throw new Error('it never happened');
-    await pause(POLL_MS);
-  }
-}
+test.serial(
+  'each version of a file is an entry of the directory of its path',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [dir('d', [file('a', 'first'), file('gone', 'x'), file('same', 'y')])]);
+    await lab.save(['--name', 'one']);
+    fs.writeFileSync(path.join(lab.source, 'd/a'), 'second version');
+    fs.rmSync(path.join(lab.source, 'd/gone'));
+    await lab.save(['--name', 'two']);
+    await lab.save(['--name', 'three']);
+    await lab.mountStore();
+    const at = (...names: string[]): string => lab.view('versions', lab.source, 'd', ...names);
+    t.deepEqual(fs.readdirSync(at()), ['a', 'same']);
+    const versions = fs.readdirSync(at('a')).sort();
+    t.deepEqual(versions.map((name) => name.replace(/^\d{4}-\d\d-\d\d_\d{6}_/, '')).sort(), [
+      'one',
+      'two',
+    ]);
+    const contents = versions.map((name) => fs.readFileSync(at('a', name), 'utf8'));
+    t.deepEqual(contents.sort(), ['first', 'second version']);
+    const sizes = versions.map((name) => fs.statSync(at('a', name)).size);
+    t.deepEqual(new Set(sizes), new Set([5, 14]));
+    t.is(fs.readdirSync(at('same')).length, 1);
+    t.is(fs.readdirSync(at('gone')).length, 1); // which the newest set lacks
+    t.throws(() => fs.readdirSync(at('never')), { code: 'ENOENT' });
+    fs.writeFileSync(path.join(lab.source, 'd/a'), 'third');
+    await lab.save(['--name', 'four']);
+    await until(() => fs.readdirSync(at('a')).length === 3);
+  }),
+);

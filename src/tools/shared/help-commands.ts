@@ -116,7 +116,7 @@ export const READERS_HELP = {
   tardisfs: {
     summary: 'Mounts the backup sets of a client as a read-only file system.',
     about: [
-      'The directory has a directory for each set, the link Current to the newest complete one, and by-date/YYYY/MM/DD with links to all of them. Each set shows its whole tree under the full paths of its roots. New sets appear by themselves.',
+      'The directory has a directory for each set, the link Current to the newest complete one, by-date/YYYY/MM/DD with links to all of them, and versions/PATH with all versions of a file. Each set shows its whole tree under the full paths of its roots. New sets appear by themselves.',
       'Each long option can also be given with -o, with its name and = before its value: -o database=/srv/tardis,client=laptop. Shorter names are pwfile, pwprog and log. Options of mount(8) that mean nothing here are accepted. With two paths, the first one is the source of /etc/fstab: a store, if it begins with a slash.',
       'Without -f the command returns once the directory is mounted, or fails. It is unmounted by fusermount3 -u, umount or SIGTERM.',
     ],

@@ -35,11 +35,9 @@ export async function serveMount(
   const log = logTo(settings);
   const system = nodeSystem();
   const history = await openHistory(system, settings, found, { tell: log });
-  let jobs: JobRunner | undefined;
   try {
     if (settings.allowUnproven) history.acceptUnproven?.();
     await history.sets(); // a store that cannot be read is not mounted
-    jobs = await openJobs(system, { threads: settings.workers, recentDigests: RECENT_DIGESTS });
     const path = absolutePath(mountPoint);
     // For other users the kernel must check permissions; for one who may not read all, it does so as early as it can.
     const checksPermissions =
@@ -51,9 +49,9 @@ export async function serveMount(
       checksPermissions,
       isNoExec: settings.noExec,
     });
-    await serve({ system, settings, history, jobs, mounted, log, checksPermissions, onReady });
+    onReady(); // requests wait until they are answered
+    await serveWithJobs({ system, settings, history, mounted, log, checksPermissions });
   } finally {
-    await jobs?.close();
     history.close();
   }
 }
@@ -66,7 +64,24 @@ interface Serving {
   readonly mounted: Mounted;
   readonly log: (line: string) => void;
   readonly checksPermissions: boolean;
-  readonly onReady: () => void;
+}
+
+/** Starts the workers after the mount, since they take longer. */
+async function serveWithJobs(serving: Omit<Serving, 'jobs'>): Promise<void> {
+  const { system, settings, mounted } = serving;
+  let jobs: JobRunner;
+  try {
+    const options = { threads: settings.workers, recentDigests: RECENT_DIGESTS };
+    jobs = await openJobs(system, options);
+  } catch (error) {
+    await mounted.unmount();
+    throw error;
+  }
+  try {
+    await serve({ ...serving, jobs });
+  } finally {
+    await jobs.close();
+  }
 }
 
 async function serve(serving: Serving): Promise<void> {
@@ -99,7 +114,6 @@ async function serve(serving: Serving): Promise<void> {
     history.isFar ? FAR_REFRESH_MS : LOCAL_REFRESH_MS,
   );
   try {
-    serving.onReady();
     if (!settings.foreground) process.stderr.destroy();
     await Promise.race([ended, interrupted(mounted, ended, log)]);
   } finally {

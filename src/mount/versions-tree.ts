@@ -1,0 +1,237 @@
+/**
+ * `versions/PATH/`: a directory for each path that any set has, with one entry for each version of a file that was ever
+ * there. What a directory has now are directories in it. Entries of versions keep their positions while the kernel has a
+ * reference to this tree; they are named by the time of the first set with that version, and by that set.
+ */
+import type { BackupSet, History, PathVersion } from '../history/index.js';
+import { EntryType, joinPath, splitPath } from '../model/index.js';
+import { inodeOf, inodeOfPath } from './inodes.js';
+import { nodeHigh, nodeLow } from './node-ids.js';
+import { packPage } from './packing.js';
+import { type LoadedPage, PAGE_ENTRIES } from './page-cache.js';
+import { Errno, FuseError } from './protocol.js';
+import { named, type RootNode, rootsOf } from './roots.js';
+import type { PackedPage, ShownEntry, Tree } from './tree.js';
+import { virtualDirectory } from './virtual.js';
+
+const VALID_SECONDS = 1;
+const NOTHING = Buffer.alloc(0);
+/** How long a listing is kept for the requests of one reader, and how many are. */
+const KEPT_MS = 2000;
+const MAX_LISTINGS = 4;
+
+export interface VersionsOptions {
+  readonly history: () => History;
+  /** Number of the tree in node ids. */
+  readonly tree: number;
+  /** Returns the time of the directories. The kernel keeps their names until it changes. */
+  readonly changedMs: () => number;
+}
+
+interface PathNode {
+  readonly path: Buffer;
+  readonly parent: number;
+  /** Positions of the versions, by their sets and places; they are never used for another one. */
+  readonly positions: Map<string, number>;
+  readonly page: LoadedPage & { readonly entries: ShownEntry[] };
+}
+
+interface Listing {
+  readonly page: PackedPage;
+  readonly madeMs: number;
+}
+
+export class VersionsTree implements Tree {
+  readonly validSeconds = VALID_SECONDS;
+  lookups = 0;
+  private nodes: PathNode[] = [newNode(Buffer.from('/'), 0)];
+  private readonly numbers = new Map<string, number>();
+  private readonly listings = new Map<number, Listing>();
+  private readonly options: VersionsOptions;
+
+  constructor(options: VersionsOptions) {
+    this.options = options;
+  }
+
+  private get history(): History {
+    return this.options.history();
+  }
+
+  entryAt(directory: number, entry: number): ShownEntry {
+    const node = this.node(directory);
+    if (entry < 0) return this.shownDirectory(directory);
+    const shown = node.page.entries[entry];
+    if (shown === undefined) throw new FuseError(Errno.ESTALE);
+    return shown;
+  }
+
+  pageOf(directory: number): LoadedPage {
+    return this.node(directory).page;
+  }
+
+  async lookup(directory: number, name: Buffer): Promise<ShownEntry | undefined> {
+    const { path } = this.node(directory);
+    const below = joinPath(path, name);
+    if (await this.isKnown(below)) return this.shownDirectory(this.numberOf(below, directory));
+    const versions = await this.versionsOf(directory);
+    return versions.find(({ entry }) => entry.name.equals(name));
+  }
+
+  async page(directory: number, position: number): Promise<PackedPage | undefined> {
+    const kept = this.listings.get(directory);
+    const isFresh = kept !== undefined && performance.now() - kept.madeMs < KEPT_MS;
+    if (position > 0 && isFresh) return kept.page;
+    const names = await this.namesIn(this.node(directory).path);
+    const directories = names.map((name) => ({
+      entry: virtualDirectory(name, this.options.changedMs()),
+      inode: inodeOfPath(joinPath(this.node(directory).path, name)),
+      // Without a node the kernel asks for it when somebody wants more than its name.
+      nodeLow: 0,
+      nodeHigh: 0,
+      storedBytes: undefined,
+    }));
+    const all = [...directories, ...(await this.versionsOf(directory))];
+    const page = packPage(all, 0, true, VALID_SECONDS);
+    this.listings.delete(directory);
+    this.listings.set(directory, { page, madeMs: performance.now() });
+    const [oldest] = this.listings.keys();
+    if (this.listings.size > MAX_LISTINGS) this.listings.delete(oldest!);
+    return page;
+  }
+
+  dots(directory: number) {
+    const { path, parent } = this.node(directory);
+    return [inodeOfPath(path), inodeOfPath(this.node(parent).path)] as const;
+  }
+
+  async pathOf(directory: number): Promise<Buffer> {
+    return Buffer.concat([Buffer.from('/versions'), this.node(directory).path]);
+  }
+
+  /** Forgets all paths, once the kernel has no reference left. */
+  clear(): void {
+    this.nodes = this.nodes.slice(0, 1);
+    this.numbers.clear();
+    this.listings.clear();
+  }
+
+  private node(directory: number): PathNode {
+    const node = this.nodes[directory];
+    if (node === undefined) throw new FuseError(Errno.ESTALE);
+    return node;
+  }
+
+  private numberOf(path: Buffer, parent: number): number {
+    const key = path.toString('latin1');
+    let number = this.numbers.get(key);
+    if (number === undefined) {
+      number = this.nodes.push(newNode(path, parent)) - 1;
+      this.numbers.set(key, number);
+    }
+    return number;
+  }
+
+  private shownDirectory(directory: number): ShownEntry {
+    const { path } = this.node(directory);
+    const place = { tree: this.options.tree, directory, entry: -1 };
+    return {
+      entry: virtualDirectory(splitPath(path).at(-1) ?? NOTHING, this.options.changedMs()),
+      inode: inodeOfPath(path),
+      nodeLow: nodeLow(place),
+      nodeHigh: nodeHigh(place, true),
+      storedBytes: undefined,
+    };
+  }
+
+  private async newest(): Promise<BackupSet | undefined> {
+    const sets = await this.history.sets();
+    return sets.findLast(({ state }) => state === 'complete');
+  }
+
+  /** Returns the part of the newest set's tree of roots that is at a path. */
+  private async rootsAt(set: number, path: Buffer): Promise<RootNode | undefined> {
+    let node: RootNode | undefined = await rootsOf(this.history, set);
+    for (const name of splitPath(path)) node = node?.children.get(name.toString('latin1'));
+    return node;
+  }
+
+  /** True if any set has, or had, something at a path, or a root below it. */
+  private async isKnown(path: Buffer): Promise<boolean> {
+    const newest = await this.newest();
+    if (newest === undefined) return false;
+    if ((await this.rootsAt(newest.set, path)) !== undefined) return true;
+    return (await this.history.versions(path)).length > 0;
+  }
+
+  /** Returns the names of a directory in the newest set. */
+  private async namesIn(path: Buffer): Promise<Buffer[]> {
+    const newest = await this.newest();
+    if (newest === undefined) return [];
+    const { set } = newest;
+    const roots = await this.rootsAt(set, path);
+    const names = new Map([...(roots?.children ?? [])].map(([key, { name }]) => [key, name]));
+    const entry = roots?.entry ?? (await this.history.find(path, set));
+    if (entry?.childId === undefined) return [...names.values()];
+    if (!this.history.access.mayRead(entry)) throw new FuseError(Errno.EACCES);
+    for (let after: Buffer | undefined = NOTHING; after !== undefined; ) {
+      const page = { directory: entry.childId, set, after, limit: PAGE_ENTRIES };
+      const found = await this.history.list({ ...page, withDigests: false });
+      for (const { name } of found) names.set(name.toString('latin1'), name);
+      after = found.length < PAGE_ENTRIES ? undefined : found.at(-1)!.name;
+    }
+    return [...names.values()].sort((one, other) => Buffer.compare(one, other));
+  }
+
+  /** Returns the versions of the file at the path of a directory, oldest first. */
+  private async versionsOf(directory: number): Promise<ShownEntry[]> {
+    const node = this.node(directory);
+    if (node.parent === directory) return [];
+    const versions = await this.history.versions(node.path);
+    const sets = new Map((await this.history.sets()).map((set) => [set.set, set]));
+    return versions.flatMap((version) => {
+      const isShown = version.entry.type !== EntryType.directory && sets.has(version.firstSet);
+      return isShown ? [this.shown(directory, node, version, sets.get(version.firstSet)!)] : [];
+    });
+  }
+
+  private shown(
+    directory: number,
+    { positions, page }: PathNode,
+    { entry, firstSet }: PathVersion,
+    set: BackupSet,
+  ): ShownEntry {
+    const key = `${firstSet}/${entry.directory}/${entry.firstSet}`;
+    let position = positions.get(key);
+    if (position === undefined) {
+      position = page.entries.length;
+      positions.set(key, position);
+      const place = { tree: this.options.tree, directory, entry: position };
+      page.entries.push({
+        entry: named(entry, Buffer.from(`${timeText(set.openedAtMs)}_${set.name}`)),
+        inode: inodeOf(entry.firstSet, entry.directory, entry, ''),
+        nodeLow: nodeLow(place),
+        nodeHigh: nodeHigh(place, entry.attributes === undefined),
+        storedBytes: undefined,
+      });
+    }
+    return page.entries[position]!;
+  }
+}
+
+function newNode(path: Buffer, parent: number): PathNode {
+  const page = {
+    first: 0,
+    entries: [],
+    isLast: true,
+    isSorted: false,
+    packed: undefined,
+    contents: [],
+  };
+  return { path, parent, positions: new Map(), page };
+}
+
+/** Returns a local time that sorts as text: 2026-11-21_174503. */
+function timeText(timeMs: number): string {
+  const time = new Date(timeMs - new Date(timeMs).getTimezoneOffset() * 60_000).toISOString();
+  return time.slice(0, 19).replace('T', '_').replaceAll(':', '');
+}

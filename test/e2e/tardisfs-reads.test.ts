@@ -1,0 +1,139 @@
+/** Reads mounts at random and by many at once, and compares what they give with the source. */
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { seededRandom } from '../../src/system/index.js';
+import { succeed } from '../helpers/commands.js';
+import { type Lab, mounted } from '../helpers/mounted-sets.js';
+import { seed } from '../helpers/seed.js';
+import { dir, file, makeTree, noise, sparse, text } from '../helpers/tree.js';
+
+const MIB = 1 << 20;
+const OPERATIONS = 2000;
+const READERS = 8;
+
+/** Returns a whole number below a limit. */
+function chooser(): (limit: number) => number {
+  const random = seededRandom(seed);
+  return (limit) => random.bytes(4).readUInt32LE(0) % limit;
+}
+
+/** Reads a range of a file. */
+function rangeOf(name: string, position: number, bytes: number): Buffer {
+  const fd = fs.openSync(name, 'r');
+  try {
+    const target = Buffer.alloc(bytes);
+    return target.subarray(0, fs.readSync(fd, target, 0, bytes, position));
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** Runs a program among the mounts; returns its output. */
+function outputOf(lab: Lab, ...words: string[]): Promise<string> {
+  const child = spawn('nsenter', ['-m', '-t', String(lab.mounts.mountsOf), ...words]);
+  let said = '';
+  child.stdout.on('data', (more: Buffer) => (said += more.toString('latin1')));
+  child.stderr.on('data', (more: Buffer) => (said += more.toString('latin1')));
+  return new Promise((resolve) => child.once('close', () => resolve(said)));
+}
+
+test.serial(
+  'random ranges, names and attributes of a mount are those of the source',
+  mounted(async (lab, t) => {
+    const names = ['noise', 'text', 'small', 'holes', 'none', 'many/f7', 'many'];
+    makeTree(lab.source, [
+      file('noise', noise(1, 5 * MIB + 77)),
+      file('text', text(2, 4 * MIB + 5)),
+      file('small', text(3, 3000), { attributes: { 'user.a': 'b' } }),
+      sparse('holes', 12 * MIB, [
+        [3, noise(4, 100_000)],
+        [7 * MIB - 5, noise(5, 10)],
+      ]),
+      file('none'),
+      dir(
+        'many',
+        Array.from({ length: 500 }, (_, n) => file(`f${n}`, text(n, n * 9))),
+      ),
+    ]);
+    await lab.save();
+    await lab.mountStore();
+    const choose = chooser();
+    for (let count = 0; count < OPERATIONS; count += 1) {
+      const name = names[choose(names.length)]!;
+      const [here, there] = [path.join(lab.source, name), lab.view('Current', lab.source, name)];
+      if (name === 'many') {
+        t.deepEqual(fs.readdirSync(there).sort(), fs.readdirSync(here).sort());
+        continue;
+      }
+      const [one, other] = [fs.lstatSync(here), fs.lstatSync(there)];
+      t.deepEqual([other.size, other.mode, other.mtimeMs], [one.size, one.mode, one.mtimeMs]);
+      const position = choose(one.size + 100);
+      const bytes = [1, 511, 4096, 70_000, 2 * MIB][choose(5)]!;
+      const found = rangeOf(there, position, bytes);
+      if (!found.equals(rangeOf(here, position, bytes))) {
+        t.fail(`${name}: ${bytes} bytes at ${position} differ (seed ${seed})`);
+        return;
+      }
+    }
+    t.pass();
+  }),
+);
+
+test.serial(
+  'every version of a file that is a chain of deltas is read at random',
+  mounted(async (lab, t) => {
+    const content = noise(6, 6 * MIB);
+    makeTree(lab.source, [file('large', content)]);
+    const versions: Buffer[] = [];
+    const choose = chooser();
+    for (let set = 1; set <= 5; set += 1) {
+      noise(set, 5000).copy(content, choose(content.length - 5000));
+      fs.writeFileSync(path.join(lab.source, 'large'), content);
+      versions.push(Buffer.from(content));
+      await lab.save(['--name', `s${set}`]);
+    }
+    await lab.mountStore();
+    for (let count = 0; count < 500; count += 1) {
+      const set = choose(versions.length);
+      const position = choose(content.length);
+      const bytes = Math.min(choose(100_000) + 1, content.length - position);
+      const found = rangeOf(lab.view(`s${set + 1}`, lab.source, 'large'), position, bytes);
+      if (!found.equals(versions[set]!.subarray(position, position + bytes))) {
+        t.fail(`set ${set + 1}: ${bytes} bytes at ${position} differ (seed ${seed})`);
+        return;
+      }
+    }
+    const last = fs.readFileSync(lab.view('s5', lab.source, 'large'));
+    t.true(last.equals(versions.at(-1)!));
+  }),
+);
+
+test.serial(
+  'many readers at once get the right bytes, beside a backup and a delete',
+  mounted(async (lab, t) => {
+    makeTree(
+      lab.source,
+      Array.from({ length: 20 }, (_, n) =>
+        dir(`d${n}`, [
+          ...Array.from({ length: 60 }, (_unused, m) => file(`f${m}`, text(n * 100 + m, 700 * m))),
+          file('large', text(n, 2 * MIB)),
+        ]),
+      ),
+    );
+    await lab.save(['--name', 'one']);
+    await lab.save(['--name', 'two']);
+    await lab.mountStore();
+    const shown = lab.at('two', lab.source);
+    const reading = Array.from({ length: READERS }, () =>
+      outputOf(lab, 'diff', '-r', lab.source, shown),
+    );
+    await lab.save(['--name', 'three']);
+    await succeed('sonic', ['delete', ...lab.place, '--yes', 'one']);
+    t.deepEqual(
+      await Promise.all(reading),
+      Array.from({ length: READERS }, () => ''),
+    );
+  }),
+);
