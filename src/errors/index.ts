@@ -1,11 +1,6 @@
 export { cleanUp } from './clean-up.js';
-export {
-  ERROR_TABLE,
-  type ErrorCode,
-  type ErrorKind,
-  type ErrorRow,
-  isErrorCode,
-} from './table.js';
+export type { ErrorKind, ErrorRow } from './error-row.js';
+export { ERROR_TABLE, type ErrorCode, isErrorCode } from './table.js';
 export {
   asTardisError,
   causeCode,

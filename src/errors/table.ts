@@ -1,30 +1,8 @@
 /**
  * The table of all errors that a user or a peer can get: the kind, the exit status of the command, and what
  * to do about it. docs/errors.md is generated from it (a test keeps them equal).
- *
- * Kinds: `user` (wrong input or missing thing), `busy` (try later), `environment` (disk, permissions,
- * network), `damage` (stored bytes are damaged), `protocol` (the peer violated the protocol), `partial`
- * (done, but not completely), `interrupted`, and `bug` (in this program; shows a stack).
  */
-export type ErrorKind =
-  | 'user'
-  | 'busy'
-  | 'environment'
-  | 'damage'
-  | 'protocol'
-  | 'partial'
-  | 'interrupted'
-  | 'bug';
-
-export interface ErrorRow {
-  readonly kind: ErrorKind;
-  readonly exitStatus: number;
-  /** The next step for the user, in one sentence. */
-  readonly guidance: string;
-}
-
-const row = (kind: ErrorKind, exitStatus: number, guidance: string): ErrorRow =>
-  Object.freeze({ kind, exitStatus, guidance });
+import { row } from './error-row.js';
 
 export const ERROR_TABLE = Object.freeze({
   USAGE: row('user', 1, 'See the command with --help.'),

@@ -1,4 +1,5 @@
-import { ERROR_TABLE, type ErrorCode, type ErrorRow, isErrorCode } from './table.js';
+import type { ErrorRow } from './error-row.js';
+import { ERROR_TABLE, type ErrorCode, isErrorCode } from './table.js';
 
 /** Values that are sent with an error: plain data only, never secrets. */
 export type ErrorContext = Readonly<Record<string, string | number | boolean>>;
