@@ -113,7 +113,7 @@ test.serial(
     t.is(fs.readFileSync(lab.view('one', lab.source, 'a'), 'utf8'), 'first');
     const [year] = fs.readdirSync(lab.view('by-date'));
     t.regex(year!, /^\d{4}$/);
-    const script = 'cd "$1" && echo in && read word && cat a';
+    const script = 'cd "$1" && echo in && read word && while cat a; do sleep 0.1; done';
     const among = ['-m', '-t', String(lab.mounts.mountsOf), 'sh', '-c'];
     const place = lab.at('one', lab.source);
     const inside = spawn('nsenter', [...among, script, 'sh', place]);
@@ -139,8 +139,22 @@ test.serial(
     });
     await command.until('mount', () => fs.readdirSync(lab.view()).length > 0);
     t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'content');
+    // Somebody who is in the mount does not hold up its end.
+    const among = [
+      '-m',
+      '-t',
+      String(lab.mounts.mountsOf),
+      'sh',
+      '-c',
+      'cd "$0" && echo in && read word',
+    ];
+    const user = spawn('nsenter', [...among, lab.shown]);
+    await new Promise((resolve) => {
+      user.stdout.once('data', resolve);
+    });
     command.signal('SIGTERM');
     t.is((await command.ended).status, 0);
+    user.stdin.end();
     t.deepEqual(fs.readdirSync(lab.view()), []);
   }),
 );

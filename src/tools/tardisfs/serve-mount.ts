@@ -35,6 +35,7 @@ export async function serveMount(
   const log = logTo(settings);
   const system = nodeSystem();
   const history = await openHistory(system, settings, found, { tell: log });
+  let isOver = true;
   try {
     if (settings.allowUnproven) history.acceptUnproven?.();
     await history.sets(); // a store that cannot be read is not mounted
@@ -50,10 +51,11 @@ export async function serveMount(
       isNoExec: settings.noExec,
     });
     onReady(); // requests wait until they are answered
-    await serveWithJobs({ system, settings, history, mounted, log, checksPermissions });
+    isOver = await serveWithJobs({ system, settings, history, mounted, log, checksPermissions });
   } finally {
     history.close();
   }
+  if (!isOver) process.exit(0); // the thread that waits for the kernel would keep the process
 }
 
 interface Serving {
@@ -66,8 +68,8 @@ interface Serving {
   readonly checksPermissions: boolean;
 }
 
-/** Starts the workers after the mount, since they take longer. */
-async function serveWithJobs(serving: Omit<Serving, 'jobs'>): Promise<void> {
+/** Starts the workers after the mount, since they take longer. Returns what `serve` returns. */
+async function serveWithJobs(serving: Omit<Serving, 'jobs'>): Promise<boolean> {
   const { system, settings, mounted } = serving;
   let jobs: JobRunner;
   try {
@@ -78,13 +80,14 @@ async function serveWithJobs(serving: Omit<Serving, 'jobs'>): Promise<void> {
     throw error;
   }
   try {
-    await serve({ ...serving, jobs });
+    return await serve({ ...serving, jobs });
   } finally {
     await jobs.close();
   }
 }
 
-async function serve(serving: Serving): Promise<void> {
+/** Returns false if somebody still uses the mount, so that the kernel has not ended it. */
+async function serve(serving: Serving): Promise<boolean> {
   const { system, settings, history, jobs, mounted, log, checksPermissions } = serving;
   const isRoot = process.geteuid?.() === 0;
   const kernel = new FuseKernel(system.native, mounted.fd, (errno) =>
@@ -101,10 +104,14 @@ async function serve(serving: Serving): Promise<void> {
     checksAcls: checksPermissions || isRoot,
     space: () => spaceOf(history),
   });
+  let isOver = false;
   const ended = new Promise<void>((resolve) => {
     kernel.listen(
       (memory, offset, bytes) => files.batch(memory, offset, bytes),
-      () => resolve(),
+      () => {
+        isOver = true;
+        resolve();
+      },
     );
   });
   const refreshing = setInterval(
@@ -116,6 +123,7 @@ async function serve(serving: Serving): Promise<void> {
   try {
     if (!settings.foreground) process.stderr.destroy();
     await Promise.race([ended, interrupted(mounted, ended, log)]);
+    return isOver;
   } finally {
     clearInterval(refreshing);
     files.close();
