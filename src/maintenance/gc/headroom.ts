@@ -14,6 +14,11 @@ const STEP_BYTES = 128 << 10;
  * since less data compresses less well.
  */
 const LEAST_FIT = 7 / 8;
+/**
+ * Multiple of the wanted bytes at which space is no longer short. Exactly the wanted bytes would let a backup begin
+ * that then fills the disk, while packs still hold what no set needs.
+ */
+const RELIEF = 2;
 
 export interface HeadroomOptions {
   /** Free bytes without which no backup begins. */
@@ -26,6 +31,7 @@ export class Headroom {
   private readonly store: StoreWriter;
   private readonly wish: HeadroomOptions;
   private readonly catalogBytes: () => number;
+  private wasShort = false;
 
   constructor(store: StoreWriter, wish: HeadroomOptions, catalogBytes: () => number) {
     this.store = store;
@@ -33,9 +39,14 @@ export class Headroom {
     this.catalogBytes = catalogBytes;
   }
 
-  /** True if space is so short that no backup begins, or soon none will. */
+  /**
+   * True if space is so short that no backup begins, or soon none will. Once true, it stays so until there is room
+   * for a backup, too.
+   */
   get isShort(): boolean {
-    return this.store.reserve.freeBytes < this.wish.wantedFreeBytes;
+    const enoughBytes = this.wish.wantedFreeBytes * (this.wasShort ? RELIEF : 1);
+    this.wasShort = this.store.reserve.freeBytes < enoughBytes;
+    return this.wasShort;
   }
 
   /**

@@ -1,0 +1,36 @@
+/** Space counts as short until there is room for a backup, not only for its beginning. */
+import test from 'ava';
+import { Headroom } from '../../../src/maintenance/gc/headroom.js';
+import type { StoreWriter } from '../../../src/store/writer/index.js';
+
+const MIB = 1 << 20;
+const WISH = { wantedFreeBytes: 48 * MIB, graceMs: 3_600_000 };
+
+function headroomOf(freeMib: number): { headroom: Headroom; disk: { freeBytes: number } } {
+  const disk = { freeBytes: freeMib * MIB, sizeBytes: 16 * MIB };
+  const store = { reserve: disk } as unknown as StoreWriter;
+  return { headroom: new Headroom(store, WISH, () => 0), disk };
+}
+
+test('space that begins short stays short until twice the wanted bytes are free', (t) => {
+  const { headroom, disk } = headroomOf(40);
+  t.true(headroom.isShort);
+  disk.freeBytes = 64 * MIB;
+  t.true(headroom.isShort, 'a backup could begin, and would fill the disk');
+  t.is(headroom.graceMs, 0, 'what is removed leaves the disk at once');
+  t.true(
+    headroom.bytes > 64 * MIB,
+    'a pack larger than what is free above the wanted bytes is rewritten',
+  );
+  disk.freeBytes = 96 * MIB;
+  t.false(headroom.isShort);
+  t.is(headroom.graceMs, WISH.graceMs);
+});
+
+test('space that is enough at the start is not short, and becomes so below the wanted bytes', (t) => {
+  const { headroom, disk } = headroomOf(64);
+  t.false(headroom.isShort);
+  t.true(headroom.bytes <= 16 * MIB, 'a run leaves the wanted bytes free');
+  disk.freeBytes = 47 * MIB;
+  t.true(headroom.isShort);
+});
