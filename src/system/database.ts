@@ -13,6 +13,7 @@ import {
   type Way,
 } from './guarded-paths.js';
 import { hasStrayBytes } from './process-input.js';
+import { steadySql } from './steady-sql.js';
 import './whole-addons.js';
 
 const require = createRequire(import.meta.url);
@@ -100,11 +101,13 @@ function open(path: string, options: OpenDatabaseOptions): SqlDatabase {
   // Loaded at first use: a client never opens a catalog.
   try {
     const Database = require('better-sqlite3') as typeof SqliteDatabase;
-    return new Database(path, {
+    const database = new Database(path, {
       readonly: options.readonly,
       fileMustExist: true,
       timeout: LOCK_TIMEOUT_MS,
     });
+    const prepare = database.prepare.bind(database);
+    return Object.assign(database, { prepare: (sql: string) => prepare(steadySql(sql)) });
   } catch (error) {
     if (!isUnloadable(error)) throw error;
     const [reason] = (error as Error).message.split('\n');
