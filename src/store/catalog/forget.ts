@@ -8,6 +8,7 @@ import { type ForgetReport, splitPath, splitRoot } from '../../model/index.js';
 import { PrivateFolder, type SqlDatabase, type System } from '../../system/index.js';
 import { ROOTS_DIRECTORY } from './directories.js';
 import { IdSet } from './id-set.js';
+import { marksIn } from './set-columns.js';
 import { snapshotCatalog } from './snapshot.js';
 import { covered, intersection, type Span, spansWith, union, without } from './spans.js';
 
@@ -235,9 +236,7 @@ class Forgetting {
       versions: this.versions,
       fileBytes: this.fileBytes,
       sets: this.listed.filter((set) => covered(this.touched, set)).length,
-      lockedSets: (this.statements.locked.all() as number[]).filter((set) =>
-        covered(this.touched, set),
-      ).length,
+      lockedSets: this.lockedSets().filter((set) => covered(this.touched, set)).length,
       rootsBelow: this.rootsBelow,
       isInNewest: this.isInNewest,
       contents: gone.length,
@@ -245,6 +244,12 @@ class Forgetting {
       heldElsewhere: this.contents.size - gone.length,
     };
     return { report, needed };
+  }
+
+  /** Returns the listed sets that are locked. */
+  private lockedSets(): number[] {
+    const marked = this.statements.marked.all() as [set: number, marks: Buffer][];
+    return marked.filter(([, marks]) => marksIn(marks).isLocked).map(([set]) => set);
   }
 }
 
@@ -264,11 +269,11 @@ function statementsOf(database: SqlDatabase) {
       `SELECT 1 FROM directories JOIN set_roots USING (root_id) JOIN backup_sets USING (set_number)
        WHERE directory_id = ? AND set_number BETWEEN ? AND ? AND state != 'superseded' LIMIT 1`,
     ),
-    locked: database
+    marked: database
       .prepare(
-        `SELECT set_number FROM backup_sets WHERE json_extract(marks, '$.isLocked') AND state != 'superseded'`,
+        `SELECT set_number, marks FROM backup_sets WHERE marks IS NOT NULL AND state != 'superseded'`,
       )
-      .pluck(),
+      .raw(),
     named: database.prepare(`SELECT ${VERSION} FROM entries WHERE directory_id = ? AND name = ?`),
     all: database.prepare(
       `SELECT ${VERSION} FROM entries WHERE directory_id = ? AND directory_id != ${ROOTS_DIRECTORY}`,

@@ -19,7 +19,7 @@ import type {
 } from '../index.js';
 import { AccountTable } from './accounts.js';
 import { ForgetRequests } from './forget-requests.js';
-import { marksOf, statsOf } from './sets.js';
+import { marksColumn, marksIn, statsColumn, statsIn } from './set-columns.js';
 import type { SqlDatabase } from '../../system/index.js';
 
 const PAGE = 1024;
@@ -36,15 +36,15 @@ type EntryColumns = [
 ];
 type SealColumns = [directory: number, firstSet: number, lastSet: number | null, seal: Buffer];
 type SetColumns = [
-  number,
-  string,
-  string,
-  number,
-  number,
-  number | null,
-  string,
-  string,
-  Buffer | null,
+  set: number,
+  name: string,
+  state: string,
+  openedAtMs: number,
+  clientTimeMs: number,
+  closedAtMs: number | null,
+  stats: Buffer | null,
+  marks: Buffer | null,
+  seal: Buffer | null,
 ];
 
 export class ImageTable {
@@ -169,10 +169,10 @@ export class ImageTable {
       openedAtMs,
       clientTimeMs,
       closedAtMs: closedAtMs ?? 0,
-      stats: statsOf(stats),
+      stats: statsIn(stats),
       roots: this.statements.setRoots.all(set) as number[],
       seal: seal ?? Buffer.alloc(0),
-      marks: marksOf(marks),
+      marks: marksIn(marks),
     };
   }
 
@@ -305,8 +305,8 @@ export class ImageTable {
       openedAtMs,
       clientTimeMs,
       closed,
-      JSON.stringify(stats),
-      JSON.stringify(marks),
+      statsColumn(stats),
+      marksColumn(marks),
     );
     for (const root of set.roots) this.inserts.setRoot.run(number, root);
     if (set.seal.length > 0) this.inserts.setSeal.run(number, set.seal);
