@@ -132,6 +132,7 @@ export function tapped(tapOf: () => Tap): (host: StorageHost) => StorageHost {
       const handle = await host.open(directory, purpose, options, {
         answer: (answer, processedBytes) =>
           events.answer(answer && (tap.answer?.(answer) ?? answer), processedBytes),
+        closing: (requests) => events.closing(requests),
         failed: (error) => events.failed(error),
       });
       return {

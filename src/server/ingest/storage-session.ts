@@ -3,7 +3,7 @@
  * is due, and reports how many messages are received (are in the write path) and how many are durable. It runs in a
  * storage thread, or in the caller's thread for deterministic tests.
  */
-import { TardisError } from '../../errors/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
 import { releaseMemory } from '../../model/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import { type System, wallMs } from '../../system/index.js';
@@ -30,7 +30,7 @@ import { SpaceLimits } from './space-limits.js';
 import { SetBeginning } from './set-beginning.js';
 import { named, setsBefore } from './set-request.js';
 import { Trust } from './trust.js';
-import type { AnswerSink, StorageOptions } from '../storage/storage-options.js';
+import type { StorageEvents, StorageOptions } from '../storage/storage-options.js';
 
 export class StorageSession {
   private readonly queue: { name: MessageName; bytes: Buffer }[] = [];
@@ -55,16 +55,14 @@ export class StorageSession {
   private readonly store: StoreWriter;
   private readonly directory: ClientDirectory;
   private readonly options: StorageOptions;
-  private readonly sink: AnswerSink;
-  private readonly onFailure: (error: unknown) => void;
+  private readonly events: StorageEvents;
 
   private constructor(
     system: System,
     store: StoreWriter,
     directory: ClientDirectory,
     options: StorageOptions,
-    sink: AnswerSink,
-    onFailure: (error: unknown) => void,
+    events: StorageEvents,
   ) {
     this.system = system;
     this.store = store;
@@ -76,8 +74,7 @@ export class StorageSession {
     this.room = new SpaceLimits(store, this.large);
     this.receipts = new Receipts((upTo, bytes) => this.acknowledge(upTo, bytes));
     this.options = options;
-    this.sink = sink;
-    this.onFailure = onFailure;
+    this.events = events;
     this.handlers = {
       openSet: (head) => this.onOpenSet(head),
       closeSet: (head) => this.onCloseSet(head),
@@ -99,15 +96,14 @@ export class StorageSession {
     system: System,
     directory: ClientDirectory,
     options: StorageOptions,
-    sink: AnswerSink,
-    onFailure: (error: unknown) => void,
+    events: StorageEvents,
   ): Promise<StorageSession> {
     const space = options.space && new SpaceMeter(options.space);
     const store = await StoreWriter.open(system, directory, options.store, space);
     try {
       requireKeys(system, store.catalog, directory);
       const own = optionsFor(store.catalog, options);
-      return new StorageSession(system, store, directory, own, sink, onFailure);
+      return new StorageSession(system, store, directory, own, events);
     } catch (error) {
       throw store.closeAfterFailure(error);
     }
@@ -189,7 +185,7 @@ export class StorageSession {
         const told = this.room.told(error);
         this.failure = told;
         this.release();
-        this.onFailure(told);
+        this.events.failed(asTardisError(told));
         this.pumped();
       },
     );
@@ -233,7 +229,7 @@ export class StorageSession {
 
   private acknowledge(upTo: number, bytes: number): void {
     if (this.failure !== undefined) return;
-    this.sink(encodeMessage('received', { upTo }).head, bytes);
+    this.events.answer(encodeMessage('received', { upTo }).head, bytes);
   }
 
   private isCheckpointDue(): boolean {
@@ -257,7 +253,7 @@ export class StorageSession {
   }
 
   private answer<N extends MessageName>(name: N, head: Head<N>): void {
-    this.sink(encodeMessage(name, head).head, 0);
+    this.events.answer(encodeMessage(name, head).head, 0);
   }
 
   private get openSet(): Ingest {
@@ -302,7 +298,8 @@ export class StorageSession {
     this.answer('keysSet', { number: await changeKeys(this.system, this.directory, keys) });
   }
 
-  private async onCloseSet({ stats, seal }: Head<'closeSet'>): Promise<void> {
+  private async onCloseSet({ stats, seal, purge, waits }: Head<'closeSet'>): Promise<void> {
+    this.events.closing({ isPurgeWanted: purge, isAwaited: waits });
     if (this.large.openCount > 0) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a set ends while streams are open');
     }

@@ -3,7 +3,7 @@ import type { CatalogCopies } from '../../store/writer/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { type MessageName, Purpose, type PurposeName } from '../../transport/index.js';
-import type { AnswerSink, StorageOptions } from './storage-options.js';
+import type { StorageEvents, StorageOptions } from './storage-options.js';
 import { StorageSession } from '../ingest/storage-session.js';
 import { wishFor } from './gc-work.js';
 
@@ -28,12 +28,11 @@ const FREEING = { graceMs: 3_600_000, wasteRatio: 0.5 } as const;
 export async function openSession(
   system: System,
   { directory, purpose, options }: SessionRequest,
-  sink: AnswerSink,
-  onFailure: (error: unknown) => void,
+  events: StorageEvents,
   copies: CatalogCopies,
 ): Promise<AnySession> {
   if (purpose === Purpose.backup) {
-    const session = await StorageSession.open(system, directory, options, sink, onFailure);
+    const session = await StorageSession.open(system, directory, options, events);
     return withCopy(session, copies, directory, options.catalogCopies ?? 0);
   }
   const { ReadingSession } = await import('../queries/reading-session.js');
@@ -46,7 +45,7 @@ export async function openSession(
   };
   const { freeing = FREEING, umask } = options;
   const tending = { limits: store, umask, ...freeing };
-  return ReadingSession.open(system, directory, tending, rights, sink, onFailure);
+  return ReadingSession.open(system, directory, tending, rights, events);
 }
 
 /**

@@ -48,11 +48,14 @@ async function open(message: Extract<ToStorage, { op: 'open' }>): Promise<void> 
     const opened = await openSession(
       system,
       message.request,
-      (answer, processedBytes) => send({ op: 'answer', session, answer, processedBytes }),
-      (error) => {
-        sessions.delete(session); // the session has already released everything
-        endProfile(session);
-        send({ op: 'failed', session, error: toWire(error) });
+      {
+        answer: (answer, processedBytes) => send({ op: 'answer', session, answer, processedBytes }),
+        closing: (requests) => send({ op: 'closing', session, requests }),
+        failed: (error) => {
+          sessions.delete(session); // the session has already released everything
+          endProfile(session);
+          send({ op: 'failed', session, error: toWire(error) });
+        },
       },
       copies,
     );
