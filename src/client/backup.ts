@@ -128,19 +128,25 @@ const MAX_BEGINNINGS = 16;
 /** Throughput that a link with a long round trip should still reach. */
 const LINK_BYTES_PER_MS = 160_000;
 
+/** A backup, and what it works with. */
+export interface BackupTask {
+  /** Resolves with the server's address once the server listens. */
+  readonly reach: () => Promise<Address>;
+  readonly openJobs: () => Promise<JobRunner>;
+  readonly request: BackupRequest;
+  readonly hooks: BackupHooks;
+  /** Aborting it ends the backup as INTERRUPTED. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
- * Runs a whole backup. `reach` resolves with the server's address once the server listens. Work that needs no
- * server, above all the walk, starts before that. Aborting `signal` ends the backup as INTERRUPTED. A lost
+ * Runs a whole backup. Work that needs no server, above all the walk, starts before the server listens. A lost
  * connection is replaced, and the session continues. If the server has dropped the session (it restarted, or
  * too much time has passed), the backup starts again on top of what was already durable.
  */
 export async function runBackup(
   system: System,
-  reach: () => Promise<Address>,
-  openJobs: () => Promise<JobRunner>,
-  request: BackupRequest,
-  hooks: BackupHooks,
-  signal?: AbortSignal,
+  { reach, openJobs, request, hooks, signal }: BackupTask,
 ): Promise<BackupResult> {
   const startMs = system.clock.monotonicMs();
   let login: Login | undefined;
@@ -148,7 +154,7 @@ export async function runBackup(
   for (let begun = 1; ; begun += 1) {
     // Threads remember what a session has sent; that must not outlive the session.
     const jobs = await openJobs();
-    const run = new BackupRun(system, reach, jobs, request, hooks);
+    const run = new BackupRun(system, jobs, { reach, request, hooks });
     try {
       const result = await run.toItsEnd(login, signal);
       replaced += run.replaced;
@@ -188,10 +194,8 @@ class BackupRun {
 
   constructor(
     system: System,
-    reach: () => Promise<Address>,
     jobs: JobRunner,
-    request: BackupRequest,
-    hooks: BackupHooks,
+    { reach, request, hooks }: Pick<BackupTask, 'reach' | 'request' | 'hooks'>,
   ) {
     this.system = system;
     this.request = request;

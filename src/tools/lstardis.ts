@@ -159,7 +159,7 @@ class Lister {
     if (which !== 'none') {
       const versions = await history.versions(path);
       if (versions.length === 0) throw await noSuchPath(history, set.set, path);
-      await printVersions(history, path, versions, this.sets, which, view);
+      await printVersions(history, { path, versions, sets: this.sets }, which, view);
       return;
     }
     if (entry === undefined) throw await noSuchPath(history, set.set, path);

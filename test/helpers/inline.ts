@@ -214,7 +214,13 @@ export async function backupTo(
     onFailures: (failures: readonly Failure[]) => options.onFailures?.(failures),
     ...(options.onRetry === undefined ? {} : { onRetry: options.onRetry }),
   };
-  const done = runBackup(system, reach, openJobs, request, hooks, options.signal);
+  const done = runBackup(system, {
+    reach,
+    openJobs,
+    request,
+    hooks,
+    signal: options.signal,
+  });
   return within(done, 'the backup');
 }
 
@@ -274,8 +280,7 @@ export async function restoreInline(
     const { failures } = await within(
       runRestore(
         system,
-        history,
-        jobs,
+        { history, jobs, progress },
         {
           set: found.set,
           paths: paths.map((given) => Buffer.from(given)),
@@ -284,7 +289,6 @@ export async function restoreInline(
           numericIds,
           policy: policy ?? {},
         },
-        progress,
       ),
       'the restore',
     );

@@ -6,7 +6,15 @@
 import { type BackupSet, type ListingPage, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import { type Keyring, SealSum } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
-import { type ContentKeys, mappedMarks, NO_SEAL, sealIn, splitPath } from '../../model/index.js';
+import {
+  type ContentKeys,
+  type DirectoryId,
+  mappedMarks,
+  NO_SEAL,
+  sealIn,
+  type SetNumber,
+  splitPath,
+} from '../../model/index.js';
 import type { ObjectReader, OwnerRecord, RootRecord, SetNote } from '../../store/index.js';
 import type { NativeCalls } from '../../system/index.js';
 import { Access } from '../local/access.js';
@@ -155,16 +163,16 @@ class UnsealedHistory implements History {
     return sets.find(({ set }) => set === chosen)!;
   }
 
-  async roots(set: number): Promise<RootRecord[]> {
+  async roots(set: SetNumber): Promise<RootRecord[]> {
     const { roots } = await this.provenSet(set);
     return [...roots].sort((one, other) => Buffer.compare(one.path, other.path));
   }
 
-  seals(set: number, after: number, limit: number): Promise<SetSeals> {
+  seals(set: SetNumber, after: number, limit: number): Promise<SetSeals> {
     return this.sealed.seals(set, after, limit);
   }
 
-  async notes(set: number): Promise<SetNote[]> {
+  async notes(set: SetNumber): Promise<SetNote[]> {
     const { names } = this.keyring;
     const notes = await this.sealed.notes(set);
     return notes.map((note) => ({
@@ -174,14 +182,14 @@ class UnsealedHistory implements History {
     }));
   }
 
-  async owners(set: number): Promise<OwnerRecord[]> {
+  async owners(set: SetNumber): Promise<OwnerRecord[]> {
     const { names } = this.keyring;
     const owners = await this.sealed.owners(set);
     return owners.map((owner) => ({ ...owner, name: names.openOwner(owner) }));
   }
 
   /** Finds an entry in the proven listing of each directory on the path. */
-  async find(path: Buffer, set: number): Promise<HistoryEntry | undefined> {
+  async find(path: Buffer, set: SetNumber): Promise<HistoryEntry | undefined> {
     const proven = await this.provenSet(set);
     const above = rootAbove([...proven.roots], path);
     const root = proven.roots.find((one) => one.root === above?.root.root);
@@ -203,8 +211,8 @@ class UnsealedHistory implements History {
   }
 
   private async entryIn(
-    directory: number,
-    set: number,
+    directory: DirectoryId,
+    set: SetNumber,
     name: Buffer,
   ): Promise<HistoryEntry | undefined> {
     const page = { directory, set, after: NOTHING, limit: PAGE_ENTRIES, withDigests: true };
@@ -346,7 +354,7 @@ class UnsealedHistory implements History {
   }
 
   private placeBelow(
-    set: number,
+    set: SetNumber,
     places: readonly Buffer[],
     sealed: readonly HistoryEntry[],
   ): void {
@@ -364,7 +372,7 @@ class UnsealedHistory implements History {
     return `${set}/${directory}/${limit}/${withDigests}/${count}`;
   }
 
-  private async provenSet(set: number): Promise<ProvenSet> {
+  private async provenSet(set: SetNumber): Promise<ProvenSet> {
     const proven = await this.proven.of(set);
     if (!proven.isSealed && !proven.isBroken) this.unsealedSets.add(set);
     return proven;

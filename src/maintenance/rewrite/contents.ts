@@ -23,6 +23,7 @@ import { TardisError, throwIfAborted } from '../../errors/index.js';
 import {
   BytesBuilder,
   contentDigest,
+  type ContentId,
   decodeParts,
   DIGEST_BYTES,
   encodeParts,
@@ -145,7 +146,7 @@ export class ContentMover {
     return this.keys.digest(Buffer.from(old));
   }
 
-  private isNeeded(contentId: number | undefined): boolean {
+  private isNeeded(contentId: ContentId | undefined): boolean {
     return this.needed === undefined || (contentId !== undefined && this.needed.has(contentId));
   }
 
@@ -154,7 +155,7 @@ export class ContentMover {
   }
 
   /** Copies a content, after the contents that it rests on. Returns its new digest; undefined if it is lost. */
-  private async ensure(contentId: number): Promise<Buffer | undefined> {
+  private async ensure(contentId: ContentId): Promise<Buffer | undefined> {
     if (this.lost.has(contentId)) return undefined;
     const stored = this.old.catalog.contents.stored(contentId);
     if (stored === undefined) return undefined;
@@ -174,7 +175,7 @@ export class ContentMover {
     return digest;
   }
 
-  private async move(contentId: number, stored: StoredContent): Promise<void> {
+  private async move(contentId: ContentId, stored: StoredContent): Promise<void> {
     const place = placeOf(stored);
     const { kind, digest } = stored;
     this.sinceCheckpoint += stored.recordBytes;
@@ -235,7 +236,7 @@ export class ContentMover {
    * Copies one content of a record that is damaged elsewhere, if a restore could still read it. Throws
    * RECORD_DAMAGED, CONTENT_DAMAGED.
    */
-  private async salvage(contentId: number, { kind, digest }: StoredContent): Promise<void> {
+  private async salvage(contentId: ContentId, { kind, digest }: StoredContent): Promise<void> {
     const { old, reader, keys, store, native } = this;
     const [piece] = this.locator.locate(old.catalog.contents, contentId) ?? [];
     const isWhole = kind === RecordKind.frame || kind === RecordKind.content;
@@ -261,7 +262,7 @@ export class ContentMover {
 
   /** Copies a delta. The content that it makes is read whole, since only that content has the digest. */
   private async moveDelta(
-    contentId: number,
+    contentId: ContentId,
     stored: StoredContent,
     place: RecordPlace,
   ): Promise<void> {

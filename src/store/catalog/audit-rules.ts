@@ -1,5 +1,5 @@
 /** Consistency rules of a catalog, and the queries that compare a catalog with one rebuilt from the packs. */
-import { RowFlag } from '../../model/index.js';
+import { RowFlag, type SetNumber } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 import { countUnreadableSets } from './set-columns.js';
 import { isShown, type SpanRows } from './shown.js';
@@ -188,7 +188,7 @@ export function lackingIn(
     const rows = database
       .prepare(`SELECT first_set, count(*) FROM (${lacking}) GROUP BY first_set ORDER BY first_set`)
       .raw()
-      .all() as [set: number, count: number][];
+      .all() as [set: SetNumber, count: number][];
     const versions = rows.reduce((sum, [, count]) => sum + count, 0);
     return { versions, sets: rows.map(([set]) => set) };
   } finally {

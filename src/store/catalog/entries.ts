@@ -5,6 +5,8 @@
 import type { TardisError } from '../../errors/index.js';
 import {
   attributesOf,
+  type ContentId,
+  type DirectoryId,
   type Entry,
   EntryType,
   type EntryTypeNumber,
@@ -14,6 +16,7 @@ import {
   metadataOf,
   RowOffset,
   type RowReader,
+  type SetNumber,
   sizeIn,
   STORED_FLAGS,
 } from '../../model/index.js';
@@ -22,13 +25,13 @@ import { soundColumns } from './sound-columns.js';
 
 /** An entry as the catalog has it. */
 export interface CatalogEntry extends Entry {
-  readonly directory: number;
-  readonly firstSet: number;
-  readonly lastSet: number | undefined;
+  readonly directory: DirectoryId;
+  readonly firstSet: SetNumber;
+  readonly lastSet: SetNumber | undefined;
   /** For files that are not empty. */
-  readonly contentId: number | undefined;
+  readonly contentId: ContentId | undefined;
   /** For directories. */
-  readonly childId: number | undefined;
+  readonly childId: DirectoryId | undefined;
   /** The packed row as the catalog stores it (see `metadataOf`, `joinRow`). */
   readonly metadata: Buffer;
   /** Proof of the entry's content, if the client encrypts. */
@@ -45,24 +48,36 @@ export interface ContentProof {
 
 /** The part of an open row that is needed to close or replace it. */
 export interface OpenRow {
-  readonly firstSet: number;
-  readonly childId: number | undefined;
+  readonly firstSet: SetNumber;
+  readonly childId: DirectoryId | undefined;
 }
 
 /** An open row, with the data that decides whether a file must be read again. */
 export interface HeadRow extends OpenRow {
   readonly name: Buffer;
-  readonly contentId: number | undefined;
+  readonly contentId: ContentId | undefined;
   /** False if the entry names a content but its bytes are missing. */
   readonly isStored: boolean;
   readonly flags: number;
   readonly metadata: Buffer;
 }
 
+/** The content or directory that a row refers to. */
+export interface RowTargets {
+  readonly contentId: ContentId | undefined;
+  readonly childId: DirectoryId | undefined;
+}
+
+/** A new version of a name in a directory, from a set on. */
+export interface NewVersion extends RowTargets {
+  readonly directory: DirectoryId;
+  readonly set: SetNumber;
+}
+
 /** Selects a page of a directory's entries. */
 export interface ListingPage {
-  readonly directory: number;
-  readonly set: number;
+  readonly directory: DirectoryId;
+  readonly set: SetNumber;
   readonly after: Buffer;
   readonly limit: number;
   readonly withDigests: boolean;
@@ -75,13 +90,13 @@ export interface ListingPage {
 
 /** Returns an entry that is not from a catalog. `metadata` must have been checked (see checkRows). */
 export function entryOfParts(parts: {
-  readonly directory: number;
+  readonly directory: DirectoryId;
   readonly name: Buffer;
-  readonly firstSet: number;
-  readonly lastSet: number | undefined;
+  readonly firstSet: SetNumber;
+  readonly lastSet: SetNumber | undefined;
   readonly flags: number;
-  readonly contentId: number | undefined;
-  readonly childId: number | undefined;
+  readonly contentId: ContentId | undefined;
+  readonly childId: DirectoryId | undefined;
   readonly metadata: Buffer;
   readonly digest: Buffer | undefined;
 }): CatalogEntry {
@@ -134,26 +149,26 @@ export const SELECT_ROW: string = `${SELECT}, NULL FROM entries`;
 export const SELECT_ENTRY: string = `${SELECT}, ${DIGEST} FROM entries`;
 
 export type EntryColumns = [
-  directory: number,
+  directory: DirectoryId,
   name: Buffer,
-  firstSet: number,
-  lastSet: number | null,
+  firstSet: SetNumber,
+  lastSet: SetNumber | null,
   flags: number,
-  contentId: number | null,
-  childId: number | null,
+  contentId: ContentId | null,
+  childId: DirectoryId | null,
   metadata: Buffer,
   digest: Buffer | null,
 ];
 
 /** Decodes most fields from the packed metadata on access. */
 class StoredEntry implements CatalogEntry {
-  readonly directory: number;
+  readonly directory: DirectoryId;
   name: Buffer;
-  readonly firstSet: number;
-  readonly lastSet: number | undefined;
+  readonly firstSet: SetNumber;
+  readonly lastSet: SetNumber | undefined;
   readonly flags: number;
-  readonly contentId: number | undefined;
-  readonly childId: number | undefined;
+  readonly contentId: ContentId | undefined;
+  readonly childId: DirectoryId | undefined;
   metadata: Buffer;
   readonly digest: Buffer | undefined;
   proof: ContentProof | undefined = undefined;
@@ -221,9 +236,9 @@ export function toEntry(columns: EntryColumns): CatalogEntry {
 
 type HeadColumns = [
   name: Buffer,
-  firstSet: number,
-  childId: number | null,
-  contentId: number | null,
+  firstSet: SetNumber,
+  childId: DirectoryId | null,
+  contentId: ContentId | null,
   isStored: number,
   flags: number,
   metadata: Buffer,
@@ -307,15 +322,8 @@ export class EntryTable {
     };
   }
 
-  /** Writes the row at `at` as the open version of its name from `set` on. */
-  put(
-    directory: number,
-    rows: RowReader,
-    at: number,
-    set: number,
-    contentId: number | undefined,
-    childId: number | undefined,
-  ): void {
+  /** Writes the row at `at` as the open version of its name from `version.set` on. */
+  put({ directory, set, contentId, childId }: NewVersion, rows: RowReader, at: number): void {
     this.statements.put.run(
       directory,
       rows.name(at),
@@ -330,35 +338,35 @@ export class EntryTable {
   }
 
   /** Returns the open version of a name, or undefined. */
-  findOpen(directory: number, name: Buffer): OpenRow | undefined {
+  findOpen(directory: DirectoryId, name: Buffer): OpenRow | undefined {
     const row = this.statements.open.get(directory, name) as [number, number | null] | undefined;
     return row === undefined ? undefined : { firstSet: row[0], childId: row[1] ?? undefined };
   }
 
   /** Ends an open version before `set`. A version that began in `set` itself is deleted. */
-  close(directory: number, name: Buffer, open: OpenRow, set: number): void {
+  close(directory: DirectoryId, name: Buffer, open: OpenRow, set: SetNumber): void {
     if (open.firstSet >= set) this.statements.remove.run(directory, name, open.firstSet);
     else this.statements.close.run(set - 1, directory, name, open.firstSet);
   }
 
   /** Changes the flags of an open version without making a new one. */
-  setFlags(directory: number, name: Buffer, firstSet: number, flags: number): void {
+  setFlags(directory: DirectoryId, name: Buffer, firstSet: SetNumber, flags: number): void {
     this.statements.setFlags.run(flags & STORED_FLAGS, directory, name, firstSet);
   }
 
   /** Returns the open versions of the names after `after` up to `upTo`, sorted. */
-  headRange(directory: number, after: Buffer, upTo: Buffer): HeadRow[] {
+  headRange(directory: DirectoryId, after: Buffer, upTo: Buffer): HeadRow[] {
     return (this.statements.head.all(directory, after, upTo) as HeadColumns[]).map(toHeadRow);
   }
 
   /** Returns the open version of one name. */
-  findHead(directory: number, name: Buffer): HeadRow | undefined {
+  findHead(directory: DirectoryId, name: Buffer): HeadRow | undefined {
     const row = this.statements.headOne.get(directory, name) as HeadColumns | undefined;
     return row === undefined ? undefined : toHeadRow(row);
   }
 
   /** Returns up to `limit` open versions of a directory, with the fields needed to close them. */
-  headNames(directory: number, limit: number): (OpenRow & { readonly name: Buffer })[] {
+  headNames(directory: DirectoryId, limit: number): (OpenRow & { readonly name: Buffer })[] {
     const rows = this.statements.headNames.all(directory, limit) as [
       Buffer,
       number,
@@ -381,13 +389,13 @@ export class EntryTable {
     return rows.map(toEntry);
   }
 
-  findAsOf(directory: number, name: Buffer, set: number): CatalogEntry | undefined {
+  findAsOf(directory: DirectoryId, name: Buffer, set: SetNumber): CatalogEntry | undefined {
     const row = this.statements.oneAsOf.get(directory, name, set, set) as EntryColumns | undefined;
     return row === undefined ? undefined : toEntry(row);
   }
 
   /** Returns all versions of a name in one directory, oldest first. */
-  versions(directory: number, name: Buffer): CatalogEntry[] {
+  versions(directory: DirectoryId, name: Buffer): CatalogEntry[] {
     return (this.statements.versions.all(directory, name) as EntryColumns[]).map(toEntry);
   }
 

@@ -1,12 +1,14 @@
 /** Converts a catalog, apart from the places of contents, to items of an image, and back. */
 import {
+  type ClientSetting,
   DIRECTORY_SEAL_BYTES,
+  type DirectoryId,
   EntryType,
   forEachRow,
   joinRow,
-  type ClientSetting,
   metadataOf,
   RowReader,
+  type SetNumber,
   STORED_FLAGS,
 } from '../../model/index.js';
 import type {
@@ -27,16 +29,21 @@ const PAGE = 1024;
 type DirectoryColumns = [bigint, bigint, bigint, Buffer, bigint, bigint, bigint];
 type EntryColumns = [
   name: Buffer,
-  firstSet: number,
-  lastSet: number | null,
+  firstSet: SetNumber,
+  lastSet: SetNumber | null,
   flags: number,
-  childId: number | null,
+  childId: DirectoryId | null,
   metadata: Buffer,
   digest: Buffer | null,
 ];
-type SealColumns = [directory: number, firstSet: number, lastSet: number | null, seal: Buffer];
+type SealColumns = [
+  directory: DirectoryId,
+  firstSet: SetNumber,
+  lastSet: SetNumber | null,
+  seal: Buffer,
+];
 type SetColumns = [
-  set: number,
+  set: SetNumber,
   name: string,
   state: string,
   openedAtMs: number,
@@ -204,7 +211,7 @@ export class ImageTable {
     }
   }
 
-  private *entriesOf(directory: number): Generator<ImageItem> {
+  private *entriesOf(directory: DirectoryId): Generator<ImageItem> {
     for (let after: [Buffer, number] = [Buffer.alloc(0), 0]; ; ) {
       const page = this.statements.entries.all(directory, ...after, PAGE) as EntryColumns[];
       if (page.length === 0) return;

@@ -14,6 +14,7 @@ export {
   openInPlace,
   type HeadRow,
   type ListingPage,
+  type RowTargets,
 } from './entries.js';
 export { type AfterVersion, FIRST_VERSION, HistoryTable, type PlacedContent } from './history.js';
 export { catalogVersion, hasNewestVersion, isCatalogLost, isUnusedClient } from './open.js';

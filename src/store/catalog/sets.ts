@@ -1,5 +1,5 @@
 /** Queries on backup sets, roots and notes. */
-import type { SetMarks } from '../../model/index.js';
+import type { DirectoryId, RootNumber, SetMarks, SetNumber } from '../../model/index.js';
 import type { RootRecord, SetNote } from '../index.js';
 import type { SqlDatabase } from '../../system/index.js';
 import { marksColumn, marksIn, type SetStats, statsColumn, statsIn } from './set-columns.js';
@@ -7,7 +7,7 @@ import { marksColumn, marksIn, type SetStats, statsColumn, statsIn } from './set
 export type SetState = 'unfinished' | 'complete' | 'superseded';
 
 export interface BackupSet {
-  readonly set: number;
+  readonly set: SetNumber;
   /** The current name. */
   readonly name: string;
   /** The original name, which the client's seal of the set covers. */
@@ -103,28 +103,28 @@ export class SetTable {
     };
   }
 
-  open(set: number, name: string, openedAtMs: number, clientTimeMs: number): void {
+  open(set: SetNumber, name: string, openedAtMs: number, clientTimeMs: number): void {
     this.statements.insert.run(set, name, openedAtMs, clientTimeMs);
   }
 
-  addRoot(set: number, root: RootRecord): void {
+  addRoot(set: SetNumber, root: RootRecord): void {
     this.statements.insertNewRoot.run(root.root, root.path, root.directory);
     this.statements.insertRoot.run(set, root.root);
     if (root.device !== undefined) this.statements.setDevice.run(root.device, root.root);
   }
 
-  complete(set: number, closedAtMs: number, stats: SetStats): void {
+  complete(set: SetNumber, closedAtMs: number, stats: SetStats): void {
     this.statements.complete.run(closedAtMs, statsColumn(stats), set);
     this.statements.supersede.run(set, set);
   }
 
   /** Replaces the marks of a set. */
-  mark(set: number, marks: SetMarks): void {
+  mark(set: SetNumber, marks: SetMarks): void {
     this.statements.setMarks.run(marksColumn(marks), set);
   }
 
   /** Deletes a set. Versions that no other set shows stay until garbage collection. */
-  drop(set: number): void {
+  drop(set: SetNumber): void {
     for (const table of ['backup_sets', 'set_roots', 'set_notes', 'set_configs']) {
       this.database.prepare(`DELETE FROM ${table} WHERE set_number = ?`).run(set);
     }
@@ -140,26 +140,26 @@ export class SetTable {
     return (this.statements.all.all() as SetRow[]).map(toSet);
   }
 
-  find(set: number): BackupSet | undefined {
+  find(set: SetNumber): BackupSet | undefined {
     const row = this.statements.one.get(set) as SetRow | undefined;
     return row === undefined ? undefined : toSet(row);
   }
 
-  findRoot(path: Buffer): { root: number; directory: number; device: string } | undefined {
+  findRoot(path: Buffer): { root: RootNumber; directory: DirectoryId; device: string } | undefined {
     return this.statements.rootByPath.get(path) as
-      | { root: number; directory: number; device: string }
+      | { root: RootNumber; directory: DirectoryId; device: string }
       | undefined;
   }
 
-  rootsOf(set: number): RootRecord[] {
+  rootsOf(set: SetNumber): RootRecord[] {
     return this.statements.rootsOfSet.all(set) as RootRecord[];
   }
 
-  addNote(set: number, note: SetNote): void {
+  addNote(set: SetNumber, note: SetNote): void {
     this.statements.insertNote.run(set, note.directory, note.name, note.what, note.reason);
   }
 
-  notesOf(set: number): SetNote[] {
+  notesOf(set: SetNumber): SetNote[] {
     return this.statements.notes.all(set) as SetNote[];
   }
 }
