@@ -115,6 +115,34 @@ const SINGLE_FILES = new Set([
 const IMPORT = /^\s*(?:import|export)\b[^'"]*?\bfrom\s*['"]([^'"]+)['"]/gm;
 const BARE_OR_DYNAMIC_IMPORT = /\bimport\s*\(?\s*['"]([^'"]+)['"]/g;
 
+/**
+ * Modules of the web, each with the rooms that may import it. An import of `node:http` loads a browser's WebSocket too,
+ * 50 ms of each start; other rooms load it at first use (src/system/web.ts). An import of types loads nothing.
+ */
+const WEB_MODULES: readonly (readonly [modules: RegExp, rooms: readonly string[]])[] = [
+  [/^(?:node:)?(?:http|https|http2)$/, ['web']],
+  [/^(?:ws|undici)$/, ['transport', 'web']],
+  [/^(?:fastify|@fastify\/.+)$/, ['web']],
+];
+
+const VALUE_IMPORT = /^[ \t]*(?:import|export)\b(?!\s+type\b)[^'"]*?\bfrom\s*['"]([^'"]+)['"]/gm;
+const OTHER_IMPORT = /(?<!\btypeof )\bimport\s*\(?\s*['"]([^'"]+)['"]/g;
+
+/** Returns `file:line: module` of each import of the web in a room of src that must load it at first use. */
+export function webImports(file: string, text: string): string[] {
+  const room = folderOf(file);
+  if (room === undefined) return [];
+  const isForbidden = (specifier: string): boolean =>
+    WEB_MODULES.some(([modules, rooms]) => modules.test(specifier) && !rooms.includes(room));
+  return [VALUE_IMPORT, OTHER_IMPORT].flatMap((pattern) =>
+    [...text.matchAll(pattern)].flatMap((match) => {
+      if (!isForbidden(match[1]!)) return [];
+      const line = text.slice(0, match.index + match[0].length).split('\n').length;
+      return [`${file}:${line}: ${match[1]}`];
+    }),
+  );
+}
+
 /** Returns the innermost room of a file; a folder of src without a room counts as one. Undefined outside of src. */
 function folderOf(file: string): string | undefined {
   const parts = /^src\/(.+)\/[^/]+$/.exec(file)?.[1]?.split('/') ?? [];
