@@ -20,7 +20,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   excludes: ['errors', 'model', 'system'],
   notify: BASE,
   store: [...BASE, 'system/msgpack'],
-  'store/catalog': [...BASE, 'store'],
+  'store/catalog': [...BASE, 'store', 'system/msgpack'],
   'store/writer': [...COMMON, 'store/catalog', 'retention'],
   transport: [...BASE, 'system/msgpack'],
   delta: [...BASE, 'store'],

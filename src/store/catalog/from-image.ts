@@ -265,7 +265,7 @@ export class HistoryLoader {
         if (item.type === 'head') head = item;
         else if (item.type === 'objects') objects.push(...item.digests);
         else if (item.type === 'damaged') damaged.push(...item.digests);
-        this.catalog.image.load(item, (rows, at) =>
+        this.catalog.imageLoader.load(item, (rows, at) =>
           contentOfRow(this.catalog, rows, at, NOTHING_KNOWN),
         );
       }

@@ -11,7 +11,8 @@ import {
 } from '../../model/index.js';
 import type { OwnerRecord, RootRecord } from '../index.js';
 import type { SqlDatabase } from '../../system/index.js';
-import { type CatalogEntry, type EntryColumns, SELECT_ENTRY, toEntry } from './entries.js';
+import { SELECT_ENTRY } from './entries.js';
+import { type CatalogEntry, type EntryColumns, toEntry } from './stored-entry.js';
 import { isShown } from './shown.js';
 
 /** The place of a content, or of its signature. */

@@ -4,7 +4,8 @@
  */
 import { type ContentId, type DirectoryId, EntryType, type SetNumber } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
-import { type CatalogEntry, type EntryColumns, SELECT_ENTRY, toEntry } from './entries.js';
+import { SELECT_ENTRY } from './entries.js';
+import { type CatalogEntry, type EntryColumns, toEntry } from './stored-entry.js';
 import { NextId } from './next-id.js';
 import { isShown } from './shown.js';
 
