@@ -23,8 +23,8 @@ import {
 } from '../transport/index.js';
 import { UnacknowledgedAnswers } from './unacknowledged-answers.js';
 import type { Admission, Quotas } from './limits/quotas.js';
-import type { StorageHandle, StorageHost } from './storage/storage-host.js';
-import type { ClosingRequests, StorageOptions } from './storage/storage-options.js';
+import type { StorageHost } from './storage/storage-host.js';
+import type { ClosingRequests, StorageHandle, StorageOptions } from './storage/storage-options.js';
 import { type ProfilePlan, SessionProfile } from './session-profile.js';
 import { settledHead } from './settled.js';
 import type { GcOutcome } from './gc-scheduler.js';

@@ -32,7 +32,7 @@ export interface ComparingRules {
   onChanged(at: number, head: HeadRow): unknown;
 }
 
-/** The set that a listing is compared for. */
+/** The parts of a set that the comparison of its listings uses. */
 export interface ComparedSet {
   readonly catalog: Catalog;
   readonly journal: SetJournal;

@@ -14,7 +14,7 @@ import {
 } from '../../transport/index.js';
 import { Answers } from './answers.js';
 import type { JobLimits } from '../jobs/background-jobs.js';
-import type { StorageEvents } from '../storage/storage-options.js';
+import type { StorageEvents, StorageHandle } from '../storage/storage-options.js';
 import type { PurgeRights } from './change-handlers.js';
 
 interface Waiting {
@@ -22,7 +22,7 @@ interface Waiting {
   readonly bytes: Buffer;
 }
 
-export class ReadingSession {
+export class ReadingSession implements StorageHandle {
   private readonly queue: Waiting[] = [];
   /** Bytes of answers that the reader allows us to send. */
   private creditBytes = READING_CREDIT_BYTES;
@@ -70,7 +70,7 @@ export class ReadingSession {
   }
 
   /** Does nothing, since a reader writes nothing. */
-  checkpointSoon(): void {}
+  checkpoint(): void {}
 
   /** Ends the session; pending questions are not answered. */
   async end(): Promise<void> {

@@ -12,19 +12,13 @@ import type { ProfilePlan } from '../session-profile.js';
 import { type ClientStanding, standingOf } from './client-standing.js';
 import { measureSpace, type SpaceTaken } from './measure-space.js';
 import { openSession, type SessionRequest } from './open-session.js';
-import type { ClosingRequests, StorageEvents, StorageOptions } from './storage-options.js';
+import type {
+  ClosingRequests,
+  StorageEvents,
+  StorageHandle,
+  StorageOptions,
+} from './storage-options.js';
 import { collectGarbageHere, type GcResult, type GcWork } from './gc-work.js';
-
-export interface StorageHandle {
-  /** Passes one message to the storage. The buffer belongs to the storage from then on. */
-  post(name: MessageName, bytes: Buffer): void;
-  /** Makes received data durable soon, even if no further message arrives. */
-  checkpoint(): void;
-  /** Ends the session at a checkpoint. */
-  end(): Promise<void>;
-  /** Ends the session at once and discards what no checkpoint covered. */
-  abandon(): Promise<void>;
-}
 
 export interface StorageHost {
   /**
@@ -100,12 +94,7 @@ export class InlineStorageHost implements StorageHost {
       events,
       this.copies,
     );
-    return endingOnce({
-      post: (name, bytes) => session.post(name, bytes),
-      checkpoint: () => session.checkpointSoon(),
-      end: () => session.end(),
-      abandon: () => session.abandon(),
-    });
+    return endingOnce(session);
   }
 
   measure(directory: ClientDirectory, withEntries: boolean): Promise<SpaceTaken> {

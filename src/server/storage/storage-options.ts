@@ -1,5 +1,6 @@
 /** Options of a storage session, and the interface that receives what it reports. */
 import type { TardisError } from '../../errors/index.js';
+import type { MessageName } from '../../transport/index.js';
 import type { SpaceGrant, StoreLimits } from '../../store/writer/index.js';
 import type { FormatWords, RuleWords } from '../../retention/index.js';
 import type { DeltaLimits } from '../ingest/basis-offers.js';
@@ -54,4 +55,16 @@ export interface StorageEvents {
   closing(requests: ClosingRequests): void;
   /** Reports that the session failed and its store is closed; no further events follow. */
   failed(error: TardisError): void;
+}
+
+/** One session on a client's store. */
+export interface StorageHandle {
+  /** Passes one message to the storage. The buffer belongs to the storage from then on. */
+  post(name: MessageName, bytes: Buffer): void;
+  /** Makes received data durable soon, even if no further message arrives. */
+  checkpoint(): void;
+  /** Ends the session at a checkpoint. */
+  end(): Promise<void>;
+  /** Ends the session at once and discards what no checkpoint covered. */
+  abandon(): Promise<void>;
 }
