@@ -15,7 +15,7 @@ import {
   removeHistoryLab,
 } from '../helpers/history-lab.js';
 import { SMALL_STORE } from '../helpers/inline.js';
-import { PASSWORD } from '../helpers/rekeys.js';
+import { giveAccount, PASSWORD } from '../helpers/rekeys.js';
 
 export type OpenAdmin = (lab: HistoryLab) => Promise<Admin>;
 
@@ -34,10 +34,11 @@ export async function adminHere(lab: HistoryLab): Promise<Admin> {
   return localAdmin(system, { directory, limits: SMALL_STORE.store, keyring: lab.keyring, sets });
 }
 
-/** Opens the store through its server. */
-export function adminThere(lab: HistoryLab): Promise<Admin> {
+/** Opens the store through its server, as an account that has the rights for it. */
+export async function adminThere(lab: HistoryLab): Promise<Admin> {
+  await giveAccount(lab.place, 'changer', ['list', 'purge', 'admin']);
   const password = Buffer.from(PASSWORD);
-  const credentials = { password, ask: async () => password };
+  const credentials = { password, ask: async () => password, account: 'changer' };
   const { address } = lab.daemon;
   return openRemoteAdmin(nodeSystem(), { address, client: 'me', credentials });
 }
