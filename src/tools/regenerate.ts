@@ -52,7 +52,7 @@ interface Chosen {
   readonly isDoubtful: boolean;
   /** Sets with an interrupted backup. */
   readonly unfinished: readonly number[];
-  /** The set that is restored as a whole, if one is. */
+  /** The set, if it is restored as a whole. */
   readonly total?: BackupSet | undefined;
 }
 

@@ -180,7 +180,7 @@ export function startInline(
       // A test makes many logins from one address.
       attempts: { pair: MANY_ATTEMPTS, address: MANY_ATTEMPTS },
     },
-    pino({ level: process.env['TARDIS_TEST_LOG'] ?? 'silent' }),
+    pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
   );
 }
 

@@ -101,7 +101,7 @@ export class CommittedRanges {
     return [...this.ranges.keys()];
   }
 
-  /** True if a commit covers a place. */
+  /** True if a commit covers this position of a pack. */
   covers(pack: PackNumber, position: number): boolean {
     const ranges = this.ranges.get(pack) ?? [];
     return ranges.some(({ from, to }) => position >= from && position < to);
