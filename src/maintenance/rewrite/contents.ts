@@ -64,6 +64,16 @@ const PAGE_CONTENTS = 512;
 /** Compression of frames that are repacked, since not all of their contents are needed. */
 const COMPRESSION = { codec: Codec.zstd, level: 3 } as const;
 
+/** The generations between which contents are copied, and how. */
+interface Move {
+  readonly old: OldGeneration;
+  readonly store: StoreWriter;
+  readonly keys: NewKeys;
+  readonly map: DigestMap;
+  /** Ids of the contents to copy; undefined for all of them. */
+  readonly needed: IdSet | undefined;
+}
+
 export class ContentMover {
   /** Number of contents examined. */
   contents = 0;
@@ -81,15 +91,7 @@ export class ContentMover {
   private readonly map: DigestMap;
   private readonly needed: IdSet | undefined;
 
-  /** `needed`: ids of the contents to copy; undefined for all of them. */
-  constructor(
-    native: NativeCalls,
-    old: OldGeneration,
-    store: StoreWriter,
-    keys: NewKeys,
-    map: DigestMap,
-    needed: IdSet | undefined,
-  ) {
+  constructor(native: NativeCalls, { old, store, keys, map, needed }: Move) {
     this.native = native;
     this.old = old;
     this.store = store;
