@@ -189,4 +189,16 @@ function dropSuite(change: Change): void {
       t.deepEqual(await admin.sets(), before);
     },
   );
+
+  change('a preview of a deletion deletes nothing, and the deletion does', async (t, admin) => {
+    const numbers = async () => (await admin.sets()).map(({ set }) => set);
+    const before = await numbers();
+    await admin.previewDrop([1, 3]);
+    t.deepEqual(await numbers(), before);
+    await admin.drop([1, 3]);
+    t.deepEqual(
+      await numbers(),
+      before.filter((set) => set !== 1 && set !== 3),
+    );
+  });
 }

@@ -54,6 +54,11 @@ test('times after 2038 that wrap around are named', (t) => {
   t.deepEqual(lossesIn(t, system), ['times after 2038']);
 });
 
+test('a time that is off by less than a unit, and no multiple of it, is another time', (t) => {
+  const system = keeping(({ mtimeNs }) => ({ mtimeNs: mtimeNs + 1n }));
+  t.deepEqual(lossesIn(t, system), ['times']);
+});
+
 test('lost permissions and lost times are named, if they are wanted', (t) => {
   const system = keeping(() => ({ permissions: 0o755, mtimeNs: 5n }));
   t.deepEqual(lossesIn(t, system), ['permissions', 'times']);

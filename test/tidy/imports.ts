@@ -116,8 +116,9 @@ const IMPORT = /^\s*(?:import|export)\b[^'"]*?\bfrom\s*['"]([^'"]+)['"]/gm;
 const BARE_OR_DYNAMIC_IMPORT = /\bimport\s*\(?\s*['"]([^'"]+)['"]/g;
 
 /**
- * Modules of the web, each with the rooms that may import it. An import of `node:http` loads a browser's WebSocket too,
- * 50 ms of each start; other rooms load it at first use (src/system/web.ts). An import of types loads nothing.
+ * Modules of the web, each with the rooms that may import it; rooms within those may, too. An import of `node:http`
+ * loads a browser's WebSocket, 50 ms of each start; other rooms load it at first use (src/system/web.ts). An import of
+ * types loads nothing.
  */
 const WEB_MODULES: readonly (readonly [modules: RegExp, rooms: readonly string[]])[] = [
   [/^(?:node:)?(?:http|https|http2)$/, ['web']],
@@ -133,7 +134,10 @@ export function webImports(file: string, text: string): string[] {
   const room = folderOf(file);
   if (room === undefined) return [];
   const isForbidden = (specifier: string): boolean =>
-    WEB_MODULES.some(([modules, rooms]) => modules.test(specifier) && !rooms.includes(room));
+    WEB_MODULES.some(
+      ([modules, rooms]) =>
+        modules.test(specifier) && !rooms.some((one) => `${room}/`.startsWith(`${one}/`)),
+    );
   return [VALUE_IMPORT, OTHER_IMPORT].flatMap((pattern) =>
     [...text.matchAll(pattern)].flatMap((match) => {
       if (!isForbidden(match[1]!)) return [];

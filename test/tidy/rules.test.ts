@@ -64,6 +64,8 @@ test('an import of the web is found where commands would load it, one of types i
   t.deepEqual(found('src/transport/a.ts', "import { WebSocket } from 'ws';"), []);
   t.is(found('src/transport/a.ts', "import http from 'node:http';").length, 1);
   t.deepEqual(found('src/web/a.ts', "import fastify from 'fastify';"), []);
+  t.deepEqual(found('src/web/local/a.ts', "import cookies from '@fastify/cookie';"), []);
+  t.is(found('src/webs/a.ts', "import fastify from 'fastify';").length, 1);
   t.deepEqual(found('test/web/a.ts', "import http from 'node:http';"), []);
 });
 
