@@ -27,8 +27,8 @@ CREATE TABLE backup_sets (
   opened_at_ms   INTEGER NOT NULL, -- the server's clock
   client_time_ms INTEGER NOT NULL,
   closed_at_ms   INTEGER,
-  stats          TEXT NOT NULL DEFAULT '{}', -- JSON: counts and bytes
-  marks          TEXT NOT NULL DEFAULT '{}'  -- JSON: title, priority, isLocked, isExpendable, tags
+  stats          BLOB, -- msgpack map: counts and bytes; NULL: none
+  marks          BLOB  -- msgpack map: title, priority, isLocked, isExpendable, tags; NULL: none
 );
 
 CREATE TABLE set_roots (

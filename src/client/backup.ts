@@ -2,33 +2,21 @@
  * Runs one backup on the client: connects, logs in, opens a set, runs the pipeline and closes the set. If the
  * backup fails for good, the server keeps what it received as an unfinished set.
  */
-import type { RatePeriod } from '../config/index.js';
 import { asTardisError, TardisError, throwIfAborted } from '../errors/index.js';
-import type { ExcludeOptions } from '../excludes/index.js';
-import {
-  BackupPipeline,
-  type BackupProgress,
-  type PipelineHooks,
-  type PipelineSettings,
-  type StageFigures,
-} from '../pipeline/index.js';
-import { NO_MARKS, type SetMarks } from '../model/index.js';
-import { type Address, type System, wallMs } from '../system/index.js';
+import { BackupPipeline } from '../pipeline/index.js';
+import { NO_MARKS } from '../model/index.js';
+import { type System, wallMs } from '../system/index.js';
 import {
   type Connection,
   type Head,
   type LinkOptions,
   linkWith,
   NO_PATIENCE,
-  type Patience,
   Purpose,
   RateLimit,
-  type Retry,
-  type TlsOptions,
 } from '../transport/index.js';
 import type { JobRunner } from '../workers/index.js';
 import {
-  type BasePath,
   missingFailures,
   readRoots,
   rootFailures,
@@ -37,7 +25,8 @@ import {
   rootTasks,
   type Root,
 } from './roots.js';
-import { type Credentials, Login, NO_CREDENTIALS } from '../transport/login/index.js';
+import { Login, NO_CREDENTIALS } from '../transport/login/index.js';
+import type { BackupHooks, BackupRequest, BackupResult, BackupTask } from './backup-request.js';
 import { RootPresence } from './root-presence.js';
 import { SessionConnector } from './session-connector.js';
 import { spaceDoubt } from './quota.js';
@@ -46,101 +35,19 @@ import { ServerPeer } from './server-peer.js';
 import { setStats } from './set-stats.js';
 import { type Settled, untilSettled } from './settling.js';
 
-export interface BackupRequest {
-  readonly client: string;
-  readonly create: boolean;
-  readonly credentials?: Credentials;
-  /** Undefined if TLS is not used. */
-  readonly tls?: TlsOptions | undefined;
-  /** Name of the set; if empty, the server chooses one. */
-  readonly setName: string;
-  /** Marks to store with the set. */
-  readonly marks?: Pick<SetMarks, 'priority' | 'isExpendable' | 'tags'>;
-  /** Settings of this run, stored with the set for later inspection; undefined if they are not stored. */
-  readonly config?: string | undefined;
-  /** Paths as bytes; relative paths start at the working directory. */
-  readonly directories: readonly Buffer[];
-  readonly excludes: ExcludeOptions;
-  readonly crossDevices?: boolean;
-  /** Directories at this depth are not entered; 0 means no limit. */
-  readonly maxDepth?: number;
-  readonly basePath?: BasePath;
-  /** For each directory, the path under which it is stored in the set. */
-  readonly keptAs?: readonly Buffer[];
-  /** Accepts the roots as they are, even if they are suddenly empty. */
-  readonly trustRoots?: boolean;
-  /** Asks the server to purge old sets by its rules once this set is complete. */
-  readonly purge?: boolean;
-  /** Waits for the server's work after the set: that server ends with this process. A purge is always awaited. */
-  readonly waits?: boolean;
-  /** Sends no deltas, and replaces contents that are stored as deltas with whole ones. */
-  readonly full?: boolean;
-  readonly settings: PipelineSettings;
-  readonly compressMessages: boolean;
-  /** Upload limits by time of day; undefined for no limit. */
-  readonly rates?: readonly RatePeriod[] | undefined;
-  readonly timeoutMs: number;
-  /** Retries of a lost connection; undefined for none. */
-  readonly patience?: Patience;
-}
-
-export interface BackupHooks extends PipelineHooks {
-  /** Called when the pipeline starts, and again when a lost session is started over. */
-  onStart(progress: BackupProgress): void;
-  /** Called when the set is open, with what the server reports about earlier sets. */
-  onOpened?(opened: Head<'setOpened'>): void;
-  /** Called before a connection that was lost, or could not be made, is tried again. */
-  onRetry?(retry: Retry): void;
-  /** Called when the server has dropped the session; the backup then sends everything again. */
-  onRestart?(): void;
-}
-
-export interface BackupResult {
-  readonly set: number;
-  readonly setName: string;
-  readonly elapsedMs: number;
-  readonly progress: BackupProgress;
-  readonly stages: readonly StageFigures[];
-  /** Bytes the server wrote, including metadata. */
-  readonly storedBytes: number;
-  readonly wireBytes: number;
-  /** The part of `wireBytes` that was sent again because a connection was lost. */
-  readonly resentBytes: number;
-  /** Connections that were lost and replaced, and sessions that were lost and started over. */
-  readonly replacedConnections: number;
-  readonly restarts: number;
-  readonly peakInFlightBytes: number;
-  /** Warnings in words about a set that is complete nevertheless. */
-  readonly doubts: readonly string[];
-  /** Losses of earlier sets that the server found when this backup began; undefined if there are none. */
-  readonly lost?: { readonly doubtfulUpTo: number; readonly records: number };
-  /** Space of the account that owns the client, if it has a quota. `usedBytes` is measured at the end of the set. */
-  readonly quotaBytes?: number;
-  readonly usedBytes?: number;
-  /** Result of the server's work after the set; undefined if it was not awaited. */
-  readonly settled?: Settled | undefined;
-  /** Limit for `peakInFlightBytes`. */
-  readonly budgetBytes: number;
-}
-
 /** Limit of sessions per backup, so that a server that drops every session is not retried forever. */
 const MAX_BEGINNINGS = 16;
 /** Throughput that a link with a long round trip should still reach. */
 const LINK_BYTES_PER_MS = 160_000;
 
 /**
- * Runs a whole backup. `reach` resolves with the server's address once the server listens. Work that needs no
- * server, above all the walk, starts before that. Aborting `signal` ends the backup as INTERRUPTED. A lost
+ * Runs a whole backup. Work that needs no server, above all the walk, starts before the server listens. A lost
  * connection is replaced, and the session continues. If the server has dropped the session (it restarted, or
  * too much time has passed), the backup starts again on top of what was already durable.
  */
 export async function runBackup(
   system: System,
-  reach: () => Promise<Address>,
-  openJobs: () => Promise<JobRunner>,
-  request: BackupRequest,
-  hooks: BackupHooks,
-  signal?: AbortSignal,
+  { reach, openJobs, request, hooks, signal }: BackupTask,
 ): Promise<BackupResult> {
   const startMs = system.clock.monotonicMs();
   let login: Login | undefined;
@@ -148,7 +55,7 @@ export async function runBackup(
   for (let begun = 1; ; begun += 1) {
     // Threads remember what a session has sent; that must not outlive the session.
     const jobs = await openJobs();
-    const run = new BackupRun(system, reach, jobs, request, hooks);
+    const run = new BackupRun(system, jobs, { reach, request, hooks });
     try {
       const result = await run.toItsEnd(login, signal);
       replaced += run.replaced;
@@ -188,10 +95,8 @@ class BackupRun {
 
   constructor(
     system: System,
-    reach: () => Promise<Address>,
     jobs: JobRunner,
-    request: BackupRequest,
-    hooks: BackupHooks,
+    { reach, request, hooks }: Pick<BackupTask, 'reach' | 'request' | 'hooks'>,
   ) {
     this.system = system;
     this.request = request;

@@ -1,13 +1,12 @@
-export {
-  type BackupHooks,
-  type BackupRequest,
-  type BackupResult,
-  notEncrypting,
-  runBackup,
-} from './backup.js';
+export { notEncrypting, runBackup } from './backup.js';
+export type { BackupHooks, BackupRequest, BackupResult } from './backup-request.js';
 export { type KeysRequest, withKeys } from './keys.js';
 export type { LocalServer, LocalServerOnDemand } from './local-server.js';
 export { MessageMarks } from './message-marks.js';
+export { OfferedBases } from './offered-bases.js';
+export { OutgoingStreams } from './outgoing-streams.js';
+export { identityAt, RootPresence } from './root-presence.js';
+export { rowPages } from './row-pages.js';
 export { rawRules } from './uncompressed-rules.js';
 export { missingFailures, readRoots, type Root, rootFiles, rootTasks } from './roots.js';
 export { type Settled, untilSettled } from './settling.js';

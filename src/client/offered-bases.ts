@@ -43,10 +43,10 @@ export class OfferedBases {
   private readonly bySlot = new Map<number, Offer[]>();
   private earlyBytes = 0;
   private failure: TardisError | undefined;
-  private readonly sender: Sender;
-  private readonly streams: OutgoingStreams;
+  private readonly sender: Pick<Sender, 'post'>;
+  private readonly streams: Pick<OutgoingStreams, 'delta'>;
 
-  constructor(sender: Sender, streams: OutgoingStreams) {
+  constructor(sender: Pick<Sender, 'post'>, streams: Pick<OutgoingStreams, 'delta'>) {
     this.sender = sender;
     this.streams = streams;
   }

@@ -8,9 +8,9 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
 
 export class OutgoingStreams {
   private last = 0;
-  private readonly sender: Sender;
+  private readonly sender: Pick<Sender, 'post' | 'send'>;
 
-  constructor(sender: Sender) {
+  constructor(sender: Pick<Sender, 'post' | 'send'>) {
     this.sender = sender;
   }
 

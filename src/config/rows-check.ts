@@ -34,7 +34,7 @@ export const CHECK_ROWS = {
     default: false,
     tools: ['sonic check'],
     flags: '--against-source',
-    help: 'also read the source again, and list what differs from the newest complete set although its times have not changed',
+    help: 'also read the source again, and list files that differ from the newest complete set although their times are equal',
     test: 'a check against the source names what differs from the newest set and has not changed since',
   },
   fromBackup: {

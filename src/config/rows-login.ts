@@ -93,7 +93,7 @@ export const LOGIN_ROWS = {
     default: false,
     tools: CLIENT_TOOLS,
     flags: '--trust-store',
-    help: 'accept a store with other keys of the client than this machine remembers, with no encryption any more, or in an older state, and remember it; this hides an exchanged store, and data that an older state lacks is given up',
+    help: 'accept and remember a store that has other keys than this machine remembers, no longer encrypts, or is in an older state; an exchanged store then goes unnoticed, and data that an older state lacks is lost',
     test: 'a client that does not encrypt any more is refused until that is trusted',
   },
   keysFile: {

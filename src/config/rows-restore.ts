@@ -111,7 +111,7 @@ export const RESTORE_ROWS = {
     tools: ['regenerate'],
     flags: '-O, --overwrite [when]',
     preset: 'always',
-    help: 'replace existing files that differ: always, if the set has a newer or an older one, or never (not given: they stay, and are reported as errors)',
+    help: 'replace existing files that differ: always; newer or older: only if the version in the set is; never: keep them (without this option they stay, and are reported as errors)',
     test: 'what is there and differs makes way as --overwrite says',
   },
   compareContents: {

@@ -27,7 +27,7 @@ export const ROOT_ROWS = {
     default: 'full',
     tools: ['tardis'],
     flags: '--basepath <style>',
-    help: 'store directories under their full paths, without the part that all have in common, or under their last names only',
+    help: 'store directories under their full paths (full), without the start that all paths share (common), or under their last names only (none)',
     test: 'directories are kept under full, shortened or no paths',
   },
   keptAs: {

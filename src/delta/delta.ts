@@ -53,7 +53,10 @@ export class DeltaMaker {
 
   private *drive(input: Uint8Array, isLast: boolean): Generator<Buffer, void, undefined> {
     for (let at = 0; ; ) {
-      const status = this.job.step(input, at, isLast, this.piece, this.filled);
+      const status = this.job.step(
+        { bytes: input, at, isLast },
+        { target: this.piece, at: this.filled },
+      );
       at += this.job.takenBytes;
       this.filled += this.job.putBytes;
       const isFull = this.filled === this.piece.length;
@@ -124,7 +127,10 @@ class PatchRun {
     const { job, output, basis } = this;
     let given = 0;
     for (let at = 0; ; ) {
-      const status = job.step(input, at, isLast, output, this.filled, given);
+      const status = job.step(
+        { bytes: input, at, isLast },
+        { target: output, at: this.filled, givenBytes: given },
+      );
       at += job.takenBytes;
       this.count(job.putBytes);
       given = 0;

@@ -7,7 +7,22 @@ import {
   type RsyncStatusNumber,
 } from '../system/index.js';
 
-const NOTHING = new Uint8Array(0);
+/** The rest of `bytes` from `at` on. */
+interface StepInput {
+  readonly bytes: Uint8Array;
+  readonly at: number;
+  readonly isLast: boolean;
+}
+
+/** The place for a step's output, from `at` on. */
+interface StepOutput {
+  readonly target: Uint8Array;
+  readonly at: number;
+  /** Bytes of the basis that were read to that place, since the last step wanted them. */
+  readonly givenBytes?: number;
+}
+
+const NOWHERE: StepOutput = { target: new Uint8Array(0), at: 0 };
 
 export class RsyncJob {
   private readonly figures = new Float64Array(RSYNC_FIGURES);
@@ -53,26 +68,18 @@ export class RsyncJob {
   }
 
   /** Runs a step, see `rsyncStep`. Throws RECORD_DAMAGED, with librsync's reason, for malformed input. */
-  step(
-    input: Uint8Array,
-    inputAt: number,
-    isLast: boolean,
-    output: Uint8Array = NOTHING,
-    outputAt = 0,
-    givenBytes = 0,
-  ): RsyncStatusNumber {
-    const bytes = input.length - inputAt;
+  step(input: StepInput, output: StepOutput = NOWHERE): RsyncStatusNumber {
     const { native, number, figureBytes } = this;
     return this.told(() =>
       native.rsyncStep(
         number,
-        input,
-        inputAt,
-        bytes,
-        isLast,
-        output,
-        outputAt,
-        givenBytes,
+        input.bytes,
+        input.at,
+        input.bytes.length - input.at,
+        input.isLast,
+        output.target,
+        output.at,
+        output.givenBytes ?? 0,
         figureBytes,
       ),
     ) as RsyncStatusNumber;

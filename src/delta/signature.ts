@@ -87,11 +87,8 @@ export class SignatureMaker {
     for (let at = 0; ; ) {
       const { buffer, at: outAt } = this.made.reserve(STEP_BYTES);
       const status = this.job.step(
-        input,
-        at,
-        isLast,
-        buffer.subarray(0, outAt + STEP_BYTES),
-        outAt,
+        { bytes: input, at, isLast },
+        { target: buffer.subarray(0, outAt + STEP_BYTES), at: outAt },
       );
       const { putBytes } = this.job;
       this.made.commit(putBytes);
@@ -162,7 +159,7 @@ export class LoadedSignature {
     if (missing > 0) this.header.set(bytes.subarray(0, missing), this.bytes);
     this.bytes += bytes.length;
     for (let at = 0; ; ) {
-      const status = this.job.step(bytes, at, isLast);
+      const status = this.job.step({ bytes, at, isLast });
       at += this.job.takenBytes;
       if (status === RsyncStatus.done) {
         this.checkLength();

@@ -10,7 +10,7 @@ import type {
   SealedDirectory,
 } from '../store/catalog/index.js';
 import type { DeltaSource } from '../delta/index.js';
-import type { ContentKeys } from '../model/index.js';
+import type { ContentId, ContentKeys, SetNumber } from '../model/index.js';
 import type { ObjectReader, OwnerRecord, RootRecord, SetNote } from '../store/index.js';
 import type { Access } from './local/access.js';
 import type { Reports } from './reports.js';
@@ -21,8 +21,8 @@ export type HistoryEntry = CatalogEntry;
 export interface PathVersion {
   readonly entry: HistoryEntry;
   /** The first and the last set in which this version was at the path; `lastSet` is undefined while it is current. */
-  readonly firstSet: number;
-  readonly lastSet: number | undefined;
+  readonly firstSet: SetNumber;
+  readonly lastSet: SetNumber | undefined;
 }
 
 /** The seals that prove that a set is the client's own, if the client encrypts. */
@@ -36,7 +36,7 @@ export type ContentPiece = LocatedPiece;
 
 /** A content without a name. */
 export interface FoundContent {
-  readonly contentId: number;
+  readonly contentId: ContentId;
   readonly digest: Buffer;
   readonly sizeBytes: number;
 }
@@ -91,22 +91,22 @@ export interface History {
   /** Returns a set by number or name; without a text, the newest complete set. Throws NO_SUCH_SET. */
   findSet(text: string | undefined): Promise<BackupSet>;
   /** Returns the roots of a set. A number of no set has none, or throws NO_SUCH_SET where sets are proven. */
-  roots(set: number): Promise<RootRecord[]>;
+  roots(set: SetNumber): Promise<RootRecord[]>;
   /**
    * Returns the seals of at most `limit` directories of a set with ids after `after`, and the seal of the set, if
    * any.
    */
-  seals(set: number, after: number, limit: number): Promise<SetSeals>;
-  notes(set: number): Promise<SetNote[]>;
+  seals(set: SetNumber, after: number, limit: number): Promise<SetSeals>;
+  notes(set: SetNumber): Promise<SetNote[]>;
   /** Returns the names of users and groups as of a set. */
-  owners(set: number): Promise<OwnerRecord[]>;
+  owners(set: SetNumber): Promise<OwnerRecord[]>;
   /** Returns the newest complete set that began at a time or before it. Throws NO_SUCH_SET. */
   findSetAt(momentMs: number): Promise<BackupSet>;
   /**
    * Returns the entry at an absolute path as of a set. Throws NO_ACCESS if a directory on the path may not be
    * searched.
    */
-  find(path: Buffer, set: number): Promise<HistoryEntry | undefined>;
+  find(path: Buffer, set: SetNumber): Promise<HistoryEntry | undefined>;
   /** Returns a page of a directory as of a set, sorted by name. A page has a limit of at least 1. */
   list(page: ListingPage): Promise<HistoryEntry[]>;
   /** Returns at most `limit` contents (1 to 4096) whose digests begin with these bytes (at least 8). */

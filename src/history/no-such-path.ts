@@ -1,6 +1,6 @@
 /** The error for a path that a set does not contain. It names the set's roots and another set that has the path. */
 import { TardisError } from '../errors/index.js';
-import { displayName, shownRoot } from '../model/index.js';
+import { displayName, type SetNumber, shownRoot } from '../model/index.js';
 import type { History } from './history.js';
 import { rootAbove } from './local/roots.js';
 
@@ -12,7 +12,7 @@ const MAX_SETS_TRIED = 200;
 /** Returns NO_SUCH_PATH for an absolute path, with the set's roots and the newest other set that has the path. */
 export async function noSuchPath(
   history: History,
-  set: number,
+  set: SetNumber,
   path: Buffer,
 ): Promise<TardisError> {
   const roots = await history.roots(set);

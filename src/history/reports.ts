@@ -1,6 +1,6 @@
 /** Reports on a client's history: changes between sets, names, settings, and the space that everything takes. */
 import type { EntryPlace, NamedVersion, SetSpan } from '../store/catalog/index.js';
-import type { ClientSetting } from '../model/index.js';
+import type { ClientSetting, DirectoryId, SetNumber } from '../model/index.js';
 import type { HistoryEntry } from './history.js';
 
 /** A request for the changes after a place. */
@@ -46,7 +46,7 @@ export interface StoreFigures {
 }
 
 export interface BusyDirectory {
-  readonly directory: number;
+  readonly directory: DirectoryId;
   /** Number of versions of files that are not the newest. */
   readonly versions: number;
   readonly bytes: number;
@@ -89,10 +89,10 @@ export interface Reports {
    */
   named(page: NamedPage): Promise<NamesFound>;
   /** Returns the paths of directories as of a set; undefined for those it does not have or the reader may not list. */
-  directoryPaths(set: number, directories: readonly number[]): Promise<(Buffer | undefined)[]>;
+  directoryPaths(set: SetNumber, directories: readonly number[]): Promise<(Buffer | undefined)[]>;
   /** Returns the settings that are stored with the client, sorted by key. */
   settings(): Promise<readonly ClientSetting[]>;
   /** Returns the configuration of the client when it made a set, as the client sent it. */
-  clientConfig(set: number): Promise<string | undefined>;
+  clientConfig(set: SetNumber): Promise<string | undefined>;
   figures(): Promise<StoreFigures>;
 }

@@ -11,7 +11,7 @@ export interface ClientSetting {
 /** Allows keys longer than any that exists. */
 const KEY = /^[A-Za-z]{1,40}$/;
 const MAX_VALUE_BYTES = 4096;
-/** Largest client configuration that a server accepts. Sealing it with new keys makes it longer. */
+/** Largest client configuration that a server accepts: less than a record may hold, since new seals make it longer. */
 export const MAX_TOLD_CONFIG_BYTES: number = 40 << 10;
 /** Largest client configuration that a store may contain. */
 const MAX_CLIENT_CONFIG_BYTES = 64 << 10;

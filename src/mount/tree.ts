@@ -31,7 +31,7 @@ export type Soon<T> = T | Promise<T>;
 export interface Tree {
   /** Number of seconds for which the kernel may keep what it was told. */
   readonly validSeconds: number;
-  /** References of the kernel to nodes of this tree. */
+  /** Number of references that the kernel holds to nodes of this tree. */
   lookups: number;
   /** The entry of a directory, or an entry in it (`entry` of at least 0). Throws FuseError. */
   entryAt(directory: number, entry: number): Soon<ShownEntry>;

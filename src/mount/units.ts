@@ -60,7 +60,7 @@ export class Units {
   private readonly records = new Map<string, Soon<Layout>>();
   /** Memory of chunks that were dropped. */
   private readonly spare: Buffer[] = [];
-  /** Decoding jobs that run or wait. */
+  /** Number of decoding jobs that run or wait. */
   running = 0;
   private readonly source: RecordSource;
   private readonly jobs: JobRunner;

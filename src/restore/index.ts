@@ -1,12 +1,13 @@
 export { ByteSink } from './byte-sink.js';
 export { ContentReader } from './content-reader.js';
-export { FoldedNames } from './folded-names.js';
+export { areOneName, FoldedNames, foldsCase } from './folded-names.js';
 export { type PathFilter, pathFilter } from './filter.js';
+export { OwnerMap } from './owner-map.js';
 export { type LocatedFile, planJobs } from './plan.js';
 export { type PolicyOptions, RestorePolicy } from './policy.js';
 export { ListingsAhead, PAGE_ENTRIES } from './listings-ahead.js';
 export { newRestoreProgress, type RestoreFailure, type RestoreProgress } from './progress.js';
-export type { RestoreRequest, RestoreResult } from './request.js';
+export type { RestoreMeans, RestoreRequest, RestoreResult, StreamMeans } from './request.js';
 export { runRestore } from './restore.js';
 export {
   TAR_BLOCK_BYTES,
@@ -17,7 +18,8 @@ export {
   TarType,
 } from './tar-format.js';
 export { type TarRequest, writeTar } from './tar.js';
+export { lossesOf } from './target-limits.js';
 export { deviceIn, Devices } from './devices.js';
-export { FailedBefore } from './journal-text.js';
+export { FailedBefore, formatJournal, type JournalText, parseJournal } from './journal-text.js';
 export { keyOf } from './links.js';
 export { isOfOneListing, requireDistinctNames } from './walk.js';

@@ -1,8 +1,10 @@
 /** The request and the result of a restore. */
+import type { History } from '../history/index.js';
+import type { JobRunner } from '../workers/index.js';
 import type { FoldedNames } from './folded-names.js';
 import type { Resume } from './journal.js';
 import type { PolicyOptions } from './policy.js';
-import type { RestoreFailure } from './progress.js';
+import type { RestoreFailure, RestoreProgress } from './progress.js';
 import type { Selection } from './walk.js';
 
 export interface RestoreRequest extends Selection {
@@ -26,3 +28,14 @@ export interface RestoreResult {
   /** Attributes that the file system of the target accepts without an error but does not keep. */
   readonly losses: readonly string[];
 }
+
+/** The objects that a restore works with. */
+export interface RestoreMeans {
+  readonly history: History;
+  readonly jobs: JobRunner;
+  readonly progress: RestoreProgress;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The objects that the writing of a stream works with. */
+export type StreamMeans = Omit<RestoreMeans, 'jobs'>;

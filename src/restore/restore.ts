@@ -27,7 +27,7 @@ import { locateEach } from './locate-each.js';
 import { type Place, RestorePlaces, type PlacedAs } from './places.js';
 import { RestorePolicy } from './policy.js';
 import { missingContent, type RestoreFailure, type RestoreProgress } from './progress.js';
-import type { RestoreRequest, RestoreResult } from './request.js';
+import type { RestoreMeans, RestoreRequest, RestoreResult } from './request.js';
 import { RestoreTarget, toldWhenFull } from './target.js';
 import { type OutputDirectory, TreeWalk, type Visited, type WalkVisitor } from './walk.js';
 import {
@@ -50,16 +50,14 @@ const JOB_BYTES_PER_WORKER = 64 << 20;
 /** Restores some paths. Throws NO_SUCH_PATH and NO_ACCESS before anything is written. */
 export async function runRestore(
   system: System,
-  history: History,
-  jobs: JobRunner,
+  means: RestoreMeans,
   request: RestoreRequest,
-  progress: RestoreProgress,
-  signal?: AbortSignal,
 ): Promise<RestoreResult> {
+  const { history } = means;
   // Only root can give files to other owners.
   const byNumber = request.numericIds === true || process.geteuid?.() !== 0;
   const owners = new OwnerMap(system, byNumber ? [] : await history.owners(request.set));
-  const restore = new Restore(system, history, jobs, request, owners, progress, signal);
+  const restore = new Restore(system, means, request, owners);
   const walk = await TreeWalk.over(history, request, restore);
   try {
     await restore.run(walk);
@@ -95,12 +93,9 @@ class Restore implements WalkVisitor<Place> {
 
   constructor(
     system: System,
-    history: History,
-    jobs: JobRunner,
+    { history, jobs, progress, signal }: RestoreMeans,
     request: RestoreRequest,
     owners: OwnerMap,
-    progress: RestoreProgress,
-    signal: AbortSignal | undefined,
   ) {
     this.system = system;
     this.history = history;

@@ -19,6 +19,7 @@ import type { ByteSink } from './byte-sink.js';
 import { ContentReader } from './content-reader.js';
 import type { RestoreFailure, RestoreProgress } from './progress.js';
 import { keyOf } from './links.js';
+import type { StreamMeans } from './request.js';
 import { byPlace } from './plan.js';
 import { locateEach } from './locate-each.js';
 import { type PolicyOptions, RestorePolicy } from './policy.js';
@@ -94,14 +95,13 @@ const TAR_TYPES: Readonly<Partial<Record<EntryTypeNumber, TarTypeFlag>>> = {
  */
 export async function writeTar(
   system: System,
-  history: History,
+  means: StreamMeans,
   request: TarRequest,
   sink: ByteSink,
-  progress: RestoreProgress,
-  signal?: AbortSignal,
 ): Promise<RestoreFailure[]> {
+  const { history, signal } = means;
   const owners = request.numericIds === true ? [] : await history.owners(request.set);
-  const writer = new TarWriter(system, history, request, owners, sink, progress);
+  const writer = new TarWriter(system, means, { request, owners, sink });
   const walk = await TreeWalk.over(history, request, writer);
   try {
     for await (const _ of walk.run(signal)) await writer.flush(WINDOW_ENTRIES);
@@ -131,11 +131,12 @@ class TarWriter implements WalkVisitor<TarDirectory> {
 
   constructor(
     system: System,
-    history: History,
-    request: TarRequest,
-    owners: readonly OwnerRecord[],
-    sink: ByteSink,
-    progress: RestoreProgress,
+    { history, progress }: StreamMeans,
+    {
+      request,
+      owners,
+      sink,
+    }: { request: TarRequest; owners: readonly OwnerRecord[]; sink: ByteSink },
   ) {
     this.owners = new Map(
       owners.map(({ isGroup, id, name }) => [`${isGroup ? 'g' : 'u'}${id}`, name]),

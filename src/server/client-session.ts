@@ -15,7 +15,6 @@ import { TardisError } from '../errors/index.js';
 import type { ClientDirectory } from '../store/index.js';
 import {
   type Connection,
-  decodeMessage,
   type MessageName,
   MESSAGES,
   Purpose,
@@ -24,8 +23,8 @@ import {
 } from '../transport/index.js';
 import { UnacknowledgedAnswers } from './unacknowledged-answers.js';
 import type { Admission, Quotas } from './limits/quotas.js';
-import type { StorageHandle, StorageHost } from './storage/storage-host.js';
-import type { StorageOptions } from './storage/storage-options.js';
+import type { StorageHost } from './storage/storage-host.js';
+import type { ClosingRequests, StorageHandle, StorageOptions } from './storage/storage-options.js';
 import { type ProfilePlan, SessionProfile } from './session-profile.js';
 import { settledHead } from './settled.js';
 import type { GcOutcome } from './gc-scheduler.js';
@@ -92,9 +91,7 @@ export class ClientSession implements SessionOwner {
   private shownTicket: Buffer | undefined;
   private hasSet = false;
   private isSetClosed = false;
-  private isPurgeWanted = false;
-  /** True if the client waits for the report on the work after its set. */
-  private isAwaited = false;
+  private afterSet: ClosingRequests = { isPurgeWanted: false, isAwaited: false };
   /** Number of messages received from the client. */
   private received = 0;
   private unprocessedBytes = 0;
@@ -140,6 +137,7 @@ export class ClientSession implements SessionOwner {
       };
       this.handle = await storage.open(directory, this.purpose, options, {
         answer: (answer, processedBytes) => this.answered(answer, processedBytes),
+        closing: (requests) => (this.afterSet = requests),
         failed: (error) => this.failed(error),
       });
     } catch (error) {
@@ -169,7 +167,7 @@ export class ClientSession implements SessionOwner {
 
   /** True if the client requested a purge of old sets after the session. */
   get wantsPurge(): boolean {
-    return this.isPurgeWanted;
+    return this.afterSet.isPurgeWanted;
   }
 
   /** The ticket with which the client can resume the session. */
@@ -205,7 +203,7 @@ export class ClientSession implements SessionOwner {
 
   /** Reports the work after the session to the client, if the client waits for it. */
   settled(outcome: GcOutcome): void {
-    if (!this.isAwaited) return;
+    if (!this.afterSet.isAwaited) return;
     this.speaker?.connection.send('settled', settledHead(outcome));
   }
 
@@ -229,10 +227,6 @@ export class ClientSession implements SessionOwner {
     this.received += 1;
     this.unprocessedBytes += bytes.length;
     this.hasSet ||= name === 'openSet';
-    if (name === 'closeSet') {
-      const { purge, waits } = decodeMessage(name, bytes).head;
-      [this.isPurgeWanted, this.isAwaited] = [purge, waits];
-    }
     this.heldBack.push({ name, bytes });
     this.release();
   }
@@ -352,7 +346,7 @@ export class ClientSession implements SessionOwner {
       this.speaker?.connection.sendBytes(answer);
     }
     this.throttle();
-    if (this.isSetClosed && this.isAwaited) void this.end();
+    if (this.isSetClosed && this.afterSet.isAwaited) void this.end();
   }
 
   /** Passes messages to the storage while the client acknowledges its answers. */

@@ -114,13 +114,37 @@ const SECRET_UMASK = 0o077;
 export function filesWith(umask: number): Files {
   return Object.freeze({
     ...systemCalls,
-    open: (path: string, how: keyof typeof FLAGS) =>
-      onGuardedWay(path, (way) => openFile(path, way, how, modeFor(how, umask))),
+    open: (path: string, how: keyof typeof FLAGS) => {
+      const fd = onGuardedWay(path, (way) => openFile(path, way, how, modeFor(how, umask)));
+      openPaths.set(fd, path);
+      return fd;
+    },
     makeDirectory: (path: string, isSecret = false) =>
       onGuardedWay(path, (way) =>
         makeDirectory(path, way, 0o777 & ~umask & ~(isSecret ? SECRET_UMASK : 0)),
       ),
   });
+}
+
+/** Paths of open files. System errors of reads, writes and syncs name the operation, but no file. */
+const openPaths = new Map<number, string>();
+
+/** Calls `work` on an open file. Adds the path of the file to the message of a system error. */
+function onFile<T>(fd: number, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw withPath(error, fd);
+  }
+}
+
+function withPath(error: unknown, fd: number): unknown {
+  const path = openPaths.get(fd);
+  if (path === undefined || systemCode(error) === undefined || !(error instanceof Error)) {
+    return error;
+  }
+  error.message += ` '${path}'`;
+  return Object.assign(error, { path });
 }
 
 function modeFor(how: keyof typeof FLAGS, umask: number): number {
@@ -190,25 +214,38 @@ function statusIn(stat: fs.Stats): FileStatus {
 }
 
 const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
-  close: (fd: number) => fs.closeSync(fd),
+  close(fd: number): void {
+    openPaths.delete(fd);
+    fs.closeSync(fd);
+  },
   read(fd: number, target: Uint8Array, targetAt: number, bytes: number, position: number): number {
-    let done = 0;
-    while (done < bytes) {
-      const got = fs.readSync(fd, target, targetAt + done, bytes - done, position + done);
-      if (got === 0) break;
-      done += got;
-    }
-    return done;
+    return onFile(fd, () => {
+      let done = 0;
+      while (done < bytes) {
+        const got = fs.readSync(fd, target, targetAt + done, bytes - done, position + done);
+        if (got === 0) break;
+        done += got;
+      }
+      return done;
+    });
   },
   write(fd: number, data: Uint8Array, position: number): void {
-    let done = 0;
-    while (done < data.length) {
-      done += fs.writeSync(fd, data, done, data.length - done, position + done);
+    onFile(fd, () => {
+      let done = 0;
+      while (done < data.length) {
+        done += fs.writeSync(fd, data, done, data.length - done, position + done);
+      }
+    });
+  },
+  truncate: (fd: number, sizeBytes: number) => onFile(fd, () => fs.ftruncateSync(fd, sizeBytes)),
+  async sync(fd: number): Promise<void> {
+    try {
+      await fdatasync(fd);
+    } catch (error) {
+      throw withPath(error, fd);
     }
   },
-  truncate: (fd: number, sizeBytes: number) => fs.ftruncateSync(fd, sizeBytes),
-  sync: (fd: number) => fdatasync(fd),
-  syncNow: (fd: number) => fs.fdatasyncSync(fd),
+  syncNow: (fd: number) => onFile(fd, () => fs.fdatasyncSync(fd)),
   async syncDirectory(path: string): Promise<void> {
     const fd = openDirectory(path);
     try {
@@ -217,7 +254,7 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
       fs.closeSync(fd);
     }
   },
-  statusOf: (fd: number) => statusIn(fs.fstatSync(fd)),
+  statusOf: (fd: number) => onFile(fd, () => statusIn(fs.fstatSync(fd))),
   status(path: string): FileStatus | undefined {
     try {
       const stat = onGuardedWay(path, ({ at, isGuarded }) =>

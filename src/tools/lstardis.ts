@@ -159,7 +159,7 @@ class Lister {
     if (which !== 'none') {
       const versions = await history.versions(path);
       if (versions.length === 0) throw await noSuchPath(history, set.set, path);
-      await printVersions(history, path, versions, this.sets, which, view);
+      await printVersions(history, { path, versions, sets: this.sets }, which, view);
       return;
     }
     if (entry === undefined) throw await noSuchPath(history, set.set, path);
@@ -268,7 +268,7 @@ function named(entry: HistoryEntry, path: Buffer): HistoryEntry {
   return Object.create(entry, { name: { value: path } }) as HistoryEntry;
 }
 
-/** Returns the roots of a set below a path, by their whole paths; above its roots a set has no other entries. */
+/** Returns the roots of a set below a path, named by their whole paths. A path above the roots has no other entries. */
 async function rootsBelow(
   history: History,
   { set }: BackupSet,

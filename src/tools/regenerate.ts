@@ -52,7 +52,7 @@ interface Chosen {
   readonly isDoubtful: boolean;
   /** Sets with an interrupted backup. */
   readonly unfinished: readonly number[];
-  /** The set that is restored as a whole, if one is. */
+  /** The set, if it is restored as a whole. */
   readonly total?: BackupSet | undefined;
 }
 
@@ -250,7 +250,8 @@ async function runBatches(batches: readonly Batch[], run: Run): Promise<RestoreF
   const [first] = batches;
   if (options.toStdout) {
     const { writeContent } = await import('./regenerate/streams.js');
-    await writeContent(system, first!.history, first!.set, first!.paths[0]!, progress, signal);
+    const { history, set, paths } = first!;
+    await writeContent(system, { history, progress, signal }, set, paths[0]!);
     return [];
   }
   if (options.tar !== undefined) {
@@ -264,7 +265,7 @@ async function runBatches(batches: readonly Batch[], run: Run): Promise<RestoreF
     const { hardLinks, numericIds } = options;
     const request = { ...selectionOf(first!, run), hardLinks, numericIds };
     const { writeTarTo } = await import('./regenerate/streams.js');
-    return writeTarTo(system, first!.history, request, output, progress, signal);
+    return writeTarTo(system, { history: first!.history, progress, signal }, request, output);
   }
   const jobs = await openJobs(run.system, {
     threads: options.workers,
@@ -297,11 +298,8 @@ async function restoreBatch(batch: Batch, jobs: JobRunner, run: Run): Promise<Re
   const request = { ...selectionOf(batch, run), ...how };
   const { failures, resume, losses } = await runRestore(
     system,
-    batch.history,
-    jobs,
+    { history: batch.history, jobs, progress, signal },
     request,
-    progress,
-    signal,
   );
   run.losses = losses;
   if (resume !== undefined) {

@@ -163,7 +163,7 @@ class RangeReading {
   private readChunk(bytes: number): number {
     const { system, file, sparse } = this;
     const position = this.input.offset + this.sizeBytes;
-    return readForm(system, file, sparse, scratch, bytes, position);
+    return readForm(system, { file, sparse }, scratch, { bytes, position });
   }
 
   result(): RangeOutput {

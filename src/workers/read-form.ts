@@ -2,28 +2,35 @@
 import type { System } from '../system/index.js';
 import type { SparseMap } from './sparse.js';
 
+/** An open file, and the map of its data if it is sent in sparse form. */
+interface SentForm {
+  readonly file: number;
+  readonly sparse?: SparseMap | undefined;
+}
+
+interface ByteRange {
+  readonly position: number;
+  readonly bytes: number;
+}
+
 /**
  * Reads a range of that form to the start of `target`. Returns the number of bytes; fewer if the file was truncated.
  */
 export function readForm(
   system: System,
-  file: number,
-  sparse: SparseMap | undefined,
+  { file, sparse }: SentForm,
   target: Buffer,
-  bytes: number,
-  position: number,
+  range: ByteRange,
 ): number {
-  if (sparse === undefined) return system.files.read(file, target, 0, bytes, position);
-  return readSparse(system, file, sparse, target, bytes, position);
+  if (sparse !== undefined) return readSparse(system, { file, sparse }, target, range);
+  return system.files.read(file, target, 0, range.bytes, range.position);
 }
 
 function readSparse(
   system: System,
-  file: number,
-  sparse: SparseMap,
+  { file, sparse }: Required<SentForm>,
   target: Buffer,
-  bytes: number,
-  position: number,
+  { position, bytes }: ByteRange,
 ): number {
   let got = 0;
   let isShort = false;

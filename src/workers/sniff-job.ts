@@ -35,7 +35,7 @@ function sniff(input: SniffInput, system: System): boolean {
       try {
         for (let done = 0; done < input.bytes; ) {
           const position = place + done;
-          const got = readForm(system, file, sparse, buffer, STEP_BYTES, position);
+          const got = readForm(system, { file, sparse }, buffer, { bytes: STEP_BYTES, position });
           if (got === 0) break;
           done += got;
           for (const _ of maker.push(buffer.subarray(0, got)));

@@ -15,7 +15,7 @@ import {
   removeHistoryLab,
 } from '../helpers/history-lab.js';
 import { SMALL_STORE } from '../helpers/inline.js';
-import { PASSWORD } from '../helpers/rekeys.js';
+import { giveAccount, PASSWORD } from '../helpers/rekeys.js';
 
 export type OpenAdmin = (lab: HistoryLab) => Promise<Admin>;
 
@@ -34,10 +34,11 @@ export async function adminHere(lab: HistoryLab): Promise<Admin> {
   return localAdmin(system, { directory, limits: SMALL_STORE.store, keyring: lab.keyring, sets });
 }
 
-/** Opens the store through its server. */
-export function adminThere(lab: HistoryLab): Promise<Admin> {
+/** Opens the store through its server, as an account that has the rights for it. */
+export async function adminThere(lab: HistoryLab): Promise<Admin> {
+  await giveAccount(lab.place, 'changer', ['list', 'purge', 'admin']);
   const password = Buffer.from(PASSWORD);
-  const credentials = { password, ask: async () => password };
+  const credentials = { password, ask: async () => password, account: 'changer' };
   const { address } = lab.daemon;
   return openRemoteAdmin(nodeSystem(), { address, client: 'me', credentials });
 }
@@ -188,4 +189,16 @@ function dropSuite(change: Change): void {
       t.deepEqual(await admin.sets(), before);
     },
   );
+
+  change('a preview of a deletion deletes nothing, and the deletion does', async (t, admin) => {
+    const numbers = async () => (await admin.sets()).map(({ set }) => set);
+    const before = await numbers();
+    await admin.previewDrop([1, 3]);
+    t.deepEqual(await numbers(), before);
+    await admin.drop([1, 3]);
+    t.deepEqual(
+      await numbers(),
+      before.filter((set) => set !== 1 && set !== 3),
+    );
+  });
 }

@@ -78,6 +78,8 @@ async function record(home: string): Promise<Recorded> {
 class Session {
   readonly answers: Buffer[] = [];
   readonly failures: TardisError[] = [];
+  /** The requests that were reported, and how many answers came before each. */
+  readonly requests: [requests: unknown, answers: number][] = [];
   processedBytes = 0;
   handle!: Handle;
   private wake: () => void = () => undefined;
@@ -95,6 +97,7 @@ class Session {
         session.processedBytes += processedBytes;
         session.wake();
       },
+      closing: (requests) => void session.requests.push([requests, session.answers.length]),
       failed: (error) => {
         session.failures.push(error);
         session.wake();
@@ -208,6 +211,22 @@ function orderSuite(lab: Lab): void {
       await session.handle.end();
       t.deepEqual(await setsIn(directories[index]!), ['complete']);
     }
+  });
+
+  test('requests for the time after a set are reported once, before the set is closed', async (t) => {
+    const { host, recorded } = lab();
+    const session = await Session.open(host, await newClient(t), 'backup');
+    session.replay(recorded.messages.filter(({ name }) => name !== 'closeSet'));
+    await session.until(() => session.names.includes('setOpened'));
+    t.deepEqual(session.requests, []);
+    const nothing = Buffer.alloc(0);
+    session.say('closeSet', { stats: {}, seal: nothing, purge: true, waits: false });
+    await session.until(() => session.names.includes('setClosed'));
+    t.is(session.requests.length, 1);
+    const [requests, answersBefore] = session.requests[0]!;
+    t.deepEqual(requests, { isPurgeWanted: true, isAwaited: false });
+    t.true(answersBefore <= session.names.indexOf('setClosed'));
+    await session.handle.end();
   });
 
   test('a checkpoint comes without a further message', async (t) => {

@@ -17,6 +17,7 @@ test('a thread that dies fails its sessions and questions, and nothing waits for
   const failures: TardisError[] = [];
   const events = {
     answer: () => undefined,
+    closing: () => undefined,
     failed: (error: TardisError) => void failures.push(error),
   };
   const handle = await host.open(directory, 'backup', SMALL_STORE, events);

@@ -1,6 +1,7 @@
 /** Control characters in a store's data about its sets never reach a terminal, as text or as JSON. */
 import path from 'node:path';
 import test from 'ava';
+import { plainPackr } from '../../src/system/msgpack/index.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backup, run, succeed, type Tool } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -34,7 +35,11 @@ test('states and figures of sets, and names in JSON, hold nothing that a termina
   const { name } = JSON.parse(named.split('\n')[0]!) as { name: string };
   t.true(name.includes(ESCAPES[1]!) && name.includes(ESCAPES[2]!), 'the name is what it was');
   for (const escape of ESCAPES) {
-    const stats = JSON.stringify({ [`bytes${escape}`]: 1, entries: escape, scannedBytes: escape });
+    const stats = plainPackr().pack({
+      [`bytes${escape}`]: 1,
+      entries: escape,
+      scannedBytes: escape,
+    });
     changeCatalog(store, (catalog) => {
       catalog
         .prepare('UPDATE backup_sets SET state = ?, stats = ?')

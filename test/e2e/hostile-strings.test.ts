@@ -269,6 +269,7 @@ class Session {
         }
         this.wake();
       },
+      closing: () => undefined,
       failed: (error) => {
         this.failure = error;
         this.wake();

@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { nodeSystem } from '../../src/system/index.js';
+import { plainPackr } from '../../src/system/msgpack/index.js';
 import { backup, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
@@ -14,6 +15,7 @@ import { noise, text } from '../helpers/tree.js';
 import { bytesIn } from '../helpers/upkeep.js';
 
 const HOUR_MS = 3_600_000;
+const OPENED_AT_MS = 1000 * 24 * HOUR_MS;
 const DAYS = 60;
 /** Number of newest days that have two sets each. */
 const FULL_DAYS = 12;
@@ -193,8 +195,13 @@ test('a backup with --purge says that nothing went because the clock has jumped'
   const args = [...place, '--local', '--local-config', config!, source!];
   t.regex(await succeed('tardis', [...args, '--no-purge']), /^Backup set 4 .* is complete\.$/m);
   changeCatalog(store!, (catalog) => {
-    catalog.exec('UPDATE backup_sets SET opened_at_ms = 1000 * 86400000 + set_number');
-    catalog.exec("UPDATE backup_sets SET stats = json_set(stats, '$.countedMs', opened_at_ms)");
+    catalog.exec(`UPDATE backup_sets SET opened_at_ms = ${OPENED_AT_MS} + set_number`);
+    const packr = plainPackr();
+    const change = catalog.prepare('UPDATE backup_sets SET stats = ? WHERE set_number = ?');
+    const rows = catalog.prepare('SELECT set_number, stats FROM backup_sets').raw().all();
+    for (const [set, stats] of rows as [number, Buffer][]) {
+      change.run(packr.pack({ ...packr.unpack(stats), countedMs: OPENED_AT_MS + set }), set);
+    }
   });
   const { status, stdout, stderr } = await run('tardis', [...args, '--purge']);
   t.is(status, 0, stderr);

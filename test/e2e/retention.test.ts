@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { plainPackr } from '../../src/system/msgpack/index.js';
 import { backup, jsonLines, pause, run, Server, succeed } from '../helpers/commands.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { file, makeTree, scratch } from '../helpers/tree.js';
@@ -36,7 +37,7 @@ function lab(t: ExecutionContext) {
       const newest = catalog.prepare('SELECT max(opened_at_ms) FROM backup_sets').pluck().get();
       days.forEach((back, index) => {
         const atMs = (newest as number) - back * DAY_MS;
-        const stamp = JSON.stringify({ countedMs: atMs, clockStretch: 0, stretchMs: 0 });
+        const stamp = plainPackr().pack({ countedMs: atMs, clockStretch: 0, stretchMs: 0 });
         catalog
           .prepare('UPDATE backup_sets SET opened_at_ms = ?, stats = ? WHERE set_number = ?')
           .run(atMs, stamp, index + 1);

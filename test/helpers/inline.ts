@@ -132,6 +132,7 @@ export function tapped(tapOf: () => Tap): (host: StorageHost) => StorageHost {
       const handle = await host.open(directory, purpose, options, {
         answer: (answer, processedBytes) =>
           events.answer(answer && (tap.answer?.(answer) ?? answer), processedBytes),
+        closing: (requests) => events.closing(requests),
         failed: (error) => events.failed(error),
       });
       return {
@@ -179,7 +180,7 @@ export function startInline(
       // A test makes many logins from one address.
       attempts: { pair: MANY_ATTEMPTS, address: MANY_ATTEMPTS },
     },
-    pino({ level: process.env['TARDIS_TEST_LOG'] ?? 'silent' }),
+    pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
   );
 }
 
@@ -213,7 +214,13 @@ export async function backupTo(
     onFailures: (failures: readonly Failure[]) => options.onFailures?.(failures),
     ...(options.onRetry === undefined ? {} : { onRetry: options.onRetry }),
   };
-  const done = runBackup(system, reach, openJobs, request, hooks, options.signal);
+  const done = runBackup(system, {
+    reach,
+    openJobs,
+    request,
+    hooks,
+    signal: options.signal,
+  });
   return within(done, 'the backup');
 }
 
@@ -273,8 +280,7 @@ export async function restoreInline(
     const { failures } = await within(
       runRestore(
         system,
-        history,
-        jobs,
+        { history, jobs, progress },
         {
           set: found.set,
           paths: paths.map((given) => Buffer.from(given)),
@@ -283,7 +289,6 @@ export async function restoreInline(
           numericIds,
           policy: policy ?? {},
         },
-        progress,
       ),
       'the restore',
     );

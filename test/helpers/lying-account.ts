@@ -31,11 +31,10 @@ export async function backupByLiar(
 ): Promise<void> {
   const password = Buffer.from(login.password);
   const system = withNative((real) => lyingReads(real, lie));
-  await runBackup(
-    system,
-    async () => ({ kind: 'tcp', host: '127.0.0.1', port }),
-    async () => new InlineJobs(system),
-    {
+  await runBackup(system, {
+    reach: async () => ({ kind: 'tcp', host: '127.0.0.1', port }),
+    openJobs: async () => new InlineJobs(system),
+    request: {
       client: login.client,
       create: false,
       credentials: { password, ask: async () => password, account: login.account },
@@ -47,8 +46,8 @@ export async function backupByLiar(
       timeoutMs: TIMEOUT_MS,
       patience: NO_PATIENCE,
     },
-    { onStart: () => undefined, onFailures: () => undefined },
-  );
+    hooks: { onStart: () => undefined, onFailures: () => undefined },
+  });
 }
 
 function lyingReads(real: NativeCalls, lie: Lie): Partial<NativeCalls> {

@@ -6,13 +6,14 @@ import {
   type FormerKeys,
   type Keyring,
   keyringOf,
+  newAccountRecord,
   newKeyRecord,
   parseKeyRecord,
   replaceKeys,
   unlockKeyRecord,
 } from '../../src/crypto/index.js';
 import { asTardisError } from '../../src/errors/index.js';
-import { type ForgetRequest, Scheme } from '../../src/model/index.js';
+import { type ForgetRequest, type RightName, Scheme } from '../../src/model/index.js';
 import {
   Generations,
   rekeyClient,
@@ -22,7 +23,7 @@ import {
   requestsDigest,
 } from '../../src/maintenance/rewrite/index.js';
 import { ContentReader } from '../../src/restore/index.js';
-import { addKeys, newestKeys, openClientDirectory } from '../../src/store/index.js';
+import { addKeys, newestKeys, openClientDirectory, putAccount } from '../../src/store/index.js';
 import { nodeSystem, type System } from '../../src/system/index.js';
 import { historyOf, type Place, SMALL_STORE } from './inline.js';
 import { LIGHT } from './light.js';
@@ -62,6 +63,20 @@ export async function giveKeys(place: Place, isEncrypting: boolean): Promise<voi
     LIGHT,
   );
   await addKeys(system, path.join(place.store, place.client), { number: 1, bytes: record.bytes });
+}
+
+/** Creates an account of a client that has keys; its password is the client's. */
+export async function giveAccount(
+  place: Place,
+  name: string,
+  rights: readonly RightName[],
+): Promise<void> {
+  const system = nodeSystem();
+  const { path: home } = openClientDirectory(system, place);
+  const password = Buffer.from(PASSWORD);
+  const { record } = (await keysIn(system, home))!;
+  const made = await newAccountRecord(system.native.modPow, record, password, password, LIGHT);
+  await putAccount(system, home, { name, rights }, made.record.bytes);
 }
 
 export interface RekeyChoice {

@@ -117,6 +117,7 @@ async function replay(
     const directory = openClientDirectory(system, place);
     const handle = await host.open(directory, Purpose.backup, LARGE_STEPS, {
       answer: () => undefined,
+      closing: () => undefined,
       failed: (error) => void (failure = error),
     });
     for (const { name, bytes } of sessions[Math.floor(random.next() * sessions.length)]!) {

@@ -20,7 +20,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   excludes: ['errors', 'model', 'system'],
   notify: BASE,
   store: [...BASE, 'system/msgpack'],
-  'store/catalog': [...BASE, 'store'],
+  'store/catalog': [...BASE, 'store', 'system/msgpack'],
   'store/writer': [...COMMON, 'store/catalog', 'retention'],
   transport: [...BASE, 'system/msgpack'],
   delta: [...BASE, 'store'],
@@ -114,6 +114,38 @@ const SINGLE_FILES = new Set([
 
 const IMPORT = /^\s*(?:import|export)\b[^'"]*?\bfrom\s*['"]([^'"]+)['"]/gm;
 const BARE_OR_DYNAMIC_IMPORT = /\bimport\s*\(?\s*['"]([^'"]+)['"]/g;
+
+/**
+ * Modules of the web, each with the rooms that may import it; rooms within those may, too. An import of `node:http`
+ * loads a browser's WebSocket, 50 ms of each start; other rooms load it at first use (src/system/web.ts). An import of
+ * types loads nothing.
+ */
+const WEB_MODULES: readonly (readonly [modules: RegExp, rooms: readonly string[]])[] = [
+  [/^(?:node:)?(?:http|https|http2)$/, ['web']],
+  [/^(?:ws|undici)$/, ['transport', 'web']],
+  [/^(?:fastify|@fastify\/.+)$/, ['web']],
+];
+
+const VALUE_IMPORT = /^[ \t]*(?:import|export)\b(?!\s+type\b)[^'"]*?\bfrom\s*['"]([^'"]+)['"]/gm;
+const OTHER_IMPORT = /(?<!\btypeof )\bimport\s*\(?\s*['"]([^'"]+)['"]/g;
+
+/** Returns `file:line: module` of each import of the web in a room of src that must load it at first use. */
+export function webImports(file: string, text: string): string[] {
+  const room = folderOf(file);
+  if (room === undefined) return [];
+  const isForbidden = (specifier: string): boolean =>
+    WEB_MODULES.some(
+      ([modules, rooms]) =>
+        modules.test(specifier) && !rooms.some((one) => `${room}/`.startsWith(`${one}/`)),
+    );
+  return [VALUE_IMPORT, OTHER_IMPORT].flatMap((pattern) =>
+    [...text.matchAll(pattern)].flatMap((match) => {
+      if (!isForbidden(match[1]!)) return [];
+      const line = text.slice(0, match.index + match[0].length).split('\n').length;
+      return [`${file}:${line}: ${match[1]}`];
+    }),
+  );
+}
 
 /** Returns the innermost room of a file; a folder of src without a room counts as one. Undefined outside of src. */
 function folderOf(file: string): string | undefined {

@@ -3,7 +3,7 @@ import test from 'ava';
 import { withoutCommentsAndTexts } from './blank.js';
 import { longFunctions } from './functions.js';
 import { filesOfHouse, linesMatching } from './house.js';
-import { forbiddenImports, MAY_IMPORT } from './imports.js';
+import { forbiddenImports, MAY_IMPORT, webImports } from './imports.js';
 import { oddOpenings } from './words.js';
 
 test('the arrows between folders make no circle', (t) => {
@@ -34,6 +34,39 @@ test('an import against the arrows or past an index is found', (t) => {
   t.deepEqual(forbiddenImports('src/client/a.ts', "\nimport '../server/index.js';"), [
     'src/client/a.ts:2: client must not import server',
   ]);
+});
+
+test('an import of the web is found where commands would load it, one of types is not', (t) => {
+  const found = (file: string, text: string): string[] => webImports(file, text);
+  t.deepEqual(found('src/notify/a.ts', "\nimport http from 'node:http';"), [
+    'src/notify/a.ts:2: node:http',
+  ]);
+  for (const text of [
+    "import { request } from 'https';",
+    "import {\n  constants,\n} from 'node:http2';",
+    "import 'node:http';",
+    "export * from 'node:https';",
+    "await import('node:http');",
+    "import { WebSocket } from 'ws';",
+    "import fastify from 'fastify';",
+    "import a from '@fastify/static';",
+  ]) {
+    t.is(found('src/server/monitor/a.ts', text).length, 1, text);
+  }
+  for (const text of [
+    "import type { Server } from 'node:http';",
+    "function load(): typeof import('node:http') {}",
+    "process.getBuiltinModule('node:http');",
+    "import net from 'node:net';",
+  ]) {
+    t.deepEqual(found('src/server/monitor/a.ts', text), [], text);
+  }
+  t.deepEqual(found('src/transport/a.ts', "import { WebSocket } from 'ws';"), []);
+  t.is(found('src/transport/a.ts', "import http from 'node:http';").length, 1);
+  t.deepEqual(found('src/web/a.ts', "import fastify from 'fastify';"), []);
+  t.deepEqual(found('src/web/local/a.ts', "import cookies from '@fastify/cookie';"), []);
+  t.is(found('src/webs/a.ts', "import fastify from 'fastify';").length, 1);
+  t.deepEqual(found('test/web/a.ts', "import http from 'node:http';"), []);
 });
 
 test('a long function is found, a long class, switch or list is not', (t) => {

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { allRows } from '../../src/config/index.js';
 import { withoutCommentsAndTexts } from './blank.js';
-import { forbiddenImports } from './imports.js';
+import { forbiddenImports, webImports } from './imports.js';
 import { filesOfHouse, linesMatching, ROOT } from './house.js';
 import { longFunctions } from './functions.js';
 import { oddOpenings } from './words.js';
@@ -46,6 +46,11 @@ function tooLong(among: readonly string[], maxLines: number): string[] {
 test('imports point one way, and go through the index of a folder', (t) => {
   const found = typescript.flatMap((file) => forbiddenImports(file, read(file)));
   expectNone(t, found, 'Move what both need to a lower folder, or export it from the index:');
+});
+
+test('commands start without the modules of the web', (t) => {
+  const found = sources.flatMap((file) => webImports(file, read(file)));
+  expectNone(t, found, 'Load it at first use (src/system/web.ts), or import its types only:');
 });
 
 test('no source file is too long', (t) => {

@@ -1,4 +1,5 @@
 /** Measures the space that no listed set needs, and the space that only sets before the newest complete one need. */
+import type { RecordId } from '../../model/index.js';
 import path from 'node:path';
 import { addRests, type Catalog, type IdSet } from '../../store/catalog/index.js';
 import {
@@ -77,7 +78,7 @@ export async function measureDeadSpace(
 async function usesOf(catalog: Catalog, shown: ShownContents, breathe: Breathe): Promise<Uses> {
   const all = new Map<number, number>();
   const recent = new Map<number, number>();
-  const add = (uses: Map<number, number>, recordId: number, bytes: number): void => {
+  const add = (uses: Map<number, number>, recordId: RecordId, bytes: number): void => {
     uses.set(recordId, (uses.get(recordId) ?? 0) + Math.max(1, bytes));
   };
   for (let after = 0; ; ) {

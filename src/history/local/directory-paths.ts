@@ -1,6 +1,6 @@
 /** Finds the paths of directories as of a set. */
 import { type Catalog, type EntryPlace, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
-import { splitRoot } from '../../model/index.js';
+import { type DirectoryId, type RootNumber, type SetNumber, splitRoot } from '../../model/index.js';
 import type { Access } from './access.js';
 
 export interface PlacedDirectory {
@@ -22,12 +22,12 @@ export class DirectoryPaths {
   private readonly known = new Map<number, Reached | undefined>();
   /** Places of all directories in the set; loaded only if directories were moved after it. */
   private moved: Map<number, EntryPlace> | undefined;
-  private readonly roots: ReadonlyMap<number, { path: Buffer; root: number }>;
+  private readonly roots: ReadonlyMap<number, { path: Buffer; root: RootNumber }>;
   private readonly catalog: Catalog;
-  private readonly set: number;
+  private readonly set: SetNumber;
   private readonly access: Access;
 
-  constructor(catalog: Catalog, set: number, access: Access) {
+  constructor(catalog: Catalog, set: SetNumber, access: Access) {
     this.catalog = catalog;
     this.set = set;
     this.access = access;
@@ -36,11 +36,11 @@ export class DirectoryPaths {
   }
 
   /** Returns the path of a directory; undefined if the set does not contain the directory. */
-  of(directory: number): PlacedDirectory | undefined {
+  of(directory: DirectoryId): PlacedDirectory | undefined {
     return this.reach(directory, 0);
   }
 
-  private reach(directory: number, depth: number): Reached | undefined {
+  private reach(directory: DirectoryId, depth: number): Reached | undefined {
     if (this.known.has(directory)) return this.known.get(directory);
     this.known.set(directory, undefined); // ends the recursion if a damaged catalog has a cycle
     const reached = depth > MAX_DEPTH ? undefined : this.look(directory, depth);
@@ -48,7 +48,7 @@ export class DirectoryPaths {
     return reached;
   }
 
-  private look(directory: number, depth: number): Reached | undefined {
+  private look(directory: DirectoryId, depth: number): Reached | undefined {
     const { access, catalog, set } = this;
     const root = this.roots.get(directory);
     const place =
@@ -69,7 +69,7 @@ export class DirectoryPaths {
   }
 
   /** Returns the last known place of a directory or, if it was moved after the set, its place in the set. */
-  private placeOf(directory: number): EntryPlace | undefined {
+  private placeOf(directory: DirectoryId): EntryPlace | undefined {
     const { catalog, set } = this;
     const last = catalog.directories.location(directory);
     if (last === undefined) return undefined;

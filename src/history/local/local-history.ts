@@ -17,7 +17,7 @@ import {
   type SetNote,
 } from '../../store/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
-import { metadataFault } from '../../model/index.js';
+import { type DirectoryId, metadataFault, type SetNumber } from '../../model/index.js';
 import { yieldRegularly, type Files, type System } from '../../system/index.js';
 import { Access, noAccess } from './access.js';
 import { explainedHistory } from '../explained-history.js';
@@ -105,7 +105,7 @@ function withinRoot(
 
 /** Id of a directory that was at the path in question, with the sets in which it was there. */
 interface Reached {
-  readonly directory: number;
+  readonly directory: DirectoryId;
   readonly from: number;
   readonly to: number;
 }
@@ -197,24 +197,24 @@ class LocalHistory implements History {
     return setAt(this.client, this.catalog.sets.listed(), momentMs);
   }
 
-  async roots(set: number): Promise<RootRecord[]> {
+  async roots(set: SetNumber): Promise<RootRecord[]> {
     return this.catalog.sets.rootsOf(set);
   }
 
-  async seals(set: number, after: number, limit: number): Promise<SetSeals> {
+  async seals(set: SetNumber, after: number, limit: number): Promise<SetSeals> {
     const { seals } = this.reading();
     return { directories: seals.asOf(set, after, limit), setSeal: seals.ofSet(set) };
   }
 
-  async notes(set: number): Promise<SetNote[]> {
+  async notes(set: SetNumber): Promise<SetNote[]> {
     return this.catalog.sets.notesOf(set);
   }
 
-  async owners(set: number): Promise<OwnerRecord[]> {
+  async owners(set: SetNumber): Promise<OwnerRecord[]> {
     return this.catalog.owners.asOf(set);
   }
 
-  async find(path: Buffer, set: number): Promise<HistoryEntry | undefined> {
+  async find(path: Buffer, set: SetNumber): Promise<HistoryEntry | undefined> {
     const start = rootAbove(this.catalog.sets.rootsOf(set), path);
     if (start === undefined) return undefined;
     const { entries } = this.reading();

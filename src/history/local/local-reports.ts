@@ -6,7 +6,7 @@ import {
   IdSet,
   ROOTS_DIRECTORY,
 } from '../../store/catalog/index.js';
-import type { ClientSetting } from '../../model/index.js';
+import type { ClientSetting, SetNumber } from '../../model/index.js';
 import { type ClientDirectory, PACKS_PREFIX, RecordKind } from '../../store/index.js';
 import { yieldRegularly, type Files } from '../../system/index.js';
 import type { Access } from './access.js';
@@ -35,7 +35,7 @@ const HEX = /^[0-9a-f]{2}$/;
 export class LocalReports implements Reports {
   private readonly places = new Map<number, DirectoryPaths>();
   /** Roots of the set that was requested last. */
-  private roots: { readonly set: number; readonly roots: ReadonlySet<number> } | undefined;
+  private roots: { readonly set: SetNumber; readonly roots: ReadonlySet<number> } | undefined;
   private readonly catalog: () => Catalog;
   private readonly directory: ClientDirectory;
   private readonly files: Files;
@@ -91,7 +91,7 @@ export class LocalReports implements Reports {
    * version.
    */
   private found(
-    span: { before: number; set: number },
+    span: { before: number; set: SetNumber },
     entries: HistoryEntry[],
     isCut: boolean,
   ): ChangesFound {
@@ -105,7 +105,10 @@ export class LocalReports implements Reports {
   }
 
   /** True if the reader may see an entry and its root is one of the set. Other roots may have changed in other sets. */
-  private mayShow({ before, set }: { before: number; set: number }, entry: HistoryEntry): boolean {
+  private mayShow(
+    { before, set }: { before: number; set: SetNumber },
+    entry: HistoryEntry,
+  ): boolean {
     const { directory, name } = entry;
     const roots = this.rootsIn(set);
     if (directory === ROOTS_DIRECTORY) return roots.has(Number(name.toString('latin1')));
@@ -113,7 +116,7 @@ export class LocalReports implements Reports {
     return place?.mayList === true && roots.has(this.catalog().reports.rootOf(directory));
   }
 
-  private rootsIn(set: number): ReadonlySet<number> {
+  private rootsIn(set: SetNumber): ReadonlySet<number> {
     if (this.roots?.set !== set) {
       const roots = new Set(
         this.catalog()
@@ -126,7 +129,7 @@ export class LocalReports implements Reports {
   }
 
   async directoryPaths(
-    set: number,
+    set: SetNumber,
     directories: readonly number[],
   ): Promise<(Buffer | undefined)[]> {
     const places = this.placesIn(set);
@@ -136,7 +139,7 @@ export class LocalReports implements Reports {
     });
   }
 
-  private placesIn(set: number): DirectoryPaths {
+  private placesIn(set: SetNumber): DirectoryPaths {
     let places = this.places.get(set);
     if (places === undefined) {
       places = new DirectoryPaths(this.catalog(), set, this.access);
@@ -151,7 +154,7 @@ export class LocalReports implements Reports {
     return this.catalog().settings.all();
   }
 
-  async clientConfig(set: number): Promise<string | undefined> {
+  async clientConfig(set: SetNumber): Promise<string | undefined> {
     return this.catalog().settings.configOf(set);
   }
 

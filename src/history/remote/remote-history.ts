@@ -1,4 +1,5 @@
 /** The history of a server: the same calls as for a local store, sent over a connection. */
+import type { SetNumber } from '../../model/index.js';
 import {
   Access,
   type History,
@@ -76,11 +77,11 @@ class RemoteHistory implements History {
     return setAt(this.client, await this.sets(), momentMs);
   }
 
-  async roots(set: number): Promise<RootRecord[]> {
+  async roots(set: SetNumber): Promise<RootRecord[]> {
     return [...(await this.peer.ask('readRoots', { set }))];
   }
 
-  async seals(set: number, after: number, limit: number): Promise<SetSeals> {
+  async seals(set: SetNumber, after: number, limit: number): Promise<SetSeals> {
     const directories: SetSeals['directories'][number][] = [];
     let setSeal: Buffer | undefined;
     for (let hasMore = true; hasMore && directories.length < limit; ) {
@@ -92,15 +93,15 @@ class RemoteHistory implements History {
     return { directories, setSeal };
   }
 
-  notes(set: number): Promise<SetNote[]> {
+  notes(set: SetNumber): Promise<SetNote[]> {
     return allOf((from) => this.peer.ask('readNotes', { set, from }));
   }
 
-  owners(set: number): Promise<OwnerRecord[]> {
+  owners(set: SetNumber): Promise<OwnerRecord[]> {
     return allOf((from) => this.peer.ask('readOwners', { set, from }));
   }
 
-  find(path: Buffer, set: number): Promise<HistoryEntry | undefined> {
+  find(path: Buffer, set: SetNumber): Promise<HistoryEntry | undefined> {
     return this.peer.ask('readEntry', { set, path });
   }
 

@@ -8,7 +8,7 @@ import type {
   Reports,
   StoreFigures,
 } from '../index.js';
-import type { ClientSetting } from '../../model/index.js';
+import type { ClientSetting, SetNumber } from '../../model/index.js';
 import { MAX_DIRECTORY_PATHS } from '../../transport/index.js';
 import type { RemotePeer } from './remote-peer.js';
 
@@ -39,7 +39,7 @@ export class RemoteReports implements Reports {
   }
 
   async directoryPaths(
-    set: number,
+    set: SetNumber,
     directories: readonly number[],
   ): Promise<(Buffer | undefined)[]> {
     const all: (Buffer | undefined)[] = [];
@@ -54,7 +54,7 @@ export class RemoteReports implements Reports {
     return this.peer.ask('readSettings', undefined);
   }
 
-  clientConfig(set: number): Promise<string | undefined> {
+  clientConfig(set: SetNumber): Promise<string | undefined> {
     return this.peer.ask('readConfiguration', { set });
   }
 

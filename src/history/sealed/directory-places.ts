@@ -3,6 +3,7 @@
  * listing depends on its place. A directory has two places if it was moved out of a directory that could not be
  * read at the time. Its old entry is kept, and its new entry is sealed.
  */
+import type { DirectoryId, SetNumber } from '../../model/index.js';
 import { TardisError } from '../../errors/index.js';
 
 /** Maximum number of places of one directory in one set. */
@@ -13,12 +14,12 @@ export class DirectoryPlaces {
   /** Places by set and directory number. */
   private readonly places = new Map<string, readonly Buffer[]>();
 
-  of(set: number, directory: number): readonly Buffer[] {
+  of(set: SetNumber, directory: DirectoryId): readonly Buffer[] {
     return this.places.get(keyOf(set, directory)) ?? NONE;
   }
 
   /** Adds a place of a directory. Throws NOT_AUTHENTIC if the directory has too many. */
-  add(set: number, directory: number, place: Buffer): void {
+  add(set: SetNumber, directory: DirectoryId, place: Buffer): void {
     const known = this.of(set, directory);
     if (known.some((one) => one.equals(place))) return;
     if (known.length >= MAX_PLACES) {
@@ -28,6 +29,6 @@ export class DirectoryPlaces {
   }
 }
 
-function keyOf(set: number, directory: number): string {
+function keyOf(set: SetNumber, directory: DirectoryId): string {
   return `${set}/${directory}`;
 }

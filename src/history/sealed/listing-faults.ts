@@ -5,7 +5,7 @@
 import type { Catalog, SealSpan } from '../../store/catalog/index.js';
 import { type Keyring, SealSum } from '../../crypto/index.js';
 import { asTardisError, throwIfAborted } from '../../errors/index.js';
-import { metadataFault, SEAL_BYTES } from '../../model/index.js';
+import { type DirectoryId, metadataFault, SEAL_BYTES, type SetNumber } from '../../model/index.js';
 import { yieldRegularly, type NativeCalls } from '../../system/index.js';
 import { EntryOpener } from './opened-entries.js';
 
@@ -42,7 +42,7 @@ export class ListingFaults {
     }
   }
 
-  private async compare(directory: number, signal: AbortSignal): Promise<void> {
+  private async compare(directory: DirectoryId, signal: AbortSignal): Promise<void> {
     const { seals, history, sets: table } = this.catalog;
     const sets = this.setsWith(directory);
     const spans = seals.spansOf(directory);
@@ -63,7 +63,7 @@ export class ListingFaults {
     }
   }
 
-  private setsWith(directory: number): readonly number[] {
+  private setsWith(directory: DirectoryId): readonly number[] {
     const { seals } = this.catalog;
     const root = seals.rootOf(directory);
     if (root === undefined) return [];
@@ -73,8 +73,8 @@ export class ListingFaults {
   }
 
   private async fits(
-    directory: number,
-    set: number,
+    directory: DirectoryId,
+    set: SetNumber,
     { seal }: SealSpan,
     signal: AbortSignal,
   ): Promise<boolean> {
@@ -105,7 +105,7 @@ export class ListingFaults {
   }
 }
 
-function isWithin(set: number, { firstSet, lastSet }: SealSpan): boolean {
+function isWithin(set: SetNumber, { firstSet, lastSet }: SealSpan): boolean {
   return firstSet <= set && (lastSet ?? Infinity) >= set;
 }
 

@@ -4,7 +4,13 @@
  * store cannot make an entry that the client has not sealed.
  */
 import { entryOfParts, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
-import { metadataOf, newDirectoryRow, RowReader } from '../../model/index.js';
+import {
+  type DirectoryId,
+  metadataOf,
+  newDirectoryRow,
+  RowReader,
+  type SetNumber,
+} from '../../model/index.js';
 import type { RootRecord } from '../../store/index.js';
 import type { History, HistoryEntry } from '../history.js';
 import { FIRST_PLACE } from '../reports.js';
@@ -36,7 +42,7 @@ export class LostPlaces {
    * false.
    */
   async rootEntry(
-    set: number,
+    set: SetNumber,
     { root, directory }: RootRecord,
     orEmpty: boolean,
   ): Promise<HistoryEntry | undefined> {
@@ -50,7 +56,7 @@ export class LostPlaces {
 
   /** Returns the entry of the directory for lost directories; empty if there are none. */
   async foundEntry(
-    set: number,
+    set: SetNumber,
     roots: readonly RootRecord[],
     beside: readonly HistoryEntry[],
   ): Promise<HistoryEntry[]> {
@@ -63,7 +69,7 @@ export class LostPlaces {
   }
 
   /** Returns entries for the lost directories, sorted by name. */
-  async entries(set: number, roots: readonly RootRecord[]): Promise<HistoryEntry[]> {
+  async entries(set: SetNumber, roots: readonly RootRecord[]): Promise<HistoryEntry[]> {
     const found = await this.of(set, roots);
     return found
       .map((directory) =>
@@ -76,7 +82,7 @@ export class LostPlaces {
    * Returns the directories that have entries in a set but no entry that leads to them. Reads the names of all
    * sets.
    */
-  private of(set: number, roots: readonly RootRecord[]): Promise<readonly number[]> {
+  private of(set: SetNumber, roots: readonly RootRecord[]): Promise<readonly number[]> {
     let found = this.kept.get(set);
     if (found === undefined) {
       found = this.find(set, roots);
@@ -87,7 +93,7 @@ export class LostPlaces {
     return found;
   }
 
-  private async find(set: number, roots: readonly RootRecord[]): Promise<readonly number[]> {
+  private async find(set: SetNumber, roots: readonly RootRecord[]): Promise<readonly number[]> {
     const directories = await this.directoriesIn(set);
     const paths = await this.sealed.reports.directoryPaths(set, directories);
     const unplaced = directories.filter((_, index) => paths[index] === undefined);
@@ -98,7 +104,7 @@ export class LostPlaces {
     return found.slice(0, MAX_FOUND);
   }
 
-  private async directoriesIn(set: number): Promise<number[]> {
+  private async directoriesIn(set: SetNumber): Promise<number[]> {
     const directories = new Set<number>();
     for (let after = FIRST_PLACE; ; ) {
       const page = { after, literal: NOTHING, isMatch: () => true };
@@ -115,7 +121,11 @@ export class LostPlaces {
   }
 
   /** Adds the directories that the entries of a directory lead to. */
-  private async addChildren(set: number, directory: number, known: Set<number>): Promise<void> {
+  private async addChildren(
+    set: SetNumber,
+    directory: DirectoryId,
+    known: Set<number>,
+  ): Promise<void> {
     for (let after = NOTHING; ; ) {
       const page = { directory, set, after, limit: PAGE_ENTRIES, withDigests: false };
       const entries = await this.sealed.list(page);
@@ -126,14 +136,19 @@ export class LostPlaces {
   }
 }
 
-function lostText(set: number, count: number): string {
+function lostText(set: SetNumber, count: number): string {
   const what = count === 1 ? 'a directory has' : `${count} directories have`;
   const most = count > MAX_FOUND ? `, the first ${MAX_FOUND} of them` : '';
   return `${what} lost the place in set ${set}: see ${LOST_AND_FOUND} in its first root${most}`;
 }
 
 /** Returns an entry for a directory of which only the id is known. */
-function standIn(set: number, directory: number, name: Buffer, childId: number): HistoryEntry {
+function standIn(
+  set: SetNumber,
+  directory: DirectoryId,
+  name: Buffer,
+  childId: DirectoryId,
+): HistoryEntry {
   const row = newDirectoryRow({ name, permissions: PERMISSIONS, uid: 0, gid: 0 }, 0);
   return entryOfParts({
     directory,

@@ -1,4 +1,5 @@
 /** A history that returns only what is proven. It throws instead of reporting a doubt. */
+import type { SetNumber } from '../../model/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { History } from '../history.js';
 
@@ -21,8 +22,8 @@ export function provenHistory(history: History): History {
     return found;
   };
   return Object.create(history, {
-    roots: { value: (set: number) => proven(history.roots(set)) },
-    find: { value: (path: Buffer, set: number) => proven(history.find(path, set)) },
+    roots: { value: (set: SetNumber) => proven(history.roots(set)) },
+    find: { value: (path: Buffer, set: SetNumber) => proven(history.find(path, set)) },
     list: {
       value: async (page: Parameters<History['list']>[0]) => {
         const entries = await proven(history.list(page));

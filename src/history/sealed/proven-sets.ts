@@ -11,11 +11,12 @@ import {
 } from '../../crypto/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import {
+  DIRECTORY_SEAL_BYTES,
   NO_SEAL,
   SEAL_BYTES,
   sealIn,
   SET_SEAL_BYTES,
-  DIRECTORY_SEAL_BYTES,
+  type SetNumber,
 } from '../../model/index.js';
 import type { RootRecord } from '../../store/index.js';
 import type { History } from '../history.js';
@@ -34,7 +35,7 @@ export interface ProvenRoot extends RootRecord {
 }
 
 export interface ProvenSet {
-  readonly set: number;
+  readonly set: SetNumber;
   /** False for an incomplete set, which is never sealed, and for a set that does not match its seal. */
   readonly isSealed: boolean;
   /** True if the set does not match its seal, or has lost it, but such sets are accepted. */
@@ -69,7 +70,7 @@ export class ProvenSets {
    * Returns a proven set. Throws NOT_AUTHENTIC if the set is not as the client made it, STORE_ROLLED_BACK,
    * NO_SUCH_SET.
    */
-  of(set: number): Promise<ProvenSet> {
+  of(set: SetNumber): Promise<ProvenSet> {
     let proven = this.kept.get(set);
     if (proven === undefined) {
       proven = this.prove(set);
@@ -119,7 +120,7 @@ export class ProvenSets {
     this.memory.check(next, () => (isNext ? previousSeal : NO_SEAL));
   }
 
-  private async prove(set: number): Promise<ProvenSet> {
+  private async prove(set: SetNumber): Promise<ProvenSet> {
     await this.checkMemory();
     const proven = await this.proveUnremembered(set);
     const { setSeal } = proven;
@@ -131,7 +132,7 @@ export class ProvenSets {
   }
 
   private async proveUnremembered(
-    set: number,
+    set: SetNumber,
   ): Promise<ProvenSet & { setSeal: Buffer | undefined }> {
     const { sealed, keyring } = this;
     const [sets, seals, roots] = await Promise.all([
@@ -185,7 +186,7 @@ export class ProvenSets {
   }
 
   private async sealsOf(
-    set: number,
+    set: SetNumber,
   ): Promise<{ directories: Buffer; setSeal: Buffer | undefined }> {
     const all: Buffer[] = [];
     for (let after = 0; ; ) {
@@ -203,7 +204,7 @@ export class ProvenSets {
     }
   }
 
-  private async rootsOf(set: number): Promise<ProvenRoot[]> {
+  private async rootsOf(set: SetNumber): Promise<ProvenRoot[]> {
     const { names, tree } = this.keyring;
     const roots = await this.sealed.roots(set);
     return Promise.all(

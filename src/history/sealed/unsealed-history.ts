@@ -6,7 +6,15 @@
 import { type BackupSet, type ListingPage, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import { type Keyring, SealSum } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
-import { type ContentKeys, mappedMarks, NO_SEAL, sealIn, splitPath } from '../../model/index.js';
+import {
+  type ContentKeys,
+  type DirectoryId,
+  mappedMarks,
+  NO_SEAL,
+  sealIn,
+  type SetNumber,
+  splitPath,
+} from '../../model/index.js';
 import type { ObjectReader, OwnerRecord, RootRecord, SetNote } from '../../store/index.js';
 import type { NativeCalls } from '../../system/index.js';
 import { Access } from '../local/access.js';
@@ -30,6 +38,7 @@ import type { Reports } from '../reports.js';
 import { rootAbove } from '../local/roots.js';
 import { setAt, setNamed } from '../local/sets.js';
 import { differenceOf } from './sum-difference.js';
+import { UnprovenCounts } from './unproven-counts.js';
 import { UnsealedReports } from './unsealed-reports.js';
 
 /** Directories with more entries are listed in the order of their sealed names. */
@@ -65,9 +74,7 @@ class UnsealedHistory implements History {
   /** Listings requested last; the next page is usually from one of them. */
   private readonly listed = new Map<string, Listed>();
   private readonly places = new DirectoryPlaces();
-  private unprovenDirectories = 0;
-  private damagedVersions = 0;
-  private readonly unsealedSets = new Set<number>();
+  private readonly counts = new UnprovenCounts();
   private readonly opener: EntryOpener;
   private readonly proven: ProvenSets;
   private readonly lost: LostPlaces;
@@ -94,23 +101,12 @@ class UnsealedHistory implements History {
   }
 
   get doubts(): readonly string[] {
-    const sets = [...this.unsealedSets].map(
-      (set) =>
-        `set ${set} is not complete, so it has no seal: nothing proves which entries it has, and in which directories; ` +
-        'a file may come from another directory or another time',
-    );
-    sets.push(...this.proven.doubts, ...this.lost.doubts);
-    if (this.damagedVersions > 0) {
-      sets.push(`${this.damagedVersions} versions are left out: their entries are damaged`);
-    }
-    const count = this.unprovenDirectories;
-    if (count === 0) return sets;
-    const what = count === 1 ? 'a directory was' : `${count} directories were`;
-    return [...sets, `${what} not read whole by this set: nothing proves which entries are there`];
+    return this.counts.doubts([...this.proven.doubts, ...this.lost.doubts]);
   }
 
   get hasUnproven(): boolean {
-    const unproven = this.unsealedSets.size + this.unprovenDirectories + this.damagedVersions;
+    const unproven =
+      this.counts.unsealedSets.size + this.counts.directories + this.counts.damagedVersions;
     return unproven + this.lost.doubts.size > 0;
   }
 
@@ -155,16 +151,16 @@ class UnsealedHistory implements History {
     return sets.find(({ set }) => set === chosen)!;
   }
 
-  async roots(set: number): Promise<RootRecord[]> {
+  async roots(set: SetNumber): Promise<RootRecord[]> {
     const { roots } = await this.provenSet(set);
     return [...roots].sort((one, other) => Buffer.compare(one.path, other.path));
   }
 
-  seals(set: number, after: number, limit: number): Promise<SetSeals> {
+  seals(set: SetNumber, after: number, limit: number): Promise<SetSeals> {
     return this.sealed.seals(set, after, limit);
   }
 
-  async notes(set: number): Promise<SetNote[]> {
+  async notes(set: SetNumber): Promise<SetNote[]> {
     const { names } = this.keyring;
     const notes = await this.sealed.notes(set);
     return notes.map((note) => ({
@@ -174,14 +170,14 @@ class UnsealedHistory implements History {
     }));
   }
 
-  async owners(set: number): Promise<OwnerRecord[]> {
+  async owners(set: SetNumber): Promise<OwnerRecord[]> {
     const { names } = this.keyring;
     const owners = await this.sealed.owners(set);
     return owners.map((owner) => ({ ...owner, name: names.openOwner(owner) }));
   }
 
   /** Finds an entry in the proven listing of each directory on the path. */
-  async find(path: Buffer, set: number): Promise<HistoryEntry | undefined> {
+  async find(path: Buffer, set: SetNumber): Promise<HistoryEntry | undefined> {
     const proven = await this.provenSet(set);
     const above = rootAbove([...proven.roots], path);
     const root = proven.roots.find((one) => one.root === above?.root.root);
@@ -191,7 +187,7 @@ class UnsealedHistory implements History {
     if (proven.isSealed && !sealIn(entry?.attributes).equals(root.seal)) {
       throw new TardisError('NOT_AUTHENTIC', `a root is not as set ${set} had it`);
     }
-    if (entry !== undefined) this.open([entry], new SealSum());
+    if (entry !== undefined) this.opener.open([entry], new SealSum());
     else entry = await this.lost.rootEntry(set, root, this.proven.acceptsUnproven);
     if (entry?.childId !== undefined) this.places.add(set, entry.childId, root.place);
     for (const name of above.rest) {
@@ -203,8 +199,8 @@ class UnsealedHistory implements History {
   }
 
   private async entryIn(
-    directory: number,
-    set: number,
+    directory: DirectoryId,
+    set: SetNumber,
     name: Buffer,
   ): Promise<HistoryEntry | undefined> {
     const page = { directory, set, after: NOTHING, limit: PAGE_ENTRIES, withDigests: true };
@@ -231,7 +227,7 @@ class UnsealedHistory implements History {
       const entry = opened[unique.indexOf(version.entry)]!;
       return entry.damage === undefined ? [{ ...version, entry }] : [];
     });
-    this.damagedVersions += opened.filter(({ damage }) => damage !== undefined).length;
+    this.counts.damagedVersions += opened.filter(({ damage }) => damage !== undefined).length;
     const name = splitPath(path).at(-1) ?? NOTHING;
     for (const { entry } of sound) {
       if (entry.directory !== ROOTS_DIRECTORY && !entry.name.equals(name)) {
@@ -314,7 +310,7 @@ class UnsealedHistory implements History {
       right = settled;
       isProven = true;
     }
-    if (!isProven) this.unprovenDirectories += 1;
+    if (!isProven) this.counts.directories += 1;
     return right;
   }
 
@@ -328,7 +324,7 @@ class UnsealedHistory implements History {
   private mend(entries: HistoryEntry[], { shown, mended }: DoubtedEntry): void {
     const index = entries.indexOf(shown);
     if (index < 0 || mended === undefined) return;
-    this.open([mended.entry], new SealSum());
+    this.opener.open([mended.entry], new SealSum());
     entries[index] = mended.entry;
   }
 
@@ -346,7 +342,7 @@ class UnsealedHistory implements History {
   }
 
   private placeBelow(
-    set: number,
+    set: SetNumber,
     places: readonly Buffer[],
     sealed: readonly HistoryEntry[],
   ): void {
@@ -364,14 +360,10 @@ class UnsealedHistory implements History {
     return `${set}/${directory}/${limit}/${withDigests}/${count}`;
   }
 
-  private async provenSet(set: number): Promise<ProvenSet> {
+  private async provenSet(set: SetNumber): Promise<ProvenSet> {
     const proven = await this.proven.of(set);
-    if (!proven.isSealed && !proven.isBroken) this.unsealedSets.add(set);
+    if (!proven.isSealed && !proven.isBroken) this.counts.unsealedSets.add(set);
     return proven;
-  }
-
-  private open(entries: readonly HistoryEntry[], sum: SealSum): void {
-    this.opener.open(entries, sum);
   }
 
   findContents(prefix: Buffer, limit: number): Promise<FoundContent[]> {

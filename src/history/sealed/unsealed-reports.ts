@@ -5,7 +5,7 @@
 import { type NamedVersion, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import { type Keyring, SealSum } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
-import type { ClientSetting } from '../../model/index.js';
+import type { ClientSetting, SetNumber } from '../../model/index.js';
 import type { EntryOpener } from './opened-entries.js';
 import type {
   ChangesFound,
@@ -67,7 +67,7 @@ export class UnsealedReports implements Reports {
   }
 
   async directoryPaths(
-    set: number,
+    set: SetNumber,
     directories: readonly number[],
   ): Promise<(Buffer | undefined)[]> {
     const { names } = this.keyring;
@@ -80,7 +80,7 @@ export class UnsealedReports implements Reports {
   }
 
   /** Returns the opened configuration. Throws NOT_AUTHENTIC if it is not sealed, since the store then made it up. */
-  async clientConfig(set: number): Promise<string | undefined> {
+  async clientConfig(set: SetNumber): Promise<string | undefined> {
     const config = await this.sealed.clientConfig(set);
     if (config === undefined) return undefined;
     const opened = this.keyring.names.openText(config);

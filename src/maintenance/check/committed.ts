@@ -2,6 +2,7 @@
  * Committed ranges of the packs, by their commit records, and the committed bytes in them. Reads only headers
  * and commit records.
  */
+import type { PackNumber } from '../../model/index.js';
 import { findRemovals, isRemoved } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
@@ -27,14 +28,14 @@ export interface CommitFault {
 
 /** A record without a sequence number: a record of contents or of data that belongs to them. */
 export interface PackedRecord {
-  readonly pack: number;
+  readonly pack: PackNumber;
   readonly position: number;
   readonly bytes: number;
 }
 
 /** Header of a record seen since the last commit, to compute the checksum of a range. */
 interface SeenHeader {
-  readonly pack: number;
+  readonly pack: PackNumber;
   readonly position: number;
   readonly end: number;
   readonly headerBytes: Buffer;
@@ -55,7 +56,7 @@ export class CommittedRanges {
   ): Promise<CommittedRanges> {
     const committed = new CommittedRanges();
     const removals = await findRemovals(backend);
-    const counts = (pack: number): boolean => !isRemoved(removals, pack);
+    const counts = (pack: PackNumber): boolean => !isRemoved(removals, pack);
     committed.packs.push(...(await listPacks(backend)).filter(counts));
     // A commit covers the records since the previous commit, in all packs.
     let since: SeenHeader[] = [];
@@ -100,19 +101,19 @@ export class CommittedRanges {
     return [...this.ranges.keys()];
   }
 
-  /** True if a commit covers a place. */
-  covers(pack: number, position: number): boolean {
+  /** True if a commit covers this position of a pack. */
+  covers(pack: PackNumber, position: number): boolean {
     const ranges = this.ranges.get(pack) ?? [];
     return ranges.some(({ from, to }) => position >= from && position < to);
   }
 
   /** Returns the ends of the ranges of a pack. */
-  endsOf(pack: number): number[] {
+  endsOf(pack: PackNumber): number[] {
     return (this.ranges.get(pack) ?? []).map(({ to }) => to);
   }
 
   /** Returns the number of committed bytes in a stretch of a pack. */
-  bytesIn(pack: number, from: number, to: number): number {
+  bytesIn(pack: PackNumber, from: number, to: number): number {
     const ranges = this.ranges.get(pack) ?? [];
     return ranges.reduce(
       (sum, range) => sum + Math.max(0, Math.min(to, range.to) - Math.max(from, range.from)),
@@ -124,7 +125,7 @@ export class CommittedRanges {
     backend: Backend,
     { pack, position, bytes }: PackedRecord,
     since: readonly SeenHeader[],
-    counts: (pack: number) => boolean,
+    counts: (pack: PackNumber) => boolean,
   ): Promise<void> {
     try {
       const commit = readCommit(await readRecord(backend, packName(pack), position, bytes));
@@ -167,7 +168,7 @@ export class CommittedRanges {
    * Returns the ranges of a pack that are without gaps, but hold other records than those right before their
    * commit.
    */
-  disordered(pack: number, gaps: readonly { from: number; to: number }[]): CommitFault[] {
+  disordered(pack: PackNumber, gaps: readonly { from: number; to: number }[]): CommitFault[] {
     return this.uncounted
       .filter((range) => range.pack === pack)
       .filter(({ from, to }) => !gaps.some((gap) => gap.from < to && gap.to > from))

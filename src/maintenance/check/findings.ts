@@ -1,4 +1,5 @@
 /** Findings of a check: plain data, for text and JSON alike. */
+import type { SetNumber } from '../../model/index.js';
 import type { StrangePack, Stray } from '../../store/index.js';
 
 /** Purpose of a damaged record. */
@@ -30,7 +31,7 @@ export interface VersionFinding {
   /** Numbers of the sets that show it, ascending. */
   readonly sets: readonly number[];
   /** Number of the version in the catalog: the set in which it began. */
-  readonly firstSet: number;
+  readonly firstSet: SetNumber;
   readonly sizeBytes: number;
   readonly digest: Buffer;
   /** `damaged`, `missing` (its bytes are not stored), or `rests` (it rests on damaged or missing contents). */
@@ -108,7 +109,7 @@ export interface UnreadableFinding {
  */
 export interface SealFinding {
   readonly finding: 'seal';
-  readonly set: number;
+  readonly set: SetNumber;
   /**
    * Number of directories with other entries than were sealed; undefined if the set as a whole does not match
    * its seal.

@@ -3,13 +3,14 @@
  * deltas, and contents in parts. Each one is tried before it is reported lost, since a delta need not use the
  * damaged part of its basis.
  */
+import type { ContentId } from '../../model/index.js';
 import type { AuditedContent, CatalogAudit } from '../../store/catalog/index.js';
 import type { SeenContent } from '../../store/writer/index.js';
 import type { VersionFinding } from './findings.js';
 import type { ContentProver } from './prover.js';
 
 export interface Lost {
-  readonly contentId: number;
+  readonly contentId: ContentId;
   readonly digest: Buffer;
   readonly why: VersionFinding['why'];
 }
@@ -129,4 +130,4 @@ export class LostContents {
 }
 
 /** True if the record of a content is whole. */
-type IsWholeRecord = (contentId: number) => Promise<boolean>;
+type IsWholeRecord = (contentId: ContentId) => Promise<boolean>;

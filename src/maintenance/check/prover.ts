@@ -20,10 +20,11 @@ import {
 import { TardisError } from '../../errors/index.js';
 import {
   contentDigest,
+  type ContentId,
   type ContentKeys,
   decodeParts,
-  digestKey,
   DIGEST_BYTES,
+  digestKey,
   encodeParts,
   type PartDigest,
   partsDigest,
@@ -183,7 +184,7 @@ export class ContentProver {
     }
   }
 
-  private partsOf(contentId: number): PartDigest[] {
+  private partsOf(contentId: ContentId): PartDigest[] {
     return this.audit.catalog.contents.partsOf(contentId).map((partId) => {
       const part = this.audit.content(partId);
       if (part === undefined) throw damage('a part of it is not known');
@@ -195,7 +196,7 @@ export class ContentProver {
    * True if a content can be restored, by the catalog of the check or else by the present catalog. A content
    * that the present catalog no longer contains is not a loss.
    */
-  async isReadable(contentId: number): Promise<boolean> {
+  async isReadable(contentId: ContentId): Promise<boolean> {
     const content = this.audit.content(contentId);
     const fault = await faultOf(() => this.readContent(this.audit.catalog, contentId));
     if (fault === undefined) return true;
@@ -221,7 +222,7 @@ export class ContentProver {
   }
 
   /** Reads a content. Throws RECORD_DAMAGED, CONTENT_DAMAGED, IO_FAILED. */
-  private async readContent(catalog: Catalog, contentId: number): Promise<void> {
+  private async readContent(catalog: Catalog, contentId: ContentId): Promise<void> {
     const pieces = this.locator.locate(catalog.contents, contentId);
     if (pieces === undefined) throw damage('its bytes are not there');
     if (!this.options.canOpen) {

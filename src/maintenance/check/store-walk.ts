@@ -2,6 +2,7 @@
  * Examines all records of a store, by the catalog and by the packs: whether each is where the catalog says. The
  * bytes of the records to be read are checked, too.
  */
+import type { PackNumber } from '../../model/index.js';
 import type { AuditedContent, AuditedRecord, CatalogAudit } from '../../store/catalog/index.js';
 import { throwIfAborted } from '../../errors/index.js';
 import {
@@ -76,7 +77,7 @@ export class StoreWalk {
     }
   }
 
-  private async pack(pack: number): Promise<void> {
+  private async pack(pack: PackNumber): Promise<void> {
     const { audit, backend, committed } = this.parts;
     const object = packName(pack);
     const sizeBytes = await backend.size(object);
@@ -187,7 +188,7 @@ export class StoreWalk {
 
   /** Reports a gap without records in which committed records should be. */
   private async gap(
-    pack: number,
+    pack: PackNumber,
     { from, to }: Stretch,
     left: readonly AuditedRecord[],
   ): Promise<void> {

@@ -7,21 +7,21 @@ import {
 } from '../../store/catalog/index.js';
 import type { NameSealer } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
-import { splitRoot } from '../../model/index.js';
+import { type ContentId, type DirectoryId, type RootNumber, splitRoot } from '../../model/index.js';
 import type { VersionFinding } from './findings.js';
 
 /** A path, with the first and the last set in which it leads to an entry. */
 interface Way {
   readonly path: Buffer;
   /** The root at which the path begins. */
-  readonly root: number;
+  readonly root: RootNumber;
   readonly from: number;
   readonly to: number;
 }
 
 /** A directory whose paths are being found. */
 interface Step {
-  readonly directory: number;
+  readonly directory: DirectoryId;
   /** The entries that lead to it. */
   readonly entries: readonly ContentVersion[];
   next: number;
@@ -60,7 +60,7 @@ export class VersionNames {
   }
 
   /** Yields the versions with this content that a listed set shows. */
-  *of(contentId: number): Generator<Omit<VersionFinding, 'finding' | 'digest' | 'why'>> {
+  *of(contentId: ContentId): Generator<Omit<VersionFinding, 'finding' | 'digest' | 'why'>> {
     for (const version of this.audit.versionsOf(contentId)) {
       const byPath = new Map<string, { path: Buffer; sets: Set<number> }>();
       const above = version.directory;
@@ -110,7 +110,7 @@ export class VersionNames {
    * Returns the paths of a directory. Keeps its own stack, since a path may have more names than JavaScript allows
    * calls. In a circle, which only a damaged catalog has, no path leads through a directory twice.
    */
-  private waysTo(directory: number): readonly Way[] {
+  private waysTo(directory: DirectoryId): readonly Way[] {
     const open = new Set<number>();
     const cut = new Set<number>();
     const stack: Step[] = [];
@@ -120,7 +120,7 @@ export class VersionNames {
     };
     enter(directory);
     /** The paths of the directory that was resolved last. */
-    let found: { readonly directory: number; readonly ways: readonly Way[] } | undefined;
+    let found: { readonly directory: DirectoryId; readonly ways: readonly Way[] } | undefined;
     for (let step = stack.at(-1); step !== undefined; step = stack.at(-1)) {
       const entry = step.entries[step.next];
       if (entry === undefined) {

@@ -4,6 +4,7 @@
  * entry again when its root returns. Entries that a listed set shows stay open, and a root that returns
  * continues from them.
  */
+import type { DirectoryId } from '../../model/index.js';
 import { ROOTS_DIRECTORY, type RootUse } from '../../store/catalog/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import { SetJournal } from '../../store/writer/index.js';
@@ -68,7 +69,7 @@ class Closing {
     this.journal.remove({ root, directory: ROOTS_DIRECTORY, isNew: false }, name);
   }
 
-  private async closeIn(directory: number, { root, newest }: RootUse): Promise<void> {
+  private async closeIn(directory: DirectoryId, { root, newest }: RootUse): Promise<void> {
     const { unshown, directories } = this.store.catalog;
     if (unshown.isSealOpenSince(directory, newest)) this.journal.seal(directory, undefined);
     for (;;) {

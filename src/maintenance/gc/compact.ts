@@ -7,7 +7,7 @@
  */
 import { applyEvent, type RecordUse } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
-import { formatBytes } from '../../model/index.js';
+import { formatBytes, type PackNumber } from '../../model/index.js';
 import { buildEvent, packName, type StoreEvent } from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import type { Headroom } from './headroom.js';
@@ -245,7 +245,7 @@ class Compaction {
    * of enough bytes shows whether cuts free space here. On btrfs they do not: it keeps the blocks of an extent
    * until all of them are free.
    */
-  private async cut(pack: number, to: number, cutBytes: number): Promise<void> {
+  private async cut(pack: PackNumber, to: number, cutBytes: number): Promise<void> {
     const { store } = this;
     const { headroom } = this.options;
     await this.requireEmpty((one, position) => one === pack && position >= to);
@@ -265,7 +265,7 @@ class Compaction {
    * Throws INTERNAL if a place that is to be removed still has a needed content. This is looked up in the
    * catalog.
    */
-  private async requireEmpty(goes: (pack: number, position: number) => boolean): Promise<void> {
+  private async requireEmpty(goes: (pack: PackNumber, position: number) => boolean): Promise<void> {
     const { catalog } = this.store;
     const { breathe } = this.options;
     const used = await measureRecords(catalog, breathe);

@@ -1,4 +1,5 @@
 /** Writes images: the present state of the catalog as records, which replaces the listings and events so far. */
+import type { PackNumber } from '../../model/index.js';
 import { imagePieces } from '../../store/catalog/index.js';
 import { buildImagePiece, type ImageItem, listPacks } from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
@@ -15,7 +16,7 @@ export async function appendImage(
 ): Promise<void> {
   const image = store.counters.sequence + 1;
   let piece = 0;
-  let first: { pack: number; position: number } | undefined;
+  let first: { pack: PackNumber; position: number } | undefined;
   let written = 0;
   for await (const { items, isLast } of piecesOf(store, without, breathe)) {
     const record = buildImagePiece(store.nextSequence(), { image, piece, isLast, items });

@@ -4,7 +4,13 @@
  * it can be listed and restored. The next backup closes that place again.
  */
 import { Catalog, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
-import { BytesBuilder, newDirectoryRow, RowReader } from '../../model/index.js';
+import {
+  BytesBuilder,
+  newDirectoryRow,
+  type PackNumber,
+  RowReader,
+  type SetNumber,
+} from '../../model/index.js';
 import { asTardisError } from '../../errors/index.js';
 import {
   type Backend,
@@ -33,7 +39,7 @@ const CHECKPOINT_ENTRIES = 65_536;
 
 /** A root, and the first listed set that has it. */
 interface RootPlace extends RootRecord {
-  readonly set: number;
+  readonly set: SetNumber;
 }
 
 /** Places all orphans, and returns how many there were. Throws CLIENT_BUSY and the errors of opening. */
@@ -134,7 +140,7 @@ class Placing {
     else directories.add(child, identity);
   }
 
-  private journalOf(set: number): SetJournal {
+  private journalOf(set: SetNumber): SetJournal {
     const journal = this.journals.get(set) ?? new SetJournal(this.store, set);
     this.journals.set(set, journal);
     return journal;
@@ -172,7 +178,7 @@ async function rootsOf(
 /** Returns the sections of a listing; none if its record is damaged, which the rebuild has counted. */
 async function sectionsAt(
   backend: Backend,
-  pack: number,
+  pack: PackNumber,
   position: number,
   header: RecordHeader,
 ): Promise<ListingSection[]> {

@@ -1,4 +1,5 @@
 /** Measures how much of each pack is needed, and what a rewrite of that would write and free. */
+import type { PackNumber } from '../../model/index.js';
 import { missingIn, type RecordUse } from '../../store/catalog/index.js';
 import { listPacks, packName, recordBytes, RecordKind, scanPack } from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
@@ -10,7 +11,7 @@ const WORTH_REMAKING = 0.75;
 
 /** Needed and unneeded parts of one pack. */
 export interface PackUse {
-  readonly pack: number;
+  readonly pack: PackNumber;
   /** Size of the pack's file in bytes. */
   sizeBytes: number;
   /** Bytes of needed contents, which must be written elsewhere before the pack can be removed. */
@@ -66,7 +67,7 @@ export async function measurePacks(
 /** True if a pack contains missing contents: it was lost and put back. It is kept, so that a rebuild can use it. */
 async function holdsMissing(
   { backend, catalog }: StoreWriter,
-  pack: number,
+  pack: PackNumber,
   breathe: Breathe,
 ): Promise<boolean> {
   const records = missingIn(catalog, backend, pack, breathe);
@@ -114,7 +115,7 @@ export function isWorthRepacking(usedBytes: number, rawBytes: number): boolean {
 /** Returns the bytes of listings, events, images and commits in a pack, and stores that number in the catalog. */
 async function metadataIn(
   { backend, catalog }: StoreWriter,
-  pack: number,
+  pack: PackNumber,
   breathe: Breathe,
 ): Promise<number> {
   const known = catalog.gc.metadataBytes(pack);

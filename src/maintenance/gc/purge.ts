@@ -2,6 +2,7 @@
  * Purge by rules: decides which of a client's sets are kept, and why. The others are deleted at once, in one
  * event.
  */
+import type { SetNumber } from '../../model/index.js';
 import { type BackupSet, Catalog } from '../../store/catalog/index.js';
 import {
   decideRetention,
@@ -64,7 +65,7 @@ export function previewPurgeOf(
 }
 
 /** Returns a text that is equal for sets of the same roots. */
-export function rootsText({ sets }: Catalog, set: number): string {
+export function rootsText({ sets }: Catalog, set: SetNumber): string {
   return sets
     .rootsOf(set)
     .map(({ root }) => root)

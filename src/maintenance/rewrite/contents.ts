@@ -23,6 +23,7 @@ import { TardisError, throwIfAborted } from '../../errors/index.js';
 import {
   BytesBuilder,
   contentDigest,
+  type ContentId,
   decodeParts,
   DIGEST_BYTES,
   encodeParts,
@@ -63,6 +64,16 @@ const PAGE_CONTENTS = 512;
 /** Compression of frames that are repacked, since not all of their contents are needed. */
 const COMPRESSION = { codec: Codec.zstd, level: 3 } as const;
 
+/** The generations between which contents are copied, and how. */
+interface Move {
+  readonly old: OldGeneration;
+  readonly store: StoreWriter;
+  readonly keys: NewKeys;
+  readonly map: DigestMap;
+  /** Ids of the contents to copy; undefined for all of them. */
+  readonly needed: IdSet | undefined;
+}
+
 export class ContentMover {
   /** Number of contents examined. */
   contents = 0;
@@ -80,15 +91,7 @@ export class ContentMover {
   private readonly map: DigestMap;
   private readonly needed: IdSet | undefined;
 
-  /** `needed`: ids of the contents to copy; undefined for all of them. */
-  constructor(
-    native: NativeCalls,
-    old: OldGeneration,
-    store: StoreWriter,
-    keys: NewKeys,
-    map: DigestMap,
-    needed: IdSet | undefined,
-  ) {
+  constructor(native: NativeCalls, { old, store, keys, map, needed }: Move) {
     this.native = native;
     this.old = old;
     this.store = store;
@@ -145,7 +148,7 @@ export class ContentMover {
     return this.keys.digest(Buffer.from(old));
   }
 
-  private isNeeded(contentId: number | undefined): boolean {
+  private isNeeded(contentId: ContentId | undefined): boolean {
     return this.needed === undefined || (contentId !== undefined && this.needed.has(contentId));
   }
 
@@ -154,7 +157,7 @@ export class ContentMover {
   }
 
   /** Copies a content, after the contents that it rests on. Returns its new digest; undefined if it is lost. */
-  private async ensure(contentId: number): Promise<Buffer | undefined> {
+  private async ensure(contentId: ContentId): Promise<Buffer | undefined> {
     if (this.lost.has(contentId)) return undefined;
     const stored = this.old.catalog.contents.stored(contentId);
     if (stored === undefined) return undefined;
@@ -174,7 +177,7 @@ export class ContentMover {
     return digest;
   }
 
-  private async move(contentId: number, stored: StoredContent): Promise<void> {
+  private async move(contentId: ContentId, stored: StoredContent): Promise<void> {
     const place = placeOf(stored);
     const { kind, digest } = stored;
     this.sinceCheckpoint += stored.recordBytes;
@@ -235,7 +238,7 @@ export class ContentMover {
    * Copies one content of a record that is damaged elsewhere, if a restore could still read it. Throws
    * RECORD_DAMAGED, CONTENT_DAMAGED.
    */
-  private async salvage(contentId: number, { kind, digest }: StoredContent): Promise<void> {
+  private async salvage(contentId: ContentId, { kind, digest }: StoredContent): Promise<void> {
     const { old, reader, keys, store, native } = this;
     const [piece] = this.locator.locate(old.catalog.contents, contentId) ?? [];
     const isWhole = kind === RecordKind.frame || kind === RecordKind.content;
@@ -261,7 +264,7 @@ export class ContentMover {
 
   /** Copies a delta. The content that it makes is read whole, since only that content has the digest. */
   private async moveDelta(
-    contentId: number,
+    contentId: ContentId,
     stored: StoredContent,
     place: RecordPlace,
   ): Promise<void> {

@@ -12,7 +12,14 @@ import {
 } from '../../store/catalog/index.js';
 import { type Keyring, ownSetSeal, SealSum } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
-import { DIRECTORY_SEAL_BYTES, NO_SEAL, sealIn } from '../../model/index.js';
+import {
+  DIRECTORY_SEAL_BYTES,
+  type DirectoryId,
+  NO_SEAL,
+  type RootNumber,
+  sealIn,
+  type SetNumber,
+} from '../../model/index.js';
 import type { StoreWriter, SetJournal } from '../../store/writer/index.js';
 import type { RootRecord } from '../../store/index.js';
 import type { NativeCalls } from '../../system/index.js';
@@ -23,14 +30,14 @@ const PAGE_ENTRIES = 2048;
 const NOTHING: Buffer = Buffer.alloc(0);
 
 interface Child {
-  readonly directory: number;
+  readonly directory: DirectoryId;
   /** Name of the directory, sealed with the new keys. */
   readonly name: Buffer;
 }
 
 /** A directory on a path through a set. */
 interface Way {
-  readonly directory: number;
+  readonly directory: DirectoryId;
   readonly place: Buffer;
   /** Place of the directory under the old keys. */
   readonly oldPlace: Buffer;
@@ -176,7 +183,7 @@ export class HistorySeals {
     journal.appendEvent({ type: 'set-sealed', set, seal });
   }
 
-  private rootSeal(root: number, set: number): Buffer {
+  private rootSeal(root: RootNumber, set: SetNumber): Buffer {
     const name = Buffer.from(String(root));
     const entry = this.store.catalog.entries.findAsOf(ROOTS_DIRECTORY, name, set);
     return Buffer.from(sealIn(entry?.attributes));
@@ -186,7 +193,7 @@ export class HistorySeals {
    * Returns the new seal of a listing. `expected`: the old seal, if the old generation has seals. Throws
    * NOT_AUTHENTIC.
    */
-  private listingOf(set: number, directory: number, expected: Buffer | undefined): Buffer {
+  private listingOf(set: SetNumber, directory: DirectoryId, expected: Buffer | undefined): Buffer {
     if (expected?.equals(NO_SEAL) === true) return NO_SEAL; // it was never read whole
     const known = this.listings.get(directory);
     if (known?.old.equals(expected ?? NO_SEAL) === true) return known.fresh;
@@ -207,8 +214,8 @@ export class HistorySeals {
 /** Returns the sum of the seals of a directory's entries as of a set. */
 export function sumOf(
   catalog: Catalog,
-  directory: number,
-  set: number,
+  directory: DirectoryId,
+  set: SetNumber,
   open: (entries: readonly CatalogEntry[], sum: SealSum) => void,
 ): SealSum {
   const sum = new SealSum();

@@ -16,6 +16,7 @@ import {
 import { TardisError, throwIfAborted } from '../../errors/index.js';
 import {
   BytesBuilder,
+  type DirectoryId,
   type ForgetRequest,
   joinRow,
   mappedMarks,
@@ -24,6 +25,7 @@ import {
   RowFlag,
   RowOffset,
   RowReader,
+  type SetNumber,
 } from '../../model/index.js';
 import { isNameByFormat } from '../../retention/index.js';
 import { type StoreWriter, defaultSetName, SetJournal } from '../../store/writer/index.js';
@@ -73,7 +75,7 @@ export class CopiedHistory {
   async replayNew(
     isAlone: boolean,
     signal: AbortSignal,
-    onSet: (set: number, newest: number) => void,
+    onSet: (set: SetNumber, newest: number) => void,
   ): Promise<void> {
     const { sets } = this.old.catalog;
     const all = sets.all();
@@ -191,7 +193,7 @@ export class CopiedHistory {
   }
 
   /** Copies the client's configuration of a set. It is sealed, since it contains names. */
-  private bringConfig(journal: SetJournal, set: number): void {
+  private bringConfig(journal: SetJournal, set: SetNumber): void {
     const config = this.old.catalog.settings.configOf(set);
     if (config !== undefined) journal.configure(this.keys.text(this.old.openText(config)));
   }
@@ -237,7 +239,7 @@ export class CopiedHistory {
     return plain === defaultSetName(set, openedAtMs) || isNameByFormat(formats, plain, openedAtMs);
   }
 
-  private replayEnds(journal: SetJournal, directory: number): void {
+  private replayEnds(journal: SetJournal, directory: DirectoryId): void {
     const { history } = this.old.catalog;
     const place = { root: history.rootOf(directory), directory, isNew: false };
     const ask = (after: Buffer): Buffer[] =>
@@ -249,7 +251,7 @@ export class CopiedHistory {
     }
   }
 
-  private replayBeginnings(journal: SetJournal, directory: number): void {
+  private replayBeginnings(journal: SetJournal, directory: DirectoryId): void {
     const { history } = this.old.catalog;
     const ask = (after: Buffer): CatalogEntry[] =>
       history.begunIn(directory, journal.set, after, PAGE_ENTRIES);
@@ -268,9 +270,9 @@ export class CopiedHistory {
 
   private put(
     journal: SetJournal,
-    directory: number,
+    directory: DirectoryId,
     row: RowReader,
-    childId: number | undefined,
+    childId: DirectoryId | undefined,
   ): void {
     const { catalog } = this.store;
     const isRoot = directory === ROOTS_DIRECTORY;
@@ -287,7 +289,7 @@ export class CopiedHistory {
   }
 
   /** Returns rows as the owner of the new keys writes them; the rows of roots have the name "root". */
-  private sealedRows(directory: number, entries: readonly CatalogEntry[]): RowReader {
+  private sealedRows(directory: DirectoryId, entries: readonly CatalogEntry[]): RowReader {
     this.old.open(entries);
     const rows = new BytesBuilder(entries.length * ROW_HINT_BYTES);
     for (const entry of entries) {
@@ -306,7 +308,7 @@ export class CopiedHistory {
     return this.contents.digestOf(digest) ?? this.contents.standIn(digest);
   }
 
-  sealName(directory: number, name: Buffer): Buffer {
+  sealName(directory: DirectoryId, name: Buffer): Buffer {
     return directory === ROOTS_DIRECTORY ? name : this.keys.name(name);
   }
 

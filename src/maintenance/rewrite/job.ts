@@ -187,7 +187,7 @@ class Run {
     this.whole = whole;
     this.left = left;
     const keys = new NewKeys(native, keyring);
-    this.mover = new ContentMover(native, old, store, keys, map, left?.needed);
+    this.mover = new ContentMover(native, { old, store, keys, map, needed: left?.needed });
     const seals = keyring && new HistorySeals(native, whole, oldHistory, store, keyring);
     this.history = new CopiedHistory(old, store, keys, this.mover, seals);
     this.verifier = new Verifier(native, old, store, keys, this.mover);

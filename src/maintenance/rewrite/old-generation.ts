@@ -2,6 +2,7 @@
  * The generation that is being rewritten: reads its catalog and objects as they are, with its keys if it has
  * some.
  */
+import type { DirectoryId } from '../../model/index.js';
 import { EntryOpener } from '../../history/index.js';
 import { Catalog, type CatalogEntry, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import { type Keyring, SealSum } from '../../crypto/index.js';
@@ -52,7 +53,7 @@ export class OldGeneration {
     this.opener?.open(entries, sum);
   }
 
-  openName(directory: number, name: Buffer): Buffer {
+  openName(directory: DirectoryId, name: Buffer): Buffer {
     if (this.keyring === undefined || directory === ROOTS_DIRECTORY) return name;
     return this.keyring.names.openName(name);
   }

@@ -15,7 +15,16 @@ import {
 import type { Keyring } from '../../crypto/index.js';
 import { ReaderMemory, RecordReader } from '../../delta/index.js';
 import { TardisError, throwIfAborted } from '../../errors/index.js';
-import { mappedMarks, METADATA_FLAGS_AT, RowFlag, SEAL_BYTES } from '../../model/index.js';
+import {
+  type ContentId,
+  type DirectoryId,
+  mappedMarks,
+  METADATA_FLAGS_AT,
+  type RootNumber,
+  RowFlag,
+  SEAL_BYTES,
+  type SetNumber,
+} from '../../model/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import { RecordKind } from '../../store/index.js';
 import { yieldRegularly, type NativeCalls } from '../../system/index.js';
@@ -57,7 +66,7 @@ export class Verifier {
   }
 
   /** Continues after this content: an earlier run has read the contents up to it. */
-  goOnAfter(contentId: number): void {
+  goOnAfter(contentId: ContentId): void {
     this.lastContent = contentId;
   }
 
@@ -114,7 +123,7 @@ export class Verifier {
     await this.compareSets(oldHistory, signal);
   }
 
-  private compareDirectory(directory: number): void {
+  private compareDirectory(directory: DirectoryId): void {
     const old = this.versionsOf(directory, false);
     const fresh = this.versionsOf(directory, true);
     if (!same([...old.keys()].sort(), [...fresh.keys()].sort())) throw differs('a name');
@@ -124,7 +133,7 @@ export class Verifier {
   }
 
   /** Returns the facts of each version that must be equal, by name and set. */
-  private versionsOf(directory: number, isNew: boolean): Map<string, string> {
+  private versionsOf(directory: DirectoryId, isNew: boolean): Map<string, string> {
     const { history } = isNew ? this.store.catalog : this.old.catalog;
     const versions = new Map<string, string>();
     const ask = (after: AfterVersion): CatalogEntry[] =>
@@ -187,7 +196,11 @@ export class Verifier {
   }
 
   /** Throws NOT_AUTHENTIC unless the seals that a set covers match the stored listings. */
-  private async proveListings({ tree }: Keyring, set: number, signal: AbortSignal): Promise<void> {
+  private async proveListings(
+    { tree }: Keyring,
+    set: SetNumber,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { catalog } = this.store;
     const ask = (after: number): SealedDirectory[] =>
       catalog.seals.asOf(set, after, PAGE_DIRECTORIES);
@@ -206,7 +219,7 @@ export class Verifier {
   }
 }
 
-function rootsIn(roots: readonly { root: number; directory: number }[]): string[] {
+function rootsIn(roots: readonly { root: RootNumber; directory: DirectoryId }[]): string[] {
   return roots.map(({ root, directory }) => `${root}/${directory}`).sort();
 }
 

@@ -25,7 +25,7 @@ interface OpenSession {
   readonly savesConfig: boolean | undefined;
 }
 
-/** Messages that concern the session as a whole have their handlers there. */
+/** Messages that the session handles itself, since they concern all of it. */
 type OfSession = 'openSet' | 'closeSet' | 'setKeys';
 type OfContents =
   | 'streamOpen'

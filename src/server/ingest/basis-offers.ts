@@ -14,7 +14,14 @@ import {
   signatureBytesFor,
 } from '../../delta/index.js';
 import { TardisError } from '../../errors/index.js';
-import { EntryType, METADATA_FROM, RowOffset, type RowReader } from '../../model/index.js';
+import {
+  type ContentId,
+  EntryType,
+  METADATA_FROM,
+  RowOffset,
+  type RowReader,
+  type SlotNumber,
+} from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import { BasisWish, type Head, MAX_OPEN_BASES, type MessageName } from '../../transport/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
@@ -42,8 +49,8 @@ export type Answer = <N extends MessageName>(name: N, head: Head<N>) => void;
 
 interface Offer {
   readonly number: number;
-  readonly slot: number;
-  readonly contentId: number;
+  readonly slot: SlotNumber;
+  readonly contentId: ContentId;
   readonly sizeBytes: number;
   /** Bytes of the signature, if it was sent without a request; 0 otherwise. */
   readonly pushedBytes: number;
@@ -145,7 +152,7 @@ export class BasisOffers {
   }
 
   /** Ends the offers of a directory that is done. */
-  slotDone(slot: number): void {
+  slotDone(slot: SlotNumber): void {
     for (const number of this.bySlot.get(slot) ?? []) {
       const offer = this.open.get(number);
       if (offer !== undefined) this.close(offer);

@@ -6,6 +6,7 @@
 import type { Catalog, HeadRow } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
+  type ContentId,
   EntryType,
   forEachRow,
   LARGE_FILE_BYTES,
@@ -26,9 +27,24 @@ export interface ComparingRules {
   /** False if the stored entry must not be relied on, even if it looks unchanged. */
   isTrusted(head: HeadRow): boolean;
   /** True if a stored content may stay as it is stored. */
-  isStoredWell(contentId: number): boolean;
+  isStoredWell(contentId: ContentId): boolean;
   /** Called when a large file differs from its stored entry. */
   onChanged(at: number, head: HeadRow): unknown;
+}
+
+/** The parts of a set that the comparison of its listings uses. */
+export interface ComparedSet {
+  readonly catalog: Catalog;
+  readonly journal: SetJournal;
+  readonly slots: Slots;
+  readonly rules: ComparingRules;
+}
+
+/** A page of the listing of a slot. */
+export interface ListedPage {
+  readonly slot: SlotState;
+  readonly rows: RowReader;
+  readonly isLast: boolean;
 }
 
 /** The result for one page. */
@@ -45,15 +61,9 @@ export interface Compared {
 }
 
 /** Compares one page; the pages of a slot are in order. Throws PROTOCOL_VIOLATION. */
-export function compareListing(
-  catalog: Catalog,
-  journal: SetJournal,
-  slots: Slots,
-  slot: SlotState,
-  rows: RowReader,
-  isLast: boolean,
-  rules: ComparingRules,
-): Compared {
+export function compareListing(set: ComparedSet, page: ListedPage): Compared {
+  const { catalog, journal, slots } = set;
+  const { slot, rows, isLast } = page;
   const after = slot.listedUpTo;
   let last: Buffer = after;
   forEachRow(rows, (at) => {
@@ -84,7 +94,7 @@ export function compareListing(
   const known = new KnownEntries();
   forEachRow(rows, (at) => {
     const open = advanceTo(rows.name(at));
-    const want = compareRow(catalog, slots, slot, rows, at, open, rules);
+    const want = compareRow(set, page, at, open);
     if (want === Wanted.no) known.add(wanted.length, open);
     wanted.push(want);
   });
@@ -94,13 +104,10 @@ export function compareListing(
 }
 
 function compareRow(
-  catalog: Catalog,
-  slots: Slots,
-  slot: SlotState,
-  rows: RowReader,
+  { catalog, slots, rules }: ComparedSet,
+  { slot, rows }: ListedPage,
   at: number,
   head: HeadRow | undefined,
-  rules: ComparingRules,
 ): number {
   if ((rows.flags(at) & RowFlag.unreadable) !== 0) return Wanted.no; // an unreadable entry is not deleted
   if (head !== undefined && slots.isMountKept(head, rows, at)) return Wanted.held;

@@ -5,26 +5,30 @@
  * A row never enters the catalog before its content. A row whose content is still in flight waits in `waiting` until
  * the record with that content has been appended.
  */
-import { type Catalog, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
+import { type Catalog, ROOTS_DIRECTORY, type RowTargets } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   checkRows,
+  type ContentId,
   countRows,
   DIGEST_BYTES,
   digestKey,
   EntryType,
   MAX_SEALED_SET_NAME_BYTES,
+  type RootNumber,
   RowFlag,
   RowReader,
   sameAttributes,
   sameMetadata,
   setNameFault,
+  type SetNumber,
+  type SlotNumber,
 } from '../../model/index.js';
 import type { OwnerRecord } from '../../store/index.js';
 import { HEAD_SAME, MAX_OWNERS, Verdict } from '../../transport/index.js';
 import type { BasisOffers } from './basis-offers.js';
 import type { StoreWriter } from '../../store/writer/index.js';
-import { type Compared, compareListing } from './compare-listing.js';
+import { type Compared, compareListing, type ComparingRules } from './compare-listing.js';
 import { defaultSetName, SetJournal } from '../../store/writer/index.js';
 import { storeContents } from './store-contents.js';
 import type { OpenedSet, SetRequest } from './set-request.js';
@@ -40,7 +44,7 @@ const MAX_REASON_CHARS = 128;
 const MAX_COMING_DIGESTS = 1 << 20;
 
 export class Ingest {
-  readonly set: number;
+  readonly set: SetNumber;
   readonly isEmpty: boolean;
   private readonly journal: SetJournal;
   private readonly roots: SetRoots;
@@ -161,7 +165,7 @@ export class Ingest {
   }
 
   /** Returns the place of a declared directory: below another slot's directory, or (below 0) as a root. */
-  private place(parent: number): Place {
+  private place(parent: SlotNumber): Place {
     if (parent >= 0) {
       const { slots } = this;
       const isParentNew = slots.isNew(parent);
@@ -175,16 +179,17 @@ export class Ingest {
    * Compares a page of a listing (sorted rows without digests) with the head. Closes entries that are gone, and returns
    * for each row whether it is wanted.
    */
-  listing(slotNumber: number, bytes: Buffer, isLast: boolean): Compared {
+  listing(slotNumber: SlotNumber, bytes: Buffer, isLast: boolean): Compared {
     const rows = checkRows(bytes, true);
     const slot = this.slots.get(slotNumber);
-    const { catalog, isFull, trust } = this;
-    return compareListing(catalog, this.journal, this.slots, slot, rows, isLast, {
+    const { catalog, journal, slots, isFull, trust } = this;
+    const rules: ComparingRules = {
       isTrusted: ({ firstSet }) => trust.inSet(firstSet),
       isStoredWell: (contentId) =>
         (!isFull || catalog.bases.chainLength(contentId) === 0) && trust.inContent(contentId),
       onChanged: (at, head) => isFull || this.offers.consider(slot, rows, at, head),
-    });
+    };
+    return compareListing({ catalog, journal, slots, rules }, { slot, rows, isLast });
   }
 
   /** Appends the records of a parcel, then writes those of its rows whose contents are stored. */
@@ -227,7 +232,7 @@ export class Ingest {
     if ((rows.flags(at) & RowFlag.unreadable) !== 0) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a final row of what could not be read');
     }
-    let contentId: number | undefined;
+    let contentId: ContentId | undefined;
     if (needsContent) {
       const key = digestKey(rows.digest(at));
       contentId = known.get(key) ?? this.storedContent(rows.digest(at));
@@ -237,13 +242,13 @@ export class Ingest {
       }
     }
     const childId = this.slots.childOf(slot, rows, at);
-    if (!slot.isNew && this.isUnchanged(slot, rows, at, contentId, childId)) return;
+    if (!slot.isNew && this.isUnchanged(slot, rows, at, { contentId, childId })) return;
     this.slots.fresh.fill(slot.directory);
     this.journal.put(slot, rows, at, { contentId, childId });
     if (childId !== undefined) this.slots.fresh.place(childId);
   }
 
-  private storedContent(digest: Buffer): number | undefined {
+  private storedContent(digest: Buffer): ContentId | undefined {
     const found = this.catalog.contents.find(digest);
     if (found?.isStored !== true || !this.trust.inContent(found.contentId)) return undefined;
     const isDelta = this.isFull && this.catalog.bases.chainLength(found.contentId) > 0;
@@ -255,8 +260,7 @@ export class Ingest {
     slot: SlotState,
     rows: RowReader,
     at: number,
-    contentId: number | undefined,
-    childId: number | undefined,
+    { contentId, childId }: RowTargets,
   ): boolean {
     const name = rows.name(at);
     const head = this.catalog.entries.findHead(slot.directory, name);
@@ -326,7 +330,7 @@ export class Ingest {
   }
 
   /** Records an entry that could not be saved, or not reliably; its stored version stays open. */
-  note(slotNumber: number, name: Buffer, what: string, reason: string): void {
+  note(slotNumber: SlotNumber, name: Buffer, what: string, reason: string): void {
     if (this.slots.isHeld(slotNumber)) return;
     const root = slotNumber < 0 ? this.roots.at(slotNumber) : undefined;
     if (what === 'held' && root !== undefined) this.lostRoots.add(root.root);
@@ -381,7 +385,7 @@ export class Ingest {
     await this.journal.checkpoint();
   }
 
-  private async closeUnplaced(root: number): Promise<void> {
+  private async closeUnplaced(root: RootNumber): Promise<void> {
     for (;;) {
       const directory = this.catalog.directories.nextUnplaced(root);
       if (directory === undefined) return;

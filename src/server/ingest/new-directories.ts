@@ -3,6 +3,7 @@
  * leads to them or lies in them. So a client cannot fill a catalog with declarations alone, which no pack contains
  * and no quota counts.
  */
+import type { DirectoryId } from '../../model/index.js';
 import type { Catalog, DirectoryIdentity } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 
@@ -32,7 +33,7 @@ export class NewDirectories {
   }
 
   /** Registers a directory that is not in the catalog. Throws PROTOCOL_VIOLATION if there are too many. */
-  add(directory: number, identity: DirectoryIdentity): void {
+  add(directory: DirectoryId, identity: DirectoryIdentity): void {
     if (this.waiting.size >= MAX_WAITING_DIRECTORIES) {
       const text = `more than ${MAX_WAITING_DIRECTORIES} directories are named and in no listing`;
       throw new TardisError('PROTOCOL_VIOLATION', text);
@@ -49,18 +50,18 @@ export class NewDirectories {
   }
 
   /** Records that a row leads to a directory. */
-  place(directory: number): void {
+  place(directory: DirectoryId): void {
     this.enter(directory);
     this.unplaced.delete(directory);
   }
 
   /** Records that a row lies in a directory. */
-  fill(directory: number): void {
+  fill(directory: DirectoryId): void {
     if (this.enter(directory)) this.unplaced.add(directory);
   }
 
   /** Stores the skip hash and the seal of a listing; undefined leaves the old value. */
-  keepSkip(directory: number, hash: Buffer | undefined, seal: Buffer | undefined): void {
+  keepSkip(directory: DirectoryId, hash: Buffer | undefined, seal: Buffer | undefined): void {
     const waiting = this.waiting.get(directory);
     if (waiting !== undefined) {
       waiting.skipHash = hash ?? waiting.skipHash;
@@ -82,7 +83,7 @@ export class NewDirectories {
   }
 
   /** Moves a directory into the catalog. Returns true if it was not there before. */
-  private enter(directory: number): boolean {
+  private enter(directory: DirectoryId): boolean {
     const waiting = this.waiting.get(directory);
     if (waiting === undefined) return false;
     this.waiting.delete(directory);

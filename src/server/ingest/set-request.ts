@@ -2,7 +2,7 @@
 import type { Catalog } from '../../store/catalog/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import { TardisError } from '../../errors/index.js';
-import { changedMarks, NO_MARKS, type SetMarks } from '../../model/index.js';
+import { changedMarks, NO_MARKS, type SetMarks, type SetNumber } from '../../model/index.js';
 import { nameByFormat, type NameFormat, withoutCount } from '../../retention/index.js';
 import { packName, type RootRecord } from '../../store/index.js';
 import type { Head, HeldReason } from '../../transport/index.js';
@@ -20,7 +20,7 @@ export interface SetRequest extends RootsRequest {
 }
 
 export interface OpenedSet {
-  readonly set: number;
+  readonly set: SetNumber;
   readonly name: string;
   /** True if nothing was ever stored for this client, so that the client has nothing to query. */
   readonly isEmpty: boolean;
@@ -83,7 +83,7 @@ const MOST_NAMED = 16;
 /** Returns the part of the answer that is about earlier sets. */
 export function setsBefore(
   { catalog: { sets, seals, state }, strangePacks }: StoreWriter,
-  set: number,
+  set: SetNumber,
 ): Pick<
   Head<'setOpened'>,
   'sealedSet' | 'seal' | 'lastEntries' | 'doubtfulUpTo' | 'lostRecords' | 'strangePacks'

@@ -7,12 +7,15 @@ import { type Catalog, identityOf, ROOTS_DIRECTORY } from '../../store/catalog/i
 import { TardisError } from '../../errors/index.js';
 import {
   countRows,
+  type DirectoryId,
   EntryType,
   joinRow,
   metadataOf,
+  type RootNumber,
   RowReader,
   sameAttributes,
   sameMetadata,
+  type SlotNumber,
 } from '../../model/index.js';
 import type { RootRecord } from '../../store/index.js';
 import { Held, type HeldReason } from '../../transport/index.js';
@@ -51,7 +54,14 @@ export class SetRoots {
     const roots = paths.map((path, index) => {
       const device = devices[index]!.slice(0, MAX_DEVICE_CHARS);
       const isEmpty = empties[index] === 1;
-      const root = addRoot(store, journal, path, rows, at, { device, isEmpty }, request.trust);
+      const root = addRoot(store, journal, {
+        path,
+        rows,
+        at,
+        device,
+        isEmpty,
+        isTrusted: request.trust,
+      });
       at += rows.rowBytes(at);
       return root;
     });
@@ -60,7 +70,7 @@ export class SetRoots {
   }
 
   /** Returns the root for a parent slot below 0; -1 is the first root. */
-  at(parent: number): RootRecord {
+  at(parent: SlotNumber): RootRecord {
     const root = this.records[-1 - parent];
     if (root === undefined) throw new TardisError('PROTOCOL_VIOLATION', 'a slot of no root');
     return root;
@@ -74,26 +84,33 @@ export class SetRoots {
   }
 
   /** True if a root is protected. Throws PROTOCOL_VIOLATION. */
-  isHeld(parent: number): boolean {
+  isHeld(parent: SlotNumber): boolean {
     this.at(parent);
     return this.held[-1 - parent] !== Held.no;
   }
 }
 
+/** The state of a root as the client sees it. */
 interface Seen {
   readonly device: string;
   readonly isEmpty: boolean;
 }
 
+/** A root of the set; its row is at `at`. */
+interface GivenRoot extends Seen {
+  readonly path: Buffer;
+  readonly rows: RowReader;
+  readonly at: number;
+  /** True if it is taken as it is, even if it looks empty or foreign. */
+  readonly isTrusted: boolean;
+}
+
 function addRoot(
   store: StoreWriter,
   journal: SetJournal,
-  path: Buffer,
-  rows: RowReader,
-  at: number,
-  seen: Seen,
-  trust: boolean,
+  given: GivenRoot,
 ): { record: RootRecord; held: HeldReason } {
+  const { path, rows, at, isTrusted } = given;
   if (path[0] !== 0x2f || path.includes(0)) {
     throw new TardisError('PROTOCOL_VIOLATION', 'a root is no absolute path');
   }
@@ -105,13 +122,14 @@ function addRoot(
   const { root, directory } = found ?? newRoot(store);
   const name = Buffer.from(String(root));
   const row = new RowReader(renamed(rows, at, name));
-  const held = trust || found === undefined ? Held.no : doubtOf(catalog, found, name, row, seen);
+  const isKept = isTrusted || found === undefined;
+  const held = isKept ? Held.no : doubtOf(catalog, found, row, given);
   if (held !== Held.no) {
     const record = { root, path, directory };
     catalog.sets.addRoot(journal.set, record);
     return { record, held };
   }
-  const record = { root, path, directory, device: seen.device };
+  const record = { root, path, directory, device: given.device };
   catalog.sets.addRoot(journal.set, record);
   const identity = identityOf(root, ROOTS_DIRECTORY, row, 0);
   if (catalog.directories.exists(directory)) catalog.directories.place(directory, identity);
@@ -131,11 +149,11 @@ function addRoot(
 /** Returns the reason for protecting a known root, or `Held.no`. */
 function doubtOf(
   catalog: Catalog,
-  known: { readonly directory: number; readonly device: string },
-  name: Buffer,
+  known: { readonly directory: DirectoryId; readonly device: string },
   row: RowReader,
   seen: Seen,
 ): HeldReason {
+  const name = row.name(0);
   const head = catalog.entries.findHead(ROOTS_DIRECTORY, name);
   if (head === undefined || catalog.entries.headNames(known.directory, 1).length === 0) {
     return Held.no; // it has no entries that could be closed
@@ -149,7 +167,7 @@ function doubtOf(
   return isOther && isElsewhere ? Held.otherDevice : Held.no;
 }
 
-function newRoot(store: StoreWriter): { root: number; directory: number } {
+function newRoot(store: StoreWriter): { root: RootNumber; directory: DirectoryId } {
   store.counters.root += 1;
   store.counters.directory += 1;
   return { root: store.counters.root, directory: store.counters.directory };

@@ -4,7 +4,12 @@
  */
 import type { Catalog } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
-import { DIRECTORY_SEAL_BYTES, SET_SEAL_BYTES, SKIP_SEAL_BYTES } from '../../model/index.js';
+import {
+  DIRECTORY_SEAL_BYTES,
+  SET_SEAL_BYTES,
+  SKIP_SEAL_BYTES,
+  type SlotNumber,
+} from '../../model/index.js';
 import type { SetJournal } from '../../store/writer/index.js';
 import type { Slots } from './slots.js';
 
@@ -78,14 +83,14 @@ export class SetSeals {
     this.journal.appendEvent({ type: 'set-sealed', set: this.journal.set, seal });
   }
 
-  private put(slot: number, seal: Buffer): void {
+  private put(slot: SlotNumber, seal: Buffer): void {
     this.journal.seal(this.slots.directoryOf(slot), placeAndListing(seal));
   }
 
   private forEach(
     slots: readonly number[],
     seals: Buffer,
-    visit: (slot: number, seal: Buffer) => void,
+    visit: (slot: SlotNumber, seal: Buffer) => void,
   ): void {
     if (seals.length !== slots.length * SKIP_SEAL_BYTES) throw wrong();
     for (const [index, slot] of slots.entries()) {

@@ -13,7 +13,7 @@ import {
   SignatureMaker,
 } from '../../delta/index.js';
 import { TardisError } from '../../errors/index.js';
-import { releaseAll, releaseMemory } from '../../model/index.js';
+import { type ContentId, releaseAll, releaseMemory } from '../../model/index.js';
 import { packName } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import type { Answer } from './basis-offers.js';
@@ -27,7 +27,7 @@ const MAX_WAITING = 8192;
 
 interface Task {
   readonly basis: number;
-  readonly contentId: number;
+  readonly contentId: ContentId;
   readonly isSample: boolean;
 }
 
@@ -51,7 +51,7 @@ export class SignatureSource {
     this.answer = answer;
   }
 
-  send(basis: number, contentId: number, isSample: boolean): void {
+  send(basis: number, contentId: ContentId, isSample: boolean): void {
     const key = `${basis} ${isSample}`;
     if (this.isOver || this.begun.has(key)) return;
     if (this.waiting.length >= MAX_WAITING) {

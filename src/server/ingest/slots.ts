@@ -11,7 +11,15 @@ import {
   identityOf,
 } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
-import { EntryType, MountState, mountState, type RowReader } from '../../model/index.js';
+import {
+  type DirectoryId,
+  EntryType,
+  MountState,
+  mountState,
+  type RootNumber,
+  type RowReader,
+  type SlotNumber,
+} from '../../model/index.js';
 import { HEAD_HELD, HEAD_SAME, NO_HASH } from '../../transport/index.js';
 import { isMountDoubtful, isMountGone } from './mounts.js';
 import { NewDirectories } from './new-directories.js';
@@ -23,9 +31,9 @@ const MAX_SLOTS = 1 << 26;
 const HELD_DIRECTORY = 0xffff_ffff;
 
 export interface SlotState {
-  readonly number: number;
-  readonly root: number;
-  readonly directory: number;
+  readonly number: SlotNumber;
+  readonly root: RootNumber;
+  readonly directory: DirectoryId;
   /** True if the directory had no entries before this session. */
   readonly isNew: boolean;
   readonly hash: Buffer;
@@ -42,23 +50,23 @@ export interface SlotState {
 
 /** The place of a directory; `directory` is set in advance for roots. */
 export interface Place {
-  readonly root: number;
-  readonly parent: number;
-  readonly directory?: number;
+  readonly root: RootNumber;
+  readonly parent: DirectoryId;
+  readonly directory?: DirectoryId;
   /** True if the parent had no entries before this session. */
   readonly isParentNew?: boolean;
 }
 
 export class Slots {
-  private readonly states = new Map<number, SlotState>();
+  private readonly states = new Map<SlotNumber, SlotState>();
   private directories = new Uint32Array(1024);
   private roots = new Uint32Array(1024);
   /** One bit for each directory id met in this set. */
   private placed = new Uint8Array(1024);
-  private readonly created = new Set<number>();
+  private readonly created = new Set<DirectoryId>();
   readonly fresh: NewDirectories;
   private readonly catalog: Catalog;
-  private readonly newDirectoryId: () => number;
+  private readonly newDirectoryId: () => DirectoryId;
   private readonly isFull: boolean;
   private readonly trustsMounts: boolean;
 
@@ -70,7 +78,7 @@ export class Slots {
     catalog: Catalog,
     isFull: boolean,
     trustsMounts: boolean,
-    newDirectoryId: () => number,
+    newDirectoryId: () => DirectoryId,
   ) {
     this.trustsMounts = trustsMounts;
     this.catalog = catalog;
@@ -83,7 +91,7 @@ export class Slots {
    * Opens a slot. Returns HEAD_SAME if the directory's listing is unchanged, HEAD_HELD if it is a mount point
    * without the file system of the last set, and 0 otherwise.
    */
-  open(number: number, place: Place, rows: RowReader, at: number, hash: Buffer): number {
+  open(number: SlotNumber, place: Place, rows: RowReader, at: number, hash: Buffer): number {
     if (number >= MAX_SLOTS || this.states.has(number)) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a slot is opened twice', { slot: number });
     }
@@ -154,19 +162,19 @@ export class Slots {
   }
 
   /** Opens a slot for a protected directory, about which nothing is recorded. */
-  openHeld(number: number): void {
+  openHeld(number: SlotNumber): void {
     if (number >= MAX_SLOTS || (this.directories[number] ?? 0) !== 0) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a slot is opened twice', { slot: number });
     }
     this.remember(number, 0, HELD_DIRECTORY);
   }
 
-  isHeld(number: number): boolean {
+  isHeld(number: SlotNumber): boolean {
     return this.directories[number] === HELD_DIRECTORY;
   }
 
   /** Returns the state of an open slot. Throws PROTOCOL_VIOLATION. */
-  get(number: number): SlotState {
+  get(number: SlotNumber): SlotState {
     const state = this.states.get(number);
     if (state === undefined) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a message names no open slot', { slot: number });
@@ -174,7 +182,7 @@ export class Slots {
     return state;
   }
 
-  directoryOf(number: number): number {
+  directoryOf(number: SlotNumber): DirectoryId {
     const directory = this.directories[number] ?? 0;
     if (directory === 0 || directory === HELD_DIRECTORY) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a message names no slot', { slot: number });
@@ -183,19 +191,19 @@ export class Slots {
   }
 
   /** Returns all directories met so far, except protected ones. */
-  met(): Set<number> {
-    const met = new Set<number>(this.directories);
+  met(): Set<DirectoryId> {
+    const met = new Set<DirectoryId>(this.directories);
     met.delete(0);
     met.delete(HELD_DIRECTORY);
     return met;
   }
 
   /** True if an open slot's directory had no entries before this session. */
-  isNew(number: number): boolean {
+  isNew(number: SlotNumber): boolean {
     return this.states.get(number)?.isNew === true;
   }
 
-  rootOf(number: number): number {
+  rootOf(number: SlotNumber): number {
     return this.roots[number] ?? 0;
   }
 
@@ -229,7 +237,7 @@ export class Slots {
   }
 
   /** Returns the lasting id of a row's directory, or undefined for other types. */
-  childOf(slot: SlotState, rows: RowReader, at: number): number | undefined {
+  childOf(slot: SlotState, rows: RowReader, at: number): DirectoryId | undefined {
     if (rows.type(at) !== EntryType.directory) return undefined;
     return this.resolve(identityOf(slot.root, slot.directory, rows, at));
   }
@@ -243,7 +251,7 @@ export class Slots {
     this.states.delete(state.number);
   }
 
-  private remember(number: number, root: number, directory: number): void {
+  private remember(number: SlotNumber, root: RootNumber, directory: DirectoryId): void {
     if (number >= this.directories.length) {
       const size = Math.max(this.directories.length * 2, number + 1);
       this.directories = grown(this.directories, size);
@@ -253,11 +261,11 @@ export class Slots {
     this.roots[number] = root;
   }
 
-  private isPlaced(directory: number): boolean {
+  private isPlaced(directory: DirectoryId): boolean {
     return ((this.placed[directory >>> 3] ?? 0) & (1 << (directory & 7))) !== 0;
   }
 
-  private markPlaced(directory: number): void {
+  private markPlaced(directory: DirectoryId): void {
     const at = directory >>> 3;
     if (at >= this.placed.length) {
       const larger = new Uint8Array(Math.max(this.placed.length * 2, at + 1));

@@ -3,7 +3,7 @@
  * is due, and reports how many messages are received (are in the write path) and how many are durable. It runs in a
  * storage thread, or in the caller's thread for deterministic tests.
  */
-import { TardisError } from '../../errors/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
 import { releaseMemory } from '../../model/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import { type System, wallMs } from '../../system/index.js';
@@ -19,7 +19,12 @@ import { type BackupHandlers, backupHandlers } from './backup-handlers.js';
 import { type Answer, BasisOffers } from './basis-offers.js';
 import { formatsFor, optionsFor } from '../storage/client-settings.js';
 import { NO_LOSS } from '../../store/catalog/index.js';
-import { StoreWriter, SpaceMeter, stampFigures } from '../../store/writer/index.js';
+import {
+  type CatalogCopies,
+  StoreWriter,
+  SpaceMeter,
+  stampFigures,
+} from '../../store/writer/index.js';
 import { writeImageIfRoom } from '../../maintenance/gc/index.js';
 import { IncomingContents } from './incoming-contents.js';
 import { Ingest } from './ingest.js';
@@ -30,9 +35,15 @@ import { SpaceLimits } from './space-limits.js';
 import { SetBeginning } from './set-beginning.js';
 import { named, setsBefore } from './set-request.js';
 import { Trust } from './trust.js';
-import type { AnswerSink, StorageOptions } from '../storage/storage-options.js';
+import type { StorageEvents, StorageHandle, StorageOptions } from '../storage/storage-options.js';
 
-export class StorageSession {
+/** The receiver of a session's reports, and the maker of copies of its catalog. */
+interface SessionServices {
+  readonly events: StorageEvents;
+  readonly copies: CatalogCopies;
+}
+
+export class StorageSession implements StorageHandle {
   private readonly queue: { name: MessageName; bytes: Buffer }[] = [];
   private isPumping = false;
   private failure: unknown;
@@ -55,16 +66,15 @@ export class StorageSession {
   private readonly store: StoreWriter;
   private readonly directory: ClientDirectory;
   private readonly options: StorageOptions;
-  private readonly sink: AnswerSink;
-  private readonly onFailure: (error: unknown) => void;
+  private readonly events: StorageEvents;
+  private readonly copies: CatalogCopies;
 
   private constructor(
     system: System,
     store: StoreWriter,
     directory: ClientDirectory,
     options: StorageOptions,
-    sink: AnswerSink,
-    onFailure: (error: unknown) => void,
+    { events, copies }: SessionServices,
   ) {
     this.system = system;
     this.store = store;
@@ -76,8 +86,8 @@ export class StorageSession {
     this.room = new SpaceLimits(store, this.large);
     this.receipts = new Receipts((upTo, bytes) => this.acknowledge(upTo, bytes));
     this.options = options;
-    this.sink = sink;
-    this.onFailure = onFailure;
+    this.events = events;
+    this.copies = copies;
     this.handlers = {
       openSet: (head) => this.onOpenSet(head),
       closeSet: (head) => this.onCloseSet(head),
@@ -99,22 +109,17 @@ export class StorageSession {
     system: System,
     directory: ClientDirectory,
     options: StorageOptions,
-    sink: AnswerSink,
-    onFailure: (error: unknown) => void,
+    services: SessionServices,
   ): Promise<StorageSession> {
     const space = options.space && new SpaceMeter(options.space);
     const store = await StoreWriter.open(system, directory, options.store, space);
     try {
       requireKeys(system, store.catalog, directory);
       const own = optionsFor(store.catalog, options);
-      return new StorageSession(system, store, directory, own, sink, onFailure);
+      return new StorageSession(system, store, directory, own, services);
     } catch (error) {
       throw store.closeAfterFailure(error);
     }
-  }
-
-  get hasChanges(): boolean {
-    return this.store.entriesWritten > 0;
   }
 
   /** Queues one message; the connection's credit limits the queue. */
@@ -125,13 +130,22 @@ export class StorageSession {
   }
 
   /** Requests a checkpoint of the received messages, as soon as they are handled. */
-  checkpointSoon(): void {
+  checkpoint(): void {
     this.isCheckpointWanted = true;
     this.pump();
   }
 
-  /** Ends at a checkpoint. Keeps everything received, but not a set that received nothing. Throws if that fails. */
+  /**
+   * Ends at a checkpoint. Keeps everything received, but not a set that received nothing. Throws if that fails. If
+   * anything changed, the catalog is copied afterwards; the end does not wait for the copy.
+   */
   async end(): Promise<void> {
+    await this.finish();
+    if (this.store.entriesWritten === 0) return;
+    this.copies.start(this.directory, this.options.catalogCopies ?? 0);
+  }
+
+  private async finish(): Promise<void> {
     clearInterval(this.timer);
     await this.whenIdle();
     const isBare = this.ingest !== undefined && this.durableUpTo === 0 && this.beginning.isAll;
@@ -189,7 +203,7 @@ export class StorageSession {
         const told = this.room.told(error);
         this.failure = told;
         this.release();
-        this.onFailure(told);
+        this.events.failed(asTardisError(told));
         this.pumped();
       },
     );
@@ -208,7 +222,7 @@ export class StorageSession {
       if (message === undefined) {
         this.receipts.acknowledgeSoon();
         if (!this.isCheckpointDue()) return;
-        await this.checkpoint();
+        await this.commit();
         continue;
       }
       try {
@@ -227,13 +241,13 @@ export class StorageSession {
         releaseMemory(message.bytes);
       }
       this.receipts.add(length);
-      if (this.isCheckpointDue()) await this.checkpoint();
+      if (this.isCheckpointDue()) await this.commit();
     }
   }
 
   private acknowledge(upTo: number, bytes: number): void {
     if (this.failure !== undefined) return;
-    this.sink(encodeMessage('received', { upTo }).head, bytes);
+    this.events.answer(encodeMessage('received', { upTo }).head, bytes);
   }
 
   private isCheckpointDue(): boolean {
@@ -247,7 +261,7 @@ export class StorageSession {
     return this.system.clock.monotonicMs() - this.lastCheckpointMs >= checkpoint.intervalMs;
   }
 
-  private async checkpoint(): Promise<void> {
+  private async commit(): Promise<void> {
     const upTo = this.receipts.handled;
     await this.ingest!.checkpoint();
     this.lastCheckpointMs = this.system.clock.monotonicMs();
@@ -257,7 +271,7 @@ export class StorageSession {
   }
 
   private answer<N extends MessageName>(name: N, head: Head<N>): void {
-    this.sink(encodeMessage(name, head).head, 0);
+    this.events.answer(encodeMessage(name, head).head, 0);
   }
 
   private get openSet(): Ingest {
@@ -302,7 +316,8 @@ export class StorageSession {
     this.answer('keysSet', { number: await changeKeys(this.system, this.directory, keys) });
   }
 
-  private async onCloseSet({ stats, seal }: Head<'closeSet'>): Promise<void> {
+  private async onCloseSet({ stats, seal, purge, waits }: Head<'closeSet'>): Promise<void> {
+    this.events.closing({ isPurgeWanted: purge, isAwaited: waits });
     if (this.large.openCount > 0) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a set ends while streams are open');
     }

@@ -5,6 +5,7 @@
  * as changed, and the skip hashes of roots that an account has backed up since are deleted. An account relies on
  * the client and on itself; contents, which it cannot replace, it accepts from other accounts too.
  */
+import type { ContentId, SetNumber } from '../../model/index.js';
 import type { Catalog } from '../../store/catalog/index.js';
 
 export class Trust {
@@ -25,22 +26,22 @@ export class Trust {
   }
 
   /** True if the entries written in this set may be relied on. */
-  inSet(set: number): boolean {
+  inSet(set: SetNumber): boolean {
     return !this.foreign.has(set);
   }
 
   /** True if the stored bytes of a content may be relied on. */
-  inContent(contentId: number): boolean {
+  inContent(contentId: ContentId): boolean {
     return !this.isClient || !this.catalog.accounts.isUnproven(contentId);
   }
 
   /** True if deltas may be made with the stored signature of a content. */
-  inSignature(contentId: number): boolean {
+  inSignature(contentId: ContentId): boolean {
     return !this.isClient || !this.catalog.accounts.isSignatureUnproven(contentId);
   }
 
   /** Must be called when a set of these roots begins. */
-  begin(set: number, roots: readonly number[]): void {
+  begin(set: SetNumber, roots: readonly number[]): void {
     const { accounts } = this.catalog;
     for (const root of roots) accounts.distrustSkipHashes(root, this.account, set);
     if (this.isClient) return;

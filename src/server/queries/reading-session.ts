@@ -3,7 +3,7 @@
  * read without the client's lock, so that a backup may run at the same time. It runs in the same threads as storage
  * sessions.
  */
-import { TardisError } from '../../errors/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import {
@@ -14,17 +14,15 @@ import {
 } from '../../transport/index.js';
 import { Answers } from './answers.js';
 import type { JobLimits } from '../jobs/background-jobs.js';
+import type { StorageEvents, StorageHandle } from '../storage/storage-options.js';
 import type { PurgeRights } from './change-handlers.js';
-
-/** Receives an answer as one buffer; `processedBytes` of questions were handled with it. */
-type AnswerSink = (answer: Buffer | undefined, processedBytes: number) => void;
 
 interface Waiting {
   readonly name: MessageName;
   readonly bytes: Buffer;
 }
 
-export class ReadingSession {
+export class ReadingSession implements StorageHandle {
   private readonly queue: Waiting[] = [];
   /** Bytes of answers that the reader allows us to send. */
   private creditBytes = READING_CREDIT_BYTES;
@@ -33,13 +31,11 @@ export class ReadingSession {
   private isClosed = false;
   private idle: (() => void)[] = [];
   private readonly answers: Answers;
-  private readonly sink: AnswerSink;
-  private readonly onFailure: (error: unknown) => void;
+  private readonly events: StorageEvents;
 
-  private constructor(answers: Answers, sink: AnswerSink, onFailure: (error: unknown) => void) {
+  private constructor(answers: Answers, events: StorageEvents) {
     this.answers = answers;
-    this.sink = sink;
-    this.onFailure = onFailure;
+    this.events = events;
   }
 
   /** Opens a client for reading. Throws errors of opening a catalog. */
@@ -48,11 +44,10 @@ export class ReadingSession {
     directory: ClientDirectory,
     limits: JobLimits,
     rights: PurgeRights,
-    sink: AnswerSink,
-    onFailure: (error: unknown) => void,
+    events: StorageEvents,
   ): ReadingSession {
     const answers = Answers.open(system, directory, limits, rights);
-    return new ReadingSession(answers, sink, onFailure);
+    return new ReadingSession(answers, events);
   }
 
   post(name: MessageName, bytes: Buffer): void {
@@ -61,7 +56,7 @@ export class ReadingSession {
       if (name === 'taken') {
         const { bytes: taken } = decodeMessage(name, bytes).head;
         this.creditBytes = Math.min(READING_CREDIT_BYTES, this.creditBytes + taken);
-        this.sink(undefined, bytes.length);
+        this.events.answer(undefined, bytes.length);
       } else {
         if (this.queue.length >= MAX_QUESTIONS) {
           throw new TardisError('PROTOCOL_VIOLATION', 'too many questions wait');
@@ -75,7 +70,7 @@ export class ReadingSession {
   }
 
   /** Does nothing, since a reader writes nothing. */
-  checkpointSoon(): void {}
+  checkpoint(): void {}
 
   /** Ends the session; pending questions are not answered. */
   async end(): Promise<void> {
@@ -93,14 +88,14 @@ export class ReadingSession {
     if (this.isOver) return;
     this.isOver = true;
     this.queue.length = 0;
-    this.onFailure(error);
+    this.events.failed(asTardisError(error));
     if (!this.isBusy) this.close();
   }
 
   private close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    this.answers.close().catch((error: unknown) => this.onFailure(error));
+    this.answers.close().catch((error: unknown) => this.events.failed(asTardisError(error)));
   }
 
   private pump(): void {
@@ -123,7 +118,7 @@ export class ReadingSession {
       const answer = await this.answers.to(next.name, next.bytes);
       if (this.isOver) return;
       this.creditBytes -= answer.length;
-      this.sink(answer, next.bytes.length);
+      this.events.answer(answer, next.bytes.length);
     }
   }
 }

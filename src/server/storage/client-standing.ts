@@ -6,7 +6,7 @@ import { measureSpace } from './measure-space.js';
 
 export interface GoodSet {
   readonly set: number;
-  /** Times by the server's clock. */
+  /** This time and the next one are by the server's clock. */
   readonly openedAtMs: number;
   readonly closedAtMs: number;
   /** Figures sent by the client, and `storedBytes`. */

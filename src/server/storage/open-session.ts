@@ -2,8 +2,8 @@
 import type { CatalogCopies } from '../../store/writer/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
-import { type MessageName, Purpose, type PurposeName } from '../../transport/index.js';
-import type { AnswerSink, StorageOptions } from './storage-options.js';
+import { Purpose, type PurposeName } from '../../transport/index.js';
+import type { StorageEvents, StorageHandle, StorageOptions } from './storage-options.js';
 import { StorageSession } from '../ingest/storage-session.js';
 import { wishFor } from './gc-work.js';
 
@@ -13,14 +13,6 @@ export interface SessionRequest {
   readonly options: StorageOptions;
 }
 
-/** Operations of both kinds of sessions. */
-export interface AnySession {
-  post(name: MessageName, bytes: Buffer): void;
-  checkpointSoon(): void;
-  end(): Promise<void>;
-  abandon(): Promise<void>;
-}
-
 /** Default settings for garbage collection. */
 const FREEING = { graceMs: 3_600_000, wasteRatio: 0.5 } as const;
 
@@ -28,13 +20,11 @@ const FREEING = { graceMs: 3_600_000, wasteRatio: 0.5 } as const;
 export async function openSession(
   system: System,
   { directory, purpose, options }: SessionRequest,
-  sink: AnswerSink,
-  onFailure: (error: unknown) => void,
+  events: StorageEvents,
   copies: CatalogCopies,
-): Promise<AnySession> {
+): Promise<StorageHandle> {
   if (purpose === Purpose.backup) {
-    const session = await StorageSession.open(system, directory, options, sink, onFailure);
-    return withCopy(session, copies, directory, options.catalogCopies ?? 0);
+    return StorageSession.open(system, directory, options, { events, copies });
   }
   const { ReadingSession } = await import('../queries/reading-session.js');
   const { store, leastAgeMs = 0, forgetAfterMs = 0, rules, mayPurge = false } = options;
@@ -46,26 +36,5 @@ export async function openSession(
   };
   const { freeing = FREEING, umask } = options;
   const tending = { limits: store, umask, ...freeing };
-  return ReadingSession.open(system, directory, tending, rights, sink, onFailure);
-}
-
-/**
- * Wraps a session, so that its catalog is copied after its end if it changed anything. The end does not wait for
- * the copy.
- */
-function withCopy(
-  session: StorageSession,
-  copies: CatalogCopies,
-  directory: ClientDirectory,
-  keep: number,
-): AnySession {
-  return {
-    post: (name, bytes) => session.post(name, bytes),
-    checkpointSoon: () => session.checkpointSoon(),
-    end: async () => {
-      await session.end();
-      if (session.hasChanges) copies.start(directory, keep);
-    },
-    abandon: () => session.abandon(),
-  };
+  return ReadingSession.open(system, directory, tending, rights, events);
 }

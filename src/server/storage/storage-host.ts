@@ -3,7 +3,7 @@
  * in the calling thread for tests. Both kinds return the same handle.
  */
 import { Worker } from 'node:worker_threads';
-import { asTardisError, fromWire, TardisError, type WireError } from '../../errors/index.js';
+import { fromWire, TardisError, type WireError } from '../../errors/index.js';
 import { CatalogCopies } from '../../store/writer/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import { STORE_UMASK, type System } from '../../system/index.js';
@@ -12,26 +12,13 @@ import type { ProfilePlan } from '../session-profile.js';
 import { type ClientStanding, standingOf } from './client-standing.js';
 import { measureSpace, type SpaceTaken } from './measure-space.js';
 import { openSession, type SessionRequest } from './open-session.js';
-import type { StorageOptions } from './storage-options.js';
+import type {
+  ClosingRequests,
+  StorageEvents,
+  StorageHandle,
+  StorageOptions,
+} from './storage-options.js';
 import { collectGarbageHere, type GcResult, type GcWork } from './gc-work.js';
-
-export interface StorageEvents {
-  /** Delivers an answer for the client, if any; `processedBytes` of messages were handled with it. */
-  answer(answer: Buffer | undefined, processedBytes: number): void;
-  /** Reports that the session failed and its store is closed; no further events follow. */
-  failed(error: TardisError): void;
-}
-
-export interface StorageHandle {
-  /** Passes one message to the storage. The buffer belongs to the storage from then on. */
-  post(name: MessageName, bytes: Buffer): void;
-  /** Makes received data durable soon, even if no further message arrives. */
-  checkpoint(): void;
-  /** Ends the session at a checkpoint. */
-  end(): Promise<void>;
-  /** Ends the session at once and discards what no checkpoint covered. */
-  abandon(): Promise<void>;
-}
 
 export interface StorageHost {
   /**
@@ -104,16 +91,10 @@ export class InlineStorageHost implements StorageHost {
     const session = await openSession(
       this.system,
       { directory, purpose, options },
-      (answer, processedBytes) => events.answer(answer, processedBytes),
-      (error) => events.failed(asTardisError(error)),
+      events,
       this.copies,
     );
-    return endingOnce({
-      post: (name, bytes) => session.post(name, bytes),
-      checkpoint: () => session.checkpointSoon(),
-      end: () => session.end(),
-      abandon: () => session.abandon(),
-    });
+    return endingOnce(session);
   }
 
   measure(directory: ClientDirectory, withEntries: boolean): Promise<SpaceTaken> {
@@ -162,6 +143,7 @@ export type StorageQuestion =
 export type FromStorage =
   | { op: 'opened' | 'ended'; session: number; error?: WireError }
   | { op: 'answer'; session: number; answer: Uint8Array | undefined; processedBytes: number }
+  | { op: 'closing'; session: number; requests: ClosingRequests }
   | { op: 'failed'; session: number; error: WireError }
   | { op: 'told'; question: number; answer: JobOutcome | WireError }
   | { op: 'sideWorkFailed'; client: string; error: WireError; what: SideWork }
@@ -356,6 +338,9 @@ class StorageThread {
         open.events.answer(bytes, message.processedBytes);
         return;
       }
+      case 'closing':
+        open.events.closing(message.requests);
+        return;
       case 'failed':
         // The thread has released the session; a caller that is ending it still waits for an answer.
         if (open.ended === undefined) this.sessions.delete(message.session);

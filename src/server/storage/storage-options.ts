@@ -1,4 +1,6 @@
-/** Options of a storage session, and the function that receives its answers. */
+/** Options of a storage session, and the interface that receives what it reports. */
+import type { TardisError } from '../../errors/index.js';
+import type { MessageName } from '../../transport/index.js';
 import type { SpaceGrant, StoreLimits } from '../../store/writer/index.js';
 import type { FormatWords, RuleWords } from '../../retention/index.js';
 import type { DeltaLimits } from '../ingest/basis-offers.js';
@@ -37,5 +39,32 @@ export interface StorageOptions {
   readonly rules?: RuleWords;
 }
 
-/** Receives an answer; `processedBytes` of messages were handled since the last call. */
-export type AnswerSink = (answer: Buffer | undefined, processedBytes: number) => void;
+/** Requests of a client for the time after its set. */
+export interface ClosingRequests {
+  /** True if old sets are to be purged after the session. */
+  readonly isPurgeWanted: boolean;
+  /** True if the client waits for the report on the work after its set. */
+  readonly isAwaited: boolean;
+}
+
+/** Receives what a session reports. */
+export interface StorageEvents {
+  /** Delivers an answer for the client, if any; `processedBytes` of messages were handled since the last call. */
+  answer(answer: Buffer | undefined, processedBytes: number): void;
+  /** Reports that the client closes its set, before the set is complete. */
+  closing(requests: ClosingRequests): void;
+  /** Reports that the session failed and its store is closed; no further events follow. */
+  failed(error: TardisError): void;
+}
+
+/** One session on a client's store. */
+export interface StorageHandle {
+  /** Passes one message to the storage. The buffer belongs to the storage from then on. */
+  post(name: MessageName, bytes: Buffer): void;
+  /** Makes received data durable soon, even if no further message arrives. */
+  checkpoint(): void;
+  /** Ends the session at a checkpoint. */
+  end(): Promise<void>;
+  /** Ends the session at once and discards what no checkpoint covered. */
+  abandon(): Promise<void>;
+}

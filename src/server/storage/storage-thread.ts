@@ -15,12 +15,13 @@ import type {
 import { collectGarbageHere } from './gc-work.js';
 import { SessionProfile } from '../session-profile.js';
 import { measureSpace } from './measure-space.js';
-import { type AnySession, openSession } from './open-session.js';
+import { openSession } from './open-session.js';
+import type { StorageHandle } from './storage-options.js';
 
 const port = parentPort!;
 const settings = workerData as StorageThreadData;
 const system = nodeSystem(settings.umask);
-const sessions = new Map<number, AnySession>();
+const sessions = new Map<number, StorageHandle>();
 const profiles = new Map<number, SessionProfile>();
 
 const copies = new CatalogCopies(system, (client, error) =>
@@ -48,11 +49,14 @@ async function open(message: Extract<ToStorage, { op: 'open' }>): Promise<void> 
     const opened = await openSession(
       system,
       message.request,
-      (answer, processedBytes) => send({ op: 'answer', session, answer, processedBytes }),
-      (error) => {
-        sessions.delete(session); // the session has already released everything
-        endProfile(session);
-        send({ op: 'failed', session, error: toWire(error) });
+      {
+        answer: (answer, processedBytes) => send({ op: 'answer', session, answer, processedBytes }),
+        closing: (requests) => send({ op: 'closing', session, requests }),
+        failed: (error) => {
+          sessions.delete(session); // the session has already released everything
+          endProfile(session);
+          send({ op: 'failed', session, error: toWire(error) });
+        },
       },
       copies,
     );
@@ -117,7 +121,7 @@ port.on('message', (message: ToStorage) => {
       return;
     }
     case 'checkpoint':
-      sessions.get(message.session)?.checkpointSoon();
+      sessions.get(message.session)?.checkpoint();
       return;
     case 'end':
     case 'abandon':

@@ -34,7 +34,7 @@ export class DirectoryBackend implements Backend {
     const full = this.resolve(name);
     const newDirectories = this.ensureDirectory(path.dirname(full));
     const fd = this.files.open(full, 'create');
-    return new FileWriter(this.files, fd, full, newDirectories, this.places);
+    return new FileWriter(this.files, fd, { final: full, newDirectories, places: this.places });
   }
 
   stage(): ObjectWriter {
@@ -42,7 +42,12 @@ export class DirectoryBackend implements Backend {
     const staged = this.resolve(`${INCOMING_DIRECTORY}/${process.pid}-${this.stagedCount}`);
     this.ensureDirectory(path.dirname(staged));
     const fd = this.files.open(staged, 'create');
-    return new FileWriter(this.files, fd, undefined, new Set(), this.places, staged);
+    return new FileWriter(this.files, fd, {
+      final: undefined,
+      newDirectories: new Set(),
+      places: this.places,
+      staged,
+    });
   }
 
   async read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
@@ -178,6 +183,17 @@ interface Places {
   lasts(file: string): void;
 }
 
+/** A file that is being written. */
+interface NewFile {
+  /** Its path in the end; undefined while it is staged. */
+  readonly final: string | undefined;
+  /** Directories that were created for it. */
+  readonly newDirectories: Set<string>;
+  readonly places: Places;
+  /** Its path while it is staged. */
+  readonly staged?: string;
+}
+
 class FileWriter implements ObjectWriter {
   sizeBytes = 0;
   private isOpen = true;
@@ -189,14 +205,7 @@ class FileWriter implements ObjectWriter {
   private readonly places: Places;
   private readonly staged: string | undefined;
 
-  constructor(
-    files: Files,
-    fd: number,
-    final: string | undefined,
-    newDirectories: Set<string>,
-    places: Places,
-    staged?: string,
-  ) {
+  constructor(files: Files, fd: number, { final, newDirectories, places, staged }: NewFile) {
     this.files = files;
     this.fd = fd;
     this.final = final;

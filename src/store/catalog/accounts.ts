@@ -3,12 +3,13 @@
  * login shows which account stored something; the server records it here. The client relies on nothing that its
  * accounts wrote, and no account relies on the sets of another.
  */
+import type { ContentId, RootNumber, SetNumber } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 
 /** A root in a set that an account made. */
 export interface AccountSet {
-  readonly set: number;
-  readonly root: number;
+  readonly set: SetNumber;
+  readonly root: RootNumber;
   readonly account: string;
 }
 
@@ -25,12 +26,12 @@ export class AccountTable {
   }
 
   /** True if the record of a content was written by an account. */
-  isUnproven(contentId: number): boolean {
+  isUnproven(contentId: ContentId): boolean {
     return this.hasContents && this.statements.content.get(contentId) !== undefined;
   }
 
   /** Records whether the record of a content was written by an account. */
-  markContent(contentId: number, isUnproven: boolean): void {
+  markContent(contentId: ContentId, isUnproven: boolean): void {
     if (isUnproven) {
       this.statements.addContent.run(contentId);
       this.hasContents = true;
@@ -38,12 +39,12 @@ export class AccountTable {
   }
 
   /** True if the signature of a content was written by an account. */
-  isSignatureUnproven(contentId: number): boolean {
+  isSignatureUnproven(contentId: ContentId): boolean {
     return this.hasSignatures && this.statements.signature.get(contentId) !== undefined;
   }
 
   /** Records whether the signature of a content was written by an account. */
-  markSignature(contentId: number, isUnproven: boolean): void {
+  markSignature(contentId: ContentId, isUnproven: boolean): void {
     if (isUnproven) {
       this.statements.addSignature.run(contentId);
       this.hasSignatures = true;
@@ -75,7 +76,7 @@ export class AccountTable {
    * `account` (empty: the client itself). A directory must be compared even if another account reported it as
    * unchanged. `set` is the set that begins now.
    */
-  distrustSkipHashes(root: number, account: string, set: number): void {
+  distrustSkipHashes(root: RootNumber, account: string, set: SetNumber): void {
     const { lastOfClient, lastOfAccount, lastForeign, forgetHashes, forgetSeals } = this.statements;
     const last =
       account === '' ? lastOfClient.get(root, set) : lastOfAccount.get(root, set, account);

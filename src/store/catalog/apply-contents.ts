@@ -2,7 +2,7 @@
  * Turns records of contents into catalog rows: the place of each content, and which of several records counts.
  */
 import { TardisError } from '../../errors/index.js';
-import { decodeParts, digestKey } from '../../model/index.js';
+import { type ContentId, decodeParts, digestKey, type RecordId } from '../../model/index.js';
 import {
   type ContentIndex,
   type DeltaRecordIndex,
@@ -39,7 +39,7 @@ export function applyContentRecord(
   const ids = new Map<string, number>();
   const { contents, accounts } = catalog;
   const isUnproven = isOfAccount(header);
-  let recordId: number | undefined;
+  let recordId: RecordId | undefined;
   const add = (digest: Buffer, sizeBytes: number, offset: number): Added => {
     const found = contents.find(digest);
     const isPlaced = found === undefined || yields(catalog, found, header, moved);
@@ -84,7 +84,7 @@ export function applyContentRecord(
 }
 
 interface Added {
-  readonly contentId: number;
+  readonly contentId: ContentId;
   /** True if the record is now the place of the content. */
   readonly isPlaced: boolean;
 }

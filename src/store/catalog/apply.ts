@@ -2,12 +2,16 @@
  * Turns records into catalog rows. A session applies its own changes with the same functions that recovery uses
  * for records, so that a rebuilt catalog cannot differ in kind.
  */
+import type { NewVersion } from './entries.js';
 import {
   digestKey,
   DIRECTORY_SEAL_BYTES,
+  type DirectoryId,
   EntryType,
   forEachRow,
+  type RootNumber,
   RowReader,
+  type SetNumber,
 } from '../../model/index.js';
 import type { ListingSection, StoreEvent } from '../index.js';
 import type { Catalog } from './catalog.js';
@@ -18,8 +22,8 @@ export type KnownContents = ReadonlyMap<string, number>;
 
 /** Returns the identity of a directory from its row in the parent directory. */
 export function identityOf(
-  root: number,
-  parent: number,
+  root: RootNumber,
+  parent: DirectoryId,
   rows: RowReader,
   at: number,
 ): DirectoryIdentity {
@@ -36,7 +40,12 @@ export function identityOf(
  * Closes the open version of a name. If it leads to a directory, that directory becomes unplaced until the end
  * of the set.
  */
-export function closeName(catalog: Catalog, directory: number, name: Buffer, set: number): void {
+export function closeName(
+  catalog: Catalog,
+  directory: DirectoryId,
+  name: Buffer,
+  set: SetNumber,
+): void {
   const open = catalog.entries.findOpen(directory, name);
   if (open === undefined) return;
   catalog.entries.close(directory, name, open, set);
@@ -49,23 +58,22 @@ export function closeName(catalog: Catalog, directory: number, name: Buffer, set
  */
 export function putRow(
   catalog: Catalog,
-  section: { readonly set: number; readonly directory: number },
+  version: NewVersion & { readonly isNew: boolean },
   rows: RowReader,
   at: number,
-  ids: { contentId: number | undefined; childId: number | undefined; isNew: boolean },
 ): void {
-  const { set, directory } = section;
-  if (!ids.isNew) {
+  const { set, directory } = version;
+  if (!version.isNew) {
     const name = rows.name(at);
     const open = catalog.entries.findOpen(directory, name);
     if (open !== undefined) {
       if (open.firstSet < set) catalog.entries.close(directory, name, open, set);
-      if (open.childId !== undefined && open.childId !== ids.childId) {
+      if (open.childId !== undefined && open.childId !== version.childId) {
         catalog.directories.unplace(open.childId, directory, name);
       }
     }
   }
-  catalog.entries.put(directory, rows, at, set, ids.contentId, ids.childId);
+  catalog.entries.put(version, rows, at);
 }
 
 /**
@@ -88,7 +96,7 @@ const NOTHING_KNOWN: KnownContents = new Map();
 const CLOSE_BATCH = 1024;
 
 /** Closes all open entries of a directory. */
-export function closeDirectory(catalog: Catalog, directory: number, set: number): void {
+export function closeDirectory(catalog: Catalog, directory: DirectoryId, set: SetNumber): void {
   for (;;) {
     const names = catalog.entries.headNames(directory, CLOSE_BATCH);
     for (const open of names) {
@@ -113,13 +121,13 @@ export function applySection(catalog: Catalog, section: ListingSection): void {
   const rows = new RowReader(section.rows);
   let nextChild = 0;
   forEachRow(rows, (at) => {
-    let childId: number | undefined;
+    let childId: DirectoryId | undefined;
     if (rows.type(at) === EntryType.directory) {
       childId = section.children[nextChild];
       nextChild += 1;
     }
     const contentId = contentOfRow(catalog, rows, at, NOTHING_KNOWN);
-    putRow(catalog, section, rows, at, { contentId, childId, isNew: false });
+    putRow(catalog, { set, directory, contentId, childId, isNew: false }, rows, at);
     if (childId === undefined) return;
     // Roots that were sent together share a section; their names are the root numbers.
     const isRoot = directory === ROOTS_DIRECTORY;

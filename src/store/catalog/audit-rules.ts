@@ -1,6 +1,7 @@
 /** Consistency rules of a catalog, and the queries that compare a catalog with one rebuilt from the packs. */
-import { RowFlag } from '../../model/index.js';
+import { RowFlag, type SetNumber } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
+import { countUnreadableSets } from './set-columns.js';
 import { isShown, type SpanRows } from './shown.js';
 
 /** A violated rule. */
@@ -75,10 +76,6 @@ const RULES: readonly (readonly [what: string, sql: string])[] = [
   ],
   ['two contents have one digest', 'SELECT 1 FROM contents GROUP BY digest HAVING count(*) > 1'],
   [
-    'figures or marks of a set cannot be read',
-    'SELECT 1 FROM backup_sets WHERE NOT json_valid(stats) OR NOT json_valid(marks)',
-  ],
-  [
     'a set has a root that there is not',
     `SELECT 1 FROM set_roots LEFT JOIN roots USING (root_id) LEFT JOIN backup_sets USING (set_number)
      WHERE roots.root_id IS NULL OR backup_sets.set_number IS NULL`,
@@ -87,10 +84,15 @@ const RULES: readonly (readonly [what: string, sql: string])[] = [
 
 /** Returns the violated rules. Throws SQLite's errors if tables cannot be read. */
 export function inconsistenciesIn(database: SqlDatabase): Inconsistency[] {
-  return RULES.flatMap(([what, sql]) => {
-    const rows = database.prepare(`SELECT count(*) FROM (${sql})`).pluck().get() as number;
-    return rows === 0 ? [] : [{ what, rows }];
-  });
+  const violated = RULES.map(([what, sql]) => ({
+    what,
+    rows: database.prepare(`SELECT count(*) FROM (${sql})`).pluck().get() as number,
+  }));
+  const unreadable = {
+    what: 'statistics or marks of a set cannot be read',
+    rows: countUnreadableSets(database),
+  };
+  return [...violated, unreadable].filter(({ rows }) => rows > 0);
 }
 
 const DIGEST_OF = (schema: string): string =>
@@ -186,7 +188,7 @@ export function lackingIn(
     const rows = database
       .prepare(`SELECT first_set, count(*) FROM (${lacking}) GROUP BY first_set ORDER BY first_set`)
       .raw()
-      .all() as [set: number, count: number][];
+      .all() as [set: SetNumber, count: number][];
     const versions = rows.reduce((sum, [, count]) => sum + count, 0);
     return { versions, sets: rows.map(([set]) => set) };
   } finally {

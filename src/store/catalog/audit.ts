@@ -2,6 +2,7 @@
  * Queries of a check. They run on a private copy of the catalog, so they may take long and have indexes of
  * their own. Results are untrusted, since the catalog is what is being checked.
  */
+import type { ContentId, DirectoryId, PackNumber, RecordId, SetNumber } from '../../model/index.js';
 import { asTardisError, cleanUp, TardisError } from '../../errors/index.js';
 import { PrivateFolder, type SqlDatabase, type System } from '../../system/index.js';
 import { Catalog } from './catalog.js';
@@ -17,9 +18,9 @@ import { wrongColumns } from './wrong-values.js';
 
 /** A record with contents or a signature, as the catalog has it. */
 export interface AuditedRecord {
-  readonly recordId: number;
+  readonly recordId: RecordId;
   readonly kind: number;
-  readonly pack: number;
+  readonly pack: PackNumber;
   readonly position: number;
   readonly recordBytes: number;
   readonly rawBytes: number;
@@ -30,20 +31,20 @@ export interface AuditedRecord {
 
 /** A content in a record. */
 export interface AuditedContent {
-  readonly contentId: number;
+  readonly contentId: ContentId;
   readonly digest: Buffer;
   readonly sizeBytes: number;
   readonly offset: number;
   readonly isDamaged: number;
-  readonly basisId: number | null;
+  readonly basisId: ContentId | null;
 }
 
 /** A version of a name that has a content. */
 export interface ContentVersion {
-  readonly directory: number;
+  readonly directory: DirectoryId;
   readonly name: Buffer;
-  readonly firstSet: number;
-  readonly lastSet: number | null;
+  readonly firstSet: SetNumber;
+  readonly lastSet: SetNumber | null;
   readonly sizeBytes: number;
 }
 
@@ -139,12 +140,12 @@ export class CatalogAudit {
     return this.ask.packs.all() as number[];
   }
 
-  recordsIn(pack: number): AuditedRecord[] {
+  recordsIn(pack: PackNumber): AuditedRecord[] {
     return this.ask.recordsIn.all(pack) as AuditedRecord[];
   }
 
   /** Returns the packs to be deleted, with the times of their removal in ms. */
-  removedPacks(): [pack: number, atMs: number][] {
+  removedPacks(): [pack: PackNumber, atMs: number][] {
     return this.ask.removedPacks.all() as [number, number][];
   }
 
@@ -156,20 +157,20 @@ export class CatalogAudit {
     return this.ask.recordBytes.get() as number;
   }
 
-  contentsOf(recordId: number): AuditedContent[] {
+  contentsOf(recordId: RecordId): AuditedContent[] {
     return this.ask.contentsOf.all(recordId) as AuditedContent[];
   }
 
   /** True if a record holds the signature of a content. */
-  isSignature(recordId: number): boolean {
+  isSignature(recordId: RecordId): boolean {
     return this.ask.signature.get(recordId) !== undefined;
   }
 
-  recordOf(contentId: number): AuditedRecord | undefined {
+  recordOf(contentId: ContentId): AuditedRecord | undefined {
     return this.ask.recordOf.get(contentId) as AuditedRecord | undefined;
   }
 
-  content(contentId: number): AuditedContent | undefined {
+  content(contentId: ContentId): AuditedContent | undefined {
     return this.ask.content.get(contentId) as AuditedContent | undefined;
   }
 
@@ -183,12 +184,12 @@ export class CatalogAudit {
     return this.ask.marked.all() as number[];
   }
 
-  versionsOf(contentId: number): ContentVersion[] {
+  versionsOf(contentId: ContentId): ContentVersion[] {
     return this.ask.versionsOf.all(contentId) as ContentVersion[];
   }
 
   /** Returns the entries that ever led to a directory. */
-  waysTo(directory: number): ContentVersion[] {
+  waysTo(directory: DirectoryId): ContentVersion[] {
     return this.ask.waysTo.all(directory) as ContentVersion[];
   }
 

@@ -1,4 +1,5 @@
 /** Deltas and the contents they are based on. */
+import type { ContentId } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 
 /** Longest chain of deltas (see locate.ts). */
@@ -33,21 +34,21 @@ export class BasisTable {
   }
 
   /** Records that a content is stored as a delta on `basisId`, or whole (undefined). */
-  set(contentId: number, basisId: number | undefined): void {
+  set(contentId: ContentId, basisId: ContentId | undefined): void {
     this.statements.set.run(basisId ?? null, contentId);
   }
 
   /** Returns the bases of a content and of its parts. */
-  private basesOf(contentId: number): number[] {
+  private basesOf(contentId: ContentId): number[] {
     return this.statements.bases.all(contentId, contentId) as number[];
   }
 
   /** Returns the number of deltas to apply, one on the other, to read a content; 0 if it is whole. */
-  chainLength(contentId: number): number {
+  chainLength(contentId: ContentId): number {
     return this.chain(contentId, new Map(), 0);
   }
 
-  private chain(contentId: number, known: Map<number, number>, depth: number): number {
+  private chain(contentId: ContentId, known: Map<number, number>, depth: number): number {
     if (depth > MAX_DEPTH) return MAX_DEPTH;
     const found = known.get(contentId);
     if (found !== undefined) return found;
@@ -60,12 +61,12 @@ export class BasisTable {
   /**
    * Returns the contents that cannot be read without this one: deltas on it, and assemblies with it as a part.
    */
-  dependants(contentId: number): number[] {
+  dependants(contentId: ContentId): number[] {
     return this.statements.dependants.all(contentId, contentId) as number[];
   }
 
   /** True if reading a content requires the other one, or if both are the same. */
-  needs(contentId: number, other: number): boolean {
+  needs(contentId: ContentId, other: number): boolean {
     const seen = new Set<number>();
     const waiting = [contentId];
     for (;;) {

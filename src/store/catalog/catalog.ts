@@ -33,6 +33,7 @@ import { StateTable } from './state.js';
 import { UnlistedTable } from './unshown.js';
 import { GcTable } from './gc-queries.js';
 import { wrongColumns, wrongValues } from './wrong-values.js';
+import { ImageLoader } from './image-loader.js';
 import { ImageTable } from './image.js';
 
 export class Catalog {
@@ -57,6 +58,7 @@ export class Catalog {
   private upkeepTable: GcTable | undefined;
   private unshownTable: UnlistedTable | undefined;
   private imageTable: ImageTable | undefined;
+  private loader: ImageLoader | undefined;
   private readonly database: SqlDatabase;
   private readonly isWriter: boolean;
   /** Page checksums; only for a writer whose catalog is kept. */
@@ -146,6 +148,11 @@ export class Catalog {
   get image(): ImageTable {
     this.imageTable ??= new ImageTable(this.database);
     return this.imageTable;
+  }
+
+  get imageLoader(): ImageLoader {
+    this.loader ??= new ImageLoader(this.database);
+    return this.loader;
   }
 
   /**

@@ -6,6 +6,7 @@
  * - The ranges of the last commit must be exactly what was found, since its sync may have been cut short. The
  *   walk reports whether they are, and the caller decides.
  */
+import type { PackNumber } from '../../model/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   addToRangeChecksum,
@@ -56,7 +57,7 @@ export interface WalkStart {
   readonly isThorough: boolean;
   /** The last commit that a catalog is known to have contained. Later commits were never acknowledged. */
   readonly knownCommit?: number;
-  readonly onPack?: (pack: number, lastPack: number) => void;
+  readonly onPack?: (pack: PackNumber, lastPack: number) => void;
 }
 
 /**
@@ -64,7 +65,7 @@ export interface WalkStart {
  * never acknowledged.
  */
 interface Gap {
-  readonly pack: number;
+  readonly pack: PackNumber;
   readonly from: number;
   readonly to: number;
 }
@@ -142,7 +143,7 @@ export class CommitWalk {
     this.isMetadataLost = true;
   }
 
-  private collect(pack: number, { header, headerBytes, position, index }: ScannedRecord): void {
+  private collect(pack: PackNumber, { header, headerBytes, position, index }: ScannedRecord): void {
     this.records.push({ header, index, location: { pack, position } });
     const range = this.ranges.get(pack) ?? { pack, from: position, to: position, checksum: 0 };
     const checksum = addToRangeChecksum(range.checksum, headerBytes);
@@ -150,7 +151,7 @@ export class CommitWalk {
   }
 
   /** Reads a commit record. Returns true if the records after it are still behind a gap. */
-  private async meet(pack: number, scanned: ScannedRecord, hasGap: boolean): Promise<boolean> {
+  private async meet(pack: PackNumber, scanned: ScannedRecord, hasGap: boolean): Promise<boolean> {
     const { header, position } = scanned;
     const bytes = recordBytes(header);
     let body: CommitBody;
@@ -235,6 +236,6 @@ function sameRanges(said: readonly PackRange[], seen: ReadonlyMap<number, PackRa
 }
 
 /** True if a commit record directly follows the range that it covers in its own pack. */
-function endsHere(body: CommitBody, pack: number, position: number): boolean {
+function endsHere(body: CommitBody, pack: PackNumber, position: number): boolean {
   return body.ranges.some((range) => range.pack === pack && range.to === position);
 }

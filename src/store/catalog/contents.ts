@@ -1,4 +1,5 @@
 /** Contents by digest, and the records that hold them. */
+import type { ContentId, DirectoryId, PackNumber, RecordId } from '../../model/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { Location, RecordHeader } from '../index.js';
 import { recordBytes } from '../index.js';
@@ -6,7 +7,7 @@ import type { SqlDatabase } from '../../system/index.js';
 import { DigestFilter } from './digest-filter.js';
 
 export interface ContentRow {
-  readonly contentId: number;
+  readonly contentId: ContentId;
   readonly sizeBytes: number;
   /** False if an entry names the content but its bytes are missing or damaged. */
   readonly isStored: boolean;
@@ -16,7 +17,7 @@ export interface ContentRow {
 
 /** A content and its digest. */
 export interface NamedContent {
-  readonly contentId: number;
+  readonly contentId: ContentId;
   readonly digest: Buffer;
   readonly sizeBytes: number;
 }
@@ -26,13 +27,13 @@ export interface StoredContent {
   readonly digest: Buffer;
   readonly sizeBytes: number;
   readonly kind: number;
-  readonly pack: number;
+  readonly pack: PackNumber;
   readonly position: number;
   readonly recordBytes: number;
   /** Within the decoded frame. */
   readonly offset: number;
   /** The content it is a delta on; null if it is whole. */
-  readonly basisId: number | null;
+  readonly basisId: ContentId | null;
 }
 
 /**
@@ -126,7 +127,7 @@ export class ContentTable {
     return this.statements.findByPrefix.all(prefix, prefix, prefix, limit) as NamedContent[];
   }
 
-  addRecord(header: RecordHeader, location: Location): number {
+  addRecord(header: RecordHeader, location: Location): RecordId {
     const { lastInsertRowid } = this.statements.insertRecord.run(
       header.kind,
       location.pack,
@@ -141,7 +142,12 @@ export class ContentTable {
   }
 
   /** Adds a content; `recordId` is undefined if its bytes are missing. */
-  add(digest: Uint8Array, sizeBytes: number, recordId: number | undefined, offset: number): number {
+  add(
+    digest: Uint8Array,
+    sizeBytes: number,
+    recordId: RecordId | undefined,
+    offset: number,
+  ): number {
     this.filter?.add(digest);
     const { lastInsertRowid } = this.statements.insert.run(
       digest,
@@ -153,7 +159,7 @@ export class ContentTable {
   }
 
   /** Sets the place of a content, and its size, which is certain only now. */
-  fill(contentId: number, recordId: number, offset: number, sizeBytes: number): void {
+  fill(contentId: ContentId, recordId: RecordId, offset: number, sizeBytes: number): void {
     this.statements.fill.run(recordId, offset, sizeBytes, contentId);
   }
 
@@ -163,12 +169,12 @@ export class ContentTable {
   }
 
   /** Marks a content as damaged, so that its bytes count as missing. */
-  markMissing(contentId: number): void {
+  markMissing(contentId: ContentId): void {
     this.statements.empty.run(contentId);
   }
 
   /** Unmarks a damaged content if it has a record. */
-  markSound(contentId: number): void {
+  markSound(contentId: ContentId): void {
     this.statements.sound.run(contentId);
   }
 
@@ -177,13 +183,13 @@ export class ContentTable {
     return this.statements.breakAssemblies.run().changes > 0;
   }
 
-  addPart(contentId: number, partNumber: number, partId: number): void {
+  addPart(contentId: ContentId, partNumber: number, partId: ContentId): void {
     this.statements.addPart.run(contentId, partNumber, partId);
   }
 
   /** Returns the parts of an assembly, in order. */
-  partsOf(contentId: number): number[] {
-    return this.statements.parts.all(contentId) as number[];
+  partsOf(contentId: ContentId): ContentId[] {
+    return this.statements.parts.all(contentId) as ContentId[];
   }
 
   /** True if a large content of exactly this size is stored. */
@@ -191,7 +197,7 @@ export class ContentTable {
     return this.statements.hasSize.get(sizeBytes) !== undefined;
   }
 
-  addPartSource(contentId: number, fileSizeBytes: number): void {
+  addPartSource(contentId: ContentId, fileSizeBytes: number): void {
     this.statements.addPartSource.run(contentId, fileSizeBytes);
   }
 
@@ -200,7 +206,7 @@ export class ContentTable {
     return this.statements.hasParts.get(fileSizeBytes) !== undefined;
   }
 
-  stored(contentId: number): StoredContent | undefined {
+  stored(contentId: ContentId): StoredContent | undefined {
     const row = this.statements.stored.get(contentId) as StoredColumns | undefined;
     if (row === undefined) return undefined;
     requirePlace(row);
@@ -209,8 +215,8 @@ export class ContentTable {
   }
 
   /** Returns directories with an open entry that has this content. Scans the entries. */
-  directoriesHolding(contentId: number): number[] {
-    return this.statements.holders.all(contentId) as number[];
+  directoriesHolding(contentId: ContentId): DirectoryId[] {
+    return this.statements.holders.all(contentId) as DirectoryId[];
   }
 
   isEmpty(): boolean {

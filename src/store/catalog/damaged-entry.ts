@@ -1,7 +1,7 @@
 /** Placeholder for an entry that is damaged or not authentic. */
 import type { TardisError } from '../../errors/index.js';
 import { blankMetadata } from '../../model/index.js';
-import { type CatalogEntry, entryOfParts } from './entries.js';
+import { type CatalogEntry, entryOfParts } from './stored-entry.js';
 
 /** Returns an entry of which only the name is meaningful, with the reason in `damage`. */
 export function damagedEntry(

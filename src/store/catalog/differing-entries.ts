@@ -3,14 +3,8 @@
  * skipped.
  */
 import type { SqlDatabase } from '../../system/index.js';
-import {
-  AS_OF,
-  type CatalogEntry,
-  type EntryColumns,
-  type ListingPage,
-  SELECT_ROW,
-  toEntry,
-} from './entries.js';
+import { AS_OF, type ListingPage, SELECT_ROW } from './entries.js';
+import { type CatalogEntry, type EntryColumns, toEntry } from './stored-entry.js';
 
 /** A scanned part of a listing. */
 export interface ScannedEntries {

@@ -1,4 +1,5 @@
 /** Directories: their permanent ids, their last known places, and their skip hashes. */
+import type { DirectoryId, RootNumber } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 
 /** The directory that holds the entries of the roots; their names are the root numbers. */
@@ -6,15 +7,15 @@ export const ROOTS_DIRECTORY = 0;
 
 /** Distinguishes directories within a root. */
 export interface DirectoryIdentity {
-  readonly root: number;
-  readonly parent: number;
+  readonly root: RootNumber;
+  readonly parent: DirectoryId;
   readonly name: Buffer;
   readonly inode: bigint;
   readonly birthTimeNs: bigint;
 }
 
 export interface FoundDirectory {
-  readonly directory: number;
+  readonly directory: DirectoryId;
   /** False if it was last met under another parent or name. */
   readonly isHere: boolean;
 }
@@ -89,7 +90,7 @@ export class DirectoryTable {
    */
   find(
     identity: DirectoryIdentity,
-    isPlaced: (directory: number) => boolean,
+    isPlaced: (directory: DirectoryId) => boolean,
   ): FoundDirectory | undefined {
     let moved: FoundDirectory | undefined;
     const candidates = this.statements.byInode.all(
@@ -109,7 +110,7 @@ export class DirectoryTable {
     return moved;
   }
 
-  add(directory: number, identity: DirectoryIdentity): void {
+  add(directory: DirectoryId, identity: DirectoryIdentity): void {
     this.statements.insert.run(
       directory,
       identity.root,
@@ -121,7 +122,7 @@ export class DirectoryTable {
   }
 
   /** Records the current place of a directory. */
-  place(directory: number, identity: DirectoryIdentity): void {
+  place(directory: DirectoryId, identity: DirectoryIdentity): void {
     this.statements.place.run(
       identity.parent,
       identity.name,
@@ -132,15 +133,15 @@ export class DirectoryTable {
     this.forgetUnplaced(directory);
   }
 
-  exists(directory: number): boolean {
+  exists(directory: DirectoryId): boolean {
     return this.location(directory) !== undefined;
   }
 
-  skipHash(directory: number): Buffer | undefined {
+  skipHash(directory: DirectoryId): Buffer | undefined {
     return (this.statements.skipHash.get(directory) as Buffer | null | undefined) ?? undefined;
   }
 
-  setSkipHash(directory: number, hash: Uint8Array | undefined): void {
+  setSkipHash(directory: DirectoryId, hash: Uint8Array | undefined): void {
     this.statements.setSkipHash.run(hash ?? null, directory);
   }
 
@@ -153,7 +154,7 @@ export class DirectoryTable {
    * Marks a directory as unplaced after its entry parent/name was closed. If the set does not meet the
    * directory elsewhere, its subtree is closed at the end of the set.
    */
-  unplace(directory: number, parent: number, name: Buffer): void {
+  unplace(directory: DirectoryId, parent: DirectoryId, name: Buffer): void {
     const location = this.location(directory);
     if (location === undefined) return;
     if (location.parent !== parent || !location.name.equals(name)) return;
@@ -173,16 +174,18 @@ export class DirectoryTable {
   }
 
   /** Returns an unplaced directory of the root, or undefined. */
-  nextUnplaced(root: number): number | undefined {
-    return this.statements.nextUnplaced.get(root) as number | undefined;
+  nextUnplaced(root: RootNumber): DirectoryId | undefined {
+    return this.statements.nextUnplaced.get(root) as DirectoryId | undefined;
   }
 
-  forgetUnplaced(directory: number): void {
+  forgetUnplaced(directory: DirectoryId): void {
     if (this.mayHaveUnplaced) this.statements.replace.run(directory);
   }
 
   /** Returns the last known parent and name of a directory; the parent is 0 for a root. */
-  location(directory: number): { parent: number; name: Buffer } | undefined {
-    return this.statements.location.get(directory) as { parent: number; name: Buffer } | undefined;
+  location(directory: DirectoryId): { parent: DirectoryId; name: Buffer } | undefined {
+    return this.statements.location.get(directory) as
+      | { parent: DirectoryId; name: Buffer }
+      | undefined;
   }
 }

@@ -2,67 +2,49 @@
  * Entries: versions of names in directories, as intervals of sets. A name has at most one open row. A row that
  * begins in the current set is replaced rather than closed.
  */
-import type { TardisError } from '../../errors/index.js';
 import {
-  attributesOf,
-  type Entry,
-  EntryType,
-  type EntryTypeNumber,
-  exactMtimeNs,
-  linkTargetOf,
-  METADATA_FROM,
+  type ContentId,
+  type DirectoryId,
   metadataOf,
-  RowOffset,
   type RowReader,
-  sizeIn,
+  type SetNumber,
   STORED_FLAGS,
 } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
-import { soundColumns } from './sound-columns.js';
-
-/** An entry as the catalog has it. */
-export interface CatalogEntry extends Entry {
-  readonly directory: number;
-  readonly firstSet: number;
-  readonly lastSet: number | undefined;
-  /** For files that are not empty. */
-  readonly contentId: number | undefined;
-  /** For directories. */
-  readonly childId: number | undefined;
-  /** The packed row as the catalog stores it (see `metadataOf`, `joinRow`). */
-  readonly metadata: Buffer;
-  /** Proof of the entry's content, if the client encrypts. */
-  readonly proof?: ContentProof | undefined;
-  /** The reason why only the name is meaningful: the row is damaged, or was not written by this client. */
-  readonly damage?: TardisError | undefined;
-}
-
-/** Position of the hash that binds a content to an entry's seal. */
-export interface ContentProof {
-  readonly hashes: Buffer;
-  readonly at: number;
-}
+import { type CatalogEntry, type EntryColumns, toEntry } from './stored-entry.js';
 
 /** The part of an open row that is needed to close or replace it. */
 export interface OpenRow {
-  readonly firstSet: number;
-  readonly childId: number | undefined;
+  readonly firstSet: SetNumber;
+  readonly childId: DirectoryId | undefined;
 }
 
 /** An open row, with the data that decides whether a file must be read again. */
 export interface HeadRow extends OpenRow {
   readonly name: Buffer;
-  readonly contentId: number | undefined;
+  readonly contentId: ContentId | undefined;
   /** False if the entry names a content but its bytes are missing. */
   readonly isStored: boolean;
   readonly flags: number;
   readonly metadata: Buffer;
 }
 
+/** The content or directory that a row refers to. */
+export interface RowTargets {
+  readonly contentId: ContentId | undefined;
+  readonly childId: DirectoryId | undefined;
+}
+
+/** A new version of a name in a directory, from a set on. */
+export interface NewVersion extends RowTargets {
+  readonly directory: DirectoryId;
+  readonly set: SetNumber;
+}
+
 /** Selects a page of a directory's entries. */
 export interface ListingPage {
-  readonly directory: number;
-  readonly set: number;
+  readonly directory: DirectoryId;
+  readonly set: SetNumber;
   readonly after: Buffer;
   readonly limit: number;
   readonly withDigests: boolean;
@@ -71,52 +53,6 @@ export interface ListingPage {
    * entries are returned.
    */
   readonly unlike?: number | undefined;
-}
-
-/** Returns an entry that is not from a catalog. `metadata` must have been checked (see checkRows). */
-export function entryOfParts(parts: {
-  readonly directory: number;
-  readonly name: Buffer;
-  readonly firstSet: number;
-  readonly lastSet: number | undefined;
-  readonly flags: number;
-  readonly contentId: number | undefined;
-  readonly childId: number | undefined;
-  readonly metadata: Buffer;
-  readonly digest: Buffer | undefined;
-}): CatalogEntry {
-  const { directory, name, firstSet, flags, metadata } = parts;
-  const { lastSet = null, contentId = null, childId = null, digest = null } = parts;
-  const columns: EntryColumns = [
-    directory,
-    name,
-    firstSet,
-    lastSet,
-    flags,
-    contentId,
-    childId,
-    metadata,
-    digest,
-  ];
-  return new StoredEntry(columns);
-}
-
-/** The decrypted parts of an entry. */
-export interface OpenedParts {
-  readonly name: Buffer;
-  readonly metadata: Buffer;
-  readonly proof: ContentProof;
-}
-
-/**
- * Puts the decrypted parts into an entry. In a restore, a new object for each entry would cost more than the
- * decryption. Nothing else may have a reference to the entry.
- */
-export function openInPlace(entry: CatalogEntry, { name, metadata, proof }: OpenedParts): void {
-  const opened = entry as { -readonly [F in keyof CatalogEntry]: CatalogEntry[F] };
-  opened.name = name;
-  opened.metadata = metadata;
-  opened.proof = proof;
 }
 
 const COLUMNS =
@@ -133,97 +69,11 @@ const SELECT_HEAD = `
 export const SELECT_ROW: string = `${SELECT}, NULL FROM entries`;
 export const SELECT_ENTRY: string = `${SELECT}, ${DIGEST} FROM entries`;
 
-export type EntryColumns = [
-  directory: number,
-  name: Buffer,
-  firstSet: number,
-  lastSet: number | null,
-  flags: number,
-  contentId: number | null,
-  childId: number | null,
-  metadata: Buffer,
-  digest: Buffer | null,
-];
-
-/** Decodes most fields from the packed metadata on access. */
-class StoredEntry implements CatalogEntry {
-  readonly directory: number;
-  name: Buffer;
-  readonly firstSet: number;
-  readonly lastSet: number | undefined;
-  readonly flags: number;
-  readonly contentId: number | undefined;
-  readonly childId: number | undefined;
-  metadata: Buffer;
-  readonly digest: Buffer | undefined;
-  proof: ContentProof | undefined = undefined;
-  damage: TardisError | undefined = undefined;
-
-  constructor(columns: EntryColumns) {
-    this.directory = columns[0];
-    this.name = columns[1];
-    this.firstSet = columns[2];
-    this.lastSet = columns[3] ?? undefined;
-    this.flags = columns[4];
-    this.contentId = columns[5] ?? undefined;
-    this.childId = columns[6] ?? undefined;
-    this.metadata = columns[7];
-    this.digest = columns[8] ?? undefined;
-  }
-
-  get type(): EntryTypeNumber {
-    return this.metadata[RowOffset.type - METADATA_FROM] as EntryTypeNumber;
-  }
-  get permissions(): number {
-    return this.metadata.readUInt16LE(RowOffset.permissions - METADATA_FROM);
-  }
-  get uid(): number {
-    return this.metadata.readUInt32LE(RowOffset.uid - METADATA_FROM);
-  }
-  get gid(): number {
-    return this.metadata.readUInt32LE(RowOffset.gid - METADATA_FROM);
-  }
-  get linkCount(): number {
-    return this.metadata.readUInt32LE(RowOffset.linkCount - METADATA_FROM);
-  }
-  get sizeBytes(): number {
-    return sizeIn(this.metadata);
-  }
-  /** Exact, even if the row cannot represent it. */
-  get mtimeNs(): bigint {
-    const timeNs = this.metadata.readBigInt64LE(RowOffset.mtimeNs - METADATA_FROM);
-    return exactMtimeNs(timeNs, this.attributes);
-  }
-  get ctimeNs(): bigint {
-    return this.metadata.readBigInt64LE(RowOffset.ctimeNs - METADATA_FROM);
-  }
-  get birthTimeNs(): bigint {
-    return this.metadata.readBigInt64LE(RowOffset.birthTimeNs - METADATA_FROM);
-  }
-  get inode(): bigint {
-    return this.metadata.readBigUInt64LE(RowOffset.inode - METADATA_FROM);
-  }
-  get device(): bigint {
-    const isDevice = this.type === EntryType.characterDevice || this.type === EntryType.blockDevice;
-    return isDevice ? this.metadata.readBigUInt64LE(RowOffset.device - METADATA_FROM) : 0n;
-  }
-  get linkTarget(): Buffer | undefined {
-    return this.type === EntryType.symlink ? linkTargetOf(this.metadata) : undefined;
-  }
-  get attributes(): Buffer | undefined {
-    return attributesOf(this.metadata);
-  }
-}
-
-export function toEntry(columns: EntryColumns): CatalogEntry {
-  return new StoredEntry(soundColumns(columns));
-}
-
 type HeadColumns = [
   name: Buffer,
-  firstSet: number,
-  childId: number | null,
-  contentId: number | null,
+  firstSet: SetNumber,
+  childId: DirectoryId | null,
+  contentId: ContentId | null,
   isStored: number,
   flags: number,
   metadata: Buffer,
@@ -307,15 +157,8 @@ export class EntryTable {
     };
   }
 
-  /** Writes the row at `at` as the open version of its name from `set` on. */
-  put(
-    directory: number,
-    rows: RowReader,
-    at: number,
-    set: number,
-    contentId: number | undefined,
-    childId: number | undefined,
-  ): void {
+  /** Writes the row at `at` as the open version of its name from `version.set` on. */
+  put({ directory, set, contentId, childId }: NewVersion, rows: RowReader, at: number): void {
     this.statements.put.run(
       directory,
       rows.name(at),
@@ -330,35 +173,35 @@ export class EntryTable {
   }
 
   /** Returns the open version of a name, or undefined. */
-  findOpen(directory: number, name: Buffer): OpenRow | undefined {
+  findOpen(directory: DirectoryId, name: Buffer): OpenRow | undefined {
     const row = this.statements.open.get(directory, name) as [number, number | null] | undefined;
     return row === undefined ? undefined : { firstSet: row[0], childId: row[1] ?? undefined };
   }
 
   /** Ends an open version before `set`. A version that began in `set` itself is deleted. */
-  close(directory: number, name: Buffer, open: OpenRow, set: number): void {
+  close(directory: DirectoryId, name: Buffer, open: OpenRow, set: SetNumber): void {
     if (open.firstSet >= set) this.statements.remove.run(directory, name, open.firstSet);
     else this.statements.close.run(set - 1, directory, name, open.firstSet);
   }
 
   /** Changes the flags of an open version without making a new one. */
-  setFlags(directory: number, name: Buffer, firstSet: number, flags: number): void {
+  setFlags(directory: DirectoryId, name: Buffer, firstSet: SetNumber, flags: number): void {
     this.statements.setFlags.run(flags & STORED_FLAGS, directory, name, firstSet);
   }
 
   /** Returns the open versions of the names after `after` up to `upTo`, sorted. */
-  headRange(directory: number, after: Buffer, upTo: Buffer): HeadRow[] {
+  headRange(directory: DirectoryId, after: Buffer, upTo: Buffer): HeadRow[] {
     return (this.statements.head.all(directory, after, upTo) as HeadColumns[]).map(toHeadRow);
   }
 
   /** Returns the open version of one name. */
-  findHead(directory: number, name: Buffer): HeadRow | undefined {
+  findHead(directory: DirectoryId, name: Buffer): HeadRow | undefined {
     const row = this.statements.headOne.get(directory, name) as HeadColumns | undefined;
     return row === undefined ? undefined : toHeadRow(row);
   }
 
   /** Returns up to `limit` open versions of a directory, with the fields needed to close them. */
-  headNames(directory: number, limit: number): (OpenRow & { readonly name: Buffer })[] {
+  headNames(directory: DirectoryId, limit: number): (OpenRow & { readonly name: Buffer })[] {
     const rows = this.statements.headNames.all(directory, limit) as [
       Buffer,
       number,
@@ -381,13 +224,13 @@ export class EntryTable {
     return rows.map(toEntry);
   }
 
-  findAsOf(directory: number, name: Buffer, set: number): CatalogEntry | undefined {
+  findAsOf(directory: DirectoryId, name: Buffer, set: SetNumber): CatalogEntry | undefined {
     const row = this.statements.oneAsOf.get(directory, name, set, set) as EntryColumns | undefined;
     return row === undefined ? undefined : toEntry(row);
   }
 
   /** Returns all versions of a name in one directory, oldest first. */
-  versions(directory: number, name: Buffer): CatalogEntry[] {
+  versions(directory: DirectoryId, name: Buffer): CatalogEntry[] {
     return (this.statements.versions.all(directory, name) as EntryColumns[]).map(toEntry);
   }
 

@@ -4,10 +4,19 @@
  * entries in those.
  */
 import { asTardisError, cleanUp } from '../../errors/index.js';
-import { type ForgetReport, splitPath, splitRoot } from '../../model/index.js';
+import {
+  type ContentId,
+  type DirectoryId,
+  type ForgetReport,
+  type RootNumber,
+  type SetNumber,
+  splitPath,
+  splitRoot,
+} from '../../model/index.js';
 import { PrivateFolder, type SqlDatabase, type System } from '../../system/index.js';
 import { ROOTS_DIRECTORY } from './directories.js';
 import { IdSet } from './id-set.js';
+import { marksIn } from './set-columns.js';
 import { snapshotCatalog } from './snapshot.js';
 import { covered, intersection, type Span, spansWith, union, without } from './spans.js';
 
@@ -17,23 +26,23 @@ import { covered, intersection, type Span, spansWith, union, without } from './s
  */
 export interface ForgottenPath {
   readonly path: Buffer;
-  readonly lastSet: number;
+  readonly lastSet: SetNumber;
 }
 
 interface Version {
-  readonly directory: number;
+  readonly directory: DirectoryId;
   readonly name: Buffer;
-  readonly firstSet: number;
-  readonly lastSet: number | null;
+  readonly firstSet: SetNumber;
+  readonly lastSet: SetNumber | null;
   readonly type: number;
   readonly sizeBytes: number;
-  readonly contentId: number | null;
-  readonly childId: number | null;
+  readonly contentId: ContentId | null;
+  readonly childId: DirectoryId | null;
 }
 
 /** Entries to be deleted from a directory: those of one name, or all. */
 interface Going {
-  readonly directory: number;
+  readonly directory: DirectoryId;
   readonly name: Buffer | undefined;
   readonly spans: readonly Span[];
 }
@@ -118,9 +127,9 @@ class Forgetting {
   forget({ path, lastSet }: ForgottenPath): void {
     const names = splitPath(path);
     const roots = this.statements.roots.all() as {
-      root: number;
+      root: RootNumber;
       path: Buffer;
-      directory: number;
+      directory: DirectoryId;
     }[];
     for (const root of roots) {
       const above = splitPath(splitRoot(root.path).directory);
@@ -137,8 +146,8 @@ class Forgetting {
   }
 
   /** Looks the names up in all sets, since the directories above may be different ones in each set. */
-  private forgetBelow(root: number, names: readonly Buffer[], spans: readonly Span[]): void {
-    let level = new Map<number, readonly Span[]>([[root, spans]]);
+  private forgetBelow(top: DirectoryId, names: readonly Buffer[], spans: readonly Span[]): void {
+    let level = new Map<DirectoryId, readonly Span[]>([[top, spans]]);
     for (const name of names.slice(0, -1)) {
       const below = new Map<number, readonly Span[]>();
       for (const [directory, there] of level) {
@@ -201,7 +210,7 @@ class Forgetting {
    * True if a listed set of the span shows the directory's entries. Pieces that no listed set shows are deleted
    * too.
    */
-  private isShown(directory: number, { first, last }: Span): boolean {
+  private isShown(directory: DirectoryId, { first, last }: Span): boolean {
     return this.statements.shown.get(directory, first, last) !== undefined;
   }
 
@@ -219,7 +228,7 @@ class Forgetting {
       newest !== undefined && covered(intersection([spanOf(version)], this.having), newest);
   }
 
-  private versionsOf(directory: number, name: Buffer | undefined): Version[] {
+  private versionsOf(directory: DirectoryId, name: Buffer | undefined): Version[] {
     const { named, all } = this.statements;
     return (name === undefined ? all.all(directory) : named.all(directory, name)) as Version[];
   }
@@ -235,9 +244,7 @@ class Forgetting {
       versions: this.versions,
       fileBytes: this.fileBytes,
       sets: this.listed.filter((set) => covered(this.touched, set)).length,
-      lockedSets: (this.statements.locked.all() as number[]).filter((set) =>
-        covered(this.touched, set),
-      ).length,
+      lockedSets: this.lockedSets().filter((set) => covered(this.touched, set)).length,
       rootsBelow: this.rootsBelow,
       isInNewest: this.isInNewest,
       contents: gone.length,
@@ -245,6 +252,12 @@ class Forgetting {
       heldElsewhere: this.contents.size - gone.length,
     };
     return { report, needed };
+  }
+
+  /** Returns the listed sets that are locked. */
+  private lockedSets(): number[] {
+    const marked = this.statements.marked.all() as [set: SetNumber, marks: Buffer][];
+    return marked.filter(([, marks]) => marksIn(marks).isLocked).map(([set]) => set);
   }
 }
 
@@ -264,11 +277,11 @@ function statementsOf(database: SqlDatabase) {
       `SELECT 1 FROM directories JOIN set_roots USING (root_id) JOIN backup_sets USING (set_number)
        WHERE directory_id = ? AND set_number BETWEEN ? AND ? AND state != 'superseded' LIMIT 1`,
     ),
-    locked: database
+    marked: database
       .prepare(
-        `SELECT set_number FROM backup_sets WHERE json_extract(marks, '$.isLocked') AND state != 'superseded'`,
+        `SELECT set_number, marks FROM backup_sets WHERE marks IS NOT NULL AND state != 'superseded'`,
       )
-      .pluck(),
+      .raw(),
     named: database.prepare(`SELECT ${VERSION} FROM entries WHERE directory_id = ? AND name = ?`),
     all: database.prepare(
       `SELECT ${VERSION} FROM entries WHERE directory_id = ? AND directory_id != ${ROOTS_DIRECTORY}`,

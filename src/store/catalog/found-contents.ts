@@ -3,7 +3,7 @@
  * image was written may have been put back.
  */
 import { TardisError } from '../../errors/index.js';
-import { digestKey } from '../../model/index.js';
+import { digestKey, type PackNumber } from '../../model/index.js';
 import {
   type Backend,
   isOfContents,
@@ -82,7 +82,7 @@ export class FoundContents {
     if (this.catalog.contents.find(digest)?.isStored === true) this.found.set(key, digest);
   }
 
-  private async loadPack(pack: number): Promise<void> {
+  private async loadPack(pack: PackNumber): Promise<void> {
     const { catalog, backend } = this;
     for await (const { record, missing } of missingIn(catalog, backend, pack, this.breathe)) {
       const { header, location } = record;
@@ -109,7 +109,7 @@ export interface RecordOfMissing {
 export async function* missingIn(
   { contents }: Catalog,
   backend: Backend,
-  pack: number,
+  pack: PackNumber,
   breathe: () => Promise<void> | undefined,
 ): AsyncGenerator<RecordOfMissing> {
   for await (const { header, index, position } of scanPack(backend, pack, 0, true)) {

@@ -4,7 +4,7 @@
  * packs. All commits after that point are replayed as usual. Without an image nothing was ever removed, and all
  * commits are replayed.
  */
-import { digestKey } from '../../model/index.js';
+import { digestKey, type PackNumber } from '../../model/index.js';
 import {
   type Backend,
   type Counters,
@@ -108,7 +108,7 @@ export async function findRemovals(backend: Backend): Promise<Removals> {
 }
 
 /** True if a pack no longer counts, whether it exists or not. */
-export function isRemoved({ image, packs, kept }: Removals, pack: number): boolean {
+export function isRemoved({ image, packs, kept }: Removals, pack: PackNumber): boolean {
   if (packs.has(pack)) return true;
   return image !== undefined && pack < image.point.pack && kept?.has(pack) === false;
 }
@@ -208,7 +208,7 @@ export class HistoryLoader {
   }
 
   /** Fills an empty catalog up to the commit of `start`, in a transaction of its own. */
-  async load(start: HistoryStart, onPack: (pack: number) => void): Promise<void> {
+  async load(start: HistoryStart, onPack: (pack: PackNumber) => void): Promise<void> {
     const { catalog } = this;
     catalog.begin();
     try {
@@ -265,7 +265,7 @@ export class HistoryLoader {
         if (item.type === 'head') head = item;
         else if (item.type === 'objects') objects.push(...item.digests);
         else if (item.type === 'damaged') damaged.push(...item.digests);
-        this.catalog.image.load(item, (rows, at) =>
+        this.catalog.imageLoader.load(item, (rows, at) =>
           contentOfRow(this.catalog, rows, at, NOTHING_KNOWN),
         );
       }
@@ -275,7 +275,10 @@ export class HistoryLoader {
   }
 
   /** Applies all content records of the packs that existed at the start, even those that no commit covers. */
-  private async loadContents(start: HistoryStart, onPack: (pack: number) => void): Promise<void> {
+  private async loadContents(
+    start: HistoryStart,
+    onPack: (pack: PackNumber) => void,
+  ): Promise<void> {
     const there = await listPacks(this.backend);
     const first = start.point.pack;
     for (const pack of start.packs ?? []) {
@@ -299,7 +302,7 @@ export class HistoryLoader {
     });
   }
 
-  private async loadPack(pack: number, end: number): Promise<void> {
+  private async loadPack(pack: PackNumber, end: number): Promise<void> {
     for await (const scanned of scanPack(this.backend, pack, 0, true)) {
       if (scanned.position >= end) return;
       await this.breathe();

@@ -3,31 +3,32 @@
  * records that are still needed. Each call handles a bounded slice. The caller must hold the client's lock, and
  * no set may be open.
  */
+import type { ContentId, DirectoryId, PackNumber, RecordId, SetNumber } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 import { isShown } from './shown.js';
 
 /** Key of a row in a table of versions. */
-export type EntryKey = readonly [directory: number, name: Buffer, firstSet: number];
+export type EntryKey = readonly [directory: DirectoryId, name: Buffer, firstSet: SetNumber];
 
 export const FIRST_ENTRY: EntryKey = [-1, Buffer.alloc(0), 0];
 
 /** A version, and the content and directory that it needs. */
 export type EntryUse = [
-  directory: number,
+  directory: DirectoryId,
   name: Buffer,
-  firstSet: number,
+  firstSet: SetNumber,
   isOpen: number,
-  contentId: number | null,
-  childId: number | null,
+  contentId: ContentId | null,
+  childId: DirectoryId | null,
 ];
 
-export type ContentUse = [contentId: number, recordId: number | null, sizeBytes: number];
+export type ContentUse = [contentId: ContentId, recordId: RecordId | null, sizeBytes: number];
 
 /** A record with contents. */
 export type RecordUse = [
-  recordId: number,
+  recordId: RecordId,
   kind: number,
-  pack: number,
+  pack: PackNumber,
   position: number,
   recordBytes: number,
   rawBytes: number,
@@ -73,11 +74,11 @@ export class GcTable {
   }
 
   /** Returns the basis of each delta, and the parts of each assembly. */
-  needs(): IterableIterator<[contentId: number, needed: number]> {
+  needs(): IterableIterator<[contentId: ContentId, needed: number]> {
     return this.statements.needs.iterate() as IterableIterator<[number, number]>;
   }
 
-  signatureUses(): IterableIterator<[contentId: number, recordId: number]> {
+  signatureUses(): IterableIterator<[contentId: ContentId, recordId: RecordId]> {
     return this.statements.signatures.iterate() as IterableIterator<[number, number]>;
   }
 
@@ -86,14 +87,14 @@ export class GcTable {
   }
 
   /** Deletes a content. Returns its digest if it is an object, which is then unneeded. */
-  dropContent(contentId: number): Buffer | undefined {
+  dropContent(contentId: ContentId): Buffer | undefined {
     const object = this.statements.object.get(contentId) as Buffer | undefined;
     for (const statement of this.statements.dropContent) statement.run(contentId);
     return object;
   }
 
   /** True if the content's place is this record. */
-  isIn(contentId: number, recordId: number): boolean {
+  isIn(contentId: ContentId, recordId: RecordId): boolean {
     return this.statements.recordOf.get(contentId) === recordId;
   }
 
@@ -102,7 +103,7 @@ export class GcTable {
     return this.statements.damagedPacks.all() as number[];
   }
 
-  dropRecord(recordId: number): void {
+  dropRecord(recordId: RecordId): void {
     this.statements.dropRecord.run(recordId);
   }
 
@@ -111,7 +112,7 @@ export class GcTable {
     return this.statements.directories.all(after, limit) as number[];
   }
 
-  dropDirectory(directory: number): void {
+  dropDirectory(directory: DirectoryId): void {
     this.statements.dropDirectory.run(directory);
     this.statements.dropSkipSeal.run(directory);
   }
@@ -137,18 +138,18 @@ export class GcTable {
    * Records that a pack is unneeded from a position on. Contents that the catalog still has there count as
    * missing.
    */
-  cut(pack: number, to: number): void {
+  cut(pack: PackNumber, to: number): void {
     this.statements.cutContents.run(pack, to);
     this.statements.cutSignatures.run(pack, to);
     this.statements.cutRecords.run(pack, to);
   }
 
   /** Returns the bytes of a pack that are not contents, if that is known. */
-  metadataBytes(pack: number): number | undefined {
+  metadataBytes(pack: PackNumber): number | undefined {
     return this.statements.metadataBytes.get(pack) as number | undefined;
   }
 
-  putMetadataBytes(pack: number, bytes: number): void {
+  putMetadataBytes(pack: PackNumber, bytes: number): void {
     this.statements.putMetadataBytes.run(pack, bytes);
   }
 
@@ -178,7 +179,7 @@ export class GcTable {
     return this.statements.removedObjects.all() as Buffer[];
   }
 
-  forgetPack(pack: number): void {
+  forgetPack(pack: PackNumber): void {
     this.statements.forgetPack.run(pack);
     this.statements.forgetMetadata.run(pack);
   }

@@ -2,18 +2,25 @@
  * Queries on the whole history of a catalog, set by set, for rewriting it. Each query is short, since a session
  * may be writing meanwhile.
  */
-import { RowFlag } from '../../model/index.js';
+import {
+  type ContentId,
+  type DirectoryId,
+  type PackNumber,
+  RowFlag,
+  type SetNumber,
+} from '../../model/index.js';
 import type { OwnerRecord, RootRecord } from '../index.js';
 import type { SqlDatabase } from '../../system/index.js';
-import { type CatalogEntry, type EntryColumns, SELECT_ENTRY, toEntry } from './entries.js';
+import { SELECT_ENTRY } from './entries.js';
+import { type CatalogEntry, type EntryColumns, toEntry } from './stored-entry.js';
 import { isShown } from './shown.js';
 
 /** The place of a content, or of its signature. */
 export interface PlacedContent {
-  readonly contentId: number;
+  readonly contentId: ContentId;
   readonly digest: Buffer;
   readonly kind: number;
-  readonly pack: number;
+  readonly pack: PackNumber;
   readonly position: number;
   readonly recordBytes: number;
 }
@@ -25,9 +32,9 @@ export const FIRST_VERSION: AfterVersion = { name: Buffer.alloc(0), firstSet: 0 
 
 /** An open version that has other flags than the one for sparse contents. */
 export interface FlaggedHead {
-  readonly directory: number;
+  readonly directory: DirectoryId;
   readonly name: Buffer;
-  readonly firstSet: number;
+  readonly firstSet: SetNumber;
   readonly flags: number;
 }
 
@@ -116,40 +123,40 @@ export class HistoryTable {
   }
 
   /** Returns the sets in which versions of a directory began or ended. */
-  changesOf(directory: number): number[] {
+  changesOf(directory: DirectoryId): number[] {
     return this.statements.changes.all(directory, directory) as number[];
   }
 
   /** Returns the versions in a directory that began in a set, by name. */
-  begunIn(directory: number, set: number, after: Buffer, limit: number): CatalogEntry[] {
+  begunIn(directory: DirectoryId, set: SetNumber, after: Buffer, limit: number): CatalogEntry[] {
     const rows = this.statements.begun.all(directory, after, set, limit) as EntryColumns[];
     return rows.map(toEntry);
   }
 
   /** Returns the names in a directory that were in the set before `set` but are not in `set`. */
-  endedIn(directory: number, set: number, after: Buffer, limit: number): Buffer[] {
+  endedIn(directory: DirectoryId, set: SetNumber, after: Buffer, limit: number): Buffer[] {
     return this.statements.ended.all(directory, after, set - 1, limit) as Buffer[];
   }
 
   /** Returns all versions in a directory, by name and first set. */
-  versionsIn(directory: number, after: AfterVersion, limit: number): CatalogEntry[] {
+  versionsIn(directory: DirectoryId, after: AfterVersion, limit: number): CatalogEntry[] {
     const { name, firstSet } = after;
     const rows = this.statements.versions.all(directory, name, firstSet, limit) as EntryColumns[];
     return rows.map(toEntry);
   }
 
   /** True if a directory has an entry as of a set. */
-  hasAny(directory: number, set: number): boolean {
+  hasAny(directory: DirectoryId, set: SetNumber): boolean {
     return this.statements.anyAsOf.get(directory, set, set) !== undefined;
   }
 
   /** Returns the root of a directory; 0 if it is unknown. */
-  rootOf(directory: number): number {
+  rootOf(directory: DirectoryId): number {
     return (this.statements.rootOf.get(directory) as number | undefined) ?? 0;
   }
 
   /** Returns the roots of a set, with the devices they were last on. */
-  rootsOf(set: number): RootRecord[] {
+  rootsOf(set: SetNumber): RootRecord[] {
     return this.statements.roots.all(set) as RootRecord[];
   }
 
@@ -161,7 +168,7 @@ export class HistoryTable {
   }
 
   /** Yields the open entries of directories: the parent, the name, and the id of the directory. */
-  openDirectories(): IterableIterator<[directory: number, name: Buffer, child: number]> {
+  openDirectories(): IterableIterator<[directory: DirectoryId, name: Buffer, child: number]> {
     return this.statements.children.iterate() as IterableIterator<[number, Buffer, number]>;
   }
 

@@ -1,13 +1,10 @@
-/** Converts a catalog, apart from the places of contents, to items of an image, and back. */
+/** Converts a catalog, apart from the places of contents, to items of an image. */
 import {
-  DIRECTORY_SEAL_BYTES,
-  EntryType,
-  forEachRow,
-  joinRow,
   type ClientSetting,
-  metadataOf,
-  RowReader,
-  STORED_FLAGS,
+  type DirectoryId,
+  EntryType,
+  joinRow,
+  type SetNumber,
 } from '../../model/index.js';
 import type {
   ImageDirectory,
@@ -19,7 +16,7 @@ import type {
 } from '../index.js';
 import { AccountTable } from './accounts.js';
 import { ForgetRequests } from './forget-requests.js';
-import { marksOf, statsOf } from './sets.js';
+import { marksIn, statsIn } from './set-columns.js';
 import type { SqlDatabase } from '../../system/index.js';
 
 const PAGE = 1024;
@@ -27,34 +24,37 @@ const PAGE = 1024;
 type DirectoryColumns = [bigint, bigint, bigint, Buffer, bigint, bigint, bigint];
 type EntryColumns = [
   name: Buffer,
-  firstSet: number,
-  lastSet: number | null,
+  firstSet: SetNumber,
+  lastSet: SetNumber | null,
   flags: number,
-  childId: number | null,
+  childId: DirectoryId | null,
   metadata: Buffer,
   digest: Buffer | null,
 ];
-type SealColumns = [directory: number, firstSet: number, lastSet: number | null, seal: Buffer];
+type SealColumns = [
+  directory: DirectoryId,
+  firstSet: SetNumber,
+  lastSet: SetNumber | null,
+  seal: Buffer,
+];
 type SetColumns = [
-  number,
-  string,
-  string,
-  number,
-  number,
-  number | null,
-  string,
-  string,
-  Buffer | null,
+  set: SetNumber,
+  name: string,
+  state: string,
+  openedAtMs: number,
+  clientTimeMs: number,
+  closedAtMs: number | null,
+  stats: Buffer | null,
+  marks: Buffer | null,
+  seal: Buffer | null,
 ];
 
 export class ImageTable {
   private readonly statements;
-  private readonly inserts;
   private readonly forgets: ForgetRequests;
   private readonly accounts: AccountTable;
 
   constructor(database: SqlDatabase) {
-    this.inserts = insertsOf(database);
     this.forgets = new ForgetRequests(database);
     this.accounts = new AccountTable(database);
     this.statements = {
@@ -169,10 +169,10 @@ export class ImageTable {
       openedAtMs,
       clientTimeMs,
       closedAtMs: closedAtMs ?? 0,
-      stats: statsOf(stats),
+      stats: statsIn(stats),
       roots: this.statements.setRoots.all(set) as number[],
       seal: seal ?? Buffer.alloc(0),
-      marks: marksOf(marks),
+      marks: marksIn(marks),
     };
   }
 
@@ -204,7 +204,7 @@ export class ImageTable {
     }
   }
 
-  private *entriesOf(directory: number): Generator<ImageItem> {
+  private *entriesOf(directory: DirectoryId): Generator<ImageItem> {
     for (let after: [Buffer, number] = [Buffer.alloc(0), 0]; ; ) {
       const page = this.statements.entries.all(directory, ...after, PAGE) as EntryColumns[];
       if (page.length === 0) return;
@@ -239,118 +239,6 @@ export class ImageTable {
       after = [directory, firstSet];
     }
   }
-
-  /**
-   * Inserts an item into an empty catalog. `contentOf` returns the id of the content that a row's digest names.
-   * The caller must apply the items about contents.
-   */
-  load(item: ImageItem, contentOf: (rows: RowReader, at: number) => number | undefined): void {
-    const { inserts } = this;
-    switch (item.type) {
-      case 'head':
-      case 'objects':
-      case 'damaged':
-        return;
-      case 'roots':
-        for (const { root, path, directory, device } of item.roots) {
-          inserts.root.run(root, path, directory, device ?? '');
-        }
-        return;
-      case 'sets':
-        for (const set of item.sets) this.loadSet(set);
-        return;
-      case 'config':
-        inserts.setConfig.run(item.set, item.config);
-        return;
-      case 'settings':
-        for (const { key, value } of item.settings) inserts.setting.run(key, value);
-        return;
-      case 'forgets':
-        for (const request of item.requests) this.forgets.put(request);
-        return;
-      case 'accounts':
-        return this.accounts.addSets(item.sets);
-      case 'notes':
-        for (const { directory, name, what, reason } of item.notes) {
-          inserts.note.run(item.set, directory, name, what, reason);
-        }
-        return;
-      case 'owners':
-        for (const { isGroup, id, name } of item.owners) {
-          inserts.owner.run(isGroup ? 1 : 0, id, item.set, name);
-        }
-        return;
-      case 'directories':
-        for (const directory of item.directories) this.loadDirectory(directory);
-        return;
-      case 'entries':
-        this.loadEntries(item, contentOf);
-        return;
-      case 'seals':
-        item.directories.forEach((directory, index) => {
-          const at = index * DIRECTORY_SEAL_BYTES;
-          const seal = Buffer.from(item.seals.subarray(at, at + DIRECTORY_SEAL_BYTES));
-          inserts.seal.run(directory, item.firsts[index]!, item.lasts[index]! || null, seal);
-        });
-    }
-  }
-
-  private loadSet(set: ImageSet): void {
-    const { set: number, name, state, openedAtMs, clientTimeMs, closedAtMs, stats, marks } = set;
-    const closed = closedAtMs === 0 ? null : closedAtMs;
-    this.inserts.set.run(
-      number,
-      name,
-      state,
-      openedAtMs,
-      clientTimeMs,
-      closed,
-      JSON.stringify(stats),
-      JSON.stringify(marks),
-    );
-    for (const root of set.roots) this.inserts.setRoot.run(number, root);
-    if (set.seal.length > 0) this.inserts.setSeal.run(number, set.seal);
-  }
-
-  private loadDirectory(found: ImageDirectory): void {
-    const { directory, root, parent, name, inode, birthTimeNs, isUnplaced } = found;
-    this.inserts.directory.run(
-      directory,
-      root,
-      parent,
-      name,
-      inode.readBigInt64LE(),
-      birthTimeNs.readBigInt64LE(),
-    );
-    if (isUnplaced) this.inserts.unplaced.run(directory);
-  }
-
-  private loadEntries(
-    item: Extract<ImageItem, { type: 'entries' }>,
-    contentOf: (rows: RowReader, at: number) => number | undefined,
-  ): void {
-    const rows = new RowReader(item.rows);
-    let index = 0;
-    let nextChild = 0;
-    forEachRow(rows, (at) => {
-      const isDirectory = rows.type(at) === EntryType.directory;
-      const childId = isDirectory ? item.children[nextChild]! : 0;
-      if (isDirectory) nextChild += 1;
-      this.inserts.entry.run(
-        item.directory,
-        rows.name(at),
-        item.firsts[index]!,
-        item.lasts[index]! || null,
-        rows.type(at),
-        item.flags[index]! & STORED_FLAGS,
-        rows.sizeBytes(at),
-        contentOf(rows, at) ?? null,
-        childId || null,
-        metadataOf(rows, at),
-      );
-      index += 1;
-    });
-  }
 }
 
 function* pagesOf<T>(items: readonly T[]): Generator<T[]> {
@@ -377,23 +265,4 @@ function directoryOf(columns: DirectoryColumns): ImageDirectory {
 
 function rowOf([name, , , , , metadata, digest]: EntryColumns): Buffer {
   return joinRow(metadata, name, digest ?? undefined);
-}
-
-function insertsOf(database: SqlDatabase) {
-  return {
-    root: database.prepare('INSERT OR REPLACE INTO roots VALUES (?, ?, ?, ?)'),
-    set: database.prepare('INSERT OR REPLACE INTO backup_sets VALUES (?, ?, ?, ?, ?, ?, ?, ?)'),
-    setRoot: database.prepare('INSERT OR IGNORE INTO set_roots VALUES (?, ?)'),
-    setSeal: database.prepare('INSERT OR REPLACE INTO set_seals VALUES (?, ?)'),
-    setConfig: database.prepare('INSERT OR REPLACE INTO set_configs VALUES (?, ?)'),
-    setting: database.prepare('INSERT OR REPLACE INTO settings VALUES (?, ?)'),
-    note: database.prepare('INSERT OR REPLACE INTO set_notes VALUES (?, ?, ?, ?, ?)'),
-    owner: database.prepare('INSERT OR REPLACE INTO owner_names VALUES (?, ?, ?, ?)'),
-    directory: database.prepare(
-      'INSERT OR REPLACE INTO directories VALUES (?, ?, ?, ?, ?, ?, NULL)',
-    ),
-    unplaced: database.prepare('INSERT OR IGNORE INTO unplaced_directories VALUES (?)'),
-    entry: database.prepare('INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
-    seal: database.prepare('INSERT OR REPLACE INTO directory_seals VALUES (?, ?, ?, ?)'),
-  };
 }

@@ -12,9 +12,8 @@ export {
   type ContentProof,
   entryOfParts,
   openInPlace,
-  type HeadRow,
-  type ListingPage,
-} from './entries.js';
+} from './stored-entry.js';
+export type { HeadRow, ListingPage, RowTargets } from './entries.js';
 export { type AfterVersion, FIRST_VERSION, HistoryTable, type PlacedContent } from './history.js';
 export { catalogVersion, hasNewestVersion, isCatalogLost, isUnusedClient } from './open.js';
 export { shapeOf } from './shape.js';

@@ -1,4 +1,5 @@
 /** Finds the pieces of contents, in order, and the pieces of their bases. */
+import type { ContentId } from '../../model/index.js';
 import { locationName, NO_PACK, RecordKind } from '../index.js';
 import type { ContentTable, StoredContent } from './contents.js';
 
@@ -26,7 +27,7 @@ export class Locator {
   private lastObject = '';
 
   /** Returns the pieces of a content; undefined if some of the bytes it needs are missing. */
-  locate(contents: ContentTable, contentId: number): LocatedPiece[] | undefined {
+  locate(contents: ContentTable, contentId: ContentId): LocatedPiece[] | undefined {
     const stored = contents.stored(contentId);
     if (stored === undefined) return undefined;
     // Most contents are whole and in one piece.
@@ -37,7 +38,7 @@ export class Locator {
   /** `known` has the bases found so far, which the parts of a content share. */
   private within(
     contents: ContentTable,
-    contentId: number,
+    contentId: ContentId,
     known: Map<number, LocatedPiece[] | undefined>,
     depth: number,
   ): LocatedPiece[] | undefined {

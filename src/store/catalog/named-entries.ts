@@ -1,12 +1,13 @@
 /** Finds names in all directories and sets, in slices of versions, since a session may be waiting. */
+import type { SetNumber } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 import type { EntryPlace } from './reports.js';
 
 /** A version of a name, with its place and its sets. */
 export interface NamedVersion extends EntryPlace {
-  readonly firstSet: number;
+  readonly firstSet: SetNumber;
   /** Undefined for an open version. */
-  readonly lastSet: number | undefined;
+  readonly lastSet: SetNumber | undefined;
 }
 
 export class NamedEntries {

@@ -1,4 +1,5 @@
 /** Names of users and groups, as they were in each set. */
+import type { SetNumber } from '../../model/index.js';
 import type { OwnerRecord } from '../index.js';
 import type { SqlDatabase } from '../../system/index.js';
 
@@ -29,7 +30,7 @@ export class OwnerTable {
    * Stores a name that is valid from a set on. Returns false if it is already the latest name, or if it is
    * empty and none was stored.
    */
-  put(set: number, { isGroup, id, name }: OwnerRecord): boolean {
+  put(set: SetNumber, { isGroup, id, name }: OwnerRecord): boolean {
     const kind = isGroup ? 1 : 0;
     const latest = this.statements.latest.get(kind, id) as Buffer | undefined;
     if (latest === undefined ? name.length === 0 : latest.equals(name)) return false;
@@ -38,7 +39,7 @@ export class OwnerTable {
   }
 
   /** Returns the names as of a set; owners without a name are left out. */
-  asOf(set: number): OwnerRecord[] {
+  asOf(set: SetNumber): OwnerRecord[] {
     const latest = new Map<string, OwnerRecord>();
     for (const [isGroup, id, name] of this.statements.asOf.all(set) as OwnerColumns[]) {
       latest.set(`${isGroup}/${id}`, { isGroup: isGroup === 1, id, name });

@@ -4,30 +4,15 @@
  * when the log is folded into it, so checksums are compared and updated then, only for the pages in the log.
  * Copying a catalog compares all of them.
  */
-import { crc32 } from 'node:zlib';
 import { asTardisError, systemCode, type TardisError } from '../../errors/index.js';
 import { readStart, type Files } from '../../system/index.js';
+import { CatalogPages, headOf } from './catalog-file.js';
 import { decodeSums, encodeSumBlock, SumBlock, type SumBlockKind, SumTable } from './sum-blocks.js';
 
 const MAX_SUMS_BYTES: number = 1 << 29;
 /** The file is rewritten if it is longer than twice the size of the current checksums plus this. */
 const SLACK_BYTES: number = 64 << 10;
 const SUM_BYTES = 8;
-
-const WAL_HEAD_BYTES = 32;
-const FRAME_HEAD_BYTES = 24;
-/** The last bit gives the byte order of the log's own checksums. */
-const WAL_MAGIC = 0x377f0682;
-const PAGE_SIZE_AT = 16;
-const COUNTER_AT = 24;
-const DATABASE_HEAD_BYTES = 100;
-const READ_BYTES: number = 1 << 20;
-/** Bytes of the first page that change with the journal mode: format versions, change counter, sizes. */
-const VOLATILE: readonly (readonly [from: number, to: number])[] = [
-  [18, 20],
-  [24, 32],
-  [92, 100],
-];
 
 /** Returns the path of the checksums of a catalog. */
 export function pageSumsPath(catalogPath: string): string {
@@ -43,11 +28,13 @@ export class PageSums {
   private readonly files: Files;
   private readonly catalogPath: string;
   private readonly pageBytes: number;
+  private readonly pages: CatalogPages;
 
   private constructor(files: Files, catalogPath: string, pageBytes: number) {
     this.files = files;
     this.catalogPath = catalogPath;
     this.pageBytes = pageBytes;
+    this.pages = new CatalogPages(files, catalogPath, pageBytes);
   }
 
   /**
@@ -77,7 +64,7 @@ export class PageSums {
    */
   static mixedWithLog(files: Files, catalogPath: string): number {
     const sums = PageSums.ofAnyState(files, catalogPath);
-    const inLog = new Set(sums?.pagesInLog());
+    const inLog = new Set(sums?.pages.inLog());
     if (sums === undefined || inLog.size === 0) return 0;
     return sums.differing().filter((page) => !inLog.has(page)).length;
   }
@@ -127,9 +114,9 @@ export class PageSums {
     if (head === undefined) return;
     const sums = new PageSums(files, catalogPath, head.pageBytes);
     sums.table.stamp = head.counter;
-    const last = sums.pagesInFile();
-    for (let page = 1; page <= last; page += sums.step) {
-      sums.eachPage(range(page, Math.min(last, page + sums.step - 1)), (at, sum) =>
+    const last = sums.pages.count;
+    for (let page = 1; page <= last; page += sums.pages.perRead) {
+      sums.pages.each(range(page, Math.min(last, page + sums.pages.perRead - 1)), (at, sum) =>
         sums.table.set(at, sum),
       );
     }
@@ -161,7 +148,7 @@ export class PageSums {
   }
 
   private beforeFold(): number[] {
-    const pages = this.pagesInLog();
+    const pages = this.pages.inLog();
     this.noteDamage(this.differingAmong(pages));
     for (const page of pages) this.table.forget(page);
     this.append(SumBlock.flux, pages, true);
@@ -170,7 +157,7 @@ export class PageSums {
 
   private afterFold(pages: readonly number[]): void {
     const fresh: number[] = [];
-    this.eachPage(pages, (page, sum) => {
+    this.pages.each(pages, (page, sum) => {
       this.table.set(page, sum);
       fresh.push(page, sum);
     });
@@ -230,9 +217,9 @@ export class PageSums {
 
   /** Yields the numbers of all pages that exist or should exist, in slices that are read at once. */
   private *slices(): Generator<number[]> {
-    const last = Math.max(this.pagesInFile(), this.table.last);
-    for (let page = 1; page <= last; page += this.step) {
-      yield range(page, Math.min(last, page + this.step - 1));
+    const last = Math.max(this.pages.count, this.table.last);
+    for (let page = 1; page <= last; page += this.pages.perRead) {
+      yield range(page, Math.min(last, page + this.pages.perRead - 1));
     }
   }
 
@@ -241,7 +228,7 @@ export class PageSums {
    * 0, below 1) is the start of the part, which wraps around at the last page.
    */
   damageInPart(partBytes: number, share: number): number {
-    const last = Math.max(this.pagesInFile(), this.table.last);
+    const last = Math.max(this.pages.count, this.table.last);
     if (this.knownDamage > 0 || last === 0) return this.knownDamage;
     const count = Math.min(last, Math.ceil(partBytes / this.pageBytes));
     const first = 1 + Math.floor(share * last);
@@ -249,18 +236,6 @@ export class PageSums {
     this.noteDamage(this.differingAmong(range(first, Math.min(last, end))));
     this.noteDamage(this.differingAmong(range(1, end - last)));
     return this.knownDamage;
-  }
-
-  // --- the catalog and its log ---------------------------------------------------------------------
-
-  /** Number of pages read at once. */
-  private get step(): number {
-    return Math.max(1, Math.floor(READ_BYTES / this.pageBytes));
-  }
-
-  private pagesInFile(): number {
-    const sizeBytes = this.files.status(this.catalogPath)?.sizeBytes ?? 0;
-    return Math.floor(sizeBytes / this.pageBytes);
   }
 
   /** Returns the pages that are missing or differ from their checksums. `pages` must rise. */
@@ -272,7 +247,7 @@ export class PageSums {
         if (this.table.get(pages[index]!) !== undefined) damaged.push(pages[index]!);
       }
     };
-    this.eachPage(pages, (page, sum) => {
+    this.pages.each(pages, (page, sum) => {
       passGone(page);
       index += 1;
       const known = this.table.get(page);
@@ -280,56 +255,6 @@ export class PageSums {
     });
     passGone(Infinity);
     return damaged;
-  }
-
-  /**
-   * Returns the pages in SQLite's log, rising. Page 1 is always included. Pages that a crash left after the
-   * log's end may be included too.
-   */
-  private pagesInLog(): number[] {
-    const { files, pageBytes } = this;
-    const log = `${this.catalogPath}-wal`;
-    const sizeBytes = files.status(log)?.sizeBytes ?? 0;
-    if (sizeBytes <= WAL_HEAD_BYTES) return [];
-    const pages = new Set<number>([1]);
-    const fd = files.open(log, 'read');
-    try {
-      const head = Buffer.alloc(WAL_HEAD_BYTES);
-      files.read(fd, head, 0, WAL_HEAD_BYTES, 0);
-      if ((head.readUInt32BE(0) & ~1) !== WAL_MAGIC) return [];
-      const frame = Buffer.alloc(FRAME_HEAD_BYTES);
-      for (let at = WAL_HEAD_BYTES; at < sizeBytes; at += FRAME_HEAD_BYTES + pageBytes) {
-        if (files.read(fd, frame, 0, FRAME_HEAD_BYTES, at) < FRAME_HEAD_BYTES) break;
-        if (frame.compare(head, 16, 24, 8, 16) !== 0) break; // the rest is from an earlier log
-        pages.add(frame.readUInt32BE(0));
-      }
-    } finally {
-      files.close(fd);
-    }
-    return [...pages].sort((one, other) => one - other);
-  }
-
-  /** Calls `tell` with the checksum of each of these pages that exists in the file. `pages` must rise. */
-  private eachPage(pages: readonly number[], tell: (page: number, sum: number) => void): void {
-    const { files, pageBytes, catalogPath, step } = this;
-    if (pages.length === 0) return;
-    const fd = files.open(catalogPath, 'read');
-    try {
-      const buffer = Buffer.allocUnsafe(Math.min(step, pages.length) * pageBytes);
-      for (let index = 0; index < pages.length; ) {
-        const first = pages[index]!;
-        let count = 1;
-        while (count < step && pages[index + count] === first + count) count += 1;
-        const got = files.read(fd, buffer, 0, count * pageBytes, (first - 1) * pageBytes);
-        for (let nth = 0; (nth + 1) * pageBytes <= got; nth += 1) {
-          const page = buffer.subarray(nth * pageBytes, (nth + 1) * pageBytes);
-          tell(first + nth, sumOf(first + nth, page));
-        }
-        index += count;
-      }
-    } finally {
-      files.close(fd);
-    }
   }
 
   // --- the file of sums ----------------------------------------------------------------------------
@@ -371,24 +296,6 @@ function removed(files: Files, file: string): boolean {
     if (code === undefined) throw error;
     return code === 'ENOENT';
   }
-}
-
-function sumOf(page: number, bytes: Buffer): number {
-  if (page === 1) for (const [from, to] of VOLATILE) bytes.fill(0, from, to);
-  return crc32(bytes);
-}
-
-/** Returns page size and change counter from a database's first page; undefined if there is none. */
-function headOf(
-  files: Files,
-  catalogPath: string,
-): { pageBytes: number; counter: number } | undefined {
-  const head = readStart(files, catalogPath, DATABASE_HEAD_BYTES);
-  if (head === undefined || head.length < DATABASE_HEAD_BYTES) return undefined;
-  const said = head.readUInt16BE(PAGE_SIZE_AT);
-  const pageBytes = said === 1 ? 1 << 16 : said;
-  const isSize = pageBytes >= 512 && (pageBytes & (pageBytes - 1)) === 0;
-  return isSize ? { pageBytes, counter: head.readUInt32BE(COUNTER_AT) } : undefined;
 }
 
 function range(from: number, to: number): number[] {

@@ -5,7 +5,7 @@
  * contents are applied first, then listings and events by sequence.
  */
 import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.js';
-import { digestKey } from '../../model/index.js';
+import { digestKey, type PackNumber } from '../../model/index.js';
 import {
   type Backend,
   type Counters,
@@ -76,7 +76,7 @@ export interface RecoveryOptions {
   readonly start?: HistoryStart;
   /** Aborts between two commits or packs with INTERRUPTED. */
   readonly signal?: AbortSignal;
-  readonly onProgress?: (pack: number, lastPack: number) => void;
+  readonly onProgress?: (pack: PackNumber, lastPack: number) => void;
 }
 
 interface CheckedRecords {

@@ -2,15 +2,16 @@
  * Queries for reports on sets and on the use of space. Each reads a bounded slice of the catalog, since a
  * session may be writing or waiting meanwhile.
  */
-import { EntryType } from '../../model/index.js';
+import { type ContentId, type DirectoryId, EntryType, type SetNumber } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
-import { type CatalogEntry, type EntryColumns, SELECT_ENTRY, toEntry } from './entries.js';
+import { SELECT_ENTRY } from './entries.js';
+import { type CatalogEntry, type EntryColumns, toEntry } from './stored-entry.js';
 import { NextId } from './next-id.js';
 import { isShown } from './shown.js';
 
 /** A place among the entries, which are sorted by directory and name. */
 export interface EntryPlace {
-  readonly directory: number;
+  readonly directory: DirectoryId;
   readonly name: Buffer;
 }
 
@@ -18,7 +19,7 @@ export interface EntryPlace {
 export interface SetSpan {
   /** 0 to compare with an empty set. */
   readonly before: number;
-  readonly set: number;
+  readonly set: SetNumber;
 }
 
 /**
@@ -26,7 +27,7 @@ export interface SetSpan {
  * their bytes.
  */
 export type DirectoryUse = [
-  directory: number,
+  directory: DirectoryId,
   versions: number,
   openVersions: number,
   bytes: number,
@@ -35,10 +36,10 @@ export type DirectoryUse = [
 ];
 
 /** A content, and the kind of its record. */
-export type StoredUse = [contentId: number, sizeBytes: number, kind: number];
+export type StoredUse = [contentId: ContentId, sizeBytes: number, kind: number];
 
 /** A content that a listed set shows; `isRecent` is 1 if a set from a given one on shows it. */
-export type ShownContent = [contentId: number, isRecent: 0 | 1];
+export type ShownContent = [contentId: ContentId, isRecent: 0 | 1];
 
 const FILE = EntryType.file;
 
@@ -105,7 +106,7 @@ export class ReportTable {
   }
 
   /** Returns the paths of the roots of every set, in one query. */
-  rootsOfSets(): [set: number, path: Buffer][] {
+  rootsOfSets(): [set: SetNumber, path: Buffer][] {
     return this.statements.rootsOfSets.all() as [number, Buffer][];
   }
 
@@ -117,7 +118,7 @@ export class ReportTable {
   }
 
   /** Returns versions that only one of two sets shows, in the directories after `directory` up to `upTo`. */
-  between(directory: number, upTo: number, span: SetSpan, limit: number): CatalogEntry[] {
+  between(directory: DirectoryId, upTo: number, span: SetSpan, limit: number): CatalogEntry[] {
     return this.read(this.statements.between.all(directory, upTo, ...changed(span), limit));
   }
 
@@ -131,25 +132,25 @@ export class ReportTable {
   }
 
   /** Returns the place of every directory as of a set. Scans all entries. */
-  placesIn(set: number): Map<number, EntryPlace> {
+  placesIn(set: SetNumber): Map<number, EntryPlace> {
     const rows = this.statements.openChildren.all(set, set) as [number, number, Buffer][];
     return new Map(rows.map(([child, directory, name]) => [child, { directory, name }]));
   }
 
   /** Returns the root of a directory; 0 if it is unknown. */
-  rootOf(directory: number): number {
+  rootOf(directory: DirectoryId): number {
     return (this.statements.rootOf.get(directory) as number | undefined) ?? 0;
   }
 
   /** Returns the counts of the directories after `directory` up to `upTo`. */
-  uses(directory: number, upTo: number): DirectoryUse[] {
+  uses(directory: DirectoryId, upTo: number): DirectoryUse[] {
     return this.statements.uses.all(directory, upTo) as DirectoryUse[];
   }
 
   /**
    * Returns the contents in these directories that listed sets show, and whether a set from `recent` on does.
    */
-  shownIn(directory: number, upTo: number, recent: number): ShownContent[] {
+  shownIn(directory: DirectoryId, upTo: number, recent: number): ShownContent[] {
     return this.statements.shownIn.all(recent, directory, upTo) as ShownContent[];
   }
 

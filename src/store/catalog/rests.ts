@@ -1,8 +1,9 @@
 /** Finds the contents that others depend on: parts of assemblies, and bases of deltas. */
+import type { ContentId } from '../../model/index.js';
 import type { IdSet } from './id-set.js';
 
 /** An assembly or a delta, and a content that it needs. */
-export type ContentNeed = readonly [contentId: number, needed: number];
+export type ContentNeed = readonly [contentId: ContentId, needed: number];
 
 /** Adds all contents that those in the set need, directly or indirectly. */
 export function addRests(needs: Iterable<ContentNeed>, contents: IdSet): void {

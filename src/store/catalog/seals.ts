@@ -3,19 +3,20 @@
  * interpret them; it stores them and returns them as of any set. Seals of directories are intervals of sets
  * with an open end, as entries are.
  */
+import type { DirectoryId, RootNumber, SetNumber } from '../../model/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 
 export interface SealedDirectory {
-  readonly directory: number;
+  readonly directory: DirectoryId;
   readonly seal: Buffer;
 }
 
 /** A seal of a directory, and the sets for which it is valid. */
 export interface SealSpan {
-  readonly firstSet: number;
+  readonly firstSet: SetNumber;
   /** Undefined if it is still valid. */
-  readonly lastSet: number | undefined;
+  readonly lastSet: SetNumber | undefined;
   readonly seal: Buffer;
 }
 
@@ -92,7 +93,7 @@ export class SealTable {
   /**
    * Stores the seal of a directory from `set` on; undefined if it has none. Returns false if nothing changes.
    */
-  put(directory: number, set: number, seal: Buffer | undefined): boolean {
+  put(directory: DirectoryId, set: SetNumber, seal: Buffer | undefined): boolean {
     const open = this.statements.open.get(directory) as Open | undefined;
     if (seal === undefined ? open === undefined : open?.seal.equals(seal) === true) return false;
     if (open !== undefined) {
@@ -104,17 +105,17 @@ export class SealTable {
   }
 
   /** Returns the current seal of a directory. */
-  current(directory: number): Buffer | undefined {
+  current(directory: DirectoryId): Buffer | undefined {
     return sealIn((this.statements.open.get(directory) as Open | undefined)?.seal);
   }
 
   /** Returns the directories of a root that have a current seal. */
-  openOf(root: number): number[] {
+  openOf(root: RootNumber): number[] {
     return this.statements.openOf.all(root) as number[];
   }
 
   /** Returns seals as of a set, of directories after `after` below the set's roots. */
-  asOf(set: number, after: number, limit: number): SealedDirectory[] {
+  asOf(set: SetNumber, after: number, limit: number): SealedDirectory[] {
     const found = this.statements.asOf.all(after, set, set, set, limit) as SealedDirectory[];
     for (const { seal } of found) sealIn(seal);
     return found;
@@ -126,8 +127,8 @@ export class SealTable {
   }
 
   /** Returns the seals of a directory, the oldest first. */
-  spansOf(directory: number): SealSpan[] {
-    type Row = Omit<SealSpan, 'lastSet'> & { lastSet: number | null };
+  spansOf(directory: DirectoryId): SealSpan[] {
+    type Row = Omit<SealSpan, 'lastSet'> & { lastSet: SetNumber | null };
     return (this.statements.spans.all(directory) as Row[]).map(({ lastSet, ...span }) => {
       sealIn(span.seal);
       return { ...span, lastSet: lastSet ?? undefined };
@@ -135,12 +136,12 @@ export class SealTable {
   }
 
   /** Returns the complete sets with a seal that show a root, rising. */
-  setsOf(root: number): number[] {
+  setsOf(root: RootNumber): number[] {
     return this.statements.setsOf.all(root) as number[];
   }
 
   /** Returns the root of a directory. */
-  rootOf(directory: number): number | undefined {
+  rootOf(directory: DirectoryId): number | undefined {
     return this.statements.rootOf.get(directory) as number | undefined;
   }
 
@@ -150,29 +151,29 @@ export class SealTable {
     return this.hasSkip;
   }
 
-  skipSeal(directory: number): Buffer | undefined {
+  skipSeal(directory: DirectoryId): Buffer | undefined {
     return sealIn(this.statements.skip.get(directory));
   }
 
-  setSkipSeal(directory: number, seal: Buffer): void {
+  setSkipSeal(directory: DirectoryId, seal: Buffer): void {
     this.statements.putSkip.run(directory, seal);
   }
 
-  ofSet(set: number): Buffer | undefined {
+  ofSet(set: SetNumber): Buffer | undefined {
     return sealIn(this.statements.ofSet.get(set));
   }
 
-  putSet(set: number, seal: Buffer): void {
+  putSet(set: SetNumber, seal: Buffer): void {
     this.statements.putSet.run(set, seal);
   }
 
-  dropSet(set: number): void {
+  dropSet(set: SetNumber): void {
     this.statements.dropSet.run(set);
   }
 
   /** Returns the newest complete set that has a seal. */
-  newestSet(): { set: number; seal: Buffer } | undefined {
-    const newest = this.statements.newestSet.get() as { set: number; seal: Buffer } | undefined;
+  newestSet(): { set: SetNumber; seal: Buffer } | undefined {
+    const newest = this.statements.newestSet.get() as { set: SetNumber; seal: Buffer } | undefined;
     sealIn(newest?.seal);
     return newest;
   }

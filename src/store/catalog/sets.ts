@@ -1,12 +1,13 @@
 /** Queries on backup sets, roots and notes. */
-import { isSetMarks, NO_MARKS, type SetMarks } from '../../model/index.js';
+import type { DirectoryId, RootNumber, SetMarks, SetNumber } from '../../model/index.js';
 import type { RootRecord, SetNote } from '../index.js';
 import type { SqlDatabase } from '../../system/index.js';
+import { marksColumn, marksIn, type SetStats, statsColumn, statsIn } from './set-columns.js';
 
 export type SetState = 'unfinished' | 'complete' | 'superseded';
 
 export interface BackupSet {
-  readonly set: number;
+  readonly set: SetNumber;
   /** The current name. */
   readonly name: string;
   /** The original name, which the client's seal of the set covers. */
@@ -15,7 +16,7 @@ export interface BackupSet {
   readonly openedAtMs: number;
   readonly clientTimeMs: number;
   readonly closedAtMs: number | undefined;
-  readonly stats: Readonly<Record<string, number>>;
+  readonly stats: SetStats;
   readonly marks: SetMarks;
   /** True if it may lack entries lost to damage, as a rebuild found. */
   readonly isDoubtful: boolean;
@@ -28,13 +29,13 @@ interface SetRow {
   opened_at_ms: number;
   client_time_ms: number;
   closed_at_ms: number | null;
-  stats: string;
-  marks: string;
+  stats: Buffer | null;
+  marks: Buffer | null;
   doubtful: number;
 }
 
 function toSet(row: SetRow): BackupSet {
-  const marks = marksOf(row.marks);
+  const marks = marksIn(row.marks);
   return {
     set: row.set_number,
     name: marks.title === '' ? row.name : marks.title,
@@ -43,39 +44,13 @@ function toSet(row: SetRow): BackupSet {
     openedAtMs: row.opened_at_ms,
     clientTimeMs: row.client_time_ms,
     closedAtMs: row.closed_at_ms ?? undefined,
-    stats: statsOf(row.stats),
+    stats: statsIn(row.stats),
     marks,
     isDoubtful: row.doubtful === 1,
   };
 }
 
-/** Returns marks from their text; no marks if it is malformed. */
-export function marksOf(text: string): SetMarks {
-  const marks = parsed(text);
-  return isSetMarks(marks) ? marks : NO_MARKS;
-}
-
 const STATES: ReadonlySet<string> = new Set<SetState>(['unfinished', 'complete', 'superseded']);
-const FIGURE = /^[A-Za-z]{1,64}$/;
-const MAX_FIGURES = 64;
-
-/** Returns figures from their text. Malformed ones are left out, and a check reports them. */
-export function statsOf(text: string): Record<string, number> {
-  const stats = parsed(text);
-  if (typeof stats !== 'object' || stats === null) return {};
-  const isFigure = (entry: [string, unknown]): entry is [string, number] =>
-    FIGURE.test(entry[0]) && Number.isFinite(entry[1]);
-  return Object.fromEntries(Object.entries(stats).filter(isFigure).slice(0, MAX_FIGURES));
-}
-
-/** Returns undefined if the text is damaged. */
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
 
 /** True if a rebuild has found that sets up to this one may lack entries. */
 const DOUBTFUL = `
@@ -128,28 +103,28 @@ export class SetTable {
     };
   }
 
-  open(set: number, name: string, openedAtMs: number, clientTimeMs: number): void {
+  open(set: SetNumber, name: string, openedAtMs: number, clientTimeMs: number): void {
     this.statements.insert.run(set, name, openedAtMs, clientTimeMs);
   }
 
-  addRoot(set: number, root: RootRecord): void {
+  addRoot(set: SetNumber, root: RootRecord): void {
     this.statements.insertNewRoot.run(root.root, root.path, root.directory);
     this.statements.insertRoot.run(set, root.root);
     if (root.device !== undefined) this.statements.setDevice.run(root.device, root.root);
   }
 
-  complete(set: number, closedAtMs: number, stats: Readonly<Record<string, number>>): void {
-    this.statements.complete.run(closedAtMs, JSON.stringify(stats), set);
+  complete(set: SetNumber, closedAtMs: number, stats: SetStats): void {
+    this.statements.complete.run(closedAtMs, statsColumn(stats), set);
     this.statements.supersede.run(set, set);
   }
 
   /** Replaces the marks of a set. */
-  mark(set: number, marks: SetMarks): void {
-    this.statements.setMarks.run(JSON.stringify(marks), set);
+  mark(set: SetNumber, marks: SetMarks): void {
+    this.statements.setMarks.run(marksColumn(marks), set);
   }
 
   /** Deletes a set. Versions that no other set shows stay until garbage collection. */
-  drop(set: number): void {
+  drop(set: SetNumber): void {
     for (const table of ['backup_sets', 'set_roots', 'set_notes', 'set_configs']) {
       this.database.prepare(`DELETE FROM ${table} WHERE set_number = ?`).run(set);
     }
@@ -165,26 +140,26 @@ export class SetTable {
     return (this.statements.all.all() as SetRow[]).map(toSet);
   }
 
-  find(set: number): BackupSet | undefined {
+  find(set: SetNumber): BackupSet | undefined {
     const row = this.statements.one.get(set) as SetRow | undefined;
     return row === undefined ? undefined : toSet(row);
   }
 
-  findRoot(path: Buffer): { root: number; directory: number; device: string } | undefined {
+  findRoot(path: Buffer): { root: RootNumber; directory: DirectoryId; device: string } | undefined {
     return this.statements.rootByPath.get(path) as
-      | { root: number; directory: number; device: string }
+      | { root: RootNumber; directory: DirectoryId; device: string }
       | undefined;
   }
 
-  rootsOf(set: number): RootRecord[] {
+  rootsOf(set: SetNumber): RootRecord[] {
     return this.statements.rootsOfSet.all(set) as RootRecord[];
   }
 
-  addNote(set: number, note: SetNote): void {
+  addNote(set: SetNumber, note: SetNote): void {
     this.statements.insertNote.run(set, note.directory, note.name, note.what, note.reason);
   }
 
-  notesOf(set: number): SetNote[] {
+  notesOf(set: SetNumber): SetNote[] {
     return this.statements.notes.all(set) as SetNote[];
   }
 }

@@ -1,5 +1,5 @@
 /** Settings stored with a client, and the configurations that clients reported with their sets. */
-import type { ClientSetting } from '../../model/index.js';
+import type { ClientSetting, SetNumber } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 
 export class ClientSettings {
@@ -27,11 +27,11 @@ export class ClientSettings {
   }
 
   /** Returns the configuration of the client that made a set, if it was reported. */
-  configOf(set: number): string | undefined {
+  configOf(set: SetNumber): string | undefined {
     return this.statements.config.get(set) as string | undefined;
   }
 
-  putConfig(set: number, config: string): void {
+  putConfig(set: SetNumber, config: string): void {
     this.statements.putConfig.run(set, config);
   }
 }

@@ -1,9 +1,10 @@
 /** Places of the signatures of contents. */
+import type { ContentId, PackNumber, RecordId } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 
 /** The place of the record with a signature. */
 export interface StoredSignature {
-  readonly pack: number;
+  readonly pack: PackNumber;
   readonly position: number;
   readonly recordBytes: number;
   /** Size of the signature itself. */
@@ -25,11 +26,11 @@ export class SignatureTable {
     };
   }
 
-  put(contentId: number, recordId: number): void {
+  put(contentId: ContentId, recordId: RecordId): void {
     this.statements.put.run(contentId, recordId);
   }
 
-  find(contentId: number): StoredSignature | undefined {
+  find(contentId: ContentId): StoredSignature | undefined {
     return this.statements.find.get(contentId) as StoredSignature | undefined;
   }
 }

@@ -1,6 +1,6 @@
 /** Checks the types of the values in rows of entries that SQLite returns. */
 import { DIGEST_BYTES } from '../../model/index.js';
-import type { EntryColumns } from './entries.js';
+import type { EntryColumns } from './stored-entry.js';
 
 /**
  * Returns the columns unchanged if their types are right. Otherwise the metadata is replaced by a value that

@@ -1,4 +1,5 @@
 /** Intervals of set numbers. Lists of them are sorted, and the intervals do not overlap or touch. */
+import type { SetNumber } from '../../model/index.js';
 
 export interface Span {
   readonly first: number;
@@ -38,7 +39,7 @@ export function without(ones: readonly Span[], others: readonly Span[]): Span[] 
   return left;
 }
 
-export function covered(spans: readonly Span[], set: number): boolean {
+export function covered(spans: readonly Span[], set: SetNumber): boolean {
   return spans.some(({ first, last }) => first <= set && set <= last);
 }
 
@@ -46,7 +47,7 @@ export function covered(spans: readonly Span[], set: number): boolean {
  * Returns the intervals of sets for which `has` is true. `listed` must be sorted. Numbers that are not listed
  * belong to the neighbouring intervals. The last interval has no end if it includes the newest set.
  */
-export function spansWith(listed: readonly number[], has: (set: number) => boolean): Span[] {
+export function spansWith(listed: readonly number[], has: (set: SetNumber) => boolean): Span[] {
   const spans: Span[] = [];
   let first: number | undefined;
   let start = 1;

@@ -1,11 +1,12 @@
 /** Single values of the catalog: counters, and the last applied commit. */
+import type { PackNumber, SetNumber } from '../../model/index.js';
 import type { Counters } from '../index.js';
 import type { SqlDatabase } from '../../system/index.js';
 
 /** The last commit record that the catalog has applied. */
 export interface CommitPoint {
   readonly commit: number;
-  readonly pack: number;
+  readonly pack: PackNumber;
   /** End of the commit record. */
   readonly position: number;
   /** Checksum of the commit record's body, which the next commit names. */
@@ -36,7 +37,7 @@ const WASTE_CONTENTS = 2;
 /** Place of the newest image. */
 export interface ImagePoint {
   /** 0 if there is no image. */
-  readonly pack: number;
+  readonly pack: PackNumber;
   readonly position: number;
   readonly bytes: number;
 }
@@ -104,7 +105,7 @@ export class StateTable {
     return this.read('doubtful.up_to_set');
   }
 
-  writeDoubtfulUpTo(set: number): void {
+  writeDoubtfulUpTo(set: SetNumber): void {
     this.writeOne.run('doubtful.up_to_set', set);
   }
 

@@ -1,13 +1,14 @@
 /** Queries for open versions that no listed set shows, and that garbage collection must close. */
+import type { DirectoryId, RootNumber, SetNumber } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 
 /** An open version of a name, with the fields needed to close it. */
-type OpenName = [name: Buffer, firstSet: number];
+type OpenName = [name: Buffer, firstSet: SetNumber];
 
 /** A root and its own directory. */
 export interface RootUse {
-  readonly root: number;
-  readonly directory: number;
+  readonly root: RootNumber;
+  readonly directory: DirectoryId;
   /** The newest listed set that has the root; 0 if there is none. */
   readonly newest: number;
 }
@@ -25,22 +26,22 @@ export class UnlistedTable {
   }
 
   /** Returns up to `limit` directories after `after`, with their roots. */
-  rootsOfDirectories(after: number, limit: number): [directory: number, root: number][] {
+  rootsOfDirectories(after: number, limit: number): [directory: DirectoryId, root: RootNumber][] {
     return this.statements.rootsOfDirectories.all(after, limit) as [number, number][];
   }
 
   /** Returns up to `limit` open versions in a directory that began after a set. */
-  openSince(directory: number, set: number, limit: number): OpenName[] {
+  openSince(directory: DirectoryId, set: SetNumber, limit: number): OpenName[] {
     return this.statements.openSince.all(directory, set, limit) as OpenName[];
   }
 
   /** True if a directory has an open seal that began after a set. */
-  isSealOpenSince(directory: number, set: number): boolean {
+  isSealOpenSince(directory: DirectoryId, set: SetNumber): boolean {
     return this.statements.sealSince.get(directory, set) !== undefined;
   }
 
   /** Returns unplaced directories without open entries, with their roots. Directories of roots are left out. */
-  emptyUnplaced(): [directory: number, root: number][] {
+  emptyUnplaced(): [directory: DirectoryId, root: RootNumber][] {
     return this.statements.emptyUnplaced.all() as [number, number][];
   }
 }

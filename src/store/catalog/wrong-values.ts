@@ -17,7 +17,7 @@ interface Column {
   readonly mayBeNull: number;
 }
 
-/** Rules for values beyond their types. */
+/** Conditions that valid values of a column meet, beyond its type. */
 const RULES: Readonly<Record<string, string>> = {
   'contents.digest': 'length(digest) = 32',
   'directories.skip_hash': 'length(skip_hash) = 32',

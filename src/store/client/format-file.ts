@@ -47,7 +47,7 @@ function formatSum(body: object): string {
   return crc32(JSON.stringify(body)).toString(16).padStart(8, '0');
 }
 
-/** True for a file of this format, and for one of another format, of which only the number is known. */
+/** True if the body has the shape of this format, or belongs to another format, of which only the number is known. */
 function isFormat(body: object): body is ClientFormat {
   const { format, clientId, keys } = body as Readonly<Record<string, unknown>>;
   if (format !== STORE_FORMAT) return typeof format === 'number';

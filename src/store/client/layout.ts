@@ -1,4 +1,5 @@
 /** Names of files in a client's directory. All object names are made here. */
+import type { PackNumber } from '../../model/index.js';
 export const PACKS_PREFIX = 'packs/';
 export const INCOMING_DIRECTORY = 'incoming';
 export const LOCK_FILE = 'lock';
@@ -34,7 +35,7 @@ export function keyFileNumber(name: string): number | undefined {
 /** Pack number that means an object outside of packs, named by its digest. */
 export const NO_PACK = 0;
 
-export function packName(pack: number): string {
+export function packName(pack: PackNumber): string {
   return `${PACKS_PREFIX}${pack.toString().padStart(8, '0')}.pack`;
 }
 
@@ -60,7 +61,7 @@ export function isObjectName(name: string): boolean {
 
 /** Position of a record: in a pack, or (pack 0) at the start of its digest's own object. */
 export interface Location {
-  readonly pack: number;
+  readonly pack: PackNumber;
   readonly position: number;
 }
 

@@ -2,6 +2,7 @@
  * Finds files in a client's directory that do not belong there: packs of other clients, and files that no release
  * creates.
  */
+import type { PackNumber } from '../../model/index.js';
 import path from 'node:path';
 import type { FileStatus, System } from '../../system/index.js';
 import type { Backend } from '../backends/backend.js';
@@ -21,7 +22,7 @@ export interface StrangePack {
   /** Path relative to the client's directory. */
   readonly file: string;
   /** Number of the pack in its label, and the id of its client (empty if the label has none). */
-  readonly pack: number;
+  readonly pack: PackNumber;
   readonly clientId: string;
   /** True if the label has the id of the client that owns the directory. */
   readonly isOwn: boolean;

@@ -6,6 +6,7 @@ import { TardisError } from '../../errors/index.js';
 import {
   checkRows,
   DIRECTORY_SEAL_BYTES,
+  type DirectoryId,
   EntryType,
   forEachRow,
   type ForgetRequest,
@@ -14,9 +15,12 @@ import {
   isSetMarks,
   isSettingKey,
   isSettingValue,
+  type PackNumber,
+  type RootNumber,
   type RowReader,
   SET_SEAL_BYTES,
   type SetMarks,
+  type SetNumber,
 } from '../../model/index.js';
 import { plainPackr } from '../../system/msgpack/index.js';
 import { isClientName } from '../client/client-name.js';
@@ -29,9 +33,9 @@ const packr = plainPackr();
 
 /** The changes of one directory in one set. */
 export interface ListingSection {
-  readonly set: number;
-  readonly root: number;
-  readonly directory: number;
+  readonly set: SetNumber;
+  readonly root: RootNumber;
+  readonly directory: DirectoryId;
   /** New or changed entries, as packed rows with digests. */
   readonly rows: Buffer;
   /** The id of each directory among the rows, in their order. */
@@ -43,9 +47,9 @@ export interface ListingSection {
 }
 
 export interface RootRecord {
-  readonly root: number;
+  readonly root: RootNumber;
   readonly path: Buffer;
-  readonly directory: number;
+  readonly directory: DirectoryId;
   /** The device of the root, as the client names it; if absent, it is unchanged. */
   readonly device?: string;
 }
@@ -53,7 +57,7 @@ export interface RootRecord {
 export type StoreEvent =
   | {
       readonly type: 'set-opened';
-      readonly set: number;
+      readonly set: SetNumber;
       readonly name: string;
       readonly openedAtMs: number;
       readonly clientTimeMs: number;
@@ -62,12 +66,12 @@ export type StoreEvent =
   /** An account of the client made a set, with these roots. */
   | {
       readonly type: 'by-account';
-      readonly set: number;
+      readonly set: SetNumber;
       readonly account: string;
       readonly roots: readonly number[];
     }
   /** The client's configuration in a set; sealed if the client encrypts. */
-  | { readonly type: 'set-configured'; readonly set: number; readonly config: string }
+  | { readonly type: 'set-configured'; readonly set: SetNumber; readonly config: string }
   /** A change of a setting stored with the client; without a value the setting is removed. */
   | { readonly type: 'setting'; readonly key: string; readonly value?: string }
   /** A request to forget a path. */
@@ -75,27 +79,27 @@ export type StoreEvent =
   /** The withdrawal of such a request. */
   | { readonly type: 'forget-withdrawn'; readonly id: number }
   /** All marks that users gave a set (title, priority, locks, tags). */
-  | { readonly type: 'set-marked'; readonly set: number; readonly marks: SetMarks }
+  | { readonly type: 'set-marked'; readonly set: SetNumber; readonly marks: SetMarks }
   | {
       readonly type: 'set-closed';
-      readonly set: number;
+      readonly set: SetNumber;
       readonly closedAtMs: number;
       readonly stats: Readonly<Record<string, number>>;
     }
   | {
       readonly type: 'notes';
-      readonly set: number;
+      readonly set: SetNumber;
       readonly notes: readonly SetNote[];
     }
-  | { readonly type: 'owners'; readonly set: number; readonly owners: readonly OwnerRecord[] }
+  | { readonly type: 'owners'; readonly set: SetNumber; readonly owners: readonly OwnerRecord[] }
   | {
       /** Seals of directories, DIRECTORY_SEAL_BYTES each; zeros remove a directory's seal. */
       readonly type: 'seals';
-      readonly set: number;
+      readonly set: SetNumber;
       readonly directories: readonly number[];
       readonly seals: Buffer;
     }
-  | { readonly type: 'set-sealed'; readonly set: number; readonly seal: Buffer }
+  | { readonly type: 'set-sealed'; readonly set: SetNumber; readonly seal: Buffer }
   | { readonly type: 'damage'; readonly digests: readonly Buffer[] }
   /** Contents that were marked as damaged and have been read whole since. */
   | { readonly type: 'sound'; readonly digests: readonly Buffer[] }
@@ -104,7 +108,7 @@ export type StoreEvent =
   /** The contents in records of this commit replace those in these packs. */
   | { readonly type: 'moved'; readonly packs: readonly number[] }
   /** Nothing needs the bytes of a pack from `to` on; the pack is about to be truncated there, or has been. */
-  | { readonly type: 'cut'; readonly pack: number; readonly to: number }
+  | { readonly type: 'cut'; readonly pack: PackNumber; readonly to: number }
   /** Packs and objects that nothing needs; they are about to be removed, or have been. */
   | {
       readonly type: 'removed';
@@ -116,7 +120,7 @@ export type StoreEvent =
 
 /** A note about one entry that could not be saved, or perhaps not correctly. */
 export interface SetNote {
-  readonly directory: number;
+  readonly directory: DirectoryId;
   readonly name: Buffer;
   /** `unreadable`, `vanished` or `changed`. */
   readonly what: string;
@@ -143,9 +147,9 @@ export interface CommitBody {
 }
 
 export interface Counters {
-  readonly set: number;
-  readonly root: number;
-  readonly directory: number;
+  readonly set: SetNumber;
+  readonly root: RootNumber;
+  readonly directory: DirectoryId;
   readonly sequence: number;
 }
 

@@ -9,17 +9,20 @@
 import { TardisError } from '../../errors/index.js';
 import {
   checkRows,
+  type ClientSetting,
   countRows,
   DIRECTORY_SEAL_BYTES,
+  type DirectoryId,
   EntryType,
   forEachRow,
-  isClientConfig,
   type ForgetRequest,
-  isForgetRequest,
+  isClientConfig,
   isClientSetting,
+  isForgetRequest,
   isSetMarks,
-  type ClientSetting,
+  type RootNumber,
   type SetMarks,
+  type SetNumber,
 } from '../../model/index.js';
 import {
   buildCompressed,
@@ -38,7 +41,7 @@ import { isDigest, isId, isListOf, isShape, type Shape } from './shapes.js';
 
 /** A set as an image records it. */
 export interface ImageSet {
-  readonly set: number;
+  readonly set: SetNumber;
   readonly name: string;
   readonly state: string;
   readonly openedAtMs: number;
@@ -54,9 +57,9 @@ export interface ImageSet {
 }
 
 export interface ImageDirectory {
-  readonly directory: number;
-  readonly root: number;
-  readonly parent: number;
+  readonly directory: DirectoryId;
+  readonly root: RootNumber;
+  readonly parent: DirectoryId;
   readonly name: Buffer;
   /** Inode number: 8 bytes, little endian, like `birthTimeNs`. */
   readonly inode: Buffer;
@@ -80,24 +83,24 @@ export type ImageItem =
   | { readonly type: 'roots'; readonly roots: readonly RootRecord[] }
   | { readonly type: 'sets'; readonly sets: readonly ImageSet[] }
   /** The client's configuration in a set. */
-  | { readonly type: 'config'; readonly set: number; readonly config: string }
+  | { readonly type: 'config'; readonly set: SetNumber; readonly config: string }
   | { readonly type: 'settings'; readonly settings: readonly ClientSetting[] }
   | { readonly type: 'forgets'; readonly requests: readonly ForgetRequest[] }
   /** Sets that accounts made, with one root each; deleted sets are included. */
   | {
       readonly type: 'accounts';
       readonly sets: readonly {
-        readonly set: number;
-        readonly root: number;
+        readonly set: SetNumber;
+        readonly root: RootNumber;
         readonly account: string;
       }[];
     }
-  | { readonly type: 'notes'; readonly set: number; readonly notes: readonly SetNote[] }
-  | { readonly type: 'owners'; readonly set: number; readonly owners: readonly OwnerRecord[] }
+  | { readonly type: 'notes'; readonly set: SetNumber; readonly notes: readonly SetNote[] }
+  | { readonly type: 'owners'; readonly set: SetNumber; readonly owners: readonly OwnerRecord[] }
   | { readonly type: 'directories'; readonly directories: readonly ImageDirectory[] }
   | {
       readonly type: 'entries';
-      readonly directory: number;
+      readonly directory: DirectoryId;
       /** Packed rows with digests, ordered by name and first set. */
       readonly rows: Buffer;
       /** One byte for each row: the flags that are valid now. */

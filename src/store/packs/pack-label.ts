@@ -3,6 +3,7 @@
  * shows that a file is a copy of a pack under another number, or a pack of another client. Format: docs/formats.md,
  * "Labels".
  */
+import type { PackNumber } from '../../model/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
 import type { Backend } from '../backends/backend.js';
 import { packName, packNumber, PACKS_PREFIX } from '../client/layout.js';
@@ -18,13 +19,13 @@ const NO_BODY: Buffer = Buffer.alloc(0);
 const CLIENT_ID = /^[0-9a-f]{32}$/;
 
 export interface PackLabel {
-  readonly pack: number;
+  readonly pack: PackNumber;
   /** In hexadecimal; undefined if the writer did not have it. */
   readonly client: string | undefined;
 }
 
 /** Returns the record that a pack begins with. `client` is the id in the format file. */
-export function buildLabel(pack: number, client: string | undefined): Buffer {
+export function buildLabel(pack: PackNumber, client: string | undefined): Buffer {
   const index = Buffer.alloc(INDEX_BYTES);
   if (client !== undefined && CLIENT_ID.test(client)) index.write(client, 'hex');
   index.writeBigUInt64LE(BigInt(pack), CLIENT_BYTES);
@@ -34,7 +35,7 @@ export function buildLabel(pack: number, client: string | undefined): Buffer {
 /**
  * Returns the label at the start of a pack; undefined if it is absent or damaged. Throws if the file cannot be read.
  */
-export async function labelOf(backend: Backend, pack: number): Promise<PackLabel | undefined> {
+export async function labelOf(backend: Backend, pack: PackNumber): Promise<PackLabel | undefined> {
   const bytes = Buffer.alloc(LABEL_BYTES);
   try {
     const got = await backend.read(packName(pack), 0, bytes, LABEL_BYTES);
@@ -56,7 +57,7 @@ export async function labelOf(backend: Backend, pack: number): Promise<PackLabel
 /**
  * True if the label of a pack can be read. Otherwise nothing shows that the file is the pack that its name indicates.
  */
-export async function hasLabel(backend: Backend, pack: number): Promise<boolean> {
+export async function hasLabel(backend: Backend, pack: PackNumber): Promise<boolean> {
   return (await labelOf(backend, pack)) !== undefined;
 }
 

@@ -8,6 +8,7 @@
  * the record headers in it. Each header contains the checksum of its body, so the range's checksum covers the bodies
  * too. A pack begins with its label, which belongs to no range.
  */
+import type { PackNumber } from '../../model/index.js';
 import type { Backend, ObjectWriter } from '../backends/backend.js';
 import { type Location, objectName, packName } from '../client/layout.js';
 import { buildLabel } from './pack-label.js';
@@ -15,7 +16,7 @@ import { addToRangeChecksum, RECORD_HEADER_BYTES } from './record.js';
 
 /** A range of one pack, as a commit record contains it. */
 export interface PackRange {
-  readonly pack: number;
+  readonly pack: PackNumber;
   readonly from: number;
   readonly to: number;
   /** CRC-32 over the headers of all records in the range, without the headers' own checksums. */
@@ -23,7 +24,7 @@ export interface PackRange {
 }
 
 interface OpenPack {
-  readonly pack: number;
+  readonly pack: PackNumber;
   readonly writer: ObjectWriter;
 }
 

@@ -1,4 +1,5 @@
 /** Reads packs record by record, for recovery and rebuild. */
+import type { PackNumber } from '../../model/index.js';
 import { crc32 } from 'node:zlib';
 import { systemCode, TardisError } from '../../errors/index.js';
 import type { Backend } from '../backends/backend.js';
@@ -40,7 +41,7 @@ export interface ScannedRecord {
  */
 export async function* scanPack(
   backend: Backend,
-  pack: number,
+  pack: PackNumber,
   position: number,
   skipDamage = false,
 ): AsyncGenerator<ScannedRecord> {

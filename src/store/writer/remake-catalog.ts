@@ -3,6 +3,7 @@
  * catalog or a copy of it. If a part is found nowhere, all sets so far are marked as doubtful. Rebuilds use
  * this code, and so do sessions that find no catalog.
  */
+import type { PackNumber } from '../../model/index.js';
 import path from 'node:path';
 import { Catalog, findRemovals, recoverCatalog, type RecoveryReport } from '../catalog/index.js';
 import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.js';
@@ -39,7 +40,7 @@ export interface RebuildOptions {
   readonly notesLoss?: boolean;
   /** Ends the rebuild early with INTERRUPTED; the old catalog stays. */
   readonly signal?: AbortSignal;
-  readonly onProgress?: (pack: number, lastPack: number) => void;
+  readonly onProgress?: (pack: PackNumber, lastPack: number) => void;
 }
 
 /** `knownCommit`: the last commit that the old catalog contained. A later one was never acknowledged. */

@@ -2,13 +2,18 @@
  * Collects changes of directories until they are written as one listing record. Consecutive changes of the same
  * directory share a section.
  */
-import { BytesBuilder } from '../../model/index.js';
+import {
+  BytesBuilder,
+  type DirectoryId,
+  type RootNumber,
+  type SetNumber,
+} from '../../model/index.js';
 import { buildListing, type ListingSection } from '../index.js';
 
 interface OpenSection {
-  readonly set: number;
-  readonly root: number;
-  readonly directory: number;
+  readonly set: SetNumber;
+  readonly root: RootNumber;
+  readonly directory: DirectoryId;
   readonly rows: BytesBuilder;
   readonly children: number[];
   readonly removed: Buffer[];
@@ -23,9 +28,9 @@ export class SectionCollector {
   private sections: OpenSection[] = [];
   private current: OpenSection | undefined;
   private bytes = 0;
-  private readonly set: number;
+  private readonly set: SetNumber;
 
-  constructor(set: number) {
+  constructor(set: SetNumber) {
     this.set = set;
   }
 
@@ -33,7 +38,7 @@ export class SectionCollector {
     return this.bytes >= FLUSH_BYTES;
   }
 
-  private section(root: number, directory: number): OpenSection {
+  private section(root: RootNumber, directory: DirectoryId): OpenSection {
     if (this.current?.directory !== directory) {
       const { set } = this;
       this.current = {
@@ -51,7 +56,7 @@ export class SectionCollector {
   }
 
   /** Adds a new or changed entry; the row is copied. `child` is the id of a directory entry. */
-  put(root: number, directory: number, row: Buffer, child: number | undefined): void {
+  put(root: RootNumber, directory: DirectoryId, row: Buffer, child: number | undefined): void {
     const section = this.section(root, directory);
     section.rows.append(row);
     if (child !== undefined) section.children.push(child);
@@ -59,7 +64,7 @@ export class SectionCollector {
   }
 
   /** Adds a removed name, in a section that has no rows yet. */
-  remove(root: number, directory: number, name: Buffer): void {
+  remove(root: RootNumber, directory: DirectoryId, name: Buffer): void {
     // Removals are applied before rows, so a removal after a row needs another section.
     if (this.current?.directory === directory && this.current.rows.length > 0) {
       this.current = undefined;
@@ -68,7 +73,7 @@ export class SectionCollector {
     this.bytes += name.length;
   }
 
-  closeDirectory(root: number, directory: number): void {
+  closeDirectory(root: RootNumber, directory: DirectoryId): void {
     this.current = undefined;
     this.section(root, directory).closed = true;
     this.bytes += 64;

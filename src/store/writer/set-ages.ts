@@ -4,9 +4,10 @@
  * earlier set. A clock that ran ahead can only keep sets longer. A clock that was set back (or began in 1970)
  * makes no set older than the sets around it.
  */
+import type { SetNumber } from '../../model/index.js';
 
 export interface TimedSet {
-  readonly set: number;
+  readonly set: SetNumber;
   /** Milliseconds since 1970, by the server's clock. */
   readonly openedAtMs: number;
   /** Undefined if the set has not ended. */

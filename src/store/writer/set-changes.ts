@@ -4,7 +4,7 @@
  */
 import { applyEvent, type BackupSet, Catalog } from '../catalog/index.js';
 import { TardisError } from '../../errors/index.js';
-import { areSameMarks, marksAfter, type SetChange } from '../../model/index.js';
+import { areSameMarks, marksAfter, type SetChange, type SetNumber } from '../../model/index.js';
 import { buildEvent, type ClientDirectory, type StoreEvent } from '../index.js';
 import type { System } from '../../system/index.js';
 import { StoreWriter, type StoreLimits } from './store-writer.js';
@@ -103,7 +103,7 @@ export async function changeSets(
   }
 }
 
-function requireListed(client: string, listed: readonly BackupSet[], set: number): BackupSet {
+function requireListed(client: string, listed: readonly BackupSet[], set: SetNumber): BackupSet {
   const found = listed.find((one) => one.set === set);
   if (found !== undefined) return found;
   throw new TardisError('NO_SUCH_SET', `"${client}" has no backup set ${set}`);
@@ -113,7 +113,7 @@ function requireListed(client: string, listed: readonly BackupSet[], set: number
  * Throws if a set is locked or needed. The newest complete set is needed: the next backup is compared with it,
  * and a client that encrypts expects it. A later unfinished set is what the next backup continues.
  */
-function requireDroppable(client: string, listed: readonly BackupSet[], set: number): void {
+function requireDroppable(client: string, listed: readonly BackupSet[], set: SetNumber): void {
   const { isLocked } = requireListed(client, listed, set).marks;
   if (isLocked) throw new TardisError('SET_LOCKED', `${set} of "${client}" is locked`);
   const newest = listed.findLast(({ state }) => state === 'complete')?.set ?? 0;

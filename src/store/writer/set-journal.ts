@@ -4,16 +4,19 @@
  * their order.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { closeDirectory, closeName, putRow } from '../catalog/index.js';
+import { closeDirectory, closeName, putRow, type RowTargets } from '../catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   DIRECTORY_SEAL_BYTES,
+  type DirectoryId,
   EntryType,
   isEntryName,
   isNoteKind,
   NO_MARKS,
+  type RootNumber,
   type RowReader,
   type SetMarks,
+  type SetNumber,
 } from '../../model/index.js';
 import { buildEvent, type OwnerRecord, type SetNote, type StoreEvent } from '../index.js';
 import type { StoreWriter } from './store-writer.js';
@@ -21,8 +24,8 @@ import { SectionCollector } from './sections.js';
 
 /** A directory whose entries change. */
 export interface ChangedDirectory {
-  readonly root: number;
-  readonly directory: number;
+  readonly root: RootNumber;
+  readonly directory: DirectoryId;
   /** True if the directory had no entries before this session, so that no entry needs to be closed. */
   readonly isNew: boolean;
 }
@@ -33,15 +36,15 @@ const NO_SEAL: Buffer = Buffer.alloc(DIRECTORY_SEAL_BYTES);
 export class SetJournal {
   /** Number of entries written since the last checkpoint. */
   entriesSinceCheckpoint = 0;
-  readonly set: number;
+  readonly set: SetNumber;
   private isConfigured = false;
   private readonly sections: SectionCollector;
   private notes: SetNote[] = [];
-  private seals: { readonly directory: number; readonly seal: Buffer }[] = [];
+  private seals: { readonly directory: DirectoryId; readonly seal: Buffer }[] = [];
   private owners: OwnerRecord[] = [];
   private readonly store: StoreWriter;
 
-  constructor(store: StoreWriter, set: number) {
+  constructor(store: StoreWriter, set: SetNumber) {
     this.store = store;
     this.set = set;
     this.sections = new SectionCollector(set);
@@ -52,13 +55,13 @@ export class SetJournal {
     place: ChangedDirectory,
     rows: RowReader,
     at: number,
-    ids: { contentId: number | undefined; childId: number | undefined },
+    { contentId, childId }: RowTargets,
   ): void {
     const { set, store } = this;
     const { root, directory, isNew } = place;
     store.space?.takeEntry(rows.type(at) === EntryType.directory);
-    putRow(store.catalog, { set, directory }, rows, at, { ...ids, isNew });
-    this.sections.put(root, directory, rows.row(at), ids.childId);
+    putRow(store.catalog, { set, directory, contentId, childId, isNew }, rows, at);
+    this.sections.put(root, directory, rows.row(at), childId);
     this.afterChange();
   }
 
@@ -70,7 +73,7 @@ export class SetJournal {
   }
 
   /** Closes all entries of a removed directory. */
-  closeDirectory(root: number, directory: number): void {
+  closeDirectory(root: RootNumber, directory: DirectoryId): void {
     closeDirectory(this.store.catalog, directory, this.set);
     this.sections.closeDirectory(root, directory);
     this.afterChange();
@@ -111,7 +114,7 @@ export class SetJournal {
   }
 
   /** Stores the seal that a directory has from this set on; undefined removes the seal. */
-  seal(directory: number, seal: Buffer | undefined): void {
+  seal(directory: DirectoryId, seal: Buffer | undefined): void {
     if (!this.store.catalog.seals.put(directory, this.set, seal)) return;
     this.seals.push({ directory, seal: seal ?? NO_SEAL });
     if (this.seals.length >= MAX_NOTES_PER_EVENT) this.flushSeals();
@@ -170,7 +173,7 @@ export class SetJournal {
 }
 
 /** Returns the name of a set that the client gave no name. */
-export function defaultSetName(set: number, nowMs: number): string {
+export function defaultSetName(set: SetNumber, nowMs: number): string {
   const time = new Date(nowMs).toISOString().slice(0, 19).replaceAll(':', '-');
   return `Backup-${set}-${time}`;
 }

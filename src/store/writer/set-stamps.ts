@@ -1,4 +1,5 @@
 /** Monotonic ages of sets, which are stored among their statistics (src/retention/time-line.ts). */
+import type { SetNumber } from '../../model/index.js';
 import type { BackupSet, Catalog } from '../catalog/index.js';
 import { type ClockStamp, nowAfter, stampOf, type TimedSet } from '../../retention/index.js';
 
@@ -31,7 +32,7 @@ export const STAMP_FIGURES: ReadonlySet<string> = new Set([
  * Returns the statistics that hold a set's monotonic age, counted up to its beginning. The set gets them at its
  * end.
  */
-export function stampFigures(catalog: Catalog, set: number): Record<string, number> {
+export function stampFigures(catalog: Catalog, set: SetNumber): Record<string, number> {
   const openedAtMs = catalog.sets.find(set)?.openedAtMs;
   if (openedAtMs === undefined) return {};
   const before = catalog.sets

@@ -5,7 +5,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { TardisError } from '../../errors/index.js';
-import { Scheme } from '../../model/index.js';
+import { type ContentId, Scheme } from '../../model/index.js';
 import {
   type Backend,
   CHUNK_HEADER_BYTES,
@@ -50,7 +50,7 @@ export interface StreamStart {
   readonly codec: CodecNumber;
   readonly fileSizeBytes: number;
   /** The basis of a delta; undefined if it is not a delta. */
-  readonly basis?: { readonly digest: Buffer; readonly contentId: number };
+  readonly basis?: { readonly digest: Buffer; readonly contentId: ContentId };
   /** True if a delta makes a part. */
   readonly isPart?: boolean;
   /** Cipher of the record; undefined if it is not encrypted. */

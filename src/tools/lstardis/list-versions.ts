@@ -17,17 +17,23 @@ interface Shown {
 
 export type Which = NonNullable<View['versions']>;
 
-/** Prints the versions of a path within some sets (oldest first). */
+/** All versions of a path, and the sets that are of interest, oldest first. */
+export interface GivenVersions {
+  readonly path: Buffer;
+  readonly versions: readonly PathVersion[];
+  readonly sets: readonly BackupSet[];
+}
+
+/** Prints the versions of a path within some sets. */
 export async function printVersions(
   history: History,
-  path: Buffer,
-  versions: readonly PathVersion[],
-  sets: readonly BackupSet[],
+  given: GivenVersions,
   which: Which,
   view: View,
 ): Promise<void> {
+  const { path } = given;
   const all = await history.sets();
-  const chosen = await choose(history, path, versions, sets, which);
+  const chosen = await choose(history, given, which);
   const shown = chosen.flatMap((version) => listedSpan(version, all) ?? []);
   const wanted = view.deletions ? shown : shown.filter(({ entry }) => entry !== undefined);
   const inOrder = view.reverse ? wanted.toReversed() : wanted;
@@ -47,9 +53,7 @@ export async function printVersions(
 
 async function choose(
   history: History,
-  path: Buffer,
-  versions: readonly PathVersion[],
-  sets: readonly BackupSet[],
+  { path, versions, sets }: GivenVersions,
   which: Which,
 ): Promise<Shown[]> {
   const within = versions.filter((version) => sets.some(({ set }) => isAt(version, set)));

@@ -1,11 +1,11 @@
 /** Implements `regenerate --stdout` and `--tar`: writes one file, or a tar archive, as a stream of bytes. */
 import path from 'node:path';
-import { type History, noAccess, noSuchPath } from '../../history/index.js';
+import { noAccess, noSuchPath } from '../../history/index.js';
 import {
   ByteSink,
   ContentReader,
   type RestoreFailure,
-  type RestoreProgress,
+  type StreamMeans,
   type TarRequest,
   writeTar,
 } from '../../restore/index.js';
@@ -29,11 +29,9 @@ export function stdoutSink(): ByteSink {
 /** Writes the content of one file. Throws NO_SUCH_PATH, NO_ACCESS, USAGE, CONTENT_DAMAGED. */
 export async function writeContent(
   system: System,
-  history: History,
+  { history, progress, signal }: StreamMeans,
   set: number,
   wanted: Buffer,
-  progress: RestoreProgress,
-  signal: AbortSignal,
 ): Promise<void> {
   const entry = await history.find(wanted, set);
   const shown = displayName(wanted);
@@ -59,7 +57,10 @@ export async function writeContent(
 }
 
 /** Yields the chunks until the signal aborts. Throws INTERRUPTED then. */
-async function* until(signal: AbortSignal, chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+async function* until(
+  signal: AbortSignal | undefined,
+  chunks: AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer> {
   for await (const bytes of chunks) {
     throwIfAborted(signal);
     yield bytes;
@@ -97,15 +98,11 @@ export interface TarOutput {
  */
 export async function writeTarTo(
   system: System,
-  history: History,
+  means: StreamMeans,
   request: TarRequest,
   { file, mayReplace }: TarOutput,
-  progress: RestoreProgress,
-  signal: AbortSignal,
 ): Promise<RestoreFailure[]> {
-  if (file === '-') {
-    return writeTar(system, history, request, stdoutSink(), progress, signal);
-  }
+  if (file === '-') return writeTar(system, means, request, stdoutSink());
   const { files } = system;
   const taken = files.status(file);
   if (taken !== undefined && !(mayReplace && taken.isFile)) {
@@ -126,7 +123,7 @@ export async function writeTarTo(
       files.write(fd, bytes, position);
       position += bytes.length;
     });
-    const failures = await writeTar(system, history, request, sink, progress, signal);
+    const failures = await writeTar(system, means, request, sink);
     files.rename(temporary, file);
     isWhole = true;
     return failures;

@@ -55,7 +55,7 @@ export async function openHistory(
   const host = asksServer(found) ? settings.server : undefined;
   const more = waiting(settings.reconnectSeconds, tell);
   const most = comparesAll ? Infinity : COMPARED_AT_ONCE_BYTES;
-  return openAt(host, system, settings, found, more, most);
+  return openAt(system, settings, found, { host, more, most });
 }
 
 /**
@@ -88,7 +88,10 @@ export async function openAdministered(
   tell: (line: string) => void,
 ): Promise<History> {
   const { throughServer, reconnectSeconds } = settings;
-  return openAt(throughServer, system, settings, found, waiting(reconnectSeconds, tell));
+  return openAt(system, settings, found, {
+    host: throughServer,
+    more: waiting(reconnectSeconds, tell),
+  });
 }
 
 /**
@@ -100,7 +103,7 @@ export async function withReports<T>(
   found: ReadonlyMap<string, Found>,
   use: (history: History) => Promise<T>,
 ): Promise<T> {
-  const history = await openAt(settings.throughServer, nodeSystem(), settings, found);
+  const history = await openAt(nodeSystem(), settings, found, { host: settings.throughServer });
   try {
     return await use(history);
   } finally {
@@ -108,25 +111,29 @@ export async function withReports<T>(
   }
 }
 
-/**
- * Opens a history; `more` is for a server only. The catalog of a store on this machine is compared with the
- * checksums of its pages.
- */
+/** The server that a history is read through, or the way to compare the catalog on this machine. */
+interface Reach {
+  readonly host: string | undefined;
+  /** Counts for a server only. */
+  readonly more?: Waiting;
+  /** Largest catalog that is compared with the checksums of its pages. */
+  readonly most?: number;
+}
+
+/** Opens a history. The catalog of a store on this machine is compared with the checksums of its pages. */
 async function openAt(
-  host: string | undefined,
   system: System,
   settings: PlaceSettings,
   found: ReadonlyMap<string, Found>,
-  more: Waiting = {},
-  mostComparedBytes = COMPARED_AT_ONCE_BYTES,
+  { host, more = {}, most = COMPARED_AT_ONCE_BYTES }: Reach,
 ): Promise<History> {
-  const history = await openKeyed(host, system, settings, found, more);
+  const history = await openKeyed(system, settings, found, { host, more });
   const { clientPath } = history;
   try {
     history.acceptOlder?.(warnOlder);
     // If a client encrypts, each entry is proven by its seal instead.
     if (history.contentKeys === undefined && clientPath !== undefined) {
-      await warnOfDamage(system, path.join(clientPath, settings.catalogFile), mostComparedBytes);
+      await warnOfDamage(system, path.join(clientPath, settings.catalogFile), most);
     }
     return history;
   } catch (error) {
@@ -136,11 +143,10 @@ async function openAt(
 }
 
 async function openKeyed(
-  host: string | undefined,
   system: System,
   settings: PlaceSettings,
   found: ReadonlyMap<string, Found>,
-  more: Waiting,
+  { host, more = {} }: Reach,
 ): Promise<History> {
   if (host === undefined) {
     return openUnlocked(system, clientPlace(settings), await unlockClient(system, settings, found));

@@ -23,8 +23,7 @@ export async function sealFindings(
   system: System,
   options: PlaceSettings,
   keyring: Keyring,
-  withListings: boolean,
-  signal: AbortSignal,
+  { withListings, signal }: { readonly withListings: boolean; readonly signal: AbortSignal },
 ): Promise<SealFinding[]> {
   const place = clientPlace(options);
   const history = unsealedHistory(openLocalHistory(system, place), keyring, system.native);

@@ -66,19 +66,10 @@ export async function check(options: Options, found: ReadonlyMap<string, Found>)
   const interrupted = (): AbortSignal => (signal ??= interruptSignal('sonic check', SO_FAR));
   const progress = new Progress(options.progress, () => system.clock.monotonicMs());
   const teller = new FindingPrinter(options.json, progress.line);
+  const task = { system, options, found, wish, progress, teller, interrupted };
+  const host = options.throughServer;
   const { result, hasKeys } =
-    options.throughServer === undefined
-      ? await checkHere(system, options, found, wish, progress, teller, interrupted)
-      : await checkThere(
-          system,
-          options.throughServer,
-          options,
-          found,
-          wish,
-          progress,
-          teller,
-          interrupted,
-        );
+    host === undefined ? await checkHere(task) : await checkThere(task, host);
   const source = options.againstSource ? await checkSource(options, found, interrupted) : undefined;
   const elapsedMs = system.clock.monotonicMs() - startMs;
   if (options.json) printJson(options, result, elapsedMs, source);
@@ -101,15 +92,19 @@ interface Checked {
   readonly hasKeys: boolean;
 }
 
-async function checkHere(
-  system: System,
-  options: Options,
-  found: ReadonlyMap<string, Found>,
-  wish: Requested,
-  progress: Progress,
-  teller: FindingPrinter,
-  interrupted: Interrupted,
-): Promise<Checked> {
+/** A check, and what it reports to. */
+interface CheckTask {
+  readonly system: System;
+  readonly options: Options;
+  readonly found: ReadonlyMap<string, Found>;
+  readonly wish: Requested;
+  readonly progress: Progress;
+  readonly teller: FindingPrinter;
+  readonly interrupted: Interrupted;
+}
+
+async function checkHere(task: CheckTask): Promise<Checked> {
+  const { system, options, found, wish, progress, teller, interrupted } = task;
   const directory = openClientDirectory(system, clientPlace(options));
   // With a password, the keys are compared when they are unlocked.
   if (hasPassword(found)) {
@@ -139,7 +134,10 @@ async function checkHere(
     const seals =
       keyring === undefined || result.catalogFaults > 0 || result.records === 0
         ? []
-        : await sealFindings(system, options, keyring, withListings, interrupted());
+        : await sealFindings(system, options, keyring, {
+            withListings,
+            signal: interrupted(),
+          });
     const told = { ...result, notMarked, omitted: 0, unprovenSets: printSeals(teller, seals) };
     return { result: told, hasKeys: keyring !== undefined };
   } finally {
@@ -162,16 +160,8 @@ async function keyringForCheck(
 }
 
 /** Lets the server check, which has no keys; names are decrypted here. */
-async function checkThere(
-  system: System,
-  host: string,
-  options: Options,
-  found: ReadonlyMap<string, Found>,
-  wish: Requested,
-  progress: Progress,
-  teller: FindingPrinter,
-  interrupted: Interrupted,
-): Promise<Checked> {
+async function checkThere(task: CheckTask, host: string): Promise<Checked> {
+  const { system, options, found, wish, progress, teller, interrupted } = task;
   const there = await openAdminThere(system, host, options, found);
   const { keyring } = there;
   try {

@@ -67,7 +67,7 @@ export async function diffSets(
     for (const { set, state } of [before, after]) {
       if (state !== 'complete') tell(`set ${set} is unfinished`);
     }
-    const status = await printDifferences(system, history, before, after, options, tell);
+    const status = await printDifferences({ system, history, before, after }, options, tell);
     for (const doubt of history.doubts) tell(doubt);
     return status;
   } finally {
@@ -81,11 +81,16 @@ function wordOf(bytes: Buffer): string {
   throw new TardisError('USAGE', `"${displayName(bytes)}" is not a backup set`);
 }
 
+/** Two sets of a history. */
+interface TwoSets {
+  readonly system: System;
+  readonly history: History;
+  readonly before: BackupSet;
+  readonly after: BackupSet;
+}
+
 async function printDifferences(
-  system: System,
-  history: History,
-  before: BackupSet,
-  after: BackupSet,
+  { system, history, before, after }: TwoSets,
   { compared, metadata, json }: DiffSettings,
   tell: (text: string) => void,
 ): Promise<number> {

@@ -87,7 +87,7 @@ export async function rebuild(
     throwIfAborted(signal);
     shown = 'looking for lost data';
     line.refresh();
-    const after = await settle(system, directory, options, found, report, signal);
+    const after = await settle(system, directory, report, { options, found, signal });
     line.stop();
     if (options.json) printJson(client, report, after);
     else printText(client, report, after, options);
@@ -119,15 +119,21 @@ interface Settled {
   readonly unreadable: readonly Finding[];
 }
 
+/** The command as the user gave it. */
+interface Command {
+  readonly options: Options;
+  readonly found: ReadonlyMap<string, Found>;
+  readonly signal: AbortSignal;
+}
+
 /** Moves orphans to a new place, adds missing history to the packs, and finds lost versions. */
 async function settle(
   system: System,
   directory: ClientDirectory,
-  options: Options,
-  found: ReadonlyMap<string, Found>,
   report: RebuildReport,
-  signal: AbortSignal,
+  command: Command,
 ): Promise<Settled> {
+  const { options } = command;
   if (holdsSeals(system, directory.catalogPath))
     await noteNeededKeys(system, directory.path, 'encryption');
   compareShown(system, options); // only now, since the catalog that shows the seals may have been lost
@@ -152,7 +158,7 @@ async function settle(
   if (isWhole && report.fromCopy === undefined && doubtful.length === 0) {
     return { isWhole, doubtful, placed, lost: [], undone, keys, strange, unreadable: [] };
   }
-  const checked = await lostVersions(system, directory, options, found, { isEncrypted, signal });
+  const checked = await lostVersions(system, directory, command, isEncrypted);
   const { lost, unreadable, damagedRecords, notMarked } = checked;
   return {
     isWhole: isWhole && lost.length + damagedRecords === 0,
@@ -194,9 +200,8 @@ function unusableKeys(system: System, directory: ClientDirectory): KeysFinding[]
 async function lostVersions(
   system: System,
   directory: ClientDirectory,
-  options: Options,
-  found: ReadonlyMap<string, Found>,
-  { isEncrypted, signal }: { readonly isEncrypted: boolean; readonly signal: AbortSignal },
+  { options, found, signal }: Command,
+  isEncrypted: boolean,
 ): Promise<CheckResult & { readonly lost: Finding[]; readonly unreadable: Finding[] }> {
   const lost: Finding[] = [];
   const unreadable: Finding[] = [];

@@ -146,19 +146,24 @@ async function withGenerations(
   const lock = await generations.lock();
   try {
     if (options.abort) return await giveUp(options, generations);
-    return await run(tool, options, requests, system, generations, keysFor);
+    return await run(system, generations, { tool, options, requests, keysFor });
   } finally {
     lock.release();
   }
 }
 
+/** A rewrite as the user requested it. */
+interface Rewrite {
+  readonly tool: keyof typeof DONE;
+  readonly options: Options;
+  readonly requests: readonly ForgetRequest[];
+  readonly keysFor: (system: System, generations: Generations) => Promise<Keys>;
+}
+
 async function run(
-  tool: keyof typeof DONE,
-  options: Options,
-  requests: readonly ForgetRequest[],
   system: System,
   generations: Generations,
-  keysFor: (system: System, generations: Generations) => Promise<Keys>,
+  { tool, options, requests, keysFor }: Rewrite,
 ): Promise<number> {
   const { client } = options;
   const stage = generations.stage();

@@ -181,7 +181,7 @@ async function run(
     await server?.ready;
     return server?.address ?? place!.address;
   };
-  return runBackup(system, reach, jobs, request, told.hooks(), signal);
+  return runBackup(system, { reach, openJobs: jobs, request, hooks: told.hooks(), signal });
 }
 
 /** Returns the credentials; `server` is undefined for the local store. */

@@ -74,7 +74,7 @@ export type SessionPlace = Pick<Head<'hello'>, 'ticket' | 'upTo'>;
 
 const NO_SESSION: SessionPlace = Object.freeze({ ticket: Buffer.alloc(0), upTo: 0 });
 
-/** For a caller without a password and without a user to prompt. */
+/** Credentials of a caller that has no password and cannot prompt a user. */
 export const NO_CREDENTIALS: Credentials = Object.freeze({
   password: undefined,
   ask: () => Promise.reject(new TardisError('PASSWORD_NEEDED', 'the server asks for a password')),

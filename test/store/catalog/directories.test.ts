@@ -340,8 +340,8 @@ class Walk {
         : rowOf(name, { type: EntryType.directory, inode: child.inode, birthTimeNs: child.birth });
       const rows = new RowReader(row);
       const childId = isFile ? undefined : this.resolve(identityOf(1, directory, rows, 0));
-      const ids = { contentId: undefined, childId, isNew: false };
-      putRow(catalog, { set, directory }, rows, 0, ids);
+      const version = { set, directory, contentId: undefined, childId, isNew: false };
+      putRow(catalog, version, rows, 0);
     }
   }
 }

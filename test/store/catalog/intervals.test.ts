@@ -59,8 +59,8 @@ function changeCatalog(catalog: Catalog, set: number, change: Change): void {
   } else if (bySection) applySection(catalog, sectionOf(set, directory, [entry(name, value)]));
   else {
     const row = rowOf(bytes(name), { mtimeNs: BigInt(value) });
-    const ids = { contentId: undefined, childId: undefined, isNew: false };
-    putRow(catalog, { set, directory }, new RowReader(row), 0, ids);
+    const targets = { contentId: undefined, childId: undefined };
+    putRow(catalog, { set, directory, ...targets, isNew: false }, new RowReader(row), 0);
   }
 }
 

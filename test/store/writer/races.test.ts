@@ -75,8 +75,7 @@ test.serial('a restore finds what was moved and deleted under its hands', async 
   const set = (await history.findSet(undefined)).set;
   const { failures } = await runRestore(
     system,
-    beneath,
-    jobs,
+    { history: beneath, jobs, progress: newRestoreProgress() },
     {
       set,
       paths: [Buffer.from(source)],
@@ -85,7 +84,6 @@ test.serial('a restore finds what was moved and deleted under its hands', async 
       numericIds: false,
       policy: {},
     },
-    newRestoreProgress(),
   );
   await jobs.close();
   history.close();

@@ -103,6 +103,7 @@ async function session(t: ExecutionContext, leftBytes: number) {
   const options = { ...SMALL_STORE, space };
   const handle = await new InlineStorageHost(system).open(directory, Purpose.backup, options, {
     answer: () => undefined,
+    closing: () => undefined,
     failed: ({ code }) => fail(code),
   });
   t.teardown(() => handle.abandon());

@@ -1,0 +1,104 @@
+/** The request, the hooks and the result of a backup. */
+import type { RatePeriod } from '../config/index.js';
+import type { ExcludeOptions } from '../excludes/index.js';
+import type { SetMarks } from '../model/index.js';
+import type {
+  BackupProgress,
+  PipelineHooks,
+  PipelineSettings,
+  StageFigures,
+} from '../pipeline/index.js';
+import type { Address } from '../system/index.js';
+import type { Head, Patience, Retry, TlsOptions } from '../transport/index.js';
+import type { Credentials } from '../transport/login/index.js';
+import type { JobRunner } from '../workers/index.js';
+import type { BasePath } from './roots.js';
+import type { Settled } from './settling.js';
+
+export interface BackupRequest {
+  readonly client: string;
+  readonly create: boolean;
+  readonly credentials?: Credentials;
+  /** Undefined if TLS is not used. */
+  readonly tls?: TlsOptions | undefined;
+  /** Name of the set; if empty, the server chooses one. */
+  readonly setName: string;
+  /** Marks to store with the set. */
+  readonly marks?: Pick<SetMarks, 'priority' | 'isExpendable' | 'tags'>;
+  /** Settings of this run, stored with the set for later inspection; undefined if they are not stored. */
+  readonly config?: string | undefined;
+  /** Paths as bytes; relative paths start at the working directory. */
+  readonly directories: readonly Buffer[];
+  readonly excludes: ExcludeOptions;
+  readonly crossDevices?: boolean;
+  /** Directories at this depth are not entered; 0 means no limit. */
+  readonly maxDepth?: number;
+  readonly basePath?: BasePath;
+  /** For each directory, the path under which it is stored in the set. */
+  readonly keptAs?: readonly Buffer[];
+  /** Accepts the roots as they are, even if they are suddenly empty. */
+  readonly trustRoots?: boolean;
+  /** Asks the server to purge old sets by its rules once this set is complete. */
+  readonly purge?: boolean;
+  /** Waits for the server's work after the set: that server ends with this process. A purge is always awaited. */
+  readonly waits?: boolean;
+  /** Sends no deltas, and replaces contents that are stored as deltas with whole ones. */
+  readonly full?: boolean;
+  readonly settings: PipelineSettings;
+  readonly compressMessages: boolean;
+  /** Upload limits by time of day; undefined for no limit. */
+  readonly rates?: readonly RatePeriod[] | undefined;
+  readonly timeoutMs: number;
+  /** Retries of a lost connection; undefined for none. */
+  readonly patience?: Patience;
+}
+
+export interface BackupHooks extends PipelineHooks {
+  /** Called when the pipeline starts, and again when a lost session is started over. */
+  onStart(progress: BackupProgress): void;
+  /** Called when the set is open, with what the server reports about earlier sets. */
+  onOpened?(opened: Head<'setOpened'>): void;
+  /** Called before a connection that was lost, or could not be made, is tried again. */
+  onRetry?(retry: Retry): void;
+  /** Called when the server has dropped the session; the backup then sends everything again. */
+  onRestart?(): void;
+}
+
+export interface BackupResult {
+  readonly set: number;
+  readonly setName: string;
+  readonly elapsedMs: number;
+  readonly progress: BackupProgress;
+  readonly stages: readonly StageFigures[];
+  /** Bytes the server wrote, including metadata. */
+  readonly storedBytes: number;
+  readonly wireBytes: number;
+  /** The part of `wireBytes` that was sent again because a connection was lost. */
+  readonly resentBytes: number;
+  /** Connections that were lost and replaced, and sessions that were lost and started over. */
+  readonly replacedConnections: number;
+  readonly restarts: number;
+  readonly peakInFlightBytes: number;
+  /** Warnings in words about a set that is complete nevertheless. */
+  readonly doubts: readonly string[];
+  /** Losses of earlier sets that the server found when this backup began; undefined if there are none. */
+  readonly lost?: { readonly doubtfulUpTo: number; readonly records: number };
+  /** Space of the account that owns the client, if it has a quota. `usedBytes` is measured at the end of the set. */
+  readonly quotaBytes?: number;
+  readonly usedBytes?: number;
+  /** Result of the server's work after the set; undefined if it was not awaited. */
+  readonly settled?: Settled | undefined;
+  /** Limit for `peakInFlightBytes`. */
+  readonly budgetBytes: number;
+}
+
+/** A backup, and what it works with. */
+export interface BackupTask {
+  /** Resolves with the server's address once the server listens. */
+  readonly reach: () => Promise<Address>;
+  readonly openJobs: () => Promise<JobRunner>;
+  readonly request: BackupRequest;
+  readonly hooks: BackupHooks;
+  /** Aborting it ends the backup as INTERRUPTED. */
+  readonly signal?: AbortSignal | undefined;
+}

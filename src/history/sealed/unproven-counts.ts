@@ -1,0 +1,31 @@
+/** Counts of returned data that nothing proves, and the warnings about them. */
+import type { SetNumber } from '../../model/index.js';
+
+export class UnprovenCounts {
+  /** Sets without a seal that were read. */
+  readonly unsealedSets = new Set<SetNumber>();
+  /** Directories that a set did not read completely. */
+  directories = 0;
+  /** Versions that were left out, since their entries are damaged. */
+  damagedVersions = 0;
+
+  /** Returns the warnings, with those of `others` in their place. */
+  doubts(others: readonly string[]): readonly string[] {
+    const doubts = [...this.unsealedSets].map(
+      (set) =>
+        `set ${set} is not complete, so it has no seal: nothing proves which entries it has, and in which directories; ` +
+        'a file may come from another directory or another time',
+    );
+    doubts.push(...others);
+    if (this.damagedVersions > 0) {
+      doubts.push(`${this.damagedVersions} versions are left out: their entries are damaged`);
+    }
+    if (this.directories === 0) return doubts;
+    const what =
+      this.directories === 1 ? 'a directory was' : `${this.directories} directories were`;
+    return [
+      ...doubts,
+      `${what} not read whole by this set: nothing proves which entries are there`,
+    ];
+  }
+}

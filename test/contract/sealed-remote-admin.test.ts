@@ -1,0 +1,3 @@
+import { adminSuite, adminThere } from './admin.suite.js';
+
+adminSuite(true, adminThere);

@@ -1,0 +1,52 @@
+/** Errors of file calls. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { asTardisError } from '../../src/errors/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import { scratch } from '../helpers/scratch.js';
+
+const { files } = nodeSystem();
+
+function messageOf(work: () => unknown): string {
+  try {
+    work();
+  } catch (error) {
+    return asTardisError(error).message;
+  }
+  return '';
+}
+
+test('an error of a read or write names operation and file, as one of opening does', (t) => {
+  const home = scratch(t);
+  const file = path.join(home, 'file');
+  fs.writeFileSync(file, 'x');
+  const directory = files.open(home, 'directory');
+  const reading = files.open(file, 'read');
+  t.teardown(() => [directory, reading].forEach((fd) => files.close(fd)));
+  const buffer = Buffer.alloc(1);
+  t.is(
+    messageOf(() => files.read(directory, buffer, 0, 1, 0)),
+    `EISDIR: illegal operation on a directory, read '${home}'`,
+  );
+  t.is(
+    messageOf(() => files.write(reading, buffer, 0)),
+    `EBADF: bad file descriptor, write '${file}'`,
+  );
+  t.regex(
+    messageOf(() => files.truncate(reading, 0)),
+    new RegExp(`^E[A-Z]+: .*, ftruncate '${file}'$`),
+  );
+  t.regex(
+    messageOf(() => files.open(`${file}.none`, 'read')),
+    /^ENOENT: .*, open '.*\/file\.none'$/,
+  );
+});
+
+test('a file that is closed is named no more', async (t) => {
+  const file = path.join(scratch(t), 'file');
+  const fd = files.open(file, 'create');
+  files.close(fd);
+  const message = messageOf(() => files.read(fd, Buffer.alloc(1), 0, 1, 0));
+  t.false(message.includes(file), message);
+});
