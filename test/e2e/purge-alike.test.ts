@@ -6,12 +6,14 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { nodeSystem } from '../../src/system/index.js';
-import { backup, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import { backup, commandsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
 import { scratch } from '../helpers/scratch.js';
 import { noise, text } from '../helpers/tree.js';
 import { bytesIn } from '../helpers/upkeep.js';
+
+commandsRunHere();
 
 const HOUR_MS = 3_600_000;
 const DAYS = 60;
