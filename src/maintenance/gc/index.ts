@@ -5,6 +5,7 @@ export {
   type GcStep,
 } from './collect-garbage.js';
 export { type EarlySet, setsToDeleteForSpace } from './early-purge.js';
+export { Headroom } from './headroom.js';
 export { type MakeRoomOptions, deleteForSpace } from './make-room.js';
 export { LOST_AND_FOUND, placeOrphans } from './orphans.js';
 export { previewPurgeOf, purgeByRules, type PurgeReport, type PurgeRequest } from './purge.js';

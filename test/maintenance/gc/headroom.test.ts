@@ -1,6 +1,6 @@
 /** Space counts as short until there is room for a backup, not only for its beginning. */
 import test from 'ava';
-import { Headroom } from '../../../src/maintenance/gc/headroom.js';
+import { Headroom } from '../../../src/maintenance/gc/index.js';
 import type { StoreWriter } from '../../../src/store/writer/index.js';
 
 const MIB = 1 << 20;
