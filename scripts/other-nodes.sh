@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs the fast tests, and backups, restores and checks of an encrypting client, with each other Node.js that is supported. Fetches
-# them from the npm registry, compared with the hashes in runtime/others/package-lock.json: `sh scripts/other-nodes.sh`, after set-up.
+# Runs the fast tests of what depends on the runtime, and backups, restores and checks of an encrypting client by real commands, with each
+# other Node.js that is supported. Fetches them from the npm registry, compared with the hashes in runtime/others/package-lock.json:
+# `sh scripts/other-nodes.sh`, after set-up.
 set -eu
 cd "$(dirname "$(readlink -f "$0")")/.."
 
@@ -15,11 +16,15 @@ esac
 sh scripts/with-node.sh npm ci --prefix runtime/others --include=optional --ignore-scripts --no-audit --no-fund \
   --loglevel=error </dev/null >/dev/null
 
+# Not there: settings, rules, dates, names and texts, which compute the same on every Node.js.
+TEST_FOLDERS='client contract crypto delta history mount pipeline restore server store system transport workers'
+export TEST_FOLDERS
+
 for major in 22 26; do
   TARDIS_NODE=$(pwd -P)/runtime/others/node_modules/node-$major-$arch/bin/node
   export TARDIS_NODE
   version=$("$TARDIS_NODE" --version)
-  if ! sh scripts/with-node.sh sh scripts/fast-tests.sh --tap dist/test/e2e/encryption.test.js >dist/other-node.tap; then
+  if ! sh scripts/with-node.sh sh scripts/fast-tests.sh --tap dist/test/e2e/tour.test.js >dist/other-node.tap; then
     grep -A 40 '^not ok' dist/other-node.tap || tail -n 40 dist/other-node.tap
     echo "other-nodes: tests fail with Node.js $version" >&2
     exit 1

@@ -17,6 +17,7 @@ import {
 import { valueOfKind, valuesOfFields } from '../helpers/field-values.js';
 import {
   backup,
+  commandsRunHere,
   jsonLines,
   type Outcome,
   pause,
@@ -25,6 +26,8 @@ import {
   succeed,
 } from '../helpers/commands.js';
 import { differences, dir, file, look, makeTree, noise, scratch } from '../helpers/tree.js';
+
+commandsRunHere();
 
 const system = nodeSystem();
 const OWN_PASSWORD = 'the words of the account';

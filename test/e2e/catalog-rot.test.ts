@@ -5,10 +5,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { type Outcome, run, Server, succeed } from '../helpers/commands.js';
+import { commandsRunHere, type Outcome, run, Server, succeed } from '../helpers/commands.js';
 import { blobsIn, flipAt, rotBlob } from '../helpers/rot.js';
 import { type Lab, lab } from '../helpers/settings.js';
 import { addTo, differences, dir, file, look, text } from '../helpers/tree.js';
+
+commandsRunHere();
 
 const SECRET = 'gravel-Otter9-lamp';
 const FILES = 24;

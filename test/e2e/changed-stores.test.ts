@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
-import { backup, run, Server, succeed } from '../helpers/commands.js';
+import { backup, commandsRunHere, run, Server, succeed } from '../helpers/commands.js';
 import {
   differences,
   dir,
@@ -19,6 +19,8 @@ import {
   symlink,
   text,
 } from '../helpers/tree.js';
+
+commandsRunHere();
 
 const home = makeScratch();
 const source = path.join(home, 'tree');
@@ -46,7 +48,7 @@ test.before(async () => {
     ]),
     dir('b', [file('three', text(3, 5000)), symlink('link', 'somewhere'), dir('inner', [])]),
     file('large', noise(4, 3 << 20)),
-    file('parts', noise(5, 65 << 20)),
+    file('parts', Buffer.concat([noise(5, 1 << 20), Buffer.alloc(64 << 20)])),
   ]);
   const env = remembering;
   await backup([...place(store), '--local', '--create', source], { env });

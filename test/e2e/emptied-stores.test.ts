@@ -2,8 +2,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { run, succeed } from '../helpers/commands.js';
+import { commandsRunHere, run, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
+
+commandsRunHere();
 
 const SECRET = 'gravel-Otter9-lamp';
 const PARTLY = 3;

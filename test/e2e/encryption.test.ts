@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import { backup, commandsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { here } from '../helpers/kinds.js';
 import { WORDS, wordsIn } from '../helpers/plaintext.js';
 import {
@@ -17,6 +17,8 @@ import {
   symlink,
   text,
 } from '../helpers/tree.js';
+
+commandsRunHere();
 
 const MIB = 1 << 20;
 const attributed = here.attributes ? { attributes: { 'user.note': WORDS.attribute } } : {};

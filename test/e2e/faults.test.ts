@@ -43,8 +43,8 @@ import { seed } from '../helpers/seed.js';
 import { share } from '../helpers/share.js';
 
 const random = seededRandom(seed);
-/** One in this many operations is hit: by another kind of trouble each, so that a run hits almost all. */
-const STRIDE = Math.max(1, Math.round(0.5 / share));
+/** One in this many operations is hit by each kind of trouble: other ones by each kind, and for each seed. */
+const STRIDE = Math.max(1, Math.round(1 / share));
 /** One in this many is hit of the operations that are frequent and change nothing on the disk. */
 const THIN_STRIDE = Math.max(1, Math.round(4 / share));
 const THINNED = /^(sql\.(run|get|all|iterate)|files\.(status|read)|native\.sha256)$/;
@@ -128,7 +128,7 @@ interface Known {
   readonly wanted: ReadonlyMap<string, Snapshot>;
 }
 
-/** Returns the numbers of the operations to hit. */
+/** Returns the numbers of the operations to hit. The first of each name is always hit by one kind of trouble. */
 function pointsOf(operations: readonly string[], trouble: Trouble): number[] {
   const turn = TROUBLES.indexOf(trouble) + seed;
   const counts = new Map<string, number>();
@@ -136,7 +136,9 @@ function pointsOf(operations: readonly string[], trouble: Trouble): number[] {
     const count = (counts.get(operation) ?? 0) + 1;
     counts.set(operation, count);
     const isThinned = THINNED.test(operation) && count > ALWAYS_HIT;
-    return (index + turn) % (isThinned ? THIN_STRIDE : STRIDE) === 0 ? [index + 1] : [];
+    const stride = isThinned ? THIN_STRIDE : STRIDE;
+    const ofAll = count === 1 ? Math.min(stride, TROUBLES.length) : stride;
+    return (index + turn) % ofAll === 0 ? [index + 1] : [];
   });
 }
 

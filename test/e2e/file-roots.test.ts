@@ -2,10 +2,21 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, rest, jsonLines, listedSets, run, Server, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  commandsRunHere,
+  jsonLines,
+  listedSets,
+  rest,
+  run,
+  Server,
+  succeed,
+} from '../helpers/commands.js';
 import { dumpHistory } from '../helpers/inline.js';
 import { lab, type Lab } from '../helpers/settings.js';
 import { dir, differences, file, look, makeTree } from '../helpers/tree.js';
+
+commandsRunHere();
 
 const WORD = '--password=of a test';
 

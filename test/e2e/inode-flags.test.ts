@@ -3,7 +3,15 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, jsonLines, run, Running, Server, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  commandsRunHere,
+  jsonLines,
+  run,
+  Running,
+  Server,
+  succeed,
+} from '../helpers/commands.js';
 import { faultySystem } from '../support/faults.js';
 import { type NativeCalls, type System } from '../../src/system/index.js';
 import { codeIn } from '../helpers/codes.js';
@@ -11,6 +19,8 @@ import { killWhen, Ledger } from '../helpers/faults.js';
 import { backupInline, inlineSystem, restoreInline } from '../helpers/inline.js';
 import { scratch } from '../helpers/scratch.js';
 import { dir, file, look, makeTree, noise, symlink } from '../helpers/tree.js';
+
+commandsRunHere();
 
 const OLD = new Date('2020-02-03T04:05:06.789Z');
 const PASSWORD = '--password=of these flags';

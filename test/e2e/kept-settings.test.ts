@@ -3,9 +3,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { CATALOG_VERSION } from '../../src/store/catalog/index.js';
-import { backup, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import { backup, commandsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 import { bytesOfFile, filesBelow } from '../helpers/plaintext.js';
+
+commandsRunHere();
 
 async function shown(way: readonly string[], ...keys: string[]): Promise<unknown> {
   const [told] = jsonLines(await succeed('sonic', ['getconfig', ...way, '--json', ...keys]));

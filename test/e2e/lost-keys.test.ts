@@ -8,6 +8,7 @@ import {
   BIN,
   cleanEnvironment,
   type CommandOptions,
+  commandsRunHere,
   type Outcome,
   run,
   Server,
@@ -16,6 +17,8 @@ import {
 import { textOfPdf } from '../helpers/paper.js';
 import { type Lab, lab } from '../helpers/settings.js';
 import { differences, look } from '../helpers/tree.js';
+
+commandsRunHere();
 
 const SECRET = 'gravel-Otter9-lamp';
 

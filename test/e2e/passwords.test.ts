@@ -4,10 +4,19 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { type Outcome, run, Running, Server, succeed } from '../helpers/commands.js';
+import {
+  commandsRunHere,
+  type Outcome,
+  run,
+  Running,
+  Server,
+  succeed,
+} from '../helpers/commands.js';
 import { type Lab, lab } from '../helpers/settings.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import { differences, look } from '../helpers/tree.js';
+
+commandsRunHere();
 
 const SECRET = 'gravel-Otter9-lamp';
 const OTHER = 'kelp-Sundry7-mulch';

@@ -2,10 +2,20 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, jsonLines, pause, run, Server, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  commandsRunHere,
+  jsonLines,
+  pause,
+  run,
+  Server,
+  succeed,
+} from '../helpers/commands.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import { differences, file, look, makeTree, noise, scratch } from '../helpers/tree.js';
 import { bytesIn } from '../helpers/upkeep.js';
+
+commandsRunHere();
 
 const MIB = 1 << 20;
 

@@ -8,13 +8,15 @@ import test from 'ava';
 import { copyCatalog } from '../../src/store/writer/index.js';
 import { openClientDirectory } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
-import { listedSets, run, succeed } from '../helpers/commands.js';
+import { commandsRunHere, listedSets, run, succeed } from '../helpers/commands.js';
 import { contentsOf } from '../helpers/damage.js';
 import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
 import { copyOf, lived, type Lived } from '../helpers/lived-store.js';
 import { PASSWORD } from '../helpers/rekeys.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeScratch, makeTree, removeScratch } from '../helpers/tree.js';
+
+commandsRunHere();
 
 const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;

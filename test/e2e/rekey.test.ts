@@ -4,9 +4,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
-  listedSets,
   backup,
+  commandsRunHere,
   jsonLines,
+  listedSets,
   type Outcome,
   rest,
   run,
@@ -29,6 +30,8 @@ import {
   type Snapshot,
   symlink,
 } from '../helpers/tree.js';
+
+commandsRunHere();
 
 const MIB = 1 << 20;
 const SECRET = 'gravel-Otter9-lamp';

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, run, Server, succeed } from '../helpers/commands.js';
+import { backup, commandsRunHere, run, Server, succeed } from '../helpers/commands.js';
 import {
   differences,
   dir,
@@ -17,6 +17,8 @@ import {
   symlink,
   text,
 } from '../helpers/tree.js';
+
+commandsRunHere();
 
 const home = makeScratch();
 const store = path.join(home, 'store');

@@ -2,8 +2,18 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, jsonLines, rest, run, Server, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  commandsRunHere,
+  jsonLines,
+  rest,
+  run,
+  Server,
+  succeed,
+} from '../helpers/commands.js';
 import { dir, file, makeTree, scratch } from '../helpers/tree.js';
+
+commandsRunHere();
 
 /** Makes two sets of a tree. Every command gets `args`. */
 async function twoSets(t: ExecutionContext, args: readonly string[] = []) {

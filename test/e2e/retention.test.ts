@@ -3,9 +3,19 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { plainPackr } from '../../src/system/msgpack/index.js';
-import { backup, jsonLines, pause, run, Server, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  commandsRunHere,
+  jsonLines,
+  pause,
+  run,
+  Server,
+  succeed,
+} from '../helpers/commands.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { file, makeTree, scratch } from '../helpers/tree.js';
+
+commandsRunHere();
 
 const DAY_MS = 86_400_000;
 

@@ -2,7 +2,16 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, jsonLines, listedSets, rest, run, Server, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  commandsRunHere,
+  jsonLines,
+  listedSets,
+  rest,
+  run,
+  Server,
+  succeed,
+} from '../helpers/commands.js';
 import {
   addTo,
   differences,
@@ -19,6 +28,8 @@ import {
   text,
   type TreeNode,
 } from '../helpers/tree.js';
+
+commandsRunHere();
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;

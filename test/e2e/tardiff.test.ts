@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import { backup, commandsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import {
   dir,
@@ -15,6 +15,8 @@ import {
   removeScratch,
   symlink,
 } from '../helpers/tree.js';
+
+commandsRunHere();
 
 const home = makeScratch();
 const store = path.join(home, 'store');

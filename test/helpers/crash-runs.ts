@@ -26,8 +26,8 @@ import { SqliteDisk } from './sqlite-disk.js';
 import { seed } from './seed.js';
 import { share } from './share.js';
 
-/** Multiplies the number of states of each scenario: 0.2 in `npm test`, 2 in a soak run. */
-export const times = 2 * share;
+/** Multiplies the number of states of each scenario: 0.1 in `npm test`, 2 in a soak run. */
+export const times = share < 1 ? share : 2 * share;
 
 /** The directories of a scenario; all are below `home`. */
 export interface Ground {
@@ -198,7 +198,9 @@ export async function crashAll<T>(run: Run<T>, options: CrashOptions = {}): Prom
   const { scenario, ground, trace } = run;
   const acts = options.acts ?? trace.acts;
   const wanted = Math.round((options.states ?? scenario.states) * times);
-  const chosen = choose(candidatesOf(run, acts, options), wanted);
+  const some = candidatesOf(run, acts, options, wanted);
+  const enough = some.length < wanted ? candidatesOf(run, acts, options, Infinity) : some;
+  const chosen = choose(enough, wanted);
   const disk = new SimulatedDisk(trace.start, options.isHonest);
   const wrong: string[] = [];
   let next = 0;
@@ -242,12 +244,22 @@ function groundOf({ traced }: Pick<Scenario, 'traced'>, ground: Ground, name: st
   return { ...ground, home, place: { ...ground.place, store: path.join(home, 'store') } };
 }
 
-/** Returns distinct states, in the order of their crash points. */
+/** Number of random candidates for each wanted state; equal states among them count once. */
+const CANDIDATES_EACH = 6;
+
+/**
+ * Returns distinct states, in the order of their crash points: all of them, or random ones if far fewer are wanted,
+ * because a state costs time even if it is not checked.
+ */
 function candidatesOf(
   run: Run<unknown>,
   acts: readonly TracedAct[],
   { isHonest, from = 0 }: CrashOptions,
+  wanted: number,
 ): Candidate[] {
+  const random = seededRandom(seed);
+  const every = (acts.length + 1 - from) * (SURE.length + CHANCES);
+  const part = (wanted * CANDIDATES_EACH) / every;
   const disk = new SimulatedDisk(run.trace.start, isHonest);
   const seen = new Set<string>();
   const found: Candidate[] = [];
@@ -258,6 +270,7 @@ function candidatesOf(
     if (act?.act === 'mark') answers += 1;
     if (point < from) continue;
     for (let choice = 0; choice < SURE.length + CHANCES; choice += 1) {
+      if (random.next() >= part) continue;
       const candidate = { point, choice };
       const key = `${answers} ${disk.crash(choiceOf(candidate)).hash()}`;
       if (!seen.has(key)) found.push(candidate);

@@ -3,18 +3,26 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { seededRandom } from '../../src/system/index.js';
 import type { History } from './damage-history.js';
-import { type Damage, fileDamages, randomDamages, rowDamages } from './damage-kinds.js';
+import {
+  type Damage,
+  fileDamages,
+  randomDamages,
+  recordDamages,
+  rowDamages,
+} from './damage-kinds.js';
 import { isLost, type Look, lookAt } from './damage-look.js';
 import { KEPT, missing, type Over, RULES } from './damage-rules.js';
 import { checkOf, type Outcome, STEPS, type Stepping } from './damage-steps.js';
 import type { Place } from './inline.js';
 import { keyringOfPlace } from './damage.js';
+import { partOf, share, smallShare } from './share.js';
 
 /** Suffix of SQLite's log beside a catalog. */
 const LOG = '-wal';
 const KEY_FILE = path.join('keys', '00000001.key');
 /** Number of random bit flips in a whole run of one kind of client. */
 const RANDOM_PLACES = 1000;
+const classesOf = ({ classes = [] }: Damage): readonly string[] => classes;
 
 export interface Case {
   readonly damage: Damage;
@@ -22,22 +30,30 @@ export interface Case {
   readonly choice: number;
 }
 
-/** Returns a share of all cases. With a share below 1, each selected damage is combined with one random step. */
-export function casesOf(history: History, seed: number, share: number): Case[] {
+/**
+ * Returns a share of all cases, with each way and each kind of file. With a share below 1, the selected damages take
+ * turns with the steps.
+ */
+export function casesOf(history: History, seed: number): Case[] {
   const random = seededRandom(seed);
   const steps = Object.keys(STEPS);
   const pick = (): number => Math.floor(random.next() * 1e6);
-  const taken = (damages: readonly Damage[], part: number): Damage[] =>
-    damages.filter(() => random.next() < part);
   const damages = [
-    ...taken(fileDamages(history), Math.min(1, share * 3)),
-    ...taken(rowDamages(history, random), share),
-    ...randomDamages(history, random, Math.round(RANDOM_PLACES * share)),
+    ...partOf(fileDamages(history), share, random, classesOf),
+    ...partOf(rowDamages(history, random), smallShare, random),
+    ...randomDamages(history, random, Math.round(RANDOM_PLACES * smallShare)),
   ];
-  return damages.flatMap((damage) => {
-    const chosen = share >= 1 ? steps : [steps[pick() % steps.length]!];
+  const first = pick();
+  return damages.flatMap((damage, at) => {
+    const chosen = share >= 1 ? steps : [steps[(first + at) % steps.length]!];
     return chosen.map((step) => ({ damage, step, choice: pick() }));
   });
+}
+
+/** Returns a share of the damages of single records, with each kind of record. */
+export async function someRecordDamages(history: History, seed: number): Promise<Damage[]> {
+  const all = await recordDamages(history);
+  return partOf(all, share, seededRandom(seed), classesOf);
 }
 
 /** Returns what is wrong with a case, each line with its rule. */

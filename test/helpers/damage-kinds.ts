@@ -12,6 +12,8 @@ export interface Damage {
   readonly name: string;
   /** The damaged file, relative to the client's directory. */
   readonly file: string;
+  /** The classes of which each run meets at least one damage. */
+  readonly classes?: readonly string[];
   /** Applies the damage; false if it would change nothing. */
   apply(copy: Place): boolean;
 }
@@ -95,6 +97,7 @@ export function fileDamages(history: History): Damage[] {
     Object.entries(FILE_DAMAGES).map(([how, damage]) => ({
       name: `${name}: ${how}`,
       file: name,
+      classes: [how, kindOf(name)],
       apply: (copy) => damage(fileIn(copy, name), name, history),
     })),
   );
@@ -132,7 +135,9 @@ export async function recordDamages({ place }: History): Promise<Damage[]> {
   for (const name of filesOf(place).filter((one) => kindOf(one) === 'pack')) {
     const pack = Number.parseInt(path.basename(name), 10);
     if (Number.isNaN(pack)) continue; // a key record
-    for (const { to } of await recordsOf(home, pack)) damages.push(flipped(name, to - 1, 0));
+    for (const { to, kind } of await recordsOf(home, pack)) {
+      damages.push({ ...flipped(name, to - 1, 0), classes: [`record kind ${kind}`] });
+    }
   }
   return damages;
 }

@@ -177,12 +177,13 @@ function change(file: string, how: (bytes: Buffer) => Buffer): void {
 export async function recordsOf(
   home: string,
   pack: number,
-): Promise<{ from: number; to: number }[]> {
+): Promise<{ from: number; to: number; kind: number }[]> {
   const backend = new DirectoryBackend(home, nodeSystem().files);
   try {
-    const records: { from: number; to: number }[] = [];
+    const records: { from: number; to: number; kind: number }[] = [];
     for await (const { header, position } of scanPack(backend, pack, 0)) {
-      records.push({ from: position, to: position + recordBytes(header) });
+      const to = position + recordBytes(header);
+      records.push({ from: position, to, kind: header.kind });
     }
     return records;
   } finally {

@@ -1,9 +1,12 @@
 /**
  * Runs a command of bin/ in this thread: its real command line, exit status and output, without the start time of
- * a process. Run one at a time: arguments, output and exit status belong to the whole thread.
+ * a process. Commands run one at a time: arguments, environment, output and exit status belong to the whole thread.
  */
+import { registerHooks } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import path from 'node:path';
+
+export type ToolHere = 'sonic' | 'regenerate' | 'lstardis' | 'tardiff';
 
 export interface InProcessOutcome {
   readonly status: number;
@@ -16,8 +19,41 @@ export interface InProcessOutcome {
 }
 
 const TOOLS = fileURLToPath(new URL('../../src/tools/', import.meta.url));
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const TOOLS_URL = pathToFileURL(TOOLS).href;
 let runs = 0;
+let outside: NodeJS.ProcessEnv | undefined;
+let last: Promise<unknown> = Promise.resolve();
+
+/** Returns the environment of this thread, without the changes that a running command needs. */
+export function ownEnvironment(): NodeJS.ProcessEnv {
+  return outside ?? process.env;
+}
+
+/** Functions that give the variables of the tools' modules their first values, by the module's address. */
+const resets = new Map<string, () => void>();
+const RESETS = Symbol.for('tardis-test-resets');
+Object.assign(globalThis, { [RESETS]: resets });
+const VARIABLE = /^let (\w+)(?: = (.*))?;$/gm;
+
+/** Appends a function to a module that resets its variables. */
+function withReset(url: string, source: string): string {
+  const values = [...source.matchAll(VARIABLE)].map(([, name, first]) => `${name} = ${first};`);
+  if (values.length === 0) return source;
+  const reset = `() => { ${values.join(' ')} }`;
+  return `${source}\nglobalThis[Symbol.for('tardis-test-resets')].set(${JSON.stringify(url)}, ${reset});`;
+}
+
+/** Modules of the tools keep the state of one command, such as its exit status, in variables. */
+registerHooks({
+  load: (url, context, next) => {
+    const loaded = next(url, context);
+    if (!url.startsWith(TOOLS_URL) || !loaded.source) return loaded;
+    return {
+      ...loaded,
+      source: withReset(url, Buffer.from(loaded.source as Uint8Array).toString()),
+    };
+  },
+});
 
 /** Replaces `process.umask`, which a test's thread may not call; new files keep the umask of the process. */
 function allowUmask(): void {
@@ -35,29 +71,96 @@ function codeIn({ stdout, stderr }: { stdout: string; stderr: string }): string 
   return code?.[1];
 }
 
-/** Runs a command to its end. The module of the tool is loaded again, as in a new process; its imports are not. */
+/** Collects what is written in place of a stream's own output. */
+class Written {
+  private readonly pieces: Buffer[] = [];
+
+  readonly write: typeof process.stdout.write = (
+    bytes: string | Uint8Array,
+    encoding?: unknown,
+    done?: unknown,
+  ): boolean => {
+    this.pieces.push(Buffer.from(bytes as Uint8Array));
+    const then = typeof encoding === 'function' ? encoding : done;
+    if (typeof then === 'function') queueMicrotask(() => void then());
+    return true;
+  };
+
+  get text(): string {
+    return Buffer.concat(this.pieces).toString();
+  }
+}
+
+/** Where a command adds listeners, which must not outlive it. */
+const LISTENED: readonly NodeJS.EventEmitter[] = [process, process.stdout, process.stderr];
+
+/** Returns a function that removes all listeners that were added since. */
+function keepListeners(): () => void {
+  const kept = LISTENED.map((source) => {
+    const names = new Set(source.eventNames());
+    return new Map([...names].map((name) => [name, new Set(source.rawListeners(name))]));
+  });
+  return () => {
+    for (const [at, source] of LISTENED.entries()) {
+      for (const name of source.eventNames()) {
+        for (const listener of source.rawListeners(name)) {
+          if (kept[at]!.get(name)?.has(listener) === true) continue;
+          source.removeListener(name, listener as (...args: unknown[]) => void);
+        }
+      }
+    }
+  };
+}
+
+function replaceEnvironment(by: NodeJS.ProcessEnv): void {
+  for (const name of Object.keys(process.env)) {
+    if (by[name] === undefined) delete process.env[name];
+  }
+  Object.assign(process.env, by);
+}
+
+/** Returns the environment of this thread without settings. */
+function withoutSettings(): NodeJS.ProcessEnv {
+  const all = Object.entries(process.env).filter(([name]) => !name.startsWith('TARDIS_'));
+  return Object.fromEntries(all);
+}
+
+/**
+ * Runs a command to its end, after those that began before. The module of the tool is loaded again, as in a new
+ * process; of those that it imports, the ones of the tools are reset. The environment is this thread's, without
+ * settings, unless `environmentOf` returns another one.
+ */
 export async function runHere(
-  tool: 'sonic' | 'regenerate' | 'lstardis',
+  tool: ToolHere,
   args: readonly string[],
+  environmentOf = withoutSettings,
 ): Promise<InProcessOutcome> {
-  const settings = Object.entries(process.env).filter(([name]) => name.startsWith('TARDIS_'));
+  const mine = last.then(() => runAlone(tool, args, environmentOf));
+  last = mine.catch(() => undefined);
+  return mine;
+}
+
+async function runAlone(
+  tool: ToolHere,
+  args: readonly string[],
+  environmentOf: () => NodeJS.ProcessEnv,
+): Promise<InProcessOutcome> {
+  const environment = environmentOf();
   const [argv, out, err] = [process.argv, process.stdout.write, process.stderr.write];
-  const told = { stdout: '', stderr: '' };
-  const keep =
-    (name: keyof typeof told) =>
-    (bytes: string | Uint8Array): boolean => {
-      told[name] += typeof bytes === 'string' ? bytes : Buffer.from(bytes).toString('latin1');
-      return true;
-    };
+  const [stdout, stderr] = [new Written(), new Written()];
+  const removeListeners = keepListeners();
   runs += 1;
+  for (const reset of resets.values()) reset();
+  outside = { ...process.env };
   allowUmask();
-  for (const [name] of settings) delete process.env[name];
+  replaceEnvironment(environment);
   process.argv = [argv[0]!, tool, ...args];
-  process.stdout.write = keep('stdout');
-  process.stderr.write = keep('stderr');
+  process.stdout.write = stdout.write;
+  process.stderr.write = stderr.write;
   try {
     await import(`${pathToFileURL(path.join(TOOLS, `${tool}.js`)).href}?run=${runs}`);
     const status = Number(process.exitCode ?? 0);
+    const told = { stdout: stdout.text, stderr: stderr.text };
     const failure = codeIn({ ...told, stderr: withoutWarnings(told.stderr) });
     return { status, ...told, code: codeIn(told), failure };
   } finally {
@@ -65,7 +168,8 @@ export async function runHere(
     process.stdout.write = out;
     process.stderr.write = err;
     process.exitCode = undefined;
-    Object.assign(process.env, Object.fromEntries(settings));
-    for (const signal of SIGNALS) process.removeAllListeners(signal);
+    replaceEnvironment(outside);
+    outside = undefined;
+    removeListeners();
   }
 }

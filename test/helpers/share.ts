@@ -6,6 +6,33 @@ const DEFAULT_SHARE = 0.1;
 
 export const share = Number(process.env['TEST_SHARE'] ?? DEFAULT_SHARE);
 
+/** The share of cases that take half a second each or more; a soak run takes all of them too. */
+export const smallShare = share < 1 ? share / 2 : share;
+
+/**
+ * Returns a random part of the cases, in their order. It has at least one case of each class, if `classesOf` returns
+ * the names of the classes that a case is in.
+ */
+export function partOf<T>(
+  cases: readonly T[],
+  part: number,
+  random: { next(): number },
+  classesOf: (one: T) => readonly string[] = () => [],
+): T[] {
+  const shuffled = cases
+    .map((one, at) => ({ one, at, turn: random.next() }))
+    .sort((a, b) => a.turn - b.turn);
+  const wanted = Math.ceil(cases.length * Math.min(1, part));
+  const met = new Set<string>();
+  const taken = shuffled.filter(({ one }, index) => {
+    const classes = classesOf(one);
+    if (index >= wanted && classes.every((each) => met.has(each))) return false;
+    for (const each of classes) met.add(each);
+    return true;
+  });
+  return taken.sort((a, b) => a.at - b.at).map(({ one }) => one);
+}
+
 /** Returns how many of `all` cases this run takes, at least `least`. */
 export function shareOf(all: number, least = 1): number {
   return Math.max(least, Math.round(all * share));

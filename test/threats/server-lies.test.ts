@@ -15,10 +15,8 @@ import { lyingServer } from '../helpers/lying-server.js';
 import { seed } from '../helpers/seed.js';
 import { type Lab, lab } from '../helpers/settings.js';
 import { dir, differences, file, look, makeTree, noise } from '../helpers/tree.js';
-import { share } from '../helpers/share.js';
+import { partOf, share } from '../helpers/share.js';
 
-/** Share of the lies that a run tells. */
-const SHARE = Math.min(1, 1.5 * share);
 /**
  * Readers time out if a server withholds an answer. A backup waits as long as its server lives, so the test ends it.
  */
@@ -149,6 +147,7 @@ function change({ source, runs }: World): void {
   fs.writeFileSync(path.join(source, 'a', `${SECRET_NAME} ${runs % 4}`), `${SECRET} ${runs}`);
 }
 
+/** Returns a share of the lies, with each verb. */
 function casesOf(names: ReadonlyMap<MessageName, number>, random: () => number): LieCase[] {
   const all = [...names].flatMap(([name, count]) =>
     VERBS.flatMap((verb) => {
@@ -158,7 +157,7 @@ function casesOf(names: ReadonlyMap<MessageName, number>, random: () => number):
   );
   const only = process.env['TEST_LIE']; // repeats a case that failed
   if (only !== undefined) return all.filter(({ verb, name }) => only === `${verb} ${name}`);
-  return all.filter(() => random() < SHARE);
+  return partOf(all, share, { next: random }, ({ verb }) => [verb]);
 }
 
 /** Returns everything wrong with the result of a command under a lie. */

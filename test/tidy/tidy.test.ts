@@ -97,6 +97,16 @@ test('every test runs', (t) => {
   expectNone(t, found, 'Let all tests run; remove what cannot work:');
 });
 
+test('files of tests that scripts name are there', (t) => {
+  const name = /(?<=[ '])[a-z]+(?:\/[a-z0-9-]+)+(?=[ ';])/g;
+  const named = ['scripts/longest-tests.mjs', 'scripts/fast-tests.sh'].flatMap((list) =>
+    (read(list).match(name) ?? []).map((one) => `test/${one}.test.ts`),
+  );
+  t.true(named.length > 20);
+  const gone = named.filter((one) => !tests.includes(one));
+  expectNone(t, gone, 'Name the file as it is now:');
+});
+
 test('only commands end the process', (t) => {
   const found = inCode(
     sources.filter((file) => !file.startsWith('src/tools/')),

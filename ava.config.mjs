@@ -1,0 +1,20 @@
+// How ava runs the tests. Files that take long begin first, so that the end of a run is not one long file.
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { LONGEST } from './scripts/longest-tests.mjs';
+
+/** Files that run at once for each processor, and one more: some of them wait for clocks or for a slow line. */
+const concurrency = availableParallelism() + 1;
+const places = new Map(
+  LONGEST.map((name, at) => [join(import.meta.dirname, 'dist/test', `${name}.test.js`), at]),
+);
+const placeOf = (file) => places.get(file) ?? LONGEST.length;
+
+export default {
+  files: ['dist/test/**/*.test.js'],
+  timeout: '5m',
+  concurrency,
+  nodeArguments: ['--enable-source-maps'],
+  require: ['./scripts/note-duration.mjs'],
+  sortTestFiles: (a, b) => placeOf(a) - placeOf(b) || (a < b ? -1 : 1),
+};
