@@ -78,10 +78,18 @@ function verdictsOf(line: MountLine, source: MountLine, smallBytes: number): Ver
     verdict('ls of many names: s', 0.5, median(line.names)),
     verdict('tar: s for 150 MB', 1, (median(line.tar) * TAR_BYTES) / smallBytes),
     verdict('tar, times regenerate --tar', 2, ratioOf(line.tar, line.archive)?.pairwise),
-    verdict('whole file, times its restore', 1 / 0.6, ratioOf(line.sequential, line.restore)?.pairwise),
+    verdict(
+      'whole file, times its restore',
+      1 / 0.6,
+      ratioOf(line.sequential, line.restore)?.pairwise,
+    ),
     verdict('s of 2,000 random reads', 1, 2000 / median(line.random)),
     verdict('s of 500 random reads in deltas', 1, 500 / median(line.deltas)),
-    verdict('processors that grep needs, in those it keeps busy', 1 / BUSY_SHARE, most / median(line.busy)),
+    verdict(
+      'processors that grep needs, in those it keeps busy',
+      1 / BUSY_SHARE,
+      most / median(line.busy),
+    ),
     verdict('MB of memory', 150, Math.max(...line.memory)),
     verdict('s to mount', 0.4, median(line.mount)),
   ];

@@ -90,7 +90,13 @@ export class Readings {
 
   /** Reads the large file from its begin to its end. */
   async sequential(): Promise<number> {
-    const argv = ['dd', `if=${this.#path('large')}`, 'of=/dev/null', 'bs=1M', 'status=none'] as const;
+    const argv = [
+      'dd',
+      `if=${this.#path('large')}`,
+      'of=/dev/null',
+      'bs=1M',
+      'status=none',
+    ] as const;
     return (await this.#run({ argv })).wallMs;
   }
 

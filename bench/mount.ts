@@ -123,7 +123,12 @@ function writeLarge(path: string, sizeMib: number, seed: number): void {
   const maker = new ContentMaker(seed);
   const fd = openSync(path, 'wx');
   for (let part = 0; part < sizeMib; part++) {
-    const spec = { kind: 'binary', sizeBytes: MIB, contentSeed: seed + part, themeSeed: 1 } as const;
+    const spec = {
+      kind: 'binary',
+      sizeBytes: MIB,
+      contentSeed: seed + part,
+      themeSeed: 1,
+    } as const;
     writeFully(fd, maker.make(spec));
   }
   closeSync(fd);

@@ -70,7 +70,8 @@ export class Mounted {
   /** Unmounts, and waits for the end of the process. */
   async end(): Promise<void> {
     const gone = this.#child.exitCode === null ? once(this.#child, 'exit') : undefined;
-    const umount = process.geteuid?.() === 0 ? ['umount', this.#at] : ['fusermount3', '-u', this.#at];
+    const umount =
+      process.geteuid?.() === 0 ? ['umount', this.#at] : ['fusermount3', '-u', this.#at];
     const command = { argv: umount as [string, ...string[]] };
     for (let left = END_TRIES; ; left--) {
       try {

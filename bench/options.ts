@@ -124,9 +124,19 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   const isSync = values.sync === true;
   const isSets = values.sets !== undefined;
   const isMount = values.mount === true;
-  const asked = [growth.length > 0, isDelay, isDelta, isReleases, isEncryption, isSync, isSets, isMount];
+  const asked = [
+    growth.length > 0,
+    isDelay,
+    isDelta,
+    isReleases,
+    isEncryption,
+    isSync,
+    isSets,
+    isMount,
+  ];
   if (asked.filter(Boolean).length > 1) {
-    const names = '--delay, --delta, --encryption, --growth, --mount, --releases, --sets and --sync';
+    const names =
+      '--delay, --delta, --encryption, --growth, --mount, --releases, --sets and --sync';
     throw new UsageError(`${names} are different questions`);
   }
   if (values.plots !== undefined && !existsSync(values.plots)) {

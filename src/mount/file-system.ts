@@ -3,7 +3,7 @@
  * in memory is answered at once; everything else in any order, as it is read.
  */
 import type { History } from '../history/index.js';
-import { asTardisError, TardisError } from '../errors/index.js';
+import { asTardisError, type TardisError } from '../errors/index.js';
 import { displayName, readAttributes } from '../model/index.js';
 import type { System } from '../system/index.js';
 import type { JobRunner } from '../workers/index.js';
@@ -11,10 +11,10 @@ import { writeAttributes, writeNumber } from './attributes.js';
 import { Contents, type FileTree } from './contents.js';
 import { plainPart, plusPart } from './directory-parts.js';
 import { type Kernel, type ReplyData, type Unique, uniqueOf } from './kernel.js';
-import { errnoOf } from './errnos.js';
+import { circle, errnoOf } from './errnos.js';
 import { greet, type GreetingOptions } from './greeting.js';
 import { type NodePlace, placeOf } from './node-ids.js';
-import { DOTS, writeDot, writeEntry } from './packing.js';
+import { DOTS, writeDots, writeEntry } from './packing.js';
 import { PageCache } from './page-cache.js';
 import {
   ENTRY_BYTES,
@@ -37,7 +37,6 @@ const ATTRIBUTE_REPLY_BYTES = OUT_HEADER_BYTES + 16 + 88;
 const MAX_REPLY_BYTES = 1 << 20;
 /** Longest reply without the data of another buffer. */
 const MAX_BODY_BYTES = 4096;
-const DOT_NAMES = [Buffer.from('.'), Buffer.from('..')];
 const SEEK_DATA = 3;
 /** How long a request goes on after a signal to its process. */
 const INTERRUPT_MS = 2000;
@@ -235,7 +234,12 @@ export class FileSystem {
       if (shown.nodeLow === 0 && shown.nodeHigh === 0) throw shown.entry.damage ?? circle();
       const { tree } = placeOf(shown.nodeLow, shown.nodeHigh);
       const owner = this.trees.tree(tree);
-      writeEntry(this.words, OUT_HEADER_BYTES, shown, Math.min(parent.validSeconds, owner.validSeconds));
+      writeEntry(
+        this.words,
+        OUT_HEADER_BYTES,
+        shown,
+        Math.min(parent.validSeconds, owner.validSeconds),
+      );
       owner.lookups += 1;
       return { bodyBytes };
     });
@@ -321,11 +325,7 @@ export class FileSystem {
     const position = Math.max(0, offset - DOTS);
     return after(tree.page(place.directory, position, isPlus), (page) =>
       after(tree.dots(place.directory), (dots) => () => {
-        let at = OUT_HEADER_BYTES;
-        for (let index = offset; index < DOTS; index += 1) {
-          const dot = { inode: dots[index]!, offset: index + 1, name: DOT_NAMES[index]! };
-          at += writeDot(this.body, at, dot, isPlus);
-        }
+        const at = writeDots(this.body, OUT_HEADER_BYTES, dots, offset, isPlus);
         if (page === undefined) return { bodyBytes: at };
         const left = room - (at - OUT_HEADER_BYTES);
         const from = position - page.first;
@@ -393,8 +393,4 @@ export class FileSystem {
       if (this.pending === 0) this.trees.dropIdle();
     });
   }
-}
-
-function circle(): TardisError {
-  return new TardisError('CATALOG_DAMAGED', 'a directory in it leads back to one above it');
 }

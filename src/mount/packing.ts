@@ -1,11 +1,12 @@
 /** Packs what the kernel is told about entries: single ones, and pages of directories. */
 import { EntryType } from '../model/index.js';
-import { direntType, writeAttributes } from './attributes.js';
+import { direntType, type Inode, writeAttributes } from './attributes.js';
 import { ATTRIBUTE_BYTES, DIRENT_BYTES, ENTRY_BYTES } from './protocol.js';
 import type { PackedEntries, PackedPage, ShownEntry } from './tree.js';
 
 /** Positions 1 and 2 of a directory are `.` and `..`. */
 export const DOTS = 2;
+const DOT_NAMES = [Buffer.from('.'), Buffer.from('..')];
 
 /** Writes a struct fuse_entry_out to zeros. */
 export function writeEntry(
@@ -73,24 +74,27 @@ function packEntries(
   return { packed, starts };
 }
 
-interface Dot {
-  readonly inode: ShownEntry['inode'];
-  /** The position after it. */
-  readonly offset: number;
-  readonly name: Buffer;
-}
-
-/** Writes `.` or `..` with room for a node that the kernel does not take from it; returns the length. */
-export function writeDot(target: Buffer, at: number, dot: Dot, isPlus: boolean): number {
-  const { inode, offset, name } = dot;
-  const from = isPlus ? ENTRY_BYTES : 0;
-  const bytes = from + padded(DIRENT_BYTES + name.length);
-  target.fill(0, at, at + bytes);
-  target.writeUInt32LE(inode.low, at + from);
-  target.writeUInt32LE(inode.high, at + from + 4);
-  target.writeUInt32LE(offset, at + from + 8);
-  target.writeUInt32LE(name.length, at + from + 16);
-  target.writeUInt32LE(direntType(EntryType.directory), at + from + 20);
-  name.copy(target, at + from + DIRENT_BYTES);
-  return bytes;
+/** Writes `.` and `..` from an offset on, with room for nodes that the kernel does not take from them; returns their end. */
+export function writeDots(
+  target: Buffer,
+  from: number,
+  inodes: readonly [Inode, Inode],
+  offset: number,
+  isPlus: boolean,
+): number {
+  let at = from;
+  for (let index = offset; index < DOTS; index += 1) {
+    const [inode, name] = [inodes[index]!, DOT_NAMES[index]!];
+    const dirent = at + (isPlus ? ENTRY_BYTES : 0);
+    const end = dirent + padded(DIRENT_BYTES + name.length);
+    target.fill(0, at, end);
+    target.writeUInt32LE(inode.low, dirent);
+    target.writeUInt32LE(inode.high, dirent + 4);
+    target.writeUInt32LE(index + 1, dirent + 8);
+    target.writeUInt32LE(name.length, dirent + 16);
+    target.writeUInt32LE(direntType(EntryType.directory), dirent + 20);
+    name.copy(target, dirent + DIRENT_BYTES);
+    at = end;
+  }
+  return at;
 }

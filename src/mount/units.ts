@@ -24,7 +24,7 @@ import { after, type Soon } from './tree.js';
 import { WalkAhead } from './walk-ahead.js';
 
 /** Bytes of decoded data that are kept. */
-const MAX_UNIT_BYTES = 16 << 20;
+const MAX_UNIT_BYTES = 12 << 20;
 /** Records whose chunks were found; each takes some hundred bytes. */
 const MAX_RECORDS = 256;
 const MAX_SPARE = 4;
