@@ -67,7 +67,7 @@ export async function mount(
   const size = sizeOfTree(join(workplace.tree, PARTS.files));
   const { names, largeMib } = options.mount;
   const about = `${treeLine(size)}; ${names} names; ${largeMib} MiB; medians of ${options.runs}`;
-  const notes = subjects.map(({ name, about: how }) => `${name}: ${how}; ${versions[name]}`);
+  const notes = subjects.map(({ name, about: how }) => `${name}: ${how}; ${versions[name] ?? ''}`);
   return mountAnswer(lines, { about, notes, smallBytes: size.bytes });
 }
 
@@ -165,6 +165,8 @@ function changeEdited(workplace: Workplace, options: MountQuestion, stream: numb
   closeSync(fd);
 }
 
+type Step = (readings: Readings, shown: string) => Promise<void>;
+
 /** The readings of one subject in one round. */
 class Asked {
   readonly #workplace: Workplace;
@@ -198,7 +200,13 @@ class Asked {
     const mounting = subject.mount?.(this.#at);
     if (mounting === undefined) return;
     const peaks: number[] = [];
-    const steps = [this.#lists, this.#tar, this.#greps, this.#parts, this.#sequential];
+    const steps: readonly Step[] = [
+      (readings) => this.#lists(readings),
+      (readings) => this.#tar(readings),
+      (readings) => this.#greps(readings),
+      (readings) => this.#parts(readings),
+      (readings) => this.#sequential(readings),
+    ];
     for (const step of steps) peaks.push(await this.#in(mounting, step));
     this.#line.memory.push(Math.max(...peaks) / 1e6);
     await this.#withoutMount(subject);
@@ -208,15 +216,12 @@ class Asked {
   }
 
   /** Mounts afresh for a step; returns the largest memory of the mount. */
-  async #in(
-    mounting: Mounting,
-    step: (readings: Readings, shown: string) => Promise<void>,
-  ): Promise<number> {
+  async #in(mounting: Mounting, step: Step): Promise<number> {
     const log = join(this.#workplace.root, 'mount-output');
     const mounted = await Mounted.start(mounting, { at: this.#at, log });
     try {
       this.#line.mount.push(mounted.tookMs / 1000);
-      await step.call(this, this.#readings(mounted.tree), mounted.tree);
+      await step(this.#readings(mounted.tree), mounted.tree);
       return mounted.residentBytes;
     } finally {
       await mounted.end();

@@ -73,6 +73,14 @@ test('how large the store of releases becomes is answered', async (t) => {
   t.deepEqual(plots, ['releases.svg']);
 });
 
+interface MountFigures {
+  readonly subject: string;
+  readonly list: readonly number[];
+  readonly random: readonly number[];
+  readonly deltas: readonly number[];
+  readonly memory: readonly number[];
+}
+
 test('how fast a mount is read is answered', async (t) => {
   if (process.geteuid?.() !== 0 || !fs.existsSync('/dev/fuse')) {
     t.log('nothing can be mounted here');
@@ -81,15 +89,15 @@ test('how fast a mount is read is answered', async (t) => {
   }
   const sizes = ['--files', '60', '--names', '100', '--large', '2'];
   const { said, figures, plots } = await ask(t, '--mount', ...WITHOUT_PEERS, ...sizes);
-  t.regex(said, /^tardis-encrypted: s to mount/m);
-  const lines = figures as Record<string, number[]>[];
+  t.regex(said, / tardis-encrypted: s to mount /);
+  const lines = figures as MountFigures[];
   t.deepEqual(
-    lines.map(({ subject }) => subject as unknown),
+    lines.map(({ subject }) => subject),
     ['source', 'tardis', 'tardis-encrypted'],
   );
   const [, ...ours] = lines;
   for (const { list, random, deltas, memory } of ours) {
-    for (const [value] of [list!, random!, deltas!, memory!]) t.true(value! > 0);
+    for (const [value = 0] of [list, random, deltas, memory]) t.true(value > 0);
   }
   t.deepEqual(plots, ['mount.svg']);
 });
