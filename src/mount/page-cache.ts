@@ -41,8 +41,9 @@ export class PageCache {
   }
 
   /** Keeps a listing in place of its page. */
-  keepListing(key: number, { first, plus, plain }: PackedPage, isPlus: boolean): PackedPage {
-    const entries = isPlus ? plus() : plain();
+  keepListing(key: number, page: PackedPage, isPlus: boolean): PackedPage {
+    const { first } = page;
+    const entries = isPlus ? page.plus() : page.plain();
     const listing = { first, plus: () => entries, plain: () => entries, isPlus };
     this.drop(key, key + 1);
     this.listings.set(key, listing);
