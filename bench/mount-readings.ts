@@ -1,4 +1,4 @@
-/** What is measured in a mount, or in the source: commands that read, and their figures. */
+/** Commands that read in a mount or in the source, and their figures. */
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { machineBusyMs } from './processes.js';
@@ -19,7 +19,7 @@ export const READINGS = [
 ] as const;
 export type Reading = (typeof READINGS)[number];
 
-/** What the columns are called, with their units. */
+/** Names of the columns, with their units. */
 export const HEADINGS: Readonly<Record<Reading, string>> = {
   mount: 'mount s',
   list: 'ls -lR s',
@@ -40,7 +40,7 @@ export const PARTS = { files: 'files', names: 'names', large: 'large', edited: '
 const RANDOM_READS = join(dirname(fileURLToPath(import.meta.url)), 'random-reads.js');
 const GREP_PROCESSES = 8;
 const GREP_FILES = 100;
-/** What no file contains. */
+/** A text that no file contains. */
 const NEEDLE = 'Fjord banks vext dwarf quiz';
 /** xargs ends with it if a command ended with 1, as grep does if it finds nothing. */
 const NOTHING_FOUND = 123;

@@ -37,7 +37,7 @@ export interface Options {
   readonly sets: number | undefined;
   /** Releases of a source tree with which to measure the size of the store; undefined for another question. */
   readonly releases: ReleasesOptions | undefined;
-  /** What to read in mounts; undefined for another question. */
+  /** Sizes of the parts that are read in mounts; undefined for another question. */
   readonly mount: MountOptions | undefined;
   /** Directory for plots. */
   readonly plots: string | undefined;
@@ -52,7 +52,7 @@ export interface ReleasesOptions {
   readonly count: number;
 }
 
-/** What is read in mounts, beside the tree of small files. */
+/** Sizes of the parts that are read in mounts, beside the tree of small files. */
 export interface MountOptions {
   /** Number of names of the largest directory. */
   readonly names: number;

@@ -139,7 +139,7 @@ export class SetTree implements Tree {
       after(this.loaded(directory, number), (page) => {
         page.packed ??= packPage(page.entries, page.first, this.validSeconds);
         const isPinned = this.pinned.has(key);
-        // Of a large directory only the listing is kept: its entries would fill the memory.
+        // A large directory keeps no more than its listing: its entries would fill the memory.
         return page.isLast || isPinned ? page.packed : cache.keepListing(key, page.packed, isPlus);
       })
     );
