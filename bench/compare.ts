@@ -1,15 +1,15 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { type Plot, writePlots } from './answer.js';
 import { QUESTIONS, type FigureTable } from './figures.js';
 import { describeMachine, machineLine } from './machine.js';
 import { makeTree, treeLine } from './make-tree.js';
-import { measure } from './measure.js';
-import { UsageError, type Options, type PeerName } from './options.js';
+import type { Options, PeerName } from './options.js';
 import { barChart } from './plot.js';
 import { formatTable, formatVerdicts, linesOf, toJson } from './report.js';
 import { runRounds } from './rounds.js';
 import { makeSmallMachine } from './small-machine.js';
 import { borg } from './subjects/borg.js';
+import { chooseSubjects } from './subjects/choose.js';
 import { raw } from './subjects/raw.js';
 import { restic } from './subjects/restic.js';
 import { rsync } from './subjects/rsync.js';
@@ -91,35 +91,6 @@ function peer(name: PeerName, place: Place, options: Options): Subject {
     case 'raw':
       return raw(place);
   }
-}
-
-/** Returns the subjects that can run here; prints a line for each of the others. */
-async function chooseSubjects(
-  workplace: Workplace,
-  candidates: readonly Subject[],
-  say: Say,
-): Promise<{ subjects: Subject[]; versions: Record<string, string> }> {
-  const subjects: Subject[] = [];
-  const versions: Record<string, string> = {};
-  for (const subject of candidates) {
-    try {
-      const { output } = await measure(subject.version, { logFile: workplace.log });
-      versions[subject.name] = output.split('\n')[0] ?? '';
-      subjects.push(subject);
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      const isOurs = subject.name.startsWith('tardis');
-      say(
-        isOurs && !existsSync(subject.version.argv[0])
-          ? `${subject.name}: not built`
-          : `${subject.name}: skipped: ${why}`,
-      );
-    }
-  }
-  if (subjects.length === 0) {
-    throw new UsageError('nothing to measure');
-  }
-  return { subjects, versions };
 }
 
 function plotsOf(table: FigureTable): Plot[] {

@@ -10,6 +10,7 @@ import { far } from './far.js';
 import { growth } from './growth.js';
 import { describeMachine } from './machine.js';
 import { killRunning, measure } from './measure.js';
+import { mount } from './mount.js';
 import { parseOptions, USAGE, UsageError, type Options } from './options.js';
 import { releases } from './releases.js';
 import { sets } from './sets.js';
@@ -60,7 +61,12 @@ async function ask(options: Options): Promise<boolean> {
         sync(workplace, checkout, options, say),
       );
     }
-    const { releases: asked, sets: count } = options;
+    const { releases: asked, sets: count, mount: read } = options;
+    if (read !== undefined) {
+      return await answerIn(workplace, checkout, options, () =>
+        mount(workplace, checkout, { ...options, mount: read }, say),
+      );
+    }
     if (count !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
         sets(workplace, checkout, { ...options, sets: count }, say),

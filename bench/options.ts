@@ -37,6 +37,8 @@ export interface Options {
   readonly sets: number | undefined;
   /** Releases of a source tree with which to measure the size of the store; undefined for another question. */
   readonly releases: ReleasesOptions | undefined;
+  /** Sizes of the parts that are read in mounts; undefined for another question. */
+  readonly mount: MountOptions | undefined;
   /** Directory for plots. */
   readonly plots: string | undefined;
 }
@@ -48,6 +50,14 @@ export interface ReleasesOptions {
   /** Empty: chosen by their names. */
   readonly tags: readonly string[];
   readonly count: number;
+}
+
+/** Sizes of the parts that are read in mounts, beside the tree of small files. */
+export interface MountOptions {
+  /** Number of names of the largest directory. */
+  readonly names: number;
+  /** Size of the large file. */
+  readonly largeMib: number;
 }
 
 /** A mistake on the command line. Its message is all that the user needs. */
@@ -63,6 +73,9 @@ another question, beside restic and borg
   --history DIR    the releases of this git repository instead of generated ones
   --tags T,T,...   these releases (the newest ones that begin a minor version)
   --count N        so many releases (10)
+  --mount          how fast a mount is read, also beside the source: 8,000 files (80000 is meant)
+  --names N        a directory of N names in it (10000; 100000 is meant)
+  --large MIB      a file of MIB mebibytes in it (256; 4096 is meant)
 questions about this tool alone
   --delay MS       what a server costs whose answers take a round trip of MS milliseconds, by a proxy
   --growth         how time and memory grow: 10,000, 100,000 and 1,000,000 small files, in a tree and in one directory
@@ -110,15 +123,26 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   const isEncryption = values.encryption === true;
   const isSync = values.sync === true;
   const isSets = values.sets !== undefined;
-  const asked = [growth.length > 0, isDelay, isDelta, isReleases, isEncryption, isSync, isSets];
+  const isMount = values.mount === true;
+  const asked = [
+    growth.length > 0,
+    isDelay,
+    isDelta,
+    isReleases,
+    isEncryption,
+    isSync,
+    isSets,
+    isMount,
+  ];
   if (asked.filter(Boolean).length > 1) {
-    const names = '--delay, --delta, --encryption, --growth, --releases, --sets and --sync';
+    const names =
+      '--delay, --delta, --encryption, --growth, --mount, --releases, --sets and --sync';
     throw new UsageError(`${names} are different questions`);
   }
   if (values.plots !== undefined && !existsSync(values.plots)) {
     throw new UsageError(`there is no ${values.plots} to write plots to`);
   }
-  const peers = new Set<PeerName>(isReleases ? ['restic', 'borg'] : ['restic', 'raw']);
+  const peers = new Set<PeerName>(isReleases || isMount ? ['restic', 'borg'] : ['restic', 'raw']);
   for (const name of values.with ?? []) {
     peers.add(peerName(name));
   }
@@ -127,6 +151,9 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   }
   if (isReleases && (peers.has('rsync') || peers.has('raw'))) {
     throw new UsageError('rsync and raw keep one version only: nothing to ask with --releases');
+  }
+  if (isMount && (values.tree !== undefined || peers.has('rsync') || peers.has('raw'))) {
+    throw new UsageError('--mount reads a tree of its own, beside restic and borg');
   }
   for (const name of values.without ?? []) {
     peers.delete(peerName(name));
@@ -138,13 +165,13 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   }
   return {
     seed: integer('seed', values.seed, 1, 0, 0xffff_ffff),
-    files: integer('files', values.files, filesOf(isReleases, quick), 1, 10_000_000),
+    files: integer('files', values.files, filesOf(isReleases, quick || isMount), 1, 10_000_000),
     tree: values.tree,
     work: values.work ?? (isSync ? '.' : '/dev/shm'),
     runs: integer(
       'runs',
       values.runs,
-      growth.length > 0 || isReleases ? 1 : quick ? 2 : 5,
+      growth.length > 0 || isReleases ? 1 : isMount ? 3 : quick ? 2 : 5,
       1,
       1000,
     ),
@@ -165,6 +192,7 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     sync: isSync,
     sets: isSets ? integer('sets', values.sets, 400, 3, 100_000) : undefined,
     releases: releasesOf(isReleases, values),
+    mount: mountOf(isMount, values),
     plots: values.plots,
   };
 }
@@ -193,6 +221,9 @@ function parse(argv: readonly string[]) {
         sizes: { type: 'string' },
         releases: { type: 'boolean' },
         history: { type: 'string' },
+        mount: { type: 'boolean' },
+        names: { type: 'string' },
+        large: { type: 'string' },
         tags: { type: 'string' },
         count: { type: 'string' },
         plots: { type: 'string' },
@@ -256,6 +287,22 @@ function releasesOf(
     history,
     tags: (tags ?? '').split(',').filter((tag) => tag !== ''),
     count: integer('count', count, 10, 1, 1000),
+  };
+}
+
+function mountOf(
+  isAsked: boolean,
+  { names, large }: { readonly names?: string; readonly large?: string },
+): MountOptions | undefined {
+  if (!isAsked) {
+    if (names !== undefined || large !== undefined) {
+      throw new UsageError('--names and --large belong to --mount');
+    }
+    return undefined;
+  }
+  return {
+    names: integer('names', names, 10_000, 1, 10_000_000),
+    largeMib: integer('large', large, 256, 2, 1 << 20),
   };
 }
 

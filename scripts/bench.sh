@@ -13,7 +13,7 @@ need rsync rsync
 need zstd zstd
 need rdiff rdiff
 case " $* " in
-*' borg '* | *'=borg '* | *' --releases '*) need borg borgbackup ;;
+*' borg '* | *'=borg '* | *' --releases '* | *' --mount '*) need borg borgbackup ;;
 esac
 case " $* " in
 *' --history '* | *' --history='*) need git git ;;

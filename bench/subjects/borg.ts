@@ -28,5 +28,9 @@ export function borg(place: Place, options: { readonly encryption: string }): Su
     restore: () => run('extract', `${place.store}::${histories}`),
     restoredTree: () => join(place.out, place.tree),
     storeBytes: () => bytesBelow(place.store),
+    mount: (at) => ({
+      command: run('mount', '--foreground', `${place.store}::${histories}`, at),
+      shownTree: join(at, place.tree),
+    }),
   };
 }

@@ -20,6 +20,10 @@ export function restic(place: Place): Subject {
     // restic restores the whole path.
     restoredTree: () => join(place.out, place.tree),
     storeBytes: () => bytesBelow(place.store),
+    mount: (at) => ({
+      command: run('mount', at),
+      shownTree: join(at, 'snapshots', 'latest', place.tree),
+    }),
   };
 }
 

@@ -33,6 +33,18 @@ export interface Subject {
   restoredTree(): string;
   /** Returns the size of the store. */
   storeBytes(): number;
+  /** Returns how the last backup is mounted at a directory. Undefined for a tool without mounts. */
+  mount?(at: string): Mounting;
+  /** Returns the commands that read a path of the last backup without a mount. */
+  reading?(path: string): { readonly archive: Command; readonly restore: Command };
+}
+
+/** How a tool mounts a backup. */
+export interface Mounting {
+  /** Mounts, and stays until it is unmounted. */
+  readonly command: Command;
+  /** The backed-up tree in the mount. */
+  readonly shownTree: string;
 }
 
 /** Returns the sum of the sizes of all files below a path. */

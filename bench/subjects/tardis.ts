@@ -11,38 +11,58 @@ export interface TardisOptions {
   readonly level: number | undefined;
   /** Runs with the profile `pi`, on that machine, as a separate subject. */
   readonly pi?: SmallMachine;
+  /** File with a password, with which the client encrypts, as a separate subject. */
+  readonly passwordFile?: string;
 }
 
+/** Memory of a login. Users choose it, so it is fixed to make figures of several runs comparable. */
+const LOGIN = ['--password-memory', '32M'];
+
 /** Our own tool, run from the checkout with a server of its own. */
-export function tardis(place: Place, { checkout, level, pi }: TardisOptions): Subject {
+export function tardis(
+  place: Place,
+  { checkout, level, pi, passwordFile }: TardisOptions,
+): Subject {
   const program = (name: string): string => join(checkout, 'bin', name);
   const profile = ['--profile', pi === undefined ? 'desktop' : 'pi'];
   const run = (name: string, ...args: string[]): Command => {
     const [first = program(name), ...rest] = [...(pi?.prefix ?? []), program(name), ...args];
     return { argv: [first, ...rest], env: confinedTo(place.home) };
   };
-  const history = ['-D', place.store, '-C', CLIENT, ...profile];
+  const isEncrypted = passwordFile !== undefined;
+  const password = isEncrypted ? ['-F', passwordFile] : [];
+  const client = ['-D', place.store, '-C', CLIENT, ...password];
+  const history = [...client, ...profile];
+  const create = isEncrypted ? ['--create', ...LOGIN] : ['--create'];
   const backup = [
     ...history,
     '--local',
     ...(level === undefined ? [] : ['--compress-level', String(level)]),
   ];
   return {
-    name: pi === undefined ? 'tardis' : 'tardis-pi',
+    name: isEncrypted ? 'tardis-encrypted' : pi === undefined ? 'tardis' : 'tardis-pi',
     about: [
       '--local',
       level === undefined ? 'default level' : `zstd level ${level}`,
-      'not encrypted',
+      isEncrypted ? 'encrypted' : 'not encrypted',
       ...(pi === undefined ? [] : ['--profile pi', pi.about]),
     ].join(', '),
     // The version is printed without the limits of the small machine.
     version: { argv: [program('tardis'), '--version'], env: confinedTo(place.home) },
     prepare: () => [],
-    first: () => run('tardis', ...backup, '--create', place.tree),
+    first: () => run('tardis', ...backup, ...create, place.tree),
     again: () => run('tardis', ...backup, place.tree),
     restore: () => run('regenerate', ...history, '-o', place.out, place.tree),
     restoredTree: () => join(place.out, basename(place.tree)),
     // The reserve is excluded: it is free space kept back, of the same size for any tree.
     storeBytes: () => bytesBelow(place.store) - bytesBelow(join(place.store, CLIENT, 'reserve')),
+    mount: (at) => ({
+      command: run('tardisfs', '--foreground', ...client, at),
+      shownTree: join(at, 'Current', place.tree),
+    }),
+    reading: (path) => ({
+      archive: run('regenerate', ...history, '--tar', '-', path),
+      restore: run('regenerate', ...history, '-o', place.out, path),
+    }),
   };
 }

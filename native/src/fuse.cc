@@ -1,17 +1,14 @@
 // Mounts by the kernel's own FUSE protocol: /dev/fuse, requests in batches, and replies. No library is needed.
 #include <linux/fuse.h>
-#include <poll.h>
-#include <pthread.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <uv.h>
 
-#include <condition_variable>
 #include <cstring>
 #include <memory>
-#include <mutex>
-#include <thread>
+#include <string>
 
 #include <fcntl.h>
 
@@ -22,85 +19,121 @@ namespace tardis::calls {
 
 namespace {
 
-constexpr size_t kSlots = 2;                   // batches in flight: JavaScript works on one, the other one is filled
-constexpr size_t kLeastRoom = 16 * 1024;       // for one request; no request of a read-only file system is longer
-constexpr int kMostRequests = 64;              // in one batch
+constexpr size_t kLeastRoom = 16 * 1024;  // for one request; no request of a read-only file system is longer
+constexpr int kMostRequests = 64;         // in one batch
+constexpr int kMostBatches = 4;           // before other work of the process gets its turn
+constexpr int kMostReads = 256;           // for one batch, if most requests are answered at once
 constexpr uint64_t kBareNode = uint64_t{1} << 62;  // in node ids of entries without attributes
+constexpr char kLabel[] = "security.selinux";
 constexpr size_t kMostMountData = 4096;
 
-struct Batch {
-  size_t slot;
-  size_t bytes;
-  int error;  // errno that ended the connection, or 0
-};
-
+// Reads requests in the thread of JavaScript whenever the kernel has some. A thread of its own would have to wake that
+// one for each request.
 class Listener {
  public:
-  Listener(int fd, const Bytes& memory) : fd_(fd), memory_(memory.data), slotBytes_(memory.size / kSlots) {}
+  Listener(napi_env env, int fd, const Bytes& memory) : env_(env), fd_(fd), memory_(memory.data), room_(memory.size) {}
 
   napi_ref buffer = nullptr;
-  napi_threadsafe_function function = nullptr;
+  napi_ref function = nullptr;
+  napi_async_context context = nullptr;
 
-  void run() {
-    for (size_t slot = 0;; slot = (slot + 1) % kSlots) {
-      waitFor(slot);
-      auto batch = std::make_unique<Batch>(Batch{slot, 0, 0});
-      fill(batch.get());
-      const int error = batch->error;
-      if (napi_call_threadsafe_function(function, batch.release(), napi_tsfn_blocking) != napi_ok) return;
-      if (error != 0) break;
+  // Returns false if the loop does not take the descriptor; then `close` frees the listener.
+  bool start() {
+    uv_loop_t* loop = nullptr;
+    if (napi_get_uv_event_loop(env_, &loop) != napi_ok || uv_poll_init(loop, &handle_, fd_) != 0) {
+      finish();
+      return false;
     }
-    napi_release_threadsafe_function(function, napi_tsfn_release);
-  }
-
-  void free(size_t slot) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    isBusy_[slot] = false;
-    changed_.notify_one();
+    handle_.data = this;
+    if (uv_poll_start(&handle_, UV_READABLE, onReady) == 0) return true;
+    close();
+    return false;
   }
 
  private:
-  void waitFor(size_t slot) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait(lock, [&] { return !isBusy_[slot]; });
-    isBusy_[slot] = true;
+  static void onReady(uv_poll_t* handle, int status, int) { static_cast<Listener*>(handle->data)->serve(status); }
+
+  void close() {
+    uv_poll_stop(&handle_);
+    uv_close(reinterpret_cast<uv_handle_t*>(&handle_),
+             [](uv_handle_t* handle) { static_cast<Listener*>(handle->data)->finish(); });
   }
 
-  // Reads at least one request that JavaScript must answer, and all others that are waiting, within the bounds.
-  void fill(Batch* batch) {
-    int count = 0;
-    while (count < kMostRequests && slotBytes_ - batch->bytes >= kLeastRoom) {
-      if (count > 0 && !isWaiting()) return;
-      uint8_t* at = memory_ + batch->slot * slotBytes_ + batch->bytes;
-      const ssize_t got = ::read(fd_, at, slotBytes_ - batch->bytes);
-      if (got < 0) {
-        if (errno == EINTR || errno == EAGAIN || errno == ENOENT) continue;
-        batch->error = errno;
-        return;
-      }
-      if (got < static_cast<ssize_t>(sizeof(fuse_in_header)) || answered(at)) continue;
-      batch->bytes += (static_cast<size_t>(got) + 7) & ~size_t{7};
-      count += 1;
+  void finish() {
+    napi_handle_scope scope;
+    if (napi_open_handle_scope(env_, &scope) == napi_ok) {
+      napi_delete_reference(env_, buffer);
+      napi_delete_reference(env_, function);
+      napi_async_destroy(env_, context);
+      napi_close_handle_scope(env_, scope);
+    }
+    delete this;
+  }
+
+  // Answers what is waiting. The next request often comes while the last ones are answered.
+  void serve(int status) {
+    for (int batches = 0; batches < kMostBatches; ++batches) {
+      size_t bytes = 0;
+      int error = fill(&bytes);
+      if (bytes == 0 && error == 0 && status >= 0) return;
+      if (bytes == 0 && error == 0) error = EBADF;
+      if (error != 0) close();
+      deliver(bytes, error);
+      if (error != 0) return;
     }
   }
 
-  bool isWaiting() const {
-    pollfd waiting = {fd_, POLLIN, 0};
-    return poll(&waiting, 1, 0) > 0;
+  // Reads the requests that are waiting and that JavaScript must answer, within the bounds. Returns an error number that
+  // ends the connection, or 0.
+  int fill(size_t* bytes) {
+    int count = 0;
+    for (int reads = 0; reads < kMostReads && count < kMostRequests && room_ - *bytes >= kLeastRoom; ++reads) {
+      uint8_t* at = memory_ + *bytes;
+      const ssize_t got = ::read(fd_, at, room_ - *bytes);
+      if (got < 0) {
+        if (errno == EAGAIN) return 0;
+        if (errno == EINTR || errno == ENOENT) continue;
+        return errno;
+      }
+      if (got < static_cast<ssize_t>(sizeof(fuse_in_header)) || answered(at, static_cast<size_t>(got))) continue;
+      *bytes += (static_cast<size_t>(got) + 7) & ~size_t{7};
+      count += 1;
+    }
+    return 0;
   }
 
-  // Answers a question for an attribute of an entry that has none. `ls -l` asks for an ACL of every file.
-  bool answered(const uint8_t* request) const {
+  // Passes a batch to JavaScript: its offset in the memory, its bytes, and the error that ended the connection.
+  void deliver(size_t bytes, int error) {
+    napi_handle_scope scope;
+    if (napi_open_handle_scope(env_, &scope) != napi_ok) return;
+    napi_value receiver, callback, numbers[3];
+    if (napi_get_global(env_, &receiver) == napi_ok &&
+        napi_get_reference_value(env_, function, &callback) == napi_ok &&
+        napi_create_double(env_, 0, &numbers[0]) == napi_ok &&
+        napi_create_double(env_, static_cast<double>(bytes), &numbers[1]) == napi_ok &&
+        napi_create_int32(env_, error, &numbers[2]) == napi_ok &&
+        napi_make_callback(env_, context, receiver, callback, 3, numbers, nullptr) == napi_pending_exception) {
+      napi_value thrown;
+      if (napi_get_and_clear_last_exception(env_, &thrown) == napi_ok) napi_fatal_exception(env_, thrown);
+    }
+    napi_close_handle_scope(env_, scope);
+  }
+
+  // Answers a question for an attribute of an entry that has none. `ls -l` asks for an ACL and a label of every file.
+  bool answered(const uint8_t* request, size_t bytes) const {
     fuse_in_header in;
     memcpy(&in, request, sizeof in);
-    if ((in.nodeid & kBareNode) == 0) return false;
+    if ((in.nodeid & kBareNode) == 0 || bytes < sizeof in + sizeof(fuse_getxattr_in)) return false;
     struct {
       fuse_out_header head;
       fuse_getxattr_out size;
     } out = {};
     out.head.unique = in.unique;
     if (in.opcode == FUSE_GETXATTR) {
-      out.head.error = -ENODATA;
+      // `ls` asks no more for labels where there are none, and the kernel keeps no answer about them.
+      const size_t nameAt = sizeof in + sizeof(fuse_getxattr_in);
+      const bool isLabel = bytes - nameAt >= sizeof kLabel && memcmp(request + nameAt, kLabel, sizeof kLabel) == 0;
+      out.head.error = isLabel ? -EOPNOTSUPP : -ENODATA;
       out.head.len = sizeof out.head;
     } else if (in.opcode == FUSE_LISTXATTR) {
       fuse_getxattr_in wanted;
@@ -112,37 +145,12 @@ class Listener {
     return ::write(fd_, &out, out.head.len) >= 0 || errno == ENOENT;  // ENOENT: the request was interrupted
   }
 
+  napi_env env_;
   int fd_;
   uint8_t* memory_;
-  size_t slotBytes_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool isBusy_[kSlots] = {};
+  size_t room_;
+  uv_poll_t handle_ = {};
 };
-
-// Passes a batch to JavaScript: its offset in the memory, its bytes, and the error that ended the connection.
-void deliver(napi_env env, napi_value callback, void* context, void* data) {
-  const std::unique_ptr<Batch> batch(static_cast<Batch*>(data));
-  auto* listener = static_cast<Listener*>(context);
-  if (env == nullptr) return;
-  napi_value undefined, memory, numbers[3];
-  size_t bytes = 0;
-  if (napi_get_undefined(env, &undefined) == napi_ok &&
-      napi_get_reference_value(env, listener->buffer, &memory) == napi_ok &&
-      napi_get_buffer_info(env, memory, nullptr, &bytes) == napi_ok &&
-      napi_create_double(env, static_cast<double>(batch->slot * (bytes / kSlots)), &numbers[0]) == napi_ok &&
-      napi_create_double(env, static_cast<double>(batch->bytes), &numbers[1]) == napi_ok &&
-      napi_create_int32(env, batch->error, &numbers[2]) == napi_ok) {
-    napi_call_function(env, undefined, callback, 3, numbers, nullptr);  // an exception ends the process, as it should
-  }
-  listener->free(batch->slot);
-}
-
-void finish(napi_env env, void* data, void*) {
-  auto* listener = static_cast<Listener*>(data);
-  napi_delete_reference(env, listener->buffer);
-  delete listener;
-}
 
 }  // namespace
 
@@ -199,21 +207,23 @@ napi_value fuseUnmount(const Call& call) {
   return call.nothing();
 }
 
-// Calls a function with each batch of requests, which lies in `memory`, until the connection ends.
+// Calls a function with each batch of requests, which lies in `memory`, until the connection ends. The descriptor must
+// stay open until then.
 napi_value fuseListen(const Call& call) {
   napi_env env = call.env();
   const int fd = call.fd(0);
   const Bytes memory = call.bytes(1);
-  if (memory.size / kSlots < kLeastRoom) throw Failure{EINVAL, call.name()};
-  auto listener = std::make_unique<Listener>(fd, memory);
+  const int flags = fcntl(fd, F_GETFL);
+  if (memory.size < kLeastRoom) throw Failure{EINVAL, call.name()};
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) throw Failure{errno, "fcntl"};
+  auto listener = std::make_unique<Listener>(env, fd, memory);
   napi_value name = nullptr;
   if (napi_create_string_utf8(env, "fuse", NAPI_AUTO_LENGTH, &name) != napi_ok ||
       napi_create_reference(env, call.raw(1), 1, &listener->buffer) != napi_ok ||
-      napi_create_threadsafe_function(env, call.raw(2), nullptr, name, kSlots + 1, 1, listener.get(), finish,
-                                      listener.get(), deliver, &listener->function) != napi_ok) {
+      napi_create_reference(env, call.raw(2), 1, &listener->function) != napi_ok ||
+      napi_async_init(env, nullptr, name, &listener->context) != napi_ok || !listener.release()->start()) {
     throw Failure{ENOMEM, call.name()};
   }
-  std::thread([kept = listener.release()] { kept->run(); }).detach();
   return call.nothing();
 }
 

@@ -14,6 +14,7 @@ const FORMATS: Readonly<Record<number, number>> = {
   [EntryType.blockDevice]: 0o060_000,
 };
 const NS_PER_SECOND = 1_000_000_000n;
+const LOW_WORD = 0xffff_ffffn;
 const BLOCK_BYTES = 512;
 const IO_BYTES = 4096;
 const DIRECTORY_BYTES = 4096;
@@ -44,45 +45,52 @@ function shownSize(entry: HistoryEntry): number {
   return entry.type === EntryType.symlink ? (entry.linkTarget?.length ?? 0) : entry.sizeBytes;
 }
 
-/** Writes 88 bytes. `storedBytes`: bytes of data of a sparse file; undefined for other entries. */
+/**
+ * Writes 88 bytes to zeros, at a multiple of 4. `storedBytes`: bytes of data of a sparse file; undefined for other
+ * entries.
+ */
 export function writeAttributes(
-  target: Buffer,
+  target: Uint32Array,
   at: number,
   entry: HistoryEntry,
   inode: Inode,
   storedBytes: number | undefined,
 ): void {
   const { type } = entry;
-  target.fill(0, at, at + ATTRIBUTE_BYTES);
-  target.writeUInt32LE(inode.low, at);
-  target.writeUInt32LE(inode.high, at + 4);
+  const word = at >>> 2;
+  target[word] = inode.low;
+  target[word + 1] = inode.high;
   const sizeBytes = shownSize(entry);
-  writeNumber(target, at + 8, sizeBytes);
+  writeNumber(target, word + 2, sizeBytes);
   const usedBytes = type === EntryType.file ? (storedBytes ?? sizeBytes) : 0;
-  writeNumber(target, at + 16, Math.ceil(usedBytes / BLOCK_BYTES));
+  writeNumber(target, word + 4, Math.ceil(usedBytes / BLOCK_BYTES));
   const { metadata } = entry;
-  writeTime(target, at + 24, at + 48, metadata, RowOffset.mtimeNs, entry);
-  writeTime(target, at + 32, at + 52, metadata, RowOffset.mtimeNs, entry);
-  writeTime(target, at + 40, at + 56, metadata, RowOffset.ctimeNs, undefined);
-  target.writeUInt32LE((FORMATS[type] ?? 0) | entry.permissions, at + 60);
-  target.writeUInt32LE(Math.max(1, entry.linkCount), at + 64);
-  target.writeUInt32LE(entry.uid, at + 68);
-  target.writeUInt32LE(entry.gid, at + 72);
+  writeTime(target, word + 8, word + 13, metadata, RowOffset.mtimeNs, entry);
+  // The time of the last read is not kept: it is that of the last change.
+  target[word + 6] = target[word + 8]!;
+  target[word + 7] = target[word + 9]!;
+  target[word + 12] = target[word + 13]!;
+  writeTime(target, word + 10, word + 14, metadata, RowOffset.ctimeNs, undefined);
+  target[word + 15] = (FORMATS[type] ?? 0) | entry.permissions;
+  target[word + 16] = Math.max(1, entry.linkCount);
+  target[word + 17] = entry.uid;
+  target[word + 18] = entry.gid;
   // The kernel's encoding in 32 bits is the lower half of the C library's in 64.
-  if (isDevice(type)) target.writeUInt32LE(Number(BigInt.asUintN(32, entry.device)), at + 76);
-  target.writeUInt32LE(IO_BYTES, at + 80);
+  if (isDevice(type)) target[word + 19] = Number(BigInt.asUintN(32, entry.device));
+  target[word + 20] = IO_BYTES;
 }
 
-export function writeNumber(target: Buffer, at: number, value: number): void {
-  target.writeUInt32LE(value % TWO_32, at);
-  target.writeUInt32LE(Math.floor(value / TWO_32), at + 4);
+/** Writes a number into two words. */
+export function writeNumber(target: Uint32Array, word: number, value: number): void {
+  target[word] = value % TWO_32;
+  target[word + 1] = Math.floor(value / TWO_32);
 }
 
 /** `beyond` is given if the time may be among the attributes, because 64 bits of nanoseconds cannot represent it. */
 function writeTime(
-  target: Buffer,
-  secondsAt: number,
-  restAt: number,
+  target: Uint32Array,
+  secondsWord: number,
+  restWord: number,
   metadata: Buffer,
   field: number,
   beyond: HistoryEntry | undefined,
@@ -97,19 +105,22 @@ function writeTime(
     const second = Math.floor(middle / NS);
     const last = (middle - second * NS) * TWO_16 + (low & 0xffff);
     const third = Math.floor(last / NS);
-    writeNumber(target, secondsAt, first * TWO_32 + second * TWO_16 + third);
-    target.writeUInt32LE(last - third * NS, restAt);
+    writeNumber(target, secondsWord, first * TWO_32 + second * TWO_16 + third);
+    target[restWord] = last - third * NS;
     return;
   }
   const timeNs = beyond?.mtimeNs ?? metadata.readBigInt64LE(at);
   const rest = ((timeNs % NS_PER_SECOND) + NS_PER_SECOND) % NS_PER_SECOND;
-  target.writeBigInt64LE((timeNs - rest) / NS_PER_SECOND, secondsAt);
-  target.writeUInt32LE(Number(rest), restAt);
+  const seconds = BigInt.asUintN(64, (timeNs - rest) / NS_PER_SECOND);
+  target[secondsWord] = Number(seconds & LOW_WORD);
+  target[secondsWord + 1] = Number(seconds >> 32n);
+  target[restWord] = Number(rest);
 }
 
 /** Returns the attributes of an entry that is not sparse. */
 export function attributeBytes(entry: HistoryEntry): Buffer {
-  const bytes = Buffer.alloc(ATTRIBUTE_BYTES);
-  writeAttributes(bytes, 0, entry, { low: 1, high: 0 }, undefined);
+  const bytes = Buffer.from(new ArrayBuffer(ATTRIBUTE_BYTES));
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, ATTRIBUTE_BYTES >>> 2);
+  writeAttributes(words, 0, entry, { low: 1, high: 0 }, undefined);
   return bytes;
 }

@@ -15,9 +15,8 @@ import { Units } from './units.js';
 
 /** Contents of neighbours in a directory are located together. */
 const LOCATED_TOGETHER = 64;
-/** Neighbours whose records are decoded ahead, and how many records at once. */
+/** Neighbours whose records are decoded ahead. */
 const LOOK_AHEAD = 16;
-const MAX_AHEAD = 2;
 
 /** A tree that has files. */
 export type FileTree = Tree & Required<Pick<Tree, 'pageOf'>>;
@@ -37,6 +36,11 @@ export class Contents {
 
   close(): void {
     this.objects.close();
+  }
+
+  /** Says whether the requests that follow are answered one by one, with none beside them. */
+  set isAlone(isAlone: boolean) {
+    this.memory.units.isAlone = isAlone;
   }
 
   /** Returns bytes of a file; they must be used at once. Throws FuseError, and the errors of damaged contents. */
@@ -135,7 +139,6 @@ export class Contents {
   /** Begins to decode the records of the files after one in its directory, in which a walk reads them. */
   private lookAhead(page: LoadedPage, index: number): void {
     for (let next = index + 1; next <= index + LOOK_AHEAD; next += 1) {
-      if (this.memory.units.running >= MAX_AHEAD) return;
       const content = page.contents[next];
       if (content instanceof OpenContent) content.warm();
     }

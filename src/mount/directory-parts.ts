@@ -1,7 +1,6 @@
 /** Takes the entries for one reply out of a page of a directory. */
 import type { ReplyData } from './kernel.js';
-import { ENTRY_BYTES } from './protocol.js';
-import type { PackedPage, Tree } from './tree.js';
+import type { PackedEntries, Tree } from './tree.js';
 
 const NOTHING: ReplyData = { data: new Uint8Array(0), from: 0, bytes: 0 };
 
@@ -11,7 +10,26 @@ const NOTHING: ReplyData = { data: new Uint8Array(0), from: 0, bytes: 0 };
  */
 export function plusPart(
   tree: Tree,
-  { packed, starts }: PackedPage,
+  { packed, starts }: PackedEntries,
+  begin: number,
+  room: number,
+): ReplyData {
+  const last = starts.length - 1;
+  if (begin >= last) return NOTHING;
+  const from = starts[begin]!;
+  const words = new Uint32Array(packed.buffer, packed.byteOffset, packed.length >>> 2);
+  let end = begin;
+  while (end < last && starts[end + 1]! - from <= room) {
+    const word = starts[end]! >>> 2;
+    if (words[word] !== 0 || words[word + 1] !== 0) tree.lookups += 1;
+    end += 1;
+  }
+  return { data: packed, from, bytes: starts[end]! - from };
+}
+
+/** Returns whole entries without attributes, without copying them. */
+export function plainPart(
+  { packed, starts }: PackedEntries,
   begin: number,
   room: number,
 ): ReplyData {
@@ -19,29 +37,6 @@ export function plusPart(
   if (begin >= last) return NOTHING;
   const from = starts[begin]!;
   let end = begin;
-  while (end < last && starts[end + 1]! - from <= room) {
-    const at = starts[end]!;
-    if (packed.readUInt32LE(at) !== 0 || packed.readUInt32LE(at + 4) !== 0) tree.lookups += 1;
-    end += 1;
-  }
+  while (end < last && starts[end + 1]! - from <= room) end += 1;
   return { data: packed, from, bytes: starts[end]! - from };
-}
-
-/** Writes entries without attributes to `body` from `at` on; returns their end. */
-export function plainPart(
-  { packed, starts }: PackedPage,
-  begin: number,
-  body: Buffer,
-  at: number,
-  room: number,
-): number {
-  let end = at;
-  for (let index = begin; index < starts.length - 1; index += 1) {
-    const start = starts[index]! + ENTRY_BYTES;
-    const bytes = starts[index + 1]! - start;
-    if (end - at + bytes > room) break;
-    packed.copy(body, end, start, start + bytes);
-    end += bytes;
-  }
-  return end;
 }

@@ -3,23 +3,25 @@
  * in memory is answered at once; everything else in any order, as it is read.
  */
 import type { History } from '../history/index.js';
-import { asTardisError, TardisError } from '../errors/index.js';
+import { asTardisError, type TardisError } from '../errors/index.js';
 import { displayName, readAttributes } from '../model/index.js';
 import type { System } from '../system/index.js';
 import type { JobRunner } from '../workers/index.js';
-import { writeNumber } from './attributes.js';
+import { writeAttributes, writeNumber } from './attributes.js';
 import { Contents, type FileTree } from './contents.js';
 import { plainPart, plusPart } from './directory-parts.js';
 import { type Kernel, type ReplyData, type Unique, uniqueOf } from './kernel.js';
+import { circle, errnoOf } from './errnos.js';
 import { greet, type GreetingOptions } from './greeting.js';
 import { type NodePlace, placeOf } from './node-ids.js';
-import { DOTS, writeDot, writeEntry } from './packing.js';
+import { DOTS, writeDots, writeEntry } from './packing.js';
 import { PageCache } from './page-cache.js';
 import {
   ENTRY_BYTES,
   Errno,
   forEachRequest,
   FuseError,
+  isOneRequest,
   nameIn,
   Op,
   OUT_HEADER_BYTES,
@@ -28,13 +30,13 @@ import {
   WRITING,
 } from './protocol.js';
 import { Trees } from './trees.js';
-import { writeAttributes } from './attributes.js';
 import { after, type Soon, type Tree } from './tree.js';
 
 const ATTRIBUTE_REPLY_BYTES = OUT_HEADER_BYTES + 16 + 88;
 /** Longest page of a directory, or list of attributes, that one reply holds. */
 const MAX_REPLY_BYTES = 1 << 20;
-const DOT_NAMES = [Buffer.from('.'), Buffer.from('..')];
+/** Longest reply without the data of another buffer. */
+const MAX_BODY_BYTES = 4096;
 const SEEK_DATA = 3;
 /** How long a request goes on after a signal to its process. */
 const INTERRUPT_MS = 2000;
@@ -69,7 +71,8 @@ export class FileSystem {
   private readonly contents: Contents;
   private readonly cache = new PageCache();
   /** Body of a reply that is sent at once. */
-  private readonly body = Buffer.alloc(MAX_REPLY_BYTES + OUT_HEADER_BYTES);
+  private readonly body = Buffer.from(new ArrayBuffer(MAX_BODY_BYTES));
+  private readonly words = new Uint32Array(this.body.buffer);
   /** Requests that wait for a promise. */
   private pending = 0;
   private isIdleLater = false;
@@ -94,6 +97,7 @@ export class FileSystem {
   }
 
   batch(memory: Buffer, offset: number, bytes: number): void {
+    this.contents.isAlone = this.pending === 0 && isOneRequest(memory, offset, bytes);
     forEachRequest(memory, offset, bytes, (request) => this.request(request));
   }
 
@@ -230,7 +234,12 @@ export class FileSystem {
       if (shown.nodeLow === 0 && shown.nodeHigh === 0) throw shown.entry.damage ?? circle();
       const { tree } = placeOf(shown.nodeLow, shown.nodeHigh);
       const owner = this.trees.tree(tree);
-      writeEntry(body, OUT_HEADER_BYTES, shown, Math.min(parent.validSeconds, owner.validSeconds));
+      writeEntry(
+        this.words,
+        OUT_HEADER_BYTES,
+        shown,
+        Math.min(parent.validSeconds, owner.validSeconds),
+      );
       owner.lookups += 1;
       return { bodyBytes };
     });
@@ -240,10 +249,10 @@ export class FileSystem {
     const tree = this.tree(place);
     return after(tree.entryAt(place.directory, place.entry), (shown) => () => {
       const { body } = this;
-      body.fill(0, OUT_HEADER_BYTES, OUT_HEADER_BYTES + 16);
+      body.fill(0, OUT_HEADER_BYTES, ATTRIBUTE_REPLY_BYTES);
       body.writeUInt32LE(tree.validSeconds, OUT_HEADER_BYTES);
       const { entry, inode, storedBytes } = shown;
-      writeAttributes(body, OUT_HEADER_BYTES + 16, entry, inode, storedBytes);
+      writeAttributes(this.words, OUT_HEADER_BYTES + 16, entry, inode, storedBytes);
       return { bodyBytes: ATTRIBUTE_REPLY_BYTES };
     });
   }
@@ -282,7 +291,7 @@ export class FileSystem {
 
   private number(value: number): Reply {
     return () => {
-      writeNumber(this.body, OUT_HEADER_BYTES, value);
+      writeNumber(this.words, OUT_HEADER_BYTES >>> 2, value);
       return { bodyBytes: OUT_HEADER_BYTES + 8 };
     };
   }
@@ -293,9 +302,10 @@ export class FileSystem {
       const { body } = this;
       const at = OUT_HEADER_BYTES;
       body.fill(0, at, at + SPACE_BYTES);
-      writeNumber(body, at, blocks);
-      writeNumber(body, at + 8, free);
-      writeNumber(body, at + 16, free);
+      const word = at >>> 2;
+      writeNumber(this.words, word, blocks);
+      writeNumber(this.words, word + 2, free);
+      writeNumber(this.words, word + 4, free);
       body.writeUInt32LE(blockBytes, at + 40);
       body.writeUInt32LE(MAX_NAME_BYTES, at + 44);
       body.writeUInt32LE(blockBytes, at + 48);
@@ -313,18 +323,16 @@ export class FileSystem {
     const isPlus = opcode === Op.readdirplus;
     const tree = this.tree(place);
     const position = Math.max(0, offset - DOTS);
-    return after(tree.page(place.directory, position), (page) =>
+    return after(tree.page(place.directory, position, isPlus), (page) =>
       after(tree.dots(place.directory), (dots) => () => {
-        let at = OUT_HEADER_BYTES;
-        for (let index = offset; index < DOTS; index += 1) {
-          const dot = { inode: dots[index]!, offset: index + 1, name: DOT_NAMES[index]! };
-          at += writeDot(this.body, at, dot, isPlus);
-        }
+        const at = writeDots(this.body, OUT_HEADER_BYTES, dots, offset, isPlus);
         if (page === undefined) return { bodyBytes: at };
         const left = room - (at - OUT_HEADER_BYTES);
         const from = position - page.first;
-        if (isPlus) return { bodyBytes: at, data: plusPart(tree, page, from, left) };
-        return { bodyBytes: plainPart(page, from, this.body, at, left) };
+        const data = isPlus
+          ? plusPart(tree, page.plus(), from, left)
+          : plainPart(page.plain(), from, left);
+        return { bodyBytes: at, data };
       }),
     );
   }
@@ -385,14 +393,4 @@ export class FileSystem {
       if (this.pending === 0) this.trees.dropIdle();
     });
   }
-}
-
-function circle(): TardisError {
-  return new TardisError('CATALOG_DAMAGED', 'a directory in it leads back to one above it');
-}
-
-/** Returns the error number that a program gets. */
-function errnoOf({ code }: TardisError): number {
-  if (code === 'NO_ACCESS') return Errno.EACCES;
-  return code === 'NO_SUCH_SET' ? Errno.ESTALE : Errno.EIO;
 }

@@ -5,3 +5,4 @@ export { FuseKernel, type Kernel, type ReplyData, type Unique } from './kernel.j
 export { mountAt, type Mounted, type MountRequest } from './mounting.js';
 export { nodeOf, placeOf as placeOfNode } from './node-ids.js';
 export { Errno, Op } from './protocol.js';
+export { WalkAhead } from './walk-ahead.js';

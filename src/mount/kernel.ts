@@ -26,8 +26,8 @@ export interface Kernel {
 }
 
 const NOTHING = new Uint8Array(0);
-/** Bytes for one batch of requests, twice: one is worked on while the other one is filled. */
-const BATCH_BYTES = 2 * (128 << 10);
+/** Bytes for one batch of requests. */
+const BATCH_BYTES = 128 << 10;
 /** Length of struct fuse_notify_inval_entry_out, which the name follows. */
 const FORGET_NAME_BYTES = 16;
 const NO_REQUEST: Unique = { uniqueLow: 0, uniqueHigh: 0 };

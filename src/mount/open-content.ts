@@ -165,7 +165,7 @@ export class OpenContent {
       }
       const number = Math.floor(from / STREAM_CHUNK_BYTES);
       if (units.has(piece, number)) continue;
-      const chunk = units.chunk(piece, layout, number);
+      const chunk = units.chunk(piece, layout, number, true);
       if (chunk instanceof Promise) chunk.catch(() => undefined); // the reader gets the error
     }
   }
@@ -175,10 +175,7 @@ export class OpenContent {
     const [piece] = this.form.pieces;
     const { units } = this.memory;
     if (piece === undefined || piece.basis !== undefined || units.has(piece)) return;
-    const layout = units.layout(piece);
-    if (layout !== undefined) return;
-    const unit = units.whole(piece);
-    if (unit instanceof Promise) unit.catch(() => undefined); // the reader gets the error
+    if (units.layout(piece) === undefined) units.warm(piece);
   }
 }
 

@@ -1,24 +1,25 @@
 /** Packs what the kernel is told about entries: single ones, and pages of directories. */
-import { direntType, writeAttributes, writeNumber } from './attributes.js';
+import { EntryType } from '../model/index.js';
+import { direntType, type Inode, writeAttributes } from './attributes.js';
 import { ATTRIBUTE_BYTES, DIRENT_BYTES, ENTRY_BYTES } from './protocol.js';
-import type { PackedPage, ShownEntry } from './tree.js';
+import type { PackedEntries, PackedPage, ShownEntry } from './tree.js';
 
 /** Positions 1 and 2 of a directory are `.` and `..`. */
 export const DOTS = 2;
-const NAME_AT = ENTRY_BYTES + DIRENT_BYTES;
+const DOT_NAMES = [Buffer.from('.'), Buffer.from('..')];
 
-/** Writes a struct fuse_entry_out. Without a node, only zeros. */
+/** Writes a struct fuse_entry_out to zeros. */
 export function writeEntry(
-  target: Buffer,
+  target: Uint32Array,
   at: number,
   shown: ShownEntry,
   validSeconds: number,
 ): void {
-  target.fill(0, at, at + ENTRY_BYTES - ATTRIBUTE_BYTES);
-  target.writeUInt32LE(shown.nodeLow, at);
-  target.writeUInt32LE(shown.nodeHigh, at + 4);
-  target.writeUInt32LE(validSeconds, at + 16);
-  target.writeUInt32LE(validSeconds, at + 24);
+  const word = at >>> 2;
+  target[word] = shown.nodeLow;
+  target[word + 1] = shown.nodeHigh;
+  target[word + 4] = validSeconds;
+  target[word + 6] = validSeconds;
   const { entry, inode, storedBytes } = shown;
   writeAttributes(target, at + ENTRY_BYTES - ATTRIBUTE_BYTES, entry, inode, storedBytes);
 }
@@ -27,67 +28,73 @@ function padded(bytes: number): number {
   return (bytes + 7) & ~7;
 }
 
-/** Packs entries, the first of which is at `first` in its directory. */
+/** Returns a page with entries, the first of which is at `first` in its directory. */
 export function packPage(
   entries: readonly ShownEntry[],
   first: number,
-  isLast: boolean,
   validSeconds: number,
 ): PackedPage {
-  let bytes = 0;
-  for (const { entry } of entries) bytes += padded(NAME_AT + entry.name.length);
-  const packed = Buffer.allocUnsafeSlow(bytes);
+  let [plus, plain]: (PackedEntries | undefined)[] = [];
+  return {
+    first,
+    plus: () => (plus ??= packEntries(entries, first, validSeconds)),
+    plain: () => (plain ??= packEntries(entries, first, undefined)),
+  };
+}
+
+/** Packs entries. Without `validSeconds` no more than their names. */
+function packEntries(
+  entries: readonly ShownEntry[],
+  first: number,
+  validSeconds: number | undefined,
+): PackedEntries {
+  const direntAt = validSeconds === undefined ? 0 : ENTRY_BYTES;
   const starts = new Uint32Array(entries.length + 1);
   let at = 0;
-  entries.forEach((shown, index) => {
-    const { entry, inode } = shown;
-    const { name } = entry;
+  entries.forEach(({ entry }, index) => {
     starts[index] = at;
-    if (shown.nodeLow === 0 && shown.nodeHigh === 0) packed.fill(0, at, at + ENTRY_BYTES);
-    else writeEntry(packed, at, shown, validSeconds);
-    const isDamaged = entry.damage !== undefined;
-    writeDirent(packed, at + ENTRY_BYTES, {
-      inode,
-      offset: first + index + 1 + DOTS,
-      type: isDamaged ? 0 : direntType(entry.type),
-      name,
-    });
-    at += padded(NAME_AT + name.length);
+    at += padded(direntAt + DIRENT_BYTES + entry.name.length);
   });
   starts[entries.length] = at;
-  return { first, packed, starts, isLast };
+  const packed = Buffer.alloc(at);
+  const words = new Uint32Array(packed.buffer, packed.byteOffset, at >>> 2);
+  entries.forEach((shown, index) => {
+    const { entry, inode } = shown;
+    const start = starts[index]!;
+    const isShown = shown.nodeLow !== 0 || shown.nodeHigh !== 0;
+    if (validSeconds !== undefined && isShown) writeEntry(words, start, shown, validSeconds);
+    const word = (start + direntAt) >>> 2;
+    words[word] = inode.low;
+    words[word + 1] = inode.high;
+    words[word + 2] = first + index + 1 + DOTS;
+    words[word + 4] = entry.name.length;
+    words[word + 5] = entry.damage === undefined ? direntType(entry.type) : 0;
+    packed.set(entry.name, start + direntAt + DIRENT_BYTES);
+  });
+  return { packed, starts };
 }
 
-interface Dirent {
-  readonly inode: ShownEntry['inode'];
-  /** The position after this entry. */
-  readonly offset: number;
-  readonly type: number;
-  readonly name: Buffer;
-}
-
-/** Writes a struct fuse_dirent with its name; returns its length. */
-export function writeDirent(target: Buffer, at: number, dirent: Dirent): number {
-  const { inode, name, offset, type } = dirent;
-  target.writeUInt32LE(inode.low, at);
-  target.writeUInt32LE(inode.high, at + 4);
-  writeNumber(target, at + 8, offset);
-  target.writeUInt32LE(name.length, at + 16);
-  target.writeUInt32LE(type, at + 20);
-  name.copy(target, at + DIRENT_BYTES);
-  const bytes = DIRENT_BYTES + name.length;
-  target.fill(0, at + bytes, at + padded(bytes));
-  return padded(bytes);
-}
-
-/** Writes `.` or `..` with room for a node that the kernel does not take from it; returns the length. */
-export function writeDot(
+/** Writes `.` and `..` from an offset on, with room for nodes that the kernel does not take from them; returns their end. */
+export function writeDots(
   target: Buffer,
-  at: number,
-  dirent: Omit<Dirent, 'type'>,
+  from: number,
+  inodes: readonly [Inode, Inode],
+  offset: number,
   isPlus: boolean,
 ): number {
-  if (isPlus) target.fill(0, at, at + ENTRY_BYTES);
-  const from = isPlus ? ENTRY_BYTES : 0;
-  return from + writeDirent(target, at + from, { ...dirent, type: 4 });
+  let at = from;
+  for (let index = offset; index < DOTS; index += 1) {
+    const [inode, name] = [inodes[index]!, DOT_NAMES[index]!];
+    const dirent = at + (isPlus ? ENTRY_BYTES : 0);
+    const end = dirent + padded(DIRENT_BYTES + name.length);
+    target.fill(0, at, end);
+    target.writeUInt32LE(inode.low, dirent);
+    target.writeUInt32LE(inode.high, dirent + 4);
+    target.writeUInt32LE(index + 1, dirent + 8);
+    target.writeUInt32LE(name.length, dirent + 16);
+    target.writeUInt32LE(direntType(EntryType.directory), dirent + 20);
+    name.copy(target, dirent + DIRENT_BYTES);
+    at = end;
+  }
+  return at;
 }

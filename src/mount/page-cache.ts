@@ -2,9 +2,11 @@
 import type { OpenContent } from './open-content.js';
 import type { PackedPage, ShownEntry, Soon } from './tree.js';
 
-export const PAGE_ENTRIES = 2048;
-/** Largest number of entries in all pages that are kept: about 25 MB. */
-const MAX_ENTRIES = 24 * 1024;
+export const PAGE_ENTRIES = 512;
+/** Largest number of entries in all pages that are kept: about 8 MB. */
+const MAX_ENTRIES = 8 * 1024;
+/** Listings of large directories that are kept without their entries, of at most 200 kB each. */
+const MAX_LISTINGS = 8;
 /** A page has a price even if its directory is empty. */
 const PAGE_WEIGHT = 8;
 
@@ -21,6 +23,7 @@ export interface LoadedPage {
 
 export class PageCache {
   private readonly pages = new Map<number, Soon<LoadedPage>>();
+  private readonly listings = new Map<number, PackedPage & { readonly isPlus: boolean }>();
   private entries = 0;
 
   get(key: number): Soon<LoadedPage> | undefined {
@@ -29,6 +32,24 @@ export class PageCache {
     this.pages.delete(key);
     this.pages.set(key, page);
     return page;
+  }
+
+  /** Returns the listing that was kept of a page. */
+  listing(key: number, isPlus: boolean): PackedPage | undefined {
+    const listing = this.listings.get(key);
+    return listing?.isPlus === isPlus ? listing : undefined;
+  }
+
+  /** Keeps a listing in place of its page. */
+  keepListing(key: number, page: PackedPage, isPlus: boolean): PackedPage {
+    const { first } = page;
+    const entries = isPlus ? page.plus() : page.plain();
+    const listing = { first, plus: () => entries, plain: () => entries, isPlus };
+    this.drop(key, key + 1);
+    this.listings.set(key, listing);
+    const [oldest] = this.listings.keys();
+    if (this.listings.size > MAX_LISTINGS) this.listings.delete(oldest!);
+    return listing;
   }
 
   /** Keeps a page once it is loaded. A page that cannot be loaded is not kept. */
@@ -50,6 +71,9 @@ export class PageCache {
 
   /** Drops all pages whose keys are within a range. */
   drop(from: number, to: number): void {
+    for (const key of this.listings.keys()) {
+      if (key >= from && key < to) this.listings.delete(key);
+    }
     for (const [key, page] of this.pages) {
       if (key < from || key >= to) continue;
       this.pages.delete(key);

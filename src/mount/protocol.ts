@@ -163,6 +163,11 @@ export function forEachRequest(
   }
 }
 
+/** True if a batch has one request only. */
+export function isOneRequest(memory: Buffer, offset: number, bytes: number): boolean {
+  return bytes >= IN_HEADER_BYTES && memory.readUInt32LE(offset) + 8 > bytes;
+}
+
 /** Returns a copy of the name in a request, without its end. */
 export function nameIn({ bytes, bodyAt, bodyBytes }: Request, from = 0): Buffer {
   const body = bytes.subarray(bodyAt + from, bodyAt + bodyBytes);

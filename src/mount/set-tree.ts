@@ -117,21 +117,32 @@ export class SetTree implements Tree {
     return number;
   }
 
-  page(directory: number, position: number): Soon<PackedPage | undefined> {
+  page(directory: number, position: number, isPlus: boolean): Soon<PackedPage | undefined> {
     return after(this.entryAt(directory, -1), ({ entry }) => {
       if (!this.history.access.mayRead(entry)) throw new FuseError(Errno.EACCES);
       const number = Math.floor(position / PAGE_ENTRIES);
       const isAfter = number > 0 && position % PAGE_ENTRIES === 0;
-      // A full page may be the last one, and then there is no next one.
-      const before = isAfter ? this.loaded(directory, number - 1) : undefined;
-      return after(before, (previous) => {
-        if (previous?.isLast === true) return undefined;
-        return after(this.loaded(directory, number), (page) => {
-          page.packed ??= packPage(page.entries, page.first, page.isLast, this.validSeconds);
-          return page.packed;
-        });
-      });
+      const isKnown = this.boundaries.get(directory)?.[number - 1] !== undefined;
+      // The page before may be the last one, and then there is no next one.
+      const before = isAfter && !isKnown ? this.loaded(directory, number - 1) : undefined;
+      return after(before, (previous) =>
+        previous?.isLast === true ? undefined : this.packed(directory, number, isPlus),
+      );
     });
+  }
+
+  private packed(directory: number, number: number, isPlus: boolean): Soon<PackedPage> {
+    const key = this.keyOf(directory, number);
+    const { cache } = this.options;
+    return (
+      cache.listing(key, isPlus) ??
+      after(this.loaded(directory, number), (page) => {
+        page.packed ??= packPage(page.entries, page.first, this.validSeconds);
+        const isPinned = this.pinned.has(key);
+        // A large directory keeps no more than its listing: its entries would fill the memory.
+        return page.isLast || isPinned ? page.packed : cache.keepListing(key, page.packed, isPlus);
+      })
+    );
   }
 
   dots(directory: number): Soon<readonly [ShownEntry['inode'], ShownEntry['inode']]> {

@@ -171,7 +171,7 @@ export class TopTree implements Tree {
       const { items } = this.folderOf(directory);
       if (position > items.length) return undefined;
       const shown = items.map((item) => this.show(item));
-      return packPage(shown, 0, true, VALID_SECONDS);
+      return packPage(shown, 0, VALID_SECONDS);
     });
   }
 

@@ -14,15 +14,21 @@ export interface ShownEntry {
   readonly storedBytes: number | undefined;
 }
 
-/** A part of a directory, packed as the kernel takes it (struct fuse_direntplus). */
+/** Entries of a part of a directory, packed as the kernel takes them. */
+export interface PackedEntries {
+  readonly packed: Buffer;
+  /** Where each entry begins in `packed`, and the end of the last one. */
+  readonly starts: Uint32Array;
+}
+
+/** A part of a directory. */
 export interface PackedPage {
   /** Position in the directory of the first entry of this page. */
   readonly first: number;
-  readonly packed: Buffer;
-  /** Where each entry begins in `packed`. */
-  readonly starts: Uint32Array;
-  /** Position after the last entry if this is the last page; undefined otherwise. */
-  readonly isLast: boolean;
+  /** Entries with all that `stat` shows (struct fuse_direntplus); packed when they are first asked for. */
+  plus(): PackedEntries;
+  /** Entries with no more than their names (struct fuse_dirent). */
+  plain(): PackedEntries;
 }
 
 /** A result that is often known at once. A promise for each request would cost more than the request. */
@@ -37,8 +43,11 @@ export interface Tree {
   entryAt(directory: number, entry: number): Soon<ShownEntry>;
   /** Returns the entry of a name, or undefined. Throws FuseError. */
   lookup(directory: number, name: Buffer): Soon<ShownEntry | undefined>;
-  /** Returns the page that has a position; undefined after the last entry. Throws FuseError. */
-  page(directory: number, position: number): Soon<PackedPage | undefined>;
+  /**
+   * Returns the page that has a position, for its entries with or without attributes; undefined after the last entry.
+   * Throws FuseError.
+   */
+  page(directory: number, position: number, isPlus: boolean): Soon<PackedPage | undefined>;
   /** Returns the inode numbers of a directory and the one above it, for `.` and `..`. */
   dots(directory: number): Soon<readonly [Inode, Inode]>;
   /** Returns the page with a position, for what is kept beside its entries; undefined in a tree without files. */

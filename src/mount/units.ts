@@ -9,21 +9,27 @@ import { DIGEST_BYTES, releaseAll } from '../model/index.js';
 import {
   CHUNK_HEADER_BYTES,
   type ChunkHeader,
+  type CodecNumber,
+  decodeChunk,
   MAX_FRAME_RAW_BYTES,
   openChunk,
   readChunkHeader,
   RECORD_CHUNKED,
   RECORD_HEADER_BYTES,
+  type RecordCipher,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
 import type { DecodeInput, JobRunner } from '../workers/index.js';
 import { after, type Soon } from './tree.js';
+import { WalkAhead } from './walk-ahead.js';
 
 /** Bytes of decoded data that are kept. */
-const MAX_UNIT_BYTES = 24 << 20;
+const MAX_UNIT_BYTES = 12 << 20;
 /** Records whose chunks were found; each takes some hundred bytes. */
 const MAX_RECORDS = 256;
-const MAX_SPARE = 2;
+const MAX_SPARE = 4;
+/** Jobs beyond which nothing is decoded ahead. */
+const MAX_AHEAD = 3;
 const DIGEST_ROW_BYTES = DIGEST_BYTES + 8;
 const NO_DIGESTS: ReadonlyMap<number, DecodedDigest> = new Map();
 
@@ -45,10 +51,22 @@ export interface Unit {
 /** A record in chunks. */
 interface ChunkedRecord {
   readonly head: Buffer;
+  readonly codec: CodecNumber;
+  /** Undefined if the record is not encrypted. */
+  readonly cipher: RecordCipher | undefined;
   readonly rawBytes: number;
   /** Offsets in the record of the chunks that were found so far. */
   readonly places: number[];
   finding: Promise<void> | undefined;
+}
+
+/** A chunk to be decoded. */
+interface PlacedChunk {
+  readonly header: ChunkHeader;
+  readonly number: number;
+  /** Offset in the record of its stored bytes. */
+  readonly from: number;
+  readonly sizeBytes: number;
 }
 
 /** Undefined if the record is in one piece. */
@@ -62,6 +80,13 @@ export class Units {
   private readonly spare: Buffer[] = [];
   /** Number of decoding jobs that run or wait. */
   running = 0;
+  /** True while a request is answered besides which there is none. */
+  isAlone = false;
+  /** Undefined if the store is far, so that looking for the next record would take a round trip. */
+  private readonly walk: WalkAhead | undefined;
+  /** Memory for stored bytes, and true while it is in use. */
+  private stored: Buffer = Buffer.alloc(0);
+  private isBusy = false;
   private readonly source: RecordSource;
   private readonly jobs: JobRunner;
   private readonly path: string | undefined;
@@ -71,6 +96,8 @@ export class Units {
     this.source = source;
     this.jobs = jobs;
     this.path = path;
+    const warm = (record: RecordPlace): void => this.warm(record);
+    this.walk = path === undefined ? undefined : new WalkAhead(source.backend, warm);
   }
 
   /** True if the record is in chunks. */
@@ -107,15 +134,28 @@ export class Units {
   }
 
   private async readLayout(record: RecordPlace): Promise<Layout> {
-    const { header } = await fetchHead(this.source, record);
+    const { header, cipher } = await fetchHead(this.source, record);
     if ((header.flags & RECORD_CHUNKED) === 0) return undefined;
     const head = Buffer.alloc(RECORD_HEADER_BYTES + header.indexBytes);
     await fetchRecord(this.source.backend, record, 0, head);
-    return { head, rawBytes: header.rawBytes, places: [head.length], finding: undefined };
+    const { codec, rawBytes } = header;
+    return { head, codec, cipher, rawBytes, places: [head.length], finding: undefined };
   }
 
   /** Returns a decoded record that is in one piece; undefined if it is in chunks after all. */
   whole(record: RecordPlace): Soon<Unit | undefined> {
+    this.walk?.follow(record);
+    return this.inOnePiece(record);
+  }
+
+  /** Begins to decode a record that is probably read next. */
+  warm(record: RecordPlace): void {
+    if (this.running >= MAX_AHEAD || this.has(record)) return;
+    const unit = this.inOnePiece(record);
+    if (unit instanceof Promise) unit.catch(() => undefined); // the reader gets the error
+  }
+
+  private inOnePiece(record: RecordPlace): Soon<Unit | undefined> {
     const key = keyOf(record);
     if (record.recordBytes > 2 * MAX_FRAME_RAW_BYTES) throw tooLarge(record);
     const unit =
@@ -133,45 +173,77 @@ export class Units {
     });
   }
 
-  /** Returns one decoded chunk. */
-  chunk(record: RecordPlace, layout: ChunkedRecord, number: number): Soon<Unit> {
+  /** Returns one decoded chunk. `isAhead`: nobody waits for it yet. */
+  chunk(record: RecordPlace, layout: ChunkedRecord, number: number, isAhead = false): Soon<Unit> {
     const key = `${keyOf(record)}#${number}`;
-    return (
-      this.known(key) ??
-      this.add(key, async () => {
-        const sizeBytes = Math.min(
-          STREAM_CHUNK_BYTES,
-          layout.rawBytes - number * STREAM_CHUNK_BYTES,
-        );
-        if (sizeBytes <= 0) throw tooLarge(record);
-        while (layout.places.length <= number) await this.findNext(record, layout);
-        const at = layout.places[number]!;
-        const header = await this.chunkHeader(record, at);
-        const from = at + CHUNK_HEADER_BYTES;
-        if (header.isRaw && this.path !== undefined && this.source.keys === undefined) {
-          return this.rawChunk(record, from, header, sizeBytes);
-        }
-        const chunk = { ...header, number, at: from, sizeBytes, head: layout.head };
-        const { bytes } = await this.decode(
-          { record, chunk },
-          record.position + from,
-          header.storedBytes,
-        );
-        return { bytes: buffer(bytes), digests: NO_DIGESTS };
-      })
-    );
+    return this.known(key) ?? this.add(key, () => this.readChunk(record, layout, number, isAhead));
+  }
+
+  private async readChunk(
+    record: RecordPlace,
+    layout: ChunkedRecord,
+    number: number,
+    isAhead: boolean,
+  ): Promise<Unit> {
+    const startBytes = number * STREAM_CHUNK_BYTES;
+    const sizeBytes = Math.min(STREAM_CHUNK_BYTES, layout.rawBytes - startBytes);
+    if (sizeBytes <= 0) throw tooLarge(record);
+    const isAlone = this.isAlone && !isAhead;
+    while (layout.places.length <= number) await this.findNext(record, layout);
+    const at = layout.places[number]!;
+    const header = await this.chunkHeader(record, at);
+    const chunk = { header, number, from: at + CHUNK_HEADER_BYTES, sizeBytes };
+    if (this.path !== undefined) {
+      if (header.isRaw && this.source.keys === undefined) return this.rawChunk(record, chunk);
+      if (isAlone && !this.isBusy) return this.decodeHere(record, layout, chunk);
+    }
+    return this.decodeElsewhere(record, layout, chunk);
+  }
+
+  private async decodeElsewhere(
+    record: RecordPlace,
+    { head }: ChunkedRecord,
+    { header, number, from, sizeBytes }: PlacedChunk,
+  ): Promise<Unit> {
+    const chunk = { ...header, number, at: from, sizeBytes, head };
+    const what = { record, chunk };
+    const { bytes } = await this.decode(what, record.position + from, header.storedBytes);
+    return { bytes: buffer(bytes), digests: NO_DIGESTS };
+  }
+
+  /** Decodes a chunk in this thread. That takes less time if nobody else waits for this thread. */
+  private async decodeHere(
+    record: RecordPlace,
+    { codec, cipher }: ChunkedRecord,
+    { header, number, from, sizeBytes }: PlacedChunk,
+  ): Promise<Unit> {
+    this.isBusy = true;
+    try {
+      const { storedBytes } = header;
+      if (this.stored.length < storedBytes) this.stored = Buffer.allocUnsafeSlow(storedBytes);
+      const stored = this.stored.subarray(0, storedBytes);
+      await fetchRecord(this.source.backend, record, from, stored);
+      const bytes = this.room(sizeBytes);
+      decodeChunk(codec, header, stored, bytes, cipher && { cipher, number });
+      return { bytes, digests: NO_DIGESTS };
+    } finally {
+      this.isBusy = false;
+    }
+  }
+
+  /** Returns memory for a decoded chunk, which may be that of an earlier one. */
+  private room(sizeBytes: number): Buffer {
+    const isFull = sizeBytes === STREAM_CHUNK_BYTES;
+    return (isFull ? this.spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(sizeBytes);
   }
 
   /** Reads a chunk that is stored as it is. That takes less time than to pass it to another thread. */
   private async rawChunk(
     record: RecordPlace,
-    from: number,
-    header: ChunkHeader,
-    sizeBytes: number,
+    { header, from, sizeBytes }: PlacedChunk,
   ): Promise<Unit> {
     if (header.storedBytes !== sizeBytes) throw tooLarge(record);
-    const isFull = sizeBytes === STREAM_CHUNK_BYTES;
-    const target = (isFull ? this.spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(sizeBytes);
+    const target = this.room(sizeBytes);
     await fetchRecord(this.source.backend, record, from, target);
     return { bytes: openChunk(header, target), digests: NO_DIGESTS };
   }

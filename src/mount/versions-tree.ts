@@ -91,7 +91,7 @@ export class VersionsTree implements Tree {
       storedBytes: undefined,
     }));
     const all = [...directories, ...(await this.versionsOf(directory))];
-    const page = packPage(all, 0, true, VALID_SECONDS);
+    const page = packPage(all, 0, VALID_SECONDS);
     this.listings.delete(directory);
     this.listings.set(directory, { page, madeMs: performance.now() });
     const [oldest] = this.listings.keys();

@@ -12,9 +12,10 @@ export interface FuseCalls {
   /** Unmounts a path; with `isLazy` also one that is in use. Throws EINVAL if nothing is mounted there. */
   fuseUnmount(path: Buffer, isLazy: boolean): void;
   /**
-   * Reads requests in a thread until the connection ends. Calls `onBatch` with each batch: its offset in `memory`,
-   * its bytes, and the errno that ended the connection (ENODEV after an unmount) or 0. A request begins at a
-   * multiple of 8 bytes. Its memory is reused once `onBatch` returns, so that an exception must not leave it.
+   * Reads requests whenever there are some, until the connection ends. Calls `onBatch` with each batch: its offset in
+   * `memory`, its bytes, and the errno that ended the connection (ENODEV after an unmount) or 0. A request begins at
+   * a multiple of 8 bytes. Its memory is reused once `onBatch` returns, so that an exception must not leave it. The
+   * descriptor must stay open until the connection ends.
    */
   fuseListen(
     fd: number,

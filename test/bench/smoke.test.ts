@@ -9,7 +9,8 @@ import { scratch } from '../helpers/scratch.js';
 
 const MAIN = fileURLToPath(new URL('../../bench/main.js', import.meta.url));
 const TIMEOUT_MS = 240_000;
-const RELEASES = ['--releases', '--without', 'restic', '--without', 'borg'];
+const WITHOUT_PEERS = ['--without', 'restic', '--without', 'borg'];
+const RELEASES = ['--releases', ...WITHOUT_PEERS];
 
 /** Runs the benchmark for one question; returns its output, its figures, and the names of its plots. */
 async function ask(
@@ -70,6 +71,35 @@ test('how large the store of releases becomes is answered', async (t) => {
   const [first = 0, second = 0, third = 0] = line?.storeBytes ?? [];
   t.true(0 < first && first < second && second < third);
   t.deepEqual(plots, ['releases.svg']);
+});
+
+interface MountFigures {
+  readonly subject: string;
+  readonly list: readonly number[];
+  readonly random: readonly number[];
+  readonly deltas: readonly number[];
+  readonly memory: readonly number[];
+}
+
+test('how fast a mount is read is answered', async (t) => {
+  if (process.geteuid?.() !== 0 || !fs.existsSync('/dev/fuse')) {
+    t.log('nothing can be mounted here');
+    t.pass();
+    return;
+  }
+  const sizes = ['--files', '60', '--names', '100', '--large', '2'];
+  const { said, figures, plots } = await ask(t, '--mount', ...WITHOUT_PEERS, ...sizes);
+  t.regex(said, / tardis-encrypted: s to mount /);
+  const lines = figures as MountFigures[];
+  t.deepEqual(
+    lines.map(({ subject }) => subject),
+    ['source', 'tardis', 'tardis-encrypted'],
+  );
+  const [, ...ours] = lines;
+  for (const { list, random, deltas, memory } of ours) {
+    for (const [value = 0] of [list, random, deltas, memory]) t.true(value > 0);
+  }
+  t.deepEqual(plots, ['mount.svg']);
 });
 
 test('releases come from a git repository', async (t) => {

@@ -1,0 +1,117 @@
+/** Commands that read in a mount or in the source, and their figures. */
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { machineBusyMs } from './processes.js';
+import { type Command, type Measured, measure } from './measure.js';
+
+export const READINGS = [
+  'mount',
+  'list',
+  'again',
+  'names',
+  'tar',
+  'grep',
+  'busy',
+  'random',
+  'deltas',
+  'sequential',
+  'memory',
+] as const;
+export type Reading = (typeof READINGS)[number];
+
+/** Names of the columns, with their units. */
+export const HEADINGS: Readonly<Record<Reading, string>> = {
+  mount: 'mount s',
+  list: 'ls -lR s',
+  again: 'again s',
+  names: 'ls s',
+  tar: 'tar s',
+  grep: 'grep s',
+  busy: 'cores busy',
+  random: 'random/s',
+  deltas: 'in deltas/s',
+  sequential: 'whole s',
+  memory: 'MB',
+};
+
+/** Names below the tree that is backed up. */
+export const PARTS = { files: 'files', names: 'names', large: 'large', edited: 'edited' } as const;
+
+const RANDOM_READS = join(dirname(fileURLToPath(import.meta.url)), 'random-reads.js');
+const GREP_PROCESSES = 8;
+const GREP_FILES = 100;
+/** A text that no file contains. */
+const NEEDLE = 'Fjord banks vext dwarf quiz';
+/** xargs ends with it if a command ended with 1, as grep does if it finds nothing. */
+const NOTHING_FOUND = 123;
+
+export class Readings {
+  readonly #tree: string;
+  readonly #log: string;
+  readonly #cores: number;
+
+  /** `tree`: the tree in a mount, or the source. `cores`: processors of the machine. */
+  constructor(tree: string, log: string, cores: number) {
+    this.#tree = tree;
+    this.#log = log;
+    this.#cores = cores;
+  }
+
+  /** Lists everything with its metadata; returns milliseconds. */
+  async list(): Promise<number> {
+    return (await this.#shell('exec ls -lR "$1" > /dev/null', this.#path('files'))).wallMs;
+  }
+
+  /** Lists a directory with many names. */
+  async names(): Promise<number> {
+    return (await this.#shell('exec ls "$1" > /dev/null', this.#path('names'))).wallMs;
+  }
+
+  /** Packs all small files. tar would not read them if it wrote to /dev/null itself. */
+  async tar(): Promise<number> {
+    const script = 'tar cf - -C "$1" . | cat > /dev/null';
+    return (await this.#shell(script, this.#path('files'))).wallMs;
+  }
+
+  /** Searches all small files by several processes; returns milliseconds, and how many processors worked. */
+  async grep(): Promise<{ wallMs: number; busy: number }> {
+    const each = `xargs -0 -P ${GREP_PROCESSES} -n ${GREP_FILES} grep -F -e '${NEEDLE}'`;
+    const script = `find "$1" -type f -print0 | ${each} > /dev/null; test $? = ${NOTHING_FOUND}`;
+    const beforeMs = machineBusyMs();
+    const { wallMs } = await this.#shell(script, this.#path('files'));
+    return { wallMs, busy: Math.min(this.#cores, (machineBusyMs() - beforeMs) / wallMs) };
+  }
+
+  /** Returns the number of random reads in a second, of the large file or of the one in deltas. */
+  async random(part: 'large' | 'edited', seed: number): Promise<number> {
+    const argv = [process.execPath, RANDOM_READS, this.#path(part), String(seed)] as const;
+    return Number((await this.#run({ argv })).output);
+  }
+
+  /** Reads the large file from its begin to its end. */
+  async sequential(): Promise<number> {
+    const argv = [
+      'dd',
+      `if=${this.#path('large')}`,
+      'of=/dev/null',
+      'bs=1M',
+      'status=none',
+    ] as const;
+    return (await this.#run({ argv })).wallMs;
+  }
+
+  #path(part: keyof typeof PARTS): string {
+    return join(this.#tree, PARTS[part]);
+  }
+
+  #shell(script: string, path: string): Promise<Measured> {
+    return this.#run({
+      argv: ['bash', '-o', 'pipefail', '-c', script, 'bash', path],
+      env: { LC_ALL: 'C' },
+    });
+  }
+
+  #run(command: Command): Promise<Measured> {
+    return measure(command, { logFile: this.#log });
+  }
+}

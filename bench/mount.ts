@@ -1,0 +1,277 @@
+import { randomFillSync } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Answer } from './answer.js';
+import { sizeOfTree } from './change.js';
+import { ContentMaker } from './content.js';
+import { treeLine } from './make-tree.js';
+import { measure } from './measure.js';
+import { mountAnswer, type MountLine } from './mount-answer.js';
+import { PARTS, type Reading, READINGS, Readings } from './mount-readings.js';
+import { Mounted } from './mounted.js';
+import type { MountOptions, Options } from './options.js';
+import { Random } from './random.js';
+import { borg } from './subjects/borg.js';
+import { chooseSubjects } from './subjects/choose.js';
+import { restic } from './subjects/restic.js';
+import type { Mounting, Subject } from './subjects/subject.js';
+import { tardis } from './subjects/tardis.js';
+import { planTree, writeFully, writeTree } from './tree.js';
+import { verifyRestored } from './verify.js';
+import type { Workplace } from './workplace.js';
+
+const MIB = 1 << 20;
+/** Backups after the first one, each with changes in the file that becomes a chain of deltas. */
+const CHANGES = 4;
+const CHANGED_BLOCKS = 64;
+const BLOCK_BYTES = 4096;
+/** The file in deltas is as long as this part of the large one. */
+const EDITED_SHARE = 1 / 16;
+/** Milliseconds of rest after a change: backups read recently changed files again. */
+const REST_MS = 3500;
+const SOURCE = 'source';
+const OURS = 'tardis';
+
+type MountQuestion = Options & { readonly mount: MountOptions };
+type Say = (line: string) => void;
+
+/**
+ * Measures reading in mounts, beside the source. Each round mounts each subject afresh before each reading that is to be
+ * cold. The source is read warm in every round.
+ */
+export async function mount(
+  workplace: Workplace,
+  checkout: string,
+  options: MountQuestion,
+  say: Say,
+): Promise<Answer> {
+  makeParts(workplace, options, say);
+  const chosen = await chooseSubjects(workplace, candidates(workplace, checkout, options), say);
+  const { subjects, versions } = chosen;
+  for (const subject of subjects) workplace.freshPlace(subject.name);
+  await backUp(workplace, subjects, options, say);
+  const at = join(workplace.root, 'mount');
+  mkdirSync(at);
+  const lines = [SOURCE, ...subjects.map(({ name }) => name)].map(emptyLine);
+  for (let round = 0; round < options.runs; round++) {
+    for (const [index, line] of lines.entries()) {
+      const subject = subjects[index - 1];
+      const asked = new Asked(workplace, { at, round, seed: options.seed }, line);
+      if (subject === undefined) await asked.source();
+      else await asked.mounted(subject);
+      say(`round ${round + 1}/${options.runs}: ${line.subject}: ${toldOf(line)}`);
+    }
+  }
+  const size = sizeOfTree(join(workplace.tree, PARTS.files));
+  const { names, largeMib } = options.mount;
+  const about = `${treeLine(size)}; ${names} names; ${largeMib} MiB; medians of ${options.runs}`;
+  const notes = subjects.map(({ name, about: how }) => `${name}: ${how}; ${versions[name] ?? ''}`);
+  return mountAnswer(lines, { about, notes, smallBytes: size.bytes });
+}
+
+function emptyLine(subject: string): MountLine {
+  const none = Object.fromEntries(READINGS.map((reading) => [reading, []]));
+  return { subject, archive: [], restore: [], ...(none as unknown as Record<Reading, number[]>) };
+}
+
+function toldOf(line: MountLine): string {
+  return READINGS.filter((reading) => line[reading].length > 0)
+    .map((reading) => `${reading} ${line[reading].at(-1)!.toFixed(2)}`)
+    .join(', ');
+}
+
+function candidates(workplace: Workplace, checkout: string, options: MountQuestion): Subject[] {
+  const passwordFile = join(workplace.root, 'password');
+  writeFileSync(passwordFile, 'a password of the bench\n');
+  const { level, peers, borgEncryption } = options;
+  const settings = { checkout, level };
+  const encrypted = { ...settings, passwordFile };
+  return [
+    tardis(workplace.place(OURS), settings),
+    tardis(workplace.place(`${OURS}-encrypted`), encrypted),
+    ...(peers.includes('restic') ? [restic(workplace.place('restic'))] : []),
+    ...(peers.includes('borg')
+      ? [borg(workplace.place('borg'), { encryption: borgEncryption })]
+      : []),
+  ];
+}
+
+/** Creates the tree: small files, a directory of many names, a large file, and one to be changed. */
+function makeParts(workplace: Workplace, options: MountQuestion, say: Say): void {
+  const { names, largeMib } = options.mount;
+  const plan = planTree({ seed: options.seed, files: options.files });
+  workplace.requireRoomFor(plan.bytes + largeMib * MIB);
+  say(`making ${options.files} files, ${names} names and ${largeMib} MiB`);
+  const root = workplace.tree;
+  writeTree(plan, join(root, PARTS.files));
+  mkdirSync(join(root, PARTS.names));
+  for (let name = 0; name < names; name++) {
+    closeSync(openSync(join(root, PARTS.names, `name-${name}-of-many`), 'wx'));
+  }
+  writeLarge(join(root, PARTS.large), largeMib, options.seed);
+  writeLarge(join(root, PARTS.edited), editedMib(options), options.seed + 1);
+}
+
+function editedMib({ mount: { largeMib } }: MountQuestion): number {
+  return Math.max(2, Math.round(largeMib * EDITED_SHARE));
+}
+
+/** Writes content of which half can be compressed. */
+function writeLarge(path: string, sizeMib: number, seed: number): void {
+  const maker = new ContentMaker(seed);
+  const fd = openSync(path, 'wx');
+  for (let part = 0; part < sizeMib; part++) {
+    const spec = {
+      kind: 'binary',
+      sizeBytes: MIB,
+      contentSeed: seed + part,
+      themeSeed: 1,
+    } as const;
+    writeFully(fd, maker.make(spec));
+  }
+  closeSync(fd);
+}
+
+async function backUp(
+  workplace: Workplace,
+  subjects: readonly Subject[],
+  options: MountQuestion,
+  say: Say,
+): Promise<void> {
+  const logFile = workplace.log;
+  for (let backup = 0; backup <= CHANGES; backup++) {
+    if (backup > 0) changeEdited(workplace, options, backup);
+    await sleep(REST_MS);
+    for (const subject of subjects) {
+      if (backup === 0) {
+        for (const command of subject.prepare()) await measure(command, { logFile });
+      }
+      await measure(backup === 0 ? subject.first() : subject.again(), { logFile });
+      say(`backup ${backup + 1}/${CHANGES + 1}: ${subject.name}`);
+    }
+  }
+}
+
+function changeEdited(workplace: Workplace, options: MountQuestion, stream: number): void {
+  const random = new Random(options.seed, stream);
+  const fd = openSync(join(workplace.tree, PARTS.edited), 'r+');
+  const blocks = (editedMib(options) * MIB) / BLOCK_BYTES;
+  const block = Buffer.alloc(BLOCK_BYTES);
+  for (let change = 0; change < CHANGED_BLOCKS; change++) {
+    writeSync(fd, randomFillSync(block), 0, BLOCK_BYTES, random.below(blocks) * BLOCK_BYTES);
+  }
+  closeSync(fd);
+}
+
+type Step = (readings: Readings, shown: string) => Promise<void>;
+
+/** The readings of one subject in one round. */
+class Asked {
+  readonly #workplace: Workplace;
+  readonly #at: string;
+  readonly #round: number;
+  readonly #seed: number;
+  readonly #line: MountLine;
+
+  constructor(
+    workplace: Workplace,
+    { at, round, seed }: { at: string; round: number; seed: number },
+    line: MountLine,
+  ) {
+    this.#workplace = workplace;
+    this.#at = at;
+    this.#round = round;
+    this.#seed = seed + round;
+    this.#line = line;
+  }
+
+  async source(): Promise<void> {
+    const readings = this.#readings(this.#workplace.tree);
+    await this.#lists(readings);
+    await this.#tar(readings);
+    await this.#greps(readings);
+    await this.#parts(readings);
+    await this.#sequential(readings);
+  }
+
+  async mounted(subject: Subject): Promise<void> {
+    const mounting = subject.mount?.(this.#at);
+    if (mounting === undefined) return;
+    const peaks: number[] = [];
+    const steps: readonly Step[] = [
+      (readings) => this.#lists(readings),
+      (readings) => this.#tar(readings),
+      (readings) => this.#greps(readings),
+      (readings) => this.#parts(readings),
+      (readings) => this.#sequential(readings),
+    ];
+    for (const step of steps) peaks.push(await this.#in(mounting, step));
+    this.#line.memory.push(Math.max(...peaks) / 1e6);
+    await this.#withoutMount(subject);
+    if (this.#round > 0 || !subject.name.startsWith(OURS)) return;
+    const { tree, log } = this.#workplace;
+    await this.#in(mounting, async (_readings, shown) => verifyRestored(tree, shown, log));
+  }
+
+  /** Mounts afresh for a step; returns the largest memory of the mount. */
+  async #in(mounting: Mounting, step: Step): Promise<number> {
+    const log = join(this.#workplace.root, 'mount-output');
+    const mounted = await Mounted.start(mounting, { at: this.#at, log });
+    try {
+      this.#line.mount.push(mounted.tookMs / 1000);
+      await step(this.#readings(mounted.tree), mounted.tree);
+      return mounted.residentBytes;
+    } finally {
+      await mounted.end();
+    }
+  }
+
+  #readings(tree: string): Readings {
+    return new Readings(tree, this.#workplace.log, cpus().length);
+  }
+
+  async #lists(readings: Readings): Promise<void> {
+    this.#line.list.push((await readings.list()) / 1000);
+    this.#line.again.push((await readings.list()) / 1000);
+    this.#line.names.push((await readings.names()) / 1000);
+  }
+
+  async #tar(readings: Readings): Promise<void> {
+    this.#line.tar.push((await readings.tar()) / 1000);
+  }
+
+  async #greps(readings: Readings): Promise<void> {
+    const { wallMs, busy } = await readings.grep();
+    this.#line.grep.push(wallMs / 1000);
+    this.#line.busy.push(busy);
+  }
+
+  async #parts(readings: Readings): Promise<void> {
+    this.#line.random.push(await readings.random('large', this.#seed));
+    this.#line.deltas.push(await readings.random('edited', this.#seed));
+  }
+
+  async #sequential(readings: Readings): Promise<void> {
+    this.#line.sequential.push((await readings.sequential()) / 1000);
+  }
+
+  /** Measures what reads the same without a mount. */
+  async #withoutMount(subject: Subject): Promise<void> {
+    const { tree, log } = this.#workplace;
+    const read = (part: keyof typeof PARTS) => subject.reading?.(join(tree, PARTS[part]));
+    const [files, large] = [read('files'), read('large')];
+    if (files === undefined || large === undefined) return;
+    const [program, ...args] = files.archive.argv;
+    const script = '"$@" | cat > /dev/null';
+    const argv = ['bash', '-o', 'pipefail', '-c', script, 'bash', program, ...args] as const;
+    const archive = await measure({ ...files.archive, argv }, { logFile: log });
+    this.#line.archive.push(archive.wallMs / 1000);
+    const restore = await measure(large.restore, { logFile: log });
+    this.#line.restore.push(restore.wallMs / 1000);
+    const { out } = this.#workplace.place(subject.name);
+    rmSync(out, { recursive: true });
+    mkdirSync(out);
+  }
+}

@@ -1,0 +1,88 @@
+/** A mount that lasts as long as it is measured. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CommandFailure, killOnExit, measure, ownEnvironment } from './measure.js';
+import type { Mounting } from './subjects/subject.js';
+
+const LOOK_EVERY_MS = 2;
+const MOST_LOOKS = 15_000;
+const END_TRIES = 20;
+const END_EVERY_MS = 250;
+
+export class Mounted {
+  /** Time until something is mounted that answers. */
+  readonly tookMs: number;
+  /** Where the backed-up tree is. */
+  readonly tree: string;
+  readonly #child: ChildProcess;
+  readonly #at: string;
+  readonly #log: string;
+  readonly #ended: () => void;
+
+  private constructor(
+    made: { child: ChildProcess; ended: () => void; tookMs: number },
+    tree: string,
+    place: { at: string; log: string },
+  ) {
+    this.tookMs = made.tookMs;
+    this.tree = tree;
+    this.#child = made.child;
+    this.#ended = made.ended;
+    this.#at = place.at;
+    this.#log = place.log;
+  }
+
+  /** Mounts at an empty directory. `log` gets what the command prints. Throws CommandFailure. */
+  static async start(mounting: Mounting, place: { at: string; log: string }): Promise<Mounted> {
+    const { command } = mounting;
+    const before = (await stat(place.at)).dev;
+    const [program, ...args] = command.argv;
+    const log = openSync(place.log, 'w+');
+    const startMs = performance.now();
+    const child = spawn(program, args, {
+      cwd: command.cwd,
+      env: { ...ownEnvironment(), ...command.env },
+      stdio: ['ignore', log, log],
+      detached: true,
+    });
+    closeSync(log);
+    const ended = killOnExit(child.pid);
+    for (let looks = 0; (await stat(place.at)).dev === before; looks++) {
+      if (child.exitCode !== null || looks >= MOST_LOOKS) {
+        ended();
+        throw new CommandFailure(command, 'mounted nothing', readFileSync(place.log, 'utf8'));
+      }
+      await sleep(LOOK_EVERY_MS);
+    }
+    const tookMs = performance.now() - startMs;
+    return new Mounted({ child, ended, tookMs }, mounting.shownTree, place);
+  }
+
+  /** The largest resident memory of its process so far. */
+  get residentBytes(): number {
+    const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
+    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? NaN) * 1024;
+  }
+
+  /** Unmounts, and waits for the end of the process. */
+  async end(): Promise<void> {
+    const gone = this.#child.exitCode === null ? once(this.#child, 'exit') : undefined;
+    const umount =
+      process.geteuid?.() === 0 ? ['umount', this.#at] : ['fusermount3', '-u', this.#at];
+    const command = { argv: umount as [string, ...string[]] };
+    for (let left = END_TRIES; ; left--) {
+      try {
+        await measure(command, { logFile: this.#log });
+        break;
+      } catch (error) {
+        if (left === 0) throw error; // it is busy for a moment after a process that used it
+        await sleep(END_EVERY_MS);
+      }
+    }
+    await gone;
+    this.#ended();
+  }
+}

@@ -1,0 +1,13 @@
+import { TardisError } from '../errors/index.js';
+import { Errno } from './protocol.js';
+
+/** Returns the error number that a program gets. */
+export function errnoOf({ code }: TardisError): number {
+  if (code === 'NO_ACCESS') return Errno.EACCES;
+  return code === 'NO_SUCH_SET' ? Errno.ESTALE : Errno.EIO;
+}
+
+/** Returns the error of a directory that is also above itself. */
+export function circle(): TardisError {
+  return new TardisError('CATALOG_DAMAGED', 'a directory in it leads back to one above it');
+}
