@@ -244,7 +244,10 @@ for (const { what, mount, change } of BELOW) {
           t.is(progress.held, 1);
           t.like(failed[0], { name: below, what: 'held' });
           const out = path.join(home, `out ${time}`);
-          await succeed('regenerate', [...place, '-o', out, root]);
+          const restored = await run('regenerate', [...place, '-o', out, root]);
+          // Only a set that has read a directory proves that its listing is whole.
+          t.is(restored.status, secret === '' ? 0 : 3, restored.stderr);
+          t.is(restored.stderr.includes('were not read whole by this set'), secret !== '');
           const at = path.join(out, 'root');
           t.is(fs.readFileSync(path.join(at, 'own'), 'utf8'), 'own and more');
           t.is(fs.readFileSync(path.join(at, 'below/sub/deep/too'), 'utf8'), 'too');
