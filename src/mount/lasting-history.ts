@@ -108,8 +108,9 @@ export class LastingHistory {
   private async isSound(): Promise<boolean> {
     try {
       const state = await this.current.reports.store();
+      if (state.isReplaced || state.catalog !== this.state.catalog) return false;
       this.state = state;
-      return !state.isReplaced;
+      return true;
     } catch {
       return false; // opening it again shows why
     }
@@ -139,7 +140,7 @@ export class LastingHistory {
 
   private forwarded(): History {
     const calls = new Map<PropertyKey, unknown>([['objects', () => this.objects()]]);
-    return new Proxy(this.current, {
+    return new Proxy({} as History, {
       get: (_first, name) => {
         const known = calls.get(name);
         if (known !== undefined) return known;

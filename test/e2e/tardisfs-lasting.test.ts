@@ -71,6 +71,21 @@ test.serial(
   }),
 );
 
+test.serial(
+  'a program that waits for a server that is away can be interrupted',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [file('a', 'content')]);
+    await lab.save();
+    const server = await lab.serve(t);
+    t.is((await lab.mount(`server=${lab.socket},client=me`)).status, 0);
+    await stopped(lab, server);
+    // It would wait for ten minutes, which is the default.
+    t.is(await outputOf(lab, 'timeout', '-s', 'INT', '1', 'cat', path.join(lab.shown, 'a')), '');
+    await lab.serve(t);
+    t.is(await outputOf(lab, 'cat', path.join(lab.shown, 'a')), 'content');
+  }),
+);
+
 /** Changes the catalog of an encrypting client by a command while it is mounted. */
 async function replaced(
   lab: Lab,

@@ -220,7 +220,13 @@ test.serial(
     const log = path.join(lab.home, 'log');
     await lab.mountStore(`,log=${log}`);
     t.is(fs.readFileSync(lab.view('Current', lab.source, 'small'), 'utf8'), 'sound');
-    t.throws(() => fs.readFileSync(lab.view('Current', lab.source, 'large')), { code: 'EIO' });
+    const large = lab.view('Current', lab.source, 'large');
+    t.throws(() => fs.readFileSync(large), { code: 'EIO' });
+    const sound = Buffer.alloc(1 << 20); // the damage is in the third part
+    const fd = fs.openSync(large, 'r');
+    t.is(fs.readSync(fd, sound, 0, sound.length, 1000), sound.length);
+    fs.closeSync(fd);
+    t.true(sound.equals(noise(9, 3 << 20).subarray(1000, 1000 + sound.length)));
     t.regex(fs.readFileSync(log, 'utf8'), /source\/large: .*DAMAGED/);
   }),
 );
