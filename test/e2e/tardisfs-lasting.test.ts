@@ -48,22 +48,26 @@ test.serial(
       names.map((name, n) => dir(name, [file('a', text(n, 900))])),
     );
     await lab.save();
-    const log = path.join(lab.home, 'log');
     let server = await lab.serve(t);
-    const place = `server=${lab.socket},client=me,reconnect=${RECONNECT_SECONDS},log=${log}`;
+    const place = `server=${lab.socket},client=me`;
     t.is((await lab.mount(place)).status, 0);
     const wanted = (n: number): string => text(n, 900).toString();
-    t.is(await outputOf(lab, 'cat', path.join(lab.shown, 'd0/a')), wanted(0));
-
+    const read = (n: number): Promise<string> =>
+      outputOf(lab, 'cat', path.join(lab.shown, `d${n}/a`));
+    t.is(await read(0), wanted(0));
     await stopped(lab, server);
-    const reading = outputOf(lab, 'cat', path.join(lab.shown, 'd1/a'));
+    const reading = read(1);
     await pause(GONE_MS);
     server = await lab.serve(t);
     t.is(await reading, wanted(1));
+    await lab.unmount();
 
+    const log = path.join(lab.home, 'log');
+    t.is((await lab.mount(`${place},reconnect=1,log=${log}`)).status, 0);
+    t.is(await read(0), wanted(0));
     await stopped(lab, server);
-    t.regex(await outputOf(lab, 'cat', path.join(lab.shown, 'd2/a')), /Input.output error/);
-    t.regex(fs.readFileSync(log, 'utf8'), /the store cannot be read: .*SERVER_UNREACHABLE/);
+    t.regex(await read(2), /Input.output error/);
+    await until(() => /cannot be read: .*SERVER_UNREACHABLE/.test(fs.readFileSync(log, 'utf8')));
     await lab.serve(t);
     await until(() => lab.inside('cat', path.join(lab.shown, 'd3/a')).stdout === wanted(3));
     t.is(lab.differences(), '');
