@@ -266,7 +266,7 @@ export const ERROR_TABLE = Object.freeze({
   FUSE_MISSING: row(
     'environment',
     1,
-    'Load the kernel module (modprobe fuse) and, for users other than root, install fusermount3: on Debian and Ubuntu, apt-get install fuse3.',
+    'Load the kernel module (modprobe fuse). For users other than root, install fusermount3 (on Debian and Ubuntu, apt-get install fuse3), and let them open /dev/fuse.',
   ),
   MOUNT_FAILED: row(
     'environment',

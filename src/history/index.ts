@@ -26,6 +26,7 @@ export {
   type Reports,
   STORE_FIGURES,
   type StoreFigures,
+  type StoreState,
 } from './reports.js';
 export { isSameContent } from './same-content.js';
 export { ListingFaults } from './sealed/listing-faults.js';

@@ -1,6 +1,7 @@
 /** Reports on a client's history: changes between sets, names, settings, and the space that everything takes. */
 import type { EntryPlace, NamedVersion, SetSpan } from '../store/catalog/index.js';
 import type { ClientSetting, DirectoryId, SetNumber } from '../model/index.js';
+import type { DiskSpace } from '../system/index.js';
 import type { HistoryEntry } from './history.js';
 
 /** A request for the changes after a place. */
@@ -78,6 +79,15 @@ export type StoreFigure = (typeof STORE_FIGURES)[number];
 /** Maximum number of directories in the report. */
 export const MOST_BUSY = 10;
 
+/** The catalog that a history reads, and the file system that has the store. */
+export interface StoreState {
+  /** Identifies the catalog. In another one, numbers of directories and contents may be other ones. */
+  readonly catalog: string;
+  /** True if a rebuild or new keys put another catalog into its place since it was opened. */
+  readonly isReplaced: boolean;
+  readonly space: DiskSpace;
+}
+
 export interface Reports {
   /** Returns the paths of the roots of every listed set. For an encrypting client these are unproven. */
   rootsOfSets(): Promise<ReadonlyMap<number, readonly Buffer[]>>;
@@ -95,4 +105,5 @@ export interface Reports {
   /** Returns the configuration of the client when it made a set, as the client sent it. */
   clientConfig(set: SetNumber): Promise<string | undefined>;
   figures(): Promise<StoreFigures>;
+  store(): Promise<StoreState>;
 }

@@ -5,13 +5,13 @@
 import type { History } from '../history/index.js';
 import { asTardisError, type TardisError } from '../errors/index.js';
 import { displayName, readAttributes } from '../model/index.js';
-import type { System } from '../system/index.js';
+import type { DiskSpace, System } from '../system/index.js';
 import type { JobRunner } from '../workers/index.js';
 import { writeAttributes, writeNumber } from './attributes.js';
 import { Contents, type FileTree } from './contents.js';
 import { plainPart, plusPart } from './directory-parts.js';
+import { circle, errnoOf } from './failures.js';
 import { type Kernel, type ReplyData, type Unique, uniqueOf } from './kernel.js';
-import { circle, errnoOf } from './errnos.js';
 import { greet, type GreetingOptions } from './greeting.js';
 import { type NodePlace, placeOf } from './node-ids.js';
 import { DOTS, writeDots, writeEntry } from './packing.js';
@@ -29,6 +29,7 @@ import {
   ROOT_NODE,
   WRITING,
 } from './protocol.js';
+import { writeSpace } from './space.js';
 import { Trees } from './trees.js';
 import { after, type Soon, type Tree } from './tree.js';
 
@@ -40,8 +41,6 @@ const MAX_BODY_BYTES = 4096;
 const SEEK_DATA = 3;
 /** How long a request goes on after a signal to its process. */
 const INTERRUPT_MS = 2000;
-const SPACE_BYTES = 80;
-const MAX_NAME_BYTES = 255;
 
 export interface FileSystemOptions extends GreetingOptions {
   readonly system: System;
@@ -52,8 +51,10 @@ export interface FileSystemOptions extends GreetingOptions {
   readonly current: string;
   /** Writes a line to the log. */
   readonly log: (line: string) => void;
-  /** Size of the file system that has the store: its blocks, and those that are free. */
-  readonly space: () => { blocks: number; free: number; blockBytes: number };
+  /** Returns the size of the file system that has the store. */
+  readonly space: () => DiskSpace;
+  /** Called after a request failed because of the store. */
+  readonly onFailure?: () => void;
 }
 
 /** A reply in the body that all requests share. */
@@ -68,7 +69,7 @@ type Reply = () => Built;
 
 export class FileSystem {
   private readonly trees: Trees;
-  private readonly contents: Contents;
+  private contents: Contents;
   private readonly cache = new PageCache();
   /** Body of a reply that is sent at once. */
   private readonly body = Buffer.from(new ArrayBuffer(MAX_BODY_BYTES));
@@ -80,8 +81,8 @@ export class FileSystem {
 
   constructor(options: FileSystemOptions) {
     this.options = options;
-    const { history, system, jobs, kernel, current } = options;
-    this.contents = new Contents(system, history, jobs);
+    const { history, system, kernel, current } = options;
+    this.contents = contentsOf(options);
     this.trees = new Trees({
       history: () => history,
       cache: this.cache,
@@ -94,6 +95,13 @@ export class FileSystem {
   /** Looks for new and deleted sets. Call it from time to time, since the kernel may know all that is asked for. */
   async refresh(): Promise<void> {
     await this.trees.top.refresh();
+  }
+
+  /** Ends all nodes: they answer ESTALE. Call it when the history has another catalog. */
+  async restart(): Promise<void> {
+    this.contents.close();
+    this.contents = contentsOf(this.options);
+    await this.trees.restart();
   }
 
   batch(memory: Buffer, offset: number, bytes: number): void {
@@ -162,7 +170,9 @@ export class FileSystem {
     }
     const failure = asTardisError(error);
     kernel.fail(to, errnoOf(failure));
-    if (failure.code !== 'NO_ACCESS') void this.tell(place, failure);
+    if (failure.code === 'NO_ACCESS') return;
+    this.options.onFailure?.();
+    void this.tell(place, failure);
   }
 
   /** Writes a line about a request that failed, with the set and the path. */
@@ -297,20 +307,8 @@ export class FileSystem {
   }
 
   private space(): Reply {
-    const { blocks, free, blockBytes } = this.options.space();
-    return () => {
-      const { body } = this;
-      const at = OUT_HEADER_BYTES;
-      body.fill(0, at, at + SPACE_BYTES);
-      const word = at >>> 2;
-      writeNumber(this.words, word, blocks);
-      writeNumber(this.words, word + 2, free);
-      writeNumber(this.words, word + 4, free);
-      body.writeUInt32LE(blockBytes, at + 40);
-      body.writeUInt32LE(MAX_NAME_BYTES, at + 44);
-      body.writeUInt32LE(blockBytes, at + 48);
-      return { bodyBytes: at + SPACE_BYTES };
-    };
+    const space = this.options.space();
+    return () => ({ bodyBytes: writeSpace(this.body, this.words, OUT_HEADER_BYTES, space) });
   }
 
   // --- directories ----------------------------------------------------------------------------------
@@ -393,4 +391,8 @@ export class FileSystem {
       if (this.pending === 0) this.trees.dropIdle();
     });
   }
+}
+
+function contentsOf({ system, history, jobs }: FileSystemOptions): Contents {
+  return new Contents(system, history, jobs);
 }

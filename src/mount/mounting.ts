@@ -50,7 +50,7 @@ export async function mountAt(system: System, request: MountRequest): Promise<Mo
 function requireDevice(isRoot: boolean): void {
   try {
     if (isRoot) fs.closeSync(fs.openSync(DEVICE, fs.constants.O_RDWR));
-    else fs.accessSync(DEVICE);
+    else fs.accessSync(DEVICE, fs.constants.R_OK | fs.constants.W_OK);
   } catch (error) {
     const code = systemCode(error);
     const why =
@@ -95,7 +95,7 @@ function mountAsRoot(system: System, request: MountRequest): number {
     const code = systemCode(error);
     if (code === 'ENODEV')
       throw new TardisError('FUSE_MISSING', 'the kernel has no FUSE', {}, error);
-    throw mountFailed(path, code ?? 'unknown', error);
+    throw code === undefined ? error : mountFailed(path, code, error);
   }
 }
 

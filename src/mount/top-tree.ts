@@ -81,6 +81,12 @@ export class TopTree implements Tree {
     return this.looking;
   }
 
+  /** Makes the next look build the top level again. */
+  restart(): void {
+    this.shown = '';
+    this.lookedMs = -Infinity;
+  }
+
   private async look(): Promise<void> {
     const sets = await this.options.sets();
     this.lookedMs = performance.now();

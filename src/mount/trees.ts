@@ -67,14 +67,23 @@ export class Trees {
       const isSame = found !== undefined && (known?.tree.set.state ?? found.state) === found.state;
       if (isSame && found.name === this.titles.get(set)) continue;
       if (!isSame && known !== undefined) {
-        known.tree.isGone = true;
-        known.tree.clear();
+        end(known.tree);
         this.bySet.delete(set);
         // The number stays with the dead tree, so that what is open there answers ESTALE.
       }
       this.options.forgetName(name);
     }
     return sets;
+  }
+
+  /** Ends all sets and versions, whose numbers are not valid any more, and looks for the sets again. */
+  async restart(): Promise<void> {
+    for (const { tree } of this.bySet.values()) end(tree);
+    this.bySet.clear();
+    this.versions.restart();
+    for (const name of this.names.values()) this.options.forgetName(name);
+    this.top.restart();
+    await this.top.refresh();
   }
 
   private titles = new Map<number, string>();
@@ -118,4 +127,10 @@ export class Trees {
       if (this.bySet.get(tree.set.set)?.tree === tree) this.bySet.delete(tree.set.set);
     }
   }
+}
+
+/** Ends a tree: everything in it answers ESTALE. */
+function end(tree: SetTree): void {
+  tree.isGone = true;
+  tree.clear();
 }

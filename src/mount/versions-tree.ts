@@ -34,6 +34,8 @@ interface PathNode {
   /** Positions of the versions, by their sets and places; they are never used for another one. */
   readonly positions: Map<string, number>;
   readonly page: LoadedPage & { readonly entries: ShownEntry[] };
+  /** Versions before this position are of a catalog that was replaced. */
+  firstValid: number;
 }
 
 interface Listing {
@@ -61,11 +63,12 @@ export class VersionsTree implements Tree {
     const node = this.node(directory);
     if (entry < 0) return this.shownDirectory(directory);
     const shown = node.page.entries[entry];
-    if (shown === undefined) throw new FuseError(Errno.ESTALE);
+    if (shown === undefined || entry < node.firstValid) throw new FuseError(Errno.ESTALE);
     return shown;
   }
 
-  pageOf(directory: number): LoadedPage {
+  pageOf(directory: number, entry: number): LoadedPage {
+    this.entryAt(directory, entry);
     return this.node(directory).page;
   }
 
@@ -112,6 +115,15 @@ export class VersionsTree implements Tree {
   clear(): void {
     this.nodes = this.nodes.slice(0, 1);
     this.numbers.clear();
+    this.listings.clear();
+  }
+
+  /** Ends all versions, which answer ESTALE. Paths stay, and their versions get other positions. */
+  restart(): void {
+    for (const node of this.nodes) {
+      node.positions.clear();
+      node.firstValid = node.page.entries.length;
+    }
     this.listings.clear();
   }
 
@@ -227,7 +239,7 @@ function newNode(path: Buffer, parent: number): PathNode {
     packed: undefined,
     contents: [],
   };
-  return { path, parent, positions: new Map(), page };
+  return { path, parent, positions: new Map(), page, firstValid: 0 };
 }
 
 /** Returns a local time that sorts as text: 2026-11-21_174503. */

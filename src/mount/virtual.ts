@@ -25,7 +25,7 @@ function virtualEntry(
     permissions,
     uid: 0,
     gid: 0,
-    linkCount: type === EntryType.directory ? 2 : 1,
+    linkCount: 1, // a directory of 2 would have no directories in it
     sizeBytes: 0,
     mtimeNs: timeNs,
     ctimeNs: timeNs,

@@ -26,6 +26,15 @@ export interface FileStatus {
   readonly identity: string;
 }
 
+/** The size of a file system, in blocks. */
+export interface DiskSpace {
+  readonly blockBytes: number;
+  readonly blocks: number;
+  readonly freeBlocks: number;
+  /** Free blocks that users other than root may use. */
+  readonly availableBlocks: number;
+}
+
 /** The file calls. Paths are byte text (see process-input.ts), so that they may contain any byte. */
 export interface Files {
   /**
@@ -71,6 +80,8 @@ export interface Files {
    * demand.
    */
   freeInodes(path: string): number;
+  /** Returns the size of the file system of a path. */
+  space(path: string): DiskSpace;
   unlink(path: string): void;
   /** True if this process may write in the directory. */
   isWritable(path: string): boolean;
@@ -284,6 +295,10 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
     return (
       Math.max(bavail, bfree - Math.min(Math.ceil(blocks / EXT_KEPT_PART), EXT_KEPT_BLOCKS)) * bsize
     );
+  },
+  space(path: string): DiskSpace {
+    const { bsize, blocks, bfree, bavail } = fs.statfsSync(exact(path));
+    return { blockBytes: bsize, blocks, freeBlocks: bfree, availableBlocks: bavail };
   },
   unlink: (path: string) => onGuardedWay(path, ({ at }) => fs.unlinkSync(at)),
   isWritable(path: string): boolean {

@@ -87,6 +87,16 @@ export const REPORT_MESSAGES = {
     overdue: 'bytes',
     faults: 'texts',
   }),
+  /** Requests the state of the store: which catalog is read, and how much room its file system has. */
+  readStore: asks(164, 'list', KIB, 'storeIs', {}),
+  storeIs: answers(165, KIB, {
+    catalog: 'line',
+    replaced: 'bool',
+    blockBytes: 'uint',
+    blocks: 'uint',
+    freeBlocks: 'uint',
+    availableBlocks: 'uint',
+  }),
   readFigures: asks(156, 'list', KIB, 'figuresAre', {}),
   figuresAre: answers(157, 64 * KIB, {
     /** Counts and bytes by name. */

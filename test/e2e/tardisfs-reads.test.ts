@@ -1,23 +1,16 @@
 /** Reads mounts at random and by many at once, and compares what they give with the source. */
-import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { seededRandom } from '../../src/system/index.js';
 import { succeed } from '../helpers/commands.js';
-import { type Lab, mounted } from '../helpers/mounted-sets.js';
+import { mounted, outputOf } from '../helpers/mounted-sets.js';
+import { chooser } from '../helpers/random-tree.js';
 import { seed } from '../helpers/seed.js';
 import { dir, file, makeTree, noise, sparse, text } from '../helpers/tree.js';
 
 const MIB = 1 << 20;
 const OPERATIONS = 2000;
 const READERS = 8;
-
-/** Returns a whole number below a limit. */
-function chooser(): (limit: number) => number {
-  const random = seededRandom(seed);
-  return (limit) => random.bytes(4).readUInt32LE(0) % limit;
-}
 
 /** Reads a range of a file. */
 function rangeOf(name: string, position: number, bytes: number): Buffer {
@@ -28,15 +21,6 @@ function rangeOf(name: string, position: number, bytes: number): Buffer {
   } finally {
     fs.closeSync(fd);
   }
-}
-
-/** Runs a program among the mounts; returns its output. */
-function outputOf(lab: Lab, ...words: string[]): Promise<string> {
-  const child = spawn('nsenter', ['-m', '-t', String(lab.mounts.mountsOf), ...words]);
-  let said = '';
-  child.stdout.on('data', (more: Buffer) => (said += more.toString('latin1')));
-  child.stderr.on('data', (more: Buffer) => (said += more.toString('latin1')));
-  return new Promise((resolve) => child.once('close', () => resolve(said)));
 }
 
 test.serial(
@@ -59,7 +43,7 @@ test.serial(
     ]);
     await lab.save();
     await lab.mountStore();
-    const choose = chooser();
+    const choose = chooser(seed);
     for (let count = 0; count < OPERATIONS; count += 1) {
       const name = names[choose(names.length)]!;
       const [here, there] = [path.join(lab.source, name), lab.view('Current', lab.source, name)];
@@ -87,7 +71,7 @@ test.serial(
     const content = noise(6, 6 * MIB);
     makeTree(lab.source, [file('large', content)]);
     const versions: Buffer[] = [];
-    const choose = chooser();
+    const choose = chooser(seed);
     for (let set = 1; set <= 5; set += 1) {
       noise(set, 5000).copy(content, choose(content.length - 5000));
       fs.writeFileSync(path.join(lab.source, 'large'), content);
@@ -111,7 +95,7 @@ test.serial(
 );
 
 test.serial(
-  'many readers at once get the right bytes, beside a backup and a delete',
+  'many readers at once get the right bytes, beside a backup, a delete and a purge',
   mounted(async (lab, t) => {
     makeTree(
       lab.source,
@@ -122,8 +106,11 @@ test.serial(
         ]),
       ),
     );
-    await lab.save(['--name', 'one']);
-    await lab.save(['--name', 'two']);
+    for (const name of ['zero', 'one', 'two']) {
+      // Each set has contents that go with it.
+      fs.writeFileSync(path.join(lab.source, 'd0/large'), noise(name, 2 * MIB));
+      await lab.save(['--name', name]);
+    }
     await lab.mountStore();
     const shown = lab.at('two', lab.source);
     const reading = Array.from({ length: READERS }, () =>
@@ -131,9 +118,12 @@ test.serial(
     );
     await lab.save(['--name', 'three']);
     await succeed('sonic', ['delete', ...lab.place, '--yes', 'one']);
+    await succeed('sonic', ['purge', ...lab.place, '--yes', '--keep-last', '2']);
     t.deepEqual(
       await Promise.all(reading),
       Array.from({ length: READERS }, () => ''),
     );
+    const names = lab.inside('ls', lab.point).stdout.split('\n');
+    t.deepEqual(names, ['Current', 'by-date', 'three', 'two', 'versions', '']);
   }),
 );

@@ -3,52 +3,10 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { BIN, run, Running, Server, succeed } from '../helpers/commands.js';
-import { mounted, until } from '../helpers/mounted-sets.js';
+import { among, BIN, run, Running, Server, succeed } from '../helpers/commands.js';
+import { everything, mounted, until } from '../helpers/mounted-sets.js';
 import { LeftOut } from '../helpers/mounts.js';
-import {
-  dir,
-  file,
-  hardlink,
-  makeTree,
-  node,
-  noise,
-  sparse,
-  symlink,
-  text,
-  type TreeNode,
-} from '../helpers/tree.js';
-
-const MIB = 1 << 20;
-
-function everything(): TreeNode[] {
-  return [
-    dir('docs', [
-      file('letter.txt', 'hello\n', { mtimeNs: 1_234_567_890_123_456_789n }),
-      file(Buffer.from([0x62, 0xff, 0xfe, 0x0a, 0x63]), 'bytes'),
-      file('old', 'x', { mtimeNs: -1_500_000_000n }),
-      hardlink('again', 'docs', 'letter.txt'),
-      symlink('link', 'letter.txt'),
-      symlink('nowhere', Buffer.from([0x2f, 0xff])),
-      file('marked', 'm', { attributes: { 'user.note': 'value' }, mode: 0o4750, uid: 7, gid: 8 }),
-    ]),
-    dir(
-      'many',
-      Array.from({ length: 3000 }, (_, n) => file(`n${n}`, text(n, n % 900))),
-    ),
-    dir('empty'),
-    node('fifo', 'fifo'),
-    node('socket', 'socket'),
-    node('device', 'characterDevice', {}, 0x0105n),
-    sparse('holes', 30 * MIB, [
-      [5 * MIB, noise(1, 70_000)],
-      [20 * MIB + 17, noise(2, 5)],
-    ]),
-    file('large', noise(3, 5 * MIB + 123)),
-    file('compressible', text(4, 3 * MIB)),
-    file('none', ''),
-  ];
-}
+import { dir, file, makeTree, noise } from '../helpers/tree.js';
 
 test.serial(
   'rsync finds no difference between a source and its mount',
@@ -114,9 +72,15 @@ test.serial(
     const [year] = fs.readdirSync(lab.view('by-date'));
     t.regex(year!, /^\d{4}$/);
     const script = 'cd "$1" && echo in && read word && while cat a; do sleep 0.1; done';
-    const among = ['-m', '-t', String(lab.mounts.mountsOf), 'sh', '-c'];
     const place = lab.at('one', lab.source);
-    const inside = spawn('nsenter', [...among, script, 'sh', place]);
+    const inside = spawn('nsenter', [
+      ...among(lab.mounts.mountsOf),
+      'sh',
+      '-c',
+      script,
+      'sh',
+      place,
+    ]);
     let said = '';
     inside.stderr.on('data', (more: Buffer) => (said += more.toString()));
     await new Promise((resolve) => inside.stdout.once('data', resolve));
@@ -140,15 +104,9 @@ test.serial(
     await command.until('mount', () => fs.readdirSync(lab.view()).length > 0);
     t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'content');
     // Somebody who is in the mount does not hold up its end.
-    const among = [
-      '-m',
-      '-t',
-      String(lab.mounts.mountsOf),
-      'sh',
-      '-c',
-      'cd "$0" && echo in && read word',
-    ];
-    const user = spawn('nsenter', [...among, lab.shown]);
+    const script = 'cd "$0" && echo in && read word';
+    const words = [...among(lab.mounts.mountsOf), 'sh', '-c', script, lab.shown];
+    const user = spawn('nsenter', words);
     await new Promise((resolve) => {
       user.stdout.once('data', resolve);
     });
@@ -247,14 +205,14 @@ test.serial(
 test.serial(
   'damaged contents fail with EIO, alone, and the log names the file',
   mounted(async (lab, t) => {
-    makeTree(lab.source, [file('small', 'sound'), file('large', noise(9, 3 * MIB))]);
+    makeTree(lab.source, [file('small', 'sound'), file('large', noise(9, 3 << 20))]);
     await lab.save();
     const packs = path.join(lab.store, 'me', 'packs');
     for (const name of fs.readdirSync(packs, { recursive: true, encoding: 'utf8' })) {
       const pack = path.join(packs, name);
       if (!fs.statSync(pack).isFile()) continue;
       const bytes = fs.readFileSync(pack);
-      const at = bytes.indexOf(noise(9, 3 * MIB).subarray(2 * MIB, 2 * MIB + 64));
+      const at = bytes.indexOf(noise(9, 3 << 20).subarray(2 << 20, (2 << 20) + 64));
       if (at < 0) continue;
       bytes[at + 10]! ^= 0xff;
       fs.writeFileSync(pack, bytes);
@@ -262,7 +220,13 @@ test.serial(
     const log = path.join(lab.home, 'log');
     await lab.mountStore(`,log=${log}`);
     t.is(fs.readFileSync(lab.view('Current', lab.source, 'small'), 'utf8'), 'sound');
-    t.throws(() => fs.readFileSync(lab.view('Current', lab.source, 'large')), { code: 'EIO' });
+    const large = lab.view('Current', lab.source, 'large');
+    t.throws(() => fs.readFileSync(large), { code: 'EIO' });
+    const sound = Buffer.alloc(1 << 20); // the damage is in the third part
+    const fd = fs.openSync(large, 'r');
+    t.is(fs.readSync(fd, sound, 0, sound.length, 1000), sound.length);
+    fs.closeSync(fd);
+    t.true(sound.equals(noise(9, 3 << 20).subarray(1000, 1000 + sound.length)));
     t.regex(fs.readFileSync(log, 'utf8'), /source\/large: .*DAMAGED/);
   }),
 );

@@ -39,6 +39,11 @@ const POLL_MS = 10;
 /** The folder bin of the checkout; this file is compiled to dist/test/helpers. */
 export const BIN = fileURLToPath(new URL('../../../bin', import.meta.url));
 
+/** Returns the words of nsenter for a program that sees the mounts of a process below that process's root. */
+export function among(mountsOf: number): string[] {
+  return ['-m', '-r', '-w', '-t', String(mountsOf)];
+}
+
 /** A running command. */
 export class Running {
   stdout = '';
@@ -51,7 +56,7 @@ export class Running {
 
   constructor(tool: Tool, args: readonly string[], options: CommandOptions = {}) {
     this.line = `${tool} ${args.join(' ')}`;
-    const inside = options.mountsOf === undefined ? [] : ['-m', '-t', String(options.mountsOf)];
+    const inside = options.mountsOf === undefined ? [] : among(options.mountsOf);
     const words = [...inside, path.join(BIN, tool), ...args];
     const program = inside.length > 0 ? 'nsenter' : words.shift()!;
     this.child = spawn(program, words, {

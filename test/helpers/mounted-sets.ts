@@ -1,13 +1,16 @@
 /** Mounts of backup sets by `tardisfs`, in a mount namespace of the test. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { backup, BIN, pause, run } from './commands.js';
+import { among, backup, pause, run, Running } from './commands.js';
 import { LeftOut, Mounts, unlessLeftOut } from './mounts.js';
+import { dir, file, hardlink, node, noise, sparse, symlink, text, type TreeNode } from './tree.js';
 
 const POLL_MS = 20;
 const MOST_POLLS = 1000;
+const MIB = 1 << 20;
+const SERVER_MS = 600_000;
 
 /** Runs a test with a mount namespace, or logs why it is left out. */
 export function mounted(body: (lab: Lab, t: ExecutionContext) => Promise<void>) {
@@ -33,13 +36,36 @@ export class Lab {
 
   static async open(t: ExecutionContext): Promise<Lab> {
     if (!fs.existsSync('/dev/fuse')) throw new LeftOut('there is no /dev/fuse');
-    const mounts = await Mounts.open(t);
-    mounts.run('ls', path.join(BIN, 'tardisfs')); // below a root of its own, as in CI, the namespace has another one
-    return new Lab(mounts);
+    return new Lab(await Mounts.open(t));
   }
 
   get place(): string[] {
     return ['-D', this.store, '-C', 'me'];
+  }
+
+  /** Writes a file with a password; returns its path. */
+  password(text: string): string {
+    const name = path.join(this.home, `password of ${text}`);
+    fs.writeFileSync(name, `${text}\n`, { mode: 0o600 });
+    return name;
+  }
+
+  /** Starts a server of the store on a unix socket, by which `server=` names it. */
+  async serve(t: ExecutionContext): Promise<Running> {
+    const args = ['-D', this.store, '--local', this.socket];
+    const server = new Running('tardisd', args, { timeoutMs: SERVER_MS });
+    t.teardown(() => server.signalGroup('SIGKILL'));
+    await server.until('listening server', () => fs.existsSync(this.socket));
+    return server;
+  }
+
+  get socket(): string {
+    return path.join(this.home, 'socket');
+  }
+
+  async unmount(): Promise<void> {
+    const { status, stderr } = this.inside('umount', this.point);
+    if (status !== 0 || !(await this.ended())) throw new Error(`the mount goes on: ${stderr}`);
   }
 
   async save(more: readonly string[] = []): Promise<void> {
@@ -59,7 +85,7 @@ export class Lab {
 
   /** Runs a program that sees the mount; returns its status and output. */
   inside(program: string, ...args: string[]) {
-    const words = ['-m', '-t', String(this.mounts.mountsOf), program, ...args];
+    const words = [...among(this.mounts.mountsOf), program, ...args];
     return spawnSync('nsenter', words, { encoding: 'utf8' });
   }
 
@@ -116,4 +142,43 @@ export async function until(holds: () => boolean): Promise<void> {
     if (polls >= MOST_POLLS) throw new Error('it never happened');
     await pause(POLL_MS);
   }
+}
+
+/** Returns a tree with an entry of each kind. */
+export function everything(): TreeNode[] {
+  return [
+    dir('docs', [
+      file('letter.txt', 'hello\n', { mtimeNs: 1_234_567_890_123_456_789n }),
+      file(Buffer.from([0x62, 0xff, 0xfe, 0x0a, 0x63]), 'bytes'),
+      file('old', 'x', { mtimeNs: -1_500_000_000n }),
+      hardlink('again', 'docs', 'letter.txt'),
+      symlink('link', 'letter.txt'),
+      symlink('nowhere', Buffer.from([0x2f, 0xff])),
+      file('marked', 'm', { attributes: { 'user.note': 'value' }, mode: 0o4750, uid: 7, gid: 8 }),
+    ]),
+    dir(
+      'many',
+      Array.from({ length: 3000 }, (_, n) => file(`n${n}`, text(n, n % 900))),
+    ),
+    dir('empty'),
+    node('fifo', 'fifo'),
+    node('socket', 'socket'),
+    node('device', 'characterDevice', {}, 0x0105n),
+    sparse('holes', 30 * MIB, [
+      [5 * MIB, noise(1, 70_000)],
+      [20 * MIB + 17, noise(2, 5)],
+    ]),
+    file('large', noise(3, 5 * MIB + 123)),
+    file('compressible', text(4, 3 * MIB)),
+    file('none', ''),
+  ];
+}
+
+/** Runs a program among the mounts; returns its output. */
+export function outputOf(lab: Lab, ...words: string[]): Promise<string> {
+  const child = spawn('nsenter', [...among(lab.mounts.mountsOf), ...words]);
+  let said = '';
+  child.stdout.on('data', (more: Buffer) => (said += more.toString('latin1')));
+  child.stderr.on('data', (more: Buffer) => (said += more.toString('latin1')));
+  return new Promise((resolve) => child.once('close', () => resolve(said)));
 }

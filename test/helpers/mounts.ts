@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
-import { pause } from './commands.js';
+import { among, pause } from './commands.js';
 import { isRoot, scratch } from './tree.js';
 
 const POLL_MS = 5;
@@ -80,7 +80,7 @@ export class Mounts {
 
   /** Runs a program among the mounts. Throws LeftOut if it is missing or fails. */
   run(program: string, ...args: string[]): string {
-    const inside = ['-m', '-t', String(this.mountsOf), program, ...args];
+    const inside = [...among(this.mountsOf), program, ...args];
     const { status, stdout, stderr } = spawnSync('nsenter', inside, { encoding: 'utf8' });
     if (status === 0) return stdout;
     const [why = ''] = (stderr ?? '').trim().split('\n');
@@ -127,7 +127,7 @@ export class Mounts {
   async serve(name: string, program: string, args: readonly string[]): Promise<string> {
     const place = this.directory(name);
     const before = fs.statSync(this.view(place)).dev;
-    const inside = ['-m', '-t', String(this.mountsOf), program, ...args, place];
+    const inside = [...among(this.mountsOf), program, ...args, place];
     const server = spawn('nsenter', inside, { stdio: ['ignore', 'ignore', 'pipe'] });
     let said = '';
     server.stderr.setEncoding('utf8').on('data', (more: string) => {

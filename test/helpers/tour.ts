@@ -2,9 +2,11 @@
  * A day in the life of a store: the work of a user, with the commands themselves, step by step. A test runs it
  * and checks every answer; scripts/make-tour.mjs prints it into docs/tour.md.
  */
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type Outcome, pause, run, Server, type Tool } from './commands.js';
+import { isRoot } from './tree.js';
 
 /** A heading with some words, a file that the user writes, or a command with its expected output. */
 export type Step =
@@ -17,6 +19,10 @@ export type Step =
       readonly status?: number;
       readonly answers: RegExp;
     }
+  /** Steps within a mount, which need FUSE. */
+  | { readonly kind: 'mount'; readonly line: string }
+  | { readonly kind: 'look'; readonly line: string; readonly answers: RegExp }
+  | { readonly kind: 'unmount'; readonly place: string }
   | { readonly kind: 'server'; readonly config: string }
   | { readonly kind: 'figures'; readonly name: string; readonly lines: RegExp };
 
@@ -86,6 +92,23 @@ export const TOUR: readonly Step[] = [
     answers: /letter\.txt/,
   },
   say(
+    'All sets are also a directory, for any program: each set under its name, and each version of a file. It is read-only, and needs FUSE.',
+    'The past as a directory',
+  ),
+  { kind: 'mount', line: 'tardisfs --config laptop.cfg past' },
+  { kind: 'look', line: 'ls past', answers: /^Current\n.*\nby-date\nfirst\nversions$/s },
+  {
+    kind: 'look',
+    line: 'ls past/versions/home/you/papers/letter.txt',
+    answers: /_first\n.*_Monthly-/,
+  },
+  {
+    kind: 'look',
+    line: 'diff -r past/first/home/you/papers past/Current/home/you/papers',
+    answers: /Only in past\/first.*: letter\.txt/,
+  },
+  { kind: 'unmount', place: 'past' },
+  say(
     'A new password: only the wrapping of the keys is made anew, so it takes a moment whatever the size.',
     'Another password',
   ),
@@ -134,6 +157,7 @@ export async function takeTour(
       } else shown.push({ step, output: (await outputOf(home, step, env)).replaceAll(home, HOME) });
     }
   } finally {
+    for (const step of steps) if (step.kind === 'unmount') unmount(path.join(home, step.place));
     server?.kill();
   }
   return shown;
@@ -158,6 +182,21 @@ async function outputOf(
       const [tool, ...args] = wordsOf(step.line);
       return said(await run(tool as Tool, args, { cwd: home, env }), step);
     }
+    case 'mount': {
+      if (!canMount()) return '';
+      const [tool, ...args] = wordsOf(step.line);
+      fs.mkdirSync(path.join(home, args.at(-1)!));
+      return said(await run(tool as Tool, args, { cwd: home, env }), {
+        ...step,
+        status: 0,
+        answers: /^$/,
+      });
+    }
+    case 'look':
+      return canMount() ? lookedAt(home, step) : '';
+    case 'unmount':
+      if (canMount()) unmount(path.join(home, step.place));
+      return '';
     case 'figures':
       return figuresIn(path.join(home, step.name), step.lines);
     case 'say':
@@ -166,7 +205,32 @@ async function outputOf(
   }
 }
 
-function said({ status, stdout, stderr }: Outcome, step: Extract<Step, { kind: 'run' }>): string {
+/** True if mounts work here; without FUSE the steps in them are left out. */
+function canMount(): boolean {
+  return isRoot && fs.existsSync('/dev/fuse');
+}
+
+function lookedAt(home: string, { line, answers }: Extract<Step, { kind: 'look' }>): string {
+  const { stdout, stderr } = spawnSync('sh', ['-c', line.replaceAll(HOME, home)], {
+    cwd: home,
+    encoding: 'utf8',
+  });
+  if (answers.test(stdout.trimEnd())) return stdout;
+  throw new Error(`${line}: wanted ${answers}\n${stdout}${stderr}`);
+}
+
+/** Unmounts, if it is mounted. */
+function unmount(place: string): void {
+  spawnSync('umount', [place], { stdio: 'ignore' });
+}
+
+interface Wanted {
+  readonly line: string;
+  readonly status?: number;
+  readonly answers: RegExp;
+}
+
+function said({ status, stdout, stderr }: Outcome, step: Wanted): string {
   const output = stderr + stdout;
   if (status === step.status && step.answers.test(output)) return output;
   throw new Error(
@@ -208,7 +272,8 @@ export function tourDocument(shown: readonly Shown[]): string {
 
 /** Returns the command line of a step. */
 export function lineOf(step: Step): string {
-  if (step.kind === 'run') return step.line;
+  if ('line' in step) return step.line;
+  if (step.kind === 'unmount') return `fusermount3 -u ${step.place}`;
   if (step.kind === 'remove') return `rm ${step.name}`;
   return step.kind === 'server' ? `tardisd --config ${step.config} --insecure-tcp &` : '';
 }

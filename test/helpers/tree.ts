@@ -289,7 +289,7 @@ function digestOf(full: Buffer, stat: fs.BigIntStats): string {
 
 const MOST_ATTRIBUTE_BYTES = 1 << 20;
 
-function attributesOf(full: Buffer): Buffer {
+export function attributesOf(full: Buffer): Buffer {
   const slash = full.lastIndexOf(0x2f);
   const fd = fs.openSync(slash <= 0 ? '/' : full.subarray(0, slash), fs.constants.O_DIRECTORY);
   try {

@@ -164,3 +164,20 @@ function wire(): WireSet {
 function marks(): WireSet['marks'] {
   return { ...NO_MARKS, tags: [] };
 }
+
+test('the state of a store comes back as it is, and blocks that cannot be are refused', (t) => {
+  const space = { blockBytes: 4096, blocks: 2 ** 40, freeBlocks: 9, availableBlocks: 7 };
+  const state = { catalog: '8/77', isReplaced: true, space };
+  t.deepEqual(passed('readStore', undefined, state).reply, state);
+  const { blocks, ...fewer } = space;
+  const wire = { catalog: '', replaced: false, ...space };
+  for (const wrong of [
+    { ...wire, blockBytes: 0 },
+    { ...wire, blockBytes: 2 ** 32 },
+    { ...wire, freeBlocks: blocks + 1 },
+    { ...wire, ...fewer, blocks: 8 },
+  ]) {
+    const answer = whole(encodeAnswer('readStore', 3, wrong));
+    t.throws(() => decodeReply('readStore', { number: 3, request: undefined }, answer), VIOLATION);
+  }
+});

@@ -137,7 +137,7 @@ class Lab {
       forgetName: (_low, _high, name) => this.forgotten.push(name.toString()),
     };
     const more = { current: 'Current', checksAcls: false, log: (line: string) => t.log(line) };
-    const space = () => ({ blocks: 10, free: 5, blockBytes: 4096 });
+    const space = () => ({ blocks: 10, freeBlocks: 5, availableBlocks: 4, blockBytes: 4096 });
     const history = this.history.asHistory();
     this.files = new FileSystem({ system, history, jobs, kernel, space, ...more });
   }

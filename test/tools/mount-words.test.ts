@@ -42,6 +42,14 @@ test("names of the predecessor and of mount are understood, and mount's own mean
   ]);
 });
 
+test('path names the directory of a client, or the store if the client is named too', (t) => {
+  const words = ['--database=/srv/tardis', '--client=laptop'];
+  t.deepEqual(mountWords(['-o', 'path=/srv/tardis/laptop']), words);
+  t.deepEqual(mountWords(['-o', 'path=/srv/tardis/laptop/']), words);
+  t.deepEqual(mountWords(['-o', 'path=/srv/tardis,client=laptop']), words);
+  t.throws(() => mountWords(['-o', 'path=laptop']), { code: 'USAGE' });
+});
+
 test('a password without a value is asked for', (t) => {
   t.deepEqual(mountWords(['-o', 'password,client=a']), ['--password', '--client=a']);
   t.deepEqual(mountWords(['-o', 'password=']), ['--password']);

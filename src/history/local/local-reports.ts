@@ -22,6 +22,7 @@ import {
   type NamesFound,
   type Reports,
   type StoreFigures,
+  type StoreState,
 } from '../reports.js';
 
 /** Number of directories that one query covers. */
@@ -40,6 +41,8 @@ export class LocalReports implements Reports {
   private readonly directory: ClientDirectory;
   private readonly files: Files;
   private readonly access: Access;
+  /** Identifies the catalog that was opened. */
+  private readonly opened: string;
 
   /** `catalog` returns the catalog to read from at the moment of the call. */
   constructor(catalog: () => Catalog, directory: ClientDirectory, files: Files, access: Access) {
@@ -47,6 +50,7 @@ export class LocalReports implements Reports {
     this.directory = directory;
     this.files = files;
     this.access = access;
+    this.opened = this.identity();
   }
 
   async rootsOfSets(): Promise<ReadonlyMap<number, readonly Buffer[]>> {
@@ -180,6 +184,16 @@ export class LocalReports implements Reports {
       },
       busiest,
     };
+  }
+
+  async store(): Promise<StoreState> {
+    const { opened, files, directory } = this;
+    const isReplaced = this.identity() !== opened;
+    return { catalog: opened, isReplaced, space: files.space(directory.path) };
+  }
+
+  private identity(): string {
+    return this.files.status(this.directory.catalogPath)?.identity ?? '';
   }
 
   /** Counts all versions, in slices of directories. */

@@ -43,6 +43,11 @@ export interface RemotePlace {
   /** Limits of the retries if a connection is lost or cannot be made; undefined for no retries. */
   readonly patience?: Patience;
   onRetry?(retry: Retry): void;
+  /**
+   * True to use numbers of the catalog for as long as the peer exists: the peer then fails if a later connection
+   * reads another catalog.
+   */
+  readonly keepsCatalog?: boolean;
 }
 
 interface Waiting {
@@ -59,6 +64,8 @@ export class RemotePeer {
   generation = 0;
   private waiting: Waiting[] = [];
   private lastQuestion = 0;
+  /** Identifies the catalog of the first connection, if the place says to keep it. */
+  private catalog: string | undefined;
   private untoldBytes = 0;
   private answered = 0;
   private readonly reconnecting: Reconnecting;
@@ -140,7 +147,8 @@ export class RemotePeer {
         return await this.connect();
       } catch (error) {
         this.login.refused(asTardisError(error));
-        if (!Backoff.mayPassAtFirst(error)) throw error;
+        const { triesFirst = true } = this.place.patience ?? NO_PATIENCE;
+        if (!triesFirst || !Backoff.mayPassAtFirst(error)) throw error;
         await wait(error);
         this.login = this.login.again({ isMade: true });
       }
@@ -159,9 +167,27 @@ export class RemotePeer {
     this.connection = connection;
     this.untoldBytes = 0;
     if (this.failure !== undefined) connection.leave(); // the peer was closed meanwhile
+    if (place.keepsCatalog === true) this.askForCatalog();
     connection.owes(this.waiting.length > 0);
     for (const { message } of this.waiting) connection.sendEncoded(message);
     return welcome;
+  }
+
+  /** Puts a question before all others, whose answer fails the peer if the server has another catalog now. */
+  private askForCatalog(): void {
+    this.lastQuestion += 1;
+    const asked = { number: this.lastQuestion, request: undefined };
+    this.waiting.unshift({
+      message: encodeRequest('readStore', asked.number, asked.request),
+      answer: 'storeIs',
+      isBound: true,
+      resolve: (bytes) => {
+        const { catalog } = decodeReply('readStore', asked, bytes);
+        this.catalog ??= catalog;
+        if (catalog !== this.catalog) this.fail(otherCatalog());
+      },
+      reject: () => undefined, // the questions after it get the error, too
+    });
   }
 
   private receive(connection: Connection, name: MessageName, bytes: Buffer): void {
@@ -219,6 +245,13 @@ export class RemotePeer {
     this.connection?.fail(error);
     for (const { reject } of this.waiting.splice(0)) reject(error);
   }
+}
+
+/** Returns the error for requests with numbers of a catalog that is not there any more. */
+function otherCatalog(): TardisError {
+  return new TardisError('CONNECTION_LOST', 'the catalog of the client was replaced', {
+    catalog: 'replaced',
+  });
 }
 
 /** Returns the error for requests that depend on a connection that was replaced. Their callers read without a delta. */

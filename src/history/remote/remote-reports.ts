@@ -7,6 +7,7 @@ import type {
   Reply,
   Reports,
   StoreFigures,
+  StoreState,
 } from '../index.js';
 import type { ClientSetting, SetNumber } from '../../model/index.js';
 import { MAX_DIRECTORY_PATHS } from '../../transport/index.js';
@@ -60,5 +61,9 @@ export class RemoteReports implements Reports {
 
   figures(): Promise<StoreFigures> {
     return this.peer.ask('readFigures', undefined);
+  }
+
+  store(): Promise<StoreState> {
+    return this.peer.ask('readStore', undefined);
   }
 }

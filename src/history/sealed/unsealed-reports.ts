@@ -14,6 +14,7 @@ import type {
   NamesFound,
   Reports,
   StoreFigures,
+  StoreState,
 } from '../reports.js';
 
 const NOTHING: Buffer = Buffer.alloc(0);
@@ -93,5 +94,9 @@ export class UnsealedReports implements Reports {
 
   figures(): Promise<StoreFigures> {
     return this.sealed.figures();
+  }
+
+  store(): Promise<StoreState> {
+    return this.sealed.store();
   }
 }

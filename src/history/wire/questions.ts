@@ -40,6 +40,7 @@ import {
   SET_ROOTS,
   SETTING,
   SETTINGS,
+  STORE,
 } from './wire-reports.js';
 import { NOTES, OWNERS, ROOTS, SEALS, SETS } from './wire-sets.js';
 
@@ -84,6 +85,7 @@ export const QUESTIONS = {
   changeSetting: coded('changeSetting', SETTING, NOTHING),
   readConfiguration: coded('readConfiguration', asIs<'readConfiguration'>(), CONFIGURATION),
   readFigures: coded('readFigures', NOTHING, FIGURES),
+  readStore: coded('readStore', NOTHING, STORE),
   readClients: coded('readClients', NOTHING, CLIENTS),
 } satisfies { readonly [N in QuestionName]: Coded<N, unknown, unknown> };
 

@@ -11,6 +11,7 @@ import {
   type NamesFound,
   STORE_FIGURES,
   type StoreFigures,
+  type StoreState,
 } from '../reports.js';
 import {
   asIs,
@@ -268,6 +269,19 @@ export const CONFIGURATION: Coder<string | undefined, Body<'configurationIs'>, u
 export const FIGURES: Coder<StoreFigures, Body<'figuresAre'>, unknown> = {
   toWire: figuresToWire,
   fromWire: figuresFromWire,
+};
+
+/** Largest block of a file system that is believed. */
+const MAX_BLOCK_BYTES = 1 << 30;
+
+export const STORE: Coder<StoreState, Body<'storeIs'>, unknown> = {
+  toWire: ({ catalog, isReplaced, space }) => ({ catalog, replaced: isReplaced, ...space }),
+  fromWire: ({ catalog, replaced, ...space }) => {
+    const { blockBytes, blocks, freeBlocks, availableBlocks } = space;
+    const isPossible = blockBytes > 0 && blockBytes <= MAX_BLOCK_BYTES;
+    if (!isPossible || Math.max(freeBlocks, availableBlocks) > blocks) throw odd('blocks');
+    return { catalog, isReplaced: replaced, space };
+  },
 };
 
 const NO_BYTES: Buffer = Buffer.alloc(0);

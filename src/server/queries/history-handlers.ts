@@ -52,6 +52,7 @@ export function reportReaders(
   | 'readSettings'
   | 'readConfiguration'
   | 'readFigures'
+  | 'readStore'
   | 'readClients'
 > {
   return {
@@ -62,6 +63,7 @@ export function reportReaders(
     readSettings: () => reports.settings(),
     readConfiguration: ({ set }) => reports.clientConfig(set),
     readFigures: () => reports.figures(),
+    readStore: () => reports.store(),
     readClients: clients,
   };
 }

@@ -22,7 +22,7 @@ type AdministeringSettings = HistorySettings & { readonly throughServer: string 
 type ReportSettings = PlaceSettings & { readonly throughServer: string | undefined };
 
 /** Settings for a lost connection. */
-type Waiting = Pick<RemotePlace, 'patience' | 'onRetry'>;
+type Waiting = Pick<RemotePlace, 'patience' | 'onRetry' | 'keepsCatalog'>;
 
 /** True if a server is used: one is set, by a source of higher precedence than any that sets a store. */
 export function asksServer(found: ReadonlyMap<string, Found>): boolean {
@@ -37,6 +37,10 @@ export interface Opening {
    * size.
    */
   readonly comparesAll?: boolean;
+  /** If true, the history of a server fails if the server has another catalog after a lost connection. */
+  readonly keepsCatalog?: boolean;
+  /** If false, a failure of the first connection to a server is not retried. */
+  readonly triesFirst?: boolean;
 }
 
 /** Largest catalog that is compared if the answer should be immediate: about 50 milliseconds. */
@@ -50,10 +54,10 @@ export async function openHistory(
   system: System,
   settings: ReadingSettings,
   found: ReadonlyMap<string, Found>,
-  { tell, comparesAll = false }: Opening,
+  { tell, comparesAll = false, keepsCatalog = false, triesFirst = true }: Opening,
 ): Promise<History> {
   const host = asksServer(found) ? settings.server : undefined;
-  const more = waiting(settings.reconnectSeconds, tell);
+  const more = { ...waiting(settings.reconnectSeconds, tell, triesFirst), keepsCatalog };
   const most = comparesAll ? Infinity : COMPARED_AT_ONCE_BYTES;
   return openAt(system, settings, found, { host, more, most });
 }
@@ -162,8 +166,11 @@ export function warnOlder(what: string): void {
   donePartly();
 }
 
-function waiting(forSeconds: number, tell: (line: string) => void): Waiting {
-  return { patience: { forMs: forSeconds * 1000 }, onRetry: (retry) => tell(retryText(retry)) };
+function waiting(forSeconds: number, tell: (line: string) => void, triesFirst = true): Waiting {
+  return {
+    patience: { forMs: forSeconds * 1000, triesFirst },
+    onRetry: (retry) => tell(retryText(retry)),
+  };
 }
 
 /** Opens a store on this machine. With the keys of a client, all of it can be read. */

@@ -53,9 +53,9 @@ const WITHOUT_MEANING = new Set([
 const ALIASES: Readonly<Record<string, string>> = {
   pwfile: 'password-file',
   pwprog: 'password-prog',
+  path: 'database',
   passwordfile: 'password-file',
   passwordprog: 'password-prog',
-  path: 'database',
   host: 'client',
   log: 'logfile',
 };
@@ -90,13 +90,16 @@ function attachedList(word: string): string | undefined {
 
 function listWords(list: string): string[] {
   const options = list.match(/(?:\\.|[^,\\])+/g) ?? [];
-  return options.flatMap((text) => optionWords(text.replaceAll(/\\(.)/g, '$1')));
+  const all = options.map((text) => text.replaceAll(/\\(.)/g, '$1'));
+  const hasClient = all.some((option) => /^(client|host)=/.test(option));
+  return all.flatMap((option) => optionWords(option, hasClient));
 }
 
-function optionWords(option: string): string[] {
+function optionWords(option: string, hasClient: boolean): string[] {
   const equals = option.indexOf('=');
   const name = equals < 0 ? option : option.slice(0, equals);
   const value = equals < 0 ? undefined : option.slice(equals + 1);
+  if (name === 'path' && value !== undefined && !hasClient) return clientDirectoryWords(value);
   if (WITHOUT_MEANING.has(name) || name.startsWith('x-')) return [];
   const long = ALIASES[name] ?? name.replaceAll('_', '-');
   const flags = rowsOf('tardisfs').find(([, row]) => longOf(row.flags) === long)?.[1];
@@ -118,6 +121,13 @@ function optionWords(option: string): string[] {
     throw new TardisError('USAGE', `option "${name}" needs a value: ${name}=…`);
   }
   return [`--${long}=${value}`];
+}
+
+/** Returns the words for the directory of a client, by which the first releases of the predecessor named it. */
+function clientDirectoryWords(place: string): string[] {
+  const [, store, client] = /^(.*[^/])\/+([^/]+)\/*$/.exec(place) ?? [];
+  if (store === undefined) throw new TardisError('USAGE', 'option "path" needs STORE/CLIENT');
+  return [`--database=${store}`, `--client=${client}`];
 }
 
 function longOf(flags: string | undefined): string | undefined {

@@ -2,14 +2,21 @@
 import fs from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import type { Found, Settings } from '../../config/index.js';
-import { systemCode, TardisError } from '../../errors/index.js';
-import type { History } from '../../history/index.js';
-import { displayName, displayText } from '../../model/index.js';
-import { FileSystem, FuseKernel, mountAt, type Mounted } from '../../mount/index.js';
-import { absolutePath, nodeSystem, type System } from '../../system/index.js';
+import { asTardisError } from '../../errors/index.js';
+import { displayName } from '../../model/index.js';
+import {
+  FileSystem,
+  FuseKernel,
+  type LastingHistory,
+  mountAt,
+  type Mounted,
+} from '../../mount/index.js';
+import { absolutePath, type DiskSpace, nodeSystem, type System } from '../../system/index.js';
 import { type JobRunner, openJobs } from '../../workers/index.js';
-import { asksServer, openHistory } from '../shared/open-history.js';
+import { asksServer } from '../shared/open-history.js';
 import { endingSignals } from '../shared/signals.js';
+import { logTo } from './mount-log.js';
+import { openLasting } from './open-lasting.js';
 
 const RECENT_DIGESTS = 8; // a mount sends nothing
 /** Threads that decode. Each takes some 20 MB, and two decode more than this thread passes on. */
@@ -24,7 +31,6 @@ const LOCAL_REFRESH_MS = 5000;
 const FAR_REFRESH_MS = 30_000;
 /** Longest wait for the end of a mount that is in use when it is taken away. */
 const MAX_END_MS = 1000;
-const BLOCK_BYTES = 4096;
 
 type MountSettings = Settings<'tardisfs'>;
 
@@ -42,10 +48,10 @@ export async function serveMount(
 ): Promise<void> {
   const log = logTo(settings);
   const system = nodeSystem();
-  const history = await openHistory(system, settings, found, { tell: log });
+  const lasting = await openLasting(system, settings, found, log);
+  const { history } = lasting;
   let isOver = true;
   try {
-    if (settings.allowUnproven) history.acceptUnproven?.();
     await history.sets(); // a store that cannot be read is not mounted
     const path = absolutePath(mountPoint);
     // For other users the kernel must check permissions; for one who may not read all, it does so as early as it can.
@@ -59,9 +65,9 @@ export async function serveMount(
       isNoExec: settings.noExec,
     });
     onReady(); // requests wait until they are answered
-    isOver = await serveWithJobs({ system, settings, history, mounted, log, checksPermissions });
+    isOver = await serveWithJobs({ system, settings, lasting, mounted, log, checksPermissions });
   } finally {
-    history.close();
+    lasting.close();
   }
   if (!isOver) process.exit(0); // waiting for the kernel would keep the process
 }
@@ -69,7 +75,7 @@ export async function serveMount(
 interface Serving {
   readonly system: System;
   readonly settings: MountSettings;
-  readonly history: History;
+  readonly lasting: LastingHistory;
   readonly jobs: JobRunner;
   readonly mounted: Mounted;
   readonly log: (line: string) => void;
@@ -97,7 +103,8 @@ async function serveWithJobs(serving: Omit<Serving, 'jobs'>): Promise<boolean> {
 
 /** Returns false if somebody still uses the mount, so that the kernel has not ended it. */
 async function serve(serving: Serving): Promise<boolean> {
-  const { system, settings, history, jobs, mounted, log, checksPermissions } = serving;
+  const { system, settings, lasting, jobs, mounted, log, checksPermissions } = serving;
+  const { history } = lasting;
   const isRoot = process.geteuid?.() === 0;
   setFlagsFromString(HEAP_FLAG);
   const kernel = new FuseKernel(system.native, mounted.fd, (errno) =>
@@ -112,8 +119,10 @@ async function serve(serving: Serving): Promise<boolean> {
     log,
     // Root may read everything, so that only the keeping of ACLs remains of these checks.
     checksAcls: checksPermissions || isRoot,
-    space: () => spaceOf(history),
+    space: () => spaceOf(system, lasting),
+    onFailure: () => lasting.lookAfterFailure(),
   });
+  lasting.onReplaced = () => files.restart();
   let isOver = false;
   const ended = new Promise<void>((resolve) => {
     kernel.listen(
@@ -126,7 +135,9 @@ async function serve(serving: Serving): Promise<boolean> {
   });
   const refreshing = setInterval(
     () => {
-      files.refresh().catch((error: unknown) => log(`the sets cannot be read: ${String(error)}`));
+      refresh(lasting, files).catch((error: unknown) => {
+        log(`the sets cannot be read: ${asTardisError(error).message}`);
+      });
     },
     history.isFar ? FAR_REFRESH_MS : LOCAL_REFRESH_MS,
   );
@@ -165,37 +176,11 @@ function later(ms: number): Promise<void> {
   });
 }
 
-/** Returns the size of the file system that has the store; nothing is known of a server's. */
-function spaceOf({ clientPath }: History): { blocks: number; free: number; blockBytes: number } {
-  if (clientPath === undefined) return { blocks: 0, free: 0, blockBytes: BLOCK_BYTES };
-  const { blocks, bfree, bsize } = fs.statfsSync(clientPath);
-  return { blocks, free: bfree, blockBytes: bsize };
+async function refresh(lasting: LastingHistory, files: FileSystem): Promise<void> {
+  if (await lasting.look()) await files.refresh();
 }
 
-/** Opens the log: a file, or standard error in the foreground. Throws CONFIG_INVALID. */
-function logTo({ logFile, foreground }: MountSettings): (line: string) => void {
-  const write = writerTo(logFile, foreground);
-  return (line) => write(`${new Date().toISOString()} tardisfs: ${displayText(line)}\n`);
-}
-
-function writerTo(logFile: Buffer | undefined, foreground: boolean): (text: string) => void {
-  if (logFile === undefined) {
-    return (text) => {
-      if (foreground || process.stderr.writable) process.stderr.write(text);
-    };
-  }
-  let fd: number;
-  try {
-    fd = fs.openSync(logFile, 'a', 0o640);
-  } catch (error) {
-    const why = systemCode(error) ?? 'unknown';
-    throw new TardisError('CONFIG_INVALID', `cannot open the log ${displayName(logFile)}: ${why}`);
-  }
-  return (text) => {
-    try {
-      fs.writeSync(fd, text);
-    } catch {
-      // A log that cannot be written, as on a full disk, ends no mount.
-    }
-  };
+/** Returns the size of the file system that has the store; of a server's as of the last look. */
+function spaceOf(system: System, { history, space }: LastingHistory): DiskSpace {
+  return history.clientPath === undefined ? space : system.files.space(history.clientPath);
 }

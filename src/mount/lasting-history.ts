@@ -1,0 +1,179 @@
+/**
+ * A history that lasts as long as a mount. It is opened again if its server or disk was away and is back, or if another
+ * catalog took the place of the one that is read.
+ */
+import type { History, ObjectReader, StoreState } from '../history/index.js';
+import { asTardisError } from '../errors/index.js';
+import type { DiskSpace } from '../system/index.js';
+
+/** Least time between two looks that failed requests cause. */
+const RETRY_MS = 2000;
+/** How long a replaced history stays open for the requests that still read it. */
+const CLOSE_AFTER_MS = 10_000;
+/** Calls that may first open a lost history again. */
+const READING: ReadonlySet<PropertyKey> = new Set<keyof History>([
+  'sets',
+  'roots',
+  'find',
+  'list',
+  'versions',
+  'locate',
+]);
+
+export interface LastingOptions {
+  /** Opens the history again, without waiting for a server that is away. */
+  readonly reopen: () => Promise<History>;
+  /** Writes a line to the log. */
+  readonly tell: (line: string) => void;
+}
+
+export class LastingHistory {
+  /** Passes each call to the history that is open at that moment. */
+  readonly history: History;
+  /** Called when numbers of directories and contents are not valid any more. */
+  onReplaced: () => Promise<void> = async () => undefined;
+  private state: StoreState;
+  private current: History;
+  private looking: Promise<boolean> | undefined;
+  private lookedMs = -Infinity;
+  private lastTold = '';
+  private isLost = false;
+  private isClosed = false;
+  private readonly options: LastingOptions;
+
+  private constructor(current: History, state: StoreState, options: LastingOptions) {
+    this.current = current;
+    this.state = state;
+    this.options = options;
+    this.history = this.forwarded();
+  }
+
+  /** Takes an open history. Throws its errors. */
+  static async of(history: History, options: LastingOptions): Promise<LastingHistory> {
+    return new LastingHistory(history, await history.reports.store(), options);
+  }
+
+  /** Size of the file system that has the store, as of the last look. */
+  get space(): DiskSpace {
+    return this.state.space;
+  }
+
+  /** Looks for a lost or replaced store, and opens it again. Returns false if it cannot be read now. */
+  look(): Promise<boolean> {
+    this.looking ??= this.lookNow()
+      .then((isThere) => {
+        this.isLost = !isThere;
+        return isThere;
+      })
+      .finally(() => {
+        this.lookedMs = performance.now();
+        this.looking = undefined;
+      });
+    return this.looking;
+  }
+
+  /** Looks soon after a request failed, unless that was done just now. */
+  lookAfterFailure(): void {
+    if (this.isClosed || !this.isTime()) return;
+    this.look().catch((error: unknown) => this.tell(asTardisError(error).message));
+  }
+
+  private isTime(): boolean {
+    return performance.now() - this.lookedMs >= RETRY_MS;
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.current.close();
+  }
+
+  private async lookNow(): Promise<boolean> {
+    if (await this.isSound()) return true;
+    if (this.isClosed) return false;
+    let fresh: History | undefined;
+    let state: StoreState;
+    try {
+      fresh = await this.options.reopen();
+      state = await fresh.reports.store();
+    } catch (error) {
+      fresh?.close();
+      const { message, code } = asTardisError(error);
+      this.tell(`the store cannot be read: ${message} [${code}]`);
+      return false;
+    }
+    await this.exchange(fresh, state);
+    return true;
+  }
+
+  private async isSound(): Promise<boolean> {
+    try {
+      const state = await this.current.reports.store();
+      if (state.isReplaced || state.catalog !== this.state.catalog) return false;
+      this.state = state;
+      return true;
+    } catch {
+      return false; // opening it again shows why
+    }
+  }
+
+  private async exchange(fresh: History, state: StoreState): Promise<void> {
+    const old = this.current;
+    const isSame = state.catalog === this.state.catalog;
+    this.current = fresh;
+    this.state = state;
+    setTimeout(() => old.close(), CLOSE_AFTER_MS).unref();
+    if (this.isClosed) fresh.close();
+    if (isSame) {
+      this.tell('the store can be read again');
+      return;
+    }
+    this.tell('the catalog was replaced: files and directories that are open are stale');
+    await this.onReplaced();
+  }
+
+  /** Writes a line, unless it is the last one again. */
+  private tell(line: string): void {
+    if (line === this.lastTold) return;
+    this.lastTold = line;
+    this.options.tell(line);
+  }
+
+  private forwarded(): History {
+    const calls = new Map<PropertyKey, unknown>([['objects', () => this.objects()]]);
+    return new Proxy({} as History, {
+      get: (_first, name) => {
+        const known = calls.get(name);
+        if (known !== undefined) return known;
+        const value: unknown = Reflect.get(this.current, name, this.current);
+        if (typeof value !== 'function') return value;
+        const call = (...args: unknown[]): unknown => this.call(name, args);
+        const first = (...args: unknown[]): unknown =>
+          this.isLost && this.isTime() ? this.look().then(() => call(...args)) : call(...args);
+        calls.set(name, READING.has(name) ? first : call);
+        return calls.get(name);
+      },
+    });
+  }
+
+  private call(name: PropertyKey, args: readonly unknown[]): unknown {
+    const method: unknown = Reflect.get(this.current, name, this.current);
+    return (method as (...all: unknown[]) => unknown).apply(this.current, [...args]);
+  }
+
+  /** Returns a reader of the objects of the history that is open at the moment of each call. */
+  private objects(): ObjectReader {
+    let from = this.current;
+    let reader = from.objects();
+    return {
+      read: (...args) => {
+        if (from !== this.current) {
+          reader.close();
+          from = this.current;
+          reader = from.objects();
+        }
+        return reader.read(...args);
+      },
+      close: () => reader.close(),
+    };
+  }
+}

@@ -1,0 +1,35 @@
+/** The log of a mount. */
+import fs from 'node:fs';
+import type { Settings } from '../../config/index.js';
+import { systemCode, TardisError } from '../../errors/index.js';
+import { displayName, displayText } from '../../model/index.js';
+
+type LogSettings = Pick<Settings<'tardisfs'>, 'logFile' | 'foreground'>;
+
+/** Opens the log: a file, or standard error in the foreground. Throws CONFIG_INVALID. */
+export function logTo({ logFile, foreground }: LogSettings): (line: string) => void {
+  const write = writerTo(logFile, foreground);
+  return (line) => write(`${new Date().toISOString()} tardisfs: ${displayText(line)}\n`);
+}
+
+function writerTo(logFile: Buffer | undefined, foreground: boolean): (text: string) => void {
+  if (logFile === undefined) {
+    return (text) => {
+      if (foreground || process.stderr.writable) process.stderr.write(text);
+    };
+  }
+  let fd: number;
+  try {
+    fd = fs.openSync(logFile, 'a', 0o640);
+  } catch (error) {
+    const why = systemCode(error) ?? 'unknown';
+    throw new TardisError('CONFIG_INVALID', `cannot open the log ${displayName(logFile)}: ${why}`);
+  }
+  return (text) => {
+    try {
+      fs.writeSync(fd, text);
+    } catch {
+      // A log that cannot be written, as on a full disk, ends no mount.
+    }
+  };
+}

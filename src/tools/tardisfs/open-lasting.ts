@@ -1,0 +1,30 @@
+/** Opens the history of a mount, so that it can be opened again. */
+import type { Found, Settings } from '../../config/index.js';
+import type { History } from '../../history/index.js';
+import { LastingHistory } from '../../mount/index.js';
+import type { System } from '../../system/index.js';
+import { openHistory } from '../shared/open-history.js';
+
+type MountSettings = Settings<'tardisfs'>;
+
+/** Throws the errors of `openHistory`. */
+export async function openLasting(
+  system: System,
+  settings: MountSettings,
+  found: ReadonlyMap<string, Found>,
+  tell: (line: string) => void,
+): Promise<LastingHistory> {
+  const open = async (triesFirst: boolean): Promise<History> => {
+    const opening = { tell, keepsCatalog: true, triesFirst };
+    const history = await openHistory(system, settings, found, opening);
+    if (settings.allowUnproven) history.acceptUnproven?.();
+    return history;
+  };
+  const history = await open(true);
+  try {
+    return await LastingHistory.of(history, { reopen: () => open(false), tell });
+  } catch (error) {
+    history.close();
+    throw error;
+  }
+}

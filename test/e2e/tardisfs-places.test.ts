@@ -1,0 +1,127 @@
+/** Mounts by /etc/fstab, by an ordinary user, and where there is no FUSE. */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { among, BIN } from '../helpers/commands.js';
+import { type Lab, mounted } from '../helpers/mounted-sets.js';
+import { LeftOut } from '../helpers/mounts.js';
+import { dir, file, makeTree } from '../helpers/tree.js';
+
+const NOBODY = 65_534;
+const SETUID = 0o4000;
+
+/** Runs a program as an ordinary user among the mounts. */
+function asNobody(lab: Lab, words: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const user = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--'];
+  const { PATH = '' } = process.env;
+  return spawnSync('nsenter', [...among(lab.mounts.mountsOf), ...user, ...words], {
+    encoding: 'utf8',
+    env: { PATH, HOME: path.join(lab.home, 'nobody'), ...env },
+  });
+}
+
+/** Gives store and mount point to the ordinary user, and lets every user open /dev/fuse. */
+function giveAway(lab: Lab): void {
+  const { mounts } = lab;
+  mounts.run(
+    'chown',
+    '-R',
+    `${NOBODY}:${NOBODY}`,
+    lab.store,
+    lab.point,
+    mounts.directory('nobody'),
+  );
+  const devices = mounts.mount('devices', 'tmpfs', 'tmpfs', 'dev');
+  mounts.run('mknod', '-m', '666', path.join(devices, 'fuse'), 'c', '10', '229');
+  mounts.run('mount', '--bind', path.join(devices, 'fuse'), '/dev/fuse');
+}
+
+test.serial(
+  'mount and umount know a mount from both kinds of lines in /etc/fstab',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [file('a', 'content')]);
+    await lab.save();
+    const second = lab.mounts.directory('second');
+    const table = path.join(lab.home, 'fstab');
+    const options = `user,noauto,default_permissions,allow_other,database=${lab.store}/,client=me`;
+    fs.writeFileSync(
+      table,
+      `tardisfs#0 ${lab.point} fuse ${options} 0 2\n` +
+        `${lab.store} ${second} fuse.tardisfs ro,noauto,noexec,allow_other,client=me 0 0\n`,
+    );
+    lab.mounts.run('mount', '--bind', table, '/etc/fstab');
+    // mount(8) looks for the program in these directories only.
+    lab.mounts.run('mount', '-t', 'tmpfs', 'tmpfs', '/usr/local/sbin');
+    lab.mounts.run('ln', '-s', path.join(BIN, 'tardisfs'), '/usr/local/sbin/tardisfs');
+    for (const point of [lab.point, second]) {
+      const { status, stderr } = lab.inside('mount', point);
+      if (status !== 0 && stderr.includes('mount.fuse')) throw new LeftOut(stderr);
+      t.is(status, 0, stderr);
+      const shown = path.join(point, 'Current', lab.source, 'a');
+      t.is(asNobody(lab, ['cat', shown]).stdout, 'content');
+      t.is(lab.inside('umount', point).status, 0);
+    }
+    t.true(await lab.ended());
+  }),
+);
+
+test.serial(
+  'an ordinary user mounts by fusermount3, and sees what he could see in the source',
+  mounted(async (lab, t) => {
+    const program = ['/usr/bin/fusermount3', '/bin/fusermount3'].find((one) => fs.existsSync(one));
+    if (program === undefined || (fs.statSync(program).mode & SETUID) === 0) {
+      throw new LeftOut('fusermount3 is not installed');
+    }
+    if (!fs.existsSync('/etc/mtab')) throw new LeftOut('fusermount3 lacks /etc/mtab to unmount');
+    makeTree(lab.source, [
+      file('open', 'for all', { mode: 0o644 }),
+      file('closed', 'for root', { mode: 0o600 }),
+      dir('private', [file('in', 'x')], { mode: 0o700 }),
+    ]);
+    fs.chmodSync(lab.source, 0o755);
+    await lab.save();
+    giveAway(lab);
+    const options = `database=${lab.store},client=me`;
+    const made = asNobody(lab, [path.join(BIN, 'tardisfs'), '-o', options, lab.point]);
+    t.is(made.status, 0, made.stderr);
+    t.is(asNobody(lab, ['cat', path.join(lab.shown, 'open')]).stdout, 'for all');
+    t.regex(asNobody(lab, ['cat', path.join(lab.shown, 'closed')]).stderr, /Permission denied/);
+    t.regex(asNobody(lab, ['ls', path.join(lab.shown, 'private')]).stderr, /Permission denied/);
+    t.regex(lab.inside('ls', lab.point).stderr, /Permission denied/); // not even root, without allow_other
+    t.regex(lab.inside('cat', '/proc/mounts').stdout, /mount fuse\.tardisfs ro,nosuid,nodev/);
+    t.is(asNobody(lab, ['fusermount3', '-u', lab.point]).status, 0);
+    t.true(await lab.ended());
+  }),
+);
+
+test.serial(
+  'without FUSE the error says what to load or to install',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [file('a')]);
+    await lab.save();
+    giveAway(lab);
+    const options = `database=${lab.store},client=me`;
+    const programs = lab.mounts.directory('programs');
+    for (const name of fs.readdirSync('/usr/bin')) {
+      if (!name.startsWith('fusermount'))
+        fs.symlinkSync(`/usr/bin/${name}`, path.join(programs, name));
+    }
+    const words = [path.join(BIN, 'tardisfs'), '-o', options, lab.point];
+    const asUser = asNobody(lab, words, { PATH: programs });
+    t.is(asUser.status, 1);
+    t.regex(asUser.stderr, /fusermount3 is not installed \[FUSE_MISSING\]/);
+    t.regex(asUser.stderr, /apt-get install fuse3/);
+
+    lab.mounts.run('mount', '--bind', '/dev/shm', '/mnt');
+    lab.mounts.run('mount', '-t', 'tmpfs', 'tmpfs', '/dev');
+    lab.mounts.run('mkdir', '/dev/shm');
+    lab.mounts.run('mount', '--move', '/mnt', '/dev/shm');
+    lab.mounts.run('mknod', '-m', '666', '/dev/null', 'c', '1', '3');
+    const { status, stderr } = await lab.mount(options);
+    t.is(status, 1);
+    t.regex(stderr, /\/dev\/fuse is not there \[FUSE_MISSING\]/);
+    t.regex(stderr, /modprobe fuse/);
+    t.deepEqual(fs.readdirSync(lab.view()), []);
+  }),
+);
