@@ -14,7 +14,7 @@ export const CLIENT_ROWS = {
   server: {
     type: 'text',
     default: 'localhost',
-    tools: ['tardis', 'regenerate', 'lstardis', 'tardiff', 'tardisfs'],
+    tools: ['tardis', 'regenerate', 'lstardis', 'tardiff', 'tardisfs', 'tardis-web'],
     flags: '--server <host>',
     variable: 'TARDIS_SERVER',
     clientKey: 'Server',

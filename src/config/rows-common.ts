@@ -148,7 +148,7 @@ export const COMMON_ROWS = {
     max: 64,
     default: () => Math.min(os.availableParallelism(), 8),
     defaultText: 'number of processors, at most 8',
-    tools: ['tardis', 'regenerate', 'tardisfs'],
+    tools: ['tardis', 'regenerate', 'tardisfs', 'tardis-web'],
     flags: '--workers <n>',
     clientKey: 'Workers',
     isTuning: true,

@@ -22,6 +22,7 @@ import { SERVER_ROWS } from './rows-server.js';
 import { TUNING_ROWS } from './rows-tuning.js';
 import { UPKEEP_ROWS } from './rows-upkeep.js';
 import { WATCH_ROWS } from './rows-watch.js';
+import { WEB_ROWS } from './rows-web.js';
 
 export const SETTINGS = {
   ...COMMON_ROWS,
@@ -45,6 +46,7 @@ export const SETTINGS = {
   ...COMPARE_ROWS,
   ...HOOK_ROWS,
   ...WATCH_ROWS,
+  ...WEB_ROWS,
 } as const;
 
 type Table = typeof SETTINGS;

@@ -49,7 +49,7 @@ export const KEY_MAKERS = [
 ] as const;
 
 /** Commands that read from a store or from a server. */
-export const READERS = ['regenerate', 'lstardis', 'tardiff', 'tardisfs'] as const;
+export const READERS = ['regenerate', 'lstardis', 'tardiff', 'tardisfs', 'tardis-web'] as const;
 /** Commands that read a store as a directory. */
 export const USER_TOOLS = [...READERS, ...SONIC] as const;
 /** Commands that read the client's configuration file. */

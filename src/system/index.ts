@@ -37,7 +37,7 @@ export {
   isHost,
   isLoopback,
 } from './network.js';
-export { programVersion } from './package-root.js';
+export { packageRoot, programVersion } from './package-root.js';
 export { lockPatiently } from './patience.js';
 export { PrivateFolder } from './private-folder.js';
 export {

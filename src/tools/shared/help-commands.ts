@@ -136,6 +136,22 @@ export const READERS_HELP = {
       'Exit status: 0 mounted (with -f: unmounted again), 1 failed, 10 no such store or client, 11 busy, 12 wrong or missing password.',
     ],
   },
+  'tardis-web': {
+    summary: "Shows a client's backups in the browser.",
+    about: [
+      'The page has a calendar of the sets, their files, a search over all of them, versions with their differences, downloads, restores on this machine, and an overview. It is served on the loopback interface only, to the user who starts the command. Encrypted backups are decrypted here; keys and password leave the machine in no case.',
+      'The address that is printed works once, for one browser. With --server, the backups are read from a server.',
+    ],
+    examples: [
+      example(`tardis-web ${D}`, 'the sets of this machine in a store'),
+      example('tardis-web --server backup.example.org', "this machine's sets on a server"),
+      example(`tardis-web ${D} -C laptop --no-browser`, 'another client; the address is only printed'),
+    ],
+    notes: [
+      'It ends with Ctrl+C, and after an hour without a request (--idle-end).',
+      'Exit status: 0 ended, 1 failed, 10 no such store or client, 11 busy, 12 wrong or missing password.',
+    ],
+  },
   tardiff: {
     summary: 'Compares versions of files and directories, with each other or with the disk.',
     about: [
