@@ -39,7 +39,10 @@ interface How {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-async function ask(path: string, { method = 'GET', body, signal, headers }: How): Promise<Response> {
+async function ask(
+  path: string,
+  { method = 'GET', body, signal, headers }: How,
+): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(`${BASE}${path}`, {
@@ -91,7 +94,7 @@ export interface DirectoryWish {
   readonly order: Order;
 }
 
-/** Figures of the store after a set. */
+/** The bytes that all listed sets up to one have added to the store. */
 export interface SpacePoint {
   readonly set: number;
   readonly ms: number;
@@ -109,11 +112,11 @@ interface SpaceReply {
   readonly sets: readonly { set: number; openedAtMs: number; storedBytes: number }[];
 }
 
-/** Whether a purge would delete a set, and why. */
+/** The verdict of a purge on a set, with the reasons to keep it. */
 export interface Decision {
   readonly set: number;
   readonly isDeleted: boolean;
-  readonly reasons: readonly string[];
+  readonly reasons: readonly { readonly why: string; readonly what?: string }[];
 }
 
 export const api = {
@@ -130,7 +133,9 @@ export const api = {
   directory: (wish: DirectoryWish, after: string | undefined, signal: AbortSignal) => {
     const { client, set, path, sort, order } = wish;
     const query = `path=${path}&limit=${PAGE_ENTRIES}&sort=${sort}&order=${order}`;
-    return json<Directory>(`${setPath(client, set)}/directory?${query}${cursor(after)}`, { signal });
+    return json<Directory>(`${setPath(client, set)}/directory?${query}${cursor(after)}`, {
+      signal,
+    });
   },
   deleted: (client: string, set: number, path: string, signal: AbortSignal) =>
     json<DeletedPage>(`${setPath(client, set)}/deleted?path=${path}`, { signal }),
@@ -150,11 +155,11 @@ export const api = {
   },
   space: async (client: string, signal: AbortSignal): Promise<SpacePoint[]> => {
     const { sets } = await json<SpaceReply>(`${clientPath(client)}/space`, { signal });
-    return sets.map(({ set, openedAtMs, storedBytes }) => ({
-      set,
-      ms: openedAtMs,
-      bytes: storedBytes,
-    }));
+    let bytes = 0;
+    return sets.map(({ set, openedAtMs, storedBytes }) => {
+      bytes += storedBytes;
+      return { set, ms: openedAtMs, bytes };
+    });
   },
   purge: async (client: string, rules: PurgeRules, signal: AbortSignal): Promise<Decision[]> => {
     const kept = Object.entries(rules).filter(([, count]) => Number(count) > 0);

@@ -119,6 +119,7 @@ export function usePages<T>(
     const growing = list.current;
     const next = (): void => {
       if (growing.isLoading || growing.isWhole || growing.items.length >= MAX_ITEMS) return;
+      const before = growing.items.length;
       growing.isLoading = true;
       growing.error = undefined;
       ask(growing.next, controller.signal)
@@ -135,7 +136,9 @@ export function usePages<T>(
           growing.isLoading = false;
           if (controller.signal.aborted) return;
           setTurn((before) => before + 1);
-          if (growing.wantsAll) next();
+          // A page may be empty without being the last one.
+          const isEmpty = growing.items.length === before && growing.error === undefined;
+          if (growing.wantsAll || isEmpty) next();
         });
       setTurn((before) => before + 1);
     };
@@ -150,11 +153,26 @@ export function usePages<T>(
     load.current();
   }, []);
   const isWaiting = isLoading || (key !== undefined && !isWhole && items.length === 0);
-  return { items, isWhole, isLoading: isWaiting && error === undefined, error, isFull: items.length >= MAX_ITEMS, more, all };
+  return {
+    items,
+    isWhole,
+    isLoading: isWaiting && error === undefined,
+    error,
+    isFull: items.length >= MAX_ITEMS,
+    more,
+    all,
+  };
 }
 
 function newList<T>(): Growing<T> {
-  return { items: [], next: undefined, isWhole: false, isLoading: false, wantsAll: false, error: undefined };
+  return {
+    items: [],
+    next: undefined,
+    isWhole: false,
+    isLoading: false,
+    wantsAll: false,
+    error: undefined,
+  };
 }
 
 /** Returns a value that follows another one after it has stayed for some time. */

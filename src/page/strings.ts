@@ -2,7 +2,14 @@
  * All texts of the page, in English. A language is another table with the same keys. `{name}` stands for a value; a text
  * with a number has one form for each plural that its language has.
  */
-export type Text = string | { readonly one?: string; readonly few?: string; readonly many?: string; readonly other: string };
+export type Text =
+  | string
+  | {
+      readonly one?: string;
+      readonly few?: string;
+      readonly many?: string;
+      readonly other: string;
+    };
 
 export const ENGLISH = {
   product: 'Tardis',
@@ -141,8 +148,14 @@ export const ENGLISH = {
   countFiles: { one: '{n} file', other: '{n} files' },
   countDirectories: { one: '{n} directory', other: '{n} directories' },
   countLinks: { one: '{n} link', other: '{n} links' },
-  countUnchanged: { one: '{n} is there already, unchanged', other: '{n} are there already, unchanged' },
-  countKept: { one: '{n} is there already, differs, and stays', other: '{n} are there already, differ, and stay' },
+  countUnchanged: {
+    one: '{n} is there already, unchanged',
+    other: '{n} are there already, unchanged',
+  },
+  countKept: {
+    one: '{n} is there already, differs, and stays',
+    other: '{n} are there already, differ, and stay',
+  },
   countFailures: { one: '{n} cannot be restored', other: '{n} cannot be restored' },
   countBytes: '{bytes} to write',
   moreFailures: { one: '… and {n} more', other: '… and {n} more' },
@@ -157,8 +170,8 @@ export const ENGLISH = {
   never: 'never',
   space: 'Space over time',
   spaceNone: 'There are no figures yet.',
-  spaceOf: 'Stored bytes after each backup, from {from} to {to}',
-  storedNow: '{bytes} stored',
+  spaceOf: 'Bytes that the backups have added, from {from} to {to}',
+  storedNow: '{bytes} added by the backups that are listed',
   table: 'As a table',
   time: 'Time',
   purge: 'What a purge would delete',
@@ -168,11 +181,28 @@ export const ENGLISH = {
   keepMonthly: 'Months',
   keepYearly: 'Years',
   purgeKeep: 'Keep one backup of each of the last',
-  purgeDeletes: { one: '{n} backup would be deleted, {kept} would stay.', other: '{n} backups would be deleted, {kept} would stay.' },
+  purgeDeletes: {
+    one: '{n} backup would be deleted, {kept} would stay.',
+    other: '{n} backups would be deleted, {kept} would stay.',
+  },
   purgeGoes: 'goes',
   purgeStays: 'stays',
   reason: 'Reason',
   set: 'Backup',
+  keepNone: 'no rule keeps it',
+  keepLocked: 'it is locked',
+  keepNewest: 'the newest complete backup always stays',
+  keepUnfinished: 'it is unfinished',
+  keepYoung: 'it is too young',
+  keepTag: 'it has the tag {what}',
+  keepClock: 'the clock is in doubt',
+  keepDamaged: 'it may lack entries',
+  keepNoRule: 'there is no rule',
+  keepHour: 'of the hour {what}',
+  keepDay: 'of the day {what}',
+  keepWeek: 'of the week {what}',
+  keepMonth: 'of the month {what}',
+  keepYear: 'of the year {what}',
   gone: 'The connection to tardis-web is lost. Start it again, and open the address that it prints.',
   notLoggedIn: 'This page needs the address that tardis-web prints when it starts; it works once.',
   keysTitle: 'Keys',

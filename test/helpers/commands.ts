@@ -14,6 +14,7 @@ export type Tool =
   | 'lstardis'
   | 'tardiff'
   | 'tardisfs'
+  | 'tardis-web'
   | 'sonic';
 
 export interface Outcome {

@@ -85,7 +85,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'server',
   ],
   'web/local': [...COMMON, 'workers', 'history', 'restore', 'web/api'],
-  page: [],
+  page: ['web/api', 'web/local'],
   tools: [
     ...COMMON,
     'web/api',

@@ -131,10 +131,7 @@ function Listed(props: ListedProps) {
     <div class="listed">
       <PathBar path={place.path} onGo={(path) => go({ path, file: undefined })} />
       <ToolBar {...props} set={chosen.set} />
-      <FilesView
-        {...{ client, place, go, selection, timeOf, onOpen, onToggle }}
-        set={chosen}
-      />
+      <FilesView {...{ client, place, go, selection, timeOf, onOpen, onToggle }} set={chosen} />
     </div>
   );
 }

@@ -68,7 +68,8 @@ interface DifferencesProps {
 function Differences({ rows, before, after }: DifferencesProps) {
   if (rows === 'large') return <p>{t('diffLarge')}</p>;
   if (rows === 'binary') return <p>{t('diffBinary')}</p>;
-  if (rows.every(({ kind }) => kind === 'same' || kind === 'skipped')) return <p>{t('diffSame')}</p>;
+  if (rows.every(({ kind }) => kind === 'same' || kind === 'skipped'))
+    return <p>{t('diffSame')}</p>;
   return (
     <div class="diff-scroll" tabIndex={0} role="region" aria-label={`${before} – ${after}`}>
       <table class="diff">

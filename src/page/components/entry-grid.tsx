@@ -66,7 +66,8 @@ export function EntryGrid(props: GridProps) {
   useLayoutEffect(() => {
     if (props.startAt !== undefined && current > 0) moveTo(current);
   }, []);
-  const onKeyDown = useKeys(props, { current, moveTo, shown });
+  const followsEnd = useFollowedEnd(rows.length, isWhole, moveTo);
+  const onKeyDown = useKeys(props, { current, moveTo, shown, followsEnd });
   // The active row is always in the document, since the grid refers to it.
   const indexes = range(first, end);
   if (rows.length > 0 && (current < first || current >= end)) indexes.push(current);
@@ -114,11 +115,31 @@ export function EntryGrid(props: GridProps) {
 }
 
 function startOf({ rows, startAt }: GridProps): number {
-  return startAt === undefined ? 0 : Math.max(0, rows.findIndex(({ path }) => path === startAt));
+  return startAt === undefined
+    ? 0
+    : Math.max(
+        0,
+        rows.findIndex(({ path }) => path === startAt),
+      );
 }
 
 function range(first: number, end: number): number[] {
   return Array.from({ length: end - first }, (_, index) => first + index);
+}
+
+/** Moves to the last row after a press of End, as long as rows are still loaded. */
+function useFollowedEnd(
+  count: number,
+  isWhole: boolean,
+  moveTo: (row: number) => void,
+): { current: boolean } {
+  const followsEnd = useRef(false);
+  useEffect(() => {
+    if (!followsEnd.current || count === 0) return;
+    moveTo(count - 1);
+    followsEnd.current = !isWhole;
+  }, [count, isWhole]);
+  return followsEnd;
 }
 
 interface Size {
@@ -127,7 +148,10 @@ interface Size {
   readonly widthPx: number;
 }
 
-function watchSize(element: HTMLElement, set: (change: (before: Size) => Size) => void): () => void {
+function watchSize(
+  element: HTMLElement,
+  set: (change: (before: Size) => Size) => void,
+): () => void {
   const observer = new ResizeObserver(() =>
     set((before) => ({
       ...before,
@@ -176,10 +200,12 @@ interface KeyState {
   readonly current: number;
   readonly moveTo: (row: number) => void;
   readonly shown: Parameters<typeof rowForKey>[2];
+  /** True while rows that are still loaded follow a press of End. */
+  readonly followsEnd: { current: boolean };
 }
 
 /** Returns the handler of keys. */
-function useKeys(props: GridProps, { current, moveTo, shown }: KeyState) {
+function useKeys(props: GridProps, { current, moveTo, shown, followsEnd }: KeyState) {
   const typed = useRef({ text: '', atMs: 0 });
   const { rows } = props;
   const letter = (key: string): void => {
@@ -199,6 +225,7 @@ function useKeys(props: GridProps, { current, moveTo, shown }: KeyState) {
     const next = isPlain ? rowForKey(key, current, shown) : undefined;
     if (next !== undefined) {
       if (shiftKey && next !== current) props.onToggle([rows[next]!]);
+      followsEnd.current = key === 'End' && !props.isWhole;
       if (key === 'End') props.onEnd();
       moveTo(next);
     } else if (isPlain && key === 'Enter') props.onOpen(row);
@@ -210,4 +237,3 @@ function useKeys(props: GridProps, { current, moveTo, shown }: KeyState) {
     event.preventDefault();
   };
 }
-

@@ -50,13 +50,15 @@ let wasHere = false;
 function AboveRoots(props: FilesProps & { readonly segments: readonly string[] }) {
   const { segments, place } = props;
   const base = place.path === '/' ? '' : place.path;
-  const rows = segments.map((segment): EntryRow => ({
-    path: `${base}/${segment}`,
-    entry: undefined,
-    name: textOf(segment),
-    inSet: undefined,
-    isDeleted: false,
-  }));
+  const rows = segments.map(
+    (segment): EntryRow => ({
+      path: `${base}/${segment}`,
+      entry: undefined,
+      name: textOf(segment),
+      inSet: undefined,
+      isDeleted: false,
+    }),
+  );
   return <Listing {...props} rows={rows} list={undefined} deletedCount={0} />;
 }
 
@@ -69,8 +71,9 @@ function DirectoryView(props: FilesProps) {
     const { entries, next } = await api.directory(wish, after, signal);
     return { items: entries.map((entry) => rowOf(path, entry)), next };
   });
-  const deleted = useAnswer(showsDeleted ? `deleted/${client}/${set.set}${path}` : undefined, (signal) =>
-    api.deleted(client, set.set, path, signal),
+  const deleted = useAnswer(
+    showsDeleted ? `deleted/${client}/${set.set}${path}` : undefined,
+    (signal) => api.deleted(client, set.set, path, signal),
   );
   const gone = deleted.value?.deleted ?? NOBODY;
   const rows = useMemo(() => {

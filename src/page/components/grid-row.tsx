@@ -61,7 +61,11 @@ export function GridRow(props: RowProps) {
               <PathName path={parentOf(path) ?? '/'} />
             </span>
           ) : null}
-          <Marks row={row} lastIn={inSet === undefined ? undefined : timeOf(inSet)} />
+          <Marks
+            row={row}
+            isShort={!hasPath}
+            lastIn={inSet === undefined ? undefined : timeOf(inSet)}
+          />
         </span>
       </div>
       <div class="cell cell-size" role="gridcell">
@@ -76,10 +80,22 @@ export function GridRow(props: RowProps) {
   );
 }
 
-function Marks({ row, lastIn }: { readonly row: Row<Entry>; readonly lastIn: string | undefined }) {
+interface MarksProps {
+  readonly row: Row<Entry>;
+  /** True if there is room for one word only. */
+  readonly isShort: boolean;
+  readonly lastIn: string | undefined;
+}
+
+function Marks({ row, isShort, lastIn }: MarksProps) {
   const { entry, isDeleted } = row;
   if (isDeleted && lastIn !== undefined) {
-    return <span class="mark mark-deleted">{t('deletedAfter', { time: lastIn })}</span>;
+    const long = t('deletedAfter', { time: lastIn });
+    return (
+      <span class="mark mark-deleted" title={long}>
+        {isShort ? t('deleted') : long}
+      </span>
+    );
   }
   if (entry?.damage !== undefined) return <span class="mark mark-bad">{t('damaged')}</span>;
   if (entry?.isReadable === false) return <span class="mark">{t('unreadable')}</span>;

@@ -1,9 +1,10 @@
-/** What a purge by given rules would delete, and why the other sets stay. Nothing is deleted. */
+/** Shows the sets that a purge by given rules would delete, and why the others stay. Nothing is deleted. */
 import { useState } from 'preact/hooks';
 import { api, type BackupSet, type PurgeRules } from '../api.js';
 import { useAnswer, useSettled } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import { shownName, shownTime } from '../parts/shown.js';
+import type { TextKey } from '../strings.js';
 import { Notice } from './notice.js';
 
 const RULES = ['keepDaily', 'keepWeekly', 'keepMonthly', 'keepYearly'] as const;
@@ -52,6 +53,28 @@ export function PurgePreview({ client, sets }: PurgeProps) {
   );
 }
 
+/** Texts of the reasons to keep a set; those of a period need its name. */
+const REASONS: Readonly<Record<string, TextKey>> = {
+  locked: 'keepLocked',
+  newest: 'keepNewest',
+  unfinished: 'keepUnfinished',
+  young: 'keepYoung',
+  tag: 'keepTag',
+  clock: 'keepClock',
+  damaged: 'keepDamaged',
+  'no rule': 'keepNoRule',
+  hourly: 'keepHour',
+  daily: 'keepDay',
+  weekly: 'keepWeek',
+  monthly: 'keepMonth',
+  yearly: 'keepYear',
+};
+
+function reasonText({ why, what = '' }: { readonly why: string; readonly what?: string }): string {
+  const key = Object.hasOwn(REASONS, why) ? REASONS[why] : undefined;
+  return shownName(key === undefined ? `${why} ${what}` : t(key, { what }));
+}
+
 function boundedCount(text: string): number {
   const count = Number.parseInt(text, 10);
   return Number.isNaN(count) ? 0 : Math.max(0, Math.min(MAX_KEPT, count));
@@ -94,7 +117,7 @@ function Decisions({ decisions, times }: DecisionsProps) {
                     {t(isDeleted ? 'purgeGoes' : 'purgeStays')}
                   </span>
                 </td>
-                <td>{shownName(reasons.join('; '))}</td>
+                <td>{isDeleted ? t('keepNone') : reasons.map(reasonText).join('; ')}</td>
               </tr>
             ))}
           </tbody>

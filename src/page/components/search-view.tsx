@@ -25,7 +25,7 @@ export function SearchView(props: SearchProps) {
   const { client, pattern: typed, selection, timeOf, onOpen, onToggle, onEnd } = props;
   const pattern = useSettled(typed, SETTLE_MS);
   const list = usePages<Found>(`${client}/${pattern}`, async (after, signal) => {
-    const { found, next } = await api.search(client, searchedFor(pattern), after, signal);
+    const { found, next } = await api.search(client, pattern, after, signal);
     return { items: found, next };
   });
   const rows = foundRows(list.items);
@@ -64,9 +64,4 @@ export function SearchView(props: SearchProps) {
       </p>
     </section>
   );
-}
-
-/** Returns the pattern for typed text: a part of a name, unless it has wildcards itself. */
-export function searchedFor(typed: string): string {
-  return /[*?[]/.test(typed) ? typed : `*${typed}*`;
 }

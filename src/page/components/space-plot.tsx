@@ -53,7 +53,9 @@ function Drawing({ plot, label }: { readonly plot: Plot; readonly label: string 
           key={ms}
           x={x}
           y={BOX.height - 8}
-          text-anchor={index === plot.times.length - 1 && index > 0 ? 'end' : index === 0 ? 'start' : 'middle'}
+          text-anchor={
+            index === plot.times.length - 1 && index > 0 ? 'end' : index === 0 ? 'start' : 'middle'
+          }
         >
           {day.format(ms)}
         </text>

@@ -1,4 +1,4 @@
-/** What can be done with the selection, and how the directory is shown. */
+/** Buttons for the selection, and the choice to show deleted entries. */
 import { archiveHref } from '../api.js';
 import type { Go } from '../hooks.js';
 import { t } from '../language.js';
@@ -34,9 +34,7 @@ export function ToolBar(props: ToolBarProps) {
           <input
             type="checkbox"
             checked={place.showsDeleted}
-            onChange={({ currentTarget }) =>
-              go({ showsDeleted: currentTarget.checked }, 'replace')
-            }
+            onChange={({ currentTarget }) => go({ showsDeleted: currentTarget.checked }, 'replace')}
           />
           {t('showDeleted')}
         </label>

@@ -61,7 +61,13 @@ export function TopBar({ place, client, go, onKeys }: TopBarProps) {
         ))}
       </nav>
       <ThemeButton />
-      <button type="button" class="plain round keys" aria-label={t('help')} title={t('help')} onClick={onKeys}>
+      <button
+        type="button"
+        class="plain round keys"
+        aria-label={t('help')}
+        title={t('help')}
+        onClick={onKeys}
+      >
         ?
       </button>
     </header>

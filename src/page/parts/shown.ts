@@ -2,8 +2,6 @@
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
 const NS_PER_MS = 1_000_000n;
-const FIRST_PICTURE = 0x2400;
-const DELETE = 0x7f;
 
 /**
  * Characters that change the order or the place of the text around them: control characters, directions, separators
@@ -16,10 +14,8 @@ const UNSEEN =
 /** Returns a name in which each unseen character is a visible one. */
 export function shownName(name: string): string {
   return name.replaceAll(UNSEEN, (char) => {
-    const code = char.charCodeAt(0);
-    if (code < 0x20) return String.fromCharCode(FIRST_PICTURE + code);
-    if (code === DELETE) return '\u2421';
-    return `\u2039U+${code.toString(16).toUpperCase().padStart(4, '0')}\u203a`;
+    const code = char.charCodeAt(0).toString(16).toUpperCase();
+    return `\u2039U+${code.padStart(4, '0')}\u203a`;
   });
 }
 
@@ -79,7 +75,8 @@ export function shownAgo(ms: number, nowMs: number, language: string): string {
   const format = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
   const passedMs = nowMs - ms;
   for (const [unit, lengthMs] of STEPS) {
-    if (Math.abs(passedMs) >= lengthMs) return format.format(-Math.round(passedMs / lengthMs), unit);
+    if (Math.abs(passedMs) >= lengthMs)
+      return format.format(-Math.round(passedMs / lengthMs), unit);
   }
   return format.format(0, 'minute');
 }

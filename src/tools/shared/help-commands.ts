@@ -145,7 +145,10 @@ export const READERS_HELP = {
     examples: [
       example(`tardis-web ${D}`, 'the sets of this machine in a store'),
       example('tardis-web --server backup.example.org', "this machine's sets on a server"),
-      example(`tardis-web ${D} -C laptop --no-browser`, 'another client; the address is only printed'),
+      example(
+        `tardis-web ${D} -C laptop --no-browser`,
+        'another client; the address is only printed',
+      ),
     ],
     notes: [
       'It ends with Ctrl+C, and after an hour without a request (--idle-end).',

@@ -74,7 +74,11 @@ async function deletedNames(
   return { names, next: undefined };
 }
 
-type Version = { readonly name: Buffer; readonly firstSet: number; readonly lastSet?: number | undefined };
+type Version = {
+  readonly name: Buffer;
+  readonly firstSet: number;
+  readonly lastSet?: number | undefined;
+};
 
 function byName(versions: readonly Version[]): Version[][] {
   const groups: Version[][] = [];

@@ -59,7 +59,7 @@ export interface LocalServer {
   close(): Promise<void>;
 }
 
-/** Starts the server. Throws ADDRESS_IN_USE, and other errors of listening. */
+/** Starts the server. Throws USAGE if the port is in use, and other errors of listening. */
 export async function serveLocally(options: LocalServerOptions): Promise<LocalServer> {
   const { system, history, jobs, tell } = options;
   const app = newWebApp({
@@ -84,7 +84,16 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
     ...restoreRoutes(restores, history.client),
     ...(options.added ?? []),
   ]);
-  const port = await listen(app, options.port);
+  const close = async (): Promise<void> => {
+    activity.close();
+    await restores.close();
+    await app.close();
+    contents.close();
+  };
+  const port = await listen(app, options.port).catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
   // Cookies do not tell ports apart: a name of its own keeps them from other servers of this machine.
   const host = `t${randomBytes(LABEL_BYTES).toString('hex')}.localhost:${port}`;
   for (const name of [host, `localhost:${port}`, `${LOOPBACK}:${port}`]) hosts.add(name);
@@ -92,12 +101,7 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
     url: `http://${host}${ENTER}?token=${entrance.token}`,
     port,
     ended: activity.ended,
-    close: async () => {
-      activity.close();
-      await restores.close();
-      await app.close();
-      contents.close();
-    },
+    close,
   };
 }
 
