@@ -93,9 +93,9 @@ async function enter(page: Page, name: string): Promise<void> {
 
 async function requireAccessible(t: ExecutionContext, page: Page, where: string): Promise<void> {
   await page.evaluate(fs.readFileSync(AXE, 'utf8'));
-  const found = (await page.evaluate(
+  const found = await page.evaluate<string[]>(
     "axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then(({ violations }) => violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 160)).slice(0, 3).join(' | ')}`))",
-  )) as string[];
+  );
   t.deepEqual(found, [], where);
 }
 
@@ -270,8 +270,8 @@ for (const scheme of ['light', 'dark'] as const) {
 
 test.serial('a phone shows all of it without scrolling sideways', async (t) => {
   const use: Use = async (page) => {
-    const isFitting = async (): Promise<boolean> =>
-      (await page.evaluate('document.documentElement.scrollWidth <= innerWidth')) as boolean;
+    const isFitting = (): Promise<boolean> =>
+      page.evaluate<boolean>('document.documentElement.scrollWidth <= innerWidth');
     t.true(await isFitting());
     await enter(page, 'odd');
     t.true(await isFitting());

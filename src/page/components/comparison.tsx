@@ -47,14 +47,12 @@ async function compared(
   signal: AbortSignal,
 ): Promise<Compared> {
   if (Math.max(before.entry.sizeBytes, after.entry.sizeBytes) > MAX_DIFF_BYTES) return 'large';
-  const [old, fresh] = await Promise.all(
-    [before, after].map(({ set, entry }) =>
-      entry.sizeBytes === 0
-        ? new Uint8Array(0)
-        : api.content(contentHref(client, set, path), MAX_DIFF_BYTES, signal),
-    ),
-  );
-  const [oldText, freshText] = [textIn(old!), textIn(fresh!)];
+  const bytesOf = async ({ set, entry }: ComparedVersion): Promise<Uint8Array> =>
+    entry.sizeBytes === 0
+      ? new Uint8Array(0)
+      : api.content(contentHref(client, set, path), MAX_DIFF_BYTES, signal);
+  const [old, fresh] = await Promise.all([bytesOf(before), bytesOf(after)]);
+  const [oldText, freshText] = [textIn(old), textIn(fresh)];
   if (oldText === undefined || freshText === undefined) return 'binary';
   return diffRows(oldText, freshText) ?? 'large';
 }
