@@ -82,11 +82,12 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'mount',
     'restore/diff',
     'retention',
-    'server',
   ],
+  'web/remote': [...COMMON, 'workers', 'history', 'server', 'web/api'],
   tools: [
     ...COMMON,
     'web/api',
+    'web/remote',
     'notify',
     'excludes',
     'workers',
