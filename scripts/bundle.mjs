@@ -8,7 +8,16 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-const TOOLS = ['tardis', 'tardisd', 'regenerate', 'lstardis', 'tardiff', 'tardisfs', 'sonic'];
+const TOOLS = [
+  'tardis',
+  'tardisd',
+  'tardisremote',
+  'regenerate',
+  'lstardis',
+  'tardiff',
+  'tardisfs',
+  'sonic',
+];
 
 const ENTRIES = [
   ...TOOLS.map((tool) => `src/tools/${tool}.ts`),

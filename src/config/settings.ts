@@ -14,6 +14,7 @@ import { LOGIN_ROWS } from './rows-login.js';
 import { MARK_ROWS } from './rows-marks.js';
 import { MOUNT_ROWS } from './rows-mount.js';
 import { REKEY_ROWS } from './rows-rekey.js';
+import { REMOTE_ROWS } from './rows-remote.js';
 import { REPORT_ROWS } from './rows-reports.js';
 import { RESTORE_ROWS } from './rows-restore.js';
 import { RETENTION_ROWS } from './rows-retention.js';
@@ -45,6 +46,7 @@ export const SETTINGS = {
   ...COMPARE_ROWS,
   ...HOOK_ROWS,
   ...WATCH_ROWS,
+  ...REMOTE_ROWS,
 } as const;
 
 type Table = typeof SETTINGS;

@@ -8,7 +8,13 @@ import type { ClientHttp2Session, IncomingHttpHeaders } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { fromWire, TardisError } from '../errors/index.js';
-import { type Address, describeAddress, hostInUrl, loadHttp2, type System } from '../system/index.js';
+import {
+  type Address,
+  describeAddress,
+  hostInUrl,
+  loadHttp2,
+  type System,
+} from '../system/index.js';
 import { type EncodedMessage, encodeMessage, peekMessage } from './codec.js';
 import type { Channel, Connection } from './connection.js';
 import type { LinkOptions } from './link.js';

@@ -14,6 +14,7 @@ export type Tool =
   | 'lstardis'
   | 'tardiff'
   | 'tardisfs'
+  | 'tardisremote'
   | 'sonic';
 
 export interface Outcome {

@@ -151,6 +151,7 @@ ofPackages(
       'lstardis',
       'tardiff',
       'tardisfs',
+      'tardisremote',
       'sonic',
     ]) {
       t.true(files.has(`/usr/bin/${tool}`), tool);

@@ -82,6 +82,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'mount',
     'restore/diff',
     'retention',
+    'maintenance/gc',
   ],
   'web/remote': [...COMMON, 'workers', 'history', 'server', 'web/api'],
   tools: [

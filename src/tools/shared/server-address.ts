@@ -60,7 +60,7 @@ export function serverPlace(
   return { address, tls: undefined };
 }
 
-const HTTP = /^https?:/i;
+const HTTP = /^https?:\/\//i;
 const HTTPS_PORT = 443;
 
 /** True if a server is named by the URL of its HTTP interface (tardisremote). */
@@ -68,14 +68,13 @@ export function isWebServer(host: string): boolean {
   return HTTP.test(host);
 }
 
-/** Returns the place of an HTTP interface. Throws CONFIG_INVALID, INSECURE_TCP_REFUSED. */
+/** Returns the place of an HTTP interface. Throws CONFIG_INVALID. */
 function webPlace(text: string, validate: boolean): ServerPlace {
   const shown = displayName(Buffer.from(text));
   if (!URL.canParse(text)) throw new TardisError('CONFIG_INVALID', `"${shown}" is no URL`);
   const { protocol, hostname, port, pathname, username, search, hash } = new URL(text);
   if (protocol !== 'https:') {
-    const what = `refusing plain HTTP to ${hostname}: give https://`;
-    throw new TardisError('INSECURE_TCP_REFUSED', what);
+    throw new TardisError('CONFIG_INVALID', `"${shown}" is plain HTTP: give https://`);
   }
   if (username !== '' || search !== '' || hash !== '' || hostname === '') {
     const what = `"${shown}": the URL of a tardisremote is https://HOST:PORT/`;

@@ -136,7 +136,10 @@ export class StoreDoor implements Door {
   }
 
   /** Begins the session of a proven login. Throws NOT_PERMITTED without the right to list. */
-  beginSession(client: string, account: string): ReturnType<Sessions['begin']> & {
+  beginSession(
+    client: string,
+    account: string,
+  ): ReturnType<Sessions['begin']> & {
     readonly rights: ReadonlySet<RightName>;
     readonly keys: Buffer;
   } {
