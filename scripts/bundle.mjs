@@ -11,6 +11,7 @@ import { build } from 'esbuild';
 const TOOLS = [
   'tardis',
   'tardisd',
+  'tardisremote',
   'regenerate',
   'lstardis',
   'tardiff',

@@ -27,6 +27,7 @@ export const COMMON_ROWS = {
     variable: 'TARDIS_DB',
     clientKey: 'Database',
     serverKey: 'BaseDir',
+    remoteKey: 'Database',
     help: 'directory of the store, which holds all clients',
     test: 'the store comes from option, key, variable and system.defaults',
   },
@@ -80,7 +81,7 @@ export const COMMON_ROWS = {
   catalogFile: {
     type: 'name',
     default: 'tardis.db',
-    tools: ['tardisd', ...USER_TOOLS],
+    tools: ['tardisd', 'tardisremote', ...USER_TOOLS],
     variable: 'TARDIS_DBNAME',
     serverKey: 'DBName',
     help: 'name of the catalog in each client directory',

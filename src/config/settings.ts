@@ -14,6 +14,7 @@ import { LOGIN_ROWS } from './rows-login.js';
 import { MARK_ROWS } from './rows-marks.js';
 import { MOUNT_ROWS } from './rows-mount.js';
 import { REKEY_ROWS } from './rows-rekey.js';
+import { REMOTE_ROWS } from './rows-remote.js';
 import { REPORT_ROWS } from './rows-reports.js';
 import { RESTORE_ROWS } from './rows-restore.js';
 import { RETENTION_ROWS } from './rows-retention.js';
@@ -47,6 +48,7 @@ export const SETTINGS = {
   ...HOOK_ROWS,
   ...WATCH_ROWS,
   ...WEB_ROWS,
+  ...REMOTE_ROWS,
 } as const;
 
 type Table = typeof SETTINGS;

@@ -55,7 +55,7 @@ export const USER_TOOLS = [...READERS, ...SONIC] as const;
 /** Commands that read the client's configuration file. */
 export const CLIENT_TOOLS = ['tardis', ...USER_TOOLS] as const;
 /** All commands, and all sub-commands of `sonic`. A command finds its settings by this name. */
-export const TOOLS = ['tardis', 'tardisd', ...USER_TOOLS] as const;
+export const TOOLS = ['tardis', 'tardisd', 'tardisremote', ...USER_TOOLS] as const;
 export type Tool = (typeof TOOLS)[number];
 
 /** Commands of sonic that show or change sets of a client, in a store or through a server. */

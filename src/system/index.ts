@@ -64,4 +64,4 @@ export {
   removeSocketFolder,
   SOCKET_FOLDER_ARGUMENTS,
 } from './temporary.js';
-export { loadHttp, loadHttps } from './web.js';
+export { loadHttp, loadHttp2, loadHttps } from './web.js';

@@ -15,6 +15,7 @@ export type Tool =
   | 'tardiff'
   | 'tardisfs'
   | 'tardis-web'
+  | 'tardisremote'
   | 'sonic';
 
 export interface Outcome {

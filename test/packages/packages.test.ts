@@ -152,6 +152,7 @@ ofPackages(
       'tardiff',
       'tardisfs',
       'tardis-web',
+      'tardisremote',
       'sonic',
     ]) {
       t.true(files.has(`/usr/bin/${tool}`), tool);

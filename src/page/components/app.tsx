@@ -21,7 +21,7 @@ export function App() {
   const error = session.error ?? sets.error;
   if (error !== undefined) {
     return (
-      <main class="alone">
+      <main class="alone" id="main">
         <h1>{t('product')}</h1>
         <Notice error={error} again={session.error === undefined ? sets.again : session.again} />
       </main>
@@ -29,7 +29,7 @@ export function App() {
   }
   if (session.value === undefined || client === undefined || sets.value === undefined) {
     return (
-      <main class="alone">
+      <main class="alone" id="main">
         <h1>{t('product')}</h1>
         <p role="status">{t('loading')}</p>
       </main>
@@ -61,11 +61,11 @@ function Page(props: PageProps) {
     <>
       <TopBar place={place} client={client} go={go} onKeys={() => setShowsKeys(true)} />
       {place.view === 'overview' ? (
-        <main>
+        <main id="main">
           <Overview client={client} sets={sets} />
         </main>
       ) : chosen === undefined ? (
-        <main class="alone">
+        <main class="alone" id="main">
           <p>{t('setsNone')}</p>
         </main>
       ) : (

@@ -43,7 +43,7 @@ export function Browser(props: BrowserProps) {
   const open = (row: EntryRow): void => go(openedPlace(row));
   const details = place.file;
   return (
-    <main class={`browser ${details === undefined ? '' : 'has-details'}`}>
+    <main id="main" class={`browser ${details === undefined ? '' : 'has-details'}`}>
       <button
         type="button"
         class="side-button"

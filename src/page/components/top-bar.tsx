@@ -16,7 +16,7 @@ interface TopBarProps {
 export function TopBar({ place, client, go, onKeys }: TopBarProps) {
   return (
     <header class="top">
-      <a class="skip" href="#files" onClick={skip}>
+      <a class="skip" href="#main" onClick={skip}>
         {t('skipToFiles')}
       </a>
       <div class="brand">
@@ -77,7 +77,8 @@ export function TopBar({ place, client, go, onKeys }: TopBarProps) {
 /** The address keeps the place, so that a link to a part of the page must not change it. */
 function skip(event: Event): void {
   event.preventDefault();
-  document.querySelector<HTMLElement>('#files')?.focus();
+  const files = document.querySelector<HTMLElement>('#files');
+  (files ?? document.querySelector<HTMLElement>('#main button, #main input'))?.focus();
 }
 
 const THEMES = ['system', 'light', 'dark'] as const;

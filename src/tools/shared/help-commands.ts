@@ -51,6 +51,20 @@ export const COMMANDS_HELP = {
       'SIGTERM, SIGINT and SIGHUP end every session at a checkpoint; the clients can continue later.',
     ],
   },
+  tardisremote: {
+    summary: 'Serves the clients of a store over HTTP, for reading.',
+    about: [
+      'It answers programs and browsers by the interface of docs/api.md, and lstardis, regenerate, tardiff, tardisfs and sonic with --server https://HOST:7430/. A login takes the password of a client or of one of its accounts, or a token (`sonic account --token`). It has no keys: what a client encrypts leaves it encrypted.',
+    ],
+    examples: [
+      example(
+        `tardisremote ${D} --ssl --certfile cert.pem --keyfile key.pem --make-certificate`,
+        'for a network, with a certificate that is created if it does not exist',
+      ),
+      example(`tardisremote ${D} --insecure-tcp`, 'for programs on this machine'),
+    ],
+    notes: ['SIGTERM, SIGINT and SIGHUP end it.'],
+  },
 } as const satisfies Partial<Record<Tool, ToolHelp>>;
 
 export const READERS_HELP = {

@@ -1,6 +1,6 @@
 /** A program with this API: it says who asks, and opens the histories that the answers come from. */
 import type { FastifyRequest } from 'fastify';
-import type { ClientOverview, History } from '../../history/index.js';
+import type { ClientOverview, History, ObjectReader } from '../../history/index.js';
 import type { RightName } from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import type { OpenContents } from './content/open-contents.js';
@@ -18,6 +18,8 @@ export interface Visitor {
 export interface Lease {
   readonly history: History;
   readonly contents: OpenContents;
+  /** The records as they are stored. */
+  readonly objects: ObjectReader;
   /** True if names and contents are encrypted, and this program lacks the keys. */
   readonly isSealed: boolean;
   /** Must be called once; the history may be closed then. */

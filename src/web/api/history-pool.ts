@@ -39,6 +39,10 @@ export class HistoryPool {
     this.limits = limits;
   }
 
+  get size(): number {
+    return this.pooled.size;
+  }
+
   /** Returns an open history. Throws TOO_MANY_REQUESTS if all that may be open are in use, and errors of `open`. */
   async lease(
     key: string,
@@ -54,7 +58,8 @@ export class HistoryPool {
       pooled.uses -= 1;
       throw error;
     }
-    return { ...opened, release: () => this.release(key, pooled) };
+    const { objects } = opened.contents;
+    return { ...opened, objects, release: () => this.release(key, pooled) };
   }
 
   /** Closes everything. Leases are useless afterwards. */

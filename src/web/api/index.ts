@@ -6,6 +6,7 @@ export { entryJson, pathJson, setJson, textAndBytes } from './entry-json.js';
 export { cachingOf, entryAt } from './handlers/entry-handlers.js';
 export { HistoryPool, POOL_LIMITS, type PoolLimits } from './history-pool.js';
 export { invalidRequest, PROBLEM_TYPE, problemOf } from './problem.js';
+export { openApi, routesText } from './open-api.js';
 export { parseQuery, pathIn } from './raw-query.js';
 export { addedRoute, type AddedRoute, registerApi } from './register.js';
 export type { Asked, Handler, RouteRow } from './route-row.js';

@@ -2,9 +2,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { TardisError } from '../../errors/index.js';
 import { checkClientName } from '../../store/index.js';
+import { AtOnce } from './at-once.js';
 import type { Door, Lease, Visitor } from './door.js';
 import { ENTRY_HANDLERS } from './handlers/entry-handlers.js';
+import { REPORT_HANDLERS } from './handlers/report-handlers.js';
 import { SET_HANDLERS } from './handlers/set-handlers.js';
+import { openApi, routesPage } from './open-api.js';
 import type { Asked, Handler, RouteRow } from './route-row.js';
 import { BASE, type RouteName, ROUTES, type Routes } from './routes.js';
 import { Problem } from './schemas.js';
@@ -19,14 +22,32 @@ export interface AddedRoute {
   readonly handler: Handler;
 }
 
-const HANDLERS: Handlers = { ...SET_HANDLERS, ...ENTRY_HANDLERS };
+const HANDLERS: Handlers = { ...SET_HANDLERS, ...ENTRY_HANDLERS, ...REPORT_HANDLERS };
 
 /** Adds all routes to an app. `added` are those of other rooms, such as archives and restores. */
 export function registerApi(app: WebApp, door: Door, added: readonly AddedRoute[] = []): void {
-  for (const name of Object.keys(ROUTES) as RouteName[]) {
-    addRoute(app, door, ROUTES[name], HANDLERS[name]);
-  }
-  for (const { row, handler } of added) addRoute(app, door, row, handler);
+  const atOnce = new AtOnce();
+  // As a plugin, so that it comes after those that the app has.
+  void app.register(async (scope) => {
+    for (const name of Object.keys(ROUTES) as RouteName[]) {
+      addRoute(scope, { door, atOnce }, ROUTES[name], HANDLERS[name]);
+    }
+    for (const { row, handler } of added) addRoute(scope, { door, atOnce }, row, handler);
+    addDescriptions(scope, [...Object.values(ROUTES), ...added.map(({ row }) => row)]);
+  });
+}
+
+/** Adds the OpenAPI document and a page of it, which are open to everybody. */
+function addDescriptions(app: WebApp, rows: readonly RouteRow[]): void {
+  const document = JSON.stringify(openApi(rows));
+  const page = routesPage(rows);
+  const guard = "default-src 'none'; style-src 'none'; frame-ancestors 'none'";
+  app.get(`${BASE}/openapi.json`, (_, reply) =>
+    reply.type('application/json; charset=utf-8').send(document),
+  );
+  app.get(`${BASE}/docs`, (_, reply) =>
+    reply.type('text/html; charset=utf-8').header('content-security-policy', guard).send(page),
+  );
 }
 
 /** Returns a row with a handler that gets values of its types. */
@@ -34,13 +55,19 @@ export function addedRoute<Row extends RouteRow>(row: Row, handler: Handler<Row>
   return { row, handler };
 }
 
-function addRoute(app: WebApp, door: Door, row: RouteRow, handler: Handler): void {
+/** What all routes share. */
+interface House {
+  readonly door: Door;
+  readonly atOnce: AtOnce;
+}
+
+function addRoute(app: WebApp, house: House, row: RouteRow, handler: Handler): void {
   const { method, path, query, body, reply, sends } = row;
   const url = `${BASE}${path.replaceAll(/\{(\w+)\}/g, ':$1')}`;
   app.route({
     method: method === 'GET' ? ['GET', 'HEAD'] : method,
     url,
-    ...(sends === undefined ? {} : { config: { compress: false } }),
+    ...(sends === undefined ? {} : { compress: false }),
     schema: {
       querystring: strict(query),
       ...(body === undefined ? {} : { body: strict(body) }),
@@ -50,11 +77,12 @@ function addRoute(app: WebApp, door: Door, row: RouteRow, handler: Handler): voi
       },
     },
     onRequest: async (request) => {
-      const visitor = row.right === 'none' ? undefined : await door.authenticate(request);
+      const isOpen = row.right === 'none';
+      const visitor = isOpen ? undefined : await house.door.authenticate(request);
       if (visitor !== undefined) requireRights(row, visitor, clientIn(request));
       request.visitor = visitor;
     },
-    handler: async (request, answer) => answerTo(door, row, handler, request, answer),
+    handler: async (request, answer) => answerTo(house, row, handler, request, answer),
   });
 }
 
@@ -84,7 +112,7 @@ function requireRights(
 }
 
 async function answerTo(
-  door: Door,
+  { door, atOnce }: House,
   row: RouteRow,
   handler: Handler,
   request: FastifyRequest,
@@ -103,6 +131,8 @@ async function answerTo(
     request,
     reply,
   };
+  const leave = atOnce.enter(visitor === undefined ? '' : `${visitor.client}/${visitor.account}`);
+  reply.raw.once('close', leave);
   if (client === undefined || visitor === undefined) {
     return handled(row, handler, { ...asked, lease: undefined } as unknown as Asked, reply);
   }

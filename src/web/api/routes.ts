@@ -6,11 +6,14 @@ import { Type } from 'typebox';
 import type { RouteRow } from './route-row.js';
 import {
   BackupSet,
+  Change,
   Client,
   Cursor,
   Directory,
   Entry,
+  Found,
   LIMIT,
+  MAX_PATH_CHARS,
   PathQuery,
   Root,
   Session,
@@ -18,6 +21,9 @@ import {
 } from './schemas.js';
 
 export const BASE = '/api/v1';
+
+/** Sets to keep by a rule; 0 for no rule. */
+const COUNT = Type.Integer({ minimum: 0, maximum: 100_000, default: 0 });
 
 const CLIENT = '/clients/{client}';
 const SET = `${CLIENT}/sets/{set}`;
@@ -111,6 +117,95 @@ export const ROUTES = {
     summary: 'Lists all versions that were ever at a path, oldest first.',
     query: Type.Object({ path: PathQuery }),
     reply: Type.Object({ versions: Type.Array(Version) }),
+  },
+  search: {
+    method: 'GET',
+    path: `${CLIENT}/search`,
+    right: 'list',
+    isClear: true,
+    summary:
+      'Finds names over all sets, or in one: a name with wildcards (* ? [a-z]), or a part of it. A page may be empty; the last one has no `next`.',
+    query: Type.Object({
+      pattern: Type.String({ minLength: 1, maxLength: MAX_PATH_CHARS }),
+      set: Type.Optional(Type.String({ maxLength: 255 })),
+      limit: LIMIT,
+      after: Type.Optional(Cursor),
+    }),
+    reply: Type.Object({ found: Type.Array(Found), next: Type.Optional(Type.String()) }),
+  },
+  changes: {
+    method: 'GET',
+    path: `${CLIENT}/changes`,
+    right: 'list',
+    isClear: true,
+    summary: 'Returns the differences of two sets, below a path.',
+    query: Type.Object({
+      from: Type.String({ maxLength: 255 }),
+      to: Type.String({ maxLength: 255 }),
+      path: Type.Optional(PathQuery),
+      limit: LIMIT,
+      after: Type.Optional(Type.String({ pattern: String.raw`^\d{1,9}$` })),
+    }),
+    reply: Type.Object({
+      changes: Type.Array(Change),
+      unread: Type.Array(Type.String(), { description: 'Paths that could not be compared.' }),
+      next: Type.Optional(Type.String()),
+    }),
+  },
+  space: {
+    method: 'GET',
+    path: `${CLIENT}/space`,
+    right: 'list',
+    summary:
+      'Returns the bytes that each set read, sent and stored, and figures of the whole client.',
+    reply: Type.Object({
+      sets: Type.Array(
+        Type.Object({
+          set: Type.Integer(),
+          openedAtMs: Type.Number(),
+          closedAtMs: Type.Optional(Type.Number()),
+          scannedBytes: Type.Number(),
+          storedBytes: Type.Number(),
+          sentBytes: Type.Number(),
+        }),
+      ),
+      figures: Type.Record(Type.String(), Type.Number(), {
+        description: 'The figures of `sonic stats --json`.',
+      }),
+    }),
+  },
+  purge: {
+    method: 'GET',
+    path: `${CLIENT}/purge`,
+    right: 'list',
+    summary:
+      'Returns what a purge by these rules would delete, and why other sets stay. Deletes nothing.',
+    query: Type.Object({
+      keepLast: COUNT,
+      keepHourly: COUNT,
+      keepDaily: COUNT,
+      keepWeekly: COUNT,
+      keepMonthly: COUNT,
+      keepYearly: COUNT,
+      keepWithinDays: Type.Number({ minimum: 0, maximum: 100_000, default: 0 }),
+      keepTags: Type.Optional(Type.String({ maxLength: 4096 })),
+    }),
+    reply: Type.Object({
+      isClockInDoubt: Type.Boolean(),
+      sets: Type.Array(
+        Type.Object({
+          set: Type.Integer(),
+          isDeleted: Type.Boolean(),
+          reasons: Type.Array(
+            Type.Object({
+              why: Type.String(),
+              what: Type.Optional(Type.String()),
+              which: Type.Optional(Type.String()),
+            }),
+          ),
+        }),
+      ),
+    }),
   },
 } as const satisfies Record<string, RouteRow>;
 

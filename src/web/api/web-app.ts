@@ -5,8 +5,10 @@ import {
   type FastifyError,
   type FastifyHttp2SecureOptions,
   type FastifyInstance,
+  type FastifyReply,
   type FastifyRequest,
 } from 'fastify';
+import compress from '@fastify/compress';
 import { asTardisError, type TardisError } from '../../errors/index.js';
 import type { Visitor } from './door.js';
 import { invalidRequest, PROBLEM_TYPE, problemOf } from './problem.js';
@@ -24,6 +26,8 @@ declare module 'fastify' {
 export interface WebAppOptions {
   /** PEM texts; undefined for plain HTTP. */
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
+  /** True to compress answers in JSON, if the requester accepts it. */
+  readonly compresses?: boolean;
   /** Called with each error that is a bug or damage. */
   readonly onError: (error: TardisError, request: FastifyRequest) => void;
 }
@@ -37,12 +41,15 @@ const REQUEST_TIMEOUT_MS = 30_000;
 const IDLE_TIMEOUT_MS = 120_000;
 const KEEP_ALIVE_MS = 30_000;
 const MAX_HEADERS_BYTES: number = 32 << 10;
+const LEAST_COMPRESSED_BYTES = 1024;
+/** Requests at once of one connection with HTTP/2. */
+const MAX_STREAMS = 128;
 
 /** Key of a query that could not be parsed; no schema allows it. */
 const MALFORMED = '%';
 
 /** Returns an app without routes. It speaks HTTP/2 and HTTP/1.1 over TLS, and HTTP/1.1 without. */
-export function newWebApp({ tls, onError }: WebAppOptions): WebApp {
+export function newWebApp({ tls, compresses = false, onError }: WebAppOptions): WebApp {
   const common = {
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
@@ -52,6 +59,9 @@ export function newWebApp({ tls, onError }: WebAppOptions): WebApp {
     http2SessionTimeout: IDLE_TIMEOUT_MS,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
+    frameworkErrors: (error: unknown, _: FastifyRequest, reply: FastifyReply) => {
+      void sendProblem(reply, errorOf(error));
+    },
     routerOptions: {
       maxParamLength: MAX_PARAMETER_CHARS,
       querystringParser: (text: string): RawQuery => {
@@ -71,8 +81,17 @@ export function newWebApp({ tls, onError }: WebAppOptions): WebApp {
       : (fastify<Http2SecureServer>({
           ...common,
           http2: true,
-          https: { ...tls, allowHTTP1: true, maxHeaderSize: MAX_HEADERS_BYTES },
-        } as FastifyHttp2SecureOptions<Http2SecureServer>) as unknown as WebApp);
+          https: {
+            ...tls,
+            settings: { maxConcurrentStreams: MAX_STREAMS },
+            allowHTTP1: true,
+            minVersion: 'TLSv1.3',
+            maxHeaderSize: MAX_HEADERS_BYTES,
+          },
+        } as unknown as FastifyHttp2SecureOptions<Http2SecureServer>) as unknown as WebApp);
+  if (compresses) {
+    void app.register(compress, { threshold: LEAST_COMPRESSED_BYTES, encodings: ['zstd', 'gzip'] });
+  }
   app.decorateRequest('visitor', undefined);
   app.addHook('preValidation', async (request) => {
     if (MALFORMED in (request.query as object)) parseQuery(request.raw.url?.split('?', 2)[1] ?? '');
@@ -94,20 +113,25 @@ const GUARDS: Readonly<Record<string, string>> = {
 function answerErrors(app: WebApp, onError: WebAppOptions['onError']): void {
   app.setErrorHandler((error, request, reply) => {
     const known = errorOf(error);
-    const problem = problemOf(known);
-    if (problem.status >= 500) onError(known, request);
-    if (problem.retryAfterSeconds !== undefined) {
-      void reply.header('retry-after', problem.retryAfterSeconds);
-    }
-    if (problem.status === 401) void reply.header('www-authenticate', 'Bearer');
-    void reply.header('cache-control', 'no-store').code(problem.status).type(PROBLEM_TYPE);
-    return reply.send(JSON.stringify(problem));
+    if (problemOf(known).status >= 500) onError(known, request);
+    return sendProblem(reply, known);
   });
-  app.setNotFoundHandler((_, reply) => {
-    const problem = { ...problemOf(invalidRequest('there is no such route')), status: 404 };
-    void reply.header('cache-control', 'no-store').code(404).type(PROBLEM_TYPE);
-    return reply.send(JSON.stringify(problem));
-  });
+  app.setNotFoundHandler((_, reply) =>
+    sendProblem(reply, invalidRequest('there is no such route'), NOT_FOUND),
+  );
+}
+
+const NOT_FOUND = 404;
+
+/** Sends an error; with the status of its code, unless another one is given. */
+function sendProblem(reply: FastifyReply, error: TardisError, status?: number): FastifyReply {
+  const problem = { ...problemOf(error), ...(status === undefined ? {} : { status }) };
+  if (problem.retryAfterSeconds !== undefined) {
+    void reply.header('retry-after', problem.retryAfterSeconds);
+  }
+  if (problem.status === 401) void reply.header('www-authenticate', 'Bearer');
+  void reply.header('cache-control', 'no-store').code(problem.status).type(PROBLEM_TYPE);
+  return reply.send(JSON.stringify(problem));
 }
 
 /** Returns the error of the table for one of the framework, whose status is that of a wrong request. */

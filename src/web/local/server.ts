@@ -149,7 +149,8 @@ function doorOf(options: LocalServerOptions, entrance: Entrance, contents: OpenC
       if (client !== history.client) {
         throw new TardisError('NO_SUCH_CLIENT', `the client that is open is "${history.client}"`);
       }
-      return { history, contents, isSealed: false, release: () => undefined };
+      const { objects } = contents;
+      return { history, contents, objects, isSealed: false, release: () => undefined };
     },
   };
 }

@@ -244,6 +244,18 @@ function urlOf(route: string, client: string): string {
   return `${base}?path=${at()}`;
 }
 
+/** Returns a query with the values that a schema requires. */
+function queryOf(schema: object): string {
+  const { required = [], properties } = schema as {
+    required?: string[];
+    properties: Record<string, { default?: unknown }>;
+  };
+  return required
+    .filter((name) => properties[name]?.default === undefined)
+    .map((name) => `${name}=${name === 'path' ? at() : '1'}`)
+    .join('&');
+}
+
 for (const [name, row] of Object.entries(ROUTES)) {
   test(`${name} is refused without a login, for another client, and without its right`, async (t) => {
     const { app } = webs['local']!;
@@ -275,7 +287,7 @@ for (const [name, row] of Object.entries(ROUTES)) {
 
   if ('isClear' in row) {
     test(`${name} is refused where the client encrypts and the program has no keys`, async (t) => {
-      const query = 'query' in row ? `?path=${at()}` : '';
+      const query = 'query' in row ? `?${queryOf(row.query)}` : '';
       const url = row.path.replace('{client}', 'me').replace('{set}', '1');
       const answer = await get('sealed', `${url}${query}`);
       t.is(answer.statusCode, 409, answer.body);

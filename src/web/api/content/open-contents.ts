@@ -1,6 +1,6 @@
 /** Contents of one client, of which any range can be read. Decoded data is shared by all of its requests. */
 import { createHash } from 'node:crypto';
-import type { ContentPiece, History, HistoryEntry } from '../../../history/index.js';
+import type { ContentPiece, History, HistoryEntry, ObjectReader } from '../../../history/index.js';
 import { TardisError } from '../../../errors/index.js';
 import { EntryType, isSparse } from '../../../model/index.js';
 import { DeltaIndexes, OpenContent, Units } from '../../../mount/index.js';
@@ -23,7 +23,8 @@ interface Opened {
 }
 
 export class OpenContents {
-  private readonly objects;
+  /** The records as they are stored. */
+  readonly objects: ObjectReader;
   private readonly memory;
   private readonly history: History;
 
