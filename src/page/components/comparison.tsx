@@ -71,6 +71,12 @@ function Differences({ rows, before, after }: DifferencesProps) {
   return (
     <div class="diff-scroll" tabIndex={0} role="region" aria-label={`${before} – ${after}`}>
       <table class="diff">
+        <colgroup>
+          <col class="number" />
+          <col />
+          <col class="number" />
+          <col />
+        </colgroup>
         <thead>
           <tr>
             <th scope="col" colSpan={2}>

@@ -40,7 +40,7 @@ const NEAR_END_ROWS = 200;
 const ROW_PX = 34;
 /** On a narrow view, a row has two lines. */
 const TALL_ROW_PX = 52;
-const NARROW_PX = 560;
+const NARROW_PX = 480;
 /** Time within which typed letters belong together. */
 const TYPING_MS = 700;
 

@@ -27,7 +27,7 @@ export function Overview({ client, sets }: OverviewProps) {
         <h2>{t('space')}</h2>
         <SpacePlot client={client} />
       </section>
-      <section class="card">
+      <section class="card card-wide">
         <h2>{t('purge')}</h2>
         <PurgePreview client={client} sets={sets} />
       </section>

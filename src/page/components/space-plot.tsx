@@ -7,6 +7,10 @@ import { shownBytes, shownDay, shownTime } from '../parts/shown.js';
 import { Notice } from './notice.js';
 
 const BOX: Box = { width: 640, height: 220, left: 64, right: 16, top: 12, bottom: 28 };
+/** Times of a shorter span are shown as hours. */
+const SHORT_MS = 2 * 86_400_000;
+const CLOCK = { hour: '2-digit', minute: '2-digit' } as const;
+const DAY = { day: 'numeric', month: 'short' } as const;
 /** With more points, only the line is drawn. */
 const MAX_DOTS = 80;
 
@@ -36,7 +40,8 @@ export function SpacePlot({ client }: { readonly client: string }) {
 }
 
 function Drawing({ plot, label }: { readonly plot: Plot; readonly label: string }) {
-  const day = new Intl.DateTimeFormat(LOCALE, { day: 'numeric', month: 'short' });
+  const spanMs = (plot.times.at(-1)?.ms ?? 0) - (plot.times[0]?.ms ?? 0);
+  const time = new Intl.DateTimeFormat(LOCALE, spanMs < SHORT_MS ? CLOCK : DAY);
   const right = BOX.width - BOX.right;
   return (
     <svg class="plot" viewBox={`0 0 ${BOX.width} ${BOX.height}`} role="img" aria-label={label}>
@@ -57,7 +62,7 @@ function Drawing({ plot, label }: { readonly plot: Plot; readonly label: string 
             index === plot.times.length - 1 && index > 0 ? 'end' : index === 0 ? 'start' : 'middle'
           }
         >
-          {day.format(ms)}
+          {time.format(ms)}
         </text>
       ))}
       <path class="area" d={plot.area} />
