@@ -3,7 +3,7 @@ import type { Found, Settings } from '../config/index.js';
 import type { ClientOverview, History } from '../history/index.js';
 import { listClients } from '../store/index.js';
 import { nodeSystem, type System } from '../system/index.js';
-import { serveLocally } from '../web/local/index.js';
+import { type LocalServer, serveLocally } from '../web/local/index.js';
 import { openJobs } from '../workers/index.js';
 import { clientPlace } from './shared/local-store.js';
 import { asksServer, openHistory } from './shared/open-history.js';
@@ -43,7 +43,7 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<void>
         clients: () => overview(system, settings, found, history),
         tell,
       });
-      const closeOpened = await shown(server.url, settings, tell);
+      const closeOpened = await shown(server, settings, tell);
       try {
         const signal = interruptSignal('tardis-web', 'the page works no longer');
         await Promise.race([server.ended, aborted(signal)]);
@@ -61,11 +61,11 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<void>
 
 /** Prints the address, and opens it. Returns a function that removes what that needed. */
 async function shown(
-  url: string,
+  { url, port, programKey }: LocalServer,
   { json, openBrowser: isOpened }: WebSettings,
   tell: (line: string) => void,
 ): Promise<() => void> {
-  if (json) print(jsonText({ version: JSON_VERSION, url }));
+  if (json) print(jsonText({ version: JSON_VERSION, url, port, programKey }));
   else print(`Open this address; it works once:\n\n    ${url}\n\nCtrl+C ends it.`);
   return isOpened ? openBrowser(url, tell) : () => undefined;
 }

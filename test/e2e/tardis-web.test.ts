@@ -52,6 +52,11 @@ test('without the cookie, with a used token or for another host nothing is sent'
       t.is(status, 403, JSON.stringify(headers));
       t.false(body.includes('openedAtMs'));
     }
+    const loopback = { host: `127.0.0.1:${door.url.port}` };
+    const program = { ...loopback, authorization: `Bearer ${door.programKey}` };
+    t.is((await ask(`${API}/session`, program)).status, 200);
+    t.is((await ask(`${API}/session`, { ...program, host: 'evil.example' })).status, 403);
+    t.is((await ask(`${API}/session`, { ...loopback, authorization: 'Bearer guess' })).status, 401);
     t.is((await ask('/', { host: `localhost.evil.example:${door.url.port}` })).status, 403);
   } finally {
     await door.close();

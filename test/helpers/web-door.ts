@@ -10,11 +10,14 @@ export interface Reply {
 
 export class WebDoor {
   readonly url: URL;
+  readonly programKey: string;
   readonly running: Running;
 
   private constructor(running: Running) {
     this.running = running;
-    this.url = new URL((JSON.parse(running.stdout) as { url: string }).url);
+    const said = JSON.parse(running.stdout) as { url: string; programKey: string };
+    this.url = new URL(said.url);
+    this.programKey = said.programKey;
   }
 
   /** Starts it for the client `me` of a store; ends it with `close`. */

@@ -10,7 +10,9 @@ import { TardisError } from '../../errors/index.js';
 export const PAGE_HEADER = 'x-tardis-page';
 
 const SECRET_BYTES = 32;
-const READING = new Set(['GET', 'HEAD']);
+/** Methods that change nothing; the last two are of WebDAV. */
+const READING = new Set(['GET', 'HEAD', 'OPTIONS', 'PROPFIND']);
+const BEARER = /^Bearer ([\w-]{1,128})$/;
 /** Values of Sec-Fetch-Site for requests of the page itself and of the address line. */
 const OWN_FETCHES = new Set(['same-origin', 'none']);
 
@@ -28,6 +30,8 @@ function isEqual(one: string, other: string): boolean {
 export class Entrance {
   /** Shown to the user, and accepted once. */
   readonly token: string = newSecret();
+  /** For programs of the same user; it lasts as long as the door. */
+  readonly programKey: string = newSecret();
   private readonly session = newSecret();
   private isUsed = false;
 
@@ -40,6 +44,12 @@ export class Entrance {
 
   isSession(session: string | undefined): boolean {
     return session !== undefined && this.isUsed && isEqual(session, this.session);
+  }
+
+  /** True for the key of programs in `Authorization`: as Bearer. */
+  isProgram(authorization: string | undefined): boolean {
+    const given = BEARER.exec(authorization ?? '')?.[1];
+    return given !== undefined && isEqual(given, this.programKey);
   }
 }
 

@@ -10,6 +10,8 @@ const FILES = {
   '/icon.svg': ['icon.svg', 'image/svg+xml'],
 } as const;
 
+export const PAGE_URLS: ReadonlySet<string> = new Set(Object.keys(FILES));
+
 /** Lets the page load its own script and style, and nothing from anywhere else. */
 const PAGE_POLICY = [
   "default-src 'none'",

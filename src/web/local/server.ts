@@ -10,7 +10,6 @@ import type { System } from '../../system/index.js';
 import type { JobRunner } from '../../workers/index.js';
 import {
   type AddedRoute,
-  BASE,
   type Door,
   newWebApp,
   OpenContents,
@@ -20,7 +19,7 @@ import {
 } from '../api/index.js';
 import { DELETED_ROUTE } from './deleted.js';
 import { Entrance, requireHost, requireOwn } from './guard.js';
-import { addPageFiles, PAGE_GUARDS } from './page-files.js';
+import { addPageFiles, PAGE_GUARDS, PAGE_URLS } from './page-files.js';
 import { restoreRoutes } from './restore-routes.js';
 import { Restores } from './restores.js';
 
@@ -46,12 +45,16 @@ export interface LocalServerOptions {
   readonly clients: () => Promise<readonly ClientOverview[]>;
   /** Routes of other rooms. */
   readonly added?: readonly AddedRoute[];
+  /** Adds what is no route of the API. */
+  readonly extend?: (app: WebApp, door: Door) => void;
   readonly tell: (line: string) => void;
 }
 
 export interface LocalServer {
   /** The address to open in a browser; it works once. */
   readonly url: string;
+  /** The key for programs: `Authorization: Bearer KEY`. */
+  readonly programKey: string;
   readonly port: number;
   /** Resolves once nobody has asked anything for the idle time. */
   readonly ended: Promise<void>;
@@ -73,8 +76,10 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
   await app.register(cookies);
   app.addHook('onRequest', async (request) => {
     activity.note();
-    if (request.url.startsWith(BASE)) requireOwn(request, hosts);
-    else requireHost(request, hosts);
+    // The page has no data, and its address is opened from outside.
+    const isOpen = PAGE_URLS.has(request.url) || request.url.startsWith(`${ENTER}?`);
+    if (isOpen) requireHost(request, hosts);
+    else requireOwn(request, hosts);
   });
   addPageFiles(app, options.readPage);
   addEntrance(app, entrance);
@@ -84,6 +89,7 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
     ...restoreRoutes(restores, history.client),
     ...(options.added ?? []),
   ]);
+  options.extend?.(app, door);
   const close = async (): Promise<void> => {
     activity.close();
     await restores.close();
@@ -99,6 +105,7 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
   for (const name of [host, `localhost:${port}`, `${LOOPBACK}:${port}`]) hosts.add(name);
   return {
     url: `http://${host}${ENTER}?token=${entrance.token}`,
+    programKey: entrance.programKey,
     port,
     ended: activity.ended,
     close,
@@ -139,7 +146,8 @@ function doorOf(options: LocalServerOptions, entrance: Entrance, contents: OpenC
     canRestore: true,
     allowsCache: true,
     authenticate: async (request: FastifyRequest) => {
-      if (!entrance.isSession(request.cookies[COOKIE])) {
+      const { cookies: given, headers } = request;
+      if (!entrance.isSession(given[COOKIE]) && !entrance.isProgram(headers.authorization)) {
         throw new TardisError('NOT_LOGGED_IN', 'open the address that tardis-web prints');
       }
       return { client: history.client, account: '', rights: EVERYTHING };

@@ -20,6 +20,13 @@ test('a token is exchanged once, and only its session is accepted', (t) => {
   }
 });
 
+test('programs have a key of their own', (t) => {
+  const entrance = new Entrance();
+  t.true(entrance.isProgram(`Bearer ${entrance.programKey}`));
+  const wrong = [undefined, '', 'Bearer', `Bearer ${entrance.token}`, entrance.programKey];
+  for (const one of wrong) t.false(entrance.isProgram(one));
+});
+
 test('requests of the page itself and of programs are answered', (t) => {
   t.notThrows(() => requireOwn({ method: 'POST', headers: OWN }, HOSTS));
   t.notThrows(() => requireOwn({ method: 'GET', headers: { host: '127.0.0.1:4711' } }, HOSTS));
