@@ -39,6 +39,8 @@ const QUESTION_TYPE = 'application/vnd.tardis';
 const MAX_ANSWER_BYTES = 17 << 20;
 const CONNECT_TIMEOUT_MS = 30_000;
 const H2 = 'h2';
+/** Less than the time after which a server ends an idle connection. */
+const PING_MS = 30_000;
 
 /** Connects. Throws SERVER_UNREACHABLE, CERTIFICATE_REFUSED, TIMED_OUT. */
 export async function connectHttps(
@@ -96,6 +98,7 @@ class HttpsConnection implements ClientLine {
   private last: Promise<void> = Promise.resolve();
   private loginId = '';
   private token = '';
+  private readonly pinger: NodeJS.Timeout;
   private readonly session: ClientHttp2Session;
   private readonly timeoutMs: number;
   private readonly place: WebPlace;
@@ -113,6 +116,9 @@ class HttpsConnection implements ClientLine {
     session.on('error', (error: Error) => lost(error.message)());
     session.on('goaway', lost('the server ends the connection'));
     session.on('close', lost('the connection was lost'));
+    // An idle connection stays, as of a mount that nobody looks into.
+    this.pinger = setInterval(() => session.ping(() => undefined), PING_MS);
+    this.pinger.unref();
   }
 
   /** Does nothing: each request has its own time-out. */
@@ -153,6 +159,7 @@ class HttpsConnection implements ClientLine {
   private end(reason: TardisError | undefined): void {
     if (this.isOver) return;
     this.isOver = true;
+    clearInterval(this.pinger);
     this.settle(reason);
     this.session.destroy();
   }

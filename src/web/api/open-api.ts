@@ -135,7 +135,11 @@ function routeText({
     lines.push(`| ${what} | values | |`, '| --- | --- | --- |');
     for (const [name, property, isRequired] of properties) {
       const { description = '', default: usual } = property;
-      const more = isRequired ? 'required' : usual === undefined ? '' : `default ${String(usual)}`;
+      const more = isRequired
+        ? 'required'
+        : usual === undefined
+          ? ''
+          : `default ${JSON.stringify(usual)}`;
       const words = [description, more].filter((word) => word !== '').join(' ');
       lines.push(`| \`${name}\` | ${valuesOf(property)} | ${words} |`);
     }

@@ -55,7 +55,7 @@ export function addedRoute<Row extends RouteRow>(row: Row, handler: Handler<Row>
   return { row, handler };
 }
 
-/** What all routes share. */
+/** The door, and the limits of requests, which all routes share. */
 interface House {
   readonly door: Door;
   readonly atOnce: AtOnce;

@@ -87,7 +87,7 @@ export class StoreDoor implements Door {
     const token = tokenIn(request.headers.authorization);
     if (token === undefined) throw notLoggedIn('the request has no token');
     const address = addressGroup(request.raw.socket.remoteAddress);
-    const visitor = this.byLongToken(token, address) ?? this.bySession(token);
+    const visitor = this.byLongToken(token) ?? this.bySession(token);
     if (visitor !== undefined) return visitor;
     this.countFailure(address);
     throw notLoggedIn('the token is wrong, or its session has ended');
@@ -104,10 +104,9 @@ export class StoreDoor implements Door {
     }
   }
 
-  private byLongToken(text: string, address: string): Visitor | undefined {
+  private byLongToken(text: string): Visitor | undefined {
     const parts = parseToken(text);
     if (parts === undefined) return undefined;
-    this.requireFewFailures(address);
     const { client, account } = parts;
     const directory = path.join(this.options.store, client);
     const isRight = unguarded(() => isTokenOf(this.system, directory, parts));

@@ -257,7 +257,7 @@ function queryOf(schema: object): string {
 }
 
 for (const [name, row] of Object.entries(ROUTES)) {
-  test(`${name} is refused without a login, for another client, and without its right`, async (t) => {
+  test(`a route is refused without a login, for another client, and without its right: ${name}`, async (t) => {
     const { app } = webs['local']!;
     const ask = async (login: string | undefined, client = 'me'): Promise<number> => {
       const headers = login === undefined ? {} : { authorization: `Bearer ${login}` };
@@ -286,7 +286,7 @@ for (const [name, row] of Object.entries(ROUTES)) {
   });
 
   if ('isClear' in row) {
-    test(`${name} is refused where the client encrypts and the program has no keys`, async (t) => {
+    test(`a route is refused where the client encrypts and the program has no keys: ${name}`, async (t) => {
       const query = 'query' in row ? `?${queryOf(row.query)}` : '';
       const url = row.path.replace('{client}', 'me').replace('{set}', '1');
       const answer = await get('sealed', `${url}${query}`);

@@ -9,7 +9,11 @@ import {
   tuple,
   uint8Array,
 } from 'fast-check';
-import { ManualClock } from '../../../src/system/index.js';
+import path from 'node:path';
+import { type RightName, RIGHTS } from '../../../src/model/index.js';
+import { putAccount, putToken, removeAccount, tokenHash } from '../../../src/store/index.js';
+import { ManualClock, nodeSystem } from '../../../src/system/index.js';
+import { isQuestion, type MessageName, MESSAGES } from '../../../src/transport/index.js';
 import { Sessions, SESSION_LIMITS } from '../../../src/web/remote/index.js';
 import { rejectedCode } from '../../helpers/codes.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../../helpers/history-lab.js';
@@ -140,4 +144,44 @@ test.serial('a proof holds for its own connection', async (t) => {
   } finally {
     real.prove = prove;
   }
+});
+
+test.serial('a question is answered only with its right, and only if it reads', async (t) => {
+  const system = nodeSystem();
+  const directory = path.join(lab.place.store, 'me');
+  const secret = 'A'.repeat(43);
+  const ask = async (name: MessageName, rights: readonly RightName[]) => {
+    await putToken(system, directory, 'script', tokenHash(secret));
+    await putAccount(system, directory, { name: 'script', rights }, undefined);
+    // An empty head: it can be told which question it is, and it cannot be decoded.
+    const payload = Buffer.from([MESSAGES[name].number, 0, 0, 0, 0, 0, 0, 0]);
+    const headers = {
+      authorization: `Bearer me/script/${secret}`,
+      'content-type': 'application/vnd.tardis',
+    };
+    const url = '/api/v1/clients/me/ask';
+    const answer = await web.app.inject({ method: 'POST', url, headers, payload });
+    return answer.json<{ code: string }>().code;
+  };
+  const changes = [
+    'dropSets',
+    'markSets',
+    'purgeSets',
+    'changeSetting',
+    'forgetPaths',
+    'checkStore',
+  ];
+  for (const name of Object.keys(MESSAGES) as MessageName[]) {
+    const { direction, right } = MESSAGES[name] as { direction: string; right?: RightName };
+    if (direction !== 'to-server' || right === undefined || !isQuestion(name)) continue;
+    const others = RIGHTS.filter((one) => one !== right);
+    const without = await ask(name, others);
+    const reads = without === 'NOT_PERMITTED';
+    t.is(without, reads ? 'NOT_PERMITTED' : 'PROTOCOL_VIOLATION', name);
+    if (changes.includes(name)) t.false(reads, name);
+    t.is(await ask(name, RIGHTS), 'PROTOCOL_VIOLATION', name);
+  }
+  t.is(await ask('readObject', ['list']), 'NOT_PERMITTED');
+  t.is(await ask('readClients', ['list', 'read']), 'NOT_PERMITTED');
+  await removeAccount(system, directory, 'script');
 });

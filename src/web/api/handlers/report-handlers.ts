@@ -1,5 +1,5 @@
 /** Handlers of questions about many entries or sets: search, differences, space, and what a purge would delete. */
-import type { BackupSet, History } from '../../../history/index.js';
+import type { BackupSet, History, StoreFigures } from '../../../history/index.js';
 import { retentionSet } from '../../../maintenance/gc/index.js';
 import { displayName } from '../../../model/index.js';
 import {
@@ -40,7 +40,7 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 'p
     return changesPage(system, history, from.set, to.set, wanted);
   },
   space: async ({ lease: { history } }) => {
-    const [sets, { numbers }] = [await history.sets(), await history.reports.figures()];
+    const [sets, { numbers }] = [await history.sets(), await figuresOf(history)];
     const shown = sets.map(({ set, openedAtMs, closedAtMs, stats }) => ({
       set,
       openedAtMs,
@@ -75,6 +75,23 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 'p
     return { isClockInDoubt: decision.isClockInDoubt, sets };
   },
 };
+
+/** Figures that were made lately: they take a pass over all versions. */
+const made = new WeakMap<
+  History,
+  { readonly figures: Promise<StoreFigures>; readonly atMs: number }
+>();
+const FIGURES_LAST_MS = 60_000;
+
+function figuresOf(history: History): Promise<StoreFigures> {
+  const nowMs = performance.now();
+  const known = made.get(history);
+  if (known !== undefined && nowMs - known.atMs < FIGURES_LAST_MS) return known.figures;
+  const figures = history.reports.figures();
+  made.set(history, { figures, atMs: nowMs });
+  figures.catch(() => made.delete(history)); // who asked gets the error
+  return figures;
+}
 
 async function judgedSets(history: History): Promise<ReturnType<typeof retentionSet>[]> {
   const roots = await history.reports.rootsOfSets();
